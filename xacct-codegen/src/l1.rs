@@ -25,11 +25,15 @@ const MANIFEST: &str = "xacct-constructs/Cargo.toml";
 
 /// Writes the modules below `xacct-constructs/src/cfn`, and the features of that crate.
 pub fn generate(sources: &Sources) -> Result<Output, SourceError> {
-    let model = read(sources)?;
-    let mut output = render::render(&model);
+    write(&read(sources)?)
+}
+
+/// The files for a model.
+pub fn write(model: &Model) -> Result<Output, SourceError> {
+    let mut output = render::render(model);
     // The manifest is the one file that is only partly generated, so what is there now is an input.
     let manifest = fs::read_to_string(workspace().join(MANIFEST))?;
-    output.insert(MANIFEST.to_owned(), feature::splice(&manifest, &model)?.into_bytes());
+    output.insert(MANIFEST.to_owned(), feature::splice(&manifest, model)?.into_bytes());
     Ok(output)
 }
 

@@ -276,6 +276,7 @@ impl PolicyDocument {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoValue<Json> for PolicyDocument {
     fn into_expr(self) -> Expr {
         Expr::Document(Box::new(self))

@@ -174,123 +174,147 @@ pub trait StrKind {}
 /// What can stand where a CloudFormation value of type `T` is expected: a literal or an expression of that type.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot stand where a CloudFormation value of type `{T}` is expected",
-    label = "expected a literal or a `Value` of type `{T}` (a type that lists `missing::…` still lacks those required properties)"
+    label = "expected a literal or a `Value` of type `{T}` (a type that lists `Missing<…>` still lacks those required properties)"
 )]
+// Every implementation is marked `do_not_recommend`: a list of some that are of no help would hide what the message says.
 pub trait IntoValue<T: ?Sized> {
     /// The expression.
     fn into_expr(self) -> Expr;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: ?Sized> IntoValue<T> for Value<T> {
     fn into_expr(self) -> Expr {
         self.0
     }
 }
+#[diagnostic::do_not_recommend]
 impl<T: ?Sized> IntoValue<T> for &Value<T> {
     fn into_expr(self) -> Expr {
         self.0.clone()
     }
 }
+#[diagnostic::do_not_recommend]
 impl IntoValue<str> for &str {
     fn into_expr(self) -> Expr {
         Expr::Str(Cow::Owned(self.to_owned()))
     }
 }
+#[diagnostic::do_not_recommend]
 impl IntoValue<str> for &String {
     fn into_expr(self) -> Expr {
         Expr::Str(Cow::Owned(self.clone()))
     }
 }
+#[diagnostic::do_not_recommend]
 impl IntoValue<str> for String {
     fn into_expr(self) -> Expr {
         Expr::Str(Cow::Owned(self))
     }
 }
+#[diagnostic::do_not_recommend]
 impl<K: StrKind> IntoValue<K> for &str {
     fn into_expr(self) -> Expr {
         Expr::Str(Cow::Owned(self.to_owned()))
     }
 }
+#[diagnostic::do_not_recommend]
 impl<K: StrKind> IntoValue<K> for String {
     fn into_expr(self) -> Expr {
         Expr::Str(Cow::Owned(self))
     }
 }
+#[diagnostic::do_not_recommend]
 impl<K: StrKind> IntoValue<str> for Value<K> {
     fn into_expr(self) -> Expr {
         self.0
     }
 }
+#[diagnostic::do_not_recommend]
 impl<K: StrKind> IntoValue<str> for &Value<K> {
     fn into_expr(self) -> Expr {
         self.0.clone()
     }
 }
+#[diagnostic::do_not_recommend]
 impl<K: StrKind> IntoValue<K> for Value<str> {
     fn into_expr(self) -> Expr {
         self.0
     }
 }
+#[diagnostic::do_not_recommend]
 impl<K: StrKind> IntoValue<K> for &Value<str> {
     fn into_expr(self) -> Expr {
         self.0.clone()
     }
 }
+#[diagnostic::do_not_recommend]
 impl<T: PropertyObject> IntoValue<T> for T {
     fn into_expr(self) -> Expr {
         Expr::Map(self.into_props().0)
     }
 }
+#[diagnostic::do_not_recommend]
 impl IntoValue<bool> for bool {
     fn into_expr(self) -> Expr {
         Expr::Bool(self)
     }
 }
+#[diagnostic::do_not_recommend]
 impl IntoValue<i64> for i64 {
     fn into_expr(self) -> Expr {
         Expr::Int(self)
     }
 }
+#[diagnostic::do_not_recommend]
 impl IntoValue<f64> for f64 {
     fn into_expr(self) -> Expr {
         Expr::Float(self)
     }
 }
+#[diagnostic::do_not_recommend]
 impl IntoValue<f64> for i64 {
     fn into_expr(self) -> Expr {
         Expr::Int(self)
     }
 }
+#[diagnostic::do_not_recommend]
 impl IntoValue<Json> for Expr {
     fn into_expr(self) -> Expr {
         self
     }
 }
+#[diagnostic::do_not_recommend]
 impl IntoValue<Json> for serde_json::Value {
     fn into_expr(self) -> Expr {
         Expr::from(self)
     }
 }
+#[diagnostic::do_not_recommend]
 impl<K: IntoValue<str>, V: IntoValue<str>> IntoValue<Tag> for (K, V) {
     fn into_expr(self) -> Expr {
         Expr::Map(vec![("Key".into(), self.0.into_expr()), ("Value".into(), self.1.into_expr())])
     }
 }
+#[diagnostic::do_not_recommend]
 impl<T: ?Sized, I: IntoValue<T>> IntoValue<List<T>> for Vec<I> {
     fn into_expr(self) -> Expr {
         Expr::List(self.into_iter().map(I::into_expr).collect())
     }
 }
+#[diagnostic::do_not_recommend]
 impl<T: ?Sized, I: IntoValue<T>, const N: usize> IntoValue<List<T>> for [I; N] {
     fn into_expr(self) -> Expr {
         Expr::List(self.into_iter().map(I::into_expr).collect())
     }
 }
+#[diagnostic::do_not_recommend]
 impl<T: ?Sized, I: IntoValue<T>, const N: usize> IntoValue<Map<T>> for [(&str, I); N] {
     fn into_expr(self) -> Expr {
         Expr::Map(self.into_iter().map(|(key, value)| (key.to_owned().into(), value.into_expr())).collect())
     }
 }
+#[diagnostic::do_not_recommend]
 impl<T: ?Sized, I: IntoValue<T>> IntoValue<Map<T>> for Vec<(String, I)> {
     fn into_expr(self) -> Expr {
         Expr::Map(self.into_iter().map(|(key, value)| (key.into(), value.into_expr())).collect())
@@ -370,7 +394,7 @@ impl Props {
 
 /// A finished property object: every required property is set.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not finished: set the required properties that its type still lists as `missing::…`",
+    message = "`{Self}` is not finished: set the required properties that its type still lists as `Missing<…>`",
     label = "a required property is not set"
 )]
 pub trait PropertyObject {

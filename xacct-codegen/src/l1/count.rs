@@ -1,6 +1,6 @@
 //! How much of the sources is generated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -12,11 +12,30 @@ pub type Counts = BTreeMap<&'static str, usize>;
 
 /// What the source has.
 pub fn in_source(sources: &Sources) -> Result<Counts, SourceError> {
-    let database = sources.archive(&SERVICE_SPEC)?.json("db.json.gz")?;
-    let table = |name: &str| database["schema"][name]["entities"].as_array().cloned().unwrap_or_default();
-    let (resources, types) = (table("resource"), table("typeDefinition"));
+    count_source(sources, &|_| true)
+}
+
+/// What the source has in the resource types that are left out.
+pub fn left_out(sources: &Sources, model: &Model) -> Result<Counts, SourceError> {
+    count_source(sources, &|cfn_type| model.left_out.contains_key(cfn_type))
+}
+
+fn count_source(sources: &Sources, of: &dyn Fn(&str) -> bool) -> Result<Counts, SourceError> {
+    let schema = &sources.archive(&SERVICE_SPEC)?.json("db.json.gz")?["schema"];
+    let table = |name: &str| schema[name]["entities"].as_array().into_iter().flatten();
+    let resources: Vec<&Value> =
+        table("resource").filter(|it| it["cloudFormationType"].as_str().is_some_and(of)).collect();
+    let uses = &schema["usesType"]["forward"];
+    let used: BTreeSet<&str> = resources
+        .iter()
+        .filter_map(|it| uses[it["$id"].as_str()?].as_array())
+        .flatten()
+        .filter_map(|it| it["$id"].as_str())
+        .collect();
+    let types: Vec<&Value> =
+        table("typeDefinition").filter(|it| it["$id"].as_str().is_some_and(|it| used.contains(it))).collect();
     let sum =
-        |of: &[Value], field: &str| of.iter().filter_map(|it| it[field].as_object()).map(serde_json::Map::len).sum();
+        |of: &[&Value], field: &str| of.iter().filter_map(|it| it[field].as_object()).map(serde_json::Map::len).sum();
     Ok(BTreeMap::from([
         ("resource types", resources.len()),
         ("properties of resources", sum(&resources, "properties")),

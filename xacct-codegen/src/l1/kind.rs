@@ -19,8 +19,8 @@ const SAME: [(&str, &str); 16] = [
     ("AWS::Lambda::Alias.AliasArn", "AWS::Lambda::Function.Arn"),
     ("AWS::Lambda::Version.Arn", "AWS::Lambda::Function.Arn"),
     ("AWS::Lambda::Version.FunctionArn", "AWS::Lambda::Function.Arn"),
-    ("AWS::EC2::SecurityGroup.Id", "AWS::EC2::SecurityGroup.GroupId"),
-    ("AWS::EC2::SecurityGroup.Ids", "AWS::EC2::SecurityGroup.GroupId"),
+    ("AWS::EC2::SecurityGroup.GroupId", "AWS::EC2::SecurityGroup.Id"),
+    ("AWS::EC2::SecurityGroup.Ids", "AWS::EC2::SecurityGroup.Id"),
     ("AWS::EC2::Subnet.Id", "AWS::EC2::Subnet.SubnetId"),
     ("AWS::EC2::Subnet.Ids", "AWS::EC2::Subnet.SubnetId"),
     ("AWS::EC2::VPC.Id", "AWS::EC2::VPC.VpcId"),
@@ -102,17 +102,15 @@ impl Kinds {
     }
 }
 
-/// `S3BucketName` for `AWS::S3::Bucket.BucketName`.
+/// `S3BucketName` for `AWS::S3::Bucket.BucketName`: words that end the resource's name and begin the property's are said once.
 fn marker(identifier: &str) -> String {
     let (cfn_type, property) = identifier.split_once('.').unwrap_or((identifier, ""));
     let mut parts = cfn_type.split("::").skip(1).map(variant);
-    let service = parts.next().unwrap_or_default();
-    let resource = parts.next().unwrap_or_default();
+    let (service, resource) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let property = camel(property);
-    let says_resource = property.get(..resource.len()).is_some_and(|it| it.eq_ignore_ascii_case(&resource));
-    if says_resource {
-        format!("{service}{resource}{}", &property[resource.len()..])
-    } else {
-        format!("{service}{resource}{property}")
-    }
+    let starts_word = |it: &(usize, char)| it.1.is_ascii_uppercase();
+    let said = resource.char_indices().filter(starts_word).map(|(start, _)| resource.len() - start).find(|&length| {
+        property.get(..length).is_some_and(|it| resource[resource.len() - length..].eq_ignore_ascii_case(it))
+    });
+    format!("{service}{resource}{}", &property[said.unwrap_or_default()..])
 }

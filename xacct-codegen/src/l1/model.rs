@@ -377,10 +377,13 @@ impl<'a, 'b> Builder<'a, 'b> {
                 .collect();
             let at = place.and_then(|it| it.property(name));
             let takes = self.taken(holder, name, &property["type"], at, &related)?;
+            // Where the sources disagree it is optional: a needless demand would keep a right program from compiling, while what is
+            // missing is found when the template is validated.
+            let required = property["required"] == true && place.is_none_or(|it| it.requires(name));
             let property = Property {
                 cfn_name: name.to_owned(),
                 takes,
-                required: property["required"] == true,
+                required,
                 update: own_update(property, update),
                 deprecated: property.get("deprecated").is_some(),
             };

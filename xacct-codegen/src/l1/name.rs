@@ -1,8 +1,17 @@
 //! Rust names for CloudFormation's: snake case for setters and modules, camel case for types and variants.
 
 /// Words that CloudFormation spells in ways that the rules below would tear apart.
-const SPELLINGS: [(&str, &str); 6] =
-    [("IPv4", "Ipv4"), ("IPv6", "Ipv6"), ("OAuth", "Oauth"), ("IoT", "Iot"), ("MySQL", "Mysql"), ("GitHub", "Github")];
+const SPELLINGS: [(&str, &str); 9] = [
+    ("IPv4", "Ipv4"),
+    ("IPv6", "Ipv6"),
+    ("IpV4", "Ipv4"),
+    ("IpV6", "Ipv6"),
+    ("DBv2", "DbV2"),
+    ("OAuth", "Oauth"),
+    ("IoT", "Iot"),
+    ("MySQL", "Mysql"),
+    ("GitHub", "Github"),
+];
 
 const KEYWORDS: &str = " abstract as async await become box break const continue crate do dyn else enum extern false final fn for gen if impl \
      in let loop macro match mod move mut override priv pub ref return self static struct super trait true try type typeof unsafe unsized use \

@@ -57,6 +57,11 @@ impl<'a> Place<'a> {
             .collect()
     }
 
+    /// Whether an object here must have the property.
+    pub(super) fn requires(self, name: &str) -> bool {
+        self.at.get("required").and_then(Value::as_array).is_some_and(|it| it.iter().any(|it| it == name))
+    }
+
     fn step(self, step: impl FnOnce(&'a Value) -> Option<&'a Value>) -> Option<Self> {
         let mut at = step(self.at)?;
         for _ in 0..8 {

@@ -9,13 +9,19 @@ pub(crate) use xacct_core::value::{
 pub(crate) use xacct_core::{Construct as Parent, Node as Place};
 
 #[allow(unused_imports, reason = "only some services have any")]
-pub(crate) use super::{Scalar, Set, kind};
+pub(crate) use super::{Finished, Missing, Scalar, Set, kind};
+
+/// Sets a property.
+pub(crate) fn put(mut bag: Bag, name: &'static str, value: Expr) -> Bag {
+    bag.set(name, value);
+    bag
+}
 
 /// Markers for required properties.
 macro_rules! markers {
     ($($name:ident),*) => { $(
-        #[doc = concat!("`", stringify!($name), "` is not set.")]
-        #[derive(Clone, Copy, Debug)] pub enum $name {}
+        #[doc = concat!("`", stringify!($name), "`")]
+        pub enum $name {}
     )* };
 }
 
@@ -23,12 +29,13 @@ macro_rules! markers {
 macro_rules! values {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),* }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $name { $( #[doc = concat!("`", $text, "`")] $variant ),* }
         impl $name {
             /// The text in a template.
             pub const fn as_str(self) -> &'static str { match self { $( Self::$variant => $text ),* } }
         }
+        #[diagnostic::do_not_recommend]
         impl Arg<$name> for $name {
             fn into_expr(self) -> Expr { Expr::Str(std::borrow::Cow::Borrowed(self.as_str())) }
         }
@@ -39,10 +46,13 @@ macro_rules! values {
 macro_rules! kinds {
     ($($name:ident = $doc:literal $(: $($member:ident),*)?;)*) => { $(
         #[doc = $doc]
-        #[derive(Clone, Copy, Debug)] pub enum $name {}
+        pub enum $name {}
+        #[diagnostic::do_not_recommend]
         impl Kind for $name {}
         $( $(
+            #[diagnostic::do_not_recommend]
             impl Arg<$name> for Val<$member> { fn into_expr(self) -> Expr { Val::into_expr(self) } }
+            #[diagnostic::do_not_recommend]
             impl Arg<$name> for &Val<$member> { fn into_expr(self) -> Expr { self.expr().clone() } }
         )* )?
     )* };

@@ -13,7 +13,7 @@ use crate::cfn::kind;
 #[derive(Clone, Debug)]
 pub struct ManagedPolicy {
     node: Node,
-    arn: Value<kind::IamManagedPolicyPolicyArn>,
+    arn: Value<kind::IamManagedPolicyArn>,
 }
 
 /// How to make a [`ManagedPolicy`].
@@ -94,7 +94,7 @@ impl ManagedPolicy {
     }
 
     /// The policy's ARN.
-    pub fn arn(&self) -> Value<kind::IamManagedPolicyPolicyArn> {
+    pub fn arn(&self) -> Value<kind::IamManagedPolicyArn> {
         self.arn.clone()
     }
 
@@ -112,7 +112,7 @@ impl Construct for ManagedPolicy {
 
 /// A managed policy to attach: one of the app, one of AWS, or one that someone else owns.
 #[derive(Clone, Debug)]
-pub struct AttachedPolicy(Value<kind::IamManagedPolicyPolicyArn>);
+pub struct AttachedPolicy(Value<kind::IamManagedPolicyArn>);
 
 impl AttachedPolicy {
     /// One of AWS's own, such as `ReadOnlyAccess` or `service-role/AWSLambdaBasicExecutionRole`.
@@ -122,11 +122,11 @@ impl AttachedPolicy {
     }
 
     /// One that the app does not own.
-    pub fn from_arn(arn: impl IntoValue<kind::IamManagedPolicyPolicyArn>) -> Self {
+    pub fn from_arn(arn: impl IntoValue<kind::IamManagedPolicyArn>) -> Self {
         Self(Value::from_expr(arn.into_expr()))
     }
 
-    pub(super) fn arn(&self) -> Value<kind::IamManagedPolicyPolicyArn> {
+    pub(super) fn arn(&self) -> Value<kind::IamManagedPolicyArn> {
         self.0.clone()
     }
 }

@@ -10,138 +10,138 @@ impl CfnAnalyzer {
     /// `AWS::AccessAnalyzer::Analyzer`
     pub const TYPE: &'static str = "AWS::AccessAnalyzer::Analyzer";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAnalyzerProps<R0>) -> Self where CfnAnalyzerProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAnalyzerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAnalyzer { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AccessAnalyzer::Analyzer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-analyzer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAnalyzerProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAnalyzerProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAnalyzerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAnalyzerProps<missing::Type> { CfnAnalyzerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAnalyzerProps<Missing<required::Type>> { CfnAnalyzerProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAnalyzerProps<R0> {
     /// `AnalyzerConfiguration`: `AnalyzerConfiguration`. Update: in place.
-    pub fn analyzer_configuration(mut self, value: impl Arg<analyzer::AnalyzerConfiguration>) -> Self { self.0.set("AnalyzerConfiguration", value.into_expr()); self }
+    pub fn analyzer_configuration(self, value: impl Arg<analyzer::AnalyzerConfiguration>) -> Self { Self(put(self.0, "AnalyzerConfiguration", value.into_expr()), Phase) }
     /// `AnalyzerName`: text. Update: replacement.
-    pub fn analyzer_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AnalyzerName", value.into_expr()); self }
+    pub fn analyzer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnalyzerName", value.into_expr()), Phase) }
     /// `ArchiveRules`: list of `ArchiveRule`. Update: in place.
-    pub fn archive_rules(mut self, value: impl Arg<Arr<analyzer::ArchiveRule>>) -> Self { self.0.set("ArchiveRules", value.into_expr()); self }
+    pub fn archive_rules(self, value: impl Arg<Arr<analyzer::ArchiveRule>>) -> Self { Self(put(self.0, "ArchiveRules", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> CfnAnalyzerProps<Set> { self.0.set("Type", value.into_expr()); CfnAnalyzerProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnAnalyzerProps<Set> { CfnAnalyzerProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnAnalyzerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AccessAnalyzer::Analyzer`.
 pub mod analyzer {
 use crate::cfn::support::*;
 /// The property type `AnalysisRule` of `AWS::AccessAnalyzer::Analyzer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-analysisrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnalysisRule(Bag);
+#[must_use] pub struct AnalysisRule(Bag);
 impl AnalysisRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exclusions`: list of `AnalysisRuleCriteria`. Update: in place.
-    pub fn exclusions(mut self, value: impl Arg<Arr<AnalysisRuleCriteria>>) -> Self { self.0.set("Exclusions", value.into_expr()); self }
+    pub fn exclusions(self, value: impl Arg<Arr<AnalysisRuleCriteria>>) -> Self { Self(put(self.0, "Exclusions", value.into_expr())) }
 }
 impl Done for AnalysisRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisRuleCriteria` of `AWS::AccessAnalyzer::Analyzer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-analysisrulecriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnalysisRuleCriteria(Bag);
+#[must_use] pub struct AnalysisRuleCriteria(Bag);
 impl AnalysisRuleCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountIds`: list of text. Update: in place.
-    pub fn account_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AccountIds", value.into_expr()); self }
+    pub fn account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AccountIds", value.into_expr())) }
     /// `ResourceTags`: list of list of tag. Update: in place.
-    pub fn resource_tags(mut self, value: impl Arg<Arr<Arr<Pair>>>) -> Self { self.0.set("ResourceTags", value.into_expr()); self }
+    pub fn resource_tags(self, value: impl Arg<Arr<Arr<Pair>>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr())) }
 }
 impl Done for AnalysisRuleCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalyzerConfiguration` of `AWS::AccessAnalyzer::Analyzer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-analyzerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnalyzerConfiguration(Bag);
+#[must_use] pub struct AnalyzerConfiguration(Bag);
 impl AnalyzerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InternalAccessConfiguration`: `InternalAccessConfiguration`. Update: in place.
-    pub fn internal_access_configuration(mut self, value: impl Arg<InternalAccessConfiguration>) -> Self { self.0.set("InternalAccessConfiguration", value.into_expr()); self }
+    pub fn internal_access_configuration(self, value: impl Arg<InternalAccessConfiguration>) -> Self { Self(put(self.0, "InternalAccessConfiguration", value.into_expr())) }
     /// `UnusedAccessConfiguration`: `UnusedAccessConfiguration`. Update: in place.
-    pub fn unused_access_configuration(mut self, value: impl Arg<UnusedAccessConfiguration>) -> Self { self.0.set("UnusedAccessConfiguration", value.into_expr()); self }
+    pub fn unused_access_configuration(self, value: impl Arg<UnusedAccessConfiguration>) -> Self { Self(put(self.0, "UnusedAccessConfiguration", value.into_expr())) }
 }
 impl Done for AnalyzerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArchiveRule` of `AWS::AccessAnalyzer::Analyzer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-archiverule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ArchiveRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ArchiveRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ArchiveRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ArchiveRule<super::missing::Filter, super::missing::RuleName> { ArchiveRule(Bag::default(), Phase) }
+    pub fn new() -> ArchiveRule<Missing<super::required::Filter>, Missing<super::required::RuleName>> { ArchiveRule(Bag::default(), Phase) }
 }
 impl<R0, R1> ArchiveRule<R0, R1> {
     /// `Filter`: list of `Filter`, required. Update: in place.
-    pub fn filter(mut self, value: impl Arg<Arr<Filter>>) -> ArchiveRule<Set, R1> { self.0.set("Filter", value.into_expr()); ArchiveRule(self.0, Phase) }
+    pub fn filter(self, value: impl Arg<Arr<Filter>>) -> ArchiveRule<Set, R1> { ArchiveRule(put(self.0, "Filter", value.into_expr()), Phase) }
     /// `RuleName`: text, required. Update: in place.
-    pub fn rule_name(mut self, value: impl Arg<str>) -> ArchiveRule<R0, Set> { self.0.set("RuleName", value.into_expr()); ArchiveRule(self.0, Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> ArchiveRule<R0, Set> { ArchiveRule(put(self.0, "RuleName", value.into_expr()), Phase) }
 }
 impl Done for ArchiveRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::AccessAnalyzer::Analyzer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-filter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Filter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Filter<R0 = Set>(Bag, Phase<(R0,)>);
 impl Filter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Filter<super::missing::Property> { Filter(Bag::default(), Phase) }
+    pub fn new() -> Filter<Missing<super::required::Property>> { Filter(Bag::default(), Phase) }
 }
 impl<R0> Filter<R0> {
     /// `Contains`: list of text. Update: in place.
-    pub fn contains(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Contains", value.into_expr()); self }
+    pub fn contains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Contains", value.into_expr()), Phase) }
     /// `Eq`: list of text. Update: in place.
-    pub fn eq(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Eq", value.into_expr()); self }
+    pub fn eq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Eq", value.into_expr()), Phase) }
     /// `Exists`: boolean. Update: in place.
-    pub fn exists(mut self, value: impl Arg<bool>) -> Self { self.0.set("Exists", value.into_expr()); self }
+    pub fn exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Exists", value.into_expr()), Phase) }
     /// `Neq`: list of text. Update: in place.
-    pub fn neq(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Neq", value.into_expr()); self }
+    pub fn neq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Neq", value.into_expr()), Phase) }
     /// `Property`: text, required. Update: in place.
-    pub fn property(mut self, value: impl Arg<str>) -> Filter<Set> { self.0.set("Property", value.into_expr()); Filter(self.0, Phase) }
+    pub fn property(self, value: impl Arg<str>) -> Filter<Set> { Filter(put(self.0, "Property", value.into_expr()), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InternalAccessAnalysisRule` of `AWS::AccessAnalyzer::Analyzer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-internalaccessanalysisrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InternalAccessAnalysisRule(Bag);
+#[must_use] pub struct InternalAccessAnalysisRule(Bag);
 impl InternalAccessAnalysisRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Inclusions`: list of `InternalAccessAnalysisRuleCriteria`. Update: in place.
-    pub fn inclusions(mut self, value: impl Arg<Arr<InternalAccessAnalysisRuleCriteria>>) -> Self { self.0.set("Inclusions", value.into_expr()); self }
+    pub fn inclusions(self, value: impl Arg<Arr<InternalAccessAnalysisRuleCriteria>>) -> Self { Self(put(self.0, "Inclusions", value.into_expr())) }
 }
 impl Done for InternalAccessAnalysisRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InternalAccessAnalysisRuleCriteria` of `AWS::AccessAnalyzer::Analyzer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-internalaccessanalysisrulecriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InternalAccessAnalysisRuleCriteria(Bag);
+#[must_use] pub struct InternalAccessAnalysisRuleCriteria(Bag);
 impl InternalAccessAnalysisRuleCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountIds`: list of text. Update: in place.
-    pub fn account_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AccountIds", value.into_expr()); self }
+    pub fn account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AccountIds", value.into_expr())) }
     /// `ResourceArns`: list of text. Update: in place.
-    pub fn resource_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourceArns", value.into_expr()); self }
+    pub fn resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceArns", value.into_expr())) }
     /// `ResourceTypes`: list of text. Update: in place.
-    pub fn resource_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourceTypes", value.into_expr()); self }
+    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypes", value.into_expr())) }
 }
 impl Done for InternalAccessAnalysisRuleCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InternalAccessConfiguration` of `AWS::AccessAnalyzer::Analyzer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-internalaccessconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InternalAccessConfiguration(Bag);
+#[must_use] pub struct InternalAccessConfiguration(Bag);
 impl InternalAccessConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InternalAccessAnalysisRule`: `InternalAccessAnalysisRule`. Update: in place.
-    pub fn internal_access_analysis_rule(mut self, value: impl Arg<InternalAccessAnalysisRule>) -> Self { self.0.set("InternalAccessAnalysisRule", value.into_expr()); self }
+    pub fn internal_access_analysis_rule(self, value: impl Arg<InternalAccessAnalysisRule>) -> Self { Self(put(self.0, "InternalAccessAnalysisRule", value.into_expr())) }
 }
 impl Done for InternalAccessConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UnusedAccessConfiguration` of `AWS::AccessAnalyzer::Analyzer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-analyzer-unusedaccessconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UnusedAccessConfiguration(Bag);
+#[must_use] pub struct UnusedAccessConfiguration(Bag);
 impl UnusedAccessConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnalysisRule`: `AnalysisRule`. Update: in place.
-    pub fn analysis_rule(mut self, value: impl Arg<AnalysisRule>) -> Self { self.0.set("AnalysisRule", value.into_expr()); self }
+    pub fn analysis_rule(self, value: impl Arg<AnalysisRule>) -> Self { Self(put(self.0, "AnalysisRule", value.into_expr())) }
     /// `UnusedAccessAge`: integer. Update: in place.
-    pub fn unused_access_age(mut self, value: impl Arg<i64>) -> Self { self.0.set("UnusedAccessAge", value.into_expr()); self }
+    pub fn unused_access_age(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnusedAccessAge", value.into_expr())) }
 }
 impl Done for UnusedAccessConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -151,10 +151,10 @@ impl CfnArchiveRule {
     /// `AWS::AccessAnalyzer::ArchiveRule`
     pub const TYPE: &'static str = "AWS::AccessAnalyzer::ArchiveRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnArchiveRuleProps<R0, R1, R2>) -> Self where CfnArchiveRuleProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnArchiveRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -163,38 +163,38 @@ impl CfnArchiveRule {
 }
 impl Parent for CfnArchiveRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AccessAnalyzer::ArchiveRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accessanalyzer-archiverule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnArchiveRuleProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnArchiveRuleProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnArchiveRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnArchiveRuleProps<missing::AnalyzerName, missing::Filter, missing::RuleName> { CfnArchiveRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnArchiveRuleProps<Missing<required::AnalyzerName>, Missing<required::Filter>, Missing<required::RuleName>> { CfnArchiveRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnArchiveRuleProps<R0, R1, R2> {
     /// `AnalyzerName`: text, required. Update: replacement.
-    pub fn analyzer_name(mut self, value: impl Arg<str>) -> CfnArchiveRuleProps<Set, R1, R2> { self.0.set("AnalyzerName", value.into_expr()); CfnArchiveRuleProps(self.0, Phase) }
+    pub fn analyzer_name(self, value: impl Arg<str>) -> CfnArchiveRuleProps<Set, R1, R2> { CfnArchiveRuleProps(put(self.0, "AnalyzerName", value.into_expr()), Phase) }
     /// `Filter`: map of `FilterItems`, required. Update: in place.
-    pub fn filter(mut self, value: impl Arg<Dict<archive_rule::FilterItems>>) -> CfnArchiveRuleProps<R0, Set, R2> { self.0.set("Filter", value.into_expr()); CfnArchiveRuleProps(self.0, Phase) }
+    pub fn filter(self, value: impl Arg<Dict<archive_rule::FilterItems>>) -> CfnArchiveRuleProps<R0, Set, R2> { CfnArchiveRuleProps(put(self.0, "Filter", value.into_expr()), Phase) }
     /// `RuleName`: text, required. Update: replacement.
-    pub fn rule_name(mut self, value: impl Arg<str>) -> CfnArchiveRuleProps<R0, R1, Set> { self.0.set("RuleName", value.into_expr()); CfnArchiveRuleProps(self.0, Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> CfnArchiveRuleProps<R0, R1, Set> { CfnArchiveRuleProps(put(self.0, "RuleName", value.into_expr()), Phase) }
 }
 impl Done for CfnArchiveRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AccessAnalyzer::ArchiveRule`.
 pub mod archive_rule {
 use crate::cfn::support::*;
 /// The property type `FilterItems` of `AWS::AccessAnalyzer::ArchiveRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accessanalyzer-archiverule-filteritems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilterItems(Bag);
+#[must_use] pub struct FilterItems(Bag);
 impl FilterItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Contains`: list of text. Update: in place.
-    pub fn contains(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Contains", value.into_expr()); self }
+    pub fn contains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Contains", value.into_expr())) }
     /// `Eq`: list of text. Update: in place.
-    pub fn eq(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Eq", value.into_expr()); self }
+    pub fn eq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Eq", value.into_expr())) }
     /// `Exists`: boolean. Update: in place.
-    pub fn exists(mut self, value: impl Arg<bool>) -> Self { self.0.set("Exists", value.into_expr()); self }
+    pub fn exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Exists", value.into_expr())) }
     /// `Neq`: list of text. Update: in place.
-    pub fn neq(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Neq", value.into_expr()); self }
+    pub fn neq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Neq", value.into_expr())) }
 }
 impl Done for FilterItems { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AnalyzerName, Filter, Property, RuleName, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AnalyzerName, Filter, Property, RuleName, Type } }

@@ -10,14 +10,14 @@ impl CfnApplication {
     /// `AWS::AccountAccess::Application`
     pub const TYPE: &'static str = "AWS::AccountAccess::Application";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnApplicationProps<R0>) -> Self where CfnApplicationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ApplicationArn`: text.
+    /// The attribute `ApplicationArn`: `OtherArn`.
     pub fn attr_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ApplicationArn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `IdentitySource.IdentityCenter.ApplicationArn`: text.
+    /// The attribute `IdentitySource.IdentityCenter.ApplicationArn`: `OtherArn`.
     pub fn attr_identity_source_identity_center_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdentitySource.IdentityCenter.ApplicationArn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
@@ -28,43 +28,43 @@ impl CfnApplication {
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AccountAccess::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accountaccess-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnApplicationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationProps<missing::IdentitySource> { CfnApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationProps<Missing<required::IdentitySource>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApplicationProps<R0> {
     /// `IdentitySource`: `IdentitySource`, required. Update: replacement.
-    pub fn identity_source(mut self, value: impl Arg<application::IdentitySource>) -> CfnApplicationProps<Set> { self.0.set("IdentitySource", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn identity_source(self, value: impl Arg<application::IdentitySource>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "IdentitySource", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AccountAccess::Application`.
 pub mod application {
 use crate::cfn::support::*;
 /// The property type `IdentityCenter` of `AWS::AccountAccess::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-application-identitycenter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdentityCenter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IdentityCenter<R0 = Set>(Bag, Phase<(R0,)>);
 impl IdentityCenter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IdentityCenter<super::missing::InstanceArn> { IdentityCenter(Bag::default(), Phase) }
+    pub fn new() -> IdentityCenter<Missing<super::required::InstanceArn>> { IdentityCenter(Bag::default(), Phase) }
 }
 impl<R0> IdentityCenter<R0> {
     /// `ApplicationArn`: text. Update: replacement.
-    pub fn application_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationArn", value.into_expr()); self }
+    pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value.into_expr()), Phase) }
     /// `InstanceArn`: text, required. Update: replacement.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> IdentityCenter<Set> { self.0.set("InstanceArn", value.into_expr()); IdentityCenter(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> IdentityCenter<Set> { IdentityCenter(put(self.0, "InstanceArn", value.into_expr()), Phase) }
 }
 impl Done for IdentityCenter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentitySource` of `AWS::AccountAccess::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-application-identitysource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdentitySource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IdentitySource<R0 = Set>(Bag, Phase<(R0,)>);
 impl IdentitySource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IdentitySource<super::missing::IdentityCenter> { IdentitySource(Bag::default(), Phase) }
+    pub fn new() -> IdentitySource<Missing<super::required::IdentityCenter>> { IdentitySource(Bag::default(), Phase) }
 }
 impl<R0> IdentitySource<R0> {
     /// `IdentityCenter`: `IdentityCenter`, required. Update: replacement.
-    pub fn identity_center(mut self, value: impl Arg<IdentityCenter>) -> IdentitySource<Set> { self.0.set("IdentityCenter", value.into_expr()); IdentitySource(self.0, Phase) }
+    pub fn identity_center(self, value: impl Arg<IdentityCenter>) -> IdentitySource<Set> { IdentitySource(put(self.0, "IdentityCenter", value.into_expr()), Phase) }
 }
 impl Done for IdentitySource { fn into_props(self) -> Bag { self.0 } }
 }
@@ -74,7 +74,7 @@ impl CfnEntitlement {
     /// `AWS::AccountAccess::Entitlement`
     pub const TYPE: &'static str = "AWS::AccountAccess::Entitlement";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnEntitlementProps<R0, R1>) -> Self where CfnEntitlementProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEntitlementProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -86,69 +86,69 @@ impl CfnEntitlement {
 }
 impl Parent for CfnEntitlement { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AccountAccess::Entitlement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-accountaccess-entitlement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEntitlementProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnEntitlementProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnEntitlementProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEntitlementProps<missing::ApplicationArn, missing::Entitlement> { CfnEntitlementProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEntitlementProps<Missing<required::ApplicationArn>, Missing<required::Entitlement>> { CfnEntitlementProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEntitlementProps<R0, R1> {
     /// `ApplicationArn`: text, required. Update: replacement.
-    pub fn application_arn(mut self, value: impl Arg<str>) -> CfnEntitlementProps<Set, R1> { self.0.set("ApplicationArn", value.into_expr()); CfnEntitlementProps(self.0, Phase) }
+    pub fn application_arn(self, value: impl Arg<str>) -> CfnEntitlementProps<Set, R1> { CfnEntitlementProps(put(self.0, "ApplicationArn", value.into_expr()), Phase) }
     /// `Entitlement`: `Entitlement`, required. Update: replacement.
-    pub fn entitlement(mut self, value: impl Arg<entitlement::Entitlement>) -> CfnEntitlementProps<R0, Set> { self.0.set("Entitlement", value.into_expr()); CfnEntitlementProps(self.0, Phase) }
+    pub fn entitlement(self, value: impl Arg<entitlement::Entitlement>) -> CfnEntitlementProps<R0, Set> { CfnEntitlementProps(put(self.0, "Entitlement", value.into_expr()), Phase) }
 }
 impl Done for CfnEntitlementProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AccountAccess::Entitlement`.
 pub mod entitlement {
 use crate::cfn::support::*;
 /// The property type `Entitlement` of `AWS::AccountAccess::Entitlement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-entitlement-entitlement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Entitlement<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Entitlement<R0 = Set>(Bag, Phase<(R0,)>);
 impl Entitlement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Entitlement<super::missing::PrincipalRole> { Entitlement(Bag::default(), Phase) }
+    pub fn new() -> Entitlement<Missing<super::required::PrincipalRole>> { Entitlement(Bag::default(), Phase) }
 }
 impl<R0> Entitlement<R0> {
     /// `PrincipalRole`: `PrincipalRoleEntitlement`, required. Update: replacement.
-    pub fn principal_role(mut self, value: impl Arg<PrincipalRoleEntitlement>) -> Entitlement<Set> { self.0.set("PrincipalRole", value.into_expr()); Entitlement(self.0, Phase) }
+    pub fn principal_role(self, value: impl Arg<PrincipalRoleEntitlement>) -> Entitlement<Set> { Entitlement(put(self.0, "PrincipalRole", value.into_expr()), Phase) }
 }
 impl Done for Entitlement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentityCenterPrincipal` of `AWS::AccountAccess::Entitlement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-entitlement-identitycenterprincipal.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdentityCenterPrincipal(Bag);
+#[must_use] pub struct IdentityCenterPrincipal(Bag);
 impl IdentityCenterPrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupId`: text. Update: replacement.
-    pub fn group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupId", value.into_expr()); self }
+    pub fn group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupId", value.into_expr())) }
     /// `UserId`: text. Update: replacement.
-    pub fn user_id(mut self, value: impl Arg<str>) -> Self { self.0.set("UserId", value.into_expr()); self }
+    pub fn user_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserId", value.into_expr())) }
 }
 impl Done for IdentityCenterPrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Principal` of `AWS::AccountAccess::Entitlement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-entitlement-principal.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Principal<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Principal<R0 = Set>(Bag, Phase<(R0,)>);
 impl Principal {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Principal<super::missing::IdentityCenter> { Principal(Bag::default(), Phase) }
+    pub fn new() -> Principal<Missing<super::required::IdentityCenter>> { Principal(Bag::default(), Phase) }
 }
 impl<R0> Principal<R0> {
     /// `IdentityCenter`: `IdentityCenterPrincipal`, required. Update: replacement.
-    pub fn identity_center(mut self, value: impl Arg<IdentityCenterPrincipal>) -> Principal<Set> { self.0.set("IdentityCenter", value.into_expr()); Principal(self.0, Phase) }
+    pub fn identity_center(self, value: impl Arg<IdentityCenterPrincipal>) -> Principal<Set> { Principal(put(self.0, "IdentityCenter", value.into_expr()), Phase) }
 }
 impl Done for Principal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrincipalRoleEntitlement` of `AWS::AccountAccess::Entitlement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-accountaccess-entitlement-principalroleentitlement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrincipalRoleEntitlement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PrincipalRoleEntitlement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PrincipalRoleEntitlement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PrincipalRoleEntitlement<super::missing::Principal, super::missing::RoleArn> { PrincipalRoleEntitlement(Bag::default(), Phase) }
+    pub fn new() -> PrincipalRoleEntitlement<Missing<super::required::Principal>, Missing<super::required::RoleArn>> { PrincipalRoleEntitlement(Bag::default(), Phase) }
 }
 impl<R0, R1> PrincipalRoleEntitlement<R0, R1> {
     /// `Account`: text. Update: replacement.
-    pub fn account(mut self, value: impl Arg<str>) -> Self { self.0.set("Account", value.into_expr()); self }
+    pub fn account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Account", value.into_expr()), Phase) }
     /// `Principal`: `Principal`, required. Update: replacement.
-    pub fn principal(mut self, value: impl Arg<Principal>) -> PrincipalRoleEntitlement<Set, R1> { self.0.set("Principal", value.into_expr()); PrincipalRoleEntitlement(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> PrincipalRoleEntitlement<R0, Set> { self.0.set("RoleArn", value.into_expr()); PrincipalRoleEntitlement(self.0, Phase) }
+    pub fn principal(self, value: impl Arg<Principal>) -> PrincipalRoleEntitlement<Set, R1> { PrincipalRoleEntitlement(put(self.0, "Principal", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> PrincipalRoleEntitlement<R0, Set> { PrincipalRoleEntitlement(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for PrincipalRoleEntitlement { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ApplicationArn, Entitlement, IdentityCenter, IdentitySource, InstanceArn, Principal, PrincipalRole, RoleArn } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ApplicationArn, Entitlement, IdentityCenter, IdentitySource, InstanceArn, Principal, PrincipalRole, RoleArn } }

@@ -10,267 +10,267 @@ impl CfnCertificate {
     /// `AWS::ACMPCA::Certificate`
     pub const TYPE: &'static str = "AWS::ACMPCA::Certificate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnCertificateProps<R0, R1, R2, R3>) -> Self where CfnCertificateProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCertificateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Certificate`: text.
     pub fn attr_certificate(&self) -> Val<str> { self.0.get_att("Certificate") }
 }
 impl Parent for CfnCertificate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCertificateProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnCertificateProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnCertificateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCertificateProps<missing::CertificateAuthorityArn, missing::CertificateSigningRequest, missing::SigningAlgorithm, missing::Validity> { CfnCertificateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCertificateProps<Missing<required::CertificateAuthorityArn>, Missing<required::CertificateSigningRequest>, Missing<required::SigningAlgorithm>, Missing<required::Validity>> { CfnCertificateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnCertificateProps<R0, R1, R2, R3> {
     /// `ApiPassthrough`: `ApiPassthrough`. Update: replacement.
-    pub fn api_passthrough(mut self, value: impl Arg<certificate::ApiPassthrough>) -> Self { self.0.set("ApiPassthrough", value.into_expr()); self }
-    /// `CertificateAuthorityArn`: text, required. Update: replacement.
-    pub fn certificate_authority_arn(mut self, value: impl Arg<kind::AcmpcaCertificateAuthorityArn>) -> CfnCertificateProps<Set, R1, R2, R3> { self.0.set("CertificateAuthorityArn", value.into_expr()); CfnCertificateProps(self.0, Phase) }
-    /// `CertificateSigningRequest`: text, required. Update: replacement.
-    pub fn certificate_signing_request(mut self, value: impl Arg<kind::AcmpcaCertificateAuthorityCertificateSigningRequest>) -> CfnCertificateProps<R0, Set, R2, R3> { self.0.set("CertificateSigningRequest", value.into_expr()); CfnCertificateProps(self.0, Phase) }
+    pub fn api_passthrough(self, value: impl Arg<certificate::ApiPassthrough>) -> Self { Self(put(self.0, "ApiPassthrough", value.into_expr()), Phase) }
+    /// `CertificateAuthorityArn`: `AcmpcaCertificateAuthorityArn`, required. Update: replacement.
+    pub fn certificate_authority_arn(self, value: impl Arg<kind::AcmpcaCertificateAuthorityArn>) -> CfnCertificateProps<Set, R1, R2, R3> { CfnCertificateProps(put(self.0, "CertificateAuthorityArn", value.into_expr()), Phase) }
+    /// `CertificateSigningRequest`: `AcmpcaCertificateAuthorityCertificateSigningRequest`, required. Update: replacement.
+    pub fn certificate_signing_request(self, value: impl Arg<kind::AcmpcaCertificateAuthorityCertificateSigningRequest>) -> CfnCertificateProps<R0, Set, R2, R3> { CfnCertificateProps(put(self.0, "CertificateSigningRequest", value.into_expr()), Phase) }
     /// `SigningAlgorithm`: text, required. Update: replacement.
-    pub fn signing_algorithm(mut self, value: impl Arg<str>) -> CfnCertificateProps<R0, R1, Set, R3> { self.0.set("SigningAlgorithm", value.into_expr()); CfnCertificateProps(self.0, Phase) }
-    /// `TemplateArn`: text. Update: replacement.
-    pub fn template_arn(mut self, value: impl Arg<kind::AcmpcaCertificateAuthorityArn>) -> Self { self.0.set("TemplateArn", value.into_expr()); self }
+    pub fn signing_algorithm(self, value: impl Arg<str>) -> CfnCertificateProps<R0, R1, Set, R3> { CfnCertificateProps(put(self.0, "SigningAlgorithm", value.into_expr()), Phase) }
+    /// `TemplateArn`: `AcmpcaCertificateAuthorityArn`. Update: replacement.
+    pub fn template_arn(self, value: impl Arg<kind::AcmpcaCertificateAuthorityArn>) -> Self { Self(put(self.0, "TemplateArn", value.into_expr()), Phase) }
     /// `Validity`: `Validity`, required. Update: replacement.
-    pub fn validity(mut self, value: impl Arg<certificate::Validity>) -> CfnCertificateProps<R0, R1, R2, Set> { self.0.set("Validity", value.into_expr()); CfnCertificateProps(self.0, Phase) }
+    pub fn validity(self, value: impl Arg<certificate::Validity>) -> CfnCertificateProps<R0, R1, R2, Set> { CfnCertificateProps(put(self.0, "Validity", value.into_expr()), Phase) }
     /// `ValidityNotBefore`: `Validity`. Update: replacement.
-    pub fn validity_not_before(mut self, value: impl Arg<certificate::Validity>) -> Self { self.0.set("ValidityNotBefore", value.into_expr()); self }
+    pub fn validity_not_before(self, value: impl Arg<certificate::Validity>) -> Self { Self(put(self.0, "ValidityNotBefore", value.into_expr()), Phase) }
 }
 impl Done for CfnCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ACMPCA::Certificate`.
 pub mod certificate {
 use crate::cfn::support::*;
 /// The property type `ApiPassthrough` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-apipassthrough.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApiPassthrough(Bag);
+#[must_use] pub struct ApiPassthrough(Bag);
 impl ApiPassthrough {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Extensions`: `Extensions`. Update: replacement.
-    pub fn extensions(mut self, value: impl Arg<Extensions>) -> Self { self.0.set("Extensions", value.into_expr()); self }
+    pub fn extensions(self, value: impl Arg<Extensions>) -> Self { Self(put(self.0, "Extensions", value.into_expr())) }
     /// `Subject`: `Subject`. Update: replacement.
-    pub fn subject(mut self, value: impl Arg<Subject>) -> Self { self.0.set("Subject", value.into_expr()); self }
+    pub fn subject(self, value: impl Arg<Subject>) -> Self { Self(put(self.0, "Subject", value.into_expr())) }
 }
 impl Done for ApiPassthrough { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomAttribute` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-customattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomAttribute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomAttribute<super::missing::ObjectIdentifier, super::missing::Value> { CustomAttribute(Bag::default(), Phase) }
+    pub fn new() -> CustomAttribute<Missing<super::required::ObjectIdentifier>, Missing<super::required::Value>> { CustomAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomAttribute<R0, R1> {
     /// `ObjectIdentifier`: text, required. Update: replacement.
-    pub fn object_identifier(mut self, value: impl Arg<str>) -> CustomAttribute<Set, R1> { self.0.set("ObjectIdentifier", value.into_expr()); CustomAttribute(self.0, Phase) }
+    pub fn object_identifier(self, value: impl Arg<str>) -> CustomAttribute<Set, R1> { CustomAttribute(put(self.0, "ObjectIdentifier", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> CustomAttribute<R0, Set> { self.0.set("Value", value.into_expr()); CustomAttribute(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> CustomAttribute<R0, Set> { CustomAttribute(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for CustomAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomExtension` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-customextension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomExtension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomExtension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomExtension {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomExtension<super::missing::ObjectIdentifier, super::missing::Value> { CustomExtension(Bag::default(), Phase) }
+    pub fn new() -> CustomExtension<Missing<super::required::ObjectIdentifier>, Missing<super::required::Value>> { CustomExtension(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomExtension<R0, R1> {
     /// `Critical`: boolean. Update: replacement.
-    pub fn critical(mut self, value: impl Arg<bool>) -> Self { self.0.set("Critical", value.into_expr()); self }
+    pub fn critical(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Critical", value.into_expr()), Phase) }
     /// `ObjectIdentifier`: text, required. Update: replacement.
-    pub fn object_identifier(mut self, value: impl Arg<str>) -> CustomExtension<Set, R1> { self.0.set("ObjectIdentifier", value.into_expr()); CustomExtension(self.0, Phase) }
+    pub fn object_identifier(self, value: impl Arg<str>) -> CustomExtension<Set, R1> { CustomExtension(put(self.0, "ObjectIdentifier", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> CustomExtension<R0, Set> { self.0.set("Value", value.into_expr()); CustomExtension(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> CustomExtension<R0, Set> { CustomExtension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for CustomExtension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EdiPartyName` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-edipartyname.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EdiPartyName<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EdiPartyName<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EdiPartyName {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EdiPartyName<super::missing::NameAssigner, super::missing::PartyName> { EdiPartyName(Bag::default(), Phase) }
+    pub fn new() -> EdiPartyName<Missing<super::required::NameAssigner>, Missing<super::required::PartyName>> { EdiPartyName(Bag::default(), Phase) }
 }
 impl<R0, R1> EdiPartyName<R0, R1> {
     /// `NameAssigner`: text, required. Update: replacement.
-    pub fn name_assigner(mut self, value: impl Arg<str>) -> EdiPartyName<Set, R1> { self.0.set("NameAssigner", value.into_expr()); EdiPartyName(self.0, Phase) }
+    pub fn name_assigner(self, value: impl Arg<str>) -> EdiPartyName<Set, R1> { EdiPartyName(put(self.0, "NameAssigner", value.into_expr()), Phase) }
     /// `PartyName`: text, required. Update: replacement.
-    pub fn party_name(mut self, value: impl Arg<str>) -> EdiPartyName<R0, Set> { self.0.set("PartyName", value.into_expr()); EdiPartyName(self.0, Phase) }
+    pub fn party_name(self, value: impl Arg<str>) -> EdiPartyName<R0, Set> { EdiPartyName(put(self.0, "PartyName", value.into_expr()), Phase) }
 }
 impl Done for EdiPartyName { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExtendedKeyUsage` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-extendedkeyusage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExtendedKeyUsage(Bag);
+#[must_use] pub struct ExtendedKeyUsage(Bag);
 impl ExtendedKeyUsage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExtendedKeyUsageObjectIdentifier`: text. Update: replacement.
-    pub fn extended_key_usage_object_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ExtendedKeyUsageObjectIdentifier", value.into_expr()); self }
+    pub fn extended_key_usage_object_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtendedKeyUsageObjectIdentifier", value.into_expr())) }
     /// `ExtendedKeyUsageType`: text. Update: replacement.
-    pub fn extended_key_usage_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ExtendedKeyUsageType", value.into_expr()); self }
+    pub fn extended_key_usage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtendedKeyUsageType", value.into_expr())) }
 }
 impl Done for ExtendedKeyUsage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Extensions` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-extensions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Extensions(Bag);
+#[must_use] pub struct Extensions(Bag);
 impl Extensions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificatePolicies`: list of `PolicyInformation`. Update: replacement.
-    pub fn certificate_policies(mut self, value: impl Arg<Arr<PolicyInformation>>) -> Self { self.0.set("CertificatePolicies", value.into_expr()); self }
+    pub fn certificate_policies(self, value: impl Arg<Arr<PolicyInformation>>) -> Self { Self(put(self.0, "CertificatePolicies", value.into_expr())) }
     /// `CustomExtensions`: list of `CustomExtension`. Update: replacement.
-    pub fn custom_extensions(mut self, value: impl Arg<Arr<CustomExtension>>) -> Self { self.0.set("CustomExtensions", value.into_expr()); self }
+    pub fn custom_extensions(self, value: impl Arg<Arr<CustomExtension>>) -> Self { Self(put(self.0, "CustomExtensions", value.into_expr())) }
     /// `ExtendedKeyUsage`: list of `ExtendedKeyUsage`. Update: replacement.
-    pub fn extended_key_usage(mut self, value: impl Arg<Arr<ExtendedKeyUsage>>) -> Self { self.0.set("ExtendedKeyUsage", value.into_expr()); self }
+    pub fn extended_key_usage(self, value: impl Arg<Arr<ExtendedKeyUsage>>) -> Self { Self(put(self.0, "ExtendedKeyUsage", value.into_expr())) }
     /// `KeyUsage`: `KeyUsage`. Update: replacement.
-    pub fn key_usage(mut self, value: impl Arg<KeyUsage>) -> Self { self.0.set("KeyUsage", value.into_expr()); self }
+    pub fn key_usage(self, value: impl Arg<KeyUsage>) -> Self { Self(put(self.0, "KeyUsage", value.into_expr())) }
     /// `SubjectAlternativeNames`: list of `GeneralName`. Update: replacement.
-    pub fn subject_alternative_names(mut self, value: impl Arg<Arr<GeneralName>>) -> Self { self.0.set("SubjectAlternativeNames", value.into_expr()); self }
+    pub fn subject_alternative_names(self, value: impl Arg<Arr<GeneralName>>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value.into_expr())) }
 }
 impl Done for Extensions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeneralName` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-generalname.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GeneralName(Bag);
+#[must_use] pub struct GeneralName(Bag);
 impl GeneralName {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DirectoryName`: `Subject`. Update: replacement.
-    pub fn directory_name(mut self, value: impl Arg<Subject>) -> Self { self.0.set("DirectoryName", value.into_expr()); self }
+    pub fn directory_name(self, value: impl Arg<Subject>) -> Self { Self(put(self.0, "DirectoryName", value.into_expr())) }
     /// `DnsName`: text. Update: replacement.
-    pub fn dns_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DnsName", value.into_expr()); self }
+    pub fn dns_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsName", value.into_expr())) }
     /// `EdiPartyName`: `EdiPartyName`. Update: replacement.
-    pub fn edi_party_name(mut self, value: impl Arg<EdiPartyName>) -> Self { self.0.set("EdiPartyName", value.into_expr()); self }
+    pub fn edi_party_name(self, value: impl Arg<EdiPartyName>) -> Self { Self(put(self.0, "EdiPartyName", value.into_expr())) }
     /// `IpAddress`: text. Update: replacement.
-    pub fn ip_address(mut self, value: impl Arg<str>) -> Self { self.0.set("IpAddress", value.into_expr()); self }
+    pub fn ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddress", value.into_expr())) }
     /// `OtherName`: `OtherName`. Update: replacement.
-    pub fn other_name(mut self, value: impl Arg<OtherName>) -> Self { self.0.set("OtherName", value.into_expr()); self }
+    pub fn other_name(self, value: impl Arg<OtherName>) -> Self { Self(put(self.0, "OtherName", value.into_expr())) }
     /// `RegisteredId`: text. Update: replacement.
-    pub fn registered_id(mut self, value: impl Arg<str>) -> Self { self.0.set("RegisteredId", value.into_expr()); self }
+    pub fn registered_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegisteredId", value.into_expr())) }
     /// `Rfc822Name`: text. Update: replacement.
-    pub fn rfc822_name(mut self, value: impl Arg<str>) -> Self { self.0.set("Rfc822Name", value.into_expr()); self }
+    pub fn rfc822_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Rfc822Name", value.into_expr())) }
     /// `UniformResourceIdentifier`: text. Update: replacement.
-    pub fn uniform_resource_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("UniformResourceIdentifier", value.into_expr()); self }
+    pub fn uniform_resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UniformResourceIdentifier", value.into_expr())) }
 }
 impl Done for GeneralName { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyUsage` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-keyusage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyUsage(Bag);
+#[must_use] pub struct KeyUsage(Bag);
 impl KeyUsage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CRLSign`: boolean. Update: replacement.
-    pub fn crl_sign(mut self, value: impl Arg<bool>) -> Self { self.0.set("CRLSign", value.into_expr()); self }
+    pub fn crl_sign(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CRLSign", value.into_expr())) }
     /// `DataEncipherment`: boolean. Update: replacement.
-    pub fn data_encipherment(mut self, value: impl Arg<bool>) -> Self { self.0.set("DataEncipherment", value.into_expr()); self }
+    pub fn data_encipherment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataEncipherment", value.into_expr())) }
     /// `DecipherOnly`: boolean. Update: replacement.
-    pub fn decipher_only(mut self, value: impl Arg<bool>) -> Self { self.0.set("DecipherOnly", value.into_expr()); self }
+    pub fn decipher_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DecipherOnly", value.into_expr())) }
     /// `DigitalSignature`: boolean. Update: replacement.
-    pub fn digital_signature(mut self, value: impl Arg<bool>) -> Self { self.0.set("DigitalSignature", value.into_expr()); self }
+    pub fn digital_signature(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DigitalSignature", value.into_expr())) }
     /// `EncipherOnly`: boolean. Update: replacement.
-    pub fn encipher_only(mut self, value: impl Arg<bool>) -> Self { self.0.set("EncipherOnly", value.into_expr()); self }
+    pub fn encipher_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EncipherOnly", value.into_expr())) }
     /// `KeyAgreement`: boolean. Update: replacement.
-    pub fn key_agreement(mut self, value: impl Arg<bool>) -> Self { self.0.set("KeyAgreement", value.into_expr()); self }
+    pub fn key_agreement(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyAgreement", value.into_expr())) }
     /// `KeyCertSign`: boolean. Update: replacement.
-    pub fn key_cert_sign(mut self, value: impl Arg<bool>) -> Self { self.0.set("KeyCertSign", value.into_expr()); self }
+    pub fn key_cert_sign(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyCertSign", value.into_expr())) }
     /// `KeyEncipherment`: boolean. Update: replacement.
-    pub fn key_encipherment(mut self, value: impl Arg<bool>) -> Self { self.0.set("KeyEncipherment", value.into_expr()); self }
+    pub fn key_encipherment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyEncipherment", value.into_expr())) }
     /// `NonRepudiation`: boolean. Update: replacement.
-    pub fn non_repudiation(mut self, value: impl Arg<bool>) -> Self { self.0.set("NonRepudiation", value.into_expr()); self }
+    pub fn non_repudiation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NonRepudiation", value.into_expr())) }
 }
 impl Done for KeyUsage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OtherName` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-othername.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OtherName<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OtherName<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OtherName {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OtherName<super::missing::TypeId, super::missing::Value> { OtherName(Bag::default(), Phase) }
+    pub fn new() -> OtherName<Missing<super::required::TypeId>, Missing<super::required::Value>> { OtherName(Bag::default(), Phase) }
 }
 impl<R0, R1> OtherName<R0, R1> {
     /// `TypeId`: text, required. Update: replacement.
-    pub fn type_id(mut self, value: impl Arg<str>) -> OtherName<Set, R1> { self.0.set("TypeId", value.into_expr()); OtherName(self.0, Phase) }
+    pub fn type_id(self, value: impl Arg<str>) -> OtherName<Set, R1> { OtherName(put(self.0, "TypeId", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> OtherName<R0, Set> { self.0.set("Value", value.into_expr()); OtherName(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> OtherName<R0, Set> { OtherName(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for OtherName { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyInformation` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-policyinformation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyInformation<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PolicyInformation<R0 = Set>(Bag, Phase<(R0,)>);
 impl PolicyInformation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PolicyInformation<super::missing::CertPolicyId> { PolicyInformation(Bag::default(), Phase) }
+    pub fn new() -> PolicyInformation<Missing<super::required::CertPolicyId>> { PolicyInformation(Bag::default(), Phase) }
 }
 impl<R0> PolicyInformation<R0> {
     /// `CertPolicyId`: text, required. Update: replacement.
-    pub fn cert_policy_id(mut self, value: impl Arg<str>) -> PolicyInformation<Set> { self.0.set("CertPolicyId", value.into_expr()); PolicyInformation(self.0, Phase) }
+    pub fn cert_policy_id(self, value: impl Arg<str>) -> PolicyInformation<Set> { PolicyInformation(put(self.0, "CertPolicyId", value.into_expr()), Phase) }
     /// `PolicyQualifiers`: list of `PolicyQualifierInfo`. Update: replacement.
-    pub fn policy_qualifiers(mut self, value: impl Arg<Arr<PolicyQualifierInfo>>) -> Self { self.0.set("PolicyQualifiers", value.into_expr()); self }
+    pub fn policy_qualifiers(self, value: impl Arg<Arr<PolicyQualifierInfo>>) -> Self { Self(put(self.0, "PolicyQualifiers", value.into_expr()), Phase) }
 }
 impl Done for PolicyInformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyQualifierInfo` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-policyqualifierinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyQualifierInfo<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PolicyQualifierInfo<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PolicyQualifierInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PolicyQualifierInfo<super::missing::PolicyQualifierId, super::missing::Qualifier> { PolicyQualifierInfo(Bag::default(), Phase) }
+    pub fn new() -> PolicyQualifierInfo<Missing<super::required::PolicyQualifierId>, Missing<super::required::Qualifier>> { PolicyQualifierInfo(Bag::default(), Phase) }
 }
 impl<R0, R1> PolicyQualifierInfo<R0, R1> {
     /// `PolicyQualifierId`: text, required. Update: replacement.
-    pub fn policy_qualifier_id(mut self, value: impl Arg<str>) -> PolicyQualifierInfo<Set, R1> { self.0.set("PolicyQualifierId", value.into_expr()); PolicyQualifierInfo(self.0, Phase) }
+    pub fn policy_qualifier_id(self, value: impl Arg<str>) -> PolicyQualifierInfo<Set, R1> { PolicyQualifierInfo(put(self.0, "PolicyQualifierId", value.into_expr()), Phase) }
     /// `Qualifier`: `Qualifier`, required. Update: replacement.
-    pub fn qualifier(mut self, value: impl Arg<Qualifier>) -> PolicyQualifierInfo<R0, Set> { self.0.set("Qualifier", value.into_expr()); PolicyQualifierInfo(self.0, Phase) }
+    pub fn qualifier(self, value: impl Arg<Qualifier>) -> PolicyQualifierInfo<R0, Set> { PolicyQualifierInfo(put(self.0, "Qualifier", value.into_expr()), Phase) }
 }
 impl Done for PolicyQualifierInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Qualifier` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-qualifier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Qualifier<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Qualifier<R0 = Set>(Bag, Phase<(R0,)>);
 impl Qualifier {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Qualifier<super::missing::CpsUri> { Qualifier(Bag::default(), Phase) }
+    pub fn new() -> Qualifier<Missing<super::required::CpsUri>> { Qualifier(Bag::default(), Phase) }
 }
 impl<R0> Qualifier<R0> {
     /// `CpsUri`: text, required. Update: replacement.
-    pub fn cps_uri(mut self, value: impl Arg<str>) -> Qualifier<Set> { self.0.set("CpsUri", value.into_expr()); Qualifier(self.0, Phase) }
+    pub fn cps_uri(self, value: impl Arg<str>) -> Qualifier<Set> { Qualifier(put(self.0, "CpsUri", value.into_expr()), Phase) }
 }
 impl Done for Qualifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Subject` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-subject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Subject(Bag);
+#[must_use] pub struct Subject(Bag);
 impl Subject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CommonName`: text. Update: replacement.
-    pub fn common_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CommonName", value.into_expr()); self }
+    pub fn common_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommonName", value.into_expr())) }
     /// `Country`: text. Update: replacement.
-    pub fn country(mut self, value: impl Arg<str>) -> Self { self.0.set("Country", value.into_expr()); self }
+    pub fn country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Country", value.into_expr())) }
     /// `CustomAttributes`: list of `CustomAttribute`. Update: replacement.
-    pub fn custom_attributes(mut self, value: impl Arg<Arr<CustomAttribute>>) -> Self { self.0.set("CustomAttributes", value.into_expr()); self }
+    pub fn custom_attributes(self, value: impl Arg<Arr<CustomAttribute>>) -> Self { Self(put(self.0, "CustomAttributes", value.into_expr())) }
     /// `DistinguishedNameQualifier`: text. Update: replacement.
-    pub fn distinguished_name_qualifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DistinguishedNameQualifier", value.into_expr()); self }
+    pub fn distinguished_name_qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistinguishedNameQualifier", value.into_expr())) }
     /// `GenerationQualifier`: text. Update: replacement.
-    pub fn generation_qualifier(mut self, value: impl Arg<str>) -> Self { self.0.set("GenerationQualifier", value.into_expr()); self }
+    pub fn generation_qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GenerationQualifier", value.into_expr())) }
     /// `GivenName`: text. Update: replacement.
-    pub fn given_name(mut self, value: impl Arg<str>) -> Self { self.0.set("GivenName", value.into_expr()); self }
+    pub fn given_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GivenName", value.into_expr())) }
     /// `Initials`: text. Update: replacement.
-    pub fn initials(mut self, value: impl Arg<str>) -> Self { self.0.set("Initials", value.into_expr()); self }
+    pub fn initials(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Initials", value.into_expr())) }
     /// `Locality`: text. Update: replacement.
-    pub fn locality(mut self, value: impl Arg<str>) -> Self { self.0.set("Locality", value.into_expr()); self }
+    pub fn locality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locality", value.into_expr())) }
     /// `Organization`: text. Update: replacement.
-    pub fn organization(mut self, value: impl Arg<str>) -> Self { self.0.set("Organization", value.into_expr()); self }
+    pub fn organization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Organization", value.into_expr())) }
     /// `OrganizationalUnit`: text. Update: replacement.
-    pub fn organizational_unit(mut self, value: impl Arg<str>) -> Self { self.0.set("OrganizationalUnit", value.into_expr()); self }
+    pub fn organizational_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnit", value.into_expr())) }
     /// `Pseudonym`: text. Update: replacement.
-    pub fn pseudonym(mut self, value: impl Arg<str>) -> Self { self.0.set("Pseudonym", value.into_expr()); self }
+    pub fn pseudonym(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pseudonym", value.into_expr())) }
     /// `SerialNumber`: text. Update: replacement.
-    pub fn serial_number(mut self, value: impl Arg<str>) -> Self { self.0.set("SerialNumber", value.into_expr()); self }
+    pub fn serial_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SerialNumber", value.into_expr())) }
     /// `State`: text. Update: replacement.
-    pub fn state(mut self, value: impl Arg<str>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
     /// `Surname`: text. Update: replacement.
-    pub fn surname(mut self, value: impl Arg<str>) -> Self { self.0.set("Surname", value.into_expr()); self }
+    pub fn surname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Surname", value.into_expr())) }
     /// `Title`: text. Update: replacement.
-    pub fn title(mut self, value: impl Arg<str>) -> Self { self.0.set("Title", value.into_expr()); self }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
 }
 impl Done for Subject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Validity` of `AWS::ACMPCA::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificate-validity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Validity<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Validity<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Validity {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Validity<super::missing::Type, super::missing::Value> { Validity(Bag::default(), Phase) }
+    pub fn new() -> Validity<Missing<super::required::Type>, Missing<super::required::Value>> { Validity(Bag::default(), Phase) }
 }
 impl<R0, R1> Validity<R0, R1> {
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Validity<Set, R1> { self.0.set("Type", value.into_expr()); Validity(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Validity<Set, R1> { Validity(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: number, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<f64>) -> Validity<R0, Set> { self.0.set("Value", value.into_expr()); Validity(self.0, Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> Validity<R0, Set> { Validity(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Validity { fn into_props(self) -> Bag { self.0 } }
 }
@@ -280,262 +280,262 @@ impl CfnCertificateAuthority {
     /// `AWS::ACMPCA::CertificateAuthority`
     pub const TYPE: &'static str = "AWS::ACMPCA::CertificateAuthority";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnCertificateAuthorityProps<R0, R1, R2, R3>) -> Self where CfnCertificateAuthorityProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCertificateAuthorityProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::AcmpcaCertificateAuthorityArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `AcmpcaCertificateAuthorityArn`.
     pub fn attr_arn(&self) -> Val<kind::AcmpcaCertificateAuthorityArn> { self.0.get_att("Arn") }
-    /// The attribute `CertificateSigningRequest`: text.
+    /// The attribute `CertificateSigningRequest`: `AcmpcaCertificateAuthorityCertificateSigningRequest`.
     pub fn attr_certificate_signing_request(&self) -> Val<kind::AcmpcaCertificateAuthorityCertificateSigningRequest> { self.0.get_att("CertificateSigningRequest") }
 }
 impl Parent for CfnCertificateAuthority { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificateauthority.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCertificateAuthorityProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnCertificateAuthorityProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnCertificateAuthorityProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCertificateAuthorityProps<missing::KeyAlgorithm, missing::SigningAlgorithm, missing::Subject, missing::Type> { CfnCertificateAuthorityProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCertificateAuthorityProps<Missing<required::KeyAlgorithm>, Missing<required::SigningAlgorithm>, Missing<required::Subject>, Missing<required::Type>> { CfnCertificateAuthorityProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnCertificateAuthorityProps<R0, R1, R2, R3> {
     /// `CsrExtensions`: `CsrExtensions`. Update: replacement.
-    pub fn csr_extensions(mut self, value: impl Arg<certificate_authority::CsrExtensions>) -> Self { self.0.set("CsrExtensions", value.into_expr()); self }
+    pub fn csr_extensions(self, value: impl Arg<certificate_authority::CsrExtensions>) -> Self { Self(put(self.0, "CsrExtensions", value.into_expr()), Phase) }
     /// `KeyAlgorithm`: text, required. Update: replacement.
-    pub fn key_algorithm(mut self, value: impl Arg<str>) -> CfnCertificateAuthorityProps<Set, R1, R2, R3> { self.0.set("KeyAlgorithm", value.into_expr()); CfnCertificateAuthorityProps(self.0, Phase) }
+    pub fn key_algorithm(self, value: impl Arg<str>) -> CfnCertificateAuthorityProps<Set, R1, R2, R3> { CfnCertificateAuthorityProps(put(self.0, "KeyAlgorithm", value.into_expr()), Phase) }
     /// `KeyStorageSecurityStandard`: text. Update: replacement.
-    pub fn key_storage_security_standard(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyStorageSecurityStandard", value.into_expr()); self }
+    pub fn key_storage_security_standard(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyStorageSecurityStandard", value.into_expr()), Phase) }
     /// `RevocationConfiguration`: `RevocationConfiguration`. Update: in place.
-    pub fn revocation_configuration(mut self, value: impl Arg<certificate_authority::RevocationConfiguration>) -> Self { self.0.set("RevocationConfiguration", value.into_expr()); self }
+    pub fn revocation_configuration(self, value: impl Arg<certificate_authority::RevocationConfiguration>) -> Self { Self(put(self.0, "RevocationConfiguration", value.into_expr()), Phase) }
     /// `SigningAlgorithm`: text, required. Update: replacement.
-    pub fn signing_algorithm(mut self, value: impl Arg<str>) -> CfnCertificateAuthorityProps<R0, Set, R2, R3> { self.0.set("SigningAlgorithm", value.into_expr()); CfnCertificateAuthorityProps(self.0, Phase) }
+    pub fn signing_algorithm(self, value: impl Arg<str>) -> CfnCertificateAuthorityProps<R0, Set, R2, R3> { CfnCertificateAuthorityProps(put(self.0, "SigningAlgorithm", value.into_expr()), Phase) }
     /// `Subject`: `Subject`, required. Update: replacement.
-    pub fn subject(mut self, value: impl Arg<certificate_authority::Subject>) -> CfnCertificateAuthorityProps<R0, R1, Set, R3> { self.0.set("Subject", value.into_expr()); CfnCertificateAuthorityProps(self.0, Phase) }
+    pub fn subject(self, value: impl Arg<certificate_authority::Subject>) -> CfnCertificateAuthorityProps<R0, R1, Set, R3> { CfnCertificateAuthorityProps(put(self.0, "Subject", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> CfnCertificateAuthorityProps<R0, R1, R2, Set> { self.0.set("Type", value.into_expr()); CfnCertificateAuthorityProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnCertificateAuthorityProps<R0, R1, R2, Set> { CfnCertificateAuthorityProps(put(self.0, "Type", value.into_expr()), Phase) }
     /// `UsageMode`: text. Update: replacement.
-    pub fn usage_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("UsageMode", value.into_expr()); self }
+    pub fn usage_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageMode", value.into_expr()), Phase) }
 }
 impl Done for CfnCertificateAuthorityProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ACMPCA::CertificateAuthority`.
 pub mod certificate_authority {
 use crate::cfn::support::*;
 /// The property type `AccessDescription` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-accessdescription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessDescription<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AccessDescription<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AccessDescription {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AccessDescription<super::missing::AccessLocation, super::missing::AccessMethod> { AccessDescription(Bag::default(), Phase) }
+    pub fn new() -> AccessDescription<Missing<super::required::AccessLocation>, Missing<super::required::AccessMethod>> { AccessDescription(Bag::default(), Phase) }
 }
 impl<R0, R1> AccessDescription<R0, R1> {
     /// `AccessLocation`: `GeneralName`, required. Update: replacement.
-    pub fn access_location(mut self, value: impl Arg<GeneralName>) -> AccessDescription<Set, R1> { self.0.set("AccessLocation", value.into_expr()); AccessDescription(self.0, Phase) }
+    pub fn access_location(self, value: impl Arg<GeneralName>) -> AccessDescription<Set, R1> { AccessDescription(put(self.0, "AccessLocation", value.into_expr()), Phase) }
     /// `AccessMethod`: `AccessMethod`, required. Update: replacement.
-    pub fn access_method(mut self, value: impl Arg<AccessMethod>) -> AccessDescription<R0, Set> { self.0.set("AccessMethod", value.into_expr()); AccessDescription(self.0, Phase) }
+    pub fn access_method(self, value: impl Arg<AccessMethod>) -> AccessDescription<R0, Set> { AccessDescription(put(self.0, "AccessMethod", value.into_expr()), Phase) }
 }
 impl Done for AccessDescription { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccessMethod` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-accessmethod.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessMethod(Bag);
+#[must_use] pub struct AccessMethod(Bag);
 impl AccessMethod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessMethodType`: text. Update: replacement.
-    pub fn access_method_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessMethodType", value.into_expr()); self }
+    pub fn access_method_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessMethodType", value.into_expr())) }
     /// `CustomObjectIdentifier`: text. Update: replacement.
-    pub fn custom_object_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomObjectIdentifier", value.into_expr()); self }
+    pub fn custom_object_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomObjectIdentifier", value.into_expr())) }
 }
 impl Done for AccessMethod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrlConfiguration` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-crlconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CrlConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CrlConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CrlConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CrlConfiguration<super::missing::Enabled> { CrlConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CrlConfiguration<Missing<super::required::Enabled>> { CrlConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CrlConfiguration<R0> {
     /// `CrlDistributionPointExtensionConfiguration`: `CrlDistributionPointExtensionConfiguration`. Update: in place.
-    pub fn crl_distribution_point_extension_configuration(mut self, value: impl Arg<CrlDistributionPointExtensionConfiguration>) -> Self { self.0.set("CrlDistributionPointExtensionConfiguration", value.into_expr()); self }
+    pub fn crl_distribution_point_extension_configuration(self, value: impl Arg<CrlDistributionPointExtensionConfiguration>) -> Self { Self(put(self.0, "CrlDistributionPointExtensionConfiguration", value.into_expr()), Phase) }
     /// `CrlType`: text. Update: in place.
-    pub fn crl_type(mut self, value: impl Arg<str>) -> Self { self.0.set("CrlType", value.into_expr()); self }
+    pub fn crl_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrlType", value.into_expr()), Phase) }
     /// `CustomCname`: text. Update: in place.
-    pub fn custom_cname(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomCname", value.into_expr()); self }
+    pub fn custom_cname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomCname", value.into_expr()), Phase) }
     /// `CustomPath`: text. Update: in place.
-    pub fn custom_path(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomPath", value.into_expr()); self }
+    pub fn custom_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomPath", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> CrlConfiguration<Set> { self.0.set("Enabled", value.into_expr()); CrlConfiguration(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> CrlConfiguration<Set> { CrlConfiguration(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `ExpirationInDays`: integer. Update: in place.
-    pub fn expiration_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("ExpirationInDays", value.into_expr()); self }
-    /// `S3BucketName`: text. Update: in place.
-    pub fn s3_bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("S3BucketName", value.into_expr()); self }
+    pub fn expiration_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpirationInDays", value.into_expr()), Phase) }
+    /// `S3BucketName`: `S3BucketName`. Update: in place.
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3BucketName", value.into_expr()), Phase) }
     /// `S3ObjectAcl`: text. Update: in place.
-    pub fn s3_object_acl(mut self, value: impl Arg<str>) -> Self { self.0.set("S3ObjectAcl", value.into_expr()); self }
+    pub fn s3_object_acl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectAcl", value.into_expr()), Phase) }
 }
 impl Done for CrlConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrlDistributionPointExtensionConfiguration` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-crldistributionpointextensionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CrlDistributionPointExtensionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CrlDistributionPointExtensionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CrlDistributionPointExtensionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CrlDistributionPointExtensionConfiguration<super::missing::OmitExtension> { CrlDistributionPointExtensionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CrlDistributionPointExtensionConfiguration<Missing<super::required::OmitExtension>> { CrlDistributionPointExtensionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CrlDistributionPointExtensionConfiguration<R0> {
     /// `OmitExtension`: boolean, required. Update: in place.
-    pub fn omit_extension(mut self, value: impl Arg<bool>) -> CrlDistributionPointExtensionConfiguration<Set> { self.0.set("OmitExtension", value.into_expr()); CrlDistributionPointExtensionConfiguration(self.0, Phase) }
+    pub fn omit_extension(self, value: impl Arg<bool>) -> CrlDistributionPointExtensionConfiguration<Set> { CrlDistributionPointExtensionConfiguration(put(self.0, "OmitExtension", value.into_expr()), Phase) }
 }
 impl Done for CrlDistributionPointExtensionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CsrExtensions` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-csrextensions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CsrExtensions(Bag);
+#[must_use] pub struct CsrExtensions(Bag);
 impl CsrExtensions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KeyUsage`: `KeyUsage`. Update: replacement.
-    pub fn key_usage(mut self, value: impl Arg<KeyUsage>) -> Self { self.0.set("KeyUsage", value.into_expr()); self }
+    pub fn key_usage(self, value: impl Arg<KeyUsage>) -> Self { Self(put(self.0, "KeyUsage", value.into_expr())) }
     /// `SubjectInformationAccess`: list of `AccessDescription`. Update: replacement.
-    pub fn subject_information_access(mut self, value: impl Arg<Arr<AccessDescription>>) -> Self { self.0.set("SubjectInformationAccess", value.into_expr()); self }
+    pub fn subject_information_access(self, value: impl Arg<Arr<AccessDescription>>) -> Self { Self(put(self.0, "SubjectInformationAccess", value.into_expr())) }
 }
 impl Done for CsrExtensions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomAttribute` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-customattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomAttribute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomAttribute<super::missing::ObjectIdentifier, super::missing::Value> { CustomAttribute(Bag::default(), Phase) }
+    pub fn new() -> CustomAttribute<Missing<super::required::ObjectIdentifier>, Missing<super::required::Value>> { CustomAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomAttribute<R0, R1> {
     /// `ObjectIdentifier`: text, required. Update: replacement.
-    pub fn object_identifier(mut self, value: impl Arg<str>) -> CustomAttribute<Set, R1> { self.0.set("ObjectIdentifier", value.into_expr()); CustomAttribute(self.0, Phase) }
+    pub fn object_identifier(self, value: impl Arg<str>) -> CustomAttribute<Set, R1> { CustomAttribute(put(self.0, "ObjectIdentifier", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> CustomAttribute<R0, Set> { self.0.set("Value", value.into_expr()); CustomAttribute(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> CustomAttribute<R0, Set> { CustomAttribute(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for CustomAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EdiPartyName` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-edipartyname.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EdiPartyName<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EdiPartyName<R0 = Set>(Bag, Phase<(R0,)>);
 impl EdiPartyName {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EdiPartyName<super::missing::PartyName> { EdiPartyName(Bag::default(), Phase) }
+    pub fn new() -> EdiPartyName<Missing<super::required::PartyName>> { EdiPartyName(Bag::default(), Phase) }
 }
 impl<R0> EdiPartyName<R0> {
     /// `NameAssigner`: text. Update: replacement.
-    pub fn name_assigner(mut self, value: impl Arg<str>) -> Self { self.0.set("NameAssigner", value.into_expr()); self }
+    pub fn name_assigner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameAssigner", value.into_expr()), Phase) }
     /// `PartyName`: text, required. Update: replacement.
-    pub fn party_name(mut self, value: impl Arg<str>) -> EdiPartyName<Set> { self.0.set("PartyName", value.into_expr()); EdiPartyName(self.0, Phase) }
+    pub fn party_name(self, value: impl Arg<str>) -> EdiPartyName<Set> { EdiPartyName(put(self.0, "PartyName", value.into_expr()), Phase) }
 }
 impl Done for EdiPartyName { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeneralName` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-generalname.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GeneralName(Bag);
+#[must_use] pub struct GeneralName(Bag);
 impl GeneralName {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DirectoryName`: `Subject`. Update: replacement.
-    pub fn directory_name(mut self, value: impl Arg<Subject>) -> Self { self.0.set("DirectoryName", value.into_expr()); self }
+    pub fn directory_name(self, value: impl Arg<Subject>) -> Self { Self(put(self.0, "DirectoryName", value.into_expr())) }
     /// `DnsName`: text. Update: replacement.
-    pub fn dns_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DnsName", value.into_expr()); self }
+    pub fn dns_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsName", value.into_expr())) }
     /// `EdiPartyName`: `EdiPartyName`. Update: replacement.
-    pub fn edi_party_name(mut self, value: impl Arg<EdiPartyName>) -> Self { self.0.set("EdiPartyName", value.into_expr()); self }
+    pub fn edi_party_name(self, value: impl Arg<EdiPartyName>) -> Self { Self(put(self.0, "EdiPartyName", value.into_expr())) }
     /// `IpAddress`: text. Update: replacement.
-    pub fn ip_address(mut self, value: impl Arg<str>) -> Self { self.0.set("IpAddress", value.into_expr()); self }
+    pub fn ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddress", value.into_expr())) }
     /// `OtherName`: `OtherName`. Update: replacement.
-    pub fn other_name(mut self, value: impl Arg<OtherName>) -> Self { self.0.set("OtherName", value.into_expr()); self }
+    pub fn other_name(self, value: impl Arg<OtherName>) -> Self { Self(put(self.0, "OtherName", value.into_expr())) }
     /// `RegisteredId`: text. Update: replacement.
-    pub fn registered_id(mut self, value: impl Arg<str>) -> Self { self.0.set("RegisteredId", value.into_expr()); self }
+    pub fn registered_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegisteredId", value.into_expr())) }
     /// `Rfc822Name`: text. Update: replacement.
-    pub fn rfc822_name(mut self, value: impl Arg<str>) -> Self { self.0.set("Rfc822Name", value.into_expr()); self }
+    pub fn rfc822_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Rfc822Name", value.into_expr())) }
     /// `UniformResourceIdentifier`: text. Update: replacement.
-    pub fn uniform_resource_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("UniformResourceIdentifier", value.into_expr()); self }
+    pub fn uniform_resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UniformResourceIdentifier", value.into_expr())) }
 }
 impl Done for GeneralName { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyUsage` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-keyusage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyUsage(Bag);
+#[must_use] pub struct KeyUsage(Bag);
 impl KeyUsage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CRLSign`: boolean. Update: replacement.
-    pub fn crl_sign(mut self, value: impl Arg<bool>) -> Self { self.0.set("CRLSign", value.into_expr()); self }
+    pub fn crl_sign(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CRLSign", value.into_expr())) }
     /// `DataEncipherment`: boolean. Update: replacement.
-    pub fn data_encipherment(mut self, value: impl Arg<bool>) -> Self { self.0.set("DataEncipherment", value.into_expr()); self }
+    pub fn data_encipherment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataEncipherment", value.into_expr())) }
     /// `DecipherOnly`: boolean. Update: replacement.
-    pub fn decipher_only(mut self, value: impl Arg<bool>) -> Self { self.0.set("DecipherOnly", value.into_expr()); self }
+    pub fn decipher_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DecipherOnly", value.into_expr())) }
     /// `DigitalSignature`: boolean. Update: replacement.
-    pub fn digital_signature(mut self, value: impl Arg<bool>) -> Self { self.0.set("DigitalSignature", value.into_expr()); self }
+    pub fn digital_signature(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DigitalSignature", value.into_expr())) }
     /// `EncipherOnly`: boolean. Update: replacement.
-    pub fn encipher_only(mut self, value: impl Arg<bool>) -> Self { self.0.set("EncipherOnly", value.into_expr()); self }
+    pub fn encipher_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EncipherOnly", value.into_expr())) }
     /// `KeyAgreement`: boolean. Update: replacement.
-    pub fn key_agreement(mut self, value: impl Arg<bool>) -> Self { self.0.set("KeyAgreement", value.into_expr()); self }
+    pub fn key_agreement(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyAgreement", value.into_expr())) }
     /// `KeyCertSign`: boolean. Update: replacement.
-    pub fn key_cert_sign(mut self, value: impl Arg<bool>) -> Self { self.0.set("KeyCertSign", value.into_expr()); self }
+    pub fn key_cert_sign(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyCertSign", value.into_expr())) }
     /// `KeyEncipherment`: boolean. Update: replacement.
-    pub fn key_encipherment(mut self, value: impl Arg<bool>) -> Self { self.0.set("KeyEncipherment", value.into_expr()); self }
+    pub fn key_encipherment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyEncipherment", value.into_expr())) }
     /// `NonRepudiation`: boolean. Update: replacement.
-    pub fn non_repudiation(mut self, value: impl Arg<bool>) -> Self { self.0.set("NonRepudiation", value.into_expr()); self }
+    pub fn non_repudiation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NonRepudiation", value.into_expr())) }
 }
 impl Done for KeyUsage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OcspConfiguration` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-ocspconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OcspConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OcspConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl OcspConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OcspConfiguration<super::missing::Enabled> { OcspConfiguration(Bag::default(), Phase) }
+    pub fn new() -> OcspConfiguration<Missing<super::required::Enabled>> { OcspConfiguration(Bag::default(), Phase) }
 }
 impl<R0> OcspConfiguration<R0> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> OcspConfiguration<Set> { self.0.set("Enabled", value.into_expr()); OcspConfiguration(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> OcspConfiguration<Set> { OcspConfiguration(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `OcspCustomCname`: text. Update: in place.
-    pub fn ocsp_custom_cname(mut self, value: impl Arg<str>) -> Self { self.0.set("OcspCustomCname", value.into_expr()); self }
+    pub fn ocsp_custom_cname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcspCustomCname", value.into_expr()), Phase) }
 }
 impl Done for OcspConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OtherName` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-othername.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OtherName<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OtherName<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OtherName {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OtherName<super::missing::TypeId, super::missing::Value> { OtherName(Bag::default(), Phase) }
+    pub fn new() -> OtherName<Missing<super::required::TypeId>, Missing<super::required::Value>> { OtherName(Bag::default(), Phase) }
 }
 impl<R0, R1> OtherName<R0, R1> {
     /// `TypeId`: text, required. Update: replacement.
-    pub fn type_id(mut self, value: impl Arg<str>) -> OtherName<Set, R1> { self.0.set("TypeId", value.into_expr()); OtherName(self.0, Phase) }
+    pub fn type_id(self, value: impl Arg<str>) -> OtherName<Set, R1> { OtherName(put(self.0, "TypeId", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> OtherName<R0, Set> { self.0.set("Value", value.into_expr()); OtherName(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> OtherName<R0, Set> { OtherName(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for OtherName { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RevocationConfiguration` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-revocationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RevocationConfiguration(Bag);
+#[must_use] pub struct RevocationConfiguration(Bag);
 impl RevocationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CrlConfiguration`: `CrlConfiguration`. Update: in place.
-    pub fn crl_configuration(mut self, value: impl Arg<CrlConfiguration>) -> Self { self.0.set("CrlConfiguration", value.into_expr()); self }
+    pub fn crl_configuration(self, value: impl Arg<CrlConfiguration>) -> Self { Self(put(self.0, "CrlConfiguration", value.into_expr())) }
     /// `OcspConfiguration`: `OcspConfiguration`. Update: in place.
-    pub fn ocsp_configuration(mut self, value: impl Arg<OcspConfiguration>) -> Self { self.0.set("OcspConfiguration", value.into_expr()); self }
+    pub fn ocsp_configuration(self, value: impl Arg<OcspConfiguration>) -> Self { Self(put(self.0, "OcspConfiguration", value.into_expr())) }
 }
 impl Done for RevocationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Subject` of `AWS::ACMPCA::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-acmpca-certificateauthority-subject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Subject(Bag);
+#[must_use] pub struct Subject(Bag);
 impl Subject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CommonName`: text. Update: replacement.
-    pub fn common_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CommonName", value.into_expr()); self }
+    pub fn common_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommonName", value.into_expr())) }
     /// `Country`: text. Update: replacement.
-    pub fn country(mut self, value: impl Arg<str>) -> Self { self.0.set("Country", value.into_expr()); self }
+    pub fn country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Country", value.into_expr())) }
     /// `CustomAttributes`: list of `CustomAttribute`. Update: replacement.
-    pub fn custom_attributes(mut self, value: impl Arg<Arr<CustomAttribute>>) -> Self { self.0.set("CustomAttributes", value.into_expr()); self }
+    pub fn custom_attributes(self, value: impl Arg<Arr<CustomAttribute>>) -> Self { Self(put(self.0, "CustomAttributes", value.into_expr())) }
     /// `DistinguishedNameQualifier`: text. Update: replacement.
-    pub fn distinguished_name_qualifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DistinguishedNameQualifier", value.into_expr()); self }
+    pub fn distinguished_name_qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistinguishedNameQualifier", value.into_expr())) }
     /// `GenerationQualifier`: text. Update: replacement.
-    pub fn generation_qualifier(mut self, value: impl Arg<str>) -> Self { self.0.set("GenerationQualifier", value.into_expr()); self }
+    pub fn generation_qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GenerationQualifier", value.into_expr())) }
     /// `GivenName`: text. Update: replacement.
-    pub fn given_name(mut self, value: impl Arg<str>) -> Self { self.0.set("GivenName", value.into_expr()); self }
+    pub fn given_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GivenName", value.into_expr())) }
     /// `Initials`: text. Update: replacement.
-    pub fn initials(mut self, value: impl Arg<str>) -> Self { self.0.set("Initials", value.into_expr()); self }
+    pub fn initials(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Initials", value.into_expr())) }
     /// `Locality`: text. Update: replacement.
-    pub fn locality(mut self, value: impl Arg<str>) -> Self { self.0.set("Locality", value.into_expr()); self }
+    pub fn locality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locality", value.into_expr())) }
     /// `Organization`: text. Update: replacement.
-    pub fn organization(mut self, value: impl Arg<str>) -> Self { self.0.set("Organization", value.into_expr()); self }
+    pub fn organization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Organization", value.into_expr())) }
     /// `OrganizationalUnit`: text. Update: replacement.
-    pub fn organizational_unit(mut self, value: impl Arg<str>) -> Self { self.0.set("OrganizationalUnit", value.into_expr()); self }
+    pub fn organizational_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnit", value.into_expr())) }
     /// `Pseudonym`: text. Update: replacement.
-    pub fn pseudonym(mut self, value: impl Arg<str>) -> Self { self.0.set("Pseudonym", value.into_expr()); self }
+    pub fn pseudonym(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pseudonym", value.into_expr())) }
     /// `SerialNumber`: text. Update: replacement.
-    pub fn serial_number(mut self, value: impl Arg<str>) -> Self { self.0.set("SerialNumber", value.into_expr()); self }
+    pub fn serial_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SerialNumber", value.into_expr())) }
     /// `State`: text. Update: replacement.
-    pub fn state(mut self, value: impl Arg<str>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
     /// `Surname`: text. Update: replacement.
-    pub fn surname(mut self, value: impl Arg<str>) -> Self { self.0.set("Surname", value.into_expr()); self }
+    pub fn surname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Surname", value.into_expr())) }
     /// `Title`: text. Update: replacement.
-    pub fn title(mut self, value: impl Arg<str>) -> Self { self.0.set("Title", value.into_expr()); self }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
 }
 impl Done for Subject { fn into_props(self) -> Bag { self.0 } }
 }
@@ -545,7 +545,7 @@ impl CfnCertificateAuthorityActivation {
     /// `AWS::ACMPCA::CertificateAuthorityActivation`
     pub const TYPE: &'static str = "AWS::ACMPCA::CertificateAuthorityActivation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCertificateAuthorityActivationProps<R0, R1>) -> Self where CfnCertificateAuthorityActivationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCertificateAuthorityActivationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CertificateAuthorityArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CompleteCertificateChain`: text.
@@ -553,20 +553,20 @@ impl CfnCertificateAuthorityActivation {
 }
 impl Parent for CfnCertificateAuthorityActivation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ACMPCA::CertificateAuthorityActivation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-certificateauthorityactivation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCertificateAuthorityActivationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCertificateAuthorityActivationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCertificateAuthorityActivationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCertificateAuthorityActivationProps<missing::Certificate, missing::CertificateAuthorityArn> { CfnCertificateAuthorityActivationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCertificateAuthorityActivationProps<Missing<required::Certificate>, Missing<required::CertificateAuthorityArn>> { CfnCertificateAuthorityActivationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCertificateAuthorityActivationProps<R0, R1> {
     /// `Certificate`: text, required. Update: in place.
-    pub fn certificate(mut self, value: impl Arg<str>) -> CfnCertificateAuthorityActivationProps<Set, R1> { self.0.set("Certificate", value.into_expr()); CfnCertificateAuthorityActivationProps(self.0, Phase) }
-    /// `CertificateAuthorityArn`: text, required. Update: replacement.
-    pub fn certificate_authority_arn(mut self, value: impl Arg<kind::AcmpcaCertificateAuthorityArn>) -> CfnCertificateAuthorityActivationProps<R0, Set> { self.0.set("CertificateAuthorityArn", value.into_expr()); CfnCertificateAuthorityActivationProps(self.0, Phase) }
+    pub fn certificate(self, value: impl Arg<str>) -> CfnCertificateAuthorityActivationProps<Set, R1> { CfnCertificateAuthorityActivationProps(put(self.0, "Certificate", value.into_expr()), Phase) }
+    /// `CertificateAuthorityArn`: `AcmpcaCertificateAuthorityArn`, required. Update: replacement.
+    pub fn certificate_authority_arn(self, value: impl Arg<kind::AcmpcaCertificateAuthorityArn>) -> CfnCertificateAuthorityActivationProps<R0, Set> { CfnCertificateAuthorityActivationProps(put(self.0, "CertificateAuthorityArn", value.into_expr()), Phase) }
     /// `CertificateChain`: text. Update: in place.
-    pub fn certificate_chain(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateChain", value.into_expr()); self }
+    pub fn certificate_chain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateChain", value.into_expr()), Phase) }
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for CfnCertificateAuthorityActivationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ACMPCA::Permission`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-permission.html)
@@ -575,27 +575,27 @@ impl CfnPermission {
     /// `AWS::ACMPCA::Permission`
     pub const TYPE: &'static str = "AWS::ACMPCA::Permission";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnPermissionProps<R0, R1, R2>) -> Self where CfnPermissionProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPermissionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnPermission { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ACMPCA::Permission`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-acmpca-permission.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPermissionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnPermissionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnPermissionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPermissionProps<missing::Actions, missing::CertificateAuthorityArn, missing::Principal> { CfnPermissionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPermissionProps<Missing<required::Actions>, Missing<required::CertificateAuthorityArn>, Missing<required::Principal>> { CfnPermissionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPermissionProps<R0, R1, R2> {
     /// `Actions`: list of text, required. Update: replacement.
-    pub fn actions(mut self, value: impl Arg<Arr<str>>) -> CfnPermissionProps<Set, R1, R2> { self.0.set("Actions", value.into_expr()); CfnPermissionProps(self.0, Phase) }
-    /// `CertificateAuthorityArn`: text, required. Update: replacement.
-    pub fn certificate_authority_arn(mut self, value: impl Arg<kind::AcmpcaCertificateAuthorityArn>) -> CfnPermissionProps<R0, Set, R2> { self.0.set("CertificateAuthorityArn", value.into_expr()); CfnPermissionProps(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<Arr<str>>) -> CfnPermissionProps<Set, R1, R2> { CfnPermissionProps(put(self.0, "Actions", value.into_expr()), Phase) }
+    /// `CertificateAuthorityArn`: `AcmpcaCertificateAuthorityArn`, required. Update: replacement.
+    pub fn certificate_authority_arn(self, value: impl Arg<kind::AcmpcaCertificateAuthorityArn>) -> CfnPermissionProps<R0, Set, R2> { CfnPermissionProps(put(self.0, "CertificateAuthorityArn", value.into_expr()), Phase) }
     /// `Principal`: text, required. Update: replacement.
-    pub fn principal(mut self, value: impl Arg<str>) -> CfnPermissionProps<R0, R1, Set> { self.0.set("Principal", value.into_expr()); CfnPermissionProps(self.0, Phase) }
+    pub fn principal(self, value: impl Arg<str>) -> CfnPermissionProps<R0, R1, Set> { CfnPermissionProps(put(self.0, "Principal", value.into_expr()), Phase) }
     /// `SourceAccount`: text. Update: replacement.
-    pub fn source_account(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceAccount", value.into_expr()); self }
+    pub fn source_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceAccount", value.into_expr()), Phase) }
 }
 impl Done for CfnPermissionProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccessLocation, AccessMethod, Actions, CertPolicyId, Certificate, CertificateAuthorityArn, CertificateSigningRequest, CpsUri, Enabled, KeyAlgorithm, NameAssigner, ObjectIdentifier, OmitExtension, PartyName, PolicyQualifierId, Principal, Qualifier, SigningAlgorithm, Subject, Type, TypeId, Validity, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccessLocation, AccessMethod, Actions, CertPolicyId, Certificate, CertificateAuthorityArn, CertificateSigningRequest, CpsUri, Enabled, KeyAlgorithm, NameAssigner, ObjectIdentifier, OmitExtension, PartyName, PolicyQualifierId, Principal, Qualifier, SigningAlgorithm, Subject, Type, TypeId, Validity, Value } }

@@ -10,12 +10,12 @@ impl CfnRegistry {
     /// `AWS::AgentRegistry::Registry`
     pub const TYPE: &'static str = "AWS::AgentRegistry::Registry";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnRegistryProps<R0>) -> Self where CfnRegistryProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRegistryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RegistryArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `RegistryArn`: text.
+    /// The attribute `RegistryArn`: `OtherArn`.
     pub fn attr_registry_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RegistryArn") }
     /// The attribute `RegistryId`: text.
     pub fn attr_registry_id(&self) -> Val<str> { self.0.get_att("RegistryId") }
@@ -26,114 +26,114 @@ impl CfnRegistry {
 }
 impl Parent for CfnRegistry { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AgentRegistry::Registry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRegistryProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnRegistryProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnRegistryProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRegistryProps<missing::Name> { CfnRegistryProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRegistryProps<Missing<required::Name>> { CfnRegistryProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRegistryProps<R0> {
     /// `ApprovalConfiguration`: `ApprovalConfiguration`. Update: in place.
-    pub fn approval_configuration(mut self, value: impl Arg<registry::ApprovalConfiguration>) -> Self { self.0.set("ApprovalConfiguration", value.into_expr()); self }
+    pub fn approval_configuration(self, value: impl Arg<registry::ApprovalConfiguration>) -> Self { Self(put(self.0, "ApprovalConfiguration", value.into_expr()), Phase) }
     /// `AuthorizerType`: `AuthorizerType`. Update: replacement.
-    pub fn authorizer_type(mut self, value: impl Arg<registry::AuthorizerType>) -> Self { self.0.set("AuthorizerType", value.into_expr()); self }
+    pub fn authorizer_type(self, value: impl Arg<registry::AuthorizerType>) -> Self { Self(put(self.0, "AuthorizerType", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DiscoveryConfiguration`: `DiscoveryConfiguration`. Update: in place.
-    pub fn discovery_configuration(mut self, value: impl Arg<registry::DiscoveryConfiguration>) -> Self { self.0.set("DiscoveryConfiguration", value.into_expr()); self }
+    pub fn discovery_configuration(self, value: impl Arg<registry::DiscoveryConfiguration>) -> Self { Self(put(self.0, "DiscoveryConfiguration", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnRegistryProps<Set> { self.0.set("Name", value.into_expr()); CfnRegistryProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRegistryProps<Set> { CfnRegistryProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRegistryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AgentRegistry::Registry`.
 pub mod registry {
 use crate::cfn::support::*;
 /// The property type `ApprovalConfiguration` of `AWS::AgentRegistry::Registry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-approvalconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApprovalConfiguration(Bag);
+#[must_use] pub struct ApprovalConfiguration(Bag);
 impl ApprovalConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoApprovalRules`: list of `AutoApprovalRules`. Update: in place.
-    pub fn auto_approval_rules(mut self, value: impl Arg<Arr<AutoApprovalRules>>) -> Self { self.0.set("AutoApprovalRules", value.into_expr()); self }
+    pub fn auto_approval_rules(self, value: impl Arg<Arr<AutoApprovalRules>>) -> Self { Self(put(self.0, "AutoApprovalRules", value.into_expr())) }
 }
 impl Done for ApprovalConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizerConfiguration` of `AWS::AgentRegistry::Registry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-authorizerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthorizerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AuthorizerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AuthorizerConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuthorizerConfiguration<super::missing::CustomJWTAuthorizer> { AuthorizerConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AuthorizerConfiguration<Missing<super::required::CustomJWTAuthorizer>> { AuthorizerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AuthorizerConfiguration<R0> {
     /// `CustomJWTAuthorizer`: `CustomJWTAuthorizerConfiguration`, required. Update: in place.
-    pub fn custom_jwt_authorizer(mut self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> AuthorizerConfiguration<Set> { self.0.set("CustomJWTAuthorizer", value.into_expr()); AuthorizerConfiguration(self.0, Phase) }
+    pub fn custom_jwt_authorizer(self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> AuthorizerConfiguration<Set> { AuthorizerConfiguration(put(self.0, "CustomJWTAuthorizer", value.into_expr()), Phase) }
 }
 impl Done for AuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizingClaimMatchValueType` of `AWS::AgentRegistry::Registry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-authorizingclaimmatchvaluetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthorizingClaimMatchValueType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AuthorizingClaimMatchValueType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AuthorizingClaimMatchValueType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuthorizingClaimMatchValueType<super::missing::ClaimMatchOperator, super::missing::ClaimMatchValue> { AuthorizingClaimMatchValueType(Bag::default(), Phase) }
+    pub fn new() -> AuthorizingClaimMatchValueType<Missing<super::required::ClaimMatchOperator>, Missing<super::required::ClaimMatchValue>> { AuthorizingClaimMatchValueType(Bag::default(), Phase) }
 }
 impl<R0, R1> AuthorizingClaimMatchValueType<R0, R1> {
     /// `ClaimMatchOperator`: `ClaimMatchOperator`, required. Update: in place.
-    pub fn claim_match_operator(mut self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { self.0.set("ClaimMatchOperator", value.into_expr()); AuthorizingClaimMatchValueType(self.0, Phase) }
+    pub fn claim_match_operator(self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchOperator", value.into_expr()), Phase) }
     /// `ClaimMatchValue`: `ClaimMatchValueType`, required. Update: in place.
-    pub fn claim_match_value(mut self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { self.0.set("ClaimMatchValue", value.into_expr()); AuthorizingClaimMatchValueType(self.0, Phase) }
+    pub fn claim_match_value(self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchValue", value.into_expr()), Phase) }
 }
 impl Done for AuthorizingClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClaimMatchValueType` of `AWS::AgentRegistry::Registry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-claimmatchvaluetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClaimMatchValueType(Bag);
+#[must_use] pub struct ClaimMatchValueType(Bag);
 impl ClaimMatchValueType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchValueString`: text. Update: in place.
-    pub fn match_value_string(mut self, value: impl Arg<str>) -> Self { self.0.set("MatchValueString", value.into_expr()); self }
+    pub fn match_value_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchValueString", value.into_expr())) }
     /// `MatchValueStringList`: list of text. Update: in place.
-    pub fn match_value_string_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MatchValueStringList", value.into_expr()); self }
+    pub fn match_value_string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchValueStringList", value.into_expr())) }
 }
 impl Done for ClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomClaimValidationType` of `AWS::AgentRegistry::Registry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-customclaimvalidationtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomClaimValidationType<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CustomClaimValidationType<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CustomClaimValidationType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomClaimValidationType<super::missing::AuthorizingClaimMatchValue, super::missing::InboundTokenClaimName, super::missing::InboundTokenClaimValueType> { CustomClaimValidationType(Bag::default(), Phase) }
+    pub fn new() -> CustomClaimValidationType<Missing<super::required::AuthorizingClaimMatchValue>, Missing<super::required::InboundTokenClaimName>, Missing<super::required::InboundTokenClaimValueType>> { CustomClaimValidationType(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CustomClaimValidationType<R0, R1, R2> {
     /// `AuthorizingClaimMatchValue`: `AuthorizingClaimMatchValueType`, required. Update: in place.
-    pub fn authorizing_claim_match_value(mut self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { self.0.set("AuthorizingClaimMatchValue", value.into_expr()); CustomClaimValidationType(self.0, Phase) }
+    pub fn authorizing_claim_match_value(self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { CustomClaimValidationType(put(self.0, "AuthorizingClaimMatchValue", value.into_expr()), Phase) }
     /// `InboundTokenClaimName`: text, required. Update: in place.
-    pub fn inbound_token_claim_name(mut self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { self.0.set("InboundTokenClaimName", value.into_expr()); CustomClaimValidationType(self.0, Phase) }
+    pub fn inbound_token_claim_name(self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { CustomClaimValidationType(put(self.0, "InboundTokenClaimName", value.into_expr()), Phase) }
     /// `InboundTokenClaimValueType`: `InboundTokenClaimValueType`, required. Update: in place.
-    pub fn inbound_token_claim_value_type(mut self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { self.0.set("InboundTokenClaimValueType", value.into_expr()); CustomClaimValidationType(self.0, Phase) }
+    pub fn inbound_token_claim_value_type(self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { CustomClaimValidationType(put(self.0, "InboundTokenClaimValueType", value.into_expr()), Phase) }
 }
 impl Done for CustomClaimValidationType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomJWTAuthorizerConfiguration` of `AWS::AgentRegistry::Registry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-customjwtauthorizerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomJWTAuthorizerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomJWTAuthorizerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomJWTAuthorizerConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomJWTAuthorizerConfiguration<super::missing::DiscoveryUrl> { CustomJWTAuthorizerConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CustomJWTAuthorizerConfiguration<Missing<super::required::DiscoveryUrl>> { CustomJWTAuthorizerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CustomJWTAuthorizerConfiguration<R0> {
     /// `AllowedAudience`: list of text. Update: in place.
-    pub fn allowed_audience(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedAudience", value.into_expr()); self }
+    pub fn allowed_audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAudience", value.into_expr()), Phase) }
     /// `AllowedClients`: list of text. Update: in place.
-    pub fn allowed_clients(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedClients", value.into_expr()); self }
+    pub fn allowed_clients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedClients", value.into_expr()), Phase) }
     /// `AllowedScopes`: list of text. Update: in place.
-    pub fn allowed_scopes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedScopes", value.into_expr()); self }
+    pub fn allowed_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedScopes", value.into_expr()), Phase) }
     /// `CustomClaims`: list of `CustomClaimValidationType`. Update: in place.
-    pub fn custom_claims(mut self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { self.0.set("CustomClaims", value.into_expr()); self }
+    pub fn custom_claims(self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { Self(put(self.0, "CustomClaims", value.into_expr()), Phase) }
     /// `DiscoveryUrl`: text, required. Update: in place.
-    pub fn discovery_url(mut self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { self.0.set("DiscoveryUrl", value.into_expr()); CustomJWTAuthorizerConfiguration(self.0, Phase) }
+    pub fn discovery_url(self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { CustomJWTAuthorizerConfiguration(put(self.0, "DiscoveryUrl", value.into_expr()), Phase) }
 }
 impl Done for CustomJWTAuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DiscoveryConfiguration` of `AWS::AgentRegistry::Registry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registry-discoveryconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DiscoveryConfiguration(Bag);
+#[must_use] pub struct DiscoveryConfiguration(Bag);
 impl DiscoveryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizerConfiguration`: `AuthorizerConfiguration`. Update: in place.
-    pub fn authorizer_configuration(mut self, value: impl Arg<AuthorizerConfiguration>) -> Self { self.0.set("AuthorizerConfiguration", value.into_expr()); self }
+    pub fn authorizer_configuration(self, value: impl Arg<AuthorizerConfiguration>) -> Self { Self(put(self.0, "AuthorizerConfiguration", value.into_expr())) }
 }
 impl Done for DiscoveryConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthorizerType` allows.
@@ -151,18 +151,18 @@ impl CfnRegistryRecord {
     /// `AWS::AgentRegistry::RegistryRecord`
     pub const TYPE: &'static str = "AWS::AgentRegistry::RegistryRecord";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnRegistryRecordProps<R0, R1, R2>) -> Self where CfnRegistryRecordProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRegistryRecordProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RecordArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `CreatedBy`: text.
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `RecordArn`: text.
+    /// The attribute `RecordArn`: `OtherArn`.
     pub fn attr_record_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RecordArn") }
     /// The attribute `RecordId`: text.
     pub fn attr_record_id(&self) -> Val<str> { self.0.get_att("RecordId") }
-    /// The attribute `RegistryArn`: text.
+    /// The attribute `RegistryArn`: `OtherArn`.
     pub fn attr_registry_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RegistryArn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
@@ -171,276 +171,276 @@ impl CfnRegistryRecord {
 }
 impl Parent for CfnRegistryRecord { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-agentregistry-registryrecord.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRegistryRecordProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnRegistryRecordProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnRegistryRecordProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRegistryRecordProps<missing::Descriptors, missing::Name, missing::RecordType> { CfnRegistryRecordProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRegistryRecordProps<Missing<required::Descriptors>, Missing<required::Name>, Missing<required::RecordType>> { CfnRegistryRecordProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRegistryRecordProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Descriptors`: `Descriptors`, required. Update: in place.
-    pub fn descriptors(mut self, value: impl Arg<registry_record::Descriptors>) -> CfnRegistryRecordProps<Set, R1, R2> { self.0.set("Descriptors", value.into_expr()); CfnRegistryRecordProps(self.0, Phase) }
+    pub fn descriptors(self, value: impl Arg<registry_record::Descriptors>) -> CfnRegistryRecordProps<Set, R1, R2> { CfnRegistryRecordProps(put(self.0, "Descriptors", value.into_expr()), Phase) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnRegistryRecordProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnRegistryRecordProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRegistryRecordProps<R0, Set, R2> { CfnRegistryRecordProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RecordType`: `RecordType`, required. Update: replacement.
-    pub fn record_type(mut self, value: impl Arg<registry_record::RecordType>) -> CfnRegistryRecordProps<R0, R1, Set> { self.0.set("RecordType", value.into_expr()); CfnRegistryRecordProps(self.0, Phase) }
+    pub fn record_type(self, value: impl Arg<registry_record::RecordType>) -> CfnRegistryRecordProps<R0, R1, Set> { CfnRegistryRecordProps(put(self.0, "RecordType", value.into_expr()), Phase) }
     /// `RecordVersion`: text. Update: in place.
-    pub fn record_version(mut self, value: impl Arg<str>) -> Self { self.0.set("RecordVersion", value.into_expr()); self }
+    pub fn record_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordVersion", value.into_expr()), Phase) }
     /// `RegistryId`: text. Update: replacement.
-    pub fn registry_id(mut self, value: impl Arg<str>) -> Self { self.0.set("RegistryId", value.into_expr()); self }
+    pub fn registry_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRegistryRecordProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AgentRegistry::RegistryRecord`.
 pub mod registry_record {
 use crate::cfn::support::*;
 /// The property type `A2aAgentCardDescriptor` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-a2aagentcarddescriptor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct A2aAgentCardDescriptor(Bag);
+#[must_use] pub struct A2aAgentCardDescriptor(Bag);
 impl A2aAgentCardDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Data`: text. Update: in place.
-    pub fn data(mut self, value: impl Arg<str>) -> Self { self.0.set("Data", value.into_expr()); self }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
     /// `DataSchemaVersion`: text. Update: in place.
-    pub fn data_schema_version(mut self, value: impl Arg<str>) -> Self { self.0.set("DataSchemaVersion", value.into_expr()); self }
+    pub fn data_schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSchemaVersion", value.into_expr())) }
     /// `Source`: `DescriptorSource`. Update: in place.
-    pub fn source(mut self, value: impl Arg<DescriptorSource>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<DescriptorSource>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for A2aAgentCardDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgUiDescriptor` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-aguidescriptor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AgUiDescriptor(Bag);
+#[must_use] pub struct AgUiDescriptor(Bag);
 impl AgUiDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Source`: `SourceOnlyDescriptorSource`. Update: in place.
-    pub fn source(mut self, value: impl Arg<SourceOnlyDescriptorSource>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<SourceOnlyDescriptorSource>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for AgUiDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgentSkillsAdditionalData` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-agentskillsadditionaldata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AgentSkillsAdditionalData(Bag);
+#[must_use] pub struct AgentSkillsAdditionalData(Bag);
 impl AgentSkillsAdditionalData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SkillMd`: `AgentSkillsMdDescriptor`. Update: in place.
-    pub fn skill_md(mut self, value: impl Arg<AgentSkillsMdDescriptor>) -> Self { self.0.set("SkillMd", value.into_expr()); self }
+    pub fn skill_md(self, value: impl Arg<AgentSkillsMdDescriptor>) -> Self { Self(put(self.0, "SkillMd", value.into_expr())) }
 }
 impl Done for AgentSkillsAdditionalData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgentSkillsDefinitionDescriptor` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-agentskillsdefinitiondescriptor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AgentSkillsDefinitionDescriptor(Bag);
+#[must_use] pub struct AgentSkillsDefinitionDescriptor(Bag);
 impl AgentSkillsDefinitionDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalData`: `AgentSkillsAdditionalData`. Update: in place.
-    pub fn additional_data(mut self, value: impl Arg<AgentSkillsAdditionalData>) -> Self { self.0.set("AdditionalData", value.into_expr()); self }
+    pub fn additional_data(self, value: impl Arg<AgentSkillsAdditionalData>) -> Self { Self(put(self.0, "AdditionalData", value.into_expr())) }
     /// `Data`: text. Update: in place.
-    pub fn data(mut self, value: impl Arg<str>) -> Self { self.0.set("Data", value.into_expr()); self }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
     /// `DataSchemaVersion`: text. Update: in place.
-    pub fn data_schema_version(mut self, value: impl Arg<str>) -> Self { self.0.set("DataSchemaVersion", value.into_expr()); self }
+    pub fn data_schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSchemaVersion", value.into_expr())) }
 }
 impl Done for AgentSkillsDefinitionDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgentSkillsMdDescriptor` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-agentskillsmddescriptor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AgentSkillsMdDescriptor(Bag);
+#[must_use] pub struct AgentSkillsMdDescriptor(Bag);
 impl AgentSkillsMdDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Data`: text. Update: in place.
-    pub fn data(mut self, value: impl Arg<str>) -> Self { self.0.set("Data", value.into_expr()); self }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
     /// `DataSchemaVersion`: text. Update: in place.
-    pub fn data_schema_version(mut self, value: impl Arg<str>) -> Self { self.0.set("DataSchemaVersion", value.into_expr()); self }
+    pub fn data_schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSchemaVersion", value.into_expr())) }
     /// `Source`: `SkillMdSource`. Update: in place.
-    pub fn source(mut self, value: impl Arg<SkillMdSource>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<SkillMdSource>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for AgentSkillsMdDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomDescriptor` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-customdescriptor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomDescriptor(Bag);
+#[must_use] pub struct CustomDescriptor(Bag);
 impl CustomDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Data`: text. Update: in place.
-    pub fn data(mut self, value: impl Arg<str>) -> Self { self.0.set("Data", value.into_expr()); self }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
 }
 impl Done for CustomDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DescriptorSource` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptorsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DescriptorSource(Bag);
+#[must_use] pub struct DescriptorSource(Bag);
 impl DescriptorSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FromUrl`: `DescriptorSourceFromUrl`. Update: in place.
-    pub fn from_url(mut self, value: impl Arg<DescriptorSourceFromUrl>) -> Self { self.0.set("FromUrl", value.into_expr()); self }
+    pub fn from_url(self, value: impl Arg<DescriptorSourceFromUrl>) -> Self { Self(put(self.0, "FromUrl", value.into_expr())) }
 }
 impl Done for DescriptorSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DescriptorSourceFromUrl` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptorsourcefromurl.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DescriptorSourceFromUrl<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DescriptorSourceFromUrl<R0 = Set>(Bag, Phase<(R0,)>);
 impl DescriptorSourceFromUrl {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DescriptorSourceFromUrl<super::missing::Url> { DescriptorSourceFromUrl(Bag::default(), Phase) }
+    pub fn new() -> DescriptorSourceFromUrl<Missing<super::required::Url>> { DescriptorSourceFromUrl(Bag::default(), Phase) }
 }
 impl<R0> DescriptorSourceFromUrl<R0> {
     /// `CredentialProviderConfigurations`: list of `RegistryRecordCredentialProviderConfiguration`. Update: in place.
-    pub fn credential_provider_configurations(mut self, value: impl Arg<Arr<RegistryRecordCredentialProviderConfiguration>>) -> Self { self.0.set("CredentialProviderConfigurations", value.into_expr()); self }
+    pub fn credential_provider_configurations(self, value: impl Arg<Arr<RegistryRecordCredentialProviderConfiguration>>) -> Self { Self(put(self.0, "CredentialProviderConfigurations", value.into_expr()), Phase) }
     /// `Url`: text, required. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> DescriptorSourceFromUrl<Set> { self.0.set("Url", value.into_expr()); DescriptorSourceFromUrl(self.0, Phase) }
+    pub fn url(self, value: impl Arg<str>) -> DescriptorSourceFromUrl<Set> { DescriptorSourceFromUrl(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for DescriptorSourceFromUrl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Descriptors` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-descriptors.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Descriptors(Bag);
+#[must_use] pub struct Descriptors(Bag);
 impl Descriptors {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `A2aAgentCard`: `A2aAgentCardDescriptor`. Update: in place.
-    pub fn a2a_agent_card(mut self, value: impl Arg<A2aAgentCardDescriptor>) -> Self { self.0.set("A2aAgentCard", value.into_expr()); self }
+    pub fn a2a_agent_card(self, value: impl Arg<A2aAgentCardDescriptor>) -> Self { Self(put(self.0, "A2aAgentCard", value.into_expr())) }
     /// `AgentSkillsDefinition`: `AgentSkillsDefinitionDescriptor`. Update: in place.
-    pub fn agent_skills_definition(mut self, value: impl Arg<AgentSkillsDefinitionDescriptor>) -> Self { self.0.set("AgentSkillsDefinition", value.into_expr()); self }
+    pub fn agent_skills_definition(self, value: impl Arg<AgentSkillsDefinitionDescriptor>) -> Self { Self(put(self.0, "AgentSkillsDefinition", value.into_expr())) }
     /// `Agui`: `AgUiDescriptor`. Update: in place.
-    pub fn agui(mut self, value: impl Arg<AgUiDescriptor>) -> Self { self.0.set("Agui", value.into_expr()); self }
+    pub fn agui(self, value: impl Arg<AgUiDescriptor>) -> Self { Self(put(self.0, "Agui", value.into_expr())) }
     /// `Custom`: `CustomDescriptor`. Update: in place.
-    pub fn custom(mut self, value: impl Arg<CustomDescriptor>) -> Self { self.0.set("Custom", value.into_expr()); self }
+    pub fn custom(self, value: impl Arg<CustomDescriptor>) -> Self { Self(put(self.0, "Custom", value.into_expr())) }
     /// `Http`: `HttpDescriptor`. Update: in place.
-    pub fn http(mut self, value: impl Arg<HttpDescriptor>) -> Self { self.0.set("Http", value.into_expr()); self }
+    pub fn http(self, value: impl Arg<HttpDescriptor>) -> Self { Self(put(self.0, "Http", value.into_expr())) }
     /// `McpServer`: `McpServerDescriptor`. Update: in place.
-    pub fn mcp_server(mut self, value: impl Arg<McpServerDescriptor>) -> Self { self.0.set("McpServer", value.into_expr()); self }
+    pub fn mcp_server(self, value: impl Arg<McpServerDescriptor>) -> Self { Self(put(self.0, "McpServer", value.into_expr())) }
 }
 impl Done for Descriptors { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpDescriptor` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-httpdescriptor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpDescriptor(Bag);
+#[must_use] pub struct HttpDescriptor(Bag);
 impl HttpDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Source`: `SourceOnlyDescriptorSource`. Update: in place.
-    pub fn source(mut self, value: impl Arg<SourceOnlyDescriptorSource>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<SourceOnlyDescriptorSource>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for HttpDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `McpServerAdditionalData` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-mcpserveradditionaldata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct McpServerAdditionalData(Bag);
+#[must_use] pub struct McpServerAdditionalData(Bag);
 impl McpServerAdditionalData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Tools`: `McpToolsDescriptor`. Update: in place.
-    pub fn tools(mut self, value: impl Arg<McpToolsDescriptor>) -> Self { self.0.set("Tools", value.into_expr()); self }
+    pub fn tools(self, value: impl Arg<McpToolsDescriptor>) -> Self { Self(put(self.0, "Tools", value.into_expr())) }
 }
 impl Done for McpServerAdditionalData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `McpServerDescriptor` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-mcpserverdescriptor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct McpServerDescriptor(Bag);
+#[must_use] pub struct McpServerDescriptor(Bag);
 impl McpServerDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalData`: `McpServerAdditionalData`. Update: in place.
-    pub fn additional_data(mut self, value: impl Arg<McpServerAdditionalData>) -> Self { self.0.set("AdditionalData", value.into_expr()); self }
+    pub fn additional_data(self, value: impl Arg<McpServerAdditionalData>) -> Self { Self(put(self.0, "AdditionalData", value.into_expr())) }
     /// `Data`: text. Update: in place.
-    pub fn data(mut self, value: impl Arg<str>) -> Self { self.0.set("Data", value.into_expr()); self }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
     /// `DataSchemaVersion`: text. Update: in place.
-    pub fn data_schema_version(mut self, value: impl Arg<str>) -> Self { self.0.set("DataSchemaVersion", value.into_expr()); self }
+    pub fn data_schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSchemaVersion", value.into_expr())) }
     /// `Source`: `DescriptorSource`. Update: in place.
-    pub fn source(mut self, value: impl Arg<DescriptorSource>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<DescriptorSource>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for McpServerDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `McpToolsDescriptor` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-mcptoolsdescriptor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct McpToolsDescriptor(Bag);
+#[must_use] pub struct McpToolsDescriptor(Bag);
 impl McpToolsDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Data`: text. Update: in place.
-    pub fn data(mut self, value: impl Arg<str>) -> Self { self.0.set("Data", value.into_expr()); self }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
     /// `DataSchemaVersion`: text. Update: in place.
-    pub fn data_schema_version(mut self, value: impl Arg<str>) -> Self { self.0.set("DataSchemaVersion", value.into_expr()); self }
+    pub fn data_schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSchemaVersion", value.into_expr())) }
 }
 impl Done for McpToolsDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegistryRecordCredentialProviderConfiguration` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordcredentialproviderconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegistryRecordCredentialProviderConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RegistryRecordCredentialProviderConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RegistryRecordCredentialProviderConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RegistryRecordCredentialProviderConfiguration<super::missing::CredentialProvider, super::missing::CredentialProviderType> { RegistryRecordCredentialProviderConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RegistryRecordCredentialProviderConfiguration<Missing<super::required::CredentialProvider>, Missing<super::required::CredentialProviderType>> { RegistryRecordCredentialProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> RegistryRecordCredentialProviderConfiguration<R0, R1> {
     /// `CredentialProvider`: `RegistryRecordCredentialProviderUnion`, required. Update: in place.
-    pub fn credential_provider(mut self, value: impl Arg<RegistryRecordCredentialProviderUnion>) -> RegistryRecordCredentialProviderConfiguration<Set, R1> { self.0.set("CredentialProvider", value.into_expr()); RegistryRecordCredentialProviderConfiguration(self.0, Phase) }
+    pub fn credential_provider(self, value: impl Arg<RegistryRecordCredentialProviderUnion>) -> RegistryRecordCredentialProviderConfiguration<Set, R1> { RegistryRecordCredentialProviderConfiguration(put(self.0, "CredentialProvider", value.into_expr()), Phase) }
     /// `CredentialProviderType`: `CredentialProviderType`, required. Update: in place.
-    pub fn credential_provider_type(mut self, value: impl Arg<CredentialProviderType>) -> RegistryRecordCredentialProviderConfiguration<R0, Set> { self.0.set("CredentialProviderType", value.into_expr()); RegistryRecordCredentialProviderConfiguration(self.0, Phase) }
+    pub fn credential_provider_type(self, value: impl Arg<CredentialProviderType>) -> RegistryRecordCredentialProviderConfiguration<R0, Set> { RegistryRecordCredentialProviderConfiguration(put(self.0, "CredentialProviderType", value.into_expr()), Phase) }
 }
 impl Done for RegistryRecordCredentialProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegistryRecordCredentialProviderUnion` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordcredentialproviderunion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegistryRecordCredentialProviderUnion(Bag);
+#[must_use] pub struct RegistryRecordCredentialProviderUnion(Bag);
 impl RegistryRecordCredentialProviderUnion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IamCredentialProvider`: `RegistryRecordIamCredentialProvider`. Update: in place.
-    pub fn iam_credential_provider(mut self, value: impl Arg<RegistryRecordIamCredentialProvider>) -> Self { self.0.set("IamCredentialProvider", value.into_expr()); self }
+    pub fn iam_credential_provider(self, value: impl Arg<RegistryRecordIamCredentialProvider>) -> Self { Self(put(self.0, "IamCredentialProvider", value.into_expr())) }
     /// `OauthCredentialProvider`: `RegistryRecordOAuthCredentialProvider`. Update: in place.
-    pub fn oauth_credential_provider(mut self, value: impl Arg<RegistryRecordOAuthCredentialProvider>) -> Self { self.0.set("OauthCredentialProvider", value.into_expr()); self }
+    pub fn oauth_credential_provider(self, value: impl Arg<RegistryRecordOAuthCredentialProvider>) -> Self { Self(put(self.0, "OauthCredentialProvider", value.into_expr())) }
 }
 impl Done for RegistryRecordCredentialProviderUnion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegistryRecordIamCredentialProvider` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordiamcredentialprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegistryRecordIamCredentialProvider(Bag);
+#[must_use] pub struct RegistryRecordIamCredentialProvider(Bag);
 impl RegistryRecordIamCredentialProvider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
     /// `Service`: text. Update: in place.
-    pub fn service(mut self, value: impl Arg<str>) -> Self { self.0.set("Service", value.into_expr()); self }
+    pub fn service(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Service", value.into_expr())) }
 }
 impl Done for RegistryRecordIamCredentialProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegistryRecordOAuthCredentialProvider` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-registryrecordoauthcredentialprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegistryRecordOAuthCredentialProvider<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RegistryRecordOAuthCredentialProvider<R0 = Set>(Bag, Phase<(R0,)>);
 impl RegistryRecordOAuthCredentialProvider {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RegistryRecordOAuthCredentialProvider<super::missing::ProviderArn> { RegistryRecordOAuthCredentialProvider(Bag::default(), Phase) }
+    pub fn new() -> RegistryRecordOAuthCredentialProvider<Missing<super::required::ProviderArn>> { RegistryRecordOAuthCredentialProvider(Bag::default(), Phase) }
 }
 impl<R0> RegistryRecordOAuthCredentialProvider<R0> {
     /// `CustomParameters`: map of text. Update: in place.
-    pub fn custom_parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("CustomParameters", value.into_expr()); self }
+    pub fn custom_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomParameters", value.into_expr()), Phase) }
     /// `GrantType`: `GrantType`. Update: in place.
-    pub fn grant_type(mut self, value: impl Arg<GrantType>) -> Self { self.0.set("GrantType", value.into_expr()); self }
+    pub fn grant_type(self, value: impl Arg<GrantType>) -> Self { Self(put(self.0, "GrantType", value.into_expr()), Phase) }
     /// `ProviderArn`: text, required. Update: in place.
-    pub fn provider_arn(mut self, value: impl Arg<str>) -> RegistryRecordOAuthCredentialProvider<Set> { self.0.set("ProviderArn", value.into_expr()); RegistryRecordOAuthCredentialProvider(self.0, Phase) }
+    pub fn provider_arn(self, value: impl Arg<str>) -> RegistryRecordOAuthCredentialProvider<Set> { RegistryRecordOAuthCredentialProvider(put(self.0, "ProviderArn", value.into_expr()), Phase) }
     /// `Scopes`: list of text. Update: in place.
-    pub fn scopes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Scopes", value.into_expr()); self }
+    pub fn scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Scopes", value.into_expr()), Phase) }
 }
 impl Done for RegistryRecordOAuthCredentialProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SkillMdSource` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-skillmdsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SkillMdSource(Bag);
+#[must_use] pub struct SkillMdSource(Bag);
 impl SkillMdSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FromUrl`: `SkillMdSourceFromUrl`. Update: in place.
-    pub fn from_url(mut self, value: impl Arg<SkillMdSourceFromUrl>) -> Self { self.0.set("FromUrl", value.into_expr()); self }
+    pub fn from_url(self, value: impl Arg<SkillMdSourceFromUrl>) -> Self { Self(put(self.0, "FromUrl", value.into_expr())) }
 }
 impl Done for SkillMdSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SkillMdSourceFromUrl` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-skillmdsourcefromurl.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SkillMdSourceFromUrl<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SkillMdSourceFromUrl<R0 = Set>(Bag, Phase<(R0,)>);
 impl SkillMdSourceFromUrl {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SkillMdSourceFromUrl<super::missing::Url> { SkillMdSourceFromUrl(Bag::default(), Phase) }
+    pub fn new() -> SkillMdSourceFromUrl<Missing<super::required::Url>> { SkillMdSourceFromUrl(Bag::default(), Phase) }
 }
 impl<R0> SkillMdSourceFromUrl<R0> {
     /// `Url`: text, required. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> SkillMdSourceFromUrl<Set> { self.0.set("Url", value.into_expr()); SkillMdSourceFromUrl(self.0, Phase) }
+    pub fn url(self, value: impl Arg<str>) -> SkillMdSourceFromUrl<Set> { SkillMdSourceFromUrl(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for SkillMdSourceFromUrl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceOnlyDescriptorSource` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-sourceonlydescriptorsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceOnlyDescriptorSource(Bag);
+#[must_use] pub struct SourceOnlyDescriptorSource(Bag);
 impl SourceOnlyDescriptorSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FromUrl`: `SourceOnlyDescriptorSourceFromUrl`. Update: in place.
-    pub fn from_url(mut self, value: impl Arg<SourceOnlyDescriptorSourceFromUrl>) -> Self { self.0.set("FromUrl", value.into_expr()); self }
+    pub fn from_url(self, value: impl Arg<SourceOnlyDescriptorSourceFromUrl>) -> Self { Self(put(self.0, "FromUrl", value.into_expr())) }
 }
 impl Done for SourceOnlyDescriptorSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceOnlyDescriptorSourceFromUrl` of `AWS::AgentRegistry::RegistryRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-agentregistry-registryrecord-sourceonlydescriptorsourcefromurl.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceOnlyDescriptorSourceFromUrl<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SourceOnlyDescriptorSourceFromUrl<R0 = Set>(Bag, Phase<(R0,)>);
 impl SourceOnlyDescriptorSourceFromUrl {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SourceOnlyDescriptorSourceFromUrl<super::missing::Url> { SourceOnlyDescriptorSourceFromUrl(Bag::default(), Phase) }
+    pub fn new() -> SourceOnlyDescriptorSourceFromUrl<Missing<super::required::Url>> { SourceOnlyDescriptorSourceFromUrl(Bag::default(), Phase) }
 }
 impl<R0> SourceOnlyDescriptorSourceFromUrl<R0> {
     /// `Url`: text, required. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> SourceOnlyDescriptorSourceFromUrl<Set> { self.0.set("Url", value.into_expr()); SourceOnlyDescriptorSourceFromUrl(self.0, Phase) }
+    pub fn url(self, value: impl Arg<str>) -> SourceOnlyDescriptorSourceFromUrl<Set> { SourceOnlyDescriptorSourceFromUrl(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for SourceOnlyDescriptorSourceFromUrl { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CredentialProviderType` allows.
@@ -450,5 +450,5 @@ GrantType { ClientCredentials = "CLIENT_CREDENTIALS" } }
 values! { /// Texts that `RecordType` allows.
 RecordType { Agent = "AGENT", Custom = "CUSTOM", Gateway = "GATEWAY", Mcp = "MCP", Skill = "SKILL" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AuthorizingClaimMatchValue, ClaimMatchOperator, ClaimMatchValue, CredentialProvider, CredentialProviderType, CustomJWTAuthorizer, Descriptors, DiscoveryUrl, InboundTokenClaimName, InboundTokenClaimValueType, Name, ProviderArn, RecordType, Url } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AuthorizingClaimMatchValue, ClaimMatchOperator, ClaimMatchValue, CredentialProvider, CredentialProviderType, CustomJWTAuthorizer, Descriptors, DiscoveryUrl, InboundTokenClaimName, InboundTokenClaimValueType, Name, ProviderArn, RecordType, Url } }

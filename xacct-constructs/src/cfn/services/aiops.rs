@@ -10,10 +10,10 @@ impl CfnInvestigationGroup {
     /// `AWS::AIOps::InvestigationGroup`
     pub const TYPE: &'static str = "AWS::AIOps::InvestigationGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnInvestigationGroupProps<R0>) -> Self where CfnInvestigationGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInvestigationGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -26,68 +26,68 @@ impl CfnInvestigationGroup {
 }
 impl Parent for CfnInvestigationGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AIOps::InvestigationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aiops-investigationgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInvestigationGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnInvestigationGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnInvestigationGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnInvestigationGroupProps<missing::Name> { CfnInvestigationGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnInvestigationGroupProps<Missing<required::Name>> { CfnInvestigationGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnInvestigationGroupProps<R0> {
     /// `ChatbotNotificationChannels`: list of `ChatbotNotificationChannel`. Update: in place.
-    pub fn chatbot_notification_channels(mut self, value: impl Arg<Arr<investigation_group::ChatbotNotificationChannel>>) -> Self { self.0.set("ChatbotNotificationChannels", value.into_expr()); self }
+    pub fn chatbot_notification_channels(self, value: impl Arg<Arr<investigation_group::ChatbotNotificationChannel>>) -> Self { Self(put(self.0, "ChatbotNotificationChannels", value.into_expr()), Phase) }
     /// `CrossAccountConfigurations`: list of `CrossAccountConfiguration`. Update: in place.
-    pub fn cross_account_configurations(mut self, value: impl Arg<Arr<investigation_group::CrossAccountConfiguration>>) -> Self { self.0.set("CrossAccountConfigurations", value.into_expr()); self }
+    pub fn cross_account_configurations(self, value: impl Arg<Arr<investigation_group::CrossAccountConfiguration>>) -> Self { Self(put(self.0, "CrossAccountConfigurations", value.into_expr()), Phase) }
     /// `EncryptionConfig`: `EncryptionConfigMap`. Update: in place.
-    pub fn encryption_config(mut self, value: impl Arg<investigation_group::EncryptionConfigMap>) -> Self { self.0.set("EncryptionConfig", value.into_expr()); self }
+    pub fn encryption_config(self, value: impl Arg<investigation_group::EncryptionConfigMap>) -> Self { Self(put(self.0, "EncryptionConfig", value.into_expr()), Phase) }
     /// `InvestigationGroupPolicy`: text. Update: in place.
-    pub fn investigation_group_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("InvestigationGroupPolicy", value.into_expr()); self }
+    pub fn investigation_group_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvestigationGroupPolicy", value.into_expr()), Phase) }
     /// `IsCloudTrailEventHistoryEnabled`: boolean. Update: in place.
-    pub fn is_cloud_trail_event_history_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsCloudTrailEventHistoryEnabled", value.into_expr()); self }
+    pub fn is_cloud_trail_event_history_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsCloudTrailEventHistoryEnabled", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnInvestigationGroupProps<Set> { self.0.set("Name", value.into_expr()); CfnInvestigationGroupProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnInvestigationGroupProps<Set> { CfnInvestigationGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RetentionInDays`: integer. Update: replacement.
-    pub fn retention_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetentionInDays", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn retention_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionInDays", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `TagKeyBoundaries`: list of text. Update: in place.
-    pub fn tag_key_boundaries(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TagKeyBoundaries", value.into_expr()); self }
+    pub fn tag_key_boundaries(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TagKeyBoundaries", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnInvestigationGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AIOps::InvestigationGroup`.
 pub mod investigation_group {
 use crate::cfn::support::*;
 /// The property type `ChatbotNotificationChannel` of `AWS::AIOps::InvestigationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aiops-investigationgroup-chatbotnotificationchannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ChatbotNotificationChannel(Bag);
+#[must_use] pub struct ChatbotNotificationChannel(Bag);
 impl ChatbotNotificationChannel {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChatConfigurationArns`: list of text. Update: in place.
-    pub fn chat_configuration_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ChatConfigurationArns", value.into_expr()); self }
-    /// `SNSTopicArn`: text. Update: in place.
-    pub fn sns_topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> Self { self.0.set("SNSTopicArn", value.into_expr()); self }
+    pub fn chat_configuration_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ChatConfigurationArns", value.into_expr())) }
+    /// `SNSTopicArn`: `SnsTopicArn`. Update: in place.
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SNSTopicArn", value.into_expr())) }
 }
 impl Done for ChatbotNotificationChannel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrossAccountConfiguration` of `AWS::AIOps::InvestigationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aiops-investigationgroup-crossaccountconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CrossAccountConfiguration(Bag);
+#[must_use] pub struct CrossAccountConfiguration(Bag);
 impl CrossAccountConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SourceRoleArn`: text. Update: in place.
-    pub fn source_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("SourceRoleArn", value.into_expr()); self }
+    /// `SourceRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn source_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SourceRoleArn", value.into_expr())) }
 }
 impl Done for CrossAccountConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfigMap` of `AWS::AIOps::InvestigationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aiops-investigationgroup-encryptionconfigmap.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfigMap(Bag);
+#[must_use] pub struct EncryptionConfigMap(Bag);
 impl EncryptionConfigMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionConfigurationType`: text. Update: in place.
-    pub fn encryption_configuration_type(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionConfigurationType", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn encryption_configuration_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionConfigurationType", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
 }
 impl Done for EncryptionConfigMap { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Name } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Name } }

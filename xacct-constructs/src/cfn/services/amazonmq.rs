@@ -10,12 +10,12 @@ impl CfnBroker {
     /// `AWS::AmazonMQ::Broker`
     pub const TYPE: &'static str = "AWS::AmazonMQ::Broker";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnBrokerProps<R0, R1, R2, R3, R4>) -> Self where CfnBrokerProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBrokerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AmqpEndpoints`: list of text.
     pub fn attr_amqp_endpoints(&self) -> Val<Arr<str>> { self.0.get_att("AmqpEndpoints") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ConfigurationId`: text.
     pub fn attr_configuration_id(&self) -> Val<str> { self.0.get_att("ConfigurationId") }
@@ -40,174 +40,174 @@ impl CfnBroker {
 }
 impl Parent for CfnBroker { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AmazonMQ::Broker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-broker.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBrokerProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnBrokerProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnBrokerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBrokerProps<missing::BrokerName, missing::DeploymentMode, missing::EngineType, missing::HostInstanceType, missing::PubliclyAccessible> { CfnBrokerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBrokerProps<Missing<required::BrokerName>, Missing<required::DeploymentMode>, Missing<required::EngineType>, Missing<required::HostInstanceType>, Missing<required::PubliclyAccessible>> { CfnBrokerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnBrokerProps<R0, R1, R2, R3, R4> {
     /// `AuthenticationStrategy`: text. Update: replacement.
-    pub fn authentication_strategy(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthenticationStrategy", value.into_expr()); self }
+    pub fn authentication_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthenticationStrategy", value.into_expr()), Phase) }
     /// `AutoMinorVersionUpgrade`: boolean. Update: in place.
-    pub fn auto_minor_version_upgrade(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoMinorVersionUpgrade", value.into_expr()); self }
+    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr()), Phase) }
     /// `BrokerName`: text, required. Update: replacement.
-    pub fn broker_name(mut self, value: impl Arg<str>) -> CfnBrokerProps<Set, R1, R2, R3, R4> { self.0.set("BrokerName", value.into_expr()); CfnBrokerProps(self.0, Phase) }
+    pub fn broker_name(self, value: impl Arg<str>) -> CfnBrokerProps<Set, R1, R2, R3, R4> { CfnBrokerProps(put(self.0, "BrokerName", value.into_expr()), Phase) }
     /// `Configuration`: `ConfigurationId`. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<broker::ConfigurationId>) -> Self { self.0.set("Configuration", value.into_expr()); self }
+    pub fn configuration(self, value: impl Arg<broker::ConfigurationId>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `DataReplicationMode`: text. Update: in place.
-    pub fn data_replication_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("DataReplicationMode", value.into_expr()); self }
+    pub fn data_replication_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataReplicationMode", value.into_expr()), Phase) }
     /// `DataReplicationPrimaryBrokerArn`: text. Update: in place.
-    pub fn data_replication_primary_broker_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DataReplicationPrimaryBrokerArn", value.into_expr()); self }
+    pub fn data_replication_primary_broker_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataReplicationPrimaryBrokerArn", value.into_expr()), Phase) }
     /// `DeploymentMode`: text, required. Update: replacement.
-    pub fn deployment_mode(mut self, value: impl Arg<str>) -> CfnBrokerProps<R0, Set, R2, R3, R4> { self.0.set("DeploymentMode", value.into_expr()); CfnBrokerProps(self.0, Phase) }
+    pub fn deployment_mode(self, value: impl Arg<str>) -> CfnBrokerProps<R0, Set, R2, R3, R4> { CfnBrokerProps(put(self.0, "DeploymentMode", value.into_expr()), Phase) }
     /// `EncryptionOptions`: `EncryptionOptions`. Update: replacement.
-    pub fn encryption_options(mut self, value: impl Arg<broker::EncryptionOptions>) -> Self { self.0.set("EncryptionOptions", value.into_expr()); self }
+    pub fn encryption_options(self, value: impl Arg<broker::EncryptionOptions>) -> Self { Self(put(self.0, "EncryptionOptions", value.into_expr()), Phase) }
     /// `EngineType`: text, required. Update: replacement.
-    pub fn engine_type(mut self, value: impl Arg<str>) -> CfnBrokerProps<R0, R1, Set, R3, R4> { self.0.set("EngineType", value.into_expr()); CfnBrokerProps(self.0, Phase) }
+    pub fn engine_type(self, value: impl Arg<str>) -> CfnBrokerProps<R0, R1, Set, R3, R4> { CfnBrokerProps(put(self.0, "EngineType", value.into_expr()), Phase) }
     /// `EngineVersion`: text. Update: in place.
-    pub fn engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineVersion", value.into_expr()); self }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
     /// `HostInstanceType`: text, required. Update: in place.
-    pub fn host_instance_type(mut self, value: impl Arg<str>) -> CfnBrokerProps<R0, R1, R2, Set, R4> { self.0.set("HostInstanceType", value.into_expr()); CfnBrokerProps(self.0, Phase) }
+    pub fn host_instance_type(self, value: impl Arg<str>) -> CfnBrokerProps<R0, R1, R2, Set, R4> { CfnBrokerProps(put(self.0, "HostInstanceType", value.into_expr()), Phase) }
     /// `LdapServerMetadata`: `LdapServerMetadata`. Update: in place.
-    pub fn ldap_server_metadata(mut self, value: impl Arg<broker::LdapServerMetadata>) -> Self { self.0.set("LdapServerMetadata", value.into_expr()); self }
+    pub fn ldap_server_metadata(self, value: impl Arg<broker::LdapServerMetadata>) -> Self { Self(put(self.0, "LdapServerMetadata", value.into_expr()), Phase) }
     /// `Logs`: `LogList`. Update: in place.
-    pub fn logs(mut self, value: impl Arg<broker::LogList>) -> Self { self.0.set("Logs", value.into_expr()); self }
+    pub fn logs(self, value: impl Arg<broker::LogList>) -> Self { Self(put(self.0, "Logs", value.into_expr()), Phase) }
     /// `MaintenanceWindowStartTime`: `MaintenanceWindow`. Update: in place.
-    pub fn maintenance_window_start_time(mut self, value: impl Arg<broker::MaintenanceWindow>) -> Self { self.0.set("MaintenanceWindowStartTime", value.into_expr()); self }
+    pub fn maintenance_window_start_time(self, value: impl Arg<broker::MaintenanceWindow>) -> Self { Self(put(self.0, "MaintenanceWindowStartTime", value.into_expr()), Phase) }
     /// `PubliclyAccessible`: boolean, required. Update: replacement.
-    pub fn publicly_accessible(mut self, value: impl Arg<bool>) -> CfnBrokerProps<R0, R1, R2, R3, Set> { self.0.set("PubliclyAccessible", value.into_expr()); CfnBrokerProps(self.0, Phase) }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> CfnBrokerProps<R0, R1, R2, R3, Set> { CfnBrokerProps(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
     /// `ResourceShareArns`: list of text. Update: in place.
-    pub fn resource_share_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourceShareArns", value.into_expr()); self }
-    /// `SecurityGroups`: list of text. Update: in place.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroups", value.into_expr()); self }
+    pub fn resource_share_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceShareArns", value.into_expr()), Phase) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
     /// `StorageSize`: integer. Update: in place.
-    pub fn storage_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("StorageSize", value.into_expr()); self }
+    pub fn storage_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageSize", value.into_expr()), Phase) }
     /// `StorageType`: text. Update: replacement.
-    pub fn storage_type(mut self, value: impl Arg<str>) -> Self { self.0.set("StorageType", value.into_expr()); self }
+    pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsEntry`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<broker::TagsEntry>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<broker::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Users`: list of `User`. Update: in place.
-    pub fn users(mut self, value: impl Arg<Arr<broker::User>>) -> Self { self.0.set("Users", value.into_expr()); self }
+    pub fn users(self, value: impl Arg<Arr<broker::User>>) -> Self { Self(put(self.0, "Users", value.into_expr()), Phase) }
 }
 impl Done for CfnBrokerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AmazonMQ::Broker`.
 pub mod broker {
 use crate::cfn::support::*;
 /// The property type `ConfigurationId` of `AWS::AmazonMQ::Broker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-configurationid.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfigurationId<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConfigurationId<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConfigurationId {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConfigurationId<super::missing::Id, super::missing::Revision> { ConfigurationId(Bag::default(), Phase) }
+    pub fn new() -> ConfigurationId<Missing<super::required::Id>, Missing<super::required::Revision>> { ConfigurationId(Bag::default(), Phase) }
 }
 impl<R0, R1> ConfigurationId<R0, R1> {
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> ConfigurationId<Set, R1> { self.0.set("Id", value.into_expr()); ConfigurationId(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ConfigurationId<Set, R1> { ConfigurationId(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Revision`: integer, required. Update: in place.
-    pub fn revision(mut self, value: impl Arg<i64>) -> ConfigurationId<R0, Set> { self.0.set("Revision", value.into_expr()); ConfigurationId(self.0, Phase) }
+    pub fn revision(self, value: impl Arg<i64>) -> ConfigurationId<R0, Set> { ConfigurationId(put(self.0, "Revision", value.into_expr()), Phase) }
 }
 impl Done for ConfigurationId { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionOptions` of `AWS::AmazonMQ::Broker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-encryptionoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EncryptionOptions<R0 = Set>(Bag, Phase<(R0,)>);
 impl EncryptionOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionOptions<super::missing::UseAwsOwnedKey> { EncryptionOptions(Bag::default(), Phase) }
+    pub fn new() -> EncryptionOptions<Missing<super::required::UseAwsOwnedKey>> { EncryptionOptions(Bag::default(), Phase) }
 }
 impl<R0> EncryptionOptions<R0> {
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `UseAwsOwnedKey`: boolean, required. Update: replacement.
-    pub fn use_aws_owned_key(mut self, value: impl Arg<bool>) -> EncryptionOptions<Set> { self.0.set("UseAwsOwnedKey", value.into_expr()); EncryptionOptions(self.0, Phase) }
+    pub fn use_aws_owned_key(self, value: impl Arg<bool>) -> EncryptionOptions<Set> { EncryptionOptions(put(self.0, "UseAwsOwnedKey", value.into_expr()), Phase) }
 }
 impl Done for EncryptionOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LdapServerMetadata` of `AWS::AmazonMQ::Broker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-ldapservermetadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LdapServerMetadata<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct LdapServerMetadata<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl LdapServerMetadata {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LdapServerMetadata<super::missing::Hosts, super::missing::RoleBase, super::missing::RoleSearchMatching, super::missing::ServiceAccountUsername, super::missing::UserBase, super::missing::UserSearchMatching> { LdapServerMetadata(Bag::default(), Phase) }
+    pub fn new() -> LdapServerMetadata<Missing<super::required::Hosts>, Missing<super::required::RoleBase>, Missing<super::required::RoleSearchMatching>, Missing<super::required::ServiceAccountUsername>, Missing<super::required::UserBase>, Missing<super::required::UserSearchMatching>> { LdapServerMetadata(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> LdapServerMetadata<R0, R1, R2, R3, R4, R5> {
     /// `Hosts`: list of text, required. Update: in place.
-    pub fn hosts(mut self, value: impl Arg<Arr<str>>) -> LdapServerMetadata<Set, R1, R2, R3, R4, R5> { self.0.set("Hosts", value.into_expr()); LdapServerMetadata(self.0, Phase) }
+    pub fn hosts(self, value: impl Arg<Arr<str>>) -> LdapServerMetadata<Set, R1, R2, R3, R4, R5> { LdapServerMetadata(put(self.0, "Hosts", value.into_expr()), Phase) }
     /// `RoleBase`: text, required. Update: in place.
-    pub fn role_base(mut self, value: impl Arg<str>) -> LdapServerMetadata<R0, Set, R2, R3, R4, R5> { self.0.set("RoleBase", value.into_expr()); LdapServerMetadata(self.0, Phase) }
+    pub fn role_base(self, value: impl Arg<str>) -> LdapServerMetadata<R0, Set, R2, R3, R4, R5> { LdapServerMetadata(put(self.0, "RoleBase", value.into_expr()), Phase) }
     /// `RoleName`: text. Update: in place.
-    pub fn role_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RoleName", value.into_expr()); self }
+    pub fn role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleName", value.into_expr()), Phase) }
     /// `RoleSearchMatching`: text, required. Update: in place.
-    pub fn role_search_matching(mut self, value: impl Arg<str>) -> LdapServerMetadata<R0, R1, Set, R3, R4, R5> { self.0.set("RoleSearchMatching", value.into_expr()); LdapServerMetadata(self.0, Phase) }
+    pub fn role_search_matching(self, value: impl Arg<str>) -> LdapServerMetadata<R0, R1, Set, R3, R4, R5> { LdapServerMetadata(put(self.0, "RoleSearchMatching", value.into_expr()), Phase) }
     /// `RoleSearchSubtree`: boolean. Update: in place.
-    pub fn role_search_subtree(mut self, value: impl Arg<bool>) -> Self { self.0.set("RoleSearchSubtree", value.into_expr()); self }
+    pub fn role_search_subtree(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RoleSearchSubtree", value.into_expr()), Phase) }
     /// `ServiceAccountPassword`: text. Update: in place.
-    pub fn service_account_password(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceAccountPassword", value.into_expr()); self }
+    pub fn service_account_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceAccountPassword", value.into_expr()), Phase) }
     /// `ServiceAccountUsername`: text, required. Update: in place.
-    pub fn service_account_username(mut self, value: impl Arg<str>) -> LdapServerMetadata<R0, R1, R2, Set, R4, R5> { self.0.set("ServiceAccountUsername", value.into_expr()); LdapServerMetadata(self.0, Phase) }
+    pub fn service_account_username(self, value: impl Arg<str>) -> LdapServerMetadata<R0, R1, R2, Set, R4, R5> { LdapServerMetadata(put(self.0, "ServiceAccountUsername", value.into_expr()), Phase) }
     /// `UserBase`: text, required. Update: in place.
-    pub fn user_base(mut self, value: impl Arg<str>) -> LdapServerMetadata<R0, R1, R2, R3, Set, R5> { self.0.set("UserBase", value.into_expr()); LdapServerMetadata(self.0, Phase) }
+    pub fn user_base(self, value: impl Arg<str>) -> LdapServerMetadata<R0, R1, R2, R3, Set, R5> { LdapServerMetadata(put(self.0, "UserBase", value.into_expr()), Phase) }
     /// `UserRoleName`: text. Update: in place.
-    pub fn user_role_name(mut self, value: impl Arg<str>) -> Self { self.0.set("UserRoleName", value.into_expr()); self }
+    pub fn user_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserRoleName", value.into_expr()), Phase) }
     /// `UserSearchMatching`: text, required. Update: in place.
-    pub fn user_search_matching(mut self, value: impl Arg<str>) -> LdapServerMetadata<R0, R1, R2, R3, R4, Set> { self.0.set("UserSearchMatching", value.into_expr()); LdapServerMetadata(self.0, Phase) }
+    pub fn user_search_matching(self, value: impl Arg<str>) -> LdapServerMetadata<R0, R1, R2, R3, R4, Set> { LdapServerMetadata(put(self.0, "UserSearchMatching", value.into_expr()), Phase) }
     /// `UserSearchSubtree`: boolean. Update: in place.
-    pub fn user_search_subtree(mut self, value: impl Arg<bool>) -> Self { self.0.set("UserSearchSubtree", value.into_expr()); self }
+    pub fn user_search_subtree(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserSearchSubtree", value.into_expr()), Phase) }
 }
 impl Done for LdapServerMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogList` of `AWS::AmazonMQ::Broker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-loglist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogList(Bag);
+#[must_use] pub struct LogList(Bag);
 impl LogList {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Audit`: boolean. Update: in place.
-    pub fn audit(mut self, value: impl Arg<bool>) -> Self { self.0.set("Audit", value.into_expr()); self }
+    pub fn audit(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Audit", value.into_expr())) }
     /// `General`: boolean. Update: in place.
-    pub fn general(mut self, value: impl Arg<bool>) -> Self { self.0.set("General", value.into_expr()); self }
+    pub fn general(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "General", value.into_expr())) }
 }
 impl Done for LogList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceWindow` of `AWS::AmazonMQ::Broker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-maintenancewindow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MaintenanceWindow<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MaintenanceWindow<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MaintenanceWindow {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MaintenanceWindow<super::missing::DayOfWeek, super::missing::TimeOfDay, super::missing::TimeZone> { MaintenanceWindow(Bag::default(), Phase) }
+    pub fn new() -> MaintenanceWindow<Missing<super::required::DayOfWeek>, Missing<super::required::TimeOfDay>, Missing<super::required::TimeZone>> { MaintenanceWindow(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MaintenanceWindow<R0, R1, R2> {
     /// `DayOfWeek`: text, required. Update: in place.
-    pub fn day_of_week(mut self, value: impl Arg<str>) -> MaintenanceWindow<Set, R1, R2> { self.0.set("DayOfWeek", value.into_expr()); MaintenanceWindow(self.0, Phase) }
+    pub fn day_of_week(self, value: impl Arg<str>) -> MaintenanceWindow<Set, R1, R2> { MaintenanceWindow(put(self.0, "DayOfWeek", value.into_expr()), Phase) }
     /// `TimeOfDay`: text, required. Update: in place.
-    pub fn time_of_day(mut self, value: impl Arg<str>) -> MaintenanceWindow<R0, Set, R2> { self.0.set("TimeOfDay", value.into_expr()); MaintenanceWindow(self.0, Phase) }
+    pub fn time_of_day(self, value: impl Arg<str>) -> MaintenanceWindow<R0, Set, R2> { MaintenanceWindow(put(self.0, "TimeOfDay", value.into_expr()), Phase) }
     /// `TimeZone`: text, required. Update: in place.
-    pub fn time_zone(mut self, value: impl Arg<str>) -> MaintenanceWindow<R0, R1, Set> { self.0.set("TimeZone", value.into_expr()); MaintenanceWindow(self.0, Phase) }
+    pub fn time_zone(self, value: impl Arg<str>) -> MaintenanceWindow<R0, R1, Set> { MaintenanceWindow(put(self.0, "TimeZone", value.into_expr()), Phase) }
 }
 impl Done for MaintenanceWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsEntry` of `AWS::AmazonMQ::Broker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-tagsentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsEntry<super::missing::Key, super::missing::Value> { TagsEntry(Bag::default(), Phase) }
+    pub fn new() -> TagsEntry<Missing<super::required::Key>, Missing<super::required::Value>> { TagsEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsEntry<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsEntry<Set, R1> { self.0.set("Key", value.into_expr()); TagsEntry(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsEntry<R0, Set> { self.0.set("Value", value.into_expr()); TagsEntry(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `User` of `AWS::AmazonMQ::Broker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-broker-user.html)
-#[derive(Clone, Debug)] #[must_use] pub struct User<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct User<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl User {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> User<super::missing::Password, super::missing::Username> { User(Bag::default(), Phase) }
+    pub fn new() -> User<Missing<super::required::Password>, Missing<super::required::Username>> { User(Bag::default(), Phase) }
 }
 impl<R0, R1> User<R0, R1> {
     /// `ConsoleAccess`: boolean. Update: in place.
-    pub fn console_access(mut self, value: impl Arg<bool>) -> Self { self.0.set("ConsoleAccess", value.into_expr()); self }
+    pub fn console_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ConsoleAccess", value.into_expr()), Phase) }
     /// `Groups`: list of text. Update: in place.
-    pub fn groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Groups", value.into_expr()); self }
+    pub fn groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Groups", value.into_expr()), Phase) }
     /// `Password`: text, required. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> User<Set, R1> { self.0.set("Password", value.into_expr()); User(self.0, Phase) }
+    pub fn password(self, value: impl Arg<str>) -> User<Set, R1> { User(put(self.0, "Password", value.into_expr()), Phase) }
     /// `ReplicationUser`: boolean. Update: in place.
-    pub fn replication_user(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReplicationUser", value.into_expr()); self }
+    pub fn replication_user(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReplicationUser", value.into_expr()), Phase) }
     /// `Username`: text, required. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> User<R0, Set> { self.0.set("Username", value.into_expr()); User(self.0, Phase) }
+    pub fn username(self, value: impl Arg<str>) -> User<R0, Set> { User(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for User { fn into_props(self) -> Bag { self.0 } }
 }
@@ -217,10 +217,10 @@ impl CfnConfiguration {
     /// `AWS::AmazonMQ::Configuration`
     pub const TYPE: &'static str = "AWS::AmazonMQ::Configuration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnConfigurationProps<R0, R1>) -> Self where CfnConfigurationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -229,42 +229,42 @@ impl CfnConfiguration {
 }
 impl Parent for CfnConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AmazonMQ::Configuration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConfigurationProps<missing::EngineType, missing::Name> { CfnConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConfigurationProps<Missing<required::EngineType>, Missing<required::Name>> { CfnConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConfigurationProps<R0, R1> {
     /// `AuthenticationStrategy`: text. Update: replacement.
-    pub fn authentication_strategy(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthenticationStrategy", value.into_expr()); self }
+    pub fn authentication_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthenticationStrategy", value.into_expr()), Phase) }
     /// `Data`: text. Update: in place.
-    pub fn data(mut self, value: impl Arg<str>) -> Self { self.0.set("Data", value.into_expr()); self }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EngineType`: text, required. Update: replacement.
-    pub fn engine_type(mut self, value: impl Arg<str>) -> CfnConfigurationProps<Set, R1> { self.0.set("EngineType", value.into_expr()); CfnConfigurationProps(self.0, Phase) }
+    pub fn engine_type(self, value: impl Arg<str>) -> CfnConfigurationProps<Set, R1> { CfnConfigurationProps(put(self.0, "EngineType", value.into_expr()), Phase) }
     /// `EngineVersion`: text. Update: replacement.
-    pub fn engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineVersion", value.into_expr()); self }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnConfigurationProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnConfigurationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfigurationProps<R0, Set> { CfnConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsEntry`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<configuration::TagsEntry>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<configuration::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AmazonMQ::Configuration`.
 pub mod configuration {
 use crate::cfn::support::*;
 /// The property type `TagsEntry` of `AWS::AmazonMQ::Configuration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-configuration-tagsentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsEntry<super::missing::Key, super::missing::Value> { TagsEntry(Bag::default(), Phase) }
+    pub fn new() -> TagsEntry<Missing<super::required::Key>, Missing<super::required::Value>> { TagsEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsEntry<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsEntry<Set, R1> { self.0.set("Key", value.into_expr()); TagsEntry(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsEntry<R0, Set> { self.0.set("Value", value.into_expr()); TagsEntry(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }
 }
@@ -274,7 +274,7 @@ impl CfnConfigurationAssociation {
     /// `AWS::AmazonMQ::ConfigurationAssociation`
     pub const TYPE: &'static str = "AWS::AmazonMQ::ConfigurationAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnConfigurationAssociationProps<R0, R1>) -> Self where CfnConfigurationAssociationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -282,34 +282,34 @@ impl CfnConfigurationAssociation {
 }
 impl Parent for CfnConfigurationAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AmazonMQ::ConfigurationAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amazonmq-configurationassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfigurationAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnConfigurationAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnConfigurationAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConfigurationAssociationProps<missing::Broker, missing::Configuration> { CfnConfigurationAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConfigurationAssociationProps<Missing<required::Broker>, Missing<required::Configuration>> { CfnConfigurationAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConfigurationAssociationProps<R0, R1> {
     /// `Broker`: text, required. Update: replacement.
-    pub fn broker(mut self, value: impl Arg<str>) -> CfnConfigurationAssociationProps<Set, R1> { self.0.set("Broker", value.into_expr()); CfnConfigurationAssociationProps(self.0, Phase) }
+    pub fn broker(self, value: impl Arg<str>) -> CfnConfigurationAssociationProps<Set, R1> { CfnConfigurationAssociationProps(put(self.0, "Broker", value.into_expr()), Phase) }
     /// `Configuration`: `ConfigurationId`, required. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<configuration_association::ConfigurationId>) -> CfnConfigurationAssociationProps<R0, Set> { self.0.set("Configuration", value.into_expr()); CfnConfigurationAssociationProps(self.0, Phase) }
+    pub fn configuration(self, value: impl Arg<configuration_association::ConfigurationId>) -> CfnConfigurationAssociationProps<R0, Set> { CfnConfigurationAssociationProps(put(self.0, "Configuration", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AmazonMQ::ConfigurationAssociation`.
 pub mod configuration_association {
 use crate::cfn::support::*;
 /// The property type `ConfigurationId` of `AWS::AmazonMQ::ConfigurationAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amazonmq-configurationassociation-configurationid.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfigurationId<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConfigurationId<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConfigurationId {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConfigurationId<super::missing::Id, super::missing::Revision> { ConfigurationId(Bag::default(), Phase) }
+    pub fn new() -> ConfigurationId<Missing<super::required::Id>, Missing<super::required::Revision>> { ConfigurationId(Bag::default(), Phase) }
 }
 impl<R0, R1> ConfigurationId<R0, R1> {
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> ConfigurationId<Set, R1> { self.0.set("Id", value.into_expr()); ConfigurationId(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ConfigurationId<Set, R1> { ConfigurationId(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Revision`: integer, required. Update: in place.
-    pub fn revision(mut self, value: impl Arg<i64>) -> ConfigurationId<R0, Set> { self.0.set("Revision", value.into_expr()); ConfigurationId(self.0, Phase) }
+    pub fn revision(self, value: impl Arg<i64>) -> ConfigurationId<R0, Set> { ConfigurationId(put(self.0, "Revision", value.into_expr()), Phase) }
 }
 impl Done for ConfigurationId { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Broker, BrokerName, Configuration, DayOfWeek, DeploymentMode, EngineType, HostInstanceType, Hosts, Id, Key, Name, Password, PubliclyAccessible, Revision, RoleBase, RoleSearchMatching, ServiceAccountUsername, TimeOfDay, TimeZone, UseAwsOwnedKey, UserBase, UserSearchMatching, Username, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Broker, BrokerName, Configuration, DayOfWeek, DeploymentMode, EngineType, HostInstanceType, Hosts, Id, Key, Name, Password, PubliclyAccessible, Revision, RoleBase, RoleSearchMatching, ServiceAccountUsername, TimeOfDay, TimeZone, UseAwsOwnedKey, UserBase, UserSearchMatching, Username, Value } }

@@ -10,157 +10,157 @@ impl CfnApp {
     /// `AWS::Amplify::App`
     pub const TYPE: &'static str = "AWS::Amplify::App";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAppProps<R0>) -> Self where CfnAppProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAppProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AppId`: text.
+    /// The attribute `AppId`: `AmplifyAppId`.
     pub fn attr_app_id(&self) -> Val<kind::AmplifyAppId> { self.0.get_att("AppId") }
     /// The attribute `AppName`: text.
     pub fn attr_app_name(&self) -> Val<str> { self.0.get_att("AppName") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `DefaultDomain`: text.
     pub fn attr_default_domain(&self) -> Val<str> { self.0.get_att("DefaultDomain") }
 }
 impl Parent for CfnApp { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Amplify::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-app.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAppProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAppProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAppProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAppProps<missing::Name> { CfnAppProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAppProps<Missing<required::Name>> { CfnAppProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAppProps<R0> {
     /// `AccessToken`: text. Update: in place.
-    pub fn access_token(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessToken", value.into_expr()); self }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr()), Phase) }
     /// `AutoBranchCreationConfig`: `AutoBranchCreationConfig`. Update: in place.
-    pub fn auto_branch_creation_config(mut self, value: impl Arg<app::AutoBranchCreationConfig>) -> Self { self.0.set("AutoBranchCreationConfig", value.into_expr()); self }
+    pub fn auto_branch_creation_config(self, value: impl Arg<app::AutoBranchCreationConfig>) -> Self { Self(put(self.0, "AutoBranchCreationConfig", value.into_expr()), Phase) }
     /// `BasicAuthConfig`: `BasicAuthConfig`. Update: in place.
-    pub fn basic_auth_config(mut self, value: impl Arg<app::BasicAuthConfig>) -> Self { self.0.set("BasicAuthConfig", value.into_expr()); self }
+    pub fn basic_auth_config(self, value: impl Arg<app::BasicAuthConfig>) -> Self { Self(put(self.0, "BasicAuthConfig", value.into_expr()), Phase) }
     /// `BuildSpec`: text. Update: in place.
-    pub fn build_spec(mut self, value: impl Arg<str>) -> Self { self.0.set("BuildSpec", value.into_expr()); self }
+    pub fn build_spec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildSpec", value.into_expr()), Phase) }
     /// `CacheConfig`: `CacheConfig`. Update: in place.
-    pub fn cache_config(mut self, value: impl Arg<app::CacheConfig>) -> Self { self.0.set("CacheConfig", value.into_expr()); self }
-    /// `ComputeRoleArn`: text. Update: in place.
-    pub fn compute_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ComputeRoleArn", value.into_expr()); self }
+    pub fn cache_config(self, value: impl Arg<app::CacheConfig>) -> Self { Self(put(self.0, "CacheConfig", value.into_expr()), Phase) }
+    /// `ComputeRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn compute_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ComputeRoleArn", value.into_expr()), Phase) }
     /// `CustomHeaders`: text. Update: in place.
-    pub fn custom_headers(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomHeaders", value.into_expr()); self }
+    pub fn custom_headers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomHeaders", value.into_expr()), Phase) }
     /// `CustomRules`: list of `CustomRule`. Update: in place.
-    pub fn custom_rules(mut self, value: impl Arg<Arr<app::CustomRule>>) -> Self { self.0.set("CustomRules", value.into_expr()); self }
+    pub fn custom_rules(self, value: impl Arg<Arr<app::CustomRule>>) -> Self { Self(put(self.0, "CustomRules", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EnableBranchAutoDeletion`: boolean. Update: in place.
-    pub fn enable_branch_auto_deletion(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableBranchAutoDeletion", value.into_expr()); self }
+    pub fn enable_branch_auto_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableBranchAutoDeletion", value.into_expr()), Phase) }
     /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place.
-    pub fn environment_variables(mut self, value: impl Arg<Arr<app::EnvironmentVariable>>) -> Self { self.0.set("EnvironmentVariables", value.into_expr()); self }
-    /// `IAMServiceRole`: text. Update: in place.
-    pub fn iam_service_role(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("IAMServiceRole", value.into_expr()); self }
+    pub fn environment_variables(self, value: impl Arg<Arr<app::EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
+    /// `IAMServiceRole`: `IamRoleArn`. Update: in place.
+    pub fn iam_service_role(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IAMServiceRole", value.into_expr()), Phase) }
     /// `JobConfig`: `JobConfig`. Update: in place.
-    pub fn job_config(mut self, value: impl Arg<app::JobConfig>) -> Self { self.0.set("JobConfig", value.into_expr()); self }
+    pub fn job_config(self, value: impl Arg<app::JobConfig>) -> Self { Self(put(self.0, "JobConfig", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAppProps<Set> { self.0.set("Name", value.into_expr()); CfnAppProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAppProps<Set> { CfnAppProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OauthToken`: text. Update: in place.
-    pub fn oauth_token(mut self, value: impl Arg<str>) -> Self { self.0.set("OauthToken", value.into_expr()); self }
+    pub fn oauth_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OauthToken", value.into_expr()), Phase) }
     /// `Platform`: `Platform`. Update: in place.
-    pub fn platform(mut self, value: impl Arg<app::Platform>) -> Self { self.0.set("Platform", value.into_expr()); self }
+    pub fn platform(self, value: impl Arg<app::Platform>) -> Self { Self(put(self.0, "Platform", value.into_expr()), Phase) }
     /// `Repository`: text. Update: in place.
-    pub fn repository(mut self, value: impl Arg<str>) -> Self { self.0.set("Repository", value.into_expr()); self }
+    pub fn repository(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Repository", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAppProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Amplify::App`.
 pub mod app {
 use crate::cfn::support::*;
 /// The property type `AutoBranchCreationConfig` of `AWS::Amplify::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-autobranchcreationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoBranchCreationConfig(Bag);
+#[must_use] pub struct AutoBranchCreationConfig(Bag);
 impl AutoBranchCreationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoBranchCreationPatterns`: list of text. Update: in place.
-    pub fn auto_branch_creation_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AutoBranchCreationPatterns", value.into_expr()); self }
+    pub fn auto_branch_creation_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AutoBranchCreationPatterns", value.into_expr())) }
     /// `BasicAuthConfig`: `BasicAuthConfig`. Update: in place.
-    pub fn basic_auth_config(mut self, value: impl Arg<BasicAuthConfig>) -> Self { self.0.set("BasicAuthConfig", value.into_expr()); self }
+    pub fn basic_auth_config(self, value: impl Arg<BasicAuthConfig>) -> Self { Self(put(self.0, "BasicAuthConfig", value.into_expr())) }
     /// `BuildSpec`: text. Update: in place.
-    pub fn build_spec(mut self, value: impl Arg<str>) -> Self { self.0.set("BuildSpec", value.into_expr()); self }
+    pub fn build_spec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildSpec", value.into_expr())) }
     /// `EnableAutoBranchCreation`: boolean. Update: in place.
-    pub fn enable_auto_branch_creation(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableAutoBranchCreation", value.into_expr()); self }
+    pub fn enable_auto_branch_creation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAutoBranchCreation", value.into_expr())) }
     /// `EnableAutoBuild`: boolean. Update: in place.
-    pub fn enable_auto_build(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableAutoBuild", value.into_expr()); self }
+    pub fn enable_auto_build(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAutoBuild", value.into_expr())) }
     /// `EnablePerformanceMode`: boolean. Update: in place.
-    pub fn enable_performance_mode(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnablePerformanceMode", value.into_expr()); self }
+    pub fn enable_performance_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePerformanceMode", value.into_expr())) }
     /// `EnablePullRequestPreview`: boolean. Update: in place.
-    pub fn enable_pull_request_preview(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnablePullRequestPreview", value.into_expr()); self }
+    pub fn enable_pull_request_preview(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePullRequestPreview", value.into_expr())) }
     /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place.
-    pub fn environment_variables(mut self, value: impl Arg<Arr<EnvironmentVariable>>) -> Self { self.0.set("EnvironmentVariables", value.into_expr()); self }
+    pub fn environment_variables(self, value: impl Arg<Arr<EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr())) }
     /// `Framework`: text. Update: in place.
-    pub fn framework(mut self, value: impl Arg<str>) -> Self { self.0.set("Framework", value.into_expr()); self }
+    pub fn framework(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Framework", value.into_expr())) }
     /// `PullRequestEnvironmentName`: text. Update: in place.
-    pub fn pull_request_environment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PullRequestEnvironmentName", value.into_expr()); self }
+    pub fn pull_request_environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PullRequestEnvironmentName", value.into_expr())) }
     /// `Stage`: `Stage`. Update: in place.
-    pub fn stage(mut self, value: impl Arg<Stage>) -> Self { self.0.set("Stage", value.into_expr()); self }
+    pub fn stage(self, value: impl Arg<Stage>) -> Self { Self(put(self.0, "Stage", value.into_expr())) }
 }
 impl Done for AutoBranchCreationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BasicAuthConfig` of `AWS::Amplify::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-basicauthconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BasicAuthConfig(Bag);
+#[must_use] pub struct BasicAuthConfig(Bag);
 impl BasicAuthConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableBasicAuth`: boolean. Update: in place.
-    pub fn enable_basic_auth(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableBasicAuth", value.into_expr()); self }
+    pub fn enable_basic_auth(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableBasicAuth", value.into_expr())) }
     /// `Password`: text. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
     /// `Username`: text. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for BasicAuthConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CacheConfig` of `AWS::Amplify::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-cacheconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CacheConfig(Bag);
+#[must_use] pub struct CacheConfig(Bag);
 impl CacheConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for CacheConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomRule` of `AWS::Amplify::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-customrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomRule<super::missing::Source, super::missing::Target> { CustomRule(Bag::default(), Phase) }
+    pub fn new() -> CustomRule<Missing<super::required::Source>, Missing<super::required::Target>> { CustomRule(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomRule<R0, R1> {
     /// `Condition`: text. Update: in place.
-    pub fn condition(mut self, value: impl Arg<str>) -> Self { self.0.set("Condition", value.into_expr()); self }
+    pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value.into_expr()), Phase) }
     /// `Source`: text, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> CustomRule<Set, R1> { self.0.set("Source", value.into_expr()); CustomRule(self.0, Phase) }
+    pub fn source(self, value: impl Arg<str>) -> CustomRule<Set, R1> { CustomRule(put(self.0, "Source", value.into_expr()), Phase) }
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Target`: text, required. Update: in place.
-    pub fn target(mut self, value: impl Arg<str>) -> CustomRule<R0, Set> { self.0.set("Target", value.into_expr()); CustomRule(self.0, Phase) }
+    pub fn target(self, value: impl Arg<str>) -> CustomRule<R0, Set> { CustomRule(put(self.0, "Target", value.into_expr()), Phase) }
 }
 impl Done for CustomRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentVariable` of `AWS::Amplify::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-environmentvariable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnvironmentVariable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EnvironmentVariable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EnvironmentVariable {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EnvironmentVariable<super::missing::Name, super::missing::Value> { EnvironmentVariable(Bag::default(), Phase) }
+    pub fn new() -> EnvironmentVariable<Missing<super::required::Name>, Missing<super::required::Value>> { EnvironmentVariable(Bag::default(), Phase) }
 }
 impl<R0, R1> EnvironmentVariable<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { self.0.set("Name", value.into_expr()); EnvironmentVariable(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { self.0.set("Value", value.into_expr()); EnvironmentVariable(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobConfig` of `AWS::Amplify::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-app-jobconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JobConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct JobConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl JobConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JobConfig<super::missing::BuildComputeType> { JobConfig(Bag::default(), Phase) }
+    pub fn new() -> JobConfig<Missing<super::required::BuildComputeType>> { JobConfig(Bag::default(), Phase) }
 }
 impl<R0> JobConfig<R0> {
     /// `BuildComputeType`: `BuildComputeType`, required. Update: in place.
-    pub fn build_compute_type(mut self, value: impl Arg<BuildComputeType>) -> JobConfig<Set> { self.0.set("BuildComputeType", value.into_expr()); JobConfig(self.0, Phase) }
+    pub fn build_compute_type(self, value: impl Arg<BuildComputeType>) -> JobConfig<Set> { JobConfig(put(self.0, "BuildComputeType", value.into_expr()), Phase) }
 }
 impl Done for JobConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `BuildComputeType` allows.
@@ -178,94 +178,94 @@ impl CfnBranch {
     /// `AWS::Amplify::Branch`
     pub const TYPE: &'static str = "AWS::Amplify::Branch";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnBranchProps<R0, R1>) -> Self where CfnBranchProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBranchProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `BranchName`: text.
+    /// The attribute `BranchName`: `AmplifyBranchName`.
     pub fn attr_branch_name(&self) -> Val<kind::AmplifyBranchName> { self.0.get_att("BranchName") }
 }
 impl Parent for CfnBranch { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Amplify::Branch`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-branch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBranchProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnBranchProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnBranchProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBranchProps<missing::AppId, missing::BranchName> { CfnBranchProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBranchProps<Missing<required::AppId>, Missing<required::BranchName>> { CfnBranchProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBranchProps<R0, R1> {
-    /// `AppId`: text, required. Update: replacement.
-    pub fn app_id(mut self, value: impl Arg<kind::AmplifyAppId>) -> CfnBranchProps<Set, R1> { self.0.set("AppId", value.into_expr()); CfnBranchProps(self.0, Phase) }
+    /// `AppId`: `AmplifyAppId`, required. Update: replacement.
+    pub fn app_id(self, value: impl Arg<kind::AmplifyAppId>) -> CfnBranchProps<Set, R1> { CfnBranchProps(put(self.0, "AppId", value.into_expr()), Phase) }
     /// `Backend`: `Backend`. Update: in place.
-    pub fn backend(mut self, value: impl Arg<branch::Backend>) -> Self { self.0.set("Backend", value.into_expr()); self }
+    pub fn backend(self, value: impl Arg<branch::Backend>) -> Self { Self(put(self.0, "Backend", value.into_expr()), Phase) }
     /// `BasicAuthConfig`: `BasicAuthConfig`. Update: in place.
-    pub fn basic_auth_config(mut self, value: impl Arg<branch::BasicAuthConfig>) -> Self { self.0.set("BasicAuthConfig", value.into_expr()); self }
+    pub fn basic_auth_config(self, value: impl Arg<branch::BasicAuthConfig>) -> Self { Self(put(self.0, "BasicAuthConfig", value.into_expr()), Phase) }
     /// `BranchName`: text, required. Update: replacement.
-    pub fn branch_name(mut self, value: impl Arg<str>) -> CfnBranchProps<R0, Set> { self.0.set("BranchName", value.into_expr()); CfnBranchProps(self.0, Phase) }
+    pub fn branch_name(self, value: impl Arg<str>) -> CfnBranchProps<R0, Set> { CfnBranchProps(put(self.0, "BranchName", value.into_expr()), Phase) }
     /// `BuildSpec`: text. Update: in place.
-    pub fn build_spec(mut self, value: impl Arg<str>) -> Self { self.0.set("BuildSpec", value.into_expr()); self }
-    /// `ComputeRoleArn`: text. Update: in place.
-    pub fn compute_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ComputeRoleArn", value.into_expr()); self }
+    pub fn build_spec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildSpec", value.into_expr()), Phase) }
+    /// `ComputeRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn compute_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ComputeRoleArn", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EnableAutoBuild`: boolean. Update: in place.
-    pub fn enable_auto_build(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableAutoBuild", value.into_expr()); self }
+    pub fn enable_auto_build(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAutoBuild", value.into_expr()), Phase) }
     /// `EnablePerformanceMode`: boolean. Update: in place.
-    pub fn enable_performance_mode(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnablePerformanceMode", value.into_expr()); self }
+    pub fn enable_performance_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePerformanceMode", value.into_expr()), Phase) }
     /// `EnablePullRequestPreview`: boolean. Update: in place.
-    pub fn enable_pull_request_preview(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnablePullRequestPreview", value.into_expr()); self }
+    pub fn enable_pull_request_preview(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePullRequestPreview", value.into_expr()), Phase) }
     /// `EnableSkewProtection`: boolean. Update: in place.
-    pub fn enable_skew_protection(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableSkewProtection", value.into_expr()); self }
+    pub fn enable_skew_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSkewProtection", value.into_expr()), Phase) }
     /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place.
-    pub fn environment_variables(mut self, value: impl Arg<Arr<branch::EnvironmentVariable>>) -> Self { self.0.set("EnvironmentVariables", value.into_expr()); self }
+    pub fn environment_variables(self, value: impl Arg<Arr<branch::EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
     /// `Framework`: text. Update: in place.
-    pub fn framework(mut self, value: impl Arg<str>) -> Self { self.0.set("Framework", value.into_expr()); self }
+    pub fn framework(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Framework", value.into_expr()), Phase) }
     /// `PullRequestEnvironmentName`: text. Update: in place.
-    pub fn pull_request_environment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PullRequestEnvironmentName", value.into_expr()); self }
+    pub fn pull_request_environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PullRequestEnvironmentName", value.into_expr()), Phase) }
     /// `Stage`: `Stage`. Update: in place.
-    pub fn stage(mut self, value: impl Arg<branch::Stage>) -> Self { self.0.set("Stage", value.into_expr()); self }
+    pub fn stage(self, value: impl Arg<branch::Stage>) -> Self { Self(put(self.0, "Stage", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnBranchProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Amplify::Branch`.
 pub mod branch {
 use crate::cfn::support::*;
 /// The property type `Backend` of `AWS::Amplify::Branch`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-branch-backend.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Backend(Bag);
+#[must_use] pub struct Backend(Bag);
 impl Backend {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StackArn`: text. Update: in place.
-    pub fn stack_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("StackArn", value.into_expr()); self }
+    pub fn stack_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StackArn", value.into_expr())) }
 }
 impl Done for Backend { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BasicAuthConfig` of `AWS::Amplify::Branch`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-branch-basicauthconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BasicAuthConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BasicAuthConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BasicAuthConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BasicAuthConfig<super::missing::Password, super::missing::Username> { BasicAuthConfig(Bag::default(), Phase) }
+    pub fn new() -> BasicAuthConfig<Missing<super::required::Password>, Missing<super::required::Username>> { BasicAuthConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> BasicAuthConfig<R0, R1> {
     /// `EnableBasicAuth`: boolean. Update: in place.
-    pub fn enable_basic_auth(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableBasicAuth", value.into_expr()); self }
+    pub fn enable_basic_auth(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableBasicAuth", value.into_expr()), Phase) }
     /// `Password`: text, required. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> BasicAuthConfig<Set, R1> { self.0.set("Password", value.into_expr()); BasicAuthConfig(self.0, Phase) }
+    pub fn password(self, value: impl Arg<str>) -> BasicAuthConfig<Set, R1> { BasicAuthConfig(put(self.0, "Password", value.into_expr()), Phase) }
     /// `Username`: text, required. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> BasicAuthConfig<R0, Set> { self.0.set("Username", value.into_expr()); BasicAuthConfig(self.0, Phase) }
+    pub fn username(self, value: impl Arg<str>) -> BasicAuthConfig<R0, Set> { BasicAuthConfig(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for BasicAuthConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentVariable` of `AWS::Amplify::Branch`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-branch-environmentvariable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnvironmentVariable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EnvironmentVariable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EnvironmentVariable {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EnvironmentVariable<super::missing::Name, super::missing::Value> { EnvironmentVariable(Bag::default(), Phase) }
+    pub fn new() -> EnvironmentVariable<Missing<super::required::Name>, Missing<super::required::Value>> { EnvironmentVariable(Bag::default(), Phase) }
 }
 impl<R0, R1> EnvironmentVariable<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { self.0.set("Name", value.into_expr()); EnvironmentVariable(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { self.0.set("Value", value.into_expr()); EnvironmentVariable(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Stage` allows.
@@ -277,10 +277,10 @@ impl CfnDomain {
     /// `AWS::Amplify::Domain`
     pub const TYPE: &'static str = "AWS::Amplify::Domain";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDomainProps<R0, R1, R2>) -> Self where CfnDomainProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `AutoSubDomainCreationPatterns`: list of text.
     pub fn attr_auto_sub_domain_creation_patterns(&self) -> Val<Arr<str>> { self.0.get_att("AutoSubDomainCreationPatterns") }
@@ -303,66 +303,66 @@ impl CfnDomain {
 }
 impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Amplify::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-domain.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDomainProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDomainProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDomainProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDomainProps<missing::AppId, missing::DomainName, missing::SubDomainSettings> { CfnDomainProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDomainProps<Missing<required::AppId>, Missing<required::DomainName>, Missing<required::SubDomainSettings>> { CfnDomainProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDomainProps<R0, R1, R2> {
-    /// `AppId`: text, required. Update: replacement.
-    pub fn app_id(mut self, value: impl Arg<kind::AmplifyAppId>) -> CfnDomainProps<Set, R1, R2> { self.0.set("AppId", value.into_expr()); CfnDomainProps(self.0, Phase) }
+    /// `AppId`: `AmplifyAppId`, required. Update: replacement.
+    pub fn app_id(self, value: impl Arg<kind::AmplifyAppId>) -> CfnDomainProps<Set, R1, R2> { CfnDomainProps(put(self.0, "AppId", value.into_expr()), Phase) }
     /// `AutoSubDomainCreationPatterns`: list of text. Update: in place.
-    pub fn auto_sub_domain_creation_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AutoSubDomainCreationPatterns", value.into_expr()); self }
-    /// `AutoSubDomainIAMRole`: text. Update: in place.
-    pub fn auto_sub_domain_iam_role(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("AutoSubDomainIAMRole", value.into_expr()); self }
+    pub fn auto_sub_domain_creation_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AutoSubDomainCreationPatterns", value.into_expr()), Phase) }
+    /// `AutoSubDomainIAMRole`: `IamRoleArn`. Update: in place.
+    pub fn auto_sub_domain_iam_role(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AutoSubDomainIAMRole", value.into_expr()), Phase) }
     /// `CertificateSettings`: `CertificateSettings`. Update: in place.
-    pub fn certificate_settings(mut self, value: impl Arg<domain::CertificateSettings>) -> Self { self.0.set("CertificateSettings", value.into_expr()); self }
+    pub fn certificate_settings(self, value: impl Arg<domain::CertificateSettings>) -> Self { Self(put(self.0, "CertificateSettings", value.into_expr()), Phase) }
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnDomainProps<R0, Set, R2> { self.0.set("DomainName", value.into_expr()); CfnDomainProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainProps<R0, Set, R2> { CfnDomainProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `EnableAutoSubDomain`: boolean. Update: in place.
-    pub fn enable_auto_sub_domain(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableAutoSubDomain", value.into_expr()); self }
+    pub fn enable_auto_sub_domain(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAutoSubDomain", value.into_expr()), Phase) }
     /// `SubDomainSettings`: list of `SubDomainSetting`, required. Update: in place.
-    pub fn sub_domain_settings(mut self, value: impl Arg<Arr<domain::SubDomainSetting>>) -> CfnDomainProps<R0, R1, Set> { self.0.set("SubDomainSettings", value.into_expr()); CfnDomainProps(self.0, Phase) }
+    pub fn sub_domain_settings(self, value: impl Arg<Arr<domain::SubDomainSetting>>) -> CfnDomainProps<R0, R1, Set> { CfnDomainProps(put(self.0, "SubDomainSettings", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Amplify::Domain`.
 pub mod domain {
 use crate::cfn::support::*;
 /// The property type `Certificate` of `AWS::Amplify::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-domain-certificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Certificate(Bag);
+#[must_use] pub struct Certificate(Bag);
 impl Certificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
     /// `CertificateType`: `CertificateType`. Update: in place.
-    pub fn certificate_type(mut self, value: impl Arg<CertificateType>) -> Self { self.0.set("CertificateType", value.into_expr()); self }
+    pub fn certificate_type(self, value: impl Arg<CertificateType>) -> Self { Self(put(self.0, "CertificateType", value.into_expr())) }
     /// `CertificateVerificationDNSRecord`: text. Update: in place.
-    pub fn certificate_verification_dns_record(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateVerificationDNSRecord", value.into_expr()); self }
+    pub fn certificate_verification_dns_record(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateVerificationDNSRecord", value.into_expr())) }
 }
 impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CertificateSettings` of `AWS::Amplify::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-domain-certificatesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CertificateSettings(Bag);
+#[must_use] pub struct CertificateSettings(Bag);
 impl CertificateSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateType`: `CertificateType`. Update: in place.
-    pub fn certificate_type(mut self, value: impl Arg<CertificateType>) -> Self { self.0.set("CertificateType", value.into_expr()); self }
+    pub fn certificate_type(self, value: impl Arg<CertificateType>) -> Self { Self(put(self.0, "CertificateType", value.into_expr())) }
     /// `CustomCertificateArn`: text. Update: in place.
-    pub fn custom_certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomCertificateArn", value.into_expr()); self }
+    pub fn custom_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomCertificateArn", value.into_expr())) }
 }
 impl Done for CertificateSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubDomainSetting` of `AWS::Amplify::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplify-domain-subdomainsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubDomainSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SubDomainSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SubDomainSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SubDomainSetting<super::missing::BranchName, super::missing::Prefix> { SubDomainSetting(Bag::default(), Phase) }
+    pub fn new() -> SubDomainSetting<Missing<super::required::BranchName>, Missing<super::required::Prefix>> { SubDomainSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> SubDomainSetting<R0, R1> {
-    /// `BranchName`: text, required. Update: in place.
-    pub fn branch_name(mut self, value: impl Arg<kind::AmplifyBranchName>) -> SubDomainSetting<Set, R1> { self.0.set("BranchName", value.into_expr()); SubDomainSetting(self.0, Phase) }
+    /// `BranchName`: `AmplifyBranchName`, required. Update: in place.
+    pub fn branch_name(self, value: impl Arg<kind::AmplifyBranchName>) -> SubDomainSetting<Set, R1> { SubDomainSetting(put(self.0, "BranchName", value.into_expr()), Phase) }
     /// `Prefix`: text, required. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> SubDomainSetting<R0, Set> { self.0.set("Prefix", value.into_expr()); SubDomainSetting(self.0, Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> SubDomainSetting<R0, Set> { SubDomainSetting(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for SubDomainSetting { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CertificateType` allows.
@@ -374,10 +374,10 @@ impl CfnWebhook {
     /// `AWS::Amplify::Webhook`
     pub const TYPE: &'static str = "AWS::Amplify::Webhook";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnWebhookProps<R0>) -> Self where CfnWebhookProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWebhookProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `WebhookId`: text.
     pub fn attr_webhook_id(&self) -> Val<str> { self.0.get_att("WebhookId") }
@@ -386,21 +386,21 @@ impl CfnWebhook {
 }
 impl Parent for CfnWebhook { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Amplify::Webhook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplify-webhook.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWebhookProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnWebhookProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnWebhookProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWebhookProps<missing::BranchName> { CfnWebhookProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWebhookProps<Missing<required::BranchName>> { CfnWebhookProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWebhookProps<R0> {
     /// `AppId`: text. Update: replacement.
-    pub fn app_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AppId", value.into_expr()); self }
+    pub fn app_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppId", value.into_expr()), Phase) }
     /// `BranchName`: text, required. Update: in place.
-    pub fn branch_name(mut self, value: impl Arg<str>) -> CfnWebhookProps<Set> { self.0.set("BranchName", value.into_expr()); CfnWebhookProps(self.0, Phase) }
+    pub fn branch_name(self, value: impl Arg<str>) -> CfnWebhookProps<Set> { CfnWebhookProps(put(self.0, "BranchName", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnWebhookProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AppId, BranchName, BuildComputeType, DomainName, Name, Password, Prefix, Source, SubDomainSettings, Target, Username, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AppId, BranchName, BuildComputeType, DomainName, Name, Password, Prefix, Source, SubDomainSettings, Target, Username, Value } }

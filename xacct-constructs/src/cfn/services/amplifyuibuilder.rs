@@ -22,295 +22,295 @@ impl CfnComponent {
 }
 impl Parent for CfnComponent { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-component.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnComponentProps(Bag);
+#[must_use] pub struct CfnComponentProps(Bag);
 impl CfnComponentProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AppId`: text. Update: replacement.
-    pub fn app_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AppId", value.into_expr()); self }
+    pub fn app_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppId", value.into_expr())) }
     /// `BindingProperties`: map of `ComponentBindingPropertiesValue`. Update: in place.
-    pub fn binding_properties(mut self, value: impl Arg<Dict<component::ComponentBindingPropertiesValue>>) -> Self { self.0.set("BindingProperties", value.into_expr()); self }
+    pub fn binding_properties(self, value: impl Arg<Dict<component::ComponentBindingPropertiesValue>>) -> Self { Self(put(self.0, "BindingProperties", value.into_expr())) }
     /// `Children`: list of `ComponentChild`. Update: in place.
-    pub fn children(mut self, value: impl Arg<Arr<component::ComponentChild>>) -> Self { self.0.set("Children", value.into_expr()); self }
+    pub fn children(self, value: impl Arg<Arr<component::ComponentChild>>) -> Self { Self(put(self.0, "Children", value.into_expr())) }
     /// `CollectionProperties`: map of `ComponentDataConfiguration`. Update: in place.
-    pub fn collection_properties(mut self, value: impl Arg<Dict<component::ComponentDataConfiguration>>) -> Self { self.0.set("CollectionProperties", value.into_expr()); self }
+    pub fn collection_properties(self, value: impl Arg<Dict<component::ComponentDataConfiguration>>) -> Self { Self(put(self.0, "CollectionProperties", value.into_expr())) }
     /// `ComponentType`: text. Update: in place.
-    pub fn component_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ComponentType", value.into_expr()); self }
+    pub fn component_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentType", value.into_expr())) }
     /// `EnvironmentName`: text. Update: replacement.
-    pub fn environment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentName", value.into_expr()); self }
+    pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value.into_expr())) }
     /// `Events`: map of `ComponentEvent`. Update: in place.
-    pub fn events(mut self, value: impl Arg<Dict<component::ComponentEvent>>) -> Self { self.0.set("Events", value.into_expr()); self }
+    pub fn events(self, value: impl Arg<Dict<component::ComponentEvent>>) -> Self { Self(put(self.0, "Events", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Overrides`: map of map of text. Update: in place.
-    pub fn overrides(mut self, value: impl Arg<Dict<Dict<str>>>) -> Self { self.0.set("Overrides", value.into_expr()); self }
+    pub fn overrides(self, value: impl Arg<Dict<Dict<str>>>) -> Self { Self(put(self.0, "Overrides", value.into_expr())) }
     /// `Properties`: map of `ComponentProperty`. Update: in place.
-    pub fn properties(mut self, value: impl Arg<Dict<component::ComponentProperty>>) -> Self { self.0.set("Properties", value.into_expr()); self }
+    pub fn properties(self, value: impl Arg<Dict<component::ComponentProperty>>) -> Self { Self(put(self.0, "Properties", value.into_expr())) }
     /// `SchemaVersion`: text. Update: in place.
-    pub fn schema_version(mut self, value: impl Arg<str>) -> Self { self.0.set("SchemaVersion", value.into_expr()); self }
+    pub fn schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaVersion", value.into_expr())) }
     /// `SourceId`: text. Update: in place.
-    pub fn source_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceId", value.into_expr()); self }
+    pub fn source_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceId", value.into_expr())) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Variants`: list of `ComponentVariant`. Update: in place.
-    pub fn variants(mut self, value: impl Arg<Arr<component::ComponentVariant>>) -> Self { self.0.set("Variants", value.into_expr()); self }
+    pub fn variants(self, value: impl Arg<Arr<component::ComponentVariant>>) -> Self { Self(put(self.0, "Variants", value.into_expr())) }
 }
 impl Done for CfnComponentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AmplifyUIBuilder::Component`.
 pub mod component {
 use crate::cfn::support::*;
 /// The property type `ActionParameters` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-actionparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ActionParameters(Bag);
+#[must_use] pub struct ActionParameters(Bag);
 impl ActionParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Anchor`: `ComponentProperty`. Update: in place.
-    pub fn anchor(mut self, value: impl Arg<ComponentProperty>) -> Self { self.0.set("Anchor", value.into_expr()); self }
+    pub fn anchor(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Anchor", value.into_expr())) }
     /// `Fields`: map of `ComponentProperty`. Update: in place.
-    pub fn fields(mut self, value: impl Arg<Dict<ComponentProperty>>) -> Self { self.0.set("Fields", value.into_expr()); self }
+    pub fn fields(self, value: impl Arg<Dict<ComponentProperty>>) -> Self { Self(put(self.0, "Fields", value.into_expr())) }
     /// `Global`: `ComponentProperty`. Update: in place.
-    pub fn global(mut self, value: impl Arg<ComponentProperty>) -> Self { self.0.set("Global", value.into_expr()); self }
+    pub fn global(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Global", value.into_expr())) }
     /// `Id`: `ComponentProperty`. Update: in place.
-    pub fn id(mut self, value: impl Arg<ComponentProperty>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
     /// `Model`: text. Update: in place.
-    pub fn model(mut self, value: impl Arg<str>) -> Self { self.0.set("Model", value.into_expr()); self }
+    pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value.into_expr())) }
     /// `State`: `MutationActionSetStateParameter`. Update: in place.
-    pub fn state(mut self, value: impl Arg<MutationActionSetStateParameter>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<MutationActionSetStateParameter>) -> Self { Self(put(self.0, "State", value.into_expr())) }
     /// `Target`: `ComponentProperty`. Update: in place.
-    pub fn target(mut self, value: impl Arg<ComponentProperty>) -> Self { self.0.set("Target", value.into_expr()); self }
+    pub fn target(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
     /// `Type`: `ComponentProperty`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<ComponentProperty>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `Url`: `ComponentProperty`. Update: in place.
-    pub fn url(mut self, value: impl Arg<ComponentProperty>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for ActionParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentBindingPropertiesValue` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentBindingPropertiesValue(Bag);
+#[must_use] pub struct ComponentBindingPropertiesValue(Bag);
 impl ComponentBindingPropertiesValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BindingProperties`: `ComponentBindingPropertiesValueProperties`. Update: in place.
-    pub fn binding_properties(mut self, value: impl Arg<ComponentBindingPropertiesValueProperties>) -> Self { self.0.set("BindingProperties", value.into_expr()); self }
+    pub fn binding_properties(self, value: impl Arg<ComponentBindingPropertiesValueProperties>) -> Self { Self(put(self.0, "BindingProperties", value.into_expr())) }
     /// `DefaultValue`: text. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultValue", value.into_expr()); self }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for ComponentBindingPropertiesValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentBindingPropertiesValueProperties` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentbindingpropertiesvalueproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentBindingPropertiesValueProperties(Bag);
+#[must_use] pub struct ComponentBindingPropertiesValueProperties(Bag);
 impl ComponentBindingPropertiesValueProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bucket`: text. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> Self { self.0.set("Bucket", value.into_expr()); self }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
     /// `DefaultValue`: text. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultValue", value.into_expr()); self }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
     /// `Field`: text. Update: in place.
-    pub fn field(mut self, value: impl Arg<str>) -> Self { self.0.set("Field", value.into_expr()); self }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Model`: text. Update: in place.
-    pub fn model(mut self, value: impl Arg<str>) -> Self { self.0.set("Model", value.into_expr()); self }
+    pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value.into_expr())) }
     /// `Predicates`: list of `Predicate`. Update: in place.
-    pub fn predicates(mut self, value: impl Arg<Arr<Predicate>>) -> Self { self.0.set("Predicates", value.into_expr()); self }
+    pub fn predicates(self, value: impl Arg<Arr<Predicate>>) -> Self { Self(put(self.0, "Predicates", value.into_expr())) }
     /// `SlotName`: text. Update: in place.
-    pub fn slot_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SlotName", value.into_expr()); self }
+    pub fn slot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotName", value.into_expr())) }
     /// `UserAttribute`: text. Update: in place.
-    pub fn user_attribute(mut self, value: impl Arg<str>) -> Self { self.0.set("UserAttribute", value.into_expr()); self }
+    pub fn user_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAttribute", value.into_expr())) }
 }
 impl Done for ComponentBindingPropertiesValueProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentChild` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentchild.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentChild<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ComponentChild<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ComponentChild {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ComponentChild<super::missing::ComponentType, super::missing::Name, super::missing::Properties> { ComponentChild(Bag::default(), Phase) }
+    pub fn new() -> ComponentChild<Missing<super::required::ComponentType>, Missing<super::required::Name>, Missing<super::required::Properties>> { ComponentChild(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ComponentChild<R0, R1, R2> {
     /// `Children`: list of `ComponentChild`. Update: in place.
-    pub fn children(mut self, value: impl Arg<Arr<ComponentChild>>) -> Self { self.0.set("Children", value.into_expr()); self }
+    pub fn children(self, value: impl Arg<Arr<ComponentChild>>) -> Self { Self(put(self.0, "Children", value.into_expr()), Phase) }
     /// `ComponentType`: text, required. Update: in place.
-    pub fn component_type(mut self, value: impl Arg<str>) -> ComponentChild<Set, R1, R2> { self.0.set("ComponentType", value.into_expr()); ComponentChild(self.0, Phase) }
+    pub fn component_type(self, value: impl Arg<str>) -> ComponentChild<Set, R1, R2> { ComponentChild(put(self.0, "ComponentType", value.into_expr()), Phase) }
     /// `Events`: map of `ComponentEvent`. Update: in place.
-    pub fn events(mut self, value: impl Arg<Dict<ComponentEvent>>) -> Self { self.0.set("Events", value.into_expr()); self }
+    pub fn events(self, value: impl Arg<Dict<ComponentEvent>>) -> Self { Self(put(self.0, "Events", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ComponentChild<R0, Set, R2> { self.0.set("Name", value.into_expr()); ComponentChild(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ComponentChild<R0, Set, R2> { ComponentChild(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Properties`: map of `ComponentProperty`, required. Update: in place.
-    pub fn properties(mut self, value: impl Arg<Dict<ComponentProperty>>) -> ComponentChild<R0, R1, Set> { self.0.set("Properties", value.into_expr()); ComponentChild(self.0, Phase) }
+    pub fn properties(self, value: impl Arg<Dict<ComponentProperty>>) -> ComponentChild<R0, R1, Set> { ComponentChild(put(self.0, "Properties", value.into_expr()), Phase) }
     /// `SourceId`: text. Update: in place.
-    pub fn source_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceId", value.into_expr()); self }
+    pub fn source_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceId", value.into_expr()), Phase) }
 }
 impl Done for ComponentChild { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentConditionProperty` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentconditionproperty.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentConditionProperty(Bag);
+#[must_use] pub struct ComponentConditionProperty(Bag);
 impl ComponentConditionProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Else`: `ComponentProperty`. Update: in place.
-    pub fn else_(mut self, value: impl Arg<ComponentProperty>) -> Self { self.0.set("Else", value.into_expr()); self }
+    pub fn else_(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Else", value.into_expr())) }
     /// `Field`: text. Update: in place.
-    pub fn field(mut self, value: impl Arg<str>) -> Self { self.0.set("Field", value.into_expr()); self }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
     /// `Operand`: text. Update: in place.
-    pub fn operand(mut self, value: impl Arg<str>) -> Self { self.0.set("Operand", value.into_expr()); self }
+    pub fn operand(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operand", value.into_expr())) }
     /// `OperandType`: text. Update: in place.
-    pub fn operand_type(mut self, value: impl Arg<str>) -> Self { self.0.set("OperandType", value.into_expr()); self }
+    pub fn operand_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperandType", value.into_expr())) }
     /// `Operator`: text. Update: in place.
-    pub fn operator(mut self, value: impl Arg<str>) -> Self { self.0.set("Operator", value.into_expr()); self }
+    pub fn operator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operator", value.into_expr())) }
     /// `Property`: text. Update: in place.
-    pub fn property(mut self, value: impl Arg<str>) -> Self { self.0.set("Property", value.into_expr()); self }
+    pub fn property(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Property", value.into_expr())) }
     /// `Then`: `ComponentProperty`. Update: in place.
-    pub fn then(mut self, value: impl Arg<ComponentProperty>) -> Self { self.0.set("Then", value.into_expr()); self }
+    pub fn then(self, value: impl Arg<ComponentProperty>) -> Self { Self(put(self.0, "Then", value.into_expr())) }
 }
 impl Done for ComponentConditionProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentDataConfiguration` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentdataconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentDataConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ComponentDataConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ComponentDataConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ComponentDataConfiguration<super::missing::Model> { ComponentDataConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ComponentDataConfiguration<Missing<super::required::Model>> { ComponentDataConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ComponentDataConfiguration<R0> {
     /// `Identifiers`: list of text. Update: in place.
-    pub fn identifiers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Identifiers", value.into_expr()); self }
+    pub fn identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Identifiers", value.into_expr()), Phase) }
     /// `Model`: text, required. Update: in place.
-    pub fn model(mut self, value: impl Arg<str>) -> ComponentDataConfiguration<Set> { self.0.set("Model", value.into_expr()); ComponentDataConfiguration(self.0, Phase) }
+    pub fn model(self, value: impl Arg<str>) -> ComponentDataConfiguration<Set> { ComponentDataConfiguration(put(self.0, "Model", value.into_expr()), Phase) }
     /// `Predicate`: `Predicate`. Update: in place.
-    pub fn predicate(mut self, value: impl Arg<Predicate>) -> Self { self.0.set("Predicate", value.into_expr()); self }
+    pub fn predicate(self, value: impl Arg<Predicate>) -> Self { Self(put(self.0, "Predicate", value.into_expr()), Phase) }
     /// `Sort`: list of `SortProperty`. Update: in place.
-    pub fn sort(mut self, value: impl Arg<Arr<SortProperty>>) -> Self { self.0.set("Sort", value.into_expr()); self }
+    pub fn sort(self, value: impl Arg<Arr<SortProperty>>) -> Self { Self(put(self.0, "Sort", value.into_expr()), Phase) }
 }
 impl Done for ComponentDataConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentEvent` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentevent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentEvent(Bag);
+#[must_use] pub struct ComponentEvent(Bag);
 impl ComponentEvent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: text. Update: in place.
-    pub fn action(mut self, value: impl Arg<str>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
     /// `BindingEvent`: text. Update: in place.
-    pub fn binding_event(mut self, value: impl Arg<str>) -> Self { self.0.set("BindingEvent", value.into_expr()); self }
+    pub fn binding_event(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BindingEvent", value.into_expr())) }
     /// `Parameters`: `ActionParameters`. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<ActionParameters>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<ActionParameters>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
 }
 impl Done for ComponentEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentProperty` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentproperty.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentProperty(Bag);
+#[must_use] pub struct ComponentProperty(Bag);
 impl ComponentProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BindingProperties`: `ComponentPropertyBindingProperties`. Update: in place.
-    pub fn binding_properties(mut self, value: impl Arg<ComponentPropertyBindingProperties>) -> Self { self.0.set("BindingProperties", value.into_expr()); self }
+    pub fn binding_properties(self, value: impl Arg<ComponentPropertyBindingProperties>) -> Self { Self(put(self.0, "BindingProperties", value.into_expr())) }
     /// `Bindings`: map of `FormBindingElement`. Update: in place.
-    pub fn bindings(mut self, value: impl Arg<Dict<FormBindingElement>>) -> Self { self.0.set("Bindings", value.into_expr()); self }
+    pub fn bindings(self, value: impl Arg<Dict<FormBindingElement>>) -> Self { Self(put(self.0, "Bindings", value.into_expr())) }
     /// `CollectionBindingProperties`: `ComponentPropertyBindingProperties`. Update: in place.
-    pub fn collection_binding_properties(mut self, value: impl Arg<ComponentPropertyBindingProperties>) -> Self { self.0.set("CollectionBindingProperties", value.into_expr()); self }
+    pub fn collection_binding_properties(self, value: impl Arg<ComponentPropertyBindingProperties>) -> Self { Self(put(self.0, "CollectionBindingProperties", value.into_expr())) }
     /// `ComponentName`: text. Update: in place.
-    pub fn component_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ComponentName", value.into_expr()); self }
+    pub fn component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentName", value.into_expr())) }
     /// `Concat`: list of `ComponentProperty`. Update: in place.
-    pub fn concat(mut self, value: impl Arg<Arr<ComponentProperty>>) -> Self { self.0.set("Concat", value.into_expr()); self }
+    pub fn concat(self, value: impl Arg<Arr<ComponentProperty>>) -> Self { Self(put(self.0, "Concat", value.into_expr())) }
     /// `Condition`: `ComponentConditionProperty`. Update: in place.
-    pub fn condition(mut self, value: impl Arg<ComponentConditionProperty>) -> Self { self.0.set("Condition", value.into_expr()); self }
+    pub fn condition(self, value: impl Arg<ComponentConditionProperty>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
     /// `Configured`: boolean. Update: in place.
-    pub fn configured(mut self, value: impl Arg<bool>) -> Self { self.0.set("Configured", value.into_expr()); self }
+    pub fn configured(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Configured", value.into_expr())) }
     /// `DefaultValue`: text. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultValue", value.into_expr()); self }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
     /// `Event`: text. Update: in place.
-    pub fn event(mut self, value: impl Arg<str>) -> Self { self.0.set("Event", value.into_expr()); self }
+    pub fn event(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Event", value.into_expr())) }
     /// `ImportedValue`: text. Update: in place.
-    pub fn imported_value(mut self, value: impl Arg<str>) -> Self { self.0.set("ImportedValue", value.into_expr()); self }
+    pub fn imported_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImportedValue", value.into_expr())) }
     /// `Model`: text. Update: in place.
-    pub fn model(mut self, value: impl Arg<str>) -> Self { self.0.set("Model", value.into_expr()); self }
+    pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value.into_expr())) }
     /// `Property`: text. Update: in place.
-    pub fn property(mut self, value: impl Arg<str>) -> Self { self.0.set("Property", value.into_expr()); self }
+    pub fn property(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Property", value.into_expr())) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `UserAttribute`: text. Update: in place.
-    pub fn user_attribute(mut self, value: impl Arg<str>) -> Self { self.0.set("UserAttribute", value.into_expr()); self }
+    pub fn user_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAttribute", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for ComponentProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentPropertyBindingProperties` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentpropertybindingproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentPropertyBindingProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ComponentPropertyBindingProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl ComponentPropertyBindingProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ComponentPropertyBindingProperties<super::missing::Property> { ComponentPropertyBindingProperties(Bag::default(), Phase) }
+    pub fn new() -> ComponentPropertyBindingProperties<Missing<super::required::Property>> { ComponentPropertyBindingProperties(Bag::default(), Phase) }
 }
 impl<R0> ComponentPropertyBindingProperties<R0> {
     /// `Field`: text. Update: in place.
-    pub fn field(mut self, value: impl Arg<str>) -> Self { self.0.set("Field", value.into_expr()); self }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr()), Phase) }
     /// `Property`: text, required. Update: in place.
-    pub fn property(mut self, value: impl Arg<str>) -> ComponentPropertyBindingProperties<Set> { self.0.set("Property", value.into_expr()); ComponentPropertyBindingProperties(self.0, Phase) }
+    pub fn property(self, value: impl Arg<str>) -> ComponentPropertyBindingProperties<Set> { ComponentPropertyBindingProperties(put(self.0, "Property", value.into_expr()), Phase) }
 }
 impl Done for ComponentPropertyBindingProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentVariant` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-componentvariant.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentVariant(Bag);
+#[must_use] pub struct ComponentVariant(Bag);
 impl ComponentVariant {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Overrides`: map of map of text. Update: in place.
-    pub fn overrides(mut self, value: impl Arg<Dict<Dict<str>>>) -> Self { self.0.set("Overrides", value.into_expr()); self }
+    pub fn overrides(self, value: impl Arg<Dict<Dict<str>>>) -> Self { Self(put(self.0, "Overrides", value.into_expr())) }
     /// `VariantValues`: map of text. Update: in place.
-    pub fn variant_values(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("VariantValues", value.into_expr()); self }
+    pub fn variant_values(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "VariantValues", value.into_expr())) }
 }
 impl Done for ComponentVariant { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormBindingElement` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-formbindingelement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FormBindingElement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FormBindingElement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FormBindingElement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FormBindingElement<super::missing::Element, super::missing::Property> { FormBindingElement(Bag::default(), Phase) }
+    pub fn new() -> FormBindingElement<Missing<super::required::Element>, Missing<super::required::Property>> { FormBindingElement(Bag::default(), Phase) }
 }
 impl<R0, R1> FormBindingElement<R0, R1> {
     /// `Element`: text, required. Update: in place.
-    pub fn element(mut self, value: impl Arg<str>) -> FormBindingElement<Set, R1> { self.0.set("Element", value.into_expr()); FormBindingElement(self.0, Phase) }
+    pub fn element(self, value: impl Arg<str>) -> FormBindingElement<Set, R1> { FormBindingElement(put(self.0, "Element", value.into_expr()), Phase) }
     /// `Property`: text, required. Update: in place.
-    pub fn property(mut self, value: impl Arg<str>) -> FormBindingElement<R0, Set> { self.0.set("Property", value.into_expr()); FormBindingElement(self.0, Phase) }
+    pub fn property(self, value: impl Arg<str>) -> FormBindingElement<R0, Set> { FormBindingElement(put(self.0, "Property", value.into_expr()), Phase) }
 }
 impl Done for FormBindingElement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MutationActionSetStateParameter` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-mutationactionsetstateparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MutationActionSetStateParameter<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MutationActionSetStateParameter<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MutationActionSetStateParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MutationActionSetStateParameter<super::missing::ComponentName, super::missing::Property, super::missing::Set> { MutationActionSetStateParameter(Bag::default(), Phase) }
+    pub fn new() -> MutationActionSetStateParameter<Missing<super::required::ComponentName>, Missing<super::required::Property>, Missing<super::required::Set>> { MutationActionSetStateParameter(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MutationActionSetStateParameter<R0, R1, R2> {
     /// `ComponentName`: text, required. Update: in place.
-    pub fn component_name(mut self, value: impl Arg<str>) -> MutationActionSetStateParameter<Set, R1, R2> { self.0.set("ComponentName", value.into_expr()); MutationActionSetStateParameter(self.0, Phase) }
+    pub fn component_name(self, value: impl Arg<str>) -> MutationActionSetStateParameter<Set, R1, R2> { MutationActionSetStateParameter(put(self.0, "ComponentName", value.into_expr()), Phase) }
     /// `Property`: text, required. Update: in place.
-    pub fn property(mut self, value: impl Arg<str>) -> MutationActionSetStateParameter<R0, Set, R2> { self.0.set("Property", value.into_expr()); MutationActionSetStateParameter(self.0, Phase) }
+    pub fn property(self, value: impl Arg<str>) -> MutationActionSetStateParameter<R0, Set, R2> { MutationActionSetStateParameter(put(self.0, "Property", value.into_expr()), Phase) }
     /// `Set`: `ComponentProperty`, required. Update: in place.
-    pub fn set(mut self, value: impl Arg<ComponentProperty>) -> MutationActionSetStateParameter<R0, R1, Set> { self.0.set("Set", value.into_expr()); MutationActionSetStateParameter(self.0, Phase) }
+    pub fn set(self, value: impl Arg<ComponentProperty>) -> MutationActionSetStateParameter<R0, R1, Set> { MutationActionSetStateParameter(put(self.0, "Set", value.into_expr()), Phase) }
 }
 impl Done for MutationActionSetStateParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Predicate` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-predicate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Predicate(Bag);
+#[must_use] pub struct Predicate(Bag);
 impl Predicate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `And`: list of `Predicate`. Update: in place.
-    pub fn and(mut self, value: impl Arg<Arr<Predicate>>) -> Self { self.0.set("And", value.into_expr()); self }
+    pub fn and(self, value: impl Arg<Arr<Predicate>>) -> Self { Self(put(self.0, "And", value.into_expr())) }
     /// `Field`: text. Update: in place.
-    pub fn field(mut self, value: impl Arg<str>) -> Self { self.0.set("Field", value.into_expr()); self }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
     /// `Operand`: text. Update: in place.
-    pub fn operand(mut self, value: impl Arg<str>) -> Self { self.0.set("Operand", value.into_expr()); self }
+    pub fn operand(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operand", value.into_expr())) }
     /// `OperandType`: text. Update: in place.
-    pub fn operand_type(mut self, value: impl Arg<str>) -> Self { self.0.set("OperandType", value.into_expr()); self }
+    pub fn operand_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperandType", value.into_expr())) }
     /// `Operator`: text. Update: in place.
-    pub fn operator(mut self, value: impl Arg<str>) -> Self { self.0.set("Operator", value.into_expr()); self }
+    pub fn operator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operator", value.into_expr())) }
     /// `Or`: list of `Predicate`. Update: in place.
-    pub fn or(mut self, value: impl Arg<Arr<Predicate>>) -> Self { self.0.set("Or", value.into_expr()); self }
+    pub fn or(self, value: impl Arg<Arr<Predicate>>) -> Self { Self(put(self.0, "Or", value.into_expr())) }
 }
 impl Done for Predicate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SortProperty` of `AWS::AmplifyUIBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-component-sortproperty.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SortProperty<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SortProperty<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SortProperty {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SortProperty<super::missing::Direction, super::missing::Field> { SortProperty(Bag::default(), Phase) }
+    pub fn new() -> SortProperty<Missing<super::required::Direction>, Missing<super::required::Field>> { SortProperty(Bag::default(), Phase) }
 }
 impl<R0, R1> SortProperty<R0, R1> {
     /// `Direction`: `Direction`, required. Update: in place.
-    pub fn direction(mut self, value: impl Arg<Direction>) -> SortProperty<Set, R1> { self.0.set("Direction", value.into_expr()); SortProperty(self.0, Phase) }
+    pub fn direction(self, value: impl Arg<Direction>) -> SortProperty<Set, R1> { SortProperty(put(self.0, "Direction", value.into_expr()), Phase) }
     /// `Field`: text, required. Update: in place.
-    pub fn field(mut self, value: impl Arg<str>) -> SortProperty<R0, Set> { self.0.set("Field", value.into_expr()); SortProperty(self.0, Phase) }
+    pub fn field(self, value: impl Arg<str>) -> SortProperty<R0, Set> { SortProperty(put(self.0, "Field", value.into_expr()), Phase) }
 }
 impl Done for SortProperty { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Direction` allows.
@@ -330,304 +330,304 @@ impl CfnForm {
 }
 impl Parent for CfnForm { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-form.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFormProps(Bag);
+#[must_use] pub struct CfnFormProps(Bag);
 impl CfnFormProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AppId`: text. Update: replacement.
-    pub fn app_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AppId", value.into_expr()); self }
+    pub fn app_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppId", value.into_expr())) }
     /// `Cta`: `FormCTA`. Update: in place.
-    pub fn cta(mut self, value: impl Arg<form::FormCTA>) -> Self { self.0.set("Cta", value.into_expr()); self }
+    pub fn cta(self, value: impl Arg<form::FormCTA>) -> Self { Self(put(self.0, "Cta", value.into_expr())) }
     /// `DataType`: `FormDataTypeConfig`. Update: in place.
-    pub fn data_type(mut self, value: impl Arg<form::FormDataTypeConfig>) -> Self { self.0.set("DataType", value.into_expr()); self }
+    pub fn data_type(self, value: impl Arg<form::FormDataTypeConfig>) -> Self { Self(put(self.0, "DataType", value.into_expr())) }
     /// `EnvironmentName`: text. Update: replacement.
-    pub fn environment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentName", value.into_expr()); self }
+    pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value.into_expr())) }
     /// `Fields`: map of `FieldConfig`. Update: in place.
-    pub fn fields(mut self, value: impl Arg<Dict<form::FieldConfig>>) -> Self { self.0.set("Fields", value.into_expr()); self }
+    pub fn fields(self, value: impl Arg<Dict<form::FieldConfig>>) -> Self { Self(put(self.0, "Fields", value.into_expr())) }
     /// `FormActionType`: `FormActionType`. Update: in place.
-    pub fn form_action_type(mut self, value: impl Arg<form::FormActionType>) -> Self { self.0.set("FormActionType", value.into_expr()); self }
+    pub fn form_action_type(self, value: impl Arg<form::FormActionType>) -> Self { Self(put(self.0, "FormActionType", value.into_expr())) }
     /// `LabelDecorator`: `LabelDecorator`. Update: in place.
-    pub fn label_decorator(mut self, value: impl Arg<form::LabelDecorator>) -> Self { self.0.set("LabelDecorator", value.into_expr()); self }
+    pub fn label_decorator(self, value: impl Arg<form::LabelDecorator>) -> Self { Self(put(self.0, "LabelDecorator", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `SchemaVersion`: text. Update: in place.
-    pub fn schema_version(mut self, value: impl Arg<str>) -> Self { self.0.set("SchemaVersion", value.into_expr()); self }
+    pub fn schema_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaVersion", value.into_expr())) }
     /// `SectionalElements`: map of `SectionalElement`. Update: in place.
-    pub fn sectional_elements(mut self, value: impl Arg<Dict<form::SectionalElement>>) -> Self { self.0.set("SectionalElements", value.into_expr()); self }
+    pub fn sectional_elements(self, value: impl Arg<Dict<form::SectionalElement>>) -> Self { Self(put(self.0, "SectionalElements", value.into_expr())) }
     /// `Style`: `FormStyle`. Update: in place.
-    pub fn style(mut self, value: impl Arg<form::FormStyle>) -> Self { self.0.set("Style", value.into_expr()); self }
+    pub fn style(self, value: impl Arg<form::FormStyle>) -> Self { Self(put(self.0, "Style", value.into_expr())) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnFormProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AmplifyUIBuilder::Form`.
 pub mod form {
 use crate::cfn::support::*;
 /// The property type `FieldConfig` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldConfig(Bag);
+#[must_use] pub struct FieldConfig(Bag);
 impl FieldConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Excluded`: boolean. Update: in place.
-    pub fn excluded(mut self, value: impl Arg<bool>) -> Self { self.0.set("Excluded", value.into_expr()); self }
+    pub fn excluded(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Excluded", value.into_expr())) }
     /// `InputType`: `FieldInputConfig`. Update: in place.
-    pub fn input_type(mut self, value: impl Arg<FieldInputConfig>) -> Self { self.0.set("InputType", value.into_expr()); self }
+    pub fn input_type(self, value: impl Arg<FieldInputConfig>) -> Self { Self(put(self.0, "InputType", value.into_expr())) }
     /// `Label`: text. Update: in place.
-    pub fn label(mut self, value: impl Arg<str>) -> Self { self.0.set("Label", value.into_expr()); self }
+    pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value.into_expr())) }
     /// `Position`: `FieldPosition`. Update: in place.
-    pub fn position(mut self, value: impl Arg<FieldPosition>) -> Self { self.0.set("Position", value.into_expr()); self }
+    pub fn position(self, value: impl Arg<FieldPosition>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
     /// `Validations`: list of `FieldValidationConfiguration`. Update: in place.
-    pub fn validations(mut self, value: impl Arg<Arr<FieldValidationConfiguration>>) -> Self { self.0.set("Validations", value.into_expr()); self }
+    pub fn validations(self, value: impl Arg<Arr<FieldValidationConfiguration>>) -> Self { Self(put(self.0, "Validations", value.into_expr())) }
 }
 impl Done for FieldConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldInputConfig` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldinputconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldInputConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FieldInputConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl FieldInputConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FieldInputConfig<super::missing::Type> { FieldInputConfig(Bag::default(), Phase) }
+    pub fn new() -> FieldInputConfig<Missing<super::required::Type>> { FieldInputConfig(Bag::default(), Phase) }
 }
 impl<R0> FieldInputConfig<R0> {
     /// `DefaultChecked`: boolean. Update: in place.
-    pub fn default_checked(mut self, value: impl Arg<bool>) -> Self { self.0.set("DefaultChecked", value.into_expr()); self }
+    pub fn default_checked(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DefaultChecked", value.into_expr()), Phase) }
     /// `DefaultCountryCode`: text. Update: in place.
-    pub fn default_country_code(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultCountryCode", value.into_expr()); self }
+    pub fn default_country_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultCountryCode", value.into_expr()), Phase) }
     /// `DefaultValue`: text. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultValue", value.into_expr()); self }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
     /// `DescriptiveText`: text. Update: in place.
-    pub fn descriptive_text(mut self, value: impl Arg<str>) -> Self { self.0.set("DescriptiveText", value.into_expr()); self }
+    pub fn descriptive_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DescriptiveText", value.into_expr()), Phase) }
     /// `FileUploaderConfig`: `FileUploaderFieldConfig`. Update: in place.
-    pub fn file_uploader_config(mut self, value: impl Arg<FileUploaderFieldConfig>) -> Self { self.0.set("FileUploaderConfig", value.into_expr()); self }
+    pub fn file_uploader_config(self, value: impl Arg<FileUploaderFieldConfig>) -> Self { Self(put(self.0, "FileUploaderConfig", value.into_expr()), Phase) }
     /// `IsArray`: boolean. Update: in place.
-    pub fn is_array(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsArray", value.into_expr()); self }
+    pub fn is_array(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsArray", value.into_expr()), Phase) }
     /// `MaxValue`: number. Update: in place.
-    pub fn max_value(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxValue", value.into_expr()); self }
+    pub fn max_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxValue", value.into_expr()), Phase) }
     /// `MinValue`: number. Update: in place.
-    pub fn min_value(mut self, value: impl Arg<f64>) -> Self { self.0.set("MinValue", value.into_expr()); self }
+    pub fn min_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinValue", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Placeholder`: text. Update: in place.
-    pub fn placeholder(mut self, value: impl Arg<str>) -> Self { self.0.set("Placeholder", value.into_expr()); self }
+    pub fn placeholder(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Placeholder", value.into_expr()), Phase) }
     /// `ReadOnly`: boolean. Update: in place.
-    pub fn read_only(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReadOnly", value.into_expr()); self }
+    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr()), Phase) }
     /// `Required`: boolean. Update: in place.
-    pub fn required(mut self, value: impl Arg<bool>) -> Self { self.0.set("Required", value.into_expr()); self }
+    pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value.into_expr()), Phase) }
     /// `Step`: number. Update: in place.
-    pub fn step(mut self, value: impl Arg<f64>) -> Self { self.0.set("Step", value.into_expr()); self }
+    pub fn step(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Step", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> FieldInputConfig<Set> { self.0.set("Type", value.into_expr()); FieldInputConfig(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FieldInputConfig<Set> { FieldInputConfig(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
     /// `ValueMappings`: `ValueMappings`. Update: in place.
-    pub fn value_mappings(mut self, value: impl Arg<ValueMappings>) -> Self { self.0.set("ValueMappings", value.into_expr()); self }
+    pub fn value_mappings(self, value: impl Arg<ValueMappings>) -> Self { Self(put(self.0, "ValueMappings", value.into_expr()), Phase) }
 }
 impl Done for FieldInputConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldPosition` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldposition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldPosition(Bag);
+#[must_use] pub struct FieldPosition(Bag);
 impl FieldPosition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Below`: text. Update: in place.
-    pub fn below(mut self, value: impl Arg<str>) -> Self { self.0.set("Below", value.into_expr()); self }
+    pub fn below(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Below", value.into_expr())) }
     /// `Fixed`: `Fixed`. Update: in place.
-    pub fn fixed(mut self, value: impl Arg<Fixed>) -> Self { self.0.set("Fixed", value.into_expr()); self }
+    pub fn fixed(self, value: impl Arg<Fixed>) -> Self { Self(put(self.0, "Fixed", value.into_expr())) }
     /// `RightOf`: text. Update: in place.
-    pub fn right_of(mut self, value: impl Arg<str>) -> Self { self.0.set("RightOf", value.into_expr()); self }
+    pub fn right_of(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RightOf", value.into_expr())) }
 }
 impl Done for FieldPosition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldValidationConfiguration` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fieldvalidationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldValidationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FieldValidationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl FieldValidationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FieldValidationConfiguration<super::missing::Type> { FieldValidationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> FieldValidationConfiguration<Missing<super::required::Type>> { FieldValidationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FieldValidationConfiguration<R0> {
     /// `NumValues`: list of number. Update: in place.
-    pub fn num_values(mut self, value: impl Arg<Arr<f64>>) -> Self { self.0.set("NumValues", value.into_expr()); self }
+    pub fn num_values(self, value: impl Arg<Arr<f64>>) -> Self { Self(put(self.0, "NumValues", value.into_expr()), Phase) }
     /// `StrValues`: list of text. Update: in place.
-    pub fn str_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StrValues", value.into_expr()); self }
+    pub fn str_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StrValues", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> FieldValidationConfiguration<Set> { self.0.set("Type", value.into_expr()); FieldValidationConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FieldValidationConfiguration<Set> { FieldValidationConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
     /// `ValidationMessage`: text. Update: in place.
-    pub fn validation_message(mut self, value: impl Arg<str>) -> Self { self.0.set("ValidationMessage", value.into_expr()); self }
+    pub fn validation_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidationMessage", value.into_expr()), Phase) }
 }
 impl Done for FieldValidationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FileUploaderFieldConfig` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-fileuploaderfieldconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FileUploaderFieldConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FileUploaderFieldConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FileUploaderFieldConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FileUploaderFieldConfig<super::missing::AcceptedFileTypes, super::missing::AccessLevel> { FileUploaderFieldConfig(Bag::default(), Phase) }
+    pub fn new() -> FileUploaderFieldConfig<Missing<super::required::AcceptedFileTypes>, Missing<super::required::AccessLevel>> { FileUploaderFieldConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> FileUploaderFieldConfig<R0, R1> {
     /// `AcceptedFileTypes`: list of text, required. Update: in place.
-    pub fn accepted_file_types(mut self, value: impl Arg<Arr<str>>) -> FileUploaderFieldConfig<Set, R1> { self.0.set("AcceptedFileTypes", value.into_expr()); FileUploaderFieldConfig(self.0, Phase) }
+    pub fn accepted_file_types(self, value: impl Arg<Arr<str>>) -> FileUploaderFieldConfig<Set, R1> { FileUploaderFieldConfig(put(self.0, "AcceptedFileTypes", value.into_expr()), Phase) }
     /// `AccessLevel`: `AccessLevel`, required. Update: in place.
-    pub fn access_level(mut self, value: impl Arg<AccessLevel>) -> FileUploaderFieldConfig<R0, Set> { self.0.set("AccessLevel", value.into_expr()); FileUploaderFieldConfig(self.0, Phase) }
+    pub fn access_level(self, value: impl Arg<AccessLevel>) -> FileUploaderFieldConfig<R0, Set> { FileUploaderFieldConfig(put(self.0, "AccessLevel", value.into_expr()), Phase) }
     /// `IsResumable`: boolean. Update: in place.
-    pub fn is_resumable(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsResumable", value.into_expr()); self }
+    pub fn is_resumable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsResumable", value.into_expr()), Phase) }
     /// `MaxFileCount`: number. Update: in place.
-    pub fn max_file_count(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxFileCount", value.into_expr()); self }
+    pub fn max_file_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxFileCount", value.into_expr()), Phase) }
     /// `MaxSize`: number. Update: in place.
-    pub fn max_size(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxSize", value.into_expr()); self }
+    pub fn max_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxSize", value.into_expr()), Phase) }
     /// `ShowThumbnails`: boolean. Update: in place.
-    pub fn show_thumbnails(mut self, value: impl Arg<bool>) -> Self { self.0.set("ShowThumbnails", value.into_expr()); self }
+    pub fn show_thumbnails(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ShowThumbnails", value.into_expr()), Phase) }
 }
 impl Done for FileUploaderFieldConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormButton` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formbutton.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FormButton(Bag);
+#[must_use] pub struct FormButton(Bag);
 impl FormButton {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Children`: text. Update: in place.
-    pub fn children(mut self, value: impl Arg<str>) -> Self { self.0.set("Children", value.into_expr()); self }
+    pub fn children(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Children", value.into_expr())) }
     /// `Excluded`: boolean. Update: in place.
-    pub fn excluded(mut self, value: impl Arg<bool>) -> Self { self.0.set("Excluded", value.into_expr()); self }
+    pub fn excluded(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Excluded", value.into_expr())) }
     /// `Position`: `FieldPosition`. Update: in place.
-    pub fn position(mut self, value: impl Arg<FieldPosition>) -> Self { self.0.set("Position", value.into_expr()); self }
+    pub fn position(self, value: impl Arg<FieldPosition>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
 }
 impl Done for FormButton { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormCTA` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formcta.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FormCTA(Bag);
+#[must_use] pub struct FormCTA(Bag);
 impl FormCTA {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cancel`: `FormButton`. Update: in place.
-    pub fn cancel(mut self, value: impl Arg<FormButton>) -> Self { self.0.set("Cancel", value.into_expr()); self }
+    pub fn cancel(self, value: impl Arg<FormButton>) -> Self { Self(put(self.0, "Cancel", value.into_expr())) }
     /// `Clear`: `FormButton`. Update: in place.
-    pub fn clear(mut self, value: impl Arg<FormButton>) -> Self { self.0.set("Clear", value.into_expr()); self }
+    pub fn clear(self, value: impl Arg<FormButton>) -> Self { Self(put(self.0, "Clear", value.into_expr())) }
     /// `Position`: `Position`. Update: in place.
-    pub fn position(mut self, value: impl Arg<Position>) -> Self { self.0.set("Position", value.into_expr()); self }
+    pub fn position(self, value: impl Arg<Position>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
     /// `Submit`: `FormButton`. Update: in place.
-    pub fn submit(mut self, value: impl Arg<FormButton>) -> Self { self.0.set("Submit", value.into_expr()); self }
+    pub fn submit(self, value: impl Arg<FormButton>) -> Self { Self(put(self.0, "Submit", value.into_expr())) }
 }
 impl Done for FormCTA { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormDataTypeConfig` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formdatatypeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FormDataTypeConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FormDataTypeConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FormDataTypeConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FormDataTypeConfig<super::missing::DataSourceType, super::missing::DataTypeName> { FormDataTypeConfig(Bag::default(), Phase) }
+    pub fn new() -> FormDataTypeConfig<Missing<super::required::DataSourceType>, Missing<super::required::DataTypeName>> { FormDataTypeConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> FormDataTypeConfig<R0, R1> {
     /// `DataSourceType`: `DataSourceType`, required. Update: in place.
-    pub fn data_source_type(mut self, value: impl Arg<DataSourceType>) -> FormDataTypeConfig<Set, R1> { self.0.set("DataSourceType", value.into_expr()); FormDataTypeConfig(self.0, Phase) }
+    pub fn data_source_type(self, value: impl Arg<DataSourceType>) -> FormDataTypeConfig<Set, R1> { FormDataTypeConfig(put(self.0, "DataSourceType", value.into_expr()), Phase) }
     /// `DataTypeName`: text, required. Update: in place.
-    pub fn data_type_name(mut self, value: impl Arg<str>) -> FormDataTypeConfig<R0, Set> { self.0.set("DataTypeName", value.into_expr()); FormDataTypeConfig(self.0, Phase) }
+    pub fn data_type_name(self, value: impl Arg<str>) -> FormDataTypeConfig<R0, Set> { FormDataTypeConfig(put(self.0, "DataTypeName", value.into_expr()), Phase) }
 }
 impl Done for FormDataTypeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormInputBindingPropertiesValue` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputbindingpropertiesvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FormInputBindingPropertiesValue(Bag);
+#[must_use] pub struct FormInputBindingPropertiesValue(Bag);
 impl FormInputBindingPropertiesValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BindingProperties`: `FormInputBindingPropertiesValueProperties`. Update: in place.
-    pub fn binding_properties(mut self, value: impl Arg<FormInputBindingPropertiesValueProperties>) -> Self { self.0.set("BindingProperties", value.into_expr()); self }
+    pub fn binding_properties(self, value: impl Arg<FormInputBindingPropertiesValueProperties>) -> Self { Self(put(self.0, "BindingProperties", value.into_expr())) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for FormInputBindingPropertiesValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormInputBindingPropertiesValueProperties` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputbindingpropertiesvalueproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FormInputBindingPropertiesValueProperties(Bag);
+#[must_use] pub struct FormInputBindingPropertiesValueProperties(Bag);
 impl FormInputBindingPropertiesValueProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Model`: text. Update: in place.
-    pub fn model(mut self, value: impl Arg<str>) -> Self { self.0.set("Model", value.into_expr()); self }
+    pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value.into_expr())) }
 }
 impl Done for FormInputBindingPropertiesValueProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormInputValueProperty` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputvalueproperty.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FormInputValueProperty(Bag);
+#[must_use] pub struct FormInputValueProperty(Bag);
 impl FormInputValueProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BindingProperties`: `FormInputValuePropertyBindingProperties`. Update: in place.
-    pub fn binding_properties(mut self, value: impl Arg<FormInputValuePropertyBindingProperties>) -> Self { self.0.set("BindingProperties", value.into_expr()); self }
+    pub fn binding_properties(self, value: impl Arg<FormInputValuePropertyBindingProperties>) -> Self { Self(put(self.0, "BindingProperties", value.into_expr())) }
     /// `Concat`: list of `FormInputValueProperty`. Update: in place.
-    pub fn concat(mut self, value: impl Arg<Arr<FormInputValueProperty>>) -> Self { self.0.set("Concat", value.into_expr()); self }
+    pub fn concat(self, value: impl Arg<Arr<FormInputValueProperty>>) -> Self { Self(put(self.0, "Concat", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for FormInputValueProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormInputValuePropertyBindingProperties` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-forminputvaluepropertybindingproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FormInputValuePropertyBindingProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FormInputValuePropertyBindingProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl FormInputValuePropertyBindingProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FormInputValuePropertyBindingProperties<super::missing::Property> { FormInputValuePropertyBindingProperties(Bag::default(), Phase) }
+    pub fn new() -> FormInputValuePropertyBindingProperties<Missing<super::required::Property>> { FormInputValuePropertyBindingProperties(Bag::default(), Phase) }
 }
 impl<R0> FormInputValuePropertyBindingProperties<R0> {
     /// `Field`: text. Update: in place.
-    pub fn field(mut self, value: impl Arg<str>) -> Self { self.0.set("Field", value.into_expr()); self }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr()), Phase) }
     /// `Property`: text, required. Update: in place.
-    pub fn property(mut self, value: impl Arg<str>) -> FormInputValuePropertyBindingProperties<Set> { self.0.set("Property", value.into_expr()); FormInputValuePropertyBindingProperties(self.0, Phase) }
+    pub fn property(self, value: impl Arg<str>) -> FormInputValuePropertyBindingProperties<Set> { FormInputValuePropertyBindingProperties(put(self.0, "Property", value.into_expr()), Phase) }
 }
 impl Done for FormInputValuePropertyBindingProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormStyle` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formstyle.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FormStyle(Bag);
+#[must_use] pub struct FormStyle(Bag);
 impl FormStyle {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HorizontalGap`: `FormStyleConfig`. Update: in place.
-    pub fn horizontal_gap(mut self, value: impl Arg<FormStyleConfig>) -> Self { self.0.set("HorizontalGap", value.into_expr()); self }
+    pub fn horizontal_gap(self, value: impl Arg<FormStyleConfig>) -> Self { Self(put(self.0, "HorizontalGap", value.into_expr())) }
     /// `OuterPadding`: `FormStyleConfig`. Update: in place.
-    pub fn outer_padding(mut self, value: impl Arg<FormStyleConfig>) -> Self { self.0.set("OuterPadding", value.into_expr()); self }
+    pub fn outer_padding(self, value: impl Arg<FormStyleConfig>) -> Self { Self(put(self.0, "OuterPadding", value.into_expr())) }
     /// `VerticalGap`: `FormStyleConfig`. Update: in place.
-    pub fn vertical_gap(mut self, value: impl Arg<FormStyleConfig>) -> Self { self.0.set("VerticalGap", value.into_expr()); self }
+    pub fn vertical_gap(self, value: impl Arg<FormStyleConfig>) -> Self { Self(put(self.0, "VerticalGap", value.into_expr())) }
 }
 impl Done for FormStyle { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormStyleConfig` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-formstyleconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FormStyleConfig(Bag);
+#[must_use] pub struct FormStyleConfig(Bag);
 impl FormStyleConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TokenReference`: text. Update: in place.
-    pub fn token_reference(mut self, value: impl Arg<str>) -> Self { self.0.set("TokenReference", value.into_expr()); self }
+    pub fn token_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenReference", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for FormStyleConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SectionalElement` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-sectionalelement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SectionalElement<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SectionalElement<R0 = Set>(Bag, Phase<(R0,)>);
 impl SectionalElement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SectionalElement<super::missing::Type> { SectionalElement(Bag::default(), Phase) }
+    pub fn new() -> SectionalElement<Missing<super::required::Type>> { SectionalElement(Bag::default(), Phase) }
 }
 impl<R0> SectionalElement<R0> {
     /// `Excluded`: boolean. Update: in place.
-    pub fn excluded(mut self, value: impl Arg<bool>) -> Self { self.0.set("Excluded", value.into_expr()); self }
+    pub fn excluded(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Excluded", value.into_expr()), Phase) }
     /// `Level`: number. Update: in place.
-    pub fn level(mut self, value: impl Arg<f64>) -> Self { self.0.set("Level", value.into_expr()); self }
+    pub fn level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Level", value.into_expr()), Phase) }
     /// `Orientation`: text. Update: in place.
-    pub fn orientation(mut self, value: impl Arg<str>) -> Self { self.0.set("Orientation", value.into_expr()); self }
+    pub fn orientation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Orientation", value.into_expr()), Phase) }
     /// `Position`: `FieldPosition`. Update: in place.
-    pub fn position(mut self, value: impl Arg<FieldPosition>) -> Self { self.0.set("Position", value.into_expr()); self }
+    pub fn position(self, value: impl Arg<FieldPosition>) -> Self { Self(put(self.0, "Position", value.into_expr()), Phase) }
     /// `Text`: text. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> Self { self.0.set("Text", value.into_expr()); self }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> SectionalElement<Set> { self.0.set("Type", value.into_expr()); SectionalElement(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> SectionalElement<Set> { SectionalElement(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SectionalElement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ValueMapping` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-valuemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ValueMapping<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ValueMapping<R0 = Set>(Bag, Phase<(R0,)>);
 impl ValueMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ValueMapping<super::missing::Value> { ValueMapping(Bag::default(), Phase) }
+    pub fn new() -> ValueMapping<Missing<super::required::Value>> { ValueMapping(Bag::default(), Phase) }
 }
 impl<R0> ValueMapping<R0> {
     /// `DisplayValue`: `FormInputValueProperty`. Update: in place.
-    pub fn display_value(mut self, value: impl Arg<FormInputValueProperty>) -> Self { self.0.set("DisplayValue", value.into_expr()); self }
+    pub fn display_value(self, value: impl Arg<FormInputValueProperty>) -> Self { Self(put(self.0, "DisplayValue", value.into_expr()), Phase) }
     /// `Value`: `FormInputValueProperty`, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<FormInputValueProperty>) -> ValueMapping<Set> { self.0.set("Value", value.into_expr()); ValueMapping(self.0, Phase) }
+    pub fn value(self, value: impl Arg<FormInputValueProperty>) -> ValueMapping<Set> { ValueMapping(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ValueMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ValueMappings` of `AWS::AmplifyUIBuilder::Form`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-form-valuemappings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ValueMappings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ValueMappings<R0 = Set>(Bag, Phase<(R0,)>);
 impl ValueMappings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ValueMappings<super::missing::Values> { ValueMappings(Bag::default(), Phase) }
+    pub fn new() -> ValueMappings<Missing<super::required::Values>> { ValueMappings(Bag::default(), Phase) }
 }
 impl<R0> ValueMappings<R0> {
     /// `BindingProperties`: map of `FormInputBindingPropertiesValue`. Update: in place.
-    pub fn binding_properties(mut self, value: impl Arg<Dict<FormInputBindingPropertiesValue>>) -> Self { self.0.set("BindingProperties", value.into_expr()); self }
+    pub fn binding_properties(self, value: impl Arg<Dict<FormInputBindingPropertiesValue>>) -> Self { Self(put(self.0, "BindingProperties", value.into_expr()), Phase) }
     /// `Values`: list of `ValueMapping`, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<ValueMapping>>) -> ValueMappings<Set> { self.0.set("Values", value.into_expr()); ValueMappings(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<ValueMapping>>) -> ValueMappings<Set> { ValueMappings(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for ValueMappings { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccessLevel` allows.
@@ -661,49 +661,49 @@ impl CfnTheme {
 }
 impl Parent for CfnTheme { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AmplifyUIBuilder::Theme`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-amplifyuibuilder-theme.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnThemeProps(Bag);
+#[must_use] pub struct CfnThemeProps(Bag);
 impl CfnThemeProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AppId`: text. Update: replacement.
-    pub fn app_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AppId", value.into_expr()); self }
+    pub fn app_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppId", value.into_expr())) }
     /// `EnvironmentName`: text. Update: replacement.
-    pub fn environment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentName", value.into_expr()); self }
+    pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Overrides`: list of `ThemeValues`. Update: in place.
-    pub fn overrides(mut self, value: impl Arg<Arr<theme::ThemeValues>>) -> Self { self.0.set("Overrides", value.into_expr()); self }
+    pub fn overrides(self, value: impl Arg<Arr<theme::ThemeValues>>) -> Self { Self(put(self.0, "Overrides", value.into_expr())) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Values`: list of `ThemeValues`. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<theme::ThemeValues>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<theme::ThemeValues>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for CfnThemeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AmplifyUIBuilder::Theme`.
 pub mod theme {
 use crate::cfn::support::*;
 /// The property type `ThemeValue` of `AWS::AmplifyUIBuilder::Theme`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-theme-themevalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ThemeValue(Bag);
+#[must_use] pub struct ThemeValue(Bag);
 impl ThemeValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Children`: list of `ThemeValues`. Update: in place.
-    pub fn children(mut self, value: impl Arg<Arr<ThemeValues>>) -> Self { self.0.set("Children", value.into_expr()); self }
+    pub fn children(self, value: impl Arg<Arr<ThemeValues>>) -> Self { Self(put(self.0, "Children", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for ThemeValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ThemeValues` of `AWS::AmplifyUIBuilder::Theme`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-amplifyuibuilder-theme-themevalues.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ThemeValues(Bag);
+#[must_use] pub struct ThemeValues(Bag);
 impl ThemeValues {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: `ThemeValue`. Update: in place.
-    pub fn value(mut self, value: impl Arg<ThemeValue>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<ThemeValue>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for ThemeValues { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AcceptedFileTypes, AccessLevel, ComponentName, ComponentType, DataSourceType, DataTypeName, Direction, Element, Field, Model, Name, Properties, Property, Set, Type, Value, Values } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AcceptedFileTypes, AccessLevel, ComponentName, ComponentType, DataSourceType, DataTypeName, Direction, Element, Field, Model, Name, Properties, Property, Set, Type, Value, Values } }

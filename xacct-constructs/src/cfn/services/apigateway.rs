@@ -18,12 +18,12 @@ impl CfnAccount {
 }
 impl Parent for CfnAccount { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::Account`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-account.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccountProps(Bag);
+#[must_use] pub struct CfnAccountProps(Bag);
 impl CfnAccountProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CloudWatchRoleArn`: text. Update: in place.
-    pub fn cloud_watch_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("CloudWatchRoleArn", value.into_expr()); self }
+    /// `CloudWatchRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn cloud_watch_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "CloudWatchRoleArn", value.into_expr())) }
 }
 impl Done for CfnAccountProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGateway::ApiKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-apikey.html)
@@ -35,45 +35,45 @@ impl CfnApiKey {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnApiKeyProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `APIKeyId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayApiKeyId> { self.0.reference() }
-    /// The attribute `APIKeyId`: text.
+    /// The attribute `APIKeyId`: `ApiGatewayApiKeyId`.
     pub fn attr_api_key_id(&self) -> Val<kind::ApiGatewayApiKeyId> { self.0.get_att("APIKeyId") }
 }
 impl Parent for CfnApiKey { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::ApiKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-apikey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApiKeyProps(Bag);
+#[must_use] pub struct CfnApiKeyProps(Bag);
 impl CfnApiKeyProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerId`: text. Update: in place.
-    pub fn customer_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomerId", value.into_expr()); self }
+    pub fn customer_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerId", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `GenerateDistinctId`: boolean. Update: replacement.
-    pub fn generate_distinct_id(mut self, value: impl Arg<bool>) -> Self { self.0.set("GenerateDistinctId", value.into_expr()); self }
+    pub fn generate_distinct_id(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "GenerateDistinctId", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `StageKeys`: list of `StageKey`. Update: in place.
-    pub fn stage_keys(mut self, value: impl Arg<Arr<api_key::StageKey>>) -> Self { self.0.set("StageKeys", value.into_expr()); self }
+    pub fn stage_keys(self, value: impl Arg<Arr<api_key::StageKey>>) -> Self { Self(put(self.0, "StageKeys", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Value`: text. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for CfnApiKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::ApiKey`.
 pub mod api_key {
 use crate::cfn::support::*;
 /// The property type `StageKey` of `AWS::ApiGateway::ApiKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-apikey-stagekey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StageKey(Bag);
+#[must_use] pub struct StageKey(Bag);
 impl StageKey {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RestApiId`: text. Update: in place.
-    pub fn rest_api_id(mut self, value: impl Arg<kind::ApiGatewayRestApiId>) -> Self { self.0.set("RestApiId", value.into_expr()); self }
-    /// `StageName`: text. Update: in place.
-    pub fn stage_name(mut self, value: impl Arg<kind::ApiGatewayStageName>) -> Self { self.0.set("StageName", value.into_expr()); self }
+    /// `RestApiId`: `ApiGatewayRestApiId`. Update: in place.
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> Self { Self(put(self.0, "RestApiId", value.into_expr())) }
+    /// `StageName`: `ApiGatewayStageName`. Update: in place.
+    pub fn stage_name(self, value: impl Arg<kind::ApiGatewayStageName>) -> Self { Self(put(self.0, "StageName", value.into_expr())) }
 }
 impl Done for StageKey { fn into_props(self) -> Bag { self.0 } }
 }
@@ -83,40 +83,40 @@ impl CfnAuthorizer {
     /// `AWS::ApiGateway::Authorizer`
     pub const TYPE: &'static str = "AWS::ApiGateway::Authorizer";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAuthorizerProps<R0, R1, R2>) -> Self where CfnAuthorizerProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAuthorizerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AuthorizerId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayAuthorizerId> { self.0.reference() }
-    /// The attribute `AuthorizerId`: text.
+    /// The attribute `AuthorizerId`: `ApiGatewayAuthorizerId`.
     pub fn attr_authorizer_id(&self) -> Val<kind::ApiGatewayAuthorizerId> { self.0.get_att("AuthorizerId") }
 }
 impl Parent for CfnAuthorizer { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::Authorizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-authorizer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAuthorizerProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAuthorizerProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAuthorizerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAuthorizerProps<missing::Name, missing::RestApiId, missing::Type> { CfnAuthorizerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAuthorizerProps<Missing<required::Name>, Missing<required::RestApiId>, Missing<required::Type>> { CfnAuthorizerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAuthorizerProps<R0, R1, R2> {
     /// `AuthType`: text. Update: in place.
-    pub fn auth_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthType", value.into_expr()); self }
-    /// `AuthorizerCredentials`: text. Update: in place.
-    pub fn authorizer_credentials(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("AuthorizerCredentials", value.into_expr()); self }
+    pub fn auth_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthType", value.into_expr()), Phase) }
+    /// `AuthorizerCredentials`: `IamRoleArn`. Update: in place.
+    pub fn authorizer_credentials(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AuthorizerCredentials", value.into_expr()), Phase) }
     /// `AuthorizerResultTtlInSeconds`: integer. Update: in place.
-    pub fn authorizer_result_ttl_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("AuthorizerResultTtlInSeconds", value.into_expr()); self }
+    pub fn authorizer_result_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AuthorizerResultTtlInSeconds", value.into_expr()), Phase) }
     /// `AuthorizerUri`: text. Update: in place.
-    pub fn authorizer_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthorizerUri", value.into_expr()); self }
+    pub fn authorizer_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerUri", value.into_expr()), Phase) }
     /// `IdentitySource`: text. Update: in place.
-    pub fn identity_source(mut self, value: impl Arg<str>) -> Self { self.0.set("IdentitySource", value.into_expr()); self }
+    pub fn identity_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentitySource", value.into_expr()), Phase) }
     /// `IdentityValidationExpression`: text. Update: in place.
-    pub fn identity_validation_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("IdentityValidationExpression", value.into_expr()); self }
+    pub fn identity_validation_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityValidationExpression", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAuthorizerProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnAuthorizerProps(self.0, Phase) }
-    /// `ProviderARNs`: list of text. Update: in place.
-    pub fn provider_arns(mut self, value: impl Arg<Arr<kind::CognitoUserPoolArn>>) -> Self { self.0.set("ProviderARNs", value.into_expr()); self }
-    /// `RestApiId`: text, required. Update: replacement.
-    pub fn rest_api_id(mut self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnAuthorizerProps<R0, Set, R2> { self.0.set("RestApiId", value.into_expr()); CfnAuthorizerProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAuthorizerProps<Set, R1, R2> { CfnAuthorizerProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `ProviderARNs`: list of `CognitoUserPoolArn`. Update: in place.
+    pub fn provider_arns(self, value: impl Arg<Arr<kind::CognitoUserPoolArn>>) -> Self { Self(put(self.0, "ProviderARNs", value.into_expr()), Phase) }
+    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement.
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnAuthorizerProps<R0, Set, R2> { CfnAuthorizerProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> CfnAuthorizerProps<R0, R1, Set> { self.0.set("Type", value.into_expr()); CfnAuthorizerProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnAuthorizerProps<R0, R1, Set> { CfnAuthorizerProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnAuthorizerProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGateway::BasePathMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmapping.html)
@@ -125,28 +125,28 @@ impl CfnBasePathMapping {
     /// `AWS::ApiGateway::BasePathMapping`
     pub const TYPE: &'static str = "AWS::ApiGateway::BasePathMapping";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnBasePathMappingProps<R0>) -> Self where CfnBasePathMappingProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBasePathMappingProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnBasePathMapping { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::BasePathMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBasePathMappingProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnBasePathMappingProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnBasePathMappingProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBasePathMappingProps<missing::DomainName> { CfnBasePathMappingProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBasePathMappingProps<Missing<required::DomainName>> { CfnBasePathMappingProps(Bag::default(), Phase) }
 }
 impl<R0> CfnBasePathMappingProps<R0> {
     /// `BasePath`: text. Update: replacement.
-    pub fn base_path(mut self, value: impl Arg<str>) -> Self { self.0.set("BasePath", value.into_expr()); self }
-    /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<kind::ApiGatewayDomainName>) -> CfnBasePathMappingProps<Set> { self.0.set("DomainName", value.into_expr()); CfnBasePathMappingProps(self.0, Phase) }
+    pub fn base_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePath", value.into_expr()), Phase) }
+    /// `DomainName`: `ApiGatewayDomainName`, required. Update: replacement.
+    pub fn domain_name(self, value: impl Arg<kind::ApiGatewayDomainName>) -> CfnBasePathMappingProps<Set> { CfnBasePathMappingProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
-    /// `RestApiId`: text. Update: in place.
-    pub fn rest_api_id(mut self, value: impl Arg<kind::ApiGatewayRestApiId>) -> Self { self.0.set("RestApiId", value.into_expr()); self }
-    /// `Stage`: text. Update: in place.
-    pub fn stage(mut self, value: impl Arg<kind::ApiGatewayStageName>) -> Self { self.0.set("Stage", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
+    /// `RestApiId`: `ApiGatewayRestApiId`. Update: in place.
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> Self { Self(put(self.0, "RestApiId", value.into_expr()), Phase) }
+    /// `Stage`: `ApiGatewayStageName`. Update: in place.
+    pub fn stage(self, value: impl Arg<kind::ApiGatewayStageName>) -> Self { Self(put(self.0, "Stage", value.into_expr()), Phase) }
 }
 impl Done for CfnBasePathMappingProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGateway::BasePathMappingV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmappingv2.html)
@@ -155,28 +155,28 @@ impl CfnBasePathMappingV2 {
     /// `AWS::ApiGateway::BasePathMappingV2`
     pub const TYPE: &'static str = "AWS::ApiGateway::BasePathMappingV2";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnBasePathMappingV2Props<R0, R1>) -> Self where CfnBasePathMappingV2Props<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBasePathMappingV2Props>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `BasePathMappingArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `BasePathMappingArn`: text.
+    /// The attribute `BasePathMappingArn`: `OtherArn`.
     pub fn attr_base_path_mapping_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("BasePathMappingArn") }
 }
 impl Parent for CfnBasePathMappingV2 { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::BasePathMappingV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-basepathmappingv2.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBasePathMappingV2Props<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnBasePathMappingV2Props<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnBasePathMappingV2Props {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBasePathMappingV2Props<missing::DomainNameArn, missing::RestApiId> { CfnBasePathMappingV2Props(Bag::default(), Phase) }
+    pub fn new() -> CfnBasePathMappingV2Props<Missing<required::DomainNameArn>, Missing<required::RestApiId>> { CfnBasePathMappingV2Props(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBasePathMappingV2Props<R0, R1> {
     /// `BasePath`: text. Update: replacement.
-    pub fn base_path(mut self, value: impl Arg<str>) -> Self { self.0.set("BasePath", value.into_expr()); self }
+    pub fn base_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePath", value.into_expr()), Phase) }
     /// `DomainNameArn`: text, required. Update: replacement.
-    pub fn domain_name_arn(mut self, value: impl Arg<str>) -> CfnBasePathMappingV2Props<Set, R1> { self.0.set("DomainNameArn", value.into_expr()); CfnBasePathMappingV2Props(self.0, Phase) }
+    pub fn domain_name_arn(self, value: impl Arg<str>) -> CfnBasePathMappingV2Props<Set, R1> { CfnBasePathMappingV2Props(put(self.0, "DomainNameArn", value.into_expr()), Phase) }
     /// `RestApiId`: text, required. Update: in place.
-    pub fn rest_api_id(mut self, value: impl Arg<str>) -> CfnBasePathMappingV2Props<R0, Set> { self.0.set("RestApiId", value.into_expr()); CfnBasePathMappingV2Props(self.0, Phase) }
+    pub fn rest_api_id(self, value: impl Arg<str>) -> CfnBasePathMappingV2Props<R0, Set> { CfnBasePathMappingV2Props(put(self.0, "RestApiId", value.into_expr()), Phase) }
     /// `Stage`: text. Update: in place.
-    pub fn stage(mut self, value: impl Arg<str>) -> Self { self.0.set("Stage", value.into_expr()); self }
+    pub fn stage(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Stage", value.into_expr()), Phase) }
 }
 impl Done for CfnBasePathMappingV2Props { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGateway::ClientCertificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-clientcertificate.html)
@@ -188,19 +188,19 @@ impl CfnClientCertificate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnClientCertificateProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ClientCertificateId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayClientCertificateId> { self.0.reference() }
-    /// The attribute `ClientCertificateId`: text.
+    /// The attribute `ClientCertificateId`: `ApiGatewayClientCertificateId`.
     pub fn attr_client_certificate_id(&self) -> Val<kind::ApiGatewayClientCertificateId> { self.0.get_att("ClientCertificateId") }
 }
 impl Parent for CfnClientCertificate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::ClientCertificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-clientcertificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClientCertificateProps(Bag);
+#[must_use] pub struct CfnClientCertificateProps(Bag);
 impl CfnClientCertificateProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnClientCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGateway::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-deployment.html)
@@ -209,142 +209,142 @@ impl CfnDeployment {
     /// `AWS::ApiGateway::Deployment`
     pub const TYPE: &'static str = "AWS::ApiGateway::Deployment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDeploymentProps<R0>) -> Self where CfnDeploymentProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeploymentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DeploymentId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayDeploymentId> { self.0.reference() }
-    /// The attribute `DeploymentId`: text.
+    /// The attribute `DeploymentId`: `ApiGatewayDeploymentId`.
     pub fn attr_deployment_id(&self) -> Val<kind::ApiGatewayDeploymentId> { self.0.get_att("DeploymentId") }
 }
 impl Parent for CfnDeployment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-deployment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDeploymentProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDeploymentProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDeploymentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDeploymentProps<missing::RestApiId> { CfnDeploymentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDeploymentProps<Missing<required::RestApiId>> { CfnDeploymentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDeploymentProps<R0> {
     /// `DeploymentCanarySettings`: `DeploymentCanarySettings`. Update: replacement.
-    pub fn deployment_canary_settings(mut self, value: impl Arg<deployment::DeploymentCanarySettings>) -> Self { self.0.set("DeploymentCanarySettings", value.into_expr()); self }
+    pub fn deployment_canary_settings(self, value: impl Arg<deployment::DeploymentCanarySettings>) -> Self { Self(put(self.0, "DeploymentCanarySettings", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `RestApiId`: text, required. Update: replacement.
-    pub fn rest_api_id(mut self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnDeploymentProps<Set> { self.0.set("RestApiId", value.into_expr()); CfnDeploymentProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement.
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnDeploymentProps<Set> { CfnDeploymentProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
     /// `StageDescription`: `StageDescription`. Update: in place.
-    pub fn stage_description(mut self, value: impl Arg<deployment::StageDescription>) -> Self { self.0.set("StageDescription", value.into_expr()); self }
+    pub fn stage_description(self, value: impl Arg<deployment::StageDescription>) -> Self { Self(put(self.0, "StageDescription", value.into_expr()), Phase) }
     /// `StageName`: text. Update: in place.
-    pub fn stage_name(mut self, value: impl Arg<str>) -> Self { self.0.set("StageName", value.into_expr()); self }
+    pub fn stage_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageName", value.into_expr()), Phase) }
 }
 impl Done for CfnDeploymentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::Deployment`.
 pub mod deployment {
 use crate::cfn::support::*;
 /// The property type `AccessLogSetting` of `AWS::ApiGateway::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-accesslogsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessLogSetting(Bag);
+#[must_use] pub struct AccessLogSetting(Bag);
 impl AccessLogSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationArn`: text. Update: in place.
-    pub fn destination_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationArn", value.into_expr()); self }
+    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
     /// `Format`: text. Update: in place.
-    pub fn format(mut self, value: impl Arg<str>) -> Self { self.0.set("Format", value.into_expr()); self }
+    pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value.into_expr())) }
 }
 impl Done for AccessLogSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CanarySetting` of `AWS::ApiGateway::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-canarysetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CanarySetting(Bag);
+#[must_use] pub struct CanarySetting(Bag);
 impl CanarySetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PercentTraffic`: number. Update: in place.
-    pub fn percent_traffic(mut self, value: impl Arg<f64>) -> Self { self.0.set("PercentTraffic", value.into_expr()); self }
+    pub fn percent_traffic(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PercentTraffic", value.into_expr())) }
     /// `StageVariableOverrides`: map of text. Update: in place.
-    pub fn stage_variable_overrides(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("StageVariableOverrides", value.into_expr()); self }
+    pub fn stage_variable_overrides(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariableOverrides", value.into_expr())) }
     /// `UseStageCache`: boolean. Update: in place.
-    pub fn use_stage_cache(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseStageCache", value.into_expr()); self }
+    pub fn use_stage_cache(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseStageCache", value.into_expr())) }
 }
 impl Done for CanarySetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentCanarySettings` of `AWS::ApiGateway::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-deploymentcanarysettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeploymentCanarySettings(Bag);
+#[must_use] pub struct DeploymentCanarySettings(Bag);
 impl DeploymentCanarySettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PercentTraffic`: number. Update: replacement.
-    pub fn percent_traffic(mut self, value: impl Arg<f64>) -> Self { self.0.set("PercentTraffic", value.into_expr()); self }
+    pub fn percent_traffic(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PercentTraffic", value.into_expr())) }
     /// `StageVariableOverrides`: map of text. Update: replacement.
-    pub fn stage_variable_overrides(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("StageVariableOverrides", value.into_expr()); self }
+    pub fn stage_variable_overrides(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariableOverrides", value.into_expr())) }
     /// `UseStageCache`: boolean. Update: replacement.
-    pub fn use_stage_cache(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseStageCache", value.into_expr()); self }
+    pub fn use_stage_cache(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseStageCache", value.into_expr())) }
 }
 impl Done for DeploymentCanarySettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MethodSetting` of `AWS::ApiGateway::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-methodsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MethodSetting(Bag);
+#[must_use] pub struct MethodSetting(Bag);
 impl MethodSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CacheDataEncrypted`: boolean. Update: in place.
-    pub fn cache_data_encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("CacheDataEncrypted", value.into_expr()); self }
+    pub fn cache_data_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheDataEncrypted", value.into_expr())) }
     /// `CacheTtlInSeconds`: integer. Update: in place.
-    pub fn cache_ttl_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("CacheTtlInSeconds", value.into_expr()); self }
+    pub fn cache_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CacheTtlInSeconds", value.into_expr())) }
     /// `CachingEnabled`: boolean. Update: in place.
-    pub fn caching_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("CachingEnabled", value.into_expr()); self }
+    pub fn caching_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CachingEnabled", value.into_expr())) }
     /// `DataTraceEnabled`: boolean. Update: in place.
-    pub fn data_trace_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DataTraceEnabled", value.into_expr()); self }
+    pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value.into_expr())) }
     /// `HttpMethod`: text. Update: in place.
-    pub fn http_method(mut self, value: impl Arg<str>) -> Self { self.0.set("HttpMethod", value.into_expr()); self }
+    pub fn http_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpMethod", value.into_expr())) }
     /// `LoggingLevel`: text. Update: in place.
-    pub fn logging_level(mut self, value: impl Arg<str>) -> Self { self.0.set("LoggingLevel", value.into_expr()); self }
+    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr())) }
     /// `MetricsEnabled`: boolean. Update: in place.
-    pub fn metrics_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("MetricsEnabled", value.into_expr()); self }
+    pub fn metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MetricsEnabled", value.into_expr())) }
     /// `ResourcePath`: text. Update: in place.
-    pub fn resource_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourcePath", value.into_expr()); self }
+    pub fn resource_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourcePath", value.into_expr())) }
     /// `ThrottlingBurstLimit`: integer. Update: in place.
-    pub fn throttling_burst_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("ThrottlingBurstLimit", value.into_expr()); self }
+    pub fn throttling_burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value.into_expr())) }
     /// `ThrottlingRateLimit`: number. Update: in place.
-    pub fn throttling_rate_limit(mut self, value: impl Arg<f64>) -> Self { self.0.set("ThrottlingRateLimit", value.into_expr()); self }
+    pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value.into_expr())) }
 }
 impl Done for MethodSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StageDescription` of `AWS::ApiGateway::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-deployment-stagedescription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StageDescription(Bag);
+#[must_use] pub struct StageDescription(Bag);
 impl StageDescription {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessLogSetting`: `AccessLogSetting`. Update: in place.
-    pub fn access_log_setting(mut self, value: impl Arg<AccessLogSetting>) -> Self { self.0.set("AccessLogSetting", value.into_expr()); self }
+    pub fn access_log_setting(self, value: impl Arg<AccessLogSetting>) -> Self { Self(put(self.0, "AccessLogSetting", value.into_expr())) }
     /// `CacheClusterEnabled`: boolean. Update: in place.
-    pub fn cache_cluster_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("CacheClusterEnabled", value.into_expr()); self }
+    pub fn cache_cluster_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheClusterEnabled", value.into_expr())) }
     /// `CacheClusterSize`: text. Update: in place.
-    pub fn cache_cluster_size(mut self, value: impl Arg<str>) -> Self { self.0.set("CacheClusterSize", value.into_expr()); self }
+    pub fn cache_cluster_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheClusterSize", value.into_expr())) }
     /// `CacheDataEncrypted`: boolean. Update: in place.
-    pub fn cache_data_encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("CacheDataEncrypted", value.into_expr()); self }
+    pub fn cache_data_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheDataEncrypted", value.into_expr())) }
     /// `CacheTtlInSeconds`: integer. Update: in place.
-    pub fn cache_ttl_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("CacheTtlInSeconds", value.into_expr()); self }
+    pub fn cache_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CacheTtlInSeconds", value.into_expr())) }
     /// `CachingEnabled`: boolean. Update: in place.
-    pub fn caching_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("CachingEnabled", value.into_expr()); self }
+    pub fn caching_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CachingEnabled", value.into_expr())) }
     /// `CanarySetting`: `CanarySetting`. Update: in place.
-    pub fn canary_setting(mut self, value: impl Arg<CanarySetting>) -> Self { self.0.set("CanarySetting", value.into_expr()); self }
+    pub fn canary_setting(self, value: impl Arg<CanarySetting>) -> Self { Self(put(self.0, "CanarySetting", value.into_expr())) }
     /// `ClientCertificateId`: text. Update: in place.
-    pub fn client_certificate_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientCertificateId", value.into_expr()); self }
+    pub fn client_certificate_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCertificateId", value.into_expr())) }
     /// `DataTraceEnabled`: boolean. Update: in place.
-    pub fn data_trace_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DataTraceEnabled", value.into_expr()); self }
+    pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `DocumentationVersion`: text. Update: in place.
-    pub fn documentation_version(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentationVersion", value.into_expr()); self }
+    pub fn documentation_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentationVersion", value.into_expr())) }
     /// `LoggingLevel`: text. Update: in place.
-    pub fn logging_level(mut self, value: impl Arg<str>) -> Self { self.0.set("LoggingLevel", value.into_expr()); self }
+    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr())) }
     /// `MethodSettings`: list of `MethodSetting`. Update: in place.
-    pub fn method_settings(mut self, value: impl Arg<Arr<MethodSetting>>) -> Self { self.0.set("MethodSettings", value.into_expr()); self }
+    pub fn method_settings(self, value: impl Arg<Arr<MethodSetting>>) -> Self { Self(put(self.0, "MethodSettings", value.into_expr())) }
     /// `MetricsEnabled`: boolean. Update: in place.
-    pub fn metrics_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("MetricsEnabled", value.into_expr()); self }
+    pub fn metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MetricsEnabled", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `ThrottlingBurstLimit`: integer. Update: in place.
-    pub fn throttling_burst_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("ThrottlingBurstLimit", value.into_expr()); self }
+    pub fn throttling_burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value.into_expr())) }
     /// `ThrottlingRateLimit`: number. Update: in place.
-    pub fn throttling_rate_limit(mut self, value: impl Arg<f64>) -> Self { self.0.set("ThrottlingRateLimit", value.into_expr()); self }
+    pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value.into_expr())) }
     /// `TracingEnabled`: boolean. Update: in place.
-    pub fn tracing_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("TracingEnabled", value.into_expr()); self }
+    pub fn tracing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TracingEnabled", value.into_expr())) }
     /// `Variables`: map of text. Update: in place.
-    pub fn variables(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Variables", value.into_expr()); self }
+    pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value.into_expr())) }
 }
 impl Done for StageDescription { fn into_props(self) -> Bag { self.0 } }
 }
@@ -354,7 +354,7 @@ impl CfnDocumentationPart {
     /// `AWS::ApiGateway::DocumentationPart`
     pub const TYPE: &'static str = "AWS::ApiGateway::DocumentationPart";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDocumentationPartProps<R0, R1, R2>) -> Self where CfnDocumentationPartProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDocumentationPartProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DocumentationPartId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `DocumentationPartId`: text.
@@ -362,38 +362,38 @@ impl CfnDocumentationPart {
 }
 impl Parent for CfnDocumentationPart { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::DocumentationPart`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-documentationpart.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDocumentationPartProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDocumentationPartProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDocumentationPartProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDocumentationPartProps<missing::Location, missing::Properties, missing::RestApiId> { CfnDocumentationPartProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDocumentationPartProps<Missing<required::Location>, Missing<required::Properties>, Missing<required::RestApiId>> { CfnDocumentationPartProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDocumentationPartProps<R0, R1, R2> {
     /// `Location`: `Location`, required. Update: replacement.
-    pub fn location(mut self, value: impl Arg<documentation_part::Location>) -> CfnDocumentationPartProps<Set, R1, R2> { self.0.set("Location", value.into_expr()); CfnDocumentationPartProps(self.0, Phase) }
+    pub fn location(self, value: impl Arg<documentation_part::Location>) -> CfnDocumentationPartProps<Set, R1, R2> { CfnDocumentationPartProps(put(self.0, "Location", value.into_expr()), Phase) }
     /// `Properties`: text, required. Update: in place.
-    pub fn properties(mut self, value: impl Arg<str>) -> CfnDocumentationPartProps<R0, Set, R2> { self.0.set("Properties", value.into_expr()); CfnDocumentationPartProps(self.0, Phase) }
-    /// `RestApiId`: text, required. Update: replacement.
-    pub fn rest_api_id(mut self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnDocumentationPartProps<R0, R1, Set> { self.0.set("RestApiId", value.into_expr()); CfnDocumentationPartProps(self.0, Phase) }
+    pub fn properties(self, value: impl Arg<str>) -> CfnDocumentationPartProps<R0, Set, R2> { CfnDocumentationPartProps(put(self.0, "Properties", value.into_expr()), Phase) }
+    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement.
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnDocumentationPartProps<R0, R1, Set> { CfnDocumentationPartProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
 }
 impl Done for CfnDocumentationPartProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::DocumentationPart`.
 pub mod documentation_part {
 use crate::cfn::support::*;
 /// The property type `Location` of `AWS::ApiGateway::DocumentationPart`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-documentationpart-location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Location(Bag);
+#[must_use] pub struct Location(Bag);
 impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Method`: text. Update: replacement.
-    pub fn method(mut self, value: impl Arg<str>) -> Self { self.0.set("Method", value.into_expr()); self }
+    pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Path`: text. Update: replacement.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
     /// `StatusCode`: text. Update: replacement.
-    pub fn status_code(mut self, value: impl Arg<str>) -> Self { self.0.set("StatusCode", value.into_expr()); self }
+    pub fn status_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusCode", value.into_expr())) }
     /// `Type`: `Type`. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -405,24 +405,24 @@ impl CfnDocumentationVersion {
     /// `AWS::ApiGateway::DocumentationVersion`
     pub const TYPE: &'static str = "AWS::ApiGateway::DocumentationVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDocumentationVersionProps<R0, R1>) -> Self where CfnDocumentationVersionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDocumentationVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnDocumentationVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::DocumentationVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-documentationversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDocumentationVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDocumentationVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDocumentationVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDocumentationVersionProps<missing::DocumentationVersion, missing::RestApiId> { CfnDocumentationVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDocumentationVersionProps<Missing<required::DocumentationVersion>, Missing<required::RestApiId>> { CfnDocumentationVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDocumentationVersionProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DocumentationVersion`: text, required. Update: replacement.
-    pub fn documentation_version(mut self, value: impl Arg<str>) -> CfnDocumentationVersionProps<Set, R1> { self.0.set("DocumentationVersion", value.into_expr()); CfnDocumentationVersionProps(self.0, Phase) }
-    /// `RestApiId`: text, required. Update: replacement.
-    pub fn rest_api_id(mut self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnDocumentationVersionProps<R0, Set> { self.0.set("RestApiId", value.into_expr()); CfnDocumentationVersionProps(self.0, Phase) }
+    pub fn documentation_version(self, value: impl Arg<str>) -> CfnDocumentationVersionProps<Set, R1> { CfnDocumentationVersionProps(put(self.0, "DocumentationVersion", value.into_expr()), Phase) }
+    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement.
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnDocumentationVersionProps<R0, Set> { CfnDocumentationVersionProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
 }
 impl Done for CfnDocumentationVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGateway::DomainName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html)
@@ -438,7 +438,7 @@ impl CfnDomainName {
     pub fn attr_distribution_domain_name(&self) -> Val<str> { self.0.get_att("DistributionDomainName") }
     /// The attribute `DistributionHostedZoneId`: text.
     pub fn attr_distribution_hosted_zone_id(&self) -> Val<str> { self.0.get_att("DistributionHostedZoneId") }
-    /// The attribute `DomainNameArn`: text.
+    /// The attribute `DomainNameArn`: `OtherArn`.
     pub fn attr_domain_name_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DomainNameArn") }
     /// The attribute `RegionalDomainName`: text.
     pub fn attr_regional_domain_name(&self) -> Val<str> { self.0.get_att("RegionalDomainName") }
@@ -447,55 +447,55 @@ impl CfnDomainName {
 }
 impl Parent for CfnDomainName { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::DomainName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainname.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDomainNameProps(Bag);
+#[must_use] pub struct CfnDomainNameProps(Bag);
 impl CfnDomainNameProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
     /// `DomainName`: text. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainName", value.into_expr()); self }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
     /// `EndpointAccessMode`: text. Update: in place.
-    pub fn endpoint_access_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("EndpointAccessMode", value.into_expr()); self }
+    pub fn endpoint_access_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointAccessMode", value.into_expr())) }
     /// `EndpointConfiguration`: `EndpointConfiguration`. Update: in place.
-    pub fn endpoint_configuration(mut self, value: impl Arg<domain_name::EndpointConfiguration>) -> Self { self.0.set("EndpointConfiguration", value.into_expr()); self }
+    pub fn endpoint_configuration(self, value: impl Arg<domain_name::EndpointConfiguration>) -> Self { Self(put(self.0, "EndpointConfiguration", value.into_expr())) }
     /// `MutualTlsAuthentication`: `MutualTlsAuthentication`. Update: in place.
-    pub fn mutual_tls_authentication(mut self, value: impl Arg<domain_name::MutualTlsAuthentication>) -> Self { self.0.set("MutualTlsAuthentication", value.into_expr()); self }
+    pub fn mutual_tls_authentication(self, value: impl Arg<domain_name::MutualTlsAuthentication>) -> Self { Self(put(self.0, "MutualTlsAuthentication", value.into_expr())) }
     /// `OwnershipVerificationCertificateArn`: text. Update: in place.
-    pub fn ownership_verification_certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("OwnershipVerificationCertificateArn", value.into_expr()); self }
+    pub fn ownership_verification_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnershipVerificationCertificateArn", value.into_expr())) }
     /// `RegionalCertificateArn`: text. Update: in place.
-    pub fn regional_certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("RegionalCertificateArn", value.into_expr()); self }
+    pub fn regional_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionalCertificateArn", value.into_expr())) }
     /// `RoutingMode`: `RoutingMode`. Update: in place.
-    pub fn routing_mode(mut self, value: impl Arg<domain_name::RoutingMode>) -> Self { self.0.set("RoutingMode", value.into_expr()); self }
+    pub fn routing_mode(self, value: impl Arg<domain_name::RoutingMode>) -> Self { Self(put(self.0, "RoutingMode", value.into_expr())) }
     /// `SecurityPolicy`: text. Update: in place.
-    pub fn security_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityPolicy", value.into_expr()); self }
+    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDomainNameProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::DomainName`.
 pub mod domain_name {
 use crate::cfn::support::*;
 /// The property type `EndpointConfiguration` of `AWS::ApiGateway::DomainName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-domainname-endpointconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EndpointConfiguration(Bag);
+#[must_use] pub struct EndpointConfiguration(Bag);
 impl EndpointConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IpAddressType`: text. Update: in place.
-    pub fn ip_address_type(mut self, value: impl Arg<str>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
     /// `Types`: list of text. Update: in place.
-    pub fn types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Types", value.into_expr()); self }
+    pub fn types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Types", value.into_expr())) }
 }
 impl Done for EndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MutualTlsAuthentication` of `AWS::ApiGateway::DomainName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-domainname-mutualtlsauthentication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MutualTlsAuthentication(Bag);
+#[must_use] pub struct MutualTlsAuthentication(Bag);
 impl MutualTlsAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TruststoreUri`: text. Update: in place.
-    pub fn truststore_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("TruststoreUri", value.into_expr()); self }
+    pub fn truststore_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreUri", value.into_expr())) }
     /// `TruststoreVersion`: text. Update: in place.
-    pub fn truststore_version(mut self, value: impl Arg<str>) -> Self { self.0.set("TruststoreVersion", value.into_expr()); self }
+    pub fn truststore_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreVersion", value.into_expr())) }
 }
 impl Done for MutualTlsAuthentication { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RoutingMode` allows.
@@ -507,28 +507,28 @@ impl CfnDomainNameAccessAssociation {
     /// `AWS::ApiGateway::DomainNameAccessAssociation`
     pub const TYPE: &'static str = "AWS::ApiGateway::DomainNameAccessAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDomainNameAccessAssociationProps<R0, R1, R2>) -> Self where CfnDomainNameAccessAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainNameAccessAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DomainNameAccessAssociationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DomainNameAccessAssociationArn`: text.
+    /// The attribute `DomainNameAccessAssociationArn`: `OtherArn`.
     pub fn attr_domain_name_access_association_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DomainNameAccessAssociationArn") }
 }
 impl Parent for CfnDomainNameAccessAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::DomainNameAccessAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnameaccessassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDomainNameAccessAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDomainNameAccessAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDomainNameAccessAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDomainNameAccessAssociationProps<missing::AccessAssociationSource, missing::AccessAssociationSourceType, missing::DomainNameArn> { CfnDomainNameAccessAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDomainNameAccessAssociationProps<Missing<required::AccessAssociationSource>, Missing<required::AccessAssociationSourceType>, Missing<required::DomainNameArn>> { CfnDomainNameAccessAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDomainNameAccessAssociationProps<R0, R1, R2> {
     /// `AccessAssociationSource`: text, required. Update: replacement.
-    pub fn access_association_source(mut self, value: impl Arg<str>) -> CfnDomainNameAccessAssociationProps<Set, R1, R2> { self.0.set("AccessAssociationSource", value.into_expr()); CfnDomainNameAccessAssociationProps(self.0, Phase) }
+    pub fn access_association_source(self, value: impl Arg<str>) -> CfnDomainNameAccessAssociationProps<Set, R1, R2> { CfnDomainNameAccessAssociationProps(put(self.0, "AccessAssociationSource", value.into_expr()), Phase) }
     /// `AccessAssociationSourceType`: `AccessAssociationSourceType`, required. Update: replacement.
-    pub fn access_association_source_type(mut self, value: impl Arg<domain_name_access_association::AccessAssociationSourceType>) -> CfnDomainNameAccessAssociationProps<R0, Set, R2> { self.0.set("AccessAssociationSourceType", value.into_expr()); CfnDomainNameAccessAssociationProps(self.0, Phase) }
+    pub fn access_association_source_type(self, value: impl Arg<domain_name_access_association::AccessAssociationSourceType>) -> CfnDomainNameAccessAssociationProps<R0, Set, R2> { CfnDomainNameAccessAssociationProps(put(self.0, "AccessAssociationSourceType", value.into_expr()), Phase) }
     /// `DomainNameArn`: text, required. Update: replacement.
-    pub fn domain_name_arn(mut self, value: impl Arg<str>) -> CfnDomainNameAccessAssociationProps<R0, R1, Set> { self.0.set("DomainNameArn", value.into_expr()); CfnDomainNameAccessAssociationProps(self.0, Phase) }
+    pub fn domain_name_arn(self, value: impl Arg<str>) -> CfnDomainNameAccessAssociationProps<R0, R1, Set> { CfnDomainNameAccessAssociationProps(put(self.0, "DomainNameArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainNameAccessAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::DomainNameAccessAssociation`.
@@ -546,47 +546,47 @@ impl CfnDomainNameV2 {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDomainNameV2Props) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `DomainNameArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DomainNameArn`: text.
+    /// The attribute `DomainNameArn`: `OtherArn`.
     pub fn attr_domain_name_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DomainNameArn") }
     /// The attribute `DomainNameId`: text.
     pub fn attr_domain_name_id(&self) -> Val<str> { self.0.get_att("DomainNameId") }
 }
 impl Parent for CfnDomainNameV2 { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::DomainNameV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-domainnamev2.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDomainNameV2Props(Bag);
+#[must_use] pub struct CfnDomainNameV2Props(Bag);
 impl CfnDomainNameV2Props {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
     /// `DomainName`: text. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainName", value.into_expr()); self }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
     /// `EndpointAccessMode`: text. Update: in place.
-    pub fn endpoint_access_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("EndpointAccessMode", value.into_expr()); self }
+    pub fn endpoint_access_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointAccessMode", value.into_expr())) }
     /// `EndpointConfiguration`: `EndpointConfiguration`. Update: replacement.
-    pub fn endpoint_configuration(mut self, value: impl Arg<domain_name_v2::EndpointConfiguration>) -> Self { self.0.set("EndpointConfiguration", value.into_expr()); self }
+    pub fn endpoint_configuration(self, value: impl Arg<domain_name_v2::EndpointConfiguration>) -> Self { Self(put(self.0, "EndpointConfiguration", value.into_expr())) }
     /// `Policy`: JSON. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("Policy", value.into_expr()); self }
+    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr())) }
     /// `RoutingMode`: `RoutingMode`. Update: in place.
-    pub fn routing_mode(mut self, value: impl Arg<domain_name_v2::RoutingMode>) -> Self { self.0.set("RoutingMode", value.into_expr()); self }
+    pub fn routing_mode(self, value: impl Arg<domain_name_v2::RoutingMode>) -> Self { Self(put(self.0, "RoutingMode", value.into_expr())) }
     /// `SecurityPolicy`: text. Update: replacement.
-    pub fn security_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityPolicy", value.into_expr()); self }
+    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDomainNameV2Props { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::DomainNameV2`.
 pub mod domain_name_v2 {
 use crate::cfn::support::*;
 /// The property type `EndpointConfiguration` of `AWS::ApiGateway::DomainNameV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-domainnamev2-endpointconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EndpointConfiguration(Bag);
+#[must_use] pub struct EndpointConfiguration(Bag);
 impl EndpointConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IpAddressType`: text. Update: replacement.
-    pub fn ip_address_type(mut self, value: impl Arg<str>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
     /// `Types`: list of text. Update: replacement.
-    pub fn types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Types", value.into_expr()); self }
+    pub fn types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Types", value.into_expr())) }
 }
 impl Done for EndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RoutingMode` allows.
@@ -598,7 +598,7 @@ impl CfnGatewayResponse {
     /// `AWS::ApiGateway::GatewayResponse`
     pub const TYPE: &'static str = "AWS::ApiGateway::GatewayResponse";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnGatewayResponseProps<R0, R1>) -> Self where CfnGatewayResponseProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGatewayResponseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -606,22 +606,22 @@ impl CfnGatewayResponse {
 }
 impl Parent for CfnGatewayResponse { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::GatewayResponse`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-gatewayresponse.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGatewayResponseProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnGatewayResponseProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnGatewayResponseProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGatewayResponseProps<missing::ResponseType, missing::RestApiId> { CfnGatewayResponseProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGatewayResponseProps<Missing<required::ResponseType>, Missing<required::RestApiId>> { CfnGatewayResponseProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnGatewayResponseProps<R0, R1> {
     /// `ResponseParameters`: map of text. Update: in place.
-    pub fn response_parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ResponseParameters", value.into_expr()); self }
+    pub fn response_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr()), Phase) }
     /// `ResponseTemplates`: map of text. Update: in place.
-    pub fn response_templates(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ResponseTemplates", value.into_expr()); self }
+    pub fn response_templates(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResponseTemplates", value.into_expr()), Phase) }
     /// `ResponseType`: text, required. Update: replacement.
-    pub fn response_type(mut self, value: impl Arg<str>) -> CfnGatewayResponseProps<Set, R1> { self.0.set("ResponseType", value.into_expr()); CfnGatewayResponseProps(self.0, Phase) }
-    /// `RestApiId`: text, required. Update: replacement.
-    pub fn rest_api_id(mut self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnGatewayResponseProps<R0, Set> { self.0.set("RestApiId", value.into_expr()); CfnGatewayResponseProps(self.0, Phase) }
+    pub fn response_type(self, value: impl Arg<str>) -> CfnGatewayResponseProps<Set, R1> { CfnGatewayResponseProps(put(self.0, "ResponseType", value.into_expr()), Phase) }
+    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement.
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnGatewayResponseProps<R0, Set> { CfnGatewayResponseProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
     /// `StatusCode`: text. Update: in place.
-    pub fn status_code(mut self, value: impl Arg<str>) -> Self { self.0.set("StatusCode", value.into_expr()); self }
+    pub fn status_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for CfnGatewayResponseProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGateway::Method`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html)
@@ -630,122 +630,122 @@ impl CfnMethod {
     /// `AWS::ApiGateway::Method`
     pub const TYPE: &'static str = "AWS::ApiGateway::Method";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnMethodProps<R0, R1, R2>) -> Self where CfnMethodProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMethodProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnMethod { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::Method`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-method.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMethodProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnMethodProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnMethodProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMethodProps<missing::HttpMethod, missing::ResourceId, missing::RestApiId> { CfnMethodProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMethodProps<Missing<required::HttpMethod>, Missing<required::ResourceId>, Missing<required::RestApiId>> { CfnMethodProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMethodProps<R0, R1, R2> {
     /// `ApiKeyRequired`: boolean. Update: in place.
-    pub fn api_key_required(mut self, value: impl Arg<bool>) -> Self { self.0.set("ApiKeyRequired", value.into_expr()); self }
+    pub fn api_key_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApiKeyRequired", value.into_expr()), Phase) }
     /// `AuthorizationScopes`: list of text. Update: in place.
-    pub fn authorization_scopes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AuthorizationScopes", value.into_expr()); self }
+    pub fn authorization_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizationScopes", value.into_expr()), Phase) }
     /// `AuthorizationType`: text. Update: in place.
-    pub fn authorization_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthorizationType", value.into_expr()); self }
-    /// `AuthorizerId`: text. Update: in place.
-    pub fn authorizer_id(mut self, value: impl Arg<kind::ApiGatewayAuthorizerId>) -> Self { self.0.set("AuthorizerId", value.into_expr()); self }
+    pub fn authorization_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationType", value.into_expr()), Phase) }
+    /// `AuthorizerId`: `ApiGatewayAuthorizerId`. Update: in place.
+    pub fn authorizer_id(self, value: impl Arg<kind::ApiGatewayAuthorizerId>) -> Self { Self(put(self.0, "AuthorizerId", value.into_expr()), Phase) }
     /// `HttpMethod`: text, required. Update: replacement.
-    pub fn http_method(mut self, value: impl Arg<str>) -> CfnMethodProps<Set, R1, R2> { self.0.set("HttpMethod", value.into_expr()); CfnMethodProps(self.0, Phase) }
+    pub fn http_method(self, value: impl Arg<str>) -> CfnMethodProps<Set, R1, R2> { CfnMethodProps(put(self.0, "HttpMethod", value.into_expr()), Phase) }
     /// `Integration`: `Integration`. Update: in place.
-    pub fn integration(mut self, value: impl Arg<method::Integration>) -> Self { self.0.set("Integration", value.into_expr()); self }
+    pub fn integration(self, value: impl Arg<method::Integration>) -> Self { Self(put(self.0, "Integration", value.into_expr()), Phase) }
     /// `MethodResponses`: list of `MethodResponse`. Update: in place.
-    pub fn method_responses(mut self, value: impl Arg<Arr<method::MethodResponse>>) -> Self { self.0.set("MethodResponses", value.into_expr()); self }
+    pub fn method_responses(self, value: impl Arg<Arr<method::MethodResponse>>) -> Self { Self(put(self.0, "MethodResponses", value.into_expr()), Phase) }
     /// `OperationName`: text. Update: in place.
-    pub fn operation_name(mut self, value: impl Arg<str>) -> Self { self.0.set("OperationName", value.into_expr()); self }
+    pub fn operation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationName", value.into_expr()), Phase) }
     /// `RequestModels`: map of text. Update: in place.
-    pub fn request_models(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("RequestModels", value.into_expr()); self }
+    pub fn request_models(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RequestModels", value.into_expr()), Phase) }
     /// `RequestParameters`: map of text, number or boolean. Update: in place.
-    pub fn request_parameters(mut self, value: impl Arg<Dict<Scalar>>) -> Self { self.0.set("RequestParameters", value.into_expr()); self }
-    /// `RequestValidatorId`: text. Update: in place.
-    pub fn request_validator_id(mut self, value: impl Arg<kind::ApiGatewayRequestValidatorId>) -> Self { self.0.set("RequestValidatorId", value.into_expr()); self }
-    /// `ResourceId`: text, required. Update: replacement.
-    pub fn resource_id(mut self, value: impl Arg<kind::ApiGatewayResourceId>) -> CfnMethodProps<R0, Set, R2> { self.0.set("ResourceId", value.into_expr()); CfnMethodProps(self.0, Phase) }
-    /// `RestApiId`: text, required. Update: replacement.
-    pub fn rest_api_id(mut self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnMethodProps<R0, R1, Set> { self.0.set("RestApiId", value.into_expr()); CfnMethodProps(self.0, Phase) }
+    pub fn request_parameters(self, value: impl Arg<Dict<Scalar>>) -> Self { Self(put(self.0, "RequestParameters", value.into_expr()), Phase) }
+    /// `RequestValidatorId`: `ApiGatewayRequestValidatorId`. Update: in place.
+    pub fn request_validator_id(self, value: impl Arg<kind::ApiGatewayRequestValidatorId>) -> Self { Self(put(self.0, "RequestValidatorId", value.into_expr()), Phase) }
+    /// `ResourceId`: `ApiGatewayResourceId`, required. Update: replacement.
+    pub fn resource_id(self, value: impl Arg<kind::ApiGatewayResourceId>) -> CfnMethodProps<R0, Set, R2> { CfnMethodProps(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement.
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnMethodProps<R0, R1, Set> { CfnMethodProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
 }
 impl Done for CfnMethodProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::Method`.
 pub mod method {
 use crate::cfn::support::*;
 /// The property type `Integration` of `AWS::ApiGateway::Method`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Integration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Integration<R0 = Set>(Bag, Phase<(R0,)>);
 impl Integration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Integration<super::missing::Type> { Integration(Bag::default(), Phase) }
+    pub fn new() -> Integration<Missing<super::required::Type>> { Integration(Bag::default(), Phase) }
 }
 impl<R0> Integration<R0> {
     /// `CacheKeyParameters`: list of text. Update: in place.
-    pub fn cache_key_parameters(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CacheKeyParameters", value.into_expr()); self }
+    pub fn cache_key_parameters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CacheKeyParameters", value.into_expr()), Phase) }
     /// `CacheNamespace`: text. Update: in place.
-    pub fn cache_namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("CacheNamespace", value.into_expr()); self }
-    /// `ConnectionId`: text. Update: in place.
-    pub fn connection_id(mut self, value: impl Arg<kind::ApiGatewayVpcLinkId>) -> Self { self.0.set("ConnectionId", value.into_expr()); self }
+    pub fn cache_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheNamespace", value.into_expr()), Phase) }
+    /// `ConnectionId`: `ApiGatewayVpcLinkId`. Update: in place.
+    pub fn connection_id(self, value: impl Arg<kind::ApiGatewayVpcLinkId>) -> Self { Self(put(self.0, "ConnectionId", value.into_expr()), Phase) }
     /// `ConnectionType`: `ConnectionType`. Update: in place.
-    pub fn connection_type(mut self, value: impl Arg<ConnectionType>) -> Self { self.0.set("ConnectionType", value.into_expr()); self }
+    pub fn connection_type(self, value: impl Arg<ConnectionType>) -> Self { Self(put(self.0, "ConnectionType", value.into_expr()), Phase) }
     /// `ContentHandling`: `ContentHandling`. Update: in place.
-    pub fn content_handling(mut self, value: impl Arg<ContentHandling>) -> Self { self.0.set("ContentHandling", value.into_expr()); self }
-    /// `Credentials`: text. Update: in place.
-    pub fn credentials(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("Credentials", value.into_expr()); self }
+    pub fn content_handling(self, value: impl Arg<ContentHandling>) -> Self { Self(put(self.0, "ContentHandling", value.into_expr()), Phase) }
+    /// `Credentials`: `IamRoleArn`. Update: in place.
+    pub fn credentials(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "Credentials", value.into_expr()), Phase) }
     /// `IntegrationHttpMethod`: text. Update: in place.
-    pub fn integration_http_method(mut self, value: impl Arg<str>) -> Self { self.0.set("IntegrationHttpMethod", value.into_expr()); self }
+    pub fn integration_http_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationHttpMethod", value.into_expr()), Phase) }
     /// `IntegrationResponses`: list of `IntegrationResponse`. Update: in place.
-    pub fn integration_responses(mut self, value: impl Arg<Arr<IntegrationResponse>>) -> Self { self.0.set("IntegrationResponses", value.into_expr()); self }
+    pub fn integration_responses(self, value: impl Arg<Arr<IntegrationResponse>>) -> Self { Self(put(self.0, "IntegrationResponses", value.into_expr()), Phase) }
     /// `IntegrationTarget`: text. Update: in place.
-    pub fn integration_target(mut self, value: impl Arg<str>) -> Self { self.0.set("IntegrationTarget", value.into_expr()); self }
+    pub fn integration_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationTarget", value.into_expr()), Phase) }
     /// `PassthroughBehavior`: `PassthroughBehavior`. Update: in place.
-    pub fn passthrough_behavior(mut self, value: impl Arg<PassthroughBehavior>) -> Self { self.0.set("PassthroughBehavior", value.into_expr()); self }
+    pub fn passthrough_behavior(self, value: impl Arg<PassthroughBehavior>) -> Self { Self(put(self.0, "PassthroughBehavior", value.into_expr()), Phase) }
     /// `RequestParameters`: map of text. Update: in place.
-    pub fn request_parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("RequestParameters", value.into_expr()); self }
+    pub fn request_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RequestParameters", value.into_expr()), Phase) }
     /// `RequestTemplates`: map of text. Update: in place.
-    pub fn request_templates(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("RequestTemplates", value.into_expr()); self }
+    pub fn request_templates(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RequestTemplates", value.into_expr()), Phase) }
     /// `ResponseTransferMode`: `ResponseTransferMode`. Update: in place.
-    pub fn response_transfer_mode(mut self, value: impl Arg<ResponseTransferMode>) -> Self { self.0.set("ResponseTransferMode", value.into_expr()); self }
+    pub fn response_transfer_mode(self, value: impl Arg<ResponseTransferMode>) -> Self { Self(put(self.0, "ResponseTransferMode", value.into_expr()), Phase) }
     /// `TimeoutInMillis`: integer. Update: in place.
-    pub fn timeout_in_millis(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutInMillis", value.into_expr()); self }
+    pub fn timeout_in_millis(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMillis", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Integration<Set> { self.0.set("Type", value.into_expr()); Integration(self.0, Phase) }
-    /// `Uri`: text. Update: in place.
-    pub fn uri(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("Uri", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Integration<Set> { Integration(put(self.0, "Type", value.into_expr()), Phase) }
+    /// `Uri`: `LambdaFunctionArn`. Update: in place.
+    pub fn uri(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Uri", value.into_expr()), Phase) }
 }
 impl Done for Integration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntegrationResponse` of `AWS::ApiGateway::Method`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-integrationresponse.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntegrationResponse<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IntegrationResponse<R0 = Set>(Bag, Phase<(R0,)>);
 impl IntegrationResponse {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IntegrationResponse<super::missing::StatusCode> { IntegrationResponse(Bag::default(), Phase) }
+    pub fn new() -> IntegrationResponse<Missing<super::required::StatusCode>> { IntegrationResponse(Bag::default(), Phase) }
 }
 impl<R0> IntegrationResponse<R0> {
     /// `ContentHandling`: `ContentHandling`. Update: in place.
-    pub fn content_handling(mut self, value: impl Arg<ContentHandling>) -> Self { self.0.set("ContentHandling", value.into_expr()); self }
+    pub fn content_handling(self, value: impl Arg<ContentHandling>) -> Self { Self(put(self.0, "ContentHandling", value.into_expr()), Phase) }
     /// `ResponseParameters`: map of text. Update: in place.
-    pub fn response_parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ResponseParameters", value.into_expr()); self }
+    pub fn response_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr()), Phase) }
     /// `ResponseTemplates`: map of text. Update: in place.
-    pub fn response_templates(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ResponseTemplates", value.into_expr()); self }
+    pub fn response_templates(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResponseTemplates", value.into_expr()), Phase) }
     /// `SelectionPattern`: text. Update: in place.
-    pub fn selection_pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("SelectionPattern", value.into_expr()); self }
+    pub fn selection_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectionPattern", value.into_expr()), Phase) }
     /// `StatusCode`: text, required. Update: in place.
-    pub fn status_code(mut self, value: impl Arg<str>) -> IntegrationResponse<Set> { self.0.set("StatusCode", value.into_expr()); IntegrationResponse(self.0, Phase) }
+    pub fn status_code(self, value: impl Arg<str>) -> IntegrationResponse<Set> { IntegrationResponse(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for IntegrationResponse { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MethodResponse` of `AWS::ApiGateway::Method`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-method-methodresponse.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MethodResponse<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MethodResponse<R0 = Set>(Bag, Phase<(R0,)>);
 impl MethodResponse {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MethodResponse<super::missing::StatusCode> { MethodResponse(Bag::default(), Phase) }
+    pub fn new() -> MethodResponse<Missing<super::required::StatusCode>> { MethodResponse(Bag::default(), Phase) }
 }
 impl<R0> MethodResponse<R0> {
     /// `ResponseModels`: map of text. Update: in place.
-    pub fn response_models(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ResponseModels", value.into_expr()); self }
+    pub fn response_models(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResponseModels", value.into_expr()), Phase) }
     /// `ResponseParameters`: map of text, number or boolean. Update: in place.
-    pub fn response_parameters(mut self, value: impl Arg<Dict<Scalar>>) -> Self { self.0.set("ResponseParameters", value.into_expr()); self }
+    pub fn response_parameters(self, value: impl Arg<Dict<Scalar>>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr()), Phase) }
     /// `StatusCode`: text, required. Update: in place.
-    pub fn status_code(mut self, value: impl Arg<str>) -> MethodResponse<Set> { self.0.set("StatusCode", value.into_expr()); MethodResponse(self.0, Phase) }
+    pub fn status_code(self, value: impl Arg<str>) -> MethodResponse<Set> { MethodResponse(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for MethodResponse { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ConnectionType` allows.
@@ -765,28 +765,28 @@ impl CfnModel {
     /// `AWS::ApiGateway::Model`
     pub const TYPE: &'static str = "AWS::ApiGateway::Model";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnModelProps<R0>) -> Self where CfnModelProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnModelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnModel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::Model`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-model.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnModelProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnModelProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnModelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnModelProps<missing::RestApiId> { CfnModelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnModelProps<Missing<required::RestApiId>> { CfnModelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnModelProps<R0> {
     /// `ContentType`: text. Update: replacement.
-    pub fn content_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ContentType", value.into_expr()); self }
+    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
-    /// `RestApiId`: text, required. Update: replacement.
-    pub fn rest_api_id(mut self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnModelProps<Set> { self.0.set("RestApiId", value.into_expr()); CfnModelProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement.
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnModelProps<Set> { CfnModelProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
     /// `Schema`: JSON. Update: in place.
-    pub fn schema(mut self, value: impl Arg<Any>) -> Self { self.0.set("Schema", value.into_expr()); self }
+    pub fn schema(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
 }
 impl Done for CfnModelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGateway::RequestValidator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-requestvalidator.html)
@@ -795,28 +795,28 @@ impl CfnRequestValidator {
     /// `AWS::ApiGateway::RequestValidator`
     pub const TYPE: &'static str = "AWS::ApiGateway::RequestValidator";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnRequestValidatorProps<R0>) -> Self where CfnRequestValidatorProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRequestValidatorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RequestValidatorId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayRequestValidatorId> { self.0.reference() }
-    /// The attribute `RequestValidatorId`: text.
+    /// The attribute `RequestValidatorId`: `ApiGatewayRequestValidatorId`.
     pub fn attr_request_validator_id(&self) -> Val<kind::ApiGatewayRequestValidatorId> { self.0.get_att("RequestValidatorId") }
 }
 impl Parent for CfnRequestValidator { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::RequestValidator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-requestvalidator.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRequestValidatorProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnRequestValidatorProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnRequestValidatorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRequestValidatorProps<missing::RestApiId> { CfnRequestValidatorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRequestValidatorProps<Missing<required::RestApiId>> { CfnRequestValidatorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRequestValidatorProps<R0> {
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
-    /// `RestApiId`: text, required. Update: replacement.
-    pub fn rest_api_id(mut self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnRequestValidatorProps<Set> { self.0.set("RestApiId", value.into_expr()); CfnRequestValidatorProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement.
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnRequestValidatorProps<Set> { CfnRequestValidatorProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
     /// `ValidateRequestBody`: boolean. Update: in place.
-    pub fn validate_request_body(mut self, value: impl Arg<bool>) -> Self { self.0.set("ValidateRequestBody", value.into_expr()); self }
+    pub fn validate_request_body(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateRequestBody", value.into_expr()), Phase) }
     /// `ValidateRequestParameters`: boolean. Update: in place.
-    pub fn validate_request_parameters(mut self, value: impl Arg<bool>) -> Self { self.0.set("ValidateRequestParameters", value.into_expr()); self }
+    pub fn validate_request_parameters(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateRequestParameters", value.into_expr()), Phase) }
 }
 impl Done for CfnRequestValidatorProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGateway::Resource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-resource.html)
@@ -825,26 +825,26 @@ impl CfnResource {
     /// `AWS::ApiGateway::Resource`
     pub const TYPE: &'static str = "AWS::ApiGateway::Resource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnResourceProps<R0, R1, R2>) -> Self where CfnResourceProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayResourceId> { self.0.reference() }
-    /// The attribute `ResourceId`: text.
+    /// The attribute `ResourceId`: `ApiGatewayResourceId`.
     pub fn attr_resource_id(&self) -> Val<kind::ApiGatewayResourceId> { self.0.get_att("ResourceId") }
 }
 impl Parent for CfnResource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::Resource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-resource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnResourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnResourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourceProps<missing::ParentId, missing::PathPart, missing::RestApiId> { CfnResourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourceProps<Missing<required::ParentId>, Missing<required::PathPart>, Missing<required::RestApiId>> { CfnResourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnResourceProps<R0, R1, R2> {
-    /// `ParentId`: text, required. Update: replacement.
-    pub fn parent_id(mut self, value: impl Arg<kind::ApiGatewayResourceId>) -> CfnResourceProps<Set, R1, R2> { self.0.set("ParentId", value.into_expr()); CfnResourceProps(self.0, Phase) }
+    /// `ParentId`: `ApiGatewayResourceId`, required. Update: replacement.
+    pub fn parent_id(self, value: impl Arg<kind::ApiGatewayResourceId>) -> CfnResourceProps<Set, R1, R2> { CfnResourceProps(put(self.0, "ParentId", value.into_expr()), Phase) }
     /// `PathPart`: text, required. Update: replacement.
-    pub fn path_part(mut self, value: impl Arg<str>) -> CfnResourceProps<R0, Set, R2> { self.0.set("PathPart", value.into_expr()); CfnResourceProps(self.0, Phase) }
-    /// `RestApiId`: text, required. Update: replacement.
-    pub fn rest_api_id(mut self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnResourceProps<R0, R1, Set> { self.0.set("RestApiId", value.into_expr()); CfnResourceProps(self.0, Phase) }
+    pub fn path_part(self, value: impl Arg<str>) -> CfnResourceProps<R0, Set, R2> { CfnResourceProps(put(self.0, "PathPart", value.into_expr()), Phase) }
+    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement.
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnResourceProps<R0, R1, Set> { CfnResourceProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGateway::RestApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html)
@@ -856,84 +856,84 @@ impl CfnRestApi {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnRestApiProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `RestApiId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayRestApiId> { self.0.reference() }
-    /// The attribute `RestApiId`: text.
+    /// The attribute `RestApiId`: `ApiGatewayRestApiId`.
     pub fn attr_rest_api_id(&self) -> Val<kind::ApiGatewayRestApiId> { self.0.get_att("RestApiId") }
     /// The attribute `RootResourceId`: text.
     pub fn attr_root_resource_id(&self) -> Val<str> { self.0.get_att("RootResourceId") }
 }
 impl Parent for CfnRestApi { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::RestApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-restapi.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRestApiProps(Bag);
+#[must_use] pub struct CfnRestApiProps(Bag);
 impl CfnRestApiProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApiKeySourceType`: text. Update: in place.
-    pub fn api_key_source_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ApiKeySourceType", value.into_expr()); self }
+    pub fn api_key_source_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeySourceType", value.into_expr())) }
     /// `BinaryMediaTypes`: list of text. Update: in place.
-    pub fn binary_media_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("BinaryMediaTypes", value.into_expr()); self }
+    pub fn binary_media_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BinaryMediaTypes", value.into_expr())) }
     /// `Body`: JSON. Update: in place.
-    pub fn body(mut self, value: impl Arg<Any>) -> Self { self.0.set("Body", value.into_expr()); self }
+    pub fn body(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
     /// `BodyS3Location`: `S3Location`. Update: in place.
-    pub fn body_s3_location(mut self, value: impl Arg<rest_api::S3Location>) -> Self { self.0.set("BodyS3Location", value.into_expr()); self }
-    /// `CloneFrom`: text. Update: in place.
-    pub fn clone_from(mut self, value: impl Arg<kind::ApiGatewayRestApiId>) -> Self { self.0.set("CloneFrom", value.into_expr()); self }
+    pub fn body_s3_location(self, value: impl Arg<rest_api::S3Location>) -> Self { Self(put(self.0, "BodyS3Location", value.into_expr())) }
+    /// `CloneFrom`: `ApiGatewayRestApiId`. Update: in place.
+    pub fn clone_from(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> Self { Self(put(self.0, "CloneFrom", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `DisableExecuteApiEndpoint`: boolean. Update: in place.
-    pub fn disable_execute_api_endpoint(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableExecuteApiEndpoint", value.into_expr()); self }
+    pub fn disable_execute_api_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableExecuteApiEndpoint", value.into_expr())) }
     /// `EndpointAccessMode`: text. Update: in place.
-    pub fn endpoint_access_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("EndpointAccessMode", value.into_expr()); self }
+    pub fn endpoint_access_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointAccessMode", value.into_expr())) }
     /// `EndpointConfiguration`: `EndpointConfiguration`. Update: in place.
-    pub fn endpoint_configuration(mut self, value: impl Arg<rest_api::EndpointConfiguration>) -> Self { self.0.set("EndpointConfiguration", value.into_expr()); self }
+    pub fn endpoint_configuration(self, value: impl Arg<rest_api::EndpointConfiguration>) -> Self { Self(put(self.0, "EndpointConfiguration", value.into_expr())) }
     /// `FailOnWarnings`: boolean. Update: in place.
-    pub fn fail_on_warnings(mut self, value: impl Arg<bool>) -> Self { self.0.set("FailOnWarnings", value.into_expr()); self }
+    pub fn fail_on_warnings(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailOnWarnings", value.into_expr())) }
     /// `MinimumCompressionSize`: integer. Update: in place.
-    pub fn minimum_compression_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinimumCompressionSize", value.into_expr()); self }
+    pub fn minimum_compression_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumCompressionSize", value.into_expr())) }
     /// `Mode`: text. Update: in place.
-    pub fn mode(mut self, value: impl Arg<str>) -> Self { self.0.set("Mode", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Parameters`: map of text. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
     /// `Policy`: JSON. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("Policy", value.into_expr()); self }
+    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr())) }
     /// `SecurityPolicy`: text. Update: in place.
-    pub fn security_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityPolicy", value.into_expr()); self }
+    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for CfnRestApiProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::RestApi`.
 pub mod rest_api {
 use crate::cfn::support::*;
 /// The property type `EndpointConfiguration` of `AWS::ApiGateway::RestApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-restapi-endpointconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EndpointConfiguration(Bag);
+#[must_use] pub struct EndpointConfiguration(Bag);
 impl EndpointConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IpAddressType`: text. Update: in place.
-    pub fn ip_address_type(mut self, value: impl Arg<str>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
     /// `Types`: list of text. Update: in place.
-    pub fn types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Types", value.into_expr()); self }
-    /// `VpcEndpointIds`: list of text. Update: in place.
-    pub fn vpc_endpoint_ids(mut self, value: impl Arg<Arr<kind::Ec2VPCEndpointId>>) -> Self { self.0.set("VpcEndpointIds", value.into_expr()); self }
+    pub fn types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Types", value.into_expr())) }
+    /// `VpcEndpointIds`: list of `Ec2VPCEndpointId`. Update: in place.
+    pub fn vpc_endpoint_ids(self, value: impl Arg<Arr<kind::Ec2VPCEndpointId>>) -> Self { Self(put(self.0, "VpcEndpointIds", value.into_expr())) }
 }
 impl Done for EndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::ApiGateway::RestApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-restapi-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location(Bag);
+#[must_use] pub struct S3Location(Bag);
 impl S3Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Bucket`: text. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("Bucket", value.into_expr()); self }
+    /// `Bucket`: `S3BucketName`. Update: in place.
+    pub fn bucket(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
     /// `ETag`: text. Update: in place.
-    pub fn e_tag(mut self, value: impl Arg<str>) -> Self { self.0.set("ETag", value.into_expr()); self }
+    pub fn e_tag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ETag", value.into_expr())) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 }
@@ -943,102 +943,102 @@ impl CfnStage {
     /// `AWS::ApiGateway::Stage`
     pub const TYPE: &'static str = "AWS::ApiGateway::Stage";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnStageProps<R0>) -> Self where CfnStageProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStageProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `StageName`.
     pub fn reference(&self) -> Val<kind::ApiGatewayStageName> { self.0.reference() }
 }
 impl Parent for CfnStage { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::Stage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-stage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStageProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnStageProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnStageProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStageProps<missing::RestApiId> { CfnStageProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStageProps<Missing<required::RestApiId>> { CfnStageProps(Bag::default(), Phase) }
 }
 impl<R0> CfnStageProps<R0> {
     /// `AccessLogSetting`: `AccessLogSetting`. Update: in place.
-    pub fn access_log_setting(mut self, value: impl Arg<stage::AccessLogSetting>) -> Self { self.0.set("AccessLogSetting", value.into_expr()); self }
+    pub fn access_log_setting(self, value: impl Arg<stage::AccessLogSetting>) -> Self { Self(put(self.0, "AccessLogSetting", value.into_expr()), Phase) }
     /// `CacheClusterEnabled`: boolean. Update: in place.
-    pub fn cache_cluster_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("CacheClusterEnabled", value.into_expr()); self }
+    pub fn cache_cluster_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheClusterEnabled", value.into_expr()), Phase) }
     /// `CacheClusterSize`: text. Update: in place.
-    pub fn cache_cluster_size(mut self, value: impl Arg<str>) -> Self { self.0.set("CacheClusterSize", value.into_expr()); self }
+    pub fn cache_cluster_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheClusterSize", value.into_expr()), Phase) }
     /// `CanarySetting`: `CanarySetting`. Update: in place.
-    pub fn canary_setting(mut self, value: impl Arg<stage::CanarySetting>) -> Self { self.0.set("CanarySetting", value.into_expr()); self }
-    /// `ClientCertificateId`: text. Update: in place.
-    pub fn client_certificate_id(mut self, value: impl Arg<kind::ApiGatewayClientCertificateId>) -> Self { self.0.set("ClientCertificateId", value.into_expr()); self }
-    /// `DeploymentId`: text. Update: in place.
-    pub fn deployment_id(mut self, value: impl Arg<kind::ApiGatewayDeploymentId>) -> Self { self.0.set("DeploymentId", value.into_expr()); self }
+    pub fn canary_setting(self, value: impl Arg<stage::CanarySetting>) -> Self { Self(put(self.0, "CanarySetting", value.into_expr()), Phase) }
+    /// `ClientCertificateId`: `ApiGatewayClientCertificateId`. Update: in place.
+    pub fn client_certificate_id(self, value: impl Arg<kind::ApiGatewayClientCertificateId>) -> Self { Self(put(self.0, "ClientCertificateId", value.into_expr()), Phase) }
+    /// `DeploymentId`: `ApiGatewayDeploymentId`. Update: in place.
+    pub fn deployment_id(self, value: impl Arg<kind::ApiGatewayDeploymentId>) -> Self { Self(put(self.0, "DeploymentId", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DocumentationVersion`: text. Update: in place.
-    pub fn documentation_version(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentationVersion", value.into_expr()); self }
+    pub fn documentation_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentationVersion", value.into_expr()), Phase) }
     /// `MethodSettings`: list of `MethodSetting`. Update: in place.
-    pub fn method_settings(mut self, value: impl Arg<Arr<stage::MethodSetting>>) -> Self { self.0.set("MethodSettings", value.into_expr()); self }
-    /// `RestApiId`: text, required. Update: replacement.
-    pub fn rest_api_id(mut self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnStageProps<Set> { self.0.set("RestApiId", value.into_expr()); CfnStageProps(self.0, Phase) }
+    pub fn method_settings(self, value: impl Arg<Arr<stage::MethodSetting>>) -> Self { Self(put(self.0, "MethodSettings", value.into_expr()), Phase) }
+    /// `RestApiId`: `ApiGatewayRestApiId`, required. Update: replacement.
+    pub fn rest_api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> CfnStageProps<Set> { CfnStageProps(put(self.0, "RestApiId", value.into_expr()), Phase) }
     /// `StageName`: text. Update: replacement.
-    pub fn stage_name(mut self, value: impl Arg<str>) -> Self { self.0.set("StageName", value.into_expr()); self }
+    pub fn stage_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TracingEnabled`: boolean. Update: in place.
-    pub fn tracing_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("TracingEnabled", value.into_expr()); self }
+    pub fn tracing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TracingEnabled", value.into_expr()), Phase) }
     /// `Variables`: map of text. Update: in place.
-    pub fn variables(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Variables", value.into_expr()); self }
+    pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value.into_expr()), Phase) }
 }
 impl Done for CfnStageProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::Stage`.
 pub mod stage {
 use crate::cfn::support::*;
 /// The property type `AccessLogSetting` of `AWS::ApiGateway::Stage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-accesslogsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessLogSetting(Bag);
+#[must_use] pub struct AccessLogSetting(Bag);
 impl AccessLogSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DestinationArn`: text. Update: in place.
-    pub fn destination_arn(mut self, value: impl Arg<kind::LogsLogGroupArn>) -> Self { self.0.set("DestinationArn", value.into_expr()); self }
+    /// `DestinationArn`: `LogsLogGroupArn`. Update: in place.
+    pub fn destination_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
     /// `Format`: text. Update: in place.
-    pub fn format(mut self, value: impl Arg<str>) -> Self { self.0.set("Format", value.into_expr()); self }
+    pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value.into_expr())) }
 }
 impl Done for AccessLogSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CanarySetting` of `AWS::ApiGateway::Stage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-canarysetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CanarySetting(Bag);
+#[must_use] pub struct CanarySetting(Bag);
 impl CanarySetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DeploymentId`: text. Update: in place.
-    pub fn deployment_id(mut self, value: impl Arg<kind::ApiGatewayDeploymentId>) -> Self { self.0.set("DeploymentId", value.into_expr()); self }
+    /// `DeploymentId`: `ApiGatewayDeploymentId`. Update: in place.
+    pub fn deployment_id(self, value: impl Arg<kind::ApiGatewayDeploymentId>) -> Self { Self(put(self.0, "DeploymentId", value.into_expr())) }
     /// `PercentTraffic`: number. Update: in place.
-    pub fn percent_traffic(mut self, value: impl Arg<f64>) -> Self { self.0.set("PercentTraffic", value.into_expr()); self }
+    pub fn percent_traffic(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PercentTraffic", value.into_expr())) }
     /// `StageVariableOverrides`: map of text. Update: in place.
-    pub fn stage_variable_overrides(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("StageVariableOverrides", value.into_expr()); self }
+    pub fn stage_variable_overrides(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariableOverrides", value.into_expr())) }
     /// `UseStageCache`: boolean. Update: in place.
-    pub fn use_stage_cache(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseStageCache", value.into_expr()); self }
+    pub fn use_stage_cache(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseStageCache", value.into_expr())) }
 }
 impl Done for CanarySetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MethodSetting` of `AWS::ApiGateway::Stage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-stage-methodsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MethodSetting(Bag);
+#[must_use] pub struct MethodSetting(Bag);
 impl MethodSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CacheDataEncrypted`: boolean. Update: in place.
-    pub fn cache_data_encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("CacheDataEncrypted", value.into_expr()); self }
+    pub fn cache_data_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheDataEncrypted", value.into_expr())) }
     /// `CacheTtlInSeconds`: integer. Update: in place.
-    pub fn cache_ttl_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("CacheTtlInSeconds", value.into_expr()); self }
+    pub fn cache_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CacheTtlInSeconds", value.into_expr())) }
     /// `CachingEnabled`: boolean. Update: in place.
-    pub fn caching_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("CachingEnabled", value.into_expr()); self }
+    pub fn caching_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CachingEnabled", value.into_expr())) }
     /// `DataTraceEnabled`: boolean. Update: in place.
-    pub fn data_trace_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DataTraceEnabled", value.into_expr()); self }
+    pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value.into_expr())) }
     /// `HttpMethod`: text. Update: in place.
-    pub fn http_method(mut self, value: impl Arg<str>) -> Self { self.0.set("HttpMethod", value.into_expr()); self }
+    pub fn http_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpMethod", value.into_expr())) }
     /// `LoggingLevel`: text. Update: in place.
-    pub fn logging_level(mut self, value: impl Arg<str>) -> Self { self.0.set("LoggingLevel", value.into_expr()); self }
+    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr())) }
     /// `MetricsEnabled`: boolean. Update: in place.
-    pub fn metrics_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("MetricsEnabled", value.into_expr()); self }
+    pub fn metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MetricsEnabled", value.into_expr())) }
     /// `ResourcePath`: text. Update: in place.
-    pub fn resource_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourcePath", value.into_expr()); self }
+    pub fn resource_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourcePath", value.into_expr())) }
     /// `ThrottlingBurstLimit`: integer. Update: in place.
-    pub fn throttling_burst_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("ThrottlingBurstLimit", value.into_expr()); self }
+    pub fn throttling_burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value.into_expr())) }
     /// `ThrottlingRateLimit`: number. Update: in place.
-    pub fn throttling_rate_limit(mut self, value: impl Arg<f64>) -> Self { self.0.set("ThrottlingRateLimit", value.into_expr()); self }
+    pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value.into_expr())) }
 }
 impl Done for MethodSetting { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1051,67 +1051,67 @@ impl CfnUsagePlan {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnUsagePlanProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::ApiGatewayUsagePlanId> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: `ApiGatewayUsagePlanId`.
     pub fn attr_id(&self) -> Val<kind::ApiGatewayUsagePlanId> { self.0.get_att("Id") }
 }
 impl Parent for CfnUsagePlan { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::UsagePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplan.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUsagePlanProps(Bag);
+#[must_use] pub struct CfnUsagePlanProps(Bag);
 impl CfnUsagePlanProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApiStages`: list of `ApiStage`. Update: in place.
-    pub fn api_stages(mut self, value: impl Arg<Arr<usage_plan::ApiStage>>) -> Self { self.0.set("ApiStages", value.into_expr()); self }
+    pub fn api_stages(self, value: impl Arg<Arr<usage_plan::ApiStage>>) -> Self { Self(put(self.0, "ApiStages", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Quota`: `QuotaSettings`. Update: in place.
-    pub fn quota(mut self, value: impl Arg<usage_plan::QuotaSettings>) -> Self { self.0.set("Quota", value.into_expr()); self }
+    pub fn quota(self, value: impl Arg<usage_plan::QuotaSettings>) -> Self { Self(put(self.0, "Quota", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Throttle`: `ThrottleSettings`. Update: in place.
-    pub fn throttle(mut self, value: impl Arg<usage_plan::ThrottleSettings>) -> Self { self.0.set("Throttle", value.into_expr()); self }
+    pub fn throttle(self, value: impl Arg<usage_plan::ThrottleSettings>) -> Self { Self(put(self.0, "Throttle", value.into_expr())) }
     /// `UsagePlanName`: text. Update: in place.
-    pub fn usage_plan_name(mut self, value: impl Arg<str>) -> Self { self.0.set("UsagePlanName", value.into_expr()); self }
+    pub fn usage_plan_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsagePlanName", value.into_expr())) }
 }
 impl Done for CfnUsagePlanProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::UsagePlan`.
 pub mod usage_plan {
 use crate::cfn::support::*;
 /// The property type `ApiStage` of `AWS::ApiGateway::UsagePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-usageplan-apistage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApiStage(Bag);
+#[must_use] pub struct ApiStage(Bag);
 impl ApiStage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApiId`: text. Update: in place.
-    pub fn api_id(mut self, value: impl Arg<kind::ApiGatewayRestApiId>) -> Self { self.0.set("ApiId", value.into_expr()); self }
-    /// `Stage`: text. Update: in place.
-    pub fn stage(mut self, value: impl Arg<kind::ApiGatewayStageName>) -> Self { self.0.set("Stage", value.into_expr()); self }
+    /// `ApiId`: `ApiGatewayRestApiId`. Update: in place.
+    pub fn api_id(self, value: impl Arg<kind::ApiGatewayRestApiId>) -> Self { Self(put(self.0, "ApiId", value.into_expr())) }
+    /// `Stage`: `ApiGatewayStageName`. Update: in place.
+    pub fn stage(self, value: impl Arg<kind::ApiGatewayStageName>) -> Self { Self(put(self.0, "Stage", value.into_expr())) }
     /// `Throttle`: map of `ThrottleSettings`. Update: in place.
-    pub fn throttle(mut self, value: impl Arg<Dict<ThrottleSettings>>) -> Self { self.0.set("Throttle", value.into_expr()); self }
+    pub fn throttle(self, value: impl Arg<Dict<ThrottleSettings>>) -> Self { Self(put(self.0, "Throttle", value.into_expr())) }
 }
 impl Done for ApiStage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuotaSettings` of `AWS::ApiGateway::UsagePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-usageplan-quotasettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QuotaSettings(Bag);
+#[must_use] pub struct QuotaSettings(Bag);
 impl QuotaSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Limit`: integer. Update: in place.
-    pub fn limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("Limit", value.into_expr()); self }
+    pub fn limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Limit", value.into_expr())) }
     /// `Offset`: integer. Update: in place.
-    pub fn offset(mut self, value: impl Arg<i64>) -> Self { self.0.set("Offset", value.into_expr()); self }
+    pub fn offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Offset", value.into_expr())) }
     /// `Period`: text. Update: in place.
-    pub fn period(mut self, value: impl Arg<str>) -> Self { self.0.set("Period", value.into_expr()); self }
+    pub fn period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Period", value.into_expr())) }
 }
 impl Done for QuotaSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ThrottleSettings` of `AWS::ApiGateway::UsagePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigateway-usageplan-throttlesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ThrottleSettings(Bag);
+#[must_use] pub struct ThrottleSettings(Bag);
 impl ThrottleSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BurstLimit`: integer. Update: in place.
-    pub fn burst_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("BurstLimit", value.into_expr()); self }
+    pub fn burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BurstLimit", value.into_expr())) }
     /// `RateLimit`: number. Update: in place.
-    pub fn rate_limit(mut self, value: impl Arg<f64>) -> Self { self.0.set("RateLimit", value.into_expr()); self }
+    pub fn rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "RateLimit", value.into_expr())) }
 }
 impl Done for ThrottleSettings { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1121,7 +1121,7 @@ impl CfnUsagePlanKey {
     /// `AWS::ApiGateway::UsagePlanKey`
     pub const TYPE: &'static str = "AWS::ApiGateway::UsagePlanKey";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnUsagePlanKeyProps<R0, R1, R2>) -> Self where CfnUsagePlanKeyProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUsagePlanKeyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -1129,18 +1129,18 @@ impl CfnUsagePlanKey {
 }
 impl Parent for CfnUsagePlanKey { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::UsagePlanKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-usageplankey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUsagePlanKeyProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnUsagePlanKeyProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnUsagePlanKeyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUsagePlanKeyProps<missing::KeyId, missing::KeyType, missing::UsagePlanId> { CfnUsagePlanKeyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUsagePlanKeyProps<Missing<required::KeyId>, Missing<required::KeyType>, Missing<required::UsagePlanId>> { CfnUsagePlanKeyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnUsagePlanKeyProps<R0, R1, R2> {
-    /// `KeyId`: text, required. Update: replacement.
-    pub fn key_id(mut self, value: impl Arg<kind::ApiGatewayApiKeyId>) -> CfnUsagePlanKeyProps<Set, R1, R2> { self.0.set("KeyId", value.into_expr()); CfnUsagePlanKeyProps(self.0, Phase) }
+    /// `KeyId`: `ApiGatewayApiKeyId`, required. Update: replacement.
+    pub fn key_id(self, value: impl Arg<kind::ApiGatewayApiKeyId>) -> CfnUsagePlanKeyProps<Set, R1, R2> { CfnUsagePlanKeyProps(put(self.0, "KeyId", value.into_expr()), Phase) }
     /// `KeyType`: `KeyType`, required. Update: replacement.
-    pub fn key_type(mut self, value: impl Arg<usage_plan_key::KeyType>) -> CfnUsagePlanKeyProps<R0, Set, R2> { self.0.set("KeyType", value.into_expr()); CfnUsagePlanKeyProps(self.0, Phase) }
-    /// `UsagePlanId`: text, required. Update: replacement.
-    pub fn usage_plan_id(mut self, value: impl Arg<kind::ApiGatewayUsagePlanId>) -> CfnUsagePlanKeyProps<R0, R1, Set> { self.0.set("UsagePlanId", value.into_expr()); CfnUsagePlanKeyProps(self.0, Phase) }
+    pub fn key_type(self, value: impl Arg<usage_plan_key::KeyType>) -> CfnUsagePlanKeyProps<R0, Set, R2> { CfnUsagePlanKeyProps(put(self.0, "KeyType", value.into_expr()), Phase) }
+    /// `UsagePlanId`: `ApiGatewayUsagePlanId`, required. Update: replacement.
+    pub fn usage_plan_id(self, value: impl Arg<kind::ApiGatewayUsagePlanId>) -> CfnUsagePlanKeyProps<R0, R1, Set> { CfnUsagePlanKeyProps(put(self.0, "UsagePlanId", value.into_expr()), Phase) }
 }
 impl Done for CfnUsagePlanKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGateway::UsagePlanKey`.
@@ -1155,29 +1155,29 @@ impl CfnVpcLink {
     /// `AWS::ApiGateway::VpcLink`
     pub const TYPE: &'static str = "AWS::ApiGateway::VpcLink";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnVpcLinkProps<R0, R1>) -> Self where CfnVpcLinkProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVpcLinkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VpcLinkId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayVpcLinkId> { self.0.reference() }
-    /// The attribute `VpcLinkId`: text.
+    /// The attribute `VpcLinkId`: `ApiGatewayVpcLinkId`.
     pub fn attr_vpc_link_id(&self) -> Val<kind::ApiGatewayVpcLinkId> { self.0.get_att("VpcLinkId") }
 }
 impl Parent for CfnVpcLink { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGateway::VpcLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-vpclink.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVpcLinkProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnVpcLinkProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnVpcLinkProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVpcLinkProps<missing::Name, missing::TargetArns> { CfnVpcLinkProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVpcLinkProps<Missing<required::Name>, Missing<required::TargetArns>> { CfnVpcLinkProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVpcLinkProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnVpcLinkProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnVpcLinkProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnVpcLinkProps<Set, R1> { CfnVpcLinkProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
-    /// `TargetArns`: list of text, required. Update: replacement.
-    pub fn target_arns(mut self, value: impl Arg<Arr<kind::ElasticLoadBalancingV2LoadBalancerArn>>) -> CfnVpcLinkProps<R0, Set> { self.0.set("TargetArns", value.into_expr()); CfnVpcLinkProps(self.0, Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    /// `TargetArns`: list of `ElasticLoadBalancingV2LoadBalancerArn`, required. Update: replacement.
+    pub fn target_arns(self, value: impl Arg<Arr<kind::ElasticLoadBalancingV2LoadBalancerArn>>) -> CfnVpcLinkProps<R0, Set> { CfnVpcLinkProps(put(self.0, "TargetArns", value.into_expr()), Phase) }
 }
 impl Done for CfnVpcLinkProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccessAssociationSource, AccessAssociationSourceType, DocumentationVersion, DomainName, DomainNameArn, HttpMethod, KeyId, KeyType, Location, Name, ParentId, PathPart, Properties, ResourceId, ResponseType, RestApiId, StatusCode, TargetArns, Type, UsagePlanId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccessAssociationSource, AccessAssociationSourceType, DocumentationVersion, DomainName, DomainNameArn, HttpMethod, KeyId, KeyType, Location, Name, ParentId, PathPart, Properties, ResourceId, ResponseType, RestApiId, StatusCode, TargetArns, Type, UsagePlanId } }

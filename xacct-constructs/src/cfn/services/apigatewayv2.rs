@@ -15,90 +15,90 @@ impl CfnApi {
     pub fn reference(&self) -> Val<kind::ApiGatewayV2ApiId> { self.0.reference() }
     /// The attribute `ApiEndpoint`: text.
     pub fn attr_api_endpoint(&self) -> Val<str> { self.0.get_att("ApiEndpoint") }
-    /// The attribute `ApiId`: text.
+    /// The attribute `ApiId`: `ApiGatewayV2ApiId`.
     pub fn attr_api_id(&self) -> Val<kind::ApiGatewayV2ApiId> { self.0.get_att("ApiId") }
-    /// The attribute `ExecuteApiArn`: text.
+    /// The attribute `ExecuteApiArn`: `OtherArn`.
     pub fn attr_execute_api_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ExecuteApiArn") }
 }
 impl Parent for CfnApi { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGatewayV2::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApiProps(Bag);
+#[must_use] pub struct CfnApiProps(Bag);
 impl CfnApiProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApiKeySelectionExpression`: text. Update: in place.
-    pub fn api_key_selection_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("ApiKeySelectionExpression", value.into_expr()); self }
+    pub fn api_key_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeySelectionExpression", value.into_expr())) }
     /// `BasePath`: text. Update: in place.
-    pub fn base_path(mut self, value: impl Arg<str>) -> Self { self.0.set("BasePath", value.into_expr()); self }
+    pub fn base_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePath", value.into_expr())) }
     /// `Body`: JSON. Update: in place.
-    pub fn body(mut self, value: impl Arg<Any>) -> Self { self.0.set("Body", value.into_expr()); self }
+    pub fn body(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
     /// `BodyS3Location`: `BodyS3Location`. Update: in place.
-    pub fn body_s3_location(mut self, value: impl Arg<api::BodyS3Location>) -> Self { self.0.set("BodyS3Location", value.into_expr()); self }
+    pub fn body_s3_location(self, value: impl Arg<api::BodyS3Location>) -> Self { Self(put(self.0, "BodyS3Location", value.into_expr())) }
     /// `CorsConfiguration`: `Cors`. Update: in place.
-    pub fn cors_configuration(mut self, value: impl Arg<api::Cors>) -> Self { self.0.set("CorsConfiguration", value.into_expr()); self }
+    pub fn cors_configuration(self, value: impl Arg<api::Cors>) -> Self { Self(put(self.0, "CorsConfiguration", value.into_expr())) }
     /// `CredentialsArn`: text. Update: in place.
-    pub fn credentials_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CredentialsArn", value.into_expr()); self }
+    pub fn credentials_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialsArn", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `DisableExecuteApiEndpoint`: boolean. Update: in place.
-    pub fn disable_execute_api_endpoint(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableExecuteApiEndpoint", value.into_expr()); self }
+    pub fn disable_execute_api_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableExecuteApiEndpoint", value.into_expr())) }
     /// `DisableSchemaValidation`: boolean. Update: in place.
-    pub fn disable_schema_validation(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableSchemaValidation", value.into_expr()); self }
+    pub fn disable_schema_validation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableSchemaValidation", value.into_expr())) }
     /// `FailOnWarnings`: boolean. Update: in place.
-    pub fn fail_on_warnings(mut self, value: impl Arg<bool>) -> Self { self.0.set("FailOnWarnings", value.into_expr()); self }
+    pub fn fail_on_warnings(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailOnWarnings", value.into_expr())) }
     /// `IpAddressType`: text. Update: in place.
-    pub fn ip_address_type(mut self, value: impl Arg<str>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `ProtocolType`: text. Update: replacement.
-    pub fn protocol_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ProtocolType", value.into_expr()); self }
+    pub fn protocol_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtocolType", value.into_expr())) }
     /// `RouteKey`: text. Update: in place.
-    pub fn route_key(mut self, value: impl Arg<str>) -> Self { self.0.set("RouteKey", value.into_expr()); self }
+    pub fn route_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RouteKey", value.into_expr())) }
     /// `RouteSelectionExpression`: text. Update: in place.
-    pub fn route_selection_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("RouteSelectionExpression", value.into_expr()); self }
+    pub fn route_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RouteSelectionExpression", value.into_expr())) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
-    /// `Target`: text. Update: in place.
-    pub fn target(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("Target", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    /// `Target`: `LambdaFunctionArn`. Update: in place.
+    pub fn target(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for CfnApiProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGatewayV2::Api`.
 pub mod api {
 use crate::cfn::support::*;
 /// The property type `BodyS3Location` of `AWS::ApiGatewayV2::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-bodys3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BodyS3Location(Bag);
+#[must_use] pub struct BodyS3Location(Bag);
 impl BodyS3Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bucket`: text. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> Self { self.0.set("Bucket", value.into_expr()); self }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
     /// `Etag`: text. Update: in place.
-    pub fn etag(mut self, value: impl Arg<str>) -> Self { self.0.set("Etag", value.into_expr()); self }
+    pub fn etag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Etag", value.into_expr())) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for BodyS3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Cors` of `AWS::ApiGatewayV2::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-api-cors.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Cors(Bag);
+#[must_use] pub struct Cors(Bag);
 impl Cors {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowCredentials`: boolean. Update: in place.
-    pub fn allow_credentials(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowCredentials", value.into_expr()); self }
+    pub fn allow_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCredentials", value.into_expr())) }
     /// `AllowHeaders`: list of text. Update: in place.
-    pub fn allow_headers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowHeaders", value.into_expr()); self }
+    pub fn allow_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowHeaders", value.into_expr())) }
     /// `AllowMethods`: list of text. Update: in place.
-    pub fn allow_methods(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowMethods", value.into_expr()); self }
+    pub fn allow_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowMethods", value.into_expr())) }
     /// `AllowOrigins`: list of text. Update: in place.
-    pub fn allow_origins(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowOrigins", value.into_expr()); self }
+    pub fn allow_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowOrigins", value.into_expr())) }
     /// `ExposeHeaders`: list of text. Update: in place.
-    pub fn expose_headers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExposeHeaders", value.into_expr()); self }
+    pub fn expose_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExposeHeaders", value.into_expr())) }
     /// `MaxAge`: integer. Update: in place.
-    pub fn max_age(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxAge", value.into_expr()); self }
+    pub fn max_age(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAge", value.into_expr())) }
 }
 impl Done for Cors { fn into_props(self) -> Bag { self.0 } }
 }
@@ -108,7 +108,7 @@ impl CfnApiGatewayManagedOverrides {
     /// `AWS::ApiGatewayV2::ApiGatewayManagedOverrides`
     pub const TYPE: &'static str = "AWS::ApiGatewayV2::ApiGatewayManagedOverrides";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnApiGatewayManagedOverridesProps<R0>) -> Self where CfnApiGatewayManagedOverridesProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApiGatewayManagedOverridesProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApiId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -116,102 +116,102 @@ impl CfnApiGatewayManagedOverrides {
 }
 impl Parent for CfnApiGatewayManagedOverrides { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGatewayV2::ApiGatewayManagedOverrides`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-apigatewaymanagedoverrides.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApiGatewayManagedOverridesProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnApiGatewayManagedOverridesProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnApiGatewayManagedOverridesProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApiGatewayManagedOverridesProps<missing::ApiId> { CfnApiGatewayManagedOverridesProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApiGatewayManagedOverridesProps<Missing<required::ApiId>> { CfnApiGatewayManagedOverridesProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApiGatewayManagedOverridesProps<R0> {
     /// `ApiId`: text, required. Update: replacement.
-    pub fn api_id(mut self, value: impl Arg<str>) -> CfnApiGatewayManagedOverridesProps<Set> { self.0.set("ApiId", value.into_expr()); CfnApiGatewayManagedOverridesProps(self.0, Phase) }
+    pub fn api_id(self, value: impl Arg<str>) -> CfnApiGatewayManagedOverridesProps<Set> { CfnApiGatewayManagedOverridesProps(put(self.0, "ApiId", value.into_expr()), Phase) }
     /// `Integration`: `IntegrationOverrides`. Update: in place.
-    pub fn integration(mut self, value: impl Arg<api_gateway_managed_overrides::IntegrationOverrides>) -> Self { self.0.set("Integration", value.into_expr()); self }
+    pub fn integration(self, value: impl Arg<api_gateway_managed_overrides::IntegrationOverrides>) -> Self { Self(put(self.0, "Integration", value.into_expr()), Phase) }
     /// `Route`: `RouteOverrides`. Update: in place.
-    pub fn route(mut self, value: impl Arg<api_gateway_managed_overrides::RouteOverrides>) -> Self { self.0.set("Route", value.into_expr()); self }
+    pub fn route(self, value: impl Arg<api_gateway_managed_overrides::RouteOverrides>) -> Self { Self(put(self.0, "Route", value.into_expr()), Phase) }
     /// `Stage`: `StageOverrides`. Update: in place.
-    pub fn stage(mut self, value: impl Arg<api_gateway_managed_overrides::StageOverrides>) -> Self { self.0.set("Stage", value.into_expr()); self }
+    pub fn stage(self, value: impl Arg<api_gateway_managed_overrides::StageOverrides>) -> Self { Self(put(self.0, "Stage", value.into_expr()), Phase) }
 }
 impl Done for CfnApiGatewayManagedOverridesProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGatewayV2::ApiGatewayManagedOverrides`.
 pub mod api_gateway_managed_overrides {
 use crate::cfn::support::*;
 /// The property type `AccessLogSettings` of `AWS::ApiGatewayV2::ApiGatewayManagedOverrides`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-accesslogsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessLogSettings(Bag);
+#[must_use] pub struct AccessLogSettings(Bag);
 impl AccessLogSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationArn`: text. Update: in place.
-    pub fn destination_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationArn", value.into_expr()); self }
+    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
     /// `Format`: text. Update: in place.
-    pub fn format(mut self, value: impl Arg<str>) -> Self { self.0.set("Format", value.into_expr()); self }
+    pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value.into_expr())) }
 }
 impl Done for AccessLogSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntegrationOverrides` of `AWS::ApiGatewayV2::ApiGatewayManagedOverrides`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-integrationoverrides.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntegrationOverrides(Bag);
+#[must_use] pub struct IntegrationOverrides(Bag);
 impl IntegrationOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `IntegrationMethod`: text. Update: in place.
-    pub fn integration_method(mut self, value: impl Arg<str>) -> Self { self.0.set("IntegrationMethod", value.into_expr()); self }
+    pub fn integration_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationMethod", value.into_expr())) }
     /// `PayloadFormatVersion`: text. Update: in place.
-    pub fn payload_format_version(mut self, value: impl Arg<str>) -> Self { self.0.set("PayloadFormatVersion", value.into_expr()); self }
+    pub fn payload_format_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadFormatVersion", value.into_expr())) }
     /// `TimeoutInMillis`: integer. Update: in place.
-    pub fn timeout_in_millis(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutInMillis", value.into_expr()); self }
+    pub fn timeout_in_millis(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMillis", value.into_expr())) }
 }
 impl Done for IntegrationOverrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouteOverrides` of `AWS::ApiGatewayV2::ApiGatewayManagedOverrides`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routeoverrides.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RouteOverrides(Bag);
+#[must_use] pub struct RouteOverrides(Bag);
 impl RouteOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizationScopes`: list of text. Update: in place.
-    pub fn authorization_scopes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AuthorizationScopes", value.into_expr()); self }
+    pub fn authorization_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizationScopes", value.into_expr())) }
     /// `AuthorizationType`: text. Update: in place.
-    pub fn authorization_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthorizationType", value.into_expr()); self }
+    pub fn authorization_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationType", value.into_expr())) }
     /// `AuthorizerId`: text. Update: in place.
-    pub fn authorizer_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthorizerId", value.into_expr()); self }
+    pub fn authorizer_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerId", value.into_expr())) }
     /// `OperationName`: text. Update: in place.
-    pub fn operation_name(mut self, value: impl Arg<str>) -> Self { self.0.set("OperationName", value.into_expr()); self }
+    pub fn operation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationName", value.into_expr())) }
     /// `Target`: text. Update: in place.
-    pub fn target(mut self, value: impl Arg<str>) -> Self { self.0.set("Target", value.into_expr()); self }
+    pub fn target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
 }
 impl Done for RouteOverrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouteSettings` of `AWS::ApiGatewayV2::ApiGatewayManagedOverrides`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-routesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RouteSettings(Bag);
+#[must_use] pub struct RouteSettings(Bag);
 impl RouteSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataTraceEnabled`: boolean. Update: in place.
-    pub fn data_trace_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DataTraceEnabled", value.into_expr()); self }
+    pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value.into_expr())) }
     /// `DetailedMetricsEnabled`: boolean. Update: in place.
-    pub fn detailed_metrics_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DetailedMetricsEnabled", value.into_expr()); self }
+    pub fn detailed_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetailedMetricsEnabled", value.into_expr())) }
     /// `LoggingLevel`: text. Update: in place.
-    pub fn logging_level(mut self, value: impl Arg<str>) -> Self { self.0.set("LoggingLevel", value.into_expr()); self }
+    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr())) }
     /// `ThrottlingBurstLimit`: integer. Update: in place.
-    pub fn throttling_burst_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("ThrottlingBurstLimit", value.into_expr()); self }
+    pub fn throttling_burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value.into_expr())) }
     /// `ThrottlingRateLimit`: number. Update: in place.
-    pub fn throttling_rate_limit(mut self, value: impl Arg<f64>) -> Self { self.0.set("ThrottlingRateLimit", value.into_expr()); self }
+    pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value.into_expr())) }
 }
 impl Done for RouteSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StageOverrides` of `AWS::ApiGatewayV2::ApiGatewayManagedOverrides`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-apigatewaymanagedoverrides-stageoverrides.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StageOverrides(Bag);
+#[must_use] pub struct StageOverrides(Bag);
 impl StageOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessLogSettings`: `AccessLogSettings`. Update: in place.
-    pub fn access_log_settings(mut self, value: impl Arg<AccessLogSettings>) -> Self { self.0.set("AccessLogSettings", value.into_expr()); self }
+    pub fn access_log_settings(self, value: impl Arg<AccessLogSettings>) -> Self { Self(put(self.0, "AccessLogSettings", value.into_expr())) }
     /// `AutoDeploy`: boolean. Update: in place.
-    pub fn auto_deploy(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoDeploy", value.into_expr()); self }
+    pub fn auto_deploy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoDeploy", value.into_expr())) }
     /// `DefaultRouteSettings`: `RouteSettings`. Update: in place.
-    pub fn default_route_settings(mut self, value: impl Arg<RouteSettings>) -> Self { self.0.set("DefaultRouteSettings", value.into_expr()); self }
+    pub fn default_route_settings(self, value: impl Arg<RouteSettings>) -> Self { Self(put(self.0, "DefaultRouteSettings", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `RouteSettings`: map of `RouteSettings`. Update: in place.
-    pub fn route_settings(mut self, value: impl Arg<Dict<RouteSettings>>) -> Self { self.0.set("RouteSettings", value.into_expr()); self }
+    pub fn route_settings(self, value: impl Arg<Dict<RouteSettings>>) -> Self { Self(put(self.0, "RouteSettings", value.into_expr())) }
     /// `StageVariables`: map of text. Update: in place.
-    pub fn stage_variables(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("StageVariables", value.into_expr()); self }
+    pub fn stage_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariables", value.into_expr())) }
 }
 impl Done for StageOverrides { fn into_props(self) -> Bag { self.0 } }
 }
@@ -221,7 +221,7 @@ impl CfnApiMapping {
     /// `AWS::ApiGatewayV2::ApiMapping`
     pub const TYPE: &'static str = "AWS::ApiGatewayV2::ApiMapping";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnApiMappingProps<R0, R1, R2>) -> Self where CfnApiMappingProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApiMappingProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApiMappingId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ApiMappingId`: text.
@@ -229,20 +229,20 @@ impl CfnApiMapping {
 }
 impl Parent for CfnApiMapping { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGatewayV2::ApiMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-apimapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApiMappingProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnApiMappingProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnApiMappingProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApiMappingProps<missing::ApiId, missing::DomainName, missing::Stage> { CfnApiMappingProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApiMappingProps<Missing<required::ApiId>, Missing<required::DomainName>, Missing<required::Stage>> { CfnApiMappingProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnApiMappingProps<R0, R1, R2> {
     /// `ApiId`: text, required. Update: in place.
-    pub fn api_id(mut self, value: impl Arg<str>) -> CfnApiMappingProps<Set, R1, R2> { self.0.set("ApiId", value.into_expr()); CfnApiMappingProps(self.0, Phase) }
+    pub fn api_id(self, value: impl Arg<str>) -> CfnApiMappingProps<Set, R1, R2> { CfnApiMappingProps(put(self.0, "ApiId", value.into_expr()), Phase) }
     /// `ApiMappingKey`: text. Update: in place.
-    pub fn api_mapping_key(mut self, value: impl Arg<str>) -> Self { self.0.set("ApiMappingKey", value.into_expr()); self }
+    pub fn api_mapping_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiMappingKey", value.into_expr()), Phase) }
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnApiMappingProps<R0, Set, R2> { self.0.set("DomainName", value.into_expr()); CfnApiMappingProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnApiMappingProps<R0, Set, R2> { CfnApiMappingProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `Stage`: text, required. Update: in place.
-    pub fn stage(mut self, value: impl Arg<str>) -> CfnApiMappingProps<R0, R1, Set> { self.0.set("Stage", value.into_expr()); CfnApiMappingProps(self.0, Phase) }
+    pub fn stage(self, value: impl Arg<str>) -> CfnApiMappingProps<R0, R1, Set> { CfnApiMappingProps(put(self.0, "Stage", value.into_expr()), Phase) }
 }
 impl Done for CfnApiMappingProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGatewayV2::Authorizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html)
@@ -251,56 +251,56 @@ impl CfnAuthorizer {
     /// `AWS::ApiGatewayV2::Authorizer`
     pub const TYPE: &'static str = "AWS::ApiGatewayV2::Authorizer";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAuthorizerProps<R0, R1, R2>) -> Self where CfnAuthorizerProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAuthorizerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AuthorizerId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayV2AuthorizerId> { self.0.reference() }
-    /// The attribute `AuthorizerId`: text.
+    /// The attribute `AuthorizerId`: `ApiGatewayV2AuthorizerId`.
     pub fn attr_authorizer_id(&self) -> Val<kind::ApiGatewayV2AuthorizerId> { self.0.get_att("AuthorizerId") }
 }
 impl Parent for CfnAuthorizer { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGatewayV2::Authorizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAuthorizerProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAuthorizerProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAuthorizerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAuthorizerProps<missing::ApiId, missing::AuthorizerType, missing::Name> { CfnAuthorizerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAuthorizerProps<Missing<required::ApiId>, Missing<required::AuthorizerType>, Missing<required::Name>> { CfnAuthorizerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAuthorizerProps<R0, R1, R2> {
-    /// `ApiId`: text, required. Update: replacement.
-    pub fn api_id(mut self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnAuthorizerProps<Set, R1, R2> { self.0.set("ApiId", value.into_expr()); CfnAuthorizerProps(self.0, Phase) }
+    /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement.
+    pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnAuthorizerProps<Set, R1, R2> { CfnAuthorizerProps(put(self.0, "ApiId", value.into_expr()), Phase) }
     /// `AuthorizerCredentialsArn`: text. Update: in place.
-    pub fn authorizer_credentials_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthorizerCredentialsArn", value.into_expr()); self }
+    pub fn authorizer_credentials_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerCredentialsArn", value.into_expr()), Phase) }
     /// `AuthorizerPayloadFormatVersion`: text. Update: in place.
-    pub fn authorizer_payload_format_version(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthorizerPayloadFormatVersion", value.into_expr()); self }
+    pub fn authorizer_payload_format_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerPayloadFormatVersion", value.into_expr()), Phase) }
     /// `AuthorizerResultTtlInSeconds`: integer. Update: in place.
-    pub fn authorizer_result_ttl_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("AuthorizerResultTtlInSeconds", value.into_expr()); self }
+    pub fn authorizer_result_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AuthorizerResultTtlInSeconds", value.into_expr()), Phase) }
     /// `AuthorizerType`: text, required. Update: in place.
-    pub fn authorizer_type(mut self, value: impl Arg<str>) -> CfnAuthorizerProps<R0, Set, R2> { self.0.set("AuthorizerType", value.into_expr()); CfnAuthorizerProps(self.0, Phase) }
+    pub fn authorizer_type(self, value: impl Arg<str>) -> CfnAuthorizerProps<R0, Set, R2> { CfnAuthorizerProps(put(self.0, "AuthorizerType", value.into_expr()), Phase) }
     /// `AuthorizerUri`: text. Update: in place.
-    pub fn authorizer_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthorizerUri", value.into_expr()); self }
+    pub fn authorizer_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerUri", value.into_expr()), Phase) }
     /// `EnableSimpleResponses`: boolean. Update: in place.
-    pub fn enable_simple_responses(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableSimpleResponses", value.into_expr()); self }
+    pub fn enable_simple_responses(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSimpleResponses", value.into_expr()), Phase) }
     /// `IdentitySource`: list of text. Update: in place.
-    pub fn identity_source(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IdentitySource", value.into_expr()); self }
+    pub fn identity_source(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdentitySource", value.into_expr()), Phase) }
     /// `IdentityValidationExpression`: text. Update: in place.
-    pub fn identity_validation_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("IdentityValidationExpression", value.into_expr()); self }
+    pub fn identity_validation_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityValidationExpression", value.into_expr()), Phase) }
     /// `JwtConfiguration`: `JWTConfiguration`. Update: in place.
-    pub fn jwt_configuration(mut self, value: impl Arg<authorizer::JWTConfiguration>) -> Self { self.0.set("JwtConfiguration", value.into_expr()); self }
+    pub fn jwt_configuration(self, value: impl Arg<authorizer::JWTConfiguration>) -> Self { Self(put(self.0, "JwtConfiguration", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAuthorizerProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnAuthorizerProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAuthorizerProps<R0, R1, Set> { CfnAuthorizerProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnAuthorizerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGatewayV2::Authorizer`.
 pub mod authorizer {
 use crate::cfn::support::*;
 /// The property type `JWTConfiguration` of `AWS::ApiGatewayV2::Authorizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-authorizer-jwtconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JWTConfiguration(Bag);
+#[must_use] pub struct JWTConfiguration(Bag);
 impl JWTConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Audience`: list of text. Update: in place.
-    pub fn audience(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Audience", value.into_expr()); self }
+    pub fn audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Audience", value.into_expr())) }
     /// `Issuer`: text. Update: in place.
-    pub fn issuer(mut self, value: impl Arg<str>) -> Self { self.0.set("Issuer", value.into_expr()); self }
+    pub fn issuer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Issuer", value.into_expr())) }
 }
 impl Done for JWTConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -310,7 +310,7 @@ impl CfnDeployment {
     /// `AWS::ApiGatewayV2::Deployment`
     pub const TYPE: &'static str = "AWS::ApiGatewayV2::Deployment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDeploymentProps<R0>) -> Self where CfnDeploymentProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeploymentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DeploymentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `DeploymentId`: text.
@@ -318,18 +318,18 @@ impl CfnDeployment {
 }
 impl Parent for CfnDeployment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGatewayV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-deployment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDeploymentProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDeploymentProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDeploymentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDeploymentProps<missing::ApiId> { CfnDeploymentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDeploymentProps<Missing<required::ApiId>> { CfnDeploymentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDeploymentProps<R0> {
-    /// `ApiId`: text, required. Update: replacement.
-    pub fn api_id(mut self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnDeploymentProps<Set> { self.0.set("ApiId", value.into_expr()); CfnDeploymentProps(self.0, Phase) }
+    /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement.
+    pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnDeploymentProps<Set> { CfnDeploymentProps(put(self.0, "ApiId", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `StageName`: text. Update: in place.
-    pub fn stage_name(mut self, value: impl Arg<str>) -> Self { self.0.set("StageName", value.into_expr()); self }
+    pub fn stage_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageName", value.into_expr()), Phase) }
 }
 impl Done for CfnDeploymentProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGatewayV2::DomainName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-domainname.html)
@@ -338,10 +338,10 @@ impl CfnDomainName {
     /// `AWS::ApiGatewayV2::DomainName`
     pub const TYPE: &'static str = "AWS::ApiGatewayV2::DomainName";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDomainNameProps<R0>) -> Self where CfnDomainNameProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainNameProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DomainName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DomainNameArn`: text.
+    /// The attribute `DomainNameArn`: `OtherArn`.
     pub fn attr_domain_name_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DomainNameArn") }
     /// The attribute `RegionalDomainName`: text.
     pub fn attr_regional_domain_name(&self) -> Val<str> { self.0.get_att("RegionalDomainName") }
@@ -350,55 +350,55 @@ impl CfnDomainName {
 }
 impl Parent for CfnDomainName { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGatewayV2::DomainName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-domainname.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDomainNameProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDomainNameProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDomainNameProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDomainNameProps<missing::DomainName> { CfnDomainNameProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDomainNameProps<Missing<required::DomainName>> { CfnDomainNameProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDomainNameProps<R0> {
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnDomainNameProps<Set> { self.0.set("DomainName", value.into_expr()); CfnDomainNameProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainNameProps<Set> { CfnDomainNameProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `DomainNameConfigurations`: list of `DomainNameConfiguration`. Update: in place.
-    pub fn domain_name_configurations(mut self, value: impl Arg<Arr<domain_name::DomainNameConfiguration>>) -> Self { self.0.set("DomainNameConfigurations", value.into_expr()); self }
+    pub fn domain_name_configurations(self, value: impl Arg<Arr<domain_name::DomainNameConfiguration>>) -> Self { Self(put(self.0, "DomainNameConfigurations", value.into_expr()), Phase) }
     /// `MutualTlsAuthentication`: `MutualTlsAuthentication`. Update: in place.
-    pub fn mutual_tls_authentication(mut self, value: impl Arg<domain_name::MutualTlsAuthentication>) -> Self { self.0.set("MutualTlsAuthentication", value.into_expr()); self }
+    pub fn mutual_tls_authentication(self, value: impl Arg<domain_name::MutualTlsAuthentication>) -> Self { Self(put(self.0, "MutualTlsAuthentication", value.into_expr()), Phase) }
     /// `RoutingMode`: `RoutingMode`. Update: in place.
-    pub fn routing_mode(mut self, value: impl Arg<domain_name::RoutingMode>) -> Self { self.0.set("RoutingMode", value.into_expr()); self }
+    pub fn routing_mode(self, value: impl Arg<domain_name::RoutingMode>) -> Self { Self(put(self.0, "RoutingMode", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainNameProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGatewayV2::DomainName`.
 pub mod domain_name {
 use crate::cfn::support::*;
 /// The property type `DomainNameConfiguration` of `AWS::ApiGatewayV2::DomainName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-domainname-domainnameconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DomainNameConfiguration(Bag);
+#[must_use] pub struct DomainNameConfiguration(Bag);
 impl DomainNameConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
     /// `CertificateName`: text. Update: in place.
-    pub fn certificate_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateName", value.into_expr()); self }
+    pub fn certificate_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateName", value.into_expr())) }
     /// `EndpointType`: text. Update: in place.
-    pub fn endpoint_type(mut self, value: impl Arg<str>) -> Self { self.0.set("EndpointType", value.into_expr()); self }
+    pub fn endpoint_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointType", value.into_expr())) }
     /// `IpAddressType`: text. Update: in place.
-    pub fn ip_address_type(mut self, value: impl Arg<str>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
     /// `OwnershipVerificationCertificateArn`: text. Update: in place.
-    pub fn ownership_verification_certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("OwnershipVerificationCertificateArn", value.into_expr()); self }
+    pub fn ownership_verification_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnershipVerificationCertificateArn", value.into_expr())) }
     /// `SecurityPolicy`: text. Update: in place.
-    pub fn security_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityPolicy", value.into_expr()); self }
+    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
 }
 impl Done for DomainNameConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MutualTlsAuthentication` of `AWS::ApiGatewayV2::DomainName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-domainname-mutualtlsauthentication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MutualTlsAuthentication(Bag);
+#[must_use] pub struct MutualTlsAuthentication(Bag);
 impl MutualTlsAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TruststoreUri`: text. Update: in place.
-    pub fn truststore_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("TruststoreUri", value.into_expr()); self }
+    pub fn truststore_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreUri", value.into_expr())) }
     /// `TruststoreVersion`: text. Update: in place.
-    pub fn truststore_version(mut self, value: impl Arg<str>) -> Self { self.0.set("TruststoreVersion", value.into_expr()); self }
+    pub fn truststore_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreVersion", value.into_expr())) }
 }
 impl Done for MutualTlsAuthentication { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RoutingMode` allows.
@@ -410,97 +410,97 @@ impl CfnIntegration {
     /// `AWS::ApiGatewayV2::Integration`
     pub const TYPE: &'static str = "AWS::ApiGatewayV2::Integration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnIntegrationProps<R0, R1>) -> Self where CfnIntegrationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntegrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IntegrationId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayV2IntegrationId> { self.0.reference() }
-    /// The attribute `IntegrationId`: text.
+    /// The attribute `IntegrationId`: `ApiGatewayV2IntegrationId`.
     pub fn attr_integration_id(&self) -> Val<kind::ApiGatewayV2IntegrationId> { self.0.get_att("IntegrationId") }
 }
 impl Parent for CfnIntegration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGatewayV2::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIntegrationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnIntegrationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnIntegrationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIntegrationProps<missing::ApiId, missing::IntegrationType> { CfnIntegrationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIntegrationProps<Missing<required::ApiId>, Missing<required::IntegrationType>> { CfnIntegrationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnIntegrationProps<R0, R1> {
-    /// `ApiId`: text, required. Update: replacement.
-    pub fn api_id(mut self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnIntegrationProps<Set, R1> { self.0.set("ApiId", value.into_expr()); CfnIntegrationProps(self.0, Phase) }
+    /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement.
+    pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnIntegrationProps<Set, R1> { CfnIntegrationProps(put(self.0, "ApiId", value.into_expr()), Phase) }
     /// `ConnectionId`: text. Update: in place.
-    pub fn connection_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionId", value.into_expr()); self }
+    pub fn connection_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionId", value.into_expr()), Phase) }
     /// `ConnectionType`: text. Update: in place.
-    pub fn connection_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionType", value.into_expr()); self }
+    pub fn connection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionType", value.into_expr()), Phase) }
     /// `ContentHandlingStrategy`: text. Update: in place.
-    pub fn content_handling_strategy(mut self, value: impl Arg<str>) -> Self { self.0.set("ContentHandlingStrategy", value.into_expr()); self }
+    pub fn content_handling_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentHandlingStrategy", value.into_expr()), Phase) }
     /// `CredentialsArn`: text. Update: in place.
-    pub fn credentials_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CredentialsArn", value.into_expr()); self }
+    pub fn credentials_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialsArn", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IntegrationMethod`: text. Update: in place.
-    pub fn integration_method(mut self, value: impl Arg<str>) -> Self { self.0.set("IntegrationMethod", value.into_expr()); self }
+    pub fn integration_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationMethod", value.into_expr()), Phase) }
     /// `IntegrationSubtype`: text. Update: in place.
-    pub fn integration_subtype(mut self, value: impl Arg<str>) -> Self { self.0.set("IntegrationSubtype", value.into_expr()); self }
+    pub fn integration_subtype(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationSubtype", value.into_expr()), Phase) }
     /// `IntegrationType`: text, required. Update: in place.
-    pub fn integration_type(mut self, value: impl Arg<str>) -> CfnIntegrationProps<R0, Set> { self.0.set("IntegrationType", value.into_expr()); CfnIntegrationProps(self.0, Phase) }
-    /// `IntegrationUri`: text. Update: in place.
-    pub fn integration_uri(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("IntegrationUri", value.into_expr()); self }
+    pub fn integration_type(self, value: impl Arg<str>) -> CfnIntegrationProps<R0, Set> { CfnIntegrationProps(put(self.0, "IntegrationType", value.into_expr()), Phase) }
+    /// `IntegrationUri`: `LambdaFunctionArn`. Update: in place.
+    pub fn integration_uri(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "IntegrationUri", value.into_expr()), Phase) }
     /// `PassthroughBehavior`: text. Update: in place.
-    pub fn passthrough_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("PassthroughBehavior", value.into_expr()); self }
+    pub fn passthrough_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PassthroughBehavior", value.into_expr()), Phase) }
     /// `PayloadFormatVersion`: text. Update: in place.
-    pub fn payload_format_version(mut self, value: impl Arg<str>) -> Self { self.0.set("PayloadFormatVersion", value.into_expr()); self }
+    pub fn payload_format_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadFormatVersion", value.into_expr()), Phase) }
     /// `RequestParameters`: map of text. Update: in place.
-    pub fn request_parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("RequestParameters", value.into_expr()); self }
+    pub fn request_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RequestParameters", value.into_expr()), Phase) }
     /// `RequestTemplates`: map of text. Update: in place.
-    pub fn request_templates(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("RequestTemplates", value.into_expr()); self }
+    pub fn request_templates(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RequestTemplates", value.into_expr()), Phase) }
     /// `ResponseParameters`: map of `ResponseParameterMap`. Update: in place.
-    pub fn response_parameters(mut self, value: impl Arg<Dict<integration::ResponseParameterMap>>) -> Self { self.0.set("ResponseParameters", value.into_expr()); self }
+    pub fn response_parameters(self, value: impl Arg<Dict<integration::ResponseParameterMap>>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr()), Phase) }
     /// `TemplateSelectionExpression`: text. Update: in place.
-    pub fn template_selection_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateSelectionExpression", value.into_expr()); self }
+    pub fn template_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateSelectionExpression", value.into_expr()), Phase) }
     /// `TimeoutInMillis`: integer. Update: in place.
-    pub fn timeout_in_millis(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutInMillis", value.into_expr()); self }
+    pub fn timeout_in_millis(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMillis", value.into_expr()), Phase) }
     /// `TlsConfig`: `TlsConfig`. Update: in place.
-    pub fn tls_config(mut self, value: impl Arg<integration::TlsConfig>) -> Self { self.0.set("TlsConfig", value.into_expr()); self }
+    pub fn tls_config(self, value: impl Arg<integration::TlsConfig>) -> Self { Self(put(self.0, "TlsConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnIntegrationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGatewayV2::Integration`.
 pub mod integration {
 use crate::cfn::support::*;
 /// The property type `ResponseParameter` of `AWS::ApiGatewayV2::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-integration-responseparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResponseParameter(Bag);
+#[must_use] pub struct ResponseParameter(Bag);
 impl ResponseParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destination`: text. Update: in place.
-    pub fn destination(mut self, value: impl Arg<str>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
     /// `Source`: text. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for ResponseParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseParameterList` of `AWS::ApiGatewayV2::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-integration-responseparameterlist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResponseParameterList(Bag);
+#[must_use] pub struct ResponseParameterList(Bag);
 impl ResponseParameterList {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResponseParameters`: list of `ResponseParameter`. Update: in place.
-    pub fn response_parameters(mut self, value: impl Arg<Arr<ResponseParameter>>) -> Self { self.0.set("ResponseParameters", value.into_expr()); self }
+    pub fn response_parameters(self, value: impl Arg<Arr<ResponseParameter>>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr())) }
 }
 impl Done for ResponseParameterList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseParameterMap` of `AWS::ApiGatewayV2::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-integration-responseparametermap.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResponseParameterMap(Bag);
+#[must_use] pub struct ResponseParameterMap(Bag);
 impl ResponseParameterMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResponseParameters`: list of `ResponseParameter`. Update: in place.
-    pub fn response_parameters(mut self, value: impl Arg<Arr<ResponseParameter>>) -> Self { self.0.set("ResponseParameters", value.into_expr()); self }
+    pub fn response_parameters(self, value: impl Arg<Arr<ResponseParameter>>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr())) }
 }
 impl Done for ResponseParameterMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TlsConfig` of `AWS::ApiGatewayV2::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-integration-tlsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TlsConfig(Bag);
+#[must_use] pub struct TlsConfig(Bag);
 impl TlsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ServerNameToVerify`: text. Update: in place.
-    pub fn server_name_to_verify(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerNameToVerify", value.into_expr()); self }
+    pub fn server_name_to_verify(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerNameToVerify", value.into_expr())) }
 }
 impl Done for TlsConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -510,7 +510,7 @@ impl CfnIntegrationResponse {
     /// `AWS::ApiGatewayV2::IntegrationResponse`
     pub const TYPE: &'static str = "AWS::ApiGatewayV2::IntegrationResponse";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnIntegrationResponseProps<R0, R1, R2>) -> Self where CfnIntegrationResponseProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntegrationResponseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IntegrationResponseId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `IntegrationResponseId`: text.
@@ -518,26 +518,26 @@ impl CfnIntegrationResponse {
 }
 impl Parent for CfnIntegrationResponse { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGatewayV2::IntegrationResponse`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integrationresponse.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIntegrationResponseProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnIntegrationResponseProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnIntegrationResponseProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIntegrationResponseProps<missing::ApiId, missing::IntegrationId, missing::IntegrationResponseKey> { CfnIntegrationResponseProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIntegrationResponseProps<Missing<required::ApiId>, Missing<required::IntegrationId>, Missing<required::IntegrationResponseKey>> { CfnIntegrationResponseProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIntegrationResponseProps<R0, R1, R2> {
-    /// `ApiId`: text, required. Update: replacement.
-    pub fn api_id(mut self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnIntegrationResponseProps<Set, R1, R2> { self.0.set("ApiId", value.into_expr()); CfnIntegrationResponseProps(self.0, Phase) }
+    /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement.
+    pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnIntegrationResponseProps<Set, R1, R2> { CfnIntegrationResponseProps(put(self.0, "ApiId", value.into_expr()), Phase) }
     /// `ContentHandlingStrategy`: text. Update: in place.
-    pub fn content_handling_strategy(mut self, value: impl Arg<str>) -> Self { self.0.set("ContentHandlingStrategy", value.into_expr()); self }
-    /// `IntegrationId`: text, required. Update: replacement.
-    pub fn integration_id(mut self, value: impl Arg<kind::ApiGatewayV2IntegrationId>) -> CfnIntegrationResponseProps<R0, Set, R2> { self.0.set("IntegrationId", value.into_expr()); CfnIntegrationResponseProps(self.0, Phase) }
+    pub fn content_handling_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentHandlingStrategy", value.into_expr()), Phase) }
+    /// `IntegrationId`: `ApiGatewayV2IntegrationId`, required. Update: replacement.
+    pub fn integration_id(self, value: impl Arg<kind::ApiGatewayV2IntegrationId>) -> CfnIntegrationResponseProps<R0, Set, R2> { CfnIntegrationResponseProps(put(self.0, "IntegrationId", value.into_expr()), Phase) }
     /// `IntegrationResponseKey`: text, required. Update: in place.
-    pub fn integration_response_key(mut self, value: impl Arg<str>) -> CfnIntegrationResponseProps<R0, R1, Set> { self.0.set("IntegrationResponseKey", value.into_expr()); CfnIntegrationResponseProps(self.0, Phase) }
+    pub fn integration_response_key(self, value: impl Arg<str>) -> CfnIntegrationResponseProps<R0, R1, Set> { CfnIntegrationResponseProps(put(self.0, "IntegrationResponseKey", value.into_expr()), Phase) }
     /// `ResponseParameters`: JSON. Update: in place.
-    pub fn response_parameters(mut self, value: impl Arg<Any>) -> Self { self.0.set("ResponseParameters", value.into_expr()); self }
+    pub fn response_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr()), Phase) }
     /// `ResponseTemplates`: JSON. Update: in place.
-    pub fn response_templates(mut self, value: impl Arg<Any>) -> Self { self.0.set("ResponseTemplates", value.into_expr()); self }
+    pub fn response_templates(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ResponseTemplates", value.into_expr()), Phase) }
     /// `TemplateSelectionExpression`: text. Update: in place.
-    pub fn template_selection_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateSelectionExpression", value.into_expr()); self }
+    pub fn template_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateSelectionExpression", value.into_expr()), Phase) }
 }
 impl Done for CfnIntegrationResponseProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGatewayV2::Model`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-model.html)
@@ -546,7 +546,7 @@ impl CfnModel {
     /// `AWS::ApiGatewayV2::Model`
     pub const TYPE: &'static str = "AWS::ApiGatewayV2::Model";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnModelProps<R0, R1, R2>) -> Self where CfnModelProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnModelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ModelId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ModelId`: text.
@@ -554,22 +554,22 @@ impl CfnModel {
 }
 impl Parent for CfnModel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGatewayV2::Model`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-model.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnModelProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnModelProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnModelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnModelProps<missing::ApiId, missing::Name, missing::Schema> { CfnModelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnModelProps<Missing<required::ApiId>, Missing<required::Name>, Missing<required::Schema>> { CfnModelProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnModelProps<R0, R1, R2> {
-    /// `ApiId`: text, required. Update: replacement.
-    pub fn api_id(mut self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnModelProps<Set, R1, R2> { self.0.set("ApiId", value.into_expr()); CfnModelProps(self.0, Phase) }
+    /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement.
+    pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnModelProps<Set, R1, R2> { CfnModelProps(put(self.0, "ApiId", value.into_expr()), Phase) }
     /// `ContentType`: text. Update: in place.
-    pub fn content_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ContentType", value.into_expr()); self }
+    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnModelProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnModelProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnModelProps<R0, Set, R2> { CfnModelProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Schema`: JSON, required. Update: in place.
-    pub fn schema(mut self, value: impl Arg<Any>) -> CfnModelProps<R0, R1, Set> { self.0.set("Schema", value.into_expr()); CfnModelProps(self.0, Phase) }
+    pub fn schema(self, value: impl Arg<Any>) -> CfnModelProps<R0, R1, Set> { CfnModelProps(put(self.0, "Schema", value.into_expr()), Phase) }
 }
 impl Done for CfnModelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGatewayV2::PortalProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-portalproduct.html)
@@ -578,30 +578,30 @@ impl CfnPortalProduct {
     /// `AWS::ApiGatewayV2::PortalProduct`
     pub const TYPE: &'static str = "AWS::ApiGatewayV2::PortalProduct";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPortalProductProps<R0>) -> Self where CfnPortalProductProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPortalProductProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PortalProductArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `LastModified`: text.
     pub fn attr_last_modified(&self) -> Val<str> { self.0.get_att("LastModified") }
-    /// The attribute `PortalProductArn`: text.
+    /// The attribute `PortalProductArn`: `OtherArn`.
     pub fn attr_portal_product_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PortalProductArn") }
     /// The attribute `PortalProductId`: text.
     pub fn attr_portal_product_id(&self) -> Val<str> { self.0.get_att("PortalProductId") }
 }
 impl Parent for CfnPortalProduct { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGatewayV2::PortalProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-portalproduct.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPortalProductProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPortalProductProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPortalProductProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPortalProductProps<missing::DisplayName> { CfnPortalProductProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPortalProductProps<Missing<required::DisplayName>> { CfnPortalProductProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPortalProductProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text, required. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> CfnPortalProductProps<Set> { self.0.set("DisplayName", value.into_expr()); CfnPortalProductProps(self.0, Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnPortalProductProps<Set> { CfnPortalProductProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPortalProductProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ApiGatewayV2::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html)
@@ -610,58 +610,58 @@ impl CfnRoute {
     /// `AWS::ApiGatewayV2::Route`
     pub const TYPE: &'static str = "AWS::ApiGatewayV2::Route";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnRouteProps<R0, R1>) -> Self where CfnRouteProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRouteProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RouteId`.
     pub fn reference(&self) -> Val<kind::ApiGatewayV2RouteId> { self.0.reference() }
-    /// The attribute `RouteId`: text.
+    /// The attribute `RouteId`: `ApiGatewayV2RouteId`.
     pub fn attr_route_id(&self) -> Val<kind::ApiGatewayV2RouteId> { self.0.get_att("RouteId") }
 }
 impl Parent for CfnRoute { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGatewayV2::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRouteProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnRouteProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnRouteProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRouteProps<missing::ApiId, missing::RouteKey> { CfnRouteProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRouteProps<Missing<required::ApiId>, Missing<required::RouteKey>> { CfnRouteProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRouteProps<R0, R1> {
-    /// `ApiId`: text, required. Update: replacement.
-    pub fn api_id(mut self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnRouteProps<Set, R1> { self.0.set("ApiId", value.into_expr()); CfnRouteProps(self.0, Phase) }
+    /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement.
+    pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnRouteProps<Set, R1> { CfnRouteProps(put(self.0, "ApiId", value.into_expr()), Phase) }
     /// `ApiKeyRequired`: boolean. Update: in place.
-    pub fn api_key_required(mut self, value: impl Arg<bool>) -> Self { self.0.set("ApiKeyRequired", value.into_expr()); self }
+    pub fn api_key_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApiKeyRequired", value.into_expr()), Phase) }
     /// `AuthorizationScopes`: list of text. Update: in place.
-    pub fn authorization_scopes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AuthorizationScopes", value.into_expr()); self }
+    pub fn authorization_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizationScopes", value.into_expr()), Phase) }
     /// `AuthorizationType`: text. Update: in place.
-    pub fn authorization_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthorizationType", value.into_expr()); self }
-    /// `AuthorizerId`: text. Update: in place.
-    pub fn authorizer_id(mut self, value: impl Arg<kind::ApiGatewayV2AuthorizerId>) -> Self { self.0.set("AuthorizerId", value.into_expr()); self }
+    pub fn authorization_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationType", value.into_expr()), Phase) }
+    /// `AuthorizerId`: `ApiGatewayV2AuthorizerId`. Update: in place.
+    pub fn authorizer_id(self, value: impl Arg<kind::ApiGatewayV2AuthorizerId>) -> Self { Self(put(self.0, "AuthorizerId", value.into_expr()), Phase) }
     /// `ModelSelectionExpression`: text. Update: in place.
-    pub fn model_selection_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("ModelSelectionExpression", value.into_expr()); self }
+    pub fn model_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelSelectionExpression", value.into_expr()), Phase) }
     /// `OperationName`: text. Update: in place.
-    pub fn operation_name(mut self, value: impl Arg<str>) -> Self { self.0.set("OperationName", value.into_expr()); self }
+    pub fn operation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationName", value.into_expr()), Phase) }
     /// `RequestModels`: JSON. Update: in place.
-    pub fn request_models(mut self, value: impl Arg<Any>) -> Self { self.0.set("RequestModels", value.into_expr()); self }
+    pub fn request_models(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RequestModels", value.into_expr()), Phase) }
     /// `RequestParameters`: JSON. Update: in place.
-    pub fn request_parameters(mut self, value: impl Arg<Any>) -> Self { self.0.set("RequestParameters", value.into_expr()); self }
+    pub fn request_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RequestParameters", value.into_expr()), Phase) }
     /// `RouteKey`: text, required. Update: in place.
-    pub fn route_key(mut self, value: impl Arg<str>) -> CfnRouteProps<R0, Set> { self.0.set("RouteKey", value.into_expr()); CfnRouteProps(self.0, Phase) }
+    pub fn route_key(self, value: impl Arg<str>) -> CfnRouteProps<R0, Set> { CfnRouteProps(put(self.0, "RouteKey", value.into_expr()), Phase) }
     /// `RouteResponseSelectionExpression`: text. Update: in place.
-    pub fn route_response_selection_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("RouteResponseSelectionExpression", value.into_expr()); self }
-    /// `Target`: text. Update: in place.
-    pub fn target(mut self, value: impl Arg<kind::ApiGatewayV2IntegrationId>) -> Self { self.0.set("Target", value.into_expr()); self }
+    pub fn route_response_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RouteResponseSelectionExpression", value.into_expr()), Phase) }
+    /// `Target`: `ApiGatewayV2IntegrationId`. Update: in place.
+    pub fn target(self, value: impl Arg<kind::ApiGatewayV2IntegrationId>) -> Self { Self(put(self.0, "Target", value.into_expr()), Phase) }
 }
 impl Done for CfnRouteProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGatewayV2::Route`.
 pub mod route {
 use crate::cfn::support::*;
 /// The property type `ParameterConstraints` of `AWS::ApiGatewayV2::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-route-parameterconstraints.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParameterConstraints<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ParameterConstraints<R0 = Set>(Bag, Phase<(R0,)>);
 impl ParameterConstraints {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ParameterConstraints<super::missing::Required> { ParameterConstraints(Bag::default(), Phase) }
+    pub fn new() -> ParameterConstraints<Missing<super::required::Required>> { ParameterConstraints(Bag::default(), Phase) }
 }
 impl<R0> ParameterConstraints<R0> {
     /// `Required`: boolean, required. Update: in place.
-    pub fn required(mut self, value: impl Arg<bool>) -> ParameterConstraints<Set> { self.0.set("Required", value.into_expr()); ParameterConstraints(self.0, Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> ParameterConstraints<Set> { ParameterConstraints(put(self.0, "Required", value.into_expr()), Phase) }
 }
 impl Done for ParameterConstraints { fn into_props(self) -> Bag { self.0 } }
 }
@@ -671,7 +671,7 @@ impl CfnRouteResponse {
     /// `AWS::ApiGatewayV2::RouteResponse`
     pub const TYPE: &'static str = "AWS::ApiGatewayV2::RouteResponse";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnRouteResponseProps<R0, R1, R2>) -> Self where CfnRouteResponseProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRouteResponseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RouteResponseId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `RouteResponseId`: text.
@@ -679,38 +679,38 @@ impl CfnRouteResponse {
 }
 impl Parent for CfnRouteResponse { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGatewayV2::RouteResponse`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routeresponse.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRouteResponseProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnRouteResponseProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnRouteResponseProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRouteResponseProps<missing::ApiId, missing::RouteId, missing::RouteResponseKey> { CfnRouteResponseProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRouteResponseProps<Missing<required::ApiId>, Missing<required::RouteId>, Missing<required::RouteResponseKey>> { CfnRouteResponseProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRouteResponseProps<R0, R1, R2> {
-    /// `ApiId`: text, required. Update: replacement.
-    pub fn api_id(mut self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnRouteResponseProps<Set, R1, R2> { self.0.set("ApiId", value.into_expr()); CfnRouteResponseProps(self.0, Phase) }
+    /// `ApiId`: `ApiGatewayV2ApiId`, required. Update: replacement.
+    pub fn api_id(self, value: impl Arg<kind::ApiGatewayV2ApiId>) -> CfnRouteResponseProps<Set, R1, R2> { CfnRouteResponseProps(put(self.0, "ApiId", value.into_expr()), Phase) }
     /// `ModelSelectionExpression`: text. Update: in place.
-    pub fn model_selection_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("ModelSelectionExpression", value.into_expr()); self }
+    pub fn model_selection_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelSelectionExpression", value.into_expr()), Phase) }
     /// `ResponseModels`: JSON. Update: in place.
-    pub fn response_models(mut self, value: impl Arg<Any>) -> Self { self.0.set("ResponseModels", value.into_expr()); self }
+    pub fn response_models(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ResponseModels", value.into_expr()), Phase) }
     /// `ResponseParameters`: map of `ParameterConstraints`. Update: in place.
-    pub fn response_parameters(mut self, value: impl Arg<Dict<route_response::ParameterConstraints>>) -> Self { self.0.set("ResponseParameters", value.into_expr()); self }
-    /// `RouteId`: text, required. Update: replacement.
-    pub fn route_id(mut self, value: impl Arg<kind::ApiGatewayV2RouteId>) -> CfnRouteResponseProps<R0, Set, R2> { self.0.set("RouteId", value.into_expr()); CfnRouteResponseProps(self.0, Phase) }
+    pub fn response_parameters(self, value: impl Arg<Dict<route_response::ParameterConstraints>>) -> Self { Self(put(self.0, "ResponseParameters", value.into_expr()), Phase) }
+    /// `RouteId`: `ApiGatewayV2RouteId`, required. Update: replacement.
+    pub fn route_id(self, value: impl Arg<kind::ApiGatewayV2RouteId>) -> CfnRouteResponseProps<R0, Set, R2> { CfnRouteResponseProps(put(self.0, "RouteId", value.into_expr()), Phase) }
     /// `RouteResponseKey`: text, required. Update: in place.
-    pub fn route_response_key(mut self, value: impl Arg<str>) -> CfnRouteResponseProps<R0, R1, Set> { self.0.set("RouteResponseKey", value.into_expr()); CfnRouteResponseProps(self.0, Phase) }
+    pub fn route_response_key(self, value: impl Arg<str>) -> CfnRouteResponseProps<R0, R1, Set> { CfnRouteResponseProps(put(self.0, "RouteResponseKey", value.into_expr()), Phase) }
 }
 impl Done for CfnRouteResponseProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGatewayV2::RouteResponse`.
 pub mod route_response {
 use crate::cfn::support::*;
 /// The property type `ParameterConstraints` of `AWS::ApiGatewayV2::RouteResponse`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routeresponse-parameterconstraints.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParameterConstraints<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ParameterConstraints<R0 = Set>(Bag, Phase<(R0,)>);
 impl ParameterConstraints {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ParameterConstraints<super::missing::Required> { ParameterConstraints(Bag::default(), Phase) }
+    pub fn new() -> ParameterConstraints<Missing<super::required::Required>> { ParameterConstraints(Bag::default(), Phase) }
 }
 impl<R0> ParameterConstraints<R0> {
     /// `Required`: boolean, required. Update: in place.
-    pub fn required(mut self, value: impl Arg<bool>) -> ParameterConstraints<Set> { self.0.set("Required", value.into_expr()); ParameterConstraints(self.0, Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> ParameterConstraints<Set> { ParameterConstraints(put(self.0, "Required", value.into_expr()), Phase) }
 }
 impl Done for ParameterConstraints { fn into_props(self) -> Bag { self.0 } }
 }
@@ -720,105 +720,105 @@ impl CfnRoutingRule {
     /// `AWS::ApiGatewayV2::RoutingRule`
     pub const TYPE: &'static str = "AWS::ApiGatewayV2::RoutingRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnRoutingRuleProps<R0, R1, R2, R3>) -> Self where CfnRoutingRuleProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRoutingRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RoutingRuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `RoutingRuleArn`: text.
+    /// The attribute `RoutingRuleArn`: `OtherArn`.
     pub fn attr_routing_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RoutingRuleArn") }
     /// The attribute `RoutingRuleId`: text.
     pub fn attr_routing_rule_id(&self) -> Val<str> { self.0.get_att("RoutingRuleId") }
 }
 impl Parent for CfnRoutingRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGatewayV2::RoutingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-routingrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRoutingRuleProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnRoutingRuleProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnRoutingRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRoutingRuleProps<missing::Actions, missing::Conditions, missing::DomainNameArn, missing::Priority> { CfnRoutingRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRoutingRuleProps<Missing<required::Actions>, Missing<required::Conditions>, Missing<required::DomainNameArn>, Missing<required::Priority>> { CfnRoutingRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnRoutingRuleProps<R0, R1, R2, R3> {
     /// `Actions`: list of `Action`, required. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Arr<routing_rule::Action>>) -> CfnRoutingRuleProps<Set, R1, R2, R3> { self.0.set("Actions", value.into_expr()); CfnRoutingRuleProps(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<Arr<routing_rule::Action>>) -> CfnRoutingRuleProps<Set, R1, R2, R3> { CfnRoutingRuleProps(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `Conditions`: list of `Condition`, required. Update: in place.
-    pub fn conditions(mut self, value: impl Arg<Arr<routing_rule::Condition>>) -> CfnRoutingRuleProps<R0, Set, R2, R3> { self.0.set("Conditions", value.into_expr()); CfnRoutingRuleProps(self.0, Phase) }
+    pub fn conditions(self, value: impl Arg<Arr<routing_rule::Condition>>) -> CfnRoutingRuleProps<R0, Set, R2, R3> { CfnRoutingRuleProps(put(self.0, "Conditions", value.into_expr()), Phase) }
     /// `DomainNameArn`: text, required. Update: replacement.
-    pub fn domain_name_arn(mut self, value: impl Arg<str>) -> CfnRoutingRuleProps<R0, R1, Set, R3> { self.0.set("DomainNameArn", value.into_expr()); CfnRoutingRuleProps(self.0, Phase) }
+    pub fn domain_name_arn(self, value: impl Arg<str>) -> CfnRoutingRuleProps<R0, R1, Set, R3> { CfnRoutingRuleProps(put(self.0, "DomainNameArn", value.into_expr()), Phase) }
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> CfnRoutingRuleProps<R0, R1, R2, Set> { self.0.set("Priority", value.into_expr()); CfnRoutingRuleProps(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> CfnRoutingRuleProps<R0, R1, R2, Set> { CfnRoutingRuleProps(put(self.0, "Priority", value.into_expr()), Phase) }
 }
 impl Done for CfnRoutingRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGatewayV2::RoutingRule`.
 pub mod routing_rule {
 use crate::cfn::support::*;
 /// The property type `Action` of `AWS::ApiGatewayV2::RoutingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Action<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Action<R0 = Set>(Bag, Phase<(R0,)>);
 impl Action {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Action<super::missing::InvokeApi> { Action(Bag::default(), Phase) }
+    pub fn new() -> Action<Missing<super::required::InvokeApi>> { Action(Bag::default(), Phase) }
 }
 impl<R0> Action<R0> {
     /// `InvokeApi`: `ActionInvokeApi`, required. Update: in place.
-    pub fn invoke_api(mut self, value: impl Arg<ActionInvokeApi>) -> Action<Set> { self.0.set("InvokeApi", value.into_expr()); Action(self.0, Phase) }
+    pub fn invoke_api(self, value: impl Arg<ActionInvokeApi>) -> Action<Set> { Action(put(self.0, "InvokeApi", value.into_expr()), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ActionInvokeApi` of `AWS::ApiGatewayV2::RoutingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-actioninvokeapi.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ActionInvokeApi<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ActionInvokeApi<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ActionInvokeApi {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ActionInvokeApi<super::missing::ApiId, super::missing::Stage> { ActionInvokeApi(Bag::default(), Phase) }
+    pub fn new() -> ActionInvokeApi<Missing<super::required::ApiId>, Missing<super::required::Stage>> { ActionInvokeApi(Bag::default(), Phase) }
 }
 impl<R0, R1> ActionInvokeApi<R0, R1> {
     /// `ApiId`: text, required. Update: in place.
-    pub fn api_id(mut self, value: impl Arg<str>) -> ActionInvokeApi<Set, R1> { self.0.set("ApiId", value.into_expr()); ActionInvokeApi(self.0, Phase) }
+    pub fn api_id(self, value: impl Arg<str>) -> ActionInvokeApi<Set, R1> { ActionInvokeApi(put(self.0, "ApiId", value.into_expr()), Phase) }
     /// `Stage`: text, required. Update: in place.
-    pub fn stage(mut self, value: impl Arg<str>) -> ActionInvokeApi<R0, Set> { self.0.set("Stage", value.into_expr()); ActionInvokeApi(self.0, Phase) }
+    pub fn stage(self, value: impl Arg<str>) -> ActionInvokeApi<R0, Set> { ActionInvokeApi(put(self.0, "Stage", value.into_expr()), Phase) }
     /// `StripBasePath`: boolean. Update: in place.
-    pub fn strip_base_path(mut self, value: impl Arg<bool>) -> Self { self.0.set("StripBasePath", value.into_expr()); self }
+    pub fn strip_base_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StripBasePath", value.into_expr()), Phase) }
 }
 impl Done for ActionInvokeApi { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Condition` of `AWS::ApiGatewayV2::RoutingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-condition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Condition(Bag);
+#[must_use] pub struct Condition(Bag);
 impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchBasePaths`: `MatchBasePaths`. Update: in place.
-    pub fn match_base_paths(mut self, value: impl Arg<MatchBasePaths>) -> Self { self.0.set("MatchBasePaths", value.into_expr()); self }
+    pub fn match_base_paths(self, value: impl Arg<MatchBasePaths>) -> Self { Self(put(self.0, "MatchBasePaths", value.into_expr())) }
     /// `MatchHeaders`: `MatchHeaders`. Update: in place.
-    pub fn match_headers(mut self, value: impl Arg<MatchHeaders>) -> Self { self.0.set("MatchHeaders", value.into_expr()); self }
+    pub fn match_headers(self, value: impl Arg<MatchHeaders>) -> Self { Self(put(self.0, "MatchHeaders", value.into_expr())) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchBasePaths` of `AWS::ApiGatewayV2::RoutingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-matchbasepaths.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MatchBasePaths<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MatchBasePaths<R0 = Set>(Bag, Phase<(R0,)>);
 impl MatchBasePaths {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MatchBasePaths<super::missing::AnyOf> { MatchBasePaths(Bag::default(), Phase) }
+    pub fn new() -> MatchBasePaths<Missing<super::required::AnyOf>> { MatchBasePaths(Bag::default(), Phase) }
 }
 impl<R0> MatchBasePaths<R0> {
     /// `AnyOf`: list of text, required. Update: in place.
-    pub fn any_of(mut self, value: impl Arg<Arr<str>>) -> MatchBasePaths<Set> { self.0.set("AnyOf", value.into_expr()); MatchBasePaths(self.0, Phase) }
+    pub fn any_of(self, value: impl Arg<Arr<str>>) -> MatchBasePaths<Set> { MatchBasePaths(put(self.0, "AnyOf", value.into_expr()), Phase) }
 }
 impl Done for MatchBasePaths { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchHeaderValue` of `AWS::ApiGatewayV2::RoutingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-matchheadervalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MatchHeaderValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MatchHeaderValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MatchHeaderValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MatchHeaderValue<super::missing::Header, super::missing::ValueGlob> { MatchHeaderValue(Bag::default(), Phase) }
+    pub fn new() -> MatchHeaderValue<Missing<super::required::Header>, Missing<super::required::ValueGlob>> { MatchHeaderValue(Bag::default(), Phase) }
 }
 impl<R0, R1> MatchHeaderValue<R0, R1> {
     /// `Header`: text, required. Update: in place.
-    pub fn header(mut self, value: impl Arg<str>) -> MatchHeaderValue<Set, R1> { self.0.set("Header", value.into_expr()); MatchHeaderValue(self.0, Phase) }
+    pub fn header(self, value: impl Arg<str>) -> MatchHeaderValue<Set, R1> { MatchHeaderValue(put(self.0, "Header", value.into_expr()), Phase) }
     /// `ValueGlob`: text, required. Update: in place.
-    pub fn value_glob(mut self, value: impl Arg<str>) -> MatchHeaderValue<R0, Set> { self.0.set("ValueGlob", value.into_expr()); MatchHeaderValue(self.0, Phase) }
+    pub fn value_glob(self, value: impl Arg<str>) -> MatchHeaderValue<R0, Set> { MatchHeaderValue(put(self.0, "ValueGlob", value.into_expr()), Phase) }
 }
 impl Done for MatchHeaderValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchHeaders` of `AWS::ApiGatewayV2::RoutingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-routingrule-matchheaders.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MatchHeaders<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MatchHeaders<R0 = Set>(Bag, Phase<(R0,)>);
 impl MatchHeaders {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MatchHeaders<super::missing::AnyOf> { MatchHeaders(Bag::default(), Phase) }
+    pub fn new() -> MatchHeaders<Missing<super::required::AnyOf>> { MatchHeaders(Bag::default(), Phase) }
 }
 impl<R0> MatchHeaders<R0> {
     /// `AnyOf`: list of `MatchHeaderValue`, required. Update: in place.
-    pub fn any_of(mut self, value: impl Arg<Arr<MatchHeaderValue>>) -> MatchHeaders<Set> { self.0.set("AnyOf", value.into_expr()); MatchHeaders(self.0, Phase) }
+    pub fn any_of(self, value: impl Arg<Arr<MatchHeaderValue>>) -> MatchHeaders<Set> { MatchHeaders(put(self.0, "AnyOf", value.into_expr()), Phase) }
 }
 impl Done for MatchHeaders { fn into_props(self) -> Bag { self.0 } }
 }
@@ -828,73 +828,73 @@ impl CfnStage {
     /// `AWS::ApiGatewayV2::Stage`
     pub const TYPE: &'static str = "AWS::ApiGatewayV2::Stage";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnStageProps<R0, R1>) -> Self where CfnStageProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStageProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `StageName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnStage { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGatewayV2::Stage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStageProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnStageProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnStageProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStageProps<missing::ApiId, missing::StageName> { CfnStageProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStageProps<Missing<required::ApiId>, Missing<required::StageName>> { CfnStageProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnStageProps<R0, R1> {
     /// `AccessLogSettings`: `AccessLogSettings`. Update: in place.
-    pub fn access_log_settings(mut self, value: impl Arg<stage::AccessLogSettings>) -> Self { self.0.set("AccessLogSettings", value.into_expr()); self }
+    pub fn access_log_settings(self, value: impl Arg<stage::AccessLogSettings>) -> Self { Self(put(self.0, "AccessLogSettings", value.into_expr()), Phase) }
     /// `AccessPolicyId`: text. Update: in place.
-    pub fn access_policy_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessPolicyId", value.into_expr()); self }
+    pub fn access_policy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPolicyId", value.into_expr()), Phase) }
     /// `ApiId`: text, required. Update: replacement.
-    pub fn api_id(mut self, value: impl Arg<str>) -> CfnStageProps<Set, R1> { self.0.set("ApiId", value.into_expr()); CfnStageProps(self.0, Phase) }
+    pub fn api_id(self, value: impl Arg<str>) -> CfnStageProps<Set, R1> { CfnStageProps(put(self.0, "ApiId", value.into_expr()), Phase) }
     /// `AutoDeploy`: boolean. Update: in place.
-    pub fn auto_deploy(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoDeploy", value.into_expr()); self }
+    pub fn auto_deploy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoDeploy", value.into_expr()), Phase) }
     /// `ClientCertificateId`: text. Update: in place.
-    pub fn client_certificate_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientCertificateId", value.into_expr()); self }
+    pub fn client_certificate_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCertificateId", value.into_expr()), Phase) }
     /// `DefaultRouteSettings`: `RouteSettings`. Update: in place.
-    pub fn default_route_settings(mut self, value: impl Arg<stage::RouteSettings>) -> Self { self.0.set("DefaultRouteSettings", value.into_expr()); self }
+    pub fn default_route_settings(self, value: impl Arg<stage::RouteSettings>) -> Self { Self(put(self.0, "DefaultRouteSettings", value.into_expr()), Phase) }
     /// `DeploymentId`: text. Update: in place.
-    pub fn deployment_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DeploymentId", value.into_expr()); self }
+    pub fn deployment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentId", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `RouteSettings`: JSON. Update: in place.
-    pub fn route_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("RouteSettings", value.into_expr()); self }
+    pub fn route_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RouteSettings", value.into_expr()), Phase) }
     /// `StageName`: text, required. Update: replacement.
-    pub fn stage_name(mut self, value: impl Arg<str>) -> CfnStageProps<R0, Set> { self.0.set("StageName", value.into_expr()); CfnStageProps(self.0, Phase) }
+    pub fn stage_name(self, value: impl Arg<str>) -> CfnStageProps<R0, Set> { CfnStageProps(put(self.0, "StageName", value.into_expr()), Phase) }
     /// `StageVariables`: JSON. Update: in place.
-    pub fn stage_variables(mut self, value: impl Arg<Any>) -> Self { self.0.set("StageVariables", value.into_expr()); self }
+    pub fn stage_variables(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "StageVariables", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStageProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApiGatewayV2::Stage`.
 pub mod stage {
 use crate::cfn::support::*;
 /// The property type `AccessLogSettings` of `AWS::ApiGatewayV2::Stage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-stage-accesslogsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessLogSettings(Bag);
+#[must_use] pub struct AccessLogSettings(Bag);
 impl AccessLogSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationArn`: text. Update: in place.
-    pub fn destination_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationArn", value.into_expr()); self }
+    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
     /// `Format`: text. Update: in place.
-    pub fn format(mut self, value: impl Arg<str>) -> Self { self.0.set("Format", value.into_expr()); self }
+    pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value.into_expr())) }
 }
 impl Done for AccessLogSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouteSettings` of `AWS::ApiGatewayV2::Stage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apigatewayv2-stage-routesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RouteSettings(Bag);
+#[must_use] pub struct RouteSettings(Bag);
 impl RouteSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataTraceEnabled`: boolean. Update: in place.
-    pub fn data_trace_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DataTraceEnabled", value.into_expr()); self }
+    pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value.into_expr())) }
     /// `DetailedMetricsEnabled`: boolean. Update: in place.
-    pub fn detailed_metrics_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DetailedMetricsEnabled", value.into_expr()); self }
+    pub fn detailed_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetailedMetricsEnabled", value.into_expr())) }
     /// `LoggingLevel`: text. Update: in place.
-    pub fn logging_level(mut self, value: impl Arg<str>) -> Self { self.0.set("LoggingLevel", value.into_expr()); self }
+    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr())) }
     /// `ThrottlingBurstLimit`: integer. Update: in place.
-    pub fn throttling_burst_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("ThrottlingBurstLimit", value.into_expr()); self }
+    pub fn throttling_burst_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value.into_expr())) }
     /// `ThrottlingRateLimit`: number. Update: in place.
-    pub fn throttling_rate_limit(mut self, value: impl Arg<f64>) -> Self { self.0.set("ThrottlingRateLimit", value.into_expr()); self }
+    pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value.into_expr())) }
 }
 impl Done for RouteSettings { fn into_props(self) -> Bag { self.0 } }
 }
@@ -904,7 +904,7 @@ impl CfnVpcLink {
     /// `AWS::ApiGatewayV2::VpcLink`
     pub const TYPE: &'static str = "AWS::ApiGatewayV2::VpcLink";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnVpcLinkProps<R0, R1>) -> Self where CfnVpcLinkProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVpcLinkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VpcLinkId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `VpcLinkId`: text.
@@ -912,21 +912,21 @@ impl CfnVpcLink {
 }
 impl Parent for CfnVpcLink { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApiGatewayV2::VpcLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-vpclink.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVpcLinkProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnVpcLinkProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnVpcLinkProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVpcLinkProps<missing::Name, missing::SubnetIds> { CfnVpcLinkProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVpcLinkProps<Missing<required::Name>, Missing<required::SubnetIds>> { CfnVpcLinkProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVpcLinkProps<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnVpcLinkProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnVpcLinkProps(self.0, Phase) }
-    /// `SecurityGroupIds`: list of text. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
-    /// `SubnetIds`: list of text, required. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnVpcLinkProps<R0, Set> { self.0.set("SubnetIds", value.into_expr()); CfnVpcLinkProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnVpcLinkProps<Set, R1> { CfnVpcLinkProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement.
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnVpcLinkProps<R0, Set> { CfnVpcLinkProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnVpcLinkProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Actions, AnyOf, ApiId, AuthorizerType, Conditions, DisplayName, DomainName, DomainNameArn, Header, IntegrationId, IntegrationResponseKey, IntegrationType, InvokeApi, Name, Priority, Required, RouteId, RouteKey, RouteResponseKey, Schema, Stage, StageName, SubnetIds, ValueGlob } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Actions, AnyOf, ApiId, AuthorizerType, Conditions, DisplayName, DomainName, DomainNameArn, Header, IntegrationId, IntegrationResponseKey, IntegrationType, InvokeApi, Name, Priority, Required, RouteId, RouteKey, RouteResponseKey, Schema, Stage, StageName, SubnetIds, ValueGlob } }

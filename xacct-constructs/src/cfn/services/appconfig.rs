@@ -10,40 +10,40 @@ impl CfnApplication {
     /// `AWS::AppConfig::Application`
     pub const TYPE: &'static str = "AWS::AppConfig::Application";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnApplicationProps<R0>) -> Self where CfnApplicationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationId`.
     pub fn reference(&self) -> Val<kind::AppConfigApplicationId> { self.0.reference() }
-    /// The attribute `ApplicationId`: text.
+    /// The attribute `ApplicationId`: `AppConfigApplicationId`.
     pub fn attr_application_id(&self) -> Val<kind::AppConfigApplicationId> { self.0.get_att("ApplicationId") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppConfig::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnApplicationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationProps<missing::Name> { CfnApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationProps<Missing<required::Name>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApplicationProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnApplicationProps<Set> { self.0.set("Name", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppConfig::Application`.
 pub mod application {
 use crate::cfn::support::*;
 /// The property type `Tags` of `AWS::AppConfig::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-application-tags.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tags(Bag);
+#[must_use] pub struct Tags(Bag);
 impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 }
@@ -53,67 +53,67 @@ impl CfnConfigurationProfile {
     /// `AWS::AppConfig::ConfigurationProfile`
     pub const TYPE: &'static str = "AWS::AppConfig::ConfigurationProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnConfigurationProfileProps<R0, R1, R2>) -> Self where CfnConfigurationProfileProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConfigurationProfileId`.
     pub fn reference(&self) -> Val<kind::AppConfigConfigurationProfileId> { self.0.reference() }
-    /// The attribute `ConfigurationProfileId`: text.
+    /// The attribute `ConfigurationProfileId`: `AppConfigConfigurationProfileId`.
     pub fn attr_configuration_profile_id(&self) -> Val<kind::AppConfigConfigurationProfileId> { self.0.get_att("ConfigurationProfileId") }
-    /// The attribute `KmsKeyArn`: text.
+    /// The attribute `KmsKeyArn`: `OtherArn`.
     pub fn attr_kms_key_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("KmsKeyArn") }
 }
 impl Parent for CfnConfigurationProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppConfig::ConfigurationProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-configurationprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfigurationProfileProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnConfigurationProfileProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnConfigurationProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConfigurationProfileProps<missing::ApplicationId, missing::LocationUri, missing::Name> { CfnConfigurationProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConfigurationProfileProps<Missing<required::ApplicationId>, Missing<required::LocationUri>, Missing<required::Name>> { CfnConfigurationProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnConfigurationProfileProps<R0, R1, R2> {
-    /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<kind::AppConfigApplicationId>) -> CfnConfigurationProfileProps<Set, R1, R2> { self.0.set("ApplicationId", value.into_expr()); CfnConfigurationProfileProps(self.0, Phase) }
+    /// `ApplicationId`: `AppConfigApplicationId`, required. Update: replacement.
+    pub fn application_id(self, value: impl Arg<kind::AppConfigApplicationId>) -> CfnConfigurationProfileProps<Set, R1, R2> { CfnConfigurationProfileProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `DeletionProtectionCheck`: `DeletionProtectionCheck`. Update: in place.
-    pub fn deletion_protection_check(mut self, value: impl Arg<configuration_profile::DeletionProtectionCheck>) -> Self { self.0.set("DeletionProtectionCheck", value.into_expr()); self }
+    pub fn deletion_protection_check(self, value: impl Arg<configuration_profile::DeletionProtectionCheck>) -> Self { Self(put(self.0, "DeletionProtectionCheck", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `KmsKeyIdentifier`: text. Update: in place.
-    pub fn kms_key_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKeyIdentifier", value.into_expr()); self }
+    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
     /// `LocationUri`: text, required. Update: replacement.
-    pub fn location_uri(mut self, value: impl Arg<str>) -> CfnConfigurationProfileProps<R0, Set, R2> { self.0.set("LocationUri", value.into_expr()); CfnConfigurationProfileProps(self.0, Phase) }
+    pub fn location_uri(self, value: impl Arg<str>) -> CfnConfigurationProfileProps<R0, Set, R2> { CfnConfigurationProfileProps(put(self.0, "LocationUri", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnConfigurationProfileProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnConfigurationProfileProps(self.0, Phase) }
-    /// `RetrievalRoleArn`: text. Update: in place.
-    pub fn retrieval_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RetrievalRoleArn", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfigurationProfileProps<R0, R1, Set> { CfnConfigurationProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RetrievalRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn retrieval_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RetrievalRoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Validators`: list of `Validators`. Update: in place.
-    pub fn validators(mut self, value: impl Arg<Arr<configuration_profile::Validators>>) -> Self { self.0.set("Validators", value.into_expr()); self }
+    pub fn validators(self, value: impl Arg<Arr<configuration_profile::Validators>>) -> Self { Self(put(self.0, "Validators", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppConfig::ConfigurationProfile`.
 pub mod configuration_profile {
 use crate::cfn::support::*;
 /// The property type `Tags` of `AWS::AppConfig::ConfigurationProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-configurationprofile-tags.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tags(Bag);
+#[must_use] pub struct Tags(Bag);
 impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Validators` of `AWS::AppConfig::ConfigurationProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-configurationprofile-validators.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Validators(Bag);
+#[must_use] pub struct Validators(Bag);
 impl Validators {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Content`: text. Update: in place.
-    pub fn content(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("Content", value.into_expr()); self }
+    /// `Content`: `LambdaFunctionArn`. Update: in place.
+    pub fn content(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Content", value.into_expr())) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for Validators { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DeletionProtectionCheck` allows.
@@ -125,7 +125,7 @@ impl CfnDeployment {
     /// `AWS::AppConfig::Deployment`
     pub const TYPE: &'static str = "AWS::AppConfig::Deployment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnDeploymentProps<R0, R1, R2, R3, R4>) -> Self where CfnDeploymentProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeploymentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `DeploymentNumber`: text.
@@ -135,57 +135,57 @@ impl CfnDeployment {
 }
 impl Parent for CfnDeployment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppConfig::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deployment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDeploymentProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnDeploymentProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnDeploymentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDeploymentProps<missing::ApplicationId, missing::ConfigurationProfileId, missing::ConfigurationVersion, missing::DeploymentStrategyId, missing::EnvironmentId> { CfnDeploymentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDeploymentProps<Missing<required::ApplicationId>, Missing<required::ConfigurationProfileId>, Missing<required::ConfigurationVersion>, Missing<required::DeploymentStrategyId>, Missing<required::EnvironmentId>> { CfnDeploymentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnDeploymentProps<R0, R1, R2, R3, R4> {
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnDeploymentProps<Set, R1, R2, R3, R4> { self.0.set("ApplicationId", value.into_expr()); CfnDeploymentProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnDeploymentProps<Set, R1, R2, R3, R4> { CfnDeploymentProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `ConfigurationProfileId`: text, required. Update: replacement.
-    pub fn configuration_profile_id(mut self, value: impl Arg<str>) -> CfnDeploymentProps<R0, Set, R2, R3, R4> { self.0.set("ConfigurationProfileId", value.into_expr()); CfnDeploymentProps(self.0, Phase) }
+    pub fn configuration_profile_id(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, Set, R2, R3, R4> { CfnDeploymentProps(put(self.0, "ConfigurationProfileId", value.into_expr()), Phase) }
     /// `ConfigurationVersion`: text, required. Update: replacement.
-    pub fn configuration_version(mut self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, Set, R3, R4> { self.0.set("ConfigurationVersion", value.into_expr()); CfnDeploymentProps(self.0, Phase) }
+    pub fn configuration_version(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, Set, R3, R4> { CfnDeploymentProps(put(self.0, "ConfigurationVersion", value.into_expr()), Phase) }
     /// `DeploymentStrategyId`: text, required. Update: replacement.
-    pub fn deployment_strategy_id(mut self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, R2, Set, R4> { self.0.set("DeploymentStrategyId", value.into_expr()); CfnDeploymentProps(self.0, Phase) }
+    pub fn deployment_strategy_id(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, R2, Set, R4> { CfnDeploymentProps(put(self.0, "DeploymentStrategyId", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DynamicExtensionParameters`: list of `DynamicExtensionParameters`. Update: replacement.
-    pub fn dynamic_extension_parameters(mut self, value: impl Arg<Arr<deployment::DynamicExtensionParameters>>) -> Self { self.0.set("DynamicExtensionParameters", value.into_expr()); self }
+    pub fn dynamic_extension_parameters(self, value: impl Arg<Arr<deployment::DynamicExtensionParameters>>) -> Self { Self(put(self.0, "DynamicExtensionParameters", value.into_expr()), Phase) }
     /// `EnvironmentId`: text, required. Update: replacement.
-    pub fn environment_id(mut self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, R2, R3, Set> { self.0.set("EnvironmentId", value.into_expr()); CfnDeploymentProps(self.0, Phase) }
+    pub fn environment_id(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, R2, R3, Set> { CfnDeploymentProps(put(self.0, "EnvironmentId", value.into_expr()), Phase) }
     /// `KmsKeyIdentifier`: text. Update: replacement.
-    pub fn kms_key_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKeyIdentifier", value.into_expr()); self }
+    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDeploymentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppConfig::Deployment`.
 pub mod deployment {
 use crate::cfn::support::*;
 /// The property type `DynamicExtensionParameters` of `AWS::AppConfig::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-deployment-dynamicextensionparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DynamicExtensionParameters(Bag);
+#[must_use] pub struct DynamicExtensionParameters(Bag);
 impl DynamicExtensionParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExtensionReference`: text. Update: replacement.
-    pub fn extension_reference(mut self, value: impl Arg<str>) -> Self { self.0.set("ExtensionReference", value.into_expr()); self }
+    pub fn extension_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtensionReference", value.into_expr())) }
     /// `ParameterName`: text. Update: replacement.
-    pub fn parameter_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ParameterName", value.into_expr()); self }
+    pub fn parameter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterName", value.into_expr())) }
     /// `ParameterValue`: text. Update: replacement.
-    pub fn parameter_value(mut self, value: impl Arg<str>) -> Self { self.0.set("ParameterValue", value.into_expr()); self }
+    pub fn parameter_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterValue", value.into_expr())) }
 }
 impl Done for DynamicExtensionParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tags` of `AWS::AppConfig::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-deployment-tags.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tags(Bag);
+#[must_use] pub struct Tags(Bag);
 impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 }
@@ -195,7 +195,7 @@ impl CfnDeploymentStrategy {
     /// `AWS::AppConfig::DeploymentStrategy`
     pub const TYPE: &'static str = "AWS::AppConfig::DeploymentStrategy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnDeploymentStrategyProps<R0, R1, R2, R3>) -> Self where CfnDeploymentStrategyProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeploymentStrategyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -203,42 +203,42 @@ impl CfnDeploymentStrategy {
 }
 impl Parent for CfnDeploymentStrategy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppConfig::DeploymentStrategy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-deploymentstrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDeploymentStrategyProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnDeploymentStrategyProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnDeploymentStrategyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDeploymentStrategyProps<missing::DeploymentDurationInMinutes, missing::GrowthFactor, missing::Name, missing::ReplicateTo> { CfnDeploymentStrategyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDeploymentStrategyProps<Missing<required::DeploymentDurationInMinutes>, Missing<required::GrowthFactor>, Missing<required::Name>, Missing<required::ReplicateTo>> { CfnDeploymentStrategyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDeploymentStrategyProps<R0, R1, R2, R3> {
     /// `DeploymentDurationInMinutes`: number, required. Update: in place.
-    pub fn deployment_duration_in_minutes(mut self, value: impl Arg<f64>) -> CfnDeploymentStrategyProps<Set, R1, R2, R3> { self.0.set("DeploymentDurationInMinutes", value.into_expr()); CfnDeploymentStrategyProps(self.0, Phase) }
+    pub fn deployment_duration_in_minutes(self, value: impl Arg<f64>) -> CfnDeploymentStrategyProps<Set, R1, R2, R3> { CfnDeploymentStrategyProps(put(self.0, "DeploymentDurationInMinutes", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FinalBakeTimeInMinutes`: number. Update: in place.
-    pub fn final_bake_time_in_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("FinalBakeTimeInMinutes", value.into_expr()); self }
+    pub fn final_bake_time_in_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FinalBakeTimeInMinutes", value.into_expr()), Phase) }
     /// `GrowthFactor`: number, required. Update: in place.
-    pub fn growth_factor(mut self, value: impl Arg<f64>) -> CfnDeploymentStrategyProps<R0, Set, R2, R3> { self.0.set("GrowthFactor", value.into_expr()); CfnDeploymentStrategyProps(self.0, Phase) }
+    pub fn growth_factor(self, value: impl Arg<f64>) -> CfnDeploymentStrategyProps<R0, Set, R2, R3> { CfnDeploymentStrategyProps(put(self.0, "GrowthFactor", value.into_expr()), Phase) }
     /// `GrowthType`: `GrowthType`. Update: in place.
-    pub fn growth_type(mut self, value: impl Arg<deployment_strategy::GrowthType>) -> Self { self.0.set("GrowthType", value.into_expr()); self }
+    pub fn growth_type(self, value: impl Arg<deployment_strategy::GrowthType>) -> Self { Self(put(self.0, "GrowthType", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDeploymentStrategyProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnDeploymentStrategyProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDeploymentStrategyProps<R0, R1, Set, R3> { CfnDeploymentStrategyProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ReplicateTo`: `ReplicateTo`, required. Update: replacement.
-    pub fn replicate_to(mut self, value: impl Arg<deployment_strategy::ReplicateTo>) -> CfnDeploymentStrategyProps<R0, R1, R2, Set> { self.0.set("ReplicateTo", value.into_expr()); CfnDeploymentStrategyProps(self.0, Phase) }
+    pub fn replicate_to(self, value: impl Arg<deployment_strategy::ReplicateTo>) -> CfnDeploymentStrategyProps<R0, R1, R2, Set> { CfnDeploymentStrategyProps(put(self.0, "ReplicateTo", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDeploymentStrategyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppConfig::DeploymentStrategy`.
 pub mod deployment_strategy {
 use crate::cfn::support::*;
 /// The property type `Tags` of `AWS::AppConfig::DeploymentStrategy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-deploymentstrategy-tags.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tags(Bag);
+#[must_use] pub struct Tags(Bag);
 impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `GrowthType` allows.
@@ -252,7 +252,7 @@ impl CfnEnvironment {
     /// `AWS::AppConfig::Environment`
     pub const TYPE: &'static str = "AWS::AppConfig::Environment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnEnvironmentProps<R0, R1>) -> Self where CfnEnvironmentProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EnvironmentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `EnvironmentId`: text.
@@ -260,62 +260,62 @@ impl CfnEnvironment {
 }
 impl Parent for CfnEnvironment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppConfig::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-environment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEnvironmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnEnvironmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnEnvironmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEnvironmentProps<missing::ApplicationId, missing::Name> { CfnEnvironmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEnvironmentProps<Missing<required::ApplicationId>, Missing<required::Name>> { CfnEnvironmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEnvironmentProps<R0, R1> {
-    /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<kind::AppConfigApplicationId>) -> CfnEnvironmentProps<Set, R1> { self.0.set("ApplicationId", value.into_expr()); CfnEnvironmentProps(self.0, Phase) }
+    /// `ApplicationId`: `AppConfigApplicationId`, required. Update: replacement.
+    pub fn application_id(self, value: impl Arg<kind::AppConfigApplicationId>) -> CfnEnvironmentProps<Set, R1> { CfnEnvironmentProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `DeletionProtectionCheck`: `DeletionProtectionCheck`. Update: in place.
-    pub fn deletion_protection_check(mut self, value: impl Arg<environment::DeletionProtectionCheck>) -> Self { self.0.set("DeletionProtectionCheck", value.into_expr()); self }
+    pub fn deletion_protection_check(self, value: impl Arg<environment::DeletionProtectionCheck>) -> Self { Self(put(self.0, "DeletionProtectionCheck", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Monitors`: list of `Monitor`. Update: in place.
-    pub fn monitors(mut self, value: impl Arg<Arr<environment::Monitor>>) -> Self { self.0.set("Monitors", value.into_expr()); self }
+    pub fn monitors(self, value: impl Arg<Arr<environment::Monitor>>) -> Self { Self(put(self.0, "Monitors", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnEnvironmentProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, Set> { CfnEnvironmentProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppConfig::Environment`.
 pub mod environment {
 use crate::cfn::support::*;
 /// The property type `Monitor` of `AWS::AppConfig::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-environment-monitor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Monitor<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Monitor<R0 = Set>(Bag, Phase<(R0,)>);
 impl Monitor {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Monitor<super::missing::AlarmArn> { Monitor(Bag::default(), Phase) }
+    pub fn new() -> Monitor<Missing<super::required::AlarmArn>> { Monitor(Bag::default(), Phase) }
 }
 impl<R0> Monitor<R0> {
-    /// `AlarmArn`: text, required. Update: in place.
-    pub fn alarm_arn(mut self, value: impl Arg<kind::CloudWatchAlarmArnOrCompositeAlarmArn>) -> Monitor<Set> { self.0.set("AlarmArn", value.into_expr()); Monitor(self.0, Phase) }
-    /// `AlarmRoleArn`: text. Update: in place.
-    pub fn alarm_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("AlarmRoleArn", value.into_expr()); self }
+    /// `AlarmArn`: `CloudWatchAlarmArnOrCompositeAlarmArn`, required. Update: in place.
+    pub fn alarm_arn(self, value: impl Arg<kind::CloudWatchAlarmArnOrCompositeAlarmArn>) -> Monitor<Set> { Monitor(put(self.0, "AlarmArn", value.into_expr()), Phase) }
+    /// `AlarmRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn alarm_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AlarmRoleArn", value.into_expr()), Phase) }
 }
 impl Done for Monitor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Monitors` of `AWS::AppConfig::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-environment-monitors.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Monitors(Bag);
+#[must_use] pub struct Monitors(Bag);
 impl Monitors {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AlarmArn`: text. Update: in place.
-    pub fn alarm_arn(mut self, value: impl Arg<kind::CloudWatchAlarmArnOrCompositeAlarmArn>) -> Self { self.0.set("AlarmArn", value.into_expr()); self }
-    /// `AlarmRoleArn`: text. Update: in place.
-    pub fn alarm_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("AlarmRoleArn", value.into_expr()); self }
+    /// `AlarmArn`: `CloudWatchAlarmArnOrCompositeAlarmArn`. Update: in place.
+    pub fn alarm_arn(self, value: impl Arg<kind::CloudWatchAlarmArnOrCompositeAlarmArn>) -> Self { Self(put(self.0, "AlarmArn", value.into_expr())) }
+    /// `AlarmRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn alarm_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AlarmRoleArn", value.into_expr())) }
 }
 impl Done for Monitors { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tags` of `AWS::AppConfig::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-environment-tags.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tags(Bag);
+#[must_use] pub struct Tags(Bag);
 impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DeletionProtectionCheck` allows.
@@ -327,7 +327,7 @@ impl CfnExperimentDefinition {
     /// `AWS::AppConfig::ExperimentDefinition`
     pub const TYPE: &'static str = "AWS::AppConfig::ExperimentDefinition";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5, R6, R7>(scope: &dyn Parent, id: &str, props: CfnExperimentDefinitionProps<R0, R1, R2, R3, R4, R5, R6, R7>) -> Self where CfnExperimentDefinitionProps<R0, R1, R2, R3, R4, R5, R6, R7>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnExperimentDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ApplicationId`: text.
@@ -345,75 +345,75 @@ impl CfnExperimentDefinition {
 }
 impl Parent for CfnExperimentDefinition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppConfig::ExperimentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnExperimentDefinitionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7,)>);
+#[must_use] pub struct CfnExperimentDefinitionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7,)>);
 impl CfnExperimentDefinitionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnExperimentDefinitionProps<missing::ApplicationIdentifier, missing::AudienceRule, missing::ConfigurationProfileIdentifier, missing::Control, missing::EnvironmentIdentifier, missing::FlagKey, missing::Name, missing::Treatments> { CfnExperimentDefinitionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnExperimentDefinitionProps<Missing<required::ApplicationIdentifier>, Missing<required::AudienceRule>, Missing<required::ConfigurationProfileIdentifier>, Missing<required::Control>, Missing<required::EnvironmentIdentifier>, Missing<required::FlagKey>, Missing<required::Name>, Missing<required::Treatments>> { CfnExperimentDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7> CfnExperimentDefinitionProps<R0, R1, R2, R3, R4, R5, R6, R7> {
     /// `ApplicationIdentifier`: text, required. Update: replacement.
-    pub fn application_identifier(mut self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<Set, R1, R2, R3, R4, R5, R6, R7> { self.0.set("ApplicationIdentifier", value.into_expr()); CfnExperimentDefinitionProps(self.0, Phase) }
+    pub fn application_identifier(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<Set, R1, R2, R3, R4, R5, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "ApplicationIdentifier", value.into_expr()), Phase) }
     /// `AudienceDescription`: text. Update: in place.
-    pub fn audience_description(mut self, value: impl Arg<str>) -> Self { self.0.set("AudienceDescription", value.into_expr()); self }
+    pub fn audience_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudienceDescription", value.into_expr()), Phase) }
     /// `AudienceRule`: text, required. Update: in place.
-    pub fn audience_rule(mut self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, Set, R2, R3, R4, R5, R6, R7> { self.0.set("AudienceRule", value.into_expr()); CfnExperimentDefinitionProps(self.0, Phase) }
+    pub fn audience_rule(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, Set, R2, R3, R4, R5, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "AudienceRule", value.into_expr()), Phase) }
     /// `ConfigurationProfileIdentifier`: text, required. Update: replacement.
-    pub fn configuration_profile_identifier(mut self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, R1, Set, R3, R4, R5, R6, R7> { self.0.set("ConfigurationProfileIdentifier", value.into_expr()); CfnExperimentDefinitionProps(self.0, Phase) }
+    pub fn configuration_profile_identifier(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, R1, Set, R3, R4, R5, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "ConfigurationProfileIdentifier", value.into_expr()), Phase) }
     /// `Control`: `Treatment`, required. Update: in place.
-    pub fn control(mut self, value: impl Arg<experiment_definition::Treatment>) -> CfnExperimentDefinitionProps<R0, R1, R2, Set, R4, R5, R6, R7> { self.0.set("Control", value.into_expr()); CfnExperimentDefinitionProps(self.0, Phase) }
+    pub fn control(self, value: impl Arg<experiment_definition::Treatment>) -> CfnExperimentDefinitionProps<R0, R1, R2, Set, R4, R5, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "Control", value.into_expr()), Phase) }
     /// `EnvironmentIdentifier`: text, required. Update: replacement.
-    pub fn environment_identifier(mut self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, R1, R2, R3, Set, R5, R6, R7> { self.0.set("EnvironmentIdentifier", value.into_expr()); CfnExperimentDefinitionProps(self.0, Phase) }
+    pub fn environment_identifier(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, R1, R2, R3, Set, R5, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
     /// `FlagKey`: text, required. Update: replacement.
-    pub fn flag_key(mut self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, R1, R2, R3, R4, Set, R6, R7> { self.0.set("FlagKey", value.into_expr()); CfnExperimentDefinitionProps(self.0, Phase) }
+    pub fn flag_key(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, R1, R2, R3, R4, Set, R6, R7> { CfnExperimentDefinitionProps(put(self.0, "FlagKey", value.into_expr()), Phase) }
     /// `Hypothesis`: text. Update: in place.
-    pub fn hypothesis(mut self, value: impl Arg<str>) -> Self { self.0.set("Hypothesis", value.into_expr()); self }
+    pub fn hypothesis(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hypothesis", value.into_expr()), Phase) }
     /// `LaunchCriteria`: text. Update: in place.
-    pub fn launch_criteria(mut self, value: impl Arg<str>) -> Self { self.0.set("LaunchCriteria", value.into_expr()); self }
+    pub fn launch_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchCriteria", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, R1, R2, R3, R4, R5, Set, R7> { self.0.set("Name", value.into_expr()); CfnExperimentDefinitionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnExperimentDefinitionProps<R0, R1, R2, R3, R4, R5, Set, R7> { CfnExperimentDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Treatments`: list of `Treatment`, required. Update: in place.
-    pub fn treatments(mut self, value: impl Arg<Arr<experiment_definition::Treatment>>) -> CfnExperimentDefinitionProps<R0, R1, R2, R3, R4, R5, R6, Set> { self.0.set("Treatments", value.into_expr()); CfnExperimentDefinitionProps(self.0, Phase) }
+    pub fn treatments(self, value: impl Arg<Arr<experiment_definition::Treatment>>) -> CfnExperimentDefinitionProps<R0, R1, R2, R3, R4, R5, R6, Set> { CfnExperimentDefinitionProps(put(self.0, "Treatments", value.into_expr()), Phase) }
 }
 impl Done for CfnExperimentDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppConfig::ExperimentDefinition`.
 pub mod experiment_definition {
 use crate::cfn::support::*;
 /// The property type `AttributeValue` of `AWS::AppConfig::ExperimentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-attributevalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AttributeValue(Bag);
+#[must_use] pub struct AttributeValue(Bag);
 impl AttributeValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanValue`: boolean. Update: in place.
-    pub fn boolean_value(mut self, value: impl Arg<bool>) -> Self { self.0.set("BooleanValue", value.into_expr()); self }
+    pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
     /// `NumberArray`: list of number. Update: in place.
-    pub fn number_array(mut self, value: impl Arg<Arr<f64>>) -> Self { self.0.set("NumberArray", value.into_expr()); self }
+    pub fn number_array(self, value: impl Arg<Arr<f64>>) -> Self { Self(put(self.0, "NumberArray", value.into_expr())) }
     /// `NumberValue`: number. Update: in place.
-    pub fn number_value(mut self, value: impl Arg<f64>) -> Self { self.0.set("NumberValue", value.into_expr()); self }
+    pub fn number_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberValue", value.into_expr())) }
     /// `StringArray`: list of text. Update: in place.
-    pub fn string_array(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StringArray", value.into_expr()); self }
+    pub fn string_array(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringArray", value.into_expr())) }
     /// `StringValue`: text. Update: in place.
-    pub fn string_value(mut self, value: impl Arg<str>) -> Self { self.0.set("StringValue", value.into_expr()); self }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for AttributeValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Treatment` of `AWS::AppConfig::ExperimentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentdefinition-treatment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Treatment<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Treatment<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Treatment {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Treatment<super::missing::Enabled, super::missing::Weight> { Treatment(Bag::default(), Phase) }
+    pub fn new() -> Treatment<Missing<super::required::Enabled>, Missing<super::required::Weight>> { Treatment(Bag::default(), Phase) }
 }
 impl<R0, R1> Treatment<R0, R1> {
     /// `AttributeValues`: map of `AttributeValue`. Update: in place.
-    pub fn attribute_values(mut self, value: impl Arg<Dict<AttributeValue>>) -> Self { self.0.set("AttributeValues", value.into_expr()); self }
+    pub fn attribute_values(self, value: impl Arg<Dict<AttributeValue>>) -> Self { Self(put(self.0, "AttributeValues", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Treatment<Set, R1> { self.0.set("Enabled", value.into_expr()); Treatment(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Treatment<Set, R1> { Treatment(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Weight`: number, required. Update: in place.
-    pub fn weight(mut self, value: impl Arg<f64>) -> Treatment<R0, Set> { self.0.set("Weight", value.into_expr()); Treatment(self.0, Phase) }
+    pub fn weight(self, value: impl Arg<f64>) -> Treatment<R0, Set> { Treatment(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for Treatment { fn into_props(self) -> Bag { self.0 } }
 }
@@ -423,7 +423,7 @@ impl CfnExperimentRun {
     /// `AWS::AppConfig::ExperimentRun`
     pub const TYPE: &'static str = "AWS::AppConfig::ExperimentRun";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnExperimentRunProps<R0, R1, R2>) -> Self where CfnExperimentRunProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnExperimentRunProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ApplicationId`: text.
@@ -441,36 +441,36 @@ impl CfnExperimentRun {
 }
 impl Parent for CfnExperimentRun { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppConfig::ExperimentRun`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-experimentrun.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnExperimentRunProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnExperimentRunProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnExperimentRunProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnExperimentRunProps<missing::ApplicationIdentifier, missing::ExperimentDefinitionIdentifier, missing::ExposurePercentage> { CfnExperimentRunProps(Bag::default(), Phase) }
+    pub fn new() -> CfnExperimentRunProps<Missing<required::ApplicationIdentifier>, Missing<required::ExperimentDefinitionIdentifier>, Missing<required::ExposurePercentage>> { CfnExperimentRunProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnExperimentRunProps<R0, R1, R2> {
     /// `ApplicationIdentifier`: text, required. Update: replacement.
-    pub fn application_identifier(mut self, value: impl Arg<str>) -> CfnExperimentRunProps<Set, R1, R2> { self.0.set("ApplicationIdentifier", value.into_expr()); CfnExperimentRunProps(self.0, Phase) }
+    pub fn application_identifier(self, value: impl Arg<str>) -> CfnExperimentRunProps<Set, R1, R2> { CfnExperimentRunProps(put(self.0, "ApplicationIdentifier", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ExperimentDefinitionIdentifier`: text, required. Update: replacement.
-    pub fn experiment_definition_identifier(mut self, value: impl Arg<str>) -> CfnExperimentRunProps<R0, Set, R2> { self.0.set("ExperimentDefinitionIdentifier", value.into_expr()); CfnExperimentRunProps(self.0, Phase) }
+    pub fn experiment_definition_identifier(self, value: impl Arg<str>) -> CfnExperimentRunProps<R0, Set, R2> { CfnExperimentRunProps(put(self.0, "ExperimentDefinitionIdentifier", value.into_expr()), Phase) }
     /// `ExposurePercentage`: number, required. Update: in place.
-    pub fn exposure_percentage(mut self, value: impl Arg<f64>) -> CfnExperimentRunProps<R0, R1, Set> { self.0.set("ExposurePercentage", value.into_expr()); CfnExperimentRunProps(self.0, Phase) }
+    pub fn exposure_percentage(self, value: impl Arg<f64>) -> CfnExperimentRunProps<R0, R1, Set> { CfnExperimentRunProps(put(self.0, "ExposurePercentage", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TreatmentOverrides`: `TreatmentOverrides`. Update: in place.
-    pub fn treatment_overrides(mut self, value: impl Arg<experiment_run::TreatmentOverrides>) -> Self { self.0.set("TreatmentOverrides", value.into_expr()); self }
+    pub fn treatment_overrides(self, value: impl Arg<experiment_run::TreatmentOverrides>) -> Self { Self(put(self.0, "TreatmentOverrides", value.into_expr()), Phase) }
 }
 impl Done for CfnExperimentRunProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppConfig::ExperimentRun`.
 pub mod experiment_run {
 use crate::cfn::support::*;
 /// The property type `TreatmentOverrides` of `AWS::AppConfig::ExperimentRun`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-experimentrun-treatmentoverrides.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TreatmentOverrides(Bag);
+#[must_use] pub struct TreatmentOverrides(Bag);
 impl TreatmentOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Inline`: map of text. Update: in place.
-    pub fn inline(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Inline", value.into_expr()); self }
+    pub fn inline(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
 }
 impl Done for TreatmentOverrides { fn into_props(self) -> Bag { self.0 } }
 }
@@ -480,10 +480,10 @@ impl CfnExtension {
     /// `AWS::AppConfig::Extension`
     pub const TYPE: &'static str = "AWS::AppConfig::Extension";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnExtensionProps<R0, R1>) -> Self where CfnExtensionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnExtensionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -492,59 +492,59 @@ impl CfnExtension {
 }
 impl Parent for CfnExtension { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppConfig::Extension`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnExtensionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnExtensionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnExtensionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnExtensionProps<missing::Actions, missing::Name> { CfnExtensionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnExtensionProps<Missing<required::Actions>, Missing<required::Name>> { CfnExtensionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnExtensionProps<R0, R1> {
     /// `Actions`: map of list of `Action`, required. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Dict<Arr<extension::Action>>>) -> CfnExtensionProps<Set, R1> { self.0.set("Actions", value.into_expr()); CfnExtensionProps(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<Dict<Arr<extension::Action>>>) -> CfnExtensionProps<Set, R1> { CfnExtensionProps(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `LatestVersionNumber`: integer. Update: in place.
-    pub fn latest_version_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("LatestVersionNumber", value.into_expr()); self }
+    pub fn latest_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LatestVersionNumber", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnExtensionProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnExtensionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnExtensionProps<R0, Set> { CfnExtensionProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Parameters`: map of `Parameter`. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Dict<extension::Parameter>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Dict<extension::Parameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnExtensionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppConfig::Extension`.
 pub mod extension {
 use crate::cfn::support::*;
 /// The property type `Action` of `AWS::AppConfig::Extension`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-extension-action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Action<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Action<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Action {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Action<super::missing::Name, super::missing::Uri> { Action(Bag::default(), Phase) }
+    pub fn new() -> Action<Missing<super::required::Name>, Missing<super::required::Uri>> { Action(Bag::default(), Phase) }
 }
 impl<R0, R1> Action<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Action<Set, R1> { self.0.set("Name", value.into_expr()); Action(self.0, Phase) }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Action<Set, R1> { Action(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Uri`: text, required. Update: in place.
-    pub fn uri(mut self, value: impl Arg<str>) -> Action<R0, Set> { self.0.set("Uri", value.into_expr()); Action(self.0, Phase) }
+    pub fn uri(self, value: impl Arg<str>) -> Action<R0, Set> { Action(put(self.0, "Uri", value.into_expr()), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Parameter` of `AWS::AppConfig::Extension`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appconfig-extension-parameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Parameter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Parameter<R0 = Set>(Bag, Phase<(R0,)>);
 impl Parameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Parameter<super::missing::Required> { Parameter(Bag::default(), Phase) }
+    pub fn new() -> Parameter<Missing<super::required::Required>> { Parameter(Bag::default(), Phase) }
 }
 impl<R0> Parameter<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Dynamic`: boolean. Update: in place.
-    pub fn dynamic(mut self, value: impl Arg<bool>) -> Self { self.0.set("Dynamic", value.into_expr()); self }
+    pub fn dynamic(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Dynamic", value.into_expr()), Phase) }
     /// `Required`: boolean, required. Update: in place.
-    pub fn required(mut self, value: impl Arg<bool>) -> Parameter<Set> { self.0.set("Required", value.into_expr()); Parameter(self.0, Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> Parameter<Set> { Parameter(put(self.0, "Required", value.into_expr()), Phase) }
 }
 impl Done for Parameter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -557,31 +557,31 @@ impl CfnExtensionAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnExtensionAssociationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ExtensionArn`: text.
+    /// The attribute `ExtensionArn`: `OtherArn`.
     pub fn attr_extension_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ExtensionArn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ResourceArn`: text.
+    /// The attribute `ResourceArn`: `OtherArn`.
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
 }
 impl Parent for CfnExtensionAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppConfig::ExtensionAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-extensionassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnExtensionAssociationProps(Bag);
+#[must_use] pub struct CfnExtensionAssociationProps(Bag);
 impl CfnExtensionAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExtensionIdentifier`: text. Update: replacement.
-    pub fn extension_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ExtensionIdentifier", value.into_expr()); self }
+    pub fn extension_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtensionIdentifier", value.into_expr())) }
     /// `ExtensionVersionNumber`: integer. Update: replacement.
-    pub fn extension_version_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("ExtensionVersionNumber", value.into_expr()); self }
+    pub fn extension_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExtensionVersionNumber", value.into_expr())) }
     /// `Parameters`: map of text. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
     /// `ResourceIdentifier`: text. Update: replacement.
-    pub fn resource_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceIdentifier", value.into_expr()); self }
+    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value.into_expr())) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnExtensionAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppConfig::HostedConfigurationVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-hostedconfigurationversion.html)
@@ -590,7 +590,7 @@ impl CfnHostedConfigurationVersion {
     /// `AWS::AppConfig::HostedConfigurationVersion`
     pub const TYPE: &'static str = "AWS::AppConfig::HostedConfigurationVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnHostedConfigurationVersionProps<R0, R1, R2, R3>) -> Self where CfnHostedConfigurationVersionProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHostedConfigurationVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VersionNumber`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `VersionNumber`: text.
@@ -598,27 +598,27 @@ impl CfnHostedConfigurationVersion {
 }
 impl Parent for CfnHostedConfigurationVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppConfig::HostedConfigurationVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appconfig-hostedconfigurationversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnHostedConfigurationVersionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnHostedConfigurationVersionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnHostedConfigurationVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnHostedConfigurationVersionProps<missing::ApplicationId, missing::ConfigurationProfileId, missing::Content, missing::ContentType> { CfnHostedConfigurationVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnHostedConfigurationVersionProps<Missing<required::ApplicationId>, Missing<required::ConfigurationProfileId>, Missing<required::Content>, Missing<required::ContentType>> { CfnHostedConfigurationVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnHostedConfigurationVersionProps<R0, R1, R2, R3> {
-    /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<kind::AppConfigApplicationId>) -> CfnHostedConfigurationVersionProps<Set, R1, R2, R3> { self.0.set("ApplicationId", value.into_expr()); CfnHostedConfigurationVersionProps(self.0, Phase) }
-    /// `ConfigurationProfileId`: text, required. Update: replacement.
-    pub fn configuration_profile_id(mut self, value: impl Arg<kind::AppConfigConfigurationProfileId>) -> CfnHostedConfigurationVersionProps<R0, Set, R2, R3> { self.0.set("ConfigurationProfileId", value.into_expr()); CfnHostedConfigurationVersionProps(self.0, Phase) }
+    /// `ApplicationId`: `AppConfigApplicationId`, required. Update: replacement.
+    pub fn application_id(self, value: impl Arg<kind::AppConfigApplicationId>) -> CfnHostedConfigurationVersionProps<Set, R1, R2, R3> { CfnHostedConfigurationVersionProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
+    /// `ConfigurationProfileId`: `AppConfigConfigurationProfileId`, required. Update: replacement.
+    pub fn configuration_profile_id(self, value: impl Arg<kind::AppConfigConfigurationProfileId>) -> CfnHostedConfigurationVersionProps<R0, Set, R2, R3> { CfnHostedConfigurationVersionProps(put(self.0, "ConfigurationProfileId", value.into_expr()), Phase) }
     /// `Content`: text, required. Update: replacement.
-    pub fn content(mut self, value: impl Arg<str>) -> CfnHostedConfigurationVersionProps<R0, R1, Set, R3> { self.0.set("Content", value.into_expr()); CfnHostedConfigurationVersionProps(self.0, Phase) }
+    pub fn content(self, value: impl Arg<str>) -> CfnHostedConfigurationVersionProps<R0, R1, Set, R3> { CfnHostedConfigurationVersionProps(put(self.0, "Content", value.into_expr()), Phase) }
     /// `ContentType`: text, required. Update: replacement.
-    pub fn content_type(mut self, value: impl Arg<str>) -> CfnHostedConfigurationVersionProps<R0, R1, R2, Set> { self.0.set("ContentType", value.into_expr()); CfnHostedConfigurationVersionProps(self.0, Phase) }
+    pub fn content_type(self, value: impl Arg<str>) -> CfnHostedConfigurationVersionProps<R0, R1, R2, Set> { CfnHostedConfigurationVersionProps(put(self.0, "ContentType", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `LatestVersionNumber`: integer. Update: replacement.
-    pub fn latest_version_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("LatestVersionNumber", value.into_expr()); self }
+    pub fn latest_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LatestVersionNumber", value.into_expr()), Phase) }
     /// `VersionLabel`: text. Update: replacement.
-    pub fn version_label(mut self, value: impl Arg<str>) -> Self { self.0.set("VersionLabel", value.into_expr()); self }
+    pub fn version_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionLabel", value.into_expr()), Phase) }
 }
 impl Done for CfnHostedConfigurationVersionProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Actions, AlarmArn, ApplicationId, ApplicationIdentifier, AudienceRule, ConfigurationProfileId, ConfigurationProfileIdentifier, ConfigurationVersion, Content, ContentType, Control, DeploymentDurationInMinutes, DeploymentStrategyId, Enabled, EnvironmentId, EnvironmentIdentifier, ExperimentDefinitionIdentifier, ExposurePercentage, FlagKey, GrowthFactor, LocationUri, Name, ReplicateTo, Required, Treatments, Uri, Weight } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Actions, AlarmArn, ApplicationId, ApplicationIdentifier, AudienceRule, ConfigurationProfileId, ConfigurationProfileIdentifier, ConfigurationVersion, Content, ContentType, Control, DeploymentDurationInMinutes, DeploymentStrategyId, Enabled, EnvironmentId, EnvironmentIdentifier, ExperimentDefinitionIdentifier, ExposurePercentage, FlagKey, GrowthFactor, LocationUri, Name, ReplicateTo, Required, Treatments, Uri, Weight } }

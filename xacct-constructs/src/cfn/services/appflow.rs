@@ -10,51 +10,51 @@ impl CfnConnector {
     /// `AWS::AppFlow::Connector`
     pub const TYPE: &'static str = "AWS::AppFlow::Connector";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnConnectorProps<R0, R1>) -> Self where CfnConnectorProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectorLabel`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ConnectorArn`: text.
+    /// The attribute `ConnectorArn`: `OtherArn`.
     pub fn attr_connector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectorArn") }
 }
 impl Parent for CfnConnector { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppFlow::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectorProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnConnectorProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnConnectorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectorProps<missing::ConnectorProvisioningConfig, missing::ConnectorProvisioningType> { CfnConnectorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectorProps<Missing<required::ConnectorProvisioningConfig>, Missing<required::ConnectorProvisioningType>> { CfnConnectorProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConnectorProps<R0, R1> {
     /// `ConnectorLabel`: text. Update: replacement.
-    pub fn connector_label(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectorLabel", value.into_expr()); self }
+    pub fn connector_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorLabel", value.into_expr()), Phase) }
     /// `ConnectorProvisioningConfig`: `ConnectorProvisioningConfig`, required. Update: in place.
-    pub fn connector_provisioning_config(mut self, value: impl Arg<connector::ConnectorProvisioningConfig>) -> CfnConnectorProps<Set, R1> { self.0.set("ConnectorProvisioningConfig", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn connector_provisioning_config(self, value: impl Arg<connector::ConnectorProvisioningConfig>) -> CfnConnectorProps<Set, R1> { CfnConnectorProps(put(self.0, "ConnectorProvisioningConfig", value.into_expr()), Phase) }
     /// `ConnectorProvisioningType`: text, required. Update: in place.
-    pub fn connector_provisioning_type(mut self, value: impl Arg<str>) -> CfnConnectorProps<R0, Set> { self.0.set("ConnectorProvisioningType", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn connector_provisioning_type(self, value: impl Arg<str>) -> CfnConnectorProps<R0, Set> { CfnConnectorProps(put(self.0, "ConnectorProvisioningType", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppFlow::Connector`.
 pub mod connector {
 use crate::cfn::support::*;
 /// The property type `ConnectorProvisioningConfig` of `AWS::AppFlow::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connector-connectorprovisioningconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorProvisioningConfig(Bag);
+#[must_use] pub struct ConnectorProvisioningConfig(Bag);
 impl ConnectorProvisioningConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Lambda`: `LambdaConnectorProvisioningConfig`. Update: in place.
-    pub fn lambda(mut self, value: impl Arg<LambdaConnectorProvisioningConfig>) -> Self { self.0.set("Lambda", value.into_expr()); self }
+    pub fn lambda(self, value: impl Arg<LambdaConnectorProvisioningConfig>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
 }
 impl Done for ConnectorProvisioningConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaConnectorProvisioningConfig` of `AWS::AppFlow::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connector-lambdaconnectorprovisioningconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaConnectorProvisioningConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LambdaConnectorProvisioningConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl LambdaConnectorProvisioningConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LambdaConnectorProvisioningConfig<super::missing::LambdaArn> { LambdaConnectorProvisioningConfig(Bag::default(), Phase) }
+    pub fn new() -> LambdaConnectorProvisioningConfig<Missing<super::required::LambdaArn>> { LambdaConnectorProvisioningConfig(Bag::default(), Phase) }
 }
 impl<R0> LambdaConnectorProvisioningConfig<R0> {
-    /// `LambdaArn`: text, required. Update: in place.
-    pub fn lambda_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaConnectorProvisioningConfig<Set> { self.0.set("LambdaArn", value.into_expr()); LambdaConnectorProvisioningConfig(self.0, Phase) }
+    /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place.
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaConnectorProvisioningConfig<Set> { LambdaConnectorProvisioningConfig(put(self.0, "LambdaArn", value.into_expr()), Phase) }
 }
 impl Done for LambdaConnectorProvisioningConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -64,696 +64,696 @@ impl CfnConnectorProfile {
     /// `AWS::AppFlow::ConnectorProfile`
     pub const TYPE: &'static str = "AWS::AppFlow::ConnectorProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnConnectorProfileProps<R0, R1, R2>) -> Self where CfnConnectorProfileProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectorProfileName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ConnectorProfileArn`: text.
+    /// The attribute `ConnectorProfileArn`: `OtherArn`.
     pub fn attr_connector_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectorProfileArn") }
-    /// The attribute `CredentialsArn`: text.
+    /// The attribute `CredentialsArn`: `OtherArn`.
     pub fn attr_credentials_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CredentialsArn") }
 }
 impl Parent for CfnConnectorProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-connectorprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectorProfileProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnConnectorProfileProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnConnectorProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectorProfileProps<missing::ConnectionMode, missing::ConnectorProfileName, missing::ConnectorType> { CfnConnectorProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectorProfileProps<Missing<required::ConnectionMode>, Missing<required::ConnectorProfileName>, Missing<required::ConnectorType>> { CfnConnectorProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnConnectorProfileProps<R0, R1, R2> {
     /// `ConnectionMode`: `ConnectionMode`, required. Update: in place.
-    pub fn connection_mode(mut self, value: impl Arg<connector_profile::ConnectionMode>) -> CfnConnectorProfileProps<Set, R1, R2> { self.0.set("ConnectionMode", value.into_expr()); CfnConnectorProfileProps(self.0, Phase) }
+    pub fn connection_mode(self, value: impl Arg<connector_profile::ConnectionMode>) -> CfnConnectorProfileProps<Set, R1, R2> { CfnConnectorProfileProps(put(self.0, "ConnectionMode", value.into_expr()), Phase) }
     /// `ConnectorLabel`: text. Update: replacement.
-    pub fn connector_label(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectorLabel", value.into_expr()); self }
+    pub fn connector_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorLabel", value.into_expr()), Phase) }
     /// `ConnectorProfileConfig`: `ConnectorProfileConfig`. Update: in place.
-    pub fn connector_profile_config(mut self, value: impl Arg<connector_profile::ConnectorProfileConfig>) -> Self { self.0.set("ConnectorProfileConfig", value.into_expr()); self }
+    pub fn connector_profile_config(self, value: impl Arg<connector_profile::ConnectorProfileConfig>) -> Self { Self(put(self.0, "ConnectorProfileConfig", value.into_expr()), Phase) }
     /// `ConnectorProfileName`: text, required. Update: replacement.
-    pub fn connector_profile_name(mut self, value: impl Arg<str>) -> CfnConnectorProfileProps<R0, Set, R2> { self.0.set("ConnectorProfileName", value.into_expr()); CfnConnectorProfileProps(self.0, Phase) }
+    pub fn connector_profile_name(self, value: impl Arg<str>) -> CfnConnectorProfileProps<R0, Set, R2> { CfnConnectorProfileProps(put(self.0, "ConnectorProfileName", value.into_expr()), Phase) }
     /// `ConnectorType`: `ConnectorType`, required. Update: replacement.
-    pub fn connector_type(mut self, value: impl Arg<connector_profile::ConnectorType>) -> CfnConnectorProfileProps<R0, R1, Set> { self.0.set("ConnectorType", value.into_expr()); CfnConnectorProfileProps(self.0, Phase) }
-    /// `KMSArn`: text. Update: in place.
-    pub fn kms_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KMSArn", value.into_expr()); self }
+    pub fn connector_type(self, value: impl Arg<connector_profile::ConnectorType>) -> CfnConnectorProfileProps<R0, R1, Set> { CfnConnectorProfileProps(put(self.0, "ConnectorType", value.into_expr()), Phase) }
+    /// `KMSArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSArn", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppFlow::ConnectorProfile`.
 pub mod connector_profile {
 use crate::cfn::support::*;
 /// The property type `AmplitudeConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-amplitudeconnectorprofilecredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AmplitudeConnectorProfileCredentials<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AmplitudeConnectorProfileCredentials<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AmplitudeConnectorProfileCredentials {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AmplitudeConnectorProfileCredentials<super::missing::ApiKey, super::missing::SecretKey> { AmplitudeConnectorProfileCredentials(Bag::default(), Phase) }
+    pub fn new() -> AmplitudeConnectorProfileCredentials<Missing<super::required::ApiKey>, Missing<super::required::SecretKey>> { AmplitudeConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1> AmplitudeConnectorProfileCredentials<R0, R1> {
     /// `ApiKey`: text, required. Update: in place.
-    pub fn api_key(mut self, value: impl Arg<str>) -> AmplitudeConnectorProfileCredentials<Set, R1> { self.0.set("ApiKey", value.into_expr()); AmplitudeConnectorProfileCredentials(self.0, Phase) }
+    pub fn api_key(self, value: impl Arg<str>) -> AmplitudeConnectorProfileCredentials<Set, R1> { AmplitudeConnectorProfileCredentials(put(self.0, "ApiKey", value.into_expr()), Phase) }
     /// `SecretKey`: text, required. Update: in place.
-    pub fn secret_key(mut self, value: impl Arg<str>) -> AmplitudeConnectorProfileCredentials<R0, Set> { self.0.set("SecretKey", value.into_expr()); AmplitudeConnectorProfileCredentials(self.0, Phase) }
+    pub fn secret_key(self, value: impl Arg<str>) -> AmplitudeConnectorProfileCredentials<R0, Set> { AmplitudeConnectorProfileCredentials(put(self.0, "SecretKey", value.into_expr()), Phase) }
 }
 impl Done for AmplitudeConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApiKeyCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-apikeycredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApiKeyCredentials<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ApiKeyCredentials<R0 = Set>(Bag, Phase<(R0,)>);
 impl ApiKeyCredentials {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApiKeyCredentials<super::missing::ApiKey> { ApiKeyCredentials(Bag::default(), Phase) }
+    pub fn new() -> ApiKeyCredentials<Missing<super::required::ApiKey>> { ApiKeyCredentials(Bag::default(), Phase) }
 }
 impl<R0> ApiKeyCredentials<R0> {
     /// `ApiKey`: text, required. Update: in place.
-    pub fn api_key(mut self, value: impl Arg<str>) -> ApiKeyCredentials<Set> { self.0.set("ApiKey", value.into_expr()); ApiKeyCredentials(self.0, Phase) }
+    pub fn api_key(self, value: impl Arg<str>) -> ApiKeyCredentials<Set> { ApiKeyCredentials(put(self.0, "ApiKey", value.into_expr()), Phase) }
     /// `ApiSecretKey`: text. Update: in place.
-    pub fn api_secret_key(mut self, value: impl Arg<str>) -> Self { self.0.set("ApiSecretKey", value.into_expr()); self }
+    pub fn api_secret_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiSecretKey", value.into_expr()), Phase) }
 }
 impl Done for ApiKeyCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BasicAuthCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-basicauthcredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BasicAuthCredentials<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BasicAuthCredentials<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BasicAuthCredentials {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BasicAuthCredentials<super::missing::Password, super::missing::Username> { BasicAuthCredentials(Bag::default(), Phase) }
+    pub fn new() -> BasicAuthCredentials<Missing<super::required::Password>, Missing<super::required::Username>> { BasicAuthCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1> BasicAuthCredentials<R0, R1> {
     /// `Password`: text, required. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> BasicAuthCredentials<Set, R1> { self.0.set("Password", value.into_expr()); BasicAuthCredentials(self.0, Phase) }
+    pub fn password(self, value: impl Arg<str>) -> BasicAuthCredentials<Set, R1> { BasicAuthCredentials(put(self.0, "Password", value.into_expr()), Phase) }
     /// `Username`: text, required. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> BasicAuthCredentials<R0, Set> { self.0.set("Username", value.into_expr()); BasicAuthCredentials(self.0, Phase) }
+    pub fn username(self, value: impl Arg<str>) -> BasicAuthCredentials<R0, Set> { BasicAuthCredentials(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for BasicAuthCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorOAuthRequest` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectoroauthrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorOAuthRequest(Bag);
+#[must_use] pub struct ConnectorOAuthRequest(Bag);
 impl ConnectorOAuthRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthCode`: text. Update: in place.
-    pub fn auth_code(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthCode", value.into_expr()); self }
+    pub fn auth_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthCode", value.into_expr())) }
     /// `RedirectUri`: text. Update: in place.
-    pub fn redirect_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("RedirectUri", value.into_expr()); self }
+    pub fn redirect_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedirectUri", value.into_expr())) }
 }
 impl Done for ConnectorOAuthRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorProfileConfig` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorProfileConfig(Bag);
+#[must_use] pub struct ConnectorProfileConfig(Bag);
 impl ConnectorProfileConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectorProfileCredentials`: `ConnectorProfileCredentials`. Update: in place.
-    pub fn connector_profile_credentials(mut self, value: impl Arg<ConnectorProfileCredentials>) -> Self { self.0.set("ConnectorProfileCredentials", value.into_expr()); self }
+    pub fn connector_profile_credentials(self, value: impl Arg<ConnectorProfileCredentials>) -> Self { Self(put(self.0, "ConnectorProfileCredentials", value.into_expr())) }
     /// `ConnectorProfileProperties`: `ConnectorProfileProperties`. Update: in place.
-    pub fn connector_profile_properties(mut self, value: impl Arg<ConnectorProfileProperties>) -> Self { self.0.set("ConnectorProfileProperties", value.into_expr()); self }
+    pub fn connector_profile_properties(self, value: impl Arg<ConnectorProfileProperties>) -> Self { Self(put(self.0, "ConnectorProfileProperties", value.into_expr())) }
 }
 impl Done for ConnectorProfileConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofilecredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorProfileCredentials(Bag);
+#[must_use] pub struct ConnectorProfileCredentials(Bag);
 impl ConnectorProfileCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Amplitude`: `AmplitudeConnectorProfileCredentials`. Update: in place.
-    pub fn amplitude(mut self, value: impl Arg<AmplitudeConnectorProfileCredentials>) -> Self { self.0.set("Amplitude", value.into_expr()); self }
+    pub fn amplitude(self, value: impl Arg<AmplitudeConnectorProfileCredentials>) -> Self { Self(put(self.0, "Amplitude", value.into_expr())) }
     /// `CustomConnector`: `CustomConnectorProfileCredentials`. Update: in place.
-    pub fn custom_connector(mut self, value: impl Arg<CustomConnectorProfileCredentials>) -> Self { self.0.set("CustomConnector", value.into_expr()); self }
+    pub fn custom_connector(self, value: impl Arg<CustomConnectorProfileCredentials>) -> Self { Self(put(self.0, "CustomConnector", value.into_expr())) }
     /// `Datadog`: `DatadogConnectorProfileCredentials`. Update: in place.
-    pub fn datadog(mut self, value: impl Arg<DatadogConnectorProfileCredentials>) -> Self { self.0.set("Datadog", value.into_expr()); self }
+    pub fn datadog(self, value: impl Arg<DatadogConnectorProfileCredentials>) -> Self { Self(put(self.0, "Datadog", value.into_expr())) }
     /// `Dynatrace`: `DynatraceConnectorProfileCredentials`. Update: in place.
-    pub fn dynatrace(mut self, value: impl Arg<DynatraceConnectorProfileCredentials>) -> Self { self.0.set("Dynatrace", value.into_expr()); self }
+    pub fn dynatrace(self, value: impl Arg<DynatraceConnectorProfileCredentials>) -> Self { Self(put(self.0, "Dynatrace", value.into_expr())) }
     /// `GoogleAnalytics`: `GoogleAnalyticsConnectorProfileCredentials`. Update: in place.
-    pub fn google_analytics(mut self, value: impl Arg<GoogleAnalyticsConnectorProfileCredentials>) -> Self { self.0.set("GoogleAnalytics", value.into_expr()); self }
+    pub fn google_analytics(self, value: impl Arg<GoogleAnalyticsConnectorProfileCredentials>) -> Self { Self(put(self.0, "GoogleAnalytics", value.into_expr())) }
     /// `InforNexus`: `InforNexusConnectorProfileCredentials`. Update: in place.
-    pub fn infor_nexus(mut self, value: impl Arg<InforNexusConnectorProfileCredentials>) -> Self { self.0.set("InforNexus", value.into_expr()); self }
+    pub fn infor_nexus(self, value: impl Arg<InforNexusConnectorProfileCredentials>) -> Self { Self(put(self.0, "InforNexus", value.into_expr())) }
     /// `Marketo`: `MarketoConnectorProfileCredentials`. Update: in place.
-    pub fn marketo(mut self, value: impl Arg<MarketoConnectorProfileCredentials>) -> Self { self.0.set("Marketo", value.into_expr()); self }
+    pub fn marketo(self, value: impl Arg<MarketoConnectorProfileCredentials>) -> Self { Self(put(self.0, "Marketo", value.into_expr())) }
     /// `Pardot`: `PardotConnectorProfileCredentials`. Update: in place.
-    pub fn pardot(mut self, value: impl Arg<PardotConnectorProfileCredentials>) -> Self { self.0.set("Pardot", value.into_expr()); self }
+    pub fn pardot(self, value: impl Arg<PardotConnectorProfileCredentials>) -> Self { Self(put(self.0, "Pardot", value.into_expr())) }
     /// `Redshift`: `RedshiftConnectorProfileCredentials`. Update: in place.
-    pub fn redshift(mut self, value: impl Arg<RedshiftConnectorProfileCredentials>) -> Self { self.0.set("Redshift", value.into_expr()); self }
+    pub fn redshift(self, value: impl Arg<RedshiftConnectorProfileCredentials>) -> Self { Self(put(self.0, "Redshift", value.into_expr())) }
     /// `Salesforce`: `SalesforceConnectorProfileCredentials`. Update: in place.
-    pub fn salesforce(mut self, value: impl Arg<SalesforceConnectorProfileCredentials>) -> Self { self.0.set("Salesforce", value.into_expr()); self }
+    pub fn salesforce(self, value: impl Arg<SalesforceConnectorProfileCredentials>) -> Self { Self(put(self.0, "Salesforce", value.into_expr())) }
     /// `SAPOData`: `SAPODataConnectorProfileCredentials`. Update: in place.
-    pub fn sapo_data(mut self, value: impl Arg<SAPODataConnectorProfileCredentials>) -> Self { self.0.set("SAPOData", value.into_expr()); self }
+    pub fn sapo_data(self, value: impl Arg<SAPODataConnectorProfileCredentials>) -> Self { Self(put(self.0, "SAPOData", value.into_expr())) }
     /// `ServiceNow`: `ServiceNowConnectorProfileCredentials`. Update: in place.
-    pub fn service_now(mut self, value: impl Arg<ServiceNowConnectorProfileCredentials>) -> Self { self.0.set("ServiceNow", value.into_expr()); self }
+    pub fn service_now(self, value: impl Arg<ServiceNowConnectorProfileCredentials>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
     /// `Singular`: `SingularConnectorProfileCredentials`. Update: in place.
-    pub fn singular(mut self, value: impl Arg<SingularConnectorProfileCredentials>) -> Self { self.0.set("Singular", value.into_expr()); self }
+    pub fn singular(self, value: impl Arg<SingularConnectorProfileCredentials>) -> Self { Self(put(self.0, "Singular", value.into_expr())) }
     /// `Slack`: `SlackConnectorProfileCredentials`. Update: in place.
-    pub fn slack(mut self, value: impl Arg<SlackConnectorProfileCredentials>) -> Self { self.0.set("Slack", value.into_expr()); self }
+    pub fn slack(self, value: impl Arg<SlackConnectorProfileCredentials>) -> Self { Self(put(self.0, "Slack", value.into_expr())) }
     /// `Snowflake`: `SnowflakeConnectorProfileCredentials`. Update: in place.
-    pub fn snowflake(mut self, value: impl Arg<SnowflakeConnectorProfileCredentials>) -> Self { self.0.set("Snowflake", value.into_expr()); self }
+    pub fn snowflake(self, value: impl Arg<SnowflakeConnectorProfileCredentials>) -> Self { Self(put(self.0, "Snowflake", value.into_expr())) }
     /// `Trendmicro`: `TrendmicroConnectorProfileCredentials`. Update: in place.
-    pub fn trendmicro(mut self, value: impl Arg<TrendmicroConnectorProfileCredentials>) -> Self { self.0.set("Trendmicro", value.into_expr()); self }
+    pub fn trendmicro(self, value: impl Arg<TrendmicroConnectorProfileCredentials>) -> Self { Self(put(self.0, "Trendmicro", value.into_expr())) }
     /// `Veeva`: `VeevaConnectorProfileCredentials`. Update: in place.
-    pub fn veeva(mut self, value: impl Arg<VeevaConnectorProfileCredentials>) -> Self { self.0.set("Veeva", value.into_expr()); self }
+    pub fn veeva(self, value: impl Arg<VeevaConnectorProfileCredentials>) -> Self { Self(put(self.0, "Veeva", value.into_expr())) }
     /// `Zendesk`: `ZendeskConnectorProfileCredentials`. Update: in place.
-    pub fn zendesk(mut self, value: impl Arg<ZendeskConnectorProfileCredentials>) -> Self { self.0.set("Zendesk", value.into_expr()); self }
+    pub fn zendesk(self, value: impl Arg<ZendeskConnectorProfileCredentials>) -> Self { Self(put(self.0, "Zendesk", value.into_expr())) }
 }
 impl Done for ConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-connectorprofileproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorProfileProperties(Bag);
+#[must_use] pub struct ConnectorProfileProperties(Bag);
 impl ConnectorProfileProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomConnector`: `CustomConnectorProfileProperties`. Update: in place.
-    pub fn custom_connector(mut self, value: impl Arg<CustomConnectorProfileProperties>) -> Self { self.0.set("CustomConnector", value.into_expr()); self }
+    pub fn custom_connector(self, value: impl Arg<CustomConnectorProfileProperties>) -> Self { Self(put(self.0, "CustomConnector", value.into_expr())) }
     /// `Datadog`: `DatadogConnectorProfileProperties`. Update: in place.
-    pub fn datadog(mut self, value: impl Arg<DatadogConnectorProfileProperties>) -> Self { self.0.set("Datadog", value.into_expr()); self }
+    pub fn datadog(self, value: impl Arg<DatadogConnectorProfileProperties>) -> Self { Self(put(self.0, "Datadog", value.into_expr())) }
     /// `Dynatrace`: `DynatraceConnectorProfileProperties`. Update: in place.
-    pub fn dynatrace(mut self, value: impl Arg<DynatraceConnectorProfileProperties>) -> Self { self.0.set("Dynatrace", value.into_expr()); self }
+    pub fn dynatrace(self, value: impl Arg<DynatraceConnectorProfileProperties>) -> Self { Self(put(self.0, "Dynatrace", value.into_expr())) }
     /// `InforNexus`: `InforNexusConnectorProfileProperties`. Update: in place.
-    pub fn infor_nexus(mut self, value: impl Arg<InforNexusConnectorProfileProperties>) -> Self { self.0.set("InforNexus", value.into_expr()); self }
+    pub fn infor_nexus(self, value: impl Arg<InforNexusConnectorProfileProperties>) -> Self { Self(put(self.0, "InforNexus", value.into_expr())) }
     /// `Marketo`: `MarketoConnectorProfileProperties`. Update: in place.
-    pub fn marketo(mut self, value: impl Arg<MarketoConnectorProfileProperties>) -> Self { self.0.set("Marketo", value.into_expr()); self }
+    pub fn marketo(self, value: impl Arg<MarketoConnectorProfileProperties>) -> Self { Self(put(self.0, "Marketo", value.into_expr())) }
     /// `Pardot`: `PardotConnectorProfileProperties`. Update: in place.
-    pub fn pardot(mut self, value: impl Arg<PardotConnectorProfileProperties>) -> Self { self.0.set("Pardot", value.into_expr()); self }
+    pub fn pardot(self, value: impl Arg<PardotConnectorProfileProperties>) -> Self { Self(put(self.0, "Pardot", value.into_expr())) }
     /// `Redshift`: `RedshiftConnectorProfileProperties`. Update: in place.
-    pub fn redshift(mut self, value: impl Arg<RedshiftConnectorProfileProperties>) -> Self { self.0.set("Redshift", value.into_expr()); self }
+    pub fn redshift(self, value: impl Arg<RedshiftConnectorProfileProperties>) -> Self { Self(put(self.0, "Redshift", value.into_expr())) }
     /// `Salesforce`: `SalesforceConnectorProfileProperties`. Update: in place.
-    pub fn salesforce(mut self, value: impl Arg<SalesforceConnectorProfileProperties>) -> Self { self.0.set("Salesforce", value.into_expr()); self }
+    pub fn salesforce(self, value: impl Arg<SalesforceConnectorProfileProperties>) -> Self { Self(put(self.0, "Salesforce", value.into_expr())) }
     /// `SAPOData`: `SAPODataConnectorProfileProperties`. Update: in place.
-    pub fn sapo_data(mut self, value: impl Arg<SAPODataConnectorProfileProperties>) -> Self { self.0.set("SAPOData", value.into_expr()); self }
+    pub fn sapo_data(self, value: impl Arg<SAPODataConnectorProfileProperties>) -> Self { Self(put(self.0, "SAPOData", value.into_expr())) }
     /// `ServiceNow`: `ServiceNowConnectorProfileProperties`. Update: in place.
-    pub fn service_now(mut self, value: impl Arg<ServiceNowConnectorProfileProperties>) -> Self { self.0.set("ServiceNow", value.into_expr()); self }
+    pub fn service_now(self, value: impl Arg<ServiceNowConnectorProfileProperties>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
     /// `Slack`: `SlackConnectorProfileProperties`. Update: in place.
-    pub fn slack(mut self, value: impl Arg<SlackConnectorProfileProperties>) -> Self { self.0.set("Slack", value.into_expr()); self }
+    pub fn slack(self, value: impl Arg<SlackConnectorProfileProperties>) -> Self { Self(put(self.0, "Slack", value.into_expr())) }
     /// `Snowflake`: `SnowflakeConnectorProfileProperties`. Update: in place.
-    pub fn snowflake(mut self, value: impl Arg<SnowflakeConnectorProfileProperties>) -> Self { self.0.set("Snowflake", value.into_expr()); self }
+    pub fn snowflake(self, value: impl Arg<SnowflakeConnectorProfileProperties>) -> Self { Self(put(self.0, "Snowflake", value.into_expr())) }
     /// `Veeva`: `VeevaConnectorProfileProperties`. Update: in place.
-    pub fn veeva(mut self, value: impl Arg<VeevaConnectorProfileProperties>) -> Self { self.0.set("Veeva", value.into_expr()); self }
+    pub fn veeva(self, value: impl Arg<VeevaConnectorProfileProperties>) -> Self { Self(put(self.0, "Veeva", value.into_expr())) }
     /// `Zendesk`: `ZendeskConnectorProfileProperties`. Update: in place.
-    pub fn zendesk(mut self, value: impl Arg<ZendeskConnectorProfileProperties>) -> Self { self.0.set("Zendesk", value.into_expr()); self }
+    pub fn zendesk(self, value: impl Arg<ZendeskConnectorProfileProperties>) -> Self { Self(put(self.0, "Zendesk", value.into_expr())) }
 }
 impl Done for ConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomAuthCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customauthcredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomAuthCredentials<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomAuthCredentials<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomAuthCredentials {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomAuthCredentials<super::missing::CustomAuthenticationType> { CustomAuthCredentials(Bag::default(), Phase) }
+    pub fn new() -> CustomAuthCredentials<Missing<super::required::CustomAuthenticationType>> { CustomAuthCredentials(Bag::default(), Phase) }
 }
 impl<R0> CustomAuthCredentials<R0> {
     /// `CredentialsMap`: map of text. Update: in place.
-    pub fn credentials_map(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("CredentialsMap", value.into_expr()); self }
+    pub fn credentials_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CredentialsMap", value.into_expr()), Phase) }
     /// `CustomAuthenticationType`: text, required. Update: in place.
-    pub fn custom_authentication_type(mut self, value: impl Arg<str>) -> CustomAuthCredentials<Set> { self.0.set("CustomAuthenticationType", value.into_expr()); CustomAuthCredentials(self.0, Phase) }
+    pub fn custom_authentication_type(self, value: impl Arg<str>) -> CustomAuthCredentials<Set> { CustomAuthCredentials(put(self.0, "CustomAuthenticationType", value.into_expr()), Phase) }
 }
 impl Done for CustomAuthCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customconnectorprofilecredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomConnectorProfileCredentials<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomConnectorProfileCredentials<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomConnectorProfileCredentials {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomConnectorProfileCredentials<super::missing::AuthenticationType> { CustomConnectorProfileCredentials(Bag::default(), Phase) }
+    pub fn new() -> CustomConnectorProfileCredentials<Missing<super::required::AuthenticationType>> { CustomConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0> CustomConnectorProfileCredentials<R0> {
     /// `ApiKey`: `ApiKeyCredentials`. Update: in place.
-    pub fn api_key(mut self, value: impl Arg<ApiKeyCredentials>) -> Self { self.0.set("ApiKey", value.into_expr()); self }
+    pub fn api_key(self, value: impl Arg<ApiKeyCredentials>) -> Self { Self(put(self.0, "ApiKey", value.into_expr()), Phase) }
     /// `AuthenticationType`: `AuthenticationType`, required. Update: in place.
-    pub fn authentication_type(mut self, value: impl Arg<AuthenticationType>) -> CustomConnectorProfileCredentials<Set> { self.0.set("AuthenticationType", value.into_expr()); CustomConnectorProfileCredentials(self.0, Phase) }
+    pub fn authentication_type(self, value: impl Arg<AuthenticationType>) -> CustomConnectorProfileCredentials<Set> { CustomConnectorProfileCredentials(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
     /// `Basic`: `BasicAuthCredentials`. Update: in place.
-    pub fn basic(mut self, value: impl Arg<BasicAuthCredentials>) -> Self { self.0.set("Basic", value.into_expr()); self }
+    pub fn basic(self, value: impl Arg<BasicAuthCredentials>) -> Self { Self(put(self.0, "Basic", value.into_expr()), Phase) }
     /// `Custom`: `CustomAuthCredentials`. Update: in place.
-    pub fn custom(mut self, value: impl Arg<CustomAuthCredentials>) -> Self { self.0.set("Custom", value.into_expr()); self }
+    pub fn custom(self, value: impl Arg<CustomAuthCredentials>) -> Self { Self(put(self.0, "Custom", value.into_expr()), Phase) }
     /// `Oauth2`: `OAuth2Credentials`. Update: in place.
-    pub fn oauth2(mut self, value: impl Arg<OAuth2Credentials>) -> Self { self.0.set("Oauth2", value.into_expr()); self }
+    pub fn oauth2(self, value: impl Arg<OAuth2Credentials>) -> Self { Self(put(self.0, "Oauth2", value.into_expr()), Phase) }
 }
 impl Done for CustomConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-customconnectorprofileproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomConnectorProfileProperties(Bag);
+#[must_use] pub struct CustomConnectorProfileProperties(Bag);
 impl CustomConnectorProfileProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OAuth2Properties`: `OAuth2Properties`. Update: in place.
-    pub fn oauth2_properties(mut self, value: impl Arg<OAuth2Properties>) -> Self { self.0.set("OAuth2Properties", value.into_expr()); self }
+    pub fn oauth2_properties(self, value: impl Arg<OAuth2Properties>) -> Self { Self(put(self.0, "OAuth2Properties", value.into_expr())) }
     /// `ProfileProperties`: map of text. Update: in place.
-    pub fn profile_properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ProfileProperties", value.into_expr()); self }
+    pub fn profile_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ProfileProperties", value.into_expr())) }
 }
 impl Done for CustomConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatadogConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-datadogconnectorprofilecredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatadogConnectorProfileCredentials<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DatadogConnectorProfileCredentials<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DatadogConnectorProfileCredentials {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DatadogConnectorProfileCredentials<super::missing::ApiKey, super::missing::ApplicationKey> { DatadogConnectorProfileCredentials(Bag::default(), Phase) }
+    pub fn new() -> DatadogConnectorProfileCredentials<Missing<super::required::ApiKey>, Missing<super::required::ApplicationKey>> { DatadogConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1> DatadogConnectorProfileCredentials<R0, R1> {
     /// `ApiKey`: text, required. Update: in place.
-    pub fn api_key(mut self, value: impl Arg<str>) -> DatadogConnectorProfileCredentials<Set, R1> { self.0.set("ApiKey", value.into_expr()); DatadogConnectorProfileCredentials(self.0, Phase) }
+    pub fn api_key(self, value: impl Arg<str>) -> DatadogConnectorProfileCredentials<Set, R1> { DatadogConnectorProfileCredentials(put(self.0, "ApiKey", value.into_expr()), Phase) }
     /// `ApplicationKey`: text, required. Update: in place.
-    pub fn application_key(mut self, value: impl Arg<str>) -> DatadogConnectorProfileCredentials<R0, Set> { self.0.set("ApplicationKey", value.into_expr()); DatadogConnectorProfileCredentials(self.0, Phase) }
+    pub fn application_key(self, value: impl Arg<str>) -> DatadogConnectorProfileCredentials<R0, Set> { DatadogConnectorProfileCredentials(put(self.0, "ApplicationKey", value.into_expr()), Phase) }
 }
 impl Done for DatadogConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatadogConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-datadogconnectorprofileproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatadogConnectorProfileProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DatadogConnectorProfileProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl DatadogConnectorProfileProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DatadogConnectorProfileProperties<super::missing::InstanceUrl> { DatadogConnectorProfileProperties(Bag::default(), Phase) }
+    pub fn new() -> DatadogConnectorProfileProperties<Missing<super::required::InstanceUrl>> { DatadogConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0> DatadogConnectorProfileProperties<R0> {
     /// `InstanceUrl`: text, required. Update: in place.
-    pub fn instance_url(mut self, value: impl Arg<str>) -> DatadogConnectorProfileProperties<Set> { self.0.set("InstanceUrl", value.into_expr()); DatadogConnectorProfileProperties(self.0, Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> DatadogConnectorProfileProperties<Set> { DatadogConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
 }
 impl Done for DatadogConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynatraceConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-dynatraceconnectorprofilecredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DynatraceConnectorProfileCredentials<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DynatraceConnectorProfileCredentials<R0 = Set>(Bag, Phase<(R0,)>);
 impl DynatraceConnectorProfileCredentials {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DynatraceConnectorProfileCredentials<super::missing::ApiToken> { DynatraceConnectorProfileCredentials(Bag::default(), Phase) }
+    pub fn new() -> DynatraceConnectorProfileCredentials<Missing<super::required::ApiToken>> { DynatraceConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0> DynatraceConnectorProfileCredentials<R0> {
     /// `ApiToken`: text, required. Update: in place.
-    pub fn api_token(mut self, value: impl Arg<str>) -> DynatraceConnectorProfileCredentials<Set> { self.0.set("ApiToken", value.into_expr()); DynatraceConnectorProfileCredentials(self.0, Phase) }
+    pub fn api_token(self, value: impl Arg<str>) -> DynatraceConnectorProfileCredentials<Set> { DynatraceConnectorProfileCredentials(put(self.0, "ApiToken", value.into_expr()), Phase) }
 }
 impl Done for DynatraceConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynatraceConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-dynatraceconnectorprofileproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DynatraceConnectorProfileProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DynatraceConnectorProfileProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl DynatraceConnectorProfileProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DynatraceConnectorProfileProperties<super::missing::InstanceUrl> { DynatraceConnectorProfileProperties(Bag::default(), Phase) }
+    pub fn new() -> DynatraceConnectorProfileProperties<Missing<super::required::InstanceUrl>> { DynatraceConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0> DynatraceConnectorProfileProperties<R0> {
     /// `InstanceUrl`: text, required. Update: in place.
-    pub fn instance_url(mut self, value: impl Arg<str>) -> DynatraceConnectorProfileProperties<Set> { self.0.set("InstanceUrl", value.into_expr()); DynatraceConnectorProfileProperties(self.0, Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> DynatraceConnectorProfileProperties<Set> { DynatraceConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
 }
 impl Done for DynatraceConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GoogleAnalyticsConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-googleanalyticsconnectorprofilecredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GoogleAnalyticsConnectorProfileCredentials<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GoogleAnalyticsConnectorProfileCredentials<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GoogleAnalyticsConnectorProfileCredentials {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GoogleAnalyticsConnectorProfileCredentials<super::missing::ClientId, super::missing::ClientSecret> { GoogleAnalyticsConnectorProfileCredentials(Bag::default(), Phase) }
+    pub fn new() -> GoogleAnalyticsConnectorProfileCredentials<Missing<super::required::ClientId>, Missing<super::required::ClientSecret>> { GoogleAnalyticsConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1> GoogleAnalyticsConnectorProfileCredentials<R0, R1> {
     /// `AccessToken`: text. Update: in place.
-    pub fn access_token(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessToken", value.into_expr()); self }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr()), Phase) }
     /// `ClientId`: text, required. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> GoogleAnalyticsConnectorProfileCredentials<Set, R1> { self.0.set("ClientId", value.into_expr()); GoogleAnalyticsConnectorProfileCredentials(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> GoogleAnalyticsConnectorProfileCredentials<Set, R1> { GoogleAnalyticsConnectorProfileCredentials(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `ClientSecret`: text, required. Update: in place.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> GoogleAnalyticsConnectorProfileCredentials<R0, Set> { self.0.set("ClientSecret", value.into_expr()); GoogleAnalyticsConnectorProfileCredentials(self.0, Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> GoogleAnalyticsConnectorProfileCredentials<R0, Set> { GoogleAnalyticsConnectorProfileCredentials(put(self.0, "ClientSecret", value.into_expr()), Phase) }
     /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place.
-    pub fn connector_oauth_request(mut self, value: impl Arg<ConnectorOAuthRequest>) -> Self { self.0.set("ConnectorOAuthRequest", value.into_expr()); self }
+    pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value.into_expr()), Phase) }
     /// `RefreshToken`: text. Update: in place.
-    pub fn refresh_token(mut self, value: impl Arg<str>) -> Self { self.0.set("RefreshToken", value.into_expr()); self }
+    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr()), Phase) }
 }
 impl Done for GoogleAnalyticsConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InforNexusConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-infornexusconnectorprofilecredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InforNexusConnectorProfileCredentials<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct InforNexusConnectorProfileCredentials<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl InforNexusConnectorProfileCredentials {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InforNexusConnectorProfileCredentials<super::missing::AccessKeyId, super::missing::Datakey, super::missing::SecretAccessKey, super::missing::UserId> { InforNexusConnectorProfileCredentials(Bag::default(), Phase) }
+    pub fn new() -> InforNexusConnectorProfileCredentials<Missing<super::required::AccessKeyId>, Missing<super::required::Datakey>, Missing<super::required::SecretAccessKey>, Missing<super::required::UserId>> { InforNexusConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> InforNexusConnectorProfileCredentials<R0, R1, R2, R3> {
     /// `AccessKeyId`: text, required. Update: in place.
-    pub fn access_key_id(mut self, value: impl Arg<str>) -> InforNexusConnectorProfileCredentials<Set, R1, R2, R3> { self.0.set("AccessKeyId", value.into_expr()); InforNexusConnectorProfileCredentials(self.0, Phase) }
+    pub fn access_key_id(self, value: impl Arg<str>) -> InforNexusConnectorProfileCredentials<Set, R1, R2, R3> { InforNexusConnectorProfileCredentials(put(self.0, "AccessKeyId", value.into_expr()), Phase) }
     /// `Datakey`: text, required. Update: in place.
-    pub fn datakey(mut self, value: impl Arg<str>) -> InforNexusConnectorProfileCredentials<R0, Set, R2, R3> { self.0.set("Datakey", value.into_expr()); InforNexusConnectorProfileCredentials(self.0, Phase) }
+    pub fn datakey(self, value: impl Arg<str>) -> InforNexusConnectorProfileCredentials<R0, Set, R2, R3> { InforNexusConnectorProfileCredentials(put(self.0, "Datakey", value.into_expr()), Phase) }
     /// `SecretAccessKey`: text, required. Update: in place.
-    pub fn secret_access_key(mut self, value: impl Arg<str>) -> InforNexusConnectorProfileCredentials<R0, R1, Set, R3> { self.0.set("SecretAccessKey", value.into_expr()); InforNexusConnectorProfileCredentials(self.0, Phase) }
+    pub fn secret_access_key(self, value: impl Arg<str>) -> InforNexusConnectorProfileCredentials<R0, R1, Set, R3> { InforNexusConnectorProfileCredentials(put(self.0, "SecretAccessKey", value.into_expr()), Phase) }
     /// `UserId`: text, required. Update: in place.
-    pub fn user_id(mut self, value: impl Arg<str>) -> InforNexusConnectorProfileCredentials<R0, R1, R2, Set> { self.0.set("UserId", value.into_expr()); InforNexusConnectorProfileCredentials(self.0, Phase) }
+    pub fn user_id(self, value: impl Arg<str>) -> InforNexusConnectorProfileCredentials<R0, R1, R2, Set> { InforNexusConnectorProfileCredentials(put(self.0, "UserId", value.into_expr()), Phase) }
 }
 impl Done for InforNexusConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InforNexusConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-infornexusconnectorprofileproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InforNexusConnectorProfileProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InforNexusConnectorProfileProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl InforNexusConnectorProfileProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InforNexusConnectorProfileProperties<super::missing::InstanceUrl> { InforNexusConnectorProfileProperties(Bag::default(), Phase) }
+    pub fn new() -> InforNexusConnectorProfileProperties<Missing<super::required::InstanceUrl>> { InforNexusConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0> InforNexusConnectorProfileProperties<R0> {
     /// `InstanceUrl`: text, required. Update: in place.
-    pub fn instance_url(mut self, value: impl Arg<str>) -> InforNexusConnectorProfileProperties<Set> { self.0.set("InstanceUrl", value.into_expr()); InforNexusConnectorProfileProperties(self.0, Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> InforNexusConnectorProfileProperties<Set> { InforNexusConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
 }
 impl Done for InforNexusConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MarketoConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-marketoconnectorprofilecredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MarketoConnectorProfileCredentials<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MarketoConnectorProfileCredentials<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MarketoConnectorProfileCredentials {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MarketoConnectorProfileCredentials<super::missing::ClientId, super::missing::ClientSecret> { MarketoConnectorProfileCredentials(Bag::default(), Phase) }
+    pub fn new() -> MarketoConnectorProfileCredentials<Missing<super::required::ClientId>, Missing<super::required::ClientSecret>> { MarketoConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1> MarketoConnectorProfileCredentials<R0, R1> {
     /// `AccessToken`: text. Update: in place.
-    pub fn access_token(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessToken", value.into_expr()); self }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr()), Phase) }
     /// `ClientId`: text, required. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> MarketoConnectorProfileCredentials<Set, R1> { self.0.set("ClientId", value.into_expr()); MarketoConnectorProfileCredentials(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> MarketoConnectorProfileCredentials<Set, R1> { MarketoConnectorProfileCredentials(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `ClientSecret`: text, required. Update: in place.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> MarketoConnectorProfileCredentials<R0, Set> { self.0.set("ClientSecret", value.into_expr()); MarketoConnectorProfileCredentials(self.0, Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> MarketoConnectorProfileCredentials<R0, Set> { MarketoConnectorProfileCredentials(put(self.0, "ClientSecret", value.into_expr()), Phase) }
     /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place.
-    pub fn connector_oauth_request(mut self, value: impl Arg<ConnectorOAuthRequest>) -> Self { self.0.set("ConnectorOAuthRequest", value.into_expr()); self }
+    pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value.into_expr()), Phase) }
 }
 impl Done for MarketoConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MarketoConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-marketoconnectorprofileproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MarketoConnectorProfileProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MarketoConnectorProfileProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl MarketoConnectorProfileProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MarketoConnectorProfileProperties<super::missing::InstanceUrl> { MarketoConnectorProfileProperties(Bag::default(), Phase) }
+    pub fn new() -> MarketoConnectorProfileProperties<Missing<super::required::InstanceUrl>> { MarketoConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0> MarketoConnectorProfileProperties<R0> {
     /// `InstanceUrl`: text, required. Update: in place.
-    pub fn instance_url(mut self, value: impl Arg<str>) -> MarketoConnectorProfileProperties<Set> { self.0.set("InstanceUrl", value.into_expr()); MarketoConnectorProfileProperties(self.0, Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> MarketoConnectorProfileProperties<Set> { MarketoConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
 }
 impl Done for MarketoConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuth2Credentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauth2credentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OAuth2Credentials(Bag);
+#[must_use] pub struct OAuth2Credentials(Bag);
 impl OAuth2Credentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessToken`: text. Update: in place.
-    pub fn access_token(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessToken", value.into_expr()); self }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr())) }
     /// `ClientId`: text. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientId", value.into_expr()); self }
+    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr())) }
     /// `ClientSecret`: text. Update: in place.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientSecret", value.into_expr()); self }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr())) }
     /// `OAuthRequest`: `ConnectorOAuthRequest`. Update: in place.
-    pub fn oauth_request(mut self, value: impl Arg<ConnectorOAuthRequest>) -> Self { self.0.set("OAuthRequest", value.into_expr()); self }
+    pub fn oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "OAuthRequest", value.into_expr())) }
     /// `RefreshToken`: text. Update: in place.
-    pub fn refresh_token(mut self, value: impl Arg<str>) -> Self { self.0.set("RefreshToken", value.into_expr()); self }
+    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr())) }
 }
 impl Done for OAuth2Credentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuth2Properties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauth2properties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OAuth2Properties(Bag);
+#[must_use] pub struct OAuth2Properties(Bag);
 impl OAuth2Properties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OAuth2GrantType`: `OAuth2GrantType`. Update: in place.
-    pub fn oauth2_grant_type(mut self, value: impl Arg<OAuth2GrantType>) -> Self { self.0.set("OAuth2GrantType", value.into_expr()); self }
+    pub fn oauth2_grant_type(self, value: impl Arg<OAuth2GrantType>) -> Self { Self(put(self.0, "OAuth2GrantType", value.into_expr())) }
     /// `TokenUrl`: text. Update: in place.
-    pub fn token_url(mut self, value: impl Arg<str>) -> Self { self.0.set("TokenUrl", value.into_expr()); self }
+    pub fn token_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr())) }
     /// `TokenUrlCustomProperties`: map of text. Update: in place.
-    pub fn token_url_custom_properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("TokenUrlCustomProperties", value.into_expr()); self }
+    pub fn token_url_custom_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TokenUrlCustomProperties", value.into_expr())) }
 }
 impl Done for OAuth2Properties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuthCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauthcredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OAuthCredentials(Bag);
+#[must_use] pub struct OAuthCredentials(Bag);
 impl OAuthCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessToken`: text. Update: in place.
-    pub fn access_token(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessToken", value.into_expr()); self }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr())) }
     /// `ClientId`: text. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientId", value.into_expr()); self }
+    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr())) }
     /// `ClientSecret`: text. Update: in place.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientSecret", value.into_expr()); self }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr())) }
     /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place.
-    pub fn connector_oauth_request(mut self, value: impl Arg<ConnectorOAuthRequest>) -> Self { self.0.set("ConnectorOAuthRequest", value.into_expr()); self }
+    pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value.into_expr())) }
     /// `RefreshToken`: text. Update: in place.
-    pub fn refresh_token(mut self, value: impl Arg<str>) -> Self { self.0.set("RefreshToken", value.into_expr()); self }
+    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr())) }
 }
 impl Done for OAuthCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuthProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-oauthproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OAuthProperties(Bag);
+#[must_use] pub struct OAuthProperties(Bag);
 impl OAuthProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthCodeUrl`: text. Update: in place.
-    pub fn auth_code_url(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthCodeUrl", value.into_expr()); self }
+    pub fn auth_code_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthCodeUrl", value.into_expr())) }
     /// `OAuthScopes`: list of text. Update: in place.
-    pub fn oauth_scopes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("OAuthScopes", value.into_expr()); self }
+    pub fn oauth_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OAuthScopes", value.into_expr())) }
     /// `TokenUrl`: text. Update: in place.
-    pub fn token_url(mut self, value: impl Arg<str>) -> Self { self.0.set("TokenUrl", value.into_expr()); self }
+    pub fn token_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr())) }
 }
 impl Done for OAuthProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PardotConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-pardotconnectorprofilecredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PardotConnectorProfileCredentials(Bag);
+#[must_use] pub struct PardotConnectorProfileCredentials(Bag);
 impl PardotConnectorProfileCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessToken`: text. Update: in place.
-    pub fn access_token(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessToken", value.into_expr()); self }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr())) }
     /// `ClientCredentialsArn`: text. Update: in place.
-    pub fn client_credentials_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientCredentialsArn", value.into_expr()); self }
+    pub fn client_credentials_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCredentialsArn", value.into_expr())) }
     /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place.
-    pub fn connector_oauth_request(mut self, value: impl Arg<ConnectorOAuthRequest>) -> Self { self.0.set("ConnectorOAuthRequest", value.into_expr()); self }
+    pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value.into_expr())) }
     /// `RefreshToken`: text. Update: in place.
-    pub fn refresh_token(mut self, value: impl Arg<str>) -> Self { self.0.set("RefreshToken", value.into_expr()); self }
+    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr())) }
 }
 impl Done for PardotConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PardotConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-pardotconnectorprofileproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PardotConnectorProfileProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PardotConnectorProfileProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl PardotConnectorProfileProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PardotConnectorProfileProperties<super::missing::BusinessUnitId> { PardotConnectorProfileProperties(Bag::default(), Phase) }
+    pub fn new() -> PardotConnectorProfileProperties<Missing<super::required::BusinessUnitId>> { PardotConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0> PardotConnectorProfileProperties<R0> {
     /// `BusinessUnitId`: text, required. Update: in place.
-    pub fn business_unit_id(mut self, value: impl Arg<str>) -> PardotConnectorProfileProperties<Set> { self.0.set("BusinessUnitId", value.into_expr()); PardotConnectorProfileProperties(self.0, Phase) }
+    pub fn business_unit_id(self, value: impl Arg<str>) -> PardotConnectorProfileProperties<Set> { PardotConnectorProfileProperties(put(self.0, "BusinessUnitId", value.into_expr()), Phase) }
     /// `InstanceUrl`: text. Update: in place.
-    pub fn instance_url(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceUrl", value.into_expr()); self }
+    pub fn instance_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
     /// `IsSandboxEnvironment`: boolean. Update: in place.
-    pub fn is_sandbox_environment(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsSandboxEnvironment", value.into_expr()); self }
+    pub fn is_sandbox_environment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSandboxEnvironment", value.into_expr()), Phase) }
 }
 impl Done for PardotConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofilecredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftConnectorProfileCredentials(Bag);
+#[must_use] pub struct RedshiftConnectorProfileCredentials(Bag);
 impl RedshiftConnectorProfileCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Password`: text. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
     /// `Username`: text. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for RedshiftConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-redshiftconnectorprofileproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftConnectorProfileProperties<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RedshiftConnectorProfileProperties<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RedshiftConnectorProfileProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedshiftConnectorProfileProperties<super::missing::BucketName, super::missing::RoleArn> { RedshiftConnectorProfileProperties(Bag::default(), Phase) }
+    pub fn new() -> RedshiftConnectorProfileProperties<Missing<super::required::BucketName>, Missing<super::required::RoleArn>> { RedshiftConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0, R1> RedshiftConnectorProfileProperties<R0, R1> {
-    /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> RedshiftConnectorProfileProperties<Set, R1> { self.0.set("BucketName", value.into_expr()); RedshiftConnectorProfileProperties(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> RedshiftConnectorProfileProperties<Set, R1> { RedshiftConnectorProfileProperties(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `BucketPrefix`: text. Update: in place.
-    pub fn bucket_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketPrefix", value.into_expr()); self }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
     /// `ClusterIdentifier`: text. Update: in place.
-    pub fn cluster_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ClusterIdentifier", value.into_expr()); self }
-    /// `DataApiRoleArn`: text. Update: in place.
-    pub fn data_api_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("DataApiRoleArn", value.into_expr()); self }
+    pub fn cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
+    /// `DataApiRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn data_api_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "DataApiRoleArn", value.into_expr()), Phase) }
     /// `DatabaseName`: text. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `DatabaseUrl`: text. Update: in place.
-    pub fn database_url(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseUrl", value.into_expr()); self }
+    pub fn database_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseUrl", value.into_expr()), Phase) }
     /// `IsRedshiftServerless`: boolean. Update: in place.
-    pub fn is_redshift_serverless(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsRedshiftServerless", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> RedshiftConnectorProfileProperties<R0, Set> { self.0.set("RoleArn", value.into_expr()); RedshiftConnectorProfileProperties(self.0, Phase) }
+    pub fn is_redshift_serverless(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsRedshiftServerless", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> RedshiftConnectorProfileProperties<R0, Set> { RedshiftConnectorProfileProperties(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `WorkgroupName`: text. Update: in place.
-    pub fn workgroup_name(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkgroupName", value.into_expr()); self }
+    pub fn workgroup_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkgroupName", value.into_expr()), Phase) }
 }
 impl Done for RedshiftConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SAPODataConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofilecredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SAPODataConnectorProfileCredentials(Bag);
+#[must_use] pub struct SAPODataConnectorProfileCredentials(Bag);
 impl SAPODataConnectorProfileCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BasicAuthCredentials`: `BasicAuthCredentials`. Update: in place.
-    pub fn basic_auth_credentials(mut self, value: impl Arg<BasicAuthCredentials>) -> Self { self.0.set("BasicAuthCredentials", value.into_expr()); self }
+    pub fn basic_auth_credentials(self, value: impl Arg<BasicAuthCredentials>) -> Self { Self(put(self.0, "BasicAuthCredentials", value.into_expr())) }
     /// `OAuthCredentials`: `OAuthCredentials`. Update: in place.
-    pub fn oauth_credentials(mut self, value: impl Arg<OAuthCredentials>) -> Self { self.0.set("OAuthCredentials", value.into_expr()); self }
+    pub fn oauth_credentials(self, value: impl Arg<OAuthCredentials>) -> Self { Self(put(self.0, "OAuthCredentials", value.into_expr())) }
 }
 impl Done for SAPODataConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SAPODataConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-sapodataconnectorprofileproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SAPODataConnectorProfileProperties(Bag);
+#[must_use] pub struct SAPODataConnectorProfileProperties(Bag);
 impl SAPODataConnectorProfileProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationHostUrl`: text. Update: in place.
-    pub fn application_host_url(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationHostUrl", value.into_expr()); self }
+    pub fn application_host_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationHostUrl", value.into_expr())) }
     /// `ApplicationServicePath`: text. Update: in place.
-    pub fn application_service_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationServicePath", value.into_expr()); self }
+    pub fn application_service_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationServicePath", value.into_expr())) }
     /// `ClientNumber`: text. Update: in place.
-    pub fn client_number(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientNumber", value.into_expr()); self }
+    pub fn client_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientNumber", value.into_expr())) }
     /// `DisableSSO`: boolean. Update: in place.
-    pub fn disable_sso(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableSSO", value.into_expr()); self }
+    pub fn disable_sso(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableSSO", value.into_expr())) }
     /// `LogonLanguage`: text. Update: in place.
-    pub fn logon_language(mut self, value: impl Arg<str>) -> Self { self.0.set("LogonLanguage", value.into_expr()); self }
+    pub fn logon_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogonLanguage", value.into_expr())) }
     /// `OAuthProperties`: `OAuthProperties`. Update: in place.
-    pub fn oauth_properties(mut self, value: impl Arg<OAuthProperties>) -> Self { self.0.set("OAuthProperties", value.into_expr()); self }
+    pub fn oauth_properties(self, value: impl Arg<OAuthProperties>) -> Self { Self(put(self.0, "OAuthProperties", value.into_expr())) }
     /// `PortNumber`: integer. Update: in place.
-    pub fn port_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("PortNumber", value.into_expr()); self }
+    pub fn port_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PortNumber", value.into_expr())) }
     /// `PrivateLinkServiceName`: text. Update: in place.
-    pub fn private_link_service_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PrivateLinkServiceName", value.into_expr()); self }
+    pub fn private_link_service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateLinkServiceName", value.into_expr())) }
 }
 impl Done for SAPODataConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofilecredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SalesforceConnectorProfileCredentials(Bag);
+#[must_use] pub struct SalesforceConnectorProfileCredentials(Bag);
 impl SalesforceConnectorProfileCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessToken`: text. Update: in place.
-    pub fn access_token(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessToken", value.into_expr()); self }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr())) }
     /// `ClientCredentialsArn`: text. Update: in place.
-    pub fn client_credentials_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientCredentialsArn", value.into_expr()); self }
+    pub fn client_credentials_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCredentialsArn", value.into_expr())) }
     /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place.
-    pub fn connector_oauth_request(mut self, value: impl Arg<ConnectorOAuthRequest>) -> Self { self.0.set("ConnectorOAuthRequest", value.into_expr()); self }
+    pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value.into_expr())) }
     /// `JwtToken`: text. Update: in place.
-    pub fn jwt_token(mut self, value: impl Arg<str>) -> Self { self.0.set("JwtToken", value.into_expr()); self }
+    pub fn jwt_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JwtToken", value.into_expr())) }
     /// `OAuth2GrantType`: `OAuth2GrantType`. Update: in place.
-    pub fn oauth2_grant_type(mut self, value: impl Arg<OAuth2GrantType>) -> Self { self.0.set("OAuth2GrantType", value.into_expr()); self }
+    pub fn oauth2_grant_type(self, value: impl Arg<OAuth2GrantType>) -> Self { Self(put(self.0, "OAuth2GrantType", value.into_expr())) }
     /// `RefreshToken`: text. Update: in place.
-    pub fn refresh_token(mut self, value: impl Arg<str>) -> Self { self.0.set("RefreshToken", value.into_expr()); self }
+    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr())) }
 }
 impl Done for SalesforceConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-salesforceconnectorprofileproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SalesforceConnectorProfileProperties(Bag);
+#[must_use] pub struct SalesforceConnectorProfileProperties(Bag);
 impl SalesforceConnectorProfileProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InstanceUrl`: text. Update: in place.
-    pub fn instance_url(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceUrl", value.into_expr()); self }
+    pub fn instance_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceUrl", value.into_expr())) }
     /// `isSandboxEnvironment`: boolean. Update: in place.
-    pub fn is_sandbox_environment(mut self, value: impl Arg<bool>) -> Self { self.0.set("isSandboxEnvironment", value.into_expr()); self }
+    pub fn is_sandbox_environment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "isSandboxEnvironment", value.into_expr())) }
     /// `usePrivateLinkForMetadataAndAuthorization`: boolean. Update: in place.
-    pub fn use_private_link_for_metadata_and_authorization(mut self, value: impl Arg<bool>) -> Self { self.0.set("usePrivateLinkForMetadataAndAuthorization", value.into_expr()); self }
+    pub fn use_private_link_for_metadata_and_authorization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "usePrivateLinkForMetadataAndAuthorization", value.into_expr())) }
 }
 impl Done for SalesforceConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-servicenowconnectorprofilecredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceNowConnectorProfileCredentials(Bag);
+#[must_use] pub struct ServiceNowConnectorProfileCredentials(Bag);
 impl ServiceNowConnectorProfileCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OAuth2Credentials`: `OAuth2Credentials`. Update: in place.
-    pub fn oauth2_credentials(mut self, value: impl Arg<OAuth2Credentials>) -> Self { self.0.set("OAuth2Credentials", value.into_expr()); self }
+    pub fn oauth2_credentials(self, value: impl Arg<OAuth2Credentials>) -> Self { Self(put(self.0, "OAuth2Credentials", value.into_expr())) }
     /// `Password`: text. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
     /// `Username`: text. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for ServiceNowConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-servicenowconnectorprofileproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceNowConnectorProfileProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServiceNowConnectorProfileProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServiceNowConnectorProfileProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceNowConnectorProfileProperties<super::missing::InstanceUrl> { ServiceNowConnectorProfileProperties(Bag::default(), Phase) }
+    pub fn new() -> ServiceNowConnectorProfileProperties<Missing<super::required::InstanceUrl>> { ServiceNowConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0> ServiceNowConnectorProfileProperties<R0> {
     /// `InstanceUrl`: text, required. Update: in place.
-    pub fn instance_url(mut self, value: impl Arg<str>) -> ServiceNowConnectorProfileProperties<Set> { self.0.set("InstanceUrl", value.into_expr()); ServiceNowConnectorProfileProperties(self.0, Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> ServiceNowConnectorProfileProperties<Set> { ServiceNowConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
 }
 impl Done for ServiceNowConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingularConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-singularconnectorprofilecredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SingularConnectorProfileCredentials<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SingularConnectorProfileCredentials<R0 = Set>(Bag, Phase<(R0,)>);
 impl SingularConnectorProfileCredentials {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SingularConnectorProfileCredentials<super::missing::ApiKey> { SingularConnectorProfileCredentials(Bag::default(), Phase) }
+    pub fn new() -> SingularConnectorProfileCredentials<Missing<super::required::ApiKey>> { SingularConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0> SingularConnectorProfileCredentials<R0> {
     /// `ApiKey`: text, required. Update: in place.
-    pub fn api_key(mut self, value: impl Arg<str>) -> SingularConnectorProfileCredentials<Set> { self.0.set("ApiKey", value.into_expr()); SingularConnectorProfileCredentials(self.0, Phase) }
+    pub fn api_key(self, value: impl Arg<str>) -> SingularConnectorProfileCredentials<Set> { SingularConnectorProfileCredentials(put(self.0, "ApiKey", value.into_expr()), Phase) }
 }
 impl Done for SingularConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlackConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-slackconnectorprofilecredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlackConnectorProfileCredentials<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SlackConnectorProfileCredentials<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SlackConnectorProfileCredentials {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SlackConnectorProfileCredentials<super::missing::ClientId, super::missing::ClientSecret> { SlackConnectorProfileCredentials(Bag::default(), Phase) }
+    pub fn new() -> SlackConnectorProfileCredentials<Missing<super::required::ClientId>, Missing<super::required::ClientSecret>> { SlackConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1> SlackConnectorProfileCredentials<R0, R1> {
     /// `AccessToken`: text. Update: in place.
-    pub fn access_token(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessToken", value.into_expr()); self }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr()), Phase) }
     /// `ClientId`: text, required. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> SlackConnectorProfileCredentials<Set, R1> { self.0.set("ClientId", value.into_expr()); SlackConnectorProfileCredentials(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> SlackConnectorProfileCredentials<Set, R1> { SlackConnectorProfileCredentials(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `ClientSecret`: text, required. Update: in place.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> SlackConnectorProfileCredentials<R0, Set> { self.0.set("ClientSecret", value.into_expr()); SlackConnectorProfileCredentials(self.0, Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> SlackConnectorProfileCredentials<R0, Set> { SlackConnectorProfileCredentials(put(self.0, "ClientSecret", value.into_expr()), Phase) }
     /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place.
-    pub fn connector_oauth_request(mut self, value: impl Arg<ConnectorOAuthRequest>) -> Self { self.0.set("ConnectorOAuthRequest", value.into_expr()); self }
+    pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value.into_expr()), Phase) }
 }
 impl Done for SlackConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlackConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-slackconnectorprofileproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlackConnectorProfileProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SlackConnectorProfileProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl SlackConnectorProfileProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SlackConnectorProfileProperties<super::missing::InstanceUrl> { SlackConnectorProfileProperties(Bag::default(), Phase) }
+    pub fn new() -> SlackConnectorProfileProperties<Missing<super::required::InstanceUrl>> { SlackConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0> SlackConnectorProfileProperties<R0> {
     /// `InstanceUrl`: text, required. Update: in place.
-    pub fn instance_url(mut self, value: impl Arg<str>) -> SlackConnectorProfileProperties<Set> { self.0.set("InstanceUrl", value.into_expr()); SlackConnectorProfileProperties(self.0, Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> SlackConnectorProfileProperties<Set> { SlackConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
 }
 impl Done for SlackConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofilecredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnowflakeConnectorProfileCredentials<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SnowflakeConnectorProfileCredentials<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SnowflakeConnectorProfileCredentials {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SnowflakeConnectorProfileCredentials<super::missing::Password, super::missing::Username> { SnowflakeConnectorProfileCredentials(Bag::default(), Phase) }
+    pub fn new() -> SnowflakeConnectorProfileCredentials<Missing<super::required::Password>, Missing<super::required::Username>> { SnowflakeConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1> SnowflakeConnectorProfileCredentials<R0, R1> {
     /// `Password`: text, required. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> SnowflakeConnectorProfileCredentials<Set, R1> { self.0.set("Password", value.into_expr()); SnowflakeConnectorProfileCredentials(self.0, Phase) }
+    pub fn password(self, value: impl Arg<str>) -> SnowflakeConnectorProfileCredentials<Set, R1> { SnowflakeConnectorProfileCredentials(put(self.0, "Password", value.into_expr()), Phase) }
     /// `Username`: text, required. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> SnowflakeConnectorProfileCredentials<R0, Set> { self.0.set("Username", value.into_expr()); SnowflakeConnectorProfileCredentials(self.0, Phase) }
+    pub fn username(self, value: impl Arg<str>) -> SnowflakeConnectorProfileCredentials<R0, Set> { SnowflakeConnectorProfileCredentials(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for SnowflakeConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-snowflakeconnectorprofileproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnowflakeConnectorProfileProperties<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SnowflakeConnectorProfileProperties<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SnowflakeConnectorProfileProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SnowflakeConnectorProfileProperties<super::missing::BucketName, super::missing::Stage, super::missing::Warehouse> { SnowflakeConnectorProfileProperties(Bag::default(), Phase) }
+    pub fn new() -> SnowflakeConnectorProfileProperties<Missing<super::required::BucketName>, Missing<super::required::Stage>, Missing<super::required::Warehouse>> { SnowflakeConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SnowflakeConnectorProfileProperties<R0, R1, R2> {
     /// `AccountName`: text. Update: in place.
-    pub fn account_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AccountName", value.into_expr()); self }
-    /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> SnowflakeConnectorProfileProperties<Set, R1, R2> { self.0.set("BucketName", value.into_expr()); SnowflakeConnectorProfileProperties(self.0, Phase) }
+    pub fn account_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountName", value.into_expr()), Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> SnowflakeConnectorProfileProperties<Set, R1, R2> { SnowflakeConnectorProfileProperties(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `BucketPrefix`: text. Update: in place.
-    pub fn bucket_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketPrefix", value.into_expr()); self }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
     /// `PrivateLinkServiceName`: text. Update: in place.
-    pub fn private_link_service_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PrivateLinkServiceName", value.into_expr()); self }
+    pub fn private_link_service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateLinkServiceName", value.into_expr()), Phase) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
     /// `Stage`: text, required. Update: in place.
-    pub fn stage(mut self, value: impl Arg<str>) -> SnowflakeConnectorProfileProperties<R0, Set, R2> { self.0.set("Stage", value.into_expr()); SnowflakeConnectorProfileProperties(self.0, Phase) }
+    pub fn stage(self, value: impl Arg<str>) -> SnowflakeConnectorProfileProperties<R0, Set, R2> { SnowflakeConnectorProfileProperties(put(self.0, "Stage", value.into_expr()), Phase) }
     /// `Warehouse`: text, required. Update: in place.
-    pub fn warehouse(mut self, value: impl Arg<str>) -> SnowflakeConnectorProfileProperties<R0, R1, Set> { self.0.set("Warehouse", value.into_expr()); SnowflakeConnectorProfileProperties(self.0, Phase) }
+    pub fn warehouse(self, value: impl Arg<str>) -> SnowflakeConnectorProfileProperties<R0, R1, Set> { SnowflakeConnectorProfileProperties(put(self.0, "Warehouse", value.into_expr()), Phase) }
 }
 impl Done for SnowflakeConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrendmicroConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-trendmicroconnectorprofilecredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrendmicroConnectorProfileCredentials<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TrendmicroConnectorProfileCredentials<R0 = Set>(Bag, Phase<(R0,)>);
 impl TrendmicroConnectorProfileCredentials {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TrendmicroConnectorProfileCredentials<super::missing::ApiSecretKey> { TrendmicroConnectorProfileCredentials(Bag::default(), Phase) }
+    pub fn new() -> TrendmicroConnectorProfileCredentials<Missing<super::required::ApiSecretKey>> { TrendmicroConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0> TrendmicroConnectorProfileCredentials<R0> {
     /// `ApiSecretKey`: text, required. Update: in place.
-    pub fn api_secret_key(mut self, value: impl Arg<str>) -> TrendmicroConnectorProfileCredentials<Set> { self.0.set("ApiSecretKey", value.into_expr()); TrendmicroConnectorProfileCredentials(self.0, Phase) }
+    pub fn api_secret_key(self, value: impl Arg<str>) -> TrendmicroConnectorProfileCredentials<Set> { TrendmicroConnectorProfileCredentials(put(self.0, "ApiSecretKey", value.into_expr()), Phase) }
 }
 impl Done for TrendmicroConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VeevaConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-veevaconnectorprofilecredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VeevaConnectorProfileCredentials<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VeevaConnectorProfileCredentials<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VeevaConnectorProfileCredentials {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VeevaConnectorProfileCredentials<super::missing::Password, super::missing::Username> { VeevaConnectorProfileCredentials(Bag::default(), Phase) }
+    pub fn new() -> VeevaConnectorProfileCredentials<Missing<super::required::Password>, Missing<super::required::Username>> { VeevaConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1> VeevaConnectorProfileCredentials<R0, R1> {
     /// `Password`: text, required. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> VeevaConnectorProfileCredentials<Set, R1> { self.0.set("Password", value.into_expr()); VeevaConnectorProfileCredentials(self.0, Phase) }
+    pub fn password(self, value: impl Arg<str>) -> VeevaConnectorProfileCredentials<Set, R1> { VeevaConnectorProfileCredentials(put(self.0, "Password", value.into_expr()), Phase) }
     /// `Username`: text, required. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> VeevaConnectorProfileCredentials<R0, Set> { self.0.set("Username", value.into_expr()); VeevaConnectorProfileCredentials(self.0, Phase) }
+    pub fn username(self, value: impl Arg<str>) -> VeevaConnectorProfileCredentials<R0, Set> { VeevaConnectorProfileCredentials(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for VeevaConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VeevaConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-veevaconnectorprofileproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VeevaConnectorProfileProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VeevaConnectorProfileProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl VeevaConnectorProfileProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VeevaConnectorProfileProperties<super::missing::InstanceUrl> { VeevaConnectorProfileProperties(Bag::default(), Phase) }
+    pub fn new() -> VeevaConnectorProfileProperties<Missing<super::required::InstanceUrl>> { VeevaConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0> VeevaConnectorProfileProperties<R0> {
     /// `InstanceUrl`: text, required. Update: in place.
-    pub fn instance_url(mut self, value: impl Arg<str>) -> VeevaConnectorProfileProperties<Set> { self.0.set("InstanceUrl", value.into_expr()); VeevaConnectorProfileProperties(self.0, Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> VeevaConnectorProfileProperties<Set> { VeevaConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
 }
 impl Done for VeevaConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZendeskConnectorProfileCredentials` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-zendeskconnectorprofilecredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ZendeskConnectorProfileCredentials<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ZendeskConnectorProfileCredentials<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ZendeskConnectorProfileCredentials {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ZendeskConnectorProfileCredentials<super::missing::ClientId, super::missing::ClientSecret> { ZendeskConnectorProfileCredentials(Bag::default(), Phase) }
+    pub fn new() -> ZendeskConnectorProfileCredentials<Missing<super::required::ClientId>, Missing<super::required::ClientSecret>> { ZendeskConnectorProfileCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1> ZendeskConnectorProfileCredentials<R0, R1> {
     /// `AccessToken`: text. Update: in place.
-    pub fn access_token(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessToken", value.into_expr()); self }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr()), Phase) }
     /// `ClientId`: text, required. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> ZendeskConnectorProfileCredentials<Set, R1> { self.0.set("ClientId", value.into_expr()); ZendeskConnectorProfileCredentials(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> ZendeskConnectorProfileCredentials<Set, R1> { ZendeskConnectorProfileCredentials(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `ClientSecret`: text, required. Update: in place.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> ZendeskConnectorProfileCredentials<R0, Set> { self.0.set("ClientSecret", value.into_expr()); ZendeskConnectorProfileCredentials(self.0, Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> ZendeskConnectorProfileCredentials<R0, Set> { ZendeskConnectorProfileCredentials(put(self.0, "ClientSecret", value.into_expr()), Phase) }
     /// `ConnectorOAuthRequest`: `ConnectorOAuthRequest`. Update: in place.
-    pub fn connector_oauth_request(mut self, value: impl Arg<ConnectorOAuthRequest>) -> Self { self.0.set("ConnectorOAuthRequest", value.into_expr()); self }
+    pub fn connector_oauth_request(self, value: impl Arg<ConnectorOAuthRequest>) -> Self { Self(put(self.0, "ConnectorOAuthRequest", value.into_expr()), Phase) }
 }
 impl Done for ZendeskConnectorProfileCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZendeskConnectorProfileProperties` of `AWS::AppFlow::ConnectorProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-connectorprofile-zendeskconnectorprofileproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ZendeskConnectorProfileProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ZendeskConnectorProfileProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl ZendeskConnectorProfileProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ZendeskConnectorProfileProperties<super::missing::InstanceUrl> { ZendeskConnectorProfileProperties(Bag::default(), Phase) }
+    pub fn new() -> ZendeskConnectorProfileProperties<Missing<super::required::InstanceUrl>> { ZendeskConnectorProfileProperties(Bag::default(), Phase) }
 }
 impl<R0> ZendeskConnectorProfileProperties<R0> {
     /// `InstanceUrl`: text, required. Update: in place.
-    pub fn instance_url(mut self, value: impl Arg<str>) -> ZendeskConnectorProfileProperties<Set> { self.0.set("InstanceUrl", value.into_expr()); ZendeskConnectorProfileProperties(self.0, Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> ZendeskConnectorProfileProperties<Set> { ZendeskConnectorProfileProperties(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
 }
 impl Done for ZendeskConnectorProfileProperties { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthenticationType` allows.
@@ -771,801 +771,801 @@ impl CfnFlow {
     /// `AWS::AppFlow::Flow`
     pub const TYPE: &'static str = "AWS::AppFlow::Flow";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnFlowProps<R0, R1, R2, R3, R4>) -> Self where CfnFlowProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FlowName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `FlowArn`: text.
+    /// The attribute `FlowArn`: `OtherArn`.
     pub fn attr_flow_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FlowArn") }
 }
 impl Parent for CfnFlow { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appflow-flow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFlowProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnFlowProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnFlowProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFlowProps<missing::DestinationFlowConfigList, missing::FlowName, missing::SourceFlowConfig, missing::Tasks, missing::TriggerConfig> { CfnFlowProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFlowProps<Missing<required::DestinationFlowConfigList>, Missing<required::FlowName>, Missing<required::SourceFlowConfig>, Missing<required::Tasks>, Missing<required::TriggerConfig>> { CfnFlowProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnFlowProps<R0, R1, R2, R3, R4> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DestinationFlowConfigList`: list of `DestinationFlowConfig`, required. Update: in place.
-    pub fn destination_flow_config_list(mut self, value: impl Arg<Arr<flow::DestinationFlowConfig>>) -> CfnFlowProps<Set, R1, R2, R3, R4> { self.0.set("DestinationFlowConfigList", value.into_expr()); CfnFlowProps(self.0, Phase) }
+    pub fn destination_flow_config_list(self, value: impl Arg<Arr<flow::DestinationFlowConfig>>) -> CfnFlowProps<Set, R1, R2, R3, R4> { CfnFlowProps(put(self.0, "DestinationFlowConfigList", value.into_expr()), Phase) }
     /// `FlowName`: text, required. Update: replacement.
-    pub fn flow_name(mut self, value: impl Arg<str>) -> CfnFlowProps<R0, Set, R2, R3, R4> { self.0.set("FlowName", value.into_expr()); CfnFlowProps(self.0, Phase) }
+    pub fn flow_name(self, value: impl Arg<str>) -> CfnFlowProps<R0, Set, R2, R3, R4> { CfnFlowProps(put(self.0, "FlowName", value.into_expr()), Phase) }
     /// `FlowStatus`: `FlowStatus`. Update: in place.
-    pub fn flow_status(mut self, value: impl Arg<flow::FlowStatus>) -> Self { self.0.set("FlowStatus", value.into_expr()); self }
-    /// `KMSArn`: text. Update: replacement.
-    pub fn kms_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KMSArn", value.into_expr()); self }
+    pub fn flow_status(self, value: impl Arg<flow::FlowStatus>) -> Self { Self(put(self.0, "FlowStatus", value.into_expr()), Phase) }
+    /// `KMSArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSArn", value.into_expr()), Phase) }
     /// `MetadataCatalogConfig`: `MetadataCatalogConfig`. Update: in place.
-    pub fn metadata_catalog_config(mut self, value: impl Arg<flow::MetadataCatalogConfig>) -> Self { self.0.set("MetadataCatalogConfig", value.into_expr()); self }
+    pub fn metadata_catalog_config(self, value: impl Arg<flow::MetadataCatalogConfig>) -> Self { Self(put(self.0, "MetadataCatalogConfig", value.into_expr()), Phase) }
     /// `SourceFlowConfig`: `SourceFlowConfig`, required. Update: in place.
-    pub fn source_flow_config(mut self, value: impl Arg<flow::SourceFlowConfig>) -> CfnFlowProps<R0, R1, Set, R3, R4> { self.0.set("SourceFlowConfig", value.into_expr()); CfnFlowProps(self.0, Phase) }
+    pub fn source_flow_config(self, value: impl Arg<flow::SourceFlowConfig>) -> CfnFlowProps<R0, R1, Set, R3, R4> { CfnFlowProps(put(self.0, "SourceFlowConfig", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Tasks`: list of `Task`, required. Update: in place.
-    pub fn tasks(mut self, value: impl Arg<Arr<flow::Task>>) -> CfnFlowProps<R0, R1, R2, Set, R4> { self.0.set("Tasks", value.into_expr()); CfnFlowProps(self.0, Phase) }
+    pub fn tasks(self, value: impl Arg<Arr<flow::Task>>) -> CfnFlowProps<R0, R1, R2, Set, R4> { CfnFlowProps(put(self.0, "Tasks", value.into_expr()), Phase) }
     /// `TriggerConfig`: `TriggerConfig`, required. Update: in place.
-    pub fn trigger_config(mut self, value: impl Arg<flow::TriggerConfig>) -> CfnFlowProps<R0, R1, R2, R3, Set> { self.0.set("TriggerConfig", value.into_expr()); CfnFlowProps(self.0, Phase) }
+    pub fn trigger_config(self, value: impl Arg<flow::TriggerConfig>) -> CfnFlowProps<R0, R1, R2, R3, Set> { CfnFlowProps(put(self.0, "TriggerConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppFlow::Flow`.
 pub mod flow {
 use crate::cfn::support::*;
 /// The property type `AggregationConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-aggregationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AggregationConfig(Bag);
+#[must_use] pub struct AggregationConfig(Bag);
 impl AggregationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AggregationType`: `AggregationType`. Update: in place.
-    pub fn aggregation_type(mut self, value: impl Arg<AggregationType>) -> Self { self.0.set("AggregationType", value.into_expr()); self }
+    pub fn aggregation_type(self, value: impl Arg<AggregationType>) -> Self { Self(put(self.0, "AggregationType", value.into_expr())) }
     /// `TargetFileSize`: integer. Update: in place.
-    pub fn target_file_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("TargetFileSize", value.into_expr()); self }
+    pub fn target_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetFileSize", value.into_expr())) }
 }
 impl Done for AggregationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AmplitudeSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-amplitudesourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AmplitudeSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AmplitudeSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl AmplitudeSourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AmplitudeSourceProperties<super::missing::Object> { AmplitudeSourceProperties(Bag::default(), Phase) }
+    pub fn new() -> AmplitudeSourceProperties<Missing<super::required::Object>> { AmplitudeSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> AmplitudeSourceProperties<R0> {
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> AmplitudeSourceProperties<Set> { self.0.set("Object", value.into_expr()); AmplitudeSourceProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> AmplitudeSourceProperties<Set> { AmplitudeSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for AmplitudeSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorOperator` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-connectoroperator.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorOperator(Bag);
+#[must_use] pub struct ConnectorOperator(Bag);
 impl ConnectorOperator {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Amplitude`: `Amplitude`. Update: in place.
-    pub fn amplitude(mut self, value: impl Arg<Amplitude>) -> Self { self.0.set("Amplitude", value.into_expr()); self }
+    pub fn amplitude(self, value: impl Arg<Amplitude>) -> Self { Self(put(self.0, "Amplitude", value.into_expr())) }
     /// `CustomConnector`: `CustomConnector`. Update: in place.
-    pub fn custom_connector(mut self, value: impl Arg<CustomConnector>) -> Self { self.0.set("CustomConnector", value.into_expr()); self }
+    pub fn custom_connector(self, value: impl Arg<CustomConnector>) -> Self { Self(put(self.0, "CustomConnector", value.into_expr())) }
     /// `Datadog`: `Datadog`. Update: in place.
-    pub fn datadog(mut self, value: impl Arg<Datadog>) -> Self { self.0.set("Datadog", value.into_expr()); self }
+    pub fn datadog(self, value: impl Arg<Datadog>) -> Self { Self(put(self.0, "Datadog", value.into_expr())) }
     /// `Dynatrace`: `Dynatrace`. Update: in place.
-    pub fn dynatrace(mut self, value: impl Arg<Dynatrace>) -> Self { self.0.set("Dynatrace", value.into_expr()); self }
+    pub fn dynatrace(self, value: impl Arg<Dynatrace>) -> Self { Self(put(self.0, "Dynatrace", value.into_expr())) }
     /// `GoogleAnalytics`: `GoogleAnalytics`. Update: in place.
-    pub fn google_analytics(mut self, value: impl Arg<GoogleAnalytics>) -> Self { self.0.set("GoogleAnalytics", value.into_expr()); self }
+    pub fn google_analytics(self, value: impl Arg<GoogleAnalytics>) -> Self { Self(put(self.0, "GoogleAnalytics", value.into_expr())) }
     /// `InforNexus`: `InforNexus`. Update: in place.
-    pub fn infor_nexus(mut self, value: impl Arg<InforNexus>) -> Self { self.0.set("InforNexus", value.into_expr()); self }
+    pub fn infor_nexus(self, value: impl Arg<InforNexus>) -> Self { Self(put(self.0, "InforNexus", value.into_expr())) }
     /// `Marketo`: `Marketo`. Update: in place.
-    pub fn marketo(mut self, value: impl Arg<Marketo>) -> Self { self.0.set("Marketo", value.into_expr()); self }
+    pub fn marketo(self, value: impl Arg<Marketo>) -> Self { Self(put(self.0, "Marketo", value.into_expr())) }
     /// `Pardot`: `Pardot`. Update: in place.
-    pub fn pardot(mut self, value: impl Arg<Pardot>) -> Self { self.0.set("Pardot", value.into_expr()); self }
+    pub fn pardot(self, value: impl Arg<Pardot>) -> Self { Self(put(self.0, "Pardot", value.into_expr())) }
     /// `S3`: `S3`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<S3>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<S3>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
     /// `Salesforce`: `Salesforce`. Update: in place.
-    pub fn salesforce(mut self, value: impl Arg<Salesforce>) -> Self { self.0.set("Salesforce", value.into_expr()); self }
+    pub fn salesforce(self, value: impl Arg<Salesforce>) -> Self { Self(put(self.0, "Salesforce", value.into_expr())) }
     /// `SAPOData`: `SAPOData`. Update: in place.
-    pub fn sapo_data(mut self, value: impl Arg<SAPOData>) -> Self { self.0.set("SAPOData", value.into_expr()); self }
+    pub fn sapo_data(self, value: impl Arg<SAPOData>) -> Self { Self(put(self.0, "SAPOData", value.into_expr())) }
     /// `ServiceNow`: `ServiceNow`. Update: in place.
-    pub fn service_now(mut self, value: impl Arg<ServiceNow>) -> Self { self.0.set("ServiceNow", value.into_expr()); self }
+    pub fn service_now(self, value: impl Arg<ServiceNow>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
     /// `Singular`: `Singular`. Update: in place.
-    pub fn singular(mut self, value: impl Arg<Singular>) -> Self { self.0.set("Singular", value.into_expr()); self }
+    pub fn singular(self, value: impl Arg<Singular>) -> Self { Self(put(self.0, "Singular", value.into_expr())) }
     /// `Slack`: `Slack`. Update: in place.
-    pub fn slack(mut self, value: impl Arg<Slack>) -> Self { self.0.set("Slack", value.into_expr()); self }
+    pub fn slack(self, value: impl Arg<Slack>) -> Self { Self(put(self.0, "Slack", value.into_expr())) }
     /// `Trendmicro`: `Trendmicro`. Update: in place.
-    pub fn trendmicro(mut self, value: impl Arg<Trendmicro>) -> Self { self.0.set("Trendmicro", value.into_expr()); self }
+    pub fn trendmicro(self, value: impl Arg<Trendmicro>) -> Self { Self(put(self.0, "Trendmicro", value.into_expr())) }
     /// `Veeva`: `Veeva`. Update: in place.
-    pub fn veeva(mut self, value: impl Arg<Veeva>) -> Self { self.0.set("Veeva", value.into_expr()); self }
+    pub fn veeva(self, value: impl Arg<Veeva>) -> Self { Self(put(self.0, "Veeva", value.into_expr())) }
     /// `Zendesk`: `Zendesk`. Update: in place.
-    pub fn zendesk(mut self, value: impl Arg<Zendesk>) -> Self { self.0.set("Zendesk", value.into_expr()); self }
+    pub fn zendesk(self, value: impl Arg<Zendesk>) -> Self { Self(put(self.0, "Zendesk", value.into_expr())) }
 }
 impl Done for ConnectorOperator { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomConnectorDestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-customconnectordestinationproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomConnectorDestinationProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomConnectorDestinationProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomConnectorDestinationProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomConnectorDestinationProperties<super::missing::EntityName> { CustomConnectorDestinationProperties(Bag::default(), Phase) }
+    pub fn new() -> CustomConnectorDestinationProperties<Missing<super::required::EntityName>> { CustomConnectorDestinationProperties(Bag::default(), Phase) }
 }
 impl<R0> CustomConnectorDestinationProperties<R0> {
     /// `CustomProperties`: map of text. Update: in place.
-    pub fn custom_properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("CustomProperties", value.into_expr()); self }
+    pub fn custom_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomProperties", value.into_expr()), Phase) }
     /// `EntityName`: text, required. Update: in place.
-    pub fn entity_name(mut self, value: impl Arg<str>) -> CustomConnectorDestinationProperties<Set> { self.0.set("EntityName", value.into_expr()); CustomConnectorDestinationProperties(self.0, Phase) }
+    pub fn entity_name(self, value: impl Arg<str>) -> CustomConnectorDestinationProperties<Set> { CustomConnectorDestinationProperties(put(self.0, "EntityName", value.into_expr()), Phase) }
     /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place.
-    pub fn error_handling_config(mut self, value: impl Arg<ErrorHandlingConfig>) -> Self { self.0.set("ErrorHandlingConfig", value.into_expr()); self }
+    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
     /// `IdFieldNames`: list of text. Update: in place.
-    pub fn id_field_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IdFieldNames", value.into_expr()); self }
+    pub fn id_field_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdFieldNames", value.into_expr()), Phase) }
     /// `WriteOperationType`: `WriteOperationType`. Update: in place.
-    pub fn write_operation_type(mut self, value: impl Arg<WriteOperationType>) -> Self { self.0.set("WriteOperationType", value.into_expr()); self }
+    pub fn write_operation_type(self, value: impl Arg<WriteOperationType>) -> Self { Self(put(self.0, "WriteOperationType", value.into_expr()), Phase) }
 }
 impl Done for CustomConnectorDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomConnectorSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-customconnectorsourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomConnectorSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomConnectorSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomConnectorSourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomConnectorSourceProperties<super::missing::EntityName> { CustomConnectorSourceProperties(Bag::default(), Phase) }
+    pub fn new() -> CustomConnectorSourceProperties<Missing<super::required::EntityName>> { CustomConnectorSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> CustomConnectorSourceProperties<R0> {
     /// `CustomProperties`: map of text. Update: in place.
-    pub fn custom_properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("CustomProperties", value.into_expr()); self }
+    pub fn custom_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomProperties", value.into_expr()), Phase) }
     /// `DataTransferApi`: `DataTransferApi`. Update: in place.
-    pub fn data_transfer_api(mut self, value: impl Arg<DataTransferApi>) -> Self { self.0.set("DataTransferApi", value.into_expr()); self }
+    pub fn data_transfer_api(self, value: impl Arg<DataTransferApi>) -> Self { Self(put(self.0, "DataTransferApi", value.into_expr()), Phase) }
     /// `EntityName`: text, required. Update: in place.
-    pub fn entity_name(mut self, value: impl Arg<str>) -> CustomConnectorSourceProperties<Set> { self.0.set("EntityName", value.into_expr()); CustomConnectorSourceProperties(self.0, Phase) }
+    pub fn entity_name(self, value: impl Arg<str>) -> CustomConnectorSourceProperties<Set> { CustomConnectorSourceProperties(put(self.0, "EntityName", value.into_expr()), Phase) }
 }
 impl Done for CustomConnectorSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataTransferApi` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-datatransferapi.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataTransferApi<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DataTransferApi<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DataTransferApi {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataTransferApi<super::missing::Name, super::missing::Type> { DataTransferApi(Bag::default(), Phase) }
+    pub fn new() -> DataTransferApi<Missing<super::required::Name>, Missing<super::required::Type>> { DataTransferApi(Bag::default(), Phase) }
 }
 impl<R0, R1> DataTransferApi<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> DataTransferApi<Set, R1> { self.0.set("Name", value.into_expr()); DataTransferApi(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DataTransferApi<Set, R1> { DataTransferApi(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> DataTransferApi<R0, Set> { self.0.set("Type", value.into_expr()); DataTransferApi(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DataTransferApi<R0, Set> { DataTransferApi(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for DataTransferApi { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatadogSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-datadogsourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatadogSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DatadogSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl DatadogSourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DatadogSourceProperties<super::missing::Object> { DatadogSourceProperties(Bag::default(), Phase) }
+    pub fn new() -> DatadogSourceProperties<Missing<super::required::Object>> { DatadogSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> DatadogSourceProperties<R0> {
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> DatadogSourceProperties<Set> { self.0.set("Object", value.into_expr()); DatadogSourceProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> DatadogSourceProperties<Set> { DatadogSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for DatadogSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationConnectorProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationconnectorproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DestinationConnectorProperties(Bag);
+#[must_use] pub struct DestinationConnectorProperties(Bag);
 impl DestinationConnectorProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomConnector`: `CustomConnectorDestinationProperties`. Update: in place.
-    pub fn custom_connector(mut self, value: impl Arg<CustomConnectorDestinationProperties>) -> Self { self.0.set("CustomConnector", value.into_expr()); self }
+    pub fn custom_connector(self, value: impl Arg<CustomConnectorDestinationProperties>) -> Self { Self(put(self.0, "CustomConnector", value.into_expr())) }
     /// `EventBridge`: `EventBridgeDestinationProperties`. Update: in place.
-    pub fn event_bridge(mut self, value: impl Arg<EventBridgeDestinationProperties>) -> Self { self.0.set("EventBridge", value.into_expr()); self }
+    pub fn event_bridge(self, value: impl Arg<EventBridgeDestinationProperties>) -> Self { Self(put(self.0, "EventBridge", value.into_expr())) }
     /// `LookoutMetrics`: `LookoutMetricsDestinationProperties`. Update: in place.
-    pub fn lookout_metrics(mut self, value: impl Arg<LookoutMetricsDestinationProperties>) -> Self { self.0.set("LookoutMetrics", value.into_expr()); self }
+    pub fn lookout_metrics(self, value: impl Arg<LookoutMetricsDestinationProperties>) -> Self { Self(put(self.0, "LookoutMetrics", value.into_expr())) }
     /// `Marketo`: `MarketoDestinationProperties`. Update: in place.
-    pub fn marketo(mut self, value: impl Arg<MarketoDestinationProperties>) -> Self { self.0.set("Marketo", value.into_expr()); self }
+    pub fn marketo(self, value: impl Arg<MarketoDestinationProperties>) -> Self { Self(put(self.0, "Marketo", value.into_expr())) }
     /// `Redshift`: `RedshiftDestinationProperties`. Update: in place.
-    pub fn redshift(mut self, value: impl Arg<RedshiftDestinationProperties>) -> Self { self.0.set("Redshift", value.into_expr()); self }
+    pub fn redshift(self, value: impl Arg<RedshiftDestinationProperties>) -> Self { Self(put(self.0, "Redshift", value.into_expr())) }
     /// `S3`: `S3DestinationProperties`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<S3DestinationProperties>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<S3DestinationProperties>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
     /// `Salesforce`: `SalesforceDestinationProperties`. Update: in place.
-    pub fn salesforce(mut self, value: impl Arg<SalesforceDestinationProperties>) -> Self { self.0.set("Salesforce", value.into_expr()); self }
+    pub fn salesforce(self, value: impl Arg<SalesforceDestinationProperties>) -> Self { Self(put(self.0, "Salesforce", value.into_expr())) }
     /// `SAPOData`: `SAPODataDestinationProperties`. Update: in place.
-    pub fn sapo_data(mut self, value: impl Arg<SAPODataDestinationProperties>) -> Self { self.0.set("SAPOData", value.into_expr()); self }
+    pub fn sapo_data(self, value: impl Arg<SAPODataDestinationProperties>) -> Self { Self(put(self.0, "SAPOData", value.into_expr())) }
     /// `Snowflake`: `SnowflakeDestinationProperties`. Update: in place.
-    pub fn snowflake(mut self, value: impl Arg<SnowflakeDestinationProperties>) -> Self { self.0.set("Snowflake", value.into_expr()); self }
+    pub fn snowflake(self, value: impl Arg<SnowflakeDestinationProperties>) -> Self { Self(put(self.0, "Snowflake", value.into_expr())) }
     /// `Upsolver`: `UpsolverDestinationProperties`. Update: in place.
-    pub fn upsolver(mut self, value: impl Arg<UpsolverDestinationProperties>) -> Self { self.0.set("Upsolver", value.into_expr()); self }
+    pub fn upsolver(self, value: impl Arg<UpsolverDestinationProperties>) -> Self { Self(put(self.0, "Upsolver", value.into_expr())) }
     /// `Zendesk`: `ZendeskDestinationProperties`. Update: in place.
-    pub fn zendesk(mut self, value: impl Arg<ZendeskDestinationProperties>) -> Self { self.0.set("Zendesk", value.into_expr()); self }
+    pub fn zendesk(self, value: impl Arg<ZendeskDestinationProperties>) -> Self { Self(put(self.0, "Zendesk", value.into_expr())) }
 }
 impl Done for DestinationConnectorProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationFlowConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-destinationflowconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DestinationFlowConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DestinationFlowConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DestinationFlowConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DestinationFlowConfig<super::missing::ConnectorType, super::missing::DestinationConnectorProperties> { DestinationFlowConfig(Bag::default(), Phase) }
+    pub fn new() -> DestinationFlowConfig<Missing<super::required::ConnectorType>, Missing<super::required::DestinationConnectorProperties>> { DestinationFlowConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> DestinationFlowConfig<R0, R1> {
     /// `ApiVersion`: text. Update: in place.
-    pub fn api_version(mut self, value: impl Arg<str>) -> Self { self.0.set("ApiVersion", value.into_expr()); self }
+    pub fn api_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiVersion", value.into_expr()), Phase) }
     /// `ConnectorProfileName`: text. Update: in place.
-    pub fn connector_profile_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectorProfileName", value.into_expr()); self }
+    pub fn connector_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorProfileName", value.into_expr()), Phase) }
     /// `ConnectorType`: `ConnectorType`, required. Update: in place.
-    pub fn connector_type(mut self, value: impl Arg<ConnectorType>) -> DestinationFlowConfig<Set, R1> { self.0.set("ConnectorType", value.into_expr()); DestinationFlowConfig(self.0, Phase) }
+    pub fn connector_type(self, value: impl Arg<ConnectorType>) -> DestinationFlowConfig<Set, R1> { DestinationFlowConfig(put(self.0, "ConnectorType", value.into_expr()), Phase) }
     /// `DestinationConnectorProperties`: `DestinationConnectorProperties`, required. Update: in place.
-    pub fn destination_connector_properties(mut self, value: impl Arg<DestinationConnectorProperties>) -> DestinationFlowConfig<R0, Set> { self.0.set("DestinationConnectorProperties", value.into_expr()); DestinationFlowConfig(self.0, Phase) }
+    pub fn destination_connector_properties(self, value: impl Arg<DestinationConnectorProperties>) -> DestinationFlowConfig<R0, Set> { DestinationFlowConfig(put(self.0, "DestinationConnectorProperties", value.into_expr()), Phase) }
 }
 impl Done for DestinationFlowConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynatraceSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-dynatracesourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DynatraceSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DynatraceSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl DynatraceSourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DynatraceSourceProperties<super::missing::Object> { DynatraceSourceProperties(Bag::default(), Phase) }
+    pub fn new() -> DynatraceSourceProperties<Missing<super::required::Object>> { DynatraceSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> DynatraceSourceProperties<R0> {
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> DynatraceSourceProperties<Set> { self.0.set("Object", value.into_expr()); DynatraceSourceProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> DynatraceSourceProperties<Set> { DynatraceSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for DynatraceSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ErrorHandlingConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-errorhandlingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ErrorHandlingConfig(Bag);
+#[must_use] pub struct ErrorHandlingConfig(Bag);
 impl ErrorHandlingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketName`: text. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("BucketName", value.into_expr()); self }
+    /// `BucketName`: `S3BucketName`. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
     /// `BucketPrefix`: text. Update: in place.
-    pub fn bucket_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketPrefix", value.into_expr()); self }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr())) }
     /// `FailOnFirstError`: boolean. Update: in place.
-    pub fn fail_on_first_error(mut self, value: impl Arg<bool>) -> Self { self.0.set("FailOnFirstError", value.into_expr()); self }
+    pub fn fail_on_first_error(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailOnFirstError", value.into_expr())) }
 }
 impl Done for ErrorHandlingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventBridgeDestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-eventbridgedestinationproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventBridgeDestinationProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EventBridgeDestinationProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl EventBridgeDestinationProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventBridgeDestinationProperties<super::missing::Object> { EventBridgeDestinationProperties(Bag::default(), Phase) }
+    pub fn new() -> EventBridgeDestinationProperties<Missing<super::required::Object>> { EventBridgeDestinationProperties(Bag::default(), Phase) }
 }
 impl<R0> EventBridgeDestinationProperties<R0> {
     /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place.
-    pub fn error_handling_config(mut self, value: impl Arg<ErrorHandlingConfig>) -> Self { self.0.set("ErrorHandlingConfig", value.into_expr()); self }
+    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> EventBridgeDestinationProperties<Set> { self.0.set("Object", value.into_expr()); EventBridgeDestinationProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> EventBridgeDestinationProperties<Set> { EventBridgeDestinationProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for EventBridgeDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlueDataCatalog` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-gluedatacatalog.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GlueDataCatalog<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct GlueDataCatalog<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl GlueDataCatalog {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GlueDataCatalog<super::missing::DatabaseName, super::missing::RoleArn, super::missing::TablePrefix> { GlueDataCatalog(Bag::default(), Phase) }
+    pub fn new() -> GlueDataCatalog<Missing<super::required::DatabaseName>, Missing<super::required::RoleArn>, Missing<super::required::TablePrefix>> { GlueDataCatalog(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> GlueDataCatalog<R0, R1, R2> {
     /// `DatabaseName`: text, required. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> GlueDataCatalog<Set, R1, R2> { self.0.set("DatabaseName", value.into_expr()); GlueDataCatalog(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> GlueDataCatalog<R0, Set, R2> { self.0.set("RoleArn", value.into_expr()); GlueDataCatalog(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> GlueDataCatalog<Set, R1, R2> { GlueDataCatalog(put(self.0, "DatabaseName", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> GlueDataCatalog<R0, Set, R2> { GlueDataCatalog(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `TablePrefix`: text, required. Update: in place.
-    pub fn table_prefix(mut self, value: impl Arg<str>) -> GlueDataCatalog<R0, R1, Set> { self.0.set("TablePrefix", value.into_expr()); GlueDataCatalog(self.0, Phase) }
+    pub fn table_prefix(self, value: impl Arg<str>) -> GlueDataCatalog<R0, R1, Set> { GlueDataCatalog(put(self.0, "TablePrefix", value.into_expr()), Phase) }
 }
 impl Done for GlueDataCatalog { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GoogleAnalyticsSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-googleanalyticssourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GoogleAnalyticsSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GoogleAnalyticsSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl GoogleAnalyticsSourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GoogleAnalyticsSourceProperties<super::missing::Object> { GoogleAnalyticsSourceProperties(Bag::default(), Phase) }
+    pub fn new() -> GoogleAnalyticsSourceProperties<Missing<super::required::Object>> { GoogleAnalyticsSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> GoogleAnalyticsSourceProperties<R0> {
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> GoogleAnalyticsSourceProperties<Set> { self.0.set("Object", value.into_expr()); GoogleAnalyticsSourceProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> GoogleAnalyticsSourceProperties<Set> { GoogleAnalyticsSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for GoogleAnalyticsSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IncrementalPullConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-incrementalpullconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IncrementalPullConfig(Bag);
+#[must_use] pub struct IncrementalPullConfig(Bag);
 impl IncrementalPullConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DatetimeTypeFieldName`: text. Update: in place.
-    pub fn datetime_type_field_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatetimeTypeFieldName", value.into_expr()); self }
+    pub fn datetime_type_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatetimeTypeFieldName", value.into_expr())) }
 }
 impl Done for IncrementalPullConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InforNexusSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-infornexussourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InforNexusSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InforNexusSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl InforNexusSourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InforNexusSourceProperties<super::missing::Object> { InforNexusSourceProperties(Bag::default(), Phase) }
+    pub fn new() -> InforNexusSourceProperties<Missing<super::required::Object>> { InforNexusSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> InforNexusSourceProperties<R0> {
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> InforNexusSourceProperties<Set> { self.0.set("Object", value.into_expr()); InforNexusSourceProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> InforNexusSourceProperties<Set> { InforNexusSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for InforNexusSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LookoutMetricsDestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-lookoutmetricsdestinationproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LookoutMetricsDestinationProperties(Bag);
+#[must_use] pub struct LookoutMetricsDestinationProperties(Bag);
 impl LookoutMetricsDestinationProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Object`: text. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> Self { self.0.set("Object", value.into_expr()); self }
+    pub fn object(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Object", value.into_expr())) }
 }
 impl Done for LookoutMetricsDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MarketoDestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-marketodestinationproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MarketoDestinationProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MarketoDestinationProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl MarketoDestinationProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MarketoDestinationProperties<super::missing::Object> { MarketoDestinationProperties(Bag::default(), Phase) }
+    pub fn new() -> MarketoDestinationProperties<Missing<super::required::Object>> { MarketoDestinationProperties(Bag::default(), Phase) }
 }
 impl<R0> MarketoDestinationProperties<R0> {
     /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place.
-    pub fn error_handling_config(mut self, value: impl Arg<ErrorHandlingConfig>) -> Self { self.0.set("ErrorHandlingConfig", value.into_expr()); self }
+    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> MarketoDestinationProperties<Set> { self.0.set("Object", value.into_expr()); MarketoDestinationProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> MarketoDestinationProperties<Set> { MarketoDestinationProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for MarketoDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MarketoSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-marketosourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MarketoSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MarketoSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl MarketoSourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MarketoSourceProperties<super::missing::Object> { MarketoSourceProperties(Bag::default(), Phase) }
+    pub fn new() -> MarketoSourceProperties<Missing<super::required::Object>> { MarketoSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> MarketoSourceProperties<R0> {
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> MarketoSourceProperties<Set> { self.0.set("Object", value.into_expr()); MarketoSourceProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> MarketoSourceProperties<Set> { MarketoSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for MarketoSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataCatalogConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-metadatacatalogconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetadataCatalogConfig(Bag);
+#[must_use] pub struct MetadataCatalogConfig(Bag);
 impl MetadataCatalogConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GlueDataCatalog`: `GlueDataCatalog`. Update: in place.
-    pub fn glue_data_catalog(mut self, value: impl Arg<GlueDataCatalog>) -> Self { self.0.set("GlueDataCatalog", value.into_expr()); self }
+    pub fn glue_data_catalog(self, value: impl Arg<GlueDataCatalog>) -> Self { Self(put(self.0, "GlueDataCatalog", value.into_expr())) }
 }
 impl Done for MetadataCatalogConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PardotSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-pardotsourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PardotSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PardotSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl PardotSourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PardotSourceProperties<super::missing::Object> { PardotSourceProperties(Bag::default(), Phase) }
+    pub fn new() -> PardotSourceProperties<Missing<super::required::Object>> { PardotSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> PardotSourceProperties<R0> {
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> PardotSourceProperties<Set> { self.0.set("Object", value.into_expr()); PardotSourceProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> PardotSourceProperties<Set> { PardotSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for PardotSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrefixConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-prefixconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrefixConfig(Bag);
+#[must_use] pub struct PrefixConfig(Bag);
 impl PrefixConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PathPrefixHierarchy`: list of text. Update: in place.
-    pub fn path_prefix_hierarchy(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PathPrefixHierarchy", value.into_expr()); self }
+    pub fn path_prefix_hierarchy(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PathPrefixHierarchy", value.into_expr())) }
     /// `PrefixFormat`: `PrefixFormat`. Update: in place.
-    pub fn prefix_format(mut self, value: impl Arg<PrefixFormat>) -> Self { self.0.set("PrefixFormat", value.into_expr()); self }
+    pub fn prefix_format(self, value: impl Arg<PrefixFormat>) -> Self { Self(put(self.0, "PrefixFormat", value.into_expr())) }
     /// `PrefixType`: `PrefixType`. Update: in place.
-    pub fn prefix_type(mut self, value: impl Arg<PrefixType>) -> Self { self.0.set("PrefixType", value.into_expr()); self }
+    pub fn prefix_type(self, value: impl Arg<PrefixType>) -> Self { Self(put(self.0, "PrefixType", value.into_expr())) }
 }
 impl Done for PrefixConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftDestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-redshiftdestinationproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftDestinationProperties<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RedshiftDestinationProperties<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RedshiftDestinationProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedshiftDestinationProperties<super::missing::IntermediateBucketName, super::missing::Object> { RedshiftDestinationProperties(Bag::default(), Phase) }
+    pub fn new() -> RedshiftDestinationProperties<Missing<super::required::IntermediateBucketName>, Missing<super::required::Object>> { RedshiftDestinationProperties(Bag::default(), Phase) }
 }
 impl<R0, R1> RedshiftDestinationProperties<R0, R1> {
     /// `BucketPrefix`: text. Update: in place.
-    pub fn bucket_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketPrefix", value.into_expr()); self }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
     /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place.
-    pub fn error_handling_config(mut self, value: impl Arg<ErrorHandlingConfig>) -> Self { self.0.set("ErrorHandlingConfig", value.into_expr()); self }
-    /// `IntermediateBucketName`: text, required. Update: in place.
-    pub fn intermediate_bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> RedshiftDestinationProperties<Set, R1> { self.0.set("IntermediateBucketName", value.into_expr()); RedshiftDestinationProperties(self.0, Phase) }
+    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
+    /// `IntermediateBucketName`: `S3BucketName`, required. Update: in place.
+    pub fn intermediate_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> RedshiftDestinationProperties<Set, R1> { RedshiftDestinationProperties(put(self.0, "IntermediateBucketName", value.into_expr()), Phase) }
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> RedshiftDestinationProperties<R0, Set> { self.0.set("Object", value.into_expr()); RedshiftDestinationProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> RedshiftDestinationProperties<R0, Set> { RedshiftDestinationProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for RedshiftDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3DestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3destinationproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3DestinationProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3DestinationProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3DestinationProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3DestinationProperties<super::missing::BucketName> { S3DestinationProperties(Bag::default(), Phase) }
+    pub fn new() -> S3DestinationProperties<Missing<super::required::BucketName>> { S3DestinationProperties(Bag::default(), Phase) }
 }
 impl<R0> S3DestinationProperties<R0> {
-    /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3DestinationProperties<Set> { self.0.set("BucketName", value.into_expr()); S3DestinationProperties(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3DestinationProperties<Set> { S3DestinationProperties(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `BucketPrefix`: text. Update: in place.
-    pub fn bucket_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketPrefix", value.into_expr()); self }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
     /// `S3OutputFormatConfig`: `S3OutputFormatConfig`. Update: in place.
-    pub fn s3_output_format_config(mut self, value: impl Arg<S3OutputFormatConfig>) -> Self { self.0.set("S3OutputFormatConfig", value.into_expr()); self }
+    pub fn s3_output_format_config(self, value: impl Arg<S3OutputFormatConfig>) -> Self { Self(put(self.0, "S3OutputFormatConfig", value.into_expr()), Phase) }
 }
 impl Done for S3DestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3InputFormatConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3inputformatconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3InputFormatConfig(Bag);
+#[must_use] pub struct S3InputFormatConfig(Bag);
 impl S3InputFormatConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3InputFileType`: `S3InputFileType`. Update: in place.
-    pub fn s3_input_file_type(mut self, value: impl Arg<S3InputFileType>) -> Self { self.0.set("S3InputFileType", value.into_expr()); self }
+    pub fn s3_input_file_type(self, value: impl Arg<S3InputFileType>) -> Self { Self(put(self.0, "S3InputFileType", value.into_expr())) }
 }
 impl Done for S3InputFormatConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3OutputFormatConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3outputformatconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3OutputFormatConfig(Bag);
+#[must_use] pub struct S3OutputFormatConfig(Bag);
 impl S3OutputFormatConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AggregationConfig`: `AggregationConfig`. Update: in place.
-    pub fn aggregation_config(mut self, value: impl Arg<AggregationConfig>) -> Self { self.0.set("AggregationConfig", value.into_expr()); self }
+    pub fn aggregation_config(self, value: impl Arg<AggregationConfig>) -> Self { Self(put(self.0, "AggregationConfig", value.into_expr())) }
     /// `FileType`: `FileType`. Update: in place.
-    pub fn file_type(mut self, value: impl Arg<FileType>) -> Self { self.0.set("FileType", value.into_expr()); self }
+    pub fn file_type(self, value: impl Arg<FileType>) -> Self { Self(put(self.0, "FileType", value.into_expr())) }
     /// `PrefixConfig`: `PrefixConfig`. Update: in place.
-    pub fn prefix_config(mut self, value: impl Arg<PrefixConfig>) -> Self { self.0.set("PrefixConfig", value.into_expr()); self }
+    pub fn prefix_config(self, value: impl Arg<PrefixConfig>) -> Self { Self(put(self.0, "PrefixConfig", value.into_expr())) }
     /// `PreserveSourceDataTyping`: boolean. Update: in place.
-    pub fn preserve_source_data_typing(mut self, value: impl Arg<bool>) -> Self { self.0.set("PreserveSourceDataTyping", value.into_expr()); self }
+    pub fn preserve_source_data_typing(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PreserveSourceDataTyping", value.into_expr())) }
 }
 impl Done for S3OutputFormatConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3SourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-s3sourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3SourceProperties<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3SourceProperties<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3SourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3SourceProperties<super::missing::BucketName, super::missing::BucketPrefix> { S3SourceProperties(Bag::default(), Phase) }
+    pub fn new() -> S3SourceProperties<Missing<super::required::BucketName>, Missing<super::required::BucketPrefix>> { S3SourceProperties(Bag::default(), Phase) }
 }
 impl<R0, R1> S3SourceProperties<R0, R1> {
-    /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3SourceProperties<Set, R1> { self.0.set("BucketName", value.into_expr()); S3SourceProperties(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3SourceProperties<Set, R1> { S3SourceProperties(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `BucketPrefix`: text, required. Update: in place.
-    pub fn bucket_prefix(mut self, value: impl Arg<str>) -> S3SourceProperties<R0, Set> { self.0.set("BucketPrefix", value.into_expr()); S3SourceProperties(self.0, Phase) }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> S3SourceProperties<R0, Set> { S3SourceProperties(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
     /// `S3InputFormatConfig`: `S3InputFormatConfig`. Update: in place.
-    pub fn s3_input_format_config(mut self, value: impl Arg<S3InputFormatConfig>) -> Self { self.0.set("S3InputFormatConfig", value.into_expr()); self }
+    pub fn s3_input_format_config(self, value: impl Arg<S3InputFormatConfig>) -> Self { Self(put(self.0, "S3InputFormatConfig", value.into_expr()), Phase) }
 }
 impl Done for S3SourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SAPODataDestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatadestinationproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SAPODataDestinationProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SAPODataDestinationProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl SAPODataDestinationProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SAPODataDestinationProperties<super::missing::ObjectPath> { SAPODataDestinationProperties(Bag::default(), Phase) }
+    pub fn new() -> SAPODataDestinationProperties<Missing<super::required::ObjectPath>> { SAPODataDestinationProperties(Bag::default(), Phase) }
 }
 impl<R0> SAPODataDestinationProperties<R0> {
     /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place.
-    pub fn error_handling_config(mut self, value: impl Arg<ErrorHandlingConfig>) -> Self { self.0.set("ErrorHandlingConfig", value.into_expr()); self }
+    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
     /// `IdFieldNames`: list of text. Update: in place.
-    pub fn id_field_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IdFieldNames", value.into_expr()); self }
+    pub fn id_field_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdFieldNames", value.into_expr()), Phase) }
     /// `ObjectPath`: text, required. Update: in place.
-    pub fn object_path(mut self, value: impl Arg<str>) -> SAPODataDestinationProperties<Set> { self.0.set("ObjectPath", value.into_expr()); SAPODataDestinationProperties(self.0, Phase) }
+    pub fn object_path(self, value: impl Arg<str>) -> SAPODataDestinationProperties<Set> { SAPODataDestinationProperties(put(self.0, "ObjectPath", value.into_expr()), Phase) }
     /// `SuccessResponseHandlingConfig`: `SuccessResponseHandlingConfig`. Update: in place.
-    pub fn success_response_handling_config(mut self, value: impl Arg<SuccessResponseHandlingConfig>) -> Self { self.0.set("SuccessResponseHandlingConfig", value.into_expr()); self }
+    pub fn success_response_handling_config(self, value: impl Arg<SuccessResponseHandlingConfig>) -> Self { Self(put(self.0, "SuccessResponseHandlingConfig", value.into_expr()), Phase) }
     /// `WriteOperationType`: `WriteOperationType`. Update: in place.
-    pub fn write_operation_type(mut self, value: impl Arg<WriteOperationType>) -> Self { self.0.set("WriteOperationType", value.into_expr()); self }
+    pub fn write_operation_type(self, value: impl Arg<WriteOperationType>) -> Self { Self(put(self.0, "WriteOperationType", value.into_expr()), Phase) }
 }
 impl Done for SAPODataDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SAPODataPaginationConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatapaginationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SAPODataPaginationConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SAPODataPaginationConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl SAPODataPaginationConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SAPODataPaginationConfig<super::missing::MaxPageSize> { SAPODataPaginationConfig(Bag::default(), Phase) }
+    pub fn new() -> SAPODataPaginationConfig<Missing<super::required::MaxPageSize>> { SAPODataPaginationConfig(Bag::default(), Phase) }
 }
 impl<R0> SAPODataPaginationConfig<R0> {
     /// `maxPageSize`: integer, required. Update: in place.
-    pub fn max_page_size(mut self, value: impl Arg<i64>) -> SAPODataPaginationConfig<Set> { self.0.set("maxPageSize", value.into_expr()); SAPODataPaginationConfig(self.0, Phase) }
+    pub fn max_page_size(self, value: impl Arg<i64>) -> SAPODataPaginationConfig<Set> { SAPODataPaginationConfig(put(self.0, "maxPageSize", value.into_expr()), Phase) }
 }
 impl Done for SAPODataPaginationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SAPODataParallelismConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodataparallelismconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SAPODataParallelismConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SAPODataParallelismConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl SAPODataParallelismConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SAPODataParallelismConfig<super::missing::MaxParallelism> { SAPODataParallelismConfig(Bag::default(), Phase) }
+    pub fn new() -> SAPODataParallelismConfig<Missing<super::required::MaxParallelism>> { SAPODataParallelismConfig(Bag::default(), Phase) }
 }
 impl<R0> SAPODataParallelismConfig<R0> {
     /// `maxParallelism`: integer, required. Update: in place.
-    pub fn max_parallelism(mut self, value: impl Arg<i64>) -> SAPODataParallelismConfig<Set> { self.0.set("maxParallelism", value.into_expr()); SAPODataParallelismConfig(self.0, Phase) }
+    pub fn max_parallelism(self, value: impl Arg<i64>) -> SAPODataParallelismConfig<Set> { SAPODataParallelismConfig(put(self.0, "maxParallelism", value.into_expr()), Phase) }
 }
 impl Done for SAPODataParallelismConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SAPODataSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sapodatasourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SAPODataSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SAPODataSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl SAPODataSourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SAPODataSourceProperties<super::missing::ObjectPath> { SAPODataSourceProperties(Bag::default(), Phase) }
+    pub fn new() -> SAPODataSourceProperties<Missing<super::required::ObjectPath>> { SAPODataSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> SAPODataSourceProperties<R0> {
     /// `ObjectPath`: text, required. Update: in place.
-    pub fn object_path(mut self, value: impl Arg<str>) -> SAPODataSourceProperties<Set> { self.0.set("ObjectPath", value.into_expr()); SAPODataSourceProperties(self.0, Phase) }
+    pub fn object_path(self, value: impl Arg<str>) -> SAPODataSourceProperties<Set> { SAPODataSourceProperties(put(self.0, "ObjectPath", value.into_expr()), Phase) }
     /// `paginationConfig`: `SAPODataPaginationConfig`. Update: in place.
-    pub fn pagination_config(mut self, value: impl Arg<SAPODataPaginationConfig>) -> Self { self.0.set("paginationConfig", value.into_expr()); self }
+    pub fn pagination_config(self, value: impl Arg<SAPODataPaginationConfig>) -> Self { Self(put(self.0, "paginationConfig", value.into_expr()), Phase) }
     /// `parallelismConfig`: `SAPODataParallelismConfig`. Update: in place.
-    pub fn parallelism_config(mut self, value: impl Arg<SAPODataParallelismConfig>) -> Self { self.0.set("parallelismConfig", value.into_expr()); self }
+    pub fn parallelism_config(self, value: impl Arg<SAPODataParallelismConfig>) -> Self { Self(put(self.0, "parallelismConfig", value.into_expr()), Phase) }
 }
 impl Done for SAPODataSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceDestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcedestinationproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SalesforceDestinationProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SalesforceDestinationProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl SalesforceDestinationProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SalesforceDestinationProperties<super::missing::Object> { SalesforceDestinationProperties(Bag::default(), Phase) }
+    pub fn new() -> SalesforceDestinationProperties<Missing<super::required::Object>> { SalesforceDestinationProperties(Bag::default(), Phase) }
 }
 impl<R0> SalesforceDestinationProperties<R0> {
     /// `DataTransferApi`: `SalesforceDestinationPropertiesDataTransferApi`. Update: in place.
-    pub fn data_transfer_api(mut self, value: impl Arg<SalesforceDestinationPropertiesDataTransferApi>) -> Self { self.0.set("DataTransferApi", value.into_expr()); self }
+    pub fn data_transfer_api(self, value: impl Arg<SalesforceDestinationPropertiesDataTransferApi>) -> Self { Self(put(self.0, "DataTransferApi", value.into_expr()), Phase) }
     /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place.
-    pub fn error_handling_config(mut self, value: impl Arg<ErrorHandlingConfig>) -> Self { self.0.set("ErrorHandlingConfig", value.into_expr()); self }
+    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
     /// `IdFieldNames`: list of text. Update: in place.
-    pub fn id_field_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IdFieldNames", value.into_expr()); self }
+    pub fn id_field_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdFieldNames", value.into_expr()), Phase) }
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> SalesforceDestinationProperties<Set> { self.0.set("Object", value.into_expr()); SalesforceDestinationProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> SalesforceDestinationProperties<Set> { SalesforceDestinationProperties(put(self.0, "Object", value.into_expr()), Phase) }
     /// `WriteOperationType`: `WriteOperationType`. Update: in place.
-    pub fn write_operation_type(mut self, value: impl Arg<WriteOperationType>) -> Self { self.0.set("WriteOperationType", value.into_expr()); self }
+    pub fn write_operation_type(self, value: impl Arg<WriteOperationType>) -> Self { Self(put(self.0, "WriteOperationType", value.into_expr()), Phase) }
 }
 impl Done for SalesforceDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-salesforcesourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SalesforceSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SalesforceSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl SalesforceSourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SalesforceSourceProperties<super::missing::Object> { SalesforceSourceProperties(Bag::default(), Phase) }
+    pub fn new() -> SalesforceSourceProperties<Missing<super::required::Object>> { SalesforceSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> SalesforceSourceProperties<R0> {
     /// `DataTransferApi`: `SalesforceSourcePropertiesDataTransferApi`. Update: in place.
-    pub fn data_transfer_api(mut self, value: impl Arg<SalesforceSourcePropertiesDataTransferApi>) -> Self { self.0.set("DataTransferApi", value.into_expr()); self }
+    pub fn data_transfer_api(self, value: impl Arg<SalesforceSourcePropertiesDataTransferApi>) -> Self { Self(put(self.0, "DataTransferApi", value.into_expr()), Phase) }
     /// `EnableDynamicFieldUpdate`: boolean. Update: in place.
-    pub fn enable_dynamic_field_update(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableDynamicFieldUpdate", value.into_expr()); self }
+    pub fn enable_dynamic_field_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDynamicFieldUpdate", value.into_expr()), Phase) }
     /// `IncludeDeletedRecords`: boolean. Update: in place.
-    pub fn include_deleted_records(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeDeletedRecords", value.into_expr()); self }
+    pub fn include_deleted_records(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeDeletedRecords", value.into_expr()), Phase) }
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> SalesforceSourceProperties<Set> { self.0.set("Object", value.into_expr()); SalesforceSourceProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> SalesforceSourceProperties<Set> { SalesforceSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for SalesforceSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduledTriggerProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-scheduledtriggerproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScheduledTriggerProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ScheduledTriggerProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl ScheduledTriggerProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScheduledTriggerProperties<super::missing::ScheduleExpression> { ScheduledTriggerProperties(Bag::default(), Phase) }
+    pub fn new() -> ScheduledTriggerProperties<Missing<super::required::ScheduleExpression>> { ScheduledTriggerProperties(Bag::default(), Phase) }
 }
 impl<R0> ScheduledTriggerProperties<R0> {
     /// `DataPullMode`: `DataPullMode`. Update: in place.
-    pub fn data_pull_mode(mut self, value: impl Arg<DataPullMode>) -> Self { self.0.set("DataPullMode", value.into_expr()); self }
+    pub fn data_pull_mode(self, value: impl Arg<DataPullMode>) -> Self { Self(put(self.0, "DataPullMode", value.into_expr()), Phase) }
     /// `FirstExecutionFrom`: number. Update: in place.
-    pub fn first_execution_from(mut self, value: impl Arg<f64>) -> Self { self.0.set("FirstExecutionFrom", value.into_expr()); self }
+    pub fn first_execution_from(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FirstExecutionFrom", value.into_expr()), Phase) }
     /// `FlowErrorDeactivationThreshold`: integer. Update: in place.
-    pub fn flow_error_deactivation_threshold(mut self, value: impl Arg<i64>) -> Self { self.0.set("FlowErrorDeactivationThreshold", value.into_expr()); self }
+    pub fn flow_error_deactivation_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FlowErrorDeactivationThreshold", value.into_expr()), Phase) }
     /// `ScheduleEndTime`: number. Update: in place.
-    pub fn schedule_end_time(mut self, value: impl Arg<f64>) -> Self { self.0.set("ScheduleEndTime", value.into_expr()); self }
+    pub fn schedule_end_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleEndTime", value.into_expr()), Phase) }
     /// `ScheduleExpression`: text, required. Update: in place.
-    pub fn schedule_expression(mut self, value: impl Arg<str>) -> ScheduledTriggerProperties<Set> { self.0.set("ScheduleExpression", value.into_expr()); ScheduledTriggerProperties(self.0, Phase) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduledTriggerProperties<Set> { ScheduledTriggerProperties(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
     /// `ScheduleOffset`: number. Update: in place.
-    pub fn schedule_offset(mut self, value: impl Arg<f64>) -> Self { self.0.set("ScheduleOffset", value.into_expr()); self }
+    pub fn schedule_offset(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleOffset", value.into_expr()), Phase) }
     /// `ScheduleStartTime`: number. Update: in place.
-    pub fn schedule_start_time(mut self, value: impl Arg<f64>) -> Self { self.0.set("ScheduleStartTime", value.into_expr()); self }
+    pub fn schedule_start_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleStartTime", value.into_expr()), Phase) }
     /// `TimeZone`: text. Update: in place.
-    pub fn time_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("TimeZone", value.into_expr()); self }
+    pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value.into_expr()), Phase) }
 }
 impl Done for ScheduledTriggerProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-servicenowsourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceNowSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServiceNowSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServiceNowSourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceNowSourceProperties<super::missing::Object> { ServiceNowSourceProperties(Bag::default(), Phase) }
+    pub fn new() -> ServiceNowSourceProperties<Missing<super::required::Object>> { ServiceNowSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> ServiceNowSourceProperties<R0> {
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> ServiceNowSourceProperties<Set> { self.0.set("Object", value.into_expr()); ServiceNowSourceProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> ServiceNowSourceProperties<Set> { ServiceNowSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for ServiceNowSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingularSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-singularsourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SingularSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SingularSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl SingularSourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SingularSourceProperties<super::missing::Object> { SingularSourceProperties(Bag::default(), Phase) }
+    pub fn new() -> SingularSourceProperties<Missing<super::required::Object>> { SingularSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> SingularSourceProperties<R0> {
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> SingularSourceProperties<Set> { self.0.set("Object", value.into_expr()); SingularSourceProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> SingularSourceProperties<Set> { SingularSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for SingularSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlackSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-slacksourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlackSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SlackSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl SlackSourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SlackSourceProperties<super::missing::Object> { SlackSourceProperties(Bag::default(), Phase) }
+    pub fn new() -> SlackSourceProperties<Missing<super::required::Object>> { SlackSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> SlackSourceProperties<R0> {
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> SlackSourceProperties<Set> { self.0.set("Object", value.into_expr()); SlackSourceProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> SlackSourceProperties<Set> { SlackSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for SlackSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeDestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-snowflakedestinationproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnowflakeDestinationProperties<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SnowflakeDestinationProperties<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SnowflakeDestinationProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SnowflakeDestinationProperties<super::missing::IntermediateBucketName, super::missing::Object> { SnowflakeDestinationProperties(Bag::default(), Phase) }
+    pub fn new() -> SnowflakeDestinationProperties<Missing<super::required::IntermediateBucketName>, Missing<super::required::Object>> { SnowflakeDestinationProperties(Bag::default(), Phase) }
 }
 impl<R0, R1> SnowflakeDestinationProperties<R0, R1> {
     /// `BucketPrefix`: text. Update: in place.
-    pub fn bucket_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketPrefix", value.into_expr()); self }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
     /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place.
-    pub fn error_handling_config(mut self, value: impl Arg<ErrorHandlingConfig>) -> Self { self.0.set("ErrorHandlingConfig", value.into_expr()); self }
-    /// `IntermediateBucketName`: text, required. Update: in place.
-    pub fn intermediate_bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> SnowflakeDestinationProperties<Set, R1> { self.0.set("IntermediateBucketName", value.into_expr()); SnowflakeDestinationProperties(self.0, Phase) }
+    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
+    /// `IntermediateBucketName`: `S3BucketName`, required. Update: in place.
+    pub fn intermediate_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> SnowflakeDestinationProperties<Set, R1> { SnowflakeDestinationProperties(put(self.0, "IntermediateBucketName", value.into_expr()), Phase) }
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> SnowflakeDestinationProperties<R0, Set> { self.0.set("Object", value.into_expr()); SnowflakeDestinationProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> SnowflakeDestinationProperties<R0, Set> { SnowflakeDestinationProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for SnowflakeDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceConnectorProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceconnectorproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceConnectorProperties(Bag);
+#[must_use] pub struct SourceConnectorProperties(Bag);
 impl SourceConnectorProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Amplitude`: `AmplitudeSourceProperties`. Update: in place.
-    pub fn amplitude(mut self, value: impl Arg<AmplitudeSourceProperties>) -> Self { self.0.set("Amplitude", value.into_expr()); self }
+    pub fn amplitude(self, value: impl Arg<AmplitudeSourceProperties>) -> Self { Self(put(self.0, "Amplitude", value.into_expr())) }
     /// `CustomConnector`: `CustomConnectorSourceProperties`. Update: in place.
-    pub fn custom_connector(mut self, value: impl Arg<CustomConnectorSourceProperties>) -> Self { self.0.set("CustomConnector", value.into_expr()); self }
+    pub fn custom_connector(self, value: impl Arg<CustomConnectorSourceProperties>) -> Self { Self(put(self.0, "CustomConnector", value.into_expr())) }
     /// `Datadog`: `DatadogSourceProperties`. Update: in place.
-    pub fn datadog(mut self, value: impl Arg<DatadogSourceProperties>) -> Self { self.0.set("Datadog", value.into_expr()); self }
+    pub fn datadog(self, value: impl Arg<DatadogSourceProperties>) -> Self { Self(put(self.0, "Datadog", value.into_expr())) }
     /// `Dynatrace`: `DynatraceSourceProperties`. Update: in place.
-    pub fn dynatrace(mut self, value: impl Arg<DynatraceSourceProperties>) -> Self { self.0.set("Dynatrace", value.into_expr()); self }
+    pub fn dynatrace(self, value: impl Arg<DynatraceSourceProperties>) -> Self { Self(put(self.0, "Dynatrace", value.into_expr())) }
     /// `GoogleAnalytics`: `GoogleAnalyticsSourceProperties`. Update: in place.
-    pub fn google_analytics(mut self, value: impl Arg<GoogleAnalyticsSourceProperties>) -> Self { self.0.set("GoogleAnalytics", value.into_expr()); self }
+    pub fn google_analytics(self, value: impl Arg<GoogleAnalyticsSourceProperties>) -> Self { Self(put(self.0, "GoogleAnalytics", value.into_expr())) }
     /// `InforNexus`: `InforNexusSourceProperties`. Update: in place.
-    pub fn infor_nexus(mut self, value: impl Arg<InforNexusSourceProperties>) -> Self { self.0.set("InforNexus", value.into_expr()); self }
+    pub fn infor_nexus(self, value: impl Arg<InforNexusSourceProperties>) -> Self { Self(put(self.0, "InforNexus", value.into_expr())) }
     /// `Marketo`: `MarketoSourceProperties`. Update: in place.
-    pub fn marketo(mut self, value: impl Arg<MarketoSourceProperties>) -> Self { self.0.set("Marketo", value.into_expr()); self }
+    pub fn marketo(self, value: impl Arg<MarketoSourceProperties>) -> Self { Self(put(self.0, "Marketo", value.into_expr())) }
     /// `Pardot`: `PardotSourceProperties`. Update: in place.
-    pub fn pardot(mut self, value: impl Arg<PardotSourceProperties>) -> Self { self.0.set("Pardot", value.into_expr()); self }
+    pub fn pardot(self, value: impl Arg<PardotSourceProperties>) -> Self { Self(put(self.0, "Pardot", value.into_expr())) }
     /// `S3`: `S3SourceProperties`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<S3SourceProperties>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<S3SourceProperties>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
     /// `Salesforce`: `SalesforceSourceProperties`. Update: in place.
-    pub fn salesforce(mut self, value: impl Arg<SalesforceSourceProperties>) -> Self { self.0.set("Salesforce", value.into_expr()); self }
+    pub fn salesforce(self, value: impl Arg<SalesforceSourceProperties>) -> Self { Self(put(self.0, "Salesforce", value.into_expr())) }
     /// `SAPOData`: `SAPODataSourceProperties`. Update: in place.
-    pub fn sapo_data(mut self, value: impl Arg<SAPODataSourceProperties>) -> Self { self.0.set("SAPOData", value.into_expr()); self }
+    pub fn sapo_data(self, value: impl Arg<SAPODataSourceProperties>) -> Self { Self(put(self.0, "SAPOData", value.into_expr())) }
     /// `ServiceNow`: `ServiceNowSourceProperties`. Update: in place.
-    pub fn service_now(mut self, value: impl Arg<ServiceNowSourceProperties>) -> Self { self.0.set("ServiceNow", value.into_expr()); self }
+    pub fn service_now(self, value: impl Arg<ServiceNowSourceProperties>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
     /// `Singular`: `SingularSourceProperties`. Update: in place.
-    pub fn singular(mut self, value: impl Arg<SingularSourceProperties>) -> Self { self.0.set("Singular", value.into_expr()); self }
+    pub fn singular(self, value: impl Arg<SingularSourceProperties>) -> Self { Self(put(self.0, "Singular", value.into_expr())) }
     /// `Slack`: `SlackSourceProperties`. Update: in place.
-    pub fn slack(mut self, value: impl Arg<SlackSourceProperties>) -> Self { self.0.set("Slack", value.into_expr()); self }
+    pub fn slack(self, value: impl Arg<SlackSourceProperties>) -> Self { Self(put(self.0, "Slack", value.into_expr())) }
     /// `Trendmicro`: `TrendmicroSourceProperties`. Update: in place.
-    pub fn trendmicro(mut self, value: impl Arg<TrendmicroSourceProperties>) -> Self { self.0.set("Trendmicro", value.into_expr()); self }
+    pub fn trendmicro(self, value: impl Arg<TrendmicroSourceProperties>) -> Self { Self(put(self.0, "Trendmicro", value.into_expr())) }
     /// `Veeva`: `VeevaSourceProperties`. Update: in place.
-    pub fn veeva(mut self, value: impl Arg<VeevaSourceProperties>) -> Self { self.0.set("Veeva", value.into_expr()); self }
+    pub fn veeva(self, value: impl Arg<VeevaSourceProperties>) -> Self { Self(put(self.0, "Veeva", value.into_expr())) }
     /// `Zendesk`: `ZendeskSourceProperties`. Update: in place.
-    pub fn zendesk(mut self, value: impl Arg<ZendeskSourceProperties>) -> Self { self.0.set("Zendesk", value.into_expr()); self }
+    pub fn zendesk(self, value: impl Arg<ZendeskSourceProperties>) -> Self { Self(put(self.0, "Zendesk", value.into_expr())) }
 }
 impl Done for SourceConnectorProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceFlowConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-sourceflowconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceFlowConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SourceFlowConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SourceFlowConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SourceFlowConfig<super::missing::ConnectorType, super::missing::SourceConnectorProperties> { SourceFlowConfig(Bag::default(), Phase) }
+    pub fn new() -> SourceFlowConfig<Missing<super::required::ConnectorType>, Missing<super::required::SourceConnectorProperties>> { SourceFlowConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> SourceFlowConfig<R0, R1> {
     /// `ApiVersion`: text. Update: in place.
-    pub fn api_version(mut self, value: impl Arg<str>) -> Self { self.0.set("ApiVersion", value.into_expr()); self }
+    pub fn api_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiVersion", value.into_expr()), Phase) }
     /// `ConnectorProfileName`: text. Update: in place.
-    pub fn connector_profile_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectorProfileName", value.into_expr()); self }
+    pub fn connector_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorProfileName", value.into_expr()), Phase) }
     /// `ConnectorType`: `ConnectorType`, required. Update: in place.
-    pub fn connector_type(mut self, value: impl Arg<ConnectorType>) -> SourceFlowConfig<Set, R1> { self.0.set("ConnectorType", value.into_expr()); SourceFlowConfig(self.0, Phase) }
+    pub fn connector_type(self, value: impl Arg<ConnectorType>) -> SourceFlowConfig<Set, R1> { SourceFlowConfig(put(self.0, "ConnectorType", value.into_expr()), Phase) }
     /// `IncrementalPullConfig`: `IncrementalPullConfig`. Update: in place.
-    pub fn incremental_pull_config(mut self, value: impl Arg<IncrementalPullConfig>) -> Self { self.0.set("IncrementalPullConfig", value.into_expr()); self }
+    pub fn incremental_pull_config(self, value: impl Arg<IncrementalPullConfig>) -> Self { Self(put(self.0, "IncrementalPullConfig", value.into_expr()), Phase) }
     /// `SourceConnectorProperties`: `SourceConnectorProperties`, required. Update: in place.
-    pub fn source_connector_properties(mut self, value: impl Arg<SourceConnectorProperties>) -> SourceFlowConfig<R0, Set> { self.0.set("SourceConnectorProperties", value.into_expr()); SourceFlowConfig(self.0, Phase) }
+    pub fn source_connector_properties(self, value: impl Arg<SourceConnectorProperties>) -> SourceFlowConfig<R0, Set> { SourceFlowConfig(put(self.0, "SourceConnectorProperties", value.into_expr()), Phase) }
 }
 impl Done for SourceFlowConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SuccessResponseHandlingConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-successresponsehandlingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SuccessResponseHandlingConfig(Bag);
+#[must_use] pub struct SuccessResponseHandlingConfig(Bag);
 impl SuccessResponseHandlingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketName`: text. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("BucketName", value.into_expr()); self }
+    /// `BucketName`: `S3BucketName`. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
     /// `BucketPrefix`: text. Update: in place.
-    pub fn bucket_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketPrefix", value.into_expr()); self }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr())) }
 }
 impl Done for SuccessResponseHandlingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Task` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-task.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Task<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Task<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Task {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Task<super::missing::SourceFields, super::missing::TaskType> { Task(Bag::default(), Phase) }
+    pub fn new() -> Task<Missing<super::required::SourceFields>, Missing<super::required::TaskType>> { Task(Bag::default(), Phase) }
 }
 impl<R0, R1> Task<R0, R1> {
     /// `ConnectorOperator`: `ConnectorOperator`. Update: in place.
-    pub fn connector_operator(mut self, value: impl Arg<ConnectorOperator>) -> Self { self.0.set("ConnectorOperator", value.into_expr()); self }
+    pub fn connector_operator(self, value: impl Arg<ConnectorOperator>) -> Self { Self(put(self.0, "ConnectorOperator", value.into_expr()), Phase) }
     /// `DestinationField`: text. Update: in place.
-    pub fn destination_field(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationField", value.into_expr()); self }
+    pub fn destination_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationField", value.into_expr()), Phase) }
     /// `SourceFields`: list of text, required. Update: in place.
-    pub fn source_fields(mut self, value: impl Arg<Arr<str>>) -> Task<Set, R1> { self.0.set("SourceFields", value.into_expr()); Task(self.0, Phase) }
+    pub fn source_fields(self, value: impl Arg<Arr<str>>) -> Task<Set, R1> { Task(put(self.0, "SourceFields", value.into_expr()), Phase) }
     /// `TaskProperties`: list of `TaskPropertiesObject`. Update: in place.
-    pub fn task_properties(mut self, value: impl Arg<Arr<TaskPropertiesObject>>) -> Self { self.0.set("TaskProperties", value.into_expr()); self }
+    pub fn task_properties(self, value: impl Arg<Arr<TaskPropertiesObject>>) -> Self { Self(put(self.0, "TaskProperties", value.into_expr()), Phase) }
     /// `TaskType`: `TaskType`, required. Update: in place.
-    pub fn task_type(mut self, value: impl Arg<TaskType>) -> Task<R0, Set> { self.0.set("TaskType", value.into_expr()); Task(self.0, Phase) }
+    pub fn task_type(self, value: impl Arg<TaskType>) -> Task<R0, Set> { Task(put(self.0, "TaskType", value.into_expr()), Phase) }
 }
 impl Done for Task { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskPropertiesObject` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-taskpropertiesobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TaskPropertiesObject<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TaskPropertiesObject<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TaskPropertiesObject {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TaskPropertiesObject<super::missing::Key, super::missing::Value> { TaskPropertiesObject(Bag::default(), Phase) }
+    pub fn new() -> TaskPropertiesObject<Missing<super::required::Key>, Missing<super::required::Value>> { TaskPropertiesObject(Bag::default(), Phase) }
 }
 impl<R0, R1> TaskPropertiesObject<R0, R1> {
     /// `Key`: `Key`, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<Key>) -> TaskPropertiesObject<Set, R1> { self.0.set("Key", value.into_expr()); TaskPropertiesObject(self.0, Phase) }
+    pub fn key(self, value: impl Arg<Key>) -> TaskPropertiesObject<Set, R1> { TaskPropertiesObject(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TaskPropertiesObject<R0, Set> { self.0.set("Value", value.into_expr()); TaskPropertiesObject(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TaskPropertiesObject<R0, Set> { TaskPropertiesObject(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TaskPropertiesObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrendmicroSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-trendmicrosourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrendmicroSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TrendmicroSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl TrendmicroSourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TrendmicroSourceProperties<super::missing::Object> { TrendmicroSourceProperties(Bag::default(), Phase) }
+    pub fn new() -> TrendmicroSourceProperties<Missing<super::required::Object>> { TrendmicroSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> TrendmicroSourceProperties<R0> {
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> TrendmicroSourceProperties<Set> { self.0.set("Object", value.into_expr()); TrendmicroSourceProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> TrendmicroSourceProperties<Set> { TrendmicroSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for TrendmicroSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TriggerConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-triggerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TriggerConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TriggerConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl TriggerConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TriggerConfig<super::missing::TriggerType> { TriggerConfig(Bag::default(), Phase) }
+    pub fn new() -> TriggerConfig<Missing<super::required::TriggerType>> { TriggerConfig(Bag::default(), Phase) }
 }
 impl<R0> TriggerConfig<R0> {
     /// `TriggerProperties`: `ScheduledTriggerProperties`. Update: in place.
-    pub fn trigger_properties(mut self, value: impl Arg<ScheduledTriggerProperties>) -> Self { self.0.set("TriggerProperties", value.into_expr()); self }
+    pub fn trigger_properties(self, value: impl Arg<ScheduledTriggerProperties>) -> Self { Self(put(self.0, "TriggerProperties", value.into_expr()), Phase) }
     /// `TriggerType`: `TriggerType`, required. Update: in place.
-    pub fn trigger_type(mut self, value: impl Arg<TriggerType>) -> TriggerConfig<Set> { self.0.set("TriggerType", value.into_expr()); TriggerConfig(self.0, Phase) }
+    pub fn trigger_type(self, value: impl Arg<TriggerType>) -> TriggerConfig<Set> { TriggerConfig(put(self.0, "TriggerType", value.into_expr()), Phase) }
 }
 impl Done for TriggerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpsolverDestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-upsolverdestinationproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UpsolverDestinationProperties<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct UpsolverDestinationProperties<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl UpsolverDestinationProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UpsolverDestinationProperties<super::missing::BucketName, super::missing::S3OutputFormatConfig> { UpsolverDestinationProperties(Bag::default(), Phase) }
+    pub fn new() -> UpsolverDestinationProperties<Missing<super::required::BucketName>, Missing<super::required::S3OutputFormatConfig>> { UpsolverDestinationProperties(Bag::default(), Phase) }
 }
 impl<R0, R1> UpsolverDestinationProperties<R0, R1> {
-    /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> UpsolverDestinationProperties<Set, R1> { self.0.set("BucketName", value.into_expr()); UpsolverDestinationProperties(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> UpsolverDestinationProperties<Set, R1> { UpsolverDestinationProperties(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `BucketPrefix`: text. Update: in place.
-    pub fn bucket_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketPrefix", value.into_expr()); self }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
     /// `S3OutputFormatConfig`: `UpsolverS3OutputFormatConfig`, required. Update: in place.
-    pub fn s3_output_format_config(mut self, value: impl Arg<UpsolverS3OutputFormatConfig>) -> UpsolverDestinationProperties<R0, Set> { self.0.set("S3OutputFormatConfig", value.into_expr()); UpsolverDestinationProperties(self.0, Phase) }
+    pub fn s3_output_format_config(self, value: impl Arg<UpsolverS3OutputFormatConfig>) -> UpsolverDestinationProperties<R0, Set> { UpsolverDestinationProperties(put(self.0, "S3OutputFormatConfig", value.into_expr()), Phase) }
 }
 impl Done for UpsolverDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpsolverS3OutputFormatConfig` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-upsolvers3outputformatconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UpsolverS3OutputFormatConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct UpsolverS3OutputFormatConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl UpsolverS3OutputFormatConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UpsolverS3OutputFormatConfig<super::missing::PrefixConfig> { UpsolverS3OutputFormatConfig(Bag::default(), Phase) }
+    pub fn new() -> UpsolverS3OutputFormatConfig<Missing<super::required::PrefixConfig>> { UpsolverS3OutputFormatConfig(Bag::default(), Phase) }
 }
 impl<R0> UpsolverS3OutputFormatConfig<R0> {
     /// `AggregationConfig`: `AggregationConfig`. Update: in place.
-    pub fn aggregation_config(mut self, value: impl Arg<AggregationConfig>) -> Self { self.0.set("AggregationConfig", value.into_expr()); self }
+    pub fn aggregation_config(self, value: impl Arg<AggregationConfig>) -> Self { Self(put(self.0, "AggregationConfig", value.into_expr()), Phase) }
     /// `FileType`: `FileType`. Update: in place.
-    pub fn file_type(mut self, value: impl Arg<FileType>) -> Self { self.0.set("FileType", value.into_expr()); self }
+    pub fn file_type(self, value: impl Arg<FileType>) -> Self { Self(put(self.0, "FileType", value.into_expr()), Phase) }
     /// `PrefixConfig`: `PrefixConfig`, required. Update: in place.
-    pub fn prefix_config(mut self, value: impl Arg<PrefixConfig>) -> UpsolverS3OutputFormatConfig<Set> { self.0.set("PrefixConfig", value.into_expr()); UpsolverS3OutputFormatConfig(self.0, Phase) }
+    pub fn prefix_config(self, value: impl Arg<PrefixConfig>) -> UpsolverS3OutputFormatConfig<Set> { UpsolverS3OutputFormatConfig(put(self.0, "PrefixConfig", value.into_expr()), Phase) }
 }
 impl Done for UpsolverS3OutputFormatConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VeevaSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-veevasourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VeevaSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VeevaSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl VeevaSourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VeevaSourceProperties<super::missing::Object> { VeevaSourceProperties(Bag::default(), Phase) }
+    pub fn new() -> VeevaSourceProperties<Missing<super::required::Object>> { VeevaSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> VeevaSourceProperties<R0> {
     /// `DocumentType`: text. Update: in place.
-    pub fn document_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentType", value.into_expr()); self }
+    pub fn document_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentType", value.into_expr()), Phase) }
     /// `IncludeAllVersions`: boolean. Update: in place.
-    pub fn include_all_versions(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeAllVersions", value.into_expr()); self }
+    pub fn include_all_versions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeAllVersions", value.into_expr()), Phase) }
     /// `IncludeRenditions`: boolean. Update: in place.
-    pub fn include_renditions(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeRenditions", value.into_expr()); self }
+    pub fn include_renditions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeRenditions", value.into_expr()), Phase) }
     /// `IncludeSourceFiles`: boolean. Update: in place.
-    pub fn include_source_files(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeSourceFiles", value.into_expr()); self }
+    pub fn include_source_files(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSourceFiles", value.into_expr()), Phase) }
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> VeevaSourceProperties<Set> { self.0.set("Object", value.into_expr()); VeevaSourceProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> VeevaSourceProperties<Set> { VeevaSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for VeevaSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZendeskDestinationProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-zendeskdestinationproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ZendeskDestinationProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ZendeskDestinationProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl ZendeskDestinationProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ZendeskDestinationProperties<super::missing::Object> { ZendeskDestinationProperties(Bag::default(), Phase) }
+    pub fn new() -> ZendeskDestinationProperties<Missing<super::required::Object>> { ZendeskDestinationProperties(Bag::default(), Phase) }
 }
 impl<R0> ZendeskDestinationProperties<R0> {
     /// `ErrorHandlingConfig`: `ErrorHandlingConfig`. Update: in place.
-    pub fn error_handling_config(mut self, value: impl Arg<ErrorHandlingConfig>) -> Self { self.0.set("ErrorHandlingConfig", value.into_expr()); self }
+    pub fn error_handling_config(self, value: impl Arg<ErrorHandlingConfig>) -> Self { Self(put(self.0, "ErrorHandlingConfig", value.into_expr()), Phase) }
     /// `IdFieldNames`: list of text. Update: in place.
-    pub fn id_field_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IdFieldNames", value.into_expr()); self }
+    pub fn id_field_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdFieldNames", value.into_expr()), Phase) }
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> ZendeskDestinationProperties<Set> { self.0.set("Object", value.into_expr()); ZendeskDestinationProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> ZendeskDestinationProperties<Set> { ZendeskDestinationProperties(put(self.0, "Object", value.into_expr()), Phase) }
     /// `WriteOperationType`: `WriteOperationType`. Update: in place.
-    pub fn write_operation_type(mut self, value: impl Arg<WriteOperationType>) -> Self { self.0.set("WriteOperationType", value.into_expr()); self }
+    pub fn write_operation_type(self, value: impl Arg<WriteOperationType>) -> Self { Self(put(self.0, "WriteOperationType", value.into_expr()), Phase) }
 }
 impl Done for ZendeskDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZendeskSourceProperties` of `AWS::AppFlow::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appflow-flow-zendesksourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ZendeskSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ZendeskSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl ZendeskSourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ZendeskSourceProperties<super::missing::Object> { ZendeskSourceProperties(Bag::default(), Phase) }
+    pub fn new() -> ZendeskSourceProperties<Missing<super::required::Object>> { ZendeskSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> ZendeskSourceProperties<R0> {
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> ZendeskSourceProperties<Set> { self.0.set("Object", value.into_expr()); ZendeskSourceProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> ZendeskSourceProperties<Set> { ZendeskSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for ZendeskSourceProperties { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AggregationType` allows.
@@ -1633,5 +1633,5 @@ WriteOperationType { Delete = "DELETE", Insert = "INSERT", Update = "UPDATE", Up
 values! { /// Texts that `Zendesk` allows.
 Zendesk { Addition = "ADDITION", Division = "DIVISION", GreaterThan = "GREATER_THAN", MaskAll = "MASK_ALL", MaskFirstN = "MASK_FIRST_N", MaskLastN = "MASK_LAST_N", Multiplication = "MULTIPLICATION", NoOp = "NO_OP", Projection = "PROJECTION", Subtraction = "SUBTRACTION", ValidateNonNegative = "VALIDATE_NON_NEGATIVE", ValidateNonNull = "VALIDATE_NON_NULL", ValidateNonZero = "VALIDATE_NON_ZERO", ValidateNumeric = "VALIDATE_NUMERIC" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccessKeyId, ApiKey, ApiSecretKey, ApiToken, ApplicationKey, AuthenticationType, BucketName, BucketPrefix, BusinessUnitId, ClientId, ClientSecret, ConnectionMode, ConnectorProfileName, ConnectorProvisioningConfig, ConnectorProvisioningType, ConnectorType, CustomAuthenticationType, DatabaseName, Datakey, DestinationConnectorProperties, DestinationFlowConfigList, EntityName, FlowName, InstanceUrl, IntermediateBucketName, Key, LambdaArn, MaxPageSize, MaxParallelism, Name, Object, ObjectPath, Password, PrefixConfig, RoleArn, S3OutputFormatConfig, ScheduleExpression, SecretAccessKey, SecretKey, SourceConnectorProperties, SourceFields, SourceFlowConfig, Stage, TablePrefix, TaskType, Tasks, TriggerConfig, TriggerType, Type, UserId, Username, Value, Warehouse } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccessKeyId, ApiKey, ApiSecretKey, ApiToken, ApplicationKey, AuthenticationType, BucketName, BucketPrefix, BusinessUnitId, ClientId, ClientSecret, ConnectionMode, ConnectorProfileName, ConnectorProvisioningConfig, ConnectorProvisioningType, ConnectorType, CustomAuthenticationType, DatabaseName, Datakey, DestinationConnectorProperties, DestinationFlowConfigList, EntityName, FlowName, InstanceUrl, IntermediateBucketName, Key, LambdaArn, MaxPageSize, MaxParallelism, Name, Object, ObjectPath, Password, PrefixConfig, RoleArn, S3OutputFormatConfig, ScheduleExpression, SecretAccessKey, SecretKey, SourceConnectorProperties, SourceFields, SourceFlowConfig, Stage, TablePrefix, TaskType, Tasks, TriggerConfig, TriggerType, Type, UserId, Username, Value, Warehouse } }

@@ -10,102 +10,102 @@ impl CfnApplication {
     /// `AWS::AppIntegrations::Application`
     pub const TYPE: &'static str = "AWS::AppIntegrations::Application";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnApplicationProps<R0, R1, R2>) -> Self where CfnApplicationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ApplicationArn`: text.
+    /// The attribute `ApplicationArn`: `OtherArn`.
     pub fn attr_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ApplicationArn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppIntegrations::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationProps<missing::ApplicationSourceConfig, missing::Name, missing::Namespace> { CfnApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationProps<Missing<required::ApplicationSourceConfig>, Missing<required::Name>, Missing<required::Namespace>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnApplicationProps<R0, R1, R2> {
     /// `ApplicationConfig`: `ApplicationConfig`. Update: in place.
-    pub fn application_config(mut self, value: impl Arg<application::ApplicationConfig>) -> Self { self.0.set("ApplicationConfig", value.into_expr()); self }
+    pub fn application_config(self, value: impl Arg<application::ApplicationConfig>) -> Self { Self(put(self.0, "ApplicationConfig", value.into_expr()), Phase) }
     /// `ApplicationSourceConfig`: `ApplicationSourceConfig`, required. Update: in place.
-    pub fn application_source_config(mut self, value: impl Arg<application::ApplicationSourceConfig>) -> CfnApplicationProps<Set, R1, R2> { self.0.set("ApplicationSourceConfig", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn application_source_config(self, value: impl Arg<application::ApplicationSourceConfig>) -> CfnApplicationProps<Set, R1, R2> { CfnApplicationProps(put(self.0, "ApplicationSourceConfig", value.into_expr()), Phase) }
     /// `ApplicationType`: `ApplicationType`. Update: in place.
-    pub fn application_type(mut self, value: impl Arg<application::ApplicationType>) -> Self { self.0.set("ApplicationType", value.into_expr()); self }
+    pub fn application_type(self, value: impl Arg<application::ApplicationType>) -> Self { Self(put(self.0, "ApplicationType", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IframeConfig`: `IframeConfig`. Update: in place.
-    pub fn iframe_config(mut self, value: impl Arg<application::IframeConfig>) -> Self { self.0.set("IframeConfig", value.into_expr()); self }
+    pub fn iframe_config(self, value: impl Arg<application::IframeConfig>) -> Self { Self(put(self.0, "IframeConfig", value.into_expr()), Phase) }
     /// `InitializationTimeout`: integer. Update: in place.
-    pub fn initialization_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("InitializationTimeout", value.into_expr()); self }
+    pub fn initialization_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InitializationTimeout", value.into_expr()), Phase) }
     /// `IsService`: boolean. Update: in place.
-    pub fn is_service(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsService", value.into_expr()); self }
+    pub fn is_service(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsService", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Namespace`: text, required. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, Set> { self.0.set("Namespace", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, Set> { CfnApplicationProps(put(self.0, "Namespace", value.into_expr()), Phase) }
     /// `Permissions`: list of text. Update: in place.
-    pub fn permissions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Permissions", value.into_expr()); self }
+    pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppIntegrations::Application`.
 pub mod application {
 use crate::cfn::support::*;
 /// The property type `ApplicationConfig` of `AWS::AppIntegrations::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-applicationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationConfig(Bag);
+#[must_use] pub struct ApplicationConfig(Bag);
 impl ApplicationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContactHandling`: `ContactHandling`. Update: in place.
-    pub fn contact_handling(mut self, value: impl Arg<ContactHandling>) -> Self { self.0.set("ContactHandling", value.into_expr()); self }
+    pub fn contact_handling(self, value: impl Arg<ContactHandling>) -> Self { Self(put(self.0, "ContactHandling", value.into_expr())) }
 }
 impl Done for ApplicationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationSourceConfig` of `AWS::AppIntegrations::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-applicationsourceconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationSourceConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ApplicationSourceConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ApplicationSourceConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApplicationSourceConfig<super::missing::ExternalUrlConfig> { ApplicationSourceConfig(Bag::default(), Phase) }
+    pub fn new() -> ApplicationSourceConfig<Missing<super::required::ExternalUrlConfig>> { ApplicationSourceConfig(Bag::default(), Phase) }
 }
 impl<R0> ApplicationSourceConfig<R0> {
     /// `ExternalUrlConfig`: `ExternalUrlConfig`, required. Update: in place.
-    pub fn external_url_config(mut self, value: impl Arg<ExternalUrlConfig>) -> ApplicationSourceConfig<Set> { self.0.set("ExternalUrlConfig", value.into_expr()); ApplicationSourceConfig(self.0, Phase) }
+    pub fn external_url_config(self, value: impl Arg<ExternalUrlConfig>) -> ApplicationSourceConfig<Set> { ApplicationSourceConfig(put(self.0, "ExternalUrlConfig", value.into_expr()), Phase) }
 }
 impl Done for ApplicationSourceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContactHandling` of `AWS::AppIntegrations::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-contacthandling.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContactHandling<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ContactHandling<R0 = Set>(Bag, Phase<(R0,)>);
 impl ContactHandling {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContactHandling<super::missing::Scope> { ContactHandling(Bag::default(), Phase) }
+    pub fn new() -> ContactHandling<Missing<super::required::Scope>> { ContactHandling(Bag::default(), Phase) }
 }
 impl<R0> ContactHandling<R0> {
     /// `Scope`: `Scope`, required. Update: in place.
-    pub fn scope(mut self, value: impl Arg<Scope>) -> ContactHandling<Set> { self.0.set("Scope", value.into_expr()); ContactHandling(self.0, Phase) }
+    pub fn scope(self, value: impl Arg<Scope>) -> ContactHandling<Set> { ContactHandling(put(self.0, "Scope", value.into_expr()), Phase) }
 }
 impl Done for ContactHandling { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExternalUrlConfig` of `AWS::AppIntegrations::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-externalurlconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExternalUrlConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ExternalUrlConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ExternalUrlConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExternalUrlConfig<super::missing::AccessUrl> { ExternalUrlConfig(Bag::default(), Phase) }
+    pub fn new() -> ExternalUrlConfig<Missing<super::required::AccessUrl>> { ExternalUrlConfig(Bag::default(), Phase) }
 }
 impl<R0> ExternalUrlConfig<R0> {
     /// `AccessUrl`: text, required. Update: in place.
-    pub fn access_url(mut self, value: impl Arg<str>) -> ExternalUrlConfig<Set> { self.0.set("AccessUrl", value.into_expr()); ExternalUrlConfig(self.0, Phase) }
+    pub fn access_url(self, value: impl Arg<str>) -> ExternalUrlConfig<Set> { ExternalUrlConfig(put(self.0, "AccessUrl", value.into_expr()), Phase) }
     /// `ApprovedOrigins`: list of text. Update: in place.
-    pub fn approved_origins(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ApprovedOrigins", value.into_expr()); self }
+    pub fn approved_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApprovedOrigins", value.into_expr()), Phase) }
 }
 impl Done for ExternalUrlConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IframeConfig` of `AWS::AppIntegrations::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-application-iframeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IframeConfig(Bag);
+#[must_use] pub struct IframeConfig(Bag);
 impl IframeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Allow`: list of text. Update: in place.
-    pub fn allow(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Allow", value.into_expr()); self }
+    pub fn allow(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Allow", value.into_expr())) }
     /// `Sandbox`: list of text. Update: in place.
-    pub fn sandbox(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Sandbox", value.into_expr()); self }
+    pub fn sandbox(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Sandbox", value.into_expr())) }
 }
 impl Done for IframeConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApplicationType` allows.
@@ -119,69 +119,69 @@ impl CfnDataIntegration {
     /// `AWS::AppIntegrations::DataIntegration`
     pub const TYPE: &'static str = "AWS::AppIntegrations::DataIntegration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDataIntegrationProps<R0, R1, R2>) -> Self where CfnDataIntegrationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataIntegrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DataIntegrationArn`: text.
+    /// The attribute `DataIntegrationArn`: `OtherArn`.
     pub fn attr_data_integration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DataIntegrationArn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnDataIntegration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppIntegrations::DataIntegration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-dataintegration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataIntegrationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDataIntegrationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDataIntegrationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataIntegrationProps<missing::KmsKey, missing::Name, missing::SourceURI> { CfnDataIntegrationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataIntegrationProps<Missing<required::KmsKey>, Missing<required::Name>, Missing<required::SourceURI>> { CfnDataIntegrationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDataIntegrationProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FileConfiguration`: `FileConfiguration`. Update: in place.
-    pub fn file_configuration(mut self, value: impl Arg<data_integration::FileConfiguration>) -> Self { self.0.set("FileConfiguration", value.into_expr()); self }
+    pub fn file_configuration(self, value: impl Arg<data_integration::FileConfiguration>) -> Self { Self(put(self.0, "FileConfiguration", value.into_expr()), Phase) }
     /// `KmsKey`: text, required. Update: replacement.
-    pub fn kms_key(mut self, value: impl Arg<str>) -> CfnDataIntegrationProps<Set, R1, R2> { self.0.set("KmsKey", value.into_expr()); CfnDataIntegrationProps(self.0, Phase) }
+    pub fn kms_key(self, value: impl Arg<str>) -> CfnDataIntegrationProps<Set, R1, R2> { CfnDataIntegrationProps(put(self.0, "KmsKey", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDataIntegrationProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnDataIntegrationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataIntegrationProps<R0, Set, R2> { CfnDataIntegrationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ObjectConfiguration`: map of map of list of text. Update: in place.
-    pub fn object_configuration(mut self, value: impl Arg<Dict<Dict<Arr<str>>>>) -> Self { self.0.set("ObjectConfiguration", value.into_expr()); self }
+    pub fn object_configuration(self, value: impl Arg<Dict<Dict<Arr<str>>>>) -> Self { Self(put(self.0, "ObjectConfiguration", value.into_expr()), Phase) }
     /// `ScheduleConfig`: `ScheduleConfig`. Update: replacement.
-    pub fn schedule_config(mut self, value: impl Arg<data_integration::ScheduleConfig>) -> Self { self.0.set("ScheduleConfig", value.into_expr()); self }
+    pub fn schedule_config(self, value: impl Arg<data_integration::ScheduleConfig>) -> Self { Self(put(self.0, "ScheduleConfig", value.into_expr()), Phase) }
     /// `SourceURI`: text, required. Update: replacement.
-    pub fn source_uri(mut self, value: impl Arg<str>) -> CfnDataIntegrationProps<R0, R1, Set> { self.0.set("SourceURI", value.into_expr()); CfnDataIntegrationProps(self.0, Phase) }
+    pub fn source_uri(self, value: impl Arg<str>) -> CfnDataIntegrationProps<R0, R1, Set> { CfnDataIntegrationProps(put(self.0, "SourceURI", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDataIntegrationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppIntegrations::DataIntegration`.
 pub mod data_integration {
 use crate::cfn::support::*;
 /// The property type `FileConfiguration` of `AWS::AppIntegrations::DataIntegration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-dataintegration-fileconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FileConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FileConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl FileConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FileConfiguration<super::missing::Folders> { FileConfiguration(Bag::default(), Phase) }
+    pub fn new() -> FileConfiguration<Missing<super::required::Folders>> { FileConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FileConfiguration<R0> {
     /// `Filters`: map of list of text. Update: in place.
-    pub fn filters(mut self, value: impl Arg<Dict<Arr<str>>>) -> Self { self.0.set("Filters", value.into_expr()); self }
+    pub fn filters(self, value: impl Arg<Dict<Arr<str>>>) -> Self { Self(put(self.0, "Filters", value.into_expr()), Phase) }
     /// `Folders`: list of text, required. Update: in place.
-    pub fn folders(mut self, value: impl Arg<Arr<str>>) -> FileConfiguration<Set> { self.0.set("Folders", value.into_expr()); FileConfiguration(self.0, Phase) }
+    pub fn folders(self, value: impl Arg<Arr<str>>) -> FileConfiguration<Set> { FileConfiguration(put(self.0, "Folders", value.into_expr()), Phase) }
 }
 impl Done for FileConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduleConfig` of `AWS::AppIntegrations::DataIntegration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-dataintegration-scheduleconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScheduleConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ScheduleConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ScheduleConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScheduleConfig<super::missing::ScheduleExpression> { ScheduleConfig(Bag::default(), Phase) }
+    pub fn new() -> ScheduleConfig<Missing<super::required::ScheduleExpression>> { ScheduleConfig(Bag::default(), Phase) }
 }
 impl<R0> ScheduleConfig<R0> {
     /// `FirstExecutionFrom`: text. Update: replacement.
-    pub fn first_execution_from(mut self, value: impl Arg<str>) -> Self { self.0.set("FirstExecutionFrom", value.into_expr()); self }
+    pub fn first_execution_from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstExecutionFrom", value.into_expr()), Phase) }
     /// `Object`: text. Update: replacement.
-    pub fn object(mut self, value: impl Arg<str>) -> Self { self.0.set("Object", value.into_expr()); self }
+    pub fn object(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Object", value.into_expr()), Phase) }
     /// `ScheduleExpression`: text, required. Update: replacement.
-    pub fn schedule_expression(mut self, value: impl Arg<str>) -> ScheduleConfig<Set> { self.0.set("ScheduleExpression", value.into_expr()); ScheduleConfig(self.0, Phase) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduleConfig<Set> { ScheduleConfig(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
 }
 impl Done for ScheduleConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -191,46 +191,46 @@ impl CfnEventIntegration {
     /// `AWS::AppIntegrations::EventIntegration`
     pub const TYPE: &'static str = "AWS::AppIntegrations::EventIntegration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnEventIntegrationProps<R0, R1, R2>) -> Self where CfnEventIntegrationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventIntegrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `EventIntegrationArn`: text.
+    /// The attribute `EventIntegrationArn`: `OtherArn`.
     pub fn attr_event_integration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EventIntegrationArn") }
 }
 impl Parent for CfnEventIntegration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppIntegrations::EventIntegration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appintegrations-eventintegration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventIntegrationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnEventIntegrationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnEventIntegrationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEventIntegrationProps<missing::EventBridgeBus, missing::EventFilter, missing::Name> { CfnEventIntegrationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEventIntegrationProps<Missing<required::EventBridgeBus>, Missing<required::EventFilter>, Missing<required::Name>> { CfnEventIntegrationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEventIntegrationProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EventBridgeBus`: text, required. Update: replacement.
-    pub fn event_bridge_bus(mut self, value: impl Arg<str>) -> CfnEventIntegrationProps<Set, R1, R2> { self.0.set("EventBridgeBus", value.into_expr()); CfnEventIntegrationProps(self.0, Phase) }
+    pub fn event_bridge_bus(self, value: impl Arg<str>) -> CfnEventIntegrationProps<Set, R1, R2> { CfnEventIntegrationProps(put(self.0, "EventBridgeBus", value.into_expr()), Phase) }
     /// `EventFilter`: `EventFilter`, required. Update: replacement.
-    pub fn event_filter(mut self, value: impl Arg<event_integration::EventFilter>) -> CfnEventIntegrationProps<R0, Set, R2> { self.0.set("EventFilter", value.into_expr()); CfnEventIntegrationProps(self.0, Phase) }
+    pub fn event_filter(self, value: impl Arg<event_integration::EventFilter>) -> CfnEventIntegrationProps<R0, Set, R2> { CfnEventIntegrationProps(put(self.0, "EventFilter", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnEventIntegrationProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnEventIntegrationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEventIntegrationProps<R0, R1, Set> { CfnEventIntegrationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventIntegrationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppIntegrations::EventIntegration`.
 pub mod event_integration {
 use crate::cfn::support::*;
 /// The property type `EventFilter` of `AWS::AppIntegrations::EventIntegration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appintegrations-eventintegration-eventfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EventFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl EventFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventFilter<super::missing::Source> { EventFilter(Bag::default(), Phase) }
+    pub fn new() -> EventFilter<Missing<super::required::Source>> { EventFilter(Bag::default(), Phase) }
 }
 impl<R0> EventFilter<R0> {
     /// `Source`: text, required. Update: replacement.
-    pub fn source(mut self, value: impl Arg<str>) -> EventFilter<Set> { self.0.set("Source", value.into_expr()); EventFilter(self.0, Phase) }
+    pub fn source(self, value: impl Arg<str>) -> EventFilter<Set> { EventFilter(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for EventFilter { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccessUrl, ApplicationSourceConfig, EventBridgeBus, EventFilter, ExternalUrlConfig, Folders, KmsKey, Name, Namespace, ScheduleExpression, Scope, Source, SourceURI } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccessUrl, ApplicationSourceConfig, EventBridgeBus, EventFilter, ExternalUrlConfig, Folders, KmsKey, Name, Namespace, ScheduleExpression, Scope, Source, SourceURI } }

@@ -10,7 +10,7 @@ impl CfnScalableTarget {
     /// `AWS::ApplicationAutoScaling::ScalableTarget`
     pub const TYPE: &'static str = "AWS::ApplicationAutoScaling::ScalableTarget";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnScalableTargetProps<R0, R1, R2, R3, R4>) -> Self where CfnScalableTargetProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScalableTargetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -18,78 +18,78 @@ impl CfnScalableTarget {
 }
 impl Parent for CfnScalableTarget { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApplicationAutoScaling::ScalableTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalabletarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnScalableTargetProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnScalableTargetProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnScalableTargetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnScalableTargetProps<missing::MaxCapacity, missing::MinCapacity, missing::ResourceId, missing::ScalableDimension, missing::ServiceNamespace> { CfnScalableTargetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnScalableTargetProps<Missing<required::MaxCapacity>, Missing<required::MinCapacity>, Missing<required::ResourceId>, Missing<required::ScalableDimension>, Missing<required::ServiceNamespace>> { CfnScalableTargetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnScalableTargetProps<R0, R1, R2, R3, R4> {
     /// `MaxCapacity`: integer, required. Update: in place.
-    pub fn max_capacity(mut self, value: impl Arg<i64>) -> CfnScalableTargetProps<Set, R1, R2, R3, R4> { self.0.set("MaxCapacity", value.into_expr()); CfnScalableTargetProps(self.0, Phase) }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> CfnScalableTargetProps<Set, R1, R2, R3, R4> { CfnScalableTargetProps(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
     /// `MinCapacity`: integer, required. Update: in place.
-    pub fn min_capacity(mut self, value: impl Arg<i64>) -> CfnScalableTargetProps<R0, Set, R2, R3, R4> { self.0.set("MinCapacity", value.into_expr()); CfnScalableTargetProps(self.0, Phase) }
+    pub fn min_capacity(self, value: impl Arg<i64>) -> CfnScalableTargetProps<R0, Set, R2, R3, R4> { CfnScalableTargetProps(put(self.0, "MinCapacity", value.into_expr()), Phase) }
     /// `ResourceId`: text, required. Update: replacement.
-    pub fn resource_id(mut self, value: impl Arg<kind::MskClusterArn>) -> CfnScalableTargetProps<R0, R1, Set, R3, R4> { self.0.set("ResourceId", value.into_expr()); CfnScalableTargetProps(self.0, Phase) }
-    /// `RoleARN`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleARN", value.into_expr()); self }
+    pub fn resource_id(self, value: impl Arg<str>) -> CfnScalableTargetProps<R0, R1, Set, R3, R4> { CfnScalableTargetProps(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr()), Phase) }
     /// `ScalableDimension`: text, required. Update: replacement.
-    pub fn scalable_dimension(mut self, value: impl Arg<str>) -> CfnScalableTargetProps<R0, R1, R2, Set, R4> { self.0.set("ScalableDimension", value.into_expr()); CfnScalableTargetProps(self.0, Phase) }
+    pub fn scalable_dimension(self, value: impl Arg<str>) -> CfnScalableTargetProps<R0, R1, R2, Set, R4> { CfnScalableTargetProps(put(self.0, "ScalableDimension", value.into_expr()), Phase) }
     /// `ScheduledActions`: list of `ScheduledAction`. Update: in place.
-    pub fn scheduled_actions(mut self, value: impl Arg<Arr<scalable_target::ScheduledAction>>) -> Self { self.0.set("ScheduledActions", value.into_expr()); self }
+    pub fn scheduled_actions(self, value: impl Arg<Arr<scalable_target::ScheduledAction>>) -> Self { Self(put(self.0, "ScheduledActions", value.into_expr()), Phase) }
     /// `ServiceNamespace`: text, required. Update: replacement.
-    pub fn service_namespace(mut self, value: impl Arg<str>) -> CfnScalableTargetProps<R0, R1, R2, R3, Set> { self.0.set("ServiceNamespace", value.into_expr()); CfnScalableTargetProps(self.0, Phase) }
+    pub fn service_namespace(self, value: impl Arg<str>) -> CfnScalableTargetProps<R0, R1, R2, R3, Set> { CfnScalableTargetProps(put(self.0, "ServiceNamespace", value.into_expr()), Phase) }
     /// `SuspendedState`: `SuspendedState`. Update: in place.
-    pub fn suspended_state(mut self, value: impl Arg<scalable_target::SuspendedState>) -> Self { self.0.set("SuspendedState", value.into_expr()); self }
+    pub fn suspended_state(self, value: impl Arg<scalable_target::SuspendedState>) -> Self { Self(put(self.0, "SuspendedState", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnScalableTargetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApplicationAutoScaling::ScalableTarget`.
 pub mod scalable_target {
 use crate::cfn::support::*;
 /// The property type `ScalableTargetAction` of `AWS::ApplicationAutoScaling::ScalableTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-scalabletargetaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScalableTargetAction(Bag);
+#[must_use] pub struct ScalableTargetAction(Bag);
 impl ScalableTargetAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxCapacity`: integer. Update: in place.
-    pub fn max_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxCapacity", value.into_expr()); self }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr())) }
     /// `MinCapacity`: integer. Update: in place.
-    pub fn min_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinCapacity", value.into_expr()); self }
+    pub fn min_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinCapacity", value.into_expr())) }
 }
 impl Done for ScalableTargetAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduledAction` of `AWS::ApplicationAutoScaling::ScalableTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-scheduledaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScheduledAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ScheduledAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ScheduledAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScheduledAction<super::missing::Schedule, super::missing::ScheduledActionName> { ScheduledAction(Bag::default(), Phase) }
+    pub fn new() -> ScheduledAction<Missing<super::required::Schedule>, Missing<super::required::ScheduledActionName>> { ScheduledAction(Bag::default(), Phase) }
 }
 impl<R0, R1> ScheduledAction<R0, R1> {
     /// `EndTime`: text. Update: in place.
-    pub fn end_time(mut self, value: impl Arg<str>) -> Self { self.0.set("EndTime", value.into_expr()); self }
+    pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr()), Phase) }
     /// `ScalableTargetAction`: `ScalableTargetAction`. Update: in place.
-    pub fn scalable_target_action(mut self, value: impl Arg<ScalableTargetAction>) -> Self { self.0.set("ScalableTargetAction", value.into_expr()); self }
+    pub fn scalable_target_action(self, value: impl Arg<ScalableTargetAction>) -> Self { Self(put(self.0, "ScalableTargetAction", value.into_expr()), Phase) }
     /// `Schedule`: text, required. Update: in place.
-    pub fn schedule(mut self, value: impl Arg<str>) -> ScheduledAction<Set, R1> { self.0.set("Schedule", value.into_expr()); ScheduledAction(self.0, Phase) }
+    pub fn schedule(self, value: impl Arg<str>) -> ScheduledAction<Set, R1> { ScheduledAction(put(self.0, "Schedule", value.into_expr()), Phase) }
     /// `ScheduledActionName`: text, required. Update: in place.
-    pub fn scheduled_action_name(mut self, value: impl Arg<str>) -> ScheduledAction<R0, Set> { self.0.set("ScheduledActionName", value.into_expr()); ScheduledAction(self.0, Phase) }
+    pub fn scheduled_action_name(self, value: impl Arg<str>) -> ScheduledAction<R0, Set> { ScheduledAction(put(self.0, "ScheduledActionName", value.into_expr()), Phase) }
     /// `StartTime`: text. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("StartTime", value.into_expr()); self }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
     /// `Timezone`: text. Update: in place.
-    pub fn timezone(mut self, value: impl Arg<str>) -> Self { self.0.set("Timezone", value.into_expr()); self }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr()), Phase) }
 }
 impl Done for ScheduledAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SuspendedState` of `AWS::ApplicationAutoScaling::ScalableTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalabletarget-suspendedstate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SuspendedState(Bag);
+#[must_use] pub struct SuspendedState(Bag);
 impl SuspendedState {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DynamicScalingInSuspended`: boolean. Update: in place.
-    pub fn dynamic_scaling_in_suspended(mut self, value: impl Arg<bool>) -> Self { self.0.set("DynamicScalingInSuspended", value.into_expr()); self }
+    pub fn dynamic_scaling_in_suspended(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DynamicScalingInSuspended", value.into_expr())) }
     /// `DynamicScalingOutSuspended`: boolean. Update: in place.
-    pub fn dynamic_scaling_out_suspended(mut self, value: impl Arg<bool>) -> Self { self.0.set("DynamicScalingOutSuspended", value.into_expr()); self }
+    pub fn dynamic_scaling_out_suspended(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DynamicScalingOutSuspended", value.into_expr())) }
     /// `ScheduledScalingSuspended`: boolean. Update: in place.
-    pub fn scheduled_scaling_suspended(mut self, value: impl Arg<bool>) -> Self { self.0.set("ScheduledScalingSuspended", value.into_expr()); self }
+    pub fn scheduled_scaling_suspended(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ScheduledScalingSuspended", value.into_expr())) }
 }
 impl Done for SuspendedState { fn into_props(self) -> Bag { self.0 } }
 }
@@ -99,363 +99,363 @@ impl CfnScalingPolicy {
     /// `AWS::ApplicationAutoScaling::ScalingPolicy`
     pub const TYPE: &'static str = "AWS::ApplicationAutoScaling::ScalingPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnScalingPolicyProps<R0, R1>) -> Self where CfnScalingPolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScalingPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnScalingPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationautoscaling-scalingpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnScalingPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnScalingPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnScalingPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnScalingPolicyProps<missing::PolicyName, missing::PolicyType> { CfnScalingPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnScalingPolicyProps<Missing<required::PolicyName>, Missing<required::PolicyType>> { CfnScalingPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnScalingPolicyProps<R0, R1> {
     /// `PolicyName`: text, required. Update: replacement.
-    pub fn policy_name(mut self, value: impl Arg<str>) -> CfnScalingPolicyProps<Set, R1> { self.0.set("PolicyName", value.into_expr()); CfnScalingPolicyProps(self.0, Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnScalingPolicyProps<Set, R1> { CfnScalingPolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
     /// `PolicyType`: text, required. Update: in place.
-    pub fn policy_type(mut self, value: impl Arg<str>) -> CfnScalingPolicyProps<R0, Set> { self.0.set("PolicyType", value.into_expr()); CfnScalingPolicyProps(self.0, Phase) }
+    pub fn policy_type(self, value: impl Arg<str>) -> CfnScalingPolicyProps<R0, Set> { CfnScalingPolicyProps(put(self.0, "PolicyType", value.into_expr()), Phase) }
     /// `PredictiveScalingPolicyConfiguration`: `PredictiveScalingPolicyConfiguration`. Update: in place.
-    pub fn predictive_scaling_policy_configuration(mut self, value: impl Arg<scaling_policy::PredictiveScalingPolicyConfiguration>) -> Self { self.0.set("PredictiveScalingPolicyConfiguration", value.into_expr()); self }
+    pub fn predictive_scaling_policy_configuration(self, value: impl Arg<scaling_policy::PredictiveScalingPolicyConfiguration>) -> Self { Self(put(self.0, "PredictiveScalingPolicyConfiguration", value.into_expr()), Phase) }
     /// `ResourceId`: text. Update: replacement.
-    pub fn resource_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceId", value.into_expr()); self }
+    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr()), Phase) }
     /// `ScalableDimension`: text. Update: replacement.
-    pub fn scalable_dimension(mut self, value: impl Arg<str>) -> Self { self.0.set("ScalableDimension", value.into_expr()); self }
-    /// `ScalingTargetId`: text. Update: replacement.
-    pub fn scaling_target_id(mut self, value: impl Arg<kind::ApplicationAutoScalingScalableTargetResourceId>) -> Self { self.0.set("ScalingTargetId", value.into_expr()); self }
+    pub fn scalable_dimension(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalableDimension", value.into_expr()), Phase) }
+    /// `ScalingTargetId`: `ApplicationAutoScalingScalableTargetResourceId`. Update: replacement.
+    pub fn scaling_target_id(self, value: impl Arg<kind::ApplicationAutoScalingScalableTargetResourceId>) -> Self { Self(put(self.0, "ScalingTargetId", value.into_expr()), Phase) }
     /// `ServiceNamespace`: text. Update: replacement.
-    pub fn service_namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceNamespace", value.into_expr()); self }
+    pub fn service_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceNamespace", value.into_expr()), Phase) }
     /// `StepScalingPolicyConfiguration`: `StepScalingPolicyConfiguration`. Update: in place.
-    pub fn step_scaling_policy_configuration(mut self, value: impl Arg<scaling_policy::StepScalingPolicyConfiguration>) -> Self { self.0.set("StepScalingPolicyConfiguration", value.into_expr()); self }
+    pub fn step_scaling_policy_configuration(self, value: impl Arg<scaling_policy::StepScalingPolicyConfiguration>) -> Self { Self(put(self.0, "StepScalingPolicyConfiguration", value.into_expr()), Phase) }
     /// `TargetTrackingScalingPolicyConfiguration`: `TargetTrackingScalingPolicyConfiguration`. Update: in place.
-    pub fn target_tracking_scaling_policy_configuration(mut self, value: impl Arg<scaling_policy::TargetTrackingScalingPolicyConfiguration>) -> Self { self.0.set("TargetTrackingScalingPolicyConfiguration", value.into_expr()); self }
+    pub fn target_tracking_scaling_policy_configuration(self, value: impl Arg<scaling_policy::TargetTrackingScalingPolicyConfiguration>) -> Self { Self(put(self.0, "TargetTrackingScalingPolicyConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnScalingPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApplicationAutoScaling::ScalingPolicy`.
 pub mod scaling_policy {
 use crate::cfn::support::*;
 /// The property type `CustomizedMetricSpecification` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-customizedmetricspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomizedMetricSpecification(Bag);
+#[must_use] pub struct CustomizedMetricSpecification(Bag);
 impl CustomizedMetricSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dimensions`: list of `MetricDimension`. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<Arr<MetricDimension>>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
     /// `MetricName`: text. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricName", value.into_expr()); self }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
     /// `Metrics`: list of `TargetTrackingMetricDataQuery`. Update: in place.
-    pub fn metrics(mut self, value: impl Arg<Arr<TargetTrackingMetricDataQuery>>) -> Self { self.0.set("Metrics", value.into_expr()); self }
+    pub fn metrics(self, value: impl Arg<Arr<TargetTrackingMetricDataQuery>>) -> Self { Self(put(self.0, "Metrics", value.into_expr())) }
     /// `Namespace`: text. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
     /// `Statistic`: text. Update: in place.
-    pub fn statistic(mut self, value: impl Arg<str>) -> Self { self.0.set("Statistic", value.into_expr()); self }
+    pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value.into_expr())) }
     /// `Unit`: text. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
 }
 impl Done for CustomizedMetricSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDimension` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-metricdimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MetricDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MetricDimension {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricDimension<super::missing::Name, super::missing::Value> { MetricDimension(Bag::default(), Phase) }
+    pub fn new() -> MetricDimension<Missing<super::required::Name>, Missing<super::required::Value>> { MetricDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricDimension<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> MetricDimension<Set, R1> { self.0.set("Name", value.into_expr()); MetricDimension(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> MetricDimension<Set, R1> { MetricDimension(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> MetricDimension<R0, Set> { self.0.set("Value", value.into_expr()); MetricDimension(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> MetricDimension<R0, Set> { MetricDimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for MetricDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredefinedMetricSpecification` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predefinedmetricspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredefinedMetricSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredefinedMetricSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredefinedMetricSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredefinedMetricSpecification<super::missing::PredefinedMetricType> { PredefinedMetricSpecification(Bag::default(), Phase) }
+    pub fn new() -> PredefinedMetricSpecification<Missing<super::required::PredefinedMetricType>> { PredefinedMetricSpecification(Bag::default(), Phase) }
 }
 impl<R0> PredefinedMetricSpecification<R0> {
     /// `PredefinedMetricType`: text, required. Update: in place.
-    pub fn predefined_metric_type(mut self, value: impl Arg<str>) -> PredefinedMetricSpecification<Set> { self.0.set("PredefinedMetricType", value.into_expr()); PredefinedMetricSpecification(self.0, Phase) }
+    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredefinedMetricSpecification<Set> { PredefinedMetricSpecification(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
     /// `ResourceLabel`: text. Update: in place.
-    pub fn resource_label(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceLabel", value.into_expr()); self }
+    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
 }
 impl Done for PredefinedMetricSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingCustomizedCapacityMetric` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingcustomizedcapacitymetric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveScalingCustomizedCapacityMetric<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredictiveScalingCustomizedCapacityMetric<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredictiveScalingCustomizedCapacityMetric {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredictiveScalingCustomizedCapacityMetric<super::missing::MetricDataQueries> { PredictiveScalingCustomizedCapacityMetric(Bag::default(), Phase) }
+    pub fn new() -> PredictiveScalingCustomizedCapacityMetric<Missing<super::required::MetricDataQueries>> { PredictiveScalingCustomizedCapacityMetric(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingCustomizedCapacityMetric<R0> {
     /// `MetricDataQueries`: list of `PredictiveScalingMetricDataQuery`, required. Update: in place.
-    pub fn metric_data_queries(mut self, value: impl Arg<Arr<PredictiveScalingMetricDataQuery>>) -> PredictiveScalingCustomizedCapacityMetric<Set> { self.0.set("MetricDataQueries", value.into_expr()); PredictiveScalingCustomizedCapacityMetric(self.0, Phase) }
+    pub fn metric_data_queries(self, value: impl Arg<Arr<PredictiveScalingMetricDataQuery>>) -> PredictiveScalingCustomizedCapacityMetric<Set> { PredictiveScalingCustomizedCapacityMetric(put(self.0, "MetricDataQueries", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingCustomizedCapacityMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingCustomizedLoadMetric` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingcustomizedloadmetric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveScalingCustomizedLoadMetric<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredictiveScalingCustomizedLoadMetric<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredictiveScalingCustomizedLoadMetric {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredictiveScalingCustomizedLoadMetric<super::missing::MetricDataQueries> { PredictiveScalingCustomizedLoadMetric(Bag::default(), Phase) }
+    pub fn new() -> PredictiveScalingCustomizedLoadMetric<Missing<super::required::MetricDataQueries>> { PredictiveScalingCustomizedLoadMetric(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingCustomizedLoadMetric<R0> {
     /// `MetricDataQueries`: list of `PredictiveScalingMetricDataQuery`, required. Update: in place.
-    pub fn metric_data_queries(mut self, value: impl Arg<Arr<PredictiveScalingMetricDataQuery>>) -> PredictiveScalingCustomizedLoadMetric<Set> { self.0.set("MetricDataQueries", value.into_expr()); PredictiveScalingCustomizedLoadMetric(self.0, Phase) }
+    pub fn metric_data_queries(self, value: impl Arg<Arr<PredictiveScalingMetricDataQuery>>) -> PredictiveScalingCustomizedLoadMetric<Set> { PredictiveScalingCustomizedLoadMetric(put(self.0, "MetricDataQueries", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingCustomizedLoadMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingCustomizedScalingMetric` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingcustomizedscalingmetric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveScalingCustomizedScalingMetric<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredictiveScalingCustomizedScalingMetric<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredictiveScalingCustomizedScalingMetric {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredictiveScalingCustomizedScalingMetric<super::missing::MetricDataQueries> { PredictiveScalingCustomizedScalingMetric(Bag::default(), Phase) }
+    pub fn new() -> PredictiveScalingCustomizedScalingMetric<Missing<super::required::MetricDataQueries>> { PredictiveScalingCustomizedScalingMetric(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingCustomizedScalingMetric<R0> {
     /// `MetricDataQueries`: list of `PredictiveScalingMetricDataQuery`, required. Update: in place.
-    pub fn metric_data_queries(mut self, value: impl Arg<Arr<PredictiveScalingMetricDataQuery>>) -> PredictiveScalingCustomizedScalingMetric<Set> { self.0.set("MetricDataQueries", value.into_expr()); PredictiveScalingCustomizedScalingMetric(self.0, Phase) }
+    pub fn metric_data_queries(self, value: impl Arg<Arr<PredictiveScalingMetricDataQuery>>) -> PredictiveScalingCustomizedScalingMetric<Set> { PredictiveScalingCustomizedScalingMetric(put(self.0, "MetricDataQueries", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingCustomizedScalingMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingMetric` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveScalingMetric(Bag);
+#[must_use] pub struct PredictiveScalingMetric(Bag);
 impl PredictiveScalingMetric {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dimensions`: list of `PredictiveScalingMetricDimension`. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<Arr<PredictiveScalingMetricDimension>>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<Arr<PredictiveScalingMetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
     /// `MetricName`: text. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricName", value.into_expr()); self }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
     /// `Namespace`: text. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
 }
 impl Done for PredictiveScalingMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingMetricDataQuery` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricdataquery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveScalingMetricDataQuery(Bag);
+#[must_use] pub struct PredictiveScalingMetricDataQuery(Bag);
 impl PredictiveScalingMetricDataQuery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Expression`: text. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> Self { self.0.set("Expression", value.into_expr()); self }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
     /// `Label`: text. Update: in place.
-    pub fn label(mut self, value: impl Arg<str>) -> Self { self.0.set("Label", value.into_expr()); self }
+    pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value.into_expr())) }
     /// `MetricStat`: `PredictiveScalingMetricStat`. Update: in place.
-    pub fn metric_stat(mut self, value: impl Arg<PredictiveScalingMetricStat>) -> Self { self.0.set("MetricStat", value.into_expr()); self }
+    pub fn metric_stat(self, value: impl Arg<PredictiveScalingMetricStat>) -> Self { Self(put(self.0, "MetricStat", value.into_expr())) }
     /// `ReturnData`: boolean. Update: in place.
-    pub fn return_data(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReturnData", value.into_expr()); self }
+    pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value.into_expr())) }
 }
 impl Done for PredictiveScalingMetricDataQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingMetricDimension` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricdimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveScalingMetricDimension(Bag);
+#[must_use] pub struct PredictiveScalingMetricDimension(Bag);
 impl PredictiveScalingMetricDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for PredictiveScalingMetricDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingMetricSpecification` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveScalingMetricSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredictiveScalingMetricSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredictiveScalingMetricSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredictiveScalingMetricSpecification<super::missing::TargetValue> { PredictiveScalingMetricSpecification(Bag::default(), Phase) }
+    pub fn new() -> PredictiveScalingMetricSpecification<Missing<super::required::TargetValue>> { PredictiveScalingMetricSpecification(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingMetricSpecification<R0> {
     /// `CustomizedCapacityMetricSpecification`: `PredictiveScalingCustomizedCapacityMetric`. Update: in place.
-    pub fn customized_capacity_metric_specification(mut self, value: impl Arg<PredictiveScalingCustomizedCapacityMetric>) -> Self { self.0.set("CustomizedCapacityMetricSpecification", value.into_expr()); self }
+    pub fn customized_capacity_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedCapacityMetric>) -> Self { Self(put(self.0, "CustomizedCapacityMetricSpecification", value.into_expr()), Phase) }
     /// `CustomizedLoadMetricSpecification`: `PredictiveScalingCustomizedLoadMetric`. Update: in place.
-    pub fn customized_load_metric_specification(mut self, value: impl Arg<PredictiveScalingCustomizedLoadMetric>) -> Self { self.0.set("CustomizedLoadMetricSpecification", value.into_expr()); self }
+    pub fn customized_load_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedLoadMetric>) -> Self { Self(put(self.0, "CustomizedLoadMetricSpecification", value.into_expr()), Phase) }
     /// `CustomizedScalingMetricSpecification`: `PredictiveScalingCustomizedScalingMetric`. Update: in place.
-    pub fn customized_scaling_metric_specification(mut self, value: impl Arg<PredictiveScalingCustomizedScalingMetric>) -> Self { self.0.set("CustomizedScalingMetricSpecification", value.into_expr()); self }
+    pub fn customized_scaling_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedScalingMetric>) -> Self { Self(put(self.0, "CustomizedScalingMetricSpecification", value.into_expr()), Phase) }
     /// `PredefinedLoadMetricSpecification`: `PredictiveScalingPredefinedLoadMetric`. Update: in place.
-    pub fn predefined_load_metric_specification(mut self, value: impl Arg<PredictiveScalingPredefinedLoadMetric>) -> Self { self.0.set("PredefinedLoadMetricSpecification", value.into_expr()); self }
+    pub fn predefined_load_metric_specification(self, value: impl Arg<PredictiveScalingPredefinedLoadMetric>) -> Self { Self(put(self.0, "PredefinedLoadMetricSpecification", value.into_expr()), Phase) }
     /// `PredefinedMetricPairSpecification`: `PredictiveScalingPredefinedMetricPair`. Update: in place.
-    pub fn predefined_metric_pair_specification(mut self, value: impl Arg<PredictiveScalingPredefinedMetricPair>) -> Self { self.0.set("PredefinedMetricPairSpecification", value.into_expr()); self }
+    pub fn predefined_metric_pair_specification(self, value: impl Arg<PredictiveScalingPredefinedMetricPair>) -> Self { Self(put(self.0, "PredefinedMetricPairSpecification", value.into_expr()), Phase) }
     /// `PredefinedScalingMetricSpecification`: `PredictiveScalingPredefinedScalingMetric`. Update: in place.
-    pub fn predefined_scaling_metric_specification(mut self, value: impl Arg<PredictiveScalingPredefinedScalingMetric>) -> Self { self.0.set("PredefinedScalingMetricSpecification", value.into_expr()); self }
+    pub fn predefined_scaling_metric_specification(self, value: impl Arg<PredictiveScalingPredefinedScalingMetric>) -> Self { Self(put(self.0, "PredefinedScalingMetricSpecification", value.into_expr()), Phase) }
     /// `TargetValue`: number, required. Update: in place.
-    pub fn target_value(mut self, value: impl Arg<f64>) -> PredictiveScalingMetricSpecification<Set> { self.0.set("TargetValue", value.into_expr()); PredictiveScalingMetricSpecification(self.0, Phase) }
+    pub fn target_value(self, value: impl Arg<f64>) -> PredictiveScalingMetricSpecification<Set> { PredictiveScalingMetricSpecification(put(self.0, "TargetValue", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingMetricSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingMetricStat` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingmetricstat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveScalingMetricStat(Bag);
+#[must_use] pub struct PredictiveScalingMetricStat(Bag);
 impl PredictiveScalingMetricStat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Metric`: `PredictiveScalingMetric`. Update: in place.
-    pub fn metric(mut self, value: impl Arg<PredictiveScalingMetric>) -> Self { self.0.set("Metric", value.into_expr()); self }
+    pub fn metric(self, value: impl Arg<PredictiveScalingMetric>) -> Self { Self(put(self.0, "Metric", value.into_expr())) }
     /// `Stat`: text. Update: in place.
-    pub fn stat(mut self, value: impl Arg<str>) -> Self { self.0.set("Stat", value.into_expr()); self }
+    pub fn stat(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Stat", value.into_expr())) }
     /// `Unit`: text. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
 }
 impl Done for PredictiveScalingMetricStat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingPolicyConfiguration` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpolicyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveScalingPolicyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredictiveScalingPolicyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredictiveScalingPolicyConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredictiveScalingPolicyConfiguration<super::missing::MetricSpecifications> { PredictiveScalingPolicyConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PredictiveScalingPolicyConfiguration<Missing<super::required::MetricSpecifications>> { PredictiveScalingPolicyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingPolicyConfiguration<R0> {
     /// `MaxCapacityBreachBehavior`: text. Update: in place.
-    pub fn max_capacity_breach_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("MaxCapacityBreachBehavior", value.into_expr()); self }
+    pub fn max_capacity_breach_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxCapacityBreachBehavior", value.into_expr()), Phase) }
     /// `MaxCapacityBuffer`: integer. Update: in place.
-    pub fn max_capacity_buffer(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxCapacityBuffer", value.into_expr()); self }
+    pub fn max_capacity_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacityBuffer", value.into_expr()), Phase) }
     /// `MetricSpecifications`: list of `PredictiveScalingMetricSpecification`, required. Update: in place.
-    pub fn metric_specifications(mut self, value: impl Arg<Arr<PredictiveScalingMetricSpecification>>) -> PredictiveScalingPolicyConfiguration<Set> { self.0.set("MetricSpecifications", value.into_expr()); PredictiveScalingPolicyConfiguration(self.0, Phase) }
+    pub fn metric_specifications(self, value: impl Arg<Arr<PredictiveScalingMetricSpecification>>) -> PredictiveScalingPolicyConfiguration<Set> { PredictiveScalingPolicyConfiguration(put(self.0, "MetricSpecifications", value.into_expr()), Phase) }
     /// `Mode`: text. Update: in place.
-    pub fn mode(mut self, value: impl Arg<str>) -> Self { self.0.set("Mode", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr()), Phase) }
     /// `SchedulingBufferTime`: integer. Update: in place.
-    pub fn scheduling_buffer_time(mut self, value: impl Arg<i64>) -> Self { self.0.set("SchedulingBufferTime", value.into_expr()); self }
+    pub fn scheduling_buffer_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchedulingBufferTime", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingPolicyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingPredefinedLoadMetric` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpredefinedloadmetric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveScalingPredefinedLoadMetric<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredictiveScalingPredefinedLoadMetric<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredictiveScalingPredefinedLoadMetric {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredictiveScalingPredefinedLoadMetric<super::missing::PredefinedMetricType> { PredictiveScalingPredefinedLoadMetric(Bag::default(), Phase) }
+    pub fn new() -> PredictiveScalingPredefinedLoadMetric<Missing<super::required::PredefinedMetricType>> { PredictiveScalingPredefinedLoadMetric(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingPredefinedLoadMetric<R0> {
     /// `PredefinedMetricType`: text, required. Update: in place.
-    pub fn predefined_metric_type(mut self, value: impl Arg<str>) -> PredictiveScalingPredefinedLoadMetric<Set> { self.0.set("PredefinedMetricType", value.into_expr()); PredictiveScalingPredefinedLoadMetric(self.0, Phase) }
+    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedLoadMetric<Set> { PredictiveScalingPredefinedLoadMetric(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
     /// `ResourceLabel`: text. Update: in place.
-    pub fn resource_label(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceLabel", value.into_expr()); self }
+    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingPredefinedLoadMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingPredefinedMetricPair` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpredefinedmetricpair.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveScalingPredefinedMetricPair<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredictiveScalingPredefinedMetricPair<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredictiveScalingPredefinedMetricPair {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredictiveScalingPredefinedMetricPair<super::missing::PredefinedMetricType> { PredictiveScalingPredefinedMetricPair(Bag::default(), Phase) }
+    pub fn new() -> PredictiveScalingPredefinedMetricPair<Missing<super::required::PredefinedMetricType>> { PredictiveScalingPredefinedMetricPair(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingPredefinedMetricPair<R0> {
     /// `PredefinedMetricType`: text, required. Update: in place.
-    pub fn predefined_metric_type(mut self, value: impl Arg<str>) -> PredictiveScalingPredefinedMetricPair<Set> { self.0.set("PredefinedMetricType", value.into_expr()); PredictiveScalingPredefinedMetricPair(self.0, Phase) }
+    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedMetricPair<Set> { PredictiveScalingPredefinedMetricPair(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
     /// `ResourceLabel`: text. Update: in place.
-    pub fn resource_label(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceLabel", value.into_expr()); self }
+    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingPredefinedMetricPair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingPredefinedScalingMetric` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-predictivescalingpredefinedscalingmetric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveScalingPredefinedScalingMetric<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredictiveScalingPredefinedScalingMetric<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredictiveScalingPredefinedScalingMetric {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredictiveScalingPredefinedScalingMetric<super::missing::PredefinedMetricType> { PredictiveScalingPredefinedScalingMetric(Bag::default(), Phase) }
+    pub fn new() -> PredictiveScalingPredefinedScalingMetric<Missing<super::required::PredefinedMetricType>> { PredictiveScalingPredefinedScalingMetric(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingPredefinedScalingMetric<R0> {
     /// `PredefinedMetricType`: text, required. Update: in place.
-    pub fn predefined_metric_type(mut self, value: impl Arg<str>) -> PredictiveScalingPredefinedScalingMetric<Set> { self.0.set("PredefinedMetricType", value.into_expr()); PredictiveScalingPredefinedScalingMetric(self.0, Phase) }
+    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedScalingMetric<Set> { PredictiveScalingPredefinedScalingMetric(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
     /// `ResourceLabel`: text. Update: in place.
-    pub fn resource_label(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceLabel", value.into_expr()); self }
+    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingPredefinedScalingMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StepAdjustment` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-stepadjustment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StepAdjustment<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StepAdjustment<R0 = Set>(Bag, Phase<(R0,)>);
 impl StepAdjustment {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StepAdjustment<super::missing::ScalingAdjustment> { StepAdjustment(Bag::default(), Phase) }
+    pub fn new() -> StepAdjustment<Missing<super::required::ScalingAdjustment>> { StepAdjustment(Bag::default(), Phase) }
 }
 impl<R0> StepAdjustment<R0> {
     /// `MetricIntervalLowerBound`: number. Update: in place.
-    pub fn metric_interval_lower_bound(mut self, value: impl Arg<f64>) -> Self { self.0.set("MetricIntervalLowerBound", value.into_expr()); self }
+    pub fn metric_interval_lower_bound(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MetricIntervalLowerBound", value.into_expr()), Phase) }
     /// `MetricIntervalUpperBound`: number. Update: in place.
-    pub fn metric_interval_upper_bound(mut self, value: impl Arg<f64>) -> Self { self.0.set("MetricIntervalUpperBound", value.into_expr()); self }
+    pub fn metric_interval_upper_bound(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MetricIntervalUpperBound", value.into_expr()), Phase) }
     /// `ScalingAdjustment`: integer, required. Update: in place.
-    pub fn scaling_adjustment(mut self, value: impl Arg<i64>) -> StepAdjustment<Set> { self.0.set("ScalingAdjustment", value.into_expr()); StepAdjustment(self.0, Phase) }
+    pub fn scaling_adjustment(self, value: impl Arg<i64>) -> StepAdjustment<Set> { StepAdjustment(put(self.0, "ScalingAdjustment", value.into_expr()), Phase) }
 }
 impl Done for StepAdjustment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StepScalingPolicyConfiguration` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-stepscalingpolicyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StepScalingPolicyConfiguration(Bag);
+#[must_use] pub struct StepScalingPolicyConfiguration(Bag);
 impl StepScalingPolicyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdjustmentType`: text. Update: in place.
-    pub fn adjustment_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AdjustmentType", value.into_expr()); self }
+    pub fn adjustment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdjustmentType", value.into_expr())) }
     /// `Cooldown`: integer. Update: in place.
-    pub fn cooldown(mut self, value: impl Arg<i64>) -> Self { self.0.set("Cooldown", value.into_expr()); self }
+    pub fn cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Cooldown", value.into_expr())) }
     /// `MetricAggregationType`: text. Update: in place.
-    pub fn metric_aggregation_type(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricAggregationType", value.into_expr()); self }
+    pub fn metric_aggregation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricAggregationType", value.into_expr())) }
     /// `MinAdjustmentMagnitude`: integer. Update: in place.
-    pub fn min_adjustment_magnitude(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinAdjustmentMagnitude", value.into_expr()); self }
+    pub fn min_adjustment_magnitude(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinAdjustmentMagnitude", value.into_expr())) }
     /// `StepAdjustments`: list of `StepAdjustment`. Update: in place.
-    pub fn step_adjustments(mut self, value: impl Arg<Arr<StepAdjustment>>) -> Self { self.0.set("StepAdjustments", value.into_expr()); self }
+    pub fn step_adjustments(self, value: impl Arg<Arr<StepAdjustment>>) -> Self { Self(put(self.0, "StepAdjustments", value.into_expr())) }
 }
 impl Done for StepScalingPolicyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingMetric` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetTrackingMetric(Bag);
+#[must_use] pub struct TargetTrackingMetric(Bag);
 impl TargetTrackingMetric {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dimensions`: list of `TargetTrackingMetricDimension`. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<Arr<TargetTrackingMetricDimension>>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<Arr<TargetTrackingMetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
     /// `MetricName`: text. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricName", value.into_expr()); self }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
     /// `Namespace`: text. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
 }
 impl Done for TargetTrackingMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingMetricDataQuery` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricdataquery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetTrackingMetricDataQuery(Bag);
+#[must_use] pub struct TargetTrackingMetricDataQuery(Bag);
 impl TargetTrackingMetricDataQuery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Expression`: text. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> Self { self.0.set("Expression", value.into_expr()); self }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
     /// `Label`: text. Update: in place.
-    pub fn label(mut self, value: impl Arg<str>) -> Self { self.0.set("Label", value.into_expr()); self }
+    pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value.into_expr())) }
     /// `MetricStat`: `TargetTrackingMetricStat`. Update: in place.
-    pub fn metric_stat(mut self, value: impl Arg<TargetTrackingMetricStat>) -> Self { self.0.set("MetricStat", value.into_expr()); self }
+    pub fn metric_stat(self, value: impl Arg<TargetTrackingMetricStat>) -> Self { Self(put(self.0, "MetricStat", value.into_expr())) }
     /// `ReturnData`: boolean. Update: in place.
-    pub fn return_data(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReturnData", value.into_expr()); self }
+    pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value.into_expr())) }
 }
 impl Done for TargetTrackingMetricDataQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingMetricDimension` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricdimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetTrackingMetricDimension(Bag);
+#[must_use] pub struct TargetTrackingMetricDimension(Bag);
 impl TargetTrackingMetricDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for TargetTrackingMetricDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingMetricStat` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingmetricstat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetTrackingMetricStat(Bag);
+#[must_use] pub struct TargetTrackingMetricStat(Bag);
 impl TargetTrackingMetricStat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Metric`: `TargetTrackingMetric`. Update: in place.
-    pub fn metric(mut self, value: impl Arg<TargetTrackingMetric>) -> Self { self.0.set("Metric", value.into_expr()); self }
+    pub fn metric(self, value: impl Arg<TargetTrackingMetric>) -> Self { Self(put(self.0, "Metric", value.into_expr())) }
     /// `Stat`: text. Update: in place.
-    pub fn stat(mut self, value: impl Arg<str>) -> Self { self.0.set("Stat", value.into_expr()); self }
+    pub fn stat(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Stat", value.into_expr())) }
     /// `Unit`: text. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
 }
 impl Done for TargetTrackingMetricStat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingScalingPolicyConfiguration` of `AWS::ApplicationAutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationautoscaling-scalingpolicy-targettrackingscalingpolicyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetTrackingScalingPolicyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TargetTrackingScalingPolicyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TargetTrackingScalingPolicyConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetTrackingScalingPolicyConfiguration<super::missing::TargetValue> { TargetTrackingScalingPolicyConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TargetTrackingScalingPolicyConfiguration<Missing<super::required::TargetValue>> { TargetTrackingScalingPolicyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TargetTrackingScalingPolicyConfiguration<R0> {
     /// `CustomizedMetricSpecification`: `CustomizedMetricSpecification`. Update: in place.
-    pub fn customized_metric_specification(mut self, value: impl Arg<CustomizedMetricSpecification>) -> Self { self.0.set("CustomizedMetricSpecification", value.into_expr()); self }
+    pub fn customized_metric_specification(self, value: impl Arg<CustomizedMetricSpecification>) -> Self { Self(put(self.0, "CustomizedMetricSpecification", value.into_expr()), Phase) }
     /// `DisableScaleIn`: boolean. Update: in place.
-    pub fn disable_scale_in(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableScaleIn", value.into_expr()); self }
+    pub fn disable_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableScaleIn", value.into_expr()), Phase) }
     /// `PredefinedMetricSpecification`: `PredefinedMetricSpecification`. Update: in place.
-    pub fn predefined_metric_specification(mut self, value: impl Arg<PredefinedMetricSpecification>) -> Self { self.0.set("PredefinedMetricSpecification", value.into_expr()); self }
+    pub fn predefined_metric_specification(self, value: impl Arg<PredefinedMetricSpecification>) -> Self { Self(put(self.0, "PredefinedMetricSpecification", value.into_expr()), Phase) }
     /// `ScaleInCooldown`: integer. Update: in place.
-    pub fn scale_in_cooldown(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScaleInCooldown", value.into_expr()); self }
+    pub fn scale_in_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInCooldown", value.into_expr()), Phase) }
     /// `ScaleOutCooldown`: integer. Update: in place.
-    pub fn scale_out_cooldown(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScaleOutCooldown", value.into_expr()); self }
+    pub fn scale_out_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutCooldown", value.into_expr()), Phase) }
     /// `TargetValue`: number, required. Update: in place.
-    pub fn target_value(mut self, value: impl Arg<f64>) -> TargetTrackingScalingPolicyConfiguration<Set> { self.0.set("TargetValue", value.into_expr()); TargetTrackingScalingPolicyConfiguration(self.0, Phase) }
+    pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingScalingPolicyConfiguration<Set> { TargetTrackingScalingPolicyConfiguration(put(self.0, "TargetValue", value.into_expr()), Phase) }
 }
 impl Done for TargetTrackingScalingPolicyConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { MaxCapacity, MetricDataQueries, MetricSpecifications, MinCapacity, Name, PolicyName, PolicyType, PredefinedMetricType, ResourceId, ScalableDimension, ScalingAdjustment, Schedule, ScheduledActionName, ServiceNamespace, TargetValue, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { MaxCapacity, MetricDataQueries, MetricSpecifications, MinCapacity, Name, PolicyName, PolicyType, PredefinedMetricType, ResourceId, ScalableDimension, ScalingAdjustment, Schedule, ScheduledActionName, ServiceNamespace, TargetValue, Value } }

@@ -10,7 +10,7 @@ impl CfnApplication {
     /// `AWS::ApplicationInsights::Application`
     pub const TYPE: &'static str = "AWS::ApplicationInsights::Application";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnApplicationProps<R0>) -> Self where CfnApplicationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ApplicationARN`: text.
@@ -18,309 +18,309 @@ impl CfnApplication {
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationinsights-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnApplicationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationProps<missing::ResourceGroupName> { CfnApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationProps<Missing<required::ResourceGroupName>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApplicationProps<R0> {
     /// `AttachMissingPermission`: boolean. Update: in place.
-    pub fn attach_missing_permission(mut self, value: impl Arg<bool>) -> Self { self.0.set("AttachMissingPermission", value.into_expr()); self }
+    pub fn attach_missing_permission(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AttachMissingPermission", value.into_expr()), Phase) }
     /// `AutoConfigurationEnabled`: boolean. Update: in place.
-    pub fn auto_configuration_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoConfigurationEnabled", value.into_expr()); self }
+    pub fn auto_configuration_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoConfigurationEnabled", value.into_expr()), Phase) }
     /// `ComponentMonitoringSettings`: list of `ComponentMonitoringSetting`. Update: in place.
-    pub fn component_monitoring_settings(mut self, value: impl Arg<Arr<application::ComponentMonitoringSetting>>) -> Self { self.0.set("ComponentMonitoringSettings", value.into_expr()); self }
+    pub fn component_monitoring_settings(self, value: impl Arg<Arr<application::ComponentMonitoringSetting>>) -> Self { Self(put(self.0, "ComponentMonitoringSettings", value.into_expr()), Phase) }
     /// `CustomComponents`: list of `CustomComponent`. Update: in place.
-    pub fn custom_components(mut self, value: impl Arg<Arr<application::CustomComponent>>) -> Self { self.0.set("CustomComponents", value.into_expr()); self }
+    pub fn custom_components(self, value: impl Arg<Arr<application::CustomComponent>>) -> Self { Self(put(self.0, "CustomComponents", value.into_expr()), Phase) }
     /// `CWEMonitorEnabled`: boolean. Update: in place.
-    pub fn cwe_monitor_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("CWEMonitorEnabled", value.into_expr()); self }
+    pub fn cwe_monitor_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CWEMonitorEnabled", value.into_expr()), Phase) }
     /// `GroupingType`: `GroupingType`. Update: replacement.
-    pub fn grouping_type(mut self, value: impl Arg<application::GroupingType>) -> Self { self.0.set("GroupingType", value.into_expr()); self }
+    pub fn grouping_type(self, value: impl Arg<application::GroupingType>) -> Self { Self(put(self.0, "GroupingType", value.into_expr()), Phase) }
     /// `LogPatternSets`: list of `LogPatternSet`. Update: in place.
-    pub fn log_pattern_sets(mut self, value: impl Arg<Arr<application::LogPatternSet>>) -> Self { self.0.set("LogPatternSets", value.into_expr()); self }
+    pub fn log_pattern_sets(self, value: impl Arg<Arr<application::LogPatternSet>>) -> Self { Self(put(self.0, "LogPatternSets", value.into_expr()), Phase) }
     /// `OpsCenterEnabled`: boolean. Update: in place.
-    pub fn ops_center_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("OpsCenterEnabled", value.into_expr()); self }
+    pub fn ops_center_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OpsCenterEnabled", value.into_expr()), Phase) }
     /// `OpsItemSNSTopicArn`: text. Update: in place.
-    pub fn ops_item_sns_topic_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("OpsItemSNSTopicArn", value.into_expr()); self }
+    pub fn ops_item_sns_topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OpsItemSNSTopicArn", value.into_expr()), Phase) }
     /// `ResourceGroupName`: text, required. Update: replacement.
-    pub fn resource_group_name(mut self, value: impl Arg<str>) -> CfnApplicationProps<Set> { self.0.set("ResourceGroupName", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn resource_group_name(self, value: impl Arg<str>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "ResourceGroupName", value.into_expr()), Phase) }
     /// `SNSNotificationArn`: text. Update: in place.
-    pub fn sns_notification_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SNSNotificationArn", value.into_expr()); self }
+    pub fn sns_notification_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SNSNotificationArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApplicationInsights::Application`.
 pub mod application {
 use crate::cfn::support::*;
 /// The property type `Alarm` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-alarm.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Alarm<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Alarm<R0 = Set>(Bag, Phase<(R0,)>);
 impl Alarm {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Alarm<super::missing::AlarmName> { Alarm(Bag::default(), Phase) }
+    pub fn new() -> Alarm<Missing<super::required::AlarmName>> { Alarm(Bag::default(), Phase) }
 }
 impl<R0> Alarm<R0> {
     /// `AlarmName`: text, required. Update: in place.
-    pub fn alarm_name(mut self, value: impl Arg<str>) -> Alarm<Set> { self.0.set("AlarmName", value.into_expr()); Alarm(self.0, Phase) }
+    pub fn alarm_name(self, value: impl Arg<str>) -> Alarm<Set> { Alarm(put(self.0, "AlarmName", value.into_expr()), Phase) }
     /// `Severity`: `Severity`. Update: in place.
-    pub fn severity(mut self, value: impl Arg<Severity>) -> Self { self.0.set("Severity", value.into_expr()); self }
+    pub fn severity(self, value: impl Arg<Severity>) -> Self { Self(put(self.0, "Severity", value.into_expr()), Phase) }
 }
 impl Done for Alarm { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AlarmMetric` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-alarmmetric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AlarmMetric<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AlarmMetric<R0 = Set>(Bag, Phase<(R0,)>);
 impl AlarmMetric {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AlarmMetric<super::missing::AlarmMetricName> { AlarmMetric(Bag::default(), Phase) }
+    pub fn new() -> AlarmMetric<Missing<super::required::AlarmMetricName>> { AlarmMetric(Bag::default(), Phase) }
 }
 impl<R0> AlarmMetric<R0> {
     /// `AlarmMetricName`: text, required. Update: in place.
-    pub fn alarm_metric_name(mut self, value: impl Arg<str>) -> AlarmMetric<Set> { self.0.set("AlarmMetricName", value.into_expr()); AlarmMetric(self.0, Phase) }
+    pub fn alarm_metric_name(self, value: impl Arg<str>) -> AlarmMetric<Set> { AlarmMetric(put(self.0, "AlarmMetricName", value.into_expr()), Phase) }
 }
 impl Done for AlarmMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentConfiguration` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-componentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentConfiguration(Bag);
+#[must_use] pub struct ComponentConfiguration(Bag);
 impl ComponentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfigurationDetails`: `ConfigurationDetails`. Update: in place.
-    pub fn configuration_details(mut self, value: impl Arg<ConfigurationDetails>) -> Self { self.0.set("ConfigurationDetails", value.into_expr()); self }
+    pub fn configuration_details(self, value: impl Arg<ConfigurationDetails>) -> Self { Self(put(self.0, "ConfigurationDetails", value.into_expr())) }
     /// `SubComponentTypeConfigurations`: list of `SubComponentTypeConfiguration`. Update: in place.
-    pub fn sub_component_type_configurations(mut self, value: impl Arg<Arr<SubComponentTypeConfiguration>>) -> Self { self.0.set("SubComponentTypeConfigurations", value.into_expr()); self }
+    pub fn sub_component_type_configurations(self, value: impl Arg<Arr<SubComponentTypeConfiguration>>) -> Self { Self(put(self.0, "SubComponentTypeConfigurations", value.into_expr())) }
 }
 impl Done for ComponentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentMonitoringSetting` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-componentmonitoringsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentMonitoringSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ComponentMonitoringSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ComponentMonitoringSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ComponentMonitoringSetting<super::missing::ComponentConfigurationMode, super::missing::Tier> { ComponentMonitoringSetting(Bag::default(), Phase) }
+    pub fn new() -> ComponentMonitoringSetting<Missing<super::required::ComponentConfigurationMode>, Missing<super::required::Tier>> { ComponentMonitoringSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> ComponentMonitoringSetting<R0, R1> {
     /// `ComponentARN`: text. Update: in place.
-    pub fn component_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ComponentARN", value.into_expr()); self }
+    pub fn component_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentARN", value.into_expr()), Phase) }
     /// `ComponentConfigurationMode`: `ComponentConfigurationMode`, required. Update: in place.
-    pub fn component_configuration_mode(mut self, value: impl Arg<ComponentConfigurationMode>) -> ComponentMonitoringSetting<Set, R1> { self.0.set("ComponentConfigurationMode", value.into_expr()); ComponentMonitoringSetting(self.0, Phase) }
+    pub fn component_configuration_mode(self, value: impl Arg<ComponentConfigurationMode>) -> ComponentMonitoringSetting<Set, R1> { ComponentMonitoringSetting(put(self.0, "ComponentConfigurationMode", value.into_expr()), Phase) }
     /// `ComponentName`: text. Update: in place.
-    pub fn component_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ComponentName", value.into_expr()); self }
+    pub fn component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentName", value.into_expr()), Phase) }
     /// `CustomComponentConfiguration`: `ComponentConfiguration`. Update: in place.
-    pub fn custom_component_configuration(mut self, value: impl Arg<ComponentConfiguration>) -> Self { self.0.set("CustomComponentConfiguration", value.into_expr()); self }
+    pub fn custom_component_configuration(self, value: impl Arg<ComponentConfiguration>) -> Self { Self(put(self.0, "CustomComponentConfiguration", value.into_expr()), Phase) }
     /// `DefaultOverwriteComponentConfiguration`: `ComponentConfiguration`. Update: in place.
-    pub fn default_overwrite_component_configuration(mut self, value: impl Arg<ComponentConfiguration>) -> Self { self.0.set("DefaultOverwriteComponentConfiguration", value.into_expr()); self }
+    pub fn default_overwrite_component_configuration(self, value: impl Arg<ComponentConfiguration>) -> Self { Self(put(self.0, "DefaultOverwriteComponentConfiguration", value.into_expr()), Phase) }
     /// `Tier`: text, required. Update: in place.
-    pub fn tier(mut self, value: impl Arg<str>) -> ComponentMonitoringSetting<R0, Set> { self.0.set("Tier", value.into_expr()); ComponentMonitoringSetting(self.0, Phase) }
+    pub fn tier(self, value: impl Arg<str>) -> ComponentMonitoringSetting<R0, Set> { ComponentMonitoringSetting(put(self.0, "Tier", value.into_expr()), Phase) }
 }
 impl Done for ComponentMonitoringSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfigurationDetails` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-configurationdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfigurationDetails(Bag);
+#[must_use] pub struct ConfigurationDetails(Bag);
 impl ConfigurationDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AlarmMetrics`: list of `AlarmMetric`. Update: in place.
-    pub fn alarm_metrics(mut self, value: impl Arg<Arr<AlarmMetric>>) -> Self { self.0.set("AlarmMetrics", value.into_expr()); self }
+    pub fn alarm_metrics(self, value: impl Arg<Arr<AlarmMetric>>) -> Self { Self(put(self.0, "AlarmMetrics", value.into_expr())) }
     /// `Alarms`: list of `Alarm`. Update: in place.
-    pub fn alarms(mut self, value: impl Arg<Arr<Alarm>>) -> Self { self.0.set("Alarms", value.into_expr()); self }
+    pub fn alarms(self, value: impl Arg<Arr<Alarm>>) -> Self { Self(put(self.0, "Alarms", value.into_expr())) }
     /// `HAClusterPrometheusExporter`: `HAClusterPrometheusExporter`. Update: in place.
-    pub fn ha_cluster_prometheus_exporter(mut self, value: impl Arg<HAClusterPrometheusExporter>) -> Self { self.0.set("HAClusterPrometheusExporter", value.into_expr()); self }
+    pub fn ha_cluster_prometheus_exporter(self, value: impl Arg<HAClusterPrometheusExporter>) -> Self { Self(put(self.0, "HAClusterPrometheusExporter", value.into_expr())) }
     /// `HANAPrometheusExporter`: `HANAPrometheusExporter`. Update: in place.
-    pub fn hana_prometheus_exporter(mut self, value: impl Arg<HANAPrometheusExporter>) -> Self { self.0.set("HANAPrometheusExporter", value.into_expr()); self }
+    pub fn hana_prometheus_exporter(self, value: impl Arg<HANAPrometheusExporter>) -> Self { Self(put(self.0, "HANAPrometheusExporter", value.into_expr())) }
     /// `JMXPrometheusExporter`: `JMXPrometheusExporter`. Update: in place.
-    pub fn jmx_prometheus_exporter(mut self, value: impl Arg<JMXPrometheusExporter>) -> Self { self.0.set("JMXPrometheusExporter", value.into_expr()); self }
+    pub fn jmx_prometheus_exporter(self, value: impl Arg<JMXPrometheusExporter>) -> Self { Self(put(self.0, "JMXPrometheusExporter", value.into_expr())) }
     /// `Logs`: list of `Log`. Update: in place.
-    pub fn logs(mut self, value: impl Arg<Arr<Log>>) -> Self { self.0.set("Logs", value.into_expr()); self }
+    pub fn logs(self, value: impl Arg<Arr<Log>>) -> Self { Self(put(self.0, "Logs", value.into_expr())) }
     /// `NetWeaverPrometheusExporter`: `NetWeaverPrometheusExporter`. Update: in place.
-    pub fn net_weaver_prometheus_exporter(mut self, value: impl Arg<NetWeaverPrometheusExporter>) -> Self { self.0.set("NetWeaverPrometheusExporter", value.into_expr()); self }
+    pub fn net_weaver_prometheus_exporter(self, value: impl Arg<NetWeaverPrometheusExporter>) -> Self { Self(put(self.0, "NetWeaverPrometheusExporter", value.into_expr())) }
     /// `Processes`: list of `Process`. Update: in place.
-    pub fn processes(mut self, value: impl Arg<Arr<Process>>) -> Self { self.0.set("Processes", value.into_expr()); self }
+    pub fn processes(self, value: impl Arg<Arr<Process>>) -> Self { Self(put(self.0, "Processes", value.into_expr())) }
     /// `SQLServerPrometheusExporter`: `SQLServerPrometheusExporter`. Update: in place.
-    pub fn sql_server_prometheus_exporter(mut self, value: impl Arg<SQLServerPrometheusExporter>) -> Self { self.0.set("SQLServerPrometheusExporter", value.into_expr()); self }
+    pub fn sql_server_prometheus_exporter(self, value: impl Arg<SQLServerPrometheusExporter>) -> Self { Self(put(self.0, "SQLServerPrometheusExporter", value.into_expr())) }
     /// `WindowsEvents`: list of `WindowsEvent`. Update: in place.
-    pub fn windows_events(mut self, value: impl Arg<Arr<WindowsEvent>>) -> Self { self.0.set("WindowsEvents", value.into_expr()); self }
+    pub fn windows_events(self, value: impl Arg<Arr<WindowsEvent>>) -> Self { Self(put(self.0, "WindowsEvents", value.into_expr())) }
 }
 impl Done for ConfigurationDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomComponent` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-customcomponent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomComponent<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomComponent<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomComponent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomComponent<super::missing::ComponentName, super::missing::ResourceList> { CustomComponent(Bag::default(), Phase) }
+    pub fn new() -> CustomComponent<Missing<super::required::ComponentName>, Missing<super::required::ResourceList>> { CustomComponent(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomComponent<R0, R1> {
     /// `ComponentName`: text, required. Update: in place.
-    pub fn component_name(mut self, value: impl Arg<str>) -> CustomComponent<Set, R1> { self.0.set("ComponentName", value.into_expr()); CustomComponent(self.0, Phase) }
+    pub fn component_name(self, value: impl Arg<str>) -> CustomComponent<Set, R1> { CustomComponent(put(self.0, "ComponentName", value.into_expr()), Phase) }
     /// `ResourceList`: list of text, required. Update: in place.
-    pub fn resource_list(mut self, value: impl Arg<Arr<str>>) -> CustomComponent<R0, Set> { self.0.set("ResourceList", value.into_expr()); CustomComponent(self.0, Phase) }
+    pub fn resource_list(self, value: impl Arg<Arr<str>>) -> CustomComponent<R0, Set> { CustomComponent(put(self.0, "ResourceList", value.into_expr()), Phase) }
 }
 impl Done for CustomComponent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HAClusterPrometheusExporter` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-haclusterprometheusexporter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HAClusterPrometheusExporter(Bag);
+#[must_use] pub struct HAClusterPrometheusExporter(Bag);
 impl HAClusterPrometheusExporter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PrometheusPort`: text. Update: in place.
-    pub fn prometheus_port(mut self, value: impl Arg<str>) -> Self { self.0.set("PrometheusPort", value.into_expr()); self }
+    pub fn prometheus_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrometheusPort", value.into_expr())) }
 }
 impl Done for HAClusterPrometheusExporter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HANAPrometheusExporter` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-hanaprometheusexporter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HANAPrometheusExporter<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct HANAPrometheusExporter<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl HANAPrometheusExporter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HANAPrometheusExporter<super::missing::AgreeToInstallHANADBClient, super::missing::HANAPort, super::missing::HANASecretName, super::missing::HANASID> { HANAPrometheusExporter(Bag::default(), Phase) }
+    pub fn new() -> HANAPrometheusExporter<Missing<super::required::AgreeToInstallHANADBClient>, Missing<super::required::HANAPort>, Missing<super::required::HANASecretName>, Missing<super::required::HANASID>> { HANAPrometheusExporter(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> HANAPrometheusExporter<R0, R1, R2, R3> {
     /// `AgreeToInstallHANADBClient`: boolean, required. Update: in place.
-    pub fn agree_to_install_hanadb_client(mut self, value: impl Arg<bool>) -> HANAPrometheusExporter<Set, R1, R2, R3> { self.0.set("AgreeToInstallHANADBClient", value.into_expr()); HANAPrometheusExporter(self.0, Phase) }
+    pub fn agree_to_install_hanadb_client(self, value: impl Arg<bool>) -> HANAPrometheusExporter<Set, R1, R2, R3> { HANAPrometheusExporter(put(self.0, "AgreeToInstallHANADBClient", value.into_expr()), Phase) }
     /// `HANAPort`: text, required. Update: in place.
-    pub fn hana_port(mut self, value: impl Arg<str>) -> HANAPrometheusExporter<R0, Set, R2, R3> { self.0.set("HANAPort", value.into_expr()); HANAPrometheusExporter(self.0, Phase) }
+    pub fn hana_port(self, value: impl Arg<str>) -> HANAPrometheusExporter<R0, Set, R2, R3> { HANAPrometheusExporter(put(self.0, "HANAPort", value.into_expr()), Phase) }
     /// `HANASecretName`: text, required. Update: in place.
-    pub fn hana_secret_name(mut self, value: impl Arg<str>) -> HANAPrometheusExporter<R0, R1, Set, R3> { self.0.set("HANASecretName", value.into_expr()); HANAPrometheusExporter(self.0, Phase) }
+    pub fn hana_secret_name(self, value: impl Arg<str>) -> HANAPrometheusExporter<R0, R1, Set, R3> { HANAPrometheusExporter(put(self.0, "HANASecretName", value.into_expr()), Phase) }
     /// `HANASID`: text, required. Update: in place.
-    pub fn hanasid(mut self, value: impl Arg<str>) -> HANAPrometheusExporter<R0, R1, R2, Set> { self.0.set("HANASID", value.into_expr()); HANAPrometheusExporter(self.0, Phase) }
+    pub fn hanasid(self, value: impl Arg<str>) -> HANAPrometheusExporter<R0, R1, R2, Set> { HANAPrometheusExporter(put(self.0, "HANASID", value.into_expr()), Phase) }
     /// `PrometheusPort`: text. Update: in place.
-    pub fn prometheus_port(mut self, value: impl Arg<str>) -> Self { self.0.set("PrometheusPort", value.into_expr()); self }
+    pub fn prometheus_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrometheusPort", value.into_expr()), Phase) }
 }
 impl Done for HANAPrometheusExporter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JMXPrometheusExporter` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-jmxprometheusexporter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JMXPrometheusExporter(Bag);
+#[must_use] pub struct JMXPrometheusExporter(Bag);
 impl JMXPrometheusExporter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HostPort`: text. Update: in place.
-    pub fn host_port(mut self, value: impl Arg<str>) -> Self { self.0.set("HostPort", value.into_expr()); self }
+    pub fn host_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostPort", value.into_expr())) }
     /// `JMXURL`: text. Update: in place.
-    pub fn jmxurl(mut self, value: impl Arg<str>) -> Self { self.0.set("JMXURL", value.into_expr()); self }
+    pub fn jmxurl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JMXURL", value.into_expr())) }
     /// `PrometheusPort`: text. Update: in place.
-    pub fn prometheus_port(mut self, value: impl Arg<str>) -> Self { self.0.set("PrometheusPort", value.into_expr()); self }
+    pub fn prometheus_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrometheusPort", value.into_expr())) }
 }
 impl Done for JMXPrometheusExporter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Log` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-log.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Log<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Log<R0 = Set>(Bag, Phase<(R0,)>);
 impl Log {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Log<super::missing::LogType> { Log(Bag::default(), Phase) }
+    pub fn new() -> Log<Missing<super::required::LogType>> { Log(Bag::default(), Phase) }
 }
 impl<R0> Log<R0> {
     /// `Encoding`: `Encoding`. Update: in place.
-    pub fn encoding(mut self, value: impl Arg<Encoding>) -> Self { self.0.set("Encoding", value.into_expr()); self }
-    /// `LogGroupName`: text. Update: in place.
-    pub fn log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> Self { self.0.set("LogGroupName", value.into_expr()); self }
+    pub fn encoding(self, value: impl Arg<Encoding>) -> Self { Self(put(self.0, "Encoding", value.into_expr()), Phase) }
+    /// `LogGroupName`: `LogsLogGroupName`. Update: in place.
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr()), Phase) }
     /// `LogPath`: text. Update: in place.
-    pub fn log_path(mut self, value: impl Arg<str>) -> Self { self.0.set("LogPath", value.into_expr()); self }
+    pub fn log_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogPath", value.into_expr()), Phase) }
     /// `LogType`: text, required. Update: in place.
-    pub fn log_type(mut self, value: impl Arg<str>) -> Log<Set> { self.0.set("LogType", value.into_expr()); Log(self.0, Phase) }
+    pub fn log_type(self, value: impl Arg<str>) -> Log<Set> { Log(put(self.0, "LogType", value.into_expr()), Phase) }
     /// `PatternSet`: text. Update: in place.
-    pub fn pattern_set(mut self, value: impl Arg<str>) -> Self { self.0.set("PatternSet", value.into_expr()); self }
+    pub fn pattern_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatternSet", value.into_expr()), Phase) }
 }
 impl Done for Log { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogPattern` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-logpattern.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogPattern<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct LogPattern<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl LogPattern {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogPattern<super::missing::Pattern, super::missing::PatternName, super::missing::Rank> { LogPattern(Bag::default(), Phase) }
+    pub fn new() -> LogPattern<Missing<super::required::Pattern>, Missing<super::required::PatternName>, Missing<super::required::Rank>> { LogPattern(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> LogPattern<R0, R1, R2> {
     /// `Pattern`: text, required. Update: in place.
-    pub fn pattern(mut self, value: impl Arg<str>) -> LogPattern<Set, R1, R2> { self.0.set("Pattern", value.into_expr()); LogPattern(self.0, Phase) }
+    pub fn pattern(self, value: impl Arg<str>) -> LogPattern<Set, R1, R2> { LogPattern(put(self.0, "Pattern", value.into_expr()), Phase) }
     /// `PatternName`: text, required. Update: in place.
-    pub fn pattern_name(mut self, value: impl Arg<str>) -> LogPattern<R0, Set, R2> { self.0.set("PatternName", value.into_expr()); LogPattern(self.0, Phase) }
+    pub fn pattern_name(self, value: impl Arg<str>) -> LogPattern<R0, Set, R2> { LogPattern(put(self.0, "PatternName", value.into_expr()), Phase) }
     /// `Rank`: integer, required. Update: in place.
-    pub fn rank(mut self, value: impl Arg<i64>) -> LogPattern<R0, R1, Set> { self.0.set("Rank", value.into_expr()); LogPattern(self.0, Phase) }
+    pub fn rank(self, value: impl Arg<i64>) -> LogPattern<R0, R1, Set> { LogPattern(put(self.0, "Rank", value.into_expr()), Phase) }
 }
 impl Done for LogPattern { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogPatternSet` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-logpatternset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogPatternSet<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LogPatternSet<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LogPatternSet {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogPatternSet<super::missing::LogPatterns, super::missing::PatternSetName> { LogPatternSet(Bag::default(), Phase) }
+    pub fn new() -> LogPatternSet<Missing<super::required::LogPatterns>, Missing<super::required::PatternSetName>> { LogPatternSet(Bag::default(), Phase) }
 }
 impl<R0, R1> LogPatternSet<R0, R1> {
     /// `LogPatterns`: list of `LogPattern`, required. Update: in place.
-    pub fn log_patterns(mut self, value: impl Arg<Arr<LogPattern>>) -> LogPatternSet<Set, R1> { self.0.set("LogPatterns", value.into_expr()); LogPatternSet(self.0, Phase) }
+    pub fn log_patterns(self, value: impl Arg<Arr<LogPattern>>) -> LogPatternSet<Set, R1> { LogPatternSet(put(self.0, "LogPatterns", value.into_expr()), Phase) }
     /// `PatternSetName`: text, required. Update: in place.
-    pub fn pattern_set_name(mut self, value: impl Arg<str>) -> LogPatternSet<R0, Set> { self.0.set("PatternSetName", value.into_expr()); LogPatternSet(self.0, Phase) }
+    pub fn pattern_set_name(self, value: impl Arg<str>) -> LogPatternSet<R0, Set> { LogPatternSet(put(self.0, "PatternSetName", value.into_expr()), Phase) }
 }
 impl Done for LogPatternSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetWeaverPrometheusExporter` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-netweaverprometheusexporter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetWeaverPrometheusExporter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct NetWeaverPrometheusExporter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl NetWeaverPrometheusExporter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NetWeaverPrometheusExporter<super::missing::InstanceNumbers, super::missing::SAPSID> { NetWeaverPrometheusExporter(Bag::default(), Phase) }
+    pub fn new() -> NetWeaverPrometheusExporter<Missing<super::required::InstanceNumbers>, Missing<super::required::SAPSID>> { NetWeaverPrometheusExporter(Bag::default(), Phase) }
 }
 impl<R0, R1> NetWeaverPrometheusExporter<R0, R1> {
     /// `InstanceNumbers`: list of text, required. Update: in place.
-    pub fn instance_numbers(mut self, value: impl Arg<Arr<str>>) -> NetWeaverPrometheusExporter<Set, R1> { self.0.set("InstanceNumbers", value.into_expr()); NetWeaverPrometheusExporter(self.0, Phase) }
+    pub fn instance_numbers(self, value: impl Arg<Arr<str>>) -> NetWeaverPrometheusExporter<Set, R1> { NetWeaverPrometheusExporter(put(self.0, "InstanceNumbers", value.into_expr()), Phase) }
     /// `PrometheusPort`: text. Update: in place.
-    pub fn prometheus_port(mut self, value: impl Arg<str>) -> Self { self.0.set("PrometheusPort", value.into_expr()); self }
+    pub fn prometheus_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrometheusPort", value.into_expr()), Phase) }
     /// `SAPSID`: text, required. Update: in place.
-    pub fn sapsid(mut self, value: impl Arg<str>) -> NetWeaverPrometheusExporter<R0, Set> { self.0.set("SAPSID", value.into_expr()); NetWeaverPrometheusExporter(self.0, Phase) }
+    pub fn sapsid(self, value: impl Arg<str>) -> NetWeaverPrometheusExporter<R0, Set> { NetWeaverPrometheusExporter(put(self.0, "SAPSID", value.into_expr()), Phase) }
 }
 impl Done for NetWeaverPrometheusExporter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Process` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-process.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Process<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Process<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Process {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Process<super::missing::AlarmMetrics, super::missing::ProcessName> { Process(Bag::default(), Phase) }
+    pub fn new() -> Process<Missing<super::required::AlarmMetrics>, Missing<super::required::ProcessName>> { Process(Bag::default(), Phase) }
 }
 impl<R0, R1> Process<R0, R1> {
     /// `AlarmMetrics`: list of `AlarmMetric`, required. Update: in place.
-    pub fn alarm_metrics(mut self, value: impl Arg<Arr<AlarmMetric>>) -> Process<Set, R1> { self.0.set("AlarmMetrics", value.into_expr()); Process(self.0, Phase) }
+    pub fn alarm_metrics(self, value: impl Arg<Arr<AlarmMetric>>) -> Process<Set, R1> { Process(put(self.0, "AlarmMetrics", value.into_expr()), Phase) }
     /// `ProcessName`: text, required. Update: in place.
-    pub fn process_name(mut self, value: impl Arg<str>) -> Process<R0, Set> { self.0.set("ProcessName", value.into_expr()); Process(self.0, Phase) }
+    pub fn process_name(self, value: impl Arg<str>) -> Process<R0, Set> { Process(put(self.0, "ProcessName", value.into_expr()), Phase) }
 }
 impl Done for Process { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SQLServerPrometheusExporter` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-sqlserverprometheusexporter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SQLServerPrometheusExporter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SQLServerPrometheusExporter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SQLServerPrometheusExporter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SQLServerPrometheusExporter<super::missing::PrometheusPort, super::missing::SQLSecretName> { SQLServerPrometheusExporter(Bag::default(), Phase) }
+    pub fn new() -> SQLServerPrometheusExporter<Missing<super::required::PrometheusPort>, Missing<super::required::SQLSecretName>> { SQLServerPrometheusExporter(Bag::default(), Phase) }
 }
 impl<R0, R1> SQLServerPrometheusExporter<R0, R1> {
     /// `PrometheusPort`: text, required. Update: in place.
-    pub fn prometheus_port(mut self, value: impl Arg<str>) -> SQLServerPrometheusExporter<Set, R1> { self.0.set("PrometheusPort", value.into_expr()); SQLServerPrometheusExporter(self.0, Phase) }
+    pub fn prometheus_port(self, value: impl Arg<str>) -> SQLServerPrometheusExporter<Set, R1> { SQLServerPrometheusExporter(put(self.0, "PrometheusPort", value.into_expr()), Phase) }
     /// `SQLSecretName`: text, required. Update: in place.
-    pub fn sql_secret_name(mut self, value: impl Arg<str>) -> SQLServerPrometheusExporter<R0, Set> { self.0.set("SQLSecretName", value.into_expr()); SQLServerPrometheusExporter(self.0, Phase) }
+    pub fn sql_secret_name(self, value: impl Arg<str>) -> SQLServerPrometheusExporter<R0, Set> { SQLServerPrometheusExporter(put(self.0, "SQLSecretName", value.into_expr()), Phase) }
 }
 impl Done for SQLServerPrometheusExporter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubComponentConfigurationDetails` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-subcomponentconfigurationdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubComponentConfigurationDetails(Bag);
+#[must_use] pub struct SubComponentConfigurationDetails(Bag);
 impl SubComponentConfigurationDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AlarmMetrics`: list of `AlarmMetric`. Update: in place.
-    pub fn alarm_metrics(mut self, value: impl Arg<Arr<AlarmMetric>>) -> Self { self.0.set("AlarmMetrics", value.into_expr()); self }
+    pub fn alarm_metrics(self, value: impl Arg<Arr<AlarmMetric>>) -> Self { Self(put(self.0, "AlarmMetrics", value.into_expr())) }
     /// `Logs`: list of `Log`. Update: in place.
-    pub fn logs(mut self, value: impl Arg<Arr<Log>>) -> Self { self.0.set("Logs", value.into_expr()); self }
+    pub fn logs(self, value: impl Arg<Arr<Log>>) -> Self { Self(put(self.0, "Logs", value.into_expr())) }
     /// `Processes`: list of `Process`. Update: in place.
-    pub fn processes(mut self, value: impl Arg<Arr<Process>>) -> Self { self.0.set("Processes", value.into_expr()); self }
+    pub fn processes(self, value: impl Arg<Arr<Process>>) -> Self { Self(put(self.0, "Processes", value.into_expr())) }
     /// `WindowsEvents`: list of `WindowsEvent`. Update: in place.
-    pub fn windows_events(mut self, value: impl Arg<Arr<WindowsEvent>>) -> Self { self.0.set("WindowsEvents", value.into_expr()); self }
+    pub fn windows_events(self, value: impl Arg<Arr<WindowsEvent>>) -> Self { Self(put(self.0, "WindowsEvents", value.into_expr())) }
 }
 impl Done for SubComponentConfigurationDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubComponentTypeConfiguration` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-subcomponenttypeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubComponentTypeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SubComponentTypeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SubComponentTypeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SubComponentTypeConfiguration<super::missing::SubComponentConfigurationDetails, super::missing::SubComponentType> { SubComponentTypeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SubComponentTypeConfiguration<Missing<super::required::SubComponentConfigurationDetails>, Missing<super::required::SubComponentType>> { SubComponentTypeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SubComponentTypeConfiguration<R0, R1> {
     /// `SubComponentConfigurationDetails`: `SubComponentConfigurationDetails`, required. Update: in place.
-    pub fn sub_component_configuration_details(mut self, value: impl Arg<SubComponentConfigurationDetails>) -> SubComponentTypeConfiguration<Set, R1> { self.0.set("SubComponentConfigurationDetails", value.into_expr()); SubComponentTypeConfiguration(self.0, Phase) }
+    pub fn sub_component_configuration_details(self, value: impl Arg<SubComponentConfigurationDetails>) -> SubComponentTypeConfiguration<Set, R1> { SubComponentTypeConfiguration(put(self.0, "SubComponentConfigurationDetails", value.into_expr()), Phase) }
     /// `SubComponentType`: `SubComponentType`, required. Update: in place.
-    pub fn sub_component_type(mut self, value: impl Arg<SubComponentType>) -> SubComponentTypeConfiguration<R0, Set> { self.0.set("SubComponentType", value.into_expr()); SubComponentTypeConfiguration(self.0, Phase) }
+    pub fn sub_component_type(self, value: impl Arg<SubComponentType>) -> SubComponentTypeConfiguration<R0, Set> { SubComponentTypeConfiguration(put(self.0, "SubComponentType", value.into_expr()), Phase) }
 }
 impl Done for SubComponentTypeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WindowsEvent` of `AWS::ApplicationInsights::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationinsights-application-windowsevent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WindowsEvent<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct WindowsEvent<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl WindowsEvent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WindowsEvent<super::missing::EventLevels, super::missing::EventName, super::missing::LogGroupName> { WindowsEvent(Bag::default(), Phase) }
+    pub fn new() -> WindowsEvent<Missing<super::required::EventLevels>, Missing<super::required::EventName>, Missing<super::required::LogGroupName>> { WindowsEvent(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> WindowsEvent<R0, R1, R2> {
     /// `EventLevels`: list of text, required. Update: in place.
-    pub fn event_levels(mut self, value: impl Arg<Arr<str>>) -> WindowsEvent<Set, R1, R2> { self.0.set("EventLevels", value.into_expr()); WindowsEvent(self.0, Phase) }
+    pub fn event_levels(self, value: impl Arg<Arr<str>>) -> WindowsEvent<Set, R1, R2> { WindowsEvent(put(self.0, "EventLevels", value.into_expr()), Phase) }
     /// `EventName`: text, required. Update: in place.
-    pub fn event_name(mut self, value: impl Arg<str>) -> WindowsEvent<R0, Set, R2> { self.0.set("EventName", value.into_expr()); WindowsEvent(self.0, Phase) }
-    /// `LogGroupName`: text, required. Update: in place.
-    pub fn log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> WindowsEvent<R0, R1, Set> { self.0.set("LogGroupName", value.into_expr()); WindowsEvent(self.0, Phase) }
+    pub fn event_name(self, value: impl Arg<str>) -> WindowsEvent<R0, Set, R2> { WindowsEvent(put(self.0, "EventName", value.into_expr()), Phase) }
+    /// `LogGroupName`: `LogsLogGroupName`, required. Update: in place.
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> WindowsEvent<R0, R1, Set> { WindowsEvent(put(self.0, "LogGroupName", value.into_expr()), Phase) }
     /// `PatternSet`: text. Update: in place.
-    pub fn pattern_set(mut self, value: impl Arg<str>) -> Self { self.0.set("PatternSet", value.into_expr()); self }
+    pub fn pattern_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatternSet", value.into_expr()), Phase) }
 }
 impl Done for WindowsEvent { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ComponentConfigurationMode` allows.
@@ -334,5 +334,5 @@ Severity { High = "HIGH", Low = "LOW", Medium = "MEDIUM" } }
 values! { /// Texts that `SubComponentType` allows.
 SubComponentType { AwsEc2Instance = "AWS::EC2::Instance", AwsEc2Volume = "AWS::EC2::Volume" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AgreeToInstallHANADBClient, AlarmMetricName, AlarmMetrics, AlarmName, ComponentConfigurationMode, ComponentName, EventLevels, EventName, HANAPort, HANASID, HANASecretName, InstanceNumbers, LogGroupName, LogPatterns, LogType, Pattern, PatternName, PatternSetName, ProcessName, PrometheusPort, Rank, ResourceGroupName, ResourceList, SAPSID, SQLSecretName, SubComponentConfigurationDetails, SubComponentType, Tier } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AgreeToInstallHANADBClient, AlarmMetricName, AlarmMetrics, AlarmName, ComponentConfigurationMode, ComponentName, EventLevels, EventName, HANAPort, HANASID, HANASecretName, InstanceNumbers, LogGroupName, LogPatterns, LogType, Pattern, PatternName, PatternSetName, ProcessName, PrometheusPort, Rank, ResourceGroupName, ResourceList, SAPSID, SQLSecretName, SubComponentConfigurationDetails, SubComponentType, Tier } }

@@ -18,7 +18,7 @@ impl CfnDiscovery {
 }
 impl Parent for CfnDiscovery { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApplicationSignals::Discovery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-discovery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDiscoveryProps(Bag);
+#[must_use] pub struct CfnDiscoveryProps(Bag);
 impl CfnDiscoveryProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
@@ -30,7 +30,7 @@ impl CfnGroupingConfiguration {
     /// `AWS::ApplicationSignals::GroupingConfiguration`
     pub const TYPE: &'static str = "AWS::ApplicationSignals::GroupingConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnGroupingConfigurationProps<R0>) -> Self where CfnGroupingConfigurationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGroupingConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AccountId`: text.
@@ -40,32 +40,32 @@ impl CfnGroupingConfiguration {
 }
 impl Parent for CfnGroupingConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApplicationSignals::GroupingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-groupingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGroupingConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnGroupingConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnGroupingConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGroupingConfigurationProps<missing::GroupingAttributeDefinitions> { CfnGroupingConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGroupingConfigurationProps<Missing<required::GroupingAttributeDefinitions>> { CfnGroupingConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGroupingConfigurationProps<R0> {
     /// `GroupingAttributeDefinitions`: list of `GroupingAttributeDefinition`, required. Update: in place.
-    pub fn grouping_attribute_definitions(mut self, value: impl Arg<Arr<grouping_configuration::GroupingAttributeDefinition>>) -> CfnGroupingConfigurationProps<Set> { self.0.set("GroupingAttributeDefinitions", value.into_expr()); CfnGroupingConfigurationProps(self.0, Phase) }
+    pub fn grouping_attribute_definitions(self, value: impl Arg<Arr<grouping_configuration::GroupingAttributeDefinition>>) -> CfnGroupingConfigurationProps<Set> { CfnGroupingConfigurationProps(put(self.0, "GroupingAttributeDefinitions", value.into_expr()), Phase) }
 }
 impl Done for CfnGroupingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApplicationSignals::GroupingConfiguration`.
 pub mod grouping_configuration {
 use crate::cfn::support::*;
 /// The property type `GroupingAttributeDefinition` of `AWS::ApplicationSignals::GroupingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-groupingconfiguration-groupingattributedefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GroupingAttributeDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GroupingAttributeDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GroupingAttributeDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GroupingAttributeDefinition<super::missing::GroupingName, super::missing::GroupingSourceKeys> { GroupingAttributeDefinition(Bag::default(), Phase) }
+    pub fn new() -> GroupingAttributeDefinition<Missing<super::required::GroupingName>, Missing<super::required::GroupingSourceKeys>> { GroupingAttributeDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> GroupingAttributeDefinition<R0, R1> {
     /// `DefaultGroupingValue`: text. Update: in place.
-    pub fn default_grouping_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultGroupingValue", value.into_expr()); self }
+    pub fn default_grouping_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultGroupingValue", value.into_expr()), Phase) }
     /// `GroupingName`: text, required. Update: in place.
-    pub fn grouping_name(mut self, value: impl Arg<str>) -> GroupingAttributeDefinition<Set, R1> { self.0.set("GroupingName", value.into_expr()); GroupingAttributeDefinition(self.0, Phase) }
+    pub fn grouping_name(self, value: impl Arg<str>) -> GroupingAttributeDefinition<Set, R1> { GroupingAttributeDefinition(put(self.0, "GroupingName", value.into_expr()), Phase) }
     /// `GroupingSourceKeys`: list of text, required. Update: in place.
-    pub fn grouping_source_keys(mut self, value: impl Arg<Arr<str>>) -> GroupingAttributeDefinition<R0, Set> { self.0.set("GroupingSourceKeys", value.into_expr()); GroupingAttributeDefinition(self.0, Phase) }
+    pub fn grouping_source_keys(self, value: impl Arg<Arr<str>>) -> GroupingAttributeDefinition<R0, Set> { GroupingAttributeDefinition(put(self.0, "GroupingSourceKeys", value.into_expr()), Phase) }
 }
 impl Done for GroupingAttributeDefinition { fn into_props(self) -> Bag { self.0 } }
 }
@@ -75,10 +75,10 @@ impl CfnServiceLevelObjective {
     /// `AWS::ApplicationSignals::ServiceLevelObjective`
     pub const TYPE: &'static str = "AWS::ApplicationSignals::ServiceLevelObjective";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnServiceLevelObjectiveProps<R0>) -> Self where CfnServiceLevelObjectiveProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServiceLevelObjectiveProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: integer.
     pub fn attr_created_time(&self) -> Val<i64> { self.0.get_att("CreatedTime") }
@@ -89,353 +89,353 @@ impl CfnServiceLevelObjective {
 }
 impl Parent for CfnServiceLevelObjective { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-applicationsignals-servicelevelobjective.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServiceLevelObjectiveProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnServiceLevelObjectiveProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnServiceLevelObjectiveProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnServiceLevelObjectiveProps<missing::Name> { CfnServiceLevelObjectiveProps(Bag::default(), Phase) }
+    pub fn new() -> CfnServiceLevelObjectiveProps<Missing<required::Name>> { CfnServiceLevelObjectiveProps(Bag::default(), Phase) }
 }
 impl<R0> CfnServiceLevelObjectiveProps<R0> {
     /// `BurnRateConfigurations`: list of `BurnRateConfiguration`. Update: in place.
-    pub fn burn_rate_configurations(mut self, value: impl Arg<Arr<service_level_objective::BurnRateConfiguration>>) -> Self { self.0.set("BurnRateConfigurations", value.into_expr()); self }
+    pub fn burn_rate_configurations(self, value: impl Arg<Arr<service_level_objective::BurnRateConfiguration>>) -> Self { Self(put(self.0, "BurnRateConfigurations", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ExclusionWindows`: list of `ExclusionWindow`. Update: in place.
-    pub fn exclusion_windows(mut self, value: impl Arg<Arr<service_level_objective::ExclusionWindow>>) -> Self { self.0.set("ExclusionWindows", value.into_expr()); self }
+    pub fn exclusion_windows(self, value: impl Arg<Arr<service_level_objective::ExclusionWindow>>) -> Self { Self(put(self.0, "ExclusionWindows", value.into_expr()), Phase) }
     /// `Goal`: `Goal`. Update: in place.
-    pub fn goal(mut self, value: impl Arg<service_level_objective::Goal>) -> Self { self.0.set("Goal", value.into_expr()); self }
+    pub fn goal(self, value: impl Arg<service_level_objective::Goal>) -> Self { Self(put(self.0, "Goal", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnServiceLevelObjectiveProps<Set> { self.0.set("Name", value.into_expr()); CfnServiceLevelObjectiveProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnServiceLevelObjectiveProps<Set> { CfnServiceLevelObjectiveProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RequestBasedSli`: `RequestBasedSli`. Update: in place.
-    pub fn request_based_sli(mut self, value: impl Arg<service_level_objective::RequestBasedSli>) -> Self { self.0.set("RequestBasedSli", value.into_expr()); self }
+    pub fn request_based_sli(self, value: impl Arg<service_level_objective::RequestBasedSli>) -> Self { Self(put(self.0, "RequestBasedSli", value.into_expr()), Phase) }
     /// `Sli`: `Sli`. Update: in place.
-    pub fn sli(mut self, value: impl Arg<service_level_objective::Sli>) -> Self { self.0.set("Sli", value.into_expr()); self }
+    pub fn sli(self, value: impl Arg<service_level_objective::Sli>) -> Self { Self(put(self.0, "Sli", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnServiceLevelObjectiveProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ApplicationSignals::ServiceLevelObjective`.
 pub mod service_level_objective {
 use crate::cfn::support::*;
 /// The property type `BurnRateConfiguration` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-burnrateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BurnRateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BurnRateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl BurnRateConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BurnRateConfiguration<super::missing::LookBackWindowMinutes> { BurnRateConfiguration(Bag::default(), Phase) }
+    pub fn new() -> BurnRateConfiguration<Missing<super::required::LookBackWindowMinutes>> { BurnRateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> BurnRateConfiguration<R0> {
     /// `LookBackWindowMinutes`: integer, required. Update: in place.
-    pub fn look_back_window_minutes(mut self, value: impl Arg<i64>) -> BurnRateConfiguration<Set> { self.0.set("LookBackWindowMinutes", value.into_expr()); BurnRateConfiguration(self.0, Phase) }
+    pub fn look_back_window_minutes(self, value: impl Arg<i64>) -> BurnRateConfiguration<Set> { BurnRateConfiguration(put(self.0, "LookBackWindowMinutes", value.into_expr()), Phase) }
 }
 impl Done for BurnRateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CalendarInterval` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-calendarinterval.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CalendarInterval<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CalendarInterval<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CalendarInterval {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CalendarInterval<super::missing::Duration, super::missing::DurationUnit, super::missing::StartTime> { CalendarInterval(Bag::default(), Phase) }
+    pub fn new() -> CalendarInterval<Missing<super::required::Duration>, Missing<super::required::DurationUnit>, Missing<super::required::StartTime>> { CalendarInterval(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CalendarInterval<R0, R1, R2> {
     /// `Duration`: integer, required. Update: in place.
-    pub fn duration(mut self, value: impl Arg<i64>) -> CalendarInterval<Set, R1, R2> { self.0.set("Duration", value.into_expr()); CalendarInterval(self.0, Phase) }
+    pub fn duration(self, value: impl Arg<i64>) -> CalendarInterval<Set, R1, R2> { CalendarInterval(put(self.0, "Duration", value.into_expr()), Phase) }
     /// `DurationUnit`: `DurationUnit`, required. Update: in place.
-    pub fn duration_unit(mut self, value: impl Arg<DurationUnit>) -> CalendarInterval<R0, Set, R2> { self.0.set("DurationUnit", value.into_expr()); CalendarInterval(self.0, Phase) }
+    pub fn duration_unit(self, value: impl Arg<DurationUnit>) -> CalendarInterval<R0, Set, R2> { CalendarInterval(put(self.0, "DurationUnit", value.into_expr()), Phase) }
     /// `StartTime`: integer, required. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<i64>) -> CalendarInterval<R0, R1, Set> { self.0.set("StartTime", value.into_expr()); CalendarInterval(self.0, Phase) }
+    pub fn start_time(self, value: impl Arg<i64>) -> CalendarInterval<R0, R1, Set> { CalendarInterval(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for CalendarInterval { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CompositeSliComponent` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-compositeslicomponent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CompositeSliComponent<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CompositeSliComponent<R0 = Set>(Bag, Phase<(R0,)>);
 impl CompositeSliComponent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CompositeSliComponent<super::missing::OperationName> { CompositeSliComponent(Bag::default(), Phase) }
+    pub fn new() -> CompositeSliComponent<Missing<super::required::OperationName>> { CompositeSliComponent(Bag::default(), Phase) }
 }
 impl<R0> CompositeSliComponent<R0> {
     /// `OperationName`: text, required. Update: in place.
-    pub fn operation_name(mut self, value: impl Arg<str>) -> CompositeSliComponent<Set> { self.0.set("OperationName", value.into_expr()); CompositeSliComponent(self.0, Phase) }
+    pub fn operation_name(self, value: impl Arg<str>) -> CompositeSliComponent<Set> { CompositeSliComponent(put(self.0, "OperationName", value.into_expr()), Phase) }
 }
 impl Done for CompositeSliComponent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CompositeSliConfig` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-compositesliconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CompositeSliConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CompositeSliConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl CompositeSliConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CompositeSliConfig<super::missing::SelectionConfig> { CompositeSliConfig(Bag::default(), Phase) }
+    pub fn new() -> CompositeSliConfig<Missing<super::required::SelectionConfig>> { CompositeSliConfig(Bag::default(), Phase) }
 }
 impl<R0> CompositeSliConfig<R0> {
     /// `CompositeSliComponents`: list of `CompositeSliComponent`. Update: in place.
-    pub fn composite_sli_components(mut self, value: impl Arg<Arr<CompositeSliComponent>>) -> Self { self.0.set("CompositeSliComponents", value.into_expr()); self }
+    pub fn composite_sli_components(self, value: impl Arg<Arr<CompositeSliComponent>>) -> Self { Self(put(self.0, "CompositeSliComponents", value.into_expr()), Phase) }
     /// `SelectionConfig`: `SelectionConfig`, required. Update: in place.
-    pub fn selection_config(mut self, value: impl Arg<SelectionConfig>) -> CompositeSliConfig<Set> { self.0.set("SelectionConfig", value.into_expr()); CompositeSliConfig(self.0, Phase) }
+    pub fn selection_config(self, value: impl Arg<SelectionConfig>) -> CompositeSliConfig<Set> { CompositeSliConfig(put(self.0, "SelectionConfig", value.into_expr()), Phase) }
 }
 impl Done for CompositeSliConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DependencyConfig` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-dependencyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DependencyConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DependencyConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DependencyConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DependencyConfig<super::missing::DependencyKeyAttributes, super::missing::DependencyOperationName> { DependencyConfig(Bag::default(), Phase) }
+    pub fn new() -> DependencyConfig<Missing<super::required::DependencyKeyAttributes>, Missing<super::required::DependencyOperationName>> { DependencyConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> DependencyConfig<R0, R1> {
     /// `DependencyKeyAttributes`: map of text, required. Update: in place.
-    pub fn dependency_key_attributes(mut self, value: impl Arg<Dict<str>>) -> DependencyConfig<Set, R1> { self.0.set("DependencyKeyAttributes", value.into_expr()); DependencyConfig(self.0, Phase) }
+    pub fn dependency_key_attributes(self, value: impl Arg<Dict<str>>) -> DependencyConfig<Set, R1> { DependencyConfig(put(self.0, "DependencyKeyAttributes", value.into_expr()), Phase) }
     /// `DependencyOperationName`: text, required. Update: in place.
-    pub fn dependency_operation_name(mut self, value: impl Arg<str>) -> DependencyConfig<R0, Set> { self.0.set("DependencyOperationName", value.into_expr()); DependencyConfig(self.0, Phase) }
+    pub fn dependency_operation_name(self, value: impl Arg<str>) -> DependencyConfig<R0, Set> { DependencyConfig(put(self.0, "DependencyOperationName", value.into_expr()), Phase) }
 }
 impl Done for DependencyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Dimension` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-dimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Dimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Dimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Dimension {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Dimension<super::missing::Name, super::missing::Value> { Dimension(Bag::default(), Phase) }
+    pub fn new() -> Dimension<Missing<super::required::Name>, Missing<super::required::Value>> { Dimension(Bag::default(), Phase) }
 }
 impl<R0, R1> Dimension<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Dimension<Set, R1> { self.0.set("Name", value.into_expr()); Dimension(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Dimension<Set, R1> { Dimension(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Dimension<R0, Set> { self.0.set("Value", value.into_expr()); Dimension(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Dimension<R0, Set> { Dimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExclusionWindow` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-exclusionwindow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExclusionWindow<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ExclusionWindow<R0 = Set>(Bag, Phase<(R0,)>);
 impl ExclusionWindow {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExclusionWindow<super::missing::Window> { ExclusionWindow(Bag::default(), Phase) }
+    pub fn new() -> ExclusionWindow<Missing<super::required::Window>> { ExclusionWindow(Bag::default(), Phase) }
 }
 impl<R0> ExclusionWindow<R0> {
     /// `Reason`: text. Update: in place.
-    pub fn reason(mut self, value: impl Arg<str>) -> Self { self.0.set("Reason", value.into_expr()); self }
+    pub fn reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Reason", value.into_expr()), Phase) }
     /// `RecurrenceRule`: `RecurrenceRule`. Update: in place.
-    pub fn recurrence_rule(mut self, value: impl Arg<RecurrenceRule>) -> Self { self.0.set("RecurrenceRule", value.into_expr()); self }
+    pub fn recurrence_rule(self, value: impl Arg<RecurrenceRule>) -> Self { Self(put(self.0, "RecurrenceRule", value.into_expr()), Phase) }
     /// `StartTime`: text. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("StartTime", value.into_expr()); self }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
     /// `Window`: `Window`, required. Update: in place.
-    pub fn window(mut self, value: impl Arg<Window>) -> ExclusionWindow<Set> { self.0.set("Window", value.into_expr()); ExclusionWindow(self.0, Phase) }
+    pub fn window(self, value: impl Arg<Window>) -> ExclusionWindow<Set> { ExclusionWindow(put(self.0, "Window", value.into_expr()), Phase) }
 }
 impl Done for ExclusionWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Goal` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-goal.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Goal(Bag);
+#[must_use] pub struct Goal(Bag);
 impl Goal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttainmentGoal`: number. Update: in place.
-    pub fn attainment_goal(mut self, value: impl Arg<f64>) -> Self { self.0.set("AttainmentGoal", value.into_expr()); self }
+    pub fn attainment_goal(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AttainmentGoal", value.into_expr())) }
     /// `Interval`: `Interval`. Update: in place.
-    pub fn interval(mut self, value: impl Arg<Interval>) -> Self { self.0.set("Interval", value.into_expr()); self }
+    pub fn interval(self, value: impl Arg<Interval>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
     /// `WarningThreshold`: number. Update: in place.
-    pub fn warning_threshold(mut self, value: impl Arg<f64>) -> Self { self.0.set("WarningThreshold", value.into_expr()); self }
+    pub fn warning_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "WarningThreshold", value.into_expr())) }
 }
 impl Done for Goal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Interval` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-interval.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Interval(Bag);
+#[must_use] pub struct Interval(Bag);
 impl Interval {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CalendarInterval`: `CalendarInterval`. Update: in place.
-    pub fn calendar_interval(mut self, value: impl Arg<CalendarInterval>) -> Self { self.0.set("CalendarInterval", value.into_expr()); self }
+    pub fn calendar_interval(self, value: impl Arg<CalendarInterval>) -> Self { Self(put(self.0, "CalendarInterval", value.into_expr())) }
     /// `RollingInterval`: `RollingInterval`. Update: in place.
-    pub fn rolling_interval(mut self, value: impl Arg<RollingInterval>) -> Self { self.0.set("RollingInterval", value.into_expr()); self }
+    pub fn rolling_interval(self, value: impl Arg<RollingInterval>) -> Self { Self(put(self.0, "RollingInterval", value.into_expr())) }
 }
 impl Done for Interval { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Metric` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Metric(Bag);
+#[must_use] pub struct Metric(Bag);
 impl Metric {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dimensions`: list of `Dimension`. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<Arr<Dimension>>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
     /// `MetricName`: text. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricName", value.into_expr()); self }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
     /// `Namespace`: text. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
 }
 impl Done for Metric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDataQuery` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricdataquery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricDataQuery<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetricDataQuery<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetricDataQuery {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricDataQuery<super::missing::Id> { MetricDataQuery(Bag::default(), Phase) }
+    pub fn new() -> MetricDataQuery<Missing<super::required::Id>> { MetricDataQuery(Bag::default(), Phase) }
 }
 impl<R0> MetricDataQuery<R0> {
     /// `AccountId`: text. Update: in place.
-    pub fn account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AccountId", value.into_expr()); self }
+    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr()), Phase) }
     /// `Expression`: text. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> Self { self.0.set("Expression", value.into_expr()); self }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> MetricDataQuery<Set> { self.0.set("Id", value.into_expr()); MetricDataQuery(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> MetricDataQuery<Set> { MetricDataQuery(put(self.0, "Id", value.into_expr()), Phase) }
     /// `MetricStat`: `MetricStat`. Update: in place.
-    pub fn metric_stat(mut self, value: impl Arg<MetricStat>) -> Self { self.0.set("MetricStat", value.into_expr()); self }
+    pub fn metric_stat(self, value: impl Arg<MetricStat>) -> Self { Self(put(self.0, "MetricStat", value.into_expr()), Phase) }
     /// `ReturnData`: boolean. Update: in place.
-    pub fn return_data(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReturnData", value.into_expr()); self }
+    pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value.into_expr()), Phase) }
 }
 impl Done for MetricDataQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricSource` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetricSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetricSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricSource<super::missing::MetricSourceKeyAttributes> { MetricSource(Bag::default(), Phase) }
+    pub fn new() -> MetricSource<Missing<super::required::MetricSourceKeyAttributes>> { MetricSource(Bag::default(), Phase) }
 }
 impl<R0> MetricSource<R0> {
     /// `MetricSourceAttributes`: map of text. Update: in place.
-    pub fn metric_source_attributes(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("MetricSourceAttributes", value.into_expr()); self }
+    pub fn metric_source_attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "MetricSourceAttributes", value.into_expr()), Phase) }
     /// `MetricSourceKeyAttributes`: map of text, required. Update: in place.
-    pub fn metric_source_key_attributes(mut self, value: impl Arg<Dict<str>>) -> MetricSource<Set> { self.0.set("MetricSourceKeyAttributes", value.into_expr()); MetricSource(self.0, Phase) }
+    pub fn metric_source_key_attributes(self, value: impl Arg<Dict<str>>) -> MetricSource<Set> { MetricSource(put(self.0, "MetricSourceKeyAttributes", value.into_expr()), Phase) }
 }
 impl Done for MetricSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricStat` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-metricstat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricStat<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MetricStat<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MetricStat {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricStat<super::missing::Metric, super::missing::Period, super::missing::Stat> { MetricStat(Bag::default(), Phase) }
+    pub fn new() -> MetricStat<Missing<super::required::Metric>, Missing<super::required::Period>, Missing<super::required::Stat>> { MetricStat(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MetricStat<R0, R1, R2> {
     /// `Metric`: `Metric`, required. Update: in place.
-    pub fn metric(mut self, value: impl Arg<Metric>) -> MetricStat<Set, R1, R2> { self.0.set("Metric", value.into_expr()); MetricStat(self.0, Phase) }
+    pub fn metric(self, value: impl Arg<Metric>) -> MetricStat<Set, R1, R2> { MetricStat(put(self.0, "Metric", value.into_expr()), Phase) }
     /// `Period`: integer, required. Update: in place.
-    pub fn period(mut self, value: impl Arg<i64>) -> MetricStat<R0, Set, R2> { self.0.set("Period", value.into_expr()); MetricStat(self.0, Phase) }
+    pub fn period(self, value: impl Arg<i64>) -> MetricStat<R0, Set, R2> { MetricStat(put(self.0, "Period", value.into_expr()), Phase) }
     /// `Stat`: text, required. Update: in place.
-    pub fn stat(mut self, value: impl Arg<str>) -> MetricStat<R0, R1, Set> { self.0.set("Stat", value.into_expr()); MetricStat(self.0, Phase) }
+    pub fn stat(self, value: impl Arg<str>) -> MetricStat<R0, R1, Set> { MetricStat(put(self.0, "Stat", value.into_expr()), Phase) }
     /// `Unit`: text. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for MetricStat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonitoredRequestCountMetric` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-monitoredrequestcountmetric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MonitoredRequestCountMetric(Bag);
+#[must_use] pub struct MonitoredRequestCountMetric(Bag);
 impl MonitoredRequestCountMetric {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BadCountMetric`: list of `MetricDataQuery`. Update: in place.
-    pub fn bad_count_metric(mut self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { self.0.set("BadCountMetric", value.into_expr()); self }
+    pub fn bad_count_metric(self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { Self(put(self.0, "BadCountMetric", value.into_expr())) }
     /// `GoodCountMetric`: list of `MetricDataQuery`. Update: in place.
-    pub fn good_count_metric(mut self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { self.0.set("GoodCountMetric", value.into_expr()); self }
+    pub fn good_count_metric(self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { Self(put(self.0, "GoodCountMetric", value.into_expr())) }
 }
 impl Done for MonitoredRequestCountMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecurrenceRule` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-recurrencerule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecurrenceRule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RecurrenceRule<R0 = Set>(Bag, Phase<(R0,)>);
 impl RecurrenceRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecurrenceRule<super::missing::Expression> { RecurrenceRule(Bag::default(), Phase) }
+    pub fn new() -> RecurrenceRule<Missing<super::required::Expression>> { RecurrenceRule(Bag::default(), Phase) }
 }
 impl<R0> RecurrenceRule<R0> {
     /// `Expression`: text, required. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> RecurrenceRule<Set> { self.0.set("Expression", value.into_expr()); RecurrenceRule(self.0, Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> RecurrenceRule<Set> { RecurrenceRule(put(self.0, "Expression", value.into_expr()), Phase) }
 }
 impl Done for RecurrenceRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequestBasedSli` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedsli.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RequestBasedSli<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RequestBasedSli<R0 = Set>(Bag, Phase<(R0,)>);
 impl RequestBasedSli {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RequestBasedSli<super::missing::RequestBasedSliMetric> { RequestBasedSli(Bag::default(), Phase) }
+    pub fn new() -> RequestBasedSli<Missing<super::required::RequestBasedSliMetric>> { RequestBasedSli(Bag::default(), Phase) }
 }
 impl<R0> RequestBasedSli<R0> {
     /// `ComparisonOperator`: `ComparisonOperator`. Update: in place.
-    pub fn comparison_operator(mut self, value: impl Arg<ComparisonOperator>) -> Self { self.0.set("ComparisonOperator", value.into_expr()); self }
+    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> Self { Self(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
     /// `MetricThreshold`: number. Update: in place.
-    pub fn metric_threshold(mut self, value: impl Arg<f64>) -> Self { self.0.set("MetricThreshold", value.into_expr()); self }
+    pub fn metric_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MetricThreshold", value.into_expr()), Phase) }
     /// `RequestBasedSliMetric`: `RequestBasedSliMetric`, required. Update: in place.
-    pub fn request_based_sli_metric(mut self, value: impl Arg<RequestBasedSliMetric>) -> RequestBasedSli<Set> { self.0.set("RequestBasedSliMetric", value.into_expr()); RequestBasedSli(self.0, Phase) }
+    pub fn request_based_sli_metric(self, value: impl Arg<RequestBasedSliMetric>) -> RequestBasedSli<Set> { RequestBasedSli(put(self.0, "RequestBasedSliMetric", value.into_expr()), Phase) }
 }
 impl Done for RequestBasedSli { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequestBasedSliMetric` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-requestbasedslimetric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RequestBasedSliMetric(Bag);
+#[must_use] pub struct RequestBasedSliMetric(Bag);
 impl RequestBasedSliMetric {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CompositeSliConfig`: `CompositeSliConfig`. Update: in place.
-    pub fn composite_sli_config(mut self, value: impl Arg<CompositeSliConfig>) -> Self { self.0.set("CompositeSliConfig", value.into_expr()); self }
+    pub fn composite_sli_config(self, value: impl Arg<CompositeSliConfig>) -> Self { Self(put(self.0, "CompositeSliConfig", value.into_expr())) }
     /// `DependencyConfig`: `DependencyConfig`. Update: in place.
-    pub fn dependency_config(mut self, value: impl Arg<DependencyConfig>) -> Self { self.0.set("DependencyConfig", value.into_expr()); self }
+    pub fn dependency_config(self, value: impl Arg<DependencyConfig>) -> Self { Self(put(self.0, "DependencyConfig", value.into_expr())) }
     /// `KeyAttributes`: map of text. Update: in place.
-    pub fn key_attributes(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("KeyAttributes", value.into_expr()); self }
+    pub fn key_attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "KeyAttributes", value.into_expr())) }
     /// `MetricName`: text. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricName", value.into_expr()); self }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
     /// `MetricSource`: `MetricSource`. Update: in place.
-    pub fn metric_source(mut self, value: impl Arg<MetricSource>) -> Self { self.0.set("MetricSource", value.into_expr()); self }
+    pub fn metric_source(self, value: impl Arg<MetricSource>) -> Self { Self(put(self.0, "MetricSource", value.into_expr())) }
     /// `MetricType`: `MetricType`. Update: in place.
-    pub fn metric_type(mut self, value: impl Arg<MetricType>) -> Self { self.0.set("MetricType", value.into_expr()); self }
+    pub fn metric_type(self, value: impl Arg<MetricType>) -> Self { Self(put(self.0, "MetricType", value.into_expr())) }
     /// `MonitoredRequestCountMetric`: `MonitoredRequestCountMetric`. Update: in place.
-    pub fn monitored_request_count_metric(mut self, value: impl Arg<MonitoredRequestCountMetric>) -> Self { self.0.set("MonitoredRequestCountMetric", value.into_expr()); self }
+    pub fn monitored_request_count_metric(self, value: impl Arg<MonitoredRequestCountMetric>) -> Self { Self(put(self.0, "MonitoredRequestCountMetric", value.into_expr())) }
     /// `OperationName`: text. Update: in place.
-    pub fn operation_name(mut self, value: impl Arg<str>) -> Self { self.0.set("OperationName", value.into_expr()); self }
+    pub fn operation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationName", value.into_expr())) }
     /// `TotalRequestCountMetric`: list of `MetricDataQuery`. Update: in place.
-    pub fn total_request_count_metric(mut self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { self.0.set("TotalRequestCountMetric", value.into_expr()); self }
+    pub fn total_request_count_metric(self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { Self(put(self.0, "TotalRequestCountMetric", value.into_expr())) }
 }
 impl Done for RequestBasedSliMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RollingInterval` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-rollinginterval.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RollingInterval<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RollingInterval<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RollingInterval {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RollingInterval<super::missing::Duration, super::missing::DurationUnit> { RollingInterval(Bag::default(), Phase) }
+    pub fn new() -> RollingInterval<Missing<super::required::Duration>, Missing<super::required::DurationUnit>> { RollingInterval(Bag::default(), Phase) }
 }
 impl<R0, R1> RollingInterval<R0, R1> {
     /// `Duration`: integer, required. Update: in place.
-    pub fn duration(mut self, value: impl Arg<i64>) -> RollingInterval<Set, R1> { self.0.set("Duration", value.into_expr()); RollingInterval(self.0, Phase) }
+    pub fn duration(self, value: impl Arg<i64>) -> RollingInterval<Set, R1> { RollingInterval(put(self.0, "Duration", value.into_expr()), Phase) }
     /// `DurationUnit`: `DurationUnit`, required. Update: in place.
-    pub fn duration_unit(mut self, value: impl Arg<DurationUnit>) -> RollingInterval<R0, Set> { self.0.set("DurationUnit", value.into_expr()); RollingInterval(self.0, Phase) }
+    pub fn duration_unit(self, value: impl Arg<DurationUnit>) -> RollingInterval<R0, Set> { RollingInterval(put(self.0, "DurationUnit", value.into_expr()), Phase) }
 }
 impl Done for RollingInterval { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelectionConfig` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-selectionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SelectionConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SelectionConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl SelectionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SelectionConfig<super::missing::Type> { SelectionConfig(Bag::default(), Phase) }
+    pub fn new() -> SelectionConfig<Missing<super::required::Type>> { SelectionConfig(Bag::default(), Phase) }
 }
 impl<R0> SelectionConfig<R0> {
     /// `Pattern`: text. Update: in place.
-    pub fn pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("Pattern", value.into_expr()); self }
+    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> SelectionConfig<Set> { self.0.set("Type", value.into_expr()); SelectionConfig(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> SelectionConfig<Set> { SelectionConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SelectionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Sli` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-sli.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Sli<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Sli<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Sli {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Sli<super::missing::ComparisonOperator, super::missing::MetricThreshold, super::missing::SliMetric> { Sli(Bag::default(), Phase) }
+    pub fn new() -> Sli<Missing<super::required::ComparisonOperator>, Missing<super::required::MetricThreshold>, Missing<super::required::SliMetric>> { Sli(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Sli<R0, R1, R2> {
     /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place.
-    pub fn comparison_operator(mut self, value: impl Arg<ComparisonOperator>) -> Sli<Set, R1, R2> { self.0.set("ComparisonOperator", value.into_expr()); Sli(self.0, Phase) }
+    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> Sli<Set, R1, R2> { Sli(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
     /// `MetricThreshold`: number, required. Update: in place.
-    pub fn metric_threshold(mut self, value: impl Arg<f64>) -> Sli<R0, Set, R2> { self.0.set("MetricThreshold", value.into_expr()); Sli(self.0, Phase) }
+    pub fn metric_threshold(self, value: impl Arg<f64>) -> Sli<R0, Set, R2> { Sli(put(self.0, "MetricThreshold", value.into_expr()), Phase) }
     /// `SliMetric`: `SliMetric`, required. Update: in place.
-    pub fn sli_metric(mut self, value: impl Arg<SliMetric>) -> Sli<R0, R1, Set> { self.0.set("SliMetric", value.into_expr()); Sli(self.0, Phase) }
+    pub fn sli_metric(self, value: impl Arg<SliMetric>) -> Sli<R0, R1, Set> { Sli(put(self.0, "SliMetric", value.into_expr()), Phase) }
 }
 impl Done for Sli { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SliMetric` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-slimetric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SliMetric(Bag);
+#[must_use] pub struct SliMetric(Bag);
 impl SliMetric {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CompositeSliConfig`: `CompositeSliConfig`. Update: in place.
-    pub fn composite_sli_config(mut self, value: impl Arg<CompositeSliConfig>) -> Self { self.0.set("CompositeSliConfig", value.into_expr()); self }
+    pub fn composite_sli_config(self, value: impl Arg<CompositeSliConfig>) -> Self { Self(put(self.0, "CompositeSliConfig", value.into_expr())) }
     /// `DependencyConfig`: `DependencyConfig`. Update: in place.
-    pub fn dependency_config(mut self, value: impl Arg<DependencyConfig>) -> Self { self.0.set("DependencyConfig", value.into_expr()); self }
+    pub fn dependency_config(self, value: impl Arg<DependencyConfig>) -> Self { Self(put(self.0, "DependencyConfig", value.into_expr())) }
     /// `KeyAttributes`: map of text. Update: in place.
-    pub fn key_attributes(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("KeyAttributes", value.into_expr()); self }
+    pub fn key_attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "KeyAttributes", value.into_expr())) }
     /// `MetricDataQueries`: list of `MetricDataQuery`. Update: in place.
-    pub fn metric_data_queries(mut self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { self.0.set("MetricDataQueries", value.into_expr()); self }
+    pub fn metric_data_queries(self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { Self(put(self.0, "MetricDataQueries", value.into_expr())) }
     /// `MetricName`: text. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricName", value.into_expr()); self }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
     /// `MetricSource`: `MetricSource`. Update: in place.
-    pub fn metric_source(mut self, value: impl Arg<MetricSource>) -> Self { self.0.set("MetricSource", value.into_expr()); self }
+    pub fn metric_source(self, value: impl Arg<MetricSource>) -> Self { Self(put(self.0, "MetricSource", value.into_expr())) }
     /// `MetricType`: `MetricType`. Update: in place.
-    pub fn metric_type(mut self, value: impl Arg<MetricType>) -> Self { self.0.set("MetricType", value.into_expr()); self }
+    pub fn metric_type(self, value: impl Arg<MetricType>) -> Self { Self(put(self.0, "MetricType", value.into_expr())) }
     /// `OperationName`: text. Update: in place.
-    pub fn operation_name(mut self, value: impl Arg<str>) -> Self { self.0.set("OperationName", value.into_expr()); self }
+    pub fn operation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationName", value.into_expr())) }
     /// `PeriodSeconds`: integer. Update: in place.
-    pub fn period_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("PeriodSeconds", value.into_expr()); self }
+    pub fn period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PeriodSeconds", value.into_expr())) }
     /// `Statistic`: text. Update: in place.
-    pub fn statistic(mut self, value: impl Arg<str>) -> Self { self.0.set("Statistic", value.into_expr()); self }
+    pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value.into_expr())) }
 }
 impl Done for SliMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Window` of `AWS::ApplicationSignals::ServiceLevelObjective`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-applicationsignals-servicelevelobjective-window.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Window<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Window<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Window {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Window<super::missing::Duration, super::missing::DurationUnit> { Window(Bag::default(), Phase) }
+    pub fn new() -> Window<Missing<super::required::Duration>, Missing<super::required::DurationUnit>> { Window(Bag::default(), Phase) }
 }
 impl<R0, R1> Window<R0, R1> {
     /// `Duration`: integer, required. Update: in place.
-    pub fn duration(mut self, value: impl Arg<i64>) -> Window<Set, R1> { self.0.set("Duration", value.into_expr()); Window(self.0, Phase) }
+    pub fn duration(self, value: impl Arg<i64>) -> Window<Set, R1> { Window(put(self.0, "Duration", value.into_expr()), Phase) }
     /// `DurationUnit`: `DurationUnit`, required. Update: in place.
-    pub fn duration_unit(mut self, value: impl Arg<DurationUnit>) -> Window<R0, Set> { self.0.set("DurationUnit", value.into_expr()); Window(self.0, Phase) }
+    pub fn duration_unit(self, value: impl Arg<DurationUnit>) -> Window<R0, Set> { Window(put(self.0, "DurationUnit", value.into_expr()), Phase) }
 }
 impl Done for Window { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ComparisonOperator` allows.
@@ -447,5 +447,5 @@ MetricType { Availability = "AVAILABILITY", Latency = "LATENCY" } }
 values! { /// Texts that `Type` allows.
 Type { Explicit = "EXPLICIT", Prefix = "PREFIX", Regex = "REGEX" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ComparisonOperator, DependencyKeyAttributes, DependencyOperationName, Duration, DurationUnit, Expression, GroupingAttributeDefinitions, GroupingName, GroupingSourceKeys, Id, LookBackWindowMinutes, Metric, MetricSourceKeyAttributes, MetricThreshold, Name, OperationName, Period, RequestBasedSliMetric, SelectionConfig, SliMetric, StartTime, Stat, Type, Value, Window } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ComparisonOperator, DependencyKeyAttributes, DependencyOperationName, Duration, DurationUnit, Expression, GroupingAttributeDefinitions, GroupingName, GroupingSourceKeys, Id, LookBackWindowMinutes, Metric, MetricSourceKeyAttributes, MetricThreshold, Name, OperationName, Period, RequestBasedSliMetric, SelectionConfig, SliMetric, StartTime, Stat, Type, Value, Window } }

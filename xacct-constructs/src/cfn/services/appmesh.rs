@@ -10,10 +10,10 @@ impl CfnGatewayRoute {
     /// `AWS::AppMesh::GatewayRoute`
     pub const TYPE: &'static str = "AWS::AppMesh::GatewayRoute";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnGatewayRouteProps<R0, R1, R2>) -> Self where CfnGatewayRouteProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGatewayRouteProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `GatewayRouteName`: text.
     pub fn attr_gateway_route_name(&self) -> Val<str> { self.0.get_att("GatewayRouteName") }
@@ -32,326 +32,326 @@ impl CfnGatewayRoute {
 }
 impl Parent for CfnGatewayRoute { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-gatewayroute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGatewayRouteProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnGatewayRouteProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnGatewayRouteProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGatewayRouteProps<missing::MeshName, missing::Spec, missing::VirtualGatewayName> { CfnGatewayRouteProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGatewayRouteProps<Missing<required::MeshName>, Missing<required::Spec>, Missing<required::VirtualGatewayName>> { CfnGatewayRouteProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnGatewayRouteProps<R0, R1, R2> {
     /// `GatewayRouteName`: text. Update: replacement.
-    pub fn gateway_route_name(mut self, value: impl Arg<str>) -> Self { self.0.set("GatewayRouteName", value.into_expr()); self }
+    pub fn gateway_route_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GatewayRouteName", value.into_expr()), Phase) }
     /// `MeshName`: text, required. Update: replacement.
-    pub fn mesh_name(mut self, value: impl Arg<str>) -> CfnGatewayRouteProps<Set, R1, R2> { self.0.set("MeshName", value.into_expr()); CfnGatewayRouteProps(self.0, Phase) }
+    pub fn mesh_name(self, value: impl Arg<str>) -> CfnGatewayRouteProps<Set, R1, R2> { CfnGatewayRouteProps(put(self.0, "MeshName", value.into_expr()), Phase) }
     /// `MeshOwner`: text. Update: replacement.
-    pub fn mesh_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("MeshOwner", value.into_expr()); self }
+    pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value.into_expr()), Phase) }
     /// `Spec`: `GatewayRouteSpec`, required. Update: in place.
-    pub fn spec(mut self, value: impl Arg<gateway_route::GatewayRouteSpec>) -> CfnGatewayRouteProps<R0, Set, R2> { self.0.set("Spec", value.into_expr()); CfnGatewayRouteProps(self.0, Phase) }
+    pub fn spec(self, value: impl Arg<gateway_route::GatewayRouteSpec>) -> CfnGatewayRouteProps<R0, Set, R2> { CfnGatewayRouteProps(put(self.0, "Spec", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VirtualGatewayName`: text, required. Update: replacement.
-    pub fn virtual_gateway_name(mut self, value: impl Arg<str>) -> CfnGatewayRouteProps<R0, R1, Set> { self.0.set("VirtualGatewayName", value.into_expr()); CfnGatewayRouteProps(self.0, Phase) }
+    pub fn virtual_gateway_name(self, value: impl Arg<str>) -> CfnGatewayRouteProps<R0, R1, Set> { CfnGatewayRouteProps(put(self.0, "VirtualGatewayName", value.into_expr()), Phase) }
 }
 impl Done for CfnGatewayRouteProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppMesh::GatewayRoute`.
 pub mod gateway_route {
 use crate::cfn::support::*;
 /// The property type `GatewayRouteHostnameMatch` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutehostnamematch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GatewayRouteHostnameMatch(Bag);
+#[must_use] pub struct GatewayRouteHostnameMatch(Bag);
 impl GatewayRouteHostnameMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place.
-    pub fn exact(mut self, value: impl Arg<str>) -> Self { self.0.set("Exact", value.into_expr()); self }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
     /// `Suffix`: text. Update: in place.
-    pub fn suffix(mut self, value: impl Arg<str>) -> Self { self.0.set("Suffix", value.into_expr()); self }
+    pub fn suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Suffix", value.into_expr())) }
 }
 impl Done for GatewayRouteHostnameMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayRouteHostnameRewrite` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutehostnamerewrite.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GatewayRouteHostnameRewrite(Bag);
+#[must_use] pub struct GatewayRouteHostnameRewrite(Bag);
 impl GatewayRouteHostnameRewrite {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultTargetHostname`: text. Update: in place.
-    pub fn default_target_hostname(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultTargetHostname", value.into_expr()); self }
+    pub fn default_target_hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultTargetHostname", value.into_expr())) }
 }
 impl Done for GatewayRouteHostnameRewrite { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayRouteMetadataMatch` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutemetadatamatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GatewayRouteMetadataMatch(Bag);
+#[must_use] pub struct GatewayRouteMetadataMatch(Bag);
 impl GatewayRouteMetadataMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place.
-    pub fn exact(mut self, value: impl Arg<str>) -> Self { self.0.set("Exact", value.into_expr()); self }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
     /// `Range`: `GatewayRouteRangeMatch`. Update: in place.
-    pub fn range(mut self, value: impl Arg<GatewayRouteRangeMatch>) -> Self { self.0.set("Range", value.into_expr()); self }
+    pub fn range(self, value: impl Arg<GatewayRouteRangeMatch>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
     /// `Regex`: text. Update: in place.
-    pub fn regex(mut self, value: impl Arg<str>) -> Self { self.0.set("Regex", value.into_expr()); self }
+    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
     /// `Suffix`: text. Update: in place.
-    pub fn suffix(mut self, value: impl Arg<str>) -> Self { self.0.set("Suffix", value.into_expr()); self }
+    pub fn suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Suffix", value.into_expr())) }
 }
 impl Done for GatewayRouteMetadataMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayRouteRangeMatch` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayrouterangematch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GatewayRouteRangeMatch<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GatewayRouteRangeMatch<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GatewayRouteRangeMatch {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GatewayRouteRangeMatch<super::missing::End, super::missing::Start> { GatewayRouteRangeMatch(Bag::default(), Phase) }
+    pub fn new() -> GatewayRouteRangeMatch<Missing<super::required::End>, Missing<super::required::Start>> { GatewayRouteRangeMatch(Bag::default(), Phase) }
 }
 impl<R0, R1> GatewayRouteRangeMatch<R0, R1> {
     /// `End`: integer, required. Update: in place.
-    pub fn end(mut self, value: impl Arg<i64>) -> GatewayRouteRangeMatch<Set, R1> { self.0.set("End", value.into_expr()); GatewayRouteRangeMatch(self.0, Phase) }
+    pub fn end(self, value: impl Arg<i64>) -> GatewayRouteRangeMatch<Set, R1> { GatewayRouteRangeMatch(put(self.0, "End", value.into_expr()), Phase) }
     /// `Start`: integer, required. Update: in place.
-    pub fn start(mut self, value: impl Arg<i64>) -> GatewayRouteRangeMatch<R0, Set> { self.0.set("Start", value.into_expr()); GatewayRouteRangeMatch(self.0, Phase) }
+    pub fn start(self, value: impl Arg<i64>) -> GatewayRouteRangeMatch<R0, Set> { GatewayRouteRangeMatch(put(self.0, "Start", value.into_expr()), Phase) }
 }
 impl Done for GatewayRouteRangeMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayRouteSpec` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutespec.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GatewayRouteSpec(Bag);
+#[must_use] pub struct GatewayRouteSpec(Bag);
 impl GatewayRouteSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GrpcRoute`: `GrpcGatewayRoute`. Update: in place.
-    pub fn grpc_route(mut self, value: impl Arg<GrpcGatewayRoute>) -> Self { self.0.set("GrpcRoute", value.into_expr()); self }
+    pub fn grpc_route(self, value: impl Arg<GrpcGatewayRoute>) -> Self { Self(put(self.0, "GrpcRoute", value.into_expr())) }
     /// `Http2Route`: `HttpGatewayRoute`. Update: in place.
-    pub fn http2_route(mut self, value: impl Arg<HttpGatewayRoute>) -> Self { self.0.set("Http2Route", value.into_expr()); self }
+    pub fn http2_route(self, value: impl Arg<HttpGatewayRoute>) -> Self { Self(put(self.0, "Http2Route", value.into_expr())) }
     /// `HttpRoute`: `HttpGatewayRoute`. Update: in place.
-    pub fn http_route(mut self, value: impl Arg<HttpGatewayRoute>) -> Self { self.0.set("HttpRoute", value.into_expr()); self }
+    pub fn http_route(self, value: impl Arg<HttpGatewayRoute>) -> Self { Self(put(self.0, "HttpRoute", value.into_expr())) }
     /// `Priority`: integer. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> Self { self.0.set("Priority", value.into_expr()); self }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr())) }
 }
 impl Done for GatewayRouteSpec { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayRouteTarget` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutetarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GatewayRouteTarget<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GatewayRouteTarget<R0 = Set>(Bag, Phase<(R0,)>);
 impl GatewayRouteTarget {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GatewayRouteTarget<super::missing::VirtualService> { GatewayRouteTarget(Bag::default(), Phase) }
+    pub fn new() -> GatewayRouteTarget<Missing<super::required::VirtualService>> { GatewayRouteTarget(Bag::default(), Phase) }
 }
 impl<R0> GatewayRouteTarget<R0> {
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
     /// `VirtualService`: `GatewayRouteVirtualService`, required. Update: in place.
-    pub fn virtual_service(mut self, value: impl Arg<GatewayRouteVirtualService>) -> GatewayRouteTarget<Set> { self.0.set("VirtualService", value.into_expr()); GatewayRouteTarget(self.0, Phase) }
+    pub fn virtual_service(self, value: impl Arg<GatewayRouteVirtualService>) -> GatewayRouteTarget<Set> { GatewayRouteTarget(put(self.0, "VirtualService", value.into_expr()), Phase) }
 }
 impl Done for GatewayRouteTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayRouteVirtualService` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-gatewayroutevirtualservice.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GatewayRouteVirtualService<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GatewayRouteVirtualService<R0 = Set>(Bag, Phase<(R0,)>);
 impl GatewayRouteVirtualService {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GatewayRouteVirtualService<super::missing::VirtualServiceName> { GatewayRouteVirtualService(Bag::default(), Phase) }
+    pub fn new() -> GatewayRouteVirtualService<Missing<super::required::VirtualServiceName>> { GatewayRouteVirtualService(Bag::default(), Phase) }
 }
 impl<R0> GatewayRouteVirtualService<R0> {
     /// `VirtualServiceName`: text, required. Update: in place.
-    pub fn virtual_service_name(mut self, value: impl Arg<str>) -> GatewayRouteVirtualService<Set> { self.0.set("VirtualServiceName", value.into_expr()); GatewayRouteVirtualService(self.0, Phase) }
+    pub fn virtual_service_name(self, value: impl Arg<str>) -> GatewayRouteVirtualService<Set> { GatewayRouteVirtualService(put(self.0, "VirtualServiceName", value.into_expr()), Phase) }
 }
 impl Done for GatewayRouteVirtualService { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcGatewayRoute` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GrpcGatewayRoute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GrpcGatewayRoute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GrpcGatewayRoute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GrpcGatewayRoute<super::missing::Action, super::missing::Match> { GrpcGatewayRoute(Bag::default(), Phase) }
+    pub fn new() -> GrpcGatewayRoute<Missing<super::required::Action>, Missing<super::required::Match>> { GrpcGatewayRoute(Bag::default(), Phase) }
 }
 impl<R0, R1> GrpcGatewayRoute<R0, R1> {
     /// `Action`: `GrpcGatewayRouteAction`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<GrpcGatewayRouteAction>) -> GrpcGatewayRoute<Set, R1> { self.0.set("Action", value.into_expr()); GrpcGatewayRoute(self.0, Phase) }
+    pub fn action(self, value: impl Arg<GrpcGatewayRouteAction>) -> GrpcGatewayRoute<Set, R1> { GrpcGatewayRoute(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Match`: `GrpcGatewayRouteMatch`, required. Update: in place.
-    pub fn match_(mut self, value: impl Arg<GrpcGatewayRouteMatch>) -> GrpcGatewayRoute<R0, Set> { self.0.set("Match", value.into_expr()); GrpcGatewayRoute(self.0, Phase) }
+    pub fn match_(self, value: impl Arg<GrpcGatewayRouteMatch>) -> GrpcGatewayRoute<R0, Set> { GrpcGatewayRoute(put(self.0, "Match", value.into_expr()), Phase) }
 }
 impl Done for GrpcGatewayRoute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcGatewayRouteAction` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayrouteaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GrpcGatewayRouteAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GrpcGatewayRouteAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl GrpcGatewayRouteAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GrpcGatewayRouteAction<super::missing::Target> { GrpcGatewayRouteAction(Bag::default(), Phase) }
+    pub fn new() -> GrpcGatewayRouteAction<Missing<super::required::Target>> { GrpcGatewayRouteAction(Bag::default(), Phase) }
 }
 impl<R0> GrpcGatewayRouteAction<R0> {
     /// `Rewrite`: `GrpcGatewayRouteRewrite`. Update: in place.
-    pub fn rewrite(mut self, value: impl Arg<GrpcGatewayRouteRewrite>) -> Self { self.0.set("Rewrite", value.into_expr()); self }
+    pub fn rewrite(self, value: impl Arg<GrpcGatewayRouteRewrite>) -> Self { Self(put(self.0, "Rewrite", value.into_expr()), Phase) }
     /// `Target`: `GatewayRouteTarget`, required. Update: in place.
-    pub fn target(mut self, value: impl Arg<GatewayRouteTarget>) -> GrpcGatewayRouteAction<Set> { self.0.set("Target", value.into_expr()); GrpcGatewayRouteAction(self.0, Phase) }
+    pub fn target(self, value: impl Arg<GatewayRouteTarget>) -> GrpcGatewayRouteAction<Set> { GrpcGatewayRouteAction(put(self.0, "Target", value.into_expr()), Phase) }
 }
 impl Done for GrpcGatewayRouteAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcGatewayRouteMatch` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroutematch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GrpcGatewayRouteMatch(Bag);
+#[must_use] pub struct GrpcGatewayRouteMatch(Bag);
 impl GrpcGatewayRouteMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Hostname`: `GatewayRouteHostnameMatch`. Update: in place.
-    pub fn hostname(mut self, value: impl Arg<GatewayRouteHostnameMatch>) -> Self { self.0.set("Hostname", value.into_expr()); self }
+    pub fn hostname(self, value: impl Arg<GatewayRouteHostnameMatch>) -> Self { Self(put(self.0, "Hostname", value.into_expr())) }
     /// `Metadata`: list of `GrpcGatewayRouteMetadata`. Update: in place.
-    pub fn metadata(mut self, value: impl Arg<Arr<GrpcGatewayRouteMetadata>>) -> Self { self.0.set("Metadata", value.into_expr()); self }
+    pub fn metadata(self, value: impl Arg<Arr<GrpcGatewayRouteMetadata>>) -> Self { Self(put(self.0, "Metadata", value.into_expr())) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `ServiceName`: text. Update: in place.
-    pub fn service_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceName", value.into_expr()); self }
+    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr())) }
 }
 impl Done for GrpcGatewayRouteMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcGatewayRouteMetadata` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayroutemetadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GrpcGatewayRouteMetadata<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GrpcGatewayRouteMetadata<R0 = Set>(Bag, Phase<(R0,)>);
 impl GrpcGatewayRouteMetadata {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GrpcGatewayRouteMetadata<super::missing::Name> { GrpcGatewayRouteMetadata(Bag::default(), Phase) }
+    pub fn new() -> GrpcGatewayRouteMetadata<Missing<super::required::Name>> { GrpcGatewayRouteMetadata(Bag::default(), Phase) }
 }
 impl<R0> GrpcGatewayRouteMetadata<R0> {
     /// `Invert`: boolean. Update: in place.
-    pub fn invert(mut self, value: impl Arg<bool>) -> Self { self.0.set("Invert", value.into_expr()); self }
+    pub fn invert(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Invert", value.into_expr()), Phase) }
     /// `Match`: `GatewayRouteMetadataMatch`. Update: in place.
-    pub fn match_(mut self, value: impl Arg<GatewayRouteMetadataMatch>) -> Self { self.0.set("Match", value.into_expr()); self }
+    pub fn match_(self, value: impl Arg<GatewayRouteMetadataMatch>) -> Self { Self(put(self.0, "Match", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> GrpcGatewayRouteMetadata<Set> { self.0.set("Name", value.into_expr()); GrpcGatewayRouteMetadata(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> GrpcGatewayRouteMetadata<Set> { GrpcGatewayRouteMetadata(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for GrpcGatewayRouteMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcGatewayRouteRewrite` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-grpcgatewayrouterewrite.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GrpcGatewayRouteRewrite(Bag);
+#[must_use] pub struct GrpcGatewayRouteRewrite(Bag);
 impl GrpcGatewayRouteRewrite {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Hostname`: `GatewayRouteHostnameRewrite`. Update: in place.
-    pub fn hostname(mut self, value: impl Arg<GatewayRouteHostnameRewrite>) -> Self { self.0.set("Hostname", value.into_expr()); self }
+    pub fn hostname(self, value: impl Arg<GatewayRouteHostnameRewrite>) -> Self { Self(put(self.0, "Hostname", value.into_expr())) }
 }
 impl Done for GrpcGatewayRouteRewrite { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpGatewayRoute` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpGatewayRoute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HttpGatewayRoute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HttpGatewayRoute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpGatewayRoute<super::missing::Action, super::missing::Match> { HttpGatewayRoute(Bag::default(), Phase) }
+    pub fn new() -> HttpGatewayRoute<Missing<super::required::Action>, Missing<super::required::Match>> { HttpGatewayRoute(Bag::default(), Phase) }
 }
 impl<R0, R1> HttpGatewayRoute<R0, R1> {
     /// `Action`: `HttpGatewayRouteAction`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<HttpGatewayRouteAction>) -> HttpGatewayRoute<Set, R1> { self.0.set("Action", value.into_expr()); HttpGatewayRoute(self.0, Phase) }
+    pub fn action(self, value: impl Arg<HttpGatewayRouteAction>) -> HttpGatewayRoute<Set, R1> { HttpGatewayRoute(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Match`: `HttpGatewayRouteMatch`, required. Update: in place.
-    pub fn match_(mut self, value: impl Arg<HttpGatewayRouteMatch>) -> HttpGatewayRoute<R0, Set> { self.0.set("Match", value.into_expr()); HttpGatewayRoute(self.0, Phase) }
+    pub fn match_(self, value: impl Arg<HttpGatewayRouteMatch>) -> HttpGatewayRoute<R0, Set> { HttpGatewayRoute(put(self.0, "Match", value.into_expr()), Phase) }
 }
 impl Done for HttpGatewayRoute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpGatewayRouteAction` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpGatewayRouteAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HttpGatewayRouteAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl HttpGatewayRouteAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpGatewayRouteAction<super::missing::Target> { HttpGatewayRouteAction(Bag::default(), Phase) }
+    pub fn new() -> HttpGatewayRouteAction<Missing<super::required::Target>> { HttpGatewayRouteAction(Bag::default(), Phase) }
 }
 impl<R0> HttpGatewayRouteAction<R0> {
     /// `Rewrite`: `HttpGatewayRouteRewrite`. Update: in place.
-    pub fn rewrite(mut self, value: impl Arg<HttpGatewayRouteRewrite>) -> Self { self.0.set("Rewrite", value.into_expr()); self }
+    pub fn rewrite(self, value: impl Arg<HttpGatewayRouteRewrite>) -> Self { Self(put(self.0, "Rewrite", value.into_expr()), Phase) }
     /// `Target`: `GatewayRouteTarget`, required. Update: in place.
-    pub fn target(mut self, value: impl Arg<GatewayRouteTarget>) -> HttpGatewayRouteAction<Set> { self.0.set("Target", value.into_expr()); HttpGatewayRouteAction(self.0, Phase) }
+    pub fn target(self, value: impl Arg<GatewayRouteTarget>) -> HttpGatewayRouteAction<Set> { HttpGatewayRouteAction(put(self.0, "Target", value.into_expr()), Phase) }
 }
 impl Done for HttpGatewayRouteAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpGatewayRouteHeader` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteheader.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpGatewayRouteHeader<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HttpGatewayRouteHeader<R0 = Set>(Bag, Phase<(R0,)>);
 impl HttpGatewayRouteHeader {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpGatewayRouteHeader<super::missing::Name> { HttpGatewayRouteHeader(Bag::default(), Phase) }
+    pub fn new() -> HttpGatewayRouteHeader<Missing<super::required::Name>> { HttpGatewayRouteHeader(Bag::default(), Phase) }
 }
 impl<R0> HttpGatewayRouteHeader<R0> {
     /// `Invert`: boolean. Update: in place.
-    pub fn invert(mut self, value: impl Arg<bool>) -> Self { self.0.set("Invert", value.into_expr()); self }
+    pub fn invert(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Invert", value.into_expr()), Phase) }
     /// `Match`: `HttpGatewayRouteHeaderMatch`. Update: in place.
-    pub fn match_(mut self, value: impl Arg<HttpGatewayRouteHeaderMatch>) -> Self { self.0.set("Match", value.into_expr()); self }
+    pub fn match_(self, value: impl Arg<HttpGatewayRouteHeaderMatch>) -> Self { Self(put(self.0, "Match", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> HttpGatewayRouteHeader<Set> { self.0.set("Name", value.into_expr()); HttpGatewayRouteHeader(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> HttpGatewayRouteHeader<Set> { HttpGatewayRouteHeader(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for HttpGatewayRouteHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpGatewayRouteHeaderMatch` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteheadermatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpGatewayRouteHeaderMatch(Bag);
+#[must_use] pub struct HttpGatewayRouteHeaderMatch(Bag);
 impl HttpGatewayRouteHeaderMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place.
-    pub fn exact(mut self, value: impl Arg<str>) -> Self { self.0.set("Exact", value.into_expr()); self }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
     /// `Range`: `GatewayRouteRangeMatch`. Update: in place.
-    pub fn range(mut self, value: impl Arg<GatewayRouteRangeMatch>) -> Self { self.0.set("Range", value.into_expr()); self }
+    pub fn range(self, value: impl Arg<GatewayRouteRangeMatch>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
     /// `Regex`: text. Update: in place.
-    pub fn regex(mut self, value: impl Arg<str>) -> Self { self.0.set("Regex", value.into_expr()); self }
+    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
     /// `Suffix`: text. Update: in place.
-    pub fn suffix(mut self, value: impl Arg<str>) -> Self { self.0.set("Suffix", value.into_expr()); self }
+    pub fn suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Suffix", value.into_expr())) }
 }
 impl Done for HttpGatewayRouteHeaderMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpGatewayRouteMatch` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroutematch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpGatewayRouteMatch(Bag);
+#[must_use] pub struct HttpGatewayRouteMatch(Bag);
 impl HttpGatewayRouteMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Headers`: list of `HttpGatewayRouteHeader`. Update: in place.
-    pub fn headers(mut self, value: impl Arg<Arr<HttpGatewayRouteHeader>>) -> Self { self.0.set("Headers", value.into_expr()); self }
+    pub fn headers(self, value: impl Arg<Arr<HttpGatewayRouteHeader>>) -> Self { Self(put(self.0, "Headers", value.into_expr())) }
     /// `Hostname`: `GatewayRouteHostnameMatch`. Update: in place.
-    pub fn hostname(mut self, value: impl Arg<GatewayRouteHostnameMatch>) -> Self { self.0.set("Hostname", value.into_expr()); self }
+    pub fn hostname(self, value: impl Arg<GatewayRouteHostnameMatch>) -> Self { Self(put(self.0, "Hostname", value.into_expr())) }
     /// `Method`: text. Update: in place.
-    pub fn method(mut self, value: impl Arg<str>) -> Self { self.0.set("Method", value.into_expr()); self }
+    pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
     /// `Path`: `HttpPathMatch`. Update: in place.
-    pub fn path(mut self, value: impl Arg<HttpPathMatch>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<HttpPathMatch>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
     /// `QueryParameters`: list of `QueryParameter`. Update: in place.
-    pub fn query_parameters(mut self, value: impl Arg<Arr<QueryParameter>>) -> Self { self.0.set("QueryParameters", value.into_expr()); self }
+    pub fn query_parameters(self, value: impl Arg<Arr<QueryParameter>>) -> Self { Self(put(self.0, "QueryParameters", value.into_expr())) }
 }
 impl Done for HttpGatewayRouteMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpGatewayRoutePathRewrite` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayroutepathrewrite.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpGatewayRoutePathRewrite(Bag);
+#[must_use] pub struct HttpGatewayRoutePathRewrite(Bag);
 impl HttpGatewayRoutePathRewrite {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place.
-    pub fn exact(mut self, value: impl Arg<str>) -> Self { self.0.set("Exact", value.into_expr()); self }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
 }
 impl Done for HttpGatewayRoutePathRewrite { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpGatewayRoutePrefixRewrite` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouteprefixrewrite.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpGatewayRoutePrefixRewrite(Bag);
+#[must_use] pub struct HttpGatewayRoutePrefixRewrite(Bag);
 impl HttpGatewayRoutePrefixRewrite {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultPrefix`: text. Update: in place.
-    pub fn default_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultPrefix", value.into_expr()); self }
+    pub fn default_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultPrefix", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for HttpGatewayRoutePrefixRewrite { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpGatewayRouteRewrite` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpgatewayrouterewrite.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpGatewayRouteRewrite(Bag);
+#[must_use] pub struct HttpGatewayRouteRewrite(Bag);
 impl HttpGatewayRouteRewrite {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Hostname`: `GatewayRouteHostnameRewrite`. Update: in place.
-    pub fn hostname(mut self, value: impl Arg<GatewayRouteHostnameRewrite>) -> Self { self.0.set("Hostname", value.into_expr()); self }
+    pub fn hostname(self, value: impl Arg<GatewayRouteHostnameRewrite>) -> Self { Self(put(self.0, "Hostname", value.into_expr())) }
     /// `Path`: `HttpGatewayRoutePathRewrite`. Update: in place.
-    pub fn path(mut self, value: impl Arg<HttpGatewayRoutePathRewrite>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<HttpGatewayRoutePathRewrite>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
     /// `Prefix`: `HttpGatewayRoutePrefixRewrite`. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<HttpGatewayRoutePrefixRewrite>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<HttpGatewayRoutePrefixRewrite>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
 }
 impl Done for HttpGatewayRouteRewrite { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpPathMatch` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httppathmatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpPathMatch(Bag);
+#[must_use] pub struct HttpPathMatch(Bag);
 impl HttpPathMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place.
-    pub fn exact(mut self, value: impl Arg<str>) -> Self { self.0.set("Exact", value.into_expr()); self }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
     /// `Regex`: text. Update: in place.
-    pub fn regex(mut self, value: impl Arg<str>) -> Self { self.0.set("Regex", value.into_expr()); self }
+    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
 }
 impl Done for HttpPathMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpQueryParameterMatch` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-httpqueryparametermatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpQueryParameterMatch(Bag);
+#[must_use] pub struct HttpQueryParameterMatch(Bag);
 impl HttpQueryParameterMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place.
-    pub fn exact(mut self, value: impl Arg<str>) -> Self { self.0.set("Exact", value.into_expr()); self }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
 }
 impl Done for HttpQueryParameterMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryParameter` of `AWS::AppMesh::GatewayRoute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-gatewayroute-queryparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QueryParameter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct QueryParameter<R0 = Set>(Bag, Phase<(R0,)>);
 impl QueryParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QueryParameter<super::missing::Name> { QueryParameter(Bag::default(), Phase) }
+    pub fn new() -> QueryParameter<Missing<super::required::Name>> { QueryParameter(Bag::default(), Phase) }
 }
 impl<R0> QueryParameter<R0> {
     /// `Match`: `HttpQueryParameterMatch`. Update: in place.
-    pub fn match_(mut self, value: impl Arg<HttpQueryParameterMatch>) -> Self { self.0.set("Match", value.into_expr()); self }
+    pub fn match_(self, value: impl Arg<HttpQueryParameterMatch>) -> Self { Self(put(self.0, "Match", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> QueryParameter<Set> { self.0.set("Name", value.into_expr()); QueryParameter(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> QueryParameter<Set> { QueryParameter(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for QueryParameter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -364,7 +364,7 @@ impl CfnMesh {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnMeshProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -379,50 +379,50 @@ impl CfnMesh {
 }
 impl Parent for CfnMesh { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppMesh::Mesh`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-mesh.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMeshProps(Bag);
+#[must_use] pub struct CfnMeshProps(Bag);
 impl CfnMeshProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MeshName`: text. Update: replacement.
-    pub fn mesh_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MeshName", value.into_expr()); self }
+    pub fn mesh_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshName", value.into_expr())) }
     /// `Spec`: `MeshSpec`. Update: in place.
-    pub fn spec(mut self, value: impl Arg<mesh::MeshSpec>) -> Self { self.0.set("Spec", value.into_expr()); self }
+    pub fn spec(self, value: impl Arg<mesh::MeshSpec>) -> Self { Self(put(self.0, "Spec", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnMeshProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppMesh::Mesh`.
 pub mod mesh {
 use crate::cfn::support::*;
 /// The property type `EgressFilter` of `AWS::AppMesh::Mesh`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-mesh-egressfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EgressFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EgressFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl EgressFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EgressFilter<super::missing::Type> { EgressFilter(Bag::default(), Phase) }
+    pub fn new() -> EgressFilter<Missing<super::required::Type>> { EgressFilter(Bag::default(), Phase) }
 }
 impl<R0> EgressFilter<R0> {
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> EgressFilter<Set> { self.0.set("Type", value.into_expr()); EgressFilter(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> EgressFilter<Set> { EgressFilter(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EgressFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MeshServiceDiscovery` of `AWS::AppMesh::Mesh`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-mesh-meshservicediscovery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MeshServiceDiscovery(Bag);
+#[must_use] pub struct MeshServiceDiscovery(Bag);
 impl MeshServiceDiscovery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IpPreference`: text. Update: in place.
-    pub fn ip_preference(mut self, value: impl Arg<str>) -> Self { self.0.set("IpPreference", value.into_expr()); self }
+    pub fn ip_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpPreference", value.into_expr())) }
 }
 impl Done for MeshServiceDiscovery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MeshSpec` of `AWS::AppMesh::Mesh`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-mesh-meshspec.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MeshSpec(Bag);
+#[must_use] pub struct MeshSpec(Bag);
 impl MeshSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EgressFilter`: `EgressFilter`. Update: in place.
-    pub fn egress_filter(mut self, value: impl Arg<EgressFilter>) -> Self { self.0.set("EgressFilter", value.into_expr()); self }
+    pub fn egress_filter(self, value: impl Arg<EgressFilter>) -> Self { Self(put(self.0, "EgressFilter", value.into_expr())) }
     /// `ServiceDiscovery`: `MeshServiceDiscovery`. Update: in place.
-    pub fn service_discovery(mut self, value: impl Arg<MeshServiceDiscovery>) -> Self { self.0.set("ServiceDiscovery", value.into_expr()); self }
+    pub fn service_discovery(self, value: impl Arg<MeshServiceDiscovery>) -> Self { Self(put(self.0, "ServiceDiscovery", value.into_expr())) }
 }
 impl Done for MeshSpec { fn into_props(self) -> Bag { self.0 } }
 }
@@ -432,10 +432,10 @@ impl CfnRoute {
     /// `AWS::AppMesh::Route`
     pub const TYPE: &'static str = "AWS::AppMesh::Route";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnRouteProps<R0, R1, R2>) -> Self where CfnRouteProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRouteProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -454,376 +454,376 @@ impl CfnRoute {
 }
 impl Parent for CfnRoute { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-route.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRouteProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnRouteProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnRouteProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRouteProps<missing::MeshName, missing::Spec, missing::VirtualRouterName> { CfnRouteProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRouteProps<Missing<required::MeshName>, Missing<required::Spec>, Missing<required::VirtualRouterName>> { CfnRouteProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRouteProps<R0, R1, R2> {
     /// `MeshName`: text, required. Update: replacement.
-    pub fn mesh_name(mut self, value: impl Arg<str>) -> CfnRouteProps<Set, R1, R2> { self.0.set("MeshName", value.into_expr()); CfnRouteProps(self.0, Phase) }
+    pub fn mesh_name(self, value: impl Arg<str>) -> CfnRouteProps<Set, R1, R2> { CfnRouteProps(put(self.0, "MeshName", value.into_expr()), Phase) }
     /// `MeshOwner`: text. Update: replacement.
-    pub fn mesh_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("MeshOwner", value.into_expr()); self }
+    pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value.into_expr()), Phase) }
     /// `RouteName`: text. Update: replacement.
-    pub fn route_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RouteName", value.into_expr()); self }
+    pub fn route_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RouteName", value.into_expr()), Phase) }
     /// `Spec`: `RouteSpec`, required. Update: in place.
-    pub fn spec(mut self, value: impl Arg<route::RouteSpec>) -> CfnRouteProps<R0, Set, R2> { self.0.set("Spec", value.into_expr()); CfnRouteProps(self.0, Phase) }
+    pub fn spec(self, value: impl Arg<route::RouteSpec>) -> CfnRouteProps<R0, Set, R2> { CfnRouteProps(put(self.0, "Spec", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VirtualRouterName`: text, required. Update: replacement.
-    pub fn virtual_router_name(mut self, value: impl Arg<str>) -> CfnRouteProps<R0, R1, Set> { self.0.set("VirtualRouterName", value.into_expr()); CfnRouteProps(self.0, Phase) }
+    pub fn virtual_router_name(self, value: impl Arg<str>) -> CfnRouteProps<R0, R1, Set> { CfnRouteProps(put(self.0, "VirtualRouterName", value.into_expr()), Phase) }
 }
 impl Done for CfnRouteProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppMesh::Route`.
 pub mod route {
 use crate::cfn::support::*;
 /// The property type `Duration` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-duration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Duration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Duration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Duration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Duration<super::missing::Unit, super::missing::Value> { Duration(Bag::default(), Phase) }
+    pub fn new() -> Duration<Missing<super::required::Unit>, Missing<super::required::Value>> { Duration(Bag::default(), Phase) }
 }
 impl<R0, R1> Duration<R0, R1> {
     /// `Unit`: text, required. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Duration<Set, R1> { self.0.set("Unit", value.into_expr()); Duration(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Duration<Set, R1> { Duration(put(self.0, "Unit", value.into_expr()), Phase) }
     /// `Value`: integer, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<i64>) -> Duration<R0, Set> { self.0.set("Value", value.into_expr()); Duration(self.0, Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> Duration<R0, Set> { Duration(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Duration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcRetryPolicy` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcretrypolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GrpcRetryPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GrpcRetryPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GrpcRetryPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GrpcRetryPolicy<super::missing::MaxRetries, super::missing::PerRetryTimeout> { GrpcRetryPolicy(Bag::default(), Phase) }
+    pub fn new() -> GrpcRetryPolicy<Missing<super::required::MaxRetries>, Missing<super::required::PerRetryTimeout>> { GrpcRetryPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> GrpcRetryPolicy<R0, R1> {
     /// `GrpcRetryEvents`: list of text. Update: in place.
-    pub fn grpc_retry_events(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("GrpcRetryEvents", value.into_expr()); self }
+    pub fn grpc_retry_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GrpcRetryEvents", value.into_expr()), Phase) }
     /// `HttpRetryEvents`: list of text. Update: in place.
-    pub fn http_retry_events(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("HttpRetryEvents", value.into_expr()); self }
+    pub fn http_retry_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HttpRetryEvents", value.into_expr()), Phase) }
     /// `MaxRetries`: integer, required. Update: in place.
-    pub fn max_retries(mut self, value: impl Arg<i64>) -> GrpcRetryPolicy<Set, R1> { self.0.set("MaxRetries", value.into_expr()); GrpcRetryPolicy(self.0, Phase) }
+    pub fn max_retries(self, value: impl Arg<i64>) -> GrpcRetryPolicy<Set, R1> { GrpcRetryPolicy(put(self.0, "MaxRetries", value.into_expr()), Phase) }
     /// `PerRetryTimeout`: `Duration`, required. Update: in place.
-    pub fn per_retry_timeout(mut self, value: impl Arg<Duration>) -> GrpcRetryPolicy<R0, Set> { self.0.set("PerRetryTimeout", value.into_expr()); GrpcRetryPolicy(self.0, Phase) }
+    pub fn per_retry_timeout(self, value: impl Arg<Duration>) -> GrpcRetryPolicy<R0, Set> { GrpcRetryPolicy(put(self.0, "PerRetryTimeout", value.into_expr()), Phase) }
     /// `TcpRetryEvents`: list of text. Update: in place.
-    pub fn tcp_retry_events(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TcpRetryEvents", value.into_expr()); self }
+    pub fn tcp_retry_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TcpRetryEvents", value.into_expr()), Phase) }
 }
 impl Done for GrpcRetryPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcRoute` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GrpcRoute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GrpcRoute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GrpcRoute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GrpcRoute<super::missing::Action, super::missing::Match> { GrpcRoute(Bag::default(), Phase) }
+    pub fn new() -> GrpcRoute<Missing<super::required::Action>, Missing<super::required::Match>> { GrpcRoute(Bag::default(), Phase) }
 }
 impl<R0, R1> GrpcRoute<R0, R1> {
     /// `Action`: `GrpcRouteAction`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<GrpcRouteAction>) -> GrpcRoute<Set, R1> { self.0.set("Action", value.into_expr()); GrpcRoute(self.0, Phase) }
+    pub fn action(self, value: impl Arg<GrpcRouteAction>) -> GrpcRoute<Set, R1> { GrpcRoute(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Match`: `GrpcRouteMatch`, required. Update: in place.
-    pub fn match_(mut self, value: impl Arg<GrpcRouteMatch>) -> GrpcRoute<R0, Set> { self.0.set("Match", value.into_expr()); GrpcRoute(self.0, Phase) }
+    pub fn match_(self, value: impl Arg<GrpcRouteMatch>) -> GrpcRoute<R0, Set> { GrpcRoute(put(self.0, "Match", value.into_expr()), Phase) }
     /// `RetryPolicy`: `GrpcRetryPolicy`. Update: in place.
-    pub fn retry_policy(mut self, value: impl Arg<GrpcRetryPolicy>) -> Self { self.0.set("RetryPolicy", value.into_expr()); self }
+    pub fn retry_policy(self, value: impl Arg<GrpcRetryPolicy>) -> Self { Self(put(self.0, "RetryPolicy", value.into_expr()), Phase) }
     /// `Timeout`: `GrpcTimeout`. Update: in place.
-    pub fn timeout(mut self, value: impl Arg<GrpcTimeout>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<GrpcTimeout>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
 }
 impl Done for GrpcRoute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcRouteAction` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcrouteaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GrpcRouteAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GrpcRouteAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl GrpcRouteAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GrpcRouteAction<super::missing::WeightedTargets> { GrpcRouteAction(Bag::default(), Phase) }
+    pub fn new() -> GrpcRouteAction<Missing<super::required::WeightedTargets>> { GrpcRouteAction(Bag::default(), Phase) }
 }
 impl<R0> GrpcRouteAction<R0> {
     /// `WeightedTargets`: list of `WeightedTarget`, required. Update: in place.
-    pub fn weighted_targets(mut self, value: impl Arg<Arr<WeightedTarget>>) -> GrpcRouteAction<Set> { self.0.set("WeightedTargets", value.into_expr()); GrpcRouteAction(self.0, Phase) }
+    pub fn weighted_targets(self, value: impl Arg<Arr<WeightedTarget>>) -> GrpcRouteAction<Set> { GrpcRouteAction(put(self.0, "WeightedTargets", value.into_expr()), Phase) }
 }
 impl Done for GrpcRouteAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcRouteMatch` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutematch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GrpcRouteMatch(Bag);
+#[must_use] pub struct GrpcRouteMatch(Bag);
 impl GrpcRouteMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Metadata`: list of `GrpcRouteMetadata`. Update: in place.
-    pub fn metadata(mut self, value: impl Arg<Arr<GrpcRouteMetadata>>) -> Self { self.0.set("Metadata", value.into_expr()); self }
+    pub fn metadata(self, value: impl Arg<Arr<GrpcRouteMetadata>>) -> Self { Self(put(self.0, "Metadata", value.into_expr())) }
     /// `MethodName`: text. Update: in place.
-    pub fn method_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MethodName", value.into_expr()); self }
+    pub fn method_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MethodName", value.into_expr())) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `ServiceName`: text. Update: in place.
-    pub fn service_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceName", value.into_expr()); self }
+    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr())) }
 }
 impl Done for GrpcRouteMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcRouteMetadata` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutemetadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GrpcRouteMetadata<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GrpcRouteMetadata<R0 = Set>(Bag, Phase<(R0,)>);
 impl GrpcRouteMetadata {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GrpcRouteMetadata<super::missing::Name> { GrpcRouteMetadata(Bag::default(), Phase) }
+    pub fn new() -> GrpcRouteMetadata<Missing<super::required::Name>> { GrpcRouteMetadata(Bag::default(), Phase) }
 }
 impl<R0> GrpcRouteMetadata<R0> {
     /// `Invert`: boolean. Update: in place.
-    pub fn invert(mut self, value: impl Arg<bool>) -> Self { self.0.set("Invert", value.into_expr()); self }
+    pub fn invert(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Invert", value.into_expr()), Phase) }
     /// `Match`: `GrpcRouteMetadataMatchMethod`. Update: in place.
-    pub fn match_(mut self, value: impl Arg<GrpcRouteMetadataMatchMethod>) -> Self { self.0.set("Match", value.into_expr()); self }
+    pub fn match_(self, value: impl Arg<GrpcRouteMetadataMatchMethod>) -> Self { Self(put(self.0, "Match", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> GrpcRouteMetadata<Set> { self.0.set("Name", value.into_expr()); GrpcRouteMetadata(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> GrpcRouteMetadata<Set> { GrpcRouteMetadata(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for GrpcRouteMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcRouteMetadataMatchMethod` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpcroutemetadatamatchmethod.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GrpcRouteMetadataMatchMethod(Bag);
+#[must_use] pub struct GrpcRouteMetadataMatchMethod(Bag);
 impl GrpcRouteMetadataMatchMethod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place.
-    pub fn exact(mut self, value: impl Arg<str>) -> Self { self.0.set("Exact", value.into_expr()); self }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
     /// `Range`: `MatchRange`. Update: in place.
-    pub fn range(mut self, value: impl Arg<MatchRange>) -> Self { self.0.set("Range", value.into_expr()); self }
+    pub fn range(self, value: impl Arg<MatchRange>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
     /// `Regex`: text. Update: in place.
-    pub fn regex(mut self, value: impl Arg<str>) -> Self { self.0.set("Regex", value.into_expr()); self }
+    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
     /// `Suffix`: text. Update: in place.
-    pub fn suffix(mut self, value: impl Arg<str>) -> Self { self.0.set("Suffix", value.into_expr()); self }
+    pub fn suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Suffix", value.into_expr())) }
 }
 impl Done for GrpcRouteMetadataMatchMethod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcTimeout` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-grpctimeout.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GrpcTimeout(Bag);
+#[must_use] pub struct GrpcTimeout(Bag);
 impl GrpcTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Idle`: `Duration`. Update: in place.
-    pub fn idle(mut self, value: impl Arg<Duration>) -> Self { self.0.set("Idle", value.into_expr()); self }
+    pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value.into_expr())) }
     /// `PerRequest`: `Duration`. Update: in place.
-    pub fn per_request(mut self, value: impl Arg<Duration>) -> Self { self.0.set("PerRequest", value.into_expr()); self }
+    pub fn per_request(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "PerRequest", value.into_expr())) }
 }
 impl Done for GrpcTimeout { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeaderMatchMethod` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-headermatchmethod.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HeaderMatchMethod(Bag);
+#[must_use] pub struct HeaderMatchMethod(Bag);
 impl HeaderMatchMethod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place.
-    pub fn exact(mut self, value: impl Arg<str>) -> Self { self.0.set("Exact", value.into_expr()); self }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
     /// `Range`: `MatchRange`. Update: in place.
-    pub fn range(mut self, value: impl Arg<MatchRange>) -> Self { self.0.set("Range", value.into_expr()); self }
+    pub fn range(self, value: impl Arg<MatchRange>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
     /// `Regex`: text. Update: in place.
-    pub fn regex(mut self, value: impl Arg<str>) -> Self { self.0.set("Regex", value.into_expr()); self }
+    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
     /// `Suffix`: text. Update: in place.
-    pub fn suffix(mut self, value: impl Arg<str>) -> Self { self.0.set("Suffix", value.into_expr()); self }
+    pub fn suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Suffix", value.into_expr())) }
 }
 impl Done for HeaderMatchMethod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpPathMatch` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httppathmatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpPathMatch(Bag);
+#[must_use] pub struct HttpPathMatch(Bag);
 impl HttpPathMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place.
-    pub fn exact(mut self, value: impl Arg<str>) -> Self { self.0.set("Exact", value.into_expr()); self }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
     /// `Regex`: text. Update: in place.
-    pub fn regex(mut self, value: impl Arg<str>) -> Self { self.0.set("Regex", value.into_expr()); self }
+    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
 }
 impl Done for HttpPathMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpQueryParameterMatch` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httpqueryparametermatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpQueryParameterMatch(Bag);
+#[must_use] pub struct HttpQueryParameterMatch(Bag);
 impl HttpQueryParameterMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place.
-    pub fn exact(mut self, value: impl Arg<str>) -> Self { self.0.set("Exact", value.into_expr()); self }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
 }
 impl Done for HttpQueryParameterMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpRetryPolicy` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httpretrypolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpRetryPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HttpRetryPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HttpRetryPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpRetryPolicy<super::missing::MaxRetries, super::missing::PerRetryTimeout> { HttpRetryPolicy(Bag::default(), Phase) }
+    pub fn new() -> HttpRetryPolicy<Missing<super::required::MaxRetries>, Missing<super::required::PerRetryTimeout>> { HttpRetryPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> HttpRetryPolicy<R0, R1> {
     /// `HttpRetryEvents`: list of text. Update: in place.
-    pub fn http_retry_events(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("HttpRetryEvents", value.into_expr()); self }
+    pub fn http_retry_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HttpRetryEvents", value.into_expr()), Phase) }
     /// `MaxRetries`: integer, required. Update: in place.
-    pub fn max_retries(mut self, value: impl Arg<i64>) -> HttpRetryPolicy<Set, R1> { self.0.set("MaxRetries", value.into_expr()); HttpRetryPolicy(self.0, Phase) }
+    pub fn max_retries(self, value: impl Arg<i64>) -> HttpRetryPolicy<Set, R1> { HttpRetryPolicy(put(self.0, "MaxRetries", value.into_expr()), Phase) }
     /// `PerRetryTimeout`: `Duration`, required. Update: in place.
-    pub fn per_retry_timeout(mut self, value: impl Arg<Duration>) -> HttpRetryPolicy<R0, Set> { self.0.set("PerRetryTimeout", value.into_expr()); HttpRetryPolicy(self.0, Phase) }
+    pub fn per_retry_timeout(self, value: impl Arg<Duration>) -> HttpRetryPolicy<R0, Set> { HttpRetryPolicy(put(self.0, "PerRetryTimeout", value.into_expr()), Phase) }
     /// `TcpRetryEvents`: list of text. Update: in place.
-    pub fn tcp_retry_events(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TcpRetryEvents", value.into_expr()); self }
+    pub fn tcp_retry_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TcpRetryEvents", value.into_expr()), Phase) }
 }
 impl Done for HttpRetryPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpRoute` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpRoute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HttpRoute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HttpRoute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpRoute<super::missing::Action, super::missing::Match> { HttpRoute(Bag::default(), Phase) }
+    pub fn new() -> HttpRoute<Missing<super::required::Action>, Missing<super::required::Match>> { HttpRoute(Bag::default(), Phase) }
 }
 impl<R0, R1> HttpRoute<R0, R1> {
     /// `Action`: `HttpRouteAction`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<HttpRouteAction>) -> HttpRoute<Set, R1> { self.0.set("Action", value.into_expr()); HttpRoute(self.0, Phase) }
+    pub fn action(self, value: impl Arg<HttpRouteAction>) -> HttpRoute<Set, R1> { HttpRoute(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Match`: `HttpRouteMatch`, required. Update: in place.
-    pub fn match_(mut self, value: impl Arg<HttpRouteMatch>) -> HttpRoute<R0, Set> { self.0.set("Match", value.into_expr()); HttpRoute(self.0, Phase) }
+    pub fn match_(self, value: impl Arg<HttpRouteMatch>) -> HttpRoute<R0, Set> { HttpRoute(put(self.0, "Match", value.into_expr()), Phase) }
     /// `RetryPolicy`: `HttpRetryPolicy`. Update: in place.
-    pub fn retry_policy(mut self, value: impl Arg<HttpRetryPolicy>) -> Self { self.0.set("RetryPolicy", value.into_expr()); self }
+    pub fn retry_policy(self, value: impl Arg<HttpRetryPolicy>) -> Self { Self(put(self.0, "RetryPolicy", value.into_expr()), Phase) }
     /// `Timeout`: `HttpTimeout`. Update: in place.
-    pub fn timeout(mut self, value: impl Arg<HttpTimeout>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<HttpTimeout>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
 }
 impl Done for HttpRoute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpRouteAction` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httprouteaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpRouteAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HttpRouteAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl HttpRouteAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpRouteAction<super::missing::WeightedTargets> { HttpRouteAction(Bag::default(), Phase) }
+    pub fn new() -> HttpRouteAction<Missing<super::required::WeightedTargets>> { HttpRouteAction(Bag::default(), Phase) }
 }
 impl<R0> HttpRouteAction<R0> {
     /// `WeightedTargets`: list of `WeightedTarget`, required. Update: in place.
-    pub fn weighted_targets(mut self, value: impl Arg<Arr<WeightedTarget>>) -> HttpRouteAction<Set> { self.0.set("WeightedTargets", value.into_expr()); HttpRouteAction(self.0, Phase) }
+    pub fn weighted_targets(self, value: impl Arg<Arr<WeightedTarget>>) -> HttpRouteAction<Set> { HttpRouteAction(put(self.0, "WeightedTargets", value.into_expr()), Phase) }
 }
 impl Done for HttpRouteAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpRouteHeader` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httprouteheader.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpRouteHeader<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HttpRouteHeader<R0 = Set>(Bag, Phase<(R0,)>);
 impl HttpRouteHeader {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpRouteHeader<super::missing::Name> { HttpRouteHeader(Bag::default(), Phase) }
+    pub fn new() -> HttpRouteHeader<Missing<super::required::Name>> { HttpRouteHeader(Bag::default(), Phase) }
 }
 impl<R0> HttpRouteHeader<R0> {
     /// `Invert`: boolean. Update: in place.
-    pub fn invert(mut self, value: impl Arg<bool>) -> Self { self.0.set("Invert", value.into_expr()); self }
+    pub fn invert(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Invert", value.into_expr()), Phase) }
     /// `Match`: `HeaderMatchMethod`. Update: in place.
-    pub fn match_(mut self, value: impl Arg<HeaderMatchMethod>) -> Self { self.0.set("Match", value.into_expr()); self }
+    pub fn match_(self, value: impl Arg<HeaderMatchMethod>) -> Self { Self(put(self.0, "Match", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> HttpRouteHeader<Set> { self.0.set("Name", value.into_expr()); HttpRouteHeader(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> HttpRouteHeader<Set> { HttpRouteHeader(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for HttpRouteHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpRouteMatch` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httproutematch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpRouteMatch(Bag);
+#[must_use] pub struct HttpRouteMatch(Bag);
 impl HttpRouteMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Headers`: list of `HttpRouteHeader`. Update: in place.
-    pub fn headers(mut self, value: impl Arg<Arr<HttpRouteHeader>>) -> Self { self.0.set("Headers", value.into_expr()); self }
+    pub fn headers(self, value: impl Arg<Arr<HttpRouteHeader>>) -> Self { Self(put(self.0, "Headers", value.into_expr())) }
     /// `Method`: text. Update: in place.
-    pub fn method(mut self, value: impl Arg<str>) -> Self { self.0.set("Method", value.into_expr()); self }
+    pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
     /// `Path`: `HttpPathMatch`. Update: in place.
-    pub fn path(mut self, value: impl Arg<HttpPathMatch>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<HttpPathMatch>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
     /// `QueryParameters`: list of `QueryParameter`. Update: in place.
-    pub fn query_parameters(mut self, value: impl Arg<Arr<QueryParameter>>) -> Self { self.0.set("QueryParameters", value.into_expr()); self }
+    pub fn query_parameters(self, value: impl Arg<Arr<QueryParameter>>) -> Self { Self(put(self.0, "QueryParameters", value.into_expr())) }
     /// `Scheme`: text. Update: in place.
-    pub fn scheme(mut self, value: impl Arg<str>) -> Self { self.0.set("Scheme", value.into_expr()); self }
+    pub fn scheme(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scheme", value.into_expr())) }
 }
 impl Done for HttpRouteMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpTimeout` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-httptimeout.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpTimeout(Bag);
+#[must_use] pub struct HttpTimeout(Bag);
 impl HttpTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Idle`: `Duration`. Update: in place.
-    pub fn idle(mut self, value: impl Arg<Duration>) -> Self { self.0.set("Idle", value.into_expr()); self }
+    pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value.into_expr())) }
     /// `PerRequest`: `Duration`. Update: in place.
-    pub fn per_request(mut self, value: impl Arg<Duration>) -> Self { self.0.set("PerRequest", value.into_expr()); self }
+    pub fn per_request(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "PerRequest", value.into_expr())) }
 }
 impl Done for HttpTimeout { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchRange` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-matchrange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MatchRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MatchRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MatchRange {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MatchRange<super::missing::End, super::missing::Start> { MatchRange(Bag::default(), Phase) }
+    pub fn new() -> MatchRange<Missing<super::required::End>, Missing<super::required::Start>> { MatchRange(Bag::default(), Phase) }
 }
 impl<R0, R1> MatchRange<R0, R1> {
     /// `End`: integer, required. Update: in place.
-    pub fn end(mut self, value: impl Arg<i64>) -> MatchRange<Set, R1> { self.0.set("End", value.into_expr()); MatchRange(self.0, Phase) }
+    pub fn end(self, value: impl Arg<i64>) -> MatchRange<Set, R1> { MatchRange(put(self.0, "End", value.into_expr()), Phase) }
     /// `Start`: integer, required. Update: in place.
-    pub fn start(mut self, value: impl Arg<i64>) -> MatchRange<R0, Set> { self.0.set("Start", value.into_expr()); MatchRange(self.0, Phase) }
+    pub fn start(self, value: impl Arg<i64>) -> MatchRange<R0, Set> { MatchRange(put(self.0, "Start", value.into_expr()), Phase) }
 }
 impl Done for MatchRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryParameter` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-queryparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QueryParameter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct QueryParameter<R0 = Set>(Bag, Phase<(R0,)>);
 impl QueryParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QueryParameter<super::missing::Name> { QueryParameter(Bag::default(), Phase) }
+    pub fn new() -> QueryParameter<Missing<super::required::Name>> { QueryParameter(Bag::default(), Phase) }
 }
 impl<R0> QueryParameter<R0> {
     /// `Match`: `HttpQueryParameterMatch`. Update: in place.
-    pub fn match_(mut self, value: impl Arg<HttpQueryParameterMatch>) -> Self { self.0.set("Match", value.into_expr()); self }
+    pub fn match_(self, value: impl Arg<HttpQueryParameterMatch>) -> Self { Self(put(self.0, "Match", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> QueryParameter<Set> { self.0.set("Name", value.into_expr()); QueryParameter(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> QueryParameter<Set> { QueryParameter(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for QueryParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouteSpec` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-routespec.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RouteSpec(Bag);
+#[must_use] pub struct RouteSpec(Bag);
 impl RouteSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GrpcRoute`: `GrpcRoute`. Update: in place.
-    pub fn grpc_route(mut self, value: impl Arg<GrpcRoute>) -> Self { self.0.set("GrpcRoute", value.into_expr()); self }
+    pub fn grpc_route(self, value: impl Arg<GrpcRoute>) -> Self { Self(put(self.0, "GrpcRoute", value.into_expr())) }
     /// `Http2Route`: `HttpRoute`. Update: in place.
-    pub fn http2_route(mut self, value: impl Arg<HttpRoute>) -> Self { self.0.set("Http2Route", value.into_expr()); self }
+    pub fn http2_route(self, value: impl Arg<HttpRoute>) -> Self { Self(put(self.0, "Http2Route", value.into_expr())) }
     /// `HttpRoute`: `HttpRoute`. Update: in place.
-    pub fn http_route(mut self, value: impl Arg<HttpRoute>) -> Self { self.0.set("HttpRoute", value.into_expr()); self }
+    pub fn http_route(self, value: impl Arg<HttpRoute>) -> Self { Self(put(self.0, "HttpRoute", value.into_expr())) }
     /// `Priority`: integer. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> Self { self.0.set("Priority", value.into_expr()); self }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr())) }
     /// `TcpRoute`: `TcpRoute`. Update: in place.
-    pub fn tcp_route(mut self, value: impl Arg<TcpRoute>) -> Self { self.0.set("TcpRoute", value.into_expr()); self }
+    pub fn tcp_route(self, value: impl Arg<TcpRoute>) -> Self { Self(put(self.0, "TcpRoute", value.into_expr())) }
 }
 impl Done for RouteSpec { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TcpRoute` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-tcproute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TcpRoute<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TcpRoute<R0 = Set>(Bag, Phase<(R0,)>);
 impl TcpRoute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TcpRoute<super::missing::Action> { TcpRoute(Bag::default(), Phase) }
+    pub fn new() -> TcpRoute<Missing<super::required::Action>> { TcpRoute(Bag::default(), Phase) }
 }
 impl<R0> TcpRoute<R0> {
     /// `Action`: `TcpRouteAction`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<TcpRouteAction>) -> TcpRoute<Set> { self.0.set("Action", value.into_expr()); TcpRoute(self.0, Phase) }
+    pub fn action(self, value: impl Arg<TcpRouteAction>) -> TcpRoute<Set> { TcpRoute(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Match`: `TcpRouteMatch`. Update: in place.
-    pub fn match_(mut self, value: impl Arg<TcpRouteMatch>) -> Self { self.0.set("Match", value.into_expr()); self }
+    pub fn match_(self, value: impl Arg<TcpRouteMatch>) -> Self { Self(put(self.0, "Match", value.into_expr()), Phase) }
     /// `Timeout`: `TcpTimeout`. Update: in place.
-    pub fn timeout(mut self, value: impl Arg<TcpTimeout>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<TcpTimeout>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
 }
 impl Done for TcpRoute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TcpRouteAction` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-tcprouteaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TcpRouteAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TcpRouteAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl TcpRouteAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TcpRouteAction<super::missing::WeightedTargets> { TcpRouteAction(Bag::default(), Phase) }
+    pub fn new() -> TcpRouteAction<Missing<super::required::WeightedTargets>> { TcpRouteAction(Bag::default(), Phase) }
 }
 impl<R0> TcpRouteAction<R0> {
     /// `WeightedTargets`: list of `WeightedTarget`, required. Update: in place.
-    pub fn weighted_targets(mut self, value: impl Arg<Arr<WeightedTarget>>) -> TcpRouteAction<Set> { self.0.set("WeightedTargets", value.into_expr()); TcpRouteAction(self.0, Phase) }
+    pub fn weighted_targets(self, value: impl Arg<Arr<WeightedTarget>>) -> TcpRouteAction<Set> { TcpRouteAction(put(self.0, "WeightedTargets", value.into_expr()), Phase) }
 }
 impl Done for TcpRouteAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TcpRouteMatch` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-tcproutematch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TcpRouteMatch(Bag);
+#[must_use] pub struct TcpRouteMatch(Bag);
 impl TcpRouteMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
 }
 impl Done for TcpRouteMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TcpTimeout` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-tcptimeout.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TcpTimeout(Bag);
+#[must_use] pub struct TcpTimeout(Bag);
 impl TcpTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Idle`: `Duration`. Update: in place.
-    pub fn idle(mut self, value: impl Arg<Duration>) -> Self { self.0.set("Idle", value.into_expr()); self }
+    pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value.into_expr())) }
 }
 impl Done for TcpTimeout { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WeightedTarget` of `AWS::AppMesh::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-route-weightedtarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WeightedTarget<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct WeightedTarget<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl WeightedTarget {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WeightedTarget<super::missing::VirtualNode, super::missing::Weight> { WeightedTarget(Bag::default(), Phase) }
+    pub fn new() -> WeightedTarget<Missing<super::required::VirtualNode>, Missing<super::required::Weight>> { WeightedTarget(Bag::default(), Phase) }
 }
 impl<R0, R1> WeightedTarget<R0, R1> {
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
     /// `VirtualNode`: text, required. Update: in place.
-    pub fn virtual_node(mut self, value: impl Arg<str>) -> WeightedTarget<Set, R1> { self.0.set("VirtualNode", value.into_expr()); WeightedTarget(self.0, Phase) }
+    pub fn virtual_node(self, value: impl Arg<str>) -> WeightedTarget<Set, R1> { WeightedTarget(put(self.0, "VirtualNode", value.into_expr()), Phase) }
     /// `Weight`: integer, required. Update: in place.
-    pub fn weight(mut self, value: impl Arg<i64>) -> WeightedTarget<R0, Set> { self.0.set("Weight", value.into_expr()); WeightedTarget(self.0, Phase) }
+    pub fn weight(self, value: impl Arg<i64>) -> WeightedTarget<R0, Set> { WeightedTarget(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for WeightedTarget { fn into_props(self) -> Bag { self.0 } }
 }
@@ -833,10 +833,10 @@ impl CfnVirtualGateway {
     /// `AWS::AppMesh::VirtualGateway`
     pub const TYPE: &'static str = "AWS::AppMesh::VirtualGateway";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnVirtualGatewayProps<R0, R1>) -> Self where CfnVirtualGatewayProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVirtualGatewayProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -853,408 +853,408 @@ impl CfnVirtualGateway {
 }
 impl Parent for CfnVirtualGateway { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualgateway.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVirtualGatewayProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnVirtualGatewayProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnVirtualGatewayProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVirtualGatewayProps<missing::MeshName, missing::Spec> { CfnVirtualGatewayProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVirtualGatewayProps<Missing<required::MeshName>, Missing<required::Spec>> { CfnVirtualGatewayProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVirtualGatewayProps<R0, R1> {
     /// `MeshName`: text, required. Update: replacement.
-    pub fn mesh_name(mut self, value: impl Arg<str>) -> CfnVirtualGatewayProps<Set, R1> { self.0.set("MeshName", value.into_expr()); CfnVirtualGatewayProps(self.0, Phase) }
+    pub fn mesh_name(self, value: impl Arg<str>) -> CfnVirtualGatewayProps<Set, R1> { CfnVirtualGatewayProps(put(self.0, "MeshName", value.into_expr()), Phase) }
     /// `MeshOwner`: text. Update: replacement.
-    pub fn mesh_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("MeshOwner", value.into_expr()); self }
+    pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value.into_expr()), Phase) }
     /// `Spec`: `VirtualGatewaySpec`, required. Update: in place.
-    pub fn spec(mut self, value: impl Arg<virtual_gateway::VirtualGatewaySpec>) -> CfnVirtualGatewayProps<R0, Set> { self.0.set("Spec", value.into_expr()); CfnVirtualGatewayProps(self.0, Phase) }
+    pub fn spec(self, value: impl Arg<virtual_gateway::VirtualGatewaySpec>) -> CfnVirtualGatewayProps<R0, Set> { CfnVirtualGatewayProps(put(self.0, "Spec", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VirtualGatewayName`: text. Update: replacement.
-    pub fn virtual_gateway_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VirtualGatewayName", value.into_expr()); self }
+    pub fn virtual_gateway_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualGatewayName", value.into_expr()), Phase) }
 }
 impl Done for CfnVirtualGatewayProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppMesh::VirtualGateway`.
 pub mod virtual_gateway {
 use crate::cfn::support::*;
 /// The property type `JsonFormatRef` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-jsonformatref.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JsonFormatRef<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct JsonFormatRef<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl JsonFormatRef {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JsonFormatRef<super::missing::Key, super::missing::Value> { JsonFormatRef(Bag::default(), Phase) }
+    pub fn new() -> JsonFormatRef<Missing<super::required::Key>, Missing<super::required::Value>> { JsonFormatRef(Bag::default(), Phase) }
 }
 impl<R0, R1> JsonFormatRef<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> JsonFormatRef<Set, R1> { self.0.set("Key", value.into_expr()); JsonFormatRef(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> JsonFormatRef<Set, R1> { JsonFormatRef(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> JsonFormatRef<R0, Set> { self.0.set("Value", value.into_expr()); JsonFormatRef(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> JsonFormatRef<R0, Set> { JsonFormatRef(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for JsonFormatRef { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingFormat` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-loggingformat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingFormat(Bag);
+#[must_use] pub struct LoggingFormat(Bag);
 impl LoggingFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Json`: list of `JsonFormatRef`. Update: in place.
-    pub fn json(mut self, value: impl Arg<Arr<JsonFormatRef>>) -> Self { self.0.set("Json", value.into_expr()); self }
+    pub fn json(self, value: impl Arg<Arr<JsonFormatRef>>) -> Self { Self(put(self.0, "Json", value.into_expr())) }
     /// `Text`: text. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> Self { self.0.set("Text", value.into_expr()); self }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for LoggingFormat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubjectAlternativeNameMatchers` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-subjectalternativenamematchers.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubjectAlternativeNameMatchers(Bag);
+#[must_use] pub struct SubjectAlternativeNameMatchers(Bag);
 impl SubjectAlternativeNameMatchers {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: list of text. Update: in place.
-    pub fn exact(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Exact", value.into_expr()); self }
+    pub fn exact(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
 }
 impl Done for SubjectAlternativeNameMatchers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubjectAlternativeNames` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-subjectalternativenames.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubjectAlternativeNames<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SubjectAlternativeNames<R0 = Set>(Bag, Phase<(R0,)>);
 impl SubjectAlternativeNames {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SubjectAlternativeNames<super::missing::Match> { SubjectAlternativeNames(Bag::default(), Phase) }
+    pub fn new() -> SubjectAlternativeNames<Missing<super::required::Match>> { SubjectAlternativeNames(Bag::default(), Phase) }
 }
 impl<R0> SubjectAlternativeNames<R0> {
     /// `Match`: `SubjectAlternativeNameMatchers`, required. Update: in place.
-    pub fn match_(mut self, value: impl Arg<SubjectAlternativeNameMatchers>) -> SubjectAlternativeNames<Set> { self.0.set("Match", value.into_expr()); SubjectAlternativeNames(self.0, Phase) }
+    pub fn match_(self, value: impl Arg<SubjectAlternativeNameMatchers>) -> SubjectAlternativeNames<Set> { SubjectAlternativeNames(put(self.0, "Match", value.into_expr()), Phase) }
 }
 impl Done for SubjectAlternativeNames { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayAccessLog` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayaccesslog.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayAccessLog(Bag);
+#[must_use] pub struct VirtualGatewayAccessLog(Bag);
 impl VirtualGatewayAccessLog {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `File`: `VirtualGatewayFileAccessLog`. Update: in place.
-    pub fn file(mut self, value: impl Arg<VirtualGatewayFileAccessLog>) -> Self { self.0.set("File", value.into_expr()); self }
+    pub fn file(self, value: impl Arg<VirtualGatewayFileAccessLog>) -> Self { Self(put(self.0, "File", value.into_expr())) }
 }
 impl Done for VirtualGatewayAccessLog { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayBackendDefaults` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaybackenddefaults.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayBackendDefaults(Bag);
+#[must_use] pub struct VirtualGatewayBackendDefaults(Bag);
 impl VirtualGatewayBackendDefaults {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientPolicy`: `VirtualGatewayClientPolicy`. Update: in place.
-    pub fn client_policy(mut self, value: impl Arg<VirtualGatewayClientPolicy>) -> Self { self.0.set("ClientPolicy", value.into_expr()); self }
+    pub fn client_policy(self, value: impl Arg<VirtualGatewayClientPolicy>) -> Self { Self(put(self.0, "ClientPolicy", value.into_expr())) }
 }
 impl Done for VirtualGatewayBackendDefaults { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayClientPolicy` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayclientpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayClientPolicy(Bag);
+#[must_use] pub struct VirtualGatewayClientPolicy(Bag);
 impl VirtualGatewayClientPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TLS`: `VirtualGatewayClientPolicyTls`. Update: in place.
-    pub fn tls(mut self, value: impl Arg<VirtualGatewayClientPolicyTls>) -> Self { self.0.set("TLS", value.into_expr()); self }
+    pub fn tls(self, value: impl Arg<VirtualGatewayClientPolicyTls>) -> Self { Self(put(self.0, "TLS", value.into_expr())) }
 }
 impl Done for VirtualGatewayClientPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayClientPolicyTls` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayclientpolicytls.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayClientPolicyTls<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualGatewayClientPolicyTls<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualGatewayClientPolicyTls {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualGatewayClientPolicyTls<super::missing::Validation> { VirtualGatewayClientPolicyTls(Bag::default(), Phase) }
+    pub fn new() -> VirtualGatewayClientPolicyTls<Missing<super::required::Validation>> { VirtualGatewayClientPolicyTls(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayClientPolicyTls<R0> {
     /// `Certificate`: `VirtualGatewayClientTlsCertificate`. Update: in place.
-    pub fn certificate(mut self, value: impl Arg<VirtualGatewayClientTlsCertificate>) -> Self { self.0.set("Certificate", value.into_expr()); self }
+    pub fn certificate(self, value: impl Arg<VirtualGatewayClientTlsCertificate>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
     /// `Enforce`: boolean. Update: in place.
-    pub fn enforce(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enforce", value.into_expr()); self }
+    pub fn enforce(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enforce", value.into_expr()), Phase) }
     /// `Ports`: list of integer. Update: in place.
-    pub fn ports(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("Ports", value.into_expr()); self }
+    pub fn ports(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Ports", value.into_expr()), Phase) }
     /// `Validation`: `VirtualGatewayTlsValidationContext`, required. Update: in place.
-    pub fn validation(mut self, value: impl Arg<VirtualGatewayTlsValidationContext>) -> VirtualGatewayClientPolicyTls<Set> { self.0.set("Validation", value.into_expr()); VirtualGatewayClientPolicyTls(self.0, Phase) }
+    pub fn validation(self, value: impl Arg<VirtualGatewayTlsValidationContext>) -> VirtualGatewayClientPolicyTls<Set> { VirtualGatewayClientPolicyTls(put(self.0, "Validation", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayClientPolicyTls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayClientTlsCertificate` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayclienttlscertificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayClientTlsCertificate(Bag);
+#[must_use] pub struct VirtualGatewayClientTlsCertificate(Bag);
 impl VirtualGatewayClientTlsCertificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `File`: `VirtualGatewayListenerTlsFileCertificate`. Update: in place.
-    pub fn file(mut self, value: impl Arg<VirtualGatewayListenerTlsFileCertificate>) -> Self { self.0.set("File", value.into_expr()); self }
+    pub fn file(self, value: impl Arg<VirtualGatewayListenerTlsFileCertificate>) -> Self { Self(put(self.0, "File", value.into_expr())) }
     /// `SDS`: `VirtualGatewayListenerTlsSdsCertificate`. Update: in place.
-    pub fn sds(mut self, value: impl Arg<VirtualGatewayListenerTlsSdsCertificate>) -> Self { self.0.set("SDS", value.into_expr()); self }
+    pub fn sds(self, value: impl Arg<VirtualGatewayListenerTlsSdsCertificate>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
 }
 impl Done for VirtualGatewayClientTlsCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayConnectionPool` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayconnectionpool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayConnectionPool(Bag);
+#[must_use] pub struct VirtualGatewayConnectionPool(Bag);
 impl VirtualGatewayConnectionPool {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GRPC`: `VirtualGatewayGrpcConnectionPool`. Update: in place.
-    pub fn grpc(mut self, value: impl Arg<VirtualGatewayGrpcConnectionPool>) -> Self { self.0.set("GRPC", value.into_expr()); self }
+    pub fn grpc(self, value: impl Arg<VirtualGatewayGrpcConnectionPool>) -> Self { Self(put(self.0, "GRPC", value.into_expr())) }
     /// `HTTP`: `VirtualGatewayHttpConnectionPool`. Update: in place.
-    pub fn http(mut self, value: impl Arg<VirtualGatewayHttpConnectionPool>) -> Self { self.0.set("HTTP", value.into_expr()); self }
+    pub fn http(self, value: impl Arg<VirtualGatewayHttpConnectionPool>) -> Self { Self(put(self.0, "HTTP", value.into_expr())) }
     /// `HTTP2`: `VirtualGatewayHttp2ConnectionPool`. Update: in place.
-    pub fn http2(mut self, value: impl Arg<VirtualGatewayHttp2ConnectionPool>) -> Self { self.0.set("HTTP2", value.into_expr()); self }
+    pub fn http2(self, value: impl Arg<VirtualGatewayHttp2ConnectionPool>) -> Self { Self(put(self.0, "HTTP2", value.into_expr())) }
 }
 impl Done for VirtualGatewayConnectionPool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayFileAccessLog` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayfileaccesslog.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayFileAccessLog<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualGatewayFileAccessLog<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualGatewayFileAccessLog {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualGatewayFileAccessLog<super::missing::Path> { VirtualGatewayFileAccessLog(Bag::default(), Phase) }
+    pub fn new() -> VirtualGatewayFileAccessLog<Missing<super::required::Path>> { VirtualGatewayFileAccessLog(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayFileAccessLog<R0> {
     /// `Format`: `LoggingFormat`. Update: in place.
-    pub fn format(mut self, value: impl Arg<LoggingFormat>) -> Self { self.0.set("Format", value.into_expr()); self }
+    pub fn format(self, value: impl Arg<LoggingFormat>) -> Self { Self(put(self.0, "Format", value.into_expr()), Phase) }
     /// `Path`: text, required. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> VirtualGatewayFileAccessLog<Set> { self.0.set("Path", value.into_expr()); VirtualGatewayFileAccessLog(self.0, Phase) }
+    pub fn path(self, value: impl Arg<str>) -> VirtualGatewayFileAccessLog<Set> { VirtualGatewayFileAccessLog(put(self.0, "Path", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayFileAccessLog { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayGrpcConnectionPool` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaygrpcconnectionpool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayGrpcConnectionPool<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualGatewayGrpcConnectionPool<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualGatewayGrpcConnectionPool {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualGatewayGrpcConnectionPool<super::missing::MaxRequests> { VirtualGatewayGrpcConnectionPool(Bag::default(), Phase) }
+    pub fn new() -> VirtualGatewayGrpcConnectionPool<Missing<super::required::MaxRequests>> { VirtualGatewayGrpcConnectionPool(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayGrpcConnectionPool<R0> {
     /// `MaxRequests`: integer, required. Update: in place.
-    pub fn max_requests(mut self, value: impl Arg<i64>) -> VirtualGatewayGrpcConnectionPool<Set> { self.0.set("MaxRequests", value.into_expr()); VirtualGatewayGrpcConnectionPool(self.0, Phase) }
+    pub fn max_requests(self, value: impl Arg<i64>) -> VirtualGatewayGrpcConnectionPool<Set> { VirtualGatewayGrpcConnectionPool(put(self.0, "MaxRequests", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayGrpcConnectionPool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayHealthCheckPolicy` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhealthcheckpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayHealthCheckPolicy<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct VirtualGatewayHealthCheckPolicy<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl VirtualGatewayHealthCheckPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualGatewayHealthCheckPolicy<super::missing::HealthyThreshold, super::missing::IntervalMillis, super::missing::Protocol, super::missing::TimeoutMillis, super::missing::UnhealthyThreshold> { VirtualGatewayHealthCheckPolicy(Bag::default(), Phase) }
+    pub fn new() -> VirtualGatewayHealthCheckPolicy<Missing<super::required::HealthyThreshold>, Missing<super::required::IntervalMillis>, Missing<super::required::Protocol>, Missing<super::required::TimeoutMillis>, Missing<super::required::UnhealthyThreshold>> { VirtualGatewayHealthCheckPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> VirtualGatewayHealthCheckPolicy<R0, R1, R2, R3, R4> {
     /// `HealthyThreshold`: integer, required. Update: in place.
-    pub fn healthy_threshold(mut self, value: impl Arg<i64>) -> VirtualGatewayHealthCheckPolicy<Set, R1, R2, R3, R4> { self.0.set("HealthyThreshold", value.into_expr()); VirtualGatewayHealthCheckPolicy(self.0, Phase) }
+    pub fn healthy_threshold(self, value: impl Arg<i64>) -> VirtualGatewayHealthCheckPolicy<Set, R1, R2, R3, R4> { VirtualGatewayHealthCheckPolicy(put(self.0, "HealthyThreshold", value.into_expr()), Phase) }
     /// `IntervalMillis`: integer, required. Update: in place.
-    pub fn interval_millis(mut self, value: impl Arg<i64>) -> VirtualGatewayHealthCheckPolicy<R0, Set, R2, R3, R4> { self.0.set("IntervalMillis", value.into_expr()); VirtualGatewayHealthCheckPolicy(self.0, Phase) }
+    pub fn interval_millis(self, value: impl Arg<i64>) -> VirtualGatewayHealthCheckPolicy<R0, Set, R2, R3, R4> { VirtualGatewayHealthCheckPolicy(put(self.0, "IntervalMillis", value.into_expr()), Phase) }
     /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
     /// `Protocol`: text, required. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<str>) -> VirtualGatewayHealthCheckPolicy<R0, R1, Set, R3, R4> { self.0.set("Protocol", value.into_expr()); VirtualGatewayHealthCheckPolicy(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> VirtualGatewayHealthCheckPolicy<R0, R1, Set, R3, R4> { VirtualGatewayHealthCheckPolicy(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `TimeoutMillis`: integer, required. Update: in place.
-    pub fn timeout_millis(mut self, value: impl Arg<i64>) -> VirtualGatewayHealthCheckPolicy<R0, R1, R2, Set, R4> { self.0.set("TimeoutMillis", value.into_expr()); VirtualGatewayHealthCheckPolicy(self.0, Phase) }
+    pub fn timeout_millis(self, value: impl Arg<i64>) -> VirtualGatewayHealthCheckPolicy<R0, R1, R2, Set, R4> { VirtualGatewayHealthCheckPolicy(put(self.0, "TimeoutMillis", value.into_expr()), Phase) }
     /// `UnhealthyThreshold`: integer, required. Update: in place.
-    pub fn unhealthy_threshold(mut self, value: impl Arg<i64>) -> VirtualGatewayHealthCheckPolicy<R0, R1, R2, R3, Set> { self.0.set("UnhealthyThreshold", value.into_expr()); VirtualGatewayHealthCheckPolicy(self.0, Phase) }
+    pub fn unhealthy_threshold(self, value: impl Arg<i64>) -> VirtualGatewayHealthCheckPolicy<R0, R1, R2, R3, Set> { VirtualGatewayHealthCheckPolicy(put(self.0, "UnhealthyThreshold", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayHealthCheckPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayHttp2ConnectionPool` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhttp2connectionpool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayHttp2ConnectionPool<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualGatewayHttp2ConnectionPool<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualGatewayHttp2ConnectionPool {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualGatewayHttp2ConnectionPool<super::missing::MaxRequests> { VirtualGatewayHttp2ConnectionPool(Bag::default(), Phase) }
+    pub fn new() -> VirtualGatewayHttp2ConnectionPool<Missing<super::required::MaxRequests>> { VirtualGatewayHttp2ConnectionPool(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayHttp2ConnectionPool<R0> {
     /// `MaxRequests`: integer, required. Update: in place.
-    pub fn max_requests(mut self, value: impl Arg<i64>) -> VirtualGatewayHttp2ConnectionPool<Set> { self.0.set("MaxRequests", value.into_expr()); VirtualGatewayHttp2ConnectionPool(self.0, Phase) }
+    pub fn max_requests(self, value: impl Arg<i64>) -> VirtualGatewayHttp2ConnectionPool<Set> { VirtualGatewayHttp2ConnectionPool(put(self.0, "MaxRequests", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayHttp2ConnectionPool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayHttpConnectionPool` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayhttpconnectionpool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayHttpConnectionPool<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualGatewayHttpConnectionPool<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualGatewayHttpConnectionPool {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualGatewayHttpConnectionPool<super::missing::MaxConnections> { VirtualGatewayHttpConnectionPool(Bag::default(), Phase) }
+    pub fn new() -> VirtualGatewayHttpConnectionPool<Missing<super::required::MaxConnections>> { VirtualGatewayHttpConnectionPool(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayHttpConnectionPool<R0> {
     /// `MaxConnections`: integer, required. Update: in place.
-    pub fn max_connections(mut self, value: impl Arg<i64>) -> VirtualGatewayHttpConnectionPool<Set> { self.0.set("MaxConnections", value.into_expr()); VirtualGatewayHttpConnectionPool(self.0, Phase) }
+    pub fn max_connections(self, value: impl Arg<i64>) -> VirtualGatewayHttpConnectionPool<Set> { VirtualGatewayHttpConnectionPool(put(self.0, "MaxConnections", value.into_expr()), Phase) }
     /// `MaxPendingRequests`: integer. Update: in place.
-    pub fn max_pending_requests(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxPendingRequests", value.into_expr()); self }
+    pub fn max_pending_requests(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPendingRequests", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayHttpConnectionPool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayListener` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistener.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayListener<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualGatewayListener<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualGatewayListener {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualGatewayListener<super::missing::PortMapping> { VirtualGatewayListener(Bag::default(), Phase) }
+    pub fn new() -> VirtualGatewayListener<Missing<super::required::PortMapping>> { VirtualGatewayListener(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayListener<R0> {
     /// `ConnectionPool`: `VirtualGatewayConnectionPool`. Update: in place.
-    pub fn connection_pool(mut self, value: impl Arg<VirtualGatewayConnectionPool>) -> Self { self.0.set("ConnectionPool", value.into_expr()); self }
+    pub fn connection_pool(self, value: impl Arg<VirtualGatewayConnectionPool>) -> Self { Self(put(self.0, "ConnectionPool", value.into_expr()), Phase) }
     /// `HealthCheck`: `VirtualGatewayHealthCheckPolicy`. Update: in place.
-    pub fn health_check(mut self, value: impl Arg<VirtualGatewayHealthCheckPolicy>) -> Self { self.0.set("HealthCheck", value.into_expr()); self }
+    pub fn health_check(self, value: impl Arg<VirtualGatewayHealthCheckPolicy>) -> Self { Self(put(self.0, "HealthCheck", value.into_expr()), Phase) }
     /// `PortMapping`: `VirtualGatewayPortMapping`, required. Update: in place.
-    pub fn port_mapping(mut self, value: impl Arg<VirtualGatewayPortMapping>) -> VirtualGatewayListener<Set> { self.0.set("PortMapping", value.into_expr()); VirtualGatewayListener(self.0, Phase) }
+    pub fn port_mapping(self, value: impl Arg<VirtualGatewayPortMapping>) -> VirtualGatewayListener<Set> { VirtualGatewayListener(put(self.0, "PortMapping", value.into_expr()), Phase) }
     /// `TLS`: `VirtualGatewayListenerTls`. Update: in place.
-    pub fn tls(mut self, value: impl Arg<VirtualGatewayListenerTls>) -> Self { self.0.set("TLS", value.into_expr()); self }
+    pub fn tls(self, value: impl Arg<VirtualGatewayListenerTls>) -> Self { Self(put(self.0, "TLS", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayListener { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayListenerTls` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertls.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayListenerTls<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VirtualGatewayListenerTls<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VirtualGatewayListenerTls {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualGatewayListenerTls<super::missing::Certificate, super::missing::Mode> { VirtualGatewayListenerTls(Bag::default(), Phase) }
+    pub fn new() -> VirtualGatewayListenerTls<Missing<super::required::Certificate>, Missing<super::required::Mode>> { VirtualGatewayListenerTls(Bag::default(), Phase) }
 }
 impl<R0, R1> VirtualGatewayListenerTls<R0, R1> {
     /// `Certificate`: `VirtualGatewayListenerTlsCertificate`, required. Update: in place.
-    pub fn certificate(mut self, value: impl Arg<VirtualGatewayListenerTlsCertificate>) -> VirtualGatewayListenerTls<Set, R1> { self.0.set("Certificate", value.into_expr()); VirtualGatewayListenerTls(self.0, Phase) }
+    pub fn certificate(self, value: impl Arg<VirtualGatewayListenerTlsCertificate>) -> VirtualGatewayListenerTls<Set, R1> { VirtualGatewayListenerTls(put(self.0, "Certificate", value.into_expr()), Phase) }
     /// `Mode`: text, required. Update: in place.
-    pub fn mode(mut self, value: impl Arg<str>) -> VirtualGatewayListenerTls<R0, Set> { self.0.set("Mode", value.into_expr()); VirtualGatewayListenerTls(self.0, Phase) }
+    pub fn mode(self, value: impl Arg<str>) -> VirtualGatewayListenerTls<R0, Set> { VirtualGatewayListenerTls(put(self.0, "Mode", value.into_expr()), Phase) }
     /// `Validation`: `VirtualGatewayListenerTlsValidationContext`. Update: in place.
-    pub fn validation(mut self, value: impl Arg<VirtualGatewayListenerTlsValidationContext>) -> Self { self.0.set("Validation", value.into_expr()); self }
+    pub fn validation(self, value: impl Arg<VirtualGatewayListenerTlsValidationContext>) -> Self { Self(put(self.0, "Validation", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayListenerTls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayListenerTlsAcmCertificate` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsacmcertificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayListenerTlsAcmCertificate<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualGatewayListenerTlsAcmCertificate<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualGatewayListenerTlsAcmCertificate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualGatewayListenerTlsAcmCertificate<super::missing::CertificateArn> { VirtualGatewayListenerTlsAcmCertificate(Bag::default(), Phase) }
+    pub fn new() -> VirtualGatewayListenerTlsAcmCertificate<Missing<super::required::CertificateArn>> { VirtualGatewayListenerTlsAcmCertificate(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayListenerTlsAcmCertificate<R0> {
     /// `CertificateArn`: text, required. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> VirtualGatewayListenerTlsAcmCertificate<Set> { self.0.set("CertificateArn", value.into_expr()); VirtualGatewayListenerTlsAcmCertificate(self.0, Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> VirtualGatewayListenerTlsAcmCertificate<Set> { VirtualGatewayListenerTlsAcmCertificate(put(self.0, "CertificateArn", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayListenerTlsAcmCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayListenerTlsCertificate` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlscertificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayListenerTlsCertificate(Bag);
+#[must_use] pub struct VirtualGatewayListenerTlsCertificate(Bag);
 impl VirtualGatewayListenerTlsCertificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ACM`: `VirtualGatewayListenerTlsAcmCertificate`. Update: in place.
-    pub fn acm(mut self, value: impl Arg<VirtualGatewayListenerTlsAcmCertificate>) -> Self { self.0.set("ACM", value.into_expr()); self }
+    pub fn acm(self, value: impl Arg<VirtualGatewayListenerTlsAcmCertificate>) -> Self { Self(put(self.0, "ACM", value.into_expr())) }
     /// `File`: `VirtualGatewayListenerTlsFileCertificate`. Update: in place.
-    pub fn file(mut self, value: impl Arg<VirtualGatewayListenerTlsFileCertificate>) -> Self { self.0.set("File", value.into_expr()); self }
+    pub fn file(self, value: impl Arg<VirtualGatewayListenerTlsFileCertificate>) -> Self { Self(put(self.0, "File", value.into_expr())) }
     /// `SDS`: `VirtualGatewayListenerTlsSdsCertificate`. Update: in place.
-    pub fn sds(mut self, value: impl Arg<VirtualGatewayListenerTlsSdsCertificate>) -> Self { self.0.set("SDS", value.into_expr()); self }
+    pub fn sds(self, value: impl Arg<VirtualGatewayListenerTlsSdsCertificate>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
 }
 impl Done for VirtualGatewayListenerTlsCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayListenerTlsFileCertificate` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsfilecertificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayListenerTlsFileCertificate<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VirtualGatewayListenerTlsFileCertificate<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VirtualGatewayListenerTlsFileCertificate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualGatewayListenerTlsFileCertificate<super::missing::CertificateChain, super::missing::PrivateKey> { VirtualGatewayListenerTlsFileCertificate(Bag::default(), Phase) }
+    pub fn new() -> VirtualGatewayListenerTlsFileCertificate<Missing<super::required::CertificateChain>, Missing<super::required::PrivateKey>> { VirtualGatewayListenerTlsFileCertificate(Bag::default(), Phase) }
 }
 impl<R0, R1> VirtualGatewayListenerTlsFileCertificate<R0, R1> {
     /// `CertificateChain`: text, required. Update: in place.
-    pub fn certificate_chain(mut self, value: impl Arg<str>) -> VirtualGatewayListenerTlsFileCertificate<Set, R1> { self.0.set("CertificateChain", value.into_expr()); VirtualGatewayListenerTlsFileCertificate(self.0, Phase) }
+    pub fn certificate_chain(self, value: impl Arg<str>) -> VirtualGatewayListenerTlsFileCertificate<Set, R1> { VirtualGatewayListenerTlsFileCertificate(put(self.0, "CertificateChain", value.into_expr()), Phase) }
     /// `PrivateKey`: text, required. Update: in place.
-    pub fn private_key(mut self, value: impl Arg<str>) -> VirtualGatewayListenerTlsFileCertificate<R0, Set> { self.0.set("PrivateKey", value.into_expr()); VirtualGatewayListenerTlsFileCertificate(self.0, Phase) }
+    pub fn private_key(self, value: impl Arg<str>) -> VirtualGatewayListenerTlsFileCertificate<R0, Set> { VirtualGatewayListenerTlsFileCertificate(put(self.0, "PrivateKey", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayListenerTlsFileCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayListenerTlsSdsCertificate` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlssdscertificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayListenerTlsSdsCertificate<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualGatewayListenerTlsSdsCertificate<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualGatewayListenerTlsSdsCertificate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualGatewayListenerTlsSdsCertificate<super::missing::SecretName> { VirtualGatewayListenerTlsSdsCertificate(Bag::default(), Phase) }
+    pub fn new() -> VirtualGatewayListenerTlsSdsCertificate<Missing<super::required::SecretName>> { VirtualGatewayListenerTlsSdsCertificate(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayListenerTlsSdsCertificate<R0> {
     /// `SecretName`: text, required. Update: in place.
-    pub fn secret_name(mut self, value: impl Arg<str>) -> VirtualGatewayListenerTlsSdsCertificate<Set> { self.0.set("SecretName", value.into_expr()); VirtualGatewayListenerTlsSdsCertificate(self.0, Phase) }
+    pub fn secret_name(self, value: impl Arg<str>) -> VirtualGatewayListenerTlsSdsCertificate<Set> { VirtualGatewayListenerTlsSdsCertificate(put(self.0, "SecretName", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayListenerTlsSdsCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayListenerTlsValidationContext` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsvalidationcontext.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayListenerTlsValidationContext<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualGatewayListenerTlsValidationContext<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualGatewayListenerTlsValidationContext {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualGatewayListenerTlsValidationContext<super::missing::Trust> { VirtualGatewayListenerTlsValidationContext(Bag::default(), Phase) }
+    pub fn new() -> VirtualGatewayListenerTlsValidationContext<Missing<super::required::Trust>> { VirtualGatewayListenerTlsValidationContext(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayListenerTlsValidationContext<R0> {
     /// `SubjectAlternativeNames`: `SubjectAlternativeNames`. Update: in place.
-    pub fn subject_alternative_names(mut self, value: impl Arg<SubjectAlternativeNames>) -> Self { self.0.set("SubjectAlternativeNames", value.into_expr()); self }
+    pub fn subject_alternative_names(self, value: impl Arg<SubjectAlternativeNames>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value.into_expr()), Phase) }
     /// `Trust`: `VirtualGatewayListenerTlsValidationContextTrust`, required. Update: in place.
-    pub fn trust(mut self, value: impl Arg<VirtualGatewayListenerTlsValidationContextTrust>) -> VirtualGatewayListenerTlsValidationContext<Set> { self.0.set("Trust", value.into_expr()); VirtualGatewayListenerTlsValidationContext(self.0, Phase) }
+    pub fn trust(self, value: impl Arg<VirtualGatewayListenerTlsValidationContextTrust>) -> VirtualGatewayListenerTlsValidationContext<Set> { VirtualGatewayListenerTlsValidationContext(put(self.0, "Trust", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayListenerTlsValidationContext { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayListenerTlsValidationContextTrust` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylistenertlsvalidationcontexttrust.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayListenerTlsValidationContextTrust(Bag);
+#[must_use] pub struct VirtualGatewayListenerTlsValidationContextTrust(Bag);
 impl VirtualGatewayListenerTlsValidationContextTrust {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `File`: `VirtualGatewayTlsValidationContextFileTrust`. Update: in place.
-    pub fn file(mut self, value: impl Arg<VirtualGatewayTlsValidationContextFileTrust>) -> Self { self.0.set("File", value.into_expr()); self }
+    pub fn file(self, value: impl Arg<VirtualGatewayTlsValidationContextFileTrust>) -> Self { Self(put(self.0, "File", value.into_expr())) }
     /// `SDS`: `VirtualGatewayTlsValidationContextSdsTrust`. Update: in place.
-    pub fn sds(mut self, value: impl Arg<VirtualGatewayTlsValidationContextSdsTrust>) -> Self { self.0.set("SDS", value.into_expr()); self }
+    pub fn sds(self, value: impl Arg<VirtualGatewayTlsValidationContextSdsTrust>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
 }
 impl Done for VirtualGatewayListenerTlsValidationContextTrust { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayLogging` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaylogging.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayLogging(Bag);
+#[must_use] pub struct VirtualGatewayLogging(Bag);
 impl VirtualGatewayLogging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessLog`: `VirtualGatewayAccessLog`. Update: in place.
-    pub fn access_log(mut self, value: impl Arg<VirtualGatewayAccessLog>) -> Self { self.0.set("AccessLog", value.into_expr()); self }
+    pub fn access_log(self, value: impl Arg<VirtualGatewayAccessLog>) -> Self { Self(put(self.0, "AccessLog", value.into_expr())) }
 }
 impl Done for VirtualGatewayLogging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayPortMapping` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayportmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayPortMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VirtualGatewayPortMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VirtualGatewayPortMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualGatewayPortMapping<super::missing::Port, super::missing::Protocol> { VirtualGatewayPortMapping(Bag::default(), Phase) }
+    pub fn new() -> VirtualGatewayPortMapping<Missing<super::required::Port>, Missing<super::required::Protocol>> { VirtualGatewayPortMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> VirtualGatewayPortMapping<R0, R1> {
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> VirtualGatewayPortMapping<Set, R1> { self.0.set("Port", value.into_expr()); VirtualGatewayPortMapping(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> VirtualGatewayPortMapping<Set, R1> { VirtualGatewayPortMapping(put(self.0, "Port", value.into_expr()), Phase) }
     /// `Protocol`: text, required. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<str>) -> VirtualGatewayPortMapping<R0, Set> { self.0.set("Protocol", value.into_expr()); VirtualGatewayPortMapping(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> VirtualGatewayPortMapping<R0, Set> { VirtualGatewayPortMapping(put(self.0, "Protocol", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayPortMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewaySpec` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewayspec.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewaySpec<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualGatewaySpec<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualGatewaySpec {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualGatewaySpec<super::missing::Listeners> { VirtualGatewaySpec(Bag::default(), Phase) }
+    pub fn new() -> VirtualGatewaySpec<Missing<super::required::Listeners>> { VirtualGatewaySpec(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewaySpec<R0> {
     /// `BackendDefaults`: `VirtualGatewayBackendDefaults`. Update: in place.
-    pub fn backend_defaults(mut self, value: impl Arg<VirtualGatewayBackendDefaults>) -> Self { self.0.set("BackendDefaults", value.into_expr()); self }
+    pub fn backend_defaults(self, value: impl Arg<VirtualGatewayBackendDefaults>) -> Self { Self(put(self.0, "BackendDefaults", value.into_expr()), Phase) }
     /// `Listeners`: list of `VirtualGatewayListener`, required. Update: in place.
-    pub fn listeners(mut self, value: impl Arg<Arr<VirtualGatewayListener>>) -> VirtualGatewaySpec<Set> { self.0.set("Listeners", value.into_expr()); VirtualGatewaySpec(self.0, Phase) }
+    pub fn listeners(self, value: impl Arg<Arr<VirtualGatewayListener>>) -> VirtualGatewaySpec<Set> { VirtualGatewaySpec(put(self.0, "Listeners", value.into_expr()), Phase) }
     /// `Logging`: `VirtualGatewayLogging`. Update: in place.
-    pub fn logging(mut self, value: impl Arg<VirtualGatewayLogging>) -> Self { self.0.set("Logging", value.into_expr()); self }
+    pub fn logging(self, value: impl Arg<VirtualGatewayLogging>) -> Self { Self(put(self.0, "Logging", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewaySpec { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayTlsValidationContext` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontext.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayTlsValidationContext<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualGatewayTlsValidationContext<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualGatewayTlsValidationContext {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualGatewayTlsValidationContext<super::missing::Trust> { VirtualGatewayTlsValidationContext(Bag::default(), Phase) }
+    pub fn new() -> VirtualGatewayTlsValidationContext<Missing<super::required::Trust>> { VirtualGatewayTlsValidationContext(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayTlsValidationContext<R0> {
     /// `SubjectAlternativeNames`: `SubjectAlternativeNames`. Update: in place.
-    pub fn subject_alternative_names(mut self, value: impl Arg<SubjectAlternativeNames>) -> Self { self.0.set("SubjectAlternativeNames", value.into_expr()); self }
+    pub fn subject_alternative_names(self, value: impl Arg<SubjectAlternativeNames>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value.into_expr()), Phase) }
     /// `Trust`: `VirtualGatewayTlsValidationContextTrust`, required. Update: in place.
-    pub fn trust(mut self, value: impl Arg<VirtualGatewayTlsValidationContextTrust>) -> VirtualGatewayTlsValidationContext<Set> { self.0.set("Trust", value.into_expr()); VirtualGatewayTlsValidationContext(self.0, Phase) }
+    pub fn trust(self, value: impl Arg<VirtualGatewayTlsValidationContextTrust>) -> VirtualGatewayTlsValidationContext<Set> { VirtualGatewayTlsValidationContext(put(self.0, "Trust", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayTlsValidationContext { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayTlsValidationContextAcmTrust` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontextacmtrust.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayTlsValidationContextAcmTrust<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualGatewayTlsValidationContextAcmTrust<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualGatewayTlsValidationContextAcmTrust {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualGatewayTlsValidationContextAcmTrust<super::missing::CertificateAuthorityArns> { VirtualGatewayTlsValidationContextAcmTrust(Bag::default(), Phase) }
+    pub fn new() -> VirtualGatewayTlsValidationContextAcmTrust<Missing<super::required::CertificateAuthorityArns>> { VirtualGatewayTlsValidationContextAcmTrust(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayTlsValidationContextAcmTrust<R0> {
     /// `CertificateAuthorityArns`: list of text, required. Update: in place.
-    pub fn certificate_authority_arns(mut self, value: impl Arg<Arr<str>>) -> VirtualGatewayTlsValidationContextAcmTrust<Set> { self.0.set("CertificateAuthorityArns", value.into_expr()); VirtualGatewayTlsValidationContextAcmTrust(self.0, Phase) }
+    pub fn certificate_authority_arns(self, value: impl Arg<Arr<str>>) -> VirtualGatewayTlsValidationContextAcmTrust<Set> { VirtualGatewayTlsValidationContextAcmTrust(put(self.0, "CertificateAuthorityArns", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayTlsValidationContextAcmTrust { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayTlsValidationContextFileTrust` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontextfiletrust.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayTlsValidationContextFileTrust<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualGatewayTlsValidationContextFileTrust<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualGatewayTlsValidationContextFileTrust {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualGatewayTlsValidationContextFileTrust<super::missing::CertificateChain> { VirtualGatewayTlsValidationContextFileTrust(Bag::default(), Phase) }
+    pub fn new() -> VirtualGatewayTlsValidationContextFileTrust<Missing<super::required::CertificateChain>> { VirtualGatewayTlsValidationContextFileTrust(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayTlsValidationContextFileTrust<R0> {
     /// `CertificateChain`: text, required. Update: in place.
-    pub fn certificate_chain(mut self, value: impl Arg<str>) -> VirtualGatewayTlsValidationContextFileTrust<Set> { self.0.set("CertificateChain", value.into_expr()); VirtualGatewayTlsValidationContextFileTrust(self.0, Phase) }
+    pub fn certificate_chain(self, value: impl Arg<str>) -> VirtualGatewayTlsValidationContextFileTrust<Set> { VirtualGatewayTlsValidationContextFileTrust(put(self.0, "CertificateChain", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayTlsValidationContextFileTrust { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayTlsValidationContextSdsTrust` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontextsdstrust.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayTlsValidationContextSdsTrust<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualGatewayTlsValidationContextSdsTrust<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualGatewayTlsValidationContextSdsTrust {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualGatewayTlsValidationContextSdsTrust<super::missing::SecretName> { VirtualGatewayTlsValidationContextSdsTrust(Bag::default(), Phase) }
+    pub fn new() -> VirtualGatewayTlsValidationContextSdsTrust<Missing<super::required::SecretName>> { VirtualGatewayTlsValidationContextSdsTrust(Bag::default(), Phase) }
 }
 impl<R0> VirtualGatewayTlsValidationContextSdsTrust<R0> {
     /// `SecretName`: text, required. Update: in place.
-    pub fn secret_name(mut self, value: impl Arg<str>) -> VirtualGatewayTlsValidationContextSdsTrust<Set> { self.0.set("SecretName", value.into_expr()); VirtualGatewayTlsValidationContextSdsTrust(self.0, Phase) }
+    pub fn secret_name(self, value: impl Arg<str>) -> VirtualGatewayTlsValidationContextSdsTrust<Set> { VirtualGatewayTlsValidationContextSdsTrust(put(self.0, "SecretName", value.into_expr()), Phase) }
 }
 impl Done for VirtualGatewayTlsValidationContextSdsTrust { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualGatewayTlsValidationContextTrust` of `AWS::AppMesh::VirtualGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualgateway-virtualgatewaytlsvalidationcontexttrust.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualGatewayTlsValidationContextTrust(Bag);
+#[must_use] pub struct VirtualGatewayTlsValidationContextTrust(Bag);
 impl VirtualGatewayTlsValidationContextTrust {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ACM`: `VirtualGatewayTlsValidationContextAcmTrust`. Update: in place.
-    pub fn acm(mut self, value: impl Arg<VirtualGatewayTlsValidationContextAcmTrust>) -> Self { self.0.set("ACM", value.into_expr()); self }
+    pub fn acm(self, value: impl Arg<VirtualGatewayTlsValidationContextAcmTrust>) -> Self { Self(put(self.0, "ACM", value.into_expr())) }
     /// `File`: `VirtualGatewayTlsValidationContextFileTrust`. Update: in place.
-    pub fn file(mut self, value: impl Arg<VirtualGatewayTlsValidationContextFileTrust>) -> Self { self.0.set("File", value.into_expr()); self }
+    pub fn file(self, value: impl Arg<VirtualGatewayTlsValidationContextFileTrust>) -> Self { Self(put(self.0, "File", value.into_expr())) }
     /// `SDS`: `VirtualGatewayTlsValidationContextSdsTrust`. Update: in place.
-    pub fn sds(mut self, value: impl Arg<VirtualGatewayTlsValidationContextSdsTrust>) -> Self { self.0.set("SDS", value.into_expr()); self }
+    pub fn sds(self, value: impl Arg<VirtualGatewayTlsValidationContextSdsTrust>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
 }
 impl Done for VirtualGatewayTlsValidationContextTrust { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1264,10 +1264,10 @@ impl CfnVirtualNode {
     /// `AWS::AppMesh::VirtualNode`
     pub const TYPE: &'static str = "AWS::AppMesh::VirtualNode";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnVirtualNodeProps<R0, R1>) -> Self where CfnVirtualNodeProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVirtualNodeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -1284,581 +1284,581 @@ impl CfnVirtualNode {
 }
 impl Parent for CfnVirtualNode { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualnode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVirtualNodeProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnVirtualNodeProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnVirtualNodeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVirtualNodeProps<missing::MeshName, missing::Spec> { CfnVirtualNodeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVirtualNodeProps<Missing<required::MeshName>, Missing<required::Spec>> { CfnVirtualNodeProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVirtualNodeProps<R0, R1> {
     /// `MeshName`: text, required. Update: replacement.
-    pub fn mesh_name(mut self, value: impl Arg<str>) -> CfnVirtualNodeProps<Set, R1> { self.0.set("MeshName", value.into_expr()); CfnVirtualNodeProps(self.0, Phase) }
+    pub fn mesh_name(self, value: impl Arg<str>) -> CfnVirtualNodeProps<Set, R1> { CfnVirtualNodeProps(put(self.0, "MeshName", value.into_expr()), Phase) }
     /// `MeshOwner`: text. Update: replacement.
-    pub fn mesh_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("MeshOwner", value.into_expr()); self }
+    pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value.into_expr()), Phase) }
     /// `Spec`: `VirtualNodeSpec`, required. Update: in place.
-    pub fn spec(mut self, value: impl Arg<virtual_node::VirtualNodeSpec>) -> CfnVirtualNodeProps<R0, Set> { self.0.set("Spec", value.into_expr()); CfnVirtualNodeProps(self.0, Phase) }
+    pub fn spec(self, value: impl Arg<virtual_node::VirtualNodeSpec>) -> CfnVirtualNodeProps<R0, Set> { CfnVirtualNodeProps(put(self.0, "Spec", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VirtualNodeName`: text. Update: replacement.
-    pub fn virtual_node_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VirtualNodeName", value.into_expr()); self }
+    pub fn virtual_node_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualNodeName", value.into_expr()), Phase) }
 }
 impl Done for CfnVirtualNodeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppMesh::VirtualNode`.
 pub mod virtual_node {
 use crate::cfn::support::*;
 /// The property type `AccessLog` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-accesslog.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessLog(Bag);
+#[must_use] pub struct AccessLog(Bag);
 impl AccessLog {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `File`: `FileAccessLog`. Update: in place.
-    pub fn file(mut self, value: impl Arg<FileAccessLog>) -> Self { self.0.set("File", value.into_expr()); self }
+    pub fn file(self, value: impl Arg<FileAccessLog>) -> Self { Self(put(self.0, "File", value.into_expr())) }
 }
 impl Done for AccessLog { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AwsCloudMapInstanceAttribute` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-awscloudmapinstanceattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AwsCloudMapInstanceAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AwsCloudMapInstanceAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AwsCloudMapInstanceAttribute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AwsCloudMapInstanceAttribute<super::missing::Key, super::missing::Value> { AwsCloudMapInstanceAttribute(Bag::default(), Phase) }
+    pub fn new() -> AwsCloudMapInstanceAttribute<Missing<super::required::Key>, Missing<super::required::Value>> { AwsCloudMapInstanceAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> AwsCloudMapInstanceAttribute<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> AwsCloudMapInstanceAttribute<Set, R1> { self.0.set("Key", value.into_expr()); AwsCloudMapInstanceAttribute(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> AwsCloudMapInstanceAttribute<Set, R1> { AwsCloudMapInstanceAttribute(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> AwsCloudMapInstanceAttribute<R0, Set> { self.0.set("Value", value.into_expr()); AwsCloudMapInstanceAttribute(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> AwsCloudMapInstanceAttribute<R0, Set> { AwsCloudMapInstanceAttribute(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for AwsCloudMapInstanceAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AwsCloudMapServiceDiscovery` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-awscloudmapservicediscovery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AwsCloudMapServiceDiscovery<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AwsCloudMapServiceDiscovery<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AwsCloudMapServiceDiscovery {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AwsCloudMapServiceDiscovery<super::missing::NamespaceName, super::missing::ServiceName> { AwsCloudMapServiceDiscovery(Bag::default(), Phase) }
+    pub fn new() -> AwsCloudMapServiceDiscovery<Missing<super::required::NamespaceName>, Missing<super::required::ServiceName>> { AwsCloudMapServiceDiscovery(Bag::default(), Phase) }
 }
 impl<R0, R1> AwsCloudMapServiceDiscovery<R0, R1> {
     /// `Attributes`: list of `AwsCloudMapInstanceAttribute`. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Arr<AwsCloudMapInstanceAttribute>>) -> Self { self.0.set("Attributes", value.into_expr()); self }
+    pub fn attributes(self, value: impl Arg<Arr<AwsCloudMapInstanceAttribute>>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
     /// `IpPreference`: text. Update: in place.
-    pub fn ip_preference(mut self, value: impl Arg<str>) -> Self { self.0.set("IpPreference", value.into_expr()); self }
+    pub fn ip_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpPreference", value.into_expr()), Phase) }
     /// `NamespaceName`: text, required. Update: in place.
-    pub fn namespace_name(mut self, value: impl Arg<str>) -> AwsCloudMapServiceDiscovery<Set, R1> { self.0.set("NamespaceName", value.into_expr()); AwsCloudMapServiceDiscovery(self.0, Phase) }
+    pub fn namespace_name(self, value: impl Arg<str>) -> AwsCloudMapServiceDiscovery<Set, R1> { AwsCloudMapServiceDiscovery(put(self.0, "NamespaceName", value.into_expr()), Phase) }
     /// `ServiceName`: text, required. Update: in place.
-    pub fn service_name(mut self, value: impl Arg<str>) -> AwsCloudMapServiceDiscovery<R0, Set> { self.0.set("ServiceName", value.into_expr()); AwsCloudMapServiceDiscovery(self.0, Phase) }
+    pub fn service_name(self, value: impl Arg<str>) -> AwsCloudMapServiceDiscovery<R0, Set> { AwsCloudMapServiceDiscovery(put(self.0, "ServiceName", value.into_expr()), Phase) }
 }
 impl Done for AwsCloudMapServiceDiscovery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Backend` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-backend.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Backend(Bag);
+#[must_use] pub struct Backend(Bag);
 impl Backend {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VirtualService`: `VirtualServiceBackend`. Update: in place.
-    pub fn virtual_service(mut self, value: impl Arg<VirtualServiceBackend>) -> Self { self.0.set("VirtualService", value.into_expr()); self }
+    pub fn virtual_service(self, value: impl Arg<VirtualServiceBackend>) -> Self { Self(put(self.0, "VirtualService", value.into_expr())) }
 }
 impl Done for Backend { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BackendDefaults` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-backenddefaults.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BackendDefaults(Bag);
+#[must_use] pub struct BackendDefaults(Bag);
 impl BackendDefaults {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientPolicy`: `ClientPolicy`. Update: in place.
-    pub fn client_policy(mut self, value: impl Arg<ClientPolicy>) -> Self { self.0.set("ClientPolicy", value.into_expr()); self }
+    pub fn client_policy(self, value: impl Arg<ClientPolicy>) -> Self { Self(put(self.0, "ClientPolicy", value.into_expr())) }
 }
 impl Done for BackendDefaults { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientPolicy` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-clientpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClientPolicy(Bag);
+#[must_use] pub struct ClientPolicy(Bag);
 impl ClientPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TLS`: `ClientPolicyTls`. Update: in place.
-    pub fn tls(mut self, value: impl Arg<ClientPolicyTls>) -> Self { self.0.set("TLS", value.into_expr()); self }
+    pub fn tls(self, value: impl Arg<ClientPolicyTls>) -> Self { Self(put(self.0, "TLS", value.into_expr())) }
 }
 impl Done for ClientPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientPolicyTls` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-clientpolicytls.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClientPolicyTls<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ClientPolicyTls<R0 = Set>(Bag, Phase<(R0,)>);
 impl ClientPolicyTls {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ClientPolicyTls<super::missing::Validation> { ClientPolicyTls(Bag::default(), Phase) }
+    pub fn new() -> ClientPolicyTls<Missing<super::required::Validation>> { ClientPolicyTls(Bag::default(), Phase) }
 }
 impl<R0> ClientPolicyTls<R0> {
     /// `Certificate`: `ClientTlsCertificate`. Update: in place.
-    pub fn certificate(mut self, value: impl Arg<ClientTlsCertificate>) -> Self { self.0.set("Certificate", value.into_expr()); self }
+    pub fn certificate(self, value: impl Arg<ClientTlsCertificate>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
     /// `Enforce`: boolean. Update: in place.
-    pub fn enforce(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enforce", value.into_expr()); self }
+    pub fn enforce(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enforce", value.into_expr()), Phase) }
     /// `Ports`: list of integer. Update: in place.
-    pub fn ports(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("Ports", value.into_expr()); self }
+    pub fn ports(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Ports", value.into_expr()), Phase) }
     /// `Validation`: `TlsValidationContext`, required. Update: in place.
-    pub fn validation(mut self, value: impl Arg<TlsValidationContext>) -> ClientPolicyTls<Set> { self.0.set("Validation", value.into_expr()); ClientPolicyTls(self.0, Phase) }
+    pub fn validation(self, value: impl Arg<TlsValidationContext>) -> ClientPolicyTls<Set> { ClientPolicyTls(put(self.0, "Validation", value.into_expr()), Phase) }
 }
 impl Done for ClientPolicyTls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientTlsCertificate` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-clienttlscertificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClientTlsCertificate(Bag);
+#[must_use] pub struct ClientTlsCertificate(Bag);
 impl ClientTlsCertificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `File`: `ListenerTlsFileCertificate`. Update: in place.
-    pub fn file(mut self, value: impl Arg<ListenerTlsFileCertificate>) -> Self { self.0.set("File", value.into_expr()); self }
+    pub fn file(self, value: impl Arg<ListenerTlsFileCertificate>) -> Self { Self(put(self.0, "File", value.into_expr())) }
     /// `SDS`: `ListenerTlsSdsCertificate`. Update: in place.
-    pub fn sds(mut self, value: impl Arg<ListenerTlsSdsCertificate>) -> Self { self.0.set("SDS", value.into_expr()); self }
+    pub fn sds(self, value: impl Arg<ListenerTlsSdsCertificate>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
 }
 impl Done for ClientTlsCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DnsServiceDiscovery` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-dnsservicediscovery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DnsServiceDiscovery<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DnsServiceDiscovery<R0 = Set>(Bag, Phase<(R0,)>);
 impl DnsServiceDiscovery {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DnsServiceDiscovery<super::missing::Hostname> { DnsServiceDiscovery(Bag::default(), Phase) }
+    pub fn new() -> DnsServiceDiscovery<Missing<super::required::Hostname>> { DnsServiceDiscovery(Bag::default(), Phase) }
 }
 impl<R0> DnsServiceDiscovery<R0> {
     /// `Hostname`: text, required. Update: in place.
-    pub fn hostname(mut self, value: impl Arg<str>) -> DnsServiceDiscovery<Set> { self.0.set("Hostname", value.into_expr()); DnsServiceDiscovery(self.0, Phase) }
+    pub fn hostname(self, value: impl Arg<str>) -> DnsServiceDiscovery<Set> { DnsServiceDiscovery(put(self.0, "Hostname", value.into_expr()), Phase) }
     /// `IpPreference`: text. Update: in place.
-    pub fn ip_preference(mut self, value: impl Arg<str>) -> Self { self.0.set("IpPreference", value.into_expr()); self }
+    pub fn ip_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpPreference", value.into_expr()), Phase) }
     /// `ResponseType`: text. Update: in place.
-    pub fn response_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ResponseType", value.into_expr()); self }
+    pub fn response_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseType", value.into_expr()), Phase) }
 }
 impl Done for DnsServiceDiscovery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Duration` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-duration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Duration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Duration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Duration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Duration<super::missing::Unit, super::missing::Value> { Duration(Bag::default(), Phase) }
+    pub fn new() -> Duration<Missing<super::required::Unit>, Missing<super::required::Value>> { Duration(Bag::default(), Phase) }
 }
 impl<R0, R1> Duration<R0, R1> {
     /// `Unit`: text, required. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Duration<Set, R1> { self.0.set("Unit", value.into_expr()); Duration(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Duration<Set, R1> { Duration(put(self.0, "Unit", value.into_expr()), Phase) }
     /// `Value`: integer, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<i64>) -> Duration<R0, Set> { self.0.set("Value", value.into_expr()); Duration(self.0, Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> Duration<R0, Set> { Duration(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Duration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FileAccessLog` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-fileaccesslog.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FileAccessLog<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FileAccessLog<R0 = Set>(Bag, Phase<(R0,)>);
 impl FileAccessLog {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FileAccessLog<super::missing::Path> { FileAccessLog(Bag::default(), Phase) }
+    pub fn new() -> FileAccessLog<Missing<super::required::Path>> { FileAccessLog(Bag::default(), Phase) }
 }
 impl<R0> FileAccessLog<R0> {
     /// `Format`: `LoggingFormat`. Update: in place.
-    pub fn format(mut self, value: impl Arg<LoggingFormat>) -> Self { self.0.set("Format", value.into_expr()); self }
+    pub fn format(self, value: impl Arg<LoggingFormat>) -> Self { Self(put(self.0, "Format", value.into_expr()), Phase) }
     /// `Path`: text, required. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> FileAccessLog<Set> { self.0.set("Path", value.into_expr()); FileAccessLog(self.0, Phase) }
+    pub fn path(self, value: impl Arg<str>) -> FileAccessLog<Set> { FileAccessLog(put(self.0, "Path", value.into_expr()), Phase) }
 }
 impl Done for FileAccessLog { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcTimeout` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-grpctimeout.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GrpcTimeout(Bag);
+#[must_use] pub struct GrpcTimeout(Bag);
 impl GrpcTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Idle`: `Duration`. Update: in place.
-    pub fn idle(mut self, value: impl Arg<Duration>) -> Self { self.0.set("Idle", value.into_expr()); self }
+    pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value.into_expr())) }
     /// `PerRequest`: `Duration`. Update: in place.
-    pub fn per_request(mut self, value: impl Arg<Duration>) -> Self { self.0.set("PerRequest", value.into_expr()); self }
+    pub fn per_request(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "PerRequest", value.into_expr())) }
 }
 impl Done for GrpcTimeout { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheck` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-healthcheck.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HealthCheck<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct HealthCheck<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl HealthCheck {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HealthCheck<super::missing::HealthyThreshold, super::missing::IntervalMillis, super::missing::Protocol, super::missing::TimeoutMillis, super::missing::UnhealthyThreshold> { HealthCheck(Bag::default(), Phase) }
+    pub fn new() -> HealthCheck<Missing<super::required::HealthyThreshold>, Missing<super::required::IntervalMillis>, Missing<super::required::Protocol>, Missing<super::required::TimeoutMillis>, Missing<super::required::UnhealthyThreshold>> { HealthCheck(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> HealthCheck<R0, R1, R2, R3, R4> {
     /// `HealthyThreshold`: integer, required. Update: in place.
-    pub fn healthy_threshold(mut self, value: impl Arg<i64>) -> HealthCheck<Set, R1, R2, R3, R4> { self.0.set("HealthyThreshold", value.into_expr()); HealthCheck(self.0, Phase) }
+    pub fn healthy_threshold(self, value: impl Arg<i64>) -> HealthCheck<Set, R1, R2, R3, R4> { HealthCheck(put(self.0, "HealthyThreshold", value.into_expr()), Phase) }
     /// `IntervalMillis`: integer, required. Update: in place.
-    pub fn interval_millis(mut self, value: impl Arg<i64>) -> HealthCheck<R0, Set, R2, R3, R4> { self.0.set("IntervalMillis", value.into_expr()); HealthCheck(self.0, Phase) }
+    pub fn interval_millis(self, value: impl Arg<i64>) -> HealthCheck<R0, Set, R2, R3, R4> { HealthCheck(put(self.0, "IntervalMillis", value.into_expr()), Phase) }
     /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
     /// `Protocol`: text, required. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<str>) -> HealthCheck<R0, R1, Set, R3, R4> { self.0.set("Protocol", value.into_expr()); HealthCheck(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> HealthCheck<R0, R1, Set, R3, R4> { HealthCheck(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `TimeoutMillis`: integer, required. Update: in place.
-    pub fn timeout_millis(mut self, value: impl Arg<i64>) -> HealthCheck<R0, R1, R2, Set, R4> { self.0.set("TimeoutMillis", value.into_expr()); HealthCheck(self.0, Phase) }
+    pub fn timeout_millis(self, value: impl Arg<i64>) -> HealthCheck<R0, R1, R2, Set, R4> { HealthCheck(put(self.0, "TimeoutMillis", value.into_expr()), Phase) }
     /// `UnhealthyThreshold`: integer, required. Update: in place.
-    pub fn unhealthy_threshold(mut self, value: impl Arg<i64>) -> HealthCheck<R0, R1, R2, R3, Set> { self.0.set("UnhealthyThreshold", value.into_expr()); HealthCheck(self.0, Phase) }
+    pub fn unhealthy_threshold(self, value: impl Arg<i64>) -> HealthCheck<R0, R1, R2, R3, Set> { HealthCheck(put(self.0, "UnhealthyThreshold", value.into_expr()), Phase) }
 }
 impl Done for HealthCheck { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpTimeout` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-httptimeout.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpTimeout(Bag);
+#[must_use] pub struct HttpTimeout(Bag);
 impl HttpTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Idle`: `Duration`. Update: in place.
-    pub fn idle(mut self, value: impl Arg<Duration>) -> Self { self.0.set("Idle", value.into_expr()); self }
+    pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value.into_expr())) }
     /// `PerRequest`: `Duration`. Update: in place.
-    pub fn per_request(mut self, value: impl Arg<Duration>) -> Self { self.0.set("PerRequest", value.into_expr()); self }
+    pub fn per_request(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "PerRequest", value.into_expr())) }
 }
 impl Done for HttpTimeout { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JsonFormatRef` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-jsonformatref.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JsonFormatRef<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct JsonFormatRef<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl JsonFormatRef {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JsonFormatRef<super::missing::Key, super::missing::Value> { JsonFormatRef(Bag::default(), Phase) }
+    pub fn new() -> JsonFormatRef<Missing<super::required::Key>, Missing<super::required::Value>> { JsonFormatRef(Bag::default(), Phase) }
 }
 impl<R0, R1> JsonFormatRef<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> JsonFormatRef<Set, R1> { self.0.set("Key", value.into_expr()); JsonFormatRef(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> JsonFormatRef<Set, R1> { JsonFormatRef(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> JsonFormatRef<R0, Set> { self.0.set("Value", value.into_expr()); JsonFormatRef(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> JsonFormatRef<R0, Set> { JsonFormatRef(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for JsonFormatRef { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Listener` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listener.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Listener<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Listener<R0 = Set>(Bag, Phase<(R0,)>);
 impl Listener {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Listener<super::missing::PortMapping> { Listener(Bag::default(), Phase) }
+    pub fn new() -> Listener<Missing<super::required::PortMapping>> { Listener(Bag::default(), Phase) }
 }
 impl<R0> Listener<R0> {
     /// `ConnectionPool`: `VirtualNodeConnectionPool`. Update: in place.
-    pub fn connection_pool(mut self, value: impl Arg<VirtualNodeConnectionPool>) -> Self { self.0.set("ConnectionPool", value.into_expr()); self }
+    pub fn connection_pool(self, value: impl Arg<VirtualNodeConnectionPool>) -> Self { Self(put(self.0, "ConnectionPool", value.into_expr()), Phase) }
     /// `HealthCheck`: `HealthCheck`. Update: in place.
-    pub fn health_check(mut self, value: impl Arg<HealthCheck>) -> Self { self.0.set("HealthCheck", value.into_expr()); self }
+    pub fn health_check(self, value: impl Arg<HealthCheck>) -> Self { Self(put(self.0, "HealthCheck", value.into_expr()), Phase) }
     /// `OutlierDetection`: `OutlierDetection`. Update: in place.
-    pub fn outlier_detection(mut self, value: impl Arg<OutlierDetection>) -> Self { self.0.set("OutlierDetection", value.into_expr()); self }
+    pub fn outlier_detection(self, value: impl Arg<OutlierDetection>) -> Self { Self(put(self.0, "OutlierDetection", value.into_expr()), Phase) }
     /// `PortMapping`: `PortMapping`, required. Update: in place.
-    pub fn port_mapping(mut self, value: impl Arg<PortMapping>) -> Listener<Set> { self.0.set("PortMapping", value.into_expr()); Listener(self.0, Phase) }
+    pub fn port_mapping(self, value: impl Arg<PortMapping>) -> Listener<Set> { Listener(put(self.0, "PortMapping", value.into_expr()), Phase) }
     /// `Timeout`: `ListenerTimeout`. Update: in place.
-    pub fn timeout(mut self, value: impl Arg<ListenerTimeout>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<ListenerTimeout>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
     /// `TLS`: `ListenerTls`. Update: in place.
-    pub fn tls(mut self, value: impl Arg<ListenerTls>) -> Self { self.0.set("TLS", value.into_expr()); self }
+    pub fn tls(self, value: impl Arg<ListenerTls>) -> Self { Self(put(self.0, "TLS", value.into_expr()), Phase) }
 }
 impl Done for Listener { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListenerTimeout` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertimeout.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ListenerTimeout(Bag);
+#[must_use] pub struct ListenerTimeout(Bag);
 impl ListenerTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GRPC`: `GrpcTimeout`. Update: in place.
-    pub fn grpc(mut self, value: impl Arg<GrpcTimeout>) -> Self { self.0.set("GRPC", value.into_expr()); self }
+    pub fn grpc(self, value: impl Arg<GrpcTimeout>) -> Self { Self(put(self.0, "GRPC", value.into_expr())) }
     /// `HTTP`: `HttpTimeout`. Update: in place.
-    pub fn http(mut self, value: impl Arg<HttpTimeout>) -> Self { self.0.set("HTTP", value.into_expr()); self }
+    pub fn http(self, value: impl Arg<HttpTimeout>) -> Self { Self(put(self.0, "HTTP", value.into_expr())) }
     /// `HTTP2`: `HttpTimeout`. Update: in place.
-    pub fn http2(mut self, value: impl Arg<HttpTimeout>) -> Self { self.0.set("HTTP2", value.into_expr()); self }
+    pub fn http2(self, value: impl Arg<HttpTimeout>) -> Self { Self(put(self.0, "HTTP2", value.into_expr())) }
     /// `TCP`: `TcpTimeout`. Update: in place.
-    pub fn tcp(mut self, value: impl Arg<TcpTimeout>) -> Self { self.0.set("TCP", value.into_expr()); self }
+    pub fn tcp(self, value: impl Arg<TcpTimeout>) -> Self { Self(put(self.0, "TCP", value.into_expr())) }
 }
 impl Done for ListenerTimeout { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListenerTls` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertls.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ListenerTls<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ListenerTls<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ListenerTls {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ListenerTls<super::missing::Certificate, super::missing::Mode> { ListenerTls(Bag::default(), Phase) }
+    pub fn new() -> ListenerTls<Missing<super::required::Certificate>, Missing<super::required::Mode>> { ListenerTls(Bag::default(), Phase) }
 }
 impl<R0, R1> ListenerTls<R0, R1> {
     /// `Certificate`: `ListenerTlsCertificate`, required. Update: in place.
-    pub fn certificate(mut self, value: impl Arg<ListenerTlsCertificate>) -> ListenerTls<Set, R1> { self.0.set("Certificate", value.into_expr()); ListenerTls(self.0, Phase) }
+    pub fn certificate(self, value: impl Arg<ListenerTlsCertificate>) -> ListenerTls<Set, R1> { ListenerTls(put(self.0, "Certificate", value.into_expr()), Phase) }
     /// `Mode`: text, required. Update: in place.
-    pub fn mode(mut self, value: impl Arg<str>) -> ListenerTls<R0, Set> { self.0.set("Mode", value.into_expr()); ListenerTls(self.0, Phase) }
+    pub fn mode(self, value: impl Arg<str>) -> ListenerTls<R0, Set> { ListenerTls(put(self.0, "Mode", value.into_expr()), Phase) }
     /// `Validation`: `ListenerTlsValidationContext`. Update: in place.
-    pub fn validation(mut self, value: impl Arg<ListenerTlsValidationContext>) -> Self { self.0.set("Validation", value.into_expr()); self }
+    pub fn validation(self, value: impl Arg<ListenerTlsValidationContext>) -> Self { Self(put(self.0, "Validation", value.into_expr()), Phase) }
 }
 impl Done for ListenerTls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListenerTlsAcmCertificate` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsacmcertificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ListenerTlsAcmCertificate<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ListenerTlsAcmCertificate<R0 = Set>(Bag, Phase<(R0,)>);
 impl ListenerTlsAcmCertificate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ListenerTlsAcmCertificate<super::missing::CertificateArn> { ListenerTlsAcmCertificate(Bag::default(), Phase) }
+    pub fn new() -> ListenerTlsAcmCertificate<Missing<super::required::CertificateArn>> { ListenerTlsAcmCertificate(Bag::default(), Phase) }
 }
 impl<R0> ListenerTlsAcmCertificate<R0> {
     /// `CertificateArn`: text, required. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> ListenerTlsAcmCertificate<Set> { self.0.set("CertificateArn", value.into_expr()); ListenerTlsAcmCertificate(self.0, Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> ListenerTlsAcmCertificate<Set> { ListenerTlsAcmCertificate(put(self.0, "CertificateArn", value.into_expr()), Phase) }
 }
 impl Done for ListenerTlsAcmCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListenerTlsCertificate` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlscertificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ListenerTlsCertificate(Bag);
+#[must_use] pub struct ListenerTlsCertificate(Bag);
 impl ListenerTlsCertificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ACM`: `ListenerTlsAcmCertificate`. Update: in place.
-    pub fn acm(mut self, value: impl Arg<ListenerTlsAcmCertificate>) -> Self { self.0.set("ACM", value.into_expr()); self }
+    pub fn acm(self, value: impl Arg<ListenerTlsAcmCertificate>) -> Self { Self(put(self.0, "ACM", value.into_expr())) }
     /// `File`: `ListenerTlsFileCertificate`. Update: in place.
-    pub fn file(mut self, value: impl Arg<ListenerTlsFileCertificate>) -> Self { self.0.set("File", value.into_expr()); self }
+    pub fn file(self, value: impl Arg<ListenerTlsFileCertificate>) -> Self { Self(put(self.0, "File", value.into_expr())) }
     /// `SDS`: `ListenerTlsSdsCertificate`. Update: in place.
-    pub fn sds(mut self, value: impl Arg<ListenerTlsSdsCertificate>) -> Self { self.0.set("SDS", value.into_expr()); self }
+    pub fn sds(self, value: impl Arg<ListenerTlsSdsCertificate>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
 }
 impl Done for ListenerTlsCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListenerTlsFileCertificate` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsfilecertificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ListenerTlsFileCertificate<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ListenerTlsFileCertificate<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ListenerTlsFileCertificate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ListenerTlsFileCertificate<super::missing::CertificateChain, super::missing::PrivateKey> { ListenerTlsFileCertificate(Bag::default(), Phase) }
+    pub fn new() -> ListenerTlsFileCertificate<Missing<super::required::CertificateChain>, Missing<super::required::PrivateKey>> { ListenerTlsFileCertificate(Bag::default(), Phase) }
 }
 impl<R0, R1> ListenerTlsFileCertificate<R0, R1> {
     /// `CertificateChain`: text, required. Update: in place.
-    pub fn certificate_chain(mut self, value: impl Arg<str>) -> ListenerTlsFileCertificate<Set, R1> { self.0.set("CertificateChain", value.into_expr()); ListenerTlsFileCertificate(self.0, Phase) }
+    pub fn certificate_chain(self, value: impl Arg<str>) -> ListenerTlsFileCertificate<Set, R1> { ListenerTlsFileCertificate(put(self.0, "CertificateChain", value.into_expr()), Phase) }
     /// `PrivateKey`: text, required. Update: in place.
-    pub fn private_key(mut self, value: impl Arg<str>) -> ListenerTlsFileCertificate<R0, Set> { self.0.set("PrivateKey", value.into_expr()); ListenerTlsFileCertificate(self.0, Phase) }
+    pub fn private_key(self, value: impl Arg<str>) -> ListenerTlsFileCertificate<R0, Set> { ListenerTlsFileCertificate(put(self.0, "PrivateKey", value.into_expr()), Phase) }
 }
 impl Done for ListenerTlsFileCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListenerTlsSdsCertificate` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlssdscertificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ListenerTlsSdsCertificate<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ListenerTlsSdsCertificate<R0 = Set>(Bag, Phase<(R0,)>);
 impl ListenerTlsSdsCertificate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ListenerTlsSdsCertificate<super::missing::SecretName> { ListenerTlsSdsCertificate(Bag::default(), Phase) }
+    pub fn new() -> ListenerTlsSdsCertificate<Missing<super::required::SecretName>> { ListenerTlsSdsCertificate(Bag::default(), Phase) }
 }
 impl<R0> ListenerTlsSdsCertificate<R0> {
     /// `SecretName`: text, required. Update: in place.
-    pub fn secret_name(mut self, value: impl Arg<str>) -> ListenerTlsSdsCertificate<Set> { self.0.set("SecretName", value.into_expr()); ListenerTlsSdsCertificate(self.0, Phase) }
+    pub fn secret_name(self, value: impl Arg<str>) -> ListenerTlsSdsCertificate<Set> { ListenerTlsSdsCertificate(put(self.0, "SecretName", value.into_expr()), Phase) }
 }
 impl Done for ListenerTlsSdsCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListenerTlsValidationContext` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsvalidationcontext.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ListenerTlsValidationContext<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ListenerTlsValidationContext<R0 = Set>(Bag, Phase<(R0,)>);
 impl ListenerTlsValidationContext {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ListenerTlsValidationContext<super::missing::Trust> { ListenerTlsValidationContext(Bag::default(), Phase) }
+    pub fn new() -> ListenerTlsValidationContext<Missing<super::required::Trust>> { ListenerTlsValidationContext(Bag::default(), Phase) }
 }
 impl<R0> ListenerTlsValidationContext<R0> {
     /// `SubjectAlternativeNames`: `SubjectAlternativeNames`. Update: in place.
-    pub fn subject_alternative_names(mut self, value: impl Arg<SubjectAlternativeNames>) -> Self { self.0.set("SubjectAlternativeNames", value.into_expr()); self }
+    pub fn subject_alternative_names(self, value: impl Arg<SubjectAlternativeNames>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value.into_expr()), Phase) }
     /// `Trust`: `ListenerTlsValidationContextTrust`, required. Update: in place.
-    pub fn trust(mut self, value: impl Arg<ListenerTlsValidationContextTrust>) -> ListenerTlsValidationContext<Set> { self.0.set("Trust", value.into_expr()); ListenerTlsValidationContext(self.0, Phase) }
+    pub fn trust(self, value: impl Arg<ListenerTlsValidationContextTrust>) -> ListenerTlsValidationContext<Set> { ListenerTlsValidationContext(put(self.0, "Trust", value.into_expr()), Phase) }
 }
 impl Done for ListenerTlsValidationContext { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListenerTlsValidationContextTrust` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-listenertlsvalidationcontexttrust.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ListenerTlsValidationContextTrust(Bag);
+#[must_use] pub struct ListenerTlsValidationContextTrust(Bag);
 impl ListenerTlsValidationContextTrust {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `File`: `TlsValidationContextFileTrust`. Update: in place.
-    pub fn file(mut self, value: impl Arg<TlsValidationContextFileTrust>) -> Self { self.0.set("File", value.into_expr()); self }
+    pub fn file(self, value: impl Arg<TlsValidationContextFileTrust>) -> Self { Self(put(self.0, "File", value.into_expr())) }
     /// `SDS`: `TlsValidationContextSdsTrust`. Update: in place.
-    pub fn sds(mut self, value: impl Arg<TlsValidationContextSdsTrust>) -> Self { self.0.set("SDS", value.into_expr()); self }
+    pub fn sds(self, value: impl Arg<TlsValidationContextSdsTrust>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
 }
 impl Done for ListenerTlsValidationContextTrust { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Logging` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-logging.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Logging(Bag);
+#[must_use] pub struct Logging(Bag);
 impl Logging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessLog`: `AccessLog`. Update: in place.
-    pub fn access_log(mut self, value: impl Arg<AccessLog>) -> Self { self.0.set("AccessLog", value.into_expr()); self }
+    pub fn access_log(self, value: impl Arg<AccessLog>) -> Self { Self(put(self.0, "AccessLog", value.into_expr())) }
 }
 impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingFormat` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-loggingformat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingFormat(Bag);
+#[must_use] pub struct LoggingFormat(Bag);
 impl LoggingFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Json`: list of `JsonFormatRef`. Update: in place.
-    pub fn json(mut self, value: impl Arg<Arr<JsonFormatRef>>) -> Self { self.0.set("Json", value.into_expr()); self }
+    pub fn json(self, value: impl Arg<Arr<JsonFormatRef>>) -> Self { Self(put(self.0, "Json", value.into_expr())) }
     /// `Text`: text. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> Self { self.0.set("Text", value.into_expr()); self }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for LoggingFormat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutlierDetection` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-outlierdetection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutlierDetection<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct OutlierDetection<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl OutlierDetection {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OutlierDetection<super::missing::BaseEjectionDuration, super::missing::Interval, super::missing::MaxEjectionPercent, super::missing::MaxServerErrors> { OutlierDetection(Bag::default(), Phase) }
+    pub fn new() -> OutlierDetection<Missing<super::required::BaseEjectionDuration>, Missing<super::required::Interval>, Missing<super::required::MaxEjectionPercent>, Missing<super::required::MaxServerErrors>> { OutlierDetection(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> OutlierDetection<R0, R1, R2, R3> {
     /// `BaseEjectionDuration`: `Duration`, required. Update: in place.
-    pub fn base_ejection_duration(mut self, value: impl Arg<Duration>) -> OutlierDetection<Set, R1, R2, R3> { self.0.set("BaseEjectionDuration", value.into_expr()); OutlierDetection(self.0, Phase) }
+    pub fn base_ejection_duration(self, value: impl Arg<Duration>) -> OutlierDetection<Set, R1, R2, R3> { OutlierDetection(put(self.0, "BaseEjectionDuration", value.into_expr()), Phase) }
     /// `Interval`: `Duration`, required. Update: in place.
-    pub fn interval(mut self, value: impl Arg<Duration>) -> OutlierDetection<R0, Set, R2, R3> { self.0.set("Interval", value.into_expr()); OutlierDetection(self.0, Phase) }
+    pub fn interval(self, value: impl Arg<Duration>) -> OutlierDetection<R0, Set, R2, R3> { OutlierDetection(put(self.0, "Interval", value.into_expr()), Phase) }
     /// `MaxEjectionPercent`: integer, required. Update: in place.
-    pub fn max_ejection_percent(mut self, value: impl Arg<i64>) -> OutlierDetection<R0, R1, Set, R3> { self.0.set("MaxEjectionPercent", value.into_expr()); OutlierDetection(self.0, Phase) }
+    pub fn max_ejection_percent(self, value: impl Arg<i64>) -> OutlierDetection<R0, R1, Set, R3> { OutlierDetection(put(self.0, "MaxEjectionPercent", value.into_expr()), Phase) }
     /// `MaxServerErrors`: integer, required. Update: in place.
-    pub fn max_server_errors(mut self, value: impl Arg<i64>) -> OutlierDetection<R0, R1, R2, Set> { self.0.set("MaxServerErrors", value.into_expr()); OutlierDetection(self.0, Phase) }
+    pub fn max_server_errors(self, value: impl Arg<i64>) -> OutlierDetection<R0, R1, R2, Set> { OutlierDetection(put(self.0, "MaxServerErrors", value.into_expr()), Phase) }
 }
 impl Done for OutlierDetection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortMapping` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-portmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PortMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PortMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PortMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PortMapping<super::missing::Port, super::missing::Protocol> { PortMapping(Bag::default(), Phase) }
+    pub fn new() -> PortMapping<Missing<super::required::Port>, Missing<super::required::Protocol>> { PortMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> PortMapping<R0, R1> {
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> PortMapping<Set, R1> { self.0.set("Port", value.into_expr()); PortMapping(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> PortMapping<Set, R1> { PortMapping(put(self.0, "Port", value.into_expr()), Phase) }
     /// `Protocol`: text, required. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<str>) -> PortMapping<R0, Set> { self.0.set("Protocol", value.into_expr()); PortMapping(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> PortMapping<R0, Set> { PortMapping(put(self.0, "Protocol", value.into_expr()), Phase) }
 }
 impl Done for PortMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceDiscovery` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-servicediscovery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceDiscovery(Bag);
+#[must_use] pub struct ServiceDiscovery(Bag);
 impl ServiceDiscovery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AWSCloudMap`: `AwsCloudMapServiceDiscovery`. Update: in place.
-    pub fn aws_cloud_map(mut self, value: impl Arg<AwsCloudMapServiceDiscovery>) -> Self { self.0.set("AWSCloudMap", value.into_expr()); self }
+    pub fn aws_cloud_map(self, value: impl Arg<AwsCloudMapServiceDiscovery>) -> Self { Self(put(self.0, "AWSCloudMap", value.into_expr())) }
     /// `DNS`: `DnsServiceDiscovery`. Update: in place.
-    pub fn dns(mut self, value: impl Arg<DnsServiceDiscovery>) -> Self { self.0.set("DNS", value.into_expr()); self }
+    pub fn dns(self, value: impl Arg<DnsServiceDiscovery>) -> Self { Self(put(self.0, "DNS", value.into_expr())) }
 }
 impl Done for ServiceDiscovery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubjectAlternativeNameMatchers` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-subjectalternativenamematchers.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubjectAlternativeNameMatchers(Bag);
+#[must_use] pub struct SubjectAlternativeNameMatchers(Bag);
 impl SubjectAlternativeNameMatchers {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: list of text. Update: in place.
-    pub fn exact(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Exact", value.into_expr()); self }
+    pub fn exact(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
 }
 impl Done for SubjectAlternativeNameMatchers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubjectAlternativeNames` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-subjectalternativenames.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubjectAlternativeNames<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SubjectAlternativeNames<R0 = Set>(Bag, Phase<(R0,)>);
 impl SubjectAlternativeNames {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SubjectAlternativeNames<super::missing::Match> { SubjectAlternativeNames(Bag::default(), Phase) }
+    pub fn new() -> SubjectAlternativeNames<Missing<super::required::Match>> { SubjectAlternativeNames(Bag::default(), Phase) }
 }
 impl<R0> SubjectAlternativeNames<R0> {
     /// `Match`: `SubjectAlternativeNameMatchers`, required. Update: in place.
-    pub fn match_(mut self, value: impl Arg<SubjectAlternativeNameMatchers>) -> SubjectAlternativeNames<Set> { self.0.set("Match", value.into_expr()); SubjectAlternativeNames(self.0, Phase) }
+    pub fn match_(self, value: impl Arg<SubjectAlternativeNameMatchers>) -> SubjectAlternativeNames<Set> { SubjectAlternativeNames(put(self.0, "Match", value.into_expr()), Phase) }
 }
 impl Done for SubjectAlternativeNames { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TcpTimeout` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tcptimeout.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TcpTimeout(Bag);
+#[must_use] pub struct TcpTimeout(Bag);
 impl TcpTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Idle`: `Duration`. Update: in place.
-    pub fn idle(mut self, value: impl Arg<Duration>) -> Self { self.0.set("Idle", value.into_expr()); self }
+    pub fn idle(self, value: impl Arg<Duration>) -> Self { Self(put(self.0, "Idle", value.into_expr())) }
 }
 impl Done for TcpTimeout { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TlsValidationContext` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontext.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TlsValidationContext<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TlsValidationContext<R0 = Set>(Bag, Phase<(R0,)>);
 impl TlsValidationContext {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TlsValidationContext<super::missing::Trust> { TlsValidationContext(Bag::default(), Phase) }
+    pub fn new() -> TlsValidationContext<Missing<super::required::Trust>> { TlsValidationContext(Bag::default(), Phase) }
 }
 impl<R0> TlsValidationContext<R0> {
     /// `SubjectAlternativeNames`: `SubjectAlternativeNames`. Update: in place.
-    pub fn subject_alternative_names(mut self, value: impl Arg<SubjectAlternativeNames>) -> Self { self.0.set("SubjectAlternativeNames", value.into_expr()); self }
+    pub fn subject_alternative_names(self, value: impl Arg<SubjectAlternativeNames>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value.into_expr()), Phase) }
     /// `Trust`: `TlsValidationContextTrust`, required. Update: in place.
-    pub fn trust(mut self, value: impl Arg<TlsValidationContextTrust>) -> TlsValidationContext<Set> { self.0.set("Trust", value.into_expr()); TlsValidationContext(self.0, Phase) }
+    pub fn trust(self, value: impl Arg<TlsValidationContextTrust>) -> TlsValidationContext<Set> { TlsValidationContext(put(self.0, "Trust", value.into_expr()), Phase) }
 }
 impl Done for TlsValidationContext { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TlsValidationContextAcmTrust` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontextacmtrust.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TlsValidationContextAcmTrust<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TlsValidationContextAcmTrust<R0 = Set>(Bag, Phase<(R0,)>);
 impl TlsValidationContextAcmTrust {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TlsValidationContextAcmTrust<super::missing::CertificateAuthorityArns> { TlsValidationContextAcmTrust(Bag::default(), Phase) }
+    pub fn new() -> TlsValidationContextAcmTrust<Missing<super::required::CertificateAuthorityArns>> { TlsValidationContextAcmTrust(Bag::default(), Phase) }
 }
 impl<R0> TlsValidationContextAcmTrust<R0> {
     /// `CertificateAuthorityArns`: list of text, required. Update: in place.
-    pub fn certificate_authority_arns(mut self, value: impl Arg<Arr<str>>) -> TlsValidationContextAcmTrust<Set> { self.0.set("CertificateAuthorityArns", value.into_expr()); TlsValidationContextAcmTrust(self.0, Phase) }
+    pub fn certificate_authority_arns(self, value: impl Arg<Arr<str>>) -> TlsValidationContextAcmTrust<Set> { TlsValidationContextAcmTrust(put(self.0, "CertificateAuthorityArns", value.into_expr()), Phase) }
 }
 impl Done for TlsValidationContextAcmTrust { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TlsValidationContextFileTrust` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontextfiletrust.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TlsValidationContextFileTrust<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TlsValidationContextFileTrust<R0 = Set>(Bag, Phase<(R0,)>);
 impl TlsValidationContextFileTrust {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TlsValidationContextFileTrust<super::missing::CertificateChain> { TlsValidationContextFileTrust(Bag::default(), Phase) }
+    pub fn new() -> TlsValidationContextFileTrust<Missing<super::required::CertificateChain>> { TlsValidationContextFileTrust(Bag::default(), Phase) }
 }
 impl<R0> TlsValidationContextFileTrust<R0> {
     /// `CertificateChain`: text, required. Update: in place.
-    pub fn certificate_chain(mut self, value: impl Arg<str>) -> TlsValidationContextFileTrust<Set> { self.0.set("CertificateChain", value.into_expr()); TlsValidationContextFileTrust(self.0, Phase) }
+    pub fn certificate_chain(self, value: impl Arg<str>) -> TlsValidationContextFileTrust<Set> { TlsValidationContextFileTrust(put(self.0, "CertificateChain", value.into_expr()), Phase) }
 }
 impl Done for TlsValidationContextFileTrust { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TlsValidationContextSdsTrust` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontextsdstrust.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TlsValidationContextSdsTrust<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TlsValidationContextSdsTrust<R0 = Set>(Bag, Phase<(R0,)>);
 impl TlsValidationContextSdsTrust {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TlsValidationContextSdsTrust<super::missing::SecretName> { TlsValidationContextSdsTrust(Bag::default(), Phase) }
+    pub fn new() -> TlsValidationContextSdsTrust<Missing<super::required::SecretName>> { TlsValidationContextSdsTrust(Bag::default(), Phase) }
 }
 impl<R0> TlsValidationContextSdsTrust<R0> {
     /// `SecretName`: text, required. Update: in place.
-    pub fn secret_name(mut self, value: impl Arg<str>) -> TlsValidationContextSdsTrust<Set> { self.0.set("SecretName", value.into_expr()); TlsValidationContextSdsTrust(self.0, Phase) }
+    pub fn secret_name(self, value: impl Arg<str>) -> TlsValidationContextSdsTrust<Set> { TlsValidationContextSdsTrust(put(self.0, "SecretName", value.into_expr()), Phase) }
 }
 impl Done for TlsValidationContextSdsTrust { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TlsValidationContextTrust` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-tlsvalidationcontexttrust.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TlsValidationContextTrust(Bag);
+#[must_use] pub struct TlsValidationContextTrust(Bag);
 impl TlsValidationContextTrust {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ACM`: `TlsValidationContextAcmTrust`. Update: in place.
-    pub fn acm(mut self, value: impl Arg<TlsValidationContextAcmTrust>) -> Self { self.0.set("ACM", value.into_expr()); self }
+    pub fn acm(self, value: impl Arg<TlsValidationContextAcmTrust>) -> Self { Self(put(self.0, "ACM", value.into_expr())) }
     /// `File`: `TlsValidationContextFileTrust`. Update: in place.
-    pub fn file(mut self, value: impl Arg<TlsValidationContextFileTrust>) -> Self { self.0.set("File", value.into_expr()); self }
+    pub fn file(self, value: impl Arg<TlsValidationContextFileTrust>) -> Self { Self(put(self.0, "File", value.into_expr())) }
     /// `SDS`: `TlsValidationContextSdsTrust`. Update: in place.
-    pub fn sds(mut self, value: impl Arg<TlsValidationContextSdsTrust>) -> Self { self.0.set("SDS", value.into_expr()); self }
+    pub fn sds(self, value: impl Arg<TlsValidationContextSdsTrust>) -> Self { Self(put(self.0, "SDS", value.into_expr())) }
 }
 impl Done for TlsValidationContextTrust { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualNodeConnectionPool` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodeconnectionpool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualNodeConnectionPool(Bag);
+#[must_use] pub struct VirtualNodeConnectionPool(Bag);
 impl VirtualNodeConnectionPool {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GRPC`: `VirtualNodeGrpcConnectionPool`. Update: in place.
-    pub fn grpc(mut self, value: impl Arg<VirtualNodeGrpcConnectionPool>) -> Self { self.0.set("GRPC", value.into_expr()); self }
+    pub fn grpc(self, value: impl Arg<VirtualNodeGrpcConnectionPool>) -> Self { Self(put(self.0, "GRPC", value.into_expr())) }
     /// `HTTP`: `VirtualNodeHttpConnectionPool`. Update: in place.
-    pub fn http(mut self, value: impl Arg<VirtualNodeHttpConnectionPool>) -> Self { self.0.set("HTTP", value.into_expr()); self }
+    pub fn http(self, value: impl Arg<VirtualNodeHttpConnectionPool>) -> Self { Self(put(self.0, "HTTP", value.into_expr())) }
     /// `HTTP2`: `VirtualNodeHttp2ConnectionPool`. Update: in place.
-    pub fn http2(mut self, value: impl Arg<VirtualNodeHttp2ConnectionPool>) -> Self { self.0.set("HTTP2", value.into_expr()); self }
+    pub fn http2(self, value: impl Arg<VirtualNodeHttp2ConnectionPool>) -> Self { Self(put(self.0, "HTTP2", value.into_expr())) }
     /// `TCP`: `VirtualNodeTcpConnectionPool`. Update: in place.
-    pub fn tcp(mut self, value: impl Arg<VirtualNodeTcpConnectionPool>) -> Self { self.0.set("TCP", value.into_expr()); self }
+    pub fn tcp(self, value: impl Arg<VirtualNodeTcpConnectionPool>) -> Self { Self(put(self.0, "TCP", value.into_expr())) }
 }
 impl Done for VirtualNodeConnectionPool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualNodeGrpcConnectionPool` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodegrpcconnectionpool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualNodeGrpcConnectionPool<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualNodeGrpcConnectionPool<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualNodeGrpcConnectionPool {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualNodeGrpcConnectionPool<super::missing::MaxRequests> { VirtualNodeGrpcConnectionPool(Bag::default(), Phase) }
+    pub fn new() -> VirtualNodeGrpcConnectionPool<Missing<super::required::MaxRequests>> { VirtualNodeGrpcConnectionPool(Bag::default(), Phase) }
 }
 impl<R0> VirtualNodeGrpcConnectionPool<R0> {
     /// `MaxRequests`: integer, required. Update: in place.
-    pub fn max_requests(mut self, value: impl Arg<i64>) -> VirtualNodeGrpcConnectionPool<Set> { self.0.set("MaxRequests", value.into_expr()); VirtualNodeGrpcConnectionPool(self.0, Phase) }
+    pub fn max_requests(self, value: impl Arg<i64>) -> VirtualNodeGrpcConnectionPool<Set> { VirtualNodeGrpcConnectionPool(put(self.0, "MaxRequests", value.into_expr()), Phase) }
 }
 impl Done for VirtualNodeGrpcConnectionPool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualNodeHttp2ConnectionPool` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodehttp2connectionpool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualNodeHttp2ConnectionPool<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualNodeHttp2ConnectionPool<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualNodeHttp2ConnectionPool {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualNodeHttp2ConnectionPool<super::missing::MaxRequests> { VirtualNodeHttp2ConnectionPool(Bag::default(), Phase) }
+    pub fn new() -> VirtualNodeHttp2ConnectionPool<Missing<super::required::MaxRequests>> { VirtualNodeHttp2ConnectionPool(Bag::default(), Phase) }
 }
 impl<R0> VirtualNodeHttp2ConnectionPool<R0> {
     /// `MaxRequests`: integer, required. Update: in place.
-    pub fn max_requests(mut self, value: impl Arg<i64>) -> VirtualNodeHttp2ConnectionPool<Set> { self.0.set("MaxRequests", value.into_expr()); VirtualNodeHttp2ConnectionPool(self.0, Phase) }
+    pub fn max_requests(self, value: impl Arg<i64>) -> VirtualNodeHttp2ConnectionPool<Set> { VirtualNodeHttp2ConnectionPool(put(self.0, "MaxRequests", value.into_expr()), Phase) }
 }
 impl Done for VirtualNodeHttp2ConnectionPool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualNodeHttpConnectionPool` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodehttpconnectionpool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualNodeHttpConnectionPool<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualNodeHttpConnectionPool<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualNodeHttpConnectionPool {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualNodeHttpConnectionPool<super::missing::MaxConnections> { VirtualNodeHttpConnectionPool(Bag::default(), Phase) }
+    pub fn new() -> VirtualNodeHttpConnectionPool<Missing<super::required::MaxConnections>> { VirtualNodeHttpConnectionPool(Bag::default(), Phase) }
 }
 impl<R0> VirtualNodeHttpConnectionPool<R0> {
     /// `MaxConnections`: integer, required. Update: in place.
-    pub fn max_connections(mut self, value: impl Arg<i64>) -> VirtualNodeHttpConnectionPool<Set> { self.0.set("MaxConnections", value.into_expr()); VirtualNodeHttpConnectionPool(self.0, Phase) }
+    pub fn max_connections(self, value: impl Arg<i64>) -> VirtualNodeHttpConnectionPool<Set> { VirtualNodeHttpConnectionPool(put(self.0, "MaxConnections", value.into_expr()), Phase) }
     /// `MaxPendingRequests`: integer. Update: in place.
-    pub fn max_pending_requests(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxPendingRequests", value.into_expr()); self }
+    pub fn max_pending_requests(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPendingRequests", value.into_expr()), Phase) }
 }
 impl Done for VirtualNodeHttpConnectionPool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualNodeSpec` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodespec.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualNodeSpec(Bag);
+#[must_use] pub struct VirtualNodeSpec(Bag);
 impl VirtualNodeSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BackendDefaults`: `BackendDefaults`. Update: in place.
-    pub fn backend_defaults(mut self, value: impl Arg<BackendDefaults>) -> Self { self.0.set("BackendDefaults", value.into_expr()); self }
+    pub fn backend_defaults(self, value: impl Arg<BackendDefaults>) -> Self { Self(put(self.0, "BackendDefaults", value.into_expr())) }
     /// `Backends`: list of `Backend`. Update: in place.
-    pub fn backends(mut self, value: impl Arg<Arr<Backend>>) -> Self { self.0.set("Backends", value.into_expr()); self }
+    pub fn backends(self, value: impl Arg<Arr<Backend>>) -> Self { Self(put(self.0, "Backends", value.into_expr())) }
     /// `Listeners`: list of `Listener`. Update: in place.
-    pub fn listeners(mut self, value: impl Arg<Arr<Listener>>) -> Self { self.0.set("Listeners", value.into_expr()); self }
+    pub fn listeners(self, value: impl Arg<Arr<Listener>>) -> Self { Self(put(self.0, "Listeners", value.into_expr())) }
     /// `Logging`: `Logging`. Update: in place.
-    pub fn logging(mut self, value: impl Arg<Logging>) -> Self { self.0.set("Logging", value.into_expr()); self }
+    pub fn logging(self, value: impl Arg<Logging>) -> Self { Self(put(self.0, "Logging", value.into_expr())) }
     /// `ServiceDiscovery`: `ServiceDiscovery`. Update: in place.
-    pub fn service_discovery(mut self, value: impl Arg<ServiceDiscovery>) -> Self { self.0.set("ServiceDiscovery", value.into_expr()); self }
+    pub fn service_discovery(self, value: impl Arg<ServiceDiscovery>) -> Self { Self(put(self.0, "ServiceDiscovery", value.into_expr())) }
 }
 impl Done for VirtualNodeSpec { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualNodeTcpConnectionPool` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualnodetcpconnectionpool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualNodeTcpConnectionPool<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualNodeTcpConnectionPool<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualNodeTcpConnectionPool {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualNodeTcpConnectionPool<super::missing::MaxConnections> { VirtualNodeTcpConnectionPool(Bag::default(), Phase) }
+    pub fn new() -> VirtualNodeTcpConnectionPool<Missing<super::required::MaxConnections>> { VirtualNodeTcpConnectionPool(Bag::default(), Phase) }
 }
 impl<R0> VirtualNodeTcpConnectionPool<R0> {
     /// `MaxConnections`: integer, required. Update: in place.
-    pub fn max_connections(mut self, value: impl Arg<i64>) -> VirtualNodeTcpConnectionPool<Set> { self.0.set("MaxConnections", value.into_expr()); VirtualNodeTcpConnectionPool(self.0, Phase) }
+    pub fn max_connections(self, value: impl Arg<i64>) -> VirtualNodeTcpConnectionPool<Set> { VirtualNodeTcpConnectionPool(put(self.0, "MaxConnections", value.into_expr()), Phase) }
 }
 impl Done for VirtualNodeTcpConnectionPool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualServiceBackend` of `AWS::AppMesh::VirtualNode`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualnode-virtualservicebackend.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualServiceBackend<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualServiceBackend<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualServiceBackend {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualServiceBackend<super::missing::VirtualServiceName> { VirtualServiceBackend(Bag::default(), Phase) }
+    pub fn new() -> VirtualServiceBackend<Missing<super::required::VirtualServiceName>> { VirtualServiceBackend(Bag::default(), Phase) }
 }
 impl<R0> VirtualServiceBackend<R0> {
     /// `ClientPolicy`: `ClientPolicy`. Update: in place.
-    pub fn client_policy(mut self, value: impl Arg<ClientPolicy>) -> Self { self.0.set("ClientPolicy", value.into_expr()); self }
+    pub fn client_policy(self, value: impl Arg<ClientPolicy>) -> Self { Self(put(self.0, "ClientPolicy", value.into_expr()), Phase) }
     /// `VirtualServiceName`: text, required. Update: in place.
-    pub fn virtual_service_name(mut self, value: impl Arg<str>) -> VirtualServiceBackend<Set> { self.0.set("VirtualServiceName", value.into_expr()); VirtualServiceBackend(self.0, Phase) }
+    pub fn virtual_service_name(self, value: impl Arg<str>) -> VirtualServiceBackend<Set> { VirtualServiceBackend(put(self.0, "VirtualServiceName", value.into_expr()), Phase) }
 }
 impl Done for VirtualServiceBackend { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1868,10 +1868,10 @@ impl CfnVirtualRouter {
     /// `AWS::AppMesh::VirtualRouter`
     pub const TYPE: &'static str = "AWS::AppMesh::VirtualRouter";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnVirtualRouterProps<R0, R1>) -> Self where CfnVirtualRouterProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVirtualRouterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -1888,60 +1888,60 @@ impl CfnVirtualRouter {
 }
 impl Parent for CfnVirtualRouter { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppMesh::VirtualRouter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualrouter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVirtualRouterProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnVirtualRouterProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnVirtualRouterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVirtualRouterProps<missing::MeshName, missing::Spec> { CfnVirtualRouterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVirtualRouterProps<Missing<required::MeshName>, Missing<required::Spec>> { CfnVirtualRouterProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVirtualRouterProps<R0, R1> {
     /// `MeshName`: text, required. Update: replacement.
-    pub fn mesh_name(mut self, value: impl Arg<str>) -> CfnVirtualRouterProps<Set, R1> { self.0.set("MeshName", value.into_expr()); CfnVirtualRouterProps(self.0, Phase) }
+    pub fn mesh_name(self, value: impl Arg<str>) -> CfnVirtualRouterProps<Set, R1> { CfnVirtualRouterProps(put(self.0, "MeshName", value.into_expr()), Phase) }
     /// `MeshOwner`: text. Update: replacement.
-    pub fn mesh_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("MeshOwner", value.into_expr()); self }
+    pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value.into_expr()), Phase) }
     /// `Spec`: `VirtualRouterSpec`, required. Update: in place.
-    pub fn spec(mut self, value: impl Arg<virtual_router::VirtualRouterSpec>) -> CfnVirtualRouterProps<R0, Set> { self.0.set("Spec", value.into_expr()); CfnVirtualRouterProps(self.0, Phase) }
+    pub fn spec(self, value: impl Arg<virtual_router::VirtualRouterSpec>) -> CfnVirtualRouterProps<R0, Set> { CfnVirtualRouterProps(put(self.0, "Spec", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VirtualRouterName`: text. Update: replacement.
-    pub fn virtual_router_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VirtualRouterName", value.into_expr()); self }
+    pub fn virtual_router_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualRouterName", value.into_expr()), Phase) }
 }
 impl Done for CfnVirtualRouterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppMesh::VirtualRouter`.
 pub mod virtual_router {
 use crate::cfn::support::*;
 /// The property type `PortMapping` of `AWS::AppMesh::VirtualRouter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualrouter-portmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PortMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PortMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PortMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PortMapping<super::missing::Port, super::missing::Protocol> { PortMapping(Bag::default(), Phase) }
+    pub fn new() -> PortMapping<Missing<super::required::Port>, Missing<super::required::Protocol>> { PortMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> PortMapping<R0, R1> {
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> PortMapping<Set, R1> { self.0.set("Port", value.into_expr()); PortMapping(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> PortMapping<Set, R1> { PortMapping(put(self.0, "Port", value.into_expr()), Phase) }
     /// `Protocol`: text, required. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<str>) -> PortMapping<R0, Set> { self.0.set("Protocol", value.into_expr()); PortMapping(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> PortMapping<R0, Set> { PortMapping(put(self.0, "Protocol", value.into_expr()), Phase) }
 }
 impl Done for PortMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualRouterListener` of `AWS::AppMesh::VirtualRouter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualrouter-virtualrouterlistener.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualRouterListener<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualRouterListener<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualRouterListener {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualRouterListener<super::missing::PortMapping> { VirtualRouterListener(Bag::default(), Phase) }
+    pub fn new() -> VirtualRouterListener<Missing<super::required::PortMapping>> { VirtualRouterListener(Bag::default(), Phase) }
 }
 impl<R0> VirtualRouterListener<R0> {
     /// `PortMapping`: `PortMapping`, required. Update: in place.
-    pub fn port_mapping(mut self, value: impl Arg<PortMapping>) -> VirtualRouterListener<Set> { self.0.set("PortMapping", value.into_expr()); VirtualRouterListener(self.0, Phase) }
+    pub fn port_mapping(self, value: impl Arg<PortMapping>) -> VirtualRouterListener<Set> { VirtualRouterListener(put(self.0, "PortMapping", value.into_expr()), Phase) }
 }
 impl Done for VirtualRouterListener { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualRouterSpec` of `AWS::AppMesh::VirtualRouter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualrouter-virtualrouterspec.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualRouterSpec<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualRouterSpec<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualRouterSpec {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualRouterSpec<super::missing::Listeners> { VirtualRouterSpec(Bag::default(), Phase) }
+    pub fn new() -> VirtualRouterSpec<Missing<super::required::Listeners>> { VirtualRouterSpec(Bag::default(), Phase) }
 }
 impl<R0> VirtualRouterSpec<R0> {
     /// `Listeners`: list of `VirtualRouterListener`, required. Update: in place.
-    pub fn listeners(mut self, value: impl Arg<Arr<VirtualRouterListener>>) -> VirtualRouterSpec<Set> { self.0.set("Listeners", value.into_expr()); VirtualRouterSpec(self.0, Phase) }
+    pub fn listeners(self, value: impl Arg<Arr<VirtualRouterListener>>) -> VirtualRouterSpec<Set> { VirtualRouterSpec(put(self.0, "Listeners", value.into_expr()), Phase) }
 }
 impl Done for VirtualRouterSpec { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1951,10 +1951,10 @@ impl CfnVirtualService {
     /// `AWS::AppMesh::VirtualService`
     pub const TYPE: &'static str = "AWS::AppMesh::VirtualService";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnVirtualServiceProps<R0, R1, R2>) -> Self where CfnVirtualServiceProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVirtualServiceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -1971,69 +1971,69 @@ impl CfnVirtualService {
 }
 impl Parent for CfnVirtualService { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppMesh::VirtualService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appmesh-virtualservice.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVirtualServiceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnVirtualServiceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnVirtualServiceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVirtualServiceProps<missing::MeshName, missing::Spec, missing::VirtualServiceName> { CfnVirtualServiceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVirtualServiceProps<Missing<required::MeshName>, Missing<required::Spec>, Missing<required::VirtualServiceName>> { CfnVirtualServiceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnVirtualServiceProps<R0, R1, R2> {
     /// `MeshName`: text, required. Update: replacement.
-    pub fn mesh_name(mut self, value: impl Arg<str>) -> CfnVirtualServiceProps<Set, R1, R2> { self.0.set("MeshName", value.into_expr()); CfnVirtualServiceProps(self.0, Phase) }
+    pub fn mesh_name(self, value: impl Arg<str>) -> CfnVirtualServiceProps<Set, R1, R2> { CfnVirtualServiceProps(put(self.0, "MeshName", value.into_expr()), Phase) }
     /// `MeshOwner`: text. Update: replacement.
-    pub fn mesh_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("MeshOwner", value.into_expr()); self }
+    pub fn mesh_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeshOwner", value.into_expr()), Phase) }
     /// `Spec`: `VirtualServiceSpec`, required. Update: in place.
-    pub fn spec(mut self, value: impl Arg<virtual_service::VirtualServiceSpec>) -> CfnVirtualServiceProps<R0, Set, R2> { self.0.set("Spec", value.into_expr()); CfnVirtualServiceProps(self.0, Phase) }
+    pub fn spec(self, value: impl Arg<virtual_service::VirtualServiceSpec>) -> CfnVirtualServiceProps<R0, Set, R2> { CfnVirtualServiceProps(put(self.0, "Spec", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VirtualServiceName`: text, required. Update: replacement.
-    pub fn virtual_service_name(mut self, value: impl Arg<str>) -> CfnVirtualServiceProps<R0, R1, Set> { self.0.set("VirtualServiceName", value.into_expr()); CfnVirtualServiceProps(self.0, Phase) }
+    pub fn virtual_service_name(self, value: impl Arg<str>) -> CfnVirtualServiceProps<R0, R1, Set> { CfnVirtualServiceProps(put(self.0, "VirtualServiceName", value.into_expr()), Phase) }
 }
 impl Done for CfnVirtualServiceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppMesh::VirtualService`.
 pub mod virtual_service {
 use crate::cfn::support::*;
 /// The property type `VirtualNodeServiceProvider` of `AWS::AppMesh::VirtualService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualservice-virtualnodeserviceprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualNodeServiceProvider<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualNodeServiceProvider<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualNodeServiceProvider {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualNodeServiceProvider<super::missing::VirtualNodeName> { VirtualNodeServiceProvider(Bag::default(), Phase) }
+    pub fn new() -> VirtualNodeServiceProvider<Missing<super::required::VirtualNodeName>> { VirtualNodeServiceProvider(Bag::default(), Phase) }
 }
 impl<R0> VirtualNodeServiceProvider<R0> {
     /// `VirtualNodeName`: text, required. Update: in place.
-    pub fn virtual_node_name(mut self, value: impl Arg<str>) -> VirtualNodeServiceProvider<Set> { self.0.set("VirtualNodeName", value.into_expr()); VirtualNodeServiceProvider(self.0, Phase) }
+    pub fn virtual_node_name(self, value: impl Arg<str>) -> VirtualNodeServiceProvider<Set> { VirtualNodeServiceProvider(put(self.0, "VirtualNodeName", value.into_expr()), Phase) }
 }
 impl Done for VirtualNodeServiceProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualRouterServiceProvider` of `AWS::AppMesh::VirtualService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualservice-virtualrouterserviceprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualRouterServiceProvider<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VirtualRouterServiceProvider<R0 = Set>(Bag, Phase<(R0,)>);
 impl VirtualRouterServiceProvider {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VirtualRouterServiceProvider<super::missing::VirtualRouterName> { VirtualRouterServiceProvider(Bag::default(), Phase) }
+    pub fn new() -> VirtualRouterServiceProvider<Missing<super::required::VirtualRouterName>> { VirtualRouterServiceProvider(Bag::default(), Phase) }
 }
 impl<R0> VirtualRouterServiceProvider<R0> {
     /// `VirtualRouterName`: text, required. Update: in place.
-    pub fn virtual_router_name(mut self, value: impl Arg<str>) -> VirtualRouterServiceProvider<Set> { self.0.set("VirtualRouterName", value.into_expr()); VirtualRouterServiceProvider(self.0, Phase) }
+    pub fn virtual_router_name(self, value: impl Arg<str>) -> VirtualRouterServiceProvider<Set> { VirtualRouterServiceProvider(put(self.0, "VirtualRouterName", value.into_expr()), Phase) }
 }
 impl Done for VirtualRouterServiceProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualServiceProvider` of `AWS::AppMesh::VirtualService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualservice-virtualserviceprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualServiceProvider(Bag);
+#[must_use] pub struct VirtualServiceProvider(Bag);
 impl VirtualServiceProvider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VirtualNode`: `VirtualNodeServiceProvider`. Update: in place.
-    pub fn virtual_node(mut self, value: impl Arg<VirtualNodeServiceProvider>) -> Self { self.0.set("VirtualNode", value.into_expr()); self }
+    pub fn virtual_node(self, value: impl Arg<VirtualNodeServiceProvider>) -> Self { Self(put(self.0, "VirtualNode", value.into_expr())) }
     /// `VirtualRouter`: `VirtualRouterServiceProvider`. Update: in place.
-    pub fn virtual_router(mut self, value: impl Arg<VirtualRouterServiceProvider>) -> Self { self.0.set("VirtualRouter", value.into_expr()); self }
+    pub fn virtual_router(self, value: impl Arg<VirtualRouterServiceProvider>) -> Self { Self(put(self.0, "VirtualRouter", value.into_expr())) }
 }
 impl Done for VirtualServiceProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VirtualServiceSpec` of `AWS::AppMesh::VirtualService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appmesh-virtualservice-virtualservicespec.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VirtualServiceSpec(Bag);
+#[must_use] pub struct VirtualServiceSpec(Bag);
 impl VirtualServiceSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Provider`: `VirtualServiceProvider`. Update: in place.
-    pub fn provider(mut self, value: impl Arg<VirtualServiceProvider>) -> Self { self.0.set("Provider", value.into_expr()); self }
+    pub fn provider(self, value: impl Arg<VirtualServiceProvider>) -> Self { Self(put(self.0, "Provider", value.into_expr())) }
 }
 impl Done for VirtualServiceSpec { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, BaseEjectionDuration, Certificate, CertificateArn, CertificateAuthorityArns, CertificateChain, End, HealthyThreshold, Hostname, Interval, IntervalMillis, Key, Listeners, Match, MaxConnections, MaxEjectionPercent, MaxRequests, MaxRetries, MaxServerErrors, MeshName, Mode, Name, NamespaceName, Path, PerRetryTimeout, Port, PortMapping, PrivateKey, Protocol, SecretName, ServiceName, Spec, Start, Target, TimeoutMillis, Trust, Type, UnhealthyThreshold, Unit, Validation, Value, VirtualGatewayName, VirtualNode, VirtualNodeName, VirtualRouterName, VirtualService, VirtualServiceName, Weight, WeightedTargets } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, BaseEjectionDuration, Certificate, CertificateArn, CertificateAuthorityArns, CertificateChain, End, HealthyThreshold, Hostname, Interval, IntervalMillis, Key, Listeners, Match, MaxConnections, MaxEjectionPercent, MaxRequests, MaxRetries, MaxServerErrors, MeshName, Mode, Name, NamespaceName, Path, PerRetryTimeout, Port, PortMapping, PrivateKey, Protocol, SecretName, ServiceName, Spec, Start, Target, TimeoutMillis, Trust, Type, UnhealthyThreshold, Unit, Validation, Value, VirtualGatewayName, VirtualNode, VirtualNodeName, VirtualRouterName, VirtualService, VirtualServiceName, Weight, WeightedTargets } }

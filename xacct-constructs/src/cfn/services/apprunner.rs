@@ -13,7 +13,7 @@ impl CfnAutoScalingConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnAutoScalingConfigurationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AutoScalingConfigurationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AutoScalingConfigurationArn`: text.
+    /// The attribute `AutoScalingConfigurationArn`: `OtherArn`.
     pub fn attr_auto_scaling_configuration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AutoScalingConfigurationArn") }
     /// The attribute `AutoScalingConfigurationRevision`: integer.
     pub fn attr_auto_scaling_configuration_revision(&self) -> Val<i64> { self.0.get_att("AutoScalingConfigurationRevision") }
@@ -22,20 +22,20 @@ impl CfnAutoScalingConfiguration {
 }
 impl Parent for CfnAutoScalingConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppRunner::AutoScalingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-autoscalingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAutoScalingConfigurationProps(Bag);
+#[must_use] pub struct CfnAutoScalingConfigurationProps(Bag);
 impl CfnAutoScalingConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoScalingConfigurationName`: text. Update: replacement.
-    pub fn auto_scaling_configuration_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AutoScalingConfigurationName", value.into_expr()); self }
+    pub fn auto_scaling_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoScalingConfigurationName", value.into_expr())) }
     /// `MaxConcurrency`: integer. Update: replacement.
-    pub fn max_concurrency(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxConcurrency", value.into_expr()); self }
+    pub fn max_concurrency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrency", value.into_expr())) }
     /// `MaxSize`: integer. Update: replacement.
-    pub fn max_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxSize", value.into_expr()); self }
+    pub fn max_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSize", value.into_expr())) }
     /// `MinSize`: integer. Update: replacement.
-    pub fn min_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinSize", value.into_expr()); self }
+    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value.into_expr())) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnAutoScalingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppRunner::ObservabilityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-observabilityconfiguration.html)
@@ -49,37 +49,37 @@ impl CfnObservabilityConfiguration {
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `Latest`: boolean.
     pub fn attr_latest(&self) -> Val<bool> { self.0.get_att("Latest") }
-    /// The attribute `ObservabilityConfigurationArn`: text.
+    /// The attribute `ObservabilityConfigurationArn`: `OtherArn`.
     pub fn attr_observability_configuration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ObservabilityConfigurationArn") }
     /// The attribute `ObservabilityConfigurationRevision`: integer.
     pub fn attr_observability_configuration_revision(&self) -> Val<i64> { self.0.get_att("ObservabilityConfigurationRevision") }
 }
 impl Parent for CfnObservabilityConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppRunner::ObservabilityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-observabilityconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnObservabilityConfigurationProps(Bag);
+#[must_use] pub struct CfnObservabilityConfigurationProps(Bag);
 impl CfnObservabilityConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ObservabilityConfigurationName`: text. Update: replacement.
-    pub fn observability_configuration_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ObservabilityConfigurationName", value.into_expr()); self }
+    pub fn observability_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObservabilityConfigurationName", value.into_expr())) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `TraceConfiguration`: `TraceConfiguration`. Update: replacement.
-    pub fn trace_configuration(mut self, value: impl Arg<observability_configuration::TraceConfiguration>) -> Self { self.0.set("TraceConfiguration", value.into_expr()); self }
+    pub fn trace_configuration(self, value: impl Arg<observability_configuration::TraceConfiguration>) -> Self { Self(put(self.0, "TraceConfiguration", value.into_expr())) }
 }
 impl Done for CfnObservabilityConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppRunner::ObservabilityConfiguration`.
 pub mod observability_configuration {
 use crate::cfn::support::*;
 /// The property type `TraceConfiguration` of `AWS::AppRunner::ObservabilityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-observabilityconfiguration-traceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TraceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TraceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TraceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TraceConfiguration<super::missing::Vendor> { TraceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TraceConfiguration<Missing<super::required::Vendor>> { TraceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TraceConfiguration<R0> {
     /// `Vendor`: `Vendor`, required. Update: replacement.
-    pub fn vendor(mut self, value: impl Arg<Vendor>) -> TraceConfiguration<Set> { self.0.set("Vendor", value.into_expr()); TraceConfiguration(self.0, Phase) }
+    pub fn vendor(self, value: impl Arg<Vendor>) -> TraceConfiguration<Set> { TraceConfiguration(put(self.0, "Vendor", value.into_expr()), Phase) }
 }
 impl Done for TraceConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Vendor` allows.
@@ -91,10 +91,10 @@ impl CfnService {
     /// `AWS::AppRunner::Service`
     pub const TYPE: &'static str = "AWS::AppRunner::Service";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnServiceProps<R0>) -> Self where CfnServiceProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServiceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ServiceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ServiceArn`: text.
+    /// The attribute `ServiceArn`: `OtherArn`.
     pub fn attr_service_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ServiceArn") }
     /// The attribute `ServiceId`: text.
     pub fn attr_service_id(&self) -> Val<str> { self.0.get_att("ServiceId") }
@@ -105,257 +105,257 @@ impl CfnService {
 }
 impl Parent for CfnService { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-service.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServiceProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnServiceProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnServiceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnServiceProps<missing::SourceConfiguration> { CfnServiceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnServiceProps<Missing<required::SourceConfiguration>> { CfnServiceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnServiceProps<R0> {
     /// `AutoScalingConfigurationArn`: text. Update: in place.
-    pub fn auto_scaling_configuration_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("AutoScalingConfigurationArn", value.into_expr()); self }
+    pub fn auto_scaling_configuration_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoScalingConfigurationArn", value.into_expr()), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement.
-    pub fn encryption_configuration(mut self, value: impl Arg<service::EncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<service::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `HealthCheckConfiguration`: `HealthCheckConfiguration`. Update: in place.
-    pub fn health_check_configuration(mut self, value: impl Arg<service::HealthCheckConfiguration>) -> Self { self.0.set("HealthCheckConfiguration", value.into_expr()); self }
+    pub fn health_check_configuration(self, value: impl Arg<service::HealthCheckConfiguration>) -> Self { Self(put(self.0, "HealthCheckConfiguration", value.into_expr()), Phase) }
     /// `InstanceConfiguration`: `InstanceConfiguration`. Update: in place.
-    pub fn instance_configuration(mut self, value: impl Arg<service::InstanceConfiguration>) -> Self { self.0.set("InstanceConfiguration", value.into_expr()); self }
+    pub fn instance_configuration(self, value: impl Arg<service::InstanceConfiguration>) -> Self { Self(put(self.0, "InstanceConfiguration", value.into_expr()), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place.
-    pub fn network_configuration(mut self, value: impl Arg<service::NetworkConfiguration>) -> Self { self.0.set("NetworkConfiguration", value.into_expr()); self }
+    pub fn network_configuration(self, value: impl Arg<service::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
     /// `ObservabilityConfiguration`: `ServiceObservabilityConfiguration`. Update: in place.
-    pub fn observability_configuration(mut self, value: impl Arg<service::ServiceObservabilityConfiguration>) -> Self { self.0.set("ObservabilityConfiguration", value.into_expr()); self }
+    pub fn observability_configuration(self, value: impl Arg<service::ServiceObservabilityConfiguration>) -> Self { Self(put(self.0, "ObservabilityConfiguration", value.into_expr()), Phase) }
     /// `ServiceName`: text. Update: replacement.
-    pub fn service_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceName", value.into_expr()); self }
+    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr()), Phase) }
     /// `SourceConfiguration`: `SourceConfiguration`, required. Update: in place.
-    pub fn source_configuration(mut self, value: impl Arg<service::SourceConfiguration>) -> CfnServiceProps<Set> { self.0.set("SourceConfiguration", value.into_expr()); CfnServiceProps(self.0, Phase) }
+    pub fn source_configuration(self, value: impl Arg<service::SourceConfiguration>) -> CfnServiceProps<Set> { CfnServiceProps(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnServiceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppRunner::Service`.
 pub mod service {
 use crate::cfn::support::*;
 /// The property type `AuthenticationConfiguration` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-authenticationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthenticationConfiguration(Bag);
+#[must_use] pub struct AuthenticationConfiguration(Bag);
 impl AuthenticationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessRoleArn`: text. Update: in place.
-    pub fn access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("AccessRoleArn", value.into_expr()); self }
+    /// `AccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AccessRoleArn", value.into_expr())) }
     /// `ConnectionArn`: text. Update: in place.
-    pub fn connection_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionArn", value.into_expr()); self }
+    pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionArn", value.into_expr())) }
 }
 impl Done for AuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeConfiguration` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-codeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CodeConfiguration<super::missing::ConfigurationSource> { CodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CodeConfiguration<Missing<super::required::ConfigurationSource>> { CodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CodeConfiguration<R0> {
     /// `CodeConfigurationValues`: `CodeConfigurationValues`. Update: in place.
-    pub fn code_configuration_values(mut self, value: impl Arg<CodeConfigurationValues>) -> Self { self.0.set("CodeConfigurationValues", value.into_expr()); self }
+    pub fn code_configuration_values(self, value: impl Arg<CodeConfigurationValues>) -> Self { Self(put(self.0, "CodeConfigurationValues", value.into_expr()), Phase) }
     /// `ConfigurationSource`: `ConfigurationSource`, required. Update: in place.
-    pub fn configuration_source(mut self, value: impl Arg<ConfigurationSource>) -> CodeConfiguration<Set> { self.0.set("ConfigurationSource", value.into_expr()); CodeConfiguration(self.0, Phase) }
+    pub fn configuration_source(self, value: impl Arg<ConfigurationSource>) -> CodeConfiguration<Set> { CodeConfiguration(put(self.0, "ConfigurationSource", value.into_expr()), Phase) }
 }
 impl Done for CodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeConfigurationValues` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-codeconfigurationvalues.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CodeConfigurationValues<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CodeConfigurationValues<R0 = Set>(Bag, Phase<(R0,)>);
 impl CodeConfigurationValues {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CodeConfigurationValues<super::missing::Runtime> { CodeConfigurationValues(Bag::default(), Phase) }
+    pub fn new() -> CodeConfigurationValues<Missing<super::required::Runtime>> { CodeConfigurationValues(Bag::default(), Phase) }
 }
 impl<R0> CodeConfigurationValues<R0> {
     /// `BuildCommand`: text. Update: in place.
-    pub fn build_command(mut self, value: impl Arg<str>) -> Self { self.0.set("BuildCommand", value.into_expr()); self }
+    pub fn build_command(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildCommand", value.into_expr()), Phase) }
     /// `Port`: text. Update: in place.
-    pub fn port(mut self, value: impl Arg<str>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
     /// `Runtime`: `Runtime`, required. Update: in place.
-    pub fn runtime(mut self, value: impl Arg<Runtime>) -> CodeConfigurationValues<Set> { self.0.set("Runtime", value.into_expr()); CodeConfigurationValues(self.0, Phase) }
+    pub fn runtime(self, value: impl Arg<Runtime>) -> CodeConfigurationValues<Set> { CodeConfigurationValues(put(self.0, "Runtime", value.into_expr()), Phase) }
     /// `RuntimeEnvironmentSecrets`: list of `KeyValuePair`. Update: in place.
-    pub fn runtime_environment_secrets(mut self, value: impl Arg<Arr<KeyValuePair>>) -> Self { self.0.set("RuntimeEnvironmentSecrets", value.into_expr()); self }
+    pub fn runtime_environment_secrets(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "RuntimeEnvironmentSecrets", value.into_expr()), Phase) }
     /// `RuntimeEnvironmentVariables`: list of `KeyValuePair`. Update: in place.
-    pub fn runtime_environment_variables(mut self, value: impl Arg<Arr<KeyValuePair>>) -> Self { self.0.set("RuntimeEnvironmentVariables", value.into_expr()); self }
+    pub fn runtime_environment_variables(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "RuntimeEnvironmentVariables", value.into_expr()), Phase) }
     /// `StartCommand`: text. Update: in place.
-    pub fn start_command(mut self, value: impl Arg<str>) -> Self { self.0.set("StartCommand", value.into_expr()); self }
+    pub fn start_command(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartCommand", value.into_expr()), Phase) }
 }
 impl Done for CodeConfigurationValues { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeRepository` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-coderepository.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CodeRepository<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CodeRepository<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CodeRepository {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CodeRepository<super::missing::RepositoryUrl, super::missing::SourceCodeVersion> { CodeRepository(Bag::default(), Phase) }
+    pub fn new() -> CodeRepository<Missing<super::required::RepositoryUrl>, Missing<super::required::SourceCodeVersion>> { CodeRepository(Bag::default(), Phase) }
 }
 impl<R0, R1> CodeRepository<R0, R1> {
     /// `CodeConfiguration`: `CodeConfiguration`. Update: in place.
-    pub fn code_configuration(mut self, value: impl Arg<CodeConfiguration>) -> Self { self.0.set("CodeConfiguration", value.into_expr()); self }
+    pub fn code_configuration(self, value: impl Arg<CodeConfiguration>) -> Self { Self(put(self.0, "CodeConfiguration", value.into_expr()), Phase) }
     /// `RepositoryUrl`: text, required. Update: in place.
-    pub fn repository_url(mut self, value: impl Arg<str>) -> CodeRepository<Set, R1> { self.0.set("RepositoryUrl", value.into_expr()); CodeRepository(self.0, Phase) }
+    pub fn repository_url(self, value: impl Arg<str>) -> CodeRepository<Set, R1> { CodeRepository(put(self.0, "RepositoryUrl", value.into_expr()), Phase) }
     /// `SourceCodeVersion`: `SourceCodeVersion`, required. Update: in place.
-    pub fn source_code_version(mut self, value: impl Arg<SourceCodeVersion>) -> CodeRepository<R0, Set> { self.0.set("SourceCodeVersion", value.into_expr()); CodeRepository(self.0, Phase) }
+    pub fn source_code_version(self, value: impl Arg<SourceCodeVersion>) -> CodeRepository<R0, Set> { CodeRepository(put(self.0, "SourceCodeVersion", value.into_expr()), Phase) }
     /// `SourceDirectory`: text. Update: in place.
-    pub fn source_directory(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceDirectory", value.into_expr()); self }
+    pub fn source_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDirectory", value.into_expr()), Phase) }
 }
 impl Done for CodeRepository { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EgressConfiguration` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-egressconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EgressConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EgressConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EgressConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EgressConfiguration<super::missing::EgressType> { EgressConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EgressConfiguration<Missing<super::required::EgressType>> { EgressConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EgressConfiguration<R0> {
     /// `EgressType`: `EgressType`, required. Update: in place.
-    pub fn egress_type(mut self, value: impl Arg<EgressType>) -> EgressConfiguration<Set> { self.0.set("EgressType", value.into_expr()); EgressConfiguration(self.0, Phase) }
-    /// `VpcConnectorArn`: text. Update: in place.
-    pub fn vpc_connector_arn(mut self, value: impl Arg<kind::AppRunnerVpcConnectorArn>) -> Self { self.0.set("VpcConnectorArn", value.into_expr()); self }
+    pub fn egress_type(self, value: impl Arg<EgressType>) -> EgressConfiguration<Set> { EgressConfiguration(put(self.0, "EgressType", value.into_expr()), Phase) }
+    /// `VpcConnectorArn`: `AppRunnerVpcConnectorArn`. Update: in place.
+    pub fn vpc_connector_arn(self, value: impl Arg<kind::AppRunnerVpcConnectorArn>) -> Self { Self(put(self.0, "VpcConnectorArn", value.into_expr()), Phase) }
 }
 impl Done for EgressConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EncryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionConfiguration<super::missing::KmsKey> { EncryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EncryptionConfiguration<Missing<super::required::KmsKey>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
     /// `KmsKey`: text, required. Update: replacement.
-    pub fn kms_key(mut self, value: impl Arg<str>) -> EncryptionConfiguration<Set> { self.0.set("KmsKey", value.into_expr()); EncryptionConfiguration(self.0, Phase) }
+    pub fn kms_key(self, value: impl Arg<str>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "KmsKey", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheckConfiguration` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-healthcheckconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HealthCheckConfiguration(Bag);
+#[must_use] pub struct HealthCheckConfiguration(Bag);
 impl HealthCheckConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HealthyThreshold`: integer. Update: in place.
-    pub fn healthy_threshold(mut self, value: impl Arg<i64>) -> Self { self.0.set("HealthyThreshold", value.into_expr()); self }
+    pub fn healthy_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyThreshold", value.into_expr())) }
     /// `Interval`: integer. Update: in place.
-    pub fn interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("Interval", value.into_expr()); self }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
     /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
     /// `Protocol`: `Protocol`. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<Protocol>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
     /// `Timeout`: integer. Update: in place.
-    pub fn timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
     /// `UnhealthyThreshold`: integer. Update: in place.
-    pub fn unhealthy_threshold(mut self, value: impl Arg<i64>) -> Self { self.0.set("UnhealthyThreshold", value.into_expr()); self }
+    pub fn unhealthy_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnhealthyThreshold", value.into_expr())) }
 }
 impl Done for HealthCheckConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageConfiguration` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-imageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageConfiguration(Bag);
+#[must_use] pub struct ImageConfiguration(Bag);
 impl ImageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Port`: text. Update: in place.
-    pub fn port(mut self, value: impl Arg<str>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `RuntimeEnvironmentSecrets`: list of `KeyValuePair`. Update: in place.
-    pub fn runtime_environment_secrets(mut self, value: impl Arg<Arr<KeyValuePair>>) -> Self { self.0.set("RuntimeEnvironmentSecrets", value.into_expr()); self }
+    pub fn runtime_environment_secrets(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "RuntimeEnvironmentSecrets", value.into_expr())) }
     /// `RuntimeEnvironmentVariables`: list of `KeyValuePair`. Update: in place.
-    pub fn runtime_environment_variables(mut self, value: impl Arg<Arr<KeyValuePair>>) -> Self { self.0.set("RuntimeEnvironmentVariables", value.into_expr()); self }
+    pub fn runtime_environment_variables(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "RuntimeEnvironmentVariables", value.into_expr())) }
     /// `StartCommand`: text. Update: in place.
-    pub fn start_command(mut self, value: impl Arg<str>) -> Self { self.0.set("StartCommand", value.into_expr()); self }
+    pub fn start_command(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartCommand", value.into_expr())) }
 }
 impl Done for ImageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageRepository` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-imagerepository.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageRepository<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ImageRepository<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ImageRepository {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ImageRepository<super::missing::ImageIdentifier, super::missing::ImageRepositoryType> { ImageRepository(Bag::default(), Phase) }
+    pub fn new() -> ImageRepository<Missing<super::required::ImageIdentifier>, Missing<super::required::ImageRepositoryType>> { ImageRepository(Bag::default(), Phase) }
 }
 impl<R0, R1> ImageRepository<R0, R1> {
     /// `ImageConfiguration`: `ImageConfiguration`. Update: in place.
-    pub fn image_configuration(mut self, value: impl Arg<ImageConfiguration>) -> Self { self.0.set("ImageConfiguration", value.into_expr()); self }
+    pub fn image_configuration(self, value: impl Arg<ImageConfiguration>) -> Self { Self(put(self.0, "ImageConfiguration", value.into_expr()), Phase) }
     /// `ImageIdentifier`: text, required. Update: in place.
-    pub fn image_identifier(mut self, value: impl Arg<str>) -> ImageRepository<Set, R1> { self.0.set("ImageIdentifier", value.into_expr()); ImageRepository(self.0, Phase) }
+    pub fn image_identifier(self, value: impl Arg<str>) -> ImageRepository<Set, R1> { ImageRepository(put(self.0, "ImageIdentifier", value.into_expr()), Phase) }
     /// `ImageRepositoryType`: `ImageRepositoryType`, required. Update: in place.
-    pub fn image_repository_type(mut self, value: impl Arg<ImageRepositoryType>) -> ImageRepository<R0, Set> { self.0.set("ImageRepositoryType", value.into_expr()); ImageRepository(self.0, Phase) }
+    pub fn image_repository_type(self, value: impl Arg<ImageRepositoryType>) -> ImageRepository<R0, Set> { ImageRepository(put(self.0, "ImageRepositoryType", value.into_expr()), Phase) }
 }
 impl Done for ImageRepository { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressConfiguration` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-ingressconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IngressConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IngressConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl IngressConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IngressConfiguration<super::missing::IsPubliclyAccessible> { IngressConfiguration(Bag::default(), Phase) }
+    pub fn new() -> IngressConfiguration<Missing<super::required::IsPubliclyAccessible>> { IngressConfiguration(Bag::default(), Phase) }
 }
 impl<R0> IngressConfiguration<R0> {
     /// `IsPubliclyAccessible`: boolean, required. Update: in place.
-    pub fn is_publicly_accessible(mut self, value: impl Arg<bool>) -> IngressConfiguration<Set> { self.0.set("IsPubliclyAccessible", value.into_expr()); IngressConfiguration(self.0, Phase) }
+    pub fn is_publicly_accessible(self, value: impl Arg<bool>) -> IngressConfiguration<Set> { IngressConfiguration(put(self.0, "IsPubliclyAccessible", value.into_expr()), Phase) }
 }
 impl Done for IngressConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceConfiguration` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-instanceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceConfiguration(Bag);
+#[must_use] pub struct InstanceConfiguration(Bag);
 impl InstanceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cpu`: text. Update: in place.
-    pub fn cpu(mut self, value: impl Arg<str>) -> Self { self.0.set("Cpu", value.into_expr()); self }
-    /// `InstanceRoleArn`: text. Update: in place.
-    pub fn instance_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("InstanceRoleArn", value.into_expr()); self }
+    pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value.into_expr())) }
+    /// `InstanceRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn instance_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "InstanceRoleArn", value.into_expr())) }
     /// `Memory`: text. Update: in place.
-    pub fn memory(mut self, value: impl Arg<str>) -> Self { self.0.set("Memory", value.into_expr()); self }
+    pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value.into_expr())) }
 }
 impl Done for InstanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyValuePair` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-keyvaluepair.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyValuePair(Bag);
+#[must_use] pub struct KeyValuePair(Bag);
 impl KeyValuePair {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for KeyValuePair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-networkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkConfiguration(Bag);
+#[must_use] pub struct NetworkConfiguration(Bag);
 impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EgressConfiguration`: `EgressConfiguration`. Update: in place.
-    pub fn egress_configuration(mut self, value: impl Arg<EgressConfiguration>) -> Self { self.0.set("EgressConfiguration", value.into_expr()); self }
+    pub fn egress_configuration(self, value: impl Arg<EgressConfiguration>) -> Self { Self(put(self.0, "EgressConfiguration", value.into_expr())) }
     /// `IngressConfiguration`: `IngressConfiguration`. Update: in place.
-    pub fn ingress_configuration(mut self, value: impl Arg<IngressConfiguration>) -> Self { self.0.set("IngressConfiguration", value.into_expr()); self }
+    pub fn ingress_configuration(self, value: impl Arg<IngressConfiguration>) -> Self { Self(put(self.0, "IngressConfiguration", value.into_expr())) }
     /// `IpAddressType`: `IpAddressType`. Update: in place.
-    pub fn ip_address_type(mut self, value: impl Arg<IpAddressType>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceObservabilityConfiguration` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-serviceobservabilityconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceObservabilityConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServiceObservabilityConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServiceObservabilityConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceObservabilityConfiguration<super::missing::ObservabilityEnabled> { ServiceObservabilityConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ServiceObservabilityConfiguration<Missing<super::required::ObservabilityEnabled>> { ServiceObservabilityConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ServiceObservabilityConfiguration<R0> {
     /// `ObservabilityConfigurationArn`: text. Update: in place.
-    pub fn observability_configuration_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ObservabilityConfigurationArn", value.into_expr()); self }
+    pub fn observability_configuration_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObservabilityConfigurationArn", value.into_expr()), Phase) }
     /// `ObservabilityEnabled`: boolean, required. Update: in place.
-    pub fn observability_enabled(mut self, value: impl Arg<bool>) -> ServiceObservabilityConfiguration<Set> { self.0.set("ObservabilityEnabled", value.into_expr()); ServiceObservabilityConfiguration(self.0, Phase) }
+    pub fn observability_enabled(self, value: impl Arg<bool>) -> ServiceObservabilityConfiguration<Set> { ServiceObservabilityConfiguration(put(self.0, "ObservabilityEnabled", value.into_expr()), Phase) }
 }
 impl Done for ServiceObservabilityConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceCodeVersion` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-sourcecodeversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceCodeVersion<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SourceCodeVersion<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SourceCodeVersion {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SourceCodeVersion<super::missing::Type, super::missing::Value> { SourceCodeVersion(Bag::default(), Phase) }
+    pub fn new() -> SourceCodeVersion<Missing<super::required::Type>, Missing<super::required::Value>> { SourceCodeVersion(Bag::default(), Phase) }
 }
 impl<R0, R1> SourceCodeVersion<R0, R1> {
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> SourceCodeVersion<Set, R1> { self.0.set("Type", value.into_expr()); SourceCodeVersion(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> SourceCodeVersion<Set, R1> { SourceCodeVersion(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> SourceCodeVersion<R0, Set> { self.0.set("Value", value.into_expr()); SourceCodeVersion(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> SourceCodeVersion<R0, Set> { SourceCodeVersion(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for SourceCodeVersion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceConfiguration` of `AWS::AppRunner::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-service-sourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceConfiguration(Bag);
+#[must_use] pub struct SourceConfiguration(Bag);
 impl SourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthenticationConfiguration`: `AuthenticationConfiguration`. Update: in place.
-    pub fn authentication_configuration(mut self, value: impl Arg<AuthenticationConfiguration>) -> Self { self.0.set("AuthenticationConfiguration", value.into_expr()); self }
+    pub fn authentication_configuration(self, value: impl Arg<AuthenticationConfiguration>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value.into_expr())) }
     /// `AutoDeploymentsEnabled`: boolean. Update: in place.
-    pub fn auto_deployments_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoDeploymentsEnabled", value.into_expr()); self }
+    pub fn auto_deployments_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoDeploymentsEnabled", value.into_expr())) }
     /// `CodeRepository`: `CodeRepository`. Update: in place.
-    pub fn code_repository(mut self, value: impl Arg<CodeRepository>) -> Self { self.0.set("CodeRepository", value.into_expr()); self }
+    pub fn code_repository(self, value: impl Arg<CodeRepository>) -> Self { Self(put(self.0, "CodeRepository", value.into_expr())) }
     /// `ImageRepository`: `ImageRepository`. Update: in place.
-    pub fn image_repository(mut self, value: impl Arg<ImageRepository>) -> Self { self.0.set("ImageRepository", value.into_expr()); self }
+    pub fn image_repository(self, value: impl Arg<ImageRepository>) -> Self { Self(put(self.0, "ImageRepository", value.into_expr())) }
 }
 impl Done for SourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ConfigurationSource` allows.
@@ -379,30 +379,30 @@ impl CfnVpcConnector {
     /// `AWS::AppRunner::VpcConnector`
     pub const TYPE: &'static str = "AWS::AppRunner::VpcConnector";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnVpcConnectorProps<R0>) -> Self where CfnVpcConnectorProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVpcConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VpcConnectorArn`.
     pub fn reference(&self) -> Val<kind::AppRunnerVpcConnectorArn> { self.0.reference() }
-    /// The attribute `VpcConnectorArn`: text.
+    /// The attribute `VpcConnectorArn`: `AppRunnerVpcConnectorArn`.
     pub fn attr_vpc_connector_arn(&self) -> Val<kind::AppRunnerVpcConnectorArn> { self.0.get_att("VpcConnectorArn") }
     /// The attribute `VpcConnectorRevision`: integer.
     pub fn attr_vpc_connector_revision(&self) -> Val<i64> { self.0.get_att("VpcConnectorRevision") }
 }
 impl Parent for CfnVpcConnector { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppRunner::VpcConnector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcconnector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVpcConnectorProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnVpcConnectorProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnVpcConnectorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVpcConnectorProps<missing::Subnets> { CfnVpcConnectorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVpcConnectorProps<Missing<required::Subnets>> { CfnVpcConnectorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnVpcConnectorProps<R0> {
-    /// `SecurityGroups`: list of text. Update: replacement.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroups", value.into_expr()); self }
-    /// `Subnets`: list of text, required. Update: replacement.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnVpcConnectorProps<Set> { self.0.set("Subnets", value.into_expr()); CfnVpcConnectorProps(self.0, Phase) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnVpcConnectorProps<Set> { CfnVpcConnectorProps(put(self.0, "Subnets", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcConnectorName`: text. Update: replacement.
-    pub fn vpc_connector_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcConnectorName", value.into_expr()); self }
+    pub fn vpc_connector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcConnectorName", value.into_expr()), Phase) }
 }
 impl Done for CfnVpcConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppRunner::VpcIngressConnection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcingressconnection.html)
@@ -411,50 +411,50 @@ impl CfnVpcIngressConnection {
     /// `AWS::AppRunner::VpcIngressConnection`
     pub const TYPE: &'static str = "AWS::AppRunner::VpcIngressConnection";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnVpcIngressConnectionProps<R0, R1>) -> Self where CfnVpcIngressConnectionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVpcIngressConnectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VpcIngressConnectionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `DomainName`: text.
     pub fn attr_domain_name(&self) -> Val<str> { self.0.get_att("DomainName") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `VpcIngressConnectionArn`: text.
+    /// The attribute `VpcIngressConnectionArn`: `OtherArn`.
     pub fn attr_vpc_ingress_connection_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("VpcIngressConnectionArn") }
 }
 impl Parent for CfnVpcIngressConnection { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppRunner::VpcIngressConnection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apprunner-vpcingressconnection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVpcIngressConnectionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnVpcIngressConnectionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnVpcIngressConnectionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVpcIngressConnectionProps<missing::IngressVpcConfiguration, missing::ServiceArn> { CfnVpcIngressConnectionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVpcIngressConnectionProps<Missing<required::IngressVpcConfiguration>, Missing<required::ServiceArn>> { CfnVpcIngressConnectionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVpcIngressConnectionProps<R0, R1> {
     /// `IngressVpcConfiguration`: `IngressVpcConfiguration`, required. Update: in place.
-    pub fn ingress_vpc_configuration(mut self, value: impl Arg<vpc_ingress_connection::IngressVpcConfiguration>) -> CfnVpcIngressConnectionProps<Set, R1> { self.0.set("IngressVpcConfiguration", value.into_expr()); CfnVpcIngressConnectionProps(self.0, Phase) }
+    pub fn ingress_vpc_configuration(self, value: impl Arg<vpc_ingress_connection::IngressVpcConfiguration>) -> CfnVpcIngressConnectionProps<Set, R1> { CfnVpcIngressConnectionProps(put(self.0, "IngressVpcConfiguration", value.into_expr()), Phase) }
     /// `ServiceArn`: text, required. Update: replacement.
-    pub fn service_arn(mut self, value: impl Arg<str>) -> CfnVpcIngressConnectionProps<R0, Set> { self.0.set("ServiceArn", value.into_expr()); CfnVpcIngressConnectionProps(self.0, Phase) }
+    pub fn service_arn(self, value: impl Arg<str>) -> CfnVpcIngressConnectionProps<R0, Set> { CfnVpcIngressConnectionProps(put(self.0, "ServiceArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcIngressConnectionName`: text. Update: replacement.
-    pub fn vpc_ingress_connection_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcIngressConnectionName", value.into_expr()); self }
+    pub fn vpc_ingress_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcIngressConnectionName", value.into_expr()), Phase) }
 }
 impl Done for CfnVpcIngressConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppRunner::VpcIngressConnection`.
 pub mod vpc_ingress_connection {
 use crate::cfn::support::*;
 /// The property type `IngressVpcConfiguration` of `AWS::AppRunner::VpcIngressConnection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apprunner-vpcingressconnection-ingressvpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IngressVpcConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IngressVpcConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IngressVpcConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IngressVpcConfiguration<super::missing::VpcEndpointId, super::missing::VpcId> { IngressVpcConfiguration(Bag::default(), Phase) }
+    pub fn new() -> IngressVpcConfiguration<Missing<super::required::VpcEndpointId>, Missing<super::required::VpcId>> { IngressVpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> IngressVpcConfiguration<R0, R1> {
     /// `VpcEndpointId`: text, required. Update: in place.
-    pub fn vpc_endpoint_id(mut self, value: impl Arg<str>) -> IngressVpcConfiguration<Set, R1> { self.0.set("VpcEndpointId", value.into_expr()); IngressVpcConfiguration(self.0, Phase) }
-    /// `VpcId`: text, required. Update: in place.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> IngressVpcConfiguration<R0, Set> { self.0.set("VpcId", value.into_expr()); IngressVpcConfiguration(self.0, Phase) }
+    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> IngressVpcConfiguration<Set, R1> { IngressVpcConfiguration(put(self.0, "VpcEndpointId", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`, required. Update: in place.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> IngressVpcConfiguration<R0, Set> { IngressVpcConfiguration(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for IngressVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ConfigurationSource, EgressType, ImageIdentifier, ImageRepositoryType, IngressVpcConfiguration, IsPubliclyAccessible, KmsKey, ObservabilityEnabled, RepositoryUrl, Runtime, ServiceArn, SourceCodeVersion, SourceConfiguration, Subnets, Type, Value, Vendor, VpcEndpointId, VpcId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ConfigurationSource, EgressType, ImageIdentifier, ImageRepositoryType, IngressVpcConfiguration, IsPubliclyAccessible, KmsKey, ObservabilityEnabled, RepositoryUrl, Runtime, ServiceArn, SourceCodeVersion, SourceConfiguration, Subnets, Type, Value, Vendor, VpcEndpointId, VpcId } }

@@ -10,86 +10,86 @@ impl CfnAppBlock {
     /// `AWS::AppStream::AppBlock`
     pub const TYPE: &'static str = "AWS::AppStream::AppBlock";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAppBlockProps<R0, R1>) -> Self where CfnAppBlockProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAppBlockProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
 }
 impl Parent for CfnAppBlock { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppStream::AppBlock`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblock.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAppBlockProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAppBlockProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAppBlockProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAppBlockProps<missing::Name, missing::SourceS3Location> { CfnAppBlockProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAppBlockProps<Missing<required::Name>, Missing<required::SourceS3Location>> { CfnAppBlockProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAppBlockProps<R0, R1> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text. Update: replacement.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAppBlockProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnAppBlockProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAppBlockProps<Set, R1> { CfnAppBlockProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PackagingType`: text. Update: replacement.
-    pub fn packaging_type(mut self, value: impl Arg<str>) -> Self { self.0.set("PackagingType", value.into_expr()); self }
+    pub fn packaging_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PackagingType", value.into_expr()), Phase) }
     /// `PostSetupScriptDetails`: `ScriptDetails`. Update: replacement.
-    pub fn post_setup_script_details(mut self, value: impl Arg<app_block::ScriptDetails>) -> Self { self.0.set("PostSetupScriptDetails", value.into_expr()); self }
+    pub fn post_setup_script_details(self, value: impl Arg<app_block::ScriptDetails>) -> Self { Self(put(self.0, "PostSetupScriptDetails", value.into_expr()), Phase) }
     /// `SetupScriptDetails`: `ScriptDetails`. Update: replacement.
-    pub fn setup_script_details(mut self, value: impl Arg<app_block::ScriptDetails>) -> Self { self.0.set("SetupScriptDetails", value.into_expr()); self }
+    pub fn setup_script_details(self, value: impl Arg<app_block::ScriptDetails>) -> Self { Self(put(self.0, "SetupScriptDetails", value.into_expr()), Phase) }
     /// `SourceS3Location`: `S3Location`, required. Update: replacement.
-    pub fn source_s3_location(mut self, value: impl Arg<app_block::S3Location>) -> CfnAppBlockProps<R0, Set> { self.0.set("SourceS3Location", value.into_expr()); CfnAppBlockProps(self.0, Phase) }
+    pub fn source_s3_location(self, value: impl Arg<app_block::S3Location>) -> CfnAppBlockProps<R0, Set> { CfnAppBlockProps(put(self.0, "SourceS3Location", value.into_expr()), Phase) }
     /// `Tags`: list of `Tag`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<app_block::Tag>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<app_block::Tag>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAppBlockProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppStream::AppBlock`.
 pub mod app_block {
 use crate::cfn::support::*;
 /// The property type `S3Location` of `AWS::AppStream::AppBlock`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3Location<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::S3Bucket> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::S3Bucket>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0> S3Location<R0> {
-    /// `S3Bucket`: text, required. Update: replacement.
-    pub fn s3_bucket(mut self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set> { self.0.set("S3Bucket", value.into_expr()); S3Location(self.0, Phase) }
+    /// `S3Bucket`: `S3BucketName`, required. Update: replacement.
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set> { S3Location(put(self.0, "S3Bucket", value.into_expr()), Phase) }
     /// `S3Key`: text. Update: replacement.
-    pub fn s3_key(mut self, value: impl Arg<str>) -> Self { self.0.set("S3Key", value.into_expr()); self }
+    pub fn s3_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Key", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScriptDetails` of `AWS::AppStream::AppBlock`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-scriptdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScriptDetails<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ScriptDetails<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ScriptDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScriptDetails<super::missing::ExecutablePath, super::missing::ScriptS3Location, super::missing::TimeoutInSeconds> { ScriptDetails(Bag::default(), Phase) }
+    pub fn new() -> ScriptDetails<Missing<super::required::ExecutablePath>, Missing<super::required::ScriptS3Location>, Missing<super::required::TimeoutInSeconds>> { ScriptDetails(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ScriptDetails<R0, R1, R2> {
     /// `ExecutableParameters`: text. Update: replacement.
-    pub fn executable_parameters(mut self, value: impl Arg<str>) -> Self { self.0.set("ExecutableParameters", value.into_expr()); self }
+    pub fn executable_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutableParameters", value.into_expr()), Phase) }
     /// `ExecutablePath`: text, required. Update: replacement.
-    pub fn executable_path(mut self, value: impl Arg<str>) -> ScriptDetails<Set, R1, R2> { self.0.set("ExecutablePath", value.into_expr()); ScriptDetails(self.0, Phase) }
+    pub fn executable_path(self, value: impl Arg<str>) -> ScriptDetails<Set, R1, R2> { ScriptDetails(put(self.0, "ExecutablePath", value.into_expr()), Phase) }
     /// `ScriptS3Location`: `S3Location`, required. Update: replacement.
-    pub fn script_s3_location(mut self, value: impl Arg<S3Location>) -> ScriptDetails<R0, Set, R2> { self.0.set("ScriptS3Location", value.into_expr()); ScriptDetails(self.0, Phase) }
+    pub fn script_s3_location(self, value: impl Arg<S3Location>) -> ScriptDetails<R0, Set, R2> { ScriptDetails(put(self.0, "ScriptS3Location", value.into_expr()), Phase) }
     /// `TimeoutInSeconds`: integer, required. Update: replacement.
-    pub fn timeout_in_seconds(mut self, value: impl Arg<i64>) -> ScriptDetails<R0, R1, Set> { self.0.set("TimeoutInSeconds", value.into_expr()); ScriptDetails(self.0, Phase) }
+    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> ScriptDetails<R0, R1, Set> { ScriptDetails(put(self.0, "TimeoutInSeconds", value.into_expr()), Phase) }
 }
 impl Done for ScriptDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tag` of `AWS::AppStream::AppBlock`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblock-tag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tag(Bag);
+#[must_use] pub struct Tag(Bag);
 impl Tag {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `TagKey`: text. Update: in place.
-    pub fn tag_key(mut self, value: impl Arg<str>) -> Self { self.0.set("TagKey", value.into_expr()); self }
+    pub fn tag_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKey", value.into_expr())) }
     /// `TagValue`: text. Update: in place.
-    pub fn tag_value(mut self, value: impl Arg<str>) -> Self { self.0.set("TagValue", value.into_expr()); self }
+    pub fn tag_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValue", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tag { fn into_props(self) -> Bag { self.0 } }
 }
@@ -99,71 +99,71 @@ impl CfnAppBlockBuilder {
     /// `AWS::AppStream::AppBlockBuilder`
     pub const TYPE: &'static str = "AWS::AppStream::AppBlockBuilder";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnAppBlockBuilderProps<R0, R1, R2, R3>) -> Self where CfnAppBlockBuilderProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAppBlockBuilderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
 }
 impl Parent for CfnAppBlockBuilder { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppStream::AppBlockBuilder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-appblockbuilder.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAppBlockBuilderProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnAppBlockBuilderProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnAppBlockBuilderProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAppBlockBuilderProps<missing::InstanceType, missing::Name, missing::Platform, missing::VpcConfig> { CfnAppBlockBuilderProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAppBlockBuilderProps<Missing<required::InstanceType>, Missing<required::Name>, Missing<required::Platform>, Missing<required::VpcConfig>> { CfnAppBlockBuilderProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnAppBlockBuilderProps<R0, R1, R2, R3> {
     /// `AccessEndpoints`: list of `AccessEndpoint`. Update: in place.
-    pub fn access_endpoints(mut self, value: impl Arg<Arr<app_block_builder::AccessEndpoint>>) -> Self { self.0.set("AccessEndpoints", value.into_expr()); self }
+    pub fn access_endpoints(self, value: impl Arg<Arr<app_block_builder::AccessEndpoint>>) -> Self { Self(put(self.0, "AccessEndpoints", value.into_expr()), Phase) }
     /// `AppBlockArns`: list of text. Update: in place.
-    pub fn app_block_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AppBlockArns", value.into_expr()); self }
+    pub fn app_block_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AppBlockArns", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `EnableDefaultInternetAccess`: boolean. Update: in place.
-    pub fn enable_default_internet_access(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableDefaultInternetAccess", value.into_expr()); self }
-    /// `IamRoleArn`: text. Update: in place.
-    pub fn iam_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("IamRoleArn", value.into_expr()); self }
+    pub fn enable_default_internet_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDefaultInternetAccess", value.into_expr()), Phase) }
+    /// `IamRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
     /// `InstanceType`: text, required. Update: in place.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> CfnAppBlockBuilderProps<Set, R1, R2, R3> { self.0.set("InstanceType", value.into_expr()); CfnAppBlockBuilderProps(self.0, Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> CfnAppBlockBuilderProps<Set, R1, R2, R3> { CfnAppBlockBuilderProps(put(self.0, "InstanceType", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAppBlockBuilderProps<R0, Set, R2, R3> { self.0.set("Name", value.into_expr()); CfnAppBlockBuilderProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAppBlockBuilderProps<R0, Set, R2, R3> { CfnAppBlockBuilderProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Platform`: text, required. Update: in place.
-    pub fn platform(mut self, value: impl Arg<str>) -> CfnAppBlockBuilderProps<R0, R1, Set, R3> { self.0.set("Platform", value.into_expr()); CfnAppBlockBuilderProps(self.0, Phase) }
+    pub fn platform(self, value: impl Arg<str>) -> CfnAppBlockBuilderProps<R0, R1, Set, R3> { CfnAppBlockBuilderProps(put(self.0, "Platform", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcConfig`: `VpcConfig`, required. Update: in place.
-    pub fn vpc_config(mut self, value: impl Arg<app_block_builder::VpcConfig>) -> CfnAppBlockBuilderProps<R0, R1, R2, Set> { self.0.set("VpcConfig", value.into_expr()); CfnAppBlockBuilderProps(self.0, Phase) }
+    pub fn vpc_config(self, value: impl Arg<app_block_builder::VpcConfig>) -> CfnAppBlockBuilderProps<R0, R1, R2, Set> { CfnAppBlockBuilderProps(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnAppBlockBuilderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppStream::AppBlockBuilder`.
 pub mod app_block_builder {
 use crate::cfn::support::*;
 /// The property type `AccessEndpoint` of `AWS::AppStream::AppBlockBuilder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblockbuilder-accessendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessEndpoint<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AccessEndpoint<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AccessEndpoint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AccessEndpoint<super::missing::EndpointType, super::missing::VpceId> { AccessEndpoint(Bag::default(), Phase) }
+    pub fn new() -> AccessEndpoint<Missing<super::required::EndpointType>, Missing<super::required::VpceId>> { AccessEndpoint(Bag::default(), Phase) }
 }
 impl<R0, R1> AccessEndpoint<R0, R1> {
     /// `EndpointType`: text, required. Update: in place.
-    pub fn endpoint_type(mut self, value: impl Arg<str>) -> AccessEndpoint<Set, R1> { self.0.set("EndpointType", value.into_expr()); AccessEndpoint(self.0, Phase) }
+    pub fn endpoint_type(self, value: impl Arg<str>) -> AccessEndpoint<Set, R1> { AccessEndpoint(put(self.0, "EndpointType", value.into_expr()), Phase) }
     /// `VpceId`: text, required. Update: in place.
-    pub fn vpce_id(mut self, value: impl Arg<str>) -> AccessEndpoint<R0, Set> { self.0.set("VpceId", value.into_expr()); AccessEndpoint(self.0, Phase) }
+    pub fn vpce_id(self, value: impl Arg<str>) -> AccessEndpoint<R0, Set> { AccessEndpoint(put(self.0, "VpceId", value.into_expr()), Phase) }
 }
 impl Done for AccessEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::AppStream::AppBlockBuilder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-appblockbuilder-vpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfig(Bag);
+#[must_use] pub struct VpcConfig(Bag);
 impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
     /// `SubnetIds`: list of text. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -173,77 +173,77 @@ impl CfnApplication {
     /// `AWS::AppStream::Application`
     pub const TYPE: &'static str = "AWS::AppStream::Application";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5>(scope: &dyn Parent, id: &str, props: CfnApplicationProps<R0, R1, R2, R3, R4, R5>) -> Self where CfnApplicationProps<R0, R1, R2, R3, R4, R5>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppStream::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl CfnApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationProps<missing::AppBlockArn, missing::IconS3Location, missing::InstanceFamilies, missing::LaunchPath, missing::Name, missing::Platforms> { CfnApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationProps<Missing<required::AppBlockArn>, Missing<required::IconS3Location>, Missing<required::InstanceFamilies>, Missing<required::LaunchPath>, Missing<required::Name>, Missing<required::Platforms>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnApplicationProps<R0, R1, R2, R3, R4, R5> {
     /// `AppBlockArn`: text, required. Update: in place.
-    pub fn app_block_arn(mut self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1, R2, R3, R4, R5> { self.0.set("AppBlockArn", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn app_block_arn(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1, R2, R3, R4, R5> { CfnApplicationProps(put(self.0, "AppBlockArn", value.into_expr()), Phase) }
     /// `AttributesToDelete`: list of text. Update: in place.
-    pub fn attributes_to_delete(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AttributesToDelete", value.into_expr()); self }
+    pub fn attributes_to_delete(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AttributesToDelete", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `IconS3Location`: `S3Location`, required. Update: in place.
-    pub fn icon_s3_location(mut self, value: impl Arg<application::S3Location>) -> CfnApplicationProps<R0, Set, R2, R3, R4, R5> { self.0.set("IconS3Location", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn icon_s3_location(self, value: impl Arg<application::S3Location>) -> CfnApplicationProps<R0, Set, R2, R3, R4, R5> { CfnApplicationProps(put(self.0, "IconS3Location", value.into_expr()), Phase) }
     /// `InstanceFamilies`: list of text, required. Update: replacement.
-    pub fn instance_families(mut self, value: impl Arg<Arr<str>>) -> CfnApplicationProps<R0, R1, Set, R3, R4, R5> { self.0.set("InstanceFamilies", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn instance_families(self, value: impl Arg<Arr<str>>) -> CfnApplicationProps<R0, R1, Set, R3, R4, R5> { CfnApplicationProps(put(self.0, "InstanceFamilies", value.into_expr()), Phase) }
     /// `LaunchParameters`: text. Update: in place.
-    pub fn launch_parameters(mut self, value: impl Arg<str>) -> Self { self.0.set("LaunchParameters", value.into_expr()); self }
+    pub fn launch_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchParameters", value.into_expr()), Phase) }
     /// `LaunchPath`: text, required. Update: in place.
-    pub fn launch_path(mut self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, R2, Set, R4, R5> { self.0.set("LaunchPath", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn launch_path(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, R2, Set, R4, R5> { CfnApplicationProps(put(self.0, "LaunchPath", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, R2, R3, Set, R5> { self.0.set("Name", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, R2, R3, Set, R5> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Platforms`: list of text, required. Update: replacement.
-    pub fn platforms(mut self, value: impl Arg<Arr<str>>) -> CfnApplicationProps<R0, R1, R2, R3, R4, Set> { self.0.set("Platforms", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn platforms(self, value: impl Arg<Arr<str>>) -> CfnApplicationProps<R0, R1, R2, R3, R4, Set> { CfnApplicationProps(put(self.0, "Platforms", value.into_expr()), Phase) }
     /// `Tags`: list of `Tag`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<application::Tag>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<application::Tag>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WorkingDirectory`: text. Update: in place.
-    pub fn working_directory(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkingDirectory", value.into_expr()); self }
+    pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppStream::Application`.
 pub mod application {
 use crate::cfn::support::*;
 /// The property type `S3Location` of `AWS::AppStream::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-application-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::S3Bucket, super::missing::S3Key> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::S3Bucket>, Missing<super::required::S3Key>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
-    /// `S3Bucket`: text, required. Update: in place.
-    pub fn s3_bucket(mut self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set, R1> { self.0.set("S3Bucket", value.into_expr()); S3Location(self.0, Phase) }
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set, R1> { S3Location(put(self.0, "S3Bucket", value.into_expr()), Phase) }
     /// `S3Key`: text, required. Update: in place.
-    pub fn s3_key(mut self, value: impl Arg<str>) -> S3Location<R0, Set> { self.0.set("S3Key", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn s3_key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "S3Key", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tag` of `AWS::AppStream::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-application-tag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tag(Bag);
+#[must_use] pub struct Tag(Bag);
 impl Tag {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `TagKey`: text. Update: in place.
-    pub fn tag_key(mut self, value: impl Arg<str>) -> Self { self.0.set("TagKey", value.into_expr()); self }
+    pub fn tag_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKey", value.into_expr())) }
     /// `TagValue`: text. Update: in place.
-    pub fn tag_value(mut self, value: impl Arg<str>) -> Self { self.0.set("TagValue", value.into_expr()); self }
+    pub fn tag_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValue", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tag { fn into_props(self) -> Bag { self.0 } }
 }
@@ -253,24 +253,24 @@ impl CfnApplicationEntitlementAssociation {
     /// `AWS::AppStream::ApplicationEntitlementAssociation`
     pub const TYPE: &'static str = "AWS::AppStream::ApplicationEntitlementAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnApplicationEntitlementAssociationProps<R0, R1, R2>) -> Self where CfnApplicationEntitlementAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationEntitlementAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnApplicationEntitlementAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppStream::ApplicationEntitlementAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-applicationentitlementassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationEntitlementAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnApplicationEntitlementAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnApplicationEntitlementAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationEntitlementAssociationProps<missing::ApplicationIdentifier, missing::EntitlementName, missing::StackName> { CfnApplicationEntitlementAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationEntitlementAssociationProps<Missing<required::ApplicationIdentifier>, Missing<required::EntitlementName>, Missing<required::StackName>> { CfnApplicationEntitlementAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnApplicationEntitlementAssociationProps<R0, R1, R2> {
     /// `ApplicationIdentifier`: text, required. Update: replacement.
-    pub fn application_identifier(mut self, value: impl Arg<str>) -> CfnApplicationEntitlementAssociationProps<Set, R1, R2> { self.0.set("ApplicationIdentifier", value.into_expr()); CfnApplicationEntitlementAssociationProps(self.0, Phase) }
+    pub fn application_identifier(self, value: impl Arg<str>) -> CfnApplicationEntitlementAssociationProps<Set, R1, R2> { CfnApplicationEntitlementAssociationProps(put(self.0, "ApplicationIdentifier", value.into_expr()), Phase) }
     /// `EntitlementName`: text, required. Update: replacement.
-    pub fn entitlement_name(mut self, value: impl Arg<str>) -> CfnApplicationEntitlementAssociationProps<R0, Set, R2> { self.0.set("EntitlementName", value.into_expr()); CfnApplicationEntitlementAssociationProps(self.0, Phase) }
+    pub fn entitlement_name(self, value: impl Arg<str>) -> CfnApplicationEntitlementAssociationProps<R0, Set, R2> { CfnApplicationEntitlementAssociationProps(put(self.0, "EntitlementName", value.into_expr()), Phase) }
     /// `StackName`: text, required. Update: replacement.
-    pub fn stack_name(mut self, value: impl Arg<str>) -> CfnApplicationEntitlementAssociationProps<R0, R1, Set> { self.0.set("StackName", value.into_expr()); CfnApplicationEntitlementAssociationProps(self.0, Phase) }
+    pub fn stack_name(self, value: impl Arg<str>) -> CfnApplicationEntitlementAssociationProps<R0, R1, Set> { CfnApplicationEntitlementAssociationProps(put(self.0, "StackName", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationEntitlementAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppStream::ApplicationFleetAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-applicationfleetassociation.html)
@@ -279,22 +279,22 @@ impl CfnApplicationFleetAssociation {
     /// `AWS::AppStream::ApplicationFleetAssociation`
     pub const TYPE: &'static str = "AWS::AppStream::ApplicationFleetAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnApplicationFleetAssociationProps<R0, R1>) -> Self where CfnApplicationFleetAssociationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationFleetAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnApplicationFleetAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppStream::ApplicationFleetAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-applicationfleetassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationFleetAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnApplicationFleetAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnApplicationFleetAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationFleetAssociationProps<missing::ApplicationArn, missing::FleetName> { CfnApplicationFleetAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationFleetAssociationProps<Missing<required::ApplicationArn>, Missing<required::FleetName>> { CfnApplicationFleetAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationFleetAssociationProps<R0, R1> {
     /// `ApplicationArn`: text, required. Update: replacement.
-    pub fn application_arn(mut self, value: impl Arg<str>) -> CfnApplicationFleetAssociationProps<Set, R1> { self.0.set("ApplicationArn", value.into_expr()); CfnApplicationFleetAssociationProps(self.0, Phase) }
+    pub fn application_arn(self, value: impl Arg<str>) -> CfnApplicationFleetAssociationProps<Set, R1> { CfnApplicationFleetAssociationProps(put(self.0, "ApplicationArn", value.into_expr()), Phase) }
     /// `FleetName`: text, required. Update: replacement.
-    pub fn fleet_name(mut self, value: impl Arg<str>) -> CfnApplicationFleetAssociationProps<R0, Set> { self.0.set("FleetName", value.into_expr()); CfnApplicationFleetAssociationProps(self.0, Phase) }
+    pub fn fleet_name(self, value: impl Arg<str>) -> CfnApplicationFleetAssociationProps<R0, Set> { CfnApplicationFleetAssociationProps(put(self.0, "FleetName", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationFleetAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppStream::DirectoryConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-directoryconfig.html)
@@ -303,53 +303,53 @@ impl CfnDirectoryConfig {
     /// `AWS::AppStream::DirectoryConfig`
     pub const TYPE: &'static str = "AWS::AppStream::DirectoryConfig";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDirectoryConfigProps<R0, R1, R2>) -> Self where CfnDirectoryConfigProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDirectoryConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DirectoryName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnDirectoryConfig { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppStream::DirectoryConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-directoryconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDirectoryConfigProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDirectoryConfigProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDirectoryConfigProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDirectoryConfigProps<missing::DirectoryName, missing::OrganizationalUnitDistinguishedNames, missing::ServiceAccountCredentials> { CfnDirectoryConfigProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDirectoryConfigProps<Missing<required::DirectoryName>, Missing<required::OrganizationalUnitDistinguishedNames>, Missing<required::ServiceAccountCredentials>> { CfnDirectoryConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDirectoryConfigProps<R0, R1, R2> {
     /// `CertificateBasedAuthProperties`: `CertificateBasedAuthProperties`. Update: in place.
-    pub fn certificate_based_auth_properties(mut self, value: impl Arg<directory_config::CertificateBasedAuthProperties>) -> Self { self.0.set("CertificateBasedAuthProperties", value.into_expr()); self }
+    pub fn certificate_based_auth_properties(self, value: impl Arg<directory_config::CertificateBasedAuthProperties>) -> Self { Self(put(self.0, "CertificateBasedAuthProperties", value.into_expr()), Phase) }
     /// `DirectoryName`: text, required. Update: replacement.
-    pub fn directory_name(mut self, value: impl Arg<str>) -> CfnDirectoryConfigProps<Set, R1, R2> { self.0.set("DirectoryName", value.into_expr()); CfnDirectoryConfigProps(self.0, Phase) }
+    pub fn directory_name(self, value: impl Arg<str>) -> CfnDirectoryConfigProps<Set, R1, R2> { CfnDirectoryConfigProps(put(self.0, "DirectoryName", value.into_expr()), Phase) }
     /// `OrganizationalUnitDistinguishedNames`: list of text, required. Update: in place.
-    pub fn organizational_unit_distinguished_names(mut self, value: impl Arg<Arr<str>>) -> CfnDirectoryConfigProps<R0, Set, R2> { self.0.set("OrganizationalUnitDistinguishedNames", value.into_expr()); CfnDirectoryConfigProps(self.0, Phase) }
+    pub fn organizational_unit_distinguished_names(self, value: impl Arg<Arr<str>>) -> CfnDirectoryConfigProps<R0, Set, R2> { CfnDirectoryConfigProps(put(self.0, "OrganizationalUnitDistinguishedNames", value.into_expr()), Phase) }
     /// `ServiceAccountCredentials`: `ServiceAccountCredentials`, required. Update: in place.
-    pub fn service_account_credentials(mut self, value: impl Arg<directory_config::ServiceAccountCredentials>) -> CfnDirectoryConfigProps<R0, R1, Set> { self.0.set("ServiceAccountCredentials", value.into_expr()); CfnDirectoryConfigProps(self.0, Phase) }
+    pub fn service_account_credentials(self, value: impl Arg<directory_config::ServiceAccountCredentials>) -> CfnDirectoryConfigProps<R0, R1, Set> { CfnDirectoryConfigProps(put(self.0, "ServiceAccountCredentials", value.into_expr()), Phase) }
 }
 impl Done for CfnDirectoryConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppStream::DirectoryConfig`.
 pub mod directory_config {
 use crate::cfn::support::*;
 /// The property type `CertificateBasedAuthProperties` of `AWS::AppStream::DirectoryConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-directoryconfig-certificatebasedauthproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CertificateBasedAuthProperties(Bag);
+#[must_use] pub struct CertificateBasedAuthProperties(Bag);
 impl CertificateBasedAuthProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateAuthorityArn`: text. Update: in place.
-    pub fn certificate_authority_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateAuthorityArn", value.into_expr()); self }
+    pub fn certificate_authority_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateAuthorityArn", value.into_expr())) }
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for CertificateBasedAuthProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceAccountCredentials` of `AWS::AppStream::DirectoryConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-directoryconfig-serviceaccountcredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceAccountCredentials<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ServiceAccountCredentials<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ServiceAccountCredentials {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceAccountCredentials<super::missing::AccountName, super::missing::AccountPassword> { ServiceAccountCredentials(Bag::default(), Phase) }
+    pub fn new() -> ServiceAccountCredentials<Missing<super::required::AccountName>, Missing<super::required::AccountPassword>> { ServiceAccountCredentials(Bag::default(), Phase) }
 }
 impl<R0, R1> ServiceAccountCredentials<R0, R1> {
     /// `AccountName`: text, required. Update: in place.
-    pub fn account_name(mut self, value: impl Arg<str>) -> ServiceAccountCredentials<Set, R1> { self.0.set("AccountName", value.into_expr()); ServiceAccountCredentials(self.0, Phase) }
+    pub fn account_name(self, value: impl Arg<str>) -> ServiceAccountCredentials<Set, R1> { ServiceAccountCredentials(put(self.0, "AccountName", value.into_expr()), Phase) }
     /// `AccountPassword`: text, required. Update: in place.
-    pub fn account_password(mut self, value: impl Arg<str>) -> ServiceAccountCredentials<R0, Set> { self.0.set("AccountPassword", value.into_expr()); ServiceAccountCredentials(self.0, Phase) }
+    pub fn account_password(self, value: impl Arg<str>) -> ServiceAccountCredentials<R0, Set> { ServiceAccountCredentials(put(self.0, "AccountPassword", value.into_expr()), Phase) }
 }
 impl Done for ServiceAccountCredentials { fn into_props(self) -> Bag { self.0 } }
 }
@@ -359,7 +359,7 @@ impl CfnEntitlement {
     /// `AWS::AppStream::Entitlement`
     pub const TYPE: &'static str = "AWS::AppStream::Entitlement";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnEntitlementProps<R0, R1, R2, R3>) -> Self where CfnEntitlementProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEntitlementProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedTime`: text.
@@ -369,38 +369,38 @@ impl CfnEntitlement {
 }
 impl Parent for CfnEntitlement { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppStream::Entitlement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-entitlement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEntitlementProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnEntitlementProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnEntitlementProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEntitlementProps<missing::AppVisibility, missing::Attributes, missing::Name, missing::StackName> { CfnEntitlementProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEntitlementProps<Missing<required::AppVisibility>, Missing<required::Attributes>, Missing<required::Name>, Missing<required::StackName>> { CfnEntitlementProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnEntitlementProps<R0, R1, R2, R3> {
     /// `AppVisibility`: text, required. Update: in place.
-    pub fn app_visibility(mut self, value: impl Arg<str>) -> CfnEntitlementProps<Set, R1, R2, R3> { self.0.set("AppVisibility", value.into_expr()); CfnEntitlementProps(self.0, Phase) }
+    pub fn app_visibility(self, value: impl Arg<str>) -> CfnEntitlementProps<Set, R1, R2, R3> { CfnEntitlementProps(put(self.0, "AppVisibility", value.into_expr()), Phase) }
     /// `Attributes`: list of `Attribute`, required. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Arr<entitlement::Attribute>>) -> CfnEntitlementProps<R0, Set, R2, R3> { self.0.set("Attributes", value.into_expr()); CfnEntitlementProps(self.0, Phase) }
+    pub fn attributes(self, value: impl Arg<Arr<entitlement::Attribute>>) -> CfnEntitlementProps<R0, Set, R2, R3> { CfnEntitlementProps(put(self.0, "Attributes", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnEntitlementProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnEntitlementProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEntitlementProps<R0, R1, Set, R3> { CfnEntitlementProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `StackName`: text, required. Update: replacement.
-    pub fn stack_name(mut self, value: impl Arg<str>) -> CfnEntitlementProps<R0, R1, R2, Set> { self.0.set("StackName", value.into_expr()); CfnEntitlementProps(self.0, Phase) }
+    pub fn stack_name(self, value: impl Arg<str>) -> CfnEntitlementProps<R0, R1, R2, Set> { CfnEntitlementProps(put(self.0, "StackName", value.into_expr()), Phase) }
 }
 impl Done for CfnEntitlementProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppStream::Entitlement`.
 pub mod entitlement {
 use crate::cfn::support::*;
 /// The property type `Attribute` of `AWS::AppStream::Entitlement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-entitlement-attribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Attribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Attribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Attribute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Attribute<super::missing::Name, super::missing::Value> { Attribute(Bag::default(), Phase) }
+    pub fn new() -> Attribute<Missing<super::required::Name>, Missing<super::required::Value>> { Attribute(Bag::default(), Phase) }
 }
 impl<R0, R1> Attribute<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Attribute<Set, R1> { self.0.set("Name", value.into_expr()); Attribute(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Attribute<Set, R1> { Attribute(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Attribute<R0, Set> { self.0.set("Value", value.into_expr()); Attribute(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Attribute<R0, Set> { Attribute(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Attribute { fn into_props(self) -> Bag { self.0 } }
 }
@@ -410,7 +410,7 @@ impl CfnFleet {
     /// `AWS::AppStream::Fleet`
     pub const TYPE: &'static str = "AWS::AppStream::Fleet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnFleetProps<R0, R1>) -> Self where CfnFleetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFleetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -418,118 +418,118 @@ impl CfnFleet {
 }
 impl Parent for CfnFleet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppStream::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-fleet.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFleetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnFleetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnFleetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFleetProps<missing::InstanceType, missing::Name> { CfnFleetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFleetProps<Missing<required::InstanceType>, Missing<required::Name>> { CfnFleetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFleetProps<R0, R1> {
     /// `ComputeCapacity`: `ComputeCapacity`. Update: in place.
-    pub fn compute_capacity(mut self, value: impl Arg<fleet::ComputeCapacity>) -> Self { self.0.set("ComputeCapacity", value.into_expr()); self }
+    pub fn compute_capacity(self, value: impl Arg<fleet::ComputeCapacity>) -> Self { Self(put(self.0, "ComputeCapacity", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisableIMDSV1`: boolean. Update: in place.
-    pub fn disable_imdsv1(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableIMDSV1", value.into_expr()); self }
+    pub fn disable_imdsv1(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableIMDSV1", value.into_expr()), Phase) }
     /// `DisconnectTimeoutInSeconds`: integer. Update: in place.
-    pub fn disconnect_timeout_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("DisconnectTimeoutInSeconds", value.into_expr()); self }
+    pub fn disconnect_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DisconnectTimeoutInSeconds", value.into_expr()), Phase) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `DomainJoinInfo`: `DomainJoinInfo`. Update: in place.
-    pub fn domain_join_info(mut self, value: impl Arg<fleet::DomainJoinInfo>) -> Self { self.0.set("DomainJoinInfo", value.into_expr()); self }
+    pub fn domain_join_info(self, value: impl Arg<fleet::DomainJoinInfo>) -> Self { Self(put(self.0, "DomainJoinInfo", value.into_expr()), Phase) }
     /// `EnableDefaultInternetAccess`: boolean. Update: in place.
-    pub fn enable_default_internet_access(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableDefaultInternetAccess", value.into_expr()); self }
+    pub fn enable_default_internet_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDefaultInternetAccess", value.into_expr()), Phase) }
     /// `FleetType`: text. Update: replacement.
-    pub fn fleet_type(mut self, value: impl Arg<str>) -> Self { self.0.set("FleetType", value.into_expr()); self }
-    /// `IamRoleArn`: text. Update: in place.
-    pub fn iam_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("IamRoleArn", value.into_expr()); self }
+    pub fn fleet_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FleetType", value.into_expr()), Phase) }
+    /// `IamRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
     /// `IdleDisconnectTimeoutInSeconds`: integer. Update: in place.
-    pub fn idle_disconnect_timeout_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("IdleDisconnectTimeoutInSeconds", value.into_expr()); self }
+    pub fn idle_disconnect_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleDisconnectTimeoutInSeconds", value.into_expr()), Phase) }
     /// `ImageArn`: text. Update: in place.
-    pub fn image_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageArn", value.into_expr()); self }
+    pub fn image_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageArn", value.into_expr()), Phase) }
     /// `ImageName`: text. Update: in place.
-    pub fn image_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageName", value.into_expr()); self }
+    pub fn image_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageName", value.into_expr()), Phase) }
     /// `InstanceType`: text, required. Update: in place.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> CfnFleetProps<Set, R1> { self.0.set("InstanceType", value.into_expr()); CfnFleetProps(self.0, Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> CfnFleetProps<Set, R1> { CfnFleetProps(put(self.0, "InstanceType", value.into_expr()), Phase) }
     /// `MaxConcurrentSessions`: integer. Update: in place.
-    pub fn max_concurrent_sessions(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxConcurrentSessions", value.into_expr()); self }
+    pub fn max_concurrent_sessions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentSessions", value.into_expr()), Phase) }
     /// `MaxSessionsPerInstance`: integer. Update: in place.
-    pub fn max_sessions_per_instance(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxSessionsPerInstance", value.into_expr()); self }
+    pub fn max_sessions_per_instance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSessionsPerInstance", value.into_expr()), Phase) }
     /// `MaxUserDurationInSeconds`: integer. Update: in place.
-    pub fn max_user_duration_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxUserDurationInSeconds", value.into_expr()); self }
+    pub fn max_user_duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxUserDurationInSeconds", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFleetProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnFleetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFleetProps<R0, Set> { CfnFleetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Platform`: text. Update: in place.
-    pub fn platform(mut self, value: impl Arg<str>) -> Self { self.0.set("Platform", value.into_expr()); self }
+    pub fn platform(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Platform", value.into_expr()), Phase) }
     /// `RootVolumeConfig`: `VolumeConfig`. Update: in place.
-    pub fn root_volume_config(mut self, value: impl Arg<fleet::VolumeConfig>) -> Self { self.0.set("RootVolumeConfig", value.into_expr()); self }
+    pub fn root_volume_config(self, value: impl Arg<fleet::VolumeConfig>) -> Self { Self(put(self.0, "RootVolumeConfig", value.into_expr()), Phase) }
     /// `SessionScriptS3Location`: `S3Location`. Update: in place.
-    pub fn session_script_s3_location(mut self, value: impl Arg<fleet::S3Location>) -> Self { self.0.set("SessionScriptS3Location", value.into_expr()); self }
+    pub fn session_script_s3_location(self, value: impl Arg<fleet::S3Location>) -> Self { Self(put(self.0, "SessionScriptS3Location", value.into_expr()), Phase) }
     /// `StreamView`: text. Update: in place.
-    pub fn stream_view(mut self, value: impl Arg<str>) -> Self { self.0.set("StreamView", value.into_expr()); self }
+    pub fn stream_view(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamView", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UsbDeviceFilterStrings`: list of text. Update: in place.
-    pub fn usb_device_filter_strings(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("UsbDeviceFilterStrings", value.into_expr()); self }
+    pub fn usb_device_filter_strings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UsbDeviceFilterStrings", value.into_expr()), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: in place.
-    pub fn vpc_config(mut self, value: impl Arg<fleet::VpcConfig>) -> Self { self.0.set("VpcConfig", value.into_expr()); self }
+    pub fn vpc_config(self, value: impl Arg<fleet::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnFleetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppStream::Fleet`.
 pub mod fleet {
 use crate::cfn::support::*;
 /// The property type `ComputeCapacity` of `AWS::AppStream::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-computecapacity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComputeCapacity(Bag);
+#[must_use] pub struct ComputeCapacity(Bag);
 impl ComputeCapacity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DesiredInstances`: integer. Update: in place.
-    pub fn desired_instances(mut self, value: impl Arg<i64>) -> Self { self.0.set("DesiredInstances", value.into_expr()); self }
+    pub fn desired_instances(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredInstances", value.into_expr())) }
     /// `DesiredSessions`: integer. Update: in place.
-    pub fn desired_sessions(mut self, value: impl Arg<i64>) -> Self { self.0.set("DesiredSessions", value.into_expr()); self }
+    pub fn desired_sessions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredSessions", value.into_expr())) }
 }
 impl Done for ComputeCapacity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainJoinInfo` of `AWS::AppStream::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-domainjoininfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DomainJoinInfo(Bag);
+#[must_use] pub struct DomainJoinInfo(Bag);
 impl DomainJoinInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DirectoryName`: text. Update: in place.
-    pub fn directory_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DirectoryName", value.into_expr()); self }
+    pub fn directory_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryName", value.into_expr())) }
     /// `OrganizationalUnitDistinguishedName`: text. Update: in place.
-    pub fn organizational_unit_distinguished_name(mut self, value: impl Arg<str>) -> Self { self.0.set("OrganizationalUnitDistinguishedName", value.into_expr()); self }
+    pub fn organizational_unit_distinguished_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnitDistinguishedName", value.into_expr())) }
 }
 impl Done for DomainJoinInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::AppStream::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::S3Bucket, super::missing::S3Key> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::S3Bucket>, Missing<super::required::S3Key>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
-    /// `S3Bucket`: text, required. Update: in place.
-    pub fn s3_bucket(mut self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set, R1> { self.0.set("S3Bucket", value.into_expr()); S3Location(self.0, Phase) }
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set, R1> { S3Location(put(self.0, "S3Bucket", value.into_expr()), Phase) }
     /// `S3Key`: text, required. Update: in place.
-    pub fn s3_key(mut self, value: impl Arg<str>) -> S3Location<R0, Set> { self.0.set("S3Key", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn s3_key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "S3Key", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VolumeConfig` of `AWS::AppStream::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-volumeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VolumeConfig(Bag);
+#[must_use] pub struct VolumeConfig(Bag);
 impl VolumeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VolumeSizeInGb`: integer. Update: in place.
-    pub fn volume_size_in_gb(mut self, value: impl Arg<i64>) -> Self { self.0.set("VolumeSizeInGb", value.into_expr()); self }
+    pub fn volume_size_in_gb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSizeInGb", value.into_expr())) }
 }
 impl Done for VolumeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::AppStream::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-fleet-vpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfig(Bag);
+#[must_use] pub struct VpcConfig(Bag);
 impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
     /// `SubnetIds`: list of text. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -539,7 +539,7 @@ impl CfnImageBuilder {
     /// `AWS::AppStream::ImageBuilder`
     pub const TYPE: &'static str = "AWS::AppStream::ImageBuilder";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnImageBuilderProps<R0, R1>) -> Self where CfnImageBuilderProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnImageBuilderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `StreamingUrl`: text.
@@ -547,93 +547,93 @@ impl CfnImageBuilder {
 }
 impl Parent for CfnImageBuilder { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppStream::ImageBuilder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-imagebuilder.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnImageBuilderProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnImageBuilderProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnImageBuilderProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnImageBuilderProps<missing::InstanceType, missing::Name> { CfnImageBuilderProps(Bag::default(), Phase) }
+    pub fn new() -> CfnImageBuilderProps<Missing<required::InstanceType>, Missing<required::Name>> { CfnImageBuilderProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnImageBuilderProps<R0, R1> {
     /// `AccessEndpoints`: list of `AccessEndpoint`. Update: in place.
-    pub fn access_endpoints(mut self, value: impl Arg<Arr<image_builder::AccessEndpoint>>) -> Self { self.0.set("AccessEndpoints", value.into_expr()); self }
+    pub fn access_endpoints(self, value: impl Arg<Arr<image_builder::AccessEndpoint>>) -> Self { Self(put(self.0, "AccessEndpoints", value.into_expr()), Phase) }
     /// `AppstreamAgentVersion`: text. Update: in place.
-    pub fn appstream_agent_version(mut self, value: impl Arg<str>) -> Self { self.0.set("AppstreamAgentVersion", value.into_expr()); self }
+    pub fn appstream_agent_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppstreamAgentVersion", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisableIMDSV1`: boolean. Update: in place.
-    pub fn disable_imdsv1(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableIMDSV1", value.into_expr()); self }
+    pub fn disable_imdsv1(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableIMDSV1", value.into_expr()), Phase) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `DomainJoinInfo`: `DomainJoinInfo`. Update: in place.
-    pub fn domain_join_info(mut self, value: impl Arg<image_builder::DomainJoinInfo>) -> Self { self.0.set("DomainJoinInfo", value.into_expr()); self }
+    pub fn domain_join_info(self, value: impl Arg<image_builder::DomainJoinInfo>) -> Self { Self(put(self.0, "DomainJoinInfo", value.into_expr()), Phase) }
     /// `EnableDefaultInternetAccess`: boolean. Update: in place.
-    pub fn enable_default_internet_access(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableDefaultInternetAccess", value.into_expr()); self }
-    /// `IamRoleArn`: text. Update: in place.
-    pub fn iam_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("IamRoleArn", value.into_expr()); self }
+    pub fn enable_default_internet_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDefaultInternetAccess", value.into_expr()), Phase) }
+    /// `IamRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
     /// `ImageArn`: text. Update: in place.
-    pub fn image_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageArn", value.into_expr()); self }
+    pub fn image_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageArn", value.into_expr()), Phase) }
     /// `ImageName`: text. Update: in place.
-    pub fn image_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageName", value.into_expr()); self }
+    pub fn image_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageName", value.into_expr()), Phase) }
     /// `InstanceType`: text, required. Update: in place.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> CfnImageBuilderProps<Set, R1> { self.0.set("InstanceType", value.into_expr()); CfnImageBuilderProps(self.0, Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> CfnImageBuilderProps<Set, R1> { CfnImageBuilderProps(put(self.0, "InstanceType", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnImageBuilderProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnImageBuilderProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnImageBuilderProps<R0, Set> { CfnImageBuilderProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RootVolumeConfig`: `VolumeConfig`. Update: in place.
-    pub fn root_volume_config(mut self, value: impl Arg<image_builder::VolumeConfig>) -> Self { self.0.set("RootVolumeConfig", value.into_expr()); self }
+    pub fn root_volume_config(self, value: impl Arg<image_builder::VolumeConfig>) -> Self { Self(put(self.0, "RootVolumeConfig", value.into_expr()), Phase) }
     /// `SoftwaresToInstall`: list of text. Update: in place.
-    pub fn softwares_to_install(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SoftwaresToInstall", value.into_expr()); self }
+    pub fn softwares_to_install(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SoftwaresToInstall", value.into_expr()), Phase) }
     /// `SoftwaresToUninstall`: list of text. Update: in place.
-    pub fn softwares_to_uninstall(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SoftwaresToUninstall", value.into_expr()); self }
+    pub fn softwares_to_uninstall(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SoftwaresToUninstall", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: in place.
-    pub fn vpc_config(mut self, value: impl Arg<image_builder::VpcConfig>) -> Self { self.0.set("VpcConfig", value.into_expr()); self }
+    pub fn vpc_config(self, value: impl Arg<image_builder::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnImageBuilderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppStream::ImageBuilder`.
 pub mod image_builder {
 use crate::cfn::support::*;
 /// The property type `AccessEndpoint` of `AWS::AppStream::ImageBuilder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-imagebuilder-accessendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessEndpoint<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AccessEndpoint<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AccessEndpoint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AccessEndpoint<super::missing::EndpointType, super::missing::VpceId> { AccessEndpoint(Bag::default(), Phase) }
+    pub fn new() -> AccessEndpoint<Missing<super::required::EndpointType>, Missing<super::required::VpceId>> { AccessEndpoint(Bag::default(), Phase) }
 }
 impl<R0, R1> AccessEndpoint<R0, R1> {
     /// `EndpointType`: text, required. Update: in place.
-    pub fn endpoint_type(mut self, value: impl Arg<str>) -> AccessEndpoint<Set, R1> { self.0.set("EndpointType", value.into_expr()); AccessEndpoint(self.0, Phase) }
+    pub fn endpoint_type(self, value: impl Arg<str>) -> AccessEndpoint<Set, R1> { AccessEndpoint(put(self.0, "EndpointType", value.into_expr()), Phase) }
     /// `VpceId`: text, required. Update: in place.
-    pub fn vpce_id(mut self, value: impl Arg<str>) -> AccessEndpoint<R0, Set> { self.0.set("VpceId", value.into_expr()); AccessEndpoint(self.0, Phase) }
+    pub fn vpce_id(self, value: impl Arg<str>) -> AccessEndpoint<R0, Set> { AccessEndpoint(put(self.0, "VpceId", value.into_expr()), Phase) }
 }
 impl Done for AccessEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainJoinInfo` of `AWS::AppStream::ImageBuilder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-imagebuilder-domainjoininfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DomainJoinInfo(Bag);
+#[must_use] pub struct DomainJoinInfo(Bag);
 impl DomainJoinInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DirectoryName`: text. Update: in place.
-    pub fn directory_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DirectoryName", value.into_expr()); self }
+    pub fn directory_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryName", value.into_expr())) }
     /// `OrganizationalUnitDistinguishedName`: text. Update: in place.
-    pub fn organizational_unit_distinguished_name(mut self, value: impl Arg<str>) -> Self { self.0.set("OrganizationalUnitDistinguishedName", value.into_expr()); self }
+    pub fn organizational_unit_distinguished_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnitDistinguishedName", value.into_expr())) }
 }
 impl Done for DomainJoinInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VolumeConfig` of `AWS::AppStream::ImageBuilder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-imagebuilder-volumeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VolumeConfig(Bag);
+#[must_use] pub struct VolumeConfig(Bag);
 impl VolumeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VolumeSizeInGb`: integer. Update: in place.
-    pub fn volume_size_in_gb(mut self, value: impl Arg<i64>) -> Self { self.0.set("VolumeSizeInGb", value.into_expr()); self }
+    pub fn volume_size_in_gb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSizeInGb", value.into_expr())) }
 }
 impl Done for VolumeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::AppStream::ImageBuilder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-imagebuilder-vpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfig(Bag);
+#[must_use] pub struct VpcConfig(Bag);
 impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
     /// `SubnetIds`: list of text. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -649,168 +649,168 @@ impl CfnStack {
 }
 impl Parent for CfnStack { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppStream::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stack.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStackProps(Bag);
+#[must_use] pub struct CfnStackProps(Bag);
 impl CfnStackProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessEndpoints`: list of `AccessEndpoint`. Update: in place.
-    pub fn access_endpoints(mut self, value: impl Arg<Arr<stack::AccessEndpoint>>) -> Self { self.0.set("AccessEndpoints", value.into_expr()); self }
+    pub fn access_endpoints(self, value: impl Arg<Arr<stack::AccessEndpoint>>) -> Self { Self(put(self.0, "AccessEndpoints", value.into_expr())) }
     /// `AgentAccessConfig`: `AgentAccessConfig`. Update: in place.
-    pub fn agent_access_config(mut self, value: impl Arg<stack::AgentAccessConfig>) -> Self { self.0.set("AgentAccessConfig", value.into_expr()); self }
+    pub fn agent_access_config(self, value: impl Arg<stack::AgentAccessConfig>) -> Self { Self(put(self.0, "AgentAccessConfig", value.into_expr())) }
     /// `ApplicationSettings`: `ApplicationSettings`. Update: in place.
-    pub fn application_settings(mut self, value: impl Arg<stack::ApplicationSettings>) -> Self { self.0.set("ApplicationSettings", value.into_expr()); self }
+    pub fn application_settings(self, value: impl Arg<stack::ApplicationSettings>) -> Self { Self(put(self.0, "ApplicationSettings", value.into_expr())) }
     /// `AttributesToDelete`: list of text. Update: in place.
-    pub fn attributes_to_delete(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AttributesToDelete", value.into_expr()); self }
+    pub fn attributes_to_delete(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AttributesToDelete", value.into_expr())) }
     /// `ContentRedirection`: `ContentRedirection`. Update: in place.
-    pub fn content_redirection(mut self, value: impl Arg<stack::ContentRedirection>) -> Self { self.0.set("ContentRedirection", value.into_expr()); self }
+    pub fn content_redirection(self, value: impl Arg<stack::ContentRedirection>) -> Self { Self(put(self.0, "ContentRedirection", value.into_expr())) }
     /// `DeleteStorageConnectors`: boolean. Update: in place.
-    pub fn delete_storage_connectors(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeleteStorageConnectors", value.into_expr()); self }
+    pub fn delete_storage_connectors(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteStorageConnectors", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
     /// `EmbedHostDomains`: list of text. Update: in place.
-    pub fn embed_host_domains(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EmbedHostDomains", value.into_expr()); self }
+    pub fn embed_host_domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EmbedHostDomains", value.into_expr())) }
     /// `FeedbackURL`: text. Update: in place.
-    pub fn feedback_url(mut self, value: impl Arg<str>) -> Self { self.0.set("FeedbackURL", value.into_expr()); self }
+    pub fn feedback_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeedbackURL", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `RedirectURL`: text. Update: in place.
-    pub fn redirect_url(mut self, value: impl Arg<str>) -> Self { self.0.set("RedirectURL", value.into_expr()); self }
+    pub fn redirect_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedirectURL", value.into_expr())) }
     /// `StorageConnectors`: list of `StorageConnector`. Update: in place.
-    pub fn storage_connectors(mut self, value: impl Arg<Arr<stack::StorageConnector>>) -> Self { self.0.set("StorageConnectors", value.into_expr()); self }
+    pub fn storage_connectors(self, value: impl Arg<Arr<stack::StorageConnector>>) -> Self { Self(put(self.0, "StorageConnectors", value.into_expr())) }
     /// `StreamingExperienceSettings`: `StreamingExperienceSettings`. Update: in place.
-    pub fn streaming_experience_settings(mut self, value: impl Arg<stack::StreamingExperienceSettings>) -> Self { self.0.set("StreamingExperienceSettings", value.into_expr()); self }
+    pub fn streaming_experience_settings(self, value: impl Arg<stack::StreamingExperienceSettings>) -> Self { Self(put(self.0, "StreamingExperienceSettings", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `UserSettings`: list of `UserSetting`. Update: in place.
-    pub fn user_settings(mut self, value: impl Arg<Arr<stack::UserSetting>>) -> Self { self.0.set("UserSettings", value.into_expr()); self }
+    pub fn user_settings(self, value: impl Arg<Arr<stack::UserSetting>>) -> Self { Self(put(self.0, "UserSettings", value.into_expr())) }
 }
 impl Done for CfnStackProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppStream::Stack`.
 pub mod stack {
 use crate::cfn::support::*;
 /// The property type `AccessEndpoint` of `AWS::AppStream::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-accessendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessEndpoint<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AccessEndpoint<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AccessEndpoint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AccessEndpoint<super::missing::EndpointType, super::missing::VpceId> { AccessEndpoint(Bag::default(), Phase) }
+    pub fn new() -> AccessEndpoint<Missing<super::required::EndpointType>, Missing<super::required::VpceId>> { AccessEndpoint(Bag::default(), Phase) }
 }
 impl<R0, R1> AccessEndpoint<R0, R1> {
     /// `EndpointType`: text, required. Update: in place.
-    pub fn endpoint_type(mut self, value: impl Arg<str>) -> AccessEndpoint<Set, R1> { self.0.set("EndpointType", value.into_expr()); AccessEndpoint(self.0, Phase) }
+    pub fn endpoint_type(self, value: impl Arg<str>) -> AccessEndpoint<Set, R1> { AccessEndpoint(put(self.0, "EndpointType", value.into_expr()), Phase) }
     /// `VpceId`: text, required. Update: in place.
-    pub fn vpce_id(mut self, value: impl Arg<str>) -> AccessEndpoint<R0, Set> { self.0.set("VpceId", value.into_expr()); AccessEndpoint(self.0, Phase) }
+    pub fn vpce_id(self, value: impl Arg<str>) -> AccessEndpoint<R0, Set> { AccessEndpoint(put(self.0, "VpceId", value.into_expr()), Phase) }
 }
 impl Done for AccessEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgentAccessConfig` of `AWS::AppStream::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-agentaccessconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AgentAccessConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct AgentAccessConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl AgentAccessConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AgentAccessConfig<super::missing::ScreenImageFormat, super::missing::ScreenResolution, super::missing::Settings> { AgentAccessConfig(Bag::default(), Phase) }
+    pub fn new() -> AgentAccessConfig<Missing<super::required::ScreenImageFormat>, Missing<super::required::ScreenResolution>, Missing<super::required::Settings>> { AgentAccessConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AgentAccessConfig<R0, R1, R2> {
     /// `S3BucketArn`: text. Update: in place.
-    pub fn s3_bucket_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("S3BucketArn", value.into_expr()); self }
+    pub fn s3_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketArn", value.into_expr()), Phase) }
     /// `ScreenImageFormat`: text, required. Update: in place.
-    pub fn screen_image_format(mut self, value: impl Arg<str>) -> AgentAccessConfig<Set, R1, R2> { self.0.set("ScreenImageFormat", value.into_expr()); AgentAccessConfig(self.0, Phase) }
+    pub fn screen_image_format(self, value: impl Arg<str>) -> AgentAccessConfig<Set, R1, R2> { AgentAccessConfig(put(self.0, "ScreenImageFormat", value.into_expr()), Phase) }
     /// `ScreenResolution`: text, required. Update: in place.
-    pub fn screen_resolution(mut self, value: impl Arg<str>) -> AgentAccessConfig<R0, Set, R2> { self.0.set("ScreenResolution", value.into_expr()); AgentAccessConfig(self.0, Phase) }
+    pub fn screen_resolution(self, value: impl Arg<str>) -> AgentAccessConfig<R0, Set, R2> { AgentAccessConfig(put(self.0, "ScreenResolution", value.into_expr()), Phase) }
     /// `ScreenshotsUploadEnabled`: boolean. Update: in place.
-    pub fn screenshots_upload_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("ScreenshotsUploadEnabled", value.into_expr()); self }
+    pub fn screenshots_upload_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ScreenshotsUploadEnabled", value.into_expr()), Phase) }
     /// `Settings`: list of `AgentAccessSetting`, required. Update: in place.
-    pub fn settings(mut self, value: impl Arg<Arr<AgentAccessSetting>>) -> AgentAccessConfig<R0, R1, Set> { self.0.set("Settings", value.into_expr()); AgentAccessConfig(self.0, Phase) }
+    pub fn settings(self, value: impl Arg<Arr<AgentAccessSetting>>) -> AgentAccessConfig<R0, R1, Set> { AgentAccessConfig(put(self.0, "Settings", value.into_expr()), Phase) }
     /// `UserControlMode`: text. Update: in place.
-    pub fn user_control_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("UserControlMode", value.into_expr()); self }
+    pub fn user_control_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserControlMode", value.into_expr()), Phase) }
 }
 impl Done for AgentAccessConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgentAccessSetting` of `AWS::AppStream::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-agentaccesssetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AgentAccessSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AgentAccessSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AgentAccessSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AgentAccessSetting<super::missing::AgentAction, super::missing::Permission> { AgentAccessSetting(Bag::default(), Phase) }
+    pub fn new() -> AgentAccessSetting<Missing<super::required::AgentAction>, Missing<super::required::Permission>> { AgentAccessSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> AgentAccessSetting<R0, R1> {
     /// `AgentAction`: text, required. Update: in place.
-    pub fn agent_action(mut self, value: impl Arg<str>) -> AgentAccessSetting<Set, R1> { self.0.set("AgentAction", value.into_expr()); AgentAccessSetting(self.0, Phase) }
+    pub fn agent_action(self, value: impl Arg<str>) -> AgentAccessSetting<Set, R1> { AgentAccessSetting(put(self.0, "AgentAction", value.into_expr()), Phase) }
     /// `Permission`: text, required. Update: in place.
-    pub fn permission(mut self, value: impl Arg<str>) -> AgentAccessSetting<R0, Set> { self.0.set("Permission", value.into_expr()); AgentAccessSetting(self.0, Phase) }
+    pub fn permission(self, value: impl Arg<str>) -> AgentAccessSetting<R0, Set> { AgentAccessSetting(put(self.0, "Permission", value.into_expr()), Phase) }
 }
 impl Done for AgentAccessSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationSettings` of `AWS::AppStream::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-applicationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ApplicationSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl ApplicationSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApplicationSettings<super::missing::Enabled> { ApplicationSettings(Bag::default(), Phase) }
+    pub fn new() -> ApplicationSettings<Missing<super::required::Enabled>> { ApplicationSettings(Bag::default(), Phase) }
 }
 impl<R0> ApplicationSettings<R0> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> ApplicationSettings<Set> { self.0.set("Enabled", value.into_expr()); ApplicationSettings(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> ApplicationSettings<Set> { ApplicationSettings(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `SettingsGroup`: text. Update: in place.
-    pub fn settings_group(mut self, value: impl Arg<str>) -> Self { self.0.set("SettingsGroup", value.into_expr()); self }
+    pub fn settings_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SettingsGroup", value.into_expr()), Phase) }
 }
 impl Done for ApplicationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContentRedirection` of `AWS::AppStream::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-contentredirection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContentRedirection(Bag);
+#[must_use] pub struct ContentRedirection(Bag);
 impl ContentRedirection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HostToClient`: `UrlRedirectionConfig`. Update: in place.
-    pub fn host_to_client(mut self, value: impl Arg<UrlRedirectionConfig>) -> Self { self.0.set("HostToClient", value.into_expr()); self }
+    pub fn host_to_client(self, value: impl Arg<UrlRedirectionConfig>) -> Self { Self(put(self.0, "HostToClient", value.into_expr())) }
 }
 impl Done for ContentRedirection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageConnector` of `AWS::AppStream::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-storageconnector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageConnector<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StorageConnector<R0 = Set>(Bag, Phase<(R0,)>);
 impl StorageConnector {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StorageConnector<super::missing::ConnectorType> { StorageConnector(Bag::default(), Phase) }
+    pub fn new() -> StorageConnector<Missing<super::required::ConnectorType>> { StorageConnector(Bag::default(), Phase) }
 }
 impl<R0> StorageConnector<R0> {
     /// `ConnectorType`: text, required. Update: in place.
-    pub fn connector_type(mut self, value: impl Arg<str>) -> StorageConnector<Set> { self.0.set("ConnectorType", value.into_expr()); StorageConnector(self.0, Phase) }
+    pub fn connector_type(self, value: impl Arg<str>) -> StorageConnector<Set> { StorageConnector(put(self.0, "ConnectorType", value.into_expr()), Phase) }
     /// `Domains`: list of text. Update: in place.
-    pub fn domains(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Domains", value.into_expr()); self }
+    pub fn domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Domains", value.into_expr()), Phase) }
     /// `ResourceIdentifier`: text. Update: in place.
-    pub fn resource_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceIdentifier", value.into_expr()); self }
+    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value.into_expr()), Phase) }
 }
 impl Done for StorageConnector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamingExperienceSettings` of `AWS::AppStream::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-streamingexperiencesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StreamingExperienceSettings(Bag);
+#[must_use] pub struct StreamingExperienceSettings(Bag);
 impl StreamingExperienceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PreferredProtocol`: text. Update: in place.
-    pub fn preferred_protocol(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredProtocol", value.into_expr()); self }
+    pub fn preferred_protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredProtocol", value.into_expr())) }
 }
 impl Done for StreamingExperienceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UrlRedirectionConfig` of `AWS::AppStream::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-urlredirectionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UrlRedirectionConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct UrlRedirectionConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl UrlRedirectionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UrlRedirectionConfig<super::missing::Enabled> { UrlRedirectionConfig(Bag::default(), Phase) }
+    pub fn new() -> UrlRedirectionConfig<Missing<super::required::Enabled>> { UrlRedirectionConfig(Bag::default(), Phase) }
 }
 impl<R0> UrlRedirectionConfig<R0> {
     /// `AllowedUrls`: list of text. Update: in place.
-    pub fn allowed_urls(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedUrls", value.into_expr()); self }
+    pub fn allowed_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedUrls", value.into_expr()), Phase) }
     /// `DeniedUrls`: list of text. Update: in place.
-    pub fn denied_urls(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DeniedUrls", value.into_expr()); self }
+    pub fn denied_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DeniedUrls", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> UrlRedirectionConfig<Set> { self.0.set("Enabled", value.into_expr()); UrlRedirectionConfig(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> UrlRedirectionConfig<Set> { UrlRedirectionConfig(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for UrlRedirectionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserSetting` of `AWS::AppStream::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appstream-stack-usersetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UserSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct UserSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl UserSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UserSetting<super::missing::Action, super::missing::Permission> { UserSetting(Bag::default(), Phase) }
+    pub fn new() -> UserSetting<Missing<super::required::Action>, Missing<super::required::Permission>> { UserSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> UserSetting<R0, R1> {
     /// `Action`: text, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<str>) -> UserSetting<Set, R1> { self.0.set("Action", value.into_expr()); UserSetting(self.0, Phase) }
+    pub fn action(self, value: impl Arg<str>) -> UserSetting<Set, R1> { UserSetting(put(self.0, "Action", value.into_expr()), Phase) }
     /// `MaximumLength`: integer. Update: in place.
-    pub fn maximum_length(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumLength", value.into_expr()); self }
+    pub fn maximum_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumLength", value.into_expr()), Phase) }
     /// `Permission`: text, required. Update: in place.
-    pub fn permission(mut self, value: impl Arg<str>) -> UserSetting<R0, Set> { self.0.set("Permission", value.into_expr()); UserSetting(self.0, Phase) }
+    pub fn permission(self, value: impl Arg<str>) -> UserSetting<R0, Set> { UserSetting(put(self.0, "Permission", value.into_expr()), Phase) }
 }
 impl Done for UserSetting { fn into_props(self) -> Bag { self.0 } }
 }
@@ -820,7 +820,7 @@ impl CfnStackFleetAssociation {
     /// `AWS::AppStream::StackFleetAssociation`
     pub const TYPE: &'static str = "AWS::AppStream::StackFleetAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnStackFleetAssociationProps<R0, R1>) -> Self where CfnStackFleetAssociationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStackFleetAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -828,16 +828,16 @@ impl CfnStackFleetAssociation {
 }
 impl Parent for CfnStackFleetAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppStream::StackFleetAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stackfleetassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStackFleetAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnStackFleetAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnStackFleetAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStackFleetAssociationProps<missing::FleetName, missing::StackName> { CfnStackFleetAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStackFleetAssociationProps<Missing<required::FleetName>, Missing<required::StackName>> { CfnStackFleetAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnStackFleetAssociationProps<R0, R1> {
     /// `FleetName`: text, required. Update: in place.
-    pub fn fleet_name(mut self, value: impl Arg<str>) -> CfnStackFleetAssociationProps<Set, R1> { self.0.set("FleetName", value.into_expr()); CfnStackFleetAssociationProps(self.0, Phase) }
+    pub fn fleet_name(self, value: impl Arg<str>) -> CfnStackFleetAssociationProps<Set, R1> { CfnStackFleetAssociationProps(put(self.0, "FleetName", value.into_expr()), Phase) }
     /// `StackName`: text, required. Update: in place.
-    pub fn stack_name(mut self, value: impl Arg<str>) -> CfnStackFleetAssociationProps<R0, Set> { self.0.set("StackName", value.into_expr()); CfnStackFleetAssociationProps(self.0, Phase) }
+    pub fn stack_name(self, value: impl Arg<str>) -> CfnStackFleetAssociationProps<R0, Set> { CfnStackFleetAssociationProps(put(self.0, "StackName", value.into_expr()), Phase) }
 }
 impl Done for CfnStackFleetAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppStream::StackUserAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stackuserassociation.html)
@@ -846,26 +846,26 @@ impl CfnStackUserAssociation {
     /// `AWS::AppStream::StackUserAssociation`
     pub const TYPE: &'static str = "AWS::AppStream::StackUserAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnStackUserAssociationProps<R0, R1, R2>) -> Self where CfnStackUserAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStackUserAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnStackUserAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppStream::StackUserAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-stackuserassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStackUserAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnStackUserAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnStackUserAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStackUserAssociationProps<missing::AuthenticationType, missing::StackName, missing::UserName> { CfnStackUserAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStackUserAssociationProps<Missing<required::AuthenticationType>, Missing<required::StackName>, Missing<required::UserName>> { CfnStackUserAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnStackUserAssociationProps<R0, R1, R2> {
     /// `AuthenticationType`: text, required. Update: replacement.
-    pub fn authentication_type(mut self, value: impl Arg<str>) -> CfnStackUserAssociationProps<Set, R1, R2> { self.0.set("AuthenticationType", value.into_expr()); CfnStackUserAssociationProps(self.0, Phase) }
+    pub fn authentication_type(self, value: impl Arg<str>) -> CfnStackUserAssociationProps<Set, R1, R2> { CfnStackUserAssociationProps(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
     /// `SendEmailNotification`: boolean. Update: replacement.
-    pub fn send_email_notification(mut self, value: impl Arg<bool>) -> Self { self.0.set("SendEmailNotification", value.into_expr()); self }
+    pub fn send_email_notification(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SendEmailNotification", value.into_expr()), Phase) }
     /// `StackName`: text, required. Update: replacement.
-    pub fn stack_name(mut self, value: impl Arg<str>) -> CfnStackUserAssociationProps<R0, Set, R2> { self.0.set("StackName", value.into_expr()); CfnStackUserAssociationProps(self.0, Phase) }
+    pub fn stack_name(self, value: impl Arg<str>) -> CfnStackUserAssociationProps<R0, Set, R2> { CfnStackUserAssociationProps(put(self.0, "StackName", value.into_expr()), Phase) }
     /// `UserName`: text, required. Update: replacement.
-    pub fn user_name(mut self, value: impl Arg<str>) -> CfnStackUserAssociationProps<R0, R1, Set> { self.0.set("UserName", value.into_expr()); CfnStackUserAssociationProps(self.0, Phase) }
+    pub fn user_name(self, value: impl Arg<str>) -> CfnStackUserAssociationProps<R0, R1, Set> { CfnStackUserAssociationProps(put(self.0, "UserName", value.into_expr()), Phase) }
 }
 impl Done for CfnStackUserAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppStream::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-user.html)
@@ -874,31 +874,31 @@ impl CfnUser {
     /// `AWS::AppStream::User`
     pub const TYPE: &'static str = "AWS::AppStream::User";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnUserProps<R0, R1>) -> Self where CfnUserProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnUser { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppStream::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appstream-user.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnUserProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnUserProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserProps<missing::AuthenticationType, missing::UserName> { CfnUserProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserProps<Missing<required::AuthenticationType>, Missing<required::UserName>> { CfnUserProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserProps<R0, R1> {
     /// `AuthenticationType`: text, required. Update: replacement.
-    pub fn authentication_type(mut self, value: impl Arg<str>) -> CfnUserProps<Set, R1> { self.0.set("AuthenticationType", value.into_expr()); CfnUserProps(self.0, Phase) }
+    pub fn authentication_type(self, value: impl Arg<str>) -> CfnUserProps<Set, R1> { CfnUserProps(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
     /// `FirstName`: text. Update: replacement.
-    pub fn first_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FirstName", value.into_expr()); self }
+    pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value.into_expr()), Phase) }
     /// `LastName`: text. Update: replacement.
-    pub fn last_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LastName", value.into_expr()); self }
+    pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value.into_expr()), Phase) }
     /// `MessageAction`: text. Update: replacement.
-    pub fn message_action(mut self, value: impl Arg<str>) -> Self { self.0.set("MessageAction", value.into_expr()); self }
+    pub fn message_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageAction", value.into_expr()), Phase) }
     /// `UserName`: text, required. Update: replacement.
-    pub fn user_name(mut self, value: impl Arg<str>) -> CfnUserProps<R0, Set> { self.0.set("UserName", value.into_expr()); CfnUserProps(self.0, Phase) }
+    pub fn user_name(self, value: impl Arg<str>) -> CfnUserProps<R0, Set> { CfnUserProps(put(self.0, "UserName", value.into_expr()), Phase) }
 }
 impl Done for CfnUserProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccountName, AccountPassword, Action, AgentAction, AppBlockArn, AppVisibility, ApplicationArn, ApplicationIdentifier, Attributes, AuthenticationType, ConnectorType, DirectoryName, Enabled, EndpointType, EntitlementName, ExecutablePath, FleetName, IconS3Location, InstanceFamilies, InstanceType, LaunchPath, Name, OrganizationalUnitDistinguishedNames, Permission, Platform, Platforms, S3Bucket, S3Key, ScreenImageFormat, ScreenResolution, ScriptS3Location, ServiceAccountCredentials, Settings, SourceS3Location, StackName, TimeoutInSeconds, UserName, Value, VpcConfig, VpceId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccountName, AccountPassword, Action, AgentAction, AppBlockArn, AppVisibility, ApplicationArn, ApplicationIdentifier, Attributes, AuthenticationType, ConnectorType, DirectoryName, Enabled, EndpointType, EntitlementName, ExecutablePath, FleetName, IconS3Location, InstanceFamilies, InstanceType, LaunchPath, Name, OrganizationalUnitDistinguishedNames, Permission, Platform, Platforms, S3Bucket, S3Key, ScreenImageFormat, ScreenResolution, ScriptS3Location, ServiceAccountCredentials, Settings, SourceS3Location, StackName, TimeoutInSeconds, UserName, Value, VpcConfig, VpceId } }

@@ -10,10 +10,10 @@ impl CfnApi {
     /// `AWS::AppSync::Api`
     pub const TYPE: &'static str = "AWS::AppSync::Api";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnApiProps<R0>) -> Self where CfnApiProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApiProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApiArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ApiArn`: text.
+    /// The attribute `ApiArn`: `OtherArn`.
     pub fn attr_api_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ApiArn") }
     /// The attribute `ApiId`: text.
     pub fn attr_api_id(&self) -> Val<str> { self.0.get_att("ApiId") }
@@ -26,139 +26,139 @@ impl CfnApi {
 }
 impl Parent for CfnApi { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppSync::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-api.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApiProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnApiProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnApiProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApiProps<missing::Name> { CfnApiProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApiProps<Missing<required::Name>> { CfnApiProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApiProps<R0> {
     /// `EventConfig`: `EventConfig`. Update: in place.
-    pub fn event_config(mut self, value: impl Arg<api::EventConfig>) -> Self { self.0.set("EventConfig", value.into_expr()); self }
+    pub fn event_config(self, value: impl Arg<api::EventConfig>) -> Self { Self(put(self.0, "EventConfig", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnApiProps<Set> { self.0.set("Name", value.into_expr()); CfnApiProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApiProps<Set> { CfnApiProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OwnerContact`: text. Update: in place.
-    pub fn owner_contact(mut self, value: impl Arg<str>) -> Self { self.0.set("OwnerContact", value.into_expr()); self }
+    pub fn owner_contact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerContact", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApiProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppSync::Api`.
 pub mod api {
 use crate::cfn::support::*;
 /// The property type `AuthMode` of `AWS::AppSync::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-authmode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthMode(Bag);
+#[must_use] pub struct AuthMode(Bag);
 impl AuthMode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthType`: `AuthType`. Update: in place.
-    pub fn auth_type(mut self, value: impl Arg<AuthType>) -> Self { self.0.set("AuthType", value.into_expr()); self }
+    pub fn auth_type(self, value: impl Arg<AuthType>) -> Self { Self(put(self.0, "AuthType", value.into_expr())) }
 }
 impl Done for AuthMode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthProvider` of `AWS::AppSync::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-authprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthProvider<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AuthProvider<R0 = Set>(Bag, Phase<(R0,)>);
 impl AuthProvider {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuthProvider<super::missing::AuthType> { AuthProvider(Bag::default(), Phase) }
+    pub fn new() -> AuthProvider<Missing<super::required::AuthType>> { AuthProvider(Bag::default(), Phase) }
 }
 impl<R0> AuthProvider<R0> {
     /// `AuthType`: `AuthType`, required. Update: in place.
-    pub fn auth_type(mut self, value: impl Arg<AuthType>) -> AuthProvider<Set> { self.0.set("AuthType", value.into_expr()); AuthProvider(self.0, Phase) }
+    pub fn auth_type(self, value: impl Arg<AuthType>) -> AuthProvider<Set> { AuthProvider(put(self.0, "AuthType", value.into_expr()), Phase) }
     /// `CognitoConfig`: `CognitoConfig`. Update: in place.
-    pub fn cognito_config(mut self, value: impl Arg<CognitoConfig>) -> Self { self.0.set("CognitoConfig", value.into_expr()); self }
+    pub fn cognito_config(self, value: impl Arg<CognitoConfig>) -> Self { Self(put(self.0, "CognitoConfig", value.into_expr()), Phase) }
     /// `LambdaAuthorizerConfig`: `LambdaAuthorizerConfig`. Update: in place.
-    pub fn lambda_authorizer_config(mut self, value: impl Arg<LambdaAuthorizerConfig>) -> Self { self.0.set("LambdaAuthorizerConfig", value.into_expr()); self }
+    pub fn lambda_authorizer_config(self, value: impl Arg<LambdaAuthorizerConfig>) -> Self { Self(put(self.0, "LambdaAuthorizerConfig", value.into_expr()), Phase) }
     /// `OpenIDConnectConfig`: `OpenIDConnectConfig`. Update: in place.
-    pub fn open_id_connect_config(mut self, value: impl Arg<OpenIDConnectConfig>) -> Self { self.0.set("OpenIDConnectConfig", value.into_expr()); self }
+    pub fn open_id_connect_config(self, value: impl Arg<OpenIDConnectConfig>) -> Self { Self(put(self.0, "OpenIDConnectConfig", value.into_expr()), Phase) }
 }
 impl Done for AuthProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CognitoConfig` of `AWS::AppSync::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-cognitoconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CognitoConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CognitoConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CognitoConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CognitoConfig<super::missing::AwsRegion, super::missing::UserPoolId> { CognitoConfig(Bag::default(), Phase) }
+    pub fn new() -> CognitoConfig<Missing<super::required::AwsRegion>, Missing<super::required::UserPoolId>> { CognitoConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CognitoConfig<R0, R1> {
     /// `AppIdClientRegex`: text. Update: in place.
-    pub fn app_id_client_regex(mut self, value: impl Arg<str>) -> Self { self.0.set("AppIdClientRegex", value.into_expr()); self }
+    pub fn app_id_client_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppIdClientRegex", value.into_expr()), Phase) }
     /// `AwsRegion`: text, required. Update: in place.
-    pub fn aws_region(mut self, value: impl Arg<str>) -> CognitoConfig<Set, R1> { self.0.set("AwsRegion", value.into_expr()); CognitoConfig(self.0, Phase) }
+    pub fn aws_region(self, value: impl Arg<str>) -> CognitoConfig<Set, R1> { CognitoConfig(put(self.0, "AwsRegion", value.into_expr()), Phase) }
     /// `UserPoolId`: text, required. Update: in place.
-    pub fn user_pool_id(mut self, value: impl Arg<str>) -> CognitoConfig<R0, Set> { self.0.set("UserPoolId", value.into_expr()); CognitoConfig(self.0, Phase) }
+    pub fn user_pool_id(self, value: impl Arg<str>) -> CognitoConfig<R0, Set> { CognitoConfig(put(self.0, "UserPoolId", value.into_expr()), Phase) }
 }
 impl Done for CognitoConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DnsMap` of `AWS::AppSync::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-dnsmap.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DnsMap(Bag);
+#[must_use] pub struct DnsMap(Bag);
 impl DnsMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Http`: text. Update: in place.
-    pub fn http(mut self, value: impl Arg<str>) -> Self { self.0.set("Http", value.into_expr()); self }
+    pub fn http(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Http", value.into_expr())) }
     /// `Realtime`: text. Update: in place.
-    pub fn realtime(mut self, value: impl Arg<str>) -> Self { self.0.set("Realtime", value.into_expr()); self }
+    pub fn realtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Realtime", value.into_expr())) }
 }
 impl Done for DnsMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventConfig` of `AWS::AppSync::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-eventconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventConfig<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct EventConfig<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl EventConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventConfig<super::missing::AuthProviders, super::missing::ConnectionAuthModes, super::missing::DefaultPublishAuthModes, super::missing::DefaultSubscribeAuthModes> { EventConfig(Bag::default(), Phase) }
+    pub fn new() -> EventConfig<Missing<super::required::AuthProviders>, Missing<super::required::ConnectionAuthModes>, Missing<super::required::DefaultPublishAuthModes>, Missing<super::required::DefaultSubscribeAuthModes>> { EventConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> EventConfig<R0, R1, R2, R3> {
     /// `AuthProviders`: list of `AuthProvider`, required. Update: in place.
-    pub fn auth_providers(mut self, value: impl Arg<Arr<AuthProvider>>) -> EventConfig<Set, R1, R2, R3> { self.0.set("AuthProviders", value.into_expr()); EventConfig(self.0, Phase) }
+    pub fn auth_providers(self, value: impl Arg<Arr<AuthProvider>>) -> EventConfig<Set, R1, R2, R3> { EventConfig(put(self.0, "AuthProviders", value.into_expr()), Phase) }
     /// `ConnectionAuthModes`: list of `AuthMode`, required. Update: in place.
-    pub fn connection_auth_modes(mut self, value: impl Arg<Arr<AuthMode>>) -> EventConfig<R0, Set, R2, R3> { self.0.set("ConnectionAuthModes", value.into_expr()); EventConfig(self.0, Phase) }
+    pub fn connection_auth_modes(self, value: impl Arg<Arr<AuthMode>>) -> EventConfig<R0, Set, R2, R3> { EventConfig(put(self.0, "ConnectionAuthModes", value.into_expr()), Phase) }
     /// `DefaultPublishAuthModes`: list of `AuthMode`, required. Update: in place.
-    pub fn default_publish_auth_modes(mut self, value: impl Arg<Arr<AuthMode>>) -> EventConfig<R0, R1, Set, R3> { self.0.set("DefaultPublishAuthModes", value.into_expr()); EventConfig(self.0, Phase) }
+    pub fn default_publish_auth_modes(self, value: impl Arg<Arr<AuthMode>>) -> EventConfig<R0, R1, Set, R3> { EventConfig(put(self.0, "DefaultPublishAuthModes", value.into_expr()), Phase) }
     /// `DefaultSubscribeAuthModes`: list of `AuthMode`, required. Update: in place.
-    pub fn default_subscribe_auth_modes(mut self, value: impl Arg<Arr<AuthMode>>) -> EventConfig<R0, R1, R2, Set> { self.0.set("DefaultSubscribeAuthModes", value.into_expr()); EventConfig(self.0, Phase) }
+    pub fn default_subscribe_auth_modes(self, value: impl Arg<Arr<AuthMode>>) -> EventConfig<R0, R1, R2, Set> { EventConfig(put(self.0, "DefaultSubscribeAuthModes", value.into_expr()), Phase) }
     /// `LogConfig`: `EventLogConfig`. Update: in place.
-    pub fn log_config(mut self, value: impl Arg<EventLogConfig>) -> Self { self.0.set("LogConfig", value.into_expr()); self }
+    pub fn log_config(self, value: impl Arg<EventLogConfig>) -> Self { Self(put(self.0, "LogConfig", value.into_expr()), Phase) }
 }
 impl Done for EventConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventLogConfig` of `AWS::AppSync::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-eventlogconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventLogConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EventLogConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EventLogConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventLogConfig<super::missing::CloudWatchLogsRoleArn, super::missing::LogLevel> { EventLogConfig(Bag::default(), Phase) }
+    pub fn new() -> EventLogConfig<Missing<super::required::CloudWatchLogsRoleArn>, Missing<super::required::LogLevel>> { EventLogConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> EventLogConfig<R0, R1> {
-    /// `CloudWatchLogsRoleArn`: text, required. Update: in place.
-    pub fn cloud_watch_logs_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> EventLogConfig<Set, R1> { self.0.set("CloudWatchLogsRoleArn", value.into_expr()); EventLogConfig(self.0, Phase) }
+    /// `CloudWatchLogsRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn cloud_watch_logs_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> EventLogConfig<Set, R1> { EventLogConfig(put(self.0, "CloudWatchLogsRoleArn", value.into_expr()), Phase) }
     /// `LogLevel`: `LogLevel`, required. Update: in place.
-    pub fn log_level(mut self, value: impl Arg<LogLevel>) -> EventLogConfig<R0, Set> { self.0.set("LogLevel", value.into_expr()); EventLogConfig(self.0, Phase) }
+    pub fn log_level(self, value: impl Arg<LogLevel>) -> EventLogConfig<R0, Set> { EventLogConfig(put(self.0, "LogLevel", value.into_expr()), Phase) }
 }
 impl Done for EventLogConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaAuthorizerConfig` of `AWS::AppSync::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-lambdaauthorizerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaAuthorizerConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LambdaAuthorizerConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl LambdaAuthorizerConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LambdaAuthorizerConfig<super::missing::AuthorizerUri> { LambdaAuthorizerConfig(Bag::default(), Phase) }
+    pub fn new() -> LambdaAuthorizerConfig<Missing<super::required::AuthorizerUri>> { LambdaAuthorizerConfig(Bag::default(), Phase) }
 }
 impl<R0> LambdaAuthorizerConfig<R0> {
     /// `AuthorizerResultTtlInSeconds`: integer. Update: in place.
-    pub fn authorizer_result_ttl_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("AuthorizerResultTtlInSeconds", value.into_expr()); self }
+    pub fn authorizer_result_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AuthorizerResultTtlInSeconds", value.into_expr()), Phase) }
     /// `AuthorizerUri`: text, required. Update: in place.
-    pub fn authorizer_uri(mut self, value: impl Arg<str>) -> LambdaAuthorizerConfig<Set> { self.0.set("AuthorizerUri", value.into_expr()); LambdaAuthorizerConfig(self.0, Phase) }
+    pub fn authorizer_uri(self, value: impl Arg<str>) -> LambdaAuthorizerConfig<Set> { LambdaAuthorizerConfig(put(self.0, "AuthorizerUri", value.into_expr()), Phase) }
     /// `IdentityValidationExpression`: text. Update: in place.
-    pub fn identity_validation_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("IdentityValidationExpression", value.into_expr()); self }
+    pub fn identity_validation_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityValidationExpression", value.into_expr()), Phase) }
 }
 impl Done for LambdaAuthorizerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenIDConnectConfig` of `AWS::AppSync::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-api-openidconnectconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenIDConnectConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OpenIDConnectConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl OpenIDConnectConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OpenIDConnectConfig<super::missing::Issuer> { OpenIDConnectConfig(Bag::default(), Phase) }
+    pub fn new() -> OpenIDConnectConfig<Missing<super::required::Issuer>> { OpenIDConnectConfig(Bag::default(), Phase) }
 }
 impl<R0> OpenIDConnectConfig<R0> {
     /// `AuthTTL`: number. Update: in place.
-    pub fn auth_ttl(mut self, value: impl Arg<f64>) -> Self { self.0.set("AuthTTL", value.into_expr()); self }
+    pub fn auth_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AuthTTL", value.into_expr()), Phase) }
     /// `ClientId`: text. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientId", value.into_expr()); self }
+    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `IatTTL`: number. Update: in place.
-    pub fn iat_ttl(mut self, value: impl Arg<f64>) -> Self { self.0.set("IatTTL", value.into_expr()); self }
+    pub fn iat_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IatTTL", value.into_expr()), Phase) }
     /// `Issuer`: text, required. Update: in place.
-    pub fn issuer(mut self, value: impl Arg<str>) -> OpenIDConnectConfig<Set> { self.0.set("Issuer", value.into_expr()); OpenIDConnectConfig(self.0, Phase) }
+    pub fn issuer(self, value: impl Arg<str>) -> OpenIDConnectConfig<Set> { OpenIDConnectConfig(put(self.0, "Issuer", value.into_expr()), Phase) }
 }
 impl Done for OpenIDConnectConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthType` allows.
@@ -172,7 +172,7 @@ impl CfnApiCache {
     /// `AWS::AppSync::ApiCache`
     pub const TYPE: &'static str = "AWS::AppSync::ApiCache";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnApiCacheProps<R0, R1, R2, R3>) -> Self where CfnApiCacheProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApiCacheProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -180,26 +180,26 @@ impl CfnApiCache {
 }
 impl Parent for CfnApiCache { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppSync::ApiCache`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apicache.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApiCacheProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnApiCacheProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnApiCacheProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApiCacheProps<missing::ApiCachingBehavior, missing::ApiId, missing::Ttl, missing::Type> { CfnApiCacheProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApiCacheProps<Missing<required::ApiCachingBehavior>, Missing<required::ApiId>, Missing<required::Ttl>, Missing<required::Type>> { CfnApiCacheProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnApiCacheProps<R0, R1, R2, R3> {
     /// `ApiCachingBehavior`: text, required. Update: in place.
-    pub fn api_caching_behavior(mut self, value: impl Arg<str>) -> CfnApiCacheProps<Set, R1, R2, R3> { self.0.set("ApiCachingBehavior", value.into_expr()); CfnApiCacheProps(self.0, Phase) }
+    pub fn api_caching_behavior(self, value: impl Arg<str>) -> CfnApiCacheProps<Set, R1, R2, R3> { CfnApiCacheProps(put(self.0, "ApiCachingBehavior", value.into_expr()), Phase) }
     /// `ApiId`: text, required. Update: replacement.
-    pub fn api_id(mut self, value: impl Arg<str>) -> CfnApiCacheProps<R0, Set, R2, R3> { self.0.set("ApiId", value.into_expr()); CfnApiCacheProps(self.0, Phase) }
+    pub fn api_id(self, value: impl Arg<str>) -> CfnApiCacheProps<R0, Set, R2, R3> { CfnApiCacheProps(put(self.0, "ApiId", value.into_expr()), Phase) }
     /// `AtRestEncryptionEnabled`: boolean. Update: in place.
-    pub fn at_rest_encryption_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("AtRestEncryptionEnabled", value.into_expr()); self }
+    pub fn at_rest_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AtRestEncryptionEnabled", value.into_expr()), Phase) }
     /// `HealthMetricsConfig`: text. Update: in place.
-    pub fn health_metrics_config(mut self, value: impl Arg<str>) -> Self { self.0.set("HealthMetricsConfig", value.into_expr()); self }
+    pub fn health_metrics_config(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthMetricsConfig", value.into_expr()), Phase) }
     /// `TransitEncryptionEnabled`: boolean. Update: in place.
-    pub fn transit_encryption_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("TransitEncryptionEnabled", value.into_expr()); self }
+    pub fn transit_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TransitEncryptionEnabled", value.into_expr()), Phase) }
     /// `Ttl`: number, required. Update: in place.
-    pub fn ttl(mut self, value: impl Arg<f64>) -> CfnApiCacheProps<R0, R1, Set, R3> { self.0.set("Ttl", value.into_expr()); CfnApiCacheProps(self.0, Phase) }
+    pub fn ttl(self, value: impl Arg<f64>) -> CfnApiCacheProps<R0, R1, Set, R3> { CfnApiCacheProps(put(self.0, "Ttl", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> CfnApiCacheProps<R0, R1, R2, Set> { self.0.set("Type", value.into_expr()); CfnApiCacheProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnApiCacheProps<R0, R1, R2, Set> { CfnApiCacheProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnApiCacheProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppSync::ApiKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apikey.html)
@@ -208,30 +208,30 @@ impl CfnApiKey {
     /// `AWS::AppSync::ApiKey`
     pub const TYPE: &'static str = "AWS::AppSync::ApiKey";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnApiKeyProps<R0>) -> Self where CfnApiKeyProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApiKeyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `ApiKey`: text.
     pub fn attr_api_key(&self) -> Val<str> { self.0.get_att("ApiKey") }
     /// The attribute `ApiKeyId`: text.
     pub fn attr_api_key_id(&self) -> Val<str> { self.0.get_att("ApiKeyId") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnApiKey { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppSync::ApiKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-apikey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApiKeyProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnApiKeyProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnApiKeyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApiKeyProps<missing::ApiId> { CfnApiKeyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApiKeyProps<Missing<required::ApiId>> { CfnApiKeyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApiKeyProps<R0> {
     /// `ApiId`: text, required. Update: replacement.
-    pub fn api_id(mut self, value: impl Arg<str>) -> CfnApiKeyProps<Set> { self.0.set("ApiId", value.into_expr()); CfnApiKeyProps(self.0, Phase) }
+    pub fn api_id(self, value: impl Arg<str>) -> CfnApiKeyProps<Set> { CfnApiKeyProps(put(self.0, "ApiId", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Expires`: number. Update: in place.
-    pub fn expires(mut self, value: impl Arg<f64>) -> Self { self.0.set("Expires", value.into_expr()); self }
+    pub fn expires(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Expires", value.into_expr()), Phase) }
 }
 impl Done for CfnApiKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppSync::ChannelNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-channelnamespace.html)
@@ -240,96 +240,96 @@ impl CfnChannelNamespace {
     /// `AWS::AppSync::ChannelNamespace`
     pub const TYPE: &'static str = "AWS::AppSync::ChannelNamespace";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnChannelNamespaceProps<R0, R1>) -> Self where CfnChannelNamespaceProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChannelNamespaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ChannelNamespaceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ChannelNamespaceArn`: text.
+    /// The attribute `ChannelNamespaceArn`: `OtherArn`.
     pub fn attr_channel_namespace_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ChannelNamespaceArn") }
 }
 impl Parent for CfnChannelNamespace { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppSync::ChannelNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-channelnamespace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnChannelNamespaceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnChannelNamespaceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnChannelNamespaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnChannelNamespaceProps<missing::ApiId, missing::Name> { CfnChannelNamespaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnChannelNamespaceProps<Missing<required::ApiId>, Missing<required::Name>> { CfnChannelNamespaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnChannelNamespaceProps<R0, R1> {
     /// `ApiId`: text, required. Update: replacement.
-    pub fn api_id(mut self, value: impl Arg<str>) -> CfnChannelNamespaceProps<Set, R1> { self.0.set("ApiId", value.into_expr()); CfnChannelNamespaceProps(self.0, Phase) }
+    pub fn api_id(self, value: impl Arg<str>) -> CfnChannelNamespaceProps<Set, R1> { CfnChannelNamespaceProps(put(self.0, "ApiId", value.into_expr()), Phase) }
     /// `CodeHandlers`: text. Update: in place.
-    pub fn code_handlers(mut self, value: impl Arg<str>) -> Self { self.0.set("CodeHandlers", value.into_expr()); self }
+    pub fn code_handlers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeHandlers", value.into_expr()), Phase) }
     /// `CodeS3Location`: text. Update: in place.
-    pub fn code_s3_location(mut self, value: impl Arg<str>) -> Self { self.0.set("CodeS3Location", value.into_expr()); self }
+    pub fn code_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeS3Location", value.into_expr()), Phase) }
     /// `HandlerConfigs`: `HandlerConfigs`. Update: in place.
-    pub fn handler_configs(mut self, value: impl Arg<channel_namespace::HandlerConfigs>) -> Self { self.0.set("HandlerConfigs", value.into_expr()); self }
+    pub fn handler_configs(self, value: impl Arg<channel_namespace::HandlerConfigs>) -> Self { Self(put(self.0, "HandlerConfigs", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnChannelNamespaceProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnChannelNamespaceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnChannelNamespaceProps<R0, Set> { CfnChannelNamespaceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PublishAuthModes`: list of `AuthMode`. Update: in place.
-    pub fn publish_auth_modes(mut self, value: impl Arg<Arr<channel_namespace::AuthMode>>) -> Self { self.0.set("PublishAuthModes", value.into_expr()); self }
+    pub fn publish_auth_modes(self, value: impl Arg<Arr<channel_namespace::AuthMode>>) -> Self { Self(put(self.0, "PublishAuthModes", value.into_expr()), Phase) }
     /// `SubscribeAuthModes`: list of `AuthMode`. Update: in place.
-    pub fn subscribe_auth_modes(mut self, value: impl Arg<Arr<channel_namespace::AuthMode>>) -> Self { self.0.set("SubscribeAuthModes", value.into_expr()); self }
+    pub fn subscribe_auth_modes(self, value: impl Arg<Arr<channel_namespace::AuthMode>>) -> Self { Self(put(self.0, "SubscribeAuthModes", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnChannelNamespaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppSync::ChannelNamespace`.
 pub mod channel_namespace {
 use crate::cfn::support::*;
 /// The property type `AuthMode` of `AWS::AppSync::ChannelNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-authmode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthMode(Bag);
+#[must_use] pub struct AuthMode(Bag);
 impl AuthMode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthType`: `AuthType`. Update: in place.
-    pub fn auth_type(mut self, value: impl Arg<AuthType>) -> Self { self.0.set("AuthType", value.into_expr()); self }
+    pub fn auth_type(self, value: impl Arg<AuthType>) -> Self { Self(put(self.0, "AuthType", value.into_expr())) }
 }
 impl Done for AuthMode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HandlerConfig` of `AWS::AppSync::ChannelNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-handlerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HandlerConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HandlerConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HandlerConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HandlerConfig<super::missing::Behavior, super::missing::Integration> { HandlerConfig(Bag::default(), Phase) }
+    pub fn new() -> HandlerConfig<Missing<super::required::Behavior>, Missing<super::required::Integration>> { HandlerConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> HandlerConfig<R0, R1> {
     /// `Behavior`: `Behavior`, required. Update: in place.
-    pub fn behavior(mut self, value: impl Arg<Behavior>) -> HandlerConfig<Set, R1> { self.0.set("Behavior", value.into_expr()); HandlerConfig(self.0, Phase) }
+    pub fn behavior(self, value: impl Arg<Behavior>) -> HandlerConfig<Set, R1> { HandlerConfig(put(self.0, "Behavior", value.into_expr()), Phase) }
     /// `Integration`: `Integration`, required. Update: in place.
-    pub fn integration(mut self, value: impl Arg<Integration>) -> HandlerConfig<R0, Set> { self.0.set("Integration", value.into_expr()); HandlerConfig(self.0, Phase) }
+    pub fn integration(self, value: impl Arg<Integration>) -> HandlerConfig<R0, Set> { HandlerConfig(put(self.0, "Integration", value.into_expr()), Phase) }
 }
 impl Done for HandlerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HandlerConfigs` of `AWS::AppSync::ChannelNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-handlerconfigs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HandlerConfigs(Bag);
+#[must_use] pub struct HandlerConfigs(Bag);
 impl HandlerConfigs {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnPublish`: `HandlerConfig`. Update: in place.
-    pub fn on_publish(mut self, value: impl Arg<HandlerConfig>) -> Self { self.0.set("OnPublish", value.into_expr()); self }
+    pub fn on_publish(self, value: impl Arg<HandlerConfig>) -> Self { Self(put(self.0, "OnPublish", value.into_expr())) }
     /// `OnSubscribe`: `HandlerConfig`. Update: in place.
-    pub fn on_subscribe(mut self, value: impl Arg<HandlerConfig>) -> Self { self.0.set("OnSubscribe", value.into_expr()); self }
+    pub fn on_subscribe(self, value: impl Arg<HandlerConfig>) -> Self { Self(put(self.0, "OnSubscribe", value.into_expr())) }
 }
 impl Done for HandlerConfigs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Integration` of `AWS::AppSync::ChannelNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-integration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Integration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Integration<R0 = Set>(Bag, Phase<(R0,)>);
 impl Integration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Integration<super::missing::DataSourceName> { Integration(Bag::default(), Phase) }
+    pub fn new() -> Integration<Missing<super::required::DataSourceName>> { Integration(Bag::default(), Phase) }
 }
 impl<R0> Integration<R0> {
     /// `DataSourceName`: text, required. Update: in place.
-    pub fn data_source_name(mut self, value: impl Arg<str>) -> Integration<Set> { self.0.set("DataSourceName", value.into_expr()); Integration(self.0, Phase) }
+    pub fn data_source_name(self, value: impl Arg<str>) -> Integration<Set> { Integration(put(self.0, "DataSourceName", value.into_expr()), Phase) }
     /// `LambdaConfig`: `LambdaConfig`. Update: in place.
-    pub fn lambda_config(mut self, value: impl Arg<LambdaConfig>) -> Self { self.0.set("LambdaConfig", value.into_expr()); self }
+    pub fn lambda_config(self, value: impl Arg<LambdaConfig>) -> Self { Self(put(self.0, "LambdaConfig", value.into_expr()), Phase) }
 }
 impl Done for Integration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaConfig` of `AWS::AppSync::ChannelNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-channelnamespace-lambdaconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LambdaConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl LambdaConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LambdaConfig<super::missing::InvokeType> { LambdaConfig(Bag::default(), Phase) }
+    pub fn new() -> LambdaConfig<Missing<super::required::InvokeType>> { LambdaConfig(Bag::default(), Phase) }
 }
 impl<R0> LambdaConfig<R0> {
     /// `InvokeType`: `InvokeType`, required. Update: in place.
-    pub fn invoke_type(mut self, value: impl Arg<InvokeType>) -> LambdaConfig<Set> { self.0.set("InvokeType", value.into_expr()); LambdaConfig(self.0, Phase) }
+    pub fn invoke_type(self, value: impl Arg<InvokeType>) -> LambdaConfig<Set> { LambdaConfig(put(self.0, "InvokeType", value.into_expr()), Phase) }
 }
 impl Done for LambdaConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthType` allows.
@@ -345,202 +345,202 @@ impl CfnDataSource {
     /// `AWS::AppSync::DataSource`
     pub const TYPE: &'static str = "AWS::AppSync::DataSource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDataSourceProps<R0, R1, R2>) -> Self where CfnDataSourceProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DataSourceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DataSourceArn`: text.
+    /// The attribute `DataSourceArn`: `OtherArn`.
     pub fn attr_data_source_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DataSourceArn") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: `AppSyncDataSourceName`.
     pub fn attr_name(&self) -> Val<kind::AppSyncDataSourceName> { self.0.get_att("Name") }
 }
 impl Parent for CfnDataSource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-datasource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataSourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDataSourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDataSourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataSourceProps<missing::ApiId, missing::Name, missing::Type> { CfnDataSourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataSourceProps<Missing<required::ApiId>, Missing<required::Name>, Missing<required::Type>> { CfnDataSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDataSourceProps<R0, R1, R2> {
-    /// `ApiId`: text, required. Update: replacement.
-    pub fn api_id(mut self, value: impl Arg<kind::AppSyncGraphQLApiApiId>) -> CfnDataSourceProps<Set, R1, R2> { self.0.set("ApiId", value.into_expr()); CfnDataSourceProps(self.0, Phase) }
+    /// `ApiId`: `AppSyncGraphQLApiId`, required. Update: replacement.
+    pub fn api_id(self, value: impl Arg<kind::AppSyncGraphQLApiId>) -> CfnDataSourceProps<Set, R1, R2> { CfnDataSourceProps(put(self.0, "ApiId", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DynamoDBConfig`: `DynamoDBConfig`. Update: in place.
-    pub fn dynamo_db_config(mut self, value: impl Arg<data_source::DynamoDBConfig>) -> Self { self.0.set("DynamoDBConfig", value.into_expr()); self }
+    pub fn dynamo_db_config(self, value: impl Arg<data_source::DynamoDBConfig>) -> Self { Self(put(self.0, "DynamoDBConfig", value.into_expr()), Phase) }
     /// `ElasticsearchConfig`: `ElasticsearchConfig`. Update: in place. AWS advises against it.
-    pub fn elasticsearch_config(mut self, value: impl Arg<data_source::ElasticsearchConfig>) -> Self { self.0.set("ElasticsearchConfig", value.into_expr()); self }
+    pub fn elasticsearch_config(self, value: impl Arg<data_source::ElasticsearchConfig>) -> Self { Self(put(self.0, "ElasticsearchConfig", value.into_expr()), Phase) }
     /// `EventBridgeConfig`: `EventBridgeConfig`. Update: in place.
-    pub fn event_bridge_config(mut self, value: impl Arg<data_source::EventBridgeConfig>) -> Self { self.0.set("EventBridgeConfig", value.into_expr()); self }
+    pub fn event_bridge_config(self, value: impl Arg<data_source::EventBridgeConfig>) -> Self { Self(put(self.0, "EventBridgeConfig", value.into_expr()), Phase) }
     /// `HttpConfig`: `HttpConfig`. Update: in place.
-    pub fn http_config(mut self, value: impl Arg<data_source::HttpConfig>) -> Self { self.0.set("HttpConfig", value.into_expr()); self }
+    pub fn http_config(self, value: impl Arg<data_source::HttpConfig>) -> Self { Self(put(self.0, "HttpConfig", value.into_expr()), Phase) }
     /// `LambdaConfig`: `LambdaConfig`. Update: in place.
-    pub fn lambda_config(mut self, value: impl Arg<data_source::LambdaConfig>) -> Self { self.0.set("LambdaConfig", value.into_expr()); self }
+    pub fn lambda_config(self, value: impl Arg<data_source::LambdaConfig>) -> Self { Self(put(self.0, "LambdaConfig", value.into_expr()), Phase) }
     /// `MetricsConfig`: `MetricsConfig`. Update: in place.
-    pub fn metrics_config(mut self, value: impl Arg<data_source::MetricsConfig>) -> Self { self.0.set("MetricsConfig", value.into_expr()); self }
+    pub fn metrics_config(self, value: impl Arg<data_source::MetricsConfig>) -> Self { Self(put(self.0, "MetricsConfig", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnDataSourceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2> { CfnDataSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OpenSearchServiceConfig`: `OpenSearchServiceConfig`. Update: in place.
-    pub fn open_search_service_config(mut self, value: impl Arg<data_source::OpenSearchServiceConfig>) -> Self { self.0.set("OpenSearchServiceConfig", value.into_expr()); self }
+    pub fn open_search_service_config(self, value: impl Arg<data_source::OpenSearchServiceConfig>) -> Self { Self(put(self.0, "OpenSearchServiceConfig", value.into_expr()), Phase) }
     /// `RelationalDatabaseConfig`: `RelationalDatabaseConfig`. Update: in place.
-    pub fn relational_database_config(mut self, value: impl Arg<data_source::RelationalDatabaseConfig>) -> Self { self.0.set("RelationalDatabaseConfig", value.into_expr()); self }
-    /// `ServiceRoleArn`: text. Update: in place.
-    pub fn service_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ServiceRoleArn", value.into_expr()); self }
+    pub fn relational_database_config(self, value: impl Arg<data_source::RelationalDatabaseConfig>) -> Self { Self(put(self.0, "RelationalDatabaseConfig", value.into_expr()), Phase) }
+    /// `ServiceRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn service_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceRoleArn", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set> { self.0.set("Type", value.into_expr()); CfnDataSourceProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set> { CfnDataSourceProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnDataSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppSync::DataSource`.
 pub mod data_source {
 use crate::cfn::support::*;
 /// The property type `AuthorizationConfig` of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-authorizationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthorizationConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AuthorizationConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl AuthorizationConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuthorizationConfig<super::missing::AuthorizationType> { AuthorizationConfig(Bag::default(), Phase) }
+    pub fn new() -> AuthorizationConfig<Missing<super::required::AuthorizationType>> { AuthorizationConfig(Bag::default(), Phase) }
 }
 impl<R0> AuthorizationConfig<R0> {
     /// `AuthorizationType`: text, required. Update: in place.
-    pub fn authorization_type(mut self, value: impl Arg<str>) -> AuthorizationConfig<Set> { self.0.set("AuthorizationType", value.into_expr()); AuthorizationConfig(self.0, Phase) }
+    pub fn authorization_type(self, value: impl Arg<str>) -> AuthorizationConfig<Set> { AuthorizationConfig(put(self.0, "AuthorizationType", value.into_expr()), Phase) }
     /// `AwsIamConfig`: `AwsIamConfig`. Update: in place.
-    pub fn aws_iam_config(mut self, value: impl Arg<AwsIamConfig>) -> Self { self.0.set("AwsIamConfig", value.into_expr()); self }
+    pub fn aws_iam_config(self, value: impl Arg<AwsIamConfig>) -> Self { Self(put(self.0, "AwsIamConfig", value.into_expr()), Phase) }
 }
 impl Done for AuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AwsIamConfig` of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-awsiamconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AwsIamConfig(Bag);
+#[must_use] pub struct AwsIamConfig(Bag);
 impl AwsIamConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SigningRegion`: text. Update: in place.
-    pub fn signing_region(mut self, value: impl Arg<str>) -> Self { self.0.set("SigningRegion", value.into_expr()); self }
+    pub fn signing_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SigningRegion", value.into_expr())) }
     /// `SigningServiceName`: text. Update: in place.
-    pub fn signing_service_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SigningServiceName", value.into_expr()); self }
+    pub fn signing_service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SigningServiceName", value.into_expr())) }
 }
 impl Done for AwsIamConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeltaSyncConfig` of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-deltasyncconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeltaSyncConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct DeltaSyncConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl DeltaSyncConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeltaSyncConfig<super::missing::BaseTableTTL, super::missing::DeltaSyncTableName, super::missing::DeltaSyncTableTTL> { DeltaSyncConfig(Bag::default(), Phase) }
+    pub fn new() -> DeltaSyncConfig<Missing<super::required::BaseTableTTL>, Missing<super::required::DeltaSyncTableName>, Missing<super::required::DeltaSyncTableTTL>> { DeltaSyncConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DeltaSyncConfig<R0, R1, R2> {
     /// `BaseTableTTL`: text, required. Update: in place.
-    pub fn base_table_ttl(mut self, value: impl Arg<str>) -> DeltaSyncConfig<Set, R1, R2> { self.0.set("BaseTableTTL", value.into_expr()); DeltaSyncConfig(self.0, Phase) }
+    pub fn base_table_ttl(self, value: impl Arg<str>) -> DeltaSyncConfig<Set, R1, R2> { DeltaSyncConfig(put(self.0, "BaseTableTTL", value.into_expr()), Phase) }
     /// `DeltaSyncTableName`: text, required. Update: in place.
-    pub fn delta_sync_table_name(mut self, value: impl Arg<str>) -> DeltaSyncConfig<R0, Set, R2> { self.0.set("DeltaSyncTableName", value.into_expr()); DeltaSyncConfig(self.0, Phase) }
+    pub fn delta_sync_table_name(self, value: impl Arg<str>) -> DeltaSyncConfig<R0, Set, R2> { DeltaSyncConfig(put(self.0, "DeltaSyncTableName", value.into_expr()), Phase) }
     /// `DeltaSyncTableTTL`: text, required. Update: in place.
-    pub fn delta_sync_table_ttl(mut self, value: impl Arg<str>) -> DeltaSyncConfig<R0, R1, Set> { self.0.set("DeltaSyncTableTTL", value.into_expr()); DeltaSyncConfig(self.0, Phase) }
+    pub fn delta_sync_table_ttl(self, value: impl Arg<str>) -> DeltaSyncConfig<R0, R1, Set> { DeltaSyncConfig(put(self.0, "DeltaSyncTableTTL", value.into_expr()), Phase) }
 }
 impl Done for DeltaSyncConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamoDBConfig` of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-dynamodbconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DynamoDBConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DynamoDBConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DynamoDBConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DynamoDBConfig<super::missing::AwsRegion, super::missing::TableName> { DynamoDBConfig(Bag::default(), Phase) }
+    pub fn new() -> DynamoDBConfig<Missing<super::required::AwsRegion>, Missing<super::required::TableName>> { DynamoDBConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> DynamoDBConfig<R0, R1> {
     /// `AwsRegion`: text, required. Update: in place.
-    pub fn aws_region(mut self, value: impl Arg<str>) -> DynamoDBConfig<Set, R1> { self.0.set("AwsRegion", value.into_expr()); DynamoDBConfig(self.0, Phase) }
+    pub fn aws_region(self, value: impl Arg<str>) -> DynamoDBConfig<Set, R1> { DynamoDBConfig(put(self.0, "AwsRegion", value.into_expr()), Phase) }
     /// `DeltaSyncConfig`: `DeltaSyncConfig`. Update: in place.
-    pub fn delta_sync_config(mut self, value: impl Arg<DeltaSyncConfig>) -> Self { self.0.set("DeltaSyncConfig", value.into_expr()); self }
-    /// `TableName`: text, required. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<kind::DynamoDBTableName>) -> DynamoDBConfig<R0, Set> { self.0.set("TableName", value.into_expr()); DynamoDBConfig(self.0, Phase) }
+    pub fn delta_sync_config(self, value: impl Arg<DeltaSyncConfig>) -> Self { Self(put(self.0, "DeltaSyncConfig", value.into_expr()), Phase) }
+    /// `TableName`: `DynamoDBTableName`, required. Update: in place.
+    pub fn table_name(self, value: impl Arg<kind::DynamoDBTableName>) -> DynamoDBConfig<R0, Set> { DynamoDBConfig(put(self.0, "TableName", value.into_expr()), Phase) }
     /// `UseCallerCredentials`: boolean. Update: in place.
-    pub fn use_caller_credentials(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseCallerCredentials", value.into_expr()); self }
+    pub fn use_caller_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseCallerCredentials", value.into_expr()), Phase) }
     /// `Versioned`: boolean. Update: in place.
-    pub fn versioned(mut self, value: impl Arg<bool>) -> Self { self.0.set("Versioned", value.into_expr()); self }
+    pub fn versioned(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Versioned", value.into_expr()), Phase) }
 }
 impl Done for DynamoDBConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElasticsearchConfig` of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-elasticsearchconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ElasticsearchConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ElasticsearchConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ElasticsearchConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ElasticsearchConfig<super::missing::AwsRegion, super::missing::Endpoint> { ElasticsearchConfig(Bag::default(), Phase) }
+    pub fn new() -> ElasticsearchConfig<Missing<super::required::AwsRegion>, Missing<super::required::Endpoint>> { ElasticsearchConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ElasticsearchConfig<R0, R1> {
     /// `AwsRegion`: text, required. Update: in place.
-    pub fn aws_region(mut self, value: impl Arg<str>) -> ElasticsearchConfig<Set, R1> { self.0.set("AwsRegion", value.into_expr()); ElasticsearchConfig(self.0, Phase) }
+    pub fn aws_region(self, value: impl Arg<str>) -> ElasticsearchConfig<Set, R1> { ElasticsearchConfig(put(self.0, "AwsRegion", value.into_expr()), Phase) }
     /// `Endpoint`: text, required. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> ElasticsearchConfig<R0, Set> { self.0.set("Endpoint", value.into_expr()); ElasticsearchConfig(self.0, Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> ElasticsearchConfig<R0, Set> { ElasticsearchConfig(put(self.0, "Endpoint", value.into_expr()), Phase) }
 }
 impl Done for ElasticsearchConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventBridgeConfig` of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-eventbridgeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventBridgeConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EventBridgeConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl EventBridgeConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventBridgeConfig<super::missing::EventBusArn> { EventBridgeConfig(Bag::default(), Phase) }
+    pub fn new() -> EventBridgeConfig<Missing<super::required::EventBusArn>> { EventBridgeConfig(Bag::default(), Phase) }
 }
 impl<R0> EventBridgeConfig<R0> {
-    /// `EventBusArn`: text, required. Update: in place.
-    pub fn event_bus_arn(mut self, value: impl Arg<kind::EventsEventBusArn>) -> EventBridgeConfig<Set> { self.0.set("EventBusArn", value.into_expr()); EventBridgeConfig(self.0, Phase) }
+    /// `EventBusArn`: `EventsEventBusArn`, required. Update: in place.
+    pub fn event_bus_arn(self, value: impl Arg<kind::EventsEventBusArn>) -> EventBridgeConfig<Set> { EventBridgeConfig(put(self.0, "EventBusArn", value.into_expr()), Phase) }
 }
 impl Done for EventBridgeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpConfig` of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-httpconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HttpConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl HttpConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpConfig<super::missing::Endpoint> { HttpConfig(Bag::default(), Phase) }
+    pub fn new() -> HttpConfig<Missing<super::required::Endpoint>> { HttpConfig(Bag::default(), Phase) }
 }
 impl<R0> HttpConfig<R0> {
     /// `AuthorizationConfig`: `AuthorizationConfig`. Update: in place.
-    pub fn authorization_config(mut self, value: impl Arg<AuthorizationConfig>) -> Self { self.0.set("AuthorizationConfig", value.into_expr()); self }
-    /// `Endpoint`: text, required. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<kind::S3BucketName>) -> HttpConfig<Set> { self.0.set("Endpoint", value.into_expr()); HttpConfig(self.0, Phase) }
+    pub fn authorization_config(self, value: impl Arg<AuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
+    /// `Endpoint`: `S3BucketName`, required. Update: in place.
+    pub fn endpoint(self, value: impl Arg<kind::S3BucketName>) -> HttpConfig<Set> { HttpConfig(put(self.0, "Endpoint", value.into_expr()), Phase) }
 }
 impl Done for HttpConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaConfig` of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-lambdaconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LambdaConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl LambdaConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LambdaConfig<super::missing::LambdaFunctionArn> { LambdaConfig(Bag::default(), Phase) }
+    pub fn new() -> LambdaConfig<Missing<super::required::LambdaFunctionArn>> { LambdaConfig(Bag::default(), Phase) }
 }
 impl<R0> LambdaConfig<R0> {
-    /// `LambdaFunctionArn`: text, required. Update: in place.
-    pub fn lambda_function_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaConfig<Set> { self.0.set("LambdaFunctionArn", value.into_expr()); LambdaConfig(self.0, Phase) }
+    /// `LambdaFunctionArn`: `LambdaFunctionArn`, required. Update: in place.
+    pub fn lambda_function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaConfig<Set> { LambdaConfig(put(self.0, "LambdaFunctionArn", value.into_expr()), Phase) }
 }
 impl Done for LambdaConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenSearchServiceConfig` of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-opensearchserviceconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenSearchServiceConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OpenSearchServiceConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OpenSearchServiceConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OpenSearchServiceConfig<super::missing::AwsRegion, super::missing::Endpoint> { OpenSearchServiceConfig(Bag::default(), Phase) }
+    pub fn new() -> OpenSearchServiceConfig<Missing<super::required::AwsRegion>, Missing<super::required::Endpoint>> { OpenSearchServiceConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> OpenSearchServiceConfig<R0, R1> {
     /// `AwsRegion`: text, required. Update: in place.
-    pub fn aws_region(mut self, value: impl Arg<str>) -> OpenSearchServiceConfig<Set, R1> { self.0.set("AwsRegion", value.into_expr()); OpenSearchServiceConfig(self.0, Phase) }
+    pub fn aws_region(self, value: impl Arg<str>) -> OpenSearchServiceConfig<Set, R1> { OpenSearchServiceConfig(put(self.0, "AwsRegion", value.into_expr()), Phase) }
     /// `Endpoint`: text, required. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> OpenSearchServiceConfig<R0, Set> { self.0.set("Endpoint", value.into_expr()); OpenSearchServiceConfig(self.0, Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> OpenSearchServiceConfig<R0, Set> { OpenSearchServiceConfig(put(self.0, "Endpoint", value.into_expr()), Phase) }
 }
 impl Done for OpenSearchServiceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RdsHttpEndpointConfig` of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-rdshttpendpointconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RdsHttpEndpointConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct RdsHttpEndpointConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl RdsHttpEndpointConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RdsHttpEndpointConfig<super::missing::AwsRegion, super::missing::AwsSecretStoreArn, super::missing::DbClusterIdentifier> { RdsHttpEndpointConfig(Bag::default(), Phase) }
+    pub fn new() -> RdsHttpEndpointConfig<Missing<super::required::AwsRegion>, Missing<super::required::AwsSecretStoreArn>, Missing<super::required::DbClusterIdentifier>> { RdsHttpEndpointConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RdsHttpEndpointConfig<R0, R1, R2> {
     /// `AwsRegion`: text, required. Update: in place.
-    pub fn aws_region(mut self, value: impl Arg<str>) -> RdsHttpEndpointConfig<Set, R1, R2> { self.0.set("AwsRegion", value.into_expr()); RdsHttpEndpointConfig(self.0, Phase) }
-    /// `AwsSecretStoreArn`: text, required. Update: in place.
-    pub fn aws_secret_store_arn(mut self, value: impl Arg<kind::SecretsManagerSecretId>) -> RdsHttpEndpointConfig<R0, Set, R2> { self.0.set("AwsSecretStoreArn", value.into_expr()); RdsHttpEndpointConfig(self.0, Phase) }
+    pub fn aws_region(self, value: impl Arg<str>) -> RdsHttpEndpointConfig<Set, R1, R2> { RdsHttpEndpointConfig(put(self.0, "AwsRegion", value.into_expr()), Phase) }
+    /// `AwsSecretStoreArn`: `SecretsManagerSecretId`, required. Update: in place.
+    pub fn aws_secret_store_arn(self, value: impl Arg<kind::SecretsManagerSecretId>) -> RdsHttpEndpointConfig<R0, Set, R2> { RdsHttpEndpointConfig(put(self.0, "AwsSecretStoreArn", value.into_expr()), Phase) }
     /// `DatabaseName`: text. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `DbClusterIdentifier`: text, required. Update: in place.
-    pub fn db_cluster_identifier(mut self, value: impl Arg<str>) -> RdsHttpEndpointConfig<R0, R1, Set> { self.0.set("DbClusterIdentifier", value.into_expr()); RdsHttpEndpointConfig(self.0, Phase) }
+    pub fn db_cluster_identifier(self, value: impl Arg<str>) -> RdsHttpEndpointConfig<R0, R1, Set> { RdsHttpEndpointConfig(put(self.0, "DbClusterIdentifier", value.into_expr()), Phase) }
     /// `Schema`: text. Update: in place.
-    pub fn schema(mut self, value: impl Arg<str>) -> Self { self.0.set("Schema", value.into_expr()); self }
+    pub fn schema(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
 }
 impl Done for RdsHttpEndpointConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RelationalDatabaseConfig` of `AWS::AppSync::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-datasource-relationaldatabaseconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RelationalDatabaseConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RelationalDatabaseConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl RelationalDatabaseConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RelationalDatabaseConfig<super::missing::RelationalDatabaseSourceType> { RelationalDatabaseConfig(Bag::default(), Phase) }
+    pub fn new() -> RelationalDatabaseConfig<Missing<super::required::RelationalDatabaseSourceType>> { RelationalDatabaseConfig(Bag::default(), Phase) }
 }
 impl<R0> RelationalDatabaseConfig<R0> {
     /// `RdsHttpEndpointConfig`: `RdsHttpEndpointConfig`. Update: in place.
-    pub fn rds_http_endpoint_config(mut self, value: impl Arg<RdsHttpEndpointConfig>) -> Self { self.0.set("RdsHttpEndpointConfig", value.into_expr()); self }
+    pub fn rds_http_endpoint_config(self, value: impl Arg<RdsHttpEndpointConfig>) -> Self { Self(put(self.0, "RdsHttpEndpointConfig", value.into_expr()), Phase) }
     /// `RelationalDatabaseSourceType`: text, required. Update: in place.
-    pub fn relational_database_source_type(mut self, value: impl Arg<str>) -> RelationalDatabaseConfig<Set> { self.0.set("RelationalDatabaseSourceType", value.into_expr()); RelationalDatabaseConfig(self.0, Phase) }
+    pub fn relational_database_source_type(self, value: impl Arg<str>) -> RelationalDatabaseConfig<Set> { RelationalDatabaseConfig(put(self.0, "RelationalDatabaseSourceType", value.into_expr()), Phase) }
 }
 impl Done for RelationalDatabaseConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `MetricsConfig` allows.
@@ -552,34 +552,34 @@ impl CfnDomainName {
     /// `AWS::AppSync::DomainName`
     pub const TYPE: &'static str = "AWS::AppSync::DomainName";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDomainNameProps<R0, R1>) -> Self where CfnDomainNameProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainNameProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DomainName`.
     pub fn reference(&self) -> Val<kind::AppSyncDomainName> { self.0.reference() }
     /// The attribute `AppSyncDomainName`: text.
     pub fn attr_app_sync_domain_name(&self) -> Val<str> { self.0.get_att("AppSyncDomainName") }
-    /// The attribute `DomainName`: text.
+    /// The attribute `DomainName`: `AppSyncDomainName`.
     pub fn attr_domain_name(&self) -> Val<kind::AppSyncDomainName> { self.0.get_att("DomainName") }
-    /// The attribute `DomainNameArn`: text.
+    /// The attribute `DomainNameArn`: `OtherArn`.
     pub fn attr_domain_name_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DomainNameArn") }
     /// The attribute `HostedZoneId`: text.
     pub fn attr_hosted_zone_id(&self) -> Val<str> { self.0.get_att("HostedZoneId") }
 }
 impl Parent for CfnDomainName { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppSync::DomainName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-domainname.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDomainNameProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDomainNameProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDomainNameProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDomainNameProps<missing::CertificateArn, missing::DomainName> { CfnDomainNameProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDomainNameProps<Missing<required::CertificateArn>, Missing<required::DomainName>> { CfnDomainNameProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDomainNameProps<R0, R1> {
     /// `CertificateArn`: text, required. Update: replacement.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> CfnDomainNameProps<Set, R1> { self.0.set("CertificateArn", value.into_expr()); CfnDomainNameProps(self.0, Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> CfnDomainNameProps<Set, R1> { CfnDomainNameProps(put(self.0, "CertificateArn", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnDomainNameProps<R0, Set> { self.0.set("DomainName", value.into_expr()); CfnDomainNameProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainNameProps<R0, Set> { CfnDomainNameProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainNameProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppSync::DomainNameApiAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-domainnameapiassociation.html)
@@ -588,7 +588,7 @@ impl CfnDomainNameApiAssociation {
     /// `AWS::AppSync::DomainNameApiAssociation`
     pub const TYPE: &'static str = "AWS::AppSync::DomainNameApiAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDomainNameApiAssociationProps<R0, R1>) -> Self where CfnDomainNameApiAssociationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainNameApiAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApiAssociationIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ApiAssociationIdentifier`: text.
@@ -596,16 +596,16 @@ impl CfnDomainNameApiAssociation {
 }
 impl Parent for CfnDomainNameApiAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppSync::DomainNameApiAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-domainnameapiassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDomainNameApiAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDomainNameApiAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDomainNameApiAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDomainNameApiAssociationProps<missing::ApiId, missing::DomainName> { CfnDomainNameApiAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDomainNameApiAssociationProps<Missing<required::ApiId>, Missing<required::DomainName>> { CfnDomainNameApiAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDomainNameApiAssociationProps<R0, R1> {
-    /// `ApiId`: text, required. Update: in place.
-    pub fn api_id(mut self, value: impl Arg<kind::AppSyncGraphQLApiApiId>) -> CfnDomainNameApiAssociationProps<Set, R1> { self.0.set("ApiId", value.into_expr()); CfnDomainNameApiAssociationProps(self.0, Phase) }
-    /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<kind::AppSyncDomainName>) -> CfnDomainNameApiAssociationProps<R0, Set> { self.0.set("DomainName", value.into_expr()); CfnDomainNameApiAssociationProps(self.0, Phase) }
+    /// `ApiId`: `AppSyncGraphQLApiId`, required. Update: in place.
+    pub fn api_id(self, value: impl Arg<kind::AppSyncGraphQLApiId>) -> CfnDomainNameApiAssociationProps<Set, R1> { CfnDomainNameApiAssociationProps(put(self.0, "ApiId", value.into_expr()), Phase) }
+    /// `DomainName`: `AppSyncDomainName`, required. Update: replacement.
+    pub fn domain_name(self, value: impl Arg<kind::AppSyncDomainName>) -> CfnDomainNameApiAssociationProps<R0, Set> { CfnDomainNameApiAssociationProps(put(self.0, "DomainName", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainNameApiAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppSync::FunctionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html)
@@ -614,94 +614,94 @@ impl CfnFunctionConfiguration {
     /// `AWS::AppSync::FunctionConfiguration`
     pub const TYPE: &'static str = "AWS::AppSync::FunctionConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnFunctionConfigurationProps<R0, R1, R2>) -> Self where CfnFunctionConfigurationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFunctionConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FunctionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `DataSourceName`: text.
     pub fn attr_data_source_name(&self) -> Val<str> { self.0.get_att("DataSourceName") }
-    /// The attribute `FunctionArn`: text.
+    /// The attribute `FunctionArn`: `OtherArn`.
     pub fn attr_function_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FunctionArn") }
-    /// The attribute `FunctionId`: text.
+    /// The attribute `FunctionId`: `AppSyncFunctionConfigurationFunctionId`.
     pub fn attr_function_id(&self) -> Val<kind::AppSyncFunctionConfigurationFunctionId> { self.0.get_att("FunctionId") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnFunctionConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppSync::FunctionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-functionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFunctionConfigurationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnFunctionConfigurationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnFunctionConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFunctionConfigurationProps<missing::ApiId, missing::DataSourceName, missing::Name> { CfnFunctionConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFunctionConfigurationProps<Missing<required::ApiId>, Missing<required::DataSourceName>, Missing<required::Name>> { CfnFunctionConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFunctionConfigurationProps<R0, R1, R2> {
-    /// `ApiId`: text, required. Update: replacement.
-    pub fn api_id(mut self, value: impl Arg<kind::AppSyncGraphQLApiApiId>) -> CfnFunctionConfigurationProps<Set, R1, R2> { self.0.set("ApiId", value.into_expr()); CfnFunctionConfigurationProps(self.0, Phase) }
+    /// `ApiId`: `AppSyncGraphQLApiId`, required. Update: replacement.
+    pub fn api_id(self, value: impl Arg<kind::AppSyncGraphQLApiId>) -> CfnFunctionConfigurationProps<Set, R1, R2> { CfnFunctionConfigurationProps(put(self.0, "ApiId", value.into_expr()), Phase) }
     /// `Code`: text. Update: in place.
-    pub fn code(mut self, value: impl Arg<str>) -> Self { self.0.set("Code", value.into_expr()); self }
+    pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value.into_expr()), Phase) }
     /// `CodeS3Location`: text. Update: in place.
-    pub fn code_s3_location(mut self, value: impl Arg<str>) -> Self { self.0.set("CodeS3Location", value.into_expr()); self }
-    /// `DataSourceName`: text, required. Update: in place.
-    pub fn data_source_name(mut self, value: impl Arg<kind::AppSyncDataSourceName>) -> CfnFunctionConfigurationProps<R0, Set, R2> { self.0.set("DataSourceName", value.into_expr()); CfnFunctionConfigurationProps(self.0, Phase) }
+    pub fn code_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeS3Location", value.into_expr()), Phase) }
+    /// `DataSourceName`: `AppSyncDataSourceName`, required. Update: in place.
+    pub fn data_source_name(self, value: impl Arg<kind::AppSyncDataSourceName>) -> CfnFunctionConfigurationProps<R0, Set, R2> { CfnFunctionConfigurationProps(put(self.0, "DataSourceName", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FunctionVersion`: text. Update: in place.
-    pub fn function_version(mut self, value: impl Arg<str>) -> Self { self.0.set("FunctionVersion", value.into_expr()); self }
+    pub fn function_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionVersion", value.into_expr()), Phase) }
     /// `MaxBatchSize`: integer. Update: in place.
-    pub fn max_batch_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxBatchSize", value.into_expr()); self }
+    pub fn max_batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSize", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFunctionConfigurationProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnFunctionConfigurationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFunctionConfigurationProps<R0, R1, Set> { CfnFunctionConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RequestMappingTemplate`: text. Update: in place.
-    pub fn request_mapping_template(mut self, value: impl Arg<str>) -> Self { self.0.set("RequestMappingTemplate", value.into_expr()); self }
+    pub fn request_mapping_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestMappingTemplate", value.into_expr()), Phase) }
     /// `RequestMappingTemplateS3Location`: text. Update: in place.
-    pub fn request_mapping_template_s3_location(mut self, value: impl Arg<str>) -> Self { self.0.set("RequestMappingTemplateS3Location", value.into_expr()); self }
+    pub fn request_mapping_template_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestMappingTemplateS3Location", value.into_expr()), Phase) }
     /// `ResponseMappingTemplate`: text. Update: in place.
-    pub fn response_mapping_template(mut self, value: impl Arg<str>) -> Self { self.0.set("ResponseMappingTemplate", value.into_expr()); self }
+    pub fn response_mapping_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseMappingTemplate", value.into_expr()), Phase) }
     /// `ResponseMappingTemplateS3Location`: text. Update: in place.
-    pub fn response_mapping_template_s3_location(mut self, value: impl Arg<str>) -> Self { self.0.set("ResponseMappingTemplateS3Location", value.into_expr()); self }
+    pub fn response_mapping_template_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseMappingTemplateS3Location", value.into_expr()), Phase) }
     /// `Runtime`: `AppSyncRuntime`. Update: in place.
-    pub fn runtime(mut self, value: impl Arg<function_configuration::AppSyncRuntime>) -> Self { self.0.set("Runtime", value.into_expr()); self }
+    pub fn runtime(self, value: impl Arg<function_configuration::AppSyncRuntime>) -> Self { Self(put(self.0, "Runtime", value.into_expr()), Phase) }
     /// `SyncConfig`: `SyncConfig`. Update: in place.
-    pub fn sync_config(mut self, value: impl Arg<function_configuration::SyncConfig>) -> Self { self.0.set("SyncConfig", value.into_expr()); self }
+    pub fn sync_config(self, value: impl Arg<function_configuration::SyncConfig>) -> Self { Self(put(self.0, "SyncConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnFunctionConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppSync::FunctionConfiguration`.
 pub mod function_configuration {
 use crate::cfn::support::*;
 /// The property type `AppSyncRuntime` of `AWS::AppSync::FunctionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-functionconfiguration-appsyncruntime.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AppSyncRuntime<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AppSyncRuntime<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AppSyncRuntime {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AppSyncRuntime<super::missing::Name, super::missing::RuntimeVersion> { AppSyncRuntime(Bag::default(), Phase) }
+    pub fn new() -> AppSyncRuntime<Missing<super::required::Name>, Missing<super::required::RuntimeVersion>> { AppSyncRuntime(Bag::default(), Phase) }
 }
 impl<R0, R1> AppSyncRuntime<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> AppSyncRuntime<Set, R1> { self.0.set("Name", value.into_expr()); AppSyncRuntime(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> AppSyncRuntime<Set, R1> { AppSyncRuntime(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RuntimeVersion`: text, required. Update: in place.
-    pub fn runtime_version(mut self, value: impl Arg<str>) -> AppSyncRuntime<R0, Set> { self.0.set("RuntimeVersion", value.into_expr()); AppSyncRuntime(self.0, Phase) }
+    pub fn runtime_version(self, value: impl Arg<str>) -> AppSyncRuntime<R0, Set> { AppSyncRuntime(put(self.0, "RuntimeVersion", value.into_expr()), Phase) }
 }
 impl Done for AppSyncRuntime { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaConflictHandlerConfig` of `AWS::AppSync::FunctionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-functionconfiguration-lambdaconflicthandlerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaConflictHandlerConfig(Bag);
+#[must_use] pub struct LambdaConflictHandlerConfig(Bag);
 impl LambdaConflictHandlerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LambdaConflictHandlerArn`: text. Update: in place.
-    pub fn lambda_conflict_handler_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("LambdaConflictHandlerArn", value.into_expr()); self }
+    pub fn lambda_conflict_handler_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaConflictHandlerArn", value.into_expr())) }
 }
 impl Done for LambdaConflictHandlerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SyncConfig` of `AWS::AppSync::FunctionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-functionconfiguration-syncconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SyncConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SyncConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl SyncConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SyncConfig<super::missing::ConflictDetection> { SyncConfig(Bag::default(), Phase) }
+    pub fn new() -> SyncConfig<Missing<super::required::ConflictDetection>> { SyncConfig(Bag::default(), Phase) }
 }
 impl<R0> SyncConfig<R0> {
     /// `ConflictDetection`: text, required. Update: in place.
-    pub fn conflict_detection(mut self, value: impl Arg<str>) -> SyncConfig<Set> { self.0.set("ConflictDetection", value.into_expr()); SyncConfig(self.0, Phase) }
+    pub fn conflict_detection(self, value: impl Arg<str>) -> SyncConfig<Set> { SyncConfig(put(self.0, "ConflictDetection", value.into_expr()), Phase) }
     /// `ConflictHandler`: text. Update: in place.
-    pub fn conflict_handler(mut self, value: impl Arg<str>) -> Self { self.0.set("ConflictHandler", value.into_expr()); self }
+    pub fn conflict_handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConflictHandler", value.into_expr()), Phase) }
     /// `LambdaConflictHandlerConfig`: `LambdaConflictHandlerConfig`. Update: in place.
-    pub fn lambda_conflict_handler_config(mut self, value: impl Arg<LambdaConflictHandlerConfig>) -> Self { self.0.set("LambdaConflictHandlerConfig", value.into_expr()); self }
+    pub fn lambda_conflict_handler_config(self, value: impl Arg<LambdaConflictHandlerConfig>) -> Self { Self(put(self.0, "LambdaConflictHandlerConfig", value.into_expr()), Phase) }
 }
 impl Done for SyncConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -711,16 +711,16 @@ impl CfnGraphQLApi {
     /// `AWS::AppSync::GraphQLApi`
     pub const TYPE: &'static str = "AWS::AppSync::GraphQLApi";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnGraphQLApiProps<R0, R1>) -> Self where CfnGraphQLApiProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGraphQLApiProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ApiId`: text.
-    pub fn attr_api_id(&self) -> Val<kind::AppSyncGraphQLApiApiId> { self.0.get_att("ApiId") }
-    /// The attribute `Arn`: text.
+    /// The attribute `ApiId`: `AppSyncGraphQLApiId`.
+    pub fn attr_api_id(&self) -> Val<kind::AppSyncGraphQLApiId> { self.0.get_att("ApiId") }
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `GraphQLDns`: text.
     pub fn attr_graph_ql_dns(&self) -> Val<str> { self.0.get_att("GraphQLDns") }
-    /// The attribute `GraphQLEndpointArn`: text.
+    /// The attribute `GraphQLEndpointArn`: `OtherArn`.
     pub fn attr_graph_ql_endpoint_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GraphQLEndpointArn") }
     /// The attribute `GraphQLUrl`: text.
     pub fn attr_graph_ql_url(&self) -> Val<str> { self.0.get_att("GraphQLUrl") }
@@ -731,154 +731,154 @@ impl CfnGraphQLApi {
 }
 impl Parent for CfnGraphQLApi { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppSync::GraphQLApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlapi.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGraphQLApiProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnGraphQLApiProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnGraphQLApiProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGraphQLApiProps<missing::AuthenticationType, missing::Name> { CfnGraphQLApiProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGraphQLApiProps<Missing<required::AuthenticationType>, Missing<required::Name>> { CfnGraphQLApiProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnGraphQLApiProps<R0, R1> {
     /// `AdditionalAuthenticationProviders`: list of `AdditionalAuthenticationProvider`. Update: in place.
-    pub fn additional_authentication_providers(mut self, value: impl Arg<Arr<graph_ql_api::AdditionalAuthenticationProvider>>) -> Self { self.0.set("AdditionalAuthenticationProviders", value.into_expr()); self }
+    pub fn additional_authentication_providers(self, value: impl Arg<Arr<graph_ql_api::AdditionalAuthenticationProvider>>) -> Self { Self(put(self.0, "AdditionalAuthenticationProviders", value.into_expr()), Phase) }
     /// `ApiType`: text. Update: in place.
-    pub fn api_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ApiType", value.into_expr()); self }
+    pub fn api_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiType", value.into_expr()), Phase) }
     /// `AuthenticationType`: text, required. Update: in place.
-    pub fn authentication_type(mut self, value: impl Arg<str>) -> CfnGraphQLApiProps<Set, R1> { self.0.set("AuthenticationType", value.into_expr()); CfnGraphQLApiProps(self.0, Phase) }
+    pub fn authentication_type(self, value: impl Arg<str>) -> CfnGraphQLApiProps<Set, R1> { CfnGraphQLApiProps(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
     /// `EnhancedMetricsConfig`: `EnhancedMetricsConfig`. Update: in place.
-    pub fn enhanced_metrics_config(mut self, value: impl Arg<graph_ql_api::EnhancedMetricsConfig>) -> Self { self.0.set("EnhancedMetricsConfig", value.into_expr()); self }
+    pub fn enhanced_metrics_config(self, value: impl Arg<graph_ql_api::EnhancedMetricsConfig>) -> Self { Self(put(self.0, "EnhancedMetricsConfig", value.into_expr()), Phase) }
     /// `EnvironmentVariables`: map of text. Update: in place.
-    pub fn environment_variables(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("EnvironmentVariables", value.into_expr()); self }
+    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
     /// `IntrospectionConfig`: text. Update: in place.
-    pub fn introspection_config(mut self, value: impl Arg<str>) -> Self { self.0.set("IntrospectionConfig", value.into_expr()); self }
+    pub fn introspection_config(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntrospectionConfig", value.into_expr()), Phase) }
     /// `LambdaAuthorizerConfig`: `LambdaAuthorizerConfig`. Update: in place.
-    pub fn lambda_authorizer_config(mut self, value: impl Arg<graph_ql_api::LambdaAuthorizerConfig>) -> Self { self.0.set("LambdaAuthorizerConfig", value.into_expr()); self }
+    pub fn lambda_authorizer_config(self, value: impl Arg<graph_ql_api::LambdaAuthorizerConfig>) -> Self { Self(put(self.0, "LambdaAuthorizerConfig", value.into_expr()), Phase) }
     /// `LogConfig`: `LogConfig`. Update: in place.
-    pub fn log_config(mut self, value: impl Arg<graph_ql_api::LogConfig>) -> Self { self.0.set("LogConfig", value.into_expr()); self }
-    /// `MergedApiExecutionRoleArn`: text. Update: in place.
-    pub fn merged_api_execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("MergedApiExecutionRoleArn", value.into_expr()); self }
+    pub fn log_config(self, value: impl Arg<graph_ql_api::LogConfig>) -> Self { Self(put(self.0, "LogConfig", value.into_expr()), Phase) }
+    /// `MergedApiExecutionRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn merged_api_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "MergedApiExecutionRoleArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnGraphQLApiProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnGraphQLApiProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnGraphQLApiProps<R0, Set> { CfnGraphQLApiProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OpenIDConnectConfig`: `OpenIDConnectConfig`. Update: in place.
-    pub fn open_id_connect_config(mut self, value: impl Arg<graph_ql_api::OpenIDConnectConfig>) -> Self { self.0.set("OpenIDConnectConfig", value.into_expr()); self }
+    pub fn open_id_connect_config(self, value: impl Arg<graph_ql_api::OpenIDConnectConfig>) -> Self { Self(put(self.0, "OpenIDConnectConfig", value.into_expr()), Phase) }
     /// `OwnerContact`: text. Update: in place.
-    pub fn owner_contact(mut self, value: impl Arg<str>) -> Self { self.0.set("OwnerContact", value.into_expr()); self }
+    pub fn owner_contact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerContact", value.into_expr()), Phase) }
     /// `QueryDepthLimit`: integer. Update: in place.
-    pub fn query_depth_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("QueryDepthLimit", value.into_expr()); self }
+    pub fn query_depth_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QueryDepthLimit", value.into_expr()), Phase) }
     /// `ResolverCountLimit`: integer. Update: in place.
-    pub fn resolver_count_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("ResolverCountLimit", value.into_expr()); self }
+    pub fn resolver_count_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResolverCountLimit", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UserPoolConfig`: `UserPoolConfig`. Update: in place.
-    pub fn user_pool_config(mut self, value: impl Arg<graph_ql_api::UserPoolConfig>) -> Self { self.0.set("UserPoolConfig", value.into_expr()); self }
+    pub fn user_pool_config(self, value: impl Arg<graph_ql_api::UserPoolConfig>) -> Self { Self(put(self.0, "UserPoolConfig", value.into_expr()), Phase) }
     /// `Visibility`: text. Update: in place.
-    pub fn visibility(mut self, value: impl Arg<str>) -> Self { self.0.set("Visibility", value.into_expr()); self }
+    pub fn visibility(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Visibility", value.into_expr()), Phase) }
     /// `XrayEnabled`: boolean. Update: in place.
-    pub fn xray_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("XrayEnabled", value.into_expr()); self }
+    pub fn xray_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "XrayEnabled", value.into_expr()), Phase) }
 }
 impl Done for CfnGraphQLApiProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppSync::GraphQLApi`.
 pub mod graph_ql_api {
 use crate::cfn::support::*;
 /// The property type `AdditionalAuthenticationProvider` of `AWS::AppSync::GraphQLApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-additionalauthenticationprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdditionalAuthenticationProvider<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AdditionalAuthenticationProvider<R0 = Set>(Bag, Phase<(R0,)>);
 impl AdditionalAuthenticationProvider {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AdditionalAuthenticationProvider<super::missing::AuthenticationType> { AdditionalAuthenticationProvider(Bag::default(), Phase) }
+    pub fn new() -> AdditionalAuthenticationProvider<Missing<super::required::AuthenticationType>> { AdditionalAuthenticationProvider(Bag::default(), Phase) }
 }
 impl<R0> AdditionalAuthenticationProvider<R0> {
     /// `AuthenticationType`: text, required. Update: in place.
-    pub fn authentication_type(mut self, value: impl Arg<str>) -> AdditionalAuthenticationProvider<Set> { self.0.set("AuthenticationType", value.into_expr()); AdditionalAuthenticationProvider(self.0, Phase) }
+    pub fn authentication_type(self, value: impl Arg<str>) -> AdditionalAuthenticationProvider<Set> { AdditionalAuthenticationProvider(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
     /// `LambdaAuthorizerConfig`: `LambdaAuthorizerConfig`. Update: in place.
-    pub fn lambda_authorizer_config(mut self, value: impl Arg<LambdaAuthorizerConfig>) -> Self { self.0.set("LambdaAuthorizerConfig", value.into_expr()); self }
+    pub fn lambda_authorizer_config(self, value: impl Arg<LambdaAuthorizerConfig>) -> Self { Self(put(self.0, "LambdaAuthorizerConfig", value.into_expr()), Phase) }
     /// `OpenIDConnectConfig`: `OpenIDConnectConfig`. Update: in place.
-    pub fn open_id_connect_config(mut self, value: impl Arg<OpenIDConnectConfig>) -> Self { self.0.set("OpenIDConnectConfig", value.into_expr()); self }
+    pub fn open_id_connect_config(self, value: impl Arg<OpenIDConnectConfig>) -> Self { Self(put(self.0, "OpenIDConnectConfig", value.into_expr()), Phase) }
     /// `UserPoolConfig`: `CognitoUserPoolConfig`. Update: in place.
-    pub fn user_pool_config(mut self, value: impl Arg<CognitoUserPoolConfig>) -> Self { self.0.set("UserPoolConfig", value.into_expr()); self }
+    pub fn user_pool_config(self, value: impl Arg<CognitoUserPoolConfig>) -> Self { Self(put(self.0, "UserPoolConfig", value.into_expr()), Phase) }
 }
 impl Done for AdditionalAuthenticationProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CognitoUserPoolConfig` of `AWS::AppSync::GraphQLApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-cognitouserpoolconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CognitoUserPoolConfig(Bag);
+#[must_use] pub struct CognitoUserPoolConfig(Bag);
 impl CognitoUserPoolConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AppIdClientRegex`: text. Update: in place.
-    pub fn app_id_client_regex(mut self, value: impl Arg<str>) -> Self { self.0.set("AppIdClientRegex", value.into_expr()); self }
+    pub fn app_id_client_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppIdClientRegex", value.into_expr())) }
     /// `AwsRegion`: text. Update: in place.
-    pub fn aws_region(mut self, value: impl Arg<str>) -> Self { self.0.set("AwsRegion", value.into_expr()); self }
-    /// `UserPoolId`: text. Update: in place.
-    pub fn user_pool_id(mut self, value: impl Arg<kind::CognitoUserPoolId>) -> Self { self.0.set("UserPoolId", value.into_expr()); self }
+    pub fn aws_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsRegion", value.into_expr())) }
+    /// `UserPoolId`: `CognitoUserPoolId`. Update: in place.
+    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> Self { Self(put(self.0, "UserPoolId", value.into_expr())) }
 }
 impl Done for CognitoUserPoolConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnhancedMetricsConfig` of `AWS::AppSync::GraphQLApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-enhancedmetricsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnhancedMetricsConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct EnhancedMetricsConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl EnhancedMetricsConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EnhancedMetricsConfig<super::missing::DataSourceLevelMetricsBehavior, super::missing::OperationLevelMetricsConfig, super::missing::ResolverLevelMetricsBehavior> { EnhancedMetricsConfig(Bag::default(), Phase) }
+    pub fn new() -> EnhancedMetricsConfig<Missing<super::required::DataSourceLevelMetricsBehavior>, Missing<super::required::OperationLevelMetricsConfig>, Missing<super::required::ResolverLevelMetricsBehavior>> { EnhancedMetricsConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> EnhancedMetricsConfig<R0, R1, R2> {
     /// `DataSourceLevelMetricsBehavior`: text, required. Update: in place.
-    pub fn data_source_level_metrics_behavior(mut self, value: impl Arg<str>) -> EnhancedMetricsConfig<Set, R1, R2> { self.0.set("DataSourceLevelMetricsBehavior", value.into_expr()); EnhancedMetricsConfig(self.0, Phase) }
+    pub fn data_source_level_metrics_behavior(self, value: impl Arg<str>) -> EnhancedMetricsConfig<Set, R1, R2> { EnhancedMetricsConfig(put(self.0, "DataSourceLevelMetricsBehavior", value.into_expr()), Phase) }
     /// `OperationLevelMetricsConfig`: text, required. Update: in place.
-    pub fn operation_level_metrics_config(mut self, value: impl Arg<str>) -> EnhancedMetricsConfig<R0, Set, R2> { self.0.set("OperationLevelMetricsConfig", value.into_expr()); EnhancedMetricsConfig(self.0, Phase) }
+    pub fn operation_level_metrics_config(self, value: impl Arg<str>) -> EnhancedMetricsConfig<R0, Set, R2> { EnhancedMetricsConfig(put(self.0, "OperationLevelMetricsConfig", value.into_expr()), Phase) }
     /// `ResolverLevelMetricsBehavior`: text, required. Update: in place.
-    pub fn resolver_level_metrics_behavior(mut self, value: impl Arg<str>) -> EnhancedMetricsConfig<R0, R1, Set> { self.0.set("ResolverLevelMetricsBehavior", value.into_expr()); EnhancedMetricsConfig(self.0, Phase) }
+    pub fn resolver_level_metrics_behavior(self, value: impl Arg<str>) -> EnhancedMetricsConfig<R0, R1, Set> { EnhancedMetricsConfig(put(self.0, "ResolverLevelMetricsBehavior", value.into_expr()), Phase) }
 }
 impl Done for EnhancedMetricsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaAuthorizerConfig` of `AWS::AppSync::GraphQLApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-lambdaauthorizerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaAuthorizerConfig(Bag);
+#[must_use] pub struct LambdaAuthorizerConfig(Bag);
 impl LambdaAuthorizerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizerResultTtlInSeconds`: integer. Update: in place.
-    pub fn authorizer_result_ttl_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("AuthorizerResultTtlInSeconds", value.into_expr()); self }
-    /// `AuthorizerUri`: text. Update: in place.
-    pub fn authorizer_uri(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("AuthorizerUri", value.into_expr()); self }
+    pub fn authorizer_result_ttl_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AuthorizerResultTtlInSeconds", value.into_expr())) }
+    /// `AuthorizerUri`: `LambdaFunctionArn`. Update: in place.
+    pub fn authorizer_uri(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "AuthorizerUri", value.into_expr())) }
     /// `IdentityValidationExpression`: text. Update: in place.
-    pub fn identity_validation_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("IdentityValidationExpression", value.into_expr()); self }
+    pub fn identity_validation_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityValidationExpression", value.into_expr())) }
 }
 impl Done for LambdaAuthorizerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfig` of `AWS::AppSync::GraphQLApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-logconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LogConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LogConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogConfig<super::missing::CloudWatchLogsRoleArn, super::missing::FieldLogLevel> { LogConfig(Bag::default(), Phase) }
+    pub fn new() -> LogConfig<Missing<super::required::CloudWatchLogsRoleArn>, Missing<super::required::FieldLogLevel>> { LogConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> LogConfig<R0, R1> {
-    /// `CloudWatchLogsRoleArn`: text, required. Update: in place.
-    pub fn cloud_watch_logs_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> LogConfig<Set, R1> { self.0.set("CloudWatchLogsRoleArn", value.into_expr()); LogConfig(self.0, Phase) }
+    /// `CloudWatchLogsRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn cloud_watch_logs_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> LogConfig<Set, R1> { LogConfig(put(self.0, "CloudWatchLogsRoleArn", value.into_expr()), Phase) }
     /// `ExcludeVerboseContent`: boolean. Update: in place.
-    pub fn exclude_verbose_content(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExcludeVerboseContent", value.into_expr()); self }
+    pub fn exclude_verbose_content(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeVerboseContent", value.into_expr()), Phase) }
     /// `FieldLogLevel`: text, required. Update: in place.
-    pub fn field_log_level(mut self, value: impl Arg<str>) -> LogConfig<R0, Set> { self.0.set("FieldLogLevel", value.into_expr()); LogConfig(self.0, Phase) }
+    pub fn field_log_level(self, value: impl Arg<str>) -> LogConfig<R0, Set> { LogConfig(put(self.0, "FieldLogLevel", value.into_expr()), Phase) }
 }
 impl Done for LogConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenIDConnectConfig` of `AWS::AppSync::GraphQLApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-openidconnectconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenIDConnectConfig(Bag);
+#[must_use] pub struct OpenIDConnectConfig(Bag);
 impl OpenIDConnectConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthTTL`: number. Update: in place.
-    pub fn auth_ttl(mut self, value: impl Arg<f64>) -> Self { self.0.set("AuthTTL", value.into_expr()); self }
+    pub fn auth_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AuthTTL", value.into_expr())) }
     /// `ClientId`: text. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientId", value.into_expr()); self }
+    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr())) }
     /// `IatTTL`: number. Update: in place.
-    pub fn iat_ttl(mut self, value: impl Arg<f64>) -> Self { self.0.set("IatTTL", value.into_expr()); self }
+    pub fn iat_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IatTTL", value.into_expr())) }
     /// `Issuer`: text. Update: in place.
-    pub fn issuer(mut self, value: impl Arg<str>) -> Self { self.0.set("Issuer", value.into_expr()); self }
+    pub fn issuer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Issuer", value.into_expr())) }
 }
 impl Done for OpenIDConnectConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserPoolConfig` of `AWS::AppSync::GraphQLApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-graphqlapi-userpoolconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UserPoolConfig(Bag);
+#[must_use] pub struct UserPoolConfig(Bag);
 impl UserPoolConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AppIdClientRegex`: text. Update: in place.
-    pub fn app_id_client_regex(mut self, value: impl Arg<str>) -> Self { self.0.set("AppIdClientRegex", value.into_expr()); self }
+    pub fn app_id_client_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppIdClientRegex", value.into_expr())) }
     /// `AwsRegion`: text. Update: in place.
-    pub fn aws_region(mut self, value: impl Arg<str>) -> Self { self.0.set("AwsRegion", value.into_expr()); self }
+    pub fn aws_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsRegion", value.into_expr())) }
     /// `DefaultAction`: text. Update: in place.
-    pub fn default_action(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultAction", value.into_expr()); self }
-    /// `UserPoolId`: text. Update: in place.
-    pub fn user_pool_id(mut self, value: impl Arg<kind::CognitoUserPoolId>) -> Self { self.0.set("UserPoolId", value.into_expr()); self }
+    pub fn default_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAction", value.into_expr())) }
+    /// `UserPoolId`: `CognitoUserPoolId`. Update: in place.
+    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> Self { Self(put(self.0, "UserPoolId", value.into_expr())) }
 }
 impl Done for UserPoolConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -888,7 +888,7 @@ impl CfnGraphQLSchema {
     /// `AWS::AppSync::GraphQLSchema`
     pub const TYPE: &'static str = "AWS::AppSync::GraphQLSchema";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnGraphQLSchemaProps<R0>) -> Self where CfnGraphQLSchemaProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGraphQLSchemaProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -896,18 +896,18 @@ impl CfnGraphQLSchema {
 }
 impl Parent for CfnGraphQLSchema { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppSync::GraphQLSchema`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-graphqlschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGraphQLSchemaProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnGraphQLSchemaProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnGraphQLSchemaProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGraphQLSchemaProps<missing::ApiId> { CfnGraphQLSchemaProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGraphQLSchemaProps<Missing<required::ApiId>> { CfnGraphQLSchemaProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGraphQLSchemaProps<R0> {
     /// `ApiId`: text, required. Update: replacement.
-    pub fn api_id(mut self, value: impl Arg<str>) -> CfnGraphQLSchemaProps<Set> { self.0.set("ApiId", value.into_expr()); CfnGraphQLSchemaProps(self.0, Phase) }
+    pub fn api_id(self, value: impl Arg<str>) -> CfnGraphQLSchemaProps<Set> { CfnGraphQLSchemaProps(put(self.0, "ApiId", value.into_expr()), Phase) }
     /// `Definition`: text. Update: in place.
-    pub fn definition(mut self, value: impl Arg<str>) -> Self { self.0.set("Definition", value.into_expr()); self }
+    pub fn definition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Definition", value.into_expr()), Phase) }
     /// `DefinitionS3Location`: text. Update: in place.
-    pub fn definition_s3_location(mut self, value: impl Arg<str>) -> Self { self.0.set("DefinitionS3Location", value.into_expr()); self }
+    pub fn definition_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinitionS3Location", value.into_expr()), Phase) }
 }
 impl Done for CfnGraphQLSchemaProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AppSync::Resolver`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html)
@@ -916,120 +916,120 @@ impl CfnResolver {
     /// `AWS::AppSync::Resolver`
     pub const TYPE: &'static str = "AWS::AppSync::Resolver";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnResolverProps<R0, R1, R2>) -> Self where CfnResolverProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResolverProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResolverArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `FieldName`: text.
     pub fn attr_field_name(&self) -> Val<str> { self.0.get_att("FieldName") }
-    /// The attribute `ResolverArn`: text.
+    /// The attribute `ResolverArn`: `OtherArn`.
     pub fn attr_resolver_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResolverArn") }
     /// The attribute `TypeName`: text.
     pub fn attr_type_name(&self) -> Val<str> { self.0.get_att("TypeName") }
 }
 impl Parent for CfnResolver { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppSync::Resolver`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-resolver.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResolverProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnResolverProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnResolverProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResolverProps<missing::ApiId, missing::FieldName, missing::TypeName> { CfnResolverProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResolverProps<Missing<required::ApiId>, Missing<required::FieldName>, Missing<required::TypeName>> { CfnResolverProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnResolverProps<R0, R1, R2> {
-    /// `ApiId`: text, required. Update: replacement.
-    pub fn api_id(mut self, value: impl Arg<kind::AppSyncGraphQLApiApiId>) -> CfnResolverProps<Set, R1, R2> { self.0.set("ApiId", value.into_expr()); CfnResolverProps(self.0, Phase) }
+    /// `ApiId`: `AppSyncGraphQLApiId`, required. Update: replacement.
+    pub fn api_id(self, value: impl Arg<kind::AppSyncGraphQLApiId>) -> CfnResolverProps<Set, R1, R2> { CfnResolverProps(put(self.0, "ApiId", value.into_expr()), Phase) }
     /// `CachingConfig`: `CachingConfig`. Update: in place.
-    pub fn caching_config(mut self, value: impl Arg<resolver::CachingConfig>) -> Self { self.0.set("CachingConfig", value.into_expr()); self }
+    pub fn caching_config(self, value: impl Arg<resolver::CachingConfig>) -> Self { Self(put(self.0, "CachingConfig", value.into_expr()), Phase) }
     /// `Code`: text. Update: in place.
-    pub fn code(mut self, value: impl Arg<str>) -> Self { self.0.set("Code", value.into_expr()); self }
+    pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value.into_expr()), Phase) }
     /// `CodeS3Location`: text. Update: in place.
-    pub fn code_s3_location(mut self, value: impl Arg<str>) -> Self { self.0.set("CodeS3Location", value.into_expr()); self }
-    /// `DataSourceName`: text. Update: in place.
-    pub fn data_source_name(mut self, value: impl Arg<kind::AppSyncDataSourceName>) -> Self { self.0.set("DataSourceName", value.into_expr()); self }
+    pub fn code_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeS3Location", value.into_expr()), Phase) }
+    /// `DataSourceName`: `AppSyncDataSourceName`. Update: in place.
+    pub fn data_source_name(self, value: impl Arg<kind::AppSyncDataSourceName>) -> Self { Self(put(self.0, "DataSourceName", value.into_expr()), Phase) }
     /// `FieldName`: text, required. Update: replacement.
-    pub fn field_name(mut self, value: impl Arg<str>) -> CfnResolverProps<R0, Set, R2> { self.0.set("FieldName", value.into_expr()); CfnResolverProps(self.0, Phase) }
+    pub fn field_name(self, value: impl Arg<str>) -> CfnResolverProps<R0, Set, R2> { CfnResolverProps(put(self.0, "FieldName", value.into_expr()), Phase) }
     /// `Kind`: text. Update: in place.
-    pub fn kind(mut self, value: impl Arg<str>) -> Self { self.0.set("Kind", value.into_expr()); self }
+    pub fn kind(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Kind", value.into_expr()), Phase) }
     /// `MaxBatchSize`: integer. Update: in place.
-    pub fn max_batch_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxBatchSize", value.into_expr()); self }
+    pub fn max_batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSize", value.into_expr()), Phase) }
     /// `MetricsConfig`: `MetricsConfig`. Update: in place.
-    pub fn metrics_config(mut self, value: impl Arg<resolver::MetricsConfig>) -> Self { self.0.set("MetricsConfig", value.into_expr()); self }
+    pub fn metrics_config(self, value: impl Arg<resolver::MetricsConfig>) -> Self { Self(put(self.0, "MetricsConfig", value.into_expr()), Phase) }
     /// `PipelineConfig`: `PipelineConfig`. Update: in place.
-    pub fn pipeline_config(mut self, value: impl Arg<resolver::PipelineConfig>) -> Self { self.0.set("PipelineConfig", value.into_expr()); self }
+    pub fn pipeline_config(self, value: impl Arg<resolver::PipelineConfig>) -> Self { Self(put(self.0, "PipelineConfig", value.into_expr()), Phase) }
     /// `RequestMappingTemplate`: text. Update: in place.
-    pub fn request_mapping_template(mut self, value: impl Arg<str>) -> Self { self.0.set("RequestMappingTemplate", value.into_expr()); self }
+    pub fn request_mapping_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestMappingTemplate", value.into_expr()), Phase) }
     /// `RequestMappingTemplateS3Location`: text. Update: in place.
-    pub fn request_mapping_template_s3_location(mut self, value: impl Arg<str>) -> Self { self.0.set("RequestMappingTemplateS3Location", value.into_expr()); self }
+    pub fn request_mapping_template_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestMappingTemplateS3Location", value.into_expr()), Phase) }
     /// `ResponseMappingTemplate`: text. Update: in place.
-    pub fn response_mapping_template(mut self, value: impl Arg<str>) -> Self { self.0.set("ResponseMappingTemplate", value.into_expr()); self }
+    pub fn response_mapping_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseMappingTemplate", value.into_expr()), Phase) }
     /// `ResponseMappingTemplateS3Location`: text. Update: in place.
-    pub fn response_mapping_template_s3_location(mut self, value: impl Arg<str>) -> Self { self.0.set("ResponseMappingTemplateS3Location", value.into_expr()); self }
+    pub fn response_mapping_template_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseMappingTemplateS3Location", value.into_expr()), Phase) }
     /// `Runtime`: `AppSyncRuntime`. Update: in place.
-    pub fn runtime(mut self, value: impl Arg<resolver::AppSyncRuntime>) -> Self { self.0.set("Runtime", value.into_expr()); self }
+    pub fn runtime(self, value: impl Arg<resolver::AppSyncRuntime>) -> Self { Self(put(self.0, "Runtime", value.into_expr()), Phase) }
     /// `SyncConfig`: `SyncConfig`. Update: in place.
-    pub fn sync_config(mut self, value: impl Arg<resolver::SyncConfig>) -> Self { self.0.set("SyncConfig", value.into_expr()); self }
+    pub fn sync_config(self, value: impl Arg<resolver::SyncConfig>) -> Self { Self(put(self.0, "SyncConfig", value.into_expr()), Phase) }
     /// `TypeName`: text, required. Update: replacement.
-    pub fn type_name(mut self, value: impl Arg<str>) -> CfnResolverProps<R0, R1, Set> { self.0.set("TypeName", value.into_expr()); CfnResolverProps(self.0, Phase) }
+    pub fn type_name(self, value: impl Arg<str>) -> CfnResolverProps<R0, R1, Set> { CfnResolverProps(put(self.0, "TypeName", value.into_expr()), Phase) }
 }
 impl Done for CfnResolverProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppSync::Resolver`.
 pub mod resolver {
 use crate::cfn::support::*;
 /// The property type `AppSyncRuntime` of `AWS::AppSync::Resolver`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-appsyncruntime.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AppSyncRuntime<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AppSyncRuntime<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AppSyncRuntime {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AppSyncRuntime<super::missing::Name, super::missing::RuntimeVersion> { AppSyncRuntime(Bag::default(), Phase) }
+    pub fn new() -> AppSyncRuntime<Missing<super::required::Name>, Missing<super::required::RuntimeVersion>> { AppSyncRuntime(Bag::default(), Phase) }
 }
 impl<R0, R1> AppSyncRuntime<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> AppSyncRuntime<Set, R1> { self.0.set("Name", value.into_expr()); AppSyncRuntime(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> AppSyncRuntime<Set, R1> { AppSyncRuntime(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RuntimeVersion`: text, required. Update: in place.
-    pub fn runtime_version(mut self, value: impl Arg<str>) -> AppSyncRuntime<R0, Set> { self.0.set("RuntimeVersion", value.into_expr()); AppSyncRuntime(self.0, Phase) }
+    pub fn runtime_version(self, value: impl Arg<str>) -> AppSyncRuntime<R0, Set> { AppSyncRuntime(put(self.0, "RuntimeVersion", value.into_expr()), Phase) }
 }
 impl Done for AppSyncRuntime { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CachingConfig` of `AWS::AppSync::Resolver`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-cachingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CachingConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CachingConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl CachingConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CachingConfig<super::missing::Ttl> { CachingConfig(Bag::default(), Phase) }
+    pub fn new() -> CachingConfig<Missing<super::required::Ttl>> { CachingConfig(Bag::default(), Phase) }
 }
 impl<R0> CachingConfig<R0> {
     /// `CachingKeys`: list of text. Update: in place.
-    pub fn caching_keys(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CachingKeys", value.into_expr()); self }
+    pub fn caching_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CachingKeys", value.into_expr()), Phase) }
     /// `Ttl`: number, required. Update: in place.
-    pub fn ttl(mut self, value: impl Arg<f64>) -> CachingConfig<Set> { self.0.set("Ttl", value.into_expr()); CachingConfig(self.0, Phase) }
+    pub fn ttl(self, value: impl Arg<f64>) -> CachingConfig<Set> { CachingConfig(put(self.0, "Ttl", value.into_expr()), Phase) }
 }
 impl Done for CachingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaConflictHandlerConfig` of `AWS::AppSync::Resolver`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-lambdaconflicthandlerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaConflictHandlerConfig(Bag);
+#[must_use] pub struct LambdaConflictHandlerConfig(Bag);
 impl LambdaConflictHandlerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LambdaConflictHandlerArn`: text. Update: in place.
-    pub fn lambda_conflict_handler_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("LambdaConflictHandlerArn", value.into_expr()); self }
+    pub fn lambda_conflict_handler_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaConflictHandlerArn", value.into_expr())) }
 }
 impl Done for LambdaConflictHandlerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipelineConfig` of `AWS::AppSync::Resolver`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-pipelineconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipelineConfig(Bag);
+#[must_use] pub struct PipelineConfig(Bag);
 impl PipelineConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Functions`: list of text. Update: in place.
-    pub fn functions(mut self, value: impl Arg<Arr<kind::AppSyncFunctionConfigurationFunctionId>>) -> Self { self.0.set("Functions", value.into_expr()); self }
+    /// `Functions`: list of `AppSyncFunctionConfigurationFunctionId`. Update: in place.
+    pub fn functions(self, value: impl Arg<Arr<kind::AppSyncFunctionConfigurationFunctionId>>) -> Self { Self(put(self.0, "Functions", value.into_expr())) }
 }
 impl Done for PipelineConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SyncConfig` of `AWS::AppSync::Resolver`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-resolver-syncconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SyncConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SyncConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl SyncConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SyncConfig<super::missing::ConflictDetection> { SyncConfig(Bag::default(), Phase) }
+    pub fn new() -> SyncConfig<Missing<super::required::ConflictDetection>> { SyncConfig(Bag::default(), Phase) }
 }
 impl<R0> SyncConfig<R0> {
     /// `ConflictDetection`: text, required. Update: in place.
-    pub fn conflict_detection(mut self, value: impl Arg<str>) -> SyncConfig<Set> { self.0.set("ConflictDetection", value.into_expr()); SyncConfig(self.0, Phase) }
+    pub fn conflict_detection(self, value: impl Arg<str>) -> SyncConfig<Set> { SyncConfig(put(self.0, "ConflictDetection", value.into_expr()), Phase) }
     /// `ConflictHandler`: text. Update: in place.
-    pub fn conflict_handler(mut self, value: impl Arg<str>) -> Self { self.0.set("ConflictHandler", value.into_expr()); self }
+    pub fn conflict_handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConflictHandler", value.into_expr()), Phase) }
     /// `LambdaConflictHandlerConfig`: `LambdaConflictHandlerConfig`. Update: in place.
-    pub fn lambda_conflict_handler_config(mut self, value: impl Arg<LambdaConflictHandlerConfig>) -> Self { self.0.set("LambdaConflictHandlerConfig", value.into_expr()); self }
+    pub fn lambda_conflict_handler_config(self, value: impl Arg<LambdaConflictHandlerConfig>) -> Self { Self(put(self.0, "LambdaConflictHandlerConfig", value.into_expr()), Phase) }
 }
 impl Done for SyncConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `MetricsConfig` allows.
@@ -1044,17 +1044,17 @@ impl CfnSourceApiAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnSourceApiAssociationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AssociationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AssociationArn`: text.
+    /// The attribute `AssociationArn`: `OtherArn`.
     pub fn attr_association_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssociationArn") }
     /// The attribute `AssociationId`: text.
     pub fn attr_association_id(&self) -> Val<str> { self.0.get_att("AssociationId") }
     /// The attribute `LastSuccessfulMergeDate`: text.
     pub fn attr_last_successful_merge_date(&self) -> Val<str> { self.0.get_att("LastSuccessfulMergeDate") }
-    /// The attribute `MergedApiArn`: text.
+    /// The attribute `MergedApiArn`: `OtherArn`.
     pub fn attr_merged_api_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MergedApiArn") }
     /// The attribute `MergedApiId`: text.
     pub fn attr_merged_api_id(&self) -> Val<str> { self.0.get_att("MergedApiId") }
-    /// The attribute `SourceApiArn`: text.
+    /// The attribute `SourceApiArn`: `OtherArn`.
     pub fn attr_source_api_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SourceApiArn") }
     /// The attribute `SourceApiAssociationStatus`: text.
     pub fn attr_source_api_association_status(&self) -> Val<str> { self.0.get_att("SourceApiAssociationStatus") }
@@ -1065,30 +1065,30 @@ impl CfnSourceApiAssociation {
 }
 impl Parent for CfnSourceApiAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppSync::SourceApiAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-sourceapiassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSourceApiAssociationProps(Bag);
+#[must_use] pub struct CfnSourceApiAssociationProps(Bag);
 impl CfnSourceApiAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `MergedApiIdentifier`: text. Update: replacement.
-    pub fn merged_api_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("MergedApiIdentifier", value.into_expr()); self }
+    pub fn merged_api_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MergedApiIdentifier", value.into_expr())) }
     /// `SourceApiAssociationConfig`: `SourceApiAssociationConfig`. Update: in place.
-    pub fn source_api_association_config(mut self, value: impl Arg<source_api_association::SourceApiAssociationConfig>) -> Self { self.0.set("SourceApiAssociationConfig", value.into_expr()); self }
+    pub fn source_api_association_config(self, value: impl Arg<source_api_association::SourceApiAssociationConfig>) -> Self { Self(put(self.0, "SourceApiAssociationConfig", value.into_expr())) }
     /// `SourceApiIdentifier`: text. Update: replacement.
-    pub fn source_api_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceApiIdentifier", value.into_expr()); self }
+    pub fn source_api_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceApiIdentifier", value.into_expr())) }
 }
 impl Done for CfnSourceApiAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppSync::SourceApiAssociation`.
 pub mod source_api_association {
 use crate::cfn::support::*;
 /// The property type `SourceApiAssociationConfig` of `AWS::AppSync::SourceApiAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-appsync-sourceapiassociation-sourceapiassociationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceApiAssociationConfig(Bag);
+#[must_use] pub struct SourceApiAssociationConfig(Bag);
 impl SourceApiAssociationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MergeType`: `MergeType`. Update: in place.
-    pub fn merge_type(mut self, value: impl Arg<MergeType>) -> Self { self.0.set("MergeType", value.into_expr()); self }
+    pub fn merge_type(self, value: impl Arg<MergeType>) -> Self { Self(put(self.0, "MergeType", value.into_expr())) }
 }
 impl Done for SourceApiAssociationConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `MergeType` allows.
@@ -1100,28 +1100,28 @@ impl CfnType {
     /// `AWS::AppSync::Type`
     pub const TYPE: &'static str = "AWS::AppSync::Type";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnTypeProps<R0, R1, R2>) -> Self where CfnTypeProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTypeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnType { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppSync::Type`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-appsync-type.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTypeProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnTypeProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnTypeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTypeProps<missing::ApiId, missing::Definition, missing::Format> { CfnTypeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTypeProps<Missing<required::ApiId>, Missing<required::Definition>, Missing<required::Format>> { CfnTypeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnTypeProps<R0, R1, R2> {
     /// `ApiId`: text, required. Update: replacement.
-    pub fn api_id(mut self, value: impl Arg<str>) -> CfnTypeProps<Set, R1, R2> { self.0.set("ApiId", value.into_expr()); CfnTypeProps(self.0, Phase) }
+    pub fn api_id(self, value: impl Arg<str>) -> CfnTypeProps<Set, R1, R2> { CfnTypeProps(put(self.0, "ApiId", value.into_expr()), Phase) }
     /// `Definition`: text, required. Update: in place.
-    pub fn definition(mut self, value: impl Arg<str>) -> CfnTypeProps<R0, Set, R2> { self.0.set("Definition", value.into_expr()); CfnTypeProps(self.0, Phase) }
+    pub fn definition(self, value: impl Arg<str>) -> CfnTypeProps<R0, Set, R2> { CfnTypeProps(put(self.0, "Definition", value.into_expr()), Phase) }
     /// `Format`: `Format`, required. Update: in place.
-    pub fn format(mut self, value: impl Arg<type_::Format>) -> CfnTypeProps<R0, R1, Set> { self.0.set("Format", value.into_expr()); CfnTypeProps(self.0, Phase) }
+    pub fn format(self, value: impl Arg<type_::Format>) -> CfnTypeProps<R0, R1, Set> { CfnTypeProps(put(self.0, "Format", value.into_expr()), Phase) }
 }
 impl Done for CfnTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppSync::Type`.
@@ -1130,5 +1130,5 @@ use crate::cfn::support::*;
 values! { /// Texts that `Format` allows.
 Format { Json = "JSON", Sdl = "SDL" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ApiCachingBehavior, ApiId, AuthProviders, AuthType, AuthenticationType, AuthorizationType, AuthorizerUri, AwsRegion, AwsSecretStoreArn, BaseTableTTL, Behavior, CertificateArn, CloudWatchLogsRoleArn, ConflictDetection, ConnectionAuthModes, DataSourceLevelMetricsBehavior, DataSourceName, DbClusterIdentifier, DefaultPublishAuthModes, DefaultSubscribeAuthModes, Definition, DeltaSyncTableName, DeltaSyncTableTTL, DomainName, Endpoint, EventBusArn, FieldLogLevel, FieldName, Format, Integration, InvokeType, Issuer, LambdaFunctionArn, LogLevel, Name, OperationLevelMetricsConfig, RelationalDatabaseSourceType, ResolverLevelMetricsBehavior, RuntimeVersion, TableName, Ttl, Type, TypeName, UserPoolId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ApiCachingBehavior, ApiId, AuthProviders, AuthType, AuthenticationType, AuthorizationType, AuthorizerUri, AwsRegion, AwsSecretStoreArn, BaseTableTTL, Behavior, CertificateArn, CloudWatchLogsRoleArn, ConflictDetection, ConnectionAuthModes, DataSourceLevelMetricsBehavior, DataSourceName, DbClusterIdentifier, DefaultPublishAuthModes, DefaultSubscribeAuthModes, Definition, DeltaSyncTableName, DeltaSyncTableTTL, DomainName, Endpoint, EventBusArn, FieldLogLevel, FieldName, Format, Integration, InvokeType, Issuer, LambdaFunctionArn, LogLevel, Name, OperationLevelMetricsConfig, RelationalDatabaseSourceType, ResolverLevelMetricsBehavior, RuntimeVersion, TableName, Ttl, Type, TypeName, UserPoolId } }

@@ -10,7 +10,7 @@ impl CfnTestCase {
     /// `AWS::AppTest::TestCase`
     pub const TYPE: &'static str = "AWS::AppTest::TestCase";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTestCaseProps<R0, R1>) -> Self where CfnTestCaseProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTestCaseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TestCaseId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreationTime`: text.
@@ -21,7 +21,7 @@ impl CfnTestCase {
     pub fn attr_latest_version(&self) -> Val<test_case::TestCaseLatestVersion> { self.0.get_att("LatestVersion") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TestCaseArn`: text.
+    /// The attribute `TestCaseArn`: `OtherArn`.
     pub fn attr_test_case_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TestCaseArn") }
     /// The attribute `TestCaseId`: text.
     pub fn attr_test_case_id(&self) -> Val<str> { self.0.get_att("TestCaseId") }
@@ -30,333 +30,333 @@ impl CfnTestCase {
 }
 impl Parent for CfnTestCase { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apptest-testcase.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTestCaseProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTestCaseProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTestCaseProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTestCaseProps<missing::Name, missing::Steps> { CfnTestCaseProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTestCaseProps<Missing<required::Name>, Missing<required::Steps>> { CfnTestCaseProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTestCaseProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnTestCaseProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnTestCaseProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTestCaseProps<Set, R1> { CfnTestCaseProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Steps`: list of `Step`, required. Update: in place.
-    pub fn steps(mut self, value: impl Arg<Arr<test_case::Step>>) -> CfnTestCaseProps<R0, Set> { self.0.set("Steps", value.into_expr()); CfnTestCaseProps(self.0, Phase) }
+    pub fn steps(self, value: impl Arg<Arr<test_case::Step>>) -> CfnTestCaseProps<R0, Set> { CfnTestCaseProps(put(self.0, "Steps", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTestCaseProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AppTest::TestCase`.
 pub mod test_case {
 use crate::cfn::support::*;
 /// The property type `Batch` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-batch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Batch<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Batch<R0 = Set>(Bag, Phase<(R0,)>);
 impl Batch {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Batch<super::missing::BatchJobName> { Batch(Bag::default(), Phase) }
+    pub fn new() -> Batch<Missing<super::required::BatchJobName>> { Batch(Bag::default(), Phase) }
 }
 impl<R0> Batch<R0> {
     /// `BatchJobName`: text, required. Update: in place.
-    pub fn batch_job_name(mut self, value: impl Arg<str>) -> Batch<Set> { self.0.set("BatchJobName", value.into_expr()); Batch(self.0, Phase) }
+    pub fn batch_job_name(self, value: impl Arg<str>) -> Batch<Set> { Batch(put(self.0, "BatchJobName", value.into_expr()), Phase) }
     /// `BatchJobParameters`: map of text. Update: in place.
-    pub fn batch_job_parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("BatchJobParameters", value.into_expr()); self }
+    pub fn batch_job_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "BatchJobParameters", value.into_expr()), Phase) }
     /// `ExportDataSetNames`: list of text. Update: in place.
-    pub fn export_data_set_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExportDataSetNames", value.into_expr()); self }
+    pub fn export_data_set_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExportDataSetNames", value.into_expr()), Phase) }
 }
 impl Done for Batch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudFormationAction` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-cloudformationaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudFormationAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudFormationAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudFormationAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudFormationAction<super::missing::Resource> { CloudFormationAction(Bag::default(), Phase) }
+    pub fn new() -> CloudFormationAction<Missing<super::required::Resource>> { CloudFormationAction(Bag::default(), Phase) }
 }
 impl<R0> CloudFormationAction<R0> {
     /// `ActionType`: `CloudFormationActionActionType`. Update: in place.
-    pub fn action_type(mut self, value: impl Arg<CloudFormationActionActionType>) -> Self { self.0.set("ActionType", value.into_expr()); self }
+    pub fn action_type(self, value: impl Arg<CloudFormationActionActionType>) -> Self { Self(put(self.0, "ActionType", value.into_expr()), Phase) }
     /// `Resource`: text, required. Update: in place.
-    pub fn resource(mut self, value: impl Arg<str>) -> CloudFormationAction<Set> { self.0.set("Resource", value.into_expr()); CloudFormationAction(self.0, Phase) }
+    pub fn resource(self, value: impl Arg<str>) -> CloudFormationAction<Set> { CloudFormationAction(put(self.0, "Resource", value.into_expr()), Phase) }
 }
 impl Done for CloudFormationAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CompareAction` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-compareaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CompareAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CompareAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl CompareAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CompareAction<super::missing::Input> { CompareAction(Bag::default(), Phase) }
+    pub fn new() -> CompareAction<Missing<super::required::Input>> { CompareAction(Bag::default(), Phase) }
 }
 impl<R0> CompareAction<R0> {
     /// `Input`: `Input`, required. Update: in place.
-    pub fn input(mut self, value: impl Arg<Input>) -> CompareAction<Set> { self.0.set("Input", value.into_expr()); CompareAction(self.0, Phase) }
+    pub fn input(self, value: impl Arg<Input>) -> CompareAction<Set> { CompareAction(put(self.0, "Input", value.into_expr()), Phase) }
     /// `Output`: `Output`. Update: in place.
-    pub fn output(mut self, value: impl Arg<Output>) -> Self { self.0.set("Output", value.into_expr()); self }
+    pub fn output(self, value: impl Arg<Output>) -> Self { Self(put(self.0, "Output", value.into_expr()), Phase) }
 }
 impl Done for CompareAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSet` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-dataset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataSet<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct DataSet<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl DataSet {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataSet<super::missing::Ccsid, super::missing::Format, super::missing::Length, super::missing::Name, super::missing::Type> { DataSet(Bag::default(), Phase) }
+    pub fn new() -> DataSet<Missing<super::required::Ccsid>, Missing<super::required::Format>, Missing<super::required::Length>, Missing<super::required::Name>, Missing<super::required::Type>> { DataSet(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> DataSet<R0, R1, R2, R3, R4> {
     /// `Ccsid`: text, required. Update: in place.
-    pub fn ccsid(mut self, value: impl Arg<str>) -> DataSet<Set, R1, R2, R3, R4> { self.0.set("Ccsid", value.into_expr()); DataSet(self.0, Phase) }
+    pub fn ccsid(self, value: impl Arg<str>) -> DataSet<Set, R1, R2, R3, R4> { DataSet(put(self.0, "Ccsid", value.into_expr()), Phase) }
     /// `Format`: `Format`, required. Update: in place.
-    pub fn format(mut self, value: impl Arg<Format>) -> DataSet<R0, Set, R2, R3, R4> { self.0.set("Format", value.into_expr()); DataSet(self.0, Phase) }
+    pub fn format(self, value: impl Arg<Format>) -> DataSet<R0, Set, R2, R3, R4> { DataSet(put(self.0, "Format", value.into_expr()), Phase) }
     /// `Length`: number, required. Update: in place.
-    pub fn length(mut self, value: impl Arg<f64>) -> DataSet<R0, R1, Set, R3, R4> { self.0.set("Length", value.into_expr()); DataSet(self.0, Phase) }
+    pub fn length(self, value: impl Arg<f64>) -> DataSet<R0, R1, Set, R3, R4> { DataSet(put(self.0, "Length", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> DataSet<R0, R1, R2, Set, R4> { self.0.set("Name", value.into_expr()); DataSet(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DataSet<R0, R1, R2, Set, R4> { DataSet(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: `DataSetType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<DataSetType>) -> DataSet<R0, R1, R2, R3, Set> { self.0.set("Type", value.into_expr()); DataSet(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<DataSetType>) -> DataSet<R0, R1, R2, R3, Set> { DataSet(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for DataSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseCDC` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-databasecdc.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatabaseCDC<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DatabaseCDC<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DatabaseCDC {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DatabaseCDC<super::missing::SourceMetadata, super::missing::TargetMetadata> { DatabaseCDC(Bag::default(), Phase) }
+    pub fn new() -> DatabaseCDC<Missing<super::required::SourceMetadata>, Missing<super::required::TargetMetadata>> { DatabaseCDC(Bag::default(), Phase) }
 }
 impl<R0, R1> DatabaseCDC<R0, R1> {
     /// `SourceMetadata`: `SourceDatabaseMetadata`, required. Update: in place.
-    pub fn source_metadata(mut self, value: impl Arg<SourceDatabaseMetadata>) -> DatabaseCDC<Set, R1> { self.0.set("SourceMetadata", value.into_expr()); DatabaseCDC(self.0, Phase) }
+    pub fn source_metadata(self, value: impl Arg<SourceDatabaseMetadata>) -> DatabaseCDC<Set, R1> { DatabaseCDC(put(self.0, "SourceMetadata", value.into_expr()), Phase) }
     /// `TargetMetadata`: `TargetDatabaseMetadata`, required. Update: in place.
-    pub fn target_metadata(mut self, value: impl Arg<TargetDatabaseMetadata>) -> DatabaseCDC<R0, Set> { self.0.set("TargetMetadata", value.into_expr()); DatabaseCDC(self.0, Phase) }
+    pub fn target_metadata(self, value: impl Arg<TargetDatabaseMetadata>) -> DatabaseCDC<R0, Set> { DatabaseCDC(put(self.0, "TargetMetadata", value.into_expr()), Phase) }
 }
 impl Done for DatabaseCDC { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FileMetadata` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-filemetadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FileMetadata(Bag);
+#[must_use] pub struct FileMetadata(Bag);
 impl FileMetadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataSets`: list of `DataSet`. Update: in place.
-    pub fn data_sets(mut self, value: impl Arg<Arr<DataSet>>) -> Self { self.0.set("DataSets", value.into_expr()); self }
+    pub fn data_sets(self, value: impl Arg<Arr<DataSet>>) -> Self { Self(put(self.0, "DataSets", value.into_expr())) }
     /// `DatabaseCDC`: `DatabaseCDC`. Update: in place.
-    pub fn database_cdc(mut self, value: impl Arg<DatabaseCDC>) -> Self { self.0.set("DatabaseCDC", value.into_expr()); self }
+    pub fn database_cdc(self, value: impl Arg<DatabaseCDC>) -> Self { Self(put(self.0, "DatabaseCDC", value.into_expr())) }
 }
 impl Done for FileMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Input` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-input.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Input<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Input<R0 = Set>(Bag, Phase<(R0,)>);
 impl Input {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Input<super::missing::File> { Input(Bag::default(), Phase) }
+    pub fn new() -> Input<Missing<super::required::File>> { Input(Bag::default(), Phase) }
 }
 impl<R0> Input<R0> {
     /// `File`: `InputFile`, required. Update: in place.
-    pub fn file(mut self, value: impl Arg<InputFile>) -> Input<Set> { self.0.set("File", value.into_expr()); Input(self.0, Phase) }
+    pub fn file(self, value: impl Arg<InputFile>) -> Input<Set> { Input(put(self.0, "File", value.into_expr()), Phase) }
 }
 impl Done for Input { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputFile` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-inputfile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputFile<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct InputFile<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl InputFile {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InputFile<super::missing::FileMetadata, super::missing::SourceLocation, super::missing::TargetLocation> { InputFile(Bag::default(), Phase) }
+    pub fn new() -> InputFile<Missing<super::required::FileMetadata>, Missing<super::required::SourceLocation>, Missing<super::required::TargetLocation>> { InputFile(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> InputFile<R0, R1, R2> {
     /// `FileMetadata`: `FileMetadata`, required. Update: in place.
-    pub fn file_metadata(mut self, value: impl Arg<FileMetadata>) -> InputFile<Set, R1, R2> { self.0.set("FileMetadata", value.into_expr()); InputFile(self.0, Phase) }
+    pub fn file_metadata(self, value: impl Arg<FileMetadata>) -> InputFile<Set, R1, R2> { InputFile(put(self.0, "FileMetadata", value.into_expr()), Phase) }
     /// `SourceLocation`: text, required. Update: in place.
-    pub fn source_location(mut self, value: impl Arg<str>) -> InputFile<R0, Set, R2> { self.0.set("SourceLocation", value.into_expr()); InputFile(self.0, Phase) }
+    pub fn source_location(self, value: impl Arg<str>) -> InputFile<R0, Set, R2> { InputFile(put(self.0, "SourceLocation", value.into_expr()), Phase) }
     /// `TargetLocation`: text, required. Update: in place.
-    pub fn target_location(mut self, value: impl Arg<str>) -> InputFile<R0, R1, Set> { self.0.set("TargetLocation", value.into_expr()); InputFile(self.0, Phase) }
+    pub fn target_location(self, value: impl Arg<str>) -> InputFile<R0, R1, Set> { InputFile(put(self.0, "TargetLocation", value.into_expr()), Phase) }
 }
 impl Done for InputFile { fn into_props(self) -> Bag { self.0 } }
 /// The property type `M2ManagedActionProperties` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-m2managedactionproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct M2ManagedActionProperties(Bag);
+#[must_use] pub struct M2ManagedActionProperties(Bag);
 impl M2ManagedActionProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ForceStop`: boolean. Update: in place.
-    pub fn force_stop(mut self, value: impl Arg<bool>) -> Self { self.0.set("ForceStop", value.into_expr()); self }
+    pub fn force_stop(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceStop", value.into_expr())) }
     /// `ImportDataSetLocation`: text. Update: in place.
-    pub fn import_data_set_location(mut self, value: impl Arg<str>) -> Self { self.0.set("ImportDataSetLocation", value.into_expr()); self }
+    pub fn import_data_set_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImportDataSetLocation", value.into_expr())) }
 }
 impl Done for M2ManagedActionProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `M2ManagedApplicationAction` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-m2managedapplicationaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct M2ManagedApplicationAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct M2ManagedApplicationAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl M2ManagedApplicationAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> M2ManagedApplicationAction<super::missing::ActionType, super::missing::Resource> { M2ManagedApplicationAction(Bag::default(), Phase) }
+    pub fn new() -> M2ManagedApplicationAction<Missing<super::required::ActionType>, Missing<super::required::Resource>> { M2ManagedApplicationAction(Bag::default(), Phase) }
 }
 impl<R0, R1> M2ManagedApplicationAction<R0, R1> {
     /// `ActionType`: `ActionType`, required. Update: in place.
-    pub fn action_type(mut self, value: impl Arg<ActionType>) -> M2ManagedApplicationAction<Set, R1> { self.0.set("ActionType", value.into_expr()); M2ManagedApplicationAction(self.0, Phase) }
+    pub fn action_type(self, value: impl Arg<ActionType>) -> M2ManagedApplicationAction<Set, R1> { M2ManagedApplicationAction(put(self.0, "ActionType", value.into_expr()), Phase) }
     /// `Properties`: `M2ManagedActionProperties`. Update: in place.
-    pub fn properties(mut self, value: impl Arg<M2ManagedActionProperties>) -> Self { self.0.set("Properties", value.into_expr()); self }
+    pub fn properties(self, value: impl Arg<M2ManagedActionProperties>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
     /// `Resource`: text, required. Update: in place.
-    pub fn resource(mut self, value: impl Arg<str>) -> M2ManagedApplicationAction<R0, Set> { self.0.set("Resource", value.into_expr()); M2ManagedApplicationAction(self.0, Phase) }
+    pub fn resource(self, value: impl Arg<str>) -> M2ManagedApplicationAction<R0, Set> { M2ManagedApplicationAction(put(self.0, "Resource", value.into_expr()), Phase) }
 }
 impl Done for M2ManagedApplicationAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `M2NonManagedApplicationAction` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-m2nonmanagedapplicationaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct M2NonManagedApplicationAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct M2NonManagedApplicationAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl M2NonManagedApplicationAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> M2NonManagedApplicationAction<super::missing::ActionType, super::missing::Resource> { M2NonManagedApplicationAction(Bag::default(), Phase) }
+    pub fn new() -> M2NonManagedApplicationAction<Missing<super::required::ActionType>, Missing<super::required::Resource>> { M2NonManagedApplicationAction(Bag::default(), Phase) }
 }
 impl<R0, R1> M2NonManagedApplicationAction<R0, R1> {
     /// `ActionType`: `ActionType`, required. Update: in place.
-    pub fn action_type(mut self, value: impl Arg<ActionType>) -> M2NonManagedApplicationAction<Set, R1> { self.0.set("ActionType", value.into_expr()); M2NonManagedApplicationAction(self.0, Phase) }
+    pub fn action_type(self, value: impl Arg<ActionType>) -> M2NonManagedApplicationAction<Set, R1> { M2NonManagedApplicationAction(put(self.0, "ActionType", value.into_expr()), Phase) }
     /// `Resource`: text, required. Update: in place.
-    pub fn resource(mut self, value: impl Arg<str>) -> M2NonManagedApplicationAction<R0, Set> { self.0.set("Resource", value.into_expr()); M2NonManagedApplicationAction(self.0, Phase) }
+    pub fn resource(self, value: impl Arg<str>) -> M2NonManagedApplicationAction<R0, Set> { M2NonManagedApplicationAction(put(self.0, "Resource", value.into_expr()), Phase) }
 }
 impl Done for M2NonManagedApplicationAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MainframeAction` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-mainframeaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MainframeAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MainframeAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MainframeAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MainframeAction<super::missing::ActionType, super::missing::Resource> { MainframeAction(Bag::default(), Phase) }
+    pub fn new() -> MainframeAction<Missing<super::required::ActionType>, Missing<super::required::Resource>> { MainframeAction(Bag::default(), Phase) }
 }
 impl<R0, R1> MainframeAction<R0, R1> {
     /// `ActionType`: `MainframeActionType`, required. Update: in place.
-    pub fn action_type(mut self, value: impl Arg<MainframeActionType>) -> MainframeAction<Set, R1> { self.0.set("ActionType", value.into_expr()); MainframeAction(self.0, Phase) }
+    pub fn action_type(self, value: impl Arg<MainframeActionType>) -> MainframeAction<Set, R1> { MainframeAction(put(self.0, "ActionType", value.into_expr()), Phase) }
     /// `Properties`: `MainframeActionProperties`. Update: in place.
-    pub fn properties(mut self, value: impl Arg<MainframeActionProperties>) -> Self { self.0.set("Properties", value.into_expr()); self }
+    pub fn properties(self, value: impl Arg<MainframeActionProperties>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
     /// `Resource`: text, required. Update: in place.
-    pub fn resource(mut self, value: impl Arg<str>) -> MainframeAction<R0, Set> { self.0.set("Resource", value.into_expr()); MainframeAction(self.0, Phase) }
+    pub fn resource(self, value: impl Arg<str>) -> MainframeAction<R0, Set> { MainframeAction(put(self.0, "Resource", value.into_expr()), Phase) }
 }
 impl Done for MainframeAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MainframeActionProperties` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-mainframeactionproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MainframeActionProperties(Bag);
+#[must_use] pub struct MainframeActionProperties(Bag);
 impl MainframeActionProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DmsTaskArn`: text. Update: in place.
-    pub fn dms_task_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DmsTaskArn", value.into_expr()); self }
+    pub fn dms_task_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DmsTaskArn", value.into_expr())) }
 }
 impl Done for MainframeActionProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MainframeActionType` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-mainframeactiontype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MainframeActionType(Bag);
+#[must_use] pub struct MainframeActionType(Bag);
 impl MainframeActionType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Batch`: `Batch`. Update: in place.
-    pub fn batch(mut self, value: impl Arg<Batch>) -> Self { self.0.set("Batch", value.into_expr()); self }
+    pub fn batch(self, value: impl Arg<Batch>) -> Self { Self(put(self.0, "Batch", value.into_expr())) }
     /// `Tn3270`: `TN3270`. Update: in place.
-    pub fn tn3270(mut self, value: impl Arg<TN3270>) -> Self { self.0.set("Tn3270", value.into_expr()); self }
+    pub fn tn3270(self, value: impl Arg<TN3270>) -> Self { Self(put(self.0, "Tn3270", value.into_expr())) }
 }
 impl Done for MainframeActionType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Output` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-output.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Output<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Output<R0 = Set>(Bag, Phase<(R0,)>);
 impl Output {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Output<super::missing::File> { Output(Bag::default(), Phase) }
+    pub fn new() -> Output<Missing<super::required::File>> { Output(Bag::default(), Phase) }
 }
 impl<R0> Output<R0> {
     /// `File`: `OutputFile`, required. Update: in place.
-    pub fn file(mut self, value: impl Arg<OutputFile>) -> Output<Set> { self.0.set("File", value.into_expr()); Output(self.0, Phase) }
+    pub fn file(self, value: impl Arg<OutputFile>) -> Output<Set> { Output(put(self.0, "File", value.into_expr()), Phase) }
 }
 impl Done for Output { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputFile` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-outputfile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputFile(Bag);
+#[must_use] pub struct OutputFile(Bag);
 impl OutputFile {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FileLocation`: text. Update: in place.
-    pub fn file_location(mut self, value: impl Arg<str>) -> Self { self.0.set("FileLocation", value.into_expr()); self }
+    pub fn file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileLocation", value.into_expr())) }
 }
 impl Done for OutputFile { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceAction` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-resourceaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceAction(Bag);
+#[must_use] pub struct ResourceAction(Bag);
 impl ResourceAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudFormationAction`: `CloudFormationAction`. Update: in place.
-    pub fn cloud_formation_action(mut self, value: impl Arg<CloudFormationAction>) -> Self { self.0.set("CloudFormationAction", value.into_expr()); self }
+    pub fn cloud_formation_action(self, value: impl Arg<CloudFormationAction>) -> Self { Self(put(self.0, "CloudFormationAction", value.into_expr())) }
     /// `M2ManagedApplicationAction`: `M2ManagedApplicationAction`. Update: in place.
-    pub fn m2_managed_application_action(mut self, value: impl Arg<M2ManagedApplicationAction>) -> Self { self.0.set("M2ManagedApplicationAction", value.into_expr()); self }
+    pub fn m2_managed_application_action(self, value: impl Arg<M2ManagedApplicationAction>) -> Self { Self(put(self.0, "M2ManagedApplicationAction", value.into_expr())) }
     /// `M2NonManagedApplicationAction`: `M2NonManagedApplicationAction`. Update: in place.
-    pub fn m2_non_managed_application_action(mut self, value: impl Arg<M2NonManagedApplicationAction>) -> Self { self.0.set("M2NonManagedApplicationAction", value.into_expr()); self }
+    pub fn m2_non_managed_application_action(self, value: impl Arg<M2NonManagedApplicationAction>) -> Self { Self(put(self.0, "M2NonManagedApplicationAction", value.into_expr())) }
 }
 impl Done for ResourceAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Script` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-script.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Script<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Script<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Script {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Script<super::missing::ScriptLocation, super::missing::Type> { Script(Bag::default(), Phase) }
+    pub fn new() -> Script<Missing<super::required::ScriptLocation>, Missing<super::required::Type>> { Script(Bag::default(), Phase) }
 }
 impl<R0, R1> Script<R0, R1> {
     /// `ScriptLocation`: text, required. Update: in place.
-    pub fn script_location(mut self, value: impl Arg<str>) -> Script<Set, R1> { self.0.set("ScriptLocation", value.into_expr()); Script(self.0, Phase) }
+    pub fn script_location(self, value: impl Arg<str>) -> Script<Set, R1> { Script(put(self.0, "ScriptLocation", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Script<R0, Set> { self.0.set("Type", value.into_expr()); Script(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Script<R0, Set> { Script(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Script { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceDatabaseMetadata` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-sourcedatabasemetadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceDatabaseMetadata<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SourceDatabaseMetadata<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SourceDatabaseMetadata {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SourceDatabaseMetadata<super::missing::CaptureTool, super::missing::Type> { SourceDatabaseMetadata(Bag::default(), Phase) }
+    pub fn new() -> SourceDatabaseMetadata<Missing<super::required::CaptureTool>, Missing<super::required::Type>> { SourceDatabaseMetadata(Bag::default(), Phase) }
 }
 impl<R0, R1> SourceDatabaseMetadata<R0, R1> {
     /// `CaptureTool`: `CaptureTool`, required. Update: in place.
-    pub fn capture_tool(mut self, value: impl Arg<CaptureTool>) -> SourceDatabaseMetadata<Set, R1> { self.0.set("CaptureTool", value.into_expr()); SourceDatabaseMetadata(self.0, Phase) }
+    pub fn capture_tool(self, value: impl Arg<CaptureTool>) -> SourceDatabaseMetadata<Set, R1> { SourceDatabaseMetadata(put(self.0, "CaptureTool", value.into_expr()), Phase) }
     /// `Type`: `SourceDatabaseMetadataType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<SourceDatabaseMetadataType>) -> SourceDatabaseMetadata<R0, Set> { self.0.set("Type", value.into_expr()); SourceDatabaseMetadata(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<SourceDatabaseMetadataType>) -> SourceDatabaseMetadata<R0, Set> { SourceDatabaseMetadata(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SourceDatabaseMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Step` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-step.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Step<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Step<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Step {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Step<super::missing::Action, super::missing::Name> { Step(Bag::default(), Phase) }
+    pub fn new() -> Step<Missing<super::required::Action>, Missing<super::required::Name>> { Step(Bag::default(), Phase) }
 }
 impl<R0, R1> Step<R0, R1> {
     /// `Action`: `StepAction`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<StepAction>) -> Step<Set, R1> { self.0.set("Action", value.into_expr()); Step(self.0, Phase) }
+    pub fn action(self, value: impl Arg<StepAction>) -> Step<Set, R1> { Step(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Step<R0, Set> { self.0.set("Name", value.into_expr()); Step(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Step<R0, Set> { Step(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Step { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StepAction` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-stepaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StepAction(Bag);
+#[must_use] pub struct StepAction(Bag);
 impl StepAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CompareAction`: `CompareAction`. Update: in place.
-    pub fn compare_action(mut self, value: impl Arg<CompareAction>) -> Self { self.0.set("CompareAction", value.into_expr()); self }
+    pub fn compare_action(self, value: impl Arg<CompareAction>) -> Self { Self(put(self.0, "CompareAction", value.into_expr())) }
     /// `MainframeAction`: `MainframeAction`. Update: in place.
-    pub fn mainframe_action(mut self, value: impl Arg<MainframeAction>) -> Self { self.0.set("MainframeAction", value.into_expr()); self }
+    pub fn mainframe_action(self, value: impl Arg<MainframeAction>) -> Self { Self(put(self.0, "MainframeAction", value.into_expr())) }
     /// `ResourceAction`: `ResourceAction`. Update: in place.
-    pub fn resource_action(mut self, value: impl Arg<ResourceAction>) -> Self { self.0.set("ResourceAction", value.into_expr()); self }
+    pub fn resource_action(self, value: impl Arg<ResourceAction>) -> Self { Self(put(self.0, "ResourceAction", value.into_expr())) }
 }
 impl Done for StepAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TN3270` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-tn3270.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TN3270<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TN3270<R0 = Set>(Bag, Phase<(R0,)>);
 impl TN3270 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TN3270<super::missing::Script> { TN3270(Bag::default(), Phase) }
+    pub fn new() -> TN3270<Missing<super::required::Script>> { TN3270(Bag::default(), Phase) }
 }
 impl<R0> TN3270<R0> {
     /// `ExportDataSetNames`: list of text. Update: in place.
-    pub fn export_data_set_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExportDataSetNames", value.into_expr()); self }
+    pub fn export_data_set_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExportDataSetNames", value.into_expr()), Phase) }
     /// `Script`: `Script`, required. Update: in place.
-    pub fn script(mut self, value: impl Arg<Script>) -> TN3270<Set> { self.0.set("Script", value.into_expr()); TN3270(self.0, Phase) }
+    pub fn script(self, value: impl Arg<Script>) -> TN3270<Set> { TN3270(put(self.0, "Script", value.into_expr()), Phase) }
 }
 impl Done for TN3270 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetDatabaseMetadata` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-targetdatabasemetadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetDatabaseMetadata<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TargetDatabaseMetadata<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TargetDatabaseMetadata {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetDatabaseMetadata<super::missing::CaptureTool, super::missing::Type> { TargetDatabaseMetadata(Bag::default(), Phase) }
+    pub fn new() -> TargetDatabaseMetadata<Missing<super::required::CaptureTool>, Missing<super::required::Type>> { TargetDatabaseMetadata(Bag::default(), Phase) }
 }
 impl<R0, R1> TargetDatabaseMetadata<R0, R1> {
     /// `CaptureTool`: `CaptureTool`, required. Update: in place.
-    pub fn capture_tool(mut self, value: impl Arg<CaptureTool>) -> TargetDatabaseMetadata<Set, R1> { self.0.set("CaptureTool", value.into_expr()); TargetDatabaseMetadata(self.0, Phase) }
+    pub fn capture_tool(self, value: impl Arg<CaptureTool>) -> TargetDatabaseMetadata<Set, R1> { TargetDatabaseMetadata(put(self.0, "CaptureTool", value.into_expr()), Phase) }
     /// `Type`: `TargetDatabaseMetadataType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<TargetDatabaseMetadataType>) -> TargetDatabaseMetadata<R0, Set> { self.0.set("Type", value.into_expr()); TargetDatabaseMetadata(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<TargetDatabaseMetadataType>) -> TargetDatabaseMetadata<R0, Set> { TargetDatabaseMetadata(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for TargetDatabaseMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TestCaseLatestVersion` of `AWS::AppTest::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-apptest-testcase-testcaselatestversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TestCaseLatestVersion<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TestCaseLatestVersion<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TestCaseLatestVersion {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TestCaseLatestVersion<super::missing::Status, super::missing::Version> { TestCaseLatestVersion(Bag::default(), Phase) }
+    pub fn new() -> TestCaseLatestVersion<Missing<super::required::Status>, Missing<super::required::Version>> { TestCaseLatestVersion(Bag::default(), Phase) }
 }
 impl<R0, R1> TestCaseLatestVersion<R0, R1> {
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> TestCaseLatestVersion<Set, R1> { self.0.set("Status", value.into_expr()); TestCaseLatestVersion(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> TestCaseLatestVersion<Set, R1> { TestCaseLatestVersion(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Version`: number, required. Update: in place.
-    pub fn version(mut self, value: impl Arg<f64>) -> TestCaseLatestVersion<R0, Set> { self.0.set("Version", value.into_expr()); TestCaseLatestVersion(self.0, Phase) }
+    pub fn version(self, value: impl Arg<f64>) -> TestCaseLatestVersion<R0, Set> { TestCaseLatestVersion(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for TestCaseLatestVersion { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ActionType` allows.
@@ -378,5 +378,5 @@ TargetDatabaseMetadataType { PostgreSQL = "PostgreSQL" } }
 values! { /// Texts that `Type` allows.
 Type { Selenium = "Selenium" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, ActionType, BatchJobName, CaptureTool, Ccsid, File, FileMetadata, Format, Input, Length, Name, Resource, Script, ScriptLocation, SourceLocation, SourceMetadata, Status, Steps, TargetLocation, TargetMetadata, Type, Version } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, ActionType, BatchJobName, CaptureTool, Ccsid, File, FileMetadata, Format, Input, Length, Name, Resource, Script, ScriptLocation, SourceLocation, SourceMetadata, Status, Steps, TargetLocation, TargetMetadata, Type, Version } }

@@ -10,102 +10,102 @@ impl CfnAnomalyDetector {
     /// `AWS::APS::AnomalyDetector`
     pub const TYPE: &'static str = "AWS::APS::AnomalyDetector";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAnomalyDetectorProps<R0, R1, R2>) -> Self where CfnAnomalyDetectorProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAnomalyDetectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAnomalyDetector { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::APS::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-anomalydetector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAnomalyDetectorProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAnomalyDetectorProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAnomalyDetectorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAnomalyDetectorProps<missing::Alias, missing::Configuration, missing::Workspace> { CfnAnomalyDetectorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAnomalyDetectorProps<Missing<required::Alias>, Missing<required::Configuration>, Missing<required::Workspace>> { CfnAnomalyDetectorProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAnomalyDetectorProps<R0, R1, R2> {
     /// `Alias`: text, required. Update: replacement.
-    pub fn alias(mut self, value: impl Arg<str>) -> CfnAnomalyDetectorProps<Set, R1, R2> { self.0.set("Alias", value.into_expr()); CfnAnomalyDetectorProps(self.0, Phase) }
+    pub fn alias(self, value: impl Arg<str>) -> CfnAnomalyDetectorProps<Set, R1, R2> { CfnAnomalyDetectorProps(put(self.0, "Alias", value.into_expr()), Phase) }
     /// `Configuration`: `AnomalyDetectorConfiguration`, required. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<anomaly_detector::AnomalyDetectorConfiguration>) -> CfnAnomalyDetectorProps<R0, Set, R2> { self.0.set("Configuration", value.into_expr()); CfnAnomalyDetectorProps(self.0, Phase) }
+    pub fn configuration(self, value: impl Arg<anomaly_detector::AnomalyDetectorConfiguration>) -> CfnAnomalyDetectorProps<R0, Set, R2> { CfnAnomalyDetectorProps(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `EvaluationIntervalInSeconds`: integer. Update: in place.
-    pub fn evaluation_interval_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("EvaluationIntervalInSeconds", value.into_expr()); self }
+    pub fn evaluation_interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationIntervalInSeconds", value.into_expr()), Phase) }
     /// `Labels`: list of `Label`. Update: in place.
-    pub fn labels(mut self, value: impl Arg<Arr<anomaly_detector::Label>>) -> Self { self.0.set("Labels", value.into_expr()); self }
+    pub fn labels(self, value: impl Arg<Arr<anomaly_detector::Label>>) -> Self { Self(put(self.0, "Labels", value.into_expr()), Phase) }
     /// `MissingDataAction`: `MissingDataAction`. Update: in place.
-    pub fn missing_data_action(mut self, value: impl Arg<anomaly_detector::MissingDataAction>) -> Self { self.0.set("MissingDataAction", value.into_expr()); self }
+    pub fn missing_data_action(self, value: impl Arg<anomaly_detector::MissingDataAction>) -> Self { Self(put(self.0, "MissingDataAction", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Workspace`: text, required. Update: replacement.
-    pub fn workspace(mut self, value: impl Arg<str>) -> CfnAnomalyDetectorProps<R0, R1, Set> { self.0.set("Workspace", value.into_expr()); CfnAnomalyDetectorProps(self.0, Phase) }
+    pub fn workspace(self, value: impl Arg<str>) -> CfnAnomalyDetectorProps<R0, R1, Set> { CfnAnomalyDetectorProps(put(self.0, "Workspace", value.into_expr()), Phase) }
 }
 impl Done for CfnAnomalyDetectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::APS::AnomalyDetector`.
 pub mod anomaly_detector {
 use crate::cfn::support::*;
 /// The property type `AnomalyDetectorConfiguration` of `AWS::APS::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-anomalydetectorconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnomalyDetectorConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AnomalyDetectorConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AnomalyDetectorConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AnomalyDetectorConfiguration<super::missing::RandomCutForest> { AnomalyDetectorConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AnomalyDetectorConfiguration<Missing<super::required::RandomCutForest>> { AnomalyDetectorConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AnomalyDetectorConfiguration<R0> {
     /// `RandomCutForest`: `RandomCutForestConfiguration`, required. Update: in place.
-    pub fn random_cut_forest(mut self, value: impl Arg<RandomCutForestConfiguration>) -> AnomalyDetectorConfiguration<Set> { self.0.set("RandomCutForest", value.into_expr()); AnomalyDetectorConfiguration(self.0, Phase) }
+    pub fn random_cut_forest(self, value: impl Arg<RandomCutForestConfiguration>) -> AnomalyDetectorConfiguration<Set> { AnomalyDetectorConfiguration(put(self.0, "RandomCutForest", value.into_expr()), Phase) }
 }
 impl Done for AnomalyDetectorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IgnoreNearExpected` of `AWS::APS::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-ignorenearexpected.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IgnoreNearExpected(Bag);
+#[must_use] pub struct IgnoreNearExpected(Bag);
 impl IgnoreNearExpected {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Amount`: number. Update: in place.
-    pub fn amount(mut self, value: impl Arg<f64>) -> Self { self.0.set("Amount", value.into_expr()); self }
+    pub fn amount(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Amount", value.into_expr())) }
     /// `Ratio`: number. Update: in place.
-    pub fn ratio(mut self, value: impl Arg<f64>) -> Self { self.0.set("Ratio", value.into_expr()); self }
+    pub fn ratio(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Ratio", value.into_expr())) }
 }
 impl Done for IgnoreNearExpected { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Label` of `AWS::APS::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-label.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Label<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Label<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Label {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Label<super::missing::Key, super::missing::Value> { Label(Bag::default(), Phase) }
+    pub fn new() -> Label<Missing<super::required::Key>, Missing<super::required::Value>> { Label(Bag::default(), Phase) }
 }
 impl<R0, R1> Label<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Label<Set, R1> { self.0.set("Key", value.into_expr()); Label(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Label<Set, R1> { Label(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Label<R0, Set> { self.0.set("Value", value.into_expr()); Label(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Label<R0, Set> { Label(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Label { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MissingDataAction` of `AWS::APS::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-missingdataaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MissingDataAction(Bag);
+#[must_use] pub struct MissingDataAction(Bag);
 impl MissingDataAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MarkAsAnomaly`: boolean. Update: in place.
-    pub fn mark_as_anomaly(mut self, value: impl Arg<bool>) -> Self { self.0.set("MarkAsAnomaly", value.into_expr()); self }
+    pub fn mark_as_anomaly(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MarkAsAnomaly", value.into_expr())) }
     /// `Skip`: boolean. Update: in place.
-    pub fn skip(mut self, value: impl Arg<bool>) -> Self { self.0.set("Skip", value.into_expr()); self }
+    pub fn skip(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Skip", value.into_expr())) }
 }
 impl Done for MissingDataAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RandomCutForestConfiguration` of `AWS::APS::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-anomalydetector-randomcutforestconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RandomCutForestConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RandomCutForestConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RandomCutForestConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RandomCutForestConfiguration<super::missing::Query> { RandomCutForestConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RandomCutForestConfiguration<Missing<super::required::Query>> { RandomCutForestConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RandomCutForestConfiguration<R0> {
     /// `IgnoreNearExpectedFromAbove`: `IgnoreNearExpected`. Update: in place.
-    pub fn ignore_near_expected_from_above(mut self, value: impl Arg<IgnoreNearExpected>) -> Self { self.0.set("IgnoreNearExpectedFromAbove", value.into_expr()); self }
+    pub fn ignore_near_expected_from_above(self, value: impl Arg<IgnoreNearExpected>) -> Self { Self(put(self.0, "IgnoreNearExpectedFromAbove", value.into_expr()), Phase) }
     /// `IgnoreNearExpectedFromBelow`: `IgnoreNearExpected`. Update: in place.
-    pub fn ignore_near_expected_from_below(mut self, value: impl Arg<IgnoreNearExpected>) -> Self { self.0.set("IgnoreNearExpectedFromBelow", value.into_expr()); self }
+    pub fn ignore_near_expected_from_below(self, value: impl Arg<IgnoreNearExpected>) -> Self { Self(put(self.0, "IgnoreNearExpectedFromBelow", value.into_expr()), Phase) }
     /// `Query`: text, required. Update: in place.
-    pub fn query(mut self, value: impl Arg<str>) -> RandomCutForestConfiguration<Set> { self.0.set("Query", value.into_expr()); RandomCutForestConfiguration(self.0, Phase) }
+    pub fn query(self, value: impl Arg<str>) -> RandomCutForestConfiguration<Set> { RandomCutForestConfiguration(put(self.0, "Query", value.into_expr()), Phase) }
     /// `SampleSize`: integer. Update: in place.
-    pub fn sample_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("SampleSize", value.into_expr()); self }
+    pub fn sample_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SampleSize", value.into_expr()), Phase) }
     /// `ShingleSize`: integer. Update: in place.
-    pub fn shingle_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("ShingleSize", value.into_expr()); self }
+    pub fn shingle_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShingleSize", value.into_expr()), Phase) }
 }
 impl Done for RandomCutForestConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -115,22 +115,22 @@ impl CfnResourcePolicy {
     /// `AWS::APS::ResourcePolicy`
     pub const TYPE: &'static str = "AWS::APS::ResourcePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResourcePolicyProps<R0, R1>) -> Self where CfnResourcePolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourcePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkspaceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
 }
 impl Parent for CfnResourcePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::APS::ResourcePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-resourcepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResourcePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourcePolicyProps<missing::PolicyDocument, missing::WorkspaceArn> { CfnResourcePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourcePolicyProps<Missing<required::PolicyDocument>, Missing<required::WorkspaceArn>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `PolicyDocument`: text, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { self.0.set("PolicyDocument", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
     /// `WorkspaceArn`: text, required. Update: replacement.
-    pub fn workspace_arn(mut self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { self.0.set("WorkspaceArn", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn workspace_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "WorkspaceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::APS::RuleGroupsNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-rulegroupsnamespace.html)
@@ -139,28 +139,28 @@ impl CfnRuleGroupsNamespace {
     /// `AWS::APS::RuleGroupsNamespace`
     pub const TYPE: &'static str = "AWS::APS::RuleGroupsNamespace";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnRuleGroupsNamespaceProps<R0, R1, R2>) -> Self where CfnRuleGroupsNamespaceProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRuleGroupsNamespaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnRuleGroupsNamespace { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::APS::RuleGroupsNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-rulegroupsnamespace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRuleGroupsNamespaceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnRuleGroupsNamespaceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnRuleGroupsNamespaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRuleGroupsNamespaceProps<missing::Data, missing::Name, missing::Workspace> { CfnRuleGroupsNamespaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRuleGroupsNamespaceProps<Missing<required::Data>, Missing<required::Name>, Missing<required::Workspace>> { CfnRuleGroupsNamespaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRuleGroupsNamespaceProps<R0, R1, R2> {
     /// `Data`: text, required. Update: in place.
-    pub fn data(mut self, value: impl Arg<str>) -> CfnRuleGroupsNamespaceProps<Set, R1, R2> { self.0.set("Data", value.into_expr()); CfnRuleGroupsNamespaceProps(self.0, Phase) }
+    pub fn data(self, value: impl Arg<str>) -> CfnRuleGroupsNamespaceProps<Set, R1, R2> { CfnRuleGroupsNamespaceProps(put(self.0, "Data", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnRuleGroupsNamespaceProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnRuleGroupsNamespaceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRuleGroupsNamespaceProps<R0, Set, R2> { CfnRuleGroupsNamespaceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Workspace`: text, required. Update: replacement.
-    pub fn workspace(mut self, value: impl Arg<str>) -> CfnRuleGroupsNamespaceProps<R0, R1, Set> { self.0.set("Workspace", value.into_expr()); CfnRuleGroupsNamespaceProps(self.0, Phase) }
+    pub fn workspace(self, value: impl Arg<str>) -> CfnRuleGroupsNamespaceProps<R0, R1, Set> { CfnRuleGroupsNamespaceProps(put(self.0, "Workspace", value.into_expr()), Phase) }
 }
 impl Done for CfnRuleGroupsNamespaceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-scraper.html)
@@ -169,188 +169,186 @@ impl CfnScraper {
     /// `AWS::APS::Scraper`
     pub const TYPE: &'static str = "AWS::APS::Scraper";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnScraperProps<R0, R1, R2>) -> Self where CfnScraperProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScraperProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `RoleArn`: text.
+    /// The attribute `RoleArn`: `OtherArn`.
     pub fn attr_role_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RoleArn") }
     /// The attribute `ScraperId`: text.
     pub fn attr_scraper_id(&self) -> Val<str> { self.0.get_att("ScraperId") }
 }
 impl Parent for CfnScraper { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-scraper.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnScraperProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnScraperProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnScraperProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnScraperProps<missing::Destination, missing::ScrapeConfiguration, missing::Source> { CfnScraperProps(Bag::default(), Phase) }
+    pub fn new() -> CfnScraperProps<Missing<required::Destination>, Missing<required::ScrapeConfiguration>, Missing<required::Source>> { CfnScraperProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnScraperProps<R0, R1, R2> {
     /// `Alias`: text. Update: in place.
-    pub fn alias(mut self, value: impl Arg<str>) -> Self { self.0.set("Alias", value.into_expr()); self }
+    pub fn alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alias", value.into_expr()), Phase) }
     /// `Destination`: `Destination`, required. Update: in place.
-    pub fn destination(mut self, value: impl Arg<scraper::Destination>) -> CfnScraperProps<Set, R1, R2> { self.0.set("Destination", value.into_expr()); CfnScraperProps(self.0, Phase) }
+    pub fn destination(self, value: impl Arg<scraper::Destination>) -> CfnScraperProps<Set, R1, R2> { CfnScraperProps(put(self.0, "Destination", value.into_expr()), Phase) }
     /// `RoleConfiguration`: `RoleConfiguration`. Update: in place.
-    pub fn role_configuration(mut self, value: impl Arg<scraper::RoleConfiguration>) -> Self { self.0.set("RoleConfiguration", value.into_expr()); self }
+    pub fn role_configuration(self, value: impl Arg<scraper::RoleConfiguration>) -> Self { Self(put(self.0, "RoleConfiguration", value.into_expr()), Phase) }
     /// `ScrapeConfiguration`: `ScrapeConfiguration`, required. Update: in place.
-    pub fn scrape_configuration(mut self, value: impl Arg<scraper::ScrapeConfiguration>) -> CfnScraperProps<R0, Set, R2> { self.0.set("ScrapeConfiguration", value.into_expr()); CfnScraperProps(self.0, Phase) }
+    pub fn scrape_configuration(self, value: impl Arg<scraper::ScrapeConfiguration>) -> CfnScraperProps<R0, Set, R2> { CfnScraperProps(put(self.0, "ScrapeConfiguration", value.into_expr()), Phase) }
     /// `ScraperLoggingConfiguration`: `ScraperLoggingConfiguration`. Update: in place.
-    pub fn scraper_logging_configuration(mut self, value: impl Arg<scraper::ScraperLoggingConfiguration>) -> Self { self.0.set("ScraperLoggingConfiguration", value.into_expr()); self }
+    pub fn scraper_logging_configuration(self, value: impl Arg<scraper::ScraperLoggingConfiguration>) -> Self { Self(put(self.0, "ScraperLoggingConfiguration", value.into_expr()), Phase) }
     /// `Source`: `Source`, required. Update: replacement.
-    pub fn source(mut self, value: impl Arg<scraper::Source>) -> CfnScraperProps<R0, R1, Set> { self.0.set("Source", value.into_expr()); CfnScraperProps(self.0, Phase) }
+    pub fn source(self, value: impl Arg<scraper::Source>) -> CfnScraperProps<R0, R1, Set> { CfnScraperProps(put(self.0, "Source", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnScraperProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::APS::Scraper`.
 pub mod scraper {
 use crate::cfn::support::*;
 /// The property type `AmpConfiguration` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-ampconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AmpConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AmpConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AmpConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AmpConfiguration<super::missing::WorkspaceArn> { AmpConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AmpConfiguration<Missing<super::required::WorkspaceArn>> { AmpConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AmpConfiguration<R0> {
     /// `WorkspaceArn`: text, required. Update: in place.
-    pub fn workspace_arn(mut self, value: impl Arg<str>) -> AmpConfiguration<Set> { self.0.set("WorkspaceArn", value.into_expr()); AmpConfiguration(self.0, Phase) }
+    pub fn workspace_arn(self, value: impl Arg<str>) -> AmpConfiguration<Set> { AmpConfiguration(put(self.0, "WorkspaceArn", value.into_expr()), Phase) }
 }
 impl Done for AmpConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchConfiguration` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-cloudwatchconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudWatchConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudWatchConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchConfiguration<super::missing::DatasetArn> { CloudWatchConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchConfiguration<Missing<super::required::DatasetArn>> { CloudWatchConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchConfiguration<R0> {
     /// `DatasetArn`: text, required. Update: in place.
-    pub fn dataset_arn(mut self, value: impl Arg<str>) -> CloudWatchConfiguration<Set> { self.0.set("DatasetArn", value.into_expr()); CloudWatchConfiguration(self.0, Phase) }
+    pub fn dataset_arn(self, value: impl Arg<str>) -> CloudWatchConfiguration<Set> { CloudWatchConfiguration(put(self.0, "DatasetArn", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogDestination` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-cloudwatchlogdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogDestination(Bag);
+#[must_use] pub struct CloudWatchLogDestination(Bag);
 impl CloudWatchLogDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroupArn`: text. Update: in place.
-    pub fn log_group_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("LogGroupArn", value.into_expr()); self }
+    pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value.into_expr())) }
 }
 impl Done for CloudWatchLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentConfig` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-componentconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentConfig(Bag);
+#[must_use] pub struct ComponentConfig(Bag);
 impl ComponentConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Options`: map of text. Update: in place.
-    pub fn options(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Options", value.into_expr()); self }
+    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr())) }
 }
 impl Done for ComponentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Destination` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-destination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Destination(Bag);
+#[must_use] pub struct Destination(Bag);
 impl Destination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AmpConfiguration`: `AmpConfiguration`. Update: in place.
-    pub fn amp_configuration(mut self, value: impl Arg<AmpConfiguration>) -> Self { self.0.set("AmpConfiguration", value.into_expr()); self }
+    pub fn amp_configuration(self, value: impl Arg<AmpConfiguration>) -> Self { Self(put(self.0, "AmpConfiguration", value.into_expr())) }
     /// `CloudWatchConfiguration`: `CloudWatchConfiguration`. Update: in place.
-    pub fn cloud_watch_configuration(mut self, value: impl Arg<CloudWatchConfiguration>) -> Self { self.0.set("CloudWatchConfiguration", value.into_expr()); self }
+    pub fn cloud_watch_configuration(self, value: impl Arg<CloudWatchConfiguration>) -> Self { Self(put(self.0, "CloudWatchConfiguration", value.into_expr())) }
 }
 impl Done for Destination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksConfiguration` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-eksconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EksConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EksConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EksConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EksConfiguration<super::missing::ClusterArn, super::missing::SubnetIds> { EksConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EksConfiguration<Missing<super::required::ClusterArn>, Missing<super::required::SubnetIds>> { EksConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EksConfiguration<R0, R1> {
     /// `ClusterArn`: text, required. Update: replacement.
-    pub fn cluster_arn(mut self, value: impl Arg<str>) -> EksConfiguration<Set, R1> { self.0.set("ClusterArn", value.into_expr()); EksConfiguration(self.0, Phase) }
-    /// `SecurityGroupIds`: list of text. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> EksConfiguration<Set, R1> { EksConfiguration(put(self.0, "ClusterArn", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> EksConfiguration<R0, Set> { self.0.set("SubnetIds", value.into_expr()); EksConfiguration(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> EksConfiguration<R0, Set> { EksConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for EksConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoleConfiguration` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-roleconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RoleConfiguration(Bag);
+#[must_use] pub struct RoleConfiguration(Bag);
 impl RoleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SourceRoleArn`: text. Update: in place.
-    pub fn source_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("SourceRoleArn", value.into_expr()); self }
-    /// `TargetRoleArn`: text. Update: in place.
-    pub fn target_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("TargetRoleArn", value.into_expr()); self }
+    /// `SourceRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn source_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SourceRoleArn", value.into_expr())) }
+    /// `TargetRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn target_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TargetRoleArn", value.into_expr())) }
 }
 impl Done for RoleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScrapeConfiguration` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-scrapeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScrapeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ScrapeConfiguration(Bag);
 impl ScrapeConfiguration {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScrapeConfiguration<super::missing::ConfigurationBlob> { ScrapeConfiguration(Bag::default(), Phase) }
-}
-impl<R0> ScrapeConfiguration<R0> {
-    /// `ConfigurationBlob`: text, required. Update: in place.
-    pub fn configuration_blob(mut self, value: impl Arg<str>) -> ScrapeConfiguration<Set> { self.0.set("ConfigurationBlob", value.into_expr()); ScrapeConfiguration(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `ConfigurationBlob`: text. Update: in place.
+    pub fn configuration_blob(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationBlob", value.into_expr())) }
 }
 impl Done for ScrapeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScraperComponent` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-scrapercomponent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScraperComponent<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ScraperComponent<R0 = Set>(Bag, Phase<(R0,)>);
 impl ScraperComponent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScraperComponent<super::missing::Type> { ScraperComponent(Bag::default(), Phase) }
+    pub fn new() -> ScraperComponent<Missing<super::required::Type>> { ScraperComponent(Bag::default(), Phase) }
 }
 impl<R0> ScraperComponent<R0> {
     /// `Config`: `ComponentConfig`. Update: in place.
-    pub fn config(mut self, value: impl Arg<ComponentConfig>) -> Self { self.0.set("Config", value.into_expr()); self }
+    pub fn config(self, value: impl Arg<ComponentConfig>) -> Self { Self(put(self.0, "Config", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> ScraperComponent<Set> { self.0.set("Type", value.into_expr()); ScraperComponent(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ScraperComponent<Set> { ScraperComponent(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ScraperComponent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScraperLoggingConfiguration` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-scraperloggingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScraperLoggingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ScraperLoggingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ScraperLoggingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScraperLoggingConfiguration<super::missing::LoggingDestination, super::missing::ScraperComponents> { ScraperLoggingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ScraperLoggingConfiguration<Missing<super::required::LoggingDestination>, Missing<super::required::ScraperComponents>> { ScraperLoggingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ScraperLoggingConfiguration<R0, R1> {
     /// `LoggingDestination`: `ScraperLoggingDestination`, required. Update: in place.
-    pub fn logging_destination(mut self, value: impl Arg<ScraperLoggingDestination>) -> ScraperLoggingConfiguration<Set, R1> { self.0.set("LoggingDestination", value.into_expr()); ScraperLoggingConfiguration(self.0, Phase) }
+    pub fn logging_destination(self, value: impl Arg<ScraperLoggingDestination>) -> ScraperLoggingConfiguration<Set, R1> { ScraperLoggingConfiguration(put(self.0, "LoggingDestination", value.into_expr()), Phase) }
     /// `ScraperComponents`: list of `ScraperComponent`, required. Update: in place.
-    pub fn scraper_components(mut self, value: impl Arg<Arr<ScraperComponent>>) -> ScraperLoggingConfiguration<R0, Set> { self.0.set("ScraperComponents", value.into_expr()); ScraperLoggingConfiguration(self.0, Phase) }
+    pub fn scraper_components(self, value: impl Arg<Arr<ScraperComponent>>) -> ScraperLoggingConfiguration<R0, Set> { ScraperLoggingConfiguration(put(self.0, "ScraperComponents", value.into_expr()), Phase) }
 }
 impl Done for ScraperLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScraperLoggingDestination` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-scraperloggingdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScraperLoggingDestination(Bag);
+#[must_use] pub struct ScraperLoggingDestination(Bag);
 impl ScraperLoggingDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogs`: `CloudWatchLogDestination`. Update: in place.
-    pub fn cloud_watch_logs(mut self, value: impl Arg<CloudWatchLogDestination>) -> Self { self.0.set("CloudWatchLogs", value.into_expr()); self }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogDestination>) -> Self { Self(put(self.0, "CloudWatchLogs", value.into_expr())) }
 }
 impl Done for ScraperLoggingDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-source.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Source(Bag);
+#[must_use] pub struct Source(Bag);
 impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EksConfiguration`: `EksConfiguration`. Update: replacement.
-    pub fn eks_configuration(mut self, value: impl Arg<EksConfiguration>) -> Self { self.0.set("EksConfiguration", value.into_expr()); self }
+    pub fn eks_configuration(self, value: impl Arg<EksConfiguration>) -> Self { Self(put(self.0, "EksConfiguration", value.into_expr())) }
     /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement.
-    pub fn vpc_configuration(mut self, value: impl Arg<VpcConfiguration>) -> Self { self.0.set("VpcConfiguration", value.into_expr()); self }
+    pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr())) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfiguration` of `AWS::APS::Scraper`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-scraper-vpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VpcConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VpcConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcConfiguration<super::missing::SecurityGroupIds, super::missing::SubnetIds> { VpcConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VpcConfiguration<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>> { VpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfiguration<R0, R1> {
-    /// `SecurityGroupIds`: list of text, required. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> VpcConfiguration<Set, R1> { self.0.set("SecurityGroupIds", value.into_expr()); VpcConfiguration(self.0, Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<Set, R1> { VpcConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> VpcConfiguration<R0, Set> { self.0.set("SubnetIds", value.into_expr()); VpcConfiguration(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfiguration<R0, Set> { VpcConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -365,7 +363,7 @@ impl CfnWorkspace {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnWorkspaceProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `PrometheusEndpoint`: text.
     pub fn attr_prometheus_endpoint(&self) -> Val<str> { self.0.get_att("PrometheusEndpoint") }
@@ -374,134 +372,134 @@ impl CfnWorkspace {
 }
 impl Parent for CfnWorkspace { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::APS::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-aps-workspace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkspaceProps(Bag);
+#[must_use] pub struct CfnWorkspaceProps(Bag);
 impl CfnWorkspaceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AlertManagerDefinition`: text. Update: in place.
-    pub fn alert_manager_definition(mut self, value: impl Arg<str>) -> Self { self.0.set("AlertManagerDefinition", value.into_expr()); self }
+    pub fn alert_manager_definition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlertManagerDefinition", value.into_expr())) }
     /// `Alias`: text. Update: in place.
-    pub fn alias(mut self, value: impl Arg<str>) -> Self { self.0.set("Alias", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alias", value.into_expr())) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
     /// `LoggingConfiguration`: `LoggingConfiguration`. Update: in place.
-    pub fn logging_configuration(mut self, value: impl Arg<workspace::LoggingConfiguration>) -> Self { self.0.set("LoggingConfiguration", value.into_expr()); self }
+    pub fn logging_configuration(self, value: impl Arg<workspace::LoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr())) }
     /// `QueryLoggingConfiguration`: `QueryLoggingConfiguration`. Update: in place.
-    pub fn query_logging_configuration(mut self, value: impl Arg<workspace::QueryLoggingConfiguration>) -> Self { self.0.set("QueryLoggingConfiguration", value.into_expr()); self }
+    pub fn query_logging_configuration(self, value: impl Arg<workspace::QueryLoggingConfiguration>) -> Self { Self(put(self.0, "QueryLoggingConfiguration", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `WorkspaceConfiguration`: `WorkspaceConfiguration`. Update: in place.
-    pub fn workspace_configuration(mut self, value: impl Arg<workspace::WorkspaceConfiguration>) -> Self { self.0.set("WorkspaceConfiguration", value.into_expr()); self }
+    pub fn workspace_configuration(self, value: impl Arg<workspace::WorkspaceConfiguration>) -> Self { Self(put(self.0, "WorkspaceConfiguration", value.into_expr())) }
 }
 impl Done for CfnWorkspaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::APS::Workspace`.
 pub mod workspace {
 use crate::cfn::support::*;
 /// The property type `CloudWatchLogDestination` of `AWS::APS::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-cloudwatchlogdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudWatchLogDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudWatchLogDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchLogDestination<super::missing::LogGroupArn> { CloudWatchLogDestination(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchLogDestination<Missing<super::required::LogGroupArn>> { CloudWatchLogDestination(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLogDestination<R0> {
     /// `LogGroupArn`: text, required. Update: in place.
-    pub fn log_group_arn(mut self, value: impl Arg<str>) -> CloudWatchLogDestination<Set> { self.0.set("LogGroupArn", value.into_expr()); CloudWatchLogDestination(self.0, Phase) }
+    pub fn log_group_arn(self, value: impl Arg<str>) -> CloudWatchLogDestination<Set> { CloudWatchLogDestination(put(self.0, "LogGroupArn", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Label` of `AWS::APS::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-label.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Label<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Label<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Label {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Label<super::missing::Name, super::missing::Value> { Label(Bag::default(), Phase) }
+    pub fn new() -> Label<Missing<super::required::Name>, Missing<super::required::Value>> { Label(Bag::default(), Phase) }
 }
 impl<R0, R1> Label<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Label<Set, R1> { self.0.set("Name", value.into_expr()); Label(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Label<Set, R1> { Label(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Label<R0, Set> { self.0.set("Value", value.into_expr()); Label(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Label<R0, Set> { Label(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Label { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LimitsPerLabelSet` of `AWS::APS::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-limitsperlabelset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LimitsPerLabelSet<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LimitsPerLabelSet<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LimitsPerLabelSet {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LimitsPerLabelSet<super::missing::LabelSet, super::missing::Limits> { LimitsPerLabelSet(Bag::default(), Phase) }
+    pub fn new() -> LimitsPerLabelSet<Missing<super::required::LabelSet>, Missing<super::required::Limits>> { LimitsPerLabelSet(Bag::default(), Phase) }
 }
 impl<R0, R1> LimitsPerLabelSet<R0, R1> {
     /// `LabelSet`: list of `Label`, required. Update: in place.
-    pub fn label_set(mut self, value: impl Arg<Arr<Label>>) -> LimitsPerLabelSet<Set, R1> { self.0.set("LabelSet", value.into_expr()); LimitsPerLabelSet(self.0, Phase) }
+    pub fn label_set(self, value: impl Arg<Arr<Label>>) -> LimitsPerLabelSet<Set, R1> { LimitsPerLabelSet(put(self.0, "LabelSet", value.into_expr()), Phase) }
     /// `Limits`: `LimitsPerLabelSetEntry`, required. Update: in place.
-    pub fn limits(mut self, value: impl Arg<LimitsPerLabelSetEntry>) -> LimitsPerLabelSet<R0, Set> { self.0.set("Limits", value.into_expr()); LimitsPerLabelSet(self.0, Phase) }
+    pub fn limits(self, value: impl Arg<LimitsPerLabelSetEntry>) -> LimitsPerLabelSet<R0, Set> { LimitsPerLabelSet(put(self.0, "Limits", value.into_expr()), Phase) }
 }
 impl Done for LimitsPerLabelSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LimitsPerLabelSetEntry` of `AWS::APS::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-limitsperlabelsetentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LimitsPerLabelSetEntry(Bag);
+#[must_use] pub struct LimitsPerLabelSetEntry(Bag);
 impl LimitsPerLabelSetEntry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxSeries`: integer. Update: in place.
-    pub fn max_series(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxSeries", value.into_expr()); self }
+    pub fn max_series(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSeries", value.into_expr())) }
 }
 impl Done for LimitsPerLabelSetEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingConfiguration` of `AWS::APS::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-loggingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingConfiguration(Bag);
+#[must_use] pub struct LoggingConfiguration(Bag);
 impl LoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroupArn`: text. Update: in place.
-    pub fn log_group_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("LogGroupArn", value.into_expr()); self }
+    pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value.into_expr())) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingDestination` of `AWS::APS::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-loggingdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LoggingDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LoggingDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LoggingDestination<super::missing::CloudWatchLogs, super::missing::Filters> { LoggingDestination(Bag::default(), Phase) }
+    pub fn new() -> LoggingDestination<Missing<super::required::CloudWatchLogs>, Missing<super::required::Filters>> { LoggingDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> LoggingDestination<R0, R1> {
     /// `CloudWatchLogs`: `CloudWatchLogDestination`, required. Update: in place.
-    pub fn cloud_watch_logs(mut self, value: impl Arg<CloudWatchLogDestination>) -> LoggingDestination<Set, R1> { self.0.set("CloudWatchLogs", value.into_expr()); LoggingDestination(self.0, Phase) }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogDestination>) -> LoggingDestination<Set, R1> { LoggingDestination(put(self.0, "CloudWatchLogs", value.into_expr()), Phase) }
     /// `Filters`: `LoggingFilter`, required. Update: in place.
-    pub fn filters(mut self, value: impl Arg<LoggingFilter>) -> LoggingDestination<R0, Set> { self.0.set("Filters", value.into_expr()); LoggingDestination(self.0, Phase) }
+    pub fn filters(self, value: impl Arg<LoggingFilter>) -> LoggingDestination<R0, Set> { LoggingDestination(put(self.0, "Filters", value.into_expr()), Phase) }
 }
 impl Done for LoggingDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingFilter` of `AWS::APS::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-loggingfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LoggingFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl LoggingFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LoggingFilter<super::missing::QspThreshold> { LoggingFilter(Bag::default(), Phase) }
+    pub fn new() -> LoggingFilter<Missing<super::required::QspThreshold>> { LoggingFilter(Bag::default(), Phase) }
 }
 impl<R0> LoggingFilter<R0> {
     /// `QspThreshold`: integer, required. Update: in place.
-    pub fn qsp_threshold(mut self, value: impl Arg<i64>) -> LoggingFilter<Set> { self.0.set("QspThreshold", value.into_expr()); LoggingFilter(self.0, Phase) }
+    pub fn qsp_threshold(self, value: impl Arg<i64>) -> LoggingFilter<Set> { LoggingFilter(put(self.0, "QspThreshold", value.into_expr()), Phase) }
 }
 impl Done for LoggingFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryLoggingConfiguration` of `AWS::APS::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-queryloggingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QueryLoggingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct QueryLoggingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl QueryLoggingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QueryLoggingConfiguration<super::missing::Destinations> { QueryLoggingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> QueryLoggingConfiguration<Missing<super::required::Destinations>> { QueryLoggingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> QueryLoggingConfiguration<R0> {
     /// `Destinations`: list of `LoggingDestination`, required. Update: in place.
-    pub fn destinations(mut self, value: impl Arg<Arr<LoggingDestination>>) -> QueryLoggingConfiguration<Set> { self.0.set("Destinations", value.into_expr()); QueryLoggingConfiguration(self.0, Phase) }
+    pub fn destinations(self, value: impl Arg<Arr<LoggingDestination>>) -> QueryLoggingConfiguration<Set> { QueryLoggingConfiguration(put(self.0, "Destinations", value.into_expr()), Phase) }
 }
 impl Done for QueryLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkspaceConfiguration` of `AWS::APS::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-aps-workspace-workspaceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkspaceConfiguration(Bag);
+#[must_use] pub struct WorkspaceConfiguration(Bag);
 impl WorkspaceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LimitsPerLabelSets`: list of `LimitsPerLabelSet`. Update: in place.
-    pub fn limits_per_label_sets(mut self, value: impl Arg<Arr<LimitsPerLabelSet>>) -> Self { self.0.set("LimitsPerLabelSets", value.into_expr()); self }
+    pub fn limits_per_label_sets(self, value: impl Arg<Arr<LimitsPerLabelSet>>) -> Self { Self(put(self.0, "LimitsPerLabelSets", value.into_expr())) }
     /// `OutOfOrderTimeWindowInSeconds`: integer. Update: in place.
-    pub fn out_of_order_time_window_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("OutOfOrderTimeWindowInSeconds", value.into_expr()); self }
+    pub fn out_of_order_time_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OutOfOrderTimeWindowInSeconds", value.into_expr())) }
     /// `RetentionPeriodInDays`: integer. Update: in place.
-    pub fn retention_period_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetentionPeriodInDays", value.into_expr()); self }
+    pub fn retention_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriodInDays", value.into_expr())) }
     /// `RuleQueryOffsetInSeconds`: integer. Update: in place.
-    pub fn rule_query_offset_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("RuleQueryOffsetInSeconds", value.into_expr()); self }
+    pub fn rule_query_offset_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RuleQueryOffsetInSeconds", value.into_expr())) }
 }
 impl Done for WorkspaceConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Alias, CloudWatchLogs, ClusterArn, Configuration, ConfigurationBlob, Data, DatasetArn, Destination, Destinations, Filters, Key, LabelSet, Limits, LogGroupArn, LoggingDestination, Name, PolicyDocument, QspThreshold, Query, RandomCutForest, ScrapeConfiguration, ScraperComponents, SecurityGroupIds, Source, SubnetIds, Type, Value, Workspace, WorkspaceArn } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Alias, CloudWatchLogs, ClusterArn, Configuration, Data, DatasetArn, Destination, Destinations, Filters, Key, LabelSet, Limits, LogGroupArn, LoggingDestination, Name, PolicyDocument, QspThreshold, Query, RandomCutForest, ScrapeConfiguration, ScraperComponents, SecurityGroupIds, Source, SubnetIds, Type, Value, Workspace, WorkspaceArn } }

@@ -10,10 +10,10 @@ impl CfnPlan {
     /// `AWS::ARCRegionSwitch::Plan`
     pub const TYPE: &'static str = "AWS::ARCRegionSwitch::Plan";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnPlanProps<R0, R1, R2, R3, R4>) -> Self where CfnPlanProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPlanProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `HealthChecksForPlan`: map of list of `HealthCheckState`.
     pub fn attr_health_checks_for_plan(&self) -> Val<Dict<Arr<plan::HealthCheckState>>> { self.0.get_att("HealthChecksForPlan") }
@@ -28,770 +28,768 @@ impl CfnPlan {
 }
 impl Parent for CfnPlan { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arcregionswitch-plan.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPlanProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnPlanProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnPlanProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPlanProps<missing::ExecutionRole, missing::Name, missing::RecoveryApproach, missing::Regions, missing::Workflows> { CfnPlanProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPlanProps<Missing<required::ExecutionRole>, Missing<required::Name>, Missing<required::RecoveryApproach>, Missing<required::Regions>, Missing<required::Workflows>> { CfnPlanProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnPlanProps<R0, R1, R2, R3, R4> {
     /// `AssociatedAlarms`: map of `AssociatedAlarm`. Update: in place.
-    pub fn associated_alarms(mut self, value: impl Arg<Dict<plan::AssociatedAlarm>>) -> Self { self.0.set("AssociatedAlarms", value.into_expr()); self }
+    pub fn associated_alarms(self, value: impl Arg<Dict<plan::AssociatedAlarm>>) -> Self { Self(put(self.0, "AssociatedAlarms", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ExecutionRole`: text, required. Update: in place.
-    pub fn execution_role(mut self, value: impl Arg<str>) -> CfnPlanProps<Set, R1, R2, R3, R4> { self.0.set("ExecutionRole", value.into_expr()); CfnPlanProps(self.0, Phase) }
+    pub fn execution_role(self, value: impl Arg<str>) -> CfnPlanProps<Set, R1, R2, R3, R4> { CfnPlanProps(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPlanProps<R0, Set, R2, R3, R4> { self.0.set("Name", value.into_expr()); CfnPlanProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPlanProps<R0, Set, R2, R3, R4> { CfnPlanProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PrimaryRegion`: text. Update: replacement.
-    pub fn primary_region(mut self, value: impl Arg<str>) -> Self { self.0.set("PrimaryRegion", value.into_expr()); self }
+    pub fn primary_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryRegion", value.into_expr()), Phase) }
     /// `RecoveryApproach`: `RecoveryApproach`, required. Update: replacement.
-    pub fn recovery_approach(mut self, value: impl Arg<plan::RecoveryApproach>) -> CfnPlanProps<R0, R1, Set, R3, R4> { self.0.set("RecoveryApproach", value.into_expr()); CfnPlanProps(self.0, Phase) }
+    pub fn recovery_approach(self, value: impl Arg<plan::RecoveryApproach>) -> CfnPlanProps<R0, R1, Set, R3, R4> { CfnPlanProps(put(self.0, "RecoveryApproach", value.into_expr()), Phase) }
     /// `RecoveryTimeObjectiveMinutes`: number. Update: in place.
-    pub fn recovery_time_objective_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("RecoveryTimeObjectiveMinutes", value.into_expr()); self }
+    pub fn recovery_time_objective_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "RecoveryTimeObjectiveMinutes", value.into_expr()), Phase) }
     /// `Regions`: list of text, required. Update: replacement.
-    pub fn regions(mut self, value: impl Arg<Arr<str>>) -> CfnPlanProps<R0, R1, R2, Set, R4> { self.0.set("Regions", value.into_expr()); CfnPlanProps(self.0, Phase) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> CfnPlanProps<R0, R1, R2, Set, R4> { CfnPlanProps(put(self.0, "Regions", value.into_expr()), Phase) }
     /// `ReportConfiguration`: `ReportConfiguration`. Update: in place.
-    pub fn report_configuration(mut self, value: impl Arg<plan::ReportConfiguration>) -> Self { self.0.set("ReportConfiguration", value.into_expr()); self }
+    pub fn report_configuration(self, value: impl Arg<plan::ReportConfiguration>) -> Self { Self(put(self.0, "ReportConfiguration", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Triggers`: list of `Trigger`. Update: in place.
-    pub fn triggers(mut self, value: impl Arg<Arr<plan::Trigger>>) -> Self { self.0.set("Triggers", value.into_expr()); self }
+    pub fn triggers(self, value: impl Arg<Arr<plan::Trigger>>) -> Self { Self(put(self.0, "Triggers", value.into_expr()), Phase) }
     /// `Workflows`: list of `Workflow`, required. Update: in place.
-    pub fn workflows(mut self, value: impl Arg<Arr<plan::Workflow>>) -> CfnPlanProps<R0, R1, R2, R3, Set> { self.0.set("Workflows", value.into_expr()); CfnPlanProps(self.0, Phase) }
+    pub fn workflows(self, value: impl Arg<Arr<plan::Workflow>>) -> CfnPlanProps<R0, R1, R2, R3, Set> { CfnPlanProps(put(self.0, "Workflows", value.into_expr()), Phase) }
 }
 impl Done for CfnPlanProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ARCRegionSwitch::Plan`.
 pub mod plan {
 use crate::cfn::support::*;
 /// The property type `ArcRoutingControlConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-arcroutingcontrolconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ArcRoutingControlConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ArcRoutingControlConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ArcRoutingControlConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ArcRoutingControlConfiguration<super::missing::RegionAndRoutingControls> { ArcRoutingControlConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ArcRoutingControlConfiguration<Missing<super::required::RegionAndRoutingControls>> { ArcRoutingControlConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ArcRoutingControlConfiguration<R0> {
     /// `CrossAccountRole`: text. Update: in place.
-    pub fn cross_account_role(mut self, value: impl Arg<str>) -> Self { self.0.set("CrossAccountRole", value.into_expr()); self }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
     /// `RegionAndRoutingControls`: map of list of `ArcRoutingControlState`, required. Update: in place.
-    pub fn region_and_routing_controls(mut self, value: impl Arg<Dict<Arr<ArcRoutingControlState>>>) -> ArcRoutingControlConfiguration<Set> { self.0.set("RegionAndRoutingControls", value.into_expr()); ArcRoutingControlConfiguration(self.0, Phase) }
+    pub fn region_and_routing_controls(self, value: impl Arg<Dict<Arr<ArcRoutingControlState>>>) -> ArcRoutingControlConfiguration<Set> { ArcRoutingControlConfiguration(put(self.0, "RegionAndRoutingControls", value.into_expr()), Phase) }
     /// `TimeoutMinutes`: number. Update: in place.
-    pub fn timeout_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("TimeoutMinutes", value.into_expr()); self }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
 }
 impl Done for ArcRoutingControlConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArcRoutingControlState` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-arcroutingcontrolstate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ArcRoutingControlState<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ArcRoutingControlState<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ArcRoutingControlState {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ArcRoutingControlState<super::missing::RoutingControlArn, super::missing::State> { ArcRoutingControlState(Bag::default(), Phase) }
+    pub fn new() -> ArcRoutingControlState<Missing<super::required::RoutingControlArn>, Missing<super::required::State>> { ArcRoutingControlState(Bag::default(), Phase) }
 }
 impl<R0, R1> ArcRoutingControlState<R0, R1> {
     /// `RoutingControlArn`: text, required. Update: in place.
-    pub fn routing_control_arn(mut self, value: impl Arg<str>) -> ArcRoutingControlState<Set, R1> { self.0.set("RoutingControlArn", value.into_expr()); ArcRoutingControlState(self.0, Phase) }
+    pub fn routing_control_arn(self, value: impl Arg<str>) -> ArcRoutingControlState<Set, R1> { ArcRoutingControlState(put(self.0, "RoutingControlArn", value.into_expr()), Phase) }
     /// `State`: `State`, required. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> ArcRoutingControlState<R0, Set> { self.0.set("State", value.into_expr()); ArcRoutingControlState(self.0, Phase) }
+    pub fn state(self, value: impl Arg<State>) -> ArcRoutingControlState<R0, Set> { ArcRoutingControlState(put(self.0, "State", value.into_expr()), Phase) }
 }
 impl Done for ArcRoutingControlState { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Asg` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-asg.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Asg(Bag);
+#[must_use] pub struct Asg(Bag);
 impl Asg {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `CrossAccountRole`: text. Update: in place.
-    pub fn cross_account_role(mut self, value: impl Arg<str>) -> Self { self.0.set("CrossAccountRole", value.into_expr()); self }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr())) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr())) }
 }
 impl Done for Asg { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssociatedAlarm` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-associatedalarm.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssociatedAlarm<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AssociatedAlarm<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AssociatedAlarm {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AssociatedAlarm<super::missing::AlarmType, super::missing::ResourceIdentifier> { AssociatedAlarm(Bag::default(), Phase) }
+    pub fn new() -> AssociatedAlarm<Missing<super::required::AlarmType>, Missing<super::required::ResourceIdentifier>> { AssociatedAlarm(Bag::default(), Phase) }
 }
 impl<R0, R1> AssociatedAlarm<R0, R1> {
     /// `AlarmType`: `AlarmType`, required. Update: in place.
-    pub fn alarm_type(mut self, value: impl Arg<AlarmType>) -> AssociatedAlarm<Set, R1> { self.0.set("AlarmType", value.into_expr()); AssociatedAlarm(self.0, Phase) }
+    pub fn alarm_type(self, value: impl Arg<AlarmType>) -> AssociatedAlarm<Set, R1> { AssociatedAlarm(put(self.0, "AlarmType", value.into_expr()), Phase) }
     /// `CrossAccountRole`: text. Update: in place.
-    pub fn cross_account_role(mut self, value: impl Arg<str>) -> Self { self.0.set("CrossAccountRole", value.into_expr()); self }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
     /// `ResourceIdentifier`: text, required. Update: in place.
-    pub fn resource_identifier(mut self, value: impl Arg<str>) -> AssociatedAlarm<R0, Set> { self.0.set("ResourceIdentifier", value.into_expr()); AssociatedAlarm(self.0, Phase) }
+    pub fn resource_identifier(self, value: impl Arg<str>) -> AssociatedAlarm<R0, Set> { AssociatedAlarm(put(self.0, "ResourceIdentifier", value.into_expr()), Phase) }
 }
 impl Done for AssociatedAlarm { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuroraProvisionedScalingConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraprovisionedscalingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuroraProvisionedScalingConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct AuroraProvisionedScalingConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl AuroraProvisionedScalingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuroraProvisionedScalingConfiguration<super::missing::GlobalClusterIdentifier, super::missing::InstanceArns, super::missing::RegionDatabaseClusterArns> { AuroraProvisionedScalingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AuroraProvisionedScalingConfiguration<Missing<super::required::GlobalClusterIdentifier>, Missing<super::required::InstanceArns>, Missing<super::required::RegionDatabaseClusterArns>> { AuroraProvisionedScalingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AuroraProvisionedScalingConfiguration<R0, R1, R2> {
     /// `CrossAccountRole`: text. Update: in place.
-    pub fn cross_account_role(mut self, value: impl Arg<str>) -> Self { self.0.set("CrossAccountRole", value.into_expr()); self }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
     /// `GlobalClusterIdentifier`: text, required. Update: in place.
-    pub fn global_cluster_identifier(mut self, value: impl Arg<str>) -> AuroraProvisionedScalingConfiguration<Set, R1, R2> { self.0.set("GlobalClusterIdentifier", value.into_expr()); AuroraProvisionedScalingConfiguration(self.0, Phase) }
+    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> AuroraProvisionedScalingConfiguration<Set, R1, R2> { AuroraProvisionedScalingConfiguration(put(self.0, "GlobalClusterIdentifier", value.into_expr()), Phase) }
     /// `InstanceArns`: map of text, required. Update: in place.
-    pub fn instance_arns(mut self, value: impl Arg<Dict<str>>) -> AuroraProvisionedScalingConfiguration<R0, Set, R2> { self.0.set("InstanceArns", value.into_expr()); AuroraProvisionedScalingConfiguration(self.0, Phase) }
+    pub fn instance_arns(self, value: impl Arg<Dict<str>>) -> AuroraProvisionedScalingConfiguration<R0, Set, R2> { AuroraProvisionedScalingConfiguration(put(self.0, "InstanceArns", value.into_expr()), Phase) }
     /// `RegionDatabaseClusterArns`: map of text, required. Update: in place.
-    pub fn region_database_cluster_arns(mut self, value: impl Arg<Dict<str>>) -> AuroraProvisionedScalingConfiguration<R0, R1, Set> { self.0.set("RegionDatabaseClusterArns", value.into_expr()); AuroraProvisionedScalingConfiguration(self.0, Phase) }
+    pub fn region_database_cluster_arns(self, value: impl Arg<Dict<str>>) -> AuroraProvisionedScalingConfiguration<R0, R1, Set> { AuroraProvisionedScalingConfiguration(put(self.0, "RegionDatabaseClusterArns", value.into_expr()), Phase) }
     /// `TimeoutMinutes`: number. Update: in place.
-    pub fn timeout_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("TimeoutMinutes", value.into_expr()); self }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
 }
 impl Done for AuroraProvisionedScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuroraServerlessScalingConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-auroraserverlessscalingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuroraServerlessScalingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AuroraServerlessScalingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AuroraServerlessScalingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuroraServerlessScalingConfiguration<super::missing::GlobalClusterIdentifier, super::missing::RegionDatabaseClusterArns> { AuroraServerlessScalingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AuroraServerlessScalingConfiguration<Missing<super::required::GlobalClusterIdentifier>, Missing<super::required::RegionDatabaseClusterArns>> { AuroraServerlessScalingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> AuroraServerlessScalingConfiguration<R0, R1> {
     /// `CrossAccountRole`: text. Update: in place.
-    pub fn cross_account_role(mut self, value: impl Arg<str>) -> Self { self.0.set("CrossAccountRole", value.into_expr()); self }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
     /// `GlobalClusterIdentifier`: text, required. Update: in place.
-    pub fn global_cluster_identifier(mut self, value: impl Arg<str>) -> AuroraServerlessScalingConfiguration<Set, R1> { self.0.set("GlobalClusterIdentifier", value.into_expr()); AuroraServerlessScalingConfiguration(self.0, Phase) }
+    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> AuroraServerlessScalingConfiguration<Set, R1> { AuroraServerlessScalingConfiguration(put(self.0, "GlobalClusterIdentifier", value.into_expr()), Phase) }
     /// `RegionDatabaseClusterArns`: map of text, required. Update: in place.
-    pub fn region_database_cluster_arns(mut self, value: impl Arg<Dict<str>>) -> AuroraServerlessScalingConfiguration<R0, Set> { self.0.set("RegionDatabaseClusterArns", value.into_expr()); AuroraServerlessScalingConfiguration(self.0, Phase) }
+    pub fn region_database_cluster_arns(self, value: impl Arg<Dict<str>>) -> AuroraServerlessScalingConfiguration<R0, Set> { AuroraServerlessScalingConfiguration(put(self.0, "RegionDatabaseClusterArns", value.into_expr()), Phase) }
     /// `TargetPercent`: number. Update: in place.
-    pub fn target_percent(mut self, value: impl Arg<f64>) -> Self { self.0.set("TargetPercent", value.into_expr()); self }
+    pub fn target_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetPercent", value.into_expr()), Phase) }
     /// `TimeoutMinutes`: number. Update: in place.
-    pub fn timeout_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("TimeoutMinutes", value.into_expr()); self }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
 }
 impl Done for AuroraServerlessScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomActionLambdaConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-customactionlambdaconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomActionLambdaConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CustomActionLambdaConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CustomActionLambdaConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomActionLambdaConfiguration<super::missing::Lambdas, super::missing::RegionToRun, super::missing::RetryIntervalMinutes> { CustomActionLambdaConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CustomActionLambdaConfiguration<Missing<super::required::Lambdas>, Missing<super::required::RegionToRun>, Missing<super::required::RetryIntervalMinutes>> { CustomActionLambdaConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CustomActionLambdaConfiguration<R0, R1, R2> {
     /// `Lambdas`: list of `Lambdas`, required. Update: in place.
-    pub fn lambdas(mut self, value: impl Arg<Arr<Lambdas>>) -> CustomActionLambdaConfiguration<Set, R1, R2> { self.0.set("Lambdas", value.into_expr()); CustomActionLambdaConfiguration(self.0, Phase) }
+    pub fn lambdas(self, value: impl Arg<Arr<Lambdas>>) -> CustomActionLambdaConfiguration<Set, R1, R2> { CustomActionLambdaConfiguration(put(self.0, "Lambdas", value.into_expr()), Phase) }
     /// `RegionToRun`: `RegionToRun`, required. Update: in place.
-    pub fn region_to_run(mut self, value: impl Arg<RegionToRun>) -> CustomActionLambdaConfiguration<R0, Set, R2> { self.0.set("RegionToRun", value.into_expr()); CustomActionLambdaConfiguration(self.0, Phase) }
+    pub fn region_to_run(self, value: impl Arg<RegionToRun>) -> CustomActionLambdaConfiguration<R0, Set, R2> { CustomActionLambdaConfiguration(put(self.0, "RegionToRun", value.into_expr()), Phase) }
     /// `RetryIntervalMinutes`: number, required. Update: in place.
-    pub fn retry_interval_minutes(mut self, value: impl Arg<f64>) -> CustomActionLambdaConfiguration<R0, R1, Set> { self.0.set("RetryIntervalMinutes", value.into_expr()); CustomActionLambdaConfiguration(self.0, Phase) }
+    pub fn retry_interval_minutes(self, value: impl Arg<f64>) -> CustomActionLambdaConfiguration<R0, R1, Set> { CustomActionLambdaConfiguration(put(self.0, "RetryIntervalMinutes", value.into_expr()), Phase) }
     /// `TimeoutMinutes`: number. Update: in place.
-    pub fn timeout_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("TimeoutMinutes", value.into_expr()); self }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
     /// `Ungraceful`: `LambdaUngraceful`. Update: in place.
-    pub fn ungraceful(mut self, value: impl Arg<LambdaUngraceful>) -> Self { self.0.set("Ungraceful", value.into_expr()); self }
+    pub fn ungraceful(self, value: impl Arg<LambdaUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
 }
 impl Done for CustomActionLambdaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentDbConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-documentdbconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentDbConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct DocumentDbConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl DocumentDbConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DocumentDbConfiguration<super::missing::Behavior, super::missing::DatabaseClusterArns, super::missing::GlobalClusterIdentifier> { DocumentDbConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DocumentDbConfiguration<Missing<super::required::Behavior>, Missing<super::required::DatabaseClusterArns>, Missing<super::required::GlobalClusterIdentifier>> { DocumentDbConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DocumentDbConfiguration<R0, R1, R2> {
     /// `Behavior`: `DocumentDbConfigurationBehavior`, required. Update: in place.
-    pub fn behavior(mut self, value: impl Arg<DocumentDbConfigurationBehavior>) -> DocumentDbConfiguration<Set, R1, R2> { self.0.set("Behavior", value.into_expr()); DocumentDbConfiguration(self.0, Phase) }
+    pub fn behavior(self, value: impl Arg<DocumentDbConfigurationBehavior>) -> DocumentDbConfiguration<Set, R1, R2> { DocumentDbConfiguration(put(self.0, "Behavior", value.into_expr()), Phase) }
     /// `CrossAccountRole`: text. Update: in place.
-    pub fn cross_account_role(mut self, value: impl Arg<str>) -> Self { self.0.set("CrossAccountRole", value.into_expr()); self }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
     /// `DatabaseClusterArns`: list of text, required. Update: in place.
-    pub fn database_cluster_arns(mut self, value: impl Arg<Arr<str>>) -> DocumentDbConfiguration<R0, Set, R2> { self.0.set("DatabaseClusterArns", value.into_expr()); DocumentDbConfiguration(self.0, Phase) }
+    pub fn database_cluster_arns(self, value: impl Arg<Arr<str>>) -> DocumentDbConfiguration<R0, Set, R2> { DocumentDbConfiguration(put(self.0, "DatabaseClusterArns", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
     /// `GlobalClusterIdentifier`: text, required. Update: in place.
-    pub fn global_cluster_identifier(mut self, value: impl Arg<str>) -> DocumentDbConfiguration<R0, R1, Set> { self.0.set("GlobalClusterIdentifier", value.into_expr()); DocumentDbConfiguration(self.0, Phase) }
+    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> DocumentDbConfiguration<R0, R1, Set> { DocumentDbConfiguration(put(self.0, "GlobalClusterIdentifier", value.into_expr()), Phase) }
     /// `TimeoutMinutes`: number. Update: in place.
-    pub fn timeout_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("TimeoutMinutes", value.into_expr()); self }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
     /// `Ungraceful`: `DocumentDbUngraceful`. Update: in place.
-    pub fn ungraceful(mut self, value: impl Arg<DocumentDbUngraceful>) -> Self { self.0.set("Ungraceful", value.into_expr()); self }
+    pub fn ungraceful(self, value: impl Arg<DocumentDbUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
 }
 impl Done for DocumentDbConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentDbUngraceful` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-documentdbungraceful.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentDbUngraceful(Bag);
+#[must_use] pub struct DocumentDbUngraceful(Bag);
 impl DocumentDbUngraceful {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ungraceful`: `Ungraceful`. Update: in place.
-    pub fn ungraceful(mut self, value: impl Arg<Ungraceful>) -> Self { self.0.set("Ungraceful", value.into_expr()); self }
+    pub fn ungraceful(self, value: impl Arg<Ungraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr())) }
 }
 impl Done for DocumentDbUngraceful { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Ec2AsgCapacityIncreaseConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ec2asgcapacityincreaseconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Ec2AsgCapacityIncreaseConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Ec2AsgCapacityIncreaseConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl Ec2AsgCapacityIncreaseConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Ec2AsgCapacityIncreaseConfiguration<super::missing::Asgs> { Ec2AsgCapacityIncreaseConfiguration(Bag::default(), Phase) }
+    pub fn new() -> Ec2AsgCapacityIncreaseConfiguration<Missing<super::required::Asgs>> { Ec2AsgCapacityIncreaseConfiguration(Bag::default(), Phase) }
 }
 impl<R0> Ec2AsgCapacityIncreaseConfiguration<R0> {
     /// `Asgs`: list of `Asg`, required. Update: in place.
-    pub fn asgs(mut self, value: impl Arg<Arr<Asg>>) -> Ec2AsgCapacityIncreaseConfiguration<Set> { self.0.set("Asgs", value.into_expr()); Ec2AsgCapacityIncreaseConfiguration(self.0, Phase) }
+    pub fn asgs(self, value: impl Arg<Arr<Asg>>) -> Ec2AsgCapacityIncreaseConfiguration<Set> { Ec2AsgCapacityIncreaseConfiguration(put(self.0, "Asgs", value.into_expr()), Phase) }
     /// `CapacityMonitoringApproach`: `CapacityMonitoringApproach`. Update: in place.
-    pub fn capacity_monitoring_approach(mut self, value: impl Arg<CapacityMonitoringApproach>) -> Self { self.0.set("CapacityMonitoringApproach", value.into_expr()); self }
+    pub fn capacity_monitoring_approach(self, value: impl Arg<CapacityMonitoringApproach>) -> Self { Self(put(self.0, "CapacityMonitoringApproach", value.into_expr()), Phase) }
     /// `TargetPercent`: number. Update: in place.
-    pub fn target_percent(mut self, value: impl Arg<f64>) -> Self { self.0.set("TargetPercent", value.into_expr()); self }
+    pub fn target_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetPercent", value.into_expr()), Phase) }
     /// `TimeoutMinutes`: number. Update: in place.
-    pub fn timeout_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("TimeoutMinutes", value.into_expr()); self }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
     /// `Ungraceful`: `Ec2Ungraceful`. Update: in place.
-    pub fn ungraceful(mut self, value: impl Arg<Ec2Ungraceful>) -> Self { self.0.set("Ungraceful", value.into_expr()); self }
+    pub fn ungraceful(self, value: impl Arg<Ec2Ungraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
 }
 impl Done for Ec2AsgCapacityIncreaseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Ec2Ungraceful` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ec2ungraceful.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Ec2Ungraceful<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Ec2Ungraceful<R0 = Set>(Bag, Phase<(R0,)>);
 impl Ec2Ungraceful {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Ec2Ungraceful<super::missing::MinimumSuccessPercentage> { Ec2Ungraceful(Bag::default(), Phase) }
+    pub fn new() -> Ec2Ungraceful<Missing<super::required::MinimumSuccessPercentage>> { Ec2Ungraceful(Bag::default(), Phase) }
 }
 impl<R0> Ec2Ungraceful<R0> {
     /// `MinimumSuccessPercentage`: number, required. Update: in place.
-    pub fn minimum_success_percentage(mut self, value: impl Arg<f64>) -> Ec2Ungraceful<Set> { self.0.set("MinimumSuccessPercentage", value.into_expr()); Ec2Ungraceful(self.0, Phase) }
+    pub fn minimum_success_percentage(self, value: impl Arg<f64>) -> Ec2Ungraceful<Set> { Ec2Ungraceful(put(self.0, "MinimumSuccessPercentage", value.into_expr()), Phase) }
 }
 impl Done for Ec2Ungraceful { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsCapacityIncreaseConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ecscapacityincreaseconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EcsCapacityIncreaseConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EcsCapacityIncreaseConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EcsCapacityIncreaseConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EcsCapacityIncreaseConfiguration<super::missing::Services> { EcsCapacityIncreaseConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EcsCapacityIncreaseConfiguration<Missing<super::required::Services>> { EcsCapacityIncreaseConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EcsCapacityIncreaseConfiguration<R0> {
     /// `CapacityMonitoringApproach`: `EcsCapacityIncreaseConfigurationCapacityMonitoringApproach`. Update: in place.
-    pub fn capacity_monitoring_approach(mut self, value: impl Arg<EcsCapacityIncreaseConfigurationCapacityMonitoringApproach>) -> Self { self.0.set("CapacityMonitoringApproach", value.into_expr()); self }
+    pub fn capacity_monitoring_approach(self, value: impl Arg<EcsCapacityIncreaseConfigurationCapacityMonitoringApproach>) -> Self { Self(put(self.0, "CapacityMonitoringApproach", value.into_expr()), Phase) }
     /// `Services`: list of `Service`, required. Update: in place.
-    pub fn services(mut self, value: impl Arg<Arr<Service>>) -> EcsCapacityIncreaseConfiguration<Set> { self.0.set("Services", value.into_expr()); EcsCapacityIncreaseConfiguration(self.0, Phase) }
+    pub fn services(self, value: impl Arg<Arr<Service>>) -> EcsCapacityIncreaseConfiguration<Set> { EcsCapacityIncreaseConfiguration(put(self.0, "Services", value.into_expr()), Phase) }
     /// `TargetPercent`: number. Update: in place.
-    pub fn target_percent(mut self, value: impl Arg<f64>) -> Self { self.0.set("TargetPercent", value.into_expr()); self }
+    pub fn target_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetPercent", value.into_expr()), Phase) }
     /// `TimeoutMinutes`: number. Update: in place.
-    pub fn timeout_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("TimeoutMinutes", value.into_expr()); self }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
     /// `Ungraceful`: `EcsUngraceful`. Update: in place.
-    pub fn ungraceful(mut self, value: impl Arg<EcsUngraceful>) -> Self { self.0.set("Ungraceful", value.into_expr()); self }
+    pub fn ungraceful(self, value: impl Arg<EcsUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
 }
 impl Done for EcsCapacityIncreaseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsUngraceful` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ecsungraceful.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EcsUngraceful<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EcsUngraceful<R0 = Set>(Bag, Phase<(R0,)>);
 impl EcsUngraceful {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EcsUngraceful<super::missing::MinimumSuccessPercentage> { EcsUngraceful(Bag::default(), Phase) }
+    pub fn new() -> EcsUngraceful<Missing<super::required::MinimumSuccessPercentage>> { EcsUngraceful(Bag::default(), Phase) }
 }
 impl<R0> EcsUngraceful<R0> {
     /// `MinimumSuccessPercentage`: number, required. Update: in place.
-    pub fn minimum_success_percentage(mut self, value: impl Arg<f64>) -> EcsUngraceful<Set> { self.0.set("MinimumSuccessPercentage", value.into_expr()); EcsUngraceful(self.0, Phase) }
+    pub fn minimum_success_percentage(self, value: impl Arg<f64>) -> EcsUngraceful<Set> { EcsUngraceful(put(self.0, "MinimumSuccessPercentage", value.into_expr()), Phase) }
 }
 impl Done for EcsUngraceful { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksCluster` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-ekscluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EksCluster<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EksCluster<R0 = Set>(Bag, Phase<(R0,)>);
 impl EksCluster {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EksCluster<super::missing::ClusterArn> { EksCluster(Bag::default(), Phase) }
+    pub fn new() -> EksCluster<Missing<super::required::ClusterArn>> { EksCluster(Bag::default(), Phase) }
 }
 impl<R0> EksCluster<R0> {
     /// `ClusterArn`: text, required. Update: in place.
-    pub fn cluster_arn(mut self, value: impl Arg<str>) -> EksCluster<Set> { self.0.set("ClusterArn", value.into_expr()); EksCluster(self.0, Phase) }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> EksCluster<Set> { EksCluster(put(self.0, "ClusterArn", value.into_expr()), Phase) }
     /// `CrossAccountRole`: text. Update: in place.
-    pub fn cross_account_role(mut self, value: impl Arg<str>) -> Self { self.0.set("CrossAccountRole", value.into_expr()); self }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
 }
 impl Done for EksCluster { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksResourceScalingConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eksresourcescalingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EksResourceScalingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EksResourceScalingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EksResourceScalingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EksResourceScalingConfiguration<super::missing::KubernetesResourceType> { EksResourceScalingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EksResourceScalingConfiguration<Missing<super::required::KubernetesResourceType>> { EksResourceScalingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EksResourceScalingConfiguration<R0> {
     /// `CapacityMonitoringApproach`: `EksResourceScalingConfigurationCapacityMonitoringApproach`. Update: in place.
-    pub fn capacity_monitoring_approach(mut self, value: impl Arg<EksResourceScalingConfigurationCapacityMonitoringApproach>) -> Self { self.0.set("CapacityMonitoringApproach", value.into_expr()); self }
+    pub fn capacity_monitoring_approach(self, value: impl Arg<EksResourceScalingConfigurationCapacityMonitoringApproach>) -> Self { Self(put(self.0, "CapacityMonitoringApproach", value.into_expr()), Phase) }
     /// `EksClusters`: list of `EksCluster`. Update: in place.
-    pub fn eks_clusters(mut self, value: impl Arg<Arr<EksCluster>>) -> Self { self.0.set("EksClusters", value.into_expr()); self }
+    pub fn eks_clusters(self, value: impl Arg<Arr<EksCluster>>) -> Self { Self(put(self.0, "EksClusters", value.into_expr()), Phase) }
     /// `KubernetesResourceType`: `KubernetesResourceType`, required. Update: in place.
-    pub fn kubernetes_resource_type(mut self, value: impl Arg<KubernetesResourceType>) -> EksResourceScalingConfiguration<Set> { self.0.set("KubernetesResourceType", value.into_expr()); EksResourceScalingConfiguration(self.0, Phase) }
+    pub fn kubernetes_resource_type(self, value: impl Arg<KubernetesResourceType>) -> EksResourceScalingConfiguration<Set> { EksResourceScalingConfiguration(put(self.0, "KubernetesResourceType", value.into_expr()), Phase) }
     /// `ScalingResources`: list of map of map of `KubernetesScalingResource`. Update: in place.
-    pub fn scaling_resources(mut self, value: impl Arg<Arr<Dict<Dict<KubernetesScalingResource>>>>) -> Self { self.0.set("ScalingResources", value.into_expr()); self }
+    pub fn scaling_resources(self, value: impl Arg<Arr<Dict<Dict<KubernetesScalingResource>>>>) -> Self { Self(put(self.0, "ScalingResources", value.into_expr()), Phase) }
     /// `TargetPercent`: number. Update: in place.
-    pub fn target_percent(mut self, value: impl Arg<f64>) -> Self { self.0.set("TargetPercent", value.into_expr()); self }
+    pub fn target_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetPercent", value.into_expr()), Phase) }
     /// `TimeoutMinutes`: number. Update: in place.
-    pub fn timeout_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("TimeoutMinutes", value.into_expr()); self }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
     /// `Ungraceful`: `EksResourceScalingUngraceful`. Update: in place.
-    pub fn ungraceful(mut self, value: impl Arg<EksResourceScalingUngraceful>) -> Self { self.0.set("Ungraceful", value.into_expr()); self }
+    pub fn ungraceful(self, value: impl Arg<EksResourceScalingUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
 }
 impl Done for EksResourceScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksResourceScalingUngraceful` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eksresourcescalingungraceful.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EksResourceScalingUngraceful<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EksResourceScalingUngraceful<R0 = Set>(Bag, Phase<(R0,)>);
 impl EksResourceScalingUngraceful {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EksResourceScalingUngraceful<super::missing::MinimumSuccessPercentage> { EksResourceScalingUngraceful(Bag::default(), Phase) }
+    pub fn new() -> EksResourceScalingUngraceful<Missing<super::required::MinimumSuccessPercentage>> { EksResourceScalingUngraceful(Bag::default(), Phase) }
 }
 impl<R0> EksResourceScalingUngraceful<R0> {
     /// `MinimumSuccessPercentage`: number, required. Update: in place.
-    pub fn minimum_success_percentage(mut self, value: impl Arg<f64>) -> EksResourceScalingUngraceful<Set> { self.0.set("MinimumSuccessPercentage", value.into_expr()); EksResourceScalingUngraceful(self.0, Phase) }
+    pub fn minimum_success_percentage(self, value: impl Arg<f64>) -> EksResourceScalingUngraceful<Set> { EksResourceScalingUngraceful(put(self.0, "MinimumSuccessPercentage", value.into_expr()), Phase) }
 }
 impl Done for EksResourceScalingUngraceful { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventSourceMapping` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-eventsourcemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventSourceMapping<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EventSourceMapping<R0 = Set>(Bag, Phase<(R0,)>);
 impl EventSourceMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventSourceMapping<super::missing::Arn> { EventSourceMapping(Bag::default(), Phase) }
+    pub fn new() -> EventSourceMapping<Missing<super::required::Arn>> { EventSourceMapping(Bag::default(), Phase) }
 }
 impl<R0> EventSourceMapping<R0> {
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> EventSourceMapping<Set> { self.0.set("Arn", value.into_expr()); EventSourceMapping(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> EventSourceMapping<Set> { EventSourceMapping(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `CrossAccountRole`: text. Update: in place.
-    pub fn cross_account_role(mut self, value: impl Arg<str>) -> Self { self.0.set("CrossAccountRole", value.into_expr()); self }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
 }
 impl Done for EventSourceMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExecutionApprovalConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionapprovalconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExecutionApprovalConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ExecutionApprovalConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ExecutionApprovalConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExecutionApprovalConfiguration<super::missing::ApprovalRole> { ExecutionApprovalConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ExecutionApprovalConfiguration<Missing<super::required::ApprovalRole>> { ExecutionApprovalConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ExecutionApprovalConfiguration<R0> {
     /// `ApprovalRole`: text, required. Update: in place.
-    pub fn approval_role(mut self, value: impl Arg<str>) -> ExecutionApprovalConfiguration<Set> { self.0.set("ApprovalRole", value.into_expr()); ExecutionApprovalConfiguration(self.0, Phase) }
+    pub fn approval_role(self, value: impl Arg<str>) -> ExecutionApprovalConfiguration<Set> { ExecutionApprovalConfiguration(put(self.0, "ApprovalRole", value.into_expr()), Phase) }
     /// `TimeoutMinutes`: number. Update: in place.
-    pub fn timeout_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("TimeoutMinutes", value.into_expr()); self }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
 }
 impl Done for ExecutionApprovalConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExecutionBlockConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-executionblockconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExecutionBlockConfiguration(Bag);
+#[must_use] pub struct ExecutionBlockConfiguration(Bag);
 impl ExecutionBlockConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArcRoutingControlConfig`: `ArcRoutingControlConfiguration`. Update: in place.
-    pub fn arc_routing_control_config(mut self, value: impl Arg<ArcRoutingControlConfiguration>) -> Self { self.0.set("ArcRoutingControlConfig", value.into_expr()); self }
+    pub fn arc_routing_control_config(self, value: impl Arg<ArcRoutingControlConfiguration>) -> Self { Self(put(self.0, "ArcRoutingControlConfig", value.into_expr())) }
     /// `AuroraProvisionedScalingConfig`: `AuroraProvisionedScalingConfiguration`. Update: in place.
-    pub fn aurora_provisioned_scaling_config(mut self, value: impl Arg<AuroraProvisionedScalingConfiguration>) -> Self { self.0.set("AuroraProvisionedScalingConfig", value.into_expr()); self }
+    pub fn aurora_provisioned_scaling_config(self, value: impl Arg<AuroraProvisionedScalingConfiguration>) -> Self { Self(put(self.0, "AuroraProvisionedScalingConfig", value.into_expr())) }
     /// `AuroraServerlessScalingConfig`: `AuroraServerlessScalingConfiguration`. Update: in place.
-    pub fn aurora_serverless_scaling_config(mut self, value: impl Arg<AuroraServerlessScalingConfiguration>) -> Self { self.0.set("AuroraServerlessScalingConfig", value.into_expr()); self }
+    pub fn aurora_serverless_scaling_config(self, value: impl Arg<AuroraServerlessScalingConfiguration>) -> Self { Self(put(self.0, "AuroraServerlessScalingConfig", value.into_expr())) }
     /// `CustomActionLambdaConfig`: `CustomActionLambdaConfiguration`. Update: in place.
-    pub fn custom_action_lambda_config(mut self, value: impl Arg<CustomActionLambdaConfiguration>) -> Self { self.0.set("CustomActionLambdaConfig", value.into_expr()); self }
+    pub fn custom_action_lambda_config(self, value: impl Arg<CustomActionLambdaConfiguration>) -> Self { Self(put(self.0, "CustomActionLambdaConfig", value.into_expr())) }
     /// `DocumentDbConfig`: `DocumentDbConfiguration`. Update: in place.
-    pub fn document_db_config(mut self, value: impl Arg<DocumentDbConfiguration>) -> Self { self.0.set("DocumentDbConfig", value.into_expr()); self }
+    pub fn document_db_config(self, value: impl Arg<DocumentDbConfiguration>) -> Self { Self(put(self.0, "DocumentDbConfig", value.into_expr())) }
     /// `Ec2AsgCapacityIncreaseConfig`: `Ec2AsgCapacityIncreaseConfiguration`. Update: in place.
-    pub fn ec2_asg_capacity_increase_config(mut self, value: impl Arg<Ec2AsgCapacityIncreaseConfiguration>) -> Self { self.0.set("Ec2AsgCapacityIncreaseConfig", value.into_expr()); self }
+    pub fn ec2_asg_capacity_increase_config(self, value: impl Arg<Ec2AsgCapacityIncreaseConfiguration>) -> Self { Self(put(self.0, "Ec2AsgCapacityIncreaseConfig", value.into_expr())) }
     /// `EcsCapacityIncreaseConfig`: `EcsCapacityIncreaseConfiguration`. Update: in place.
-    pub fn ecs_capacity_increase_config(mut self, value: impl Arg<EcsCapacityIncreaseConfiguration>) -> Self { self.0.set("EcsCapacityIncreaseConfig", value.into_expr()); self }
+    pub fn ecs_capacity_increase_config(self, value: impl Arg<EcsCapacityIncreaseConfiguration>) -> Self { Self(put(self.0, "EcsCapacityIncreaseConfig", value.into_expr())) }
     /// `EksResourceScalingConfig`: `EksResourceScalingConfiguration`. Update: in place.
-    pub fn eks_resource_scaling_config(mut self, value: impl Arg<EksResourceScalingConfiguration>) -> Self { self.0.set("EksResourceScalingConfig", value.into_expr()); self }
+    pub fn eks_resource_scaling_config(self, value: impl Arg<EksResourceScalingConfiguration>) -> Self { Self(put(self.0, "EksResourceScalingConfig", value.into_expr())) }
     /// `ExecutionApprovalConfig`: `ExecutionApprovalConfiguration`. Update: in place.
-    pub fn execution_approval_config(mut self, value: impl Arg<ExecutionApprovalConfiguration>) -> Self { self.0.set("ExecutionApprovalConfig", value.into_expr()); self }
+    pub fn execution_approval_config(self, value: impl Arg<ExecutionApprovalConfiguration>) -> Self { Self(put(self.0, "ExecutionApprovalConfig", value.into_expr())) }
     /// `GlobalAuroraConfig`: `GlobalAuroraConfiguration`. Update: in place.
-    pub fn global_aurora_config(mut self, value: impl Arg<GlobalAuroraConfiguration>) -> Self { self.0.set("GlobalAuroraConfig", value.into_expr()); self }
+    pub fn global_aurora_config(self, value: impl Arg<GlobalAuroraConfiguration>) -> Self { Self(put(self.0, "GlobalAuroraConfig", value.into_expr())) }
     /// `LambdaEventSourceMappingConfig`: `LambdaEventSourceMappingConfiguration`. Update: in place.
-    pub fn lambda_event_source_mapping_config(mut self, value: impl Arg<LambdaEventSourceMappingConfiguration>) -> Self { self.0.set("LambdaEventSourceMappingConfig", value.into_expr()); self }
+    pub fn lambda_event_source_mapping_config(self, value: impl Arg<LambdaEventSourceMappingConfiguration>) -> Self { Self(put(self.0, "LambdaEventSourceMappingConfig", value.into_expr())) }
     /// `NeptuneGlobalDatabaseConfig`: `NeptuneGlobalDatabaseConfiguration`. Update: in place.
-    pub fn neptune_global_database_config(mut self, value: impl Arg<NeptuneGlobalDatabaseConfiguration>) -> Self { self.0.set("NeptuneGlobalDatabaseConfig", value.into_expr()); self }
+    pub fn neptune_global_database_config(self, value: impl Arg<NeptuneGlobalDatabaseConfiguration>) -> Self { Self(put(self.0, "NeptuneGlobalDatabaseConfig", value.into_expr())) }
     /// `ParallelConfig`: `ParallelExecutionBlockConfiguration`. Update: in place.
-    pub fn parallel_config(mut self, value: impl Arg<ParallelExecutionBlockConfiguration>) -> Self { self.0.set("ParallelConfig", value.into_expr()); self }
+    pub fn parallel_config(self, value: impl Arg<ParallelExecutionBlockConfiguration>) -> Self { Self(put(self.0, "ParallelConfig", value.into_expr())) }
     /// `RdsCreateCrossRegionReadReplicaConfig`: `RdsCreateCrossRegionReplicaConfiguration`. Update: in place.
-    pub fn rds_create_cross_region_read_replica_config(mut self, value: impl Arg<RdsCreateCrossRegionReplicaConfiguration>) -> Self { self.0.set("RdsCreateCrossRegionReadReplicaConfig", value.into_expr()); self }
+    pub fn rds_create_cross_region_read_replica_config(self, value: impl Arg<RdsCreateCrossRegionReplicaConfiguration>) -> Self { Self(put(self.0, "RdsCreateCrossRegionReadReplicaConfig", value.into_expr())) }
     /// `RdsPromoteReadReplicaConfig`: `RdsPromoteReadReplicaConfiguration`. Update: in place.
-    pub fn rds_promote_read_replica_config(mut self, value: impl Arg<RdsPromoteReadReplicaConfiguration>) -> Self { self.0.set("RdsPromoteReadReplicaConfig", value.into_expr()); self }
+    pub fn rds_promote_read_replica_config(self, value: impl Arg<RdsPromoteReadReplicaConfiguration>) -> Self { Self(put(self.0, "RdsPromoteReadReplicaConfig", value.into_expr())) }
     /// `RdsSwitchoverReadReplicaConfig`: `RdsSwitchoverReadReplicaConfiguration`. Update: in place.
-    pub fn rds_switchover_read_replica_config(mut self, value: impl Arg<RdsSwitchoverReadReplicaConfiguration>) -> Self { self.0.set("RdsSwitchoverReadReplicaConfig", value.into_expr()); self }
+    pub fn rds_switchover_read_replica_config(self, value: impl Arg<RdsSwitchoverReadReplicaConfiguration>) -> Self { Self(put(self.0, "RdsSwitchoverReadReplicaConfig", value.into_expr())) }
     /// `RegionSwitchPlanConfig`: `RegionSwitchPlanConfiguration`. Update: in place.
-    pub fn region_switch_plan_config(mut self, value: impl Arg<RegionSwitchPlanConfiguration>) -> Self { self.0.set("RegionSwitchPlanConfig", value.into_expr()); self }
+    pub fn region_switch_plan_config(self, value: impl Arg<RegionSwitchPlanConfiguration>) -> Self { Self(put(self.0, "RegionSwitchPlanConfig", value.into_expr())) }
     /// `Route53HealthCheckConfig`: `Route53HealthCheckConfiguration`. Update: in place.
-    pub fn route53_health_check_config(mut self, value: impl Arg<Route53HealthCheckConfiguration>) -> Self { self.0.set("Route53HealthCheckConfig", value.into_expr()); self }
+    pub fn route53_health_check_config(self, value: impl Arg<Route53HealthCheckConfiguration>) -> Self { Self(put(self.0, "Route53HealthCheckConfig", value.into_expr())) }
 }
 impl Done for ExecutionBlockConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlobalAuroraConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-globalauroraconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GlobalAuroraConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct GlobalAuroraConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl GlobalAuroraConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GlobalAuroraConfiguration<super::missing::Behavior, super::missing::DatabaseClusterArns, super::missing::GlobalClusterIdentifier> { GlobalAuroraConfiguration(Bag::default(), Phase) }
+    pub fn new() -> GlobalAuroraConfiguration<Missing<super::required::Behavior>, Missing<super::required::DatabaseClusterArns>, Missing<super::required::GlobalClusterIdentifier>> { GlobalAuroraConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> GlobalAuroraConfiguration<R0, R1, R2> {
     /// `Behavior`: `GlobalAuroraConfigurationBehavior`, required. Update: in place.
-    pub fn behavior(mut self, value: impl Arg<GlobalAuroraConfigurationBehavior>) -> GlobalAuroraConfiguration<Set, R1, R2> { self.0.set("Behavior", value.into_expr()); GlobalAuroraConfiguration(self.0, Phase) }
+    pub fn behavior(self, value: impl Arg<GlobalAuroraConfigurationBehavior>) -> GlobalAuroraConfiguration<Set, R1, R2> { GlobalAuroraConfiguration(put(self.0, "Behavior", value.into_expr()), Phase) }
     /// `CrossAccountRole`: text. Update: in place.
-    pub fn cross_account_role(mut self, value: impl Arg<str>) -> Self { self.0.set("CrossAccountRole", value.into_expr()); self }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
     /// `DatabaseClusterArns`: list of text, required. Update: in place.
-    pub fn database_cluster_arns(mut self, value: impl Arg<Arr<str>>) -> GlobalAuroraConfiguration<R0, Set, R2> { self.0.set("DatabaseClusterArns", value.into_expr()); GlobalAuroraConfiguration(self.0, Phase) }
+    pub fn database_cluster_arns(self, value: impl Arg<Arr<str>>) -> GlobalAuroraConfiguration<R0, Set, R2> { GlobalAuroraConfiguration(put(self.0, "DatabaseClusterArns", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
     /// `GlobalClusterIdentifier`: text, required. Update: in place.
-    pub fn global_cluster_identifier(mut self, value: impl Arg<str>) -> GlobalAuroraConfiguration<R0, R1, Set> { self.0.set("GlobalClusterIdentifier", value.into_expr()); GlobalAuroraConfiguration(self.0, Phase) }
+    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> GlobalAuroraConfiguration<R0, R1, Set> { GlobalAuroraConfiguration(put(self.0, "GlobalClusterIdentifier", value.into_expr()), Phase) }
     /// `TimeoutMinutes`: number. Update: in place.
-    pub fn timeout_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("TimeoutMinutes", value.into_expr()); self }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
     /// `Ungraceful`: `GlobalAuroraUngraceful`. Update: in place.
-    pub fn ungraceful(mut self, value: impl Arg<GlobalAuroraUngraceful>) -> Self { self.0.set("Ungraceful", value.into_expr()); self }
+    pub fn ungraceful(self, value: impl Arg<GlobalAuroraUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
 }
 impl Done for GlobalAuroraConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlobalAuroraUngraceful` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-globalauroraungraceful.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GlobalAuroraUngraceful(Bag);
+#[must_use] pub struct GlobalAuroraUngraceful(Bag);
 impl GlobalAuroraUngraceful {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ungraceful`: `Ungraceful`. Update: in place.
-    pub fn ungraceful(mut self, value: impl Arg<Ungraceful>) -> Self { self.0.set("Ungraceful", value.into_expr()); self }
+    pub fn ungraceful(self, value: impl Arg<Ungraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr())) }
 }
 impl Done for GlobalAuroraUngraceful { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheckState` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-healthcheckstate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HealthCheckState(Bag);
+#[must_use] pub struct HealthCheckState(Bag);
 impl HealthCheckState {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HealthCheckId`: text. Update: in place.
-    pub fn health_check_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HealthCheckId", value.into_expr()); self }
+    pub fn health_check_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckId", value.into_expr())) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
 }
 impl Done for HealthCheckState { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KubernetesResourceType` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-kubernetesresourcetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KubernetesResourceType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KubernetesResourceType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KubernetesResourceType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KubernetesResourceType<super::missing::ApiVersion, super::missing::Kind> { KubernetesResourceType(Bag::default(), Phase) }
+    pub fn new() -> KubernetesResourceType<Missing<super::required::ApiVersion>, Missing<super::required::Kind>> { KubernetesResourceType(Bag::default(), Phase) }
 }
 impl<R0, R1> KubernetesResourceType<R0, R1> {
     /// `ApiVersion`: text, required. Update: in place.
-    pub fn api_version(mut self, value: impl Arg<str>) -> KubernetesResourceType<Set, R1> { self.0.set("ApiVersion", value.into_expr()); KubernetesResourceType(self.0, Phase) }
+    pub fn api_version(self, value: impl Arg<str>) -> KubernetesResourceType<Set, R1> { KubernetesResourceType(put(self.0, "ApiVersion", value.into_expr()), Phase) }
     /// `Kind`: text, required. Update: in place.
-    pub fn kind(mut self, value: impl Arg<str>) -> KubernetesResourceType<R0, Set> { self.0.set("Kind", value.into_expr()); KubernetesResourceType(self.0, Phase) }
+    pub fn kind(self, value: impl Arg<str>) -> KubernetesResourceType<R0, Set> { KubernetesResourceType(put(self.0, "Kind", value.into_expr()), Phase) }
 }
 impl Done for KubernetesResourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KubernetesScalingResource` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-kubernetesscalingresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KubernetesScalingResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KubernetesScalingResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KubernetesScalingResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KubernetesScalingResource<super::missing::Name, super::missing::Namespace> { KubernetesScalingResource(Bag::default(), Phase) }
+    pub fn new() -> KubernetesScalingResource<Missing<super::required::Name>, Missing<super::required::Namespace>> { KubernetesScalingResource(Bag::default(), Phase) }
 }
 impl<R0, R1> KubernetesScalingResource<R0, R1> {
     /// `HpaName`: text. Update: in place.
-    pub fn hpa_name(mut self, value: impl Arg<str>) -> Self { self.0.set("HpaName", value.into_expr()); self }
+    pub fn hpa_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HpaName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> KubernetesScalingResource<Set, R1> { self.0.set("Name", value.into_expr()); KubernetesScalingResource(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> KubernetesScalingResource<Set, R1> { KubernetesScalingResource(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Namespace`: text, required. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> KubernetesScalingResource<R0, Set> { self.0.set("Namespace", value.into_expr()); KubernetesScalingResource(self.0, Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> KubernetesScalingResource<R0, Set> { KubernetesScalingResource(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for KubernetesScalingResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaEventSourceMappingConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdaeventsourcemappingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaEventSourceMappingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LambdaEventSourceMappingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LambdaEventSourceMappingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LambdaEventSourceMappingConfiguration<super::missing::Action, super::missing::RegionEventSourceMappings> { LambdaEventSourceMappingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LambdaEventSourceMappingConfiguration<Missing<super::required::Action>, Missing<super::required::RegionEventSourceMappings>> { LambdaEventSourceMappingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> LambdaEventSourceMappingConfiguration<R0, R1> {
     /// `Action`: `LambdaEventSourceMappingConfigurationAction`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<LambdaEventSourceMappingConfigurationAction>) -> LambdaEventSourceMappingConfiguration<Set, R1> { self.0.set("Action", value.into_expr()); LambdaEventSourceMappingConfiguration(self.0, Phase) }
+    pub fn action(self, value: impl Arg<LambdaEventSourceMappingConfigurationAction>) -> LambdaEventSourceMappingConfiguration<Set, R1> { LambdaEventSourceMappingConfiguration(put(self.0, "Action", value.into_expr()), Phase) }
     /// `RegionEventSourceMappings`: map of `EventSourceMapping`, required. Update: in place.
-    pub fn region_event_source_mappings(mut self, value: impl Arg<Dict<EventSourceMapping>>) -> LambdaEventSourceMappingConfiguration<R0, Set> { self.0.set("RegionEventSourceMappings", value.into_expr()); LambdaEventSourceMappingConfiguration(self.0, Phase) }
+    pub fn region_event_source_mappings(self, value: impl Arg<Dict<EventSourceMapping>>) -> LambdaEventSourceMappingConfiguration<R0, Set> { LambdaEventSourceMappingConfiguration(put(self.0, "RegionEventSourceMappings", value.into_expr()), Phase) }
     /// `TimeoutMinutes`: number. Update: in place.
-    pub fn timeout_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("TimeoutMinutes", value.into_expr()); self }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
     /// `Ungraceful`: `LambdaEventSourceMappingUngraceful`. Update: in place.
-    pub fn ungraceful(mut self, value: impl Arg<LambdaEventSourceMappingUngraceful>) -> Self { self.0.set("Ungraceful", value.into_expr()); self }
+    pub fn ungraceful(self, value: impl Arg<LambdaEventSourceMappingUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
 }
 impl Done for LambdaEventSourceMappingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaEventSourceMappingUngraceful` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdaeventsourcemappingungraceful.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaEventSourceMappingUngraceful(Bag);
+#[must_use] pub struct LambdaEventSourceMappingUngraceful(Bag);
 impl LambdaEventSourceMappingUngraceful {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Behavior`: `Behavior`. Update: in place.
-    pub fn behavior(mut self, value: impl Arg<Behavior>) -> Self { self.0.set("Behavior", value.into_expr()); self }
+    pub fn behavior(self, value: impl Arg<Behavior>) -> Self { Self(put(self.0, "Behavior", value.into_expr())) }
 }
 impl Done for LambdaEventSourceMappingUngraceful { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaUngraceful` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdaungraceful.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaUngraceful(Bag);
+#[must_use] pub struct LambdaUngraceful(Bag);
 impl LambdaUngraceful {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Behavior`: `Behavior`. Update: in place.
-    pub fn behavior(mut self, value: impl Arg<Behavior>) -> Self { self.0.set("Behavior", value.into_expr()); self }
+    pub fn behavior(self, value: impl Arg<Behavior>) -> Self { Self(put(self.0, "Behavior", value.into_expr())) }
 }
 impl Done for LambdaUngraceful { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Lambdas` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-lambdas.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Lambdas(Bag);
+#[must_use] pub struct Lambdas(Bag);
 impl Lambdas {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `CrossAccountRole`: text. Update: in place.
-    pub fn cross_account_role(mut self, value: impl Arg<str>) -> Self { self.0.set("CrossAccountRole", value.into_expr()); self }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr())) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr())) }
 }
 impl Done for Lambdas { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NeptuneGlobalDatabaseConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-neptuneglobaldatabaseconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NeptuneGlobalDatabaseConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct NeptuneGlobalDatabaseConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl NeptuneGlobalDatabaseConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NeptuneGlobalDatabaseConfiguration<super::missing::Behavior, super::missing::GlobalClusterIdentifier, super::missing::RegionDatabaseClusterArns> { NeptuneGlobalDatabaseConfiguration(Bag::default(), Phase) }
+    pub fn new() -> NeptuneGlobalDatabaseConfiguration<Missing<super::required::Behavior>, Missing<super::required::GlobalClusterIdentifier>, Missing<super::required::RegionDatabaseClusterArns>> { NeptuneGlobalDatabaseConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> NeptuneGlobalDatabaseConfiguration<R0, R1, R2> {
     /// `Behavior`: `NeptuneGlobalDatabaseConfigurationBehavior`, required. Update: in place.
-    pub fn behavior(mut self, value: impl Arg<NeptuneGlobalDatabaseConfigurationBehavior>) -> NeptuneGlobalDatabaseConfiguration<Set, R1, R2> { self.0.set("Behavior", value.into_expr()); NeptuneGlobalDatabaseConfiguration(self.0, Phase) }
+    pub fn behavior(self, value: impl Arg<NeptuneGlobalDatabaseConfigurationBehavior>) -> NeptuneGlobalDatabaseConfiguration<Set, R1, R2> { NeptuneGlobalDatabaseConfiguration(put(self.0, "Behavior", value.into_expr()), Phase) }
     /// `CrossAccountRole`: text. Update: in place.
-    pub fn cross_account_role(mut self, value: impl Arg<str>) -> Self { self.0.set("CrossAccountRole", value.into_expr()); self }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
     /// `GlobalClusterIdentifier`: text, required. Update: in place.
-    pub fn global_cluster_identifier(mut self, value: impl Arg<str>) -> NeptuneGlobalDatabaseConfiguration<R0, Set, R2> { self.0.set("GlobalClusterIdentifier", value.into_expr()); NeptuneGlobalDatabaseConfiguration(self.0, Phase) }
+    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> NeptuneGlobalDatabaseConfiguration<R0, Set, R2> { NeptuneGlobalDatabaseConfiguration(put(self.0, "GlobalClusterIdentifier", value.into_expr()), Phase) }
     /// `RegionDatabaseClusterArns`: map of text, required. Update: in place.
-    pub fn region_database_cluster_arns(mut self, value: impl Arg<Dict<str>>) -> NeptuneGlobalDatabaseConfiguration<R0, R1, Set> { self.0.set("RegionDatabaseClusterArns", value.into_expr()); NeptuneGlobalDatabaseConfiguration(self.0, Phase) }
+    pub fn region_database_cluster_arns(self, value: impl Arg<Dict<str>>) -> NeptuneGlobalDatabaseConfiguration<R0, R1, Set> { NeptuneGlobalDatabaseConfiguration(put(self.0, "RegionDatabaseClusterArns", value.into_expr()), Phase) }
     /// `TimeoutMinutes`: number. Update: in place.
-    pub fn timeout_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("TimeoutMinutes", value.into_expr()); self }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
     /// `Ungraceful`: `NeptuneUngraceful`. Update: in place.
-    pub fn ungraceful(mut self, value: impl Arg<NeptuneUngraceful>) -> Self { self.0.set("Ungraceful", value.into_expr()); self }
+    pub fn ungraceful(self, value: impl Arg<NeptuneUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
 }
 impl Done for NeptuneGlobalDatabaseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NeptuneUngraceful` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-neptuneungraceful.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NeptuneUngraceful(Bag);
+#[must_use] pub struct NeptuneUngraceful(Bag);
 impl NeptuneUngraceful {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ungraceful`: `Ungraceful`. Update: in place.
-    pub fn ungraceful(mut self, value: impl Arg<Ungraceful>) -> Self { self.0.set("Ungraceful", value.into_expr()); self }
+    pub fn ungraceful(self, value: impl Arg<Ungraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr())) }
 }
 impl Done for NeptuneUngraceful { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParallelExecutionBlockConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-parallelexecutionblockconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParallelExecutionBlockConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ParallelExecutionBlockConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ParallelExecutionBlockConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ParallelExecutionBlockConfiguration<super::missing::Steps> { ParallelExecutionBlockConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ParallelExecutionBlockConfiguration<Missing<super::required::Steps>> { ParallelExecutionBlockConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ParallelExecutionBlockConfiguration<R0> {
     /// `Steps`: list of `Step`, required. Update: in place.
-    pub fn steps(mut self, value: impl Arg<Arr<Step>>) -> ParallelExecutionBlockConfiguration<Set> { self.0.set("Steps", value.into_expr()); ParallelExecutionBlockConfiguration(self.0, Phase) }
+    pub fn steps(self, value: impl Arg<Arr<Step>>) -> ParallelExecutionBlockConfiguration<Set> { ParallelExecutionBlockConfiguration(put(self.0, "Steps", value.into_expr()), Phase) }
 }
 impl Done for ParallelExecutionBlockConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RdsCreateCrossRegionReplicaConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdscreatecrossregionreplicaconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RdsCreateCrossRegionReplicaConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RdsCreateCrossRegionReplicaConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RdsCreateCrossRegionReplicaConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RdsCreateCrossRegionReplicaConfiguration<super::missing::DbInstanceArnMap> { RdsCreateCrossRegionReplicaConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RdsCreateCrossRegionReplicaConfiguration<Missing<super::required::DbInstanceArnMap>> { RdsCreateCrossRegionReplicaConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RdsCreateCrossRegionReplicaConfiguration<R0> {
     /// `CrossAccountRole`: text. Update: in place.
-    pub fn cross_account_role(mut self, value: impl Arg<str>) -> Self { self.0.set("CrossAccountRole", value.into_expr()); self }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
     /// `DbInstanceArnMap`: map of text, required. Update: in place.
-    pub fn db_instance_arn_map(mut self, value: impl Arg<Dict<str>>) -> RdsCreateCrossRegionReplicaConfiguration<Set> { self.0.set("DbInstanceArnMap", value.into_expr()); RdsCreateCrossRegionReplicaConfiguration(self.0, Phase) }
+    pub fn db_instance_arn_map(self, value: impl Arg<Dict<str>>) -> RdsCreateCrossRegionReplicaConfiguration<Set> { RdsCreateCrossRegionReplicaConfiguration(put(self.0, "DbInstanceArnMap", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
     /// `TimeoutMinutes`: number. Update: in place.
-    pub fn timeout_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("TimeoutMinutes", value.into_expr()); self }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
 }
 impl Done for RdsCreateCrossRegionReplicaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RdsPromoteReadReplicaConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdspromotereadreplicaconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RdsPromoteReadReplicaConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RdsPromoteReadReplicaConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RdsPromoteReadReplicaConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RdsPromoteReadReplicaConfiguration<super::missing::DbInstanceArnMap> { RdsPromoteReadReplicaConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RdsPromoteReadReplicaConfiguration<Missing<super::required::DbInstanceArnMap>> { RdsPromoteReadReplicaConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RdsPromoteReadReplicaConfiguration<R0> {
     /// `CrossAccountRole`: text. Update: in place.
-    pub fn cross_account_role(mut self, value: impl Arg<str>) -> Self { self.0.set("CrossAccountRole", value.into_expr()); self }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
     /// `DbInstanceArnMap`: map of text, required. Update: in place.
-    pub fn db_instance_arn_map(mut self, value: impl Arg<Dict<str>>) -> RdsPromoteReadReplicaConfiguration<Set> { self.0.set("DbInstanceArnMap", value.into_expr()); RdsPromoteReadReplicaConfiguration(self.0, Phase) }
+    pub fn db_instance_arn_map(self, value: impl Arg<Dict<str>>) -> RdsPromoteReadReplicaConfiguration<Set> { RdsPromoteReadReplicaConfiguration(put(self.0, "DbInstanceArnMap", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
     /// `TimeoutMinutes`: number. Update: in place.
-    pub fn timeout_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("TimeoutMinutes", value.into_expr()); self }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
 }
 impl Done for RdsPromoteReadReplicaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RdsSwitchoverReadReplicaConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdsswitchoverreadreplicaconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RdsSwitchoverReadReplicaConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RdsSwitchoverReadReplicaConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RdsSwitchoverReadReplicaConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RdsSwitchoverReadReplicaConfiguration<super::missing::DbInstanceArnMap> { RdsSwitchoverReadReplicaConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RdsSwitchoverReadReplicaConfiguration<Missing<super::required::DbInstanceArnMap>> { RdsSwitchoverReadReplicaConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RdsSwitchoverReadReplicaConfiguration<R0> {
     /// `CrossAccountRole`: text. Update: in place.
-    pub fn cross_account_role(mut self, value: impl Arg<str>) -> Self { self.0.set("CrossAccountRole", value.into_expr()); self }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
     /// `DbInstanceArnMap`: map of text, required. Update: in place.
-    pub fn db_instance_arn_map(mut self, value: impl Arg<Dict<str>>) -> RdsSwitchoverReadReplicaConfiguration<Set> { self.0.set("DbInstanceArnMap", value.into_expr()); RdsSwitchoverReadReplicaConfiguration(self.0, Phase) }
+    pub fn db_instance_arn_map(self, value: impl Arg<Dict<str>>) -> RdsSwitchoverReadReplicaConfiguration<Set> { RdsSwitchoverReadReplicaConfiguration(put(self.0, "DbInstanceArnMap", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
     /// `TimeoutMinutes`: number. Update: in place.
-    pub fn timeout_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("TimeoutMinutes", value.into_expr()); self }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
     /// `Ungraceful`: `RdsUngraceful`. Update: in place.
-    pub fn ungraceful(mut self, value: impl Arg<RdsUngraceful>) -> Self { self.0.set("Ungraceful", value.into_expr()); self }
+    pub fn ungraceful(self, value: impl Arg<RdsUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr()), Phase) }
 }
 impl Done for RdsSwitchoverReadReplicaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RdsUngraceful` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-rdsungraceful.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RdsUngraceful(Bag);
+#[must_use] pub struct RdsUngraceful(Bag);
 impl RdsUngraceful {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ungraceful`: `RdsUngracefulUngraceful`. Update: in place.
-    pub fn ungraceful(mut self, value: impl Arg<RdsUngracefulUngraceful>) -> Self { self.0.set("Ungraceful", value.into_expr()); self }
+    pub fn ungraceful(self, value: impl Arg<RdsUngracefulUngraceful>) -> Self { Self(put(self.0, "Ungraceful", value.into_expr())) }
 }
 impl Done for RdsUngraceful { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegionSwitchPlanConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-regionswitchplanconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegionSwitchPlanConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RegionSwitchPlanConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RegionSwitchPlanConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RegionSwitchPlanConfiguration<super::missing::Arn> { RegionSwitchPlanConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RegionSwitchPlanConfiguration<Missing<super::required::Arn>> { RegionSwitchPlanConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RegionSwitchPlanConfiguration<R0> {
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> RegionSwitchPlanConfiguration<Set> { self.0.set("Arn", value.into_expr()); RegionSwitchPlanConfiguration(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> RegionSwitchPlanConfiguration<Set> { RegionSwitchPlanConfiguration(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `CrossAccountRole`: text. Update: in place.
-    pub fn cross_account_role(mut self, value: impl Arg<str>) -> Self { self.0.set("CrossAccountRole", value.into_expr()); self }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
 }
 impl Done for RegionSwitchPlanConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReportConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-reportconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReportConfiguration(Bag);
+#[must_use] pub struct ReportConfiguration(Bag);
 impl ReportConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReportOutput`: list of `ReportOutputConfiguration`. Update: in place.
-    pub fn report_output(mut self, value: impl Arg<Arr<ReportOutputConfiguration>>) -> Self { self.0.set("ReportOutput", value.into_expr()); self }
+    pub fn report_output(self, value: impl Arg<Arr<ReportOutputConfiguration>>) -> Self { Self(put(self.0, "ReportOutput", value.into_expr())) }
 }
 impl Done for ReportConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReportOutputConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-reportoutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReportOutputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReportOutputConfiguration(Bag);
 impl ReportOutputConfiguration {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReportOutputConfiguration<super::missing::S3Configuration> { ReportOutputConfiguration(Bag::default(), Phase) }
-}
-impl<R0> ReportOutputConfiguration<R0> {
-    /// `S3Configuration`: `S3ReportOutputConfiguration`, required. Update: in place.
-    pub fn s3_configuration(mut self, value: impl Arg<S3ReportOutputConfiguration>) -> ReportOutputConfiguration<Set> { self.0.set("S3Configuration", value.into_expr()); ReportOutputConfiguration(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `S3Configuration`: `S3ReportOutputConfiguration`. Update: in place.
+    pub fn s3_configuration(self, value: impl Arg<S3ReportOutputConfiguration>) -> Self { Self(put(self.0, "S3Configuration", value.into_expr())) }
 }
 impl Done for ReportOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Route53HealthCheckConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthcheckconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Route53HealthCheckConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Route53HealthCheckConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Route53HealthCheckConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Route53HealthCheckConfiguration<super::missing::HostedZoneId, super::missing::RecordName> { Route53HealthCheckConfiguration(Bag::default(), Phase) }
+    pub fn new() -> Route53HealthCheckConfiguration<Missing<super::required::HostedZoneId>, Missing<super::required::RecordName>> { Route53HealthCheckConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> Route53HealthCheckConfiguration<R0, R1> {
     /// `CrossAccountRole`: text. Update: in place.
-    pub fn cross_account_role(mut self, value: impl Arg<str>) -> Self { self.0.set("CrossAccountRole", value.into_expr()); self }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
     /// `HostedZoneId`: text, required. Update: in place.
-    pub fn hosted_zone_id(mut self, value: impl Arg<str>) -> Route53HealthCheckConfiguration<Set, R1> { self.0.set("HostedZoneId", value.into_expr()); Route53HealthCheckConfiguration(self.0, Phase) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Route53HealthCheckConfiguration<Set, R1> { Route53HealthCheckConfiguration(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
     /// `RecordName`: text, required. Update: in place.
-    pub fn record_name(mut self, value: impl Arg<str>) -> Route53HealthCheckConfiguration<R0, Set> { self.0.set("RecordName", value.into_expr()); Route53HealthCheckConfiguration(self.0, Phase) }
+    pub fn record_name(self, value: impl Arg<str>) -> Route53HealthCheckConfiguration<R0, Set> { Route53HealthCheckConfiguration(put(self.0, "RecordName", value.into_expr()), Phase) }
     /// `RecordSets`: list of `Route53ResourceRecordSet`. Update: in place.
-    pub fn record_sets(mut self, value: impl Arg<Arr<Route53ResourceRecordSet>>) -> Self { self.0.set("RecordSets", value.into_expr()); self }
+    pub fn record_sets(self, value: impl Arg<Arr<Route53ResourceRecordSet>>) -> Self { Self(put(self.0, "RecordSets", value.into_expr()), Phase) }
     /// `TimeoutMinutes`: number. Update: in place.
-    pub fn timeout_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("TimeoutMinutes", value.into_expr()); self }
+    pub fn timeout_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr()), Phase) }
 }
 impl Done for Route53HealthCheckConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Route53HealthChecks` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53healthchecks.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Route53HealthChecks(Bag);
+#[must_use] pub struct Route53HealthChecks(Bag);
 impl Route53HealthChecks {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HealthCheckIds`: list of text. Update: in place.
-    pub fn health_check_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("HealthCheckIds", value.into_expr()); self }
+    pub fn health_check_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HealthCheckIds", value.into_expr())) }
     /// `HostedZoneIds`: list of text. Update: in place.
-    pub fn hosted_zone_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("HostedZoneIds", value.into_expr()); self }
+    pub fn hosted_zone_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HostedZoneIds", value.into_expr())) }
     /// `RecordNames`: list of text. Update: in place.
-    pub fn record_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("RecordNames", value.into_expr()); self }
+    pub fn record_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RecordNames", value.into_expr())) }
     /// `Regions`: list of text. Update: in place.
-    pub fn regions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Regions", value.into_expr()); self }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr())) }
 }
 impl Done for Route53HealthChecks { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Route53ResourceRecordSet` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-route53resourcerecordset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Route53ResourceRecordSet(Bag);
+#[must_use] pub struct Route53ResourceRecordSet(Bag);
 impl Route53ResourceRecordSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RecordSetIdentifier`: text. Update: in place.
-    pub fn record_set_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("RecordSetIdentifier", value.into_expr()); self }
+    pub fn record_set_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordSetIdentifier", value.into_expr())) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
 }
 impl Done for Route53ResourceRecordSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3ReportOutputConfiguration` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-s3reportoutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3ReportOutputConfiguration(Bag);
+#[must_use] pub struct S3ReportOutputConfiguration(Bag);
 impl S3ReportOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketOwner`: text. Update: in place.
-    pub fn bucket_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketOwner", value.into_expr()); self }
+    pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value.into_expr())) }
     /// `BucketPath`: text. Update: in place.
-    pub fn bucket_path(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketPath", value.into_expr()); self }
+    pub fn bucket_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPath", value.into_expr())) }
 }
 impl Done for S3ReportOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Service` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-service.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Service(Bag);
+#[must_use] pub struct Service(Bag);
 impl Service {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClusterArn`: text. Update: in place.
-    pub fn cluster_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ClusterArn", value.into_expr()); self }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterArn", value.into_expr())) }
     /// `CrossAccountRole`: text. Update: in place.
-    pub fn cross_account_role(mut self, value: impl Arg<str>) -> Self { self.0.set("CrossAccountRole", value.into_expr()); self }
+    pub fn cross_account_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossAccountRole", value.into_expr())) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr())) }
     /// `ServiceArn`: text. Update: in place.
-    pub fn service_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceArn", value.into_expr()); self }
+    pub fn service_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceArn", value.into_expr())) }
 }
 impl Done for Service { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Step` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-step.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Step<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Step<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Step {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Step<super::missing::ExecutionBlockConfiguration, super::missing::ExecutionBlockType, super::missing::Name> { Step(Bag::default(), Phase) }
+    pub fn new() -> Step<Missing<super::required::ExecutionBlockConfiguration>, Missing<super::required::ExecutionBlockType>, Missing<super::required::Name>> { Step(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Step<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ExecutionBlockConfiguration`: `ExecutionBlockConfiguration`, required. Update: in place.
-    pub fn execution_block_configuration(mut self, value: impl Arg<ExecutionBlockConfiguration>) -> Step<Set, R1, R2> { self.0.set("ExecutionBlockConfiguration", value.into_expr()); Step(self.0, Phase) }
+    pub fn execution_block_configuration(self, value: impl Arg<ExecutionBlockConfiguration>) -> Step<Set, R1, R2> { Step(put(self.0, "ExecutionBlockConfiguration", value.into_expr()), Phase) }
     /// `ExecutionBlockType`: `ExecutionBlockType`, required. Update: in place.
-    pub fn execution_block_type(mut self, value: impl Arg<ExecutionBlockType>) -> Step<R0, Set, R2> { self.0.set("ExecutionBlockType", value.into_expr()); Step(self.0, Phase) }
+    pub fn execution_block_type(self, value: impl Arg<ExecutionBlockType>) -> Step<R0, Set, R2> { Step(put(self.0, "ExecutionBlockType", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Step<R0, R1, Set> { self.0.set("Name", value.into_expr()); Step(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Step<R0, R1, Set> { Step(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Step { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Trigger` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-trigger.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Trigger<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct Trigger<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl Trigger {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Trigger<super::missing::Action, super::missing::Conditions, super::missing::MinDelayMinutesBetweenExecutions, super::missing::TargetRegion> { Trigger(Bag::default(), Phase) }
+    pub fn new() -> Trigger<Missing<super::required::Action>, Missing<super::required::Conditions>, Missing<super::required::MinDelayMinutesBetweenExecutions>, Missing<super::required::TargetRegion>> { Trigger(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> Trigger<R0, R1, R2, R3> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> Trigger<Set, R1, R2, R3> { self.0.set("Action", value.into_expr()); Trigger(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> Trigger<Set, R1, R2, R3> { Trigger(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Conditions`: list of `TriggerCondition`, required. Update: in place.
-    pub fn conditions(mut self, value: impl Arg<Arr<TriggerCondition>>) -> Trigger<R0, Set, R2, R3> { self.0.set("Conditions", value.into_expr()); Trigger(self.0, Phase) }
+    pub fn conditions(self, value: impl Arg<Arr<TriggerCondition>>) -> Trigger<R0, Set, R2, R3> { Trigger(put(self.0, "Conditions", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `MinDelayMinutesBetweenExecutions`: number, required. Update: in place.
-    pub fn min_delay_minutes_between_executions(mut self, value: impl Arg<f64>) -> Trigger<R0, R1, Set, R3> { self.0.set("MinDelayMinutesBetweenExecutions", value.into_expr()); Trigger(self.0, Phase) }
+    pub fn min_delay_minutes_between_executions(self, value: impl Arg<f64>) -> Trigger<R0, R1, Set, R3> { Trigger(put(self.0, "MinDelayMinutesBetweenExecutions", value.into_expr()), Phase) }
     /// `TargetRegion`: text, required. Update: in place.
-    pub fn target_region(mut self, value: impl Arg<str>) -> Trigger<R0, R1, R2, Set> { self.0.set("TargetRegion", value.into_expr()); Trigger(self.0, Phase) }
+    pub fn target_region(self, value: impl Arg<str>) -> Trigger<R0, R1, R2, Set> { Trigger(put(self.0, "TargetRegion", value.into_expr()), Phase) }
 }
 impl Done for Trigger { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TriggerCondition` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-triggercondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TriggerCondition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TriggerCondition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TriggerCondition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TriggerCondition<super::missing::AssociatedAlarmName, super::missing::Condition> { TriggerCondition(Bag::default(), Phase) }
+    pub fn new() -> TriggerCondition<Missing<super::required::AssociatedAlarmName>, Missing<super::required::Condition>> { TriggerCondition(Bag::default(), Phase) }
 }
 impl<R0, R1> TriggerCondition<R0, R1> {
     /// `AssociatedAlarmName`: text, required. Update: in place.
-    pub fn associated_alarm_name(mut self, value: impl Arg<str>) -> TriggerCondition<Set, R1> { self.0.set("AssociatedAlarmName", value.into_expr()); TriggerCondition(self.0, Phase) }
+    pub fn associated_alarm_name(self, value: impl Arg<str>) -> TriggerCondition<Set, R1> { TriggerCondition(put(self.0, "AssociatedAlarmName", value.into_expr()), Phase) }
     /// `Condition`: `Condition`, required. Update: in place.
-    pub fn condition(mut self, value: impl Arg<Condition>) -> TriggerCondition<R0, Set> { self.0.set("Condition", value.into_expr()); TriggerCondition(self.0, Phase) }
+    pub fn condition(self, value: impl Arg<Condition>) -> TriggerCondition<R0, Set> { TriggerCondition(put(self.0, "Condition", value.into_expr()), Phase) }
 }
 impl Done for TriggerCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Workflow` of `AWS::ARCRegionSwitch::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arcregionswitch-plan-workflow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Workflow<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Workflow<R0 = Set>(Bag, Phase<(R0,)>);
 impl Workflow {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Workflow<super::missing::WorkflowTargetAction> { Workflow(Bag::default(), Phase) }
+    pub fn new() -> Workflow<Missing<super::required::WorkflowTargetAction>> { Workflow(Bag::default(), Phase) }
 }
 impl<R0> Workflow<R0> {
     /// `Steps`: list of `Step`. Update: in place.
-    pub fn steps(mut self, value: impl Arg<Arr<Step>>) -> Self { self.0.set("Steps", value.into_expr()); self }
+    pub fn steps(self, value: impl Arg<Arr<Step>>) -> Self { Self(put(self.0, "Steps", value.into_expr()), Phase) }
     /// `WorkflowDescription`: text. Update: in place.
-    pub fn workflow_description(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkflowDescription", value.into_expr()); self }
+    pub fn workflow_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowDescription", value.into_expr()), Phase) }
     /// `WorkflowTargetAction`: `WorkflowTargetAction`, required. Update: in place.
-    pub fn workflow_target_action(mut self, value: impl Arg<WorkflowTargetAction>) -> Workflow<Set> { self.0.set("WorkflowTargetAction", value.into_expr()); Workflow(self.0, Phase) }
+    pub fn workflow_target_action(self, value: impl Arg<WorkflowTargetAction>) -> Workflow<Set> { Workflow(put(self.0, "WorkflowTargetAction", value.into_expr()), Phase) }
     /// `WorkflowTargetRegion`: text. Update: in place.
-    pub fn workflow_target_region(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkflowTargetRegion", value.into_expr()); self }
+    pub fn workflow_target_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowTargetRegion", value.into_expr()), Phase) }
 }
 impl Done for Workflow { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -831,5 +829,5 @@ Ungraceful { Failover = "failover" } }
 values! { /// Texts that `WorkflowTargetAction` allows.
 WorkflowTargetAction { Activate = "activate", Deactivate = "deactivate", PostRecovery = "postRecovery" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, AlarmType, ApiVersion, ApprovalRole, Arn, Asgs, AssociatedAlarmName, Behavior, ClusterArn, Condition, Conditions, DatabaseClusterArns, DbInstanceArnMap, ExecutionBlockConfiguration, ExecutionBlockType, ExecutionRole, GlobalClusterIdentifier, HostedZoneId, InstanceArns, Kind, KubernetesResourceType, Lambdas, MinDelayMinutesBetweenExecutions, MinimumSuccessPercentage, Name, Namespace, RecordName, RecoveryApproach, RegionAndRoutingControls, RegionDatabaseClusterArns, RegionEventSourceMappings, RegionToRun, Regions, ResourceIdentifier, RetryIntervalMinutes, RoutingControlArn, S3Configuration, Services, State, Steps, TargetRegion, WorkflowTargetAction, Workflows } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, AlarmType, ApiVersion, ApprovalRole, Arn, Asgs, AssociatedAlarmName, Behavior, ClusterArn, Condition, Conditions, DatabaseClusterArns, DbInstanceArnMap, ExecutionBlockConfiguration, ExecutionBlockType, ExecutionRole, GlobalClusterIdentifier, HostedZoneId, InstanceArns, Kind, KubernetesResourceType, Lambdas, MinDelayMinutesBetweenExecutions, MinimumSuccessPercentage, Name, Namespace, RecordName, RecoveryApproach, RegionAndRoutingControls, RegionDatabaseClusterArns, RegionEventSourceMappings, RegionToRun, Regions, ResourceIdentifier, RetryIntervalMinutes, RoutingControlArn, Services, State, Steps, TargetRegion, WorkflowTargetAction, Workflows } }

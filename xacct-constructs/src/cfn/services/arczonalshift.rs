@@ -10,7 +10,7 @@ impl CfnAutoshiftObserverNotificationStatus {
     /// `AWS::ARCZonalShift::AutoshiftObserverNotificationStatus`
     pub const TYPE: &'static str = "AWS::ARCZonalShift::AutoshiftObserverNotificationStatus";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAutoshiftObserverNotificationStatusProps<R0>) -> Self where CfnAutoshiftObserverNotificationStatusProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAutoshiftObserverNotificationStatusProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AccountId`: text.
@@ -20,14 +20,14 @@ impl CfnAutoshiftObserverNotificationStatus {
 }
 impl Parent for CfnAutoshiftObserverNotificationStatus { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ARCZonalShift::AutoshiftObserverNotificationStatus`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arczonalshift-autoshiftobservernotificationstatus.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAutoshiftObserverNotificationStatusProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAutoshiftObserverNotificationStatusProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAutoshiftObserverNotificationStatusProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAutoshiftObserverNotificationStatusProps<missing::Status> { CfnAutoshiftObserverNotificationStatusProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAutoshiftObserverNotificationStatusProps<Missing<required::Status>> { CfnAutoshiftObserverNotificationStatusProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAutoshiftObserverNotificationStatusProps<R0> {
     /// `Status`: `Status`, required. Update: replacement.
-    pub fn status(mut self, value: impl Arg<autoshift_observer_notification_status::Status>) -> CfnAutoshiftObserverNotificationStatusProps<Set> { self.0.set("Status", value.into_expr()); CfnAutoshiftObserverNotificationStatusProps(self.0, Phase) }
+    pub fn status(self, value: impl Arg<autoshift_observer_notification_status::Status>) -> CfnAutoshiftObserverNotificationStatusProps<Set> { CfnAutoshiftObserverNotificationStatusProps(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for CfnAutoshiftObserverNotificationStatusProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ARCZonalShift::AutoshiftObserverNotificationStatus`.
@@ -42,61 +42,59 @@ impl CfnZonalAutoshiftConfiguration {
     /// `AWS::ARCZonalShift::ZonalAutoshiftConfiguration`
     pub const TYPE: &'static str = "AWS::ARCZonalShift::ZonalAutoshiftConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnZonalAutoshiftConfigurationProps<R0>) -> Self where CfnZonalAutoshiftConfigurationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnZonalAutoshiftConfigurationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ResourceIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnZonalAutoshiftConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ARCZonalShift::ZonalAutoshiftConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-arczonalshift-zonalautoshiftconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnZonalAutoshiftConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnZonalAutoshiftConfigurationProps(Bag);
 impl CfnZonalAutoshiftConfigurationProps {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnZonalAutoshiftConfigurationProps<missing::ResourceIdentifier> { CfnZonalAutoshiftConfigurationProps(Bag::default(), Phase) }
-}
-impl<R0> CfnZonalAutoshiftConfigurationProps<R0> {
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
     /// `PracticeRunConfiguration`: `PracticeRunConfiguration`. Update: in place.
-    pub fn practice_run_configuration(mut self, value: impl Arg<zonal_autoshift_configuration::PracticeRunConfiguration>) -> Self { self.0.set("PracticeRunConfiguration", value.into_expr()); self }
-    /// `ResourceIdentifier`: text, required. Update: replacement.
-    pub fn resource_identifier(mut self, value: impl Arg<str>) -> CfnZonalAutoshiftConfigurationProps<Set> { self.0.set("ResourceIdentifier", value.into_expr()); CfnZonalAutoshiftConfigurationProps(self.0, Phase) }
+    pub fn practice_run_configuration(self, value: impl Arg<zonal_autoshift_configuration::PracticeRunConfiguration>) -> Self { Self(put(self.0, "PracticeRunConfiguration", value.into_expr())) }
+    /// `ResourceIdentifier`: text. Update: replacement.
+    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value.into_expr())) }
     /// `ZonalAutoshiftStatus`: `ZonalAutoshiftStatus`. Update: in place.
-    pub fn zonal_autoshift_status(mut self, value: impl Arg<zonal_autoshift_configuration::ZonalAutoshiftStatus>) -> Self { self.0.set("ZonalAutoshiftStatus", value.into_expr()); self }
+    pub fn zonal_autoshift_status(self, value: impl Arg<zonal_autoshift_configuration::ZonalAutoshiftStatus>) -> Self { Self(put(self.0, "ZonalAutoshiftStatus", value.into_expr())) }
 }
 impl Done for CfnZonalAutoshiftConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ARCZonalShift::ZonalAutoshiftConfiguration`.
 pub mod zonal_autoshift_configuration {
 use crate::cfn::support::*;
 /// The property type `ControlCondition` of `AWS::ARCZonalShift::ZonalAutoshiftConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arczonalshift-zonalautoshiftconfiguration-controlcondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ControlCondition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ControlCondition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ControlCondition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ControlCondition<super::missing::AlarmIdentifier, super::missing::Type> { ControlCondition(Bag::default(), Phase) }
+    pub fn new() -> ControlCondition<Missing<super::required::AlarmIdentifier>, Missing<super::required::Type>> { ControlCondition(Bag::default(), Phase) }
 }
 impl<R0, R1> ControlCondition<R0, R1> {
     /// `AlarmIdentifier`: text, required. Update: in place.
-    pub fn alarm_identifier(mut self, value: impl Arg<str>) -> ControlCondition<Set, R1> { self.0.set("AlarmIdentifier", value.into_expr()); ControlCondition(self.0, Phase) }
+    pub fn alarm_identifier(self, value: impl Arg<str>) -> ControlCondition<Set, R1> { ControlCondition(put(self.0, "AlarmIdentifier", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> ControlCondition<R0, Set> { self.0.set("Type", value.into_expr()); ControlCondition(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> ControlCondition<R0, Set> { ControlCondition(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ControlCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PracticeRunConfiguration` of `AWS::ARCZonalShift::ZonalAutoshiftConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-arczonalshift-zonalautoshiftconfiguration-practicerunconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PracticeRunConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PracticeRunConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PracticeRunConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PracticeRunConfiguration<super::missing::OutcomeAlarms> { PracticeRunConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PracticeRunConfiguration<Missing<super::required::OutcomeAlarms>> { PracticeRunConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PracticeRunConfiguration<R0> {
     /// `BlockedDates`: list of text. Update: in place.
-    pub fn blocked_dates(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("BlockedDates", value.into_expr()); self }
+    pub fn blocked_dates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BlockedDates", value.into_expr()), Phase) }
     /// `BlockedWindows`: list of text. Update: in place.
-    pub fn blocked_windows(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("BlockedWindows", value.into_expr()); self }
+    pub fn blocked_windows(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BlockedWindows", value.into_expr()), Phase) }
     /// `BlockingAlarms`: list of `ControlCondition`. Update: in place.
-    pub fn blocking_alarms(mut self, value: impl Arg<Arr<ControlCondition>>) -> Self { self.0.set("BlockingAlarms", value.into_expr()); self }
+    pub fn blocking_alarms(self, value: impl Arg<Arr<ControlCondition>>) -> Self { Self(put(self.0, "BlockingAlarms", value.into_expr()), Phase) }
     /// `OutcomeAlarms`: list of `ControlCondition`, required. Update: in place.
-    pub fn outcome_alarms(mut self, value: impl Arg<Arr<ControlCondition>>) -> PracticeRunConfiguration<Set> { self.0.set("OutcomeAlarms", value.into_expr()); PracticeRunConfiguration(self.0, Phase) }
+    pub fn outcome_alarms(self, value: impl Arg<Arr<ControlCondition>>) -> PracticeRunConfiguration<Set> { PracticeRunConfiguration(put(self.0, "OutcomeAlarms", value.into_expr()), Phase) }
 }
 impl Done for PracticeRunConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ZonalAutoshiftStatus` allows.
 ZonalAutoshiftStatus { Enabled = "ENABLED" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AlarmIdentifier, OutcomeAlarms, ResourceIdentifier, Status, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AlarmIdentifier, OutcomeAlarms, Status, Type } }

@@ -10,7 +10,7 @@ impl CfnSkill {
     /// `Alexa::ASK::Skill`
     pub const TYPE: &'static str = "Alexa::ASK::Skill";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnSkillProps<R0, R1, R2>) -> Self where CfnSkillProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSkillProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -18,66 +18,66 @@ impl CfnSkill {
 }
 impl Parent for CfnSkill { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `Alexa::ASK::Skill`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ask-skill.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSkillProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnSkillProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnSkillProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSkillProps<missing::AuthenticationConfiguration, missing::SkillPackage, missing::VendorId> { CfnSkillProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSkillProps<Missing<required::AuthenticationConfiguration>, Missing<required::SkillPackage>, Missing<required::VendorId>> { CfnSkillProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSkillProps<R0, R1, R2> {
     /// `AuthenticationConfiguration`: `AuthenticationConfiguration`, required. Update: in place.
-    pub fn authentication_configuration(mut self, value: impl Arg<skill::AuthenticationConfiguration>) -> CfnSkillProps<Set, R1, R2> { self.0.set("AuthenticationConfiguration", value.into_expr()); CfnSkillProps(self.0, Phase) }
+    pub fn authentication_configuration(self, value: impl Arg<skill::AuthenticationConfiguration>) -> CfnSkillProps<Set, R1, R2> { CfnSkillProps(put(self.0, "AuthenticationConfiguration", value.into_expr()), Phase) }
     /// `SkillPackage`: `SkillPackage`, required. Update: in place.
-    pub fn skill_package(mut self, value: impl Arg<skill::SkillPackage>) -> CfnSkillProps<R0, Set, R2> { self.0.set("SkillPackage", value.into_expr()); CfnSkillProps(self.0, Phase) }
+    pub fn skill_package(self, value: impl Arg<skill::SkillPackage>) -> CfnSkillProps<R0, Set, R2> { CfnSkillProps(put(self.0, "SkillPackage", value.into_expr()), Phase) }
     /// `VendorId`: text, required. Update: replacement.
-    pub fn vendor_id(mut self, value: impl Arg<str>) -> CfnSkillProps<R0, R1, Set> { self.0.set("VendorId", value.into_expr()); CfnSkillProps(self.0, Phase) }
+    pub fn vendor_id(self, value: impl Arg<str>) -> CfnSkillProps<R0, R1, Set> { CfnSkillProps(put(self.0, "VendorId", value.into_expr()), Phase) }
 }
 impl Done for CfnSkillProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `Alexa::ASK::Skill`.
 pub mod skill {
 use crate::cfn::support::*;
 /// The property type `AuthenticationConfiguration` of `Alexa::ASK::Skill`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ask-skill-authenticationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthenticationConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct AuthenticationConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl AuthenticationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuthenticationConfiguration<super::missing::ClientId, super::missing::ClientSecret, super::missing::RefreshToken> { AuthenticationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AuthenticationConfiguration<Missing<super::required::ClientId>, Missing<super::required::ClientSecret>, Missing<super::required::RefreshToken>> { AuthenticationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AuthenticationConfiguration<R0, R1, R2> {
     /// `ClientId`: text, required. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> AuthenticationConfiguration<Set, R1, R2> { self.0.set("ClientId", value.into_expr()); AuthenticationConfiguration(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> AuthenticationConfiguration<Set, R1, R2> { AuthenticationConfiguration(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `ClientSecret`: text, required. Update: in place.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> AuthenticationConfiguration<R0, Set, R2> { self.0.set("ClientSecret", value.into_expr()); AuthenticationConfiguration(self.0, Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> AuthenticationConfiguration<R0, Set, R2> { AuthenticationConfiguration(put(self.0, "ClientSecret", value.into_expr()), Phase) }
     /// `RefreshToken`: text, required. Update: in place.
-    pub fn refresh_token(mut self, value: impl Arg<str>) -> AuthenticationConfiguration<R0, R1, Set> { self.0.set("RefreshToken", value.into_expr()); AuthenticationConfiguration(self.0, Phase) }
+    pub fn refresh_token(self, value: impl Arg<str>) -> AuthenticationConfiguration<R0, R1, Set> { AuthenticationConfiguration(put(self.0, "RefreshToken", value.into_expr()), Phase) }
 }
 impl Done for AuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Overrides` of `Alexa::ASK::Skill`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ask-skill-overrides.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Overrides(Bag);
+#[must_use] pub struct Overrides(Bag);
 impl Overrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Manifest`: JSON. Update: in place.
-    pub fn manifest(mut self, value: impl Arg<Any>) -> Self { self.0.set("Manifest", value.into_expr()); self }
+    pub fn manifest(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Manifest", value.into_expr())) }
 }
 impl Done for Overrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SkillPackage` of `Alexa::ASK::Skill`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ask-skill-skillpackage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SkillPackage<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SkillPackage<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SkillPackage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SkillPackage<super::missing::S3Bucket, super::missing::S3Key> { SkillPackage(Bag::default(), Phase) }
+    pub fn new() -> SkillPackage<Missing<super::required::S3Bucket>, Missing<super::required::S3Key>> { SkillPackage(Bag::default(), Phase) }
 }
 impl<R0, R1> SkillPackage<R0, R1> {
     /// `Overrides`: `Overrides`. Update: in place.
-    pub fn overrides(mut self, value: impl Arg<Overrides>) -> Self { self.0.set("Overrides", value.into_expr()); self }
-    /// `S3Bucket`: text, required. Update: in place.
-    pub fn s3_bucket(mut self, value: impl Arg<kind::S3BucketName>) -> SkillPackage<Set, R1> { self.0.set("S3Bucket", value.into_expr()); SkillPackage(self.0, Phase) }
+    pub fn overrides(self, value: impl Arg<Overrides>) -> Self { Self(put(self.0, "Overrides", value.into_expr()), Phase) }
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> SkillPackage<Set, R1> { SkillPackage(put(self.0, "S3Bucket", value.into_expr()), Phase) }
     /// `S3BucketRole`: text. Update: in place.
-    pub fn s3_bucket_role(mut self, value: impl Arg<str>) -> Self { self.0.set("S3BucketRole", value.into_expr()); self }
+    pub fn s3_bucket_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketRole", value.into_expr()), Phase) }
     /// `S3Key`: text, required. Update: in place.
-    pub fn s3_key(mut self, value: impl Arg<str>) -> SkillPackage<R0, Set> { self.0.set("S3Key", value.into_expr()); SkillPackage(self.0, Phase) }
+    pub fn s3_key(self, value: impl Arg<str>) -> SkillPackage<R0, Set> { SkillPackage(put(self.0, "S3Key", value.into_expr()), Phase) }
     /// `S3ObjectVersion`: text. Update: in place.
-    pub fn s3_object_version(mut self, value: impl Arg<str>) -> Self { self.0.set("S3ObjectVersion", value.into_expr()); self }
+    pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value.into_expr()), Phase) }
 }
 impl Done for SkillPackage { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AuthenticationConfiguration, ClientId, ClientSecret, RefreshToken, S3Bucket, S3Key, SkillPackage, VendorId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AuthenticationConfiguration, ClientId, ClientSecret, RefreshToken, S3Bucket, S3Key, SkillPackage, VendorId } }

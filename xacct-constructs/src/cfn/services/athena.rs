@@ -10,12 +10,12 @@ impl CfnCapacityReservation {
     /// `AWS::Athena::CapacityReservation`
     pub const TYPE: &'static str = "AWS::Athena::CapacityReservation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCapacityReservationProps<R0, R1>) -> Self where CfnCapacityReservationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCapacityReservationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AllocatedDpus`: integer.
     pub fn attr_allocated_dpus(&self) -> Val<i64> { self.0.get_att("AllocatedDpus") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -26,45 +26,45 @@ impl CfnCapacityReservation {
 }
 impl Parent for CfnCapacityReservation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Athena::CapacityReservation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-capacityreservation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCapacityReservationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCapacityReservationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCapacityReservationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCapacityReservationProps<missing::Name, missing::TargetDpus> { CfnCapacityReservationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCapacityReservationProps<Missing<required::Name>, Missing<required::TargetDpus>> { CfnCapacityReservationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCapacityReservationProps<R0, R1> {
     /// `CapacityAssignmentConfiguration`: `CapacityAssignmentConfiguration`. Update: in place.
-    pub fn capacity_assignment_configuration(mut self, value: impl Arg<capacity_reservation::CapacityAssignmentConfiguration>) -> Self { self.0.set("CapacityAssignmentConfiguration", value.into_expr()); self }
+    pub fn capacity_assignment_configuration(self, value: impl Arg<capacity_reservation::CapacityAssignmentConfiguration>) -> Self { Self(put(self.0, "CapacityAssignmentConfiguration", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCapacityReservationProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnCapacityReservationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCapacityReservationProps<Set, R1> { CfnCapacityReservationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetDpus`: integer, required. Update: in place.
-    pub fn target_dpus(mut self, value: impl Arg<i64>) -> CfnCapacityReservationProps<R0, Set> { self.0.set("TargetDpus", value.into_expr()); CfnCapacityReservationProps(self.0, Phase) }
+    pub fn target_dpus(self, value: impl Arg<i64>) -> CfnCapacityReservationProps<R0, Set> { CfnCapacityReservationProps(put(self.0, "TargetDpus", value.into_expr()), Phase) }
 }
 impl Done for CfnCapacityReservationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Athena::CapacityReservation`.
 pub mod capacity_reservation {
 use crate::cfn::support::*;
 /// The property type `CapacityAssignment` of `AWS::Athena::CapacityReservation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-capacityreservation-capacityassignment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityAssignment<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CapacityAssignment<R0 = Set>(Bag, Phase<(R0,)>);
 impl CapacityAssignment {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CapacityAssignment<super::missing::WorkgroupNames> { CapacityAssignment(Bag::default(), Phase) }
+    pub fn new() -> CapacityAssignment<Missing<super::required::WorkgroupNames>> { CapacityAssignment(Bag::default(), Phase) }
 }
 impl<R0> CapacityAssignment<R0> {
     /// `WorkgroupNames`: list of text, required. Update: in place.
-    pub fn workgroup_names(mut self, value: impl Arg<Arr<str>>) -> CapacityAssignment<Set> { self.0.set("WorkgroupNames", value.into_expr()); CapacityAssignment(self.0, Phase) }
+    pub fn workgroup_names(self, value: impl Arg<Arr<str>>) -> CapacityAssignment<Set> { CapacityAssignment(put(self.0, "WorkgroupNames", value.into_expr()), Phase) }
 }
 impl Done for CapacityAssignment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityAssignmentConfiguration` of `AWS::Athena::CapacityReservation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-capacityreservation-capacityassignmentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityAssignmentConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CapacityAssignmentConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CapacityAssignmentConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CapacityAssignmentConfiguration<super::missing::CapacityAssignments> { CapacityAssignmentConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CapacityAssignmentConfiguration<Missing<super::required::CapacityAssignments>> { CapacityAssignmentConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CapacityAssignmentConfiguration<R0> {
     /// `CapacityAssignments`: list of `CapacityAssignment`, required. Update: in place.
-    pub fn capacity_assignments(mut self, value: impl Arg<Arr<CapacityAssignment>>) -> CapacityAssignmentConfiguration<Set> { self.0.set("CapacityAssignments", value.into_expr()); CapacityAssignmentConfiguration(self.0, Phase) }
+    pub fn capacity_assignments(self, value: impl Arg<Arr<CapacityAssignment>>) -> CapacityAssignmentConfiguration<Set> { CapacityAssignmentConfiguration(put(self.0, "CapacityAssignments", value.into_expr()), Phase) }
 }
 impl Done for CapacityAssignmentConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -74,34 +74,34 @@ impl CfnDataCatalog {
     /// `AWS::Athena::DataCatalog`
     pub const TYPE: &'static str = "AWS::Athena::DataCatalog";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDataCatalogProps<R0, R1>) -> Self where CfnDataCatalogProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataCatalogProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnDataCatalog { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Athena::DataCatalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-datacatalog.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataCatalogProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDataCatalogProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDataCatalogProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataCatalogProps<missing::Name, missing::Type> { CfnDataCatalogProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataCatalogProps<Missing<required::Name>, Missing<required::Type>> { CfnDataCatalogProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDataCatalogProps<R0, R1> {
     /// `ConnectionType`: text. Update: in place.
-    pub fn connection_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionType", value.into_expr()); self }
+    pub fn connection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionType", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Error`: text. Update: in place.
-    pub fn error(mut self, value: impl Arg<str>) -> Self { self.0.set("Error", value.into_expr()); self }
+    pub fn error(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Error", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDataCatalogProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnDataCatalogProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataCatalogProps<Set, R1> { CfnDataCatalogProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Parameters`: map of text. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<data_catalog::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<data_catalog::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<data_catalog::Type>) -> CfnDataCatalogProps<R0, Set> { self.0.set("Type", value.into_expr()); CfnDataCatalogProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<data_catalog::Type>) -> CfnDataCatalogProps<R0, Set> { CfnDataCatalogProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnDataCatalogProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Athena::DataCatalog`.
@@ -118,7 +118,7 @@ impl CfnNamedQuery {
     /// `AWS::Athena::NamedQuery`
     pub const TYPE: &'static str = "AWS::Athena::NamedQuery";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnNamedQueryProps<R0, R1>) -> Self where CfnNamedQueryProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNamedQueryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `NamedQueryId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `NamedQueryId`: text.
@@ -126,22 +126,22 @@ impl CfnNamedQuery {
 }
 impl Parent for CfnNamedQuery { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Athena::NamedQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-namedquery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnNamedQueryProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnNamedQueryProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnNamedQueryProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnNamedQueryProps<missing::Database, missing::QueryString> { CfnNamedQueryProps(Bag::default(), Phase) }
+    pub fn new() -> CfnNamedQueryProps<Missing<required::Database>, Missing<required::QueryString>> { CfnNamedQueryProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnNamedQueryProps<R0, R1> {
-    /// `Database`: text, required. Update: replacement.
-    pub fn database(mut self, value: impl Arg<kind::GlueDatabaseName>) -> CfnNamedQueryProps<Set, R1> { self.0.set("Database", value.into_expr()); CfnNamedQueryProps(self.0, Phase) }
+    /// `Database`: `GlueDatabaseName`, required. Update: replacement.
+    pub fn database(self, value: impl Arg<kind::GlueDatabaseName>) -> CfnNamedQueryProps<Set, R1> { CfnNamedQueryProps(put(self.0, "Database", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `QueryString`: text, required. Update: replacement.
-    pub fn query_string(mut self, value: impl Arg<str>) -> CfnNamedQueryProps<R0, Set> { self.0.set("QueryString", value.into_expr()); CfnNamedQueryProps(self.0, Phase) }
-    /// `WorkGroup`: text. Update: replacement.
-    pub fn work_group(mut self, value: impl Arg<kind::AthenaWorkGroupName>) -> Self { self.0.set("WorkGroup", value.into_expr()); self }
+    pub fn query_string(self, value: impl Arg<str>) -> CfnNamedQueryProps<R0, Set> { CfnNamedQueryProps(put(self.0, "QueryString", value.into_expr()), Phase) }
+    /// `WorkGroup`: `AthenaWorkGroupName`. Update: replacement.
+    pub fn work_group(self, value: impl Arg<kind::AthenaWorkGroupName>) -> Self { Self(put(self.0, "WorkGroup", value.into_expr()), Phase) }
 }
 impl Done for CfnNamedQueryProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Athena::PreparedStatement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-preparedstatement.html)
@@ -150,26 +150,26 @@ impl CfnPreparedStatement {
     /// `AWS::Athena::PreparedStatement`
     pub const TYPE: &'static str = "AWS::Athena::PreparedStatement";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnPreparedStatementProps<R0, R1, R2>) -> Self where CfnPreparedStatementProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPreparedStatementProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnPreparedStatement { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Athena::PreparedStatement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-preparedstatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPreparedStatementProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnPreparedStatementProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnPreparedStatementProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPreparedStatementProps<missing::QueryStatement, missing::StatementName, missing::WorkGroup> { CfnPreparedStatementProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPreparedStatementProps<Missing<required::QueryStatement>, Missing<required::StatementName>, Missing<required::WorkGroup>> { CfnPreparedStatementProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPreparedStatementProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `QueryStatement`: text, required. Update: in place.
-    pub fn query_statement(mut self, value: impl Arg<str>) -> CfnPreparedStatementProps<Set, R1, R2> { self.0.set("QueryStatement", value.into_expr()); CfnPreparedStatementProps(self.0, Phase) }
+    pub fn query_statement(self, value: impl Arg<str>) -> CfnPreparedStatementProps<Set, R1, R2> { CfnPreparedStatementProps(put(self.0, "QueryStatement", value.into_expr()), Phase) }
     /// `StatementName`: text, required. Update: replacement.
-    pub fn statement_name(mut self, value: impl Arg<str>) -> CfnPreparedStatementProps<R0, Set, R2> { self.0.set("StatementName", value.into_expr()); CfnPreparedStatementProps(self.0, Phase) }
-    /// `WorkGroup`: text, required. Update: replacement.
-    pub fn work_group(mut self, value: impl Arg<kind::AthenaWorkGroupName>) -> CfnPreparedStatementProps<R0, R1, Set> { self.0.set("WorkGroup", value.into_expr()); CfnPreparedStatementProps(self.0, Phase) }
+    pub fn statement_name(self, value: impl Arg<str>) -> CfnPreparedStatementProps<R0, Set, R2> { CfnPreparedStatementProps(put(self.0, "StatementName", value.into_expr()), Phase) }
+    /// `WorkGroup`: `AthenaWorkGroupName`, required. Update: replacement.
+    pub fn work_group(self, value: impl Arg<kind::AthenaWorkGroupName>) -> CfnPreparedStatementProps<R0, R1, Set> { CfnPreparedStatementProps(put(self.0, "WorkGroup", value.into_expr()), Phase) }
 }
 impl Done for CfnPreparedStatementProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-workgroup.html)
@@ -178,7 +178,7 @@ impl CfnWorkGroup {
     /// `AWS::Athena::WorkGroup`
     pub const TYPE: &'static str = "AWS::Athena::WorkGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnWorkGroupProps<R0>) -> Self where CfnWorkGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<kind::AthenaWorkGroupName> { self.0.reference() }
     /// The attribute `CreationTime`: text.
@@ -190,281 +190,281 @@ impl CfnWorkGroup {
 }
 impl Parent for CfnWorkGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-athena-workgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnWorkGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnWorkGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWorkGroupProps<missing::Name> { CfnWorkGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWorkGroupProps<Missing<required::Name>> { CfnWorkGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWorkGroupProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnWorkGroupProps<Set> { self.0.set("Name", value.into_expr()); CfnWorkGroupProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnWorkGroupProps<Set> { CfnWorkGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RecursiveDeleteOption`: boolean. Update: in place.
-    pub fn recursive_delete_option(mut self, value: impl Arg<bool>) -> Self { self.0.set("RecursiveDeleteOption", value.into_expr()); self }
+    pub fn recursive_delete_option(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RecursiveDeleteOption", value.into_expr()), Phase) }
     /// `State`: `State`. Update: in place.
-    pub fn state(mut self, value: impl Arg<work_group::State>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<work_group::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WorkGroupConfiguration`: `WorkGroupConfiguration`. Update: in place.
-    pub fn work_group_configuration(mut self, value: impl Arg<work_group::WorkGroupConfiguration>) -> Self { self.0.set("WorkGroupConfiguration", value.into_expr()); self }
+    pub fn work_group_configuration(self, value: impl Arg<work_group::WorkGroupConfiguration>) -> Self { Self(put(self.0, "WorkGroupConfiguration", value.into_expr()), Phase) }
     /// `WorkGroupConfigurationUpdates`: `WorkGroupConfigurationUpdates`. Update: in place. AWS advises against it.
-    pub fn work_group_configuration_updates(mut self, value: impl Arg<work_group::WorkGroupConfigurationUpdates>) -> Self { self.0.set("WorkGroupConfigurationUpdates", value.into_expr()); self }
+    pub fn work_group_configuration_updates(self, value: impl Arg<work_group::WorkGroupConfigurationUpdates>) -> Self { Self(put(self.0, "WorkGroupConfigurationUpdates", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Athena::WorkGroup`.
 pub mod work_group {
 use crate::cfn::support::*;
 /// The property type `AclConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-aclconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AclConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AclConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AclConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AclConfiguration<super::missing::S3AclOption> { AclConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AclConfiguration<Missing<super::required::S3AclOption>> { AclConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AclConfiguration<R0> {
     /// `S3AclOption`: `S3AclOption`, required. Update: in place.
-    pub fn s3_acl_option(mut self, value: impl Arg<S3AclOption>) -> AclConfiguration<Set> { self.0.set("S3AclOption", value.into_expr()); AclConfiguration(self.0, Phase) }
+    pub fn s3_acl_option(self, value: impl Arg<S3AclOption>) -> AclConfiguration<Set> { AclConfiguration(put(self.0, "S3AclOption", value.into_expr()), Phase) }
 }
 impl Done for AclConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Classification` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-classification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Classification(Bag);
+#[must_use] pub struct Classification(Bag);
 impl Classification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Properties`: map of text. Update: in place.
-    pub fn properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Properties", value.into_expr()); self }
+    pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value.into_expr())) }
 }
 impl Done for Classification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLoggingConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-cloudwatchloggingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLoggingConfiguration(Bag);
+#[must_use] pub struct CloudWatchLoggingConfiguration(Bag);
 impl CloudWatchLoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `LogGroup`: text. Update: in place.
-    pub fn log_group(mut self, value: impl Arg<str>) -> Self { self.0.set("LogGroup", value.into_expr()); self }
+    pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value.into_expr())) }
     /// `LogStreamNamePrefix`: text. Update: in place.
-    pub fn log_stream_name_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("LogStreamNamePrefix", value.into_expr()); self }
+    pub fn log_stream_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamNamePrefix", value.into_expr())) }
     /// `LogTypes`: map of list of text. Update: in place.
-    pub fn log_types(mut self, value: impl Arg<Dict<Arr<str>>>) -> Self { self.0.set("LogTypes", value.into_expr()); self }
+    pub fn log_types(self, value: impl Arg<Dict<Arr<str>>>) -> Self { Self(put(self.0, "LogTypes", value.into_expr())) }
 }
 impl Done for CloudWatchLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomerContentEncryptionConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-customercontentencryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomerContentEncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomerContentEncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomerContentEncryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomerContentEncryptionConfiguration<super::missing::KmsKey> { CustomerContentEncryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CustomerContentEncryptionConfiguration<Missing<super::required::KmsKey>> { CustomerContentEncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CustomerContentEncryptionConfiguration<R0> {
-    /// `KmsKey`: text, required. Update: in place.
-    pub fn kms_key(mut self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> CustomerContentEncryptionConfiguration<Set> { self.0.set("KmsKey", value.into_expr()); CustomerContentEncryptionConfiguration(self.0, Phase) }
+    /// `KmsKey`: `KmsKeyArnOrKeyId`, required. Update: in place.
+    pub fn kms_key(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> CustomerContentEncryptionConfiguration<Set> { CustomerContentEncryptionConfiguration(put(self.0, "KmsKey", value.into_expr()), Phase) }
 }
 impl Done for CustomerContentEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EncryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionConfiguration<super::missing::EncryptionOption> { EncryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EncryptionConfiguration<Missing<super::required::EncryptionOption>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
     /// `EncryptionOption`: `EncryptionOption`, required. Update: in place.
-    pub fn encryption_option(mut self, value: impl Arg<EncryptionOption>) -> EncryptionConfiguration<Set> { self.0.set("EncryptionOption", value.into_expr()); EncryptionConfiguration(self.0, Phase) }
-    /// `KmsKey`: text. Update: in place.
-    pub fn kms_key(mut self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> Self { self.0.set("KmsKey", value.into_expr()); self }
+    pub fn encryption_option(self, value: impl Arg<EncryptionOption>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "EncryptionOption", value.into_expr()), Phase) }
+    /// `KmsKey`: `KmsKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKey", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EngineConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-engineconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EngineConfiguration(Bag);
+#[must_use] pub struct EngineConfiguration(Bag);
 impl EngineConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalConfigs`: map of text. Update: in place.
-    pub fn additional_configs(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AdditionalConfigs", value.into_expr()); self }
+    pub fn additional_configs(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalConfigs", value.into_expr())) }
     /// `Classifications`: list of `Classification`. Update: in place.
-    pub fn classifications(mut self, value: impl Arg<Arr<Classification>>) -> Self { self.0.set("Classifications", value.into_expr()); self }
+    pub fn classifications(self, value: impl Arg<Arr<Classification>>) -> Self { Self(put(self.0, "Classifications", value.into_expr())) }
     /// `CoordinatorDpuSize`: integer. Update: in place.
-    pub fn coordinator_dpu_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("CoordinatorDpuSize", value.into_expr()); self }
+    pub fn coordinator_dpu_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CoordinatorDpuSize", value.into_expr())) }
     /// `DefaultExecutorDpuSize`: integer. Update: in place.
-    pub fn default_executor_dpu_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("DefaultExecutorDpuSize", value.into_expr()); self }
+    pub fn default_executor_dpu_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultExecutorDpuSize", value.into_expr())) }
     /// `MaxConcurrentDpus`: integer. Update: in place.
-    pub fn max_concurrent_dpus(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxConcurrentDpus", value.into_expr()); self }
+    pub fn max_concurrent_dpus(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentDpus", value.into_expr())) }
     /// `SparkProperties`: map of text. Update: in place.
-    pub fn spark_properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("SparkProperties", value.into_expr()); self }
+    pub fn spark_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "SparkProperties", value.into_expr())) }
 }
 impl Done for EngineConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EngineVersion` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-engineversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EngineVersion(Bag);
+#[must_use] pub struct EngineVersion(Bag);
 impl EngineVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EffectiveEngineVersion`: text. Update: in place.
-    pub fn effective_engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("EffectiveEngineVersion", value.into_expr()); self }
+    pub fn effective_engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EffectiveEngineVersion", value.into_expr())) }
     /// `SelectedEngineVersion`: text. Update: in place.
-    pub fn selected_engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("SelectedEngineVersion", value.into_expr()); self }
+    pub fn selected_engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectedEngineVersion", value.into_expr())) }
 }
 impl Done for EngineVersion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedLoggingConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-managedloggingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedLoggingConfiguration(Bag);
+#[must_use] pub struct ManagedLoggingConfiguration(Bag);
 impl ManagedLoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `KmsKey`: text. Update: in place.
-    pub fn kms_key(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKey", value.into_expr()); self }
+    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr())) }
 }
 impl Done for ManagedLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedQueryResultsConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-managedqueryresultsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedQueryResultsConfiguration(Bag);
+#[must_use] pub struct ManagedQueryResultsConfiguration(Bag);
 impl ManagedQueryResultsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `EncryptionConfiguration`: `ManagedStorageEncryptionConfiguration`. Update: in place.
-    pub fn encryption_configuration(mut self, value: impl Arg<ManagedStorageEncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<ManagedStorageEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr())) }
 }
 impl Done for ManagedQueryResultsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedStorageEncryptionConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-managedstorageencryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedStorageEncryptionConfiguration(Bag);
+#[must_use] pub struct ManagedStorageEncryptionConfiguration(Bag);
 impl ManagedStorageEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKey`: text. Update: in place.
-    pub fn kms_key(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKey", value.into_expr()); self }
+    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr())) }
 }
 impl Done for ManagedStorageEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonitoringConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-monitoringconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MonitoringConfiguration(Bag);
+#[must_use] pub struct MonitoringConfiguration(Bag);
 impl MonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLoggingConfiguration`: `CloudWatchLoggingConfiguration`. Update: in place.
-    pub fn cloud_watch_logging_configuration(mut self, value: impl Arg<CloudWatchLoggingConfiguration>) -> Self { self.0.set("CloudWatchLoggingConfiguration", value.into_expr()); self }
+    pub fn cloud_watch_logging_configuration(self, value: impl Arg<CloudWatchLoggingConfiguration>) -> Self { Self(put(self.0, "CloudWatchLoggingConfiguration", value.into_expr())) }
     /// `ManagedLoggingConfiguration`: `ManagedLoggingConfiguration`. Update: in place.
-    pub fn managed_logging_configuration(mut self, value: impl Arg<ManagedLoggingConfiguration>) -> Self { self.0.set("ManagedLoggingConfiguration", value.into_expr()); self }
+    pub fn managed_logging_configuration(self, value: impl Arg<ManagedLoggingConfiguration>) -> Self { Self(put(self.0, "ManagedLoggingConfiguration", value.into_expr())) }
     /// `S3LoggingConfiguration`: `S3LoggingConfiguration`. Update: in place.
-    pub fn s3_logging_configuration(mut self, value: impl Arg<S3LoggingConfiguration>) -> Self { self.0.set("S3LoggingConfiguration", value.into_expr()); self }
+    pub fn s3_logging_configuration(self, value: impl Arg<S3LoggingConfiguration>) -> Self { Self(put(self.0, "S3LoggingConfiguration", value.into_expr())) }
 }
 impl Done for MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResultConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResultConfiguration(Bag);
+#[must_use] pub struct ResultConfiguration(Bag);
 impl ResultConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AclConfiguration`: `AclConfiguration`. Update: in place.
-    pub fn acl_configuration(mut self, value: impl Arg<AclConfiguration>) -> Self { self.0.set("AclConfiguration", value.into_expr()); self }
+    pub fn acl_configuration(self, value: impl Arg<AclConfiguration>) -> Self { Self(put(self.0, "AclConfiguration", value.into_expr())) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place.
-    pub fn encryption_configuration(mut self, value: impl Arg<EncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr())) }
     /// `ExpectedBucketOwner`: text. Update: in place.
-    pub fn expected_bucket_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("ExpectedBucketOwner", value.into_expr()); self }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr())) }
     /// `OutputLocation`: text. Update: in place.
-    pub fn output_location(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputLocation", value.into_expr()); self }
+    pub fn output_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputLocation", value.into_expr())) }
 }
 impl Done for ResultConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResultConfigurationUpdates` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-resultconfigurationupdates.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResultConfigurationUpdates(Bag);
+#[must_use] pub struct ResultConfigurationUpdates(Bag);
 impl ResultConfigurationUpdates {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AclConfiguration`: `AclConfiguration`. Update: in place.
-    pub fn acl_configuration(mut self, value: impl Arg<AclConfiguration>) -> Self { self.0.set("AclConfiguration", value.into_expr()); self }
+    pub fn acl_configuration(self, value: impl Arg<AclConfiguration>) -> Self { Self(put(self.0, "AclConfiguration", value.into_expr())) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place.
-    pub fn encryption_configuration(mut self, value: impl Arg<EncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr())) }
     /// `ExpectedBucketOwner`: text. Update: in place.
-    pub fn expected_bucket_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("ExpectedBucketOwner", value.into_expr()); self }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr())) }
     /// `OutputLocation`: text. Update: in place.
-    pub fn output_location(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputLocation", value.into_expr()); self }
+    pub fn output_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputLocation", value.into_expr())) }
     /// `RemoveAclConfiguration`: boolean. Update: in place.
-    pub fn remove_acl_configuration(mut self, value: impl Arg<bool>) -> Self { self.0.set("RemoveAclConfiguration", value.into_expr()); self }
+    pub fn remove_acl_configuration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveAclConfiguration", value.into_expr())) }
     /// `RemoveEncryptionConfiguration`: boolean. Update: in place.
-    pub fn remove_encryption_configuration(mut self, value: impl Arg<bool>) -> Self { self.0.set("RemoveEncryptionConfiguration", value.into_expr()); self }
+    pub fn remove_encryption_configuration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveEncryptionConfiguration", value.into_expr())) }
     /// `RemoveExpectedBucketOwner`: boolean. Update: in place.
-    pub fn remove_expected_bucket_owner(mut self, value: impl Arg<bool>) -> Self { self.0.set("RemoveExpectedBucketOwner", value.into_expr()); self }
+    pub fn remove_expected_bucket_owner(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveExpectedBucketOwner", value.into_expr())) }
     /// `RemoveOutputLocation`: boolean. Update: in place.
-    pub fn remove_output_location(mut self, value: impl Arg<bool>) -> Self { self.0.set("RemoveOutputLocation", value.into_expr()); self }
+    pub fn remove_output_location(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveOutputLocation", value.into_expr())) }
 }
 impl Done for ResultConfigurationUpdates { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3LoggingConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-s3loggingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3LoggingConfiguration(Bag);
+#[must_use] pub struct S3LoggingConfiguration(Bag);
 impl S3LoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `KmsKey`: text. Update: in place.
-    pub fn kms_key(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKey", value.into_expr()); self }
+    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr())) }
     /// `LogLocation`: text. Update: in place.
-    pub fn log_location(mut self, value: impl Arg<str>) -> Self { self.0.set("LogLocation", value.into_expr()); self }
+    pub fn log_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogLocation", value.into_expr())) }
 }
 impl Done for S3LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkGroupConfiguration` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkGroupConfiguration(Bag);
+#[must_use] pub struct WorkGroupConfiguration(Bag);
 impl WorkGroupConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalConfiguration`: text. Update: in place.
-    pub fn additional_configuration(mut self, value: impl Arg<str>) -> Self { self.0.set("AdditionalConfiguration", value.into_expr()); self }
+    pub fn additional_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdditionalConfiguration", value.into_expr())) }
     /// `BytesScannedCutoffPerQuery`: integer. Update: in place.
-    pub fn bytes_scanned_cutoff_per_query(mut self, value: impl Arg<i64>) -> Self { self.0.set("BytesScannedCutoffPerQuery", value.into_expr()); self }
+    pub fn bytes_scanned_cutoff_per_query(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BytesScannedCutoffPerQuery", value.into_expr())) }
     /// `CustomerContentEncryptionConfiguration`: `CustomerContentEncryptionConfiguration`. Update: in place.
-    pub fn customer_content_encryption_configuration(mut self, value: impl Arg<CustomerContentEncryptionConfiguration>) -> Self { self.0.set("CustomerContentEncryptionConfiguration", value.into_expr()); self }
+    pub fn customer_content_encryption_configuration(self, value: impl Arg<CustomerContentEncryptionConfiguration>) -> Self { Self(put(self.0, "CustomerContentEncryptionConfiguration", value.into_expr())) }
     /// `EnforceWorkGroupConfiguration`: boolean. Update: in place.
-    pub fn enforce_work_group_configuration(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnforceWorkGroupConfiguration", value.into_expr()); self }
+    pub fn enforce_work_group_configuration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnforceWorkGroupConfiguration", value.into_expr())) }
     /// `EngineConfiguration`: `EngineConfiguration`. Update: in place.
-    pub fn engine_configuration(mut self, value: impl Arg<EngineConfiguration>) -> Self { self.0.set("EngineConfiguration", value.into_expr()); self }
+    pub fn engine_configuration(self, value: impl Arg<EngineConfiguration>) -> Self { Self(put(self.0, "EngineConfiguration", value.into_expr())) }
     /// `EngineVersion`: `EngineVersion`. Update: in place.
-    pub fn engine_version(mut self, value: impl Arg<EngineVersion>) -> Self { self.0.set("EngineVersion", value.into_expr()); self }
-    /// `ExecutionRole`: text. Update: in place.
-    pub fn execution_role(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ExecutionRole", value.into_expr()); self }
+    pub fn engine_version(self, value: impl Arg<EngineVersion>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
+    /// `ExecutionRole`: `IamRoleArn`. Update: in place.
+    pub fn execution_role(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRole", value.into_expr())) }
     /// `ManagedQueryResultsConfiguration`: `ManagedQueryResultsConfiguration`. Update: in place.
-    pub fn managed_query_results_configuration(mut self, value: impl Arg<ManagedQueryResultsConfiguration>) -> Self { self.0.set("ManagedQueryResultsConfiguration", value.into_expr()); self }
+    pub fn managed_query_results_configuration(self, value: impl Arg<ManagedQueryResultsConfiguration>) -> Self { Self(put(self.0, "ManagedQueryResultsConfiguration", value.into_expr())) }
     /// `MonitoringConfiguration`: `MonitoringConfiguration`. Update: in place.
-    pub fn monitoring_configuration(mut self, value: impl Arg<MonitoringConfiguration>) -> Self { self.0.set("MonitoringConfiguration", value.into_expr()); self }
+    pub fn monitoring_configuration(self, value: impl Arg<MonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value.into_expr())) }
     /// `PublishCloudWatchMetricsEnabled`: boolean. Update: in place.
-    pub fn publish_cloud_watch_metrics_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("PublishCloudWatchMetricsEnabled", value.into_expr()); self }
+    pub fn publish_cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublishCloudWatchMetricsEnabled", value.into_expr())) }
     /// `RequesterPaysEnabled`: boolean. Update: in place.
-    pub fn requester_pays_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequesterPaysEnabled", value.into_expr()); self }
+    pub fn requester_pays_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequesterPaysEnabled", value.into_expr())) }
     /// `ResultConfiguration`: `ResultConfiguration`. Update: in place.
-    pub fn result_configuration(mut self, value: impl Arg<ResultConfiguration>) -> Self { self.0.set("ResultConfiguration", value.into_expr()); self }
+    pub fn result_configuration(self, value: impl Arg<ResultConfiguration>) -> Self { Self(put(self.0, "ResultConfiguration", value.into_expr())) }
 }
 impl Done for WorkGroupConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkGroupConfigurationUpdates` of `AWS::Athena::WorkGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-athena-workgroup-workgroupconfigurationupdates.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkGroupConfigurationUpdates(Bag);
+#[must_use] pub struct WorkGroupConfigurationUpdates(Bag);
 impl WorkGroupConfigurationUpdates {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalConfiguration`: text. Update: in place.
-    pub fn additional_configuration(mut self, value: impl Arg<str>) -> Self { self.0.set("AdditionalConfiguration", value.into_expr()); self }
+    pub fn additional_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdditionalConfiguration", value.into_expr())) }
     /// `BytesScannedCutoffPerQuery`: integer. Update: in place.
-    pub fn bytes_scanned_cutoff_per_query(mut self, value: impl Arg<i64>) -> Self { self.0.set("BytesScannedCutoffPerQuery", value.into_expr()); self }
+    pub fn bytes_scanned_cutoff_per_query(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BytesScannedCutoffPerQuery", value.into_expr())) }
     /// `CustomerContentEncryptionConfiguration`: `CustomerContentEncryptionConfiguration`. Update: in place.
-    pub fn customer_content_encryption_configuration(mut self, value: impl Arg<CustomerContentEncryptionConfiguration>) -> Self { self.0.set("CustomerContentEncryptionConfiguration", value.into_expr()); self }
+    pub fn customer_content_encryption_configuration(self, value: impl Arg<CustomerContentEncryptionConfiguration>) -> Self { Self(put(self.0, "CustomerContentEncryptionConfiguration", value.into_expr())) }
     /// `EnforceWorkGroupConfiguration`: boolean. Update: in place.
-    pub fn enforce_work_group_configuration(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnforceWorkGroupConfiguration", value.into_expr()); self }
+    pub fn enforce_work_group_configuration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnforceWorkGroupConfiguration", value.into_expr())) }
     /// `EngineConfiguration`: `EngineConfiguration`. Update: in place.
-    pub fn engine_configuration(mut self, value: impl Arg<EngineConfiguration>) -> Self { self.0.set("EngineConfiguration", value.into_expr()); self }
+    pub fn engine_configuration(self, value: impl Arg<EngineConfiguration>) -> Self { Self(put(self.0, "EngineConfiguration", value.into_expr())) }
     /// `EngineVersion`: `EngineVersion`. Update: in place.
-    pub fn engine_version(mut self, value: impl Arg<EngineVersion>) -> Self { self.0.set("EngineVersion", value.into_expr()); self }
-    /// `ExecutionRole`: text. Update: in place.
-    pub fn execution_role(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ExecutionRole", value.into_expr()); self }
+    pub fn engine_version(self, value: impl Arg<EngineVersion>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
+    /// `ExecutionRole`: `IamRoleArn`. Update: in place.
+    pub fn execution_role(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRole", value.into_expr())) }
     /// `ManagedQueryResultsConfiguration`: `ManagedQueryResultsConfiguration`. Update: in place.
-    pub fn managed_query_results_configuration(mut self, value: impl Arg<ManagedQueryResultsConfiguration>) -> Self { self.0.set("ManagedQueryResultsConfiguration", value.into_expr()); self }
+    pub fn managed_query_results_configuration(self, value: impl Arg<ManagedQueryResultsConfiguration>) -> Self { Self(put(self.0, "ManagedQueryResultsConfiguration", value.into_expr())) }
     /// `MonitoringConfiguration`: `MonitoringConfiguration`. Update: in place.
-    pub fn monitoring_configuration(mut self, value: impl Arg<MonitoringConfiguration>) -> Self { self.0.set("MonitoringConfiguration", value.into_expr()); self }
+    pub fn monitoring_configuration(self, value: impl Arg<MonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value.into_expr())) }
     /// `PublishCloudWatchMetricsEnabled`: boolean. Update: in place.
-    pub fn publish_cloud_watch_metrics_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("PublishCloudWatchMetricsEnabled", value.into_expr()); self }
+    pub fn publish_cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublishCloudWatchMetricsEnabled", value.into_expr())) }
     /// `RemoveBytesScannedCutoffPerQuery`: boolean. Update: in place.
-    pub fn remove_bytes_scanned_cutoff_per_query(mut self, value: impl Arg<bool>) -> Self { self.0.set("RemoveBytesScannedCutoffPerQuery", value.into_expr()); self }
+    pub fn remove_bytes_scanned_cutoff_per_query(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveBytesScannedCutoffPerQuery", value.into_expr())) }
     /// `RemoveCustomerContentEncryptionConfiguration`: boolean. Update: in place.
-    pub fn remove_customer_content_encryption_configuration(mut self, value: impl Arg<bool>) -> Self { self.0.set("RemoveCustomerContentEncryptionConfiguration", value.into_expr()); self }
+    pub fn remove_customer_content_encryption_configuration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveCustomerContentEncryptionConfiguration", value.into_expr())) }
     /// `RequesterPaysEnabled`: boolean. Update: in place.
-    pub fn requester_pays_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequesterPaysEnabled", value.into_expr()); self }
+    pub fn requester_pays_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequesterPaysEnabled", value.into_expr())) }
     /// `ResultConfigurationUpdates`: `ResultConfigurationUpdates`. Update: in place.
-    pub fn result_configuration_updates(mut self, value: impl Arg<ResultConfigurationUpdates>) -> Self { self.0.set("ResultConfigurationUpdates", value.into_expr()); self }
+    pub fn result_configuration_updates(self, value: impl Arg<ResultConfigurationUpdates>) -> Self { Self(put(self.0, "ResultConfigurationUpdates", value.into_expr())) }
 }
 impl Done for WorkGroupConfigurationUpdates { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EncryptionOption` allows.
@@ -474,5 +474,5 @@ S3AclOption { BucketOwnerFullControl = "BUCKET_OWNER_FULL_CONTROL" } }
 values! { /// Texts that `State` allows.
 State { Disabled = "DISABLED", Enabled = "ENABLED" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { CapacityAssignments, Database, EncryptionOption, KmsKey, Name, QueryStatement, QueryString, S3AclOption, StatementName, TargetDpus, Type, WorkGroup, WorkgroupNames } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { CapacityAssignments, Database, EncryptionOption, KmsKey, Name, QueryStatement, QueryString, S3AclOption, StatementName, TargetDpus, Type, WorkGroup, WorkgroupNames } }

@@ -13,7 +13,7 @@ impl CfnAssessment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnAssessmentProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AssessmentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `AssessmentId`: text.
     pub fn attr_assessment_id(&self) -> Val<str> { self.0.get_att("AssessmentId") }
@@ -22,117 +22,117 @@ impl CfnAssessment {
 }
 impl Parent for CfnAssessment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AuditManager::Assessment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAssessmentProps(Bag);
+#[must_use] pub struct CfnAssessmentProps(Bag);
 impl CfnAssessmentProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssessmentReportsDestination`: `AssessmentReportsDestination`. Update: in place.
-    pub fn assessment_reports_destination(mut self, value: impl Arg<assessment::AssessmentReportsDestination>) -> Self { self.0.set("AssessmentReportsDestination", value.into_expr()); self }
+    pub fn assessment_reports_destination(self, value: impl Arg<assessment::AssessmentReportsDestination>) -> Self { Self(put(self.0, "AssessmentReportsDestination", value.into_expr())) }
     /// `AwsAccount`: `AWSAccount`. Update: replacement.
-    pub fn aws_account(mut self, value: impl Arg<assessment::AWSAccount>) -> Self { self.0.set("AwsAccount", value.into_expr()); self }
+    pub fn aws_account(self, value: impl Arg<assessment::AWSAccount>) -> Self { Self(put(self.0, "AwsAccount", value.into_expr())) }
     /// `Delegations`: list of `Delegation`. Update: in place.
-    pub fn delegations(mut self, value: impl Arg<Arr<assessment::Delegation>>) -> Self { self.0.set("Delegations", value.into_expr()); self }
+    pub fn delegations(self, value: impl Arg<Arr<assessment::Delegation>>) -> Self { Self(put(self.0, "Delegations", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `FrameworkId`: text. Update: replacement.
-    pub fn framework_id(mut self, value: impl Arg<str>) -> Self { self.0.set("FrameworkId", value.into_expr()); self }
+    pub fn framework_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FrameworkId", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Roles`: list of `Role`. Update: in place.
-    pub fn roles(mut self, value: impl Arg<Arr<assessment::Role>>) -> Self { self.0.set("Roles", value.into_expr()); self }
+    pub fn roles(self, value: impl Arg<Arr<assessment::Role>>) -> Self { Self(put(self.0, "Roles", value.into_expr())) }
     /// `Scope`: `Scope`. Update: in place.
-    pub fn scope(mut self, value: impl Arg<assessment::Scope>) -> Self { self.0.set("Scope", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<assessment::Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<assessment::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<assessment::Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnAssessmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AuditManager::Assessment`.
 pub mod assessment {
 use crate::cfn::support::*;
 /// The property type `AWSAccount` of `AWS::AuditManager::Assessment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-awsaccount.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AWSAccount(Bag);
+#[must_use] pub struct AWSAccount(Bag);
 impl AWSAccount {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EmailAddress`: text. Update: may replace.
-    pub fn email_address(mut self, value: impl Arg<str>) -> Self { self.0.set("EmailAddress", value.into_expr()); self }
+    pub fn email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailAddress", value.into_expr())) }
     /// `Id`: text. Update: may replace.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
     /// `Name`: text. Update: may replace.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for AWSAccount { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AWSService` of `AWS::AuditManager::Assessment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-awsservice.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AWSService(Bag);
+#[must_use] pub struct AWSService(Bag);
 impl AWSService {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ServiceName`: text. Update: in place.
-    pub fn service_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceName", value.into_expr()); self }
+    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr())) }
 }
 impl Done for AWSService { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssessmentReportsDestination` of `AWS::AuditManager::Assessment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-assessmentreportsdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssessmentReportsDestination(Bag);
+#[must_use] pub struct AssessmentReportsDestination(Bag);
 impl AssessmentReportsDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destination`: text. Update: in place.
-    pub fn destination(mut self, value: impl Arg<str>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
     /// `DestinationType`: `DestinationType`. Update: in place.
-    pub fn destination_type(mut self, value: impl Arg<DestinationType>) -> Self { self.0.set("DestinationType", value.into_expr()); self }
+    pub fn destination_type(self, value: impl Arg<DestinationType>) -> Self { Self(put(self.0, "DestinationType", value.into_expr())) }
 }
 impl Done for AssessmentReportsDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Delegation` of `AWS::AuditManager::Assessment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-delegation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Delegation(Bag);
+#[must_use] pub struct Delegation(Bag);
 impl Delegation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssessmentId`: text. Update: in place.
-    pub fn assessment_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AssessmentId", value.into_expr()); self }
+    pub fn assessment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssessmentId", value.into_expr())) }
     /// `AssessmentName`: text. Update: in place.
-    pub fn assessment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AssessmentName", value.into_expr()); self }
+    pub fn assessment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssessmentName", value.into_expr())) }
     /// `Comment`: text. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> Self { self.0.set("Comment", value.into_expr()); self }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr())) }
     /// `ControlSetId`: text. Update: in place.
-    pub fn control_set_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ControlSetId", value.into_expr()); self }
+    pub fn control_set_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ControlSetId", value.into_expr())) }
     /// `CreatedBy`: text. Update: in place.
-    pub fn created_by(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedBy", value.into_expr()); self }
+    pub fn created_by(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedBy", value.into_expr())) }
     /// `CreationTime`: number. Update: in place.
-    pub fn creation_time(mut self, value: impl Arg<f64>) -> Self { self.0.set("CreationTime", value.into_expr()); self }
+    pub fn creation_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CreationTime", value.into_expr())) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
     /// `LastUpdated`: number. Update: in place.
-    pub fn last_updated(mut self, value: impl Arg<f64>) -> Self { self.0.set("LastUpdated", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn last_updated(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LastUpdated", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
     /// `RoleType`: `RoleType`. Update: in place.
-    pub fn role_type(mut self, value: impl Arg<RoleType>) -> Self { self.0.set("RoleType", value.into_expr()); self }
+    pub fn role_type(self, value: impl Arg<RoleType>) -> Self { Self(put(self.0, "RoleType", value.into_expr())) }
     /// `Status`: `DelegationStatus`. Update: in place.
-    pub fn status(mut self, value: impl Arg<DelegationStatus>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<DelegationStatus>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for Delegation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Role` of `AWS::AuditManager::Assessment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-role.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Role(Bag);
+#[must_use] pub struct Role(Bag);
 impl Role {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
     /// `RoleType`: `RoleType`. Update: in place.
-    pub fn role_type(mut self, value: impl Arg<RoleType>) -> Self { self.0.set("RoleType", value.into_expr()); self }
+    pub fn role_type(self, value: impl Arg<RoleType>) -> Self { Self(put(self.0, "RoleType", value.into_expr())) }
 }
 impl Done for Role { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scope` of `AWS::AuditManager::Assessment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessment-scope.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Scope(Bag);
+#[must_use] pub struct Scope(Bag);
 impl Scope {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsAccounts`: list of `AWSAccount`. Update: in place.
-    pub fn aws_accounts(mut self, value: impl Arg<Arr<AWSAccount>>) -> Self { self.0.set("AwsAccounts", value.into_expr()); self }
+    pub fn aws_accounts(self, value: impl Arg<Arr<AWSAccount>>) -> Self { Self(put(self.0, "AwsAccounts", value.into_expr())) }
     /// `AwsServices`: list of `AWSService`. Update: in place.
-    pub fn aws_services(mut self, value: impl Arg<Arr<AWSService>>) -> Self { self.0.set("AwsServices", value.into_expr()); self }
+    pub fn aws_services(self, value: impl Arg<Arr<AWSService>>) -> Self { Self(put(self.0, "AwsServices", value.into_expr())) }
 }
 impl Done for Scope { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -150,10 +150,10 @@ impl CfnAssessmentFramework {
     /// `AWS::AuditManager::AssessmentFramework`
     pub const TYPE: &'static str = "AWS::AuditManager::AssessmentFramework";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAssessmentFrameworkProps<R0, R1>) -> Self where CfnAssessmentFrameworkProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAssessmentFrameworkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -170,51 +170,51 @@ impl CfnAssessmentFramework {
 }
 impl Parent for CfnAssessmentFramework { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AuditManager::AssessmentFramework`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-auditmanager-assessmentframework.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAssessmentFrameworkProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAssessmentFrameworkProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAssessmentFrameworkProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAssessmentFrameworkProps<missing::ControlSets, missing::Name> { CfnAssessmentFrameworkProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAssessmentFrameworkProps<Missing<required::ControlSets>, Missing<required::Name>> { CfnAssessmentFrameworkProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAssessmentFrameworkProps<R0, R1> {
     /// `ComplianceType`: text. Update: in place.
-    pub fn compliance_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ComplianceType", value.into_expr()); self }
+    pub fn compliance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComplianceType", value.into_expr()), Phase) }
     /// `ControlSets`: list of `ControlSet`, required. Update: in place.
-    pub fn control_sets(mut self, value: impl Arg<Arr<assessment_framework::ControlSet>>) -> CfnAssessmentFrameworkProps<Set, R1> { self.0.set("ControlSets", value.into_expr()); CfnAssessmentFrameworkProps(self.0, Phase) }
+    pub fn control_sets(self, value: impl Arg<Arr<assessment_framework::ControlSet>>) -> CfnAssessmentFrameworkProps<Set, R1> { CfnAssessmentFrameworkProps(put(self.0, "ControlSets", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAssessmentFrameworkProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnAssessmentFrameworkProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAssessmentFrameworkProps<R0, Set> { CfnAssessmentFrameworkProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAssessmentFrameworkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AuditManager::AssessmentFramework`.
 pub mod assessment_framework {
 use crate::cfn::support::*;
 /// The property type `ControlSet` of `AWS::AuditManager::AssessmentFramework`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessmentframework-controlset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ControlSet<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ControlSet<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ControlSet {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ControlSet<super::missing::Controls, super::missing::Name> { ControlSet(Bag::default(), Phase) }
+    pub fn new() -> ControlSet<Missing<super::required::Controls>, Missing<super::required::Name>> { ControlSet(Bag::default(), Phase) }
 }
 impl<R0, R1> ControlSet<R0, R1> {
     /// `Controls`: list of `ControlSetControl`, required. Update: in place.
-    pub fn controls(mut self, value: impl Arg<Arr<ControlSetControl>>) -> ControlSet<Set, R1> { self.0.set("Controls", value.into_expr()); ControlSet(self.0, Phase) }
+    pub fn controls(self, value: impl Arg<Arr<ControlSetControl>>) -> ControlSet<Set, R1> { ControlSet(put(self.0, "Controls", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ControlSet<R0, Set> { self.0.set("Name", value.into_expr()); ControlSet(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ControlSet<R0, Set> { ControlSet(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for ControlSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ControlSetControl` of `AWS::AuditManager::AssessmentFramework`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-auditmanager-assessmentframework-controlsetcontrol.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ControlSetControl<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ControlSetControl<R0 = Set>(Bag, Phase<(R0,)>);
 impl ControlSetControl {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ControlSetControl<super::missing::Id> { ControlSetControl(Bag::default(), Phase) }
+    pub fn new() -> ControlSetControl<Missing<super::required::Id>> { ControlSetControl(Bag::default(), Phase) }
 }
 impl<R0> ControlSetControl<R0> {
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> ControlSetControl<Set> { self.0.set("Id", value.into_expr()); ControlSetControl(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ControlSetControl<Set> { ControlSetControl(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for ControlSetControl { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ControlSets, Controls, Id, Name } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ControlSets, Controls, Id, Name } }

@@ -10,7 +10,7 @@ impl CfnAutoScalingGroup {
     /// `AWS::AutoScaling::AutoScalingGroup`
     pub const TYPE: &'static str = "AWS::AutoScaling::AutoScalingGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAutoScalingGroupProps<R0, R1>) -> Self where CfnAutoScalingGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAutoScalingGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AutoScalingGroupName`.
     pub fn reference(&self) -> Val<kind::AutoScalingAutoScalingGroupName> { self.0.reference() }
     /// The attribute `AutoScalingGroupARN`: text.
@@ -18,518 +18,518 @@ impl CfnAutoScalingGroup {
 }
 impl Parent for CfnAutoScalingGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-autoscalinggroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAutoScalingGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAutoScalingGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAutoScalingGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAutoScalingGroupProps<missing::MaxSize, missing::MinSize> { CfnAutoScalingGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAutoScalingGroupProps<Missing<required::MaxSize>, Missing<required::MinSize>> { CfnAutoScalingGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAutoScalingGroupProps<R0, R1> {
     /// `AutoScalingGroupName`: text. Update: replacement.
-    pub fn auto_scaling_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AutoScalingGroupName", value.into_expr()); self }
+    pub fn auto_scaling_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoScalingGroupName", value.into_expr()), Phase) }
     /// `AvailabilityZoneDistribution`: `AvailabilityZoneDistribution`. Update: in place.
-    pub fn availability_zone_distribution(mut self, value: impl Arg<auto_scaling_group::AvailabilityZoneDistribution>) -> Self { self.0.set("AvailabilityZoneDistribution", value.into_expr()); self }
+    pub fn availability_zone_distribution(self, value: impl Arg<auto_scaling_group::AvailabilityZoneDistribution>) -> Self { Self(put(self.0, "AvailabilityZoneDistribution", value.into_expr()), Phase) }
     /// `AvailabilityZoneIds`: list of text. Update: in place.
-    pub fn availability_zone_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AvailabilityZoneIds", value.into_expr()); self }
+    pub fn availability_zone_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZoneIds", value.into_expr()), Phase) }
     /// `AvailabilityZoneImpairmentPolicy`: `AvailabilityZoneImpairmentPolicy`. Update: in place.
-    pub fn availability_zone_impairment_policy(mut self, value: impl Arg<auto_scaling_group::AvailabilityZoneImpairmentPolicy>) -> Self { self.0.set("AvailabilityZoneImpairmentPolicy", value.into_expr()); self }
+    pub fn availability_zone_impairment_policy(self, value: impl Arg<auto_scaling_group::AvailabilityZoneImpairmentPolicy>) -> Self { Self(put(self.0, "AvailabilityZoneImpairmentPolicy", value.into_expr()), Phase) }
     /// `AvailabilityZones`: list of text. Update: in place.
-    pub fn availability_zones(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AvailabilityZones", value.into_expr()); self }
+    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value.into_expr()), Phase) }
     /// `CapacityRebalance`: boolean. Update: in place.
-    pub fn capacity_rebalance(mut self, value: impl Arg<bool>) -> Self { self.0.set("CapacityRebalance", value.into_expr()); self }
+    pub fn capacity_rebalance(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CapacityRebalance", value.into_expr()), Phase) }
     /// `CapacityReservationSpecification`: `CapacityReservationSpecification`. Update: in place.
-    pub fn capacity_reservation_specification(mut self, value: impl Arg<auto_scaling_group::CapacityReservationSpecification>) -> Self { self.0.set("CapacityReservationSpecification", value.into_expr()); self }
+    pub fn capacity_reservation_specification(self, value: impl Arg<auto_scaling_group::CapacityReservationSpecification>) -> Self { Self(put(self.0, "CapacityReservationSpecification", value.into_expr()), Phase) }
     /// `Context`: text. Update: in place.
-    pub fn context(mut self, value: impl Arg<str>) -> Self { self.0.set("Context", value.into_expr()); self }
+    pub fn context(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Context", value.into_expr()), Phase) }
     /// `Cooldown`: text. Update: in place.
-    pub fn cooldown(mut self, value: impl Arg<str>) -> Self { self.0.set("Cooldown", value.into_expr()); self }
+    pub fn cooldown(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cooldown", value.into_expr()), Phase) }
     /// `DefaultInstanceWarmup`: integer. Update: in place.
-    pub fn default_instance_warmup(mut self, value: impl Arg<i64>) -> Self { self.0.set("DefaultInstanceWarmup", value.into_expr()); self }
+    pub fn default_instance_warmup(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultInstanceWarmup", value.into_expr()), Phase) }
     /// `DeletionProtection`: text. Update: in place.
-    pub fn deletion_protection(mut self, value: impl Arg<str>) -> Self { self.0.set("DeletionProtection", value.into_expr()); self }
+    pub fn deletion_protection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
     /// `DesiredCapacity`: text. Update: in place.
-    pub fn desired_capacity(mut self, value: impl Arg<str>) -> Self { self.0.set("DesiredCapacity", value.into_expr()); self }
+    pub fn desired_capacity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesiredCapacity", value.into_expr()), Phase) }
     /// `DesiredCapacityType`: text. Update: in place.
-    pub fn desired_capacity_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DesiredCapacityType", value.into_expr()); self }
+    pub fn desired_capacity_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesiredCapacityType", value.into_expr()), Phase) }
     /// `HealthCheckGracePeriod`: integer. Update: in place.
-    pub fn health_check_grace_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("HealthCheckGracePeriod", value.into_expr()); self }
+    pub fn health_check_grace_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckGracePeriod", value.into_expr()), Phase) }
     /// `HealthCheckType`: text. Update: in place.
-    pub fn health_check_type(mut self, value: impl Arg<str>) -> Self { self.0.set("HealthCheckType", value.into_expr()); self }
+    pub fn health_check_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckType", value.into_expr()), Phase) }
     /// `InstanceId`: text. Update: replacement.
-    pub fn instance_id(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceId", value.into_expr()); self }
+    pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value.into_expr()), Phase) }
     /// `InstanceLifecyclePolicy`: `InstanceLifecyclePolicy`. Update: in place.
-    pub fn instance_lifecycle_policy(mut self, value: impl Arg<auto_scaling_group::InstanceLifecyclePolicy>) -> Self { self.0.set("InstanceLifecyclePolicy", value.into_expr()); self }
+    pub fn instance_lifecycle_policy(self, value: impl Arg<auto_scaling_group::InstanceLifecyclePolicy>) -> Self { Self(put(self.0, "InstanceLifecyclePolicy", value.into_expr()), Phase) }
     /// `InstanceMaintenancePolicy`: `InstanceMaintenancePolicy`. Update: in place.
-    pub fn instance_maintenance_policy(mut self, value: impl Arg<auto_scaling_group::InstanceMaintenancePolicy>) -> Self { self.0.set("InstanceMaintenancePolicy", value.into_expr()); self }
-    /// `LaunchConfigurationName`: text. Update: in place.
-    pub fn launch_configuration_name(mut self, value: impl Arg<kind::AutoScalingLaunchConfigurationName>) -> Self { self.0.set("LaunchConfigurationName", value.into_expr()); self }
+    pub fn instance_maintenance_policy(self, value: impl Arg<auto_scaling_group::InstanceMaintenancePolicy>) -> Self { Self(put(self.0, "InstanceMaintenancePolicy", value.into_expr()), Phase) }
+    /// `LaunchConfigurationName`: `AutoScalingLaunchConfigurationName`. Update: in place.
+    pub fn launch_configuration_name(self, value: impl Arg<kind::AutoScalingLaunchConfigurationName>) -> Self { Self(put(self.0, "LaunchConfigurationName", value.into_expr()), Phase) }
     /// `LaunchTemplate`: `LaunchTemplateSpecification`. Update: in place.
-    pub fn launch_template(mut self, value: impl Arg<auto_scaling_group::LaunchTemplateSpecification>) -> Self { self.0.set("LaunchTemplate", value.into_expr()); self }
+    pub fn launch_template(self, value: impl Arg<auto_scaling_group::LaunchTemplateSpecification>) -> Self { Self(put(self.0, "LaunchTemplate", value.into_expr()), Phase) }
     /// `LifecycleHookSpecificationList`: list of `LifecycleHookSpecification`. Update: in place.
-    pub fn lifecycle_hook_specification_list(mut self, value: impl Arg<Arr<auto_scaling_group::LifecycleHookSpecification>>) -> Self { self.0.set("LifecycleHookSpecificationList", value.into_expr()); self }
-    /// `LoadBalancerNames`: list of text. Update: in place.
-    pub fn load_balancer_names(mut self, value: impl Arg<Arr<kind::ElasticLoadBalancingLoadBalancerName>>) -> Self { self.0.set("LoadBalancerNames", value.into_expr()); self }
+    pub fn lifecycle_hook_specification_list(self, value: impl Arg<Arr<auto_scaling_group::LifecycleHookSpecification>>) -> Self { Self(put(self.0, "LifecycleHookSpecificationList", value.into_expr()), Phase) }
+    /// `LoadBalancerNames`: list of `ElasticLoadBalancingLoadBalancerName`. Update: in place.
+    pub fn load_balancer_names(self, value: impl Arg<Arr<kind::ElasticLoadBalancingLoadBalancerName>>) -> Self { Self(put(self.0, "LoadBalancerNames", value.into_expr()), Phase) }
     /// `MaxInstanceLifetime`: integer. Update: in place.
-    pub fn max_instance_lifetime(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxInstanceLifetime", value.into_expr()); self }
+    pub fn max_instance_lifetime(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxInstanceLifetime", value.into_expr()), Phase) }
     /// `MaxSize`: text, required. Update: in place.
-    pub fn max_size(mut self, value: impl Arg<str>) -> CfnAutoScalingGroupProps<Set, R1> { self.0.set("MaxSize", value.into_expr()); CfnAutoScalingGroupProps(self.0, Phase) }
+    pub fn max_size(self, value: impl Arg<str>) -> CfnAutoScalingGroupProps<Set, R1> { CfnAutoScalingGroupProps(put(self.0, "MaxSize", value.into_expr()), Phase) }
     /// `MetricsCollection`: list of `MetricsCollection`. Update: in place.
-    pub fn metrics_collection(mut self, value: impl Arg<Arr<auto_scaling_group::MetricsCollection>>) -> Self { self.0.set("MetricsCollection", value.into_expr()); self }
+    pub fn metrics_collection(self, value: impl Arg<Arr<auto_scaling_group::MetricsCollection>>) -> Self { Self(put(self.0, "MetricsCollection", value.into_expr()), Phase) }
     /// `MinSize`: text, required. Update: in place.
-    pub fn min_size(mut self, value: impl Arg<str>) -> CfnAutoScalingGroupProps<R0, Set> { self.0.set("MinSize", value.into_expr()); CfnAutoScalingGroupProps(self.0, Phase) }
+    pub fn min_size(self, value: impl Arg<str>) -> CfnAutoScalingGroupProps<R0, Set> { CfnAutoScalingGroupProps(put(self.0, "MinSize", value.into_expr()), Phase) }
     /// `MixedInstancesPolicy`: `MixedInstancesPolicy`. Update: in place.
-    pub fn mixed_instances_policy(mut self, value: impl Arg<auto_scaling_group::MixedInstancesPolicy>) -> Self { self.0.set("MixedInstancesPolicy", value.into_expr()); self }
+    pub fn mixed_instances_policy(self, value: impl Arg<auto_scaling_group::MixedInstancesPolicy>) -> Self { Self(put(self.0, "MixedInstancesPolicy", value.into_expr()), Phase) }
     /// `NewInstancesProtectedFromScaleIn`: boolean. Update: in place.
-    pub fn new_instances_protected_from_scale_in(mut self, value: impl Arg<bool>) -> Self { self.0.set("NewInstancesProtectedFromScaleIn", value.into_expr()); self }
+    pub fn new_instances_protected_from_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NewInstancesProtectedFromScaleIn", value.into_expr()), Phase) }
     /// `NotificationConfiguration`: `NotificationConfiguration`. Update: in place. AWS advises against it.
-    pub fn notification_configuration(mut self, value: impl Arg<auto_scaling_group::NotificationConfiguration>) -> Self { self.0.set("NotificationConfiguration", value.into_expr()); self }
+    pub fn notification_configuration(self, value: impl Arg<auto_scaling_group::NotificationConfiguration>) -> Self { Self(put(self.0, "NotificationConfiguration", value.into_expr()), Phase) }
     /// `NotificationConfigurations`: list of `NotificationConfiguration`. Update: in place.
-    pub fn notification_configurations(mut self, value: impl Arg<Arr<auto_scaling_group::NotificationConfiguration>>) -> Self { self.0.set("NotificationConfigurations", value.into_expr()); self }
+    pub fn notification_configurations(self, value: impl Arg<Arr<auto_scaling_group::NotificationConfiguration>>) -> Self { Self(put(self.0, "NotificationConfigurations", value.into_expr()), Phase) }
     /// `PlacementGroup`: text. Update: in place.
-    pub fn placement_group(mut self, value: impl Arg<str>) -> Self { self.0.set("PlacementGroup", value.into_expr()); self }
-    /// `ServiceLinkedRoleARN`: text. Update: in place.
-    pub fn service_linked_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ServiceLinkedRoleARN", value.into_expr()); self }
+    pub fn placement_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlacementGroup", value.into_expr()), Phase) }
+    /// `ServiceLinkedRoleARN`: `IamRoleArn`. Update: in place.
+    pub fn service_linked_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceLinkedRoleARN", value.into_expr()), Phase) }
     /// `SkipZonalShiftValidation`: boolean. Update: in place.
-    pub fn skip_zonal_shift_validation(mut self, value: impl Arg<bool>) -> Self { self.0.set("SkipZonalShiftValidation", value.into_expr()); self }
+    pub fn skip_zonal_shift_validation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SkipZonalShiftValidation", value.into_expr()), Phase) }
     /// `Tags`: list of `TagProperty`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<auto_scaling_group::TagProperty>>) -> Self { self.0.set("Tags", value.into_expr()); self }
-    /// `TargetGroupARNs`: list of text. Update: in place.
-    pub fn target_group_arns(mut self, value: impl Arg<Arr<kind::ElasticLoadBalancingV2TargetGroupArn>>) -> Self { self.0.set("TargetGroupARNs", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<auto_scaling_group::TagProperty>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    /// `TargetGroupARNs`: list of `ElasticLoadBalancingV2TargetGroupArn`. Update: in place.
+    pub fn target_group_arns(self, value: impl Arg<Arr<kind::ElasticLoadBalancingV2TargetGroupArn>>) -> Self { Self(put(self.0, "TargetGroupARNs", value.into_expr()), Phase) }
     /// `TerminationPolicies`: list of text. Update: in place.
-    pub fn termination_policies(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TerminationPolicies", value.into_expr()); self }
+    pub fn termination_policies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TerminationPolicies", value.into_expr()), Phase) }
     /// `TrafficSources`: list of `TrafficSourceIdentifier`. Update: in place.
-    pub fn traffic_sources(mut self, value: impl Arg<Arr<auto_scaling_group::TrafficSourceIdentifier>>) -> Self { self.0.set("TrafficSources", value.into_expr()); self }
-    /// `VPCZoneIdentifier`: list of text. Update: in place.
-    pub fn vpc_zone_identifier(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { self.0.set("VPCZoneIdentifier", value.into_expr()); self }
+    pub fn traffic_sources(self, value: impl Arg<Arr<auto_scaling_group::TrafficSourceIdentifier>>) -> Self { Self(put(self.0, "TrafficSources", value.into_expr()), Phase) }
+    /// `VPCZoneIdentifier`: list of `Ec2SubnetId`. Update: in place.
+    pub fn vpc_zone_identifier(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "VPCZoneIdentifier", value.into_expr()), Phase) }
 }
 impl Done for CfnAutoScalingGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AutoScaling::AutoScalingGroup`.
 pub mod auto_scaling_group {
 use crate::cfn::support::*;
 /// The property type `AcceleratorCountRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-acceleratorcountrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AcceleratorCountRequest(Bag);
+#[must_use] pub struct AcceleratorCountRequest(Bag);
 impl AcceleratorCountRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: integer. Update: in place.
-    pub fn max(mut self, value: impl Arg<i64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
     /// `Min`: integer. Update: in place.
-    pub fn min(mut self, value: impl Arg<i64>) -> Self { self.0.set("Min", value.into_expr()); self }
+    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for AcceleratorCountRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AcceleratorTotalMemoryMiBRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-acceleratortotalmemorymibrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AcceleratorTotalMemoryMiBRequest(Bag);
+#[must_use] pub struct AcceleratorTotalMemoryMiBRequest(Bag);
 impl AcceleratorTotalMemoryMiBRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: integer. Update: in place.
-    pub fn max(mut self, value: impl Arg<i64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
     /// `Min`: integer. Update: in place.
-    pub fn min(mut self, value: impl Arg<i64>) -> Self { self.0.set("Min", value.into_expr()); self }
+    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for AcceleratorTotalMemoryMiBRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AvailabilityZoneDistribution` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-availabilityzonedistribution.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AvailabilityZoneDistribution(Bag);
+#[must_use] pub struct AvailabilityZoneDistribution(Bag);
 impl AvailabilityZoneDistribution {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityDistributionStrategy`: `CapacityDistributionStrategy`. Update: in place.
-    pub fn capacity_distribution_strategy(mut self, value: impl Arg<CapacityDistributionStrategy>) -> Self { self.0.set("CapacityDistributionStrategy", value.into_expr()); self }
+    pub fn capacity_distribution_strategy(self, value: impl Arg<CapacityDistributionStrategy>) -> Self { Self(put(self.0, "CapacityDistributionStrategy", value.into_expr())) }
 }
 impl Done for AvailabilityZoneDistribution { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AvailabilityZoneImpairmentPolicy` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-availabilityzoneimpairmentpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AvailabilityZoneImpairmentPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AvailabilityZoneImpairmentPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AvailabilityZoneImpairmentPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AvailabilityZoneImpairmentPolicy<super::missing::ImpairedZoneHealthCheckBehavior, super::missing::ZonalShiftEnabled> { AvailabilityZoneImpairmentPolicy(Bag::default(), Phase) }
+    pub fn new() -> AvailabilityZoneImpairmentPolicy<Missing<super::required::ImpairedZoneHealthCheckBehavior>, Missing<super::required::ZonalShiftEnabled>> { AvailabilityZoneImpairmentPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> AvailabilityZoneImpairmentPolicy<R0, R1> {
     /// `ImpairedZoneHealthCheckBehavior`: `ImpairedZoneHealthCheckBehavior`, required. Update: in place.
-    pub fn impaired_zone_health_check_behavior(mut self, value: impl Arg<ImpairedZoneHealthCheckBehavior>) -> AvailabilityZoneImpairmentPolicy<Set, R1> { self.0.set("ImpairedZoneHealthCheckBehavior", value.into_expr()); AvailabilityZoneImpairmentPolicy(self.0, Phase) }
+    pub fn impaired_zone_health_check_behavior(self, value: impl Arg<ImpairedZoneHealthCheckBehavior>) -> AvailabilityZoneImpairmentPolicy<Set, R1> { AvailabilityZoneImpairmentPolicy(put(self.0, "ImpairedZoneHealthCheckBehavior", value.into_expr()), Phase) }
     /// `ZonalShiftEnabled`: boolean, required. Update: in place.
-    pub fn zonal_shift_enabled(mut self, value: impl Arg<bool>) -> AvailabilityZoneImpairmentPolicy<R0, Set> { self.0.set("ZonalShiftEnabled", value.into_expr()); AvailabilityZoneImpairmentPolicy(self.0, Phase) }
+    pub fn zonal_shift_enabled(self, value: impl Arg<bool>) -> AvailabilityZoneImpairmentPolicy<R0, Set> { AvailabilityZoneImpairmentPolicy(put(self.0, "ZonalShiftEnabled", value.into_expr()), Phase) }
 }
 impl Done for AvailabilityZoneImpairmentPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BaselineEbsBandwidthMbpsRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-baselineebsbandwidthmbpsrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BaselineEbsBandwidthMbpsRequest(Bag);
+#[must_use] pub struct BaselineEbsBandwidthMbpsRequest(Bag);
 impl BaselineEbsBandwidthMbpsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: integer. Update: in place.
-    pub fn max(mut self, value: impl Arg<i64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
     /// `Min`: integer. Update: in place.
-    pub fn min(mut self, value: impl Arg<i64>) -> Self { self.0.set("Min", value.into_expr()); self }
+    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for BaselineEbsBandwidthMbpsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BaselinePerformanceFactorsRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-baselineperformancefactorsrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BaselinePerformanceFactorsRequest(Bag);
+#[must_use] pub struct BaselinePerformanceFactorsRequest(Bag);
 impl BaselinePerformanceFactorsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cpu`: `CpuPerformanceFactorRequest`. Update: in place.
-    pub fn cpu(mut self, value: impl Arg<CpuPerformanceFactorRequest>) -> Self { self.0.set("Cpu", value.into_expr()); self }
+    pub fn cpu(self, value: impl Arg<CpuPerformanceFactorRequest>) -> Self { Self(put(self.0, "Cpu", value.into_expr())) }
 }
 impl Done for BaselinePerformanceFactorsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityReservationSpecification` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-capacityreservationspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityReservationSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CapacityReservationSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl CapacityReservationSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CapacityReservationSpecification<super::missing::CapacityReservationPreference> { CapacityReservationSpecification(Bag::default(), Phase) }
+    pub fn new() -> CapacityReservationSpecification<Missing<super::required::CapacityReservationPreference>> { CapacityReservationSpecification(Bag::default(), Phase) }
 }
 impl<R0> CapacityReservationSpecification<R0> {
     /// `CapacityReservationPreference`: text, required. Update: in place.
-    pub fn capacity_reservation_preference(mut self, value: impl Arg<str>) -> CapacityReservationSpecification<Set> { self.0.set("CapacityReservationPreference", value.into_expr()); CapacityReservationSpecification(self.0, Phase) }
+    pub fn capacity_reservation_preference(self, value: impl Arg<str>) -> CapacityReservationSpecification<Set> { CapacityReservationSpecification(put(self.0, "CapacityReservationPreference", value.into_expr()), Phase) }
     /// `CapacityReservationTarget`: `CapacityReservationTarget`. Update: in place.
-    pub fn capacity_reservation_target(mut self, value: impl Arg<CapacityReservationTarget>) -> Self { self.0.set("CapacityReservationTarget", value.into_expr()); self }
+    pub fn capacity_reservation_target(self, value: impl Arg<CapacityReservationTarget>) -> Self { Self(put(self.0, "CapacityReservationTarget", value.into_expr()), Phase) }
 }
 impl Done for CapacityReservationSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityReservationTarget` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-capacityreservationtarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityReservationTarget(Bag);
+#[must_use] pub struct CapacityReservationTarget(Bag);
 impl CapacityReservationTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityReservationIds`: list of text. Update: in place.
-    pub fn capacity_reservation_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CapacityReservationIds", value.into_expr()); self }
+    pub fn capacity_reservation_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CapacityReservationIds", value.into_expr())) }
     /// `CapacityReservationResourceGroupArns`: list of text. Update: in place.
-    pub fn capacity_reservation_resource_group_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CapacityReservationResourceGroupArns", value.into_expr()); self }
+    pub fn capacity_reservation_resource_group_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CapacityReservationResourceGroupArns", value.into_expr())) }
 }
 impl Done for CapacityReservationTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CpuPerformanceFactorRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-cpuperformancefactorrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CpuPerformanceFactorRequest(Bag);
+#[must_use] pub struct CpuPerformanceFactorRequest(Bag);
 impl CpuPerformanceFactorRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `References`: list of `PerformanceFactorReferenceRequest`. Update: in place.
-    pub fn references(mut self, value: impl Arg<Arr<PerformanceFactorReferenceRequest>>) -> Self { self.0.set("References", value.into_expr()); self }
+    pub fn references(self, value: impl Arg<Arr<PerformanceFactorReferenceRequest>>) -> Self { Self(put(self.0, "References", value.into_expr())) }
 }
 impl Done for CpuPerformanceFactorRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DistributionSegment` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-distributionsegment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DistributionSegment<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DistributionSegment<R0 = Set>(Bag, Phase<(R0,)>);
 impl DistributionSegment {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DistributionSegment<super::missing::TargetCapacityTypes> { DistributionSegment(Bag::default(), Phase) }
+    pub fn new() -> DistributionSegment<Missing<super::required::TargetCapacityTypes>> { DistributionSegment(Bag::default(), Phase) }
 }
 impl<R0> DistributionSegment<R0> {
     /// `TargetCapacityTypes`: list of `TargetCapacityTypes`, required. Update: in place.
-    pub fn target_capacity_types(mut self, value: impl Arg<Arr<TargetCapacityTypes>>) -> DistributionSegment<Set> { self.0.set("TargetCapacityTypes", value.into_expr()); DistributionSegment(self.0, Phase) }
+    pub fn target_capacity_types(self, value: impl Arg<Arr<TargetCapacityTypes>>) -> DistributionSegment<Set> { DistributionSegment(put(self.0, "TargetCapacityTypes", value.into_expr()), Phase) }
 }
 impl Done for DistributionSegment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceLifecyclePolicy` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancelifecyclepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceLifecyclePolicy(Bag);
+#[must_use] pub struct InstanceLifecyclePolicy(Bag);
 impl InstanceLifecyclePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RetentionTriggers`: `RetentionTriggers`. Update: in place.
-    pub fn retention_triggers(mut self, value: impl Arg<RetentionTriggers>) -> Self { self.0.set("RetentionTriggers", value.into_expr()); self }
+    pub fn retention_triggers(self, value: impl Arg<RetentionTriggers>) -> Self { Self(put(self.0, "RetentionTriggers", value.into_expr())) }
 }
 impl Done for InstanceLifecyclePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceMaintenancePolicy` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancemaintenancepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceMaintenancePolicy(Bag);
+#[must_use] pub struct InstanceMaintenancePolicy(Bag);
 impl InstanceMaintenancePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxHealthyPercentage`: integer. Update: in place.
-    pub fn max_healthy_percentage(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxHealthyPercentage", value.into_expr()); self }
+    pub fn max_healthy_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxHealthyPercentage", value.into_expr())) }
     /// `MinHealthyPercentage`: integer. Update: in place.
-    pub fn min_healthy_percentage(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinHealthyPercentage", value.into_expr()); self }
+    pub fn min_healthy_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinHealthyPercentage", value.into_expr())) }
 }
 impl Done for InstanceMaintenancePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceRequirements` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancerequirements.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceRequirements<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct InstanceRequirements<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl InstanceRequirements {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InstanceRequirements<super::missing::MemoryMiB, super::missing::VCpuCount> { InstanceRequirements(Bag::default(), Phase) }
+    pub fn new() -> InstanceRequirements<Missing<super::required::MemoryMiB>, Missing<super::required::VCpuCount>> { InstanceRequirements(Bag::default(), Phase) }
 }
 impl<R0, R1> InstanceRequirements<R0, R1> {
     /// `AcceleratorCount`: `AcceleratorCountRequest`. Update: in place.
-    pub fn accelerator_count(mut self, value: impl Arg<AcceleratorCountRequest>) -> Self { self.0.set("AcceleratorCount", value.into_expr()); self }
+    pub fn accelerator_count(self, value: impl Arg<AcceleratorCountRequest>) -> Self { Self(put(self.0, "AcceleratorCount", value.into_expr()), Phase) }
     /// `AcceleratorManufacturers`: list of text. Update: in place.
-    pub fn accelerator_manufacturers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AcceleratorManufacturers", value.into_expr()); self }
+    pub fn accelerator_manufacturers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AcceleratorManufacturers", value.into_expr()), Phase) }
     /// `AcceleratorNames`: list of text. Update: in place.
-    pub fn accelerator_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AcceleratorNames", value.into_expr()); self }
+    pub fn accelerator_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AcceleratorNames", value.into_expr()), Phase) }
     /// `AcceleratorTotalMemoryMiB`: `AcceleratorTotalMemoryMiBRequest`. Update: in place.
-    pub fn accelerator_total_memory_mi_b(mut self, value: impl Arg<AcceleratorTotalMemoryMiBRequest>) -> Self { self.0.set("AcceleratorTotalMemoryMiB", value.into_expr()); self }
+    pub fn accelerator_total_memory_mi_b(self, value: impl Arg<AcceleratorTotalMemoryMiBRequest>) -> Self { Self(put(self.0, "AcceleratorTotalMemoryMiB", value.into_expr()), Phase) }
     /// `AcceleratorTypes`: list of text. Update: in place.
-    pub fn accelerator_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AcceleratorTypes", value.into_expr()); self }
+    pub fn accelerator_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AcceleratorTypes", value.into_expr()), Phase) }
     /// `AllowedInstanceTypes`: list of text. Update: in place.
-    pub fn allowed_instance_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedInstanceTypes", value.into_expr()); self }
+    pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInstanceTypes", value.into_expr()), Phase) }
     /// `BareMetal`: text. Update: in place.
-    pub fn bare_metal(mut self, value: impl Arg<str>) -> Self { self.0.set("BareMetal", value.into_expr()); self }
+    pub fn bare_metal(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BareMetal", value.into_expr()), Phase) }
     /// `BaselineEbsBandwidthMbps`: `BaselineEbsBandwidthMbpsRequest`. Update: in place.
-    pub fn baseline_ebs_bandwidth_mbps(mut self, value: impl Arg<BaselineEbsBandwidthMbpsRequest>) -> Self { self.0.set("BaselineEbsBandwidthMbps", value.into_expr()); self }
+    pub fn baseline_ebs_bandwidth_mbps(self, value: impl Arg<BaselineEbsBandwidthMbpsRequest>) -> Self { Self(put(self.0, "BaselineEbsBandwidthMbps", value.into_expr()), Phase) }
     /// `BaselinePerformanceFactors`: `BaselinePerformanceFactorsRequest`. Update: in place.
-    pub fn baseline_performance_factors(mut self, value: impl Arg<BaselinePerformanceFactorsRequest>) -> Self { self.0.set("BaselinePerformanceFactors", value.into_expr()); self }
+    pub fn baseline_performance_factors(self, value: impl Arg<BaselinePerformanceFactorsRequest>) -> Self { Self(put(self.0, "BaselinePerformanceFactors", value.into_expr()), Phase) }
     /// `BurstablePerformance`: text. Update: in place.
-    pub fn burstable_performance(mut self, value: impl Arg<str>) -> Self { self.0.set("BurstablePerformance", value.into_expr()); self }
+    pub fn burstable_performance(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BurstablePerformance", value.into_expr()), Phase) }
     /// `CpuManufacturers`: list of text. Update: in place.
-    pub fn cpu_manufacturers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CpuManufacturers", value.into_expr()); self }
+    pub fn cpu_manufacturers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CpuManufacturers", value.into_expr()), Phase) }
     /// `ExcludedInstanceTypes`: list of text. Update: in place.
-    pub fn excluded_instance_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludedInstanceTypes", value.into_expr()); self }
+    pub fn excluded_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedInstanceTypes", value.into_expr()), Phase) }
     /// `InstanceGenerations`: list of text. Update: in place.
-    pub fn instance_generations(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InstanceGenerations", value.into_expr()); self }
+    pub fn instance_generations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InstanceGenerations", value.into_expr()), Phase) }
     /// `LocalStorage`: text. Update: in place.
-    pub fn local_storage(mut self, value: impl Arg<str>) -> Self { self.0.set("LocalStorage", value.into_expr()); self }
+    pub fn local_storage(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalStorage", value.into_expr()), Phase) }
     /// `LocalStorageTypes`: list of text. Update: in place.
-    pub fn local_storage_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LocalStorageTypes", value.into_expr()); self }
+    pub fn local_storage_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LocalStorageTypes", value.into_expr()), Phase) }
     /// `MaxSpotPriceAsPercentageOfOptimalOnDemandPrice`: integer. Update: in place.
-    pub fn max_spot_price_as_percentage_of_optimal_on_demand_price(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxSpotPriceAsPercentageOfOptimalOnDemandPrice", value.into_expr()); self }
+    pub fn max_spot_price_as_percentage_of_optimal_on_demand_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSpotPriceAsPercentageOfOptimalOnDemandPrice", value.into_expr()), Phase) }
     /// `MemoryGiBPerVCpu`: `MemoryGiBPerVCpuRequest`. Update: in place.
-    pub fn memory_gi_b_per_v_cpu(mut self, value: impl Arg<MemoryGiBPerVCpuRequest>) -> Self { self.0.set("MemoryGiBPerVCpu", value.into_expr()); self }
+    pub fn memory_gi_b_per_v_cpu(self, value: impl Arg<MemoryGiBPerVCpuRequest>) -> Self { Self(put(self.0, "MemoryGiBPerVCpu", value.into_expr()), Phase) }
     /// `MemoryMiB`: `MemoryMiBRequest`, required. Update: in place.
-    pub fn memory_mi_b(mut self, value: impl Arg<MemoryMiBRequest>) -> InstanceRequirements<Set, R1> { self.0.set("MemoryMiB", value.into_expr()); InstanceRequirements(self.0, Phase) }
+    pub fn memory_mi_b(self, value: impl Arg<MemoryMiBRequest>) -> InstanceRequirements<Set, R1> { InstanceRequirements(put(self.0, "MemoryMiB", value.into_expr()), Phase) }
     /// `NetworkBandwidthGbps`: `NetworkBandwidthGbpsRequest`. Update: in place.
-    pub fn network_bandwidth_gbps(mut self, value: impl Arg<NetworkBandwidthGbpsRequest>) -> Self { self.0.set("NetworkBandwidthGbps", value.into_expr()); self }
+    pub fn network_bandwidth_gbps(self, value: impl Arg<NetworkBandwidthGbpsRequest>) -> Self { Self(put(self.0, "NetworkBandwidthGbps", value.into_expr()), Phase) }
     /// `NetworkInterfaceCount`: `NetworkInterfaceCountRequest`. Update: in place.
-    pub fn network_interface_count(mut self, value: impl Arg<NetworkInterfaceCountRequest>) -> Self { self.0.set("NetworkInterfaceCount", value.into_expr()); self }
+    pub fn network_interface_count(self, value: impl Arg<NetworkInterfaceCountRequest>) -> Self { Self(put(self.0, "NetworkInterfaceCount", value.into_expr()), Phase) }
     /// `OnDemandMaxPricePercentageOverLowestPrice`: integer. Update: in place.
-    pub fn on_demand_max_price_percentage_over_lowest_price(mut self, value: impl Arg<i64>) -> Self { self.0.set("OnDemandMaxPricePercentageOverLowestPrice", value.into_expr()); self }
+    pub fn on_demand_max_price_percentage_over_lowest_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OnDemandMaxPricePercentageOverLowestPrice", value.into_expr()), Phase) }
     /// `RequireHibernateSupport`: boolean. Update: in place.
-    pub fn require_hibernate_support(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireHibernateSupport", value.into_expr()); self }
+    pub fn require_hibernate_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireHibernateSupport", value.into_expr()), Phase) }
     /// `SpotMaxPricePercentageOverLowestPrice`: integer. Update: in place.
-    pub fn spot_max_price_percentage_over_lowest_price(mut self, value: impl Arg<i64>) -> Self { self.0.set("SpotMaxPricePercentageOverLowestPrice", value.into_expr()); self }
+    pub fn spot_max_price_percentage_over_lowest_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SpotMaxPricePercentageOverLowestPrice", value.into_expr()), Phase) }
     /// `TotalLocalStorageGB`: `TotalLocalStorageGBRequest`. Update: in place.
-    pub fn total_local_storage_gb(mut self, value: impl Arg<TotalLocalStorageGBRequest>) -> Self { self.0.set("TotalLocalStorageGB", value.into_expr()); self }
+    pub fn total_local_storage_gb(self, value: impl Arg<TotalLocalStorageGBRequest>) -> Self { Self(put(self.0, "TotalLocalStorageGB", value.into_expr()), Phase) }
     /// `VCpuCount`: `VCpuCountRequest`, required. Update: in place.
-    pub fn v_cpu_count(mut self, value: impl Arg<VCpuCountRequest>) -> InstanceRequirements<R0, Set> { self.0.set("VCpuCount", value.into_expr()); InstanceRequirements(self.0, Phase) }
+    pub fn v_cpu_count(self, value: impl Arg<VCpuCountRequest>) -> InstanceRequirements<R0, Set> { InstanceRequirements(put(self.0, "VCpuCount", value.into_expr()), Phase) }
 }
 impl Done for InstanceRequirements { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstancesDistribution` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-instancesdistribution.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstancesDistribution(Bag);
+#[must_use] pub struct InstancesDistribution(Bag);
 impl InstancesDistribution {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DistributionSegments`: list of `DistributionSegment`. Update: in place.
-    pub fn distribution_segments(mut self, value: impl Arg<Arr<DistributionSegment>>) -> Self { self.0.set("DistributionSegments", value.into_expr()); self }
+    pub fn distribution_segments(self, value: impl Arg<Arr<DistributionSegment>>) -> Self { Self(put(self.0, "DistributionSegments", value.into_expr())) }
     /// `OnDemandAllocationStrategy`: text. Update: in place.
-    pub fn on_demand_allocation_strategy(mut self, value: impl Arg<str>) -> Self { self.0.set("OnDemandAllocationStrategy", value.into_expr()); self }
+    pub fn on_demand_allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnDemandAllocationStrategy", value.into_expr())) }
     /// `OnDemandBaseCapacity`: integer. Update: in place.
-    pub fn on_demand_base_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("OnDemandBaseCapacity", value.into_expr()); self }
+    pub fn on_demand_base_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OnDemandBaseCapacity", value.into_expr())) }
     /// `OnDemandPercentageAboveBaseCapacity`: integer. Update: in place.
-    pub fn on_demand_percentage_above_base_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("OnDemandPercentageAboveBaseCapacity", value.into_expr()); self }
+    pub fn on_demand_percentage_above_base_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OnDemandPercentageAboveBaseCapacity", value.into_expr())) }
     /// `SpotAllocationStrategy`: text. Update: in place.
-    pub fn spot_allocation_strategy(mut self, value: impl Arg<str>) -> Self { self.0.set("SpotAllocationStrategy", value.into_expr()); self }
+    pub fn spot_allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpotAllocationStrategy", value.into_expr())) }
     /// `SpotInstancePools`: integer. Update: in place.
-    pub fn spot_instance_pools(mut self, value: impl Arg<i64>) -> Self { self.0.set("SpotInstancePools", value.into_expr()); self }
+    pub fn spot_instance_pools(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SpotInstancePools", value.into_expr())) }
     /// `SpotMaxPrice`: text. Update: in place.
-    pub fn spot_max_price(mut self, value: impl Arg<str>) -> Self { self.0.set("SpotMaxPrice", value.into_expr()); self }
+    pub fn spot_max_price(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpotMaxPrice", value.into_expr())) }
 }
 impl Done for InstancesDistribution { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchTemplate` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LaunchTemplate<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LaunchTemplate<R0 = Set>(Bag, Phase<(R0,)>);
 impl LaunchTemplate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LaunchTemplate<super::missing::LaunchTemplateSpecification> { LaunchTemplate(Bag::default(), Phase) }
+    pub fn new() -> LaunchTemplate<Missing<super::required::LaunchTemplateSpecification>> { LaunchTemplate(Bag::default(), Phase) }
 }
 impl<R0> LaunchTemplate<R0> {
     /// `LaunchTemplateSpecification`: `LaunchTemplateSpecification`, required. Update: in place.
-    pub fn launch_template_specification(mut self, value: impl Arg<LaunchTemplateSpecification>) -> LaunchTemplate<Set> { self.0.set("LaunchTemplateSpecification", value.into_expr()); LaunchTemplate(self.0, Phase) }
+    pub fn launch_template_specification(self, value: impl Arg<LaunchTemplateSpecification>) -> LaunchTemplate<Set> { LaunchTemplate(put(self.0, "LaunchTemplateSpecification", value.into_expr()), Phase) }
     /// `Overrides`: list of `LaunchTemplateOverrides`. Update: in place.
-    pub fn overrides(mut self, value: impl Arg<Arr<LaunchTemplateOverrides>>) -> Self { self.0.set("Overrides", value.into_expr()); self }
+    pub fn overrides(self, value: impl Arg<Arr<LaunchTemplateOverrides>>) -> Self { Self(put(self.0, "Overrides", value.into_expr()), Phase) }
 }
 impl Done for LaunchTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchTemplateOverrides` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplateoverrides.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LaunchTemplateOverrides(Bag);
+#[must_use] pub struct LaunchTemplateOverrides(Bag);
 impl LaunchTemplateOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImageId`: text. Update: in place.
-    pub fn image_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageId", value.into_expr()); self }
+    pub fn image_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageId", value.into_expr())) }
     /// `InstanceRequirements`: `InstanceRequirements`. Update: in place.
-    pub fn instance_requirements(mut self, value: impl Arg<InstanceRequirements>) -> Self { self.0.set("InstanceRequirements", value.into_expr()); self }
+    pub fn instance_requirements(self, value: impl Arg<InstanceRequirements>) -> Self { Self(put(self.0, "InstanceRequirements", value.into_expr())) }
     /// `InstanceType`: text. Update: in place.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceType", value.into_expr()); self }
+    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
     /// `LaunchTemplateSpecification`: `LaunchTemplateSpecification`. Update: in place.
-    pub fn launch_template_specification(mut self, value: impl Arg<LaunchTemplateSpecification>) -> Self { self.0.set("LaunchTemplateSpecification", value.into_expr()); self }
+    pub fn launch_template_specification(self, value: impl Arg<LaunchTemplateSpecification>) -> Self { Self(put(self.0, "LaunchTemplateSpecification", value.into_expr())) }
     /// `WeightedCapacity`: text. Update: in place.
-    pub fn weighted_capacity(mut self, value: impl Arg<str>) -> Self { self.0.set("WeightedCapacity", value.into_expr()); self }
+    pub fn weighted_capacity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeightedCapacity", value.into_expr())) }
 }
 impl Done for LaunchTemplateOverrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchTemplateSpecification` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-launchtemplatespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LaunchTemplateSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LaunchTemplateSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl LaunchTemplateSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LaunchTemplateSpecification<super::missing::Version> { LaunchTemplateSpecification(Bag::default(), Phase) }
+    pub fn new() -> LaunchTemplateSpecification<Missing<super::required::Version>> { LaunchTemplateSpecification(Bag::default(), Phase) }
 }
 impl<R0> LaunchTemplateSpecification<R0> {
-    /// `LaunchTemplateId`: text. Update: in place.
-    pub fn launch_template_id(mut self, value: impl Arg<kind::Ec2LaunchTemplateId>) -> Self { self.0.set("LaunchTemplateId", value.into_expr()); self }
+    /// `LaunchTemplateId`: `Ec2LaunchTemplateId`. Update: in place.
+    pub fn launch_template_id(self, value: impl Arg<kind::Ec2LaunchTemplateId>) -> Self { Self(put(self.0, "LaunchTemplateId", value.into_expr()), Phase) }
     /// `LaunchTemplateName`: text. Update: in place.
-    pub fn launch_template_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LaunchTemplateName", value.into_expr()); self }
+    pub fn launch_template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateName", value.into_expr()), Phase) }
     /// `Version`: text, required. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> LaunchTemplateSpecification<Set> { self.0.set("Version", value.into_expr()); LaunchTemplateSpecification(self.0, Phase) }
+    pub fn version(self, value: impl Arg<str>) -> LaunchTemplateSpecification<Set> { LaunchTemplateSpecification(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for LaunchTemplateSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecycleHookSpecification` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-lifecyclehookspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LifecycleHookSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LifecycleHookSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LifecycleHookSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LifecycleHookSpecification<super::missing::LifecycleHookName, super::missing::LifecycleTransition> { LifecycleHookSpecification(Bag::default(), Phase) }
+    pub fn new() -> LifecycleHookSpecification<Missing<super::required::LifecycleHookName>, Missing<super::required::LifecycleTransition>> { LifecycleHookSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> LifecycleHookSpecification<R0, R1> {
     /// `DefaultResult`: text. Update: in place.
-    pub fn default_result(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultResult", value.into_expr()); self }
+    pub fn default_result(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultResult", value.into_expr()), Phase) }
     /// `HeartbeatTimeout`: integer. Update: in place.
-    pub fn heartbeat_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("HeartbeatTimeout", value.into_expr()); self }
+    pub fn heartbeat_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HeartbeatTimeout", value.into_expr()), Phase) }
     /// `LifecycleHookName`: text, required. Update: in place.
-    pub fn lifecycle_hook_name(mut self, value: impl Arg<str>) -> LifecycleHookSpecification<Set, R1> { self.0.set("LifecycleHookName", value.into_expr()); LifecycleHookSpecification(self.0, Phase) }
+    pub fn lifecycle_hook_name(self, value: impl Arg<str>) -> LifecycleHookSpecification<Set, R1> { LifecycleHookSpecification(put(self.0, "LifecycleHookName", value.into_expr()), Phase) }
     /// `LifecycleTransition`: text, required. Update: in place.
-    pub fn lifecycle_transition(mut self, value: impl Arg<str>) -> LifecycleHookSpecification<R0, Set> { self.0.set("LifecycleTransition", value.into_expr()); LifecycleHookSpecification(self.0, Phase) }
+    pub fn lifecycle_transition(self, value: impl Arg<str>) -> LifecycleHookSpecification<R0, Set> { LifecycleHookSpecification(put(self.0, "LifecycleTransition", value.into_expr()), Phase) }
     /// `NotificationMetadata`: text. Update: in place.
-    pub fn notification_metadata(mut self, value: impl Arg<str>) -> Self { self.0.set("NotificationMetadata", value.into_expr()); self }
+    pub fn notification_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationMetadata", value.into_expr()), Phase) }
     /// `NotificationTargetARN`: text. Update: in place.
-    pub fn notification_target_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("NotificationTargetARN", value.into_expr()); self }
-    /// `RoleARN`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleARN", value.into_expr()); self }
+    pub fn notification_target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTargetARN", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for LifecycleHookSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemoryGiBPerVCpuRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-memorygibpervcpurequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MemoryGiBPerVCpuRequest(Bag);
+#[must_use] pub struct MemoryGiBPerVCpuRequest(Bag);
 impl MemoryGiBPerVCpuRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: number. Update: in place.
-    pub fn max(mut self, value: impl Arg<f64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
     /// `Min`: number. Update: in place.
-    pub fn min(mut self, value: impl Arg<f64>) -> Self { self.0.set("Min", value.into_expr()); self }
+    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for MemoryGiBPerVCpuRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemoryMiBRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-memorymibrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MemoryMiBRequest(Bag);
+#[must_use] pub struct MemoryMiBRequest(Bag);
 impl MemoryMiBRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: integer. Update: in place.
-    pub fn max(mut self, value: impl Arg<i64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
     /// `Min`: integer. Update: in place.
-    pub fn min(mut self, value: impl Arg<i64>) -> Self { self.0.set("Min", value.into_expr()); self }
+    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for MemoryMiBRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricsCollection` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-metricscollection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricsCollection<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetricsCollection<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetricsCollection {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricsCollection<super::missing::Granularity> { MetricsCollection(Bag::default(), Phase) }
+    pub fn new() -> MetricsCollection<Missing<super::required::Granularity>> { MetricsCollection(Bag::default(), Phase) }
 }
 impl<R0> MetricsCollection<R0> {
     /// `Granularity`: text, required. Update: in place.
-    pub fn granularity(mut self, value: impl Arg<str>) -> MetricsCollection<Set> { self.0.set("Granularity", value.into_expr()); MetricsCollection(self.0, Phase) }
+    pub fn granularity(self, value: impl Arg<str>) -> MetricsCollection<Set> { MetricsCollection(put(self.0, "Granularity", value.into_expr()), Phase) }
     /// `Metrics`: list of text. Update: in place.
-    pub fn metrics(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Metrics", value.into_expr()); self }
+    pub fn metrics(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Metrics", value.into_expr()), Phase) }
 }
 impl Done for MetricsCollection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MixedInstancesPolicy` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-mixedinstancespolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MixedInstancesPolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MixedInstancesPolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl MixedInstancesPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MixedInstancesPolicy<super::missing::LaunchTemplate> { MixedInstancesPolicy(Bag::default(), Phase) }
+    pub fn new() -> MixedInstancesPolicy<Missing<super::required::LaunchTemplate>> { MixedInstancesPolicy(Bag::default(), Phase) }
 }
 impl<R0> MixedInstancesPolicy<R0> {
     /// `InstancesDistribution`: `InstancesDistribution`. Update: in place.
-    pub fn instances_distribution(mut self, value: impl Arg<InstancesDistribution>) -> Self { self.0.set("InstancesDistribution", value.into_expr()); self }
+    pub fn instances_distribution(self, value: impl Arg<InstancesDistribution>) -> Self { Self(put(self.0, "InstancesDistribution", value.into_expr()), Phase) }
     /// `LaunchTemplate`: `LaunchTemplate`, required. Update: in place.
-    pub fn launch_template(mut self, value: impl Arg<LaunchTemplate>) -> MixedInstancesPolicy<Set> { self.0.set("LaunchTemplate", value.into_expr()); MixedInstancesPolicy(self.0, Phase) }
+    pub fn launch_template(self, value: impl Arg<LaunchTemplate>) -> MixedInstancesPolicy<Set> { MixedInstancesPolicy(put(self.0, "LaunchTemplate", value.into_expr()), Phase) }
 }
 impl Done for MixedInstancesPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkBandwidthGbpsRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-networkbandwidthgbpsrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkBandwidthGbpsRequest(Bag);
+#[must_use] pub struct NetworkBandwidthGbpsRequest(Bag);
 impl NetworkBandwidthGbpsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: number. Update: in place.
-    pub fn max(mut self, value: impl Arg<f64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
     /// `Min`: number. Update: in place.
-    pub fn min(mut self, value: impl Arg<f64>) -> Self { self.0.set("Min", value.into_expr()); self }
+    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for NetworkBandwidthGbpsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkInterfaceCountRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-networkinterfacecountrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkInterfaceCountRequest(Bag);
+#[must_use] pub struct NetworkInterfaceCountRequest(Bag);
 impl NetworkInterfaceCountRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: integer. Update: in place.
-    pub fn max(mut self, value: impl Arg<i64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
     /// `Min`: integer. Update: in place.
-    pub fn min(mut self, value: impl Arg<i64>) -> Self { self.0.set("Min", value.into_expr()); self }
+    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for NetworkInterfaceCountRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationConfiguration` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-notificationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotificationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NotificationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl NotificationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NotificationConfiguration<super::missing::TopicARN> { NotificationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> NotificationConfiguration<Missing<super::required::TopicARN>> { NotificationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> NotificationConfiguration<R0> {
     /// `NotificationTypes`: list of text. Update: in place.
-    pub fn notification_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotificationTypes", value.into_expr()); self }
+    pub fn notification_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationTypes", value.into_expr()), Phase) }
     /// `TopicARN`: `TopicARNChoice`, required. Update: in place.
-    pub fn topic_arn(mut self, value: impl Arg<TopicARNChoice>) -> NotificationConfiguration<Set> { self.0.set("TopicARN", value.into_expr()); NotificationConfiguration(self.0, Phase) }
+    pub fn topic_arn(self, value: impl Arg<TopicARNChoice>) -> NotificationConfiguration<Set> { NotificationConfiguration(put(self.0, "TopicARN", value.into_expr()), Phase) }
 }
 impl Done for NotificationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PerformanceFactorReferenceRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-performancefactorreferencerequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PerformanceFactorReferenceRequest(Bag);
+#[must_use] pub struct PerformanceFactorReferenceRequest(Bag);
 impl PerformanceFactorReferenceRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InstanceFamily`: text. Update: in place.
-    pub fn instance_family(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceFamily", value.into_expr()); self }
+    pub fn instance_family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceFamily", value.into_expr())) }
 }
 impl Done for PerformanceFactorReferenceRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetentionTriggers` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-retentiontriggers.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetentionTriggers(Bag);
+#[must_use] pub struct RetentionTriggers(Bag);
 impl RetentionTriggers {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TerminateHookAbandon`: text. Update: in place.
-    pub fn terminate_hook_abandon(mut self, value: impl Arg<str>) -> Self { self.0.set("TerminateHookAbandon", value.into_expr()); self }
+    pub fn terminate_hook_abandon(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TerminateHookAbandon", value.into_expr())) }
 }
 impl Done for RetentionTriggers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagProperty` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-tagproperty.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagProperty<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct TagProperty<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl TagProperty {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagProperty<super::missing::Key, super::missing::PropagateAtLaunch, super::missing::Value> { TagProperty(Bag::default(), Phase) }
+    pub fn new() -> TagProperty<Missing<super::required::Key>, Missing<super::required::PropagateAtLaunch>, Missing<super::required::Value>> { TagProperty(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> TagProperty<R0, R1, R2> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagProperty<Set, R1, R2> { self.0.set("Key", value.into_expr()); TagProperty(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagProperty<Set, R1, R2> { TagProperty(put(self.0, "Key", value.into_expr()), Phase) }
     /// `PropagateAtLaunch`: boolean, required. Update: in place.
-    pub fn propagate_at_launch(mut self, value: impl Arg<bool>) -> TagProperty<R0, Set, R2> { self.0.set("PropagateAtLaunch", value.into_expr()); TagProperty(self.0, Phase) }
+    pub fn propagate_at_launch(self, value: impl Arg<bool>) -> TagProperty<R0, Set, R2> { TagProperty(put(self.0, "PropagateAtLaunch", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagProperty<R0, R1, Set> { self.0.set("Value", value.into_expr()); TagProperty(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagProperty<R0, R1, Set> { TagProperty(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TotalLocalStorageGBRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-totallocalstoragegbrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TotalLocalStorageGBRequest(Bag);
+#[must_use] pub struct TotalLocalStorageGBRequest(Bag);
 impl TotalLocalStorageGBRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: number. Update: in place.
-    pub fn max(mut self, value: impl Arg<f64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
     /// `Min`: number. Update: in place.
-    pub fn min(mut self, value: impl Arg<f64>) -> Self { self.0.set("Min", value.into_expr()); self }
+    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for TotalLocalStorageGBRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrafficSourceIdentifier` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-trafficsourceidentifier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrafficSourceIdentifier<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TrafficSourceIdentifier<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TrafficSourceIdentifier {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TrafficSourceIdentifier<super::missing::Identifier, super::missing::Type> { TrafficSourceIdentifier(Bag::default(), Phase) }
+    pub fn new() -> TrafficSourceIdentifier<Missing<super::required::Identifier>, Missing<super::required::Type>> { TrafficSourceIdentifier(Bag::default(), Phase) }
 }
 impl<R0, R1> TrafficSourceIdentifier<R0, R1> {
     /// `Identifier`: text, required. Update: in place.
-    pub fn identifier(mut self, value: impl Arg<str>) -> TrafficSourceIdentifier<Set, R1> { self.0.set("Identifier", value.into_expr()); TrafficSourceIdentifier(self.0, Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> TrafficSourceIdentifier<Set, R1> { TrafficSourceIdentifier(put(self.0, "Identifier", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> TrafficSourceIdentifier<R0, Set> { self.0.set("Type", value.into_expr()); TrafficSourceIdentifier(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> TrafficSourceIdentifier<R0, Set> { TrafficSourceIdentifier(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for TrafficSourceIdentifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VCpuCountRequest` of `AWS::AutoScaling::AutoScalingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-autoscalinggroup-vcpucountrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VCpuCountRequest(Bag);
+#[must_use] pub struct VCpuCountRequest(Bag);
 impl VCpuCountRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: integer. Update: in place.
-    pub fn max(mut self, value: impl Arg<i64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
     /// `Min`: integer. Update: in place.
-    pub fn min(mut self, value: impl Arg<i64>) -> Self { self.0.set("Min", value.into_expr()); self }
+    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for VCpuCountRequest { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CapacityDistributionStrategy` allows.
@@ -540,13 +540,13 @@ values! { /// Texts that `TargetCapacityTypes` allows.
 TargetCapacityTypes { CapacityBlock = "capacity-block", InterruptibleCapacityReservation = "interruptible-capacity-reservation", OnDemand = "on-demand", OnDemandCapacityReservation = "on-demand-capacity-reservation" } }
 /// One of: text, list of text.
 pub struct TopicARNChoice;
-impl Arg<TopicARNChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<TopicARNChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<TopicARNChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<TopicARNChoice> for Vec<&str> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
-impl Arg<TopicARNChoice> for Vec<String> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
-impl Arg<TopicARNChoice> for Vec<Val<str>> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
-impl Arg<TopicARNChoice> for Val<Arr<str>> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<TopicARNChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<TopicARNChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<TopicARNChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<TopicARNChoice> for Vec<&str> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<TopicARNChoice> for Vec<String> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<TopicARNChoice> for Vec<Val<str>> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<TopicARNChoice> for Val<Arr<str>> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
 }
 /// A resource of type `AWS::AutoScaling::LaunchConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html)
 #[derive(Clone, Debug)] pub struct CfnLaunchConfiguration(Place);
@@ -554,110 +554,110 @@ impl CfnLaunchConfiguration {
     /// `AWS::AutoScaling::LaunchConfiguration`
     pub const TYPE: &'static str = "AWS::AutoScaling::LaunchConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnLaunchConfigurationProps<R0, R1>) -> Self where CfnLaunchConfigurationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLaunchConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LaunchConfigurationName`.
     pub fn reference(&self) -> Val<kind::AutoScalingLaunchConfigurationName> { self.0.reference() }
 }
 impl Parent for CfnLaunchConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AutoScaling::LaunchConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-launchconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLaunchConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnLaunchConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnLaunchConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLaunchConfigurationProps<missing::ImageId, missing::InstanceType> { CfnLaunchConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLaunchConfigurationProps<Missing<required::ImageId>, Missing<required::InstanceType>> { CfnLaunchConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLaunchConfigurationProps<R0, R1> {
     /// `AssociatePublicIpAddress`: boolean. Update: replacement.
-    pub fn associate_public_ip_address(mut self, value: impl Arg<bool>) -> Self { self.0.set("AssociatePublicIpAddress", value.into_expr()); self }
+    pub fn associate_public_ip_address(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AssociatePublicIpAddress", value.into_expr()), Phase) }
     /// `BlockDeviceMappings`: list of `BlockDeviceMapping`. Update: replacement.
-    pub fn block_device_mappings(mut self, value: impl Arg<Arr<launch_configuration::BlockDeviceMapping>>) -> Self { self.0.set("BlockDeviceMappings", value.into_expr()); self }
+    pub fn block_device_mappings(self, value: impl Arg<Arr<launch_configuration::BlockDeviceMapping>>) -> Self { Self(put(self.0, "BlockDeviceMappings", value.into_expr()), Phase) }
     /// `ClassicLinkVPCId`: text. Update: replacement.
-    pub fn classic_link_vpc_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ClassicLinkVPCId", value.into_expr()); self }
+    pub fn classic_link_vpc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClassicLinkVPCId", value.into_expr()), Phase) }
     /// `ClassicLinkVPCSecurityGroups`: list of text. Update: replacement.
-    pub fn classic_link_vpc_security_groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ClassicLinkVPCSecurityGroups", value.into_expr()); self }
+    pub fn classic_link_vpc_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClassicLinkVPCSecurityGroups", value.into_expr()), Phase) }
     /// `EbsOptimized`: boolean. Update: replacement.
-    pub fn ebs_optimized(mut self, value: impl Arg<bool>) -> Self { self.0.set("EbsOptimized", value.into_expr()); self }
-    /// `IamInstanceProfile`: text. Update: replacement.
-    pub fn iam_instance_profile(mut self, value: impl Arg<kind::IamInstanceProfileName>) -> Self { self.0.set("IamInstanceProfile", value.into_expr()); self }
+    pub fn ebs_optimized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsOptimized", value.into_expr()), Phase) }
+    /// `IamInstanceProfile`: `IamInstanceProfileName`. Update: replacement.
+    pub fn iam_instance_profile(self, value: impl Arg<kind::IamInstanceProfileName>) -> Self { Self(put(self.0, "IamInstanceProfile", value.into_expr()), Phase) }
     /// `ImageId`: text, required. Update: replacement.
-    pub fn image_id(mut self, value: impl Arg<str>) -> CfnLaunchConfigurationProps<Set, R1> { self.0.set("ImageId", value.into_expr()); CfnLaunchConfigurationProps(self.0, Phase) }
+    pub fn image_id(self, value: impl Arg<str>) -> CfnLaunchConfigurationProps<Set, R1> { CfnLaunchConfigurationProps(put(self.0, "ImageId", value.into_expr()), Phase) }
     /// `InstanceId`: text. Update: replacement.
-    pub fn instance_id(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceId", value.into_expr()); self }
+    pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value.into_expr()), Phase) }
     /// `InstanceMonitoring`: boolean. Update: replacement.
-    pub fn instance_monitoring(mut self, value: impl Arg<bool>) -> Self { self.0.set("InstanceMonitoring", value.into_expr()); self }
+    pub fn instance_monitoring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InstanceMonitoring", value.into_expr()), Phase) }
     /// `InstanceType`: text, required. Update: replacement.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> CfnLaunchConfigurationProps<R0, Set> { self.0.set("InstanceType", value.into_expr()); CfnLaunchConfigurationProps(self.0, Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> CfnLaunchConfigurationProps<R0, Set> { CfnLaunchConfigurationProps(put(self.0, "InstanceType", value.into_expr()), Phase) }
     /// `KernelId`: text. Update: replacement.
-    pub fn kernel_id(mut self, value: impl Arg<str>) -> Self { self.0.set("KernelId", value.into_expr()); self }
+    pub fn kernel_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KernelId", value.into_expr()), Phase) }
     /// `KeyName`: text. Update: replacement.
-    pub fn key_name(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyName", value.into_expr()); self }
+    pub fn key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyName", value.into_expr()), Phase) }
     /// `LaunchConfigurationName`: text. Update: replacement.
-    pub fn launch_configuration_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LaunchConfigurationName", value.into_expr()); self }
+    pub fn launch_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchConfigurationName", value.into_expr()), Phase) }
     /// `MetadataOptions`: `MetadataOptions`. Update: replacement.
-    pub fn metadata_options(mut self, value: impl Arg<launch_configuration::MetadataOptions>) -> Self { self.0.set("MetadataOptions", value.into_expr()); self }
+    pub fn metadata_options(self, value: impl Arg<launch_configuration::MetadataOptions>) -> Self { Self(put(self.0, "MetadataOptions", value.into_expr()), Phase) }
     /// `PlacementTenancy`: text. Update: replacement.
-    pub fn placement_tenancy(mut self, value: impl Arg<str>) -> Self { self.0.set("PlacementTenancy", value.into_expr()); self }
+    pub fn placement_tenancy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlacementTenancy", value.into_expr()), Phase) }
     /// `RamDiskId`: text. Update: replacement.
-    pub fn ram_disk_id(mut self, value: impl Arg<str>) -> Self { self.0.set("RamDiskId", value.into_expr()); self }
+    pub fn ram_disk_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RamDiskId", value.into_expr()), Phase) }
     /// `SecurityGroups`: list of text. Update: replacement.
-    pub fn security_groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SecurityGroups", value.into_expr()); self }
+    pub fn security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
     /// `SpotPrice`: text. Update: replacement.
-    pub fn spot_price(mut self, value: impl Arg<str>) -> Self { self.0.set("SpotPrice", value.into_expr()); self }
+    pub fn spot_price(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpotPrice", value.into_expr()), Phase) }
     /// `UserData`: text. Update: replacement.
-    pub fn user_data(mut self, value: impl Arg<str>) -> Self { self.0.set("UserData", value.into_expr()); self }
+    pub fn user_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserData", value.into_expr()), Phase) }
 }
 impl Done for CfnLaunchConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AutoScaling::LaunchConfiguration`.
 pub mod launch_configuration {
 use crate::cfn::support::*;
 /// The property type `BlockDevice` of `AWS::AutoScaling::LaunchConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevice.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BlockDevice(Bag);
+#[must_use] pub struct BlockDevice(Bag);
 impl BlockDevice {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeleteOnTermination`: boolean. Update: replacement.
-    pub fn delete_on_termination(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeleteOnTermination", value.into_expr()); self }
+    pub fn delete_on_termination(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteOnTermination", value.into_expr())) }
     /// `Encrypted`: boolean. Update: replacement.
-    pub fn encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("Encrypted", value.into_expr()); self }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
     /// `Iops`: integer. Update: replacement.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
     /// `SnapshotId`: text. Update: replacement.
-    pub fn snapshot_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotId", value.into_expr()); self }
+    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr())) }
     /// `Throughput`: integer. Update: replacement.
-    pub fn throughput(mut self, value: impl Arg<i64>) -> Self { self.0.set("Throughput", value.into_expr()); self }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
     /// `VolumeSize`: integer. Update: replacement.
-    pub fn volume_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("VolumeSize", value.into_expr()); self }
+    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
     /// `VolumeType`: text. Update: replacement.
-    pub fn volume_type(mut self, value: impl Arg<str>) -> Self { self.0.set("VolumeType", value.into_expr()); self }
+    pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
 }
 impl Done for BlockDevice { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BlockDeviceMapping` of `AWS::AutoScaling::LaunchConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-blockdevicemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BlockDeviceMapping<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BlockDeviceMapping<R0 = Set>(Bag, Phase<(R0,)>);
 impl BlockDeviceMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BlockDeviceMapping<super::missing::DeviceName> { BlockDeviceMapping(Bag::default(), Phase) }
+    pub fn new() -> BlockDeviceMapping<Missing<super::required::DeviceName>> { BlockDeviceMapping(Bag::default(), Phase) }
 }
 impl<R0> BlockDeviceMapping<R0> {
     /// `DeviceName`: text, required. Update: replacement.
-    pub fn device_name(mut self, value: impl Arg<str>) -> BlockDeviceMapping<Set> { self.0.set("DeviceName", value.into_expr()); BlockDeviceMapping(self.0, Phase) }
+    pub fn device_name(self, value: impl Arg<str>) -> BlockDeviceMapping<Set> { BlockDeviceMapping(put(self.0, "DeviceName", value.into_expr()), Phase) }
     /// `Ebs`: `BlockDevice`. Update: replacement.
-    pub fn ebs(mut self, value: impl Arg<BlockDevice>) -> Self { self.0.set("Ebs", value.into_expr()); self }
+    pub fn ebs(self, value: impl Arg<BlockDevice>) -> Self { Self(put(self.0, "Ebs", value.into_expr()), Phase) }
     /// `NoDevice`: boolean. Update: replacement.
-    pub fn no_device(mut self, value: impl Arg<bool>) -> Self { self.0.set("NoDevice", value.into_expr()); self }
+    pub fn no_device(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoDevice", value.into_expr()), Phase) }
     /// `VirtualName`: text. Update: replacement.
-    pub fn virtual_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VirtualName", value.into_expr()); self }
+    pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value.into_expr()), Phase) }
 }
 impl Done for BlockDeviceMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataOptions` of `AWS::AutoScaling::LaunchConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-launchconfiguration-metadataoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetadataOptions(Bag);
+#[must_use] pub struct MetadataOptions(Bag);
 impl MetadataOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HttpEndpoint`: text. Update: replacement.
-    pub fn http_endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("HttpEndpoint", value.into_expr()); self }
+    pub fn http_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpEndpoint", value.into_expr())) }
     /// `HttpPutResponseHopLimit`: integer. Update: replacement.
-    pub fn http_put_response_hop_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("HttpPutResponseHopLimit", value.into_expr()); self }
+    pub fn http_put_response_hop_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HttpPutResponseHopLimit", value.into_expr())) }
     /// `HttpTokens`: text. Update: replacement.
-    pub fn http_tokens(mut self, value: impl Arg<str>) -> Self { self.0.set("HttpTokens", value.into_expr()); self }
+    pub fn http_tokens(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpTokens", value.into_expr())) }
 }
 impl Done for MetadataOptions { fn into_props(self) -> Bag { self.0 } }
 }
@@ -667,34 +667,34 @@ impl CfnLifecycleHook {
     /// `AWS::AutoScaling::LifecycleHook`
     pub const TYPE: &'static str = "AWS::AutoScaling::LifecycleHook";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnLifecycleHookProps<R0, R1>) -> Self where CfnLifecycleHookProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLifecycleHookProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnLifecycleHook { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AutoScaling::LifecycleHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-lifecyclehook.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLifecycleHookProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnLifecycleHookProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnLifecycleHookProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLifecycleHookProps<missing::AutoScalingGroupName, missing::LifecycleTransition> { CfnLifecycleHookProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLifecycleHookProps<Missing<required::AutoScalingGroupName>, Missing<required::LifecycleTransition>> { CfnLifecycleHookProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLifecycleHookProps<R0, R1> {
-    /// `AutoScalingGroupName`: text, required. Update: replacement.
-    pub fn auto_scaling_group_name(mut self, value: impl Arg<kind::AutoScalingAutoScalingGroupName>) -> CfnLifecycleHookProps<Set, R1> { self.0.set("AutoScalingGroupName", value.into_expr()); CfnLifecycleHookProps(self.0, Phase) }
+    /// `AutoScalingGroupName`: `AutoScalingAutoScalingGroupName`, required. Update: replacement.
+    pub fn auto_scaling_group_name(self, value: impl Arg<kind::AutoScalingAutoScalingGroupName>) -> CfnLifecycleHookProps<Set, R1> { CfnLifecycleHookProps(put(self.0, "AutoScalingGroupName", value.into_expr()), Phase) }
     /// `DefaultResult`: text. Update: in place.
-    pub fn default_result(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultResult", value.into_expr()); self }
+    pub fn default_result(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultResult", value.into_expr()), Phase) }
     /// `HeartbeatTimeout`: integer. Update: in place.
-    pub fn heartbeat_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("HeartbeatTimeout", value.into_expr()); self }
+    pub fn heartbeat_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HeartbeatTimeout", value.into_expr()), Phase) }
     /// `LifecycleHookName`: text. Update: replacement.
-    pub fn lifecycle_hook_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LifecycleHookName", value.into_expr()); self }
+    pub fn lifecycle_hook_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LifecycleHookName", value.into_expr()), Phase) }
     /// `LifecycleTransition`: text, required. Update: in place.
-    pub fn lifecycle_transition(mut self, value: impl Arg<str>) -> CfnLifecycleHookProps<R0, Set> { self.0.set("LifecycleTransition", value.into_expr()); CfnLifecycleHookProps(self.0, Phase) }
+    pub fn lifecycle_transition(self, value: impl Arg<str>) -> CfnLifecycleHookProps<R0, Set> { CfnLifecycleHookProps(put(self.0, "LifecycleTransition", value.into_expr()), Phase) }
     /// `NotificationMetadata`: text. Update: in place.
-    pub fn notification_metadata(mut self, value: impl Arg<str>) -> Self { self.0.set("NotificationMetadata", value.into_expr()); self }
+    pub fn notification_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationMetadata", value.into_expr()), Phase) }
     /// `NotificationTargetARN`: text. Update: in place.
-    pub fn notification_target_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("NotificationTargetARN", value.into_expr()); self }
-    /// `RoleARN`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleARN", value.into_expr()); self }
+    pub fn notification_target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTargetARN", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for CfnLifecycleHookProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html)
@@ -703,327 +703,327 @@ impl CfnScalingPolicy {
     /// `AWS::AutoScaling::ScalingPolicy`
     pub const TYPE: &'static str = "AWS::AutoScaling::ScalingPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnScalingPolicyProps<R0>) -> Self where CfnScalingPolicyProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScalingPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `PolicyName`: text.
     pub fn attr_policy_name(&self) -> Val<str> { self.0.get_att("PolicyName") }
 }
 impl Parent for CfnScalingPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scalingpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnScalingPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnScalingPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnScalingPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnScalingPolicyProps<missing::AutoScalingGroupName> { CfnScalingPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnScalingPolicyProps<Missing<required::AutoScalingGroupName>> { CfnScalingPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnScalingPolicyProps<R0> {
     /// `AdjustmentType`: text. Update: in place.
-    pub fn adjustment_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AdjustmentType", value.into_expr()); self }
-    /// `AutoScalingGroupName`: text, required. Update: replacement.
-    pub fn auto_scaling_group_name(mut self, value: impl Arg<kind::AutoScalingAutoScalingGroupName>) -> CfnScalingPolicyProps<Set> { self.0.set("AutoScalingGroupName", value.into_expr()); CfnScalingPolicyProps(self.0, Phase) }
+    pub fn adjustment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdjustmentType", value.into_expr()), Phase) }
+    /// `AutoScalingGroupName`: `AutoScalingAutoScalingGroupName`, required. Update: replacement.
+    pub fn auto_scaling_group_name(self, value: impl Arg<kind::AutoScalingAutoScalingGroupName>) -> CfnScalingPolicyProps<Set> { CfnScalingPolicyProps(put(self.0, "AutoScalingGroupName", value.into_expr()), Phase) }
     /// `Cooldown`: text. Update: in place.
-    pub fn cooldown(mut self, value: impl Arg<str>) -> Self { self.0.set("Cooldown", value.into_expr()); self }
+    pub fn cooldown(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cooldown", value.into_expr()), Phase) }
     /// `EstimatedInstanceWarmup`: integer. Update: in place.
-    pub fn estimated_instance_warmup(mut self, value: impl Arg<i64>) -> Self { self.0.set("EstimatedInstanceWarmup", value.into_expr()); self }
+    pub fn estimated_instance_warmup(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EstimatedInstanceWarmup", value.into_expr()), Phase) }
     /// `MetricAggregationType`: text. Update: in place.
-    pub fn metric_aggregation_type(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricAggregationType", value.into_expr()); self }
+    pub fn metric_aggregation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricAggregationType", value.into_expr()), Phase) }
     /// `MinAdjustmentMagnitude`: integer. Update: in place.
-    pub fn min_adjustment_magnitude(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinAdjustmentMagnitude", value.into_expr()); self }
+    pub fn min_adjustment_magnitude(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinAdjustmentMagnitude", value.into_expr()), Phase) }
     /// `PolicyType`: text. Update: in place.
-    pub fn policy_type(mut self, value: impl Arg<str>) -> Self { self.0.set("PolicyType", value.into_expr()); self }
+    pub fn policy_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyType", value.into_expr()), Phase) }
     /// `PredictiveScalingConfiguration`: `PredictiveScalingConfiguration`. Update: in place.
-    pub fn predictive_scaling_configuration(mut self, value: impl Arg<scaling_policy::PredictiveScalingConfiguration>) -> Self { self.0.set("PredictiveScalingConfiguration", value.into_expr()); self }
+    pub fn predictive_scaling_configuration(self, value: impl Arg<scaling_policy::PredictiveScalingConfiguration>) -> Self { Self(put(self.0, "PredictiveScalingConfiguration", value.into_expr()), Phase) }
     /// `ScalingAdjustment`: integer. Update: in place.
-    pub fn scaling_adjustment(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScalingAdjustment", value.into_expr()); self }
+    pub fn scaling_adjustment(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScalingAdjustment", value.into_expr()), Phase) }
     /// `StepAdjustments`: list of `StepAdjustment`. Update: in place.
-    pub fn step_adjustments(mut self, value: impl Arg<Arr<scaling_policy::StepAdjustment>>) -> Self { self.0.set("StepAdjustments", value.into_expr()); self }
+    pub fn step_adjustments(self, value: impl Arg<Arr<scaling_policy::StepAdjustment>>) -> Self { Self(put(self.0, "StepAdjustments", value.into_expr()), Phase) }
     /// `TargetTrackingConfiguration`: `TargetTrackingConfiguration`. Update: in place.
-    pub fn target_tracking_configuration(mut self, value: impl Arg<scaling_policy::TargetTrackingConfiguration>) -> Self { self.0.set("TargetTrackingConfiguration", value.into_expr()); self }
+    pub fn target_tracking_configuration(self, value: impl Arg<scaling_policy::TargetTrackingConfiguration>) -> Self { Self(put(self.0, "TargetTrackingConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnScalingPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AutoScaling::ScalingPolicy`.
 pub mod scaling_policy {
 use crate::cfn::support::*;
 /// The property type `CustomizedMetricSpecification` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-customizedmetricspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomizedMetricSpecification(Bag);
+#[must_use] pub struct CustomizedMetricSpecification(Bag);
 impl CustomizedMetricSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dimensions`: list of `MetricDimension`. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<Arr<MetricDimension>>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
     /// `MetricName`: text. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricName", value.into_expr()); self }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
     /// `Metrics`: list of `TargetTrackingMetricDataQuery`. Update: in place.
-    pub fn metrics(mut self, value: impl Arg<Arr<TargetTrackingMetricDataQuery>>) -> Self { self.0.set("Metrics", value.into_expr()); self }
+    pub fn metrics(self, value: impl Arg<Arr<TargetTrackingMetricDataQuery>>) -> Self { Self(put(self.0, "Metrics", value.into_expr())) }
     /// `Namespace`: text. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
     /// `Period`: integer. Update: in place.
-    pub fn period(mut self, value: impl Arg<i64>) -> Self { self.0.set("Period", value.into_expr()); self }
+    pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value.into_expr())) }
     /// `Statistic`: text. Update: in place.
-    pub fn statistic(mut self, value: impl Arg<str>) -> Self { self.0.set("Statistic", value.into_expr()); self }
+    pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value.into_expr())) }
     /// `Unit`: text. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
 }
 impl Done for CustomizedMetricSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Metric` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Metric<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Metric<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Metric {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Metric<super::missing::MetricName, super::missing::Namespace> { Metric(Bag::default(), Phase) }
+    pub fn new() -> Metric<Missing<super::required::MetricName>, Missing<super::required::Namespace>> { Metric(Bag::default(), Phase) }
 }
 impl<R0, R1> Metric<R0, R1> {
     /// `Dimensions`: list of `MetricDimension`. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<Arr<MetricDimension>>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
     /// `MetricName`: text, required. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> Metric<Set, R1> { self.0.set("MetricName", value.into_expr()); Metric(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> Metric<Set, R1> { Metric(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `Namespace`: text, required. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Metric<R0, Set> { self.0.set("Namespace", value.into_expr()); Metric(self.0, Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> Metric<R0, Set> { Metric(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for Metric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDataQuery` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricdataquery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricDataQuery<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetricDataQuery<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetricDataQuery {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricDataQuery<super::missing::Id> { MetricDataQuery(Bag::default(), Phase) }
+    pub fn new() -> MetricDataQuery<Missing<super::required::Id>> { MetricDataQuery(Bag::default(), Phase) }
 }
 impl<R0> MetricDataQuery<R0> {
     /// `Expression`: text. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> Self { self.0.set("Expression", value.into_expr()); self }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> MetricDataQuery<Set> { self.0.set("Id", value.into_expr()); MetricDataQuery(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> MetricDataQuery<Set> { MetricDataQuery(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Label`: text. Update: in place.
-    pub fn label(mut self, value: impl Arg<str>) -> Self { self.0.set("Label", value.into_expr()); self }
+    pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value.into_expr()), Phase) }
     /// `MetricStat`: `MetricStat`. Update: in place.
-    pub fn metric_stat(mut self, value: impl Arg<MetricStat>) -> Self { self.0.set("MetricStat", value.into_expr()); self }
+    pub fn metric_stat(self, value: impl Arg<MetricStat>) -> Self { Self(put(self.0, "MetricStat", value.into_expr()), Phase) }
     /// `ReturnData`: boolean. Update: in place.
-    pub fn return_data(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReturnData", value.into_expr()); self }
+    pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value.into_expr()), Phase) }
 }
 impl Done for MetricDataQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDimension` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricdimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MetricDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MetricDimension {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricDimension<super::missing::Name, super::missing::Value> { MetricDimension(Bag::default(), Phase) }
+    pub fn new() -> MetricDimension<Missing<super::required::Name>, Missing<super::required::Value>> { MetricDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricDimension<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> MetricDimension<Set, R1> { self.0.set("Name", value.into_expr()); MetricDimension(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> MetricDimension<Set, R1> { MetricDimension(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> MetricDimension<R0, Set> { self.0.set("Value", value.into_expr()); MetricDimension(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> MetricDimension<R0, Set> { MetricDimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for MetricDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricStat` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-metricstat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricStat<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MetricStat<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MetricStat {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricStat<super::missing::Metric, super::missing::Stat> { MetricStat(Bag::default(), Phase) }
+    pub fn new() -> MetricStat<Missing<super::required::Metric>, Missing<super::required::Stat>> { MetricStat(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricStat<R0, R1> {
     /// `Metric`: `Metric`, required. Update: in place.
-    pub fn metric(mut self, value: impl Arg<Metric>) -> MetricStat<Set, R1> { self.0.set("Metric", value.into_expr()); MetricStat(self.0, Phase) }
+    pub fn metric(self, value: impl Arg<Metric>) -> MetricStat<Set, R1> { MetricStat(put(self.0, "Metric", value.into_expr()), Phase) }
     /// `Stat`: text, required. Update: in place.
-    pub fn stat(mut self, value: impl Arg<str>) -> MetricStat<R0, Set> { self.0.set("Stat", value.into_expr()); MetricStat(self.0, Phase) }
+    pub fn stat(self, value: impl Arg<str>) -> MetricStat<R0, Set> { MetricStat(put(self.0, "Stat", value.into_expr()), Phase) }
     /// `Unit`: text. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for MetricStat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredefinedMetricSpecification` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predefinedmetricspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredefinedMetricSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredefinedMetricSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredefinedMetricSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredefinedMetricSpecification<super::missing::PredefinedMetricType> { PredefinedMetricSpecification(Bag::default(), Phase) }
+    pub fn new() -> PredefinedMetricSpecification<Missing<super::required::PredefinedMetricType>> { PredefinedMetricSpecification(Bag::default(), Phase) }
 }
 impl<R0> PredefinedMetricSpecification<R0> {
     /// `PredefinedMetricType`: text, required. Update: in place.
-    pub fn predefined_metric_type(mut self, value: impl Arg<str>) -> PredefinedMetricSpecification<Set> { self.0.set("PredefinedMetricType", value.into_expr()); PredefinedMetricSpecification(self.0, Phase) }
+    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredefinedMetricSpecification<Set> { PredefinedMetricSpecification(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
     /// `ResourceLabel`: text. Update: in place.
-    pub fn resource_label(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceLabel", value.into_expr()); self }
+    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
 }
 impl Done for PredefinedMetricSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingConfiguration` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveScalingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredictiveScalingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredictiveScalingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredictiveScalingConfiguration<super::missing::MetricSpecifications> { PredictiveScalingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PredictiveScalingConfiguration<Missing<super::required::MetricSpecifications>> { PredictiveScalingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingConfiguration<R0> {
     /// `MaxCapacityBreachBehavior`: text. Update: in place.
-    pub fn max_capacity_breach_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("MaxCapacityBreachBehavior", value.into_expr()); self }
+    pub fn max_capacity_breach_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxCapacityBreachBehavior", value.into_expr()), Phase) }
     /// `MaxCapacityBuffer`: integer. Update: in place.
-    pub fn max_capacity_buffer(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxCapacityBuffer", value.into_expr()); self }
+    pub fn max_capacity_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacityBuffer", value.into_expr()), Phase) }
     /// `MetricSpecifications`: list of `PredictiveScalingMetricSpecification`, required. Update: in place.
-    pub fn metric_specifications(mut self, value: impl Arg<Arr<PredictiveScalingMetricSpecification>>) -> PredictiveScalingConfiguration<Set> { self.0.set("MetricSpecifications", value.into_expr()); PredictiveScalingConfiguration(self.0, Phase) }
+    pub fn metric_specifications(self, value: impl Arg<Arr<PredictiveScalingMetricSpecification>>) -> PredictiveScalingConfiguration<Set> { PredictiveScalingConfiguration(put(self.0, "MetricSpecifications", value.into_expr()), Phase) }
     /// `Mode`: text. Update: in place.
-    pub fn mode(mut self, value: impl Arg<str>) -> Self { self.0.set("Mode", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr()), Phase) }
     /// `SchedulingBufferTime`: integer. Update: in place.
-    pub fn scheduling_buffer_time(mut self, value: impl Arg<i64>) -> Self { self.0.set("SchedulingBufferTime", value.into_expr()); self }
+    pub fn scheduling_buffer_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchedulingBufferTime", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingCustomizedCapacityMetric` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingcustomizedcapacitymetric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveScalingCustomizedCapacityMetric<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredictiveScalingCustomizedCapacityMetric<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredictiveScalingCustomizedCapacityMetric {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredictiveScalingCustomizedCapacityMetric<super::missing::MetricDataQueries> { PredictiveScalingCustomizedCapacityMetric(Bag::default(), Phase) }
+    pub fn new() -> PredictiveScalingCustomizedCapacityMetric<Missing<super::required::MetricDataQueries>> { PredictiveScalingCustomizedCapacityMetric(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingCustomizedCapacityMetric<R0> {
     /// `MetricDataQueries`: list of `MetricDataQuery`, required. Update: in place.
-    pub fn metric_data_queries(mut self, value: impl Arg<Arr<MetricDataQuery>>) -> PredictiveScalingCustomizedCapacityMetric<Set> { self.0.set("MetricDataQueries", value.into_expr()); PredictiveScalingCustomizedCapacityMetric(self.0, Phase) }
+    pub fn metric_data_queries(self, value: impl Arg<Arr<MetricDataQuery>>) -> PredictiveScalingCustomizedCapacityMetric<Set> { PredictiveScalingCustomizedCapacityMetric(put(self.0, "MetricDataQueries", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingCustomizedCapacityMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingCustomizedLoadMetric` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingcustomizedloadmetric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveScalingCustomizedLoadMetric<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredictiveScalingCustomizedLoadMetric<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredictiveScalingCustomizedLoadMetric {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredictiveScalingCustomizedLoadMetric<super::missing::MetricDataQueries> { PredictiveScalingCustomizedLoadMetric(Bag::default(), Phase) }
+    pub fn new() -> PredictiveScalingCustomizedLoadMetric<Missing<super::required::MetricDataQueries>> { PredictiveScalingCustomizedLoadMetric(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingCustomizedLoadMetric<R0> {
     /// `MetricDataQueries`: list of `MetricDataQuery`, required. Update: in place.
-    pub fn metric_data_queries(mut self, value: impl Arg<Arr<MetricDataQuery>>) -> PredictiveScalingCustomizedLoadMetric<Set> { self.0.set("MetricDataQueries", value.into_expr()); PredictiveScalingCustomizedLoadMetric(self.0, Phase) }
+    pub fn metric_data_queries(self, value: impl Arg<Arr<MetricDataQuery>>) -> PredictiveScalingCustomizedLoadMetric<Set> { PredictiveScalingCustomizedLoadMetric(put(self.0, "MetricDataQueries", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingCustomizedLoadMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingCustomizedScalingMetric` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingcustomizedscalingmetric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveScalingCustomizedScalingMetric<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredictiveScalingCustomizedScalingMetric<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredictiveScalingCustomizedScalingMetric {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredictiveScalingCustomizedScalingMetric<super::missing::MetricDataQueries> { PredictiveScalingCustomizedScalingMetric(Bag::default(), Phase) }
+    pub fn new() -> PredictiveScalingCustomizedScalingMetric<Missing<super::required::MetricDataQueries>> { PredictiveScalingCustomizedScalingMetric(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingCustomizedScalingMetric<R0> {
     /// `MetricDataQueries`: list of `MetricDataQuery`, required. Update: in place.
-    pub fn metric_data_queries(mut self, value: impl Arg<Arr<MetricDataQuery>>) -> PredictiveScalingCustomizedScalingMetric<Set> { self.0.set("MetricDataQueries", value.into_expr()); PredictiveScalingCustomizedScalingMetric(self.0, Phase) }
+    pub fn metric_data_queries(self, value: impl Arg<Arr<MetricDataQuery>>) -> PredictiveScalingCustomizedScalingMetric<Set> { PredictiveScalingCustomizedScalingMetric(put(self.0, "MetricDataQueries", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingCustomizedScalingMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingMetricSpecification` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingmetricspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveScalingMetricSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredictiveScalingMetricSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredictiveScalingMetricSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredictiveScalingMetricSpecification<super::missing::TargetValue> { PredictiveScalingMetricSpecification(Bag::default(), Phase) }
+    pub fn new() -> PredictiveScalingMetricSpecification<Missing<super::required::TargetValue>> { PredictiveScalingMetricSpecification(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingMetricSpecification<R0> {
     /// `CustomizedCapacityMetricSpecification`: `PredictiveScalingCustomizedCapacityMetric`. Update: in place.
-    pub fn customized_capacity_metric_specification(mut self, value: impl Arg<PredictiveScalingCustomizedCapacityMetric>) -> Self { self.0.set("CustomizedCapacityMetricSpecification", value.into_expr()); self }
+    pub fn customized_capacity_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedCapacityMetric>) -> Self { Self(put(self.0, "CustomizedCapacityMetricSpecification", value.into_expr()), Phase) }
     /// `CustomizedLoadMetricSpecification`: `PredictiveScalingCustomizedLoadMetric`. Update: in place.
-    pub fn customized_load_metric_specification(mut self, value: impl Arg<PredictiveScalingCustomizedLoadMetric>) -> Self { self.0.set("CustomizedLoadMetricSpecification", value.into_expr()); self }
+    pub fn customized_load_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedLoadMetric>) -> Self { Self(put(self.0, "CustomizedLoadMetricSpecification", value.into_expr()), Phase) }
     /// `CustomizedScalingMetricSpecification`: `PredictiveScalingCustomizedScalingMetric`. Update: in place.
-    pub fn customized_scaling_metric_specification(mut self, value: impl Arg<PredictiveScalingCustomizedScalingMetric>) -> Self { self.0.set("CustomizedScalingMetricSpecification", value.into_expr()); self }
+    pub fn customized_scaling_metric_specification(self, value: impl Arg<PredictiveScalingCustomizedScalingMetric>) -> Self { Self(put(self.0, "CustomizedScalingMetricSpecification", value.into_expr()), Phase) }
     /// `PredefinedLoadMetricSpecification`: `PredictiveScalingPredefinedLoadMetric`. Update: in place.
-    pub fn predefined_load_metric_specification(mut self, value: impl Arg<PredictiveScalingPredefinedLoadMetric>) -> Self { self.0.set("PredefinedLoadMetricSpecification", value.into_expr()); self }
+    pub fn predefined_load_metric_specification(self, value: impl Arg<PredictiveScalingPredefinedLoadMetric>) -> Self { Self(put(self.0, "PredefinedLoadMetricSpecification", value.into_expr()), Phase) }
     /// `PredefinedMetricPairSpecification`: `PredictiveScalingPredefinedMetricPair`. Update: in place.
-    pub fn predefined_metric_pair_specification(mut self, value: impl Arg<PredictiveScalingPredefinedMetricPair>) -> Self { self.0.set("PredefinedMetricPairSpecification", value.into_expr()); self }
+    pub fn predefined_metric_pair_specification(self, value: impl Arg<PredictiveScalingPredefinedMetricPair>) -> Self { Self(put(self.0, "PredefinedMetricPairSpecification", value.into_expr()), Phase) }
     /// `PredefinedScalingMetricSpecification`: `PredictiveScalingPredefinedScalingMetric`. Update: in place.
-    pub fn predefined_scaling_metric_specification(mut self, value: impl Arg<PredictiveScalingPredefinedScalingMetric>) -> Self { self.0.set("PredefinedScalingMetricSpecification", value.into_expr()); self }
+    pub fn predefined_scaling_metric_specification(self, value: impl Arg<PredictiveScalingPredefinedScalingMetric>) -> Self { Self(put(self.0, "PredefinedScalingMetricSpecification", value.into_expr()), Phase) }
     /// `TargetValue`: number, required. Update: in place.
-    pub fn target_value(mut self, value: impl Arg<f64>) -> PredictiveScalingMetricSpecification<Set> { self.0.set("TargetValue", value.into_expr()); PredictiveScalingMetricSpecification(self.0, Phase) }
+    pub fn target_value(self, value: impl Arg<f64>) -> PredictiveScalingMetricSpecification<Set> { PredictiveScalingMetricSpecification(put(self.0, "TargetValue", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingMetricSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingPredefinedLoadMetric` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingpredefinedloadmetric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveScalingPredefinedLoadMetric<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredictiveScalingPredefinedLoadMetric<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredictiveScalingPredefinedLoadMetric {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredictiveScalingPredefinedLoadMetric<super::missing::PredefinedMetricType> { PredictiveScalingPredefinedLoadMetric(Bag::default(), Phase) }
+    pub fn new() -> PredictiveScalingPredefinedLoadMetric<Missing<super::required::PredefinedMetricType>> { PredictiveScalingPredefinedLoadMetric(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingPredefinedLoadMetric<R0> {
     /// `PredefinedMetricType`: text, required. Update: in place.
-    pub fn predefined_metric_type(mut self, value: impl Arg<str>) -> PredictiveScalingPredefinedLoadMetric<Set> { self.0.set("PredefinedMetricType", value.into_expr()); PredictiveScalingPredefinedLoadMetric(self.0, Phase) }
+    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedLoadMetric<Set> { PredictiveScalingPredefinedLoadMetric(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
     /// `ResourceLabel`: text. Update: in place.
-    pub fn resource_label(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceLabel", value.into_expr()); self }
+    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingPredefinedLoadMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingPredefinedMetricPair` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingpredefinedmetricpair.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveScalingPredefinedMetricPair<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredictiveScalingPredefinedMetricPair<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredictiveScalingPredefinedMetricPair {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredictiveScalingPredefinedMetricPair<super::missing::PredefinedMetricType> { PredictiveScalingPredefinedMetricPair(Bag::default(), Phase) }
+    pub fn new() -> PredictiveScalingPredefinedMetricPair<Missing<super::required::PredefinedMetricType>> { PredictiveScalingPredefinedMetricPair(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingPredefinedMetricPair<R0> {
     /// `PredefinedMetricType`: text, required. Update: in place.
-    pub fn predefined_metric_type(mut self, value: impl Arg<str>) -> PredictiveScalingPredefinedMetricPair<Set> { self.0.set("PredefinedMetricType", value.into_expr()); PredictiveScalingPredefinedMetricPair(self.0, Phase) }
+    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedMetricPair<Set> { PredictiveScalingPredefinedMetricPair(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
     /// `ResourceLabel`: text. Update: in place.
-    pub fn resource_label(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceLabel", value.into_expr()); self }
+    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingPredefinedMetricPair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveScalingPredefinedScalingMetric` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-predictivescalingpredefinedscalingmetric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveScalingPredefinedScalingMetric<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredictiveScalingPredefinedScalingMetric<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredictiveScalingPredefinedScalingMetric {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredictiveScalingPredefinedScalingMetric<super::missing::PredefinedMetricType> { PredictiveScalingPredefinedScalingMetric(Bag::default(), Phase) }
+    pub fn new() -> PredictiveScalingPredefinedScalingMetric<Missing<super::required::PredefinedMetricType>> { PredictiveScalingPredefinedScalingMetric(Bag::default(), Phase) }
 }
 impl<R0> PredictiveScalingPredefinedScalingMetric<R0> {
     /// `PredefinedMetricType`: text, required. Update: in place.
-    pub fn predefined_metric_type(mut self, value: impl Arg<str>) -> PredictiveScalingPredefinedScalingMetric<Set> { self.0.set("PredefinedMetricType", value.into_expr()); PredictiveScalingPredefinedScalingMetric(self.0, Phase) }
+    pub fn predefined_metric_type(self, value: impl Arg<str>) -> PredictiveScalingPredefinedScalingMetric<Set> { PredictiveScalingPredefinedScalingMetric(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
     /// `ResourceLabel`: text. Update: in place.
-    pub fn resource_label(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceLabel", value.into_expr()); self }
+    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
 }
 impl Done for PredictiveScalingPredefinedScalingMetric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StepAdjustment` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-stepadjustment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StepAdjustment<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StepAdjustment<R0 = Set>(Bag, Phase<(R0,)>);
 impl StepAdjustment {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StepAdjustment<super::missing::ScalingAdjustment> { StepAdjustment(Bag::default(), Phase) }
+    pub fn new() -> StepAdjustment<Missing<super::required::ScalingAdjustment>> { StepAdjustment(Bag::default(), Phase) }
 }
 impl<R0> StepAdjustment<R0> {
     /// `MetricIntervalLowerBound`: number. Update: in place.
-    pub fn metric_interval_lower_bound(mut self, value: impl Arg<f64>) -> Self { self.0.set("MetricIntervalLowerBound", value.into_expr()); self }
+    pub fn metric_interval_lower_bound(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MetricIntervalLowerBound", value.into_expr()), Phase) }
     /// `MetricIntervalUpperBound`: number. Update: in place.
-    pub fn metric_interval_upper_bound(mut self, value: impl Arg<f64>) -> Self { self.0.set("MetricIntervalUpperBound", value.into_expr()); self }
+    pub fn metric_interval_upper_bound(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MetricIntervalUpperBound", value.into_expr()), Phase) }
     /// `ScalingAdjustment`: integer, required. Update: in place.
-    pub fn scaling_adjustment(mut self, value: impl Arg<i64>) -> StepAdjustment<Set> { self.0.set("ScalingAdjustment", value.into_expr()); StepAdjustment(self.0, Phase) }
+    pub fn scaling_adjustment(self, value: impl Arg<i64>) -> StepAdjustment<Set> { StepAdjustment(put(self.0, "ScalingAdjustment", value.into_expr()), Phase) }
 }
 impl Done for StepAdjustment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingConfiguration` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetTrackingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TargetTrackingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TargetTrackingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetTrackingConfiguration<super::missing::TargetValue> { TargetTrackingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TargetTrackingConfiguration<Missing<super::required::TargetValue>> { TargetTrackingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TargetTrackingConfiguration<R0> {
     /// `CustomizedMetricSpecification`: `CustomizedMetricSpecification`. Update: in place.
-    pub fn customized_metric_specification(mut self, value: impl Arg<CustomizedMetricSpecification>) -> Self { self.0.set("CustomizedMetricSpecification", value.into_expr()); self }
+    pub fn customized_metric_specification(self, value: impl Arg<CustomizedMetricSpecification>) -> Self { Self(put(self.0, "CustomizedMetricSpecification", value.into_expr()), Phase) }
     /// `DisableScaleIn`: boolean. Update: in place.
-    pub fn disable_scale_in(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableScaleIn", value.into_expr()); self }
+    pub fn disable_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableScaleIn", value.into_expr()), Phase) }
     /// `PredefinedMetricSpecification`: `PredefinedMetricSpecification`. Update: in place.
-    pub fn predefined_metric_specification(mut self, value: impl Arg<PredefinedMetricSpecification>) -> Self { self.0.set("PredefinedMetricSpecification", value.into_expr()); self }
+    pub fn predefined_metric_specification(self, value: impl Arg<PredefinedMetricSpecification>) -> Self { Self(put(self.0, "PredefinedMetricSpecification", value.into_expr()), Phase) }
     /// `TargetValue`: number, required. Update: in place.
-    pub fn target_value(mut self, value: impl Arg<f64>) -> TargetTrackingConfiguration<Set> { self.0.set("TargetValue", value.into_expr()); TargetTrackingConfiguration(self.0, Phase) }
+    pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingConfiguration<Set> { TargetTrackingConfiguration(put(self.0, "TargetValue", value.into_expr()), Phase) }
 }
 impl Done for TargetTrackingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingMetricDataQuery` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricdataquery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetTrackingMetricDataQuery<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TargetTrackingMetricDataQuery<R0 = Set>(Bag, Phase<(R0,)>);
 impl TargetTrackingMetricDataQuery {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetTrackingMetricDataQuery<super::missing::Id> { TargetTrackingMetricDataQuery(Bag::default(), Phase) }
+    pub fn new() -> TargetTrackingMetricDataQuery<Missing<super::required::Id>> { TargetTrackingMetricDataQuery(Bag::default(), Phase) }
 }
 impl<R0> TargetTrackingMetricDataQuery<R0> {
     /// `Expression`: text. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> Self { self.0.set("Expression", value.into_expr()); self }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> TargetTrackingMetricDataQuery<Set> { self.0.set("Id", value.into_expr()); TargetTrackingMetricDataQuery(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> TargetTrackingMetricDataQuery<Set> { TargetTrackingMetricDataQuery(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Label`: text. Update: in place.
-    pub fn label(mut self, value: impl Arg<str>) -> Self { self.0.set("Label", value.into_expr()); self }
+    pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value.into_expr()), Phase) }
     /// `MetricStat`: `TargetTrackingMetricStat`. Update: in place.
-    pub fn metric_stat(mut self, value: impl Arg<TargetTrackingMetricStat>) -> Self { self.0.set("MetricStat", value.into_expr()); self }
+    pub fn metric_stat(self, value: impl Arg<TargetTrackingMetricStat>) -> Self { Self(put(self.0, "MetricStat", value.into_expr()), Phase) }
     /// `Period`: integer. Update: in place.
-    pub fn period(mut self, value: impl Arg<i64>) -> Self { self.0.set("Period", value.into_expr()); self }
+    pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value.into_expr()), Phase) }
     /// `ReturnData`: boolean. Update: in place.
-    pub fn return_data(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReturnData", value.into_expr()); self }
+    pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value.into_expr()), Phase) }
 }
 impl Done for TargetTrackingMetricDataQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingMetricStat` of `AWS::AutoScaling::ScalingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-scalingpolicy-targettrackingmetricstat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetTrackingMetricStat<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TargetTrackingMetricStat<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TargetTrackingMetricStat {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetTrackingMetricStat<super::missing::Metric, super::missing::Stat> { TargetTrackingMetricStat(Bag::default(), Phase) }
+    pub fn new() -> TargetTrackingMetricStat<Missing<super::required::Metric>, Missing<super::required::Stat>> { TargetTrackingMetricStat(Bag::default(), Phase) }
 }
 impl<R0, R1> TargetTrackingMetricStat<R0, R1> {
     /// `Metric`: `Metric`, required. Update: in place.
-    pub fn metric(mut self, value: impl Arg<Metric>) -> TargetTrackingMetricStat<Set, R1> { self.0.set("Metric", value.into_expr()); TargetTrackingMetricStat(self.0, Phase) }
+    pub fn metric(self, value: impl Arg<Metric>) -> TargetTrackingMetricStat<Set, R1> { TargetTrackingMetricStat(put(self.0, "Metric", value.into_expr()), Phase) }
     /// `Period`: integer. Update: in place.
-    pub fn period(mut self, value: impl Arg<i64>) -> Self { self.0.set("Period", value.into_expr()); self }
+    pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value.into_expr()), Phase) }
     /// `Stat`: text, required. Update: in place.
-    pub fn stat(mut self, value: impl Arg<str>) -> TargetTrackingMetricStat<R0, Set> { self.0.set("Stat", value.into_expr()); TargetTrackingMetricStat(self.0, Phase) }
+    pub fn stat(self, value: impl Arg<str>) -> TargetTrackingMetricStat<R0, Set> { TargetTrackingMetricStat(put(self.0, "Stat", value.into_expr()), Phase) }
     /// `Unit`: text. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for TargetTrackingMetricStat { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1033,7 +1033,7 @@ impl CfnScheduledAction {
     /// `AWS::AutoScaling::ScheduledAction`
     pub const TYPE: &'static str = "AWS::AutoScaling::ScheduledAction";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnScheduledActionProps<R0>) -> Self where CfnScheduledActionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScheduledActionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ScheduledActionName`: text.
@@ -1041,28 +1041,28 @@ impl CfnScheduledAction {
 }
 impl Parent for CfnScheduledAction { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AutoScaling::ScheduledAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-scheduledaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnScheduledActionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnScheduledActionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnScheduledActionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnScheduledActionProps<missing::AutoScalingGroupName> { CfnScheduledActionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnScheduledActionProps<Missing<required::AutoScalingGroupName>> { CfnScheduledActionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnScheduledActionProps<R0> {
-    /// `AutoScalingGroupName`: text, required. Update: replacement.
-    pub fn auto_scaling_group_name(mut self, value: impl Arg<kind::AutoScalingAutoScalingGroupName>) -> CfnScheduledActionProps<Set> { self.0.set("AutoScalingGroupName", value.into_expr()); CfnScheduledActionProps(self.0, Phase) }
+    /// `AutoScalingGroupName`: `AutoScalingAutoScalingGroupName`, required. Update: replacement.
+    pub fn auto_scaling_group_name(self, value: impl Arg<kind::AutoScalingAutoScalingGroupName>) -> CfnScheduledActionProps<Set> { CfnScheduledActionProps(put(self.0, "AutoScalingGroupName", value.into_expr()), Phase) }
     /// `DesiredCapacity`: integer. Update: in place.
-    pub fn desired_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("DesiredCapacity", value.into_expr()); self }
+    pub fn desired_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredCapacity", value.into_expr()), Phase) }
     /// `EndTime`: text. Update: in place.
-    pub fn end_time(mut self, value: impl Arg<str>) -> Self { self.0.set("EndTime", value.into_expr()); self }
+    pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr()), Phase) }
     /// `MaxSize`: integer. Update: in place.
-    pub fn max_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxSize", value.into_expr()); self }
+    pub fn max_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSize", value.into_expr()), Phase) }
     /// `MinSize`: integer. Update: in place.
-    pub fn min_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinSize", value.into_expr()); self }
+    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value.into_expr()), Phase) }
     /// `Recurrence`: text. Update: in place.
-    pub fn recurrence(mut self, value: impl Arg<str>) -> Self { self.0.set("Recurrence", value.into_expr()); self }
+    pub fn recurrence(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Recurrence", value.into_expr()), Phase) }
     /// `StartTime`: text. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("StartTime", value.into_expr()); self }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
     /// `TimeZone`: text. Update: in place.
-    pub fn time_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("TimeZone", value.into_expr()); self }
+    pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value.into_expr()), Phase) }
 }
 impl Done for CfnScheduledActionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::AutoScaling::WarmPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-warmpool.html)
@@ -1071,42 +1071,42 @@ impl CfnWarmPool {
     /// `AWS::AutoScaling::WarmPool`
     pub const TYPE: &'static str = "AWS::AutoScaling::WarmPool";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnWarmPoolProps<R0>) -> Self where CfnWarmPoolProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWarmPoolProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AutoScalingGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnWarmPool { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AutoScaling::WarmPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscaling-warmpool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWarmPoolProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnWarmPoolProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnWarmPoolProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWarmPoolProps<missing::AutoScalingGroupName> { CfnWarmPoolProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWarmPoolProps<Missing<required::AutoScalingGroupName>> { CfnWarmPoolProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWarmPoolProps<R0> {
-    /// `AutoScalingGroupName`: text, required. Update: replacement.
-    pub fn auto_scaling_group_name(mut self, value: impl Arg<kind::AutoScalingAutoScalingGroupName>) -> CfnWarmPoolProps<Set> { self.0.set("AutoScalingGroupName", value.into_expr()); CfnWarmPoolProps(self.0, Phase) }
+    /// `AutoScalingGroupName`: `AutoScalingAutoScalingGroupName`, required. Update: replacement.
+    pub fn auto_scaling_group_name(self, value: impl Arg<kind::AutoScalingAutoScalingGroupName>) -> CfnWarmPoolProps<Set> { CfnWarmPoolProps(put(self.0, "AutoScalingGroupName", value.into_expr()), Phase) }
     /// `InstanceReusePolicy`: `InstanceReusePolicy`. Update: in place.
-    pub fn instance_reuse_policy(mut self, value: impl Arg<warm_pool::InstanceReusePolicy>) -> Self { self.0.set("InstanceReusePolicy", value.into_expr()); self }
+    pub fn instance_reuse_policy(self, value: impl Arg<warm_pool::InstanceReusePolicy>) -> Self { Self(put(self.0, "InstanceReusePolicy", value.into_expr()), Phase) }
     /// `MaxGroupPreparedCapacity`: integer. Update: in place.
-    pub fn max_group_prepared_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxGroupPreparedCapacity", value.into_expr()); self }
+    pub fn max_group_prepared_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxGroupPreparedCapacity", value.into_expr()), Phase) }
     /// `MinSize`: integer. Update: in place.
-    pub fn min_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinSize", value.into_expr()); self }
+    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value.into_expr()), Phase) }
     /// `PoolState`: text. Update: in place.
-    pub fn pool_state(mut self, value: impl Arg<str>) -> Self { self.0.set("PoolState", value.into_expr()); self }
+    pub fn pool_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoolState", value.into_expr()), Phase) }
 }
 impl Done for CfnWarmPoolProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AutoScaling::WarmPool`.
 pub mod warm_pool {
 use crate::cfn::support::*;
 /// The property type `InstanceReusePolicy` of `AWS::AutoScaling::WarmPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscaling-warmpool-instancereusepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceReusePolicy(Bag);
+#[must_use] pub struct InstanceReusePolicy(Bag);
 impl InstanceReusePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReuseOnScaleIn`: boolean. Update: in place.
-    pub fn reuse_on_scale_in(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReuseOnScaleIn", value.into_expr()); self }
+    pub fn reuse_on_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReuseOnScaleIn", value.into_expr())) }
 }
 impl Done for InstanceReusePolicy { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AutoScalingGroupName, CapacityReservationPreference, DeviceName, Granularity, Id, Identifier, ImageId, ImpairedZoneHealthCheckBehavior, InstanceType, Key, LaunchTemplate, LaunchTemplateSpecification, LifecycleHookName, LifecycleTransition, MaxSize, MemoryMiB, Metric, MetricDataQueries, MetricName, MetricSpecifications, MinSize, Name, Namespace, PredefinedMetricType, PropagateAtLaunch, ScalingAdjustment, Stat, TargetCapacityTypes, TargetValue, TopicARN, Type, VCpuCount, Value, Version, ZonalShiftEnabled } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AutoScalingGroupName, CapacityReservationPreference, DeviceName, Granularity, Id, Identifier, ImageId, ImpairedZoneHealthCheckBehavior, InstanceType, Key, LaunchTemplate, LaunchTemplateSpecification, LifecycleHookName, LifecycleTransition, MaxSize, MemoryMiB, Metric, MetricDataQueries, MetricName, MetricSpecifications, MinSize, Name, Namespace, PredefinedMetricType, PropagateAtLaunch, ScalingAdjustment, Stat, TargetCapacityTypes, TargetValue, TopicARN, Type, VCpuCount, Value, Version, ZonalShiftEnabled } }

@@ -10,7 +10,7 @@ impl CfnScalingPlan {
     /// `AWS::AutoScalingPlans::ScalingPlan`
     pub const TYPE: &'static str = "AWS::AutoScalingPlans::ScalingPlan";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnScalingPlanProps<R0, R1>) -> Self where CfnScalingPlanProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScalingPlanProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -22,182 +22,182 @@ impl CfnScalingPlan {
 }
 impl Parent for CfnScalingPlan { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AutoScalingPlans::ScalingPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-autoscalingplans-scalingplan.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnScalingPlanProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnScalingPlanProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnScalingPlanProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnScalingPlanProps<missing::ApplicationSource, missing::ScalingInstructions> { CfnScalingPlanProps(Bag::default(), Phase) }
+    pub fn new() -> CfnScalingPlanProps<Missing<required::ApplicationSource>, Missing<required::ScalingInstructions>> { CfnScalingPlanProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnScalingPlanProps<R0, R1> {
     /// `ApplicationSource`: `ApplicationSource`, required. Update: in place.
-    pub fn application_source(mut self, value: impl Arg<scaling_plan::ApplicationSource>) -> CfnScalingPlanProps<Set, R1> { self.0.set("ApplicationSource", value.into_expr()); CfnScalingPlanProps(self.0, Phase) }
+    pub fn application_source(self, value: impl Arg<scaling_plan::ApplicationSource>) -> CfnScalingPlanProps<Set, R1> { CfnScalingPlanProps(put(self.0, "ApplicationSource", value.into_expr()), Phase) }
     /// `ScalingInstructions`: list of `ScalingInstruction`, required. Update: in place.
-    pub fn scaling_instructions(mut self, value: impl Arg<Arr<scaling_plan::ScalingInstruction>>) -> CfnScalingPlanProps<R0, Set> { self.0.set("ScalingInstructions", value.into_expr()); CfnScalingPlanProps(self.0, Phase) }
+    pub fn scaling_instructions(self, value: impl Arg<Arr<scaling_plan::ScalingInstruction>>) -> CfnScalingPlanProps<R0, Set> { CfnScalingPlanProps(put(self.0, "ScalingInstructions", value.into_expr()), Phase) }
 }
 impl Done for CfnScalingPlanProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AutoScalingPlans::ScalingPlan`.
 pub mod scaling_plan {
 use crate::cfn::support::*;
 /// The property type `ApplicationSource` of `AWS::AutoScalingPlans::ScalingPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-applicationsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationSource(Bag);
+#[must_use] pub struct ApplicationSource(Bag);
 impl ApplicationSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudFormationStackARN`: text. Update: in place.
-    pub fn cloud_formation_stack_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CloudFormationStackARN", value.into_expr()); self }
+    pub fn cloud_formation_stack_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudFormationStackARN", value.into_expr())) }
     /// `TagFilters`: list of `TagFilter`. Update: in place.
-    pub fn tag_filters(mut self, value: impl Arg<Arr<TagFilter>>) -> Self { self.0.set("TagFilters", value.into_expr()); self }
+    pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value.into_expr())) }
 }
 impl Done for ApplicationSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomizedLoadMetricSpecification` of `AWS::AutoScalingPlans::ScalingPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedloadmetricspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomizedLoadMetricSpecification<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CustomizedLoadMetricSpecification<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CustomizedLoadMetricSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomizedLoadMetricSpecification<super::missing::MetricName, super::missing::Namespace, super::missing::Statistic> { CustomizedLoadMetricSpecification(Bag::default(), Phase) }
+    pub fn new() -> CustomizedLoadMetricSpecification<Missing<super::required::MetricName>, Missing<super::required::Namespace>, Missing<super::required::Statistic>> { CustomizedLoadMetricSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CustomizedLoadMetricSpecification<R0, R1, R2> {
     /// `Dimensions`: list of `MetricDimension`. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<Arr<MetricDimension>>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
     /// `MetricName`: text, required. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> CustomizedLoadMetricSpecification<Set, R1, R2> { self.0.set("MetricName", value.into_expr()); CustomizedLoadMetricSpecification(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CustomizedLoadMetricSpecification<Set, R1, R2> { CustomizedLoadMetricSpecification(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `Namespace`: text, required. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> CustomizedLoadMetricSpecification<R0, Set, R2> { self.0.set("Namespace", value.into_expr()); CustomizedLoadMetricSpecification(self.0, Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> CustomizedLoadMetricSpecification<R0, Set, R2> { CustomizedLoadMetricSpecification(put(self.0, "Namespace", value.into_expr()), Phase) }
     /// `Statistic`: text, required. Update: in place.
-    pub fn statistic(mut self, value: impl Arg<str>) -> CustomizedLoadMetricSpecification<R0, R1, Set> { self.0.set("Statistic", value.into_expr()); CustomizedLoadMetricSpecification(self.0, Phase) }
+    pub fn statistic(self, value: impl Arg<str>) -> CustomizedLoadMetricSpecification<R0, R1, Set> { CustomizedLoadMetricSpecification(put(self.0, "Statistic", value.into_expr()), Phase) }
     /// `Unit`: text. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for CustomizedLoadMetricSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomizedScalingMetricSpecification` of `AWS::AutoScalingPlans::ScalingPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-customizedscalingmetricspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomizedScalingMetricSpecification<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CustomizedScalingMetricSpecification<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CustomizedScalingMetricSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomizedScalingMetricSpecification<super::missing::MetricName, super::missing::Namespace, super::missing::Statistic> { CustomizedScalingMetricSpecification(Bag::default(), Phase) }
+    pub fn new() -> CustomizedScalingMetricSpecification<Missing<super::required::MetricName>, Missing<super::required::Namespace>, Missing<super::required::Statistic>> { CustomizedScalingMetricSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CustomizedScalingMetricSpecification<R0, R1, R2> {
     /// `Dimensions`: list of `MetricDimension`. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<Arr<MetricDimension>>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
     /// `MetricName`: text, required. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> CustomizedScalingMetricSpecification<Set, R1, R2> { self.0.set("MetricName", value.into_expr()); CustomizedScalingMetricSpecification(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CustomizedScalingMetricSpecification<Set, R1, R2> { CustomizedScalingMetricSpecification(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `Namespace`: text, required. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> CustomizedScalingMetricSpecification<R0, Set, R2> { self.0.set("Namespace", value.into_expr()); CustomizedScalingMetricSpecification(self.0, Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> CustomizedScalingMetricSpecification<R0, Set, R2> { CustomizedScalingMetricSpecification(put(self.0, "Namespace", value.into_expr()), Phase) }
     /// `Statistic`: text, required. Update: in place.
-    pub fn statistic(mut self, value: impl Arg<str>) -> CustomizedScalingMetricSpecification<R0, R1, Set> { self.0.set("Statistic", value.into_expr()); CustomizedScalingMetricSpecification(self.0, Phase) }
+    pub fn statistic(self, value: impl Arg<str>) -> CustomizedScalingMetricSpecification<R0, R1, Set> { CustomizedScalingMetricSpecification(put(self.0, "Statistic", value.into_expr()), Phase) }
     /// `Unit`: text. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for CustomizedScalingMetricSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDimension` of `AWS::AutoScalingPlans::ScalingPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-metricdimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MetricDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MetricDimension {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricDimension<super::missing::Name, super::missing::Value> { MetricDimension(Bag::default(), Phase) }
+    pub fn new() -> MetricDimension<Missing<super::required::Name>, Missing<super::required::Value>> { MetricDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricDimension<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> MetricDimension<Set, R1> { self.0.set("Name", value.into_expr()); MetricDimension(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> MetricDimension<Set, R1> { MetricDimension(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> MetricDimension<R0, Set> { self.0.set("Value", value.into_expr()); MetricDimension(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> MetricDimension<R0, Set> { MetricDimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for MetricDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredefinedLoadMetricSpecification` of `AWS::AutoScalingPlans::ScalingPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-predefinedloadmetricspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredefinedLoadMetricSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredefinedLoadMetricSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredefinedLoadMetricSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredefinedLoadMetricSpecification<super::missing::PredefinedLoadMetricType> { PredefinedLoadMetricSpecification(Bag::default(), Phase) }
+    pub fn new() -> PredefinedLoadMetricSpecification<Missing<super::required::PredefinedLoadMetricType>> { PredefinedLoadMetricSpecification(Bag::default(), Phase) }
 }
 impl<R0> PredefinedLoadMetricSpecification<R0> {
     /// `PredefinedLoadMetricType`: text, required. Update: in place.
-    pub fn predefined_load_metric_type(mut self, value: impl Arg<str>) -> PredefinedLoadMetricSpecification<Set> { self.0.set("PredefinedLoadMetricType", value.into_expr()); PredefinedLoadMetricSpecification(self.0, Phase) }
+    pub fn predefined_load_metric_type(self, value: impl Arg<str>) -> PredefinedLoadMetricSpecification<Set> { PredefinedLoadMetricSpecification(put(self.0, "PredefinedLoadMetricType", value.into_expr()), Phase) }
     /// `ResourceLabel`: text. Update: in place.
-    pub fn resource_label(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceLabel", value.into_expr()); self }
+    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
 }
 impl Done for PredefinedLoadMetricSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredefinedScalingMetricSpecification` of `AWS::AutoScalingPlans::ScalingPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-predefinedscalingmetricspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredefinedScalingMetricSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredefinedScalingMetricSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredefinedScalingMetricSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredefinedScalingMetricSpecification<super::missing::PredefinedScalingMetricType> { PredefinedScalingMetricSpecification(Bag::default(), Phase) }
+    pub fn new() -> PredefinedScalingMetricSpecification<Missing<super::required::PredefinedScalingMetricType>> { PredefinedScalingMetricSpecification(Bag::default(), Phase) }
 }
 impl<R0> PredefinedScalingMetricSpecification<R0> {
     /// `PredefinedScalingMetricType`: text, required. Update: in place.
-    pub fn predefined_scaling_metric_type(mut self, value: impl Arg<str>) -> PredefinedScalingMetricSpecification<Set> { self.0.set("PredefinedScalingMetricType", value.into_expr()); PredefinedScalingMetricSpecification(self.0, Phase) }
+    pub fn predefined_scaling_metric_type(self, value: impl Arg<str>) -> PredefinedScalingMetricSpecification<Set> { PredefinedScalingMetricSpecification(put(self.0, "PredefinedScalingMetricType", value.into_expr()), Phase) }
     /// `ResourceLabel`: text. Update: in place.
-    pub fn resource_label(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceLabel", value.into_expr()); self }
+    pub fn resource_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceLabel", value.into_expr()), Phase) }
 }
 impl Done for PredefinedScalingMetricSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingInstruction` of `AWS::AutoScalingPlans::ScalingPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-scalinginstruction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScalingInstruction<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct ScalingInstruction<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl ScalingInstruction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScalingInstruction<super::missing::MaxCapacity, super::missing::MinCapacity, super::missing::ResourceId, super::missing::ScalableDimension, super::missing::ServiceNamespace, super::missing::TargetTrackingConfigurations> { ScalingInstruction(Bag::default(), Phase) }
+    pub fn new() -> ScalingInstruction<Missing<super::required::MaxCapacity>, Missing<super::required::MinCapacity>, Missing<super::required::ResourceId>, Missing<super::required::ScalableDimension>, Missing<super::required::ServiceNamespace>, Missing<super::required::TargetTrackingConfigurations>> { ScalingInstruction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> ScalingInstruction<R0, R1, R2, R3, R4, R5> {
     /// `CustomizedLoadMetricSpecification`: `CustomizedLoadMetricSpecification`. Update: in place.
-    pub fn customized_load_metric_specification(mut self, value: impl Arg<CustomizedLoadMetricSpecification>) -> Self { self.0.set("CustomizedLoadMetricSpecification", value.into_expr()); self }
+    pub fn customized_load_metric_specification(self, value: impl Arg<CustomizedLoadMetricSpecification>) -> Self { Self(put(self.0, "CustomizedLoadMetricSpecification", value.into_expr()), Phase) }
     /// `DisableDynamicScaling`: boolean. Update: in place.
-    pub fn disable_dynamic_scaling(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableDynamicScaling", value.into_expr()); self }
+    pub fn disable_dynamic_scaling(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableDynamicScaling", value.into_expr()), Phase) }
     /// `MaxCapacity`: integer, required. Update: in place.
-    pub fn max_capacity(mut self, value: impl Arg<i64>) -> ScalingInstruction<Set, R1, R2, R3, R4, R5> { self.0.set("MaxCapacity", value.into_expr()); ScalingInstruction(self.0, Phase) }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> ScalingInstruction<Set, R1, R2, R3, R4, R5> { ScalingInstruction(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
     /// `MinCapacity`: integer, required. Update: in place.
-    pub fn min_capacity(mut self, value: impl Arg<i64>) -> ScalingInstruction<R0, Set, R2, R3, R4, R5> { self.0.set("MinCapacity", value.into_expr()); ScalingInstruction(self.0, Phase) }
+    pub fn min_capacity(self, value: impl Arg<i64>) -> ScalingInstruction<R0, Set, R2, R3, R4, R5> { ScalingInstruction(put(self.0, "MinCapacity", value.into_expr()), Phase) }
     /// `PredefinedLoadMetricSpecification`: `PredefinedLoadMetricSpecification`. Update: in place.
-    pub fn predefined_load_metric_specification(mut self, value: impl Arg<PredefinedLoadMetricSpecification>) -> Self { self.0.set("PredefinedLoadMetricSpecification", value.into_expr()); self }
+    pub fn predefined_load_metric_specification(self, value: impl Arg<PredefinedLoadMetricSpecification>) -> Self { Self(put(self.0, "PredefinedLoadMetricSpecification", value.into_expr()), Phase) }
     /// `PredictiveScalingMaxCapacityBehavior`: text. Update: in place.
-    pub fn predictive_scaling_max_capacity_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("PredictiveScalingMaxCapacityBehavior", value.into_expr()); self }
+    pub fn predictive_scaling_max_capacity_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PredictiveScalingMaxCapacityBehavior", value.into_expr()), Phase) }
     /// `PredictiveScalingMaxCapacityBuffer`: integer. Update: in place.
-    pub fn predictive_scaling_max_capacity_buffer(mut self, value: impl Arg<i64>) -> Self { self.0.set("PredictiveScalingMaxCapacityBuffer", value.into_expr()); self }
+    pub fn predictive_scaling_max_capacity_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PredictiveScalingMaxCapacityBuffer", value.into_expr()), Phase) }
     /// `PredictiveScalingMode`: text. Update: in place.
-    pub fn predictive_scaling_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("PredictiveScalingMode", value.into_expr()); self }
+    pub fn predictive_scaling_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PredictiveScalingMode", value.into_expr()), Phase) }
     /// `ResourceId`: text, required. Update: in place.
-    pub fn resource_id(mut self, value: impl Arg<str>) -> ScalingInstruction<R0, R1, Set, R3, R4, R5> { self.0.set("ResourceId", value.into_expr()); ScalingInstruction(self.0, Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> ScalingInstruction<R0, R1, Set, R3, R4, R5> { ScalingInstruction(put(self.0, "ResourceId", value.into_expr()), Phase) }
     /// `ScalableDimension`: text, required. Update: in place.
-    pub fn scalable_dimension(mut self, value: impl Arg<str>) -> ScalingInstruction<R0, R1, R2, Set, R4, R5> { self.0.set("ScalableDimension", value.into_expr()); ScalingInstruction(self.0, Phase) }
+    pub fn scalable_dimension(self, value: impl Arg<str>) -> ScalingInstruction<R0, R1, R2, Set, R4, R5> { ScalingInstruction(put(self.0, "ScalableDimension", value.into_expr()), Phase) }
     /// `ScalingPolicyUpdateBehavior`: text. Update: in place.
-    pub fn scaling_policy_update_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("ScalingPolicyUpdateBehavior", value.into_expr()); self }
+    pub fn scaling_policy_update_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalingPolicyUpdateBehavior", value.into_expr()), Phase) }
     /// `ScheduledActionBufferTime`: integer. Update: in place.
-    pub fn scheduled_action_buffer_time(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScheduledActionBufferTime", value.into_expr()); self }
+    pub fn scheduled_action_buffer_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScheduledActionBufferTime", value.into_expr()), Phase) }
     /// `ServiceNamespace`: text, required. Update: in place.
-    pub fn service_namespace(mut self, value: impl Arg<str>) -> ScalingInstruction<R0, R1, R2, R3, Set, R5> { self.0.set("ServiceNamespace", value.into_expr()); ScalingInstruction(self.0, Phase) }
+    pub fn service_namespace(self, value: impl Arg<str>) -> ScalingInstruction<R0, R1, R2, R3, Set, R5> { ScalingInstruction(put(self.0, "ServiceNamespace", value.into_expr()), Phase) }
     /// `TargetTrackingConfigurations`: list of `TargetTrackingConfiguration`, required. Update: in place.
-    pub fn target_tracking_configurations(mut self, value: impl Arg<Arr<TargetTrackingConfiguration>>) -> ScalingInstruction<R0, R1, R2, R3, R4, Set> { self.0.set("TargetTrackingConfigurations", value.into_expr()); ScalingInstruction(self.0, Phase) }
+    pub fn target_tracking_configurations(self, value: impl Arg<Arr<TargetTrackingConfiguration>>) -> ScalingInstruction<R0, R1, R2, R3, R4, Set> { ScalingInstruction(put(self.0, "TargetTrackingConfigurations", value.into_expr()), Phase) }
 }
 impl Done for ScalingInstruction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagFilter` of `AWS::AutoScalingPlans::ScalingPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-tagfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TagFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl TagFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagFilter<super::missing::Key> { TagFilter(Bag::default(), Phase) }
+    pub fn new() -> TagFilter<Missing<super::required::Key>> { TagFilter(Bag::default(), Phase) }
 }
 impl<R0> TagFilter<R0> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagFilter<Set> { self.0.set("Key", value.into_expr()); TagFilter(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagFilter<Set> { TagFilter(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for TagFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingConfiguration` of `AWS::AutoScalingPlans::ScalingPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-autoscalingplans-scalingplan-targettrackingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetTrackingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TargetTrackingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TargetTrackingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetTrackingConfiguration<super::missing::TargetValue> { TargetTrackingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TargetTrackingConfiguration<Missing<super::required::TargetValue>> { TargetTrackingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TargetTrackingConfiguration<R0> {
     /// `CustomizedScalingMetricSpecification`: `CustomizedScalingMetricSpecification`. Update: in place.
-    pub fn customized_scaling_metric_specification(mut self, value: impl Arg<CustomizedScalingMetricSpecification>) -> Self { self.0.set("CustomizedScalingMetricSpecification", value.into_expr()); self }
+    pub fn customized_scaling_metric_specification(self, value: impl Arg<CustomizedScalingMetricSpecification>) -> Self { Self(put(self.0, "CustomizedScalingMetricSpecification", value.into_expr()), Phase) }
     /// `DisableScaleIn`: boolean. Update: in place.
-    pub fn disable_scale_in(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableScaleIn", value.into_expr()); self }
+    pub fn disable_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableScaleIn", value.into_expr()), Phase) }
     /// `EstimatedInstanceWarmup`: integer. Update: in place.
-    pub fn estimated_instance_warmup(mut self, value: impl Arg<i64>) -> Self { self.0.set("EstimatedInstanceWarmup", value.into_expr()); self }
+    pub fn estimated_instance_warmup(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EstimatedInstanceWarmup", value.into_expr()), Phase) }
     /// `PredefinedScalingMetricSpecification`: `PredefinedScalingMetricSpecification`. Update: in place.
-    pub fn predefined_scaling_metric_specification(mut self, value: impl Arg<PredefinedScalingMetricSpecification>) -> Self { self.0.set("PredefinedScalingMetricSpecification", value.into_expr()); self }
+    pub fn predefined_scaling_metric_specification(self, value: impl Arg<PredefinedScalingMetricSpecification>) -> Self { Self(put(self.0, "PredefinedScalingMetricSpecification", value.into_expr()), Phase) }
     /// `ScaleInCooldown`: integer. Update: in place.
-    pub fn scale_in_cooldown(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScaleInCooldown", value.into_expr()); self }
+    pub fn scale_in_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInCooldown", value.into_expr()), Phase) }
     /// `ScaleOutCooldown`: integer. Update: in place.
-    pub fn scale_out_cooldown(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScaleOutCooldown", value.into_expr()); self }
+    pub fn scale_out_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutCooldown", value.into_expr()), Phase) }
     /// `TargetValue`: number, required. Update: in place.
-    pub fn target_value(mut self, value: impl Arg<f64>) -> TargetTrackingConfiguration<Set> { self.0.set("TargetValue", value.into_expr()); TargetTrackingConfiguration(self.0, Phase) }
+    pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingConfiguration<Set> { TargetTrackingConfiguration(put(self.0, "TargetValue", value.into_expr()), Phase) }
 }
 impl Done for TargetTrackingConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ApplicationSource, Key, MaxCapacity, MetricName, MinCapacity, Name, Namespace, PredefinedLoadMetricType, PredefinedScalingMetricType, ResourceId, ScalableDimension, ScalingInstructions, ServiceNamespace, Statistic, TargetTrackingConfigurations, TargetValue, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ApplicationSource, Key, MaxCapacity, MetricName, MinCapacity, Name, Namespace, PredefinedLoadMetricType, PredefinedScalingMetricType, ResourceId, ScalableDimension, ScalingInstructions, ServiceNamespace, Statistic, TargetTrackingConfigurations, TargetValue, Value } }

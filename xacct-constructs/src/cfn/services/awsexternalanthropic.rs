@@ -10,10 +10,10 @@ impl CfnWorkspace {
     /// `AWS::AWSExternalAnthropic::Workspace`
     pub const TYPE: &'static str = "AWS::AWSExternalAnthropic::Workspace";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnWorkspaceProps<R0>) -> Self where CfnWorkspaceProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkspaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -22,36 +22,36 @@ impl CfnWorkspace {
 }
 impl Parent for CfnWorkspace { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::AWSExternalAnthropic::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-awsexternalanthropic-workspace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkspaceProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnWorkspaceProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnWorkspaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWorkspaceProps<missing::Name> { CfnWorkspaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWorkspaceProps<Missing<required::Name>> { CfnWorkspaceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWorkspaceProps<R0> {
     /// `DataResidency`: `DataResidency`. Update: replacement.
-    pub fn data_residency(mut self, value: impl Arg<workspace::DataResidency>) -> Self { self.0.set("DataResidency", value.into_expr()); self }
+    pub fn data_residency(self, value: impl Arg<workspace::DataResidency>) -> Self { Self(put(self.0, "DataResidency", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnWorkspaceProps<Set> { self.0.set("Name", value.into_expr()); CfnWorkspaceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnWorkspaceProps<Set> { CfnWorkspaceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkspaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::AWSExternalAnthropic::Workspace`.
 pub mod workspace {
 use crate::cfn::support::*;
 /// The property type `DataResidency` of `AWS::AWSExternalAnthropic::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-awsexternalanthropic-workspace-dataresidency.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataResidency(Bag);
+#[must_use] pub struct DataResidency(Bag);
 impl DataResidency {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedInferenceGeos`: list of text. Update: replacement.
-    pub fn allowed_inference_geos(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedInferenceGeos", value.into_expr()); self }
+    pub fn allowed_inference_geos(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInferenceGeos", value.into_expr())) }
     /// `DefaultInferenceGeo`: text. Update: replacement.
-    pub fn default_inference_geo(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultInferenceGeo", value.into_expr()); self }
+    pub fn default_inference_geo(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultInferenceGeo", value.into_expr())) }
     /// `WorkspaceGeo`: text. Update: replacement.
-    pub fn workspace_geo(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkspaceGeo", value.into_expr()); self }
+    pub fn workspace_geo(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkspaceGeo", value.into_expr())) }
 }
 impl Done for DataResidency { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Name } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Name } }

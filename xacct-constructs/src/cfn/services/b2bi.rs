@@ -10,10 +10,10 @@ impl CfnCapability {
     /// `AWS::B2BI::Capability`
     pub const TYPE: &'static str = "AWS::B2BI::Capability";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnCapabilityProps<R0, R1, R2>) -> Self where CfnCapabilityProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCapabilityProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CapabilityId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CapabilityArn`: text.
+    /// The attribute `CapabilityArn`: `OtherArn`.
     pub fn attr_capability_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CapabilityArn") }
     /// The attribute `CapabilityId`: text.
     pub fn attr_capability_id(&self) -> Val<str> { self.0.get_att("CapabilityId") }
@@ -24,88 +24,86 @@ impl CfnCapability {
 }
 impl Parent for CfnCapability { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::B2BI::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-capability.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCapabilityProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnCapabilityProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnCapabilityProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCapabilityProps<missing::Configuration, missing::Name, missing::Type> { CfnCapabilityProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCapabilityProps<Missing<required::Configuration>, Missing<required::Name>, Missing<required::Type>> { CfnCapabilityProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnCapabilityProps<R0, R1, R2> {
     /// `Configuration`: `CapabilityConfiguration`, required. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<capability::CapabilityConfiguration>) -> CfnCapabilityProps<Set, R1, R2> { self.0.set("Configuration", value.into_expr()); CfnCapabilityProps(self.0, Phase) }
+    pub fn configuration(self, value: impl Arg<capability::CapabilityConfiguration>) -> CfnCapabilityProps<Set, R1, R2> { CfnCapabilityProps(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `InstructionsDocuments`: list of `S3Location`. Update: in place.
-    pub fn instructions_documents(mut self, value: impl Arg<Arr<capability::S3Location>>) -> Self { self.0.set("InstructionsDocuments", value.into_expr()); self }
+    pub fn instructions_documents(self, value: impl Arg<Arr<capability::S3Location>>) -> Self { Self(put(self.0, "InstructionsDocuments", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCapabilityProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnCapabilityProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCapabilityProps<R0, Set, R2> { CfnCapabilityProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<capability::Type>) -> CfnCapabilityProps<R0, R1, Set> { self.0.set("Type", value.into_expr()); CfnCapabilityProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<capability::Type>) -> CfnCapabilityProps<R0, R1, Set> { CfnCapabilityProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnCapabilityProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::B2BI::Capability`.
 pub mod capability {
 use crate::cfn::support::*;
 /// The property type `CapabilityConfiguration` of `AWS::B2BI::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-capabilityconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapabilityConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CapabilityConfiguration(Bag);
 impl CapabilityConfiguration {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> CapabilityConfiguration<super::missing::Edi> { CapabilityConfiguration(Bag::default(), Phase) }
-}
-impl<R0> CapabilityConfiguration<R0> {
-    /// `Edi`: `EdiConfiguration`, required. Update: in place.
-    pub fn edi(mut self, value: impl Arg<EdiConfiguration>) -> CapabilityConfiguration<Set> { self.0.set("Edi", value.into_expr()); CapabilityConfiguration(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `Edi`: `EdiConfiguration`. Update: in place.
+    pub fn edi(self, value: impl Arg<EdiConfiguration>) -> Self { Self(put(self.0, "Edi", value.into_expr())) }
 }
 impl Done for CapabilityConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EdiConfiguration` of `AWS::B2BI::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-ediconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EdiConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct EdiConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl EdiConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EdiConfiguration<super::missing::InputLocation, super::missing::OutputLocation, super::missing::TransformerId, super::missing::Type> { EdiConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EdiConfiguration<Missing<super::required::InputLocation>, Missing<super::required::OutputLocation>, Missing<super::required::TransformerId>, Missing<super::required::Type>> { EdiConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> EdiConfiguration<R0, R1, R2, R3> {
     /// `CapabilityDirection`: `CapabilityDirection`. Update: in place.
-    pub fn capability_direction(mut self, value: impl Arg<CapabilityDirection>) -> Self { self.0.set("CapabilityDirection", value.into_expr()); self }
+    pub fn capability_direction(self, value: impl Arg<CapabilityDirection>) -> Self { Self(put(self.0, "CapabilityDirection", value.into_expr()), Phase) }
     /// `InputLocation`: `S3Location`, required. Update: in place.
-    pub fn input_location(mut self, value: impl Arg<S3Location>) -> EdiConfiguration<Set, R1, R2, R3> { self.0.set("InputLocation", value.into_expr()); EdiConfiguration(self.0, Phase) }
+    pub fn input_location(self, value: impl Arg<S3Location>) -> EdiConfiguration<Set, R1, R2, R3> { EdiConfiguration(put(self.0, "InputLocation", value.into_expr()), Phase) }
     /// `OutputLocation`: `S3Location`, required. Update: in place.
-    pub fn output_location(mut self, value: impl Arg<S3Location>) -> EdiConfiguration<R0, Set, R2, R3> { self.0.set("OutputLocation", value.into_expr()); EdiConfiguration(self.0, Phase) }
+    pub fn output_location(self, value: impl Arg<S3Location>) -> EdiConfiguration<R0, Set, R2, R3> { EdiConfiguration(put(self.0, "OutputLocation", value.into_expr()), Phase) }
     /// `TransformerId`: text, required. Update: in place.
-    pub fn transformer_id(mut self, value: impl Arg<str>) -> EdiConfiguration<R0, R1, Set, R3> { self.0.set("TransformerId", value.into_expr()); EdiConfiguration(self.0, Phase) }
+    pub fn transformer_id(self, value: impl Arg<str>) -> EdiConfiguration<R0, R1, Set, R3> { EdiConfiguration(put(self.0, "TransformerId", value.into_expr()), Phase) }
     /// `Type`: `EdiType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<EdiType>) -> EdiConfiguration<R0, R1, R2, Set> { self.0.set("Type", value.into_expr()); EdiConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<EdiType>) -> EdiConfiguration<R0, R1, R2, Set> { EdiConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EdiConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EdiType` of `AWS::B2BI::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-editype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EdiType<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EdiType<R0 = Set>(Bag, Phase<(R0,)>);
 impl EdiType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EdiType<super::missing::X12Details> { EdiType(Bag::default(), Phase) }
+    pub fn new() -> EdiType<Missing<super::required::X12Details>> { EdiType(Bag::default(), Phase) }
 }
 impl<R0> EdiType<R0> {
     /// `X12Details`: `X12Details`, required. Update: in place.
-    pub fn x12_details(mut self, value: impl Arg<X12Details>) -> EdiType<Set> { self.0.set("X12Details", value.into_expr()); EdiType(self.0, Phase) }
+    pub fn x12_details(self, value: impl Arg<X12Details>) -> EdiType<Set> { EdiType(put(self.0, "X12Details", value.into_expr()), Phase) }
 }
 impl Done for EdiType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::B2BI::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location(Bag);
+#[must_use] pub struct S3Location(Bag);
 impl S3Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketName`: text. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("BucketName", value.into_expr()); self }
+    /// `BucketName`: `S3BucketName`. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12Details` of `AWS::B2BI::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-capability-x12details.html)
-#[derive(Clone, Debug)] #[must_use] pub struct X12Details(Bag);
+#[must_use] pub struct X12Details(Bag);
 impl X12Details {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TransactionSet`: text. Update: in place.
-    pub fn transaction_set(mut self, value: impl Arg<str>) -> Self { self.0.set("TransactionSet", value.into_expr()); self }
+    pub fn transaction_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransactionSet", value.into_expr())) }
     /// `Version`: `Version`. Update: in place.
-    pub fn version(mut self, value: impl Arg<Version>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for X12Details { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CapabilityDirection` allows.
@@ -121,14 +119,14 @@ impl CfnPartnership {
     /// `AWS::B2BI::Partnership`
     pub const TYPE: &'static str = "AWS::B2BI::Partnership";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnPartnershipProps<R0, R1, R2, R3>) -> Self where CfnPartnershipProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPartnershipProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PartnershipId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `ModifiedAt`: text.
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
-    /// The attribute `PartnershipArn`: text.
+    /// The attribute `PartnershipArn`: `OtherArn`.
     pub fn attr_partnership_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PartnershipArn") }
     /// The attribute `PartnershipId`: text.
     pub fn attr_partnership_id(&self) -> Val<str> { self.0.get_att("PartnershipId") }
@@ -137,185 +135,183 @@ impl CfnPartnership {
 }
 impl Parent for CfnPartnership { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-partnership.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPartnershipProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnPartnershipProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnPartnershipProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPartnershipProps<missing::Capabilities, missing::Email, missing::Name, missing::ProfileId> { CfnPartnershipProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPartnershipProps<Missing<required::Capabilities>, Missing<required::Email>, Missing<required::Name>, Missing<required::ProfileId>> { CfnPartnershipProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPartnershipProps<R0, R1, R2, R3> {
     /// `Capabilities`: list of text, required. Update: in place.
-    pub fn capabilities(mut self, value: impl Arg<Arr<str>>) -> CfnPartnershipProps<Set, R1, R2, R3> { self.0.set("Capabilities", value.into_expr()); CfnPartnershipProps(self.0, Phase) }
+    pub fn capabilities(self, value: impl Arg<Arr<str>>) -> CfnPartnershipProps<Set, R1, R2, R3> { CfnPartnershipProps(put(self.0, "Capabilities", value.into_expr()), Phase) }
     /// `CapabilityOptions`: `CapabilityOptions`. Update: in place.
-    pub fn capability_options(mut self, value: impl Arg<partnership::CapabilityOptions>) -> Self { self.0.set("CapabilityOptions", value.into_expr()); self }
+    pub fn capability_options(self, value: impl Arg<partnership::CapabilityOptions>) -> Self { Self(put(self.0, "CapabilityOptions", value.into_expr()), Phase) }
     /// `Email`: text, required. Update: replacement.
-    pub fn email(mut self, value: impl Arg<str>) -> CfnPartnershipProps<R0, Set, R2, R3> { self.0.set("Email", value.into_expr()); CfnPartnershipProps(self.0, Phase) }
+    pub fn email(self, value: impl Arg<str>) -> CfnPartnershipProps<R0, Set, R2, R3> { CfnPartnershipProps(put(self.0, "Email", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPartnershipProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnPartnershipProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPartnershipProps<R0, R1, Set, R3> { CfnPartnershipProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Phone`: text. Update: replacement.
-    pub fn phone(mut self, value: impl Arg<str>) -> Self { self.0.set("Phone", value.into_expr()); self }
+    pub fn phone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Phone", value.into_expr()), Phase) }
     /// `ProfileId`: text, required. Update: replacement.
-    pub fn profile_id(mut self, value: impl Arg<str>) -> CfnPartnershipProps<R0, R1, R2, Set> { self.0.set("ProfileId", value.into_expr()); CfnPartnershipProps(self.0, Phase) }
+    pub fn profile_id(self, value: impl Arg<str>) -> CfnPartnershipProps<R0, R1, R2, Set> { CfnPartnershipProps(put(self.0, "ProfileId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPartnershipProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::B2BI::Partnership`.
 pub mod partnership {
 use crate::cfn::support::*;
 /// The property type `CapabilityOptions` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-capabilityoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapabilityOptions(Bag);
+#[must_use] pub struct CapabilityOptions(Bag);
 impl CapabilityOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InboundEdi`: `InboundEdiOptions`. Update: in place.
-    pub fn inbound_edi(mut self, value: impl Arg<InboundEdiOptions>) -> Self { self.0.set("InboundEdi", value.into_expr()); self }
+    pub fn inbound_edi(self, value: impl Arg<InboundEdiOptions>) -> Self { Self(put(self.0, "InboundEdi", value.into_expr())) }
     /// `OutboundEdi`: `OutboundEdiOptions`. Update: in place.
-    pub fn outbound_edi(mut self, value: impl Arg<OutboundEdiOptions>) -> Self { self.0.set("OutboundEdi", value.into_expr()); self }
+    pub fn outbound_edi(self, value: impl Arg<OutboundEdiOptions>) -> Self { Self(put(self.0, "OutboundEdi", value.into_expr())) }
 }
 impl Done for CapabilityOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InboundEdiOptions` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-inboundedioptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InboundEdiOptions(Bag);
+#[must_use] pub struct InboundEdiOptions(Bag);
 impl InboundEdiOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `X12`: `X12InboundEdiOptions`. Update: in place.
-    pub fn x12(mut self, value: impl Arg<X12InboundEdiOptions>) -> Self { self.0.set("X12", value.into_expr()); self }
+    pub fn x12(self, value: impl Arg<X12InboundEdiOptions>) -> Self { Self(put(self.0, "X12", value.into_expr())) }
 }
 impl Done for InboundEdiOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutboundEdiOptions` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-outboundedioptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutboundEdiOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OutboundEdiOptions(Bag);
 impl OutboundEdiOptions {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> OutboundEdiOptions<super::missing::X12> { OutboundEdiOptions(Bag::default(), Phase) }
-}
-impl<R0> OutboundEdiOptions<R0> {
-    /// `X12`: `X12Envelope`, required. Update: in place.
-    pub fn x12(mut self, value: impl Arg<X12Envelope>) -> OutboundEdiOptions<Set> { self.0.set("X12", value.into_expr()); OutboundEdiOptions(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `X12`: `X12Envelope`. Update: in place.
+    pub fn x12(self, value: impl Arg<X12Envelope>) -> Self { Self(put(self.0, "X12", value.into_expr())) }
 }
 impl Done for OutboundEdiOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WrapOptions` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-wrapoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WrapOptions(Bag);
+#[must_use] pub struct WrapOptions(Bag);
 impl WrapOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LineLength`: number. Update: in place.
-    pub fn line_length(mut self, value: impl Arg<f64>) -> Self { self.0.set("LineLength", value.into_expr()); self }
+    pub fn line_length(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LineLength", value.into_expr())) }
     /// `LineTerminator`: `LineTerminator`. Update: in place.
-    pub fn line_terminator(mut self, value: impl Arg<LineTerminator>) -> Self { self.0.set("LineTerminator", value.into_expr()); self }
+    pub fn line_terminator(self, value: impl Arg<LineTerminator>) -> Self { Self(put(self.0, "LineTerminator", value.into_expr())) }
     /// `WrapBy`: `WrapBy`. Update: in place.
-    pub fn wrap_by(mut self, value: impl Arg<WrapBy>) -> Self { self.0.set("WrapBy", value.into_expr()); self }
+    pub fn wrap_by(self, value: impl Arg<WrapBy>) -> Self { Self(put(self.0, "WrapBy", value.into_expr())) }
 }
 impl Done for WrapOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12AcknowledgmentOptions` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12acknowledgmentoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct X12AcknowledgmentOptions<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct X12AcknowledgmentOptions<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl X12AcknowledgmentOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> X12AcknowledgmentOptions<super::missing::FunctionalAcknowledgment, super::missing::TechnicalAcknowledgment> { X12AcknowledgmentOptions(Bag::default(), Phase) }
+    pub fn new() -> X12AcknowledgmentOptions<Missing<super::required::FunctionalAcknowledgment>, Missing<super::required::TechnicalAcknowledgment>> { X12AcknowledgmentOptions(Bag::default(), Phase) }
 }
 impl<R0, R1> X12AcknowledgmentOptions<R0, R1> {
     /// `FunctionalAcknowledgment`: `FunctionalAcknowledgment`, required. Update: in place.
-    pub fn functional_acknowledgment(mut self, value: impl Arg<FunctionalAcknowledgment>) -> X12AcknowledgmentOptions<Set, R1> { self.0.set("FunctionalAcknowledgment", value.into_expr()); X12AcknowledgmentOptions(self.0, Phase) }
+    pub fn functional_acknowledgment(self, value: impl Arg<FunctionalAcknowledgment>) -> X12AcknowledgmentOptions<Set, R1> { X12AcknowledgmentOptions(put(self.0, "FunctionalAcknowledgment", value.into_expr()), Phase) }
     /// `TechnicalAcknowledgment`: `TechnicalAcknowledgment`, required. Update: in place.
-    pub fn technical_acknowledgment(mut self, value: impl Arg<TechnicalAcknowledgment>) -> X12AcknowledgmentOptions<R0, Set> { self.0.set("TechnicalAcknowledgment", value.into_expr()); X12AcknowledgmentOptions(self.0, Phase) }
+    pub fn technical_acknowledgment(self, value: impl Arg<TechnicalAcknowledgment>) -> X12AcknowledgmentOptions<R0, Set> { X12AcknowledgmentOptions(put(self.0, "TechnicalAcknowledgment", value.into_expr()), Phase) }
 }
 impl Done for X12AcknowledgmentOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12ControlNumbers` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12controlnumbers.html)
-#[derive(Clone, Debug)] #[must_use] pub struct X12ControlNumbers(Bag);
+#[must_use] pub struct X12ControlNumbers(Bag);
 impl X12ControlNumbers {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StartingFunctionalGroupControlNumber`: number. Update: in place.
-    pub fn starting_functional_group_control_number(mut self, value: impl Arg<f64>) -> Self { self.0.set("StartingFunctionalGroupControlNumber", value.into_expr()); self }
+    pub fn starting_functional_group_control_number(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StartingFunctionalGroupControlNumber", value.into_expr())) }
     /// `StartingInterchangeControlNumber`: number. Update: in place.
-    pub fn starting_interchange_control_number(mut self, value: impl Arg<f64>) -> Self { self.0.set("StartingInterchangeControlNumber", value.into_expr()); self }
+    pub fn starting_interchange_control_number(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StartingInterchangeControlNumber", value.into_expr())) }
     /// `StartingTransactionSetControlNumber`: number. Update: in place.
-    pub fn starting_transaction_set_control_number(mut self, value: impl Arg<f64>) -> Self { self.0.set("StartingTransactionSetControlNumber", value.into_expr()); self }
+    pub fn starting_transaction_set_control_number(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StartingTransactionSetControlNumber", value.into_expr())) }
 }
 impl Done for X12ControlNumbers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12Delimiters` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12delimiters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct X12Delimiters(Bag);
+#[must_use] pub struct X12Delimiters(Bag);
 impl X12Delimiters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentSeparator`: text. Update: in place.
-    pub fn component_separator(mut self, value: impl Arg<str>) -> Self { self.0.set("ComponentSeparator", value.into_expr()); self }
+    pub fn component_separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentSeparator", value.into_expr())) }
     /// `DataElementSeparator`: text. Update: in place.
-    pub fn data_element_separator(mut self, value: impl Arg<str>) -> Self { self.0.set("DataElementSeparator", value.into_expr()); self }
+    pub fn data_element_separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataElementSeparator", value.into_expr())) }
     /// `SegmentTerminator`: text. Update: in place.
-    pub fn segment_terminator(mut self, value: impl Arg<str>) -> Self { self.0.set("SegmentTerminator", value.into_expr()); self }
+    pub fn segment_terminator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentTerminator", value.into_expr())) }
 }
 impl Done for X12Delimiters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12Envelope` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12envelope.html)
-#[derive(Clone, Debug)] #[must_use] pub struct X12Envelope(Bag);
+#[must_use] pub struct X12Envelope(Bag);
 impl X12Envelope {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Common`: `X12OutboundEdiHeaders`. Update: in place.
-    pub fn common(mut self, value: impl Arg<X12OutboundEdiHeaders>) -> Self { self.0.set("Common", value.into_expr()); self }
+    pub fn common(self, value: impl Arg<X12OutboundEdiHeaders>) -> Self { Self(put(self.0, "Common", value.into_expr())) }
     /// `WrapOptions`: `WrapOptions`. Update: in place.
-    pub fn wrap_options(mut self, value: impl Arg<WrapOptions>) -> Self { self.0.set("WrapOptions", value.into_expr()); self }
+    pub fn wrap_options(self, value: impl Arg<WrapOptions>) -> Self { Self(put(self.0, "WrapOptions", value.into_expr())) }
 }
 impl Done for X12Envelope { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12FunctionalGroupHeaders` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12functionalgroupheaders.html)
-#[derive(Clone, Debug)] #[must_use] pub struct X12FunctionalGroupHeaders(Bag);
+#[must_use] pub struct X12FunctionalGroupHeaders(Bag);
 impl X12FunctionalGroupHeaders {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationReceiverCode`: text. Update: in place.
-    pub fn application_receiver_code(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationReceiverCode", value.into_expr()); self }
+    pub fn application_receiver_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationReceiverCode", value.into_expr())) }
     /// `ApplicationSenderCode`: text. Update: in place.
-    pub fn application_sender_code(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationSenderCode", value.into_expr()); self }
+    pub fn application_sender_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationSenderCode", value.into_expr())) }
     /// `ResponsibleAgencyCode`: text. Update: in place.
-    pub fn responsible_agency_code(mut self, value: impl Arg<str>) -> Self { self.0.set("ResponsibleAgencyCode", value.into_expr()); self }
+    pub fn responsible_agency_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponsibleAgencyCode", value.into_expr())) }
 }
 impl Done for X12FunctionalGroupHeaders { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12InboundEdiOptions` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12inboundedioptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct X12InboundEdiOptions(Bag);
+#[must_use] pub struct X12InboundEdiOptions(Bag);
 impl X12InboundEdiOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AcknowledgmentOptions`: `X12AcknowledgmentOptions`. Update: in place.
-    pub fn acknowledgment_options(mut self, value: impl Arg<X12AcknowledgmentOptions>) -> Self { self.0.set("AcknowledgmentOptions", value.into_expr()); self }
+    pub fn acknowledgment_options(self, value: impl Arg<X12AcknowledgmentOptions>) -> Self { Self(put(self.0, "AcknowledgmentOptions", value.into_expr())) }
 }
 impl Done for X12InboundEdiOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12InterchangeControlHeaders` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12interchangecontrolheaders.html)
-#[derive(Clone, Debug)] #[must_use] pub struct X12InterchangeControlHeaders(Bag);
+#[must_use] pub struct X12InterchangeControlHeaders(Bag);
 impl X12InterchangeControlHeaders {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AcknowledgmentRequestedCode`: text. Update: in place.
-    pub fn acknowledgment_requested_code(mut self, value: impl Arg<str>) -> Self { self.0.set("AcknowledgmentRequestedCode", value.into_expr()); self }
+    pub fn acknowledgment_requested_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcknowledgmentRequestedCode", value.into_expr())) }
     /// `ReceiverId`: text. Update: in place.
-    pub fn receiver_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ReceiverId", value.into_expr()); self }
+    pub fn receiver_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReceiverId", value.into_expr())) }
     /// `ReceiverIdQualifier`: text. Update: in place.
-    pub fn receiver_id_qualifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ReceiverIdQualifier", value.into_expr()); self }
+    pub fn receiver_id_qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReceiverIdQualifier", value.into_expr())) }
     /// `RepetitionSeparator`: text. Update: in place.
-    pub fn repetition_separator(mut self, value: impl Arg<str>) -> Self { self.0.set("RepetitionSeparator", value.into_expr()); self }
+    pub fn repetition_separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepetitionSeparator", value.into_expr())) }
     /// `SenderId`: text. Update: in place.
-    pub fn sender_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SenderId", value.into_expr()); self }
+    pub fn sender_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderId", value.into_expr())) }
     /// `SenderIdQualifier`: text. Update: in place.
-    pub fn sender_id_qualifier(mut self, value: impl Arg<str>) -> Self { self.0.set("SenderIdQualifier", value.into_expr()); self }
+    pub fn sender_id_qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderIdQualifier", value.into_expr())) }
     /// `UsageIndicatorCode`: text. Update: in place.
-    pub fn usage_indicator_code(mut self, value: impl Arg<str>) -> Self { self.0.set("UsageIndicatorCode", value.into_expr()); self }
+    pub fn usage_indicator_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageIndicatorCode", value.into_expr())) }
 }
 impl Done for X12InterchangeControlHeaders { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12OutboundEdiHeaders` of `AWS::B2BI::Partnership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-partnership-x12outboundediheaders.html)
-#[derive(Clone, Debug)] #[must_use] pub struct X12OutboundEdiHeaders(Bag);
+#[must_use] pub struct X12OutboundEdiHeaders(Bag);
 impl X12OutboundEdiHeaders {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ControlNumbers`: `X12ControlNumbers`. Update: in place.
-    pub fn control_numbers(mut self, value: impl Arg<X12ControlNumbers>) -> Self { self.0.set("ControlNumbers", value.into_expr()); self }
+    pub fn control_numbers(self, value: impl Arg<X12ControlNumbers>) -> Self { Self(put(self.0, "ControlNumbers", value.into_expr())) }
     /// `Delimiters`: `X12Delimiters`. Update: in place.
-    pub fn delimiters(mut self, value: impl Arg<X12Delimiters>) -> Self { self.0.set("Delimiters", value.into_expr()); self }
+    pub fn delimiters(self, value: impl Arg<X12Delimiters>) -> Self { Self(put(self.0, "Delimiters", value.into_expr())) }
     /// `FunctionalGroupHeaders`: `X12FunctionalGroupHeaders`. Update: in place.
-    pub fn functional_group_headers(mut self, value: impl Arg<X12FunctionalGroupHeaders>) -> Self { self.0.set("FunctionalGroupHeaders", value.into_expr()); self }
+    pub fn functional_group_headers(self, value: impl Arg<X12FunctionalGroupHeaders>) -> Self { Self(put(self.0, "FunctionalGroupHeaders", value.into_expr())) }
     /// `Gs05TimeFormat`: `Gs05TimeFormat`. Update: in place.
-    pub fn gs05_time_format(mut self, value: impl Arg<Gs05TimeFormat>) -> Self { self.0.set("Gs05TimeFormat", value.into_expr()); self }
+    pub fn gs05_time_format(self, value: impl Arg<Gs05TimeFormat>) -> Self { Self(put(self.0, "Gs05TimeFormat", value.into_expr())) }
     /// `InterchangeControlHeaders`: `X12InterchangeControlHeaders`. Update: in place.
-    pub fn interchange_control_headers(mut self, value: impl Arg<X12InterchangeControlHeaders>) -> Self { self.0.set("InterchangeControlHeaders", value.into_expr()); self }
+    pub fn interchange_control_headers(self, value: impl Arg<X12InterchangeControlHeaders>) -> Self { Self(put(self.0, "InterchangeControlHeaders", value.into_expr())) }
     /// `ValidateEdi`: boolean. Update: in place.
-    pub fn validate_edi(mut self, value: impl Arg<bool>) -> Self { self.0.set("ValidateEdi", value.into_expr()); self }
+    pub fn validate_edi(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateEdi", value.into_expr())) }
 }
 impl Done for X12OutboundEdiHeaders { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FunctionalAcknowledgment` allows.
@@ -335,7 +331,7 @@ impl CfnProfile {
     /// `AWS::B2BI::Profile`
     pub const TYPE: &'static str = "AWS::B2BI::Profile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnProfileProps<R0, R1, R2, R3>) -> Self where CfnProfileProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProfileId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -344,31 +340,31 @@ impl CfnProfile {
     pub fn attr_log_group_name(&self) -> Val<str> { self.0.get_att("LogGroupName") }
     /// The attribute `ModifiedAt`: text.
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
-    /// The attribute `ProfileArn`: text.
+    /// The attribute `ProfileArn`: `OtherArn`.
     pub fn attr_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProfileArn") }
     /// The attribute `ProfileId`: text.
     pub fn attr_profile_id(&self) -> Val<str> { self.0.get_att("ProfileId") }
 }
 impl Parent for CfnProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::B2BI::Profile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-profile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProfileProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnProfileProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProfileProps<missing::BusinessName, missing::Logging, missing::Name, missing::Phone> { CfnProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProfileProps<Missing<required::BusinessName>, Missing<required::Logging>, Missing<required::Name>, Missing<required::Phone>> { CfnProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnProfileProps<R0, R1, R2, R3> {
     /// `BusinessName`: text, required. Update: in place.
-    pub fn business_name(mut self, value: impl Arg<str>) -> CfnProfileProps<Set, R1, R2, R3> { self.0.set("BusinessName", value.into_expr()); CfnProfileProps(self.0, Phase) }
+    pub fn business_name(self, value: impl Arg<str>) -> CfnProfileProps<Set, R1, R2, R3> { CfnProfileProps(put(self.0, "BusinessName", value.into_expr()), Phase) }
     /// `Email`: text. Update: in place.
-    pub fn email(mut self, value: impl Arg<str>) -> Self { self.0.set("Email", value.into_expr()); self }
+    pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value.into_expr()), Phase) }
     /// `Logging`: `Logging`, required. Update: replacement.
-    pub fn logging(mut self, value: impl Arg<profile::Logging>) -> CfnProfileProps<R0, Set, R2, R3> { self.0.set("Logging", value.into_expr()); CfnProfileProps(self.0, Phase) }
+    pub fn logging(self, value: impl Arg<profile::Logging>) -> CfnProfileProps<R0, Set, R2, R3> { CfnProfileProps(put(self.0, "Logging", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnProfileProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnProfileProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProfileProps<R0, R1, Set, R3> { CfnProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Phone`: text, required. Update: in place.
-    pub fn phone(mut self, value: impl Arg<str>) -> CfnProfileProps<R0, R1, R2, Set> { self.0.set("Phone", value.into_expr()); CfnProfileProps(self.0, Phase) }
+    pub fn phone(self, value: impl Arg<str>) -> CfnProfileProps<R0, R1, R2, Set> { CfnProfileProps(put(self.0, "Phone", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::B2BI::Profile`.
@@ -383,245 +379,241 @@ impl CfnTransformer {
     /// `AWS::B2BI::Transformer`
     pub const TYPE: &'static str = "AWS::B2BI::Transformer";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTransformerProps<R0, R1>) -> Self where CfnTransformerProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTransformerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TransformerId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `ModifiedAt`: text.
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
-    /// The attribute `TransformerArn`: text.
+    /// The attribute `TransformerArn`: `OtherArn`.
     pub fn attr_transformer_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TransformerArn") }
     /// The attribute `TransformerId`: text.
     pub fn attr_transformer_id(&self) -> Val<str> { self.0.get_att("TransformerId") }
 }
 impl Parent for CfnTransformer { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-b2bi-transformer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTransformerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTransformerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTransformerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTransformerProps<missing::Name, missing::Status> { CfnTransformerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTransformerProps<Missing<required::Name>, Missing<required::Status>> { CfnTransformerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTransformerProps<R0, R1> {
     /// `EdiType`: `EdiType`. Update: in place. AWS advises against it.
-    pub fn edi_type(mut self, value: impl Arg<transformer::EdiType>) -> Self { self.0.set("EdiType", value.into_expr()); self }
+    pub fn edi_type(self, value: impl Arg<transformer::EdiType>) -> Self { Self(put(self.0, "EdiType", value.into_expr()), Phase) }
     /// `FileFormat`: `FileFormat`. Update: in place. AWS advises against it.
-    pub fn file_format(mut self, value: impl Arg<transformer::FileFormat>) -> Self { self.0.set("FileFormat", value.into_expr()); self }
+    pub fn file_format(self, value: impl Arg<transformer::FileFormat>) -> Self { Self(put(self.0, "FileFormat", value.into_expr()), Phase) }
     /// `InputConversion`: `InputConversion`. Update: in place.
-    pub fn input_conversion(mut self, value: impl Arg<transformer::InputConversion>) -> Self { self.0.set("InputConversion", value.into_expr()); self }
+    pub fn input_conversion(self, value: impl Arg<transformer::InputConversion>) -> Self { Self(put(self.0, "InputConversion", value.into_expr()), Phase) }
     /// `Mapping`: `Mapping`. Update: in place.
-    pub fn mapping(mut self, value: impl Arg<transformer::Mapping>) -> Self { self.0.set("Mapping", value.into_expr()); self }
+    pub fn mapping(self, value: impl Arg<transformer::Mapping>) -> Self { Self(put(self.0, "Mapping", value.into_expr()), Phase) }
     /// `MappingTemplate`: text. Update: in place. AWS advises against it.
-    pub fn mapping_template(mut self, value: impl Arg<str>) -> Self { self.0.set("MappingTemplate", value.into_expr()); self }
+    pub fn mapping_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MappingTemplate", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnTransformerProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnTransformerProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTransformerProps<Set, R1> { CfnTransformerProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OutputConversion`: `OutputConversion`. Update: in place.
-    pub fn output_conversion(mut self, value: impl Arg<transformer::OutputConversion>) -> Self { self.0.set("OutputConversion", value.into_expr()); self }
+    pub fn output_conversion(self, value: impl Arg<transformer::OutputConversion>) -> Self { Self(put(self.0, "OutputConversion", value.into_expr()), Phase) }
     /// `SampleDocument`: text. Update: in place. AWS advises against it.
-    pub fn sample_document(mut self, value: impl Arg<str>) -> Self { self.0.set("SampleDocument", value.into_expr()); self }
+    pub fn sample_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SampleDocument", value.into_expr()), Phase) }
     /// `SampleDocuments`: `SampleDocuments`. Update: in place.
-    pub fn sample_documents(mut self, value: impl Arg<transformer::SampleDocuments>) -> Self { self.0.set("SampleDocuments", value.into_expr()); self }
+    pub fn sample_documents(self, value: impl Arg<transformer::SampleDocuments>) -> Self { Self(put(self.0, "SampleDocuments", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<transformer::Status>) -> CfnTransformerProps<R0, Set> { self.0.set("Status", value.into_expr()); CfnTransformerProps(self.0, Phase) }
+    pub fn status(self, value: impl Arg<transformer::Status>) -> CfnTransformerProps<R0, Set> { CfnTransformerProps(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTransformerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::B2BI::Transformer`.
 pub mod transformer {
 use crate::cfn::support::*;
 /// The property type `AdvancedOptions` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-advancedoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdvancedOptions(Bag);
+#[must_use] pub struct AdvancedOptions(Bag);
 impl AdvancedOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `X12`: `X12AdvancedOptions`. Update: in place.
-    pub fn x12(mut self, value: impl Arg<X12AdvancedOptions>) -> Self { self.0.set("X12", value.into_expr()); self }
+    pub fn x12(self, value: impl Arg<X12AdvancedOptions>) -> Self { Self(put(self.0, "X12", value.into_expr())) }
 }
 impl Done for AdvancedOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EdiType` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-editype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EdiType<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EdiType(Bag);
 impl EdiType {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> EdiType<super::missing::X12Details> { EdiType(Bag::default(), Phase) }
-}
-impl<R0> EdiType<R0> {
-    /// `X12Details`: `X12Details`, required. Update: in place.
-    pub fn x12_details(mut self, value: impl Arg<X12Details>) -> EdiType<Set> { self.0.set("X12Details", value.into_expr()); EdiType(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `X12Details`: `X12Details`. Update: in place.
+    pub fn x12_details(self, value: impl Arg<X12Details>) -> Self { Self(put(self.0, "X12Details", value.into_expr())) }
 }
 impl Done for EdiType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormatOptions` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-formatoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FormatOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FormatOptions(Bag);
 impl FormatOptions {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> FormatOptions<super::missing::X12> { FormatOptions(Bag::default(), Phase) }
-}
-impl<R0> FormatOptions<R0> {
-    /// `X12`: `X12Details`, required. Update: in place.
-    pub fn x12(mut self, value: impl Arg<X12Details>) -> FormatOptions<Set> { self.0.set("X12", value.into_expr()); FormatOptions(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `X12`: `X12Details`. Update: in place.
+    pub fn x12(self, value: impl Arg<X12Details>) -> Self { Self(put(self.0, "X12", value.into_expr())) }
 }
 impl Done for FormatOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputConversion` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-inputconversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputConversion<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InputConversion<R0 = Set>(Bag, Phase<(R0,)>);
 impl InputConversion {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InputConversion<super::missing::FromFormat> { InputConversion(Bag::default(), Phase) }
+    pub fn new() -> InputConversion<Missing<super::required::FromFormat>> { InputConversion(Bag::default(), Phase) }
 }
 impl<R0> InputConversion<R0> {
     /// `AdvancedOptions`: `AdvancedOptions`. Update: in place.
-    pub fn advanced_options(mut self, value: impl Arg<AdvancedOptions>) -> Self { self.0.set("AdvancedOptions", value.into_expr()); self }
+    pub fn advanced_options(self, value: impl Arg<AdvancedOptions>) -> Self { Self(put(self.0, "AdvancedOptions", value.into_expr()), Phase) }
     /// `FormatOptions`: `FormatOptions`. Update: in place.
-    pub fn format_options(mut self, value: impl Arg<FormatOptions>) -> Self { self.0.set("FormatOptions", value.into_expr()); self }
+    pub fn format_options(self, value: impl Arg<FormatOptions>) -> Self { Self(put(self.0, "FormatOptions", value.into_expr()), Phase) }
     /// `FromFormat`: `FromFormat`, required. Update: in place.
-    pub fn from_format(mut self, value: impl Arg<FromFormat>) -> InputConversion<Set> { self.0.set("FromFormat", value.into_expr()); InputConversion(self.0, Phase) }
+    pub fn from_format(self, value: impl Arg<FromFormat>) -> InputConversion<Set> { InputConversion(put(self.0, "FromFormat", value.into_expr()), Phase) }
 }
 impl Done for InputConversion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Mapping` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-mapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Mapping<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Mapping<R0 = Set>(Bag, Phase<(R0,)>);
 impl Mapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Mapping<super::missing::TemplateLanguage> { Mapping(Bag::default(), Phase) }
+    pub fn new() -> Mapping<Missing<super::required::TemplateLanguage>> { Mapping(Bag::default(), Phase) }
 }
 impl<R0> Mapping<R0> {
     /// `Template`: text. Update: in place.
-    pub fn template(mut self, value: impl Arg<str>) -> Self { self.0.set("Template", value.into_expr()); self }
+    pub fn template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Template", value.into_expr()), Phase) }
     /// `TemplateLanguage`: `TemplateLanguage`, required. Update: in place.
-    pub fn template_language(mut self, value: impl Arg<TemplateLanguage>) -> Mapping<Set> { self.0.set("TemplateLanguage", value.into_expr()); Mapping(self.0, Phase) }
+    pub fn template_language(self, value: impl Arg<TemplateLanguage>) -> Mapping<Set> { Mapping(put(self.0, "TemplateLanguage", value.into_expr()), Phase) }
 }
 impl Done for Mapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputConversion` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-outputconversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputConversion<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OutputConversion<R0 = Set>(Bag, Phase<(R0,)>);
 impl OutputConversion {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OutputConversion<super::missing::ToFormat> { OutputConversion(Bag::default(), Phase) }
+    pub fn new() -> OutputConversion<Missing<super::required::ToFormat>> { OutputConversion(Bag::default(), Phase) }
 }
 impl<R0> OutputConversion<R0> {
     /// `AdvancedOptions`: `AdvancedOptions`. Update: in place.
-    pub fn advanced_options(mut self, value: impl Arg<AdvancedOptions>) -> Self { self.0.set("AdvancedOptions", value.into_expr()); self }
+    pub fn advanced_options(self, value: impl Arg<AdvancedOptions>) -> Self { Self(put(self.0, "AdvancedOptions", value.into_expr()), Phase) }
     /// `FormatOptions`: `FormatOptions`. Update: in place.
-    pub fn format_options(mut self, value: impl Arg<FormatOptions>) -> Self { self.0.set("FormatOptions", value.into_expr()); self }
+    pub fn format_options(self, value: impl Arg<FormatOptions>) -> Self { Self(put(self.0, "FormatOptions", value.into_expr()), Phase) }
     /// `ToFormat`: `ToFormat`, required. Update: in place.
-    pub fn to_format(mut self, value: impl Arg<ToFormat>) -> OutputConversion<Set> { self.0.set("ToFormat", value.into_expr()); OutputConversion(self.0, Phase) }
+    pub fn to_format(self, value: impl Arg<ToFormat>) -> OutputConversion<Set> { OutputConversion(put(self.0, "ToFormat", value.into_expr()), Phase) }
 }
 impl Done for OutputConversion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SampleDocumentKeys` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-sampledocumentkeys.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SampleDocumentKeys(Bag);
+#[must_use] pub struct SampleDocumentKeys(Bag);
 impl SampleDocumentKeys {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Input`: text. Update: in place.
-    pub fn input(mut self, value: impl Arg<str>) -> Self { self.0.set("Input", value.into_expr()); self }
+    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr())) }
     /// `Output`: text. Update: in place.
-    pub fn output(mut self, value: impl Arg<str>) -> Self { self.0.set("Output", value.into_expr()); self }
+    pub fn output(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Output", value.into_expr())) }
 }
 impl Done for SampleDocumentKeys { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SampleDocuments` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-sampledocuments.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SampleDocuments<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SampleDocuments<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SampleDocuments {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SampleDocuments<super::missing::BucketName, super::missing::Keys> { SampleDocuments(Bag::default(), Phase) }
+    pub fn new() -> SampleDocuments<Missing<super::required::BucketName>, Missing<super::required::Keys>> { SampleDocuments(Bag::default(), Phase) }
 }
 impl<R0, R1> SampleDocuments<R0, R1> {
-    /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> SampleDocuments<Set, R1> { self.0.set("BucketName", value.into_expr()); SampleDocuments(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> SampleDocuments<Set, R1> { SampleDocuments(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `Keys`: list of `SampleDocumentKeys`, required. Update: in place.
-    pub fn keys(mut self, value: impl Arg<Arr<SampleDocumentKeys>>) -> SampleDocuments<R0, Set> { self.0.set("Keys", value.into_expr()); SampleDocuments(self.0, Phase) }
+    pub fn keys(self, value: impl Arg<Arr<SampleDocumentKeys>>) -> SampleDocuments<R0, Set> { SampleDocuments(put(self.0, "Keys", value.into_expr()), Phase) }
 }
 impl Done for SampleDocuments { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12AdvancedOptions` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12advancedoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct X12AdvancedOptions(Bag);
+#[must_use] pub struct X12AdvancedOptions(Bag);
 impl X12AdvancedOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SplitOptions`: `X12SplitOptions`. Update: in place.
-    pub fn split_options(mut self, value: impl Arg<X12SplitOptions>) -> Self { self.0.set("SplitOptions", value.into_expr()); self }
+    pub fn split_options(self, value: impl Arg<X12SplitOptions>) -> Self { Self(put(self.0, "SplitOptions", value.into_expr())) }
     /// `ValidationOptions`: `X12ValidationOptions`. Update: in place.
-    pub fn validation_options(mut self, value: impl Arg<X12ValidationOptions>) -> Self { self.0.set("ValidationOptions", value.into_expr()); self }
+    pub fn validation_options(self, value: impl Arg<X12ValidationOptions>) -> Self { Self(put(self.0, "ValidationOptions", value.into_expr())) }
 }
 impl Done for X12AdvancedOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12CodeListValidationRule` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12codelistvalidationrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct X12CodeListValidationRule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct X12CodeListValidationRule<R0 = Set>(Bag, Phase<(R0,)>);
 impl X12CodeListValidationRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> X12CodeListValidationRule<super::missing::ElementId> { X12CodeListValidationRule(Bag::default(), Phase) }
+    pub fn new() -> X12CodeListValidationRule<Missing<super::required::ElementId>> { X12CodeListValidationRule(Bag::default(), Phase) }
 }
 impl<R0> X12CodeListValidationRule<R0> {
     /// `CodesToAdd`: list of text. Update: in place.
-    pub fn codes_to_add(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CodesToAdd", value.into_expr()); self }
+    pub fn codes_to_add(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CodesToAdd", value.into_expr()), Phase) }
     /// `CodesToRemove`: list of text. Update: in place.
-    pub fn codes_to_remove(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CodesToRemove", value.into_expr()); self }
+    pub fn codes_to_remove(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CodesToRemove", value.into_expr()), Phase) }
     /// `ElementId`: text, required. Update: in place.
-    pub fn element_id(mut self, value: impl Arg<str>) -> X12CodeListValidationRule<Set> { self.0.set("ElementId", value.into_expr()); X12CodeListValidationRule(self.0, Phase) }
+    pub fn element_id(self, value: impl Arg<str>) -> X12CodeListValidationRule<Set> { X12CodeListValidationRule(put(self.0, "ElementId", value.into_expr()), Phase) }
 }
 impl Done for X12CodeListValidationRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12Details` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12details.html)
-#[derive(Clone, Debug)] #[must_use] pub struct X12Details(Bag);
+#[must_use] pub struct X12Details(Bag);
 impl X12Details {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TransactionSet`: text. Update: in place.
-    pub fn transaction_set(mut self, value: impl Arg<str>) -> Self { self.0.set("TransactionSet", value.into_expr()); self }
+    pub fn transaction_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransactionSet", value.into_expr())) }
     /// `Version`: `Version`. Update: in place.
-    pub fn version(mut self, value: impl Arg<Version>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for X12Details { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12ElementLengthValidationRule` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12elementlengthvalidationrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct X12ElementLengthValidationRule<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct X12ElementLengthValidationRule<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl X12ElementLengthValidationRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> X12ElementLengthValidationRule<super::missing::ElementId, super::missing::MaxLength, super::missing::MinLength> { X12ElementLengthValidationRule(Bag::default(), Phase) }
+    pub fn new() -> X12ElementLengthValidationRule<Missing<super::required::ElementId>, Missing<super::required::MaxLength>, Missing<super::required::MinLength>> { X12ElementLengthValidationRule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> X12ElementLengthValidationRule<R0, R1, R2> {
     /// `ElementId`: text, required. Update: in place.
-    pub fn element_id(mut self, value: impl Arg<str>) -> X12ElementLengthValidationRule<Set, R1, R2> { self.0.set("ElementId", value.into_expr()); X12ElementLengthValidationRule(self.0, Phase) }
+    pub fn element_id(self, value: impl Arg<str>) -> X12ElementLengthValidationRule<Set, R1, R2> { X12ElementLengthValidationRule(put(self.0, "ElementId", value.into_expr()), Phase) }
     /// `MaxLength`: number, required. Update: in place.
-    pub fn max_length(mut self, value: impl Arg<f64>) -> X12ElementLengthValidationRule<R0, Set, R2> { self.0.set("MaxLength", value.into_expr()); X12ElementLengthValidationRule(self.0, Phase) }
+    pub fn max_length(self, value: impl Arg<f64>) -> X12ElementLengthValidationRule<R0, Set, R2> { X12ElementLengthValidationRule(put(self.0, "MaxLength", value.into_expr()), Phase) }
     /// `MinLength`: number, required. Update: in place.
-    pub fn min_length(mut self, value: impl Arg<f64>) -> X12ElementLengthValidationRule<R0, R1, Set> { self.0.set("MinLength", value.into_expr()); X12ElementLengthValidationRule(self.0, Phase) }
+    pub fn min_length(self, value: impl Arg<f64>) -> X12ElementLengthValidationRule<R0, R1, Set> { X12ElementLengthValidationRule(put(self.0, "MinLength", value.into_expr()), Phase) }
 }
 impl Done for X12ElementLengthValidationRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12ElementRequirementValidationRule` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12elementrequirementvalidationrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct X12ElementRequirementValidationRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct X12ElementRequirementValidationRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl X12ElementRequirementValidationRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> X12ElementRequirementValidationRule<super::missing::ElementPosition, super::missing::Requirement> { X12ElementRequirementValidationRule(Bag::default(), Phase) }
+    pub fn new() -> X12ElementRequirementValidationRule<Missing<super::required::ElementPosition>, Missing<super::required::Requirement>> { X12ElementRequirementValidationRule(Bag::default(), Phase) }
 }
 impl<R0, R1> X12ElementRequirementValidationRule<R0, R1> {
     /// `ElementPosition`: text, required. Update: in place.
-    pub fn element_position(mut self, value: impl Arg<str>) -> X12ElementRequirementValidationRule<Set, R1> { self.0.set("ElementPosition", value.into_expr()); X12ElementRequirementValidationRule(self.0, Phase) }
+    pub fn element_position(self, value: impl Arg<str>) -> X12ElementRequirementValidationRule<Set, R1> { X12ElementRequirementValidationRule(put(self.0, "ElementPosition", value.into_expr()), Phase) }
     /// `Requirement`: `Requirement`, required. Update: in place.
-    pub fn requirement(mut self, value: impl Arg<Requirement>) -> X12ElementRequirementValidationRule<R0, Set> { self.0.set("Requirement", value.into_expr()); X12ElementRequirementValidationRule(self.0, Phase) }
+    pub fn requirement(self, value: impl Arg<Requirement>) -> X12ElementRequirementValidationRule<R0, Set> { X12ElementRequirementValidationRule(put(self.0, "Requirement", value.into_expr()), Phase) }
 }
 impl Done for X12ElementRequirementValidationRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12SplitOptions` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12splitoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct X12SplitOptions(Bag);
+#[must_use] pub struct X12SplitOptions(Bag);
 impl X12SplitOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SplitBy`: `SplitBy`. Update: in place.
-    pub fn split_by(mut self, value: impl Arg<SplitBy>) -> Self { self.0.set("SplitBy", value.into_expr()); self }
+    pub fn split_by(self, value: impl Arg<SplitBy>) -> Self { Self(put(self.0, "SplitBy", value.into_expr())) }
 }
 impl Done for X12SplitOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12ValidationOptions` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12validationoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct X12ValidationOptions(Bag);
+#[must_use] pub struct X12ValidationOptions(Bag);
 impl X12ValidationOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ValidationRules`: list of `X12ValidationRule`. Update: in place.
-    pub fn validation_rules(mut self, value: impl Arg<Arr<X12ValidationRule>>) -> Self { self.0.set("ValidationRules", value.into_expr()); self }
+    pub fn validation_rules(self, value: impl Arg<Arr<X12ValidationRule>>) -> Self { Self(put(self.0, "ValidationRules", value.into_expr())) }
 }
 impl Done for X12ValidationOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `X12ValidationRule` of `AWS::B2BI::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-b2bi-transformer-x12validationrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct X12ValidationRule(Bag);
+#[must_use] pub struct X12ValidationRule(Bag);
 impl X12ValidationRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CodeListValidationRule`: `X12CodeListValidationRule`. Update: in place.
-    pub fn code_list_validation_rule(mut self, value: impl Arg<X12CodeListValidationRule>) -> Self { self.0.set("CodeListValidationRule", value.into_expr()); self }
+    pub fn code_list_validation_rule(self, value: impl Arg<X12CodeListValidationRule>) -> Self { Self(put(self.0, "CodeListValidationRule", value.into_expr())) }
     /// `ElementLengthValidationRule`: `X12ElementLengthValidationRule`. Update: in place.
-    pub fn element_length_validation_rule(mut self, value: impl Arg<X12ElementLengthValidationRule>) -> Self { self.0.set("ElementLengthValidationRule", value.into_expr()); self }
+    pub fn element_length_validation_rule(self, value: impl Arg<X12ElementLengthValidationRule>) -> Self { Self(put(self.0, "ElementLengthValidationRule", value.into_expr())) }
     /// `ElementRequirementValidationRule`: `X12ElementRequirementValidationRule`. Update: in place.
-    pub fn element_requirement_validation_rule(mut self, value: impl Arg<X12ElementRequirementValidationRule>) -> Self { self.0.set("ElementRequirementValidationRule", value.into_expr()); self }
+    pub fn element_requirement_validation_rule(self, value: impl Arg<X12ElementRequirementValidationRule>) -> Self { Self(put(self.0, "ElementRequirementValidationRule", value.into_expr())) }
 }
 impl Done for X12ValidationRule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FileFormat` allows.
@@ -641,5 +633,5 @@ ToFormat { X12 = "X12" } }
 values! { /// Texts that `Version` allows.
 Version { Version4010 = "VERSION_4010", Version4030 = "VERSION_4030", Version4050 = "VERSION_4050", Version4060 = "VERSION_4060", Version5010 = "VERSION_5010", Version5010Hipaa = "VERSION_5010_HIPAA" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { BucketName, BusinessName, Capabilities, Configuration, Edi, ElementId, ElementPosition, Email, FromFormat, FunctionalAcknowledgment, InputLocation, Keys, Logging, MaxLength, MinLength, Name, OutputLocation, Phone, ProfileId, Requirement, Status, TechnicalAcknowledgment, TemplateLanguage, ToFormat, TransformerId, Type, X12, X12Details } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { BucketName, BusinessName, Capabilities, Configuration, ElementId, ElementPosition, Email, FromFormat, FunctionalAcknowledgment, InputLocation, Keys, Logging, MaxLength, MinLength, Name, OutputLocation, Phone, ProfileId, Requirement, Status, TechnicalAcknowledgment, TemplateLanguage, ToFormat, TransformerId, Type, X12Details } }

@@ -10,155 +10,155 @@ impl CfnBackupPlan {
     /// `AWS::Backup::BackupPlan`
     pub const TYPE: &'static str = "AWS::Backup::BackupPlan";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnBackupPlanProps<R0>) -> Self where CfnBackupPlanProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBackupPlanProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `BackupPlanId`.
     pub fn reference(&self) -> Val<kind::BackupBackupPlanId> { self.0.reference() }
-    /// The attribute `BackupPlanArn`: text.
+    /// The attribute `BackupPlanArn`: `OtherArn`.
     pub fn attr_backup_plan_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("BackupPlanArn") }
-    /// The attribute `BackupPlanId`: text.
+    /// The attribute `BackupPlanId`: `BackupBackupPlanId`.
     pub fn attr_backup_plan_id(&self) -> Val<kind::BackupBackupPlanId> { self.0.get_att("BackupPlanId") }
     /// The attribute `VersionId`: text.
     pub fn attr_version_id(&self) -> Val<str> { self.0.get_att("VersionId") }
 }
 impl Parent for CfnBackupPlan { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Backup::BackupPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupplan.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBackupPlanProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnBackupPlanProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnBackupPlanProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBackupPlanProps<missing::BackupPlan> { CfnBackupPlanProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBackupPlanProps<Missing<required::BackupPlan>> { CfnBackupPlanProps(Bag::default(), Phase) }
 }
 impl<R0> CfnBackupPlanProps<R0> {
     /// `BackupPlan`: `BackupPlanResourceType`, required. Update: in place.
-    pub fn backup_plan(mut self, value: impl Arg<backup_plan::BackupPlanResourceType>) -> CfnBackupPlanProps<Set> { self.0.set("BackupPlan", value.into_expr()); CfnBackupPlanProps(self.0, Phase) }
+    pub fn backup_plan(self, value: impl Arg<backup_plan::BackupPlanResourceType>) -> CfnBackupPlanProps<Set> { CfnBackupPlanProps(put(self.0, "BackupPlan", value.into_expr()), Phase) }
     /// `BackupPlanTags`: map of text. Update: in place.
-    pub fn backup_plan_tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("BackupPlanTags", value.into_expr()); self }
+    pub fn backup_plan_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "BackupPlanTags", value.into_expr()), Phase) }
 }
 impl Done for CfnBackupPlanProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Backup::BackupPlan`.
 pub mod backup_plan {
 use crate::cfn::support::*;
 /// The property type `AdvancedBackupSettingResourceType` of `AWS::Backup::BackupPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-advancedbackupsettingresourcetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdvancedBackupSettingResourceType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AdvancedBackupSettingResourceType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AdvancedBackupSettingResourceType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AdvancedBackupSettingResourceType<super::missing::BackupOptions, super::missing::ResourceType> { AdvancedBackupSettingResourceType(Bag::default(), Phase) }
+    pub fn new() -> AdvancedBackupSettingResourceType<Missing<super::required::BackupOptions>, Missing<super::required::ResourceType>> { AdvancedBackupSettingResourceType(Bag::default(), Phase) }
 }
 impl<R0, R1> AdvancedBackupSettingResourceType<R0, R1> {
     /// `BackupOptions`: JSON, required. Update: in place.
-    pub fn backup_options(mut self, value: impl Arg<Any>) -> AdvancedBackupSettingResourceType<Set, R1> { self.0.set("BackupOptions", value.into_expr()); AdvancedBackupSettingResourceType(self.0, Phase) }
+    pub fn backup_options(self, value: impl Arg<Any>) -> AdvancedBackupSettingResourceType<Set, R1> { AdvancedBackupSettingResourceType(put(self.0, "BackupOptions", value.into_expr()), Phase) }
     /// `ResourceType`: text, required. Update: in place.
-    pub fn resource_type(mut self, value: impl Arg<str>) -> AdvancedBackupSettingResourceType<R0, Set> { self.0.set("ResourceType", value.into_expr()); AdvancedBackupSettingResourceType(self.0, Phase) }
+    pub fn resource_type(self, value: impl Arg<str>) -> AdvancedBackupSettingResourceType<R0, Set> { AdvancedBackupSettingResourceType(put(self.0, "ResourceType", value.into_expr()), Phase) }
 }
 impl Done for AdvancedBackupSettingResourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BackupPlanResourceType` of `AWS::Backup::BackupPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupplanresourcetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BackupPlanResourceType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BackupPlanResourceType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BackupPlanResourceType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BackupPlanResourceType<super::missing::BackupPlanName, super::missing::BackupPlanRule> { BackupPlanResourceType(Bag::default(), Phase) }
+    pub fn new() -> BackupPlanResourceType<Missing<super::required::BackupPlanName>, Missing<super::required::BackupPlanRule>> { BackupPlanResourceType(Bag::default(), Phase) }
 }
 impl<R0, R1> BackupPlanResourceType<R0, R1> {
     /// `AdvancedBackupSettings`: list of `AdvancedBackupSettingResourceType`. Update: in place.
-    pub fn advanced_backup_settings(mut self, value: impl Arg<Arr<AdvancedBackupSettingResourceType>>) -> Self { self.0.set("AdvancedBackupSettings", value.into_expr()); self }
+    pub fn advanced_backup_settings(self, value: impl Arg<Arr<AdvancedBackupSettingResourceType>>) -> Self { Self(put(self.0, "AdvancedBackupSettings", value.into_expr()), Phase) }
     /// `BackupPlanName`: text, required. Update: in place.
-    pub fn backup_plan_name(mut self, value: impl Arg<str>) -> BackupPlanResourceType<Set, R1> { self.0.set("BackupPlanName", value.into_expr()); BackupPlanResourceType(self.0, Phase) }
+    pub fn backup_plan_name(self, value: impl Arg<str>) -> BackupPlanResourceType<Set, R1> { BackupPlanResourceType(put(self.0, "BackupPlanName", value.into_expr()), Phase) }
     /// `BackupPlanRule`: list of `BackupRuleResourceType`, required. Update: in place.
-    pub fn backup_plan_rule(mut self, value: impl Arg<Arr<BackupRuleResourceType>>) -> BackupPlanResourceType<R0, Set> { self.0.set("BackupPlanRule", value.into_expr()); BackupPlanResourceType(self.0, Phase) }
+    pub fn backup_plan_rule(self, value: impl Arg<Arr<BackupRuleResourceType>>) -> BackupPlanResourceType<R0, Set> { BackupPlanResourceType(put(self.0, "BackupPlanRule", value.into_expr()), Phase) }
     /// `ScanSettings`: list of `ScanSettingResourceType`. Update: in place.
-    pub fn scan_settings(mut self, value: impl Arg<Arr<ScanSettingResourceType>>) -> Self { self.0.set("ScanSettings", value.into_expr()); self }
+    pub fn scan_settings(self, value: impl Arg<Arr<ScanSettingResourceType>>) -> Self { Self(put(self.0, "ScanSettings", value.into_expr()), Phase) }
 }
 impl Done for BackupPlanResourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BackupRuleResourceType` of `AWS::Backup::BackupPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-backupruleresourcetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BackupRuleResourceType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BackupRuleResourceType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BackupRuleResourceType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BackupRuleResourceType<super::missing::RuleName, super::missing::TargetBackupVault> { BackupRuleResourceType(Bag::default(), Phase) }
+    pub fn new() -> BackupRuleResourceType<Missing<super::required::RuleName>, Missing<super::required::TargetBackupVault>> { BackupRuleResourceType(Bag::default(), Phase) }
 }
 impl<R0, R1> BackupRuleResourceType<R0, R1> {
     /// `CompletionWindowMinutes`: number. Update: in place.
-    pub fn completion_window_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("CompletionWindowMinutes", value.into_expr()); self }
+    pub fn completion_window_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CompletionWindowMinutes", value.into_expr()), Phase) }
     /// `CopyActions`: list of `CopyActionResourceType`. Update: in place.
-    pub fn copy_actions(mut self, value: impl Arg<Arr<CopyActionResourceType>>) -> Self { self.0.set("CopyActions", value.into_expr()); self }
+    pub fn copy_actions(self, value: impl Arg<Arr<CopyActionResourceType>>) -> Self { Self(put(self.0, "CopyActions", value.into_expr()), Phase) }
     /// `EnableContinuousBackup`: boolean. Update: in place.
-    pub fn enable_continuous_backup(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableContinuousBackup", value.into_expr()); self }
+    pub fn enable_continuous_backup(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableContinuousBackup", value.into_expr()), Phase) }
     /// `IndexActions`: list of `IndexActionsResourceType`. Update: in place.
-    pub fn index_actions(mut self, value: impl Arg<Arr<IndexActionsResourceType>>) -> Self { self.0.set("IndexActions", value.into_expr()); self }
+    pub fn index_actions(self, value: impl Arg<Arr<IndexActionsResourceType>>) -> Self { Self(put(self.0, "IndexActions", value.into_expr()), Phase) }
     /// `Lifecycle`: `LifecycleResourceType`. Update: in place.
-    pub fn lifecycle(mut self, value: impl Arg<LifecycleResourceType>) -> Self { self.0.set("Lifecycle", value.into_expr()); self }
+    pub fn lifecycle(self, value: impl Arg<LifecycleResourceType>) -> Self { Self(put(self.0, "Lifecycle", value.into_expr()), Phase) }
     /// `RecoveryPointTags`: map of text. Update: in place.
-    pub fn recovery_point_tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("RecoveryPointTags", value.into_expr()); self }
+    pub fn recovery_point_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RecoveryPointTags", value.into_expr()), Phase) }
     /// `RuleName`: text, required. Update: in place.
-    pub fn rule_name(mut self, value: impl Arg<str>) -> BackupRuleResourceType<Set, R1> { self.0.set("RuleName", value.into_expr()); BackupRuleResourceType(self.0, Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> BackupRuleResourceType<Set, R1> { BackupRuleResourceType(put(self.0, "RuleName", value.into_expr()), Phase) }
     /// `ScanActions`: list of `ScanActionResourceType`. Update: in place.
-    pub fn scan_actions(mut self, value: impl Arg<Arr<ScanActionResourceType>>) -> Self { self.0.set("ScanActions", value.into_expr()); self }
+    pub fn scan_actions(self, value: impl Arg<Arr<ScanActionResourceType>>) -> Self { Self(put(self.0, "ScanActions", value.into_expr()), Phase) }
     /// `ScheduleExpression`: text. Update: in place.
-    pub fn schedule_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("ScheduleExpression", value.into_expr()); self }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
     /// `ScheduleExpressionTimezone`: text. Update: in place.
-    pub fn schedule_expression_timezone(mut self, value: impl Arg<str>) -> Self { self.0.set("ScheduleExpressionTimezone", value.into_expr()); self }
+    pub fn schedule_expression_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpressionTimezone", value.into_expr()), Phase) }
     /// `StartWindowMinutes`: number. Update: in place.
-    pub fn start_window_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("StartWindowMinutes", value.into_expr()); self }
-    /// `TargetBackupVault`: text, required. Update: in place.
-    pub fn target_backup_vault(mut self, value: impl Arg<kind::BackupBackupVaultName>) -> BackupRuleResourceType<R0, Set> { self.0.set("TargetBackupVault", value.into_expr()); BackupRuleResourceType(self.0, Phase) }
+    pub fn start_window_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StartWindowMinutes", value.into_expr()), Phase) }
+    /// `TargetBackupVault`: `BackupBackupVaultName`, required. Update: in place.
+    pub fn target_backup_vault(self, value: impl Arg<kind::BackupBackupVaultName>) -> BackupRuleResourceType<R0, Set> { BackupRuleResourceType(put(self.0, "TargetBackupVault", value.into_expr()), Phase) }
     /// `TargetLogicallyAirGappedBackupVaultArn`: text. Update: in place.
-    pub fn target_logically_air_gapped_backup_vault_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetLogicallyAirGappedBackupVaultArn", value.into_expr()); self }
+    pub fn target_logically_air_gapped_backup_vault_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetLogicallyAirGappedBackupVaultArn", value.into_expr()), Phase) }
 }
 impl Done for BackupRuleResourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CopyActionResourceType` of `AWS::Backup::BackupPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-copyactionresourcetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CopyActionResourceType<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CopyActionResourceType<R0 = Set>(Bag, Phase<(R0,)>);
 impl CopyActionResourceType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CopyActionResourceType<super::missing::DestinationBackupVaultArn> { CopyActionResourceType(Bag::default(), Phase) }
+    pub fn new() -> CopyActionResourceType<Missing<super::required::DestinationBackupVaultArn>> { CopyActionResourceType(Bag::default(), Phase) }
 }
 impl<R0> CopyActionResourceType<R0> {
-    /// `DestinationBackupVaultArn`: text, required. Update: in place.
-    pub fn destination_backup_vault_arn(mut self, value: impl Arg<kind::BackupBackupVaultArn>) -> CopyActionResourceType<Set> { self.0.set("DestinationBackupVaultArn", value.into_expr()); CopyActionResourceType(self.0, Phase) }
+    /// `DestinationBackupVaultArn`: `BackupBackupVaultArn`, required. Update: in place.
+    pub fn destination_backup_vault_arn(self, value: impl Arg<kind::BackupBackupVaultArn>) -> CopyActionResourceType<Set> { CopyActionResourceType(put(self.0, "DestinationBackupVaultArn", value.into_expr()), Phase) }
     /// `Lifecycle`: `LifecycleResourceType`. Update: in place.
-    pub fn lifecycle(mut self, value: impl Arg<LifecycleResourceType>) -> Self { self.0.set("Lifecycle", value.into_expr()); self }
+    pub fn lifecycle(self, value: impl Arg<LifecycleResourceType>) -> Self { Self(put(self.0, "Lifecycle", value.into_expr()), Phase) }
 }
 impl Done for CopyActionResourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IndexActionsResourceType` of `AWS::Backup::BackupPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-indexactionsresourcetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IndexActionsResourceType(Bag);
+#[must_use] pub struct IndexActionsResourceType(Bag);
 impl IndexActionsResourceType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourceTypes`: list of text. Update: in place.
-    pub fn resource_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourceTypes", value.into_expr()); self }
+    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypes", value.into_expr())) }
 }
 impl Done for IndexActionsResourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecycleResourceType` of `AWS::Backup::BackupPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-lifecycleresourcetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LifecycleResourceType(Bag);
+#[must_use] pub struct LifecycleResourceType(Bag);
 impl LifecycleResourceType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeleteAfterDays`: number. Update: in place.
-    pub fn delete_after_days(mut self, value: impl Arg<f64>) -> Self { self.0.set("DeleteAfterDays", value.into_expr()); self }
+    pub fn delete_after_days(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DeleteAfterDays", value.into_expr())) }
     /// `MoveToColdStorageAfterDays`: number. Update: in place.
-    pub fn move_to_cold_storage_after_days(mut self, value: impl Arg<f64>) -> Self { self.0.set("MoveToColdStorageAfterDays", value.into_expr()); self }
+    pub fn move_to_cold_storage_after_days(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MoveToColdStorageAfterDays", value.into_expr())) }
     /// `OptInToArchiveForSupportedResources`: boolean. Update: in place.
-    pub fn opt_in_to_archive_for_supported_resources(mut self, value: impl Arg<bool>) -> Self { self.0.set("OptInToArchiveForSupportedResources", value.into_expr()); self }
+    pub fn opt_in_to_archive_for_supported_resources(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OptInToArchiveForSupportedResources", value.into_expr())) }
 }
 impl Done for LifecycleResourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScanActionResourceType` of `AWS::Backup::BackupPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-scanactionresourcetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScanActionResourceType(Bag);
+#[must_use] pub struct ScanActionResourceType(Bag);
 impl ScanActionResourceType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MalwareScanner`: `MalwareScanner`. Update: in place.
-    pub fn malware_scanner(mut self, value: impl Arg<MalwareScanner>) -> Self { self.0.set("MalwareScanner", value.into_expr()); self }
+    pub fn malware_scanner(self, value: impl Arg<MalwareScanner>) -> Self { Self(put(self.0, "MalwareScanner", value.into_expr())) }
     /// `ScanMode`: `ScanMode`. Update: in place.
-    pub fn scan_mode(mut self, value: impl Arg<ScanMode>) -> Self { self.0.set("ScanMode", value.into_expr()); self }
+    pub fn scan_mode(self, value: impl Arg<ScanMode>) -> Self { Self(put(self.0, "ScanMode", value.into_expr())) }
 }
 impl Done for ScanActionResourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScanSettingResourceType` of `AWS::Backup::BackupPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupplan-scansettingresourcetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScanSettingResourceType(Bag);
+#[must_use] pub struct ScanSettingResourceType(Bag);
 impl ScanSettingResourceType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MalwareScanner`: `MalwareScanner`. Update: in place.
-    pub fn malware_scanner(mut self, value: impl Arg<MalwareScanner>) -> Self { self.0.set("MalwareScanner", value.into_expr()); self }
+    pub fn malware_scanner(self, value: impl Arg<MalwareScanner>) -> Self { Self(put(self.0, "MalwareScanner", value.into_expr())) }
     /// `ResourceTypes`: list of text. Update: in place.
-    pub fn resource_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourceTypes", value.into_expr()); self }
-    /// `ScannerRoleArn`: text. Update: in place.
-    pub fn scanner_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ScannerRoleArn", value.into_expr()); self }
+    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypes", value.into_expr())) }
+    /// `ScannerRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn scanner_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ScannerRoleArn", value.into_expr())) }
 }
 impl Done for ScanSettingResourceType { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `MalwareScanner` allows.
@@ -172,7 +172,7 @@ impl CfnBackupSelection {
     /// `AWS::Backup::BackupSelection`
     pub const TYPE: &'static str = "AWS::Backup::BackupSelection";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnBackupSelectionProps<R0, R1>) -> Self where CfnBackupSelectionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBackupSelectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `BackupPlanId`: text.
@@ -184,81 +184,81 @@ impl CfnBackupSelection {
 }
 impl Parent for CfnBackupSelection { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Backup::BackupSelection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupselection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBackupSelectionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnBackupSelectionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnBackupSelectionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBackupSelectionProps<missing::BackupPlanId, missing::BackupSelection> { CfnBackupSelectionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBackupSelectionProps<Missing<required::BackupPlanId>, Missing<required::BackupSelection>> { CfnBackupSelectionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBackupSelectionProps<R0, R1> {
-    /// `BackupPlanId`: text, required. Update: replacement.
-    pub fn backup_plan_id(mut self, value: impl Arg<kind::BackupBackupPlanId>) -> CfnBackupSelectionProps<Set, R1> { self.0.set("BackupPlanId", value.into_expr()); CfnBackupSelectionProps(self.0, Phase) }
+    /// `BackupPlanId`: `BackupBackupPlanId`, required. Update: replacement.
+    pub fn backup_plan_id(self, value: impl Arg<kind::BackupBackupPlanId>) -> CfnBackupSelectionProps<Set, R1> { CfnBackupSelectionProps(put(self.0, "BackupPlanId", value.into_expr()), Phase) }
     /// `BackupSelection`: `BackupSelectionResourceType`, required. Update: replacement.
-    pub fn backup_selection(mut self, value: impl Arg<backup_selection::BackupSelectionResourceType>) -> CfnBackupSelectionProps<R0, Set> { self.0.set("BackupSelection", value.into_expr()); CfnBackupSelectionProps(self.0, Phase) }
+    pub fn backup_selection(self, value: impl Arg<backup_selection::BackupSelectionResourceType>) -> CfnBackupSelectionProps<R0, Set> { CfnBackupSelectionProps(put(self.0, "BackupSelection", value.into_expr()), Phase) }
 }
 impl Done for CfnBackupSelectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Backup::BackupSelection`.
 pub mod backup_selection {
 use crate::cfn::support::*;
 /// The property type `BackupSelectionResourceType` of `AWS::Backup::BackupSelection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-backupselectionresourcetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BackupSelectionResourceType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BackupSelectionResourceType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BackupSelectionResourceType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BackupSelectionResourceType<super::missing::IamRoleArn, super::missing::SelectionName> { BackupSelectionResourceType(Bag::default(), Phase) }
+    pub fn new() -> BackupSelectionResourceType<Missing<super::required::IamRoleArn>, Missing<super::required::SelectionName>> { BackupSelectionResourceType(Bag::default(), Phase) }
 }
 impl<R0, R1> BackupSelectionResourceType<R0, R1> {
     /// `Conditions`: `Conditions`. Update: replacement.
-    pub fn conditions(mut self, value: impl Arg<Conditions>) -> Self { self.0.set("Conditions", value.into_expr()); self }
-    /// `IamRoleArn`: text, required. Update: replacement.
-    pub fn iam_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> BackupSelectionResourceType<Set, R1> { self.0.set("IamRoleArn", value.into_expr()); BackupSelectionResourceType(self.0, Phase) }
+    pub fn conditions(self, value: impl Arg<Conditions>) -> Self { Self(put(self.0, "Conditions", value.into_expr()), Phase) }
+    /// `IamRoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> BackupSelectionResourceType<Set, R1> { BackupSelectionResourceType(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
     /// `ListOfTags`: list of `ConditionResourceType`. Update: replacement.
-    pub fn list_of_tags(mut self, value: impl Arg<Arr<ConditionResourceType>>) -> Self { self.0.set("ListOfTags", value.into_expr()); self }
+    pub fn list_of_tags(self, value: impl Arg<Arr<ConditionResourceType>>) -> Self { Self(put(self.0, "ListOfTags", value.into_expr()), Phase) }
     /// `NotResources`: list of text. Update: replacement.
-    pub fn not_resources(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotResources", value.into_expr()); self }
+    pub fn not_resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotResources", value.into_expr()), Phase) }
     /// `Resources`: list of text. Update: replacement.
-    pub fn resources(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Resources", value.into_expr()); self }
+    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
     /// `SelectionName`: text, required. Update: replacement.
-    pub fn selection_name(mut self, value: impl Arg<str>) -> BackupSelectionResourceType<R0, Set> { self.0.set("SelectionName", value.into_expr()); BackupSelectionResourceType(self.0, Phase) }
+    pub fn selection_name(self, value: impl Arg<str>) -> BackupSelectionResourceType<R0, Set> { BackupSelectionResourceType(put(self.0, "SelectionName", value.into_expr()), Phase) }
 }
 impl Done for BackupSelectionResourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionParameter` of `AWS::Backup::BackupSelection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditionparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConditionParameter(Bag);
+#[must_use] pub struct ConditionParameter(Bag);
 impl ConditionParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConditionKey`: text. Update: replacement.
-    pub fn condition_key(mut self, value: impl Arg<str>) -> Self { self.0.set("ConditionKey", value.into_expr()); self }
+    pub fn condition_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConditionKey", value.into_expr())) }
     /// `ConditionValue`: text. Update: replacement.
-    pub fn condition_value(mut self, value: impl Arg<str>) -> Self { self.0.set("ConditionValue", value.into_expr()); self }
+    pub fn condition_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConditionValue", value.into_expr())) }
 }
 impl Done for ConditionParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionResourceType` of `AWS::Backup::BackupSelection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditionresourcetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConditionResourceType<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ConditionResourceType<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ConditionResourceType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConditionResourceType<super::missing::ConditionKey, super::missing::ConditionType, super::missing::ConditionValue> { ConditionResourceType(Bag::default(), Phase) }
+    pub fn new() -> ConditionResourceType<Missing<super::required::ConditionKey>, Missing<super::required::ConditionType>, Missing<super::required::ConditionValue>> { ConditionResourceType(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ConditionResourceType<R0, R1, R2> {
     /// `ConditionKey`: text, required. Update: replacement.
-    pub fn condition_key(mut self, value: impl Arg<str>) -> ConditionResourceType<Set, R1, R2> { self.0.set("ConditionKey", value.into_expr()); ConditionResourceType(self.0, Phase) }
+    pub fn condition_key(self, value: impl Arg<str>) -> ConditionResourceType<Set, R1, R2> { ConditionResourceType(put(self.0, "ConditionKey", value.into_expr()), Phase) }
     /// `ConditionType`: text, required. Update: replacement.
-    pub fn condition_type(mut self, value: impl Arg<str>) -> ConditionResourceType<R0, Set, R2> { self.0.set("ConditionType", value.into_expr()); ConditionResourceType(self.0, Phase) }
+    pub fn condition_type(self, value: impl Arg<str>) -> ConditionResourceType<R0, Set, R2> { ConditionResourceType(put(self.0, "ConditionType", value.into_expr()), Phase) }
     /// `ConditionValue`: text, required. Update: replacement.
-    pub fn condition_value(mut self, value: impl Arg<str>) -> ConditionResourceType<R0, R1, Set> { self.0.set("ConditionValue", value.into_expr()); ConditionResourceType(self.0, Phase) }
+    pub fn condition_value(self, value: impl Arg<str>) -> ConditionResourceType<R0, R1, Set> { ConditionResourceType(put(self.0, "ConditionValue", value.into_expr()), Phase) }
 }
 impl Done for ConditionResourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Conditions` of `AWS::Backup::BackupSelection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupselection-conditions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Conditions(Bag);
+#[must_use] pub struct Conditions(Bag);
 impl Conditions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StringEquals`: list of `ConditionParameter`. Update: replacement.
-    pub fn string_equals(mut self, value: impl Arg<Arr<ConditionParameter>>) -> Self { self.0.set("StringEquals", value.into_expr()); self }
+    pub fn string_equals(self, value: impl Arg<Arr<ConditionParameter>>) -> Self { Self(put(self.0, "StringEquals", value.into_expr())) }
     /// `StringLike`: list of `ConditionParameter`. Update: replacement.
-    pub fn string_like(mut self, value: impl Arg<Arr<ConditionParameter>>) -> Self { self.0.set("StringLike", value.into_expr()); self }
+    pub fn string_like(self, value: impl Arg<Arr<ConditionParameter>>) -> Self { Self(put(self.0, "StringLike", value.into_expr())) }
     /// `StringNotEquals`: list of `ConditionParameter`. Update: replacement.
-    pub fn string_not_equals(mut self, value: impl Arg<Arr<ConditionParameter>>) -> Self { self.0.set("StringNotEquals", value.into_expr()); self }
+    pub fn string_not_equals(self, value: impl Arg<Arr<ConditionParameter>>) -> Self { Self(put(self.0, "StringNotEquals", value.into_expr())) }
     /// `StringNotLike`: list of `ConditionParameter`. Update: replacement.
-    pub fn string_not_like(mut self, value: impl Arg<Arr<ConditionParameter>>) -> Self { self.0.set("StringNotLike", value.into_expr()); self }
+    pub fn string_not_like(self, value: impl Arg<Arr<ConditionParameter>>) -> Self { Self(put(self.0, "StringNotLike", value.into_expr())) }
 }
 impl Done for Conditions { fn into_props(self) -> Bag { self.0 } }
 }
@@ -268,65 +268,65 @@ impl CfnBackupVault {
     /// `AWS::Backup::BackupVault`
     pub const TYPE: &'static str = "AWS::Backup::BackupVault";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnBackupVaultProps<R0>) -> Self where CfnBackupVaultProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBackupVaultProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `BackupVaultName`.
     pub fn reference(&self) -> Val<kind::BackupBackupVaultName> { self.0.reference() }
-    /// The attribute `BackupVaultArn`: text.
+    /// The attribute `BackupVaultArn`: `BackupBackupVaultArn`.
     pub fn attr_backup_vault_arn(&self) -> Val<kind::BackupBackupVaultArn> { self.0.get_att("BackupVaultArn") }
-    /// The attribute `BackupVaultName`: text.
+    /// The attribute `BackupVaultName`: `BackupBackupVaultName`.
     pub fn attr_backup_vault_name(&self) -> Val<kind::BackupBackupVaultName> { self.0.get_att("BackupVaultName") }
 }
 impl Parent for CfnBackupVault { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Backup::BackupVault`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-backupvault.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBackupVaultProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnBackupVaultProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnBackupVaultProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBackupVaultProps<missing::BackupVaultName> { CfnBackupVaultProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBackupVaultProps<Missing<required::BackupVaultName>> { CfnBackupVaultProps(Bag::default(), Phase) }
 }
 impl<R0> CfnBackupVaultProps<R0> {
     /// `AccessPolicy`: JSON. Update: in place.
-    pub fn access_policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("AccessPolicy", value.into_expr()); self }
+    pub fn access_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AccessPolicy", value.into_expr()), Phase) }
     /// `BackupVaultName`: text, required. Update: replacement.
-    pub fn backup_vault_name(mut self, value: impl Arg<str>) -> CfnBackupVaultProps<Set> { self.0.set("BackupVaultName", value.into_expr()); CfnBackupVaultProps(self.0, Phase) }
+    pub fn backup_vault_name(self, value: impl Arg<str>) -> CfnBackupVaultProps<Set> { CfnBackupVaultProps(put(self.0, "BackupVaultName", value.into_expr()), Phase) }
     /// `BackupVaultTags`: map of text. Update: in place.
-    pub fn backup_vault_tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("BackupVaultTags", value.into_expr()); self }
-    /// `EncryptionKeyArn`: text. Update: replacement.
-    pub fn encryption_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("EncryptionKeyArn", value.into_expr()); self }
+    pub fn backup_vault_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "BackupVaultTags", value.into_expr()), Phase) }
+    /// `EncryptionKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn encryption_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr()), Phase) }
     /// `LockConfiguration`: `LockConfigurationType`. Update: in place.
-    pub fn lock_configuration(mut self, value: impl Arg<backup_vault::LockConfigurationType>) -> Self { self.0.set("LockConfiguration", value.into_expr()); self }
+    pub fn lock_configuration(self, value: impl Arg<backup_vault::LockConfigurationType>) -> Self { Self(put(self.0, "LockConfiguration", value.into_expr()), Phase) }
     /// `Notifications`: `NotificationObjectType`. Update: in place.
-    pub fn notifications(mut self, value: impl Arg<backup_vault::NotificationObjectType>) -> Self { self.0.set("Notifications", value.into_expr()); self }
+    pub fn notifications(self, value: impl Arg<backup_vault::NotificationObjectType>) -> Self { Self(put(self.0, "Notifications", value.into_expr()), Phase) }
 }
 impl Done for CfnBackupVaultProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Backup::BackupVault`.
 pub mod backup_vault {
 use crate::cfn::support::*;
 /// The property type `LockConfigurationType` of `AWS::Backup::BackupVault`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupvault-lockconfigurationtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LockConfigurationType<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LockConfigurationType<R0 = Set>(Bag, Phase<(R0,)>);
 impl LockConfigurationType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LockConfigurationType<super::missing::MinRetentionDays> { LockConfigurationType(Bag::default(), Phase) }
+    pub fn new() -> LockConfigurationType<Missing<super::required::MinRetentionDays>> { LockConfigurationType(Bag::default(), Phase) }
 }
 impl<R0> LockConfigurationType<R0> {
     /// `ChangeableForDays`: integer. Update: in place.
-    pub fn changeable_for_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("ChangeableForDays", value.into_expr()); self }
+    pub fn changeable_for_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ChangeableForDays", value.into_expr()), Phase) }
     /// `MaxRetentionDays`: integer. Update: in place.
-    pub fn max_retention_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxRetentionDays", value.into_expr()); self }
+    pub fn max_retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRetentionDays", value.into_expr()), Phase) }
     /// `MinRetentionDays`: integer, required. Update: in place.
-    pub fn min_retention_days(mut self, value: impl Arg<i64>) -> LockConfigurationType<Set> { self.0.set("MinRetentionDays", value.into_expr()); LockConfigurationType(self.0, Phase) }
+    pub fn min_retention_days(self, value: impl Arg<i64>) -> LockConfigurationType<Set> { LockConfigurationType(put(self.0, "MinRetentionDays", value.into_expr()), Phase) }
 }
 impl Done for LockConfigurationType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationObjectType` of `AWS::Backup::BackupVault`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-backupvault-notificationobjecttype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotificationObjectType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct NotificationObjectType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl NotificationObjectType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NotificationObjectType<super::missing::BackupVaultEvents, super::missing::SNSTopicArn> { NotificationObjectType(Bag::default(), Phase) }
+    pub fn new() -> NotificationObjectType<Missing<super::required::BackupVaultEvents>, Missing<super::required::SNSTopicArn>> { NotificationObjectType(Bag::default(), Phase) }
 }
 impl<R0, R1> NotificationObjectType<R0, R1> {
     /// `BackupVaultEvents`: list of text, required. Update: in place.
-    pub fn backup_vault_events(mut self, value: impl Arg<Arr<str>>) -> NotificationObjectType<Set, R1> { self.0.set("BackupVaultEvents", value.into_expr()); NotificationObjectType(self.0, Phase) }
-    /// `SNSTopicArn`: text, required. Update: in place.
-    pub fn sns_topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> NotificationObjectType<R0, Set> { self.0.set("SNSTopicArn", value.into_expr()); NotificationObjectType(self.0, Phase) }
+    pub fn backup_vault_events(self, value: impl Arg<Arr<str>>) -> NotificationObjectType<Set, R1> { NotificationObjectType(put(self.0, "BackupVaultEvents", value.into_expr()), Phase) }
+    /// `SNSTopicArn`: `SnsTopicArn`, required. Update: in place.
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> NotificationObjectType<R0, Set> { NotificationObjectType(put(self.0, "SNSTopicArn", value.into_expr()), Phase) }
 }
 impl Done for NotificationObjectType { fn into_props(self) -> Bag { self.0 } }
 }
@@ -336,78 +336,78 @@ impl CfnFramework {
     /// `AWS::Backup::Framework`
     pub const TYPE: &'static str = "AWS::Backup::Framework";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnFrameworkProps<R0>) -> Self where CfnFrameworkProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFrameworkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FrameworkArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
     /// The attribute `DeploymentStatus`: text.
     pub fn attr_deployment_status(&self) -> Val<str> { self.0.get_att("DeploymentStatus") }
-    /// The attribute `FrameworkArn`: text.
+    /// The attribute `FrameworkArn`: `OtherArn`.
     pub fn attr_framework_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FrameworkArn") }
     /// The attribute `FrameworkStatus`: text.
     pub fn attr_framework_status(&self) -> Val<str> { self.0.get_att("FrameworkStatus") }
 }
 impl Parent for CfnFramework { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Backup::Framework`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-framework.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFrameworkProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnFrameworkProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnFrameworkProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFrameworkProps<missing::FrameworkControls> { CfnFrameworkProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFrameworkProps<Missing<required::FrameworkControls>> { CfnFrameworkProps(Bag::default(), Phase) }
 }
 impl<R0> CfnFrameworkProps<R0> {
     /// `FrameworkControls`: list of `FrameworkControl`, required. Update: in place.
-    pub fn framework_controls(mut self, value: impl Arg<Arr<framework::FrameworkControl>>) -> CfnFrameworkProps<Set> { self.0.set("FrameworkControls", value.into_expr()); CfnFrameworkProps(self.0, Phase) }
+    pub fn framework_controls(self, value: impl Arg<Arr<framework::FrameworkControl>>) -> CfnFrameworkProps<Set> { CfnFrameworkProps(put(self.0, "FrameworkControls", value.into_expr()), Phase) }
     /// `FrameworkDescription`: text. Update: in place.
-    pub fn framework_description(mut self, value: impl Arg<str>) -> Self { self.0.set("FrameworkDescription", value.into_expr()); self }
+    pub fn framework_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FrameworkDescription", value.into_expr()), Phase) }
     /// `FrameworkName`: text. Update: replacement.
-    pub fn framework_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FrameworkName", value.into_expr()); self }
+    pub fn framework_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FrameworkName", value.into_expr()), Phase) }
     /// `FrameworkTags`: list of tag. Update: in place.
-    pub fn framework_tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("FrameworkTags", value.into_expr()); self }
+    pub fn framework_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "FrameworkTags", value.into_expr()), Phase) }
 }
 impl Done for CfnFrameworkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Backup::Framework`.
 pub mod framework {
 use crate::cfn::support::*;
 /// The property type `ControlInputParameter` of `AWS::Backup::Framework`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-framework-controlinputparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ControlInputParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ControlInputParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ControlInputParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ControlInputParameter<super::missing::ParameterName, super::missing::ParameterValue> { ControlInputParameter(Bag::default(), Phase) }
+    pub fn new() -> ControlInputParameter<Missing<super::required::ParameterName>, Missing<super::required::ParameterValue>> { ControlInputParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> ControlInputParameter<R0, R1> {
     /// `ParameterName`: text, required. Update: in place.
-    pub fn parameter_name(mut self, value: impl Arg<str>) -> ControlInputParameter<Set, R1> { self.0.set("ParameterName", value.into_expr()); ControlInputParameter(self.0, Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> ControlInputParameter<Set, R1> { ControlInputParameter(put(self.0, "ParameterName", value.into_expr()), Phase) }
     /// `ParameterValue`: text, required. Update: in place.
-    pub fn parameter_value(mut self, value: impl Arg<str>) -> ControlInputParameter<R0, Set> { self.0.set("ParameterValue", value.into_expr()); ControlInputParameter(self.0, Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> ControlInputParameter<R0, Set> { ControlInputParameter(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for ControlInputParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ControlScope` of `AWS::Backup::Framework`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-framework-controlscope.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ControlScope(Bag);
+#[must_use] pub struct ControlScope(Bag);
 impl ControlScope {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComplianceResourceIds`: list of text. Update: in place.
-    pub fn compliance_resource_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ComplianceResourceIds", value.into_expr()); self }
+    pub fn compliance_resource_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ComplianceResourceIds", value.into_expr())) }
     /// `ComplianceResourceTypes`: list of text. Update: in place.
-    pub fn compliance_resource_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ComplianceResourceTypes", value.into_expr()); self }
+    pub fn compliance_resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ComplianceResourceTypes", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ControlScope { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FrameworkControl` of `AWS::Backup::Framework`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-framework-frameworkcontrol.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FrameworkControl<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FrameworkControl<R0 = Set>(Bag, Phase<(R0,)>);
 impl FrameworkControl {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FrameworkControl<super::missing::ControlName> { FrameworkControl(Bag::default(), Phase) }
+    pub fn new() -> FrameworkControl<Missing<super::required::ControlName>> { FrameworkControl(Bag::default(), Phase) }
 }
 impl<R0> FrameworkControl<R0> {
     /// `ControlInputParameters`: list of `ControlInputParameter`. Update: in place.
-    pub fn control_input_parameters(mut self, value: impl Arg<Arr<ControlInputParameter>>) -> Self { self.0.set("ControlInputParameters", value.into_expr()); self }
+    pub fn control_input_parameters(self, value: impl Arg<Arr<ControlInputParameter>>) -> Self { Self(put(self.0, "ControlInputParameters", value.into_expr()), Phase) }
     /// `ControlName`: text, required. Update: in place.
-    pub fn control_name(mut self, value: impl Arg<str>) -> FrameworkControl<Set> { self.0.set("ControlName", value.into_expr()); FrameworkControl(self.0, Phase) }
+    pub fn control_name(self, value: impl Arg<str>) -> FrameworkControl<Set> { FrameworkControl(put(self.0, "ControlName", value.into_expr()), Phase) }
     /// `ControlScope`: `ControlScope`. Update: in place.
-    pub fn control_scope(mut self, value: impl Arg<ControlScope>) -> Self { self.0.set("ControlScope", value.into_expr()); self }
+    pub fn control_scope(self, value: impl Arg<ControlScope>) -> Self { Self(put(self.0, "ControlScope", value.into_expr()), Phase) }
 }
 impl Done for FrameworkControl { fn into_props(self) -> Bag { self.0 } }
 }
@@ -417,10 +417,10 @@ impl CfnLegalHold {
     /// `AWS::Backup::LegalHold`
     pub const TYPE: &'static str = "AWS::Backup::LegalHold";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnLegalHoldProps<R0, R1, R2>) -> Self where CfnLegalHoldProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLegalHoldProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationDate`: text.
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
@@ -431,62 +431,62 @@ impl CfnLegalHold {
 }
 impl Parent for CfnLegalHold { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Backup::LegalHold`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-legalhold.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLegalHoldProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnLegalHoldProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnLegalHoldProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLegalHoldProps<missing::Description, missing::RecoveryPointSelection, missing::Title> { CfnLegalHoldProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLegalHoldProps<Missing<required::Description>, Missing<required::RecoveryPointSelection>, Missing<required::Title>> { CfnLegalHoldProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLegalHoldProps<R0, R1, R2> {
     /// `Description`: text, required. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnLegalHoldProps<Set, R1, R2> { self.0.set("Description", value.into_expr()); CfnLegalHoldProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnLegalHoldProps<Set, R1, R2> { CfnLegalHoldProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `RecoveryPointSelection`: `RecoveryPointSelection`, required. Update: replacement.
-    pub fn recovery_point_selection(mut self, value: impl Arg<legal_hold::RecoveryPointSelection>) -> CfnLegalHoldProps<R0, Set, R2> { self.0.set("RecoveryPointSelection", value.into_expr()); CfnLegalHoldProps(self.0, Phase) }
+    pub fn recovery_point_selection(self, value: impl Arg<legal_hold::RecoveryPointSelection>) -> CfnLegalHoldProps<R0, Set, R2> { CfnLegalHoldProps(put(self.0, "RecoveryPointSelection", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<legal_hold::TagsItems>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<legal_hold::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Title`: text, required. Update: replacement.
-    pub fn title(mut self, value: impl Arg<str>) -> CfnLegalHoldProps<R0, R1, Set> { self.0.set("Title", value.into_expr()); CfnLegalHoldProps(self.0, Phase) }
+    pub fn title(self, value: impl Arg<str>) -> CfnLegalHoldProps<R0, R1, Set> { CfnLegalHoldProps(put(self.0, "Title", value.into_expr()), Phase) }
 }
 impl Done for CfnLegalHoldProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Backup::LegalHold`.
 pub mod legal_hold {
 use crate::cfn::support::*;
 /// The property type `DateRange` of `AWS::Backup::LegalHold`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-legalhold-daterange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DateRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DateRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DateRange {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DateRange<super::missing::FromDate, super::missing::ToDate> { DateRange(Bag::default(), Phase) }
+    pub fn new() -> DateRange<Missing<super::required::FromDate>, Missing<super::required::ToDate>> { DateRange(Bag::default(), Phase) }
 }
 impl<R0, R1> DateRange<R0, R1> {
     /// `FromDate`: text, required. Update: replacement.
-    pub fn from_date(mut self, value: impl Arg<str>) -> DateRange<Set, R1> { self.0.set("FromDate", value.into_expr()); DateRange(self.0, Phase) }
+    pub fn from_date(self, value: impl Arg<str>) -> DateRange<Set, R1> { DateRange(put(self.0, "FromDate", value.into_expr()), Phase) }
     /// `ToDate`: text, required. Update: replacement.
-    pub fn to_date(mut self, value: impl Arg<str>) -> DateRange<R0, Set> { self.0.set("ToDate", value.into_expr()); DateRange(self.0, Phase) }
+    pub fn to_date(self, value: impl Arg<str>) -> DateRange<R0, Set> { DateRange(put(self.0, "ToDate", value.into_expr()), Phase) }
 }
 impl Done for DateRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecoveryPointSelection` of `AWS::Backup::LegalHold`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-legalhold-recoverypointselection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecoveryPointSelection(Bag);
+#[must_use] pub struct RecoveryPointSelection(Bag);
 impl RecoveryPointSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DateRange`: `DateRange`. Update: replacement.
-    pub fn date_range(mut self, value: impl Arg<DateRange>) -> Self { self.0.set("DateRange", value.into_expr()); self }
+    pub fn date_range(self, value: impl Arg<DateRange>) -> Self { Self(put(self.0, "DateRange", value.into_expr())) }
     /// `ResourceIdentifiers`: list of text. Update: replacement.
-    pub fn resource_identifiers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourceIdentifiers", value.into_expr()); self }
+    pub fn resource_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceIdentifiers", value.into_expr())) }
     /// `VaultNames`: list of text. Update: replacement.
-    pub fn vault_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("VaultNames", value.into_expr()); self }
+    pub fn vault_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VaultNames", value.into_expr())) }
 }
 impl Done for RecoveryPointSelection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::Backup::LegalHold`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-legalhold-tagsitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsItems {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsItems<super::missing::Key, super::missing::Value> { TagsItems(Bag::default(), Phase) }
+    pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsItems<Set, R1> { self.0.set("Key", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsItems<R0, Set> { self.0.set("Value", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 }
@@ -496,10 +496,10 @@ impl CfnLogicallyAirGappedBackupVault {
     /// `AWS::Backup::LogicallyAirGappedBackupVault`
     pub const TYPE: &'static str = "AWS::Backup::LogicallyAirGappedBackupVault";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnLogicallyAirGappedBackupVaultProps<R0, R1, R2>) -> Self where CfnLogicallyAirGappedBackupVaultProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLogicallyAirGappedBackupVaultProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `BackupVaultName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `BackupVaultArn`: text.
+    /// The attribute `BackupVaultArn`: `OtherArn`.
     pub fn attr_backup_vault_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("BackupVaultArn") }
     /// The attribute `VaultState`: text.
     pub fn attr_vault_state(&self) -> Val<str> { self.0.get_att("VaultState") }
@@ -508,44 +508,44 @@ impl CfnLogicallyAirGappedBackupVault {
 }
 impl Parent for CfnLogicallyAirGappedBackupVault { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Backup::LogicallyAirGappedBackupVault`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-logicallyairgappedbackupvault.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLogicallyAirGappedBackupVaultProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnLogicallyAirGappedBackupVaultProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnLogicallyAirGappedBackupVaultProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLogicallyAirGappedBackupVaultProps<missing::BackupVaultName, missing::MaxRetentionDays, missing::MinRetentionDays> { CfnLogicallyAirGappedBackupVaultProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLogicallyAirGappedBackupVaultProps<Missing<required::BackupVaultName>, Missing<required::MaxRetentionDays>, Missing<required::MinRetentionDays>> { CfnLogicallyAirGappedBackupVaultProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLogicallyAirGappedBackupVaultProps<R0, R1, R2> {
     /// `AccessPolicy`: JSON. Update: in place.
-    pub fn access_policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("AccessPolicy", value.into_expr()); self }
+    pub fn access_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AccessPolicy", value.into_expr()), Phase) }
     /// `BackupVaultName`: text, required. Update: replacement.
-    pub fn backup_vault_name(mut self, value: impl Arg<str>) -> CfnLogicallyAirGappedBackupVaultProps<Set, R1, R2> { self.0.set("BackupVaultName", value.into_expr()); CfnLogicallyAirGappedBackupVaultProps(self.0, Phase) }
+    pub fn backup_vault_name(self, value: impl Arg<str>) -> CfnLogicallyAirGappedBackupVaultProps<Set, R1, R2> { CfnLogicallyAirGappedBackupVaultProps(put(self.0, "BackupVaultName", value.into_expr()), Phase) }
     /// `BackupVaultTags`: map of text. Update: in place.
-    pub fn backup_vault_tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("BackupVaultTags", value.into_expr()); self }
+    pub fn backup_vault_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "BackupVaultTags", value.into_expr()), Phase) }
     /// `EncryptionKeyArn`: text. Update: replacement.
-    pub fn encryption_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionKeyArn", value.into_expr()); self }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr()), Phase) }
     /// `MaxRetentionDays`: integer, required. Update: replacement.
-    pub fn max_retention_days(mut self, value: impl Arg<i64>) -> CfnLogicallyAirGappedBackupVaultProps<R0, Set, R2> { self.0.set("MaxRetentionDays", value.into_expr()); CfnLogicallyAirGappedBackupVaultProps(self.0, Phase) }
+    pub fn max_retention_days(self, value: impl Arg<i64>) -> CfnLogicallyAirGappedBackupVaultProps<R0, Set, R2> { CfnLogicallyAirGappedBackupVaultProps(put(self.0, "MaxRetentionDays", value.into_expr()), Phase) }
     /// `MinRetentionDays`: integer, required. Update: replacement.
-    pub fn min_retention_days(mut self, value: impl Arg<i64>) -> CfnLogicallyAirGappedBackupVaultProps<R0, R1, Set> { self.0.set("MinRetentionDays", value.into_expr()); CfnLogicallyAirGappedBackupVaultProps(self.0, Phase) }
+    pub fn min_retention_days(self, value: impl Arg<i64>) -> CfnLogicallyAirGappedBackupVaultProps<R0, R1, Set> { CfnLogicallyAirGappedBackupVaultProps(put(self.0, "MinRetentionDays", value.into_expr()), Phase) }
     /// `MpaApprovalTeamArn`: text. Update: in place.
-    pub fn mpa_approval_team_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("MpaApprovalTeamArn", value.into_expr()); self }
+    pub fn mpa_approval_team_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MpaApprovalTeamArn", value.into_expr()), Phase) }
     /// `Notifications`: `NotificationObjectType`. Update: in place.
-    pub fn notifications(mut self, value: impl Arg<logically_air_gapped_backup_vault::NotificationObjectType>) -> Self { self.0.set("Notifications", value.into_expr()); self }
+    pub fn notifications(self, value: impl Arg<logically_air_gapped_backup_vault::NotificationObjectType>) -> Self { Self(put(self.0, "Notifications", value.into_expr()), Phase) }
 }
 impl Done for CfnLogicallyAirGappedBackupVaultProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Backup::LogicallyAirGappedBackupVault`.
 pub mod logically_air_gapped_backup_vault {
 use crate::cfn::support::*;
 /// The property type `NotificationObjectType` of `AWS::Backup::LogicallyAirGappedBackupVault`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-logicallyairgappedbackupvault-notificationobjecttype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotificationObjectType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct NotificationObjectType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl NotificationObjectType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NotificationObjectType<super::missing::BackupVaultEvents, super::missing::SNSTopicArn> { NotificationObjectType(Bag::default(), Phase) }
+    pub fn new() -> NotificationObjectType<Missing<super::required::BackupVaultEvents>, Missing<super::required::SNSTopicArn>> { NotificationObjectType(Bag::default(), Phase) }
 }
 impl<R0, R1> NotificationObjectType<R0, R1> {
     /// `BackupVaultEvents`: list of text, required. Update: in place.
-    pub fn backup_vault_events(mut self, value: impl Arg<Arr<str>>) -> NotificationObjectType<Set, R1> { self.0.set("BackupVaultEvents", value.into_expr()); NotificationObjectType(self.0, Phase) }
-    /// `SNSTopicArn`: text, required. Update: in place.
-    pub fn sns_topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> NotificationObjectType<R0, Set> { self.0.set("SNSTopicArn", value.into_expr()); NotificationObjectType(self.0, Phase) }
+    pub fn backup_vault_events(self, value: impl Arg<Arr<str>>) -> NotificationObjectType<Set, R1> { NotificationObjectType(put(self.0, "BackupVaultEvents", value.into_expr()), Phase) }
+    /// `SNSTopicArn`: `SnsTopicArn`, required. Update: in place.
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> NotificationObjectType<R0, Set> { NotificationObjectType(put(self.0, "SNSTopicArn", value.into_expr()), Phase) }
 }
 impl Done for NotificationObjectType { fn into_props(self) -> Bag { self.0 } }
 }
@@ -555,67 +555,67 @@ impl CfnReportPlan {
     /// `AWS::Backup::ReportPlan`
     pub const TYPE: &'static str = "AWS::Backup::ReportPlan";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnReportPlanProps<R0, R1>) -> Self where CfnReportPlanProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReportPlanProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ReportPlanArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ReportPlanArn`: text.
+    /// The attribute `ReportPlanArn`: `OtherArn`.
     pub fn attr_report_plan_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ReportPlanArn") }
 }
 impl Parent for CfnReportPlan { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Backup::ReportPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-reportplan.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnReportPlanProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnReportPlanProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnReportPlanProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnReportPlanProps<missing::ReportDeliveryChannel, missing::ReportSetting> { CfnReportPlanProps(Bag::default(), Phase) }
+    pub fn new() -> CfnReportPlanProps<Missing<required::ReportDeliveryChannel>, Missing<required::ReportSetting>> { CfnReportPlanProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnReportPlanProps<R0, R1> {
     /// `ReportDeliveryChannel`: `ReportDeliveryChannel`, required. Update: in place.
-    pub fn report_delivery_channel(mut self, value: impl Arg<report_plan::ReportDeliveryChannel>) -> CfnReportPlanProps<Set, R1> { self.0.set("ReportDeliveryChannel", value.into_expr()); CfnReportPlanProps(self.0, Phase) }
+    pub fn report_delivery_channel(self, value: impl Arg<report_plan::ReportDeliveryChannel>) -> CfnReportPlanProps<Set, R1> { CfnReportPlanProps(put(self.0, "ReportDeliveryChannel", value.into_expr()), Phase) }
     /// `ReportPlanDescription`: text. Update: in place.
-    pub fn report_plan_description(mut self, value: impl Arg<str>) -> Self { self.0.set("ReportPlanDescription", value.into_expr()); self }
+    pub fn report_plan_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReportPlanDescription", value.into_expr()), Phase) }
     /// `ReportPlanName`: text. Update: replacement.
-    pub fn report_plan_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ReportPlanName", value.into_expr()); self }
+    pub fn report_plan_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReportPlanName", value.into_expr()), Phase) }
     /// `ReportPlanTags`: list of tag. Update: in place.
-    pub fn report_plan_tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("ReportPlanTags", value.into_expr()); self }
+    pub fn report_plan_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "ReportPlanTags", value.into_expr()), Phase) }
     /// `ReportSetting`: `ReportSetting`, required. Update: in place.
-    pub fn report_setting(mut self, value: impl Arg<report_plan::ReportSetting>) -> CfnReportPlanProps<R0, Set> { self.0.set("ReportSetting", value.into_expr()); CfnReportPlanProps(self.0, Phase) }
+    pub fn report_setting(self, value: impl Arg<report_plan::ReportSetting>) -> CfnReportPlanProps<R0, Set> { CfnReportPlanProps(put(self.0, "ReportSetting", value.into_expr()), Phase) }
 }
 impl Done for CfnReportPlanProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Backup::ReportPlan`.
 pub mod report_plan {
 use crate::cfn::support::*;
 /// The property type `ReportDeliveryChannel` of `AWS::Backup::ReportPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-reportplan-reportdeliverychannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReportDeliveryChannel<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReportDeliveryChannel<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReportDeliveryChannel {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReportDeliveryChannel<super::missing::S3BucketName> { ReportDeliveryChannel(Bag::default(), Phase) }
+    pub fn new() -> ReportDeliveryChannel<Missing<super::required::S3BucketName>> { ReportDeliveryChannel(Bag::default(), Phase) }
 }
 impl<R0> ReportDeliveryChannel<R0> {
     /// `Formats`: list of text. Update: in place.
-    pub fn formats(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Formats", value.into_expr()); self }
-    /// `S3BucketName`: text, required. Update: in place.
-    pub fn s3_bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> ReportDeliveryChannel<Set> { self.0.set("S3BucketName", value.into_expr()); ReportDeliveryChannel(self.0, Phase) }
+    pub fn formats(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Formats", value.into_expr()), Phase) }
+    /// `S3BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> ReportDeliveryChannel<Set> { ReportDeliveryChannel(put(self.0, "S3BucketName", value.into_expr()), Phase) }
     /// `S3KeyPrefix`: text. Update: in place.
-    pub fn s3_key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("S3KeyPrefix", value.into_expr()); self }
+    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr()), Phase) }
 }
 impl Done for ReportDeliveryChannel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReportSetting` of `AWS::Backup::ReportPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-reportplan-reportsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReportSetting<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReportSetting<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReportSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReportSetting<super::missing::ReportTemplate> { ReportSetting(Bag::default(), Phase) }
+    pub fn new() -> ReportSetting<Missing<super::required::ReportTemplate>> { ReportSetting(Bag::default(), Phase) }
 }
 impl<R0> ReportSetting<R0> {
     /// `Accounts`: list of text. Update: in place.
-    pub fn accounts(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Accounts", value.into_expr()); self }
+    pub fn accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Accounts", value.into_expr()), Phase) }
     /// `FrameworkArns`: list of text. Update: in place.
-    pub fn framework_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("FrameworkArns", value.into_expr()); self }
+    pub fn framework_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FrameworkArns", value.into_expr()), Phase) }
     /// `OrganizationUnits`: list of text. Update: in place.
-    pub fn organization_units(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("OrganizationUnits", value.into_expr()); self }
+    pub fn organization_units(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationUnits", value.into_expr()), Phase) }
     /// `Regions`: list of text. Update: in place.
-    pub fn regions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Regions", value.into_expr()); self }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr()), Phase) }
     /// `ReportTemplate`: text, required. Update: in place.
-    pub fn report_template(mut self, value: impl Arg<str>) -> ReportSetting<Set> { self.0.set("ReportTemplate", value.into_expr()); ReportSetting(self.0, Phase) }
+    pub fn report_template(self, value: impl Arg<str>) -> ReportSetting<Set> { ReportSetting(put(self.0, "ReportTemplate", value.into_expr()), Phase) }
 }
 impl Done for ReportSetting { fn into_props(self) -> Bag { self.0 } }
 }
@@ -625,54 +625,54 @@ impl CfnRestoreTestingPlan {
     /// `AWS::Backup::RestoreTestingPlan`
     pub const TYPE: &'static str = "AWS::Backup::RestoreTestingPlan";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnRestoreTestingPlanProps<R0, R1, R2>) -> Self where CfnRestoreTestingPlanProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRestoreTestingPlanProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RestoreTestingPlanName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `RestoreTestingPlanArn`: text.
+    /// The attribute `RestoreTestingPlanArn`: `OtherArn`.
     pub fn attr_restore_testing_plan_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RestoreTestingPlanArn") }
 }
 impl Parent for CfnRestoreTestingPlan { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Backup::RestoreTestingPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingplan.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRestoreTestingPlanProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnRestoreTestingPlanProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnRestoreTestingPlanProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRestoreTestingPlanProps<missing::RecoveryPointSelection, missing::RestoreTestingPlanName, missing::ScheduleExpression> { CfnRestoreTestingPlanProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRestoreTestingPlanProps<Missing<required::RecoveryPointSelection>, Missing<required::RestoreTestingPlanName>, Missing<required::ScheduleExpression>> { CfnRestoreTestingPlanProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRestoreTestingPlanProps<R0, R1, R2> {
     /// `RecoveryPointSelection`: `RestoreTestingRecoveryPointSelection`, required. Update: in place.
-    pub fn recovery_point_selection(mut self, value: impl Arg<restore_testing_plan::RestoreTestingRecoveryPointSelection>) -> CfnRestoreTestingPlanProps<Set, R1, R2> { self.0.set("RecoveryPointSelection", value.into_expr()); CfnRestoreTestingPlanProps(self.0, Phase) }
+    pub fn recovery_point_selection(self, value: impl Arg<restore_testing_plan::RestoreTestingRecoveryPointSelection>) -> CfnRestoreTestingPlanProps<Set, R1, R2> { CfnRestoreTestingPlanProps(put(self.0, "RecoveryPointSelection", value.into_expr()), Phase) }
     /// `RestoreTestingPlanName`: text, required. Update: replacement.
-    pub fn restore_testing_plan_name(mut self, value: impl Arg<str>) -> CfnRestoreTestingPlanProps<R0, Set, R2> { self.0.set("RestoreTestingPlanName", value.into_expr()); CfnRestoreTestingPlanProps(self.0, Phase) }
+    pub fn restore_testing_plan_name(self, value: impl Arg<str>) -> CfnRestoreTestingPlanProps<R0, Set, R2> { CfnRestoreTestingPlanProps(put(self.0, "RestoreTestingPlanName", value.into_expr()), Phase) }
     /// `ScheduleExpression`: text, required. Update: in place.
-    pub fn schedule_expression(mut self, value: impl Arg<str>) -> CfnRestoreTestingPlanProps<R0, R1, Set> { self.0.set("ScheduleExpression", value.into_expr()); CfnRestoreTestingPlanProps(self.0, Phase) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> CfnRestoreTestingPlanProps<R0, R1, Set> { CfnRestoreTestingPlanProps(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
     /// `ScheduleExpressionTimezone`: text. Update: in place.
-    pub fn schedule_expression_timezone(mut self, value: impl Arg<str>) -> Self { self.0.set("ScheduleExpressionTimezone", value.into_expr()); self }
+    pub fn schedule_expression_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpressionTimezone", value.into_expr()), Phase) }
     /// `StartWindowHours`: integer. Update: in place.
-    pub fn start_window_hours(mut self, value: impl Arg<i64>) -> Self { self.0.set("StartWindowHours", value.into_expr()); self }
+    pub fn start_window_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartWindowHours", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRestoreTestingPlanProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Backup::RestoreTestingPlan`.
 pub mod restore_testing_plan {
 use crate::cfn::support::*;
 /// The property type `RestoreTestingRecoveryPointSelection` of `AWS::Backup::RestoreTestingPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingplan-restoretestingrecoverypointselection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RestoreTestingRecoveryPointSelection<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct RestoreTestingRecoveryPointSelection<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl RestoreTestingRecoveryPointSelection {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RestoreTestingRecoveryPointSelection<super::missing::Algorithm, super::missing::IncludeVaults, super::missing::RecoveryPointTypes> { RestoreTestingRecoveryPointSelection(Bag::default(), Phase) }
+    pub fn new() -> RestoreTestingRecoveryPointSelection<Missing<super::required::Algorithm>, Missing<super::required::IncludeVaults>, Missing<super::required::RecoveryPointTypes>> { RestoreTestingRecoveryPointSelection(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RestoreTestingRecoveryPointSelection<R0, R1, R2> {
     /// `Algorithm`: `Algorithm`, required. Update: in place.
-    pub fn algorithm(mut self, value: impl Arg<Algorithm>) -> RestoreTestingRecoveryPointSelection<Set, R1, R2> { self.0.set("Algorithm", value.into_expr()); RestoreTestingRecoveryPointSelection(self.0, Phase) }
+    pub fn algorithm(self, value: impl Arg<Algorithm>) -> RestoreTestingRecoveryPointSelection<Set, R1, R2> { RestoreTestingRecoveryPointSelection(put(self.0, "Algorithm", value.into_expr()), Phase) }
     /// `ExcludeVaults`: list of text. Update: in place.
-    pub fn exclude_vaults(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludeVaults", value.into_expr()); self }
+    pub fn exclude_vaults(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeVaults", value.into_expr()), Phase) }
     /// `IncludeVaults`: list of text, required. Update: in place.
-    pub fn include_vaults(mut self, value: impl Arg<Arr<str>>) -> RestoreTestingRecoveryPointSelection<R0, Set, R2> { self.0.set("IncludeVaults", value.into_expr()); RestoreTestingRecoveryPointSelection(self.0, Phase) }
+    pub fn include_vaults(self, value: impl Arg<Arr<str>>) -> RestoreTestingRecoveryPointSelection<R0, Set, R2> { RestoreTestingRecoveryPointSelection(put(self.0, "IncludeVaults", value.into_expr()), Phase) }
     /// `RecoveryPointTypes`: list of `RecoveryPointTypes`, required. Update: in place.
-    pub fn recovery_point_types(mut self, value: impl Arg<Arr<RecoveryPointTypes>>) -> RestoreTestingRecoveryPointSelection<R0, R1, Set> { self.0.set("RecoveryPointTypes", value.into_expr()); RestoreTestingRecoveryPointSelection(self.0, Phase) }
+    pub fn recovery_point_types(self, value: impl Arg<Arr<RecoveryPointTypes>>) -> RestoreTestingRecoveryPointSelection<R0, R1, Set> { RestoreTestingRecoveryPointSelection(put(self.0, "RecoveryPointTypes", value.into_expr()), Phase) }
     /// `SelectionWindowDays`: integer. Update: in place.
-    pub fn selection_window_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("SelectionWindowDays", value.into_expr()); self }
+    pub fn selection_window_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SelectionWindowDays", value.into_expr()), Phase) }
 }
 impl Done for RestoreTestingRecoveryPointSelection { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Algorithm` allows.
@@ -686,61 +686,61 @@ impl CfnRestoreTestingSelection {
     /// `AWS::Backup::RestoreTestingSelection`
     pub const TYPE: &'static str = "AWS::Backup::RestoreTestingSelection";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnRestoreTestingSelectionProps<R0, R1, R2, R3>) -> Self where CfnRestoreTestingSelectionProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRestoreTestingSelectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnRestoreTestingSelection { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Backup::RestoreTestingSelection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-restoretestingselection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRestoreTestingSelectionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnRestoreTestingSelectionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnRestoreTestingSelectionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRestoreTestingSelectionProps<missing::IamRoleArn, missing::ProtectedResourceType, missing::RestoreTestingPlanName, missing::RestoreTestingSelectionName> { CfnRestoreTestingSelectionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRestoreTestingSelectionProps<Missing<required::IamRoleArn>, Missing<required::ProtectedResourceType>, Missing<required::RestoreTestingPlanName>, Missing<required::RestoreTestingSelectionName>> { CfnRestoreTestingSelectionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnRestoreTestingSelectionProps<R0, R1, R2, R3> {
-    /// `IamRoleArn`: text, required. Update: in place.
-    pub fn iam_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnRestoreTestingSelectionProps<Set, R1, R2, R3> { self.0.set("IamRoleArn", value.into_expr()); CfnRestoreTestingSelectionProps(self.0, Phase) }
+    /// `IamRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnRestoreTestingSelectionProps<Set, R1, R2, R3> { CfnRestoreTestingSelectionProps(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
     /// `ProtectedResourceArns`: list of text. Update: in place.
-    pub fn protected_resource_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ProtectedResourceArns", value.into_expr()); self }
+    pub fn protected_resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ProtectedResourceArns", value.into_expr()), Phase) }
     /// `ProtectedResourceConditions`: `ProtectedResourceConditions`. Update: in place.
-    pub fn protected_resource_conditions(mut self, value: impl Arg<restore_testing_selection::ProtectedResourceConditions>) -> Self { self.0.set("ProtectedResourceConditions", value.into_expr()); self }
+    pub fn protected_resource_conditions(self, value: impl Arg<restore_testing_selection::ProtectedResourceConditions>) -> Self { Self(put(self.0, "ProtectedResourceConditions", value.into_expr()), Phase) }
     /// `ProtectedResourceType`: text, required. Update: replacement.
-    pub fn protected_resource_type(mut self, value: impl Arg<str>) -> CfnRestoreTestingSelectionProps<R0, Set, R2, R3> { self.0.set("ProtectedResourceType", value.into_expr()); CfnRestoreTestingSelectionProps(self.0, Phase) }
+    pub fn protected_resource_type(self, value: impl Arg<str>) -> CfnRestoreTestingSelectionProps<R0, Set, R2, R3> { CfnRestoreTestingSelectionProps(put(self.0, "ProtectedResourceType", value.into_expr()), Phase) }
     /// `RestoreMetadataOverrides`: map of text. Update: in place.
-    pub fn restore_metadata_overrides(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("RestoreMetadataOverrides", value.into_expr()); self }
+    pub fn restore_metadata_overrides(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "RestoreMetadataOverrides", value.into_expr()), Phase) }
     /// `RestoreTestingPlanName`: text, required. Update: replacement.
-    pub fn restore_testing_plan_name(mut self, value: impl Arg<str>) -> CfnRestoreTestingSelectionProps<R0, R1, Set, R3> { self.0.set("RestoreTestingPlanName", value.into_expr()); CfnRestoreTestingSelectionProps(self.0, Phase) }
+    pub fn restore_testing_plan_name(self, value: impl Arg<str>) -> CfnRestoreTestingSelectionProps<R0, R1, Set, R3> { CfnRestoreTestingSelectionProps(put(self.0, "RestoreTestingPlanName", value.into_expr()), Phase) }
     /// `RestoreTestingSelectionName`: text, required. Update: replacement.
-    pub fn restore_testing_selection_name(mut self, value: impl Arg<str>) -> CfnRestoreTestingSelectionProps<R0, R1, R2, Set> { self.0.set("RestoreTestingSelectionName", value.into_expr()); CfnRestoreTestingSelectionProps(self.0, Phase) }
+    pub fn restore_testing_selection_name(self, value: impl Arg<str>) -> CfnRestoreTestingSelectionProps<R0, R1, R2, Set> { CfnRestoreTestingSelectionProps(put(self.0, "RestoreTestingSelectionName", value.into_expr()), Phase) }
     /// `ValidationWindowHours`: integer. Update: in place.
-    pub fn validation_window_hours(mut self, value: impl Arg<i64>) -> Self { self.0.set("ValidationWindowHours", value.into_expr()); self }
+    pub fn validation_window_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ValidationWindowHours", value.into_expr()), Phase) }
 }
 impl Done for CfnRestoreTestingSelectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Backup::RestoreTestingSelection`.
 pub mod restore_testing_selection {
 use crate::cfn::support::*;
 /// The property type `KeyValue` of `AWS::Backup::RestoreTestingSelection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingselection-keyvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KeyValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KeyValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KeyValue<super::missing::Key, super::missing::Value> { KeyValue(Bag::default(), Phase) }
+    pub fn new() -> KeyValue<Missing<super::required::Key>, Missing<super::required::Value>> { KeyValue(Bag::default(), Phase) }
 }
 impl<R0, R1> KeyValue<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> KeyValue<Set, R1> { self.0.set("Key", value.into_expr()); KeyValue(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> KeyValue<Set, R1> { KeyValue(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> KeyValue<R0, Set> { self.0.set("Value", value.into_expr()); KeyValue(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> KeyValue<R0, Set> { KeyValue(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for KeyValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProtectedResourceConditions` of `AWS::Backup::RestoreTestingSelection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-restoretestingselection-protectedresourceconditions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProtectedResourceConditions(Bag);
+#[must_use] pub struct ProtectedResourceConditions(Bag);
 impl ProtectedResourceConditions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StringEquals`: list of `KeyValue`. Update: in place.
-    pub fn string_equals(mut self, value: impl Arg<Arr<KeyValue>>) -> Self { self.0.set("StringEquals", value.into_expr()); self }
+    pub fn string_equals(self, value: impl Arg<Arr<KeyValue>>) -> Self { Self(put(self.0, "StringEquals", value.into_expr())) }
     /// `StringNotEquals`: list of `KeyValue`. Update: in place.
-    pub fn string_not_equals(mut self, value: impl Arg<Arr<KeyValue>>) -> Self { self.0.set("StringNotEquals", value.into_expr()); self }
+    pub fn string_not_equals(self, value: impl Arg<Arr<KeyValue>>) -> Self { Self(put(self.0, "StringNotEquals", value.into_expr())) }
 }
 impl Done for ProtectedResourceConditions { fn into_props(self) -> Bag { self.0 } }
 }
@@ -750,52 +750,52 @@ impl CfnTieringConfiguration {
     /// `AWS::Backup::TieringConfiguration`
     pub const TYPE: &'static str = "AWS::Backup::TieringConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnTieringConfigurationProps<R0, R1, R2>) -> Self where CfnTieringConfigurationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTieringConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TieringConfigurationName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
     /// The attribute `LastUpdatedTime`: text.
     pub fn attr_last_updated_time(&self) -> Val<str> { self.0.get_att("LastUpdatedTime") }
-    /// The attribute `TieringConfigurationArn`: text.
+    /// The attribute `TieringConfigurationArn`: `OtherArn`.
     pub fn attr_tiering_configuration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TieringConfigurationArn") }
 }
 impl Parent for CfnTieringConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Backup::TieringConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backup-tieringconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTieringConfigurationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnTieringConfigurationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnTieringConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTieringConfigurationProps<missing::BackupVaultName, missing::ResourceSelection, missing::TieringConfigurationName> { CfnTieringConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTieringConfigurationProps<Missing<required::BackupVaultName>, Missing<required::ResourceSelection>, Missing<required::TieringConfigurationName>> { CfnTieringConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnTieringConfigurationProps<R0, R1, R2> {
     /// `BackupVaultName`: text, required. Update: in place.
-    pub fn backup_vault_name(mut self, value: impl Arg<str>) -> CfnTieringConfigurationProps<Set, R1, R2> { self.0.set("BackupVaultName", value.into_expr()); CfnTieringConfigurationProps(self.0, Phase) }
+    pub fn backup_vault_name(self, value: impl Arg<str>) -> CfnTieringConfigurationProps<Set, R1, R2> { CfnTieringConfigurationProps(put(self.0, "BackupVaultName", value.into_expr()), Phase) }
     /// `ResourceSelection`: list of `ResourceSelection`, required. Update: in place.
-    pub fn resource_selection(mut self, value: impl Arg<Arr<tiering_configuration::ResourceSelection>>) -> CfnTieringConfigurationProps<R0, Set, R2> { self.0.set("ResourceSelection", value.into_expr()); CfnTieringConfigurationProps(self.0, Phase) }
+    pub fn resource_selection(self, value: impl Arg<Arr<tiering_configuration::ResourceSelection>>) -> CfnTieringConfigurationProps<R0, Set, R2> { CfnTieringConfigurationProps(put(self.0, "ResourceSelection", value.into_expr()), Phase) }
     /// `TieringConfigurationName`: text, required. Update: replacement.
-    pub fn tiering_configuration_name(mut self, value: impl Arg<str>) -> CfnTieringConfigurationProps<R0, R1, Set> { self.0.set("TieringConfigurationName", value.into_expr()); CfnTieringConfigurationProps(self.0, Phase) }
+    pub fn tiering_configuration_name(self, value: impl Arg<str>) -> CfnTieringConfigurationProps<R0, R1, Set> { CfnTieringConfigurationProps(put(self.0, "TieringConfigurationName", value.into_expr()), Phase) }
     /// `TieringConfigurationTags`: map of text. Update: in place.
-    pub fn tiering_configuration_tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("TieringConfigurationTags", value.into_expr()); self }
+    pub fn tiering_configuration_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TieringConfigurationTags", value.into_expr()), Phase) }
 }
 impl Done for CfnTieringConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Backup::TieringConfiguration`.
 pub mod tiering_configuration {
 use crate::cfn::support::*;
 /// The property type `ResourceSelection` of `AWS::Backup::TieringConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-backup-tieringconfiguration-resourceselection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceSelection<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ResourceSelection<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ResourceSelection {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceSelection<super::missing::ResourceType, super::missing::Resources, super::missing::TieringDownSettingsInDays> { ResourceSelection(Bag::default(), Phase) }
+    pub fn new() -> ResourceSelection<Missing<super::required::ResourceType>, Missing<super::required::Resources>, Missing<super::required::TieringDownSettingsInDays>> { ResourceSelection(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ResourceSelection<R0, R1, R2> {
     /// `ResourceType`: text, required. Update: in place.
-    pub fn resource_type(mut self, value: impl Arg<str>) -> ResourceSelection<Set, R1, R2> { self.0.set("ResourceType", value.into_expr()); ResourceSelection(self.0, Phase) }
+    pub fn resource_type(self, value: impl Arg<str>) -> ResourceSelection<Set, R1, R2> { ResourceSelection(put(self.0, "ResourceType", value.into_expr()), Phase) }
     /// `Resources`: list of text, required. Update: in place.
-    pub fn resources(mut self, value: impl Arg<Arr<str>>) -> ResourceSelection<R0, Set, R2> { self.0.set("Resources", value.into_expr()); ResourceSelection(self.0, Phase) }
+    pub fn resources(self, value: impl Arg<Arr<str>>) -> ResourceSelection<R0, Set, R2> { ResourceSelection(put(self.0, "Resources", value.into_expr()), Phase) }
     /// `TieringDownSettingsInDays`: integer, required. Update: in place.
-    pub fn tiering_down_settings_in_days(mut self, value: impl Arg<i64>) -> ResourceSelection<R0, R1, Set> { self.0.set("TieringDownSettingsInDays", value.into_expr()); ResourceSelection(self.0, Phase) }
+    pub fn tiering_down_settings_in_days(self, value: impl Arg<i64>) -> ResourceSelection<R0, R1, Set> { ResourceSelection(put(self.0, "TieringDownSettingsInDays", value.into_expr()), Phase) }
 }
 impl Done for ResourceSelection { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Algorithm, BackupOptions, BackupPlan, BackupPlanId, BackupPlanName, BackupPlanRule, BackupSelection, BackupVaultEvents, BackupVaultName, ConditionKey, ConditionType, ConditionValue, ControlName, Description, DestinationBackupVaultArn, FrameworkControls, FromDate, IamRoleArn, IncludeVaults, Key, MaxRetentionDays, MinRetentionDays, ParameterName, ParameterValue, ProtectedResourceType, RecoveryPointSelection, RecoveryPointTypes, ReportDeliveryChannel, ReportSetting, ReportTemplate, ResourceSelection, ResourceType, Resources, RestoreTestingPlanName, RestoreTestingSelectionName, RuleName, S3BucketName, SNSTopicArn, ScheduleExpression, SelectionName, TargetBackupVault, TieringConfigurationName, TieringDownSettingsInDays, Title, ToDate, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Algorithm, BackupOptions, BackupPlan, BackupPlanId, BackupPlanName, BackupPlanRule, BackupSelection, BackupVaultEvents, BackupVaultName, ConditionKey, ConditionType, ConditionValue, ControlName, Description, DestinationBackupVaultArn, FrameworkControls, FromDate, IamRoleArn, IncludeVaults, Key, MaxRetentionDays, MinRetentionDays, ParameterName, ParameterValue, ProtectedResourceType, RecoveryPointSelection, RecoveryPointTypes, ReportDeliveryChannel, ReportSetting, ReportTemplate, ResourceSelection, ResourceType, Resources, RestoreTestingPlanName, RestoreTestingSelectionName, RuleName, S3BucketName, SNSTopicArn, ScheduleExpression, SelectionName, TargetBackupVault, TieringConfigurationName, TieringDownSettingsInDays, Title, ToDate, Value } }

@@ -13,28 +13,28 @@ impl CfnHypervisor {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnHypervisorProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `HypervisorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `HypervisorArn`: text.
+    /// The attribute `HypervisorArn`: `OtherArn`.
     pub fn attr_hypervisor_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("HypervisorArn") }
 }
 impl Parent for CfnHypervisor { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BackupGateway::Hypervisor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-backupgateway-hypervisor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnHypervisorProps(Bag);
+#[must_use] pub struct CfnHypervisorProps(Bag);
 impl CfnHypervisorProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Host`: text. Update: in place.
-    pub fn host(mut self, value: impl Arg<str>) -> Self { self.0.set("Host", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn host(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Host", value.into_expr())) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
     /// `LogGroupArn`: text. Update: in place.
-    pub fn log_group_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("LogGroupArn", value.into_expr()); self }
+    pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Password`: text. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Username`: text. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for CfnHypervisorProps { fn into_props(self) -> Bag { self.0 } }

@@ -10,312 +10,312 @@ impl CfnComputeEnvironment {
     /// `AWS::Batch::ComputeEnvironment`
     pub const TYPE: &'static str = "AWS::Batch::ComputeEnvironment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnComputeEnvironmentProps<R0>) -> Self where CfnComputeEnvironmentProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnComputeEnvironmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ComputeEnvironmentArn`.
     pub fn reference(&self) -> Val<kind::BatchComputeEnvironmentArn> { self.0.reference() }
-    /// The attribute `ComputeEnvironmentArn`: text.
+    /// The attribute `ComputeEnvironmentArn`: `BatchComputeEnvironmentArn`.
     pub fn attr_compute_environment_arn(&self) -> Val<kind::BatchComputeEnvironmentArn> { self.0.get_att("ComputeEnvironmentArn") }
     /// The attribute `EksConfiguration.AccessEntry.Status`: text.
     pub fn attr_eks_configuration_access_entry_status(&self) -> Val<str> { self.0.get_att("EksConfiguration.AccessEntry.Status") }
 }
 impl Parent for CfnComputeEnvironment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-computeenvironment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnComputeEnvironmentProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnComputeEnvironmentProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnComputeEnvironmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnComputeEnvironmentProps<missing::Type> { CfnComputeEnvironmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnComputeEnvironmentProps<Missing<required::Type>> { CfnComputeEnvironmentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnComputeEnvironmentProps<R0> {
     /// `ComputeEnvironmentName`: text. Update: replacement.
-    pub fn compute_environment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ComputeEnvironmentName", value.into_expr()); self }
+    pub fn compute_environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputeEnvironmentName", value.into_expr()), Phase) }
     /// `ComputeResources`: `ComputeResources`. Update: in place.
-    pub fn compute_resources(mut self, value: impl Arg<compute_environment::ComputeResources>) -> Self { self.0.set("ComputeResources", value.into_expr()); self }
+    pub fn compute_resources(self, value: impl Arg<compute_environment::ComputeResources>) -> Self { Self(put(self.0, "ComputeResources", value.into_expr()), Phase) }
     /// `Context`: text. Update: in place.
-    pub fn context(mut self, value: impl Arg<str>) -> Self { self.0.set("Context", value.into_expr()); self }
+    pub fn context(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Context", value.into_expr()), Phase) }
     /// `EcsSettings`: `EcsSettings`. Update: in place.
-    pub fn ecs_settings(mut self, value: impl Arg<compute_environment::EcsSettings>) -> Self { self.0.set("EcsSettings", value.into_expr()); self }
+    pub fn ecs_settings(self, value: impl Arg<compute_environment::EcsSettings>) -> Self { Self(put(self.0, "EcsSettings", value.into_expr()), Phase) }
     /// `EksConfiguration`: `EksConfiguration`. Update: replacement.
-    pub fn eks_configuration(mut self, value: impl Arg<compute_environment::EksConfiguration>) -> Self { self.0.set("EksConfiguration", value.into_expr()); self }
+    pub fn eks_configuration(self, value: impl Arg<compute_environment::EksConfiguration>) -> Self { Self(put(self.0, "EksConfiguration", value.into_expr()), Phase) }
     /// `ReplaceComputeEnvironment`: boolean. Update: in place.
-    pub fn replace_compute_environment(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReplaceComputeEnvironment", value.into_expr()); self }
-    /// `ServiceRole`: text. Update: in place.
-    pub fn service_role(mut self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> Self { self.0.set("ServiceRole", value.into_expr()); self }
+    pub fn replace_compute_environment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReplaceComputeEnvironment", value.into_expr()), Phase) }
+    /// `ServiceRole`: `IamRoleArnOrRoleName`. Update: in place.
+    pub fn service_role(self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> Self { Self(put(self.0, "ServiceRole", value.into_expr()), Phase) }
     /// `State`: text. Update: in place.
-    pub fn state(mut self, value: impl Arg<str>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> CfnComputeEnvironmentProps<Set> { self.0.set("Type", value.into_expr()); CfnComputeEnvironmentProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnComputeEnvironmentProps<Set> { CfnComputeEnvironmentProps(put(self.0, "Type", value.into_expr()), Phase) }
     /// `UnmanagedvCpus`: integer. Update: in place.
-    pub fn unmanagedv_cpus(mut self, value: impl Arg<i64>) -> Self { self.0.set("UnmanagedvCpus", value.into_expr()); self }
+    pub fn unmanagedv_cpus(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnmanagedvCpus", value.into_expr()), Phase) }
     /// `UpdatePolicy`: `UpdatePolicy`. Update: in place.
-    pub fn update_policy(mut self, value: impl Arg<compute_environment::UpdatePolicy>) -> Self { self.0.set("UpdatePolicy", value.into_expr()); self }
+    pub fn update_policy(self, value: impl Arg<compute_environment::UpdatePolicy>) -> Self { Self(put(self.0, "UpdatePolicy", value.into_expr()), Phase) }
 }
 impl Done for CfnComputeEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Batch::ComputeEnvironment`.
 pub mod compute_environment {
 use crate::cfn::support::*;
 /// The property type `CapacityReservations` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-capacityreservations.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityReservations(Bag);
+#[must_use] pub struct CapacityReservations(Bag);
 impl CapacityReservations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReservationGroupArn`: text. Update: in place.
-    pub fn reservation_group_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ReservationGroupArn", value.into_expr()); self }
+    pub fn reservation_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReservationGroupArn", value.into_expr())) }
     /// `ReservationPreference`: text. Update: in place.
-    pub fn reservation_preference(mut self, value: impl Arg<str>) -> Self { self.0.set("ReservationPreference", value.into_expr()); self }
+    pub fn reservation_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReservationPreference", value.into_expr())) }
 }
 impl Done for CapacityReservations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComputeResources` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computeresources.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComputeResources<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ComputeResources<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ComputeResources {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ComputeResources<super::missing::MaxvCpus, super::missing::Type> { ComputeResources(Bag::default(), Phase) }
+    pub fn new() -> ComputeResources<Missing<super::required::MaxvCpus>, Missing<super::required::Type>> { ComputeResources(Bag::default(), Phase) }
 }
 impl<R0, R1> ComputeResources<R0, R1> {
     /// `AllocationStrategy`: text. Update: may replace.
-    pub fn allocation_strategy(mut self, value: impl Arg<str>) -> Self { self.0.set("AllocationStrategy", value.into_expr()); self }
+    pub fn allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationStrategy", value.into_expr()), Phase) }
     /// `BidPercentage`: integer. Update: may replace.
-    pub fn bid_percentage(mut self, value: impl Arg<i64>) -> Self { self.0.set("BidPercentage", value.into_expr()); self }
+    pub fn bid_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BidPercentage", value.into_expr()), Phase) }
     /// `CapacityTags`: map of text. Update: in place.
-    pub fn capacity_tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("CapacityTags", value.into_expr()); self }
+    pub fn capacity_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CapacityTags", value.into_expr()), Phase) }
     /// `DesiredvCpus`: integer. Update: in place.
-    pub fn desiredv_cpus(mut self, value: impl Arg<i64>) -> Self { self.0.set("DesiredvCpus", value.into_expr()); self }
+    pub fn desiredv_cpus(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredvCpus", value.into_expr()), Phase) }
     /// `Ec2Configuration`: list of `Ec2ConfigurationObject`. Update: may replace.
-    pub fn ec2_configuration(mut self, value: impl Arg<Arr<Ec2ConfigurationObject>>) -> Self { self.0.set("Ec2Configuration", value.into_expr()); self }
+    pub fn ec2_configuration(self, value: impl Arg<Arr<Ec2ConfigurationObject>>) -> Self { Self(put(self.0, "Ec2Configuration", value.into_expr()), Phase) }
     /// `Ec2KeyPair`: text. Update: may replace.
-    pub fn ec2_key_pair(mut self, value: impl Arg<str>) -> Self { self.0.set("Ec2KeyPair", value.into_expr()); self }
+    pub fn ec2_key_pair(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ec2KeyPair", value.into_expr()), Phase) }
     /// `ImageId`: text. Update: may replace.
-    pub fn image_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageId", value.into_expr()); self }
-    /// `InstanceRole`: text. Update: may replace.
-    pub fn instance_role(mut self, value: impl Arg<kind::IamInstanceProfileArnOrInstanceProfileNameOrRoleName>) -> Self { self.0.set("InstanceRole", value.into_expr()); self }
+    pub fn image_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageId", value.into_expr()), Phase) }
+    /// `InstanceRole`: `IamInstanceProfileArnOrInstanceProfileNameOrRoleName`. Update: may replace.
+    pub fn instance_role(self, value: impl Arg<kind::IamInstanceProfileArnOrInstanceProfileNameOrRoleName>) -> Self { Self(put(self.0, "InstanceRole", value.into_expr()), Phase) }
     /// `InstanceTypes`: list of text. Update: may replace.
-    pub fn instance_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InstanceTypes", value.into_expr()); self }
+    pub fn instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InstanceTypes", value.into_expr()), Phase) }
     /// `LaunchTemplate`: `LaunchTemplateSpecification`. Update: may replace.
-    pub fn launch_template(mut self, value: impl Arg<LaunchTemplateSpecification>) -> Self { self.0.set("LaunchTemplate", value.into_expr()); self }
+    pub fn launch_template(self, value: impl Arg<LaunchTemplateSpecification>) -> Self { Self(put(self.0, "LaunchTemplate", value.into_expr()), Phase) }
     /// `ManagedInstancesProvider`: `ManagedInstancesProvider`. Update: in place.
-    pub fn managed_instances_provider(mut self, value: impl Arg<ManagedInstancesProvider>) -> Self { self.0.set("ManagedInstancesProvider", value.into_expr()); self }
+    pub fn managed_instances_provider(self, value: impl Arg<ManagedInstancesProvider>) -> Self { Self(put(self.0, "ManagedInstancesProvider", value.into_expr()), Phase) }
     /// `MaxvCpus`: integer, required. Update: in place.
-    pub fn maxv_cpus(mut self, value: impl Arg<i64>) -> ComputeResources<Set, R1> { self.0.set("MaxvCpus", value.into_expr()); ComputeResources(self.0, Phase) }
+    pub fn maxv_cpus(self, value: impl Arg<i64>) -> ComputeResources<Set, R1> { ComputeResources(put(self.0, "MaxvCpus", value.into_expr()), Phase) }
     /// `MinvCpus`: integer. Update: in place.
-    pub fn minv_cpus(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinvCpus", value.into_expr()); self }
-    /// `PlacementGroup`: text. Update: may replace.
-    pub fn placement_group(mut self, value: impl Arg<kind::Ec2PlacementGroupGroupName>) -> Self { self.0.set("PlacementGroup", value.into_expr()); self }
+    pub fn minv_cpus(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinvCpus", value.into_expr()), Phase) }
+    /// `PlacementGroup`: `Ec2PlacementGroupName`. Update: may replace.
+    pub fn placement_group(self, value: impl Arg<kind::Ec2PlacementGroupName>) -> Self { Self(put(self.0, "PlacementGroup", value.into_expr()), Phase) }
     /// `ScalingPolicy`: `ComputeScalingPolicy`. Update: in place.
-    pub fn scaling_policy(mut self, value: impl Arg<ComputeScalingPolicy>) -> Self { self.0.set("ScalingPolicy", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: may replace.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
-    /// `SpotIamFleetRole`: text. Update: replacement.
-    pub fn spot_iam_fleet_role(mut self, value: impl Arg<kind::IamRoleName>) -> Self { self.0.set("SpotIamFleetRole", value.into_expr()); self }
-    /// `Subnets`: list of text. Update: may replace.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { self.0.set("Subnets", value.into_expr()); self }
+    pub fn scaling_policy(self, value: impl Arg<ComputeScalingPolicy>) -> Self { Self(put(self.0, "ScalingPolicy", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: may replace.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    /// `SpotIamFleetRole`: `IamRoleName`. Update: replacement.
+    pub fn spot_iam_fleet_role(self, value: impl Arg<kind::IamRoleName>) -> Self { Self(put(self.0, "SpotIamFleetRole", value.into_expr()), Phase) }
+    /// `Subnets`: list of `Ec2SubnetId`. Update: may replace.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: may replace.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: may replace.
-    pub fn type_(mut self, value: impl Arg<str>) -> ComputeResources<R0, Set> { self.0.set("Type", value.into_expr()); ComputeResources(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> ComputeResources<R0, Set> { ComputeResources(put(self.0, "Type", value.into_expr()), Phase) }
     /// `UpdateToLatestImageVersion`: boolean. Update: in place.
-    pub fn update_to_latest_image_version(mut self, value: impl Arg<bool>) -> Self { self.0.set("UpdateToLatestImageVersion", value.into_expr()); self }
+    pub fn update_to_latest_image_version(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UpdateToLatestImageVersion", value.into_expr()), Phase) }
 }
 impl Done for ComputeResources { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComputeScalingPolicy` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-computescalingpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComputeScalingPolicy(Bag);
+#[must_use] pub struct ComputeScalingPolicy(Bag);
 impl ComputeScalingPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MinScaleDownDelayMinutes`: integer. Update: in place.
-    pub fn min_scale_down_delay_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinScaleDownDelayMinutes", value.into_expr()); self }
+    pub fn min_scale_down_delay_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinScaleDownDelayMinutes", value.into_expr())) }
 }
 impl Done for ComputeScalingPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Ec2ConfigurationObject` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-ec2configurationobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Ec2ConfigurationObject<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Ec2ConfigurationObject<R0 = Set>(Bag, Phase<(R0,)>);
 impl Ec2ConfigurationObject {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Ec2ConfigurationObject<super::missing::ImageType> { Ec2ConfigurationObject(Bag::default(), Phase) }
+    pub fn new() -> Ec2ConfigurationObject<Missing<super::required::ImageType>> { Ec2ConfigurationObject(Bag::default(), Phase) }
 }
 impl<R0> Ec2ConfigurationObject<R0> {
     /// `BatchImageStatus`: text. Update: may replace.
-    pub fn batch_image_status(mut self, value: impl Arg<str>) -> Self { self.0.set("BatchImageStatus", value.into_expr()); self }
+    pub fn batch_image_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BatchImageStatus", value.into_expr()), Phase) }
     /// `ImageIdOverride`: text. Update: may replace.
-    pub fn image_id_override(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageIdOverride", value.into_expr()); self }
+    pub fn image_id_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageIdOverride", value.into_expr()), Phase) }
     /// `ImageKubernetesVersion`: text. Update: may replace.
-    pub fn image_kubernetes_version(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageKubernetesVersion", value.into_expr()); self }
+    pub fn image_kubernetes_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageKubernetesVersion", value.into_expr()), Phase) }
     /// `ImageType`: text, required. Update: may replace.
-    pub fn image_type(mut self, value: impl Arg<str>) -> Ec2ConfigurationObject<Set> { self.0.set("ImageType", value.into_expr()); Ec2ConfigurationObject(self.0, Phase) }
+    pub fn image_type(self, value: impl Arg<str>) -> Ec2ConfigurationObject<Set> { Ec2ConfigurationObject(put(self.0, "ImageType", value.into_expr()), Phase) }
 }
 impl Done for Ec2ConfigurationObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsSettings` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-ecssettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EcsSettings(Bag);
+#[must_use] pub struct EcsSettings(Bag);
 impl EcsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerInsights`: `ContainerInsights`. Update: in place.
-    pub fn container_insights(mut self, value: impl Arg<ContainerInsights>) -> Self { self.0.set("ContainerInsights", value.into_expr()); self }
+    pub fn container_insights(self, value: impl Arg<ContainerInsights>) -> Self { Self(put(self.0, "ContainerInsights", value.into_expr())) }
 }
 impl Done for EcsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksAccessEntry` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-eksaccessentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EksAccessEntry(Bag);
+#[must_use] pub struct EksAccessEntry(Bag);
 impl EksAccessEntry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DesiredState`: `DesiredState`. Update: replacement.
-    pub fn desired_state(mut self, value: impl Arg<DesiredState>) -> Self { self.0.set("DesiredState", value.into_expr()); self }
+    pub fn desired_state(self, value: impl Arg<DesiredState>) -> Self { Self(put(self.0, "DesiredState", value.into_expr())) }
     /// `Status`: `Status`. Update: replacement.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for EksAccessEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksConfiguration` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-eksconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EksConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EksConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EksConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EksConfiguration<super::missing::EksClusterArn, super::missing::KubernetesNamespace> { EksConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EksConfiguration<Missing<super::required::EksClusterArn>, Missing<super::required::KubernetesNamespace>> { EksConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EksConfiguration<R0, R1> {
     /// `AccessEntry`: `EksAccessEntry`. Update: replacement.
-    pub fn access_entry(mut self, value: impl Arg<EksAccessEntry>) -> Self { self.0.set("AccessEntry", value.into_expr()); self }
+    pub fn access_entry(self, value: impl Arg<EksAccessEntry>) -> Self { Self(put(self.0, "AccessEntry", value.into_expr()), Phase) }
     /// `EksClusterArn`: text, required. Update: replacement.
-    pub fn eks_cluster_arn(mut self, value: impl Arg<str>) -> EksConfiguration<Set, R1> { self.0.set("EksClusterArn", value.into_expr()); EksConfiguration(self.0, Phase) }
+    pub fn eks_cluster_arn(self, value: impl Arg<str>) -> EksConfiguration<Set, R1> { EksConfiguration(put(self.0, "EksClusterArn", value.into_expr()), Phase) }
     /// `KubernetesNamespace`: text, required. Update: replacement.
-    pub fn kubernetes_namespace(mut self, value: impl Arg<str>) -> EksConfiguration<R0, Set> { self.0.set("KubernetesNamespace", value.into_expr()); EksConfiguration(self.0, Phase) }
+    pub fn kubernetes_namespace(self, value: impl Arg<str>) -> EksConfiguration<R0, Set> { EksConfiguration(put(self.0, "KubernetesNamespace", value.into_expr()), Phase) }
 }
 impl Done for EksConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InfrastructureOptimization` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-infrastructureoptimization.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InfrastructureOptimization(Bag);
+#[must_use] pub struct InfrastructureOptimization(Bag);
 impl InfrastructureOptimization {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ScaleInAfter`: integer. Update: in place.
-    pub fn scale_in_after(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScaleInAfter", value.into_expr()); self }
+    pub fn scale_in_after(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInAfter", value.into_expr())) }
 }
 impl Done for InfrastructureOptimization { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceLaunchTemplate` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-instancelaunchtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceLaunchTemplate<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct InstanceLaunchTemplate<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl InstanceLaunchTemplate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InstanceLaunchTemplate<super::missing::Ec2InstanceProfileArn, super::missing::NetworkConfiguration> { InstanceLaunchTemplate(Bag::default(), Phase) }
+    pub fn new() -> InstanceLaunchTemplate<Missing<super::required::Ec2InstanceProfileArn>, Missing<super::required::NetworkConfiguration>> { InstanceLaunchTemplate(Bag::default(), Phase) }
 }
 impl<R0, R1> InstanceLaunchTemplate<R0, R1> {
     /// `CapacityOptionType`: `CapacityOptionType`. Update: replacement.
-    pub fn capacity_option_type(mut self, value: impl Arg<CapacityOptionType>) -> Self { self.0.set("CapacityOptionType", value.into_expr()); self }
+    pub fn capacity_option_type(self, value: impl Arg<CapacityOptionType>) -> Self { Self(put(self.0, "CapacityOptionType", value.into_expr()), Phase) }
     /// `CapacityReservations`: `CapacityReservations`. Update: in place.
-    pub fn capacity_reservations(mut self, value: impl Arg<CapacityReservations>) -> Self { self.0.set("CapacityReservations", value.into_expr()); self }
+    pub fn capacity_reservations(self, value: impl Arg<CapacityReservations>) -> Self { Self(put(self.0, "CapacityReservations", value.into_expr()), Phase) }
     /// `Ec2InstanceProfileArn`: text, required. Update: in place.
-    pub fn ec2_instance_profile_arn(mut self, value: impl Arg<str>) -> InstanceLaunchTemplate<Set, R1> { self.0.set("Ec2InstanceProfileArn", value.into_expr()); InstanceLaunchTemplate(self.0, Phase) }
+    pub fn ec2_instance_profile_arn(self, value: impl Arg<str>) -> InstanceLaunchTemplate<Set, R1> { InstanceLaunchTemplate(put(self.0, "Ec2InstanceProfileArn", value.into_expr()), Phase) }
     /// `FipsEnabled`: boolean. Update: replacement.
-    pub fn fips_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("FipsEnabled", value.into_expr()); self }
+    pub fn fips_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FipsEnabled", value.into_expr()), Phase) }
     /// `InstanceMetadataTagsPropagation`: boolean. Update: in place.
-    pub fn instance_metadata_tags_propagation(mut self, value: impl Arg<bool>) -> Self { self.0.set("InstanceMetadataTagsPropagation", value.into_expr()); self }
+    pub fn instance_metadata_tags_propagation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InstanceMetadataTagsPropagation", value.into_expr()), Phase) }
     /// `InstanceRequirements`: `InstanceRequirements`. Update: in place.
-    pub fn instance_requirements(mut self, value: impl Arg<InstanceRequirements>) -> Self { self.0.set("InstanceRequirements", value.into_expr()); self }
+    pub fn instance_requirements(self, value: impl Arg<InstanceRequirements>) -> Self { Self(put(self.0, "InstanceRequirements", value.into_expr()), Phase) }
     /// `LocalStorageConfiguration`: `ManagedInstancesLocalStorageConfiguration`. Update: in place.
-    pub fn local_storage_configuration(mut self, value: impl Arg<ManagedInstancesLocalStorageConfiguration>) -> Self { self.0.set("LocalStorageConfiguration", value.into_expr()); self }
+    pub fn local_storage_configuration(self, value: impl Arg<ManagedInstancesLocalStorageConfiguration>) -> Self { Self(put(self.0, "LocalStorageConfiguration", value.into_expr()), Phase) }
     /// `Monitoring`: text. Update: in place.
-    pub fn monitoring(mut self, value: impl Arg<str>) -> Self { self.0.set("Monitoring", value.into_expr()); self }
+    pub fn monitoring(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Monitoring", value.into_expr()), Phase) }
     /// `NetworkConfiguration`: `ManagedInstancesNetworkConfiguration`, required. Update: in place.
-    pub fn network_configuration(mut self, value: impl Arg<ManagedInstancesNetworkConfiguration>) -> InstanceLaunchTemplate<R0, Set> { self.0.set("NetworkConfiguration", value.into_expr()); InstanceLaunchTemplate(self.0, Phase) }
+    pub fn network_configuration(self, value: impl Arg<ManagedInstancesNetworkConfiguration>) -> InstanceLaunchTemplate<R0, Set> { InstanceLaunchTemplate(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
     /// `StorageConfiguration`: `ManagedInstancesStorageConfiguration`. Update: in place.
-    pub fn storage_configuration(mut self, value: impl Arg<ManagedInstancesStorageConfiguration>) -> Self { self.0.set("StorageConfiguration", value.into_expr()); self }
+    pub fn storage_configuration(self, value: impl Arg<ManagedInstancesStorageConfiguration>) -> Self { Self(put(self.0, "StorageConfiguration", value.into_expr()), Phase) }
 }
 impl Done for InstanceLaunchTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceRequirements` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-instancerequirements.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceRequirements(Bag);
+#[must_use] pub struct InstanceRequirements(Bag);
 impl InstanceRequirements {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedInstanceTypes`: list of text. Update: in place.
-    pub fn allowed_instance_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedInstanceTypes", value.into_expr()); self }
+    pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInstanceTypes", value.into_expr())) }
 }
 impl Done for InstanceRequirements { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchTemplateSpecification` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-launchtemplatespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LaunchTemplateSpecification(Bag);
+#[must_use] pub struct LaunchTemplateSpecification(Bag);
 impl LaunchTemplateSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LaunchTemplateId`: text. Update: may replace.
-    pub fn launch_template_id(mut self, value: impl Arg<kind::Ec2LaunchTemplateId>) -> Self { self.0.set("LaunchTemplateId", value.into_expr()); self }
+    /// `LaunchTemplateId`: `Ec2LaunchTemplateId`. Update: may replace.
+    pub fn launch_template_id(self, value: impl Arg<kind::Ec2LaunchTemplateId>) -> Self { Self(put(self.0, "LaunchTemplateId", value.into_expr())) }
     /// `LaunchTemplateName`: text. Update: may replace.
-    pub fn launch_template_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LaunchTemplateName", value.into_expr()); self }
+    pub fn launch_template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateName", value.into_expr())) }
     /// `Overrides`: list of `LaunchTemplateSpecificationOverride`. Update: may replace.
-    pub fn overrides(mut self, value: impl Arg<Arr<LaunchTemplateSpecificationOverride>>) -> Self { self.0.set("Overrides", value.into_expr()); self }
+    pub fn overrides(self, value: impl Arg<Arr<LaunchTemplateSpecificationOverride>>) -> Self { Self(put(self.0, "Overrides", value.into_expr())) }
     /// `UserdataType`: `UserdataType`. Update: may replace.
-    pub fn userdata_type(mut self, value: impl Arg<UserdataType>) -> Self { self.0.set("UserdataType", value.into_expr()); self }
+    pub fn userdata_type(self, value: impl Arg<UserdataType>) -> Self { Self(put(self.0, "UserdataType", value.into_expr())) }
     /// `Version`: text. Update: may replace.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for LaunchTemplateSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchTemplateSpecificationOverride` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-launchtemplatespecificationoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LaunchTemplateSpecificationOverride(Bag);
+#[must_use] pub struct LaunchTemplateSpecificationOverride(Bag);
 impl LaunchTemplateSpecificationOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LaunchTemplateId`: text. Update: may replace.
-    pub fn launch_template_id(mut self, value: impl Arg<str>) -> Self { self.0.set("LaunchTemplateId", value.into_expr()); self }
+    pub fn launch_template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateId", value.into_expr())) }
     /// `LaunchTemplateName`: text. Update: may replace.
-    pub fn launch_template_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LaunchTemplateName", value.into_expr()); self }
+    pub fn launch_template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateName", value.into_expr())) }
     /// `TargetInstanceTypes`: list of text. Update: may replace.
-    pub fn target_instance_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TargetInstanceTypes", value.into_expr()); self }
+    pub fn target_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetInstanceTypes", value.into_expr())) }
     /// `UserdataType`: `UserdataType`. Update: may replace.
-    pub fn userdata_type(mut self, value: impl Arg<UserdataType>) -> Self { self.0.set("UserdataType", value.into_expr()); self }
+    pub fn userdata_type(self, value: impl Arg<UserdataType>) -> Self { Self(put(self.0, "UserdataType", value.into_expr())) }
     /// `Version`: text. Update: may replace.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for LaunchTemplateSpecificationOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedInstancesLocalStorageConfiguration` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-managedinstanceslocalstorageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedInstancesLocalStorageConfiguration(Bag);
+#[must_use] pub struct ManagedInstancesLocalStorageConfiguration(Bag);
 impl ManagedInstancesLocalStorageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `UseLocalStorage`: boolean. Update: in place.
-    pub fn use_local_storage(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseLocalStorage", value.into_expr()); self }
+    pub fn use_local_storage(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLocalStorage", value.into_expr())) }
 }
 impl Done for ManagedInstancesLocalStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedInstancesNetworkConfiguration` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-managedinstancesnetworkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedInstancesNetworkConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ManagedInstancesNetworkConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ManagedInstancesNetworkConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedInstancesNetworkConfiguration<super::missing::SecurityGroups, super::missing::Subnets> { ManagedInstancesNetworkConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ManagedInstancesNetworkConfiguration<Missing<super::required::SecurityGroups>, Missing<super::required::Subnets>> { ManagedInstancesNetworkConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ManagedInstancesNetworkConfiguration<R0, R1> {
-    /// `SecurityGroups`: list of text, required. Update: in place.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> ManagedInstancesNetworkConfiguration<Set, R1> { self.0.set("SecurityGroups", value.into_expr()); ManagedInstancesNetworkConfiguration(self.0, Phase) }
-    /// `Subnets`: list of text, required. Update: in place.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> ManagedInstancesNetworkConfiguration<R0, Set> { self.0.set("Subnets", value.into_expr()); ManagedInstancesNetworkConfiguration(self.0, Phase) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> ManagedInstancesNetworkConfiguration<Set, R1> { ManagedInstancesNetworkConfiguration(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> ManagedInstancesNetworkConfiguration<R0, Set> { ManagedInstancesNetworkConfiguration(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for ManagedInstancesNetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedInstancesProvider` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-managedinstancesprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedInstancesProvider<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ManagedInstancesProvider<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ManagedInstancesProvider {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedInstancesProvider<super::missing::InfrastructureRoleArn, super::missing::InstanceLaunchTemplate> { ManagedInstancesProvider(Bag::default(), Phase) }
+    pub fn new() -> ManagedInstancesProvider<Missing<super::required::InfrastructureRoleArn>, Missing<super::required::InstanceLaunchTemplate>> { ManagedInstancesProvider(Bag::default(), Phase) }
 }
 impl<R0, R1> ManagedInstancesProvider<R0, R1> {
     /// `InfrastructureOptimization`: `InfrastructureOptimization`. Update: in place.
-    pub fn infrastructure_optimization(mut self, value: impl Arg<InfrastructureOptimization>) -> Self { self.0.set("InfrastructureOptimization", value.into_expr()); self }
-    /// `InfrastructureRoleArn`: text, required. Update: in place.
-    pub fn infrastructure_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> ManagedInstancesProvider<Set, R1> { self.0.set("InfrastructureRoleArn", value.into_expr()); ManagedInstancesProvider(self.0, Phase) }
+    pub fn infrastructure_optimization(self, value: impl Arg<InfrastructureOptimization>) -> Self { Self(put(self.0, "InfrastructureOptimization", value.into_expr()), Phase) }
+    /// `InfrastructureRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn infrastructure_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ManagedInstancesProvider<Set, R1> { ManagedInstancesProvider(put(self.0, "InfrastructureRoleArn", value.into_expr()), Phase) }
     /// `InstanceLaunchTemplate`: `InstanceLaunchTemplate`, required. Update: in place.
-    pub fn instance_launch_template(mut self, value: impl Arg<InstanceLaunchTemplate>) -> ManagedInstancesProvider<R0, Set> { self.0.set("InstanceLaunchTemplate", value.into_expr()); ManagedInstancesProvider(self.0, Phase) }
+    pub fn instance_launch_template(self, value: impl Arg<InstanceLaunchTemplate>) -> ManagedInstancesProvider<R0, Set> { ManagedInstancesProvider(put(self.0, "InstanceLaunchTemplate", value.into_expr()), Phase) }
     /// `PropagateTags`: `PropagateTags`. Update: in place.
-    pub fn propagate_tags(mut self, value: impl Arg<PropagateTags>) -> Self { self.0.set("PropagateTags", value.into_expr()); self }
+    pub fn propagate_tags(self, value: impl Arg<PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr()), Phase) }
 }
 impl Done for ManagedInstancesProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedInstancesStorageConfiguration` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-managedinstancesstorageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedInstancesStorageConfiguration(Bag);
+#[must_use] pub struct ManagedInstancesStorageConfiguration(Bag);
 impl ManagedInstancesStorageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StorageSizeGiB`: integer. Update: in place.
-    pub fn storage_size_gi_b(mut self, value: impl Arg<i64>) -> Self { self.0.set("StorageSizeGiB", value.into_expr()); self }
+    pub fn storage_size_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageSizeGiB", value.into_expr())) }
 }
 impl Done for ManagedInstancesStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpdatePolicy` of `AWS::Batch::ComputeEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-computeenvironment-updatepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UpdatePolicy(Bag);
+#[must_use] pub struct UpdatePolicy(Bag);
 impl UpdatePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JobExecutionTimeoutMinutes`: integer. Update: in place.
-    pub fn job_execution_timeout_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("JobExecutionTimeoutMinutes", value.into_expr()); self }
+    pub fn job_execution_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "JobExecutionTimeoutMinutes", value.into_expr())) }
     /// `TerminateJobsOnUpdate`: boolean. Update: in place.
-    pub fn terminate_jobs_on_update(mut self, value: impl Arg<bool>) -> Self { self.0.set("TerminateJobsOnUpdate", value.into_expr()); self }
+    pub fn terminate_jobs_on_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TerminateJobsOnUpdate", value.into_expr())) }
 }
 impl Done for UpdatePolicy { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CapacityOptionType` allows.
@@ -337,12 +337,12 @@ impl CfnConsumableResource {
     /// `AWS::Batch::ConsumableResource`
     pub const TYPE: &'static str = "AWS::Batch::ConsumableResource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnConsumableResourceProps<R0, R1>) -> Self where CfnConsumableResourceProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConsumableResourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConsumableResourceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AvailableQuantity`: integer.
     pub fn attr_available_quantity(&self) -> Val<i64> { self.0.get_att("AvailableQuantity") }
-    /// The attribute `ConsumableResourceArn`: text.
+    /// The attribute `ConsumableResourceArn`: `OtherArn`.
     pub fn attr_consumable_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConsumableResourceArn") }
     /// The attribute `CreatedAt`: integer.
     pub fn attr_created_at(&self) -> Val<i64> { self.0.get_att("CreatedAt") }
@@ -351,20 +351,20 @@ impl CfnConsumableResource {
 }
 impl Parent for CfnConsumableResource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Batch::ConsumableResource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-consumableresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConsumableResourceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnConsumableResourceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnConsumableResourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConsumableResourceProps<missing::ResourceType, missing::TotalQuantity> { CfnConsumableResourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConsumableResourceProps<Missing<required::ResourceType>, Missing<required::TotalQuantity>> { CfnConsumableResourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConsumableResourceProps<R0, R1> {
     /// `ConsumableResourceName`: text. Update: replacement.
-    pub fn consumable_resource_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ConsumableResourceName", value.into_expr()); self }
+    pub fn consumable_resource_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConsumableResourceName", value.into_expr()), Phase) }
     /// `ResourceType`: `ResourceType`, required. Update: replacement.
-    pub fn resource_type(mut self, value: impl Arg<consumable_resource::ResourceType>) -> CfnConsumableResourceProps<Set, R1> { self.0.set("ResourceType", value.into_expr()); CfnConsumableResourceProps(self.0, Phase) }
+    pub fn resource_type(self, value: impl Arg<consumable_resource::ResourceType>) -> CfnConsumableResourceProps<Set, R1> { CfnConsumableResourceProps(put(self.0, "ResourceType", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TotalQuantity`: integer, required. Update: in place.
-    pub fn total_quantity(mut self, value: impl Arg<i64>) -> CfnConsumableResourceProps<R0, Set> { self.0.set("TotalQuantity", value.into_expr()); CfnConsumableResourceProps(self.0, Phase) }
+    pub fn total_quantity(self, value: impl Arg<i64>) -> CfnConsumableResourceProps<R0, Set> { CfnConsumableResourceProps(put(self.0, "TotalQuantity", value.into_expr()), Phase) }
 }
 impl Done for CfnConsumableResourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Batch::ConsumableResource`.
@@ -379,920 +379,920 @@ impl CfnJobDefinition {
     /// `AWS::Batch::JobDefinition`
     pub const TYPE: &'static str = "AWS::Batch::JobDefinition";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnJobDefinitionProps<R0>) -> Self where CfnJobDefinitionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnJobDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `JobDefinitionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `JobDefinitionArn`: text.
+    /// The attribute `JobDefinitionArn`: `OtherArn`.
     pub fn attr_job_definition_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("JobDefinitionArn") }
 }
 impl Parent for CfnJobDefinition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnJobDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnJobDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnJobDefinitionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnJobDefinitionProps<missing::Type> { CfnJobDefinitionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnJobDefinitionProps<Missing<required::Type>> { CfnJobDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnJobDefinitionProps<R0> {
     /// `ConsumableResourceProperties`: `ConsumableResourceProperties`. Update: in place.
-    pub fn consumable_resource_properties(mut self, value: impl Arg<job_definition::ConsumableResourceProperties>) -> Self { self.0.set("ConsumableResourceProperties", value.into_expr()); self }
+    pub fn consumable_resource_properties(self, value: impl Arg<job_definition::ConsumableResourceProperties>) -> Self { Self(put(self.0, "ConsumableResourceProperties", value.into_expr()), Phase) }
     /// `ContainerProperties`: `ContainerProperties`. Update: in place.
-    pub fn container_properties(mut self, value: impl Arg<job_definition::ContainerProperties>) -> Self { self.0.set("ContainerProperties", value.into_expr()); self }
+    pub fn container_properties(self, value: impl Arg<job_definition::ContainerProperties>) -> Self { Self(put(self.0, "ContainerProperties", value.into_expr()), Phase) }
     /// `EcsProperties`: `EcsProperties`. Update: in place.
-    pub fn ecs_properties(mut self, value: impl Arg<job_definition::EcsProperties>) -> Self { self.0.set("EcsProperties", value.into_expr()); self }
+    pub fn ecs_properties(self, value: impl Arg<job_definition::EcsProperties>) -> Self { Self(put(self.0, "EcsProperties", value.into_expr()), Phase) }
     /// `EksProperties`: `EksProperties`. Update: in place.
-    pub fn eks_properties(mut self, value: impl Arg<job_definition::EksProperties>) -> Self { self.0.set("EksProperties", value.into_expr()); self }
+    pub fn eks_properties(self, value: impl Arg<job_definition::EksProperties>) -> Self { Self(put(self.0, "EksProperties", value.into_expr()), Phase) }
     /// `JobDefinitionName`: text. Update: replacement.
-    pub fn job_definition_name(mut self, value: impl Arg<str>) -> Self { self.0.set("JobDefinitionName", value.into_expr()); self }
+    pub fn job_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobDefinitionName", value.into_expr()), Phase) }
     /// `NodeProperties`: `NodeProperties`. Update: in place.
-    pub fn node_properties(mut self, value: impl Arg<job_definition::NodeProperties>) -> Self { self.0.set("NodeProperties", value.into_expr()); self }
+    pub fn node_properties(self, value: impl Arg<job_definition::NodeProperties>) -> Self { Self(put(self.0, "NodeProperties", value.into_expr()), Phase) }
     /// `Parameters`: map of text. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `PlatformCapabilities`: list of text. Update: in place.
-    pub fn platform_capabilities(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PlatformCapabilities", value.into_expr()); self }
+    pub fn platform_capabilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PlatformCapabilities", value.into_expr()), Phase) }
     /// `PropagateTags`: boolean. Update: in place.
-    pub fn propagate_tags(mut self, value: impl Arg<bool>) -> Self { self.0.set("PropagateTags", value.into_expr()); self }
+    pub fn propagate_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr()), Phase) }
     /// `ResourceRetentionPolicy`: `ResourceRetentionPolicy`. Update: in place.
-    pub fn resource_retention_policy(mut self, value: impl Arg<job_definition::ResourceRetentionPolicy>) -> Self { self.0.set("ResourceRetentionPolicy", value.into_expr()); self }
+    pub fn resource_retention_policy(self, value: impl Arg<job_definition::ResourceRetentionPolicy>) -> Self { Self(put(self.0, "ResourceRetentionPolicy", value.into_expr()), Phase) }
     /// `RetryStrategy`: `RetryStrategy`. Update: in place.
-    pub fn retry_strategy(mut self, value: impl Arg<job_definition::RetryStrategy>) -> Self { self.0.set("RetryStrategy", value.into_expr()); self }
+    pub fn retry_strategy(self, value: impl Arg<job_definition::RetryStrategy>) -> Self { Self(put(self.0, "RetryStrategy", value.into_expr()), Phase) }
     /// `SchedulingPriority`: integer. Update: in place.
-    pub fn scheduling_priority(mut self, value: impl Arg<i64>) -> Self { self.0.set("SchedulingPriority", value.into_expr()); self }
+    pub fn scheduling_priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchedulingPriority", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Timeout`: `JobTimeout`. Update: in place.
-    pub fn timeout(mut self, value: impl Arg<job_definition::JobTimeout>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<job_definition::JobTimeout>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> CfnJobDefinitionProps<Set> { self.0.set("Type", value.into_expr()); CfnJobDefinitionProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnJobDefinitionProps<Set> { CfnJobDefinitionProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnJobDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Batch::JobDefinition`.
 pub mod job_definition {
 use crate::cfn::support::*;
 /// The property type `AuthorizationConfig` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-authorizationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthorizationConfig(Bag);
+#[must_use] pub struct AuthorizationConfig(Bag);
 impl AuthorizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessPointId`: text. Update: in place.
-    pub fn access_point_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessPointId", value.into_expr()); self }
+    pub fn access_point_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointId", value.into_expr())) }
     /// `Iam`: text. Update: in place.
-    pub fn iam(mut self, value: impl Arg<str>) -> Self { self.0.set("Iam", value.into_expr()); self }
+    pub fn iam(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Iam", value.into_expr())) }
 }
 impl Done for AuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConsumableResourceProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-consumableresourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConsumableResourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConsumableResourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConsumableResourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConsumableResourceProperties<super::missing::ConsumableResourceList> { ConsumableResourceProperties(Bag::default(), Phase) }
+    pub fn new() -> ConsumableResourceProperties<Missing<super::required::ConsumableResourceList>> { ConsumableResourceProperties(Bag::default(), Phase) }
 }
 impl<R0> ConsumableResourceProperties<R0> {
     /// `ConsumableResourceList`: list of `ConsumableResourceRequirement`, required. Update: in place.
-    pub fn consumable_resource_list(mut self, value: impl Arg<Arr<ConsumableResourceRequirement>>) -> ConsumableResourceProperties<Set> { self.0.set("ConsumableResourceList", value.into_expr()); ConsumableResourceProperties(self.0, Phase) }
+    pub fn consumable_resource_list(self, value: impl Arg<Arr<ConsumableResourceRequirement>>) -> ConsumableResourceProperties<Set> { ConsumableResourceProperties(put(self.0, "ConsumableResourceList", value.into_expr()), Phase) }
 }
 impl Done for ConsumableResourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConsumableResourceRequirement` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-consumableresourcerequirement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConsumableResourceRequirement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConsumableResourceRequirement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConsumableResourceRequirement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConsumableResourceRequirement<super::missing::ConsumableResource, super::missing::Quantity> { ConsumableResourceRequirement(Bag::default(), Phase) }
+    pub fn new() -> ConsumableResourceRequirement<Missing<super::required::ConsumableResource>, Missing<super::required::Quantity>> { ConsumableResourceRequirement(Bag::default(), Phase) }
 }
 impl<R0, R1> ConsumableResourceRequirement<R0, R1> {
     /// `ConsumableResource`: text, required. Update: in place.
-    pub fn consumable_resource(mut self, value: impl Arg<str>) -> ConsumableResourceRequirement<Set, R1> { self.0.set("ConsumableResource", value.into_expr()); ConsumableResourceRequirement(self.0, Phase) }
+    pub fn consumable_resource(self, value: impl Arg<str>) -> ConsumableResourceRequirement<Set, R1> { ConsumableResourceRequirement(put(self.0, "ConsumableResource", value.into_expr()), Phase) }
     /// `Quantity`: integer, required. Update: in place.
-    pub fn quantity(mut self, value: impl Arg<i64>) -> ConsumableResourceRequirement<R0, Set> { self.0.set("Quantity", value.into_expr()); ConsumableResourceRequirement(self.0, Phase) }
+    pub fn quantity(self, value: impl Arg<i64>) -> ConsumableResourceRequirement<R0, Set> { ConsumableResourceRequirement(put(self.0, "Quantity", value.into_expr()), Phase) }
 }
 impl Done for ConsumableResourceRequirement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-containerproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ContainerProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl ContainerProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContainerProperties<super::missing::Image> { ContainerProperties(Bag::default(), Phase) }
+    pub fn new() -> ContainerProperties<Missing<super::required::Image>> { ContainerProperties(Bag::default(), Phase) }
 }
 impl<R0> ContainerProperties<R0> {
     /// `Command`: list of text. Update: in place.
-    pub fn command(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Command", value.into_expr()); self }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr()), Phase) }
     /// `EnableExecuteCommand`: boolean. Update: in place.
-    pub fn enable_execute_command(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableExecuteCommand", value.into_expr()); self }
+    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value.into_expr()), Phase) }
     /// `Environment`: list of `Environment`. Update: in place.
-    pub fn environment(mut self, value: impl Arg<Arr<Environment>>) -> Self { self.0.set("Environment", value.into_expr()); self }
+    pub fn environment(self, value: impl Arg<Arr<Environment>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
     /// `EphemeralStorage`: `EphemeralStorage`. Update: in place.
-    pub fn ephemeral_storage(mut self, value: impl Arg<EphemeralStorage>) -> Self { self.0.set("EphemeralStorage", value.into_expr()); self }
-    /// `ExecutionRoleArn`: text. Update: in place.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ExecutionRoleArn", value.into_expr()); self }
+    pub fn ephemeral_storage(self, value: impl Arg<EphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value.into_expr()), Phase) }
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
     /// `FargatePlatformConfiguration`: `FargatePlatformConfiguration`. Update: in place.
-    pub fn fargate_platform_configuration(mut self, value: impl Arg<FargatePlatformConfiguration>) -> Self { self.0.set("FargatePlatformConfiguration", value.into_expr()); self }
+    pub fn fargate_platform_configuration(self, value: impl Arg<FargatePlatformConfiguration>) -> Self { Self(put(self.0, "FargatePlatformConfiguration", value.into_expr()), Phase) }
     /// `Image`: text, required. Update: in place.
-    pub fn image(mut self, value: impl Arg<str>) -> ContainerProperties<Set> { self.0.set("Image", value.into_expr()); ContainerProperties(self.0, Phase) }
+    pub fn image(self, value: impl Arg<str>) -> ContainerProperties<Set> { ContainerProperties(put(self.0, "Image", value.into_expr()), Phase) }
     /// `InstanceType`: text. Update: in place.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceType", value.into_expr()); self }
-    /// `JobRoleArn`: text. Update: in place.
-    pub fn job_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("JobRoleArn", value.into_expr()); self }
+    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    /// `JobRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn job_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "JobRoleArn", value.into_expr()), Phase) }
     /// `LinuxParameters`: `LinuxParameters`. Update: in place.
-    pub fn linux_parameters(mut self, value: impl Arg<LinuxParameters>) -> Self { self.0.set("LinuxParameters", value.into_expr()); self }
+    pub fn linux_parameters(self, value: impl Arg<LinuxParameters>) -> Self { Self(put(self.0, "LinuxParameters", value.into_expr()), Phase) }
     /// `LogConfiguration`: `LogConfiguration`. Update: in place.
-    pub fn log_configuration(mut self, value: impl Arg<LogConfiguration>) -> Self { self.0.set("LogConfiguration", value.into_expr()); self }
+    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
     /// `Memory`: integer. Update: in place.
-    pub fn memory(mut self, value: impl Arg<i64>) -> Self { self.0.set("Memory", value.into_expr()); self }
+    pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value.into_expr()), Phase) }
     /// `MountPoints`: list of `MountPoint`. Update: in place.
-    pub fn mount_points(mut self, value: impl Arg<Arr<MountPoint>>) -> Self { self.0.set("MountPoints", value.into_expr()); self }
+    pub fn mount_points(self, value: impl Arg<Arr<MountPoint>>) -> Self { Self(put(self.0, "MountPoints", value.into_expr()), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place.
-    pub fn network_configuration(mut self, value: impl Arg<NetworkConfiguration>) -> Self { self.0.set("NetworkConfiguration", value.into_expr()); self }
+    pub fn network_configuration(self, value: impl Arg<NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
     /// `Privileged`: boolean. Update: in place.
-    pub fn privileged(mut self, value: impl Arg<bool>) -> Self { self.0.set("Privileged", value.into_expr()); self }
+    pub fn privileged(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Privileged", value.into_expr()), Phase) }
     /// `ReadonlyRootFilesystem`: boolean. Update: in place.
-    pub fn readonly_root_filesystem(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReadonlyRootFilesystem", value.into_expr()); self }
+    pub fn readonly_root_filesystem(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadonlyRootFilesystem", value.into_expr()), Phase) }
     /// `RepositoryCredentials`: `RepositoryCredentials`. Update: in place.
-    pub fn repository_credentials(mut self, value: impl Arg<RepositoryCredentials>) -> Self { self.0.set("RepositoryCredentials", value.into_expr()); self }
+    pub fn repository_credentials(self, value: impl Arg<RepositoryCredentials>) -> Self { Self(put(self.0, "RepositoryCredentials", value.into_expr()), Phase) }
     /// `ResourceRequirements`: list of `ResourceRequirement`. Update: in place.
-    pub fn resource_requirements(mut self, value: impl Arg<Arr<ResourceRequirement>>) -> Self { self.0.set("ResourceRequirements", value.into_expr()); self }
+    pub fn resource_requirements(self, value: impl Arg<Arr<ResourceRequirement>>) -> Self { Self(put(self.0, "ResourceRequirements", value.into_expr()), Phase) }
     /// `RuntimePlatform`: `RuntimePlatform`. Update: in place.
-    pub fn runtime_platform(mut self, value: impl Arg<RuntimePlatform>) -> Self { self.0.set("RuntimePlatform", value.into_expr()); self }
+    pub fn runtime_platform(self, value: impl Arg<RuntimePlatform>) -> Self { Self(put(self.0, "RuntimePlatform", value.into_expr()), Phase) }
     /// `Secrets`: list of `Secret`. Update: in place.
-    pub fn secrets(mut self, value: impl Arg<Arr<Secret>>) -> Self { self.0.set("Secrets", value.into_expr()); self }
+    pub fn secrets(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "Secrets", value.into_expr()), Phase) }
     /// `Ulimits`: list of `Ulimit`. Update: in place.
-    pub fn ulimits(mut self, value: impl Arg<Arr<Ulimit>>) -> Self { self.0.set("Ulimits", value.into_expr()); self }
+    pub fn ulimits(self, value: impl Arg<Arr<Ulimit>>) -> Self { Self(put(self.0, "Ulimits", value.into_expr()), Phase) }
     /// `User`: text. Update: in place.
-    pub fn user(mut self, value: impl Arg<str>) -> Self { self.0.set("User", value.into_expr()); self }
+    pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value.into_expr()), Phase) }
     /// `Vcpus`: integer. Update: in place.
-    pub fn vcpus(mut self, value: impl Arg<i64>) -> Self { self.0.set("Vcpus", value.into_expr()); self }
+    pub fn vcpus(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Vcpus", value.into_expr()), Phase) }
     /// `Volumes`: list of `Volumes`. Update: in place.
-    pub fn volumes(mut self, value: impl Arg<Arr<Volumes>>) -> Self { self.0.set("Volumes", value.into_expr()); self }
+    pub fn volumes(self, value: impl Arg<Arr<Volumes>>) -> Self { Self(put(self.0, "Volumes", value.into_expr()), Phase) }
 }
 impl Done for ContainerProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Device` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-device.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Device(Bag);
+#[must_use] pub struct Device(Bag);
 impl Device {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerPath`: text. Update: in place.
-    pub fn container_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerPath", value.into_expr()); self }
+    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr())) }
     /// `HostPath`: text. Update: in place.
-    pub fn host_path(mut self, value: impl Arg<str>) -> Self { self.0.set("HostPath", value.into_expr()); self }
+    pub fn host_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostPath", value.into_expr())) }
     /// `Permissions`: list of text. Update: in place.
-    pub fn permissions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Permissions", value.into_expr()); self }
+    pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value.into_expr())) }
 }
 impl Done for Device { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EFSAuthorizationConfig` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-efsauthorizationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EFSAuthorizationConfig(Bag);
+#[must_use] pub struct EFSAuthorizationConfig(Bag);
 impl EFSAuthorizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessPointId`: text. Update: in place.
-    pub fn access_point_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessPointId", value.into_expr()); self }
+    pub fn access_point_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointId", value.into_expr())) }
     /// `Iam`: text. Update: in place.
-    pub fn iam(mut self, value: impl Arg<str>) -> Self { self.0.set("Iam", value.into_expr()); self }
+    pub fn iam(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Iam", value.into_expr())) }
 }
 impl Done for EFSAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ecsproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EcsProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EcsProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl EcsProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EcsProperties<super::missing::TaskProperties> { EcsProperties(Bag::default(), Phase) }
+    pub fn new() -> EcsProperties<Missing<super::required::TaskProperties>> { EcsProperties(Bag::default(), Phase) }
 }
 impl<R0> EcsProperties<R0> {
     /// `TaskProperties`: list of `EcsTaskProperties`, required. Update: in place.
-    pub fn task_properties(mut self, value: impl Arg<Arr<EcsTaskProperties>>) -> EcsProperties<Set> { self.0.set("TaskProperties", value.into_expr()); EcsProperties(self.0, Phase) }
+    pub fn task_properties(self, value: impl Arg<Arr<EcsTaskProperties>>) -> EcsProperties<Set> { EcsProperties(put(self.0, "TaskProperties", value.into_expr()), Phase) }
 }
 impl Done for EcsProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsTaskProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ecstaskproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EcsTaskProperties(Bag);
+#[must_use] pub struct EcsTaskProperties(Bag);
 impl EcsTaskProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Containers`: list of `TaskContainerProperties`. Update: in place.
-    pub fn containers(mut self, value: impl Arg<Arr<TaskContainerProperties>>) -> Self { self.0.set("Containers", value.into_expr()); self }
+    pub fn containers(self, value: impl Arg<Arr<TaskContainerProperties>>) -> Self { Self(put(self.0, "Containers", value.into_expr())) }
     /// `EnableExecuteCommand`: boolean. Update: in place.
-    pub fn enable_execute_command(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableExecuteCommand", value.into_expr()); self }
+    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value.into_expr())) }
     /// `EphemeralStorage`: `EphemeralStorage`. Update: in place.
-    pub fn ephemeral_storage(mut self, value: impl Arg<EphemeralStorage>) -> Self { self.0.set("EphemeralStorage", value.into_expr()); self }
-    /// `ExecutionRoleArn`: text. Update: in place.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ExecutionRoleArn", value.into_expr()); self }
+    pub fn ephemeral_storage(self, value: impl Arg<EphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value.into_expr())) }
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
     /// `IpcMode`: text. Update: in place.
-    pub fn ipc_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("IpcMode", value.into_expr()); self }
+    pub fn ipc_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpcMode", value.into_expr())) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place.
-    pub fn network_configuration(mut self, value: impl Arg<NetworkConfiguration>) -> Self { self.0.set("NetworkConfiguration", value.into_expr()); self }
+    pub fn network_configuration(self, value: impl Arg<NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr())) }
     /// `NetworkMode`: text. Update: in place.
-    pub fn network_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkMode", value.into_expr()); self }
+    pub fn network_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkMode", value.into_expr())) }
     /// `PidMode`: text. Update: in place.
-    pub fn pid_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("PidMode", value.into_expr()); self }
+    pub fn pid_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PidMode", value.into_expr())) }
     /// `PlatformVersion`: text. Update: in place.
-    pub fn platform_version(mut self, value: impl Arg<str>) -> Self { self.0.set("PlatformVersion", value.into_expr()); self }
+    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value.into_expr())) }
     /// `RuntimePlatform`: `RuntimePlatform`. Update: in place.
-    pub fn runtime_platform(mut self, value: impl Arg<RuntimePlatform>) -> Self { self.0.set("RuntimePlatform", value.into_expr()); self }
-    /// `TaskRoleArn`: text. Update: in place.
-    pub fn task_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("TaskRoleArn", value.into_expr()); self }
+    pub fn runtime_platform(self, value: impl Arg<RuntimePlatform>) -> Self { Self(put(self.0, "RuntimePlatform", value.into_expr())) }
+    /// `TaskRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TaskRoleArn", value.into_expr())) }
     /// `Volumes`: list of `Volumes`. Update: in place.
-    pub fn volumes(mut self, value: impl Arg<Arr<Volumes>>) -> Self { self.0.set("Volumes", value.into_expr()); self }
+    pub fn volumes(self, value: impl Arg<Arr<Volumes>>) -> Self { Self(put(self.0, "Volumes", value.into_expr())) }
 }
 impl Done for EcsTaskProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EfsVolumeConfiguration` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-efsvolumeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EfsVolumeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EfsVolumeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EfsVolumeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EfsVolumeConfiguration<super::missing::FileSystemId> { EfsVolumeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EfsVolumeConfiguration<Missing<super::required::FileSystemId>> { EfsVolumeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EfsVolumeConfiguration<R0> {
     /// `AuthorizationConfig`: `EFSAuthorizationConfig`. Update: in place.
-    pub fn authorization_config(mut self, value: impl Arg<EFSAuthorizationConfig>) -> Self { self.0.set("AuthorizationConfig", value.into_expr()); self }
+    pub fn authorization_config(self, value: impl Arg<EFSAuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
     /// `FileSystemId`: text, required. Update: in place.
-    pub fn file_system_id(mut self, value: impl Arg<str>) -> EfsVolumeConfiguration<Set> { self.0.set("FileSystemId", value.into_expr()); EfsVolumeConfiguration(self.0, Phase) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> EfsVolumeConfiguration<Set> { EfsVolumeConfiguration(put(self.0, "FileSystemId", value.into_expr()), Phase) }
     /// `RootDirectory`: text. Update: in place.
-    pub fn root_directory(mut self, value: impl Arg<str>) -> Self { self.0.set("RootDirectory", value.into_expr()); self }
+    pub fn root_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootDirectory", value.into_expr()), Phase) }
     /// `TransitEncryption`: text. Update: in place.
-    pub fn transit_encryption(mut self, value: impl Arg<str>) -> Self { self.0.set("TransitEncryption", value.into_expr()); self }
+    pub fn transit_encryption(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitEncryption", value.into_expr()), Phase) }
     /// `TransitEncryptionPort`: integer. Update: in place.
-    pub fn transit_encryption_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("TransitEncryptionPort", value.into_expr()); self }
+    pub fn transit_encryption_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransitEncryptionPort", value.into_expr()), Phase) }
 }
 impl Done for EfsVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksContainer` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekscontainer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EksContainer<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EksContainer<R0 = Set>(Bag, Phase<(R0,)>);
 impl EksContainer {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EksContainer<super::missing::Image> { EksContainer(Bag::default(), Phase) }
+    pub fn new() -> EksContainer<Missing<super::required::Image>> { EksContainer(Bag::default(), Phase) }
 }
 impl<R0> EksContainer<R0> {
     /// `Args`: list of text. Update: in place.
-    pub fn args(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Args", value.into_expr()); self }
+    pub fn args(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Args", value.into_expr()), Phase) }
     /// `Command`: list of text. Update: in place.
-    pub fn command(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Command", value.into_expr()); self }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr()), Phase) }
     /// `Env`: list of `EksContainerEnvironmentVariable`. Update: in place.
-    pub fn env(mut self, value: impl Arg<Arr<EksContainerEnvironmentVariable>>) -> Self { self.0.set("Env", value.into_expr()); self }
+    pub fn env(self, value: impl Arg<Arr<EksContainerEnvironmentVariable>>) -> Self { Self(put(self.0, "Env", value.into_expr()), Phase) }
     /// `Image`: text, required. Update: in place.
-    pub fn image(mut self, value: impl Arg<str>) -> EksContainer<Set> { self.0.set("Image", value.into_expr()); EksContainer(self.0, Phase) }
+    pub fn image(self, value: impl Arg<str>) -> EksContainer<Set> { EksContainer(put(self.0, "Image", value.into_expr()), Phase) }
     /// `ImagePullPolicy`: text. Update: in place.
-    pub fn image_pull_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("ImagePullPolicy", value.into_expr()); self }
+    pub fn image_pull_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImagePullPolicy", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Resources`: `Resources`. Update: in place.
-    pub fn resources(mut self, value: impl Arg<Resources>) -> Self { self.0.set("Resources", value.into_expr()); self }
+    pub fn resources(self, value: impl Arg<Resources>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
     /// `SecurityContext`: `SecurityContext`. Update: in place.
-    pub fn security_context(mut self, value: impl Arg<SecurityContext>) -> Self { self.0.set("SecurityContext", value.into_expr()); self }
+    pub fn security_context(self, value: impl Arg<SecurityContext>) -> Self { Self(put(self.0, "SecurityContext", value.into_expr()), Phase) }
     /// `VolumeMounts`: list of `EksContainerVolumeMount`. Update: in place.
-    pub fn volume_mounts(mut self, value: impl Arg<Arr<EksContainerVolumeMount>>) -> Self { self.0.set("VolumeMounts", value.into_expr()); self }
+    pub fn volume_mounts(self, value: impl Arg<Arr<EksContainerVolumeMount>>) -> Self { Self(put(self.0, "VolumeMounts", value.into_expr()), Phase) }
 }
 impl Done for EksContainer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksContainerEnvironmentVariable` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekscontainerenvironmentvariable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EksContainerEnvironmentVariable<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EksContainerEnvironmentVariable<R0 = Set>(Bag, Phase<(R0,)>);
 impl EksContainerEnvironmentVariable {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EksContainerEnvironmentVariable<super::missing::Name> { EksContainerEnvironmentVariable(Bag::default(), Phase) }
+    pub fn new() -> EksContainerEnvironmentVariable<Missing<super::required::Name>> { EksContainerEnvironmentVariable(Bag::default(), Phase) }
 }
 impl<R0> EksContainerEnvironmentVariable<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> EksContainerEnvironmentVariable<Set> { self.0.set("Name", value.into_expr()); EksContainerEnvironmentVariable(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EksContainerEnvironmentVariable<Set> { EksContainerEnvironmentVariable(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EksContainerEnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksContainerVolumeMount` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekscontainervolumemount.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EksContainerVolumeMount(Bag);
+#[must_use] pub struct EksContainerVolumeMount(Bag);
 impl EksContainerVolumeMount {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MountPath`: text. Update: in place.
-    pub fn mount_path(mut self, value: impl Arg<str>) -> Self { self.0.set("MountPath", value.into_expr()); self }
+    pub fn mount_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountPath", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `ReadOnly`: boolean. Update: in place.
-    pub fn read_only(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReadOnly", value.into_expr()); self }
+    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr())) }
     /// `SubPath`: text. Update: in place.
-    pub fn sub_path(mut self, value: impl Arg<str>) -> Self { self.0.set("SubPath", value.into_expr()); self }
+    pub fn sub_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubPath", value.into_expr())) }
 }
 impl Done for EksContainerVolumeMount { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksMetadata` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-eksmetadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EksMetadata(Bag);
+#[must_use] pub struct EksMetadata(Bag);
 impl EksMetadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Annotations`: map of text. Update: in place.
-    pub fn annotations(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Annotations", value.into_expr()); self }
+    pub fn annotations(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Annotations", value.into_expr())) }
     /// `Labels`: map of text. Update: in place.
-    pub fn labels(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Labels", value.into_expr()); self }
+    pub fn labels(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Labels", value.into_expr())) }
     /// `Namespace`: text. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
 }
 impl Done for EksMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksPersistentVolumeClaim` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekspersistentvolumeclaim.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EksPersistentVolumeClaim<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EksPersistentVolumeClaim<R0 = Set>(Bag, Phase<(R0,)>);
 impl EksPersistentVolumeClaim {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EksPersistentVolumeClaim<super::missing::ClaimName> { EksPersistentVolumeClaim(Bag::default(), Phase) }
+    pub fn new() -> EksPersistentVolumeClaim<Missing<super::required::ClaimName>> { EksPersistentVolumeClaim(Bag::default(), Phase) }
 }
 impl<R0> EksPersistentVolumeClaim<R0> {
     /// `ClaimName`: text, required. Update: in place.
-    pub fn claim_name(mut self, value: impl Arg<str>) -> EksPersistentVolumeClaim<Set> { self.0.set("ClaimName", value.into_expr()); EksPersistentVolumeClaim(self.0, Phase) }
+    pub fn claim_name(self, value: impl Arg<str>) -> EksPersistentVolumeClaim<Set> { EksPersistentVolumeClaim(put(self.0, "ClaimName", value.into_expr()), Phase) }
     /// `ReadOnly`: boolean. Update: in place.
-    pub fn read_only(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReadOnly", value.into_expr()); self }
+    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr()), Phase) }
 }
 impl Done for EksPersistentVolumeClaim { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-eksproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EksProperties(Bag);
+#[must_use] pub struct EksProperties(Bag);
 impl EksProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PodProperties`: `PodProperties`. Update: in place.
-    pub fn pod_properties(mut self, value: impl Arg<PodProperties>) -> Self { self.0.set("PodProperties", value.into_expr()); self }
+    pub fn pod_properties(self, value: impl Arg<PodProperties>) -> Self { Self(put(self.0, "PodProperties", value.into_expr())) }
 }
 impl Done for EksProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksSecret` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ekssecret.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EksSecret<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EksSecret<R0 = Set>(Bag, Phase<(R0,)>);
 impl EksSecret {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EksSecret<super::missing::SecretName> { EksSecret(Bag::default(), Phase) }
+    pub fn new() -> EksSecret<Missing<super::required::SecretName>> { EksSecret(Bag::default(), Phase) }
 }
 impl<R0> EksSecret<R0> {
     /// `Optional`: boolean. Update: in place.
-    pub fn optional(mut self, value: impl Arg<bool>) -> Self { self.0.set("Optional", value.into_expr()); self }
+    pub fn optional(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Optional", value.into_expr()), Phase) }
     /// `SecretName`: text, required. Update: in place.
-    pub fn secret_name(mut self, value: impl Arg<str>) -> EksSecret<Set> { self.0.set("SecretName", value.into_expr()); EksSecret(self.0, Phase) }
+    pub fn secret_name(self, value: impl Arg<str>) -> EksSecret<Set> { EksSecret(put(self.0, "SecretName", value.into_expr()), Phase) }
 }
 impl Done for EksSecret { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksVolume` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-eksvolume.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EksVolume<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EksVolume<R0 = Set>(Bag, Phase<(R0,)>);
 impl EksVolume {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EksVolume<super::missing::Name> { EksVolume(Bag::default(), Phase) }
+    pub fn new() -> EksVolume<Missing<super::required::Name>> { EksVolume(Bag::default(), Phase) }
 }
 impl<R0> EksVolume<R0> {
     /// `EmptyDir`: `EmptyDir`. Update: in place.
-    pub fn empty_dir(mut self, value: impl Arg<EmptyDir>) -> Self { self.0.set("EmptyDir", value.into_expr()); self }
+    pub fn empty_dir(self, value: impl Arg<EmptyDir>) -> Self { Self(put(self.0, "EmptyDir", value.into_expr()), Phase) }
     /// `HostPath`: `HostPath`. Update: in place.
-    pub fn host_path(mut self, value: impl Arg<HostPath>) -> Self { self.0.set("HostPath", value.into_expr()); self }
+    pub fn host_path(self, value: impl Arg<HostPath>) -> Self { Self(put(self.0, "HostPath", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> EksVolume<Set> { self.0.set("Name", value.into_expr()); EksVolume(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EksVolume<Set> { EksVolume(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PersistentVolumeClaim`: `EksPersistentVolumeClaim`. Update: in place.
-    pub fn persistent_volume_claim(mut self, value: impl Arg<EksPersistentVolumeClaim>) -> Self { self.0.set("PersistentVolumeClaim", value.into_expr()); self }
+    pub fn persistent_volume_claim(self, value: impl Arg<EksPersistentVolumeClaim>) -> Self { Self(put(self.0, "PersistentVolumeClaim", value.into_expr()), Phase) }
     /// `Secret`: `EksSecret`. Update: in place.
-    pub fn secret(mut self, value: impl Arg<EksSecret>) -> Self { self.0.set("Secret", value.into_expr()); self }
+    pub fn secret(self, value: impl Arg<EksSecret>) -> Self { Self(put(self.0, "Secret", value.into_expr()), Phase) }
 }
 impl Done for EksVolume { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmptyDir` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-emptydir.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmptyDir(Bag);
+#[must_use] pub struct EmptyDir(Bag);
 impl EmptyDir {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Medium`: text. Update: in place.
-    pub fn medium(mut self, value: impl Arg<str>) -> Self { self.0.set("Medium", value.into_expr()); self }
+    pub fn medium(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Medium", value.into_expr())) }
     /// `SizeLimit`: text. Update: in place.
-    pub fn size_limit(mut self, value: impl Arg<str>) -> Self { self.0.set("SizeLimit", value.into_expr()); self }
+    pub fn size_limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizeLimit", value.into_expr())) }
 }
 impl Done for EmptyDir { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Environment` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-environment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Environment(Bag);
+#[must_use] pub struct Environment(Bag);
 impl Environment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Environment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EphemeralStorage` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ephemeralstorage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EphemeralStorage<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EphemeralStorage<R0 = Set>(Bag, Phase<(R0,)>);
 impl EphemeralStorage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EphemeralStorage<super::missing::SizeInGiB> { EphemeralStorage(Bag::default(), Phase) }
+    pub fn new() -> EphemeralStorage<Missing<super::required::SizeInGiB>> { EphemeralStorage(Bag::default(), Phase) }
 }
 impl<R0> EphemeralStorage<R0> {
     /// `SizeInGiB`: integer, required. Update: in place.
-    pub fn size_in_gi_b(mut self, value: impl Arg<i64>) -> EphemeralStorage<Set> { self.0.set("SizeInGiB", value.into_expr()); EphemeralStorage(self.0, Phase) }
+    pub fn size_in_gi_b(self, value: impl Arg<i64>) -> EphemeralStorage<Set> { EphemeralStorage(put(self.0, "SizeInGiB", value.into_expr()), Phase) }
 }
 impl Done for EphemeralStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluateOnExit` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-evaluateonexit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluateOnExit<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EvaluateOnExit<R0 = Set>(Bag, Phase<(R0,)>);
 impl EvaluateOnExit {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluateOnExit<super::missing::Action> { EvaluateOnExit(Bag::default(), Phase) }
+    pub fn new() -> EvaluateOnExit<Missing<super::required::Action>> { EvaluateOnExit(Bag::default(), Phase) }
 }
 impl<R0> EvaluateOnExit<R0> {
     /// `Action`: text, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<str>) -> EvaluateOnExit<Set> { self.0.set("Action", value.into_expr()); EvaluateOnExit(self.0, Phase) }
+    pub fn action(self, value: impl Arg<str>) -> EvaluateOnExit<Set> { EvaluateOnExit(put(self.0, "Action", value.into_expr()), Phase) }
     /// `OnExitCode`: text. Update: in place.
-    pub fn on_exit_code(mut self, value: impl Arg<str>) -> Self { self.0.set("OnExitCode", value.into_expr()); self }
+    pub fn on_exit_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnExitCode", value.into_expr()), Phase) }
     /// `OnReason`: text. Update: in place.
-    pub fn on_reason(mut self, value: impl Arg<str>) -> Self { self.0.set("OnReason", value.into_expr()); self }
+    pub fn on_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnReason", value.into_expr()), Phase) }
     /// `OnStatusReason`: text. Update: in place.
-    pub fn on_status_reason(mut self, value: impl Arg<str>) -> Self { self.0.set("OnStatusReason", value.into_expr()); self }
+    pub fn on_status_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnStatusReason", value.into_expr()), Phase) }
 }
 impl Done for EvaluateOnExit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FargatePlatformConfiguration` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-fargateplatformconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FargatePlatformConfiguration(Bag);
+#[must_use] pub struct FargatePlatformConfiguration(Bag);
 impl FargatePlatformConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PlatformVersion`: text. Update: in place.
-    pub fn platform_version(mut self, value: impl Arg<str>) -> Self { self.0.set("PlatformVersion", value.into_expr()); self }
+    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value.into_expr())) }
 }
 impl Done for FargatePlatformConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirelensConfiguration` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-firelensconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FirelensConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FirelensConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl FirelensConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FirelensConfiguration<super::missing::Type> { FirelensConfiguration(Bag::default(), Phase) }
+    pub fn new() -> FirelensConfiguration<Missing<super::required::Type>> { FirelensConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FirelensConfiguration<R0> {
     /// `Options`: map of text. Update: in place.
-    pub fn options(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Options", value.into_expr()); self }
+    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> FirelensConfiguration<Set> { self.0.set("Type", value.into_expr()); FirelensConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FirelensConfiguration<Set> { FirelensConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FirelensConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Host` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-host.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Host(Bag);
+#[must_use] pub struct Host(Bag);
 impl Host {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourcePath`: text. Update: in place.
-    pub fn source_path(mut self, value: impl Arg<str>) -> Self { self.0.set("SourcePath", value.into_expr()); self }
+    pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value.into_expr())) }
 }
 impl Done for Host { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostPath` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-hostpath.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HostPath(Bag);
+#[must_use] pub struct HostPath(Bag);
 impl HostPath {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
 }
 impl Done for HostPath { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImagePullSecret` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-imagepullsecret.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImagePullSecret(Bag);
+#[must_use] pub struct ImagePullSecret(Bag);
 impl ImagePullSecret {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for ImagePullSecret { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobTimeout` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-jobtimeout.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JobTimeout(Bag);
+#[must_use] pub struct JobTimeout(Bag);
 impl JobTimeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttemptDurationSeconds`: integer. Update: in place.
-    pub fn attempt_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("AttemptDurationSeconds", value.into_expr()); self }
+    pub fn attempt_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttemptDurationSeconds", value.into_expr())) }
 }
 impl Done for JobTimeout { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinuxParameters` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-linuxparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LinuxParameters(Bag);
+#[must_use] pub struct LinuxParameters(Bag);
 impl LinuxParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Devices`: list of `Device`. Update: in place.
-    pub fn devices(mut self, value: impl Arg<Arr<Device>>) -> Self { self.0.set("Devices", value.into_expr()); self }
+    pub fn devices(self, value: impl Arg<Arr<Device>>) -> Self { Self(put(self.0, "Devices", value.into_expr())) }
     /// `InitProcessEnabled`: boolean. Update: in place.
-    pub fn init_process_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("InitProcessEnabled", value.into_expr()); self }
+    pub fn init_process_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InitProcessEnabled", value.into_expr())) }
     /// `MaxSwap`: integer. Update: in place.
-    pub fn max_swap(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxSwap", value.into_expr()); self }
+    pub fn max_swap(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSwap", value.into_expr())) }
     /// `SharedMemorySize`: integer. Update: in place.
-    pub fn shared_memory_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("SharedMemorySize", value.into_expr()); self }
+    pub fn shared_memory_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SharedMemorySize", value.into_expr())) }
     /// `Swappiness`: integer. Update: in place.
-    pub fn swappiness(mut self, value: impl Arg<i64>) -> Self { self.0.set("Swappiness", value.into_expr()); self }
+    pub fn swappiness(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Swappiness", value.into_expr())) }
     /// `Tmpfs`: list of `Tmpfs`. Update: in place.
-    pub fn tmpfs(mut self, value: impl Arg<Arr<Tmpfs>>) -> Self { self.0.set("Tmpfs", value.into_expr()); self }
+    pub fn tmpfs(self, value: impl Arg<Arr<Tmpfs>>) -> Self { Self(put(self.0, "Tmpfs", value.into_expr())) }
 }
 impl Done for LinuxParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-logconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LogConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LogConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogConfiguration<super::missing::LogDriver> { LogConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LogConfiguration<Missing<super::required::LogDriver>> { LogConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogConfiguration<R0> {
     /// `LogDriver`: text, required. Update: in place.
-    pub fn log_driver(mut self, value: impl Arg<str>) -> LogConfiguration<Set> { self.0.set("LogDriver", value.into_expr()); LogConfiguration(self.0, Phase) }
+    pub fn log_driver(self, value: impl Arg<str>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "LogDriver", value.into_expr()), Phase) }
     /// `Options`: map of text. Update: in place.
-    pub fn options(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Options", value.into_expr()); self }
+    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
     /// `SecretOptions`: list of `Secret`. Update: in place.
-    pub fn secret_options(mut self, value: impl Arg<Arr<Secret>>) -> Self { self.0.set("SecretOptions", value.into_expr()); self }
+    pub fn secret_options(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "SecretOptions", value.into_expr()), Phase) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Metadata` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-metadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Metadata(Bag);
+#[must_use] pub struct Metadata(Bag);
 impl Metadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Labels`: JSON. Update: in place.
-    pub fn labels(mut self, value: impl Arg<Any>) -> Self { self.0.set("Labels", value.into_expr()); self }
+    pub fn labels(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Labels", value.into_expr())) }
 }
 impl Done for Metadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MountPoint` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-mountpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MountPoint(Bag);
+#[must_use] pub struct MountPoint(Bag);
 impl MountPoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerPath`: text. Update: in place.
-    pub fn container_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerPath", value.into_expr()); self }
+    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr())) }
     /// `ReadOnly`: boolean. Update: in place.
-    pub fn read_only(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReadOnly", value.into_expr()); self }
+    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr())) }
     /// `SourceVolume`: text. Update: in place.
-    pub fn source_volume(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceVolume", value.into_expr()); self }
+    pub fn source_volume(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVolume", value.into_expr())) }
 }
 impl Done for MountPoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MountPoints` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-mountpoints.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MountPoints(Bag);
+#[must_use] pub struct MountPoints(Bag);
 impl MountPoints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerPath`: text. Update: in place.
-    pub fn container_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerPath", value.into_expr()); self }
+    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr())) }
     /// `ReadOnly`: boolean. Update: in place.
-    pub fn read_only(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReadOnly", value.into_expr()); self }
+    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr())) }
     /// `SourceVolume`: text. Update: in place.
-    pub fn source_volume(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceVolume", value.into_expr()); self }
+    pub fn source_volume(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVolume", value.into_expr())) }
 }
 impl Done for MountPoints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiNodeContainerProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodecontainerproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiNodeContainerProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MultiNodeContainerProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl MultiNodeContainerProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MultiNodeContainerProperties<super::missing::Image> { MultiNodeContainerProperties(Bag::default(), Phase) }
+    pub fn new() -> MultiNodeContainerProperties<Missing<super::required::Image>> { MultiNodeContainerProperties(Bag::default(), Phase) }
 }
 impl<R0> MultiNodeContainerProperties<R0> {
     /// `Command`: list of text. Update: in place.
-    pub fn command(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Command", value.into_expr()); self }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr()), Phase) }
     /// `EnableExecuteCommand`: boolean. Update: in place.
-    pub fn enable_execute_command(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableExecuteCommand", value.into_expr()); self }
+    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value.into_expr()), Phase) }
     /// `Environment`: list of `Environment`. Update: in place.
-    pub fn environment(mut self, value: impl Arg<Arr<Environment>>) -> Self { self.0.set("Environment", value.into_expr()); self }
+    pub fn environment(self, value: impl Arg<Arr<Environment>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
     /// `EphemeralStorage`: `EphemeralStorage`. Update: in place.
-    pub fn ephemeral_storage(mut self, value: impl Arg<EphemeralStorage>) -> Self { self.0.set("EphemeralStorage", value.into_expr()); self }
-    /// `ExecutionRoleArn`: text. Update: in place.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ExecutionRoleArn", value.into_expr()); self }
+    pub fn ephemeral_storage(self, value: impl Arg<EphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value.into_expr()), Phase) }
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
     /// `Image`: text, required. Update: in place.
-    pub fn image(mut self, value: impl Arg<str>) -> MultiNodeContainerProperties<Set> { self.0.set("Image", value.into_expr()); MultiNodeContainerProperties(self.0, Phase) }
+    pub fn image(self, value: impl Arg<str>) -> MultiNodeContainerProperties<Set> { MultiNodeContainerProperties(put(self.0, "Image", value.into_expr()), Phase) }
     /// `InstanceType`: text. Update: in place.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceType", value.into_expr()); self }
-    /// `JobRoleArn`: text. Update: in place.
-    pub fn job_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("JobRoleArn", value.into_expr()); self }
+    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    /// `JobRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn job_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "JobRoleArn", value.into_expr()), Phase) }
     /// `LinuxParameters`: `LinuxParameters`. Update: in place.
-    pub fn linux_parameters(mut self, value: impl Arg<LinuxParameters>) -> Self { self.0.set("LinuxParameters", value.into_expr()); self }
+    pub fn linux_parameters(self, value: impl Arg<LinuxParameters>) -> Self { Self(put(self.0, "LinuxParameters", value.into_expr()), Phase) }
     /// `LogConfiguration`: `LogConfiguration`. Update: in place.
-    pub fn log_configuration(mut self, value: impl Arg<LogConfiguration>) -> Self { self.0.set("LogConfiguration", value.into_expr()); self }
+    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
     /// `Memory`: integer. Update: in place.
-    pub fn memory(mut self, value: impl Arg<i64>) -> Self { self.0.set("Memory", value.into_expr()); self }
+    pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value.into_expr()), Phase) }
     /// `MountPoints`: list of `MountPoint`. Update: in place.
-    pub fn mount_points(mut self, value: impl Arg<Arr<MountPoint>>) -> Self { self.0.set("MountPoints", value.into_expr()); self }
+    pub fn mount_points(self, value: impl Arg<Arr<MountPoint>>) -> Self { Self(put(self.0, "MountPoints", value.into_expr()), Phase) }
     /// `Privileged`: boolean. Update: in place.
-    pub fn privileged(mut self, value: impl Arg<bool>) -> Self { self.0.set("Privileged", value.into_expr()); self }
+    pub fn privileged(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Privileged", value.into_expr()), Phase) }
     /// `ReadonlyRootFilesystem`: boolean. Update: in place.
-    pub fn readonly_root_filesystem(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReadonlyRootFilesystem", value.into_expr()); self }
+    pub fn readonly_root_filesystem(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadonlyRootFilesystem", value.into_expr()), Phase) }
     /// `RepositoryCredentials`: `RepositoryCredentials`. Update: in place.
-    pub fn repository_credentials(mut self, value: impl Arg<RepositoryCredentials>) -> Self { self.0.set("RepositoryCredentials", value.into_expr()); self }
+    pub fn repository_credentials(self, value: impl Arg<RepositoryCredentials>) -> Self { Self(put(self.0, "RepositoryCredentials", value.into_expr()), Phase) }
     /// `ResourceRequirements`: list of `ResourceRequirement`. Update: in place.
-    pub fn resource_requirements(mut self, value: impl Arg<Arr<ResourceRequirement>>) -> Self { self.0.set("ResourceRequirements", value.into_expr()); self }
+    pub fn resource_requirements(self, value: impl Arg<Arr<ResourceRequirement>>) -> Self { Self(put(self.0, "ResourceRequirements", value.into_expr()), Phase) }
     /// `RuntimePlatform`: `RuntimePlatform`. Update: in place.
-    pub fn runtime_platform(mut self, value: impl Arg<RuntimePlatform>) -> Self { self.0.set("RuntimePlatform", value.into_expr()); self }
+    pub fn runtime_platform(self, value: impl Arg<RuntimePlatform>) -> Self { Self(put(self.0, "RuntimePlatform", value.into_expr()), Phase) }
     /// `Secrets`: list of `Secret`. Update: in place.
-    pub fn secrets(mut self, value: impl Arg<Arr<Secret>>) -> Self { self.0.set("Secrets", value.into_expr()); self }
+    pub fn secrets(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "Secrets", value.into_expr()), Phase) }
     /// `Ulimits`: list of `Ulimit`. Update: in place.
-    pub fn ulimits(mut self, value: impl Arg<Arr<Ulimit>>) -> Self { self.0.set("Ulimits", value.into_expr()); self }
+    pub fn ulimits(self, value: impl Arg<Arr<Ulimit>>) -> Self { Self(put(self.0, "Ulimits", value.into_expr()), Phase) }
     /// `User`: text. Update: in place.
-    pub fn user(mut self, value: impl Arg<str>) -> Self { self.0.set("User", value.into_expr()); self }
+    pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value.into_expr()), Phase) }
     /// `Vcpus`: integer. Update: in place.
-    pub fn vcpus(mut self, value: impl Arg<i64>) -> Self { self.0.set("Vcpus", value.into_expr()); self }
+    pub fn vcpus(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Vcpus", value.into_expr()), Phase) }
     /// `Volumes`: list of `Volumes`. Update: in place.
-    pub fn volumes(mut self, value: impl Arg<Arr<Volumes>>) -> Self { self.0.set("Volumes", value.into_expr()); self }
+    pub fn volumes(self, value: impl Arg<Arr<Volumes>>) -> Self { Self(put(self.0, "Volumes", value.into_expr()), Phase) }
 }
 impl Done for MultiNodeContainerProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiNodeEcsProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodeecsproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiNodeEcsProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MultiNodeEcsProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl MultiNodeEcsProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MultiNodeEcsProperties<super::missing::TaskProperties> { MultiNodeEcsProperties(Bag::default(), Phase) }
+    pub fn new() -> MultiNodeEcsProperties<Missing<super::required::TaskProperties>> { MultiNodeEcsProperties(Bag::default(), Phase) }
 }
 impl<R0> MultiNodeEcsProperties<R0> {
     /// `TaskProperties`: list of `MultiNodeEcsTaskProperties`, required. Update: in place.
-    pub fn task_properties(mut self, value: impl Arg<Arr<MultiNodeEcsTaskProperties>>) -> MultiNodeEcsProperties<Set> { self.0.set("TaskProperties", value.into_expr()); MultiNodeEcsProperties(self.0, Phase) }
+    pub fn task_properties(self, value: impl Arg<Arr<MultiNodeEcsTaskProperties>>) -> MultiNodeEcsProperties<Set> { MultiNodeEcsProperties(put(self.0, "TaskProperties", value.into_expr()), Phase) }
 }
 impl Done for MultiNodeEcsProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiNodeEcsTaskProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-multinodeecstaskproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiNodeEcsTaskProperties(Bag);
+#[must_use] pub struct MultiNodeEcsTaskProperties(Bag);
 impl MultiNodeEcsTaskProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Containers`: list of `TaskContainerProperties`. Update: in place.
-    pub fn containers(mut self, value: impl Arg<Arr<TaskContainerProperties>>) -> Self { self.0.set("Containers", value.into_expr()); self }
+    pub fn containers(self, value: impl Arg<Arr<TaskContainerProperties>>) -> Self { Self(put(self.0, "Containers", value.into_expr())) }
     /// `EnableExecuteCommand`: boolean. Update: in place.
-    pub fn enable_execute_command(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableExecuteCommand", value.into_expr()); self }
-    /// `ExecutionRoleArn`: text. Update: in place.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ExecutionRoleArn", value.into_expr()); self }
+    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value.into_expr())) }
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
     /// `IpcMode`: text. Update: in place.
-    pub fn ipc_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("IpcMode", value.into_expr()); self }
+    pub fn ipc_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpcMode", value.into_expr())) }
     /// `PidMode`: text. Update: in place.
-    pub fn pid_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("PidMode", value.into_expr()); self }
-    /// `TaskRoleArn`: text. Update: in place.
-    pub fn task_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("TaskRoleArn", value.into_expr()); self }
+    pub fn pid_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PidMode", value.into_expr())) }
+    /// `TaskRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TaskRoleArn", value.into_expr())) }
     /// `Volumes`: list of `Volumes`. Update: in place.
-    pub fn volumes(mut self, value: impl Arg<Arr<Volumes>>) -> Self { self.0.set("Volumes", value.into_expr()); self }
+    pub fn volumes(self, value: impl Arg<Arr<Volumes>>) -> Self { Self(put(self.0, "Volumes", value.into_expr())) }
 }
 impl Done for MultiNodeEcsTaskProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-networkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkConfiguration(Bag);
+#[must_use] pub struct NetworkConfiguration(Bag);
 impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssignPublicIp`: text. Update: in place.
-    pub fn assign_public_ip(mut self, value: impl Arg<str>) -> Self { self.0.set("AssignPublicIp", value.into_expr()); self }
+    pub fn assign_public_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssignPublicIp", value.into_expr())) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-nodeproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NodeProperties<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct NodeProperties<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl NodeProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NodeProperties<super::missing::MainNode, super::missing::NodeRangeProperties, super::missing::NumNodes> { NodeProperties(Bag::default(), Phase) }
+    pub fn new() -> NodeProperties<Missing<super::required::MainNode>, Missing<super::required::NodeRangeProperties>, Missing<super::required::NumNodes>> { NodeProperties(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> NodeProperties<R0, R1, R2> {
     /// `MainNode`: integer, required. Update: in place.
-    pub fn main_node(mut self, value: impl Arg<i64>) -> NodeProperties<Set, R1, R2> { self.0.set("MainNode", value.into_expr()); NodeProperties(self.0, Phase) }
+    pub fn main_node(self, value: impl Arg<i64>) -> NodeProperties<Set, R1, R2> { NodeProperties(put(self.0, "MainNode", value.into_expr()), Phase) }
     /// `NodeRangeProperties`: list of `NodeRangeProperty`, required. Update: in place.
-    pub fn node_range_properties(mut self, value: impl Arg<Arr<NodeRangeProperty>>) -> NodeProperties<R0, Set, R2> { self.0.set("NodeRangeProperties", value.into_expr()); NodeProperties(self.0, Phase) }
+    pub fn node_range_properties(self, value: impl Arg<Arr<NodeRangeProperty>>) -> NodeProperties<R0, Set, R2> { NodeProperties(put(self.0, "NodeRangeProperties", value.into_expr()), Phase) }
     /// `NumNodes`: integer, required. Update: in place.
-    pub fn num_nodes(mut self, value: impl Arg<i64>) -> NodeProperties<R0, R1, Set> { self.0.set("NumNodes", value.into_expr()); NodeProperties(self.0, Phase) }
+    pub fn num_nodes(self, value: impl Arg<i64>) -> NodeProperties<R0, R1, Set> { NodeProperties(put(self.0, "NumNodes", value.into_expr()), Phase) }
 }
 impl Done for NodeProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeRangeProperty` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-noderangeproperty.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NodeRangeProperty<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NodeRangeProperty<R0 = Set>(Bag, Phase<(R0,)>);
 impl NodeRangeProperty {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NodeRangeProperty<super::missing::TargetNodes> { NodeRangeProperty(Bag::default(), Phase) }
+    pub fn new() -> NodeRangeProperty<Missing<super::required::TargetNodes>> { NodeRangeProperty(Bag::default(), Phase) }
 }
 impl<R0> NodeRangeProperty<R0> {
     /// `ConsumableResourceProperties`: `ConsumableResourceProperties`. Update: in place.
-    pub fn consumable_resource_properties(mut self, value: impl Arg<ConsumableResourceProperties>) -> Self { self.0.set("ConsumableResourceProperties", value.into_expr()); self }
+    pub fn consumable_resource_properties(self, value: impl Arg<ConsumableResourceProperties>) -> Self { Self(put(self.0, "ConsumableResourceProperties", value.into_expr()), Phase) }
     /// `Container`: `MultiNodeContainerProperties`. Update: in place.
-    pub fn container(mut self, value: impl Arg<MultiNodeContainerProperties>) -> Self { self.0.set("Container", value.into_expr()); self }
+    pub fn container(self, value: impl Arg<MultiNodeContainerProperties>) -> Self { Self(put(self.0, "Container", value.into_expr()), Phase) }
     /// `EcsProperties`: `MultiNodeEcsProperties`. Update: in place.
-    pub fn ecs_properties(mut self, value: impl Arg<MultiNodeEcsProperties>) -> Self { self.0.set("EcsProperties", value.into_expr()); self }
+    pub fn ecs_properties(self, value: impl Arg<MultiNodeEcsProperties>) -> Self { Self(put(self.0, "EcsProperties", value.into_expr()), Phase) }
     /// `EksProperties`: `EksProperties`. Update: in place.
-    pub fn eks_properties(mut self, value: impl Arg<EksProperties>) -> Self { self.0.set("EksProperties", value.into_expr()); self }
+    pub fn eks_properties(self, value: impl Arg<EksProperties>) -> Self { Self(put(self.0, "EksProperties", value.into_expr()), Phase) }
     /// `InstanceTypes`: list of text. Update: in place.
-    pub fn instance_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InstanceTypes", value.into_expr()); self }
+    pub fn instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InstanceTypes", value.into_expr()), Phase) }
     /// `TargetNodes`: text, required. Update: in place.
-    pub fn target_nodes(mut self, value: impl Arg<str>) -> NodeRangeProperty<Set> { self.0.set("TargetNodes", value.into_expr()); NodeRangeProperty(self.0, Phase) }
+    pub fn target_nodes(self, value: impl Arg<str>) -> NodeRangeProperty<Set> { NodeRangeProperty(put(self.0, "TargetNodes", value.into_expr()), Phase) }
 }
 impl Done for NodeRangeProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PodProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-podproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PodProperties(Bag);
+#[must_use] pub struct PodProperties(Bag);
 impl PodProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Containers`: list of `EksContainer`. Update: in place.
-    pub fn containers(mut self, value: impl Arg<Arr<EksContainer>>) -> Self { self.0.set("Containers", value.into_expr()); self }
+    pub fn containers(self, value: impl Arg<Arr<EksContainer>>) -> Self { Self(put(self.0, "Containers", value.into_expr())) }
     /// `DnsPolicy`: text. Update: in place.
-    pub fn dns_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("DnsPolicy", value.into_expr()); self }
+    pub fn dns_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsPolicy", value.into_expr())) }
     /// `HostNetwork`: boolean. Update: in place.
-    pub fn host_network(mut self, value: impl Arg<bool>) -> Self { self.0.set("HostNetwork", value.into_expr()); self }
+    pub fn host_network(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HostNetwork", value.into_expr())) }
     /// `ImagePullSecrets`: list of `ImagePullSecret`. Update: in place.
-    pub fn image_pull_secrets(mut self, value: impl Arg<Arr<ImagePullSecret>>) -> Self { self.0.set("ImagePullSecrets", value.into_expr()); self }
+    pub fn image_pull_secrets(self, value: impl Arg<Arr<ImagePullSecret>>) -> Self { Self(put(self.0, "ImagePullSecrets", value.into_expr())) }
     /// `InitContainers`: list of `EksContainer`. Update: in place.
-    pub fn init_containers(mut self, value: impl Arg<Arr<EksContainer>>) -> Self { self.0.set("InitContainers", value.into_expr()); self }
+    pub fn init_containers(self, value: impl Arg<Arr<EksContainer>>) -> Self { Self(put(self.0, "InitContainers", value.into_expr())) }
     /// `Metadata`: `EksMetadata`. Update: in place.
-    pub fn metadata(mut self, value: impl Arg<EksMetadata>) -> Self { self.0.set("Metadata", value.into_expr()); self }
+    pub fn metadata(self, value: impl Arg<EksMetadata>) -> Self { Self(put(self.0, "Metadata", value.into_expr())) }
     /// `ServiceAccountName`: text. Update: in place.
-    pub fn service_account_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceAccountName", value.into_expr()); self }
+    pub fn service_account_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceAccountName", value.into_expr())) }
     /// `ShareProcessNamespace`: boolean. Update: in place.
-    pub fn share_process_namespace(mut self, value: impl Arg<bool>) -> Self { self.0.set("ShareProcessNamespace", value.into_expr()); self }
+    pub fn share_process_namespace(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ShareProcessNamespace", value.into_expr())) }
     /// `Volumes`: list of `EksVolume`. Update: in place.
-    pub fn volumes(mut self, value: impl Arg<Arr<EksVolume>>) -> Self { self.0.set("Volumes", value.into_expr()); self }
+    pub fn volumes(self, value: impl Arg<Arr<EksVolume>>) -> Self { Self(put(self.0, "Volumes", value.into_expr())) }
 }
 impl Done for PodProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RepositoryCredentials` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-repositorycredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RepositoryCredentials<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RepositoryCredentials<R0 = Set>(Bag, Phase<(R0,)>);
 impl RepositoryCredentials {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RepositoryCredentials<super::missing::CredentialsParameter> { RepositoryCredentials(Bag::default(), Phase) }
+    pub fn new() -> RepositoryCredentials<Missing<super::required::CredentialsParameter>> { RepositoryCredentials(Bag::default(), Phase) }
 }
 impl<R0> RepositoryCredentials<R0> {
     /// `CredentialsParameter`: text, required. Update: in place.
-    pub fn credentials_parameter(mut self, value: impl Arg<str>) -> RepositoryCredentials<Set> { self.0.set("CredentialsParameter", value.into_expr()); RepositoryCredentials(self.0, Phase) }
+    pub fn credentials_parameter(self, value: impl Arg<str>) -> RepositoryCredentials<Set> { RepositoryCredentials(put(self.0, "CredentialsParameter", value.into_expr()), Phase) }
 }
 impl Done for RepositoryCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceRequirement` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-resourcerequirement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceRequirement(Bag);
+#[must_use] pub struct ResourceRequirement(Bag);
 impl ResourceRequirement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for ResourceRequirement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceRetentionPolicy` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-resourceretentionpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceRetentionPolicy(Bag);
+#[must_use] pub struct ResourceRetentionPolicy(Bag);
 impl ResourceRetentionPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SkipDeregisterOnUpdate`: boolean. Update: in place.
-    pub fn skip_deregister_on_update(mut self, value: impl Arg<bool>) -> Self { self.0.set("SkipDeregisterOnUpdate", value.into_expr()); self }
+    pub fn skip_deregister_on_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SkipDeregisterOnUpdate", value.into_expr())) }
 }
 impl Done for ResourceRetentionPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Resources` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-resources.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Resources(Bag);
+#[must_use] pub struct Resources(Bag);
 impl Resources {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Limits`: map of text. Update: in place.
-    pub fn limits(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Limits", value.into_expr()); self }
+    pub fn limits(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Limits", value.into_expr())) }
     /// `Requests`: map of text. Update: in place.
-    pub fn requests(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Requests", value.into_expr()); self }
+    pub fn requests(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Requests", value.into_expr())) }
 }
 impl Done for Resources { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetryStrategy` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-retrystrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetryStrategy(Bag);
+#[must_use] pub struct RetryStrategy(Bag);
 impl RetryStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attempts`: integer. Update: in place.
-    pub fn attempts(mut self, value: impl Arg<i64>) -> Self { self.0.set("Attempts", value.into_expr()); self }
+    pub fn attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Attempts", value.into_expr())) }
     /// `EvaluateOnExit`: list of `EvaluateOnExit`. Update: in place.
-    pub fn evaluate_on_exit(mut self, value: impl Arg<Arr<EvaluateOnExit>>) -> Self { self.0.set("EvaluateOnExit", value.into_expr()); self }
+    pub fn evaluate_on_exit(self, value: impl Arg<Arr<EvaluateOnExit>>) -> Self { Self(put(self.0, "EvaluateOnExit", value.into_expr())) }
 }
 impl Done for RetryStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuntimePlatform` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-runtimeplatform.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuntimePlatform(Bag);
+#[must_use] pub struct RuntimePlatform(Bag);
 impl RuntimePlatform {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CpuArchitecture`: text. Update: in place.
-    pub fn cpu_architecture(mut self, value: impl Arg<str>) -> Self { self.0.set("CpuArchitecture", value.into_expr()); self }
+    pub fn cpu_architecture(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CpuArchitecture", value.into_expr())) }
     /// `OperatingSystemFamily`: text. Update: in place.
-    pub fn operating_system_family(mut self, value: impl Arg<str>) -> Self { self.0.set("OperatingSystemFamily", value.into_expr()); self }
+    pub fn operating_system_family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperatingSystemFamily", value.into_expr())) }
 }
 impl Done for RuntimePlatform { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3FilesVolumeConfiguration` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-s3filesvolumeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3FilesVolumeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3FilesVolumeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3FilesVolumeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3FilesVolumeConfiguration<super::missing::FileSystemArn> { S3FilesVolumeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3FilesVolumeConfiguration<Missing<super::required::FileSystemArn>> { S3FilesVolumeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3FilesVolumeConfiguration<R0> {
     /// `AccessPointArn`: text. Update: in place.
-    pub fn access_point_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessPointArn", value.into_expr()); self }
+    pub fn access_point_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
     /// `FileSystemArn`: text, required. Update: in place.
-    pub fn file_system_arn(mut self, value: impl Arg<str>) -> S3FilesVolumeConfiguration<Set> { self.0.set("FileSystemArn", value.into_expr()); S3FilesVolumeConfiguration(self.0, Phase) }
+    pub fn file_system_arn(self, value: impl Arg<str>) -> S3FilesVolumeConfiguration<Set> { S3FilesVolumeConfiguration(put(self.0, "FileSystemArn", value.into_expr()), Phase) }
     /// `RootDirectory`: text. Update: in place.
-    pub fn root_directory(mut self, value: impl Arg<str>) -> Self { self.0.set("RootDirectory", value.into_expr()); self }
+    pub fn root_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootDirectory", value.into_expr()), Phase) }
     /// `TransitEncryptionPort`: integer. Update: in place.
-    pub fn transit_encryption_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("TransitEncryptionPort", value.into_expr()); self }
+    pub fn transit_encryption_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransitEncryptionPort", value.into_expr()), Phase) }
 }
 impl Done for S3FilesVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Secret` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-secret.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Secret<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Secret<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Secret {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Secret<super::missing::Name, super::missing::ValueFrom> { Secret(Bag::default(), Phase) }
+    pub fn new() -> Secret<Missing<super::required::Name>, Missing<super::required::ValueFrom>> { Secret(Bag::default(), Phase) }
 }
 impl<R0, R1> Secret<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Secret<Set, R1> { self.0.set("Name", value.into_expr()); Secret(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Secret<Set, R1> { Secret(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ValueFrom`: text, required. Update: in place.
-    pub fn value_from(mut self, value: impl Arg<str>) -> Secret<R0, Set> { self.0.set("ValueFrom", value.into_expr()); Secret(self.0, Phase) }
+    pub fn value_from(self, value: impl Arg<str>) -> Secret<R0, Set> { Secret(put(self.0, "ValueFrom", value.into_expr()), Phase) }
 }
 impl Done for Secret { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecurityContext` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-securitycontext.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecurityContext(Bag);
+#[must_use] pub struct SecurityContext(Bag);
 impl SecurityContext {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowPrivilegeEscalation`: boolean. Update: in place.
-    pub fn allow_privilege_escalation(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowPrivilegeEscalation", value.into_expr()); self }
+    pub fn allow_privilege_escalation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowPrivilegeEscalation", value.into_expr())) }
     /// `Privileged`: boolean. Update: in place.
-    pub fn privileged(mut self, value: impl Arg<bool>) -> Self { self.0.set("Privileged", value.into_expr()); self }
+    pub fn privileged(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Privileged", value.into_expr())) }
     /// `ReadOnlyRootFilesystem`: boolean. Update: in place.
-    pub fn read_only_root_filesystem(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReadOnlyRootFilesystem", value.into_expr()); self }
+    pub fn read_only_root_filesystem(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnlyRootFilesystem", value.into_expr())) }
     /// `RunAsGroup`: integer. Update: in place.
-    pub fn run_as_group(mut self, value: impl Arg<i64>) -> Self { self.0.set("RunAsGroup", value.into_expr()); self }
+    pub fn run_as_group(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RunAsGroup", value.into_expr())) }
     /// `RunAsNonRoot`: boolean. Update: in place.
-    pub fn run_as_non_root(mut self, value: impl Arg<bool>) -> Self { self.0.set("RunAsNonRoot", value.into_expr()); self }
+    pub fn run_as_non_root(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RunAsNonRoot", value.into_expr())) }
     /// `RunAsUser`: integer. Update: in place.
-    pub fn run_as_user(mut self, value: impl Arg<i64>) -> Self { self.0.set("RunAsUser", value.into_expr()); self }
+    pub fn run_as_user(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RunAsUser", value.into_expr())) }
 }
 impl Done for SecurityContext { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskContainerDependency` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerdependency.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TaskContainerDependency<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TaskContainerDependency<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TaskContainerDependency {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TaskContainerDependency<super::missing::Condition, super::missing::ContainerName> { TaskContainerDependency(Bag::default(), Phase) }
+    pub fn new() -> TaskContainerDependency<Missing<super::required::Condition>, Missing<super::required::ContainerName>> { TaskContainerDependency(Bag::default(), Phase) }
 }
 impl<R0, R1> TaskContainerDependency<R0, R1> {
     /// `Condition`: text, required. Update: in place.
-    pub fn condition(mut self, value: impl Arg<str>) -> TaskContainerDependency<Set, R1> { self.0.set("Condition", value.into_expr()); TaskContainerDependency(self.0, Phase) }
+    pub fn condition(self, value: impl Arg<str>) -> TaskContainerDependency<Set, R1> { TaskContainerDependency(put(self.0, "Condition", value.into_expr()), Phase) }
     /// `ContainerName`: text, required. Update: in place.
-    pub fn container_name(mut self, value: impl Arg<str>) -> TaskContainerDependency<R0, Set> { self.0.set("ContainerName", value.into_expr()); TaskContainerDependency(self.0, Phase) }
+    pub fn container_name(self, value: impl Arg<str>) -> TaskContainerDependency<R0, Set> { TaskContainerDependency(put(self.0, "ContainerName", value.into_expr()), Phase) }
 }
 impl Done for TaskContainerDependency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskContainerProperties` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-taskcontainerproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TaskContainerProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TaskContainerProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl TaskContainerProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TaskContainerProperties<super::missing::Image> { TaskContainerProperties(Bag::default(), Phase) }
+    pub fn new() -> TaskContainerProperties<Missing<super::required::Image>> { TaskContainerProperties(Bag::default(), Phase) }
 }
 impl<R0> TaskContainerProperties<R0> {
     /// `Command`: list of text. Update: in place.
-    pub fn command(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Command", value.into_expr()); self }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr()), Phase) }
     /// `DependsOn`: list of `TaskContainerDependency`. Update: in place.
-    pub fn depends_on(mut self, value: impl Arg<Arr<TaskContainerDependency>>) -> Self { self.0.set("DependsOn", value.into_expr()); self }
+    pub fn depends_on(self, value: impl Arg<Arr<TaskContainerDependency>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr()), Phase) }
     /// `Environment`: list of `Environment`. Update: in place.
-    pub fn environment(mut self, value: impl Arg<Arr<Environment>>) -> Self { self.0.set("Environment", value.into_expr()); self }
+    pub fn environment(self, value: impl Arg<Arr<Environment>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
     /// `Essential`: boolean. Update: in place.
-    pub fn essential(mut self, value: impl Arg<bool>) -> Self { self.0.set("Essential", value.into_expr()); self }
+    pub fn essential(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Essential", value.into_expr()), Phase) }
     /// `FirelensConfiguration`: `FirelensConfiguration`. Update: in place.
-    pub fn firelens_configuration(mut self, value: impl Arg<FirelensConfiguration>) -> Self { self.0.set("FirelensConfiguration", value.into_expr()); self }
+    pub fn firelens_configuration(self, value: impl Arg<FirelensConfiguration>) -> Self { Self(put(self.0, "FirelensConfiguration", value.into_expr()), Phase) }
     /// `Image`: text, required. Update: in place.
-    pub fn image(mut self, value: impl Arg<str>) -> TaskContainerProperties<Set> { self.0.set("Image", value.into_expr()); TaskContainerProperties(self.0, Phase) }
+    pub fn image(self, value: impl Arg<str>) -> TaskContainerProperties<Set> { TaskContainerProperties(put(self.0, "Image", value.into_expr()), Phase) }
     /// `LinuxParameters`: `LinuxParameters`. Update: in place.
-    pub fn linux_parameters(mut self, value: impl Arg<LinuxParameters>) -> Self { self.0.set("LinuxParameters", value.into_expr()); self }
+    pub fn linux_parameters(self, value: impl Arg<LinuxParameters>) -> Self { Self(put(self.0, "LinuxParameters", value.into_expr()), Phase) }
     /// `LogConfiguration`: `LogConfiguration`. Update: in place.
-    pub fn log_configuration(mut self, value: impl Arg<LogConfiguration>) -> Self { self.0.set("LogConfiguration", value.into_expr()); self }
+    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
     /// `MountPoints`: list of `MountPoint`. Update: in place.
-    pub fn mount_points(mut self, value: impl Arg<Arr<MountPoint>>) -> Self { self.0.set("MountPoints", value.into_expr()); self }
+    pub fn mount_points(self, value: impl Arg<Arr<MountPoint>>) -> Self { Self(put(self.0, "MountPoints", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Privileged`: boolean. Update: in place.
-    pub fn privileged(mut self, value: impl Arg<bool>) -> Self { self.0.set("Privileged", value.into_expr()); self }
+    pub fn privileged(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Privileged", value.into_expr()), Phase) }
     /// `ReadonlyRootFilesystem`: boolean. Update: in place.
-    pub fn readonly_root_filesystem(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReadonlyRootFilesystem", value.into_expr()); self }
+    pub fn readonly_root_filesystem(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadonlyRootFilesystem", value.into_expr()), Phase) }
     /// `RepositoryCredentials`: `RepositoryCredentials`. Update: in place.
-    pub fn repository_credentials(mut self, value: impl Arg<RepositoryCredentials>) -> Self { self.0.set("RepositoryCredentials", value.into_expr()); self }
+    pub fn repository_credentials(self, value: impl Arg<RepositoryCredentials>) -> Self { Self(put(self.0, "RepositoryCredentials", value.into_expr()), Phase) }
     /// `ResourceRequirements`: list of `ResourceRequirement`. Update: in place.
-    pub fn resource_requirements(mut self, value: impl Arg<Arr<ResourceRequirement>>) -> Self { self.0.set("ResourceRequirements", value.into_expr()); self }
+    pub fn resource_requirements(self, value: impl Arg<Arr<ResourceRequirement>>) -> Self { Self(put(self.0, "ResourceRequirements", value.into_expr()), Phase) }
     /// `Secrets`: list of `Secret`. Update: in place.
-    pub fn secrets(mut self, value: impl Arg<Arr<Secret>>) -> Self { self.0.set("Secrets", value.into_expr()); self }
+    pub fn secrets(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "Secrets", value.into_expr()), Phase) }
     /// `StartTimeout`: integer. Update: in place.
-    pub fn start_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("StartTimeout", value.into_expr()); self }
+    pub fn start_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeout", value.into_expr()), Phase) }
     /// `StopTimeout`: integer. Update: in place.
-    pub fn stop_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("StopTimeout", value.into_expr()); self }
+    pub fn stop_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StopTimeout", value.into_expr()), Phase) }
     /// `Ulimits`: list of `Ulimit`. Update: in place.
-    pub fn ulimits(mut self, value: impl Arg<Arr<Ulimit>>) -> Self { self.0.set("Ulimits", value.into_expr()); self }
+    pub fn ulimits(self, value: impl Arg<Arr<Ulimit>>) -> Self { Self(put(self.0, "Ulimits", value.into_expr()), Phase) }
     /// `User`: text. Update: in place.
-    pub fn user(mut self, value: impl Arg<str>) -> Self { self.0.set("User", value.into_expr()); self }
+    pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value.into_expr()), Phase) }
 }
 impl Done for TaskContainerProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Timeout` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-timeout.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Timeout(Bag);
+#[must_use] pub struct Timeout(Bag);
 impl Timeout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttemptDurationSeconds`: integer. Update: in place.
-    pub fn attempt_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("AttemptDurationSeconds", value.into_expr()); self }
+    pub fn attempt_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttemptDurationSeconds", value.into_expr())) }
 }
 impl Done for Timeout { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tmpfs` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-tmpfs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tmpfs<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Tmpfs<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Tmpfs {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Tmpfs<super::missing::ContainerPath, super::missing::Size> { Tmpfs(Bag::default(), Phase) }
+    pub fn new() -> Tmpfs<Missing<super::required::ContainerPath>, Missing<super::required::Size>> { Tmpfs(Bag::default(), Phase) }
 }
 impl<R0, R1> Tmpfs<R0, R1> {
     /// `ContainerPath`: text, required. Update: in place.
-    pub fn container_path(mut self, value: impl Arg<str>) -> Tmpfs<Set, R1> { self.0.set("ContainerPath", value.into_expr()); Tmpfs(self.0, Phase) }
+    pub fn container_path(self, value: impl Arg<str>) -> Tmpfs<Set, R1> { Tmpfs(put(self.0, "ContainerPath", value.into_expr()), Phase) }
     /// `MountOptions`: list of text. Update: in place.
-    pub fn mount_options(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MountOptions", value.into_expr()); self }
+    pub fn mount_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MountOptions", value.into_expr()), Phase) }
     /// `Size`: integer, required. Update: in place.
-    pub fn size(mut self, value: impl Arg<i64>) -> Tmpfs<R0, Set> { self.0.set("Size", value.into_expr()); Tmpfs(self.0, Phase) }
+    pub fn size(self, value: impl Arg<i64>) -> Tmpfs<R0, Set> { Tmpfs(put(self.0, "Size", value.into_expr()), Phase) }
 }
 impl Done for Tmpfs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Ulimit` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-ulimit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Ulimit<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Ulimit<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Ulimit {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Ulimit<super::missing::HardLimit, super::missing::Name, super::missing::SoftLimit> { Ulimit(Bag::default(), Phase) }
+    pub fn new() -> Ulimit<Missing<super::required::HardLimit>, Missing<super::required::Name>, Missing<super::required::SoftLimit>> { Ulimit(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Ulimit<R0, R1, R2> {
     /// `HardLimit`: integer, required. Update: in place.
-    pub fn hard_limit(mut self, value: impl Arg<i64>) -> Ulimit<Set, R1, R2> { self.0.set("HardLimit", value.into_expr()); Ulimit(self.0, Phase) }
+    pub fn hard_limit(self, value: impl Arg<i64>) -> Ulimit<Set, R1, R2> { Ulimit(put(self.0, "HardLimit", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Ulimit<R0, Set, R2> { self.0.set("Name", value.into_expr()); Ulimit(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Ulimit<R0, Set, R2> { Ulimit(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SoftLimit`: integer, required. Update: in place.
-    pub fn soft_limit(mut self, value: impl Arg<i64>) -> Ulimit<R0, R1, Set> { self.0.set("SoftLimit", value.into_expr()); Ulimit(self.0, Phase) }
+    pub fn soft_limit(self, value: impl Arg<i64>) -> Ulimit<R0, R1, Set> { Ulimit(put(self.0, "SoftLimit", value.into_expr()), Phase) }
 }
 impl Done for Ulimit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Volumes` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-volumes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Volumes(Bag);
+#[must_use] pub struct Volumes(Bag);
 impl Volumes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EfsVolumeConfiguration`: `EfsVolumeConfiguration`. Update: in place.
-    pub fn efs_volume_configuration(mut self, value: impl Arg<EfsVolumeConfiguration>) -> Self { self.0.set("EfsVolumeConfiguration", value.into_expr()); self }
+    pub fn efs_volume_configuration(self, value: impl Arg<EfsVolumeConfiguration>) -> Self { Self(put(self.0, "EfsVolumeConfiguration", value.into_expr())) }
     /// `Host`: `Host`. Update: in place.
-    pub fn host(mut self, value: impl Arg<Host>) -> Self { self.0.set("Host", value.into_expr()); self }
+    pub fn host(self, value: impl Arg<Host>) -> Self { Self(put(self.0, "Host", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `S3FilesVolumeConfiguration`: `S3FilesVolumeConfiguration`. Update: in place.
-    pub fn s3_files_volume_configuration(mut self, value: impl Arg<S3FilesVolumeConfiguration>) -> Self { self.0.set("S3FilesVolumeConfiguration", value.into_expr()); self }
+    pub fn s3_files_volume_configuration(self, value: impl Arg<S3FilesVolumeConfiguration>) -> Self { Self(put(self.0, "S3FilesVolumeConfiguration", value.into_expr())) }
 }
 impl Done for Volumes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VolumesHost` of `AWS::Batch::JobDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobdefinition-volumeshost.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VolumesHost(Bag);
+#[must_use] pub struct VolumesHost(Bag);
 impl VolumesHost {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourcePath`: text. Update: in place.
-    pub fn source_path(mut self, value: impl Arg<str>) -> Self { self.0.set("SourcePath", value.into_expr()); self }
+    pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value.into_expr())) }
 }
 impl Done for VolumesHost { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1302,84 +1302,84 @@ impl CfnJobQueue {
     /// `AWS::Batch::JobQueue`
     pub const TYPE: &'static str = "AWS::Batch::JobQueue";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnJobQueueProps<R0>) -> Self where CfnJobQueueProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnJobQueueProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `JobQueueArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `JobQueueArn`: text.
+    /// The attribute `JobQueueArn`: `OtherArn`.
     pub fn attr_job_queue_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("JobQueueArn") }
 }
 impl Parent for CfnJobQueue { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Batch::JobQueue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-jobqueue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnJobQueueProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnJobQueueProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnJobQueueProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnJobQueueProps<missing::Priority> { CfnJobQueueProps(Bag::default(), Phase) }
+    pub fn new() -> CfnJobQueueProps<Missing<required::Priority>> { CfnJobQueueProps(Bag::default(), Phase) }
 }
 impl<R0> CfnJobQueueProps<R0> {
     /// `ComputeEnvironmentOrder`: list of `ComputeEnvironmentOrder`. Update: in place.
-    pub fn compute_environment_order(mut self, value: impl Arg<Arr<job_queue::ComputeEnvironmentOrder>>) -> Self { self.0.set("ComputeEnvironmentOrder", value.into_expr()); self }
+    pub fn compute_environment_order(self, value: impl Arg<Arr<job_queue::ComputeEnvironmentOrder>>) -> Self { Self(put(self.0, "ComputeEnvironmentOrder", value.into_expr()), Phase) }
     /// `JobQueueName`: text. Update: replacement.
-    pub fn job_queue_name(mut self, value: impl Arg<str>) -> Self { self.0.set("JobQueueName", value.into_expr()); self }
+    pub fn job_queue_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobQueueName", value.into_expr()), Phase) }
     /// `JobQueueType`: text. Update: replacement.
-    pub fn job_queue_type(mut self, value: impl Arg<str>) -> Self { self.0.set("JobQueueType", value.into_expr()); self }
+    pub fn job_queue_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobQueueType", value.into_expr()), Phase) }
     /// `JobStateTimeLimitActions`: list of `JobStateTimeLimitAction`. Update: in place.
-    pub fn job_state_time_limit_actions(mut self, value: impl Arg<Arr<job_queue::JobStateTimeLimitAction>>) -> Self { self.0.set("JobStateTimeLimitActions", value.into_expr()); self }
+    pub fn job_state_time_limit_actions(self, value: impl Arg<Arr<job_queue::JobStateTimeLimitAction>>) -> Self { Self(put(self.0, "JobStateTimeLimitActions", value.into_expr()), Phase) }
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> CfnJobQueueProps<Set> { self.0.set("Priority", value.into_expr()); CfnJobQueueProps(self.0, Phase) }
-    /// `SchedulingPolicyArn`: text. Update: in place.
-    pub fn scheduling_policy_arn(mut self, value: impl Arg<kind::BatchSchedulingPolicyArn>) -> Self { self.0.set("SchedulingPolicyArn", value.into_expr()); self }
+    pub fn priority(self, value: impl Arg<i64>) -> CfnJobQueueProps<Set> { CfnJobQueueProps(put(self.0, "Priority", value.into_expr()), Phase) }
+    /// `SchedulingPolicyArn`: `BatchSchedulingPolicyArn`. Update: in place.
+    pub fn scheduling_policy_arn(self, value: impl Arg<kind::BatchSchedulingPolicyArn>) -> Self { Self(put(self.0, "SchedulingPolicyArn", value.into_expr()), Phase) }
     /// `ServiceEnvironmentOrder`: list of `ServiceEnvironmentOrder`. Update: in place.
-    pub fn service_environment_order(mut self, value: impl Arg<Arr<job_queue::ServiceEnvironmentOrder>>) -> Self { self.0.set("ServiceEnvironmentOrder", value.into_expr()); self }
+    pub fn service_environment_order(self, value: impl Arg<Arr<job_queue::ServiceEnvironmentOrder>>) -> Self { Self(put(self.0, "ServiceEnvironmentOrder", value.into_expr()), Phase) }
     /// `State`: `State`. Update: in place.
-    pub fn state(mut self, value: impl Arg<job_queue::State>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<job_queue::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnJobQueueProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Batch::JobQueue`.
 pub mod job_queue {
 use crate::cfn::support::*;
 /// The property type `ComputeEnvironmentOrder` of `AWS::Batch::JobQueue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobqueue-computeenvironmentorder.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComputeEnvironmentOrder<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ComputeEnvironmentOrder<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ComputeEnvironmentOrder {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ComputeEnvironmentOrder<super::missing::ComputeEnvironment, super::missing::Order> { ComputeEnvironmentOrder(Bag::default(), Phase) }
+    pub fn new() -> ComputeEnvironmentOrder<Missing<super::required::ComputeEnvironment>, Missing<super::required::Order>> { ComputeEnvironmentOrder(Bag::default(), Phase) }
 }
 impl<R0, R1> ComputeEnvironmentOrder<R0, R1> {
-    /// `ComputeEnvironment`: text, required. Update: in place.
-    pub fn compute_environment(mut self, value: impl Arg<kind::BatchComputeEnvironmentArn>) -> ComputeEnvironmentOrder<Set, R1> { self.0.set("ComputeEnvironment", value.into_expr()); ComputeEnvironmentOrder(self.0, Phase) }
+    /// `ComputeEnvironment`: `BatchComputeEnvironmentArn`, required. Update: in place.
+    pub fn compute_environment(self, value: impl Arg<kind::BatchComputeEnvironmentArn>) -> ComputeEnvironmentOrder<Set, R1> { ComputeEnvironmentOrder(put(self.0, "ComputeEnvironment", value.into_expr()), Phase) }
     /// `Order`: integer, required. Update: in place.
-    pub fn order(mut self, value: impl Arg<i64>) -> ComputeEnvironmentOrder<R0, Set> { self.0.set("Order", value.into_expr()); ComputeEnvironmentOrder(self.0, Phase) }
+    pub fn order(self, value: impl Arg<i64>) -> ComputeEnvironmentOrder<R0, Set> { ComputeEnvironmentOrder(put(self.0, "Order", value.into_expr()), Phase) }
 }
 impl Done for ComputeEnvironmentOrder { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobStateTimeLimitAction` of `AWS::Batch::JobQueue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobqueue-jobstatetimelimitaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JobStateTimeLimitAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct JobStateTimeLimitAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl JobStateTimeLimitAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JobStateTimeLimitAction<super::missing::Action, super::missing::MaxTimeSeconds, super::missing::Reason, super::missing::State> { JobStateTimeLimitAction(Bag::default(), Phase) }
+    pub fn new() -> JobStateTimeLimitAction<Missing<super::required::Action>, Missing<super::required::MaxTimeSeconds>, Missing<super::required::Reason>, Missing<super::required::State>> { JobStateTimeLimitAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> JobStateTimeLimitAction<R0, R1, R2, R3> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> JobStateTimeLimitAction<Set, R1, R2, R3> { self.0.set("Action", value.into_expr()); JobStateTimeLimitAction(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> JobStateTimeLimitAction<Set, R1, R2, R3> { JobStateTimeLimitAction(put(self.0, "Action", value.into_expr()), Phase) }
     /// `MaxTimeSeconds`: integer, required. Update: in place.
-    pub fn max_time_seconds(mut self, value: impl Arg<i64>) -> JobStateTimeLimitAction<R0, Set, R2, R3> { self.0.set("MaxTimeSeconds", value.into_expr()); JobStateTimeLimitAction(self.0, Phase) }
+    pub fn max_time_seconds(self, value: impl Arg<i64>) -> JobStateTimeLimitAction<R0, Set, R2, R3> { JobStateTimeLimitAction(put(self.0, "MaxTimeSeconds", value.into_expr()), Phase) }
     /// `Reason`: text, required. Update: in place.
-    pub fn reason(mut self, value: impl Arg<str>) -> JobStateTimeLimitAction<R0, R1, Set, R3> { self.0.set("Reason", value.into_expr()); JobStateTimeLimitAction(self.0, Phase) }
+    pub fn reason(self, value: impl Arg<str>) -> JobStateTimeLimitAction<R0, R1, Set, R3> { JobStateTimeLimitAction(put(self.0, "Reason", value.into_expr()), Phase) }
     /// `State`: `JobStateTimeLimitActionState`, required. Update: in place.
-    pub fn state(mut self, value: impl Arg<JobStateTimeLimitActionState>) -> JobStateTimeLimitAction<R0, R1, R2, Set> { self.0.set("State", value.into_expr()); JobStateTimeLimitAction(self.0, Phase) }
+    pub fn state(self, value: impl Arg<JobStateTimeLimitActionState>) -> JobStateTimeLimitAction<R0, R1, R2, Set> { JobStateTimeLimitAction(put(self.0, "State", value.into_expr()), Phase) }
 }
 impl Done for JobStateTimeLimitAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceEnvironmentOrder` of `AWS::Batch::JobQueue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-jobqueue-serviceenvironmentorder.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceEnvironmentOrder<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ServiceEnvironmentOrder<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ServiceEnvironmentOrder {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceEnvironmentOrder<super::missing::Order, super::missing::ServiceEnvironment> { ServiceEnvironmentOrder(Bag::default(), Phase) }
+    pub fn new() -> ServiceEnvironmentOrder<Missing<super::required::Order>, Missing<super::required::ServiceEnvironment>> { ServiceEnvironmentOrder(Bag::default(), Phase) }
 }
 impl<R0, R1> ServiceEnvironmentOrder<R0, R1> {
     /// `Order`: integer, required. Update: in place.
-    pub fn order(mut self, value: impl Arg<i64>) -> ServiceEnvironmentOrder<Set, R1> { self.0.set("Order", value.into_expr()); ServiceEnvironmentOrder(self.0, Phase) }
+    pub fn order(self, value: impl Arg<i64>) -> ServiceEnvironmentOrder<Set, R1> { ServiceEnvironmentOrder(put(self.0, "Order", value.into_expr()), Phase) }
     /// `ServiceEnvironment`: text, required. Update: in place.
-    pub fn service_environment(mut self, value: impl Arg<str>) -> ServiceEnvironmentOrder<R0, Set> { self.0.set("ServiceEnvironment", value.into_expr()); ServiceEnvironmentOrder(self.0, Phase) }
+    pub fn service_environment(self, value: impl Arg<str>) -> ServiceEnvironmentOrder<R0, Set> { ServiceEnvironmentOrder(put(self.0, "ServiceEnvironment", value.into_expr()), Phase) }
 }
 impl Done for ServiceEnvironmentOrder { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -1395,74 +1395,74 @@ impl CfnQuotaShare {
     /// `AWS::Batch::QuotaShare`
     pub const TYPE: &'static str = "AWS::Batch::QuotaShare";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnQuotaShareProps<R0, R1, R2, R3, R4>) -> Self where CfnQuotaShareProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQuotaShareProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `QuotaShareArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `QuotaShareArn`: text.
+    /// The attribute `QuotaShareArn`: `OtherArn`.
     pub fn attr_quota_share_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("QuotaShareArn") }
 }
 impl Parent for CfnQuotaShare { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Batch::QuotaShare`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-quotashare.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnQuotaShareProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnQuotaShareProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnQuotaShareProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnQuotaShareProps<missing::CapacityLimits, missing::JobQueue, missing::PreemptionConfiguration, missing::QuotaShareName, missing::ResourceSharingConfiguration> { CfnQuotaShareProps(Bag::default(), Phase) }
+    pub fn new() -> CfnQuotaShareProps<Missing<required::CapacityLimits>, Missing<required::JobQueue>, Missing<required::PreemptionConfiguration>, Missing<required::QuotaShareName>, Missing<required::ResourceSharingConfiguration>> { CfnQuotaShareProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnQuotaShareProps<R0, R1, R2, R3, R4> {
     /// `CapacityLimits`: list of `QuotaShareCapacityLimit`, required. Update: in place.
-    pub fn capacity_limits(mut self, value: impl Arg<Arr<quota_share::QuotaShareCapacityLimit>>) -> CfnQuotaShareProps<Set, R1, R2, R3, R4> { self.0.set("CapacityLimits", value.into_expr()); CfnQuotaShareProps(self.0, Phase) }
+    pub fn capacity_limits(self, value: impl Arg<Arr<quota_share::QuotaShareCapacityLimit>>) -> CfnQuotaShareProps<Set, R1, R2, R3, R4> { CfnQuotaShareProps(put(self.0, "CapacityLimits", value.into_expr()), Phase) }
     /// `JobQueue`: text, required. Update: replacement.
-    pub fn job_queue(mut self, value: impl Arg<str>) -> CfnQuotaShareProps<R0, Set, R2, R3, R4> { self.0.set("JobQueue", value.into_expr()); CfnQuotaShareProps(self.0, Phase) }
+    pub fn job_queue(self, value: impl Arg<str>) -> CfnQuotaShareProps<R0, Set, R2, R3, R4> { CfnQuotaShareProps(put(self.0, "JobQueue", value.into_expr()), Phase) }
     /// `PreemptionConfiguration`: `QuotaSharePreemptionConfiguration`, required. Update: in place.
-    pub fn preemption_configuration(mut self, value: impl Arg<quota_share::QuotaSharePreemptionConfiguration>) -> CfnQuotaShareProps<R0, R1, Set, R3, R4> { self.0.set("PreemptionConfiguration", value.into_expr()); CfnQuotaShareProps(self.0, Phase) }
+    pub fn preemption_configuration(self, value: impl Arg<quota_share::QuotaSharePreemptionConfiguration>) -> CfnQuotaShareProps<R0, R1, Set, R3, R4> { CfnQuotaShareProps(put(self.0, "PreemptionConfiguration", value.into_expr()), Phase) }
     /// `QuotaShareName`: text, required. Update: replacement.
-    pub fn quota_share_name(mut self, value: impl Arg<str>) -> CfnQuotaShareProps<R0, R1, R2, Set, R4> { self.0.set("QuotaShareName", value.into_expr()); CfnQuotaShareProps(self.0, Phase) }
+    pub fn quota_share_name(self, value: impl Arg<str>) -> CfnQuotaShareProps<R0, R1, R2, Set, R4> { CfnQuotaShareProps(put(self.0, "QuotaShareName", value.into_expr()), Phase) }
     /// `ResourceSharingConfiguration`: `QuotaShareResourceSharingConfiguration`, required. Update: in place.
-    pub fn resource_sharing_configuration(mut self, value: impl Arg<quota_share::QuotaShareResourceSharingConfiguration>) -> CfnQuotaShareProps<R0, R1, R2, R3, Set> { self.0.set("ResourceSharingConfiguration", value.into_expr()); CfnQuotaShareProps(self.0, Phase) }
+    pub fn resource_sharing_configuration(self, value: impl Arg<quota_share::QuotaShareResourceSharingConfiguration>) -> CfnQuotaShareProps<R0, R1, R2, R3, Set> { CfnQuotaShareProps(put(self.0, "ResourceSharingConfiguration", value.into_expr()), Phase) }
     /// `State`: `State`. Update: in place.
-    pub fn state(mut self, value: impl Arg<quota_share::State>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<quota_share::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnQuotaShareProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Batch::QuotaShare`.
 pub mod quota_share {
 use crate::cfn::support::*;
 /// The property type `QuotaShareCapacityLimit` of `AWS::Batch::QuotaShare`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-quotashare-quotasharecapacitylimit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QuotaShareCapacityLimit<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct QuotaShareCapacityLimit<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl QuotaShareCapacityLimit {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QuotaShareCapacityLimit<super::missing::CapacityUnit, super::missing::MaxCapacity> { QuotaShareCapacityLimit(Bag::default(), Phase) }
+    pub fn new() -> QuotaShareCapacityLimit<Missing<super::required::CapacityUnit>, Missing<super::required::MaxCapacity>> { QuotaShareCapacityLimit(Bag::default(), Phase) }
 }
 impl<R0, R1> QuotaShareCapacityLimit<R0, R1> {
     /// `CapacityUnit`: text, required. Update: in place.
-    pub fn capacity_unit(mut self, value: impl Arg<str>) -> QuotaShareCapacityLimit<Set, R1> { self.0.set("CapacityUnit", value.into_expr()); QuotaShareCapacityLimit(self.0, Phase) }
+    pub fn capacity_unit(self, value: impl Arg<str>) -> QuotaShareCapacityLimit<Set, R1> { QuotaShareCapacityLimit(put(self.0, "CapacityUnit", value.into_expr()), Phase) }
     /// `MaxCapacity`: integer, required. Update: in place.
-    pub fn max_capacity(mut self, value: impl Arg<i64>) -> QuotaShareCapacityLimit<R0, Set> { self.0.set("MaxCapacity", value.into_expr()); QuotaShareCapacityLimit(self.0, Phase) }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> QuotaShareCapacityLimit<R0, Set> { QuotaShareCapacityLimit(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
 }
 impl Done for QuotaShareCapacityLimit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuotaSharePreemptionConfiguration` of `AWS::Batch::QuotaShare`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-quotashare-quotasharepreemptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QuotaSharePreemptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct QuotaSharePreemptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl QuotaSharePreemptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QuotaSharePreemptionConfiguration<super::missing::InSharePreemption> { QuotaSharePreemptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> QuotaSharePreemptionConfiguration<Missing<super::required::InSharePreemption>> { QuotaSharePreemptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> QuotaSharePreemptionConfiguration<R0> {
     /// `InSharePreemption`: `InSharePreemption`, required. Update: in place.
-    pub fn in_share_preemption(mut self, value: impl Arg<InSharePreemption>) -> QuotaSharePreemptionConfiguration<Set> { self.0.set("InSharePreemption", value.into_expr()); QuotaSharePreemptionConfiguration(self.0, Phase) }
+    pub fn in_share_preemption(self, value: impl Arg<InSharePreemption>) -> QuotaSharePreemptionConfiguration<Set> { QuotaSharePreemptionConfiguration(put(self.0, "InSharePreemption", value.into_expr()), Phase) }
 }
 impl Done for QuotaSharePreemptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuotaShareResourceSharingConfiguration` of `AWS::Batch::QuotaShare`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-quotashare-quotashareresourcesharingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QuotaShareResourceSharingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct QuotaShareResourceSharingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl QuotaShareResourceSharingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QuotaShareResourceSharingConfiguration<super::missing::Strategy> { QuotaShareResourceSharingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> QuotaShareResourceSharingConfiguration<Missing<super::required::Strategy>> { QuotaShareResourceSharingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> QuotaShareResourceSharingConfiguration<R0> {
     /// `BorrowLimit`: integer. Update: in place.
-    pub fn borrow_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("BorrowLimit", value.into_expr()); self }
+    pub fn borrow_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BorrowLimit", value.into_expr()), Phase) }
     /// `Strategy`: `Strategy`, required. Update: in place.
-    pub fn strategy(mut self, value: impl Arg<Strategy>) -> QuotaShareResourceSharingConfiguration<Set> { self.0.set("Strategy", value.into_expr()); QuotaShareResourceSharingConfiguration(self.0, Phase) }
+    pub fn strategy(self, value: impl Arg<Strategy>) -> QuotaShareResourceSharingConfiguration<Set> { QuotaShareResourceSharingConfiguration(put(self.0, "Strategy", value.into_expr()), Phase) }
 }
 impl Done for QuotaShareResourceSharingConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `InSharePreemption` allows.
@@ -1481,59 +1481,59 @@ impl CfnSchedulingPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnSchedulingPolicyProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::BatchSchedulingPolicyArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `BatchSchedulingPolicyArn`.
     pub fn attr_arn(&self) -> Val<kind::BatchSchedulingPolicyArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnSchedulingPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Batch::SchedulingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-schedulingpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSchedulingPolicyProps(Bag);
+#[must_use] pub struct CfnSchedulingPolicyProps(Bag);
 impl CfnSchedulingPolicyProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FairsharePolicy`: `FairsharePolicy`. Update: in place.
-    pub fn fairshare_policy(mut self, value: impl Arg<scheduling_policy::FairsharePolicy>) -> Self { self.0.set("FairsharePolicy", value.into_expr()); self }
+    pub fn fairshare_policy(self, value: impl Arg<scheduling_policy::FairsharePolicy>) -> Self { Self(put(self.0, "FairsharePolicy", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `QuotaSharePolicy`: `QuotaSharePolicy`. Update: in place.
-    pub fn quota_share_policy(mut self, value: impl Arg<scheduling_policy::QuotaSharePolicy>) -> Self { self.0.set("QuotaSharePolicy", value.into_expr()); self }
+    pub fn quota_share_policy(self, value: impl Arg<scheduling_policy::QuotaSharePolicy>) -> Self { Self(put(self.0, "QuotaSharePolicy", value.into_expr())) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnSchedulingPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Batch::SchedulingPolicy`.
 pub mod scheduling_policy {
 use crate::cfn::support::*;
 /// The property type `FairsharePolicy` of `AWS::Batch::SchedulingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-schedulingpolicy-fairsharepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FairsharePolicy(Bag);
+#[must_use] pub struct FairsharePolicy(Bag);
 impl FairsharePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComputeReservation`: number. Update: in place.
-    pub fn compute_reservation(mut self, value: impl Arg<f64>) -> Self { self.0.set("ComputeReservation", value.into_expr()); self }
+    pub fn compute_reservation(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ComputeReservation", value.into_expr())) }
     /// `ShareDecaySeconds`: number. Update: in place.
-    pub fn share_decay_seconds(mut self, value: impl Arg<f64>) -> Self { self.0.set("ShareDecaySeconds", value.into_expr()); self }
+    pub fn share_decay_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ShareDecaySeconds", value.into_expr())) }
     /// `ShareDistribution`: list of `ShareAttributes`. Update: in place.
-    pub fn share_distribution(mut self, value: impl Arg<Arr<ShareAttributes>>) -> Self { self.0.set("ShareDistribution", value.into_expr()); self }
+    pub fn share_distribution(self, value: impl Arg<Arr<ShareAttributes>>) -> Self { Self(put(self.0, "ShareDistribution", value.into_expr())) }
 }
 impl Done for FairsharePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuotaSharePolicy` of `AWS::Batch::SchedulingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-schedulingpolicy-quotasharepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QuotaSharePolicy(Bag);
+#[must_use] pub struct QuotaSharePolicy(Bag);
 impl QuotaSharePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdleResourceAssignmentStrategy`: `IdleResourceAssignmentStrategy`. Update: in place.
-    pub fn idle_resource_assignment_strategy(mut self, value: impl Arg<IdleResourceAssignmentStrategy>) -> Self { self.0.set("IdleResourceAssignmentStrategy", value.into_expr()); self }
+    pub fn idle_resource_assignment_strategy(self, value: impl Arg<IdleResourceAssignmentStrategy>) -> Self { Self(put(self.0, "IdleResourceAssignmentStrategy", value.into_expr())) }
 }
 impl Done for QuotaSharePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ShareAttributes` of `AWS::Batch::SchedulingPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-schedulingpolicy-shareattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ShareAttributes(Bag);
+#[must_use] pub struct ShareAttributes(Bag);
 impl ShareAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ShareIdentifier`: text. Update: in place.
-    pub fn share_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ShareIdentifier", value.into_expr()); self }
+    pub fn share_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShareIdentifier", value.into_expr())) }
     /// `WeightFactor`: number. Update: in place.
-    pub fn weight_factor(mut self, value: impl Arg<f64>) -> Self { self.0.set("WeightFactor", value.into_expr()); self }
+    pub fn weight_factor(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "WeightFactor", value.into_expr())) }
 }
 impl Done for ShareAttributes { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IdleResourceAssignmentStrategy` allows.
@@ -1545,46 +1545,46 @@ impl CfnServiceEnvironment {
     /// `AWS::Batch::ServiceEnvironment`
     pub const TYPE: &'static str = "AWS::Batch::ServiceEnvironment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnServiceEnvironmentProps<R0, R1>) -> Self where CfnServiceEnvironmentProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServiceEnvironmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ServiceEnvironmentArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ServiceEnvironmentArn`: text.
+    /// The attribute `ServiceEnvironmentArn`: `OtherArn`.
     pub fn attr_service_environment_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ServiceEnvironmentArn") }
 }
 impl Parent for CfnServiceEnvironment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Batch::ServiceEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-serviceenvironment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServiceEnvironmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnServiceEnvironmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnServiceEnvironmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnServiceEnvironmentProps<missing::CapacityLimits, missing::ServiceEnvironmentType> { CfnServiceEnvironmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnServiceEnvironmentProps<Missing<required::CapacityLimits>, Missing<required::ServiceEnvironmentType>> { CfnServiceEnvironmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnServiceEnvironmentProps<R0, R1> {
     /// `CapacityLimits`: list of `CapacityLimit`, required. Update: in place.
-    pub fn capacity_limits(mut self, value: impl Arg<Arr<service_environment::CapacityLimit>>) -> CfnServiceEnvironmentProps<Set, R1> { self.0.set("CapacityLimits", value.into_expr()); CfnServiceEnvironmentProps(self.0, Phase) }
+    pub fn capacity_limits(self, value: impl Arg<Arr<service_environment::CapacityLimit>>) -> CfnServiceEnvironmentProps<Set, R1> { CfnServiceEnvironmentProps(put(self.0, "CapacityLimits", value.into_expr()), Phase) }
     /// `ServiceEnvironmentName`: text. Update: replacement.
-    pub fn service_environment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceEnvironmentName", value.into_expr()); self }
+    pub fn service_environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceEnvironmentName", value.into_expr()), Phase) }
     /// `ServiceEnvironmentType`: text, required. Update: replacement.
-    pub fn service_environment_type(mut self, value: impl Arg<str>) -> CfnServiceEnvironmentProps<R0, Set> { self.0.set("ServiceEnvironmentType", value.into_expr()); CfnServiceEnvironmentProps(self.0, Phase) }
+    pub fn service_environment_type(self, value: impl Arg<str>) -> CfnServiceEnvironmentProps<R0, Set> { CfnServiceEnvironmentProps(put(self.0, "ServiceEnvironmentType", value.into_expr()), Phase) }
     /// `State`: text. Update: in place.
-    pub fn state(mut self, value: impl Arg<str>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnServiceEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Batch::ServiceEnvironment`.
 pub mod service_environment {
 use crate::cfn::support::*;
 /// The property type `CapacityLimit` of `AWS::Batch::ServiceEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-batch-serviceenvironment-capacitylimit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityLimit(Bag);
+#[must_use] pub struct CapacityLimit(Bag);
 impl CapacityLimit {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityUnit`: text. Update: in place.
-    pub fn capacity_unit(mut self, value: impl Arg<str>) -> Self { self.0.set("CapacityUnit", value.into_expr()); self }
+    pub fn capacity_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityUnit", value.into_expr())) }
     /// `MaxCapacity`: integer. Update: in place.
-    pub fn max_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxCapacity", value.into_expr()); self }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr())) }
 }
 impl Done for CapacityLimit { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, CapacityLimits, CapacityUnit, ClaimName, ComputeEnvironment, Condition, ConsumableResource, ConsumableResourceList, ContainerName, ContainerPath, CredentialsParameter, Ec2InstanceProfileArn, EksClusterArn, FileSystemArn, FileSystemId, HardLimit, Image, ImageType, InSharePreemption, InfrastructureRoleArn, InstanceLaunchTemplate, JobQueue, KubernetesNamespace, LogDriver, MainNode, MaxCapacity, MaxTimeSeconds, MaxvCpus, Name, NetworkConfiguration, NodeRangeProperties, NumNodes, Order, PreemptionConfiguration, Priority, Quantity, QuotaShareName, Reason, ResourceSharingConfiguration, ResourceType, SecretName, SecurityGroups, ServiceEnvironment, ServiceEnvironmentType, Size, SizeInGiB, SoftLimit, State, Strategy, Subnets, TargetNodes, TaskProperties, TotalQuantity, Type, ValueFrom } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, CapacityLimits, CapacityUnit, ClaimName, ComputeEnvironment, Condition, ConsumableResource, ConsumableResourceList, ContainerName, ContainerPath, CredentialsParameter, Ec2InstanceProfileArn, EksClusterArn, FileSystemArn, FileSystemId, HardLimit, Image, ImageType, InSharePreemption, InfrastructureRoleArn, InstanceLaunchTemplate, JobQueue, KubernetesNamespace, LogDriver, MainNode, MaxCapacity, MaxTimeSeconds, MaxvCpus, Name, NetworkConfiguration, NodeRangeProperties, NumNodes, Order, PreemptionConfiguration, Priority, Quantity, QuotaShareName, Reason, ResourceSharingConfiguration, ResourceType, SecretName, SecurityGroups, ServiceEnvironment, ServiceEnvironmentType, Size, SizeInGiB, SoftLimit, State, Strategy, Subnets, TargetNodes, TaskProperties, TotalQuantity, Type, ValueFrom } }

@@ -10,10 +10,10 @@ impl CfnDashboard {
     /// `AWS::BCM::Dashboard`
     pub const TYPE: &'static str = "AWS::BCM::Dashboard";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDashboardProps<R0, R1>) -> Self where CfnDashboardProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDashboardProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -24,305 +24,305 @@ impl CfnDashboard {
 }
 impl Parent for CfnDashboard { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-dashboard.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDashboardProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDashboardProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDashboardProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDashboardProps<missing::Name, missing::Widgets> { CfnDashboardProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDashboardProps<Missing<required::Name>, Missing<required::Widgets>> { CfnDashboardProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDashboardProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDashboardProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnDashboardProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDashboardProps<Set, R1> { CfnDashboardProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Widgets`: list of `Widget`, required. Update: in place.
-    pub fn widgets(mut self, value: impl Arg<Arr<dashboard::Widget>>) -> CfnDashboardProps<R0, Set> { self.0.set("Widgets", value.into_expr()); CfnDashboardProps(self.0, Phase) }
+    pub fn widgets(self, value: impl Arg<Arr<dashboard::Widget>>) -> CfnDashboardProps<R0, Set> { CfnDashboardProps(put(self.0, "Widgets", value.into_expr()), Phase) }
 }
 impl Done for CfnDashboardProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BCM::Dashboard`.
 pub mod dashboard {
 use crate::cfn::support::*;
 /// The property type `CostAndUsageExpression` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusageexpression.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CostAndUsageExpression(Bag);
+#[must_use] pub struct CostAndUsageExpression(Bag);
 impl CostAndUsageExpression {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `And`: list of `CostAndUsageExpression`. Update: in place.
-    pub fn and(mut self, value: impl Arg<Arr<CostAndUsageExpression>>) -> Self { self.0.set("And", value.into_expr()); self }
+    pub fn and(self, value: impl Arg<Arr<CostAndUsageExpression>>) -> Self { Self(put(self.0, "And", value.into_expr())) }
     /// `CostCategories`: `CostCategoryValues`. Update: in place.
-    pub fn cost_categories(mut self, value: impl Arg<CostCategoryValues>) -> Self { self.0.set("CostCategories", value.into_expr()); self }
+    pub fn cost_categories(self, value: impl Arg<CostCategoryValues>) -> Self { Self(put(self.0, "CostCategories", value.into_expr())) }
     /// `Dimensions`: `DimensionValues`. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<DimensionValues>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<DimensionValues>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
     /// `Not`: `CostAndUsageExpression`. Update: in place.
-    pub fn not(mut self, value: impl Arg<CostAndUsageExpression>) -> Self { self.0.set("Not", value.into_expr()); self }
+    pub fn not(self, value: impl Arg<CostAndUsageExpression>) -> Self { Self(put(self.0, "Not", value.into_expr())) }
     /// `Or`: list of `CostAndUsageExpression`. Update: in place.
-    pub fn or(mut self, value: impl Arg<Arr<CostAndUsageExpression>>) -> Self { self.0.set("Or", value.into_expr()); self }
+    pub fn or(self, value: impl Arg<Arr<CostAndUsageExpression>>) -> Self { Self(put(self.0, "Or", value.into_expr())) }
     /// `Tags`: `TagValues`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<TagValues>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<TagValues>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CostAndUsageExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CostAndUsageQuery` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costandusagequery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CostAndUsageQuery<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CostAndUsageQuery<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CostAndUsageQuery {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CostAndUsageQuery<super::missing::Granularity, super::missing::Metrics, super::missing::TimeRange> { CostAndUsageQuery(Bag::default(), Phase) }
+    pub fn new() -> CostAndUsageQuery<Missing<super::required::Granularity>, Missing<super::required::Metrics>, Missing<super::required::TimeRange>> { CostAndUsageQuery(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CostAndUsageQuery<R0, R1, R2> {
     /// `Filter`: `CostAndUsageExpression`. Update: in place.
-    pub fn filter(mut self, value: impl Arg<CostAndUsageExpression>) -> Self { self.0.set("Filter", value.into_expr()); self }
+    pub fn filter(self, value: impl Arg<CostAndUsageExpression>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
     /// `Granularity`: `Granularity`, required. Update: in place.
-    pub fn granularity(mut self, value: impl Arg<Granularity>) -> CostAndUsageQuery<Set, R1, R2> { self.0.set("Granularity", value.into_expr()); CostAndUsageQuery(self.0, Phase) }
+    pub fn granularity(self, value: impl Arg<Granularity>) -> CostAndUsageQuery<Set, R1, R2> { CostAndUsageQuery(put(self.0, "Granularity", value.into_expr()), Phase) }
     /// `GroupBy`: list of `GroupDefinition`. Update: in place.
-    pub fn group_by(mut self, value: impl Arg<Arr<GroupDefinition>>) -> Self { self.0.set("GroupBy", value.into_expr()); self }
+    pub fn group_by(self, value: impl Arg<Arr<GroupDefinition>>) -> Self { Self(put(self.0, "GroupBy", value.into_expr()), Phase) }
     /// `Metrics`: list of `Metrics`, required. Update: in place.
-    pub fn metrics(mut self, value: impl Arg<Arr<Metrics>>) -> CostAndUsageQuery<R0, Set, R2> { self.0.set("Metrics", value.into_expr()); CostAndUsageQuery(self.0, Phase) }
+    pub fn metrics(self, value: impl Arg<Arr<Metrics>>) -> CostAndUsageQuery<R0, Set, R2> { CostAndUsageQuery(put(self.0, "Metrics", value.into_expr()), Phase) }
     /// `TimeRange`: `DateTimeRange`, required. Update: in place.
-    pub fn time_range(mut self, value: impl Arg<DateTimeRange>) -> CostAndUsageQuery<R0, R1, Set> { self.0.set("TimeRange", value.into_expr()); CostAndUsageQuery(self.0, Phase) }
+    pub fn time_range(self, value: impl Arg<DateTimeRange>) -> CostAndUsageQuery<R0, R1, Set> { CostAndUsageQuery(put(self.0, "TimeRange", value.into_expr()), Phase) }
 }
 impl Done for CostAndUsageQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CostCategoryValues` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-costcategoryvalues.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CostCategoryValues<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CostCategoryValues<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CostCategoryValues {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CostCategoryValues<super::missing::Key, super::missing::Values> { CostCategoryValues(Bag::default(), Phase) }
+    pub fn new() -> CostCategoryValues<Missing<super::required::Key>, Missing<super::required::Values>> { CostCategoryValues(Bag::default(), Phase) }
 }
 impl<R0, R1> CostCategoryValues<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> CostCategoryValues<Set, R1> { self.0.set("Key", value.into_expr()); CostCategoryValues(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> CostCategoryValues<Set, R1> { CostCategoryValues(put(self.0, "Key", value.into_expr()), Phase) }
     /// `MatchOptions`: list of `MatchOptions`. Update: in place.
-    pub fn match_options(mut self, value: impl Arg<Arr<MatchOptions>>) -> Self { self.0.set("MatchOptions", value.into_expr()); self }
+    pub fn match_options(self, value: impl Arg<Arr<MatchOptions>>) -> Self { Self(put(self.0, "MatchOptions", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> CostCategoryValues<R0, Set> { self.0.set("Values", value.into_expr()); CostCategoryValues(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> CostCategoryValues<R0, Set> { CostCategoryValues(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for CostCategoryValues { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateTimeRange` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-datetimerange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DateTimeRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DateTimeRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DateTimeRange {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DateTimeRange<super::missing::EndTime, super::missing::StartTime> { DateTimeRange(Bag::default(), Phase) }
+    pub fn new() -> DateTimeRange<Missing<super::required::EndTime>, Missing<super::required::StartTime>> { DateTimeRange(Bag::default(), Phase) }
 }
 impl<R0, R1> DateTimeRange<R0, R1> {
     /// `EndTime`: `DateTimeValue`, required. Update: in place.
-    pub fn end_time(mut self, value: impl Arg<DateTimeValue>) -> DateTimeRange<Set, R1> { self.0.set("EndTime", value.into_expr()); DateTimeRange(self.0, Phase) }
+    pub fn end_time(self, value: impl Arg<DateTimeValue>) -> DateTimeRange<Set, R1> { DateTimeRange(put(self.0, "EndTime", value.into_expr()), Phase) }
     /// `StartTime`: `DateTimeValue`, required. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<DateTimeValue>) -> DateTimeRange<R0, Set> { self.0.set("StartTime", value.into_expr()); DateTimeRange(self.0, Phase) }
+    pub fn start_time(self, value: impl Arg<DateTimeValue>) -> DateTimeRange<R0, Set> { DateTimeRange(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for DateTimeRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateTimeValue` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-datetimevalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DateTimeValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DateTimeValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DateTimeValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DateTimeValue<super::missing::Type, super::missing::Value> { DateTimeValue(Bag::default(), Phase) }
+    pub fn new() -> DateTimeValue<Missing<super::required::Type>, Missing<super::required::Value>> { DateTimeValue(Bag::default(), Phase) }
 }
 impl<R0, R1> DateTimeValue<R0, R1> {
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> DateTimeValue<Set, R1> { self.0.set("Type", value.into_expr()); DateTimeValue(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DateTimeValue<Set, R1> { DateTimeValue(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> DateTimeValue<R0, Set> { self.0.set("Value", value.into_expr()); DateTimeValue(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> DateTimeValue<R0, Set> { DateTimeValue(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for DateTimeValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DimensionValues` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-dimensionvalues.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DimensionValues<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DimensionValues<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DimensionValues {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DimensionValues<super::missing::Key, super::missing::Values> { DimensionValues(Bag::default(), Phase) }
+    pub fn new() -> DimensionValues<Missing<super::required::Key>, Missing<super::required::Values>> { DimensionValues(Bag::default(), Phase) }
 }
 impl<R0, R1> DimensionValues<R0, R1> {
     /// `Key`: `Key`, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<Key>) -> DimensionValues<Set, R1> { self.0.set("Key", value.into_expr()); DimensionValues(self.0, Phase) }
+    pub fn key(self, value: impl Arg<Key>) -> DimensionValues<Set, R1> { DimensionValues(put(self.0, "Key", value.into_expr()), Phase) }
     /// `MatchOptions`: list of `MatchOptions`. Update: in place.
-    pub fn match_options(mut self, value: impl Arg<Arr<MatchOptions>>) -> Self { self.0.set("MatchOptions", value.into_expr()); self }
+    pub fn match_options(self, value: impl Arg<Arr<MatchOptions>>) -> Self { Self(put(self.0, "MatchOptions", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> DimensionValues<R0, Set> { self.0.set("Values", value.into_expr()); DimensionValues(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> DimensionValues<R0, Set> { DimensionValues(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for DimensionValues { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DisplayConfig` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-displayconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DisplayConfig(Bag);
+#[must_use] pub struct DisplayConfig(Bag);
 impl DisplayConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Graph`: map of `GraphDisplayConfig`. Update: in place.
-    pub fn graph(mut self, value: impl Arg<Dict<GraphDisplayConfig>>) -> Self { self.0.set("Graph", value.into_expr()); self }
+    pub fn graph(self, value: impl Arg<Dict<GraphDisplayConfig>>) -> Self { Self(put(self.0, "Graph", value.into_expr())) }
     /// `Table`: JSON. Update: in place.
-    pub fn table(mut self, value: impl Arg<Any>) -> Self { self.0.set("Table", value.into_expr()); self }
+    pub fn table(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Table", value.into_expr())) }
 }
 impl Done for DisplayConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Expression` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-expression.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Expression(Bag);
+#[must_use] pub struct Expression(Bag);
 impl Expression {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `And`: list of `Expression`. Update: in place.
-    pub fn and(mut self, value: impl Arg<Arr<Expression>>) -> Self { self.0.set("And", value.into_expr()); self }
+    pub fn and(self, value: impl Arg<Arr<Expression>>) -> Self { Self(put(self.0, "And", value.into_expr())) }
     /// `CostCategories`: `CostCategoryValues`. Update: in place.
-    pub fn cost_categories(mut self, value: impl Arg<CostCategoryValues>) -> Self { self.0.set("CostCategories", value.into_expr()); self }
+    pub fn cost_categories(self, value: impl Arg<CostCategoryValues>) -> Self { Self(put(self.0, "CostCategories", value.into_expr())) }
     /// `Dimensions`: `DimensionValues`. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<DimensionValues>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<DimensionValues>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
     /// `Not`: `Expression`. Update: in place.
-    pub fn not(mut self, value: impl Arg<Expression>) -> Self { self.0.set("Not", value.into_expr()); self }
+    pub fn not(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Not", value.into_expr())) }
     /// `Tags`: `TagValues`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<TagValues>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<TagValues>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for Expression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GraphDisplayConfig` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-graphdisplayconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GraphDisplayConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GraphDisplayConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl GraphDisplayConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GraphDisplayConfig<super::missing::VisualType> { GraphDisplayConfig(Bag::default(), Phase) }
+    pub fn new() -> GraphDisplayConfig<Missing<super::required::VisualType>> { GraphDisplayConfig(Bag::default(), Phase) }
 }
 impl<R0> GraphDisplayConfig<R0> {
     /// `VisualType`: `VisualType`, required. Update: in place.
-    pub fn visual_type(mut self, value: impl Arg<VisualType>) -> GraphDisplayConfig<Set> { self.0.set("VisualType", value.into_expr()); GraphDisplayConfig(self.0, Phase) }
+    pub fn visual_type(self, value: impl Arg<VisualType>) -> GraphDisplayConfig<Set> { GraphDisplayConfig(put(self.0, "VisualType", value.into_expr()), Phase) }
 }
 impl Done for GraphDisplayConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GroupDefinition` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-groupdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GroupDefinition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GroupDefinition<R0 = Set>(Bag, Phase<(R0,)>);
 impl GroupDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GroupDefinition<super::missing::Key> { GroupDefinition(Bag::default(), Phase) }
+    pub fn new() -> GroupDefinition<Missing<super::required::Key>> { GroupDefinition(Bag::default(), Phase) }
 }
 impl<R0> GroupDefinition<R0> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> GroupDefinition<Set> { self.0.set("Key", value.into_expr()); GroupDefinition(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> GroupDefinition<Set> { GroupDefinition(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Type`: `GroupDefinitionType`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<GroupDefinitionType>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<GroupDefinitionType>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for GroupDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryParameters` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-queryparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QueryParameters(Bag);
+#[must_use] pub struct QueryParameters(Bag);
 impl QueryParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CostAndUsage`: `CostAndUsageQuery`. Update: in place.
-    pub fn cost_and_usage(mut self, value: impl Arg<CostAndUsageQuery>) -> Self { self.0.set("CostAndUsage", value.into_expr()); self }
+    pub fn cost_and_usage(self, value: impl Arg<CostAndUsageQuery>) -> Self { Self(put(self.0, "CostAndUsage", value.into_expr())) }
     /// `ReservationCoverage`: `ReservationCoverageQuery`. Update: in place.
-    pub fn reservation_coverage(mut self, value: impl Arg<ReservationCoverageQuery>) -> Self { self.0.set("ReservationCoverage", value.into_expr()); self }
+    pub fn reservation_coverage(self, value: impl Arg<ReservationCoverageQuery>) -> Self { Self(put(self.0, "ReservationCoverage", value.into_expr())) }
     /// `ReservationUtilization`: `ReservationUtilizationQuery`. Update: in place.
-    pub fn reservation_utilization(mut self, value: impl Arg<ReservationUtilizationQuery>) -> Self { self.0.set("ReservationUtilization", value.into_expr()); self }
+    pub fn reservation_utilization(self, value: impl Arg<ReservationUtilizationQuery>) -> Self { Self(put(self.0, "ReservationUtilization", value.into_expr())) }
     /// `SavingsPlansCoverage`: `SavingsPlansCoverageQuery`. Update: in place.
-    pub fn savings_plans_coverage(mut self, value: impl Arg<SavingsPlansCoverageQuery>) -> Self { self.0.set("SavingsPlansCoverage", value.into_expr()); self }
+    pub fn savings_plans_coverage(self, value: impl Arg<SavingsPlansCoverageQuery>) -> Self { Self(put(self.0, "SavingsPlansCoverage", value.into_expr())) }
     /// `SavingsPlansUtilization`: `SavingsPlansUtilizationQuery`. Update: in place.
-    pub fn savings_plans_utilization(mut self, value: impl Arg<SavingsPlansUtilizationQuery>) -> Self { self.0.set("SavingsPlansUtilization", value.into_expr()); self }
+    pub fn savings_plans_utilization(self, value: impl Arg<SavingsPlansUtilizationQuery>) -> Self { Self(put(self.0, "SavingsPlansUtilization", value.into_expr())) }
 }
 impl Done for QueryParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReservationCoverageQuery` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationcoveragequery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReservationCoverageQuery<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReservationCoverageQuery<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReservationCoverageQuery {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReservationCoverageQuery<super::missing::TimeRange> { ReservationCoverageQuery(Bag::default(), Phase) }
+    pub fn new() -> ReservationCoverageQuery<Missing<super::required::TimeRange>> { ReservationCoverageQuery(Bag::default(), Phase) }
 }
 impl<R0> ReservationCoverageQuery<R0> {
     /// `Filter`: `Expression`. Update: in place.
-    pub fn filter(mut self, value: impl Arg<Expression>) -> Self { self.0.set("Filter", value.into_expr()); self }
+    pub fn filter(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
     /// `Granularity`: `Granularity`. Update: in place.
-    pub fn granularity(mut self, value: impl Arg<Granularity>) -> Self { self.0.set("Granularity", value.into_expr()); self }
+    pub fn granularity(self, value: impl Arg<Granularity>) -> Self { Self(put(self.0, "Granularity", value.into_expr()), Phase) }
     /// `GroupBy`: list of `GroupDefinition`. Update: in place.
-    pub fn group_by(mut self, value: impl Arg<Arr<GroupDefinition>>) -> Self { self.0.set("GroupBy", value.into_expr()); self }
+    pub fn group_by(self, value: impl Arg<Arr<GroupDefinition>>) -> Self { Self(put(self.0, "GroupBy", value.into_expr()), Phase) }
     /// `Metrics`: list of `Metrics`. Update: in place.
-    pub fn metrics(mut self, value: impl Arg<Arr<Metrics>>) -> Self { self.0.set("Metrics", value.into_expr()); self }
+    pub fn metrics(self, value: impl Arg<Arr<Metrics>>) -> Self { Self(put(self.0, "Metrics", value.into_expr()), Phase) }
     /// `TimeRange`: `DateTimeRange`, required. Update: in place.
-    pub fn time_range(mut self, value: impl Arg<DateTimeRange>) -> ReservationCoverageQuery<Set> { self.0.set("TimeRange", value.into_expr()); ReservationCoverageQuery(self.0, Phase) }
+    pub fn time_range(self, value: impl Arg<DateTimeRange>) -> ReservationCoverageQuery<Set> { ReservationCoverageQuery(put(self.0, "TimeRange", value.into_expr()), Phase) }
 }
 impl Done for ReservationCoverageQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReservationUtilizationQuery` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-reservationutilizationquery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReservationUtilizationQuery<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReservationUtilizationQuery<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReservationUtilizationQuery {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReservationUtilizationQuery<super::missing::TimeRange> { ReservationUtilizationQuery(Bag::default(), Phase) }
+    pub fn new() -> ReservationUtilizationQuery<Missing<super::required::TimeRange>> { ReservationUtilizationQuery(Bag::default(), Phase) }
 }
 impl<R0> ReservationUtilizationQuery<R0> {
     /// `Filter`: `Expression`. Update: in place.
-    pub fn filter(mut self, value: impl Arg<Expression>) -> Self { self.0.set("Filter", value.into_expr()); self }
+    pub fn filter(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
     /// `Granularity`: `Granularity`. Update: in place.
-    pub fn granularity(mut self, value: impl Arg<Granularity>) -> Self { self.0.set("Granularity", value.into_expr()); self }
+    pub fn granularity(self, value: impl Arg<Granularity>) -> Self { Self(put(self.0, "Granularity", value.into_expr()), Phase) }
     /// `GroupBy`: list of `GroupDefinition`. Update: in place.
-    pub fn group_by(mut self, value: impl Arg<Arr<GroupDefinition>>) -> Self { self.0.set("GroupBy", value.into_expr()); self }
+    pub fn group_by(self, value: impl Arg<Arr<GroupDefinition>>) -> Self { Self(put(self.0, "GroupBy", value.into_expr()), Phase) }
     /// `TimeRange`: `DateTimeRange`, required. Update: in place.
-    pub fn time_range(mut self, value: impl Arg<DateTimeRange>) -> ReservationUtilizationQuery<Set> { self.0.set("TimeRange", value.into_expr()); ReservationUtilizationQuery(self.0, Phase) }
+    pub fn time_range(self, value: impl Arg<DateTimeRange>) -> ReservationUtilizationQuery<Set> { ReservationUtilizationQuery(put(self.0, "TimeRange", value.into_expr()), Phase) }
 }
 impl Done for ReservationUtilizationQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SavingsPlansCoverageQuery` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-savingsplanscoveragequery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SavingsPlansCoverageQuery<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SavingsPlansCoverageQuery<R0 = Set>(Bag, Phase<(R0,)>);
 impl SavingsPlansCoverageQuery {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SavingsPlansCoverageQuery<super::missing::TimeRange> { SavingsPlansCoverageQuery(Bag::default(), Phase) }
+    pub fn new() -> SavingsPlansCoverageQuery<Missing<super::required::TimeRange>> { SavingsPlansCoverageQuery(Bag::default(), Phase) }
 }
 impl<R0> SavingsPlansCoverageQuery<R0> {
     /// `Filter`: `Expression`. Update: in place.
-    pub fn filter(mut self, value: impl Arg<Expression>) -> Self { self.0.set("Filter", value.into_expr()); self }
+    pub fn filter(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
     /// `Granularity`: `Granularity`. Update: in place.
-    pub fn granularity(mut self, value: impl Arg<Granularity>) -> Self { self.0.set("Granularity", value.into_expr()); self }
+    pub fn granularity(self, value: impl Arg<Granularity>) -> Self { Self(put(self.0, "Granularity", value.into_expr()), Phase) }
     /// `GroupBy`: list of `GroupDefinition`. Update: in place.
-    pub fn group_by(mut self, value: impl Arg<Arr<GroupDefinition>>) -> Self { self.0.set("GroupBy", value.into_expr()); self }
+    pub fn group_by(self, value: impl Arg<Arr<GroupDefinition>>) -> Self { Self(put(self.0, "GroupBy", value.into_expr()), Phase) }
     /// `Metrics`: list of `Metrics`. Update: in place.
-    pub fn metrics(mut self, value: impl Arg<Arr<Metrics>>) -> Self { self.0.set("Metrics", value.into_expr()); self }
+    pub fn metrics(self, value: impl Arg<Arr<Metrics>>) -> Self { Self(put(self.0, "Metrics", value.into_expr()), Phase) }
     /// `TimeRange`: `DateTimeRange`, required. Update: in place.
-    pub fn time_range(mut self, value: impl Arg<DateTimeRange>) -> SavingsPlansCoverageQuery<Set> { self.0.set("TimeRange", value.into_expr()); SavingsPlansCoverageQuery(self.0, Phase) }
+    pub fn time_range(self, value: impl Arg<DateTimeRange>) -> SavingsPlansCoverageQuery<Set> { SavingsPlansCoverageQuery(put(self.0, "TimeRange", value.into_expr()), Phase) }
 }
 impl Done for SavingsPlansCoverageQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SavingsPlansUtilizationQuery` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-savingsplansutilizationquery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SavingsPlansUtilizationQuery<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SavingsPlansUtilizationQuery<R0 = Set>(Bag, Phase<(R0,)>);
 impl SavingsPlansUtilizationQuery {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SavingsPlansUtilizationQuery<super::missing::TimeRange> { SavingsPlansUtilizationQuery(Bag::default(), Phase) }
+    pub fn new() -> SavingsPlansUtilizationQuery<Missing<super::required::TimeRange>> { SavingsPlansUtilizationQuery(Bag::default(), Phase) }
 }
 impl<R0> SavingsPlansUtilizationQuery<R0> {
     /// `Filter`: `Expression`. Update: in place.
-    pub fn filter(mut self, value: impl Arg<Expression>) -> Self { self.0.set("Filter", value.into_expr()); self }
+    pub fn filter(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
     /// `Granularity`: `Granularity`. Update: in place.
-    pub fn granularity(mut self, value: impl Arg<Granularity>) -> Self { self.0.set("Granularity", value.into_expr()); self }
+    pub fn granularity(self, value: impl Arg<Granularity>) -> Self { Self(put(self.0, "Granularity", value.into_expr()), Phase) }
     /// `TimeRange`: `DateTimeRange`, required. Update: in place.
-    pub fn time_range(mut self, value: impl Arg<DateTimeRange>) -> SavingsPlansUtilizationQuery<Set> { self.0.set("TimeRange", value.into_expr()); SavingsPlansUtilizationQuery(self.0, Phase) }
+    pub fn time_range(self, value: impl Arg<DateTimeRange>) -> SavingsPlansUtilizationQuery<Set> { SavingsPlansUtilizationQuery(put(self.0, "TimeRange", value.into_expr()), Phase) }
 }
 impl Done for SavingsPlansUtilizationQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagValues` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-tagvalues.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagValues<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagValues<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagValues {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagValues<super::missing::Key, super::missing::Values> { TagValues(Bag::default(), Phase) }
+    pub fn new() -> TagValues<Missing<super::required::Key>, Missing<super::required::Values>> { TagValues(Bag::default(), Phase) }
 }
 impl<R0, R1> TagValues<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagValues<Set, R1> { self.0.set("Key", value.into_expr()); TagValues(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagValues<Set, R1> { TagValues(put(self.0, "Key", value.into_expr()), Phase) }
     /// `MatchOptions`: list of `MatchOptions`. Update: in place.
-    pub fn match_options(mut self, value: impl Arg<Arr<MatchOptions>>) -> Self { self.0.set("MatchOptions", value.into_expr()); self }
+    pub fn match_options(self, value: impl Arg<Arr<MatchOptions>>) -> Self { Self(put(self.0, "MatchOptions", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> TagValues<R0, Set> { self.0.set("Values", value.into_expr()); TagValues(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> TagValues<R0, Set> { TagValues(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for TagValues { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Widget` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-widget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Widget<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Widget<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Widget {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Widget<super::missing::Configs, super::missing::Title> { Widget(Bag::default(), Phase) }
+    pub fn new() -> Widget<Missing<super::required::Configs>, Missing<super::required::Title>> { Widget(Bag::default(), Phase) }
 }
 impl<R0, R1> Widget<R0, R1> {
     /// `Configs`: list of `WidgetConfig`, required. Update: in place.
-    pub fn configs(mut self, value: impl Arg<Arr<WidgetConfig>>) -> Widget<Set, R1> { self.0.set("Configs", value.into_expr()); Widget(self.0, Phase) }
+    pub fn configs(self, value: impl Arg<Arr<WidgetConfig>>) -> Widget<Set, R1> { Widget(put(self.0, "Configs", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Height`: integer. Update: in place.
-    pub fn height(mut self, value: impl Arg<i64>) -> Self { self.0.set("Height", value.into_expr()); self }
+    pub fn height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Height", value.into_expr()), Phase) }
     /// `HorizontalOffset`: integer. Update: in place.
-    pub fn horizontal_offset(mut self, value: impl Arg<i64>) -> Self { self.0.set("HorizontalOffset", value.into_expr()); self }
+    pub fn horizontal_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HorizontalOffset", value.into_expr()), Phase) }
     /// `Title`: text, required. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> Widget<R0, Set> { self.0.set("Title", value.into_expr()); Widget(self.0, Phase) }
+    pub fn title(self, value: impl Arg<str>) -> Widget<R0, Set> { Widget(put(self.0, "Title", value.into_expr()), Phase) }
     /// `Width`: integer. Update: in place.
-    pub fn width(mut self, value: impl Arg<i64>) -> Self { self.0.set("Width", value.into_expr()); self }
+    pub fn width(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Width", value.into_expr()), Phase) }
 }
 impl Done for Widget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WidgetConfig` of `AWS::BCM::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-dashboard-widgetconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WidgetConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct WidgetConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl WidgetConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WidgetConfig<super::missing::DisplayConfig, super::missing::QueryParameters> { WidgetConfig(Bag::default(), Phase) }
+    pub fn new() -> WidgetConfig<Missing<super::required::DisplayConfig>, Missing<super::required::QueryParameters>> { WidgetConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> WidgetConfig<R0, R1> {
     /// `DisplayConfig`: `DisplayConfig`, required. Update: in place.
-    pub fn display_config(mut self, value: impl Arg<DisplayConfig>) -> WidgetConfig<Set, R1> { self.0.set("DisplayConfig", value.into_expr()); WidgetConfig(self.0, Phase) }
+    pub fn display_config(self, value: impl Arg<DisplayConfig>) -> WidgetConfig<Set, R1> { WidgetConfig(put(self.0, "DisplayConfig", value.into_expr()), Phase) }
     /// `QueryParameters`: `QueryParameters`, required. Update: in place.
-    pub fn query_parameters(mut self, value: impl Arg<QueryParameters>) -> WidgetConfig<R0, Set> { self.0.set("QueryParameters", value.into_expr()); WidgetConfig(self.0, Phase) }
+    pub fn query_parameters(self, value: impl Arg<QueryParameters>) -> WidgetConfig<R0, Set> { WidgetConfig(put(self.0, "QueryParameters", value.into_expr()), Phase) }
 }
 impl Done for WidgetConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Granularity` allows.
@@ -346,10 +346,10 @@ impl CfnScheduledReport {
     /// `AWS::BCM::ScheduledReport`
     pub const TYPE: &'static str = "AWS::BCM::ScheduledReport";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnScheduledReportProps<R0, R1, R2, R3>) -> Self where CfnScheduledReportProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScheduledReportProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -360,96 +360,96 @@ impl CfnScheduledReport {
 }
 impl Parent for CfnScheduledReport { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BCM::ScheduledReport`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcm-scheduledreport.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnScheduledReportProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnScheduledReportProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnScheduledReportProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnScheduledReportProps<missing::DashboardArn, missing::Name, missing::ScheduleConfig, missing::ScheduledReportExecutionRoleArn> { CfnScheduledReportProps(Bag::default(), Phase) }
+    pub fn new() -> CfnScheduledReportProps<Missing<required::DashboardArn>, Missing<required::Name>, Missing<required::ScheduleConfig>, Missing<required::ScheduledReportExecutionRoleArn>> { CfnScheduledReportProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnScheduledReportProps<R0, R1, R2, R3> {
     /// `DashboardArn`: text, required. Update: in place.
-    pub fn dashboard_arn(mut self, value: impl Arg<str>) -> CfnScheduledReportProps<Set, R1, R2, R3> { self.0.set("DashboardArn", value.into_expr()); CfnScheduledReportProps(self.0, Phase) }
+    pub fn dashboard_arn(self, value: impl Arg<str>) -> CfnScheduledReportProps<Set, R1, R2, R3> { CfnScheduledReportProps(put(self.0, "DashboardArn", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnScheduledReportProps<R0, Set, R2, R3> { self.0.set("Name", value.into_expr()); CfnScheduledReportProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnScheduledReportProps<R0, Set, R2, R3> { CfnScheduledReportProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ScheduleConfig`: `ScheduleConfig`, required. Update: in place.
-    pub fn schedule_config(mut self, value: impl Arg<scheduled_report::ScheduleConfig>) -> CfnScheduledReportProps<R0, R1, Set, R3> { self.0.set("ScheduleConfig", value.into_expr()); CfnScheduledReportProps(self.0, Phase) }
-    /// `ScheduledReportExecutionRoleArn`: text, required. Update: in place.
-    pub fn scheduled_report_execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnScheduledReportProps<R0, R1, R2, Set> { self.0.set("ScheduledReportExecutionRoleArn", value.into_expr()); CfnScheduledReportProps(self.0, Phase) }
+    pub fn schedule_config(self, value: impl Arg<scheduled_report::ScheduleConfig>) -> CfnScheduledReportProps<R0, R1, Set, R3> { CfnScheduledReportProps(put(self.0, "ScheduleConfig", value.into_expr()), Phase) }
+    /// `ScheduledReportExecutionRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn scheduled_report_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnScheduledReportProps<R0, R1, R2, Set> { CfnScheduledReportProps(put(self.0, "ScheduledReportExecutionRoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WidgetDateRangeOverride`: `DateTimeRange`. Update: in place.
-    pub fn widget_date_range_override(mut self, value: impl Arg<scheduled_report::DateTimeRange>) -> Self { self.0.set("WidgetDateRangeOverride", value.into_expr()); self }
+    pub fn widget_date_range_override(self, value: impl Arg<scheduled_report::DateTimeRange>) -> Self { Self(put(self.0, "WidgetDateRangeOverride", value.into_expr()), Phase) }
     /// `WidgetIds`: list of text. Update: in place.
-    pub fn widget_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("WidgetIds", value.into_expr()); self }
+    pub fn widget_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WidgetIds", value.into_expr()), Phase) }
 }
 impl Done for CfnScheduledReportProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BCM::ScheduledReport`.
 pub mod scheduled_report {
 use crate::cfn::support::*;
 /// The property type `DateTimeRange` of `AWS::BCM::ScheduledReport`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-datetimerange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DateTimeRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DateTimeRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DateTimeRange {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DateTimeRange<super::missing::EndTime, super::missing::StartTime> { DateTimeRange(Bag::default(), Phase) }
+    pub fn new() -> DateTimeRange<Missing<super::required::EndTime>, Missing<super::required::StartTime>> { DateTimeRange(Bag::default(), Phase) }
 }
 impl<R0, R1> DateTimeRange<R0, R1> {
     /// `EndTime`: `DateTimeValue`, required. Update: in place.
-    pub fn end_time(mut self, value: impl Arg<DateTimeValue>) -> DateTimeRange<Set, R1> { self.0.set("EndTime", value.into_expr()); DateTimeRange(self.0, Phase) }
+    pub fn end_time(self, value: impl Arg<DateTimeValue>) -> DateTimeRange<Set, R1> { DateTimeRange(put(self.0, "EndTime", value.into_expr()), Phase) }
     /// `StartTime`: `DateTimeValue`, required. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<DateTimeValue>) -> DateTimeRange<R0, Set> { self.0.set("StartTime", value.into_expr()); DateTimeRange(self.0, Phase) }
+    pub fn start_time(self, value: impl Arg<DateTimeValue>) -> DateTimeRange<R0, Set> { DateTimeRange(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for DateTimeRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateTimeValue` of `AWS::BCM::ScheduledReport`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-datetimevalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DateTimeValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DateTimeValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DateTimeValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DateTimeValue<super::missing::Type, super::missing::Value> { DateTimeValue(Bag::default(), Phase) }
+    pub fn new() -> DateTimeValue<Missing<super::required::Type>, Missing<super::required::Value>> { DateTimeValue(Bag::default(), Phase) }
 }
 impl<R0, R1> DateTimeValue<R0, R1> {
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> DateTimeValue<Set, R1> { self.0.set("Type", value.into_expr()); DateTimeValue(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DateTimeValue<Set, R1> { DateTimeValue(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> DateTimeValue<R0, Set> { self.0.set("Value", value.into_expr()); DateTimeValue(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> DateTimeValue<R0, Set> { DateTimeValue(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for DateTimeValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthStatus` of `AWS::BCM::ScheduledReport`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-healthstatus.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HealthStatus<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HealthStatus<R0 = Set>(Bag, Phase<(R0,)>);
 impl HealthStatus {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HealthStatus<super::missing::StatusCode> { HealthStatus(Bag::default(), Phase) }
+    pub fn new() -> HealthStatus<Missing<super::required::StatusCode>> { HealthStatus(Bag::default(), Phase) }
 }
 impl<R0> HealthStatus<R0> {
     /// `LastRefreshedAt`: text. Update: in place.
-    pub fn last_refreshed_at(mut self, value: impl Arg<str>) -> Self { self.0.set("LastRefreshedAt", value.into_expr()); self }
+    pub fn last_refreshed_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastRefreshedAt", value.into_expr()), Phase) }
     /// `StatusCode`: `StatusCode`, required. Update: in place.
-    pub fn status_code(mut self, value: impl Arg<StatusCode>) -> HealthStatus<Set> { self.0.set("StatusCode", value.into_expr()); HealthStatus(self.0, Phase) }
+    pub fn status_code(self, value: impl Arg<StatusCode>) -> HealthStatus<Set> { HealthStatus(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for HealthStatus { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduleConfig` of `AWS::BCM::ScheduledReport`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-scheduleconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScheduleConfig(Bag);
+#[must_use] pub struct ScheduleConfig(Bag);
 impl ScheduleConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ScheduleExpression`: text. Update: in place.
-    pub fn schedule_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("ScheduleExpression", value.into_expr()); self }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr())) }
     /// `ScheduleExpressionTimeZone`: text. Update: in place.
-    pub fn schedule_expression_time_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("ScheduleExpressionTimeZone", value.into_expr()); self }
+    pub fn schedule_expression_time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpressionTimeZone", value.into_expr())) }
     /// `SchedulePeriod`: `SchedulePeriod`. Update: in place.
-    pub fn schedule_period(mut self, value: impl Arg<SchedulePeriod>) -> Self { self.0.set("SchedulePeriod", value.into_expr()); self }
+    pub fn schedule_period(self, value: impl Arg<SchedulePeriod>) -> Self { Self(put(self.0, "SchedulePeriod", value.into_expr())) }
     /// `State`: `State`. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for ScheduleConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchedulePeriod` of `AWS::BCM::ScheduledReport`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcm-scheduledreport-scheduleperiod.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchedulePeriod(Bag);
+#[must_use] pub struct SchedulePeriod(Bag);
 impl SchedulePeriod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndTime`: text. Update: in place.
-    pub fn end_time(mut self, value: impl Arg<str>) -> Self { self.0.set("EndTime", value.into_expr()); self }
+    pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr())) }
     /// `StartTime`: text. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("StartTime", value.into_expr()); self }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr())) }
 }
 impl Done for SchedulePeriod { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `State` allows.
@@ -459,5 +459,5 @@ StatusCode { Healthy = "HEALTHY", Unhealthy = "UNHEALTHY" } }
 values! { /// Texts that `Type` allows.
 Type { Absolute = "ABSOLUTE", Relative = "RELATIVE" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Configs, DashboardArn, DisplayConfig, EndTime, Granularity, Key, Metrics, Name, QueryParameters, ScheduleConfig, ScheduledReportExecutionRoleArn, StartTime, StatusCode, TimeRange, Title, Type, Value, Values, VisualType, Widgets } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Configs, DashboardArn, DisplayConfig, EndTime, Granularity, Key, Metrics, Name, QueryParameters, ScheduleConfig, ScheduledReportExecutionRoleArn, StartTime, StatusCode, TimeRange, Title, Type, Value, Values, VisualType, Widgets } }

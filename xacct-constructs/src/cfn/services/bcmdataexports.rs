@@ -10,134 +10,134 @@ impl CfnExport {
     /// `AWS::BCMDataExports::Export`
     pub const TYPE: &'static str = "AWS::BCMDataExports::Export";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnExportProps<R0>) -> Self where CfnExportProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnExportProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ExportArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ExportArn`: text.
+    /// The attribute `ExportArn`: `OtherArn`.
     pub fn attr_export_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ExportArn") }
-    /// The attribute `Export.ExportArn`: text.
+    /// The attribute `Export.ExportArn`: `OtherArn`.
     pub fn attr_export_export_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Export.ExportArn") }
 }
 impl Parent for CfnExport { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BCMDataExports::Export`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmdataexports-export.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnExportProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnExportProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnExportProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnExportProps<missing::Export> { CfnExportProps(Bag::default(), Phase) }
+    pub fn new() -> CfnExportProps<Missing<required::Export>> { CfnExportProps(Bag::default(), Phase) }
 }
 impl<R0> CfnExportProps<R0> {
     /// `Export`: `Export`, required. Update: in place.
-    pub fn export(mut self, value: impl Arg<export::Export>) -> CfnExportProps<Set> { self.0.set("Export", value.into_expr()); CfnExportProps(self.0, Phase) }
+    pub fn export(self, value: impl Arg<export::Export>) -> CfnExportProps<Set> { CfnExportProps(put(self.0, "Export", value.into_expr()), Phase) }
     /// `Tags`: list of `ResourceTag`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<export::ResourceTag>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<export::ResourceTag>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnExportProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BCMDataExports::Export`.
 pub mod export {
 use crate::cfn::support::*;
 /// The property type `DataQuery` of `AWS::BCMDataExports::Export`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-dataquery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataQuery<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataQuery<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataQuery {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataQuery<super::missing::QueryStatement> { DataQuery(Bag::default(), Phase) }
+    pub fn new() -> DataQuery<Missing<super::required::QueryStatement>> { DataQuery(Bag::default(), Phase) }
 }
 impl<R0> DataQuery<R0> {
     /// `QueryStatement`: text, required. Update: in place.
-    pub fn query_statement(mut self, value: impl Arg<str>) -> DataQuery<Set> { self.0.set("QueryStatement", value.into_expr()); DataQuery(self.0, Phase) }
+    pub fn query_statement(self, value: impl Arg<str>) -> DataQuery<Set> { DataQuery(put(self.0, "QueryStatement", value.into_expr()), Phase) }
     /// `TableConfigurations`: map of map of text. Update: in place.
-    pub fn table_configurations(mut self, value: impl Arg<Dict<Dict<str>>>) -> Self { self.0.set("TableConfigurations", value.into_expr()); self }
+    pub fn table_configurations(self, value: impl Arg<Dict<Dict<str>>>) -> Self { Self(put(self.0, "TableConfigurations", value.into_expr()), Phase) }
 }
 impl Done for DataQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationConfigurations` of `AWS::BCMDataExports::Export`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-destinationconfigurations.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DestinationConfigurations<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DestinationConfigurations<R0 = Set>(Bag, Phase<(R0,)>);
 impl DestinationConfigurations {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DestinationConfigurations<super::missing::S3Destination> { DestinationConfigurations(Bag::default(), Phase) }
+    pub fn new() -> DestinationConfigurations<Missing<super::required::S3Destination>> { DestinationConfigurations(Bag::default(), Phase) }
 }
 impl<R0> DestinationConfigurations<R0> {
     /// `S3Destination`: `S3Destination`, required. Update: in place.
-    pub fn s3_destination(mut self, value: impl Arg<S3Destination>) -> DestinationConfigurations<Set> { self.0.set("S3Destination", value.into_expr()); DestinationConfigurations(self.0, Phase) }
+    pub fn s3_destination(self, value: impl Arg<S3Destination>) -> DestinationConfigurations<Set> { DestinationConfigurations(put(self.0, "S3Destination", value.into_expr()), Phase) }
 }
 impl Done for DestinationConfigurations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Export` of `AWS::BCMDataExports::Export`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-export.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Export<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct Export<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl Export {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Export<super::missing::DataQuery, super::missing::DestinationConfigurations, super::missing::Name, super::missing::RefreshCadence> { Export(Bag::default(), Phase) }
+    pub fn new() -> Export<Missing<super::required::DataQuery>, Missing<super::required::DestinationConfigurations>, Missing<super::required::Name>, Missing<super::required::RefreshCadence>> { Export(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> Export<R0, R1, R2, R3> {
     /// `DataQuery`: `DataQuery`, required. Update: in place.
-    pub fn data_query(mut self, value: impl Arg<DataQuery>) -> Export<Set, R1, R2, R3> { self.0.set("DataQuery", value.into_expr()); Export(self.0, Phase) }
+    pub fn data_query(self, value: impl Arg<DataQuery>) -> Export<Set, R1, R2, R3> { Export(put(self.0, "DataQuery", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DestinationConfigurations`: `DestinationConfigurations`, required. Update: in place.
-    pub fn destination_configurations(mut self, value: impl Arg<DestinationConfigurations>) -> Export<R0, Set, R2, R3> { self.0.set("DestinationConfigurations", value.into_expr()); Export(self.0, Phase) }
+    pub fn destination_configurations(self, value: impl Arg<DestinationConfigurations>) -> Export<R0, Set, R2, R3> { Export(put(self.0, "DestinationConfigurations", value.into_expr()), Phase) }
     /// `ExportArn`: text. Update: in place.
-    pub fn export_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ExportArn", value.into_expr()); self }
+    pub fn export_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExportArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Export<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); Export(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Export<R0, R1, Set, R3> { Export(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RefreshCadence`: `RefreshCadence`, required. Update: replacement.
-    pub fn refresh_cadence(mut self, value: impl Arg<RefreshCadence>) -> Export<R0, R1, R2, Set> { self.0.set("RefreshCadence", value.into_expr()); Export(self.0, Phase) }
+    pub fn refresh_cadence(self, value: impl Arg<RefreshCadence>) -> Export<R0, R1, R2, Set> { Export(put(self.0, "RefreshCadence", value.into_expr()), Phase) }
 }
 impl Done for Export { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RefreshCadence` of `AWS::BCMDataExports::Export`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-refreshcadence.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RefreshCadence<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RefreshCadence<R0 = Set>(Bag, Phase<(R0,)>);
 impl RefreshCadence {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RefreshCadence<super::missing::Frequency> { RefreshCadence(Bag::default(), Phase) }
+    pub fn new() -> RefreshCadence<Missing<super::required::Frequency>> { RefreshCadence(Bag::default(), Phase) }
 }
 impl<R0> RefreshCadence<R0> {
     /// `Frequency`: `Frequency`, required. Update: replacement.
-    pub fn frequency(mut self, value: impl Arg<Frequency>) -> RefreshCadence<Set> { self.0.set("Frequency", value.into_expr()); RefreshCadence(self.0, Phase) }
+    pub fn frequency(self, value: impl Arg<Frequency>) -> RefreshCadence<Set> { RefreshCadence(put(self.0, "Frequency", value.into_expr()), Phase) }
 }
 impl Done for RefreshCadence { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceTag` of `AWS::BCMDataExports::Export`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-resourcetag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ResourceTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ResourceTag {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceTag<super::missing::Key, super::missing::Value> { ResourceTag(Bag::default(), Phase) }
+    pub fn new() -> ResourceTag<Missing<super::required::Key>, Missing<super::required::Value>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceTag<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> ResourceTag<Set, R1> { self.0.set("Key", value.into_expr()); ResourceTag(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> ResourceTag<R0, Set> { self.0.set("Value", value.into_expr()); ResourceTag(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Destination` of `AWS::BCMDataExports::Export`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3destination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Destination<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct S3Destination<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl S3Destination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Destination<super::missing::S3Bucket, super::missing::S3OutputConfigurations, super::missing::S3Prefix, super::missing::S3Region> { S3Destination(Bag::default(), Phase) }
+    pub fn new() -> S3Destination<Missing<super::required::S3Bucket>, Missing<super::required::S3OutputConfigurations>, Missing<super::required::S3Prefix>, Missing<super::required::S3Region>> { S3Destination(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> S3Destination<R0, R1, R2, R3> {
-    /// `S3Bucket`: text, required. Update: in place.
-    pub fn s3_bucket(mut self, value: impl Arg<kind::S3BucketName>) -> S3Destination<Set, R1, R2, R3> { self.0.set("S3Bucket", value.into_expr()); S3Destination(self.0, Phase) }
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Destination<Set, R1, R2, R3> { S3Destination(put(self.0, "S3Bucket", value.into_expr()), Phase) }
     /// `S3BucketOwner`: text. Update: in place.
-    pub fn s3_bucket_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("S3BucketOwner", value.into_expr()); self }
+    pub fn s3_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketOwner", value.into_expr()), Phase) }
     /// `S3OutputConfigurations`: `S3OutputConfigurations`, required. Update: in place.
-    pub fn s3_output_configurations(mut self, value: impl Arg<S3OutputConfigurations>) -> S3Destination<R0, Set, R2, R3> { self.0.set("S3OutputConfigurations", value.into_expr()); S3Destination(self.0, Phase) }
+    pub fn s3_output_configurations(self, value: impl Arg<S3OutputConfigurations>) -> S3Destination<R0, Set, R2, R3> { S3Destination(put(self.0, "S3OutputConfigurations", value.into_expr()), Phase) }
     /// `S3Prefix`: text, required. Update: in place.
-    pub fn s3_prefix(mut self, value: impl Arg<str>) -> S3Destination<R0, R1, Set, R3> { self.0.set("S3Prefix", value.into_expr()); S3Destination(self.0, Phase) }
+    pub fn s3_prefix(self, value: impl Arg<str>) -> S3Destination<R0, R1, Set, R3> { S3Destination(put(self.0, "S3Prefix", value.into_expr()), Phase) }
     /// `S3Region`: text, required. Update: in place.
-    pub fn s3_region(mut self, value: impl Arg<str>) -> S3Destination<R0, R1, R2, Set> { self.0.set("S3Region", value.into_expr()); S3Destination(self.0, Phase) }
+    pub fn s3_region(self, value: impl Arg<str>) -> S3Destination<R0, R1, R2, Set> { S3Destination(put(self.0, "S3Region", value.into_expr()), Phase) }
 }
 impl Done for S3Destination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3OutputConfigurations` of `AWS::BCMDataExports::Export`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmdataexports-export-s3outputconfigurations.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3OutputConfigurations<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct S3OutputConfigurations<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl S3OutputConfigurations {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3OutputConfigurations<super::missing::Compression, super::missing::Format, super::missing::OutputType, super::missing::Overwrite> { S3OutputConfigurations(Bag::default(), Phase) }
+    pub fn new() -> S3OutputConfigurations<Missing<super::required::Compression>, Missing<super::required::Format>, Missing<super::required::OutputType>, Missing<super::required::Overwrite>> { S3OutputConfigurations(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> S3OutputConfigurations<R0, R1, R2, R3> {
     /// `Compression`: `Compression`, required. Update: in place.
-    pub fn compression(mut self, value: impl Arg<Compression>) -> S3OutputConfigurations<Set, R1, R2, R3> { self.0.set("Compression", value.into_expr()); S3OutputConfigurations(self.0, Phase) }
+    pub fn compression(self, value: impl Arg<Compression>) -> S3OutputConfigurations<Set, R1, R2, R3> { S3OutputConfigurations(put(self.0, "Compression", value.into_expr()), Phase) }
     /// `Format`: `Format`, required. Update: in place.
-    pub fn format(mut self, value: impl Arg<Format>) -> S3OutputConfigurations<R0, Set, R2, R3> { self.0.set("Format", value.into_expr()); S3OutputConfigurations(self.0, Phase) }
+    pub fn format(self, value: impl Arg<Format>) -> S3OutputConfigurations<R0, Set, R2, R3> { S3OutputConfigurations(put(self.0, "Format", value.into_expr()), Phase) }
     /// `OutputType`: `OutputType`, required. Update: in place.
-    pub fn output_type(mut self, value: impl Arg<OutputType>) -> S3OutputConfigurations<R0, R1, Set, R3> { self.0.set("OutputType", value.into_expr()); S3OutputConfigurations(self.0, Phase) }
+    pub fn output_type(self, value: impl Arg<OutputType>) -> S3OutputConfigurations<R0, R1, Set, R3> { S3OutputConfigurations(put(self.0, "OutputType", value.into_expr()), Phase) }
     /// `Overwrite`: `Overwrite`, required. Update: in place.
-    pub fn overwrite(mut self, value: impl Arg<Overwrite>) -> S3OutputConfigurations<R0, R1, R2, Set> { self.0.set("Overwrite", value.into_expr()); S3OutputConfigurations(self.0, Phase) }
+    pub fn overwrite(self, value: impl Arg<Overwrite>) -> S3OutputConfigurations<R0, R1, R2, Set> { S3OutputConfigurations(put(self.0, "Overwrite", value.into_expr()), Phase) }
 }
 impl Done for S3OutputConfigurations { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Compression` allows.
@@ -151,5 +151,5 @@ OutputType { Athena = "ATHENA", Custom = "CUSTOM", Redshift = "REDSHIFT" } }
 values! { /// Texts that `Overwrite` allows.
 Overwrite { CreateNewReport = "CREATE_NEW_REPORT", OverwriteReport = "OVERWRITE_REPORT" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Compression, DataQuery, DestinationConfigurations, Export, Format, Frequency, Key, Name, OutputType, Overwrite, QueryStatement, RefreshCadence, S3Bucket, S3Destination, S3OutputConfigurations, S3Prefix, S3Region, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Compression, DataQuery, DestinationConfigurations, Export, Format, Frequency, Key, Name, OutputType, Overwrite, QueryStatement, RefreshCadence, S3Bucket, S3Destination, S3OutputConfigurations, S3Prefix, S3Region, Value } }

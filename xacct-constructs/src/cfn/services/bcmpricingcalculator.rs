@@ -13,7 +13,7 @@ impl CfnBillScenario {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnBillScenarioProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `BillInterval`: `BillInterval`.
     pub fn attr_bill_interval(&self) -> Val<bill_scenario::BillInterval> { self.0.get_att("BillInterval") }
@@ -28,34 +28,34 @@ impl CfnBillScenario {
 }
 impl Parent for CfnBillScenario { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BcmPricingCalculator::BillScenario`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-billscenario.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBillScenarioProps(Bag);
+#[must_use] pub struct CfnBillScenarioProps(Bag);
 impl CfnBillScenarioProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CostCategoryGroupSharingPreferenceArn`: text. Update: in place.
-    pub fn cost_category_group_sharing_preference_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CostCategoryGroupSharingPreferenceArn", value.into_expr()); self }
+    pub fn cost_category_group_sharing_preference_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CostCategoryGroupSharingPreferenceArn", value.into_expr())) }
     /// `ExpiresAt`: text. Update: in place.
-    pub fn expires_at(mut self, value: impl Arg<str>) -> Self { self.0.set("ExpiresAt", value.into_expr()); self }
+    pub fn expires_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpiresAt", value.into_expr())) }
     /// `GroupSharingPreference`: `GroupSharingPreference`. Update: in place.
-    pub fn group_sharing_preference(mut self, value: impl Arg<bill_scenario::GroupSharingPreference>) -> Self { self.0.set("GroupSharingPreference", value.into_expr()); self }
+    pub fn group_sharing_preference(self, value: impl Arg<bill_scenario::GroupSharingPreference>) -> Self { Self(put(self.0, "GroupSharingPreference", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnBillScenarioProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BcmPricingCalculator::BillScenario`.
 pub mod bill_scenario {
 use crate::cfn::support::*;
 /// The property type `BillInterval` of `AWS::BcmPricingCalculator::BillScenario`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bcmpricingcalculator-billscenario-billinterval.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BillInterval(Bag);
+#[must_use] pub struct BillInterval(Bag);
 impl BillInterval {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `End`: text. Update: in place.
-    pub fn end(mut self, value: impl Arg<str>) -> Self { self.0.set("End", value.into_expr()); self }
+    pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value.into_expr())) }
     /// `Start`: text. Update: in place.
-    pub fn start(mut self, value: impl Arg<str>) -> Self { self.0.set("Start", value.into_expr()); self }
+    pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value.into_expr())) }
 }
 impl Done for BillInterval { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `GroupSharingPreference` allows.
@@ -67,10 +67,10 @@ impl CfnWorkloadEstimate {
     /// `AWS::BcmPricingCalculator::WorkloadEstimate`
     pub const TYPE: &'static str = "AWS::BcmPricingCalculator::WorkloadEstimate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnWorkloadEstimateProps<R0>) -> Self where CfnWorkloadEstimateProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkloadEstimateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CostCurrency`: text.
     pub fn attr_cost_currency(&self) -> Val<str> { self.0.get_att("CostCurrency") }
@@ -89,20 +89,20 @@ impl CfnWorkloadEstimate {
 }
 impl Parent for CfnWorkloadEstimate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BcmPricingCalculator::WorkloadEstimate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bcmpricingcalculator-workloadestimate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkloadEstimateProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnWorkloadEstimateProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnWorkloadEstimateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWorkloadEstimateProps<missing::Name> { CfnWorkloadEstimateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWorkloadEstimateProps<Missing<required::Name>> { CfnWorkloadEstimateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWorkloadEstimateProps<R0> {
     /// `ExpiresAt`: text. Update: in place.
-    pub fn expires_at(mut self, value: impl Arg<str>) -> Self { self.0.set("ExpiresAt", value.into_expr()); self }
+    pub fn expires_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpiresAt", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnWorkloadEstimateProps<Set> { self.0.set("Name", value.into_expr()); CfnWorkloadEstimateProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnWorkloadEstimateProps<Set> { CfnWorkloadEstimateProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RateType`: `RateType`. Update: replacement.
-    pub fn rate_type(mut self, value: impl Arg<workload_estimate::RateType>) -> Self { self.0.set("RateType", value.into_expr()); self }
+    pub fn rate_type(self, value: impl Arg<workload_estimate::RateType>) -> Self { Self(put(self.0, "RateType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkloadEstimateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BcmPricingCalculator::WorkloadEstimate`.
@@ -111,5 +111,5 @@ use crate::cfn::support::*;
 values! { /// Texts that `RateType` allows.
 RateType { AfterDiscounts = "AFTER_DISCOUNTS", AfterDiscountsAndCommitments = "AFTER_DISCOUNTS_AND_COMMITMENTS", BeforeDiscounts = "BEFORE_DISCOUNTS" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Name } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Name } }

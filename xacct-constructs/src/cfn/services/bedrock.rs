@@ -10,10 +10,10 @@ impl CfnAgent {
     /// `AWS::Bedrock::Agent`
     pub const TYPE: &'static str = "AWS::Bedrock::Agent";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAgentProps<R0>) -> Self where CfnAgentProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAgentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AgentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AgentArn`: text.
+    /// The attribute `AgentArn`: `OtherArn`.
     pub fn attr_agent_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AgentArn") }
     /// The attribute `AgentId`: text.
     pub fn attr_agent_id(&self) -> Val<str> { self.0.get_att("AgentId") }
@@ -34,303 +34,303 @@ impl CfnAgent {
 }
 impl Parent for CfnAgent { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAgentProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAgentProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAgentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAgentProps<missing::AgentName> { CfnAgentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAgentProps<Missing<required::AgentName>> { CfnAgentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAgentProps<R0> {
     /// `ActionGroups`: list of `AgentActionGroup`. Update: in place.
-    pub fn action_groups(mut self, value: impl Arg<Arr<agent::AgentActionGroup>>) -> Self { self.0.set("ActionGroups", value.into_expr()); self }
+    pub fn action_groups(self, value: impl Arg<Arr<agent::AgentActionGroup>>) -> Self { Self(put(self.0, "ActionGroups", value.into_expr()), Phase) }
     /// `AgentCollaboration`: `AgentCollaboration`. Update: in place.
-    pub fn agent_collaboration(mut self, value: impl Arg<agent::AgentCollaboration>) -> Self { self.0.set("AgentCollaboration", value.into_expr()); self }
+    pub fn agent_collaboration(self, value: impl Arg<agent::AgentCollaboration>) -> Self { Self(put(self.0, "AgentCollaboration", value.into_expr()), Phase) }
     /// `AgentCollaborators`: list of `AgentCollaborator`. Update: in place.
-    pub fn agent_collaborators(mut self, value: impl Arg<Arr<agent::AgentCollaborator>>) -> Self { self.0.set("AgentCollaborators", value.into_expr()); self }
+    pub fn agent_collaborators(self, value: impl Arg<Arr<agent::AgentCollaborator>>) -> Self { Self(put(self.0, "AgentCollaborators", value.into_expr()), Phase) }
     /// `AgentName`: text, required. Update: in place.
-    pub fn agent_name(mut self, value: impl Arg<str>) -> CfnAgentProps<Set> { self.0.set("AgentName", value.into_expr()); CfnAgentProps(self.0, Phase) }
-    /// `AgentResourceRoleArn`: text. Update: in place.
-    pub fn agent_resource_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("AgentResourceRoleArn", value.into_expr()); self }
+    pub fn agent_name(self, value: impl Arg<str>) -> CfnAgentProps<Set> { CfnAgentProps(put(self.0, "AgentName", value.into_expr()), Phase) }
+    /// `AgentResourceRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn agent_resource_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AgentResourceRoleArn", value.into_expr()), Phase) }
     /// `AutoPrepare`: boolean. Update: in place.
-    pub fn auto_prepare(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoPrepare", value.into_expr()); self }
+    pub fn auto_prepare(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoPrepare", value.into_expr()), Phase) }
     /// `CustomOrchestration`: `CustomOrchestration`. Update: in place.
-    pub fn custom_orchestration(mut self, value: impl Arg<agent::CustomOrchestration>) -> Self { self.0.set("CustomOrchestration", value.into_expr()); self }
+    pub fn custom_orchestration(self, value: impl Arg<agent::CustomOrchestration>) -> Self { Self(put(self.0, "CustomOrchestration", value.into_expr()), Phase) }
     /// `CustomerEncryptionKeyArn`: text. Update: in place.
-    pub fn customer_encryption_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomerEncryptionKeyArn", value.into_expr()); self }
+    pub fn customer_encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerEncryptionKeyArn", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FoundationModel`: text. Update: in place.
-    pub fn foundation_model(mut self, value: impl Arg<str>) -> Self { self.0.set("FoundationModel", value.into_expr()); self }
+    pub fn foundation_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FoundationModel", value.into_expr()), Phase) }
     /// `GuardrailConfiguration`: `GuardrailConfiguration`. Update: in place.
-    pub fn guardrail_configuration(mut self, value: impl Arg<agent::GuardrailConfiguration>) -> Self { self.0.set("GuardrailConfiguration", value.into_expr()); self }
+    pub fn guardrail_configuration(self, value: impl Arg<agent::GuardrailConfiguration>) -> Self { Self(put(self.0, "GuardrailConfiguration", value.into_expr()), Phase) }
     /// `IdleSessionTTLInSeconds`: number. Update: in place.
-    pub fn idle_session_ttl_in_seconds(mut self, value: impl Arg<f64>) -> Self { self.0.set("IdleSessionTTLInSeconds", value.into_expr()); self }
+    pub fn idle_session_ttl_in_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IdleSessionTTLInSeconds", value.into_expr()), Phase) }
     /// `Instruction`: text. Update: in place.
-    pub fn instruction(mut self, value: impl Arg<str>) -> Self { self.0.set("Instruction", value.into_expr()); self }
+    pub fn instruction(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Instruction", value.into_expr()), Phase) }
     /// `KnowledgeBases`: list of `AgentKnowledgeBase`. Update: in place.
-    pub fn knowledge_bases(mut self, value: impl Arg<Arr<agent::AgentKnowledgeBase>>) -> Self { self.0.set("KnowledgeBases", value.into_expr()); self }
+    pub fn knowledge_bases(self, value: impl Arg<Arr<agent::AgentKnowledgeBase>>) -> Self { Self(put(self.0, "KnowledgeBases", value.into_expr()), Phase) }
     /// `MemoryConfiguration`: `MemoryConfiguration`. Update: in place.
-    pub fn memory_configuration(mut self, value: impl Arg<agent::MemoryConfiguration>) -> Self { self.0.set("MemoryConfiguration", value.into_expr()); self }
+    pub fn memory_configuration(self, value: impl Arg<agent::MemoryConfiguration>) -> Self { Self(put(self.0, "MemoryConfiguration", value.into_expr()), Phase) }
     /// `OrchestrationType`: `OrchestrationType`. Update: in place.
-    pub fn orchestration_type(mut self, value: impl Arg<agent::OrchestrationType>) -> Self { self.0.set("OrchestrationType", value.into_expr()); self }
+    pub fn orchestration_type(self, value: impl Arg<agent::OrchestrationType>) -> Self { Self(put(self.0, "OrchestrationType", value.into_expr()), Phase) }
     /// `PromptOverrideConfiguration`: `PromptOverrideConfiguration`. Update: in place.
-    pub fn prompt_override_configuration(mut self, value: impl Arg<agent::PromptOverrideConfiguration>) -> Self { self.0.set("PromptOverrideConfiguration", value.into_expr()); self }
+    pub fn prompt_override_configuration(self, value: impl Arg<agent::PromptOverrideConfiguration>) -> Self { Self(put(self.0, "PromptOverrideConfiguration", value.into_expr()), Phase) }
     /// `SkipResourceInUseCheckOnDelete`: boolean. Update: in place.
-    pub fn skip_resource_in_use_check_on_delete(mut self, value: impl Arg<bool>) -> Self { self.0.set("SkipResourceInUseCheckOnDelete", value.into_expr()); self }
+    pub fn skip_resource_in_use_check_on_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SkipResourceInUseCheckOnDelete", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TestAliasTags`: map of text. Update: in place.
-    pub fn test_alias_tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("TestAliasTags", value.into_expr()); self }
+    pub fn test_alias_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TestAliasTags", value.into_expr()), Phase) }
 }
 impl Done for CfnAgentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::Agent`.
 pub mod agent {
 use crate::cfn::support::*;
 /// The property type `APISchema` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-apischema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct APISchema(Bag);
+#[must_use] pub struct APISchema(Bag);
 impl APISchema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Payload`: text. Update: in place.
-    pub fn payload(mut self, value: impl Arg<str>) -> Self { self.0.set("Payload", value.into_expr()); self }
+    pub fn payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Payload", value.into_expr())) }
     /// `S3`: `S3Identifier`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<S3Identifier>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<S3Identifier>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for APISchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ActionGroupExecutor` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-actiongroupexecutor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ActionGroupExecutor(Bag);
+#[must_use] pub struct ActionGroupExecutor(Bag);
 impl ActionGroupExecutor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomControl`: `CustomControl`. Update: in place.
-    pub fn custom_control(mut self, value: impl Arg<CustomControl>) -> Self { self.0.set("CustomControl", value.into_expr()); self }
+    pub fn custom_control(self, value: impl Arg<CustomControl>) -> Self { Self(put(self.0, "CustomControl", value.into_expr())) }
     /// `Lambda`: text. Update: in place.
-    pub fn lambda(mut self, value: impl Arg<str>) -> Self { self.0.set("Lambda", value.into_expr()); self }
+    pub fn lambda(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
 }
 impl Done for ActionGroupExecutor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgentActionGroup` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentactiongroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AgentActionGroup<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AgentActionGroup<R0 = Set>(Bag, Phase<(R0,)>);
 impl AgentActionGroup {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AgentActionGroup<super::missing::ActionGroupName> { AgentActionGroup(Bag::default(), Phase) }
+    pub fn new() -> AgentActionGroup<Missing<super::required::ActionGroupName>> { AgentActionGroup(Bag::default(), Phase) }
 }
 impl<R0> AgentActionGroup<R0> {
     /// `ActionGroupExecutor`: `ActionGroupExecutor`. Update: in place.
-    pub fn action_group_executor(mut self, value: impl Arg<ActionGroupExecutor>) -> Self { self.0.set("ActionGroupExecutor", value.into_expr()); self }
+    pub fn action_group_executor(self, value: impl Arg<ActionGroupExecutor>) -> Self { Self(put(self.0, "ActionGroupExecutor", value.into_expr()), Phase) }
     /// `ActionGroupName`: text, required. Update: in place.
-    pub fn action_group_name(mut self, value: impl Arg<str>) -> AgentActionGroup<Set> { self.0.set("ActionGroupName", value.into_expr()); AgentActionGroup(self.0, Phase) }
+    pub fn action_group_name(self, value: impl Arg<str>) -> AgentActionGroup<Set> { AgentActionGroup(put(self.0, "ActionGroupName", value.into_expr()), Phase) }
     /// `ActionGroupState`: `ActionGroupState`. Update: in place.
-    pub fn action_group_state(mut self, value: impl Arg<ActionGroupState>) -> Self { self.0.set("ActionGroupState", value.into_expr()); self }
+    pub fn action_group_state(self, value: impl Arg<ActionGroupState>) -> Self { Self(put(self.0, "ActionGroupState", value.into_expr()), Phase) }
     /// `ApiSchema`: `APISchema`. Update: in place.
-    pub fn api_schema(mut self, value: impl Arg<APISchema>) -> Self { self.0.set("ApiSchema", value.into_expr()); self }
+    pub fn api_schema(self, value: impl Arg<APISchema>) -> Self { Self(put(self.0, "ApiSchema", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FunctionSchema`: `FunctionSchema`. Update: in place.
-    pub fn function_schema(mut self, value: impl Arg<FunctionSchema>) -> Self { self.0.set("FunctionSchema", value.into_expr()); self }
+    pub fn function_schema(self, value: impl Arg<FunctionSchema>) -> Self { Self(put(self.0, "FunctionSchema", value.into_expr()), Phase) }
     /// `ParentActionGroupSignature`: `ParentActionGroupSignature`. Update: in place.
-    pub fn parent_action_group_signature(mut self, value: impl Arg<ParentActionGroupSignature>) -> Self { self.0.set("ParentActionGroupSignature", value.into_expr()); self }
+    pub fn parent_action_group_signature(self, value: impl Arg<ParentActionGroupSignature>) -> Self { Self(put(self.0, "ParentActionGroupSignature", value.into_expr()), Phase) }
     /// `SkipResourceInUseCheckOnDelete`: boolean. Update: in place.
-    pub fn skip_resource_in_use_check_on_delete(mut self, value: impl Arg<bool>) -> Self { self.0.set("SkipResourceInUseCheckOnDelete", value.into_expr()); self }
+    pub fn skip_resource_in_use_check_on_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SkipResourceInUseCheckOnDelete", value.into_expr()), Phase) }
 }
 impl Done for AgentActionGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgentCollaborator` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentcollaborator.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AgentCollaborator<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct AgentCollaborator<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl AgentCollaborator {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AgentCollaborator<super::missing::AgentDescriptor, super::missing::CollaborationInstruction, super::missing::CollaboratorName> { AgentCollaborator(Bag::default(), Phase) }
+    pub fn new() -> AgentCollaborator<Missing<super::required::AgentDescriptor>, Missing<super::required::CollaborationInstruction>, Missing<super::required::CollaboratorName>> { AgentCollaborator(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AgentCollaborator<R0, R1, R2> {
     /// `AgentDescriptor`: `AgentDescriptor`, required. Update: in place.
-    pub fn agent_descriptor(mut self, value: impl Arg<AgentDescriptor>) -> AgentCollaborator<Set, R1, R2> { self.0.set("AgentDescriptor", value.into_expr()); AgentCollaborator(self.0, Phase) }
+    pub fn agent_descriptor(self, value: impl Arg<AgentDescriptor>) -> AgentCollaborator<Set, R1, R2> { AgentCollaborator(put(self.0, "AgentDescriptor", value.into_expr()), Phase) }
     /// `CollaborationInstruction`: text, required. Update: in place.
-    pub fn collaboration_instruction(mut self, value: impl Arg<str>) -> AgentCollaborator<R0, Set, R2> { self.0.set("CollaborationInstruction", value.into_expr()); AgentCollaborator(self.0, Phase) }
+    pub fn collaboration_instruction(self, value: impl Arg<str>) -> AgentCollaborator<R0, Set, R2> { AgentCollaborator(put(self.0, "CollaborationInstruction", value.into_expr()), Phase) }
     /// `CollaboratorName`: text, required. Update: in place.
-    pub fn collaborator_name(mut self, value: impl Arg<str>) -> AgentCollaborator<R0, R1, Set> { self.0.set("CollaboratorName", value.into_expr()); AgentCollaborator(self.0, Phase) }
+    pub fn collaborator_name(self, value: impl Arg<str>) -> AgentCollaborator<R0, R1, Set> { AgentCollaborator(put(self.0, "CollaboratorName", value.into_expr()), Phase) }
     /// `RelayConversationHistory`: `RelayConversationHistory`. Update: in place.
-    pub fn relay_conversation_history(mut self, value: impl Arg<RelayConversationHistory>) -> Self { self.0.set("RelayConversationHistory", value.into_expr()); self }
+    pub fn relay_conversation_history(self, value: impl Arg<RelayConversationHistory>) -> Self { Self(put(self.0, "RelayConversationHistory", value.into_expr()), Phase) }
 }
 impl Done for AgentCollaborator { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgentDescriptor` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentdescriptor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AgentDescriptor(Bag);
+#[must_use] pub struct AgentDescriptor(Bag);
 impl AgentDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AliasArn`: text. Update: in place.
-    pub fn alias_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("AliasArn", value.into_expr()); self }
+    pub fn alias_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AliasArn", value.into_expr())) }
 }
 impl Done for AgentDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgentKnowledgeBase` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-agentknowledgebase.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AgentKnowledgeBase<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AgentKnowledgeBase<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AgentKnowledgeBase {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AgentKnowledgeBase<super::missing::Description, super::missing::KnowledgeBaseId> { AgentKnowledgeBase(Bag::default(), Phase) }
+    pub fn new() -> AgentKnowledgeBase<Missing<super::required::Description>, Missing<super::required::KnowledgeBaseId>> { AgentKnowledgeBase(Bag::default(), Phase) }
 }
 impl<R0, R1> AgentKnowledgeBase<R0, R1> {
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> AgentKnowledgeBase<Set, R1> { self.0.set("Description", value.into_expr()); AgentKnowledgeBase(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> AgentKnowledgeBase<Set, R1> { AgentKnowledgeBase(put(self.0, "Description", value.into_expr()), Phase) }
     /// `KnowledgeBaseId`: text, required. Update: in place.
-    pub fn knowledge_base_id(mut self, value: impl Arg<str>) -> AgentKnowledgeBase<R0, Set> { self.0.set("KnowledgeBaseId", value.into_expr()); AgentKnowledgeBase(self.0, Phase) }
+    pub fn knowledge_base_id(self, value: impl Arg<str>) -> AgentKnowledgeBase<R0, Set> { AgentKnowledgeBase(put(self.0, "KnowledgeBaseId", value.into_expr()), Phase) }
     /// `KnowledgeBaseState`: `KnowledgeBaseState`. Update: in place.
-    pub fn knowledge_base_state(mut self, value: impl Arg<KnowledgeBaseState>) -> Self { self.0.set("KnowledgeBaseState", value.into_expr()); self }
+    pub fn knowledge_base_state(self, value: impl Arg<KnowledgeBaseState>) -> Self { Self(put(self.0, "KnowledgeBaseState", value.into_expr()), Phase) }
 }
 impl Done for AgentKnowledgeBase { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomOrchestration` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-customorchestration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomOrchestration(Bag);
+#[must_use] pub struct CustomOrchestration(Bag);
 impl CustomOrchestration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Executor`: `OrchestrationExecutor`. Update: in place.
-    pub fn executor(mut self, value: impl Arg<OrchestrationExecutor>) -> Self { self.0.set("Executor", value.into_expr()); self }
+    pub fn executor(self, value: impl Arg<OrchestrationExecutor>) -> Self { Self(put(self.0, "Executor", value.into_expr())) }
 }
 impl Done for CustomOrchestration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Function` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-function.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Function<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Function<R0 = Set>(Bag, Phase<(R0,)>);
 impl Function {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Function<super::missing::Name> { Function(Bag::default(), Phase) }
+    pub fn new() -> Function<Missing<super::required::Name>> { Function(Bag::default(), Phase) }
 }
 impl<R0> Function<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Function<Set> { self.0.set("Name", value.into_expr()); Function(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Function<Set> { Function(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Parameters`: map of `ParameterDetail`. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Dict<ParameterDetail>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Dict<ParameterDetail>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `RequireConfirmation`: `RequireConfirmation`. Update: in place.
-    pub fn require_confirmation(mut self, value: impl Arg<RequireConfirmation>) -> Self { self.0.set("RequireConfirmation", value.into_expr()); self }
+    pub fn require_confirmation(self, value: impl Arg<RequireConfirmation>) -> Self { Self(put(self.0, "RequireConfirmation", value.into_expr()), Phase) }
 }
 impl Done for Function { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionSchema` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-functionschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FunctionSchema<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FunctionSchema<R0 = Set>(Bag, Phase<(R0,)>);
 impl FunctionSchema {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FunctionSchema<super::missing::Functions> { FunctionSchema(Bag::default(), Phase) }
+    pub fn new() -> FunctionSchema<Missing<super::required::Functions>> { FunctionSchema(Bag::default(), Phase) }
 }
 impl<R0> FunctionSchema<R0> {
     /// `Functions`: list of `Function`, required. Update: in place.
-    pub fn functions(mut self, value: impl Arg<Arr<Function>>) -> FunctionSchema<Set> { self.0.set("Functions", value.into_expr()); FunctionSchema(self.0, Phase) }
+    pub fn functions(self, value: impl Arg<Arr<Function>>) -> FunctionSchema<Set> { FunctionSchema(put(self.0, "Functions", value.into_expr()), Phase) }
 }
 impl Done for FunctionSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailConfiguration` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-guardrailconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GuardrailConfiguration(Bag);
+#[must_use] pub struct GuardrailConfiguration(Bag);
 impl GuardrailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GuardrailIdentifier`: text. Update: in place.
-    pub fn guardrail_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("GuardrailIdentifier", value.into_expr()); self }
+    pub fn guardrail_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailIdentifier", value.into_expr())) }
     /// `GuardrailVersion`: text. Update: in place.
-    pub fn guardrail_version(mut self, value: impl Arg<str>) -> Self { self.0.set("GuardrailVersion", value.into_expr()); self }
+    pub fn guardrail_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailVersion", value.into_expr())) }
 }
 impl Done for GuardrailConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InferenceConfiguration` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-inferenceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InferenceConfiguration(Bag);
+#[must_use] pub struct InferenceConfiguration(Bag);
 impl InferenceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaximumLength`: number. Update: in place.
-    pub fn maximum_length(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaximumLength", value.into_expr()); self }
+    pub fn maximum_length(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumLength", value.into_expr())) }
     /// `StopSequences`: list of text. Update: in place.
-    pub fn stop_sequences(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StopSequences", value.into_expr()); self }
+    pub fn stop_sequences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StopSequences", value.into_expr())) }
     /// `Temperature`: number. Update: in place.
-    pub fn temperature(mut self, value: impl Arg<f64>) -> Self { self.0.set("Temperature", value.into_expr()); self }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr())) }
     /// `TopK`: number. Update: in place.
-    pub fn top_k(mut self, value: impl Arg<f64>) -> Self { self.0.set("TopK", value.into_expr()); self }
+    pub fn top_k(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopK", value.into_expr())) }
     /// `TopP`: number. Update: in place.
-    pub fn top_p(mut self, value: impl Arg<f64>) -> Self { self.0.set("TopP", value.into_expr()); self }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr())) }
 }
 impl Done for InferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemoryConfiguration` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-memoryconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MemoryConfiguration(Bag);
+#[must_use] pub struct MemoryConfiguration(Bag);
 impl MemoryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnabledMemoryTypes`: list of `EnabledMemoryTypes`. Update: in place.
-    pub fn enabled_memory_types(mut self, value: impl Arg<Arr<EnabledMemoryTypes>>) -> Self { self.0.set("EnabledMemoryTypes", value.into_expr()); self }
+    pub fn enabled_memory_types(self, value: impl Arg<Arr<EnabledMemoryTypes>>) -> Self { Self(put(self.0, "EnabledMemoryTypes", value.into_expr())) }
     /// `SessionSummaryConfiguration`: `SessionSummaryConfiguration`. Update: in place.
-    pub fn session_summary_configuration(mut self, value: impl Arg<SessionSummaryConfiguration>) -> Self { self.0.set("SessionSummaryConfiguration", value.into_expr()); self }
+    pub fn session_summary_configuration(self, value: impl Arg<SessionSummaryConfiguration>) -> Self { Self(put(self.0, "SessionSummaryConfiguration", value.into_expr())) }
     /// `StorageDays`: number. Update: in place.
-    pub fn storage_days(mut self, value: impl Arg<f64>) -> Self { self.0.set("StorageDays", value.into_expr()); self }
+    pub fn storage_days(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StorageDays", value.into_expr())) }
 }
 impl Done for MemoryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrchestrationExecutor` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-orchestrationexecutor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OrchestrationExecutor<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OrchestrationExecutor<R0 = Set>(Bag, Phase<(R0,)>);
 impl OrchestrationExecutor {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OrchestrationExecutor<super::missing::Lambda> { OrchestrationExecutor(Bag::default(), Phase) }
+    pub fn new() -> OrchestrationExecutor<Missing<super::required::Lambda>> { OrchestrationExecutor(Bag::default(), Phase) }
 }
 impl<R0> OrchestrationExecutor<R0> {
     /// `Lambda`: text, required. Update: in place.
-    pub fn lambda(mut self, value: impl Arg<str>) -> OrchestrationExecutor<Set> { self.0.set("Lambda", value.into_expr()); OrchestrationExecutor(self.0, Phase) }
+    pub fn lambda(self, value: impl Arg<str>) -> OrchestrationExecutor<Set> { OrchestrationExecutor(put(self.0, "Lambda", value.into_expr()), Phase) }
 }
 impl Done for OrchestrationExecutor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParameterDetail` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-parameterdetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParameterDetail<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ParameterDetail<R0 = Set>(Bag, Phase<(R0,)>);
 impl ParameterDetail {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ParameterDetail<super::missing::Type> { ParameterDetail(Bag::default(), Phase) }
+    pub fn new() -> ParameterDetail<Missing<super::required::Type>> { ParameterDetail(Bag::default(), Phase) }
 }
 impl<R0> ParameterDetail<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Required`: boolean. Update: in place.
-    pub fn required(mut self, value: impl Arg<bool>) -> Self { self.0.set("Required", value.into_expr()); self }
+    pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> ParameterDetail<Set> { self.0.set("Type", value.into_expr()); ParameterDetail(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ParameterDetail<Set> { ParameterDetail(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ParameterDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptConfiguration` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptConfiguration(Bag);
+#[must_use] pub struct PromptConfiguration(Bag);
 impl PromptConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalModelRequestFields`: JSON. Update: in place.
-    pub fn additional_model_request_fields(mut self, value: impl Arg<Any>) -> Self { self.0.set("AdditionalModelRequestFields", value.into_expr()); self }
+    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr())) }
     /// `BasePromptTemplate`: text. Update: in place.
-    pub fn base_prompt_template(mut self, value: impl Arg<str>) -> Self { self.0.set("BasePromptTemplate", value.into_expr()); self }
+    pub fn base_prompt_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePromptTemplate", value.into_expr())) }
     /// `FoundationModel`: text. Update: in place.
-    pub fn foundation_model(mut self, value: impl Arg<str>) -> Self { self.0.set("FoundationModel", value.into_expr()); self }
+    pub fn foundation_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FoundationModel", value.into_expr())) }
     /// `InferenceConfiguration`: `InferenceConfiguration`. Update: in place.
-    pub fn inference_configuration(mut self, value: impl Arg<InferenceConfiguration>) -> Self { self.0.set("InferenceConfiguration", value.into_expr()); self }
+    pub fn inference_configuration(self, value: impl Arg<InferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value.into_expr())) }
     /// `ParserMode`: `ParserMode`. Update: in place.
-    pub fn parser_mode(mut self, value: impl Arg<ParserMode>) -> Self { self.0.set("ParserMode", value.into_expr()); self }
+    pub fn parser_mode(self, value: impl Arg<ParserMode>) -> Self { Self(put(self.0, "ParserMode", value.into_expr())) }
     /// `PromptCreationMode`: `PromptCreationMode`. Update: in place.
-    pub fn prompt_creation_mode(mut self, value: impl Arg<PromptCreationMode>) -> Self { self.0.set("PromptCreationMode", value.into_expr()); self }
+    pub fn prompt_creation_mode(self, value: impl Arg<PromptCreationMode>) -> Self { Self(put(self.0, "PromptCreationMode", value.into_expr())) }
     /// `PromptState`: `PromptState`. Update: in place.
-    pub fn prompt_state(mut self, value: impl Arg<PromptState>) -> Self { self.0.set("PromptState", value.into_expr()); self }
+    pub fn prompt_state(self, value: impl Arg<PromptState>) -> Self { Self(put(self.0, "PromptState", value.into_expr())) }
     /// `PromptType`: `PromptType`. Update: in place.
-    pub fn prompt_type(mut self, value: impl Arg<PromptType>) -> Self { self.0.set("PromptType", value.into_expr()); self }
+    pub fn prompt_type(self, value: impl Arg<PromptType>) -> Self { Self(put(self.0, "PromptType", value.into_expr())) }
 }
 impl Done for PromptConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptOverrideConfiguration` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-promptoverrideconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptOverrideConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PromptOverrideConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PromptOverrideConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptOverrideConfiguration<super::missing::PromptConfigurations> { PromptOverrideConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PromptOverrideConfiguration<Missing<super::required::PromptConfigurations>> { PromptOverrideConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PromptOverrideConfiguration<R0> {
     /// `OverrideLambda`: text. Update: in place.
-    pub fn override_lambda(mut self, value: impl Arg<str>) -> Self { self.0.set("OverrideLambda", value.into_expr()); self }
+    pub fn override_lambda(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OverrideLambda", value.into_expr()), Phase) }
     /// `PromptConfigurations`: list of `PromptConfiguration`, required. Update: in place.
-    pub fn prompt_configurations(mut self, value: impl Arg<Arr<PromptConfiguration>>) -> PromptOverrideConfiguration<Set> { self.0.set("PromptConfigurations", value.into_expr()); PromptOverrideConfiguration(self.0, Phase) }
+    pub fn prompt_configurations(self, value: impl Arg<Arr<PromptConfiguration>>) -> PromptOverrideConfiguration<Set> { PromptOverrideConfiguration(put(self.0, "PromptConfigurations", value.into_expr()), Phase) }
 }
 impl Done for PromptOverrideConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Identifier` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-s3identifier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Identifier(Bag);
+#[must_use] pub struct S3Identifier(Bag);
 impl S3Identifier {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3BucketName`: text. Update: in place.
-    pub fn s3_bucket_name(mut self, value: impl Arg<str>) -> Self { self.0.set("S3BucketName", value.into_expr()); self }
+    pub fn s3_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketName", value.into_expr())) }
     /// `S3ObjectKey`: text. Update: in place.
-    pub fn s3_object_key(mut self, value: impl Arg<str>) -> Self { self.0.set("S3ObjectKey", value.into_expr()); self }
+    pub fn s3_object_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectKey", value.into_expr())) }
 }
 impl Done for S3Identifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionSummaryConfiguration` of `AWS::Bedrock::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agent-sessionsummaryconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SessionSummaryConfiguration(Bag);
+#[must_use] pub struct SessionSummaryConfiguration(Bag);
 impl SessionSummaryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxRecentSessions`: number. Update: in place.
-    pub fn max_recent_sessions(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxRecentSessions", value.into_expr()); self }
+    pub fn max_recent_sessions(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxRecentSessions", value.into_expr())) }
 }
 impl Done for SessionSummaryConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ActionGroupState` allows.
@@ -368,10 +368,10 @@ impl CfnAgentAlias {
     /// `AWS::Bedrock::AgentAlias`
     pub const TYPE: &'static str = "AWS::Bedrock::AgentAlias";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAgentAliasProps<R0, R1>) -> Self where CfnAgentAliasProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAgentAliasProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AgentAliasArn`: text.
+    /// The attribute `AgentAliasArn`: `OtherArn`.
     pub fn attr_agent_alias_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AgentAliasArn") }
     /// The attribute `AgentAliasHistoryEvents`: list of `AgentAliasHistoryEvent`.
     pub fn attr_agent_alias_history_events(&self) -> Val<Arr<agent_alias::AgentAliasHistoryEvent>> { self.0.get_att("AgentAliasHistoryEvents") }
@@ -386,49 +386,49 @@ impl CfnAgentAlias {
 }
 impl Parent for CfnAgentAlias { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::AgentAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-agentalias.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAgentAliasProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAgentAliasProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAgentAliasProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAgentAliasProps<missing::AgentAliasName, missing::AgentId> { CfnAgentAliasProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAgentAliasProps<Missing<required::AgentAliasName>, Missing<required::AgentId>> { CfnAgentAliasProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAgentAliasProps<R0, R1> {
     /// `AgentAliasName`: text, required. Update: in place.
-    pub fn agent_alias_name(mut self, value: impl Arg<str>) -> CfnAgentAliasProps<Set, R1> { self.0.set("AgentAliasName", value.into_expr()); CfnAgentAliasProps(self.0, Phase) }
+    pub fn agent_alias_name(self, value: impl Arg<str>) -> CfnAgentAliasProps<Set, R1> { CfnAgentAliasProps(put(self.0, "AgentAliasName", value.into_expr()), Phase) }
     /// `AgentId`: text, required. Update: replacement.
-    pub fn agent_id(mut self, value: impl Arg<str>) -> CfnAgentAliasProps<R0, Set> { self.0.set("AgentId", value.into_expr()); CfnAgentAliasProps(self.0, Phase) }
+    pub fn agent_id(self, value: impl Arg<str>) -> CfnAgentAliasProps<R0, Set> { CfnAgentAliasProps(put(self.0, "AgentId", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `RoutingConfiguration`: list of `AgentAliasRoutingConfigurationListItem`. Update: in place.
-    pub fn routing_configuration(mut self, value: impl Arg<Arr<agent_alias::AgentAliasRoutingConfigurationListItem>>) -> Self { self.0.set("RoutingConfiguration", value.into_expr()); self }
+    pub fn routing_configuration(self, value: impl Arg<Arr<agent_alias::AgentAliasRoutingConfigurationListItem>>) -> Self { Self(put(self.0, "RoutingConfiguration", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAgentAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::AgentAlias`.
 pub mod agent_alias {
 use crate::cfn::support::*;
 /// The property type `AgentAliasHistoryEvent` of `AWS::Bedrock::AgentAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agentalias-agentaliashistoryevent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AgentAliasHistoryEvent(Bag);
+#[must_use] pub struct AgentAliasHistoryEvent(Bag);
 impl AgentAliasHistoryEvent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndDate`: text. Update: in place.
-    pub fn end_date(mut self, value: impl Arg<str>) -> Self { self.0.set("EndDate", value.into_expr()); self }
+    pub fn end_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndDate", value.into_expr())) }
     /// `RoutingConfiguration`: list of `AgentAliasRoutingConfigurationListItem`. Update: in place.
-    pub fn routing_configuration(mut self, value: impl Arg<Arr<AgentAliasRoutingConfigurationListItem>>) -> Self { self.0.set("RoutingConfiguration", value.into_expr()); self }
+    pub fn routing_configuration(self, value: impl Arg<Arr<AgentAliasRoutingConfigurationListItem>>) -> Self { Self(put(self.0, "RoutingConfiguration", value.into_expr())) }
     /// `StartDate`: text. Update: in place.
-    pub fn start_date(mut self, value: impl Arg<str>) -> Self { self.0.set("StartDate", value.into_expr()); self }
+    pub fn start_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartDate", value.into_expr())) }
 }
 impl Done for AgentAliasHistoryEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AgentAliasRoutingConfigurationListItem` of `AWS::Bedrock::AgentAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-agentalias-agentaliasroutingconfigurationlistitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AgentAliasRoutingConfigurationListItem<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AgentAliasRoutingConfigurationListItem<R0 = Set>(Bag, Phase<(R0,)>);
 impl AgentAliasRoutingConfigurationListItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AgentAliasRoutingConfigurationListItem<super::missing::AgentVersion> { AgentAliasRoutingConfigurationListItem(Bag::default(), Phase) }
+    pub fn new() -> AgentAliasRoutingConfigurationListItem<Missing<super::required::AgentVersion>> { AgentAliasRoutingConfigurationListItem(Bag::default(), Phase) }
 }
 impl<R0> AgentAliasRoutingConfigurationListItem<R0> {
     /// `AgentVersion`: text, required. Update: in place.
-    pub fn agent_version(mut self, value: impl Arg<str>) -> AgentAliasRoutingConfigurationListItem<Set> { self.0.set("AgentVersion", value.into_expr()); AgentAliasRoutingConfigurationListItem(self.0, Phase) }
+    pub fn agent_version(self, value: impl Arg<str>) -> AgentAliasRoutingConfigurationListItem<Set> { AgentAliasRoutingConfigurationListItem(put(self.0, "AgentVersion", value.into_expr()), Phase) }
 }
 impl Done for AgentAliasRoutingConfigurationListItem { fn into_props(self) -> Bag { self.0 } }
 }
@@ -438,12 +438,12 @@ impl CfnApplicationInferenceProfile {
     /// `AWS::Bedrock::ApplicationInferenceProfile`
     pub const TYPE: &'static str = "AWS::Bedrock::ApplicationInferenceProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnApplicationInferenceProfileProps<R0>) -> Self where CfnApplicationInferenceProfileProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationInferenceProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `InferenceProfileIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `InferenceProfileArn`: text.
+    /// The attribute `InferenceProfileArn`: `OtherArn`.
     pub fn attr_inference_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InferenceProfileArn") }
     /// The attribute `InferenceProfileId`: text.
     pub fn attr_inference_profile_id(&self) -> Val<str> { self.0.get_att("InferenceProfileId") }
@@ -460,43 +460,41 @@ impl CfnApplicationInferenceProfile {
 }
 impl Parent for CfnApplicationInferenceProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::ApplicationInferenceProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-applicationinferenceprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationInferenceProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnApplicationInferenceProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnApplicationInferenceProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationInferenceProfileProps<missing::InferenceProfileName> { CfnApplicationInferenceProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationInferenceProfileProps<Missing<required::InferenceProfileName>> { CfnApplicationInferenceProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApplicationInferenceProfileProps<R0> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InferenceProfileName`: text, required. Update: replacement.
-    pub fn inference_profile_name(mut self, value: impl Arg<str>) -> CfnApplicationInferenceProfileProps<Set> { self.0.set("InferenceProfileName", value.into_expr()); CfnApplicationInferenceProfileProps(self.0, Phase) }
+    pub fn inference_profile_name(self, value: impl Arg<str>) -> CfnApplicationInferenceProfileProps<Set> { CfnApplicationInferenceProfileProps(put(self.0, "InferenceProfileName", value.into_expr()), Phase) }
     /// `ModelSource`: `InferenceProfileModelSource`. Update: replacement.
-    pub fn model_source(mut self, value: impl Arg<application_inference_profile::InferenceProfileModelSource>) -> Self { self.0.set("ModelSource", value.into_expr()); self }
+    pub fn model_source(self, value: impl Arg<application_inference_profile::InferenceProfileModelSource>) -> Self { Self(put(self.0, "ModelSource", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationInferenceProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::ApplicationInferenceProfile`.
 pub mod application_inference_profile {
 use crate::cfn::support::*;
 /// The property type `InferenceProfileModel` of `AWS::Bedrock::ApplicationInferenceProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-applicationinferenceprofile-inferenceprofilemodel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InferenceProfileModel(Bag);
+#[must_use] pub struct InferenceProfileModel(Bag);
 impl InferenceProfileModel {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ModelArn`: text. Update: in place.
-    pub fn model_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ModelArn", value.into_expr()); self }
+    pub fn model_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelArn", value.into_expr())) }
 }
 impl Done for InferenceProfileModel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InferenceProfileModelSource` of `AWS::Bedrock::ApplicationInferenceProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-applicationinferenceprofile-inferenceprofilemodelsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InferenceProfileModelSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InferenceProfileModelSource(Bag);
 impl InferenceProfileModelSource {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> InferenceProfileModelSource<super::missing::CopyFrom> { InferenceProfileModelSource(Bag::default(), Phase) }
-}
-impl<R0> InferenceProfileModelSource<R0> {
-    /// `CopyFrom`: text, required. Update: replacement.
-    pub fn copy_from(mut self, value: impl Arg<str>) -> InferenceProfileModelSource<Set> { self.0.set("CopyFrom", value.into_expr()); InferenceProfileModelSource(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `CopyFrom`: text. Update: replacement.
+    pub fn copy_from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CopyFrom", value.into_expr())) }
 }
 impl Done for InferenceProfileModelSource { fn into_props(self) -> Bag { self.0 } }
 }
@@ -506,16 +504,16 @@ impl CfnAutomatedReasoningPolicy {
     /// `AWS::Bedrock::AutomatedReasoningPolicy`
     pub const TYPE: &'static str = "AWS::Bedrock::AutomatedReasoningPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAutomatedReasoningPolicyProps<R0>) -> Self where CfnAutomatedReasoningPolicyProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAutomatedReasoningPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PolicyArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `DefinitionHash`: text.
     pub fn attr_definition_hash(&self) -> Val<str> { self.0.get_att("DefinitionHash") }
-    /// The attribute `KmsKeyArn`: text.
+    /// The attribute `KmsKeyArn`: `OtherArn`.
     pub fn attr_kms_key_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("KmsKeyArn") }
-    /// The attribute `PolicyArn`: text.
+    /// The attribute `PolicyArn`: `OtherArn`.
     pub fn attr_policy_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PolicyArn") }
     /// The attribute `PolicyId`: text.
     pub fn attr_policy_id(&self) -> Val<str> { self.0.get_att("PolicyId") }
@@ -526,100 +524,100 @@ impl CfnAutomatedReasoningPolicy {
 }
 impl Parent for CfnAutomatedReasoningPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::AutomatedReasoningPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAutomatedReasoningPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAutomatedReasoningPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAutomatedReasoningPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAutomatedReasoningPolicyProps<missing::Name> { CfnAutomatedReasoningPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAutomatedReasoningPolicyProps<Missing<required::Name>> { CfnAutomatedReasoningPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAutomatedReasoningPolicyProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ForceDelete`: boolean. Update: in place.
-    pub fn force_delete(mut self, value: impl Arg<bool>) -> Self { self.0.set("ForceDelete", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn force_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceDelete", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAutomatedReasoningPolicyProps<Set> { self.0.set("Name", value.into_expr()); CfnAutomatedReasoningPolicyProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAutomatedReasoningPolicyProps<Set> { CfnAutomatedReasoningPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PolicyDefinition`: `PolicyDefinition`. Update: in place.
-    pub fn policy_definition(mut self, value: impl Arg<automated_reasoning_policy::PolicyDefinition>) -> Self { self.0.set("PolicyDefinition", value.into_expr()); self }
+    pub fn policy_definition(self, value: impl Arg<automated_reasoning_policy::PolicyDefinition>) -> Self { Self(put(self.0, "PolicyDefinition", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAutomatedReasoningPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::AutomatedReasoningPolicy`.
 pub mod automated_reasoning_policy {
 use crate::cfn::support::*;
 /// The property type `PolicyDefinition` of `AWS::Bedrock::AutomatedReasoningPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyDefinition(Bag);
+#[must_use] pub struct PolicyDefinition(Bag);
 impl PolicyDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Rules`: list of `PolicyDefinitionRule`. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<PolicyDefinitionRule>>) -> Self { self.0.set("Rules", value.into_expr()); self }
+    pub fn rules(self, value: impl Arg<Arr<PolicyDefinitionRule>>) -> Self { Self(put(self.0, "Rules", value.into_expr())) }
     /// `Types`: list of `PolicyDefinitionType`. Update: in place.
-    pub fn types(mut self, value: impl Arg<Arr<PolicyDefinitionType>>) -> Self { self.0.set("Types", value.into_expr()); self }
+    pub fn types(self, value: impl Arg<Arr<PolicyDefinitionType>>) -> Self { Self(put(self.0, "Types", value.into_expr())) }
     /// `Variables`: list of `PolicyDefinitionVariable`. Update: in place.
-    pub fn variables(mut self, value: impl Arg<Arr<PolicyDefinitionVariable>>) -> Self { self.0.set("Variables", value.into_expr()); self }
+    pub fn variables(self, value: impl Arg<Arr<PolicyDefinitionVariable>>) -> Self { Self(put(self.0, "Variables", value.into_expr())) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for PolicyDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyDefinitionRule` of `AWS::Bedrock::AutomatedReasoningPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitionrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyDefinitionRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PolicyDefinitionRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PolicyDefinitionRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PolicyDefinitionRule<super::missing::Expression, super::missing::Id> { PolicyDefinitionRule(Bag::default(), Phase) }
+    pub fn new() -> PolicyDefinitionRule<Missing<super::required::Expression>, Missing<super::required::Id>> { PolicyDefinitionRule(Bag::default(), Phase) }
 }
 impl<R0, R1> PolicyDefinitionRule<R0, R1> {
     /// `AlternateExpression`: text. Update: in place.
-    pub fn alternate_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("AlternateExpression", value.into_expr()); self }
+    pub fn alternate_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlternateExpression", value.into_expr()), Phase) }
     /// `Expression`: text, required. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> PolicyDefinitionRule<Set, R1> { self.0.set("Expression", value.into_expr()); PolicyDefinitionRule(self.0, Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> PolicyDefinitionRule<Set, R1> { PolicyDefinitionRule(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> PolicyDefinitionRule<R0, Set> { self.0.set("Id", value.into_expr()); PolicyDefinitionRule(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> PolicyDefinitionRule<R0, Set> { PolicyDefinitionRule(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for PolicyDefinitionRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyDefinitionType` of `AWS::Bedrock::AutomatedReasoningPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitiontype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyDefinitionType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PolicyDefinitionType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PolicyDefinitionType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PolicyDefinitionType<super::missing::Name, super::missing::Values> { PolicyDefinitionType(Bag::default(), Phase) }
+    pub fn new() -> PolicyDefinitionType<Missing<super::required::Name>, Missing<super::required::Values>> { PolicyDefinitionType(Bag::default(), Phase) }
 }
 impl<R0, R1> PolicyDefinitionType<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> PolicyDefinitionType<Set, R1> { self.0.set("Name", value.into_expr()); PolicyDefinitionType(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> PolicyDefinitionType<Set, R1> { PolicyDefinitionType(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Values`: list of `PolicyDefinitionTypeValue`, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<PolicyDefinitionTypeValue>>) -> PolicyDefinitionType<R0, Set> { self.0.set("Values", value.into_expr()); PolicyDefinitionType(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<PolicyDefinitionTypeValue>>) -> PolicyDefinitionType<R0, Set> { PolicyDefinitionType(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for PolicyDefinitionType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyDefinitionTypeValue` of `AWS::Bedrock::AutomatedReasoningPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitiontypevalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyDefinitionTypeValue<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PolicyDefinitionTypeValue<R0 = Set>(Bag, Phase<(R0,)>);
 impl PolicyDefinitionTypeValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PolicyDefinitionTypeValue<super::missing::Value> { PolicyDefinitionTypeValue(Bag::default(), Phase) }
+    pub fn new() -> PolicyDefinitionTypeValue<Missing<super::required::Value>> { PolicyDefinitionTypeValue(Bag::default(), Phase) }
 }
 impl<R0> PolicyDefinitionTypeValue<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> PolicyDefinitionTypeValue<Set> { self.0.set("Value", value.into_expr()); PolicyDefinitionTypeValue(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> PolicyDefinitionTypeValue<Set> { PolicyDefinitionTypeValue(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for PolicyDefinitionTypeValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyDefinitionVariable` of `AWS::Bedrock::AutomatedReasoningPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-automatedreasoningpolicy-policydefinitionvariable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyDefinitionVariable<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct PolicyDefinitionVariable<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl PolicyDefinitionVariable {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PolicyDefinitionVariable<super::missing::Description, super::missing::Name, super::missing::Type> { PolicyDefinitionVariable(Bag::default(), Phase) }
+    pub fn new() -> PolicyDefinitionVariable<Missing<super::required::Description>, Missing<super::required::Name>, Missing<super::required::Type>> { PolicyDefinitionVariable(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PolicyDefinitionVariable<R0, R1, R2> {
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> PolicyDefinitionVariable<Set, R1, R2> { self.0.set("Description", value.into_expr()); PolicyDefinitionVariable(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> PolicyDefinitionVariable<Set, R1, R2> { PolicyDefinitionVariable(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> PolicyDefinitionVariable<R0, Set, R2> { self.0.set("Name", value.into_expr()); PolicyDefinitionVariable(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> PolicyDefinitionVariable<R0, Set, R2> { PolicyDefinitionVariable(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> PolicyDefinitionVariable<R0, R1, Set> { self.0.set("Type", value.into_expr()); PolicyDefinitionVariable(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> PolicyDefinitionVariable<R0, R1, Set> { PolicyDefinitionVariable(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for PolicyDefinitionVariable { fn into_props(self) -> Bag { self.0 } }
 }
@@ -629,7 +627,7 @@ impl CfnAutomatedReasoningPolicyVersion {
     /// `AWS::Bedrock::AutomatedReasoningPolicyVersion`
     pub const TYPE: &'static str = "AWS::Bedrock::AutomatedReasoningPolicyVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAutomatedReasoningPolicyVersionProps<R0>) -> Self where CfnAutomatedReasoningPolicyVersionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAutomatedReasoningPolicyVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -649,18 +647,18 @@ impl CfnAutomatedReasoningPolicyVersion {
 }
 impl Parent for CfnAutomatedReasoningPolicyVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::AutomatedReasoningPolicyVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-automatedreasoningpolicyversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAutomatedReasoningPolicyVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAutomatedReasoningPolicyVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAutomatedReasoningPolicyVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAutomatedReasoningPolicyVersionProps<missing::PolicyArn> { CfnAutomatedReasoningPolicyVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAutomatedReasoningPolicyVersionProps<Missing<required::PolicyArn>> { CfnAutomatedReasoningPolicyVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAutomatedReasoningPolicyVersionProps<R0> {
     /// `LastUpdatedDefinitionHash`: text. Update: replacement.
-    pub fn last_updated_definition_hash(mut self, value: impl Arg<str>) -> Self { self.0.set("LastUpdatedDefinitionHash", value.into_expr()); self }
+    pub fn last_updated_definition_hash(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedDefinitionHash", value.into_expr()), Phase) }
     /// `PolicyArn`: text, required. Update: replacement.
-    pub fn policy_arn(mut self, value: impl Arg<str>) -> CfnAutomatedReasoningPolicyVersionProps<Set> { self.0.set("PolicyArn", value.into_expr()); CfnAutomatedReasoningPolicyVersionProps(self.0, Phase) }
+    pub fn policy_arn(self, value: impl Arg<str>) -> CfnAutomatedReasoningPolicyVersionProps<Set> { CfnAutomatedReasoningPolicyVersionProps(put(self.0, "PolicyArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAutomatedReasoningPolicyVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Bedrock::Blueprint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-blueprint.html)
@@ -669,10 +667,10 @@ impl CfnBlueprint {
     /// `AWS::Bedrock::Blueprint`
     pub const TYPE: &'static str = "AWS::Bedrock::Blueprint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnBlueprintProps<R0, R1, R2>) -> Self where CfnBlueprintProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBlueprintProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `BlueprintArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `BlueprintArn`: text.
+    /// The attribute `BlueprintArn`: `OtherArn`.
     pub fn attr_blueprint_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("BlueprintArn") }
     /// The attribute `BlueprintStage`: text.
     pub fn attr_blueprint_stage(&self) -> Val<str> { self.0.get_att("BlueprintStage") }
@@ -683,24 +681,24 @@ impl CfnBlueprint {
 }
 impl Parent for CfnBlueprint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::Blueprint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-blueprint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBlueprintProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnBlueprintProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnBlueprintProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBlueprintProps<missing::BlueprintName, missing::Schema, missing::Type> { CfnBlueprintProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBlueprintProps<Missing<required::BlueprintName>, Missing<required::Schema>, Missing<required::Type>> { CfnBlueprintProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnBlueprintProps<R0, R1, R2> {
     /// `BlueprintName`: text, required. Update: replacement.
-    pub fn blueprint_name(mut self, value: impl Arg<str>) -> CfnBlueprintProps<Set, R1, R2> { self.0.set("BlueprintName", value.into_expr()); CfnBlueprintProps(self.0, Phase) }
+    pub fn blueprint_name(self, value: impl Arg<str>) -> CfnBlueprintProps<Set, R1, R2> { CfnBlueprintProps(put(self.0, "BlueprintName", value.into_expr()), Phase) }
     /// `KmsEncryptionContext`: map of text. Update: in place.
-    pub fn kms_encryption_context(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("KmsEncryptionContext", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn kms_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "KmsEncryptionContext", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `Schema`: JSON, required. Update: in place.
-    pub fn schema(mut self, value: impl Arg<Any>) -> CfnBlueprintProps<R0, Set, R2> { self.0.set("Schema", value.into_expr()); CfnBlueprintProps(self.0, Phase) }
+    pub fn schema(self, value: impl Arg<Any>) -> CfnBlueprintProps<R0, Set, R2> { CfnBlueprintProps(put(self.0, "Schema", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<blueprint::Type>) -> CfnBlueprintProps<R0, R1, Set> { self.0.set("Type", value.into_expr()); CfnBlueprintProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<blueprint::Type>) -> CfnBlueprintProps<R0, R1, Set> { CfnBlueprintProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnBlueprintProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::Blueprint`.
@@ -715,63 +713,63 @@ impl CfnDataAutomationLibrary {
     /// `AWS::Bedrock::DataAutomationLibrary`
     pub const TYPE: &'static str = "AWS::Bedrock::DataAutomationLibrary";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDataAutomationLibraryProps<R0>) -> Self where CfnDataAutomationLibraryProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataAutomationLibraryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LibraryArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
     /// The attribute `EntityTypes`: list of `EntityTypeInfo`.
     pub fn attr_entity_types(&self) -> Val<Arr<data_automation_library::EntityTypeInfo>> { self.0.get_att("EntityTypes") }
-    /// The attribute `LibraryArn`: text.
+    /// The attribute `LibraryArn`: `OtherArn`.
     pub fn attr_library_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LibraryArn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnDataAutomationLibrary { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::DataAutomationLibrary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationlibrary.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataAutomationLibraryProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDataAutomationLibraryProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDataAutomationLibraryProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataAutomationLibraryProps<missing::LibraryName> { CfnDataAutomationLibraryProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataAutomationLibraryProps<Missing<required::LibraryName>> { CfnDataAutomationLibraryProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDataAutomationLibraryProps<R0> {
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement.
-    pub fn encryption_configuration(mut self, value: impl Arg<data_automation_library::EncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<data_automation_library::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `LibraryDescription`: text. Update: in place.
-    pub fn library_description(mut self, value: impl Arg<str>) -> Self { self.0.set("LibraryDescription", value.into_expr()); self }
+    pub fn library_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LibraryDescription", value.into_expr()), Phase) }
     /// `LibraryName`: text, required. Update: replacement.
-    pub fn library_name(mut self, value: impl Arg<str>) -> CfnDataAutomationLibraryProps<Set> { self.0.set("LibraryName", value.into_expr()); CfnDataAutomationLibraryProps(self.0, Phase) }
+    pub fn library_name(self, value: impl Arg<str>) -> CfnDataAutomationLibraryProps<Set> { CfnDataAutomationLibraryProps(put(self.0, "LibraryName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDataAutomationLibraryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::DataAutomationLibrary`.
 pub mod data_automation_library {
 use crate::cfn::support::*;
 /// The property type `EncryptionConfiguration` of `AWS::Bedrock::DataAutomationLibrary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationlibrary-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EncryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionConfiguration<super::missing::KmsKeyId> { EncryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EncryptionConfiguration<Missing<super::required::KmsKeyId>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
     /// `KmsEncryptionContext`: map of text. Update: replacement.
-    pub fn kms_encryption_context(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("KmsEncryptionContext", value.into_expr()); self }
-    /// `KmsKeyId`: text, required. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> EncryptionConfiguration<Set> { self.0.set("KmsKeyId", value.into_expr()); EncryptionConfiguration(self.0, Phase) }
+    pub fn kms_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "KmsEncryptionContext", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`, required. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntityTypeInfo` of `AWS::Bedrock::DataAutomationLibrary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationlibrary-entitytypeinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EntityTypeInfo<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EntityTypeInfo<R0 = Set>(Bag, Phase<(R0,)>);
 impl EntityTypeInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EntityTypeInfo<super::missing::EntityType> { EntityTypeInfo(Bag::default(), Phase) }
+    pub fn new() -> EntityTypeInfo<Missing<super::required::EntityType>> { EntityTypeInfo(Bag::default(), Phase) }
 }
 impl<R0> EntityTypeInfo<R0> {
     /// `EntityMetadata`: text. Update: in place.
-    pub fn entity_metadata(mut self, value: impl Arg<str>) -> Self { self.0.set("EntityMetadata", value.into_expr()); self }
+    pub fn entity_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityMetadata", value.into_expr()), Phase) }
     /// `EntityType`: `EntityType`, required. Update: in place.
-    pub fn entity_type(mut self, value: impl Arg<EntityType>) -> EntityTypeInfo<Set> { self.0.set("EntityType", value.into_expr()); EntityTypeInfo(self.0, Phase) }
+    pub fn entity_type(self, value: impl Arg<EntityType>) -> EntityTypeInfo<Set> { EntityTypeInfo(put(self.0, "EntityType", value.into_expr()), Phase) }
 }
 impl Done for EntityTypeInfo { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EntityType` allows.
@@ -783,14 +781,14 @@ impl CfnDataAutomationProject {
     /// `AWS::Bedrock::DataAutomationProject`
     pub const TYPE: &'static str = "AWS::Bedrock::DataAutomationProject";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDataAutomationProjectProps<R0>) -> Self where CfnDataAutomationProjectProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataAutomationProjectProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProjectArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
     /// The attribute `LastModifiedTime`: text.
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `ProjectArn`: text.
+    /// The attribute `ProjectArn`: `OtherArn`.
     pub fn attr_project_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProjectArn") }
     /// The attribute `ProjectStage`: text.
     pub fn attr_project_stage(&self) -> Val<str> { self.0.get_att("ProjectStage") }
@@ -799,511 +797,511 @@ impl CfnDataAutomationProject {
 }
 impl Parent for CfnDataAutomationProject { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-dataautomationproject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataAutomationProjectProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDataAutomationProjectProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDataAutomationProjectProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataAutomationProjectProps<missing::ProjectName> { CfnDataAutomationProjectProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataAutomationProjectProps<Missing<required::ProjectName>> { CfnDataAutomationProjectProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDataAutomationProjectProps<R0> {
     /// `CustomOutputConfiguration`: `CustomOutputConfiguration`. Update: in place.
-    pub fn custom_output_configuration(mut self, value: impl Arg<data_automation_project::CustomOutputConfiguration>) -> Self { self.0.set("CustomOutputConfiguration", value.into_expr()); self }
+    pub fn custom_output_configuration(self, value: impl Arg<data_automation_project::CustomOutputConfiguration>) -> Self { Self(put(self.0, "CustomOutputConfiguration", value.into_expr()), Phase) }
     /// `KmsEncryptionContext`: map of text. Update: in place.
-    pub fn kms_encryption_context(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("KmsEncryptionContext", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn kms_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "KmsEncryptionContext", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `OverrideConfiguration`: `OverrideConfiguration`. Update: in place.
-    pub fn override_configuration(mut self, value: impl Arg<data_automation_project::OverrideConfiguration>) -> Self { self.0.set("OverrideConfiguration", value.into_expr()); self }
+    pub fn override_configuration(self, value: impl Arg<data_automation_project::OverrideConfiguration>) -> Self { Self(put(self.0, "OverrideConfiguration", value.into_expr()), Phase) }
     /// `ProjectDescription`: text. Update: in place.
-    pub fn project_description(mut self, value: impl Arg<str>) -> Self { self.0.set("ProjectDescription", value.into_expr()); self }
+    pub fn project_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectDescription", value.into_expr()), Phase) }
     /// `ProjectName`: text, required. Update: replacement.
-    pub fn project_name(mut self, value: impl Arg<str>) -> CfnDataAutomationProjectProps<Set> { self.0.set("ProjectName", value.into_expr()); CfnDataAutomationProjectProps(self.0, Phase) }
+    pub fn project_name(self, value: impl Arg<str>) -> CfnDataAutomationProjectProps<Set> { CfnDataAutomationProjectProps(put(self.0, "ProjectName", value.into_expr()), Phase) }
     /// `ProjectType`: `ProjectType`. Update: replacement.
-    pub fn project_type(mut self, value: impl Arg<data_automation_project::ProjectType>) -> Self { self.0.set("ProjectType", value.into_expr()); self }
+    pub fn project_type(self, value: impl Arg<data_automation_project::ProjectType>) -> Self { Self(put(self.0, "ProjectType", value.into_expr()), Phase) }
     /// `StandardOutputConfiguration`: `StandardOutputConfiguration`. Update: in place.
-    pub fn standard_output_configuration(mut self, value: impl Arg<data_automation_project::StandardOutputConfiguration>) -> Self { self.0.set("StandardOutputConfiguration", value.into_expr()); self }
+    pub fn standard_output_configuration(self, value: impl Arg<data_automation_project::StandardOutputConfiguration>) -> Self { Self(put(self.0, "StandardOutputConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDataAutomationProjectProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::DataAutomationProject`.
 pub mod data_automation_project {
 use crate::cfn::support::*;
 /// The property type `AudioExtractionCategory` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audioextractioncategory.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioExtractionCategory<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AudioExtractionCategory<R0 = Set>(Bag, Phase<(R0,)>);
 impl AudioExtractionCategory {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AudioExtractionCategory<super::missing::State> { AudioExtractionCategory(Bag::default(), Phase) }
+    pub fn new() -> AudioExtractionCategory<Missing<super::required::State>> { AudioExtractionCategory(Bag::default(), Phase) }
 }
 impl<R0> AudioExtractionCategory<R0> {
     /// `State`: `State`, required. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> AudioExtractionCategory<Set> { self.0.set("State", value.into_expr()); AudioExtractionCategory(self.0, Phase) }
+    pub fn state(self, value: impl Arg<State>) -> AudioExtractionCategory<Set> { AudioExtractionCategory(put(self.0, "State", value.into_expr()), Phase) }
     /// `TypeConfiguration`: `AudioExtractionCategoryTypeConfiguration`. Update: in place.
-    pub fn type_configuration(mut self, value: impl Arg<AudioExtractionCategoryTypeConfiguration>) -> Self { self.0.set("TypeConfiguration", value.into_expr()); self }
+    pub fn type_configuration(self, value: impl Arg<AudioExtractionCategoryTypeConfiguration>) -> Self { Self(put(self.0, "TypeConfiguration", value.into_expr()), Phase) }
     /// `Types`: list of `AudioExtractionCategoryTypes`. Update: in place.
-    pub fn types(mut self, value: impl Arg<Arr<AudioExtractionCategoryTypes>>) -> Self { self.0.set("Types", value.into_expr()); self }
+    pub fn types(self, value: impl Arg<Arr<AudioExtractionCategoryTypes>>) -> Self { Self(put(self.0, "Types", value.into_expr()), Phase) }
 }
 impl Done for AudioExtractionCategory { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioExtractionCategoryTypeConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audioextractioncategorytypeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioExtractionCategoryTypeConfiguration(Bag);
+#[must_use] pub struct AudioExtractionCategoryTypeConfiguration(Bag);
 impl AudioExtractionCategoryTypeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Transcript`: `TranscriptConfiguration`. Update: in place.
-    pub fn transcript(mut self, value: impl Arg<TranscriptConfiguration>) -> Self { self.0.set("Transcript", value.into_expr()); self }
+    pub fn transcript(self, value: impl Arg<TranscriptConfiguration>) -> Self { Self(put(self.0, "Transcript", value.into_expr())) }
 }
 impl Done for AudioExtractionCategoryTypeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioLanguageConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiolanguageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioLanguageConfiguration(Bag);
+#[must_use] pub struct AudioLanguageConfiguration(Bag);
 impl AudioLanguageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GenerativeOutputLanguage`: `GenerativeOutputLanguage`. Update: in place.
-    pub fn generative_output_language(mut self, value: impl Arg<GenerativeOutputLanguage>) -> Self { self.0.set("GenerativeOutputLanguage", value.into_expr()); self }
+    pub fn generative_output_language(self, value: impl Arg<GenerativeOutputLanguage>) -> Self { Self(put(self.0, "GenerativeOutputLanguage", value.into_expr())) }
     /// `IdentifyMultipleLanguages`: boolean. Update: in place.
-    pub fn identify_multiple_languages(mut self, value: impl Arg<bool>) -> Self { self.0.set("IdentifyMultipleLanguages", value.into_expr()); self }
+    pub fn identify_multiple_languages(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IdentifyMultipleLanguages", value.into_expr())) }
     /// `InputLanguages`: list of `InputLanguages`. Update: in place.
-    pub fn input_languages(mut self, value: impl Arg<Arr<InputLanguages>>) -> Self { self.0.set("InputLanguages", value.into_expr()); self }
+    pub fn input_languages(self, value: impl Arg<Arr<InputLanguages>>) -> Self { Self(put(self.0, "InputLanguages", value.into_expr())) }
 }
 impl Done for AudioLanguageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioOverrideConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiooverrideconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioOverrideConfiguration(Bag);
+#[must_use] pub struct AudioOverrideConfiguration(Bag);
 impl AudioOverrideConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LanguageConfiguration`: `AudioLanguageConfiguration`. Update: in place.
-    pub fn language_configuration(mut self, value: impl Arg<AudioLanguageConfiguration>) -> Self { self.0.set("LanguageConfiguration", value.into_expr()); self }
+    pub fn language_configuration(self, value: impl Arg<AudioLanguageConfiguration>) -> Self { Self(put(self.0, "LanguageConfiguration", value.into_expr())) }
     /// `ModalityProcessing`: `ModalityProcessingConfiguration`. Update: in place.
-    pub fn modality_processing(mut self, value: impl Arg<ModalityProcessingConfiguration>) -> Self { self.0.set("ModalityProcessing", value.into_expr()); self }
+    pub fn modality_processing(self, value: impl Arg<ModalityProcessingConfiguration>) -> Self { Self(put(self.0, "ModalityProcessing", value.into_expr())) }
     /// `SensitiveDataConfiguration`: `SensitiveDataConfiguration`. Update: in place.
-    pub fn sensitive_data_configuration(mut self, value: impl Arg<SensitiveDataConfiguration>) -> Self { self.0.set("SensitiveDataConfiguration", value.into_expr()); self }
+    pub fn sensitive_data_configuration(self, value: impl Arg<SensitiveDataConfiguration>) -> Self { Self(put(self.0, "SensitiveDataConfiguration", value.into_expr())) }
 }
 impl Done for AudioOverrideConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioStandardExtraction` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiostandardextraction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioStandardExtraction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AudioStandardExtraction<R0 = Set>(Bag, Phase<(R0,)>);
 impl AudioStandardExtraction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AudioStandardExtraction<super::missing::Category> { AudioStandardExtraction(Bag::default(), Phase) }
+    pub fn new() -> AudioStandardExtraction<Missing<super::required::Category>> { AudioStandardExtraction(Bag::default(), Phase) }
 }
 impl<R0> AudioStandardExtraction<R0> {
     /// `Category`: `AudioExtractionCategory`, required. Update: in place.
-    pub fn category(mut self, value: impl Arg<AudioExtractionCategory>) -> AudioStandardExtraction<Set> { self.0.set("Category", value.into_expr()); AudioStandardExtraction(self.0, Phase) }
+    pub fn category(self, value: impl Arg<AudioExtractionCategory>) -> AudioStandardExtraction<Set> { AudioStandardExtraction(put(self.0, "Category", value.into_expr()), Phase) }
 }
 impl Done for AudioStandardExtraction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioStandardGenerativeField` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiostandardgenerativefield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioStandardGenerativeField<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AudioStandardGenerativeField<R0 = Set>(Bag, Phase<(R0,)>);
 impl AudioStandardGenerativeField {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AudioStandardGenerativeField<super::missing::State> { AudioStandardGenerativeField(Bag::default(), Phase) }
+    pub fn new() -> AudioStandardGenerativeField<Missing<super::required::State>> { AudioStandardGenerativeField(Bag::default(), Phase) }
 }
 impl<R0> AudioStandardGenerativeField<R0> {
     /// `State`: `State`, required. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> AudioStandardGenerativeField<Set> { self.0.set("State", value.into_expr()); AudioStandardGenerativeField(self.0, Phase) }
+    pub fn state(self, value: impl Arg<State>) -> AudioStandardGenerativeField<Set> { AudioStandardGenerativeField(put(self.0, "State", value.into_expr()), Phase) }
     /// `Types`: list of `AudioStandardGenerativeFieldTypes`. Update: in place.
-    pub fn types(mut self, value: impl Arg<Arr<AudioStandardGenerativeFieldTypes>>) -> Self { self.0.set("Types", value.into_expr()); self }
+    pub fn types(self, value: impl Arg<Arr<AudioStandardGenerativeFieldTypes>>) -> Self { Self(put(self.0, "Types", value.into_expr()), Phase) }
 }
 impl Done for AudioStandardGenerativeField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioStandardOutputConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-audiostandardoutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioStandardOutputConfiguration(Bag);
+#[must_use] pub struct AudioStandardOutputConfiguration(Bag);
 impl AudioStandardOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Extraction`: `AudioStandardExtraction`. Update: in place.
-    pub fn extraction(mut self, value: impl Arg<AudioStandardExtraction>) -> Self { self.0.set("Extraction", value.into_expr()); self }
+    pub fn extraction(self, value: impl Arg<AudioStandardExtraction>) -> Self { Self(put(self.0, "Extraction", value.into_expr())) }
     /// `GenerativeField`: `AudioStandardGenerativeField`. Update: in place.
-    pub fn generative_field(mut self, value: impl Arg<AudioStandardGenerativeField>) -> Self { self.0.set("GenerativeField", value.into_expr()); self }
+    pub fn generative_field(self, value: impl Arg<AudioStandardGenerativeField>) -> Self { Self(put(self.0, "GenerativeField", value.into_expr())) }
 }
 impl Done for AudioStandardOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BlueprintItem` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-blueprintitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BlueprintItem<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BlueprintItem<R0 = Set>(Bag, Phase<(R0,)>);
 impl BlueprintItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BlueprintItem<super::missing::BlueprintArn> { BlueprintItem(Bag::default(), Phase) }
+    pub fn new() -> BlueprintItem<Missing<super::required::BlueprintArn>> { BlueprintItem(Bag::default(), Phase) }
 }
 impl<R0> BlueprintItem<R0> {
     /// `BlueprintArn`: text, required. Update: in place.
-    pub fn blueprint_arn(mut self, value: impl Arg<str>) -> BlueprintItem<Set> { self.0.set("BlueprintArn", value.into_expr()); BlueprintItem(self.0, Phase) }
+    pub fn blueprint_arn(self, value: impl Arg<str>) -> BlueprintItem<Set> { BlueprintItem(put(self.0, "BlueprintArn", value.into_expr()), Phase) }
     /// `BlueprintStage`: `BlueprintStage`. Update: in place.
-    pub fn blueprint_stage(mut self, value: impl Arg<BlueprintStage>) -> Self { self.0.set("BlueprintStage", value.into_expr()); self }
+    pub fn blueprint_stage(self, value: impl Arg<BlueprintStage>) -> Self { Self(put(self.0, "BlueprintStage", value.into_expr()), Phase) }
     /// `BlueprintVersion`: text. Update: in place.
-    pub fn blueprint_version(mut self, value: impl Arg<str>) -> Self { self.0.set("BlueprintVersion", value.into_expr()); self }
+    pub fn blueprint_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BlueprintVersion", value.into_expr()), Phase) }
 }
 impl Done for BlueprintItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChannelLabelingConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-channellabelingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ChannelLabelingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ChannelLabelingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ChannelLabelingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ChannelLabelingConfiguration<super::missing::State> { ChannelLabelingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ChannelLabelingConfiguration<Missing<super::required::State>> { ChannelLabelingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ChannelLabelingConfiguration<R0> {
     /// `State`: `State`, required. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> ChannelLabelingConfiguration<Set> { self.0.set("State", value.into_expr()); ChannelLabelingConfiguration(self.0, Phase) }
+    pub fn state(self, value: impl Arg<State>) -> ChannelLabelingConfiguration<Set> { ChannelLabelingConfiguration(put(self.0, "State", value.into_expr()), Phase) }
 }
 impl Done for ChannelLabelingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomOutputConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-customoutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomOutputConfiguration(Bag);
+#[must_use] pub struct CustomOutputConfiguration(Bag);
 impl CustomOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Blueprints`: list of `BlueprintItem`. Update: in place.
-    pub fn blueprints(mut self, value: impl Arg<Arr<BlueprintItem>>) -> Self { self.0.set("Blueprints", value.into_expr()); self }
+    pub fn blueprints(self, value: impl Arg<Arr<BlueprintItem>>) -> Self { Self(put(self.0, "Blueprints", value.into_expr())) }
 }
 impl Done for CustomOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentBoundingBox` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentboundingbox.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentBoundingBox<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DocumentBoundingBox<R0 = Set>(Bag, Phase<(R0,)>);
 impl DocumentBoundingBox {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DocumentBoundingBox<super::missing::State> { DocumentBoundingBox(Bag::default(), Phase) }
+    pub fn new() -> DocumentBoundingBox<Missing<super::required::State>> { DocumentBoundingBox(Bag::default(), Phase) }
 }
 impl<R0> DocumentBoundingBox<R0> {
     /// `State`: `State`, required. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> DocumentBoundingBox<Set> { self.0.set("State", value.into_expr()); DocumentBoundingBox(self.0, Phase) }
+    pub fn state(self, value: impl Arg<State>) -> DocumentBoundingBox<Set> { DocumentBoundingBox(put(self.0, "State", value.into_expr()), Phase) }
 }
 impl Done for DocumentBoundingBox { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentExtractionGranularity` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentextractiongranularity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentExtractionGranularity(Bag);
+#[must_use] pub struct DocumentExtractionGranularity(Bag);
 impl DocumentExtractionGranularity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Types`: list of `Types`. Update: in place.
-    pub fn types(mut self, value: impl Arg<Arr<Types>>) -> Self { self.0.set("Types", value.into_expr()); self }
+    pub fn types(self, value: impl Arg<Arr<Types>>) -> Self { Self(put(self.0, "Types", value.into_expr())) }
 }
 impl Done for DocumentExtractionGranularity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentOutputAdditionalFileFormat` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoutputadditionalfileformat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentOutputAdditionalFileFormat<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DocumentOutputAdditionalFileFormat<R0 = Set>(Bag, Phase<(R0,)>);
 impl DocumentOutputAdditionalFileFormat {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DocumentOutputAdditionalFileFormat<super::missing::State> { DocumentOutputAdditionalFileFormat(Bag::default(), Phase) }
+    pub fn new() -> DocumentOutputAdditionalFileFormat<Missing<super::required::State>> { DocumentOutputAdditionalFileFormat(Bag::default(), Phase) }
 }
 impl<R0> DocumentOutputAdditionalFileFormat<R0> {
     /// `State`: `State`, required. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> DocumentOutputAdditionalFileFormat<Set> { self.0.set("State", value.into_expr()); DocumentOutputAdditionalFileFormat(self.0, Phase) }
+    pub fn state(self, value: impl Arg<State>) -> DocumentOutputAdditionalFileFormat<Set> { DocumentOutputAdditionalFileFormat(put(self.0, "State", value.into_expr()), Phase) }
 }
 impl Done for DocumentOutputAdditionalFileFormat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentOutputFormat` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoutputformat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentOutputFormat<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DocumentOutputFormat<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DocumentOutputFormat {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DocumentOutputFormat<super::missing::AdditionalFileFormat, super::missing::TextFormat> { DocumentOutputFormat(Bag::default(), Phase) }
+    pub fn new() -> DocumentOutputFormat<Missing<super::required::AdditionalFileFormat>, Missing<super::required::TextFormat>> { DocumentOutputFormat(Bag::default(), Phase) }
 }
 impl<R0, R1> DocumentOutputFormat<R0, R1> {
     /// `AdditionalFileFormat`: `DocumentOutputAdditionalFileFormat`, required. Update: in place.
-    pub fn additional_file_format(mut self, value: impl Arg<DocumentOutputAdditionalFileFormat>) -> DocumentOutputFormat<Set, R1> { self.0.set("AdditionalFileFormat", value.into_expr()); DocumentOutputFormat(self.0, Phase) }
+    pub fn additional_file_format(self, value: impl Arg<DocumentOutputAdditionalFileFormat>) -> DocumentOutputFormat<Set, R1> { DocumentOutputFormat(put(self.0, "AdditionalFileFormat", value.into_expr()), Phase) }
     /// `TextFormat`: `DocumentOutputTextFormat`, required. Update: in place.
-    pub fn text_format(mut self, value: impl Arg<DocumentOutputTextFormat>) -> DocumentOutputFormat<R0, Set> { self.0.set("TextFormat", value.into_expr()); DocumentOutputFormat(self.0, Phase) }
+    pub fn text_format(self, value: impl Arg<DocumentOutputTextFormat>) -> DocumentOutputFormat<R0, Set> { DocumentOutputFormat(put(self.0, "TextFormat", value.into_expr()), Phase) }
 }
 impl Done for DocumentOutputFormat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentOutputTextFormat` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoutputtextformat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentOutputTextFormat(Bag);
+#[must_use] pub struct DocumentOutputTextFormat(Bag);
 impl DocumentOutputTextFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Types`: list of `DocumentOutputTextFormatTypes`. Update: in place.
-    pub fn types(mut self, value: impl Arg<Arr<DocumentOutputTextFormatTypes>>) -> Self { self.0.set("Types", value.into_expr()); self }
+    pub fn types(self, value: impl Arg<Arr<DocumentOutputTextFormatTypes>>) -> Self { Self(put(self.0, "Types", value.into_expr())) }
 }
 impl Done for DocumentOutputTextFormat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentOverrideConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentoverrideconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentOverrideConfiguration(Bag);
+#[must_use] pub struct DocumentOverrideConfiguration(Bag);
 impl DocumentOverrideConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ModalityProcessing`: `ModalityProcessingConfiguration`. Update: in place.
-    pub fn modality_processing(mut self, value: impl Arg<ModalityProcessingConfiguration>) -> Self { self.0.set("ModalityProcessing", value.into_expr()); self }
+    pub fn modality_processing(self, value: impl Arg<ModalityProcessingConfiguration>) -> Self { Self(put(self.0, "ModalityProcessing", value.into_expr())) }
     /// `SensitiveDataConfiguration`: `SensitiveDataConfiguration`. Update: in place.
-    pub fn sensitive_data_configuration(mut self, value: impl Arg<SensitiveDataConfiguration>) -> Self { self.0.set("SensitiveDataConfiguration", value.into_expr()); self }
+    pub fn sensitive_data_configuration(self, value: impl Arg<SensitiveDataConfiguration>) -> Self { Self(put(self.0, "SensitiveDataConfiguration", value.into_expr())) }
     /// `Splitter`: `SplitterConfiguration`. Update: in place.
-    pub fn splitter(mut self, value: impl Arg<SplitterConfiguration>) -> Self { self.0.set("Splitter", value.into_expr()); self }
+    pub fn splitter(self, value: impl Arg<SplitterConfiguration>) -> Self { Self(put(self.0, "Splitter", value.into_expr())) }
 }
 impl Done for DocumentOverrideConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentStandardExtraction` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentstandardextraction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentStandardExtraction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DocumentStandardExtraction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DocumentStandardExtraction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DocumentStandardExtraction<super::missing::BoundingBox, super::missing::Granularity> { DocumentStandardExtraction(Bag::default(), Phase) }
+    pub fn new() -> DocumentStandardExtraction<Missing<super::required::BoundingBox>, Missing<super::required::Granularity>> { DocumentStandardExtraction(Bag::default(), Phase) }
 }
 impl<R0, R1> DocumentStandardExtraction<R0, R1> {
     /// `BoundingBox`: `DocumentBoundingBox`, required. Update: in place.
-    pub fn bounding_box(mut self, value: impl Arg<DocumentBoundingBox>) -> DocumentStandardExtraction<Set, R1> { self.0.set("BoundingBox", value.into_expr()); DocumentStandardExtraction(self.0, Phase) }
+    pub fn bounding_box(self, value: impl Arg<DocumentBoundingBox>) -> DocumentStandardExtraction<Set, R1> { DocumentStandardExtraction(put(self.0, "BoundingBox", value.into_expr()), Phase) }
     /// `Granularity`: `DocumentExtractionGranularity`, required. Update: in place.
-    pub fn granularity(mut self, value: impl Arg<DocumentExtractionGranularity>) -> DocumentStandardExtraction<R0, Set> { self.0.set("Granularity", value.into_expr()); DocumentStandardExtraction(self.0, Phase) }
+    pub fn granularity(self, value: impl Arg<DocumentExtractionGranularity>) -> DocumentStandardExtraction<R0, Set> { DocumentStandardExtraction(put(self.0, "Granularity", value.into_expr()), Phase) }
 }
 impl Done for DocumentStandardExtraction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentStandardGenerativeField` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentstandardgenerativefield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentStandardGenerativeField<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DocumentStandardGenerativeField<R0 = Set>(Bag, Phase<(R0,)>);
 impl DocumentStandardGenerativeField {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DocumentStandardGenerativeField<super::missing::State> { DocumentStandardGenerativeField(Bag::default(), Phase) }
+    pub fn new() -> DocumentStandardGenerativeField<Missing<super::required::State>> { DocumentStandardGenerativeField(Bag::default(), Phase) }
 }
 impl<R0> DocumentStandardGenerativeField<R0> {
     /// `State`: `State`, required. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> DocumentStandardGenerativeField<Set> { self.0.set("State", value.into_expr()); DocumentStandardGenerativeField(self.0, Phase) }
+    pub fn state(self, value: impl Arg<State>) -> DocumentStandardGenerativeField<Set> { DocumentStandardGenerativeField(put(self.0, "State", value.into_expr()), Phase) }
 }
 impl Done for DocumentStandardGenerativeField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentStandardOutputConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-documentstandardoutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentStandardOutputConfiguration(Bag);
+#[must_use] pub struct DocumentStandardOutputConfiguration(Bag);
 impl DocumentStandardOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Extraction`: `DocumentStandardExtraction`. Update: in place.
-    pub fn extraction(mut self, value: impl Arg<DocumentStandardExtraction>) -> Self { self.0.set("Extraction", value.into_expr()); self }
+    pub fn extraction(self, value: impl Arg<DocumentStandardExtraction>) -> Self { Self(put(self.0, "Extraction", value.into_expr())) }
     /// `GenerativeField`: `DocumentStandardGenerativeField`. Update: in place.
-    pub fn generative_field(mut self, value: impl Arg<DocumentStandardGenerativeField>) -> Self { self.0.set("GenerativeField", value.into_expr()); self }
+    pub fn generative_field(self, value: impl Arg<DocumentStandardGenerativeField>) -> Self { Self(put(self.0, "GenerativeField", value.into_expr())) }
     /// `OutputFormat`: `DocumentOutputFormat`. Update: in place.
-    pub fn output_format(mut self, value: impl Arg<DocumentOutputFormat>) -> Self { self.0.set("OutputFormat", value.into_expr()); self }
+    pub fn output_format(self, value: impl Arg<DocumentOutputFormat>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr())) }
 }
 impl Done for DocumentStandardOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageBoundingBox` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imageboundingbox.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageBoundingBox<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ImageBoundingBox<R0 = Set>(Bag, Phase<(R0,)>);
 impl ImageBoundingBox {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ImageBoundingBox<super::missing::State> { ImageBoundingBox(Bag::default(), Phase) }
+    pub fn new() -> ImageBoundingBox<Missing<super::required::State>> { ImageBoundingBox(Bag::default(), Phase) }
 }
 impl<R0> ImageBoundingBox<R0> {
     /// `State`: `State`, required. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> ImageBoundingBox<Set> { self.0.set("State", value.into_expr()); ImageBoundingBox(self.0, Phase) }
+    pub fn state(self, value: impl Arg<State>) -> ImageBoundingBox<Set> { ImageBoundingBox(put(self.0, "State", value.into_expr()), Phase) }
 }
 impl Done for ImageBoundingBox { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageExtractionCategory` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imageextractioncategory.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageExtractionCategory<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ImageExtractionCategory<R0 = Set>(Bag, Phase<(R0,)>);
 impl ImageExtractionCategory {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ImageExtractionCategory<super::missing::State> { ImageExtractionCategory(Bag::default(), Phase) }
+    pub fn new() -> ImageExtractionCategory<Missing<super::required::State>> { ImageExtractionCategory(Bag::default(), Phase) }
 }
 impl<R0> ImageExtractionCategory<R0> {
     /// `State`: `State`, required. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> ImageExtractionCategory<Set> { self.0.set("State", value.into_expr()); ImageExtractionCategory(self.0, Phase) }
+    pub fn state(self, value: impl Arg<State>) -> ImageExtractionCategory<Set> { ImageExtractionCategory(put(self.0, "State", value.into_expr()), Phase) }
     /// `Types`: list of `ImageExtractionCategoryTypes`. Update: in place.
-    pub fn types(mut self, value: impl Arg<Arr<ImageExtractionCategoryTypes>>) -> Self { self.0.set("Types", value.into_expr()); self }
+    pub fn types(self, value: impl Arg<Arr<ImageExtractionCategoryTypes>>) -> Self { Self(put(self.0, "Types", value.into_expr()), Phase) }
 }
 impl Done for ImageExtractionCategory { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageOverrideConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imageoverrideconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageOverrideConfiguration(Bag);
+#[must_use] pub struct ImageOverrideConfiguration(Bag);
 impl ImageOverrideConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ModalityProcessing`: `ModalityProcessingConfiguration`. Update: in place.
-    pub fn modality_processing(mut self, value: impl Arg<ModalityProcessingConfiguration>) -> Self { self.0.set("ModalityProcessing", value.into_expr()); self }
+    pub fn modality_processing(self, value: impl Arg<ModalityProcessingConfiguration>) -> Self { Self(put(self.0, "ModalityProcessing", value.into_expr())) }
     /// `SensitiveDataConfiguration`: `SensitiveDataConfiguration`. Update: in place.
-    pub fn sensitive_data_configuration(mut self, value: impl Arg<SensitiveDataConfiguration>) -> Self { self.0.set("SensitiveDataConfiguration", value.into_expr()); self }
+    pub fn sensitive_data_configuration(self, value: impl Arg<SensitiveDataConfiguration>) -> Self { Self(put(self.0, "SensitiveDataConfiguration", value.into_expr())) }
 }
 impl Done for ImageOverrideConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageStandardExtraction` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imagestandardextraction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageStandardExtraction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ImageStandardExtraction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ImageStandardExtraction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ImageStandardExtraction<super::missing::BoundingBox, super::missing::Category> { ImageStandardExtraction(Bag::default(), Phase) }
+    pub fn new() -> ImageStandardExtraction<Missing<super::required::BoundingBox>, Missing<super::required::Category>> { ImageStandardExtraction(Bag::default(), Phase) }
 }
 impl<R0, R1> ImageStandardExtraction<R0, R1> {
     /// `BoundingBox`: `ImageBoundingBox`, required. Update: in place.
-    pub fn bounding_box(mut self, value: impl Arg<ImageBoundingBox>) -> ImageStandardExtraction<Set, R1> { self.0.set("BoundingBox", value.into_expr()); ImageStandardExtraction(self.0, Phase) }
+    pub fn bounding_box(self, value: impl Arg<ImageBoundingBox>) -> ImageStandardExtraction<Set, R1> { ImageStandardExtraction(put(self.0, "BoundingBox", value.into_expr()), Phase) }
     /// `Category`: `ImageExtractionCategory`, required. Update: in place.
-    pub fn category(mut self, value: impl Arg<ImageExtractionCategory>) -> ImageStandardExtraction<R0, Set> { self.0.set("Category", value.into_expr()); ImageStandardExtraction(self.0, Phase) }
+    pub fn category(self, value: impl Arg<ImageExtractionCategory>) -> ImageStandardExtraction<R0, Set> { ImageStandardExtraction(put(self.0, "Category", value.into_expr()), Phase) }
 }
 impl Done for ImageStandardExtraction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageStandardGenerativeField` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imagestandardgenerativefield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageStandardGenerativeField<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ImageStandardGenerativeField<R0 = Set>(Bag, Phase<(R0,)>);
 impl ImageStandardGenerativeField {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ImageStandardGenerativeField<super::missing::State> { ImageStandardGenerativeField(Bag::default(), Phase) }
+    pub fn new() -> ImageStandardGenerativeField<Missing<super::required::State>> { ImageStandardGenerativeField(Bag::default(), Phase) }
 }
 impl<R0> ImageStandardGenerativeField<R0> {
     /// `State`: `State`, required. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> ImageStandardGenerativeField<Set> { self.0.set("State", value.into_expr()); ImageStandardGenerativeField(self.0, Phase) }
+    pub fn state(self, value: impl Arg<State>) -> ImageStandardGenerativeField<Set> { ImageStandardGenerativeField(put(self.0, "State", value.into_expr()), Phase) }
     /// `Types`: list of `ImageStandardGenerativeFieldTypes`. Update: in place.
-    pub fn types(mut self, value: impl Arg<Arr<ImageStandardGenerativeFieldTypes>>) -> Self { self.0.set("Types", value.into_expr()); self }
+    pub fn types(self, value: impl Arg<Arr<ImageStandardGenerativeFieldTypes>>) -> Self { Self(put(self.0, "Types", value.into_expr()), Phase) }
 }
 impl Done for ImageStandardGenerativeField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageStandardOutputConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-imagestandardoutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageStandardOutputConfiguration(Bag);
+#[must_use] pub struct ImageStandardOutputConfiguration(Bag);
 impl ImageStandardOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Extraction`: `ImageStandardExtraction`. Update: in place.
-    pub fn extraction(mut self, value: impl Arg<ImageStandardExtraction>) -> Self { self.0.set("Extraction", value.into_expr()); self }
+    pub fn extraction(self, value: impl Arg<ImageStandardExtraction>) -> Self { Self(put(self.0, "Extraction", value.into_expr())) }
     /// `GenerativeField`: `ImageStandardGenerativeField`. Update: in place.
-    pub fn generative_field(mut self, value: impl Arg<ImageStandardGenerativeField>) -> Self { self.0.set("GenerativeField", value.into_expr()); self }
+    pub fn generative_field(self, value: impl Arg<ImageStandardGenerativeField>) -> Self { Self(put(self.0, "GenerativeField", value.into_expr())) }
 }
 impl Done for ImageStandardOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ModalityProcessingConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-modalityprocessingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ModalityProcessingConfiguration(Bag);
+#[must_use] pub struct ModalityProcessingConfiguration(Bag);
 impl ModalityProcessingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `State`: `State`. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for ModalityProcessingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ModalityRoutingConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-modalityroutingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ModalityRoutingConfiguration(Bag);
+#[must_use] pub struct ModalityRoutingConfiguration(Bag);
 impl ModalityRoutingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `jpeg`: `Jpeg`. Update: in place.
-    pub fn jpeg(mut self, value: impl Arg<Jpeg>) -> Self { self.0.set("jpeg", value.into_expr()); self }
+    pub fn jpeg(self, value: impl Arg<Jpeg>) -> Self { Self(put(self.0, "jpeg", value.into_expr())) }
     /// `mov`: `Mov`. Update: in place.
-    pub fn mov(mut self, value: impl Arg<Mov>) -> Self { self.0.set("mov", value.into_expr()); self }
+    pub fn mov(self, value: impl Arg<Mov>) -> Self { Self(put(self.0, "mov", value.into_expr())) }
     /// `mp4`: `Mp4`. Update: in place.
-    pub fn mp4(mut self, value: impl Arg<Mp4>) -> Self { self.0.set("mp4", value.into_expr()); self }
+    pub fn mp4(self, value: impl Arg<Mp4>) -> Self { Self(put(self.0, "mp4", value.into_expr())) }
     /// `png`: `Png`. Update: in place.
-    pub fn png(mut self, value: impl Arg<Png>) -> Self { self.0.set("png", value.into_expr()); self }
+    pub fn png(self, value: impl Arg<Png>) -> Self { Self(put(self.0, "png", value.into_expr())) }
 }
 impl Done for ModalityRoutingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OverrideConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-overrideconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OverrideConfiguration(Bag);
+#[must_use] pub struct OverrideConfiguration(Bag);
 impl OverrideConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Audio`: `AudioOverrideConfiguration`. Update: in place.
-    pub fn audio(mut self, value: impl Arg<AudioOverrideConfiguration>) -> Self { self.0.set("Audio", value.into_expr()); self }
+    pub fn audio(self, value: impl Arg<AudioOverrideConfiguration>) -> Self { Self(put(self.0, "Audio", value.into_expr())) }
     /// `Document`: `DocumentOverrideConfiguration`. Update: in place.
-    pub fn document(mut self, value: impl Arg<DocumentOverrideConfiguration>) -> Self { self.0.set("Document", value.into_expr()); self }
+    pub fn document(self, value: impl Arg<DocumentOverrideConfiguration>) -> Self { Self(put(self.0, "Document", value.into_expr())) }
     /// `Image`: `ImageOverrideConfiguration`. Update: in place.
-    pub fn image(mut self, value: impl Arg<ImageOverrideConfiguration>) -> Self { self.0.set("Image", value.into_expr()); self }
+    pub fn image(self, value: impl Arg<ImageOverrideConfiguration>) -> Self { Self(put(self.0, "Image", value.into_expr())) }
     /// `ModalityRouting`: `ModalityRoutingConfiguration`. Update: in place.
-    pub fn modality_routing(mut self, value: impl Arg<ModalityRoutingConfiguration>) -> Self { self.0.set("ModalityRouting", value.into_expr()); self }
+    pub fn modality_routing(self, value: impl Arg<ModalityRoutingConfiguration>) -> Self { Self(put(self.0, "ModalityRouting", value.into_expr())) }
     /// `Video`: `VideoOverrideConfiguration`. Update: in place.
-    pub fn video(mut self, value: impl Arg<VideoOverrideConfiguration>) -> Self { self.0.set("Video", value.into_expr()); self }
+    pub fn video(self, value: impl Arg<VideoOverrideConfiguration>) -> Self { Self(put(self.0, "Video", value.into_expr())) }
 }
 impl Done for OverrideConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PIIEntitiesConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-piientitiesconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PIIEntitiesConfiguration(Bag);
+#[must_use] pub struct PIIEntitiesConfiguration(Bag);
 impl PIIEntitiesConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PiiEntityTypes`: list of `PiiEntityTypes`. Update: in place.
-    pub fn pii_entity_types(mut self, value: impl Arg<Arr<PiiEntityTypes>>) -> Self { self.0.set("PiiEntityTypes", value.into_expr()); self }
+    pub fn pii_entity_types(self, value: impl Arg<Arr<PiiEntityTypes>>) -> Self { Self(put(self.0, "PiiEntityTypes", value.into_expr())) }
     /// `RedactionMaskMode`: `RedactionMaskMode`. Update: in place.
-    pub fn redaction_mask_mode(mut self, value: impl Arg<RedactionMaskMode>) -> Self { self.0.set("RedactionMaskMode", value.into_expr()); self }
+    pub fn redaction_mask_mode(self, value: impl Arg<RedactionMaskMode>) -> Self { Self(put(self.0, "RedactionMaskMode", value.into_expr())) }
 }
 impl Done for PIIEntitiesConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SensitiveDataConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-sensitivedataconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SensitiveDataConfiguration(Bag);
+#[must_use] pub struct SensitiveDataConfiguration(Bag);
 impl SensitiveDataConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DetectionMode`: `DetectionMode`. Update: in place.
-    pub fn detection_mode(mut self, value: impl Arg<DetectionMode>) -> Self { self.0.set("DetectionMode", value.into_expr()); self }
+    pub fn detection_mode(self, value: impl Arg<DetectionMode>) -> Self { Self(put(self.0, "DetectionMode", value.into_expr())) }
     /// `DetectionScope`: list of `DetectionScope`. Update: in place.
-    pub fn detection_scope(mut self, value: impl Arg<Arr<DetectionScope>>) -> Self { self.0.set("DetectionScope", value.into_expr()); self }
+    pub fn detection_scope(self, value: impl Arg<Arr<DetectionScope>>) -> Self { Self(put(self.0, "DetectionScope", value.into_expr())) }
     /// `PiiEntitiesConfiguration`: `PIIEntitiesConfiguration`. Update: in place.
-    pub fn pii_entities_configuration(mut self, value: impl Arg<PIIEntitiesConfiguration>) -> Self { self.0.set("PiiEntitiesConfiguration", value.into_expr()); self }
+    pub fn pii_entities_configuration(self, value: impl Arg<PIIEntitiesConfiguration>) -> Self { Self(put(self.0, "PiiEntitiesConfiguration", value.into_expr())) }
 }
 impl Done for SensitiveDataConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpeakerLabelingConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-speakerlabelingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SpeakerLabelingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SpeakerLabelingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SpeakerLabelingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SpeakerLabelingConfiguration<super::missing::State> { SpeakerLabelingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SpeakerLabelingConfiguration<Missing<super::required::State>> { SpeakerLabelingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SpeakerLabelingConfiguration<R0> {
     /// `State`: `State`, required. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> SpeakerLabelingConfiguration<Set> { self.0.set("State", value.into_expr()); SpeakerLabelingConfiguration(self.0, Phase) }
+    pub fn state(self, value: impl Arg<State>) -> SpeakerLabelingConfiguration<Set> { SpeakerLabelingConfiguration(put(self.0, "State", value.into_expr()), Phase) }
 }
 impl Done for SpeakerLabelingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SplitterConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-splitterconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SplitterConfiguration(Bag);
+#[must_use] pub struct SplitterConfiguration(Bag);
 impl SplitterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `State`: `State`. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for SplitterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StandardOutputConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-standardoutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StandardOutputConfiguration(Bag);
+#[must_use] pub struct StandardOutputConfiguration(Bag);
 impl StandardOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Audio`: `AudioStandardOutputConfiguration`. Update: in place.
-    pub fn audio(mut self, value: impl Arg<AudioStandardOutputConfiguration>) -> Self { self.0.set("Audio", value.into_expr()); self }
+    pub fn audio(self, value: impl Arg<AudioStandardOutputConfiguration>) -> Self { Self(put(self.0, "Audio", value.into_expr())) }
     /// `Document`: `DocumentStandardOutputConfiguration`. Update: in place.
-    pub fn document(mut self, value: impl Arg<DocumentStandardOutputConfiguration>) -> Self { self.0.set("Document", value.into_expr()); self }
+    pub fn document(self, value: impl Arg<DocumentStandardOutputConfiguration>) -> Self { Self(put(self.0, "Document", value.into_expr())) }
     /// `Image`: `ImageStandardOutputConfiguration`. Update: in place.
-    pub fn image(mut self, value: impl Arg<ImageStandardOutputConfiguration>) -> Self { self.0.set("Image", value.into_expr()); self }
+    pub fn image(self, value: impl Arg<ImageStandardOutputConfiguration>) -> Self { Self(put(self.0, "Image", value.into_expr())) }
     /// `Video`: `VideoStandardOutputConfiguration`. Update: in place.
-    pub fn video(mut self, value: impl Arg<VideoStandardOutputConfiguration>) -> Self { self.0.set("Video", value.into_expr()); self }
+    pub fn video(self, value: impl Arg<VideoStandardOutputConfiguration>) -> Self { Self(put(self.0, "Video", value.into_expr())) }
 }
 impl Done for StandardOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TranscriptConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-transcriptconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TranscriptConfiguration(Bag);
+#[must_use] pub struct TranscriptConfiguration(Bag);
 impl TranscriptConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChannelLabeling`: `ChannelLabelingConfiguration`. Update: in place.
-    pub fn channel_labeling(mut self, value: impl Arg<ChannelLabelingConfiguration>) -> Self { self.0.set("ChannelLabeling", value.into_expr()); self }
+    pub fn channel_labeling(self, value: impl Arg<ChannelLabelingConfiguration>) -> Self { Self(put(self.0, "ChannelLabeling", value.into_expr())) }
     /// `SpeakerLabeling`: `SpeakerLabelingConfiguration`. Update: in place.
-    pub fn speaker_labeling(mut self, value: impl Arg<SpeakerLabelingConfiguration>) -> Self { self.0.set("SpeakerLabeling", value.into_expr()); self }
+    pub fn speaker_labeling(self, value: impl Arg<SpeakerLabelingConfiguration>) -> Self { Self(put(self.0, "SpeakerLabeling", value.into_expr())) }
 }
 impl Done for TranscriptConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoBoundingBox` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videoboundingbox.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VideoBoundingBox<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VideoBoundingBox<R0 = Set>(Bag, Phase<(R0,)>);
 impl VideoBoundingBox {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VideoBoundingBox<super::missing::State> { VideoBoundingBox(Bag::default(), Phase) }
+    pub fn new() -> VideoBoundingBox<Missing<super::required::State>> { VideoBoundingBox(Bag::default(), Phase) }
 }
 impl<R0> VideoBoundingBox<R0> {
     /// `State`: `State`, required. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> VideoBoundingBox<Set> { self.0.set("State", value.into_expr()); VideoBoundingBox(self.0, Phase) }
+    pub fn state(self, value: impl Arg<State>) -> VideoBoundingBox<Set> { VideoBoundingBox(put(self.0, "State", value.into_expr()), Phase) }
 }
 impl Done for VideoBoundingBox { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoExtractionCategory` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videoextractioncategory.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VideoExtractionCategory<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VideoExtractionCategory<R0 = Set>(Bag, Phase<(R0,)>);
 impl VideoExtractionCategory {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VideoExtractionCategory<super::missing::State> { VideoExtractionCategory(Bag::default(), Phase) }
+    pub fn new() -> VideoExtractionCategory<Missing<super::required::State>> { VideoExtractionCategory(Bag::default(), Phase) }
 }
 impl<R0> VideoExtractionCategory<R0> {
     /// `State`: `State`, required. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> VideoExtractionCategory<Set> { self.0.set("State", value.into_expr()); VideoExtractionCategory(self.0, Phase) }
+    pub fn state(self, value: impl Arg<State>) -> VideoExtractionCategory<Set> { VideoExtractionCategory(put(self.0, "State", value.into_expr()), Phase) }
     /// `Types`: list of `VideoExtractionCategoryTypes`. Update: in place.
-    pub fn types(mut self, value: impl Arg<Arr<VideoExtractionCategoryTypes>>) -> Self { self.0.set("Types", value.into_expr()); self }
+    pub fn types(self, value: impl Arg<Arr<VideoExtractionCategoryTypes>>) -> Self { Self(put(self.0, "Types", value.into_expr()), Phase) }
 }
 impl Done for VideoExtractionCategory { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoOverrideConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videooverrideconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VideoOverrideConfiguration(Bag);
+#[must_use] pub struct VideoOverrideConfiguration(Bag);
 impl VideoOverrideConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ModalityProcessing`: `ModalityProcessingConfiguration`. Update: in place.
-    pub fn modality_processing(mut self, value: impl Arg<ModalityProcessingConfiguration>) -> Self { self.0.set("ModalityProcessing", value.into_expr()); self }
+    pub fn modality_processing(self, value: impl Arg<ModalityProcessingConfiguration>) -> Self { Self(put(self.0, "ModalityProcessing", value.into_expr())) }
     /// `SensitiveDataConfiguration`: `SensitiveDataConfiguration`. Update: in place.
-    pub fn sensitive_data_configuration(mut self, value: impl Arg<SensitiveDataConfiguration>) -> Self { self.0.set("SensitiveDataConfiguration", value.into_expr()); self }
+    pub fn sensitive_data_configuration(self, value: impl Arg<SensitiveDataConfiguration>) -> Self { Self(put(self.0, "SensitiveDataConfiguration", value.into_expr())) }
 }
 impl Done for VideoOverrideConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoStandardExtraction` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videostandardextraction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VideoStandardExtraction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VideoStandardExtraction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VideoStandardExtraction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VideoStandardExtraction<super::missing::BoundingBox, super::missing::Category> { VideoStandardExtraction(Bag::default(), Phase) }
+    pub fn new() -> VideoStandardExtraction<Missing<super::required::BoundingBox>, Missing<super::required::Category>> { VideoStandardExtraction(Bag::default(), Phase) }
 }
 impl<R0, R1> VideoStandardExtraction<R0, R1> {
     /// `BoundingBox`: `VideoBoundingBox`, required. Update: in place.
-    pub fn bounding_box(mut self, value: impl Arg<VideoBoundingBox>) -> VideoStandardExtraction<Set, R1> { self.0.set("BoundingBox", value.into_expr()); VideoStandardExtraction(self.0, Phase) }
+    pub fn bounding_box(self, value: impl Arg<VideoBoundingBox>) -> VideoStandardExtraction<Set, R1> { VideoStandardExtraction(put(self.0, "BoundingBox", value.into_expr()), Phase) }
     /// `Category`: `VideoExtractionCategory`, required. Update: in place.
-    pub fn category(mut self, value: impl Arg<VideoExtractionCategory>) -> VideoStandardExtraction<R0, Set> { self.0.set("Category", value.into_expr()); VideoStandardExtraction(self.0, Phase) }
+    pub fn category(self, value: impl Arg<VideoExtractionCategory>) -> VideoStandardExtraction<R0, Set> { VideoStandardExtraction(put(self.0, "Category", value.into_expr()), Phase) }
 }
 impl Done for VideoStandardExtraction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoStandardGenerativeField` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videostandardgenerativefield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VideoStandardGenerativeField<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VideoStandardGenerativeField<R0 = Set>(Bag, Phase<(R0,)>);
 impl VideoStandardGenerativeField {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VideoStandardGenerativeField<super::missing::State> { VideoStandardGenerativeField(Bag::default(), Phase) }
+    pub fn new() -> VideoStandardGenerativeField<Missing<super::required::State>> { VideoStandardGenerativeField(Bag::default(), Phase) }
 }
 impl<R0> VideoStandardGenerativeField<R0> {
     /// `State`: `State`, required. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> VideoStandardGenerativeField<Set> { self.0.set("State", value.into_expr()); VideoStandardGenerativeField(self.0, Phase) }
+    pub fn state(self, value: impl Arg<State>) -> VideoStandardGenerativeField<Set> { VideoStandardGenerativeField(put(self.0, "State", value.into_expr()), Phase) }
     /// `Types`: list of `VideoStandardGenerativeFieldTypes`. Update: in place.
-    pub fn types(mut self, value: impl Arg<Arr<VideoStandardGenerativeFieldTypes>>) -> Self { self.0.set("Types", value.into_expr()); self }
+    pub fn types(self, value: impl Arg<Arr<VideoStandardGenerativeFieldTypes>>) -> Self { Self(put(self.0, "Types", value.into_expr()), Phase) }
 }
 impl Done for VideoStandardGenerativeField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoStandardOutputConfiguration` of `AWS::Bedrock::DataAutomationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-dataautomationproject-videostandardoutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VideoStandardOutputConfiguration(Bag);
+#[must_use] pub struct VideoStandardOutputConfiguration(Bag);
 impl VideoStandardOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Extraction`: `VideoStandardExtraction`. Update: in place.
-    pub fn extraction(mut self, value: impl Arg<VideoStandardExtraction>) -> Self { self.0.set("Extraction", value.into_expr()); self }
+    pub fn extraction(self, value: impl Arg<VideoStandardExtraction>) -> Self { Self(put(self.0, "Extraction", value.into_expr())) }
     /// `GenerativeField`: `VideoStandardGenerativeField`. Update: in place.
-    pub fn generative_field(mut self, value: impl Arg<VideoStandardGenerativeField>) -> Self { self.0.set("GenerativeField", value.into_expr()); self }
+    pub fn generative_field(self, value: impl Arg<VideoStandardGenerativeField>) -> Self { Self(put(self.0, "GenerativeField", value.into_expr())) }
 }
 impl Done for VideoStandardOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Types` allows.
@@ -1355,7 +1353,7 @@ impl CfnDataSource {
     /// `AWS::Bedrock::DataSource`
     pub const TYPE: &'static str = "AWS::Bedrock::DataSource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDataSourceProps<R0, R1, R2>) -> Self where CfnDataSourceProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -1373,671 +1371,671 @@ impl CfnDataSource {
 }
 impl Parent for CfnDataSource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-datasource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataSourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDataSourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDataSourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataSourceProps<missing::DataSourceConfiguration, missing::KnowledgeBaseId, missing::Name> { CfnDataSourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataSourceProps<Missing<required::DataSourceConfiguration>, Missing<required::KnowledgeBaseId>, Missing<required::Name>> { CfnDataSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDataSourceProps<R0, R1, R2> {
     /// `DataDeletionPolicy`: `DataDeletionPolicy`. Update: in place.
-    pub fn data_deletion_policy(mut self, value: impl Arg<data_source::DataDeletionPolicy>) -> Self { self.0.set("DataDeletionPolicy", value.into_expr()); self }
+    pub fn data_deletion_policy(self, value: impl Arg<data_source::DataDeletionPolicy>) -> Self { Self(put(self.0, "DataDeletionPolicy", value.into_expr()), Phase) }
     /// `DataSourceConfiguration`: `DataSourceConfiguration`, required. Update: in place.
-    pub fn data_source_configuration(mut self, value: impl Arg<data_source::DataSourceConfiguration>) -> CfnDataSourceProps<Set, R1, R2> { self.0.set("DataSourceConfiguration", value.into_expr()); CfnDataSourceProps(self.0, Phase) }
+    pub fn data_source_configuration(self, value: impl Arg<data_source::DataSourceConfiguration>) -> CfnDataSourceProps<Set, R1, R2> { CfnDataSourceProps(put(self.0, "DataSourceConfiguration", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `KnowledgeBaseId`: text, required. Update: replacement.
-    pub fn knowledge_base_id(mut self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2> { self.0.set("KnowledgeBaseId", value.into_expr()); CfnDataSourceProps(self.0, Phase) }
+    pub fn knowledge_base_id(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2> { CfnDataSourceProps(put(self.0, "KnowledgeBaseId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnDataSourceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set> { CfnDataSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ServerSideEncryptionConfiguration`: `ServerSideEncryptionConfiguration`. Update: in place.
-    pub fn server_side_encryption_configuration(mut self, value: impl Arg<data_source::ServerSideEncryptionConfiguration>) -> Self { self.0.set("ServerSideEncryptionConfiguration", value.into_expr()); self }
+    pub fn server_side_encryption_configuration(self, value: impl Arg<data_source::ServerSideEncryptionConfiguration>) -> Self { Self(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr()), Phase) }
     /// `VectorIngestionConfiguration`: `VectorIngestionConfiguration`. Update: in place.
-    pub fn vector_ingestion_configuration(mut self, value: impl Arg<data_source::VectorIngestionConfiguration>) -> Self { self.0.set("VectorIngestionConfiguration", value.into_expr()); self }
+    pub fn vector_ingestion_configuration(self, value: impl Arg<data_source::VectorIngestionConfiguration>) -> Self { Self(put(self.0, "VectorIngestionConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnDataSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::DataSource`.
 pub mod data_source {
 use crate::cfn::support::*;
 /// The property type `AudioExtractionConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-audioextractionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioExtractionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AudioExtractionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AudioExtractionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AudioExtractionConfiguration<super::missing::AudioExtractionStatus> { AudioExtractionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AudioExtractionConfiguration<Missing<super::required::AudioExtractionStatus>> { AudioExtractionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AudioExtractionConfiguration<R0> {
     /// `AudioExtractionStatus`: `AudioExtractionStatus`, required. Update: in place.
-    pub fn audio_extraction_status(mut self, value: impl Arg<AudioExtractionStatus>) -> AudioExtractionConfiguration<Set> { self.0.set("AudioExtractionStatus", value.into_expr()); AudioExtractionConfiguration(self.0, Phase) }
+    pub fn audio_extraction_status(self, value: impl Arg<AudioExtractionStatus>) -> AudioExtractionConfiguration<Set> { AudioExtractionConfiguration(put(self.0, "AudioExtractionStatus", value.into_expr()), Phase) }
 }
 impl Done for AudioExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockDataAutomationConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-bedrockdataautomationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BedrockDataAutomationConfiguration(Bag);
+#[must_use] pub struct BedrockDataAutomationConfiguration(Bag);
 impl BedrockDataAutomationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ParsingModality`: `ParsingModality`. Update: replacement.
-    pub fn parsing_modality(mut self, value: impl Arg<ParsingModality>) -> Self { self.0.set("ParsingModality", value.into_expr()); self }
+    pub fn parsing_modality(self, value: impl Arg<ParsingModality>) -> Self { Self(put(self.0, "ParsingModality", value.into_expr())) }
 }
 impl Done for BedrockDataAutomationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockFoundationModelConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-bedrockfoundationmodelconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BedrockFoundationModelConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BedrockFoundationModelConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl BedrockFoundationModelConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BedrockFoundationModelConfiguration<super::missing::ModelArn> { BedrockFoundationModelConfiguration(Bag::default(), Phase) }
+    pub fn new() -> BedrockFoundationModelConfiguration<Missing<super::required::ModelArn>> { BedrockFoundationModelConfiguration(Bag::default(), Phase) }
 }
 impl<R0> BedrockFoundationModelConfiguration<R0> {
     /// `ModelArn`: text, required. Update: replacement.
-    pub fn model_arn(mut self, value: impl Arg<str>) -> BedrockFoundationModelConfiguration<Set> { self.0.set("ModelArn", value.into_expr()); BedrockFoundationModelConfiguration(self.0, Phase) }
+    pub fn model_arn(self, value: impl Arg<str>) -> BedrockFoundationModelConfiguration<Set> { BedrockFoundationModelConfiguration(put(self.0, "ModelArn", value.into_expr()), Phase) }
     /// `ParsingModality`: `ParsingModality`. Update: replacement.
-    pub fn parsing_modality(mut self, value: impl Arg<ParsingModality>) -> Self { self.0.set("ParsingModality", value.into_expr()); self }
+    pub fn parsing_modality(self, value: impl Arg<ParsingModality>) -> Self { Self(put(self.0, "ParsingModality", value.into_expr()), Phase) }
     /// `ParsingPrompt`: `ParsingPrompt`. Update: replacement.
-    pub fn parsing_prompt(mut self, value: impl Arg<ParsingPrompt>) -> Self { self.0.set("ParsingPrompt", value.into_expr()); self }
+    pub fn parsing_prompt(self, value: impl Arg<ParsingPrompt>) -> Self { Self(put(self.0, "ParsingPrompt", value.into_expr()), Phase) }
 }
 impl Done for BedrockFoundationModelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockFoundationModelContextEnrichmentConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-bedrockfoundationmodelcontextenrichmentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BedrockFoundationModelContextEnrichmentConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BedrockFoundationModelContextEnrichmentConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BedrockFoundationModelContextEnrichmentConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BedrockFoundationModelContextEnrichmentConfiguration<super::missing::EnrichmentStrategyConfiguration, super::missing::ModelArn> { BedrockFoundationModelContextEnrichmentConfiguration(Bag::default(), Phase) }
+    pub fn new() -> BedrockFoundationModelContextEnrichmentConfiguration<Missing<super::required::EnrichmentStrategyConfiguration>, Missing<super::required::ModelArn>> { BedrockFoundationModelContextEnrichmentConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> BedrockFoundationModelContextEnrichmentConfiguration<R0, R1> {
     /// `EnrichmentStrategyConfiguration`: `EnrichmentStrategyConfiguration`, required. Update: in place.
-    pub fn enrichment_strategy_configuration(mut self, value: impl Arg<EnrichmentStrategyConfiguration>) -> BedrockFoundationModelContextEnrichmentConfiguration<Set, R1> { self.0.set("EnrichmentStrategyConfiguration", value.into_expr()); BedrockFoundationModelContextEnrichmentConfiguration(self.0, Phase) }
+    pub fn enrichment_strategy_configuration(self, value: impl Arg<EnrichmentStrategyConfiguration>) -> BedrockFoundationModelContextEnrichmentConfiguration<Set, R1> { BedrockFoundationModelContextEnrichmentConfiguration(put(self.0, "EnrichmentStrategyConfiguration", value.into_expr()), Phase) }
     /// `ModelArn`: text, required. Update: in place.
-    pub fn model_arn(mut self, value: impl Arg<str>) -> BedrockFoundationModelContextEnrichmentConfiguration<R0, Set> { self.0.set("ModelArn", value.into_expr()); BedrockFoundationModelContextEnrichmentConfiguration(self.0, Phase) }
+    pub fn model_arn(self, value: impl Arg<str>) -> BedrockFoundationModelContextEnrichmentConfiguration<R0, Set> { BedrockFoundationModelContextEnrichmentConfiguration(put(self.0, "ModelArn", value.into_expr()), Phase) }
 }
 impl Done for BedrockFoundationModelContextEnrichmentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChunkingConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-chunkingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ChunkingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ChunkingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ChunkingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ChunkingConfiguration<super::missing::ChunkingStrategy> { ChunkingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ChunkingConfiguration<Missing<super::required::ChunkingStrategy>> { ChunkingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ChunkingConfiguration<R0> {
     /// `ChunkingStrategy`: `ChunkingStrategy`, required. Update: replacement.
-    pub fn chunking_strategy(mut self, value: impl Arg<ChunkingStrategy>) -> ChunkingConfiguration<Set> { self.0.set("ChunkingStrategy", value.into_expr()); ChunkingConfiguration(self.0, Phase) }
+    pub fn chunking_strategy(self, value: impl Arg<ChunkingStrategy>) -> ChunkingConfiguration<Set> { ChunkingConfiguration(put(self.0, "ChunkingStrategy", value.into_expr()), Phase) }
     /// `FixedSizeChunkingConfiguration`: `FixedSizeChunkingConfiguration`. Update: replacement.
-    pub fn fixed_size_chunking_configuration(mut self, value: impl Arg<FixedSizeChunkingConfiguration>) -> Self { self.0.set("FixedSizeChunkingConfiguration", value.into_expr()); self }
+    pub fn fixed_size_chunking_configuration(self, value: impl Arg<FixedSizeChunkingConfiguration>) -> Self { Self(put(self.0, "FixedSizeChunkingConfiguration", value.into_expr()), Phase) }
     /// `HierarchicalChunkingConfiguration`: `HierarchicalChunkingConfiguration`. Update: replacement.
-    pub fn hierarchical_chunking_configuration(mut self, value: impl Arg<HierarchicalChunkingConfiguration>) -> Self { self.0.set("HierarchicalChunkingConfiguration", value.into_expr()); self }
+    pub fn hierarchical_chunking_configuration(self, value: impl Arg<HierarchicalChunkingConfiguration>) -> Self { Self(put(self.0, "HierarchicalChunkingConfiguration", value.into_expr()), Phase) }
     /// `SemanticChunkingConfiguration`: `SemanticChunkingConfiguration`. Update: replacement.
-    pub fn semantic_chunking_configuration(mut self, value: impl Arg<SemanticChunkingConfiguration>) -> Self { self.0.set("SemanticChunkingConfiguration", value.into_expr()); self }
+    pub fn semantic_chunking_configuration(self, value: impl Arg<SemanticChunkingConfiguration>) -> Self { Self(put(self.0, "SemanticChunkingConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluenceCrawlerConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-confluencecrawlerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfluenceCrawlerConfiguration(Bag);
+#[must_use] pub struct ConfluenceCrawlerConfiguration(Bag);
 impl ConfluenceCrawlerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FilterConfiguration`: `CrawlFilterConfiguration`. Update: in place.
-    pub fn filter_configuration(mut self, value: impl Arg<CrawlFilterConfiguration>) -> Self { self.0.set("FilterConfiguration", value.into_expr()); self }
+    pub fn filter_configuration(self, value: impl Arg<CrawlFilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr())) }
 }
 impl Done for ConfluenceCrawlerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluenceDataSourceConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-confluencedatasourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfluenceDataSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConfluenceDataSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConfluenceDataSourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConfluenceDataSourceConfiguration<super::missing::SourceConfiguration> { ConfluenceDataSourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ConfluenceDataSourceConfiguration<Missing<super::required::SourceConfiguration>> { ConfluenceDataSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ConfluenceDataSourceConfiguration<R0> {
     /// `CrawlerConfiguration`: `ConfluenceCrawlerConfiguration`. Update: in place.
-    pub fn crawler_configuration(mut self, value: impl Arg<ConfluenceCrawlerConfiguration>) -> Self { self.0.set("CrawlerConfiguration", value.into_expr()); self }
+    pub fn crawler_configuration(self, value: impl Arg<ConfluenceCrawlerConfiguration>) -> Self { Self(put(self.0, "CrawlerConfiguration", value.into_expr()), Phase) }
     /// `SourceConfiguration`: `ConfluenceSourceConfiguration`, required. Update: in place.
-    pub fn source_configuration(mut self, value: impl Arg<ConfluenceSourceConfiguration>) -> ConfluenceDataSourceConfiguration<Set> { self.0.set("SourceConfiguration", value.into_expr()); ConfluenceDataSourceConfiguration(self.0, Phase) }
+    pub fn source_configuration(self, value: impl Arg<ConfluenceSourceConfiguration>) -> ConfluenceDataSourceConfiguration<Set> { ConfluenceDataSourceConfiguration(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ConfluenceDataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluenceSourceConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-confluencesourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfluenceSourceConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct ConfluenceSourceConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl ConfluenceSourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConfluenceSourceConfiguration<super::missing::AuthType, super::missing::CredentialsSecretArn, super::missing::HostType, super::missing::HostUrl> { ConfluenceSourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ConfluenceSourceConfiguration<Missing<super::required::AuthType>, Missing<super::required::CredentialsSecretArn>, Missing<super::required::HostType>, Missing<super::required::HostUrl>> { ConfluenceSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> ConfluenceSourceConfiguration<R0, R1, R2, R3> {
     /// `AuthType`: `AuthType`, required. Update: in place.
-    pub fn auth_type(mut self, value: impl Arg<AuthType>) -> ConfluenceSourceConfiguration<Set, R1, R2, R3> { self.0.set("AuthType", value.into_expr()); ConfluenceSourceConfiguration(self.0, Phase) }
+    pub fn auth_type(self, value: impl Arg<AuthType>) -> ConfluenceSourceConfiguration<Set, R1, R2, R3> { ConfluenceSourceConfiguration(put(self.0, "AuthType", value.into_expr()), Phase) }
     /// `CredentialsSecretArn`: text, required. Update: in place.
-    pub fn credentials_secret_arn(mut self, value: impl Arg<str>) -> ConfluenceSourceConfiguration<R0, Set, R2, R3> { self.0.set("CredentialsSecretArn", value.into_expr()); ConfluenceSourceConfiguration(self.0, Phase) }
+    pub fn credentials_secret_arn(self, value: impl Arg<str>) -> ConfluenceSourceConfiguration<R0, Set, R2, R3> { ConfluenceSourceConfiguration(put(self.0, "CredentialsSecretArn", value.into_expr()), Phase) }
     /// `HostType`: `HostType`, required. Update: in place.
-    pub fn host_type(mut self, value: impl Arg<HostType>) -> ConfluenceSourceConfiguration<R0, R1, Set, R3> { self.0.set("HostType", value.into_expr()); ConfluenceSourceConfiguration(self.0, Phase) }
+    pub fn host_type(self, value: impl Arg<HostType>) -> ConfluenceSourceConfiguration<R0, R1, Set, R3> { ConfluenceSourceConfiguration(put(self.0, "HostType", value.into_expr()), Phase) }
     /// `HostUrl`: text, required. Update: in place.
-    pub fn host_url(mut self, value: impl Arg<str>) -> ConfluenceSourceConfiguration<R0, R1, R2, Set> { self.0.set("HostUrl", value.into_expr()); ConfluenceSourceConfiguration(self.0, Phase) }
+    pub fn host_url(self, value: impl Arg<str>) -> ConfluenceSourceConfiguration<R0, R1, R2, Set> { ConfluenceSourceConfiguration(put(self.0, "HostUrl", value.into_expr()), Phase) }
 }
 impl Done for ConfluenceSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContextEnrichmentConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-contextenrichmentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContextEnrichmentConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ContextEnrichmentConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ContextEnrichmentConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContextEnrichmentConfiguration<super::missing::Type> { ContextEnrichmentConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ContextEnrichmentConfiguration<Missing<super::required::Type>> { ContextEnrichmentConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ContextEnrichmentConfiguration<R0> {
     /// `BedrockFoundationModelConfiguration`: `BedrockFoundationModelContextEnrichmentConfiguration`. Update: in place.
-    pub fn bedrock_foundation_model_configuration(mut self, value: impl Arg<BedrockFoundationModelContextEnrichmentConfiguration>) -> Self { self.0.set("BedrockFoundationModelConfiguration", value.into_expr()); self }
+    pub fn bedrock_foundation_model_configuration(self, value: impl Arg<BedrockFoundationModelContextEnrichmentConfiguration>) -> Self { Self(put(self.0, "BedrockFoundationModelConfiguration", value.into_expr()), Phase) }
     /// `Type`: `ContextEnrichmentConfigurationType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<ContextEnrichmentConfigurationType>) -> ContextEnrichmentConfiguration<Set> { self.0.set("Type", value.into_expr()); ContextEnrichmentConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<ContextEnrichmentConfigurationType>) -> ContextEnrichmentConfiguration<Set> { ContextEnrichmentConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ContextEnrichmentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrawlFilterConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-crawlfilterconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CrawlFilterConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CrawlFilterConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CrawlFilterConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CrawlFilterConfiguration<super::missing::Type> { CrawlFilterConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CrawlFilterConfiguration<Missing<super::required::Type>> { CrawlFilterConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CrawlFilterConfiguration<R0> {
     /// `PatternObjectFilter`: `PatternObjectFilterConfiguration`. Update: in place.
-    pub fn pattern_object_filter(mut self, value: impl Arg<PatternObjectFilterConfiguration>) -> Self { self.0.set("PatternObjectFilter", value.into_expr()); self }
+    pub fn pattern_object_filter(self, value: impl Arg<PatternObjectFilterConfiguration>) -> Self { Self(put(self.0, "PatternObjectFilter", value.into_expr()), Phase) }
     /// `Type`: `CrawlFilterConfigurationType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<CrawlFilterConfigurationType>) -> CrawlFilterConfiguration<Set> { self.0.set("Type", value.into_expr()); CrawlFilterConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<CrawlFilterConfigurationType>) -> CrawlFilterConfiguration<Set> { CrawlFilterConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CrawlFilterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomTransformationConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-customtransformationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomTransformationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomTransformationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomTransformationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomTransformationConfiguration<super::missing::IntermediateStorage, super::missing::Transformations> { CustomTransformationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CustomTransformationConfiguration<Missing<super::required::IntermediateStorage>, Missing<super::required::Transformations>> { CustomTransformationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomTransformationConfiguration<R0, R1> {
     /// `IntermediateStorage`: `IntermediateStorage`, required. Update: in place.
-    pub fn intermediate_storage(mut self, value: impl Arg<IntermediateStorage>) -> CustomTransformationConfiguration<Set, R1> { self.0.set("IntermediateStorage", value.into_expr()); CustomTransformationConfiguration(self.0, Phase) }
+    pub fn intermediate_storage(self, value: impl Arg<IntermediateStorage>) -> CustomTransformationConfiguration<Set, R1> { CustomTransformationConfiguration(put(self.0, "IntermediateStorage", value.into_expr()), Phase) }
     /// `Transformations`: list of `Transformation`, required. Update: in place.
-    pub fn transformations(mut self, value: impl Arg<Arr<Transformation>>) -> CustomTransformationConfiguration<R0, Set> { self.0.set("Transformations", value.into_expr()); CustomTransformationConfiguration(self.0, Phase) }
+    pub fn transformations(self, value: impl Arg<Arr<Transformation>>) -> CustomTransformationConfiguration<R0, Set> { CustomTransformationConfiguration(put(self.0, "Transformations", value.into_expr()), Phase) }
 }
 impl Done for CustomTransformationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSourceConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-datasourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataSourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataSourceConfiguration<super::missing::Type> { DataSourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DataSourceConfiguration<Missing<super::required::Type>> { DataSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DataSourceConfiguration<R0> {
     /// `ConfluenceConfiguration`: `ConfluenceDataSourceConfiguration`. Update: in place.
-    pub fn confluence_configuration(mut self, value: impl Arg<ConfluenceDataSourceConfiguration>) -> Self { self.0.set("ConfluenceConfiguration", value.into_expr()); self }
+    pub fn confluence_configuration(self, value: impl Arg<ConfluenceDataSourceConfiguration>) -> Self { Self(put(self.0, "ConfluenceConfiguration", value.into_expr()), Phase) }
     /// `ManagedKnowledgeBaseConnectorConfiguration`: `ManagedKnowledgeBaseConnectorConfiguration`. Update: in place.
-    pub fn managed_knowledge_base_connector_configuration(mut self, value: impl Arg<ManagedKnowledgeBaseConnectorConfiguration>) -> Self { self.0.set("ManagedKnowledgeBaseConnectorConfiguration", value.into_expr()); self }
+    pub fn managed_knowledge_base_connector_configuration(self, value: impl Arg<ManagedKnowledgeBaseConnectorConfiguration>) -> Self { Self(put(self.0, "ManagedKnowledgeBaseConnectorConfiguration", value.into_expr()), Phase) }
     /// `S3Configuration`: `S3DataSourceConfiguration`. Update: in place.
-    pub fn s3_configuration(mut self, value: impl Arg<S3DataSourceConfiguration>) -> Self { self.0.set("S3Configuration", value.into_expr()); self }
+    pub fn s3_configuration(self, value: impl Arg<S3DataSourceConfiguration>) -> Self { Self(put(self.0, "S3Configuration", value.into_expr()), Phase) }
     /// `SalesforceConfiguration`: `SalesforceDataSourceConfiguration`. Update: in place.
-    pub fn salesforce_configuration(mut self, value: impl Arg<SalesforceDataSourceConfiguration>) -> Self { self.0.set("SalesforceConfiguration", value.into_expr()); self }
+    pub fn salesforce_configuration(self, value: impl Arg<SalesforceDataSourceConfiguration>) -> Self { Self(put(self.0, "SalesforceConfiguration", value.into_expr()), Phase) }
     /// `SharePointConfiguration`: `SharePointDataSourceConfiguration`. Update: in place.
-    pub fn share_point_configuration(mut self, value: impl Arg<SharePointDataSourceConfiguration>) -> Self { self.0.set("SharePointConfiguration", value.into_expr()); self }
+    pub fn share_point_configuration(self, value: impl Arg<SharePointDataSourceConfiguration>) -> Self { Self(put(self.0, "SharePointConfiguration", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> DataSourceConfiguration<Set> { self.0.set("Type", value.into_expr()); DataSourceConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DataSourceConfiguration<Set> { DataSourceConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
     /// `WebConfiguration`: `WebDataSourceConfiguration`. Update: in place.
-    pub fn web_configuration(mut self, value: impl Arg<WebDataSourceConfiguration>) -> Self { self.0.set("WebConfiguration", value.into_expr()); self }
+    pub fn web_configuration(self, value: impl Arg<WebDataSourceConfiguration>) -> Self { Self(put(self.0, "WebConfiguration", value.into_expr()), Phase) }
 }
 impl Done for DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DayOfMonth` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-dayofmonth.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DayOfMonth(Bag);
+#[must_use] pub struct DayOfMonth(Bag);
 impl DayOfMonth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DayNumber`: integer. Update: in place.
-    pub fn day_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("DayNumber", value.into_expr()); self }
+    pub fn day_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DayNumber", value.into_expr())) }
     /// `LastDayOfMonth`: JSON. Update: in place.
-    pub fn last_day_of_month(mut self, value: impl Arg<Any>) -> Self { self.0.set("LastDayOfMonth", value.into_expr()); self }
+    pub fn last_day_of_month(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "LastDayOfMonth", value.into_expr())) }
 }
 impl Done for DayOfMonth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeletionProtectionConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-deletionprotectionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeletionProtectionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DeletionProtectionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl DeletionProtectionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeletionProtectionConfiguration<super::missing::DeletionProtectionStatus> { DeletionProtectionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DeletionProtectionConfiguration<Missing<super::required::DeletionProtectionStatus>> { DeletionProtectionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DeletionProtectionConfiguration<R0> {
     /// `DeletionProtectionStatus`: `DeletionProtectionStatus`, required. Update: in place.
-    pub fn deletion_protection_status(mut self, value: impl Arg<DeletionProtectionStatus>) -> DeletionProtectionConfiguration<Set> { self.0.set("DeletionProtectionStatus", value.into_expr()); DeletionProtectionConfiguration(self.0, Phase) }
+    pub fn deletion_protection_status(self, value: impl Arg<DeletionProtectionStatus>) -> DeletionProtectionConfiguration<Set> { DeletionProtectionConfiguration(put(self.0, "DeletionProtectionStatus", value.into_expr()), Phase) }
     /// `DeletionProtectionThreshold`: integer. Update: in place.
-    pub fn deletion_protection_threshold(mut self, value: impl Arg<i64>) -> Self { self.0.set("DeletionProtectionThreshold", value.into_expr()); self }
+    pub fn deletion_protection_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DeletionProtectionThreshold", value.into_expr()), Phase) }
 }
 impl Done for DeletionProtectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnrichmentStrategyConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-enrichmentstrategyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnrichmentStrategyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EnrichmentStrategyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EnrichmentStrategyConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EnrichmentStrategyConfiguration<super::missing::Method> { EnrichmentStrategyConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EnrichmentStrategyConfiguration<Missing<super::required::Method>> { EnrichmentStrategyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EnrichmentStrategyConfiguration<R0> {
     /// `Method`: `Method`, required. Update: in place.
-    pub fn method(mut self, value: impl Arg<Method>) -> EnrichmentStrategyConfiguration<Set> { self.0.set("Method", value.into_expr()); EnrichmentStrategyConfiguration(self.0, Phase) }
+    pub fn method(self, value: impl Arg<Method>) -> EnrichmentStrategyConfiguration<Set> { EnrichmentStrategyConfiguration(put(self.0, "Method", value.into_expr()), Phase) }
 }
 impl Done for EnrichmentStrategyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FixedSizeChunkingConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-fixedsizechunkingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FixedSizeChunkingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FixedSizeChunkingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FixedSizeChunkingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FixedSizeChunkingConfiguration<super::missing::MaxTokens, super::missing::OverlapPercentage> { FixedSizeChunkingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> FixedSizeChunkingConfiguration<Missing<super::required::MaxTokens>, Missing<super::required::OverlapPercentage>> { FixedSizeChunkingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> FixedSizeChunkingConfiguration<R0, R1> {
     /// `MaxTokens`: integer, required. Update: replacement.
-    pub fn max_tokens(mut self, value: impl Arg<i64>) -> FixedSizeChunkingConfiguration<Set, R1> { self.0.set("MaxTokens", value.into_expr()); FixedSizeChunkingConfiguration(self.0, Phase) }
+    pub fn max_tokens(self, value: impl Arg<i64>) -> FixedSizeChunkingConfiguration<Set, R1> { FixedSizeChunkingConfiguration(put(self.0, "MaxTokens", value.into_expr()), Phase) }
     /// `OverlapPercentage`: integer, required. Update: replacement.
-    pub fn overlap_percentage(mut self, value: impl Arg<i64>) -> FixedSizeChunkingConfiguration<R0, Set> { self.0.set("OverlapPercentage", value.into_expr()); FixedSizeChunkingConfiguration(self.0, Phase) }
+    pub fn overlap_percentage(self, value: impl Arg<i64>) -> FixedSizeChunkingConfiguration<R0, Set> { FixedSizeChunkingConfiguration(put(self.0, "OverlapPercentage", value.into_expr()), Phase) }
 }
 impl Done for FixedSizeChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HierarchicalChunkingConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-hierarchicalchunkingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HierarchicalChunkingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HierarchicalChunkingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HierarchicalChunkingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HierarchicalChunkingConfiguration<super::missing::LevelConfigurations, super::missing::OverlapTokens> { HierarchicalChunkingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> HierarchicalChunkingConfiguration<Missing<super::required::LevelConfigurations>, Missing<super::required::OverlapTokens>> { HierarchicalChunkingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> HierarchicalChunkingConfiguration<R0, R1> {
     /// `LevelConfigurations`: list of `HierarchicalChunkingLevelConfiguration`, required. Update: replacement.
-    pub fn level_configurations(mut self, value: impl Arg<Arr<HierarchicalChunkingLevelConfiguration>>) -> HierarchicalChunkingConfiguration<Set, R1> { self.0.set("LevelConfigurations", value.into_expr()); HierarchicalChunkingConfiguration(self.0, Phase) }
+    pub fn level_configurations(self, value: impl Arg<Arr<HierarchicalChunkingLevelConfiguration>>) -> HierarchicalChunkingConfiguration<Set, R1> { HierarchicalChunkingConfiguration(put(self.0, "LevelConfigurations", value.into_expr()), Phase) }
     /// `OverlapTokens`: integer, required. Update: replacement.
-    pub fn overlap_tokens(mut self, value: impl Arg<i64>) -> HierarchicalChunkingConfiguration<R0, Set> { self.0.set("OverlapTokens", value.into_expr()); HierarchicalChunkingConfiguration(self.0, Phase) }
+    pub fn overlap_tokens(self, value: impl Arg<i64>) -> HierarchicalChunkingConfiguration<R0, Set> { HierarchicalChunkingConfiguration(put(self.0, "OverlapTokens", value.into_expr()), Phase) }
 }
 impl Done for HierarchicalChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HierarchicalChunkingLevelConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-hierarchicalchunkinglevelconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HierarchicalChunkingLevelConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HierarchicalChunkingLevelConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl HierarchicalChunkingLevelConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HierarchicalChunkingLevelConfiguration<super::missing::MaxTokens> { HierarchicalChunkingLevelConfiguration(Bag::default(), Phase) }
+    pub fn new() -> HierarchicalChunkingLevelConfiguration<Missing<super::required::MaxTokens>> { HierarchicalChunkingLevelConfiguration(Bag::default(), Phase) }
 }
 impl<R0> HierarchicalChunkingLevelConfiguration<R0> {
     /// `MaxTokens`: integer, required. Update: replacement.
-    pub fn max_tokens(mut self, value: impl Arg<i64>) -> HierarchicalChunkingLevelConfiguration<Set> { self.0.set("MaxTokens", value.into_expr()); HierarchicalChunkingLevelConfiguration(self.0, Phase) }
+    pub fn max_tokens(self, value: impl Arg<i64>) -> HierarchicalChunkingLevelConfiguration<Set> { HierarchicalChunkingLevelConfiguration(put(self.0, "MaxTokens", value.into_expr()), Phase) }
 }
 impl Done for HierarchicalChunkingLevelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageExtractionConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-imageextractionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageExtractionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ImageExtractionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ImageExtractionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ImageExtractionConfiguration<super::missing::ImageExtractionStatus> { ImageExtractionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ImageExtractionConfiguration<Missing<super::required::ImageExtractionStatus>> { ImageExtractionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ImageExtractionConfiguration<R0> {
     /// `ImageExtractionStatus`: `ImageExtractionStatus`, required. Update: in place.
-    pub fn image_extraction_status(mut self, value: impl Arg<ImageExtractionStatus>) -> ImageExtractionConfiguration<Set> { self.0.set("ImageExtractionStatus", value.into_expr()); ImageExtractionConfiguration(self.0, Phase) }
+    pub fn image_extraction_status(self, value: impl Arg<ImageExtractionStatus>) -> ImageExtractionConfiguration<Set> { ImageExtractionConfiguration(put(self.0, "ImageExtractionStatus", value.into_expr()), Phase) }
 }
 impl Done for ImageExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntermediateStorage` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-intermediatestorage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntermediateStorage<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IntermediateStorage<R0 = Set>(Bag, Phase<(R0,)>);
 impl IntermediateStorage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IntermediateStorage<super::missing::S3Location> { IntermediateStorage(Bag::default(), Phase) }
+    pub fn new() -> IntermediateStorage<Missing<super::required::S3Location>> { IntermediateStorage(Bag::default(), Phase) }
 }
 impl<R0> IntermediateStorage<R0> {
     /// `S3Location`: `S3Location`, required. Update: in place.
-    pub fn s3_location(mut self, value: impl Arg<S3Location>) -> IntermediateStorage<Set> { self.0.set("S3Location", value.into_expr()); IntermediateStorage(self.0, Phase) }
+    pub fn s3_location(self, value: impl Arg<S3Location>) -> IntermediateStorage<Set> { IntermediateStorage(put(self.0, "S3Location", value.into_expr()), Phase) }
 }
 impl Done for IntermediateStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedKnowledgeBaseConnectorConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-managedknowledgebaseconnectorconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedKnowledgeBaseConnectorConfiguration(Bag);
+#[must_use] pub struct ManagedKnowledgeBaseConnectorConfiguration(Bag);
 impl ManagedKnowledgeBaseConnectorConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectorParameters`: JSON. Update: in place.
-    pub fn connector_parameters(mut self, value: impl Arg<Any>) -> Self { self.0.set("ConnectorParameters", value.into_expr()); self }
+    pub fn connector_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ConnectorParameters", value.into_expr())) }
     /// `DeletionProtectionConfiguration`: `DeletionProtectionConfiguration`. Update: in place.
-    pub fn deletion_protection_configuration(mut self, value: impl Arg<DeletionProtectionConfiguration>) -> Self { self.0.set("DeletionProtectionConfiguration", value.into_expr()); self }
+    pub fn deletion_protection_configuration(self, value: impl Arg<DeletionProtectionConfiguration>) -> Self { Self(put(self.0, "DeletionProtectionConfiguration", value.into_expr())) }
     /// `MediaExtractionConfiguration`: `MediaExtractionConfiguration`. Update: in place.
-    pub fn media_extraction_configuration(mut self, value: impl Arg<MediaExtractionConfiguration>) -> Self { self.0.set("MediaExtractionConfiguration", value.into_expr()); self }
+    pub fn media_extraction_configuration(self, value: impl Arg<MediaExtractionConfiguration>) -> Self { Self(put(self.0, "MediaExtractionConfiguration", value.into_expr())) }
     /// `SyncSchedule`: `SyncSchedule`. Update: in place.
-    pub fn sync_schedule(mut self, value: impl Arg<SyncSchedule>) -> Self { self.0.set("SyncSchedule", value.into_expr()); self }
+    pub fn sync_schedule(self, value: impl Arg<SyncSchedule>) -> Self { Self(put(self.0, "SyncSchedule", value.into_expr())) }
 }
 impl Done for ManagedKnowledgeBaseConnectorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaExtractionConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-mediaextractionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaExtractionConfiguration(Bag);
+#[must_use] pub struct MediaExtractionConfiguration(Bag);
 impl MediaExtractionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioExtractionConfiguration`: `AudioExtractionConfiguration`. Update: in place.
-    pub fn audio_extraction_configuration(mut self, value: impl Arg<AudioExtractionConfiguration>) -> Self { self.0.set("AudioExtractionConfiguration", value.into_expr()); self }
+    pub fn audio_extraction_configuration(self, value: impl Arg<AudioExtractionConfiguration>) -> Self { Self(put(self.0, "AudioExtractionConfiguration", value.into_expr())) }
     /// `ImageExtractionConfiguration`: `ImageExtractionConfiguration`. Update: in place.
-    pub fn image_extraction_configuration(mut self, value: impl Arg<ImageExtractionConfiguration>) -> Self { self.0.set("ImageExtractionConfiguration", value.into_expr()); self }
+    pub fn image_extraction_configuration(self, value: impl Arg<ImageExtractionConfiguration>) -> Self { Self(put(self.0, "ImageExtractionConfiguration", value.into_expr())) }
     /// `VideoExtractionConfiguration`: `VideoExtractionConfiguration`. Update: in place.
-    pub fn video_extraction_configuration(mut self, value: impl Arg<VideoExtractionConfiguration>) -> Self { self.0.set("VideoExtractionConfiguration", value.into_expr()); self }
+    pub fn video_extraction_configuration(self, value: impl Arg<VideoExtractionConfiguration>) -> Self { Self(put(self.0, "VideoExtractionConfiguration", value.into_expr())) }
 }
 impl Done for MediaExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonthlySchedule` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-monthlyschedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MonthlySchedule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MonthlySchedule<R0 = Set>(Bag, Phase<(R0,)>);
 impl MonthlySchedule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MonthlySchedule<super::missing::DayOfMonth> { MonthlySchedule(Bag::default(), Phase) }
+    pub fn new() -> MonthlySchedule<Missing<super::required::DayOfMonth>> { MonthlySchedule(Bag::default(), Phase) }
 }
 impl<R0> MonthlySchedule<R0> {
     /// `DayOfMonth`: `DayOfMonth`, required. Update: in place.
-    pub fn day_of_month(mut self, value: impl Arg<DayOfMonth>) -> MonthlySchedule<Set> { self.0.set("DayOfMonth", value.into_expr()); MonthlySchedule(self.0, Phase) }
+    pub fn day_of_month(self, value: impl Arg<DayOfMonth>) -> MonthlySchedule<Set> { MonthlySchedule(put(self.0, "DayOfMonth", value.into_expr()), Phase) }
 }
 impl Done for MonthlySchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParsingConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-parsingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParsingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ParsingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ParsingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ParsingConfiguration<super::missing::ParsingStrategy> { ParsingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ParsingConfiguration<Missing<super::required::ParsingStrategy>> { ParsingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ParsingConfiguration<R0> {
     /// `BedrockDataAutomationConfiguration`: `BedrockDataAutomationConfiguration`. Update: replacement.
-    pub fn bedrock_data_automation_configuration(mut self, value: impl Arg<BedrockDataAutomationConfiguration>) -> Self { self.0.set("BedrockDataAutomationConfiguration", value.into_expr()); self }
+    pub fn bedrock_data_automation_configuration(self, value: impl Arg<BedrockDataAutomationConfiguration>) -> Self { Self(put(self.0, "BedrockDataAutomationConfiguration", value.into_expr()), Phase) }
     /// `BedrockFoundationModelConfiguration`: `BedrockFoundationModelConfiguration`. Update: replacement.
-    pub fn bedrock_foundation_model_configuration(mut self, value: impl Arg<BedrockFoundationModelConfiguration>) -> Self { self.0.set("BedrockFoundationModelConfiguration", value.into_expr()); self }
+    pub fn bedrock_foundation_model_configuration(self, value: impl Arg<BedrockFoundationModelConfiguration>) -> Self { Self(put(self.0, "BedrockFoundationModelConfiguration", value.into_expr()), Phase) }
     /// `ParsingStrategy`: `ParsingStrategy`, required. Update: replacement.
-    pub fn parsing_strategy(mut self, value: impl Arg<ParsingStrategy>) -> ParsingConfiguration<Set> { self.0.set("ParsingStrategy", value.into_expr()); ParsingConfiguration(self.0, Phase) }
+    pub fn parsing_strategy(self, value: impl Arg<ParsingStrategy>) -> ParsingConfiguration<Set> { ParsingConfiguration(put(self.0, "ParsingStrategy", value.into_expr()), Phase) }
 }
 impl Done for ParsingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParsingPrompt` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-parsingprompt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParsingPrompt<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ParsingPrompt<R0 = Set>(Bag, Phase<(R0,)>);
 impl ParsingPrompt {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ParsingPrompt<super::missing::ParsingPromptText> { ParsingPrompt(Bag::default(), Phase) }
+    pub fn new() -> ParsingPrompt<Missing<super::required::ParsingPromptText>> { ParsingPrompt(Bag::default(), Phase) }
 }
 impl<R0> ParsingPrompt<R0> {
     /// `ParsingPromptText`: text, required. Update: replacement.
-    pub fn parsing_prompt_text(mut self, value: impl Arg<str>) -> ParsingPrompt<Set> { self.0.set("ParsingPromptText", value.into_expr()); ParsingPrompt(self.0, Phase) }
+    pub fn parsing_prompt_text(self, value: impl Arg<str>) -> ParsingPrompt<Set> { ParsingPrompt(put(self.0, "ParsingPromptText", value.into_expr()), Phase) }
 }
 impl Done for ParsingPrompt { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PatternObjectFilter` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-patternobjectfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PatternObjectFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PatternObjectFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl PatternObjectFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PatternObjectFilter<super::missing::ObjectType> { PatternObjectFilter(Bag::default(), Phase) }
+    pub fn new() -> PatternObjectFilter<Missing<super::required::ObjectType>> { PatternObjectFilter(Bag::default(), Phase) }
 }
 impl<R0> PatternObjectFilter<R0> {
     /// `ExclusionFilters`: list of text. Update: in place.
-    pub fn exclusion_filters(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExclusionFilters", value.into_expr()); self }
+    pub fn exclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionFilters", value.into_expr()), Phase) }
     /// `InclusionFilters`: list of text. Update: in place.
-    pub fn inclusion_filters(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InclusionFilters", value.into_expr()); self }
+    pub fn inclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionFilters", value.into_expr()), Phase) }
     /// `ObjectType`: text, required. Update: in place.
-    pub fn object_type(mut self, value: impl Arg<str>) -> PatternObjectFilter<Set> { self.0.set("ObjectType", value.into_expr()); PatternObjectFilter(self.0, Phase) }
+    pub fn object_type(self, value: impl Arg<str>) -> PatternObjectFilter<Set> { PatternObjectFilter(put(self.0, "ObjectType", value.into_expr()), Phase) }
 }
 impl Done for PatternObjectFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PatternObjectFilterConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-patternobjectfilterconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PatternObjectFilterConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PatternObjectFilterConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PatternObjectFilterConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PatternObjectFilterConfiguration<super::missing::Filters> { PatternObjectFilterConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PatternObjectFilterConfiguration<Missing<super::required::Filters>> { PatternObjectFilterConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PatternObjectFilterConfiguration<R0> {
     /// `Filters`: list of `PatternObjectFilter`, required. Update: in place.
-    pub fn filters(mut self, value: impl Arg<Arr<PatternObjectFilter>>) -> PatternObjectFilterConfiguration<Set> { self.0.set("Filters", value.into_expr()); PatternObjectFilterConfiguration(self.0, Phase) }
+    pub fn filters(self, value: impl Arg<Arr<PatternObjectFilter>>) -> PatternObjectFilterConfiguration<Set> { PatternObjectFilterConfiguration(put(self.0, "Filters", value.into_expr()), Phase) }
 }
 impl Done for PatternObjectFilterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3DataSourceConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-s3datasourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3DataSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3DataSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3DataSourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3DataSourceConfiguration<super::missing::BucketArn> { S3DataSourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3DataSourceConfiguration<Missing<super::required::BucketArn>> { S3DataSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3DataSourceConfiguration<R0> {
     /// `BucketArn`: text, required. Update: in place.
-    pub fn bucket_arn(mut self, value: impl Arg<str>) -> S3DataSourceConfiguration<Set> { self.0.set("BucketArn", value.into_expr()); S3DataSourceConfiguration(self.0, Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> S3DataSourceConfiguration<Set> { S3DataSourceConfiguration(put(self.0, "BucketArn", value.into_expr()), Phase) }
     /// `BucketOwnerAccountId`: text. Update: in place.
-    pub fn bucket_owner_account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketOwnerAccountId", value.into_expr()); self }
+    pub fn bucket_owner_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwnerAccountId", value.into_expr()), Phase) }
     /// `InclusionPrefixes`: list of text. Update: in place.
-    pub fn inclusion_prefixes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InclusionPrefixes", value.into_expr()); self }
+    pub fn inclusion_prefixes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPrefixes", value.into_expr()), Phase) }
 }
 impl Done for S3DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3Location<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::URI> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::URI>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0> S3Location<R0> {
     /// `URI`: text, required. Update: in place.
-    pub fn uri(mut self, value: impl Arg<str>) -> S3Location<Set> { self.0.set("URI", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn uri(self, value: impl Arg<str>) -> S3Location<Set> { S3Location(put(self.0, "URI", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceCrawlerConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-salesforcecrawlerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SalesforceCrawlerConfiguration(Bag);
+#[must_use] pub struct SalesforceCrawlerConfiguration(Bag);
 impl SalesforceCrawlerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FilterConfiguration`: `CrawlFilterConfiguration`. Update: in place.
-    pub fn filter_configuration(mut self, value: impl Arg<CrawlFilterConfiguration>) -> Self { self.0.set("FilterConfiguration", value.into_expr()); self }
+    pub fn filter_configuration(self, value: impl Arg<CrawlFilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr())) }
 }
 impl Done for SalesforceCrawlerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceDataSourceConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-salesforcedatasourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SalesforceDataSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SalesforceDataSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SalesforceDataSourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SalesforceDataSourceConfiguration<super::missing::SourceConfiguration> { SalesforceDataSourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SalesforceDataSourceConfiguration<Missing<super::required::SourceConfiguration>> { SalesforceDataSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SalesforceDataSourceConfiguration<R0> {
     /// `CrawlerConfiguration`: `SalesforceCrawlerConfiguration`. Update: in place.
-    pub fn crawler_configuration(mut self, value: impl Arg<SalesforceCrawlerConfiguration>) -> Self { self.0.set("CrawlerConfiguration", value.into_expr()); self }
+    pub fn crawler_configuration(self, value: impl Arg<SalesforceCrawlerConfiguration>) -> Self { Self(put(self.0, "CrawlerConfiguration", value.into_expr()), Phase) }
     /// `SourceConfiguration`: `SalesforceSourceConfiguration`, required. Update: in place.
-    pub fn source_configuration(mut self, value: impl Arg<SalesforceSourceConfiguration>) -> SalesforceDataSourceConfiguration<Set> { self.0.set("SourceConfiguration", value.into_expr()); SalesforceDataSourceConfiguration(self.0, Phase) }
+    pub fn source_configuration(self, value: impl Arg<SalesforceSourceConfiguration>) -> SalesforceDataSourceConfiguration<Set> { SalesforceDataSourceConfiguration(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for SalesforceDataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceSourceConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-salesforcesourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SalesforceSourceConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SalesforceSourceConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SalesforceSourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SalesforceSourceConfiguration<super::missing::AuthType, super::missing::CredentialsSecretArn, super::missing::HostUrl> { SalesforceSourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SalesforceSourceConfiguration<Missing<super::required::AuthType>, Missing<super::required::CredentialsSecretArn>, Missing<super::required::HostUrl>> { SalesforceSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SalesforceSourceConfiguration<R0, R1, R2> {
     /// `AuthType`: `SalesforceSourceConfigurationAuthType`, required. Update: in place.
-    pub fn auth_type(mut self, value: impl Arg<SalesforceSourceConfigurationAuthType>) -> SalesforceSourceConfiguration<Set, R1, R2> { self.0.set("AuthType", value.into_expr()); SalesforceSourceConfiguration(self.0, Phase) }
+    pub fn auth_type(self, value: impl Arg<SalesforceSourceConfigurationAuthType>) -> SalesforceSourceConfiguration<Set, R1, R2> { SalesforceSourceConfiguration(put(self.0, "AuthType", value.into_expr()), Phase) }
     /// `CredentialsSecretArn`: text, required. Update: in place.
-    pub fn credentials_secret_arn(mut self, value: impl Arg<str>) -> SalesforceSourceConfiguration<R0, Set, R2> { self.0.set("CredentialsSecretArn", value.into_expr()); SalesforceSourceConfiguration(self.0, Phase) }
+    pub fn credentials_secret_arn(self, value: impl Arg<str>) -> SalesforceSourceConfiguration<R0, Set, R2> { SalesforceSourceConfiguration(put(self.0, "CredentialsSecretArn", value.into_expr()), Phase) }
     /// `HostUrl`: text, required. Update: in place.
-    pub fn host_url(mut self, value: impl Arg<str>) -> SalesforceSourceConfiguration<R0, R1, Set> { self.0.set("HostUrl", value.into_expr()); SalesforceSourceConfiguration(self.0, Phase) }
+    pub fn host_url(self, value: impl Arg<str>) -> SalesforceSourceConfiguration<R0, R1, Set> { SalesforceSourceConfiguration(put(self.0, "HostUrl", value.into_expr()), Phase) }
 }
 impl Done for SalesforceSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SeedUrl` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-seedurl.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SeedUrl<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SeedUrl<R0 = Set>(Bag, Phase<(R0,)>);
 impl SeedUrl {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SeedUrl<super::missing::Url> { SeedUrl(Bag::default(), Phase) }
+    pub fn new() -> SeedUrl<Missing<super::required::Url>> { SeedUrl(Bag::default(), Phase) }
 }
 impl<R0> SeedUrl<R0> {
     /// `Url`: text, required. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> SeedUrl<Set> { self.0.set("Url", value.into_expr()); SeedUrl(self.0, Phase) }
+    pub fn url(self, value: impl Arg<str>) -> SeedUrl<Set> { SeedUrl(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for SeedUrl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SemanticChunkingConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-semanticchunkingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SemanticChunkingConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SemanticChunkingConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SemanticChunkingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SemanticChunkingConfiguration<super::missing::BreakpointPercentileThreshold, super::missing::BufferSize, super::missing::MaxTokens> { SemanticChunkingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SemanticChunkingConfiguration<Missing<super::required::BreakpointPercentileThreshold>, Missing<super::required::BufferSize>, Missing<super::required::MaxTokens>> { SemanticChunkingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SemanticChunkingConfiguration<R0, R1, R2> {
     /// `BreakpointPercentileThreshold`: integer, required. Update: replacement.
-    pub fn breakpoint_percentile_threshold(mut self, value: impl Arg<i64>) -> SemanticChunkingConfiguration<Set, R1, R2> { self.0.set("BreakpointPercentileThreshold", value.into_expr()); SemanticChunkingConfiguration(self.0, Phase) }
+    pub fn breakpoint_percentile_threshold(self, value: impl Arg<i64>) -> SemanticChunkingConfiguration<Set, R1, R2> { SemanticChunkingConfiguration(put(self.0, "BreakpointPercentileThreshold", value.into_expr()), Phase) }
     /// `BufferSize`: integer, required. Update: replacement.
-    pub fn buffer_size(mut self, value: impl Arg<i64>) -> SemanticChunkingConfiguration<R0, Set, R2> { self.0.set("BufferSize", value.into_expr()); SemanticChunkingConfiguration(self.0, Phase) }
+    pub fn buffer_size(self, value: impl Arg<i64>) -> SemanticChunkingConfiguration<R0, Set, R2> { SemanticChunkingConfiguration(put(self.0, "BufferSize", value.into_expr()), Phase) }
     /// `MaxTokens`: integer, required. Update: replacement.
-    pub fn max_tokens(mut self, value: impl Arg<i64>) -> SemanticChunkingConfiguration<R0, R1, Set> { self.0.set("MaxTokens", value.into_expr()); SemanticChunkingConfiguration(self.0, Phase) }
+    pub fn max_tokens(self, value: impl Arg<i64>) -> SemanticChunkingConfiguration<R0, R1, Set> { SemanticChunkingConfiguration(put(self.0, "MaxTokens", value.into_expr()), Phase) }
 }
 impl Done for SemanticChunkingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerSideEncryptionConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-serversideencryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServerSideEncryptionConfiguration(Bag);
+#[must_use] pub struct ServerSideEncryptionConfiguration(Bag);
 impl ServerSideEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
 }
 impl Done for ServerSideEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SharePointCrawlerConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointcrawlerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SharePointCrawlerConfiguration(Bag);
+#[must_use] pub struct SharePointCrawlerConfiguration(Bag);
 impl SharePointCrawlerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FilterConfiguration`: `CrawlFilterConfiguration`. Update: in place.
-    pub fn filter_configuration(mut self, value: impl Arg<CrawlFilterConfiguration>) -> Self { self.0.set("FilterConfiguration", value.into_expr()); self }
+    pub fn filter_configuration(self, value: impl Arg<CrawlFilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr())) }
 }
 impl Done for SharePointCrawlerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SharePointDataSourceConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointdatasourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SharePointDataSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SharePointDataSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SharePointDataSourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SharePointDataSourceConfiguration<super::missing::SourceConfiguration> { SharePointDataSourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SharePointDataSourceConfiguration<Missing<super::required::SourceConfiguration>> { SharePointDataSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SharePointDataSourceConfiguration<R0> {
     /// `CrawlerConfiguration`: `SharePointCrawlerConfiguration`. Update: in place.
-    pub fn crawler_configuration(mut self, value: impl Arg<SharePointCrawlerConfiguration>) -> Self { self.0.set("CrawlerConfiguration", value.into_expr()); self }
+    pub fn crawler_configuration(self, value: impl Arg<SharePointCrawlerConfiguration>) -> Self { Self(put(self.0, "CrawlerConfiguration", value.into_expr()), Phase) }
     /// `SourceConfiguration`: `SharePointSourceConfiguration`, required. Update: in place.
-    pub fn source_configuration(mut self, value: impl Arg<SharePointSourceConfiguration>) -> SharePointDataSourceConfiguration<Set> { self.0.set("SourceConfiguration", value.into_expr()); SharePointDataSourceConfiguration(self.0, Phase) }
+    pub fn source_configuration(self, value: impl Arg<SharePointSourceConfiguration>) -> SharePointDataSourceConfiguration<Set> { SharePointDataSourceConfiguration(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for SharePointDataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SharePointSourceConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-sharepointsourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SharePointSourceConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct SharePointSourceConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl SharePointSourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SharePointSourceConfiguration<super::missing::AuthType, super::missing::CredentialsSecretArn, super::missing::Domain, super::missing::HostType, super::missing::SiteUrls> { SharePointSourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SharePointSourceConfiguration<Missing<super::required::AuthType>, Missing<super::required::CredentialsSecretArn>, Missing<super::required::Domain>, Missing<super::required::HostType>, Missing<super::required::SiteUrls>> { SharePointSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> SharePointSourceConfiguration<R0, R1, R2, R3, R4> {
     /// `AuthType`: `SharePointSourceConfigurationAuthType`, required. Update: in place.
-    pub fn auth_type(mut self, value: impl Arg<SharePointSourceConfigurationAuthType>) -> SharePointSourceConfiguration<Set, R1, R2, R3, R4> { self.0.set("AuthType", value.into_expr()); SharePointSourceConfiguration(self.0, Phase) }
+    pub fn auth_type(self, value: impl Arg<SharePointSourceConfigurationAuthType>) -> SharePointSourceConfiguration<Set, R1, R2, R3, R4> { SharePointSourceConfiguration(put(self.0, "AuthType", value.into_expr()), Phase) }
     /// `CredentialsSecretArn`: text, required. Update: in place.
-    pub fn credentials_secret_arn(mut self, value: impl Arg<str>) -> SharePointSourceConfiguration<R0, Set, R2, R3, R4> { self.0.set("CredentialsSecretArn", value.into_expr()); SharePointSourceConfiguration(self.0, Phase) }
+    pub fn credentials_secret_arn(self, value: impl Arg<str>) -> SharePointSourceConfiguration<R0, Set, R2, R3, R4> { SharePointSourceConfiguration(put(self.0, "CredentialsSecretArn", value.into_expr()), Phase) }
     /// `Domain`: text, required. Update: in place.
-    pub fn domain(mut self, value: impl Arg<str>) -> SharePointSourceConfiguration<R0, R1, Set, R3, R4> { self.0.set("Domain", value.into_expr()); SharePointSourceConfiguration(self.0, Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> SharePointSourceConfiguration<R0, R1, Set, R3, R4> { SharePointSourceConfiguration(put(self.0, "Domain", value.into_expr()), Phase) }
     /// `HostType`: `SharePointSourceConfigurationHostType`, required. Update: in place.
-    pub fn host_type(mut self, value: impl Arg<SharePointSourceConfigurationHostType>) -> SharePointSourceConfiguration<R0, R1, R2, Set, R4> { self.0.set("HostType", value.into_expr()); SharePointSourceConfiguration(self.0, Phase) }
+    pub fn host_type(self, value: impl Arg<SharePointSourceConfigurationHostType>) -> SharePointSourceConfiguration<R0, R1, R2, Set, R4> { SharePointSourceConfiguration(put(self.0, "HostType", value.into_expr()), Phase) }
     /// `SiteUrls`: list of text, required. Update: in place.
-    pub fn site_urls(mut self, value: impl Arg<Arr<str>>) -> SharePointSourceConfiguration<R0, R1, R2, R3, Set> { self.0.set("SiteUrls", value.into_expr()); SharePointSourceConfiguration(self.0, Phase) }
+    pub fn site_urls(self, value: impl Arg<Arr<str>>) -> SharePointSourceConfiguration<R0, R1, R2, R3, Set> { SharePointSourceConfiguration(put(self.0, "SiteUrls", value.into_expr()), Phase) }
     /// `TenantId`: text. Update: in place.
-    pub fn tenant_id(mut self, value: impl Arg<str>) -> Self { self.0.set("TenantId", value.into_expr()); self }
+    pub fn tenant_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TenantId", value.into_expr()), Phase) }
 }
 impl Done for SharePointSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SyncSchedule` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-syncschedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SyncSchedule(Bag);
+#[must_use] pub struct SyncSchedule(Bag);
 impl SyncSchedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Daily`: JSON. Update: in place.
-    pub fn daily(mut self, value: impl Arg<Any>) -> Self { self.0.set("Daily", value.into_expr()); self }
+    pub fn daily(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Daily", value.into_expr())) }
     /// `Monthly`: `MonthlySchedule`. Update: in place.
-    pub fn monthly(mut self, value: impl Arg<MonthlySchedule>) -> Self { self.0.set("Monthly", value.into_expr()); self }
+    pub fn monthly(self, value: impl Arg<MonthlySchedule>) -> Self { Self(put(self.0, "Monthly", value.into_expr())) }
     /// `Weekly`: `WeeklySchedule`. Update: in place.
-    pub fn weekly(mut self, value: impl Arg<WeeklySchedule>) -> Self { self.0.set("Weekly", value.into_expr()); self }
+    pub fn weekly(self, value: impl Arg<WeeklySchedule>) -> Self { Self(put(self.0, "Weekly", value.into_expr())) }
 }
 impl Done for SyncSchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Transformation` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-transformation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Transformation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Transformation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Transformation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Transformation<super::missing::StepToApply, super::missing::TransformationFunction> { Transformation(Bag::default(), Phase) }
+    pub fn new() -> Transformation<Missing<super::required::StepToApply>, Missing<super::required::TransformationFunction>> { Transformation(Bag::default(), Phase) }
 }
 impl<R0, R1> Transformation<R0, R1> {
     /// `StepToApply`: `StepToApply`, required. Update: in place.
-    pub fn step_to_apply(mut self, value: impl Arg<StepToApply>) -> Transformation<Set, R1> { self.0.set("StepToApply", value.into_expr()); Transformation(self.0, Phase) }
+    pub fn step_to_apply(self, value: impl Arg<StepToApply>) -> Transformation<Set, R1> { Transformation(put(self.0, "StepToApply", value.into_expr()), Phase) }
     /// `TransformationFunction`: `TransformationFunction`, required. Update: in place.
-    pub fn transformation_function(mut self, value: impl Arg<TransformationFunction>) -> Transformation<R0, Set> { self.0.set("TransformationFunction", value.into_expr()); Transformation(self.0, Phase) }
+    pub fn transformation_function(self, value: impl Arg<TransformationFunction>) -> Transformation<R0, Set> { Transformation(put(self.0, "TransformationFunction", value.into_expr()), Phase) }
 }
 impl Done for Transformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TransformationFunction` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-transformationfunction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TransformationFunction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TransformationFunction<R0 = Set>(Bag, Phase<(R0,)>);
 impl TransformationFunction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TransformationFunction<super::missing::TransformationLambdaConfiguration> { TransformationFunction(Bag::default(), Phase) }
+    pub fn new() -> TransformationFunction<Missing<super::required::TransformationLambdaConfiguration>> { TransformationFunction(Bag::default(), Phase) }
 }
 impl<R0> TransformationFunction<R0> {
     /// `TransformationLambdaConfiguration`: `TransformationLambdaConfiguration`, required. Update: in place.
-    pub fn transformation_lambda_configuration(mut self, value: impl Arg<TransformationLambdaConfiguration>) -> TransformationFunction<Set> { self.0.set("TransformationLambdaConfiguration", value.into_expr()); TransformationFunction(self.0, Phase) }
+    pub fn transformation_lambda_configuration(self, value: impl Arg<TransformationLambdaConfiguration>) -> TransformationFunction<Set> { TransformationFunction(put(self.0, "TransformationLambdaConfiguration", value.into_expr()), Phase) }
 }
 impl Done for TransformationFunction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TransformationLambdaConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-transformationlambdaconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TransformationLambdaConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TransformationLambdaConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TransformationLambdaConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TransformationLambdaConfiguration<super::missing::LambdaArn> { TransformationLambdaConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TransformationLambdaConfiguration<Missing<super::required::LambdaArn>> { TransformationLambdaConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TransformationLambdaConfiguration<R0> {
-    /// `LambdaArn`: text, required. Update: in place.
-    pub fn lambda_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> TransformationLambdaConfiguration<Set> { self.0.set("LambdaArn", value.into_expr()); TransformationLambdaConfiguration(self.0, Phase) }
+    /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place.
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> TransformationLambdaConfiguration<Set> { TransformationLambdaConfiguration(put(self.0, "LambdaArn", value.into_expr()), Phase) }
 }
 impl Done for TransformationLambdaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UrlConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-urlconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UrlConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct UrlConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl UrlConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UrlConfiguration<super::missing::SeedUrls> { UrlConfiguration(Bag::default(), Phase) }
+    pub fn new() -> UrlConfiguration<Missing<super::required::SeedUrls>> { UrlConfiguration(Bag::default(), Phase) }
 }
 impl<R0> UrlConfiguration<R0> {
     /// `SeedUrls`: list of `SeedUrl`, required. Update: in place.
-    pub fn seed_urls(mut self, value: impl Arg<Arr<SeedUrl>>) -> UrlConfiguration<Set> { self.0.set("SeedUrls", value.into_expr()); UrlConfiguration(self.0, Phase) }
+    pub fn seed_urls(self, value: impl Arg<Arr<SeedUrl>>) -> UrlConfiguration<Set> { UrlConfiguration(put(self.0, "SeedUrls", value.into_expr()), Phase) }
 }
 impl Done for UrlConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorIngestionConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-vectoringestionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VectorIngestionConfiguration(Bag);
+#[must_use] pub struct VectorIngestionConfiguration(Bag);
 impl VectorIngestionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChunkingConfiguration`: `ChunkingConfiguration`. Update: replacement.
-    pub fn chunking_configuration(mut self, value: impl Arg<ChunkingConfiguration>) -> Self { self.0.set("ChunkingConfiguration", value.into_expr()); self }
+    pub fn chunking_configuration(self, value: impl Arg<ChunkingConfiguration>) -> Self { Self(put(self.0, "ChunkingConfiguration", value.into_expr())) }
     /// `ContextEnrichmentConfiguration`: `ContextEnrichmentConfiguration`. Update: in place.
-    pub fn context_enrichment_configuration(mut self, value: impl Arg<ContextEnrichmentConfiguration>) -> Self { self.0.set("ContextEnrichmentConfiguration", value.into_expr()); self }
+    pub fn context_enrichment_configuration(self, value: impl Arg<ContextEnrichmentConfiguration>) -> Self { Self(put(self.0, "ContextEnrichmentConfiguration", value.into_expr())) }
     /// `CustomTransformationConfiguration`: `CustomTransformationConfiguration`. Update: in place.
-    pub fn custom_transformation_configuration(mut self, value: impl Arg<CustomTransformationConfiguration>) -> Self { self.0.set("CustomTransformationConfiguration", value.into_expr()); self }
+    pub fn custom_transformation_configuration(self, value: impl Arg<CustomTransformationConfiguration>) -> Self { Self(put(self.0, "CustomTransformationConfiguration", value.into_expr())) }
     /// `ParsingConfiguration`: `ParsingConfiguration`. Update: replacement.
-    pub fn parsing_configuration(mut self, value: impl Arg<ParsingConfiguration>) -> Self { self.0.set("ParsingConfiguration", value.into_expr()); self }
+    pub fn parsing_configuration(self, value: impl Arg<ParsingConfiguration>) -> Self { Self(put(self.0, "ParsingConfiguration", value.into_expr())) }
 }
 impl Done for VectorIngestionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoExtractionConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-videoextractionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VideoExtractionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VideoExtractionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl VideoExtractionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VideoExtractionConfiguration<super::missing::VideoExtractionStatus> { VideoExtractionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VideoExtractionConfiguration<Missing<super::required::VideoExtractionStatus>> { VideoExtractionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VideoExtractionConfiguration<R0> {
     /// `VideoExtractionStatus`: `VideoExtractionStatus`, required. Update: in place.
-    pub fn video_extraction_status(mut self, value: impl Arg<VideoExtractionStatus>) -> VideoExtractionConfiguration<Set> { self.0.set("VideoExtractionStatus", value.into_expr()); VideoExtractionConfiguration(self.0, Phase) }
+    pub fn video_extraction_status(self, value: impl Arg<VideoExtractionStatus>) -> VideoExtractionConfiguration<Set> { VideoExtractionConfiguration(put(self.0, "VideoExtractionStatus", value.into_expr()), Phase) }
 }
 impl Done for VideoExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebCrawlerConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webcrawlerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WebCrawlerConfiguration(Bag);
+#[must_use] pub struct WebCrawlerConfiguration(Bag);
 impl WebCrawlerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CrawlerLimits`: `WebCrawlerLimits`. Update: in place.
-    pub fn crawler_limits(mut self, value: impl Arg<WebCrawlerLimits>) -> Self { self.0.set("CrawlerLimits", value.into_expr()); self }
+    pub fn crawler_limits(self, value: impl Arg<WebCrawlerLimits>) -> Self { Self(put(self.0, "CrawlerLimits", value.into_expr())) }
     /// `ExclusionFilters`: list of text. Update: in place.
-    pub fn exclusion_filters(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExclusionFilters", value.into_expr()); self }
+    pub fn exclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionFilters", value.into_expr())) }
     /// `InclusionFilters`: list of text. Update: in place.
-    pub fn inclusion_filters(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InclusionFilters", value.into_expr()); self }
+    pub fn inclusion_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionFilters", value.into_expr())) }
     /// `Scope`: `Scope`. Update: in place.
-    pub fn scope(mut self, value: impl Arg<Scope>) -> Self { self.0.set("Scope", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr())) }
     /// `UserAgent`: text. Update: in place.
-    pub fn user_agent(mut self, value: impl Arg<str>) -> Self { self.0.set("UserAgent", value.into_expr()); self }
+    pub fn user_agent(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAgent", value.into_expr())) }
     /// `UserAgentHeader`: text. Update: in place.
-    pub fn user_agent_header(mut self, value: impl Arg<str>) -> Self { self.0.set("UserAgentHeader", value.into_expr()); self }
+    pub fn user_agent_header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAgentHeader", value.into_expr())) }
 }
 impl Done for WebCrawlerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebCrawlerLimits` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webcrawlerlimits.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WebCrawlerLimits(Bag);
+#[must_use] pub struct WebCrawlerLimits(Bag);
 impl WebCrawlerLimits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxPages`: integer. Update: in place.
-    pub fn max_pages(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxPages", value.into_expr()); self }
+    pub fn max_pages(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPages", value.into_expr())) }
     /// `RateLimit`: integer. Update: in place.
-    pub fn rate_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("RateLimit", value.into_expr()); self }
+    pub fn rate_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RateLimit", value.into_expr())) }
 }
 impl Done for WebCrawlerLimits { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebDataSourceConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-webdatasourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WebDataSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WebDataSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl WebDataSourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WebDataSourceConfiguration<super::missing::SourceConfiguration> { WebDataSourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> WebDataSourceConfiguration<Missing<super::required::SourceConfiguration>> { WebDataSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> WebDataSourceConfiguration<R0> {
     /// `CrawlerConfiguration`: `WebCrawlerConfiguration`. Update: in place.
-    pub fn crawler_configuration(mut self, value: impl Arg<WebCrawlerConfiguration>) -> Self { self.0.set("CrawlerConfiguration", value.into_expr()); self }
+    pub fn crawler_configuration(self, value: impl Arg<WebCrawlerConfiguration>) -> Self { Self(put(self.0, "CrawlerConfiguration", value.into_expr()), Phase) }
     /// `SourceConfiguration`: `WebSourceConfiguration`, required. Update: in place.
-    pub fn source_configuration(mut self, value: impl Arg<WebSourceConfiguration>) -> WebDataSourceConfiguration<Set> { self.0.set("SourceConfiguration", value.into_expr()); WebDataSourceConfiguration(self.0, Phase) }
+    pub fn source_configuration(self, value: impl Arg<WebSourceConfiguration>) -> WebDataSourceConfiguration<Set> { WebDataSourceConfiguration(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for WebDataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebSourceConfiguration` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-websourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WebSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WebSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl WebSourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WebSourceConfiguration<super::missing::UrlConfiguration> { WebSourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> WebSourceConfiguration<Missing<super::required::UrlConfiguration>> { WebSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> WebSourceConfiguration<R0> {
     /// `UrlConfiguration`: `UrlConfiguration`, required. Update: in place.
-    pub fn url_configuration(mut self, value: impl Arg<UrlConfiguration>) -> WebSourceConfiguration<Set> { self.0.set("UrlConfiguration", value.into_expr()); WebSourceConfiguration(self.0, Phase) }
+    pub fn url_configuration(self, value: impl Arg<UrlConfiguration>) -> WebSourceConfiguration<Set> { WebSourceConfiguration(put(self.0, "UrlConfiguration", value.into_expr()), Phase) }
 }
 impl Done for WebSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WeeklySchedule` of `AWS::Bedrock::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-datasource-weeklyschedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WeeklySchedule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WeeklySchedule<R0 = Set>(Bag, Phase<(R0,)>);
 impl WeeklySchedule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WeeklySchedule<super::missing::DayOfWeek> { WeeklySchedule(Bag::default(), Phase) }
+    pub fn new() -> WeeklySchedule<Missing<super::required::DayOfWeek>> { WeeklySchedule(Bag::default(), Phase) }
 }
 impl<R0> WeeklySchedule<R0> {
     /// `DayOfWeek`: `DayOfWeek`, required. Update: in place.
-    pub fn day_of_week(mut self, value: impl Arg<DayOfWeek>) -> WeeklySchedule<Set> { self.0.set("DayOfWeek", value.into_expr()); WeeklySchedule(self.0, Phase) }
+    pub fn day_of_week(self, value: impl Arg<DayOfWeek>) -> WeeklySchedule<Set> { WeeklySchedule(put(self.0, "DayOfWeek", value.into_expr()), Phase) }
 }
 impl Done for WeeklySchedule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AudioExtractionStatus` allows.
@@ -2087,7 +2085,7 @@ impl CfnEnforcedGuardrailConfiguration {
     /// `AWS::Bedrock::EnforcedGuardrailConfiguration`
     pub const TYPE: &'static str = "AWS::Bedrock::EnforcedGuardrailConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnEnforcedGuardrailConfigurationProps<R0, R1>) -> Self where CfnEnforcedGuardrailConfigurationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnforcedGuardrailConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConfigId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ConfigId`: text.
@@ -2096,7 +2094,7 @@ impl CfnEnforcedGuardrailConfiguration {
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `CreatedBy`: text.
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `GuardrailArn`: text.
+    /// The attribute `GuardrailArn`: `OtherArn`.
     pub fn attr_guardrail_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GuardrailArn") }
     /// The attribute `GuardrailId`: text.
     pub fn attr_guardrail_id(&self) -> Val<str> { self.0.get_att("GuardrailId") }
@@ -2109,47 +2107,47 @@ impl CfnEnforcedGuardrailConfiguration {
 }
 impl Parent for CfnEnforcedGuardrailConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::EnforcedGuardrailConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-enforcedguardrailconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEnforcedGuardrailConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnEnforcedGuardrailConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnEnforcedGuardrailConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEnforcedGuardrailConfigurationProps<missing::GuardrailIdentifier, missing::GuardrailVersion> { CfnEnforcedGuardrailConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEnforcedGuardrailConfigurationProps<Missing<required::GuardrailIdentifier>, Missing<required::GuardrailVersion>> { CfnEnforcedGuardrailConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEnforcedGuardrailConfigurationProps<R0, R1> {
     /// `GuardrailIdentifier`: text, required. Update: in place.
-    pub fn guardrail_identifier(mut self, value: impl Arg<str>) -> CfnEnforcedGuardrailConfigurationProps<Set, R1> { self.0.set("GuardrailIdentifier", value.into_expr()); CfnEnforcedGuardrailConfigurationProps(self.0, Phase) }
+    pub fn guardrail_identifier(self, value: impl Arg<str>) -> CfnEnforcedGuardrailConfigurationProps<Set, R1> { CfnEnforcedGuardrailConfigurationProps(put(self.0, "GuardrailIdentifier", value.into_expr()), Phase) }
     /// `GuardrailVersion`: text, required. Update: in place.
-    pub fn guardrail_version(mut self, value: impl Arg<str>) -> CfnEnforcedGuardrailConfigurationProps<R0, Set> { self.0.set("GuardrailVersion", value.into_expr()); CfnEnforcedGuardrailConfigurationProps(self.0, Phase) }
+    pub fn guardrail_version(self, value: impl Arg<str>) -> CfnEnforcedGuardrailConfigurationProps<R0, Set> { CfnEnforcedGuardrailConfigurationProps(put(self.0, "GuardrailVersion", value.into_expr()), Phase) }
     /// `ModelEnforcement`: `ModelEnforcement`. Update: in place.
-    pub fn model_enforcement(mut self, value: impl Arg<enforced_guardrail_configuration::ModelEnforcement>) -> Self { self.0.set("ModelEnforcement", value.into_expr()); self }
+    pub fn model_enforcement(self, value: impl Arg<enforced_guardrail_configuration::ModelEnforcement>) -> Self { Self(put(self.0, "ModelEnforcement", value.into_expr()), Phase) }
     /// `SelectiveContentGuarding`: `SelectiveContentGuarding`. Update: in place.
-    pub fn selective_content_guarding(mut self, value: impl Arg<enforced_guardrail_configuration::SelectiveContentGuarding>) -> Self { self.0.set("SelectiveContentGuarding", value.into_expr()); self }
+    pub fn selective_content_guarding(self, value: impl Arg<enforced_guardrail_configuration::SelectiveContentGuarding>) -> Self { Self(put(self.0, "SelectiveContentGuarding", value.into_expr()), Phase) }
 }
 impl Done for CfnEnforcedGuardrailConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::EnforcedGuardrailConfiguration`.
 pub mod enforced_guardrail_configuration {
 use crate::cfn::support::*;
 /// The property type `ModelEnforcement` of `AWS::Bedrock::EnforcedGuardrailConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-enforcedguardrailconfiguration-modelenforcement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ModelEnforcement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ModelEnforcement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ModelEnforcement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ModelEnforcement<super::missing::ExcludedModels, super::missing::IncludedModels> { ModelEnforcement(Bag::default(), Phase) }
+    pub fn new() -> ModelEnforcement<Missing<super::required::ExcludedModels>, Missing<super::required::IncludedModels>> { ModelEnforcement(Bag::default(), Phase) }
 }
 impl<R0, R1> ModelEnforcement<R0, R1> {
     /// `ExcludedModels`: list of text, required. Update: in place.
-    pub fn excluded_models(mut self, value: impl Arg<Arr<str>>) -> ModelEnforcement<Set, R1> { self.0.set("ExcludedModels", value.into_expr()); ModelEnforcement(self.0, Phase) }
+    pub fn excluded_models(self, value: impl Arg<Arr<str>>) -> ModelEnforcement<Set, R1> { ModelEnforcement(put(self.0, "ExcludedModels", value.into_expr()), Phase) }
     /// `IncludedModels`: list of text, required. Update: in place.
-    pub fn included_models(mut self, value: impl Arg<Arr<str>>) -> ModelEnforcement<R0, Set> { self.0.set("IncludedModels", value.into_expr()); ModelEnforcement(self.0, Phase) }
+    pub fn included_models(self, value: impl Arg<Arr<str>>) -> ModelEnforcement<R0, Set> { ModelEnforcement(put(self.0, "IncludedModels", value.into_expr()), Phase) }
 }
 impl Done for ModelEnforcement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelectiveContentGuarding` of `AWS::Bedrock::EnforcedGuardrailConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-enforcedguardrailconfiguration-selectivecontentguarding.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SelectiveContentGuarding(Bag);
+#[must_use] pub struct SelectiveContentGuarding(Bag);
 impl SelectiveContentGuarding {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Messages`: `Messages`. Update: in place.
-    pub fn messages(mut self, value: impl Arg<Messages>) -> Self { self.0.set("Messages", value.into_expr()); self }
+    pub fn messages(self, value: impl Arg<Messages>) -> Self { Self(put(self.0, "Messages", value.into_expr())) }
     /// `System`: `System`. Update: in place.
-    pub fn system(mut self, value: impl Arg<System>) -> Self { self.0.set("System", value.into_expr()); self }
+    pub fn system(self, value: impl Arg<System>) -> Self { Self(put(self.0, "System", value.into_expr())) }
 }
 impl Done for SelectiveContentGuarding { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Messages` allows.
@@ -2163,10 +2161,10 @@ impl CfnFlow {
     /// `AWS::Bedrock::Flow`
     pub const TYPE: &'static str = "AWS::Bedrock::Flow";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnFlowProps<R0, R1>) -> Self where CfnFlowProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -2183,630 +2181,630 @@ impl CfnFlow {
 }
 impl Parent for CfnFlow { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFlowProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnFlowProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnFlowProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFlowProps<missing::ExecutionRoleArn, missing::Name> { CfnFlowProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFlowProps<Missing<required::ExecutionRoleArn>, Missing<required::Name>> { CfnFlowProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFlowProps<R0, R1> {
     /// `CustomerEncryptionKeyArn`: text. Update: in place.
-    pub fn customer_encryption_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomerEncryptionKeyArn", value.into_expr()); self }
+    pub fn customer_encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerEncryptionKeyArn", value.into_expr()), Phase) }
     /// `Definition`: `FlowDefinition`. Update: in place.
-    pub fn definition(mut self, value: impl Arg<flow::FlowDefinition>) -> Self { self.0.set("Definition", value.into_expr()); self }
+    pub fn definition(self, value: impl Arg<flow::FlowDefinition>) -> Self { Self(put(self.0, "Definition", value.into_expr()), Phase) }
     /// `DefinitionS3Location`: `S3Location`. Update: in place.
-    pub fn definition_s3_location(mut self, value: impl Arg<flow::S3Location>) -> Self { self.0.set("DefinitionS3Location", value.into_expr()); self }
+    pub fn definition_s3_location(self, value: impl Arg<flow::S3Location>) -> Self { Self(put(self.0, "DefinitionS3Location", value.into_expr()), Phase) }
     /// `DefinitionString`: text. Update: in place.
-    pub fn definition_string(mut self, value: impl Arg<str>) -> Self { self.0.set("DefinitionString", value.into_expr()); self }
+    pub fn definition_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinitionString", value.into_expr()), Phase) }
     /// `DefinitionSubstitutions`: map of text, number or boolean. Update: in place.
-    pub fn definition_substitutions(mut self, value: impl Arg<Dict<Scalar>>) -> Self { self.0.set("DefinitionSubstitutions", value.into_expr()); self }
+    pub fn definition_substitutions(self, value: impl Arg<Dict<Scalar>>) -> Self { Self(put(self.0, "DefinitionSubstitutions", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `ExecutionRoleArn`: text, required. Update: in place.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnFlowProps<Set, R1> { self.0.set("ExecutionRoleArn", value.into_expr()); CfnFlowProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFlowProps<Set, R1> { CfnFlowProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFlowProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnFlowProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFlowProps<R0, Set> { CfnFlowProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TestAliasTags`: map of text. Update: in place.
-    pub fn test_alias_tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("TestAliasTags", value.into_expr()); self }
+    pub fn test_alias_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TestAliasTags", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::Flow`.
 pub mod flow {
 use crate::cfn::support::*;
 /// The property type `AgentFlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-agentflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AgentFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AgentFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AgentFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AgentFlowNodeConfiguration<super::missing::AgentAliasArn> { AgentFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AgentFlowNodeConfiguration<Missing<super::required::AgentAliasArn>> { AgentFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AgentFlowNodeConfiguration<R0> {
     /// `AgentAliasArn`: text, required. Update: in place.
-    pub fn agent_alias_arn(mut self, value: impl Arg<str>) -> AgentFlowNodeConfiguration<Set> { self.0.set("AgentAliasArn", value.into_expr()); AgentFlowNodeConfiguration(self.0, Phase) }
+    pub fn agent_alias_arn(self, value: impl Arg<str>) -> AgentFlowNodeConfiguration<Set> { AgentFlowNodeConfiguration(put(self.0, "AgentAliasArn", value.into_expr()), Phase) }
 }
 impl Done for AgentFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionFlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-conditionflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConditionFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConditionFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConditionFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConditionFlowNodeConfiguration<super::missing::Conditions> { ConditionFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ConditionFlowNodeConfiguration<Missing<super::required::Conditions>> { ConditionFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ConditionFlowNodeConfiguration<R0> {
     /// `Conditions`: list of `FlowCondition`, required. Update: in place.
-    pub fn conditions(mut self, value: impl Arg<Arr<FlowCondition>>) -> ConditionFlowNodeConfiguration<Set> { self.0.set("Conditions", value.into_expr()); ConditionFlowNodeConfiguration(self.0, Phase) }
+    pub fn conditions(self, value: impl Arg<Arr<FlowCondition>>) -> ConditionFlowNodeConfiguration<Set> { ConditionFlowNodeConfiguration(put(self.0, "Conditions", value.into_expr()), Phase) }
 }
 impl Done for ConditionFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldForReranking` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-fieldforreranking.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldForReranking<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FieldForReranking<R0 = Set>(Bag, Phase<(R0,)>);
 impl FieldForReranking {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FieldForReranking<super::missing::FieldName> { FieldForReranking(Bag::default(), Phase) }
+    pub fn new() -> FieldForReranking<Missing<super::required::FieldName>> { FieldForReranking(Bag::default(), Phase) }
 }
 impl<R0> FieldForReranking<R0> {
     /// `FieldName`: text, required. Update: in place.
-    pub fn field_name(mut self, value: impl Arg<str>) -> FieldForReranking<Set> { self.0.set("FieldName", value.into_expr()); FieldForReranking(self.0, Phase) }
+    pub fn field_name(self, value: impl Arg<str>) -> FieldForReranking<Set> { FieldForReranking(put(self.0, "FieldName", value.into_expr()), Phase) }
 }
 impl Done for FieldForReranking { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowCondition` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowcondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowCondition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FlowCondition<R0 = Set>(Bag, Phase<(R0,)>);
 impl FlowCondition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowCondition<super::missing::Name> { FlowCondition(Bag::default(), Phase) }
+    pub fn new() -> FlowCondition<Missing<super::required::Name>> { FlowCondition(Bag::default(), Phase) }
 }
 impl<R0> FlowCondition<R0> {
     /// `Expression`: text. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> Self { self.0.set("Expression", value.into_expr()); self }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> FlowCondition<Set> { self.0.set("Name", value.into_expr()); FlowCondition(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FlowCondition<Set> { FlowCondition(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for FlowCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowConditionalConnectionConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconditionalconnectionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowConditionalConnectionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FlowConditionalConnectionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl FlowConditionalConnectionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowConditionalConnectionConfiguration<super::missing::Condition> { FlowConditionalConnectionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> FlowConditionalConnectionConfiguration<Missing<super::required::Condition>> { FlowConditionalConnectionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FlowConditionalConnectionConfiguration<R0> {
     /// `Condition`: text, required. Update: in place.
-    pub fn condition(mut self, value: impl Arg<str>) -> FlowConditionalConnectionConfiguration<Set> { self.0.set("Condition", value.into_expr()); FlowConditionalConnectionConfiguration(self.0, Phase) }
+    pub fn condition(self, value: impl Arg<str>) -> FlowConditionalConnectionConfiguration<Set> { FlowConditionalConnectionConfiguration(put(self.0, "Condition", value.into_expr()), Phase) }
 }
 impl Done for FlowConditionalConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowConnection` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconnection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowConnection<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct FlowConnection<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl FlowConnection {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowConnection<super::missing::Name, super::missing::Source, super::missing::Target, super::missing::Type> { FlowConnection(Bag::default(), Phase) }
+    pub fn new() -> FlowConnection<Missing<super::required::Name>, Missing<super::required::Source>, Missing<super::required::Target>, Missing<super::required::Type>> { FlowConnection(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> FlowConnection<R0, R1, R2, R3> {
     /// `Configuration`: `FlowConnectionConfiguration`. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<FlowConnectionConfiguration>) -> Self { self.0.set("Configuration", value.into_expr()); self }
+    pub fn configuration(self, value: impl Arg<FlowConnectionConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> FlowConnection<Set, R1, R2, R3> { self.0.set("Name", value.into_expr()); FlowConnection(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FlowConnection<Set, R1, R2, R3> { FlowConnection(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Source`: text, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> FlowConnection<R0, Set, R2, R3> { self.0.set("Source", value.into_expr()); FlowConnection(self.0, Phase) }
+    pub fn source(self, value: impl Arg<str>) -> FlowConnection<R0, Set, R2, R3> { FlowConnection(put(self.0, "Source", value.into_expr()), Phase) }
     /// `Target`: text, required. Update: in place.
-    pub fn target(mut self, value: impl Arg<str>) -> FlowConnection<R0, R1, Set, R3> { self.0.set("Target", value.into_expr()); FlowConnection(self.0, Phase) }
+    pub fn target(self, value: impl Arg<str>) -> FlowConnection<R0, R1, Set, R3> { FlowConnection(put(self.0, "Target", value.into_expr()), Phase) }
     /// `Type`: `FlowConnectionType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<FlowConnectionType>) -> FlowConnection<R0, R1, R2, Set> { self.0.set("Type", value.into_expr()); FlowConnection(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<FlowConnectionType>) -> FlowConnection<R0, R1, R2, Set> { FlowConnection(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FlowConnection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowConnectionConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowconnectionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowConnectionConfiguration(Bag);
+#[must_use] pub struct FlowConnectionConfiguration(Bag);
 impl FlowConnectionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Conditional`: `FlowConditionalConnectionConfiguration`. Update: in place.
-    pub fn conditional(mut self, value: impl Arg<FlowConditionalConnectionConfiguration>) -> Self { self.0.set("Conditional", value.into_expr()); self }
+    pub fn conditional(self, value: impl Arg<FlowConditionalConnectionConfiguration>) -> Self { Self(put(self.0, "Conditional", value.into_expr())) }
     /// `Data`: `FlowDataConnectionConfiguration`. Update: in place.
-    pub fn data(mut self, value: impl Arg<FlowDataConnectionConfiguration>) -> Self { self.0.set("Data", value.into_expr()); self }
+    pub fn data(self, value: impl Arg<FlowDataConnectionConfiguration>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
 }
 impl Done for FlowConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowDataConnectionConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowdataconnectionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowDataConnectionConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FlowDataConnectionConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FlowDataConnectionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowDataConnectionConfiguration<super::missing::SourceOutput, super::missing::TargetInput> { FlowDataConnectionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> FlowDataConnectionConfiguration<Missing<super::required::SourceOutput>, Missing<super::required::TargetInput>> { FlowDataConnectionConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> FlowDataConnectionConfiguration<R0, R1> {
     /// `SourceOutput`: text, required. Update: in place.
-    pub fn source_output(mut self, value: impl Arg<str>) -> FlowDataConnectionConfiguration<Set, R1> { self.0.set("SourceOutput", value.into_expr()); FlowDataConnectionConfiguration(self.0, Phase) }
+    pub fn source_output(self, value: impl Arg<str>) -> FlowDataConnectionConfiguration<Set, R1> { FlowDataConnectionConfiguration(put(self.0, "SourceOutput", value.into_expr()), Phase) }
     /// `TargetInput`: text, required. Update: in place.
-    pub fn target_input(mut self, value: impl Arg<str>) -> FlowDataConnectionConfiguration<R0, Set> { self.0.set("TargetInput", value.into_expr()); FlowDataConnectionConfiguration(self.0, Phase) }
+    pub fn target_input(self, value: impl Arg<str>) -> FlowDataConnectionConfiguration<R0, Set> { FlowDataConnectionConfiguration(put(self.0, "TargetInput", value.into_expr()), Phase) }
 }
 impl Done for FlowDataConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowDefinition` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowDefinition(Bag);
+#[must_use] pub struct FlowDefinition(Bag);
 impl FlowDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Connections`: list of `FlowConnection`. Update: in place.
-    pub fn connections(mut self, value: impl Arg<Arr<FlowConnection>>) -> Self { self.0.set("Connections", value.into_expr()); self }
+    pub fn connections(self, value: impl Arg<Arr<FlowConnection>>) -> Self { Self(put(self.0, "Connections", value.into_expr())) }
     /// `Nodes`: list of `FlowNode`. Update: in place.
-    pub fn nodes(mut self, value: impl Arg<Arr<FlowNode>>) -> Self { self.0.set("Nodes", value.into_expr()); self }
+    pub fn nodes(self, value: impl Arg<Arr<FlowNode>>) -> Self { Self(put(self.0, "Nodes", value.into_expr())) }
 }
 impl Done for FlowDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowNode` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowNode<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FlowNode<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FlowNode {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowNode<super::missing::Name, super::missing::Type> { FlowNode(Bag::default(), Phase) }
+    pub fn new() -> FlowNode<Missing<super::required::Name>, Missing<super::required::Type>> { FlowNode(Bag::default(), Phase) }
 }
 impl<R0, R1> FlowNode<R0, R1> {
     /// `Configuration`: `FlowNodeConfiguration`. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<FlowNodeConfiguration>) -> Self { self.0.set("Configuration", value.into_expr()); self }
+    pub fn configuration(self, value: impl Arg<FlowNodeConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `Inputs`: list of `FlowNodeInput`. Update: in place.
-    pub fn inputs(mut self, value: impl Arg<Arr<FlowNodeInput>>) -> Self { self.0.set("Inputs", value.into_expr()); self }
+    pub fn inputs(self, value: impl Arg<Arr<FlowNodeInput>>) -> Self { Self(put(self.0, "Inputs", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> FlowNode<Set, R1> { self.0.set("Name", value.into_expr()); FlowNode(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FlowNode<Set, R1> { FlowNode(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Outputs`: list of `FlowNodeOutput`. Update: in place.
-    pub fn outputs(mut self, value: impl Arg<Arr<FlowNodeOutput>>) -> Self { self.0.set("Outputs", value.into_expr()); self }
+    pub fn outputs(self, value: impl Arg<Arr<FlowNodeOutput>>) -> Self { Self(put(self.0, "Outputs", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> FlowNode<R0, Set> { self.0.set("Type", value.into_expr()); FlowNode(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> FlowNode<R0, Set> { FlowNode(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FlowNode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowNodeConfiguration(Bag);
+#[must_use] pub struct FlowNodeConfiguration(Bag);
 impl FlowNodeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Agent`: `AgentFlowNodeConfiguration`. Update: in place.
-    pub fn agent(mut self, value: impl Arg<AgentFlowNodeConfiguration>) -> Self { self.0.set("Agent", value.into_expr()); self }
+    pub fn agent(self, value: impl Arg<AgentFlowNodeConfiguration>) -> Self { Self(put(self.0, "Agent", value.into_expr())) }
     /// `Collector`: JSON. Update: in place.
-    pub fn collector(mut self, value: impl Arg<Any>) -> Self { self.0.set("Collector", value.into_expr()); self }
+    pub fn collector(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Collector", value.into_expr())) }
     /// `Condition`: `ConditionFlowNodeConfiguration`. Update: in place.
-    pub fn condition(mut self, value: impl Arg<ConditionFlowNodeConfiguration>) -> Self { self.0.set("Condition", value.into_expr()); self }
+    pub fn condition(self, value: impl Arg<ConditionFlowNodeConfiguration>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
     /// `InlineCode`: `InlineCodeFlowNodeConfiguration`. Update: in place.
-    pub fn inline_code(mut self, value: impl Arg<InlineCodeFlowNodeConfiguration>) -> Self { self.0.set("InlineCode", value.into_expr()); self }
+    pub fn inline_code(self, value: impl Arg<InlineCodeFlowNodeConfiguration>) -> Self { Self(put(self.0, "InlineCode", value.into_expr())) }
     /// `Input`: JSON. Update: in place.
-    pub fn input(mut self, value: impl Arg<Any>) -> Self { self.0.set("Input", value.into_expr()); self }
+    pub fn input(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Input", value.into_expr())) }
     /// `Iterator`: JSON. Update: in place.
-    pub fn iterator(mut self, value: impl Arg<Any>) -> Self { self.0.set("Iterator", value.into_expr()); self }
+    pub fn iterator(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Iterator", value.into_expr())) }
     /// `KnowledgeBase`: `KnowledgeBaseFlowNodeConfiguration`. Update: in place.
-    pub fn knowledge_base(mut self, value: impl Arg<KnowledgeBaseFlowNodeConfiguration>) -> Self { self.0.set("KnowledgeBase", value.into_expr()); self }
+    pub fn knowledge_base(self, value: impl Arg<KnowledgeBaseFlowNodeConfiguration>) -> Self { Self(put(self.0, "KnowledgeBase", value.into_expr())) }
     /// `LambdaFunction`: `LambdaFunctionFlowNodeConfiguration`. Update: in place.
-    pub fn lambda_function(mut self, value: impl Arg<LambdaFunctionFlowNodeConfiguration>) -> Self { self.0.set("LambdaFunction", value.into_expr()); self }
+    pub fn lambda_function(self, value: impl Arg<LambdaFunctionFlowNodeConfiguration>) -> Self { Self(put(self.0, "LambdaFunction", value.into_expr())) }
     /// `Lex`: `LexFlowNodeConfiguration`. Update: in place.
-    pub fn lex(mut self, value: impl Arg<LexFlowNodeConfiguration>) -> Self { self.0.set("Lex", value.into_expr()); self }
+    pub fn lex(self, value: impl Arg<LexFlowNodeConfiguration>) -> Self { Self(put(self.0, "Lex", value.into_expr())) }
     /// `Loop`: `LoopFlowNodeConfiguration`. Update: in place.
-    pub fn loop_(mut self, value: impl Arg<LoopFlowNodeConfiguration>) -> Self { self.0.set("Loop", value.into_expr()); self }
+    pub fn loop_(self, value: impl Arg<LoopFlowNodeConfiguration>) -> Self { Self(put(self.0, "Loop", value.into_expr())) }
     /// `LoopController`: `LoopControllerFlowNodeConfiguration`. Update: in place.
-    pub fn loop_controller(mut self, value: impl Arg<LoopControllerFlowNodeConfiguration>) -> Self { self.0.set("LoopController", value.into_expr()); self }
+    pub fn loop_controller(self, value: impl Arg<LoopControllerFlowNodeConfiguration>) -> Self { Self(put(self.0, "LoopController", value.into_expr())) }
     /// `LoopInput`: JSON. Update: in place.
-    pub fn loop_input(mut self, value: impl Arg<Any>) -> Self { self.0.set("LoopInput", value.into_expr()); self }
+    pub fn loop_input(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "LoopInput", value.into_expr())) }
     /// `Output`: JSON. Update: in place.
-    pub fn output(mut self, value: impl Arg<Any>) -> Self { self.0.set("Output", value.into_expr()); self }
+    pub fn output(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Output", value.into_expr())) }
     /// `Prompt`: `PromptFlowNodeConfiguration`. Update: in place.
-    pub fn prompt(mut self, value: impl Arg<PromptFlowNodeConfiguration>) -> Self { self.0.set("Prompt", value.into_expr()); self }
+    pub fn prompt(self, value: impl Arg<PromptFlowNodeConfiguration>) -> Self { Self(put(self.0, "Prompt", value.into_expr())) }
     /// `Retrieval`: `RetrievalFlowNodeConfiguration`. Update: in place.
-    pub fn retrieval(mut self, value: impl Arg<RetrievalFlowNodeConfiguration>) -> Self { self.0.set("Retrieval", value.into_expr()); self }
+    pub fn retrieval(self, value: impl Arg<RetrievalFlowNodeConfiguration>) -> Self { Self(put(self.0, "Retrieval", value.into_expr())) }
     /// `Storage`: `StorageFlowNodeConfiguration`. Update: in place.
-    pub fn storage(mut self, value: impl Arg<StorageFlowNodeConfiguration>) -> Self { self.0.set("Storage", value.into_expr()); self }
+    pub fn storage(self, value: impl Arg<StorageFlowNodeConfiguration>) -> Self { Self(put(self.0, "Storage", value.into_expr())) }
 }
 impl Done for FlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowNodeInput` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowNodeInput<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct FlowNodeInput<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl FlowNodeInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowNodeInput<super::missing::Expression, super::missing::Name, super::missing::Type> { FlowNodeInput(Bag::default(), Phase) }
+    pub fn new() -> FlowNodeInput<Missing<super::required::Expression>, Missing<super::required::Name>, Missing<super::required::Type>> { FlowNodeInput(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> FlowNodeInput<R0, R1, R2> {
     /// `Category`: `Category`. Update: in place.
-    pub fn category(mut self, value: impl Arg<Category>) -> Self { self.0.set("Category", value.into_expr()); self }
+    pub fn category(self, value: impl Arg<Category>) -> Self { Self(put(self.0, "Category", value.into_expr()), Phase) }
     /// `Expression`: text, required. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> FlowNodeInput<Set, R1, R2> { self.0.set("Expression", value.into_expr()); FlowNodeInput(self.0, Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> FlowNodeInput<Set, R1, R2> { FlowNodeInput(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> FlowNodeInput<R0, Set, R2> { self.0.set("Name", value.into_expr()); FlowNodeInput(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FlowNodeInput<R0, Set, R2> { FlowNodeInput(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: `FlowNodeInputType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<FlowNodeInputType>) -> FlowNodeInput<R0, R1, Set> { self.0.set("Type", value.into_expr()); FlowNodeInput(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<FlowNodeInputType>) -> FlowNodeInput<R0, R1, Set> { FlowNodeInput(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FlowNodeInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowNodeOutput` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flownodeoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowNodeOutput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FlowNodeOutput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FlowNodeOutput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowNodeOutput<super::missing::Name, super::missing::Type> { FlowNodeOutput(Bag::default(), Phase) }
+    pub fn new() -> FlowNodeOutput<Missing<super::required::Name>, Missing<super::required::Type>> { FlowNodeOutput(Bag::default(), Phase) }
 }
 impl<R0, R1> FlowNodeOutput<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> FlowNodeOutput<Set, R1> { self.0.set("Name", value.into_expr()); FlowNodeOutput(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FlowNodeOutput<Set, R1> { FlowNodeOutput(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: `FlowNodeOutputType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<FlowNodeOutputType>) -> FlowNodeOutput<R0, Set> { self.0.set("Type", value.into_expr()); FlowNodeOutput(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<FlowNodeOutputType>) -> FlowNodeOutput<R0, Set> { FlowNodeOutput(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FlowNodeOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowValidation` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-flowvalidation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowValidation<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FlowValidation<R0 = Set>(Bag, Phase<(R0,)>);
 impl FlowValidation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowValidation<super::missing::Message> { FlowValidation(Bag::default(), Phase) }
+    pub fn new() -> FlowValidation<Missing<super::required::Message>> { FlowValidation(Bag::default(), Phase) }
 }
 impl<R0> FlowValidation<R0> {
     /// `Message`: text, required. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> FlowValidation<Set> { self.0.set("Message", value.into_expr()); FlowValidation(self.0, Phase) }
+    pub fn message(self, value: impl Arg<str>) -> FlowValidation<Set> { FlowValidation(put(self.0, "Message", value.into_expr()), Phase) }
 }
 impl Done for FlowValidation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-guardrailconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GuardrailConfiguration(Bag);
+#[must_use] pub struct GuardrailConfiguration(Bag);
 impl GuardrailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GuardrailIdentifier`: text. Update: in place.
-    pub fn guardrail_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("GuardrailIdentifier", value.into_expr()); self }
+    pub fn guardrail_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailIdentifier", value.into_expr())) }
     /// `GuardrailVersion`: text. Update: in place.
-    pub fn guardrail_version(mut self, value: impl Arg<str>) -> Self { self.0.set("GuardrailVersion", value.into_expr()); self }
+    pub fn guardrail_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailVersion", value.into_expr())) }
 }
 impl Done for GuardrailConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InlineCodeFlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-inlinecodeflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InlineCodeFlowNodeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct InlineCodeFlowNodeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl InlineCodeFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InlineCodeFlowNodeConfiguration<super::missing::Code, super::missing::Language> { InlineCodeFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> InlineCodeFlowNodeConfiguration<Missing<super::required::Code>, Missing<super::required::Language>> { InlineCodeFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> InlineCodeFlowNodeConfiguration<R0, R1> {
     /// `Code`: text, required. Update: in place.
-    pub fn code(mut self, value: impl Arg<str>) -> InlineCodeFlowNodeConfiguration<Set, R1> { self.0.set("Code", value.into_expr()); InlineCodeFlowNodeConfiguration(self.0, Phase) }
+    pub fn code(self, value: impl Arg<str>) -> InlineCodeFlowNodeConfiguration<Set, R1> { InlineCodeFlowNodeConfiguration(put(self.0, "Code", value.into_expr()), Phase) }
     /// `Language`: `Language`, required. Update: in place.
-    pub fn language(mut self, value: impl Arg<Language>) -> InlineCodeFlowNodeConfiguration<R0, Set> { self.0.set("Language", value.into_expr()); InlineCodeFlowNodeConfiguration(self.0, Phase) }
+    pub fn language(self, value: impl Arg<Language>) -> InlineCodeFlowNodeConfiguration<R0, Set> { InlineCodeFlowNodeConfiguration(put(self.0, "Language", value.into_expr()), Phase) }
 }
 impl Done for InlineCodeFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KnowledgeBaseFlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KnowledgeBaseFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KnowledgeBaseFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl KnowledgeBaseFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KnowledgeBaseFlowNodeConfiguration<super::missing::KnowledgeBaseId> { KnowledgeBaseFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> KnowledgeBaseFlowNodeConfiguration<Missing<super::required::KnowledgeBaseId>> { KnowledgeBaseFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> KnowledgeBaseFlowNodeConfiguration<R0> {
     /// `GuardrailConfiguration`: `GuardrailConfiguration`. Update: in place.
-    pub fn guardrail_configuration(mut self, value: impl Arg<GuardrailConfiguration>) -> Self { self.0.set("GuardrailConfiguration", value.into_expr()); self }
+    pub fn guardrail_configuration(self, value: impl Arg<GuardrailConfiguration>) -> Self { Self(put(self.0, "GuardrailConfiguration", value.into_expr()), Phase) }
     /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place.
-    pub fn inference_configuration(mut self, value: impl Arg<PromptInferenceConfiguration>) -> Self { self.0.set("InferenceConfiguration", value.into_expr()); self }
+    pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value.into_expr()), Phase) }
     /// `KnowledgeBaseId`: text, required. Update: in place.
-    pub fn knowledge_base_id(mut self, value: impl Arg<str>) -> KnowledgeBaseFlowNodeConfiguration<Set> { self.0.set("KnowledgeBaseId", value.into_expr()); KnowledgeBaseFlowNodeConfiguration(self.0, Phase) }
+    pub fn knowledge_base_id(self, value: impl Arg<str>) -> KnowledgeBaseFlowNodeConfiguration<Set> { KnowledgeBaseFlowNodeConfiguration(put(self.0, "KnowledgeBaseId", value.into_expr()), Phase) }
     /// `ModelId`: text. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ModelId", value.into_expr()); self }
+    pub fn model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelId", value.into_expr()), Phase) }
     /// `NumberOfResults`: number. Update: in place.
-    pub fn number_of_results(mut self, value: impl Arg<f64>) -> Self { self.0.set("NumberOfResults", value.into_expr()); self }
+    pub fn number_of_results(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfResults", value.into_expr()), Phase) }
     /// `OrchestrationConfiguration`: `KnowledgeBaseOrchestrationConfiguration`. Update: in place.
-    pub fn orchestration_configuration(mut self, value: impl Arg<KnowledgeBaseOrchestrationConfiguration>) -> Self { self.0.set("OrchestrationConfiguration", value.into_expr()); self }
+    pub fn orchestration_configuration(self, value: impl Arg<KnowledgeBaseOrchestrationConfiguration>) -> Self { Self(put(self.0, "OrchestrationConfiguration", value.into_expr()), Phase) }
     /// `PromptTemplate`: `KnowledgeBasePromptTemplate`. Update: in place.
-    pub fn prompt_template(mut self, value: impl Arg<KnowledgeBasePromptTemplate>) -> Self { self.0.set("PromptTemplate", value.into_expr()); self }
+    pub fn prompt_template(self, value: impl Arg<KnowledgeBasePromptTemplate>) -> Self { Self(put(self.0, "PromptTemplate", value.into_expr()), Phase) }
     /// `RerankingConfiguration`: `VectorSearchRerankingConfiguration`. Update: in place.
-    pub fn reranking_configuration(mut self, value: impl Arg<VectorSearchRerankingConfiguration>) -> Self { self.0.set("RerankingConfiguration", value.into_expr()); self }
+    pub fn reranking_configuration(self, value: impl Arg<VectorSearchRerankingConfiguration>) -> Self { Self(put(self.0, "RerankingConfiguration", value.into_expr()), Phase) }
 }
 impl Done for KnowledgeBaseFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KnowledgeBaseOrchestrationConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseorchestrationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KnowledgeBaseOrchestrationConfiguration(Bag);
+#[must_use] pub struct KnowledgeBaseOrchestrationConfiguration(Bag);
 impl KnowledgeBaseOrchestrationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalModelRequestFields`: JSON. Update: in place.
-    pub fn additional_model_request_fields(mut self, value: impl Arg<Any>) -> Self { self.0.set("AdditionalModelRequestFields", value.into_expr()); self }
+    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr())) }
     /// `InferenceConfig`: `PromptInferenceConfiguration`. Update: in place.
-    pub fn inference_config(mut self, value: impl Arg<PromptInferenceConfiguration>) -> Self { self.0.set("InferenceConfig", value.into_expr()); self }
+    pub fn inference_config(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfig", value.into_expr())) }
     /// `PerformanceConfig`: `PerformanceConfiguration`. Update: in place.
-    pub fn performance_config(mut self, value: impl Arg<PerformanceConfiguration>) -> Self { self.0.set("PerformanceConfig", value.into_expr()); self }
+    pub fn performance_config(self, value: impl Arg<PerformanceConfiguration>) -> Self { Self(put(self.0, "PerformanceConfig", value.into_expr())) }
     /// `PromptTemplate`: `KnowledgeBasePromptTemplate`. Update: in place.
-    pub fn prompt_template(mut self, value: impl Arg<KnowledgeBasePromptTemplate>) -> Self { self.0.set("PromptTemplate", value.into_expr()); self }
+    pub fn prompt_template(self, value: impl Arg<KnowledgeBasePromptTemplate>) -> Self { Self(put(self.0, "PromptTemplate", value.into_expr())) }
 }
 impl Done for KnowledgeBaseOrchestrationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KnowledgeBasePromptTemplate` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-knowledgebaseprompttemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KnowledgeBasePromptTemplate<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KnowledgeBasePromptTemplate<R0 = Set>(Bag, Phase<(R0,)>);
 impl KnowledgeBasePromptTemplate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KnowledgeBasePromptTemplate<super::missing::TextPromptTemplate> { KnowledgeBasePromptTemplate(Bag::default(), Phase) }
+    pub fn new() -> KnowledgeBasePromptTemplate<Missing<super::required::TextPromptTemplate>> { KnowledgeBasePromptTemplate(Bag::default(), Phase) }
 }
 impl<R0> KnowledgeBasePromptTemplate<R0> {
     /// `TextPromptTemplate`: text, required. Update: in place.
-    pub fn text_prompt_template(mut self, value: impl Arg<str>) -> KnowledgeBasePromptTemplate<Set> { self.0.set("TextPromptTemplate", value.into_expr()); KnowledgeBasePromptTemplate(self.0, Phase) }
+    pub fn text_prompt_template(self, value: impl Arg<str>) -> KnowledgeBasePromptTemplate<Set> { KnowledgeBasePromptTemplate(put(self.0, "TextPromptTemplate", value.into_expr()), Phase) }
 }
 impl Done for KnowledgeBasePromptTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaFunctionFlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-lambdafunctionflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaFunctionFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LambdaFunctionFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LambdaFunctionFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LambdaFunctionFlowNodeConfiguration<super::missing::LambdaArn> { LambdaFunctionFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LambdaFunctionFlowNodeConfiguration<Missing<super::required::LambdaArn>> { LambdaFunctionFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LambdaFunctionFlowNodeConfiguration<R0> {
     /// `LambdaArn`: text, required. Update: in place.
-    pub fn lambda_arn(mut self, value: impl Arg<str>) -> LambdaFunctionFlowNodeConfiguration<Set> { self.0.set("LambdaArn", value.into_expr()); LambdaFunctionFlowNodeConfiguration(self.0, Phase) }
+    pub fn lambda_arn(self, value: impl Arg<str>) -> LambdaFunctionFlowNodeConfiguration<Set> { LambdaFunctionFlowNodeConfiguration(put(self.0, "LambdaArn", value.into_expr()), Phase) }
 }
 impl Done for LambdaFunctionFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LexFlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-lexflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LexFlowNodeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LexFlowNodeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LexFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LexFlowNodeConfiguration<super::missing::BotAliasArn, super::missing::LocaleId> { LexFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LexFlowNodeConfiguration<Missing<super::required::BotAliasArn>, Missing<super::required::LocaleId>> { LexFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> LexFlowNodeConfiguration<R0, R1> {
     /// `BotAliasArn`: text, required. Update: in place.
-    pub fn bot_alias_arn(mut self, value: impl Arg<str>) -> LexFlowNodeConfiguration<Set, R1> { self.0.set("BotAliasArn", value.into_expr()); LexFlowNodeConfiguration(self.0, Phase) }
+    pub fn bot_alias_arn(self, value: impl Arg<str>) -> LexFlowNodeConfiguration<Set, R1> { LexFlowNodeConfiguration(put(self.0, "BotAliasArn", value.into_expr()), Phase) }
     /// `LocaleId`: text, required. Update: in place.
-    pub fn locale_id(mut self, value: impl Arg<str>) -> LexFlowNodeConfiguration<R0, Set> { self.0.set("LocaleId", value.into_expr()); LexFlowNodeConfiguration(self.0, Phase) }
+    pub fn locale_id(self, value: impl Arg<str>) -> LexFlowNodeConfiguration<R0, Set> { LexFlowNodeConfiguration(put(self.0, "LocaleId", value.into_expr()), Phase) }
 }
 impl Done for LexFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoopControllerFlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-loopcontrollerflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoopControllerFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LoopControllerFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LoopControllerFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LoopControllerFlowNodeConfiguration<super::missing::ContinueCondition> { LoopControllerFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LoopControllerFlowNodeConfiguration<Missing<super::required::ContinueCondition>> { LoopControllerFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LoopControllerFlowNodeConfiguration<R0> {
     /// `ContinueCondition`: `FlowCondition`, required. Update: in place.
-    pub fn continue_condition(mut self, value: impl Arg<FlowCondition>) -> LoopControllerFlowNodeConfiguration<Set> { self.0.set("ContinueCondition", value.into_expr()); LoopControllerFlowNodeConfiguration(self.0, Phase) }
+    pub fn continue_condition(self, value: impl Arg<FlowCondition>) -> LoopControllerFlowNodeConfiguration<Set> { LoopControllerFlowNodeConfiguration(put(self.0, "ContinueCondition", value.into_expr()), Phase) }
     /// `MaxIterations`: number. Update: in place.
-    pub fn max_iterations(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxIterations", value.into_expr()); self }
+    pub fn max_iterations(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxIterations", value.into_expr()), Phase) }
 }
 impl Done for LoopControllerFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoopFlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-loopflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoopFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LoopFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LoopFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LoopFlowNodeConfiguration<super::missing::Definition> { LoopFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LoopFlowNodeConfiguration<Missing<super::required::Definition>> { LoopFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LoopFlowNodeConfiguration<R0> {
     /// `Definition`: `FlowDefinition`, required. Update: in place.
-    pub fn definition(mut self, value: impl Arg<FlowDefinition>) -> LoopFlowNodeConfiguration<Set> { self.0.set("Definition", value.into_expr()); LoopFlowNodeConfiguration(self.0, Phase) }
+    pub fn definition(self, value: impl Arg<FlowDefinition>) -> LoopFlowNodeConfiguration<Set> { LoopFlowNodeConfiguration(put(self.0, "Definition", value.into_expr()), Phase) }
 }
 impl Done for LoopFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataConfigurationForReranking` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-metadataconfigurationforreranking.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetadataConfigurationForReranking<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetadataConfigurationForReranking<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetadataConfigurationForReranking {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetadataConfigurationForReranking<super::missing::SelectionMode> { MetadataConfigurationForReranking(Bag::default(), Phase) }
+    pub fn new() -> MetadataConfigurationForReranking<Missing<super::required::SelectionMode>> { MetadataConfigurationForReranking(Bag::default(), Phase) }
 }
 impl<R0> MetadataConfigurationForReranking<R0> {
     /// `SelectionMode`: `SelectionMode`, required. Update: in place.
-    pub fn selection_mode(mut self, value: impl Arg<SelectionMode>) -> MetadataConfigurationForReranking<Set> { self.0.set("SelectionMode", value.into_expr()); MetadataConfigurationForReranking(self.0, Phase) }
+    pub fn selection_mode(self, value: impl Arg<SelectionMode>) -> MetadataConfigurationForReranking<Set> { MetadataConfigurationForReranking(put(self.0, "SelectionMode", value.into_expr()), Phase) }
     /// `SelectiveModeConfiguration`: `RerankingMetadataSelectiveModeConfiguration`. Update: in place.
-    pub fn selective_mode_configuration(mut self, value: impl Arg<RerankingMetadataSelectiveModeConfiguration>) -> Self { self.0.set("SelectiveModeConfiguration", value.into_expr()); self }
+    pub fn selective_mode_configuration(self, value: impl Arg<RerankingMetadataSelectiveModeConfiguration>) -> Self { Self(put(self.0, "SelectiveModeConfiguration", value.into_expr()), Phase) }
 }
 impl Done for MetadataConfigurationForReranking { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PerformanceConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-performanceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PerformanceConfiguration(Bag);
+#[must_use] pub struct PerformanceConfiguration(Bag);
 impl PerformanceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Latency`: `Latency`. Update: in place.
-    pub fn latency(mut self, value: impl Arg<Latency>) -> Self { self.0.set("Latency", value.into_expr()); self }
+    pub fn latency(self, value: impl Arg<Latency>) -> Self { Self(put(self.0, "Latency", value.into_expr())) }
 }
 impl Done for PerformanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptFlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PromptFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PromptFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptFlowNodeConfiguration<super::missing::SourceConfiguration> { PromptFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PromptFlowNodeConfiguration<Missing<super::required::SourceConfiguration>> { PromptFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PromptFlowNodeConfiguration<R0> {
     /// `GuardrailConfiguration`: `GuardrailConfiguration`. Update: in place.
-    pub fn guardrail_configuration(mut self, value: impl Arg<GuardrailConfiguration>) -> Self { self.0.set("GuardrailConfiguration", value.into_expr()); self }
+    pub fn guardrail_configuration(self, value: impl Arg<GuardrailConfiguration>) -> Self { Self(put(self.0, "GuardrailConfiguration", value.into_expr()), Phase) }
     /// `SourceConfiguration`: `PromptFlowNodeSourceConfiguration`, required. Update: in place.
-    pub fn source_configuration(mut self, value: impl Arg<PromptFlowNodeSourceConfiguration>) -> PromptFlowNodeConfiguration<Set> { self.0.set("SourceConfiguration", value.into_expr()); PromptFlowNodeConfiguration(self.0, Phase) }
+    pub fn source_configuration(self, value: impl Arg<PromptFlowNodeSourceConfiguration>) -> PromptFlowNodeConfiguration<Set> { PromptFlowNodeConfiguration(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for PromptFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptFlowNodeInlineConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodeinlineconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptFlowNodeInlineConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct PromptFlowNodeInlineConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl PromptFlowNodeInlineConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptFlowNodeInlineConfiguration<super::missing::ModelId, super::missing::TemplateConfiguration, super::missing::TemplateType> { PromptFlowNodeInlineConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PromptFlowNodeInlineConfiguration<Missing<super::required::ModelId>, Missing<super::required::TemplateConfiguration>, Missing<super::required::TemplateType>> { PromptFlowNodeInlineConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PromptFlowNodeInlineConfiguration<R0, R1, R2> {
     /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place.
-    pub fn inference_configuration(mut self, value: impl Arg<PromptInferenceConfiguration>) -> Self { self.0.set("InferenceConfiguration", value.into_expr()); self }
+    pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value.into_expr()), Phase) }
     /// `ModelId`: text, required. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> PromptFlowNodeInlineConfiguration<Set, R1, R2> { self.0.set("ModelId", value.into_expr()); PromptFlowNodeInlineConfiguration(self.0, Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> PromptFlowNodeInlineConfiguration<Set, R1, R2> { PromptFlowNodeInlineConfiguration(put(self.0, "ModelId", value.into_expr()), Phase) }
     /// `TemplateConfiguration`: `PromptTemplateConfiguration`, required. Update: in place.
-    pub fn template_configuration(mut self, value: impl Arg<PromptTemplateConfiguration>) -> PromptFlowNodeInlineConfiguration<R0, Set, R2> { self.0.set("TemplateConfiguration", value.into_expr()); PromptFlowNodeInlineConfiguration(self.0, Phase) }
+    pub fn template_configuration(self, value: impl Arg<PromptTemplateConfiguration>) -> PromptFlowNodeInlineConfiguration<R0, Set, R2> { PromptFlowNodeInlineConfiguration(put(self.0, "TemplateConfiguration", value.into_expr()), Phase) }
     /// `TemplateType`: `TemplateType`, required. Update: in place.
-    pub fn template_type(mut self, value: impl Arg<TemplateType>) -> PromptFlowNodeInlineConfiguration<R0, R1, Set> { self.0.set("TemplateType", value.into_expr()); PromptFlowNodeInlineConfiguration(self.0, Phase) }
+    pub fn template_type(self, value: impl Arg<TemplateType>) -> PromptFlowNodeInlineConfiguration<R0, R1, Set> { PromptFlowNodeInlineConfiguration(put(self.0, "TemplateType", value.into_expr()), Phase) }
 }
 impl Done for PromptFlowNodeInlineConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptFlowNodeResourceConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownoderesourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptFlowNodeResourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PromptFlowNodeResourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PromptFlowNodeResourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptFlowNodeResourceConfiguration<super::missing::PromptArn> { PromptFlowNodeResourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PromptFlowNodeResourceConfiguration<Missing<super::required::PromptArn>> { PromptFlowNodeResourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PromptFlowNodeResourceConfiguration<R0> {
     /// `PromptArn`: text, required. Update: in place.
-    pub fn prompt_arn(mut self, value: impl Arg<str>) -> PromptFlowNodeResourceConfiguration<Set> { self.0.set("PromptArn", value.into_expr()); PromptFlowNodeResourceConfiguration(self.0, Phase) }
+    pub fn prompt_arn(self, value: impl Arg<str>) -> PromptFlowNodeResourceConfiguration<Set> { PromptFlowNodeResourceConfiguration(put(self.0, "PromptArn", value.into_expr()), Phase) }
 }
 impl Done for PromptFlowNodeResourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptFlowNodeSourceConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptflownodesourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptFlowNodeSourceConfiguration(Bag);
+#[must_use] pub struct PromptFlowNodeSourceConfiguration(Bag);
 impl PromptFlowNodeSourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Inline`: `PromptFlowNodeInlineConfiguration`. Update: in place.
-    pub fn inline(mut self, value: impl Arg<PromptFlowNodeInlineConfiguration>) -> Self { self.0.set("Inline", value.into_expr()); self }
+    pub fn inline(self, value: impl Arg<PromptFlowNodeInlineConfiguration>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
     /// `Resource`: `PromptFlowNodeResourceConfiguration`. Update: in place.
-    pub fn resource(mut self, value: impl Arg<PromptFlowNodeResourceConfiguration>) -> Self { self.0.set("Resource", value.into_expr()); self }
+    pub fn resource(self, value: impl Arg<PromptFlowNodeResourceConfiguration>) -> Self { Self(put(self.0, "Resource", value.into_expr())) }
 }
 impl Done for PromptFlowNodeSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptInferenceConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptinferenceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptInferenceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PromptInferenceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PromptInferenceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptInferenceConfiguration<super::missing::Text> { PromptInferenceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PromptInferenceConfiguration<Missing<super::required::Text>> { PromptInferenceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PromptInferenceConfiguration<R0> {
     /// `Text`: `PromptModelInferenceConfiguration`, required. Update: in place.
-    pub fn text(mut self, value: impl Arg<PromptModelInferenceConfiguration>) -> PromptInferenceConfiguration<Set> { self.0.set("Text", value.into_expr()); PromptInferenceConfiguration(self.0, Phase) }
+    pub fn text(self, value: impl Arg<PromptModelInferenceConfiguration>) -> PromptInferenceConfiguration<Set> { PromptInferenceConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for PromptInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptInputVariable` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptinputvariable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptInputVariable(Bag);
+#[must_use] pub struct PromptInputVariable(Bag);
 impl PromptInputVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for PromptInputVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptModelInferenceConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-promptmodelinferenceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptModelInferenceConfiguration(Bag);
+#[must_use] pub struct PromptModelInferenceConfiguration(Bag);
 impl PromptModelInferenceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxTokens`: number. Update: in place.
-    pub fn max_tokens(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxTokens", value.into_expr()); self }
+    pub fn max_tokens(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr())) }
     /// `StopSequences`: list of text. Update: in place.
-    pub fn stop_sequences(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StopSequences", value.into_expr()); self }
+    pub fn stop_sequences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StopSequences", value.into_expr())) }
     /// `Temperature`: number. Update: in place.
-    pub fn temperature(mut self, value: impl Arg<f64>) -> Self { self.0.set("Temperature", value.into_expr()); self }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr())) }
     /// `TopP`: number. Update: in place.
-    pub fn top_p(mut self, value: impl Arg<f64>) -> Self { self.0.set("TopP", value.into_expr()); self }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr())) }
 }
 impl Done for PromptModelInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptTemplateConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-prompttemplateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptTemplateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PromptTemplateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PromptTemplateConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptTemplateConfiguration<super::missing::Text> { PromptTemplateConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PromptTemplateConfiguration<Missing<super::required::Text>> { PromptTemplateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PromptTemplateConfiguration<R0> {
     /// `Text`: `TextPromptTemplateConfiguration`, required. Update: in place.
-    pub fn text(mut self, value: impl Arg<TextPromptTemplateConfiguration>) -> PromptTemplateConfiguration<Set> { self.0.set("Text", value.into_expr()); PromptTemplateConfiguration(self.0, Phase) }
+    pub fn text(self, value: impl Arg<TextPromptTemplateConfiguration>) -> PromptTemplateConfiguration<Set> { PromptTemplateConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for PromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RerankingMetadataSelectiveModeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-rerankingmetadataselectivemodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RerankingMetadataSelectiveModeConfiguration(Bag);
+#[must_use] pub struct RerankingMetadataSelectiveModeConfiguration(Bag);
 impl RerankingMetadataSelectiveModeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FieldsToExclude`: list of `FieldForReranking`. Update: in place.
-    pub fn fields_to_exclude(mut self, value: impl Arg<Arr<FieldForReranking>>) -> Self { self.0.set("FieldsToExclude", value.into_expr()); self }
+    pub fn fields_to_exclude(self, value: impl Arg<Arr<FieldForReranking>>) -> Self { Self(put(self.0, "FieldsToExclude", value.into_expr())) }
     /// `FieldsToInclude`: list of `FieldForReranking`. Update: in place.
-    pub fn fields_to_include(mut self, value: impl Arg<Arr<FieldForReranking>>) -> Self { self.0.set("FieldsToInclude", value.into_expr()); self }
+    pub fn fields_to_include(self, value: impl Arg<Arr<FieldForReranking>>) -> Self { Self(put(self.0, "FieldsToInclude", value.into_expr())) }
 }
 impl Done for RerankingMetadataSelectiveModeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetrievalFlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-retrievalflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetrievalFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RetrievalFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RetrievalFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RetrievalFlowNodeConfiguration<super::missing::ServiceConfiguration> { RetrievalFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RetrievalFlowNodeConfiguration<Missing<super::required::ServiceConfiguration>> { RetrievalFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RetrievalFlowNodeConfiguration<R0> {
     /// `ServiceConfiguration`: `RetrievalFlowNodeServiceConfiguration`, required. Update: in place.
-    pub fn service_configuration(mut self, value: impl Arg<RetrievalFlowNodeServiceConfiguration>) -> RetrievalFlowNodeConfiguration<Set> { self.0.set("ServiceConfiguration", value.into_expr()); RetrievalFlowNodeConfiguration(self.0, Phase) }
+    pub fn service_configuration(self, value: impl Arg<RetrievalFlowNodeServiceConfiguration>) -> RetrievalFlowNodeConfiguration<Set> { RetrievalFlowNodeConfiguration(put(self.0, "ServiceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for RetrievalFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetrievalFlowNodeS3Configuration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-retrievalflownodes3configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetrievalFlowNodeS3Configuration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RetrievalFlowNodeS3Configuration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RetrievalFlowNodeS3Configuration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RetrievalFlowNodeS3Configuration<super::missing::BucketName> { RetrievalFlowNodeS3Configuration(Bag::default(), Phase) }
+    pub fn new() -> RetrievalFlowNodeS3Configuration<Missing<super::required::BucketName>> { RetrievalFlowNodeS3Configuration(Bag::default(), Phase) }
 }
 impl<R0> RetrievalFlowNodeS3Configuration<R0> {
     /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<str>) -> RetrievalFlowNodeS3Configuration<Set> { self.0.set("BucketName", value.into_expr()); RetrievalFlowNodeS3Configuration(self.0, Phase) }
+    pub fn bucket_name(self, value: impl Arg<str>) -> RetrievalFlowNodeS3Configuration<Set> { RetrievalFlowNodeS3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
 }
 impl Done for RetrievalFlowNodeS3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetrievalFlowNodeServiceConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-retrievalflownodeserviceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetrievalFlowNodeServiceConfiguration(Bag);
+#[must_use] pub struct RetrievalFlowNodeServiceConfiguration(Bag);
 impl RetrievalFlowNodeServiceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3`: `RetrievalFlowNodeS3Configuration`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<RetrievalFlowNodeS3Configuration>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<RetrievalFlowNodeS3Configuration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for RetrievalFlowNodeServiceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::Bucket, super::missing::Key> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3Location<Set, R1> { self.0.set("Bucket", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> S3Location<R0, Set> { self.0.set("Key", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageFlowNodeConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-storageflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StorageFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl StorageFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StorageFlowNodeConfiguration<super::missing::ServiceConfiguration> { StorageFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> StorageFlowNodeConfiguration<Missing<super::required::ServiceConfiguration>> { StorageFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> StorageFlowNodeConfiguration<R0> {
     /// `ServiceConfiguration`: `StorageFlowNodeServiceConfiguration`, required. Update: in place.
-    pub fn service_configuration(mut self, value: impl Arg<StorageFlowNodeServiceConfiguration>) -> StorageFlowNodeConfiguration<Set> { self.0.set("ServiceConfiguration", value.into_expr()); StorageFlowNodeConfiguration(self.0, Phase) }
+    pub fn service_configuration(self, value: impl Arg<StorageFlowNodeServiceConfiguration>) -> StorageFlowNodeConfiguration<Set> { StorageFlowNodeConfiguration(put(self.0, "ServiceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for StorageFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageFlowNodeS3Configuration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-storageflownodes3configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageFlowNodeS3Configuration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StorageFlowNodeS3Configuration<R0 = Set>(Bag, Phase<(R0,)>);
 impl StorageFlowNodeS3Configuration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StorageFlowNodeS3Configuration<super::missing::BucketName> { StorageFlowNodeS3Configuration(Bag::default(), Phase) }
+    pub fn new() -> StorageFlowNodeS3Configuration<Missing<super::required::BucketName>> { StorageFlowNodeS3Configuration(Bag::default(), Phase) }
 }
 impl<R0> StorageFlowNodeS3Configuration<R0> {
     /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<str>) -> StorageFlowNodeS3Configuration<Set> { self.0.set("BucketName", value.into_expr()); StorageFlowNodeS3Configuration(self.0, Phase) }
+    pub fn bucket_name(self, value: impl Arg<str>) -> StorageFlowNodeS3Configuration<Set> { StorageFlowNodeS3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
 }
 impl Done for StorageFlowNodeS3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageFlowNodeServiceConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-storageflownodeserviceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageFlowNodeServiceConfiguration(Bag);
+#[must_use] pub struct StorageFlowNodeServiceConfiguration(Bag);
 impl StorageFlowNodeServiceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3`: `StorageFlowNodeS3Configuration`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<StorageFlowNodeS3Configuration>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<StorageFlowNodeS3Configuration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for StorageFlowNodeServiceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextPromptTemplateConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-textprompttemplateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TextPromptTemplateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TextPromptTemplateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TextPromptTemplateConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TextPromptTemplateConfiguration<super::missing::Text> { TextPromptTemplateConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TextPromptTemplateConfiguration<Missing<super::required::Text>> { TextPromptTemplateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TextPromptTemplateConfiguration<R0> {
     /// `InputVariables`: list of `PromptInputVariable`. Update: in place.
-    pub fn input_variables(mut self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { self.0.set("InputVariables", value.into_expr()); self }
+    pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value.into_expr()), Phase) }
     /// `Text`: text, required. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> TextPromptTemplateConfiguration<Set> { self.0.set("Text", value.into_expr()); TextPromptTemplateConfiguration(self.0, Phase) }
+    pub fn text(self, value: impl Arg<str>) -> TextPromptTemplateConfiguration<Set> { TextPromptTemplateConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for TextPromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorSearchBedrockRerankingConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-vectorsearchbedrockrerankingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VectorSearchBedrockRerankingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VectorSearchBedrockRerankingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl VectorSearchBedrockRerankingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VectorSearchBedrockRerankingConfiguration<super::missing::ModelConfiguration> { VectorSearchBedrockRerankingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VectorSearchBedrockRerankingConfiguration<Missing<super::required::ModelConfiguration>> { VectorSearchBedrockRerankingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VectorSearchBedrockRerankingConfiguration<R0> {
     /// `MetadataConfiguration`: `MetadataConfigurationForReranking`. Update: in place.
-    pub fn metadata_configuration(mut self, value: impl Arg<MetadataConfigurationForReranking>) -> Self { self.0.set("MetadataConfiguration", value.into_expr()); self }
+    pub fn metadata_configuration(self, value: impl Arg<MetadataConfigurationForReranking>) -> Self { Self(put(self.0, "MetadataConfiguration", value.into_expr()), Phase) }
     /// `ModelConfiguration`: `VectorSearchBedrockRerankingModelConfiguration`, required. Update: in place.
-    pub fn model_configuration(mut self, value: impl Arg<VectorSearchBedrockRerankingModelConfiguration>) -> VectorSearchBedrockRerankingConfiguration<Set> { self.0.set("ModelConfiguration", value.into_expr()); VectorSearchBedrockRerankingConfiguration(self.0, Phase) }
+    pub fn model_configuration(self, value: impl Arg<VectorSearchBedrockRerankingModelConfiguration>) -> VectorSearchBedrockRerankingConfiguration<Set> { VectorSearchBedrockRerankingConfiguration(put(self.0, "ModelConfiguration", value.into_expr()), Phase) }
     /// `NumberOfRerankedResults`: number. Update: in place.
-    pub fn number_of_reranked_results(mut self, value: impl Arg<f64>) -> Self { self.0.set("NumberOfRerankedResults", value.into_expr()); self }
+    pub fn number_of_reranked_results(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfRerankedResults", value.into_expr()), Phase) }
 }
 impl Done for VectorSearchBedrockRerankingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorSearchBedrockRerankingModelConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-vectorsearchbedrockrerankingmodelconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VectorSearchBedrockRerankingModelConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VectorSearchBedrockRerankingModelConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl VectorSearchBedrockRerankingModelConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VectorSearchBedrockRerankingModelConfiguration<super::missing::ModelArn> { VectorSearchBedrockRerankingModelConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VectorSearchBedrockRerankingModelConfiguration<Missing<super::required::ModelArn>> { VectorSearchBedrockRerankingModelConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VectorSearchBedrockRerankingModelConfiguration<R0> {
     /// `AdditionalModelRequestFields`: JSON. Update: in place.
-    pub fn additional_model_request_fields(mut self, value: impl Arg<Any>) -> Self { self.0.set("AdditionalModelRequestFields", value.into_expr()); self }
+    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr()), Phase) }
     /// `ModelArn`: text, required. Update: in place.
-    pub fn model_arn(mut self, value: impl Arg<str>) -> VectorSearchBedrockRerankingModelConfiguration<Set> { self.0.set("ModelArn", value.into_expr()); VectorSearchBedrockRerankingModelConfiguration(self.0, Phase) }
+    pub fn model_arn(self, value: impl Arg<str>) -> VectorSearchBedrockRerankingModelConfiguration<Set> { VectorSearchBedrockRerankingModelConfiguration(put(self.0, "ModelArn", value.into_expr()), Phase) }
 }
 impl Done for VectorSearchBedrockRerankingModelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorSearchRerankingConfiguration` of `AWS::Bedrock::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flow-vectorsearchrerankingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VectorSearchRerankingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VectorSearchRerankingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl VectorSearchRerankingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VectorSearchRerankingConfiguration<super::missing::Type> { VectorSearchRerankingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VectorSearchRerankingConfiguration<Missing<super::required::Type>> { VectorSearchRerankingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VectorSearchRerankingConfiguration<R0> {
     /// `BedrockRerankingConfiguration`: `VectorSearchBedrockRerankingConfiguration`. Update: in place.
-    pub fn bedrock_reranking_configuration(mut self, value: impl Arg<VectorSearchBedrockRerankingConfiguration>) -> Self { self.0.set("BedrockRerankingConfiguration", value.into_expr()); self }
+    pub fn bedrock_reranking_configuration(self, value: impl Arg<VectorSearchBedrockRerankingConfiguration>) -> Self { Self(put(self.0, "BedrockRerankingConfiguration", value.into_expr()), Phase) }
     /// `Type`: `VectorSearchRerankingConfigurationType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<VectorSearchRerankingConfigurationType>) -> VectorSearchRerankingConfiguration<Set> { self.0.set("Type", value.into_expr()); VectorSearchRerankingConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<VectorSearchRerankingConfigurationType>) -> VectorSearchRerankingConfiguration<Set> { VectorSearchRerankingConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for VectorSearchRerankingConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Category` allows.
@@ -2836,10 +2834,10 @@ impl CfnFlowAlias {
     /// `AWS::Bedrock::FlowAlias`
     pub const TYPE: &'static str = "AWS::Bedrock::FlowAlias";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnFlowAliasProps<R0, R1, R2>) -> Self where CfnFlowAliasProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowAliasProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -2852,49 +2850,49 @@ impl CfnFlowAlias {
 }
 impl Parent for CfnFlowAlias { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::FlowAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowalias.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFlowAliasProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnFlowAliasProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnFlowAliasProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFlowAliasProps<missing::FlowArn, missing::Name, missing::RoutingConfiguration> { CfnFlowAliasProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFlowAliasProps<Missing<required::FlowArn>, Missing<required::Name>, Missing<required::RoutingConfiguration>> { CfnFlowAliasProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFlowAliasProps<R0, R1, R2> {
     /// `ConcurrencyConfiguration`: `FlowAliasConcurrencyConfiguration`. Update: in place.
-    pub fn concurrency_configuration(mut self, value: impl Arg<flow_alias::FlowAliasConcurrencyConfiguration>) -> Self { self.0.set("ConcurrencyConfiguration", value.into_expr()); self }
+    pub fn concurrency_configuration(self, value: impl Arg<flow_alias::FlowAliasConcurrencyConfiguration>) -> Self { Self(put(self.0, "ConcurrencyConfiguration", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FlowArn`: text, required. Update: replacement.
-    pub fn flow_arn(mut self, value: impl Arg<str>) -> CfnFlowAliasProps<Set, R1, R2> { self.0.set("FlowArn", value.into_expr()); CfnFlowAliasProps(self.0, Phase) }
+    pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowAliasProps<Set, R1, R2> { CfnFlowAliasProps(put(self.0, "FlowArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFlowAliasProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnFlowAliasProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFlowAliasProps<R0, Set, R2> { CfnFlowAliasProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RoutingConfiguration`: list of `FlowAliasRoutingConfigurationListItem`, required. Update: in place.
-    pub fn routing_configuration(mut self, value: impl Arg<Arr<flow_alias::FlowAliasRoutingConfigurationListItem>>) -> CfnFlowAliasProps<R0, R1, Set> { self.0.set("RoutingConfiguration", value.into_expr()); CfnFlowAliasProps(self.0, Phase) }
+    pub fn routing_configuration(self, value: impl Arg<Arr<flow_alias::FlowAliasRoutingConfigurationListItem>>) -> CfnFlowAliasProps<R0, R1, Set> { CfnFlowAliasProps(put(self.0, "RoutingConfiguration", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::FlowAlias`.
 pub mod flow_alias {
 use crate::cfn::support::*;
 /// The property type `FlowAliasConcurrencyConfiguration` of `AWS::Bedrock::FlowAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowalias-flowaliasconcurrencyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowAliasConcurrencyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FlowAliasConcurrencyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl FlowAliasConcurrencyConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowAliasConcurrencyConfiguration<super::missing::Type> { FlowAliasConcurrencyConfiguration(Bag::default(), Phase) }
+    pub fn new() -> FlowAliasConcurrencyConfiguration<Missing<super::required::Type>> { FlowAliasConcurrencyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FlowAliasConcurrencyConfiguration<R0> {
     /// `MaxConcurrency`: number. Update: in place.
-    pub fn max_concurrency(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxConcurrency", value.into_expr()); self }
+    pub fn max_concurrency(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxConcurrency", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> FlowAliasConcurrencyConfiguration<Set> { self.0.set("Type", value.into_expr()); FlowAliasConcurrencyConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> FlowAliasConcurrencyConfiguration<Set> { FlowAliasConcurrencyConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FlowAliasConcurrencyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowAliasRoutingConfigurationListItem` of `AWS::Bedrock::FlowAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowalias-flowaliasroutingconfigurationlistitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowAliasRoutingConfigurationListItem(Bag);
+#[must_use] pub struct FlowAliasRoutingConfigurationListItem(Bag);
 impl FlowAliasRoutingConfigurationListItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FlowVersion`: text. Update: in place.
-    pub fn flow_version(mut self, value: impl Arg<str>) -> Self { self.0.set("FlowVersion", value.into_expr()); self }
+    pub fn flow_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowVersion", value.into_expr())) }
 }
 impl Done for FlowAliasRoutingConfigurationListItem { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -2906,16 +2904,16 @@ impl CfnFlowVersion {
     /// `AWS::Bedrock::FlowVersion`
     pub const TYPE: &'static str = "AWS::Bedrock::FlowVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnFlowVersionProps<R0>) -> Self where CfnFlowVersionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CustomerEncryptionKeyArn`: text.
+    /// The attribute `CustomerEncryptionKeyArn`: `OtherArn`.
     pub fn attr_customer_encryption_key_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CustomerEncryptionKeyArn") }
     /// The attribute `Definition`: `FlowDefinition`.
     pub fn attr_definition(&self) -> Val<flow_version::FlowDefinition> { self.0.get_att("Definition") }
-    /// The attribute `ExecutionRoleArn`: text.
+    /// The attribute `ExecutionRoleArn`: `OtherArn`.
     pub fn attr_execution_role_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ExecutionRoleArn") }
     /// The attribute `FlowId`: text.
     pub fn attr_flow_id(&self) -> Val<str> { self.0.get_att("FlowId") }
@@ -2928,586 +2926,586 @@ impl CfnFlowVersion {
 }
 impl Parent for CfnFlowVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-flowversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFlowVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnFlowVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnFlowVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFlowVersionProps<missing::FlowArn> { CfnFlowVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFlowVersionProps<Missing<required::FlowArn>> { CfnFlowVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnFlowVersionProps<R0> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FlowArn`: text, required. Update: replacement.
-    pub fn flow_arn(mut self, value: impl Arg<str>) -> CfnFlowVersionProps<Set> { self.0.set("FlowArn", value.into_expr()); CfnFlowVersionProps(self.0, Phase) }
+    pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowVersionProps<Set> { CfnFlowVersionProps(put(self.0, "FlowArn", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::FlowVersion`.
 pub mod flow_version {
 use crate::cfn::support::*;
 /// The property type `AgentFlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-agentflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AgentFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AgentFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AgentFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AgentFlowNodeConfiguration<super::missing::AgentAliasArn> { AgentFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AgentFlowNodeConfiguration<Missing<super::required::AgentAliasArn>> { AgentFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AgentFlowNodeConfiguration<R0> {
     /// `AgentAliasArn`: text, required. Update: in place.
-    pub fn agent_alias_arn(mut self, value: impl Arg<str>) -> AgentFlowNodeConfiguration<Set> { self.0.set("AgentAliasArn", value.into_expr()); AgentFlowNodeConfiguration(self.0, Phase) }
+    pub fn agent_alias_arn(self, value: impl Arg<str>) -> AgentFlowNodeConfiguration<Set> { AgentFlowNodeConfiguration(put(self.0, "AgentAliasArn", value.into_expr()), Phase) }
 }
 impl Done for AgentFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionFlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-conditionflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConditionFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConditionFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConditionFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConditionFlowNodeConfiguration<super::missing::Conditions> { ConditionFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ConditionFlowNodeConfiguration<Missing<super::required::Conditions>> { ConditionFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ConditionFlowNodeConfiguration<R0> {
     /// `Conditions`: list of `FlowCondition`, required. Update: in place.
-    pub fn conditions(mut self, value: impl Arg<Arr<FlowCondition>>) -> ConditionFlowNodeConfiguration<Set> { self.0.set("Conditions", value.into_expr()); ConditionFlowNodeConfiguration(self.0, Phase) }
+    pub fn conditions(self, value: impl Arg<Arr<FlowCondition>>) -> ConditionFlowNodeConfiguration<Set> { ConditionFlowNodeConfiguration(put(self.0, "Conditions", value.into_expr()), Phase) }
 }
 impl Done for ConditionFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldForReranking` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-fieldforreranking.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldForReranking<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FieldForReranking<R0 = Set>(Bag, Phase<(R0,)>);
 impl FieldForReranking {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FieldForReranking<super::missing::FieldName> { FieldForReranking(Bag::default(), Phase) }
+    pub fn new() -> FieldForReranking<Missing<super::required::FieldName>> { FieldForReranking(Bag::default(), Phase) }
 }
 impl<R0> FieldForReranking<R0> {
     /// `FieldName`: text, required. Update: in place.
-    pub fn field_name(mut self, value: impl Arg<str>) -> FieldForReranking<Set> { self.0.set("FieldName", value.into_expr()); FieldForReranking(self.0, Phase) }
+    pub fn field_name(self, value: impl Arg<str>) -> FieldForReranking<Set> { FieldForReranking(put(self.0, "FieldName", value.into_expr()), Phase) }
 }
 impl Done for FieldForReranking { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowCondition` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowcondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowCondition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FlowCondition<R0 = Set>(Bag, Phase<(R0,)>);
 impl FlowCondition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowCondition<super::missing::Name> { FlowCondition(Bag::default(), Phase) }
+    pub fn new() -> FlowCondition<Missing<super::required::Name>> { FlowCondition(Bag::default(), Phase) }
 }
 impl<R0> FlowCondition<R0> {
     /// `Expression`: text. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> Self { self.0.set("Expression", value.into_expr()); self }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> FlowCondition<Set> { self.0.set("Name", value.into_expr()); FlowCondition(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FlowCondition<Set> { FlowCondition(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for FlowCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowConditionalConnectionConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconditionalconnectionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowConditionalConnectionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FlowConditionalConnectionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl FlowConditionalConnectionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowConditionalConnectionConfiguration<super::missing::Condition> { FlowConditionalConnectionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> FlowConditionalConnectionConfiguration<Missing<super::required::Condition>> { FlowConditionalConnectionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FlowConditionalConnectionConfiguration<R0> {
     /// `Condition`: text, required. Update: in place.
-    pub fn condition(mut self, value: impl Arg<str>) -> FlowConditionalConnectionConfiguration<Set> { self.0.set("Condition", value.into_expr()); FlowConditionalConnectionConfiguration(self.0, Phase) }
+    pub fn condition(self, value: impl Arg<str>) -> FlowConditionalConnectionConfiguration<Set> { FlowConditionalConnectionConfiguration(put(self.0, "Condition", value.into_expr()), Phase) }
 }
 impl Done for FlowConditionalConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowConnection` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconnection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowConnection<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct FlowConnection<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl FlowConnection {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowConnection<super::missing::Name, super::missing::Source, super::missing::Target, super::missing::Type> { FlowConnection(Bag::default(), Phase) }
+    pub fn new() -> FlowConnection<Missing<super::required::Name>, Missing<super::required::Source>, Missing<super::required::Target>, Missing<super::required::Type>> { FlowConnection(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> FlowConnection<R0, R1, R2, R3> {
     /// `Configuration`: `FlowConnectionConfiguration`. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<FlowConnectionConfiguration>) -> Self { self.0.set("Configuration", value.into_expr()); self }
+    pub fn configuration(self, value: impl Arg<FlowConnectionConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> FlowConnection<Set, R1, R2, R3> { self.0.set("Name", value.into_expr()); FlowConnection(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FlowConnection<Set, R1, R2, R3> { FlowConnection(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Source`: text, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> FlowConnection<R0, Set, R2, R3> { self.0.set("Source", value.into_expr()); FlowConnection(self.0, Phase) }
+    pub fn source(self, value: impl Arg<str>) -> FlowConnection<R0, Set, R2, R3> { FlowConnection(put(self.0, "Source", value.into_expr()), Phase) }
     /// `Target`: text, required. Update: in place.
-    pub fn target(mut self, value: impl Arg<str>) -> FlowConnection<R0, R1, Set, R3> { self.0.set("Target", value.into_expr()); FlowConnection(self.0, Phase) }
+    pub fn target(self, value: impl Arg<str>) -> FlowConnection<R0, R1, Set, R3> { FlowConnection(put(self.0, "Target", value.into_expr()), Phase) }
     /// `Type`: `FlowConnectionType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<FlowConnectionType>) -> FlowConnection<R0, R1, R2, Set> { self.0.set("Type", value.into_expr()); FlowConnection(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<FlowConnectionType>) -> FlowConnection<R0, R1, R2, Set> { FlowConnection(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FlowConnection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowConnectionConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowconnectionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowConnectionConfiguration(Bag);
+#[must_use] pub struct FlowConnectionConfiguration(Bag);
 impl FlowConnectionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Conditional`: `FlowConditionalConnectionConfiguration`. Update: in place.
-    pub fn conditional(mut self, value: impl Arg<FlowConditionalConnectionConfiguration>) -> Self { self.0.set("Conditional", value.into_expr()); self }
+    pub fn conditional(self, value: impl Arg<FlowConditionalConnectionConfiguration>) -> Self { Self(put(self.0, "Conditional", value.into_expr())) }
     /// `Data`: `FlowDataConnectionConfiguration`. Update: in place.
-    pub fn data(mut self, value: impl Arg<FlowDataConnectionConfiguration>) -> Self { self.0.set("Data", value.into_expr()); self }
+    pub fn data(self, value: impl Arg<FlowDataConnectionConfiguration>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
 }
 impl Done for FlowConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowDataConnectionConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowdataconnectionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowDataConnectionConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FlowDataConnectionConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FlowDataConnectionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowDataConnectionConfiguration<super::missing::SourceOutput, super::missing::TargetInput> { FlowDataConnectionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> FlowDataConnectionConfiguration<Missing<super::required::SourceOutput>, Missing<super::required::TargetInput>> { FlowDataConnectionConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> FlowDataConnectionConfiguration<R0, R1> {
     /// `SourceOutput`: text, required. Update: in place.
-    pub fn source_output(mut self, value: impl Arg<str>) -> FlowDataConnectionConfiguration<Set, R1> { self.0.set("SourceOutput", value.into_expr()); FlowDataConnectionConfiguration(self.0, Phase) }
+    pub fn source_output(self, value: impl Arg<str>) -> FlowDataConnectionConfiguration<Set, R1> { FlowDataConnectionConfiguration(put(self.0, "SourceOutput", value.into_expr()), Phase) }
     /// `TargetInput`: text, required. Update: in place.
-    pub fn target_input(mut self, value: impl Arg<str>) -> FlowDataConnectionConfiguration<R0, Set> { self.0.set("TargetInput", value.into_expr()); FlowDataConnectionConfiguration(self.0, Phase) }
+    pub fn target_input(self, value: impl Arg<str>) -> FlowDataConnectionConfiguration<R0, Set> { FlowDataConnectionConfiguration(put(self.0, "TargetInput", value.into_expr()), Phase) }
 }
 impl Done for FlowDataConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowDefinition` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flowdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowDefinition(Bag);
+#[must_use] pub struct FlowDefinition(Bag);
 impl FlowDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Connections`: list of `FlowConnection`. Update: in place.
-    pub fn connections(mut self, value: impl Arg<Arr<FlowConnection>>) -> Self { self.0.set("Connections", value.into_expr()); self }
+    pub fn connections(self, value: impl Arg<Arr<FlowConnection>>) -> Self { Self(put(self.0, "Connections", value.into_expr())) }
     /// `Nodes`: list of `FlowNode`. Update: in place.
-    pub fn nodes(mut self, value: impl Arg<Arr<FlowNode>>) -> Self { self.0.set("Nodes", value.into_expr()); self }
+    pub fn nodes(self, value: impl Arg<Arr<FlowNode>>) -> Self { Self(put(self.0, "Nodes", value.into_expr())) }
 }
 impl Done for FlowDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowNode` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowNode<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FlowNode<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FlowNode {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowNode<super::missing::Name, super::missing::Type> { FlowNode(Bag::default(), Phase) }
+    pub fn new() -> FlowNode<Missing<super::required::Name>, Missing<super::required::Type>> { FlowNode(Bag::default(), Phase) }
 }
 impl<R0, R1> FlowNode<R0, R1> {
     /// `Configuration`: `FlowNodeConfiguration`. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<FlowNodeConfiguration>) -> Self { self.0.set("Configuration", value.into_expr()); self }
+    pub fn configuration(self, value: impl Arg<FlowNodeConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `Inputs`: list of `FlowNodeInput`. Update: in place.
-    pub fn inputs(mut self, value: impl Arg<Arr<FlowNodeInput>>) -> Self { self.0.set("Inputs", value.into_expr()); self }
+    pub fn inputs(self, value: impl Arg<Arr<FlowNodeInput>>) -> Self { Self(put(self.0, "Inputs", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> FlowNode<Set, R1> { self.0.set("Name", value.into_expr()); FlowNode(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FlowNode<Set, R1> { FlowNode(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Outputs`: list of `FlowNodeOutput`. Update: in place.
-    pub fn outputs(mut self, value: impl Arg<Arr<FlowNodeOutput>>) -> Self { self.0.set("Outputs", value.into_expr()); self }
+    pub fn outputs(self, value: impl Arg<Arr<FlowNodeOutput>>) -> Self { Self(put(self.0, "Outputs", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> FlowNode<R0, Set> { self.0.set("Type", value.into_expr()); FlowNode(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> FlowNode<R0, Set> { FlowNode(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FlowNode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowNodeConfiguration(Bag);
+#[must_use] pub struct FlowNodeConfiguration(Bag);
 impl FlowNodeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Agent`: `AgentFlowNodeConfiguration`. Update: in place.
-    pub fn agent(mut self, value: impl Arg<AgentFlowNodeConfiguration>) -> Self { self.0.set("Agent", value.into_expr()); self }
+    pub fn agent(self, value: impl Arg<AgentFlowNodeConfiguration>) -> Self { Self(put(self.0, "Agent", value.into_expr())) }
     /// `Collector`: JSON. Update: in place.
-    pub fn collector(mut self, value: impl Arg<Any>) -> Self { self.0.set("Collector", value.into_expr()); self }
+    pub fn collector(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Collector", value.into_expr())) }
     /// `Condition`: `ConditionFlowNodeConfiguration`. Update: in place.
-    pub fn condition(mut self, value: impl Arg<ConditionFlowNodeConfiguration>) -> Self { self.0.set("Condition", value.into_expr()); self }
+    pub fn condition(self, value: impl Arg<ConditionFlowNodeConfiguration>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
     /// `InlineCode`: `InlineCodeFlowNodeConfiguration`. Update: in place.
-    pub fn inline_code(mut self, value: impl Arg<InlineCodeFlowNodeConfiguration>) -> Self { self.0.set("InlineCode", value.into_expr()); self }
+    pub fn inline_code(self, value: impl Arg<InlineCodeFlowNodeConfiguration>) -> Self { Self(put(self.0, "InlineCode", value.into_expr())) }
     /// `Input`: JSON. Update: in place.
-    pub fn input(mut self, value: impl Arg<Any>) -> Self { self.0.set("Input", value.into_expr()); self }
+    pub fn input(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Input", value.into_expr())) }
     /// `Iterator`: JSON. Update: in place.
-    pub fn iterator(mut self, value: impl Arg<Any>) -> Self { self.0.set("Iterator", value.into_expr()); self }
+    pub fn iterator(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Iterator", value.into_expr())) }
     /// `KnowledgeBase`: `KnowledgeBaseFlowNodeConfiguration`. Update: in place.
-    pub fn knowledge_base(mut self, value: impl Arg<KnowledgeBaseFlowNodeConfiguration>) -> Self { self.0.set("KnowledgeBase", value.into_expr()); self }
+    pub fn knowledge_base(self, value: impl Arg<KnowledgeBaseFlowNodeConfiguration>) -> Self { Self(put(self.0, "KnowledgeBase", value.into_expr())) }
     /// `LambdaFunction`: `LambdaFunctionFlowNodeConfiguration`. Update: in place.
-    pub fn lambda_function(mut self, value: impl Arg<LambdaFunctionFlowNodeConfiguration>) -> Self { self.0.set("LambdaFunction", value.into_expr()); self }
+    pub fn lambda_function(self, value: impl Arg<LambdaFunctionFlowNodeConfiguration>) -> Self { Self(put(self.0, "LambdaFunction", value.into_expr())) }
     /// `Lex`: `LexFlowNodeConfiguration`. Update: in place.
-    pub fn lex(mut self, value: impl Arg<LexFlowNodeConfiguration>) -> Self { self.0.set("Lex", value.into_expr()); self }
+    pub fn lex(self, value: impl Arg<LexFlowNodeConfiguration>) -> Self { Self(put(self.0, "Lex", value.into_expr())) }
     /// `Loop`: `LoopFlowNodeConfiguration`. Update: in place.
-    pub fn loop_(mut self, value: impl Arg<LoopFlowNodeConfiguration>) -> Self { self.0.set("Loop", value.into_expr()); self }
+    pub fn loop_(self, value: impl Arg<LoopFlowNodeConfiguration>) -> Self { Self(put(self.0, "Loop", value.into_expr())) }
     /// `LoopController`: `LoopControllerFlowNodeConfiguration`. Update: in place.
-    pub fn loop_controller(mut self, value: impl Arg<LoopControllerFlowNodeConfiguration>) -> Self { self.0.set("LoopController", value.into_expr()); self }
+    pub fn loop_controller(self, value: impl Arg<LoopControllerFlowNodeConfiguration>) -> Self { Self(put(self.0, "LoopController", value.into_expr())) }
     /// `LoopInput`: JSON. Update: in place.
-    pub fn loop_input(mut self, value: impl Arg<Any>) -> Self { self.0.set("LoopInput", value.into_expr()); self }
+    pub fn loop_input(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "LoopInput", value.into_expr())) }
     /// `Output`: JSON. Update: in place.
-    pub fn output(mut self, value: impl Arg<Any>) -> Self { self.0.set("Output", value.into_expr()); self }
+    pub fn output(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Output", value.into_expr())) }
     /// `Prompt`: `PromptFlowNodeConfiguration`. Update: in place.
-    pub fn prompt(mut self, value: impl Arg<PromptFlowNodeConfiguration>) -> Self { self.0.set("Prompt", value.into_expr()); self }
+    pub fn prompt(self, value: impl Arg<PromptFlowNodeConfiguration>) -> Self { Self(put(self.0, "Prompt", value.into_expr())) }
     /// `Retrieval`: `RetrievalFlowNodeConfiguration`. Update: in place.
-    pub fn retrieval(mut self, value: impl Arg<RetrievalFlowNodeConfiguration>) -> Self { self.0.set("Retrieval", value.into_expr()); self }
+    pub fn retrieval(self, value: impl Arg<RetrievalFlowNodeConfiguration>) -> Self { Self(put(self.0, "Retrieval", value.into_expr())) }
     /// `Storage`: `StorageFlowNodeConfiguration`. Update: in place.
-    pub fn storage(mut self, value: impl Arg<StorageFlowNodeConfiguration>) -> Self { self.0.set("Storage", value.into_expr()); self }
+    pub fn storage(self, value: impl Arg<StorageFlowNodeConfiguration>) -> Self { Self(put(self.0, "Storage", value.into_expr())) }
 }
 impl Done for FlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowNodeInput` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowNodeInput<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct FlowNodeInput<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl FlowNodeInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowNodeInput<super::missing::Expression, super::missing::Name, super::missing::Type> { FlowNodeInput(Bag::default(), Phase) }
+    pub fn new() -> FlowNodeInput<Missing<super::required::Expression>, Missing<super::required::Name>, Missing<super::required::Type>> { FlowNodeInput(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> FlowNodeInput<R0, R1, R2> {
     /// `Expression`: text, required. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> FlowNodeInput<Set, R1, R2> { self.0.set("Expression", value.into_expr()); FlowNodeInput(self.0, Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> FlowNodeInput<Set, R1, R2> { FlowNodeInput(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> FlowNodeInput<R0, Set, R2> { self.0.set("Name", value.into_expr()); FlowNodeInput(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FlowNodeInput<R0, Set, R2> { FlowNodeInput(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: `FlowNodeInputType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<FlowNodeInputType>) -> FlowNodeInput<R0, R1, Set> { self.0.set("Type", value.into_expr()); FlowNodeInput(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<FlowNodeInputType>) -> FlowNodeInput<R0, R1, Set> { FlowNodeInput(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FlowNodeInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowNodeOutput` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-flownodeoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowNodeOutput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FlowNodeOutput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FlowNodeOutput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowNodeOutput<super::missing::Name, super::missing::Type> { FlowNodeOutput(Bag::default(), Phase) }
+    pub fn new() -> FlowNodeOutput<Missing<super::required::Name>, Missing<super::required::Type>> { FlowNodeOutput(Bag::default(), Phase) }
 }
 impl<R0, R1> FlowNodeOutput<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> FlowNodeOutput<Set, R1> { self.0.set("Name", value.into_expr()); FlowNodeOutput(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FlowNodeOutput<Set, R1> { FlowNodeOutput(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: `FlowNodeOutputType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<FlowNodeOutputType>) -> FlowNodeOutput<R0, Set> { self.0.set("Type", value.into_expr()); FlowNodeOutput(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<FlowNodeOutputType>) -> FlowNodeOutput<R0, Set> { FlowNodeOutput(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FlowNodeOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-guardrailconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GuardrailConfiguration(Bag);
+#[must_use] pub struct GuardrailConfiguration(Bag);
 impl GuardrailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GuardrailIdentifier`: text. Update: in place.
-    pub fn guardrail_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("GuardrailIdentifier", value.into_expr()); self }
+    pub fn guardrail_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailIdentifier", value.into_expr())) }
     /// `GuardrailVersion`: text. Update: in place.
-    pub fn guardrail_version(mut self, value: impl Arg<str>) -> Self { self.0.set("GuardrailVersion", value.into_expr()); self }
+    pub fn guardrail_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GuardrailVersion", value.into_expr())) }
 }
 impl Done for GuardrailConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InlineCodeFlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-inlinecodeflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InlineCodeFlowNodeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct InlineCodeFlowNodeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl InlineCodeFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InlineCodeFlowNodeConfiguration<super::missing::Code, super::missing::Language> { InlineCodeFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> InlineCodeFlowNodeConfiguration<Missing<super::required::Code>, Missing<super::required::Language>> { InlineCodeFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> InlineCodeFlowNodeConfiguration<R0, R1> {
     /// `Code`: text, required. Update: in place.
-    pub fn code(mut self, value: impl Arg<str>) -> InlineCodeFlowNodeConfiguration<Set, R1> { self.0.set("Code", value.into_expr()); InlineCodeFlowNodeConfiguration(self.0, Phase) }
+    pub fn code(self, value: impl Arg<str>) -> InlineCodeFlowNodeConfiguration<Set, R1> { InlineCodeFlowNodeConfiguration(put(self.0, "Code", value.into_expr()), Phase) }
     /// `Language`: `Language`, required. Update: in place.
-    pub fn language(mut self, value: impl Arg<Language>) -> InlineCodeFlowNodeConfiguration<R0, Set> { self.0.set("Language", value.into_expr()); InlineCodeFlowNodeConfiguration(self.0, Phase) }
+    pub fn language(self, value: impl Arg<Language>) -> InlineCodeFlowNodeConfiguration<R0, Set> { InlineCodeFlowNodeConfiguration(put(self.0, "Language", value.into_expr()), Phase) }
 }
 impl Done for InlineCodeFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KnowledgeBaseFlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KnowledgeBaseFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KnowledgeBaseFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl KnowledgeBaseFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KnowledgeBaseFlowNodeConfiguration<super::missing::KnowledgeBaseId> { KnowledgeBaseFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> KnowledgeBaseFlowNodeConfiguration<Missing<super::required::KnowledgeBaseId>> { KnowledgeBaseFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> KnowledgeBaseFlowNodeConfiguration<R0> {
     /// `GuardrailConfiguration`: `GuardrailConfiguration`. Update: in place.
-    pub fn guardrail_configuration(mut self, value: impl Arg<GuardrailConfiguration>) -> Self { self.0.set("GuardrailConfiguration", value.into_expr()); self }
+    pub fn guardrail_configuration(self, value: impl Arg<GuardrailConfiguration>) -> Self { Self(put(self.0, "GuardrailConfiguration", value.into_expr()), Phase) }
     /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place.
-    pub fn inference_configuration(mut self, value: impl Arg<PromptInferenceConfiguration>) -> Self { self.0.set("InferenceConfiguration", value.into_expr()); self }
+    pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value.into_expr()), Phase) }
     /// `KnowledgeBaseId`: text, required. Update: in place.
-    pub fn knowledge_base_id(mut self, value: impl Arg<str>) -> KnowledgeBaseFlowNodeConfiguration<Set> { self.0.set("KnowledgeBaseId", value.into_expr()); KnowledgeBaseFlowNodeConfiguration(self.0, Phase) }
+    pub fn knowledge_base_id(self, value: impl Arg<str>) -> KnowledgeBaseFlowNodeConfiguration<Set> { KnowledgeBaseFlowNodeConfiguration(put(self.0, "KnowledgeBaseId", value.into_expr()), Phase) }
     /// `ModelId`: text. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ModelId", value.into_expr()); self }
+    pub fn model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelId", value.into_expr()), Phase) }
     /// `NumberOfResults`: number. Update: in place.
-    pub fn number_of_results(mut self, value: impl Arg<f64>) -> Self { self.0.set("NumberOfResults", value.into_expr()); self }
+    pub fn number_of_results(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfResults", value.into_expr()), Phase) }
     /// `OrchestrationConfiguration`: `KnowledgeBaseOrchestrationConfiguration`. Update: in place.
-    pub fn orchestration_configuration(mut self, value: impl Arg<KnowledgeBaseOrchestrationConfiguration>) -> Self { self.0.set("OrchestrationConfiguration", value.into_expr()); self }
+    pub fn orchestration_configuration(self, value: impl Arg<KnowledgeBaseOrchestrationConfiguration>) -> Self { Self(put(self.0, "OrchestrationConfiguration", value.into_expr()), Phase) }
     /// `PromptTemplate`: `KnowledgeBasePromptTemplate`. Update: in place.
-    pub fn prompt_template(mut self, value: impl Arg<KnowledgeBasePromptTemplate>) -> Self { self.0.set("PromptTemplate", value.into_expr()); self }
+    pub fn prompt_template(self, value: impl Arg<KnowledgeBasePromptTemplate>) -> Self { Self(put(self.0, "PromptTemplate", value.into_expr()), Phase) }
     /// `RerankingConfiguration`: `VectorSearchRerankingConfiguration`. Update: in place.
-    pub fn reranking_configuration(mut self, value: impl Arg<VectorSearchRerankingConfiguration>) -> Self { self.0.set("RerankingConfiguration", value.into_expr()); self }
+    pub fn reranking_configuration(self, value: impl Arg<VectorSearchRerankingConfiguration>) -> Self { Self(put(self.0, "RerankingConfiguration", value.into_expr()), Phase) }
 }
 impl Done for KnowledgeBaseFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KnowledgeBaseOrchestrationConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseorchestrationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KnowledgeBaseOrchestrationConfiguration(Bag);
+#[must_use] pub struct KnowledgeBaseOrchestrationConfiguration(Bag);
 impl KnowledgeBaseOrchestrationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalModelRequestFields`: JSON. Update: in place.
-    pub fn additional_model_request_fields(mut self, value: impl Arg<Any>) -> Self { self.0.set("AdditionalModelRequestFields", value.into_expr()); self }
+    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr())) }
     /// `InferenceConfig`: `PromptInferenceConfiguration`. Update: in place.
-    pub fn inference_config(mut self, value: impl Arg<PromptInferenceConfiguration>) -> Self { self.0.set("InferenceConfig", value.into_expr()); self }
+    pub fn inference_config(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfig", value.into_expr())) }
     /// `PerformanceConfig`: `PerformanceConfiguration`. Update: in place.
-    pub fn performance_config(mut self, value: impl Arg<PerformanceConfiguration>) -> Self { self.0.set("PerformanceConfig", value.into_expr()); self }
+    pub fn performance_config(self, value: impl Arg<PerformanceConfiguration>) -> Self { Self(put(self.0, "PerformanceConfig", value.into_expr())) }
     /// `PromptTemplate`: `KnowledgeBasePromptTemplate`. Update: in place.
-    pub fn prompt_template(mut self, value: impl Arg<KnowledgeBasePromptTemplate>) -> Self { self.0.set("PromptTemplate", value.into_expr()); self }
+    pub fn prompt_template(self, value: impl Arg<KnowledgeBasePromptTemplate>) -> Self { Self(put(self.0, "PromptTemplate", value.into_expr())) }
 }
 impl Done for KnowledgeBaseOrchestrationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KnowledgeBasePromptTemplate` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-knowledgebaseprompttemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KnowledgeBasePromptTemplate<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KnowledgeBasePromptTemplate<R0 = Set>(Bag, Phase<(R0,)>);
 impl KnowledgeBasePromptTemplate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KnowledgeBasePromptTemplate<super::missing::TextPromptTemplate> { KnowledgeBasePromptTemplate(Bag::default(), Phase) }
+    pub fn new() -> KnowledgeBasePromptTemplate<Missing<super::required::TextPromptTemplate>> { KnowledgeBasePromptTemplate(Bag::default(), Phase) }
 }
 impl<R0> KnowledgeBasePromptTemplate<R0> {
     /// `TextPromptTemplate`: text, required. Update: in place.
-    pub fn text_prompt_template(mut self, value: impl Arg<str>) -> KnowledgeBasePromptTemplate<Set> { self.0.set("TextPromptTemplate", value.into_expr()); KnowledgeBasePromptTemplate(self.0, Phase) }
+    pub fn text_prompt_template(self, value: impl Arg<str>) -> KnowledgeBasePromptTemplate<Set> { KnowledgeBasePromptTemplate(put(self.0, "TextPromptTemplate", value.into_expr()), Phase) }
 }
 impl Done for KnowledgeBasePromptTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaFunctionFlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-lambdafunctionflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaFunctionFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LambdaFunctionFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LambdaFunctionFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LambdaFunctionFlowNodeConfiguration<super::missing::LambdaArn> { LambdaFunctionFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LambdaFunctionFlowNodeConfiguration<Missing<super::required::LambdaArn>> { LambdaFunctionFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LambdaFunctionFlowNodeConfiguration<R0> {
     /// `LambdaArn`: text, required. Update: in place.
-    pub fn lambda_arn(mut self, value: impl Arg<str>) -> LambdaFunctionFlowNodeConfiguration<Set> { self.0.set("LambdaArn", value.into_expr()); LambdaFunctionFlowNodeConfiguration(self.0, Phase) }
+    pub fn lambda_arn(self, value: impl Arg<str>) -> LambdaFunctionFlowNodeConfiguration<Set> { LambdaFunctionFlowNodeConfiguration(put(self.0, "LambdaArn", value.into_expr()), Phase) }
 }
 impl Done for LambdaFunctionFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LexFlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-lexflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LexFlowNodeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LexFlowNodeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LexFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LexFlowNodeConfiguration<super::missing::BotAliasArn, super::missing::LocaleId> { LexFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LexFlowNodeConfiguration<Missing<super::required::BotAliasArn>, Missing<super::required::LocaleId>> { LexFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> LexFlowNodeConfiguration<R0, R1> {
     /// `BotAliasArn`: text, required. Update: in place.
-    pub fn bot_alias_arn(mut self, value: impl Arg<str>) -> LexFlowNodeConfiguration<Set, R1> { self.0.set("BotAliasArn", value.into_expr()); LexFlowNodeConfiguration(self.0, Phase) }
+    pub fn bot_alias_arn(self, value: impl Arg<str>) -> LexFlowNodeConfiguration<Set, R1> { LexFlowNodeConfiguration(put(self.0, "BotAliasArn", value.into_expr()), Phase) }
     /// `LocaleId`: text, required. Update: in place.
-    pub fn locale_id(mut self, value: impl Arg<str>) -> LexFlowNodeConfiguration<R0, Set> { self.0.set("LocaleId", value.into_expr()); LexFlowNodeConfiguration(self.0, Phase) }
+    pub fn locale_id(self, value: impl Arg<str>) -> LexFlowNodeConfiguration<R0, Set> { LexFlowNodeConfiguration(put(self.0, "LocaleId", value.into_expr()), Phase) }
 }
 impl Done for LexFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoopControllerFlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-loopcontrollerflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoopControllerFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LoopControllerFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LoopControllerFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LoopControllerFlowNodeConfiguration<super::missing::ContinueCondition> { LoopControllerFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LoopControllerFlowNodeConfiguration<Missing<super::required::ContinueCondition>> { LoopControllerFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LoopControllerFlowNodeConfiguration<R0> {
     /// `ContinueCondition`: `FlowCondition`, required. Update: in place.
-    pub fn continue_condition(mut self, value: impl Arg<FlowCondition>) -> LoopControllerFlowNodeConfiguration<Set> { self.0.set("ContinueCondition", value.into_expr()); LoopControllerFlowNodeConfiguration(self.0, Phase) }
+    pub fn continue_condition(self, value: impl Arg<FlowCondition>) -> LoopControllerFlowNodeConfiguration<Set> { LoopControllerFlowNodeConfiguration(put(self.0, "ContinueCondition", value.into_expr()), Phase) }
     /// `MaxIterations`: number. Update: in place.
-    pub fn max_iterations(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxIterations", value.into_expr()); self }
+    pub fn max_iterations(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxIterations", value.into_expr()), Phase) }
 }
 impl Done for LoopControllerFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoopFlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-loopflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoopFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LoopFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LoopFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LoopFlowNodeConfiguration<super::missing::Definition> { LoopFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LoopFlowNodeConfiguration<Missing<super::required::Definition>> { LoopFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LoopFlowNodeConfiguration<R0> {
     /// `Definition`: `FlowDefinition`, required. Update: in place.
-    pub fn definition(mut self, value: impl Arg<FlowDefinition>) -> LoopFlowNodeConfiguration<Set> { self.0.set("Definition", value.into_expr()); LoopFlowNodeConfiguration(self.0, Phase) }
+    pub fn definition(self, value: impl Arg<FlowDefinition>) -> LoopFlowNodeConfiguration<Set> { LoopFlowNodeConfiguration(put(self.0, "Definition", value.into_expr()), Phase) }
 }
 impl Done for LoopFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataConfigurationForReranking` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-metadataconfigurationforreranking.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetadataConfigurationForReranking<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetadataConfigurationForReranking<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetadataConfigurationForReranking {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetadataConfigurationForReranking<super::missing::SelectionMode> { MetadataConfigurationForReranking(Bag::default(), Phase) }
+    pub fn new() -> MetadataConfigurationForReranking<Missing<super::required::SelectionMode>> { MetadataConfigurationForReranking(Bag::default(), Phase) }
 }
 impl<R0> MetadataConfigurationForReranking<R0> {
     /// `SelectionMode`: `SelectionMode`, required. Update: in place.
-    pub fn selection_mode(mut self, value: impl Arg<SelectionMode>) -> MetadataConfigurationForReranking<Set> { self.0.set("SelectionMode", value.into_expr()); MetadataConfigurationForReranking(self.0, Phase) }
+    pub fn selection_mode(self, value: impl Arg<SelectionMode>) -> MetadataConfigurationForReranking<Set> { MetadataConfigurationForReranking(put(self.0, "SelectionMode", value.into_expr()), Phase) }
     /// `SelectiveModeConfiguration`: `RerankingMetadataSelectiveModeConfiguration`. Update: in place.
-    pub fn selective_mode_configuration(mut self, value: impl Arg<RerankingMetadataSelectiveModeConfiguration>) -> Self { self.0.set("SelectiveModeConfiguration", value.into_expr()); self }
+    pub fn selective_mode_configuration(self, value: impl Arg<RerankingMetadataSelectiveModeConfiguration>) -> Self { Self(put(self.0, "SelectiveModeConfiguration", value.into_expr()), Phase) }
 }
 impl Done for MetadataConfigurationForReranking { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PerformanceConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-performanceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PerformanceConfiguration(Bag);
+#[must_use] pub struct PerformanceConfiguration(Bag);
 impl PerformanceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Latency`: `Latency`. Update: in place.
-    pub fn latency(mut self, value: impl Arg<Latency>) -> Self { self.0.set("Latency", value.into_expr()); self }
+    pub fn latency(self, value: impl Arg<Latency>) -> Self { Self(put(self.0, "Latency", value.into_expr())) }
 }
 impl Done for PerformanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptFlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PromptFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PromptFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptFlowNodeConfiguration<super::missing::SourceConfiguration> { PromptFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PromptFlowNodeConfiguration<Missing<super::required::SourceConfiguration>> { PromptFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PromptFlowNodeConfiguration<R0> {
     /// `GuardrailConfiguration`: `GuardrailConfiguration`. Update: in place.
-    pub fn guardrail_configuration(mut self, value: impl Arg<GuardrailConfiguration>) -> Self { self.0.set("GuardrailConfiguration", value.into_expr()); self }
+    pub fn guardrail_configuration(self, value: impl Arg<GuardrailConfiguration>) -> Self { Self(put(self.0, "GuardrailConfiguration", value.into_expr()), Phase) }
     /// `SourceConfiguration`: `PromptFlowNodeSourceConfiguration`, required. Update: in place.
-    pub fn source_configuration(mut self, value: impl Arg<PromptFlowNodeSourceConfiguration>) -> PromptFlowNodeConfiguration<Set> { self.0.set("SourceConfiguration", value.into_expr()); PromptFlowNodeConfiguration(self.0, Phase) }
+    pub fn source_configuration(self, value: impl Arg<PromptFlowNodeSourceConfiguration>) -> PromptFlowNodeConfiguration<Set> { PromptFlowNodeConfiguration(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for PromptFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptFlowNodeInlineConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodeinlineconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptFlowNodeInlineConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct PromptFlowNodeInlineConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl PromptFlowNodeInlineConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptFlowNodeInlineConfiguration<super::missing::ModelId, super::missing::TemplateConfiguration, super::missing::TemplateType> { PromptFlowNodeInlineConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PromptFlowNodeInlineConfiguration<Missing<super::required::ModelId>, Missing<super::required::TemplateConfiguration>, Missing<super::required::TemplateType>> { PromptFlowNodeInlineConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PromptFlowNodeInlineConfiguration<R0, R1, R2> {
     /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place.
-    pub fn inference_configuration(mut self, value: impl Arg<PromptInferenceConfiguration>) -> Self { self.0.set("InferenceConfiguration", value.into_expr()); self }
+    pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value.into_expr()), Phase) }
     /// `ModelId`: text, required. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> PromptFlowNodeInlineConfiguration<Set, R1, R2> { self.0.set("ModelId", value.into_expr()); PromptFlowNodeInlineConfiguration(self.0, Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> PromptFlowNodeInlineConfiguration<Set, R1, R2> { PromptFlowNodeInlineConfiguration(put(self.0, "ModelId", value.into_expr()), Phase) }
     /// `TemplateConfiguration`: `PromptTemplateConfiguration`, required. Update: in place.
-    pub fn template_configuration(mut self, value: impl Arg<PromptTemplateConfiguration>) -> PromptFlowNodeInlineConfiguration<R0, Set, R2> { self.0.set("TemplateConfiguration", value.into_expr()); PromptFlowNodeInlineConfiguration(self.0, Phase) }
+    pub fn template_configuration(self, value: impl Arg<PromptTemplateConfiguration>) -> PromptFlowNodeInlineConfiguration<R0, Set, R2> { PromptFlowNodeInlineConfiguration(put(self.0, "TemplateConfiguration", value.into_expr()), Phase) }
     /// `TemplateType`: `TemplateType`, required. Update: in place.
-    pub fn template_type(mut self, value: impl Arg<TemplateType>) -> PromptFlowNodeInlineConfiguration<R0, R1, Set> { self.0.set("TemplateType", value.into_expr()); PromptFlowNodeInlineConfiguration(self.0, Phase) }
+    pub fn template_type(self, value: impl Arg<TemplateType>) -> PromptFlowNodeInlineConfiguration<R0, R1, Set> { PromptFlowNodeInlineConfiguration(put(self.0, "TemplateType", value.into_expr()), Phase) }
 }
 impl Done for PromptFlowNodeInlineConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptFlowNodeResourceConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownoderesourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptFlowNodeResourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PromptFlowNodeResourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PromptFlowNodeResourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptFlowNodeResourceConfiguration<super::missing::PromptArn> { PromptFlowNodeResourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PromptFlowNodeResourceConfiguration<Missing<super::required::PromptArn>> { PromptFlowNodeResourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PromptFlowNodeResourceConfiguration<R0> {
     /// `PromptArn`: text, required. Update: in place.
-    pub fn prompt_arn(mut self, value: impl Arg<str>) -> PromptFlowNodeResourceConfiguration<Set> { self.0.set("PromptArn", value.into_expr()); PromptFlowNodeResourceConfiguration(self.0, Phase) }
+    pub fn prompt_arn(self, value: impl Arg<str>) -> PromptFlowNodeResourceConfiguration<Set> { PromptFlowNodeResourceConfiguration(put(self.0, "PromptArn", value.into_expr()), Phase) }
 }
 impl Done for PromptFlowNodeResourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptFlowNodeSourceConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptflownodesourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptFlowNodeSourceConfiguration(Bag);
+#[must_use] pub struct PromptFlowNodeSourceConfiguration(Bag);
 impl PromptFlowNodeSourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Inline`: `PromptFlowNodeInlineConfiguration`. Update: in place.
-    pub fn inline(mut self, value: impl Arg<PromptFlowNodeInlineConfiguration>) -> Self { self.0.set("Inline", value.into_expr()); self }
+    pub fn inline(self, value: impl Arg<PromptFlowNodeInlineConfiguration>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
     /// `Resource`: `PromptFlowNodeResourceConfiguration`. Update: in place.
-    pub fn resource(mut self, value: impl Arg<PromptFlowNodeResourceConfiguration>) -> Self { self.0.set("Resource", value.into_expr()); self }
+    pub fn resource(self, value: impl Arg<PromptFlowNodeResourceConfiguration>) -> Self { Self(put(self.0, "Resource", value.into_expr())) }
 }
 impl Done for PromptFlowNodeSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptInferenceConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptinferenceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptInferenceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PromptInferenceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PromptInferenceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptInferenceConfiguration<super::missing::Text> { PromptInferenceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PromptInferenceConfiguration<Missing<super::required::Text>> { PromptInferenceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PromptInferenceConfiguration<R0> {
     /// `Text`: `PromptModelInferenceConfiguration`, required. Update: in place.
-    pub fn text(mut self, value: impl Arg<PromptModelInferenceConfiguration>) -> PromptInferenceConfiguration<Set> { self.0.set("Text", value.into_expr()); PromptInferenceConfiguration(self.0, Phase) }
+    pub fn text(self, value: impl Arg<PromptModelInferenceConfiguration>) -> PromptInferenceConfiguration<Set> { PromptInferenceConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for PromptInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptInputVariable` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptinputvariable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptInputVariable(Bag);
+#[must_use] pub struct PromptInputVariable(Bag);
 impl PromptInputVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for PromptInputVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptModelInferenceConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-promptmodelinferenceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptModelInferenceConfiguration(Bag);
+#[must_use] pub struct PromptModelInferenceConfiguration(Bag);
 impl PromptModelInferenceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxTokens`: number. Update: in place.
-    pub fn max_tokens(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxTokens", value.into_expr()); self }
+    pub fn max_tokens(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr())) }
     /// `StopSequences`: list of text. Update: in place.
-    pub fn stop_sequences(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StopSequences", value.into_expr()); self }
+    pub fn stop_sequences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StopSequences", value.into_expr())) }
     /// `Temperature`: number. Update: in place.
-    pub fn temperature(mut self, value: impl Arg<f64>) -> Self { self.0.set("Temperature", value.into_expr()); self }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr())) }
     /// `TopP`: number. Update: in place.
-    pub fn top_p(mut self, value: impl Arg<f64>) -> Self { self.0.set("TopP", value.into_expr()); self }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr())) }
 }
 impl Done for PromptModelInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptTemplateConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-prompttemplateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptTemplateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PromptTemplateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PromptTemplateConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptTemplateConfiguration<super::missing::Text> { PromptTemplateConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PromptTemplateConfiguration<Missing<super::required::Text>> { PromptTemplateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PromptTemplateConfiguration<R0> {
     /// `Text`: `TextPromptTemplateConfiguration`, required. Update: in place.
-    pub fn text(mut self, value: impl Arg<TextPromptTemplateConfiguration>) -> PromptTemplateConfiguration<Set> { self.0.set("Text", value.into_expr()); PromptTemplateConfiguration(self.0, Phase) }
+    pub fn text(self, value: impl Arg<TextPromptTemplateConfiguration>) -> PromptTemplateConfiguration<Set> { PromptTemplateConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for PromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RerankingMetadataSelectiveModeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-rerankingmetadataselectivemodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RerankingMetadataSelectiveModeConfiguration(Bag);
+#[must_use] pub struct RerankingMetadataSelectiveModeConfiguration(Bag);
 impl RerankingMetadataSelectiveModeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FieldsToExclude`: list of `FieldForReranking`. Update: in place.
-    pub fn fields_to_exclude(mut self, value: impl Arg<Arr<FieldForReranking>>) -> Self { self.0.set("FieldsToExclude", value.into_expr()); self }
+    pub fn fields_to_exclude(self, value: impl Arg<Arr<FieldForReranking>>) -> Self { Self(put(self.0, "FieldsToExclude", value.into_expr())) }
     /// `FieldsToInclude`: list of `FieldForReranking`. Update: in place.
-    pub fn fields_to_include(mut self, value: impl Arg<Arr<FieldForReranking>>) -> Self { self.0.set("FieldsToInclude", value.into_expr()); self }
+    pub fn fields_to_include(self, value: impl Arg<Arr<FieldForReranking>>) -> Self { Self(put(self.0, "FieldsToInclude", value.into_expr())) }
 }
 impl Done for RerankingMetadataSelectiveModeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetrievalFlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-retrievalflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetrievalFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RetrievalFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RetrievalFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RetrievalFlowNodeConfiguration<super::missing::ServiceConfiguration> { RetrievalFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RetrievalFlowNodeConfiguration<Missing<super::required::ServiceConfiguration>> { RetrievalFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RetrievalFlowNodeConfiguration<R0> {
     /// `ServiceConfiguration`: `RetrievalFlowNodeServiceConfiguration`, required. Update: in place.
-    pub fn service_configuration(mut self, value: impl Arg<RetrievalFlowNodeServiceConfiguration>) -> RetrievalFlowNodeConfiguration<Set> { self.0.set("ServiceConfiguration", value.into_expr()); RetrievalFlowNodeConfiguration(self.0, Phase) }
+    pub fn service_configuration(self, value: impl Arg<RetrievalFlowNodeServiceConfiguration>) -> RetrievalFlowNodeConfiguration<Set> { RetrievalFlowNodeConfiguration(put(self.0, "ServiceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for RetrievalFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetrievalFlowNodeS3Configuration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-retrievalflownodes3configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetrievalFlowNodeS3Configuration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RetrievalFlowNodeS3Configuration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RetrievalFlowNodeS3Configuration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RetrievalFlowNodeS3Configuration<super::missing::BucketName> { RetrievalFlowNodeS3Configuration(Bag::default(), Phase) }
+    pub fn new() -> RetrievalFlowNodeS3Configuration<Missing<super::required::BucketName>> { RetrievalFlowNodeS3Configuration(Bag::default(), Phase) }
 }
 impl<R0> RetrievalFlowNodeS3Configuration<R0> {
     /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<str>) -> RetrievalFlowNodeS3Configuration<Set> { self.0.set("BucketName", value.into_expr()); RetrievalFlowNodeS3Configuration(self.0, Phase) }
+    pub fn bucket_name(self, value: impl Arg<str>) -> RetrievalFlowNodeS3Configuration<Set> { RetrievalFlowNodeS3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
 }
 impl Done for RetrievalFlowNodeS3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetrievalFlowNodeServiceConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-retrievalflownodeserviceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetrievalFlowNodeServiceConfiguration(Bag);
+#[must_use] pub struct RetrievalFlowNodeServiceConfiguration(Bag);
 impl RetrievalFlowNodeServiceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3`: `RetrievalFlowNodeS3Configuration`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<RetrievalFlowNodeS3Configuration>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<RetrievalFlowNodeS3Configuration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for RetrievalFlowNodeServiceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageFlowNodeConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-storageflownodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StorageFlowNodeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl StorageFlowNodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StorageFlowNodeConfiguration<super::missing::ServiceConfiguration> { StorageFlowNodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> StorageFlowNodeConfiguration<Missing<super::required::ServiceConfiguration>> { StorageFlowNodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> StorageFlowNodeConfiguration<R0> {
     /// `ServiceConfiguration`: `StorageFlowNodeServiceConfiguration`, required. Update: in place.
-    pub fn service_configuration(mut self, value: impl Arg<StorageFlowNodeServiceConfiguration>) -> StorageFlowNodeConfiguration<Set> { self.0.set("ServiceConfiguration", value.into_expr()); StorageFlowNodeConfiguration(self.0, Phase) }
+    pub fn service_configuration(self, value: impl Arg<StorageFlowNodeServiceConfiguration>) -> StorageFlowNodeConfiguration<Set> { StorageFlowNodeConfiguration(put(self.0, "ServiceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for StorageFlowNodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageFlowNodeS3Configuration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-storageflownodes3configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageFlowNodeS3Configuration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StorageFlowNodeS3Configuration<R0 = Set>(Bag, Phase<(R0,)>);
 impl StorageFlowNodeS3Configuration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StorageFlowNodeS3Configuration<super::missing::BucketName> { StorageFlowNodeS3Configuration(Bag::default(), Phase) }
+    pub fn new() -> StorageFlowNodeS3Configuration<Missing<super::required::BucketName>> { StorageFlowNodeS3Configuration(Bag::default(), Phase) }
 }
 impl<R0> StorageFlowNodeS3Configuration<R0> {
     /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<str>) -> StorageFlowNodeS3Configuration<Set> { self.0.set("BucketName", value.into_expr()); StorageFlowNodeS3Configuration(self.0, Phase) }
+    pub fn bucket_name(self, value: impl Arg<str>) -> StorageFlowNodeS3Configuration<Set> { StorageFlowNodeS3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
 }
 impl Done for StorageFlowNodeS3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageFlowNodeServiceConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-storageflownodeserviceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageFlowNodeServiceConfiguration(Bag);
+#[must_use] pub struct StorageFlowNodeServiceConfiguration(Bag);
 impl StorageFlowNodeServiceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3`: `StorageFlowNodeS3Configuration`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<StorageFlowNodeS3Configuration>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<StorageFlowNodeS3Configuration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for StorageFlowNodeServiceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextPromptTemplateConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-textprompttemplateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TextPromptTemplateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TextPromptTemplateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TextPromptTemplateConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TextPromptTemplateConfiguration<super::missing::Text> { TextPromptTemplateConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TextPromptTemplateConfiguration<Missing<super::required::Text>> { TextPromptTemplateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TextPromptTemplateConfiguration<R0> {
     /// `InputVariables`: list of `PromptInputVariable`. Update: in place.
-    pub fn input_variables(mut self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { self.0.set("InputVariables", value.into_expr()); self }
+    pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value.into_expr()), Phase) }
     /// `Text`: text, required. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> TextPromptTemplateConfiguration<Set> { self.0.set("Text", value.into_expr()); TextPromptTemplateConfiguration(self.0, Phase) }
+    pub fn text(self, value: impl Arg<str>) -> TextPromptTemplateConfiguration<Set> { TextPromptTemplateConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for TextPromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorSearchBedrockRerankingConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-vectorsearchbedrockrerankingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VectorSearchBedrockRerankingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VectorSearchBedrockRerankingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl VectorSearchBedrockRerankingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VectorSearchBedrockRerankingConfiguration<super::missing::ModelConfiguration> { VectorSearchBedrockRerankingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VectorSearchBedrockRerankingConfiguration<Missing<super::required::ModelConfiguration>> { VectorSearchBedrockRerankingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VectorSearchBedrockRerankingConfiguration<R0> {
     /// `MetadataConfiguration`: `MetadataConfigurationForReranking`. Update: in place.
-    pub fn metadata_configuration(mut self, value: impl Arg<MetadataConfigurationForReranking>) -> Self { self.0.set("MetadataConfiguration", value.into_expr()); self }
+    pub fn metadata_configuration(self, value: impl Arg<MetadataConfigurationForReranking>) -> Self { Self(put(self.0, "MetadataConfiguration", value.into_expr()), Phase) }
     /// `ModelConfiguration`: `VectorSearchBedrockRerankingModelConfiguration`, required. Update: in place.
-    pub fn model_configuration(mut self, value: impl Arg<VectorSearchBedrockRerankingModelConfiguration>) -> VectorSearchBedrockRerankingConfiguration<Set> { self.0.set("ModelConfiguration", value.into_expr()); VectorSearchBedrockRerankingConfiguration(self.0, Phase) }
+    pub fn model_configuration(self, value: impl Arg<VectorSearchBedrockRerankingModelConfiguration>) -> VectorSearchBedrockRerankingConfiguration<Set> { VectorSearchBedrockRerankingConfiguration(put(self.0, "ModelConfiguration", value.into_expr()), Phase) }
     /// `NumberOfRerankedResults`: number. Update: in place.
-    pub fn number_of_reranked_results(mut self, value: impl Arg<f64>) -> Self { self.0.set("NumberOfRerankedResults", value.into_expr()); self }
+    pub fn number_of_reranked_results(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfRerankedResults", value.into_expr()), Phase) }
 }
 impl Done for VectorSearchBedrockRerankingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorSearchBedrockRerankingModelConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-vectorsearchbedrockrerankingmodelconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VectorSearchBedrockRerankingModelConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VectorSearchBedrockRerankingModelConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl VectorSearchBedrockRerankingModelConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VectorSearchBedrockRerankingModelConfiguration<super::missing::ModelArn> { VectorSearchBedrockRerankingModelConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VectorSearchBedrockRerankingModelConfiguration<Missing<super::required::ModelArn>> { VectorSearchBedrockRerankingModelConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VectorSearchBedrockRerankingModelConfiguration<R0> {
     /// `AdditionalModelRequestFields`: JSON. Update: in place.
-    pub fn additional_model_request_fields(mut self, value: impl Arg<Any>) -> Self { self.0.set("AdditionalModelRequestFields", value.into_expr()); self }
+    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr()), Phase) }
     /// `ModelArn`: text, required. Update: in place.
-    pub fn model_arn(mut self, value: impl Arg<str>) -> VectorSearchBedrockRerankingModelConfiguration<Set> { self.0.set("ModelArn", value.into_expr()); VectorSearchBedrockRerankingModelConfiguration(self.0, Phase) }
+    pub fn model_arn(self, value: impl Arg<str>) -> VectorSearchBedrockRerankingModelConfiguration<Set> { VectorSearchBedrockRerankingModelConfiguration(put(self.0, "ModelArn", value.into_expr()), Phase) }
 }
 impl Done for VectorSearchBedrockRerankingModelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorSearchRerankingConfiguration` of `AWS::Bedrock::FlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-flowversion-vectorsearchrerankingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VectorSearchRerankingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VectorSearchRerankingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl VectorSearchRerankingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VectorSearchRerankingConfiguration<super::missing::Type> { VectorSearchRerankingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VectorSearchRerankingConfiguration<Missing<super::required::Type>> { VectorSearchRerankingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VectorSearchRerankingConfiguration<R0> {
     /// `BedrockRerankingConfiguration`: `VectorSearchBedrockRerankingConfiguration`. Update: in place.
-    pub fn bedrock_reranking_configuration(mut self, value: impl Arg<VectorSearchBedrockRerankingConfiguration>) -> Self { self.0.set("BedrockRerankingConfiguration", value.into_expr()); self }
+    pub fn bedrock_reranking_configuration(self, value: impl Arg<VectorSearchBedrockRerankingConfiguration>) -> Self { Self(put(self.0, "BedrockRerankingConfiguration", value.into_expr()), Phase) }
     /// `Type`: `VectorSearchRerankingConfigurationType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<VectorSearchRerankingConfigurationType>) -> VectorSearchRerankingConfiguration<Set> { self.0.set("Type", value.into_expr()); VectorSearchRerankingConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<VectorSearchRerankingConfigurationType>) -> VectorSearchRerankingConfiguration<Set> { VectorSearchRerankingConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for VectorSearchRerankingConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -3535,14 +3533,14 @@ impl CfnGuardrail {
     /// `AWS::Bedrock::Guardrail`
     pub const TYPE: &'static str = "AWS::Bedrock::Guardrail";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnGuardrailProps<R0, R1, R2>) -> Self where CfnGuardrailProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGuardrailProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `GuardrailArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `FailureRecommendations`: list of text.
     pub fn attr_failure_recommendations(&self) -> Val<Arr<str>> { self.0.get_att("FailureRecommendations") }
-    /// The attribute `GuardrailArn`: text.
+    /// The attribute `GuardrailArn`: `OtherArn`.
     pub fn attr_guardrail_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GuardrailArn") }
     /// The attribute `GuardrailId`: text.
     pub fn attr_guardrail_id(&self) -> Val<str> { self.0.get_att("GuardrailId") }
@@ -3557,299 +3555,299 @@ impl CfnGuardrail {
 }
 impl Parent for CfnGuardrail { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGuardrailProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnGuardrailProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnGuardrailProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGuardrailProps<missing::BlockedInputMessaging, missing::BlockedOutputsMessaging, missing::Name> { CfnGuardrailProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGuardrailProps<Missing<required::BlockedInputMessaging>, Missing<required::BlockedOutputsMessaging>, Missing<required::Name>> { CfnGuardrailProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnGuardrailProps<R0, R1, R2> {
     /// `AutomatedReasoningPolicyConfig`: `AutomatedReasoningPolicyConfig`. Update: in place.
-    pub fn automated_reasoning_policy_config(mut self, value: impl Arg<guardrail::AutomatedReasoningPolicyConfig>) -> Self { self.0.set("AutomatedReasoningPolicyConfig", value.into_expr()); self }
+    pub fn automated_reasoning_policy_config(self, value: impl Arg<guardrail::AutomatedReasoningPolicyConfig>) -> Self { Self(put(self.0, "AutomatedReasoningPolicyConfig", value.into_expr()), Phase) }
     /// `BlockedInputMessaging`: text, required. Update: in place.
-    pub fn blocked_input_messaging(mut self, value: impl Arg<str>) -> CfnGuardrailProps<Set, R1, R2> { self.0.set("BlockedInputMessaging", value.into_expr()); CfnGuardrailProps(self.0, Phase) }
+    pub fn blocked_input_messaging(self, value: impl Arg<str>) -> CfnGuardrailProps<Set, R1, R2> { CfnGuardrailProps(put(self.0, "BlockedInputMessaging", value.into_expr()), Phase) }
     /// `BlockedOutputsMessaging`: text, required. Update: in place.
-    pub fn blocked_outputs_messaging(mut self, value: impl Arg<str>) -> CfnGuardrailProps<R0, Set, R2> { self.0.set("BlockedOutputsMessaging", value.into_expr()); CfnGuardrailProps(self.0, Phase) }
+    pub fn blocked_outputs_messaging(self, value: impl Arg<str>) -> CfnGuardrailProps<R0, Set, R2> { CfnGuardrailProps(put(self.0, "BlockedOutputsMessaging", value.into_expr()), Phase) }
     /// `ContentPolicyConfig`: `ContentPolicyConfig`. Update: in place.
-    pub fn content_policy_config(mut self, value: impl Arg<guardrail::ContentPolicyConfig>) -> Self { self.0.set("ContentPolicyConfig", value.into_expr()); self }
+    pub fn content_policy_config(self, value: impl Arg<guardrail::ContentPolicyConfig>) -> Self { Self(put(self.0, "ContentPolicyConfig", value.into_expr()), Phase) }
     /// `ContextualGroundingPolicyConfig`: `ContextualGroundingPolicyConfig`. Update: in place.
-    pub fn contextual_grounding_policy_config(mut self, value: impl Arg<guardrail::ContextualGroundingPolicyConfig>) -> Self { self.0.set("ContextualGroundingPolicyConfig", value.into_expr()); self }
+    pub fn contextual_grounding_policy_config(self, value: impl Arg<guardrail::ContextualGroundingPolicyConfig>) -> Self { Self(put(self.0, "ContextualGroundingPolicyConfig", value.into_expr()), Phase) }
     /// `CrossRegionConfig`: `GuardrailCrossRegionConfig`. Update: in place.
-    pub fn cross_region_config(mut self, value: impl Arg<guardrail::GuardrailCrossRegionConfig>) -> Self { self.0.set("CrossRegionConfig", value.into_expr()); self }
+    pub fn cross_region_config(self, value: impl Arg<guardrail::GuardrailCrossRegionConfig>) -> Self { Self(put(self.0, "CrossRegionConfig", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnGuardrailProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnGuardrailProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnGuardrailProps<R0, R1, Set> { CfnGuardrailProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SensitiveInformationPolicyConfig`: `SensitiveInformationPolicyConfig`. Update: in place.
-    pub fn sensitive_information_policy_config(mut self, value: impl Arg<guardrail::SensitiveInformationPolicyConfig>) -> Self { self.0.set("SensitiveInformationPolicyConfig", value.into_expr()); self }
+    pub fn sensitive_information_policy_config(self, value: impl Arg<guardrail::SensitiveInformationPolicyConfig>) -> Self { Self(put(self.0, "SensitiveInformationPolicyConfig", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TopicPolicyConfig`: `TopicPolicyConfig`. Update: in place.
-    pub fn topic_policy_config(mut self, value: impl Arg<guardrail::TopicPolicyConfig>) -> Self { self.0.set("TopicPolicyConfig", value.into_expr()); self }
+    pub fn topic_policy_config(self, value: impl Arg<guardrail::TopicPolicyConfig>) -> Self { Self(put(self.0, "TopicPolicyConfig", value.into_expr()), Phase) }
     /// `WordPolicyConfig`: `WordPolicyConfig`. Update: in place.
-    pub fn word_policy_config(mut self, value: impl Arg<guardrail::WordPolicyConfig>) -> Self { self.0.set("WordPolicyConfig", value.into_expr()); self }
+    pub fn word_policy_config(self, value: impl Arg<guardrail::WordPolicyConfig>) -> Self { Self(put(self.0, "WordPolicyConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnGuardrailProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::Guardrail`.
 pub mod guardrail {
 use crate::cfn::support::*;
 /// The property type `AutomatedReasoningPolicyConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-automatedreasoningpolicyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutomatedReasoningPolicyConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AutomatedReasoningPolicyConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl AutomatedReasoningPolicyConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AutomatedReasoningPolicyConfig<super::missing::Policies> { AutomatedReasoningPolicyConfig(Bag::default(), Phase) }
+    pub fn new() -> AutomatedReasoningPolicyConfig<Missing<super::required::Policies>> { AutomatedReasoningPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0> AutomatedReasoningPolicyConfig<R0> {
     /// `ConfidenceThreshold`: number. Update: in place.
-    pub fn confidence_threshold(mut self, value: impl Arg<f64>) -> Self { self.0.set("ConfidenceThreshold", value.into_expr()); self }
+    pub fn confidence_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ConfidenceThreshold", value.into_expr()), Phase) }
     /// `Policies`: list of text, required. Update: in place.
-    pub fn policies(mut self, value: impl Arg<Arr<str>>) -> AutomatedReasoningPolicyConfig<Set> { self.0.set("Policies", value.into_expr()); AutomatedReasoningPolicyConfig(self.0, Phase) }
+    pub fn policies(self, value: impl Arg<Arr<str>>) -> AutomatedReasoningPolicyConfig<Set> { AutomatedReasoningPolicyConfig(put(self.0, "Policies", value.into_expr()), Phase) }
 }
 impl Done for AutomatedReasoningPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContentFilterConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContentFilterConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ContentFilterConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ContentFilterConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContentFilterConfig<super::missing::InputStrength, super::missing::OutputStrength, super::missing::Type> { ContentFilterConfig(Bag::default(), Phase) }
+    pub fn new() -> ContentFilterConfig<Missing<super::required::InputStrength>, Missing<super::required::OutputStrength>, Missing<super::required::Type>> { ContentFilterConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ContentFilterConfig<R0, R1, R2> {
     /// `InputAction`: `InputAction`. Update: in place.
-    pub fn input_action(mut self, value: impl Arg<InputAction>) -> Self { self.0.set("InputAction", value.into_expr()); self }
+    pub fn input_action(self, value: impl Arg<InputAction>) -> Self { Self(put(self.0, "InputAction", value.into_expr()), Phase) }
     /// `InputEnabled`: boolean. Update: in place.
-    pub fn input_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("InputEnabled", value.into_expr()); self }
+    pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value.into_expr()), Phase) }
     /// `InputModalities`: list of `InputModalities`. Update: in place.
-    pub fn input_modalities(mut self, value: impl Arg<Arr<InputModalities>>) -> Self { self.0.set("InputModalities", value.into_expr()); self }
+    pub fn input_modalities(self, value: impl Arg<Arr<InputModalities>>) -> Self { Self(put(self.0, "InputModalities", value.into_expr()), Phase) }
     /// `InputStrength`: `InputStrength`, required. Update: in place.
-    pub fn input_strength(mut self, value: impl Arg<InputStrength>) -> ContentFilterConfig<Set, R1, R2> { self.0.set("InputStrength", value.into_expr()); ContentFilterConfig(self.0, Phase) }
+    pub fn input_strength(self, value: impl Arg<InputStrength>) -> ContentFilterConfig<Set, R1, R2> { ContentFilterConfig(put(self.0, "InputStrength", value.into_expr()), Phase) }
     /// `OutputAction`: `OutputAction`. Update: in place.
-    pub fn output_action(mut self, value: impl Arg<OutputAction>) -> Self { self.0.set("OutputAction", value.into_expr()); self }
+    pub fn output_action(self, value: impl Arg<OutputAction>) -> Self { Self(put(self.0, "OutputAction", value.into_expr()), Phase) }
     /// `OutputEnabled`: boolean. Update: in place.
-    pub fn output_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("OutputEnabled", value.into_expr()); self }
+    pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value.into_expr()), Phase) }
     /// `OutputModalities`: list of `OutputModalities`. Update: in place.
-    pub fn output_modalities(mut self, value: impl Arg<Arr<OutputModalities>>) -> Self { self.0.set("OutputModalities", value.into_expr()); self }
+    pub fn output_modalities(self, value: impl Arg<Arr<OutputModalities>>) -> Self { Self(put(self.0, "OutputModalities", value.into_expr()), Phase) }
     /// `OutputStrength`: `OutputStrength`, required. Update: in place.
-    pub fn output_strength(mut self, value: impl Arg<OutputStrength>) -> ContentFilterConfig<R0, Set, R2> { self.0.set("OutputStrength", value.into_expr()); ContentFilterConfig(self.0, Phase) }
+    pub fn output_strength(self, value: impl Arg<OutputStrength>) -> ContentFilterConfig<R0, Set, R2> { ContentFilterConfig(put(self.0, "OutputStrength", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> ContentFilterConfig<R0, R1, Set> { self.0.set("Type", value.into_expr()); ContentFilterConfig(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ContentFilterConfig<R0, R1, Set> { ContentFilterConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ContentFilterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContentFiltersTierConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentfilterstierconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContentFiltersTierConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ContentFiltersTierConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ContentFiltersTierConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContentFiltersTierConfig<super::missing::TierName> { ContentFiltersTierConfig(Bag::default(), Phase) }
+    pub fn new() -> ContentFiltersTierConfig<Missing<super::required::TierName>> { ContentFiltersTierConfig(Bag::default(), Phase) }
 }
 impl<R0> ContentFiltersTierConfig<R0> {
     /// `TierName`: `TierName`, required. Update: in place.
-    pub fn tier_name(mut self, value: impl Arg<TierName>) -> ContentFiltersTierConfig<Set> { self.0.set("TierName", value.into_expr()); ContentFiltersTierConfig(self.0, Phase) }
+    pub fn tier_name(self, value: impl Arg<TierName>) -> ContentFiltersTierConfig<Set> { ContentFiltersTierConfig(put(self.0, "TierName", value.into_expr()), Phase) }
 }
 impl Done for ContentFiltersTierConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContentPolicyConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contentpolicyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContentPolicyConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ContentPolicyConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ContentPolicyConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContentPolicyConfig<super::missing::FiltersConfig> { ContentPolicyConfig(Bag::default(), Phase) }
+    pub fn new() -> ContentPolicyConfig<Missing<super::required::FiltersConfig>> { ContentPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0> ContentPolicyConfig<R0> {
     /// `ContentFiltersTierConfig`: `ContentFiltersTierConfig`. Update: in place.
-    pub fn content_filters_tier_config(mut self, value: impl Arg<ContentFiltersTierConfig>) -> Self { self.0.set("ContentFiltersTierConfig", value.into_expr()); self }
+    pub fn content_filters_tier_config(self, value: impl Arg<ContentFiltersTierConfig>) -> Self { Self(put(self.0, "ContentFiltersTierConfig", value.into_expr()), Phase) }
     /// `FiltersConfig`: list of `ContentFilterConfig`, required. Update: in place.
-    pub fn filters_config(mut self, value: impl Arg<Arr<ContentFilterConfig>>) -> ContentPolicyConfig<Set> { self.0.set("FiltersConfig", value.into_expr()); ContentPolicyConfig(self.0, Phase) }
+    pub fn filters_config(self, value: impl Arg<Arr<ContentFilterConfig>>) -> ContentPolicyConfig<Set> { ContentPolicyConfig(put(self.0, "FiltersConfig", value.into_expr()), Phase) }
 }
 impl Done for ContentPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContextualGroundingFilterConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contextualgroundingfilterconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContextualGroundingFilterConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ContextualGroundingFilterConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ContextualGroundingFilterConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContextualGroundingFilterConfig<super::missing::Threshold, super::missing::Type> { ContextualGroundingFilterConfig(Bag::default(), Phase) }
+    pub fn new() -> ContextualGroundingFilterConfig<Missing<super::required::Threshold>, Missing<super::required::Type>> { ContextualGroundingFilterConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ContextualGroundingFilterConfig<R0, R1> {
     /// `Action`: `Action`. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Threshold`: number, required. Update: in place.
-    pub fn threshold(mut self, value: impl Arg<f64>) -> ContextualGroundingFilterConfig<Set, R1> { self.0.set("Threshold", value.into_expr()); ContextualGroundingFilterConfig(self.0, Phase) }
+    pub fn threshold(self, value: impl Arg<f64>) -> ContextualGroundingFilterConfig<Set, R1> { ContextualGroundingFilterConfig(put(self.0, "Threshold", value.into_expr()), Phase) }
     /// `Type`: `ContextualGroundingFilterConfigType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<ContextualGroundingFilterConfigType>) -> ContextualGroundingFilterConfig<R0, Set> { self.0.set("Type", value.into_expr()); ContextualGroundingFilterConfig(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<ContextualGroundingFilterConfigType>) -> ContextualGroundingFilterConfig<R0, Set> { ContextualGroundingFilterConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ContextualGroundingFilterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContextualGroundingPolicyConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-contextualgroundingpolicyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContextualGroundingPolicyConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ContextualGroundingPolicyConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ContextualGroundingPolicyConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContextualGroundingPolicyConfig<super::missing::FiltersConfig> { ContextualGroundingPolicyConfig(Bag::default(), Phase) }
+    pub fn new() -> ContextualGroundingPolicyConfig<Missing<super::required::FiltersConfig>> { ContextualGroundingPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0> ContextualGroundingPolicyConfig<R0> {
     /// `FiltersConfig`: list of `ContextualGroundingFilterConfig`, required. Update: in place.
-    pub fn filters_config(mut self, value: impl Arg<Arr<ContextualGroundingFilterConfig>>) -> ContextualGroundingPolicyConfig<Set> { self.0.set("FiltersConfig", value.into_expr()); ContextualGroundingPolicyConfig(self.0, Phase) }
+    pub fn filters_config(self, value: impl Arg<Arr<ContextualGroundingFilterConfig>>) -> ContextualGroundingPolicyConfig<Set> { ContextualGroundingPolicyConfig(put(self.0, "FiltersConfig", value.into_expr()), Phase) }
 }
 impl Done for ContextualGroundingPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardrailCrossRegionConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-guardrailcrossregionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GuardrailCrossRegionConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GuardrailCrossRegionConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl GuardrailCrossRegionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GuardrailCrossRegionConfig<super::missing::GuardrailProfileArn> { GuardrailCrossRegionConfig(Bag::default(), Phase) }
+    pub fn new() -> GuardrailCrossRegionConfig<Missing<super::required::GuardrailProfileArn>> { GuardrailCrossRegionConfig(Bag::default(), Phase) }
 }
 impl<R0> GuardrailCrossRegionConfig<R0> {
     /// `GuardrailProfileArn`: text, required. Update: in place.
-    pub fn guardrail_profile_arn(mut self, value: impl Arg<str>) -> GuardrailCrossRegionConfig<Set> { self.0.set("GuardrailProfileArn", value.into_expr()); GuardrailCrossRegionConfig(self.0, Phase) }
+    pub fn guardrail_profile_arn(self, value: impl Arg<str>) -> GuardrailCrossRegionConfig<Set> { GuardrailCrossRegionConfig(put(self.0, "GuardrailProfileArn", value.into_expr()), Phase) }
 }
 impl Done for GuardrailCrossRegionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedWordsConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-managedwordsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedWordsConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ManagedWordsConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ManagedWordsConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedWordsConfig<super::missing::Type> { ManagedWordsConfig(Bag::default(), Phase) }
+    pub fn new() -> ManagedWordsConfig<Missing<super::required::Type>> { ManagedWordsConfig(Bag::default(), Phase) }
 }
 impl<R0> ManagedWordsConfig<R0> {
     /// `InputAction`: `InputAction`. Update: in place.
-    pub fn input_action(mut self, value: impl Arg<InputAction>) -> Self { self.0.set("InputAction", value.into_expr()); self }
+    pub fn input_action(self, value: impl Arg<InputAction>) -> Self { Self(put(self.0, "InputAction", value.into_expr()), Phase) }
     /// `InputEnabled`: boolean. Update: in place.
-    pub fn input_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("InputEnabled", value.into_expr()); self }
+    pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value.into_expr()), Phase) }
     /// `OutputAction`: `OutputAction`. Update: in place.
-    pub fn output_action(mut self, value: impl Arg<OutputAction>) -> Self { self.0.set("OutputAction", value.into_expr()); self }
+    pub fn output_action(self, value: impl Arg<OutputAction>) -> Self { Self(put(self.0, "OutputAction", value.into_expr()), Phase) }
     /// `OutputEnabled`: boolean. Update: in place.
-    pub fn output_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("OutputEnabled", value.into_expr()); self }
+    pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value.into_expr()), Phase) }
     /// `Type`: `ManagedWordsConfigType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<ManagedWordsConfigType>) -> ManagedWordsConfig<Set> { self.0.set("Type", value.into_expr()); ManagedWordsConfig(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<ManagedWordsConfigType>) -> ManagedWordsConfig<Set> { ManagedWordsConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ManagedWordsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PiiEntityConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-piientityconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PiiEntityConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PiiEntityConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PiiEntityConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PiiEntityConfig<super::missing::Action, super::missing::Type> { PiiEntityConfig(Bag::default(), Phase) }
+    pub fn new() -> PiiEntityConfig<Missing<super::required::Action>, Missing<super::required::Type>> { PiiEntityConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> PiiEntityConfig<R0, R1> {
     /// `Action`: `PiiEntityConfigAction`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<PiiEntityConfigAction>) -> PiiEntityConfig<Set, R1> { self.0.set("Action", value.into_expr()); PiiEntityConfig(self.0, Phase) }
+    pub fn action(self, value: impl Arg<PiiEntityConfigAction>) -> PiiEntityConfig<Set, R1> { PiiEntityConfig(put(self.0, "Action", value.into_expr()), Phase) }
     /// `InputAction`: `PiiEntityConfigInputAction`. Update: in place.
-    pub fn input_action(mut self, value: impl Arg<PiiEntityConfigInputAction>) -> Self { self.0.set("InputAction", value.into_expr()); self }
+    pub fn input_action(self, value: impl Arg<PiiEntityConfigInputAction>) -> Self { Self(put(self.0, "InputAction", value.into_expr()), Phase) }
     /// `InputEnabled`: boolean. Update: in place.
-    pub fn input_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("InputEnabled", value.into_expr()); self }
+    pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value.into_expr()), Phase) }
     /// `OutputAction`: `PiiEntityConfigOutputAction`. Update: in place.
-    pub fn output_action(mut self, value: impl Arg<PiiEntityConfigOutputAction>) -> Self { self.0.set("OutputAction", value.into_expr()); self }
+    pub fn output_action(self, value: impl Arg<PiiEntityConfigOutputAction>) -> Self { Self(put(self.0, "OutputAction", value.into_expr()), Phase) }
     /// `OutputEnabled`: boolean. Update: in place.
-    pub fn output_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("OutputEnabled", value.into_expr()); self }
+    pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value.into_expr()), Phase) }
     /// `Type`: `PiiEntityConfigType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<PiiEntityConfigType>) -> PiiEntityConfig<R0, Set> { self.0.set("Type", value.into_expr()); PiiEntityConfig(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<PiiEntityConfigType>) -> PiiEntityConfig<R0, Set> { PiiEntityConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for PiiEntityConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegexConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-regexconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegexConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct RegexConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl RegexConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RegexConfig<super::missing::Action, super::missing::Name, super::missing::Pattern> { RegexConfig(Bag::default(), Phase) }
+    pub fn new() -> RegexConfig<Missing<super::required::Action>, Missing<super::required::Name>, Missing<super::required::Pattern>> { RegexConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RegexConfig<R0, R1, R2> {
     /// `Action`: `RegexConfigAction`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<RegexConfigAction>) -> RegexConfig<Set, R1, R2> { self.0.set("Action", value.into_expr()); RegexConfig(self.0, Phase) }
+    pub fn action(self, value: impl Arg<RegexConfigAction>) -> RegexConfig<Set, R1, R2> { RegexConfig(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InputAction`: `RegexConfigInputAction`. Update: in place.
-    pub fn input_action(mut self, value: impl Arg<RegexConfigInputAction>) -> Self { self.0.set("InputAction", value.into_expr()); self }
+    pub fn input_action(self, value: impl Arg<RegexConfigInputAction>) -> Self { Self(put(self.0, "InputAction", value.into_expr()), Phase) }
     /// `InputEnabled`: boolean. Update: in place.
-    pub fn input_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("InputEnabled", value.into_expr()); self }
+    pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> RegexConfig<R0, Set, R2> { self.0.set("Name", value.into_expr()); RegexConfig(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RegexConfig<R0, Set, R2> { RegexConfig(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OutputAction`: `RegexConfigOutputAction`. Update: in place.
-    pub fn output_action(mut self, value: impl Arg<RegexConfigOutputAction>) -> Self { self.0.set("OutputAction", value.into_expr()); self }
+    pub fn output_action(self, value: impl Arg<RegexConfigOutputAction>) -> Self { Self(put(self.0, "OutputAction", value.into_expr()), Phase) }
     /// `OutputEnabled`: boolean. Update: in place.
-    pub fn output_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("OutputEnabled", value.into_expr()); self }
+    pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value.into_expr()), Phase) }
     /// `Pattern`: text, required. Update: in place.
-    pub fn pattern(mut self, value: impl Arg<str>) -> RegexConfig<R0, R1, Set> { self.0.set("Pattern", value.into_expr()); RegexConfig(self.0, Phase) }
+    pub fn pattern(self, value: impl Arg<str>) -> RegexConfig<R0, R1, Set> { RegexConfig(put(self.0, "Pattern", value.into_expr()), Phase) }
 }
 impl Done for RegexConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SensitiveInformationPolicyConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-sensitiveinformationpolicyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SensitiveInformationPolicyConfig(Bag);
+#[must_use] pub struct SensitiveInformationPolicyConfig(Bag);
 impl SensitiveInformationPolicyConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PiiEntitiesConfig`: list of `PiiEntityConfig`. Update: in place.
-    pub fn pii_entities_config(mut self, value: impl Arg<Arr<PiiEntityConfig>>) -> Self { self.0.set("PiiEntitiesConfig", value.into_expr()); self }
+    pub fn pii_entities_config(self, value: impl Arg<Arr<PiiEntityConfig>>) -> Self { Self(put(self.0, "PiiEntitiesConfig", value.into_expr())) }
     /// `RegexesConfig`: list of `RegexConfig`. Update: in place.
-    pub fn regexes_config(mut self, value: impl Arg<Arr<RegexConfig>>) -> Self { self.0.set("RegexesConfig", value.into_expr()); self }
+    pub fn regexes_config(self, value: impl Arg<Arr<RegexConfig>>) -> Self { Self(put(self.0, "RegexesConfig", value.into_expr())) }
 }
 impl Done for SensitiveInformationPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TopicConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TopicConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct TopicConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl TopicConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TopicConfig<super::missing::Definition, super::missing::Name, super::missing::Type> { TopicConfig(Bag::default(), Phase) }
+    pub fn new() -> TopicConfig<Missing<super::required::Definition>, Missing<super::required::Name>, Missing<super::required::Type>> { TopicConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> TopicConfig<R0, R1, R2> {
     /// `Definition`: text, required. Update: in place.
-    pub fn definition(mut self, value: impl Arg<str>) -> TopicConfig<Set, R1, R2> { self.0.set("Definition", value.into_expr()); TopicConfig(self.0, Phase) }
+    pub fn definition(self, value: impl Arg<str>) -> TopicConfig<Set, R1, R2> { TopicConfig(put(self.0, "Definition", value.into_expr()), Phase) }
     /// `Examples`: list of text. Update: in place.
-    pub fn examples(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Examples", value.into_expr()); self }
+    pub fn examples(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Examples", value.into_expr()), Phase) }
     /// `InputAction`: `InputAction`. Update: in place.
-    pub fn input_action(mut self, value: impl Arg<InputAction>) -> Self { self.0.set("InputAction", value.into_expr()); self }
+    pub fn input_action(self, value: impl Arg<InputAction>) -> Self { Self(put(self.0, "InputAction", value.into_expr()), Phase) }
     /// `InputEnabled`: boolean. Update: in place.
-    pub fn input_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("InputEnabled", value.into_expr()); self }
+    pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> TopicConfig<R0, Set, R2> { self.0.set("Name", value.into_expr()); TopicConfig(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> TopicConfig<R0, Set, R2> { TopicConfig(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OutputAction`: `OutputAction`. Update: in place.
-    pub fn output_action(mut self, value: impl Arg<OutputAction>) -> Self { self.0.set("OutputAction", value.into_expr()); self }
+    pub fn output_action(self, value: impl Arg<OutputAction>) -> Self { Self(put(self.0, "OutputAction", value.into_expr()), Phase) }
     /// `OutputEnabled`: boolean. Update: in place.
-    pub fn output_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("OutputEnabled", value.into_expr()); self }
+    pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value.into_expr()), Phase) }
     /// `Type`: `TopicConfigType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<TopicConfigType>) -> TopicConfig<R0, R1, Set> { self.0.set("Type", value.into_expr()); TopicConfig(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<TopicConfigType>) -> TopicConfig<R0, R1, Set> { TopicConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for TopicConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TopicPolicyConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicpolicyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TopicPolicyConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TopicPolicyConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl TopicPolicyConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TopicPolicyConfig<super::missing::TopicsConfig> { TopicPolicyConfig(Bag::default(), Phase) }
+    pub fn new() -> TopicPolicyConfig<Missing<super::required::TopicsConfig>> { TopicPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0> TopicPolicyConfig<R0> {
     /// `TopicsConfig`: list of `TopicConfig`, required. Update: in place.
-    pub fn topics_config(mut self, value: impl Arg<Arr<TopicConfig>>) -> TopicPolicyConfig<Set> { self.0.set("TopicsConfig", value.into_expr()); TopicPolicyConfig(self.0, Phase) }
+    pub fn topics_config(self, value: impl Arg<Arr<TopicConfig>>) -> TopicPolicyConfig<Set> { TopicPolicyConfig(put(self.0, "TopicsConfig", value.into_expr()), Phase) }
     /// `TopicsTierConfig`: `TopicsTierConfig`. Update: in place.
-    pub fn topics_tier_config(mut self, value: impl Arg<TopicsTierConfig>) -> Self { self.0.set("TopicsTierConfig", value.into_expr()); self }
+    pub fn topics_tier_config(self, value: impl Arg<TopicsTierConfig>) -> Self { Self(put(self.0, "TopicsTierConfig", value.into_expr()), Phase) }
 }
 impl Done for TopicPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TopicsTierConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-topicstierconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TopicsTierConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TopicsTierConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl TopicsTierConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TopicsTierConfig<super::missing::TierName> { TopicsTierConfig(Bag::default(), Phase) }
+    pub fn new() -> TopicsTierConfig<Missing<super::required::TierName>> { TopicsTierConfig(Bag::default(), Phase) }
 }
 impl<R0> TopicsTierConfig<R0> {
     /// `TierName`: `TierName`, required. Update: in place.
-    pub fn tier_name(mut self, value: impl Arg<TierName>) -> TopicsTierConfig<Set> { self.0.set("TierName", value.into_expr()); TopicsTierConfig(self.0, Phase) }
+    pub fn tier_name(self, value: impl Arg<TierName>) -> TopicsTierConfig<Set> { TopicsTierConfig(put(self.0, "TierName", value.into_expr()), Phase) }
 }
 impl Done for TopicsTierConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WordConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-wordconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WordConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WordConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl WordConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WordConfig<super::missing::Text> { WordConfig(Bag::default(), Phase) }
+    pub fn new() -> WordConfig<Missing<super::required::Text>> { WordConfig(Bag::default(), Phase) }
 }
 impl<R0> WordConfig<R0> {
     /// `InputAction`: `InputAction`. Update: in place.
-    pub fn input_action(mut self, value: impl Arg<InputAction>) -> Self { self.0.set("InputAction", value.into_expr()); self }
+    pub fn input_action(self, value: impl Arg<InputAction>) -> Self { Self(put(self.0, "InputAction", value.into_expr()), Phase) }
     /// `InputEnabled`: boolean. Update: in place.
-    pub fn input_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("InputEnabled", value.into_expr()); self }
+    pub fn input_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InputEnabled", value.into_expr()), Phase) }
     /// `OutputAction`: `OutputAction`. Update: in place.
-    pub fn output_action(mut self, value: impl Arg<OutputAction>) -> Self { self.0.set("OutputAction", value.into_expr()); self }
+    pub fn output_action(self, value: impl Arg<OutputAction>) -> Self { Self(put(self.0, "OutputAction", value.into_expr()), Phase) }
     /// `OutputEnabled`: boolean. Update: in place.
-    pub fn output_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("OutputEnabled", value.into_expr()); self }
+    pub fn output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OutputEnabled", value.into_expr()), Phase) }
     /// `Text`: text, required. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> WordConfig<Set> { self.0.set("Text", value.into_expr()); WordConfig(self.0, Phase) }
+    pub fn text(self, value: impl Arg<str>) -> WordConfig<Set> { WordConfig(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for WordConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WordPolicyConfig` of `AWS::Bedrock::Guardrail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-guardrail-wordpolicyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WordPolicyConfig(Bag);
+#[must_use] pub struct WordPolicyConfig(Bag);
 impl WordPolicyConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManagedWordListsConfig`: list of `ManagedWordsConfig`. Update: in place.
-    pub fn managed_word_lists_config(mut self, value: impl Arg<Arr<ManagedWordsConfig>>) -> Self { self.0.set("ManagedWordListsConfig", value.into_expr()); self }
+    pub fn managed_word_lists_config(self, value: impl Arg<Arr<ManagedWordsConfig>>) -> Self { Self(put(self.0, "ManagedWordListsConfig", value.into_expr())) }
     /// `WordsConfig`: list of `WordConfig`. Update: in place.
-    pub fn words_config(mut self, value: impl Arg<Arr<WordConfig>>) -> Self { self.0.set("WordsConfig", value.into_expr()); self }
+    pub fn words_config(self, value: impl Arg<Arr<WordConfig>>) -> Self { Self(put(self.0, "WordsConfig", value.into_expr())) }
 }
 impl Done for WordPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -3897,10 +3895,10 @@ impl CfnGuardrailVersion {
     /// `AWS::Bedrock::GuardrailVersion`
     pub const TYPE: &'static str = "AWS::Bedrock::GuardrailVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnGuardrailVersionProps<R0>) -> Self where CfnGuardrailVersionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGuardrailVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `GuardrailArn`: text.
+    /// The attribute `GuardrailArn`: `OtherArn`.
     pub fn attr_guardrail_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GuardrailArn") }
     /// The attribute `GuardrailId`: text.
     pub fn attr_guardrail_id(&self) -> Val<str> { self.0.get_att("GuardrailId") }
@@ -3909,16 +3907,16 @@ impl CfnGuardrailVersion {
 }
 impl Parent for CfnGuardrailVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::GuardrailVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-guardrailversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGuardrailVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnGuardrailVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnGuardrailVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGuardrailVersionProps<missing::GuardrailIdentifier> { CfnGuardrailVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGuardrailVersionProps<Missing<required::GuardrailIdentifier>> { CfnGuardrailVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGuardrailVersionProps<R0> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `GuardrailIdentifier`: text, required. Update: replacement.
-    pub fn guardrail_identifier(mut self, value: impl Arg<str>) -> CfnGuardrailVersionProps<Set> { self.0.set("GuardrailIdentifier", value.into_expr()); CfnGuardrailVersionProps(self.0, Phase) }
+    pub fn guardrail_identifier(self, value: impl Arg<str>) -> CfnGuardrailVersionProps<Set> { CfnGuardrailVersionProps(put(self.0, "GuardrailIdentifier", value.into_expr()), Phase) }
 }
 impl Done for CfnGuardrailVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Bedrock::IntelligentPromptRouter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-intelligentpromptrouter.html)
@@ -3927,12 +3925,12 @@ impl CfnIntelligentPromptRouter {
     /// `AWS::Bedrock::IntelligentPromptRouter`
     pub const TYPE: &'static str = "AWS::Bedrock::IntelligentPromptRouter";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnIntelligentPromptRouterProps<R0, R1, R2, R3>) -> Self where CfnIntelligentPromptRouterProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntelligentPromptRouterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PromptRouterArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `PromptRouterArn`: text.
+    /// The attribute `PromptRouterArn`: `OtherArn`.
     pub fn attr_prompt_router_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PromptRouterArn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
@@ -3943,49 +3941,49 @@ impl CfnIntelligentPromptRouter {
 }
 impl Parent for CfnIntelligentPromptRouter { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::IntelligentPromptRouter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-intelligentpromptrouter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIntelligentPromptRouterProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnIntelligentPromptRouterProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnIntelligentPromptRouterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIntelligentPromptRouterProps<missing::FallbackModel, missing::Models, missing::PromptRouterName, missing::RoutingCriteria> { CfnIntelligentPromptRouterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIntelligentPromptRouterProps<Missing<required::FallbackModel>, Missing<required::Models>, Missing<required::PromptRouterName>, Missing<required::RoutingCriteria>> { CfnIntelligentPromptRouterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnIntelligentPromptRouterProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FallbackModel`: `PromptRouterTargetModel`, required. Update: replacement.
-    pub fn fallback_model(mut self, value: impl Arg<intelligent_prompt_router::PromptRouterTargetModel>) -> CfnIntelligentPromptRouterProps<Set, R1, R2, R3> { self.0.set("FallbackModel", value.into_expr()); CfnIntelligentPromptRouterProps(self.0, Phase) }
+    pub fn fallback_model(self, value: impl Arg<intelligent_prompt_router::PromptRouterTargetModel>) -> CfnIntelligentPromptRouterProps<Set, R1, R2, R3> { CfnIntelligentPromptRouterProps(put(self.0, "FallbackModel", value.into_expr()), Phase) }
     /// `Models`: list of `PromptRouterTargetModel`, required. Update: replacement.
-    pub fn models(mut self, value: impl Arg<Arr<intelligent_prompt_router::PromptRouterTargetModel>>) -> CfnIntelligentPromptRouterProps<R0, Set, R2, R3> { self.0.set("Models", value.into_expr()); CfnIntelligentPromptRouterProps(self.0, Phase) }
+    pub fn models(self, value: impl Arg<Arr<intelligent_prompt_router::PromptRouterTargetModel>>) -> CfnIntelligentPromptRouterProps<R0, Set, R2, R3> { CfnIntelligentPromptRouterProps(put(self.0, "Models", value.into_expr()), Phase) }
     /// `PromptRouterName`: text, required. Update: replacement.
-    pub fn prompt_router_name(mut self, value: impl Arg<str>) -> CfnIntelligentPromptRouterProps<R0, R1, Set, R3> { self.0.set("PromptRouterName", value.into_expr()); CfnIntelligentPromptRouterProps(self.0, Phase) }
+    pub fn prompt_router_name(self, value: impl Arg<str>) -> CfnIntelligentPromptRouterProps<R0, R1, Set, R3> { CfnIntelligentPromptRouterProps(put(self.0, "PromptRouterName", value.into_expr()), Phase) }
     /// `RoutingCriteria`: `RoutingCriteria`, required. Update: replacement.
-    pub fn routing_criteria(mut self, value: impl Arg<intelligent_prompt_router::RoutingCriteria>) -> CfnIntelligentPromptRouterProps<R0, R1, R2, Set> { self.0.set("RoutingCriteria", value.into_expr()); CfnIntelligentPromptRouterProps(self.0, Phase) }
+    pub fn routing_criteria(self, value: impl Arg<intelligent_prompt_router::RoutingCriteria>) -> CfnIntelligentPromptRouterProps<R0, R1, R2, Set> { CfnIntelligentPromptRouterProps(put(self.0, "RoutingCriteria", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIntelligentPromptRouterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::IntelligentPromptRouter`.
 pub mod intelligent_prompt_router {
 use crate::cfn::support::*;
 /// The property type `PromptRouterTargetModel` of `AWS::Bedrock::IntelligentPromptRouter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-intelligentpromptrouter-promptroutertargetmodel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptRouterTargetModel<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PromptRouterTargetModel<R0 = Set>(Bag, Phase<(R0,)>);
 impl PromptRouterTargetModel {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptRouterTargetModel<super::missing::ModelArn> { PromptRouterTargetModel(Bag::default(), Phase) }
+    pub fn new() -> PromptRouterTargetModel<Missing<super::required::ModelArn>> { PromptRouterTargetModel(Bag::default(), Phase) }
 }
 impl<R0> PromptRouterTargetModel<R0> {
     /// `ModelArn`: text, required. Update: replacement.
-    pub fn model_arn(mut self, value: impl Arg<str>) -> PromptRouterTargetModel<Set> { self.0.set("ModelArn", value.into_expr()); PromptRouterTargetModel(self.0, Phase) }
+    pub fn model_arn(self, value: impl Arg<str>) -> PromptRouterTargetModel<Set> { PromptRouterTargetModel(put(self.0, "ModelArn", value.into_expr()), Phase) }
 }
 impl Done for PromptRouterTargetModel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoutingCriteria` of `AWS::Bedrock::IntelligentPromptRouter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-intelligentpromptrouter-routingcriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RoutingCriteria<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RoutingCriteria<R0 = Set>(Bag, Phase<(R0,)>);
 impl RoutingCriteria {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RoutingCriteria<super::missing::ResponseQualityDifference> { RoutingCriteria(Bag::default(), Phase) }
+    pub fn new() -> RoutingCriteria<Missing<super::required::ResponseQualityDifference>> { RoutingCriteria(Bag::default(), Phase) }
 }
 impl<R0> RoutingCriteria<R0> {
     /// `ResponseQualityDifference`: number, required. Update: replacement.
-    pub fn response_quality_difference(mut self, value: impl Arg<f64>) -> RoutingCriteria<Set> { self.0.set("ResponseQualityDifference", value.into_expr()); RoutingCriteria(self.0, Phase) }
+    pub fn response_quality_difference(self, value: impl Arg<f64>) -> RoutingCriteria<Set> { RoutingCriteria(put(self.0, "ResponseQualityDifference", value.into_expr()), Phase) }
 }
 impl Done for RoutingCriteria { fn into_props(self) -> Bag { self.0 } }
 }
@@ -3995,14 +3993,14 @@ impl CfnKnowledgeBase {
     /// `AWS::Bedrock::KnowledgeBase`
     pub const TYPE: &'static str = "AWS::Bedrock::KnowledgeBase";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnKnowledgeBaseProps<R0, R1, R2>) -> Self where CfnKnowledgeBaseProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnKnowledgeBaseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `KnowledgeBaseId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `FailureReasons`: list of text.
     pub fn attr_failure_reasons(&self) -> Val<Arr<str>> { self.0.get_att("FailureReasons") }
-    /// The attribute `KnowledgeBaseArn`: text.
+    /// The attribute `KnowledgeBaseArn`: `OtherArn`.
     pub fn attr_knowledge_base_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("KnowledgeBaseArn") }
     /// The attribute `KnowledgeBaseId`: text.
     pub fn attr_knowledge_base_id(&self) -> Val<str> { self.0.get_att("KnowledgeBaseId") }
@@ -4013,636 +4011,636 @@ impl CfnKnowledgeBase {
 }
 impl Parent for CfnKnowledgeBase { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebase.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnKnowledgeBaseProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnKnowledgeBaseProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnKnowledgeBaseProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnKnowledgeBaseProps<missing::KnowledgeBaseConfiguration, missing::Name, missing::RoleArn> { CfnKnowledgeBaseProps(Bag::default(), Phase) }
+    pub fn new() -> CfnKnowledgeBaseProps<Missing<required::KnowledgeBaseConfiguration>, Missing<required::Name>, Missing<required::RoleArn>> { CfnKnowledgeBaseProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnKnowledgeBaseProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `KnowledgeBaseConfiguration`: `KnowledgeBaseConfiguration`, required. Update: in place.
-    pub fn knowledge_base_configuration(mut self, value: impl Arg<knowledge_base::KnowledgeBaseConfiguration>) -> CfnKnowledgeBaseProps<Set, R1, R2> { self.0.set("KnowledgeBaseConfiguration", value.into_expr()); CfnKnowledgeBaseProps(self.0, Phase) }
+    pub fn knowledge_base_configuration(self, value: impl Arg<knowledge_base::KnowledgeBaseConfiguration>) -> CfnKnowledgeBaseProps<Set, R1, R2> { CfnKnowledgeBaseProps(put(self.0, "KnowledgeBaseConfiguration", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnKnowledgeBaseProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnKnowledgeBaseProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnKnowledgeBaseProps<R0, R1, Set> { self.0.set("RoleArn", value.into_expr()); CfnKnowledgeBaseProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnKnowledgeBaseProps<R0, Set, R2> { CfnKnowledgeBaseProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnKnowledgeBaseProps<R0, R1, Set> { CfnKnowledgeBaseProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `StorageConfiguration`: `StorageConfiguration`. Update: replacement.
-    pub fn storage_configuration(mut self, value: impl Arg<knowledge_base::StorageConfiguration>) -> Self { self.0.set("StorageConfiguration", value.into_expr()); self }
+    pub fn storage_configuration(self, value: impl Arg<knowledge_base::StorageConfiguration>) -> Self { Self(put(self.0, "StorageConfiguration", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnKnowledgeBaseProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::KnowledgeBase`.
 pub mod knowledge_base {
 use crate::cfn::support::*;
 /// The property type `AudioConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-audioconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AudioConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AudioConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AudioConfiguration<super::missing::SegmentationConfiguration> { AudioConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AudioConfiguration<Missing<super::required::SegmentationConfiguration>> { AudioConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AudioConfiguration<R0> {
     /// `SegmentationConfiguration`: `AudioSegmentationConfiguration`, required. Update: replacement.
-    pub fn segmentation_configuration(mut self, value: impl Arg<AudioSegmentationConfiguration>) -> AudioConfiguration<Set> { self.0.set("SegmentationConfiguration", value.into_expr()); AudioConfiguration(self.0, Phase) }
+    pub fn segmentation_configuration(self, value: impl Arg<AudioSegmentationConfiguration>) -> AudioConfiguration<Set> { AudioConfiguration(put(self.0, "SegmentationConfiguration", value.into_expr()), Phase) }
 }
 impl Done for AudioConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioSegmentationConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-audiosegmentationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioSegmentationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AudioSegmentationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AudioSegmentationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AudioSegmentationConfiguration<super::missing::FixedLengthDuration> { AudioSegmentationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AudioSegmentationConfiguration<Missing<super::required::FixedLengthDuration>> { AudioSegmentationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AudioSegmentationConfiguration<R0> {
     /// `FixedLengthDuration`: integer, required. Update: replacement.
-    pub fn fixed_length_duration(mut self, value: impl Arg<i64>) -> AudioSegmentationConfiguration<Set> { self.0.set("FixedLengthDuration", value.into_expr()); AudioSegmentationConfiguration(self.0, Phase) }
+    pub fn fixed_length_duration(self, value: impl Arg<i64>) -> AudioSegmentationConfiguration<Set> { AudioSegmentationConfiguration(put(self.0, "FixedLengthDuration", value.into_expr()), Phase) }
 }
 impl Done for AudioSegmentationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockEmbeddingModelConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-bedrockembeddingmodelconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BedrockEmbeddingModelConfiguration(Bag);
+#[must_use] pub struct BedrockEmbeddingModelConfiguration(Bag);
 impl BedrockEmbeddingModelConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Audio`: list of `AudioConfiguration`. Update: replacement.
-    pub fn audio(mut self, value: impl Arg<Arr<AudioConfiguration>>) -> Self { self.0.set("Audio", value.into_expr()); self }
+    pub fn audio(self, value: impl Arg<Arr<AudioConfiguration>>) -> Self { Self(put(self.0, "Audio", value.into_expr())) }
     /// `Dimensions`: integer. Update: replacement.
-    pub fn dimensions(mut self, value: impl Arg<i64>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
     /// `EmbeddingDataType`: `EmbeddingDataType`. Update: replacement.
-    pub fn embedding_data_type(mut self, value: impl Arg<EmbeddingDataType>) -> Self { self.0.set("EmbeddingDataType", value.into_expr()); self }
+    pub fn embedding_data_type(self, value: impl Arg<EmbeddingDataType>) -> Self { Self(put(self.0, "EmbeddingDataType", value.into_expr())) }
     /// `ModelConfiguration`: JSON. Update: replacement.
-    pub fn model_configuration(mut self, value: impl Arg<Any>) -> Self { self.0.set("ModelConfiguration", value.into_expr()); self }
+    pub fn model_configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ModelConfiguration", value.into_expr())) }
     /// `Video`: list of `VideoConfiguration`. Update: replacement.
-    pub fn video(mut self, value: impl Arg<Arr<VideoConfiguration>>) -> Self { self.0.set("Video", value.into_expr()); self }
+    pub fn video(self, value: impl Arg<Arr<VideoConfiguration>>) -> Self { Self(put(self.0, "Video", value.into_expr())) }
 }
 impl Done for BedrockEmbeddingModelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CuratedQuery` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-curatedquery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CuratedQuery<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CuratedQuery<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CuratedQuery {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CuratedQuery<super::missing::NaturalLanguage, super::missing::Sql> { CuratedQuery(Bag::default(), Phase) }
+    pub fn new() -> CuratedQuery<Missing<super::required::NaturalLanguage>, Missing<super::required::Sql>> { CuratedQuery(Bag::default(), Phase) }
 }
 impl<R0, R1> CuratedQuery<R0, R1> {
     /// `NaturalLanguage`: text, required. Update: in place.
-    pub fn natural_language(mut self, value: impl Arg<str>) -> CuratedQuery<Set, R1> { self.0.set("NaturalLanguage", value.into_expr()); CuratedQuery(self.0, Phase) }
+    pub fn natural_language(self, value: impl Arg<str>) -> CuratedQuery<Set, R1> { CuratedQuery(put(self.0, "NaturalLanguage", value.into_expr()), Phase) }
     /// `Sql`: text, required. Update: in place.
-    pub fn sql(mut self, value: impl Arg<str>) -> CuratedQuery<R0, Set> { self.0.set("Sql", value.into_expr()); CuratedQuery(self.0, Phase) }
+    pub fn sql(self, value: impl Arg<str>) -> CuratedQuery<R0, Set> { CuratedQuery(put(self.0, "Sql", value.into_expr()), Phase) }
 }
 impl Done for CuratedQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmbeddingModelConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-embeddingmodelconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmbeddingModelConfiguration(Bag);
+#[must_use] pub struct EmbeddingModelConfiguration(Bag);
 impl EmbeddingModelConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BedrockEmbeddingModelConfiguration`: `BedrockEmbeddingModelConfiguration`. Update: replacement.
-    pub fn bedrock_embedding_model_configuration(mut self, value: impl Arg<BedrockEmbeddingModelConfiguration>) -> Self { self.0.set("BedrockEmbeddingModelConfiguration", value.into_expr()); self }
+    pub fn bedrock_embedding_model_configuration(self, value: impl Arg<BedrockEmbeddingModelConfiguration>) -> Self { Self(put(self.0, "BedrockEmbeddingModelConfiguration", value.into_expr())) }
 }
 impl Done for EmbeddingModelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KendraKnowledgeBaseConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-kendraknowledgebaseconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KendraKnowledgeBaseConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KendraKnowledgeBaseConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl KendraKnowledgeBaseConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KendraKnowledgeBaseConfiguration<super::missing::KendraIndexArn> { KendraKnowledgeBaseConfiguration(Bag::default(), Phase) }
+    pub fn new() -> KendraKnowledgeBaseConfiguration<Missing<super::required::KendraIndexArn>> { KendraKnowledgeBaseConfiguration(Bag::default(), Phase) }
 }
 impl<R0> KendraKnowledgeBaseConfiguration<R0> {
     /// `KendraIndexArn`: text, required. Update: replacement.
-    pub fn kendra_index_arn(mut self, value: impl Arg<str>) -> KendraKnowledgeBaseConfiguration<Set> { self.0.set("KendraIndexArn", value.into_expr()); KendraKnowledgeBaseConfiguration(self.0, Phase) }
+    pub fn kendra_index_arn(self, value: impl Arg<str>) -> KendraKnowledgeBaseConfiguration<Set> { KendraKnowledgeBaseConfiguration(put(self.0, "KendraIndexArn", value.into_expr()), Phase) }
 }
 impl Done for KendraKnowledgeBaseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KnowledgeBaseConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-knowledgebaseconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KnowledgeBaseConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KnowledgeBaseConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl KnowledgeBaseConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KnowledgeBaseConfiguration<super::missing::Type> { KnowledgeBaseConfiguration(Bag::default(), Phase) }
+    pub fn new() -> KnowledgeBaseConfiguration<Missing<super::required::Type>> { KnowledgeBaseConfiguration(Bag::default(), Phase) }
 }
 impl<R0> KnowledgeBaseConfiguration<R0> {
     /// `KendraKnowledgeBaseConfiguration`: `KendraKnowledgeBaseConfiguration`. Update: replacement.
-    pub fn kendra_knowledge_base_configuration(mut self, value: impl Arg<KendraKnowledgeBaseConfiguration>) -> Self { self.0.set("KendraKnowledgeBaseConfiguration", value.into_expr()); self }
+    pub fn kendra_knowledge_base_configuration(self, value: impl Arg<KendraKnowledgeBaseConfiguration>) -> Self { Self(put(self.0, "KendraKnowledgeBaseConfiguration", value.into_expr()), Phase) }
     /// `ManagedKnowledgeBaseConfiguration`: `ManagedKnowledgeBaseConfiguration`. Update: replacement.
-    pub fn managed_knowledge_base_configuration(mut self, value: impl Arg<ManagedKnowledgeBaseConfiguration>) -> Self { self.0.set("ManagedKnowledgeBaseConfiguration", value.into_expr()); self }
+    pub fn managed_knowledge_base_configuration(self, value: impl Arg<ManagedKnowledgeBaseConfiguration>) -> Self { Self(put(self.0, "ManagedKnowledgeBaseConfiguration", value.into_expr()), Phase) }
     /// `SqlKnowledgeBaseConfiguration`: `SqlKnowledgeBaseConfiguration`. Update: in place.
-    pub fn sql_knowledge_base_configuration(mut self, value: impl Arg<SqlKnowledgeBaseConfiguration>) -> Self { self.0.set("SqlKnowledgeBaseConfiguration", value.into_expr()); self }
+    pub fn sql_knowledge_base_configuration(self, value: impl Arg<SqlKnowledgeBaseConfiguration>) -> Self { Self(put(self.0, "SqlKnowledgeBaseConfiguration", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> KnowledgeBaseConfiguration<Set> { self.0.set("Type", value.into_expr()); KnowledgeBaseConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> KnowledgeBaseConfiguration<Set> { KnowledgeBaseConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
     /// `VectorKnowledgeBaseConfiguration`: `VectorKnowledgeBaseConfiguration`. Update: replacement.
-    pub fn vector_knowledge_base_configuration(mut self, value: impl Arg<VectorKnowledgeBaseConfiguration>) -> Self { self.0.set("VectorKnowledgeBaseConfiguration", value.into_expr()); self }
+    pub fn vector_knowledge_base_configuration(self, value: impl Arg<VectorKnowledgeBaseConfiguration>) -> Self { Self(put(self.0, "VectorKnowledgeBaseConfiguration", value.into_expr()), Phase) }
 }
 impl Done for KnowledgeBaseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedKnowledgeBaseConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-managedknowledgebaseconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedKnowledgeBaseConfiguration(Bag);
+#[must_use] pub struct ManagedKnowledgeBaseConfiguration(Bag);
 impl ManagedKnowledgeBaseConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EmbeddingModelArn`: text. Update: replacement.
-    pub fn embedding_model_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("EmbeddingModelArn", value.into_expr()); self }
+    pub fn embedding_model_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmbeddingModelArn", value.into_expr())) }
     /// `EmbeddingModelConfiguration`: `EmbeddingModelConfiguration`. Update: replacement.
-    pub fn embedding_model_configuration(mut self, value: impl Arg<EmbeddingModelConfiguration>) -> Self { self.0.set("EmbeddingModelConfiguration", value.into_expr()); self }
+    pub fn embedding_model_configuration(self, value: impl Arg<EmbeddingModelConfiguration>) -> Self { Self(put(self.0, "EmbeddingModelConfiguration", value.into_expr())) }
     /// `EmbeddingModelType`: `EmbeddingModelType`. Update: replacement.
-    pub fn embedding_model_type(mut self, value: impl Arg<EmbeddingModelType>) -> Self { self.0.set("EmbeddingModelType", value.into_expr()); self }
+    pub fn embedding_model_type(self, value: impl Arg<EmbeddingModelType>) -> Self { Self(put(self.0, "EmbeddingModelType", value.into_expr())) }
     /// `ServerSideEncryptionConfiguration`: `ManagedKnowledgeBaseServerSideEncryptionConfiguration`. Update: replacement.
-    pub fn server_side_encryption_configuration(mut self, value: impl Arg<ManagedKnowledgeBaseServerSideEncryptionConfiguration>) -> Self { self.0.set("ServerSideEncryptionConfiguration", value.into_expr()); self }
+    pub fn server_side_encryption_configuration(self, value: impl Arg<ManagedKnowledgeBaseServerSideEncryptionConfiguration>) -> Self { Self(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr())) }
     /// `SupplementalDataStorageConfiguration`: `SupplementalDataStorageConfiguration`. Update: replacement.
-    pub fn supplemental_data_storage_configuration(mut self, value: impl Arg<SupplementalDataStorageConfiguration>) -> Self { self.0.set("SupplementalDataStorageConfiguration", value.into_expr()); self }
+    pub fn supplemental_data_storage_configuration(self, value: impl Arg<SupplementalDataStorageConfiguration>) -> Self { Self(put(self.0, "SupplementalDataStorageConfiguration", value.into_expr())) }
 }
 impl Done for ManagedKnowledgeBaseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedKnowledgeBaseServerSideEncryptionConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-managedknowledgebaseserversideencryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedKnowledgeBaseServerSideEncryptionConfiguration(Bag);
+#[must_use] pub struct ManagedKnowledgeBaseServerSideEncryptionConfiguration(Bag);
 impl ManagedKnowledgeBaseServerSideEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
 }
 impl Done for ManagedKnowledgeBaseServerSideEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MongoDbAtlasConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MongoDbAtlasConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct MongoDbAtlasConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl MongoDbAtlasConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MongoDbAtlasConfiguration<super::missing::CollectionName, super::missing::CredentialsSecretArn, super::missing::DatabaseName, super::missing::Endpoint, super::missing::FieldMapping, super::missing::VectorIndexName> { MongoDbAtlasConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MongoDbAtlasConfiguration<Missing<super::required::CollectionName>, Missing<super::required::CredentialsSecretArn>, Missing<super::required::DatabaseName>, Missing<super::required::Endpoint>, Missing<super::required::FieldMapping>, Missing<super::required::VectorIndexName>> { MongoDbAtlasConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> MongoDbAtlasConfiguration<R0, R1, R2, R3, R4, R5> {
     /// `CollectionName`: text, required. Update: replacement.
-    pub fn collection_name(mut self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<Set, R1, R2, R3, R4, R5> { self.0.set("CollectionName", value.into_expr()); MongoDbAtlasConfiguration(self.0, Phase) }
+    pub fn collection_name(self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<Set, R1, R2, R3, R4, R5> { MongoDbAtlasConfiguration(put(self.0, "CollectionName", value.into_expr()), Phase) }
     /// `CredentialsSecretArn`: text, required. Update: replacement.
-    pub fn credentials_secret_arn(mut self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<R0, Set, R2, R3, R4, R5> { self.0.set("CredentialsSecretArn", value.into_expr()); MongoDbAtlasConfiguration(self.0, Phase) }
+    pub fn credentials_secret_arn(self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<R0, Set, R2, R3, R4, R5> { MongoDbAtlasConfiguration(put(self.0, "CredentialsSecretArn", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<R0, R1, Set, R3, R4, R5> { self.0.set("DatabaseName", value.into_expr()); MongoDbAtlasConfiguration(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<R0, R1, Set, R3, R4, R5> { MongoDbAtlasConfiguration(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `Endpoint`: text, required. Update: replacement.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<R0, R1, R2, Set, R4, R5> { self.0.set("Endpoint", value.into_expr()); MongoDbAtlasConfiguration(self.0, Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<R0, R1, R2, Set, R4, R5> { MongoDbAtlasConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `EndpointServiceName`: text. Update: replacement.
-    pub fn endpoint_service_name(mut self, value: impl Arg<str>) -> Self { self.0.set("EndpointServiceName", value.into_expr()); self }
+    pub fn endpoint_service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointServiceName", value.into_expr()), Phase) }
     /// `FieldMapping`: `MongoDbAtlasFieldMapping`, required. Update: replacement.
-    pub fn field_mapping(mut self, value: impl Arg<MongoDbAtlasFieldMapping>) -> MongoDbAtlasConfiguration<R0, R1, R2, R3, Set, R5> { self.0.set("FieldMapping", value.into_expr()); MongoDbAtlasConfiguration(self.0, Phase) }
+    pub fn field_mapping(self, value: impl Arg<MongoDbAtlasFieldMapping>) -> MongoDbAtlasConfiguration<R0, R1, R2, R3, Set, R5> { MongoDbAtlasConfiguration(put(self.0, "FieldMapping", value.into_expr()), Phase) }
     /// `TextIndexName`: text. Update: replacement.
-    pub fn text_index_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TextIndexName", value.into_expr()); self }
+    pub fn text_index_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextIndexName", value.into_expr()), Phase) }
     /// `VectorIndexName`: text, required. Update: replacement.
-    pub fn vector_index_name(mut self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<R0, R1, R2, R3, R4, Set> { self.0.set("VectorIndexName", value.into_expr()); MongoDbAtlasConfiguration(self.0, Phase) }
+    pub fn vector_index_name(self, value: impl Arg<str>) -> MongoDbAtlasConfiguration<R0, R1, R2, R3, R4, Set> { MongoDbAtlasConfiguration(put(self.0, "VectorIndexName", value.into_expr()), Phase) }
 }
 impl Done for MongoDbAtlasConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MongoDbAtlasFieldMapping` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-mongodbatlasfieldmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MongoDbAtlasFieldMapping<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MongoDbAtlasFieldMapping<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MongoDbAtlasFieldMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MongoDbAtlasFieldMapping<super::missing::MetadataField, super::missing::TextField, super::missing::VectorField> { MongoDbAtlasFieldMapping(Bag::default(), Phase) }
+    pub fn new() -> MongoDbAtlasFieldMapping<Missing<super::required::MetadataField>, Missing<super::required::TextField>, Missing<super::required::VectorField>> { MongoDbAtlasFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MongoDbAtlasFieldMapping<R0, R1, R2> {
     /// `MetadataField`: text, required. Update: replacement.
-    pub fn metadata_field(mut self, value: impl Arg<str>) -> MongoDbAtlasFieldMapping<Set, R1, R2> { self.0.set("MetadataField", value.into_expr()); MongoDbAtlasFieldMapping(self.0, Phase) }
+    pub fn metadata_field(self, value: impl Arg<str>) -> MongoDbAtlasFieldMapping<Set, R1, R2> { MongoDbAtlasFieldMapping(put(self.0, "MetadataField", value.into_expr()), Phase) }
     /// `TextField`: text, required. Update: replacement.
-    pub fn text_field(mut self, value: impl Arg<str>) -> MongoDbAtlasFieldMapping<R0, Set, R2> { self.0.set("TextField", value.into_expr()); MongoDbAtlasFieldMapping(self.0, Phase) }
+    pub fn text_field(self, value: impl Arg<str>) -> MongoDbAtlasFieldMapping<R0, Set, R2> { MongoDbAtlasFieldMapping(put(self.0, "TextField", value.into_expr()), Phase) }
     /// `VectorField`: text, required. Update: replacement.
-    pub fn vector_field(mut self, value: impl Arg<str>) -> MongoDbAtlasFieldMapping<R0, R1, Set> { self.0.set("VectorField", value.into_expr()); MongoDbAtlasFieldMapping(self.0, Phase) }
+    pub fn vector_field(self, value: impl Arg<str>) -> MongoDbAtlasFieldMapping<R0, R1, Set> { MongoDbAtlasFieldMapping(put(self.0, "VectorField", value.into_expr()), Phase) }
 }
 impl Done for MongoDbAtlasFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NeptuneAnalyticsConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-neptuneanalyticsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NeptuneAnalyticsConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct NeptuneAnalyticsConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl NeptuneAnalyticsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NeptuneAnalyticsConfiguration<super::missing::FieldMapping, super::missing::GraphArn> { NeptuneAnalyticsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> NeptuneAnalyticsConfiguration<Missing<super::required::FieldMapping>, Missing<super::required::GraphArn>> { NeptuneAnalyticsConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> NeptuneAnalyticsConfiguration<R0, R1> {
     /// `FieldMapping`: `NeptuneAnalyticsFieldMapping`, required. Update: replacement.
-    pub fn field_mapping(mut self, value: impl Arg<NeptuneAnalyticsFieldMapping>) -> NeptuneAnalyticsConfiguration<Set, R1> { self.0.set("FieldMapping", value.into_expr()); NeptuneAnalyticsConfiguration(self.0, Phase) }
+    pub fn field_mapping(self, value: impl Arg<NeptuneAnalyticsFieldMapping>) -> NeptuneAnalyticsConfiguration<Set, R1> { NeptuneAnalyticsConfiguration(put(self.0, "FieldMapping", value.into_expr()), Phase) }
     /// `GraphArn`: text, required. Update: replacement.
-    pub fn graph_arn(mut self, value: impl Arg<str>) -> NeptuneAnalyticsConfiguration<R0, Set> { self.0.set("GraphArn", value.into_expr()); NeptuneAnalyticsConfiguration(self.0, Phase) }
+    pub fn graph_arn(self, value: impl Arg<str>) -> NeptuneAnalyticsConfiguration<R0, Set> { NeptuneAnalyticsConfiguration(put(self.0, "GraphArn", value.into_expr()), Phase) }
 }
 impl Done for NeptuneAnalyticsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NeptuneAnalyticsFieldMapping` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-neptuneanalyticsfieldmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NeptuneAnalyticsFieldMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct NeptuneAnalyticsFieldMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl NeptuneAnalyticsFieldMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NeptuneAnalyticsFieldMapping<super::missing::MetadataField, super::missing::TextField> { NeptuneAnalyticsFieldMapping(Bag::default(), Phase) }
+    pub fn new() -> NeptuneAnalyticsFieldMapping<Missing<super::required::MetadataField>, Missing<super::required::TextField>> { NeptuneAnalyticsFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> NeptuneAnalyticsFieldMapping<R0, R1> {
     /// `MetadataField`: text, required. Update: replacement.
-    pub fn metadata_field(mut self, value: impl Arg<str>) -> NeptuneAnalyticsFieldMapping<Set, R1> { self.0.set("MetadataField", value.into_expr()); NeptuneAnalyticsFieldMapping(self.0, Phase) }
+    pub fn metadata_field(self, value: impl Arg<str>) -> NeptuneAnalyticsFieldMapping<Set, R1> { NeptuneAnalyticsFieldMapping(put(self.0, "MetadataField", value.into_expr()), Phase) }
     /// `TextField`: text, required. Update: replacement.
-    pub fn text_field(mut self, value: impl Arg<str>) -> NeptuneAnalyticsFieldMapping<R0, Set> { self.0.set("TextField", value.into_expr()); NeptuneAnalyticsFieldMapping(self.0, Phase) }
+    pub fn text_field(self, value: impl Arg<str>) -> NeptuneAnalyticsFieldMapping<R0, Set> { NeptuneAnalyticsFieldMapping(put(self.0, "TextField", value.into_expr()), Phase) }
 }
 impl Done for NeptuneAnalyticsFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenSearchManagedClusterConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchmanagedclusterconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenSearchManagedClusterConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct OpenSearchManagedClusterConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl OpenSearchManagedClusterConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OpenSearchManagedClusterConfiguration<super::missing::DomainArn, super::missing::DomainEndpoint, super::missing::FieldMapping, super::missing::VectorIndexName> { OpenSearchManagedClusterConfiguration(Bag::default(), Phase) }
+    pub fn new() -> OpenSearchManagedClusterConfiguration<Missing<super::required::DomainArn>, Missing<super::required::DomainEndpoint>, Missing<super::required::FieldMapping>, Missing<super::required::VectorIndexName>> { OpenSearchManagedClusterConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> OpenSearchManagedClusterConfiguration<R0, R1, R2, R3> {
     /// `DomainArn`: text, required. Update: replacement.
-    pub fn domain_arn(mut self, value: impl Arg<str>) -> OpenSearchManagedClusterConfiguration<Set, R1, R2, R3> { self.0.set("DomainArn", value.into_expr()); OpenSearchManagedClusterConfiguration(self.0, Phase) }
+    pub fn domain_arn(self, value: impl Arg<str>) -> OpenSearchManagedClusterConfiguration<Set, R1, R2, R3> { OpenSearchManagedClusterConfiguration(put(self.0, "DomainArn", value.into_expr()), Phase) }
     /// `DomainEndpoint`: text, required. Update: replacement.
-    pub fn domain_endpoint(mut self, value: impl Arg<str>) -> OpenSearchManagedClusterConfiguration<R0, Set, R2, R3> { self.0.set("DomainEndpoint", value.into_expr()); OpenSearchManagedClusterConfiguration(self.0, Phase) }
+    pub fn domain_endpoint(self, value: impl Arg<str>) -> OpenSearchManagedClusterConfiguration<R0, Set, R2, R3> { OpenSearchManagedClusterConfiguration(put(self.0, "DomainEndpoint", value.into_expr()), Phase) }
     /// `FieldMapping`: `OpenSearchManagedClusterFieldMapping`, required. Update: replacement.
-    pub fn field_mapping(mut self, value: impl Arg<OpenSearchManagedClusterFieldMapping>) -> OpenSearchManagedClusterConfiguration<R0, R1, Set, R3> { self.0.set("FieldMapping", value.into_expr()); OpenSearchManagedClusterConfiguration(self.0, Phase) }
+    pub fn field_mapping(self, value: impl Arg<OpenSearchManagedClusterFieldMapping>) -> OpenSearchManagedClusterConfiguration<R0, R1, Set, R3> { OpenSearchManagedClusterConfiguration(put(self.0, "FieldMapping", value.into_expr()), Phase) }
     /// `VectorIndexName`: text, required. Update: replacement.
-    pub fn vector_index_name(mut self, value: impl Arg<str>) -> OpenSearchManagedClusterConfiguration<R0, R1, R2, Set> { self.0.set("VectorIndexName", value.into_expr()); OpenSearchManagedClusterConfiguration(self.0, Phase) }
+    pub fn vector_index_name(self, value: impl Arg<str>) -> OpenSearchManagedClusterConfiguration<R0, R1, R2, Set> { OpenSearchManagedClusterConfiguration(put(self.0, "VectorIndexName", value.into_expr()), Phase) }
 }
 impl Done for OpenSearchManagedClusterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenSearchManagedClusterFieldMapping` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchmanagedclusterfieldmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenSearchManagedClusterFieldMapping<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct OpenSearchManagedClusterFieldMapping<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl OpenSearchManagedClusterFieldMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OpenSearchManagedClusterFieldMapping<super::missing::MetadataField, super::missing::TextField, super::missing::VectorField> { OpenSearchManagedClusterFieldMapping(Bag::default(), Phase) }
+    pub fn new() -> OpenSearchManagedClusterFieldMapping<Missing<super::required::MetadataField>, Missing<super::required::TextField>, Missing<super::required::VectorField>> { OpenSearchManagedClusterFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> OpenSearchManagedClusterFieldMapping<R0, R1, R2> {
     /// `MetadataField`: text, required. Update: replacement.
-    pub fn metadata_field(mut self, value: impl Arg<str>) -> OpenSearchManagedClusterFieldMapping<Set, R1, R2> { self.0.set("MetadataField", value.into_expr()); OpenSearchManagedClusterFieldMapping(self.0, Phase) }
+    pub fn metadata_field(self, value: impl Arg<str>) -> OpenSearchManagedClusterFieldMapping<Set, R1, R2> { OpenSearchManagedClusterFieldMapping(put(self.0, "MetadataField", value.into_expr()), Phase) }
     /// `TextField`: text, required. Update: replacement.
-    pub fn text_field(mut self, value: impl Arg<str>) -> OpenSearchManagedClusterFieldMapping<R0, Set, R2> { self.0.set("TextField", value.into_expr()); OpenSearchManagedClusterFieldMapping(self.0, Phase) }
+    pub fn text_field(self, value: impl Arg<str>) -> OpenSearchManagedClusterFieldMapping<R0, Set, R2> { OpenSearchManagedClusterFieldMapping(put(self.0, "TextField", value.into_expr()), Phase) }
     /// `VectorField`: text, required. Update: replacement.
-    pub fn vector_field(mut self, value: impl Arg<str>) -> OpenSearchManagedClusterFieldMapping<R0, R1, Set> { self.0.set("VectorField", value.into_expr()); OpenSearchManagedClusterFieldMapping(self.0, Phase) }
+    pub fn vector_field(self, value: impl Arg<str>) -> OpenSearchManagedClusterFieldMapping<R0, R1, Set> { OpenSearchManagedClusterFieldMapping(put(self.0, "VectorField", value.into_expr()), Phase) }
 }
 impl Done for OpenSearchManagedClusterFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenSearchServerlessConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchserverlessconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenSearchServerlessConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct OpenSearchServerlessConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl OpenSearchServerlessConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OpenSearchServerlessConfiguration<super::missing::CollectionArn, super::missing::FieldMapping, super::missing::VectorIndexName> { OpenSearchServerlessConfiguration(Bag::default(), Phase) }
+    pub fn new() -> OpenSearchServerlessConfiguration<Missing<super::required::CollectionArn>, Missing<super::required::FieldMapping>, Missing<super::required::VectorIndexName>> { OpenSearchServerlessConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> OpenSearchServerlessConfiguration<R0, R1, R2> {
     /// `CollectionArn`: text, required. Update: replacement.
-    pub fn collection_arn(mut self, value: impl Arg<str>) -> OpenSearchServerlessConfiguration<Set, R1, R2> { self.0.set("CollectionArn", value.into_expr()); OpenSearchServerlessConfiguration(self.0, Phase) }
+    pub fn collection_arn(self, value: impl Arg<str>) -> OpenSearchServerlessConfiguration<Set, R1, R2> { OpenSearchServerlessConfiguration(put(self.0, "CollectionArn", value.into_expr()), Phase) }
     /// `FieldMapping`: `OpenSearchServerlessFieldMapping`, required. Update: replacement.
-    pub fn field_mapping(mut self, value: impl Arg<OpenSearchServerlessFieldMapping>) -> OpenSearchServerlessConfiguration<R0, Set, R2> { self.0.set("FieldMapping", value.into_expr()); OpenSearchServerlessConfiguration(self.0, Phase) }
+    pub fn field_mapping(self, value: impl Arg<OpenSearchServerlessFieldMapping>) -> OpenSearchServerlessConfiguration<R0, Set, R2> { OpenSearchServerlessConfiguration(put(self.0, "FieldMapping", value.into_expr()), Phase) }
     /// `VectorIndexName`: text, required. Update: replacement.
-    pub fn vector_index_name(mut self, value: impl Arg<str>) -> OpenSearchServerlessConfiguration<R0, R1, Set> { self.0.set("VectorIndexName", value.into_expr()); OpenSearchServerlessConfiguration(self.0, Phase) }
+    pub fn vector_index_name(self, value: impl Arg<str>) -> OpenSearchServerlessConfiguration<R0, R1, Set> { OpenSearchServerlessConfiguration(put(self.0, "VectorIndexName", value.into_expr()), Phase) }
 }
 impl Done for OpenSearchServerlessConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenSearchServerlessFieldMapping` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-opensearchserverlessfieldmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenSearchServerlessFieldMapping<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct OpenSearchServerlessFieldMapping<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl OpenSearchServerlessFieldMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OpenSearchServerlessFieldMapping<super::missing::MetadataField, super::missing::TextField, super::missing::VectorField> { OpenSearchServerlessFieldMapping(Bag::default(), Phase) }
+    pub fn new() -> OpenSearchServerlessFieldMapping<Missing<super::required::MetadataField>, Missing<super::required::TextField>, Missing<super::required::VectorField>> { OpenSearchServerlessFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> OpenSearchServerlessFieldMapping<R0, R1, R2> {
     /// `MetadataField`: text, required. Update: replacement.
-    pub fn metadata_field(mut self, value: impl Arg<str>) -> OpenSearchServerlessFieldMapping<Set, R1, R2> { self.0.set("MetadataField", value.into_expr()); OpenSearchServerlessFieldMapping(self.0, Phase) }
+    pub fn metadata_field(self, value: impl Arg<str>) -> OpenSearchServerlessFieldMapping<Set, R1, R2> { OpenSearchServerlessFieldMapping(put(self.0, "MetadataField", value.into_expr()), Phase) }
     /// `TextField`: text, required. Update: replacement.
-    pub fn text_field(mut self, value: impl Arg<str>) -> OpenSearchServerlessFieldMapping<R0, Set, R2> { self.0.set("TextField", value.into_expr()); OpenSearchServerlessFieldMapping(self.0, Phase) }
+    pub fn text_field(self, value: impl Arg<str>) -> OpenSearchServerlessFieldMapping<R0, Set, R2> { OpenSearchServerlessFieldMapping(put(self.0, "TextField", value.into_expr()), Phase) }
     /// `VectorField`: text, required. Update: replacement.
-    pub fn vector_field(mut self, value: impl Arg<str>) -> OpenSearchServerlessFieldMapping<R0, R1, Set> { self.0.set("VectorField", value.into_expr()); OpenSearchServerlessFieldMapping(self.0, Phase) }
+    pub fn vector_field(self, value: impl Arg<str>) -> OpenSearchServerlessFieldMapping<R0, R1, Set> { OpenSearchServerlessFieldMapping(put(self.0, "VectorField", value.into_expr()), Phase) }
 }
 impl Done for OpenSearchServerlessFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PineconeConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-pineconeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PineconeConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct PineconeConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl PineconeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PineconeConfiguration<super::missing::ConnectionString, super::missing::CredentialsSecretArn, super::missing::FieldMapping> { PineconeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PineconeConfiguration<Missing<super::required::ConnectionString>, Missing<super::required::CredentialsSecretArn>, Missing<super::required::FieldMapping>> { PineconeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PineconeConfiguration<R0, R1, R2> {
     /// `ConnectionString`: text, required. Update: replacement.
-    pub fn connection_string(mut self, value: impl Arg<str>) -> PineconeConfiguration<Set, R1, R2> { self.0.set("ConnectionString", value.into_expr()); PineconeConfiguration(self.0, Phase) }
+    pub fn connection_string(self, value: impl Arg<str>) -> PineconeConfiguration<Set, R1, R2> { PineconeConfiguration(put(self.0, "ConnectionString", value.into_expr()), Phase) }
     /// `CredentialsSecretArn`: text, required. Update: replacement.
-    pub fn credentials_secret_arn(mut self, value: impl Arg<str>) -> PineconeConfiguration<R0, Set, R2> { self.0.set("CredentialsSecretArn", value.into_expr()); PineconeConfiguration(self.0, Phase) }
+    pub fn credentials_secret_arn(self, value: impl Arg<str>) -> PineconeConfiguration<R0, Set, R2> { PineconeConfiguration(put(self.0, "CredentialsSecretArn", value.into_expr()), Phase) }
     /// `FieldMapping`: `PineconeFieldMapping`, required. Update: replacement.
-    pub fn field_mapping(mut self, value: impl Arg<PineconeFieldMapping>) -> PineconeConfiguration<R0, R1, Set> { self.0.set("FieldMapping", value.into_expr()); PineconeConfiguration(self.0, Phase) }
+    pub fn field_mapping(self, value: impl Arg<PineconeFieldMapping>) -> PineconeConfiguration<R0, R1, Set> { PineconeConfiguration(put(self.0, "FieldMapping", value.into_expr()), Phase) }
     /// `Namespace`: text. Update: replacement.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for PineconeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PineconeFieldMapping` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-pineconefieldmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PineconeFieldMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PineconeFieldMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PineconeFieldMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PineconeFieldMapping<super::missing::MetadataField, super::missing::TextField> { PineconeFieldMapping(Bag::default(), Phase) }
+    pub fn new() -> PineconeFieldMapping<Missing<super::required::MetadataField>, Missing<super::required::TextField>> { PineconeFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> PineconeFieldMapping<R0, R1> {
     /// `MetadataField`: text, required. Update: replacement.
-    pub fn metadata_field(mut self, value: impl Arg<str>) -> PineconeFieldMapping<Set, R1> { self.0.set("MetadataField", value.into_expr()); PineconeFieldMapping(self.0, Phase) }
+    pub fn metadata_field(self, value: impl Arg<str>) -> PineconeFieldMapping<Set, R1> { PineconeFieldMapping(put(self.0, "MetadataField", value.into_expr()), Phase) }
     /// `TextField`: text, required. Update: replacement.
-    pub fn text_field(mut self, value: impl Arg<str>) -> PineconeFieldMapping<R0, Set> { self.0.set("TextField", value.into_expr()); PineconeFieldMapping(self.0, Phase) }
+    pub fn text_field(self, value: impl Arg<str>) -> PineconeFieldMapping<R0, Set> { PineconeFieldMapping(put(self.0, "TextField", value.into_expr()), Phase) }
 }
 impl Done for PineconeFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryGenerationColumn` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationcolumn.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QueryGenerationColumn(Bag);
+#[must_use] pub struct QueryGenerationColumn(Bag);
 impl QueryGenerationColumn {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Inclusion`: `Inclusion`. Update: in place.
-    pub fn inclusion(mut self, value: impl Arg<Inclusion>) -> Self { self.0.set("Inclusion", value.into_expr()); self }
+    pub fn inclusion(self, value: impl Arg<Inclusion>) -> Self { Self(put(self.0, "Inclusion", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for QueryGenerationColumn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryGenerationConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QueryGenerationConfiguration(Bag);
+#[must_use] pub struct QueryGenerationConfiguration(Bag);
 impl QueryGenerationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExecutionTimeoutSeconds`: integer. Update: in place.
-    pub fn execution_timeout_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ExecutionTimeoutSeconds", value.into_expr()); self }
+    pub fn execution_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExecutionTimeoutSeconds", value.into_expr())) }
     /// `GenerationContext`: `QueryGenerationContext`. Update: in place.
-    pub fn generation_context(mut self, value: impl Arg<QueryGenerationContext>) -> Self { self.0.set("GenerationContext", value.into_expr()); self }
+    pub fn generation_context(self, value: impl Arg<QueryGenerationContext>) -> Self { Self(put(self.0, "GenerationContext", value.into_expr())) }
 }
 impl Done for QueryGenerationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryGenerationContext` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationcontext.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QueryGenerationContext(Bag);
+#[must_use] pub struct QueryGenerationContext(Bag);
 impl QueryGenerationContext {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CuratedQueries`: list of `CuratedQuery`. Update: in place.
-    pub fn curated_queries(mut self, value: impl Arg<Arr<CuratedQuery>>) -> Self { self.0.set("CuratedQueries", value.into_expr()); self }
+    pub fn curated_queries(self, value: impl Arg<Arr<CuratedQuery>>) -> Self { Self(put(self.0, "CuratedQueries", value.into_expr())) }
     /// `Tables`: list of `QueryGenerationTable`. Update: in place.
-    pub fn tables(mut self, value: impl Arg<Arr<QueryGenerationTable>>) -> Self { self.0.set("Tables", value.into_expr()); self }
+    pub fn tables(self, value: impl Arg<Arr<QueryGenerationTable>>) -> Self { Self(put(self.0, "Tables", value.into_expr())) }
 }
 impl Done for QueryGenerationContext { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryGenerationTable` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-querygenerationtable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QueryGenerationTable<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct QueryGenerationTable<R0 = Set>(Bag, Phase<(R0,)>);
 impl QueryGenerationTable {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QueryGenerationTable<super::missing::Name> { QueryGenerationTable(Bag::default(), Phase) }
+    pub fn new() -> QueryGenerationTable<Missing<super::required::Name>> { QueryGenerationTable(Bag::default(), Phase) }
 }
 impl<R0> QueryGenerationTable<R0> {
     /// `Columns`: list of `QueryGenerationColumn`. Update: in place.
-    pub fn columns(mut self, value: impl Arg<Arr<QueryGenerationColumn>>) -> Self { self.0.set("Columns", value.into_expr()); self }
+    pub fn columns(self, value: impl Arg<Arr<QueryGenerationColumn>>) -> Self { Self(put(self.0, "Columns", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Inclusion`: `Inclusion`. Update: in place.
-    pub fn inclusion(mut self, value: impl Arg<Inclusion>) -> Self { self.0.set("Inclusion", value.into_expr()); self }
+    pub fn inclusion(self, value: impl Arg<Inclusion>) -> Self { Self(put(self.0, "Inclusion", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> QueryGenerationTable<Set> { self.0.set("Name", value.into_expr()); QueryGenerationTable(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> QueryGenerationTable<Set> { QueryGenerationTable(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for QueryGenerationTable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RdsConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RdsConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct RdsConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl RdsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RdsConfiguration<super::missing::CredentialsSecretArn, super::missing::DatabaseName, super::missing::FieldMapping, super::missing::ResourceArn, super::missing::TableName> { RdsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RdsConfiguration<Missing<super::required::CredentialsSecretArn>, Missing<super::required::DatabaseName>, Missing<super::required::FieldMapping>, Missing<super::required::ResourceArn>, Missing<super::required::TableName>> { RdsConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> RdsConfiguration<R0, R1, R2, R3, R4> {
     /// `CredentialsSecretArn`: text, required. Update: replacement.
-    pub fn credentials_secret_arn(mut self, value: impl Arg<str>) -> RdsConfiguration<Set, R1, R2, R3, R4> { self.0.set("CredentialsSecretArn", value.into_expr()); RdsConfiguration(self.0, Phase) }
+    pub fn credentials_secret_arn(self, value: impl Arg<str>) -> RdsConfiguration<Set, R1, R2, R3, R4> { RdsConfiguration(put(self.0, "CredentialsSecretArn", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> RdsConfiguration<R0, Set, R2, R3, R4> { self.0.set("DatabaseName", value.into_expr()); RdsConfiguration(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> RdsConfiguration<R0, Set, R2, R3, R4> { RdsConfiguration(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `FieldMapping`: `RdsFieldMapping`, required. Update: replacement.
-    pub fn field_mapping(mut self, value: impl Arg<RdsFieldMapping>) -> RdsConfiguration<R0, R1, Set, R3, R4> { self.0.set("FieldMapping", value.into_expr()); RdsConfiguration(self.0, Phase) }
+    pub fn field_mapping(self, value: impl Arg<RdsFieldMapping>) -> RdsConfiguration<R0, R1, Set, R3, R4> { RdsConfiguration(put(self.0, "FieldMapping", value.into_expr()), Phase) }
     /// `ResourceArn`: text, required. Update: replacement.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> RdsConfiguration<R0, R1, R2, Set, R4> { self.0.set("ResourceArn", value.into_expr()); RdsConfiguration(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> RdsConfiguration<R0, R1, R2, Set, R4> { RdsConfiguration(put(self.0, "ResourceArn", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: replacement.
-    pub fn table_name(mut self, value: impl Arg<str>) -> RdsConfiguration<R0, R1, R2, R3, Set> { self.0.set("TableName", value.into_expr()); RdsConfiguration(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> RdsConfiguration<R0, R1, R2, R3, Set> { RdsConfiguration(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for RdsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RdsFieldMapping` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-rdsfieldmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RdsFieldMapping<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct RdsFieldMapping<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl RdsFieldMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RdsFieldMapping<super::missing::MetadataField, super::missing::PrimaryKeyField, super::missing::TextField, super::missing::VectorField> { RdsFieldMapping(Bag::default(), Phase) }
+    pub fn new() -> RdsFieldMapping<Missing<super::required::MetadataField>, Missing<super::required::PrimaryKeyField>, Missing<super::required::TextField>, Missing<super::required::VectorField>> { RdsFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> RdsFieldMapping<R0, R1, R2, R3> {
     /// `CustomMetadataField`: text. Update: replacement.
-    pub fn custom_metadata_field(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomMetadataField", value.into_expr()); self }
+    pub fn custom_metadata_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomMetadataField", value.into_expr()), Phase) }
     /// `MetadataField`: text, required. Update: replacement.
-    pub fn metadata_field(mut self, value: impl Arg<str>) -> RdsFieldMapping<Set, R1, R2, R3> { self.0.set("MetadataField", value.into_expr()); RdsFieldMapping(self.0, Phase) }
+    pub fn metadata_field(self, value: impl Arg<str>) -> RdsFieldMapping<Set, R1, R2, R3> { RdsFieldMapping(put(self.0, "MetadataField", value.into_expr()), Phase) }
     /// `PrimaryKeyField`: text, required. Update: replacement.
-    pub fn primary_key_field(mut self, value: impl Arg<str>) -> RdsFieldMapping<R0, Set, R2, R3> { self.0.set("PrimaryKeyField", value.into_expr()); RdsFieldMapping(self.0, Phase) }
+    pub fn primary_key_field(self, value: impl Arg<str>) -> RdsFieldMapping<R0, Set, R2, R3> { RdsFieldMapping(put(self.0, "PrimaryKeyField", value.into_expr()), Phase) }
     /// `TextField`: text, required. Update: replacement.
-    pub fn text_field(mut self, value: impl Arg<str>) -> RdsFieldMapping<R0, R1, Set, R3> { self.0.set("TextField", value.into_expr()); RdsFieldMapping(self.0, Phase) }
+    pub fn text_field(self, value: impl Arg<str>) -> RdsFieldMapping<R0, R1, Set, R3> { RdsFieldMapping(put(self.0, "TextField", value.into_expr()), Phase) }
     /// `VectorField`: text, required. Update: replacement.
-    pub fn vector_field(mut self, value: impl Arg<str>) -> RdsFieldMapping<R0, R1, R2, Set> { self.0.set("VectorField", value.into_expr()); RdsFieldMapping(self.0, Phase) }
+    pub fn vector_field(self, value: impl Arg<str>) -> RdsFieldMapping<R0, R1, R2, Set> { RdsFieldMapping(put(self.0, "VectorField", value.into_expr()), Phase) }
 }
 impl Done for RdsFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RedshiftConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RedshiftConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedshiftConfiguration<super::missing::QueryEngineConfiguration, super::missing::StorageConfigurations> { RedshiftConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RedshiftConfiguration<Missing<super::required::QueryEngineConfiguration>, Missing<super::required::StorageConfigurations>> { RedshiftConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> RedshiftConfiguration<R0, R1> {
     /// `QueryEngineConfiguration`: `RedshiftQueryEngineConfiguration`, required. Update: replacement.
-    pub fn query_engine_configuration(mut self, value: impl Arg<RedshiftQueryEngineConfiguration>) -> RedshiftConfiguration<Set, R1> { self.0.set("QueryEngineConfiguration", value.into_expr()); RedshiftConfiguration(self.0, Phase) }
+    pub fn query_engine_configuration(self, value: impl Arg<RedshiftQueryEngineConfiguration>) -> RedshiftConfiguration<Set, R1> { RedshiftConfiguration(put(self.0, "QueryEngineConfiguration", value.into_expr()), Phase) }
     /// `QueryGenerationConfiguration`: `QueryGenerationConfiguration`. Update: in place.
-    pub fn query_generation_configuration(mut self, value: impl Arg<QueryGenerationConfiguration>) -> Self { self.0.set("QueryGenerationConfiguration", value.into_expr()); self }
+    pub fn query_generation_configuration(self, value: impl Arg<QueryGenerationConfiguration>) -> Self { Self(put(self.0, "QueryGenerationConfiguration", value.into_expr()), Phase) }
     /// `StorageConfigurations`: list of `RedshiftQueryEngineStorageConfiguration`, required. Update: replacement.
-    pub fn storage_configurations(mut self, value: impl Arg<Arr<RedshiftQueryEngineStorageConfiguration>>) -> RedshiftConfiguration<R0, Set> { self.0.set("StorageConfigurations", value.into_expr()); RedshiftConfiguration(self.0, Phase) }
+    pub fn storage_configurations(self, value: impl Arg<Arr<RedshiftQueryEngineStorageConfiguration>>) -> RedshiftConfiguration<R0, Set> { RedshiftConfiguration(put(self.0, "StorageConfigurations", value.into_expr()), Phase) }
 }
 impl Done for RedshiftConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftProvisionedAuthConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftprovisionedauthconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftProvisionedAuthConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RedshiftProvisionedAuthConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RedshiftProvisionedAuthConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedshiftProvisionedAuthConfiguration<super::missing::Type> { RedshiftProvisionedAuthConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RedshiftProvisionedAuthConfiguration<Missing<super::required::Type>> { RedshiftProvisionedAuthConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RedshiftProvisionedAuthConfiguration<R0> {
     /// `DatabaseUser`: text. Update: replacement.
-    pub fn database_user(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseUser", value.into_expr()); self }
+    pub fn database_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseUser", value.into_expr()), Phase) }
     /// `Type`: `RedshiftProvisionedAuthConfigurationType`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<RedshiftProvisionedAuthConfigurationType>) -> RedshiftProvisionedAuthConfiguration<Set> { self.0.set("Type", value.into_expr()); RedshiftProvisionedAuthConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<RedshiftProvisionedAuthConfigurationType>) -> RedshiftProvisionedAuthConfiguration<Set> { RedshiftProvisionedAuthConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
     /// `UsernamePasswordSecretArn`: text. Update: replacement.
-    pub fn username_password_secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("UsernamePasswordSecretArn", value.into_expr()); self }
+    pub fn username_password_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsernamePasswordSecretArn", value.into_expr()), Phase) }
 }
 impl Done for RedshiftProvisionedAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftProvisionedConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftprovisionedconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftProvisionedConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RedshiftProvisionedConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RedshiftProvisionedConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedshiftProvisionedConfiguration<super::missing::AuthConfiguration, super::missing::ClusterIdentifier> { RedshiftProvisionedConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RedshiftProvisionedConfiguration<Missing<super::required::AuthConfiguration>, Missing<super::required::ClusterIdentifier>> { RedshiftProvisionedConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> RedshiftProvisionedConfiguration<R0, R1> {
     /// `AuthConfiguration`: `RedshiftProvisionedAuthConfiguration`, required. Update: replacement.
-    pub fn auth_configuration(mut self, value: impl Arg<RedshiftProvisionedAuthConfiguration>) -> RedshiftProvisionedConfiguration<Set, R1> { self.0.set("AuthConfiguration", value.into_expr()); RedshiftProvisionedConfiguration(self.0, Phase) }
+    pub fn auth_configuration(self, value: impl Arg<RedshiftProvisionedAuthConfiguration>) -> RedshiftProvisionedConfiguration<Set, R1> { RedshiftProvisionedConfiguration(put(self.0, "AuthConfiguration", value.into_expr()), Phase) }
     /// `ClusterIdentifier`: text, required. Update: replacement.
-    pub fn cluster_identifier(mut self, value: impl Arg<str>) -> RedshiftProvisionedConfiguration<R0, Set> { self.0.set("ClusterIdentifier", value.into_expr()); RedshiftProvisionedConfiguration(self.0, Phase) }
+    pub fn cluster_identifier(self, value: impl Arg<str>) -> RedshiftProvisionedConfiguration<R0, Set> { RedshiftProvisionedConfiguration(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
 }
 impl Done for RedshiftProvisionedConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftQueryEngineAwsDataCatalogStorageConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryengineawsdatacatalogstorageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftQueryEngineAwsDataCatalogStorageConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RedshiftQueryEngineAwsDataCatalogStorageConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RedshiftQueryEngineAwsDataCatalogStorageConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedshiftQueryEngineAwsDataCatalogStorageConfiguration<super::missing::TableNames> { RedshiftQueryEngineAwsDataCatalogStorageConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RedshiftQueryEngineAwsDataCatalogStorageConfiguration<Missing<super::required::TableNames>> { RedshiftQueryEngineAwsDataCatalogStorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RedshiftQueryEngineAwsDataCatalogStorageConfiguration<R0> {
     /// `TableNames`: list of text, required. Update: replacement.
-    pub fn table_names(mut self, value: impl Arg<Arr<str>>) -> RedshiftQueryEngineAwsDataCatalogStorageConfiguration<Set> { self.0.set("TableNames", value.into_expr()); RedshiftQueryEngineAwsDataCatalogStorageConfiguration(self.0, Phase) }
+    pub fn table_names(self, value: impl Arg<Arr<str>>) -> RedshiftQueryEngineAwsDataCatalogStorageConfiguration<Set> { RedshiftQueryEngineAwsDataCatalogStorageConfiguration(put(self.0, "TableNames", value.into_expr()), Phase) }
 }
 impl Done for RedshiftQueryEngineAwsDataCatalogStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftQueryEngineConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryengineconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftQueryEngineConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RedshiftQueryEngineConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RedshiftQueryEngineConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedshiftQueryEngineConfiguration<super::missing::Type> { RedshiftQueryEngineConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RedshiftQueryEngineConfiguration<Missing<super::required::Type>> { RedshiftQueryEngineConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RedshiftQueryEngineConfiguration<R0> {
     /// `ProvisionedConfiguration`: `RedshiftProvisionedConfiguration`. Update: replacement.
-    pub fn provisioned_configuration(mut self, value: impl Arg<RedshiftProvisionedConfiguration>) -> Self { self.0.set("ProvisionedConfiguration", value.into_expr()); self }
+    pub fn provisioned_configuration(self, value: impl Arg<RedshiftProvisionedConfiguration>) -> Self { Self(put(self.0, "ProvisionedConfiguration", value.into_expr()), Phase) }
     /// `ServerlessConfiguration`: `RedshiftServerlessConfiguration`. Update: replacement.
-    pub fn serverless_configuration(mut self, value: impl Arg<RedshiftServerlessConfiguration>) -> Self { self.0.set("ServerlessConfiguration", value.into_expr()); self }
+    pub fn serverless_configuration(self, value: impl Arg<RedshiftServerlessConfiguration>) -> Self { Self(put(self.0, "ServerlessConfiguration", value.into_expr()), Phase) }
     /// `Type`: `RedshiftQueryEngineConfigurationType`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<RedshiftQueryEngineConfigurationType>) -> RedshiftQueryEngineConfiguration<Set> { self.0.set("Type", value.into_expr()); RedshiftQueryEngineConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<RedshiftQueryEngineConfigurationType>) -> RedshiftQueryEngineConfiguration<Set> { RedshiftQueryEngineConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for RedshiftQueryEngineConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftQueryEngineRedshiftStorageConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryengineredshiftstorageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftQueryEngineRedshiftStorageConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RedshiftQueryEngineRedshiftStorageConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RedshiftQueryEngineRedshiftStorageConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedshiftQueryEngineRedshiftStorageConfiguration<super::missing::DatabaseName> { RedshiftQueryEngineRedshiftStorageConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RedshiftQueryEngineRedshiftStorageConfiguration<Missing<super::required::DatabaseName>> { RedshiftQueryEngineRedshiftStorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RedshiftQueryEngineRedshiftStorageConfiguration<R0> {
     /// `DatabaseName`: text, required. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> RedshiftQueryEngineRedshiftStorageConfiguration<Set> { self.0.set("DatabaseName", value.into_expr()); RedshiftQueryEngineRedshiftStorageConfiguration(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> RedshiftQueryEngineRedshiftStorageConfiguration<Set> { RedshiftQueryEngineRedshiftStorageConfiguration(put(self.0, "DatabaseName", value.into_expr()), Phase) }
 }
 impl Done for RedshiftQueryEngineRedshiftStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftQueryEngineStorageConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftqueryenginestorageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftQueryEngineStorageConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RedshiftQueryEngineStorageConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RedshiftQueryEngineStorageConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedshiftQueryEngineStorageConfiguration<super::missing::Type> { RedshiftQueryEngineStorageConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RedshiftQueryEngineStorageConfiguration<Missing<super::required::Type>> { RedshiftQueryEngineStorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RedshiftQueryEngineStorageConfiguration<R0> {
     /// `AwsDataCatalogConfiguration`: `RedshiftQueryEngineAwsDataCatalogStorageConfiguration`. Update: replacement.
-    pub fn aws_data_catalog_configuration(mut self, value: impl Arg<RedshiftQueryEngineAwsDataCatalogStorageConfiguration>) -> Self { self.0.set("AwsDataCatalogConfiguration", value.into_expr()); self }
+    pub fn aws_data_catalog_configuration(self, value: impl Arg<RedshiftQueryEngineAwsDataCatalogStorageConfiguration>) -> Self { Self(put(self.0, "AwsDataCatalogConfiguration", value.into_expr()), Phase) }
     /// `RedshiftConfiguration`: `RedshiftQueryEngineRedshiftStorageConfiguration`. Update: replacement.
-    pub fn redshift_configuration(mut self, value: impl Arg<RedshiftQueryEngineRedshiftStorageConfiguration>) -> Self { self.0.set("RedshiftConfiguration", value.into_expr()); self }
+    pub fn redshift_configuration(self, value: impl Arg<RedshiftQueryEngineRedshiftStorageConfiguration>) -> Self { Self(put(self.0, "RedshiftConfiguration", value.into_expr()), Phase) }
     /// `Type`: `RedshiftQueryEngineStorageConfigurationType`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<RedshiftQueryEngineStorageConfigurationType>) -> RedshiftQueryEngineStorageConfiguration<Set> { self.0.set("Type", value.into_expr()); RedshiftQueryEngineStorageConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<RedshiftQueryEngineStorageConfigurationType>) -> RedshiftQueryEngineStorageConfiguration<Set> { RedshiftQueryEngineStorageConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for RedshiftQueryEngineStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftServerlessAuthConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftserverlessauthconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftServerlessAuthConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RedshiftServerlessAuthConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RedshiftServerlessAuthConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedshiftServerlessAuthConfiguration<super::missing::Type> { RedshiftServerlessAuthConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RedshiftServerlessAuthConfiguration<Missing<super::required::Type>> { RedshiftServerlessAuthConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RedshiftServerlessAuthConfiguration<R0> {
     /// `Type`: `RedshiftServerlessAuthConfigurationType`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<RedshiftServerlessAuthConfigurationType>) -> RedshiftServerlessAuthConfiguration<Set> { self.0.set("Type", value.into_expr()); RedshiftServerlessAuthConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<RedshiftServerlessAuthConfigurationType>) -> RedshiftServerlessAuthConfiguration<Set> { RedshiftServerlessAuthConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
     /// `UsernamePasswordSecretArn`: text. Update: replacement.
-    pub fn username_password_secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("UsernamePasswordSecretArn", value.into_expr()); self }
+    pub fn username_password_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsernamePasswordSecretArn", value.into_expr()), Phase) }
 }
 impl Done for RedshiftServerlessAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftServerlessConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-redshiftserverlessconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftServerlessConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RedshiftServerlessConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RedshiftServerlessConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedshiftServerlessConfiguration<super::missing::AuthConfiguration, super::missing::WorkgroupArn> { RedshiftServerlessConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RedshiftServerlessConfiguration<Missing<super::required::AuthConfiguration>, Missing<super::required::WorkgroupArn>> { RedshiftServerlessConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> RedshiftServerlessConfiguration<R0, R1> {
     /// `AuthConfiguration`: `RedshiftServerlessAuthConfiguration`, required. Update: replacement.
-    pub fn auth_configuration(mut self, value: impl Arg<RedshiftServerlessAuthConfiguration>) -> RedshiftServerlessConfiguration<Set, R1> { self.0.set("AuthConfiguration", value.into_expr()); RedshiftServerlessConfiguration(self.0, Phase) }
+    pub fn auth_configuration(self, value: impl Arg<RedshiftServerlessAuthConfiguration>) -> RedshiftServerlessConfiguration<Set, R1> { RedshiftServerlessConfiguration(put(self.0, "AuthConfiguration", value.into_expr()), Phase) }
     /// `WorkgroupArn`: text, required. Update: replacement.
-    pub fn workgroup_arn(mut self, value: impl Arg<str>) -> RedshiftServerlessConfiguration<R0, Set> { self.0.set("WorkgroupArn", value.into_expr()); RedshiftServerlessConfiguration(self.0, Phase) }
+    pub fn workgroup_arn(self, value: impl Arg<str>) -> RedshiftServerlessConfiguration<R0, Set> { RedshiftServerlessConfiguration(put(self.0, "WorkgroupArn", value.into_expr()), Phase) }
 }
 impl Done for RedshiftServerlessConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3Location<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::URI> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::URI>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0> S3Location<R0> {
     /// `URI`: text, required. Update: replacement.
-    pub fn uri(mut self, value: impl Arg<str>) -> S3Location<Set> { self.0.set("URI", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn uri(self, value: impl Arg<str>) -> S3Location<Set> { S3Location(put(self.0, "URI", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3VectorsConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-s3vectorsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3VectorsConfiguration(Bag);
+#[must_use] pub struct S3VectorsConfiguration(Bag);
 impl S3VectorsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IndexArn`: text. Update: replacement.
-    pub fn index_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("IndexArn", value.into_expr()); self }
+    pub fn index_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexArn", value.into_expr())) }
     /// `IndexName`: text. Update: replacement.
-    pub fn index_name(mut self, value: impl Arg<str>) -> Self { self.0.set("IndexName", value.into_expr()); self }
+    pub fn index_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexName", value.into_expr())) }
     /// `VectorBucketArn`: text. Update: replacement.
-    pub fn vector_bucket_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("VectorBucketArn", value.into_expr()); self }
+    pub fn vector_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketArn", value.into_expr())) }
 }
 impl Done for S3VectorsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SqlKnowledgeBaseConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-sqlknowledgebaseconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SqlKnowledgeBaseConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SqlKnowledgeBaseConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SqlKnowledgeBaseConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SqlKnowledgeBaseConfiguration<super::missing::Type> { SqlKnowledgeBaseConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SqlKnowledgeBaseConfiguration<Missing<super::required::Type>> { SqlKnowledgeBaseConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SqlKnowledgeBaseConfiguration<R0> {
     /// `RedshiftConfiguration`: `RedshiftConfiguration`. Update: in place.
-    pub fn redshift_configuration(mut self, value: impl Arg<RedshiftConfiguration>) -> Self { self.0.set("RedshiftConfiguration", value.into_expr()); self }
+    pub fn redshift_configuration(self, value: impl Arg<RedshiftConfiguration>) -> Self { Self(put(self.0, "RedshiftConfiguration", value.into_expr()), Phase) }
     /// `Type`: `SqlKnowledgeBaseConfigurationType`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<SqlKnowledgeBaseConfigurationType>) -> SqlKnowledgeBaseConfiguration<Set> { self.0.set("Type", value.into_expr()); SqlKnowledgeBaseConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<SqlKnowledgeBaseConfigurationType>) -> SqlKnowledgeBaseConfiguration<Set> { SqlKnowledgeBaseConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SqlKnowledgeBaseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-storageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StorageConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl StorageConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StorageConfiguration<super::missing::Type> { StorageConfiguration(Bag::default(), Phase) }
+    pub fn new() -> StorageConfiguration<Missing<super::required::Type>> { StorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0> StorageConfiguration<R0> {
     /// `MongoDbAtlasConfiguration`: `MongoDbAtlasConfiguration`. Update: replacement.
-    pub fn mongo_db_atlas_configuration(mut self, value: impl Arg<MongoDbAtlasConfiguration>) -> Self { self.0.set("MongoDbAtlasConfiguration", value.into_expr()); self }
+    pub fn mongo_db_atlas_configuration(self, value: impl Arg<MongoDbAtlasConfiguration>) -> Self { Self(put(self.0, "MongoDbAtlasConfiguration", value.into_expr()), Phase) }
     /// `NeptuneAnalyticsConfiguration`: `NeptuneAnalyticsConfiguration`. Update: replacement.
-    pub fn neptune_analytics_configuration(mut self, value: impl Arg<NeptuneAnalyticsConfiguration>) -> Self { self.0.set("NeptuneAnalyticsConfiguration", value.into_expr()); self }
+    pub fn neptune_analytics_configuration(self, value: impl Arg<NeptuneAnalyticsConfiguration>) -> Self { Self(put(self.0, "NeptuneAnalyticsConfiguration", value.into_expr()), Phase) }
     /// `OpensearchManagedClusterConfiguration`: `OpenSearchManagedClusterConfiguration`. Update: replacement.
-    pub fn opensearch_managed_cluster_configuration(mut self, value: impl Arg<OpenSearchManagedClusterConfiguration>) -> Self { self.0.set("OpensearchManagedClusterConfiguration", value.into_expr()); self }
+    pub fn opensearch_managed_cluster_configuration(self, value: impl Arg<OpenSearchManagedClusterConfiguration>) -> Self { Self(put(self.0, "OpensearchManagedClusterConfiguration", value.into_expr()), Phase) }
     /// `OpensearchServerlessConfiguration`: `OpenSearchServerlessConfiguration`. Update: replacement.
-    pub fn opensearch_serverless_configuration(mut self, value: impl Arg<OpenSearchServerlessConfiguration>) -> Self { self.0.set("OpensearchServerlessConfiguration", value.into_expr()); self }
+    pub fn opensearch_serverless_configuration(self, value: impl Arg<OpenSearchServerlessConfiguration>) -> Self { Self(put(self.0, "OpensearchServerlessConfiguration", value.into_expr()), Phase) }
     /// `PineconeConfiguration`: `PineconeConfiguration`. Update: replacement.
-    pub fn pinecone_configuration(mut self, value: impl Arg<PineconeConfiguration>) -> Self { self.0.set("PineconeConfiguration", value.into_expr()); self }
+    pub fn pinecone_configuration(self, value: impl Arg<PineconeConfiguration>) -> Self { Self(put(self.0, "PineconeConfiguration", value.into_expr()), Phase) }
     /// `RdsConfiguration`: `RdsConfiguration`. Update: replacement.
-    pub fn rds_configuration(mut self, value: impl Arg<RdsConfiguration>) -> Self { self.0.set("RdsConfiguration", value.into_expr()); self }
+    pub fn rds_configuration(self, value: impl Arg<RdsConfiguration>) -> Self { Self(put(self.0, "RdsConfiguration", value.into_expr()), Phase) }
     /// `S3VectorsConfiguration`: `S3VectorsConfiguration`. Update: replacement.
-    pub fn s3_vectors_configuration(mut self, value: impl Arg<S3VectorsConfiguration>) -> Self { self.0.set("S3VectorsConfiguration", value.into_expr()); self }
+    pub fn s3_vectors_configuration(self, value: impl Arg<S3VectorsConfiguration>) -> Self { Self(put(self.0, "S3VectorsConfiguration", value.into_expr()), Phase) }
     /// `Type`: `StorageConfigurationType`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<StorageConfigurationType>) -> StorageConfiguration<Set> { self.0.set("Type", value.into_expr()); StorageConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<StorageConfigurationType>) -> StorageConfiguration<Set> { StorageConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for StorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SupplementalDataStorageConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-supplementaldatastorageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SupplementalDataStorageConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SupplementalDataStorageConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SupplementalDataStorageConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SupplementalDataStorageConfiguration<super::missing::SupplementalDataStorageLocations> { SupplementalDataStorageConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SupplementalDataStorageConfiguration<Missing<super::required::SupplementalDataStorageLocations>> { SupplementalDataStorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SupplementalDataStorageConfiguration<R0> {
     /// `SupplementalDataStorageLocations`: list of `SupplementalDataStorageLocation`, required. Update: replacement.
-    pub fn supplemental_data_storage_locations(mut self, value: impl Arg<Arr<SupplementalDataStorageLocation>>) -> SupplementalDataStorageConfiguration<Set> { self.0.set("SupplementalDataStorageLocations", value.into_expr()); SupplementalDataStorageConfiguration(self.0, Phase) }
+    pub fn supplemental_data_storage_locations(self, value: impl Arg<Arr<SupplementalDataStorageLocation>>) -> SupplementalDataStorageConfiguration<Set> { SupplementalDataStorageConfiguration(put(self.0, "SupplementalDataStorageLocations", value.into_expr()), Phase) }
 }
 impl Done for SupplementalDataStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SupplementalDataStorageLocation` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-supplementaldatastoragelocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SupplementalDataStorageLocation<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SupplementalDataStorageLocation<R0 = Set>(Bag, Phase<(R0,)>);
 impl SupplementalDataStorageLocation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SupplementalDataStorageLocation<super::missing::SupplementalDataStorageLocationType> { SupplementalDataStorageLocation(Bag::default(), Phase) }
+    pub fn new() -> SupplementalDataStorageLocation<Missing<super::required::SupplementalDataStorageLocationType>> { SupplementalDataStorageLocation(Bag::default(), Phase) }
 }
 impl<R0> SupplementalDataStorageLocation<R0> {
     /// `S3Location`: `S3Location`. Update: replacement.
-    pub fn s3_location(mut self, value: impl Arg<S3Location>) -> Self { self.0.set("S3Location", value.into_expr()); self }
+    pub fn s3_location(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3Location", value.into_expr()), Phase) }
     /// `SupplementalDataStorageLocationType`: `SupplementalDataStorageLocationType`, required. Update: replacement.
-    pub fn supplemental_data_storage_location_type(mut self, value: impl Arg<SupplementalDataStorageLocationType>) -> SupplementalDataStorageLocation<Set> { self.0.set("SupplementalDataStorageLocationType", value.into_expr()); SupplementalDataStorageLocation(self.0, Phase) }
+    pub fn supplemental_data_storage_location_type(self, value: impl Arg<SupplementalDataStorageLocationType>) -> SupplementalDataStorageLocation<Set> { SupplementalDataStorageLocation(put(self.0, "SupplementalDataStorageLocationType", value.into_expr()), Phase) }
 }
 impl Done for SupplementalDataStorageLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorKnowledgeBaseConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-vectorknowledgebaseconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VectorKnowledgeBaseConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VectorKnowledgeBaseConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl VectorKnowledgeBaseConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VectorKnowledgeBaseConfiguration<super::missing::EmbeddingModelArn> { VectorKnowledgeBaseConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VectorKnowledgeBaseConfiguration<Missing<super::required::EmbeddingModelArn>> { VectorKnowledgeBaseConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VectorKnowledgeBaseConfiguration<R0> {
     /// `EmbeddingModelArn`: text, required. Update: replacement.
-    pub fn embedding_model_arn(mut self, value: impl Arg<str>) -> VectorKnowledgeBaseConfiguration<Set> { self.0.set("EmbeddingModelArn", value.into_expr()); VectorKnowledgeBaseConfiguration(self.0, Phase) }
+    pub fn embedding_model_arn(self, value: impl Arg<str>) -> VectorKnowledgeBaseConfiguration<Set> { VectorKnowledgeBaseConfiguration(put(self.0, "EmbeddingModelArn", value.into_expr()), Phase) }
     /// `EmbeddingModelConfiguration`: `EmbeddingModelConfiguration`. Update: replacement.
-    pub fn embedding_model_configuration(mut self, value: impl Arg<EmbeddingModelConfiguration>) -> Self { self.0.set("EmbeddingModelConfiguration", value.into_expr()); self }
+    pub fn embedding_model_configuration(self, value: impl Arg<EmbeddingModelConfiguration>) -> Self { Self(put(self.0, "EmbeddingModelConfiguration", value.into_expr()), Phase) }
     /// `SupplementalDataStorageConfiguration`: `SupplementalDataStorageConfiguration`. Update: replacement.
-    pub fn supplemental_data_storage_configuration(mut self, value: impl Arg<SupplementalDataStorageConfiguration>) -> Self { self.0.set("SupplementalDataStorageConfiguration", value.into_expr()); self }
+    pub fn supplemental_data_storage_configuration(self, value: impl Arg<SupplementalDataStorageConfiguration>) -> Self { Self(put(self.0, "SupplementalDataStorageConfiguration", value.into_expr()), Phase) }
 }
 impl Done for VectorKnowledgeBaseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-videoconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VideoConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VideoConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl VideoConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VideoConfiguration<super::missing::SegmentationConfiguration> { VideoConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VideoConfiguration<Missing<super::required::SegmentationConfiguration>> { VideoConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VideoConfiguration<R0> {
     /// `SegmentationConfiguration`: `VideoSegmentationConfiguration`, required. Update: replacement.
-    pub fn segmentation_configuration(mut self, value: impl Arg<VideoSegmentationConfiguration>) -> VideoConfiguration<Set> { self.0.set("SegmentationConfiguration", value.into_expr()); VideoConfiguration(self.0, Phase) }
+    pub fn segmentation_configuration(self, value: impl Arg<VideoSegmentationConfiguration>) -> VideoConfiguration<Set> { VideoConfiguration(put(self.0, "SegmentationConfiguration", value.into_expr()), Phase) }
 }
 impl Done for VideoConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoSegmentationConfiguration` of `AWS::Bedrock::KnowledgeBase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-knowledgebase-videosegmentationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VideoSegmentationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VideoSegmentationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl VideoSegmentationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VideoSegmentationConfiguration<super::missing::FixedLengthDuration> { VideoSegmentationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VideoSegmentationConfiguration<Missing<super::required::FixedLengthDuration>> { VideoSegmentationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VideoSegmentationConfiguration<R0> {
     /// `FixedLengthDuration`: integer, required. Update: replacement.
-    pub fn fixed_length_duration(mut self, value: impl Arg<i64>) -> VideoSegmentationConfiguration<Set> { self.0.set("FixedLengthDuration", value.into_expr()); VideoSegmentationConfiguration(self.0, Phase) }
+    pub fn fixed_length_duration(self, value: impl Arg<i64>) -> VideoSegmentationConfiguration<Set> { VideoSegmentationConfiguration(put(self.0, "FixedLengthDuration", value.into_expr()), Phase) }
 }
 impl Done for VideoSegmentationConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EmbeddingDataType` allows.
@@ -4674,7 +4672,7 @@ impl CfnKnowledgeBasePolicy {
     /// `AWS::Bedrock::KnowledgeBasePolicy`
     pub const TYPE: &'static str = "AWS::Bedrock::KnowledgeBasePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnKnowledgeBasePolicyProps<R0, R1>) -> Self where CfnKnowledgeBasePolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnKnowledgeBasePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `KnowledgeBaseId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `RevisionId`: text.
@@ -4682,16 +4680,16 @@ impl CfnKnowledgeBasePolicy {
 }
 impl Parent for CfnKnowledgeBasePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::KnowledgeBasePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-knowledgebasepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnKnowledgeBasePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnKnowledgeBasePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnKnowledgeBasePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnKnowledgeBasePolicyProps<missing::KnowledgeBaseId, missing::PolicyDocument> { CfnKnowledgeBasePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnKnowledgeBasePolicyProps<Missing<required::KnowledgeBaseId>, Missing<required::PolicyDocument>> { CfnKnowledgeBasePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnKnowledgeBasePolicyProps<R0, R1> {
     /// `KnowledgeBaseId`: text, required. Update: replacement.
-    pub fn knowledge_base_id(mut self, value: impl Arg<str>) -> CfnKnowledgeBasePolicyProps<Set, R1> { self.0.set("KnowledgeBaseId", value.into_expr()); CfnKnowledgeBasePolicyProps(self.0, Phase) }
+    pub fn knowledge_base_id(self, value: impl Arg<str>) -> CfnKnowledgeBasePolicyProps<Set, R1> { CfnKnowledgeBasePolicyProps(put(self.0, "KnowledgeBaseId", value.into_expr()), Phase) }
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> CfnKnowledgeBasePolicyProps<R0, Set> { self.0.set("PolicyDocument", value.into_expr()); CfnKnowledgeBasePolicyProps(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnKnowledgeBasePolicyProps<R0, Set> { CfnKnowledgeBasePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
 }
 impl Done for CfnKnowledgeBasePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-prompt.html)
@@ -4700,10 +4698,10 @@ impl CfnPrompt {
     /// `AWS::Bedrock::Prompt`
     pub const TYPE: &'static str = "AWS::Bedrock::Prompt";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPromptProps<R0>) -> Self where CfnPromptProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPromptProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -4716,300 +4714,296 @@ impl CfnPrompt {
 }
 impl Parent for CfnPrompt { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-prompt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPromptProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPromptProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPromptProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPromptProps<missing::Name> { CfnPromptProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPromptProps<Missing<required::Name>> { CfnPromptProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPromptProps<R0> {
     /// `CustomerEncryptionKeyArn`: text. Update: in place.
-    pub fn customer_encryption_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomerEncryptionKeyArn", value.into_expr()); self }
+    pub fn customer_encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerEncryptionKeyArn", value.into_expr()), Phase) }
     /// `DefaultVariant`: text. Update: in place.
-    pub fn default_variant(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultVariant", value.into_expr()); self }
+    pub fn default_variant(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultVariant", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPromptProps<Set> { self.0.set("Name", value.into_expr()); CfnPromptProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPromptProps<Set> { CfnPromptProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Variants`: list of `PromptVariant`. Update: in place.
-    pub fn variants(mut self, value: impl Arg<Arr<prompt::PromptVariant>>) -> Self { self.0.set("Variants", value.into_expr()); self }
+    pub fn variants(self, value: impl Arg<Arr<prompt::PromptVariant>>) -> Self { Self(put(self.0, "Variants", value.into_expr()), Phase) }
 }
 impl Done for CfnPromptProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::Prompt`.
 pub mod prompt {
 use crate::cfn::support::*;
 /// The property type `CachePointBlock` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-cachepointblock.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CachePointBlock<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CachePointBlock<R0 = Set>(Bag, Phase<(R0,)>);
 impl CachePointBlock {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CachePointBlock<super::missing::Type> { CachePointBlock(Bag::default(), Phase) }
+    pub fn new() -> CachePointBlock<Missing<super::required::Type>> { CachePointBlock(Bag::default(), Phase) }
 }
 impl<R0> CachePointBlock<R0> {
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> CachePointBlock<Set> { self.0.set("Type", value.into_expr()); CachePointBlock(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> CachePointBlock<Set> { CachePointBlock(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CachePointBlock { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChatPromptTemplateConfiguration` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-chatprompttemplateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ChatPromptTemplateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ChatPromptTemplateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ChatPromptTemplateConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ChatPromptTemplateConfiguration<super::missing::Messages> { ChatPromptTemplateConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ChatPromptTemplateConfiguration<Missing<super::required::Messages>> { ChatPromptTemplateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ChatPromptTemplateConfiguration<R0> {
     /// `InputVariables`: list of `PromptInputVariable`. Update: in place.
-    pub fn input_variables(mut self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { self.0.set("InputVariables", value.into_expr()); self }
+    pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value.into_expr()), Phase) }
     /// `Messages`: list of `Message`, required. Update: in place.
-    pub fn messages(mut self, value: impl Arg<Arr<Message>>) -> ChatPromptTemplateConfiguration<Set> { self.0.set("Messages", value.into_expr()); ChatPromptTemplateConfiguration(self.0, Phase) }
+    pub fn messages(self, value: impl Arg<Arr<Message>>) -> ChatPromptTemplateConfiguration<Set> { ChatPromptTemplateConfiguration(put(self.0, "Messages", value.into_expr()), Phase) }
     /// `System`: list of `SystemContentBlock`. Update: in place.
-    pub fn system(mut self, value: impl Arg<Arr<SystemContentBlock>>) -> Self { self.0.set("System", value.into_expr()); self }
+    pub fn system(self, value: impl Arg<Arr<SystemContentBlock>>) -> Self { Self(put(self.0, "System", value.into_expr()), Phase) }
     /// `ToolConfiguration`: `ToolConfiguration`. Update: in place.
-    pub fn tool_configuration(mut self, value: impl Arg<ToolConfiguration>) -> Self { self.0.set("ToolConfiguration", value.into_expr()); self }
+    pub fn tool_configuration(self, value: impl Arg<ToolConfiguration>) -> Self { Self(put(self.0, "ToolConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ChatPromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContentBlock` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-contentblock.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContentBlock(Bag);
+#[must_use] pub struct ContentBlock(Bag);
 impl ContentBlock {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CachePoint`: `CachePointBlock`. Update: in place.
-    pub fn cache_point(mut self, value: impl Arg<CachePointBlock>) -> Self { self.0.set("CachePoint", value.into_expr()); self }
+    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr())) }
     /// `Text`: text. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> Self { self.0.set("Text", value.into_expr()); self }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for ContentBlock { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Message` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-message.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Message<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Message<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Message {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Message<super::missing::Content, super::missing::Role> { Message(Bag::default(), Phase) }
+    pub fn new() -> Message<Missing<super::required::Content>, Missing<super::required::Role>> { Message(Bag::default(), Phase) }
 }
 impl<R0, R1> Message<R0, R1> {
     /// `Content`: list of `ContentBlock`, required. Update: in place.
-    pub fn content(mut self, value: impl Arg<Arr<ContentBlock>>) -> Message<Set, R1> { self.0.set("Content", value.into_expr()); Message(self.0, Phase) }
+    pub fn content(self, value: impl Arg<Arr<ContentBlock>>) -> Message<Set, R1> { Message(put(self.0, "Content", value.into_expr()), Phase) }
     /// `Role`: `Role`, required. Update: in place.
-    pub fn role(mut self, value: impl Arg<Role>) -> Message<R0, Set> { self.0.set("Role", value.into_expr()); Message(self.0, Phase) }
+    pub fn role(self, value: impl Arg<Role>) -> Message<R0, Set> { Message(put(self.0, "Role", value.into_expr()), Phase) }
 }
 impl Done for Message { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptAgentResource` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptagentresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptAgentResource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PromptAgentResource<R0 = Set>(Bag, Phase<(R0,)>);
 impl PromptAgentResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptAgentResource<super::missing::AgentIdentifier> { PromptAgentResource(Bag::default(), Phase) }
+    pub fn new() -> PromptAgentResource<Missing<super::required::AgentIdentifier>> { PromptAgentResource(Bag::default(), Phase) }
 }
 impl<R0> PromptAgentResource<R0> {
     /// `AgentIdentifier`: text, required. Update: in place.
-    pub fn agent_identifier(mut self, value: impl Arg<str>) -> PromptAgentResource<Set> { self.0.set("AgentIdentifier", value.into_expr()); PromptAgentResource(self.0, Phase) }
+    pub fn agent_identifier(self, value: impl Arg<str>) -> PromptAgentResource<Set> { PromptAgentResource(put(self.0, "AgentIdentifier", value.into_expr()), Phase) }
 }
 impl Done for PromptAgentResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptGenAiResource` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptgenairesource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptGenAiResource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PromptGenAiResource(Bag);
 impl PromptGenAiResource {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptGenAiResource<super::missing::Agent> { PromptGenAiResource(Bag::default(), Phase) }
-}
-impl<R0> PromptGenAiResource<R0> {
-    /// `Agent`: `PromptAgentResource`, required. Update: in place.
-    pub fn agent(mut self, value: impl Arg<PromptAgentResource>) -> PromptGenAiResource<Set> { self.0.set("Agent", value.into_expr()); PromptGenAiResource(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `Agent`: `PromptAgentResource`. Update: in place.
+    pub fn agent(self, value: impl Arg<PromptAgentResource>) -> Self { Self(put(self.0, "Agent", value.into_expr())) }
 }
 impl Done for PromptGenAiResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptInferenceConfiguration` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptinferenceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptInferenceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PromptInferenceConfiguration(Bag);
 impl PromptInferenceConfiguration {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptInferenceConfiguration<super::missing::Text> { PromptInferenceConfiguration(Bag::default(), Phase) }
-}
-impl<R0> PromptInferenceConfiguration<R0> {
-    /// `Text`: `PromptModelInferenceConfiguration`, required. Update: in place.
-    pub fn text(mut self, value: impl Arg<PromptModelInferenceConfiguration>) -> PromptInferenceConfiguration<Set> { self.0.set("Text", value.into_expr()); PromptInferenceConfiguration(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `Text`: `PromptModelInferenceConfiguration`. Update: in place.
+    pub fn text(self, value: impl Arg<PromptModelInferenceConfiguration>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for PromptInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptInputVariable` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptinputvariable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptInputVariable(Bag);
+#[must_use] pub struct PromptInputVariable(Bag);
 impl PromptInputVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for PromptInputVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptMetadataEntry` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptmetadataentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptMetadataEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PromptMetadataEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PromptMetadataEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptMetadataEntry<super::missing::Key, super::missing::Value> { PromptMetadataEntry(Bag::default(), Phase) }
+    pub fn new() -> PromptMetadataEntry<Missing<super::required::Key>, Missing<super::required::Value>> { PromptMetadataEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> PromptMetadataEntry<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> PromptMetadataEntry<Set, R1> { self.0.set("Key", value.into_expr()); PromptMetadataEntry(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> PromptMetadataEntry<Set, R1> { PromptMetadataEntry(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> PromptMetadataEntry<R0, Set> { self.0.set("Value", value.into_expr()); PromptMetadataEntry(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> PromptMetadataEntry<R0, Set> { PromptMetadataEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for PromptMetadataEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptModelInferenceConfiguration` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptmodelinferenceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptModelInferenceConfiguration(Bag);
+#[must_use] pub struct PromptModelInferenceConfiguration(Bag);
 impl PromptModelInferenceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxTokens`: number. Update: in place.
-    pub fn max_tokens(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxTokens", value.into_expr()); self }
+    pub fn max_tokens(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr())) }
     /// `StopSequences`: list of text. Update: in place.
-    pub fn stop_sequences(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StopSequences", value.into_expr()); self }
+    pub fn stop_sequences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StopSequences", value.into_expr())) }
     /// `Temperature`: number. Update: in place.
-    pub fn temperature(mut self, value: impl Arg<f64>) -> Self { self.0.set("Temperature", value.into_expr()); self }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr())) }
     /// `TopP`: number. Update: in place.
-    pub fn top_p(mut self, value: impl Arg<f64>) -> Self { self.0.set("TopP", value.into_expr()); self }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr())) }
 }
 impl Done for PromptModelInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptTemplateConfiguration` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-prompttemplateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptTemplateConfiguration(Bag);
+#[must_use] pub struct PromptTemplateConfiguration(Bag);
 impl PromptTemplateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Chat`: `ChatPromptTemplateConfiguration`. Update: in place.
-    pub fn chat(mut self, value: impl Arg<ChatPromptTemplateConfiguration>) -> Self { self.0.set("Chat", value.into_expr()); self }
+    pub fn chat(self, value: impl Arg<ChatPromptTemplateConfiguration>) -> Self { Self(put(self.0, "Chat", value.into_expr())) }
     /// `Text`: `TextPromptTemplateConfiguration`. Update: in place.
-    pub fn text(mut self, value: impl Arg<TextPromptTemplateConfiguration>) -> Self { self.0.set("Text", value.into_expr()); self }
+    pub fn text(self, value: impl Arg<TextPromptTemplateConfiguration>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for PromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptVariant` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-promptvariant.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptVariant<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct PromptVariant<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl PromptVariant {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptVariant<super::missing::Name, super::missing::TemplateConfiguration, super::missing::TemplateType> { PromptVariant(Bag::default(), Phase) }
+    pub fn new() -> PromptVariant<Missing<super::required::Name>, Missing<super::required::TemplateConfiguration>, Missing<super::required::TemplateType>> { PromptVariant(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PromptVariant<R0, R1, R2> {
     /// `AdditionalModelRequestFields`: JSON. Update: in place.
-    pub fn additional_model_request_fields(mut self, value: impl Arg<Any>) -> Self { self.0.set("AdditionalModelRequestFields", value.into_expr()); self }
+    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr()), Phase) }
     /// `GenAiResource`: `PromptGenAiResource`. Update: in place.
-    pub fn gen_ai_resource(mut self, value: impl Arg<PromptGenAiResource>) -> Self { self.0.set("GenAiResource", value.into_expr()); self }
+    pub fn gen_ai_resource(self, value: impl Arg<PromptGenAiResource>) -> Self { Self(put(self.0, "GenAiResource", value.into_expr()), Phase) }
     /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place.
-    pub fn inference_configuration(mut self, value: impl Arg<PromptInferenceConfiguration>) -> Self { self.0.set("InferenceConfiguration", value.into_expr()); self }
+    pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value.into_expr()), Phase) }
     /// `Metadata`: list of `PromptMetadataEntry`. Update: in place.
-    pub fn metadata(mut self, value: impl Arg<Arr<PromptMetadataEntry>>) -> Self { self.0.set("Metadata", value.into_expr()); self }
+    pub fn metadata(self, value: impl Arg<Arr<PromptMetadataEntry>>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
     /// `ModelId`: text. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ModelId", value.into_expr()); self }
+    pub fn model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> PromptVariant<Set, R1, R2> { self.0.set("Name", value.into_expr()); PromptVariant(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> PromptVariant<Set, R1, R2> { PromptVariant(put(self.0, "Name", value.into_expr()), Phase) }
     /// `TemplateConfiguration`: `PromptTemplateConfiguration`, required. Update: in place.
-    pub fn template_configuration(mut self, value: impl Arg<PromptTemplateConfiguration>) -> PromptVariant<R0, Set, R2> { self.0.set("TemplateConfiguration", value.into_expr()); PromptVariant(self.0, Phase) }
+    pub fn template_configuration(self, value: impl Arg<PromptTemplateConfiguration>) -> PromptVariant<R0, Set, R2> { PromptVariant(put(self.0, "TemplateConfiguration", value.into_expr()), Phase) }
     /// `TemplateType`: `TemplateType`, required. Update: in place.
-    pub fn template_type(mut self, value: impl Arg<TemplateType>) -> PromptVariant<R0, R1, Set> { self.0.set("TemplateType", value.into_expr()); PromptVariant(self.0, Phase) }
+    pub fn template_type(self, value: impl Arg<TemplateType>) -> PromptVariant<R0, R1, Set> { PromptVariant(put(self.0, "TemplateType", value.into_expr()), Phase) }
 }
 impl Done for PromptVariant { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpecificToolChoice` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-specifictoolchoice.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SpecificToolChoice<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SpecificToolChoice<R0 = Set>(Bag, Phase<(R0,)>);
 impl SpecificToolChoice {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SpecificToolChoice<super::missing::Name> { SpecificToolChoice(Bag::default(), Phase) }
+    pub fn new() -> SpecificToolChoice<Missing<super::required::Name>> { SpecificToolChoice(Bag::default(), Phase) }
 }
 impl<R0> SpecificToolChoice<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> SpecificToolChoice<Set> { self.0.set("Name", value.into_expr()); SpecificToolChoice(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SpecificToolChoice<Set> { SpecificToolChoice(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SpecificToolChoice { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SystemContentBlock` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-systemcontentblock.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SystemContentBlock(Bag);
+#[must_use] pub struct SystemContentBlock(Bag);
 impl SystemContentBlock {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CachePoint`: `CachePointBlock`. Update: in place.
-    pub fn cache_point(mut self, value: impl Arg<CachePointBlock>) -> Self { self.0.set("CachePoint", value.into_expr()); self }
+    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr())) }
     /// `Text`: text. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> Self { self.0.set("Text", value.into_expr()); self }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for SystemContentBlock { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextPromptTemplateConfiguration` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-textprompttemplateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TextPromptTemplateConfiguration(Bag);
+#[must_use] pub struct TextPromptTemplateConfiguration(Bag);
 impl TextPromptTemplateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CachePoint`: `CachePointBlock`. Update: in place.
-    pub fn cache_point(mut self, value: impl Arg<CachePointBlock>) -> Self { self.0.set("CachePoint", value.into_expr()); self }
+    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr())) }
     /// `InputVariables`: list of `PromptInputVariable`. Update: in place.
-    pub fn input_variables(mut self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { self.0.set("InputVariables", value.into_expr()); self }
+    pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value.into_expr())) }
     /// `Text`: text. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> Self { self.0.set("Text", value.into_expr()); self }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
     /// `TextS3Location`: `TextS3Location`. Update: in place.
-    pub fn text_s3_location(mut self, value: impl Arg<TextS3Location>) -> Self { self.0.set("TextS3Location", value.into_expr()); self }
+    pub fn text_s3_location(self, value: impl Arg<TextS3Location>) -> Self { Self(put(self.0, "TextS3Location", value.into_expr())) }
 }
 impl Done for TextPromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextS3Location` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-texts3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TextS3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TextS3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TextS3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TextS3Location<super::missing::Bucket, super::missing::Key> { TextS3Location(Bag::default(), Phase) }
+    pub fn new() -> TextS3Location<Missing<super::required::Bucket>, Missing<super::required::Key>> { TextS3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> TextS3Location<R0, R1> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> TextS3Location<Set, R1> { self.0.set("Bucket", value.into_expr()); TextS3Location(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> TextS3Location<Set, R1> { TextS3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TextS3Location<R0, Set> { self.0.set("Key", value.into_expr()); TextS3Location(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TextS3Location<R0, Set> { TextS3Location(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for TextS3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tool` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-tool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tool(Bag);
+#[must_use] pub struct Tool(Bag);
 impl Tool {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CachePoint`: `CachePointBlock`. Update: in place.
-    pub fn cache_point(mut self, value: impl Arg<CachePointBlock>) -> Self { self.0.set("CachePoint", value.into_expr()); self }
+    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr())) }
     /// `ToolSpec`: `ToolSpecification`. Update: in place.
-    pub fn tool_spec(mut self, value: impl Arg<ToolSpecification>) -> Self { self.0.set("ToolSpec", value.into_expr()); self }
+    pub fn tool_spec(self, value: impl Arg<ToolSpecification>) -> Self { Self(put(self.0, "ToolSpec", value.into_expr())) }
 }
 impl Done for Tool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolChoice` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolchoice.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ToolChoice(Bag);
+#[must_use] pub struct ToolChoice(Bag);
 impl ToolChoice {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Any`: JSON. Update: in place.
-    pub fn any(mut self, value: impl Arg<Any>) -> Self { self.0.set("Any", value.into_expr()); self }
+    pub fn any(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Any", value.into_expr())) }
     /// `Auto`: JSON. Update: in place.
-    pub fn auto(mut self, value: impl Arg<Any>) -> Self { self.0.set("Auto", value.into_expr()); self }
+    pub fn auto(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Auto", value.into_expr())) }
     /// `Tool`: `SpecificToolChoice`. Update: in place.
-    pub fn tool(mut self, value: impl Arg<SpecificToolChoice>) -> Self { self.0.set("Tool", value.into_expr()); self }
+    pub fn tool(self, value: impl Arg<SpecificToolChoice>) -> Self { Self(put(self.0, "Tool", value.into_expr())) }
 }
 impl Done for ToolChoice { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolConfiguration` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ToolConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ToolConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ToolConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ToolConfiguration<super::missing::Tools> { ToolConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ToolConfiguration<Missing<super::required::Tools>> { ToolConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ToolConfiguration<R0> {
     /// `ToolChoice`: `ToolChoice`. Update: in place.
-    pub fn tool_choice(mut self, value: impl Arg<ToolChoice>) -> Self { self.0.set("ToolChoice", value.into_expr()); self }
+    pub fn tool_choice(self, value: impl Arg<ToolChoice>) -> Self { Self(put(self.0, "ToolChoice", value.into_expr()), Phase) }
     /// `Tools`: list of `Tool`, required. Update: in place.
-    pub fn tools(mut self, value: impl Arg<Arr<Tool>>) -> ToolConfiguration<Set> { self.0.set("Tools", value.into_expr()); ToolConfiguration(self.0, Phase) }
+    pub fn tools(self, value: impl Arg<Arr<Tool>>) -> ToolConfiguration<Set> { ToolConfiguration(put(self.0, "Tools", value.into_expr()), Phase) }
 }
 impl Done for ToolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolInputSchema` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolinputschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ToolInputSchema<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ToolInputSchema<R0 = Set>(Bag, Phase<(R0,)>);
 impl ToolInputSchema {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ToolInputSchema<super::missing::Json> { ToolInputSchema(Bag::default(), Phase) }
+    pub fn new() -> ToolInputSchema<Missing<super::required::Json>> { ToolInputSchema(Bag::default(), Phase) }
 }
 impl<R0> ToolInputSchema<R0> {
     /// `Json`: JSON, required. Update: in place.
-    pub fn json(mut self, value: impl Arg<Any>) -> ToolInputSchema<Set> { self.0.set("Json", value.into_expr()); ToolInputSchema(self.0, Phase) }
+    pub fn json(self, value: impl Arg<Any>) -> ToolInputSchema<Set> { ToolInputSchema(put(self.0, "Json", value.into_expr()), Phase) }
 }
 impl Done for ToolInputSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolSpecification` of `AWS::Bedrock::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-prompt-toolspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ToolSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ToolSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ToolSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ToolSpecification<super::missing::InputSchema, super::missing::Name> { ToolSpecification(Bag::default(), Phase) }
+    pub fn new() -> ToolSpecification<Missing<super::required::InputSchema>, Missing<super::required::Name>> { ToolSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> ToolSpecification<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InputSchema`: `ToolInputSchema`, required. Update: in place.
-    pub fn input_schema(mut self, value: impl Arg<ToolInputSchema>) -> ToolSpecification<Set, R1> { self.0.set("InputSchema", value.into_expr()); ToolSpecification(self.0, Phase) }
+    pub fn input_schema(self, value: impl Arg<ToolInputSchema>) -> ToolSpecification<Set, R1> { ToolSpecification(put(self.0, "InputSchema", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ToolSpecification<R0, Set> { self.0.set("Name", value.into_expr()); ToolSpecification(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ToolSpecification<R0, Set> { ToolSpecification(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for ToolSpecification { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Role` allows.
@@ -5025,14 +5019,14 @@ impl CfnPromptVersion {
     /// `AWS::Bedrock::PromptVersion`
     pub const TYPE: &'static str = "AWS::Bedrock::PromptVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPromptVersionProps<R0>) -> Self where CfnPromptVersionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPromptVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `CustomerEncryptionKeyArn`: text.
+    /// The attribute `CustomerEncryptionKeyArn`: `OtherArn`.
     pub fn attr_customer_encryption_key_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CustomerEncryptionKeyArn") }
     /// The attribute `DefaultVariant`: text.
     pub fn attr_default_variant(&self) -> Val<str> { self.0.get_att("DefaultVariant") }
@@ -5049,279 +5043,279 @@ impl CfnPromptVersion {
 }
 impl Parent for CfnPromptVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-promptversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPromptVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPromptVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPromptVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPromptVersionProps<missing::PromptArn> { CfnPromptVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPromptVersionProps<Missing<required::PromptArn>> { CfnPromptVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPromptVersionProps<R0> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `PromptArn`: text, required. Update: replacement.
-    pub fn prompt_arn(mut self, value: impl Arg<str>) -> CfnPromptVersionProps<Set> { self.0.set("PromptArn", value.into_expr()); CfnPromptVersionProps(self.0, Phase) }
+    pub fn prompt_arn(self, value: impl Arg<str>) -> CfnPromptVersionProps<Set> { CfnPromptVersionProps(put(self.0, "PromptArn", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPromptVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Bedrock::PromptVersion`.
 pub mod prompt_version {
 use crate::cfn::support::*;
 /// The property type `CachePointBlock` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-cachepointblock.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CachePointBlock<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CachePointBlock<R0 = Set>(Bag, Phase<(R0,)>);
 impl CachePointBlock {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CachePointBlock<super::missing::Type> { CachePointBlock(Bag::default(), Phase) }
+    pub fn new() -> CachePointBlock<Missing<super::required::Type>> { CachePointBlock(Bag::default(), Phase) }
 }
 impl<R0> CachePointBlock<R0> {
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> CachePointBlock<Set> { self.0.set("Type", value.into_expr()); CachePointBlock(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> CachePointBlock<Set> { CachePointBlock(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CachePointBlock { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChatPromptTemplateConfiguration` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-chatprompttemplateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ChatPromptTemplateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ChatPromptTemplateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ChatPromptTemplateConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ChatPromptTemplateConfiguration<super::missing::Messages> { ChatPromptTemplateConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ChatPromptTemplateConfiguration<Missing<super::required::Messages>> { ChatPromptTemplateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ChatPromptTemplateConfiguration<R0> {
     /// `InputVariables`: list of `PromptInputVariable`. Update: in place.
-    pub fn input_variables(mut self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { self.0.set("InputVariables", value.into_expr()); self }
+    pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value.into_expr()), Phase) }
     /// `Messages`: list of `Message`, required. Update: in place.
-    pub fn messages(mut self, value: impl Arg<Arr<Message>>) -> ChatPromptTemplateConfiguration<Set> { self.0.set("Messages", value.into_expr()); ChatPromptTemplateConfiguration(self.0, Phase) }
+    pub fn messages(self, value: impl Arg<Arr<Message>>) -> ChatPromptTemplateConfiguration<Set> { ChatPromptTemplateConfiguration(put(self.0, "Messages", value.into_expr()), Phase) }
     /// `System`: list of `SystemContentBlock`. Update: in place.
-    pub fn system(mut self, value: impl Arg<Arr<SystemContentBlock>>) -> Self { self.0.set("System", value.into_expr()); self }
+    pub fn system(self, value: impl Arg<Arr<SystemContentBlock>>) -> Self { Self(put(self.0, "System", value.into_expr()), Phase) }
     /// `ToolConfiguration`: `ToolConfiguration`. Update: in place.
-    pub fn tool_configuration(mut self, value: impl Arg<ToolConfiguration>) -> Self { self.0.set("ToolConfiguration", value.into_expr()); self }
+    pub fn tool_configuration(self, value: impl Arg<ToolConfiguration>) -> Self { Self(put(self.0, "ToolConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ChatPromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContentBlock` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-contentblock.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContentBlock(Bag);
+#[must_use] pub struct ContentBlock(Bag);
 impl ContentBlock {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CachePoint`: `CachePointBlock`. Update: in place.
-    pub fn cache_point(mut self, value: impl Arg<CachePointBlock>) -> Self { self.0.set("CachePoint", value.into_expr()); self }
+    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr())) }
     /// `Text`: text. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> Self { self.0.set("Text", value.into_expr()); self }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for ContentBlock { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Message` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-message.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Message<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Message<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Message {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Message<super::missing::Content, super::missing::Role> { Message(Bag::default(), Phase) }
+    pub fn new() -> Message<Missing<super::required::Content>, Missing<super::required::Role>> { Message(Bag::default(), Phase) }
 }
 impl<R0, R1> Message<R0, R1> {
     /// `Content`: list of `ContentBlock`, required. Update: in place.
-    pub fn content(mut self, value: impl Arg<Arr<ContentBlock>>) -> Message<Set, R1> { self.0.set("Content", value.into_expr()); Message(self.0, Phase) }
+    pub fn content(self, value: impl Arg<Arr<ContentBlock>>) -> Message<Set, R1> { Message(put(self.0, "Content", value.into_expr()), Phase) }
     /// `Role`: `Role`, required. Update: in place.
-    pub fn role(mut self, value: impl Arg<Role>) -> Message<R0, Set> { self.0.set("Role", value.into_expr()); Message(self.0, Phase) }
+    pub fn role(self, value: impl Arg<Role>) -> Message<R0, Set> { Message(put(self.0, "Role", value.into_expr()), Phase) }
 }
 impl Done for Message { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptAgentResource` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptagentresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptAgentResource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PromptAgentResource<R0 = Set>(Bag, Phase<(R0,)>);
 impl PromptAgentResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptAgentResource<super::missing::AgentIdentifier> { PromptAgentResource(Bag::default(), Phase) }
+    pub fn new() -> PromptAgentResource<Missing<super::required::AgentIdentifier>> { PromptAgentResource(Bag::default(), Phase) }
 }
 impl<R0> PromptAgentResource<R0> {
     /// `AgentIdentifier`: text, required. Update: in place.
-    pub fn agent_identifier(mut self, value: impl Arg<str>) -> PromptAgentResource<Set> { self.0.set("AgentIdentifier", value.into_expr()); PromptAgentResource(self.0, Phase) }
+    pub fn agent_identifier(self, value: impl Arg<str>) -> PromptAgentResource<Set> { PromptAgentResource(put(self.0, "AgentIdentifier", value.into_expr()), Phase) }
 }
 impl Done for PromptAgentResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptGenAiResource` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptgenairesource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptGenAiResource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PromptGenAiResource<R0 = Set>(Bag, Phase<(R0,)>);
 impl PromptGenAiResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptGenAiResource<super::missing::Agent> { PromptGenAiResource(Bag::default(), Phase) }
+    pub fn new() -> PromptGenAiResource<Missing<super::required::Agent>> { PromptGenAiResource(Bag::default(), Phase) }
 }
 impl<R0> PromptGenAiResource<R0> {
     /// `Agent`: `PromptAgentResource`, required. Update: in place.
-    pub fn agent(mut self, value: impl Arg<PromptAgentResource>) -> PromptGenAiResource<Set> { self.0.set("Agent", value.into_expr()); PromptGenAiResource(self.0, Phase) }
+    pub fn agent(self, value: impl Arg<PromptAgentResource>) -> PromptGenAiResource<Set> { PromptGenAiResource(put(self.0, "Agent", value.into_expr()), Phase) }
 }
 impl Done for PromptGenAiResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptInferenceConfiguration` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptinferenceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptInferenceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PromptInferenceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PromptInferenceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptInferenceConfiguration<super::missing::Text> { PromptInferenceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PromptInferenceConfiguration<Missing<super::required::Text>> { PromptInferenceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PromptInferenceConfiguration<R0> {
     /// `Text`: `PromptModelInferenceConfiguration`, required. Update: in place.
-    pub fn text(mut self, value: impl Arg<PromptModelInferenceConfiguration>) -> PromptInferenceConfiguration<Set> { self.0.set("Text", value.into_expr()); PromptInferenceConfiguration(self.0, Phase) }
+    pub fn text(self, value: impl Arg<PromptModelInferenceConfiguration>) -> PromptInferenceConfiguration<Set> { PromptInferenceConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for PromptInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptInputVariable` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptinputvariable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptInputVariable(Bag);
+#[must_use] pub struct PromptInputVariable(Bag);
 impl PromptInputVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for PromptInputVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptMetadataEntry` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptmetadataentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptMetadataEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PromptMetadataEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PromptMetadataEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptMetadataEntry<super::missing::Key, super::missing::Value> { PromptMetadataEntry(Bag::default(), Phase) }
+    pub fn new() -> PromptMetadataEntry<Missing<super::required::Key>, Missing<super::required::Value>> { PromptMetadataEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> PromptMetadataEntry<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> PromptMetadataEntry<Set, R1> { self.0.set("Key", value.into_expr()); PromptMetadataEntry(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> PromptMetadataEntry<Set, R1> { PromptMetadataEntry(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> PromptMetadataEntry<R0, Set> { self.0.set("Value", value.into_expr()); PromptMetadataEntry(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> PromptMetadataEntry<R0, Set> { PromptMetadataEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for PromptMetadataEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptModelInferenceConfiguration` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptmodelinferenceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptModelInferenceConfiguration(Bag);
+#[must_use] pub struct PromptModelInferenceConfiguration(Bag);
 impl PromptModelInferenceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxTokens`: number. Update: in place.
-    pub fn max_tokens(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxTokens", value.into_expr()); self }
+    pub fn max_tokens(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr())) }
     /// `StopSequences`: list of text. Update: in place.
-    pub fn stop_sequences(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StopSequences", value.into_expr()); self }
+    pub fn stop_sequences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StopSequences", value.into_expr())) }
     /// `Temperature`: number. Update: in place.
-    pub fn temperature(mut self, value: impl Arg<f64>) -> Self { self.0.set("Temperature", value.into_expr()); self }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr())) }
     /// `TopP`: number. Update: in place.
-    pub fn top_p(mut self, value: impl Arg<f64>) -> Self { self.0.set("TopP", value.into_expr()); self }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr())) }
 }
 impl Done for PromptModelInferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptTemplateConfiguration` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-prompttemplateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptTemplateConfiguration(Bag);
+#[must_use] pub struct PromptTemplateConfiguration(Bag);
 impl PromptTemplateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Chat`: `ChatPromptTemplateConfiguration`. Update: in place.
-    pub fn chat(mut self, value: impl Arg<ChatPromptTemplateConfiguration>) -> Self { self.0.set("Chat", value.into_expr()); self }
+    pub fn chat(self, value: impl Arg<ChatPromptTemplateConfiguration>) -> Self { Self(put(self.0, "Chat", value.into_expr())) }
     /// `Text`: `TextPromptTemplateConfiguration`. Update: in place.
-    pub fn text(mut self, value: impl Arg<TextPromptTemplateConfiguration>) -> Self { self.0.set("Text", value.into_expr()); self }
+    pub fn text(self, value: impl Arg<TextPromptTemplateConfiguration>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for PromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptVariant` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-promptvariant.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptVariant<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct PromptVariant<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl PromptVariant {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptVariant<super::missing::Name, super::missing::TemplateConfiguration, super::missing::TemplateType> { PromptVariant(Bag::default(), Phase) }
+    pub fn new() -> PromptVariant<Missing<super::required::Name>, Missing<super::required::TemplateConfiguration>, Missing<super::required::TemplateType>> { PromptVariant(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PromptVariant<R0, R1, R2> {
     /// `AdditionalModelRequestFields`: JSON. Update: in place.
-    pub fn additional_model_request_fields(mut self, value: impl Arg<Any>) -> Self { self.0.set("AdditionalModelRequestFields", value.into_expr()); self }
+    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr()), Phase) }
     /// `GenAiResource`: `PromptGenAiResource`. Update: in place.
-    pub fn gen_ai_resource(mut self, value: impl Arg<PromptGenAiResource>) -> Self { self.0.set("GenAiResource", value.into_expr()); self }
+    pub fn gen_ai_resource(self, value: impl Arg<PromptGenAiResource>) -> Self { Self(put(self.0, "GenAiResource", value.into_expr()), Phase) }
     /// `InferenceConfiguration`: `PromptInferenceConfiguration`. Update: in place.
-    pub fn inference_configuration(mut self, value: impl Arg<PromptInferenceConfiguration>) -> Self { self.0.set("InferenceConfiguration", value.into_expr()); self }
+    pub fn inference_configuration(self, value: impl Arg<PromptInferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfiguration", value.into_expr()), Phase) }
     /// `Metadata`: list of `PromptMetadataEntry`. Update: in place.
-    pub fn metadata(mut self, value: impl Arg<Arr<PromptMetadataEntry>>) -> Self { self.0.set("Metadata", value.into_expr()); self }
+    pub fn metadata(self, value: impl Arg<Arr<PromptMetadataEntry>>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
     /// `ModelId`: text. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ModelId", value.into_expr()); self }
+    pub fn model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> PromptVariant<Set, R1, R2> { self.0.set("Name", value.into_expr()); PromptVariant(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> PromptVariant<Set, R1, R2> { PromptVariant(put(self.0, "Name", value.into_expr()), Phase) }
     /// `TemplateConfiguration`: `PromptTemplateConfiguration`, required. Update: in place.
-    pub fn template_configuration(mut self, value: impl Arg<PromptTemplateConfiguration>) -> PromptVariant<R0, Set, R2> { self.0.set("TemplateConfiguration", value.into_expr()); PromptVariant(self.0, Phase) }
+    pub fn template_configuration(self, value: impl Arg<PromptTemplateConfiguration>) -> PromptVariant<R0, Set, R2> { PromptVariant(put(self.0, "TemplateConfiguration", value.into_expr()), Phase) }
     /// `TemplateType`: `TemplateType`, required. Update: in place.
-    pub fn template_type(mut self, value: impl Arg<TemplateType>) -> PromptVariant<R0, R1, Set> { self.0.set("TemplateType", value.into_expr()); PromptVariant(self.0, Phase) }
+    pub fn template_type(self, value: impl Arg<TemplateType>) -> PromptVariant<R0, R1, Set> { PromptVariant(put(self.0, "TemplateType", value.into_expr()), Phase) }
 }
 impl Done for PromptVariant { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpecificToolChoice` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-specifictoolchoice.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SpecificToolChoice<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SpecificToolChoice<R0 = Set>(Bag, Phase<(R0,)>);
 impl SpecificToolChoice {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SpecificToolChoice<super::missing::Name> { SpecificToolChoice(Bag::default(), Phase) }
+    pub fn new() -> SpecificToolChoice<Missing<super::required::Name>> { SpecificToolChoice(Bag::default(), Phase) }
 }
 impl<R0> SpecificToolChoice<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> SpecificToolChoice<Set> { self.0.set("Name", value.into_expr()); SpecificToolChoice(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SpecificToolChoice<Set> { SpecificToolChoice(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SpecificToolChoice { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SystemContentBlock` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-systemcontentblock.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SystemContentBlock(Bag);
+#[must_use] pub struct SystemContentBlock(Bag);
 impl SystemContentBlock {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CachePoint`: `CachePointBlock`. Update: in place.
-    pub fn cache_point(mut self, value: impl Arg<CachePointBlock>) -> Self { self.0.set("CachePoint", value.into_expr()); self }
+    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr())) }
     /// `Text`: text. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> Self { self.0.set("Text", value.into_expr()); self }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for SystemContentBlock { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextPromptTemplateConfiguration` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-textprompttemplateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TextPromptTemplateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TextPromptTemplateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TextPromptTemplateConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TextPromptTemplateConfiguration<super::missing::Text> { TextPromptTemplateConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TextPromptTemplateConfiguration<Missing<super::required::Text>> { TextPromptTemplateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TextPromptTemplateConfiguration<R0> {
     /// `CachePoint`: `CachePointBlock`. Update: in place.
-    pub fn cache_point(mut self, value: impl Arg<CachePointBlock>) -> Self { self.0.set("CachePoint", value.into_expr()); self }
+    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr()), Phase) }
     /// `InputVariables`: list of `PromptInputVariable`. Update: in place.
-    pub fn input_variables(mut self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { self.0.set("InputVariables", value.into_expr()); self }
+    pub fn input_variables(self, value: impl Arg<Arr<PromptInputVariable>>) -> Self { Self(put(self.0, "InputVariables", value.into_expr()), Phase) }
     /// `Text`: text, required. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> TextPromptTemplateConfiguration<Set> { self.0.set("Text", value.into_expr()); TextPromptTemplateConfiguration(self.0, Phase) }
+    pub fn text(self, value: impl Arg<str>) -> TextPromptTemplateConfiguration<Set> { TextPromptTemplateConfiguration(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for TextPromptTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tool` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-tool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tool(Bag);
+#[must_use] pub struct Tool(Bag);
 impl Tool {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CachePoint`: `CachePointBlock`. Update: in place.
-    pub fn cache_point(mut self, value: impl Arg<CachePointBlock>) -> Self { self.0.set("CachePoint", value.into_expr()); self }
+    pub fn cache_point(self, value: impl Arg<CachePointBlock>) -> Self { Self(put(self.0, "CachePoint", value.into_expr())) }
     /// `ToolSpec`: `ToolSpecification`. Update: in place.
-    pub fn tool_spec(mut self, value: impl Arg<ToolSpecification>) -> Self { self.0.set("ToolSpec", value.into_expr()); self }
+    pub fn tool_spec(self, value: impl Arg<ToolSpecification>) -> Self { Self(put(self.0, "ToolSpec", value.into_expr())) }
 }
 impl Done for Tool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolChoice` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolchoice.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ToolChoice(Bag);
+#[must_use] pub struct ToolChoice(Bag);
 impl ToolChoice {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Any`: JSON. Update: in place.
-    pub fn any(mut self, value: impl Arg<Any>) -> Self { self.0.set("Any", value.into_expr()); self }
+    pub fn any(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Any", value.into_expr())) }
     /// `Auto`: JSON. Update: in place.
-    pub fn auto(mut self, value: impl Arg<Any>) -> Self { self.0.set("Auto", value.into_expr()); self }
+    pub fn auto(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Auto", value.into_expr())) }
     /// `Tool`: `SpecificToolChoice`. Update: in place.
-    pub fn tool(mut self, value: impl Arg<SpecificToolChoice>) -> Self { self.0.set("Tool", value.into_expr()); self }
+    pub fn tool(self, value: impl Arg<SpecificToolChoice>) -> Self { Self(put(self.0, "Tool", value.into_expr())) }
 }
 impl Done for ToolChoice { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolConfiguration` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ToolConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ToolConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ToolConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ToolConfiguration<super::missing::Tools> { ToolConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ToolConfiguration<Missing<super::required::Tools>> { ToolConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ToolConfiguration<R0> {
     /// `ToolChoice`: `ToolChoice`. Update: in place.
-    pub fn tool_choice(mut self, value: impl Arg<ToolChoice>) -> Self { self.0.set("ToolChoice", value.into_expr()); self }
+    pub fn tool_choice(self, value: impl Arg<ToolChoice>) -> Self { Self(put(self.0, "ToolChoice", value.into_expr()), Phase) }
     /// `Tools`: list of `Tool`, required. Update: in place.
-    pub fn tools(mut self, value: impl Arg<Arr<Tool>>) -> ToolConfiguration<Set> { self.0.set("Tools", value.into_expr()); ToolConfiguration(self.0, Phase) }
+    pub fn tools(self, value: impl Arg<Arr<Tool>>) -> ToolConfiguration<Set> { ToolConfiguration(put(self.0, "Tools", value.into_expr()), Phase) }
 }
 impl Done for ToolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolInputSchema` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolinputschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ToolInputSchema<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ToolInputSchema<R0 = Set>(Bag, Phase<(R0,)>);
 impl ToolInputSchema {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ToolInputSchema<super::missing::Json> { ToolInputSchema(Bag::default(), Phase) }
+    pub fn new() -> ToolInputSchema<Missing<super::required::Json>> { ToolInputSchema(Bag::default(), Phase) }
 }
 impl<R0> ToolInputSchema<R0> {
     /// `Json`: JSON, required. Update: in place.
-    pub fn json(mut self, value: impl Arg<Any>) -> ToolInputSchema<Set> { self.0.set("Json", value.into_expr()); ToolInputSchema(self.0, Phase) }
+    pub fn json(self, value: impl Arg<Any>) -> ToolInputSchema<Set> { ToolInputSchema(put(self.0, "Json", value.into_expr()), Phase) }
 }
 impl Done for ToolInputSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolSpecification` of `AWS::Bedrock::PromptVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrock-promptversion-toolspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ToolSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ToolSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ToolSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ToolSpecification<super::missing::InputSchema, super::missing::Name> { ToolSpecification(Bag::default(), Phase) }
+    pub fn new() -> ToolSpecification<Missing<super::required::InputSchema>, Missing<super::required::Name>> { ToolSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> ToolSpecification<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InputSchema`: `ToolInputSchema`, required. Update: in place.
-    pub fn input_schema(mut self, value: impl Arg<ToolInputSchema>) -> ToolSpecification<Set, R1> { self.0.set("InputSchema", value.into_expr()); ToolSpecification(self.0, Phase) }
+    pub fn input_schema(self, value: impl Arg<ToolInputSchema>) -> ToolSpecification<Set, R1> { ToolSpecification(put(self.0, "InputSchema", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ToolSpecification<R0, Set> { self.0.set("Name", value.into_expr()); ToolSpecification(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ToolSpecification<R0, Set> { ToolSpecification(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for ToolSpecification { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Role` allows.
@@ -5337,22 +5331,22 @@ impl CfnResourcePolicy {
     /// `AWS::Bedrock::ResourcePolicy`
     pub const TYPE: &'static str = "AWS::Bedrock::ResourcePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResourcePolicyProps<R0, R1>) -> Self where CfnResourcePolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourcePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
 }
 impl Parent for CfnResourcePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::ResourcePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-resourcepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResourcePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourcePolicyProps<missing::PolicyDocument, missing::ResourceArn> { CfnResourcePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourcePolicyProps<Missing<required::PolicyDocument>, Missing<required::ResourceArn>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { self.0.set("PolicyDocument", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
     /// `ResourceArn`: text, required. Update: replacement.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { self.0.set("ResourceArn", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Bedrock::Session`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-session.html)
@@ -5368,7 +5362,7 @@ impl CfnSession {
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `LastUpdatedAt`: text.
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `SessionArn`: text.
+    /// The attribute `SessionArn`: `OtherArn`.
     pub fn attr_session_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SessionArn") }
     /// The attribute `SessionId`: text.
     pub fn attr_session_id(&self) -> Val<str> { self.0.get_att("SessionId") }
@@ -5377,17 +5371,17 @@ impl CfnSession {
 }
 impl Parent for CfnSession { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Bedrock::Session`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrock-session.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSessionProps(Bag);
+#[must_use] pub struct CfnSessionProps(Bag);
 impl CfnSessionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionKeyArn`: text. Update: replacement.
-    pub fn encryption_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionKeyArn", value.into_expr()); self }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr())) }
     /// `SessionMetadata`: map of text. Update: in place.
-    pub fn session_metadata(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("SessionMetadata", value.into_expr()); self }
+    pub fn session_metadata(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "SessionMetadata", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnSessionProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, ActionGroupName, AdditionalFileFormat, Agent, AgentAliasArn, AgentAliasName, AgentDescriptor, AgentId, AgentIdentifier, AgentName, AgentVersion, AudioExtractionStatus, AuthConfiguration, AuthType, BlockedInputMessaging, BlockedOutputsMessaging, BlueprintArn, BlueprintName, BotAliasArn, BoundingBox, BreakpointPercentileThreshold, Bucket, BucketArn, BucketName, BufferSize, Category, ChunkingStrategy, ClusterIdentifier, Code, CollaborationInstruction, CollaboratorName, CollectionArn, CollectionName, Condition, Conditions, ConnectionString, Content, ContinueCondition, CopyFrom, CredentialsSecretArn, DataSourceConfiguration, DatabaseName, DayOfMonth, DayOfWeek, Definition, DeletionProtectionStatus, Description, Domain, DomainArn, DomainEndpoint, EmbeddingModelArn, Endpoint, EnrichmentStrategyConfiguration, EntityType, ExcludedModels, ExecutionRoleArn, Expression, FallbackModel, FieldMapping, FieldName, Filters, FiltersConfig, FixedLengthDuration, FlowArn, Functions, Granularity, GraphArn, GuardrailIdentifier, GuardrailProfileArn, GuardrailVersion, HostType, HostUrl, Id, ImageExtractionStatus, IncludedModels, InferenceProfileName, InputSchema, InputStrength, IntermediateStorage, Json, KendraIndexArn, Key, KmsKeyId, KnowledgeBaseConfiguration, KnowledgeBaseId, Lambda, LambdaArn, Language, LevelConfigurations, LibraryName, LocaleId, MaxTokens, Message, Messages, MetadataField, Method, ModelArn, ModelConfiguration, ModelId, Models, Name, NaturalLanguage, ObjectType, OutputStrength, OverlapPercentage, OverlapTokens, ParsingPromptText, ParsingStrategy, Pattern, Policies, PolicyArn, PolicyDocument, PrimaryKeyField, ProjectName, PromptArn, PromptConfigurations, PromptRouterName, QueryEngineConfiguration, ResourceArn, ResponseQualityDifference, Role, RoleArn, RoutingConfiguration, RoutingCriteria, S3Location, Schema, SeedUrls, SegmentationConfiguration, SelectionMode, ServiceConfiguration, SiteUrls, Source, SourceConfiguration, SourceOutput, Sql, State, StepToApply, StorageConfigurations, SupplementalDataStorageLocationType, SupplementalDataStorageLocations, TableName, TableNames, Target, TargetInput, TemplateConfiguration, TemplateType, Text, TextField, TextFormat, TextPromptTemplate, Threshold, TierName, Tools, TopicsConfig, TransformationFunction, TransformationLambdaConfiguration, Transformations, Type, URI, Url, UrlConfiguration, Value, Values, VectorField, VectorIndexName, VideoExtractionStatus, WorkgroupArn } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, ActionGroupName, AdditionalFileFormat, Agent, AgentAliasArn, AgentAliasName, AgentDescriptor, AgentId, AgentIdentifier, AgentName, AgentVersion, AudioExtractionStatus, AuthConfiguration, AuthType, BlockedInputMessaging, BlockedOutputsMessaging, BlueprintArn, BlueprintName, BotAliasArn, BoundingBox, BreakpointPercentileThreshold, Bucket, BucketArn, BucketName, BufferSize, Category, ChunkingStrategy, ClusterIdentifier, Code, CollaborationInstruction, CollaboratorName, CollectionArn, CollectionName, Condition, Conditions, ConnectionString, Content, ContinueCondition, CredentialsSecretArn, DataSourceConfiguration, DatabaseName, DayOfMonth, DayOfWeek, Definition, DeletionProtectionStatus, Description, Domain, DomainArn, DomainEndpoint, EmbeddingModelArn, Endpoint, EnrichmentStrategyConfiguration, EntityType, ExcludedModels, ExecutionRoleArn, Expression, FallbackModel, FieldMapping, FieldName, Filters, FiltersConfig, FixedLengthDuration, FlowArn, Functions, Granularity, GraphArn, GuardrailIdentifier, GuardrailProfileArn, GuardrailVersion, HostType, HostUrl, Id, ImageExtractionStatus, IncludedModels, InferenceProfileName, InputSchema, InputStrength, IntermediateStorage, Json, KendraIndexArn, Key, KmsKeyId, KnowledgeBaseConfiguration, KnowledgeBaseId, Lambda, LambdaArn, Language, LevelConfigurations, LibraryName, LocaleId, MaxTokens, Message, Messages, MetadataField, Method, ModelArn, ModelConfiguration, ModelId, Models, Name, NaturalLanguage, ObjectType, OutputStrength, OverlapPercentage, OverlapTokens, ParsingPromptText, ParsingStrategy, Pattern, Policies, PolicyArn, PolicyDocument, PrimaryKeyField, ProjectName, PromptArn, PromptConfigurations, PromptRouterName, QueryEngineConfiguration, ResourceArn, ResponseQualityDifference, Role, RoleArn, RoutingConfiguration, RoutingCriteria, S3Location, Schema, SeedUrls, SegmentationConfiguration, SelectionMode, ServiceConfiguration, SiteUrls, Source, SourceConfiguration, SourceOutput, Sql, State, StepToApply, StorageConfigurations, SupplementalDataStorageLocationType, SupplementalDataStorageLocations, TableName, TableNames, Target, TargetInput, TemplateConfiguration, TemplateType, Text, TextField, TextFormat, TextPromptTemplate, Threshold, TierName, Tools, TopicsConfig, TransformationFunction, TransformationLambdaConfiguration, Transformations, Type, URI, Url, UrlConfiguration, Value, Values, VectorField, VectorIndexName, VideoExtractionStatus, WorkgroupArn } }

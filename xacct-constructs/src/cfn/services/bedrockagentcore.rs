@@ -10,7 +10,7 @@ impl CfnApiKeyCredentialProvider {
     /// `AWS::BedrockAgentCore::ApiKeyCredentialProvider`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::ApiKeyCredentialProvider";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnApiKeyCredentialProviderProps<R0>) -> Self where CfnApiKeyCredentialProviderProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApiKeyCredentialProviderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CredentialProviderArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `ApiKeySecretArn`: `ApiKeySecretArn`.
@@ -19,56 +19,56 @@ impl CfnApiKeyCredentialProvider {
     pub fn attr_api_key_secret_json_key(&self) -> Val<str> { self.0.get_att("ApiKeySecretJsonKey") }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `CredentialProviderArn`: text.
+    /// The attribute `CredentialProviderArn`: `OtherArn`.
     pub fn attr_credential_provider_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CredentialProviderArn") }
     /// The attribute `LastUpdatedTime`: text.
     pub fn attr_last_updated_time(&self) -> Val<str> { self.0.get_att("LastUpdatedTime") }
 }
 impl Parent for CfnApiKeyCredentialProvider { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::ApiKeyCredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-apikeycredentialprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApiKeyCredentialProviderProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnApiKeyCredentialProviderProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnApiKeyCredentialProviderProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApiKeyCredentialProviderProps<missing::Name> { CfnApiKeyCredentialProviderProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApiKeyCredentialProviderProps<Missing<required::Name>> { CfnApiKeyCredentialProviderProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApiKeyCredentialProviderProps<R0> {
     /// `ApiKey`: text. Update: in place.
-    pub fn api_key(mut self, value: impl Arg<str>) -> Self { self.0.set("ApiKey", value.into_expr()); self }
+    pub fn api_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKey", value.into_expr()), Phase) }
     /// `ApiKeySecretConfig`: `SecretReference`. Update: in place.
-    pub fn api_key_secret_config(mut self, value: impl Arg<api_key_credential_provider::SecretReference>) -> Self { self.0.set("ApiKeySecretConfig", value.into_expr()); self }
+    pub fn api_key_secret_config(self, value: impl Arg<api_key_credential_provider::SecretReference>) -> Self { Self(put(self.0, "ApiKeySecretConfig", value.into_expr()), Phase) }
     /// `ApiKeySecretSource`: `ApiKeySecretSource`. Update: in place.
-    pub fn api_key_secret_source(mut self, value: impl Arg<api_key_credential_provider::ApiKeySecretSource>) -> Self { self.0.set("ApiKeySecretSource", value.into_expr()); self }
+    pub fn api_key_secret_source(self, value: impl Arg<api_key_credential_provider::ApiKeySecretSource>) -> Self { Self(put(self.0, "ApiKeySecretSource", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnApiKeyCredentialProviderProps<Set> { self.0.set("Name", value.into_expr()); CfnApiKeyCredentialProviderProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApiKeyCredentialProviderProps<Set> { CfnApiKeyCredentialProviderProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApiKeyCredentialProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::ApiKeyCredentialProvider`.
 pub mod api_key_credential_provider {
 use crate::cfn::support::*;
 /// The property type `ApiKeySecretArn` of `AWS::BedrockAgentCore::ApiKeyCredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-apikeycredentialprovider-apikeysecretarn.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApiKeySecretArn<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ApiKeySecretArn<R0 = Set>(Bag, Phase<(R0,)>);
 impl ApiKeySecretArn {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApiKeySecretArn<super::missing::SecretArn> { ApiKeySecretArn(Bag::default(), Phase) }
+    pub fn new() -> ApiKeySecretArn<Missing<super::required::SecretArn>> { ApiKeySecretArn(Bag::default(), Phase) }
 }
 impl<R0> ApiKeySecretArn<R0> {
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> ApiKeySecretArn<Set> { self.0.set("SecretArn", value.into_expr()); ApiKeySecretArn(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ApiKeySecretArn<Set> { ApiKeySecretArn(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for ApiKeySecretArn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretReference` of `AWS::BedrockAgentCore::ApiKeyCredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-apikeycredentialprovider-secretreference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecretReference<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SecretReference<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SecretReference {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SecretReference<super::missing::JsonKey, super::missing::SecretId> { SecretReference(Bag::default(), Phase) }
+    pub fn new() -> SecretReference<Missing<super::required::JsonKey>, Missing<super::required::SecretId>> { SecretReference(Bag::default(), Phase) }
 }
 impl<R0, R1> SecretReference<R0, R1> {
     /// `JsonKey`: text, required. Update: in place.
-    pub fn json_key(mut self, value: impl Arg<str>) -> SecretReference<Set, R1> { self.0.set("JsonKey", value.into_expr()); SecretReference(self.0, Phase) }
+    pub fn json_key(self, value: impl Arg<str>) -> SecretReference<Set, R1> { SecretReference(put(self.0, "JsonKey", value.into_expr()), Phase) }
     /// `SecretId`: text, required. Update: in place.
-    pub fn secret_id(mut self, value: impl Arg<str>) -> SecretReference<R0, Set> { self.0.set("SecretId", value.into_expr()); SecretReference(self.0, Phase) }
+    pub fn secret_id(self, value: impl Arg<str>) -> SecretReference<R0, Set> { SecretReference(put(self.0, "SecretId", value.into_expr()), Phase) }
 }
 impl Done for SecretReference { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApiKeySecretSource` allows.
@@ -80,10 +80,10 @@ impl CfnBrowserCustom {
     /// `AWS::BedrockAgentCore::BrowserCustom`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::BrowserCustom";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnBrowserCustomProps<R0, R1>) -> Self where CfnBrowserCustomProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBrowserCustomProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `BrowserId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `BrowserArn`: text.
+    /// The attribute `BrowserArn`: `OtherArn`.
     pub fn attr_browser_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("BrowserArn") }
     /// The attribute `BrowserId`: text.
     pub fn attr_browser_id(&self) -> Val<str> { self.0.get_att("BrowserId") }
@@ -98,127 +98,127 @@ impl CfnBrowserCustom {
 }
 impl Parent for CfnBrowserCustom { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::BrowserCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browsercustom.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBrowserCustomProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnBrowserCustomProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnBrowserCustomProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBrowserCustomProps<missing::Name, missing::NetworkConfiguration> { CfnBrowserCustomProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBrowserCustomProps<Missing<required::Name>, Missing<required::NetworkConfiguration>> { CfnBrowserCustomProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBrowserCustomProps<R0, R1> {
     /// `BrowserSigning`: `BrowserSigning`. Update: replacement.
-    pub fn browser_signing(mut self, value: impl Arg<browser_custom::BrowserSigning>) -> Self { self.0.set("BrowserSigning", value.into_expr()); self }
+    pub fn browser_signing(self, value: impl Arg<browser_custom::BrowserSigning>) -> Self { Self(put(self.0, "BrowserSigning", value.into_expr()), Phase) }
     /// `Certificates`: list of `Certificate`. Update: replacement.
-    pub fn certificates(mut self, value: impl Arg<Arr<browser_custom::Certificate>>) -> Self { self.0.set("Certificates", value.into_expr()); self }
+    pub fn certificates(self, value: impl Arg<Arr<browser_custom::Certificate>>) -> Self { Self(put(self.0, "Certificates", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EnterprisePolicies`: list of `BrowserEnterprisePolicy`. Update: replacement.
-    pub fn enterprise_policies(mut self, value: impl Arg<Arr<browser_custom::BrowserEnterprisePolicy>>) -> Self { self.0.set("EnterprisePolicies", value.into_expr()); self }
-    /// `ExecutionRoleArn`: text. Update: replacement.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ExecutionRoleArn", value.into_expr()); self }
+    pub fn enterprise_policies(self, value: impl Arg<Arr<browser_custom::BrowserEnterprisePolicy>>) -> Self { Self(put(self.0, "EnterprisePolicies", value.into_expr()), Phase) }
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnBrowserCustomProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnBrowserCustomProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnBrowserCustomProps<Set, R1> { CfnBrowserCustomProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NetworkConfiguration`: `BrowserNetworkConfiguration`, required. Update: replacement.
-    pub fn network_configuration(mut self, value: impl Arg<browser_custom::BrowserNetworkConfiguration>) -> CfnBrowserCustomProps<R0, Set> { self.0.set("NetworkConfiguration", value.into_expr()); CfnBrowserCustomProps(self.0, Phase) }
+    pub fn network_configuration(self, value: impl Arg<browser_custom::BrowserNetworkConfiguration>) -> CfnBrowserCustomProps<R0, Set> { CfnBrowserCustomProps(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
     /// `RecordingConfig`: `RecordingConfig`. Update: replacement.
-    pub fn recording_config(mut self, value: impl Arg<browser_custom::RecordingConfig>) -> Self { self.0.set("RecordingConfig", value.into_expr()); self }
+    pub fn recording_config(self, value: impl Arg<browser_custom::RecordingConfig>) -> Self { Self(put(self.0, "RecordingConfig", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnBrowserCustomProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::BrowserCustom`.
 pub mod browser_custom {
 use crate::cfn::support::*;
 /// The property type `BrowserEnterprisePolicy` of `AWS::BedrockAgentCore::BrowserCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-browserenterprisepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BrowserEnterprisePolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BrowserEnterprisePolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BrowserEnterprisePolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BrowserEnterprisePolicy<super::missing::Location, super::missing::Type> { BrowserEnterprisePolicy(Bag::default(), Phase) }
+    pub fn new() -> BrowserEnterprisePolicy<Missing<super::required::Location>, Missing<super::required::Type>> { BrowserEnterprisePolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> BrowserEnterprisePolicy<R0, R1> {
     /// `Location`: `S3Location`, required. Update: replacement.
-    pub fn location(mut self, value: impl Arg<S3Location>) -> BrowserEnterprisePolicy<Set, R1> { self.0.set("Location", value.into_expr()); BrowserEnterprisePolicy(self.0, Phase) }
+    pub fn location(self, value: impl Arg<S3Location>) -> BrowserEnterprisePolicy<Set, R1> { BrowserEnterprisePolicy(put(self.0, "Location", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> BrowserEnterprisePolicy<R0, Set> { self.0.set("Type", value.into_expr()); BrowserEnterprisePolicy(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> BrowserEnterprisePolicy<R0, Set> { BrowserEnterprisePolicy(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for BrowserEnterprisePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BrowserNetworkConfiguration` of `AWS::BedrockAgentCore::BrowserCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-browsernetworkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BrowserNetworkConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BrowserNetworkConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl BrowserNetworkConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BrowserNetworkConfiguration<super::missing::NetworkMode> { BrowserNetworkConfiguration(Bag::default(), Phase) }
+    pub fn new() -> BrowserNetworkConfiguration<Missing<super::required::NetworkMode>> { BrowserNetworkConfiguration(Bag::default(), Phase) }
 }
 impl<R0> BrowserNetworkConfiguration<R0> {
     /// `NetworkMode`: `NetworkMode`, required. Update: replacement.
-    pub fn network_mode(mut self, value: impl Arg<NetworkMode>) -> BrowserNetworkConfiguration<Set> { self.0.set("NetworkMode", value.into_expr()); BrowserNetworkConfiguration(self.0, Phase) }
+    pub fn network_mode(self, value: impl Arg<NetworkMode>) -> BrowserNetworkConfiguration<Set> { BrowserNetworkConfiguration(put(self.0, "NetworkMode", value.into_expr()), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: replacement.
-    pub fn vpc_config(mut self, value: impl Arg<VpcConfig>) -> Self { self.0.set("VpcConfig", value.into_expr()); self }
+    pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for BrowserNetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BrowserSigning` of `AWS::BedrockAgentCore::BrowserCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-browsersigning.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BrowserSigning(Bag);
+#[must_use] pub struct BrowserSigning(Bag);
 impl BrowserSigning {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for BrowserSigning { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Certificate` of `AWS::BedrockAgentCore::BrowserCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-certificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Certificate<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Certificate<R0 = Set>(Bag, Phase<(R0,)>);
 impl Certificate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Certificate<super::missing::CertificateLocation> { Certificate(Bag::default(), Phase) }
+    pub fn new() -> Certificate<Missing<super::required::CertificateLocation>> { Certificate(Bag::default(), Phase) }
 }
 impl<R0> Certificate<R0> {
     /// `CertificateLocation`: `CertificateLocation`, required. Update: replacement.
-    pub fn certificate_location(mut self, value: impl Arg<CertificateLocation>) -> Certificate<Set> { self.0.set("CertificateLocation", value.into_expr()); Certificate(self.0, Phase) }
+    pub fn certificate_location(self, value: impl Arg<CertificateLocation>) -> Certificate<Set> { Certificate(put(self.0, "CertificateLocation", value.into_expr()), Phase) }
 }
 impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CertificateLocation` of `AWS::BedrockAgentCore::BrowserCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-certificatelocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CertificateLocation<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CertificateLocation<R0 = Set>(Bag, Phase<(R0,)>);
 impl CertificateLocation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CertificateLocation<super::missing::SecretArn> { CertificateLocation(Bag::default(), Phase) }
+    pub fn new() -> CertificateLocation<Missing<super::required::SecretArn>> { CertificateLocation(Bag::default(), Phase) }
 }
 impl<R0> CertificateLocation<R0> {
     /// `SecretArn`: text, required. Update: replacement.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> CertificateLocation<Set> { self.0.set("SecretArn", value.into_expr()); CertificateLocation(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> CertificateLocation<Set> { CertificateLocation(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for CertificateLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordingConfig` of `AWS::BedrockAgentCore::BrowserCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-recordingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecordingConfig(Bag);
+#[must_use] pub struct RecordingConfig(Bag);
 impl RecordingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `S3Location`: `S3Location`. Update: replacement.
-    pub fn s3_location(mut self, value: impl Arg<S3Location>) -> Self { self.0.set("S3Location", value.into_expr()); self }
+    pub fn s3_location(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
 }
 impl Done for RecordingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::BedrockAgentCore::BrowserCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::Bucket, super::missing::Prefix> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Prefix>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `Bucket`: text, required. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3Location<Set, R1> { self.0.set("Bucket", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Prefix`: text, required. Update: replacement.
-    pub fn prefix(mut self, value: impl Arg<str>) -> S3Location<R0, Set> { self.0.set("Prefix", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::BedrockAgentCore::BrowserCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-browsercustom-vpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VpcConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VpcConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcConfig<super::missing::SecurityGroups, super::missing::Subnets> { VpcConfig(Bag::default(), Phase) }
+    pub fn new() -> VpcConfig<Missing<super::required::SecurityGroups>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroups`: list of text, required. Update: replacement.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> VpcConfig<Set, R1> { self.0.set("SecurityGroups", value.into_expr()); VpcConfig(self.0, Phase) }
-    /// `Subnets`: list of text, required. Update: replacement.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { self.0.set("Subnets", value.into_expr()); VpcConfig(self.0, Phase) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `NetworkMode` allows.
@@ -232,7 +232,7 @@ impl CfnBrowserProfile {
     /// `AWS::BedrockAgentCore::BrowserProfile`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::BrowserProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnBrowserProfileProps<R0>) -> Self where CfnBrowserProfileProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBrowserProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProfileId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -245,7 +245,7 @@ impl CfnBrowserProfile {
     pub fn attr_last_saved_browser_session_id(&self) -> Val<str> { self.0.get_att("LastSavedBrowserSessionId") }
     /// The attribute `LastUpdatedAt`: text.
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `ProfileArn`: text.
+    /// The attribute `ProfileArn`: `OtherArn`.
     pub fn attr_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProfileArn") }
     /// The attribute `ProfileId`: text.
     pub fn attr_profile_id(&self) -> Val<str> { self.0.get_att("ProfileId") }
@@ -254,18 +254,18 @@ impl CfnBrowserProfile {
 }
 impl Parent for CfnBrowserProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::BrowserProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-browserprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBrowserProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnBrowserProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnBrowserProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBrowserProfileProps<missing::Name> { CfnBrowserProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBrowserProfileProps<Missing<required::Name>> { CfnBrowserProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnBrowserProfileProps<R0> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnBrowserProfileProps<Set> { self.0.set("Name", value.into_expr()); CfnBrowserProfileProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnBrowserProfileProps<Set> { CfnBrowserProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnBrowserProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-capacityprovider.html)
@@ -274,10 +274,10 @@ impl CfnCapacityProvider {
     /// `AWS::BedrockAgentCore::CapacityProvider`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::CapacityProvider";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnCapacityProviderProps<R0, R1, R2>) -> Self where CfnCapacityProviderProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCapacityProviderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CapacityProviderId`: text.
     pub fn attr_capacity_provider_id(&self) -> Val<str> { self.0.get_att("CapacityProviderId") }
@@ -290,265 +290,265 @@ impl CfnCapacityProvider {
 }
 impl Parent for CfnCapacityProvider { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-capacityprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCapacityProviderProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnCapacityProviderProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnCapacityProviderProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCapacityProviderProps<missing::ComputeConfiguration, missing::Name, missing::PermissionsConfiguration> { CfnCapacityProviderProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCapacityProviderProps<Missing<required::ComputeConfiguration>, Missing<required::Name>, Missing<required::PermissionsConfiguration>> { CfnCapacityProviderProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnCapacityProviderProps<R0, R1, R2> {
     /// `ComputeConfiguration`: `ComputeConfiguration`, required. Update: replacement.
-    pub fn compute_configuration(mut self, value: impl Arg<capacity_provider::ComputeConfiguration>) -> CfnCapacityProviderProps<Set, R1, R2> { self.0.set("ComputeConfiguration", value.into_expr()); CfnCapacityProviderProps(self.0, Phase) }
+    pub fn compute_configuration(self, value: impl Arg<capacity_provider::ComputeConfiguration>) -> CfnCapacityProviderProps<Set, R1, R2> { CfnCapacityProviderProps(put(self.0, "ComputeConfiguration", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCapacityProviderProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnCapacityProviderProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCapacityProviderProps<R0, Set, R2> { CfnCapacityProviderProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PermissionsConfiguration`: `PermissionsConfiguration`, required. Update: replacement.
-    pub fn permissions_configuration(mut self, value: impl Arg<capacity_provider::PermissionsConfiguration>) -> CfnCapacityProviderProps<R0, R1, Set> { self.0.set("PermissionsConfiguration", value.into_expr()); CfnCapacityProviderProps(self.0, Phase) }
+    pub fn permissions_configuration(self, value: impl Arg<capacity_provider::PermissionsConfiguration>) -> CfnCapacityProviderProps<R0, R1, Set> { CfnCapacityProviderProps(put(self.0, "PermissionsConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCapacityProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::CapacityProvider`.
 pub mod capacity_provider {
 use crate::cfn::support::*;
 /// The property type `CapacityReservationSpecification` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-capacityreservationspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityReservationSpecification(Bag);
+#[must_use] pub struct CapacityReservationSpecification(Bag);
 impl CapacityReservationSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityReservationPreference`: `CapacityReservationPreference`. Update: replacement.
-    pub fn capacity_reservation_preference(mut self, value: impl Arg<CapacityReservationPreference>) -> Self { self.0.set("CapacityReservationPreference", value.into_expr()); self }
+    pub fn capacity_reservation_preference(self, value: impl Arg<CapacityReservationPreference>) -> Self { Self(put(self.0, "CapacityReservationPreference", value.into_expr())) }
     /// `CapacityReservationTarget`: `CapacityReservationTarget`. Update: replacement.
-    pub fn capacity_reservation_target(mut self, value: impl Arg<CapacityReservationTarget>) -> Self { self.0.set("CapacityReservationTarget", value.into_expr()); self }
+    pub fn capacity_reservation_target(self, value: impl Arg<CapacityReservationTarget>) -> Self { Self(put(self.0, "CapacityReservationTarget", value.into_expr())) }
 }
 impl Done for CapacityReservationSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityReservationTarget` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-capacityreservationtarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityReservationTarget(Bag);
+#[must_use] pub struct CapacityReservationTarget(Bag);
 impl CapacityReservationTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityReservationId`: text. Update: replacement.
-    pub fn capacity_reservation_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CapacityReservationId", value.into_expr()); self }
+    pub fn capacity_reservation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationId", value.into_expr())) }
     /// `CapacityReservationResourceGroupArn`: text. Update: replacement.
-    pub fn capacity_reservation_resource_group_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CapacityReservationResourceGroupArn", value.into_expr()); self }
+    pub fn capacity_reservation_resource_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationResourceGroupArn", value.into_expr())) }
 }
 impl Done for CapacityReservationTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComputeConfiguration` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-computeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComputeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ComputeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ComputeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ComputeConfiguration<super::missing::Ec2Configuration> { ComputeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ComputeConfiguration<Missing<super::required::Ec2Configuration>> { ComputeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ComputeConfiguration<R0> {
     /// `Ec2Configuration`: `Ec2Configuration`, required. Update: replacement.
-    pub fn ec2_configuration(mut self, value: impl Arg<Ec2Configuration>) -> ComputeConfiguration<Set> { self.0.set("Ec2Configuration", value.into_expr()); ComputeConfiguration(self.0, Phase) }
+    pub fn ec2_configuration(self, value: impl Arg<Ec2Configuration>) -> ComputeConfiguration<Set> { ComputeConfiguration(put(self.0, "Ec2Configuration", value.into_expr()), Phase) }
 }
 impl Done for ComputeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsVolumeConfiguration` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ebsvolumeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EbsVolumeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EbsVolumeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EbsVolumeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EbsVolumeConfiguration<super::missing::Name, super::missing::SizeGiB> { EbsVolumeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EbsVolumeConfiguration<Missing<super::required::Name>, Missing<super::required::SizeGiB>> { EbsVolumeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EbsVolumeConfiguration<R0, R1> {
     /// `Encrypted`: boolean. Update: replacement.
-    pub fn encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("Encrypted", value.into_expr()); self }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr()), Phase) }
     /// `Iops`: integer. Update: replacement.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> EbsVolumeConfiguration<Set, R1> { self.0.set("Name", value.into_expr()); EbsVolumeConfiguration(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EbsVolumeConfiguration<Set, R1> { EbsVolumeConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SizeGiB`: integer, required. Update: replacement.
-    pub fn size_gi_b(mut self, value: impl Arg<i64>) -> EbsVolumeConfiguration<R0, Set> { self.0.set("SizeGiB", value.into_expr()); EbsVolumeConfiguration(self.0, Phase) }
+    pub fn size_gi_b(self, value: impl Arg<i64>) -> EbsVolumeConfiguration<R0, Set> { EbsVolumeConfiguration(put(self.0, "SizeGiB", value.into_expr()), Phase) }
     /// `SnapshotId`: text. Update: replacement.
-    pub fn snapshot_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotId", value.into_expr()); self }
+    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr()), Phase) }
     /// `Throughput`: integer. Update: replacement.
-    pub fn throughput(mut self, value: impl Arg<i64>) -> Self { self.0.set("Throughput", value.into_expr()); self }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr()), Phase) }
     /// `VolumeType`: `VolumeType`. Update: replacement.
-    pub fn volume_type(mut self, value: impl Arg<VolumeType>) -> Self { self.0.set("VolumeType", value.into_expr()); self }
+    pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr()), Phase) }
 }
 impl Done for EbsVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Ec2Configuration` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ec2configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Ec2Configuration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Ec2Configuration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Ec2Configuration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Ec2Configuration<super::missing::LaunchTemplateSource, super::missing::VpcConfiguration> { Ec2Configuration(Bag::default(), Phase) }
+    pub fn new() -> Ec2Configuration<Missing<super::required::LaunchTemplateSource>, Missing<super::required::VpcConfiguration>> { Ec2Configuration(Bag::default(), Phase) }
 }
 impl<R0, R1> Ec2Configuration<R0, R1> {
     /// `LaunchTemplateSource`: `LaunchTemplateSource`, required. Update: replacement.
-    pub fn launch_template_source(mut self, value: impl Arg<LaunchTemplateSource>) -> Ec2Configuration<Set, R1> { self.0.set("LaunchTemplateSource", value.into_expr()); Ec2Configuration(self.0, Phase) }
+    pub fn launch_template_source(self, value: impl Arg<LaunchTemplateSource>) -> Ec2Configuration<Set, R1> { Ec2Configuration(put(self.0, "LaunchTemplateSource", value.into_expr()), Phase) }
     /// `LifecycleConfiguration`: `InstanceLifecycleConfiguration`. Update: replacement.
-    pub fn lifecycle_configuration(mut self, value: impl Arg<InstanceLifecycleConfiguration>) -> Self { self.0.set("LifecycleConfiguration", value.into_expr()); self }
+    pub fn lifecycle_configuration(self, value: impl Arg<InstanceLifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value.into_expr()), Phase) }
     /// `RootVolume`: `RootVolumeConfiguration`. Update: replacement.
-    pub fn root_volume(mut self, value: impl Arg<RootVolumeConfiguration>) -> Self { self.0.set("RootVolume", value.into_expr()); self }
+    pub fn root_volume(self, value: impl Arg<RootVolumeConfiguration>) -> Self { Self(put(self.0, "RootVolume", value.into_expr()), Phase) }
     /// `Volumes`: list of `VolumeConfiguration`. Update: replacement.
-    pub fn volumes(mut self, value: impl Arg<Arr<VolumeConfiguration>>) -> Self { self.0.set("Volumes", value.into_expr()); self }
+    pub fn volumes(self, value: impl Arg<Arr<VolumeConfiguration>>) -> Self { Self(put(self.0, "Volumes", value.into_expr()), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`, required. Update: replacement.
-    pub fn vpc_configuration(mut self, value: impl Arg<VpcConfiguration>) -> Ec2Configuration<R0, Set> { self.0.set("VpcConfiguration", value.into_expr()); Ec2Configuration(self.0, Phase) }
+    pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Ec2Configuration<R0, Set> { Ec2Configuration(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for Ec2Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EphemeralBlockDeviceMapping` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralblockdevicemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EphemeralBlockDeviceMapping(Bag);
+#[must_use] pub struct EphemeralBlockDeviceMapping(Bag);
 impl EphemeralBlockDeviceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeviceName`: text. Update: replacement.
-    pub fn device_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DeviceName", value.into_expr()); self }
+    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
     /// `Ebs`: `EphemeralEBSVolumeConfiguration`. Update: replacement.
-    pub fn ebs(mut self, value: impl Arg<EphemeralEBSVolumeConfiguration>) -> Self { self.0.set("Ebs", value.into_expr()); self }
+    pub fn ebs(self, value: impl Arg<EphemeralEBSVolumeConfiguration>) -> Self { Self(put(self.0, "Ebs", value.into_expr())) }
     /// `VirtualName`: text. Update: replacement.
-    pub fn virtual_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VirtualName", value.into_expr()); self }
+    pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value.into_expr())) }
 }
 impl Done for EphemeralBlockDeviceMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EphemeralEBSVolumeConfiguration` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-ephemeralebsvolumeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EphemeralEBSVolumeConfiguration(Bag);
+#[must_use] pub struct EphemeralEBSVolumeConfiguration(Bag);
 impl EphemeralEBSVolumeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EbsCardIndex`: integer. Update: replacement.
-    pub fn ebs_card_index(mut self, value: impl Arg<i64>) -> Self { self.0.set("EbsCardIndex", value.into_expr()); self }
+    pub fn ebs_card_index(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EbsCardIndex", value.into_expr())) }
     /// `Encrypted`: boolean. Update: replacement.
-    pub fn encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("Encrypted", value.into_expr()); self }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
     /// `Iops`: integer. Update: replacement.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `SnapshotId`: text. Update: replacement.
-    pub fn snapshot_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotId", value.into_expr()); self }
+    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr())) }
     /// `Throughput`: integer. Update: replacement.
-    pub fn throughput(mut self, value: impl Arg<i64>) -> Self { self.0.set("Throughput", value.into_expr()); self }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
     /// `VolumeInitializationRate`: integer. Update: replacement.
-    pub fn volume_initialization_rate(mut self, value: impl Arg<i64>) -> Self { self.0.set("VolumeInitializationRate", value.into_expr()); self }
+    pub fn volume_initialization_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeInitializationRate", value.into_expr())) }
     /// `VolumeSize`: integer. Update: replacement.
-    pub fn volume_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("VolumeSize", value.into_expr()); self }
+    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
     /// `VolumeType`: `VolumeType`. Update: replacement.
-    pub fn volume_type(mut self, value: impl Arg<VolumeType>) -> Self { self.0.set("VolumeType", value.into_expr()); self }
+    pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
 }
 impl Done for EphemeralEBSVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceLifecycleConfiguration` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-instancelifecycleconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceLifecycleConfiguration(Bag);
+#[must_use] pub struct InstanceLifecycleConfiguration(Bag);
 impl InstanceLifecycleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdleInstanceTimeout`: integer. Update: replacement.
-    pub fn idle_instance_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("IdleInstanceTimeout", value.into_expr()); self }
+    pub fn idle_instance_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleInstanceTimeout", value.into_expr())) }
     /// `MaxLifetime`: integer. Update: replacement.
-    pub fn max_lifetime(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxLifetime", value.into_expr()); self }
+    pub fn max_lifetime(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLifetime", value.into_expr())) }
 }
 impl Done for InstanceLifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceRequirements` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-instancerequirements.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceRequirements<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InstanceRequirements<R0 = Set>(Bag, Phase<(R0,)>);
 impl InstanceRequirements {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InstanceRequirements<super::missing::AllowedInstanceTypes> { InstanceRequirements(Bag::default(), Phase) }
+    pub fn new() -> InstanceRequirements<Missing<super::required::AllowedInstanceTypes>> { InstanceRequirements(Bag::default(), Phase) }
 }
 impl<R0> InstanceRequirements<R0> {
     /// `AllowedInstanceTypes`: list of text, required. Update: replacement.
-    pub fn allowed_instance_types(mut self, value: impl Arg<Arr<str>>) -> InstanceRequirements<Set> { self.0.set("AllowedInstanceTypes", value.into_expr()); InstanceRequirements(self.0, Phase) }
+    pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> InstanceRequirements<Set> { InstanceRequirements(put(self.0, "AllowedInstanceTypes", value.into_expr()), Phase) }
 }
 impl Done for InstanceRequirements { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchParameters` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LaunchParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LaunchParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LaunchParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LaunchParameters<super::missing::InstanceRequirements, super::missing::OperatingSystem> { LaunchParameters(Bag::default(), Phase) }
+    pub fn new() -> LaunchParameters<Missing<super::required::InstanceRequirements>, Missing<super::required::OperatingSystem>> { LaunchParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> LaunchParameters<R0, R1> {
     /// `CapacityReservationSpecification`: `CapacityReservationSpecification`. Update: replacement.
-    pub fn capacity_reservation_specification(mut self, value: impl Arg<CapacityReservationSpecification>) -> Self { self.0.set("CapacityReservationSpecification", value.into_expr()); self }
+    pub fn capacity_reservation_specification(self, value: impl Arg<CapacityReservationSpecification>) -> Self { Self(put(self.0, "CapacityReservationSpecification", value.into_expr()), Phase) }
     /// `EphemeralVolumes`: list of `EphemeralBlockDeviceMapping`. Update: replacement.
-    pub fn ephemeral_volumes(mut self, value: impl Arg<Arr<EphemeralBlockDeviceMapping>>) -> Self { self.0.set("EphemeralVolumes", value.into_expr()); self }
+    pub fn ephemeral_volumes(self, value: impl Arg<Arr<EphemeralBlockDeviceMapping>>) -> Self { Self(put(self.0, "EphemeralVolumes", value.into_expr()), Phase) }
     /// `InstanceProfileArn`: text. Update: replacement.
-    pub fn instance_profile_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceProfileArn", value.into_expr()); self }
+    pub fn instance_profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileArn", value.into_expr()), Phase) }
     /// `InstanceRequirements`: `InstanceRequirements`, required. Update: replacement.
-    pub fn instance_requirements(mut self, value: impl Arg<InstanceRequirements>) -> LaunchParameters<Set, R1> { self.0.set("InstanceRequirements", value.into_expr()); LaunchParameters(self.0, Phase) }
+    pub fn instance_requirements(self, value: impl Arg<InstanceRequirements>) -> LaunchParameters<Set, R1> { LaunchParameters(put(self.0, "InstanceRequirements", value.into_expr()), Phase) }
     /// `LicenseSpecifications`: list of `LicenseSpecification`. Update: replacement.
-    pub fn license_specifications(mut self, value: impl Arg<Arr<LicenseSpecification>>) -> Self { self.0.set("LicenseSpecifications", value.into_expr()); self }
+    pub fn license_specifications(self, value: impl Arg<Arr<LicenseSpecification>>) -> Self { Self(put(self.0, "LicenseSpecifications", value.into_expr()), Phase) }
     /// `Monitoring`: `Monitoring`. Update: replacement.
-    pub fn monitoring(mut self, value: impl Arg<Monitoring>) -> Self { self.0.set("Monitoring", value.into_expr()); self }
+    pub fn monitoring(self, value: impl Arg<Monitoring>) -> Self { Self(put(self.0, "Monitoring", value.into_expr()), Phase) }
     /// `OperatingSystem`: `OperatingSystem`, required. Update: replacement.
-    pub fn operating_system(mut self, value: impl Arg<OperatingSystem>) -> LaunchParameters<R0, Set> { self.0.set("OperatingSystem", value.into_expr()); LaunchParameters(self.0, Phase) }
+    pub fn operating_system(self, value: impl Arg<OperatingSystem>) -> LaunchParameters<R0, Set> { LaunchParameters(put(self.0, "OperatingSystem", value.into_expr()), Phase) }
     /// `PropagatedTags`: map of text. Update: replacement.
-    pub fn propagated_tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("PropagatedTags", value.into_expr()); self }
+    pub fn propagated_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "PropagatedTags", value.into_expr()), Phase) }
     /// `SshKeyName`: text. Update: replacement.
-    pub fn ssh_key_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SshKeyName", value.into_expr()); self }
+    pub fn ssh_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshKeyName", value.into_expr()), Phase) }
 }
 impl Done for LaunchParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchTemplateSource` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-launchtemplatesource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LaunchTemplateSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LaunchTemplateSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl LaunchTemplateSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LaunchTemplateSource<super::missing::LaunchParameters> { LaunchTemplateSource(Bag::default(), Phase) }
+    pub fn new() -> LaunchTemplateSource<Missing<super::required::LaunchParameters>> { LaunchTemplateSource(Bag::default(), Phase) }
 }
 impl<R0> LaunchTemplateSource<R0> {
     /// `LaunchParameters`: `LaunchParameters`, required. Update: replacement.
-    pub fn launch_parameters(mut self, value: impl Arg<LaunchParameters>) -> LaunchTemplateSource<Set> { self.0.set("LaunchParameters", value.into_expr()); LaunchTemplateSource(self.0, Phase) }
+    pub fn launch_parameters(self, value: impl Arg<LaunchParameters>) -> LaunchTemplateSource<Set> { LaunchTemplateSource(put(self.0, "LaunchParameters", value.into_expr()), Phase) }
 }
 impl Done for LaunchTemplateSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LicenseSpecification` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-licensespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LicenseSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LicenseSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl LicenseSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LicenseSpecification<super::missing::LicenseConfigurationArn> { LicenseSpecification(Bag::default(), Phase) }
+    pub fn new() -> LicenseSpecification<Missing<super::required::LicenseConfigurationArn>> { LicenseSpecification(Bag::default(), Phase) }
 }
 impl<R0> LicenseSpecification<R0> {
     /// `LicenseConfigurationArn`: text, required. Update: replacement.
-    pub fn license_configuration_arn(mut self, value: impl Arg<str>) -> LicenseSpecification<Set> { self.0.set("LicenseConfigurationArn", value.into_expr()); LicenseSpecification(self.0, Phase) }
+    pub fn license_configuration_arn(self, value: impl Arg<str>) -> LicenseSpecification<Set> { LicenseSpecification(put(self.0, "LicenseConfigurationArn", value.into_expr()), Phase) }
 }
 impl Done for LicenseSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PermissionsConfiguration` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-permissionsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PermissionsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PermissionsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PermissionsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PermissionsConfiguration<super::missing::CapacityProviderOperatorRoleArn> { PermissionsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PermissionsConfiguration<Missing<super::required::CapacityProviderOperatorRoleArn>> { PermissionsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PermissionsConfiguration<R0> {
-    /// `CapacityProviderOperatorRoleArn`: text, required. Update: replacement.
-    pub fn capacity_provider_operator_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> PermissionsConfiguration<Set> { self.0.set("CapacityProviderOperatorRoleArn", value.into_expr()); PermissionsConfiguration(self.0, Phase) }
+    /// `CapacityProviderOperatorRoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn capacity_provider_operator_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> PermissionsConfiguration<Set> { PermissionsConfiguration(put(self.0, "CapacityProviderOperatorRoleArn", value.into_expr()), Phase) }
 }
 impl Done for PermissionsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RootVolumeConfiguration` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-rootvolumeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RootVolumeConfiguration(Bag);
+#[must_use] pub struct RootVolumeConfiguration(Bag);
 impl RootVolumeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Encrypted`: boolean. Update: replacement.
-    pub fn encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("Encrypted", value.into_expr()); self }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
     /// `FreeSpaceGiB`: integer. Update: replacement.
-    pub fn free_space_gi_b(mut self, value: impl Arg<i64>) -> Self { self.0.set("FreeSpaceGiB", value.into_expr()); self }
+    pub fn free_space_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FreeSpaceGiB", value.into_expr())) }
     /// `Iops`: integer. Update: replacement.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `Throughput`: integer. Update: replacement.
-    pub fn throughput(mut self, value: impl Arg<i64>) -> Self { self.0.set("Throughput", value.into_expr()); self }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
     /// `VolumeType`: `VolumeType`. Update: replacement.
-    pub fn volume_type(mut self, value: impl Arg<VolumeType>) -> Self { self.0.set("VolumeType", value.into_expr()); self }
+    pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
 }
 impl Done for RootVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VolumeConfiguration` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-volumeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VolumeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VolumeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl VolumeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VolumeConfiguration<super::missing::EbsConfiguration> { VolumeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VolumeConfiguration<Missing<super::required::EbsConfiguration>> { VolumeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VolumeConfiguration<R0> {
     /// `EbsConfiguration`: `EbsVolumeConfiguration`, required. Update: replacement.
-    pub fn ebs_configuration(mut self, value: impl Arg<EbsVolumeConfiguration>) -> VolumeConfiguration<Set> { self.0.set("EbsConfiguration", value.into_expr()); VolumeConfiguration(self.0, Phase) }
+    pub fn ebs_configuration(self, value: impl Arg<EbsVolumeConfiguration>) -> VolumeConfiguration<Set> { VolumeConfiguration(put(self.0, "EbsConfiguration", value.into_expr()), Phase) }
 }
 impl Done for VolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfiguration` of `AWS::BedrockAgentCore::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-capacityprovider-vpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VpcConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VpcConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcConfiguration<super::missing::SecurityGroups, super::missing::Subnets> { VpcConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VpcConfiguration<Missing<super::required::SecurityGroups>, Missing<super::required::Subnets>> { VpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfiguration<R0, R1> {
-    /// `SecurityGroups`: list of text, required. Update: replacement.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> VpcConfiguration<Set, R1> { self.0.set("SecurityGroups", value.into_expr()); VpcConfiguration(self.0, Phase) }
-    /// `Subnets`: list of text, required. Update: replacement.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfiguration<R0, Set> { self.0.set("Subnets", value.into_expr()); VpcConfiguration(self.0, Phase) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<Set, R1> { VpcConfiguration(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfiguration<R0, Set> { VpcConfiguration(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CapacityReservationPreference` allows.
@@ -566,10 +566,10 @@ impl CfnCodeInterpreterCustom {
     /// `AWS::BedrockAgentCore::CodeInterpreterCustom`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::CodeInterpreterCustom";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCodeInterpreterCustomProps<R0, R1>) -> Self where CfnCodeInterpreterCustomProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCodeInterpreterCustomProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CodeInterpreterId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CodeInterpreterArn`: text.
+    /// The attribute `CodeInterpreterArn`: `OtherArn`.
     pub fn attr_code_interpreter_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CodeInterpreterArn") }
     /// The attribute `CodeInterpreterId`: text.
     pub fn attr_code_interpreter_id(&self) -> Val<str> { self.0.get_att("CodeInterpreterId") }
@@ -584,75 +584,75 @@ impl CfnCodeInterpreterCustom {
 }
 impl Parent for CfnCodeInterpreterCustom { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::CodeInterpreterCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-codeinterpretercustom.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCodeInterpreterCustomProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCodeInterpreterCustomProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCodeInterpreterCustomProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCodeInterpreterCustomProps<missing::Name, missing::NetworkConfiguration> { CfnCodeInterpreterCustomProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCodeInterpreterCustomProps<Missing<required::Name>, Missing<required::NetworkConfiguration>> { CfnCodeInterpreterCustomProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCodeInterpreterCustomProps<R0, R1> {
     /// `Certificates`: list of `Certificate`. Update: replacement.
-    pub fn certificates(mut self, value: impl Arg<Arr<code_interpreter_custom::Certificate>>) -> Self { self.0.set("Certificates", value.into_expr()); self }
+    pub fn certificates(self, value: impl Arg<Arr<code_interpreter_custom::Certificate>>) -> Self { Self(put(self.0, "Certificates", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `ExecutionRoleArn`: text. Update: replacement.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ExecutionRoleArn", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCodeInterpreterCustomProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnCodeInterpreterCustomProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCodeInterpreterCustomProps<Set, R1> { CfnCodeInterpreterCustomProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NetworkConfiguration`: `CodeInterpreterNetworkConfiguration`, required. Update: replacement.
-    pub fn network_configuration(mut self, value: impl Arg<code_interpreter_custom::CodeInterpreterNetworkConfiguration>) -> CfnCodeInterpreterCustomProps<R0, Set> { self.0.set("NetworkConfiguration", value.into_expr()); CfnCodeInterpreterCustomProps(self.0, Phase) }
+    pub fn network_configuration(self, value: impl Arg<code_interpreter_custom::CodeInterpreterNetworkConfiguration>) -> CfnCodeInterpreterCustomProps<R0, Set> { CfnCodeInterpreterCustomProps(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCodeInterpreterCustomProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::CodeInterpreterCustom`.
 pub mod code_interpreter_custom {
 use crate::cfn::support::*;
 /// The property type `Certificate` of `AWS::BedrockAgentCore::CodeInterpreterCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-codeinterpretercustom-certificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Certificate<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Certificate<R0 = Set>(Bag, Phase<(R0,)>);
 impl Certificate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Certificate<super::missing::CertificateLocation> { Certificate(Bag::default(), Phase) }
+    pub fn new() -> Certificate<Missing<super::required::CertificateLocation>> { Certificate(Bag::default(), Phase) }
 }
 impl<R0> Certificate<R0> {
     /// `CertificateLocation`: `CertificateLocation`, required. Update: replacement.
-    pub fn certificate_location(mut self, value: impl Arg<CertificateLocation>) -> Certificate<Set> { self.0.set("CertificateLocation", value.into_expr()); Certificate(self.0, Phase) }
+    pub fn certificate_location(self, value: impl Arg<CertificateLocation>) -> Certificate<Set> { Certificate(put(self.0, "CertificateLocation", value.into_expr()), Phase) }
 }
 impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CertificateLocation` of `AWS::BedrockAgentCore::CodeInterpreterCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-codeinterpretercustom-certificatelocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CertificateLocation<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CertificateLocation<R0 = Set>(Bag, Phase<(R0,)>);
 impl CertificateLocation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CertificateLocation<super::missing::SecretArn> { CertificateLocation(Bag::default(), Phase) }
+    pub fn new() -> CertificateLocation<Missing<super::required::SecretArn>> { CertificateLocation(Bag::default(), Phase) }
 }
 impl<R0> CertificateLocation<R0> {
     /// `SecretArn`: text, required. Update: replacement.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> CertificateLocation<Set> { self.0.set("SecretArn", value.into_expr()); CertificateLocation(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> CertificateLocation<Set> { CertificateLocation(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for CertificateLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeInterpreterNetworkConfiguration` of `AWS::BedrockAgentCore::CodeInterpreterCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-codeinterpretercustom-codeinterpreternetworkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CodeInterpreterNetworkConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CodeInterpreterNetworkConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CodeInterpreterNetworkConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CodeInterpreterNetworkConfiguration<super::missing::NetworkMode> { CodeInterpreterNetworkConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CodeInterpreterNetworkConfiguration<Missing<super::required::NetworkMode>> { CodeInterpreterNetworkConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CodeInterpreterNetworkConfiguration<R0> {
     /// `NetworkMode`: `NetworkMode`, required. Update: replacement.
-    pub fn network_mode(mut self, value: impl Arg<NetworkMode>) -> CodeInterpreterNetworkConfiguration<Set> { self.0.set("NetworkMode", value.into_expr()); CodeInterpreterNetworkConfiguration(self.0, Phase) }
+    pub fn network_mode(self, value: impl Arg<NetworkMode>) -> CodeInterpreterNetworkConfiguration<Set> { CodeInterpreterNetworkConfiguration(put(self.0, "NetworkMode", value.into_expr()), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: replacement.
-    pub fn vpc_config(mut self, value: impl Arg<VpcConfig>) -> Self { self.0.set("VpcConfig", value.into_expr()); self }
+    pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CodeInterpreterNetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::BedrockAgentCore::CodeInterpreterCustom`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-codeinterpretercustom-vpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VpcConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VpcConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcConfig<super::missing::SecurityGroups, super::missing::Subnets> { VpcConfig(Bag::default(), Phase) }
+    pub fn new() -> VpcConfig<Missing<super::required::SecurityGroups>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroups`: list of text, required. Update: replacement.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> VpcConfig<Set, R1> { self.0.set("SecurityGroups", value.into_expr()); VpcConfig(self.0, Phase) }
-    /// `Subnets`: list of text, required. Update: replacement.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { self.0.set("Subnets", value.into_expr()); VpcConfig(self.0, Phase) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `NetworkMode` allows.
@@ -664,10 +664,10 @@ impl CfnConfigurationBundle {
     /// `AWS::BedrockAgentCore::ConfigurationBundle`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::ConfigurationBundle";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnConfigurationBundleProps<R0, R1>) -> Self where CfnConfigurationBundleProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationBundleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `BundleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `BundleArn`: text.
+    /// The attribute `BundleArn`: `OtherArn`.
     pub fn attr_bundle_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("BundleArn") }
     /// The attribute `BundleId`: text.
     pub fn attr_bundle_id(&self) -> Val<str> { self.0.get_att("BundleId") }
@@ -682,70 +682,70 @@ impl CfnConfigurationBundle {
 }
 impl Parent for CfnConfigurationBundle { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::ConfigurationBundle`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-configurationbundle.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfigurationBundleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnConfigurationBundleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnConfigurationBundleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConfigurationBundleProps<missing::BundleName, missing::Components> { CfnConfigurationBundleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConfigurationBundleProps<Missing<required::BundleName>, Missing<required::Components>> { CfnConfigurationBundleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConfigurationBundleProps<R0, R1> {
     /// `BranchName`: text. Update: in place.
-    pub fn branch_name(mut self, value: impl Arg<str>) -> Self { self.0.set("BranchName", value.into_expr()); self }
+    pub fn branch_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BranchName", value.into_expr()), Phase) }
     /// `BundleName`: text, required. Update: replacement.
-    pub fn bundle_name(mut self, value: impl Arg<str>) -> CfnConfigurationBundleProps<Set, R1> { self.0.set("BundleName", value.into_expr()); CfnConfigurationBundleProps(self.0, Phase) }
+    pub fn bundle_name(self, value: impl Arg<str>) -> CfnConfigurationBundleProps<Set, R1> { CfnConfigurationBundleProps(put(self.0, "BundleName", value.into_expr()), Phase) }
     /// `CommitMessage`: text. Update: in place.
-    pub fn commit_message(mut self, value: impl Arg<str>) -> Self { self.0.set("CommitMessage", value.into_expr()); self }
+    pub fn commit_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommitMessage", value.into_expr()), Phase) }
     /// `Components`: map of `ComponentConfiguration`, required. Update: in place.
-    pub fn components(mut self, value: impl Arg<Dict<configuration_bundle::ComponentConfiguration>>) -> CfnConfigurationBundleProps<R0, Set> { self.0.set("Components", value.into_expr()); CfnConfigurationBundleProps(self.0, Phase) }
+    pub fn components(self, value: impl Arg<Dict<configuration_bundle::ComponentConfiguration>>) -> CfnConfigurationBundleProps<R0, Set> { CfnConfigurationBundleProps(put(self.0, "Components", value.into_expr()), Phase) }
     /// `CreatedBy`: `VersionCreatedBySource`. Update: in place.
-    pub fn created_by(mut self, value: impl Arg<configuration_bundle::VersionCreatedBySource>) -> Self { self.0.set("CreatedBy", value.into_expr()); self }
+    pub fn created_by(self, value: impl Arg<configuration_bundle::VersionCreatedBySource>) -> Self { Self(put(self.0, "CreatedBy", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationBundleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::ConfigurationBundle`.
 pub mod configuration_bundle {
 use crate::cfn::support::*;
 /// The property type `ComponentConfiguration` of `AWS::BedrockAgentCore::ConfigurationBundle`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-configurationbundle-componentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ComponentConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ComponentConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ComponentConfiguration<super::missing::Configuration> { ComponentConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ComponentConfiguration<Missing<super::required::Configuration>> { ComponentConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ComponentConfiguration<R0> {
     /// `Configuration`: JSON, required. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<Any>) -> ComponentConfiguration<Set> { self.0.set("Configuration", value.into_expr()); ComponentConfiguration(self.0, Phase) }
+    pub fn configuration(self, value: impl Arg<Any>) -> ComponentConfiguration<Set> { ComponentConfiguration(put(self.0, "Configuration", value.into_expr()), Phase) }
 }
 impl Done for ComponentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VersionCreatedBySource` of `AWS::BedrockAgentCore::ConfigurationBundle`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-configurationbundle-versioncreatedbysource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VersionCreatedBySource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VersionCreatedBySource<R0 = Set>(Bag, Phase<(R0,)>);
 impl VersionCreatedBySource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VersionCreatedBySource<super::missing::Name> { VersionCreatedBySource(Bag::default(), Phase) }
+    pub fn new() -> VersionCreatedBySource<Missing<super::required::Name>> { VersionCreatedBySource(Bag::default(), Phase) }
 }
 impl<R0> VersionCreatedBySource<R0> {
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> VersionCreatedBySource<Set> { self.0.set("Name", value.into_expr()); VersionCreatedBySource(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> VersionCreatedBySource<Set> { VersionCreatedBySource(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for VersionCreatedBySource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VersionLineageMetadata` of `AWS::BedrockAgentCore::ConfigurationBundle`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-configurationbundle-versionlineagemetadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VersionLineageMetadata(Bag);
+#[must_use] pub struct VersionLineageMetadata(Bag);
 impl VersionLineageMetadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BranchName`: text. Update: in place.
-    pub fn branch_name(mut self, value: impl Arg<str>) -> Self { self.0.set("BranchName", value.into_expr()); self }
+    pub fn branch_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BranchName", value.into_expr())) }
     /// `CommitMessage`: text. Update: in place.
-    pub fn commit_message(mut self, value: impl Arg<str>) -> Self { self.0.set("CommitMessage", value.into_expr()); self }
+    pub fn commit_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommitMessage", value.into_expr())) }
     /// `CreatedBy`: `VersionCreatedBySource`. Update: in place.
-    pub fn created_by(mut self, value: impl Arg<VersionCreatedBySource>) -> Self { self.0.set("CreatedBy", value.into_expr()); self }
+    pub fn created_by(self, value: impl Arg<VersionCreatedBySource>) -> Self { Self(put(self.0, "CreatedBy", value.into_expr())) }
     /// `ParentVersionIds`: list of text. Update: in place.
-    pub fn parent_version_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ParentVersionIds", value.into_expr()); self }
+    pub fn parent_version_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ParentVersionIds", value.into_expr())) }
 }
 impl Done for VersionLineageMetadata { fn into_props(self) -> Bag { self.0 } }
 }
@@ -755,12 +755,12 @@ impl CfnDataset {
     /// `AWS::BedrockAgentCore::Dataset`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::Dataset";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDatasetProps<R0, R1>) -> Self where CfnDatasetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatasetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DatasetArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DatasetArn`: text.
+    /// The attribute `DatasetArn`: `OtherArn`.
     pub fn attr_dataset_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DatasetArn") }
     /// The attribute `DatasetId`: text.
     pub fn attr_dataset_id(&self) -> Val<str> { self.0.get_att("DatasetId") }
@@ -773,60 +773,60 @@ impl CfnDataset {
 }
 impl Parent for CfnDataset { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-dataset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDatasetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDatasetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDatasetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDatasetProps<missing::DatasetName, missing::SchemaType> { CfnDatasetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDatasetProps<Missing<required::DatasetName>, Missing<required::SchemaType>> { CfnDatasetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDatasetProps<R0, R1> {
     /// `DatasetName`: text, required. Update: replacement.
-    pub fn dataset_name(mut self, value: impl Arg<str>) -> CfnDatasetProps<Set, R1> { self.0.set("DatasetName", value.into_expr()); CfnDatasetProps(self.0, Phase) }
+    pub fn dataset_name(self, value: impl Arg<str>) -> CfnDatasetProps<Set, R1> { CfnDatasetProps(put(self.0, "DatasetName", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `SchemaType`: `SchemaType`, required. Update: replacement.
-    pub fn schema_type(mut self, value: impl Arg<dataset::SchemaType>) -> CfnDatasetProps<R0, Set> { self.0.set("SchemaType", value.into_expr()); CfnDatasetProps(self.0, Phase) }
+    pub fn schema_type(self, value: impl Arg<dataset::SchemaType>) -> CfnDatasetProps<R0, Set> { CfnDatasetProps(put(self.0, "SchemaType", value.into_expr()), Phase) }
     /// `Source`: `DataSourceType`. Update: replacement.
-    pub fn source(mut self, value: impl Arg<dataset::DataSourceType>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<dataset::DataSourceType>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::Dataset`.
 pub mod dataset {
 use crate::cfn::support::*;
 /// The property type `DataSourceType` of `AWS::BedrockAgentCore::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-dataset-datasourcetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataSourceType(Bag);
+#[must_use] pub struct DataSourceType(Bag);
 impl DataSourceType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InlineExamples`: `InlineExamplesSource`. Update: replacement.
-    pub fn inline_examples(mut self, value: impl Arg<InlineExamplesSource>) -> Self { self.0.set("InlineExamples", value.into_expr()); self }
+    pub fn inline_examples(self, value: impl Arg<InlineExamplesSource>) -> Self { Self(put(self.0, "InlineExamples", value.into_expr())) }
     /// `S3Source`: `S3Source`. Update: replacement.
-    pub fn s3_source(mut self, value: impl Arg<S3Source>) -> Self { self.0.set("S3Source", value.into_expr()); self }
+    pub fn s3_source(self, value: impl Arg<S3Source>) -> Self { Self(put(self.0, "S3Source", value.into_expr())) }
 }
 impl Done for DataSourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InlineExamplesSource` of `AWS::BedrockAgentCore::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-dataset-inlineexamplessource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InlineExamplesSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InlineExamplesSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl InlineExamplesSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InlineExamplesSource<super::missing::Examples> { InlineExamplesSource(Bag::default(), Phase) }
+    pub fn new() -> InlineExamplesSource<Missing<super::required::Examples>> { InlineExamplesSource(Bag::default(), Phase) }
 }
 impl<R0> InlineExamplesSource<R0> {
     /// `Examples`: list of JSON, required. Update: replacement.
-    pub fn examples(mut self, value: impl Arg<Arr<Any>>) -> InlineExamplesSource<Set> { self.0.set("Examples", value.into_expr()); InlineExamplesSource(self.0, Phase) }
+    pub fn examples(self, value: impl Arg<Arr<Any>>) -> InlineExamplesSource<Set> { InlineExamplesSource(put(self.0, "Examples", value.into_expr()), Phase) }
 }
 impl Done for InlineExamplesSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Source` of `AWS::BedrockAgentCore::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-dataset-s3source.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Source<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3Source<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3Source {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Source<super::missing::S3Uri> { S3Source(Bag::default(), Phase) }
+    pub fn new() -> S3Source<Missing<super::required::S3Uri>> { S3Source(Bag::default(), Phase) }
 }
 impl<R0> S3Source<R0> {
     /// `S3Uri`: text, required. Update: replacement.
-    pub fn s3_uri(mut self, value: impl Arg<str>) -> S3Source<Set> { self.0.set("S3Uri", value.into_expr()); S3Source(self.0, Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> S3Source<Set> { S3Source(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for S3Source { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `SchemaType` allows.
@@ -838,12 +838,12 @@ impl CfnEvaluator {
     /// `AWS::BedrockAgentCore::Evaluator`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::Evaluator";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnEvaluatorProps<R0, R1, R2>) -> Self where CfnEvaluatorProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEvaluatorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EvaluatorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `EvaluatorArn`: text.
+    /// The attribute `EvaluatorArn`: `OtherArn`.
     pub fn attr_evaluator_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EvaluatorArn") }
     /// The attribute `EvaluatorId`: text.
     pub fn attr_evaluator_id(&self) -> Val<str> { self.0.get_att("EvaluatorId") }
@@ -854,183 +854,183 @@ impl CfnEvaluator {
 }
 impl Parent for CfnEvaluator { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-evaluator.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEvaluatorProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnEvaluatorProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnEvaluatorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEvaluatorProps<missing::EvaluatorConfig, missing::EvaluatorName, missing::Level> { CfnEvaluatorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEvaluatorProps<Missing<required::EvaluatorConfig>, Missing<required::EvaluatorName>, Missing<required::Level>> { CfnEvaluatorProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEvaluatorProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EvaluatorConfig`: `EvaluatorConfig`, required. Update: in place.
-    pub fn evaluator_config(mut self, value: impl Arg<evaluator::EvaluatorConfig>) -> CfnEvaluatorProps<Set, R1, R2> { self.0.set("EvaluatorConfig", value.into_expr()); CfnEvaluatorProps(self.0, Phase) }
+    pub fn evaluator_config(self, value: impl Arg<evaluator::EvaluatorConfig>) -> CfnEvaluatorProps<Set, R1, R2> { CfnEvaluatorProps(put(self.0, "EvaluatorConfig", value.into_expr()), Phase) }
     /// `EvaluatorName`: text, required. Update: replacement.
-    pub fn evaluator_name(mut self, value: impl Arg<str>) -> CfnEvaluatorProps<R0, Set, R2> { self.0.set("EvaluatorName", value.into_expr()); CfnEvaluatorProps(self.0, Phase) }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn evaluator_name(self, value: impl Arg<str>) -> CfnEvaluatorProps<R0, Set, R2> { CfnEvaluatorProps(put(self.0, "EvaluatorName", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `Level`: `Level`, required. Update: in place.
-    pub fn level(mut self, value: impl Arg<evaluator::Level>) -> CfnEvaluatorProps<R0, R1, Set> { self.0.set("Level", value.into_expr()); CfnEvaluatorProps(self.0, Phase) }
+    pub fn level(self, value: impl Arg<evaluator::Level>) -> CfnEvaluatorProps<R0, R1, Set> { CfnEvaluatorProps(put(self.0, "Level", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEvaluatorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::Evaluator`.
 pub mod evaluator {
 use crate::cfn::support::*;
 /// The property type `BedrockEvaluatorModelConfig` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-bedrockevaluatormodelconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BedrockEvaluatorModelConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BedrockEvaluatorModelConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl BedrockEvaluatorModelConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BedrockEvaluatorModelConfig<super::missing::ModelId> { BedrockEvaluatorModelConfig(Bag::default(), Phase) }
+    pub fn new() -> BedrockEvaluatorModelConfig<Missing<super::required::ModelId>> { BedrockEvaluatorModelConfig(Bag::default(), Phase) }
 }
 impl<R0> BedrockEvaluatorModelConfig<R0> {
     /// `AdditionalModelRequestFields`: JSON. Update: in place.
-    pub fn additional_model_request_fields(mut self, value: impl Arg<Any>) -> Self { self.0.set("AdditionalModelRequestFields", value.into_expr()); self }
+    pub fn additional_model_request_fields(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalModelRequestFields", value.into_expr()), Phase) }
     /// `InferenceConfig`: `InferenceConfiguration`. Update: in place.
-    pub fn inference_config(mut self, value: impl Arg<InferenceConfiguration>) -> Self { self.0.set("InferenceConfig", value.into_expr()); self }
+    pub fn inference_config(self, value: impl Arg<InferenceConfiguration>) -> Self { Self(put(self.0, "InferenceConfig", value.into_expr()), Phase) }
     /// `ModelId`: text, required. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> BedrockEvaluatorModelConfig<Set> { self.0.set("ModelId", value.into_expr()); BedrockEvaluatorModelConfig(self.0, Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> BedrockEvaluatorModelConfig<Set> { BedrockEvaluatorModelConfig(put(self.0, "ModelId", value.into_expr()), Phase) }
 }
 impl Done for BedrockEvaluatorModelConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CategoricalScaleDefinition` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-categoricalscaledefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CategoricalScaleDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CategoricalScaleDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CategoricalScaleDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CategoricalScaleDefinition<super::missing::Definition, super::missing::Label> { CategoricalScaleDefinition(Bag::default(), Phase) }
+    pub fn new() -> CategoricalScaleDefinition<Missing<super::required::Definition>, Missing<super::required::Label>> { CategoricalScaleDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> CategoricalScaleDefinition<R0, R1> {
     /// `Definition`: text, required. Update: in place.
-    pub fn definition(mut self, value: impl Arg<str>) -> CategoricalScaleDefinition<Set, R1> { self.0.set("Definition", value.into_expr()); CategoricalScaleDefinition(self.0, Phase) }
+    pub fn definition(self, value: impl Arg<str>) -> CategoricalScaleDefinition<Set, R1> { CategoricalScaleDefinition(put(self.0, "Definition", value.into_expr()), Phase) }
     /// `Label`: text, required. Update: in place.
-    pub fn label(mut self, value: impl Arg<str>) -> CategoricalScaleDefinition<R0, Set> { self.0.set("Label", value.into_expr()); CategoricalScaleDefinition(self.0, Phase) }
+    pub fn label(self, value: impl Arg<str>) -> CategoricalScaleDefinition<R0, Set> { CategoricalScaleDefinition(put(self.0, "Label", value.into_expr()), Phase) }
 }
 impl Done for CategoricalScaleDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeBasedEvaluatorConfig` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-codebasedevaluatorconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CodeBasedEvaluatorConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CodeBasedEvaluatorConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl CodeBasedEvaluatorConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CodeBasedEvaluatorConfig<super::missing::LambdaConfig> { CodeBasedEvaluatorConfig(Bag::default(), Phase) }
+    pub fn new() -> CodeBasedEvaluatorConfig<Missing<super::required::LambdaConfig>> { CodeBasedEvaluatorConfig(Bag::default(), Phase) }
 }
 impl<R0> CodeBasedEvaluatorConfig<R0> {
     /// `LambdaConfig`: `LambdaEvaluatorConfig`, required. Update: in place.
-    pub fn lambda_config(mut self, value: impl Arg<LambdaEvaluatorConfig>) -> CodeBasedEvaluatorConfig<Set> { self.0.set("LambdaConfig", value.into_expr()); CodeBasedEvaluatorConfig(self.0, Phase) }
+    pub fn lambda_config(self, value: impl Arg<LambdaEvaluatorConfig>) -> CodeBasedEvaluatorConfig<Set> { CodeBasedEvaluatorConfig(put(self.0, "LambdaConfig", value.into_expr()), Phase) }
 }
 impl Done for CodeBasedEvaluatorConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluatorConfig` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-evaluatorconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluatorConfig(Bag);
+#[must_use] pub struct EvaluatorConfig(Bag);
 impl EvaluatorConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CodeBased`: `CodeBasedEvaluatorConfig`. Update: in place.
-    pub fn code_based(mut self, value: impl Arg<CodeBasedEvaluatorConfig>) -> Self { self.0.set("CodeBased", value.into_expr()); self }
+    pub fn code_based(self, value: impl Arg<CodeBasedEvaluatorConfig>) -> Self { Self(put(self.0, "CodeBased", value.into_expr())) }
     /// `LlmAsAJudge`: `LlmAsAJudgeEvaluatorConfig`. Update: in place.
-    pub fn llm_as_a_judge(mut self, value: impl Arg<LlmAsAJudgeEvaluatorConfig>) -> Self { self.0.set("LlmAsAJudge", value.into_expr()); self }
+    pub fn llm_as_a_judge(self, value: impl Arg<LlmAsAJudgeEvaluatorConfig>) -> Self { Self(put(self.0, "LlmAsAJudge", value.into_expr())) }
 }
 impl Done for EvaluatorConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluatorModelConfig` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-evaluatormodelconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluatorModelConfig(Bag);
+#[must_use] pub struct EvaluatorModelConfig(Bag);
 impl EvaluatorModelConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BedrockEvaluatorModelConfig`: `BedrockEvaluatorModelConfig`. Update: in place.
-    pub fn bedrock_evaluator_model_config(mut self, value: impl Arg<BedrockEvaluatorModelConfig>) -> Self { self.0.set("BedrockEvaluatorModelConfig", value.into_expr()); self }
+    pub fn bedrock_evaluator_model_config(self, value: impl Arg<BedrockEvaluatorModelConfig>) -> Self { Self(put(self.0, "BedrockEvaluatorModelConfig", value.into_expr())) }
     /// `ResponsesEvaluatorModelConfig`: `OpenResponsesEvaluatorModelConfig`. Update: in place.
-    pub fn responses_evaluator_model_config(mut self, value: impl Arg<OpenResponsesEvaluatorModelConfig>) -> Self { self.0.set("ResponsesEvaluatorModelConfig", value.into_expr()); self }
+    pub fn responses_evaluator_model_config(self, value: impl Arg<OpenResponsesEvaluatorModelConfig>) -> Self { Self(put(self.0, "ResponsesEvaluatorModelConfig", value.into_expr())) }
 }
 impl Done for EvaluatorModelConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InferenceConfiguration` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-inferenceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InferenceConfiguration(Bag);
+#[must_use] pub struct InferenceConfiguration(Bag);
 impl InferenceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxTokens`: integer. Update: in place.
-    pub fn max_tokens(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxTokens", value.into_expr()); self }
+    pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr())) }
     /// `Temperature`: number. Update: in place.
-    pub fn temperature(mut self, value: impl Arg<f64>) -> Self { self.0.set("Temperature", value.into_expr()); self }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr())) }
     /// `TopP`: number. Update: in place.
-    pub fn top_p(mut self, value: impl Arg<f64>) -> Self { self.0.set("TopP", value.into_expr()); self }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr())) }
 }
 impl Done for InferenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaEvaluatorConfig` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-lambdaevaluatorconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaEvaluatorConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LambdaEvaluatorConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl LambdaEvaluatorConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LambdaEvaluatorConfig<super::missing::LambdaArn> { LambdaEvaluatorConfig(Bag::default(), Phase) }
+    pub fn new() -> LambdaEvaluatorConfig<Missing<super::required::LambdaArn>> { LambdaEvaluatorConfig(Bag::default(), Phase) }
 }
 impl<R0> LambdaEvaluatorConfig<R0> {
-    /// `LambdaArn`: text, required. Update: in place.
-    pub fn lambda_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaEvaluatorConfig<Set> { self.0.set("LambdaArn", value.into_expr()); LambdaEvaluatorConfig(self.0, Phase) }
+    /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place.
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaEvaluatorConfig<Set> { LambdaEvaluatorConfig(put(self.0, "LambdaArn", value.into_expr()), Phase) }
     /// `LambdaTimeoutInSeconds`: integer. Update: in place.
-    pub fn lambda_timeout_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("LambdaTimeoutInSeconds", value.into_expr()); self }
+    pub fn lambda_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LambdaTimeoutInSeconds", value.into_expr()), Phase) }
 }
 impl Done for LambdaEvaluatorConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LlmAsAJudgeEvaluatorConfig` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-llmasajudgeevaluatorconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LlmAsAJudgeEvaluatorConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct LlmAsAJudgeEvaluatorConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl LlmAsAJudgeEvaluatorConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LlmAsAJudgeEvaluatorConfig<super::missing::Instructions, super::missing::ModelConfig, super::missing::RatingScale> { LlmAsAJudgeEvaluatorConfig(Bag::default(), Phase) }
+    pub fn new() -> LlmAsAJudgeEvaluatorConfig<Missing<super::required::Instructions>, Missing<super::required::ModelConfig>, Missing<super::required::RatingScale>> { LlmAsAJudgeEvaluatorConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> LlmAsAJudgeEvaluatorConfig<R0, R1, R2> {
     /// `Instructions`: text, required. Update: in place.
-    pub fn instructions(mut self, value: impl Arg<str>) -> LlmAsAJudgeEvaluatorConfig<Set, R1, R2> { self.0.set("Instructions", value.into_expr()); LlmAsAJudgeEvaluatorConfig(self.0, Phase) }
+    pub fn instructions(self, value: impl Arg<str>) -> LlmAsAJudgeEvaluatorConfig<Set, R1, R2> { LlmAsAJudgeEvaluatorConfig(put(self.0, "Instructions", value.into_expr()), Phase) }
     /// `ModelConfig`: `EvaluatorModelConfig`, required. Update: in place.
-    pub fn model_config(mut self, value: impl Arg<EvaluatorModelConfig>) -> LlmAsAJudgeEvaluatorConfig<R0, Set, R2> { self.0.set("ModelConfig", value.into_expr()); LlmAsAJudgeEvaluatorConfig(self.0, Phase) }
+    pub fn model_config(self, value: impl Arg<EvaluatorModelConfig>) -> LlmAsAJudgeEvaluatorConfig<R0, Set, R2> { LlmAsAJudgeEvaluatorConfig(put(self.0, "ModelConfig", value.into_expr()), Phase) }
     /// `RatingScale`: `RatingScale`, required. Update: in place.
-    pub fn rating_scale(mut self, value: impl Arg<RatingScale>) -> LlmAsAJudgeEvaluatorConfig<R0, R1, Set> { self.0.set("RatingScale", value.into_expr()); LlmAsAJudgeEvaluatorConfig(self.0, Phase) }
+    pub fn rating_scale(self, value: impl Arg<RatingScale>) -> LlmAsAJudgeEvaluatorConfig<R0, R1, Set> { LlmAsAJudgeEvaluatorConfig(put(self.0, "RatingScale", value.into_expr()), Phase) }
 }
 impl Done for LlmAsAJudgeEvaluatorConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NumericalScaleDefinition` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-numericalscaledefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NumericalScaleDefinition<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct NumericalScaleDefinition<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl NumericalScaleDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NumericalScaleDefinition<super::missing::Definition, super::missing::Label, super::missing::Value> { NumericalScaleDefinition(Bag::default(), Phase) }
+    pub fn new() -> NumericalScaleDefinition<Missing<super::required::Definition>, Missing<super::required::Label>, Missing<super::required::Value>> { NumericalScaleDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> NumericalScaleDefinition<R0, R1, R2> {
     /// `Definition`: text, required. Update: in place.
-    pub fn definition(mut self, value: impl Arg<str>) -> NumericalScaleDefinition<Set, R1, R2> { self.0.set("Definition", value.into_expr()); NumericalScaleDefinition(self.0, Phase) }
+    pub fn definition(self, value: impl Arg<str>) -> NumericalScaleDefinition<Set, R1, R2> { NumericalScaleDefinition(put(self.0, "Definition", value.into_expr()), Phase) }
     /// `Label`: text, required. Update: in place.
-    pub fn label(mut self, value: impl Arg<str>) -> NumericalScaleDefinition<R0, Set, R2> { self.0.set("Label", value.into_expr()); NumericalScaleDefinition(self.0, Phase) }
+    pub fn label(self, value: impl Arg<str>) -> NumericalScaleDefinition<R0, Set, R2> { NumericalScaleDefinition(put(self.0, "Label", value.into_expr()), Phase) }
     /// `Value`: number, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<f64>) -> NumericalScaleDefinition<R0, R1, Set> { self.0.set("Value", value.into_expr()); NumericalScaleDefinition(self.0, Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> NumericalScaleDefinition<R0, R1, Set> { NumericalScaleDefinition(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for NumericalScaleDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenResponsesEvaluatorModelConfig` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-openresponsesevaluatormodelconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenResponsesEvaluatorModelConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OpenResponsesEvaluatorModelConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl OpenResponsesEvaluatorModelConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OpenResponsesEvaluatorModelConfig<super::missing::ModelId> { OpenResponsesEvaluatorModelConfig(Bag::default(), Phase) }
+    pub fn new() -> OpenResponsesEvaluatorModelConfig<Missing<super::required::ModelId>> { OpenResponsesEvaluatorModelConfig(Bag::default(), Phase) }
 }
 impl<R0> OpenResponsesEvaluatorModelConfig<R0> {
     /// `MaxOutputTokens`: integer. Update: in place.
-    pub fn max_output_tokens(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxOutputTokens", value.into_expr()); self }
+    pub fn max_output_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxOutputTokens", value.into_expr()), Phase) }
     /// `ModelId`: text, required. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> OpenResponsesEvaluatorModelConfig<Set> { self.0.set("ModelId", value.into_expr()); OpenResponsesEvaluatorModelConfig(self.0, Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> OpenResponsesEvaluatorModelConfig<Set> { OpenResponsesEvaluatorModelConfig(put(self.0, "ModelId", value.into_expr()), Phase) }
     /// `Reasoning`: `ReasoningConfiguration`. Update: in place.
-    pub fn reasoning(mut self, value: impl Arg<ReasoningConfiguration>) -> Self { self.0.set("Reasoning", value.into_expr()); self }
+    pub fn reasoning(self, value: impl Arg<ReasoningConfiguration>) -> Self { Self(put(self.0, "Reasoning", value.into_expr()), Phase) }
     /// `Temperature`: number. Update: in place.
-    pub fn temperature(mut self, value: impl Arg<f64>) -> Self { self.0.set("Temperature", value.into_expr()); self }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr()), Phase) }
     /// `TopP`: number. Update: in place.
-    pub fn top_p(mut self, value: impl Arg<f64>) -> Self { self.0.set("TopP", value.into_expr()); self }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr()), Phase) }
 }
 impl Done for OpenResponsesEvaluatorModelConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RatingScale` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-ratingscale.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RatingScale(Bag);
+#[must_use] pub struct RatingScale(Bag);
 impl RatingScale {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Categorical`: list of `CategoricalScaleDefinition`. Update: in place.
-    pub fn categorical(mut self, value: impl Arg<Arr<CategoricalScaleDefinition>>) -> Self { self.0.set("Categorical", value.into_expr()); self }
+    pub fn categorical(self, value: impl Arg<Arr<CategoricalScaleDefinition>>) -> Self { Self(put(self.0, "Categorical", value.into_expr())) }
     /// `Numerical`: list of `NumericalScaleDefinition`. Update: in place.
-    pub fn numerical(mut self, value: impl Arg<Arr<NumericalScaleDefinition>>) -> Self { self.0.set("Numerical", value.into_expr()); self }
+    pub fn numerical(self, value: impl Arg<Arr<NumericalScaleDefinition>>) -> Self { Self(put(self.0, "Numerical", value.into_expr())) }
 }
 impl Done for RatingScale { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReasoningConfiguration` of `AWS::BedrockAgentCore::Evaluator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-evaluator-reasoningconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReasoningConfiguration(Bag);
+#[must_use] pub struct ReasoningConfiguration(Bag);
 impl ReasoningConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Effort`: text. Update: in place.
-    pub fn effort(mut self, value: impl Arg<str>) -> Self { self.0.set("Effort", value.into_expr()); self }
+    pub fn effort(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Effort", value.into_expr())) }
 }
 impl Done for ReasoningConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Level` allows.
@@ -1042,12 +1042,12 @@ impl CfnGateway {
     /// `AWS::BedrockAgentCore::Gateway`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::Gateway";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnGatewayProps<R0, R1, R2>) -> Self where CfnGatewayProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGatewayProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `GatewayIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `GatewayArn`: text.
+    /// The attribute `GatewayArn`: `OtherArn`.
     pub fn attr_gateway_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GatewayArn") }
     /// The attribute `GatewayIdentifier`: text.
     pub fn attr_gateway_identifier(&self) -> Val<str> { self.0.get_att("GatewayIdentifier") }
@@ -1059,315 +1059,307 @@ impl CfnGateway {
     pub fn attr_status_reasons(&self) -> Val<Arr<str>> { self.0.get_att("StatusReasons") }
     /// The attribute `UpdatedAt`: text.
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `WebAclArn`: text.
+    /// The attribute `WebAclArn`: `OtherArn`.
     pub fn attr_web_acl_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("WebAclArn") }
     /// The attribute `WorkloadIdentityDetails`: `WorkloadIdentityDetails`.
     pub fn attr_workload_identity_details(&self) -> Val<gateway::WorkloadIdentityDetails> { self.0.get_att("WorkloadIdentityDetails") }
 }
 impl Parent for CfnGateway { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gateway.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGatewayProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnGatewayProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnGatewayProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGatewayProps<missing::AuthorizerType, missing::Name, missing::RoleArn> { CfnGatewayProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGatewayProps<Missing<required::AuthorizerType>, Missing<required::Name>, Missing<required::RoleArn>> { CfnGatewayProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnGatewayProps<R0, R1, R2> {
     /// `AuthorizerConfiguration`: `AuthorizerConfiguration`. Update: in place.
-    pub fn authorizer_configuration(mut self, value: impl Arg<gateway::AuthorizerConfiguration>) -> Self { self.0.set("AuthorizerConfiguration", value.into_expr()); self }
+    pub fn authorizer_configuration(self, value: impl Arg<gateway::AuthorizerConfiguration>) -> Self { Self(put(self.0, "AuthorizerConfiguration", value.into_expr()), Phase) }
     /// `AuthorizerType`: `AuthorizerType`, required. Update: in place.
-    pub fn authorizer_type(mut self, value: impl Arg<gateway::AuthorizerType>) -> CfnGatewayProps<Set, R1, R2> { self.0.set("AuthorizerType", value.into_expr()); CfnGatewayProps(self.0, Phase) }
+    pub fn authorizer_type(self, value: impl Arg<gateway::AuthorizerType>) -> CfnGatewayProps<Set, R1, R2> { CfnGatewayProps(put(self.0, "AuthorizerType", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ExceptionLevel`: `ExceptionLevel`. Update: in place.
-    pub fn exception_level(mut self, value: impl Arg<gateway::ExceptionLevel>) -> Self { self.0.set("ExceptionLevel", value.into_expr()); self }
+    pub fn exception_level(self, value: impl Arg<gateway::ExceptionLevel>) -> Self { Self(put(self.0, "ExceptionLevel", value.into_expr()), Phase) }
     /// `InterceptorConfigurations`: list of `GatewayInterceptorConfiguration`. Update: in place.
-    pub fn interceptor_configurations(mut self, value: impl Arg<Arr<gateway::GatewayInterceptorConfiguration>>) -> Self { self.0.set("InterceptorConfigurations", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn interceptor_configurations(self, value: impl Arg<Arr<gateway::GatewayInterceptorConfiguration>>) -> Self { Self(put(self.0, "InterceptorConfigurations", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnGatewayProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnGatewayProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnGatewayProps<R0, Set, R2> { CfnGatewayProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PolicyEngineConfiguration`: `GatewayPolicyEngineConfiguration`. Update: in place.
-    pub fn policy_engine_configuration(mut self, value: impl Arg<gateway::GatewayPolicyEngineConfiguration>) -> Self { self.0.set("PolicyEngineConfiguration", value.into_expr()); self }
+    pub fn policy_engine_configuration(self, value: impl Arg<gateway::GatewayPolicyEngineConfiguration>) -> Self { Self(put(self.0, "PolicyEngineConfiguration", value.into_expr()), Phase) }
     /// `ProtocolConfiguration`: `GatewayProtocolConfiguration`. Update: in place.
-    pub fn protocol_configuration(mut self, value: impl Arg<gateway::GatewayProtocolConfiguration>) -> Self { self.0.set("ProtocolConfiguration", value.into_expr()); self }
+    pub fn protocol_configuration(self, value: impl Arg<gateway::GatewayProtocolConfiguration>) -> Self { Self(put(self.0, "ProtocolConfiguration", value.into_expr()), Phase) }
     /// `ProtocolType`: `ProtocolType`. Update: in place.
-    pub fn protocol_type(mut self, value: impl Arg<gateway::ProtocolType>) -> Self { self.0.set("ProtocolType", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnGatewayProps<R0, R1, Set> { self.0.set("RoleArn", value.into_expr()); CfnGatewayProps(self.0, Phase) }
+    pub fn protocol_type(self, value: impl Arg<gateway::ProtocolType>) -> Self { Self(put(self.0, "ProtocolType", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnGatewayProps<R0, R1, Set> { CfnGatewayProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WafConfiguration`: `WafConfiguration`. Update: in place.
-    pub fn waf_configuration(mut self, value: impl Arg<gateway::WafConfiguration>) -> Self { self.0.set("WafConfiguration", value.into_expr()); self }
+    pub fn waf_configuration(self, value: impl Arg<gateway::WafConfiguration>) -> Self { Self(put(self.0, "WafConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnGatewayProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::Gateway`.
 pub mod gateway {
 use crate::cfn::support::*;
 /// The property type `AuthorizerConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-authorizerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthorizerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AuthorizerConfiguration(Bag);
 impl AuthorizerConfiguration {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuthorizerConfiguration<super::missing::CustomJWTAuthorizer> { AuthorizerConfiguration(Bag::default(), Phase) }
-}
-impl<R0> AuthorizerConfiguration<R0> {
-    /// `CustomJWTAuthorizer`: `CustomJWTAuthorizerConfiguration`, required. Update: in place.
-    pub fn custom_jwt_authorizer(mut self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> AuthorizerConfiguration<Set> { self.0.set("CustomJWTAuthorizer", value.into_expr()); AuthorizerConfiguration(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `CustomJWTAuthorizer`: `CustomJWTAuthorizerConfiguration`. Update: in place.
+    pub fn custom_jwt_authorizer(self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> Self { Self(put(self.0, "CustomJWTAuthorizer", value.into_expr())) }
 }
 impl Done for AuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizingClaimMatchValueType` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-authorizingclaimmatchvaluetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthorizingClaimMatchValueType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AuthorizingClaimMatchValueType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AuthorizingClaimMatchValueType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuthorizingClaimMatchValueType<super::missing::ClaimMatchOperator, super::missing::ClaimMatchValue> { AuthorizingClaimMatchValueType(Bag::default(), Phase) }
+    pub fn new() -> AuthorizingClaimMatchValueType<Missing<super::required::ClaimMatchOperator>, Missing<super::required::ClaimMatchValue>> { AuthorizingClaimMatchValueType(Bag::default(), Phase) }
 }
 impl<R0, R1> AuthorizingClaimMatchValueType<R0, R1> {
     /// `ClaimMatchOperator`: `ClaimMatchOperator`, required. Update: in place.
-    pub fn claim_match_operator(mut self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { self.0.set("ClaimMatchOperator", value.into_expr()); AuthorizingClaimMatchValueType(self.0, Phase) }
+    pub fn claim_match_operator(self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchOperator", value.into_expr()), Phase) }
     /// `ClaimMatchValue`: `ClaimMatchValueType`, required. Update: in place.
-    pub fn claim_match_value(mut self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { self.0.set("ClaimMatchValue", value.into_expr()); AuthorizingClaimMatchValueType(self.0, Phase) }
+    pub fn claim_match_value(self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchValue", value.into_expr()), Phase) }
 }
 impl Done for AuthorizingClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClaimMatchValueType` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-claimmatchvaluetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClaimMatchValueType(Bag);
+#[must_use] pub struct ClaimMatchValueType(Bag);
 impl ClaimMatchValueType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchValueString`: text. Update: in place.
-    pub fn match_value_string(mut self, value: impl Arg<str>) -> Self { self.0.set("MatchValueString", value.into_expr()); self }
+    pub fn match_value_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchValueString", value.into_expr())) }
     /// `MatchValueStringList`: list of text. Update: in place.
-    pub fn match_value_string_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MatchValueStringList", value.into_expr()); self }
+    pub fn match_value_string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchValueStringList", value.into_expr())) }
 }
 impl Done for ClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomClaimValidationType` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customclaimvalidationtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomClaimValidationType<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CustomClaimValidationType<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CustomClaimValidationType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomClaimValidationType<super::missing::AuthorizingClaimMatchValue, super::missing::InboundTokenClaimName, super::missing::InboundTokenClaimValueType> { CustomClaimValidationType(Bag::default(), Phase) }
+    pub fn new() -> CustomClaimValidationType<Missing<super::required::AuthorizingClaimMatchValue>, Missing<super::required::InboundTokenClaimName>, Missing<super::required::InboundTokenClaimValueType>> { CustomClaimValidationType(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CustomClaimValidationType<R0, R1, R2> {
     /// `AuthorizingClaimMatchValue`: `AuthorizingClaimMatchValueType`, required. Update: in place.
-    pub fn authorizing_claim_match_value(mut self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { self.0.set("AuthorizingClaimMatchValue", value.into_expr()); CustomClaimValidationType(self.0, Phase) }
+    pub fn authorizing_claim_match_value(self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { CustomClaimValidationType(put(self.0, "AuthorizingClaimMatchValue", value.into_expr()), Phase) }
     /// `InboundTokenClaimName`: text, required. Update: in place.
-    pub fn inbound_token_claim_name(mut self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { self.0.set("InboundTokenClaimName", value.into_expr()); CustomClaimValidationType(self.0, Phase) }
+    pub fn inbound_token_claim_name(self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { CustomClaimValidationType(put(self.0, "InboundTokenClaimName", value.into_expr()), Phase) }
     /// `InboundTokenClaimValueType`: `InboundTokenClaimValueType`, required. Update: in place.
-    pub fn inbound_token_claim_value_type(mut self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { self.0.set("InboundTokenClaimValueType", value.into_expr()); CustomClaimValidationType(self.0, Phase) }
+    pub fn inbound_token_claim_value_type(self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { CustomClaimValidationType(put(self.0, "InboundTokenClaimValueType", value.into_expr()), Phase) }
 }
 impl Done for CustomClaimValidationType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomJWTAuthorizerConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-customjwtauthorizerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomJWTAuthorizerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomJWTAuthorizerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomJWTAuthorizerConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomJWTAuthorizerConfiguration<super::missing::DiscoveryUrl> { CustomJWTAuthorizerConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CustomJWTAuthorizerConfiguration<Missing<super::required::DiscoveryUrl>> { CustomJWTAuthorizerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CustomJWTAuthorizerConfiguration<R0> {
     /// `AdvertisedScopeMapping`: map of text. Update: in place.
-    pub fn advertised_scope_mapping(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AdvertisedScopeMapping", value.into_expr()); self }
+    pub fn advertised_scope_mapping(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdvertisedScopeMapping", value.into_expr()), Phase) }
     /// `AllowedAudience`: list of text. Update: in place.
-    pub fn allowed_audience(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedAudience", value.into_expr()); self }
+    pub fn allowed_audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAudience", value.into_expr()), Phase) }
     /// `AllowedClients`: list of text. Update: in place.
-    pub fn allowed_clients(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedClients", value.into_expr()); self }
+    pub fn allowed_clients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedClients", value.into_expr()), Phase) }
     /// `AllowedScopes`: list of text. Update: in place.
-    pub fn allowed_scopes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedScopes", value.into_expr()); self }
+    pub fn allowed_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedScopes", value.into_expr()), Phase) }
     /// `CustomClaims`: list of `CustomClaimValidationType`. Update: in place.
-    pub fn custom_claims(mut self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { self.0.set("CustomClaims", value.into_expr()); self }
+    pub fn custom_claims(self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { Self(put(self.0, "CustomClaims", value.into_expr()), Phase) }
     /// `DiscoveryUrl`: text, required. Update: in place.
-    pub fn discovery_url(mut self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { self.0.set("DiscoveryUrl", value.into_expr()); CustomJWTAuthorizerConfiguration(self.0, Phase) }
+    pub fn discovery_url(self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { CustomJWTAuthorizerConfiguration(put(self.0, "DiscoveryUrl", value.into_expr()), Phase) }
     /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place.
-    pub fn private_endpoint(mut self, value: impl Arg<PrivateEndpoint>) -> Self { self.0.set("PrivateEndpoint", value.into_expr()); self }
+    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
 }
 impl Done for CustomJWTAuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayInterceptorConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-gatewayinterceptorconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GatewayInterceptorConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GatewayInterceptorConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GatewayInterceptorConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GatewayInterceptorConfiguration<super::missing::InterceptionPoints, super::missing::Interceptor> { GatewayInterceptorConfiguration(Bag::default(), Phase) }
+    pub fn new() -> GatewayInterceptorConfiguration<Missing<super::required::InterceptionPoints>, Missing<super::required::Interceptor>> { GatewayInterceptorConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> GatewayInterceptorConfiguration<R0, R1> {
     /// `InputConfiguration`: `InterceptorInputConfiguration`. Update: in place.
-    pub fn input_configuration(mut self, value: impl Arg<InterceptorInputConfiguration>) -> Self { self.0.set("InputConfiguration", value.into_expr()); self }
+    pub fn input_configuration(self, value: impl Arg<InterceptorInputConfiguration>) -> Self { Self(put(self.0, "InputConfiguration", value.into_expr()), Phase) }
     /// `InterceptionPoints`: list of `InterceptionPoints`, required. Update: in place.
-    pub fn interception_points(mut self, value: impl Arg<Arr<InterceptionPoints>>) -> GatewayInterceptorConfiguration<Set, R1> { self.0.set("InterceptionPoints", value.into_expr()); GatewayInterceptorConfiguration(self.0, Phase) }
+    pub fn interception_points(self, value: impl Arg<Arr<InterceptionPoints>>) -> GatewayInterceptorConfiguration<Set, R1> { GatewayInterceptorConfiguration(put(self.0, "InterceptionPoints", value.into_expr()), Phase) }
     /// `Interceptor`: `InterceptorConfiguration`, required. Update: in place.
-    pub fn interceptor(mut self, value: impl Arg<InterceptorConfiguration>) -> GatewayInterceptorConfiguration<R0, Set> { self.0.set("Interceptor", value.into_expr()); GatewayInterceptorConfiguration(self.0, Phase) }
+    pub fn interceptor(self, value: impl Arg<InterceptorConfiguration>) -> GatewayInterceptorConfiguration<R0, Set> { GatewayInterceptorConfiguration(put(self.0, "Interceptor", value.into_expr()), Phase) }
 }
 impl Done for GatewayInterceptorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayPolicyEngineConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-gatewaypolicyengineconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GatewayPolicyEngineConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GatewayPolicyEngineConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GatewayPolicyEngineConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GatewayPolicyEngineConfiguration<super::missing::Arn, super::missing::Mode> { GatewayPolicyEngineConfiguration(Bag::default(), Phase) }
+    pub fn new() -> GatewayPolicyEngineConfiguration<Missing<super::required::Arn>, Missing<super::required::Mode>> { GatewayPolicyEngineConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> GatewayPolicyEngineConfiguration<R0, R1> {
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> GatewayPolicyEngineConfiguration<Set, R1> { self.0.set("Arn", value.into_expr()); GatewayPolicyEngineConfiguration(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> GatewayPolicyEngineConfiguration<Set, R1> { GatewayPolicyEngineConfiguration(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `Mode`: `Mode`, required. Update: in place.
-    pub fn mode(mut self, value: impl Arg<Mode>) -> GatewayPolicyEngineConfiguration<R0, Set> { self.0.set("Mode", value.into_expr()); GatewayPolicyEngineConfiguration(self.0, Phase) }
+    pub fn mode(self, value: impl Arg<Mode>) -> GatewayPolicyEngineConfiguration<R0, Set> { GatewayPolicyEngineConfiguration(put(self.0, "Mode", value.into_expr()), Phase) }
 }
 impl Done for GatewayPolicyEngineConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayProtocolConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-gatewayprotocolconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GatewayProtocolConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GatewayProtocolConfiguration(Bag);
 impl GatewayProtocolConfiguration {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> GatewayProtocolConfiguration<super::missing::Mcp> { GatewayProtocolConfiguration(Bag::default(), Phase) }
-}
-impl<R0> GatewayProtocolConfiguration<R0> {
-    /// `Mcp`: `MCPGatewayConfiguration`, required. Update: in place.
-    pub fn mcp(mut self, value: impl Arg<MCPGatewayConfiguration>) -> GatewayProtocolConfiguration<Set> { self.0.set("Mcp", value.into_expr()); GatewayProtocolConfiguration(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `Mcp`: `MCPGatewayConfiguration`. Update: in place.
+    pub fn mcp(self, value: impl Arg<MCPGatewayConfiguration>) -> Self { Self(put(self.0, "Mcp", value.into_expr())) }
 }
 impl Done for GatewayProtocolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InterceptorConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-interceptorconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InterceptorConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InterceptorConfiguration(Bag);
 impl InterceptorConfiguration {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> InterceptorConfiguration<super::missing::Lambda> { InterceptorConfiguration(Bag::default(), Phase) }
-}
-impl<R0> InterceptorConfiguration<R0> {
-    /// `Lambda`: `LambdaInterceptorConfiguration`, required. Update: in place.
-    pub fn lambda(mut self, value: impl Arg<LambdaInterceptorConfiguration>) -> InterceptorConfiguration<Set> { self.0.set("Lambda", value.into_expr()); InterceptorConfiguration(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `Lambda`: `LambdaInterceptorConfiguration`. Update: in place.
+    pub fn lambda(self, value: impl Arg<LambdaInterceptorConfiguration>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
 }
 impl Done for InterceptorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InterceptorInputConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-interceptorinputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InterceptorInputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InterceptorInputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl InterceptorInputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InterceptorInputConfiguration<super::missing::PassRequestHeaders> { InterceptorInputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> InterceptorInputConfiguration<Missing<super::required::PassRequestHeaders>> { InterceptorInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> InterceptorInputConfiguration<R0> {
     /// `PassRequestHeaders`: boolean, required. Update: in place.
-    pub fn pass_request_headers(mut self, value: impl Arg<bool>) -> InterceptorInputConfiguration<Set> { self.0.set("PassRequestHeaders", value.into_expr()); InterceptorInputConfiguration(self.0, Phase) }
+    pub fn pass_request_headers(self, value: impl Arg<bool>) -> InterceptorInputConfiguration<Set> { InterceptorInputConfiguration(put(self.0, "PassRequestHeaders", value.into_expr()), Phase) }
     /// `PayloadFilter`: `InterceptorPayloadFilter`. Update: in place.
-    pub fn payload_filter(mut self, value: impl Arg<InterceptorPayloadFilter>) -> Self { self.0.set("PayloadFilter", value.into_expr()); self }
+    pub fn payload_filter(self, value: impl Arg<InterceptorPayloadFilter>) -> Self { Self(put(self.0, "PayloadFilter", value.into_expr()), Phase) }
 }
 impl Done for InterceptorInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InterceptorPayloadExclusionSelector` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-interceptorpayloadexclusionselector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InterceptorPayloadExclusionSelector<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InterceptorPayloadExclusionSelector(Bag);
 impl InterceptorPayloadExclusionSelector {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> InterceptorPayloadExclusionSelector<super::missing::Field> { InterceptorPayloadExclusionSelector(Bag::default(), Phase) }
-}
-impl<R0> InterceptorPayloadExclusionSelector<R0> {
-    /// `Field`: `Field`, required. Update: in place.
-    pub fn field(mut self, value: impl Arg<Field>) -> InterceptorPayloadExclusionSelector<Set> { self.0.set("Field", value.into_expr()); InterceptorPayloadExclusionSelector(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `Field`: `Field`. Update: in place.
+    pub fn field(self, value: impl Arg<Field>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
 }
 impl Done for InterceptorPayloadExclusionSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InterceptorPayloadFilter` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-interceptorpayloadfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InterceptorPayloadFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InterceptorPayloadFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl InterceptorPayloadFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InterceptorPayloadFilter<super::missing::Exclude> { InterceptorPayloadFilter(Bag::default(), Phase) }
+    pub fn new() -> InterceptorPayloadFilter<Missing<super::required::Exclude>> { InterceptorPayloadFilter(Bag::default(), Phase) }
 }
 impl<R0> InterceptorPayloadFilter<R0> {
     /// `Exclude`: list of `InterceptorPayloadExclusionSelector`, required. Update: in place.
-    pub fn exclude(mut self, value: impl Arg<Arr<InterceptorPayloadExclusionSelector>>) -> InterceptorPayloadFilter<Set> { self.0.set("Exclude", value.into_expr()); InterceptorPayloadFilter(self.0, Phase) }
+    pub fn exclude(self, value: impl Arg<Arr<InterceptorPayloadExclusionSelector>>) -> InterceptorPayloadFilter<Set> { InterceptorPayloadFilter(put(self.0, "Exclude", value.into_expr()), Phase) }
 }
 impl Done for InterceptorPayloadFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaInterceptorConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-lambdainterceptorconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaInterceptorConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LambdaInterceptorConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LambdaInterceptorConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LambdaInterceptorConfiguration<super::missing::Arn> { LambdaInterceptorConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LambdaInterceptorConfiguration<Missing<super::required::Arn>> { LambdaInterceptorConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LambdaInterceptorConfiguration<R0> {
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> LambdaInterceptorConfiguration<Set> { self.0.set("Arn", value.into_expr()); LambdaInterceptorConfiguration(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> LambdaInterceptorConfiguration<Set> { LambdaInterceptorConfiguration(put(self.0, "Arn", value.into_expr()), Phase) }
 }
 impl Done for LambdaInterceptorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPGatewayConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-mcpgatewayconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MCPGatewayConfiguration(Bag);
+#[must_use] pub struct MCPGatewayConfiguration(Bag);
 impl MCPGatewayConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Instructions`: text. Update: in place.
-    pub fn instructions(mut self, value: impl Arg<str>) -> Self { self.0.set("Instructions", value.into_expr()); self }
+    pub fn instructions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Instructions", value.into_expr())) }
     /// `SearchType`: `SearchType`. Update: in place.
-    pub fn search_type(mut self, value: impl Arg<SearchType>) -> Self { self.0.set("SearchType", value.into_expr()); self }
+    pub fn search_type(self, value: impl Arg<SearchType>) -> Self { Self(put(self.0, "SearchType", value.into_expr())) }
     /// `SessionConfiguration`: `SessionConfiguration`. Update: in place.
-    pub fn session_configuration(mut self, value: impl Arg<SessionConfiguration>) -> Self { self.0.set("SessionConfiguration", value.into_expr()); self }
+    pub fn session_configuration(self, value: impl Arg<SessionConfiguration>) -> Self { Self(put(self.0, "SessionConfiguration", value.into_expr())) }
     /// `StreamingConfiguration`: `StreamingConfiguration`. Update: in place.
-    pub fn streaming_configuration(mut self, value: impl Arg<StreamingConfiguration>) -> Self { self.0.set("StreamingConfiguration", value.into_expr()); self }
+    pub fn streaming_configuration(self, value: impl Arg<StreamingConfiguration>) -> Self { Self(put(self.0, "StreamingConfiguration", value.into_expr())) }
     /// `SupportedVersions`: list of text. Update: in place.
-    pub fn supported_versions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SupportedVersions", value.into_expr()); self }
+    pub fn supported_versions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedVersions", value.into_expr())) }
 }
 impl Done for MCPGatewayConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedVpcResource` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-managedvpcresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedVpcResource<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ManagedVpcResource<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ManagedVpcResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedVpcResource<super::missing::EndpointIpAddressType, super::missing::SubnetIds, super::missing::VpcIdentifier> { ManagedVpcResource(Bag::default(), Phase) }
+    pub fn new() -> ManagedVpcResource<Missing<super::required::EndpointIpAddressType>, Missing<super::required::SubnetIds>, Missing<super::required::VpcIdentifier>> { ManagedVpcResource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ManagedVpcResource<R0, R1, R2> {
     /// `EndpointIpAddressType`: `EndpointIpAddressType`, required. Update: in place.
-    pub fn endpoint_ip_address_type(mut self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { self.0.set("EndpointIpAddressType", value.into_expr()); ManagedVpcResource(self.0, Phase) }
+    pub fn endpoint_ip_address_type(self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { ManagedVpcResource(put(self.0, "EndpointIpAddressType", value.into_expr()), Phase) }
     /// `RoutingDomain`: text. Update: in place.
-    pub fn routing_domain(mut self, value: impl Arg<str>) -> Self { self.0.set("RoutingDomain", value.into_expr()); self }
+    pub fn routing_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingDomain", value.into_expr()), Phase) }
     /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn security_group_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { self.0.set("SubnetIds", value.into_expr()); ManagedVpcResource(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { ManagedVpcResource(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcIdentifier`: text, required. Update: in place.
-    pub fn vpc_identifier(mut self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { self.0.set("VpcIdentifier", value.into_expr()); ManagedVpcResource(self.0, Phase) }
+    pub fn vpc_identifier(self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { ManagedVpcResource(put(self.0, "VpcIdentifier", value.into_expr()), Phase) }
 }
 impl Done for ManagedVpcResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateEndpoint` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-privateendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivateEndpoint(Bag);
+#[must_use] pub struct PrivateEndpoint(Bag);
 impl PrivateEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManagedVpcResource`: `ManagedVpcResource`. Update: in place.
-    pub fn managed_vpc_resource(mut self, value: impl Arg<ManagedVpcResource>) -> Self { self.0.set("ManagedVpcResource", value.into_expr()); self }
+    pub fn managed_vpc_resource(self, value: impl Arg<ManagedVpcResource>) -> Self { Self(put(self.0, "ManagedVpcResource", value.into_expr())) }
     /// `SelfManagedLatticeResource`: `SelfManagedLatticeResource`. Update: in place.
-    pub fn self_managed_lattice_resource(mut self, value: impl Arg<SelfManagedLatticeResource>) -> Self { self.0.set("SelfManagedLatticeResource", value.into_expr()); self }
+    pub fn self_managed_lattice_resource(self, value: impl Arg<SelfManagedLatticeResource>) -> Self { Self(put(self.0, "SelfManagedLatticeResource", value.into_expr())) }
 }
 impl Done for PrivateEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedLatticeResource` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-selfmanagedlatticeresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SelfManagedLatticeResource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SelfManagedLatticeResource<R0 = Set>(Bag, Phase<(R0,)>);
 impl SelfManagedLatticeResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SelfManagedLatticeResource<super::missing::ResourceConfigurationIdentifier> { SelfManagedLatticeResource(Bag::default(), Phase) }
+    pub fn new() -> SelfManagedLatticeResource<Missing<super::required::ResourceConfigurationIdentifier>> { SelfManagedLatticeResource(Bag::default(), Phase) }
 }
 impl<R0> SelfManagedLatticeResource<R0> {
     /// `ResourceConfigurationIdentifier`: text, required. Update: in place.
-    pub fn resource_configuration_identifier(mut self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { self.0.set("ResourceConfigurationIdentifier", value.into_expr()); SelfManagedLatticeResource(self.0, Phase) }
+    pub fn resource_configuration_identifier(self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { SelfManagedLatticeResource(put(self.0, "ResourceConfigurationIdentifier", value.into_expr()), Phase) }
 }
 impl Done for SelfManagedLatticeResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-sessionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SessionConfiguration(Bag);
+#[must_use] pub struct SessionConfiguration(Bag);
 impl SessionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SessionTimeoutInSeconds`: number. Update: in place.
-    pub fn session_timeout_in_seconds(mut self, value: impl Arg<f64>) -> Self { self.0.set("SessionTimeoutInSeconds", value.into_expr()); self }
+    pub fn session_timeout_in_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SessionTimeoutInSeconds", value.into_expr())) }
 }
 impl Done for SessionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamingConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-streamingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StreamingConfiguration(Bag);
+#[must_use] pub struct StreamingConfiguration(Bag);
 impl StreamingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableResponseStreaming`: boolean. Update: in place.
-    pub fn enable_response_streaming(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableResponseStreaming", value.into_expr()); self }
+    pub fn enable_response_streaming(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableResponseStreaming", value.into_expr())) }
 }
 impl Done for StreamingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WafConfiguration` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-wafconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WafConfiguration(Bag);
+#[must_use] pub struct WafConfiguration(Bag);
 impl WafConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FailureMode`: `FailureMode`. Update: in place.
-    pub fn failure_mode(mut self, value: impl Arg<FailureMode>) -> Self { self.0.set("FailureMode", value.into_expr()); self }
+    pub fn failure_mode(self, value: impl Arg<FailureMode>) -> Self { Self(put(self.0, "FailureMode", value.into_expr())) }
 }
 impl Done for WafConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkloadIdentityDetails` of `AWS::BedrockAgentCore::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gateway-workloadidentitydetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkloadIdentityDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WorkloadIdentityDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl WorkloadIdentityDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WorkloadIdentityDetails<super::missing::WorkloadIdentityArn> { WorkloadIdentityDetails(Bag::default(), Phase) }
+    pub fn new() -> WorkloadIdentityDetails<Missing<super::required::WorkloadIdentityArn>> { WorkloadIdentityDetails(Bag::default(), Phase) }
 }
 impl<R0> WorkloadIdentityDetails<R0> {
     /// `WorkloadIdentityArn`: text, required. Update: in place.
-    pub fn workload_identity_arn(mut self, value: impl Arg<str>) -> WorkloadIdentityDetails<Set> { self.0.set("WorkloadIdentityArn", value.into_expr()); WorkloadIdentityDetails(self.0, Phase) }
+    pub fn workload_identity_arn(self, value: impl Arg<str>) -> WorkloadIdentityDetails<Set> { WorkloadIdentityDetails(put(self.0, "WorkloadIdentityArn", value.into_expr()), Phase) }
 }
 impl Done for WorkloadIdentityDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthorizerType` allows.
@@ -1399,7 +1391,7 @@ impl CfnGatewayRateLimit {
     /// `AWS::BedrockAgentCore::GatewayRateLimit`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::GatewayRateLimit";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnGatewayRateLimitProps<R0, R1>) -> Self where CfnGatewayRateLimitProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGatewayRateLimitProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -1411,55 +1403,55 @@ impl CfnGatewayRateLimit {
 }
 impl Parent for CfnGatewayRateLimit { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::GatewayRateLimit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayratelimit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGatewayRateLimitProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnGatewayRateLimitProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnGatewayRateLimitProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGatewayRateLimitProps<missing::DimensionKeys, missing::Entries> { CfnGatewayRateLimitProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGatewayRateLimitProps<Missing<required::DimensionKeys>, Missing<required::Entries>> { CfnGatewayRateLimitProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnGatewayRateLimitProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DimensionKeys`: list of text, required. Update: replacement.
-    pub fn dimension_keys(mut self, value: impl Arg<Arr<str>>) -> CfnGatewayRateLimitProps<Set, R1> { self.0.set("DimensionKeys", value.into_expr()); CfnGatewayRateLimitProps(self.0, Phase) }
+    pub fn dimension_keys(self, value: impl Arg<Arr<str>>) -> CfnGatewayRateLimitProps<Set, R1> { CfnGatewayRateLimitProps(put(self.0, "DimensionKeys", value.into_expr()), Phase) }
     /// `Entries`: list of `LimitEntry`, required. Update: in place.
-    pub fn entries(mut self, value: impl Arg<Arr<gateway_rate_limit::LimitEntry>>) -> CfnGatewayRateLimitProps<R0, Set> { self.0.set("Entries", value.into_expr()); CfnGatewayRateLimitProps(self.0, Phase) }
+    pub fn entries(self, value: impl Arg<Arr<gateway_rate_limit::LimitEntry>>) -> CfnGatewayRateLimitProps<R0, Set> { CfnGatewayRateLimitProps(put(self.0, "Entries", value.into_expr()), Phase) }
     /// `GatewayIdentifier`: text. Update: replacement.
-    pub fn gateway_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("GatewayIdentifier", value.into_expr()); self }
+    pub fn gateway_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GatewayIdentifier", value.into_expr()), Phase) }
     /// `RateLimitId`: text. Update: replacement.
-    pub fn rate_limit_id(mut self, value: impl Arg<str>) -> Self { self.0.set("RateLimitId", value.into_expr()); self }
+    pub fn rate_limit_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateLimitId", value.into_expr()), Phase) }
 }
 impl Done for CfnGatewayRateLimitProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::GatewayRateLimit`.
 pub mod gateway_rate_limit {
 use crate::cfn::support::*;
 /// The property type `LimitEntry` of `AWS::BedrockAgentCore::GatewayRateLimit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayratelimit-limitentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LimitEntry<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LimitEntry<R0 = Set>(Bag, Phase<(R0,)>);
 impl LimitEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LimitEntry<super::missing::Dimensions> { LimitEntry(Bag::default(), Phase) }
+    pub fn new() -> LimitEntry<Missing<super::required::Dimensions>> { LimitEntry(Bag::default(), Phase) }
 }
 impl<R0> LimitEntry<R0> {
     /// `Connections`: list of `RateConfig`. Update: in place.
-    pub fn connections(mut self, value: impl Arg<Arr<RateConfig>>) -> Self { self.0.set("Connections", value.into_expr()); self }
+    pub fn connections(self, value: impl Arg<Arr<RateConfig>>) -> Self { Self(put(self.0, "Connections", value.into_expr()), Phase) }
     /// `Dimensions`: map of text, required. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<Dict<str>>) -> LimitEntry<Set> { self.0.set("Dimensions", value.into_expr()); LimitEntry(self.0, Phase) }
+    pub fn dimensions(self, value: impl Arg<Dict<str>>) -> LimitEntry<Set> { LimitEntry(put(self.0, "Dimensions", value.into_expr()), Phase) }
     /// `Requests`: list of `RateConfig`. Update: in place.
-    pub fn requests(mut self, value: impl Arg<Arr<RateConfig>>) -> Self { self.0.set("Requests", value.into_expr()); self }
+    pub fn requests(self, value: impl Arg<Arr<RateConfig>>) -> Self { Self(put(self.0, "Requests", value.into_expr()), Phase) }
     /// `Tokens`: list of `RateConfig`. Update: in place.
-    pub fn tokens(mut self, value: impl Arg<Arr<RateConfig>>) -> Self { self.0.set("Tokens", value.into_expr()); self }
+    pub fn tokens(self, value: impl Arg<Arr<RateConfig>>) -> Self { Self(put(self.0, "Tokens", value.into_expr()), Phase) }
 }
 impl Done for LimitEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateConfig` of `AWS::BedrockAgentCore::GatewayRateLimit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayratelimit-rateconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RateConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RateConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RateConfig<super::missing::Period, super::missing::Rate> { RateConfig(Bag::default(), Phase) }
+    pub fn new() -> RateConfig<Missing<super::required::Period>, Missing<super::required::Rate>> { RateConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> RateConfig<R0, R1> {
     /// `Period`: `Period`, required. Update: in place.
-    pub fn period(mut self, value: impl Arg<Period>) -> RateConfig<Set, R1> { self.0.set("Period", value.into_expr()); RateConfig(self.0, Phase) }
+    pub fn period(self, value: impl Arg<Period>) -> RateConfig<Set, R1> { RateConfig(put(self.0, "Period", value.into_expr()), Phase) }
     /// `Rate`: number, required. Update: in place.
-    pub fn rate(mut self, value: impl Arg<f64>) -> RateConfig<R0, Set> { self.0.set("Rate", value.into_expr()); RateConfig(self.0, Phase) }
+    pub fn rate(self, value: impl Arg<f64>) -> RateConfig<R0, Set> { RateConfig(put(self.0, "Rate", value.into_expr()), Phase) }
 }
 impl Done for RateConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Period` allows.
@@ -1471,12 +1463,12 @@ impl CfnGatewayRule {
     /// `AWS::BedrockAgentCore::GatewayRule`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::GatewayRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnGatewayRuleProps<R0, R1>) -> Self where CfnGatewayRuleProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGatewayRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `GatewayArn`: text.
+    /// The attribute `GatewayArn`: `OtherArn`.
     pub fn attr_gateway_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GatewayArn") }
     /// The attribute `RuleId`: text.
     pub fn attr_rule_id(&self) -> Val<str> { self.0.get_att("RuleId") }
@@ -1489,223 +1481,223 @@ impl CfnGatewayRule {
 }
 impl Parent for CfnGatewayRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewayrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGatewayRuleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnGatewayRuleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnGatewayRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGatewayRuleProps<missing::Actions, missing::Priority> { CfnGatewayRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGatewayRuleProps<Missing<required::Actions>, Missing<required::Priority>> { CfnGatewayRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnGatewayRuleProps<R0, R1> {
     /// `Actions`: list of `Action`, required. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Arr<gateway_rule::Action>>) -> CfnGatewayRuleProps<Set, R1> { self.0.set("Actions", value.into_expr()); CfnGatewayRuleProps(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<Arr<gateway_rule::Action>>) -> CfnGatewayRuleProps<Set, R1> { CfnGatewayRuleProps(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `Conditions`: list of `Condition`. Update: in place.
-    pub fn conditions(mut self, value: impl Arg<Arr<gateway_rule::Condition>>) -> Self { self.0.set("Conditions", value.into_expr()); self }
+    pub fn conditions(self, value: impl Arg<Arr<gateway_rule::Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `GatewayIdentifier`: text. Update: replacement.
-    pub fn gateway_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("GatewayIdentifier", value.into_expr()); self }
+    pub fn gateway_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GatewayIdentifier", value.into_expr()), Phase) }
     /// `Priority`: number, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<f64>) -> CfnGatewayRuleProps<R0, Set> { self.0.set("Priority", value.into_expr()); CfnGatewayRuleProps(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<f64>) -> CfnGatewayRuleProps<R0, Set> { CfnGatewayRuleProps(put(self.0, "Priority", value.into_expr()), Phase) }
 }
 impl Done for CfnGatewayRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::GatewayRule`.
 pub mod gateway_rule {
 use crate::cfn::support::*;
 /// The property type `Action` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Action(Bag);
+#[must_use] pub struct Action(Bag);
 impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfigurationBundle`: `ConfigurationBundleAction`. Update: in place.
-    pub fn configuration_bundle(mut self, value: impl Arg<ConfigurationBundleAction>) -> Self { self.0.set("ConfigurationBundle", value.into_expr()); self }
+    pub fn configuration_bundle(self, value: impl Arg<ConfigurationBundleAction>) -> Self { Self(put(self.0, "ConfigurationBundle", value.into_expr())) }
     /// `RouteToTarget`: `RouteToTargetAction`. Update: in place.
-    pub fn route_to_target(mut self, value: impl Arg<RouteToTargetAction>) -> Self { self.0.set("RouteToTarget", value.into_expr()); self }
+    pub fn route_to_target(self, value: impl Arg<RouteToTargetAction>) -> Self { Self(put(self.0, "RouteToTarget", value.into_expr())) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Condition` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-condition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Condition(Bag);
+#[must_use] pub struct Condition(Bag);
 impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchPaths`: `MatchPaths`. Update: in place.
-    pub fn match_paths(mut self, value: impl Arg<MatchPaths>) -> Self { self.0.set("MatchPaths", value.into_expr()); self }
+    pub fn match_paths(self, value: impl Arg<MatchPaths>) -> Self { Self(put(self.0, "MatchPaths", value.into_expr())) }
     /// `MatchPrincipals`: `MatchPrincipals`. Update: in place.
-    pub fn match_principals(mut self, value: impl Arg<MatchPrincipals>) -> Self { self.0.set("MatchPrincipals", value.into_expr()); self }
+    pub fn match_principals(self, value: impl Arg<MatchPrincipals>) -> Self { Self(put(self.0, "MatchPrincipals", value.into_expr())) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfigurationBundleAction` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-configurationbundleaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfigurationBundleAction(Bag);
+#[must_use] pub struct ConfigurationBundleAction(Bag);
 impl ConfigurationBundleAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StaticOverride`: `StaticOverride`. Update: in place.
-    pub fn static_override(mut self, value: impl Arg<StaticOverride>) -> Self { self.0.set("StaticOverride", value.into_expr()); self }
+    pub fn static_override(self, value: impl Arg<StaticOverride>) -> Self { Self(put(self.0, "StaticOverride", value.into_expr())) }
     /// `WeightedOverride`: `WeightedOverride`. Update: in place.
-    pub fn weighted_override(mut self, value: impl Arg<WeightedOverride>) -> Self { self.0.set("WeightedOverride", value.into_expr()); self }
+    pub fn weighted_override(self, value: impl Arg<WeightedOverride>) -> Self { Self(put(self.0, "WeightedOverride", value.into_expr())) }
 }
 impl Done for ConfigurationBundleAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfigurationBundleReference` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-configurationbundlereference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfigurationBundleReference<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConfigurationBundleReference<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConfigurationBundleReference {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConfigurationBundleReference<super::missing::BundleArn, super::missing::BundleVersion> { ConfigurationBundleReference(Bag::default(), Phase) }
+    pub fn new() -> ConfigurationBundleReference<Missing<super::required::BundleArn>, Missing<super::required::BundleVersion>> { ConfigurationBundleReference(Bag::default(), Phase) }
 }
 impl<R0, R1> ConfigurationBundleReference<R0, R1> {
     /// `BundleArn`: text, required. Update: in place.
-    pub fn bundle_arn(mut self, value: impl Arg<str>) -> ConfigurationBundleReference<Set, R1> { self.0.set("BundleArn", value.into_expr()); ConfigurationBundleReference(self.0, Phase) }
+    pub fn bundle_arn(self, value: impl Arg<str>) -> ConfigurationBundleReference<Set, R1> { ConfigurationBundleReference(put(self.0, "BundleArn", value.into_expr()), Phase) }
     /// `BundleVersion`: text, required. Update: in place.
-    pub fn bundle_version(mut self, value: impl Arg<str>) -> ConfigurationBundleReference<R0, Set> { self.0.set("BundleVersion", value.into_expr()); ConfigurationBundleReference(self.0, Phase) }
+    pub fn bundle_version(self, value: impl Arg<str>) -> ConfigurationBundleReference<R0, Set> { ConfigurationBundleReference(put(self.0, "BundleVersion", value.into_expr()), Phase) }
 }
 impl Done for ConfigurationBundleReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IamPrincipal` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-iamprincipal.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IamPrincipal<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IamPrincipal<R0 = Set>(Bag, Phase<(R0,)>);
 impl IamPrincipal {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IamPrincipal<super::missing::Arn> { IamPrincipal(Bag::default(), Phase) }
+    pub fn new() -> IamPrincipal<Missing<super::required::Arn>> { IamPrincipal(Bag::default(), Phase) }
 }
 impl<R0> IamPrincipal<R0> {
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> IamPrincipal<Set> { self.0.set("Arn", value.into_expr()); IamPrincipal(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> IamPrincipal<Set> { IamPrincipal(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `Operator`: `Operator`. Update: in place.
-    pub fn operator(mut self, value: impl Arg<Operator>) -> Self { self.0.set("Operator", value.into_expr()); self }
+    pub fn operator(self, value: impl Arg<Operator>) -> Self { Self(put(self.0, "Operator", value.into_expr()), Phase) }
 }
 impl Done for IamPrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchPaths` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-matchpaths.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MatchPaths<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MatchPaths<R0 = Set>(Bag, Phase<(R0,)>);
 impl MatchPaths {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MatchPaths<super::missing::AnyOf> { MatchPaths(Bag::default(), Phase) }
+    pub fn new() -> MatchPaths<Missing<super::required::AnyOf>> { MatchPaths(Bag::default(), Phase) }
 }
 impl<R0> MatchPaths<R0> {
     /// `AnyOf`: list of text, required. Update: in place.
-    pub fn any_of(mut self, value: impl Arg<Arr<str>>) -> MatchPaths<Set> { self.0.set("AnyOf", value.into_expr()); MatchPaths(self.0, Phase) }
+    pub fn any_of(self, value: impl Arg<Arr<str>>) -> MatchPaths<Set> { MatchPaths(put(self.0, "AnyOf", value.into_expr()), Phase) }
 }
 impl Done for MatchPaths { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchPrincipalEntry` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-matchprincipalentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MatchPrincipalEntry<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MatchPrincipalEntry<R0 = Set>(Bag, Phase<(R0,)>);
 impl MatchPrincipalEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MatchPrincipalEntry<super::missing::IamPrincipal> { MatchPrincipalEntry(Bag::default(), Phase) }
+    pub fn new() -> MatchPrincipalEntry<Missing<super::required::IamPrincipal>> { MatchPrincipalEntry(Bag::default(), Phase) }
 }
 impl<R0> MatchPrincipalEntry<R0> {
     /// `IamPrincipal`: `IamPrincipal`, required. Update: in place.
-    pub fn iam_principal(mut self, value: impl Arg<IamPrincipal>) -> MatchPrincipalEntry<Set> { self.0.set("IamPrincipal", value.into_expr()); MatchPrincipalEntry(self.0, Phase) }
+    pub fn iam_principal(self, value: impl Arg<IamPrincipal>) -> MatchPrincipalEntry<Set> { MatchPrincipalEntry(put(self.0, "IamPrincipal", value.into_expr()), Phase) }
 }
 impl Done for MatchPrincipalEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchPrincipals` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-matchprincipals.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MatchPrincipals<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MatchPrincipals<R0 = Set>(Bag, Phase<(R0,)>);
 impl MatchPrincipals {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MatchPrincipals<super::missing::AnyOf> { MatchPrincipals(Bag::default(), Phase) }
+    pub fn new() -> MatchPrincipals<Missing<super::required::AnyOf>> { MatchPrincipals(Bag::default(), Phase) }
 }
 impl<R0> MatchPrincipals<R0> {
     /// `AnyOf`: list of `MatchPrincipalEntry`, required. Update: in place.
-    pub fn any_of(mut self, value: impl Arg<Arr<MatchPrincipalEntry>>) -> MatchPrincipals<Set> { self.0.set("AnyOf", value.into_expr()); MatchPrincipals(self.0, Phase) }
+    pub fn any_of(self, value: impl Arg<Arr<MatchPrincipalEntry>>) -> MatchPrincipals<Set> { MatchPrincipals(put(self.0, "AnyOf", value.into_expr()), Phase) }
 }
 impl Done for MatchPrincipals { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouteToTargetAction` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-routetotargetaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RouteToTargetAction(Bag);
+#[must_use] pub struct RouteToTargetAction(Bag);
 impl RouteToTargetAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StaticRoute`: `StaticRoute`. Update: in place.
-    pub fn static_route(mut self, value: impl Arg<StaticRoute>) -> Self { self.0.set("StaticRoute", value.into_expr()); self }
+    pub fn static_route(self, value: impl Arg<StaticRoute>) -> Self { Self(put(self.0, "StaticRoute", value.into_expr())) }
     /// `WeightedRoute`: `WeightedRoute`. Update: in place.
-    pub fn weighted_route(mut self, value: impl Arg<WeightedRoute>) -> Self { self.0.set("WeightedRoute", value.into_expr()); self }
+    pub fn weighted_route(self, value: impl Arg<WeightedRoute>) -> Self { Self(put(self.0, "WeightedRoute", value.into_expr())) }
 }
 impl Done for RouteToTargetAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StaticOverride` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-staticoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StaticOverride<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StaticOverride<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StaticOverride {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StaticOverride<super::missing::BundleArn, super::missing::BundleVersion> { StaticOverride(Bag::default(), Phase) }
+    pub fn new() -> StaticOverride<Missing<super::required::BundleArn>, Missing<super::required::BundleVersion>> { StaticOverride(Bag::default(), Phase) }
 }
 impl<R0, R1> StaticOverride<R0, R1> {
     /// `BundleArn`: text, required. Update: in place.
-    pub fn bundle_arn(mut self, value: impl Arg<str>) -> StaticOverride<Set, R1> { self.0.set("BundleArn", value.into_expr()); StaticOverride(self.0, Phase) }
+    pub fn bundle_arn(self, value: impl Arg<str>) -> StaticOverride<Set, R1> { StaticOverride(put(self.0, "BundleArn", value.into_expr()), Phase) }
     /// `BundleVersion`: text, required. Update: in place.
-    pub fn bundle_version(mut self, value: impl Arg<str>) -> StaticOverride<R0, Set> { self.0.set("BundleVersion", value.into_expr()); StaticOverride(self.0, Phase) }
+    pub fn bundle_version(self, value: impl Arg<str>) -> StaticOverride<R0, Set> { StaticOverride(put(self.0, "BundleVersion", value.into_expr()), Phase) }
 }
 impl Done for StaticOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StaticRoute` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-staticroute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StaticRoute<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StaticRoute<R0 = Set>(Bag, Phase<(R0,)>);
 impl StaticRoute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StaticRoute<super::missing::TargetName> { StaticRoute(Bag::default(), Phase) }
+    pub fn new() -> StaticRoute<Missing<super::required::TargetName>> { StaticRoute(Bag::default(), Phase) }
 }
 impl<R0> StaticRoute<R0> {
     /// `TargetName`: text, required. Update: in place.
-    pub fn target_name(mut self, value: impl Arg<str>) -> StaticRoute<Set> { self.0.set("TargetName", value.into_expr()); StaticRoute(self.0, Phase) }
+    pub fn target_name(self, value: impl Arg<str>) -> StaticRoute<Set> { StaticRoute(put(self.0, "TargetName", value.into_expr()), Phase) }
 }
 impl Done for StaticRoute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SystemManagedBlock` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-systemmanagedblock.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SystemManagedBlock<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SystemManagedBlock<R0 = Set>(Bag, Phase<(R0,)>);
 impl SystemManagedBlock {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SystemManagedBlock<super::missing::ManagedBy> { SystemManagedBlock(Bag::default(), Phase) }
+    pub fn new() -> SystemManagedBlock<Missing<super::required::ManagedBy>> { SystemManagedBlock(Bag::default(), Phase) }
 }
 impl<R0> SystemManagedBlock<R0> {
     /// `ManagedBy`: text, required. Update: in place.
-    pub fn managed_by(mut self, value: impl Arg<str>) -> SystemManagedBlock<Set> { self.0.set("ManagedBy", value.into_expr()); SystemManagedBlock(self.0, Phase) }
+    pub fn managed_by(self, value: impl Arg<str>) -> SystemManagedBlock<Set> { SystemManagedBlock(put(self.0, "ManagedBy", value.into_expr()), Phase) }
 }
 impl Done for SystemManagedBlock { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrafficSplitEntry` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-targettrafficsplitentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetTrafficSplitEntry<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct TargetTrafficSplitEntry<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl TargetTrafficSplitEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetTrafficSplitEntry<super::missing::Name, super::missing::TargetName, super::missing::Weight> { TargetTrafficSplitEntry(Bag::default(), Phase) }
+    pub fn new() -> TargetTrafficSplitEntry<Missing<super::required::Name>, Missing<super::required::TargetName>, Missing<super::required::Weight>> { TargetTrafficSplitEntry(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> TargetTrafficSplitEntry<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Metadata`: map of text. Update: in place.
-    pub fn metadata(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Metadata", value.into_expr()); self }
+    pub fn metadata(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> TargetTrafficSplitEntry<Set, R1, R2> { self.0.set("Name", value.into_expr()); TargetTrafficSplitEntry(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> TargetTrafficSplitEntry<Set, R1, R2> { TargetTrafficSplitEntry(put(self.0, "Name", value.into_expr()), Phase) }
     /// `TargetName`: text, required. Update: in place.
-    pub fn target_name(mut self, value: impl Arg<str>) -> TargetTrafficSplitEntry<R0, Set, R2> { self.0.set("TargetName", value.into_expr()); TargetTrafficSplitEntry(self.0, Phase) }
+    pub fn target_name(self, value: impl Arg<str>) -> TargetTrafficSplitEntry<R0, Set, R2> { TargetTrafficSplitEntry(put(self.0, "TargetName", value.into_expr()), Phase) }
     /// `Weight`: number, required. Update: in place.
-    pub fn weight(mut self, value: impl Arg<f64>) -> TargetTrafficSplitEntry<R0, R1, Set> { self.0.set("Weight", value.into_expr()); TargetTrafficSplitEntry(self.0, Phase) }
+    pub fn weight(self, value: impl Arg<f64>) -> TargetTrafficSplitEntry<R0, R1, Set> { TargetTrafficSplitEntry(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for TargetTrafficSplitEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrafficSplitEntry` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-trafficsplitentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrafficSplitEntry<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct TrafficSplitEntry<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl TrafficSplitEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TrafficSplitEntry<super::missing::ConfigurationBundle, super::missing::Name, super::missing::Weight> { TrafficSplitEntry(Bag::default(), Phase) }
+    pub fn new() -> TrafficSplitEntry<Missing<super::required::ConfigurationBundle>, Missing<super::required::Name>, Missing<super::required::Weight>> { TrafficSplitEntry(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> TrafficSplitEntry<R0, R1, R2> {
     /// `ConfigurationBundle`: `ConfigurationBundleReference`, required. Update: in place.
-    pub fn configuration_bundle(mut self, value: impl Arg<ConfigurationBundleReference>) -> TrafficSplitEntry<Set, R1, R2> { self.0.set("ConfigurationBundle", value.into_expr()); TrafficSplitEntry(self.0, Phase) }
+    pub fn configuration_bundle(self, value: impl Arg<ConfigurationBundleReference>) -> TrafficSplitEntry<Set, R1, R2> { TrafficSplitEntry(put(self.0, "ConfigurationBundle", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Metadata`: map of text. Update: in place.
-    pub fn metadata(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Metadata", value.into_expr()); self }
+    pub fn metadata(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> TrafficSplitEntry<R0, Set, R2> { self.0.set("Name", value.into_expr()); TrafficSplitEntry(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> TrafficSplitEntry<R0, Set, R2> { TrafficSplitEntry(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Weight`: number, required. Update: in place.
-    pub fn weight(mut self, value: impl Arg<f64>) -> TrafficSplitEntry<R0, R1, Set> { self.0.set("Weight", value.into_expr()); TrafficSplitEntry(self.0, Phase) }
+    pub fn weight(self, value: impl Arg<f64>) -> TrafficSplitEntry<R0, R1, Set> { TrafficSplitEntry(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for TrafficSplitEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WeightedOverride` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-weightedoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WeightedOverride<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WeightedOverride<R0 = Set>(Bag, Phase<(R0,)>);
 impl WeightedOverride {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WeightedOverride<super::missing::TrafficSplit> { WeightedOverride(Bag::default(), Phase) }
+    pub fn new() -> WeightedOverride<Missing<super::required::TrafficSplit>> { WeightedOverride(Bag::default(), Phase) }
 }
 impl<R0> WeightedOverride<R0> {
     /// `TrafficSplit`: list of `TrafficSplitEntry`, required. Update: in place.
-    pub fn traffic_split(mut self, value: impl Arg<Arr<TrafficSplitEntry>>) -> WeightedOverride<Set> { self.0.set("TrafficSplit", value.into_expr()); WeightedOverride(self.0, Phase) }
+    pub fn traffic_split(self, value: impl Arg<Arr<TrafficSplitEntry>>) -> WeightedOverride<Set> { WeightedOverride(put(self.0, "TrafficSplit", value.into_expr()), Phase) }
 }
 impl Done for WeightedOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WeightedRoute` of `AWS::BedrockAgentCore::GatewayRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewayrule-weightedroute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WeightedRoute<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WeightedRoute<R0 = Set>(Bag, Phase<(R0,)>);
 impl WeightedRoute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WeightedRoute<super::missing::TrafficSplit> { WeightedRoute(Bag::default(), Phase) }
+    pub fn new() -> WeightedRoute<Missing<super::required::TrafficSplit>> { WeightedRoute(Bag::default(), Phase) }
 }
 impl<R0> WeightedRoute<R0> {
     /// `TrafficSplit`: list of `TargetTrafficSplitEntry`, required. Update: in place.
-    pub fn traffic_split(mut self, value: impl Arg<Arr<TargetTrafficSplitEntry>>) -> WeightedRoute<Set> { self.0.set("TrafficSplit", value.into_expr()); WeightedRoute(self.0, Phase) }
+    pub fn traffic_split(self, value: impl Arg<Arr<TargetTrafficSplitEntry>>) -> WeightedRoute<Set> { WeightedRoute(put(self.0, "TrafficSplit", value.into_expr()), Phase) }
 }
 impl Done for WeightedRoute { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Operator` allows.
@@ -1717,14 +1709,14 @@ impl CfnGatewayTarget {
     /// `AWS::BedrockAgentCore::GatewayTarget`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::GatewayTarget";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnGatewayTargetProps<R0>) -> Self where CfnGatewayTargetProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGatewayTargetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AuthorizationData`: `AuthorizationData`.
     pub fn attr_authorization_data(&self) -> Val<gateway_target::AuthorizationData> { self.0.get_att("AuthorizationData") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `GatewayArn`: text.
+    /// The attribute `GatewayArn`: `OtherArn`.
     pub fn attr_gateway_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GatewayArn") }
     /// The attribute `LastSynchronizedAt`: text.
     pub fn attr_last_synchronized_at(&self) -> Val<str> { self.0.get_att("LastSynchronizedAt") }
@@ -1743,642 +1735,642 @@ impl CfnGatewayTarget {
 }
 impl Parent for CfnGatewayTarget { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-gatewaytarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGatewayTargetProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnGatewayTargetProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnGatewayTargetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGatewayTargetProps<missing::TargetConfiguration> { CfnGatewayTargetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGatewayTargetProps<Missing<required::TargetConfiguration>> { CfnGatewayTargetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGatewayTargetProps<R0> {
     /// `CredentialProviderConfigurations`: list of `CredentialProviderConfiguration`. Update: in place.
-    pub fn credential_provider_configurations(mut self, value: impl Arg<Arr<gateway_target::CredentialProviderConfiguration>>) -> Self { self.0.set("CredentialProviderConfigurations", value.into_expr()); self }
+    pub fn credential_provider_configurations(self, value: impl Arg<Arr<gateway_target::CredentialProviderConfiguration>>) -> Self { Self(put(self.0, "CredentialProviderConfigurations", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `GatewayIdentifier`: text. Update: replacement.
-    pub fn gateway_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("GatewayIdentifier", value.into_expr()); self }
+    pub fn gateway_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GatewayIdentifier", value.into_expr()), Phase) }
     /// `MetadataConfiguration`: `MetadataConfiguration`. Update: in place.
-    pub fn metadata_configuration(mut self, value: impl Arg<gateway_target::MetadataConfiguration>) -> Self { self.0.set("MetadataConfiguration", value.into_expr()); self }
+    pub fn metadata_configuration(self, value: impl Arg<gateway_target::MetadataConfiguration>) -> Self { Self(put(self.0, "MetadataConfiguration", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place.
-    pub fn private_endpoint(mut self, value: impl Arg<gateway_target::PrivateEndpoint>) -> Self { self.0.set("PrivateEndpoint", value.into_expr()); self }
+    pub fn private_endpoint(self, value: impl Arg<gateway_target::PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
     /// `TargetConfiguration`: `TargetConfiguration`, required. Update: in place.
-    pub fn target_configuration(mut self, value: impl Arg<gateway_target::TargetConfiguration>) -> CfnGatewayTargetProps<Set> { self.0.set("TargetConfiguration", value.into_expr()); CfnGatewayTargetProps(self.0, Phase) }
+    pub fn target_configuration(self, value: impl Arg<gateway_target::TargetConfiguration>) -> CfnGatewayTargetProps<Set> { CfnGatewayTargetProps(put(self.0, "TargetConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnGatewayTargetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::GatewayTarget`.
 pub mod gateway_target {
 use crate::cfn::support::*;
 /// The property type `ApiGatewayTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytargetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApiGatewayTargetConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ApiGatewayTargetConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ApiGatewayTargetConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApiGatewayTargetConfiguration<super::missing::ApiGatewayToolConfiguration, super::missing::RestApiId, super::missing::Stage> { ApiGatewayTargetConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ApiGatewayTargetConfiguration<Missing<super::required::ApiGatewayToolConfiguration>, Missing<super::required::RestApiId>, Missing<super::required::Stage>> { ApiGatewayTargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ApiGatewayTargetConfiguration<R0, R1, R2> {
     /// `ApiGatewayToolConfiguration`: `ApiGatewayToolConfiguration`, required. Update: in place.
-    pub fn api_gateway_tool_configuration(mut self, value: impl Arg<ApiGatewayToolConfiguration>) -> ApiGatewayTargetConfiguration<Set, R1, R2> { self.0.set("ApiGatewayToolConfiguration", value.into_expr()); ApiGatewayTargetConfiguration(self.0, Phase) }
+    pub fn api_gateway_tool_configuration(self, value: impl Arg<ApiGatewayToolConfiguration>) -> ApiGatewayTargetConfiguration<Set, R1, R2> { ApiGatewayTargetConfiguration(put(self.0, "ApiGatewayToolConfiguration", value.into_expr()), Phase) }
     /// `RestApiId`: text, required. Update: in place.
-    pub fn rest_api_id(mut self, value: impl Arg<str>) -> ApiGatewayTargetConfiguration<R0, Set, R2> { self.0.set("RestApiId", value.into_expr()); ApiGatewayTargetConfiguration(self.0, Phase) }
+    pub fn rest_api_id(self, value: impl Arg<str>) -> ApiGatewayTargetConfiguration<R0, Set, R2> { ApiGatewayTargetConfiguration(put(self.0, "RestApiId", value.into_expr()), Phase) }
     /// `Stage`: text, required. Update: in place.
-    pub fn stage(mut self, value: impl Arg<str>) -> ApiGatewayTargetConfiguration<R0, R1, Set> { self.0.set("Stage", value.into_expr()); ApiGatewayTargetConfiguration(self.0, Phase) }
+    pub fn stage(self, value: impl Arg<str>) -> ApiGatewayTargetConfiguration<R0, R1, Set> { ApiGatewayTargetConfiguration(put(self.0, "Stage", value.into_expr()), Phase) }
 }
 impl Done for ApiGatewayTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApiGatewayToolConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytoolconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApiGatewayToolConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ApiGatewayToolConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ApiGatewayToolConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApiGatewayToolConfiguration<super::missing::ToolFilters> { ApiGatewayToolConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ApiGatewayToolConfiguration<Missing<super::required::ToolFilters>> { ApiGatewayToolConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ApiGatewayToolConfiguration<R0> {
     /// `ToolFilters`: list of `ApiGatewayToolFilter`, required. Update: in place.
-    pub fn tool_filters(mut self, value: impl Arg<Arr<ApiGatewayToolFilter>>) -> ApiGatewayToolConfiguration<Set> { self.0.set("ToolFilters", value.into_expr()); ApiGatewayToolConfiguration(self.0, Phase) }
+    pub fn tool_filters(self, value: impl Arg<Arr<ApiGatewayToolFilter>>) -> ApiGatewayToolConfiguration<Set> { ApiGatewayToolConfiguration(put(self.0, "ToolFilters", value.into_expr()), Phase) }
     /// `ToolOverrides`: list of `ApiGatewayToolOverride`. Update: in place.
-    pub fn tool_overrides(mut self, value: impl Arg<Arr<ApiGatewayToolOverride>>) -> Self { self.0.set("ToolOverrides", value.into_expr()); self }
+    pub fn tool_overrides(self, value: impl Arg<Arr<ApiGatewayToolOverride>>) -> Self { Self(put(self.0, "ToolOverrides", value.into_expr()), Phase) }
 }
 impl Done for ApiGatewayToolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApiGatewayToolFilter` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytoolfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApiGatewayToolFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ApiGatewayToolFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ApiGatewayToolFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApiGatewayToolFilter<super::missing::FilterPath, super::missing::Methods> { ApiGatewayToolFilter(Bag::default(), Phase) }
+    pub fn new() -> ApiGatewayToolFilter<Missing<super::required::FilterPath>, Missing<super::required::Methods>> { ApiGatewayToolFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> ApiGatewayToolFilter<R0, R1> {
     /// `FilterPath`: text, required. Update: in place.
-    pub fn filter_path(mut self, value: impl Arg<str>) -> ApiGatewayToolFilter<Set, R1> { self.0.set("FilterPath", value.into_expr()); ApiGatewayToolFilter(self.0, Phase) }
+    pub fn filter_path(self, value: impl Arg<str>) -> ApiGatewayToolFilter<Set, R1> { ApiGatewayToolFilter(put(self.0, "FilterPath", value.into_expr()), Phase) }
     /// `Methods`: list of `Methods`, required. Update: in place.
-    pub fn methods(mut self, value: impl Arg<Arr<Methods>>) -> ApiGatewayToolFilter<R0, Set> { self.0.set("Methods", value.into_expr()); ApiGatewayToolFilter(self.0, Phase) }
+    pub fn methods(self, value: impl Arg<Arr<Methods>>) -> ApiGatewayToolFilter<R0, Set> { ApiGatewayToolFilter(put(self.0, "Methods", value.into_expr()), Phase) }
 }
 impl Done for ApiGatewayToolFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApiGatewayToolOverride` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apigatewaytooloverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApiGatewayToolOverride<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ApiGatewayToolOverride<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ApiGatewayToolOverride {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApiGatewayToolOverride<super::missing::Method, super::missing::Name, super::missing::Path> { ApiGatewayToolOverride(Bag::default(), Phase) }
+    pub fn new() -> ApiGatewayToolOverride<Missing<super::required::Method>, Missing<super::required::Name>, Missing<super::required::Path>> { ApiGatewayToolOverride(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ApiGatewayToolOverride<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Method`: `Method`, required. Update: in place.
-    pub fn method(mut self, value: impl Arg<Method>) -> ApiGatewayToolOverride<Set, R1, R2> { self.0.set("Method", value.into_expr()); ApiGatewayToolOverride(self.0, Phase) }
+    pub fn method(self, value: impl Arg<Method>) -> ApiGatewayToolOverride<Set, R1, R2> { ApiGatewayToolOverride(put(self.0, "Method", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ApiGatewayToolOverride<R0, Set, R2> { self.0.set("Name", value.into_expr()); ApiGatewayToolOverride(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ApiGatewayToolOverride<R0, Set, R2> { ApiGatewayToolOverride(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Path`: text, required. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> ApiGatewayToolOverride<R0, R1, Set> { self.0.set("Path", value.into_expr()); ApiGatewayToolOverride(self.0, Phase) }
+    pub fn path(self, value: impl Arg<str>) -> ApiGatewayToolOverride<R0, R1, Set> { ApiGatewayToolOverride(put(self.0, "Path", value.into_expr()), Phase) }
 }
 impl Done for ApiGatewayToolOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApiKeyCredentialProvider` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apikeycredentialprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApiKeyCredentialProvider<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ApiKeyCredentialProvider<R0 = Set>(Bag, Phase<(R0,)>);
 impl ApiKeyCredentialProvider {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApiKeyCredentialProvider<super::missing::ProviderArn> { ApiKeyCredentialProvider(Bag::default(), Phase) }
+    pub fn new() -> ApiKeyCredentialProvider<Missing<super::required::ProviderArn>> { ApiKeyCredentialProvider(Bag::default(), Phase) }
 }
 impl<R0> ApiKeyCredentialProvider<R0> {
     /// `CredentialLocation`: `CredentialLocation`. Update: in place.
-    pub fn credential_location(mut self, value: impl Arg<CredentialLocation>) -> Self { self.0.set("CredentialLocation", value.into_expr()); self }
+    pub fn credential_location(self, value: impl Arg<CredentialLocation>) -> Self { Self(put(self.0, "CredentialLocation", value.into_expr()), Phase) }
     /// `CredentialParameterName`: text. Update: in place.
-    pub fn credential_parameter_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CredentialParameterName", value.into_expr()); self }
+    pub fn credential_parameter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialParameterName", value.into_expr()), Phase) }
     /// `CredentialPrefix`: text. Update: in place.
-    pub fn credential_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("CredentialPrefix", value.into_expr()); self }
+    pub fn credential_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialPrefix", value.into_expr()), Phase) }
     /// `ProviderArn`: text, required. Update: in place.
-    pub fn provider_arn(mut self, value: impl Arg<str>) -> ApiKeyCredentialProvider<Set> { self.0.set("ProviderArn", value.into_expr()); ApiKeyCredentialProvider(self.0, Phase) }
+    pub fn provider_arn(self, value: impl Arg<str>) -> ApiKeyCredentialProvider<Set> { ApiKeyCredentialProvider(put(self.0, "ProviderArn", value.into_expr()), Phase) }
 }
 impl Done for ApiKeyCredentialProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApiSchemaConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-apischemaconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApiSchemaConfiguration(Bag);
+#[must_use] pub struct ApiSchemaConfiguration(Bag);
 impl ApiSchemaConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InlinePayload`: text. Update: in place.
-    pub fn inline_payload(mut self, value: impl Arg<str>) -> Self { self.0.set("InlinePayload", value.into_expr()); self }
+    pub fn inline_payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InlinePayload", value.into_expr())) }
     /// `S3`: `S3Configuration`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<S3Configuration>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for ApiSchemaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizationData` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-authorizationdata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthorizationData<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AuthorizationData<R0 = Set>(Bag, Phase<(R0,)>);
 impl AuthorizationData {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuthorizationData<super::missing::Oauth2> { AuthorizationData(Bag::default(), Phase) }
+    pub fn new() -> AuthorizationData<Missing<super::required::Oauth2>> { AuthorizationData(Bag::default(), Phase) }
 }
 impl<R0> AuthorizationData<R0> {
     /// `Oauth2`: `OAuth2AuthorizationData`, required. Update: in place.
-    pub fn oauth2(mut self, value: impl Arg<OAuth2AuthorizationData>) -> AuthorizationData<Set> { self.0.set("Oauth2", value.into_expr()); AuthorizationData(self.0, Phase) }
+    pub fn oauth2(self, value: impl Arg<OAuth2AuthorizationData>) -> AuthorizationData<Set> { AuthorizationData(put(self.0, "Oauth2", value.into_expr()), Phase) }
 }
 impl Done for AuthorizationData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConnectorConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConnectorConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectorConfiguration<super::missing::Name> { ConnectorConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ConnectorConfiguration<Missing<super::required::Name>> { ConnectorConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ConnectorConfiguration<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ConnectorConfiguration<Set> { self.0.set("Name", value.into_expr()); ConnectorConfiguration(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ConnectorConfiguration<Set> { ConnectorConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ParameterOverrides`: list of `ConnectorParameterOverride`. Update: in place.
-    pub fn parameter_overrides(mut self, value: impl Arg<Arr<ConnectorParameterOverride>>) -> Self { self.0.set("ParameterOverrides", value.into_expr()); self }
+    pub fn parameter_overrides(self, value: impl Arg<Arr<ConnectorParameterOverride>>) -> Self { Self(put(self.0, "ParameterOverrides", value.into_expr()), Phase) }
     /// `ParameterValues`: JSON. Update: in place.
-    pub fn parameter_values(mut self, value: impl Arg<Any>) -> Self { self.0.set("ParameterValues", value.into_expr()); self }
+    pub fn parameter_values(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ParameterValues", value.into_expr()), Phase) }
 }
 impl Done for ConnectorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorParameterOverride` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorparameteroverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorParameterOverride<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConnectorParameterOverride<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConnectorParameterOverride {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectorParameterOverride<super::missing::Path> { ConnectorParameterOverride(Bag::default(), Phase) }
+    pub fn new() -> ConnectorParameterOverride<Missing<super::required::Path>> { ConnectorParameterOverride(Bag::default(), Phase) }
 }
 impl<R0> ConnectorParameterOverride<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Path`: text, required. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> ConnectorParameterOverride<Set> { self.0.set("Path", value.into_expr()); ConnectorParameterOverride(self.0, Phase) }
+    pub fn path(self, value: impl Arg<str>) -> ConnectorParameterOverride<Set> { ConnectorParameterOverride(put(self.0, "Path", value.into_expr()), Phase) }
     /// `Visible`: boolean. Update: in place.
-    pub fn visible(mut self, value: impl Arg<bool>) -> Self { self.0.set("Visible", value.into_expr()); self }
+    pub fn visible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Visible", value.into_expr()), Phase) }
 }
 impl Done for ConnectorParameterOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorSource` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectorsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConnectorSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConnectorSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectorSource<super::missing::ConnectorId> { ConnectorSource(Bag::default(), Phase) }
+    pub fn new() -> ConnectorSource<Missing<super::required::ConnectorId>> { ConnectorSource(Bag::default(), Phase) }
 }
 impl<R0> ConnectorSource<R0> {
     /// `ConnectorId`: text, required. Update: in place.
-    pub fn connector_id(mut self, value: impl Arg<str>) -> ConnectorSource<Set> { self.0.set("ConnectorId", value.into_expr()); ConnectorSource(self.0, Phase) }
+    pub fn connector_id(self, value: impl Arg<str>) -> ConnectorSource<Set> { ConnectorSource(put(self.0, "ConnectorId", value.into_expr()), Phase) }
 }
 impl Done for ConnectorSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-connectortargetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorTargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConnectorTargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConnectorTargetConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectorTargetConfiguration<super::missing::Source> { ConnectorTargetConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ConnectorTargetConfiguration<Missing<super::required::Source>> { ConnectorTargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ConnectorTargetConfiguration<R0> {
     /// `Configurations`: list of `ConnectorConfiguration`. Update: in place.
-    pub fn configurations(mut self, value: impl Arg<Arr<ConnectorConfiguration>>) -> Self { self.0.set("Configurations", value.into_expr()); self }
+    pub fn configurations(self, value: impl Arg<Arr<ConnectorConfiguration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
     /// `Enabled`: list of text. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Source`: `ConnectorSource`, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<ConnectorSource>) -> ConnectorTargetConfiguration<Set> { self.0.set("Source", value.into_expr()); ConnectorTargetConfiguration(self.0, Phase) }
+    pub fn source(self, value: impl Arg<ConnectorSource>) -> ConnectorTargetConfiguration<Set> { ConnectorTargetConfiguration(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for ConnectorTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CredentialProvider` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-credentialprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CredentialProvider(Bag);
+#[must_use] pub struct CredentialProvider(Bag);
 impl CredentialProvider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApiKeyCredentialProvider`: `ApiKeyCredentialProvider`. Update: in place.
-    pub fn api_key_credential_provider(mut self, value: impl Arg<ApiKeyCredentialProvider>) -> Self { self.0.set("ApiKeyCredentialProvider", value.into_expr()); self }
+    pub fn api_key_credential_provider(self, value: impl Arg<ApiKeyCredentialProvider>) -> Self { Self(put(self.0, "ApiKeyCredentialProvider", value.into_expr())) }
     /// `IamCredentialProvider`: `IamCredentialProvider`. Update: in place.
-    pub fn iam_credential_provider(mut self, value: impl Arg<IamCredentialProvider>) -> Self { self.0.set("IamCredentialProvider", value.into_expr()); self }
+    pub fn iam_credential_provider(self, value: impl Arg<IamCredentialProvider>) -> Self { Self(put(self.0, "IamCredentialProvider", value.into_expr())) }
     /// `OauthCredentialProvider`: `OAuthCredentialProvider`. Update: in place.
-    pub fn oauth_credential_provider(mut self, value: impl Arg<OAuthCredentialProvider>) -> Self { self.0.set("OauthCredentialProvider", value.into_expr()); self }
+    pub fn oauth_credential_provider(self, value: impl Arg<OAuthCredentialProvider>) -> Self { Self(put(self.0, "OauthCredentialProvider", value.into_expr())) }
 }
 impl Done for CredentialProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CredentialProviderConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-credentialproviderconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CredentialProviderConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CredentialProviderConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CredentialProviderConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CredentialProviderConfiguration<super::missing::CredentialProviderType> { CredentialProviderConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CredentialProviderConfiguration<Missing<super::required::CredentialProviderType>> { CredentialProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CredentialProviderConfiguration<R0> {
     /// `CredentialProvider`: `CredentialProvider`. Update: in place.
-    pub fn credential_provider(mut self, value: impl Arg<CredentialProvider>) -> Self { self.0.set("CredentialProvider", value.into_expr()); self }
+    pub fn credential_provider(self, value: impl Arg<CredentialProvider>) -> Self { Self(put(self.0, "CredentialProvider", value.into_expr()), Phase) }
     /// `CredentialProviderType`: `CredentialProviderType`, required. Update: in place.
-    pub fn credential_provider_type(mut self, value: impl Arg<CredentialProviderType>) -> CredentialProviderConfiguration<Set> { self.0.set("CredentialProviderType", value.into_expr()); CredentialProviderConfiguration(self.0, Phase) }
+    pub fn credential_provider_type(self, value: impl Arg<CredentialProviderType>) -> CredentialProviderConfiguration<Set> { CredentialProviderConfiguration(put(self.0, "CredentialProviderType", value.into_expr()), Phase) }
 }
 impl Done for CredentialProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpApiSchemaConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httpapischemaconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpApiSchemaConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HttpApiSchemaConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl HttpApiSchemaConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpApiSchemaConfiguration<super::missing::Source> { HttpApiSchemaConfiguration(Bag::default(), Phase) }
+    pub fn new() -> HttpApiSchemaConfiguration<Missing<super::required::Source>> { HttpApiSchemaConfiguration(Bag::default(), Phase) }
 }
 impl<R0> HttpApiSchemaConfiguration<R0> {
     /// `Source`: `ApiSchemaConfiguration`, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<ApiSchemaConfiguration>) -> HttpApiSchemaConfiguration<Set> { self.0.set("Source", value.into_expr()); HttpApiSchemaConfiguration(self.0, Phase) }
+    pub fn source(self, value: impl Arg<ApiSchemaConfiguration>) -> HttpApiSchemaConfiguration<Set> { HttpApiSchemaConfiguration(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for HttpApiSchemaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpConnectorSource` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httpconnectorsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpConnectorSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HttpConnectorSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl HttpConnectorSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpConnectorSource<super::missing::ConnectorId> { HttpConnectorSource(Bag::default(), Phase) }
+    pub fn new() -> HttpConnectorSource<Missing<super::required::ConnectorId>> { HttpConnectorSource(Bag::default(), Phase) }
 }
 impl<R0> HttpConnectorSource<R0> {
     /// `ConnectorId`: text, required. Update: in place.
-    pub fn connector_id(mut self, value: impl Arg<str>) -> HttpConnectorSource<Set> { self.0.set("ConnectorId", value.into_expr()); HttpConnectorSource(self.0, Phase) }
+    pub fn connector_id(self, value: impl Arg<str>) -> HttpConnectorSource<Set> { HttpConnectorSource(put(self.0, "ConnectorId", value.into_expr()), Phase) }
 }
 impl Done for HttpConnectorSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpConnectorTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httpconnectortargetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpConnectorTargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HttpConnectorTargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl HttpConnectorTargetConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpConnectorTargetConfiguration<super::missing::Source> { HttpConnectorTargetConfiguration(Bag::default(), Phase) }
+    pub fn new() -> HttpConnectorTargetConfiguration<Missing<super::required::Source>> { HttpConnectorTargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0> HttpConnectorTargetConfiguration<R0> {
     /// `Parameters`: map of text. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `Source`: `HttpConnectorSource`, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<HttpConnectorSource>) -> HttpConnectorTargetConfiguration<Set> { self.0.set("Source", value.into_expr()); HttpConnectorTargetConfiguration(self.0, Phase) }
+    pub fn source(self, value: impl Arg<HttpConnectorSource>) -> HttpConnectorTargetConfiguration<Set> { HttpConnectorTargetConfiguration(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for HttpConnectorTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-httptargetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpTargetConfiguration(Bag);
+#[must_use] pub struct HttpTargetConfiguration(Bag);
 impl HttpTargetConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentcoreRuntime`: `RuntimeTargetConfiguration`. Update: in place.
-    pub fn agentcore_runtime(mut self, value: impl Arg<RuntimeTargetConfiguration>) -> Self { self.0.set("AgentcoreRuntime", value.into_expr()); self }
+    pub fn agentcore_runtime(self, value: impl Arg<RuntimeTargetConfiguration>) -> Self { Self(put(self.0, "AgentcoreRuntime", value.into_expr())) }
     /// `Connector`: `HttpConnectorTargetConfiguration`. Update: in place.
-    pub fn connector(mut self, value: impl Arg<HttpConnectorTargetConfiguration>) -> Self { self.0.set("Connector", value.into_expr()); self }
+    pub fn connector(self, value: impl Arg<HttpConnectorTargetConfiguration>) -> Self { Self(put(self.0, "Connector", value.into_expr())) }
     /// `Passthrough`: `PassthroughTargetConfiguration`. Update: in place.
-    pub fn passthrough(mut self, value: impl Arg<PassthroughTargetConfiguration>) -> Self { self.0.set("Passthrough", value.into_expr()); self }
+    pub fn passthrough(self, value: impl Arg<PassthroughTargetConfiguration>) -> Self { Self(put(self.0, "Passthrough", value.into_expr())) }
 }
 impl Done for HttpTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IamCredentialProvider` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-iamcredentialprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IamCredentialProvider<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IamCredentialProvider<R0 = Set>(Bag, Phase<(R0,)>);
 impl IamCredentialProvider {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IamCredentialProvider<super::missing::Service> { IamCredentialProvider(Bag::default(), Phase) }
+    pub fn new() -> IamCredentialProvider<Missing<super::required::Service>> { IamCredentialProvider(Bag::default(), Phase) }
 }
 impl<R0> IamCredentialProvider<R0> {
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
     /// `Service`: text, required. Update: in place.
-    pub fn service(mut self, value: impl Arg<str>) -> IamCredentialProvider<Set> { self.0.set("Service", value.into_expr()); IamCredentialProvider(self.0, Phase) }
+    pub fn service(self, value: impl Arg<str>) -> IamCredentialProvider<Set> { IamCredentialProvider(put(self.0, "Service", value.into_expr()), Phase) }
 }
 impl Done for IamCredentialProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InferenceConnectorSource` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceconnectorsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InferenceConnectorSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InferenceConnectorSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl InferenceConnectorSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InferenceConnectorSource<super::missing::ConnectorId> { InferenceConnectorSource(Bag::default(), Phase) }
+    pub fn new() -> InferenceConnectorSource<Missing<super::required::ConnectorId>> { InferenceConnectorSource(Bag::default(), Phase) }
 }
 impl<R0> InferenceConnectorSource<R0> {
     /// `ConnectorId`: text, required. Update: in place.
-    pub fn connector_id(mut self, value: impl Arg<str>) -> InferenceConnectorSource<Set> { self.0.set("ConnectorId", value.into_expr()); InferenceConnectorSource(self.0, Phase) }
+    pub fn connector_id(self, value: impl Arg<str>) -> InferenceConnectorSource<Set> { InferenceConnectorSource(put(self.0, "ConnectorId", value.into_expr()), Phase) }
 }
 impl Done for InferenceConnectorSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InferenceConnectorTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceconnectortargetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InferenceConnectorTargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InferenceConnectorTargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl InferenceConnectorTargetConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InferenceConnectorTargetConfiguration<super::missing::Source> { InferenceConnectorTargetConfiguration(Bag::default(), Phase) }
+    pub fn new() -> InferenceConnectorTargetConfiguration<Missing<super::required::Source>> { InferenceConnectorTargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0> InferenceConnectorTargetConfiguration<R0> {
     /// `Source`: `InferenceConnectorSource`, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<InferenceConnectorSource>) -> InferenceConnectorTargetConfiguration<Set> { self.0.set("Source", value.into_expr()); InferenceConnectorTargetConfiguration(self.0, Phase) }
+    pub fn source(self, value: impl Arg<InferenceConnectorSource>) -> InferenceConnectorTargetConfiguration<Set> { InferenceConnectorTargetConfiguration(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for InferenceConnectorTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InferenceOperationConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceoperationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InferenceOperationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InferenceOperationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl InferenceOperationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InferenceOperationConfiguration<super::missing::Path> { InferenceOperationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> InferenceOperationConfiguration<Missing<super::required::Path>> { InferenceOperationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> InferenceOperationConfiguration<R0> {
     /// `Models`: list of `ModelEntry`. Update: in place.
-    pub fn models(mut self, value: impl Arg<Arr<ModelEntry>>) -> Self { self.0.set("Models", value.into_expr()); self }
+    pub fn models(self, value: impl Arg<Arr<ModelEntry>>) -> Self { Self(put(self.0, "Models", value.into_expr()), Phase) }
     /// `Path`: text, required. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> InferenceOperationConfiguration<Set> { self.0.set("Path", value.into_expr()); InferenceOperationConfiguration(self.0, Phase) }
+    pub fn path(self, value: impl Arg<str>) -> InferenceOperationConfiguration<Set> { InferenceOperationConfiguration(put(self.0, "Path", value.into_expr()), Phase) }
     /// `ProviderPath`: text. Update: in place.
-    pub fn provider_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ProviderPath", value.into_expr()); self }
+    pub fn provider_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProviderPath", value.into_expr()), Phase) }
 }
 impl Done for InferenceOperationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InferenceProviderTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferenceprovidertargetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InferenceProviderTargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InferenceProviderTargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl InferenceProviderTargetConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InferenceProviderTargetConfiguration<super::missing::Endpoint> { InferenceProviderTargetConfiguration(Bag::default(), Phase) }
+    pub fn new() -> InferenceProviderTargetConfiguration<Missing<super::required::Endpoint>> { InferenceProviderTargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0> InferenceProviderTargetConfiguration<R0> {
     /// `Endpoint`: text, required. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> InferenceProviderTargetConfiguration<Set> { self.0.set("Endpoint", value.into_expr()); InferenceProviderTargetConfiguration(self.0, Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> InferenceProviderTargetConfiguration<Set> { InferenceProviderTargetConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `ModelMapping`: `ModelMapping`. Update: in place.
-    pub fn model_mapping(mut self, value: impl Arg<ModelMapping>) -> Self { self.0.set("ModelMapping", value.into_expr()); self }
+    pub fn model_mapping(self, value: impl Arg<ModelMapping>) -> Self { Self(put(self.0, "ModelMapping", value.into_expr()), Phase) }
     /// `Operations`: list of `InferenceOperationConfiguration`. Update: in place.
-    pub fn operations(mut self, value: impl Arg<Arr<InferenceOperationConfiguration>>) -> Self { self.0.set("Operations", value.into_expr()); self }
+    pub fn operations(self, value: impl Arg<Arr<InferenceOperationConfiguration>>) -> Self { Self(put(self.0, "Operations", value.into_expr()), Phase) }
 }
 impl Done for InferenceProviderTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InferenceTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-inferencetargetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InferenceTargetConfiguration(Bag);
+#[must_use] pub struct InferenceTargetConfiguration(Bag);
 impl InferenceTargetConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Connector`: `InferenceConnectorTargetConfiguration`. Update: in place.
-    pub fn connector(mut self, value: impl Arg<InferenceConnectorTargetConfiguration>) -> Self { self.0.set("Connector", value.into_expr()); self }
+    pub fn connector(self, value: impl Arg<InferenceConnectorTargetConfiguration>) -> Self { Self(put(self.0, "Connector", value.into_expr())) }
     /// `Provider`: `InferenceProviderTargetConfiguration`. Update: in place.
-    pub fn provider(mut self, value: impl Arg<InferenceProviderTargetConfiguration>) -> Self { self.0.set("Provider", value.into_expr()); self }
+    pub fn provider(self, value: impl Arg<InferenceProviderTargetConfiguration>) -> Self { Self(put(self.0, "Provider", value.into_expr())) }
 }
 impl Done for InferenceTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedResourceDetails` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedresourcedetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedResourceDetails(Bag);
+#[must_use] pub struct ManagedResourceDetails(Bag);
 impl ManagedResourceDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Domain`: text. Update: in place.
-    pub fn domain(mut self, value: impl Arg<str>) -> Self { self.0.set("Domain", value.into_expr()); self }
+    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr())) }
     /// `ResourceAssociationArn`: text. Update: in place.
-    pub fn resource_association_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceAssociationArn", value.into_expr()); self }
+    pub fn resource_association_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceAssociationArn", value.into_expr())) }
     /// `ResourceGatewayArn`: text. Update: in place.
-    pub fn resource_gateway_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceGatewayArn", value.into_expr()); self }
+    pub fn resource_gateway_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceGatewayArn", value.into_expr())) }
 }
 impl Done for ManagedResourceDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedVpcResource` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-managedvpcresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedVpcResource<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ManagedVpcResource<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ManagedVpcResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedVpcResource<super::missing::EndpointIpAddressType, super::missing::SubnetIds, super::missing::VpcIdentifier> { ManagedVpcResource(Bag::default(), Phase) }
+    pub fn new() -> ManagedVpcResource<Missing<super::required::EndpointIpAddressType>, Missing<super::required::SubnetIds>, Missing<super::required::VpcIdentifier>> { ManagedVpcResource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ManagedVpcResource<R0, R1, R2> {
     /// `EndpointIpAddressType`: `EndpointIpAddressType`, required. Update: in place.
-    pub fn endpoint_ip_address_type(mut self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { self.0.set("EndpointIpAddressType", value.into_expr()); ManagedVpcResource(self.0, Phase) }
+    pub fn endpoint_ip_address_type(self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { ManagedVpcResource(put(self.0, "EndpointIpAddressType", value.into_expr()), Phase) }
     /// `RoutingDomain`: text. Update: in place.
-    pub fn routing_domain(mut self, value: impl Arg<str>) -> Self { self.0.set("RoutingDomain", value.into_expr()); self }
+    pub fn routing_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingDomain", value.into_expr()), Phase) }
     /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn security_group_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { self.0.set("SubnetIds", value.into_expr()); ManagedVpcResource(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { ManagedVpcResource(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcIdentifier`: text, required. Update: in place.
-    pub fn vpc_identifier(mut self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { self.0.set("VpcIdentifier", value.into_expr()); ManagedVpcResource(self.0, Phase) }
+    pub fn vpc_identifier(self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { ManagedVpcResource(put(self.0, "VpcIdentifier", value.into_expr()), Phase) }
 }
 impl Done for ManagedVpcResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `McpLambdaTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcplambdatargetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct McpLambdaTargetConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct McpLambdaTargetConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl McpLambdaTargetConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> McpLambdaTargetConfiguration<super::missing::LambdaArn, super::missing::ToolSchema> { McpLambdaTargetConfiguration(Bag::default(), Phase) }
+    pub fn new() -> McpLambdaTargetConfiguration<Missing<super::required::LambdaArn>, Missing<super::required::ToolSchema>> { McpLambdaTargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> McpLambdaTargetConfiguration<R0, R1> {
     /// `LambdaArn`: text, required. Update: in place.
-    pub fn lambda_arn(mut self, value: impl Arg<str>) -> McpLambdaTargetConfiguration<Set, R1> { self.0.set("LambdaArn", value.into_expr()); McpLambdaTargetConfiguration(self.0, Phase) }
+    pub fn lambda_arn(self, value: impl Arg<str>) -> McpLambdaTargetConfiguration<Set, R1> { McpLambdaTargetConfiguration(put(self.0, "LambdaArn", value.into_expr()), Phase) }
     /// `ToolSchema`: `ToolSchema`, required. Update: in place.
-    pub fn tool_schema(mut self, value: impl Arg<ToolSchema>) -> McpLambdaTargetConfiguration<R0, Set> { self.0.set("ToolSchema", value.into_expr()); McpLambdaTargetConfiguration(self.0, Phase) }
+    pub fn tool_schema(self, value: impl Arg<ToolSchema>) -> McpLambdaTargetConfiguration<R0, Set> { McpLambdaTargetConfiguration(put(self.0, "ToolSchema", value.into_expr()), Phase) }
 }
 impl Done for McpLambdaTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `McpServerTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcpservertargetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct McpServerTargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct McpServerTargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl McpServerTargetConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> McpServerTargetConfiguration<super::missing::Endpoint> { McpServerTargetConfiguration(Bag::default(), Phase) }
+    pub fn new() -> McpServerTargetConfiguration<Missing<super::required::Endpoint>> { McpServerTargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0> McpServerTargetConfiguration<R0> {
     /// `Endpoint`: text, required. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> McpServerTargetConfiguration<Set> { self.0.set("Endpoint", value.into_expr()); McpServerTargetConfiguration(self.0, Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> McpServerTargetConfiguration<Set> { McpServerTargetConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `ListingMode`: `ListingMode`. Update: in place.
-    pub fn listing_mode(mut self, value: impl Arg<ListingMode>) -> Self { self.0.set("ListingMode", value.into_expr()); self }
+    pub fn listing_mode(self, value: impl Arg<ListingMode>) -> Self { Self(put(self.0, "ListingMode", value.into_expr()), Phase) }
     /// `McpToolSchema`: `McpToolSchemaConfiguration`. Update: in place.
-    pub fn mcp_tool_schema(mut self, value: impl Arg<McpToolSchemaConfiguration>) -> Self { self.0.set("McpToolSchema", value.into_expr()); self }
+    pub fn mcp_tool_schema(self, value: impl Arg<McpToolSchemaConfiguration>) -> Self { Self(put(self.0, "McpToolSchema", value.into_expr()), Phase) }
     /// `ResourcePriority`: number. Update: in place.
-    pub fn resource_priority(mut self, value: impl Arg<f64>) -> Self { self.0.set("ResourcePriority", value.into_expr()); self }
+    pub fn resource_priority(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ResourcePriority", value.into_expr()), Phase) }
 }
 impl Done for McpServerTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `McpTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcptargetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct McpTargetConfiguration(Bag);
+#[must_use] pub struct McpTargetConfiguration(Bag);
 impl McpTargetConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApiGateway`: `ApiGatewayTargetConfiguration`. Update: in place.
-    pub fn api_gateway(mut self, value: impl Arg<ApiGatewayTargetConfiguration>) -> Self { self.0.set("ApiGateway", value.into_expr()); self }
+    pub fn api_gateway(self, value: impl Arg<ApiGatewayTargetConfiguration>) -> Self { Self(put(self.0, "ApiGateway", value.into_expr())) }
     /// `Connector`: `ConnectorTargetConfiguration`. Update: in place.
-    pub fn connector(mut self, value: impl Arg<ConnectorTargetConfiguration>) -> Self { self.0.set("Connector", value.into_expr()); self }
+    pub fn connector(self, value: impl Arg<ConnectorTargetConfiguration>) -> Self { Self(put(self.0, "Connector", value.into_expr())) }
     /// `Lambda`: `McpLambdaTargetConfiguration`. Update: in place.
-    pub fn lambda(mut self, value: impl Arg<McpLambdaTargetConfiguration>) -> Self { self.0.set("Lambda", value.into_expr()); self }
+    pub fn lambda(self, value: impl Arg<McpLambdaTargetConfiguration>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
     /// `McpServer`: `McpServerTargetConfiguration`. Update: in place.
-    pub fn mcp_server(mut self, value: impl Arg<McpServerTargetConfiguration>) -> Self { self.0.set("McpServer", value.into_expr()); self }
+    pub fn mcp_server(self, value: impl Arg<McpServerTargetConfiguration>) -> Self { Self(put(self.0, "McpServer", value.into_expr())) }
     /// `OpenApiSchema`: `ApiSchemaConfiguration`. Update: in place.
-    pub fn open_api_schema(mut self, value: impl Arg<ApiSchemaConfiguration>) -> Self { self.0.set("OpenApiSchema", value.into_expr()); self }
+    pub fn open_api_schema(self, value: impl Arg<ApiSchemaConfiguration>) -> Self { Self(put(self.0, "OpenApiSchema", value.into_expr())) }
     /// `SmithyModel`: `ApiSchemaConfiguration`. Update: in place.
-    pub fn smithy_model(mut self, value: impl Arg<ApiSchemaConfiguration>) -> Self { self.0.set("SmithyModel", value.into_expr()); self }
+    pub fn smithy_model(self, value: impl Arg<ApiSchemaConfiguration>) -> Self { Self(put(self.0, "SmithyModel", value.into_expr())) }
 }
 impl Done for McpTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `McpToolSchemaConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-mcptoolschemaconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct McpToolSchemaConfiguration(Bag);
+#[must_use] pub struct McpToolSchemaConfiguration(Bag);
 impl McpToolSchemaConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InlinePayload`: text. Update: in place.
-    pub fn inline_payload(mut self, value: impl Arg<str>) -> Self { self.0.set("InlinePayload", value.into_expr()); self }
+    pub fn inline_payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InlinePayload", value.into_expr())) }
     /// `S3`: `S3Configuration`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<S3Configuration>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for McpToolSchemaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-metadataconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetadataConfiguration(Bag);
+#[must_use] pub struct MetadataConfiguration(Bag);
 impl MetadataConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedQueryParameters`: list of text. Update: in place.
-    pub fn allowed_query_parameters(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedQueryParameters", value.into_expr()); self }
+    pub fn allowed_query_parameters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedQueryParameters", value.into_expr())) }
     /// `AllowedRequestHeaders`: list of text. Update: in place.
-    pub fn allowed_request_headers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedRequestHeaders", value.into_expr()); self }
+    pub fn allowed_request_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedRequestHeaders", value.into_expr())) }
     /// `AllowedResponseHeaders`: list of text. Update: in place.
-    pub fn allowed_response_headers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedResponseHeaders", value.into_expr()); self }
+    pub fn allowed_response_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResponseHeaders", value.into_expr())) }
 }
 impl Done for MetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ModelEntry` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-modelentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ModelEntry<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ModelEntry<R0 = Set>(Bag, Phase<(R0,)>);
 impl ModelEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ModelEntry<super::missing::Model> { ModelEntry(Bag::default(), Phase) }
+    pub fn new() -> ModelEntry<Missing<super::required::Model>> { ModelEntry(Bag::default(), Phase) }
 }
 impl<R0> ModelEntry<R0> {
     /// `Model`: text, required. Update: in place.
-    pub fn model(mut self, value: impl Arg<str>) -> ModelEntry<Set> { self.0.set("Model", value.into_expr()); ModelEntry(self.0, Phase) }
+    pub fn model(self, value: impl Arg<str>) -> ModelEntry<Set> { ModelEntry(put(self.0, "Model", value.into_expr()), Phase) }
 }
 impl Done for ModelEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ModelMapping` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-modelmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ModelMapping(Bag);
+#[must_use] pub struct ModelMapping(Bag);
 impl ModelMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ProviderPrefix`: `ProviderPrefix`. Update: in place.
-    pub fn provider_prefix(mut self, value: impl Arg<ProviderPrefix>) -> Self { self.0.set("ProviderPrefix", value.into_expr()); self }
+    pub fn provider_prefix(self, value: impl Arg<ProviderPrefix>) -> Self { Self(put(self.0, "ProviderPrefix", value.into_expr())) }
 }
 impl Done for ModelMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuth2AuthorizationData` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-oauth2authorizationdata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OAuth2AuthorizationData<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OAuth2AuthorizationData<R0 = Set>(Bag, Phase<(R0,)>);
 impl OAuth2AuthorizationData {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OAuth2AuthorizationData<super::missing::AuthorizationUrl> { OAuth2AuthorizationData(Bag::default(), Phase) }
+    pub fn new() -> OAuth2AuthorizationData<Missing<super::required::AuthorizationUrl>> { OAuth2AuthorizationData(Bag::default(), Phase) }
 }
 impl<R0> OAuth2AuthorizationData<R0> {
     /// `AuthorizationUrl`: text, required. Update: in place.
-    pub fn authorization_url(mut self, value: impl Arg<str>) -> OAuth2AuthorizationData<Set> { self.0.set("AuthorizationUrl", value.into_expr()); OAuth2AuthorizationData(self.0, Phase) }
+    pub fn authorization_url(self, value: impl Arg<str>) -> OAuth2AuthorizationData<Set> { OAuth2AuthorizationData(put(self.0, "AuthorizationUrl", value.into_expr()), Phase) }
     /// `UserId`: text. Update: in place.
-    pub fn user_id(mut self, value: impl Arg<str>) -> Self { self.0.set("UserId", value.into_expr()); self }
+    pub fn user_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserId", value.into_expr()), Phase) }
 }
 impl Done for OAuth2AuthorizationData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuthCredentialProvider` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-oauthcredentialprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OAuthCredentialProvider<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OAuthCredentialProvider<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OAuthCredentialProvider {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OAuthCredentialProvider<super::missing::ProviderArn, super::missing::Scopes> { OAuthCredentialProvider(Bag::default(), Phase) }
+    pub fn new() -> OAuthCredentialProvider<Missing<super::required::ProviderArn>, Missing<super::required::Scopes>> { OAuthCredentialProvider(Bag::default(), Phase) }
 }
 impl<R0, R1> OAuthCredentialProvider<R0, R1> {
     /// `CustomParameters`: map of text. Update: in place.
-    pub fn custom_parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("CustomParameters", value.into_expr()); self }
+    pub fn custom_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomParameters", value.into_expr()), Phase) }
     /// `DefaultReturnUrl`: text. Update: in place.
-    pub fn default_return_url(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultReturnUrl", value.into_expr()); self }
+    pub fn default_return_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultReturnUrl", value.into_expr()), Phase) }
     /// `GrantType`: `GrantType`. Update: in place.
-    pub fn grant_type(mut self, value: impl Arg<GrantType>) -> Self { self.0.set("GrantType", value.into_expr()); self }
+    pub fn grant_type(self, value: impl Arg<GrantType>) -> Self { Self(put(self.0, "GrantType", value.into_expr()), Phase) }
     /// `ProviderArn`: text, required. Update: in place.
-    pub fn provider_arn(mut self, value: impl Arg<str>) -> OAuthCredentialProvider<Set, R1> { self.0.set("ProviderArn", value.into_expr()); OAuthCredentialProvider(self.0, Phase) }
+    pub fn provider_arn(self, value: impl Arg<str>) -> OAuthCredentialProvider<Set, R1> { OAuthCredentialProvider(put(self.0, "ProviderArn", value.into_expr()), Phase) }
     /// `Scopes`: list of text, required. Update: in place.
-    pub fn scopes(mut self, value: impl Arg<Arr<str>>) -> OAuthCredentialProvider<R0, Set> { self.0.set("Scopes", value.into_expr()); OAuthCredentialProvider(self.0, Phase) }
+    pub fn scopes(self, value: impl Arg<Arr<str>>) -> OAuthCredentialProvider<R0, Set> { OAuthCredentialProvider(put(self.0, "Scopes", value.into_expr()), Phase) }
 }
 impl Done for OAuthCredentialProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PassthroughTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-passthroughtargetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PassthroughTargetConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PassthroughTargetConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PassthroughTargetConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PassthroughTargetConfiguration<super::missing::Endpoint, super::missing::ProtocolType> { PassthroughTargetConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PassthroughTargetConfiguration<Missing<super::required::Endpoint>, Missing<super::required::ProtocolType>> { PassthroughTargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> PassthroughTargetConfiguration<R0, R1> {
     /// `Endpoint`: text, required. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> PassthroughTargetConfiguration<Set, R1> { self.0.set("Endpoint", value.into_expr()); PassthroughTargetConfiguration(self.0, Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> PassthroughTargetConfiguration<Set, R1> { PassthroughTargetConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `ProtocolType`: `ProtocolType`, required. Update: in place.
-    pub fn protocol_type(mut self, value: impl Arg<ProtocolType>) -> PassthroughTargetConfiguration<R0, Set> { self.0.set("ProtocolType", value.into_expr()); PassthroughTargetConfiguration(self.0, Phase) }
+    pub fn protocol_type(self, value: impl Arg<ProtocolType>) -> PassthroughTargetConfiguration<R0, Set> { PassthroughTargetConfiguration(put(self.0, "ProtocolType", value.into_expr()), Phase) }
     /// `Schema`: `HttpApiSchemaConfiguration`. Update: in place.
-    pub fn schema(mut self, value: impl Arg<HttpApiSchemaConfiguration>) -> Self { self.0.set("Schema", value.into_expr()); self }
+    pub fn schema(self, value: impl Arg<HttpApiSchemaConfiguration>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
     /// `StickinessConfiguration`: `StickinessConfiguration`. Update: in place.
-    pub fn stickiness_configuration(mut self, value: impl Arg<StickinessConfiguration>) -> Self { self.0.set("StickinessConfiguration", value.into_expr()); self }
+    pub fn stickiness_configuration(self, value: impl Arg<StickinessConfiguration>) -> Self { Self(put(self.0, "StickinessConfiguration", value.into_expr()), Phase) }
 }
 impl Done for PassthroughTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateEndpoint` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-privateendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivateEndpoint(Bag);
+#[must_use] pub struct PrivateEndpoint(Bag);
 impl PrivateEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManagedVpcResource`: `ManagedVpcResource`. Update: in place.
-    pub fn managed_vpc_resource(mut self, value: impl Arg<ManagedVpcResource>) -> Self { self.0.set("ManagedVpcResource", value.into_expr()); self }
+    pub fn managed_vpc_resource(self, value: impl Arg<ManagedVpcResource>) -> Self { Self(put(self.0, "ManagedVpcResource", value.into_expr())) }
     /// `SelfManagedLatticeResource`: `SelfManagedLatticeResource`. Update: in place.
-    pub fn self_managed_lattice_resource(mut self, value: impl Arg<SelfManagedLatticeResource>) -> Self { self.0.set("SelfManagedLatticeResource", value.into_expr()); self }
+    pub fn self_managed_lattice_resource(self, value: impl Arg<SelfManagedLatticeResource>) -> Self { Self(put(self.0, "SelfManagedLatticeResource", value.into_expr())) }
 }
 impl Done for PrivateEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProviderPrefix` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-providerprefix.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProviderPrefix(Bag);
+#[must_use] pub struct ProviderPrefix(Bag);
 impl ProviderPrefix {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Separator`: text. Update: in place.
-    pub fn separator(mut self, value: impl Arg<str>) -> Self { self.0.set("Separator", value.into_expr()); self }
+    pub fn separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Separator", value.into_expr())) }
     /// `Strip`: boolean. Update: in place.
-    pub fn strip(mut self, value: impl Arg<bool>) -> Self { self.0.set("Strip", value.into_expr()); self }
+    pub fn strip(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Strip", value.into_expr())) }
 }
 impl Done for ProviderPrefix { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuntimeTargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-runtimetargetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuntimeTargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RuntimeTargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RuntimeTargetConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuntimeTargetConfiguration<super::missing::Arn> { RuntimeTargetConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RuntimeTargetConfiguration<Missing<super::required::Arn>> { RuntimeTargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RuntimeTargetConfiguration<R0> {
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> RuntimeTargetConfiguration<Set> { self.0.set("Arn", value.into_expr()); RuntimeTargetConfiguration(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> RuntimeTargetConfiguration<Set> { RuntimeTargetConfiguration(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `Qualifier`: text. Update: in place.
-    pub fn qualifier(mut self, value: impl Arg<str>) -> Self { self.0.set("Qualifier", value.into_expr()); self }
+    pub fn qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Qualifier", value.into_expr()), Phase) }
     /// `Schema`: `HttpApiSchemaConfiguration`. Update: in place.
-    pub fn schema(mut self, value: impl Arg<HttpApiSchemaConfiguration>) -> Self { self.0.set("Schema", value.into_expr()); self }
+    pub fn schema(self, value: impl Arg<HttpApiSchemaConfiguration>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
 }
 impl Done for RuntimeTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Configuration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-s3configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Configuration(Bag);
+#[must_use] pub struct S3Configuration(Bag);
 impl S3Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketOwnerAccountId`: text. Update: in place.
-    pub fn bucket_owner_account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketOwnerAccountId", value.into_expr()); self }
+    pub fn bucket_owner_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwnerAccountId", value.into_expr())) }
     /// `Uri`: text. Update: in place.
-    pub fn uri(mut self, value: impl Arg<str>) -> Self { self.0.set("Uri", value.into_expr()); self }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaDefinition` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-schemadefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchemaDefinition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SchemaDefinition<R0 = Set>(Bag, Phase<(R0,)>);
 impl SchemaDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SchemaDefinition<super::missing::Type> { SchemaDefinition(Bag::default(), Phase) }
+    pub fn new() -> SchemaDefinition<Missing<super::required::Type>> { SchemaDefinition(Bag::default(), Phase) }
 }
 impl<R0> SchemaDefinition<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Items`: `SchemaDefinition`. Update: in place.
-    pub fn items(mut self, value: impl Arg<SchemaDefinition>) -> Self { self.0.set("Items", value.into_expr()); self }
+    pub fn items(self, value: impl Arg<SchemaDefinition>) -> Self { Self(put(self.0, "Items", value.into_expr()), Phase) }
     /// `Properties`: map of `SchemaDefinition`. Update: in place.
-    pub fn properties(mut self, value: impl Arg<Dict<SchemaDefinition>>) -> Self { self.0.set("Properties", value.into_expr()); self }
+    pub fn properties(self, value: impl Arg<Dict<SchemaDefinition>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
     /// `Required`: list of text. Update: in place.
-    pub fn required(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Required", value.into_expr()); self }
+    pub fn required(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Required", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> SchemaDefinition<Set> { self.0.set("Type", value.into_expr()); SchemaDefinition(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> SchemaDefinition<Set> { SchemaDefinition(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SchemaDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedLatticeResource` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-selfmanagedlatticeresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SelfManagedLatticeResource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SelfManagedLatticeResource<R0 = Set>(Bag, Phase<(R0,)>);
 impl SelfManagedLatticeResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SelfManagedLatticeResource<super::missing::ResourceConfigurationIdentifier> { SelfManagedLatticeResource(Bag::default(), Phase) }
+    pub fn new() -> SelfManagedLatticeResource<Missing<super::required::ResourceConfigurationIdentifier>> { SelfManagedLatticeResource(Bag::default(), Phase) }
 }
 impl<R0> SelfManagedLatticeResource<R0> {
     /// `ResourceConfigurationIdentifier`: text, required. Update: in place.
-    pub fn resource_configuration_identifier(mut self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { self.0.set("ResourceConfigurationIdentifier", value.into_expr()); SelfManagedLatticeResource(self.0, Phase) }
+    pub fn resource_configuration_identifier(self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { SelfManagedLatticeResource(put(self.0, "ResourceConfigurationIdentifier", value.into_expr()), Phase) }
 }
 impl Done for SelfManagedLatticeResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StickinessConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-stickinessconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StickinessConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StickinessConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl StickinessConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StickinessConfiguration<super::missing::Identifier> { StickinessConfiguration(Bag::default(), Phase) }
+    pub fn new() -> StickinessConfiguration<Missing<super::required::Identifier>> { StickinessConfiguration(Bag::default(), Phase) }
 }
 impl<R0> StickinessConfiguration<R0> {
     /// `Identifier`: text, required. Update: in place.
-    pub fn identifier(mut self, value: impl Arg<str>) -> StickinessConfiguration<Set> { self.0.set("Identifier", value.into_expr()); StickinessConfiguration(self.0, Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> StickinessConfiguration<Set> { StickinessConfiguration(put(self.0, "Identifier", value.into_expr()), Phase) }
     /// `Timeout`: number. Update: in place.
-    pub fn timeout(mut self, value: impl Arg<f64>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
 }
 impl Done for StickinessConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetConfiguration` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-targetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetConfiguration(Bag);
+#[must_use] pub struct TargetConfiguration(Bag);
 impl TargetConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Http`: `HttpTargetConfiguration`. Update: in place.
-    pub fn http(mut self, value: impl Arg<HttpTargetConfiguration>) -> Self { self.0.set("Http", value.into_expr()); self }
+    pub fn http(self, value: impl Arg<HttpTargetConfiguration>) -> Self { Self(put(self.0, "Http", value.into_expr())) }
     /// `Inference`: `InferenceTargetConfiguration`. Update: in place.
-    pub fn inference(mut self, value: impl Arg<InferenceTargetConfiguration>) -> Self { self.0.set("Inference", value.into_expr()); self }
+    pub fn inference(self, value: impl Arg<InferenceTargetConfiguration>) -> Self { Self(put(self.0, "Inference", value.into_expr())) }
     /// `Mcp`: `McpTargetConfiguration`. Update: in place.
-    pub fn mcp(mut self, value: impl Arg<McpTargetConfiguration>) -> Self { self.0.set("Mcp", value.into_expr()); self }
+    pub fn mcp(self, value: impl Arg<McpTargetConfiguration>) -> Self { Self(put(self.0, "Mcp", value.into_expr())) }
 }
 impl Done for TargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolDefinition` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-tooldefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ToolDefinition<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ToolDefinition<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ToolDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ToolDefinition<super::missing::Description, super::missing::InputSchema, super::missing::Name> { ToolDefinition(Bag::default(), Phase) }
+    pub fn new() -> ToolDefinition<Missing<super::required::Description>, Missing<super::required::InputSchema>, Missing<super::required::Name>> { ToolDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ToolDefinition<R0, R1, R2> {
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> ToolDefinition<Set, R1, R2> { self.0.set("Description", value.into_expr()); ToolDefinition(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> ToolDefinition<Set, R1, R2> { ToolDefinition(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InputSchema`: `SchemaDefinition`, required. Update: in place.
-    pub fn input_schema(mut self, value: impl Arg<SchemaDefinition>) -> ToolDefinition<R0, Set, R2> { self.0.set("InputSchema", value.into_expr()); ToolDefinition(self.0, Phase) }
+    pub fn input_schema(self, value: impl Arg<SchemaDefinition>) -> ToolDefinition<R0, Set, R2> { ToolDefinition(put(self.0, "InputSchema", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ToolDefinition<R0, R1, Set> { self.0.set("Name", value.into_expr()); ToolDefinition(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ToolDefinition<R0, R1, Set> { ToolDefinition(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OutputSchema`: `SchemaDefinition`. Update: in place.
-    pub fn output_schema(mut self, value: impl Arg<SchemaDefinition>) -> Self { self.0.set("OutputSchema", value.into_expr()); self }
+    pub fn output_schema(self, value: impl Arg<SchemaDefinition>) -> Self { Self(put(self.0, "OutputSchema", value.into_expr()), Phase) }
 }
 impl Done for ToolDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ToolSchema` of `AWS::BedrockAgentCore::GatewayTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-gatewaytarget-toolschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ToolSchema(Bag);
+#[must_use] pub struct ToolSchema(Bag);
 impl ToolSchema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InlinePayload`: list of `ToolDefinition`. Update: in place.
-    pub fn inline_payload(mut self, value: impl Arg<Arr<ToolDefinition>>) -> Self { self.0.set("InlinePayload", value.into_expr()); self }
+    pub fn inline_payload(self, value: impl Arg<Arr<ToolDefinition>>) -> Self { Self(put(self.0, "InlinePayload", value.into_expr())) }
     /// `S3`: `S3Configuration`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<S3Configuration>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for ToolSchema { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CredentialLocation` allows.
@@ -2406,14 +2398,14 @@ impl CfnHarness {
     /// `AWS::BedrockAgentCore::Harness`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::Harness";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnHarnessProps<R0, R1, R2>) -> Self where CfnHarnessProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHarnessProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `Environment.AgentCoreRuntimeEnvironment.AgentRuntimeArn`: text.
+    /// The attribute `Environment.AgentCoreRuntimeEnvironment.AgentRuntimeArn`: `OtherArn`.
     pub fn attr_environment_agent_core_runtime_environment_agent_runtime_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Environment.AgentCoreRuntimeEnvironment.AgentRuntimeArn") }
     /// The attribute `Environment.AgentCoreRuntimeEnvironment.AgentRuntimeId`: text.
     pub fn attr_environment_agent_core_runtime_environment_agent_runtime_id(&self) -> Val<str> { self.0.get_att("Environment.AgentCoreRuntimeEnvironment.AgentRuntimeId") }
@@ -2421,7 +2413,7 @@ impl CfnHarness {
     pub fn attr_environment_agent_core_runtime_environment_agent_runtime_name(&self) -> Val<str> { self.0.get_att("Environment.AgentCoreRuntimeEnvironment.AgentRuntimeName") }
     /// The attribute `HarnessId`: text.
     pub fn attr_harness_id(&self) -> Val<str> { self.0.get_att("HarnessId") }
-    /// The attribute `Memory.ManagedMemoryConfiguration.Arn`: text.
+    /// The attribute `Memory.ManagedMemoryConfiguration.Arn`: `OtherArn`.
     pub fn attr_memory_managed_memory_configuration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Memory.ManagedMemoryConfiguration.Arn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
@@ -2432,707 +2424,707 @@ impl CfnHarness {
 }
 impl Parent for CfnHarness { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harness.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnHarnessProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnHarnessProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnHarnessProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnHarnessProps<missing::ExecutionRoleArn, missing::HarnessName, missing::Model> { CfnHarnessProps(Bag::default(), Phase) }
+    pub fn new() -> CfnHarnessProps<Missing<required::ExecutionRoleArn>, Missing<required::HarnessName>, Missing<required::Model>> { CfnHarnessProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnHarnessProps<R0, R1, R2> {
     /// `AllowedTools`: list of text. Update: in place.
-    pub fn allowed_tools(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedTools", value.into_expr()); self }
+    pub fn allowed_tools(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedTools", value.into_expr()), Phase) }
     /// `AuthorizerConfiguration`: `AuthorizerConfiguration`. Update: in place.
-    pub fn authorizer_configuration(mut self, value: impl Arg<harness::AuthorizerConfiguration>) -> Self { self.0.set("AuthorizerConfiguration", value.into_expr()); self }
+    pub fn authorizer_configuration(self, value: impl Arg<harness::AuthorizerConfiguration>) -> Self { Self(put(self.0, "AuthorizerConfiguration", value.into_expr()), Phase) }
     /// `Environment`: `HarnessEnvironmentProvider`. Update: in place.
-    pub fn environment(mut self, value: impl Arg<harness::HarnessEnvironmentProvider>) -> Self { self.0.set("Environment", value.into_expr()); self }
+    pub fn environment(self, value: impl Arg<harness::HarnessEnvironmentProvider>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
     /// `EnvironmentArtifact`: `HarnessEnvironmentArtifact`. Update: in place.
-    pub fn environment_artifact(mut self, value: impl Arg<harness::HarnessEnvironmentArtifact>) -> Self { self.0.set("EnvironmentArtifact", value.into_expr()); self }
+    pub fn environment_artifact(self, value: impl Arg<harness::HarnessEnvironmentArtifact>) -> Self { Self(put(self.0, "EnvironmentArtifact", value.into_expr()), Phase) }
     /// `EnvironmentVariables`: map of text. Update: in place.
-    pub fn environment_variables(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("EnvironmentVariables", value.into_expr()); self }
-    /// `ExecutionRoleArn`: text, required. Update: in place.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnHarnessProps<Set, R1, R2> { self.0.set("ExecutionRoleArn", value.into_expr()); CfnHarnessProps(self.0, Phase) }
+    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
+    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnHarnessProps<Set, R1, R2> { CfnHarnessProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
     /// `HarnessName`: text, required. Update: replacement.
-    pub fn harness_name(mut self, value: impl Arg<str>) -> CfnHarnessProps<R0, Set, R2> { self.0.set("HarnessName", value.into_expr()); CfnHarnessProps(self.0, Phase) }
+    pub fn harness_name(self, value: impl Arg<str>) -> CfnHarnessProps<R0, Set, R2> { CfnHarnessProps(put(self.0, "HarnessName", value.into_expr()), Phase) }
     /// `MaxIterations`: integer. Update: in place.
-    pub fn max_iterations(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxIterations", value.into_expr()); self }
+    pub fn max_iterations(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxIterations", value.into_expr()), Phase) }
     /// `MaxTokens`: integer. Update: in place.
-    pub fn max_tokens(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxTokens", value.into_expr()); self }
+    pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr()), Phase) }
     /// `Memory`: `HarnessMemoryConfiguration`. Update: in place.
-    pub fn memory(mut self, value: impl Arg<harness::HarnessMemoryConfiguration>) -> Self { self.0.set("Memory", value.into_expr()); self }
+    pub fn memory(self, value: impl Arg<harness::HarnessMemoryConfiguration>) -> Self { Self(put(self.0, "Memory", value.into_expr()), Phase) }
     /// `Model`: `HarnessModelConfiguration`, required. Update: in place.
-    pub fn model(mut self, value: impl Arg<harness::HarnessModelConfiguration>) -> CfnHarnessProps<R0, R1, Set> { self.0.set("Model", value.into_expr()); CfnHarnessProps(self.0, Phase) }
+    pub fn model(self, value: impl Arg<harness::HarnessModelConfiguration>) -> CfnHarnessProps<R0, R1, Set> { CfnHarnessProps(put(self.0, "Model", value.into_expr()), Phase) }
     /// `Skills`: list of `HarnessSkill`. Update: in place.
-    pub fn skills(mut self, value: impl Arg<Arr<harness::HarnessSkill>>) -> Self { self.0.set("Skills", value.into_expr()); self }
+    pub fn skills(self, value: impl Arg<Arr<harness::HarnessSkill>>) -> Self { Self(put(self.0, "Skills", value.into_expr()), Phase) }
     /// `SystemPrompt`: list of `HarnessSystemContentBlock`. Update: in place.
-    pub fn system_prompt(mut self, value: impl Arg<Arr<harness::HarnessSystemContentBlock>>) -> Self { self.0.set("SystemPrompt", value.into_expr()); self }
+    pub fn system_prompt(self, value: impl Arg<Arr<harness::HarnessSystemContentBlock>>) -> Self { Self(put(self.0, "SystemPrompt", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TimeoutSeconds`: integer. Update: in place.
-    pub fn timeout_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutSeconds", value.into_expr()); self }
+    pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value.into_expr()), Phase) }
     /// `Tools`: list of `HarnessTool`. Update: in place.
-    pub fn tools(mut self, value: impl Arg<Arr<harness::HarnessTool>>) -> Self { self.0.set("Tools", value.into_expr()); self }
+    pub fn tools(self, value: impl Arg<Arr<harness::HarnessTool>>) -> Self { Self(put(self.0, "Tools", value.into_expr()), Phase) }
     /// `Truncation`: `HarnessTruncationConfiguration`. Update: in place.
-    pub fn truncation(mut self, value: impl Arg<harness::HarnessTruncationConfiguration>) -> Self { self.0.set("Truncation", value.into_expr()); self }
+    pub fn truncation(self, value: impl Arg<harness::HarnessTruncationConfiguration>) -> Self { Self(put(self.0, "Truncation", value.into_expr()), Phase) }
 }
 impl Done for CfnHarnessProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::Harness`.
 pub mod harness {
 use crate::cfn::support::*;
 /// The property type `AuthorizerConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-authorizerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthorizerConfiguration(Bag);
+#[must_use] pub struct AuthorizerConfiguration(Bag);
 impl AuthorizerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomJWTAuthorizer`: `CustomJWTAuthorizerConfiguration`. Update: in place.
-    pub fn custom_jwt_authorizer(mut self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> Self { self.0.set("CustomJWTAuthorizer", value.into_expr()); self }
+    pub fn custom_jwt_authorizer(self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> Self { Self(put(self.0, "CustomJWTAuthorizer", value.into_expr())) }
 }
 impl Done for AuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizingClaimMatchValueType` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-authorizingclaimmatchvaluetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthorizingClaimMatchValueType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AuthorizingClaimMatchValueType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AuthorizingClaimMatchValueType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuthorizingClaimMatchValueType<super::missing::ClaimMatchOperator, super::missing::ClaimMatchValue> { AuthorizingClaimMatchValueType(Bag::default(), Phase) }
+    pub fn new() -> AuthorizingClaimMatchValueType<Missing<super::required::ClaimMatchOperator>, Missing<super::required::ClaimMatchValue>> { AuthorizingClaimMatchValueType(Bag::default(), Phase) }
 }
 impl<R0, R1> AuthorizingClaimMatchValueType<R0, R1> {
     /// `ClaimMatchOperator`: `ClaimMatchOperator`, required. Update: in place.
-    pub fn claim_match_operator(mut self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { self.0.set("ClaimMatchOperator", value.into_expr()); AuthorizingClaimMatchValueType(self.0, Phase) }
+    pub fn claim_match_operator(self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchOperator", value.into_expr()), Phase) }
     /// `ClaimMatchValue`: `ClaimMatchValueType`, required. Update: in place.
-    pub fn claim_match_value(mut self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { self.0.set("ClaimMatchValue", value.into_expr()); AuthorizingClaimMatchValueType(self.0, Phase) }
+    pub fn claim_match_value(self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchValue", value.into_expr()), Phase) }
 }
 impl Done for AuthorizingClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClaimMatchValueType` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-claimmatchvaluetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClaimMatchValueType(Bag);
+#[must_use] pub struct ClaimMatchValueType(Bag);
 impl ClaimMatchValueType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchValueString`: text. Update: in place.
-    pub fn match_value_string(mut self, value: impl Arg<str>) -> Self { self.0.set("MatchValueString", value.into_expr()); self }
+    pub fn match_value_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchValueString", value.into_expr())) }
     /// `MatchValueStringList`: list of text. Update: in place.
-    pub fn match_value_string_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MatchValueStringList", value.into_expr()); self }
+    pub fn match_value_string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchValueStringList", value.into_expr())) }
 }
 impl Done for ClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-containerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ContainerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ContainerConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContainerConfiguration<super::missing::ContainerUri> { ContainerConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ContainerConfiguration<Missing<super::required::ContainerUri>> { ContainerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ContainerConfiguration<R0> {
     /// `ContainerUri`: text, required. Update: in place.
-    pub fn container_uri(mut self, value: impl Arg<str>) -> ContainerConfiguration<Set> { self.0.set("ContainerUri", value.into_expr()); ContainerConfiguration(self.0, Phase) }
+    pub fn container_uri(self, value: impl Arg<str>) -> ContainerConfiguration<Set> { ContainerConfiguration(put(self.0, "ContainerUri", value.into_expr()), Phase) }
 }
 impl Done for ContainerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomClaimValidationType` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customclaimvalidationtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomClaimValidationType<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CustomClaimValidationType<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CustomClaimValidationType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomClaimValidationType<super::missing::AuthorizingClaimMatchValue, super::missing::InboundTokenClaimName, super::missing::InboundTokenClaimValueType> { CustomClaimValidationType(Bag::default(), Phase) }
+    pub fn new() -> CustomClaimValidationType<Missing<super::required::AuthorizingClaimMatchValue>, Missing<super::required::InboundTokenClaimName>, Missing<super::required::InboundTokenClaimValueType>> { CustomClaimValidationType(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CustomClaimValidationType<R0, R1, R2> {
     /// `AuthorizingClaimMatchValue`: `AuthorizingClaimMatchValueType`, required. Update: in place.
-    pub fn authorizing_claim_match_value(mut self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { self.0.set("AuthorizingClaimMatchValue", value.into_expr()); CustomClaimValidationType(self.0, Phase) }
+    pub fn authorizing_claim_match_value(self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { CustomClaimValidationType(put(self.0, "AuthorizingClaimMatchValue", value.into_expr()), Phase) }
     /// `InboundTokenClaimName`: text, required. Update: in place.
-    pub fn inbound_token_claim_name(mut self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { self.0.set("InboundTokenClaimName", value.into_expr()); CustomClaimValidationType(self.0, Phase) }
+    pub fn inbound_token_claim_name(self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { CustomClaimValidationType(put(self.0, "InboundTokenClaimName", value.into_expr()), Phase) }
     /// `InboundTokenClaimValueType`: `InboundTokenClaimValueType`, required. Update: in place.
-    pub fn inbound_token_claim_value_type(mut self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { self.0.set("InboundTokenClaimValueType", value.into_expr()); CustomClaimValidationType(self.0, Phase) }
+    pub fn inbound_token_claim_value_type(self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { CustomClaimValidationType(put(self.0, "InboundTokenClaimValueType", value.into_expr()), Phase) }
 }
 impl Done for CustomClaimValidationType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomJWTAuthorizerConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-customjwtauthorizerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomJWTAuthorizerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomJWTAuthorizerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomJWTAuthorizerConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomJWTAuthorizerConfiguration<super::missing::DiscoveryUrl> { CustomJWTAuthorizerConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CustomJWTAuthorizerConfiguration<Missing<super::required::DiscoveryUrl>> { CustomJWTAuthorizerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CustomJWTAuthorizerConfiguration<R0> {
     /// `AllowedAudience`: list of text. Update: in place.
-    pub fn allowed_audience(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedAudience", value.into_expr()); self }
+    pub fn allowed_audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAudience", value.into_expr()), Phase) }
     /// `AllowedClients`: list of text. Update: in place.
-    pub fn allowed_clients(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedClients", value.into_expr()); self }
+    pub fn allowed_clients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedClients", value.into_expr()), Phase) }
     /// `AllowedScopes`: list of text. Update: in place.
-    pub fn allowed_scopes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedScopes", value.into_expr()); self }
+    pub fn allowed_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedScopes", value.into_expr()), Phase) }
     /// `CustomClaims`: list of `CustomClaimValidationType`. Update: in place.
-    pub fn custom_claims(mut self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { self.0.set("CustomClaims", value.into_expr()); self }
+    pub fn custom_claims(self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { Self(put(self.0, "CustomClaims", value.into_expr()), Phase) }
     /// `DiscoveryUrl`: text, required. Update: in place.
-    pub fn discovery_url(mut self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { self.0.set("DiscoveryUrl", value.into_expr()); CustomJWTAuthorizerConfiguration(self.0, Phase) }
+    pub fn discovery_url(self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { CustomJWTAuthorizerConfiguration(put(self.0, "DiscoveryUrl", value.into_expr()), Phase) }
     /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place.
-    pub fn private_endpoint(mut self, value: impl Arg<PrivateEndpoint>) -> Self { self.0.set("PrivateEndpoint", value.into_expr()); self }
+    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
     /// `PrivateEndpointOverrides`: list of `PrivateEndpointOverride`. Update: in place.
-    pub fn private_endpoint_overrides(mut self, value: impl Arg<Arr<PrivateEndpointOverride>>) -> Self { self.0.set("PrivateEndpointOverrides", value.into_expr()); self }
+    pub fn private_endpoint_overrides(self, value: impl Arg<Arr<PrivateEndpointOverride>>) -> Self { Self(put(self.0, "PrivateEndpointOverrides", value.into_expr()), Phase) }
 }
 impl Done for CustomJWTAuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EfsAccessPointConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-efsaccesspointconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EfsAccessPointConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EfsAccessPointConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EfsAccessPointConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EfsAccessPointConfiguration<super::missing::AccessPointArn, super::missing::MountPath> { EfsAccessPointConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EfsAccessPointConfiguration<Missing<super::required::AccessPointArn>, Missing<super::required::MountPath>> { EfsAccessPointConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EfsAccessPointConfiguration<R0, R1> {
     /// `AccessPointArn`: text, required. Update: in place.
-    pub fn access_point_arn(mut self, value: impl Arg<str>) -> EfsAccessPointConfiguration<Set, R1> { self.0.set("AccessPointArn", value.into_expr()); EfsAccessPointConfiguration(self.0, Phase) }
+    pub fn access_point_arn(self, value: impl Arg<str>) -> EfsAccessPointConfiguration<Set, R1> { EfsAccessPointConfiguration(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
     /// `MountPath`: text, required. Update: in place.
-    pub fn mount_path(mut self, value: impl Arg<str>) -> EfsAccessPointConfiguration<R0, Set> { self.0.set("MountPath", value.into_expr()); EfsAccessPointConfiguration(self.0, Phase) }
+    pub fn mount_path(self, value: impl Arg<str>) -> EfsAccessPointConfiguration<R0, Set> { EfsAccessPointConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
 }
 impl Done for EfsAccessPointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilesystemConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-filesystemconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilesystemConfiguration(Bag);
+#[must_use] pub struct FilesystemConfiguration(Bag);
 impl FilesystemConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EfsAccessPoint`: `EfsAccessPointConfiguration`. Update: in place.
-    pub fn efs_access_point(mut self, value: impl Arg<EfsAccessPointConfiguration>) -> Self { self.0.set("EfsAccessPoint", value.into_expr()); self }
+    pub fn efs_access_point(self, value: impl Arg<EfsAccessPointConfiguration>) -> Self { Self(put(self.0, "EfsAccessPoint", value.into_expr())) }
     /// `S3FilesAccessPoint`: `S3FilesAccessPointConfiguration`. Update: in place.
-    pub fn s3_files_access_point(mut self, value: impl Arg<S3FilesAccessPointConfiguration>) -> Self { self.0.set("S3FilesAccessPoint", value.into_expr()); self }
+    pub fn s3_files_access_point(self, value: impl Arg<S3FilesAccessPointConfiguration>) -> Self { Self(put(self.0, "S3FilesAccessPoint", value.into_expr())) }
     /// `SessionStorage`: `SessionStorageConfiguration`. Update: in place.
-    pub fn session_storage(mut self, value: impl Arg<SessionStorageConfiguration>) -> Self { self.0.set("SessionStorage", value.into_expr()); self }
+    pub fn session_storage(self, value: impl Arg<SessionStorageConfiguration>) -> Self { Self(put(self.0, "SessionStorage", value.into_expr())) }
 }
 impl Done for FilesystemConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessAgentCoreBrowserConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorebrowserconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessAgentCoreBrowserConfig(Bag);
+#[must_use] pub struct HarnessAgentCoreBrowserConfig(Bag);
 impl HarnessAgentCoreBrowserConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BrowserArn`: text. Update: in place.
-    pub fn browser_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("BrowserArn", value.into_expr()); self }
+    pub fn browser_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BrowserArn", value.into_expr())) }
 }
 impl Done for HarnessAgentCoreBrowserConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessAgentCoreCodeInterpreterConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorecodeinterpreterconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessAgentCoreCodeInterpreterConfig(Bag);
+#[must_use] pub struct HarnessAgentCoreCodeInterpreterConfig(Bag);
 impl HarnessAgentCoreCodeInterpreterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CodeInterpreterArn`: text. Update: in place.
-    pub fn code_interpreter_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CodeInterpreterArn", value.into_expr()); self }
+    pub fn code_interpreter_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeInterpreterArn", value.into_expr())) }
 }
 impl Done for HarnessAgentCoreCodeInterpreterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessAgentCoreGatewayConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcoregatewayconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessAgentCoreGatewayConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HarnessAgentCoreGatewayConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl HarnessAgentCoreGatewayConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HarnessAgentCoreGatewayConfig<super::missing::GatewayArn> { HarnessAgentCoreGatewayConfig(Bag::default(), Phase) }
+    pub fn new() -> HarnessAgentCoreGatewayConfig<Missing<super::required::GatewayArn>> { HarnessAgentCoreGatewayConfig(Bag::default(), Phase) }
 }
 impl<R0> HarnessAgentCoreGatewayConfig<R0> {
     /// `GatewayArn`: text, required. Update: in place.
-    pub fn gateway_arn(mut self, value: impl Arg<str>) -> HarnessAgentCoreGatewayConfig<Set> { self.0.set("GatewayArn", value.into_expr()); HarnessAgentCoreGatewayConfig(self.0, Phase) }
+    pub fn gateway_arn(self, value: impl Arg<str>) -> HarnessAgentCoreGatewayConfig<Set> { HarnessAgentCoreGatewayConfig(put(self.0, "GatewayArn", value.into_expr()), Phase) }
     /// `OutboundAuth`: `HarnessGatewayOutboundAuth`. Update: in place.
-    pub fn outbound_auth(mut self, value: impl Arg<HarnessGatewayOutboundAuth>) -> Self { self.0.set("OutboundAuth", value.into_expr()); self }
+    pub fn outbound_auth(self, value: impl Arg<HarnessGatewayOutboundAuth>) -> Self { Self(put(self.0, "OutboundAuth", value.into_expr()), Phase) }
 }
 impl Done for HarnessAgentCoreGatewayConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessAgentCoreMemoryConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorememoryconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessAgentCoreMemoryConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HarnessAgentCoreMemoryConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl HarnessAgentCoreMemoryConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HarnessAgentCoreMemoryConfiguration<super::missing::Arn> { HarnessAgentCoreMemoryConfiguration(Bag::default(), Phase) }
+    pub fn new() -> HarnessAgentCoreMemoryConfiguration<Missing<super::required::Arn>> { HarnessAgentCoreMemoryConfiguration(Bag::default(), Phase) }
 }
 impl<R0> HarnessAgentCoreMemoryConfiguration<R0> {
     /// `ActorId`: text. Update: in place.
-    pub fn actor_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ActorId", value.into_expr()); self }
+    pub fn actor_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActorId", value.into_expr()), Phase) }
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> HarnessAgentCoreMemoryConfiguration<Set> { self.0.set("Arn", value.into_expr()); HarnessAgentCoreMemoryConfiguration(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> HarnessAgentCoreMemoryConfiguration<Set> { HarnessAgentCoreMemoryConfiguration(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `MessagesCount`: integer. Update: in place.
-    pub fn messages_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("MessagesCount", value.into_expr()); self }
+    pub fn messages_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessagesCount", value.into_expr()), Phase) }
     /// `RetrievalConfig`: map of `HarnessAgentCoreMemoryRetrievalConfig`. Update: in place.
-    pub fn retrieval_config(mut self, value: impl Arg<Dict<HarnessAgentCoreMemoryRetrievalConfig>>) -> Self { self.0.set("RetrievalConfig", value.into_expr()); self }
+    pub fn retrieval_config(self, value: impl Arg<Dict<HarnessAgentCoreMemoryRetrievalConfig>>) -> Self { Self(put(self.0, "RetrievalConfig", value.into_expr()), Phase) }
 }
 impl Done for HarnessAgentCoreMemoryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessAgentCoreMemoryRetrievalConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcorememoryretrievalconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessAgentCoreMemoryRetrievalConfig(Bag);
+#[must_use] pub struct HarnessAgentCoreMemoryRetrievalConfig(Bag);
 impl HarnessAgentCoreMemoryRetrievalConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RelevanceScore`: text, number or boolean. Update: in place.
-    pub fn relevance_score(mut self, value: impl Arg<Scalar>) -> Self { self.0.set("RelevanceScore", value.into_expr()); self }
+    pub fn relevance_score(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "RelevanceScore", value.into_expr())) }
     /// `StrategyId`: text. Update: in place.
-    pub fn strategy_id(mut self, value: impl Arg<str>) -> Self { self.0.set("StrategyId", value.into_expr()); self }
+    pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value.into_expr())) }
     /// `TopK`: text, number or boolean. Update: in place.
-    pub fn top_k(mut self, value: impl Arg<Scalar>) -> Self { self.0.set("TopK", value.into_expr()); self }
+    pub fn top_k(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "TopK", value.into_expr())) }
 }
 impl Done for HarnessAgentCoreMemoryRetrievalConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessAgentCoreRuntimeEnvironment` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessagentcoreruntimeenvironment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessAgentCoreRuntimeEnvironment(Bag);
+#[must_use] pub struct HarnessAgentCoreRuntimeEnvironment(Bag);
 impl HarnessAgentCoreRuntimeEnvironment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentRuntimeArn`: text. Update: in place.
-    pub fn agent_runtime_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("AgentRuntimeArn", value.into_expr()); self }
+    pub fn agent_runtime_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentRuntimeArn", value.into_expr())) }
     /// `AgentRuntimeId`: text. Update: in place.
-    pub fn agent_runtime_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AgentRuntimeId", value.into_expr()); self }
+    pub fn agent_runtime_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentRuntimeId", value.into_expr())) }
     /// `AgentRuntimeName`: text. Update: in place.
-    pub fn agent_runtime_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AgentRuntimeName", value.into_expr()); self }
+    pub fn agent_runtime_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentRuntimeName", value.into_expr())) }
     /// `FilesystemConfigurations`: list of `FilesystemConfiguration`. Update: in place.
-    pub fn filesystem_configurations(mut self, value: impl Arg<Arr<FilesystemConfiguration>>) -> Self { self.0.set("FilesystemConfigurations", value.into_expr()); self }
+    pub fn filesystem_configurations(self, value: impl Arg<Arr<FilesystemConfiguration>>) -> Self { Self(put(self.0, "FilesystemConfigurations", value.into_expr())) }
     /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place.
-    pub fn lifecycle_configuration(mut self, value: impl Arg<LifecycleConfiguration>) -> Self { self.0.set("LifecycleConfiguration", value.into_expr()); self }
+    pub fn lifecycle_configuration(self, value: impl Arg<LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value.into_expr())) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place.
-    pub fn network_configuration(mut self, value: impl Arg<NetworkConfiguration>) -> Self { self.0.set("NetworkConfiguration", value.into_expr()); self }
+    pub fn network_configuration(self, value: impl Arg<NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr())) }
 }
 impl Done for HarnessAgentCoreRuntimeEnvironment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessBedrockModelConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessbedrockmodelconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessBedrockModelConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HarnessBedrockModelConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl HarnessBedrockModelConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HarnessBedrockModelConfig<super::missing::ModelId> { HarnessBedrockModelConfig(Bag::default(), Phase) }
+    pub fn new() -> HarnessBedrockModelConfig<Missing<super::required::ModelId>> { HarnessBedrockModelConfig(Bag::default(), Phase) }
 }
 impl<R0> HarnessBedrockModelConfig<R0> {
     /// `ApiFormat`: `ApiFormat`. Update: in place.
-    pub fn api_format(mut self, value: impl Arg<ApiFormat>) -> Self { self.0.set("ApiFormat", value.into_expr()); self }
+    pub fn api_format(self, value: impl Arg<ApiFormat>) -> Self { Self(put(self.0, "ApiFormat", value.into_expr()), Phase) }
     /// `MaxTokens`: integer. Update: in place.
-    pub fn max_tokens(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxTokens", value.into_expr()); self }
+    pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr()), Phase) }
     /// `ModelId`: text, required. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> HarnessBedrockModelConfig<Set> { self.0.set("ModelId", value.into_expr()); HarnessBedrockModelConfig(self.0, Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> HarnessBedrockModelConfig<Set> { HarnessBedrockModelConfig(put(self.0, "ModelId", value.into_expr()), Phase) }
     /// `Temperature`: number. Update: in place.
-    pub fn temperature(mut self, value: impl Arg<f64>) -> Self { self.0.set("Temperature", value.into_expr()); self }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr()), Phase) }
     /// `TopP`: number. Update: in place.
-    pub fn top_p(mut self, value: impl Arg<f64>) -> Self { self.0.set("TopP", value.into_expr()); self }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr()), Phase) }
 }
 impl Done for HarnessBedrockModelConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessEnvironmentArtifact` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessenvironmentartifact.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessEnvironmentArtifact(Bag);
+#[must_use] pub struct HarnessEnvironmentArtifact(Bag);
 impl HarnessEnvironmentArtifact {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerConfiguration`: `ContainerConfiguration`. Update: in place.
-    pub fn container_configuration(mut self, value: impl Arg<ContainerConfiguration>) -> Self { self.0.set("ContainerConfiguration", value.into_expr()); self }
+    pub fn container_configuration(self, value: impl Arg<ContainerConfiguration>) -> Self { Self(put(self.0, "ContainerConfiguration", value.into_expr())) }
 }
 impl Done for HarnessEnvironmentArtifact { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessEnvironmentProvider` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessenvironmentprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessEnvironmentProvider(Bag);
+#[must_use] pub struct HarnessEnvironmentProvider(Bag);
 impl HarnessEnvironmentProvider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentCoreRuntimeEnvironment`: `HarnessAgentCoreRuntimeEnvironment`. Update: in place.
-    pub fn agent_core_runtime_environment(mut self, value: impl Arg<HarnessAgentCoreRuntimeEnvironment>) -> Self { self.0.set("AgentCoreRuntimeEnvironment", value.into_expr()); self }
+    pub fn agent_core_runtime_environment(self, value: impl Arg<HarnessAgentCoreRuntimeEnvironment>) -> Self { Self(put(self.0, "AgentCoreRuntimeEnvironment", value.into_expr())) }
 }
 impl Done for HarnessEnvironmentProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessGatewayOutboundAuth` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgatewayoutboundauth.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessGatewayOutboundAuth(Bag);
+#[must_use] pub struct HarnessGatewayOutboundAuth(Bag);
 impl HarnessGatewayOutboundAuth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsIam`: JSON. Update: in place.
-    pub fn aws_iam(mut self, value: impl Arg<Any>) -> Self { self.0.set("AwsIam", value.into_expr()); self }
+    pub fn aws_iam(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AwsIam", value.into_expr())) }
     /// `None`: JSON. Update: in place.
-    pub fn none(mut self, value: impl Arg<Any>) -> Self { self.0.set("None", value.into_expr()); self }
+    pub fn none(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "None", value.into_expr())) }
     /// `Oauth`: `OAuthCredentialProvider`. Update: in place.
-    pub fn oauth(mut self, value: impl Arg<OAuthCredentialProvider>) -> Self { self.0.set("Oauth", value.into_expr()); self }
+    pub fn oauth(self, value: impl Arg<OAuthCredentialProvider>) -> Self { Self(put(self.0, "Oauth", value.into_expr())) }
 }
 impl Done for HarnessGatewayOutboundAuth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessGeminiModelConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessgeminimodelconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessGeminiModelConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HarnessGeminiModelConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HarnessGeminiModelConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HarnessGeminiModelConfig<super::missing::ApiKeyArn, super::missing::ModelId> { HarnessGeminiModelConfig(Bag::default(), Phase) }
+    pub fn new() -> HarnessGeminiModelConfig<Missing<super::required::ApiKeyArn>, Missing<super::required::ModelId>> { HarnessGeminiModelConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> HarnessGeminiModelConfig<R0, R1> {
     /// `ApiKeyArn`: text, required. Update: in place.
-    pub fn api_key_arn(mut self, value: impl Arg<str>) -> HarnessGeminiModelConfig<Set, R1> { self.0.set("ApiKeyArn", value.into_expr()); HarnessGeminiModelConfig(self.0, Phase) }
+    pub fn api_key_arn(self, value: impl Arg<str>) -> HarnessGeminiModelConfig<Set, R1> { HarnessGeminiModelConfig(put(self.0, "ApiKeyArn", value.into_expr()), Phase) }
     /// `MaxTokens`: integer. Update: in place.
-    pub fn max_tokens(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxTokens", value.into_expr()); self }
+    pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr()), Phase) }
     /// `ModelId`: text, required. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> HarnessGeminiModelConfig<R0, Set> { self.0.set("ModelId", value.into_expr()); HarnessGeminiModelConfig(self.0, Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> HarnessGeminiModelConfig<R0, Set> { HarnessGeminiModelConfig(put(self.0, "ModelId", value.into_expr()), Phase) }
     /// `Temperature`: number. Update: in place.
-    pub fn temperature(mut self, value: impl Arg<f64>) -> Self { self.0.set("Temperature", value.into_expr()); self }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr()), Phase) }
     /// `TopK`: integer. Update: in place.
-    pub fn top_k(mut self, value: impl Arg<i64>) -> Self { self.0.set("TopK", value.into_expr()); self }
+    pub fn top_k(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TopK", value.into_expr()), Phase) }
     /// `TopP`: number. Update: in place.
-    pub fn top_p(mut self, value: impl Arg<f64>) -> Self { self.0.set("TopP", value.into_expr()); self }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr()), Phase) }
 }
 impl Done for HarnessGeminiModelConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessInlineFunctionConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessinlinefunctionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessInlineFunctionConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HarnessInlineFunctionConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HarnessInlineFunctionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HarnessInlineFunctionConfig<super::missing::Description, super::missing::InputSchema> { HarnessInlineFunctionConfig(Bag::default(), Phase) }
+    pub fn new() -> HarnessInlineFunctionConfig<Missing<super::required::Description>, Missing<super::required::InputSchema>> { HarnessInlineFunctionConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> HarnessInlineFunctionConfig<R0, R1> {
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> HarnessInlineFunctionConfig<Set, R1> { self.0.set("Description", value.into_expr()); HarnessInlineFunctionConfig(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> HarnessInlineFunctionConfig<Set, R1> { HarnessInlineFunctionConfig(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InputSchema`: JSON, required. Update: in place.
-    pub fn input_schema(mut self, value: impl Arg<Any>) -> HarnessInlineFunctionConfig<R0, Set> { self.0.set("InputSchema", value.into_expr()); HarnessInlineFunctionConfig(self.0, Phase) }
+    pub fn input_schema(self, value: impl Arg<Any>) -> HarnessInlineFunctionConfig<R0, Set> { HarnessInlineFunctionConfig(put(self.0, "InputSchema", value.into_expr()), Phase) }
 }
 impl Done for HarnessInlineFunctionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessLiteLlmModelConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesslitellmmodelconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessLiteLlmModelConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HarnessLiteLlmModelConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl HarnessLiteLlmModelConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HarnessLiteLlmModelConfig<super::missing::ModelId> { HarnessLiteLlmModelConfig(Bag::default(), Phase) }
+    pub fn new() -> HarnessLiteLlmModelConfig<Missing<super::required::ModelId>> { HarnessLiteLlmModelConfig(Bag::default(), Phase) }
 }
 impl<R0> HarnessLiteLlmModelConfig<R0> {
     /// `ApiBase`: text. Update: in place.
-    pub fn api_base(mut self, value: impl Arg<str>) -> Self { self.0.set("ApiBase", value.into_expr()); self }
+    pub fn api_base(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiBase", value.into_expr()), Phase) }
     /// `ApiKeyArn`: text. Update: in place.
-    pub fn api_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ApiKeyArn", value.into_expr()); self }
+    pub fn api_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeyArn", value.into_expr()), Phase) }
     /// `MaxTokens`: integer. Update: in place.
-    pub fn max_tokens(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxTokens", value.into_expr()); self }
+    pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr()), Phase) }
     /// `ModelId`: text, required. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> HarnessLiteLlmModelConfig<Set> { self.0.set("ModelId", value.into_expr()); HarnessLiteLlmModelConfig(self.0, Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> HarnessLiteLlmModelConfig<Set> { HarnessLiteLlmModelConfig(put(self.0, "ModelId", value.into_expr()), Phase) }
     /// `Temperature`: number. Update: in place.
-    pub fn temperature(mut self, value: impl Arg<f64>) -> Self { self.0.set("Temperature", value.into_expr()); self }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr()), Phase) }
     /// `TopP`: number. Update: in place.
-    pub fn top_p(mut self, value: impl Arg<f64>) -> Self { self.0.set("TopP", value.into_expr()); self }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr()), Phase) }
 }
 impl Done for HarnessLiteLlmModelConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessManagedMemoryConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmanagedmemoryconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessManagedMemoryConfiguration(Bag);
+#[must_use] pub struct HarnessManagedMemoryConfiguration(Bag);
 impl HarnessManagedMemoryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `EncryptionKeyArn`: text. Update: replacement.
-    pub fn encryption_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionKeyArn", value.into_expr()); self }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr())) }
     /// `EventExpiryDuration`: integer. Update: in place.
-    pub fn event_expiry_duration(mut self, value: impl Arg<i64>) -> Self { self.0.set("EventExpiryDuration", value.into_expr()); self }
+    pub fn event_expiry_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EventExpiryDuration", value.into_expr())) }
     /// `Strategies`: list of `Strategies`. Update: in place.
-    pub fn strategies(mut self, value: impl Arg<Arr<Strategies>>) -> Self { self.0.set("Strategies", value.into_expr()); self }
+    pub fn strategies(self, value: impl Arg<Arr<Strategies>>) -> Self { Self(put(self.0, "Strategies", value.into_expr())) }
 }
 impl Done for HarnessManagedMemoryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessMemoryConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmemoryconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessMemoryConfiguration(Bag);
+#[must_use] pub struct HarnessMemoryConfiguration(Bag);
 impl HarnessMemoryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentCoreMemoryConfiguration`: `HarnessAgentCoreMemoryConfiguration`. Update: in place.
-    pub fn agent_core_memory_configuration(mut self, value: impl Arg<HarnessAgentCoreMemoryConfiguration>) -> Self { self.0.set("AgentCoreMemoryConfiguration", value.into_expr()); self }
+    pub fn agent_core_memory_configuration(self, value: impl Arg<HarnessAgentCoreMemoryConfiguration>) -> Self { Self(put(self.0, "AgentCoreMemoryConfiguration", value.into_expr())) }
     /// `Disabled`: JSON. Update: in place.
-    pub fn disabled(mut self, value: impl Arg<Any>) -> Self { self.0.set("Disabled", value.into_expr()); self }
+    pub fn disabled(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Disabled", value.into_expr())) }
     /// `ManagedMemoryConfiguration`: `HarnessManagedMemoryConfiguration`. Update: in place.
-    pub fn managed_memory_configuration(mut self, value: impl Arg<HarnessManagedMemoryConfiguration>) -> Self { self.0.set("ManagedMemoryConfiguration", value.into_expr()); self }
+    pub fn managed_memory_configuration(self, value: impl Arg<HarnessManagedMemoryConfiguration>) -> Self { Self(put(self.0, "ManagedMemoryConfiguration", value.into_expr())) }
 }
 impl Done for HarnessMemoryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessModelConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessmodelconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessModelConfiguration(Bag);
+#[must_use] pub struct HarnessModelConfiguration(Bag);
 impl HarnessModelConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BedrockModelConfig`: `HarnessBedrockModelConfig`. Update: in place.
-    pub fn bedrock_model_config(mut self, value: impl Arg<HarnessBedrockModelConfig>) -> Self { self.0.set("BedrockModelConfig", value.into_expr()); self }
+    pub fn bedrock_model_config(self, value: impl Arg<HarnessBedrockModelConfig>) -> Self { Self(put(self.0, "BedrockModelConfig", value.into_expr())) }
     /// `GeminiModelConfig`: `HarnessGeminiModelConfig`. Update: in place.
-    pub fn gemini_model_config(mut self, value: impl Arg<HarnessGeminiModelConfig>) -> Self { self.0.set("GeminiModelConfig", value.into_expr()); self }
+    pub fn gemini_model_config(self, value: impl Arg<HarnessGeminiModelConfig>) -> Self { Self(put(self.0, "GeminiModelConfig", value.into_expr())) }
     /// `LiteLlmModelConfig`: `HarnessLiteLlmModelConfig`. Update: in place.
-    pub fn lite_llm_model_config(mut self, value: impl Arg<HarnessLiteLlmModelConfig>) -> Self { self.0.set("LiteLlmModelConfig", value.into_expr()); self }
+    pub fn lite_llm_model_config(self, value: impl Arg<HarnessLiteLlmModelConfig>) -> Self { Self(put(self.0, "LiteLlmModelConfig", value.into_expr())) }
     /// `OpenAiModelConfig`: `HarnessOpenAiModelConfig`. Update: in place.
-    pub fn open_ai_model_config(mut self, value: impl Arg<HarnessOpenAiModelConfig>) -> Self { self.0.set("OpenAiModelConfig", value.into_expr()); self }
+    pub fn open_ai_model_config(self, value: impl Arg<HarnessOpenAiModelConfig>) -> Self { Self(put(self.0, "OpenAiModelConfig", value.into_expr())) }
 }
 impl Done for HarnessModelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessOpenAiModelConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessopenaimodelconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessOpenAiModelConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HarnessOpenAiModelConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HarnessOpenAiModelConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HarnessOpenAiModelConfig<super::missing::ApiKeyArn, super::missing::ModelId> { HarnessOpenAiModelConfig(Bag::default(), Phase) }
+    pub fn new() -> HarnessOpenAiModelConfig<Missing<super::required::ApiKeyArn>, Missing<super::required::ModelId>> { HarnessOpenAiModelConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> HarnessOpenAiModelConfig<R0, R1> {
     /// `ApiFormat`: `HarnessOpenAiModelConfigApiFormat`. Update: in place.
-    pub fn api_format(mut self, value: impl Arg<HarnessOpenAiModelConfigApiFormat>) -> Self { self.0.set("ApiFormat", value.into_expr()); self }
+    pub fn api_format(self, value: impl Arg<HarnessOpenAiModelConfigApiFormat>) -> Self { Self(put(self.0, "ApiFormat", value.into_expr()), Phase) }
     /// `ApiKeyArn`: text, required. Update: in place.
-    pub fn api_key_arn(mut self, value: impl Arg<str>) -> HarnessOpenAiModelConfig<Set, R1> { self.0.set("ApiKeyArn", value.into_expr()); HarnessOpenAiModelConfig(self.0, Phase) }
+    pub fn api_key_arn(self, value: impl Arg<str>) -> HarnessOpenAiModelConfig<Set, R1> { HarnessOpenAiModelConfig(put(self.0, "ApiKeyArn", value.into_expr()), Phase) }
     /// `MaxTokens`: integer. Update: in place.
-    pub fn max_tokens(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxTokens", value.into_expr()); self }
+    pub fn max_tokens(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTokens", value.into_expr()), Phase) }
     /// `ModelId`: text, required. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> HarnessOpenAiModelConfig<R0, Set> { self.0.set("ModelId", value.into_expr()); HarnessOpenAiModelConfig(self.0, Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> HarnessOpenAiModelConfig<R0, Set> { HarnessOpenAiModelConfig(put(self.0, "ModelId", value.into_expr()), Phase) }
     /// `Temperature`: number. Update: in place.
-    pub fn temperature(mut self, value: impl Arg<f64>) -> Self { self.0.set("Temperature", value.into_expr()); self }
+    pub fn temperature(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Temperature", value.into_expr()), Phase) }
     /// `TopP`: number. Update: in place.
-    pub fn top_p(mut self, value: impl Arg<f64>) -> Self { self.0.set("TopP", value.into_expr()); self }
+    pub fn top_p(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopP", value.into_expr()), Phase) }
 }
 impl Done for HarnessOpenAiModelConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessRemoteMcpConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessremotemcpconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessRemoteMcpConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HarnessRemoteMcpConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl HarnessRemoteMcpConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HarnessRemoteMcpConfig<super::missing::Url> { HarnessRemoteMcpConfig(Bag::default(), Phase) }
+    pub fn new() -> HarnessRemoteMcpConfig<Missing<super::required::Url>> { HarnessRemoteMcpConfig(Bag::default(), Phase) }
 }
 impl<R0> HarnessRemoteMcpConfig<R0> {
     /// `Headers`: map of text. Update: in place.
-    pub fn headers(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Headers", value.into_expr()); self }
+    pub fn headers(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
     /// `Url`: text, required. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> HarnessRemoteMcpConfig<Set> { self.0.set("Url", value.into_expr()); HarnessRemoteMcpConfig(self.0, Phase) }
+    pub fn url(self, value: impl Arg<str>) -> HarnessRemoteMcpConfig<Set> { HarnessRemoteMcpConfig(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for HarnessRemoteMcpConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessSkill` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskill.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessSkill(Bag);
+#[must_use] pub struct HarnessSkill(Bag);
 impl HarnessSkill {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsSkills`: `HarnessSkillAwsSkillsSource`. Update: in place.
-    pub fn aws_skills(mut self, value: impl Arg<HarnessSkillAwsSkillsSource>) -> Self { self.0.set("AwsSkills", value.into_expr()); self }
+    pub fn aws_skills(self, value: impl Arg<HarnessSkillAwsSkillsSource>) -> Self { Self(put(self.0, "AwsSkills", value.into_expr())) }
     /// `Git`: `HarnessSkillGitSource`. Update: in place.
-    pub fn git(mut self, value: impl Arg<HarnessSkillGitSource>) -> Self { self.0.set("Git", value.into_expr()); self }
+    pub fn git(self, value: impl Arg<HarnessSkillGitSource>) -> Self { Self(put(self.0, "Git", value.into_expr())) }
     /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
     /// `S3`: `HarnessSkillS3Source`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<HarnessSkillS3Source>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<HarnessSkillS3Source>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for HarnessSkill { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessSkillAwsSkillsSource` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskillawsskillssource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessSkillAwsSkillsSource(Bag);
+#[must_use] pub struct HarnessSkillAwsSkillsSource(Bag);
 impl HarnessSkillAwsSkillsSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Paths`: list of text. Update: in place.
-    pub fn paths(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Paths", value.into_expr()); self }
+    pub fn paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Paths", value.into_expr())) }
 }
 impl Done for HarnessSkillAwsSkillsSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessSkillGitAuth` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskillgitauth.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessSkillGitAuth<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HarnessSkillGitAuth<R0 = Set>(Bag, Phase<(R0,)>);
 impl HarnessSkillGitAuth {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HarnessSkillGitAuth<super::missing::CredentialArn> { HarnessSkillGitAuth(Bag::default(), Phase) }
+    pub fn new() -> HarnessSkillGitAuth<Missing<super::required::CredentialArn>> { HarnessSkillGitAuth(Bag::default(), Phase) }
 }
 impl<R0> HarnessSkillGitAuth<R0> {
     /// `CredentialArn`: text, required. Update: in place.
-    pub fn credential_arn(mut self, value: impl Arg<str>) -> HarnessSkillGitAuth<Set> { self.0.set("CredentialArn", value.into_expr()); HarnessSkillGitAuth(self.0, Phase) }
+    pub fn credential_arn(self, value: impl Arg<str>) -> HarnessSkillGitAuth<Set> { HarnessSkillGitAuth(put(self.0, "CredentialArn", value.into_expr()), Phase) }
     /// `Username`: text. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for HarnessSkillGitAuth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessSkillGitSource` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskillgitsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessSkillGitSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HarnessSkillGitSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl HarnessSkillGitSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HarnessSkillGitSource<super::missing::Url> { HarnessSkillGitSource(Bag::default(), Phase) }
+    pub fn new() -> HarnessSkillGitSource<Missing<super::required::Url>> { HarnessSkillGitSource(Bag::default(), Phase) }
 }
 impl<R0> HarnessSkillGitSource<R0> {
     /// `Auth`: `HarnessSkillGitAuth`. Update: in place.
-    pub fn auth(mut self, value: impl Arg<HarnessSkillGitAuth>) -> Self { self.0.set("Auth", value.into_expr()); self }
+    pub fn auth(self, value: impl Arg<HarnessSkillGitAuth>) -> Self { Self(put(self.0, "Auth", value.into_expr()), Phase) }
     /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
     /// `Url`: text, required. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> HarnessSkillGitSource<Set> { self.0.set("Url", value.into_expr()); HarnessSkillGitSource(self.0, Phase) }
+    pub fn url(self, value: impl Arg<str>) -> HarnessSkillGitSource<Set> { HarnessSkillGitSource(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for HarnessSkillGitSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessSkillS3Source` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessskills3source.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessSkillS3Source<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HarnessSkillS3Source<R0 = Set>(Bag, Phase<(R0,)>);
 impl HarnessSkillS3Source {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HarnessSkillS3Source<super::missing::Uri> { HarnessSkillS3Source(Bag::default(), Phase) }
+    pub fn new() -> HarnessSkillS3Source<Missing<super::required::Uri>> { HarnessSkillS3Source(Bag::default(), Phase) }
 }
 impl<R0> HarnessSkillS3Source<R0> {
     /// `Uri`: text, required. Update: in place.
-    pub fn uri(mut self, value: impl Arg<str>) -> HarnessSkillS3Source<Set> { self.0.set("Uri", value.into_expr()); HarnessSkillS3Source(self.0, Phase) }
+    pub fn uri(self, value: impl Arg<str>) -> HarnessSkillS3Source<Set> { HarnessSkillS3Source(put(self.0, "Uri", value.into_expr()), Phase) }
 }
 impl Done for HarnessSkillS3Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessSlidingWindowConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnessslidingwindowconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessSlidingWindowConfiguration(Bag);
+#[must_use] pub struct HarnessSlidingWindowConfiguration(Bag);
 impl HarnessSlidingWindowConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MessagesCount`: integer. Update: in place.
-    pub fn messages_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("MessagesCount", value.into_expr()); self }
+    pub fn messages_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessagesCount", value.into_expr())) }
 }
 impl Done for HarnessSlidingWindowConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessSummarizationConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesssummarizationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessSummarizationConfiguration(Bag);
+#[must_use] pub struct HarnessSummarizationConfiguration(Bag);
 impl HarnessSummarizationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PreserveRecentMessages`: integer. Update: in place.
-    pub fn preserve_recent_messages(mut self, value: impl Arg<i64>) -> Self { self.0.set("PreserveRecentMessages", value.into_expr()); self }
+    pub fn preserve_recent_messages(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PreserveRecentMessages", value.into_expr())) }
     /// `SummarizationSystemPrompt`: text. Update: in place.
-    pub fn summarization_system_prompt(mut self, value: impl Arg<str>) -> Self { self.0.set("SummarizationSystemPrompt", value.into_expr()); self }
+    pub fn summarization_system_prompt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SummarizationSystemPrompt", value.into_expr())) }
     /// `SummaryRatio`: number. Update: in place.
-    pub fn summary_ratio(mut self, value: impl Arg<f64>) -> Self { self.0.set("SummaryRatio", value.into_expr()); self }
+    pub fn summary_ratio(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SummaryRatio", value.into_expr())) }
 }
 impl Done for HarnessSummarizationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessSystemContentBlock` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesssystemcontentblock.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessSystemContentBlock<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HarnessSystemContentBlock<R0 = Set>(Bag, Phase<(R0,)>);
 impl HarnessSystemContentBlock {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HarnessSystemContentBlock<super::missing::Text> { HarnessSystemContentBlock(Bag::default(), Phase) }
+    pub fn new() -> HarnessSystemContentBlock<Missing<super::required::Text>> { HarnessSystemContentBlock(Bag::default(), Phase) }
 }
 impl<R0> HarnessSystemContentBlock<R0> {
     /// `Text`: text, required. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> HarnessSystemContentBlock<Set> { self.0.set("Text", value.into_expr()); HarnessSystemContentBlock(self.0, Phase) }
+    pub fn text(self, value: impl Arg<str>) -> HarnessSystemContentBlock<Set> { HarnessSystemContentBlock(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for HarnessSystemContentBlock { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessTool` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessTool<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HarnessTool<R0 = Set>(Bag, Phase<(R0,)>);
 impl HarnessTool {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HarnessTool<super::missing::Type> { HarnessTool(Bag::default(), Phase) }
+    pub fn new() -> HarnessTool<Missing<super::required::Type>> { HarnessTool(Bag::default(), Phase) }
 }
 impl<R0> HarnessTool<R0> {
     /// `Config`: `HarnessToolConfiguration`. Update: in place.
-    pub fn config(mut self, value: impl Arg<HarnessToolConfiguration>) -> Self { self.0.set("Config", value.into_expr()); self }
+    pub fn config(self, value: impl Arg<HarnessToolConfiguration>) -> Self { Self(put(self.0, "Config", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> HarnessTool<Set> { self.0.set("Type", value.into_expr()); HarnessTool(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> HarnessTool<Set> { HarnessTool(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for HarnessTool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessToolConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstoolconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessToolConfiguration(Bag);
+#[must_use] pub struct HarnessToolConfiguration(Bag);
 impl HarnessToolConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentCoreBrowser`: `HarnessAgentCoreBrowserConfig`. Update: in place.
-    pub fn agent_core_browser(mut self, value: impl Arg<HarnessAgentCoreBrowserConfig>) -> Self { self.0.set("AgentCoreBrowser", value.into_expr()); self }
+    pub fn agent_core_browser(self, value: impl Arg<HarnessAgentCoreBrowserConfig>) -> Self { Self(put(self.0, "AgentCoreBrowser", value.into_expr())) }
     /// `AgentCoreCodeInterpreter`: `HarnessAgentCoreCodeInterpreterConfig`. Update: in place.
-    pub fn agent_core_code_interpreter(mut self, value: impl Arg<HarnessAgentCoreCodeInterpreterConfig>) -> Self { self.0.set("AgentCoreCodeInterpreter", value.into_expr()); self }
+    pub fn agent_core_code_interpreter(self, value: impl Arg<HarnessAgentCoreCodeInterpreterConfig>) -> Self { Self(put(self.0, "AgentCoreCodeInterpreter", value.into_expr())) }
     /// `AgentCoreGateway`: `HarnessAgentCoreGatewayConfig`. Update: in place.
-    pub fn agent_core_gateway(mut self, value: impl Arg<HarnessAgentCoreGatewayConfig>) -> Self { self.0.set("AgentCoreGateway", value.into_expr()); self }
+    pub fn agent_core_gateway(self, value: impl Arg<HarnessAgentCoreGatewayConfig>) -> Self { Self(put(self.0, "AgentCoreGateway", value.into_expr())) }
     /// `InlineFunction`: `HarnessInlineFunctionConfig`. Update: in place.
-    pub fn inline_function(mut self, value: impl Arg<HarnessInlineFunctionConfig>) -> Self { self.0.set("InlineFunction", value.into_expr()); self }
+    pub fn inline_function(self, value: impl Arg<HarnessInlineFunctionConfig>) -> Self { Self(put(self.0, "InlineFunction", value.into_expr())) }
     /// `RemoteMcp`: `HarnessRemoteMcpConfig`. Update: in place.
-    pub fn remote_mcp(mut self, value: impl Arg<HarnessRemoteMcpConfig>) -> Self { self.0.set("RemoteMcp", value.into_expr()); self }
+    pub fn remote_mcp(self, value: impl Arg<HarnessRemoteMcpConfig>) -> Self { Self(put(self.0, "RemoteMcp", value.into_expr())) }
 }
 impl Done for HarnessToolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessTruncationConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstruncationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessTruncationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HarnessTruncationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl HarnessTruncationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HarnessTruncationConfiguration<super::missing::Strategy> { HarnessTruncationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> HarnessTruncationConfiguration<Missing<super::required::Strategy>> { HarnessTruncationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> HarnessTruncationConfiguration<R0> {
     /// `Config`: `HarnessTruncationStrategyConfiguration`. Update: in place.
-    pub fn config(mut self, value: impl Arg<HarnessTruncationStrategyConfiguration>) -> Self { self.0.set("Config", value.into_expr()); self }
+    pub fn config(self, value: impl Arg<HarnessTruncationStrategyConfiguration>) -> Self { Self(put(self.0, "Config", value.into_expr()), Phase) }
     /// `Strategy`: `Strategy`, required. Update: in place.
-    pub fn strategy(mut self, value: impl Arg<Strategy>) -> HarnessTruncationConfiguration<Set> { self.0.set("Strategy", value.into_expr()); HarnessTruncationConfiguration(self.0, Phase) }
+    pub fn strategy(self, value: impl Arg<Strategy>) -> HarnessTruncationConfiguration<Set> { HarnessTruncationConfiguration(put(self.0, "Strategy", value.into_expr()), Phase) }
 }
 impl Done for HarnessTruncationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HarnessTruncationStrategyConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-harnesstruncationstrategyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HarnessTruncationStrategyConfiguration(Bag);
+#[must_use] pub struct HarnessTruncationStrategyConfiguration(Bag);
 impl HarnessTruncationStrategyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SlidingWindow`: `HarnessSlidingWindowConfiguration`. Update: in place.
-    pub fn sliding_window(mut self, value: impl Arg<HarnessSlidingWindowConfiguration>) -> Self { self.0.set("SlidingWindow", value.into_expr()); self }
+    pub fn sliding_window(self, value: impl Arg<HarnessSlidingWindowConfiguration>) -> Self { Self(put(self.0, "SlidingWindow", value.into_expr())) }
     /// `Summarization`: `HarnessSummarizationConfiguration`. Update: in place.
-    pub fn summarization(mut self, value: impl Arg<HarnessSummarizationConfiguration>) -> Self { self.0.set("Summarization", value.into_expr()); self }
+    pub fn summarization(self, value: impl Arg<HarnessSummarizationConfiguration>) -> Self { Self(put(self.0, "Summarization", value.into_expr())) }
 }
 impl Done for HarnessTruncationStrategyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecycleConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-lifecycleconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LifecycleConfiguration(Bag);
+#[must_use] pub struct LifecycleConfiguration(Bag);
 impl LifecycleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdleRuntimeSessionTimeout`: integer. Update: in place.
-    pub fn idle_runtime_session_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("IdleRuntimeSessionTimeout", value.into_expr()); self }
+    pub fn idle_runtime_session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleRuntimeSessionTimeout", value.into_expr())) }
     /// `MaxLifetime`: integer. Update: in place.
-    pub fn max_lifetime(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxLifetime", value.into_expr()); self }
+    pub fn max_lifetime(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLifetime", value.into_expr())) }
 }
 impl Done for LifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedVpcResource` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-managedvpcresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedVpcResource<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ManagedVpcResource<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ManagedVpcResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedVpcResource<super::missing::EndpointIpAddressType, super::missing::SubnetIds, super::missing::VpcIdentifier> { ManagedVpcResource(Bag::default(), Phase) }
+    pub fn new() -> ManagedVpcResource<Missing<super::required::EndpointIpAddressType>, Missing<super::required::SubnetIds>, Missing<super::required::VpcIdentifier>> { ManagedVpcResource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ManagedVpcResource<R0, R1, R2> {
     /// `EndpointIpAddressType`: `EndpointIpAddressType`, required. Update: in place.
-    pub fn endpoint_ip_address_type(mut self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { self.0.set("EndpointIpAddressType", value.into_expr()); ManagedVpcResource(self.0, Phase) }
+    pub fn endpoint_ip_address_type(self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { ManagedVpcResource(put(self.0, "EndpointIpAddressType", value.into_expr()), Phase) }
     /// `RoutingDomain`: text. Update: in place.
-    pub fn routing_domain(mut self, value: impl Arg<str>) -> Self { self.0.set("RoutingDomain", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn routing_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingDomain", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { self.0.set("SubnetIds", value.into_expr()); ManagedVpcResource(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { ManagedVpcResource(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcIdentifier`: text, required. Update: in place.
-    pub fn vpc_identifier(mut self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { self.0.set("VpcIdentifier", value.into_expr()); ManagedVpcResource(self.0, Phase) }
+    pub fn vpc_identifier(self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { ManagedVpcResource(put(self.0, "VpcIdentifier", value.into_expr()), Phase) }
 }
 impl Done for ManagedVpcResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-networkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NetworkConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl NetworkConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NetworkConfiguration<super::missing::NetworkMode> { NetworkConfiguration(Bag::default(), Phase) }
+    pub fn new() -> NetworkConfiguration<Missing<super::required::NetworkMode>> { NetworkConfiguration(Bag::default(), Phase) }
 }
 impl<R0> NetworkConfiguration<R0> {
     /// `NetworkMode`: `NetworkMode`, required. Update: in place.
-    pub fn network_mode(mut self, value: impl Arg<NetworkMode>) -> NetworkConfiguration<Set> { self.0.set("NetworkMode", value.into_expr()); NetworkConfiguration(self.0, Phase) }
+    pub fn network_mode(self, value: impl Arg<NetworkMode>) -> NetworkConfiguration<Set> { NetworkConfiguration(put(self.0, "NetworkMode", value.into_expr()), Phase) }
     /// `NetworkModeConfig`: `VpcConfig`. Update: in place.
-    pub fn network_mode_config(mut self, value: impl Arg<VpcConfig>) -> Self { self.0.set("NetworkModeConfig", value.into_expr()); self }
+    pub fn network_mode_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "NetworkModeConfig", value.into_expr()), Phase) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuthCredentialProvider` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-oauthcredentialprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OAuthCredentialProvider<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OAuthCredentialProvider<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OAuthCredentialProvider {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OAuthCredentialProvider<super::missing::ProviderArn, super::missing::Scopes> { OAuthCredentialProvider(Bag::default(), Phase) }
+    pub fn new() -> OAuthCredentialProvider<Missing<super::required::ProviderArn>, Missing<super::required::Scopes>> { OAuthCredentialProvider(Bag::default(), Phase) }
 }
 impl<R0, R1> OAuthCredentialProvider<R0, R1> {
     /// `CustomParameters`: map of text. Update: in place.
-    pub fn custom_parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("CustomParameters", value.into_expr()); self }
+    pub fn custom_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomParameters", value.into_expr()), Phase) }
     /// `DefaultReturnUrl`: text. Update: in place.
-    pub fn default_return_url(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultReturnUrl", value.into_expr()); self }
+    pub fn default_return_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultReturnUrl", value.into_expr()), Phase) }
     /// `GrantType`: `GrantType`. Update: in place.
-    pub fn grant_type(mut self, value: impl Arg<GrantType>) -> Self { self.0.set("GrantType", value.into_expr()); self }
+    pub fn grant_type(self, value: impl Arg<GrantType>) -> Self { Self(put(self.0, "GrantType", value.into_expr()), Phase) }
     /// `ProviderArn`: text, required. Update: in place.
-    pub fn provider_arn(mut self, value: impl Arg<str>) -> OAuthCredentialProvider<Set, R1> { self.0.set("ProviderArn", value.into_expr()); OAuthCredentialProvider(self.0, Phase) }
+    pub fn provider_arn(self, value: impl Arg<str>) -> OAuthCredentialProvider<Set, R1> { OAuthCredentialProvider(put(self.0, "ProviderArn", value.into_expr()), Phase) }
     /// `Scopes`: list of text, required. Update: in place.
-    pub fn scopes(mut self, value: impl Arg<Arr<str>>) -> OAuthCredentialProvider<R0, Set> { self.0.set("Scopes", value.into_expr()); OAuthCredentialProvider(self.0, Phase) }
+    pub fn scopes(self, value: impl Arg<Arr<str>>) -> OAuthCredentialProvider<R0, Set> { OAuthCredentialProvider(put(self.0, "Scopes", value.into_expr()), Phase) }
 }
 impl Done for OAuthCredentialProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateEndpoint` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-privateendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivateEndpoint(Bag);
+#[must_use] pub struct PrivateEndpoint(Bag);
 impl PrivateEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManagedVpcResource`: `ManagedVpcResource`. Update: in place.
-    pub fn managed_vpc_resource(mut self, value: impl Arg<ManagedVpcResource>) -> Self { self.0.set("ManagedVpcResource", value.into_expr()); self }
+    pub fn managed_vpc_resource(self, value: impl Arg<ManagedVpcResource>) -> Self { Self(put(self.0, "ManagedVpcResource", value.into_expr())) }
     /// `SelfManagedLatticeResource`: `SelfManagedLatticeResource`. Update: in place.
-    pub fn self_managed_lattice_resource(mut self, value: impl Arg<SelfManagedLatticeResource>) -> Self { self.0.set("SelfManagedLatticeResource", value.into_expr()); self }
+    pub fn self_managed_lattice_resource(self, value: impl Arg<SelfManagedLatticeResource>) -> Self { Self(put(self.0, "SelfManagedLatticeResource", value.into_expr())) }
 }
 impl Done for PrivateEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateEndpointOverride` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-privateendpointoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivateEndpointOverride<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PrivateEndpointOverride<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PrivateEndpointOverride {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PrivateEndpointOverride<super::missing::Domain, super::missing::PrivateEndpoint> { PrivateEndpointOverride(Bag::default(), Phase) }
+    pub fn new() -> PrivateEndpointOverride<Missing<super::required::Domain>, Missing<super::required::PrivateEndpoint>> { PrivateEndpointOverride(Bag::default(), Phase) }
 }
 impl<R0, R1> PrivateEndpointOverride<R0, R1> {
     /// `Domain`: text, required. Update: in place.
-    pub fn domain(mut self, value: impl Arg<str>) -> PrivateEndpointOverride<Set, R1> { self.0.set("Domain", value.into_expr()); PrivateEndpointOverride(self.0, Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> PrivateEndpointOverride<Set, R1> { PrivateEndpointOverride(put(self.0, "Domain", value.into_expr()), Phase) }
     /// `PrivateEndpoint`: `PrivateEndpoint`, required. Update: in place.
-    pub fn private_endpoint(mut self, value: impl Arg<PrivateEndpoint>) -> PrivateEndpointOverride<R0, Set> { self.0.set("PrivateEndpoint", value.into_expr()); PrivateEndpointOverride(self.0, Phase) }
+    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> PrivateEndpointOverride<R0, Set> { PrivateEndpointOverride(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
 }
 impl Done for PrivateEndpointOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3FilesAccessPointConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-s3filesaccesspointconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3FilesAccessPointConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3FilesAccessPointConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3FilesAccessPointConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3FilesAccessPointConfiguration<super::missing::AccessPointArn, super::missing::MountPath> { S3FilesAccessPointConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3FilesAccessPointConfiguration<Missing<super::required::AccessPointArn>, Missing<super::required::MountPath>> { S3FilesAccessPointConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3FilesAccessPointConfiguration<R0, R1> {
     /// `AccessPointArn`: text, required. Update: in place.
-    pub fn access_point_arn(mut self, value: impl Arg<str>) -> S3FilesAccessPointConfiguration<Set, R1> { self.0.set("AccessPointArn", value.into_expr()); S3FilesAccessPointConfiguration(self.0, Phase) }
+    pub fn access_point_arn(self, value: impl Arg<str>) -> S3FilesAccessPointConfiguration<Set, R1> { S3FilesAccessPointConfiguration(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
     /// `MountPath`: text, required. Update: in place.
-    pub fn mount_path(mut self, value: impl Arg<str>) -> S3FilesAccessPointConfiguration<R0, Set> { self.0.set("MountPath", value.into_expr()); S3FilesAccessPointConfiguration(self.0, Phase) }
+    pub fn mount_path(self, value: impl Arg<str>) -> S3FilesAccessPointConfiguration<R0, Set> { S3FilesAccessPointConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
 }
 impl Done for S3FilesAccessPointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedLatticeResource` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-selfmanagedlatticeresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SelfManagedLatticeResource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SelfManagedLatticeResource<R0 = Set>(Bag, Phase<(R0,)>);
 impl SelfManagedLatticeResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SelfManagedLatticeResource<super::missing::ResourceConfigurationIdentifier> { SelfManagedLatticeResource(Bag::default(), Phase) }
+    pub fn new() -> SelfManagedLatticeResource<Missing<super::required::ResourceConfigurationIdentifier>> { SelfManagedLatticeResource(Bag::default(), Phase) }
 }
 impl<R0> SelfManagedLatticeResource<R0> {
     /// `ResourceConfigurationIdentifier`: text, required. Update: in place.
-    pub fn resource_configuration_identifier(mut self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { self.0.set("ResourceConfigurationIdentifier", value.into_expr()); SelfManagedLatticeResource(self.0, Phase) }
+    pub fn resource_configuration_identifier(self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { SelfManagedLatticeResource(put(self.0, "ResourceConfigurationIdentifier", value.into_expr()), Phase) }
 }
 impl Done for SelfManagedLatticeResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionStorageConfiguration` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-sessionstorageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SessionStorageConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SessionStorageConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SessionStorageConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SessionStorageConfiguration<super::missing::MountPath> { SessionStorageConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SessionStorageConfiguration<Missing<super::required::MountPath>> { SessionStorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SessionStorageConfiguration<R0> {
     /// `MountPath`: text, required. Update: in place.
-    pub fn mount_path(mut self, value: impl Arg<str>) -> SessionStorageConfiguration<Set> { self.0.set("MountPath", value.into_expr()); SessionStorageConfiguration(self.0, Phase) }
+    pub fn mount_path(self, value: impl Arg<str>) -> SessionStorageConfiguration<Set> { SessionStorageConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
 }
 impl Done for SessionStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::BedrockAgentCore::Harness`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-harness-vpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VpcConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VpcConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcConfig<super::missing::SecurityGroups, super::missing::Subnets> { VpcConfig(Bag::default(), Phase) }
+    pub fn new() -> VpcConfig<Missing<super::required::SecurityGroups>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroups`: list of text, required. Update: in place.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> VpcConfig<Set, R1> { self.0.set("SecurityGroups", value.into_expr()); VpcConfig(self.0, Phase) }
-    /// `Subnets`: list of text, required. Update: in place.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { self.0.set("Subnets", value.into_expr()); VpcConfig(self.0, Phase) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApiFormat` allows.
@@ -3162,10 +3154,10 @@ impl CfnHarnessEndpoint {
     /// `AWS::BedrockAgentCore::HarnessEndpoint`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::HarnessEndpoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnHarnessEndpointProps<R0, R1>) -> Self where CfnHarnessEndpointProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHarnessEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -3180,22 +3172,22 @@ impl CfnHarnessEndpoint {
 }
 impl Parent for CfnHarnessEndpoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::HarnessEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-harnessendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnHarnessEndpointProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnHarnessEndpointProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnHarnessEndpointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnHarnessEndpointProps<missing::EndpointName, missing::HarnessId> { CfnHarnessEndpointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnHarnessEndpointProps<Missing<required::EndpointName>, Missing<required::HarnessId>> { CfnHarnessEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnHarnessEndpointProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EndpointName`: text, required. Update: replacement.
-    pub fn endpoint_name(mut self, value: impl Arg<str>) -> CfnHarnessEndpointProps<Set, R1> { self.0.set("EndpointName", value.into_expr()); CfnHarnessEndpointProps(self.0, Phase) }
+    pub fn endpoint_name(self, value: impl Arg<str>) -> CfnHarnessEndpointProps<Set, R1> { CfnHarnessEndpointProps(put(self.0, "EndpointName", value.into_expr()), Phase) }
     /// `HarnessId`: text, required. Update: replacement.
-    pub fn harness_id(mut self, value: impl Arg<str>) -> CfnHarnessEndpointProps<R0, Set> { self.0.set("HarnessId", value.into_expr()); CfnHarnessEndpointProps(self.0, Phase) }
+    pub fn harness_id(self, value: impl Arg<str>) -> CfnHarnessEndpointProps<R0, Set> { CfnHarnessEndpointProps(put(self.0, "HarnessId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetVersion`: text. Update: in place.
-    pub fn target_version(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetVersion", value.into_expr()); self }
+    pub fn target_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetVersion", value.into_expr()), Phase) }
 }
 impl Done for CfnHarnessEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html)
@@ -3204,14 +3196,14 @@ impl CfnMemory {
     /// `AWS::BedrockAgentCore::Memory`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::Memory";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnMemoryProps<R0, R1>) -> Self where CfnMemoryProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMemoryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MemoryArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `FailureReason`: text.
     pub fn attr_failure_reason(&self) -> Val<str> { self.0.get_att("FailureReason") }
-    /// The attribute `MemoryArn`: text.
+    /// The attribute `MemoryArn`: `OtherArn`.
     pub fn attr_memory_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MemoryArn") }
     /// The attribute `MemoryId`: text.
     pub fn attr_memory_id(&self) -> Val<str> { self.0.get_att("MemoryId") }
@@ -3222,628 +3214,628 @@ impl CfnMemory {
 }
 impl Parent for CfnMemory { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-memory.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMemoryProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnMemoryProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnMemoryProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMemoryProps<missing::EventExpiryDuration, missing::Name> { CfnMemoryProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMemoryProps<Missing<required::EventExpiryDuration>, Missing<required::Name>> { CfnMemoryProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMemoryProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EncryptionKeyArn`: text. Update: replacement.
-    pub fn encryption_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionKeyArn", value.into_expr()); self }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr()), Phase) }
     /// `EventExpiryDuration`: integer, required. Update: in place.
-    pub fn event_expiry_duration(mut self, value: impl Arg<i64>) -> CfnMemoryProps<Set, R1> { self.0.set("EventExpiryDuration", value.into_expr()); CfnMemoryProps(self.0, Phase) }
+    pub fn event_expiry_duration(self, value: impl Arg<i64>) -> CfnMemoryProps<Set, R1> { CfnMemoryProps(put(self.0, "EventExpiryDuration", value.into_expr()), Phase) }
     /// `IndexedKeys`: list of `IndexedKey`. Update: in place.
-    pub fn indexed_keys(mut self, value: impl Arg<Arr<memory::IndexedKey>>) -> Self { self.0.set("IndexedKeys", value.into_expr()); self }
+    pub fn indexed_keys(self, value: impl Arg<Arr<memory::IndexedKey>>) -> Self { Self(put(self.0, "IndexedKeys", value.into_expr()), Phase) }
     /// `MemoryExecutionRoleArn`: text. Update: in place.
-    pub fn memory_execution_role_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("MemoryExecutionRoleArn", value.into_expr()); self }
+    pub fn memory_execution_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MemoryExecutionRoleArn", value.into_expr()), Phase) }
     /// `MemoryStrategies`: list of `MemoryStrategy`. Update: in place.
-    pub fn memory_strategies(mut self, value: impl Arg<Arr<memory::MemoryStrategy>>) -> Self { self.0.set("MemoryStrategies", value.into_expr()); self }
+    pub fn memory_strategies(self, value: impl Arg<Arr<memory::MemoryStrategy>>) -> Self { Self(put(self.0, "MemoryStrategies", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnMemoryProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnMemoryProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMemoryProps<R0, Set> { CfnMemoryProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NamespaceKeys`: list of `NamespaceKeyEntry`. Update: in place.
-    pub fn namespace_keys(mut self, value: impl Arg<Arr<memory::NamespaceKeyEntry>>) -> Self { self.0.set("NamespaceKeys", value.into_expr()); self }
+    pub fn namespace_keys(self, value: impl Arg<Arr<memory::NamespaceKeyEntry>>) -> Self { Self(put(self.0, "NamespaceKeys", value.into_expr()), Phase) }
     /// `StreamDeliveryResources`: `StreamDeliveryResources`. Update: in place.
-    pub fn stream_delivery_resources(mut self, value: impl Arg<memory::StreamDeliveryResources>) -> Self { self.0.set("StreamDeliveryResources", value.into_expr()); self }
+    pub fn stream_delivery_resources(self, value: impl Arg<memory::StreamDeliveryResources>) -> Self { Self(put(self.0, "StreamDeliveryResources", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMemoryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::Memory`.
 pub mod memory {
 use crate::cfn::support::*;
 /// The property type `ContentConfiguration` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-contentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContentConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ContentConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ContentConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContentConfiguration<super::missing::Type> { ContentConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ContentConfiguration<Missing<super::required::Type>> { ContentConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ContentConfiguration<R0> {
     /// `Level`: `Level`. Update: in place.
-    pub fn level(mut self, value: impl Arg<Level>) -> Self { self.0.set("Level", value.into_expr()); self }
+    pub fn level(self, value: impl Arg<Level>) -> Self { Self(put(self.0, "Level", value.into_expr()), Phase) }
     /// `Type`: `ContentConfigurationType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<ContentConfigurationType>) -> ContentConfiguration<Set> { self.0.set("Type", value.into_expr()); ContentConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<ContentConfigurationType>) -> ContentConfiguration<Set> { ContentConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ContentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-customconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomConfigurationInput(Bag);
+#[must_use] pub struct CustomConfigurationInput(Bag);
 impl CustomConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EpisodicOverride`: `EpisodicOverride`. Update: in place.
-    pub fn episodic_override(mut self, value: impl Arg<EpisodicOverride>) -> Self { self.0.set("EpisodicOverride", value.into_expr()); self }
+    pub fn episodic_override(self, value: impl Arg<EpisodicOverride>) -> Self { Self(put(self.0, "EpisodicOverride", value.into_expr())) }
     /// `SelfManagedConfiguration`: `SelfManagedConfiguration`. Update: in place.
-    pub fn self_managed_configuration(mut self, value: impl Arg<SelfManagedConfiguration>) -> Self { self.0.set("SelfManagedConfiguration", value.into_expr()); self }
+    pub fn self_managed_configuration(self, value: impl Arg<SelfManagedConfiguration>) -> Self { Self(put(self.0, "SelfManagedConfiguration", value.into_expr())) }
     /// `SemanticOverride`: `SemanticOverride`. Update: in place.
-    pub fn semantic_override(mut self, value: impl Arg<SemanticOverride>) -> Self { self.0.set("SemanticOverride", value.into_expr()); self }
+    pub fn semantic_override(self, value: impl Arg<SemanticOverride>) -> Self { Self(put(self.0, "SemanticOverride", value.into_expr())) }
     /// `SummaryOverride`: `SummaryOverride`. Update: in place.
-    pub fn summary_override(mut self, value: impl Arg<SummaryOverride>) -> Self { self.0.set("SummaryOverride", value.into_expr()); self }
+    pub fn summary_override(self, value: impl Arg<SummaryOverride>) -> Self { Self(put(self.0, "SummaryOverride", value.into_expr())) }
     /// `UserPreferenceOverride`: `UserPreferenceOverride`. Update: in place.
-    pub fn user_preference_override(mut self, value: impl Arg<UserPreferenceOverride>) -> Self { self.0.set("UserPreferenceOverride", value.into_expr()); self }
+    pub fn user_preference_override(self, value: impl Arg<UserPreferenceOverride>) -> Self { Self(put(self.0, "UserPreferenceOverride", value.into_expr())) }
 }
 impl Done for CustomConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomMemoryStrategy` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-custommemorystrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomMemoryStrategy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomMemoryStrategy<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomMemoryStrategy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomMemoryStrategy<super::missing::Name> { CustomMemoryStrategy(Bag::default(), Phase) }
+    pub fn new() -> CustomMemoryStrategy<Missing<super::required::Name>> { CustomMemoryStrategy(Bag::default(), Phase) }
 }
 impl<R0> CustomMemoryStrategy<R0> {
     /// `Configuration`: `CustomConfigurationInput`. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<CustomConfigurationInput>) -> Self { self.0.set("Configuration", value.into_expr()); self }
+    pub fn configuration(self, value: impl Arg<CustomConfigurationInput>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `CreatedAt`: text. Update: in place.
-    pub fn created_at(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedAt", value.into_expr()); self }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place.
-    pub fn memory_record_schema(mut self, value: impl Arg<MemoryRecordSchema>) -> Self { self.0.set("MemoryRecordSchema", value.into_expr()); self }
+    pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CustomMemoryStrategy<Set> { self.0.set("Name", value.into_expr()); CustomMemoryStrategy(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CustomMemoryStrategy<Set> { CustomMemoryStrategy(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NamespaceTemplates`: list of text. Update: in place.
-    pub fn namespace_templates(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NamespaceTemplates", value.into_expr()); self }
+    pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value.into_expr()), Phase) }
     /// `Namespaces`: list of text. Update: in place.
-    pub fn namespaces(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Namespaces", value.into_expr()); self }
+    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `StrategyId`: text. Update: in place.
-    pub fn strategy_id(mut self, value: impl Arg<str>) -> Self { self.0.set("StrategyId", value.into_expr()); self }
+    pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value.into_expr()), Phase) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
     /// `UpdatedAt`: text. Update: in place.
-    pub fn updated_at(mut self, value: impl Arg<str>) -> Self { self.0.set("UpdatedAt", value.into_expr()); self }
+    pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr()), Phase) }
 }
 impl Done for CustomMemoryStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EpisodicMemoryStrategy` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicmemorystrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EpisodicMemoryStrategy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EpisodicMemoryStrategy<R0 = Set>(Bag, Phase<(R0,)>);
 impl EpisodicMemoryStrategy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EpisodicMemoryStrategy<super::missing::Name> { EpisodicMemoryStrategy(Bag::default(), Phase) }
+    pub fn new() -> EpisodicMemoryStrategy<Missing<super::required::Name>> { EpisodicMemoryStrategy(Bag::default(), Phase) }
 }
 impl<R0> EpisodicMemoryStrategy<R0> {
     /// `CreatedAt`: text. Update: in place.
-    pub fn created_at(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedAt", value.into_expr()); self }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place.
-    pub fn memory_record_schema(mut self, value: impl Arg<MemoryRecordSchema>) -> Self { self.0.set("MemoryRecordSchema", value.into_expr()); self }
+    pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> EpisodicMemoryStrategy<Set> { self.0.set("Name", value.into_expr()); EpisodicMemoryStrategy(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EpisodicMemoryStrategy<Set> { EpisodicMemoryStrategy(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NamespaceTemplates`: list of text. Update: in place.
-    pub fn namespace_templates(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NamespaceTemplates", value.into_expr()); self }
+    pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value.into_expr()), Phase) }
     /// `Namespaces`: list of text. Update: in place.
-    pub fn namespaces(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Namespaces", value.into_expr()); self }
+    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr()), Phase) }
     /// `ReflectionConfiguration`: `EpisodicReflectionConfigurationInput`. Update: in place.
-    pub fn reflection_configuration(mut self, value: impl Arg<EpisodicReflectionConfigurationInput>) -> Self { self.0.set("ReflectionConfiguration", value.into_expr()); self }
+    pub fn reflection_configuration(self, value: impl Arg<EpisodicReflectionConfigurationInput>) -> Self { Self(put(self.0, "ReflectionConfiguration", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `StrategyId`: text. Update: in place.
-    pub fn strategy_id(mut self, value: impl Arg<str>) -> Self { self.0.set("StrategyId", value.into_expr()); self }
+    pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value.into_expr()), Phase) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
     /// `UpdatedAt`: text. Update: in place.
-    pub fn updated_at(mut self, value: impl Arg<str>) -> Self { self.0.set("UpdatedAt", value.into_expr()); self }
+    pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr()), Phase) }
 }
 impl Done for EpisodicMemoryStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EpisodicOverride` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EpisodicOverride(Bag);
+#[must_use] pub struct EpisodicOverride(Bag);
 impl EpisodicOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Consolidation`: `EpisodicOverrideConsolidationConfigurationInput`. Update: in place.
-    pub fn consolidation(mut self, value: impl Arg<EpisodicOverrideConsolidationConfigurationInput>) -> Self { self.0.set("Consolidation", value.into_expr()); self }
+    pub fn consolidation(self, value: impl Arg<EpisodicOverrideConsolidationConfigurationInput>) -> Self { Self(put(self.0, "Consolidation", value.into_expr())) }
     /// `Extraction`: `EpisodicOverrideExtractionConfigurationInput`. Update: in place.
-    pub fn extraction(mut self, value: impl Arg<EpisodicOverrideExtractionConfigurationInput>) -> Self { self.0.set("Extraction", value.into_expr()); self }
+    pub fn extraction(self, value: impl Arg<EpisodicOverrideExtractionConfigurationInput>) -> Self { Self(put(self.0, "Extraction", value.into_expr())) }
     /// `Reflection`: `EpisodicOverrideReflectionConfigurationInput`. Update: in place.
-    pub fn reflection(mut self, value: impl Arg<EpisodicOverrideReflectionConfigurationInput>) -> Self { self.0.set("Reflection", value.into_expr()); self }
+    pub fn reflection(self, value: impl Arg<EpisodicOverrideReflectionConfigurationInput>) -> Self { Self(put(self.0, "Reflection", value.into_expr())) }
 }
 impl Done for EpisodicOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EpisodicOverrideConsolidationConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverrideconsolidationconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EpisodicOverrideConsolidationConfigurationInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EpisodicOverrideConsolidationConfigurationInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EpisodicOverrideConsolidationConfigurationInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EpisodicOverrideConsolidationConfigurationInput<super::missing::AppendToPrompt, super::missing::ModelId> { EpisodicOverrideConsolidationConfigurationInput(Bag::default(), Phase) }
+    pub fn new() -> EpisodicOverrideConsolidationConfigurationInput<Missing<super::required::AppendToPrompt>, Missing<super::required::ModelId>> { EpisodicOverrideConsolidationConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0, R1> EpisodicOverrideConsolidationConfigurationInput<R0, R1> {
     /// `AppendToPrompt`: text, required. Update: in place.
-    pub fn append_to_prompt(mut self, value: impl Arg<str>) -> EpisodicOverrideConsolidationConfigurationInput<Set, R1> { self.0.set("AppendToPrompt", value.into_expr()); EpisodicOverrideConsolidationConfigurationInput(self.0, Phase) }
+    pub fn append_to_prompt(self, value: impl Arg<str>) -> EpisodicOverrideConsolidationConfigurationInput<Set, R1> { EpisodicOverrideConsolidationConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
     /// `ModelId`: text, required. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> EpisodicOverrideConsolidationConfigurationInput<R0, Set> { self.0.set("ModelId", value.into_expr()); EpisodicOverrideConsolidationConfigurationInput(self.0, Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> EpisodicOverrideConsolidationConfigurationInput<R0, Set> { EpisodicOverrideConsolidationConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
 }
 impl Done for EpisodicOverrideConsolidationConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EpisodicOverrideExtractionConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverrideextractionconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EpisodicOverrideExtractionConfigurationInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EpisodicOverrideExtractionConfigurationInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EpisodicOverrideExtractionConfigurationInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EpisodicOverrideExtractionConfigurationInput<super::missing::AppendToPrompt, super::missing::ModelId> { EpisodicOverrideExtractionConfigurationInput(Bag::default(), Phase) }
+    pub fn new() -> EpisodicOverrideExtractionConfigurationInput<Missing<super::required::AppendToPrompt>, Missing<super::required::ModelId>> { EpisodicOverrideExtractionConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0, R1> EpisodicOverrideExtractionConfigurationInput<R0, R1> {
     /// `AppendToPrompt`: text, required. Update: in place.
-    pub fn append_to_prompt(mut self, value: impl Arg<str>) -> EpisodicOverrideExtractionConfigurationInput<Set, R1> { self.0.set("AppendToPrompt", value.into_expr()); EpisodicOverrideExtractionConfigurationInput(self.0, Phase) }
+    pub fn append_to_prompt(self, value: impl Arg<str>) -> EpisodicOverrideExtractionConfigurationInput<Set, R1> { EpisodicOverrideExtractionConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
     /// `ModelId`: text, required. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> EpisodicOverrideExtractionConfigurationInput<R0, Set> { self.0.set("ModelId", value.into_expr()); EpisodicOverrideExtractionConfigurationInput(self.0, Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> EpisodicOverrideExtractionConfigurationInput<R0, Set> { EpisodicOverrideExtractionConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
 }
 impl Done for EpisodicOverrideExtractionConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EpisodicOverrideReflectionConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicoverridereflectionconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EpisodicOverrideReflectionConfigurationInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EpisodicOverrideReflectionConfigurationInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EpisodicOverrideReflectionConfigurationInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EpisodicOverrideReflectionConfigurationInput<super::missing::AppendToPrompt, super::missing::ModelId> { EpisodicOverrideReflectionConfigurationInput(Bag::default(), Phase) }
+    pub fn new() -> EpisodicOverrideReflectionConfigurationInput<Missing<super::required::AppendToPrompt>, Missing<super::required::ModelId>> { EpisodicOverrideReflectionConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0, R1> EpisodicOverrideReflectionConfigurationInput<R0, R1> {
     /// `AppendToPrompt`: text, required. Update: in place.
-    pub fn append_to_prompt(mut self, value: impl Arg<str>) -> EpisodicOverrideReflectionConfigurationInput<Set, R1> { self.0.set("AppendToPrompt", value.into_expr()); EpisodicOverrideReflectionConfigurationInput(self.0, Phase) }
+    pub fn append_to_prompt(self, value: impl Arg<str>) -> EpisodicOverrideReflectionConfigurationInput<Set, R1> { EpisodicOverrideReflectionConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
     /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place.
-    pub fn memory_record_schema(mut self, value: impl Arg<MemoryRecordSchema>) -> Self { self.0.set("MemoryRecordSchema", value.into_expr()); self }
+    pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value.into_expr()), Phase) }
     /// `ModelId`: text, required. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> EpisodicOverrideReflectionConfigurationInput<R0, Set> { self.0.set("ModelId", value.into_expr()); EpisodicOverrideReflectionConfigurationInput(self.0, Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> EpisodicOverrideReflectionConfigurationInput<R0, Set> { EpisodicOverrideReflectionConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
     /// `NamespaceTemplates`: list of text. Update: in place.
-    pub fn namespace_templates(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NamespaceTemplates", value.into_expr()); self }
+    pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value.into_expr()), Phase) }
     /// `Namespaces`: list of text. Update: in place.
-    pub fn namespaces(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Namespaces", value.into_expr()); self }
+    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr()), Phase) }
 }
 impl Done for EpisodicOverrideReflectionConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EpisodicReflectionConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-episodicreflectionconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EpisodicReflectionConfigurationInput(Bag);
+#[must_use] pub struct EpisodicReflectionConfigurationInput(Bag);
 impl EpisodicReflectionConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place.
-    pub fn memory_record_schema(mut self, value: impl Arg<MemoryRecordSchema>) -> Self { self.0.set("MemoryRecordSchema", value.into_expr()); self }
+    pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value.into_expr())) }
     /// `NamespaceTemplates`: list of text. Update: in place.
-    pub fn namespace_templates(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NamespaceTemplates", value.into_expr()); self }
+    pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value.into_expr())) }
     /// `Namespaces`: list of text. Update: in place.
-    pub fn namespaces(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Namespaces", value.into_expr()); self }
+    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr())) }
 }
 impl Done for EpisodicReflectionConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExtractionConfig` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-extractionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExtractionConfig(Bag);
+#[must_use] pub struct ExtractionConfig(Bag);
 impl ExtractionConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LlmExtractionConfig`: `LlmExtractionConfig`. Update: in place.
-    pub fn llm_extraction_config(mut self, value: impl Arg<LlmExtractionConfig>) -> Self { self.0.set("LlmExtractionConfig", value.into_expr()); self }
+    pub fn llm_extraction_config(self, value: impl Arg<LlmExtractionConfig>) -> Self { Self(put(self.0, "LlmExtractionConfig", value.into_expr())) }
 }
 impl Done for ExtractionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IndexedKey` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-indexedkey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IndexedKey<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IndexedKey<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IndexedKey {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IndexedKey<super::missing::Key, super::missing::Type> { IndexedKey(Bag::default(), Phase) }
+    pub fn new() -> IndexedKey<Missing<super::required::Key>, Missing<super::required::Type>> { IndexedKey(Bag::default(), Phase) }
 }
 impl<R0, R1> IndexedKey<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> IndexedKey<Set, R1> { self.0.set("Key", value.into_expr()); IndexedKey(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> IndexedKey<Set, R1> { IndexedKey(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Type`: `IndexedKeyType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<IndexedKeyType>) -> IndexedKey<R0, Set> { self.0.set("Type", value.into_expr()); IndexedKey(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<IndexedKeyType>) -> IndexedKey<R0, Set> { IndexedKey(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for IndexedKey { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InvocationConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-invocationconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InvocationConfigurationInput(Bag);
+#[must_use] pub struct InvocationConfigurationInput(Bag);
 impl InvocationConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PayloadDeliveryBucketName`: text. Update: in place.
-    pub fn payload_delivery_bucket_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PayloadDeliveryBucketName", value.into_expr()); self }
+    pub fn payload_delivery_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadDeliveryBucketName", value.into_expr())) }
     /// `TopicArn`: text. Update: in place.
-    pub fn topic_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TopicArn", value.into_expr()); self }
+    pub fn topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TopicArn", value.into_expr())) }
 }
 impl Done for InvocationConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisResource` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-kinesisresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KinesisResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KinesisResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisResource<super::missing::ContentConfigurations, super::missing::DataStreamArn> { KinesisResource(Bag::default(), Phase) }
+    pub fn new() -> KinesisResource<Missing<super::required::ContentConfigurations>, Missing<super::required::DataStreamArn>> { KinesisResource(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisResource<R0, R1> {
     /// `ContentConfigurations`: list of `ContentConfiguration`, required. Update: in place.
-    pub fn content_configurations(mut self, value: impl Arg<Arr<ContentConfiguration>>) -> KinesisResource<Set, R1> { self.0.set("ContentConfigurations", value.into_expr()); KinesisResource(self.0, Phase) }
+    pub fn content_configurations(self, value: impl Arg<Arr<ContentConfiguration>>) -> KinesisResource<Set, R1> { KinesisResource(put(self.0, "ContentConfigurations", value.into_expr()), Phase) }
     /// `DataStreamArn`: text, required. Update: in place.
-    pub fn data_stream_arn(mut self, value: impl Arg<str>) -> KinesisResource<R0, Set> { self.0.set("DataStreamArn", value.into_expr()); KinesisResource(self.0, Phase) }
+    pub fn data_stream_arn(self, value: impl Arg<str>) -> KinesisResource<R0, Set> { KinesisResource(put(self.0, "DataStreamArn", value.into_expr()), Phase) }
 }
 impl Done for KinesisResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LlmExtractionConfig` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-llmextractionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LlmExtractionConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LlmExtractionConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl LlmExtractionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LlmExtractionConfig<super::missing::Definition> { LlmExtractionConfig(Bag::default(), Phase) }
+    pub fn new() -> LlmExtractionConfig<Missing<super::required::Definition>> { LlmExtractionConfig(Bag::default(), Phase) }
 }
 impl<R0> LlmExtractionConfig<R0> {
     /// `Definition`: text, required. Update: in place.
-    pub fn definition(mut self, value: impl Arg<str>) -> LlmExtractionConfig<Set> { self.0.set("Definition", value.into_expr()); LlmExtractionConfig(self.0, Phase) }
+    pub fn definition(self, value: impl Arg<str>) -> LlmExtractionConfig<Set> { LlmExtractionConfig(put(self.0, "Definition", value.into_expr()), Phase) }
     /// `LlmExtractionInstruction`: text. Update: in place.
-    pub fn llm_extraction_instruction(mut self, value: impl Arg<str>) -> Self { self.0.set("LlmExtractionInstruction", value.into_expr()); self }
+    pub fn llm_extraction_instruction(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LlmExtractionInstruction", value.into_expr()), Phase) }
     /// `Validation`: `Validation`. Update: in place.
-    pub fn validation(mut self, value: impl Arg<Validation>) -> Self { self.0.set("Validation", value.into_expr()); self }
+    pub fn validation(self, value: impl Arg<Validation>) -> Self { Self(put(self.0, "Validation", value.into_expr()), Phase) }
 }
 impl Done for LlmExtractionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemoryRecordSchema` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-memoryrecordschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MemoryRecordSchema(Bag);
+#[must_use] pub struct MemoryRecordSchema(Bag);
 impl MemoryRecordSchema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MetadataSchema`: list of `MetadataSchemaEntry`. Update: in place.
-    pub fn metadata_schema(mut self, value: impl Arg<Arr<MetadataSchemaEntry>>) -> Self { self.0.set("MetadataSchema", value.into_expr()); self }
+    pub fn metadata_schema(self, value: impl Arg<Arr<MetadataSchemaEntry>>) -> Self { Self(put(self.0, "MetadataSchema", value.into_expr())) }
 }
 impl Done for MemoryRecordSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemoryStrategy` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-memorystrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MemoryStrategy(Bag);
+#[must_use] pub struct MemoryStrategy(Bag);
 impl MemoryStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomMemoryStrategy`: `CustomMemoryStrategy`. Update: in place.
-    pub fn custom_memory_strategy(mut self, value: impl Arg<CustomMemoryStrategy>) -> Self { self.0.set("CustomMemoryStrategy", value.into_expr()); self }
+    pub fn custom_memory_strategy(self, value: impl Arg<CustomMemoryStrategy>) -> Self { Self(put(self.0, "CustomMemoryStrategy", value.into_expr())) }
     /// `EpisodicMemoryStrategy`: `EpisodicMemoryStrategy`. Update: in place.
-    pub fn episodic_memory_strategy(mut self, value: impl Arg<EpisodicMemoryStrategy>) -> Self { self.0.set("EpisodicMemoryStrategy", value.into_expr()); self }
+    pub fn episodic_memory_strategy(self, value: impl Arg<EpisodicMemoryStrategy>) -> Self { Self(put(self.0, "EpisodicMemoryStrategy", value.into_expr())) }
     /// `SemanticMemoryStrategy`: `SemanticMemoryStrategy`. Update: in place.
-    pub fn semantic_memory_strategy(mut self, value: impl Arg<SemanticMemoryStrategy>) -> Self { self.0.set("SemanticMemoryStrategy", value.into_expr()); self }
+    pub fn semantic_memory_strategy(self, value: impl Arg<SemanticMemoryStrategy>) -> Self { Self(put(self.0, "SemanticMemoryStrategy", value.into_expr())) }
     /// `SummaryMemoryStrategy`: `SummaryMemoryStrategy`. Update: in place.
-    pub fn summary_memory_strategy(mut self, value: impl Arg<SummaryMemoryStrategy>) -> Self { self.0.set("SummaryMemoryStrategy", value.into_expr()); self }
+    pub fn summary_memory_strategy(self, value: impl Arg<SummaryMemoryStrategy>) -> Self { Self(put(self.0, "SummaryMemoryStrategy", value.into_expr())) }
     /// `UserPreferenceMemoryStrategy`: `UserPreferenceMemoryStrategy`. Update: in place.
-    pub fn user_preference_memory_strategy(mut self, value: impl Arg<UserPreferenceMemoryStrategy>) -> Self { self.0.set("UserPreferenceMemoryStrategy", value.into_expr()); self }
+    pub fn user_preference_memory_strategy(self, value: impl Arg<UserPreferenceMemoryStrategy>) -> Self { Self(put(self.0, "UserPreferenceMemoryStrategy", value.into_expr())) }
 }
 impl Done for MemoryStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MessageBasedTriggerInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-messagebasedtriggerinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MessageBasedTriggerInput(Bag);
+#[must_use] pub struct MessageBasedTriggerInput(Bag);
 impl MessageBasedTriggerInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MessageCount`: integer. Update: in place.
-    pub fn message_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("MessageCount", value.into_expr()); self }
+    pub fn message_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessageCount", value.into_expr())) }
 }
 impl Done for MessageBasedTriggerInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataSchemaEntry` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-metadataschemaentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetadataSchemaEntry<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetadataSchemaEntry<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetadataSchemaEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetadataSchemaEntry<super::missing::Key> { MetadataSchemaEntry(Bag::default(), Phase) }
+    pub fn new() -> MetadataSchemaEntry<Missing<super::required::Key>> { MetadataSchemaEntry(Bag::default(), Phase) }
 }
 impl<R0> MetadataSchemaEntry<R0> {
     /// `ExtractionConfig`: `ExtractionConfig`. Update: in place.
-    pub fn extraction_config(mut self, value: impl Arg<ExtractionConfig>) -> Self { self.0.set("ExtractionConfig", value.into_expr()); self }
+    pub fn extraction_config(self, value: impl Arg<ExtractionConfig>) -> Self { Self(put(self.0, "ExtractionConfig", value.into_expr()), Phase) }
     /// `ExtractionType`: `ExtractionType`. Update: in place.
-    pub fn extraction_type(mut self, value: impl Arg<ExtractionType>) -> Self { self.0.set("ExtractionType", value.into_expr()); self }
+    pub fn extraction_type(self, value: impl Arg<ExtractionType>) -> Self { Self(put(self.0, "ExtractionType", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> MetadataSchemaEntry<Set> { self.0.set("Key", value.into_expr()); MetadataSchemaEntry(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> MetadataSchemaEntry<Set> { MetadataSchemaEntry(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Type`: `MetadataSchemaEntryType`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<MetadataSchemaEntryType>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<MetadataSchemaEntryType>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for MetadataSchemaEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NamespaceKeyEntry` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-namespacekeyentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NamespaceKeyEntry<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NamespaceKeyEntry<R0 = Set>(Bag, Phase<(R0,)>);
 impl NamespaceKeyEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NamespaceKeyEntry<super::missing::Key> { NamespaceKeyEntry(Bag::default(), Phase) }
+    pub fn new() -> NamespaceKeyEntry<Missing<super::required::Key>> { NamespaceKeyEntry(Bag::default(), Phase) }
 }
 impl<R0> NamespaceKeyEntry<R0> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> NamespaceKeyEntry<Set> { self.0.set("Key", value.into_expr()); NamespaceKeyEntry(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> NamespaceKeyEntry<Set> { NamespaceKeyEntry(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Validation`: `NamespaceKeyValidation`. Update: in place.
-    pub fn validation(mut self, value: impl Arg<NamespaceKeyValidation>) -> Self { self.0.set("Validation", value.into_expr()); self }
+    pub fn validation(self, value: impl Arg<NamespaceKeyValidation>) -> Self { Self(put(self.0, "Validation", value.into_expr()), Phase) }
 }
 impl Done for NamespaceKeyEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NamespaceKeyValidation` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-namespacekeyvalidation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NamespaceKeyValidation(Bag);
+#[must_use] pub struct NamespaceKeyValidation(Bag);
 impl NamespaceKeyValidation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedValues`: list of text. Update: in place.
-    pub fn allowed_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedValues", value.into_expr()); self }
+    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr())) }
     /// `RegexPattern`: text. Update: in place.
-    pub fn regex_pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("RegexPattern", value.into_expr()); self }
+    pub fn regex_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegexPattern", value.into_expr())) }
 }
 impl Done for NamespaceKeyValidation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NumberValidation` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-numbervalidation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NumberValidation(Bag);
+#[must_use] pub struct NumberValidation(Bag);
 impl NumberValidation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxValue`: number. Update: in place.
-    pub fn max_value(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxValue", value.into_expr()); self }
+    pub fn max_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxValue", value.into_expr())) }
     /// `MinValue`: number. Update: in place.
-    pub fn min_value(mut self, value: impl Arg<f64>) -> Self { self.0.set("MinValue", value.into_expr()); self }
+    pub fn min_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinValue", value.into_expr())) }
 }
 impl Done for NumberValidation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedConfiguration` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-selfmanagedconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SelfManagedConfiguration(Bag);
+#[must_use] pub struct SelfManagedConfiguration(Bag);
 impl SelfManagedConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HistoricalContextWindowSize`: integer. Update: in place.
-    pub fn historical_context_window_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("HistoricalContextWindowSize", value.into_expr()); self }
+    pub fn historical_context_window_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HistoricalContextWindowSize", value.into_expr())) }
     /// `InvocationConfiguration`: `InvocationConfigurationInput`. Update: in place.
-    pub fn invocation_configuration(mut self, value: impl Arg<InvocationConfigurationInput>) -> Self { self.0.set("InvocationConfiguration", value.into_expr()); self }
+    pub fn invocation_configuration(self, value: impl Arg<InvocationConfigurationInput>) -> Self { Self(put(self.0, "InvocationConfiguration", value.into_expr())) }
     /// `TriggerConditions`: list of `TriggerConditionInput`. Update: in place.
-    pub fn trigger_conditions(mut self, value: impl Arg<Arr<TriggerConditionInput>>) -> Self { self.0.set("TriggerConditions", value.into_expr()); self }
+    pub fn trigger_conditions(self, value: impl Arg<Arr<TriggerConditionInput>>) -> Self { Self(put(self.0, "TriggerConditions", value.into_expr())) }
 }
 impl Done for SelfManagedConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SemanticMemoryStrategy` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticmemorystrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SemanticMemoryStrategy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SemanticMemoryStrategy<R0 = Set>(Bag, Phase<(R0,)>);
 impl SemanticMemoryStrategy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SemanticMemoryStrategy<super::missing::Name> { SemanticMemoryStrategy(Bag::default(), Phase) }
+    pub fn new() -> SemanticMemoryStrategy<Missing<super::required::Name>> { SemanticMemoryStrategy(Bag::default(), Phase) }
 }
 impl<R0> SemanticMemoryStrategy<R0> {
     /// `CreatedAt`: text. Update: in place.
-    pub fn created_at(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedAt", value.into_expr()); self }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place.
-    pub fn memory_record_schema(mut self, value: impl Arg<MemoryRecordSchema>) -> Self { self.0.set("MemoryRecordSchema", value.into_expr()); self }
+    pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> SemanticMemoryStrategy<Set> { self.0.set("Name", value.into_expr()); SemanticMemoryStrategy(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SemanticMemoryStrategy<Set> { SemanticMemoryStrategy(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NamespaceTemplates`: list of text. Update: in place.
-    pub fn namespace_templates(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NamespaceTemplates", value.into_expr()); self }
+    pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value.into_expr()), Phase) }
     /// `Namespaces`: list of text. Update: in place.
-    pub fn namespaces(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Namespaces", value.into_expr()); self }
+    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `StrategyId`: text. Update: in place.
-    pub fn strategy_id(mut self, value: impl Arg<str>) -> Self { self.0.set("StrategyId", value.into_expr()); self }
+    pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value.into_expr()), Phase) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
     /// `UpdatedAt`: text. Update: in place.
-    pub fn updated_at(mut self, value: impl Arg<str>) -> Self { self.0.set("UpdatedAt", value.into_expr()); self }
+    pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr()), Phase) }
 }
 impl Done for SemanticMemoryStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SemanticOverride` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SemanticOverride(Bag);
+#[must_use] pub struct SemanticOverride(Bag);
 impl SemanticOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Consolidation`: `SemanticOverrideConsolidationConfigurationInput`. Update: in place.
-    pub fn consolidation(mut self, value: impl Arg<SemanticOverrideConsolidationConfigurationInput>) -> Self { self.0.set("Consolidation", value.into_expr()); self }
+    pub fn consolidation(self, value: impl Arg<SemanticOverrideConsolidationConfigurationInput>) -> Self { Self(put(self.0, "Consolidation", value.into_expr())) }
     /// `Extraction`: `SemanticOverrideExtractionConfigurationInput`. Update: in place.
-    pub fn extraction(mut self, value: impl Arg<SemanticOverrideExtractionConfigurationInput>) -> Self { self.0.set("Extraction", value.into_expr()); self }
+    pub fn extraction(self, value: impl Arg<SemanticOverrideExtractionConfigurationInput>) -> Self { Self(put(self.0, "Extraction", value.into_expr())) }
 }
 impl Done for SemanticOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SemanticOverrideConsolidationConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticoverrideconsolidationconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SemanticOverrideConsolidationConfigurationInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SemanticOverrideConsolidationConfigurationInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SemanticOverrideConsolidationConfigurationInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SemanticOverrideConsolidationConfigurationInput<super::missing::AppendToPrompt, super::missing::ModelId> { SemanticOverrideConsolidationConfigurationInput(Bag::default(), Phase) }
+    pub fn new() -> SemanticOverrideConsolidationConfigurationInput<Missing<super::required::AppendToPrompt>, Missing<super::required::ModelId>> { SemanticOverrideConsolidationConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0, R1> SemanticOverrideConsolidationConfigurationInput<R0, R1> {
     /// `AppendToPrompt`: text, required. Update: in place.
-    pub fn append_to_prompt(mut self, value: impl Arg<str>) -> SemanticOverrideConsolidationConfigurationInput<Set, R1> { self.0.set("AppendToPrompt", value.into_expr()); SemanticOverrideConsolidationConfigurationInput(self.0, Phase) }
+    pub fn append_to_prompt(self, value: impl Arg<str>) -> SemanticOverrideConsolidationConfigurationInput<Set, R1> { SemanticOverrideConsolidationConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
     /// `ModelId`: text, required. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> SemanticOverrideConsolidationConfigurationInput<R0, Set> { self.0.set("ModelId", value.into_expr()); SemanticOverrideConsolidationConfigurationInput(self.0, Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> SemanticOverrideConsolidationConfigurationInput<R0, Set> { SemanticOverrideConsolidationConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
 }
 impl Done for SemanticOverrideConsolidationConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SemanticOverrideExtractionConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-semanticoverrideextractionconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SemanticOverrideExtractionConfigurationInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SemanticOverrideExtractionConfigurationInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SemanticOverrideExtractionConfigurationInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SemanticOverrideExtractionConfigurationInput<super::missing::AppendToPrompt, super::missing::ModelId> { SemanticOverrideExtractionConfigurationInput(Bag::default(), Phase) }
+    pub fn new() -> SemanticOverrideExtractionConfigurationInput<Missing<super::required::AppendToPrompt>, Missing<super::required::ModelId>> { SemanticOverrideExtractionConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0, R1> SemanticOverrideExtractionConfigurationInput<R0, R1> {
     /// `AppendToPrompt`: text, required. Update: in place.
-    pub fn append_to_prompt(mut self, value: impl Arg<str>) -> SemanticOverrideExtractionConfigurationInput<Set, R1> { self.0.set("AppendToPrompt", value.into_expr()); SemanticOverrideExtractionConfigurationInput(self.0, Phase) }
+    pub fn append_to_prompt(self, value: impl Arg<str>) -> SemanticOverrideExtractionConfigurationInput<Set, R1> { SemanticOverrideExtractionConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
     /// `ModelId`: text, required. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> SemanticOverrideExtractionConfigurationInput<R0, Set> { self.0.set("ModelId", value.into_expr()); SemanticOverrideExtractionConfigurationInput(self.0, Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> SemanticOverrideExtractionConfigurationInput<R0, Set> { SemanticOverrideExtractionConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
 }
 impl Done for SemanticOverrideExtractionConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamDeliveryResource` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-streamdeliveryresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StreamDeliveryResource(Bag);
+#[must_use] pub struct StreamDeliveryResource(Bag);
 impl StreamDeliveryResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Kinesis`: `KinesisResource`. Update: in place.
-    pub fn kinesis(mut self, value: impl Arg<KinesisResource>) -> Self { self.0.set("Kinesis", value.into_expr()); self }
+    pub fn kinesis(self, value: impl Arg<KinesisResource>) -> Self { Self(put(self.0, "Kinesis", value.into_expr())) }
 }
 impl Done for StreamDeliveryResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamDeliveryResources` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-streamdeliveryresources.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StreamDeliveryResources<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StreamDeliveryResources<R0 = Set>(Bag, Phase<(R0,)>);
 impl StreamDeliveryResources {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StreamDeliveryResources<super::missing::Resources> { StreamDeliveryResources(Bag::default(), Phase) }
+    pub fn new() -> StreamDeliveryResources<Missing<super::required::Resources>> { StreamDeliveryResources(Bag::default(), Phase) }
 }
 impl<R0> StreamDeliveryResources<R0> {
     /// `Resources`: list of `StreamDeliveryResource`, required. Update: in place.
-    pub fn resources(mut self, value: impl Arg<Arr<StreamDeliveryResource>>) -> StreamDeliveryResources<Set> { self.0.set("Resources", value.into_expr()); StreamDeliveryResources(self.0, Phase) }
+    pub fn resources(self, value: impl Arg<Arr<StreamDeliveryResource>>) -> StreamDeliveryResources<Set> { StreamDeliveryResources(put(self.0, "Resources", value.into_expr()), Phase) }
 }
 impl Done for StreamDeliveryResources { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StringListValidation` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-stringlistvalidation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StringListValidation(Bag);
+#[must_use] pub struct StringListValidation(Bag);
 impl StringListValidation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedValues`: list of text. Update: in place.
-    pub fn allowed_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedValues", value.into_expr()); self }
+    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr())) }
     /// `MaxItems`: integer. Update: in place.
-    pub fn max_items(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxItems", value.into_expr()); self }
+    pub fn max_items(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxItems", value.into_expr())) }
 }
 impl Done for StringListValidation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StringValidation` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-stringvalidation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StringValidation<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StringValidation<R0 = Set>(Bag, Phase<(R0,)>);
 impl StringValidation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StringValidation<super::missing::AllowedValues> { StringValidation(Bag::default(), Phase) }
+    pub fn new() -> StringValidation<Missing<super::required::AllowedValues>> { StringValidation(Bag::default(), Phase) }
 }
 impl<R0> StringValidation<R0> {
     /// `AllowedValues`: list of text, required. Update: in place.
-    pub fn allowed_values(mut self, value: impl Arg<Arr<str>>) -> StringValidation<Set> { self.0.set("AllowedValues", value.into_expr()); StringValidation(self.0, Phase) }
+    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> StringValidation<Set> { StringValidation(put(self.0, "AllowedValues", value.into_expr()), Phase) }
 }
 impl Done for StringValidation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SummaryMemoryStrategy` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summarymemorystrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SummaryMemoryStrategy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SummaryMemoryStrategy<R0 = Set>(Bag, Phase<(R0,)>);
 impl SummaryMemoryStrategy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SummaryMemoryStrategy<super::missing::Name> { SummaryMemoryStrategy(Bag::default(), Phase) }
+    pub fn new() -> SummaryMemoryStrategy<Missing<super::required::Name>> { SummaryMemoryStrategy(Bag::default(), Phase) }
 }
 impl<R0> SummaryMemoryStrategy<R0> {
     /// `CreatedAt`: text. Update: in place.
-    pub fn created_at(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedAt", value.into_expr()); self }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place.
-    pub fn memory_record_schema(mut self, value: impl Arg<MemoryRecordSchema>) -> Self { self.0.set("MemoryRecordSchema", value.into_expr()); self }
+    pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> SummaryMemoryStrategy<Set> { self.0.set("Name", value.into_expr()); SummaryMemoryStrategy(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SummaryMemoryStrategy<Set> { SummaryMemoryStrategy(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NamespaceTemplates`: list of text. Update: in place.
-    pub fn namespace_templates(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NamespaceTemplates", value.into_expr()); self }
+    pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value.into_expr()), Phase) }
     /// `Namespaces`: list of text. Update: in place.
-    pub fn namespaces(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Namespaces", value.into_expr()); self }
+    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `StrategyId`: text. Update: in place.
-    pub fn strategy_id(mut self, value: impl Arg<str>) -> Self { self.0.set("StrategyId", value.into_expr()); self }
+    pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value.into_expr()), Phase) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
     /// `UpdatedAt`: text. Update: in place.
-    pub fn updated_at(mut self, value: impl Arg<str>) -> Self { self.0.set("UpdatedAt", value.into_expr()); self }
+    pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr()), Phase) }
 }
 impl Done for SummaryMemoryStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SummaryOverride` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summaryoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SummaryOverride(Bag);
+#[must_use] pub struct SummaryOverride(Bag);
 impl SummaryOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Consolidation`: `SummaryOverrideConsolidationConfigurationInput`. Update: in place.
-    pub fn consolidation(mut self, value: impl Arg<SummaryOverrideConsolidationConfigurationInput>) -> Self { self.0.set("Consolidation", value.into_expr()); self }
+    pub fn consolidation(self, value: impl Arg<SummaryOverrideConsolidationConfigurationInput>) -> Self { Self(put(self.0, "Consolidation", value.into_expr())) }
 }
 impl Done for SummaryOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SummaryOverrideConsolidationConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-summaryoverrideconsolidationconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SummaryOverrideConsolidationConfigurationInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SummaryOverrideConsolidationConfigurationInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SummaryOverrideConsolidationConfigurationInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SummaryOverrideConsolidationConfigurationInput<super::missing::AppendToPrompt, super::missing::ModelId> { SummaryOverrideConsolidationConfigurationInput(Bag::default(), Phase) }
+    pub fn new() -> SummaryOverrideConsolidationConfigurationInput<Missing<super::required::AppendToPrompt>, Missing<super::required::ModelId>> { SummaryOverrideConsolidationConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0, R1> SummaryOverrideConsolidationConfigurationInput<R0, R1> {
     /// `AppendToPrompt`: text, required. Update: in place.
-    pub fn append_to_prompt(mut self, value: impl Arg<str>) -> SummaryOverrideConsolidationConfigurationInput<Set, R1> { self.0.set("AppendToPrompt", value.into_expr()); SummaryOverrideConsolidationConfigurationInput(self.0, Phase) }
+    pub fn append_to_prompt(self, value: impl Arg<str>) -> SummaryOverrideConsolidationConfigurationInput<Set, R1> { SummaryOverrideConsolidationConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
     /// `ModelId`: text, required. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> SummaryOverrideConsolidationConfigurationInput<R0, Set> { self.0.set("ModelId", value.into_expr()); SummaryOverrideConsolidationConfigurationInput(self.0, Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> SummaryOverrideConsolidationConfigurationInput<R0, Set> { SummaryOverrideConsolidationConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
 }
 impl Done for SummaryOverrideConsolidationConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeBasedTriggerInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-timebasedtriggerinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimeBasedTriggerInput(Bag);
+#[must_use] pub struct TimeBasedTriggerInput(Bag);
 impl TimeBasedTriggerInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdleSessionTimeout`: integer. Update: in place.
-    pub fn idle_session_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("IdleSessionTimeout", value.into_expr()); self }
+    pub fn idle_session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleSessionTimeout", value.into_expr())) }
 }
 impl Done for TimeBasedTriggerInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TokenBasedTriggerInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-tokenbasedtriggerinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TokenBasedTriggerInput(Bag);
+#[must_use] pub struct TokenBasedTriggerInput(Bag);
 impl TokenBasedTriggerInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TokenCount`: integer. Update: in place.
-    pub fn token_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("TokenCount", value.into_expr()); self }
+    pub fn token_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TokenCount", value.into_expr())) }
 }
 impl Done for TokenBasedTriggerInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TriggerConditionInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-triggerconditioninput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TriggerConditionInput(Bag);
+#[must_use] pub struct TriggerConditionInput(Bag);
 impl TriggerConditionInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MessageBasedTrigger`: `MessageBasedTriggerInput`. Update: in place.
-    pub fn message_based_trigger(mut self, value: impl Arg<MessageBasedTriggerInput>) -> Self { self.0.set("MessageBasedTrigger", value.into_expr()); self }
+    pub fn message_based_trigger(self, value: impl Arg<MessageBasedTriggerInput>) -> Self { Self(put(self.0, "MessageBasedTrigger", value.into_expr())) }
     /// `TimeBasedTrigger`: `TimeBasedTriggerInput`. Update: in place.
-    pub fn time_based_trigger(mut self, value: impl Arg<TimeBasedTriggerInput>) -> Self { self.0.set("TimeBasedTrigger", value.into_expr()); self }
+    pub fn time_based_trigger(self, value: impl Arg<TimeBasedTriggerInput>) -> Self { Self(put(self.0, "TimeBasedTrigger", value.into_expr())) }
     /// `TokenBasedTrigger`: `TokenBasedTriggerInput`. Update: in place.
-    pub fn token_based_trigger(mut self, value: impl Arg<TokenBasedTriggerInput>) -> Self { self.0.set("TokenBasedTrigger", value.into_expr()); self }
+    pub fn token_based_trigger(self, value: impl Arg<TokenBasedTriggerInput>) -> Self { Self(put(self.0, "TokenBasedTrigger", value.into_expr())) }
 }
 impl Done for TriggerConditionInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserPreferenceMemoryStrategy` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferencememorystrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UserPreferenceMemoryStrategy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct UserPreferenceMemoryStrategy<R0 = Set>(Bag, Phase<(R0,)>);
 impl UserPreferenceMemoryStrategy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UserPreferenceMemoryStrategy<super::missing::Name> { UserPreferenceMemoryStrategy(Bag::default(), Phase) }
+    pub fn new() -> UserPreferenceMemoryStrategy<Missing<super::required::Name>> { UserPreferenceMemoryStrategy(Bag::default(), Phase) }
 }
 impl<R0> UserPreferenceMemoryStrategy<R0> {
     /// `CreatedAt`: text. Update: in place.
-    pub fn created_at(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedAt", value.into_expr()); self }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `MemoryRecordSchema`: `MemoryRecordSchema`. Update: in place.
-    pub fn memory_record_schema(mut self, value: impl Arg<MemoryRecordSchema>) -> Self { self.0.set("MemoryRecordSchema", value.into_expr()); self }
+    pub fn memory_record_schema(self, value: impl Arg<MemoryRecordSchema>) -> Self { Self(put(self.0, "MemoryRecordSchema", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> UserPreferenceMemoryStrategy<Set> { self.0.set("Name", value.into_expr()); UserPreferenceMemoryStrategy(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> UserPreferenceMemoryStrategy<Set> { UserPreferenceMemoryStrategy(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NamespaceTemplates`: list of text. Update: in place.
-    pub fn namespace_templates(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NamespaceTemplates", value.into_expr()); self }
+    pub fn namespace_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NamespaceTemplates", value.into_expr()), Phase) }
     /// `Namespaces`: list of text. Update: in place.
-    pub fn namespaces(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Namespaces", value.into_expr()); self }
+    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `StrategyId`: text. Update: in place.
-    pub fn strategy_id(mut self, value: impl Arg<str>) -> Self { self.0.set("StrategyId", value.into_expr()); self }
+    pub fn strategy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StrategyId", value.into_expr()), Phase) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
     /// `UpdatedAt`: text. Update: in place.
-    pub fn updated_at(mut self, value: impl Arg<str>) -> Self { self.0.set("UpdatedAt", value.into_expr()); self }
+    pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr()), Phase) }
 }
 impl Done for UserPreferenceMemoryStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserPreferenceOverride` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferenceoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UserPreferenceOverride(Bag);
+#[must_use] pub struct UserPreferenceOverride(Bag);
 impl UserPreferenceOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Consolidation`: `UserPreferenceOverrideConsolidationConfigurationInput`. Update: in place.
-    pub fn consolidation(mut self, value: impl Arg<UserPreferenceOverrideConsolidationConfigurationInput>) -> Self { self.0.set("Consolidation", value.into_expr()); self }
+    pub fn consolidation(self, value: impl Arg<UserPreferenceOverrideConsolidationConfigurationInput>) -> Self { Self(put(self.0, "Consolidation", value.into_expr())) }
     /// `Extraction`: `UserPreferenceOverrideExtractionConfigurationInput`. Update: in place.
-    pub fn extraction(mut self, value: impl Arg<UserPreferenceOverrideExtractionConfigurationInput>) -> Self { self.0.set("Extraction", value.into_expr()); self }
+    pub fn extraction(self, value: impl Arg<UserPreferenceOverrideExtractionConfigurationInput>) -> Self { Self(put(self.0, "Extraction", value.into_expr())) }
 }
 impl Done for UserPreferenceOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserPreferenceOverrideConsolidationConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferenceoverrideconsolidationconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UserPreferenceOverrideConsolidationConfigurationInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct UserPreferenceOverrideConsolidationConfigurationInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl UserPreferenceOverrideConsolidationConfigurationInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UserPreferenceOverrideConsolidationConfigurationInput<super::missing::AppendToPrompt, super::missing::ModelId> { UserPreferenceOverrideConsolidationConfigurationInput(Bag::default(), Phase) }
+    pub fn new() -> UserPreferenceOverrideConsolidationConfigurationInput<Missing<super::required::AppendToPrompt>, Missing<super::required::ModelId>> { UserPreferenceOverrideConsolidationConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0, R1> UserPreferenceOverrideConsolidationConfigurationInput<R0, R1> {
     /// `AppendToPrompt`: text, required. Update: in place.
-    pub fn append_to_prompt(mut self, value: impl Arg<str>) -> UserPreferenceOverrideConsolidationConfigurationInput<Set, R1> { self.0.set("AppendToPrompt", value.into_expr()); UserPreferenceOverrideConsolidationConfigurationInput(self.0, Phase) }
+    pub fn append_to_prompt(self, value: impl Arg<str>) -> UserPreferenceOverrideConsolidationConfigurationInput<Set, R1> { UserPreferenceOverrideConsolidationConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
     /// `ModelId`: text, required. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> UserPreferenceOverrideConsolidationConfigurationInput<R0, Set> { self.0.set("ModelId", value.into_expr()); UserPreferenceOverrideConsolidationConfigurationInput(self.0, Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> UserPreferenceOverrideConsolidationConfigurationInput<R0, Set> { UserPreferenceOverrideConsolidationConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
 }
 impl Done for UserPreferenceOverrideConsolidationConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserPreferenceOverrideExtractionConfigurationInput` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-userpreferenceoverrideextractionconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UserPreferenceOverrideExtractionConfigurationInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct UserPreferenceOverrideExtractionConfigurationInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl UserPreferenceOverrideExtractionConfigurationInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UserPreferenceOverrideExtractionConfigurationInput<super::missing::AppendToPrompt, super::missing::ModelId> { UserPreferenceOverrideExtractionConfigurationInput(Bag::default(), Phase) }
+    pub fn new() -> UserPreferenceOverrideExtractionConfigurationInput<Missing<super::required::AppendToPrompt>, Missing<super::required::ModelId>> { UserPreferenceOverrideExtractionConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0, R1> UserPreferenceOverrideExtractionConfigurationInput<R0, R1> {
     /// `AppendToPrompt`: text, required. Update: in place.
-    pub fn append_to_prompt(mut self, value: impl Arg<str>) -> UserPreferenceOverrideExtractionConfigurationInput<Set, R1> { self.0.set("AppendToPrompt", value.into_expr()); UserPreferenceOverrideExtractionConfigurationInput(self.0, Phase) }
+    pub fn append_to_prompt(self, value: impl Arg<str>) -> UserPreferenceOverrideExtractionConfigurationInput<Set, R1> { UserPreferenceOverrideExtractionConfigurationInput(put(self.0, "AppendToPrompt", value.into_expr()), Phase) }
     /// `ModelId`: text, required. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> UserPreferenceOverrideExtractionConfigurationInput<R0, Set> { self.0.set("ModelId", value.into_expr()); UserPreferenceOverrideExtractionConfigurationInput(self.0, Phase) }
+    pub fn model_id(self, value: impl Arg<str>) -> UserPreferenceOverrideExtractionConfigurationInput<R0, Set> { UserPreferenceOverrideExtractionConfigurationInput(put(self.0, "ModelId", value.into_expr()), Phase) }
 }
 impl Done for UserPreferenceOverrideExtractionConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Validation` of `AWS::BedrockAgentCore::Memory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-memory-validation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Validation(Bag);
+#[must_use] pub struct Validation(Bag);
 impl Validation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NumberValidation`: `NumberValidation`. Update: in place.
-    pub fn number_validation(mut self, value: impl Arg<NumberValidation>) -> Self { self.0.set("NumberValidation", value.into_expr()); self }
+    pub fn number_validation(self, value: impl Arg<NumberValidation>) -> Self { Self(put(self.0, "NumberValidation", value.into_expr())) }
     /// `StringListValidation`: `StringListValidation`. Update: in place.
-    pub fn string_list_validation(mut self, value: impl Arg<StringListValidation>) -> Self { self.0.set("StringListValidation", value.into_expr()); self }
+    pub fn string_list_validation(self, value: impl Arg<StringListValidation>) -> Self { Self(put(self.0, "StringListValidation", value.into_expr())) }
     /// `StringValidation`: `StringValidation`. Update: in place.
-    pub fn string_validation(mut self, value: impl Arg<StringValidation>) -> Self { self.0.set("StringValidation", value.into_expr()); self }
+    pub fn string_validation(self, value: impl Arg<StringValidation>) -> Self { Self(put(self.0, "StringValidation", value.into_expr())) }
 }
 impl Done for Validation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -3867,7 +3859,7 @@ impl CfnOAuth2CredentialProvider {
     /// `AWS::BedrockAgentCore::OAuth2CredentialProvider`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::OAuth2CredentialProvider";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnOAuth2CredentialProviderProps<R0, R1>) -> Self where CfnOAuth2CredentialProviderProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOAuth2CredentialProviderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CredentialProviderArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CallbackUrl`: text.
@@ -3880,7 +3872,7 @@ impl CfnOAuth2CredentialProvider {
     pub fn attr_client_secret_source(&self) -> Val<str> { self.0.get_att("ClientSecretSource") }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `CredentialProviderArn`: text.
+    /// The attribute `CredentialProviderArn`: `OtherArn`.
     pub fn attr_credential_provider_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CredentialProviderArn") }
     /// The attribute `LastUpdatedTime`: text.
     pub fn attr_last_updated_time(&self) -> Val<str> { self.0.get_att("LastUpdatedTime") }
@@ -3891,411 +3883,411 @@ impl CfnOAuth2CredentialProvider {
 }
 impl Parent for CfnOAuth2CredentialProvider { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-oauth2credentialprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOAuth2CredentialProviderProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnOAuth2CredentialProviderProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnOAuth2CredentialProviderProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOAuth2CredentialProviderProps<missing::CredentialProviderVendor, missing::Name> { CfnOAuth2CredentialProviderProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOAuth2CredentialProviderProps<Missing<required::CredentialProviderVendor>, Missing<required::Name>> { CfnOAuth2CredentialProviderProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnOAuth2CredentialProviderProps<R0, R1> {
     /// `CredentialProviderVendor`: `CredentialProviderVendor`, required. Update: replacement.
-    pub fn credential_provider_vendor(mut self, value: impl Arg<oauth2_credential_provider::CredentialProviderVendor>) -> CfnOAuth2CredentialProviderProps<Set, R1> { self.0.set("CredentialProviderVendor", value.into_expr()); CfnOAuth2CredentialProviderProps(self.0, Phase) }
+    pub fn credential_provider_vendor(self, value: impl Arg<oauth2_credential_provider::CredentialProviderVendor>) -> CfnOAuth2CredentialProviderProps<Set, R1> { CfnOAuth2CredentialProviderProps(put(self.0, "CredentialProviderVendor", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnOAuth2CredentialProviderProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnOAuth2CredentialProviderProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnOAuth2CredentialProviderProps<R0, Set> { CfnOAuth2CredentialProviderProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Oauth2ProviderConfigInput`: `Oauth2ProviderConfigInput`. Update: in place.
-    pub fn oauth2_provider_config_input(mut self, value: impl Arg<oauth2_credential_provider::Oauth2ProviderConfigInput>) -> Self { self.0.set("Oauth2ProviderConfigInput", value.into_expr()); self }
+    pub fn oauth2_provider_config_input(self, value: impl Arg<oauth2_credential_provider::Oauth2ProviderConfigInput>) -> Self { Self(put(self.0, "Oauth2ProviderConfigInput", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnOAuth2CredentialProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::OAuth2CredentialProvider`.
 pub mod oauth2_credential_provider {
 use crate::cfn::support::*;
 /// The property type `AtlassianOauth2ProviderConfigInput` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-atlassianoauth2providerconfiginput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AtlassianOauth2ProviderConfigInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AtlassianOauth2ProviderConfigInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl AtlassianOauth2ProviderConfigInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AtlassianOauth2ProviderConfigInput<super::missing::ClientId> { AtlassianOauth2ProviderConfigInput(Bag::default(), Phase) }
+    pub fn new() -> AtlassianOauth2ProviderConfigInput<Missing<super::required::ClientId>> { AtlassianOauth2ProviderConfigInput(Bag::default(), Phase) }
 }
 impl<R0> AtlassianOauth2ProviderConfigInput<R0> {
     /// `ClientId`: text, required. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> AtlassianOauth2ProviderConfigInput<Set> { self.0.set("ClientId", value.into_expr()); AtlassianOauth2ProviderConfigInput(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> AtlassianOauth2ProviderConfigInput<Set> { AtlassianOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `ClientSecret`: text. Update: in place.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientSecret", value.into_expr()); self }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
     /// `ClientSecretConfig`: `SecretReference`. Update: in place.
-    pub fn client_secret_config(mut self, value: impl Arg<SecretReference>) -> Self { self.0.set("ClientSecretConfig", value.into_expr()); self }
+    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
     /// `ClientSecretSource`: `ClientSecretSource`. Update: in place.
-    pub fn client_secret_source(mut self, value: impl Arg<ClientSecretSource>) -> Self { self.0.set("ClientSecretSource", value.into_expr()); self }
+    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
 }
 impl Done for AtlassianOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientSecretArn` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-clientsecretarn.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClientSecretArn<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ClientSecretArn<R0 = Set>(Bag, Phase<(R0,)>);
 impl ClientSecretArn {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ClientSecretArn<super::missing::SecretArn> { ClientSecretArn(Bag::default(), Phase) }
+    pub fn new() -> ClientSecretArn<Missing<super::required::SecretArn>> { ClientSecretArn(Bag::default(), Phase) }
 }
 impl<R0> ClientSecretArn<R0> {
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> ClientSecretArn<Set> { self.0.set("SecretArn", value.into_expr()); ClientSecretArn(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ClientSecretArn<Set> { ClientSecretArn(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for ClientSecretArn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomOauth2ProviderConfigInput` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-customoauth2providerconfiginput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomOauth2ProviderConfigInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomOauth2ProviderConfigInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomOauth2ProviderConfigInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomOauth2ProviderConfigInput<super::missing::OauthDiscovery> { CustomOauth2ProviderConfigInput(Bag::default(), Phase) }
+    pub fn new() -> CustomOauth2ProviderConfigInput<Missing<super::required::OauthDiscovery>> { CustomOauth2ProviderConfigInput(Bag::default(), Phase) }
 }
 impl<R0> CustomOauth2ProviderConfigInput<R0> {
     /// `ClientAuthenticationMethod`: `ClientAuthenticationMethod`. Update: in place.
-    pub fn client_authentication_method(mut self, value: impl Arg<ClientAuthenticationMethod>) -> Self { self.0.set("ClientAuthenticationMethod", value.into_expr()); self }
+    pub fn client_authentication_method(self, value: impl Arg<ClientAuthenticationMethod>) -> Self { Self(put(self.0, "ClientAuthenticationMethod", value.into_expr()), Phase) }
     /// `ClientId`: text. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientId", value.into_expr()); self }
+    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `ClientSecret`: text. Update: in place.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientSecret", value.into_expr()); self }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
     /// `ClientSecretConfig`: `SecretReference`. Update: in place.
-    pub fn client_secret_config(mut self, value: impl Arg<SecretReference>) -> Self { self.0.set("ClientSecretConfig", value.into_expr()); self }
+    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
     /// `ClientSecretSource`: `ClientSecretSource`. Update: in place.
-    pub fn client_secret_source(mut self, value: impl Arg<ClientSecretSource>) -> Self { self.0.set("ClientSecretSource", value.into_expr()); self }
+    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
     /// `OauthDiscovery`: `Oauth2Discovery`, required. Update: in place.
-    pub fn oauth_discovery(mut self, value: impl Arg<Oauth2Discovery>) -> CustomOauth2ProviderConfigInput<Set> { self.0.set("OauthDiscovery", value.into_expr()); CustomOauth2ProviderConfigInput(self.0, Phase) }
+    pub fn oauth_discovery(self, value: impl Arg<Oauth2Discovery>) -> CustomOauth2ProviderConfigInput<Set> { CustomOauth2ProviderConfigInput(put(self.0, "OauthDiscovery", value.into_expr()), Phase) }
     /// `OnBehalfOfTokenExchangeConfig`: `OnBehalfOfTokenExchangeConfig`. Update: in place.
-    pub fn on_behalf_of_token_exchange_config(mut self, value: impl Arg<OnBehalfOfTokenExchangeConfig>) -> Self { self.0.set("OnBehalfOfTokenExchangeConfig", value.into_expr()); self }
+    pub fn on_behalf_of_token_exchange_config(self, value: impl Arg<OnBehalfOfTokenExchangeConfig>) -> Self { Self(put(self.0, "OnBehalfOfTokenExchangeConfig", value.into_expr()), Phase) }
     /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place.
-    pub fn private_endpoint(mut self, value: impl Arg<PrivateEndpoint>) -> Self { self.0.set("PrivateEndpoint", value.into_expr()); self }
+    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
     /// `PrivateEndpointOverrides`: list of `PrivateEndpointOverride`. Update: in place.
-    pub fn private_endpoint_overrides(mut self, value: impl Arg<Arr<PrivateEndpointOverride>>) -> Self { self.0.set("PrivateEndpointOverrides", value.into_expr()); self }
+    pub fn private_endpoint_overrides(self, value: impl Arg<Arr<PrivateEndpointOverride>>) -> Self { Self(put(self.0, "PrivateEndpointOverrides", value.into_expr()), Phase) }
     /// `PrivateKeyJwtConfig`: `PrivateKeyJwtConfig`. Update: in place.
-    pub fn private_key_jwt_config(mut self, value: impl Arg<PrivateKeyJwtConfig>) -> Self { self.0.set("PrivateKeyJwtConfig", value.into_expr()); self }
+    pub fn private_key_jwt_config(self, value: impl Arg<PrivateKeyJwtConfig>) -> Self { Self(put(self.0, "PrivateKeyJwtConfig", value.into_expr()), Phase) }
 }
 impl Done for CustomOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GithubOauth2ProviderConfigInput` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-githuboauth2providerconfiginput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GithubOauth2ProviderConfigInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GithubOauth2ProviderConfigInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl GithubOauth2ProviderConfigInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GithubOauth2ProviderConfigInput<super::missing::ClientId> { GithubOauth2ProviderConfigInput(Bag::default(), Phase) }
+    pub fn new() -> GithubOauth2ProviderConfigInput<Missing<super::required::ClientId>> { GithubOauth2ProviderConfigInput(Bag::default(), Phase) }
 }
 impl<R0> GithubOauth2ProviderConfigInput<R0> {
     /// `ClientId`: text, required. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> GithubOauth2ProviderConfigInput<Set> { self.0.set("ClientId", value.into_expr()); GithubOauth2ProviderConfigInput(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> GithubOauth2ProviderConfigInput<Set> { GithubOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `ClientSecret`: text. Update: in place.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientSecret", value.into_expr()); self }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
     /// `ClientSecretConfig`: `SecretReference`. Update: in place.
-    pub fn client_secret_config(mut self, value: impl Arg<SecretReference>) -> Self { self.0.set("ClientSecretConfig", value.into_expr()); self }
+    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
     /// `ClientSecretSource`: `ClientSecretSource`. Update: in place.
-    pub fn client_secret_source(mut self, value: impl Arg<ClientSecretSource>) -> Self { self.0.set("ClientSecretSource", value.into_expr()); self }
+    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
 }
 impl Done for GithubOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GoogleOauth2ProviderConfigInput` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-googleoauth2providerconfiginput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GoogleOauth2ProviderConfigInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GoogleOauth2ProviderConfigInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl GoogleOauth2ProviderConfigInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GoogleOauth2ProviderConfigInput<super::missing::ClientId> { GoogleOauth2ProviderConfigInput(Bag::default(), Phase) }
+    pub fn new() -> GoogleOauth2ProviderConfigInput<Missing<super::required::ClientId>> { GoogleOauth2ProviderConfigInput(Bag::default(), Phase) }
 }
 impl<R0> GoogleOauth2ProviderConfigInput<R0> {
     /// `ClientId`: text, required. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> GoogleOauth2ProviderConfigInput<Set> { self.0.set("ClientId", value.into_expr()); GoogleOauth2ProviderConfigInput(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> GoogleOauth2ProviderConfigInput<Set> { GoogleOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `ClientSecret`: text. Update: in place.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientSecret", value.into_expr()); self }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
     /// `ClientSecretConfig`: `SecretReference`. Update: in place.
-    pub fn client_secret_config(mut self, value: impl Arg<SecretReference>) -> Self { self.0.set("ClientSecretConfig", value.into_expr()); self }
+    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
     /// `ClientSecretSource`: `ClientSecretSource`. Update: in place.
-    pub fn client_secret_source(mut self, value: impl Arg<ClientSecretSource>) -> Self { self.0.set("ClientSecretSource", value.into_expr()); self }
+    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
 }
 impl Done for GoogleOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IncludedOauth2ProviderConfigInput` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-includedoauth2providerconfiginput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IncludedOauth2ProviderConfigInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IncludedOauth2ProviderConfigInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl IncludedOauth2ProviderConfigInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IncludedOauth2ProviderConfigInput<super::missing::ClientId> { IncludedOauth2ProviderConfigInput(Bag::default(), Phase) }
+    pub fn new() -> IncludedOauth2ProviderConfigInput<Missing<super::required::ClientId>> { IncludedOauth2ProviderConfigInput(Bag::default(), Phase) }
 }
 impl<R0> IncludedOauth2ProviderConfigInput<R0> {
     /// `AuthorizationEndpoint`: text. Update: in place.
-    pub fn authorization_endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthorizationEndpoint", value.into_expr()); self }
+    pub fn authorization_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationEndpoint", value.into_expr()), Phase) }
     /// `ClientId`: text, required. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> IncludedOauth2ProviderConfigInput<Set> { self.0.set("ClientId", value.into_expr()); IncludedOauth2ProviderConfigInput(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> IncludedOauth2ProviderConfigInput<Set> { IncludedOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `ClientSecret`: text. Update: in place.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientSecret", value.into_expr()); self }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
     /// `ClientSecretConfig`: `SecretReference`. Update: in place.
-    pub fn client_secret_config(mut self, value: impl Arg<SecretReference>) -> Self { self.0.set("ClientSecretConfig", value.into_expr()); self }
+    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
     /// `ClientSecretSource`: `ClientSecretSource`. Update: in place.
-    pub fn client_secret_source(mut self, value: impl Arg<ClientSecretSource>) -> Self { self.0.set("ClientSecretSource", value.into_expr()); self }
+    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
     /// `Issuer`: text. Update: in place.
-    pub fn issuer(mut self, value: impl Arg<str>) -> Self { self.0.set("Issuer", value.into_expr()); self }
+    pub fn issuer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Issuer", value.into_expr()), Phase) }
     /// `TokenEndpoint`: text. Update: in place.
-    pub fn token_endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("TokenEndpoint", value.into_expr()); self }
+    pub fn token_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenEndpoint", value.into_expr()), Phase) }
 }
 impl Done for IncludedOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KmsKeySourceType` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-kmskeysourcetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KmsKeySourceType<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KmsKeySourceType<R0 = Set>(Bag, Phase<(R0,)>);
 impl KmsKeySourceType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KmsKeySourceType<super::missing::KmsKeyArn> { KmsKeySourceType(Bag::default(), Phase) }
+    pub fn new() -> KmsKeySourceType<Missing<super::required::KmsKeyArn>> { KmsKeySourceType(Bag::default(), Phase) }
 }
 impl<R0> KmsKeySourceType<R0> {
-    /// `KmsKeyArn`: text, required. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> KmsKeySourceType<Set> { self.0.set("KmsKeyArn", value.into_expr()); KmsKeySourceType(self.0, Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`, required. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> KmsKeySourceType<Set> { KmsKeySourceType(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
 }
 impl Done for KmsKeySourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkedinOauth2ProviderConfigInput` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-linkedinoauth2providerconfiginput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LinkedinOauth2ProviderConfigInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LinkedinOauth2ProviderConfigInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl LinkedinOauth2ProviderConfigInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LinkedinOauth2ProviderConfigInput<super::missing::ClientId> { LinkedinOauth2ProviderConfigInput(Bag::default(), Phase) }
+    pub fn new() -> LinkedinOauth2ProviderConfigInput<Missing<super::required::ClientId>> { LinkedinOauth2ProviderConfigInput(Bag::default(), Phase) }
 }
 impl<R0> LinkedinOauth2ProviderConfigInput<R0> {
     /// `ClientId`: text, required. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> LinkedinOauth2ProviderConfigInput<Set> { self.0.set("ClientId", value.into_expr()); LinkedinOauth2ProviderConfigInput(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> LinkedinOauth2ProviderConfigInput<Set> { LinkedinOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `ClientSecret`: text. Update: in place.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientSecret", value.into_expr()); self }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
     /// `ClientSecretConfig`: `SecretReference`. Update: in place.
-    pub fn client_secret_config(mut self, value: impl Arg<SecretReference>) -> Self { self.0.set("ClientSecretConfig", value.into_expr()); self }
+    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
     /// `ClientSecretSource`: `ClientSecretSource`. Update: in place.
-    pub fn client_secret_source(mut self, value: impl Arg<ClientSecretSource>) -> Self { self.0.set("ClientSecretSource", value.into_expr()); self }
+    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
 }
 impl Done for LinkedinOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedVpcResource` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-managedvpcresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedVpcResource<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ManagedVpcResource<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ManagedVpcResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedVpcResource<super::missing::EndpointIpAddressType, super::missing::SubnetIds, super::missing::VpcIdentifier> { ManagedVpcResource(Bag::default(), Phase) }
+    pub fn new() -> ManagedVpcResource<Missing<super::required::EndpointIpAddressType>, Missing<super::required::SubnetIds>, Missing<super::required::VpcIdentifier>> { ManagedVpcResource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ManagedVpcResource<R0, R1, R2> {
     /// `EndpointIpAddressType`: `EndpointIpAddressType`, required. Update: in place.
-    pub fn endpoint_ip_address_type(mut self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { self.0.set("EndpointIpAddressType", value.into_expr()); ManagedVpcResource(self.0, Phase) }
+    pub fn endpoint_ip_address_type(self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { ManagedVpcResource(put(self.0, "EndpointIpAddressType", value.into_expr()), Phase) }
     /// `RoutingDomain`: text. Update: in place.
-    pub fn routing_domain(mut self, value: impl Arg<str>) -> Self { self.0.set("RoutingDomain", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn routing_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingDomain", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { self.0.set("SubnetIds", value.into_expr()); ManagedVpcResource(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { ManagedVpcResource(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcIdentifier`: text, required. Update: in place.
-    pub fn vpc_identifier(mut self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { self.0.set("VpcIdentifier", value.into_expr()); ManagedVpcResource(self.0, Phase) }
+    pub fn vpc_identifier(self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { ManagedVpcResource(put(self.0, "VpcIdentifier", value.into_expr()), Phase) }
 }
 impl Done for ManagedVpcResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MicrosoftOauth2ProviderConfigInput` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-microsoftoauth2providerconfiginput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MicrosoftOauth2ProviderConfigInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MicrosoftOauth2ProviderConfigInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl MicrosoftOauth2ProviderConfigInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MicrosoftOauth2ProviderConfigInput<super::missing::ClientId> { MicrosoftOauth2ProviderConfigInput(Bag::default(), Phase) }
+    pub fn new() -> MicrosoftOauth2ProviderConfigInput<Missing<super::required::ClientId>> { MicrosoftOauth2ProviderConfigInput(Bag::default(), Phase) }
 }
 impl<R0> MicrosoftOauth2ProviderConfigInput<R0> {
     /// `ClientId`: text, required. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> MicrosoftOauth2ProviderConfigInput<Set> { self.0.set("ClientId", value.into_expr()); MicrosoftOauth2ProviderConfigInput(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> MicrosoftOauth2ProviderConfigInput<Set> { MicrosoftOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `ClientSecret`: text. Update: in place.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientSecret", value.into_expr()); self }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
     /// `ClientSecretConfig`: `SecretReference`. Update: in place.
-    pub fn client_secret_config(mut self, value: impl Arg<SecretReference>) -> Self { self.0.set("ClientSecretConfig", value.into_expr()); self }
+    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
     /// `ClientSecretSource`: `ClientSecretSource`. Update: in place.
-    pub fn client_secret_source(mut self, value: impl Arg<ClientSecretSource>) -> Self { self.0.set("ClientSecretSource", value.into_expr()); self }
+    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
     /// `TenantId`: text. Update: in place.
-    pub fn tenant_id(mut self, value: impl Arg<str>) -> Self { self.0.set("TenantId", value.into_expr()); self }
+    pub fn tenant_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TenantId", value.into_expr()), Phase) }
 }
 impl Done for MicrosoftOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Oauth2AuthorizationServerMetadata` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2authorizationservermetadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Oauth2AuthorizationServerMetadata<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Oauth2AuthorizationServerMetadata<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Oauth2AuthorizationServerMetadata {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Oauth2AuthorizationServerMetadata<super::missing::AuthorizationEndpoint, super::missing::Issuer, super::missing::TokenEndpoint> { Oauth2AuthorizationServerMetadata(Bag::default(), Phase) }
+    pub fn new() -> Oauth2AuthorizationServerMetadata<Missing<super::required::AuthorizationEndpoint>, Missing<super::required::Issuer>, Missing<super::required::TokenEndpoint>> { Oauth2AuthorizationServerMetadata(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Oauth2AuthorizationServerMetadata<R0, R1, R2> {
     /// `AuthorizationEndpoint`: text, required. Update: in place.
-    pub fn authorization_endpoint(mut self, value: impl Arg<str>) -> Oauth2AuthorizationServerMetadata<Set, R1, R2> { self.0.set("AuthorizationEndpoint", value.into_expr()); Oauth2AuthorizationServerMetadata(self.0, Phase) }
+    pub fn authorization_endpoint(self, value: impl Arg<str>) -> Oauth2AuthorizationServerMetadata<Set, R1, R2> { Oauth2AuthorizationServerMetadata(put(self.0, "AuthorizationEndpoint", value.into_expr()), Phase) }
     /// `Issuer`: text, required. Update: in place.
-    pub fn issuer(mut self, value: impl Arg<str>) -> Oauth2AuthorizationServerMetadata<R0, Set, R2> { self.0.set("Issuer", value.into_expr()); Oauth2AuthorizationServerMetadata(self.0, Phase) }
+    pub fn issuer(self, value: impl Arg<str>) -> Oauth2AuthorizationServerMetadata<R0, Set, R2> { Oauth2AuthorizationServerMetadata(put(self.0, "Issuer", value.into_expr()), Phase) }
     /// `ResponseTypes`: list of text. Update: in place.
-    pub fn response_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResponseTypes", value.into_expr()); self }
+    pub fn response_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResponseTypes", value.into_expr()), Phase) }
     /// `TokenEndpoint`: text, required. Update: in place.
-    pub fn token_endpoint(mut self, value: impl Arg<str>) -> Oauth2AuthorizationServerMetadata<R0, R1, Set> { self.0.set("TokenEndpoint", value.into_expr()); Oauth2AuthorizationServerMetadata(self.0, Phase) }
+    pub fn token_endpoint(self, value: impl Arg<str>) -> Oauth2AuthorizationServerMetadata<R0, R1, Set> { Oauth2AuthorizationServerMetadata(put(self.0, "TokenEndpoint", value.into_expr()), Phase) }
 }
 impl Done for Oauth2AuthorizationServerMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Oauth2Discovery` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2discovery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Oauth2Discovery(Bag);
+#[must_use] pub struct Oauth2Discovery(Bag);
 impl Oauth2Discovery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizationServerMetadata`: `Oauth2AuthorizationServerMetadata`. Update: in place.
-    pub fn authorization_server_metadata(mut self, value: impl Arg<Oauth2AuthorizationServerMetadata>) -> Self { self.0.set("AuthorizationServerMetadata", value.into_expr()); self }
+    pub fn authorization_server_metadata(self, value: impl Arg<Oauth2AuthorizationServerMetadata>) -> Self { Self(put(self.0, "AuthorizationServerMetadata", value.into_expr())) }
     /// `DiscoveryUrl`: text. Update: in place.
-    pub fn discovery_url(mut self, value: impl Arg<str>) -> Self { self.0.set("DiscoveryUrl", value.into_expr()); self }
+    pub fn discovery_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DiscoveryUrl", value.into_expr())) }
 }
 impl Done for Oauth2Discovery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Oauth2ProviderConfigInput` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfiginput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Oauth2ProviderConfigInput(Bag);
+#[must_use] pub struct Oauth2ProviderConfigInput(Bag);
 impl Oauth2ProviderConfigInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AtlassianOauth2ProviderConfig`: `AtlassianOauth2ProviderConfigInput`. Update: in place.
-    pub fn atlassian_oauth2_provider_config(mut self, value: impl Arg<AtlassianOauth2ProviderConfigInput>) -> Self { self.0.set("AtlassianOauth2ProviderConfig", value.into_expr()); self }
+    pub fn atlassian_oauth2_provider_config(self, value: impl Arg<AtlassianOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "AtlassianOauth2ProviderConfig", value.into_expr())) }
     /// `CustomOauth2ProviderConfig`: `CustomOauth2ProviderConfigInput`. Update: in place.
-    pub fn custom_oauth2_provider_config(mut self, value: impl Arg<CustomOauth2ProviderConfigInput>) -> Self { self.0.set("CustomOauth2ProviderConfig", value.into_expr()); self }
+    pub fn custom_oauth2_provider_config(self, value: impl Arg<CustomOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "CustomOauth2ProviderConfig", value.into_expr())) }
     /// `GithubOauth2ProviderConfig`: `GithubOauth2ProviderConfigInput`. Update: in place.
-    pub fn github_oauth2_provider_config(mut self, value: impl Arg<GithubOauth2ProviderConfigInput>) -> Self { self.0.set("GithubOauth2ProviderConfig", value.into_expr()); self }
+    pub fn github_oauth2_provider_config(self, value: impl Arg<GithubOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "GithubOauth2ProviderConfig", value.into_expr())) }
     /// `GoogleOauth2ProviderConfig`: `GoogleOauth2ProviderConfigInput`. Update: in place.
-    pub fn google_oauth2_provider_config(mut self, value: impl Arg<GoogleOauth2ProviderConfigInput>) -> Self { self.0.set("GoogleOauth2ProviderConfig", value.into_expr()); self }
+    pub fn google_oauth2_provider_config(self, value: impl Arg<GoogleOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "GoogleOauth2ProviderConfig", value.into_expr())) }
     /// `IncludedOauth2ProviderConfig`: `IncludedOauth2ProviderConfigInput`. Update: in place.
-    pub fn included_oauth2_provider_config(mut self, value: impl Arg<IncludedOauth2ProviderConfigInput>) -> Self { self.0.set("IncludedOauth2ProviderConfig", value.into_expr()); self }
+    pub fn included_oauth2_provider_config(self, value: impl Arg<IncludedOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "IncludedOauth2ProviderConfig", value.into_expr())) }
     /// `LinkedinOauth2ProviderConfig`: `LinkedinOauth2ProviderConfigInput`. Update: in place.
-    pub fn linkedin_oauth2_provider_config(mut self, value: impl Arg<LinkedinOauth2ProviderConfigInput>) -> Self { self.0.set("LinkedinOauth2ProviderConfig", value.into_expr()); self }
+    pub fn linkedin_oauth2_provider_config(self, value: impl Arg<LinkedinOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "LinkedinOauth2ProviderConfig", value.into_expr())) }
     /// `MicrosoftOauth2ProviderConfig`: `MicrosoftOauth2ProviderConfigInput`. Update: in place.
-    pub fn microsoft_oauth2_provider_config(mut self, value: impl Arg<MicrosoftOauth2ProviderConfigInput>) -> Self { self.0.set("MicrosoftOauth2ProviderConfig", value.into_expr()); self }
+    pub fn microsoft_oauth2_provider_config(self, value: impl Arg<MicrosoftOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "MicrosoftOauth2ProviderConfig", value.into_expr())) }
     /// `SalesforceOauth2ProviderConfig`: `SalesforceOauth2ProviderConfigInput`. Update: in place.
-    pub fn salesforce_oauth2_provider_config(mut self, value: impl Arg<SalesforceOauth2ProviderConfigInput>) -> Self { self.0.set("SalesforceOauth2ProviderConfig", value.into_expr()); self }
+    pub fn salesforce_oauth2_provider_config(self, value: impl Arg<SalesforceOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "SalesforceOauth2ProviderConfig", value.into_expr())) }
     /// `SlackOauth2ProviderConfig`: `SlackOauth2ProviderConfigInput`. Update: in place.
-    pub fn slack_oauth2_provider_config(mut self, value: impl Arg<SlackOauth2ProviderConfigInput>) -> Self { self.0.set("SlackOauth2ProviderConfig", value.into_expr()); self }
+    pub fn slack_oauth2_provider_config(self, value: impl Arg<SlackOauth2ProviderConfigInput>) -> Self { Self(put(self.0, "SlackOauth2ProviderConfig", value.into_expr())) }
 }
 impl Done for Oauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Oauth2ProviderConfigOutput` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-oauth2providerconfigoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Oauth2ProviderConfigOutput(Bag);
+#[must_use] pub struct Oauth2ProviderConfigOutput(Bag);
 impl Oauth2ProviderConfigOutput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientAuthenticationMethod`: `ClientAuthenticationMethod`. Update: in place.
-    pub fn client_authentication_method(mut self, value: impl Arg<ClientAuthenticationMethod>) -> Self { self.0.set("ClientAuthenticationMethod", value.into_expr()); self }
+    pub fn client_authentication_method(self, value: impl Arg<ClientAuthenticationMethod>) -> Self { Self(put(self.0, "ClientAuthenticationMethod", value.into_expr())) }
     /// `ClientId`: text. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientId", value.into_expr()); self }
+    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr())) }
     /// `OauthDiscovery`: `Oauth2Discovery`. Update: in place.
-    pub fn oauth_discovery(mut self, value: impl Arg<Oauth2Discovery>) -> Self { self.0.set("OauthDiscovery", value.into_expr()); self }
+    pub fn oauth_discovery(self, value: impl Arg<Oauth2Discovery>) -> Self { Self(put(self.0, "OauthDiscovery", value.into_expr())) }
     /// `OnBehalfOfTokenExchangeConfig`: `OnBehalfOfTokenExchangeConfig`. Update: in place.
-    pub fn on_behalf_of_token_exchange_config(mut self, value: impl Arg<OnBehalfOfTokenExchangeConfig>) -> Self { self.0.set("OnBehalfOfTokenExchangeConfig", value.into_expr()); self }
+    pub fn on_behalf_of_token_exchange_config(self, value: impl Arg<OnBehalfOfTokenExchangeConfig>) -> Self { Self(put(self.0, "OnBehalfOfTokenExchangeConfig", value.into_expr())) }
     /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place.
-    pub fn private_endpoint(mut self, value: impl Arg<PrivateEndpoint>) -> Self { self.0.set("PrivateEndpoint", value.into_expr()); self }
+    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value.into_expr())) }
     /// `PrivateEndpointOverrides`: list of `PrivateEndpointOverride`. Update: in place.
-    pub fn private_endpoint_overrides(mut self, value: impl Arg<Arr<PrivateEndpointOverride>>) -> Self { self.0.set("PrivateEndpointOverrides", value.into_expr()); self }
+    pub fn private_endpoint_overrides(self, value: impl Arg<Arr<PrivateEndpointOverride>>) -> Self { Self(put(self.0, "PrivateEndpointOverrides", value.into_expr())) }
     /// `PrivateKeyJwtConfig`: `PrivateKeyJwtConfig`. Update: in place.
-    pub fn private_key_jwt_config(mut self, value: impl Arg<PrivateKeyJwtConfig>) -> Self { self.0.set("PrivateKeyJwtConfig", value.into_expr()); self }
+    pub fn private_key_jwt_config(self, value: impl Arg<PrivateKeyJwtConfig>) -> Self { Self(put(self.0, "PrivateKeyJwtConfig", value.into_expr())) }
 }
 impl Done for Oauth2ProviderConfigOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnBehalfOfTokenExchangeConfig` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-onbehalfoftokenexchangeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OnBehalfOfTokenExchangeConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OnBehalfOfTokenExchangeConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl OnBehalfOfTokenExchangeConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OnBehalfOfTokenExchangeConfig<super::missing::GrantType> { OnBehalfOfTokenExchangeConfig(Bag::default(), Phase) }
+    pub fn new() -> OnBehalfOfTokenExchangeConfig<Missing<super::required::GrantType>> { OnBehalfOfTokenExchangeConfig(Bag::default(), Phase) }
 }
 impl<R0> OnBehalfOfTokenExchangeConfig<R0> {
     /// `GrantType`: `GrantType`, required. Update: in place.
-    pub fn grant_type(mut self, value: impl Arg<GrantType>) -> OnBehalfOfTokenExchangeConfig<Set> { self.0.set("GrantType", value.into_expr()); OnBehalfOfTokenExchangeConfig(self.0, Phase) }
+    pub fn grant_type(self, value: impl Arg<GrantType>) -> OnBehalfOfTokenExchangeConfig<Set> { OnBehalfOfTokenExchangeConfig(put(self.0, "GrantType", value.into_expr()), Phase) }
     /// `TokenExchangeGrantTypeConfig`: `TokenExchangeGrantTypeConfig`. Update: in place.
-    pub fn token_exchange_grant_type_config(mut self, value: impl Arg<TokenExchangeGrantTypeConfig>) -> Self { self.0.set("TokenExchangeGrantTypeConfig", value.into_expr()); self }
+    pub fn token_exchange_grant_type_config(self, value: impl Arg<TokenExchangeGrantTypeConfig>) -> Self { Self(put(self.0, "TokenExchangeGrantTypeConfig", value.into_expr()), Phase) }
 }
 impl Done for OnBehalfOfTokenExchangeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateEndpoint` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privateendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivateEndpoint(Bag);
+#[must_use] pub struct PrivateEndpoint(Bag);
 impl PrivateEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManagedVpcResource`: `ManagedVpcResource`. Update: in place.
-    pub fn managed_vpc_resource(mut self, value: impl Arg<ManagedVpcResource>) -> Self { self.0.set("ManagedVpcResource", value.into_expr()); self }
+    pub fn managed_vpc_resource(self, value: impl Arg<ManagedVpcResource>) -> Self { Self(put(self.0, "ManagedVpcResource", value.into_expr())) }
     /// `SelfManagedLatticeResource`: `SelfManagedLatticeResource`. Update: in place.
-    pub fn self_managed_lattice_resource(mut self, value: impl Arg<SelfManagedLatticeResource>) -> Self { self.0.set("SelfManagedLatticeResource", value.into_expr()); self }
+    pub fn self_managed_lattice_resource(self, value: impl Arg<SelfManagedLatticeResource>) -> Self { Self(put(self.0, "SelfManagedLatticeResource", value.into_expr())) }
 }
 impl Done for PrivateEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateEndpointOverride` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privateendpointoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivateEndpointOverride<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PrivateEndpointOverride<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PrivateEndpointOverride {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PrivateEndpointOverride<super::missing::Domain, super::missing::PrivateEndpoint> { PrivateEndpointOverride(Bag::default(), Phase) }
+    pub fn new() -> PrivateEndpointOverride<Missing<super::required::Domain>, Missing<super::required::PrivateEndpoint>> { PrivateEndpointOverride(Bag::default(), Phase) }
 }
 impl<R0, R1> PrivateEndpointOverride<R0, R1> {
     /// `Domain`: text, required. Update: in place.
-    pub fn domain(mut self, value: impl Arg<str>) -> PrivateEndpointOverride<Set, R1> { self.0.set("Domain", value.into_expr()); PrivateEndpointOverride(self.0, Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> PrivateEndpointOverride<Set, R1> { PrivateEndpointOverride(put(self.0, "Domain", value.into_expr()), Phase) }
     /// `PrivateEndpoint`: `PrivateEndpoint`, required. Update: in place.
-    pub fn private_endpoint(mut self, value: impl Arg<PrivateEndpoint>) -> PrivateEndpointOverride<R0, Set> { self.0.set("PrivateEndpoint", value.into_expr()); PrivateEndpointOverride(self.0, Phase) }
+    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> PrivateEndpointOverride<R0, Set> { PrivateEndpointOverride(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
 }
 impl Done for PrivateEndpointOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateKeyJwtConfig` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privatekeyjwtconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivateKeyJwtConfig(Bag);
+#[must_use] pub struct PrivateKeyJwtConfig(Bag);
 impl PrivateKeyJwtConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalHeaderClaims`: map of text. Update: in place.
-    pub fn additional_header_claims(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AdditionalHeaderClaims", value.into_expr()); self }
+    pub fn additional_header_claims(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalHeaderClaims", value.into_expr())) }
     /// `AdditionalPayloadClaims`: map of text. Update: in place.
-    pub fn additional_payload_claims(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AdditionalPayloadClaims", value.into_expr()); self }
+    pub fn additional_payload_claims(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalPayloadClaims", value.into_expr())) }
     /// `PrivateKeySource`: `PrivateKeySource`. Update: in place.
-    pub fn private_key_source(mut self, value: impl Arg<PrivateKeySource>) -> Self { self.0.set("PrivateKeySource", value.into_expr()); self }
+    pub fn private_key_source(self, value: impl Arg<PrivateKeySource>) -> Self { Self(put(self.0, "PrivateKeySource", value.into_expr())) }
     /// `SigningAlgorithm`: `SigningAlgorithm`. Update: in place.
-    pub fn signing_algorithm(mut self, value: impl Arg<SigningAlgorithm>) -> Self { self.0.set("SigningAlgorithm", value.into_expr()); self }
+    pub fn signing_algorithm(self, value: impl Arg<SigningAlgorithm>) -> Self { Self(put(self.0, "SigningAlgorithm", value.into_expr())) }
 }
 impl Done for PrivateKeyJwtConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateKeySource` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-privatekeysource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivateKeySource(Bag);
+#[must_use] pub struct PrivateKeySource(Bag);
 impl PrivateKeySource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeySource`: `KmsKeySourceType`. Update: in place.
-    pub fn kms_key_source(mut self, value: impl Arg<KmsKeySourceType>) -> Self { self.0.set("KmsKeySource", value.into_expr()); self }
+    pub fn kms_key_source(self, value: impl Arg<KmsKeySourceType>) -> Self { Self(put(self.0, "KmsKeySource", value.into_expr())) }
 }
 impl Done for PrivateKeySource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceOauth2ProviderConfigInput` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-salesforceoauth2providerconfiginput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SalesforceOauth2ProviderConfigInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SalesforceOauth2ProviderConfigInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl SalesforceOauth2ProviderConfigInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SalesforceOauth2ProviderConfigInput<super::missing::ClientId> { SalesforceOauth2ProviderConfigInput(Bag::default(), Phase) }
+    pub fn new() -> SalesforceOauth2ProviderConfigInput<Missing<super::required::ClientId>> { SalesforceOauth2ProviderConfigInput(Bag::default(), Phase) }
 }
 impl<R0> SalesforceOauth2ProviderConfigInput<R0> {
     /// `ClientId`: text, required. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> SalesforceOauth2ProviderConfigInput<Set> { self.0.set("ClientId", value.into_expr()); SalesforceOauth2ProviderConfigInput(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> SalesforceOauth2ProviderConfigInput<Set> { SalesforceOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `ClientSecret`: text. Update: in place.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientSecret", value.into_expr()); self }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
     /// `ClientSecretConfig`: `SecretReference`. Update: in place.
-    pub fn client_secret_config(mut self, value: impl Arg<SecretReference>) -> Self { self.0.set("ClientSecretConfig", value.into_expr()); self }
+    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
     /// `ClientSecretSource`: `ClientSecretSource`. Update: in place.
-    pub fn client_secret_source(mut self, value: impl Arg<ClientSecretSource>) -> Self { self.0.set("ClientSecretSource", value.into_expr()); self }
+    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
 }
 impl Done for SalesforceOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretReference` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-secretreference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecretReference<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SecretReference<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SecretReference {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SecretReference<super::missing::JsonKey, super::missing::SecretId> { SecretReference(Bag::default(), Phase) }
+    pub fn new() -> SecretReference<Missing<super::required::JsonKey>, Missing<super::required::SecretId>> { SecretReference(Bag::default(), Phase) }
 }
 impl<R0, R1> SecretReference<R0, R1> {
     /// `JsonKey`: text, required. Update: in place.
-    pub fn json_key(mut self, value: impl Arg<str>) -> SecretReference<Set, R1> { self.0.set("JsonKey", value.into_expr()); SecretReference(self.0, Phase) }
+    pub fn json_key(self, value: impl Arg<str>) -> SecretReference<Set, R1> { SecretReference(put(self.0, "JsonKey", value.into_expr()), Phase) }
     /// `SecretId`: text, required. Update: in place.
-    pub fn secret_id(mut self, value: impl Arg<str>) -> SecretReference<R0, Set> { self.0.set("SecretId", value.into_expr()); SecretReference(self.0, Phase) }
+    pub fn secret_id(self, value: impl Arg<str>) -> SecretReference<R0, Set> { SecretReference(put(self.0, "SecretId", value.into_expr()), Phase) }
 }
 impl Done for SecretReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedLatticeResource` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-selfmanagedlatticeresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SelfManagedLatticeResource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SelfManagedLatticeResource<R0 = Set>(Bag, Phase<(R0,)>);
 impl SelfManagedLatticeResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SelfManagedLatticeResource<super::missing::ResourceConfigurationIdentifier> { SelfManagedLatticeResource(Bag::default(), Phase) }
+    pub fn new() -> SelfManagedLatticeResource<Missing<super::required::ResourceConfigurationIdentifier>> { SelfManagedLatticeResource(Bag::default(), Phase) }
 }
 impl<R0> SelfManagedLatticeResource<R0> {
     /// `ResourceConfigurationIdentifier`: text, required. Update: in place.
-    pub fn resource_configuration_identifier(mut self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { self.0.set("ResourceConfigurationIdentifier", value.into_expr()); SelfManagedLatticeResource(self.0, Phase) }
+    pub fn resource_configuration_identifier(self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { SelfManagedLatticeResource(put(self.0, "ResourceConfigurationIdentifier", value.into_expr()), Phase) }
 }
 impl Done for SelfManagedLatticeResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlackOauth2ProviderConfigInput` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-slackoauth2providerconfiginput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlackOauth2ProviderConfigInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SlackOauth2ProviderConfigInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl SlackOauth2ProviderConfigInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SlackOauth2ProviderConfigInput<super::missing::ClientId> { SlackOauth2ProviderConfigInput(Bag::default(), Phase) }
+    pub fn new() -> SlackOauth2ProviderConfigInput<Missing<super::required::ClientId>> { SlackOauth2ProviderConfigInput(Bag::default(), Phase) }
 }
 impl<R0> SlackOauth2ProviderConfigInput<R0> {
     /// `ClientId`: text, required. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> SlackOauth2ProviderConfigInput<Set> { self.0.set("ClientId", value.into_expr()); SlackOauth2ProviderConfigInput(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> SlackOauth2ProviderConfigInput<Set> { SlackOauth2ProviderConfigInput(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `ClientSecret`: text. Update: in place.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientSecret", value.into_expr()); self }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
     /// `ClientSecretConfig`: `SecretReference`. Update: in place.
-    pub fn client_secret_config(mut self, value: impl Arg<SecretReference>) -> Self { self.0.set("ClientSecretConfig", value.into_expr()); self }
+    pub fn client_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ClientSecretConfig", value.into_expr()), Phase) }
     /// `ClientSecretSource`: `ClientSecretSource`. Update: in place.
-    pub fn client_secret_source(mut self, value: impl Arg<ClientSecretSource>) -> Self { self.0.set("ClientSecretSource", value.into_expr()); self }
+    pub fn client_secret_source(self, value: impl Arg<ClientSecretSource>) -> Self { Self(put(self.0, "ClientSecretSource", value.into_expr()), Phase) }
 }
 impl Done for SlackOauth2ProviderConfigInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TokenExchangeGrantTypeConfig` of `AWS::BedrockAgentCore::OAuth2CredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-oauth2credentialprovider-tokenexchangegranttypeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TokenExchangeGrantTypeConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TokenExchangeGrantTypeConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl TokenExchangeGrantTypeConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TokenExchangeGrantTypeConfig<super::missing::ActorTokenContent> { TokenExchangeGrantTypeConfig(Bag::default(), Phase) }
+    pub fn new() -> TokenExchangeGrantTypeConfig<Missing<super::required::ActorTokenContent>> { TokenExchangeGrantTypeConfig(Bag::default(), Phase) }
 }
 impl<R0> TokenExchangeGrantTypeConfig<R0> {
     /// `ActorTokenContent`: `ActorTokenContent`, required. Update: in place.
-    pub fn actor_token_content(mut self, value: impl Arg<ActorTokenContent>) -> TokenExchangeGrantTypeConfig<Set> { self.0.set("ActorTokenContent", value.into_expr()); TokenExchangeGrantTypeConfig(self.0, Phase) }
+    pub fn actor_token_content(self, value: impl Arg<ActorTokenContent>) -> TokenExchangeGrantTypeConfig<Set> { TokenExchangeGrantTypeConfig(put(self.0, "ActorTokenContent", value.into_expr()), Phase) }
     /// `ActorTokenScopes`: list of text. Update: in place.
-    pub fn actor_token_scopes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ActorTokenScopes", value.into_expr()); self }
+    pub fn actor_token_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ActorTokenScopes", value.into_expr()), Phase) }
 }
 impl Done for TokenExchangeGrantTypeConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ActorTokenContent` allows.
@@ -4319,12 +4311,12 @@ impl CfnOnlineEvaluationConfig {
     /// `AWS::BedrockAgentCore::OnlineEvaluationConfig`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::OnlineEvaluationConfig";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnOnlineEvaluationConfigProps<R0, R1, R2, R3>) -> Self where CfnOnlineEvaluationConfigProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOnlineEvaluationConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `OnlineEvaluationConfigArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `OnlineEvaluationConfigArn`: text.
+    /// The attribute `OnlineEvaluationConfigArn`: `OtherArn`.
     pub fn attr_online_evaluation_config_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("OnlineEvaluationConfigArn") }
     /// The attribute `OnlineEvaluationConfigId`: text.
     pub fn attr_online_evaluation_config_id(&self) -> Val<str> { self.0.get_att("OnlineEvaluationConfigId") }
@@ -4337,175 +4329,175 @@ impl CfnOnlineEvaluationConfig {
 }
 impl Parent for CfnOnlineEvaluationConfig { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-onlineevaluationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOnlineEvaluationConfigProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnOnlineEvaluationConfigProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnOnlineEvaluationConfigProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOnlineEvaluationConfigProps<missing::DataSourceConfig, missing::EvaluationExecutionRoleArn, missing::OnlineEvaluationConfigName, missing::Rule> { CfnOnlineEvaluationConfigProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOnlineEvaluationConfigProps<Missing<required::DataSourceConfig>, Missing<required::EvaluationExecutionRoleArn>, Missing<required::OnlineEvaluationConfigName>, Missing<required::Rule>> { CfnOnlineEvaluationConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnOnlineEvaluationConfigProps<R0, R1, R2, R3> {
     /// `ClusteringConfig`: `ClusteringConfig`. Update: in place.
-    pub fn clustering_config(mut self, value: impl Arg<online_evaluation_config::ClusteringConfig>) -> Self { self.0.set("ClusteringConfig", value.into_expr()); self }
+    pub fn clustering_config(self, value: impl Arg<online_evaluation_config::ClusteringConfig>) -> Self { Self(put(self.0, "ClusteringConfig", value.into_expr()), Phase) }
     /// `DataSourceConfig`: `DataSourceConfig`, required. Update: in place.
-    pub fn data_source_config(mut self, value: impl Arg<online_evaluation_config::DataSourceConfig>) -> CfnOnlineEvaluationConfigProps<Set, R1, R2, R3> { self.0.set("DataSourceConfig", value.into_expr()); CfnOnlineEvaluationConfigProps(self.0, Phase) }
+    pub fn data_source_config(self, value: impl Arg<online_evaluation_config::DataSourceConfig>) -> CfnOnlineEvaluationConfigProps<Set, R1, R2, R3> { CfnOnlineEvaluationConfigProps(put(self.0, "DataSourceConfig", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `EvaluationExecutionRoleArn`: text, required. Update: in place.
-    pub fn evaluation_execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnOnlineEvaluationConfigProps<R0, Set, R2, R3> { self.0.set("EvaluationExecutionRoleArn", value.into_expr()); CfnOnlineEvaluationConfigProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `EvaluationExecutionRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn evaluation_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnOnlineEvaluationConfigProps<R0, Set, R2, R3> { CfnOnlineEvaluationConfigProps(put(self.0, "EvaluationExecutionRoleArn", value.into_expr()), Phase) }
     /// `Evaluators`: list of `EvaluatorReference`. Update: in place.
-    pub fn evaluators(mut self, value: impl Arg<Arr<online_evaluation_config::EvaluatorReference>>) -> Self { self.0.set("Evaluators", value.into_expr()); self }
+    pub fn evaluators(self, value: impl Arg<Arr<online_evaluation_config::EvaluatorReference>>) -> Self { Self(put(self.0, "Evaluators", value.into_expr()), Phase) }
     /// `ExecutionStatus`: `ExecutionStatus`. Update: in place.
-    pub fn execution_status(mut self, value: impl Arg<online_evaluation_config::ExecutionStatus>) -> Self { self.0.set("ExecutionStatus", value.into_expr()); self }
+    pub fn execution_status(self, value: impl Arg<online_evaluation_config::ExecutionStatus>) -> Self { Self(put(self.0, "ExecutionStatus", value.into_expr()), Phase) }
     /// `Insights`: list of `Insight`. Update: in place.
-    pub fn insights(mut self, value: impl Arg<Arr<online_evaluation_config::Insight>>) -> Self { self.0.set("Insights", value.into_expr()); self }
+    pub fn insights(self, value: impl Arg<Arr<online_evaluation_config::Insight>>) -> Self { Self(put(self.0, "Insights", value.into_expr()), Phase) }
     /// `OnlineEvaluationConfigName`: text, required. Update: replacement.
-    pub fn online_evaluation_config_name(mut self, value: impl Arg<str>) -> CfnOnlineEvaluationConfigProps<R0, R1, Set, R3> { self.0.set("OnlineEvaluationConfigName", value.into_expr()); CfnOnlineEvaluationConfigProps(self.0, Phase) }
+    pub fn online_evaluation_config_name(self, value: impl Arg<str>) -> CfnOnlineEvaluationConfigProps<R0, R1, Set, R3> { CfnOnlineEvaluationConfigProps(put(self.0, "OnlineEvaluationConfigName", value.into_expr()), Phase) }
     /// `Rule`: `Rule`, required. Update: in place.
-    pub fn rule(mut self, value: impl Arg<online_evaluation_config::Rule>) -> CfnOnlineEvaluationConfigProps<R0, R1, R2, Set> { self.0.set("Rule", value.into_expr()); CfnOnlineEvaluationConfigProps(self.0, Phase) }
+    pub fn rule(self, value: impl Arg<online_evaluation_config::Rule>) -> CfnOnlineEvaluationConfigProps<R0, R1, R2, Set> { CfnOnlineEvaluationConfigProps(put(self.0, "Rule", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnOnlineEvaluationConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::OnlineEvaluationConfig`.
 pub mod online_evaluation_config {
 use crate::cfn::support::*;
 /// The property type `CloudWatchLogsInputConfig` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-cloudwatchlogsinputconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogsInputConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CloudWatchLogsInputConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudWatchLogsInputConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchLogsInputConfig<super::missing::LogGroupNames, super::missing::ServiceNames> { CloudWatchLogsInputConfig(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchLogsInputConfig<Missing<super::required::ServiceNames>> { CloudWatchLogsInputConfig(Bag::default(), Phase) }
 }
-impl<R0, R1> CloudWatchLogsInputConfig<R0, R1> {
-    /// `LogGroupNames`: list of text, required. Update: in place.
-    pub fn log_group_names(mut self, value: impl Arg<Arr<str>>) -> CloudWatchLogsInputConfig<Set, R1> { self.0.set("LogGroupNames", value.into_expr()); CloudWatchLogsInputConfig(self.0, Phase) }
+impl<R0> CloudWatchLogsInputConfig<R0> {
+    /// `LogGroupNames`: list of text. Update: in place.
+    pub fn log_group_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroupNames", value.into_expr()), Phase) }
     /// `ServiceNames`: list of text, required. Update: in place.
-    pub fn service_names(mut self, value: impl Arg<Arr<str>>) -> CloudWatchLogsInputConfig<R0, Set> { self.0.set("ServiceNames", value.into_expr()); CloudWatchLogsInputConfig(self.0, Phase) }
+    pub fn service_names(self, value: impl Arg<Arr<str>>) -> CloudWatchLogsInputConfig<Set> { CloudWatchLogsInputConfig(put(self.0, "ServiceNames", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogsInputConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchOutputConfig` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-cloudwatchoutputconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchOutputConfig(Bag);
+#[must_use] pub struct CloudWatchOutputConfig(Bag);
 impl CloudWatchOutputConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroupName`: text. Update: in place.
-    pub fn log_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LogGroupName", value.into_expr()); self }
+    pub fn log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
 }
 impl Done for CloudWatchOutputConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClusteringConfig` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-clusteringconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClusteringConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ClusteringConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ClusteringConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ClusteringConfig<super::missing::Frequencies> { ClusteringConfig(Bag::default(), Phase) }
+    pub fn new() -> ClusteringConfig<Missing<super::required::Frequencies>> { ClusteringConfig(Bag::default(), Phase) }
 }
 impl<R0> ClusteringConfig<R0> {
     /// `Frequencies`: list of `Frequencies`, required. Update: in place.
-    pub fn frequencies(mut self, value: impl Arg<Arr<Frequencies>>) -> ClusteringConfig<Set> { self.0.set("Frequencies", value.into_expr()); ClusteringConfig(self.0, Phase) }
+    pub fn frequencies(self, value: impl Arg<Arr<Frequencies>>) -> ClusteringConfig<Set> { ClusteringConfig(put(self.0, "Frequencies", value.into_expr()), Phase) }
 }
 impl Done for ClusteringConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSourceConfig` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-datasourceconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataSourceConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataSourceConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataSourceConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataSourceConfig<super::missing::CloudWatchLogs> { DataSourceConfig(Bag::default(), Phase) }
+    pub fn new() -> DataSourceConfig<Missing<super::required::CloudWatchLogs>> { DataSourceConfig(Bag::default(), Phase) }
 }
 impl<R0> DataSourceConfig<R0> {
     /// `CloudWatchLogs`: `CloudWatchLogsInputConfig`, required. Update: in place.
-    pub fn cloud_watch_logs(mut self, value: impl Arg<CloudWatchLogsInputConfig>) -> DataSourceConfig<Set> { self.0.set("CloudWatchLogs", value.into_expr()); DataSourceConfig(self.0, Phase) }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsInputConfig>) -> DataSourceConfig<Set> { DataSourceConfig(put(self.0, "CloudWatchLogs", value.into_expr()), Phase) }
 }
 impl Done for DataSourceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluatorReference` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-evaluatorreference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluatorReference<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EvaluatorReference<R0 = Set>(Bag, Phase<(R0,)>);
 impl EvaluatorReference {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluatorReference<super::missing::EvaluatorId> { EvaluatorReference(Bag::default(), Phase) }
+    pub fn new() -> EvaluatorReference<Missing<super::required::EvaluatorId>> { EvaluatorReference(Bag::default(), Phase) }
 }
 impl<R0> EvaluatorReference<R0> {
     /// `EvaluatorId`: text, required. Update: in place.
-    pub fn evaluator_id(mut self, value: impl Arg<str>) -> EvaluatorReference<Set> { self.0.set("EvaluatorId", value.into_expr()); EvaluatorReference(self.0, Phase) }
+    pub fn evaluator_id(self, value: impl Arg<str>) -> EvaluatorReference<Set> { EvaluatorReference(put(self.0, "EvaluatorId", value.into_expr()), Phase) }
 }
 impl Done for EvaluatorReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-filter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Filter<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Filter<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Filter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Filter<super::missing::Key, super::missing::Operator, super::missing::Value> { Filter(Bag::default(), Phase) }
+    pub fn new() -> Filter<Missing<super::required::Key>, Missing<super::required::Operator>, Missing<super::required::Value>> { Filter(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Filter<R0, R1, R2> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Filter<Set, R1, R2> { self.0.set("Key", value.into_expr()); Filter(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Filter<Set, R1, R2> { Filter(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Operator`: `Operator`, required. Update: in place.
-    pub fn operator(mut self, value: impl Arg<Operator>) -> Filter<R0, Set, R2> { self.0.set("Operator", value.into_expr()); Filter(self.0, Phase) }
+    pub fn operator(self, value: impl Arg<Operator>) -> Filter<R0, Set, R2> { Filter(put(self.0, "Operator", value.into_expr()), Phase) }
     /// `Value`: `FilterValue`, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<FilterValue>) -> Filter<R0, R1, Set> { self.0.set("Value", value.into_expr()); Filter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<FilterValue>) -> Filter<R0, R1, Set> { Filter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterValue` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-filtervalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilterValue(Bag);
+#[must_use] pub struct FilterValue(Bag);
 impl FilterValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanValue`: boolean. Update: in place.
-    pub fn boolean_value(mut self, value: impl Arg<bool>) -> Self { self.0.set("BooleanValue", value.into_expr()); self }
+    pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
     /// `DoubleValue`: number. Update: in place.
-    pub fn double_value(mut self, value: impl Arg<f64>) -> Self { self.0.set("DoubleValue", value.into_expr()); self }
+    pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
     /// `StringValue`: text. Update: in place.
-    pub fn string_value(mut self, value: impl Arg<str>) -> Self { self.0.set("StringValue", value.into_expr()); self }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for FilterValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Insight` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-insight.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Insight<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Insight<R0 = Set>(Bag, Phase<(R0,)>);
 impl Insight {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Insight<super::missing::InsightId> { Insight(Bag::default(), Phase) }
+    pub fn new() -> Insight<Missing<super::required::InsightId>> { Insight(Bag::default(), Phase) }
 }
 impl<R0> Insight<R0> {
     /// `InsightId`: text, required. Update: in place.
-    pub fn insight_id(mut self, value: impl Arg<str>) -> Insight<Set> { self.0.set("InsightId", value.into_expr()); Insight(self.0, Phase) }
+    pub fn insight_id(self, value: impl Arg<str>) -> Insight<Set> { Insight(put(self.0, "InsightId", value.into_expr()), Phase) }
 }
 impl Done for Insight { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputConfig` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-outputconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputConfig(Bag);
+#[must_use] pub struct OutputConfig(Bag);
 impl OutputConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchConfig`: `CloudWatchOutputConfig`. Update: in place.
-    pub fn cloud_watch_config(mut self, value: impl Arg<CloudWatchOutputConfig>) -> Self { self.0.set("CloudWatchConfig", value.into_expr()); self }
+    pub fn cloud_watch_config(self, value: impl Arg<CloudWatchOutputConfig>) -> Self { Self(put(self.0, "CloudWatchConfig", value.into_expr())) }
 }
 impl Done for OutputConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Rule<R0 = Set>(Bag, Phase<(R0,)>);
 impl Rule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Rule<super::missing::SamplingConfig> { Rule(Bag::default(), Phase) }
+    pub fn new() -> Rule<Missing<super::required::SamplingConfig>> { Rule(Bag::default(), Phase) }
 }
 impl<R0> Rule<R0> {
     /// `Filters`: list of `Filter`. Update: in place.
-    pub fn filters(mut self, value: impl Arg<Arr<Filter>>) -> Self { self.0.set("Filters", value.into_expr()); self }
+    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value.into_expr()), Phase) }
     /// `SamplingConfig`: `SamplingConfig`, required. Update: in place.
-    pub fn sampling_config(mut self, value: impl Arg<SamplingConfig>) -> Rule<Set> { self.0.set("SamplingConfig", value.into_expr()); Rule(self.0, Phase) }
+    pub fn sampling_config(self, value: impl Arg<SamplingConfig>) -> Rule<Set> { Rule(put(self.0, "SamplingConfig", value.into_expr()), Phase) }
     /// `SessionConfig`: `SessionConfig`. Update: in place.
-    pub fn session_config(mut self, value: impl Arg<SessionConfig>) -> Self { self.0.set("SessionConfig", value.into_expr()); self }
+    pub fn session_config(self, value: impl Arg<SessionConfig>) -> Self { Self(put(self.0, "SessionConfig", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SamplingConfig` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-samplingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SamplingConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SamplingConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl SamplingConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SamplingConfig<super::missing::SamplingPercentage> { SamplingConfig(Bag::default(), Phase) }
+    pub fn new() -> SamplingConfig<Missing<super::required::SamplingPercentage>> { SamplingConfig(Bag::default(), Phase) }
 }
 impl<R0> SamplingConfig<R0> {
     /// `SamplingPercentage`: number, required. Update: in place.
-    pub fn sampling_percentage(mut self, value: impl Arg<f64>) -> SamplingConfig<Set> { self.0.set("SamplingPercentage", value.into_expr()); SamplingConfig(self.0, Phase) }
+    pub fn sampling_percentage(self, value: impl Arg<f64>) -> SamplingConfig<Set> { SamplingConfig(put(self.0, "SamplingPercentage", value.into_expr()), Phase) }
 }
 impl Done for SamplingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionConfig` of `AWS::BedrockAgentCore::OnlineEvaluationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-onlineevaluationconfig-sessionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SessionConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SessionConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl SessionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SessionConfig<super::missing::SessionTimeoutMinutes> { SessionConfig(Bag::default(), Phase) }
+    pub fn new() -> SessionConfig<Missing<super::required::SessionTimeoutMinutes>> { SessionConfig(Bag::default(), Phase) }
 }
 impl<R0> SessionConfig<R0> {
     /// `SessionTimeoutMinutes`: integer, required. Update: in place.
-    pub fn session_timeout_minutes(mut self, value: impl Arg<i64>) -> SessionConfig<Set> { self.0.set("SessionTimeoutMinutes", value.into_expr()); SessionConfig(self.0, Phase) }
+    pub fn session_timeout_minutes(self, value: impl Arg<i64>) -> SessionConfig<Set> { SessionConfig(put(self.0, "SessionTimeoutMinutes", value.into_expr()), Phase) }
 }
 impl Done for SessionConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ExecutionStatus` allows.
@@ -4521,7 +4513,7 @@ impl CfnPaymentConnector {
     /// `AWS::BedrockAgentCore::PaymentConnector`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::PaymentConnector";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnPaymentConnectorProps<R0, R1, R2>) -> Self where CfnPaymentConnectorProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPaymentConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PaymentConnectorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AuthorizationUrl`: text.
@@ -4532,56 +4524,56 @@ impl CfnPaymentConnector {
     pub fn attr_connector_last_updated_at(&self) -> Val<str> { self.0.get_att("ConnectorLastUpdatedAt") }
     /// The attribute `ConnectorStatus`: text.
     pub fn attr_connector_status(&self) -> Val<str> { self.0.get_att("ConnectorStatus") }
-    /// The attribute `PaymentConnectorArn`: text.
+    /// The attribute `PaymentConnectorArn`: `OtherArn`.
     pub fn attr_payment_connector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PaymentConnectorArn") }
     /// The attribute `PaymentConnectorId`: text.
     pub fn attr_payment_connector_id(&self) -> Val<str> { self.0.get_att("PaymentConnectorId") }
 }
 impl Parent for CfnPaymentConnector { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::PaymentConnector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentconnector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPaymentConnectorProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnPaymentConnectorProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnPaymentConnectorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPaymentConnectorProps<missing::ConnectorName, missing::ConnectorType, missing::PaymentManagerId> { CfnPaymentConnectorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPaymentConnectorProps<Missing<required::ConnectorName>, Missing<required::ConnectorType>, Missing<required::PaymentManagerId>> { CfnPaymentConnectorProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPaymentConnectorProps<R0, R1, R2> {
     /// `ConnectorName`: text, required. Update: replacement.
-    pub fn connector_name(mut self, value: impl Arg<str>) -> CfnPaymentConnectorProps<Set, R1, R2> { self.0.set("ConnectorName", value.into_expr()); CfnPaymentConnectorProps(self.0, Phase) }
+    pub fn connector_name(self, value: impl Arg<str>) -> CfnPaymentConnectorProps<Set, R1, R2> { CfnPaymentConnectorProps(put(self.0, "ConnectorName", value.into_expr()), Phase) }
     /// `ConnectorType`: `ConnectorType`, required. Update: replacement.
-    pub fn connector_type(mut self, value: impl Arg<payment_connector::ConnectorType>) -> CfnPaymentConnectorProps<R0, Set, R2> { self.0.set("ConnectorType", value.into_expr()); CfnPaymentConnectorProps(self.0, Phase) }
+    pub fn connector_type(self, value: impl Arg<payment_connector::ConnectorType>) -> CfnPaymentConnectorProps<R0, Set, R2> { CfnPaymentConnectorProps(put(self.0, "ConnectorType", value.into_expr()), Phase) }
     /// `CredentialProviderConfigurations`: list of `CredentialsProviderConfiguration`. Update: in place.
-    pub fn credential_provider_configurations(mut self, value: impl Arg<Arr<payment_connector::CredentialsProviderConfiguration>>) -> Self { self.0.set("CredentialProviderConfigurations", value.into_expr()); self }
+    pub fn credential_provider_configurations(self, value: impl Arg<Arr<payment_connector::CredentialsProviderConfiguration>>) -> Self { Self(put(self.0, "CredentialProviderConfigurations", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `PaymentManagerId`: text, required. Update: replacement.
-    pub fn payment_manager_id(mut self, value: impl Arg<str>) -> CfnPaymentConnectorProps<R0, R1, Set> { self.0.set("PaymentManagerId", value.into_expr()); CfnPaymentConnectorProps(self.0, Phase) }
+    pub fn payment_manager_id(self, value: impl Arg<str>) -> CfnPaymentConnectorProps<R0, R1, Set> { CfnPaymentConnectorProps(put(self.0, "PaymentManagerId", value.into_expr()), Phase) }
     /// `ProvisionMode`: `ProvisionMode`. Update: replacement.
-    pub fn provision_mode(mut self, value: impl Arg<payment_connector::ProvisionMode>) -> Self { self.0.set("ProvisionMode", value.into_expr()); self }
+    pub fn provision_mode(self, value: impl Arg<payment_connector::ProvisionMode>) -> Self { Self(put(self.0, "ProvisionMode", value.into_expr()), Phase) }
 }
 impl Done for CfnPaymentConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::PaymentConnector`.
 pub mod payment_connector {
 use crate::cfn::support::*;
 /// The property type `CredentialsProviderConfiguration` of `AWS::BedrockAgentCore::PaymentConnector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentconnector-credentialsproviderconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CredentialsProviderConfiguration(Bag);
+#[must_use] pub struct CredentialsProviderConfiguration(Bag);
 impl CredentialsProviderConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CoinbaseCDP`: `PaymentCredentialProviderConfiguration`. Update: in place.
-    pub fn coinbase_cdp(mut self, value: impl Arg<PaymentCredentialProviderConfiguration>) -> Self { self.0.set("CoinbaseCDP", value.into_expr()); self }
+    pub fn coinbase_cdp(self, value: impl Arg<PaymentCredentialProviderConfiguration>) -> Self { Self(put(self.0, "CoinbaseCDP", value.into_expr())) }
     /// `StripePrivy`: `PaymentCredentialProviderConfiguration`. Update: in place.
-    pub fn stripe_privy(mut self, value: impl Arg<PaymentCredentialProviderConfiguration>) -> Self { self.0.set("StripePrivy", value.into_expr()); self }
+    pub fn stripe_privy(self, value: impl Arg<PaymentCredentialProviderConfiguration>) -> Self { Self(put(self.0, "StripePrivy", value.into_expr())) }
 }
 impl Done for CredentialsProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PaymentCredentialProviderConfiguration` of `AWS::BedrockAgentCore::PaymentConnector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentconnector-paymentcredentialproviderconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PaymentCredentialProviderConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PaymentCredentialProviderConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PaymentCredentialProviderConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PaymentCredentialProviderConfiguration<super::missing::CredentialProviderArn> { PaymentCredentialProviderConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PaymentCredentialProviderConfiguration<Missing<super::required::CredentialProviderArn>> { PaymentCredentialProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PaymentCredentialProviderConfiguration<R0> {
     /// `CredentialProviderArn`: text, required. Update: in place.
-    pub fn credential_provider_arn(mut self, value: impl Arg<str>) -> PaymentCredentialProviderConfiguration<Set> { self.0.set("CredentialProviderArn", value.into_expr()); PaymentCredentialProviderConfiguration(self.0, Phase) }
+    pub fn credential_provider_arn(self, value: impl Arg<str>) -> PaymentCredentialProviderConfiguration<Set> { PaymentCredentialProviderConfiguration(put(self.0, "CredentialProviderArn", value.into_expr()), Phase) }
 }
 impl Done for PaymentCredentialProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ConnectorType` allows.
@@ -4595,12 +4587,12 @@ impl CfnPaymentCredentialProvider {
     /// `AWS::BedrockAgentCore::PaymentCredentialProvider`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::PaymentCredentialProvider";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnPaymentCredentialProviderProps<R0, R1>) -> Self where CfnPaymentCredentialProviderProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPaymentCredentialProviderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CredentialProviderArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `CredentialProviderArn`: text.
+    /// The attribute `CredentialProviderArn`: `OtherArn`.
     pub fn attr_credential_provider_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CredentialProviderArn") }
     /// The attribute `LastUpdatedTime`: text.
     pub fn attr_last_updated_time(&self) -> Val<str> { self.0.get_att("LastUpdatedTime") }
@@ -4609,165 +4601,165 @@ impl CfnPaymentCredentialProvider {
 }
 impl Parent for CfnPaymentCredentialProvider { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::PaymentCredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentcredentialprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPaymentCredentialProviderProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnPaymentCredentialProviderProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnPaymentCredentialProviderProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPaymentCredentialProviderProps<missing::CredentialProviderVendor, missing::Name> { CfnPaymentCredentialProviderProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPaymentCredentialProviderProps<Missing<required::CredentialProviderVendor>, Missing<required::Name>> { CfnPaymentCredentialProviderProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPaymentCredentialProviderProps<R0, R1> {
     /// `CredentialProviderVendor`: `CredentialProviderVendor`, required. Update: replacement.
-    pub fn credential_provider_vendor(mut self, value: impl Arg<payment_credential_provider::CredentialProviderVendor>) -> CfnPaymentCredentialProviderProps<Set, R1> { self.0.set("CredentialProviderVendor", value.into_expr()); CfnPaymentCredentialProviderProps(self.0, Phase) }
+    pub fn credential_provider_vendor(self, value: impl Arg<payment_credential_provider::CredentialProviderVendor>) -> CfnPaymentCredentialProviderProps<Set, R1> { CfnPaymentCredentialProviderProps(put(self.0, "CredentialProviderVendor", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPaymentCredentialProviderProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnPaymentCredentialProviderProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPaymentCredentialProviderProps<R0, Set> { CfnPaymentCredentialProviderProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ProviderConfigurationInput`: `PaymentProviderConfigurationInput`. Update: in place.
-    pub fn provider_configuration_input(mut self, value: impl Arg<payment_credential_provider::PaymentProviderConfigurationInput>) -> Self { self.0.set("ProviderConfigurationInput", value.into_expr()); self }
+    pub fn provider_configuration_input(self, value: impl Arg<payment_credential_provider::PaymentProviderConfigurationInput>) -> Self { Self(put(self.0, "ProviderConfigurationInput", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPaymentCredentialProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::PaymentCredentialProvider`.
 pub mod payment_credential_provider {
 use crate::cfn::support::*;
 /// The property type `CoinbaseCdpConfigurationInput` of `AWS::BedrockAgentCore::PaymentCredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CoinbaseCdpConfigurationInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CoinbaseCdpConfigurationInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl CoinbaseCdpConfigurationInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CoinbaseCdpConfigurationInput<super::missing::ApiKeyId> { CoinbaseCdpConfigurationInput(Bag::default(), Phase) }
+    pub fn new() -> CoinbaseCdpConfigurationInput<Missing<super::required::ApiKeyId>> { CoinbaseCdpConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0> CoinbaseCdpConfigurationInput<R0> {
     /// `ApiKeyId`: text, required. Update: in place.
-    pub fn api_key_id(mut self, value: impl Arg<str>) -> CoinbaseCdpConfigurationInput<Set> { self.0.set("ApiKeyId", value.into_expr()); CoinbaseCdpConfigurationInput(self.0, Phase) }
+    pub fn api_key_id(self, value: impl Arg<str>) -> CoinbaseCdpConfigurationInput<Set> { CoinbaseCdpConfigurationInput(put(self.0, "ApiKeyId", value.into_expr()), Phase) }
     /// `ApiKeySecret`: text. Update: in place.
-    pub fn api_key_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("ApiKeySecret", value.into_expr()); self }
+    pub fn api_key_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeySecret", value.into_expr()), Phase) }
     /// `ApiKeySecretConfig`: `SecretReference`. Update: in place.
-    pub fn api_key_secret_config(mut self, value: impl Arg<SecretReference>) -> Self { self.0.set("ApiKeySecretConfig", value.into_expr()); self }
+    pub fn api_key_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "ApiKeySecretConfig", value.into_expr()), Phase) }
     /// `ApiKeySecretSource`: `ApiKeySecretSource`. Update: in place.
-    pub fn api_key_secret_source(mut self, value: impl Arg<ApiKeySecretSource>) -> Self { self.0.set("ApiKeySecretSource", value.into_expr()); self }
+    pub fn api_key_secret_source(self, value: impl Arg<ApiKeySecretSource>) -> Self { Self(put(self.0, "ApiKeySecretSource", value.into_expr()), Phase) }
     /// `WalletSecret`: text. Update: in place.
-    pub fn wallet_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("WalletSecret", value.into_expr()); self }
+    pub fn wallet_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WalletSecret", value.into_expr()), Phase) }
     /// `WalletSecretConfig`: `SecretReference`. Update: in place.
-    pub fn wallet_secret_config(mut self, value: impl Arg<SecretReference>) -> Self { self.0.set("WalletSecretConfig", value.into_expr()); self }
+    pub fn wallet_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "WalletSecretConfig", value.into_expr()), Phase) }
     /// `WalletSecretSource`: `WalletSecretSource`. Update: in place.
-    pub fn wallet_secret_source(mut self, value: impl Arg<WalletSecretSource>) -> Self { self.0.set("WalletSecretSource", value.into_expr()); self }
+    pub fn wallet_secret_source(self, value: impl Arg<WalletSecretSource>) -> Self { Self(put(self.0, "WalletSecretSource", value.into_expr()), Phase) }
 }
 impl Done for CoinbaseCdpConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CoinbaseCdpConfigurationOutput` of `AWS::BedrockAgentCore::PaymentCredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-coinbasecdpconfigurationoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CoinbaseCdpConfigurationOutput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CoinbaseCdpConfigurationOutput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CoinbaseCdpConfigurationOutput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CoinbaseCdpConfigurationOutput<super::missing::ApiKeyId, super::missing::ApiKeySecretArn> { CoinbaseCdpConfigurationOutput(Bag::default(), Phase) }
+    pub fn new() -> CoinbaseCdpConfigurationOutput<Missing<super::required::ApiKeyId>, Missing<super::required::ApiKeySecretArn>> { CoinbaseCdpConfigurationOutput(Bag::default(), Phase) }
 }
 impl<R0, R1> CoinbaseCdpConfigurationOutput<R0, R1> {
     /// `ApiKeyId`: text, required. Update: in place.
-    pub fn api_key_id(mut self, value: impl Arg<str>) -> CoinbaseCdpConfigurationOutput<Set, R1> { self.0.set("ApiKeyId", value.into_expr()); CoinbaseCdpConfigurationOutput(self.0, Phase) }
+    pub fn api_key_id(self, value: impl Arg<str>) -> CoinbaseCdpConfigurationOutput<Set, R1> { CoinbaseCdpConfigurationOutput(put(self.0, "ApiKeyId", value.into_expr()), Phase) }
     /// `ApiKeySecretArn`: `SecretInfo`, required. Update: in place.
-    pub fn api_key_secret_arn(mut self, value: impl Arg<SecretInfo>) -> CoinbaseCdpConfigurationOutput<R0, Set> { self.0.set("ApiKeySecretArn", value.into_expr()); CoinbaseCdpConfigurationOutput(self.0, Phase) }
+    pub fn api_key_secret_arn(self, value: impl Arg<SecretInfo>) -> CoinbaseCdpConfigurationOutput<R0, Set> { CoinbaseCdpConfigurationOutput(put(self.0, "ApiKeySecretArn", value.into_expr()), Phase) }
     /// `ApiKeySecretJsonKey`: text. Update: in place.
-    pub fn api_key_secret_json_key(mut self, value: impl Arg<str>) -> Self { self.0.set("ApiKeySecretJsonKey", value.into_expr()); self }
+    pub fn api_key_secret_json_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeySecretJsonKey", value.into_expr()), Phase) }
     /// `ApiKeySecretSource`: `ApiKeySecretSource`. Update: in place.
-    pub fn api_key_secret_source(mut self, value: impl Arg<ApiKeySecretSource>) -> Self { self.0.set("ApiKeySecretSource", value.into_expr()); self }
+    pub fn api_key_secret_source(self, value: impl Arg<ApiKeySecretSource>) -> Self { Self(put(self.0, "ApiKeySecretSource", value.into_expr()), Phase) }
     /// `WalletSecretArn`: `SecretInfo`. Update: in place.
-    pub fn wallet_secret_arn(mut self, value: impl Arg<SecretInfo>) -> Self { self.0.set("WalletSecretArn", value.into_expr()); self }
+    pub fn wallet_secret_arn(self, value: impl Arg<SecretInfo>) -> Self { Self(put(self.0, "WalletSecretArn", value.into_expr()), Phase) }
     /// `WalletSecretJsonKey`: text. Update: in place.
-    pub fn wallet_secret_json_key(mut self, value: impl Arg<str>) -> Self { self.0.set("WalletSecretJsonKey", value.into_expr()); self }
+    pub fn wallet_secret_json_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WalletSecretJsonKey", value.into_expr()), Phase) }
     /// `WalletSecretSource`: `WalletSecretSource`. Update: in place.
-    pub fn wallet_secret_source(mut self, value: impl Arg<WalletSecretSource>) -> Self { self.0.set("WalletSecretSource", value.into_expr()); self }
+    pub fn wallet_secret_source(self, value: impl Arg<WalletSecretSource>) -> Self { Self(put(self.0, "WalletSecretSource", value.into_expr()), Phase) }
 }
 impl Done for CoinbaseCdpConfigurationOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PaymentProviderConfigurationInput` of `AWS::BedrockAgentCore::PaymentCredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-paymentproviderconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PaymentProviderConfigurationInput(Bag);
+#[must_use] pub struct PaymentProviderConfigurationInput(Bag);
 impl PaymentProviderConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CoinbaseCdpConfiguration`: `CoinbaseCdpConfigurationInput`. Update: in place.
-    pub fn coinbase_cdp_configuration(mut self, value: impl Arg<CoinbaseCdpConfigurationInput>) -> Self { self.0.set("CoinbaseCdpConfiguration", value.into_expr()); self }
+    pub fn coinbase_cdp_configuration(self, value: impl Arg<CoinbaseCdpConfigurationInput>) -> Self { Self(put(self.0, "CoinbaseCdpConfiguration", value.into_expr())) }
     /// `StripePrivyConfiguration`: `StripePrivyConfigurationInput`. Update: in place.
-    pub fn stripe_privy_configuration(mut self, value: impl Arg<StripePrivyConfigurationInput>) -> Self { self.0.set("StripePrivyConfiguration", value.into_expr()); self }
+    pub fn stripe_privy_configuration(self, value: impl Arg<StripePrivyConfigurationInput>) -> Self { Self(put(self.0, "StripePrivyConfiguration", value.into_expr())) }
 }
 impl Done for PaymentProviderConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PaymentProviderConfigurationOutput` of `AWS::BedrockAgentCore::PaymentCredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-paymentproviderconfigurationoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PaymentProviderConfigurationOutput(Bag);
+#[must_use] pub struct PaymentProviderConfigurationOutput(Bag);
 impl PaymentProviderConfigurationOutput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CoinbaseCdpConfiguration`: `CoinbaseCdpConfigurationOutput`. Update: in place.
-    pub fn coinbase_cdp_configuration(mut self, value: impl Arg<CoinbaseCdpConfigurationOutput>) -> Self { self.0.set("CoinbaseCdpConfiguration", value.into_expr()); self }
+    pub fn coinbase_cdp_configuration(self, value: impl Arg<CoinbaseCdpConfigurationOutput>) -> Self { Self(put(self.0, "CoinbaseCdpConfiguration", value.into_expr())) }
     /// `StripePrivyConfiguration`: `StripePrivyConfigurationOutput`. Update: in place.
-    pub fn stripe_privy_configuration(mut self, value: impl Arg<StripePrivyConfigurationOutput>) -> Self { self.0.set("StripePrivyConfiguration", value.into_expr()); self }
+    pub fn stripe_privy_configuration(self, value: impl Arg<StripePrivyConfigurationOutput>) -> Self { Self(put(self.0, "StripePrivyConfiguration", value.into_expr())) }
 }
 impl Done for PaymentProviderConfigurationOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretInfo` of `AWS::BedrockAgentCore::PaymentCredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-secretinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecretInfo<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SecretInfo<R0 = Set>(Bag, Phase<(R0,)>);
 impl SecretInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SecretInfo<super::missing::SecretArn> { SecretInfo(Bag::default(), Phase) }
+    pub fn new() -> SecretInfo<Missing<super::required::SecretArn>> { SecretInfo(Bag::default(), Phase) }
 }
 impl<R0> SecretInfo<R0> {
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> SecretInfo<Set> { self.0.set("SecretArn", value.into_expr()); SecretInfo(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> SecretInfo<Set> { SecretInfo(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for SecretInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretReference` of `AWS::BedrockAgentCore::PaymentCredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-secretreference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecretReference<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SecretReference<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SecretReference {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SecretReference<super::missing::JsonKey, super::missing::SecretId> { SecretReference(Bag::default(), Phase) }
+    pub fn new() -> SecretReference<Missing<super::required::JsonKey>, Missing<super::required::SecretId>> { SecretReference(Bag::default(), Phase) }
 }
 impl<R0, R1> SecretReference<R0, R1> {
     /// `JsonKey`: text, required. Update: in place.
-    pub fn json_key(mut self, value: impl Arg<str>) -> SecretReference<Set, R1> { self.0.set("JsonKey", value.into_expr()); SecretReference(self.0, Phase) }
+    pub fn json_key(self, value: impl Arg<str>) -> SecretReference<Set, R1> { SecretReference(put(self.0, "JsonKey", value.into_expr()), Phase) }
     /// `SecretId`: text, required. Update: in place.
-    pub fn secret_id(mut self, value: impl Arg<str>) -> SecretReference<R0, Set> { self.0.set("SecretId", value.into_expr()); SecretReference(self.0, Phase) }
+    pub fn secret_id(self, value: impl Arg<str>) -> SecretReference<R0, Set> { SecretReference(put(self.0, "SecretId", value.into_expr()), Phase) }
 }
 impl Done for SecretReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StripePrivyConfigurationInput` of `AWS::BedrockAgentCore::PaymentCredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StripePrivyConfigurationInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StripePrivyConfigurationInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StripePrivyConfigurationInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StripePrivyConfigurationInput<super::missing::AppId, super::missing::AuthorizationId> { StripePrivyConfigurationInput(Bag::default(), Phase) }
+    pub fn new() -> StripePrivyConfigurationInput<Missing<super::required::AppId>, Missing<super::required::AuthorizationId>> { StripePrivyConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0, R1> StripePrivyConfigurationInput<R0, R1> {
     /// `AppId`: text, required. Update: in place.
-    pub fn app_id(mut self, value: impl Arg<str>) -> StripePrivyConfigurationInput<Set, R1> { self.0.set("AppId", value.into_expr()); StripePrivyConfigurationInput(self.0, Phase) }
+    pub fn app_id(self, value: impl Arg<str>) -> StripePrivyConfigurationInput<Set, R1> { StripePrivyConfigurationInput(put(self.0, "AppId", value.into_expr()), Phase) }
     /// `AppSecret`: text. Update: in place.
-    pub fn app_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("AppSecret", value.into_expr()); self }
+    pub fn app_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppSecret", value.into_expr()), Phase) }
     /// `AppSecretConfig`: `SecretReference`. Update: in place.
-    pub fn app_secret_config(mut self, value: impl Arg<SecretReference>) -> Self { self.0.set("AppSecretConfig", value.into_expr()); self }
+    pub fn app_secret_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "AppSecretConfig", value.into_expr()), Phase) }
     /// `AppSecretSource`: `AppSecretSource`. Update: in place.
-    pub fn app_secret_source(mut self, value: impl Arg<AppSecretSource>) -> Self { self.0.set("AppSecretSource", value.into_expr()); self }
+    pub fn app_secret_source(self, value: impl Arg<AppSecretSource>) -> Self { Self(put(self.0, "AppSecretSource", value.into_expr()), Phase) }
     /// `AuthorizationId`: text, required. Update: in place.
-    pub fn authorization_id(mut self, value: impl Arg<str>) -> StripePrivyConfigurationInput<R0, Set> { self.0.set("AuthorizationId", value.into_expr()); StripePrivyConfigurationInput(self.0, Phase) }
+    pub fn authorization_id(self, value: impl Arg<str>) -> StripePrivyConfigurationInput<R0, Set> { StripePrivyConfigurationInput(put(self.0, "AuthorizationId", value.into_expr()), Phase) }
     /// `AuthorizationPrivateKey`: text. Update: in place.
-    pub fn authorization_private_key(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthorizationPrivateKey", value.into_expr()); self }
+    pub fn authorization_private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationPrivateKey", value.into_expr()), Phase) }
     /// `AuthorizationPrivateKeyConfig`: `SecretReference`. Update: in place.
-    pub fn authorization_private_key_config(mut self, value: impl Arg<SecretReference>) -> Self { self.0.set("AuthorizationPrivateKeyConfig", value.into_expr()); self }
+    pub fn authorization_private_key_config(self, value: impl Arg<SecretReference>) -> Self { Self(put(self.0, "AuthorizationPrivateKeyConfig", value.into_expr()), Phase) }
     /// `AuthorizationPrivateKeySource`: `AuthorizationPrivateKeySource`. Update: in place.
-    pub fn authorization_private_key_source(mut self, value: impl Arg<AuthorizationPrivateKeySource>) -> Self { self.0.set("AuthorizationPrivateKeySource", value.into_expr()); self }
+    pub fn authorization_private_key_source(self, value: impl Arg<AuthorizationPrivateKeySource>) -> Self { Self(put(self.0, "AuthorizationPrivateKeySource", value.into_expr()), Phase) }
 }
 impl Done for StripePrivyConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StripePrivyConfigurationOutput` of `AWS::BedrockAgentCore::PaymentCredentialProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentcredentialprovider-stripeprivyconfigurationoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StripePrivyConfigurationOutput<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct StripePrivyConfigurationOutput<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl StripePrivyConfigurationOutput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StripePrivyConfigurationOutput<super::missing::AppId, super::missing::AppSecretArn, super::missing::AuthorizationId, super::missing::AuthorizationPrivateKeyArn> { StripePrivyConfigurationOutput(Bag::default(), Phase) }
+    pub fn new() -> StripePrivyConfigurationOutput<Missing<super::required::AppId>, Missing<super::required::AppSecretArn>, Missing<super::required::AuthorizationId>, Missing<super::required::AuthorizationPrivateKeyArn>> { StripePrivyConfigurationOutput(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> StripePrivyConfigurationOutput<R0, R1, R2, R3> {
     /// `AppId`: text, required. Update: in place.
-    pub fn app_id(mut self, value: impl Arg<str>) -> StripePrivyConfigurationOutput<Set, R1, R2, R3> { self.0.set("AppId", value.into_expr()); StripePrivyConfigurationOutput(self.0, Phase) }
+    pub fn app_id(self, value: impl Arg<str>) -> StripePrivyConfigurationOutput<Set, R1, R2, R3> { StripePrivyConfigurationOutput(put(self.0, "AppId", value.into_expr()), Phase) }
     /// `AppSecretArn`: `SecretInfo`, required. Update: in place.
-    pub fn app_secret_arn(mut self, value: impl Arg<SecretInfo>) -> StripePrivyConfigurationOutput<R0, Set, R2, R3> { self.0.set("AppSecretArn", value.into_expr()); StripePrivyConfigurationOutput(self.0, Phase) }
+    pub fn app_secret_arn(self, value: impl Arg<SecretInfo>) -> StripePrivyConfigurationOutput<R0, Set, R2, R3> { StripePrivyConfigurationOutput(put(self.0, "AppSecretArn", value.into_expr()), Phase) }
     /// `AppSecretJsonKey`: text. Update: in place.
-    pub fn app_secret_json_key(mut self, value: impl Arg<str>) -> Self { self.0.set("AppSecretJsonKey", value.into_expr()); self }
+    pub fn app_secret_json_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppSecretJsonKey", value.into_expr()), Phase) }
     /// `AppSecretSource`: `AppSecretSource`. Update: in place.
-    pub fn app_secret_source(mut self, value: impl Arg<AppSecretSource>) -> Self { self.0.set("AppSecretSource", value.into_expr()); self }
+    pub fn app_secret_source(self, value: impl Arg<AppSecretSource>) -> Self { Self(put(self.0, "AppSecretSource", value.into_expr()), Phase) }
     /// `AuthorizationId`: text, required. Update: in place.
-    pub fn authorization_id(mut self, value: impl Arg<str>) -> StripePrivyConfigurationOutput<R0, R1, Set, R3> { self.0.set("AuthorizationId", value.into_expr()); StripePrivyConfigurationOutput(self.0, Phase) }
+    pub fn authorization_id(self, value: impl Arg<str>) -> StripePrivyConfigurationOutput<R0, R1, Set, R3> { StripePrivyConfigurationOutput(put(self.0, "AuthorizationId", value.into_expr()), Phase) }
     /// `AuthorizationPrivateKeyArn`: `SecretInfo`, required. Update: in place.
-    pub fn authorization_private_key_arn(mut self, value: impl Arg<SecretInfo>) -> StripePrivyConfigurationOutput<R0, R1, R2, Set> { self.0.set("AuthorizationPrivateKeyArn", value.into_expr()); StripePrivyConfigurationOutput(self.0, Phase) }
+    pub fn authorization_private_key_arn(self, value: impl Arg<SecretInfo>) -> StripePrivyConfigurationOutput<R0, R1, R2, Set> { StripePrivyConfigurationOutput(put(self.0, "AuthorizationPrivateKeyArn", value.into_expr()), Phase) }
     /// `AuthorizationPrivateKeyJsonKey`: text. Update: in place.
-    pub fn authorization_private_key_json_key(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthorizationPrivateKeyJsonKey", value.into_expr()); self }
+    pub fn authorization_private_key_json_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationPrivateKeyJsonKey", value.into_expr()), Phase) }
     /// `AuthorizationPrivateKeySource`: `AuthorizationPrivateKeySource`. Update: in place.
-    pub fn authorization_private_key_source(mut self, value: impl Arg<AuthorizationPrivateKeySource>) -> Self { self.0.set("AuthorizationPrivateKeySource", value.into_expr()); self }
+    pub fn authorization_private_key_source(self, value: impl Arg<AuthorizationPrivateKeySource>) -> Self { Self(put(self.0, "AuthorizationPrivateKeySource", value.into_expr()), Phase) }
 }
 impl Done for StripePrivyConfigurationOutput { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApiKeySecretSource` allows.
@@ -4787,14 +4779,14 @@ impl CfnPaymentManager {
     /// `AWS::BedrockAgentCore::PaymentManager`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::PaymentManager";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnPaymentManagerProps<R0, R1, R2>) -> Self where CfnPaymentManagerProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPaymentManagerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PaymentManagerArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `LastUpdatedAt`: text.
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
-    /// The attribute `PaymentManagerArn`: text.
+    /// The attribute `PaymentManagerArn`: `OtherArn`.
     pub fn attr_payment_manager_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PaymentManagerArn") }
     /// The attribute `PaymentManagerId`: text.
     pub fn attr_payment_manager_id(&self) -> Val<str> { self.0.get_att("PaymentManagerId") }
@@ -4805,107 +4797,107 @@ impl CfnPaymentManager {
 }
 impl Parent for CfnPaymentManager { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::PaymentManager`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-paymentmanager.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPaymentManagerProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnPaymentManagerProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnPaymentManagerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPaymentManagerProps<missing::AuthorizerType, missing::Name, missing::RoleArn> { CfnPaymentManagerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPaymentManagerProps<Missing<required::AuthorizerType>, Missing<required::Name>, Missing<required::RoleArn>> { CfnPaymentManagerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPaymentManagerProps<R0, R1, R2> {
     /// `AuthorizerConfiguration`: `AuthorizerConfiguration`. Update: replacement.
-    pub fn authorizer_configuration(mut self, value: impl Arg<payment_manager::AuthorizerConfiguration>) -> Self { self.0.set("AuthorizerConfiguration", value.into_expr()); self }
+    pub fn authorizer_configuration(self, value: impl Arg<payment_manager::AuthorizerConfiguration>) -> Self { Self(put(self.0, "AuthorizerConfiguration", value.into_expr()), Phase) }
     /// `AuthorizerType`: `AuthorizerType`, required. Update: replacement.
-    pub fn authorizer_type(mut self, value: impl Arg<payment_manager::AuthorizerType>) -> CfnPaymentManagerProps<Set, R1, R2> { self.0.set("AuthorizerType", value.into_expr()); CfnPaymentManagerProps(self.0, Phase) }
+    pub fn authorizer_type(self, value: impl Arg<payment_manager::AuthorizerType>) -> CfnPaymentManagerProps<Set, R1, R2> { CfnPaymentManagerProps(put(self.0, "AuthorizerType", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPaymentManagerProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnPaymentManagerProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnPaymentManagerProps<R0, R1, Set> { self.0.set("RoleArn", value.into_expr()); CfnPaymentManagerProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPaymentManagerProps<R0, Set, R2> { CfnPaymentManagerProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnPaymentManagerProps<R0, R1, Set> { CfnPaymentManagerProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPaymentManagerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::PaymentManager`.
 pub mod payment_manager {
 use crate::cfn::support::*;
 /// The property type `AuthorizerConfiguration` of `AWS::BedrockAgentCore::PaymentManager`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-authorizerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthorizerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AuthorizerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AuthorizerConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuthorizerConfiguration<super::missing::CustomJWTAuthorizer> { AuthorizerConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AuthorizerConfiguration<Missing<super::required::CustomJWTAuthorizer>> { AuthorizerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AuthorizerConfiguration<R0> {
     /// `CustomJWTAuthorizer`: `CustomJWTAuthorizerConfiguration`, required. Update: replacement.
-    pub fn custom_jwt_authorizer(mut self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> AuthorizerConfiguration<Set> { self.0.set("CustomJWTAuthorizer", value.into_expr()); AuthorizerConfiguration(self.0, Phase) }
+    pub fn custom_jwt_authorizer(self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> AuthorizerConfiguration<Set> { AuthorizerConfiguration(put(self.0, "CustomJWTAuthorizer", value.into_expr()), Phase) }
 }
 impl Done for AuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizingClaimMatchValueType` of `AWS::BedrockAgentCore::PaymentManager`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-authorizingclaimmatchvaluetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthorizingClaimMatchValueType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AuthorizingClaimMatchValueType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AuthorizingClaimMatchValueType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuthorizingClaimMatchValueType<super::missing::ClaimMatchOperator, super::missing::ClaimMatchValue> { AuthorizingClaimMatchValueType(Bag::default(), Phase) }
+    pub fn new() -> AuthorizingClaimMatchValueType<Missing<super::required::ClaimMatchOperator>, Missing<super::required::ClaimMatchValue>> { AuthorizingClaimMatchValueType(Bag::default(), Phase) }
 }
 impl<R0, R1> AuthorizingClaimMatchValueType<R0, R1> {
     /// `ClaimMatchOperator`: `ClaimMatchOperator`, required. Update: replacement.
-    pub fn claim_match_operator(mut self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { self.0.set("ClaimMatchOperator", value.into_expr()); AuthorizingClaimMatchValueType(self.0, Phase) }
+    pub fn claim_match_operator(self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchOperator", value.into_expr()), Phase) }
     /// `ClaimMatchValue`: `ClaimMatchValueType`, required. Update: replacement.
-    pub fn claim_match_value(mut self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { self.0.set("ClaimMatchValue", value.into_expr()); AuthorizingClaimMatchValueType(self.0, Phase) }
+    pub fn claim_match_value(self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchValue", value.into_expr()), Phase) }
 }
 impl Done for AuthorizingClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClaimMatchValueType` of `AWS::BedrockAgentCore::PaymentManager`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-claimmatchvaluetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClaimMatchValueType(Bag);
+#[must_use] pub struct ClaimMatchValueType(Bag);
 impl ClaimMatchValueType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchValueString`: text. Update: replacement.
-    pub fn match_value_string(mut self, value: impl Arg<str>) -> Self { self.0.set("MatchValueString", value.into_expr()); self }
+    pub fn match_value_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchValueString", value.into_expr())) }
     /// `MatchValueStringList`: list of text. Update: replacement.
-    pub fn match_value_string_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MatchValueStringList", value.into_expr()); self }
+    pub fn match_value_string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchValueStringList", value.into_expr())) }
 }
 impl Done for ClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomClaimValidationType` of `AWS::BedrockAgentCore::PaymentManager`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-customclaimvalidationtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomClaimValidationType<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CustomClaimValidationType<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CustomClaimValidationType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomClaimValidationType<super::missing::AuthorizingClaimMatchValue, super::missing::InboundTokenClaimName, super::missing::InboundTokenClaimValueType> { CustomClaimValidationType(Bag::default(), Phase) }
+    pub fn new() -> CustomClaimValidationType<Missing<super::required::AuthorizingClaimMatchValue>, Missing<super::required::InboundTokenClaimName>, Missing<super::required::InboundTokenClaimValueType>> { CustomClaimValidationType(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CustomClaimValidationType<R0, R1, R2> {
     /// `AuthorizingClaimMatchValue`: `AuthorizingClaimMatchValueType`, required. Update: replacement.
-    pub fn authorizing_claim_match_value(mut self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { self.0.set("AuthorizingClaimMatchValue", value.into_expr()); CustomClaimValidationType(self.0, Phase) }
+    pub fn authorizing_claim_match_value(self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { CustomClaimValidationType(put(self.0, "AuthorizingClaimMatchValue", value.into_expr()), Phase) }
     /// `InboundTokenClaimName`: text, required. Update: replacement.
-    pub fn inbound_token_claim_name(mut self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { self.0.set("InboundTokenClaimName", value.into_expr()); CustomClaimValidationType(self.0, Phase) }
+    pub fn inbound_token_claim_name(self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { CustomClaimValidationType(put(self.0, "InboundTokenClaimName", value.into_expr()), Phase) }
     /// `InboundTokenClaimValueType`: `InboundTokenClaimValueType`, required. Update: replacement.
-    pub fn inbound_token_claim_value_type(mut self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { self.0.set("InboundTokenClaimValueType", value.into_expr()); CustomClaimValidationType(self.0, Phase) }
+    pub fn inbound_token_claim_value_type(self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { CustomClaimValidationType(put(self.0, "InboundTokenClaimValueType", value.into_expr()), Phase) }
 }
 impl Done for CustomClaimValidationType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomJWTAuthorizerConfiguration` of `AWS::BedrockAgentCore::PaymentManager`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-customjwtauthorizerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomJWTAuthorizerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomJWTAuthorizerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomJWTAuthorizerConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomJWTAuthorizerConfiguration<super::missing::DiscoveryUrl> { CustomJWTAuthorizerConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CustomJWTAuthorizerConfiguration<Missing<super::required::DiscoveryUrl>> { CustomJWTAuthorizerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CustomJWTAuthorizerConfiguration<R0> {
     /// `AllowedAudience`: list of text. Update: replacement.
-    pub fn allowed_audience(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedAudience", value.into_expr()); self }
+    pub fn allowed_audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAudience", value.into_expr()), Phase) }
     /// `AllowedClients`: list of text. Update: replacement.
-    pub fn allowed_clients(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedClients", value.into_expr()); self }
+    pub fn allowed_clients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedClients", value.into_expr()), Phase) }
     /// `AllowedScopes`: list of text. Update: replacement.
-    pub fn allowed_scopes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedScopes", value.into_expr()); self }
+    pub fn allowed_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedScopes", value.into_expr()), Phase) }
     /// `CustomClaims`: list of `CustomClaimValidationType`. Update: replacement.
-    pub fn custom_claims(mut self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { self.0.set("CustomClaims", value.into_expr()); self }
+    pub fn custom_claims(self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { Self(put(self.0, "CustomClaims", value.into_expr()), Phase) }
     /// `DiscoveryUrl`: text, required. Update: replacement.
-    pub fn discovery_url(mut self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { self.0.set("DiscoveryUrl", value.into_expr()); CustomJWTAuthorizerConfiguration(self.0, Phase) }
+    pub fn discovery_url(self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { CustomJWTAuthorizerConfiguration(put(self.0, "DiscoveryUrl", value.into_expr()), Phase) }
 }
 impl Done for CustomJWTAuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkloadIdentityDetails` of `AWS::BedrockAgentCore::PaymentManager`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-paymentmanager-workloadidentitydetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkloadIdentityDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WorkloadIdentityDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl WorkloadIdentityDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WorkloadIdentityDetails<super::missing::WorkloadIdentityArn> { WorkloadIdentityDetails(Bag::default(), Phase) }
+    pub fn new() -> WorkloadIdentityDetails<Missing<super::required::WorkloadIdentityArn>> { WorkloadIdentityDetails(Bag::default(), Phase) }
 }
 impl<R0> WorkloadIdentityDetails<R0> {
     /// `WorkloadIdentityArn`: text, required. Update: in place.
-    pub fn workload_identity_arn(mut self, value: impl Arg<str>) -> WorkloadIdentityDetails<Set> { self.0.set("WorkloadIdentityArn", value.into_expr()); WorkloadIdentityDetails(self.0, Phase) }
+    pub fn workload_identity_arn(self, value: impl Arg<str>) -> WorkloadIdentityDetails<Set> { WorkloadIdentityDetails(put(self.0, "WorkloadIdentityArn", value.into_expr()), Phase) }
 }
 impl Done for WorkloadIdentityDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthorizerType` allows.
@@ -4921,12 +4913,12 @@ impl CfnPolicy {
     /// `AWS::BedrockAgentCore::Policy`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::Policy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnPolicyProps<R0, R1, R2>) -> Self where CfnPolicyProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PolicyArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `PolicyArn`: text.
+    /// The attribute `PolicyArn`: `OtherArn`.
     pub fn attr_policy_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PolicyArn") }
     /// The attribute `PolicyId`: text.
     pub fn attr_policy_id(&self) -> Val<str> { self.0.get_att("PolicyId") }
@@ -4939,60 +4931,60 @@ impl CfnPolicy {
 }
 impl Parent for CfnPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPolicyProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnPolicyProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPolicyProps<missing::Definition, missing::Name, missing::PolicyEngineId> { CfnPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPolicyProps<Missing<required::Definition>, Missing<required::Name>, Missing<required::PolicyEngineId>> { CfnPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPolicyProps<R0, R1, R2> {
     /// `Definition`: `PolicyDefinition`, required. Update: in place.
-    pub fn definition(mut self, value: impl Arg<policy::PolicyDefinition>) -> CfnPolicyProps<Set, R1, R2> { self.0.set("Definition", value.into_expr()); CfnPolicyProps(self.0, Phase) }
+    pub fn definition(self, value: impl Arg<policy::PolicyDefinition>) -> CfnPolicyProps<Set, R1, R2> { CfnPolicyProps(put(self.0, "Definition", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EnforcementMode`: `EnforcementMode`. Update: in place.
-    pub fn enforcement_mode(mut self, value: impl Arg<policy::EnforcementMode>) -> Self { self.0.set("EnforcementMode", value.into_expr()); self }
+    pub fn enforcement_mode(self, value: impl Arg<policy::EnforcementMode>) -> Self { Self(put(self.0, "EnforcementMode", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnPolicyProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set, R2> { CfnPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PolicyEngineId`: text, required. Update: replacement.
-    pub fn policy_engine_id(mut self, value: impl Arg<str>) -> CfnPolicyProps<R0, R1, Set> { self.0.set("PolicyEngineId", value.into_expr()); CfnPolicyProps(self.0, Phase) }
+    pub fn policy_engine_id(self, value: impl Arg<str>) -> CfnPolicyProps<R0, R1, Set> { CfnPolicyProps(put(self.0, "PolicyEngineId", value.into_expr()), Phase) }
     /// `ValidationMode`: `ValidationMode`. Update: in place.
-    pub fn validation_mode(mut self, value: impl Arg<policy::ValidationMode>) -> Self { self.0.set("ValidationMode", value.into_expr()); self }
+    pub fn validation_mode(self, value: impl Arg<policy::ValidationMode>) -> Self { Self(put(self.0, "ValidationMode", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::Policy`.
 pub mod policy {
 use crate::cfn::support::*;
 /// The property type `CedarPolicy` of `AWS::BedrockAgentCore::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-policy-cedarpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CedarPolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CedarPolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl CedarPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CedarPolicy<super::missing::Statement> { CedarPolicy(Bag::default(), Phase) }
+    pub fn new() -> CedarPolicy<Missing<super::required::Statement>> { CedarPolicy(Bag::default(), Phase) }
 }
 impl<R0> CedarPolicy<R0> {
     /// `Statement`: text, required. Update: in place.
-    pub fn statement(mut self, value: impl Arg<str>) -> CedarPolicy<Set> { self.0.set("Statement", value.into_expr()); CedarPolicy(self.0, Phase) }
+    pub fn statement(self, value: impl Arg<str>) -> CedarPolicy<Set> { CedarPolicy(put(self.0, "Statement", value.into_expr()), Phase) }
 }
 impl Done for CedarPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyDefinition` of `AWS::BedrockAgentCore::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-policy-policydefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyDefinition(Bag);
+#[must_use] pub struct PolicyDefinition(Bag);
 impl PolicyDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cedar`: `CedarPolicy`. Update: in place.
-    pub fn cedar(mut self, value: impl Arg<CedarPolicy>) -> Self { self.0.set("Cedar", value.into_expr()); self }
+    pub fn cedar(self, value: impl Arg<CedarPolicy>) -> Self { Self(put(self.0, "Cedar", value.into_expr())) }
     /// `Policy`: `PolicyStatement`. Update: in place.
-    pub fn policy(mut self, value: impl Arg<PolicyStatement>) -> Self { self.0.set("Policy", value.into_expr()); self }
+    pub fn policy(self, value: impl Arg<PolicyStatement>) -> Self { Self(put(self.0, "Policy", value.into_expr())) }
 }
 impl Done for PolicyDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyStatement` of `AWS::BedrockAgentCore::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-policy-policystatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyStatement<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PolicyStatement<R0 = Set>(Bag, Phase<(R0,)>);
 impl PolicyStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PolicyStatement<super::missing::Statement> { PolicyStatement(Bag::default(), Phase) }
+    pub fn new() -> PolicyStatement<Missing<super::required::Statement>> { PolicyStatement(Bag::default(), Phase) }
 }
 impl<R0> PolicyStatement<R0> {
     /// `Statement`: text, required. Update: in place.
-    pub fn statement(mut self, value: impl Arg<str>) -> PolicyStatement<Set> { self.0.set("Statement", value.into_expr()); PolicyStatement(self.0, Phase) }
+    pub fn statement(self, value: impl Arg<str>) -> PolicyStatement<Set> { PolicyStatement(put(self.0, "Statement", value.into_expr()), Phase) }
 }
 impl Done for PolicyStatement { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EnforcementMode` allows.
@@ -5006,12 +4998,12 @@ impl CfnPolicyEngine {
     /// `AWS::BedrockAgentCore::PolicyEngine`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::PolicyEngine";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPolicyEngineProps<R0>) -> Self where CfnPolicyEngineProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyEngineProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PolicyEngineArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `PolicyEngineArn`: text.
+    /// The attribute `PolicyEngineArn`: `OtherArn`.
     pub fn attr_policy_engine_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PolicyEngineArn") }
     /// The attribute `PolicyEngineId`: text.
     pub fn attr_policy_engine_id(&self) -> Val<str> { self.0.get_att("PolicyEngineId") }
@@ -5024,20 +5016,20 @@ impl CfnPolicyEngine {
 }
 impl Parent for CfnPolicyEngine { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::PolicyEngine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-policyengine.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPolicyEngineProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPolicyEngineProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPolicyEngineProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPolicyEngineProps<missing::Name> { CfnPolicyEngineProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPolicyEngineProps<Missing<required::Name>> { CfnPolicyEngineProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPolicyEngineProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EncryptionKeyArn`: text. Update: replacement.
-    pub fn encryption_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionKeyArn", value.into_expr()); self }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPolicyEngineProps<Set> { self.0.set("Name", value.into_expr()); CfnPolicyEngineProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPolicyEngineProps<Set> { CfnPolicyEngineProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyEngineProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::BedrockAgentCore::ResourcePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-resourcepolicy.html)
@@ -5046,22 +5038,22 @@ impl CfnResourcePolicy {
     /// `AWS::BedrockAgentCore::ResourcePolicy`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::ResourcePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResourcePolicyProps<R0, R1>) -> Self where CfnResourcePolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourcePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
 }
 impl Parent for CfnResourcePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::ResourcePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-resourcepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResourcePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourcePolicyProps<missing::Policy, missing::ResourceArn> { CfnResourcePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourcePolicyProps<Missing<required::Policy>, Missing<required::ResourceArn>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `Policy`: text, required. Update: in place.
-    pub fn policy(mut self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { self.0.set("Policy", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `ResourceArn`: text, required. Update: replacement.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { self.0.set("ResourceArn", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html)
@@ -5070,10 +5062,10 @@ impl CfnRuntime {
     /// `AWS::BedrockAgentCore::Runtime`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::Runtime";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnRuntimeProps<R0, R1, R2>) -> Self where CfnRuntimeProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRuntimeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AgentRuntimeId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AgentRuntimeArn`: text.
+    /// The attribute `AgentRuntimeArn`: `OtherArn`.
     pub fn attr_agent_runtime_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AgentRuntimeArn") }
     /// The attribute `AgentRuntimeId`: text.
     pub fn attr_agent_runtime_id(&self) -> Val<str> { self.0.get_att("AgentRuntimeId") }
@@ -5092,388 +5084,388 @@ impl CfnRuntime {
 }
 impl Parent for CfnRuntime { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtime.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRuntimeProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnRuntimeProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnRuntimeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRuntimeProps<missing::AgentRuntimeArtifact, missing::AgentRuntimeName, missing::RoleArn> { CfnRuntimeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRuntimeProps<Missing<required::AgentRuntimeArtifact>, Missing<required::AgentRuntimeName>, Missing<required::RoleArn>> { CfnRuntimeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRuntimeProps<R0, R1, R2> {
     /// `AgentRuntimeArtifact`: `AgentRuntimeArtifact`, required. Update: in place.
-    pub fn agent_runtime_artifact(mut self, value: impl Arg<runtime::AgentRuntimeArtifact>) -> CfnRuntimeProps<Set, R1, R2> { self.0.set("AgentRuntimeArtifact", value.into_expr()); CfnRuntimeProps(self.0, Phase) }
+    pub fn agent_runtime_artifact(self, value: impl Arg<runtime::AgentRuntimeArtifact>) -> CfnRuntimeProps<Set, R1, R2> { CfnRuntimeProps(put(self.0, "AgentRuntimeArtifact", value.into_expr()), Phase) }
     /// `AgentRuntimeName`: text, required. Update: replacement.
-    pub fn agent_runtime_name(mut self, value: impl Arg<str>) -> CfnRuntimeProps<R0, Set, R2> { self.0.set("AgentRuntimeName", value.into_expr()); CfnRuntimeProps(self.0, Phase) }
+    pub fn agent_runtime_name(self, value: impl Arg<str>) -> CfnRuntimeProps<R0, Set, R2> { CfnRuntimeProps(put(self.0, "AgentRuntimeName", value.into_expr()), Phase) }
     /// `AuthorizerConfiguration`: `AuthorizerConfiguration`. Update: in place.
-    pub fn authorizer_configuration(mut self, value: impl Arg<runtime::AuthorizerConfiguration>) -> Self { self.0.set("AuthorizerConfiguration", value.into_expr()); self }
+    pub fn authorizer_configuration(self, value: impl Arg<runtime::AuthorizerConfiguration>) -> Self { Self(put(self.0, "AuthorizerConfiguration", value.into_expr()), Phase) }
     /// `CapacityProviderConfiguration`: `CapacityProviderConfiguration`. Update: in place.
-    pub fn capacity_provider_configuration(mut self, value: impl Arg<runtime::CapacityProviderConfiguration>) -> Self { self.0.set("CapacityProviderConfiguration", value.into_expr()); self }
+    pub fn capacity_provider_configuration(self, value: impl Arg<runtime::CapacityProviderConfiguration>) -> Self { Self(put(self.0, "CapacityProviderConfiguration", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EnvironmentVariables`: map of text. Update: in place.
-    pub fn environment_variables(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("EnvironmentVariables", value.into_expr()); self }
+    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
     /// `FilesystemConfigurations`: list of `FilesystemConfiguration`. Update: in place.
-    pub fn filesystem_configurations(mut self, value: impl Arg<Arr<runtime::FilesystemConfiguration>>) -> Self { self.0.set("FilesystemConfigurations", value.into_expr()); self }
+    pub fn filesystem_configurations(self, value: impl Arg<Arr<runtime::FilesystemConfiguration>>) -> Self { Self(put(self.0, "FilesystemConfigurations", value.into_expr()), Phase) }
     /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place.
-    pub fn lifecycle_configuration(mut self, value: impl Arg<runtime::LifecycleConfiguration>) -> Self { self.0.set("LifecycleConfiguration", value.into_expr()); self }
+    pub fn lifecycle_configuration(self, value: impl Arg<runtime::LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value.into_expr()), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place.
-    pub fn network_configuration(mut self, value: impl Arg<runtime::NetworkConfiguration>) -> Self { self.0.set("NetworkConfiguration", value.into_expr()); self }
+    pub fn network_configuration(self, value: impl Arg<runtime::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
     /// `PlatformVersion`: text. Update: in place.
-    pub fn platform_version(mut self, value: impl Arg<str>) -> Self { self.0.set("PlatformVersion", value.into_expr()); self }
+    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value.into_expr()), Phase) }
     /// `ProtocolConfiguration`: `ProtocolConfiguration`. Update: in place.
-    pub fn protocol_configuration(mut self, value: impl Arg<runtime::ProtocolConfiguration>) -> Self { self.0.set("ProtocolConfiguration", value.into_expr()); self }
+    pub fn protocol_configuration(self, value: impl Arg<runtime::ProtocolConfiguration>) -> Self { Self(put(self.0, "ProtocolConfiguration", value.into_expr()), Phase) }
     /// `RequestHeaderConfiguration`: `RequestHeaderConfiguration`. Update: in place.
-    pub fn request_header_configuration(mut self, value: impl Arg<runtime::RequestHeaderConfiguration>) -> Self { self.0.set("RequestHeaderConfiguration", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnRuntimeProps<R0, R1, Set> { self.0.set("RoleArn", value.into_expr()); CfnRuntimeProps(self.0, Phase) }
+    pub fn request_header_configuration(self, value: impl Arg<runtime::RequestHeaderConfiguration>) -> Self { Self(put(self.0, "RequestHeaderConfiguration", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnRuntimeProps<R0, R1, Set> { CfnRuntimeProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRuntimeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BedrockAgentCore::Runtime`.
 pub mod runtime {
 use crate::cfn::support::*;
 /// The property type `AgentRuntimeArtifact` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-agentruntimeartifact.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AgentRuntimeArtifact(Bag);
+#[must_use] pub struct AgentRuntimeArtifact(Bag);
 impl AgentRuntimeArtifact {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CodeConfiguration`: `CodeConfiguration`. Update: in place.
-    pub fn code_configuration(mut self, value: impl Arg<CodeConfiguration>) -> Self { self.0.set("CodeConfiguration", value.into_expr()); self }
+    pub fn code_configuration(self, value: impl Arg<CodeConfiguration>) -> Self { Self(put(self.0, "CodeConfiguration", value.into_expr())) }
     /// `ContainerConfiguration`: `ContainerConfiguration`. Update: in place.
-    pub fn container_configuration(mut self, value: impl Arg<ContainerConfiguration>) -> Self { self.0.set("ContainerConfiguration", value.into_expr()); self }
+    pub fn container_configuration(self, value: impl Arg<ContainerConfiguration>) -> Self { Self(put(self.0, "ContainerConfiguration", value.into_expr())) }
 }
 impl Done for AgentRuntimeArtifact { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AllowedWorkloadConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-allowedworkloadconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AllowedWorkloadConfiguration(Bag);
+#[must_use] pub struct AllowedWorkloadConfiguration(Bag);
 impl AllowedWorkloadConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HostingEnvironments`: list of `HostingEnvironment`. Update: in place.
-    pub fn hosting_environments(mut self, value: impl Arg<Arr<HostingEnvironment>>) -> Self { self.0.set("HostingEnvironments", value.into_expr()); self }
+    pub fn hosting_environments(self, value: impl Arg<Arr<HostingEnvironment>>) -> Self { Self(put(self.0, "HostingEnvironments", value.into_expr())) }
     /// `WorkloadIdentities`: list of text. Update: in place.
-    pub fn workload_identities(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("WorkloadIdentities", value.into_expr()); self }
+    pub fn workload_identities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WorkloadIdentities", value.into_expr())) }
 }
 impl Done for AllowedWorkloadConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizerConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-authorizerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthorizerConfiguration(Bag);
+#[must_use] pub struct AuthorizerConfiguration(Bag);
 impl AuthorizerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomJWTAuthorizer`: `CustomJWTAuthorizerConfiguration`. Update: in place.
-    pub fn custom_jwt_authorizer(mut self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> Self { self.0.set("CustomJWTAuthorizer", value.into_expr()); self }
+    pub fn custom_jwt_authorizer(self, value: impl Arg<CustomJWTAuthorizerConfiguration>) -> Self { Self(put(self.0, "CustomJWTAuthorizer", value.into_expr())) }
 }
 impl Done for AuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizingClaimMatchValueType` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-authorizingclaimmatchvaluetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthorizingClaimMatchValueType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AuthorizingClaimMatchValueType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AuthorizingClaimMatchValueType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuthorizingClaimMatchValueType<super::missing::ClaimMatchOperator, super::missing::ClaimMatchValue> { AuthorizingClaimMatchValueType(Bag::default(), Phase) }
+    pub fn new() -> AuthorizingClaimMatchValueType<Missing<super::required::ClaimMatchOperator>, Missing<super::required::ClaimMatchValue>> { AuthorizingClaimMatchValueType(Bag::default(), Phase) }
 }
 impl<R0, R1> AuthorizingClaimMatchValueType<R0, R1> {
     /// `ClaimMatchOperator`: `ClaimMatchOperator`, required. Update: in place.
-    pub fn claim_match_operator(mut self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { self.0.set("ClaimMatchOperator", value.into_expr()); AuthorizingClaimMatchValueType(self.0, Phase) }
+    pub fn claim_match_operator(self, value: impl Arg<ClaimMatchOperator>) -> AuthorizingClaimMatchValueType<Set, R1> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchOperator", value.into_expr()), Phase) }
     /// `ClaimMatchValue`: `ClaimMatchValueType`, required. Update: in place.
-    pub fn claim_match_value(mut self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { self.0.set("ClaimMatchValue", value.into_expr()); AuthorizingClaimMatchValueType(self.0, Phase) }
+    pub fn claim_match_value(self, value: impl Arg<ClaimMatchValueType>) -> AuthorizingClaimMatchValueType<R0, Set> { AuthorizingClaimMatchValueType(put(self.0, "ClaimMatchValue", value.into_expr()), Phase) }
 }
 impl Done for AuthorizingClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityProviderConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-capacityproviderconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityProviderConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CapacityProviderConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CapacityProviderConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CapacityProviderConfiguration<super::missing::CapacityProviderArn> { CapacityProviderConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CapacityProviderConfiguration<Missing<super::required::CapacityProviderArn>> { CapacityProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CapacityProviderConfiguration<R0> {
     /// `CapacityProviderArn`: text, required. Update: in place.
-    pub fn capacity_provider_arn(mut self, value: impl Arg<str>) -> CapacityProviderConfiguration<Set> { self.0.set("CapacityProviderArn", value.into_expr()); CapacityProviderConfiguration(self.0, Phase) }
+    pub fn capacity_provider_arn(self, value: impl Arg<str>) -> CapacityProviderConfiguration<Set> { CapacityProviderConfiguration(put(self.0, "CapacityProviderArn", value.into_expr()), Phase) }
 }
 impl Done for CapacityProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityProviderVolumeConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-capacityprovidervolumeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityProviderVolumeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CapacityProviderVolumeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CapacityProviderVolumeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CapacityProviderVolumeConfiguration<super::missing::MountPath, super::missing::VolumeName> { CapacityProviderVolumeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CapacityProviderVolumeConfiguration<Missing<super::required::MountPath>, Missing<super::required::VolumeName>> { CapacityProviderVolumeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> CapacityProviderVolumeConfiguration<R0, R1> {
     /// `MountPath`: text, required. Update: in place.
-    pub fn mount_path(mut self, value: impl Arg<str>) -> CapacityProviderVolumeConfiguration<Set, R1> { self.0.set("MountPath", value.into_expr()); CapacityProviderVolumeConfiguration(self.0, Phase) }
+    pub fn mount_path(self, value: impl Arg<str>) -> CapacityProviderVolumeConfiguration<Set, R1> { CapacityProviderVolumeConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
     /// `VolumeName`: text, required. Update: in place.
-    pub fn volume_name(mut self, value: impl Arg<str>) -> CapacityProviderVolumeConfiguration<R0, Set> { self.0.set("VolumeName", value.into_expr()); CapacityProviderVolumeConfiguration(self.0, Phase) }
+    pub fn volume_name(self, value: impl Arg<str>) -> CapacityProviderVolumeConfiguration<R0, Set> { CapacityProviderVolumeConfiguration(put(self.0, "VolumeName", value.into_expr()), Phase) }
 }
 impl Done for CapacityProviderVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClaimMatchValueType` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-claimmatchvaluetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClaimMatchValueType(Bag);
+#[must_use] pub struct ClaimMatchValueType(Bag);
 impl ClaimMatchValueType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchValueString`: text. Update: in place.
-    pub fn match_value_string(mut self, value: impl Arg<str>) -> Self { self.0.set("MatchValueString", value.into_expr()); self }
+    pub fn match_value_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchValueString", value.into_expr())) }
     /// `MatchValueStringList`: list of text. Update: in place.
-    pub fn match_value_string_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MatchValueStringList", value.into_expr()); self }
+    pub fn match_value_string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchValueStringList", value.into_expr())) }
 }
 impl Done for ClaimMatchValueType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Code` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-code.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Code(Bag);
+#[must_use] pub struct Code(Bag);
 impl Code {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3`: `S3Location`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<S3Location>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for Code { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-codeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CodeConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CodeConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CodeConfiguration<super::missing::Code, super::missing::EntryPoint, super::missing::Runtime> { CodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CodeConfiguration<Missing<super::required::Code>, Missing<super::required::EntryPoint>, Missing<super::required::Runtime>> { CodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CodeConfiguration<R0, R1, R2> {
     /// `Code`: `Code`, required. Update: in place.
-    pub fn code(mut self, value: impl Arg<Code>) -> CodeConfiguration<Set, R1, R2> { self.0.set("Code", value.into_expr()); CodeConfiguration(self.0, Phase) }
+    pub fn code(self, value: impl Arg<Code>) -> CodeConfiguration<Set, R1, R2> { CodeConfiguration(put(self.0, "Code", value.into_expr()), Phase) }
     /// `EntryPoint`: list of text, required. Update: in place.
-    pub fn entry_point(mut self, value: impl Arg<Arr<str>>) -> CodeConfiguration<R0, Set, R2> { self.0.set("EntryPoint", value.into_expr()); CodeConfiguration(self.0, Phase) }
+    pub fn entry_point(self, value: impl Arg<Arr<str>>) -> CodeConfiguration<R0, Set, R2> { CodeConfiguration(put(self.0, "EntryPoint", value.into_expr()), Phase) }
     /// `Runtime`: `Runtime`, required. Update: in place.
-    pub fn runtime(mut self, value: impl Arg<Runtime>) -> CodeConfiguration<R0, R1, Set> { self.0.set("Runtime", value.into_expr()); CodeConfiguration(self.0, Phase) }
+    pub fn runtime(self, value: impl Arg<Runtime>) -> CodeConfiguration<R0, R1, Set> { CodeConfiguration(put(self.0, "Runtime", value.into_expr()), Phase) }
 }
 impl Done for CodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-containerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ContainerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ContainerConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContainerConfiguration<super::missing::ContainerUri> { ContainerConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ContainerConfiguration<Missing<super::required::ContainerUri>> { ContainerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ContainerConfiguration<R0> {
     /// `ContainerUri`: text, required. Update: in place.
-    pub fn container_uri(mut self, value: impl Arg<str>) -> ContainerConfiguration<Set> { self.0.set("ContainerUri", value.into_expr()); ContainerConfiguration(self.0, Phase) }
+    pub fn container_uri(self, value: impl Arg<str>) -> ContainerConfiguration<Set> { ContainerConfiguration(put(self.0, "ContainerUri", value.into_expr()), Phase) }
 }
 impl Done for ContainerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomClaimValidationType` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customclaimvalidationtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomClaimValidationType<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CustomClaimValidationType<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CustomClaimValidationType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomClaimValidationType<super::missing::AuthorizingClaimMatchValue, super::missing::InboundTokenClaimName, super::missing::InboundTokenClaimValueType> { CustomClaimValidationType(Bag::default(), Phase) }
+    pub fn new() -> CustomClaimValidationType<Missing<super::required::AuthorizingClaimMatchValue>, Missing<super::required::InboundTokenClaimName>, Missing<super::required::InboundTokenClaimValueType>> { CustomClaimValidationType(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CustomClaimValidationType<R0, R1, R2> {
     /// `AuthorizingClaimMatchValue`: `AuthorizingClaimMatchValueType`, required. Update: in place.
-    pub fn authorizing_claim_match_value(mut self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { self.0.set("AuthorizingClaimMatchValue", value.into_expr()); CustomClaimValidationType(self.0, Phase) }
+    pub fn authorizing_claim_match_value(self, value: impl Arg<AuthorizingClaimMatchValueType>) -> CustomClaimValidationType<Set, R1, R2> { CustomClaimValidationType(put(self.0, "AuthorizingClaimMatchValue", value.into_expr()), Phase) }
     /// `InboundTokenClaimName`: text, required. Update: in place.
-    pub fn inbound_token_claim_name(mut self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { self.0.set("InboundTokenClaimName", value.into_expr()); CustomClaimValidationType(self.0, Phase) }
+    pub fn inbound_token_claim_name(self, value: impl Arg<str>) -> CustomClaimValidationType<R0, Set, R2> { CustomClaimValidationType(put(self.0, "InboundTokenClaimName", value.into_expr()), Phase) }
     /// `InboundTokenClaimValueType`: `InboundTokenClaimValueType`, required. Update: in place.
-    pub fn inbound_token_claim_value_type(mut self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { self.0.set("InboundTokenClaimValueType", value.into_expr()); CustomClaimValidationType(self.0, Phase) }
+    pub fn inbound_token_claim_value_type(self, value: impl Arg<InboundTokenClaimValueType>) -> CustomClaimValidationType<R0, R1, Set> { CustomClaimValidationType(put(self.0, "InboundTokenClaimValueType", value.into_expr()), Phase) }
 }
 impl Done for CustomClaimValidationType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomJWTAuthorizerConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-customjwtauthorizerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomJWTAuthorizerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomJWTAuthorizerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomJWTAuthorizerConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomJWTAuthorizerConfiguration<super::missing::DiscoveryUrl> { CustomJWTAuthorizerConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CustomJWTAuthorizerConfiguration<Missing<super::required::DiscoveryUrl>> { CustomJWTAuthorizerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CustomJWTAuthorizerConfiguration<R0> {
     /// `AllowedAudience`: list of text. Update: in place.
-    pub fn allowed_audience(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedAudience", value.into_expr()); self }
+    pub fn allowed_audience(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAudience", value.into_expr()), Phase) }
     /// `AllowedClients`: list of text. Update: in place.
-    pub fn allowed_clients(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedClients", value.into_expr()); self }
+    pub fn allowed_clients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedClients", value.into_expr()), Phase) }
     /// `AllowedScopes`: list of text. Update: in place.
-    pub fn allowed_scopes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedScopes", value.into_expr()); self }
+    pub fn allowed_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedScopes", value.into_expr()), Phase) }
     /// `AllowedWorkloadConfiguration`: `AllowedWorkloadConfiguration`. Update: in place.
-    pub fn allowed_workload_configuration(mut self, value: impl Arg<AllowedWorkloadConfiguration>) -> Self { self.0.set("AllowedWorkloadConfiguration", value.into_expr()); self }
+    pub fn allowed_workload_configuration(self, value: impl Arg<AllowedWorkloadConfiguration>) -> Self { Self(put(self.0, "AllowedWorkloadConfiguration", value.into_expr()), Phase) }
     /// `CustomClaims`: list of `CustomClaimValidationType`. Update: in place.
-    pub fn custom_claims(mut self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { self.0.set("CustomClaims", value.into_expr()); self }
+    pub fn custom_claims(self, value: impl Arg<Arr<CustomClaimValidationType>>) -> Self { Self(put(self.0, "CustomClaims", value.into_expr()), Phase) }
     /// `DiscoveryUrl`: text, required. Update: in place.
-    pub fn discovery_url(mut self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { self.0.set("DiscoveryUrl", value.into_expr()); CustomJWTAuthorizerConfiguration(self.0, Phase) }
+    pub fn discovery_url(self, value: impl Arg<str>) -> CustomJWTAuthorizerConfiguration<Set> { CustomJWTAuthorizerConfiguration(put(self.0, "DiscoveryUrl", value.into_expr()), Phase) }
     /// `PrivateEndpoint`: `PrivateEndpoint`. Update: in place.
-    pub fn private_endpoint(mut self, value: impl Arg<PrivateEndpoint>) -> Self { self.0.set("PrivateEndpoint", value.into_expr()); self }
+    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> Self { Self(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
     /// `PrivateEndpointOverrides`: list of `PrivateEndpointOverride`. Update: in place.
-    pub fn private_endpoint_overrides(mut self, value: impl Arg<Arr<PrivateEndpointOverride>>) -> Self { self.0.set("PrivateEndpointOverrides", value.into_expr()); self }
+    pub fn private_endpoint_overrides(self, value: impl Arg<Arr<PrivateEndpointOverride>>) -> Self { Self(put(self.0, "PrivateEndpointOverrides", value.into_expr()), Phase) }
 }
 impl Done for CustomJWTAuthorizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EfsAccessPointConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-efsaccesspointconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EfsAccessPointConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EfsAccessPointConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EfsAccessPointConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EfsAccessPointConfiguration<super::missing::AccessPointArn, super::missing::MountPath> { EfsAccessPointConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EfsAccessPointConfiguration<Missing<super::required::AccessPointArn>, Missing<super::required::MountPath>> { EfsAccessPointConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EfsAccessPointConfiguration<R0, R1> {
     /// `AccessPointArn`: text, required. Update: in place.
-    pub fn access_point_arn(mut self, value: impl Arg<str>) -> EfsAccessPointConfiguration<Set, R1> { self.0.set("AccessPointArn", value.into_expr()); EfsAccessPointConfiguration(self.0, Phase) }
+    pub fn access_point_arn(self, value: impl Arg<str>) -> EfsAccessPointConfiguration<Set, R1> { EfsAccessPointConfiguration(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
     /// `MountPath`: text, required. Update: in place.
-    pub fn mount_path(mut self, value: impl Arg<str>) -> EfsAccessPointConfiguration<R0, Set> { self.0.set("MountPath", value.into_expr()); EfsAccessPointConfiguration(self.0, Phase) }
+    pub fn mount_path(self, value: impl Arg<str>) -> EfsAccessPointConfiguration<R0, Set> { EfsAccessPointConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
 }
 impl Done for EfsAccessPointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilesystemConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-filesystemconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilesystemConfiguration(Bag);
+#[must_use] pub struct FilesystemConfiguration(Bag);
 impl FilesystemConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityProviderVolume`: `CapacityProviderVolumeConfiguration`. Update: in place.
-    pub fn capacity_provider_volume(mut self, value: impl Arg<CapacityProviderVolumeConfiguration>) -> Self { self.0.set("CapacityProviderVolume", value.into_expr()); self }
+    pub fn capacity_provider_volume(self, value: impl Arg<CapacityProviderVolumeConfiguration>) -> Self { Self(put(self.0, "CapacityProviderVolume", value.into_expr())) }
     /// `EfsAccessPoint`: `EfsAccessPointConfiguration`. Update: in place.
-    pub fn efs_access_point(mut self, value: impl Arg<EfsAccessPointConfiguration>) -> Self { self.0.set("EfsAccessPoint", value.into_expr()); self }
+    pub fn efs_access_point(self, value: impl Arg<EfsAccessPointConfiguration>) -> Self { Self(put(self.0, "EfsAccessPoint", value.into_expr())) }
     /// `S3FilesAccessPoint`: `S3FilesAccessPointConfiguration`. Update: in place.
-    pub fn s3_files_access_point(mut self, value: impl Arg<S3FilesAccessPointConfiguration>) -> Self { self.0.set("S3FilesAccessPoint", value.into_expr()); self }
+    pub fn s3_files_access_point(self, value: impl Arg<S3FilesAccessPointConfiguration>) -> Self { Self(put(self.0, "S3FilesAccessPoint", value.into_expr())) }
     /// `SessionStorage`: `SessionStorageConfiguration`. Update: in place.
-    pub fn session_storage(mut self, value: impl Arg<SessionStorageConfiguration>) -> Self { self.0.set("SessionStorage", value.into_expr()); self }
+    pub fn session_storage(self, value: impl Arg<SessionStorageConfiguration>) -> Self { Self(put(self.0, "SessionStorage", value.into_expr())) }
 }
 impl Done for FilesystemConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostingEnvironment` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-hostingenvironment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HostingEnvironment<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HostingEnvironment<R0 = Set>(Bag, Phase<(R0,)>);
 impl HostingEnvironment {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HostingEnvironment<super::missing::Arn> { HostingEnvironment(Bag::default(), Phase) }
+    pub fn new() -> HostingEnvironment<Missing<super::required::Arn>> { HostingEnvironment(Bag::default(), Phase) }
 }
 impl<R0> HostingEnvironment<R0> {
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> HostingEnvironment<Set> { self.0.set("Arn", value.into_expr()); HostingEnvironment(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> HostingEnvironment<Set> { HostingEnvironment(put(self.0, "Arn", value.into_expr()), Phase) }
 }
 impl Done for HostingEnvironment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecycleConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-lifecycleconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LifecycleConfiguration(Bag);
+#[must_use] pub struct LifecycleConfiguration(Bag);
 impl LifecycleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdleRuntimeSessionTimeout`: integer. Update: in place.
-    pub fn idle_runtime_session_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("IdleRuntimeSessionTimeout", value.into_expr()); self }
+    pub fn idle_runtime_session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleRuntimeSessionTimeout", value.into_expr())) }
     /// `MaxLifetime`: integer. Update: in place.
-    pub fn max_lifetime(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxLifetime", value.into_expr()); self }
+    pub fn max_lifetime(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLifetime", value.into_expr())) }
 }
 impl Done for LifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedVpcResource` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-managedvpcresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedVpcResource<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ManagedVpcResource<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ManagedVpcResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedVpcResource<super::missing::EndpointIpAddressType, super::missing::SubnetIds, super::missing::VpcIdentifier> { ManagedVpcResource(Bag::default(), Phase) }
+    pub fn new() -> ManagedVpcResource<Missing<super::required::EndpointIpAddressType>, Missing<super::required::SubnetIds>, Missing<super::required::VpcIdentifier>> { ManagedVpcResource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ManagedVpcResource<R0, R1, R2> {
     /// `EndpointIpAddressType`: `EndpointIpAddressType`, required. Update: in place.
-    pub fn endpoint_ip_address_type(mut self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { self.0.set("EndpointIpAddressType", value.into_expr()); ManagedVpcResource(self.0, Phase) }
+    pub fn endpoint_ip_address_type(self, value: impl Arg<EndpointIpAddressType>) -> ManagedVpcResource<Set, R1, R2> { ManagedVpcResource(put(self.0, "EndpointIpAddressType", value.into_expr()), Phase) }
     /// `RoutingDomain`: text. Update: in place.
-    pub fn routing_domain(mut self, value: impl Arg<str>) -> Self { self.0.set("RoutingDomain", value.into_expr()); self }
+    pub fn routing_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingDomain", value.into_expr()), Phase) }
     /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn security_group_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { self.0.set("SubnetIds", value.into_expr()); ManagedVpcResource(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> ManagedVpcResource<R0, Set, R2> { ManagedVpcResource(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcIdentifier`: text, required. Update: in place.
-    pub fn vpc_identifier(mut self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { self.0.set("VpcIdentifier", value.into_expr()); ManagedVpcResource(self.0, Phase) }
+    pub fn vpc_identifier(self, value: impl Arg<str>) -> ManagedVpcResource<R0, R1, Set> { ManagedVpcResource(put(self.0, "VpcIdentifier", value.into_expr()), Phase) }
 }
 impl Done for ManagedVpcResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-networkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NetworkConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl NetworkConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NetworkConfiguration<super::missing::NetworkMode> { NetworkConfiguration(Bag::default(), Phase) }
+    pub fn new() -> NetworkConfiguration<Missing<super::required::NetworkMode>> { NetworkConfiguration(Bag::default(), Phase) }
 }
 impl<R0> NetworkConfiguration<R0> {
     /// `NetworkMode`: `NetworkMode`, required. Update: in place.
-    pub fn network_mode(mut self, value: impl Arg<NetworkMode>) -> NetworkConfiguration<Set> { self.0.set("NetworkMode", value.into_expr()); NetworkConfiguration(self.0, Phase) }
+    pub fn network_mode(self, value: impl Arg<NetworkMode>) -> NetworkConfiguration<Set> { NetworkConfiguration(put(self.0, "NetworkMode", value.into_expr()), Phase) }
     /// `NetworkModeConfig`: `VpcConfig`. Update: in place.
-    pub fn network_mode_config(mut self, value: impl Arg<VpcConfig>) -> Self { self.0.set("NetworkModeConfig", value.into_expr()); self }
+    pub fn network_mode_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "NetworkModeConfig", value.into_expr()), Phase) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateEndpoint` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-privateendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivateEndpoint(Bag);
+#[must_use] pub struct PrivateEndpoint(Bag);
 impl PrivateEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManagedVpcResource`: `ManagedVpcResource`. Update: in place.
-    pub fn managed_vpc_resource(mut self, value: impl Arg<ManagedVpcResource>) -> Self { self.0.set("ManagedVpcResource", value.into_expr()); self }
+    pub fn managed_vpc_resource(self, value: impl Arg<ManagedVpcResource>) -> Self { Self(put(self.0, "ManagedVpcResource", value.into_expr())) }
     /// `SelfManagedLatticeResource`: `SelfManagedLatticeResource`. Update: in place.
-    pub fn self_managed_lattice_resource(mut self, value: impl Arg<SelfManagedLatticeResource>) -> Self { self.0.set("SelfManagedLatticeResource", value.into_expr()); self }
+    pub fn self_managed_lattice_resource(self, value: impl Arg<SelfManagedLatticeResource>) -> Self { Self(put(self.0, "SelfManagedLatticeResource", value.into_expr())) }
 }
 impl Done for PrivateEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateEndpointOverride` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-privateendpointoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivateEndpointOverride<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PrivateEndpointOverride<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PrivateEndpointOverride {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PrivateEndpointOverride<super::missing::Domain, super::missing::PrivateEndpoint> { PrivateEndpointOverride(Bag::default(), Phase) }
+    pub fn new() -> PrivateEndpointOverride<Missing<super::required::Domain>, Missing<super::required::PrivateEndpoint>> { PrivateEndpointOverride(Bag::default(), Phase) }
 }
 impl<R0, R1> PrivateEndpointOverride<R0, R1> {
     /// `Domain`: text, required. Update: in place.
-    pub fn domain(mut self, value: impl Arg<str>) -> PrivateEndpointOverride<Set, R1> { self.0.set("Domain", value.into_expr()); PrivateEndpointOverride(self.0, Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> PrivateEndpointOverride<Set, R1> { PrivateEndpointOverride(put(self.0, "Domain", value.into_expr()), Phase) }
     /// `PrivateEndpoint`: `PrivateEndpoint`, required. Update: in place.
-    pub fn private_endpoint(mut self, value: impl Arg<PrivateEndpoint>) -> PrivateEndpointOverride<R0, Set> { self.0.set("PrivateEndpoint", value.into_expr()); PrivateEndpointOverride(self.0, Phase) }
+    pub fn private_endpoint(self, value: impl Arg<PrivateEndpoint>) -> PrivateEndpointOverride<R0, Set> { PrivateEndpointOverride(put(self.0, "PrivateEndpoint", value.into_expr()), Phase) }
 }
 impl Done for PrivateEndpointOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequestHeaderConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-requestheaderconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RequestHeaderConfiguration(Bag);
+#[must_use] pub struct RequestHeaderConfiguration(Bag);
 impl RequestHeaderConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RequestHeaderAllowlist`: list of text. Update: in place.
-    pub fn request_header_allowlist(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("RequestHeaderAllowlist", value.into_expr()); self }
+    pub fn request_header_allowlist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RequestHeaderAllowlist", value.into_expr())) }
 }
 impl Done for RequestHeaderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3FilesAccessPointConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-s3filesaccesspointconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3FilesAccessPointConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3FilesAccessPointConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3FilesAccessPointConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3FilesAccessPointConfiguration<super::missing::AccessPointArn, super::missing::MountPath> { S3FilesAccessPointConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3FilesAccessPointConfiguration<Missing<super::required::AccessPointArn>, Missing<super::required::MountPath>> { S3FilesAccessPointConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3FilesAccessPointConfiguration<R0, R1> {
     /// `AccessPointArn`: text, required. Update: in place.
-    pub fn access_point_arn(mut self, value: impl Arg<str>) -> S3FilesAccessPointConfiguration<Set, R1> { self.0.set("AccessPointArn", value.into_expr()); S3FilesAccessPointConfiguration(self.0, Phase) }
+    pub fn access_point_arn(self, value: impl Arg<str>) -> S3FilesAccessPointConfiguration<Set, R1> { S3FilesAccessPointConfiguration(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
     /// `MountPath`: text, required. Update: in place.
-    pub fn mount_path(mut self, value: impl Arg<str>) -> S3FilesAccessPointConfiguration<R0, Set> { self.0.set("MountPath", value.into_expr()); S3FilesAccessPointConfiguration(self.0, Phase) }
+    pub fn mount_path(self, value: impl Arg<str>) -> S3FilesAccessPointConfiguration<R0, Set> { S3FilesAccessPointConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
 }
 impl Done for S3FilesAccessPointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::Bucket, super::missing::Prefix> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Prefix>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3Location<Set, R1> { self.0.set("Bucket", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Prefix`: text, required. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> S3Location<R0, Set> { self.0.set("Prefix", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Prefix", value.into_expr()), Phase) }
     /// `VersionId`: text. Update: in place.
-    pub fn version_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VersionId", value.into_expr()); self }
+    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedLatticeResource` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-selfmanagedlatticeresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SelfManagedLatticeResource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SelfManagedLatticeResource<R0 = Set>(Bag, Phase<(R0,)>);
 impl SelfManagedLatticeResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SelfManagedLatticeResource<super::missing::ResourceConfigurationIdentifier> { SelfManagedLatticeResource(Bag::default(), Phase) }
+    pub fn new() -> SelfManagedLatticeResource<Missing<super::required::ResourceConfigurationIdentifier>> { SelfManagedLatticeResource(Bag::default(), Phase) }
 }
 impl<R0> SelfManagedLatticeResource<R0> {
     /// `ResourceConfigurationIdentifier`: text, required. Update: in place.
-    pub fn resource_configuration_identifier(mut self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { self.0.set("ResourceConfigurationIdentifier", value.into_expr()); SelfManagedLatticeResource(self.0, Phase) }
+    pub fn resource_configuration_identifier(self, value: impl Arg<str>) -> SelfManagedLatticeResource<Set> { SelfManagedLatticeResource(put(self.0, "ResourceConfigurationIdentifier", value.into_expr()), Phase) }
 }
 impl Done for SelfManagedLatticeResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionStorageConfiguration` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-sessionstorageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SessionStorageConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SessionStorageConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SessionStorageConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SessionStorageConfiguration<super::missing::MountPath> { SessionStorageConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SessionStorageConfiguration<Missing<super::required::MountPath>> { SessionStorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SessionStorageConfiguration<R0> {
     /// `MountPath`: text, required. Update: in place.
-    pub fn mount_path(mut self, value: impl Arg<str>) -> SessionStorageConfiguration<Set> { self.0.set("MountPath", value.into_expr()); SessionStorageConfiguration(self.0, Phase) }
+    pub fn mount_path(self, value: impl Arg<str>) -> SessionStorageConfiguration<Set> { SessionStorageConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
 }
 impl Done for SessionStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-vpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VpcConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VpcConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcConfig<super::missing::SecurityGroups, super::missing::Subnets> { VpcConfig(Bag::default(), Phase) }
+    pub fn new() -> VpcConfig<Missing<super::required::SecurityGroups>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroups`: list of text, required. Update: in place.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> VpcConfig<Set, R1> { self.0.set("SecurityGroups", value.into_expr()); VpcConfig(self.0, Phase) }
-    /// `Subnets`: list of text, required. Update: in place.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { self.0.set("Subnets", value.into_expr()); VpcConfig(self.0, Phase) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkloadIdentityDetails` of `AWS::BedrockAgentCore::Runtime`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-bedrockagentcore-runtime-workloadidentitydetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkloadIdentityDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WorkloadIdentityDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl WorkloadIdentityDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WorkloadIdentityDetails<super::missing::WorkloadIdentityArn> { WorkloadIdentityDetails(Bag::default(), Phase) }
+    pub fn new() -> WorkloadIdentityDetails<Missing<super::required::WorkloadIdentityArn>> { WorkloadIdentityDetails(Bag::default(), Phase) }
 }
 impl<R0> WorkloadIdentityDetails<R0> {
     /// `WorkloadIdentityArn`: text, required. Update: in place.
-    pub fn workload_identity_arn(mut self, value: impl Arg<str>) -> WorkloadIdentityDetails<Set> { self.0.set("WorkloadIdentityArn", value.into_expr()); WorkloadIdentityDetails(self.0, Phase) }
+    pub fn workload_identity_arn(self, value: impl Arg<str>) -> WorkloadIdentityDetails<Set> { WorkloadIdentityDetails(put(self.0, "WorkloadIdentityArn", value.into_expr()), Phase) }
 }
 impl Done for WorkloadIdentityDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ClaimMatchOperator` allows.
@@ -5495,12 +5487,12 @@ impl CfnRuntimeEndpoint {
     /// `AWS::BedrockAgentCore::RuntimeEndpoint`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::RuntimeEndpoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnRuntimeEndpointProps<R0, R1>) -> Self where CfnRuntimeEndpointProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRuntimeEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AgentRuntimeEndpointArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AgentRuntimeArn`: text.
+    /// The attribute `AgentRuntimeArn`: `OtherArn`.
     pub fn attr_agent_runtime_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AgentRuntimeArn") }
-    /// The attribute `AgentRuntimeEndpointArn`: text.
+    /// The attribute `AgentRuntimeEndpointArn`: `OtherArn`.
     pub fn attr_agent_runtime_endpoint_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AgentRuntimeEndpointArn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -5519,22 +5511,22 @@ impl CfnRuntimeEndpoint {
 }
 impl Parent for CfnRuntimeEndpoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::RuntimeEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-runtimeendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRuntimeEndpointProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnRuntimeEndpointProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnRuntimeEndpointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRuntimeEndpointProps<missing::AgentRuntimeId, missing::Name> { CfnRuntimeEndpointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRuntimeEndpointProps<Missing<required::AgentRuntimeId>, Missing<required::Name>> { CfnRuntimeEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRuntimeEndpointProps<R0, R1> {
     /// `AgentRuntimeId`: text, required. Update: replacement.
-    pub fn agent_runtime_id(mut self, value: impl Arg<str>) -> CfnRuntimeEndpointProps<Set, R1> { self.0.set("AgentRuntimeId", value.into_expr()); CfnRuntimeEndpointProps(self.0, Phase) }
+    pub fn agent_runtime_id(self, value: impl Arg<str>) -> CfnRuntimeEndpointProps<Set, R1> { CfnRuntimeEndpointProps(put(self.0, "AgentRuntimeId", value.into_expr()), Phase) }
     /// `AgentRuntimeVersion`: text. Update: in place.
-    pub fn agent_runtime_version(mut self, value: impl Arg<str>) -> Self { self.0.set("AgentRuntimeVersion", value.into_expr()); self }
+    pub fn agent_runtime_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentRuntimeVersion", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnRuntimeEndpointProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnRuntimeEndpointProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRuntimeEndpointProps<R0, Set> { CfnRuntimeEndpointProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRuntimeEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::BedrockAgentCore::WorkloadIdentity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-workloadidentity.html)
@@ -5543,31 +5535,31 @@ impl CfnWorkloadIdentity {
     /// `AWS::BedrockAgentCore::WorkloadIdentity`
     pub const TYPE: &'static str = "AWS::BedrockAgentCore::WorkloadIdentity";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnWorkloadIdentityProps<R0>) -> Self where CfnWorkloadIdentityProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkloadIdentityProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedTime`: number.
     pub fn attr_created_time(&self) -> Val<f64> { self.0.get_att("CreatedTime") }
     /// The attribute `LastUpdatedTime`: number.
     pub fn attr_last_updated_time(&self) -> Val<f64> { self.0.get_att("LastUpdatedTime") }
-    /// The attribute `WorkloadIdentityArn`: text.
+    /// The attribute `WorkloadIdentityArn`: `OtherArn`.
     pub fn attr_workload_identity_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("WorkloadIdentityArn") }
 }
 impl Parent for CfnWorkloadIdentity { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BedrockAgentCore::WorkloadIdentity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-bedrockagentcore-workloadidentity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkloadIdentityProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnWorkloadIdentityProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnWorkloadIdentityProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWorkloadIdentityProps<missing::Name> { CfnWorkloadIdentityProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWorkloadIdentityProps<Missing<required::Name>> { CfnWorkloadIdentityProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWorkloadIdentityProps<R0> {
     /// `AllowedResourceOauth2ReturnUrls`: list of text. Update: in place.
-    pub fn allowed_resource_oauth2_return_urls(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedResourceOauth2ReturnUrls", value.into_expr()); self }
+    pub fn allowed_resource_oauth2_return_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResourceOauth2ReturnUrls", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnWorkloadIdentityProps<Set> { self.0.set("Name", value.into_expr()); CfnWorkloadIdentityProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnWorkloadIdentityProps<Set> { CfnWorkloadIdentityProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkloadIdentityProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccessPointArn, Actions, ActorTokenContent, AgentRuntimeArtifact, AgentRuntimeId, AgentRuntimeName, AllowedInstanceTypes, AllowedValues, AnyOf, ApiGatewayToolConfiguration, ApiKeyArn, ApiKeyId, ApiKeySecretArn, AppId, AppSecretArn, AppendToPrompt, Arn, AuthorizationEndpoint, AuthorizationId, AuthorizationPrivateKeyArn, AuthorizationUrl, AuthorizerType, AuthorizingClaimMatchValue, Bucket, BundleArn, BundleName, BundleVersion, CapacityProviderArn, CapacityProviderOperatorRoleArn, CertificateLocation, ClaimMatchOperator, ClaimMatchValue, ClientId, CloudWatchLogs, Code, Components, ComputeConfiguration, Configuration, ConfigurationBundle, ConnectorId, ConnectorName, ConnectorType, ContainerUri, ContentConfigurations, CredentialArn, CredentialProviderArn, CredentialProviderType, CredentialProviderVendor, CustomJWTAuthorizer, DataSourceConfig, DataStreamArn, DatasetName, Definition, Description, DimensionKeys, Dimensions, DiscoveryUrl, Domain, EbsConfiguration, Ec2Configuration, Endpoint, EndpointIpAddressType, EndpointName, Entries, EntryPoint, EvaluationExecutionRoleArn, EvaluatorConfig, EvaluatorId, EvaluatorName, EventExpiryDuration, Examples, Exclude, ExecutionRoleArn, Field, FilterPath, Frequencies, GatewayArn, GrantType, HarnessId, HarnessName, IamPrincipal, Identifier, InboundTokenClaimName, InboundTokenClaimValueType, InputSchema, InsightId, InstanceRequirements, Instructions, InterceptionPoints, Interceptor, Issuer, JsonKey, Key, KmsKeyArn, Label, Lambda, LambdaArn, LambdaConfig, LaunchParameters, LaunchTemplateSource, Level, LicenseConfigurationArn, Location, LogGroupNames, ManagedBy, Mcp, Method, Methods, Mode, Model, ModelConfig, ModelId, MountPath, Name, NetworkConfiguration, NetworkMode, Oauth2, OauthDiscovery, OnlineEvaluationConfigName, OperatingSystem, Operator, PassRequestHeaders, Path, PaymentManagerId, Period, PermissionsConfiguration, Policy, PolicyEngineId, Prefix, Priority, PrivateEndpoint, ProtocolType, ProviderArn, Rate, RatingScale, ResourceArn, ResourceConfigurationIdentifier, Resources, RestApiId, RoleArn, Rule, Runtime, S3Uri, SamplingConfig, SamplingPercentage, SchemaType, Scopes, SecretArn, SecretId, SecurityGroups, Service, ServiceNames, SessionTimeoutMinutes, SizeGiB, Source, Stage, Statement, Strategy, SubnetIds, Subnets, TargetConfiguration, TargetName, Text, TokenEndpoint, ToolFilters, ToolSchema, TrafficSplit, Type, Uri, Url, Value, VolumeName, VpcConfiguration, VpcIdentifier, Weight, WorkloadIdentityArn } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccessPointArn, Actions, ActorTokenContent, AgentRuntimeArtifact, AgentRuntimeId, AgentRuntimeName, AllowedInstanceTypes, AllowedValues, AnyOf, ApiGatewayToolConfiguration, ApiKeyArn, ApiKeyId, ApiKeySecretArn, AppId, AppSecretArn, AppendToPrompt, Arn, AuthorizationEndpoint, AuthorizationId, AuthorizationPrivateKeyArn, AuthorizationUrl, AuthorizerType, AuthorizingClaimMatchValue, Bucket, BundleArn, BundleName, BundleVersion, CapacityProviderArn, CapacityProviderOperatorRoleArn, CertificateLocation, ClaimMatchOperator, ClaimMatchValue, ClientId, CloudWatchLogs, Code, Components, ComputeConfiguration, Configuration, ConfigurationBundle, ConnectorId, ConnectorName, ConnectorType, ContainerUri, ContentConfigurations, CredentialArn, CredentialProviderArn, CredentialProviderType, CredentialProviderVendor, CustomJWTAuthorizer, DataSourceConfig, DataStreamArn, DatasetName, Definition, Description, DimensionKeys, Dimensions, DiscoveryUrl, Domain, EbsConfiguration, Ec2Configuration, Endpoint, EndpointIpAddressType, EndpointName, Entries, EntryPoint, EvaluationExecutionRoleArn, EvaluatorConfig, EvaluatorId, EvaluatorName, EventExpiryDuration, Examples, Exclude, ExecutionRoleArn, FilterPath, Frequencies, GatewayArn, GrantType, HarnessId, HarnessName, IamPrincipal, Identifier, InboundTokenClaimName, InboundTokenClaimValueType, InputSchema, InsightId, InstanceRequirements, Instructions, InterceptionPoints, Interceptor, Issuer, JsonKey, Key, KmsKeyArn, Label, LambdaArn, LambdaConfig, LaunchParameters, LaunchTemplateSource, Level, LicenseConfigurationArn, Location, ManagedBy, Method, Methods, Mode, Model, ModelConfig, ModelId, MountPath, Name, NetworkConfiguration, NetworkMode, Oauth2, OauthDiscovery, OnlineEvaluationConfigName, OperatingSystem, Operator, PassRequestHeaders, Path, PaymentManagerId, Period, PermissionsConfiguration, Policy, PolicyEngineId, Prefix, Priority, PrivateEndpoint, ProtocolType, ProviderArn, Rate, RatingScale, ResourceArn, ResourceConfigurationIdentifier, Resources, RestApiId, RoleArn, Rule, Runtime, S3Uri, SamplingConfig, SamplingPercentage, SchemaType, Scopes, SecretArn, SecretId, SecurityGroups, Service, ServiceNames, SessionTimeoutMinutes, SizeGiB, Source, Stage, Statement, Strategy, SubnetIds, Subnets, TargetConfiguration, TargetName, Text, TokenEndpoint, ToolFilters, ToolSchema, TrafficSplit, Type, Uri, Url, Value, VolumeName, VpcConfiguration, VpcIdentifier, Weight, WorkloadIdentityArn } }

@@ -10,10 +10,10 @@ impl CfnBillingView {
     /// `AWS::Billing::BillingView`
     pub const TYPE: &'static str = "AWS::Billing::BillingView";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnBillingViewProps<R0, R1>) -> Self where CfnBillingViewProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBillingViewProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `BillingViewType`: text.
     pub fn attr_billing_view_type(&self) -> Val<str> { self.0.get_att("BillingViewType") }
@@ -26,75 +26,75 @@ impl CfnBillingView {
 }
 impl Parent for CfnBillingView { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Billing::BillingView`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billing-billingview.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBillingViewProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnBillingViewProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnBillingViewProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBillingViewProps<missing::Name, missing::SourceViews> { CfnBillingViewProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBillingViewProps<Missing<required::Name>, Missing<required::SourceViews>> { CfnBillingViewProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBillingViewProps<R0, R1> {
     /// `DataFilterExpression`: `DataFilterExpression`. Update: in place.
-    pub fn data_filter_expression(mut self, value: impl Arg<billing_view::DataFilterExpression>) -> Self { self.0.set("DataFilterExpression", value.into_expr()); self }
+    pub fn data_filter_expression(self, value: impl Arg<billing_view::DataFilterExpression>) -> Self { Self(put(self.0, "DataFilterExpression", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnBillingViewProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnBillingViewProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnBillingViewProps<Set, R1> { CfnBillingViewProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SourceViews`: list of text, required. Update: in place.
-    pub fn source_views(mut self, value: impl Arg<Arr<str>>) -> CfnBillingViewProps<R0, Set> { self.0.set("SourceViews", value.into_expr()); CfnBillingViewProps(self.0, Phase) }
+    pub fn source_views(self, value: impl Arg<Arr<str>>) -> CfnBillingViewProps<R0, Set> { CfnBillingViewProps(put(self.0, "SourceViews", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnBillingViewProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Billing::BillingView`.
 pub mod billing_view {
 use crate::cfn::support::*;
 /// The property type `DataFilterExpression` of `AWS::Billing::BillingView`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-datafilterexpression.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataFilterExpression(Bag);
+#[must_use] pub struct DataFilterExpression(Bag);
 impl DataFilterExpression {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dimensions`: `Dimensions`. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<Dimensions>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<Dimensions>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
     /// `Tags`: `Tags`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Tags>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Tags>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `TimeRange`: `TimeRange`. Update: in place.
-    pub fn time_range(mut self, value: impl Arg<TimeRange>) -> Self { self.0.set("TimeRange", value.into_expr()); self }
+    pub fn time_range(self, value: impl Arg<TimeRange>) -> Self { Self(put(self.0, "TimeRange", value.into_expr())) }
 }
 impl Done for DataFilterExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Dimensions` of `AWS::Billing::BillingView`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-dimensions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Dimensions(Bag);
+#[must_use] pub struct Dimensions(Bag);
 impl Dimensions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: `Key`. Update: in place.
-    pub fn key(mut self, value: impl Arg<Key>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<Key>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for Dimensions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tags` of `AWS::Billing::BillingView`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-tags.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tags(Bag);
+#[must_use] pub struct Tags(Bag);
 impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeRange` of `AWS::Billing::BillingView`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billing-billingview-timerange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimeRange(Bag);
+#[must_use] pub struct TimeRange(Bag);
 impl TimeRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BeginDateInclusive`: text. Update: in place.
-    pub fn begin_date_inclusive(mut self, value: impl Arg<str>) -> Self { self.0.set("BeginDateInclusive", value.into_expr()); self }
+    pub fn begin_date_inclusive(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BeginDateInclusive", value.into_expr())) }
     /// `EndDateInclusive`: text. Update: in place.
-    pub fn end_date_inclusive(mut self, value: impl Arg<str>) -> Self { self.0.set("EndDateInclusive", value.into_expr()); self }
+    pub fn end_date_inclusive(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndDateInclusive", value.into_expr())) }
 }
 impl Done for TimeRange { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Key` allows.
 Key { LinkedAccount = "LINKED_ACCOUNT" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Name, SourceViews } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Name, SourceViews } }

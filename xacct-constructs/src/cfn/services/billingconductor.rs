@@ -10,10 +10,10 @@ impl CfnBillingGroup {
     /// `AWS::BillingConductor::BillingGroup`
     pub const TYPE: &'static str = "AWS::BillingConductor::BillingGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnBillingGroupProps<R0, R1, R2>) -> Self where CfnBillingGroupProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBillingGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: integer.
     pub fn attr_creation_time(&self) -> Val<i64> { self.0.get_att("CreationTime") }
@@ -28,51 +28,51 @@ impl CfnBillingGroup {
 }
 impl Parent for CfnBillingGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BillingConductor::BillingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-billinggroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBillingGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnBillingGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnBillingGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBillingGroupProps<missing::AccountGrouping, missing::ComputationPreference, missing::Name> { CfnBillingGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBillingGroupProps<Missing<required::AccountGrouping>, Missing<required::ComputationPreference>, Missing<required::Name>> { CfnBillingGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnBillingGroupProps<R0, R1, R2> {
     /// `AccountGrouping`: `AccountGrouping`, required. Update: in place.
-    pub fn account_grouping(mut self, value: impl Arg<billing_group::AccountGrouping>) -> CfnBillingGroupProps<Set, R1, R2> { self.0.set("AccountGrouping", value.into_expr()); CfnBillingGroupProps(self.0, Phase) }
+    pub fn account_grouping(self, value: impl Arg<billing_group::AccountGrouping>) -> CfnBillingGroupProps<Set, R1, R2> { CfnBillingGroupProps(put(self.0, "AccountGrouping", value.into_expr()), Phase) }
     /// `ComputationPreference`: `ComputationPreference`, required. Update: in place.
-    pub fn computation_preference(mut self, value: impl Arg<billing_group::ComputationPreference>) -> CfnBillingGroupProps<R0, Set, R2> { self.0.set("ComputationPreference", value.into_expr()); CfnBillingGroupProps(self.0, Phase) }
+    pub fn computation_preference(self, value: impl Arg<billing_group::ComputationPreference>) -> CfnBillingGroupProps<R0, Set, R2> { CfnBillingGroupProps(put(self.0, "ComputationPreference", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnBillingGroupProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnBillingGroupProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnBillingGroupProps<R0, R1, Set> { CfnBillingGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PrimaryAccountId`: text. Update: replacement.
-    pub fn primary_account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PrimaryAccountId", value.into_expr()); self }
+    pub fn primary_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryAccountId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnBillingGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BillingConductor::BillingGroup`.
 pub mod billing_group {
 use crate::cfn::support::*;
 /// The property type `AccountGrouping` of `AWS::BillingConductor::BillingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-billinggroup-accountgrouping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccountGrouping(Bag);
+#[must_use] pub struct AccountGrouping(Bag);
 impl AccountGrouping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoAssociate`: boolean. Update: in place.
-    pub fn auto_associate(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoAssociate", value.into_expr()); self }
+    pub fn auto_associate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoAssociate", value.into_expr())) }
     /// `LinkedAccountIds`: list of text. Update: in place.
-    pub fn linked_account_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LinkedAccountIds", value.into_expr()); self }
+    pub fn linked_account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LinkedAccountIds", value.into_expr())) }
     /// `ResponsibilityTransferArn`: text. Update: in place.
-    pub fn responsibility_transfer_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ResponsibilityTransferArn", value.into_expr()); self }
+    pub fn responsibility_transfer_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponsibilityTransferArn", value.into_expr())) }
 }
 impl Done for AccountGrouping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComputationPreference` of `AWS::BillingConductor::BillingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-billinggroup-computationpreference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComputationPreference<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ComputationPreference<R0 = Set>(Bag, Phase<(R0,)>);
 impl ComputationPreference {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ComputationPreference<super::missing::PricingPlanArn> { ComputationPreference(Bag::default(), Phase) }
+    pub fn new() -> ComputationPreference<Missing<super::required::PricingPlanArn>> { ComputationPreference(Bag::default(), Phase) }
 }
 impl<R0> ComputationPreference<R0> {
     /// `PricingPlanArn`: text, required. Update: in place.
-    pub fn pricing_plan_arn(mut self, value: impl Arg<str>) -> ComputationPreference<Set> { self.0.set("PricingPlanArn", value.into_expr()); ComputationPreference(self.0, Phase) }
+    pub fn pricing_plan_arn(self, value: impl Arg<str>) -> ComputationPreference<Set> { ComputationPreference(put(self.0, "PricingPlanArn", value.into_expr()), Phase) }
 }
 impl Done for ComputationPreference { fn into_props(self) -> Bag { self.0 } }
 }
@@ -82,10 +82,10 @@ impl CfnCustomLineItem {
     /// `AWS::BillingConductor::CustomLineItem`
     pub const TYPE: &'static str = "AWS::BillingConductor::CustomLineItem";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCustomLineItemProps<R0, R1>) -> Self where CfnCustomLineItemProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCustomLineItemProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `AssociationSize`: integer.
     pub fn attr_association_size(&self) -> Val<i64> { self.0.get_att("AssociationSize") }
@@ -100,113 +100,113 @@ impl CfnCustomLineItem {
 }
 impl Parent for CfnCustomLineItem { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BillingConductor::CustomLineItem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-customlineitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCustomLineItemProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCustomLineItemProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCustomLineItemProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCustomLineItemProps<missing::BillingGroupArn, missing::Name> { CfnCustomLineItemProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCustomLineItemProps<Missing<required::BillingGroupArn>, Missing<required::Name>> { CfnCustomLineItemProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCustomLineItemProps<R0, R1> {
     /// `AccountId`: text. Update: replacement.
-    pub fn account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AccountId", value.into_expr()); self }
+    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr()), Phase) }
     /// `BillingGroupArn`: text, required. Update: replacement.
-    pub fn billing_group_arn(mut self, value: impl Arg<str>) -> CfnCustomLineItemProps<Set, R1> { self.0.set("BillingGroupArn", value.into_expr()); CfnCustomLineItemProps(self.0, Phase) }
+    pub fn billing_group_arn(self, value: impl Arg<str>) -> CfnCustomLineItemProps<Set, R1> { CfnCustomLineItemProps(put(self.0, "BillingGroupArn", value.into_expr()), Phase) }
     /// `BillingPeriodRange`: `BillingPeriodRange`. Update: in place.
-    pub fn billing_period_range(mut self, value: impl Arg<custom_line_item::BillingPeriodRange>) -> Self { self.0.set("BillingPeriodRange", value.into_expr()); self }
+    pub fn billing_period_range(self, value: impl Arg<custom_line_item::BillingPeriodRange>) -> Self { Self(put(self.0, "BillingPeriodRange", value.into_expr()), Phase) }
     /// `ComputationRule`: `ComputationRule`. Update: replacement.
-    pub fn computation_rule(mut self, value: impl Arg<custom_line_item::ComputationRule>) -> Self { self.0.set("ComputationRule", value.into_expr()); self }
+    pub fn computation_rule(self, value: impl Arg<custom_line_item::ComputationRule>) -> Self { Self(put(self.0, "ComputationRule", value.into_expr()), Phase) }
     /// `CustomLineItemChargeDetails`: `CustomLineItemChargeDetails`. Update: in place.
-    pub fn custom_line_item_charge_details(mut self, value: impl Arg<custom_line_item::CustomLineItemChargeDetails>) -> Self { self.0.set("CustomLineItemChargeDetails", value.into_expr()); self }
+    pub fn custom_line_item_charge_details(self, value: impl Arg<custom_line_item::CustomLineItemChargeDetails>) -> Self { Self(put(self.0, "CustomLineItemChargeDetails", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCustomLineItemProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnCustomLineItemProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCustomLineItemProps<R0, Set> { CfnCustomLineItemProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PresentationDetails`: `PresentationDetails`. Update: replacement.
-    pub fn presentation_details(mut self, value: impl Arg<custom_line_item::PresentationDetails>) -> Self { self.0.set("PresentationDetails", value.into_expr()); self }
+    pub fn presentation_details(self, value: impl Arg<custom_line_item::PresentationDetails>) -> Self { Self(put(self.0, "PresentationDetails", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCustomLineItemProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BillingConductor::CustomLineItem`.
 pub mod custom_line_item {
 use crate::cfn::support::*;
 /// The property type `BillingPeriodRange` of `AWS::BillingConductor::CustomLineItem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-billingperiodrange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BillingPeriodRange(Bag);
+#[must_use] pub struct BillingPeriodRange(Bag);
 impl BillingPeriodRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExclusiveEndBillingPeriod`: text. Update: replacement.
-    pub fn exclusive_end_billing_period(mut self, value: impl Arg<str>) -> Self { self.0.set("ExclusiveEndBillingPeriod", value.into_expr()); self }
+    pub fn exclusive_end_billing_period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExclusiveEndBillingPeriod", value.into_expr())) }
     /// `InclusiveStartBillingPeriod`: text. Update: replacement.
-    pub fn inclusive_start_billing_period(mut self, value: impl Arg<str>) -> Self { self.0.set("InclusiveStartBillingPeriod", value.into_expr()); self }
+    pub fn inclusive_start_billing_period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InclusiveStartBillingPeriod", value.into_expr())) }
 }
 impl Done for BillingPeriodRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomLineItemChargeDetails` of `AWS::BillingConductor::CustomLineItem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-customlineitemchargedetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomLineItemChargeDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomLineItemChargeDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomLineItemChargeDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomLineItemChargeDetails<super::missing::Type> { CustomLineItemChargeDetails(Bag::default(), Phase) }
+    pub fn new() -> CustomLineItemChargeDetails<Missing<super::required::Type>> { CustomLineItemChargeDetails(Bag::default(), Phase) }
 }
 impl<R0> CustomLineItemChargeDetails<R0> {
     /// `Flat`: `CustomLineItemFlatChargeDetails`. Update: in place.
-    pub fn flat(mut self, value: impl Arg<CustomLineItemFlatChargeDetails>) -> Self { self.0.set("Flat", value.into_expr()); self }
+    pub fn flat(self, value: impl Arg<CustomLineItemFlatChargeDetails>) -> Self { Self(put(self.0, "Flat", value.into_expr()), Phase) }
     /// `LineItemFilters`: list of `LineItemFilter`. Update: in place.
-    pub fn line_item_filters(mut self, value: impl Arg<Arr<LineItemFilter>>) -> Self { self.0.set("LineItemFilters", value.into_expr()); self }
+    pub fn line_item_filters(self, value: impl Arg<Arr<LineItemFilter>>) -> Self { Self(put(self.0, "LineItemFilters", value.into_expr()), Phase) }
     /// `Percentage`: `CustomLineItemPercentageChargeDetails`. Update: in place.
-    pub fn percentage(mut self, value: impl Arg<CustomLineItemPercentageChargeDetails>) -> Self { self.0.set("Percentage", value.into_expr()); self }
+    pub fn percentage(self, value: impl Arg<CustomLineItemPercentageChargeDetails>) -> Self { Self(put(self.0, "Percentage", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> CustomLineItemChargeDetails<Set> { self.0.set("Type", value.into_expr()); CustomLineItemChargeDetails(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> CustomLineItemChargeDetails<Set> { CustomLineItemChargeDetails(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CustomLineItemChargeDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomLineItemFlatChargeDetails` of `AWS::BillingConductor::CustomLineItem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-customlineitemflatchargedetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomLineItemFlatChargeDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomLineItemFlatChargeDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomLineItemFlatChargeDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomLineItemFlatChargeDetails<super::missing::ChargeValue> { CustomLineItemFlatChargeDetails(Bag::default(), Phase) }
+    pub fn new() -> CustomLineItemFlatChargeDetails<Missing<super::required::ChargeValue>> { CustomLineItemFlatChargeDetails(Bag::default(), Phase) }
 }
 impl<R0> CustomLineItemFlatChargeDetails<R0> {
     /// `ChargeValue`: number, required. Update: in place.
-    pub fn charge_value(mut self, value: impl Arg<f64>) -> CustomLineItemFlatChargeDetails<Set> { self.0.set("ChargeValue", value.into_expr()); CustomLineItemFlatChargeDetails(self.0, Phase) }
+    pub fn charge_value(self, value: impl Arg<f64>) -> CustomLineItemFlatChargeDetails<Set> { CustomLineItemFlatChargeDetails(put(self.0, "ChargeValue", value.into_expr()), Phase) }
 }
 impl Done for CustomLineItemFlatChargeDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomLineItemPercentageChargeDetails` of `AWS::BillingConductor::CustomLineItem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-customlineitempercentagechargedetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomLineItemPercentageChargeDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomLineItemPercentageChargeDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomLineItemPercentageChargeDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomLineItemPercentageChargeDetails<super::missing::PercentageValue> { CustomLineItemPercentageChargeDetails(Bag::default(), Phase) }
+    pub fn new() -> CustomLineItemPercentageChargeDetails<Missing<super::required::PercentageValue>> { CustomLineItemPercentageChargeDetails(Bag::default(), Phase) }
 }
 impl<R0> CustomLineItemPercentageChargeDetails<R0> {
     /// `ChildAssociatedResources`: list of text. Update: in place.
-    pub fn child_associated_resources(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ChildAssociatedResources", value.into_expr()); self }
+    pub fn child_associated_resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ChildAssociatedResources", value.into_expr()), Phase) }
     /// `PercentageValue`: number, required. Update: in place.
-    pub fn percentage_value(mut self, value: impl Arg<f64>) -> CustomLineItemPercentageChargeDetails<Set> { self.0.set("PercentageValue", value.into_expr()); CustomLineItemPercentageChargeDetails(self.0, Phase) }
+    pub fn percentage_value(self, value: impl Arg<f64>) -> CustomLineItemPercentageChargeDetails<Set> { CustomLineItemPercentageChargeDetails(put(self.0, "PercentageValue", value.into_expr()), Phase) }
 }
 impl Done for CustomLineItemPercentageChargeDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LineItemFilter` of `AWS::BillingConductor::CustomLineItem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-lineitemfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LineItemFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LineItemFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LineItemFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LineItemFilter<super::missing::Attribute, super::missing::MatchOption> { LineItemFilter(Bag::default(), Phase) }
+    pub fn new() -> LineItemFilter<Missing<super::required::Attribute>, Missing<super::required::MatchOption>> { LineItemFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> LineItemFilter<R0, R1> {
     /// `Attribute`: `Attribute`, required. Update: in place.
-    pub fn attribute(mut self, value: impl Arg<Attribute>) -> LineItemFilter<Set, R1> { self.0.set("Attribute", value.into_expr()); LineItemFilter(self.0, Phase) }
+    pub fn attribute(self, value: impl Arg<Attribute>) -> LineItemFilter<Set, R1> { LineItemFilter(put(self.0, "Attribute", value.into_expr()), Phase) }
     /// `AttributeValues`: list of text. Update: in place.
-    pub fn attribute_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AttributeValues", value.into_expr()); self }
+    pub fn attribute_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AttributeValues", value.into_expr()), Phase) }
     /// `MatchOption`: `MatchOption`, required. Update: in place.
-    pub fn match_option(mut self, value: impl Arg<MatchOption>) -> LineItemFilter<R0, Set> { self.0.set("MatchOption", value.into_expr()); LineItemFilter(self.0, Phase) }
+    pub fn match_option(self, value: impl Arg<MatchOption>) -> LineItemFilter<R0, Set> { LineItemFilter(put(self.0, "MatchOption", value.into_expr()), Phase) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for LineItemFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PresentationDetails` of `AWS::BillingConductor::CustomLineItem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-customlineitem-presentationdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PresentationDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PresentationDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl PresentationDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PresentationDetails<super::missing::Service> { PresentationDetails(Bag::default(), Phase) }
+    pub fn new() -> PresentationDetails<Missing<super::required::Service>> { PresentationDetails(Bag::default(), Phase) }
 }
 impl<R0> PresentationDetails<R0> {
     /// `Service`: text, required. Update: replacement.
-    pub fn service(mut self, value: impl Arg<str>) -> PresentationDetails<Set> { self.0.set("Service", value.into_expr()); PresentationDetails(self.0, Phase) }
+    pub fn service(self, value: impl Arg<str>) -> PresentationDetails<Set> { PresentationDetails(put(self.0, "Service", value.into_expr()), Phase) }
 }
 impl Done for PresentationDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Attribute` allows.
@@ -224,10 +224,10 @@ impl CfnPricingPlan {
     /// `AWS::BillingConductor::PricingPlan`
     pub const TYPE: &'static str = "AWS::BillingConductor::PricingPlan";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPricingPlanProps<R0>) -> Self where CfnPricingPlanProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPricingPlanProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: integer.
     pub fn attr_creation_time(&self) -> Val<i64> { self.0.get_att("CreationTime") }
@@ -238,20 +238,20 @@ impl CfnPricingPlan {
 }
 impl Parent for CfnPricingPlan { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BillingConductor::PricingPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingplan.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPricingPlanProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPricingPlanProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPricingPlanProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPricingPlanProps<missing::Name> { CfnPricingPlanProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPricingPlanProps<Missing<required::Name>> { CfnPricingPlanProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPricingPlanProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPricingPlanProps<Set> { self.0.set("Name", value.into_expr()); CfnPricingPlanProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPricingPlanProps<Set> { CfnPricingPlanProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PricingRuleArns`: list of text. Update: in place.
-    pub fn pricing_rule_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PricingRuleArns", value.into_expr()); self }
+    pub fn pricing_rule_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PricingRuleArns", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPricingPlanProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::BillingConductor::PricingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html)
@@ -260,10 +260,10 @@ impl CfnPricingRule {
     /// `AWS::BillingConductor::PricingRule`
     pub const TYPE: &'static str = "AWS::BillingConductor::PricingRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnPricingRuleProps<R0, R1, R2>) -> Self where CfnPricingRuleProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPricingRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `AssociatedPricingPlanCount`: integer.
     pub fn attr_associated_pricing_plan_count(&self) -> Val<i64> { self.0.get_att("AssociatedPricingPlanCount") }
@@ -274,74 +274,74 @@ impl CfnPricingRule {
 }
 impl Parent for CfnPricingRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::BillingConductor::PricingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-billingconductor-pricingrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPricingRuleProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnPricingRuleProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnPricingRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPricingRuleProps<missing::Name, missing::Scope, missing::Type> { CfnPricingRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPricingRuleProps<Missing<required::Name>, Missing<required::Scope>, Missing<required::Type>> { CfnPricingRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPricingRuleProps<R0, R1, R2> {
     /// `BillingEntity`: `BillingEntity`. Update: replacement.
-    pub fn billing_entity(mut self, value: impl Arg<pricing_rule::BillingEntity>) -> Self { self.0.set("BillingEntity", value.into_expr()); self }
+    pub fn billing_entity(self, value: impl Arg<pricing_rule::BillingEntity>) -> Self { Self(put(self.0, "BillingEntity", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ModifierPercentage`: number. Update: in place.
-    pub fn modifier_percentage(mut self, value: impl Arg<f64>) -> Self { self.0.set("ModifierPercentage", value.into_expr()); self }
+    pub fn modifier_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ModifierPercentage", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPricingRuleProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnPricingRuleProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPricingRuleProps<Set, R1, R2> { CfnPricingRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Operation`: text. Update: replacement.
-    pub fn operation(mut self, value: impl Arg<str>) -> Self { self.0.set("Operation", value.into_expr()); self }
+    pub fn operation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operation", value.into_expr()), Phase) }
     /// `Scope`: `Scope`, required. Update: replacement.
-    pub fn scope(mut self, value: impl Arg<pricing_rule::Scope>) -> CfnPricingRuleProps<R0, Set, R2> { self.0.set("Scope", value.into_expr()); CfnPricingRuleProps(self.0, Phase) }
+    pub fn scope(self, value: impl Arg<pricing_rule::Scope>) -> CfnPricingRuleProps<R0, Set, R2> { CfnPricingRuleProps(put(self.0, "Scope", value.into_expr()), Phase) }
     /// `Service`: text. Update: replacement.
-    pub fn service(mut self, value: impl Arg<str>) -> Self { self.0.set("Service", value.into_expr()); self }
+    pub fn service(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Service", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Tiering`: `Tiering`. Update: in place.
-    pub fn tiering(mut self, value: impl Arg<pricing_rule::Tiering>) -> Self { self.0.set("Tiering", value.into_expr()); self }
+    pub fn tiering(self, value: impl Arg<pricing_rule::Tiering>) -> Self { Self(put(self.0, "Tiering", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<pricing_rule::Type>) -> CfnPricingRuleProps<R0, R1, Set> { self.0.set("Type", value.into_expr()); CfnPricingRuleProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<pricing_rule::Type>) -> CfnPricingRuleProps<R0, R1, Set> { CfnPricingRuleProps(put(self.0, "Type", value.into_expr()), Phase) }
     /// `UsageType`: text. Update: replacement.
-    pub fn usage_type(mut self, value: impl Arg<str>) -> Self { self.0.set("UsageType", value.into_expr()); self }
+    pub fn usage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageType", value.into_expr()), Phase) }
 }
 impl Done for CfnPricingRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::BillingConductor::PricingRule`.
 pub mod pricing_rule {
 use crate::cfn::support::*;
 /// The property type `CustomTier` of `AWS::BillingConductor::PricingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-pricingrule-customtier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomTier<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomTier<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomTier {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomTier<super::missing::BeginRangeInclusive, super::missing::RateValue> { CustomTier(Bag::default(), Phase) }
+    pub fn new() -> CustomTier<Missing<super::required::BeginRangeInclusive>, Missing<super::required::RateValue>> { CustomTier(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomTier<R0, R1> {
     /// `BeginRangeInclusive`: number, required. Update: in place.
-    pub fn begin_range_inclusive(mut self, value: impl Arg<f64>) -> CustomTier<Set, R1> { self.0.set("BeginRangeInclusive", value.into_expr()); CustomTier(self.0, Phase) }
+    pub fn begin_range_inclusive(self, value: impl Arg<f64>) -> CustomTier<Set, R1> { CustomTier(put(self.0, "BeginRangeInclusive", value.into_expr()), Phase) }
     /// `EndRangeExclusive`: number. Update: in place.
-    pub fn end_range_exclusive(mut self, value: impl Arg<f64>) -> Self { self.0.set("EndRangeExclusive", value.into_expr()); self }
+    pub fn end_range_exclusive(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "EndRangeExclusive", value.into_expr()), Phase) }
     /// `RateValue`: number, required. Update: in place.
-    pub fn rate_value(mut self, value: impl Arg<f64>) -> CustomTier<R0, Set> { self.0.set("RateValue", value.into_expr()); CustomTier(self.0, Phase) }
+    pub fn rate_value(self, value: impl Arg<f64>) -> CustomTier<R0, Set> { CustomTier(put(self.0, "RateValue", value.into_expr()), Phase) }
 }
 impl Done for CustomTier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FreeTier` of `AWS::BillingConductor::PricingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-pricingrule-freetier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FreeTier<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FreeTier<R0 = Set>(Bag, Phase<(R0,)>);
 impl FreeTier {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FreeTier<super::missing::Activated> { FreeTier(Bag::default(), Phase) }
+    pub fn new() -> FreeTier<Missing<super::required::Activated>> { FreeTier(Bag::default(), Phase) }
 }
 impl<R0> FreeTier<R0> {
     /// `Activated`: boolean, required. Update: in place.
-    pub fn activated(mut self, value: impl Arg<bool>) -> FreeTier<Set> { self.0.set("Activated", value.into_expr()); FreeTier(self.0, Phase) }
+    pub fn activated(self, value: impl Arg<bool>) -> FreeTier<Set> { FreeTier(put(self.0, "Activated", value.into_expr()), Phase) }
 }
 impl Done for FreeTier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tiering` of `AWS::BillingConductor::PricingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-billingconductor-pricingrule-tiering.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tiering(Bag);
+#[must_use] pub struct Tiering(Bag);
 impl Tiering {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomTiers`: list of `CustomTier`. Update: in place.
-    pub fn custom_tiers(mut self, value: impl Arg<Arr<CustomTier>>) -> Self { self.0.set("CustomTiers", value.into_expr()); self }
+    pub fn custom_tiers(self, value: impl Arg<Arr<CustomTier>>) -> Self { Self(put(self.0, "CustomTiers", value.into_expr())) }
     /// `FreeTier`: `FreeTier`. Update: in place.
-    pub fn free_tier(mut self, value: impl Arg<FreeTier>) -> Self { self.0.set("FreeTier", value.into_expr()); self }
+    pub fn free_tier(self, value: impl Arg<FreeTier>) -> Self { Self(put(self.0, "FreeTier", value.into_expr())) }
 }
 impl Done for Tiering { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `BillingEntity` allows.
@@ -351,5 +351,5 @@ Scope { BillingEntity = "BILLING_ENTITY", Global = "GLOBAL", Service = "SERVICE"
 values! { /// Texts that `Type` allows.
 Type { Discount = "DISCOUNT", Markup = "MARKUP", Tiering = "TIERING" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccountGrouping, Activated, Attribute, BeginRangeInclusive, BillingGroupArn, ChargeValue, ComputationPreference, MatchOption, Name, PercentageValue, PricingPlanArn, RateValue, Scope, Service, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccountGrouping, Activated, Attribute, BeginRangeInclusive, BillingGroupArn, ChargeValue, ComputationPreference, MatchOption, Name, PercentageValue, PricingPlanArn, RateValue, Scope, Service, Type } }

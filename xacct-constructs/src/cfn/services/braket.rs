@@ -10,14 +10,14 @@ impl CfnSpendingLimit {
     /// `AWS::Braket::SpendingLimit`
     pub const TYPE: &'static str = "AWS::Braket::SpendingLimit";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSpendingLimitProps<R0, R1>) -> Self where CfnSpendingLimitProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSpendingLimitProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SpendingLimitArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `QueuedSpend`: text.
     pub fn attr_queued_spend(&self) -> Val<str> { self.0.get_att("QueuedSpend") }
-    /// The attribute `SpendingLimitArn`: text.
+    /// The attribute `SpendingLimitArn`: `OtherArn`.
     pub fn attr_spending_limit_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SpendingLimitArn") }
     /// The attribute `TotalSpend`: text.
     pub fn attr_total_spend(&self) -> Val<str> { self.0.get_att("TotalSpend") }
@@ -26,38 +26,38 @@ impl CfnSpendingLimit {
 }
 impl Parent for CfnSpendingLimit { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Braket::SpendingLimit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-braket-spendinglimit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSpendingLimitProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSpendingLimitProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSpendingLimitProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSpendingLimitProps<missing::DeviceArn, missing::SpendingLimit> { CfnSpendingLimitProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSpendingLimitProps<Missing<required::DeviceArn>, Missing<required::SpendingLimit>> { CfnSpendingLimitProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSpendingLimitProps<R0, R1> {
     /// `DeviceArn`: text, required. Update: replacement.
-    pub fn device_arn(mut self, value: impl Arg<str>) -> CfnSpendingLimitProps<Set, R1> { self.0.set("DeviceArn", value.into_expr()); CfnSpendingLimitProps(self.0, Phase) }
+    pub fn device_arn(self, value: impl Arg<str>) -> CfnSpendingLimitProps<Set, R1> { CfnSpendingLimitProps(put(self.0, "DeviceArn", value.into_expr()), Phase) }
     /// `SpendingLimit`: text, required. Update: in place.
-    pub fn spending_limit(mut self, value: impl Arg<str>) -> CfnSpendingLimitProps<R0, Set> { self.0.set("SpendingLimit", value.into_expr()); CfnSpendingLimitProps(self.0, Phase) }
+    pub fn spending_limit(self, value: impl Arg<str>) -> CfnSpendingLimitProps<R0, Set> { CfnSpendingLimitProps(put(self.0, "SpendingLimit", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TimePeriod`: `TimePeriod`. Update: in place.
-    pub fn time_period(mut self, value: impl Arg<spending_limit::TimePeriod>) -> Self { self.0.set("TimePeriod", value.into_expr()); self }
+    pub fn time_period(self, value: impl Arg<spending_limit::TimePeriod>) -> Self { Self(put(self.0, "TimePeriod", value.into_expr()), Phase) }
 }
 impl Done for CfnSpendingLimitProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Braket::SpendingLimit`.
 pub mod spending_limit {
 use crate::cfn::support::*;
 /// The property type `TimePeriod` of `AWS::Braket::SpendingLimit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-braket-spendinglimit-timeperiod.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimePeriod<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TimePeriod<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TimePeriod {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TimePeriod<super::missing::EndAt, super::missing::StartAt> { TimePeriod(Bag::default(), Phase) }
+    pub fn new() -> TimePeriod<Missing<super::required::EndAt>, Missing<super::required::StartAt>> { TimePeriod(Bag::default(), Phase) }
 }
 impl<R0, R1> TimePeriod<R0, R1> {
     /// `EndAt`: text, required. Update: in place.
-    pub fn end_at(mut self, value: impl Arg<str>) -> TimePeriod<Set, R1> { self.0.set("EndAt", value.into_expr()); TimePeriod(self.0, Phase) }
+    pub fn end_at(self, value: impl Arg<str>) -> TimePeriod<Set, R1> { TimePeriod(put(self.0, "EndAt", value.into_expr()), Phase) }
     /// `StartAt`: text, required. Update: in place.
-    pub fn start_at(mut self, value: impl Arg<str>) -> TimePeriod<R0, Set> { self.0.set("StartAt", value.into_expr()); TimePeriod(self.0, Phase) }
+    pub fn start_at(self, value: impl Arg<str>) -> TimePeriod<R0, Set> { TimePeriod(put(self.0, "StartAt", value.into_expr()), Phase) }
 }
 impl Done for TimePeriod { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DeviceArn, EndAt, SpendingLimit, StartAt } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DeviceArn, EndAt, SpendingLimit, StartAt } }

@@ -10,7 +10,7 @@ impl CfnBudget {
     /// `AWS::Budgets::Budget`
     pub const TYPE: &'static str = "AWS::Budgets::Budget";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnBudgetProps<R0>) -> Self where CfnBudgetProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBudgetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -18,245 +18,245 @@ impl CfnBudget {
 }
 impl Parent for CfnBudget { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBudgetProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnBudgetProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnBudgetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBudgetProps<missing::Budget> { CfnBudgetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBudgetProps<Missing<required::Budget>> { CfnBudgetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnBudgetProps<R0> {
     /// `Budget`: `BudgetData`, required. Update: in place.
-    pub fn budget(mut self, value: impl Arg<budget::BudgetData>) -> CfnBudgetProps<Set> { self.0.set("Budget", value.into_expr()); CfnBudgetProps(self.0, Phase) }
+    pub fn budget(self, value: impl Arg<budget::BudgetData>) -> CfnBudgetProps<Set> { CfnBudgetProps(put(self.0, "Budget", value.into_expr()), Phase) }
     /// `NotificationsWithSubscribers`: list of `NotificationWithSubscribers`. Update: replacement.
-    pub fn notifications_with_subscribers(mut self, value: impl Arg<Arr<budget::NotificationWithSubscribers>>) -> Self { self.0.set("NotificationsWithSubscribers", value.into_expr()); self }
+    pub fn notifications_with_subscribers(self, value: impl Arg<Arr<budget::NotificationWithSubscribers>>) -> Self { Self(put(self.0, "NotificationsWithSubscribers", value.into_expr()), Phase) }
     /// `ResourceTags`: list of `ResourceTag`. Update: in place.
-    pub fn resource_tags(mut self, value: impl Arg<Arr<budget::ResourceTag>>) -> Self { self.0.set("ResourceTags", value.into_expr()); self }
+    pub fn resource_tags(self, value: impl Arg<Arr<budget::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
 }
 impl Done for CfnBudgetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Budgets::Budget`.
 pub mod budget {
 use crate::cfn::support::*;
 /// The property type `AutoAdjustData` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-autoadjustdata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoAdjustData<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AutoAdjustData<R0 = Set>(Bag, Phase<(R0,)>);
 impl AutoAdjustData {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AutoAdjustData<super::missing::AutoAdjustType> { AutoAdjustData(Bag::default(), Phase) }
+    pub fn new() -> AutoAdjustData<Missing<super::required::AutoAdjustType>> { AutoAdjustData(Bag::default(), Phase) }
 }
 impl<R0> AutoAdjustData<R0> {
     /// `AutoAdjustType`: text, required. Update: replacement.
-    pub fn auto_adjust_type(mut self, value: impl Arg<str>) -> AutoAdjustData<Set> { self.0.set("AutoAdjustType", value.into_expr()); AutoAdjustData(self.0, Phase) }
+    pub fn auto_adjust_type(self, value: impl Arg<str>) -> AutoAdjustData<Set> { AutoAdjustData(put(self.0, "AutoAdjustType", value.into_expr()), Phase) }
     /// `HistoricalOptions`: `HistoricalOptions`. Update: replacement.
-    pub fn historical_options(mut self, value: impl Arg<HistoricalOptions>) -> Self { self.0.set("HistoricalOptions", value.into_expr()); self }
+    pub fn historical_options(self, value: impl Arg<HistoricalOptions>) -> Self { Self(put(self.0, "HistoricalOptions", value.into_expr()), Phase) }
 }
 impl Done for AutoAdjustData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BudgetData` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-budgetdata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BudgetData<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BudgetData<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BudgetData {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BudgetData<super::missing::BudgetType, super::missing::TimeUnit> { BudgetData(Bag::default(), Phase) }
+    pub fn new() -> BudgetData<Missing<super::required::BudgetType>, Missing<super::required::TimeUnit>> { BudgetData(Bag::default(), Phase) }
 }
 impl<R0, R1> BudgetData<R0, R1> {
     /// `AutoAdjustData`: `AutoAdjustData`. Update: replacement.
-    pub fn auto_adjust_data(mut self, value: impl Arg<AutoAdjustData>) -> Self { self.0.set("AutoAdjustData", value.into_expr()); self }
+    pub fn auto_adjust_data(self, value: impl Arg<AutoAdjustData>) -> Self { Self(put(self.0, "AutoAdjustData", value.into_expr()), Phase) }
     /// `BillingViewArn`: text. Update: in place.
-    pub fn billing_view_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("BillingViewArn", value.into_expr()); self }
+    pub fn billing_view_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingViewArn", value.into_expr()), Phase) }
     /// `BudgetLimit`: `Spend`. Update: in place.
-    pub fn budget_limit(mut self, value: impl Arg<Spend>) -> Self { self.0.set("BudgetLimit", value.into_expr()); self }
+    pub fn budget_limit(self, value: impl Arg<Spend>) -> Self { Self(put(self.0, "BudgetLimit", value.into_expr()), Phase) }
     /// `BudgetName`: text. Update: replacement.
-    pub fn budget_name(mut self, value: impl Arg<str>) -> Self { self.0.set("BudgetName", value.into_expr()); self }
+    pub fn budget_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BudgetName", value.into_expr()), Phase) }
     /// `BudgetType`: text, required. Update: in place.
-    pub fn budget_type(mut self, value: impl Arg<str>) -> BudgetData<Set, R1> { self.0.set("BudgetType", value.into_expr()); BudgetData(self.0, Phase) }
+    pub fn budget_type(self, value: impl Arg<str>) -> BudgetData<Set, R1> { BudgetData(put(self.0, "BudgetType", value.into_expr()), Phase) }
     /// `CostFilters`: JSON. Update: in place.
-    pub fn cost_filters(mut self, value: impl Arg<Any>) -> Self { self.0.set("CostFilters", value.into_expr()); self }
+    pub fn cost_filters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CostFilters", value.into_expr()), Phase) }
     /// `CostTypes`: `CostTypes`. Update: in place.
-    pub fn cost_types(mut self, value: impl Arg<CostTypes>) -> Self { self.0.set("CostTypes", value.into_expr()); self }
+    pub fn cost_types(self, value: impl Arg<CostTypes>) -> Self { Self(put(self.0, "CostTypes", value.into_expr()), Phase) }
     /// `FilterExpression`: `Expression`. Update: in place.
-    pub fn filter_expression(mut self, value: impl Arg<Expression>) -> Self { self.0.set("FilterExpression", value.into_expr()); self }
+    pub fn filter_expression(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "FilterExpression", value.into_expr()), Phase) }
     /// `Metrics`: list of text. Update: in place.
-    pub fn metrics(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Metrics", value.into_expr()); self }
+    pub fn metrics(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Metrics", value.into_expr()), Phase) }
     /// `PlannedBudgetLimits`: JSON. Update: replacement.
-    pub fn planned_budget_limits(mut self, value: impl Arg<Any>) -> Self { self.0.set("PlannedBudgetLimits", value.into_expr()); self }
+    pub fn planned_budget_limits(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PlannedBudgetLimits", value.into_expr()), Phase) }
     /// `TimePeriod`: `TimePeriod`. Update: in place.
-    pub fn time_period(mut self, value: impl Arg<TimePeriod>) -> Self { self.0.set("TimePeriod", value.into_expr()); self }
+    pub fn time_period(self, value: impl Arg<TimePeriod>) -> Self { Self(put(self.0, "TimePeriod", value.into_expr()), Phase) }
     /// `TimeUnit`: text, required. Update: in place.
-    pub fn time_unit(mut self, value: impl Arg<str>) -> BudgetData<R0, Set> { self.0.set("TimeUnit", value.into_expr()); BudgetData(self.0, Phase) }
+    pub fn time_unit(self, value: impl Arg<str>) -> BudgetData<R0, Set> { BudgetData(put(self.0, "TimeUnit", value.into_expr()), Phase) }
 }
 impl Done for BudgetData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CostCategoryValues` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costcategoryvalues.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CostCategoryValues(Bag);
+#[must_use] pub struct CostCategoryValues(Bag);
 impl CostCategoryValues {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `MatchOptions`: list of text. Update: in place.
-    pub fn match_options(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MatchOptions", value.into_expr()); self }
+    pub fn match_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchOptions", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for CostCategoryValues { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CostTypes` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-costtypes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CostTypes(Bag);
+#[must_use] pub struct CostTypes(Bag);
 impl CostTypes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeCredit`: boolean. Update: in place.
-    pub fn include_credit(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeCredit", value.into_expr()); self }
+    pub fn include_credit(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeCredit", value.into_expr())) }
     /// `IncludeDiscount`: boolean. Update: in place.
-    pub fn include_discount(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeDiscount", value.into_expr()); self }
+    pub fn include_discount(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeDiscount", value.into_expr())) }
     /// `IncludeOtherSubscription`: boolean. Update: in place.
-    pub fn include_other_subscription(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeOtherSubscription", value.into_expr()); self }
+    pub fn include_other_subscription(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeOtherSubscription", value.into_expr())) }
     /// `IncludeRecurring`: boolean. Update: in place.
-    pub fn include_recurring(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeRecurring", value.into_expr()); self }
+    pub fn include_recurring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeRecurring", value.into_expr())) }
     /// `IncludeRefund`: boolean. Update: in place.
-    pub fn include_refund(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeRefund", value.into_expr()); self }
+    pub fn include_refund(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeRefund", value.into_expr())) }
     /// `IncludeSubscription`: boolean. Update: in place.
-    pub fn include_subscription(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeSubscription", value.into_expr()); self }
+    pub fn include_subscription(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSubscription", value.into_expr())) }
     /// `IncludeSupport`: boolean. Update: in place.
-    pub fn include_support(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeSupport", value.into_expr()); self }
+    pub fn include_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSupport", value.into_expr())) }
     /// `IncludeTax`: boolean. Update: in place.
-    pub fn include_tax(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeTax", value.into_expr()); self }
+    pub fn include_tax(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeTax", value.into_expr())) }
     /// `IncludeUpfront`: boolean. Update: in place.
-    pub fn include_upfront(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeUpfront", value.into_expr()); self }
+    pub fn include_upfront(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeUpfront", value.into_expr())) }
     /// `UseAmortized`: boolean. Update: in place.
-    pub fn use_amortized(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseAmortized", value.into_expr()); self }
+    pub fn use_amortized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseAmortized", value.into_expr())) }
     /// `UseBlended`: boolean. Update: in place.
-    pub fn use_blended(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseBlended", value.into_expr()); self }
+    pub fn use_blended(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseBlended", value.into_expr())) }
 }
 impl Done for CostTypes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Expression` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expression.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Expression(Bag);
+#[must_use] pub struct Expression(Bag);
 impl Expression {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `And`: list of `Expression`. Update: in place.
-    pub fn and(mut self, value: impl Arg<Arr<Expression>>) -> Self { self.0.set("And", value.into_expr()); self }
+    pub fn and(self, value: impl Arg<Arr<Expression>>) -> Self { Self(put(self.0, "And", value.into_expr())) }
     /// `CostCategories`: `CostCategoryValues`. Update: in place.
-    pub fn cost_categories(mut self, value: impl Arg<CostCategoryValues>) -> Self { self.0.set("CostCategories", value.into_expr()); self }
+    pub fn cost_categories(self, value: impl Arg<CostCategoryValues>) -> Self { Self(put(self.0, "CostCategories", value.into_expr())) }
     /// `Dimensions`: `ExpressionDimensionValues`. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<ExpressionDimensionValues>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<ExpressionDimensionValues>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
     /// `Not`: `Expression`. Update: in place.
-    pub fn not(mut self, value: impl Arg<Expression>) -> Self { self.0.set("Not", value.into_expr()); self }
+    pub fn not(self, value: impl Arg<Expression>) -> Self { Self(put(self.0, "Not", value.into_expr())) }
     /// `Or`: list of `Expression`. Update: in place.
-    pub fn or(mut self, value: impl Arg<Arr<Expression>>) -> Self { self.0.set("Or", value.into_expr()); self }
+    pub fn or(self, value: impl Arg<Arr<Expression>>) -> Self { Self(put(self.0, "Or", value.into_expr())) }
     /// `Tags`: `TagValues`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<TagValues>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<TagValues>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for Expression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExpressionDimensionValues` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-expressiondimensionvalues.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExpressionDimensionValues(Bag);
+#[must_use] pub struct ExpressionDimensionValues(Bag);
 impl ExpressionDimensionValues {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `MatchOptions`: list of text. Update: in place.
-    pub fn match_options(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MatchOptions", value.into_expr()); self }
+    pub fn match_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchOptions", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for ExpressionDimensionValues { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HistoricalOptions` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-historicaloptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HistoricalOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HistoricalOptions<R0 = Set>(Bag, Phase<(R0,)>);
 impl HistoricalOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HistoricalOptions<super::missing::BudgetAdjustmentPeriod> { HistoricalOptions(Bag::default(), Phase) }
+    pub fn new() -> HistoricalOptions<Missing<super::required::BudgetAdjustmentPeriod>> { HistoricalOptions(Bag::default(), Phase) }
 }
 impl<R0> HistoricalOptions<R0> {
     /// `BudgetAdjustmentPeriod`: integer, required. Update: replacement.
-    pub fn budget_adjustment_period(mut self, value: impl Arg<i64>) -> HistoricalOptions<Set> { self.0.set("BudgetAdjustmentPeriod", value.into_expr()); HistoricalOptions(self.0, Phase) }
+    pub fn budget_adjustment_period(self, value: impl Arg<i64>) -> HistoricalOptions<Set> { HistoricalOptions(put(self.0, "BudgetAdjustmentPeriod", value.into_expr()), Phase) }
 }
 impl Done for HistoricalOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Notification` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-notification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Notification<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Notification<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Notification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Notification<super::missing::ComparisonOperator, super::missing::NotificationType, super::missing::Threshold> { Notification(Bag::default(), Phase) }
+    pub fn new() -> Notification<Missing<super::required::ComparisonOperator>, Missing<super::required::NotificationType>, Missing<super::required::Threshold>> { Notification(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Notification<R0, R1, R2> {
     /// `ComparisonOperator`: text, required. Update: replacement.
-    pub fn comparison_operator(mut self, value: impl Arg<str>) -> Notification<Set, R1, R2> { self.0.set("ComparisonOperator", value.into_expr()); Notification(self.0, Phase) }
+    pub fn comparison_operator(self, value: impl Arg<str>) -> Notification<Set, R1, R2> { Notification(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
     /// `NotificationType`: text, required. Update: replacement.
-    pub fn notification_type(mut self, value: impl Arg<str>) -> Notification<R0, Set, R2> { self.0.set("NotificationType", value.into_expr()); Notification(self.0, Phase) }
+    pub fn notification_type(self, value: impl Arg<str>) -> Notification<R0, Set, R2> { Notification(put(self.0, "NotificationType", value.into_expr()), Phase) }
     /// `Threshold`: number, required. Update: replacement.
-    pub fn threshold(mut self, value: impl Arg<f64>) -> Notification<R0, R1, Set> { self.0.set("Threshold", value.into_expr()); Notification(self.0, Phase) }
+    pub fn threshold(self, value: impl Arg<f64>) -> Notification<R0, R1, Set> { Notification(put(self.0, "Threshold", value.into_expr()), Phase) }
     /// `ThresholdType`: text. Update: replacement.
-    pub fn threshold_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ThresholdType", value.into_expr()); self }
+    pub fn threshold_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThresholdType", value.into_expr()), Phase) }
 }
 impl Done for Notification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationWithSubscribers` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-notificationwithsubscribers.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotificationWithSubscribers<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct NotificationWithSubscribers<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl NotificationWithSubscribers {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NotificationWithSubscribers<super::missing::Notification, super::missing::Subscribers> { NotificationWithSubscribers(Bag::default(), Phase) }
+    pub fn new() -> NotificationWithSubscribers<Missing<super::required::Notification>, Missing<super::required::Subscribers>> { NotificationWithSubscribers(Bag::default(), Phase) }
 }
 impl<R0, R1> NotificationWithSubscribers<R0, R1> {
     /// `Notification`: `Notification`, required. Update: replacement.
-    pub fn notification(mut self, value: impl Arg<Notification>) -> NotificationWithSubscribers<Set, R1> { self.0.set("Notification", value.into_expr()); NotificationWithSubscribers(self.0, Phase) }
+    pub fn notification(self, value: impl Arg<Notification>) -> NotificationWithSubscribers<Set, R1> { NotificationWithSubscribers(put(self.0, "Notification", value.into_expr()), Phase) }
     /// `Subscribers`: list of `Subscriber`, required. Update: replacement.
-    pub fn subscribers(mut self, value: impl Arg<Arr<Subscriber>>) -> NotificationWithSubscribers<R0, Set> { self.0.set("Subscribers", value.into_expr()); NotificationWithSubscribers(self.0, Phase) }
+    pub fn subscribers(self, value: impl Arg<Arr<Subscriber>>) -> NotificationWithSubscribers<R0, Set> { NotificationWithSubscribers(put(self.0, "Subscribers", value.into_expr()), Phase) }
 }
 impl Done for NotificationWithSubscribers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceTag` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-resourcetag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceTag<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ResourceTag<R0 = Set>(Bag, Phase<(R0,)>);
 impl ResourceTag {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceTag<super::missing::Key> { ResourceTag(Bag::default(), Phase) }
+    pub fn new() -> ResourceTag<Missing<super::required::Key>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0> ResourceTag<R0> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> ResourceTag<Set> { self.0.set("Key", value.into_expr()); ResourceTag(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Spend` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-spend.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Spend<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Spend<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Spend {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Spend<super::missing::Amount, super::missing::Unit> { Spend(Bag::default(), Phase) }
+    pub fn new() -> Spend<Missing<super::required::Amount>, Missing<super::required::Unit>> { Spend(Bag::default(), Phase) }
 }
 impl<R0, R1> Spend<R0, R1> {
     /// `Amount`: number, required. Update: in place.
-    pub fn amount(mut self, value: impl Arg<f64>) -> Spend<Set, R1> { self.0.set("Amount", value.into_expr()); Spend(self.0, Phase) }
+    pub fn amount(self, value: impl Arg<f64>) -> Spend<Set, R1> { Spend(put(self.0, "Amount", value.into_expr()), Phase) }
     /// `Unit`: text, required. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Spend<R0, Set> { self.0.set("Unit", value.into_expr()); Spend(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Spend<R0, Set> { Spend(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for Spend { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Subscriber` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-subscriber.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Subscriber<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Subscriber<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Subscriber {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Subscriber<super::missing::Address, super::missing::SubscriptionType> { Subscriber(Bag::default(), Phase) }
+    pub fn new() -> Subscriber<Missing<super::required::Address>, Missing<super::required::SubscriptionType>> { Subscriber(Bag::default(), Phase) }
 }
 impl<R0, R1> Subscriber<R0, R1> {
     /// `Address`: text, required. Update: replacement.
-    pub fn address(mut self, value: impl Arg<str>) -> Subscriber<Set, R1> { self.0.set("Address", value.into_expr()); Subscriber(self.0, Phase) }
+    pub fn address(self, value: impl Arg<str>) -> Subscriber<Set, R1> { Subscriber(put(self.0, "Address", value.into_expr()), Phase) }
     /// `SubscriptionType`: text, required. Update: replacement.
-    pub fn subscription_type(mut self, value: impl Arg<str>) -> Subscriber<R0, Set> { self.0.set("SubscriptionType", value.into_expr()); Subscriber(self.0, Phase) }
+    pub fn subscription_type(self, value: impl Arg<str>) -> Subscriber<R0, Set> { Subscriber(put(self.0, "SubscriptionType", value.into_expr()), Phase) }
 }
 impl Done for Subscriber { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagValues` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-tagvalues.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagValues(Bag);
+#[must_use] pub struct TagValues(Bag);
 impl TagValues {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `MatchOptions`: list of text. Update: in place.
-    pub fn match_options(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MatchOptions", value.into_expr()); self }
+    pub fn match_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchOptions", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for TagValues { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimePeriod` of `AWS::Budgets::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budget-timeperiod.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimePeriod(Bag);
+#[must_use] pub struct TimePeriod(Bag);
 impl TimePeriod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `End`: text. Update: in place.
-    pub fn end(mut self, value: impl Arg<str>) -> Self { self.0.set("End", value.into_expr()); self }
+    pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value.into_expr())) }
     /// `Start`: text. Update: in place.
-    pub fn start(mut self, value: impl Arg<str>) -> Self { self.0.set("Start", value.into_expr()); self }
+    pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value.into_expr())) }
 }
 impl Done for TimePeriod { fn into_props(self) -> Bag { self.0 } }
 }
@@ -266,7 +266,7 @@ impl CfnBudgetsAction {
     /// `AWS::Budgets::BudgetsAction`
     pub const TYPE: &'static str = "AWS::Budgets::BudgetsAction";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5, R6>(scope: &dyn Parent, id: &str, props: CfnBudgetsActionProps<R0, R1, R2, R3, R4, R5, R6>) -> Self where CfnBudgetsActionProps<R0, R1, R2, R3, R4, R5, R6>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBudgetsActionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ActionId`: text.
@@ -274,130 +274,130 @@ impl CfnBudgetsAction {
 }
 impl Parent for CfnBudgetsAction { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Budgets::BudgetsAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-budgets-budgetsaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBudgetsActionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6,)>);
+#[must_use] pub struct CfnBudgetsActionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6,)>);
 impl CfnBudgetsActionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBudgetsActionProps<missing::ActionThreshold, missing::ActionType, missing::BudgetName, missing::Definition, missing::ExecutionRoleArn, missing::NotificationType, missing::Subscribers> { CfnBudgetsActionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBudgetsActionProps<Missing<required::ActionThreshold>, Missing<required::ActionType>, Missing<required::BudgetName>, Missing<required::Definition>, Missing<required::ExecutionRoleArn>, Missing<required::NotificationType>, Missing<required::Subscribers>> { CfnBudgetsActionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6> CfnBudgetsActionProps<R0, R1, R2, R3, R4, R5, R6> {
     /// `ActionThreshold`: `ActionThreshold`, required. Update: in place.
-    pub fn action_threshold(mut self, value: impl Arg<budgets_action::ActionThreshold>) -> CfnBudgetsActionProps<Set, R1, R2, R3, R4, R5, R6> { self.0.set("ActionThreshold", value.into_expr()); CfnBudgetsActionProps(self.0, Phase) }
+    pub fn action_threshold(self, value: impl Arg<budgets_action::ActionThreshold>) -> CfnBudgetsActionProps<Set, R1, R2, R3, R4, R5, R6> { CfnBudgetsActionProps(put(self.0, "ActionThreshold", value.into_expr()), Phase) }
     /// `ActionType`: `ActionType`, required. Update: replacement.
-    pub fn action_type(mut self, value: impl Arg<budgets_action::ActionType>) -> CfnBudgetsActionProps<R0, Set, R2, R3, R4, R5, R6> { self.0.set("ActionType", value.into_expr()); CfnBudgetsActionProps(self.0, Phase) }
+    pub fn action_type(self, value: impl Arg<budgets_action::ActionType>) -> CfnBudgetsActionProps<R0, Set, R2, R3, R4, R5, R6> { CfnBudgetsActionProps(put(self.0, "ActionType", value.into_expr()), Phase) }
     /// `ApprovalModel`: `ApprovalModel`. Update: in place.
-    pub fn approval_model(mut self, value: impl Arg<budgets_action::ApprovalModel>) -> Self { self.0.set("ApprovalModel", value.into_expr()); self }
+    pub fn approval_model(self, value: impl Arg<budgets_action::ApprovalModel>) -> Self { Self(put(self.0, "ApprovalModel", value.into_expr()), Phase) }
     /// `BudgetName`: text, required. Update: replacement.
-    pub fn budget_name(mut self, value: impl Arg<str>) -> CfnBudgetsActionProps<R0, R1, Set, R3, R4, R5, R6> { self.0.set("BudgetName", value.into_expr()); CfnBudgetsActionProps(self.0, Phase) }
+    pub fn budget_name(self, value: impl Arg<str>) -> CfnBudgetsActionProps<R0, R1, Set, R3, R4, R5, R6> { CfnBudgetsActionProps(put(self.0, "BudgetName", value.into_expr()), Phase) }
     /// `Definition`: `Definition`, required. Update: in place.
-    pub fn definition(mut self, value: impl Arg<budgets_action::Definition>) -> CfnBudgetsActionProps<R0, R1, R2, Set, R4, R5, R6> { self.0.set("Definition", value.into_expr()); CfnBudgetsActionProps(self.0, Phase) }
-    /// `ExecutionRoleArn`: text, required. Update: in place.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnBudgetsActionProps<R0, R1, R2, R3, Set, R5, R6> { self.0.set("ExecutionRoleArn", value.into_expr()); CfnBudgetsActionProps(self.0, Phase) }
+    pub fn definition(self, value: impl Arg<budgets_action::Definition>) -> CfnBudgetsActionProps<R0, R1, R2, Set, R4, R5, R6> { CfnBudgetsActionProps(put(self.0, "Definition", value.into_expr()), Phase) }
+    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnBudgetsActionProps<R0, R1, R2, R3, Set, R5, R6> { CfnBudgetsActionProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
     /// `NotificationType`: `NotificationType`, required. Update: in place.
-    pub fn notification_type(mut self, value: impl Arg<budgets_action::NotificationType>) -> CfnBudgetsActionProps<R0, R1, R2, R3, R4, Set, R6> { self.0.set("NotificationType", value.into_expr()); CfnBudgetsActionProps(self.0, Phase) }
+    pub fn notification_type(self, value: impl Arg<budgets_action::NotificationType>) -> CfnBudgetsActionProps<R0, R1, R2, R3, R4, Set, R6> { CfnBudgetsActionProps(put(self.0, "NotificationType", value.into_expr()), Phase) }
     /// `ResourceTags`: list of `ResourceTag`. Update: in place.
-    pub fn resource_tags(mut self, value: impl Arg<Arr<budgets_action::ResourceTag>>) -> Self { self.0.set("ResourceTags", value.into_expr()); self }
+    pub fn resource_tags(self, value: impl Arg<Arr<budgets_action::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
     /// `Subscribers`: list of `Subscriber`, required. Update: in place.
-    pub fn subscribers(mut self, value: impl Arg<Arr<budgets_action::Subscriber>>) -> CfnBudgetsActionProps<R0, R1, R2, R3, R4, R5, Set> { self.0.set("Subscribers", value.into_expr()); CfnBudgetsActionProps(self.0, Phase) }
+    pub fn subscribers(self, value: impl Arg<Arr<budgets_action::Subscriber>>) -> CfnBudgetsActionProps<R0, R1, R2, R3, R4, R5, Set> { CfnBudgetsActionProps(put(self.0, "Subscribers", value.into_expr()), Phase) }
 }
 impl Done for CfnBudgetsActionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Budgets::BudgetsAction`.
 pub mod budgets_action {
 use crate::cfn::support::*;
 /// The property type `ActionThreshold` of `AWS::Budgets::BudgetsAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-actionthreshold.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ActionThreshold<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ActionThreshold<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ActionThreshold {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ActionThreshold<super::missing::Type, super::missing::Value> { ActionThreshold(Bag::default(), Phase) }
+    pub fn new() -> ActionThreshold<Missing<super::required::Type>, Missing<super::required::Value>> { ActionThreshold(Bag::default(), Phase) }
 }
 impl<R0, R1> ActionThreshold<R0, R1> {
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> ActionThreshold<Set, R1> { self.0.set("Type", value.into_expr()); ActionThreshold(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ActionThreshold<Set, R1> { ActionThreshold(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: number, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<f64>) -> ActionThreshold<R0, Set> { self.0.set("Value", value.into_expr()); ActionThreshold(self.0, Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> ActionThreshold<R0, Set> { ActionThreshold(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ActionThreshold { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Definition` of `AWS::Budgets::BudgetsAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-definition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Definition(Bag);
+#[must_use] pub struct Definition(Bag);
 impl Definition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IamActionDefinition`: `IamActionDefinition`. Update: in place.
-    pub fn iam_action_definition(mut self, value: impl Arg<IamActionDefinition>) -> Self { self.0.set("IamActionDefinition", value.into_expr()); self }
+    pub fn iam_action_definition(self, value: impl Arg<IamActionDefinition>) -> Self { Self(put(self.0, "IamActionDefinition", value.into_expr())) }
     /// `ScpActionDefinition`: `ScpActionDefinition`. Update: in place.
-    pub fn scp_action_definition(mut self, value: impl Arg<ScpActionDefinition>) -> Self { self.0.set("ScpActionDefinition", value.into_expr()); self }
+    pub fn scp_action_definition(self, value: impl Arg<ScpActionDefinition>) -> Self { Self(put(self.0, "ScpActionDefinition", value.into_expr())) }
     /// `SsmActionDefinition`: `SsmActionDefinition`. Update: in place.
-    pub fn ssm_action_definition(mut self, value: impl Arg<SsmActionDefinition>) -> Self { self.0.set("SsmActionDefinition", value.into_expr()); self }
+    pub fn ssm_action_definition(self, value: impl Arg<SsmActionDefinition>) -> Self { Self(put(self.0, "SsmActionDefinition", value.into_expr())) }
 }
 impl Done for Definition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IamActionDefinition` of `AWS::Budgets::BudgetsAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-iamactiondefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IamActionDefinition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IamActionDefinition<R0 = Set>(Bag, Phase<(R0,)>);
 impl IamActionDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IamActionDefinition<super::missing::PolicyArn> { IamActionDefinition(Bag::default(), Phase) }
+    pub fn new() -> IamActionDefinition<Missing<super::required::PolicyArn>> { IamActionDefinition(Bag::default(), Phase) }
 }
 impl<R0> IamActionDefinition<R0> {
     /// `Groups`: list of text. Update: in place.
-    pub fn groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Groups", value.into_expr()); self }
+    pub fn groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Groups", value.into_expr()), Phase) }
     /// `PolicyArn`: text, required. Update: in place.
-    pub fn policy_arn(mut self, value: impl Arg<str>) -> IamActionDefinition<Set> { self.0.set("PolicyArn", value.into_expr()); IamActionDefinition(self.0, Phase) }
+    pub fn policy_arn(self, value: impl Arg<str>) -> IamActionDefinition<Set> { IamActionDefinition(put(self.0, "PolicyArn", value.into_expr()), Phase) }
     /// `Roles`: list of text. Update: in place.
-    pub fn roles(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Roles", value.into_expr()); self }
+    pub fn roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Roles", value.into_expr()), Phase) }
     /// `Users`: list of text. Update: in place.
-    pub fn users(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Users", value.into_expr()); self }
+    pub fn users(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Users", value.into_expr()), Phase) }
 }
 impl Done for IamActionDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceTag` of `AWS::Budgets::BudgetsAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-resourcetag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ResourceTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ResourceTag {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceTag<super::missing::Key, super::missing::Value> { ResourceTag(Bag::default(), Phase) }
+    pub fn new() -> ResourceTag<Missing<super::required::Key>, Missing<super::required::Value>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceTag<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> ResourceTag<Set, R1> { self.0.set("Key", value.into_expr()); ResourceTag(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> ResourceTag<R0, Set> { self.0.set("Value", value.into_expr()); ResourceTag(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScpActionDefinition` of `AWS::Budgets::BudgetsAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-scpactiondefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScpActionDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ScpActionDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ScpActionDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScpActionDefinition<super::missing::PolicyId, super::missing::TargetIds> { ScpActionDefinition(Bag::default(), Phase) }
+    pub fn new() -> ScpActionDefinition<Missing<super::required::PolicyId>, Missing<super::required::TargetIds>> { ScpActionDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> ScpActionDefinition<R0, R1> {
     /// `PolicyId`: text, required. Update: in place.
-    pub fn policy_id(mut self, value: impl Arg<str>) -> ScpActionDefinition<Set, R1> { self.0.set("PolicyId", value.into_expr()); ScpActionDefinition(self.0, Phase) }
+    pub fn policy_id(self, value: impl Arg<str>) -> ScpActionDefinition<Set, R1> { ScpActionDefinition(put(self.0, "PolicyId", value.into_expr()), Phase) }
     /// `TargetIds`: list of text, required. Update: in place.
-    pub fn target_ids(mut self, value: impl Arg<Arr<str>>) -> ScpActionDefinition<R0, Set> { self.0.set("TargetIds", value.into_expr()); ScpActionDefinition(self.0, Phase) }
+    pub fn target_ids(self, value: impl Arg<Arr<str>>) -> ScpActionDefinition<R0, Set> { ScpActionDefinition(put(self.0, "TargetIds", value.into_expr()), Phase) }
 }
 impl Done for ScpActionDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SsmActionDefinition` of `AWS::Budgets::BudgetsAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-ssmactiondefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SsmActionDefinition<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SsmActionDefinition<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SsmActionDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SsmActionDefinition<super::missing::InstanceIds, super::missing::Region, super::missing::Subtype> { SsmActionDefinition(Bag::default(), Phase) }
+    pub fn new() -> SsmActionDefinition<Missing<super::required::InstanceIds>, Missing<super::required::Region>, Missing<super::required::Subtype>> { SsmActionDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SsmActionDefinition<R0, R1, R2> {
     /// `InstanceIds`: list of text, required. Update: in place.
-    pub fn instance_ids(mut self, value: impl Arg<Arr<str>>) -> SsmActionDefinition<Set, R1, R2> { self.0.set("InstanceIds", value.into_expr()); SsmActionDefinition(self.0, Phase) }
+    pub fn instance_ids(self, value: impl Arg<Arr<str>>) -> SsmActionDefinition<Set, R1, R2> { SsmActionDefinition(put(self.0, "InstanceIds", value.into_expr()), Phase) }
     /// `Region`: text, required. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> SsmActionDefinition<R0, Set, R2> { self.0.set("Region", value.into_expr()); SsmActionDefinition(self.0, Phase) }
+    pub fn region(self, value: impl Arg<str>) -> SsmActionDefinition<R0, Set, R2> { SsmActionDefinition(put(self.0, "Region", value.into_expr()), Phase) }
     /// `Subtype`: `Subtype`, required. Update: in place.
-    pub fn subtype(mut self, value: impl Arg<Subtype>) -> SsmActionDefinition<R0, R1, Set> { self.0.set("Subtype", value.into_expr()); SsmActionDefinition(self.0, Phase) }
+    pub fn subtype(self, value: impl Arg<Subtype>) -> SsmActionDefinition<R0, R1, Set> { SsmActionDefinition(put(self.0, "Subtype", value.into_expr()), Phase) }
 }
 impl Done for SsmActionDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Subscriber` of `AWS::Budgets::BudgetsAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-budgets-budgetsaction-subscriber.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Subscriber<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Subscriber<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Subscriber {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Subscriber<super::missing::Address, super::missing::Type> { Subscriber(Bag::default(), Phase) }
+    pub fn new() -> Subscriber<Missing<super::required::Address>, Missing<super::required::Type>> { Subscriber(Bag::default(), Phase) }
 }
 impl<R0, R1> Subscriber<R0, R1> {
     /// `Address`: text, required. Update: in place.
-    pub fn address(mut self, value: impl Arg<str>) -> Subscriber<Set, R1> { self.0.set("Address", value.into_expr()); Subscriber(self.0, Phase) }
+    pub fn address(self, value: impl Arg<str>) -> Subscriber<Set, R1> { Subscriber(put(self.0, "Address", value.into_expr()), Phase) }
     /// `Type`: `SubscriberType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<SubscriberType>) -> Subscriber<R0, Set> { self.0.set("Type", value.into_expr()); Subscriber(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<SubscriberType>) -> Subscriber<R0, Set> { Subscriber(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Subscriber { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ActionType` allows.
@@ -413,5 +413,5 @@ Subtype { StopEc2Instances = "STOP_EC2_INSTANCES", StopRdsInstances = "STOP_RDS_
 values! { /// Texts that `Type` allows.
 Type { AbsoluteValue = "ABSOLUTE_VALUE", Percentage = "PERCENTAGE" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ActionThreshold, ActionType, Address, Amount, AutoAdjustType, Budget, BudgetAdjustmentPeriod, BudgetName, BudgetType, ComparisonOperator, Definition, ExecutionRoleArn, InstanceIds, Key, Notification, NotificationType, PolicyArn, PolicyId, Region, Subscribers, SubscriptionType, Subtype, TargetIds, Threshold, TimeUnit, Type, Unit, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ActionThreshold, ActionType, Address, Amount, AutoAdjustType, Budget, BudgetAdjustmentPeriod, BudgetName, BudgetType, ComparisonOperator, Definition, ExecutionRoleArn, InstanceIds, Key, Notification, NotificationType, PolicyArn, PolicyId, Region, Subscribers, SubscriptionType, Subtype, TargetIds, Threshold, TimeUnit, Type, Unit, Value } }

@@ -10,32 +10,32 @@ impl CfnCase {
     /// `AWS::Cases::Case`
     pub const TYPE: &'static str = "AWS::Cases::Case";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnCaseProps<R0, R1, R2, R3>) -> Self where CfnCaseProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCaseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CaseId`: text.
     pub fn attr_case_id(&self) -> Val<str> { self.0.get_att("CaseId") }
 }
 impl Parent for CfnCase { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cases::Case`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-case.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCaseProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnCaseProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnCaseProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCaseProps<missing::CustomerId, missing::DomainId, missing::TemplateId, missing::Title> { CfnCaseProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCaseProps<Missing<required::CustomerId>, Missing<required::DomainId>, Missing<required::TemplateId>, Missing<required::Title>> { CfnCaseProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnCaseProps<R0, R1, R2, R3> {
     /// `CustomerId`: text, required. Update: replacement.
-    pub fn customer_id(mut self, value: impl Arg<str>) -> CfnCaseProps<Set, R1, R2, R3> { self.0.set("CustomerId", value.into_expr()); CfnCaseProps(self.0, Phase) }
+    pub fn customer_id(self, value: impl Arg<str>) -> CfnCaseProps<Set, R1, R2, R3> { CfnCaseProps(put(self.0, "CustomerId", value.into_expr()), Phase) }
     /// `DomainId`: text, required. Update: replacement.
-    pub fn domain_id(mut self, value: impl Arg<str>) -> CfnCaseProps<R0, Set, R2, R3> { self.0.set("DomainId", value.into_expr()); CfnCaseProps(self.0, Phase) }
+    pub fn domain_id(self, value: impl Arg<str>) -> CfnCaseProps<R0, Set, R2, R3> { CfnCaseProps(put(self.0, "DomainId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TemplateId`: text, required. Update: replacement.
-    pub fn template_id(mut self, value: impl Arg<str>) -> CfnCaseProps<R0, R1, Set, R3> { self.0.set("TemplateId", value.into_expr()); CfnCaseProps(self.0, Phase) }
+    pub fn template_id(self, value: impl Arg<str>) -> CfnCaseProps<R0, R1, Set, R3> { CfnCaseProps(put(self.0, "TemplateId", value.into_expr()), Phase) }
     /// `Title`: text, required. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> CfnCaseProps<R0, R1, R2, Set> { self.0.set("Title", value.into_expr()); CfnCaseProps(self.0, Phase) }
+    pub fn title(self, value: impl Arg<str>) -> CfnCaseProps<R0, R1, R2, Set> { CfnCaseProps(put(self.0, "Title", value.into_expr()), Phase) }
 }
 impl Done for CfnCaseProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Cases::CaseRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-caserule.html)
@@ -44,10 +44,10 @@ impl CfnCaseRule {
     /// `AWS::Cases::CaseRule`
     pub const TYPE: &'static str = "AWS::Cases::CaseRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCaseRuleProps<R0, R1>) -> Self where CfnCaseRuleProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCaseRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CaseRuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CaseRuleArn`: text.
+    /// The attribute `CaseRuleArn`: `OtherArn`.
     pub fn attr_case_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CaseRuleArn") }
     /// The attribute `CaseRuleId`: text.
     pub fn attr_case_rule_id(&self) -> Val<str> { self.0.get_att("CaseRuleId") }
@@ -58,114 +58,114 @@ impl CfnCaseRule {
 }
 impl Parent for CfnCaseRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cases::CaseRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-caserule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCaseRuleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCaseRuleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCaseRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCaseRuleProps<missing::Name, missing::Rule> { CfnCaseRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCaseRuleProps<Missing<required::Name>, Missing<required::Rule>> { CfnCaseRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCaseRuleProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainId`: text. Update: replacement.
-    pub fn domain_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainId", value.into_expr()); self }
+    pub fn domain_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCaseRuleProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnCaseRuleProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCaseRuleProps<Set, R1> { CfnCaseRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Rule`: `CaseRuleDetails`, required. Update: in place.
-    pub fn rule(mut self, value: impl Arg<case_rule::CaseRuleDetails>) -> CfnCaseRuleProps<R0, Set> { self.0.set("Rule", value.into_expr()); CfnCaseRuleProps(self.0, Phase) }
+    pub fn rule(self, value: impl Arg<case_rule::CaseRuleDetails>) -> CfnCaseRuleProps<R0, Set> { CfnCaseRuleProps(put(self.0, "Rule", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCaseRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cases::CaseRule`.
 pub mod case_rule {
 use crate::cfn::support::*;
 /// The property type `BooleanCondition` of `AWS::Cases::CaseRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-booleancondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BooleanCondition(Bag);
+#[must_use] pub struct BooleanCondition(Bag);
 impl BooleanCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EqualTo`: `BooleanOperands`. Update: in place.
-    pub fn equal_to(mut self, value: impl Arg<BooleanOperands>) -> Self { self.0.set("EqualTo", value.into_expr()); self }
+    pub fn equal_to(self, value: impl Arg<BooleanOperands>) -> Self { Self(put(self.0, "EqualTo", value.into_expr())) }
     /// `NotEqualTo`: `BooleanOperands`. Update: in place.
-    pub fn not_equal_to(mut self, value: impl Arg<BooleanOperands>) -> Self { self.0.set("NotEqualTo", value.into_expr()); self }
+    pub fn not_equal_to(self, value: impl Arg<BooleanOperands>) -> Self { Self(put(self.0, "NotEqualTo", value.into_expr())) }
 }
 impl Done for BooleanCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BooleanOperands` of `AWS::Cases::CaseRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-booleanoperands.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BooleanOperands<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct BooleanOperands<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl BooleanOperands {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BooleanOperands<super::missing::OperandOne, super::missing::OperandTwo, super::missing::Result> { BooleanOperands(Bag::default(), Phase) }
+    pub fn new() -> BooleanOperands<Missing<super::required::OperandOne>, Missing<super::required::OperandTwo>, Missing<super::required::Result>> { BooleanOperands(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> BooleanOperands<R0, R1, R2> {
     /// `OperandOne`: `OperandOne`, required. Update: in place.
-    pub fn operand_one(mut self, value: impl Arg<OperandOne>) -> BooleanOperands<Set, R1, R2> { self.0.set("OperandOne", value.into_expr()); BooleanOperands(self.0, Phase) }
+    pub fn operand_one(self, value: impl Arg<OperandOne>) -> BooleanOperands<Set, R1, R2> { BooleanOperands(put(self.0, "OperandOne", value.into_expr()), Phase) }
     /// `OperandTwo`: `OperandTwo`, required. Update: in place.
-    pub fn operand_two(mut self, value: impl Arg<OperandTwo>) -> BooleanOperands<R0, Set, R2> { self.0.set("OperandTwo", value.into_expr()); BooleanOperands(self.0, Phase) }
+    pub fn operand_two(self, value: impl Arg<OperandTwo>) -> BooleanOperands<R0, Set, R2> { BooleanOperands(put(self.0, "OperandTwo", value.into_expr()), Phase) }
     /// `Result`: boolean, required. Update: in place.
-    pub fn result(mut self, value: impl Arg<bool>) -> BooleanOperands<R0, R1, Set> { self.0.set("Result", value.into_expr()); BooleanOperands(self.0, Phase) }
+    pub fn result(self, value: impl Arg<bool>) -> BooleanOperands<R0, R1, Set> { BooleanOperands(put(self.0, "Result", value.into_expr()), Phase) }
 }
 impl Done for BooleanOperands { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaseRuleDetails` of `AWS::Cases::CaseRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-caseruledetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CaseRuleDetails(Bag);
+#[must_use] pub struct CaseRuleDetails(Bag);
 impl CaseRuleDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Hidden`: `HiddenCaseRule`. Update: in place.
-    pub fn hidden(mut self, value: impl Arg<HiddenCaseRule>) -> Self { self.0.set("Hidden", value.into_expr()); self }
+    pub fn hidden(self, value: impl Arg<HiddenCaseRule>) -> Self { Self(put(self.0, "Hidden", value.into_expr())) }
     /// `Required`: `RequiredCaseRule`. Update: in place.
-    pub fn required(mut self, value: impl Arg<RequiredCaseRule>) -> Self { self.0.set("Required", value.into_expr()); self }
+    pub fn required(self, value: impl Arg<RequiredCaseRule>) -> Self { Self(put(self.0, "Required", value.into_expr())) }
 }
 impl Done for CaseRuleDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HiddenCaseRule` of `AWS::Cases::CaseRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-hiddencaserule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HiddenCaseRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HiddenCaseRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HiddenCaseRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HiddenCaseRule<super::missing::Conditions, super::missing::DefaultValue> { HiddenCaseRule(Bag::default(), Phase) }
+    pub fn new() -> HiddenCaseRule<Missing<super::required::Conditions>, Missing<super::required::DefaultValue>> { HiddenCaseRule(Bag::default(), Phase) }
 }
 impl<R0, R1> HiddenCaseRule<R0, R1> {
     /// `Conditions`: list of `BooleanCondition`, required. Update: in place.
-    pub fn conditions(mut self, value: impl Arg<Arr<BooleanCondition>>) -> HiddenCaseRule<Set, R1> { self.0.set("Conditions", value.into_expr()); HiddenCaseRule(self.0, Phase) }
+    pub fn conditions(self, value: impl Arg<Arr<BooleanCondition>>) -> HiddenCaseRule<Set, R1> { HiddenCaseRule(put(self.0, "Conditions", value.into_expr()), Phase) }
     /// `DefaultValue`: boolean, required. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<bool>) -> HiddenCaseRule<R0, Set> { self.0.set("DefaultValue", value.into_expr()); HiddenCaseRule(self.0, Phase) }
+    pub fn default_value(self, value: impl Arg<bool>) -> HiddenCaseRule<R0, Set> { HiddenCaseRule(put(self.0, "DefaultValue", value.into_expr()), Phase) }
 }
 impl Done for HiddenCaseRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OperandOne` of `AWS::Cases::CaseRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-operandone.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OperandOne<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OperandOne<R0 = Set>(Bag, Phase<(R0,)>);
 impl OperandOne {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OperandOne<super::missing::FieldId> { OperandOne(Bag::default(), Phase) }
+    pub fn new() -> OperandOne<Missing<super::required::FieldId>> { OperandOne(Bag::default(), Phase) }
 }
 impl<R0> OperandOne<R0> {
     /// `FieldId`: text, required. Update: in place.
-    pub fn field_id(mut self, value: impl Arg<str>) -> OperandOne<Set> { self.0.set("FieldId", value.into_expr()); OperandOne(self.0, Phase) }
+    pub fn field_id(self, value: impl Arg<str>) -> OperandOne<Set> { OperandOne(put(self.0, "FieldId", value.into_expr()), Phase) }
 }
 impl Done for OperandOne { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OperandTwo` of `AWS::Cases::CaseRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-operandtwo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OperandTwo(Bag);
+#[must_use] pub struct OperandTwo(Bag);
 impl OperandTwo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanValue`: boolean. Update: in place.
-    pub fn boolean_value(mut self, value: impl Arg<bool>) -> Self { self.0.set("BooleanValue", value.into_expr()); self }
+    pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
     /// `DoubleValue`: number. Update: in place.
-    pub fn double_value(mut self, value: impl Arg<f64>) -> Self { self.0.set("DoubleValue", value.into_expr()); self }
+    pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
     /// `EmptyValue`: JSON. Update: in place.
-    pub fn empty_value(mut self, value: impl Arg<Any>) -> Self { self.0.set("EmptyValue", value.into_expr()); self }
+    pub fn empty_value(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "EmptyValue", value.into_expr())) }
     /// `StringValue`: text. Update: in place.
-    pub fn string_value(mut self, value: impl Arg<str>) -> Self { self.0.set("StringValue", value.into_expr()); self }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for OperandTwo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequiredCaseRule` of `AWS::Cases::CaseRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-caserule-requiredcaserule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RequiredCaseRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RequiredCaseRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RequiredCaseRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RequiredCaseRule<super::missing::Conditions, super::missing::DefaultValue> { RequiredCaseRule(Bag::default(), Phase) }
+    pub fn new() -> RequiredCaseRule<Missing<super::required::Conditions>, Missing<super::required::DefaultValue>> { RequiredCaseRule(Bag::default(), Phase) }
 }
 impl<R0, R1> RequiredCaseRule<R0, R1> {
     /// `Conditions`: list of `BooleanCondition`, required. Update: in place.
-    pub fn conditions(mut self, value: impl Arg<Arr<BooleanCondition>>) -> RequiredCaseRule<Set, R1> { self.0.set("Conditions", value.into_expr()); RequiredCaseRule(self.0, Phase) }
+    pub fn conditions(self, value: impl Arg<Arr<BooleanCondition>>) -> RequiredCaseRule<Set, R1> { RequiredCaseRule(put(self.0, "Conditions", value.into_expr()), Phase) }
     /// `DefaultValue`: boolean, required. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<bool>) -> RequiredCaseRule<R0, Set> { self.0.set("DefaultValue", value.into_expr()); RequiredCaseRule(self.0, Phase) }
+    pub fn default_value(self, value: impl Arg<bool>) -> RequiredCaseRule<R0, Set> { RequiredCaseRule(put(self.0, "DefaultValue", value.into_expr()), Phase) }
 }
 impl Done for RequiredCaseRule { fn into_props(self) -> Bag { self.0 } }
 }
@@ -175,12 +175,12 @@ impl CfnDomain {
     /// `AWS::Cases::Domain`
     pub const TYPE: &'static str = "AWS::Cases::Domain";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDomainProps<R0>) -> Self where CfnDomainProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DomainArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `DomainArn`: text.
+    /// The attribute `DomainArn`: `OtherArn`.
     pub fn attr_domain_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DomainArn") }
     /// The attribute `DomainId`: text.
     pub fn attr_domain_id(&self) -> Val<str> { self.0.get_att("DomainId") }
@@ -189,16 +189,16 @@ impl CfnDomain {
 }
 impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cases::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-domain.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDomainProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDomainProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDomainProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDomainProps<missing::Name> { CfnDomainProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDomainProps<Missing<required::Name>> { CfnDomainProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDomainProps<R0> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDomainProps<Set> { self.0.set("Name", value.into_expr()); CfnDomainProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDomainProps<Set> { CfnDomainProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Cases::Field`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-field.html)
@@ -207,12 +207,12 @@ impl CfnField {
     /// `AWS::Cases::Field`
     pub const TYPE: &'static str = "AWS::Cases::Field";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnFieldProps<R0, R1>) -> Self where CfnFieldProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFieldProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FieldArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `FieldArn`: text.
+    /// The attribute `FieldArn`: `OtherArn`.
     pub fn attr_field_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FieldArn") }
     /// The attribute `FieldId`: text.
     pub fn attr_field_id(&self) -> Val<str> { self.0.get_att("FieldId") }
@@ -223,47 +223,47 @@ impl CfnField {
 }
 impl Parent for CfnField { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cases::Field`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-field.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFieldProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnFieldProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnFieldProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFieldProps<missing::Name, missing::Type> { CfnFieldProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFieldProps<Missing<required::Name>, Missing<required::Type>> { CfnFieldProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFieldProps<R0, R1> {
     /// `Attributes`: `FieldAttributes`. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<field::FieldAttributes>) -> Self { self.0.set("Attributes", value.into_expr()); self }
+    pub fn attributes(self, value: impl Arg<field::FieldAttributes>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainId`: text. Update: replacement.
-    pub fn domain_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainId", value.into_expr()); self }
+    pub fn domain_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFieldProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnFieldProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFieldProps<Set, R1> { CfnFieldProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<field::Type>) -> CfnFieldProps<R0, Set> { self.0.set("Type", value.into_expr()); CfnFieldProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<field::Type>) -> CfnFieldProps<R0, Set> { CfnFieldProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnFieldProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cases::Field`.
 pub mod field {
 use crate::cfn::support::*;
 /// The property type `FieldAttributes` of `AWS::Cases::Field`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-field-fieldattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldAttributes(Bag);
+#[must_use] pub struct FieldAttributes(Bag);
 impl FieldAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Text`: `TextAttributes`. Update: in place.
-    pub fn text(mut self, value: impl Arg<TextAttributes>) -> Self { self.0.set("Text", value.into_expr()); self }
+    pub fn text(self, value: impl Arg<TextAttributes>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for FieldAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextAttributes` of `AWS::Cases::Field`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-field-textattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TextAttributes<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TextAttributes<R0 = Set>(Bag, Phase<(R0,)>);
 impl TextAttributes {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TextAttributes<super::missing::IsMultiline> { TextAttributes(Bag::default(), Phase) }
+    pub fn new() -> TextAttributes<Missing<super::required::IsMultiline>> { TextAttributes(Bag::default(), Phase) }
 }
 impl<R0> TextAttributes<R0> {
     /// `IsMultiline`: boolean, required. Update: in place.
-    pub fn is_multiline(mut self, value: impl Arg<bool>) -> TextAttributes<Set> { self.0.set("IsMultiline", value.into_expr()); TextAttributes(self.0, Phase) }
+    pub fn is_multiline(self, value: impl Arg<bool>) -> TextAttributes<Set> { TextAttributes(put(self.0, "IsMultiline", value.into_expr()), Phase) }
 }
 impl Done for TextAttributes { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -275,103 +275,101 @@ impl CfnLayout {
     /// `AWS::Cases::Layout`
     pub const TYPE: &'static str = "AWS::Cases::Layout";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnLayoutProps<R0, R1>) -> Self where CfnLayoutProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLayoutProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LayoutArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
     /// The attribute `LastModifiedTime`: text.
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `LayoutArn`: text.
+    /// The attribute `LayoutArn`: `OtherArn`.
     pub fn attr_layout_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LayoutArn") }
     /// The attribute `LayoutId`: text.
     pub fn attr_layout_id(&self) -> Val<str> { self.0.get_att("LayoutId") }
 }
 impl Parent for CfnLayout { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cases::Layout`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-layout.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLayoutProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnLayoutProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnLayoutProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLayoutProps<missing::Content, missing::Name> { CfnLayoutProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLayoutProps<Missing<required::Content>, Missing<required::Name>> { CfnLayoutProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLayoutProps<R0, R1> {
     /// `Content`: `LayoutContent`, required. Update: in place.
-    pub fn content(mut self, value: impl Arg<layout::LayoutContent>) -> CfnLayoutProps<Set, R1> { self.0.set("Content", value.into_expr()); CfnLayoutProps(self.0, Phase) }
+    pub fn content(self, value: impl Arg<layout::LayoutContent>) -> CfnLayoutProps<Set, R1> { CfnLayoutProps(put(self.0, "Content", value.into_expr()), Phase) }
     /// `DomainId`: text. Update: replacement.
-    pub fn domain_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainId", value.into_expr()); self }
+    pub fn domain_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnLayoutProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnLayoutProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnLayoutProps<R0, Set> { CfnLayoutProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLayoutProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cases::Layout`.
 pub mod layout {
 use crate::cfn::support::*;
 /// The property type `BasicLayout` of `AWS::Cases::Layout`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-basiclayout.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BasicLayout(Bag);
+#[must_use] pub struct BasicLayout(Bag);
 impl BasicLayout {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MoreInfo`: `LayoutSections`. Update: in place.
-    pub fn more_info(mut self, value: impl Arg<LayoutSections>) -> Self { self.0.set("MoreInfo", value.into_expr()); self }
+    pub fn more_info(self, value: impl Arg<LayoutSections>) -> Self { Self(put(self.0, "MoreInfo", value.into_expr())) }
     /// `TopPanel`: `LayoutSections`. Update: in place.
-    pub fn top_panel(mut self, value: impl Arg<LayoutSections>) -> Self { self.0.set("TopPanel", value.into_expr()); self }
+    pub fn top_panel(self, value: impl Arg<LayoutSections>) -> Self { Self(put(self.0, "TopPanel", value.into_expr())) }
 }
 impl Done for BasicLayout { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldGroup` of `AWS::Cases::Layout`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-fieldgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldGroup<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FieldGroup<R0 = Set>(Bag, Phase<(R0,)>);
 impl FieldGroup {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FieldGroup<super::missing::Fields> { FieldGroup(Bag::default(), Phase) }
+    pub fn new() -> FieldGroup<Missing<super::required::Fields>> { FieldGroup(Bag::default(), Phase) }
 }
 impl<R0> FieldGroup<R0> {
     /// `Fields`: list of `FieldItem`, required. Update: in place.
-    pub fn fields(mut self, value: impl Arg<Arr<FieldItem>>) -> FieldGroup<Set> { self.0.set("Fields", value.into_expr()); FieldGroup(self.0, Phase) }
+    pub fn fields(self, value: impl Arg<Arr<FieldItem>>) -> FieldGroup<Set> { FieldGroup(put(self.0, "Fields", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for FieldGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldItem` of `AWS::Cases::Layout`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-fielditem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldItem<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FieldItem<R0 = Set>(Bag, Phase<(R0,)>);
 impl FieldItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FieldItem<super::missing::Id> { FieldItem(Bag::default(), Phase) }
+    pub fn new() -> FieldItem<Missing<super::required::Id>> { FieldItem(Bag::default(), Phase) }
 }
 impl<R0> FieldItem<R0> {
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> FieldItem<Set> { self.0.set("Id", value.into_expr()); FieldItem(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> FieldItem<Set> { FieldItem(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for FieldItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LayoutContent` of `AWS::Cases::Layout`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-layoutcontent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LayoutContent<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LayoutContent(Bag);
 impl LayoutContent {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> LayoutContent<super::missing::Basic> { LayoutContent(Bag::default(), Phase) }
-}
-impl<R0> LayoutContent<R0> {
-    /// `Basic`: `BasicLayout`, required. Update: in place.
-    pub fn basic(mut self, value: impl Arg<BasicLayout>) -> LayoutContent<Set> { self.0.set("Basic", value.into_expr()); LayoutContent(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `Basic`: `BasicLayout`. Update: in place.
+    pub fn basic(self, value: impl Arg<BasicLayout>) -> Self { Self(put(self.0, "Basic", value.into_expr())) }
 }
 impl Done for LayoutContent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LayoutSections` of `AWS::Cases::Layout`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-layoutsections.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LayoutSections(Bag);
+#[must_use] pub struct LayoutSections(Bag);
 impl LayoutSections {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Sections`: list of `Section`. Update: in place.
-    pub fn sections(mut self, value: impl Arg<Arr<Section>>) -> Self { self.0.set("Sections", value.into_expr()); self }
+    pub fn sections(self, value: impl Arg<Arr<Section>>) -> Self { Self(put(self.0, "Sections", value.into_expr())) }
 }
 impl Done for LayoutSections { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Section` of `AWS::Cases::Layout`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-layout-section.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Section<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Section<R0 = Set>(Bag, Phase<(R0,)>);
 impl Section {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Section<super::missing::FieldGroup> { Section(Bag::default(), Phase) }
+    pub fn new() -> Section<Missing<super::required::FieldGroup>> { Section(Bag::default(), Phase) }
 }
 impl<R0> Section<R0> {
     /// `FieldGroup`: `FieldGroup`, required. Update: in place.
-    pub fn field_group(mut self, value: impl Arg<FieldGroup>) -> Section<Set> { self.0.set("FieldGroup", value.into_expr()); Section(self.0, Phase) }
+    pub fn field_group(self, value: impl Arg<FieldGroup>) -> Section<Set> { Section(put(self.0, "FieldGroup", value.into_expr()), Phase) }
 }
 impl Done for Section { fn into_props(self) -> Bag { self.0 } }
 }
@@ -381,57 +379,57 @@ impl CfnRelatedItem {
     /// `AWS::Cases::RelatedItem`
     pub const TYPE: &'static str = "AWS::Cases::RelatedItem";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnRelatedItemProps<R0, R1, R2, R3>) -> Self where CfnRelatedItemProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRelatedItemProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RelatedItemArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `RelatedItemArn`: text.
+    /// The attribute `RelatedItemArn`: `OtherArn`.
     pub fn attr_related_item_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RelatedItemArn") }
     /// The attribute `RelatedItemId`: text.
     pub fn attr_related_item_id(&self) -> Val<str> { self.0.get_att("RelatedItemId") }
 }
 impl Parent for CfnRelatedItem { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cases::RelatedItem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-relateditem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRelatedItemProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnRelatedItemProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnRelatedItemProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRelatedItemProps<missing::CaseId, missing::Content, missing::DomainId, missing::Type> { CfnRelatedItemProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRelatedItemProps<Missing<required::CaseId>, Missing<required::Content>, Missing<required::DomainId>, Missing<required::Type>> { CfnRelatedItemProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnRelatedItemProps<R0, R1, R2, R3> {
     /// `CaseId`: text, required. Update: replacement.
-    pub fn case_id(mut self, value: impl Arg<str>) -> CfnRelatedItemProps<Set, R1, R2, R3> { self.0.set("CaseId", value.into_expr()); CfnRelatedItemProps(self.0, Phase) }
+    pub fn case_id(self, value: impl Arg<str>) -> CfnRelatedItemProps<Set, R1, R2, R3> { CfnRelatedItemProps(put(self.0, "CaseId", value.into_expr()), Phase) }
     /// `Content`: `RelatedItemContent`, required. Update: replacement.
-    pub fn content(mut self, value: impl Arg<related_item::RelatedItemContent>) -> CfnRelatedItemProps<R0, Set, R2, R3> { self.0.set("Content", value.into_expr()); CfnRelatedItemProps(self.0, Phase) }
+    pub fn content(self, value: impl Arg<related_item::RelatedItemContent>) -> CfnRelatedItemProps<R0, Set, R2, R3> { CfnRelatedItemProps(put(self.0, "Content", value.into_expr()), Phase) }
     /// `DomainId`: text, required. Update: replacement.
-    pub fn domain_id(mut self, value: impl Arg<str>) -> CfnRelatedItemProps<R0, R1, Set, R3> { self.0.set("DomainId", value.into_expr()); CfnRelatedItemProps(self.0, Phase) }
+    pub fn domain_id(self, value: impl Arg<str>) -> CfnRelatedItemProps<R0, R1, Set, R3> { CfnRelatedItemProps(put(self.0, "DomainId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<related_item::Type>) -> CfnRelatedItemProps<R0, R1, R2, Set> { self.0.set("Type", value.into_expr()); CfnRelatedItemProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<related_item::Type>) -> CfnRelatedItemProps<R0, R1, R2, Set> { CfnRelatedItemProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnRelatedItemProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cases::RelatedItem`.
 pub mod related_item {
 use crate::cfn::support::*;
 /// The property type `CommentContent` of `AWS::Cases::RelatedItem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-relateditem-commentcontent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CommentContent<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CommentContent<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CommentContent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CommentContent<super::missing::Body, super::missing::ContentType> { CommentContent(Bag::default(), Phase) }
+    pub fn new() -> CommentContent<Missing<super::required::Body>, Missing<super::required::ContentType>> { CommentContent(Bag::default(), Phase) }
 }
 impl<R0, R1> CommentContent<R0, R1> {
     /// `Body`: text, required. Update: replacement.
-    pub fn body(mut self, value: impl Arg<str>) -> CommentContent<Set, R1> { self.0.set("Body", value.into_expr()); CommentContent(self.0, Phase) }
+    pub fn body(self, value: impl Arg<str>) -> CommentContent<Set, R1> { CommentContent(put(self.0, "Body", value.into_expr()), Phase) }
     /// `ContentType`: `ContentType`, required. Update: replacement.
-    pub fn content_type(mut self, value: impl Arg<ContentType>) -> CommentContent<R0, Set> { self.0.set("ContentType", value.into_expr()); CommentContent(self.0, Phase) }
+    pub fn content_type(self, value: impl Arg<ContentType>) -> CommentContent<R0, Set> { CommentContent(put(self.0, "ContentType", value.into_expr()), Phase) }
 }
 impl Done for CommentContent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RelatedItemContent` of `AWS::Cases::RelatedItem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-relateditem-relateditemcontent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RelatedItemContent(Bag);
+#[must_use] pub struct RelatedItemContent(Bag);
 impl RelatedItemContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Comment`: `CommentContent`. Update: replacement.
-    pub fn comment(mut self, value: impl Arg<CommentContent>) -> Self { self.0.set("Comment", value.into_expr()); self }
+    pub fn comment(self, value: impl Arg<CommentContent>) -> Self { Self(put(self.0, "Comment", value.into_expr())) }
 }
 impl Done for RelatedItemContent { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ContentType` allows.
@@ -445,82 +443,82 @@ impl CfnTemplate {
     /// `AWS::Cases::Template`
     pub const TYPE: &'static str = "AWS::Cases::Template";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnTemplateProps<R0>) -> Self where CfnTemplateProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TemplateArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
     /// The attribute `LastModifiedTime`: text.
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `TemplateArn`: text.
+    /// The attribute `TemplateArn`: `OtherArn`.
     pub fn attr_template_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TemplateArn") }
     /// The attribute `TemplateId`: text.
     pub fn attr_template_id(&self) -> Val<str> { self.0.get_att("TemplateId") }
 }
 impl Parent for CfnTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cases::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cases-template.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTemplateProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnTemplateProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTemplateProps<missing::Name> { CfnTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTemplateProps<Missing<required::Name>> { CfnTemplateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTemplateProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainId`: text. Update: replacement.
-    pub fn domain_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainId", value.into_expr()); self }
+    pub fn domain_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainId", value.into_expr()), Phase) }
     /// `LayoutConfiguration`: `LayoutConfiguration`. Update: in place.
-    pub fn layout_configuration(mut self, value: impl Arg<template::LayoutConfiguration>) -> Self { self.0.set("LayoutConfiguration", value.into_expr()); self }
+    pub fn layout_configuration(self, value: impl Arg<template::LayoutConfiguration>) -> Self { Self(put(self.0, "LayoutConfiguration", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnTemplateProps<Set> { self.0.set("Name", value.into_expr()); CfnTemplateProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTemplateProps<Set> { CfnTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RequiredFields`: list of `RequiredField`. Update: in place.
-    pub fn required_fields(mut self, value: impl Arg<Arr<template::RequiredField>>) -> Self { self.0.set("RequiredFields", value.into_expr()); self }
+    pub fn required_fields(self, value: impl Arg<Arr<template::RequiredField>>) -> Self { Self(put(self.0, "RequiredFields", value.into_expr()), Phase) }
     /// `Rules`: list of `TemplateRule`. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<template::TemplateRule>>) -> Self { self.0.set("Rules", value.into_expr()); self }
+    pub fn rules(self, value: impl Arg<Arr<template::TemplateRule>>) -> Self { Self(put(self.0, "Rules", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<template::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<template::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cases::Template`.
 pub mod template {
 use crate::cfn::support::*;
 /// The property type `LayoutConfiguration` of `AWS::Cases::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-template-layoutconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LayoutConfiguration(Bag);
+#[must_use] pub struct LayoutConfiguration(Bag);
 impl LayoutConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultLayout`: text. Update: in place.
-    pub fn default_layout(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultLayout", value.into_expr()); self }
+    pub fn default_layout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultLayout", value.into_expr())) }
 }
 impl Done for LayoutConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequiredField` of `AWS::Cases::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-template-requiredfield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RequiredField<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RequiredField<R0 = Set>(Bag, Phase<(R0,)>);
 impl RequiredField {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RequiredField<super::missing::FieldId> { RequiredField(Bag::default(), Phase) }
+    pub fn new() -> RequiredField<Missing<super::required::FieldId>> { RequiredField(Bag::default(), Phase) }
 }
 impl<R0> RequiredField<R0> {
     /// `FieldId`: text, required. Update: in place.
-    pub fn field_id(mut self, value: impl Arg<str>) -> RequiredField<Set> { self.0.set("FieldId", value.into_expr()); RequiredField(self.0, Phase) }
+    pub fn field_id(self, value: impl Arg<str>) -> RequiredField<Set> { RequiredField(put(self.0, "FieldId", value.into_expr()), Phase) }
 }
 impl Done for RequiredField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateRule` of `AWS::Cases::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cases-template-templaterule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TemplateRule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TemplateRule<R0 = Set>(Bag, Phase<(R0,)>);
 impl TemplateRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TemplateRule<super::missing::CaseRuleId> { TemplateRule(Bag::default(), Phase) }
+    pub fn new() -> TemplateRule<Missing<super::required::CaseRuleId>> { TemplateRule(Bag::default(), Phase) }
 }
 impl<R0> TemplateRule<R0> {
     /// `CaseRuleId`: text, required. Update: in place.
-    pub fn case_rule_id(mut self, value: impl Arg<str>) -> TemplateRule<Set> { self.0.set("CaseRuleId", value.into_expr()); TemplateRule(self.0, Phase) }
+    pub fn case_rule_id(self, value: impl Arg<str>) -> TemplateRule<Set> { TemplateRule(put(self.0, "CaseRuleId", value.into_expr()), Phase) }
     /// `FieldId`: text. Update: in place.
-    pub fn field_id(mut self, value: impl Arg<str>) -> Self { self.0.set("FieldId", value.into_expr()); self }
+    pub fn field_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldId", value.into_expr()), Phase) }
 }
 impl Done for TemplateRule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
 Status { Active = "Active", Inactive = "Inactive" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Basic, Body, CaseId, CaseRuleId, Conditions, Content, ContentType, CustomerId, DefaultValue, DomainId, FieldGroup, FieldId, Fields, Id, IsMultiline, Name, OperandOne, OperandTwo, Result, Rule, TemplateId, Title, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Body, CaseId, CaseRuleId, Conditions, Content, ContentType, CustomerId, DefaultValue, DomainId, FieldGroup, FieldId, Fields, Id, IsMultiline, Name, OperandOne, OperandTwo, Result, Rule, TemplateId, Title, Type } }

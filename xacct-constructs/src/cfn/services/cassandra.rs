@@ -16,32 +16,32 @@ impl CfnKeyspace {
 }
 impl Parent for CfnKeyspace { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cassandra::Keyspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-keyspace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnKeyspaceProps(Bag);
+#[must_use] pub struct CfnKeyspaceProps(Bag);
 impl CfnKeyspaceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientSideTimestampsEnabled`: boolean. Update: in place.
-    pub fn client_side_timestamps_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("ClientSideTimestampsEnabled", value.into_expr()); self }
+    pub fn client_side_timestamps_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ClientSideTimestampsEnabled", value.into_expr())) }
     /// `KeyspaceName`: text. Update: replacement.
-    pub fn keyspace_name(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyspaceName", value.into_expr()); self }
+    pub fn keyspace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyspaceName", value.into_expr())) }
     /// `ReplicationSpecification`: `ReplicationSpecification`. Update: replacement.
-    pub fn replication_specification(mut self, value: impl Arg<keyspace::ReplicationSpecification>) -> Self { self.0.set("ReplicationSpecification", value.into_expr()); self }
+    pub fn replication_specification(self, value: impl Arg<keyspace::ReplicationSpecification>) -> Self { Self(put(self.0, "ReplicationSpecification", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnKeyspaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cassandra::Keyspace`.
 pub mod keyspace {
 use crate::cfn::support::*;
 /// The property type `ReplicationSpecification` of `AWS::Cassandra::Keyspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-keyspace-replicationspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationSpecification(Bag);
+#[must_use] pub struct ReplicationSpecification(Bag);
 impl ReplicationSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RegionList`: list of text. Update: replacement.
-    pub fn region_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("RegionList", value.into_expr()); self }
+    pub fn region_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegionList", value.into_expr())) }
     /// `ReplicationStrategy`: `ReplicationStrategy`. Update: replacement.
-    pub fn replication_strategy(mut self, value: impl Arg<ReplicationStrategy>) -> Self { self.0.set("ReplicationStrategy", value.into_expr()); self }
+    pub fn replication_strategy(self, value: impl Arg<ReplicationStrategy>) -> Self { Self(put(self.0, "ReplicationStrategy", value.into_expr())) }
 }
 impl Done for ReplicationSpecification { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ReplicationStrategy` allows.
@@ -53,209 +53,209 @@ impl CfnTable {
     /// `AWS::Cassandra::Table`
     pub const TYPE: &'static str = "AWS::Cassandra::Table";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTableProps<R0, R1>) -> Self where CfnTableProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTableProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnTable { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-table.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTableProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTableProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTableProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTableProps<missing::KeyspaceName, missing::PartitionKeyColumns> { CfnTableProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTableProps<Missing<required::KeyspaceName>, Missing<required::PartitionKeyColumns>> { CfnTableProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTableProps<R0, R1> {
     /// `AutoScalingSpecifications`: `AutoScalingSpecification`. Update: in place.
-    pub fn auto_scaling_specifications(mut self, value: impl Arg<table::AutoScalingSpecification>) -> Self { self.0.set("AutoScalingSpecifications", value.into_expr()); self }
+    pub fn auto_scaling_specifications(self, value: impl Arg<table::AutoScalingSpecification>) -> Self { Self(put(self.0, "AutoScalingSpecifications", value.into_expr()), Phase) }
     /// `BillingMode`: `BillingMode`. Update: in place.
-    pub fn billing_mode(mut self, value: impl Arg<table::BillingMode>) -> Self { self.0.set("BillingMode", value.into_expr()); self }
+    pub fn billing_mode(self, value: impl Arg<table::BillingMode>) -> Self { Self(put(self.0, "BillingMode", value.into_expr()), Phase) }
     /// `CdcSpecification`: `CdcSpecification`. Update: in place.
-    pub fn cdc_specification(mut self, value: impl Arg<table::CdcSpecification>) -> Self { self.0.set("CdcSpecification", value.into_expr()); self }
+    pub fn cdc_specification(self, value: impl Arg<table::CdcSpecification>) -> Self { Self(put(self.0, "CdcSpecification", value.into_expr()), Phase) }
     /// `ClientSideTimestampsEnabled`: boolean. Update: replacement.
-    pub fn client_side_timestamps_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("ClientSideTimestampsEnabled", value.into_expr()); self }
+    pub fn client_side_timestamps_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ClientSideTimestampsEnabled", value.into_expr()), Phase) }
     /// `ClusteringKeyColumns`: list of `ClusteringKeyColumn`. Update: replacement.
-    pub fn clustering_key_columns(mut self, value: impl Arg<Arr<table::ClusteringKeyColumn>>) -> Self { self.0.set("ClusteringKeyColumns", value.into_expr()); self }
+    pub fn clustering_key_columns(self, value: impl Arg<Arr<table::ClusteringKeyColumn>>) -> Self { Self(put(self.0, "ClusteringKeyColumns", value.into_expr()), Phase) }
     /// `DefaultTimeToLive`: integer. Update: in place.
-    pub fn default_time_to_live(mut self, value: impl Arg<i64>) -> Self { self.0.set("DefaultTimeToLive", value.into_expr()); self }
+    pub fn default_time_to_live(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultTimeToLive", value.into_expr()), Phase) }
     /// `EncryptionSpecification`: `EncryptionSpecification`. Update: in place.
-    pub fn encryption_specification(mut self, value: impl Arg<table::EncryptionSpecification>) -> Self { self.0.set("EncryptionSpecification", value.into_expr()); self }
+    pub fn encryption_specification(self, value: impl Arg<table::EncryptionSpecification>) -> Self { Self(put(self.0, "EncryptionSpecification", value.into_expr()), Phase) }
     /// `KeyspaceName`: text, required. Update: replacement.
-    pub fn keyspace_name(mut self, value: impl Arg<str>) -> CfnTableProps<Set, R1> { self.0.set("KeyspaceName", value.into_expr()); CfnTableProps(self.0, Phase) }
+    pub fn keyspace_name(self, value: impl Arg<str>) -> CfnTableProps<Set, R1> { CfnTableProps(put(self.0, "KeyspaceName", value.into_expr()), Phase) }
     /// `PartitionKeyColumns`: list of `Column`, required. Update: replacement.
-    pub fn partition_key_columns(mut self, value: impl Arg<Arr<table::Column>>) -> CfnTableProps<R0, Set> { self.0.set("PartitionKeyColumns", value.into_expr()); CfnTableProps(self.0, Phase) }
+    pub fn partition_key_columns(self, value: impl Arg<Arr<table::Column>>) -> CfnTableProps<R0, Set> { CfnTableProps(put(self.0, "PartitionKeyColumns", value.into_expr()), Phase) }
     /// `PointInTimeRecoveryEnabled`: boolean. Update: in place.
-    pub fn point_in_time_recovery_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("PointInTimeRecoveryEnabled", value.into_expr()); self }
+    pub fn point_in_time_recovery_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PointInTimeRecoveryEnabled", value.into_expr()), Phase) }
     /// `RegularColumns`: list of `Column`. Update: in place.
-    pub fn regular_columns(mut self, value: impl Arg<Arr<table::Column>>) -> Self { self.0.set("RegularColumns", value.into_expr()); self }
+    pub fn regular_columns(self, value: impl Arg<Arr<table::Column>>) -> Self { Self(put(self.0, "RegularColumns", value.into_expr()), Phase) }
     /// `ReplicaSpecifications`: list of `ReplicaSpecification`. Update: in place.
-    pub fn replica_specifications(mut self, value: impl Arg<Arr<table::ReplicaSpecification>>) -> Self { self.0.set("ReplicaSpecifications", value.into_expr()); self }
+    pub fn replica_specifications(self, value: impl Arg<Arr<table::ReplicaSpecification>>) -> Self { Self(put(self.0, "ReplicaSpecifications", value.into_expr()), Phase) }
     /// `TableName`: text. Update: replacement.
-    pub fn table_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TableName", value.into_expr()); self }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WarmThroughput`: `WarmThroughput`. Update: in place.
-    pub fn warm_throughput(mut self, value: impl Arg<table::WarmThroughput>) -> Self { self.0.set("WarmThroughput", value.into_expr()); self }
+    pub fn warm_throughput(self, value: impl Arg<table::WarmThroughput>) -> Self { Self(put(self.0, "WarmThroughput", value.into_expr()), Phase) }
 }
 impl Done for CfnTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cassandra::Table`.
 pub mod table {
 use crate::cfn::support::*;
 /// The property type `AutoScalingSetting` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-autoscalingsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoScalingSetting(Bag);
+#[must_use] pub struct AutoScalingSetting(Bag);
 impl AutoScalingSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoScalingDisabled`: boolean. Update: in place.
-    pub fn auto_scaling_disabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoScalingDisabled", value.into_expr()); self }
+    pub fn auto_scaling_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoScalingDisabled", value.into_expr())) }
     /// `MaximumUnits`: integer. Update: in place.
-    pub fn maximum_units(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumUnits", value.into_expr()); self }
+    pub fn maximum_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumUnits", value.into_expr())) }
     /// `MinimumUnits`: integer. Update: in place.
-    pub fn minimum_units(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinimumUnits", value.into_expr()); self }
+    pub fn minimum_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumUnits", value.into_expr())) }
     /// `ScalingPolicy`: `ScalingPolicy`. Update: in place.
-    pub fn scaling_policy(mut self, value: impl Arg<ScalingPolicy>) -> Self { self.0.set("ScalingPolicy", value.into_expr()); self }
+    pub fn scaling_policy(self, value: impl Arg<ScalingPolicy>) -> Self { Self(put(self.0, "ScalingPolicy", value.into_expr())) }
 }
 impl Done for AutoScalingSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoScalingSpecification` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-autoscalingspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoScalingSpecification(Bag);
+#[must_use] pub struct AutoScalingSpecification(Bag);
 impl AutoScalingSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReadCapacityAutoScaling`: `AutoScalingSetting`. Update: in place.
-    pub fn read_capacity_auto_scaling(mut self, value: impl Arg<AutoScalingSetting>) -> Self { self.0.set("ReadCapacityAutoScaling", value.into_expr()); self }
+    pub fn read_capacity_auto_scaling(self, value: impl Arg<AutoScalingSetting>) -> Self { Self(put(self.0, "ReadCapacityAutoScaling", value.into_expr())) }
     /// `WriteCapacityAutoScaling`: `AutoScalingSetting`. Update: in place.
-    pub fn write_capacity_auto_scaling(mut self, value: impl Arg<AutoScalingSetting>) -> Self { self.0.set("WriteCapacityAutoScaling", value.into_expr()); self }
+    pub fn write_capacity_auto_scaling(self, value: impl Arg<AutoScalingSetting>) -> Self { Self(put(self.0, "WriteCapacityAutoScaling", value.into_expr())) }
 }
 impl Done for AutoScalingSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BillingMode` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-billingmode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BillingMode<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BillingMode<R0 = Set>(Bag, Phase<(R0,)>);
 impl BillingMode {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BillingMode<super::missing::Mode> { BillingMode(Bag::default(), Phase) }
+    pub fn new() -> BillingMode<Missing<super::required::Mode>> { BillingMode(Bag::default(), Phase) }
 }
 impl<R0> BillingMode<R0> {
     /// `Mode`: `Mode`, required. Update: in place.
-    pub fn mode(mut self, value: impl Arg<Mode>) -> BillingMode<Set> { self.0.set("Mode", value.into_expr()); BillingMode(self.0, Phase) }
+    pub fn mode(self, value: impl Arg<Mode>) -> BillingMode<Set> { BillingMode(put(self.0, "Mode", value.into_expr()), Phase) }
     /// `ProvisionedThroughput`: `ProvisionedThroughput`. Update: in place.
-    pub fn provisioned_throughput(mut self, value: impl Arg<ProvisionedThroughput>) -> Self { self.0.set("ProvisionedThroughput", value.into_expr()); self }
+    pub fn provisioned_throughput(self, value: impl Arg<ProvisionedThroughput>) -> Self { Self(put(self.0, "ProvisionedThroughput", value.into_expr()), Phase) }
 }
 impl Done for BillingMode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CdcSpecification` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-cdcspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CdcSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CdcSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl CdcSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CdcSpecification<super::missing::Status> { CdcSpecification(Bag::default(), Phase) }
+    pub fn new() -> CdcSpecification<Missing<super::required::Status>> { CdcSpecification(Bag::default(), Phase) }
 }
 impl<R0> CdcSpecification<R0> {
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> CdcSpecification<Set> { self.0.set("Status", value.into_expr()); CdcSpecification(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> CdcSpecification<Set> { CdcSpecification(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `ViewType`: `ViewType`. Update: in place.
-    pub fn view_type(mut self, value: impl Arg<ViewType>) -> Self { self.0.set("ViewType", value.into_expr()); self }
+    pub fn view_type(self, value: impl Arg<ViewType>) -> Self { Self(put(self.0, "ViewType", value.into_expr()), Phase) }
 }
 impl Done for CdcSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClusteringKeyColumn` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-clusteringkeycolumn.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClusteringKeyColumn<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ClusteringKeyColumn<R0 = Set>(Bag, Phase<(R0,)>);
 impl ClusteringKeyColumn {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ClusteringKeyColumn<super::missing::Column> { ClusteringKeyColumn(Bag::default(), Phase) }
+    pub fn new() -> ClusteringKeyColumn<Missing<super::required::Column>> { ClusteringKeyColumn(Bag::default(), Phase) }
 }
 impl<R0> ClusteringKeyColumn<R0> {
     /// `Column`: `Column`, required. Update: replacement.
-    pub fn column(mut self, value: impl Arg<Column>) -> ClusteringKeyColumn<Set> { self.0.set("Column", value.into_expr()); ClusteringKeyColumn(self.0, Phase) }
+    pub fn column(self, value: impl Arg<Column>) -> ClusteringKeyColumn<Set> { ClusteringKeyColumn(put(self.0, "Column", value.into_expr()), Phase) }
     /// `OrderBy`: `OrderBy`. Update: replacement.
-    pub fn order_by(mut self, value: impl Arg<OrderBy>) -> Self { self.0.set("OrderBy", value.into_expr()); self }
+    pub fn order_by(self, value: impl Arg<OrderBy>) -> Self { Self(put(self.0, "OrderBy", value.into_expr()), Phase) }
 }
 impl Done for ClusteringKeyColumn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Column` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-column.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Column<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Column<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Column {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Column<super::missing::ColumnName, super::missing::ColumnType> { Column(Bag::default(), Phase) }
+    pub fn new() -> Column<Missing<super::required::ColumnName>, Missing<super::required::ColumnType>> { Column(Bag::default(), Phase) }
 }
 impl<R0, R1> Column<R0, R1> {
     /// `ColumnName`: text, required. Update: may replace.
-    pub fn column_name(mut self, value: impl Arg<str>) -> Column<Set, R1> { self.0.set("ColumnName", value.into_expr()); Column(self.0, Phase) }
+    pub fn column_name(self, value: impl Arg<str>) -> Column<Set, R1> { Column(put(self.0, "ColumnName", value.into_expr()), Phase) }
     /// `ColumnType`: text, required. Update: may replace.
-    pub fn column_type(mut self, value: impl Arg<str>) -> Column<R0, Set> { self.0.set("ColumnType", value.into_expr()); Column(self.0, Phase) }
+    pub fn column_type(self, value: impl Arg<str>) -> Column<R0, Set> { Column(put(self.0, "ColumnType", value.into_expr()), Phase) }
 }
 impl Done for Column { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionSpecification` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-encryptionspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EncryptionSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl EncryptionSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionSpecification<super::missing::EncryptionType> { EncryptionSpecification(Bag::default(), Phase) }
+    pub fn new() -> EncryptionSpecification<Missing<super::required::EncryptionType>> { EncryptionSpecification(Bag::default(), Phase) }
 }
 impl<R0> EncryptionSpecification<R0> {
     /// `EncryptionType`: `EncryptionType`, required. Update: in place.
-    pub fn encryption_type(mut self, value: impl Arg<EncryptionType>) -> EncryptionSpecification<Set> { self.0.set("EncryptionType", value.into_expr()); EncryptionSpecification(self.0, Phase) }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionSpecification<Set> { EncryptionSpecification(put(self.0, "EncryptionType", value.into_expr()), Phase) }
     /// `KmsKeyIdentifier`: text. Update: in place.
-    pub fn kms_key_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKeyIdentifier", value.into_expr()); self }
+    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
 }
 impl Done for EncryptionSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisionedThroughput` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-provisionedthroughput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProvisionedThroughput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ProvisionedThroughput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ProvisionedThroughput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProvisionedThroughput<super::missing::ReadCapacityUnits, super::missing::WriteCapacityUnits> { ProvisionedThroughput(Bag::default(), Phase) }
+    pub fn new() -> ProvisionedThroughput<Missing<super::required::ReadCapacityUnits>, Missing<super::required::WriteCapacityUnits>> { ProvisionedThroughput(Bag::default(), Phase) }
 }
 impl<R0, R1> ProvisionedThroughput<R0, R1> {
     /// `ReadCapacityUnits`: integer, required. Update: in place.
-    pub fn read_capacity_units(mut self, value: impl Arg<i64>) -> ProvisionedThroughput<Set, R1> { self.0.set("ReadCapacityUnits", value.into_expr()); ProvisionedThroughput(self.0, Phase) }
+    pub fn read_capacity_units(self, value: impl Arg<i64>) -> ProvisionedThroughput<Set, R1> { ProvisionedThroughput(put(self.0, "ReadCapacityUnits", value.into_expr()), Phase) }
     /// `WriteCapacityUnits`: integer, required. Update: in place.
-    pub fn write_capacity_units(mut self, value: impl Arg<i64>) -> ProvisionedThroughput<R0, Set> { self.0.set("WriteCapacityUnits", value.into_expr()); ProvisionedThroughput(self.0, Phase) }
+    pub fn write_capacity_units(self, value: impl Arg<i64>) -> ProvisionedThroughput<R0, Set> { ProvisionedThroughput(put(self.0, "WriteCapacityUnits", value.into_expr()), Phase) }
 }
 impl Done for ProvisionedThroughput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicaSpecification` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-replicaspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicaSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReplicaSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReplicaSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReplicaSpecification<super::missing::Region> { ReplicaSpecification(Bag::default(), Phase) }
+    pub fn new() -> ReplicaSpecification<Missing<super::required::Region>> { ReplicaSpecification(Bag::default(), Phase) }
 }
 impl<R0> ReplicaSpecification<R0> {
     /// `ReadCapacityAutoScaling`: `AutoScalingSetting`. Update: in place.
-    pub fn read_capacity_auto_scaling(mut self, value: impl Arg<AutoScalingSetting>) -> Self { self.0.set("ReadCapacityAutoScaling", value.into_expr()); self }
+    pub fn read_capacity_auto_scaling(self, value: impl Arg<AutoScalingSetting>) -> Self { Self(put(self.0, "ReadCapacityAutoScaling", value.into_expr()), Phase) }
     /// `ReadCapacityUnits`: integer. Update: in place.
-    pub fn read_capacity_units(mut self, value: impl Arg<i64>) -> Self { self.0.set("ReadCapacityUnits", value.into_expr()); self }
+    pub fn read_capacity_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadCapacityUnits", value.into_expr()), Phase) }
     /// `Region`: text, required. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> ReplicaSpecification<Set> { self.0.set("Region", value.into_expr()); ReplicaSpecification(self.0, Phase) }
+    pub fn region(self, value: impl Arg<str>) -> ReplicaSpecification<Set> { ReplicaSpecification(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for ReplicaSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingPolicy` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-scalingpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScalingPolicy(Bag);
+#[must_use] pub struct ScalingPolicy(Bag);
 impl ScalingPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetTrackingScalingPolicyConfiguration`: `TargetTrackingScalingPolicyConfiguration`. Update: in place.
-    pub fn target_tracking_scaling_policy_configuration(mut self, value: impl Arg<TargetTrackingScalingPolicyConfiguration>) -> Self { self.0.set("TargetTrackingScalingPolicyConfiguration", value.into_expr()); self }
+    pub fn target_tracking_scaling_policy_configuration(self, value: impl Arg<TargetTrackingScalingPolicyConfiguration>) -> Self { Self(put(self.0, "TargetTrackingScalingPolicyConfiguration", value.into_expr())) }
 }
 impl Done for ScalingPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingScalingPolicyConfiguration` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-targettrackingscalingpolicyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetTrackingScalingPolicyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TargetTrackingScalingPolicyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TargetTrackingScalingPolicyConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetTrackingScalingPolicyConfiguration<super::missing::TargetValue> { TargetTrackingScalingPolicyConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TargetTrackingScalingPolicyConfiguration<Missing<super::required::TargetValue>> { TargetTrackingScalingPolicyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TargetTrackingScalingPolicyConfiguration<R0> {
     /// `DisableScaleIn`: boolean. Update: in place.
-    pub fn disable_scale_in(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableScaleIn", value.into_expr()); self }
+    pub fn disable_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableScaleIn", value.into_expr()), Phase) }
     /// `ScaleInCooldown`: integer. Update: in place.
-    pub fn scale_in_cooldown(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScaleInCooldown", value.into_expr()); self }
+    pub fn scale_in_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInCooldown", value.into_expr()), Phase) }
     /// `ScaleOutCooldown`: integer. Update: in place.
-    pub fn scale_out_cooldown(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScaleOutCooldown", value.into_expr()); self }
+    pub fn scale_out_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutCooldown", value.into_expr()), Phase) }
     /// `TargetValue`: integer, required. Update: in place.
-    pub fn target_value(mut self, value: impl Arg<i64>) -> TargetTrackingScalingPolicyConfiguration<Set> { self.0.set("TargetValue", value.into_expr()); TargetTrackingScalingPolicyConfiguration(self.0, Phase) }
+    pub fn target_value(self, value: impl Arg<i64>) -> TargetTrackingScalingPolicyConfiguration<Set> { TargetTrackingScalingPolicyConfiguration(put(self.0, "TargetValue", value.into_expr()), Phase) }
 }
 impl Done for TargetTrackingScalingPolicyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WarmThroughput` of `AWS::Cassandra::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-table-warmthroughput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WarmThroughput(Bag);
+#[must_use] pub struct WarmThroughput(Bag);
 impl WarmThroughput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReadUnitsPerSecond`: integer. Update: in place.
-    pub fn read_units_per_second(mut self, value: impl Arg<i64>) -> Self { self.0.set("ReadUnitsPerSecond", value.into_expr()); self }
+    pub fn read_units_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadUnitsPerSecond", value.into_expr())) }
     /// `WriteUnitsPerSecond`: integer. Update: in place.
-    pub fn write_units_per_second(mut self, value: impl Arg<i64>) -> Self { self.0.set("WriteUnitsPerSecond", value.into_expr()); self }
+    pub fn write_units_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WriteUnitsPerSecond", value.into_expr())) }
 }
 impl Done for WarmThroughput { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EncryptionType` allows.
@@ -275,14 +275,14 @@ impl CfnType {
     /// `AWS::Cassandra::Type`
     pub const TYPE: &'static str = "AWS::Cassandra::Type";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnTypeProps<R0, R1, R2>) -> Self where CfnTypeProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTypeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `DirectParentTypes`: list of text.
     pub fn attr_direct_parent_types(&self) -> Val<Arr<str>> { self.0.get_att("DirectParentTypes") }
     /// The attribute `DirectReferringTables`: list of text.
     pub fn attr_direct_referring_tables(&self) -> Val<Arr<str>> { self.0.get_att("DirectReferringTables") }
-    /// The attribute `KeyspaceArn`: text.
+    /// The attribute `KeyspaceArn`: `OtherArn`.
     pub fn attr_keyspace_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("KeyspaceArn") }
     /// The attribute `LastModifiedTimestamp`: number.
     pub fn attr_last_modified_timestamp(&self) -> Val<f64> { self.0.get_att("LastModifiedTimestamp") }
@@ -291,36 +291,36 @@ impl CfnType {
 }
 impl Parent for CfnType { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cassandra::Type`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cassandra-type.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTypeProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnTypeProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnTypeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTypeProps<missing::Fields, missing::KeyspaceName, missing::TypeName> { CfnTypeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTypeProps<Missing<required::Fields>, Missing<required::KeyspaceName>, Missing<required::TypeName>> { CfnTypeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnTypeProps<R0, R1, R2> {
     /// `Fields`: list of `Field`, required. Update: replacement.
-    pub fn fields(mut self, value: impl Arg<Arr<type_::Field>>) -> CfnTypeProps<Set, R1, R2> { self.0.set("Fields", value.into_expr()); CfnTypeProps(self.0, Phase) }
+    pub fn fields(self, value: impl Arg<Arr<type_::Field>>) -> CfnTypeProps<Set, R1, R2> { CfnTypeProps(put(self.0, "Fields", value.into_expr()), Phase) }
     /// `KeyspaceName`: text, required. Update: replacement.
-    pub fn keyspace_name(mut self, value: impl Arg<str>) -> CfnTypeProps<R0, Set, R2> { self.0.set("KeyspaceName", value.into_expr()); CfnTypeProps(self.0, Phase) }
+    pub fn keyspace_name(self, value: impl Arg<str>) -> CfnTypeProps<R0, Set, R2> { CfnTypeProps(put(self.0, "KeyspaceName", value.into_expr()), Phase) }
     /// `TypeName`: text, required. Update: replacement.
-    pub fn type_name(mut self, value: impl Arg<str>) -> CfnTypeProps<R0, R1, Set> { self.0.set("TypeName", value.into_expr()); CfnTypeProps(self.0, Phase) }
+    pub fn type_name(self, value: impl Arg<str>) -> CfnTypeProps<R0, R1, Set> { CfnTypeProps(put(self.0, "TypeName", value.into_expr()), Phase) }
 }
 impl Done for CfnTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cassandra::Type`.
 pub mod type_ {
 use crate::cfn::support::*;
 /// The property type `Field` of `AWS::Cassandra::Type`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cassandra-type-field.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Field<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Field<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Field {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Field<super::missing::FieldName, super::missing::FieldType> { Field(Bag::default(), Phase) }
+    pub fn new() -> Field<Missing<super::required::FieldName>, Missing<super::required::FieldType>> { Field(Bag::default(), Phase) }
 }
 impl<R0, R1> Field<R0, R1> {
     /// `FieldName`: text, required. Update: replacement.
-    pub fn field_name(mut self, value: impl Arg<str>) -> Field<Set, R1> { self.0.set("FieldName", value.into_expr()); Field(self.0, Phase) }
+    pub fn field_name(self, value: impl Arg<str>) -> Field<Set, R1> { Field(put(self.0, "FieldName", value.into_expr()), Phase) }
     /// `FieldType`: text, required. Update: replacement.
-    pub fn field_type(mut self, value: impl Arg<str>) -> Field<R0, Set> { self.0.set("FieldType", value.into_expr()); Field(self.0, Phase) }
+    pub fn field_type(self, value: impl Arg<str>) -> Field<R0, Set> { Field(put(self.0, "FieldType", value.into_expr()), Phase) }
 }
 impl Done for Field { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Column, ColumnName, ColumnType, EncryptionType, FieldName, FieldType, Fields, KeyspaceName, Mode, PartitionKeyColumns, ReadCapacityUnits, Region, Status, TargetValue, TypeName, WriteCapacityUnits } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Column, ColumnName, ColumnType, EncryptionType, FieldName, FieldType, Fields, KeyspaceName, Mode, PartitionKeyColumns, ReadCapacityUnits, Region, Status, TargetValue, TypeName, WriteCapacityUnits } }

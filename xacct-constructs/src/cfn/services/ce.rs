@@ -10,9 +10,9 @@ impl CfnAnomalyMonitor {
     /// `AWS::CE::AnomalyMonitor`
     pub const TYPE: &'static str = "AWS::CE::AnomalyMonitor";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAnomalyMonitorProps<R0, R1>) -> Self where CfnAnomalyMonitorProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAnomalyMonitorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MonitorArn`.
-    pub fn reference(&self) -> Val<kind::CeAnomalyMonitorMonitorArn> { self.0.reference() }
+    pub fn reference(&self) -> Val<kind::CeAnomalyMonitorArn> { self.0.reference() }
     /// The attribute `CreationDate`: text.
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
     /// The attribute `DimensionalValueCount`: integer.
@@ -21,43 +21,43 @@ impl CfnAnomalyMonitor {
     pub fn attr_last_evaluated_date(&self) -> Val<str> { self.0.get_att("LastEvaluatedDate") }
     /// The attribute `LastUpdatedDate`: text.
     pub fn attr_last_updated_date(&self) -> Val<str> { self.0.get_att("LastUpdatedDate") }
-    /// The attribute `MonitorArn`: text.
-    pub fn attr_monitor_arn(&self) -> Val<kind::CeAnomalyMonitorMonitorArn> { self.0.get_att("MonitorArn") }
+    /// The attribute `MonitorArn`: `CeAnomalyMonitorArn`.
+    pub fn attr_monitor_arn(&self) -> Val<kind::CeAnomalyMonitorArn> { self.0.get_att("MonitorArn") }
 }
 impl Parent for CfnAnomalyMonitor { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CE::AnomalyMonitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalymonitor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAnomalyMonitorProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAnomalyMonitorProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAnomalyMonitorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAnomalyMonitorProps<missing::MonitorName, missing::MonitorType> { CfnAnomalyMonitorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAnomalyMonitorProps<Missing<required::MonitorName>, Missing<required::MonitorType>> { CfnAnomalyMonitorProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAnomalyMonitorProps<R0, R1> {
     /// `MonitorDimension`: `MonitorDimension`. Update: replacement.
-    pub fn monitor_dimension(mut self, value: impl Arg<anomaly_monitor::MonitorDimension>) -> Self { self.0.set("MonitorDimension", value.into_expr()); self }
+    pub fn monitor_dimension(self, value: impl Arg<anomaly_monitor::MonitorDimension>) -> Self { Self(put(self.0, "MonitorDimension", value.into_expr()), Phase) }
     /// `MonitorName`: text, required. Update: in place.
-    pub fn monitor_name(mut self, value: impl Arg<str>) -> CfnAnomalyMonitorProps<Set, R1> { self.0.set("MonitorName", value.into_expr()); CfnAnomalyMonitorProps(self.0, Phase) }
+    pub fn monitor_name(self, value: impl Arg<str>) -> CfnAnomalyMonitorProps<Set, R1> { CfnAnomalyMonitorProps(put(self.0, "MonitorName", value.into_expr()), Phase) }
     /// `MonitorSpecification`: text. Update: replacement.
-    pub fn monitor_specification(mut self, value: impl Arg<str>) -> Self { self.0.set("MonitorSpecification", value.into_expr()); self }
+    pub fn monitor_specification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MonitorSpecification", value.into_expr()), Phase) }
     /// `MonitorType`: `MonitorType`, required. Update: replacement.
-    pub fn monitor_type(mut self, value: impl Arg<anomaly_monitor::MonitorType>) -> CfnAnomalyMonitorProps<R0, Set> { self.0.set("MonitorType", value.into_expr()); CfnAnomalyMonitorProps(self.0, Phase) }
+    pub fn monitor_type(self, value: impl Arg<anomaly_monitor::MonitorType>) -> CfnAnomalyMonitorProps<R0, Set> { CfnAnomalyMonitorProps(put(self.0, "MonitorType", value.into_expr()), Phase) }
     /// `ResourceTags`: list of `ResourceTag`. Update: replacement.
-    pub fn resource_tags(mut self, value: impl Arg<Arr<anomaly_monitor::ResourceTag>>) -> Self { self.0.set("ResourceTags", value.into_expr()); self }
+    pub fn resource_tags(self, value: impl Arg<Arr<anomaly_monitor::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
 }
 impl Done for CfnAnomalyMonitorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CE::AnomalyMonitor`.
 pub mod anomaly_monitor {
 use crate::cfn::support::*;
 /// The property type `ResourceTag` of `AWS::CE::AnomalyMonitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-anomalymonitor-resourcetag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ResourceTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ResourceTag {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceTag<super::missing::Key, super::missing::Value> { ResourceTag(Bag::default(), Phase) }
+    pub fn new() -> ResourceTag<Missing<super::required::Key>, Missing<super::required::Value>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceTag<R0, R1> {
     /// `Key`: text, required. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> ResourceTag<Set, R1> { self.0.set("Key", value.into_expr()); ResourceTag(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> ResourceTag<R0, Set> { self.0.set("Value", value.into_expr()); ResourceTag(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `MonitorDimension` allows.
@@ -71,67 +71,67 @@ impl CfnAnomalySubscription {
     /// `AWS::CE::AnomalySubscription`
     pub const TYPE: &'static str = "AWS::CE::AnomalySubscription";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnAnomalySubscriptionProps<R0, R1, R2, R3>) -> Self where CfnAnomalySubscriptionProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAnomalySubscriptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SubscriptionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AccountId`: text.
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
-    /// The attribute `SubscriptionArn`: text.
+    /// The attribute `SubscriptionArn`: `OtherArn`.
     pub fn attr_subscription_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SubscriptionArn") }
 }
 impl Parent for CfnAnomalySubscription { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CE::AnomalySubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-anomalysubscription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAnomalySubscriptionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnAnomalySubscriptionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnAnomalySubscriptionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAnomalySubscriptionProps<missing::Frequency, missing::MonitorArnList, missing::Subscribers, missing::SubscriptionName> { CfnAnomalySubscriptionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAnomalySubscriptionProps<Missing<required::Frequency>, Missing<required::MonitorArnList>, Missing<required::Subscribers>, Missing<required::SubscriptionName>> { CfnAnomalySubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnAnomalySubscriptionProps<R0, R1, R2, R3> {
     /// `Frequency`: `Frequency`, required. Update: in place.
-    pub fn frequency(mut self, value: impl Arg<anomaly_subscription::Frequency>) -> CfnAnomalySubscriptionProps<Set, R1, R2, R3> { self.0.set("Frequency", value.into_expr()); CfnAnomalySubscriptionProps(self.0, Phase) }
-    /// `MonitorArnList`: list of text, required. Update: in place.
-    pub fn monitor_arn_list(mut self, value: impl Arg<Arr<kind::CeAnomalyMonitorMonitorArn>>) -> CfnAnomalySubscriptionProps<R0, Set, R2, R3> { self.0.set("MonitorArnList", value.into_expr()); CfnAnomalySubscriptionProps(self.0, Phase) }
+    pub fn frequency(self, value: impl Arg<anomaly_subscription::Frequency>) -> CfnAnomalySubscriptionProps<Set, R1, R2, R3> { CfnAnomalySubscriptionProps(put(self.0, "Frequency", value.into_expr()), Phase) }
+    /// `MonitorArnList`: list of `CeAnomalyMonitorArn`, required. Update: in place.
+    pub fn monitor_arn_list(self, value: impl Arg<Arr<kind::CeAnomalyMonitorArn>>) -> CfnAnomalySubscriptionProps<R0, Set, R2, R3> { CfnAnomalySubscriptionProps(put(self.0, "MonitorArnList", value.into_expr()), Phase) }
     /// `ResourceTags`: list of `ResourceTag`. Update: replacement.
-    pub fn resource_tags(mut self, value: impl Arg<Arr<anomaly_subscription::ResourceTag>>) -> Self { self.0.set("ResourceTags", value.into_expr()); self }
+    pub fn resource_tags(self, value: impl Arg<Arr<anomaly_subscription::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
     /// `Subscribers`: list of `Subscriber`, required. Update: in place.
-    pub fn subscribers(mut self, value: impl Arg<Arr<anomaly_subscription::Subscriber>>) -> CfnAnomalySubscriptionProps<R0, R1, Set, R3> { self.0.set("Subscribers", value.into_expr()); CfnAnomalySubscriptionProps(self.0, Phase) }
+    pub fn subscribers(self, value: impl Arg<Arr<anomaly_subscription::Subscriber>>) -> CfnAnomalySubscriptionProps<R0, R1, Set, R3> { CfnAnomalySubscriptionProps(put(self.0, "Subscribers", value.into_expr()), Phase) }
     /// `SubscriptionName`: text, required. Update: in place.
-    pub fn subscription_name(mut self, value: impl Arg<str>) -> CfnAnomalySubscriptionProps<R0, R1, R2, Set> { self.0.set("SubscriptionName", value.into_expr()); CfnAnomalySubscriptionProps(self.0, Phase) }
+    pub fn subscription_name(self, value: impl Arg<str>) -> CfnAnomalySubscriptionProps<R0, R1, R2, Set> { CfnAnomalySubscriptionProps(put(self.0, "SubscriptionName", value.into_expr()), Phase) }
     /// `Threshold`: number. Update: in place.
-    pub fn threshold(mut self, value: impl Arg<f64>) -> Self { self.0.set("Threshold", value.into_expr()); self }
+    pub fn threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Threshold", value.into_expr()), Phase) }
     /// `ThresholdExpression`: text. Update: in place.
-    pub fn threshold_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("ThresholdExpression", value.into_expr()); self }
+    pub fn threshold_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThresholdExpression", value.into_expr()), Phase) }
 }
 impl Done for CfnAnomalySubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CE::AnomalySubscription`.
 pub mod anomaly_subscription {
 use crate::cfn::support::*;
 /// The property type `ResourceTag` of `AWS::CE::AnomalySubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-anomalysubscription-resourcetag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ResourceTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ResourceTag {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceTag<super::missing::Key, super::missing::Value> { ResourceTag(Bag::default(), Phase) }
+    pub fn new() -> ResourceTag<Missing<super::required::Key>, Missing<super::required::Value>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceTag<R0, R1> {
     /// `Key`: text, required. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> ResourceTag<Set, R1> { self.0.set("Key", value.into_expr()); ResourceTag(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> ResourceTag<R0, Set> { self.0.set("Value", value.into_expr()); ResourceTag(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Subscriber` of `AWS::CE::AnomalySubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-anomalysubscription-subscriber.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Subscriber<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Subscriber<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Subscriber {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Subscriber<super::missing::Address, super::missing::Type> { Subscriber(Bag::default(), Phase) }
+    pub fn new() -> Subscriber<Missing<super::required::Address>, Missing<super::required::Type>> { Subscriber(Bag::default(), Phase) }
 }
 impl<R0, R1> Subscriber<R0, R1> {
-    /// `Address`: text, required. Update: in place.
-    pub fn address(mut self, value: impl Arg<kind::SnsTopicArn>) -> Subscriber<Set, R1> { self.0.set("Address", value.into_expr()); Subscriber(self.0, Phase) }
+    /// `Address`: `SnsTopicArn`, required. Update: in place.
+    pub fn address(self, value: impl Arg<kind::SnsTopicArn>) -> Subscriber<Set, R1> { Subscriber(put(self.0, "Address", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Subscriber<R0, Set> { self.0.set("Type", value.into_expr()); Subscriber(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Subscriber<R0, Set> { Subscriber(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Subscriber { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Frequency` allows.
@@ -147,54 +147,54 @@ impl CfnCostCategory {
     /// `AWS::CE::CostCategory`
     pub const TYPE: &'static str = "AWS::CE::CostCategory";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnCostCategoryProps<R0, R1, R2>) -> Self where CfnCostCategoryProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCostCategoryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `EffectiveStart`: text.
     pub fn attr_effective_start(&self) -> Val<str> { self.0.get_att("EffectiveStart") }
 }
 impl Parent for CfnCostCategory { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CE::CostCategory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ce-costcategory.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCostCategoryProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnCostCategoryProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnCostCategoryProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCostCategoryProps<missing::Name, missing::RuleVersion, missing::Rules> { CfnCostCategoryProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCostCategoryProps<Missing<required::Name>, Missing<required::RuleVersion>, Missing<required::Rules>> { CfnCostCategoryProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnCostCategoryProps<R0, R1, R2> {
     /// `DefaultValue`: text. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultValue", value.into_expr()); self }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCostCategoryProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnCostCategoryProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCostCategoryProps<Set, R1, R2> { CfnCostCategoryProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RuleVersion`: `RuleVersion`, required. Update: in place.
-    pub fn rule_version(mut self, value: impl Arg<cost_category::RuleVersion>) -> CfnCostCategoryProps<R0, Set, R2> { self.0.set("RuleVersion", value.into_expr()); CfnCostCategoryProps(self.0, Phase) }
+    pub fn rule_version(self, value: impl Arg<cost_category::RuleVersion>) -> CfnCostCategoryProps<R0, Set, R2> { CfnCostCategoryProps(put(self.0, "RuleVersion", value.into_expr()), Phase) }
     /// `Rules`: text, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<str>) -> CfnCostCategoryProps<R0, R1, Set> { self.0.set("Rules", value.into_expr()); CfnCostCategoryProps(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<str>) -> CfnCostCategoryProps<R0, R1, Set> { CfnCostCategoryProps(put(self.0, "Rules", value.into_expr()), Phase) }
     /// `SplitChargeRules`: text. Update: in place.
-    pub fn split_charge_rules(mut self, value: impl Arg<str>) -> Self { self.0.set("SplitChargeRules", value.into_expr()); self }
+    pub fn split_charge_rules(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SplitChargeRules", value.into_expr()), Phase) }
     /// `Tags`: list of `ResourceTag`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<cost_category::ResourceTag>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<cost_category::ResourceTag>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCostCategoryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CE::CostCategory`.
 pub mod cost_category {
 use crate::cfn::support::*;
 /// The property type `ResourceTag` of `AWS::CE::CostCategory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ce-costcategory-resourcetag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ResourceTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ResourceTag {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceTag<super::missing::Key, super::missing::Value> { ResourceTag(Bag::default(), Phase) }
+    pub fn new() -> ResourceTag<Missing<super::required::Key>, Missing<super::required::Value>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceTag<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> ResourceTag<Set, R1> { self.0.set("Key", value.into_expr()); ResourceTag(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> ResourceTag<R0, Set> { self.0.set("Value", value.into_expr()); ResourceTag(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RuleVersion` allows.
 RuleVersion { CostCategoryExpressionV1 = "CostCategoryExpression.v1" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Address, Frequency, Key, MonitorArnList, MonitorName, MonitorType, Name, RuleVersion, Rules, Subscribers, SubscriptionName, Type, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Address, Frequency, Key, MonitorArnList, MonitorName, MonitorType, Name, RuleVersion, Rules, Subscribers, SubscriptionName, Type, Value } }

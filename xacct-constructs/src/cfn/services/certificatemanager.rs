@@ -10,7 +10,7 @@ impl CfnAccount {
     /// `AWS::CertificateManager::Account`
     pub const TYPE: &'static str = "AWS::CertificateManager::Account";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAccountProps<R0>) -> Self where CfnAccountProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccountProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AccountId`: text.
@@ -18,26 +18,26 @@ impl CfnAccount {
 }
 impl Parent for CfnAccount { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CertificateManager::Account`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-account.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccountProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAccountProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAccountProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccountProps<missing::ExpiryEventsConfiguration> { CfnAccountProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccountProps<Missing<required::ExpiryEventsConfiguration>> { CfnAccountProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAccountProps<R0> {
     /// `ExpiryEventsConfiguration`: `ExpiryEventsConfiguration`, required. Update: in place.
-    pub fn expiry_events_configuration(mut self, value: impl Arg<account::ExpiryEventsConfiguration>) -> CfnAccountProps<Set> { self.0.set("ExpiryEventsConfiguration", value.into_expr()); CfnAccountProps(self.0, Phase) }
+    pub fn expiry_events_configuration(self, value: impl Arg<account::ExpiryEventsConfiguration>) -> CfnAccountProps<Set> { CfnAccountProps(put(self.0, "ExpiryEventsConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnAccountProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CertificateManager::Account`.
 pub mod account {
 use crate::cfn::support::*;
 /// The property type `ExpiryEventsConfiguration` of `AWS::CertificateManager::Account`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-account-expiryeventsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExpiryEventsConfiguration(Bag);
+#[must_use] pub struct ExpiryEventsConfiguration(Bag);
 impl ExpiryEventsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DaysBeforeExpiry`: integer. Update: in place.
-    pub fn days_before_expiry(mut self, value: impl Arg<i64>) -> Self { self.0.set("DaysBeforeExpiry", value.into_expr()); self }
+    pub fn days_before_expiry(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DaysBeforeExpiry", value.into_expr())) }
 }
 impl Done for ExpiryEventsConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -47,79 +47,79 @@ impl CfnAcmeDomainValidation {
     /// `AWS::CertificateManager::AcmeDomainValidation`
     pub const TYPE: &'static str = "AWS::CertificateManager::AcmeDomainValidation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAcmeDomainValidationProps<R0, R1, R2>) -> Self where CfnAcmeDomainValidationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAcmeDomainValidationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAcmeDomainValidation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CertificateManager::AcmeDomainValidation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmedomainvalidation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAcmeDomainValidationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAcmeDomainValidationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAcmeDomainValidationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAcmeDomainValidationProps<missing::AcmeEndpointArn, missing::DomainName, missing::PrevalidationOptions> { CfnAcmeDomainValidationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAcmeDomainValidationProps<Missing<required::AcmeEndpointArn>, Missing<required::DomainName>, Missing<required::PrevalidationOptions>> { CfnAcmeDomainValidationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAcmeDomainValidationProps<R0, R1, R2> {
     /// `AcmeEndpointArn`: text, required. Update: replacement.
-    pub fn acme_endpoint_arn(mut self, value: impl Arg<str>) -> CfnAcmeDomainValidationProps<Set, R1, R2> { self.0.set("AcmeEndpointArn", value.into_expr()); CfnAcmeDomainValidationProps(self.0, Phase) }
+    pub fn acme_endpoint_arn(self, value: impl Arg<str>) -> CfnAcmeDomainValidationProps<Set, R1, R2> { CfnAcmeDomainValidationProps(put(self.0, "AcmeEndpointArn", value.into_expr()), Phase) }
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnAcmeDomainValidationProps<R0, Set, R2> { self.0.set("DomainName", value.into_expr()); CfnAcmeDomainValidationProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnAcmeDomainValidationProps<R0, Set, R2> { CfnAcmeDomainValidationProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `PrevalidationOptions`: `PrevalidationOptions`, required. Update: in place.
-    pub fn prevalidation_options(mut self, value: impl Arg<acme_domain_validation::PrevalidationOptions>) -> CfnAcmeDomainValidationProps<R0, R1, Set> { self.0.set("PrevalidationOptions", value.into_expr()); CfnAcmeDomainValidationProps(self.0, Phase) }
+    pub fn prevalidation_options(self, value: impl Arg<acme_domain_validation::PrevalidationOptions>) -> CfnAcmeDomainValidationProps<R0, R1, Set> { CfnAcmeDomainValidationProps(put(self.0, "PrevalidationOptions", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<acme_domain_validation::TagsItems>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<acme_domain_validation::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAcmeDomainValidationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CertificateManager::AcmeDomainValidation`.
 pub mod acme_domain_validation {
 use crate::cfn::support::*;
 /// The property type `DnsPrevalidationOptions` of `AWS::CertificateManager::AcmeDomainValidation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-dnsprevalidationoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DnsPrevalidationOptions(Bag);
+#[must_use] pub struct DnsPrevalidationOptions(Bag);
 impl DnsPrevalidationOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainScope`: `DomainScope`. Update: in place.
-    pub fn domain_scope(mut self, value: impl Arg<DomainScope>) -> Self { self.0.set("DomainScope", value.into_expr()); self }
+    pub fn domain_scope(self, value: impl Arg<DomainScope>) -> Self { Self(put(self.0, "DomainScope", value.into_expr())) }
     /// `HostedZoneId`: text. Update: replacement.
-    pub fn hosted_zone_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HostedZoneId", value.into_expr()); self }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
 }
 impl Done for DnsPrevalidationOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainScope` of `AWS::CertificateManager::AcmeDomainValidation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-domainscope.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DomainScope(Bag);
+#[must_use] pub struct DomainScope(Bag);
 impl DomainScope {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExactDomain`: text. Update: in place.
-    pub fn exact_domain(mut self, value: impl Arg<str>) -> Self { self.0.set("ExactDomain", value.into_expr()); self }
+    pub fn exact_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExactDomain", value.into_expr())) }
     /// `Subdomains`: text. Update: in place.
-    pub fn subdomains(mut self, value: impl Arg<str>) -> Self { self.0.set("Subdomains", value.into_expr()); self }
+    pub fn subdomains(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdomains", value.into_expr())) }
     /// `Wildcards`: text. Update: in place.
-    pub fn wildcards(mut self, value: impl Arg<str>) -> Self { self.0.set("Wildcards", value.into_expr()); self }
+    pub fn wildcards(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Wildcards", value.into_expr())) }
 }
 impl Done for DomainScope { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrevalidationOptions` of `AWS::CertificateManager::AcmeDomainValidation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-prevalidationoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrevalidationOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PrevalidationOptions<R0 = Set>(Bag, Phase<(R0,)>);
 impl PrevalidationOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PrevalidationOptions<super::missing::DnsPrevalidation> { PrevalidationOptions(Bag::default(), Phase) }
+    pub fn new() -> PrevalidationOptions<Missing<super::required::DnsPrevalidation>> { PrevalidationOptions(Bag::default(), Phase) }
 }
 impl<R0> PrevalidationOptions<R0> {
     /// `DnsPrevalidation`: `DnsPrevalidationOptions`, required. Update: in place.
-    pub fn dns_prevalidation(mut self, value: impl Arg<DnsPrevalidationOptions>) -> PrevalidationOptions<Set> { self.0.set("DnsPrevalidation", value.into_expr()); PrevalidationOptions(self.0, Phase) }
+    pub fn dns_prevalidation(self, value: impl Arg<DnsPrevalidationOptions>) -> PrevalidationOptions<Set> { PrevalidationOptions(put(self.0, "DnsPrevalidation", value.into_expr()), Phase) }
 }
 impl Done for PrevalidationOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::CertificateManager::AcmeDomainValidation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmedomainvalidation-tagsitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsItems {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsItems<super::missing::Key, super::missing::Value> { TagsItems(Bag::default(), Phase) }
+    pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsItems<Set, R1> { self.0.set("Key", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsItems<R0, Set> { self.0.set("Value", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 }
@@ -129,68 +129,68 @@ impl CfnAcmeEndpoint {
     /// `AWS::CertificateManager::AcmeEndpoint`
     pub const TYPE: &'static str = "AWS::CertificateManager::AcmeEndpoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAcmeEndpointProps<R0, R1>) -> Self where CfnAcmeEndpointProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAcmeEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AcmeEndpointArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AcmeEndpointArn`: text.
+    /// The attribute `AcmeEndpointArn`: `OtherArn`.
     pub fn attr_acme_endpoint_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AcmeEndpointArn") }
     /// The attribute `EndpointUrl`: text.
     pub fn attr_endpoint_url(&self) -> Val<str> { self.0.get_att("EndpointUrl") }
 }
 impl Parent for CfnAcmeEndpoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CertificateManager::AcmeEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAcmeEndpointProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAcmeEndpointProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAcmeEndpointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAcmeEndpointProps<missing::AuthorizationBehavior, missing::CertificateAuthority> { CfnAcmeEndpointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAcmeEndpointProps<Missing<required::AuthorizationBehavior>, Missing<required::CertificateAuthority>> { CfnAcmeEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAcmeEndpointProps<R0, R1> {
     /// `AuthorizationBehavior`: text, required. Update: replacement.
-    pub fn authorization_behavior(mut self, value: impl Arg<str>) -> CfnAcmeEndpointProps<Set, R1> { self.0.set("AuthorizationBehavior", value.into_expr()); CfnAcmeEndpointProps(self.0, Phase) }
+    pub fn authorization_behavior(self, value: impl Arg<str>) -> CfnAcmeEndpointProps<Set, R1> { CfnAcmeEndpointProps(put(self.0, "AuthorizationBehavior", value.into_expr()), Phase) }
     /// `CertificateAuthority`: `CertificateAuthority`, required. Update: in place.
-    pub fn certificate_authority(mut self, value: impl Arg<acme_endpoint::CertificateAuthority>) -> CfnAcmeEndpointProps<R0, Set> { self.0.set("CertificateAuthority", value.into_expr()); CfnAcmeEndpointProps(self.0, Phase) }
+    pub fn certificate_authority(self, value: impl Arg<acme_endpoint::CertificateAuthority>) -> CfnAcmeEndpointProps<R0, Set> { CfnAcmeEndpointProps(put(self.0, "CertificateAuthority", value.into_expr()), Phase) }
     /// `CertificateTags`: list of tag. Update: replacement.
-    pub fn certificate_tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("CertificateTags", value.into_expr()); self }
+    pub fn certificate_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "CertificateTags", value.into_expr()), Phase) }
     /// `Contact`: text. Update: in place.
-    pub fn contact(mut self, value: impl Arg<str>) -> Self { self.0.set("Contact", value.into_expr()); self }
+    pub fn contact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Contact", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<acme_endpoint::TagsItems>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<acme_endpoint::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAcmeEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CertificateManager::AcmeEndpoint`.
 pub mod acme_endpoint {
 use crate::cfn::support::*;
 /// The property type `CertificateAuthority` of `AWS::CertificateManager::AcmeEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeendpoint-certificateauthority.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CertificateAuthority<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CertificateAuthority<R0 = Set>(Bag, Phase<(R0,)>);
 impl CertificateAuthority {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CertificateAuthority<super::missing::PublicCertificateAuthority> { CertificateAuthority(Bag::default(), Phase) }
+    pub fn new() -> CertificateAuthority<Missing<super::required::PublicCertificateAuthority>> { CertificateAuthority(Bag::default(), Phase) }
 }
 impl<R0> CertificateAuthority<R0> {
     /// `PublicCertificateAuthority`: `PublicCertificateAuthority`, required. Update: in place.
-    pub fn public_certificate_authority(mut self, value: impl Arg<PublicCertificateAuthority>) -> CertificateAuthority<Set> { self.0.set("PublicCertificateAuthority", value.into_expr()); CertificateAuthority(self.0, Phase) }
+    pub fn public_certificate_authority(self, value: impl Arg<PublicCertificateAuthority>) -> CertificateAuthority<Set> { CertificateAuthority(put(self.0, "PublicCertificateAuthority", value.into_expr()), Phase) }
 }
 impl Done for CertificateAuthority { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublicCertificateAuthority` of `AWS::CertificateManager::AcmeEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeendpoint-publiccertificateauthority.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PublicCertificateAuthority(Bag);
+#[must_use] pub struct PublicCertificateAuthority(Bag);
 impl PublicCertificateAuthority {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedKeyAlgorithms`: list of text. Update: in place.
-    pub fn allowed_key_algorithms(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedKeyAlgorithms", value.into_expr()); self }
+    pub fn allowed_key_algorithms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedKeyAlgorithms", value.into_expr())) }
 }
 impl Done for PublicCertificateAuthority { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::CertificateManager::AcmeEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeendpoint-tagsitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsItems {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsItems<super::missing::Key, super::missing::Value> { TagsItems(Bag::default(), Phase) }
+    pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsItems<Set, R1> { self.0.set("Key", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsItems<R0, Set> { self.0.set("Value", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 }
@@ -200,57 +200,57 @@ impl CfnAcmeExternalAccountBinding {
     /// `AWS::CertificateManager::AcmeExternalAccountBinding`
     pub const TYPE: &'static str = "AWS::CertificateManager::AcmeExternalAccountBinding";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAcmeExternalAccountBindingProps<R0, R1>) -> Self where CfnAcmeExternalAccountBindingProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAcmeExternalAccountBindingProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AcmeExternalAccountBindingArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AcmeExternalAccountBindingArn`: text.
+    /// The attribute `AcmeExternalAccountBindingArn`: `OtherArn`.
     pub fn attr_acme_external_account_binding_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AcmeExternalAccountBindingArn") }
 }
 impl Parent for CfnAcmeExternalAccountBinding { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CertificateManager::AcmeExternalAccountBinding`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-acmeexternalaccountbinding.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAcmeExternalAccountBindingProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAcmeExternalAccountBindingProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAcmeExternalAccountBindingProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAcmeExternalAccountBindingProps<missing::AcmeEndpointArn, missing::RoleArn> { CfnAcmeExternalAccountBindingProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAcmeExternalAccountBindingProps<Missing<required::AcmeEndpointArn>, Missing<required::RoleArn>> { CfnAcmeExternalAccountBindingProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAcmeExternalAccountBindingProps<R0, R1> {
     /// `AcmeEndpointArn`: text, required. Update: replacement.
-    pub fn acme_endpoint_arn(mut self, value: impl Arg<str>) -> CfnAcmeExternalAccountBindingProps<Set, R1> { self.0.set("AcmeEndpointArn", value.into_expr()); CfnAcmeExternalAccountBindingProps(self.0, Phase) }
+    pub fn acme_endpoint_arn(self, value: impl Arg<str>) -> CfnAcmeExternalAccountBindingProps<Set, R1> { CfnAcmeExternalAccountBindingProps(put(self.0, "AcmeEndpointArn", value.into_expr()), Phase) }
     /// `Expiration`: `Expiration`. Update: replacement.
-    pub fn expiration(mut self, value: impl Arg<acme_external_account_binding::Expiration>) -> Self { self.0.set("Expiration", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnAcmeExternalAccountBindingProps<R0, Set> { self.0.set("RoleArn", value.into_expr()); CfnAcmeExternalAccountBindingProps(self.0, Phase) }
+    pub fn expiration(self, value: impl Arg<acme_external_account_binding::Expiration>) -> Self { Self(put(self.0, "Expiration", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAcmeExternalAccountBindingProps<R0, Set> { CfnAcmeExternalAccountBindingProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<acme_external_account_binding::TagsItems>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<acme_external_account_binding::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAcmeExternalAccountBindingProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CertificateManager::AcmeExternalAccountBinding`.
 pub mod acme_external_account_binding {
 use crate::cfn::support::*;
 /// The property type `Expiration` of `AWS::CertificateManager::AcmeExternalAccountBinding`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeexternalaccountbinding-expiration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Expiration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Expiration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Expiration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Expiration<super::missing::Type, super::missing::Value> { Expiration(Bag::default(), Phase) }
+    pub fn new() -> Expiration<Missing<super::required::Type>, Missing<super::required::Value>> { Expiration(Bag::default(), Phase) }
 }
 impl<R0, R1> Expiration<R0, R1> {
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Expiration<Set, R1> { self.0.set("Type", value.into_expr()); Expiration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Expiration<Set, R1> { Expiration(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: integer, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<i64>) -> Expiration<R0, Set> { self.0.set("Value", value.into_expr()); Expiration(self.0, Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> Expiration<R0, Set> { Expiration(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Expiration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::CertificateManager::AcmeExternalAccountBinding`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-acmeexternalaccountbinding-tagsitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsItems {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsItems<super::missing::Key, super::missing::Value> { TagsItems(Bag::default(), Phase) }
+    pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsItems<Set, R1> { self.0.set("Key", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsItems<R0, Set> { self.0.set("Value", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 }
@@ -260,54 +260,54 @@ impl CfnCertificate {
     /// `AWS::CertificateManager::Certificate`
     pub const TYPE: &'static str = "AWS::CertificateManager::Certificate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnCertificateProps<R0>) -> Self where CfnCertificateProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCertificateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CertificateArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CertificateArn`: text.
+    /// The attribute `CertificateArn`: `OtherArn`.
     pub fn attr_certificate_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CertificateArn") }
 }
 impl Parent for CfnCertificate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CertificateManager::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-certificatemanager-certificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCertificateProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnCertificateProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnCertificateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCertificateProps<missing::DomainName> { CfnCertificateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCertificateProps<Missing<required::DomainName>> { CfnCertificateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCertificateProps<R0> {
     /// `CertificateAuthorityArn`: text. Update: replacement.
-    pub fn certificate_authority_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateAuthorityArn", value.into_expr()); self }
+    pub fn certificate_authority_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateAuthorityArn", value.into_expr()), Phase) }
     /// `CertificateExport`: `CertificateExport`. Update: replacement.
-    pub fn certificate_export(mut self, value: impl Arg<certificate::CertificateExport>) -> Self { self.0.set("CertificateExport", value.into_expr()); self }
+    pub fn certificate_export(self, value: impl Arg<certificate::CertificateExport>) -> Self { Self(put(self.0, "CertificateExport", value.into_expr()), Phase) }
     /// `CertificateTransparencyLoggingPreference`: `CertificateTransparencyLoggingPreference`. Update: in place.
-    pub fn certificate_transparency_logging_preference(mut self, value: impl Arg<certificate::CertificateTransparencyLoggingPreference>) -> Self { self.0.set("CertificateTransparencyLoggingPreference", value.into_expr()); self }
+    pub fn certificate_transparency_logging_preference(self, value: impl Arg<certificate::CertificateTransparencyLoggingPreference>) -> Self { Self(put(self.0, "CertificateTransparencyLoggingPreference", value.into_expr()), Phase) }
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnCertificateProps<Set> { self.0.set("DomainName", value.into_expr()); CfnCertificateProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnCertificateProps<Set> { CfnCertificateProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `DomainValidationOptions`: list of `DomainValidationOption`. Update: replacement.
-    pub fn domain_validation_options(mut self, value: impl Arg<Arr<certificate::DomainValidationOption>>) -> Self { self.0.set("DomainValidationOptions", value.into_expr()); self }
+    pub fn domain_validation_options(self, value: impl Arg<Arr<certificate::DomainValidationOption>>) -> Self { Self(put(self.0, "DomainValidationOptions", value.into_expr()), Phase) }
     /// `KeyAlgorithm`: text. Update: replacement.
-    pub fn key_algorithm(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyAlgorithm", value.into_expr()); self }
+    pub fn key_algorithm(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyAlgorithm", value.into_expr()), Phase) }
     /// `SubjectAlternativeNames`: list of text. Update: replacement.
-    pub fn subject_alternative_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubjectAlternativeNames", value.into_expr()); self }
+    pub fn subject_alternative_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `ValidationMethod`: text. Update: replacement.
-    pub fn validation_method(mut self, value: impl Arg<str>) -> Self { self.0.set("ValidationMethod", value.into_expr()); self }
+    pub fn validation_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidationMethod", value.into_expr()), Phase) }
 }
 impl Done for CfnCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CertificateManager::Certificate`.
 pub mod certificate {
 use crate::cfn::support::*;
 /// The property type `DomainValidationOption` of `AWS::CertificateManager::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-certificatemanager-certificate-domainvalidationoption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DomainValidationOption(Bag);
+#[must_use] pub struct DomainValidationOption(Bag);
 impl DomainValidationOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainName`: text. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainName", value.into_expr()); self }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
     /// `HostedZoneId`: text. Update: replacement.
-    pub fn hosted_zone_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HostedZoneId", value.into_expr()); self }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
     /// `ValidationDomain`: text. Update: replacement.
-    pub fn validation_domain(mut self, value: impl Arg<str>) -> Self { self.0.set("ValidationDomain", value.into_expr()); self }
+    pub fn validation_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidationDomain", value.into_expr())) }
 }
 impl Done for DomainValidationOption { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CertificateExport` allows.
@@ -315,5 +315,5 @@ CertificateExport { Disabled = "DISABLED", Enabled = "ENABLED" } }
 values! { /// Texts that `CertificateTransparencyLoggingPreference` allows.
 CertificateTransparencyLoggingPreference { Disabled = "DISABLED", Enabled = "ENABLED" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AcmeEndpointArn, AuthorizationBehavior, CertificateAuthority, DnsPrevalidation, DomainName, ExpiryEventsConfiguration, Key, PrevalidationOptions, PublicCertificateAuthority, RoleArn, Type, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AcmeEndpointArn, AuthorizationBehavior, CertificateAuthority, DnsPrevalidation, DomainName, ExpiryEventsConfiguration, Key, PrevalidationOptions, PublicCertificateAuthority, RoleArn, Type, Value } }

@@ -10,74 +10,74 @@ impl CfnCustomAction {
     /// `AWS::Chatbot::CustomAction`
     pub const TYPE: &'static str = "AWS::Chatbot::CustomAction";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCustomActionProps<R0, R1>) -> Self where CfnCustomActionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCustomActionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CustomActionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CustomActionArn`: text.
+    /// The attribute `CustomActionArn`: `OtherArn`.
     pub fn attr_custom_action_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CustomActionArn") }
 }
 impl Parent for CfnCustomAction { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Chatbot::CustomAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-customaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCustomActionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCustomActionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCustomActionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCustomActionProps<missing::ActionName, missing::Definition> { CfnCustomActionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCustomActionProps<Missing<required::ActionName>, Missing<required::Definition>> { CfnCustomActionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCustomActionProps<R0, R1> {
     /// `ActionName`: text, required. Update: replacement.
-    pub fn action_name(mut self, value: impl Arg<str>) -> CfnCustomActionProps<Set, R1> { self.0.set("ActionName", value.into_expr()); CfnCustomActionProps(self.0, Phase) }
+    pub fn action_name(self, value: impl Arg<str>) -> CfnCustomActionProps<Set, R1> { CfnCustomActionProps(put(self.0, "ActionName", value.into_expr()), Phase) }
     /// `AliasName`: text. Update: in place.
-    pub fn alias_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AliasName", value.into_expr()); self }
+    pub fn alias_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AliasName", value.into_expr()), Phase) }
     /// `Attachments`: list of `CustomActionAttachment`. Update: in place.
-    pub fn attachments(mut self, value: impl Arg<Arr<custom_action::CustomActionAttachment>>) -> Self { self.0.set("Attachments", value.into_expr()); self }
+    pub fn attachments(self, value: impl Arg<Arr<custom_action::CustomActionAttachment>>) -> Self { Self(put(self.0, "Attachments", value.into_expr()), Phase) }
     /// `Definition`: `CustomActionDefinition`, required. Update: in place.
-    pub fn definition(mut self, value: impl Arg<custom_action::CustomActionDefinition>) -> CfnCustomActionProps<R0, Set> { self.0.set("Definition", value.into_expr()); CfnCustomActionProps(self.0, Phase) }
+    pub fn definition(self, value: impl Arg<custom_action::CustomActionDefinition>) -> CfnCustomActionProps<R0, Set> { CfnCustomActionProps(put(self.0, "Definition", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCustomActionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Chatbot::CustomAction`.
 pub mod custom_action {
 use crate::cfn::support::*;
 /// The property type `CustomActionAttachment` of `AWS::Chatbot::CustomAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chatbot-customaction-customactionattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomActionAttachment(Bag);
+#[must_use] pub struct CustomActionAttachment(Bag);
 impl CustomActionAttachment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ButtonText`: text. Update: in place.
-    pub fn button_text(mut self, value: impl Arg<str>) -> Self { self.0.set("ButtonText", value.into_expr()); self }
+    pub fn button_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ButtonText", value.into_expr())) }
     /// `Criteria`: list of `CustomActionAttachmentCriteria`. Update: in place.
-    pub fn criteria(mut self, value: impl Arg<Arr<CustomActionAttachmentCriteria>>) -> Self { self.0.set("Criteria", value.into_expr()); self }
+    pub fn criteria(self, value: impl Arg<Arr<CustomActionAttachmentCriteria>>) -> Self { Self(put(self.0, "Criteria", value.into_expr())) }
     /// `NotificationType`: text. Update: in place.
-    pub fn notification_type(mut self, value: impl Arg<str>) -> Self { self.0.set("NotificationType", value.into_expr()); self }
+    pub fn notification_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationType", value.into_expr())) }
     /// `Variables`: map of text. Update: in place.
-    pub fn variables(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Variables", value.into_expr()); self }
+    pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value.into_expr())) }
 }
 impl Done for CustomActionAttachment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomActionAttachmentCriteria` of `AWS::Chatbot::CustomAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chatbot-customaction-customactionattachmentcriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomActionAttachmentCriteria<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomActionAttachmentCriteria<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomActionAttachmentCriteria {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomActionAttachmentCriteria<super::missing::Operator, super::missing::VariableName> { CustomActionAttachmentCriteria(Bag::default(), Phase) }
+    pub fn new() -> CustomActionAttachmentCriteria<Missing<super::required::Operator>, Missing<super::required::VariableName>> { CustomActionAttachmentCriteria(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomActionAttachmentCriteria<R0, R1> {
     /// `Operator`: `Operator`, required. Update: in place.
-    pub fn operator(mut self, value: impl Arg<Operator>) -> CustomActionAttachmentCriteria<Set, R1> { self.0.set("Operator", value.into_expr()); CustomActionAttachmentCriteria(self.0, Phase) }
+    pub fn operator(self, value: impl Arg<Operator>) -> CustomActionAttachmentCriteria<Set, R1> { CustomActionAttachmentCriteria(put(self.0, "Operator", value.into_expr()), Phase) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
     /// `VariableName`: text, required. Update: in place.
-    pub fn variable_name(mut self, value: impl Arg<str>) -> CustomActionAttachmentCriteria<R0, Set> { self.0.set("VariableName", value.into_expr()); CustomActionAttachmentCriteria(self.0, Phase) }
+    pub fn variable_name(self, value: impl Arg<str>) -> CustomActionAttachmentCriteria<R0, Set> { CustomActionAttachmentCriteria(put(self.0, "VariableName", value.into_expr()), Phase) }
 }
 impl Done for CustomActionAttachmentCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomActionDefinition` of `AWS::Chatbot::CustomAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chatbot-customaction-customactiondefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomActionDefinition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomActionDefinition<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomActionDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomActionDefinition<super::missing::CommandText> { CustomActionDefinition(Bag::default(), Phase) }
+    pub fn new() -> CustomActionDefinition<Missing<super::required::CommandText>> { CustomActionDefinition(Bag::default(), Phase) }
 }
 impl<R0> CustomActionDefinition<R0> {
     /// `CommandText`: text, required. Update: in place.
-    pub fn command_text(mut self, value: impl Arg<str>) -> CustomActionDefinition<Set> { self.0.set("CommandText", value.into_expr()); CustomActionDefinition(self.0, Phase) }
+    pub fn command_text(self, value: impl Arg<str>) -> CustomActionDefinition<Set> { CustomActionDefinition(put(self.0, "CommandText", value.into_expr()), Phase) }
 }
 impl Done for CustomActionDefinition { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Operator` allows.
@@ -89,44 +89,44 @@ impl CfnMicrosoftTeamsChannelConfiguration {
     /// `AWS::Chatbot::MicrosoftTeamsChannelConfiguration`
     pub const TYPE: &'static str = "AWS::Chatbot::MicrosoftTeamsChannelConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnMicrosoftTeamsChannelConfigurationProps<R0, R1, R2, R3, R4>) -> Self where CfnMicrosoftTeamsChannelConfigurationProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMicrosoftTeamsChannelConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnMicrosoftTeamsChannelConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Chatbot::MicrosoftTeamsChannelConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-microsoftteamschannelconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMicrosoftTeamsChannelConfigurationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnMicrosoftTeamsChannelConfigurationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnMicrosoftTeamsChannelConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMicrosoftTeamsChannelConfigurationProps<missing::ConfigurationName, missing::IamRoleArn, missing::TeamId, missing::TeamsChannelId, missing::TeamsTenantId> { CfnMicrosoftTeamsChannelConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMicrosoftTeamsChannelConfigurationProps<Missing<required::ConfigurationName>, Missing<required::IamRoleArn>, Missing<required::TeamId>, Missing<required::TeamsChannelId>, Missing<required::TeamsTenantId>> { CfnMicrosoftTeamsChannelConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnMicrosoftTeamsChannelConfigurationProps<R0, R1, R2, R3, R4> {
     /// `ConfigurationName`: text, required. Update: replacement.
-    pub fn configuration_name(mut self, value: impl Arg<str>) -> CfnMicrosoftTeamsChannelConfigurationProps<Set, R1, R2, R3, R4> { self.0.set("ConfigurationName", value.into_expr()); CfnMicrosoftTeamsChannelConfigurationProps(self.0, Phase) }
+    pub fn configuration_name(self, value: impl Arg<str>) -> CfnMicrosoftTeamsChannelConfigurationProps<Set, R1, R2, R3, R4> { CfnMicrosoftTeamsChannelConfigurationProps(put(self.0, "ConfigurationName", value.into_expr()), Phase) }
     /// `CustomizationResourceArns`: list of text. Update: in place.
-    pub fn customization_resource_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CustomizationResourceArns", value.into_expr()); self }
+    pub fn customization_resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CustomizationResourceArns", value.into_expr()), Phase) }
     /// `GuardrailPolicies`: list of text. Update: in place.
-    pub fn guardrail_policies(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("GuardrailPolicies", value.into_expr()); self }
-    /// `IamRoleArn`: text, required. Update: in place.
-    pub fn iam_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnMicrosoftTeamsChannelConfigurationProps<R0, Set, R2, R3, R4> { self.0.set("IamRoleArn", value.into_expr()); CfnMicrosoftTeamsChannelConfigurationProps(self.0, Phase) }
+    pub fn guardrail_policies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GuardrailPolicies", value.into_expr()), Phase) }
+    /// `IamRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMicrosoftTeamsChannelConfigurationProps<R0, Set, R2, R3, R4> { CfnMicrosoftTeamsChannelConfigurationProps(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
     /// `LoggingLevel`: text. Update: in place.
-    pub fn logging_level(mut self, value: impl Arg<str>) -> Self { self.0.set("LoggingLevel", value.into_expr()); self }
+    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr()), Phase) }
     /// `SnsTopicArns`: list of text. Update: in place.
-    pub fn sns_topic_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SnsTopicArns", value.into_expr()); self }
+    pub fn sns_topic_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SnsTopicArns", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TeamId`: text, required. Update: replacement.
-    pub fn team_id(mut self, value: impl Arg<str>) -> CfnMicrosoftTeamsChannelConfigurationProps<R0, R1, Set, R3, R4> { self.0.set("TeamId", value.into_expr()); CfnMicrosoftTeamsChannelConfigurationProps(self.0, Phase) }
+    pub fn team_id(self, value: impl Arg<str>) -> CfnMicrosoftTeamsChannelConfigurationProps<R0, R1, Set, R3, R4> { CfnMicrosoftTeamsChannelConfigurationProps(put(self.0, "TeamId", value.into_expr()), Phase) }
     /// `TeamsChannelId`: text, required. Update: in place.
-    pub fn teams_channel_id(mut self, value: impl Arg<str>) -> CfnMicrosoftTeamsChannelConfigurationProps<R0, R1, R2, Set, R4> { self.0.set("TeamsChannelId", value.into_expr()); CfnMicrosoftTeamsChannelConfigurationProps(self.0, Phase) }
+    pub fn teams_channel_id(self, value: impl Arg<str>) -> CfnMicrosoftTeamsChannelConfigurationProps<R0, R1, R2, Set, R4> { CfnMicrosoftTeamsChannelConfigurationProps(put(self.0, "TeamsChannelId", value.into_expr()), Phase) }
     /// `TeamsChannelName`: text. Update: in place.
-    pub fn teams_channel_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TeamsChannelName", value.into_expr()); self }
+    pub fn teams_channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeamsChannelName", value.into_expr()), Phase) }
     /// `TeamsTenantId`: text, required. Update: replacement.
-    pub fn teams_tenant_id(mut self, value: impl Arg<str>) -> CfnMicrosoftTeamsChannelConfigurationProps<R0, R1, R2, R3, Set> { self.0.set("TeamsTenantId", value.into_expr()); CfnMicrosoftTeamsChannelConfigurationProps(self.0, Phase) }
+    pub fn teams_tenant_id(self, value: impl Arg<str>) -> CfnMicrosoftTeamsChannelConfigurationProps<R0, R1, R2, R3, Set> { CfnMicrosoftTeamsChannelConfigurationProps(put(self.0, "TeamsTenantId", value.into_expr()), Phase) }
     /// `UserRoleRequired`: boolean. Update: in place.
-    pub fn user_role_required(mut self, value: impl Arg<bool>) -> Self { self.0.set("UserRoleRequired", value.into_expr()); self }
+    pub fn user_role_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserRoleRequired", value.into_expr()), Phase) }
 }
 impl Done for CfnMicrosoftTeamsChannelConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Chatbot::SlackChannelConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-slackchannelconfiguration.html)
@@ -135,41 +135,41 @@ impl CfnSlackChannelConfiguration {
     /// `AWS::Chatbot::SlackChannelConfiguration`
     pub const TYPE: &'static str = "AWS::Chatbot::SlackChannelConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnSlackChannelConfigurationProps<R0, R1, R2, R3>) -> Self where CfnSlackChannelConfigurationProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSlackChannelConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnSlackChannelConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Chatbot::SlackChannelConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chatbot-slackchannelconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSlackChannelConfigurationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnSlackChannelConfigurationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnSlackChannelConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSlackChannelConfigurationProps<missing::ConfigurationName, missing::IamRoleArn, missing::SlackChannelId, missing::SlackWorkspaceId> { CfnSlackChannelConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSlackChannelConfigurationProps<Missing<required::ConfigurationName>, Missing<required::IamRoleArn>, Missing<required::SlackChannelId>, Missing<required::SlackWorkspaceId>> { CfnSlackChannelConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnSlackChannelConfigurationProps<R0, R1, R2, R3> {
     /// `ConfigurationName`: text, required. Update: replacement.
-    pub fn configuration_name(mut self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<Set, R1, R2, R3> { self.0.set("ConfigurationName", value.into_expr()); CfnSlackChannelConfigurationProps(self.0, Phase) }
+    pub fn configuration_name(self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<Set, R1, R2, R3> { CfnSlackChannelConfigurationProps(put(self.0, "ConfigurationName", value.into_expr()), Phase) }
     /// `CustomizationResourceArns`: list of text. Update: in place.
-    pub fn customization_resource_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CustomizationResourceArns", value.into_expr()); self }
+    pub fn customization_resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CustomizationResourceArns", value.into_expr()), Phase) }
     /// `GuardrailPolicies`: list of text. Update: in place.
-    pub fn guardrail_policies(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("GuardrailPolicies", value.into_expr()); self }
-    /// `IamRoleArn`: text, required. Update: in place.
-    pub fn iam_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnSlackChannelConfigurationProps<R0, Set, R2, R3> { self.0.set("IamRoleArn", value.into_expr()); CfnSlackChannelConfigurationProps(self.0, Phase) }
+    pub fn guardrail_policies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GuardrailPolicies", value.into_expr()), Phase) }
+    /// `IamRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnSlackChannelConfigurationProps<R0, Set, R2, R3> { CfnSlackChannelConfigurationProps(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
     /// `LoggingLevel`: text. Update: in place.
-    pub fn logging_level(mut self, value: impl Arg<str>) -> Self { self.0.set("LoggingLevel", value.into_expr()); self }
+    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr()), Phase) }
     /// `SlackChannelId`: text, required. Update: in place.
-    pub fn slack_channel_id(mut self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<R0, R1, Set, R3> { self.0.set("SlackChannelId", value.into_expr()); CfnSlackChannelConfigurationProps(self.0, Phase) }
+    pub fn slack_channel_id(self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<R0, R1, Set, R3> { CfnSlackChannelConfigurationProps(put(self.0, "SlackChannelId", value.into_expr()), Phase) }
     /// `SlackWorkspaceId`: text, required. Update: replacement.
-    pub fn slack_workspace_id(mut self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<R0, R1, R2, Set> { self.0.set("SlackWorkspaceId", value.into_expr()); CfnSlackChannelConfigurationProps(self.0, Phase) }
-    /// `SnsTopicArns`: list of text. Update: in place.
-    pub fn sns_topic_arns(mut self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { self.0.set("SnsTopicArns", value.into_expr()); self }
+    pub fn slack_workspace_id(self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<R0, R1, R2, Set> { CfnSlackChannelConfigurationProps(put(self.0, "SlackWorkspaceId", value.into_expr()), Phase) }
+    /// `SnsTopicArns`: list of `SnsTopicArn`. Update: in place.
+    pub fn sns_topic_arns(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "SnsTopicArns", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UserRoleRequired`: boolean. Update: in place.
-    pub fn user_role_required(mut self, value: impl Arg<bool>) -> Self { self.0.set("UserRoleRequired", value.into_expr()); self }
+    pub fn user_role_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserRoleRequired", value.into_expr()), Phase) }
 }
 impl Done for CfnSlackChannelConfigurationProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ActionName, CommandText, ConfigurationName, Definition, IamRoleArn, Operator, SlackChannelId, SlackWorkspaceId, TeamId, TeamsChannelId, TeamsTenantId, VariableName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ActionName, CommandText, ConfigurationName, Definition, IamRoleArn, Operator, SlackChannelId, SlackWorkspaceId, TeamId, TeamsChannelId, TeamsTenantId, VariableName } }

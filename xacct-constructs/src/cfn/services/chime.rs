@@ -10,10 +10,10 @@ impl CfnAppInstance {
     /// `AWS::Chime::AppInstance`
     pub const TYPE: &'static str = "AWS::Chime::AppInstance";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAppInstanceProps<R0>) -> Self where CfnAppInstanceProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAppInstanceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AppInstanceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AppInstanceArn`: text.
+    /// The attribute `AppInstanceArn`: `OtherArn`.
     pub fn attr_app_instance_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AppInstanceArn") }
     /// The attribute `CreatedTimestamp`: text.
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
@@ -22,18 +22,18 @@ impl CfnAppInstance {
 }
 impl Parent for CfnAppInstance { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Chime::AppInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAppInstanceProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAppInstanceProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAppInstanceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAppInstanceProps<missing::Name> { CfnAppInstanceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAppInstanceProps<Missing<required::Name>> { CfnAppInstanceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAppInstanceProps<R0> {
     /// `Metadata`: text. Update: in place.
-    pub fn metadata(mut self, value: impl Arg<str>) -> Self { self.0.set("Metadata", value.into_expr()); self }
+    pub fn metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAppInstanceProps<Set> { self.0.set("Name", value.into_expr()); CfnAppInstanceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAppInstanceProps<Set> { CfnAppInstanceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAppInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Chime::AppInstanceBot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstancebot.html)
@@ -42,10 +42,10 @@ impl CfnAppInstanceBot {
     /// `AWS::Chime::AppInstanceBot`
     pub const TYPE: &'static str = "AWS::Chime::AppInstanceBot";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAppInstanceBotProps<R0, R1>) -> Self where CfnAppInstanceBotProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAppInstanceBotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AppInstanceBotArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AppInstanceBotArn`: text.
+    /// The attribute `AppInstanceBotArn`: `OtherArn`.
     pub fn attr_app_instance_bot_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AppInstanceBotArn") }
     /// The attribute `CreatedTimestamp`: text.
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
@@ -54,68 +54,68 @@ impl CfnAppInstanceBot {
 }
 impl Parent for CfnAppInstanceBot { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Chime::AppInstanceBot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstancebot.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAppInstanceBotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAppInstanceBotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAppInstanceBotProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAppInstanceBotProps<missing::AppInstanceArn, missing::Configuration> { CfnAppInstanceBotProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAppInstanceBotProps<Missing<required::AppInstanceArn>, Missing<required::Configuration>> { CfnAppInstanceBotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAppInstanceBotProps<R0, R1> {
     /// `AppInstanceArn`: text, required. Update: replacement.
-    pub fn app_instance_arn(mut self, value: impl Arg<str>) -> CfnAppInstanceBotProps<Set, R1> { self.0.set("AppInstanceArn", value.into_expr()); CfnAppInstanceBotProps(self.0, Phase) }
+    pub fn app_instance_arn(self, value: impl Arg<str>) -> CfnAppInstanceBotProps<Set, R1> { CfnAppInstanceBotProps(put(self.0, "AppInstanceArn", value.into_expr()), Phase) }
     /// `Configuration`: `Configuration`, required. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<app_instance_bot::Configuration>) -> CfnAppInstanceBotProps<R0, Set> { self.0.set("Configuration", value.into_expr()); CfnAppInstanceBotProps(self.0, Phase) }
+    pub fn configuration(self, value: impl Arg<app_instance_bot::Configuration>) -> CfnAppInstanceBotProps<R0, Set> { CfnAppInstanceBotProps(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `Metadata`: text. Update: in place.
-    pub fn metadata(mut self, value: impl Arg<str>) -> Self { self.0.set("Metadata", value.into_expr()); self }
+    pub fn metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAppInstanceBotProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Chime::AppInstanceBot`.
 pub mod app_instance_bot {
 use crate::cfn::support::*;
 /// The property type `Configuration` of `AWS::Chime::AppInstanceBot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstancebot-configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Configuration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Configuration<R0 = Set>(Bag, Phase<(R0,)>);
 impl Configuration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Configuration<super::missing::Lex> { Configuration(Bag::default(), Phase) }
+    pub fn new() -> Configuration<Missing<super::required::Lex>> { Configuration(Bag::default(), Phase) }
 }
 impl<R0> Configuration<R0> {
     /// `Lex`: `LexConfiguration`, required. Update: in place.
-    pub fn lex(mut self, value: impl Arg<LexConfiguration>) -> Configuration<Set> { self.0.set("Lex", value.into_expr()); Configuration(self.0, Phase) }
+    pub fn lex(self, value: impl Arg<LexConfiguration>) -> Configuration<Set> { Configuration(put(self.0, "Lex", value.into_expr()), Phase) }
 }
 impl Done for Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InvokedBy` of `AWS::Chime::AppInstanceBot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstancebot-invokedby.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InvokedBy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct InvokedBy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl InvokedBy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InvokedBy<super::missing::StandardMessages, super::missing::TargetedMessages> { InvokedBy(Bag::default(), Phase) }
+    pub fn new() -> InvokedBy<Missing<super::required::StandardMessages>, Missing<super::required::TargetedMessages>> { InvokedBy(Bag::default(), Phase) }
 }
 impl<R0, R1> InvokedBy<R0, R1> {
     /// `StandardMessages`: `StandardMessages`, required. Update: in place.
-    pub fn standard_messages(mut self, value: impl Arg<StandardMessages>) -> InvokedBy<Set, R1> { self.0.set("StandardMessages", value.into_expr()); InvokedBy(self.0, Phase) }
+    pub fn standard_messages(self, value: impl Arg<StandardMessages>) -> InvokedBy<Set, R1> { InvokedBy(put(self.0, "StandardMessages", value.into_expr()), Phase) }
     /// `TargetedMessages`: `TargetedMessages`, required. Update: in place.
-    pub fn targeted_messages(mut self, value: impl Arg<TargetedMessages>) -> InvokedBy<R0, Set> { self.0.set("TargetedMessages", value.into_expr()); InvokedBy(self.0, Phase) }
+    pub fn targeted_messages(self, value: impl Arg<TargetedMessages>) -> InvokedBy<R0, Set> { InvokedBy(put(self.0, "TargetedMessages", value.into_expr()), Phase) }
 }
 impl Done for InvokedBy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LexConfiguration` of `AWS::Chime::AppInstanceBot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstancebot-lexconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LexConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LexConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LexConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LexConfiguration<super::missing::LexBotAliasArn, super::missing::LocaleId> { LexConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LexConfiguration<Missing<super::required::LexBotAliasArn>, Missing<super::required::LocaleId>> { LexConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> LexConfiguration<R0, R1> {
     /// `InvokedBy`: `InvokedBy`. Update: in place.
-    pub fn invoked_by(mut self, value: impl Arg<InvokedBy>) -> Self { self.0.set("InvokedBy", value.into_expr()); self }
+    pub fn invoked_by(self, value: impl Arg<InvokedBy>) -> Self { Self(put(self.0, "InvokedBy", value.into_expr()), Phase) }
     /// `LexBotAliasArn`: text, required. Update: in place.
-    pub fn lex_bot_alias_arn(mut self, value: impl Arg<str>) -> LexConfiguration<Set, R1> { self.0.set("LexBotAliasArn", value.into_expr()); LexConfiguration(self.0, Phase) }
+    pub fn lex_bot_alias_arn(self, value: impl Arg<str>) -> LexConfiguration<Set, R1> { LexConfiguration(put(self.0, "LexBotAliasArn", value.into_expr()), Phase) }
     /// `LocaleId`: text, required. Update: in place.
-    pub fn locale_id(mut self, value: impl Arg<str>) -> LexConfiguration<R0, Set> { self.0.set("LocaleId", value.into_expr()); LexConfiguration(self.0, Phase) }
+    pub fn locale_id(self, value: impl Arg<str>) -> LexConfiguration<R0, Set> { LexConfiguration(put(self.0, "LocaleId", value.into_expr()), Phase) }
     /// `RespondsTo`: `RespondsTo`. Update: in place.
-    pub fn responds_to(mut self, value: impl Arg<RespondsTo>) -> Self { self.0.set("RespondsTo", value.into_expr()); self }
+    pub fn responds_to(self, value: impl Arg<RespondsTo>) -> Self { Self(put(self.0, "RespondsTo", value.into_expr()), Phase) }
     /// `WelcomeIntent`: text. Update: in place.
-    pub fn welcome_intent(mut self, value: impl Arg<str>) -> Self { self.0.set("WelcomeIntent", value.into_expr()); self }
+    pub fn welcome_intent(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WelcomeIntent", value.into_expr()), Phase) }
 }
 impl Done for LexConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RespondsTo` allows.
@@ -131,48 +131,48 @@ impl CfnAppInstanceUser {
     /// `AWS::Chime::AppInstanceUser`
     pub const TYPE: &'static str = "AWS::Chime::AppInstanceUser";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAppInstanceUserProps<R0, R1>) -> Self where CfnAppInstanceUserProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAppInstanceUserProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AppInstanceUserArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AppInstanceUserArn`: text.
+    /// The attribute `AppInstanceUserArn`: `OtherArn`.
     pub fn attr_app_instance_user_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AppInstanceUserArn") }
 }
 impl Parent for CfnAppInstanceUser { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Chime::AppInstanceUser`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-appinstanceuser.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAppInstanceUserProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAppInstanceUserProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAppInstanceUserProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAppInstanceUserProps<missing::AppInstanceArn, missing::AppInstanceUserId> { CfnAppInstanceUserProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAppInstanceUserProps<Missing<required::AppInstanceArn>, Missing<required::AppInstanceUserId>> { CfnAppInstanceUserProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAppInstanceUserProps<R0, R1> {
     /// `AppInstanceArn`: text, required. Update: replacement.
-    pub fn app_instance_arn(mut self, value: impl Arg<str>) -> CfnAppInstanceUserProps<Set, R1> { self.0.set("AppInstanceArn", value.into_expr()); CfnAppInstanceUserProps(self.0, Phase) }
+    pub fn app_instance_arn(self, value: impl Arg<str>) -> CfnAppInstanceUserProps<Set, R1> { CfnAppInstanceUserProps(put(self.0, "AppInstanceArn", value.into_expr()), Phase) }
     /// `AppInstanceUserId`: text, required. Update: replacement.
-    pub fn app_instance_user_id(mut self, value: impl Arg<str>) -> CfnAppInstanceUserProps<R0, Set> { self.0.set("AppInstanceUserId", value.into_expr()); CfnAppInstanceUserProps(self.0, Phase) }
+    pub fn app_instance_user_id(self, value: impl Arg<str>) -> CfnAppInstanceUserProps<R0, Set> { CfnAppInstanceUserProps(put(self.0, "AppInstanceUserId", value.into_expr()), Phase) }
     /// `ExpirationSettings`: `ExpirationSettings`. Update: in place.
-    pub fn expiration_settings(mut self, value: impl Arg<app_instance_user::ExpirationSettings>) -> Self { self.0.set("ExpirationSettings", value.into_expr()); self }
+    pub fn expiration_settings(self, value: impl Arg<app_instance_user::ExpirationSettings>) -> Self { Self(put(self.0, "ExpirationSettings", value.into_expr()), Phase) }
     /// `Metadata`: text. Update: in place.
-    pub fn metadata(mut self, value: impl Arg<str>) -> Self { self.0.set("Metadata", value.into_expr()); self }
+    pub fn metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAppInstanceUserProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Chime::AppInstanceUser`.
 pub mod app_instance_user {
 use crate::cfn::support::*;
 /// The property type `ExpirationSettings` of `AWS::Chime::AppInstanceUser`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-appinstanceuser-expirationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExpirationSettings<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ExpirationSettings<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ExpirationSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExpirationSettings<super::missing::ExpirationCriterion, super::missing::ExpirationDays> { ExpirationSettings(Bag::default(), Phase) }
+    pub fn new() -> ExpirationSettings<Missing<super::required::ExpirationCriterion>, Missing<super::required::ExpirationDays>> { ExpirationSettings(Bag::default(), Phase) }
 }
 impl<R0, R1> ExpirationSettings<R0, R1> {
     /// `ExpirationCriterion`: `ExpirationCriterion`, required. Update: in place.
-    pub fn expiration_criterion(mut self, value: impl Arg<ExpirationCriterion>) -> ExpirationSettings<Set, R1> { self.0.set("ExpirationCriterion", value.into_expr()); ExpirationSettings(self.0, Phase) }
+    pub fn expiration_criterion(self, value: impl Arg<ExpirationCriterion>) -> ExpirationSettings<Set, R1> { ExpirationSettings(put(self.0, "ExpirationCriterion", value.into_expr()), Phase) }
     /// `ExpirationDays`: integer, required. Update: in place.
-    pub fn expiration_days(mut self, value: impl Arg<i64>) -> ExpirationSettings<R0, Set> { self.0.set("ExpirationDays", value.into_expr()); ExpirationSettings(self.0, Phase) }
+    pub fn expiration_days(self, value: impl Arg<i64>) -> ExpirationSettings<R0, Set> { ExpirationSettings(put(self.0, "ExpirationDays", value.into_expr()), Phase) }
 }
 impl Done for ExpirationSettings { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ExpirationCriterion` allows.
@@ -184,12 +184,12 @@ impl CfnChannel {
     /// `AWS::Chime::Channel`
     pub const TYPE: &'static str = "AWS::Chime::Channel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnChannelProps<R0, R1, R2>) -> Self where CfnChannelProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ChannelFlowArn`: text.
+    /// The attribute `ChannelFlowArn`: `OtherArn`.
     pub fn attr_channel_flow_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ChannelFlowArn") }
     /// The attribute `CreatedBy`: `Identity`.
     pub fn attr_created_by(&self) -> Val<channel::Identity> { self.0.get_att("CreatedBy") }
@@ -202,78 +202,78 @@ impl CfnChannel {
 }
 impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Chime::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnChannelProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnChannelProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnChannelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnChannelProps<missing::AppInstanceArn, missing::ChimeBearer, missing::Name> { CfnChannelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnChannelProps<Missing<required::AppInstanceArn>, Missing<required::ChimeBearer>, Missing<required::Name>> { CfnChannelProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnChannelProps<R0, R1, R2> {
     /// `AppInstanceArn`: text, required. Update: replacement.
-    pub fn app_instance_arn(mut self, value: impl Arg<str>) -> CfnChannelProps<Set, R1, R2> { self.0.set("AppInstanceArn", value.into_expr()); CfnChannelProps(self.0, Phase) }
+    pub fn app_instance_arn(self, value: impl Arg<str>) -> CfnChannelProps<Set, R1, R2> { CfnChannelProps(put(self.0, "AppInstanceArn", value.into_expr()), Phase) }
     /// `ChannelId`: text. Update: replacement.
-    pub fn channel_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ChannelId", value.into_expr()); self }
+    pub fn channel_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelId", value.into_expr()), Phase) }
     /// `ChimeBearer`: text, required. Update: replacement.
-    pub fn chime_bearer(mut self, value: impl Arg<str>) -> CfnChannelProps<R0, Set, R2> { self.0.set("ChimeBearer", value.into_expr()); CfnChannelProps(self.0, Phase) }
+    pub fn chime_bearer(self, value: impl Arg<str>) -> CfnChannelProps<R0, Set, R2> { CfnChannelProps(put(self.0, "ChimeBearer", value.into_expr()), Phase) }
     /// `ElasticChannelConfiguration`: `ElasticChannelConfiguration`. Update: replacement.
-    pub fn elastic_channel_configuration(mut self, value: impl Arg<channel::ElasticChannelConfiguration>) -> Self { self.0.set("ElasticChannelConfiguration", value.into_expr()); self }
+    pub fn elastic_channel_configuration(self, value: impl Arg<channel::ElasticChannelConfiguration>) -> Self { Self(put(self.0, "ElasticChannelConfiguration", value.into_expr()), Phase) }
     /// `ExpirationSettings`: `ExpirationSettings`. Update: in place.
-    pub fn expiration_settings(mut self, value: impl Arg<channel::ExpirationSettings>) -> Self { self.0.set("ExpirationSettings", value.into_expr()); self }
+    pub fn expiration_settings(self, value: impl Arg<channel::ExpirationSettings>) -> Self { Self(put(self.0, "ExpirationSettings", value.into_expr()), Phase) }
     /// `MemberArns`: list of text. Update: replacement.
-    pub fn member_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MemberArns", value.into_expr()); self }
+    pub fn member_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MemberArns", value.into_expr()), Phase) }
     /// `Metadata`: text. Update: in place.
-    pub fn metadata(mut self, value: impl Arg<str>) -> Self { self.0.set("Metadata", value.into_expr()); self }
+    pub fn metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
     /// `Mode`: `Mode`. Update: in place.
-    pub fn mode(mut self, value: impl Arg<channel::Mode>) -> Self { self.0.set("Mode", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<channel::Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr()), Phase) }
     /// `ModeratorArns`: list of text. Update: replacement.
-    pub fn moderator_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ModeratorArns", value.into_expr()); self }
+    pub fn moderator_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ModeratorArns", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnChannelProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnChannelProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnChannelProps<R0, R1, Set> { CfnChannelProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Privacy`: `Privacy`. Update: replacement.
-    pub fn privacy(mut self, value: impl Arg<channel::Privacy>) -> Self { self.0.set("Privacy", value.into_expr()); self }
+    pub fn privacy(self, value: impl Arg<channel::Privacy>) -> Self { Self(put(self.0, "Privacy", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Chime::Channel`.
 pub mod channel {
 use crate::cfn::support::*;
 /// The property type `ElasticChannelConfiguration` of `AWS::Chime::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channel-elasticchannelconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ElasticChannelConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ElasticChannelConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ElasticChannelConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ElasticChannelConfiguration<super::missing::MaximumSubChannels, super::missing::MinimumMembershipPercentage, super::missing::TargetMembershipsPerSubChannel> { ElasticChannelConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ElasticChannelConfiguration<Missing<super::required::MaximumSubChannels>, Missing<super::required::MinimumMembershipPercentage>, Missing<super::required::TargetMembershipsPerSubChannel>> { ElasticChannelConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ElasticChannelConfiguration<R0, R1, R2> {
     /// `MaximumSubChannels`: integer, required. Update: replacement.
-    pub fn maximum_sub_channels(mut self, value: impl Arg<i64>) -> ElasticChannelConfiguration<Set, R1, R2> { self.0.set("MaximumSubChannels", value.into_expr()); ElasticChannelConfiguration(self.0, Phase) }
+    pub fn maximum_sub_channels(self, value: impl Arg<i64>) -> ElasticChannelConfiguration<Set, R1, R2> { ElasticChannelConfiguration(put(self.0, "MaximumSubChannels", value.into_expr()), Phase) }
     /// `MinimumMembershipPercentage`: integer, required. Update: replacement.
-    pub fn minimum_membership_percentage(mut self, value: impl Arg<i64>) -> ElasticChannelConfiguration<R0, Set, R2> { self.0.set("MinimumMembershipPercentage", value.into_expr()); ElasticChannelConfiguration(self.0, Phase) }
+    pub fn minimum_membership_percentage(self, value: impl Arg<i64>) -> ElasticChannelConfiguration<R0, Set, R2> { ElasticChannelConfiguration(put(self.0, "MinimumMembershipPercentage", value.into_expr()), Phase) }
     /// `TargetMembershipsPerSubChannel`: integer, required. Update: replacement.
-    pub fn target_memberships_per_sub_channel(mut self, value: impl Arg<i64>) -> ElasticChannelConfiguration<R0, R1, Set> { self.0.set("TargetMembershipsPerSubChannel", value.into_expr()); ElasticChannelConfiguration(self.0, Phase) }
+    pub fn target_memberships_per_sub_channel(self, value: impl Arg<i64>) -> ElasticChannelConfiguration<R0, R1, Set> { ElasticChannelConfiguration(put(self.0, "TargetMembershipsPerSubChannel", value.into_expr()), Phase) }
 }
 impl Done for ElasticChannelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExpirationSettings` of `AWS::Chime::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channel-expirationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExpirationSettings<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ExpirationSettings<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ExpirationSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExpirationSettings<super::missing::ExpirationCriterion, super::missing::ExpirationDays> { ExpirationSettings(Bag::default(), Phase) }
+    pub fn new() -> ExpirationSettings<Missing<super::required::ExpirationCriterion>, Missing<super::required::ExpirationDays>> { ExpirationSettings(Bag::default(), Phase) }
 }
 impl<R0, R1> ExpirationSettings<R0, R1> {
     /// `ExpirationCriterion`: `ExpirationCriterion`, required. Update: in place.
-    pub fn expiration_criterion(mut self, value: impl Arg<ExpirationCriterion>) -> ExpirationSettings<Set, R1> { self.0.set("ExpirationCriterion", value.into_expr()); ExpirationSettings(self.0, Phase) }
+    pub fn expiration_criterion(self, value: impl Arg<ExpirationCriterion>) -> ExpirationSettings<Set, R1> { ExpirationSettings(put(self.0, "ExpirationCriterion", value.into_expr()), Phase) }
     /// `ExpirationDays`: integer, required. Update: in place.
-    pub fn expiration_days(mut self, value: impl Arg<i64>) -> ExpirationSettings<R0, Set> { self.0.set("ExpirationDays", value.into_expr()); ExpirationSettings(self.0, Phase) }
+    pub fn expiration_days(self, value: impl Arg<i64>) -> ExpirationSettings<R0, Set> { ExpirationSettings(put(self.0, "ExpirationDays", value.into_expr()), Phase) }
 }
 impl Done for ExpirationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Identity` of `AWS::Chime::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channel-identity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Identity(Bag);
+#[must_use] pub struct Identity(Bag);
 impl Identity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for Identity { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ExpirationCriterion` allows.
@@ -289,12 +289,12 @@ impl CfnChannelFlow {
     /// `AWS::Chime::ChannelFlow`
     pub const TYPE: &'static str = "AWS::Chime::ChannelFlow";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnChannelFlowProps<R0, R1, R2>) -> Self where CfnChannelFlowProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChannelFlowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AppInstanceId`: text.
     pub fn attr_app_instance_id(&self) -> Val<str> { self.0.get_att("AppInstanceId") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ChannelFlowId`: text.
     pub fn attr_channel_flow_id(&self) -> Val<str> { self.0.get_att("ChannelFlowId") }
@@ -305,64 +305,64 @@ impl CfnChannelFlow {
 }
 impl Parent for CfnChannelFlow { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Chime::ChannelFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-channelflow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnChannelFlowProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnChannelFlowProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnChannelFlowProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnChannelFlowProps<missing::AppInstanceArn, missing::Name, missing::Processors> { CfnChannelFlowProps(Bag::default(), Phase) }
+    pub fn new() -> CfnChannelFlowProps<Missing<required::AppInstanceArn>, Missing<required::Name>, Missing<required::Processors>> { CfnChannelFlowProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnChannelFlowProps<R0, R1, R2> {
     /// `AppInstanceArn`: text, required. Update: replacement.
-    pub fn app_instance_arn(mut self, value: impl Arg<str>) -> CfnChannelFlowProps<Set, R1, R2> { self.0.set("AppInstanceArn", value.into_expr()); CfnChannelFlowProps(self.0, Phase) }
+    pub fn app_instance_arn(self, value: impl Arg<str>) -> CfnChannelFlowProps<Set, R1, R2> { CfnChannelFlowProps(put(self.0, "AppInstanceArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnChannelFlowProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnChannelFlowProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnChannelFlowProps<R0, Set, R2> { CfnChannelFlowProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Processors`: list of `Processor`, required. Update: in place.
-    pub fn processors(mut self, value: impl Arg<Arr<channel_flow::Processor>>) -> CfnChannelFlowProps<R0, R1, Set> { self.0.set("Processors", value.into_expr()); CfnChannelFlowProps(self.0, Phase) }
+    pub fn processors(self, value: impl Arg<Arr<channel_flow::Processor>>) -> CfnChannelFlowProps<R0, R1, Set> { CfnChannelFlowProps(put(self.0, "Processors", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnChannelFlowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Chime::ChannelFlow`.
 pub mod channel_flow {
 use crate::cfn::support::*;
 /// The property type `LambdaConfiguration` of `AWS::Chime::ChannelFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channelflow-lambdaconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LambdaConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LambdaConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LambdaConfiguration<super::missing::InvocationType, super::missing::ResourceArn> { LambdaConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LambdaConfiguration<Missing<super::required::InvocationType>, Missing<super::required::ResourceArn>> { LambdaConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> LambdaConfiguration<R0, R1> {
     /// `InvocationType`: `InvocationType`, required. Update: in place.
-    pub fn invocation_type(mut self, value: impl Arg<InvocationType>) -> LambdaConfiguration<Set, R1> { self.0.set("InvocationType", value.into_expr()); LambdaConfiguration(self.0, Phase) }
+    pub fn invocation_type(self, value: impl Arg<InvocationType>) -> LambdaConfiguration<Set, R1> { LambdaConfiguration(put(self.0, "InvocationType", value.into_expr()), Phase) }
     /// `ResourceArn`: text, required. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> LambdaConfiguration<R0, Set> { self.0.set("ResourceArn", value.into_expr()); LambdaConfiguration(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> LambdaConfiguration<R0, Set> { LambdaConfiguration(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for LambdaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Processor` of `AWS::Chime::ChannelFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channelflow-processor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Processor<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct Processor<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl Processor {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Processor<super::missing::Configuration, super::missing::ExecutionOrder, super::missing::FallbackAction, super::missing::Name> { Processor(Bag::default(), Phase) }
+    pub fn new() -> Processor<Missing<super::required::Configuration>, Missing<super::required::ExecutionOrder>, Missing<super::required::FallbackAction>, Missing<super::required::Name>> { Processor(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> Processor<R0, R1, R2, R3> {
     /// `Configuration`: `ProcessorConfiguration`, required. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<ProcessorConfiguration>) -> Processor<Set, R1, R2, R3> { self.0.set("Configuration", value.into_expr()); Processor(self.0, Phase) }
+    pub fn configuration(self, value: impl Arg<ProcessorConfiguration>) -> Processor<Set, R1, R2, R3> { Processor(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `ExecutionOrder`: integer, required. Update: in place.
-    pub fn execution_order(mut self, value: impl Arg<i64>) -> Processor<R0, Set, R2, R3> { self.0.set("ExecutionOrder", value.into_expr()); Processor(self.0, Phase) }
+    pub fn execution_order(self, value: impl Arg<i64>) -> Processor<R0, Set, R2, R3> { Processor(put(self.0, "ExecutionOrder", value.into_expr()), Phase) }
     /// `FallbackAction`: `FallbackAction`, required. Update: in place.
-    pub fn fallback_action(mut self, value: impl Arg<FallbackAction>) -> Processor<R0, R1, Set, R3> { self.0.set("FallbackAction", value.into_expr()); Processor(self.0, Phase) }
+    pub fn fallback_action(self, value: impl Arg<FallbackAction>) -> Processor<R0, R1, Set, R3> { Processor(put(self.0, "FallbackAction", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Processor<R0, R1, R2, Set> { self.0.set("Name", value.into_expr()); Processor(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Processor<R0, R1, R2, Set> { Processor(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Processor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProcessorConfiguration` of `AWS::Chime::ChannelFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-channelflow-processorconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProcessorConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ProcessorConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ProcessorConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProcessorConfiguration<super::missing::Lambda> { ProcessorConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ProcessorConfiguration<Missing<super::required::Lambda>> { ProcessorConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ProcessorConfiguration<R0> {
     /// `Lambda`: `LambdaConfiguration`, required. Update: in place.
-    pub fn lambda(mut self, value: impl Arg<LambdaConfiguration>) -> ProcessorConfiguration<Set> { self.0.set("Lambda", value.into_expr()); ProcessorConfiguration(self.0, Phase) }
+    pub fn lambda(self, value: impl Arg<LambdaConfiguration>) -> ProcessorConfiguration<Set> { ProcessorConfiguration(put(self.0, "Lambda", value.into_expr()), Phase) }
 }
 impl Done for ProcessorConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FallbackAction` allows.
@@ -376,12 +376,12 @@ impl CfnMediaInsightsPipelineConfiguration {
     /// `AWS::Chime::MediaInsightsPipelineConfiguration`
     pub const TYPE: &'static str = "AWS::Chime::MediaInsightsPipelineConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnMediaInsightsPipelineConfigurationProps<R0, R1, R2>) -> Self where CfnMediaInsightsPipelineConfigurationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMediaInsightsPipelineConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MediaInsightsPipelineConfigurationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedTimestamp`: text.
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `MediaInsightsPipelineConfigurationArn`: text.
+    /// The attribute `MediaInsightsPipelineConfigurationArn`: `OtherArn`.
     pub fn attr_media_insights_pipeline_configuration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MediaInsightsPipelineConfigurationArn") }
     /// The attribute `MediaInsightsPipelineConfigurationId`: text.
     pub fn attr_media_insights_pipeline_configuration_id(&self) -> Val<str> { self.0.get_att("MediaInsightsPipelineConfigurationId") }
@@ -390,228 +390,228 @@ impl CfnMediaInsightsPipelineConfiguration {
 }
 impl Parent for CfnMediaInsightsPipelineConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediainsightspipelineconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMediaInsightsPipelineConfigurationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnMediaInsightsPipelineConfigurationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnMediaInsightsPipelineConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMediaInsightsPipelineConfigurationProps<missing::Elements, missing::MediaInsightsPipelineConfigurationName, missing::ResourceAccessRoleArn> { CfnMediaInsightsPipelineConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMediaInsightsPipelineConfigurationProps<Missing<required::Elements>, Missing<required::MediaInsightsPipelineConfigurationName>, Missing<required::ResourceAccessRoleArn>> { CfnMediaInsightsPipelineConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMediaInsightsPipelineConfigurationProps<R0, R1, R2> {
     /// `Elements`: list of `MediaInsightsPipelineConfigurationElement`, required. Update: in place.
-    pub fn elements(mut self, value: impl Arg<Arr<media_insights_pipeline_configuration::MediaInsightsPipelineConfigurationElement>>) -> CfnMediaInsightsPipelineConfigurationProps<Set, R1, R2> { self.0.set("Elements", value.into_expr()); CfnMediaInsightsPipelineConfigurationProps(self.0, Phase) }
+    pub fn elements(self, value: impl Arg<Arr<media_insights_pipeline_configuration::MediaInsightsPipelineConfigurationElement>>) -> CfnMediaInsightsPipelineConfigurationProps<Set, R1, R2> { CfnMediaInsightsPipelineConfigurationProps(put(self.0, "Elements", value.into_expr()), Phase) }
     /// `MediaInsightsPipelineConfigurationName`: text, required. Update: replacement.
-    pub fn media_insights_pipeline_configuration_name(mut self, value: impl Arg<str>) -> CfnMediaInsightsPipelineConfigurationProps<R0, Set, R2> { self.0.set("MediaInsightsPipelineConfigurationName", value.into_expr()); CfnMediaInsightsPipelineConfigurationProps(self.0, Phase) }
+    pub fn media_insights_pipeline_configuration_name(self, value: impl Arg<str>) -> CfnMediaInsightsPipelineConfigurationProps<R0, Set, R2> { CfnMediaInsightsPipelineConfigurationProps(put(self.0, "MediaInsightsPipelineConfigurationName", value.into_expr()), Phase) }
     /// `RealTimeAlertConfiguration`: `RealTimeAlertConfiguration`. Update: in place.
-    pub fn real_time_alert_configuration(mut self, value: impl Arg<media_insights_pipeline_configuration::RealTimeAlertConfiguration>) -> Self { self.0.set("RealTimeAlertConfiguration", value.into_expr()); self }
-    /// `ResourceAccessRoleArn`: text, required. Update: in place.
-    pub fn resource_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnMediaInsightsPipelineConfigurationProps<R0, R1, Set> { self.0.set("ResourceAccessRoleArn", value.into_expr()); CfnMediaInsightsPipelineConfigurationProps(self.0, Phase) }
+    pub fn real_time_alert_configuration(self, value: impl Arg<media_insights_pipeline_configuration::RealTimeAlertConfiguration>) -> Self { Self(put(self.0, "RealTimeAlertConfiguration", value.into_expr()), Phase) }
+    /// `ResourceAccessRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn resource_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMediaInsightsPipelineConfigurationProps<R0, R1, Set> { CfnMediaInsightsPipelineConfigurationProps(put(self.0, "ResourceAccessRoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMediaInsightsPipelineConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Chime::MediaInsightsPipelineConfiguration`.
 pub mod media_insights_pipeline_configuration {
 use crate::cfn::support::*;
 /// The property type `AmazonTranscribeCallAnalyticsProcessorConfiguration` of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribecallanalyticsprocessorconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AmazonTranscribeCallAnalyticsProcessorConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AmazonTranscribeCallAnalyticsProcessorConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AmazonTranscribeCallAnalyticsProcessorConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AmazonTranscribeCallAnalyticsProcessorConfiguration<super::missing::LanguageCode> { AmazonTranscribeCallAnalyticsProcessorConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AmazonTranscribeCallAnalyticsProcessorConfiguration<Missing<super::required::LanguageCode>> { AmazonTranscribeCallAnalyticsProcessorConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AmazonTranscribeCallAnalyticsProcessorConfiguration<R0> {
     /// `CallAnalyticsStreamCategories`: list of text. Update: in place.
-    pub fn call_analytics_stream_categories(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CallAnalyticsStreamCategories", value.into_expr()); self }
+    pub fn call_analytics_stream_categories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CallAnalyticsStreamCategories", value.into_expr()), Phase) }
     /// `ContentIdentificationType`: `ContentIdentificationType`. Update: in place.
-    pub fn content_identification_type(mut self, value: impl Arg<ContentIdentificationType>) -> Self { self.0.set("ContentIdentificationType", value.into_expr()); self }
+    pub fn content_identification_type(self, value: impl Arg<ContentIdentificationType>) -> Self { Self(put(self.0, "ContentIdentificationType", value.into_expr()), Phase) }
     /// `ContentRedactionType`: `ContentRedactionType`. Update: in place.
-    pub fn content_redaction_type(mut self, value: impl Arg<ContentRedactionType>) -> Self { self.0.set("ContentRedactionType", value.into_expr()); self }
+    pub fn content_redaction_type(self, value: impl Arg<ContentRedactionType>) -> Self { Self(put(self.0, "ContentRedactionType", value.into_expr()), Phase) }
     /// `EnablePartialResultsStabilization`: boolean. Update: in place.
-    pub fn enable_partial_results_stabilization(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnablePartialResultsStabilization", value.into_expr()); self }
+    pub fn enable_partial_results_stabilization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePartialResultsStabilization", value.into_expr()), Phase) }
     /// `FilterPartialResults`: boolean. Update: in place.
-    pub fn filter_partial_results(mut self, value: impl Arg<bool>) -> Self { self.0.set("FilterPartialResults", value.into_expr()); self }
+    pub fn filter_partial_results(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FilterPartialResults", value.into_expr()), Phase) }
     /// `LanguageCode`: `LanguageCode`, required. Update: in place.
-    pub fn language_code(mut self, value: impl Arg<LanguageCode>) -> AmazonTranscribeCallAnalyticsProcessorConfiguration<Set> { self.0.set("LanguageCode", value.into_expr()); AmazonTranscribeCallAnalyticsProcessorConfiguration(self.0, Phase) }
+    pub fn language_code(self, value: impl Arg<LanguageCode>) -> AmazonTranscribeCallAnalyticsProcessorConfiguration<Set> { AmazonTranscribeCallAnalyticsProcessorConfiguration(put(self.0, "LanguageCode", value.into_expr()), Phase) }
     /// `LanguageModelName`: text. Update: in place.
-    pub fn language_model_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LanguageModelName", value.into_expr()); self }
+    pub fn language_model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageModelName", value.into_expr()), Phase) }
     /// `PartialResultsStability`: `PartialResultsStability`. Update: in place.
-    pub fn partial_results_stability(mut self, value: impl Arg<PartialResultsStability>) -> Self { self.0.set("PartialResultsStability", value.into_expr()); self }
+    pub fn partial_results_stability(self, value: impl Arg<PartialResultsStability>) -> Self { Self(put(self.0, "PartialResultsStability", value.into_expr()), Phase) }
     /// `PiiEntityTypes`: text. Update: in place.
-    pub fn pii_entity_types(mut self, value: impl Arg<str>) -> Self { self.0.set("PiiEntityTypes", value.into_expr()); self }
+    pub fn pii_entity_types(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PiiEntityTypes", value.into_expr()), Phase) }
     /// `PostCallAnalyticsSettings`: `PostCallAnalyticsSettings`. Update: in place.
-    pub fn post_call_analytics_settings(mut self, value: impl Arg<PostCallAnalyticsSettings>) -> Self { self.0.set("PostCallAnalyticsSettings", value.into_expr()); self }
+    pub fn post_call_analytics_settings(self, value: impl Arg<PostCallAnalyticsSettings>) -> Self { Self(put(self.0, "PostCallAnalyticsSettings", value.into_expr()), Phase) }
     /// `VocabularyFilterMethod`: `VocabularyFilterMethod`. Update: in place.
-    pub fn vocabulary_filter_method(mut self, value: impl Arg<VocabularyFilterMethod>) -> Self { self.0.set("VocabularyFilterMethod", value.into_expr()); self }
+    pub fn vocabulary_filter_method(self, value: impl Arg<VocabularyFilterMethod>) -> Self { Self(put(self.0, "VocabularyFilterMethod", value.into_expr()), Phase) }
     /// `VocabularyFilterName`: text. Update: in place.
-    pub fn vocabulary_filter_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VocabularyFilterName", value.into_expr()); self }
+    pub fn vocabulary_filter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFilterName", value.into_expr()), Phase) }
     /// `VocabularyName`: text. Update: in place.
-    pub fn vocabulary_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VocabularyName", value.into_expr()); self }
+    pub fn vocabulary_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyName", value.into_expr()), Phase) }
 }
 impl Done for AmazonTranscribeCallAnalyticsProcessorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AmazonTranscribeProcessorConfiguration` of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-amazontranscribeprocessorconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AmazonTranscribeProcessorConfiguration(Bag);
+#[must_use] pub struct AmazonTranscribeProcessorConfiguration(Bag);
 impl AmazonTranscribeProcessorConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContentIdentificationType`: `ContentIdentificationType`. Update: in place.
-    pub fn content_identification_type(mut self, value: impl Arg<ContentIdentificationType>) -> Self { self.0.set("ContentIdentificationType", value.into_expr()); self }
+    pub fn content_identification_type(self, value: impl Arg<ContentIdentificationType>) -> Self { Self(put(self.0, "ContentIdentificationType", value.into_expr())) }
     /// `ContentRedactionType`: `ContentRedactionType`. Update: in place.
-    pub fn content_redaction_type(mut self, value: impl Arg<ContentRedactionType>) -> Self { self.0.set("ContentRedactionType", value.into_expr()); self }
+    pub fn content_redaction_type(self, value: impl Arg<ContentRedactionType>) -> Self { Self(put(self.0, "ContentRedactionType", value.into_expr())) }
     /// `EnablePartialResultsStabilization`: boolean. Update: in place.
-    pub fn enable_partial_results_stabilization(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnablePartialResultsStabilization", value.into_expr()); self }
+    pub fn enable_partial_results_stabilization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePartialResultsStabilization", value.into_expr())) }
     /// `FilterPartialResults`: boolean. Update: in place.
-    pub fn filter_partial_results(mut self, value: impl Arg<bool>) -> Self { self.0.set("FilterPartialResults", value.into_expr()); self }
+    pub fn filter_partial_results(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FilterPartialResults", value.into_expr())) }
     /// `IdentifyLanguage`: boolean. Update: in place.
-    pub fn identify_language(mut self, value: impl Arg<bool>) -> Self { self.0.set("IdentifyLanguage", value.into_expr()); self }
+    pub fn identify_language(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IdentifyLanguage", value.into_expr())) }
     /// `IdentifyMultipleLanguages`: boolean. Update: in place.
-    pub fn identify_multiple_languages(mut self, value: impl Arg<bool>) -> Self { self.0.set("IdentifyMultipleLanguages", value.into_expr()); self }
+    pub fn identify_multiple_languages(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IdentifyMultipleLanguages", value.into_expr())) }
     /// `LanguageCode`: `LanguageCode`. Update: in place.
-    pub fn language_code(mut self, value: impl Arg<LanguageCode>) -> Self { self.0.set("LanguageCode", value.into_expr()); self }
+    pub fn language_code(self, value: impl Arg<LanguageCode>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
     /// `LanguageModelName`: text. Update: in place.
-    pub fn language_model_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LanguageModelName", value.into_expr()); self }
+    pub fn language_model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageModelName", value.into_expr())) }
     /// `LanguageOptions`: text. Update: in place.
-    pub fn language_options(mut self, value: impl Arg<str>) -> Self { self.0.set("LanguageOptions", value.into_expr()); self }
+    pub fn language_options(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageOptions", value.into_expr())) }
     /// `PartialResultsStability`: `PartialResultsStability`. Update: in place.
-    pub fn partial_results_stability(mut self, value: impl Arg<PartialResultsStability>) -> Self { self.0.set("PartialResultsStability", value.into_expr()); self }
+    pub fn partial_results_stability(self, value: impl Arg<PartialResultsStability>) -> Self { Self(put(self.0, "PartialResultsStability", value.into_expr())) }
     /// `PiiEntityTypes`: text. Update: in place.
-    pub fn pii_entity_types(mut self, value: impl Arg<str>) -> Self { self.0.set("PiiEntityTypes", value.into_expr()); self }
+    pub fn pii_entity_types(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PiiEntityTypes", value.into_expr())) }
     /// `PreferredLanguage`: `PreferredLanguage`. Update: in place.
-    pub fn preferred_language(mut self, value: impl Arg<PreferredLanguage>) -> Self { self.0.set("PreferredLanguage", value.into_expr()); self }
+    pub fn preferred_language(self, value: impl Arg<PreferredLanguage>) -> Self { Self(put(self.0, "PreferredLanguage", value.into_expr())) }
     /// `ShowSpeakerLabel`: boolean. Update: in place.
-    pub fn show_speaker_label(mut self, value: impl Arg<bool>) -> Self { self.0.set("ShowSpeakerLabel", value.into_expr()); self }
+    pub fn show_speaker_label(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ShowSpeakerLabel", value.into_expr())) }
     /// `VocabularyFilterMethod`: `VocabularyFilterMethod`. Update: in place.
-    pub fn vocabulary_filter_method(mut self, value: impl Arg<VocabularyFilterMethod>) -> Self { self.0.set("VocabularyFilterMethod", value.into_expr()); self }
+    pub fn vocabulary_filter_method(self, value: impl Arg<VocabularyFilterMethod>) -> Self { Self(put(self.0, "VocabularyFilterMethod", value.into_expr())) }
     /// `VocabularyFilterName`: text. Update: in place.
-    pub fn vocabulary_filter_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VocabularyFilterName", value.into_expr()); self }
+    pub fn vocabulary_filter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFilterName", value.into_expr())) }
     /// `VocabularyFilterNames`: text. Update: in place.
-    pub fn vocabulary_filter_names(mut self, value: impl Arg<str>) -> Self { self.0.set("VocabularyFilterNames", value.into_expr()); self }
+    pub fn vocabulary_filter_names(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFilterNames", value.into_expr())) }
     /// `VocabularyName`: text. Update: in place.
-    pub fn vocabulary_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VocabularyName", value.into_expr()); self }
+    pub fn vocabulary_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyName", value.into_expr())) }
     /// `VocabularyNames`: text. Update: in place.
-    pub fn vocabulary_names(mut self, value: impl Arg<str>) -> Self { self.0.set("VocabularyNames", value.into_expr()); self }
+    pub fn vocabulary_names(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyNames", value.into_expr())) }
 }
 impl Done for AmazonTranscribeProcessorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IssueDetectionConfiguration` of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-issuedetectionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IssueDetectionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IssueDetectionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl IssueDetectionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IssueDetectionConfiguration<super::missing::RuleName> { IssueDetectionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> IssueDetectionConfiguration<Missing<super::required::RuleName>> { IssueDetectionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> IssueDetectionConfiguration<R0> {
     /// `RuleName`: text, required. Update: in place.
-    pub fn rule_name(mut self, value: impl Arg<str>) -> IssueDetectionConfiguration<Set> { self.0.set("RuleName", value.into_expr()); IssueDetectionConfiguration(self.0, Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> IssueDetectionConfiguration<Set> { IssueDetectionConfiguration(put(self.0, "RuleName", value.into_expr()), Phase) }
 }
 impl Done for IssueDetectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeywordMatchConfiguration` of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-keywordmatchconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeywordMatchConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KeywordMatchConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KeywordMatchConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KeywordMatchConfiguration<super::missing::Keywords, super::missing::RuleName> { KeywordMatchConfiguration(Bag::default(), Phase) }
+    pub fn new() -> KeywordMatchConfiguration<Missing<super::required::Keywords>, Missing<super::required::RuleName>> { KeywordMatchConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> KeywordMatchConfiguration<R0, R1> {
     /// `Keywords`: list of text, required. Update: in place.
-    pub fn keywords(mut self, value: impl Arg<Arr<str>>) -> KeywordMatchConfiguration<Set, R1> { self.0.set("Keywords", value.into_expr()); KeywordMatchConfiguration(self.0, Phase) }
+    pub fn keywords(self, value: impl Arg<Arr<str>>) -> KeywordMatchConfiguration<Set, R1> { KeywordMatchConfiguration(put(self.0, "Keywords", value.into_expr()), Phase) }
     /// `Negate`: boolean. Update: in place.
-    pub fn negate(mut self, value: impl Arg<bool>) -> Self { self.0.set("Negate", value.into_expr()); self }
+    pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value.into_expr()), Phase) }
     /// `RuleName`: text, required. Update: in place.
-    pub fn rule_name(mut self, value: impl Arg<str>) -> KeywordMatchConfiguration<R0, Set> { self.0.set("RuleName", value.into_expr()); KeywordMatchConfiguration(self.0, Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> KeywordMatchConfiguration<R0, Set> { KeywordMatchConfiguration(put(self.0, "RuleName", value.into_expr()), Phase) }
 }
 impl Done for KeywordMatchConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisDataStreamSinkConfiguration` of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-kinesisdatastreamsinkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisDataStreamSinkConfiguration(Bag);
+#[must_use] pub struct KinesisDataStreamSinkConfiguration(Bag);
 impl KinesisDataStreamSinkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InsightsTarget`: text. Update: in place.
-    pub fn insights_target(mut self, value: impl Arg<str>) -> Self { self.0.set("InsightsTarget", value.into_expr()); self }
+    pub fn insights_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InsightsTarget", value.into_expr())) }
 }
 impl Done for KinesisDataStreamSinkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaInsightsPipelineConfigurationElement` of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-mediainsightspipelineconfigurationelement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaInsightsPipelineConfigurationElement<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MediaInsightsPipelineConfigurationElement<R0 = Set>(Bag, Phase<(R0,)>);
 impl MediaInsightsPipelineConfigurationElement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MediaInsightsPipelineConfigurationElement<super::missing::Type> { MediaInsightsPipelineConfigurationElement(Bag::default(), Phase) }
+    pub fn new() -> MediaInsightsPipelineConfigurationElement<Missing<super::required::Type>> { MediaInsightsPipelineConfigurationElement(Bag::default(), Phase) }
 }
 impl<R0> MediaInsightsPipelineConfigurationElement<R0> {
     /// `AmazonTranscribeCallAnalyticsProcessorConfiguration`: `AmazonTranscribeCallAnalyticsProcessorConfiguration`. Update: in place.
-    pub fn amazon_transcribe_call_analytics_processor_configuration(mut self, value: impl Arg<AmazonTranscribeCallAnalyticsProcessorConfiguration>) -> Self { self.0.set("AmazonTranscribeCallAnalyticsProcessorConfiguration", value.into_expr()); self }
+    pub fn amazon_transcribe_call_analytics_processor_configuration(self, value: impl Arg<AmazonTranscribeCallAnalyticsProcessorConfiguration>) -> Self { Self(put(self.0, "AmazonTranscribeCallAnalyticsProcessorConfiguration", value.into_expr()), Phase) }
     /// `AmazonTranscribeProcessorConfiguration`: `AmazonTranscribeProcessorConfiguration`. Update: in place.
-    pub fn amazon_transcribe_processor_configuration(mut self, value: impl Arg<AmazonTranscribeProcessorConfiguration>) -> Self { self.0.set("AmazonTranscribeProcessorConfiguration", value.into_expr()); self }
+    pub fn amazon_transcribe_processor_configuration(self, value: impl Arg<AmazonTranscribeProcessorConfiguration>) -> Self { Self(put(self.0, "AmazonTranscribeProcessorConfiguration", value.into_expr()), Phase) }
     /// `KinesisDataStreamSinkConfiguration`: `KinesisDataStreamSinkConfiguration`. Update: in place.
-    pub fn kinesis_data_stream_sink_configuration(mut self, value: impl Arg<KinesisDataStreamSinkConfiguration>) -> Self { self.0.set("KinesisDataStreamSinkConfiguration", value.into_expr()); self }
+    pub fn kinesis_data_stream_sink_configuration(self, value: impl Arg<KinesisDataStreamSinkConfiguration>) -> Self { Self(put(self.0, "KinesisDataStreamSinkConfiguration", value.into_expr()), Phase) }
     /// `S3RecordingSinkConfiguration`: `S3RecordingSinkConfiguration`. Update: in place.
-    pub fn s3_recording_sink_configuration(mut self, value: impl Arg<S3RecordingSinkConfiguration>) -> Self { self.0.set("S3RecordingSinkConfiguration", value.into_expr()); self }
+    pub fn s3_recording_sink_configuration(self, value: impl Arg<S3RecordingSinkConfiguration>) -> Self { Self(put(self.0, "S3RecordingSinkConfiguration", value.into_expr()), Phase) }
     /// `Type`: `MediaInsightsPipelineConfigurationElementType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<MediaInsightsPipelineConfigurationElementType>) -> MediaInsightsPipelineConfigurationElement<Set> { self.0.set("Type", value.into_expr()); MediaInsightsPipelineConfigurationElement(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<MediaInsightsPipelineConfigurationElementType>) -> MediaInsightsPipelineConfigurationElement<Set> { MediaInsightsPipelineConfigurationElement(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for MediaInsightsPipelineConfigurationElement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PostCallAnalyticsSettings` of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-postcallanalyticssettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PostCallAnalyticsSettings<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PostCallAnalyticsSettings<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PostCallAnalyticsSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PostCallAnalyticsSettings<super::missing::DataAccessRoleArn, super::missing::OutputLocation> { PostCallAnalyticsSettings(Bag::default(), Phase) }
+    pub fn new() -> PostCallAnalyticsSettings<Missing<super::required::DataAccessRoleArn>, Missing<super::required::OutputLocation>> { PostCallAnalyticsSettings(Bag::default(), Phase) }
 }
 impl<R0, R1> PostCallAnalyticsSettings<R0, R1> {
     /// `ContentRedactionOutput`: `ContentRedactionOutput`. Update: in place.
-    pub fn content_redaction_output(mut self, value: impl Arg<ContentRedactionOutput>) -> Self { self.0.set("ContentRedactionOutput", value.into_expr()); self }
-    /// `DataAccessRoleArn`: text, required. Update: in place.
-    pub fn data_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> PostCallAnalyticsSettings<Set, R1> { self.0.set("DataAccessRoleArn", value.into_expr()); PostCallAnalyticsSettings(self.0, Phase) }
+    pub fn content_redaction_output(self, value: impl Arg<ContentRedactionOutput>) -> Self { Self(put(self.0, "ContentRedactionOutput", value.into_expr()), Phase) }
+    /// `DataAccessRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> PostCallAnalyticsSettings<Set, R1> { PostCallAnalyticsSettings(put(self.0, "DataAccessRoleArn", value.into_expr()), Phase) }
     /// `OutputEncryptionKMSKeyId`: text. Update: in place.
-    pub fn output_encryption_kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputEncryptionKMSKeyId", value.into_expr()); self }
+    pub fn output_encryption_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputEncryptionKMSKeyId", value.into_expr()), Phase) }
     /// `OutputLocation`: text, required. Update: in place.
-    pub fn output_location(mut self, value: impl Arg<str>) -> PostCallAnalyticsSettings<R0, Set> { self.0.set("OutputLocation", value.into_expr()); PostCallAnalyticsSettings(self.0, Phase) }
+    pub fn output_location(self, value: impl Arg<str>) -> PostCallAnalyticsSettings<R0, Set> { PostCallAnalyticsSettings(put(self.0, "OutputLocation", value.into_expr()), Phase) }
 }
 impl Done for PostCallAnalyticsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RealTimeAlertConfiguration` of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-realtimealertconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RealTimeAlertConfiguration(Bag);
+#[must_use] pub struct RealTimeAlertConfiguration(Bag);
 impl RealTimeAlertConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Disabled`: boolean. Update: in place.
-    pub fn disabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Disabled", value.into_expr()); self }
+    pub fn disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Disabled", value.into_expr())) }
     /// `Rules`: list of `RealTimeAlertRule`. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<RealTimeAlertRule>>) -> Self { self.0.set("Rules", value.into_expr()); self }
+    pub fn rules(self, value: impl Arg<Arr<RealTimeAlertRule>>) -> Self { Self(put(self.0, "Rules", value.into_expr())) }
 }
 impl Done for RealTimeAlertConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RealTimeAlertRule` of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-realtimealertrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RealTimeAlertRule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RealTimeAlertRule<R0 = Set>(Bag, Phase<(R0,)>);
 impl RealTimeAlertRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RealTimeAlertRule<super::missing::Type> { RealTimeAlertRule(Bag::default(), Phase) }
+    pub fn new() -> RealTimeAlertRule<Missing<super::required::Type>> { RealTimeAlertRule(Bag::default(), Phase) }
 }
 impl<R0> RealTimeAlertRule<R0> {
     /// `IssueDetectionConfiguration`: `IssueDetectionConfiguration`. Update: in place.
-    pub fn issue_detection_configuration(mut self, value: impl Arg<IssueDetectionConfiguration>) -> Self { self.0.set("IssueDetectionConfiguration", value.into_expr()); self }
+    pub fn issue_detection_configuration(self, value: impl Arg<IssueDetectionConfiguration>) -> Self { Self(put(self.0, "IssueDetectionConfiguration", value.into_expr()), Phase) }
     /// `KeywordMatchConfiguration`: `KeywordMatchConfiguration`. Update: in place.
-    pub fn keyword_match_configuration(mut self, value: impl Arg<KeywordMatchConfiguration>) -> Self { self.0.set("KeywordMatchConfiguration", value.into_expr()); self }
+    pub fn keyword_match_configuration(self, value: impl Arg<KeywordMatchConfiguration>) -> Self { Self(put(self.0, "KeywordMatchConfiguration", value.into_expr()), Phase) }
     /// `SentimentConfiguration`: `SentimentConfiguration`. Update: in place.
-    pub fn sentiment_configuration(mut self, value: impl Arg<SentimentConfiguration>) -> Self { self.0.set("SentimentConfiguration", value.into_expr()); self }
+    pub fn sentiment_configuration(self, value: impl Arg<SentimentConfiguration>) -> Self { Self(put(self.0, "SentimentConfiguration", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> RealTimeAlertRule<Set> { self.0.set("Type", value.into_expr()); RealTimeAlertRule(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> RealTimeAlertRule<Set> { RealTimeAlertRule(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for RealTimeAlertRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3RecordingSinkConfiguration` of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-s3recordingsinkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3RecordingSinkConfiguration(Bag);
+#[must_use] pub struct S3RecordingSinkConfiguration(Bag);
 impl S3RecordingSinkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destination`: text. Update: in place.
-    pub fn destination(mut self, value: impl Arg<str>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
     /// `RecordingFileFormat`: `RecordingFileFormat`. Update: in place.
-    pub fn recording_file_format(mut self, value: impl Arg<RecordingFileFormat>) -> Self { self.0.set("RecordingFileFormat", value.into_expr()); self }
+    pub fn recording_file_format(self, value: impl Arg<RecordingFileFormat>) -> Self { Self(put(self.0, "RecordingFileFormat", value.into_expr())) }
 }
 impl Done for S3RecordingSinkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SentimentConfiguration` of `AWS::Chime::MediaInsightsPipelineConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediainsightspipelineconfiguration-sentimentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SentimentConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SentimentConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SentimentConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SentimentConfiguration<super::missing::RuleName, super::missing::SentimentType, super::missing::TimePeriod> { SentimentConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SentimentConfiguration<Missing<super::required::RuleName>, Missing<super::required::SentimentType>, Missing<super::required::TimePeriod>> { SentimentConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SentimentConfiguration<R0, R1, R2> {
     /// `RuleName`: text, required. Update: in place.
-    pub fn rule_name(mut self, value: impl Arg<str>) -> SentimentConfiguration<Set, R1, R2> { self.0.set("RuleName", value.into_expr()); SentimentConfiguration(self.0, Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> SentimentConfiguration<Set, R1, R2> { SentimentConfiguration(put(self.0, "RuleName", value.into_expr()), Phase) }
     /// `SentimentType`: `SentimentType`, required. Update: in place.
-    pub fn sentiment_type(mut self, value: impl Arg<SentimentType>) -> SentimentConfiguration<R0, Set, R2> { self.0.set("SentimentType", value.into_expr()); SentimentConfiguration(self.0, Phase) }
+    pub fn sentiment_type(self, value: impl Arg<SentimentType>) -> SentimentConfiguration<R0, Set, R2> { SentimentConfiguration(put(self.0, "SentimentType", value.into_expr()), Phase) }
     /// `TimePeriod`: integer, required. Update: in place.
-    pub fn time_period(mut self, value: impl Arg<i64>) -> SentimentConfiguration<R0, R1, Set> { self.0.set("TimePeriod", value.into_expr()); SentimentConfiguration(self.0, Phase) }
+    pub fn time_period(self, value: impl Arg<i64>) -> SentimentConfiguration<R0, R1, Set> { SentimentConfiguration(put(self.0, "TimePeriod", value.into_expr()), Phase) }
 }
 impl Done for SentimentConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ContentIdentificationType` allows.
@@ -643,10 +643,10 @@ impl CfnMediaPipelineKinesisVideoStreamPool {
     /// `AWS::Chime::MediaPipelineKinesisVideoStreamPool`
     pub const TYPE: &'static str = "AWS::Chime::MediaPipelineKinesisVideoStreamPool";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnMediaPipelineKinesisVideoStreamPoolProps<R0, R1>) -> Self where CfnMediaPipelineKinesisVideoStreamPoolProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMediaPipelineKinesisVideoStreamPoolProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTimestamp`: text.
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
@@ -659,47 +659,47 @@ impl CfnMediaPipelineKinesisVideoStreamPool {
 }
 impl Parent for CfnMediaPipelineKinesisVideoStreamPool { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Chime::MediaPipelineKinesisVideoStreamPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-mediapipelinekinesisvideostreampool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMediaPipelineKinesisVideoStreamPoolProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnMediaPipelineKinesisVideoStreamPoolProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnMediaPipelineKinesisVideoStreamPoolProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMediaPipelineKinesisVideoStreamPoolProps<missing::PoolName, missing::StreamConfiguration> { CfnMediaPipelineKinesisVideoStreamPoolProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMediaPipelineKinesisVideoStreamPoolProps<Missing<required::PoolName>, Missing<required::StreamConfiguration>> { CfnMediaPipelineKinesisVideoStreamPoolProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMediaPipelineKinesisVideoStreamPoolProps<R0, R1> {
     /// `PoolName`: text, required. Update: replacement.
-    pub fn pool_name(mut self, value: impl Arg<str>) -> CfnMediaPipelineKinesisVideoStreamPoolProps<Set, R1> { self.0.set("PoolName", value.into_expr()); CfnMediaPipelineKinesisVideoStreamPoolProps(self.0, Phase) }
+    pub fn pool_name(self, value: impl Arg<str>) -> CfnMediaPipelineKinesisVideoStreamPoolProps<Set, R1> { CfnMediaPipelineKinesisVideoStreamPoolProps(put(self.0, "PoolName", value.into_expr()), Phase) }
     /// `StreamConfiguration`: `StreamConfiguration`, required. Update: in place.
-    pub fn stream_configuration(mut self, value: impl Arg<media_pipeline_kinesis_video_stream_pool::StreamConfiguration>) -> CfnMediaPipelineKinesisVideoStreamPoolProps<R0, Set> { self.0.set("StreamConfiguration", value.into_expr()); CfnMediaPipelineKinesisVideoStreamPoolProps(self.0, Phase) }
+    pub fn stream_configuration(self, value: impl Arg<media_pipeline_kinesis_video_stream_pool::StreamConfiguration>) -> CfnMediaPipelineKinesisVideoStreamPoolProps<R0, Set> { CfnMediaPipelineKinesisVideoStreamPoolProps(put(self.0, "StreamConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<media_pipeline_kinesis_video_stream_pool::TagsItems>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<media_pipeline_kinesis_video_stream_pool::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMediaPipelineKinesisVideoStreamPoolProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Chime::MediaPipelineKinesisVideoStreamPool`.
 pub mod media_pipeline_kinesis_video_stream_pool {
 use crate::cfn::support::*;
 /// The property type `StreamConfiguration` of `AWS::Chime::MediaPipelineKinesisVideoStreamPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediapipelinekinesisvideostreampool-streamconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StreamConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StreamConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl StreamConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StreamConfiguration<super::missing::Region> { StreamConfiguration(Bag::default(), Phase) }
+    pub fn new() -> StreamConfiguration<Missing<super::required::Region>> { StreamConfiguration(Bag::default(), Phase) }
 }
 impl<R0> StreamConfiguration<R0> {
     /// `DataRetentionInHours`: integer. Update: in place.
-    pub fn data_retention_in_hours(mut self, value: impl Arg<i64>) -> Self { self.0.set("DataRetentionInHours", value.into_expr()); self }
+    pub fn data_retention_in_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataRetentionInHours", value.into_expr()), Phase) }
     /// `Region`: text, required. Update: replacement.
-    pub fn region(mut self, value: impl Arg<str>) -> StreamConfiguration<Set> { self.0.set("Region", value.into_expr()); StreamConfiguration(self.0, Phase) }
+    pub fn region(self, value: impl Arg<str>) -> StreamConfiguration<Set> { StreamConfiguration(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for StreamConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::Chime::MediaPipelineKinesisVideoStreamPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-mediapipelinekinesisvideostreampool-tagsitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsItems {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsItems<super::missing::Key, super::missing::Value> { TagsItems(Bag::default(), Phase) }
+    pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsItems<Set, R1> { self.0.set("Key", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsItems<R0, Set> { self.0.set("Value", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 }
@@ -709,12 +709,12 @@ impl CfnSipMediaApplication {
     /// `AWS::Chime::SipMediaApplication`
     pub const TYPE: &'static str = "AWS::Chime::SipMediaApplication";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnSipMediaApplicationProps<R0, R1, R2>) -> Self where CfnSipMediaApplicationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSipMediaApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SipMediaApplicationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedTimestamp`: text.
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `SipMediaApplicationArn`: text.
+    /// The attribute `SipMediaApplicationArn`: `OtherArn`.
     pub fn attr_sip_media_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SipMediaApplicationArn") }
     /// The attribute `SipMediaApplicationId`: text.
     pub fn attr_sip_media_application_id(&self) -> Val<str> { self.0.get_att("SipMediaApplicationId") }
@@ -723,34 +723,34 @@ impl CfnSipMediaApplication {
 }
 impl Parent for CfnSipMediaApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Chime::SipMediaApplication`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-sipmediaapplication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSipMediaApplicationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnSipMediaApplicationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnSipMediaApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSipMediaApplicationProps<missing::AwsRegion, missing::Endpoints, missing::Name> { CfnSipMediaApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSipMediaApplicationProps<Missing<required::AwsRegion>, Missing<required::Endpoints>, Missing<required::Name>> { CfnSipMediaApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSipMediaApplicationProps<R0, R1, R2> {
     /// `AwsRegion`: text, required. Update: replacement.
-    pub fn aws_region(mut self, value: impl Arg<str>) -> CfnSipMediaApplicationProps<Set, R1, R2> { self.0.set("AwsRegion", value.into_expr()); CfnSipMediaApplicationProps(self.0, Phase) }
+    pub fn aws_region(self, value: impl Arg<str>) -> CfnSipMediaApplicationProps<Set, R1, R2> { CfnSipMediaApplicationProps(put(self.0, "AwsRegion", value.into_expr()), Phase) }
     /// `Endpoints`: list of `SipMediaApplicationEndpoint`, required. Update: in place.
-    pub fn endpoints(mut self, value: impl Arg<Arr<sip_media_application::SipMediaApplicationEndpoint>>) -> CfnSipMediaApplicationProps<R0, Set, R2> { self.0.set("Endpoints", value.into_expr()); CfnSipMediaApplicationProps(self.0, Phase) }
+    pub fn endpoints(self, value: impl Arg<Arr<sip_media_application::SipMediaApplicationEndpoint>>) -> CfnSipMediaApplicationProps<R0, Set, R2> { CfnSipMediaApplicationProps(put(self.0, "Endpoints", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSipMediaApplicationProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnSipMediaApplicationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSipMediaApplicationProps<R0, R1, Set> { CfnSipMediaApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSipMediaApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Chime::SipMediaApplication`.
 pub mod sip_media_application {
 use crate::cfn::support::*;
 /// The property type `SipMediaApplicationEndpoint` of `AWS::Chime::SipMediaApplication`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-chime-sipmediaapplication-sipmediaapplicationendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SipMediaApplicationEndpoint<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SipMediaApplicationEndpoint<R0 = Set>(Bag, Phase<(R0,)>);
 impl SipMediaApplicationEndpoint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SipMediaApplicationEndpoint<super::missing::LambdaArn> { SipMediaApplicationEndpoint(Bag::default(), Phase) }
+    pub fn new() -> SipMediaApplicationEndpoint<Missing<super::required::LambdaArn>> { SipMediaApplicationEndpoint(Bag::default(), Phase) }
 }
 impl<R0> SipMediaApplicationEndpoint<R0> {
-    /// `LambdaArn`: text, required. Update: in place.
-    pub fn lambda_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> SipMediaApplicationEndpoint<Set> { self.0.set("LambdaArn", value.into_expr()); SipMediaApplicationEndpoint(self.0, Phase) }
+    /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place.
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> SipMediaApplicationEndpoint<Set> { SipMediaApplicationEndpoint(put(self.0, "LambdaArn", value.into_expr()), Phase) }
 }
 impl Done for SipMediaApplicationEndpoint { fn into_props(self) -> Bag { self.0 } }
 }
@@ -760,7 +760,7 @@ impl CfnVoiceConnector {
     /// `AWS::Chime::VoiceConnector`
     pub const TYPE: &'static str = "AWS::Chime::VoiceConnector";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnVoiceConnectorProps<R0, R1>) -> Self where CfnVoiceConnectorProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVoiceConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VoiceConnectorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedTimestamp`: text.
@@ -769,29 +769,29 @@ impl CfnVoiceConnector {
     pub fn attr_outbound_host_name(&self) -> Val<str> { self.0.get_att("OutboundHostName") }
     /// The attribute `UpdatedTimestamp`: text.
     pub fn attr_updated_timestamp(&self) -> Val<str> { self.0.get_att("UpdatedTimestamp") }
-    /// The attribute `VoiceConnectorArn`: text.
+    /// The attribute `VoiceConnectorArn`: `OtherArn`.
     pub fn attr_voice_connector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("VoiceConnectorArn") }
     /// The attribute `VoiceConnectorId`: text.
     pub fn attr_voice_connector_id(&self) -> Val<str> { self.0.get_att("VoiceConnectorId") }
 }
 impl Parent for CfnVoiceConnector { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Chime::VoiceConnector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-chime-voiceconnector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVoiceConnectorProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnVoiceConnectorProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnVoiceConnectorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVoiceConnectorProps<missing::Name, missing::RequireEncryption> { CfnVoiceConnectorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVoiceConnectorProps<Missing<required::Name>, Missing<required::RequireEncryption>> { CfnVoiceConnectorProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVoiceConnectorProps<R0, R1> {
     /// `AwsRegion`: `AwsRegion`. Update: replacement.
-    pub fn aws_region(mut self, value: impl Arg<voice_connector::AwsRegion>) -> Self { self.0.set("AwsRegion", value.into_expr()); self }
+    pub fn aws_region(self, value: impl Arg<voice_connector::AwsRegion>) -> Self { Self(put(self.0, "AwsRegion", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnVoiceConnectorProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnVoiceConnectorProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnVoiceConnectorProps<Set, R1> { CfnVoiceConnectorProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NetworkType`: `NetworkType`. Update: replacement.
-    pub fn network_type(mut self, value: impl Arg<voice_connector::NetworkType>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<voice_connector::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
     /// `RequireEncryption`: boolean, required. Update: in place.
-    pub fn require_encryption(mut self, value: impl Arg<bool>) -> CfnVoiceConnectorProps<R0, Set> { self.0.set("RequireEncryption", value.into_expr()); CfnVoiceConnectorProps(self.0, Phase) }
+    pub fn require_encryption(self, value: impl Arg<bool>) -> CfnVoiceConnectorProps<R0, Set> { CfnVoiceConnectorProps(put(self.0, "RequireEncryption", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnVoiceConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Chime::VoiceConnector`.
@@ -802,5 +802,5 @@ AwsRegion { ApNortheast1 = "ap-northeast-1", ApNortheast2 = "ap-northeast-2", Ap
 values! { /// Texts that `NetworkType` allows.
 NetworkType { DualStack = "DUAL_STACK", Ipv4Only = "IPV4_ONLY" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AppInstanceArn, AppInstanceUserId, AwsRegion, ChimeBearer, Configuration, DataAccessRoleArn, Elements, Endpoints, ExecutionOrder, ExpirationCriterion, ExpirationDays, FallbackAction, InvocationType, Key, Keywords, Lambda, LambdaArn, LanguageCode, Lex, LexBotAliasArn, LocaleId, MaximumSubChannels, MediaInsightsPipelineConfigurationName, MinimumMembershipPercentage, Name, OutputLocation, PoolName, Processors, Region, RequireEncryption, ResourceAccessRoleArn, ResourceArn, RuleName, SentimentType, StandardMessages, StreamConfiguration, TargetMembershipsPerSubChannel, TargetedMessages, TimePeriod, Type, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AppInstanceArn, AppInstanceUserId, AwsRegion, ChimeBearer, Configuration, DataAccessRoleArn, Elements, Endpoints, ExecutionOrder, ExpirationCriterion, ExpirationDays, FallbackAction, InvocationType, Key, Keywords, Lambda, LambdaArn, LanguageCode, Lex, LexBotAliasArn, LocaleId, MaximumSubChannels, MediaInsightsPipelineConfigurationName, MinimumMembershipPercentage, Name, OutputLocation, PoolName, Processors, Region, RequireEncryption, ResourceAccessRoleArn, ResourceArn, RuleName, SentimentType, StandardMessages, StreamConfiguration, TargetMembershipsPerSubChannel, TargetedMessages, TimePeriod, Type, Value } }

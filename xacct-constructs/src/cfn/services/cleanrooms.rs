@@ -10,18 +10,18 @@ impl CfnAnalysisTemplate {
     /// `AWS::CleanRooms::AnalysisTemplate`
     pub const TYPE: &'static str = "AWS::CleanRooms::AnalysisTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnAnalysisTemplateProps<R0, R1, R2, R3>) -> Self where CfnAnalysisTemplateProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAnalysisTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AnalysisTemplateIdentifier`: text.
     pub fn attr_analysis_template_identifier(&self) -> Val<str> { self.0.get_att("AnalysisTemplateIdentifier") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CollaborationArn`: text.
+    /// The attribute `CollaborationArn`: `OtherArn`.
     pub fn attr_collaboration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CollaborationArn") }
     /// The attribute `CollaborationIdentifier`: text.
     pub fn attr_collaboration_identifier(&self) -> Val<str> { self.0.get_att("CollaborationIdentifier") }
-    /// The attribute `MembershipArn`: text.
+    /// The attribute `MembershipArn`: `OtherArn`.
     pub fn attr_membership_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MembershipArn") }
     /// The attribute `Schema`: `AnalysisSchema`.
     pub fn attr_schema(&self) -> Val<analysis_template::AnalysisSchema> { self.0.get_att("Schema") }
@@ -30,209 +30,205 @@ impl CfnAnalysisTemplate {
 }
 impl Parent for CfnAnalysisTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-analysistemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAnalysisTemplateProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnAnalysisTemplateProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnAnalysisTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAnalysisTemplateProps<missing::Format, missing::MembershipIdentifier, missing::Name, missing::Source> { CfnAnalysisTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAnalysisTemplateProps<Missing<required::Format>, Missing<required::MembershipIdentifier>, Missing<required::Name>, Missing<required::Source>> { CfnAnalysisTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnAnalysisTemplateProps<R0, R1, R2, R3> {
     /// `AnalysisParameters`: list of `AnalysisParameter`. Update: replacement.
-    pub fn analysis_parameters(mut self, value: impl Arg<Arr<analysis_template::AnalysisParameter>>) -> Self { self.0.set("AnalysisParameters", value.into_expr()); self }
+    pub fn analysis_parameters(self, value: impl Arg<Arr<analysis_template::AnalysisParameter>>) -> Self { Self(put(self.0, "AnalysisParameters", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ErrorMessageConfiguration`: `ErrorMessageConfiguration`. Update: replacement.
-    pub fn error_message_configuration(mut self, value: impl Arg<analysis_template::ErrorMessageConfiguration>) -> Self { self.0.set("ErrorMessageConfiguration", value.into_expr()); self }
+    pub fn error_message_configuration(self, value: impl Arg<analysis_template::ErrorMessageConfiguration>) -> Self { Self(put(self.0, "ErrorMessageConfiguration", value.into_expr()), Phase) }
     /// `Format`: `Format`, required. Update: replacement.
-    pub fn format(mut self, value: impl Arg<analysis_template::Format>) -> CfnAnalysisTemplateProps<Set, R1, R2, R3> { self.0.set("Format", value.into_expr()); CfnAnalysisTemplateProps(self.0, Phase) }
+    pub fn format(self, value: impl Arg<analysis_template::Format>) -> CfnAnalysisTemplateProps<Set, R1, R2, R3> { CfnAnalysisTemplateProps(put(self.0, "Format", value.into_expr()), Phase) }
     /// `MembershipIdentifier`: text, required. Update: replacement.
-    pub fn membership_identifier(mut self, value: impl Arg<str>) -> CfnAnalysisTemplateProps<R0, Set, R2, R3> { self.0.set("MembershipIdentifier", value.into_expr()); CfnAnalysisTemplateProps(self.0, Phase) }
+    pub fn membership_identifier(self, value: impl Arg<str>) -> CfnAnalysisTemplateProps<R0, Set, R2, R3> { CfnAnalysisTemplateProps(put(self.0, "MembershipIdentifier", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAnalysisTemplateProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnAnalysisTemplateProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAnalysisTemplateProps<R0, R1, Set, R3> { CfnAnalysisTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Schema`: `AnalysisSchema`. Update: replacement.
-    pub fn schema(mut self, value: impl Arg<analysis_template::AnalysisSchema>) -> Self { self.0.set("Schema", value.into_expr()); self }
+    pub fn schema(self, value: impl Arg<analysis_template::AnalysisSchema>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
     /// `Source`: `AnalysisSource`, required. Update: replacement.
-    pub fn source(mut self, value: impl Arg<analysis_template::AnalysisSource>) -> CfnAnalysisTemplateProps<R0, R1, R2, Set> { self.0.set("Source", value.into_expr()); CfnAnalysisTemplateProps(self.0, Phase) }
+    pub fn source(self, value: impl Arg<analysis_template::AnalysisSource>) -> CfnAnalysisTemplateProps<R0, R1, R2, Set> { CfnAnalysisTemplateProps(put(self.0, "Source", value.into_expr()), Phase) }
     /// `SourceMetadata`: `AnalysisSourceMetadata`. Update: in place.
-    pub fn source_metadata(mut self, value: impl Arg<analysis_template::AnalysisSourceMetadata>) -> Self { self.0.set("SourceMetadata", value.into_expr()); self }
+    pub fn source_metadata(self, value: impl Arg<analysis_template::AnalysisSourceMetadata>) -> Self { Self(put(self.0, "SourceMetadata", value.into_expr()), Phase) }
     /// `SyntheticDataParameters`: `SyntheticDataParameters`. Update: replacement.
-    pub fn synthetic_data_parameters(mut self, value: impl Arg<analysis_template::SyntheticDataParameters>) -> Self { self.0.set("SyntheticDataParameters", value.into_expr()); self }
+    pub fn synthetic_data_parameters(self, value: impl Arg<analysis_template::SyntheticDataParameters>) -> Self { Self(put(self.0, "SyntheticDataParameters", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAnalysisTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRooms::AnalysisTemplate`.
 pub mod analysis_template {
 use crate::cfn::support::*;
 /// The property type `AnalysisParameter` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysisparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnalysisParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AnalysisParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AnalysisParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AnalysisParameter<super::missing::Name, super::missing::Type> { AnalysisParameter(Bag::default(), Phase) }
+    pub fn new() -> AnalysisParameter<Missing<super::required::Name>, Missing<super::required::Type>> { AnalysisParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> AnalysisParameter<R0, R1> {
     /// `DefaultValue`: text. Update: replacement.
-    pub fn default_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultValue", value.into_expr()); self }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> AnalysisParameter<Set, R1> { self.0.set("Name", value.into_expr()); AnalysisParameter(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> AnalysisParameter<Set, R1> { AnalysisParameter(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> AnalysisParameter<R0, Set> { self.0.set("Type", value.into_expr()); AnalysisParameter(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> AnalysisParameter<R0, Set> { AnalysisParameter(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AnalysisParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisSchema` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysisschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnalysisSchema<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AnalysisSchema<R0 = Set>(Bag, Phase<(R0,)>);
 impl AnalysisSchema {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AnalysisSchema<super::missing::ReferencedTables> { AnalysisSchema(Bag::default(), Phase) }
+    pub fn new() -> AnalysisSchema<Missing<super::required::ReferencedTables>> { AnalysisSchema(Bag::default(), Phase) }
 }
 impl<R0> AnalysisSchema<R0> {
     /// `ReferencedTables`: list of text, required. Update: replacement.
-    pub fn referenced_tables(mut self, value: impl Arg<Arr<str>>) -> AnalysisSchema<Set> { self.0.set("ReferencedTables", value.into_expr()); AnalysisSchema(self.0, Phase) }
+    pub fn referenced_tables(self, value: impl Arg<Arr<str>>) -> AnalysisSchema<Set> { AnalysisSchema(put(self.0, "ReferencedTables", value.into_expr()), Phase) }
 }
 impl Done for AnalysisSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisSource` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysissource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnalysisSource(Bag);
+#[must_use] pub struct AnalysisSource(Bag);
 impl AnalysisSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Artifacts`: `AnalysisTemplateArtifacts`. Update: replacement.
-    pub fn artifacts(mut self, value: impl Arg<AnalysisTemplateArtifacts>) -> Self { self.0.set("Artifacts", value.into_expr()); self }
+    pub fn artifacts(self, value: impl Arg<AnalysisTemplateArtifacts>) -> Self { Self(put(self.0, "Artifacts", value.into_expr())) }
     /// `Text`: text. Update: replacement.
-    pub fn text(mut self, value: impl Arg<str>) -> Self { self.0.set("Text", value.into_expr()); self }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for AnalysisSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisSourceMetadata` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysissourcemetadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnalysisSourceMetadata<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AnalysisSourceMetadata(Bag);
 impl AnalysisSourceMetadata {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> AnalysisSourceMetadata<super::missing::Artifacts> { AnalysisSourceMetadata(Bag::default(), Phase) }
-}
-impl<R0> AnalysisSourceMetadata<R0> {
-    /// `Artifacts`: `AnalysisTemplateArtifactMetadata`, required. Update: in place.
-    pub fn artifacts(mut self, value: impl Arg<AnalysisTemplateArtifactMetadata>) -> AnalysisSourceMetadata<Set> { self.0.set("Artifacts", value.into_expr()); AnalysisSourceMetadata(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `Artifacts`: `AnalysisTemplateArtifactMetadata`. Update: in place.
+    pub fn artifacts(self, value: impl Arg<AnalysisTemplateArtifactMetadata>) -> Self { Self(put(self.0, "Artifacts", value.into_expr())) }
 }
 impl Done for AnalysisSourceMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisTemplateArtifact` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysistemplateartifact.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnalysisTemplateArtifact<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AnalysisTemplateArtifact<R0 = Set>(Bag, Phase<(R0,)>);
 impl AnalysisTemplateArtifact {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AnalysisTemplateArtifact<super::missing::Location> { AnalysisTemplateArtifact(Bag::default(), Phase) }
+    pub fn new() -> AnalysisTemplateArtifact<Missing<super::required::Location>> { AnalysisTemplateArtifact(Bag::default(), Phase) }
 }
 impl<R0> AnalysisTemplateArtifact<R0> {
     /// `Location`: `S3Location`, required. Update: replacement.
-    pub fn location(mut self, value: impl Arg<S3Location>) -> AnalysisTemplateArtifact<Set> { self.0.set("Location", value.into_expr()); AnalysisTemplateArtifact(self.0, Phase) }
+    pub fn location(self, value: impl Arg<S3Location>) -> AnalysisTemplateArtifact<Set> { AnalysisTemplateArtifact(put(self.0, "Location", value.into_expr()), Phase) }
 }
 impl Done for AnalysisTemplateArtifact { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisTemplateArtifactMetadata` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysistemplateartifactmetadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnalysisTemplateArtifactMetadata<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AnalysisTemplateArtifactMetadata<R0 = Set>(Bag, Phase<(R0,)>);
 impl AnalysisTemplateArtifactMetadata {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AnalysisTemplateArtifactMetadata<super::missing::EntryPointHash> { AnalysisTemplateArtifactMetadata(Bag::default(), Phase) }
+    pub fn new() -> AnalysisTemplateArtifactMetadata<Missing<super::required::EntryPointHash>> { AnalysisTemplateArtifactMetadata(Bag::default(), Phase) }
 }
 impl<R0> AnalysisTemplateArtifactMetadata<R0> {
     /// `AdditionalArtifactHashes`: list of `Hash`. Update: in place.
-    pub fn additional_artifact_hashes(mut self, value: impl Arg<Arr<Hash>>) -> Self { self.0.set("AdditionalArtifactHashes", value.into_expr()); self }
+    pub fn additional_artifact_hashes(self, value: impl Arg<Arr<Hash>>) -> Self { Self(put(self.0, "AdditionalArtifactHashes", value.into_expr()), Phase) }
     /// `EntryPointHash`: `Hash`, required. Update: in place.
-    pub fn entry_point_hash(mut self, value: impl Arg<Hash>) -> AnalysisTemplateArtifactMetadata<Set> { self.0.set("EntryPointHash", value.into_expr()); AnalysisTemplateArtifactMetadata(self.0, Phase) }
+    pub fn entry_point_hash(self, value: impl Arg<Hash>) -> AnalysisTemplateArtifactMetadata<Set> { AnalysisTemplateArtifactMetadata(put(self.0, "EntryPointHash", value.into_expr()), Phase) }
 }
 impl Done for AnalysisTemplateArtifactMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisTemplateArtifacts` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-analysistemplateartifacts.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnalysisTemplateArtifacts<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AnalysisTemplateArtifacts<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AnalysisTemplateArtifacts {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AnalysisTemplateArtifacts<super::missing::EntryPoint, super::missing::RoleArn> { AnalysisTemplateArtifacts(Bag::default(), Phase) }
+    pub fn new() -> AnalysisTemplateArtifacts<Missing<super::required::EntryPoint>, Missing<super::required::RoleArn>> { AnalysisTemplateArtifacts(Bag::default(), Phase) }
 }
 impl<R0, R1> AnalysisTemplateArtifacts<R0, R1> {
     /// `AdditionalArtifacts`: list of `AnalysisTemplateArtifact`. Update: replacement.
-    pub fn additional_artifacts(mut self, value: impl Arg<Arr<AnalysisTemplateArtifact>>) -> Self { self.0.set("AdditionalArtifacts", value.into_expr()); self }
+    pub fn additional_artifacts(self, value: impl Arg<Arr<AnalysisTemplateArtifact>>) -> Self { Self(put(self.0, "AdditionalArtifacts", value.into_expr()), Phase) }
     /// `EntryPoint`: `AnalysisTemplateArtifact`, required. Update: replacement.
-    pub fn entry_point(mut self, value: impl Arg<AnalysisTemplateArtifact>) -> AnalysisTemplateArtifacts<Set, R1> { self.0.set("EntryPoint", value.into_expr()); AnalysisTemplateArtifacts(self.0, Phase) }
+    pub fn entry_point(self, value: impl Arg<AnalysisTemplateArtifact>) -> AnalysisTemplateArtifacts<Set, R1> { AnalysisTemplateArtifacts(put(self.0, "EntryPoint", value.into_expr()), Phase) }
     /// `RoleArn`: text, required. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<str>) -> AnalysisTemplateArtifacts<R0, Set> { self.0.set("RoleArn", value.into_expr()); AnalysisTemplateArtifacts(self.0, Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> AnalysisTemplateArtifacts<R0, Set> { AnalysisTemplateArtifacts(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for AnalysisTemplateArtifacts { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ColumnClassificationDetails` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-columnclassificationdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ColumnClassificationDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ColumnClassificationDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl ColumnClassificationDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ColumnClassificationDetails<super::missing::ColumnMapping> { ColumnClassificationDetails(Bag::default(), Phase) }
+    pub fn new() -> ColumnClassificationDetails<Missing<super::required::ColumnMapping>> { ColumnClassificationDetails(Bag::default(), Phase) }
 }
 impl<R0> ColumnClassificationDetails<R0> {
     /// `ColumnMapping`: list of `SyntheticDataColumnProperties`, required. Update: replacement.
-    pub fn column_mapping(mut self, value: impl Arg<Arr<SyntheticDataColumnProperties>>) -> ColumnClassificationDetails<Set> { self.0.set("ColumnMapping", value.into_expr()); ColumnClassificationDetails(self.0, Phase) }
+    pub fn column_mapping(self, value: impl Arg<Arr<SyntheticDataColumnProperties>>) -> ColumnClassificationDetails<Set> { ColumnClassificationDetails(put(self.0, "ColumnMapping", value.into_expr()), Phase) }
 }
 impl Done for ColumnClassificationDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ErrorMessageConfiguration` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-errormessageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ErrorMessageConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ErrorMessageConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ErrorMessageConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ErrorMessageConfiguration<super::missing::Type> { ErrorMessageConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ErrorMessageConfiguration<Missing<super::required::Type>> { ErrorMessageConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ErrorMessageConfiguration<R0> {
     /// `Type`: `ErrorMessageConfigurationType`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<ErrorMessageConfigurationType>) -> ErrorMessageConfiguration<Set> { self.0.set("Type", value.into_expr()); ErrorMessageConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<ErrorMessageConfigurationType>) -> ErrorMessageConfiguration<Set> { ErrorMessageConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ErrorMessageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Hash` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-hash.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Hash(Bag);
+#[must_use] pub struct Hash(Bag);
 impl Hash {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Sha256`: text. Update: in place.
-    pub fn sha256(mut self, value: impl Arg<str>) -> Self { self.0.set("Sha256", value.into_expr()); self }
+    pub fn sha256(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sha256", value.into_expr())) }
 }
 impl Done for Hash { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MLSyntheticDataParameters` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-mlsyntheticdataparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MLSyntheticDataParameters<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MLSyntheticDataParameters<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MLSyntheticDataParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MLSyntheticDataParameters<super::missing::ColumnClassification, super::missing::Epsilon, super::missing::MaxMembershipInferenceAttackScore> { MLSyntheticDataParameters(Bag::default(), Phase) }
+    pub fn new() -> MLSyntheticDataParameters<Missing<super::required::ColumnClassification>, Missing<super::required::Epsilon>, Missing<super::required::MaxMembershipInferenceAttackScore>> { MLSyntheticDataParameters(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MLSyntheticDataParameters<R0, R1, R2> {
     /// `ColumnClassification`: `ColumnClassificationDetails`, required. Update: replacement.
-    pub fn column_classification(mut self, value: impl Arg<ColumnClassificationDetails>) -> MLSyntheticDataParameters<Set, R1, R2> { self.0.set("ColumnClassification", value.into_expr()); MLSyntheticDataParameters(self.0, Phase) }
+    pub fn column_classification(self, value: impl Arg<ColumnClassificationDetails>) -> MLSyntheticDataParameters<Set, R1, R2> { MLSyntheticDataParameters(put(self.0, "ColumnClassification", value.into_expr()), Phase) }
     /// `Epsilon`: number, required. Update: replacement.
-    pub fn epsilon(mut self, value: impl Arg<f64>) -> MLSyntheticDataParameters<R0, Set, R2> { self.0.set("Epsilon", value.into_expr()); MLSyntheticDataParameters(self.0, Phase) }
+    pub fn epsilon(self, value: impl Arg<f64>) -> MLSyntheticDataParameters<R0, Set, R2> { MLSyntheticDataParameters(put(self.0, "Epsilon", value.into_expr()), Phase) }
     /// `MaxMembershipInferenceAttackScore`: number, required. Update: replacement.
-    pub fn max_membership_inference_attack_score(mut self, value: impl Arg<f64>) -> MLSyntheticDataParameters<R0, R1, Set> { self.0.set("MaxMembershipInferenceAttackScore", value.into_expr()); MLSyntheticDataParameters(self.0, Phase) }
+    pub fn max_membership_inference_attack_score(self, value: impl Arg<f64>) -> MLSyntheticDataParameters<R0, R1, Set> { MLSyntheticDataParameters(put(self.0, "MaxMembershipInferenceAttackScore", value.into_expr()), Phase) }
 }
 impl Done for MLSyntheticDataParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::Bucket, super::missing::Key> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `Bucket`: text, required. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3Location<Set, R1> { self.0.set("Bucket", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> S3Location<R0, Set> { self.0.set("Key", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SyntheticDataColumnProperties` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-syntheticdatacolumnproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SyntheticDataColumnProperties<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SyntheticDataColumnProperties<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SyntheticDataColumnProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SyntheticDataColumnProperties<super::missing::ColumnName, super::missing::ColumnType, super::missing::IsPredictiveValue> { SyntheticDataColumnProperties(Bag::default(), Phase) }
+    pub fn new() -> SyntheticDataColumnProperties<Missing<super::required::ColumnName>, Missing<super::required::ColumnType>, Missing<super::required::IsPredictiveValue>> { SyntheticDataColumnProperties(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SyntheticDataColumnProperties<R0, R1, R2> {
     /// `ColumnName`: text, required. Update: replacement.
-    pub fn column_name(mut self, value: impl Arg<str>) -> SyntheticDataColumnProperties<Set, R1, R2> { self.0.set("ColumnName", value.into_expr()); SyntheticDataColumnProperties(self.0, Phase) }
+    pub fn column_name(self, value: impl Arg<str>) -> SyntheticDataColumnProperties<Set, R1, R2> { SyntheticDataColumnProperties(put(self.0, "ColumnName", value.into_expr()), Phase) }
     /// `ColumnType`: `ColumnType`, required. Update: replacement.
-    pub fn column_type(mut self, value: impl Arg<ColumnType>) -> SyntheticDataColumnProperties<R0, Set, R2> { self.0.set("ColumnType", value.into_expr()); SyntheticDataColumnProperties(self.0, Phase) }
+    pub fn column_type(self, value: impl Arg<ColumnType>) -> SyntheticDataColumnProperties<R0, Set, R2> { SyntheticDataColumnProperties(put(self.0, "ColumnType", value.into_expr()), Phase) }
     /// `IsPredictiveValue`: boolean, required. Update: replacement.
-    pub fn is_predictive_value(mut self, value: impl Arg<bool>) -> SyntheticDataColumnProperties<R0, R1, Set> { self.0.set("IsPredictiveValue", value.into_expr()); SyntheticDataColumnProperties(self.0, Phase) }
+    pub fn is_predictive_value(self, value: impl Arg<bool>) -> SyntheticDataColumnProperties<R0, R1, Set> { SyntheticDataColumnProperties(put(self.0, "IsPredictiveValue", value.into_expr()), Phase) }
 }
 impl Done for SyntheticDataColumnProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SyntheticDataParameters` of `AWS::CleanRooms::AnalysisTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-analysistemplate-syntheticdataparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SyntheticDataParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SyntheticDataParameters(Bag);
 impl SyntheticDataParameters {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> SyntheticDataParameters<super::missing::MlSyntheticDataParameters> { SyntheticDataParameters(Bag::default(), Phase) }
-}
-impl<R0> SyntheticDataParameters<R0> {
-    /// `MlSyntheticDataParameters`: `MLSyntheticDataParameters`, required. Update: replacement.
-    pub fn ml_synthetic_data_parameters(mut self, value: impl Arg<MLSyntheticDataParameters>) -> SyntheticDataParameters<Set> { self.0.set("MlSyntheticDataParameters", value.into_expr()); SyntheticDataParameters(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `MlSyntheticDataParameters`: `MLSyntheticDataParameters`. Update: replacement.
+    pub fn ml_synthetic_data_parameters(self, value: impl Arg<MLSyntheticDataParameters>) -> Self { Self(put(self.0, "MlSyntheticDataParameters", value.into_expr())) }
 }
 impl Done for SyntheticDataParameters { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ColumnType` allows.
@@ -250,185 +246,185 @@ impl CfnCollaboration {
     /// `AWS::CleanRooms::Collaboration`
     pub const TYPE: &'static str = "AWS::CleanRooms::Collaboration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnCollaborationProps<R0, R1, R2, R3>) -> Self where CfnCollaborationProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCollaborationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CollaborationIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CollaborationIdentifier`: text.
     pub fn attr_collaboration_identifier(&self) -> Val<str> { self.0.get_att("CollaborationIdentifier") }
 }
 impl Parent for CfnCollaboration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CleanRooms::Collaboration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-collaboration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCollaborationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnCollaborationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnCollaborationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCollaborationProps<missing::CreatorDisplayName, missing::Description, missing::Name, missing::QueryLogStatus> { CfnCollaborationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCollaborationProps<Missing<required::CreatorDisplayName>, Missing<required::Description>, Missing<required::Name>, Missing<required::QueryLogStatus>> { CfnCollaborationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnCollaborationProps<R0, R1, R2, R3> {
     /// `AllowedResultRegions`: list of `AllowedResultRegions`. Update: replacement.
-    pub fn allowed_result_regions(mut self, value: impl Arg<Arr<collaboration::AllowedResultRegions>>) -> Self { self.0.set("AllowedResultRegions", value.into_expr()); self }
+    pub fn allowed_result_regions(self, value: impl Arg<Arr<collaboration::AllowedResultRegions>>) -> Self { Self(put(self.0, "AllowedResultRegions", value.into_expr()), Phase) }
     /// `AnalyticsEngine`: `AnalyticsEngine`. Update: in place.
-    pub fn analytics_engine(mut self, value: impl Arg<collaboration::AnalyticsEngine>) -> Self { self.0.set("AnalyticsEngine", value.into_expr()); self }
+    pub fn analytics_engine(self, value: impl Arg<collaboration::AnalyticsEngine>) -> Self { Self(put(self.0, "AnalyticsEngine", value.into_expr()), Phase) }
     /// `AutoApprovedChangeTypes`: list of `AutoApprovedChangeTypes`. Update: replacement.
-    pub fn auto_approved_change_types(mut self, value: impl Arg<Arr<collaboration::AutoApprovedChangeTypes>>) -> Self { self.0.set("AutoApprovedChangeTypes", value.into_expr()); self }
+    pub fn auto_approved_change_types(self, value: impl Arg<Arr<collaboration::AutoApprovedChangeTypes>>) -> Self { Self(put(self.0, "AutoApprovedChangeTypes", value.into_expr()), Phase) }
     /// `CreatorDisplayName`: text, required. Update: replacement.
-    pub fn creator_display_name(mut self, value: impl Arg<str>) -> CfnCollaborationProps<Set, R1, R2, R3> { self.0.set("CreatorDisplayName", value.into_expr()); CfnCollaborationProps(self.0, Phase) }
+    pub fn creator_display_name(self, value: impl Arg<str>) -> CfnCollaborationProps<Set, R1, R2, R3> { CfnCollaborationProps(put(self.0, "CreatorDisplayName", value.into_expr()), Phase) }
     /// `CreatorMemberAbilities`: list of text. Update: replacement.
-    pub fn creator_member_abilities(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CreatorMemberAbilities", value.into_expr()); self }
+    pub fn creator_member_abilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CreatorMemberAbilities", value.into_expr()), Phase) }
     /// `CreatorMLMemberAbilities`: `MLMemberAbilities`. Update: replacement.
-    pub fn creator_ml_member_abilities(mut self, value: impl Arg<collaboration::MLMemberAbilities>) -> Self { self.0.set("CreatorMLMemberAbilities", value.into_expr()); self }
+    pub fn creator_ml_member_abilities(self, value: impl Arg<collaboration::MLMemberAbilities>) -> Self { Self(put(self.0, "CreatorMLMemberAbilities", value.into_expr()), Phase) }
     /// `CreatorPaymentConfiguration`: `PaymentConfiguration`. Update: replacement.
-    pub fn creator_payment_configuration(mut self, value: impl Arg<collaboration::PaymentConfiguration>) -> Self { self.0.set("CreatorPaymentConfiguration", value.into_expr()); self }
+    pub fn creator_payment_configuration(self, value: impl Arg<collaboration::PaymentConfiguration>) -> Self { Self(put(self.0, "CreatorPaymentConfiguration", value.into_expr()), Phase) }
     /// `DataEncryptionMetadata`: `DataEncryptionMetadata`. Update: replacement.
-    pub fn data_encryption_metadata(mut self, value: impl Arg<collaboration::DataEncryptionMetadata>) -> Self { self.0.set("DataEncryptionMetadata", value.into_expr()); self }
+    pub fn data_encryption_metadata(self, value: impl Arg<collaboration::DataEncryptionMetadata>) -> Self { Self(put(self.0, "DataEncryptionMetadata", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnCollaborationProps<R0, Set, R2, R3> { self.0.set("Description", value.into_expr()); CfnCollaborationProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnCollaborationProps<R0, Set, R2, R3> { CfnCollaborationProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IsMetricsEnabled`: boolean. Update: in place.
-    pub fn is_metrics_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsMetricsEnabled", value.into_expr()); self }
+    pub fn is_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsMetricsEnabled", value.into_expr()), Phase) }
     /// `JobLogStatus`: `JobLogStatus`. Update: replacement.
-    pub fn job_log_status(mut self, value: impl Arg<collaboration::JobLogStatus>) -> Self { self.0.set("JobLogStatus", value.into_expr()); self }
+    pub fn job_log_status(self, value: impl Arg<collaboration::JobLogStatus>) -> Self { Self(put(self.0, "JobLogStatus", value.into_expr()), Phase) }
     /// `Members`: list of `MemberSpecification`. Update: replacement.
-    pub fn members(mut self, value: impl Arg<Arr<collaboration::MemberSpecification>>) -> Self { self.0.set("Members", value.into_expr()); self }
+    pub fn members(self, value: impl Arg<Arr<collaboration::MemberSpecification>>) -> Self { Self(put(self.0, "Members", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCollaborationProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnCollaborationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCollaborationProps<R0, R1, Set, R3> { CfnCollaborationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `QueryLogStatus`: `QueryLogStatus`, required. Update: replacement.
-    pub fn query_log_status(mut self, value: impl Arg<collaboration::QueryLogStatus>) -> CfnCollaborationProps<R0, R1, R2, Set> { self.0.set("QueryLogStatus", value.into_expr()); CfnCollaborationProps(self.0, Phase) }
+    pub fn query_log_status(self, value: impl Arg<collaboration::QueryLogStatus>) -> CfnCollaborationProps<R0, R1, R2, Set> { CfnCollaborationProps(put(self.0, "QueryLogStatus", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCollaborationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRooms::Collaboration`.
 pub mod collaboration {
 use crate::cfn::support::*;
 /// The property type `DataEncryptionMetadata` of `AWS::CleanRooms::Collaboration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-dataencryptionmetadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataEncryptionMetadata<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct DataEncryptionMetadata<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl DataEncryptionMetadata {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataEncryptionMetadata<super::missing::AllowCleartext, super::missing::AllowDuplicates, super::missing::AllowJoinsOnColumnsWithDifferentNames, super::missing::PreserveNulls> { DataEncryptionMetadata(Bag::default(), Phase) }
+    pub fn new() -> DataEncryptionMetadata<Missing<super::required::AllowCleartext>, Missing<super::required::AllowDuplicates>, Missing<super::required::AllowJoinsOnColumnsWithDifferentNames>, Missing<super::required::PreserveNulls>> { DataEncryptionMetadata(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> DataEncryptionMetadata<R0, R1, R2, R3> {
     /// `AllowCleartext`: boolean, required. Update: replacement.
-    pub fn allow_cleartext(mut self, value: impl Arg<bool>) -> DataEncryptionMetadata<Set, R1, R2, R3> { self.0.set("AllowCleartext", value.into_expr()); DataEncryptionMetadata(self.0, Phase) }
+    pub fn allow_cleartext(self, value: impl Arg<bool>) -> DataEncryptionMetadata<Set, R1, R2, R3> { DataEncryptionMetadata(put(self.0, "AllowCleartext", value.into_expr()), Phase) }
     /// `AllowDuplicates`: boolean, required. Update: replacement.
-    pub fn allow_duplicates(mut self, value: impl Arg<bool>) -> DataEncryptionMetadata<R0, Set, R2, R3> { self.0.set("AllowDuplicates", value.into_expr()); DataEncryptionMetadata(self.0, Phase) }
+    pub fn allow_duplicates(self, value: impl Arg<bool>) -> DataEncryptionMetadata<R0, Set, R2, R3> { DataEncryptionMetadata(put(self.0, "AllowDuplicates", value.into_expr()), Phase) }
     /// `AllowJoinsOnColumnsWithDifferentNames`: boolean, required. Update: replacement.
-    pub fn allow_joins_on_columns_with_different_names(mut self, value: impl Arg<bool>) -> DataEncryptionMetadata<R0, R1, Set, R3> { self.0.set("AllowJoinsOnColumnsWithDifferentNames", value.into_expr()); DataEncryptionMetadata(self.0, Phase) }
+    pub fn allow_joins_on_columns_with_different_names(self, value: impl Arg<bool>) -> DataEncryptionMetadata<R0, R1, Set, R3> { DataEncryptionMetadata(put(self.0, "AllowJoinsOnColumnsWithDifferentNames", value.into_expr()), Phase) }
     /// `PreserveNulls`: boolean, required. Update: replacement.
-    pub fn preserve_nulls(mut self, value: impl Arg<bool>) -> DataEncryptionMetadata<R0, R1, R2, Set> { self.0.set("PreserveNulls", value.into_expr()); DataEncryptionMetadata(self.0, Phase) }
+    pub fn preserve_nulls(self, value: impl Arg<bool>) -> DataEncryptionMetadata<R0, R1, R2, Set> { DataEncryptionMetadata(put(self.0, "PreserveNulls", value.into_expr()), Phase) }
 }
 impl Done for DataEncryptionMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobComputePaymentConfig` of `AWS::CleanRooms::Collaboration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-jobcomputepaymentconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JobComputePaymentConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct JobComputePaymentConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl JobComputePaymentConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JobComputePaymentConfig<super::missing::IsResponsible> { JobComputePaymentConfig(Bag::default(), Phase) }
+    pub fn new() -> JobComputePaymentConfig<Missing<super::required::IsResponsible>> { JobComputePaymentConfig(Bag::default(), Phase) }
 }
 impl<R0> JobComputePaymentConfig<R0> {
     /// `IsResponsible`: boolean, required. Update: replacement.
-    pub fn is_responsible(mut self, value: impl Arg<bool>) -> JobComputePaymentConfig<Set> { self.0.set("IsResponsible", value.into_expr()); JobComputePaymentConfig(self.0, Phase) }
+    pub fn is_responsible(self, value: impl Arg<bool>) -> JobComputePaymentConfig<Set> { JobComputePaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
 }
 impl Done for JobComputePaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MLMemberAbilities` of `AWS::CleanRooms::Collaboration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-mlmemberabilities.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MLMemberAbilities<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MLMemberAbilities<R0 = Set>(Bag, Phase<(R0,)>);
 impl MLMemberAbilities {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MLMemberAbilities<super::missing::CustomMLMemberAbilities> { MLMemberAbilities(Bag::default(), Phase) }
+    pub fn new() -> MLMemberAbilities<Missing<super::required::CustomMLMemberAbilities>> { MLMemberAbilities(Bag::default(), Phase) }
 }
 impl<R0> MLMemberAbilities<R0> {
     /// `CustomMLMemberAbilities`: list of `CustomMLMemberAbilities`, required. Update: replacement.
-    pub fn custom_ml_member_abilities(mut self, value: impl Arg<Arr<CustomMLMemberAbilities>>) -> MLMemberAbilities<Set> { self.0.set("CustomMLMemberAbilities", value.into_expr()); MLMemberAbilities(self.0, Phase) }
+    pub fn custom_ml_member_abilities(self, value: impl Arg<Arr<CustomMLMemberAbilities>>) -> MLMemberAbilities<Set> { MLMemberAbilities(put(self.0, "CustomMLMemberAbilities", value.into_expr()), Phase) }
 }
 impl Done for MLMemberAbilities { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MLPaymentConfig` of `AWS::CleanRooms::Collaboration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-mlpaymentconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MLPaymentConfig(Bag);
+#[must_use] pub struct MLPaymentConfig(Bag);
 impl MLPaymentConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ModelInference`: `ModelInferencePaymentConfig`. Update: replacement.
-    pub fn model_inference(mut self, value: impl Arg<ModelInferencePaymentConfig>) -> Self { self.0.set("ModelInference", value.into_expr()); self }
+    pub fn model_inference(self, value: impl Arg<ModelInferencePaymentConfig>) -> Self { Self(put(self.0, "ModelInference", value.into_expr())) }
     /// `ModelTraining`: `ModelTrainingPaymentConfig`. Update: replacement.
-    pub fn model_training(mut self, value: impl Arg<ModelTrainingPaymentConfig>) -> Self { self.0.set("ModelTraining", value.into_expr()); self }
+    pub fn model_training(self, value: impl Arg<ModelTrainingPaymentConfig>) -> Self { Self(put(self.0, "ModelTraining", value.into_expr())) }
     /// `SyntheticDataGeneration`: `SyntheticDataGenerationPaymentConfig`. Update: replacement.
-    pub fn synthetic_data_generation(mut self, value: impl Arg<SyntheticDataGenerationPaymentConfig>) -> Self { self.0.set("SyntheticDataGeneration", value.into_expr()); self }
+    pub fn synthetic_data_generation(self, value: impl Arg<SyntheticDataGenerationPaymentConfig>) -> Self { Self(put(self.0, "SyntheticDataGeneration", value.into_expr())) }
 }
 impl Done for MLPaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemberSpecification` of `AWS::CleanRooms::Collaboration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-memberspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MemberSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MemberSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MemberSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MemberSpecification<super::missing::AccountId, super::missing::DisplayName> { MemberSpecification(Bag::default(), Phase) }
+    pub fn new() -> MemberSpecification<Missing<super::required::AccountId>, Missing<super::required::DisplayName>> { MemberSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> MemberSpecification<R0, R1> {
     /// `AccountId`: text, required. Update: replacement.
-    pub fn account_id(mut self, value: impl Arg<str>) -> MemberSpecification<Set, R1> { self.0.set("AccountId", value.into_expr()); MemberSpecification(self.0, Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> MemberSpecification<Set, R1> { MemberSpecification(put(self.0, "AccountId", value.into_expr()), Phase) }
     /// `DisplayName`: text, required. Update: replacement.
-    pub fn display_name(mut self, value: impl Arg<str>) -> MemberSpecification<R0, Set> { self.0.set("DisplayName", value.into_expr()); MemberSpecification(self.0, Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> MemberSpecification<R0, Set> { MemberSpecification(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `MemberAbilities`: list of text. Update: replacement.
-    pub fn member_abilities(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MemberAbilities", value.into_expr()); self }
+    pub fn member_abilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MemberAbilities", value.into_expr()), Phase) }
     /// `MLMemberAbilities`: `MLMemberAbilities`. Update: replacement.
-    pub fn ml_member_abilities(mut self, value: impl Arg<MLMemberAbilities>) -> Self { self.0.set("MLMemberAbilities", value.into_expr()); self }
+    pub fn ml_member_abilities(self, value: impl Arg<MLMemberAbilities>) -> Self { Self(put(self.0, "MLMemberAbilities", value.into_expr()), Phase) }
     /// `PaymentConfiguration`: `PaymentConfiguration`. Update: replacement.
-    pub fn payment_configuration(mut self, value: impl Arg<PaymentConfiguration>) -> Self { self.0.set("PaymentConfiguration", value.into_expr()); self }
+    pub fn payment_configuration(self, value: impl Arg<PaymentConfiguration>) -> Self { Self(put(self.0, "PaymentConfiguration", value.into_expr()), Phase) }
 }
 impl Done for MemberSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ModelInferencePaymentConfig` of `AWS::CleanRooms::Collaboration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-modelinferencepaymentconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ModelInferencePaymentConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ModelInferencePaymentConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ModelInferencePaymentConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ModelInferencePaymentConfig<super::missing::IsResponsible> { ModelInferencePaymentConfig(Bag::default(), Phase) }
+    pub fn new() -> ModelInferencePaymentConfig<Missing<super::required::IsResponsible>> { ModelInferencePaymentConfig(Bag::default(), Phase) }
 }
 impl<R0> ModelInferencePaymentConfig<R0> {
     /// `IsResponsible`: boolean, required. Update: replacement.
-    pub fn is_responsible(mut self, value: impl Arg<bool>) -> ModelInferencePaymentConfig<Set> { self.0.set("IsResponsible", value.into_expr()); ModelInferencePaymentConfig(self.0, Phase) }
+    pub fn is_responsible(self, value: impl Arg<bool>) -> ModelInferencePaymentConfig<Set> { ModelInferencePaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
 }
 impl Done for ModelInferencePaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ModelTrainingPaymentConfig` of `AWS::CleanRooms::Collaboration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-modeltrainingpaymentconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ModelTrainingPaymentConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ModelTrainingPaymentConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ModelTrainingPaymentConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ModelTrainingPaymentConfig<super::missing::IsResponsible> { ModelTrainingPaymentConfig(Bag::default(), Phase) }
+    pub fn new() -> ModelTrainingPaymentConfig<Missing<super::required::IsResponsible>> { ModelTrainingPaymentConfig(Bag::default(), Phase) }
 }
 impl<R0> ModelTrainingPaymentConfig<R0> {
     /// `IsResponsible`: boolean, required. Update: replacement.
-    pub fn is_responsible(mut self, value: impl Arg<bool>) -> ModelTrainingPaymentConfig<Set> { self.0.set("IsResponsible", value.into_expr()); ModelTrainingPaymentConfig(self.0, Phase) }
+    pub fn is_responsible(self, value: impl Arg<bool>) -> ModelTrainingPaymentConfig<Set> { ModelTrainingPaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
 }
 impl Done for ModelTrainingPaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PaymentConfiguration` of `AWS::CleanRooms::Collaboration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-paymentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PaymentConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PaymentConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PaymentConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PaymentConfiguration<super::missing::QueryCompute> { PaymentConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PaymentConfiguration<Missing<super::required::QueryCompute>> { PaymentConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PaymentConfiguration<R0> {
     /// `JobCompute`: `JobComputePaymentConfig`. Update: replacement.
-    pub fn job_compute(mut self, value: impl Arg<JobComputePaymentConfig>) -> Self { self.0.set("JobCompute", value.into_expr()); self }
+    pub fn job_compute(self, value: impl Arg<JobComputePaymentConfig>) -> Self { Self(put(self.0, "JobCompute", value.into_expr()), Phase) }
     /// `MachineLearning`: `MLPaymentConfig`. Update: replacement.
-    pub fn machine_learning(mut self, value: impl Arg<MLPaymentConfig>) -> Self { self.0.set("MachineLearning", value.into_expr()); self }
+    pub fn machine_learning(self, value: impl Arg<MLPaymentConfig>) -> Self { Self(put(self.0, "MachineLearning", value.into_expr()), Phase) }
     /// `QueryCompute`: `QueryComputePaymentConfig`, required. Update: replacement.
-    pub fn query_compute(mut self, value: impl Arg<QueryComputePaymentConfig>) -> PaymentConfiguration<Set> { self.0.set("QueryCompute", value.into_expr()); PaymentConfiguration(self.0, Phase) }
+    pub fn query_compute(self, value: impl Arg<QueryComputePaymentConfig>) -> PaymentConfiguration<Set> { PaymentConfiguration(put(self.0, "QueryCompute", value.into_expr()), Phase) }
 }
 impl Done for PaymentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryComputePaymentConfig` of `AWS::CleanRooms::Collaboration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-querycomputepaymentconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QueryComputePaymentConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct QueryComputePaymentConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl QueryComputePaymentConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QueryComputePaymentConfig<super::missing::IsResponsible> { QueryComputePaymentConfig(Bag::default(), Phase) }
+    pub fn new() -> QueryComputePaymentConfig<Missing<super::required::IsResponsible>> { QueryComputePaymentConfig(Bag::default(), Phase) }
 }
 impl<R0> QueryComputePaymentConfig<R0> {
     /// `IsResponsible`: boolean, required. Update: replacement.
-    pub fn is_responsible(mut self, value: impl Arg<bool>) -> QueryComputePaymentConfig<Set> { self.0.set("IsResponsible", value.into_expr()); QueryComputePaymentConfig(self.0, Phase) }
+    pub fn is_responsible(self, value: impl Arg<bool>) -> QueryComputePaymentConfig<Set> { QueryComputePaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
 }
 impl Done for QueryComputePaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SyntheticDataGenerationPaymentConfig` of `AWS::CleanRooms::Collaboration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-collaboration-syntheticdatagenerationpaymentconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SyntheticDataGenerationPaymentConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SyntheticDataGenerationPaymentConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl SyntheticDataGenerationPaymentConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SyntheticDataGenerationPaymentConfig<super::missing::IsResponsible> { SyntheticDataGenerationPaymentConfig(Bag::default(), Phase) }
+    pub fn new() -> SyntheticDataGenerationPaymentConfig<Missing<super::required::IsResponsible>> { SyntheticDataGenerationPaymentConfig(Bag::default(), Phase) }
 }
 impl<R0> SyntheticDataGenerationPaymentConfig<R0> {
     /// `IsResponsible`: boolean, required. Update: replacement.
-    pub fn is_responsible(mut self, value: impl Arg<bool>) -> SyntheticDataGenerationPaymentConfig<Set> { self.0.set("IsResponsible", value.into_expr()); SyntheticDataGenerationPaymentConfig(self.0, Phase) }
+    pub fn is_responsible(self, value: impl Arg<bool>) -> SyntheticDataGenerationPaymentConfig<Set> { SyntheticDataGenerationPaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
 }
 impl Done for SyntheticDataGenerationPaymentConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AllowedResultRegions` allows.
@@ -450,332 +446,332 @@ impl CfnConfiguredTable {
     /// `AWS::CleanRooms::ConfiguredTable`
     pub const TYPE: &'static str = "AWS::CleanRooms::ConfiguredTable";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnConfiguredTableProps<R0, R1, R2, R3>) -> Self where CfnConfiguredTableProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfiguredTableProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConfiguredTableIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ConfiguredTableIdentifier`: text.
     pub fn attr_configured_table_identifier(&self) -> Val<str> { self.0.get_att("ConfiguredTableIdentifier") }
 }
 impl Parent for CfnConfiguredTable { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfiguredTableProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnConfiguredTableProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnConfiguredTableProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConfiguredTableProps<missing::AllowedColumns, missing::AnalysisMethod, missing::Name, missing::TableReference> { CfnConfiguredTableProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConfiguredTableProps<Missing<required::AllowedColumns>, Missing<required::AnalysisMethod>, Missing<required::Name>, Missing<required::TableReference>> { CfnConfiguredTableProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnConfiguredTableProps<R0, R1, R2, R3> {
     /// `AllowedColumns`: list of text, required. Update: replacement.
-    pub fn allowed_columns(mut self, value: impl Arg<Arr<str>>) -> CfnConfiguredTableProps<Set, R1, R2, R3> { self.0.set("AllowedColumns", value.into_expr()); CfnConfiguredTableProps(self.0, Phase) }
+    pub fn allowed_columns(self, value: impl Arg<Arr<str>>) -> CfnConfiguredTableProps<Set, R1, R2, R3> { CfnConfiguredTableProps(put(self.0, "AllowedColumns", value.into_expr()), Phase) }
     /// `AnalysisMethod`: `AnalysisMethod`, required. Update: replacement.
-    pub fn analysis_method(mut self, value: impl Arg<configured_table::AnalysisMethod>) -> CfnConfiguredTableProps<R0, Set, R2, R3> { self.0.set("AnalysisMethod", value.into_expr()); CfnConfiguredTableProps(self.0, Phase) }
+    pub fn analysis_method(self, value: impl Arg<configured_table::AnalysisMethod>) -> CfnConfiguredTableProps<R0, Set, R2, R3> { CfnConfiguredTableProps(put(self.0, "AnalysisMethod", value.into_expr()), Phase) }
     /// `AnalysisRules`: list of `AnalysisRule`. Update: in place.
-    pub fn analysis_rules(mut self, value: impl Arg<Arr<configured_table::AnalysisRule>>) -> Self { self.0.set("AnalysisRules", value.into_expr()); self }
+    pub fn analysis_rules(self, value: impl Arg<Arr<configured_table::AnalysisRule>>) -> Self { Self(put(self.0, "AnalysisRules", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnConfiguredTableProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnConfiguredTableProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfiguredTableProps<R0, R1, Set, R3> { CfnConfiguredTableProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SelectedAnalysisMethods`: list of `SelectedAnalysisMethods`. Update: in place.
-    pub fn selected_analysis_methods(mut self, value: impl Arg<Arr<configured_table::SelectedAnalysisMethods>>) -> Self { self.0.set("SelectedAnalysisMethods", value.into_expr()); self }
+    pub fn selected_analysis_methods(self, value: impl Arg<Arr<configured_table::SelectedAnalysisMethods>>) -> Self { Self(put(self.0, "SelectedAnalysisMethods", value.into_expr()), Phase) }
     /// `TableReference`: `TableReference`, required. Update: replacement.
-    pub fn table_reference(mut self, value: impl Arg<configured_table::TableReference>) -> CfnConfiguredTableProps<R0, R1, R2, Set> { self.0.set("TableReference", value.into_expr()); CfnConfiguredTableProps(self.0, Phase) }
+    pub fn table_reference(self, value: impl Arg<configured_table::TableReference>) -> CfnConfiguredTableProps<R0, R1, R2, Set> { CfnConfiguredTableProps(put(self.0, "TableReference", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConfiguredTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRooms::ConfiguredTable`.
 pub mod configured_table {
 use crate::cfn::support::*;
 /// The property type `AggregateColumn` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregatecolumn.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AggregateColumn<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AggregateColumn<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AggregateColumn {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AggregateColumn<super::missing::ColumnNames, super::missing::Function> { AggregateColumn(Bag::default(), Phase) }
+    pub fn new() -> AggregateColumn<Missing<super::required::ColumnNames>, Missing<super::required::Function>> { AggregateColumn(Bag::default(), Phase) }
 }
 impl<R0, R1> AggregateColumn<R0, R1> {
     /// `ColumnNames`: list of text, required. Update: in place.
-    pub fn column_names(mut self, value: impl Arg<Arr<str>>) -> AggregateColumn<Set, R1> { self.0.set("ColumnNames", value.into_expr()); AggregateColumn(self.0, Phase) }
+    pub fn column_names(self, value: impl Arg<Arr<str>>) -> AggregateColumn<Set, R1> { AggregateColumn(put(self.0, "ColumnNames", value.into_expr()), Phase) }
     /// `Function`: `Function`, required. Update: in place.
-    pub fn function(mut self, value: impl Arg<Function>) -> AggregateColumn<R0, Set> { self.0.set("Function", value.into_expr()); AggregateColumn(self.0, Phase) }
+    pub fn function(self, value: impl Arg<Function>) -> AggregateColumn<R0, Set> { AggregateColumn(put(self.0, "Function", value.into_expr()), Phase) }
 }
 impl Done for AggregateColumn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AggregationConstraint` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregationconstraint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AggregationConstraint<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct AggregationConstraint<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl AggregationConstraint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AggregationConstraint<super::missing::ColumnName, super::missing::Minimum, super::missing::Type> { AggregationConstraint(Bag::default(), Phase) }
+    pub fn new() -> AggregationConstraint<Missing<super::required::ColumnName>, Missing<super::required::Minimum>, Missing<super::required::Type>> { AggregationConstraint(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AggregationConstraint<R0, R1, R2> {
     /// `ColumnName`: text, required. Update: in place.
-    pub fn column_name(mut self, value: impl Arg<str>) -> AggregationConstraint<Set, R1, R2> { self.0.set("ColumnName", value.into_expr()); AggregationConstraint(self.0, Phase) }
+    pub fn column_name(self, value: impl Arg<str>) -> AggregationConstraint<Set, R1, R2> { AggregationConstraint(put(self.0, "ColumnName", value.into_expr()), Phase) }
     /// `Minimum`: number, required. Update: in place.
-    pub fn minimum(mut self, value: impl Arg<f64>) -> AggregationConstraint<R0, Set, R2> { self.0.set("Minimum", value.into_expr()); AggregationConstraint(self.0, Phase) }
+    pub fn minimum(self, value: impl Arg<f64>) -> AggregationConstraint<R0, Set, R2> { AggregationConstraint(put(self.0, "Minimum", value.into_expr()), Phase) }
     /// `Type`: `AggregationConstraintType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<AggregationConstraintType>) -> AggregationConstraint<R0, R1, Set> { self.0.set("Type", value.into_expr()); AggregationConstraint(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<AggregationConstraintType>) -> AggregationConstraint<R0, R1, Set> { AggregationConstraint(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AggregationConstraint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AggregationThreshold` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-aggregationthreshold.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AggregationThreshold<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct AggregationThreshold<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl AggregationThreshold {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AggregationThreshold<super::missing::AllowedAggregateExpressionType, super::missing::IdentityColumns, super::missing::MinimumIdentityCount, super::missing::Type> { AggregationThreshold(Bag::default(), Phase) }
+    pub fn new() -> AggregationThreshold<Missing<super::required::AllowedAggregateExpressionType>, Missing<super::required::IdentityColumns>, Missing<super::required::MinimumIdentityCount>, Missing<super::required::Type>> { AggregationThreshold(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> AggregationThreshold<R0, R1, R2, R3> {
     /// `AllowedAggregateExpressionType`: `AllowedAggregateExpressionType`, required. Update: in place.
-    pub fn allowed_aggregate_expression_type(mut self, value: impl Arg<AllowedAggregateExpressionType>) -> AggregationThreshold<Set, R1, R2, R3> { self.0.set("AllowedAggregateExpressionType", value.into_expr()); AggregationThreshold(self.0, Phase) }
+    pub fn allowed_aggregate_expression_type(self, value: impl Arg<AllowedAggregateExpressionType>) -> AggregationThreshold<Set, R1, R2, R3> { AggregationThreshold(put(self.0, "AllowedAggregateExpressionType", value.into_expr()), Phase) }
     /// `IdentityColumns`: list of text, required. Update: in place.
-    pub fn identity_columns(mut self, value: impl Arg<Arr<str>>) -> AggregationThreshold<R0, Set, R2, R3> { self.0.set("IdentityColumns", value.into_expr()); AggregationThreshold(self.0, Phase) }
+    pub fn identity_columns(self, value: impl Arg<Arr<str>>) -> AggregationThreshold<R0, Set, R2, R3> { AggregationThreshold(put(self.0, "IdentityColumns", value.into_expr()), Phase) }
     /// `MinimumIdentityCount`: integer, required. Update: in place.
-    pub fn minimum_identity_count(mut self, value: impl Arg<i64>) -> AggregationThreshold<R0, R1, Set, R3> { self.0.set("MinimumIdentityCount", value.into_expr()); AggregationThreshold(self.0, Phase) }
+    pub fn minimum_identity_count(self, value: impl Arg<i64>) -> AggregationThreshold<R0, R1, Set, R3> { AggregationThreshold(put(self.0, "MinimumIdentityCount", value.into_expr()), Phase) }
     /// `OutputColumnThresholds`: list of `OutputColumnThreshold`. Update: in place.
-    pub fn output_column_thresholds(mut self, value: impl Arg<Arr<OutputColumnThreshold>>) -> Self { self.0.set("OutputColumnThresholds", value.into_expr()); self }
+    pub fn output_column_thresholds(self, value: impl Arg<Arr<OutputColumnThreshold>>) -> Self { Self(put(self.0, "OutputColumnThresholds", value.into_expr()), Phase) }
     /// `Type`: `AggregationThresholdType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<AggregationThresholdType>) -> AggregationThreshold<R0, R1, R2, Set> { self.0.set("Type", value.into_expr()); AggregationThreshold(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<AggregationThresholdType>) -> AggregationThreshold<R0, R1, R2, Set> { AggregationThreshold(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AggregationThreshold { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisRule` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnalysisRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AnalysisRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AnalysisRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AnalysisRule<super::missing::Policy, super::missing::Type> { AnalysisRule(Bag::default(), Phase) }
+    pub fn new() -> AnalysisRule<Missing<super::required::Policy>, Missing<super::required::Type>> { AnalysisRule(Bag::default(), Phase) }
 }
 impl<R0, R1> AnalysisRule<R0, R1> {
     /// `Policy`: `ConfiguredTableAnalysisRulePolicy`, required. Update: in place.
-    pub fn policy(mut self, value: impl Arg<ConfiguredTableAnalysisRulePolicy>) -> AnalysisRule<Set, R1> { self.0.set("Policy", value.into_expr()); AnalysisRule(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<ConfiguredTableAnalysisRulePolicy>) -> AnalysisRule<Set, R1> { AnalysisRule(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> AnalysisRule<R0, Set> { self.0.set("Type", value.into_expr()); AnalysisRule(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> AnalysisRule<R0, Set> { AnalysisRule(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AnalysisRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisRuleAggregation` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisruleaggregation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnalysisRuleAggregation<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct AnalysisRuleAggregation<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl AnalysisRuleAggregation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AnalysisRuleAggregation<super::missing::AggregateColumns, super::missing::DimensionColumns, super::missing::JoinColumns, super::missing::OutputConstraints, super::missing::ScalarFunctions> { AnalysisRuleAggregation(Bag::default(), Phase) }
+    pub fn new() -> AnalysisRuleAggregation<Missing<super::required::AggregateColumns>, Missing<super::required::DimensionColumns>, Missing<super::required::JoinColumns>, Missing<super::required::OutputConstraints>, Missing<super::required::ScalarFunctions>> { AnalysisRuleAggregation(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> AnalysisRuleAggregation<R0, R1, R2, R3, R4> {
     /// `AdditionalAnalyses`: `AdditionalAnalyses`. Update: in place.
-    pub fn additional_analyses(mut self, value: impl Arg<AdditionalAnalyses>) -> Self { self.0.set("AdditionalAnalyses", value.into_expr()); self }
+    pub fn additional_analyses(self, value: impl Arg<AdditionalAnalyses>) -> Self { Self(put(self.0, "AdditionalAnalyses", value.into_expr()), Phase) }
     /// `AggregateColumns`: list of `AggregateColumn`, required. Update: in place.
-    pub fn aggregate_columns(mut self, value: impl Arg<Arr<AggregateColumn>>) -> AnalysisRuleAggregation<Set, R1, R2, R3, R4> { self.0.set("AggregateColumns", value.into_expr()); AnalysisRuleAggregation(self.0, Phase) }
+    pub fn aggregate_columns(self, value: impl Arg<Arr<AggregateColumn>>) -> AnalysisRuleAggregation<Set, R1, R2, R3, R4> { AnalysisRuleAggregation(put(self.0, "AggregateColumns", value.into_expr()), Phase) }
     /// `AllowedJoinOperators`: list of text. Update: in place.
-    pub fn allowed_join_operators(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedJoinOperators", value.into_expr()); self }
+    pub fn allowed_join_operators(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedJoinOperators", value.into_expr()), Phase) }
     /// `DimensionColumns`: list of text, required. Update: in place.
-    pub fn dimension_columns(mut self, value: impl Arg<Arr<str>>) -> AnalysisRuleAggregation<R0, Set, R2, R3, R4> { self.0.set("DimensionColumns", value.into_expr()); AnalysisRuleAggregation(self.0, Phase) }
+    pub fn dimension_columns(self, value: impl Arg<Arr<str>>) -> AnalysisRuleAggregation<R0, Set, R2, R3, R4> { AnalysisRuleAggregation(put(self.0, "DimensionColumns", value.into_expr()), Phase) }
     /// `JoinColumns`: list of text, required. Update: in place.
-    pub fn join_columns(mut self, value: impl Arg<Arr<str>>) -> AnalysisRuleAggregation<R0, R1, Set, R3, R4> { self.0.set("JoinColumns", value.into_expr()); AnalysisRuleAggregation(self.0, Phase) }
+    pub fn join_columns(self, value: impl Arg<Arr<str>>) -> AnalysisRuleAggregation<R0, R1, Set, R3, R4> { AnalysisRuleAggregation(put(self.0, "JoinColumns", value.into_expr()), Phase) }
     /// `JoinRequired`: `JoinRequired`. Update: in place.
-    pub fn join_required(mut self, value: impl Arg<JoinRequired>) -> Self { self.0.set("JoinRequired", value.into_expr()); self }
+    pub fn join_required(self, value: impl Arg<JoinRequired>) -> Self { Self(put(self.0, "JoinRequired", value.into_expr()), Phase) }
     /// `OutputConstraints`: list of `AggregationConstraint`, required. Update: in place.
-    pub fn output_constraints(mut self, value: impl Arg<Arr<AggregationConstraint>>) -> AnalysisRuleAggregation<R0, R1, R2, Set, R4> { self.0.set("OutputConstraints", value.into_expr()); AnalysisRuleAggregation(self.0, Phase) }
+    pub fn output_constraints(self, value: impl Arg<Arr<AggregationConstraint>>) -> AnalysisRuleAggregation<R0, R1, R2, Set, R4> { AnalysisRuleAggregation(put(self.0, "OutputConstraints", value.into_expr()), Phase) }
     /// `ScalarFunctions`: list of text, required. Update: in place.
-    pub fn scalar_functions(mut self, value: impl Arg<Arr<str>>) -> AnalysisRuleAggregation<R0, R1, R2, R3, Set> { self.0.set("ScalarFunctions", value.into_expr()); AnalysisRuleAggregation(self.0, Phase) }
+    pub fn scalar_functions(self, value: impl Arg<Arr<str>>) -> AnalysisRuleAggregation<R0, R1, R2, R3, Set> { AnalysisRuleAggregation(put(self.0, "ScalarFunctions", value.into_expr()), Phase) }
 }
 impl Done for AnalysisRuleAggregation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisRuleCustom` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulecustom.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnalysisRuleCustom<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AnalysisRuleCustom<R0 = Set>(Bag, Phase<(R0,)>);
 impl AnalysisRuleCustom {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AnalysisRuleCustom<super::missing::AllowedAnalyses> { AnalysisRuleCustom(Bag::default(), Phase) }
+    pub fn new() -> AnalysisRuleCustom<Missing<super::required::AllowedAnalyses>> { AnalysisRuleCustom(Bag::default(), Phase) }
 }
 impl<R0> AnalysisRuleCustom<R0> {
     /// `AdditionalAnalyses`: `AdditionalAnalyses`. Update: in place.
-    pub fn additional_analyses(mut self, value: impl Arg<AdditionalAnalyses>) -> Self { self.0.set("AdditionalAnalyses", value.into_expr()); self }
+    pub fn additional_analyses(self, value: impl Arg<AdditionalAnalyses>) -> Self { Self(put(self.0, "AdditionalAnalyses", value.into_expr()), Phase) }
     /// `AggregationThresholds`: list of `AggregationThreshold`. Update: in place.
-    pub fn aggregation_thresholds(mut self, value: impl Arg<Arr<AggregationThreshold>>) -> Self { self.0.set("AggregationThresholds", value.into_expr()); self }
+    pub fn aggregation_thresholds(self, value: impl Arg<Arr<AggregationThreshold>>) -> Self { Self(put(self.0, "AggregationThresholds", value.into_expr()), Phase) }
     /// `AllowedAnalyses`: list of text, required. Update: in place.
-    pub fn allowed_analyses(mut self, value: impl Arg<Arr<str>>) -> AnalysisRuleCustom<Set> { self.0.set("AllowedAnalyses", value.into_expr()); AnalysisRuleCustom(self.0, Phase) }
+    pub fn allowed_analyses(self, value: impl Arg<Arr<str>>) -> AnalysisRuleCustom<Set> { AnalysisRuleCustom(put(self.0, "AllowedAnalyses", value.into_expr()), Phase) }
     /// `AllowedAnalysisProviders`: list of text. Update: in place.
-    pub fn allowed_analysis_providers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedAnalysisProviders", value.into_expr()); self }
+    pub fn allowed_analysis_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAnalysisProviders", value.into_expr()), Phase) }
     /// `ComparisonControls`: `ComparisonControls`. Update: in place.
-    pub fn comparison_controls(mut self, value: impl Arg<ComparisonControls>) -> Self { self.0.set("ComparisonControls", value.into_expr()); self }
+    pub fn comparison_controls(self, value: impl Arg<ComparisonControls>) -> Self { Self(put(self.0, "ComparisonControls", value.into_expr()), Phase) }
     /// `DifferentialPrivacy`: `DifferentialPrivacy`. Update: in place.
-    pub fn differential_privacy(mut self, value: impl Arg<DifferentialPrivacy>) -> Self { self.0.set("DifferentialPrivacy", value.into_expr()); self }
+    pub fn differential_privacy(self, value: impl Arg<DifferentialPrivacy>) -> Self { Self(put(self.0, "DifferentialPrivacy", value.into_expr()), Phase) }
     /// `DisallowedOutputColumns`: list of text. Update: in place.
-    pub fn disallowed_output_columns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DisallowedOutputColumns", value.into_expr()); self }
+    pub fn disallowed_output_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DisallowedOutputColumns", value.into_expr()), Phase) }
 }
 impl Done for AnalysisRuleCustom { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalysisRuleList` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-analysisrulelist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnalysisRuleList<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AnalysisRuleList<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AnalysisRuleList {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AnalysisRuleList<super::missing::JoinColumns, super::missing::ListColumns> { AnalysisRuleList(Bag::default(), Phase) }
+    pub fn new() -> AnalysisRuleList<Missing<super::required::JoinColumns>, Missing<super::required::ListColumns>> { AnalysisRuleList(Bag::default(), Phase) }
 }
 impl<R0, R1> AnalysisRuleList<R0, R1> {
     /// `AdditionalAnalyses`: `AdditionalAnalyses`. Update: in place.
-    pub fn additional_analyses(mut self, value: impl Arg<AdditionalAnalyses>) -> Self { self.0.set("AdditionalAnalyses", value.into_expr()); self }
+    pub fn additional_analyses(self, value: impl Arg<AdditionalAnalyses>) -> Self { Self(put(self.0, "AdditionalAnalyses", value.into_expr()), Phase) }
     /// `AllowedJoinOperators`: list of text. Update: in place.
-    pub fn allowed_join_operators(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedJoinOperators", value.into_expr()); self }
+    pub fn allowed_join_operators(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedJoinOperators", value.into_expr()), Phase) }
     /// `JoinColumns`: list of text, required. Update: in place.
-    pub fn join_columns(mut self, value: impl Arg<Arr<str>>) -> AnalysisRuleList<Set, R1> { self.0.set("JoinColumns", value.into_expr()); AnalysisRuleList(self.0, Phase) }
+    pub fn join_columns(self, value: impl Arg<Arr<str>>) -> AnalysisRuleList<Set, R1> { AnalysisRuleList(put(self.0, "JoinColumns", value.into_expr()), Phase) }
     /// `ListColumns`: list of text, required. Update: in place.
-    pub fn list_columns(mut self, value: impl Arg<Arr<str>>) -> AnalysisRuleList<R0, Set> { self.0.set("ListColumns", value.into_expr()); AnalysisRuleList(self.0, Phase) }
+    pub fn list_columns(self, value: impl Arg<Arr<str>>) -> AnalysisRuleList<R0, Set> { AnalysisRuleList(put(self.0, "ListColumns", value.into_expr()), Phase) }
 }
 impl Done for AnalysisRuleList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AthenaTableReference` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-athenatablereference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AthenaTableReference<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct AthenaTableReference<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl AthenaTableReference {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AthenaTableReference<super::missing::DatabaseName, super::missing::TableName, super::missing::WorkGroup> { AthenaTableReference(Bag::default(), Phase) }
+    pub fn new() -> AthenaTableReference<Missing<super::required::DatabaseName>, Missing<super::required::TableName>, Missing<super::required::WorkGroup>> { AthenaTableReference(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AthenaTableReference<R0, R1, R2> {
     /// `CatalogName`: text. Update: replacement.
-    pub fn catalog_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CatalogName", value.into_expr()); self }
+    pub fn catalog_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogName", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> AthenaTableReference<Set, R1, R2> { self.0.set("DatabaseName", value.into_expr()); AthenaTableReference(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> AthenaTableReference<Set, R1, R2> { AthenaTableReference(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `OutputLocation`: text. Update: replacement.
-    pub fn output_location(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputLocation", value.into_expr()); self }
+    pub fn output_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputLocation", value.into_expr()), Phase) }
     /// `Region`: `Region`. Update: replacement.
-    pub fn region(mut self, value: impl Arg<Region>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<Region>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: replacement.
-    pub fn table_name(mut self, value: impl Arg<str>) -> AthenaTableReference<R0, Set, R2> { self.0.set("TableName", value.into_expr()); AthenaTableReference(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> AthenaTableReference<R0, Set, R2> { AthenaTableReference(put(self.0, "TableName", value.into_expr()), Phase) }
     /// `WorkGroup`: text, required. Update: replacement.
-    pub fn work_group(mut self, value: impl Arg<str>) -> AthenaTableReference<R0, R1, Set> { self.0.set("WorkGroup", value.into_expr()); AthenaTableReference(self.0, Phase) }
+    pub fn work_group(self, value: impl Arg<str>) -> AthenaTableReference<R0, R1, Set> { AthenaTableReference(put(self.0, "WorkGroup", value.into_expr()), Phase) }
 }
 impl Done for AthenaTableReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComparisonControls` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-comparisoncontrols.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComparisonControls<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ComparisonControls<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ComparisonControls {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ComparisonControls<super::missing::AllowedColumnComparisonColumns, super::missing::AllowedLiteralComparisonColumns> { ComparisonControls(Bag::default(), Phase) }
+    pub fn new() -> ComparisonControls<Missing<super::required::AllowedColumnComparisonColumns>, Missing<super::required::AllowedLiteralComparisonColumns>> { ComparisonControls(Bag::default(), Phase) }
 }
 impl<R0, R1> ComparisonControls<R0, R1> {
     /// `AllowedColumnComparisonColumns`: list of text, required. Update: in place.
-    pub fn allowed_column_comparison_columns(mut self, value: impl Arg<Arr<str>>) -> ComparisonControls<Set, R1> { self.0.set("AllowedColumnComparisonColumns", value.into_expr()); ComparisonControls(self.0, Phase) }
+    pub fn allowed_column_comparison_columns(self, value: impl Arg<Arr<str>>) -> ComparisonControls<Set, R1> { ComparisonControls(put(self.0, "AllowedColumnComparisonColumns", value.into_expr()), Phase) }
     /// `AllowedLiteralComparisonColumns`: list of text, required. Update: in place.
-    pub fn allowed_literal_comparison_columns(mut self, value: impl Arg<Arr<str>>) -> ComparisonControls<R0, Set> { self.0.set("AllowedLiteralComparisonColumns", value.into_expr()); ComparisonControls(self.0, Phase) }
+    pub fn allowed_literal_comparison_columns(self, value: impl Arg<Arr<str>>) -> ComparisonControls<R0, Set> { ComparisonControls(put(self.0, "AllowedLiteralComparisonColumns", value.into_expr()), Phase) }
 }
 impl Done for ComparisonControls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfiguredTableAnalysisRulePolicy` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-configuredtableanalysisrulepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfiguredTableAnalysisRulePolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConfiguredTableAnalysisRulePolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConfiguredTableAnalysisRulePolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConfiguredTableAnalysisRulePolicy<super::missing::V1> { ConfiguredTableAnalysisRulePolicy(Bag::default(), Phase) }
+    pub fn new() -> ConfiguredTableAnalysisRulePolicy<Missing<super::required::V1>> { ConfiguredTableAnalysisRulePolicy(Bag::default(), Phase) }
 }
 impl<R0> ConfiguredTableAnalysisRulePolicy<R0> {
     /// `V1`: `ConfiguredTableAnalysisRulePolicyV1`, required. Update: in place.
-    pub fn v1(mut self, value: impl Arg<ConfiguredTableAnalysisRulePolicyV1>) -> ConfiguredTableAnalysisRulePolicy<Set> { self.0.set("V1", value.into_expr()); ConfiguredTableAnalysisRulePolicy(self.0, Phase) }
+    pub fn v1(self, value: impl Arg<ConfiguredTableAnalysisRulePolicyV1>) -> ConfiguredTableAnalysisRulePolicy<Set> { ConfiguredTableAnalysisRulePolicy(put(self.0, "V1", value.into_expr()), Phase) }
 }
 impl Done for ConfiguredTableAnalysisRulePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfiguredTableAnalysisRulePolicyV1` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-configuredtableanalysisrulepolicyv1.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfiguredTableAnalysisRulePolicyV1(Bag);
+#[must_use] pub struct ConfiguredTableAnalysisRulePolicyV1(Bag);
 impl ConfiguredTableAnalysisRulePolicyV1 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Aggregation`: `AnalysisRuleAggregation`. Update: in place.
-    pub fn aggregation(mut self, value: impl Arg<AnalysisRuleAggregation>) -> Self { self.0.set("Aggregation", value.into_expr()); self }
+    pub fn aggregation(self, value: impl Arg<AnalysisRuleAggregation>) -> Self { Self(put(self.0, "Aggregation", value.into_expr())) }
     /// `Custom`: `AnalysisRuleCustom`. Update: in place.
-    pub fn custom(mut self, value: impl Arg<AnalysisRuleCustom>) -> Self { self.0.set("Custom", value.into_expr()); self }
+    pub fn custom(self, value: impl Arg<AnalysisRuleCustom>) -> Self { Self(put(self.0, "Custom", value.into_expr())) }
     /// `List`: `AnalysisRuleList`. Update: in place.
-    pub fn list(mut self, value: impl Arg<AnalysisRuleList>) -> Self { self.0.set("List", value.into_expr()); self }
+    pub fn list(self, value: impl Arg<AnalysisRuleList>) -> Self { Self(put(self.0, "List", value.into_expr())) }
 }
 impl Done for ConfiguredTableAnalysisRulePolicyV1 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DifferentialPrivacy` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-differentialprivacy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DifferentialPrivacy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DifferentialPrivacy<R0 = Set>(Bag, Phase<(R0,)>);
 impl DifferentialPrivacy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DifferentialPrivacy<super::missing::Columns> { DifferentialPrivacy(Bag::default(), Phase) }
+    pub fn new() -> DifferentialPrivacy<Missing<super::required::Columns>> { DifferentialPrivacy(Bag::default(), Phase) }
 }
 impl<R0> DifferentialPrivacy<R0> {
     /// `Columns`: list of `DifferentialPrivacyColumn`, required. Update: in place.
-    pub fn columns(mut self, value: impl Arg<Arr<DifferentialPrivacyColumn>>) -> DifferentialPrivacy<Set> { self.0.set("Columns", value.into_expr()); DifferentialPrivacy(self.0, Phase) }
+    pub fn columns(self, value: impl Arg<Arr<DifferentialPrivacyColumn>>) -> DifferentialPrivacy<Set> { DifferentialPrivacy(put(self.0, "Columns", value.into_expr()), Phase) }
 }
 impl Done for DifferentialPrivacy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DifferentialPrivacyColumn` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-differentialprivacycolumn.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DifferentialPrivacyColumn<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DifferentialPrivacyColumn<R0 = Set>(Bag, Phase<(R0,)>);
 impl DifferentialPrivacyColumn {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DifferentialPrivacyColumn<super::missing::Name> { DifferentialPrivacyColumn(Bag::default(), Phase) }
+    pub fn new() -> DifferentialPrivacyColumn<Missing<super::required::Name>> { DifferentialPrivacyColumn(Bag::default(), Phase) }
 }
 impl<R0> DifferentialPrivacyColumn<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> DifferentialPrivacyColumn<Set> { self.0.set("Name", value.into_expr()); DifferentialPrivacyColumn(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DifferentialPrivacyColumn<Set> { DifferentialPrivacyColumn(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for DifferentialPrivacyColumn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlueTableReference` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-gluetablereference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GlueTableReference<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GlueTableReference<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GlueTableReference {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GlueTableReference<super::missing::DatabaseName, super::missing::TableName> { GlueTableReference(Bag::default(), Phase) }
+    pub fn new() -> GlueTableReference<Missing<super::required::DatabaseName>, Missing<super::required::TableName>> { GlueTableReference(Bag::default(), Phase) }
 }
 impl<R0, R1> GlueTableReference<R0, R1> {
     /// `DatabaseName`: text, required. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> GlueTableReference<Set, R1> { self.0.set("DatabaseName", value.into_expr()); GlueTableReference(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> GlueTableReference<Set, R1> { GlueTableReference(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `Region`: `Region`. Update: replacement.
-    pub fn region(mut self, value: impl Arg<Region>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<Region>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: replacement.
-    pub fn table_name(mut self, value: impl Arg<str>) -> GlueTableReference<R0, Set> { self.0.set("TableName", value.into_expr()); GlueTableReference(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> GlueTableReference<R0, Set> { GlueTableReference(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for GlueTableReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputColumnThreshold` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-outputcolumnthreshold.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputColumnThreshold<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OutputColumnThreshold<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OutputColumnThreshold {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OutputColumnThreshold<super::missing::MinimumIdentityCount, super::missing::OutputColumnName> { OutputColumnThreshold(Bag::default(), Phase) }
+    pub fn new() -> OutputColumnThreshold<Missing<super::required::MinimumIdentityCount>, Missing<super::required::OutputColumnName>> { OutputColumnThreshold(Bag::default(), Phase) }
 }
 impl<R0, R1> OutputColumnThreshold<R0, R1> {
     /// `MinimumIdentityCount`: integer, required. Update: in place.
-    pub fn minimum_identity_count(mut self, value: impl Arg<i64>) -> OutputColumnThreshold<Set, R1> { self.0.set("MinimumIdentityCount", value.into_expr()); OutputColumnThreshold(self.0, Phase) }
+    pub fn minimum_identity_count(self, value: impl Arg<i64>) -> OutputColumnThreshold<Set, R1> { OutputColumnThreshold(put(self.0, "MinimumIdentityCount", value.into_expr()), Phase) }
     /// `OutputColumnName`: text, required. Update: in place.
-    pub fn output_column_name(mut self, value: impl Arg<str>) -> OutputColumnThreshold<R0, Set> { self.0.set("OutputColumnName", value.into_expr()); OutputColumnThreshold(self.0, Phase) }
+    pub fn output_column_name(self, value: impl Arg<str>) -> OutputColumnThreshold<R0, Set> { OutputColumnThreshold(put(self.0, "OutputColumnName", value.into_expr()), Phase) }
 }
 impl Done for OutputColumnThreshold { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeTableReference` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketablereference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnowflakeTableReference<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct SnowflakeTableReference<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl SnowflakeTableReference {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SnowflakeTableReference<super::missing::AccountIdentifier, super::missing::DatabaseName, super::missing::SchemaName, super::missing::SecretArn, super::missing::TableName, super::missing::TableSchema> { SnowflakeTableReference(Bag::default(), Phase) }
+    pub fn new() -> SnowflakeTableReference<Missing<super::required::AccountIdentifier>, Missing<super::required::DatabaseName>, Missing<super::required::SchemaName>, Missing<super::required::SecretArn>, Missing<super::required::TableName>, Missing<super::required::TableSchema>> { SnowflakeTableReference(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> SnowflakeTableReference<R0, R1, R2, R3, R4, R5> {
     /// `AccountIdentifier`: text, required. Update: replacement.
-    pub fn account_identifier(mut self, value: impl Arg<str>) -> SnowflakeTableReference<Set, R1, R2, R3, R4, R5> { self.0.set("AccountIdentifier", value.into_expr()); SnowflakeTableReference(self.0, Phase) }
+    pub fn account_identifier(self, value: impl Arg<str>) -> SnowflakeTableReference<Set, R1, R2, R3, R4, R5> { SnowflakeTableReference(put(self.0, "AccountIdentifier", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> SnowflakeTableReference<R0, Set, R2, R3, R4, R5> { self.0.set("DatabaseName", value.into_expr()); SnowflakeTableReference(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> SnowflakeTableReference<R0, Set, R2, R3, R4, R5> { SnowflakeTableReference(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `SchemaName`: text, required. Update: replacement.
-    pub fn schema_name(mut self, value: impl Arg<str>) -> SnowflakeTableReference<R0, R1, Set, R3, R4, R5> { self.0.set("SchemaName", value.into_expr()); SnowflakeTableReference(self.0, Phase) }
+    pub fn schema_name(self, value: impl Arg<str>) -> SnowflakeTableReference<R0, R1, Set, R3, R4, R5> { SnowflakeTableReference(put(self.0, "SchemaName", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: replacement.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> SnowflakeTableReference<R0, R1, R2, Set, R4, R5> { self.0.set("SecretArn", value.into_expr()); SnowflakeTableReference(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> SnowflakeTableReference<R0, R1, R2, Set, R4, R5> { SnowflakeTableReference(put(self.0, "SecretArn", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: replacement.
-    pub fn table_name(mut self, value: impl Arg<str>) -> SnowflakeTableReference<R0, R1, R2, R3, Set, R5> { self.0.set("TableName", value.into_expr()); SnowflakeTableReference(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> SnowflakeTableReference<R0, R1, R2, R3, Set, R5> { SnowflakeTableReference(put(self.0, "TableName", value.into_expr()), Phase) }
     /// `TableSchema`: `SnowflakeTableSchema`, required. Update: replacement.
-    pub fn table_schema(mut self, value: impl Arg<SnowflakeTableSchema>) -> SnowflakeTableReference<R0, R1, R2, R3, R4, Set> { self.0.set("TableSchema", value.into_expr()); SnowflakeTableReference(self.0, Phase) }
+    pub fn table_schema(self, value: impl Arg<SnowflakeTableSchema>) -> SnowflakeTableReference<R0, R1, R2, R3, R4, Set> { SnowflakeTableReference(put(self.0, "TableSchema", value.into_expr()), Phase) }
 }
 impl Done for SnowflakeTableReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeTableSchema` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketableschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnowflakeTableSchema<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SnowflakeTableSchema<R0 = Set>(Bag, Phase<(R0,)>);
 impl SnowflakeTableSchema {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SnowflakeTableSchema<super::missing::V1> { SnowflakeTableSchema(Bag::default(), Phase) }
+    pub fn new() -> SnowflakeTableSchema<Missing<super::required::V1>> { SnowflakeTableSchema(Bag::default(), Phase) }
 }
 impl<R0> SnowflakeTableSchema<R0> {
     /// `V1`: list of `SnowflakeTableSchemaV1`, required. Update: replacement.
-    pub fn v1(mut self, value: impl Arg<Arr<SnowflakeTableSchemaV1>>) -> SnowflakeTableSchema<Set> { self.0.set("V1", value.into_expr()); SnowflakeTableSchema(self.0, Phase) }
+    pub fn v1(self, value: impl Arg<Arr<SnowflakeTableSchemaV1>>) -> SnowflakeTableSchema<Set> { SnowflakeTableSchema(put(self.0, "V1", value.into_expr()), Phase) }
 }
 impl Done for SnowflakeTableSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeTableSchemaV1` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-snowflaketableschemav1.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnowflakeTableSchemaV1<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SnowflakeTableSchemaV1<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SnowflakeTableSchemaV1 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SnowflakeTableSchemaV1<super::missing::ColumnName, super::missing::ColumnType> { SnowflakeTableSchemaV1(Bag::default(), Phase) }
+    pub fn new() -> SnowflakeTableSchemaV1<Missing<super::required::ColumnName>, Missing<super::required::ColumnType>> { SnowflakeTableSchemaV1(Bag::default(), Phase) }
 }
 impl<R0, R1> SnowflakeTableSchemaV1<R0, R1> {
     /// `ColumnName`: text, required. Update: replacement.
-    pub fn column_name(mut self, value: impl Arg<str>) -> SnowflakeTableSchemaV1<Set, R1> { self.0.set("ColumnName", value.into_expr()); SnowflakeTableSchemaV1(self.0, Phase) }
+    pub fn column_name(self, value: impl Arg<str>) -> SnowflakeTableSchemaV1<Set, R1> { SnowflakeTableSchemaV1(put(self.0, "ColumnName", value.into_expr()), Phase) }
     /// `ColumnType`: text, required. Update: replacement.
-    pub fn column_type(mut self, value: impl Arg<str>) -> SnowflakeTableSchemaV1<R0, Set> { self.0.set("ColumnType", value.into_expr()); SnowflakeTableSchemaV1(self.0, Phase) }
+    pub fn column_type(self, value: impl Arg<str>) -> SnowflakeTableSchemaV1<R0, Set> { SnowflakeTableSchemaV1(put(self.0, "ColumnType", value.into_expr()), Phase) }
 }
 impl Done for SnowflakeTableSchemaV1 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableReference` of `AWS::CleanRooms::ConfiguredTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtable-tablereference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TableReference(Bag);
+#[must_use] pub struct TableReference(Bag);
 impl TableReference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Athena`: `AthenaTableReference`. Update: replacement.
-    pub fn athena(mut self, value: impl Arg<AthenaTableReference>) -> Self { self.0.set("Athena", value.into_expr()); self }
+    pub fn athena(self, value: impl Arg<AthenaTableReference>) -> Self { Self(put(self.0, "Athena", value.into_expr())) }
     /// `Glue`: `GlueTableReference`. Update: replacement.
-    pub fn glue(mut self, value: impl Arg<GlueTableReference>) -> Self { self.0.set("Glue", value.into_expr()); self }
+    pub fn glue(self, value: impl Arg<GlueTableReference>) -> Self { Self(put(self.0, "Glue", value.into_expr())) }
     /// `Snowflake`: `SnowflakeTableReference`. Update: replacement.
-    pub fn snowflake(mut self, value: impl Arg<SnowflakeTableReference>) -> Self { self.0.set("Snowflake", value.into_expr()); self }
+    pub fn snowflake(self, value: impl Arg<SnowflakeTableReference>) -> Self { Self(put(self.0, "Snowflake", value.into_expr())) }
 }
 impl Done for TableReference { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AdditionalAnalyses` allows.
@@ -805,109 +801,109 @@ impl CfnConfiguredTableAssociation {
     /// `AWS::CleanRooms::ConfiguredTableAssociation`
     pub const TYPE: &'static str = "AWS::CleanRooms::ConfiguredTableAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnConfiguredTableAssociationProps<R0, R1, R2, R3>) -> Self where CfnConfiguredTableAssociationProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfiguredTableAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ConfiguredTableAssociationIdentifier`: text.
     pub fn attr_configured_table_association_identifier(&self) -> Val<str> { self.0.get_att("ConfiguredTableAssociationIdentifier") }
 }
 impl Parent for CfnConfiguredTableAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CleanRooms::ConfiguredTableAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-configuredtableassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfiguredTableAssociationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnConfiguredTableAssociationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnConfiguredTableAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConfiguredTableAssociationProps<missing::ConfiguredTableIdentifier, missing::MembershipIdentifier, missing::Name, missing::RoleArn> { CfnConfiguredTableAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConfiguredTableAssociationProps<Missing<required::ConfiguredTableIdentifier>, Missing<required::MembershipIdentifier>, Missing<required::Name>, Missing<required::RoleArn>> { CfnConfiguredTableAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnConfiguredTableAssociationProps<R0, R1, R2, R3> {
     /// `ConfiguredTableAssociationAnalysisRules`: list of `ConfiguredTableAssociationAnalysisRule`. Update: in place.
-    pub fn configured_table_association_analysis_rules(mut self, value: impl Arg<Arr<configured_table_association::ConfiguredTableAssociationAnalysisRule>>) -> Self { self.0.set("ConfiguredTableAssociationAnalysisRules", value.into_expr()); self }
+    pub fn configured_table_association_analysis_rules(self, value: impl Arg<Arr<configured_table_association::ConfiguredTableAssociationAnalysisRule>>) -> Self { Self(put(self.0, "ConfiguredTableAssociationAnalysisRules", value.into_expr()), Phase) }
     /// `ConfiguredTableIdentifier`: text, required. Update: replacement.
-    pub fn configured_table_identifier(mut self, value: impl Arg<str>) -> CfnConfiguredTableAssociationProps<Set, R1, R2, R3> { self.0.set("ConfiguredTableIdentifier", value.into_expr()); CfnConfiguredTableAssociationProps(self.0, Phase) }
+    pub fn configured_table_identifier(self, value: impl Arg<str>) -> CfnConfiguredTableAssociationProps<Set, R1, R2, R3> { CfnConfiguredTableAssociationProps(put(self.0, "ConfiguredTableIdentifier", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `MembershipIdentifier`: text, required. Update: replacement.
-    pub fn membership_identifier(mut self, value: impl Arg<str>) -> CfnConfiguredTableAssociationProps<R0, Set, R2, R3> { self.0.set("MembershipIdentifier", value.into_expr()); CfnConfiguredTableAssociationProps(self.0, Phase) }
+    pub fn membership_identifier(self, value: impl Arg<str>) -> CfnConfiguredTableAssociationProps<R0, Set, R2, R3> { CfnConfiguredTableAssociationProps(put(self.0, "MembershipIdentifier", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnConfiguredTableAssociationProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnConfiguredTableAssociationProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnConfiguredTableAssociationProps<R0, R1, R2, Set> { self.0.set("RoleArn", value.into_expr()); CfnConfiguredTableAssociationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfiguredTableAssociationProps<R0, R1, Set, R3> { CfnConfiguredTableAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnConfiguredTableAssociationProps<R0, R1, R2, Set> { CfnConfiguredTableAssociationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConfiguredTableAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRooms::ConfiguredTableAssociation`.
 pub mod configured_table_association {
 use crate::cfn::support::*;
 /// The property type `ConfiguredTableAssociationAnalysisRule` of `AWS::CleanRooms::ConfiguredTableAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfiguredTableAssociationAnalysisRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConfiguredTableAssociationAnalysisRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConfiguredTableAssociationAnalysisRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConfiguredTableAssociationAnalysisRule<super::missing::Policy, super::missing::Type> { ConfiguredTableAssociationAnalysisRule(Bag::default(), Phase) }
+    pub fn new() -> ConfiguredTableAssociationAnalysisRule<Missing<super::required::Policy>, Missing<super::required::Type>> { ConfiguredTableAssociationAnalysisRule(Bag::default(), Phase) }
 }
 impl<R0, R1> ConfiguredTableAssociationAnalysisRule<R0, R1> {
     /// `Policy`: `ConfiguredTableAssociationAnalysisRulePolicy`, required. Update: in place.
-    pub fn policy(mut self, value: impl Arg<ConfiguredTableAssociationAnalysisRulePolicy>) -> ConfiguredTableAssociationAnalysisRule<Set, R1> { self.0.set("Policy", value.into_expr()); ConfiguredTableAssociationAnalysisRule(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<ConfiguredTableAssociationAnalysisRulePolicy>) -> ConfiguredTableAssociationAnalysisRule<Set, R1> { ConfiguredTableAssociationAnalysisRule(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> ConfiguredTableAssociationAnalysisRule<R0, Set> { self.0.set("Type", value.into_expr()); ConfiguredTableAssociationAnalysisRule(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ConfiguredTableAssociationAnalysisRule<R0, Set> { ConfiguredTableAssociationAnalysisRule(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ConfiguredTableAssociationAnalysisRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfiguredTableAssociationAnalysisRuleAggregation` of `AWS::CleanRooms::ConfiguredTableAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisruleaggregation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfiguredTableAssociationAnalysisRuleAggregation(Bag);
+#[must_use] pub struct ConfiguredTableAssociationAnalysisRuleAggregation(Bag);
 impl ConfiguredTableAssociationAnalysisRuleAggregation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedAdditionalAnalyses`: list of text. Update: in place.
-    pub fn allowed_additional_analyses(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedAdditionalAnalyses", value.into_expr()); self }
+    pub fn allowed_additional_analyses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAdditionalAnalyses", value.into_expr())) }
     /// `AllowedResultReceivers`: list of text. Update: in place.
-    pub fn allowed_result_receivers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedResultReceivers", value.into_expr()); self }
+    pub fn allowed_result_receivers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResultReceivers", value.into_expr())) }
 }
 impl Done for ConfiguredTableAssociationAnalysisRuleAggregation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfiguredTableAssociationAnalysisRuleCustom` of `AWS::CleanRooms::ConfiguredTableAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulecustom.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfiguredTableAssociationAnalysisRuleCustom(Bag);
+#[must_use] pub struct ConfiguredTableAssociationAnalysisRuleCustom(Bag);
 impl ConfiguredTableAssociationAnalysisRuleCustom {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedAdditionalAnalyses`: list of text. Update: in place.
-    pub fn allowed_additional_analyses(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedAdditionalAnalyses", value.into_expr()); self }
+    pub fn allowed_additional_analyses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAdditionalAnalyses", value.into_expr())) }
     /// `AllowedResultReceivers`: list of text. Update: in place.
-    pub fn allowed_result_receivers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedResultReceivers", value.into_expr()); self }
+    pub fn allowed_result_receivers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResultReceivers", value.into_expr())) }
 }
 impl Done for ConfiguredTableAssociationAnalysisRuleCustom { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfiguredTableAssociationAnalysisRuleList` of `AWS::CleanRooms::ConfiguredTableAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulelist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfiguredTableAssociationAnalysisRuleList(Bag);
+#[must_use] pub struct ConfiguredTableAssociationAnalysisRuleList(Bag);
 impl ConfiguredTableAssociationAnalysisRuleList {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedAdditionalAnalyses`: list of text. Update: in place.
-    pub fn allowed_additional_analyses(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedAdditionalAnalyses", value.into_expr()); self }
+    pub fn allowed_additional_analyses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAdditionalAnalyses", value.into_expr())) }
     /// `AllowedResultReceivers`: list of text. Update: in place.
-    pub fn allowed_result_receivers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedResultReceivers", value.into_expr()); self }
+    pub fn allowed_result_receivers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResultReceivers", value.into_expr())) }
 }
 impl Done for ConfiguredTableAssociationAnalysisRuleList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfiguredTableAssociationAnalysisRulePolicy` of `AWS::CleanRooms::ConfiguredTableAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfiguredTableAssociationAnalysisRulePolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConfiguredTableAssociationAnalysisRulePolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConfiguredTableAssociationAnalysisRulePolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConfiguredTableAssociationAnalysisRulePolicy<super::missing::V1> { ConfiguredTableAssociationAnalysisRulePolicy(Bag::default(), Phase) }
+    pub fn new() -> ConfiguredTableAssociationAnalysisRulePolicy<Missing<super::required::V1>> { ConfiguredTableAssociationAnalysisRulePolicy(Bag::default(), Phase) }
 }
 impl<R0> ConfiguredTableAssociationAnalysisRulePolicy<R0> {
     /// `V1`: `ConfiguredTableAssociationAnalysisRulePolicyV1`, required. Update: in place.
-    pub fn v1(mut self, value: impl Arg<ConfiguredTableAssociationAnalysisRulePolicyV1>) -> ConfiguredTableAssociationAnalysisRulePolicy<Set> { self.0.set("V1", value.into_expr()); ConfiguredTableAssociationAnalysisRulePolicy(self.0, Phase) }
+    pub fn v1(self, value: impl Arg<ConfiguredTableAssociationAnalysisRulePolicyV1>) -> ConfiguredTableAssociationAnalysisRulePolicy<Set> { ConfiguredTableAssociationAnalysisRulePolicy(put(self.0, "V1", value.into_expr()), Phase) }
 }
 impl Done for ConfiguredTableAssociationAnalysisRulePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfiguredTableAssociationAnalysisRulePolicyV1` of `AWS::CleanRooms::ConfiguredTableAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-configuredtableassociation-configuredtableassociationanalysisrulepolicyv1.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfiguredTableAssociationAnalysisRulePolicyV1(Bag);
+#[must_use] pub struct ConfiguredTableAssociationAnalysisRulePolicyV1(Bag);
 impl ConfiguredTableAssociationAnalysisRulePolicyV1 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Aggregation`: `ConfiguredTableAssociationAnalysisRuleAggregation`. Update: in place.
-    pub fn aggregation(mut self, value: impl Arg<ConfiguredTableAssociationAnalysisRuleAggregation>) -> Self { self.0.set("Aggregation", value.into_expr()); self }
+    pub fn aggregation(self, value: impl Arg<ConfiguredTableAssociationAnalysisRuleAggregation>) -> Self { Self(put(self.0, "Aggregation", value.into_expr())) }
     /// `Custom`: `ConfiguredTableAssociationAnalysisRuleCustom`. Update: in place.
-    pub fn custom(mut self, value: impl Arg<ConfiguredTableAssociationAnalysisRuleCustom>) -> Self { self.0.set("Custom", value.into_expr()); self }
+    pub fn custom(self, value: impl Arg<ConfiguredTableAssociationAnalysisRuleCustom>) -> Self { Self(put(self.0, "Custom", value.into_expr())) }
     /// `List`: `ConfiguredTableAssociationAnalysisRuleList`. Update: in place.
-    pub fn list(mut self, value: impl Arg<ConfiguredTableAssociationAnalysisRuleList>) -> Self { self.0.set("List", value.into_expr()); self }
+    pub fn list(self, value: impl Arg<ConfiguredTableAssociationAnalysisRuleList>) -> Self { Self(put(self.0, "List", value.into_expr())) }
 }
 impl Done for ConfiguredTableAssociationAnalysisRulePolicyV1 { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -919,12 +915,12 @@ impl CfnIdMappingTable {
     /// `AWS::CleanRooms::IdMappingTable`
     pub const TYPE: &'static str = "AWS::CleanRooms::IdMappingTable";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnIdMappingTableProps<R0, R1, R2>) -> Self where CfnIdMappingTableProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdMappingTableProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CollaborationArn`: text.
+    /// The attribute `CollaborationArn`: `OtherArn`.
     pub fn attr_collaboration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CollaborationArn") }
     /// The attribute `CollaborationIdentifier`: text.
     pub fn attr_collaboration_identifier(&self) -> Val<str> { self.0.get_att("CollaborationIdentifier") }
@@ -932,69 +928,69 @@ impl CfnIdMappingTable {
     pub fn attr_id_mapping_table_identifier(&self) -> Val<str> { self.0.get_att("IdMappingTableIdentifier") }
     /// The attribute `InputReferenceProperties`: `IdMappingTableInputReferenceProperties`.
     pub fn attr_input_reference_properties(&self) -> Val<id_mapping_table::IdMappingTableInputReferenceProperties> { self.0.get_att("InputReferenceProperties") }
-    /// The attribute `MembershipArn`: text.
+    /// The attribute `MembershipArn`: `OtherArn`.
     pub fn attr_membership_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MembershipArn") }
 }
 impl Parent for CfnIdMappingTable { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CleanRooms::IdMappingTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idmappingtable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIdMappingTableProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnIdMappingTableProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnIdMappingTableProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIdMappingTableProps<missing::InputReferenceConfig, missing::MembershipIdentifier, missing::Name> { CfnIdMappingTableProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIdMappingTableProps<Missing<required::InputReferenceConfig>, Missing<required::MembershipIdentifier>, Missing<required::Name>> { CfnIdMappingTableProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIdMappingTableProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InputReferenceConfig`: `IdMappingTableInputReferenceConfig`, required. Update: replacement.
-    pub fn input_reference_config(mut self, value: impl Arg<id_mapping_table::IdMappingTableInputReferenceConfig>) -> CfnIdMappingTableProps<Set, R1, R2> { self.0.set("InputReferenceConfig", value.into_expr()); CfnIdMappingTableProps(self.0, Phase) }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn input_reference_config(self, value: impl Arg<id_mapping_table::IdMappingTableInputReferenceConfig>) -> CfnIdMappingTableProps<Set, R1, R2> { CfnIdMappingTableProps(put(self.0, "InputReferenceConfig", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `MembershipIdentifier`: text, required. Update: replacement.
-    pub fn membership_identifier(mut self, value: impl Arg<str>) -> CfnIdMappingTableProps<R0, Set, R2> { self.0.set("MembershipIdentifier", value.into_expr()); CfnIdMappingTableProps(self.0, Phase) }
+    pub fn membership_identifier(self, value: impl Arg<str>) -> CfnIdMappingTableProps<R0, Set, R2> { CfnIdMappingTableProps(put(self.0, "MembershipIdentifier", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnIdMappingTableProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnIdMappingTableProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnIdMappingTableProps<R0, R1, Set> { CfnIdMappingTableProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIdMappingTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRooms::IdMappingTable`.
 pub mod id_mapping_table {
 use crate::cfn::support::*;
 /// The property type `IdMappingTableInputReferenceConfig` of `AWS::CleanRooms::IdMappingTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idmappingtable-idmappingtableinputreferenceconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdMappingTableInputReferenceConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IdMappingTableInputReferenceConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IdMappingTableInputReferenceConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IdMappingTableInputReferenceConfig<super::missing::InputReferenceArn, super::missing::ManageResourcePolicies> { IdMappingTableInputReferenceConfig(Bag::default(), Phase) }
+    pub fn new() -> IdMappingTableInputReferenceConfig<Missing<super::required::InputReferenceArn>, Missing<super::required::ManageResourcePolicies>> { IdMappingTableInputReferenceConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> IdMappingTableInputReferenceConfig<R0, R1> {
     /// `InputReferenceArn`: text, required. Update: replacement.
-    pub fn input_reference_arn(mut self, value: impl Arg<str>) -> IdMappingTableInputReferenceConfig<Set, R1> { self.0.set("InputReferenceArn", value.into_expr()); IdMappingTableInputReferenceConfig(self.0, Phase) }
+    pub fn input_reference_arn(self, value: impl Arg<str>) -> IdMappingTableInputReferenceConfig<Set, R1> { IdMappingTableInputReferenceConfig(put(self.0, "InputReferenceArn", value.into_expr()), Phase) }
     /// `ManageResourcePolicies`: boolean, required. Update: replacement.
-    pub fn manage_resource_policies(mut self, value: impl Arg<bool>) -> IdMappingTableInputReferenceConfig<R0, Set> { self.0.set("ManageResourcePolicies", value.into_expr()); IdMappingTableInputReferenceConfig(self.0, Phase) }
+    pub fn manage_resource_policies(self, value: impl Arg<bool>) -> IdMappingTableInputReferenceConfig<R0, Set> { IdMappingTableInputReferenceConfig(put(self.0, "ManageResourcePolicies", value.into_expr()), Phase) }
 }
 impl Done for IdMappingTableInputReferenceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdMappingTableInputReferenceProperties` of `AWS::CleanRooms::IdMappingTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idmappingtable-idmappingtableinputreferenceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdMappingTableInputReferenceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IdMappingTableInputReferenceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl IdMappingTableInputReferenceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IdMappingTableInputReferenceProperties<super::missing::IdMappingTableInputSource> { IdMappingTableInputReferenceProperties(Bag::default(), Phase) }
+    pub fn new() -> IdMappingTableInputReferenceProperties<Missing<super::required::IdMappingTableInputSource>> { IdMappingTableInputReferenceProperties(Bag::default(), Phase) }
 }
 impl<R0> IdMappingTableInputReferenceProperties<R0> {
     /// `IdMappingTableInputSource`: list of `IdMappingTableInputSource`, required. Update: in place.
-    pub fn id_mapping_table_input_source(mut self, value: impl Arg<Arr<IdMappingTableInputSource>>) -> IdMappingTableInputReferenceProperties<Set> { self.0.set("IdMappingTableInputSource", value.into_expr()); IdMappingTableInputReferenceProperties(self.0, Phase) }
+    pub fn id_mapping_table_input_source(self, value: impl Arg<Arr<IdMappingTableInputSource>>) -> IdMappingTableInputReferenceProperties<Set> { IdMappingTableInputReferenceProperties(put(self.0, "IdMappingTableInputSource", value.into_expr()), Phase) }
 }
 impl Done for IdMappingTableInputReferenceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdMappingTableInputSource` of `AWS::CleanRooms::IdMappingTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idmappingtable-idmappingtableinputsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdMappingTableInputSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IdMappingTableInputSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IdMappingTableInputSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IdMappingTableInputSource<super::missing::IdNamespaceAssociationId, super::missing::Type> { IdMappingTableInputSource(Bag::default(), Phase) }
+    pub fn new() -> IdMappingTableInputSource<Missing<super::required::IdNamespaceAssociationId>, Missing<super::required::Type>> { IdMappingTableInputSource(Bag::default(), Phase) }
 }
 impl<R0, R1> IdMappingTableInputSource<R0, R1> {
     /// `IdNamespaceAssociationId`: text, required. Update: in place.
-    pub fn id_namespace_association_id(mut self, value: impl Arg<str>) -> IdMappingTableInputSource<Set, R1> { self.0.set("IdNamespaceAssociationId", value.into_expr()); IdMappingTableInputSource(self.0, Phase) }
+    pub fn id_namespace_association_id(self, value: impl Arg<str>) -> IdMappingTableInputSource<Set, R1> { IdMappingTableInputSource(put(self.0, "IdNamespaceAssociationId", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> IdMappingTableInputSource<R0, Set> { self.0.set("Type", value.into_expr()); IdMappingTableInputSource(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> IdMappingTableInputSource<R0, Set> { IdMappingTableInputSource(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for IdMappingTableInputSource { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -1006,12 +1002,12 @@ impl CfnIdNamespaceAssociation {
     /// `AWS::CleanRooms::IdNamespaceAssociation`
     pub const TYPE: &'static str = "AWS::CleanRooms::IdNamespaceAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnIdNamespaceAssociationProps<R0, R1, R2>) -> Self where CfnIdNamespaceAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdNamespaceAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CollaborationArn`: text.
+    /// The attribute `CollaborationArn`: `OtherArn`.
     pub fn attr_collaboration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CollaborationArn") }
     /// The attribute `CollaborationIdentifier`: text.
     pub fn attr_collaboration_identifier(&self) -> Val<str> { self.0.get_att("CollaborationIdentifier") }
@@ -1019,67 +1015,67 @@ impl CfnIdNamespaceAssociation {
     pub fn attr_id_namespace_association_identifier(&self) -> Val<str> { self.0.get_att("IdNamespaceAssociationIdentifier") }
     /// The attribute `InputReferenceProperties`: `IdNamespaceAssociationInputReferenceProperties`.
     pub fn attr_input_reference_properties(&self) -> Val<id_namespace_association::IdNamespaceAssociationInputReferenceProperties> { self.0.get_att("InputReferenceProperties") }
-    /// The attribute `MembershipArn`: text.
+    /// The attribute `MembershipArn`: `OtherArn`.
     pub fn attr_membership_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MembershipArn") }
 }
 impl Parent for CfnIdNamespaceAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CleanRooms::IdNamespaceAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-idnamespaceassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIdNamespaceAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnIdNamespaceAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnIdNamespaceAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIdNamespaceAssociationProps<missing::InputReferenceConfig, missing::MembershipIdentifier, missing::Name> { CfnIdNamespaceAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIdNamespaceAssociationProps<Missing<required::InputReferenceConfig>, Missing<required::MembershipIdentifier>, Missing<required::Name>> { CfnIdNamespaceAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIdNamespaceAssociationProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IdMappingConfig`: `IdMappingConfig`. Update: in place.
-    pub fn id_mapping_config(mut self, value: impl Arg<id_namespace_association::IdMappingConfig>) -> Self { self.0.set("IdMappingConfig", value.into_expr()); self }
+    pub fn id_mapping_config(self, value: impl Arg<id_namespace_association::IdMappingConfig>) -> Self { Self(put(self.0, "IdMappingConfig", value.into_expr()), Phase) }
     /// `InputReferenceConfig`: `IdNamespaceAssociationInputReferenceConfig`, required. Update: replacement.
-    pub fn input_reference_config(mut self, value: impl Arg<id_namespace_association::IdNamespaceAssociationInputReferenceConfig>) -> CfnIdNamespaceAssociationProps<Set, R1, R2> { self.0.set("InputReferenceConfig", value.into_expr()); CfnIdNamespaceAssociationProps(self.0, Phase) }
+    pub fn input_reference_config(self, value: impl Arg<id_namespace_association::IdNamespaceAssociationInputReferenceConfig>) -> CfnIdNamespaceAssociationProps<Set, R1, R2> { CfnIdNamespaceAssociationProps(put(self.0, "InputReferenceConfig", value.into_expr()), Phase) }
     /// `MembershipIdentifier`: text, required. Update: replacement.
-    pub fn membership_identifier(mut self, value: impl Arg<str>) -> CfnIdNamespaceAssociationProps<R0, Set, R2> { self.0.set("MembershipIdentifier", value.into_expr()); CfnIdNamespaceAssociationProps(self.0, Phase) }
+    pub fn membership_identifier(self, value: impl Arg<str>) -> CfnIdNamespaceAssociationProps<R0, Set, R2> { CfnIdNamespaceAssociationProps(put(self.0, "MembershipIdentifier", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnIdNamespaceAssociationProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnIdNamespaceAssociationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnIdNamespaceAssociationProps<R0, R1, Set> { CfnIdNamespaceAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIdNamespaceAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRooms::IdNamespaceAssociation`.
 pub mod id_namespace_association {
 use crate::cfn::support::*;
 /// The property type `IdMappingConfig` of `AWS::CleanRooms::IdNamespaceAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idnamespaceassociation-idmappingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdMappingConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IdMappingConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl IdMappingConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IdMappingConfig<super::missing::AllowUseAsDimensionColumn> { IdMappingConfig(Bag::default(), Phase) }
+    pub fn new() -> IdMappingConfig<Missing<super::required::AllowUseAsDimensionColumn>> { IdMappingConfig(Bag::default(), Phase) }
 }
 impl<R0> IdMappingConfig<R0> {
     /// `AllowUseAsDimensionColumn`: boolean, required. Update: in place.
-    pub fn allow_use_as_dimension_column(mut self, value: impl Arg<bool>) -> IdMappingConfig<Set> { self.0.set("AllowUseAsDimensionColumn", value.into_expr()); IdMappingConfig(self.0, Phase) }
+    pub fn allow_use_as_dimension_column(self, value: impl Arg<bool>) -> IdMappingConfig<Set> { IdMappingConfig(put(self.0, "AllowUseAsDimensionColumn", value.into_expr()), Phase) }
 }
 impl Done for IdMappingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdNamespaceAssociationInputReferenceConfig` of `AWS::CleanRooms::IdNamespaceAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idnamespaceassociation-idnamespaceassociationinputreferenceconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdNamespaceAssociationInputReferenceConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IdNamespaceAssociationInputReferenceConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IdNamespaceAssociationInputReferenceConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IdNamespaceAssociationInputReferenceConfig<super::missing::InputReferenceArn, super::missing::ManageResourcePolicies> { IdNamespaceAssociationInputReferenceConfig(Bag::default(), Phase) }
+    pub fn new() -> IdNamespaceAssociationInputReferenceConfig<Missing<super::required::InputReferenceArn>, Missing<super::required::ManageResourcePolicies>> { IdNamespaceAssociationInputReferenceConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> IdNamespaceAssociationInputReferenceConfig<R0, R1> {
     /// `InputReferenceArn`: text, required. Update: replacement.
-    pub fn input_reference_arn(mut self, value: impl Arg<str>) -> IdNamespaceAssociationInputReferenceConfig<Set, R1> { self.0.set("InputReferenceArn", value.into_expr()); IdNamespaceAssociationInputReferenceConfig(self.0, Phase) }
+    pub fn input_reference_arn(self, value: impl Arg<str>) -> IdNamespaceAssociationInputReferenceConfig<Set, R1> { IdNamespaceAssociationInputReferenceConfig(put(self.0, "InputReferenceArn", value.into_expr()), Phase) }
     /// `ManageResourcePolicies`: boolean, required. Update: replacement.
-    pub fn manage_resource_policies(mut self, value: impl Arg<bool>) -> IdNamespaceAssociationInputReferenceConfig<R0, Set> { self.0.set("ManageResourcePolicies", value.into_expr()); IdNamespaceAssociationInputReferenceConfig(self.0, Phase) }
+    pub fn manage_resource_policies(self, value: impl Arg<bool>) -> IdNamespaceAssociationInputReferenceConfig<R0, Set> { IdNamespaceAssociationInputReferenceConfig(put(self.0, "ManageResourcePolicies", value.into_expr()), Phase) }
 }
 impl Done for IdNamespaceAssociationInputReferenceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdNamespaceAssociationInputReferenceProperties` of `AWS::CleanRooms::IdNamespaceAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-idnamespaceassociation-idnamespaceassociationinputreferenceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdNamespaceAssociationInputReferenceProperties(Bag);
+#[must_use] pub struct IdNamespaceAssociationInputReferenceProperties(Bag);
 impl IdNamespaceAssociationInputReferenceProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdMappingWorkflowsSupported`: list of JSON. Update: in place.
-    pub fn id_mapping_workflows_supported(mut self, value: impl Arg<Arr<Any>>) -> Self { self.0.set("IdMappingWorkflowsSupported", value.into_expr()); self }
+    pub fn id_mapping_workflows_supported(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "IdMappingWorkflowsSupported", value.into_expr())) }
     /// `IdNamespaceType`: `IdNamespaceType`. Update: in place.
-    pub fn id_namespace_type(mut self, value: impl Arg<IdNamespaceType>) -> Self { self.0.set("IdNamespaceType", value.into_expr()); self }
+    pub fn id_namespace_type(self, value: impl Arg<IdNamespaceType>) -> Self { Self(put(self.0, "IdNamespaceType", value.into_expr())) }
 }
 impl Done for IdNamespaceAssociationInputReferenceProperties { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IdNamespaceType` allows.
@@ -1091,194 +1087,192 @@ impl CfnIntermediateTable {
     /// `AWS::CleanRooms::IntermediateTable`
     pub const TYPE: &'static str = "AWS::CleanRooms::IntermediateTable";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnIntermediateTableProps<R0, R1, R2>) -> Self where CfnIntermediateTableProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntermediateTableProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CollaborationArn`: text.
+    /// The attribute `CollaborationArn`: `OtherArn`.
     pub fn attr_collaboration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CollaborationArn") }
     /// The attribute `CollaborationIdentifier`: text.
     pub fn attr_collaboration_identifier(&self) -> Val<str> { self.0.get_att("CollaborationIdentifier") }
     /// The attribute `IntermediateTableIdentifier`: text.
     pub fn attr_intermediate_table_identifier(&self) -> Val<str> { self.0.get_att("IntermediateTableIdentifier") }
-    /// The attribute `MembershipArn`: text.
+    /// The attribute `MembershipArn`: `OtherArn`.
     pub fn attr_membership_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MembershipArn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnIntermediateTable { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-intermediatetable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIntermediateTableProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnIntermediateTableProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnIntermediateTableProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIntermediateTableProps<missing::MembershipIdentifier, missing::Name, missing::PopulationAnalysisConfiguration> { CfnIntermediateTableProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIntermediateTableProps<Missing<required::MembershipIdentifier>, Missing<required::Name>, Missing<required::PopulationAnalysisConfiguration>> { CfnIntermediateTableProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIntermediateTableProps<R0, R1, R2> {
     /// `AnalysisRules`: list of `IntermediateTableAnalysisRule`. Update: in place.
-    pub fn analysis_rules(mut self, value: impl Arg<Arr<intermediate_table::IntermediateTableAnalysisRule>>) -> Self { self.0.set("AnalysisRules", value.into_expr()); self }
+    pub fn analysis_rules(self, value: impl Arg<Arr<intermediate_table::IntermediateTableAnalysisRule>>) -> Self { Self(put(self.0, "AnalysisRules", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `MembershipIdentifier`: text, required. Update: replacement.
-    pub fn membership_identifier(mut self, value: impl Arg<str>) -> CfnIntermediateTableProps<Set, R1, R2> { self.0.set("MembershipIdentifier", value.into_expr()); CfnIntermediateTableProps(self.0, Phase) }
+    pub fn membership_identifier(self, value: impl Arg<str>) -> CfnIntermediateTableProps<Set, R1, R2> { CfnIntermediateTableProps(put(self.0, "MembershipIdentifier", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnIntermediateTableProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnIntermediateTableProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnIntermediateTableProps<R0, Set, R2> { CfnIntermediateTableProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PopulationAnalysisConfiguration`: `PopulationAnalysisConfiguration`, required. Update: replacement.
-    pub fn population_analysis_configuration(mut self, value: impl Arg<intermediate_table::PopulationAnalysisConfiguration>) -> CfnIntermediateTableProps<R0, R1, Set> { self.0.set("PopulationAnalysisConfiguration", value.into_expr()); CfnIntermediateTableProps(self.0, Phase) }
+    pub fn population_analysis_configuration(self, value: impl Arg<intermediate_table::PopulationAnalysisConfiguration>) -> CfnIntermediateTableProps<R0, R1, Set> { CfnIntermediateTableProps(put(self.0, "PopulationAnalysisConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIntermediateTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRooms::IntermediateTable`.
 pub mod intermediate_table {
 use crate::cfn::support::*;
 /// The property type `AggregationThreshold` of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-aggregationthreshold.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AggregationThreshold<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct AggregationThreshold<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl AggregationThreshold {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AggregationThreshold<super::missing::AllowedAggregateExpressionType, super::missing::IdentityColumns, super::missing::MinimumIdentityCount, super::missing::Type> { AggregationThreshold(Bag::default(), Phase) }
+    pub fn new() -> AggregationThreshold<Missing<super::required::AllowedAggregateExpressionType>, Missing<super::required::IdentityColumns>, Missing<super::required::MinimumIdentityCount>, Missing<super::required::Type>> { AggregationThreshold(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> AggregationThreshold<R0, R1, R2, R3> {
     /// `AllowedAggregateExpressionType`: `AllowedAggregateExpressionType`, required. Update: in place.
-    pub fn allowed_aggregate_expression_type(mut self, value: impl Arg<AllowedAggregateExpressionType>) -> AggregationThreshold<Set, R1, R2, R3> { self.0.set("AllowedAggregateExpressionType", value.into_expr()); AggregationThreshold(self.0, Phase) }
+    pub fn allowed_aggregate_expression_type(self, value: impl Arg<AllowedAggregateExpressionType>) -> AggregationThreshold<Set, R1, R2, R3> { AggregationThreshold(put(self.0, "AllowedAggregateExpressionType", value.into_expr()), Phase) }
     /// `IdentityColumns`: list of text, required. Update: in place.
-    pub fn identity_columns(mut self, value: impl Arg<Arr<str>>) -> AggregationThreshold<R0, Set, R2, R3> { self.0.set("IdentityColumns", value.into_expr()); AggregationThreshold(self.0, Phase) }
+    pub fn identity_columns(self, value: impl Arg<Arr<str>>) -> AggregationThreshold<R0, Set, R2, R3> { AggregationThreshold(put(self.0, "IdentityColumns", value.into_expr()), Phase) }
     /// `MinimumIdentityCount`: integer, required. Update: in place.
-    pub fn minimum_identity_count(mut self, value: impl Arg<i64>) -> AggregationThreshold<R0, R1, Set, R3> { self.0.set("MinimumIdentityCount", value.into_expr()); AggregationThreshold(self.0, Phase) }
+    pub fn minimum_identity_count(self, value: impl Arg<i64>) -> AggregationThreshold<R0, R1, Set, R3> { AggregationThreshold(put(self.0, "MinimumIdentityCount", value.into_expr()), Phase) }
     /// `OutputColumnThresholds`: list of `OutputColumnThreshold`. Update: in place.
-    pub fn output_column_thresholds(mut self, value: impl Arg<Arr<OutputColumnThreshold>>) -> Self { self.0.set("OutputColumnThresholds", value.into_expr()); self }
+    pub fn output_column_thresholds(self, value: impl Arg<Arr<OutputColumnThreshold>>) -> Self { Self(put(self.0, "OutputColumnThresholds", value.into_expr()), Phase) }
     /// `Type`: `AggregationThresholdType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<AggregationThresholdType>) -> AggregationThreshold<R0, R1, R2, Set> { self.0.set("Type", value.into_expr()); AggregationThreshold(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<AggregationThresholdType>) -> AggregationThreshold<R0, R1, R2, Set> { AggregationThreshold(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AggregationThreshold { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComparisonControls` of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-comparisoncontrols.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComparisonControls<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ComparisonControls<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ComparisonControls {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ComparisonControls<super::missing::AllowedColumnComparisonColumns, super::missing::AllowedLiteralComparisonColumns> { ComparisonControls(Bag::default(), Phase) }
+    pub fn new() -> ComparisonControls<Missing<super::required::AllowedColumnComparisonColumns>, Missing<super::required::AllowedLiteralComparisonColumns>> { ComparisonControls(Bag::default(), Phase) }
 }
 impl<R0, R1> ComparisonControls<R0, R1> {
     /// `AllowedColumnComparisonColumns`: list of text, required. Update: in place.
-    pub fn allowed_column_comparison_columns(mut self, value: impl Arg<Arr<str>>) -> ComparisonControls<Set, R1> { self.0.set("AllowedColumnComparisonColumns", value.into_expr()); ComparisonControls(self.0, Phase) }
+    pub fn allowed_column_comparison_columns(self, value: impl Arg<Arr<str>>) -> ComparisonControls<Set, R1> { ComparisonControls(put(self.0, "AllowedColumnComparisonColumns", value.into_expr()), Phase) }
     /// `AllowedLiteralComparisonColumns`: list of text, required. Update: in place.
-    pub fn allowed_literal_comparison_columns(mut self, value: impl Arg<Arr<str>>) -> ComparisonControls<R0, Set> { self.0.set("AllowedLiteralComparisonColumns", value.into_expr()); ComparisonControls(self.0, Phase) }
+    pub fn allowed_literal_comparison_columns(self, value: impl Arg<Arr<str>>) -> ComparisonControls<R0, Set> { ComparisonControls(put(self.0, "AllowedLiteralComparisonColumns", value.into_expr()), Phase) }
 }
 impl Done for ComparisonControls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DifferentialPrivacy` of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-differentialprivacy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DifferentialPrivacy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DifferentialPrivacy<R0 = Set>(Bag, Phase<(R0,)>);
 impl DifferentialPrivacy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DifferentialPrivacy<super::missing::Columns> { DifferentialPrivacy(Bag::default(), Phase) }
+    pub fn new() -> DifferentialPrivacy<Missing<super::required::Columns>> { DifferentialPrivacy(Bag::default(), Phase) }
 }
 impl<R0> DifferentialPrivacy<R0> {
     /// `Columns`: list of `DifferentialPrivacyColumn`, required. Update: in place.
-    pub fn columns(mut self, value: impl Arg<Arr<DifferentialPrivacyColumn>>) -> DifferentialPrivacy<Set> { self.0.set("Columns", value.into_expr()); DifferentialPrivacy(self.0, Phase) }
+    pub fn columns(self, value: impl Arg<Arr<DifferentialPrivacyColumn>>) -> DifferentialPrivacy<Set> { DifferentialPrivacy(put(self.0, "Columns", value.into_expr()), Phase) }
 }
 impl Done for DifferentialPrivacy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DifferentialPrivacyColumn` of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-differentialprivacycolumn.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DifferentialPrivacyColumn<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DifferentialPrivacyColumn<R0 = Set>(Bag, Phase<(R0,)>);
 impl DifferentialPrivacyColumn {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DifferentialPrivacyColumn<super::missing::Name> { DifferentialPrivacyColumn(Bag::default(), Phase) }
+    pub fn new() -> DifferentialPrivacyColumn<Missing<super::required::Name>> { DifferentialPrivacyColumn(Bag::default(), Phase) }
 }
 impl<R0> DifferentialPrivacyColumn<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> DifferentialPrivacyColumn<Set> { self.0.set("Name", value.into_expr()); DifferentialPrivacyColumn(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DifferentialPrivacyColumn<Set> { DifferentialPrivacyColumn(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for DifferentialPrivacyColumn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntermediateTableAnalysisRule` of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntermediateTableAnalysisRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IntermediateTableAnalysisRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IntermediateTableAnalysisRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IntermediateTableAnalysisRule<super::missing::Policy, super::missing::Type> { IntermediateTableAnalysisRule(Bag::default(), Phase) }
+    pub fn new() -> IntermediateTableAnalysisRule<Missing<super::required::Policy>, Missing<super::required::Type>> { IntermediateTableAnalysisRule(Bag::default(), Phase) }
 }
 impl<R0, R1> IntermediateTableAnalysisRule<R0, R1> {
     /// `Policy`: `IntermediateTableAnalysisRulePolicy`, required. Update: in place.
-    pub fn policy(mut self, value: impl Arg<IntermediateTableAnalysisRulePolicy>) -> IntermediateTableAnalysisRule<Set, R1> { self.0.set("Policy", value.into_expr()); IntermediateTableAnalysisRule(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<IntermediateTableAnalysisRulePolicy>) -> IntermediateTableAnalysisRule<Set, R1> { IntermediateTableAnalysisRule(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> IntermediateTableAnalysisRule<R0, Set> { self.0.set("Type", value.into_expr()); IntermediateTableAnalysisRule(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> IntermediateTableAnalysisRule<R0, Set> { IntermediateTableAnalysisRule(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for IntermediateTableAnalysisRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntermediateTableAnalysisRuleCustom` of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulecustom.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntermediateTableAnalysisRuleCustom<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IntermediateTableAnalysisRuleCustom<R0 = Set>(Bag, Phase<(R0,)>);
 impl IntermediateTableAnalysisRuleCustom {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IntermediateTableAnalysisRuleCustom<super::missing::AllowedAnalyses> { IntermediateTableAnalysisRuleCustom(Bag::default(), Phase) }
+    pub fn new() -> IntermediateTableAnalysisRuleCustom<Missing<super::required::AllowedAnalyses>> { IntermediateTableAnalysisRuleCustom(Bag::default(), Phase) }
 }
 impl<R0> IntermediateTableAnalysisRuleCustom<R0> {
     /// `AdditionalAnalyses`: `AdditionalAnalyses`. Update: in place.
-    pub fn additional_analyses(mut self, value: impl Arg<AdditionalAnalyses>) -> Self { self.0.set("AdditionalAnalyses", value.into_expr()); self }
+    pub fn additional_analyses(self, value: impl Arg<AdditionalAnalyses>) -> Self { Self(put(self.0, "AdditionalAnalyses", value.into_expr()), Phase) }
     /// `AggregationThresholds`: list of `AggregationThreshold`. Update: in place.
-    pub fn aggregation_thresholds(mut self, value: impl Arg<Arr<AggregationThreshold>>) -> Self { self.0.set("AggregationThresholds", value.into_expr()); self }
+    pub fn aggregation_thresholds(self, value: impl Arg<Arr<AggregationThreshold>>) -> Self { Self(put(self.0, "AggregationThresholds", value.into_expr()), Phase) }
     /// `AllowedAnalyses`: list of text, required. Update: in place.
-    pub fn allowed_analyses(mut self, value: impl Arg<Arr<str>>) -> IntermediateTableAnalysisRuleCustom<Set> { self.0.set("AllowedAnalyses", value.into_expr()); IntermediateTableAnalysisRuleCustom(self.0, Phase) }
+    pub fn allowed_analyses(self, value: impl Arg<Arr<str>>) -> IntermediateTableAnalysisRuleCustom<Set> { IntermediateTableAnalysisRuleCustom(put(self.0, "AllowedAnalyses", value.into_expr()), Phase) }
     /// `AllowedAnalysisProviders`: list of text. Update: in place.
-    pub fn allowed_analysis_providers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedAnalysisProviders", value.into_expr()); self }
+    pub fn allowed_analysis_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedAnalysisProviders", value.into_expr()), Phase) }
     /// `AllowedResultReceivers`: list of text. Update: in place.
-    pub fn allowed_result_receivers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedResultReceivers", value.into_expr()); self }
+    pub fn allowed_result_receivers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedResultReceivers", value.into_expr()), Phase) }
     /// `ComparisonControls`: `ComparisonControls`. Update: in place.
-    pub fn comparison_controls(mut self, value: impl Arg<ComparisonControls>) -> Self { self.0.set("ComparisonControls", value.into_expr()); self }
+    pub fn comparison_controls(self, value: impl Arg<ComparisonControls>) -> Self { Self(put(self.0, "ComparisonControls", value.into_expr()), Phase) }
     /// `DifferentialPrivacy`: `DifferentialPrivacy`. Update: in place.
-    pub fn differential_privacy(mut self, value: impl Arg<DifferentialPrivacy>) -> Self { self.0.set("DifferentialPrivacy", value.into_expr()); self }
+    pub fn differential_privacy(self, value: impl Arg<DifferentialPrivacy>) -> Self { Self(put(self.0, "DifferentialPrivacy", value.into_expr()), Phase) }
     /// `DisallowedOutputColumns`: list of text. Update: in place.
-    pub fn disallowed_output_columns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DisallowedOutputColumns", value.into_expr()); self }
+    pub fn disallowed_output_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DisallowedOutputColumns", value.into_expr()), Phase) }
 }
 impl Done for IntermediateTableAnalysisRuleCustom { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntermediateTableAnalysisRulePolicy` of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntermediateTableAnalysisRulePolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IntermediateTableAnalysisRulePolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl IntermediateTableAnalysisRulePolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IntermediateTableAnalysisRulePolicy<super::missing::V1> { IntermediateTableAnalysisRulePolicy(Bag::default(), Phase) }
+    pub fn new() -> IntermediateTableAnalysisRulePolicy<Missing<super::required::V1>> { IntermediateTableAnalysisRulePolicy(Bag::default(), Phase) }
 }
 impl<R0> IntermediateTableAnalysisRulePolicy<R0> {
     /// `V1`: `IntermediateTableAnalysisRulePolicyV1`, required. Update: in place.
-    pub fn v1(mut self, value: impl Arg<IntermediateTableAnalysisRulePolicyV1>) -> IntermediateTableAnalysisRulePolicy<Set> { self.0.set("V1", value.into_expr()); IntermediateTableAnalysisRulePolicy(self.0, Phase) }
+    pub fn v1(self, value: impl Arg<IntermediateTableAnalysisRulePolicyV1>) -> IntermediateTableAnalysisRulePolicy<Set> { IntermediateTableAnalysisRulePolicy(put(self.0, "V1", value.into_expr()), Phase) }
 }
 impl Done for IntermediateTableAnalysisRulePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntermediateTableAnalysisRulePolicyV1` of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-intermediatetableanalysisrulepolicyv1.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntermediateTableAnalysisRulePolicyV1<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IntermediateTableAnalysisRulePolicyV1(Bag);
 impl IntermediateTableAnalysisRulePolicyV1 {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> IntermediateTableAnalysisRulePolicyV1<super::missing::Custom> { IntermediateTableAnalysisRulePolicyV1(Bag::default(), Phase) }
-}
-impl<R0> IntermediateTableAnalysisRulePolicyV1<R0> {
-    /// `Custom`: `IntermediateTableAnalysisRuleCustom`, required. Update: in place.
-    pub fn custom(mut self, value: impl Arg<IntermediateTableAnalysisRuleCustom>) -> IntermediateTableAnalysisRulePolicyV1<Set> { self.0.set("Custom", value.into_expr()); IntermediateTableAnalysisRulePolicyV1(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `Custom`: `IntermediateTableAnalysisRuleCustom`. Update: in place.
+    pub fn custom(self, value: impl Arg<IntermediateTableAnalysisRuleCustom>) -> Self { Self(put(self.0, "Custom", value.into_expr())) }
 }
 impl Done for IntermediateTableAnalysisRulePolicyV1 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputColumnThreshold` of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-outputcolumnthreshold.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputColumnThreshold<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OutputColumnThreshold<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OutputColumnThreshold {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OutputColumnThreshold<super::missing::MinimumIdentityCount, super::missing::OutputColumnName> { OutputColumnThreshold(Bag::default(), Phase) }
+    pub fn new() -> OutputColumnThreshold<Missing<super::required::MinimumIdentityCount>, Missing<super::required::OutputColumnName>> { OutputColumnThreshold(Bag::default(), Phase) }
 }
 impl<R0, R1> OutputColumnThreshold<R0, R1> {
     /// `MinimumIdentityCount`: integer, required. Update: in place.
-    pub fn minimum_identity_count(mut self, value: impl Arg<i64>) -> OutputColumnThreshold<Set, R1> { self.0.set("MinimumIdentityCount", value.into_expr()); OutputColumnThreshold(self.0, Phase) }
+    pub fn minimum_identity_count(self, value: impl Arg<i64>) -> OutputColumnThreshold<Set, R1> { OutputColumnThreshold(put(self.0, "MinimumIdentityCount", value.into_expr()), Phase) }
     /// `OutputColumnName`: text, required. Update: in place.
-    pub fn output_column_name(mut self, value: impl Arg<str>) -> OutputColumnThreshold<R0, Set> { self.0.set("OutputColumnName", value.into_expr()); OutputColumnThreshold(self.0, Phase) }
+    pub fn output_column_name(self, value: impl Arg<str>) -> OutputColumnThreshold<R0, Set> { OutputColumnThreshold(put(self.0, "OutputColumnName", value.into_expr()), Phase) }
 }
 impl Done for OutputColumnThreshold { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PopulationAnalysisConfiguration` of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-populationanalysisconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PopulationAnalysisConfiguration(Bag);
+#[must_use] pub struct PopulationAnalysisConfiguration(Bag);
 impl PopulationAnalysisConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SqlParameters`: `PopulationAnalysisSqlParameters`. Update: replacement.
-    pub fn sql_parameters(mut self, value: impl Arg<PopulationAnalysisSqlParameters>) -> Self { self.0.set("SqlParameters", value.into_expr()); self }
+    pub fn sql_parameters(self, value: impl Arg<PopulationAnalysisSqlParameters>) -> Self { Self(put(self.0, "SqlParameters", value.into_expr())) }
 }
 impl Done for PopulationAnalysisConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PopulationAnalysisSqlParameters` of `AWS::CleanRooms::IntermediateTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-intermediatetable-populationanalysissqlparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PopulationAnalysisSqlParameters(Bag);
+#[must_use] pub struct PopulationAnalysisSqlParameters(Bag);
 impl PopulationAnalysisSqlParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnalysisTemplateArn`: text. Update: replacement.
-    pub fn analysis_template_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("AnalysisTemplateArn", value.into_expr()); self }
+    pub fn analysis_template_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnalysisTemplateArn", value.into_expr())) }
     /// `QueryString`: text. Update: replacement.
-    pub fn query_string(mut self, value: impl Arg<str>) -> Self { self.0.set("QueryString", value.into_expr()); self }
+    pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
 }
 impl Done for PopulationAnalysisSqlParameters { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AdditionalAnalyses` allows.
@@ -1296,12 +1290,12 @@ impl CfnMembership {
     /// `AWS::CleanRooms::Membership`
     pub const TYPE: &'static str = "AWS::CleanRooms::Membership";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnMembershipProps<R0, R1>) -> Self where CfnMembershipProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMembershipProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MembershipIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CollaborationArn`: text.
+    /// The attribute `CollaborationArn`: `OtherArn`.
     pub fn attr_collaboration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CollaborationArn") }
     /// The attribute `CollaborationCreatorAccountId`: text.
     pub fn attr_collaboration_creator_account_id(&self) -> Val<str> { self.0.get_att("CollaborationCreatorAccountId") }
@@ -1310,192 +1304,192 @@ impl CfnMembership {
 }
 impl Parent for CfnMembership { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-membership.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMembershipProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnMembershipProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnMembershipProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMembershipProps<missing::CollaborationIdentifier, missing::QueryLogStatus> { CfnMembershipProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMembershipProps<Missing<required::CollaborationIdentifier>, Missing<required::QueryLogStatus>> { CfnMembershipProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMembershipProps<R0, R1> {
     /// `CollaborationIdentifier`: text, required. Update: replacement.
-    pub fn collaboration_identifier(mut self, value: impl Arg<str>) -> CfnMembershipProps<Set, R1> { self.0.set("CollaborationIdentifier", value.into_expr()); CfnMembershipProps(self.0, Phase) }
+    pub fn collaboration_identifier(self, value: impl Arg<str>) -> CfnMembershipProps<Set, R1> { CfnMembershipProps(put(self.0, "CollaborationIdentifier", value.into_expr()), Phase) }
     /// `DefaultJobResultConfiguration`: `MembershipProtectedJobResultConfiguration`. Update: in place.
-    pub fn default_job_result_configuration(mut self, value: impl Arg<membership::MembershipProtectedJobResultConfiguration>) -> Self { self.0.set("DefaultJobResultConfiguration", value.into_expr()); self }
+    pub fn default_job_result_configuration(self, value: impl Arg<membership::MembershipProtectedJobResultConfiguration>) -> Self { Self(put(self.0, "DefaultJobResultConfiguration", value.into_expr()), Phase) }
     /// `DefaultResultConfiguration`: `MembershipProtectedQueryResultConfiguration`. Update: in place.
-    pub fn default_result_configuration(mut self, value: impl Arg<membership::MembershipProtectedQueryResultConfiguration>) -> Self { self.0.set("DefaultResultConfiguration", value.into_expr()); self }
+    pub fn default_result_configuration(self, value: impl Arg<membership::MembershipProtectedQueryResultConfiguration>) -> Self { Self(put(self.0, "DefaultResultConfiguration", value.into_expr()), Phase) }
     /// `IsMetricsEnabled`: boolean. Update: in place.
-    pub fn is_metrics_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsMetricsEnabled", value.into_expr()); self }
+    pub fn is_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsMetricsEnabled", value.into_expr()), Phase) }
     /// `JobLogStatus`: `JobLogStatus`. Update: in place.
-    pub fn job_log_status(mut self, value: impl Arg<membership::JobLogStatus>) -> Self { self.0.set("JobLogStatus", value.into_expr()); self }
+    pub fn job_log_status(self, value: impl Arg<membership::JobLogStatus>) -> Self { Self(put(self.0, "JobLogStatus", value.into_expr()), Phase) }
     /// `PaymentConfiguration`: `MembershipPaymentConfiguration`. Update: in place.
-    pub fn payment_configuration(mut self, value: impl Arg<membership::MembershipPaymentConfiguration>) -> Self { self.0.set("PaymentConfiguration", value.into_expr()); self }
+    pub fn payment_configuration(self, value: impl Arg<membership::MembershipPaymentConfiguration>) -> Self { Self(put(self.0, "PaymentConfiguration", value.into_expr()), Phase) }
     /// `QueryLogStatus`: `QueryLogStatus`, required. Update: in place.
-    pub fn query_log_status(mut self, value: impl Arg<membership::QueryLogStatus>) -> CfnMembershipProps<R0, Set> { self.0.set("QueryLogStatus", value.into_expr()); CfnMembershipProps(self.0, Phase) }
+    pub fn query_log_status(self, value: impl Arg<membership::QueryLogStatus>) -> CfnMembershipProps<R0, Set> { CfnMembershipProps(put(self.0, "QueryLogStatus", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMembershipProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRooms::Membership`.
 pub mod membership {
 use crate::cfn::support::*;
 /// The property type `MembershipJobComputePaymentConfig` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipjobcomputepaymentconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MembershipJobComputePaymentConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MembershipJobComputePaymentConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl MembershipJobComputePaymentConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MembershipJobComputePaymentConfig<super::missing::IsResponsible> { MembershipJobComputePaymentConfig(Bag::default(), Phase) }
+    pub fn new() -> MembershipJobComputePaymentConfig<Missing<super::required::IsResponsible>> { MembershipJobComputePaymentConfig(Bag::default(), Phase) }
 }
 impl<R0> MembershipJobComputePaymentConfig<R0> {
     /// `IsResponsible`: boolean, required. Update: in place.
-    pub fn is_responsible(mut self, value: impl Arg<bool>) -> MembershipJobComputePaymentConfig<Set> { self.0.set("IsResponsible", value.into_expr()); MembershipJobComputePaymentConfig(self.0, Phase) }
+    pub fn is_responsible(self, value: impl Arg<bool>) -> MembershipJobComputePaymentConfig<Set> { MembershipJobComputePaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
 }
 impl Done for MembershipJobComputePaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MembershipMLPaymentConfig` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipmlpaymentconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MembershipMLPaymentConfig(Bag);
+#[must_use] pub struct MembershipMLPaymentConfig(Bag);
 impl MembershipMLPaymentConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ModelInference`: `MembershipModelInferencePaymentConfig`. Update: in place.
-    pub fn model_inference(mut self, value: impl Arg<MembershipModelInferencePaymentConfig>) -> Self { self.0.set("ModelInference", value.into_expr()); self }
+    pub fn model_inference(self, value: impl Arg<MembershipModelInferencePaymentConfig>) -> Self { Self(put(self.0, "ModelInference", value.into_expr())) }
     /// `ModelTraining`: `MembershipModelTrainingPaymentConfig`. Update: in place.
-    pub fn model_training(mut self, value: impl Arg<MembershipModelTrainingPaymentConfig>) -> Self { self.0.set("ModelTraining", value.into_expr()); self }
+    pub fn model_training(self, value: impl Arg<MembershipModelTrainingPaymentConfig>) -> Self { Self(put(self.0, "ModelTraining", value.into_expr())) }
     /// `SyntheticDataGeneration`: `MembershipSyntheticDataGenerationPaymentConfig`. Update: in place.
-    pub fn synthetic_data_generation(mut self, value: impl Arg<MembershipSyntheticDataGenerationPaymentConfig>) -> Self { self.0.set("SyntheticDataGeneration", value.into_expr()); self }
+    pub fn synthetic_data_generation(self, value: impl Arg<MembershipSyntheticDataGenerationPaymentConfig>) -> Self { Self(put(self.0, "SyntheticDataGeneration", value.into_expr())) }
 }
 impl Done for MembershipMLPaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MembershipModelInferencePaymentConfig` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipmodelinferencepaymentconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MembershipModelInferencePaymentConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MembershipModelInferencePaymentConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl MembershipModelInferencePaymentConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MembershipModelInferencePaymentConfig<super::missing::IsResponsible> { MembershipModelInferencePaymentConfig(Bag::default(), Phase) }
+    pub fn new() -> MembershipModelInferencePaymentConfig<Missing<super::required::IsResponsible>> { MembershipModelInferencePaymentConfig(Bag::default(), Phase) }
 }
 impl<R0> MembershipModelInferencePaymentConfig<R0> {
     /// `IsResponsible`: boolean, required. Update: in place.
-    pub fn is_responsible(mut self, value: impl Arg<bool>) -> MembershipModelInferencePaymentConfig<Set> { self.0.set("IsResponsible", value.into_expr()); MembershipModelInferencePaymentConfig(self.0, Phase) }
+    pub fn is_responsible(self, value: impl Arg<bool>) -> MembershipModelInferencePaymentConfig<Set> { MembershipModelInferencePaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
 }
 impl Done for MembershipModelInferencePaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MembershipModelTrainingPaymentConfig` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipmodeltrainingpaymentconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MembershipModelTrainingPaymentConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MembershipModelTrainingPaymentConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl MembershipModelTrainingPaymentConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MembershipModelTrainingPaymentConfig<super::missing::IsResponsible> { MembershipModelTrainingPaymentConfig(Bag::default(), Phase) }
+    pub fn new() -> MembershipModelTrainingPaymentConfig<Missing<super::required::IsResponsible>> { MembershipModelTrainingPaymentConfig(Bag::default(), Phase) }
 }
 impl<R0> MembershipModelTrainingPaymentConfig<R0> {
     /// `IsResponsible`: boolean, required. Update: in place.
-    pub fn is_responsible(mut self, value: impl Arg<bool>) -> MembershipModelTrainingPaymentConfig<Set> { self.0.set("IsResponsible", value.into_expr()); MembershipModelTrainingPaymentConfig(self.0, Phase) }
+    pub fn is_responsible(self, value: impl Arg<bool>) -> MembershipModelTrainingPaymentConfig<Set> { MembershipModelTrainingPaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
 }
 impl Done for MembershipModelTrainingPaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MembershipPaymentConfiguration` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershippaymentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MembershipPaymentConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MembershipPaymentConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MembershipPaymentConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MembershipPaymentConfiguration<super::missing::QueryCompute> { MembershipPaymentConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MembershipPaymentConfiguration<Missing<super::required::QueryCompute>> { MembershipPaymentConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MembershipPaymentConfiguration<R0> {
     /// `JobCompute`: `MembershipJobComputePaymentConfig`. Update: in place.
-    pub fn job_compute(mut self, value: impl Arg<MembershipJobComputePaymentConfig>) -> Self { self.0.set("JobCompute", value.into_expr()); self }
+    pub fn job_compute(self, value: impl Arg<MembershipJobComputePaymentConfig>) -> Self { Self(put(self.0, "JobCompute", value.into_expr()), Phase) }
     /// `MachineLearning`: `MembershipMLPaymentConfig`. Update: in place.
-    pub fn machine_learning(mut self, value: impl Arg<MembershipMLPaymentConfig>) -> Self { self.0.set("MachineLearning", value.into_expr()); self }
+    pub fn machine_learning(self, value: impl Arg<MembershipMLPaymentConfig>) -> Self { Self(put(self.0, "MachineLearning", value.into_expr()), Phase) }
     /// `QueryCompute`: `MembershipQueryComputePaymentConfig`, required. Update: in place.
-    pub fn query_compute(mut self, value: impl Arg<MembershipQueryComputePaymentConfig>) -> MembershipPaymentConfiguration<Set> { self.0.set("QueryCompute", value.into_expr()); MembershipPaymentConfiguration(self.0, Phase) }
+    pub fn query_compute(self, value: impl Arg<MembershipQueryComputePaymentConfig>) -> MembershipPaymentConfiguration<Set> { MembershipPaymentConfiguration(put(self.0, "QueryCompute", value.into_expr()), Phase) }
 }
 impl Done for MembershipPaymentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MembershipProtectedJobOutputConfiguration` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipprotectedjoboutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MembershipProtectedJobOutputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MembershipProtectedJobOutputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MembershipProtectedJobOutputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MembershipProtectedJobOutputConfiguration<super::missing::S3> { MembershipProtectedJobOutputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MembershipProtectedJobOutputConfiguration<Missing<super::required::S3>> { MembershipProtectedJobOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MembershipProtectedJobOutputConfiguration<R0> {
     /// `S3`: `ProtectedJobS3OutputConfigurationInput`, required. Update: in place.
-    pub fn s3(mut self, value: impl Arg<ProtectedJobS3OutputConfigurationInput>) -> MembershipProtectedJobOutputConfiguration<Set> { self.0.set("S3", value.into_expr()); MembershipProtectedJobOutputConfiguration(self.0, Phase) }
+    pub fn s3(self, value: impl Arg<ProtectedJobS3OutputConfigurationInput>) -> MembershipProtectedJobOutputConfiguration<Set> { MembershipProtectedJobOutputConfiguration(put(self.0, "S3", value.into_expr()), Phase) }
 }
 impl Done for MembershipProtectedJobOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MembershipProtectedJobResultConfiguration` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipprotectedjobresultconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MembershipProtectedJobResultConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MembershipProtectedJobResultConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MembershipProtectedJobResultConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MembershipProtectedJobResultConfiguration<super::missing::OutputConfiguration, super::missing::RoleArn> { MembershipProtectedJobResultConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MembershipProtectedJobResultConfiguration<Missing<super::required::OutputConfiguration>, Missing<super::required::RoleArn>> { MembershipProtectedJobResultConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> MembershipProtectedJobResultConfiguration<R0, R1> {
     /// `OutputConfiguration`: `MembershipProtectedJobOutputConfiguration`, required. Update: in place.
-    pub fn output_configuration(mut self, value: impl Arg<MembershipProtectedJobOutputConfiguration>) -> MembershipProtectedJobResultConfiguration<Set, R1> { self.0.set("OutputConfiguration", value.into_expr()); MembershipProtectedJobResultConfiguration(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> MembershipProtectedJobResultConfiguration<R0, Set> { self.0.set("RoleArn", value.into_expr()); MembershipProtectedJobResultConfiguration(self.0, Phase) }
+    pub fn output_configuration(self, value: impl Arg<MembershipProtectedJobOutputConfiguration>) -> MembershipProtectedJobResultConfiguration<Set, R1> { MembershipProtectedJobResultConfiguration(put(self.0, "OutputConfiguration", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> MembershipProtectedJobResultConfiguration<R0, Set> { MembershipProtectedJobResultConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for MembershipProtectedJobResultConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MembershipProtectedQueryOutputConfiguration` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipprotectedqueryoutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MembershipProtectedQueryOutputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MembershipProtectedQueryOutputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MembershipProtectedQueryOutputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MembershipProtectedQueryOutputConfiguration<super::missing::S3> { MembershipProtectedQueryOutputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MembershipProtectedQueryOutputConfiguration<Missing<super::required::S3>> { MembershipProtectedQueryOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MembershipProtectedQueryOutputConfiguration<R0> {
     /// `S3`: `ProtectedQueryS3OutputConfiguration`, required. Update: in place.
-    pub fn s3(mut self, value: impl Arg<ProtectedQueryS3OutputConfiguration>) -> MembershipProtectedQueryOutputConfiguration<Set> { self.0.set("S3", value.into_expr()); MembershipProtectedQueryOutputConfiguration(self.0, Phase) }
+    pub fn s3(self, value: impl Arg<ProtectedQueryS3OutputConfiguration>) -> MembershipProtectedQueryOutputConfiguration<Set> { MembershipProtectedQueryOutputConfiguration(put(self.0, "S3", value.into_expr()), Phase) }
 }
 impl Done for MembershipProtectedQueryOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MembershipProtectedQueryResultConfiguration` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipprotectedqueryresultconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MembershipProtectedQueryResultConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MembershipProtectedQueryResultConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MembershipProtectedQueryResultConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MembershipProtectedQueryResultConfiguration<super::missing::OutputConfiguration> { MembershipProtectedQueryResultConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MembershipProtectedQueryResultConfiguration<Missing<super::required::OutputConfiguration>> { MembershipProtectedQueryResultConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MembershipProtectedQueryResultConfiguration<R0> {
     /// `OutputConfiguration`: `MembershipProtectedQueryOutputConfiguration`, required. Update: in place.
-    pub fn output_configuration(mut self, value: impl Arg<MembershipProtectedQueryOutputConfiguration>) -> MembershipProtectedQueryResultConfiguration<Set> { self.0.set("OutputConfiguration", value.into_expr()); MembershipProtectedQueryResultConfiguration(self.0, Phase) }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn output_configuration(self, value: impl Arg<MembershipProtectedQueryOutputConfiguration>) -> MembershipProtectedQueryResultConfiguration<Set> { MembershipProtectedQueryResultConfiguration(put(self.0, "OutputConfiguration", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for MembershipProtectedQueryResultConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MembershipQueryComputePaymentConfig` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipquerycomputepaymentconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MembershipQueryComputePaymentConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MembershipQueryComputePaymentConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl MembershipQueryComputePaymentConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MembershipQueryComputePaymentConfig<super::missing::IsResponsible> { MembershipQueryComputePaymentConfig(Bag::default(), Phase) }
+    pub fn new() -> MembershipQueryComputePaymentConfig<Missing<super::required::IsResponsible>> { MembershipQueryComputePaymentConfig(Bag::default(), Phase) }
 }
 impl<R0> MembershipQueryComputePaymentConfig<R0> {
     /// `IsResponsible`: boolean, required. Update: in place.
-    pub fn is_responsible(mut self, value: impl Arg<bool>) -> MembershipQueryComputePaymentConfig<Set> { self.0.set("IsResponsible", value.into_expr()); MembershipQueryComputePaymentConfig(self.0, Phase) }
+    pub fn is_responsible(self, value: impl Arg<bool>) -> MembershipQueryComputePaymentConfig<Set> { MembershipQueryComputePaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
 }
 impl Done for MembershipQueryComputePaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MembershipSyntheticDataGenerationPaymentConfig` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-membershipsyntheticdatagenerationpaymentconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MembershipSyntheticDataGenerationPaymentConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MembershipSyntheticDataGenerationPaymentConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl MembershipSyntheticDataGenerationPaymentConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MembershipSyntheticDataGenerationPaymentConfig<super::missing::IsResponsible> { MembershipSyntheticDataGenerationPaymentConfig(Bag::default(), Phase) }
+    pub fn new() -> MembershipSyntheticDataGenerationPaymentConfig<Missing<super::required::IsResponsible>> { MembershipSyntheticDataGenerationPaymentConfig(Bag::default(), Phase) }
 }
 impl<R0> MembershipSyntheticDataGenerationPaymentConfig<R0> {
     /// `IsResponsible`: boolean, required. Update: in place.
-    pub fn is_responsible(mut self, value: impl Arg<bool>) -> MembershipSyntheticDataGenerationPaymentConfig<Set> { self.0.set("IsResponsible", value.into_expr()); MembershipSyntheticDataGenerationPaymentConfig(self.0, Phase) }
+    pub fn is_responsible(self, value: impl Arg<bool>) -> MembershipSyntheticDataGenerationPaymentConfig<Set> { MembershipSyntheticDataGenerationPaymentConfig(put(self.0, "IsResponsible", value.into_expr()), Phase) }
 }
 impl Done for MembershipSyntheticDataGenerationPaymentConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProtectedJobS3OutputConfigurationInput` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-protectedjobs3outputconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProtectedJobS3OutputConfigurationInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ProtectedJobS3OutputConfigurationInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl ProtectedJobS3OutputConfigurationInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProtectedJobS3OutputConfigurationInput<super::missing::Bucket> { ProtectedJobS3OutputConfigurationInput(Bag::default(), Phase) }
+    pub fn new() -> ProtectedJobS3OutputConfigurationInput<Missing<super::required::Bucket>> { ProtectedJobS3OutputConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0> ProtectedJobS3OutputConfigurationInput<R0> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> ProtectedJobS3OutputConfigurationInput<Set> { self.0.set("Bucket", value.into_expr()); ProtectedJobS3OutputConfigurationInput(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> ProtectedJobS3OutputConfigurationInput<Set> { ProtectedJobS3OutputConfigurationInput(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `KeyPrefix`: text. Update: in place.
-    pub fn key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyPrefix", value.into_expr()); self }
+    pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value.into_expr()), Phase) }
 }
 impl Done for ProtectedJobS3OutputConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProtectedQueryS3OutputConfiguration` of `AWS::CleanRooms::Membership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-membership-protectedquerys3outputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProtectedQueryS3OutputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ProtectedQueryS3OutputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ProtectedQueryS3OutputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProtectedQueryS3OutputConfiguration<super::missing::Bucket, super::missing::ResultFormat> { ProtectedQueryS3OutputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ProtectedQueryS3OutputConfiguration<Missing<super::required::Bucket>, Missing<super::required::ResultFormat>> { ProtectedQueryS3OutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ProtectedQueryS3OutputConfiguration<R0, R1> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> ProtectedQueryS3OutputConfiguration<Set, R1> { self.0.set("Bucket", value.into_expr()); ProtectedQueryS3OutputConfiguration(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> ProtectedQueryS3OutputConfiguration<Set, R1> { ProtectedQueryS3OutputConfiguration(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `KeyPrefix`: text. Update: in place.
-    pub fn key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyPrefix", value.into_expr()); self }
+    pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value.into_expr()), Phase) }
     /// `ResultFormat`: `ResultFormat`, required. Update: in place.
-    pub fn result_format(mut self, value: impl Arg<ResultFormat>) -> ProtectedQueryS3OutputConfiguration<R0, Set> { self.0.set("ResultFormat", value.into_expr()); ProtectedQueryS3OutputConfiguration(self.0, Phase) }
+    pub fn result_format(self, value: impl Arg<ResultFormat>) -> ProtectedQueryS3OutputConfiguration<R0, Set> { ProtectedQueryS3OutputConfiguration(put(self.0, "ResultFormat", value.into_expr()), Phase) }
     /// `SingleFileOutput`: boolean. Update: in place.
-    pub fn single_file_output(mut self, value: impl Arg<bool>) -> Self { self.0.set("SingleFileOutput", value.into_expr()); self }
+    pub fn single_file_output(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SingleFileOutput", value.into_expr()), Phase) }
 }
 impl Done for ProtectedQueryS3OutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `JobLogStatus` allows.
@@ -1511,71 +1505,71 @@ impl CfnPrivacyBudgetTemplate {
     /// `AWS::CleanRooms::PrivacyBudgetTemplate`
     pub const TYPE: &'static str = "AWS::CleanRooms::PrivacyBudgetTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnPrivacyBudgetTemplateProps<R0, R1, R2, R3>) -> Self where CfnPrivacyBudgetTemplateProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPrivacyBudgetTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CollaborationArn`: text.
+    /// The attribute `CollaborationArn`: `OtherArn`.
     pub fn attr_collaboration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CollaborationArn") }
     /// The attribute `CollaborationIdentifier`: text.
     pub fn attr_collaboration_identifier(&self) -> Val<str> { self.0.get_att("CollaborationIdentifier") }
-    /// The attribute `MembershipArn`: text.
+    /// The attribute `MembershipArn`: `OtherArn`.
     pub fn attr_membership_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MembershipArn") }
     /// The attribute `PrivacyBudgetTemplateIdentifier`: text.
     pub fn attr_privacy_budget_template_identifier(&self) -> Val<str> { self.0.get_att("PrivacyBudgetTemplateIdentifier") }
 }
 impl Parent for CfnPrivacyBudgetTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CleanRooms::PrivacyBudgetTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanrooms-privacybudgettemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPrivacyBudgetTemplateProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnPrivacyBudgetTemplateProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnPrivacyBudgetTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPrivacyBudgetTemplateProps<missing::AutoRefresh, missing::MembershipIdentifier, missing::Parameters, missing::PrivacyBudgetType> { CfnPrivacyBudgetTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPrivacyBudgetTemplateProps<Missing<required::AutoRefresh>, Missing<required::MembershipIdentifier>, Missing<required::Parameters>, Missing<required::PrivacyBudgetType>> { CfnPrivacyBudgetTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPrivacyBudgetTemplateProps<R0, R1, R2, R3> {
     /// `AutoRefresh`: `AutoRefresh`, required. Update: replacement.
-    pub fn auto_refresh(mut self, value: impl Arg<privacy_budget_template::AutoRefresh>) -> CfnPrivacyBudgetTemplateProps<Set, R1, R2, R3> { self.0.set("AutoRefresh", value.into_expr()); CfnPrivacyBudgetTemplateProps(self.0, Phase) }
+    pub fn auto_refresh(self, value: impl Arg<privacy_budget_template::AutoRefresh>) -> CfnPrivacyBudgetTemplateProps<Set, R1, R2, R3> { CfnPrivacyBudgetTemplateProps(put(self.0, "AutoRefresh", value.into_expr()), Phase) }
     /// `MembershipIdentifier`: text, required. Update: replacement.
-    pub fn membership_identifier(mut self, value: impl Arg<str>) -> CfnPrivacyBudgetTemplateProps<R0, Set, R2, R3> { self.0.set("MembershipIdentifier", value.into_expr()); CfnPrivacyBudgetTemplateProps(self.0, Phase) }
+    pub fn membership_identifier(self, value: impl Arg<str>) -> CfnPrivacyBudgetTemplateProps<R0, Set, R2, R3> { CfnPrivacyBudgetTemplateProps(put(self.0, "MembershipIdentifier", value.into_expr()), Phase) }
     /// `Parameters`: `Parameters`, required. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<privacy_budget_template::Parameters>) -> CfnPrivacyBudgetTemplateProps<R0, R1, Set, R3> { self.0.set("Parameters", value.into_expr()); CfnPrivacyBudgetTemplateProps(self.0, Phase) }
+    pub fn parameters(self, value: impl Arg<privacy_budget_template::Parameters>) -> CfnPrivacyBudgetTemplateProps<R0, R1, Set, R3> { CfnPrivacyBudgetTemplateProps(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `PrivacyBudgetType`: `PrivacyBudgetType`, required. Update: replacement.
-    pub fn privacy_budget_type(mut self, value: impl Arg<privacy_budget_template::PrivacyBudgetType>) -> CfnPrivacyBudgetTemplateProps<R0, R1, R2, Set> { self.0.set("PrivacyBudgetType", value.into_expr()); CfnPrivacyBudgetTemplateProps(self.0, Phase) }
+    pub fn privacy_budget_type(self, value: impl Arg<privacy_budget_template::PrivacyBudgetType>) -> CfnPrivacyBudgetTemplateProps<R0, R1, R2, Set> { CfnPrivacyBudgetTemplateProps(put(self.0, "PrivacyBudgetType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPrivacyBudgetTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRooms::PrivacyBudgetTemplate`.
 pub mod privacy_budget_template {
 use crate::cfn::support::*;
 /// The property type `BudgetParameter` of `AWS::CleanRooms::PrivacyBudgetTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-privacybudgettemplate-budgetparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BudgetParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BudgetParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BudgetParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BudgetParameter<super::missing::Budget, super::missing::Type> { BudgetParameter(Bag::default(), Phase) }
+    pub fn new() -> BudgetParameter<Missing<super::required::Budget>, Missing<super::required::Type>> { BudgetParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> BudgetParameter<R0, R1> {
     /// `AutoRefresh`: `BudgetParameterAutoRefresh`. Update: in place.
-    pub fn auto_refresh(mut self, value: impl Arg<BudgetParameterAutoRefresh>) -> Self { self.0.set("AutoRefresh", value.into_expr()); self }
+    pub fn auto_refresh(self, value: impl Arg<BudgetParameterAutoRefresh>) -> Self { Self(put(self.0, "AutoRefresh", value.into_expr()), Phase) }
     /// `Budget`: integer, required. Update: in place.
-    pub fn budget(mut self, value: impl Arg<i64>) -> BudgetParameter<Set, R1> { self.0.set("Budget", value.into_expr()); BudgetParameter(self.0, Phase) }
+    pub fn budget(self, value: impl Arg<i64>) -> BudgetParameter<Set, R1> { BudgetParameter(put(self.0, "Budget", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> BudgetParameter<R0, Set> { self.0.set("Type", value.into_expr()); BudgetParameter(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> BudgetParameter<R0, Set> { BudgetParameter(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for BudgetParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Parameters` of `AWS::CleanRooms::PrivacyBudgetTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanrooms-privacybudgettemplate-parameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Parameters(Bag);
+#[must_use] pub struct Parameters(Bag);
 impl Parameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BudgetParameters`: list of `BudgetParameter`. Update: in place.
-    pub fn budget_parameters(mut self, value: impl Arg<Arr<BudgetParameter>>) -> Self { self.0.set("BudgetParameters", value.into_expr()); self }
+    pub fn budget_parameters(self, value: impl Arg<Arr<BudgetParameter>>) -> Self { Self(put(self.0, "BudgetParameters", value.into_expr())) }
     /// `Epsilon`: integer. Update: in place.
-    pub fn epsilon(mut self, value: impl Arg<i64>) -> Self { self.0.set("Epsilon", value.into_expr()); self }
+    pub fn epsilon(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Epsilon", value.into_expr())) }
     /// `ResourceArn`: text. Update: replacement.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceArn", value.into_expr()); self }
+    pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceArn", value.into_expr())) }
     /// `UsersNoisePerQuery`: integer. Update: in place.
-    pub fn users_noise_per_query(mut self, value: impl Arg<i64>) -> Self { self.0.set("UsersNoisePerQuery", value.into_expr()); self }
+    pub fn users_noise_per_query(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UsersNoisePerQuery", value.into_expr())) }
 }
 impl Done for Parameters { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AutoRefresh` allows.
@@ -1587,5 +1581,5 @@ PrivacyBudgetType { AccessBudget = "ACCESS_BUDGET", DifferentialPrivacy = "DIFFE
 values! { /// Texts that `Type` allows.
 Type { CalendarDay = "CALENDAR_DAY", CalendarMonth = "CALENDAR_MONTH", CalendarWeek = "CALENDAR_WEEK", Lifetime = "LIFETIME" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccountId, AccountIdentifier, AggregateColumns, AllowCleartext, AllowDuplicates, AllowJoinsOnColumnsWithDifferentNames, AllowUseAsDimensionColumn, AllowedAggregateExpressionType, AllowedAnalyses, AllowedColumnComparisonColumns, AllowedColumns, AllowedLiteralComparisonColumns, AnalysisMethod, Artifacts, AutoRefresh, Bucket, Budget, CollaborationIdentifier, ColumnClassification, ColumnMapping, ColumnName, ColumnNames, ColumnType, Columns, ConfiguredTableIdentifier, CreatorDisplayName, Custom, CustomMLMemberAbilities, DatabaseName, Description, DimensionColumns, DisplayName, EntryPoint, EntryPointHash, Epsilon, Format, Function, IdMappingTableInputSource, IdNamespaceAssociationId, IdentityColumns, InputReferenceArn, InputReferenceConfig, IsPredictiveValue, IsResponsible, JoinColumns, Key, ListColumns, Location, ManageResourcePolicies, MaxMembershipInferenceAttackScore, MembershipIdentifier, Minimum, MinimumIdentityCount, MlSyntheticDataParameters, Name, OutputColumnName, OutputConfiguration, OutputConstraints, Parameters, Policy, PopulationAnalysisConfiguration, PreserveNulls, PrivacyBudgetType, QueryCompute, QueryLogStatus, ReferencedTables, ResultFormat, RoleArn, S3, ScalarFunctions, SchemaName, SecretArn, Source, TableName, TableReference, TableSchema, Type, V1, WorkGroup } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccountId, AccountIdentifier, AggregateColumns, AllowCleartext, AllowDuplicates, AllowJoinsOnColumnsWithDifferentNames, AllowUseAsDimensionColumn, AllowedAggregateExpressionType, AllowedAnalyses, AllowedColumnComparisonColumns, AllowedColumns, AllowedLiteralComparisonColumns, AnalysisMethod, AutoRefresh, Bucket, Budget, CollaborationIdentifier, ColumnClassification, ColumnMapping, ColumnName, ColumnNames, ColumnType, Columns, ConfiguredTableIdentifier, CreatorDisplayName, CustomMLMemberAbilities, DatabaseName, Description, DimensionColumns, DisplayName, EntryPoint, EntryPointHash, Epsilon, Format, Function, IdMappingTableInputSource, IdNamespaceAssociationId, IdentityColumns, InputReferenceArn, InputReferenceConfig, IsPredictiveValue, IsResponsible, JoinColumns, Key, ListColumns, Location, ManageResourcePolicies, MaxMembershipInferenceAttackScore, MembershipIdentifier, Minimum, MinimumIdentityCount, Name, OutputColumnName, OutputConfiguration, OutputConstraints, Parameters, Policy, PopulationAnalysisConfiguration, PreserveNulls, PrivacyBudgetType, QueryCompute, QueryLogStatus, ReferencedTables, ResultFormat, RoleArn, S3, ScalarFunctions, SchemaName, SecretArn, Source, TableName, TableReference, TableSchema, Type, V1, WorkGroup } }

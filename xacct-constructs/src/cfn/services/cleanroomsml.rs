@@ -10,78 +10,78 @@ impl CfnConfiguredModelAlgorithm {
     /// `AWS::CleanRoomsML::ConfiguredModelAlgorithm`
     pub const TYPE: &'static str = "AWS::CleanRoomsML::ConfiguredModelAlgorithm";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnConfiguredModelAlgorithmProps<R0, R1>) -> Self where CfnConfiguredModelAlgorithmProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfiguredModelAlgorithmProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConfiguredModelAlgorithmArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConfiguredModelAlgorithmArn`: text.
+    /// The attribute `ConfiguredModelAlgorithmArn`: `OtherArn`.
     pub fn attr_configured_model_algorithm_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConfiguredModelAlgorithmArn") }
 }
 impl Parent for CfnConfiguredModelAlgorithm { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CleanRoomsML::ConfiguredModelAlgorithm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithm.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfiguredModelAlgorithmProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnConfiguredModelAlgorithmProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnConfiguredModelAlgorithmProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConfiguredModelAlgorithmProps<missing::Name, missing::RoleArn> { CfnConfiguredModelAlgorithmProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConfiguredModelAlgorithmProps<Missing<required::Name>, Missing<required::RoleArn>> { CfnConfiguredModelAlgorithmProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConfiguredModelAlgorithmProps<R0, R1> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InferenceContainerConfig`: `InferenceContainerConfig`. Update: replacement.
-    pub fn inference_container_config(mut self, value: impl Arg<configured_model_algorithm::InferenceContainerConfig>) -> Self { self.0.set("InferenceContainerConfig", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn inference_container_config(self, value: impl Arg<configured_model_algorithm::InferenceContainerConfig>) -> Self { Self(put(self.0, "InferenceContainerConfig", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnConfiguredModelAlgorithmProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnConfiguredModelAlgorithmProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnConfiguredModelAlgorithmProps<R0, Set> { self.0.set("RoleArn", value.into_expr()); CfnConfiguredModelAlgorithmProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfiguredModelAlgorithmProps<Set, R1> { CfnConfiguredModelAlgorithmProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnConfiguredModelAlgorithmProps<R0, Set> { CfnConfiguredModelAlgorithmProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TrainingContainerConfig`: `ContainerConfig`. Update: replacement.
-    pub fn training_container_config(mut self, value: impl Arg<configured_model_algorithm::ContainerConfig>) -> Self { self.0.set("TrainingContainerConfig", value.into_expr()); self }
+    pub fn training_container_config(self, value: impl Arg<configured_model_algorithm::ContainerConfig>) -> Self { Self(put(self.0, "TrainingContainerConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnConfiguredModelAlgorithmProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRoomsML::ConfiguredModelAlgorithm`.
 pub mod configured_model_algorithm {
 use crate::cfn::support::*;
 /// The property type `ContainerConfig` of `AWS::CleanRoomsML::ConfiguredModelAlgorithm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithm-containerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ContainerConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ContainerConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContainerConfig<super::missing::ImageUri> { ContainerConfig(Bag::default(), Phase) }
+    pub fn new() -> ContainerConfig<Missing<super::required::ImageUri>> { ContainerConfig(Bag::default(), Phase) }
 }
 impl<R0> ContainerConfig<R0> {
     /// `Arguments`: list of text. Update: replacement.
-    pub fn arguments(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Arguments", value.into_expr()); self }
+    pub fn arguments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Arguments", value.into_expr()), Phase) }
     /// `Entrypoint`: list of text. Update: replacement.
-    pub fn entrypoint(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Entrypoint", value.into_expr()); self }
+    pub fn entrypoint(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Entrypoint", value.into_expr()), Phase) }
     /// `ImageUri`: text, required. Update: replacement.
-    pub fn image_uri(mut self, value: impl Arg<str>) -> ContainerConfig<Set> { self.0.set("ImageUri", value.into_expr()); ContainerConfig(self.0, Phase) }
+    pub fn image_uri(self, value: impl Arg<str>) -> ContainerConfig<Set> { ContainerConfig(put(self.0, "ImageUri", value.into_expr()), Phase) }
     /// `MetricDefinitions`: list of `MetricDefinition`. Update: replacement.
-    pub fn metric_definitions(mut self, value: impl Arg<Arr<MetricDefinition>>) -> Self { self.0.set("MetricDefinitions", value.into_expr()); self }
+    pub fn metric_definitions(self, value: impl Arg<Arr<MetricDefinition>>) -> Self { Self(put(self.0, "MetricDefinitions", value.into_expr()), Phase) }
 }
 impl Done for ContainerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InferenceContainerConfig` of `AWS::CleanRoomsML::ConfiguredModelAlgorithm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithm-inferencecontainerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InferenceContainerConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InferenceContainerConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl InferenceContainerConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InferenceContainerConfig<super::missing::ImageUri> { InferenceContainerConfig(Bag::default(), Phase) }
+    pub fn new() -> InferenceContainerConfig<Missing<super::required::ImageUri>> { InferenceContainerConfig(Bag::default(), Phase) }
 }
 impl<R0> InferenceContainerConfig<R0> {
     /// `ImageUri`: text, required. Update: replacement.
-    pub fn image_uri(mut self, value: impl Arg<str>) -> InferenceContainerConfig<Set> { self.0.set("ImageUri", value.into_expr()); InferenceContainerConfig(self.0, Phase) }
+    pub fn image_uri(self, value: impl Arg<str>) -> InferenceContainerConfig<Set> { InferenceContainerConfig(put(self.0, "ImageUri", value.into_expr()), Phase) }
 }
 impl Done for InferenceContainerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDefinition` of `AWS::CleanRoomsML::ConfiguredModelAlgorithm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithm-metricdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MetricDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MetricDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricDefinition<super::missing::Name, super::missing::Regex> { MetricDefinition(Bag::default(), Phase) }
+    pub fn new() -> MetricDefinition<Missing<super::required::Name>, Missing<super::required::Regex>> { MetricDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricDefinition<R0, R1> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> MetricDefinition<Set, R1> { self.0.set("Name", value.into_expr()); MetricDefinition(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> MetricDefinition<Set, R1> { MetricDefinition(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Regex`: text, required. Update: replacement.
-    pub fn regex(mut self, value: impl Arg<str>) -> MetricDefinition<R0, Set> { self.0.set("Regex", value.into_expr()); MetricDefinition(self.0, Phase) }
+    pub fn regex(self, value: impl Arg<str>) -> MetricDefinition<R0, Set> { MetricDefinition(put(self.0, "Regex", value.into_expr()), Phase) }
 }
 impl Done for MetricDefinition { fn into_props(self) -> Bag { self.0 } }
 }
@@ -91,189 +91,189 @@ impl CfnConfiguredModelAlgorithmAssociation {
     /// `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`
     pub const TYPE: &'static str = "AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnConfiguredModelAlgorithmAssociationProps<R0, R1, R2>) -> Self where CfnConfiguredModelAlgorithmAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfiguredModelAlgorithmAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConfiguredModelAlgorithmAssociationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CollaborationIdentifier`: text.
     pub fn attr_collaboration_identifier(&self) -> Val<str> { self.0.get_att("CollaborationIdentifier") }
-    /// The attribute `ConfiguredModelAlgorithmAssociationArn`: text.
+    /// The attribute `ConfiguredModelAlgorithmAssociationArn`: `OtherArn`.
     pub fn attr_configured_model_algorithm_association_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConfiguredModelAlgorithmAssociationArn") }
 }
 impl Parent for CfnConfiguredModelAlgorithmAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-configuredmodelalgorithmassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfiguredModelAlgorithmAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnConfiguredModelAlgorithmAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnConfiguredModelAlgorithmAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConfiguredModelAlgorithmAssociationProps<missing::ConfiguredModelAlgorithmArn, missing::MembershipIdentifier, missing::Name> { CfnConfiguredModelAlgorithmAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConfiguredModelAlgorithmAssociationProps<Missing<required::ConfiguredModelAlgorithmArn>, Missing<required::MembershipIdentifier>, Missing<required::Name>> { CfnConfiguredModelAlgorithmAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnConfiguredModelAlgorithmAssociationProps<R0, R1, R2> {
     /// `ConfiguredModelAlgorithmArn`: text, required. Update: replacement.
-    pub fn configured_model_algorithm_arn(mut self, value: impl Arg<str>) -> CfnConfiguredModelAlgorithmAssociationProps<Set, R1, R2> { self.0.set("ConfiguredModelAlgorithmArn", value.into_expr()); CfnConfiguredModelAlgorithmAssociationProps(self.0, Phase) }
+    pub fn configured_model_algorithm_arn(self, value: impl Arg<str>) -> CfnConfiguredModelAlgorithmAssociationProps<Set, R1, R2> { CfnConfiguredModelAlgorithmAssociationProps(put(self.0, "ConfiguredModelAlgorithmArn", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `MembershipIdentifier`: text, required. Update: replacement.
-    pub fn membership_identifier(mut self, value: impl Arg<str>) -> CfnConfiguredModelAlgorithmAssociationProps<R0, Set, R2> { self.0.set("MembershipIdentifier", value.into_expr()); CfnConfiguredModelAlgorithmAssociationProps(self.0, Phase) }
+    pub fn membership_identifier(self, value: impl Arg<str>) -> CfnConfiguredModelAlgorithmAssociationProps<R0, Set, R2> { CfnConfiguredModelAlgorithmAssociationProps(put(self.0, "MembershipIdentifier", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnConfiguredModelAlgorithmAssociationProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnConfiguredModelAlgorithmAssociationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfiguredModelAlgorithmAssociationProps<R0, R1, Set> { CfnConfiguredModelAlgorithmAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PrivacyConfiguration`: `PrivacyConfiguration`. Update: replacement.
-    pub fn privacy_configuration(mut self, value: impl Arg<configured_model_algorithm_association::PrivacyConfiguration>) -> Self { self.0.set("PrivacyConfiguration", value.into_expr()); self }
+    pub fn privacy_configuration(self, value: impl Arg<configured_model_algorithm_association::PrivacyConfiguration>) -> Self { Self(put(self.0, "PrivacyConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConfiguredModelAlgorithmAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`.
 pub mod configured_model_algorithm_association {
 use crate::cfn::support::*;
 /// The property type `CustomEntityConfig` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-customentityconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomEntityConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomEntityConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomEntityConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomEntityConfig<super::missing::CustomDataIdentifiers> { CustomEntityConfig(Bag::default(), Phase) }
+    pub fn new() -> CustomEntityConfig<Missing<super::required::CustomDataIdentifiers>> { CustomEntityConfig(Bag::default(), Phase) }
 }
 impl<R0> CustomEntityConfig<R0> {
     /// `CustomDataIdentifiers`: list of text, required. Update: replacement.
-    pub fn custom_data_identifiers(mut self, value: impl Arg<Arr<str>>) -> CustomEntityConfig<Set> { self.0.set("CustomDataIdentifiers", value.into_expr()); CustomEntityConfig(self.0, Phase) }
+    pub fn custom_data_identifiers(self, value: impl Arg<Arr<str>>) -> CustomEntityConfig<Set> { CustomEntityConfig(put(self.0, "CustomDataIdentifiers", value.into_expr()), Phase) }
 }
 impl Done for CustomEntityConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogRedactionConfiguration` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-logredactionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogRedactionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LogRedactionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LogRedactionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogRedactionConfiguration<super::missing::EntitiesToRedact> { LogRedactionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LogRedactionConfiguration<Missing<super::required::EntitiesToRedact>> { LogRedactionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogRedactionConfiguration<R0> {
     /// `CustomEntityConfig`: `CustomEntityConfig`. Update: replacement.
-    pub fn custom_entity_config(mut self, value: impl Arg<CustomEntityConfig>) -> Self { self.0.set("CustomEntityConfig", value.into_expr()); self }
+    pub fn custom_entity_config(self, value: impl Arg<CustomEntityConfig>) -> Self { Self(put(self.0, "CustomEntityConfig", value.into_expr()), Phase) }
     /// `EntitiesToRedact`: list of `EntitiesToRedact`, required. Update: replacement.
-    pub fn entities_to_redact(mut self, value: impl Arg<Arr<EntitiesToRedact>>) -> LogRedactionConfiguration<Set> { self.0.set("EntitiesToRedact", value.into_expr()); LogRedactionConfiguration(self.0, Phase) }
+    pub fn entities_to_redact(self, value: impl Arg<Arr<EntitiesToRedact>>) -> LogRedactionConfiguration<Set> { LogRedactionConfiguration(put(self.0, "EntitiesToRedact", value.into_expr()), Phase) }
 }
 impl Done for LogRedactionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogsConfigurationPolicy` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-logsconfigurationpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogsConfigurationPolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LogsConfigurationPolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl LogsConfigurationPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogsConfigurationPolicy<super::missing::AllowedAccountIds> { LogsConfigurationPolicy(Bag::default(), Phase) }
+    pub fn new() -> LogsConfigurationPolicy<Missing<super::required::AllowedAccountIds>> { LogsConfigurationPolicy(Bag::default(), Phase) }
 }
 impl<R0> LogsConfigurationPolicy<R0> {
     /// `AllowedAccountIds`: list of text, required. Update: replacement.
-    pub fn allowed_account_ids(mut self, value: impl Arg<Arr<str>>) -> LogsConfigurationPolicy<Set> { self.0.set("AllowedAccountIds", value.into_expr()); LogsConfigurationPolicy(self.0, Phase) }
+    pub fn allowed_account_ids(self, value: impl Arg<Arr<str>>) -> LogsConfigurationPolicy<Set> { LogsConfigurationPolicy(put(self.0, "AllowedAccountIds", value.into_expr()), Phase) }
     /// `FilterPattern`: text. Update: replacement.
-    pub fn filter_pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("FilterPattern", value.into_expr()); self }
+    pub fn filter_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterPattern", value.into_expr()), Phase) }
     /// `LogRedactionConfiguration`: `LogRedactionConfiguration`. Update: replacement.
-    pub fn log_redaction_configuration(mut self, value: impl Arg<LogRedactionConfiguration>) -> Self { self.0.set("LogRedactionConfiguration", value.into_expr()); self }
+    pub fn log_redaction_configuration(self, value: impl Arg<LogRedactionConfiguration>) -> Self { Self(put(self.0, "LogRedactionConfiguration", value.into_expr()), Phase) }
     /// `LogType`: `LogType`. Update: replacement.
-    pub fn log_type(mut self, value: impl Arg<LogType>) -> Self { self.0.set("LogType", value.into_expr()); self }
+    pub fn log_type(self, value: impl Arg<LogType>) -> Self { Self(put(self.0, "LogType", value.into_expr()), Phase) }
 }
 impl Done for LogsConfigurationPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricsConfigurationPolicy` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-metricsconfigurationpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricsConfigurationPolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetricsConfigurationPolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetricsConfigurationPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricsConfigurationPolicy<super::missing::NoiseLevel> { MetricsConfigurationPolicy(Bag::default(), Phase) }
+    pub fn new() -> MetricsConfigurationPolicy<Missing<super::required::NoiseLevel>> { MetricsConfigurationPolicy(Bag::default(), Phase) }
 }
 impl<R0> MetricsConfigurationPolicy<R0> {
     /// `NoiseLevel`: `NoiseLevel`, required. Update: replacement.
-    pub fn noise_level(mut self, value: impl Arg<NoiseLevel>) -> MetricsConfigurationPolicy<Set> { self.0.set("NoiseLevel", value.into_expr()); MetricsConfigurationPolicy(self.0, Phase) }
+    pub fn noise_level(self, value: impl Arg<NoiseLevel>) -> MetricsConfigurationPolicy<Set> { MetricsConfigurationPolicy(put(self.0, "NoiseLevel", value.into_expr()), Phase) }
 }
 impl Done for MetricsConfigurationPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivacyConfiguration` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-privacyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivacyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PrivacyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PrivacyConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PrivacyConfiguration<super::missing::Policies> { PrivacyConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PrivacyConfiguration<Missing<super::required::Policies>> { PrivacyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PrivacyConfiguration<R0> {
     /// `Policies`: `PrivacyConfigurationPolicies`, required. Update: replacement.
-    pub fn policies(mut self, value: impl Arg<PrivacyConfigurationPolicies>) -> PrivacyConfiguration<Set> { self.0.set("Policies", value.into_expr()); PrivacyConfiguration(self.0, Phase) }
+    pub fn policies(self, value: impl Arg<PrivacyConfigurationPolicies>) -> PrivacyConfiguration<Set> { PrivacyConfiguration(put(self.0, "Policies", value.into_expr()), Phase) }
 }
 impl Done for PrivacyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivacyConfigurationPolicies` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-privacyconfigurationpolicies.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivacyConfigurationPolicies(Bag);
+#[must_use] pub struct PrivacyConfigurationPolicies(Bag);
 impl PrivacyConfigurationPolicies {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TrainedModelExports`: `TrainedModelExportsConfigurationPolicy`. Update: replacement.
-    pub fn trained_model_exports(mut self, value: impl Arg<TrainedModelExportsConfigurationPolicy>) -> Self { self.0.set("TrainedModelExports", value.into_expr()); self }
+    pub fn trained_model_exports(self, value: impl Arg<TrainedModelExportsConfigurationPolicy>) -> Self { Self(put(self.0, "TrainedModelExports", value.into_expr())) }
     /// `TrainedModelInferenceJobs`: `TrainedModelInferenceJobsConfigurationPolicy`. Update: replacement.
-    pub fn trained_model_inference_jobs(mut self, value: impl Arg<TrainedModelInferenceJobsConfigurationPolicy>) -> Self { self.0.set("TrainedModelInferenceJobs", value.into_expr()); self }
+    pub fn trained_model_inference_jobs(self, value: impl Arg<TrainedModelInferenceJobsConfigurationPolicy>) -> Self { Self(put(self.0, "TrainedModelInferenceJobs", value.into_expr())) }
     /// `TrainedModels`: `TrainedModelsConfigurationPolicy`. Update: replacement.
-    pub fn trained_models(mut self, value: impl Arg<TrainedModelsConfigurationPolicy>) -> Self { self.0.set("TrainedModels", value.into_expr()); self }
+    pub fn trained_models(self, value: impl Arg<TrainedModelsConfigurationPolicy>) -> Self { Self(put(self.0, "TrainedModels", value.into_expr())) }
 }
 impl Done for PrivacyConfigurationPolicies { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrainedModelArtifactMaxSize` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelartifactmaxsize.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrainedModelArtifactMaxSize<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TrainedModelArtifactMaxSize<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TrainedModelArtifactMaxSize {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TrainedModelArtifactMaxSize<super::missing::Unit, super::missing::Value> { TrainedModelArtifactMaxSize(Bag::default(), Phase) }
+    pub fn new() -> TrainedModelArtifactMaxSize<Missing<super::required::Unit>, Missing<super::required::Value>> { TrainedModelArtifactMaxSize(Bag::default(), Phase) }
 }
 impl<R0, R1> TrainedModelArtifactMaxSize<R0, R1> {
     /// `Unit`: `Unit`, required. Update: replacement.
-    pub fn unit(mut self, value: impl Arg<Unit>) -> TrainedModelArtifactMaxSize<Set, R1> { self.0.set("Unit", value.into_expr()); TrainedModelArtifactMaxSize(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> TrainedModelArtifactMaxSize<Set, R1> { TrainedModelArtifactMaxSize(put(self.0, "Unit", value.into_expr()), Phase) }
     /// `Value`: number, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<f64>) -> TrainedModelArtifactMaxSize<R0, Set> { self.0.set("Value", value.into_expr()); TrainedModelArtifactMaxSize(self.0, Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> TrainedModelArtifactMaxSize<R0, Set> { TrainedModelArtifactMaxSize(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TrainedModelArtifactMaxSize { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrainedModelExportsConfigurationPolicy` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelexportsconfigurationpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrainedModelExportsConfigurationPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TrainedModelExportsConfigurationPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TrainedModelExportsConfigurationPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TrainedModelExportsConfigurationPolicy<super::missing::FilesToExport, super::missing::MaxSize> { TrainedModelExportsConfigurationPolicy(Bag::default(), Phase) }
+    pub fn new() -> TrainedModelExportsConfigurationPolicy<Missing<super::required::FilesToExport>, Missing<super::required::MaxSize>> { TrainedModelExportsConfigurationPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> TrainedModelExportsConfigurationPolicy<R0, R1> {
     /// `FilesToExport`: list of `FilesToExport`, required. Update: replacement.
-    pub fn files_to_export(mut self, value: impl Arg<Arr<FilesToExport>>) -> TrainedModelExportsConfigurationPolicy<Set, R1> { self.0.set("FilesToExport", value.into_expr()); TrainedModelExportsConfigurationPolicy(self.0, Phase) }
+    pub fn files_to_export(self, value: impl Arg<Arr<FilesToExport>>) -> TrainedModelExportsConfigurationPolicy<Set, R1> { TrainedModelExportsConfigurationPolicy(put(self.0, "FilesToExport", value.into_expr()), Phase) }
     /// `MaxSize`: `TrainedModelExportsMaxSize`, required. Update: replacement.
-    pub fn max_size(mut self, value: impl Arg<TrainedModelExportsMaxSize>) -> TrainedModelExportsConfigurationPolicy<R0, Set> { self.0.set("MaxSize", value.into_expr()); TrainedModelExportsConfigurationPolicy(self.0, Phase) }
+    pub fn max_size(self, value: impl Arg<TrainedModelExportsMaxSize>) -> TrainedModelExportsConfigurationPolicy<R0, Set> { TrainedModelExportsConfigurationPolicy(put(self.0, "MaxSize", value.into_expr()), Phase) }
 }
 impl Done for TrainedModelExportsConfigurationPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrainedModelExportsMaxSize` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelexportsmaxsize.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrainedModelExportsMaxSize<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TrainedModelExportsMaxSize<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TrainedModelExportsMaxSize {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TrainedModelExportsMaxSize<super::missing::Unit, super::missing::Value> { TrainedModelExportsMaxSize(Bag::default(), Phase) }
+    pub fn new() -> TrainedModelExportsMaxSize<Missing<super::required::Unit>, Missing<super::required::Value>> { TrainedModelExportsMaxSize(Bag::default(), Phase) }
 }
 impl<R0, R1> TrainedModelExportsMaxSize<R0, R1> {
     /// `Unit`: `Unit`, required. Update: replacement.
-    pub fn unit(mut self, value: impl Arg<Unit>) -> TrainedModelExportsMaxSize<Set, R1> { self.0.set("Unit", value.into_expr()); TrainedModelExportsMaxSize(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> TrainedModelExportsMaxSize<Set, R1> { TrainedModelExportsMaxSize(put(self.0, "Unit", value.into_expr()), Phase) }
     /// `Value`: number, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<f64>) -> TrainedModelExportsMaxSize<R0, Set> { self.0.set("Value", value.into_expr()); TrainedModelExportsMaxSize(self.0, Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> TrainedModelExportsMaxSize<R0, Set> { TrainedModelExportsMaxSize(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TrainedModelExportsMaxSize { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrainedModelInferenceJobsConfigurationPolicy` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelinferencejobsconfigurationpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrainedModelInferenceJobsConfigurationPolicy(Bag);
+#[must_use] pub struct TrainedModelInferenceJobsConfigurationPolicy(Bag);
 impl TrainedModelInferenceJobsConfigurationPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerLogs`: list of `LogsConfigurationPolicy`. Update: replacement.
-    pub fn container_logs(mut self, value: impl Arg<Arr<LogsConfigurationPolicy>>) -> Self { self.0.set("ContainerLogs", value.into_expr()); self }
+    pub fn container_logs(self, value: impl Arg<Arr<LogsConfigurationPolicy>>) -> Self { Self(put(self.0, "ContainerLogs", value.into_expr())) }
     /// `MaxOutputSize`: `TrainedModelInferenceMaxOutputSize`. Update: replacement.
-    pub fn max_output_size(mut self, value: impl Arg<TrainedModelInferenceMaxOutputSize>) -> Self { self.0.set("MaxOutputSize", value.into_expr()); self }
+    pub fn max_output_size(self, value: impl Arg<TrainedModelInferenceMaxOutputSize>) -> Self { Self(put(self.0, "MaxOutputSize", value.into_expr())) }
 }
 impl Done for TrainedModelInferenceJobsConfigurationPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrainedModelInferenceMaxOutputSize` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelinferencemaxoutputsize.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrainedModelInferenceMaxOutputSize<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TrainedModelInferenceMaxOutputSize<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TrainedModelInferenceMaxOutputSize {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TrainedModelInferenceMaxOutputSize<super::missing::Unit, super::missing::Value> { TrainedModelInferenceMaxOutputSize(Bag::default(), Phase) }
+    pub fn new() -> TrainedModelInferenceMaxOutputSize<Missing<super::required::Unit>, Missing<super::required::Value>> { TrainedModelInferenceMaxOutputSize(Bag::default(), Phase) }
 }
 impl<R0, R1> TrainedModelInferenceMaxOutputSize<R0, R1> {
     /// `Unit`: `Unit`, required. Update: replacement.
-    pub fn unit(mut self, value: impl Arg<Unit>) -> TrainedModelInferenceMaxOutputSize<Set, R1> { self.0.set("Unit", value.into_expr()); TrainedModelInferenceMaxOutputSize(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> TrainedModelInferenceMaxOutputSize<Set, R1> { TrainedModelInferenceMaxOutputSize(put(self.0, "Unit", value.into_expr()), Phase) }
     /// `Value`: number, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<f64>) -> TrainedModelInferenceMaxOutputSize<R0, Set> { self.0.set("Value", value.into_expr()); TrainedModelInferenceMaxOutputSize(self.0, Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> TrainedModelInferenceMaxOutputSize<R0, Set> { TrainedModelInferenceMaxOutputSize(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TrainedModelInferenceMaxOutputSize { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrainedModelsConfigurationPolicy` of `AWS::CleanRoomsML::ConfiguredModelAlgorithmAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-configuredmodelalgorithmassociation-trainedmodelsconfigurationpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrainedModelsConfigurationPolicy(Bag);
+#[must_use] pub struct TrainedModelsConfigurationPolicy(Bag);
 impl TrainedModelsConfigurationPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerLogs`: list of `LogsConfigurationPolicy`. Update: replacement.
-    pub fn container_logs(mut self, value: impl Arg<Arr<LogsConfigurationPolicy>>) -> Self { self.0.set("ContainerLogs", value.into_expr()); self }
+    pub fn container_logs(self, value: impl Arg<Arr<LogsConfigurationPolicy>>) -> Self { Self(put(self.0, "ContainerLogs", value.into_expr())) }
     /// `ContainerMetrics`: `MetricsConfigurationPolicy`. Update: replacement.
-    pub fn container_metrics(mut self, value: impl Arg<MetricsConfigurationPolicy>) -> Self { self.0.set("ContainerMetrics", value.into_expr()); self }
+    pub fn container_metrics(self, value: impl Arg<MetricsConfigurationPolicy>) -> Self { Self(put(self.0, "ContainerMetrics", value.into_expr())) }
     /// `MaxArtifactSize`: `TrainedModelArtifactMaxSize`. Update: replacement.
-    pub fn max_artifact_size(mut self, value: impl Arg<TrainedModelArtifactMaxSize>) -> Self { self.0.set("MaxArtifactSize", value.into_expr()); self }
+    pub fn max_artifact_size(self, value: impl Arg<TrainedModelArtifactMaxSize>) -> Self { Self(put(self.0, "MaxArtifactSize", value.into_expr())) }
 }
 impl Done for TrainedModelsConfigurationPolicy { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EntitiesToRedact` allows.
@@ -293,100 +293,100 @@ impl CfnTrainingDataset {
     /// `AWS::CleanRoomsML::TrainingDataset`
     pub const TYPE: &'static str = "AWS::CleanRoomsML::TrainingDataset";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnTrainingDatasetProps<R0, R1, R2>) -> Self where CfnTrainingDatasetProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrainingDatasetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TrainingDatasetArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TrainingDatasetArn`: text.
+    /// The attribute `TrainingDatasetArn`: `OtherArn`.
     pub fn attr_training_dataset_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TrainingDatasetArn") }
 }
 impl Parent for CfnTrainingDataset { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CleanRoomsML::TrainingDataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cleanroomsml-trainingdataset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTrainingDatasetProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnTrainingDatasetProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnTrainingDatasetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTrainingDatasetProps<missing::Name, missing::RoleArn, missing::TrainingData> { CfnTrainingDatasetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTrainingDatasetProps<Missing<required::Name>, Missing<required::RoleArn>, Missing<required::TrainingData>> { CfnTrainingDatasetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnTrainingDatasetProps<R0, R1, R2> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnTrainingDatasetProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnTrainingDatasetProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnTrainingDatasetProps<R0, Set, R2> { self.0.set("RoleArn", value.into_expr()); CfnTrainingDatasetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTrainingDatasetProps<Set, R1, R2> { CfnTrainingDatasetProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnTrainingDatasetProps<R0, Set, R2> { CfnTrainingDatasetProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TrainingData`: list of `Dataset`, required. Update: replacement.
-    pub fn training_data(mut self, value: impl Arg<Arr<training_dataset::Dataset>>) -> CfnTrainingDatasetProps<R0, R1, Set> { self.0.set("TrainingData", value.into_expr()); CfnTrainingDatasetProps(self.0, Phase) }
+    pub fn training_data(self, value: impl Arg<Arr<training_dataset::Dataset>>) -> CfnTrainingDatasetProps<R0, R1, Set> { CfnTrainingDatasetProps(put(self.0, "TrainingData", value.into_expr()), Phase) }
 }
 impl Done for CfnTrainingDatasetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CleanRoomsML::TrainingDataset`.
 pub mod training_dataset {
 use crate::cfn::support::*;
 /// The property type `ColumnSchema` of `AWS::CleanRoomsML::TrainingDataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-columnschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ColumnSchema<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ColumnSchema<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ColumnSchema {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ColumnSchema<super::missing::ColumnName, super::missing::ColumnTypes> { ColumnSchema(Bag::default(), Phase) }
+    pub fn new() -> ColumnSchema<Missing<super::required::ColumnName>, Missing<super::required::ColumnTypes>> { ColumnSchema(Bag::default(), Phase) }
 }
 impl<R0, R1> ColumnSchema<R0, R1> {
     /// `ColumnName`: text, required. Update: replacement.
-    pub fn column_name(mut self, value: impl Arg<str>) -> ColumnSchema<Set, R1> { self.0.set("ColumnName", value.into_expr()); ColumnSchema(self.0, Phase) }
+    pub fn column_name(self, value: impl Arg<str>) -> ColumnSchema<Set, R1> { ColumnSchema(put(self.0, "ColumnName", value.into_expr()), Phase) }
     /// `ColumnTypes`: list of `ColumnTypes`, required. Update: replacement.
-    pub fn column_types(mut self, value: impl Arg<Arr<ColumnTypes>>) -> ColumnSchema<R0, Set> { self.0.set("ColumnTypes", value.into_expr()); ColumnSchema(self.0, Phase) }
+    pub fn column_types(self, value: impl Arg<Arr<ColumnTypes>>) -> ColumnSchema<R0, Set> { ColumnSchema(put(self.0, "ColumnTypes", value.into_expr()), Phase) }
 }
 impl Done for ColumnSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSource` of `AWS::CleanRoomsML::TrainingDataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-datasource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataSource<super::missing::GlueDataSource> { DataSource(Bag::default(), Phase) }
+    pub fn new() -> DataSource<Missing<super::required::GlueDataSource>> { DataSource(Bag::default(), Phase) }
 }
 impl<R0> DataSource<R0> {
     /// `GlueDataSource`: `GlueDataSource`, required. Update: replacement.
-    pub fn glue_data_source(mut self, value: impl Arg<GlueDataSource>) -> DataSource<Set> { self.0.set("GlueDataSource", value.into_expr()); DataSource(self.0, Phase) }
+    pub fn glue_data_source(self, value: impl Arg<GlueDataSource>) -> DataSource<Set> { DataSource(put(self.0, "GlueDataSource", value.into_expr()), Phase) }
 }
 impl Done for DataSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Dataset` of `AWS::CleanRoomsML::TrainingDataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-dataset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Dataset<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Dataset<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Dataset {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Dataset<super::missing::InputConfig, super::missing::Type> { Dataset(Bag::default(), Phase) }
+    pub fn new() -> Dataset<Missing<super::required::InputConfig>, Missing<super::required::Type>> { Dataset(Bag::default(), Phase) }
 }
 impl<R0, R1> Dataset<R0, R1> {
     /// `InputConfig`: `DatasetInputConfig`, required. Update: replacement.
-    pub fn input_config(mut self, value: impl Arg<DatasetInputConfig>) -> Dataset<Set, R1> { self.0.set("InputConfig", value.into_expr()); Dataset(self.0, Phase) }
+    pub fn input_config(self, value: impl Arg<DatasetInputConfig>) -> Dataset<Set, R1> { Dataset(put(self.0, "InputConfig", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Dataset<R0, Set> { self.0.set("Type", value.into_expr()); Dataset(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Dataset<R0, Set> { Dataset(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Dataset { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatasetInputConfig` of `AWS::CleanRoomsML::TrainingDataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-datasetinputconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatasetInputConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DatasetInputConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DatasetInputConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DatasetInputConfig<super::missing::DataSource, super::missing::Schema> { DatasetInputConfig(Bag::default(), Phase) }
+    pub fn new() -> DatasetInputConfig<Missing<super::required::DataSource>, Missing<super::required::Schema>> { DatasetInputConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> DatasetInputConfig<R0, R1> {
     /// `DataSource`: `DataSource`, required. Update: replacement.
-    pub fn data_source(mut self, value: impl Arg<DataSource>) -> DatasetInputConfig<Set, R1> { self.0.set("DataSource", value.into_expr()); DatasetInputConfig(self.0, Phase) }
+    pub fn data_source(self, value: impl Arg<DataSource>) -> DatasetInputConfig<Set, R1> { DatasetInputConfig(put(self.0, "DataSource", value.into_expr()), Phase) }
     /// `Schema`: list of `ColumnSchema`, required. Update: replacement.
-    pub fn schema(mut self, value: impl Arg<Arr<ColumnSchema>>) -> DatasetInputConfig<R0, Set> { self.0.set("Schema", value.into_expr()); DatasetInputConfig(self.0, Phase) }
+    pub fn schema(self, value: impl Arg<Arr<ColumnSchema>>) -> DatasetInputConfig<R0, Set> { DatasetInputConfig(put(self.0, "Schema", value.into_expr()), Phase) }
 }
 impl Done for DatasetInputConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlueDataSource` of `AWS::CleanRoomsML::TrainingDataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cleanroomsml-trainingdataset-gluedatasource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GlueDataSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GlueDataSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GlueDataSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GlueDataSource<super::missing::DatabaseName, super::missing::TableName> { GlueDataSource(Bag::default(), Phase) }
+    pub fn new() -> GlueDataSource<Missing<super::required::DatabaseName>, Missing<super::required::TableName>> { GlueDataSource(Bag::default(), Phase) }
 }
 impl<R0, R1> GlueDataSource<R0, R1> {
     /// `CatalogId`: text. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CatalogId", value.into_expr()); self }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> GlueDataSource<Set, R1> { self.0.set("DatabaseName", value.into_expr()); GlueDataSource(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> GlueDataSource<Set, R1> { GlueDataSource(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: replacement.
-    pub fn table_name(mut self, value: impl Arg<str>) -> GlueDataSource<R0, Set> { self.0.set("TableName", value.into_expr()); GlueDataSource(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> GlueDataSource<R0, Set> { GlueDataSource(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for GlueDataSource { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ColumnTypes` allows.
@@ -394,5 +394,5 @@ ColumnTypes { CategoricalFeature = "CATEGORICAL_FEATURE", ItemId = "ITEM_ID", Nu
 values! { /// Texts that `Type` allows.
 Type { Interactions = "INTERACTIONS" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AllowedAccountIds, ColumnName, ColumnTypes, ConfiguredModelAlgorithmArn, CustomDataIdentifiers, DataSource, DatabaseName, EntitiesToRedact, FilesToExport, GlueDataSource, ImageUri, InputConfig, MaxSize, MembershipIdentifier, Name, NoiseLevel, Policies, Regex, RoleArn, Schema, TableName, TrainingData, Type, Unit, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AllowedAccountIds, ColumnName, ColumnTypes, ConfiguredModelAlgorithmArn, CustomDataIdentifiers, DataSource, DatabaseName, EntitiesToRedact, FilesToExport, GlueDataSource, ImageUri, InputConfig, MaxSize, MembershipIdentifier, Name, NoiseLevel, Policies, Regex, RoleArn, Schema, TableName, TrainingData, Type, Unit, Value } }

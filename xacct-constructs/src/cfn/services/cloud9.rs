@@ -10,10 +10,10 @@ impl CfnEnvironmentEC2 {
     /// `AWS::Cloud9::EnvironmentEC2`
     pub const TYPE: &'static str = "AWS::Cloud9::EnvironmentEC2";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnEnvironmentEC2Props<R0, R1>) -> Self where CfnEnvironmentEC2Props<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnEnvironmentEC2Props) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -22,50 +22,48 @@ impl CfnEnvironmentEC2 {
 }
 impl Parent for CfnEnvironmentEC2 { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cloud9::EnvironmentEC2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloud9-environmentec2.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEnvironmentEC2Props<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnEnvironmentEC2Props(Bag);
 impl CfnEnvironmentEC2Props {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEnvironmentEC2Props<missing::ImageId, missing::InstanceType> { CfnEnvironmentEC2Props(Bag::default(), Phase) }
-}
-impl<R0, R1> CfnEnvironmentEC2Props<R0, R1> {
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
     /// `AutomaticStopTimeMinutes`: integer. Update: replacement.
-    pub fn automatic_stop_time_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("AutomaticStopTimeMinutes", value.into_expr()); self }
+    pub fn automatic_stop_time_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticStopTimeMinutes", value.into_expr())) }
     /// `ConnectionType`: text. Update: replacement.
-    pub fn connection_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionType", value.into_expr()); self }
+    pub fn connection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionType", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `ImageId`: text, required. Update: replacement.
-    pub fn image_id(mut self, value: impl Arg<str>) -> CfnEnvironmentEC2Props<Set, R1> { self.0.set("ImageId", value.into_expr()); CfnEnvironmentEC2Props(self.0, Phase) }
-    /// `InstanceType`: text, required. Update: replacement.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> CfnEnvironmentEC2Props<R0, Set> { self.0.set("InstanceType", value.into_expr()); CfnEnvironmentEC2Props(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    /// `ImageId`: text. Update: replacement.
+    pub fn image_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageId", value.into_expr())) }
+    /// `InstanceType`: text. Update: replacement.
+    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `OwnerArn`: text. Update: replacement.
-    pub fn owner_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("OwnerArn", value.into_expr()); self }
+    pub fn owner_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerArn", value.into_expr())) }
     /// `Repositories`: list of `Repository`. Update: replacement.
-    pub fn repositories(mut self, value: impl Arg<Arr<environment_ec2::Repository>>) -> Self { self.0.set("Repositories", value.into_expr()); self }
-    /// `SubnetId`: text. Update: replacement.
-    pub fn subnet_id(mut self, value: impl Arg<kind::Ec2SubnetId>) -> Self { self.0.set("SubnetId", value.into_expr()); self }
+    pub fn repositories(self, value: impl Arg<Arr<environment_ec2::Repository>>) -> Self { Self(put(self.0, "Repositories", value.into_expr())) }
+    /// `SubnetId`: `Ec2SubnetId`. Update: replacement.
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnEnvironmentEC2Props { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cloud9::EnvironmentEC2`.
 pub mod environment_ec2 {
 use crate::cfn::support::*;
 /// The property type `Repository` of `AWS::Cloud9::EnvironmentEC2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloud9-environmentec2-repository.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Repository<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Repository<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Repository {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Repository<super::missing::PathComponent, super::missing::RepositoryUrl> { Repository(Bag::default(), Phase) }
+    pub fn new() -> Repository<Missing<super::required::PathComponent>, Missing<super::required::RepositoryUrl>> { Repository(Bag::default(), Phase) }
 }
 impl<R0, R1> Repository<R0, R1> {
     /// `PathComponent`: text, required. Update: replacement.
-    pub fn path_component(mut self, value: impl Arg<str>) -> Repository<Set, R1> { self.0.set("PathComponent", value.into_expr()); Repository(self.0, Phase) }
+    pub fn path_component(self, value: impl Arg<str>) -> Repository<Set, R1> { Repository(put(self.0, "PathComponent", value.into_expr()), Phase) }
     /// `RepositoryUrl`: text, required. Update: replacement.
-    pub fn repository_url(mut self, value: impl Arg<str>) -> Repository<R0, Set> { self.0.set("RepositoryUrl", value.into_expr()); Repository(self.0, Phase) }
+    pub fn repository_url(self, value: impl Arg<str>) -> Repository<R0, Set> { Repository(put(self.0, "RepositoryUrl", value.into_expr()), Phase) }
 }
 impl Done for Repository { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ImageId, InstanceType, PathComponent, RepositoryUrl } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { PathComponent, RepositoryUrl } }

@@ -10,7 +10,7 @@ impl CfnChangeSet {
     /// `AWS::CloudFormation::ChangeSet`
     pub const TYPE: &'static str = "AWS::CloudFormation::ChangeSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnChangeSetProps<R0, R1>) -> Self where CfnChangeSetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChangeSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ChangeSetId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ChangeSetId`: text.
@@ -22,58 +22,58 @@ impl CfnChangeSet {
 }
 impl Parent for CfnChangeSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFormation::ChangeSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-changeset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnChangeSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnChangeSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnChangeSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnChangeSetProps<missing::ChangeSetName, missing::StackName> { CfnChangeSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnChangeSetProps<Missing<required::ChangeSetName>, Missing<required::StackName>> { CfnChangeSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnChangeSetProps<R0, R1> {
     /// `Capabilities`: list of `Capabilities`. Update: replacement.
-    pub fn capabilities(mut self, value: impl Arg<Arr<change_set::Capabilities>>) -> Self { self.0.set("Capabilities", value.into_expr()); self }
+    pub fn capabilities(self, value: impl Arg<Arr<change_set::Capabilities>>) -> Self { Self(put(self.0, "Capabilities", value.into_expr()), Phase) }
     /// `ChangeSetName`: text, required. Update: replacement.
-    pub fn change_set_name(mut self, value: impl Arg<str>) -> CfnChangeSetProps<Set, R1> { self.0.set("ChangeSetName", value.into_expr()); CfnChangeSetProps(self.0, Phase) }
+    pub fn change_set_name(self, value: impl Arg<str>) -> CfnChangeSetProps<Set, R1> { CfnChangeSetProps(put(self.0, "ChangeSetName", value.into_expr()), Phase) }
     /// `ChangeSetType`: `ChangeSetType`. Update: replacement.
-    pub fn change_set_type(mut self, value: impl Arg<change_set::ChangeSetType>) -> Self { self.0.set("ChangeSetType", value.into_expr()); self }
+    pub fn change_set_type(self, value: impl Arg<change_set::ChangeSetType>) -> Self { Self(put(self.0, "ChangeSetType", value.into_expr()), Phase) }
     /// `DeploymentMode`: `DeploymentMode`. Update: replacement.
-    pub fn deployment_mode(mut self, value: impl Arg<change_set::DeploymentMode>) -> Self { self.0.set("DeploymentMode", value.into_expr()); self }
+    pub fn deployment_mode(self, value: impl Arg<change_set::DeploymentMode>) -> Self { Self(put(self.0, "DeploymentMode", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ImportExistingResources`: boolean. Update: replacement.
-    pub fn import_existing_resources(mut self, value: impl Arg<bool>) -> Self { self.0.set("ImportExistingResources", value.into_expr()); self }
+    pub fn import_existing_resources(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ImportExistingResources", value.into_expr()), Phase) }
     /// `IncludeNestedStacks`: boolean. Update: replacement.
-    pub fn include_nested_stacks(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeNestedStacks", value.into_expr()); self }
+    pub fn include_nested_stacks(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeNestedStacks", value.into_expr()), Phase) }
     /// `NotificationARNs`: list of text. Update: replacement.
-    pub fn notification_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotificationARNs", value.into_expr()); self }
+    pub fn notification_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationARNs", value.into_expr()), Phase) }
     /// `OnStackFailure`: `OnStackFailure`. Update: replacement.
-    pub fn on_stack_failure(mut self, value: impl Arg<change_set::OnStackFailure>) -> Self { self.0.set("OnStackFailure", value.into_expr()); self }
-    /// `RoleARN`: text. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleARN", value.into_expr()); self }
+    pub fn on_stack_failure(self, value: impl Arg<change_set::OnStackFailure>) -> Self { Self(put(self.0, "OnStackFailure", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr()), Phase) }
     /// `StackName`: text, required. Update: replacement.
-    pub fn stack_name(mut self, value: impl Arg<str>) -> CfnChangeSetProps<R0, Set> { self.0.set("StackName", value.into_expr()); CfnChangeSetProps(self.0, Phase) }
+    pub fn stack_name(self, value: impl Arg<str>) -> CfnChangeSetProps<R0, Set> { CfnChangeSetProps(put(self.0, "StackName", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsItems`. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<change_set::TagsItems>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<change_set::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TemplateBody`: text. Update: replacement.
-    pub fn template_body(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateBody", value.into_expr()); self }
+    pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value.into_expr()), Phase) }
     /// `TemplateURL`: text. Update: replacement.
-    pub fn template_url(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateURL", value.into_expr()); self }
+    pub fn template_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateURL", value.into_expr()), Phase) }
     /// `UsePreviousTemplate`: boolean. Update: replacement.
-    pub fn use_previous_template(mut self, value: impl Arg<bool>) -> Self { self.0.set("UsePreviousTemplate", value.into_expr()); self }
+    pub fn use_previous_template(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UsePreviousTemplate", value.into_expr()), Phase) }
 }
 impl Done for CfnChangeSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::ChangeSet`.
 pub mod change_set {
 use crate::cfn::support::*;
 /// The property type `TagsItems` of `AWS::CloudFormation::ChangeSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-changeset-tagsitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsItems {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsItems<super::missing::Key, super::missing::Value> { TagsItems(Bag::default(), Phase) }
+    pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsItems<Set, R1> { self.0.set("Key", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsItems<R0, Set> { self.0.set("Value", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Capabilities` allows.
@@ -91,7 +91,7 @@ impl CfnCustomResource {
     /// `AWS::CloudFormation::CustomResource`
     pub const TYPE: &'static str = "AWS::CloudFormation::CustomResource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnCustomResourceProps<R0>) -> Self where CfnCustomResourceProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCustomResourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -99,16 +99,16 @@ impl CfnCustomResource {
 }
 impl Parent for CfnCustomResource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFormation::CustomResource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCustomResourceProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnCustomResourceProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnCustomResourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCustomResourceProps<missing::ServiceToken> { CfnCustomResourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCustomResourceProps<Missing<required::ServiceToken>> { CfnCustomResourceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCustomResourceProps<R0> {
     /// `ServiceTimeout`: integer. Update: in place.
-    pub fn service_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("ServiceTimeout", value.into_expr()); self }
+    pub fn service_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ServiceTimeout", value.into_expr()), Phase) }
     /// `ServiceToken`: text, required. Update: replacement.
-    pub fn service_token(mut self, value: impl Arg<str>) -> CfnCustomResourceProps<Set> { self.0.set("ServiceToken", value.into_expr()); CfnCustomResourceProps(self.0, Phase) }
+    pub fn service_token(self, value: impl Arg<str>) -> CfnCustomResourceProps<Set> { CfnCustomResourceProps(put(self.0, "ServiceToken", value.into_expr()), Phase) }
 }
 impl Done for CfnCustomResourceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudFormation::GeneratedTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-generatedtemplate.html)
@@ -117,7 +117,7 @@ impl CfnGeneratedTemplate {
     /// `AWS::CloudFormation::GeneratedTemplate`
     pub const TYPE: &'static str = "AWS::CloudFormation::GeneratedTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnGeneratedTemplateProps<R0>) -> Self where CfnGeneratedTemplateProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGeneratedTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `GeneratedTemplateId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreationTime`: text.
@@ -135,45 +135,45 @@ impl CfnGeneratedTemplate {
 }
 impl Parent for CfnGeneratedTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFormation::GeneratedTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-generatedtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGeneratedTemplateProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnGeneratedTemplateProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnGeneratedTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGeneratedTemplateProps<missing::GeneratedTemplateName> { CfnGeneratedTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGeneratedTemplateProps<Missing<required::GeneratedTemplateName>> { CfnGeneratedTemplateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGeneratedTemplateProps<R0> {
     /// `GeneratedTemplateName`: text, required. Update: in place.
-    pub fn generated_template_name(mut self, value: impl Arg<str>) -> CfnGeneratedTemplateProps<Set> { self.0.set("GeneratedTemplateName", value.into_expr()); CfnGeneratedTemplateProps(self.0, Phase) }
+    pub fn generated_template_name(self, value: impl Arg<str>) -> CfnGeneratedTemplateProps<Set> { CfnGeneratedTemplateProps(put(self.0, "GeneratedTemplateName", value.into_expr()), Phase) }
     /// `TemplateConfiguration`: `TemplateConfiguration`. Update: in place.
-    pub fn template_configuration(mut self, value: impl Arg<generated_template::TemplateConfiguration>) -> Self { self.0.set("TemplateConfiguration", value.into_expr()); self }
+    pub fn template_configuration(self, value: impl Arg<generated_template::TemplateConfiguration>) -> Self { Self(put(self.0, "TemplateConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnGeneratedTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::GeneratedTemplate`.
 pub mod generated_template {
 use crate::cfn::support::*;
 /// The property type `TemplateConfiguration` of `AWS::CloudFormation::GeneratedTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-generatedtemplate-templateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TemplateConfiguration(Bag);
+#[must_use] pub struct TemplateConfiguration(Bag);
 impl TemplateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeletionPolicy`: `DeletionPolicy`. Update: in place.
-    pub fn deletion_policy(mut self, value: impl Arg<DeletionPolicy>) -> Self { self.0.set("DeletionPolicy", value.into_expr()); self }
+    pub fn deletion_policy(self, value: impl Arg<DeletionPolicy>) -> Self { Self(put(self.0, "DeletionPolicy", value.into_expr())) }
     /// `UpdateReplacePolicy`: `UpdateReplacePolicy`. Update: in place.
-    pub fn update_replace_policy(mut self, value: impl Arg<UpdateReplacePolicy>) -> Self { self.0.set("UpdateReplacePolicy", value.into_expr()); self }
+    pub fn update_replace_policy(self, value: impl Arg<UpdateReplacePolicy>) -> Self { Self(put(self.0, "UpdateReplacePolicy", value.into_expr())) }
 }
 impl Done for TemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateProgress` of `AWS::CloudFormation::GeneratedTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-generatedtemplate-templateprogress.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TemplateProgress(Bag);
+#[must_use] pub struct TemplateProgress(Bag);
 impl TemplateProgress {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourcesFailed`: integer. Update: in place.
-    pub fn resources_failed(mut self, value: impl Arg<i64>) -> Self { self.0.set("ResourcesFailed", value.into_expr()); self }
+    pub fn resources_failed(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResourcesFailed", value.into_expr())) }
     /// `ResourcesPending`: integer. Update: in place.
-    pub fn resources_pending(mut self, value: impl Arg<i64>) -> Self { self.0.set("ResourcesPending", value.into_expr()); self }
+    pub fn resources_pending(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResourcesPending", value.into_expr())) }
     /// `ResourcesProcessing`: integer. Update: in place.
-    pub fn resources_processing(mut self, value: impl Arg<i64>) -> Self { self.0.set("ResourcesProcessing", value.into_expr()); self }
+    pub fn resources_processing(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResourcesProcessing", value.into_expr())) }
     /// `ResourcesSucceeded`: integer. Update: in place.
-    pub fn resources_succeeded(mut self, value: impl Arg<i64>) -> Self { self.0.set("ResourcesSucceeded", value.into_expr()); self }
+    pub fn resources_succeeded(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResourcesSucceeded", value.into_expr())) }
 }
 impl Done for TemplateProgress { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DeletionPolicy` allows.
@@ -187,134 +187,132 @@ impl CfnGuardHook {
     /// `AWS::CloudFormation::GuardHook`
     pub const TYPE: &'static str = "AWS::CloudFormation::GuardHook";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5>(scope: &dyn Parent, id: &str, props: CfnGuardHookProps<R0, R1, R2, R3, R4, R5>) -> Self where CfnGuardHookProps<R0, R1, R2, R3, R4, R5>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGuardHookProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `HookArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `HookArn`: text.
+    /// The attribute `HookArn`: `OtherArn`.
     pub fn attr_hook_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("HookArn") }
 }
 impl Parent for CfnGuardHook { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFormation::GuardHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-guardhook.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGuardHookProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct CfnGuardHookProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl CfnGuardHookProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGuardHookProps<missing::Alias, missing::ExecutionRole, missing::FailureMode, missing::HookStatus, missing::RuleLocation, missing::TargetOperations> { CfnGuardHookProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGuardHookProps<Missing<required::Alias>, Missing<required::ExecutionRole>, Missing<required::FailureMode>, Missing<required::HookStatus>, Missing<required::RuleLocation>, Missing<required::TargetOperations>> { CfnGuardHookProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnGuardHookProps<R0, R1, R2, R3, R4, R5> {
     /// `Alias`: text, required. Update: replacement.
-    pub fn alias(mut self, value: impl Arg<str>) -> CfnGuardHookProps<Set, R1, R2, R3, R4, R5> { self.0.set("Alias", value.into_expr()); CfnGuardHookProps(self.0, Phase) }
+    pub fn alias(self, value: impl Arg<str>) -> CfnGuardHookProps<Set, R1, R2, R3, R4, R5> { CfnGuardHookProps(put(self.0, "Alias", value.into_expr()), Phase) }
     /// `ExecutionRole`: text, required. Update: replacement.
-    pub fn execution_role(mut self, value: impl Arg<str>) -> CfnGuardHookProps<R0, Set, R2, R3, R4, R5> { self.0.set("ExecutionRole", value.into_expr()); CfnGuardHookProps(self.0, Phase) }
+    pub fn execution_role(self, value: impl Arg<str>) -> CfnGuardHookProps<R0, Set, R2, R3, R4, R5> { CfnGuardHookProps(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
     /// `FailureMode`: `FailureMode`, required. Update: in place.
-    pub fn failure_mode(mut self, value: impl Arg<guard_hook::FailureMode>) -> CfnGuardHookProps<R0, R1, Set, R3, R4, R5> { self.0.set("FailureMode", value.into_expr()); CfnGuardHookProps(self.0, Phase) }
+    pub fn failure_mode(self, value: impl Arg<guard_hook::FailureMode>) -> CfnGuardHookProps<R0, R1, Set, R3, R4, R5> { CfnGuardHookProps(put(self.0, "FailureMode", value.into_expr()), Phase) }
     /// `HookStatus`: `HookStatus`, required. Update: in place.
-    pub fn hook_status(mut self, value: impl Arg<guard_hook::HookStatus>) -> CfnGuardHookProps<R0, R1, R2, Set, R4, R5> { self.0.set("HookStatus", value.into_expr()); CfnGuardHookProps(self.0, Phase) }
+    pub fn hook_status(self, value: impl Arg<guard_hook::HookStatus>) -> CfnGuardHookProps<R0, R1, R2, Set, R4, R5> { CfnGuardHookProps(put(self.0, "HookStatus", value.into_expr()), Phase) }
     /// `LogBucket`: text. Update: in place.
-    pub fn log_bucket(mut self, value: impl Arg<str>) -> Self { self.0.set("LogBucket", value.into_expr()); self }
+    pub fn log_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogBucket", value.into_expr()), Phase) }
     /// `Options`: `Options`. Update: in place.
-    pub fn options(mut self, value: impl Arg<guard_hook::Options>) -> Self { self.0.set("Options", value.into_expr()); self }
+    pub fn options(self, value: impl Arg<guard_hook::Options>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
     /// `RuleLocation`: `S3Location`, required. Update: in place.
-    pub fn rule_location(mut self, value: impl Arg<guard_hook::S3Location>) -> CfnGuardHookProps<R0, R1, R2, R3, Set, R5> { self.0.set("RuleLocation", value.into_expr()); CfnGuardHookProps(self.0, Phase) }
+    pub fn rule_location(self, value: impl Arg<guard_hook::S3Location>) -> CfnGuardHookProps<R0, R1, R2, R3, Set, R5> { CfnGuardHookProps(put(self.0, "RuleLocation", value.into_expr()), Phase) }
     /// `StackFilters`: `StackFilters`. Update: in place.
-    pub fn stack_filters(mut self, value: impl Arg<guard_hook::StackFilters>) -> Self { self.0.set("StackFilters", value.into_expr()); self }
+    pub fn stack_filters(self, value: impl Arg<guard_hook::StackFilters>) -> Self { Self(put(self.0, "StackFilters", value.into_expr()), Phase) }
     /// `TargetFilters`: `TargetFilters`. Update: in place.
-    pub fn target_filters(mut self, value: impl Arg<guard_hook::TargetFilters>) -> Self { self.0.set("TargetFilters", value.into_expr()); self }
+    pub fn target_filters(self, value: impl Arg<guard_hook::TargetFilters>) -> Self { Self(put(self.0, "TargetFilters", value.into_expr()), Phase) }
     /// `TargetOperations`: list of `TargetOperations`, required. Update: in place.
-    pub fn target_operations(mut self, value: impl Arg<Arr<guard_hook::TargetOperations>>) -> CfnGuardHookProps<R0, R1, R2, R3, R4, Set> { self.0.set("TargetOperations", value.into_expr()); CfnGuardHookProps(self.0, Phase) }
+    pub fn target_operations(self, value: impl Arg<Arr<guard_hook::TargetOperations>>) -> CfnGuardHookProps<R0, R1, R2, R3, R4, Set> { CfnGuardHookProps(put(self.0, "TargetOperations", value.into_expr()), Phase) }
 }
 impl Done for CfnGuardHookProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::GuardHook`.
 pub mod guard_hook {
 use crate::cfn::support::*;
 /// The property type `HookTarget` of `AWS::CloudFormation::GuardHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-hooktarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HookTarget<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct HookTarget<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl HookTarget {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HookTarget<super::missing::Action, super::missing::InvocationPoint, super::missing::TargetName> { HookTarget(Bag::default(), Phase) }
+    pub fn new() -> HookTarget<Missing<super::required::Action>, Missing<super::required::InvocationPoint>, Missing<super::required::TargetName>> { HookTarget(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> HookTarget<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> HookTarget<Set, R1, R2> { self.0.set("Action", value.into_expr()); HookTarget(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> HookTarget<Set, R1, R2> { HookTarget(put(self.0, "Action", value.into_expr()), Phase) }
     /// `InvocationPoint`: `InvocationPoint`, required. Update: in place.
-    pub fn invocation_point(mut self, value: impl Arg<InvocationPoint>) -> HookTarget<R0, Set, R2> { self.0.set("InvocationPoint", value.into_expr()); HookTarget(self.0, Phase) }
+    pub fn invocation_point(self, value: impl Arg<InvocationPoint>) -> HookTarget<R0, Set, R2> { HookTarget(put(self.0, "InvocationPoint", value.into_expr()), Phase) }
     /// `TargetName`: text, required. Update: in place.
-    pub fn target_name(mut self, value: impl Arg<str>) -> HookTarget<R0, R1, Set> { self.0.set("TargetName", value.into_expr()); HookTarget(self.0, Phase) }
+    pub fn target_name(self, value: impl Arg<str>) -> HookTarget<R0, R1, Set> { HookTarget(put(self.0, "TargetName", value.into_expr()), Phase) }
 }
 impl Done for HookTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Options` of `AWS::CloudFormation::GuardHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-options.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Options(Bag);
+#[must_use] pub struct Options(Bag);
 impl Options {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InputParams`: `InputParamsChoice`. Update: in place.
-    pub fn input_params(mut self, value: impl Arg<InputParamsChoice>) -> Self { self.0.set("InputParams", value.into_expr()); self }
+    pub fn input_params(self, value: impl Arg<InputParamsChoice>) -> Self { Self(put(self.0, "InputParams", value.into_expr())) }
 }
 impl Done for Options { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::CloudFormation::GuardHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3Location<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::Uri> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::Uri>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0> S3Location<R0> {
     /// `Uri`: text, required. Update: in place.
-    pub fn uri(mut self, value: impl Arg<str>) -> S3Location<Set> { self.0.set("Uri", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn uri(self, value: impl Arg<str>) -> S3Location<Set> { S3Location(put(self.0, "Uri", value.into_expr()), Phase) }
     /// `VersionId`: text. Update: in place.
-    pub fn version_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VersionId", value.into_expr()); self }
+    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StackFilters` of `AWS::CloudFormation::GuardHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-stackfilters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StackFilters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StackFilters<R0 = Set>(Bag, Phase<(R0,)>);
 impl StackFilters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StackFilters<super::missing::FilteringCriteria> { StackFilters(Bag::default(), Phase) }
+    pub fn new() -> StackFilters<Missing<super::required::FilteringCriteria>> { StackFilters(Bag::default(), Phase) }
 }
 impl<R0> StackFilters<R0> {
     /// `FilteringCriteria`: `FilteringCriteria`, required. Update: in place.
-    pub fn filtering_criteria(mut self, value: impl Arg<FilteringCriteria>) -> StackFilters<Set> { self.0.set("FilteringCriteria", value.into_expr()); StackFilters(self.0, Phase) }
+    pub fn filtering_criteria(self, value: impl Arg<FilteringCriteria>) -> StackFilters<Set> { StackFilters(put(self.0, "FilteringCriteria", value.into_expr()), Phase) }
     /// `StackNames`: `StackNames`. Update: in place.
-    pub fn stack_names(mut self, value: impl Arg<StackNames>) -> Self { self.0.set("StackNames", value.into_expr()); self }
+    pub fn stack_names(self, value: impl Arg<StackNames>) -> Self { Self(put(self.0, "StackNames", value.into_expr()), Phase) }
     /// `StackRoles`: `StackRoles`. Update: in place.
-    pub fn stack_roles(mut self, value: impl Arg<StackRoles>) -> Self { self.0.set("StackRoles", value.into_expr()); self }
+    pub fn stack_roles(self, value: impl Arg<StackRoles>) -> Self { Self(put(self.0, "StackRoles", value.into_expr()), Phase) }
 }
 impl Done for StackFilters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StackNames` of `AWS::CloudFormation::GuardHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-stacknames.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StackNames(Bag);
+#[must_use] pub struct StackNames(Bag);
 impl StackNames {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exclude`: list of text. Update: in place.
-    pub fn exclude(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Exclude", value.into_expr()); self }
+    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
     /// `Include`: list of text. Update: in place.
-    pub fn include(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Include", value.into_expr()); self }
+    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for StackNames { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StackRoles` of `AWS::CloudFormation::GuardHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-stackroles.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StackRoles(Bag);
+#[must_use] pub struct StackRoles(Bag);
 impl StackRoles {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exclude`: list of text. Update: in place.
-    pub fn exclude(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Exclude", value.into_expr()); self }
+    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
     /// `Include`: list of text. Update: in place.
-    pub fn include(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Include", value.into_expr()); self }
+    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for StackRoles { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetFilters` of `AWS::CloudFormation::GuardHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-guardhook-targetfilters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetFilters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TargetFilters(Bag);
 impl TargetFilters {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetFilters<super::missing::Targets> { TargetFilters(Bag::default(), Phase) }
-}
-impl<R0> TargetFilters<R0> {
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
     /// `Actions`: list of `Actions`. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Arr<Actions>>) -> Self { self.0.set("Actions", value.into_expr()); self }
+    pub fn actions(self, value: impl Arg<Arr<Actions>>) -> Self { Self(put(self.0, "Actions", value.into_expr())) }
     /// `InvocationPoints`: list of `InvocationPoints`. Update: in place.
-    pub fn invocation_points(mut self, value: impl Arg<Arr<InvocationPoints>>) -> Self { self.0.set("InvocationPoints", value.into_expr()); self }
+    pub fn invocation_points(self, value: impl Arg<Arr<InvocationPoints>>) -> Self { Self(put(self.0, "InvocationPoints", value.into_expr())) }
     /// `TargetNames`: list of text. Update: in place.
-    pub fn target_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TargetNames", value.into_expr()); self }
-    /// `Targets`: list of `HookTarget`, required. Update: in place.
-    pub fn targets(mut self, value: impl Arg<Arr<HookTarget>>) -> TargetFilters<Set> { self.0.set("Targets", value.into_expr()); TargetFilters(self.0, Phase) }
+    pub fn target_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetNames", value.into_expr())) }
+    /// `Targets`: list of `HookTarget`. Update: in place.
+    pub fn targets(self, value: impl Arg<Arr<HookTarget>>) -> Self { Self(put(self.0, "Targets", value.into_expr())) }
 }
 impl Done for TargetFilters { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -335,11 +333,11 @@ values! { /// Texts that `TargetOperations` allows.
 TargetOperations { ChangeSet = "CHANGE_SET", CloudControl = "CLOUD_CONTROL", Resource = "RESOURCE", Stack = "STACK" } }
 /// One of: list of `S3Location`, `S3Location`.
 pub struct InputParamsChoice;
-impl Arg<InputParamsChoice> for Vec<S3Location> { fn into_expr(self) -> Expr { Arg::<Arr<S3Location>>::into_expr(self) } }
-impl Arg<InputParamsChoice> for Vec<Val<S3Location>> { fn into_expr(self) -> Expr { Arg::<Arr<S3Location>>::into_expr(self) } }
-impl Arg<InputParamsChoice> for Val<Arr<S3Location>> { fn into_expr(self) -> Expr { Arg::<Arr<S3Location>>::into_expr(self) } }
-impl Arg<InputParamsChoice> for S3Location { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
-impl Arg<InputParamsChoice> for Val<S3Location> { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<InputParamsChoice> for Vec<S3Location> { fn into_expr(self) -> Expr { Arg::<Arr<S3Location>>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<InputParamsChoice> for Vec<Val<S3Location>> { fn into_expr(self) -> Expr { Arg::<Arr<S3Location>>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<InputParamsChoice> for Val<Arr<S3Location>> { fn into_expr(self) -> Expr { Arg::<Arr<S3Location>>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<InputParamsChoice> for S3Location { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<InputParamsChoice> for Val<S3Location> { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
 }
 /// A resource of type `AWS::CloudFormation::HookDefaultVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookdefaultversion.html)
 #[derive(Clone, Debug)] pub struct CfnHookDefaultVersion(Place);
@@ -350,21 +348,21 @@ impl CfnHookDefaultVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnHookDefaultVersionProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnHookDefaultVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFormation::HookDefaultVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookdefaultversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnHookDefaultVersionProps(Bag);
+#[must_use] pub struct CfnHookDefaultVersionProps(Bag);
 impl CfnHookDefaultVersionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TypeName`: text. Update: in place.
-    pub fn type_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TypeName", value.into_expr()); self }
+    pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value.into_expr())) }
     /// `TypeVersionArn`: text. Update: in place.
-    pub fn type_version_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TypeVersionArn", value.into_expr()); self }
+    pub fn type_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeVersionArn", value.into_expr())) }
     /// `VersionId`: text. Update: in place.
-    pub fn version_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VersionId", value.into_expr()); self }
+    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr())) }
 }
 impl Done for CfnHookDefaultVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudFormation::HookTypeConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hooktypeconfig.html)
@@ -373,28 +371,26 @@ impl CfnHookTypeConfig {
     /// `AWS::CloudFormation::HookTypeConfig`
     pub const TYPE: &'static str = "AWS::CloudFormation::HookTypeConfig";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnHookTypeConfigProps<R0>) -> Self where CfnHookTypeConfigProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnHookTypeConfigProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ConfigurationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConfigurationArn`: text.
+    /// The attribute `ConfigurationArn`: `OtherArn`.
     pub fn attr_configuration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConfigurationArn") }
 }
 impl Parent for CfnHookTypeConfig { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFormation::HookTypeConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hooktypeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnHookTypeConfigProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnHookTypeConfigProps(Bag);
 impl CfnHookTypeConfigProps {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnHookTypeConfigProps<missing::Configuration> { CfnHookTypeConfigProps(Bag::default(), Phase) }
-}
-impl<R0> CfnHookTypeConfigProps<R0> {
-    /// `Configuration`: text, required. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<str>) -> CfnHookTypeConfigProps<Set> { self.0.set("Configuration", value.into_expr()); CfnHookTypeConfigProps(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `Configuration`: text. Update: in place.
+    pub fn configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
     /// `ConfigurationAlias`: `ConfigurationAlias`. Update: replacement.
-    pub fn configuration_alias(mut self, value: impl Arg<hook_type_config::ConfigurationAlias>) -> Self { self.0.set("ConfigurationAlias", value.into_expr()); self }
+    pub fn configuration_alias(self, value: impl Arg<hook_type_config::ConfigurationAlias>) -> Self { Self(put(self.0, "ConfigurationAlias", value.into_expr())) }
     /// `TypeArn`: text. Update: in place.
-    pub fn type_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TypeArn", value.into_expr()); self }
+    pub fn type_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeArn", value.into_expr())) }
     /// `TypeName`: text. Update: in place.
-    pub fn type_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TypeName", value.into_expr()); self }
+    pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value.into_expr())) }
 }
 impl Done for CfnHookTypeConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::HookTypeConfig`.
@@ -409,14 +405,14 @@ impl CfnHookVersion {
     /// `AWS::CloudFormation::HookVersion`
     pub const TYPE: &'static str = "AWS::CloudFormation::HookVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnHookVersionProps<R0, R1>) -> Self where CfnHookVersionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHookVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `IsDefaultVersion`: boolean.
     pub fn attr_is_default_version(&self) -> Val<bool> { self.0.get_att("IsDefaultVersion") }
-    /// The attribute `TypeArn`: text.
+    /// The attribute `TypeArn`: `OtherArn`.
     pub fn attr_type_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TypeArn") }
     /// The attribute `VersionId`: text.
     pub fn attr_version_id(&self) -> Val<str> { self.0.get_att("VersionId") }
@@ -425,34 +421,34 @@ impl CfnHookVersion {
 }
 impl Parent for CfnHookVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFormation::HookVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-hookversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnHookVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnHookVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnHookVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnHookVersionProps<missing::SchemaHandlerPackage, missing::TypeName> { CfnHookVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnHookVersionProps<Missing<required::SchemaHandlerPackage>, Missing<required::TypeName>> { CfnHookVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnHookVersionProps<R0, R1> {
-    /// `ExecutionRoleArn`: text. Update: replacement.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ExecutionRoleArn", value.into_expr()); self }
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
     /// `LoggingConfig`: `LoggingConfig`. Update: replacement.
-    pub fn logging_config(mut self, value: impl Arg<hook_version::LoggingConfig>) -> Self { self.0.set("LoggingConfig", value.into_expr()); self }
+    pub fn logging_config(self, value: impl Arg<hook_version::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value.into_expr()), Phase) }
     /// `SchemaHandlerPackage`: text, required. Update: replacement.
-    pub fn schema_handler_package(mut self, value: impl Arg<str>) -> CfnHookVersionProps<Set, R1> { self.0.set("SchemaHandlerPackage", value.into_expr()); CfnHookVersionProps(self.0, Phase) }
+    pub fn schema_handler_package(self, value: impl Arg<str>) -> CfnHookVersionProps<Set, R1> { CfnHookVersionProps(put(self.0, "SchemaHandlerPackage", value.into_expr()), Phase) }
     /// `TypeName`: text, required. Update: replacement.
-    pub fn type_name(mut self, value: impl Arg<str>) -> CfnHookVersionProps<R0, Set> { self.0.set("TypeName", value.into_expr()); CfnHookVersionProps(self.0, Phase) }
+    pub fn type_name(self, value: impl Arg<str>) -> CfnHookVersionProps<R0, Set> { CfnHookVersionProps(put(self.0, "TypeName", value.into_expr()), Phase) }
 }
 impl Done for CfnHookVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::HookVersion`.
 pub mod hook_version {
 use crate::cfn::support::*;
 /// The property type `LoggingConfig` of `AWS::CloudFormation::HookVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-hookversion-loggingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingConfig(Bag);
+#[must_use] pub struct LoggingConfig(Bag);
 impl LoggingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupName`: text. Update: replacement.
-    pub fn log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> Self { self.0.set("LogGroupName", value.into_expr()); self }
-    /// `LogRoleArn`: text. Update: replacement.
-    pub fn log_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("LogRoleArn", value.into_expr()); self }
+    /// `LogGroupName`: `LogsLogGroupName`. Update: replacement.
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
+    /// `LogRoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn log_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "LogRoleArn", value.into_expr())) }
 }
 impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -462,125 +458,123 @@ impl CfnLambdaHook {
     /// `AWS::CloudFormation::LambdaHook`
     pub const TYPE: &'static str = "AWS::CloudFormation::LambdaHook";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5>(scope: &dyn Parent, id: &str, props: CfnLambdaHookProps<R0, R1, R2, R3, R4, R5>) -> Self where CfnLambdaHookProps<R0, R1, R2, R3, R4, R5>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLambdaHookProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `HookArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `HookArn`: text.
+    /// The attribute `HookArn`: `OtherArn`.
     pub fn attr_hook_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("HookArn") }
 }
 impl Parent for CfnLambdaHook { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFormation::LambdaHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-lambdahook.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLambdaHookProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct CfnLambdaHookProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl CfnLambdaHookProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLambdaHookProps<missing::Alias, missing::ExecutionRole, missing::FailureMode, missing::HookStatus, missing::LambdaFunction, missing::TargetOperations> { CfnLambdaHookProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLambdaHookProps<Missing<required::Alias>, Missing<required::ExecutionRole>, Missing<required::FailureMode>, Missing<required::HookStatus>, Missing<required::LambdaFunction>, Missing<required::TargetOperations>> { CfnLambdaHookProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnLambdaHookProps<R0, R1, R2, R3, R4, R5> {
     /// `Alias`: text, required. Update: replacement.
-    pub fn alias(mut self, value: impl Arg<str>) -> CfnLambdaHookProps<Set, R1, R2, R3, R4, R5> { self.0.set("Alias", value.into_expr()); CfnLambdaHookProps(self.0, Phase) }
+    pub fn alias(self, value: impl Arg<str>) -> CfnLambdaHookProps<Set, R1, R2, R3, R4, R5> { CfnLambdaHookProps(put(self.0, "Alias", value.into_expr()), Phase) }
     /// `AutoUpdate`: boolean. Update: replacement.
-    pub fn auto_update(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoUpdate", value.into_expr()); self }
+    pub fn auto_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoUpdate", value.into_expr()), Phase) }
     /// `ExecutionRole`: text, required. Update: in place.
-    pub fn execution_role(mut self, value: impl Arg<str>) -> CfnLambdaHookProps<R0, Set, R2, R3, R4, R5> { self.0.set("ExecutionRole", value.into_expr()); CfnLambdaHookProps(self.0, Phase) }
+    pub fn execution_role(self, value: impl Arg<str>) -> CfnLambdaHookProps<R0, Set, R2, R3, R4, R5> { CfnLambdaHookProps(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
     /// `FailureMode`: `FailureMode`, required. Update: in place.
-    pub fn failure_mode(mut self, value: impl Arg<lambda_hook::FailureMode>) -> CfnLambdaHookProps<R0, R1, Set, R3, R4, R5> { self.0.set("FailureMode", value.into_expr()); CfnLambdaHookProps(self.0, Phase) }
+    pub fn failure_mode(self, value: impl Arg<lambda_hook::FailureMode>) -> CfnLambdaHookProps<R0, R1, Set, R3, R4, R5> { CfnLambdaHookProps(put(self.0, "FailureMode", value.into_expr()), Phase) }
     /// `HookStatus`: `HookStatus`, required. Update: in place.
-    pub fn hook_status(mut self, value: impl Arg<lambda_hook::HookStatus>) -> CfnLambdaHookProps<R0, R1, R2, Set, R4, R5> { self.0.set("HookStatus", value.into_expr()); CfnLambdaHookProps(self.0, Phase) }
+    pub fn hook_status(self, value: impl Arg<lambda_hook::HookStatus>) -> CfnLambdaHookProps<R0, R1, R2, Set, R4, R5> { CfnLambdaHookProps(put(self.0, "HookStatus", value.into_expr()), Phase) }
     /// `LambdaFunction`: text, required. Update: in place.
-    pub fn lambda_function(mut self, value: impl Arg<str>) -> CfnLambdaHookProps<R0, R1, R2, R3, Set, R5> { self.0.set("LambdaFunction", value.into_expr()); CfnLambdaHookProps(self.0, Phase) }
+    pub fn lambda_function(self, value: impl Arg<str>) -> CfnLambdaHookProps<R0, R1, R2, R3, Set, R5> { CfnLambdaHookProps(put(self.0, "LambdaFunction", value.into_expr()), Phase) }
     /// `LoggingConfig`: `LoggingConfig`. Update: replacement.
-    pub fn logging_config(mut self, value: impl Arg<lambda_hook::LoggingConfig>) -> Self { self.0.set("LoggingConfig", value.into_expr()); self }
+    pub fn logging_config(self, value: impl Arg<lambda_hook::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value.into_expr()), Phase) }
     /// `StackFilters`: `StackFilters`. Update: in place.
-    pub fn stack_filters(mut self, value: impl Arg<lambda_hook::StackFilters>) -> Self { self.0.set("StackFilters", value.into_expr()); self }
+    pub fn stack_filters(self, value: impl Arg<lambda_hook::StackFilters>) -> Self { Self(put(self.0, "StackFilters", value.into_expr()), Phase) }
     /// `TargetFilters`: `TargetFilters`. Update: in place.
-    pub fn target_filters(mut self, value: impl Arg<lambda_hook::TargetFilters>) -> Self { self.0.set("TargetFilters", value.into_expr()); self }
+    pub fn target_filters(self, value: impl Arg<lambda_hook::TargetFilters>) -> Self { Self(put(self.0, "TargetFilters", value.into_expr()), Phase) }
     /// `TargetOperations`: list of `TargetOperations`, required. Update: in place.
-    pub fn target_operations(mut self, value: impl Arg<Arr<lambda_hook::TargetOperations>>) -> CfnLambdaHookProps<R0, R1, R2, R3, R4, Set> { self.0.set("TargetOperations", value.into_expr()); CfnLambdaHookProps(self.0, Phase) }
+    pub fn target_operations(self, value: impl Arg<Arr<lambda_hook::TargetOperations>>) -> CfnLambdaHookProps<R0, R1, R2, R3, R4, Set> { CfnLambdaHookProps(put(self.0, "TargetOperations", value.into_expr()), Phase) }
 }
 impl Done for CfnLambdaHookProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::LambdaHook`.
 pub mod lambda_hook {
 use crate::cfn::support::*;
 /// The property type `HookTarget` of `AWS::CloudFormation::LambdaHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-hooktarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HookTarget<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct HookTarget<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl HookTarget {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HookTarget<super::missing::Action, super::missing::InvocationPoint, super::missing::TargetName> { HookTarget(Bag::default(), Phase) }
+    pub fn new() -> HookTarget<Missing<super::required::Action>, Missing<super::required::InvocationPoint>, Missing<super::required::TargetName>> { HookTarget(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> HookTarget<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> HookTarget<Set, R1, R2> { self.0.set("Action", value.into_expr()); HookTarget(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> HookTarget<Set, R1, R2> { HookTarget(put(self.0, "Action", value.into_expr()), Phase) }
     /// `InvocationPoint`: `InvocationPoint`, required. Update: in place.
-    pub fn invocation_point(mut self, value: impl Arg<InvocationPoint>) -> HookTarget<R0, Set, R2> { self.0.set("InvocationPoint", value.into_expr()); HookTarget(self.0, Phase) }
+    pub fn invocation_point(self, value: impl Arg<InvocationPoint>) -> HookTarget<R0, Set, R2> { HookTarget(put(self.0, "InvocationPoint", value.into_expr()), Phase) }
     /// `TargetName`: text, required. Update: in place.
-    pub fn target_name(mut self, value: impl Arg<str>) -> HookTarget<R0, R1, Set> { self.0.set("TargetName", value.into_expr()); HookTarget(self.0, Phase) }
+    pub fn target_name(self, value: impl Arg<str>) -> HookTarget<R0, R1, Set> { HookTarget(put(self.0, "TargetName", value.into_expr()), Phase) }
 }
 impl Done for HookTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingConfig` of `AWS::CloudFormation::LambdaHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-loggingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LoggingConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LoggingConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LoggingConfig<super::missing::LogGroupName, super::missing::LogRoleArn> { LoggingConfig(Bag::default(), Phase) }
+    pub fn new() -> LoggingConfig<Missing<super::required::LogGroupName>, Missing<super::required::LogRoleArn>> { LoggingConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> LoggingConfig<R0, R1> {
-    /// `LogGroupName`: text, required. Update: replacement.
-    pub fn log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> LoggingConfig<Set, R1> { self.0.set("LogGroupName", value.into_expr()); LoggingConfig(self.0, Phase) }
-    /// `LogRoleArn`: text, required. Update: replacement.
-    pub fn log_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> LoggingConfig<R0, Set> { self.0.set("LogRoleArn", value.into_expr()); LoggingConfig(self.0, Phase) }
+    /// `LogGroupName`: `LogsLogGroupName`, required. Update: replacement.
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> LoggingConfig<Set, R1> { LoggingConfig(put(self.0, "LogGroupName", value.into_expr()), Phase) }
+    /// `LogRoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn log_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> LoggingConfig<R0, Set> { LoggingConfig(put(self.0, "LogRoleArn", value.into_expr()), Phase) }
 }
 impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StackFilters` of `AWS::CloudFormation::LambdaHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-stackfilters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StackFilters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StackFilters<R0 = Set>(Bag, Phase<(R0,)>);
 impl StackFilters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StackFilters<super::missing::FilteringCriteria> { StackFilters(Bag::default(), Phase) }
+    pub fn new() -> StackFilters<Missing<super::required::FilteringCriteria>> { StackFilters(Bag::default(), Phase) }
 }
 impl<R0> StackFilters<R0> {
     /// `FilteringCriteria`: `FilteringCriteria`, required. Update: in place.
-    pub fn filtering_criteria(mut self, value: impl Arg<FilteringCriteria>) -> StackFilters<Set> { self.0.set("FilteringCriteria", value.into_expr()); StackFilters(self.0, Phase) }
+    pub fn filtering_criteria(self, value: impl Arg<FilteringCriteria>) -> StackFilters<Set> { StackFilters(put(self.0, "FilteringCriteria", value.into_expr()), Phase) }
     /// `StackNames`: `StackNames`. Update: in place.
-    pub fn stack_names(mut self, value: impl Arg<StackNames>) -> Self { self.0.set("StackNames", value.into_expr()); self }
+    pub fn stack_names(self, value: impl Arg<StackNames>) -> Self { Self(put(self.0, "StackNames", value.into_expr()), Phase) }
     /// `StackRoles`: `StackRoles`. Update: in place.
-    pub fn stack_roles(mut self, value: impl Arg<StackRoles>) -> Self { self.0.set("StackRoles", value.into_expr()); self }
+    pub fn stack_roles(self, value: impl Arg<StackRoles>) -> Self { Self(put(self.0, "StackRoles", value.into_expr()), Phase) }
 }
 impl Done for StackFilters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StackNames` of `AWS::CloudFormation::LambdaHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-stacknames.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StackNames(Bag);
+#[must_use] pub struct StackNames(Bag);
 impl StackNames {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exclude`: list of text. Update: in place.
-    pub fn exclude(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Exclude", value.into_expr()); self }
+    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
     /// `Include`: list of text. Update: in place.
-    pub fn include(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Include", value.into_expr()); self }
+    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for StackNames { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StackRoles` of `AWS::CloudFormation::LambdaHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-stackroles.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StackRoles(Bag);
+#[must_use] pub struct StackRoles(Bag);
 impl StackRoles {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exclude`: list of text. Update: in place.
-    pub fn exclude(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Exclude", value.into_expr()); self }
+    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
     /// `Include`: list of text. Update: in place.
-    pub fn include(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Include", value.into_expr()); self }
+    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for StackRoles { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetFilters` of `AWS::CloudFormation::LambdaHook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-lambdahook-targetfilters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetFilters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TargetFilters(Bag);
 impl TargetFilters {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetFilters<super::missing::Targets> { TargetFilters(Bag::default(), Phase) }
-}
-impl<R0> TargetFilters<R0> {
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
     /// `Actions`: list of `Actions`. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Arr<Actions>>) -> Self { self.0.set("Actions", value.into_expr()); self }
+    pub fn actions(self, value: impl Arg<Arr<Actions>>) -> Self { Self(put(self.0, "Actions", value.into_expr())) }
     /// `InvocationPoints`: list of `InvocationPoints`. Update: in place.
-    pub fn invocation_points(mut self, value: impl Arg<Arr<InvocationPoints>>) -> Self { self.0.set("InvocationPoints", value.into_expr()); self }
+    pub fn invocation_points(self, value: impl Arg<Arr<InvocationPoints>>) -> Self { Self(put(self.0, "InvocationPoints", value.into_expr())) }
     /// `TargetNames`: list of text. Update: in place.
-    pub fn target_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TargetNames", value.into_expr()); self }
-    /// `Targets`: list of `HookTarget`, required. Update: in place.
-    pub fn targets(mut self, value: impl Arg<Arr<HookTarget>>) -> TargetFilters<Set> { self.0.set("Targets", value.into_expr()); TargetFilters(self.0, Phase) }
+    pub fn target_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetNames", value.into_expr())) }
+    /// `Targets`: list of `HookTarget`. Update: in place.
+    pub fn targets(self, value: impl Arg<Arr<HookTarget>>) -> Self { Self(put(self.0, "Targets", value.into_expr())) }
 }
 impl Done for TargetFilters { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -606,7 +600,7 @@ impl CfnMacro {
     /// `AWS::CloudFormation::Macro`
     pub const TYPE: &'static str = "AWS::CloudFormation::Macro";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnMacroProps<R0, R1>) -> Self where CfnMacroProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMacroProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -614,22 +608,22 @@ impl CfnMacro {
 }
 impl Parent for CfnMacro { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFormation::Macro`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-macro.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMacroProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnMacroProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnMacroProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMacroProps<missing::FunctionName, missing::Name> { CfnMacroProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMacroProps<Missing<required::FunctionName>, Missing<required::Name>> { CfnMacroProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMacroProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FunctionName`: text, required. Update: in place.
-    pub fn function_name(mut self, value: impl Arg<str>) -> CfnMacroProps<Set, R1> { self.0.set("FunctionName", value.into_expr()); CfnMacroProps(self.0, Phase) }
-    /// `LogGroupName`: text. Update: in place.
-    pub fn log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> Self { self.0.set("LogGroupName", value.into_expr()); self }
-    /// `LogRoleARN`: text. Update: in place.
-    pub fn log_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("LogRoleARN", value.into_expr()); self }
+    pub fn function_name(self, value: impl Arg<str>) -> CfnMacroProps<Set, R1> { CfnMacroProps(put(self.0, "FunctionName", value.into_expr()), Phase) }
+    /// `LogGroupName`: `LogsLogGroupName`. Update: in place.
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr()), Phase) }
+    /// `LogRoleARN`: `IamRoleArn`. Update: in place.
+    pub fn log_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "LogRoleARN", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnMacroProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnMacroProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMacroProps<R0, Set> { CfnMacroProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnMacroProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudFormation::ModuleDefaultVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduledefaultversion.html)
@@ -644,16 +638,16 @@ impl CfnModuleDefaultVersion {
 }
 impl Parent for CfnModuleDefaultVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFormation::ModuleDefaultVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduledefaultversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnModuleDefaultVersionProps(Bag);
+#[must_use] pub struct CfnModuleDefaultVersionProps(Bag);
 impl CfnModuleDefaultVersionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: replacement.
-    pub fn arn(mut self, value: impl Arg<kind::CloudFormationModuleVersionArn>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    /// `Arn`: `CloudFormationModuleVersionArn`. Update: replacement.
+    pub fn arn(self, value: impl Arg<kind::CloudFormationModuleVersionArn>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `ModuleName`: text. Update: replacement.
-    pub fn module_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ModuleName", value.into_expr()); self }
+    pub fn module_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModuleName", value.into_expr())) }
     /// `VersionId`: text. Update: replacement.
-    pub fn version_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VersionId", value.into_expr()); self }
+    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr())) }
 }
 impl Done for CfnModuleDefaultVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudFormation::ModuleVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduleversion.html)
@@ -662,10 +656,10 @@ impl CfnModuleVersion {
     /// `AWS::CloudFormation::ModuleVersion`
     pub const TYPE: &'static str = "AWS::CloudFormation::ModuleVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnModuleVersionProps<R0, R1>) -> Self where CfnModuleVersionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnModuleVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::CloudFormationModuleVersionArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `CloudFormationModuleVersionArn`.
     pub fn attr_arn(&self) -> Val<kind::CloudFormationModuleVersionArn> { self.0.get_att("Arn") }
     /// The attribute `Description`: text.
     pub fn attr_description(&self) -> Val<str> { self.0.get_att("Description") }
@@ -684,16 +678,16 @@ impl CfnModuleVersion {
 }
 impl Parent for CfnModuleVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFormation::ModuleVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-moduleversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnModuleVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnModuleVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnModuleVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnModuleVersionProps<missing::ModuleName, missing::ModulePackage> { CfnModuleVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnModuleVersionProps<Missing<required::ModuleName>, Missing<required::ModulePackage>> { CfnModuleVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnModuleVersionProps<R0, R1> {
     /// `ModuleName`: text, required. Update: replacement.
-    pub fn module_name(mut self, value: impl Arg<str>) -> CfnModuleVersionProps<Set, R1> { self.0.set("ModuleName", value.into_expr()); CfnModuleVersionProps(self.0, Phase) }
+    pub fn module_name(self, value: impl Arg<str>) -> CfnModuleVersionProps<Set, R1> { CfnModuleVersionProps(put(self.0, "ModuleName", value.into_expr()), Phase) }
     /// `ModulePackage`: text, required. Update: replacement.
-    pub fn module_package(mut self, value: impl Arg<str>) -> CfnModuleVersionProps<R0, Set> { self.0.set("ModulePackage", value.into_expr()); CfnModuleVersionProps(self.0, Phase) }
+    pub fn module_package(self, value: impl Arg<str>) -> CfnModuleVersionProps<R0, Set> { CfnModuleVersionProps(put(self.0, "ModulePackage", value.into_expr()), Phase) }
 }
 impl Done for CfnModuleVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudFormation::PublicTypeVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publictypeversion.html)
@@ -705,29 +699,29 @@ impl CfnPublicTypeVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnPublicTypeVersionProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `PublicTypeArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `PublicTypeArn`: text.
+    /// The attribute `PublicTypeArn`: `OtherArn`.
     pub fn attr_public_type_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PublicTypeArn") }
     /// The attribute `PublisherId`: text.
     pub fn attr_publisher_id(&self) -> Val<str> { self.0.get_att("PublisherId") }
-    /// The attribute `TypeVersionArn`: text.
+    /// The attribute `TypeVersionArn`: `OtherArn`.
     pub fn attr_type_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TypeVersionArn") }
 }
 impl Parent for CfnPublicTypeVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFormation::PublicTypeVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publictypeversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPublicTypeVersionProps(Bag);
+#[must_use] pub struct CfnPublicTypeVersionProps(Bag);
 impl CfnPublicTypeVersionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: replacement.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `LogDeliveryBucket`: text. Update: replacement.
-    pub fn log_delivery_bucket(mut self, value: impl Arg<str>) -> Self { self.0.set("LogDeliveryBucket", value.into_expr()); self }
+    pub fn log_delivery_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogDeliveryBucket", value.into_expr())) }
     /// `PublicVersionNumber`: text. Update: replacement.
-    pub fn public_version_number(mut self, value: impl Arg<str>) -> Self { self.0.set("PublicVersionNumber", value.into_expr()); self }
+    pub fn public_version_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicVersionNumber", value.into_expr())) }
     /// `Type`: `Type`. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<public_type_version::Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<public_type_version::Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `TypeName`: text. Update: replacement.
-    pub fn type_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TypeName", value.into_expr()); self }
+    pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value.into_expr())) }
 }
 impl Done for CfnPublicTypeVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::PublicTypeVersion`.
@@ -742,7 +736,7 @@ impl CfnPublisher {
     /// `AWS::CloudFormation::Publisher`
     pub const TYPE: &'static str = "AWS::CloudFormation::Publisher";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPublisherProps<R0>) -> Self where CfnPublisherProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPublisherProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PublisherId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `IdentityProvider`: text.
@@ -756,16 +750,16 @@ impl CfnPublisher {
 }
 impl Parent for CfnPublisher { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFormation::Publisher`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-publisher.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPublisherProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPublisherProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPublisherProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPublisherProps<missing::AcceptTermsAndConditions> { CfnPublisherProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPublisherProps<Missing<required::AcceptTermsAndConditions>> { CfnPublisherProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPublisherProps<R0> {
     /// `AcceptTermsAndConditions`: boolean, required. Update: replacement.
-    pub fn accept_terms_and_conditions(mut self, value: impl Arg<bool>) -> CfnPublisherProps<Set> { self.0.set("AcceptTermsAndConditions", value.into_expr()); CfnPublisherProps(self.0, Phase) }
+    pub fn accept_terms_and_conditions(self, value: impl Arg<bool>) -> CfnPublisherProps<Set> { CfnPublisherProps(put(self.0, "AcceptTermsAndConditions", value.into_expr()), Phase) }
     /// `ConnectionArn`: text. Update: replacement.
-    pub fn connection_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionArn", value.into_expr()); self }
+    pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionArn", value.into_expr()), Phase) }
 }
 impl Done for CfnPublisherProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudFormation::ResourceDefaultVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourcedefaultversion.html)
@@ -777,21 +771,21 @@ impl CfnResourceDefaultVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnResourceDefaultVersionProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnResourceDefaultVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFormation::ResourceDefaultVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourcedefaultversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourceDefaultVersionProps(Bag);
+#[must_use] pub struct CfnResourceDefaultVersionProps(Bag);
 impl CfnResourceDefaultVersionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TypeName`: text. Update: in place.
-    pub fn type_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TypeName", value.into_expr()); self }
-    /// `TypeVersionArn`: text. Update: in place.
-    pub fn type_version_arn(mut self, value: impl Arg<kind::CloudFormationResourceVersionArn>) -> Self { self.0.set("TypeVersionArn", value.into_expr()); self }
+    pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value.into_expr())) }
+    /// `TypeVersionArn`: `CloudFormationResourceVersionArn`. Update: in place.
+    pub fn type_version_arn(self, value: impl Arg<kind::CloudFormationResourceVersionArn>) -> Self { Self(put(self.0, "TypeVersionArn", value.into_expr())) }
     /// `VersionId`: text. Update: in place.
-    pub fn version_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VersionId", value.into_expr()); self }
+    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr())) }
 }
 impl Done for CfnResourceDefaultVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudFormation::ResourceVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourceversion.html)
@@ -800,16 +794,16 @@ impl CfnResourceVersion {
     /// `AWS::CloudFormation::ResourceVersion`
     pub const TYPE: &'static str = "AWS::CloudFormation::ResourceVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResourceVersionProps<R0, R1>) -> Self where CfnResourceVersionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::CloudFormationResourceVersionArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `CloudFormationResourceVersionArn`.
     pub fn attr_arn(&self) -> Val<kind::CloudFormationResourceVersionArn> { self.0.get_att("Arn") }
     /// The attribute `IsDefaultVersion`: boolean.
     pub fn attr_is_default_version(&self) -> Val<bool> { self.0.get_att("IsDefaultVersion") }
     /// The attribute `ProvisioningType`: text.
     pub fn attr_provisioning_type(&self) -> Val<str> { self.0.get_att("ProvisioningType") }
-    /// The attribute `TypeArn`: text.
+    /// The attribute `TypeArn`: `OtherArn`.
     pub fn attr_type_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TypeArn") }
     /// The attribute `VersionId`: text.
     pub fn attr_version_id(&self) -> Val<str> { self.0.get_att("VersionId") }
@@ -818,34 +812,34 @@ impl CfnResourceVersion {
 }
 impl Parent for CfnResourceVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFormation::ResourceVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-resourceversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourceVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResourceVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResourceVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourceVersionProps<missing::SchemaHandlerPackage, missing::TypeName> { CfnResourceVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourceVersionProps<Missing<required::SchemaHandlerPackage>, Missing<required::TypeName>> { CfnResourceVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourceVersionProps<R0, R1> {
-    /// `ExecutionRoleArn`: text. Update: replacement.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ExecutionRoleArn", value.into_expr()); self }
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
     /// `LoggingConfig`: `LoggingConfig`. Update: replacement.
-    pub fn logging_config(mut self, value: impl Arg<resource_version::LoggingConfig>) -> Self { self.0.set("LoggingConfig", value.into_expr()); self }
+    pub fn logging_config(self, value: impl Arg<resource_version::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value.into_expr()), Phase) }
     /// `SchemaHandlerPackage`: text, required. Update: replacement.
-    pub fn schema_handler_package(mut self, value: impl Arg<str>) -> CfnResourceVersionProps<Set, R1> { self.0.set("SchemaHandlerPackage", value.into_expr()); CfnResourceVersionProps(self.0, Phase) }
+    pub fn schema_handler_package(self, value: impl Arg<str>) -> CfnResourceVersionProps<Set, R1> { CfnResourceVersionProps(put(self.0, "SchemaHandlerPackage", value.into_expr()), Phase) }
     /// `TypeName`: text, required. Update: replacement.
-    pub fn type_name(mut self, value: impl Arg<str>) -> CfnResourceVersionProps<R0, Set> { self.0.set("TypeName", value.into_expr()); CfnResourceVersionProps(self.0, Phase) }
+    pub fn type_name(self, value: impl Arg<str>) -> CfnResourceVersionProps<R0, Set> { CfnResourceVersionProps(put(self.0, "TypeName", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::ResourceVersion`.
 pub mod resource_version {
 use crate::cfn::support::*;
 /// The property type `LoggingConfig` of `AWS::CloudFormation::ResourceVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-resourceversion-loggingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingConfig(Bag);
+#[must_use] pub struct LoggingConfig(Bag);
 impl LoggingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupName`: text. Update: replacement.
-    pub fn log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> Self { self.0.set("LogGroupName", value.into_expr()); self }
-    /// `LogRoleArn`: text. Update: replacement.
-    pub fn log_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("LogRoleArn", value.into_expr()); self }
+    /// `LogGroupName`: `LogsLogGroupName`. Update: replacement.
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
+    /// `LogRoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn log_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "LogRoleArn", value.into_expr())) }
 }
 impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -877,38 +871,38 @@ impl CfnStack {
 }
 impl Parent for CfnStack { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFormation::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stack.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStackProps(Bag);
+#[must_use] pub struct CfnStackProps(Bag);
 impl CfnStackProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NotificationARNs`: list of text. Update: in place.
-    pub fn notification_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotificationARNs", value.into_expr()); self }
+    pub fn notification_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationARNs", value.into_expr())) }
     /// `Parameters`: map of text. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `TemplateURL`: text. Update: in place.
-    pub fn template_url(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateURL", value.into_expr()); self }
+    pub fn template_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateURL", value.into_expr())) }
     /// `TimeoutInMinutes`: integer. Update: in place.
-    pub fn timeout_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutInMinutes", value.into_expr()); self }
+    pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value.into_expr())) }
 }
 impl Done for CfnStackProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::Stack`.
 pub mod stack {
 use crate::cfn::support::*;
 /// The property type `Output` of `AWS::CloudFormation::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stack-output.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Output(Bag);
+#[must_use] pub struct Output(Bag);
 impl Output {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `ExportName`: text. Update: in place.
-    pub fn export_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ExportName", value.into_expr()); self }
+    pub fn export_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExportName", value.into_expr())) }
     /// `OutputKey`: text. Update: in place.
-    pub fn output_key(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputKey", value.into_expr()); self }
+    pub fn output_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputKey", value.into_expr())) }
     /// `OutputValue`: text. Update: in place.
-    pub fn output_value(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputValue", value.into_expr()); self }
+    pub fn output_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputValue", value.into_expr())) }
 }
 impl Done for Output { fn into_props(self) -> Bag { self.0 } }
 }
@@ -918,7 +912,7 @@ impl CfnStackSet {
     /// `AWS::CloudFormation::StackSet`
     pub const TYPE: &'static str = "AWS::CloudFormation::StackSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnStackSetProps<R0, R1>) -> Self where CfnStackSetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStackSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `StackSetId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `StackSetId`: text.
@@ -926,131 +920,131 @@ impl CfnStackSet {
 }
 impl Parent for CfnStackSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFormation::StackSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-stackset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStackSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnStackSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnStackSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStackSetProps<missing::PermissionModel, missing::StackSetName> { CfnStackSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStackSetProps<Missing<required::PermissionModel>, Missing<required::StackSetName>> { CfnStackSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnStackSetProps<R0, R1> {
-    /// `AdministrationRoleARN`: text. Update: in place.
-    pub fn administration_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("AdministrationRoleARN", value.into_expr()); self }
+    /// `AdministrationRoleARN`: `IamRoleArn`. Update: in place.
+    pub fn administration_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AdministrationRoleARN", value.into_expr()), Phase) }
     /// `AutoDeployment`: `AutoDeployment`. Update: in place.
-    pub fn auto_deployment(mut self, value: impl Arg<stack_set::AutoDeployment>) -> Self { self.0.set("AutoDeployment", value.into_expr()); self }
+    pub fn auto_deployment(self, value: impl Arg<stack_set::AutoDeployment>) -> Self { Self(put(self.0, "AutoDeployment", value.into_expr()), Phase) }
     /// `CallAs`: `CallAs`. Update: in place.
-    pub fn call_as(mut self, value: impl Arg<stack_set::CallAs>) -> Self { self.0.set("CallAs", value.into_expr()); self }
+    pub fn call_as(self, value: impl Arg<stack_set::CallAs>) -> Self { Self(put(self.0, "CallAs", value.into_expr()), Phase) }
     /// `Capabilities`: list of text. Update: in place.
-    pub fn capabilities(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Capabilities", value.into_expr()); self }
+    pub fn capabilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Capabilities", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `ExecutionRoleName`: text. Update: in place.
-    pub fn execution_role_name(mut self, value: impl Arg<kind::IamRoleName>) -> Self { self.0.set("ExecutionRoleName", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `ExecutionRoleName`: `IamRoleName`. Update: in place.
+    pub fn execution_role_name(self, value: impl Arg<kind::IamRoleName>) -> Self { Self(put(self.0, "ExecutionRoleName", value.into_expr()), Phase) }
     /// `ManagedExecution`: `ManagedExecution`. Update: in place.
-    pub fn managed_execution(mut self, value: impl Arg<stack_set::ManagedExecution>) -> Self { self.0.set("ManagedExecution", value.into_expr()); self }
+    pub fn managed_execution(self, value: impl Arg<stack_set::ManagedExecution>) -> Self { Self(put(self.0, "ManagedExecution", value.into_expr()), Phase) }
     /// `OperationPreferences`: `OperationPreferences`. Update: in place.
-    pub fn operation_preferences(mut self, value: impl Arg<stack_set::OperationPreferences>) -> Self { self.0.set("OperationPreferences", value.into_expr()); self }
+    pub fn operation_preferences(self, value: impl Arg<stack_set::OperationPreferences>) -> Self { Self(put(self.0, "OperationPreferences", value.into_expr()), Phase) }
     /// `Parameters`: list of `Parameter`. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Arr<stack_set::Parameter>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Arr<stack_set::Parameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `PermissionModel`: `PermissionModel`, required. Update: replacement.
-    pub fn permission_model(mut self, value: impl Arg<stack_set::PermissionModel>) -> CfnStackSetProps<Set, R1> { self.0.set("PermissionModel", value.into_expr()); CfnStackSetProps(self.0, Phase) }
+    pub fn permission_model(self, value: impl Arg<stack_set::PermissionModel>) -> CfnStackSetProps<Set, R1> { CfnStackSetProps(put(self.0, "PermissionModel", value.into_expr()), Phase) }
     /// `StackInstancesGroup`: list of `StackInstances`. Update: in place.
-    pub fn stack_instances_group(mut self, value: impl Arg<Arr<stack_set::StackInstances>>) -> Self { self.0.set("StackInstancesGroup", value.into_expr()); self }
+    pub fn stack_instances_group(self, value: impl Arg<Arr<stack_set::StackInstances>>) -> Self { Self(put(self.0, "StackInstancesGroup", value.into_expr()), Phase) }
     /// `StackSetName`: text, required. Update: replacement.
-    pub fn stack_set_name(mut self, value: impl Arg<str>) -> CfnStackSetProps<R0, Set> { self.0.set("StackSetName", value.into_expr()); CfnStackSetProps(self.0, Phase) }
+    pub fn stack_set_name(self, value: impl Arg<str>) -> CfnStackSetProps<R0, Set> { CfnStackSetProps(put(self.0, "StackSetName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TemplateBody`: text. Update: in place.
-    pub fn template_body(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateBody", value.into_expr()); self }
+    pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value.into_expr()), Phase) }
     /// `TemplateURL`: text. Update: in place.
-    pub fn template_url(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateURL", value.into_expr()); self }
+    pub fn template_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateURL", value.into_expr()), Phase) }
 }
 impl Done for CfnStackSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::StackSet`.
 pub mod stack_set {
 use crate::cfn::support::*;
 /// The property type `AutoDeployment` of `AWS::CloudFormation::StackSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-autodeployment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoDeployment(Bag);
+#[must_use] pub struct AutoDeployment(Bag);
 impl AutoDeployment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DependsOn`: list of text. Update: in place.
-    pub fn depends_on(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DependsOn", value.into_expr()); self }
+    pub fn depends_on(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr())) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `RetainStacksOnAccountRemoval`: boolean. Update: in place.
-    pub fn retain_stacks_on_account_removal(mut self, value: impl Arg<bool>) -> Self { self.0.set("RetainStacksOnAccountRemoval", value.into_expr()); self }
+    pub fn retain_stacks_on_account_removal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RetainStacksOnAccountRemoval", value.into_expr())) }
 }
 impl Done for AutoDeployment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentTargets` of `AWS::CloudFormation::StackSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-deploymenttargets.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeploymentTargets(Bag);
+#[must_use] pub struct DeploymentTargets(Bag);
 impl DeploymentTargets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountFilterType`: `AccountFilterType`. Update: in place.
-    pub fn account_filter_type(mut self, value: impl Arg<AccountFilterType>) -> Self { self.0.set("AccountFilterType", value.into_expr()); self }
+    pub fn account_filter_type(self, value: impl Arg<AccountFilterType>) -> Self { Self(put(self.0, "AccountFilterType", value.into_expr())) }
     /// `Accounts`: list of text. Update: in place.
-    pub fn accounts(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Accounts", value.into_expr()); self }
+    pub fn accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Accounts", value.into_expr())) }
     /// `AccountsUrl`: text. Update: in place.
-    pub fn accounts_url(mut self, value: impl Arg<str>) -> Self { self.0.set("AccountsUrl", value.into_expr()); self }
+    pub fn accounts_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountsUrl", value.into_expr())) }
     /// `OrganizationalUnitIds`: list of text. Update: in place.
-    pub fn organizational_unit_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("OrganizationalUnitIds", value.into_expr()); self }
+    pub fn organizational_unit_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationalUnitIds", value.into_expr())) }
 }
 impl Done for DeploymentTargets { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedExecution` of `AWS::CloudFormation::StackSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-managedexecution.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedExecution(Bag);
+#[must_use] pub struct ManagedExecution(Bag);
 impl ManagedExecution {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Active`: boolean. Update: in place.
-    pub fn active(mut self, value: impl Arg<bool>) -> Self { self.0.set("Active", value.into_expr()); self }
+    pub fn active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Active", value.into_expr())) }
 }
 impl Done for ManagedExecution { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OperationPreferences` of `AWS::CloudFormation::StackSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-operationpreferences.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OperationPreferences(Bag);
+#[must_use] pub struct OperationPreferences(Bag);
 impl OperationPreferences {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConcurrencyMode`: `ConcurrencyMode`. Update: in place.
-    pub fn concurrency_mode(mut self, value: impl Arg<ConcurrencyMode>) -> Self { self.0.set("ConcurrencyMode", value.into_expr()); self }
+    pub fn concurrency_mode(self, value: impl Arg<ConcurrencyMode>) -> Self { Self(put(self.0, "ConcurrencyMode", value.into_expr())) }
     /// `FailureToleranceCount`: integer. Update: in place.
-    pub fn failure_tolerance_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("FailureToleranceCount", value.into_expr()); self }
+    pub fn failure_tolerance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FailureToleranceCount", value.into_expr())) }
     /// `FailureTolerancePercentage`: integer. Update: in place.
-    pub fn failure_tolerance_percentage(mut self, value: impl Arg<i64>) -> Self { self.0.set("FailureTolerancePercentage", value.into_expr()); self }
+    pub fn failure_tolerance_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FailureTolerancePercentage", value.into_expr())) }
     /// `MaxConcurrentCount`: integer. Update: in place.
-    pub fn max_concurrent_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxConcurrentCount", value.into_expr()); self }
+    pub fn max_concurrent_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentCount", value.into_expr())) }
     /// `MaxConcurrentPercentage`: integer. Update: in place.
-    pub fn max_concurrent_percentage(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxConcurrentPercentage", value.into_expr()); self }
+    pub fn max_concurrent_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentPercentage", value.into_expr())) }
     /// `RegionConcurrencyType`: `RegionConcurrencyType`. Update: in place.
-    pub fn region_concurrency_type(mut self, value: impl Arg<RegionConcurrencyType>) -> Self { self.0.set("RegionConcurrencyType", value.into_expr()); self }
+    pub fn region_concurrency_type(self, value: impl Arg<RegionConcurrencyType>) -> Self { Self(put(self.0, "RegionConcurrencyType", value.into_expr())) }
     /// `RegionOrder`: list of text. Update: in place.
-    pub fn region_order(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("RegionOrder", value.into_expr()); self }
+    pub fn region_order(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegionOrder", value.into_expr())) }
 }
 impl Done for OperationPreferences { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Parameter` of `AWS::CloudFormation::StackSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-parameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Parameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Parameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Parameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Parameter<super::missing::ParameterKey, super::missing::ParameterValue> { Parameter(Bag::default(), Phase) }
+    pub fn new() -> Parameter<Missing<super::required::ParameterKey>, Missing<super::required::ParameterValue>> { Parameter(Bag::default(), Phase) }
 }
 impl<R0, R1> Parameter<R0, R1> {
     /// `ParameterKey`: text, required. Update: in place.
-    pub fn parameter_key(mut self, value: impl Arg<str>) -> Parameter<Set, R1> { self.0.set("ParameterKey", value.into_expr()); Parameter(self.0, Phase) }
+    pub fn parameter_key(self, value: impl Arg<str>) -> Parameter<Set, R1> { Parameter(put(self.0, "ParameterKey", value.into_expr()), Phase) }
     /// `ParameterValue`: text, required. Update: in place.
-    pub fn parameter_value(mut self, value: impl Arg<str>) -> Parameter<R0, Set> { self.0.set("ParameterValue", value.into_expr()); Parameter(self.0, Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> Parameter<R0, Set> { Parameter(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for Parameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StackInstances` of `AWS::CloudFormation::StackSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-stackset-stackinstances.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StackInstances<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StackInstances<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StackInstances {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StackInstances<super::missing::DeploymentTargets, super::missing::Regions> { StackInstances(Bag::default(), Phase) }
+    pub fn new() -> StackInstances<Missing<super::required::DeploymentTargets>, Missing<super::required::Regions>> { StackInstances(Bag::default(), Phase) }
 }
 impl<R0, R1> StackInstances<R0, R1> {
     /// `DeploymentTargets`: `DeploymentTargets`, required. Update: in place.
-    pub fn deployment_targets(mut self, value: impl Arg<DeploymentTargets>) -> StackInstances<Set, R1> { self.0.set("DeploymentTargets", value.into_expr()); StackInstances(self.0, Phase) }
+    pub fn deployment_targets(self, value: impl Arg<DeploymentTargets>) -> StackInstances<Set, R1> { StackInstances(put(self.0, "DeploymentTargets", value.into_expr()), Phase) }
     /// `ParameterOverrides`: list of `Parameter`. Update: in place.
-    pub fn parameter_overrides(mut self, value: impl Arg<Arr<Parameter>>) -> Self { self.0.set("ParameterOverrides", value.into_expr()); self }
+    pub fn parameter_overrides(self, value: impl Arg<Arr<Parameter>>) -> Self { Self(put(self.0, "ParameterOverrides", value.into_expr()), Phase) }
     /// `Regions`: list of text, required. Update: in place.
-    pub fn regions(mut self, value: impl Arg<Arr<str>>) -> StackInstances<R0, Set> { self.0.set("Regions", value.into_expr()); StackInstances(self.0, Phase) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> StackInstances<R0, Set> { StackInstances(put(self.0, "Regions", value.into_expr()), Phase) }
 }
 impl Done for StackInstances { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccountFilterType` allows.
@@ -1073,49 +1067,49 @@ impl CfnTypeActivation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnTypeActivationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnTypeActivation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFormation::TypeActivation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-typeactivation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTypeActivationProps(Bag);
+#[must_use] pub struct CfnTypeActivationProps(Bag);
 impl CfnTypeActivationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoUpdate`: boolean. Update: in place.
-    pub fn auto_update(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoUpdate", value.into_expr()); self }
-    /// `ExecutionRoleArn`: text. Update: in place.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ExecutionRoleArn", value.into_expr()); self }
+    pub fn auto_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoUpdate", value.into_expr())) }
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
     /// `LoggingConfig`: `LoggingConfig`. Update: replacement.
-    pub fn logging_config(mut self, value: impl Arg<type_activation::LoggingConfig>) -> Self { self.0.set("LoggingConfig", value.into_expr()); self }
+    pub fn logging_config(self, value: impl Arg<type_activation::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value.into_expr())) }
     /// `MajorVersion`: text. Update: in place.
-    pub fn major_version(mut self, value: impl Arg<str>) -> Self { self.0.set("MajorVersion", value.into_expr()); self }
+    pub fn major_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MajorVersion", value.into_expr())) }
     /// `PublicTypeArn`: text. Update: in place.
-    pub fn public_type_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("PublicTypeArn", value.into_expr()); self }
+    pub fn public_type_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicTypeArn", value.into_expr())) }
     /// `PublisherId`: text. Update: in place.
-    pub fn publisher_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PublisherId", value.into_expr()); self }
+    pub fn publisher_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublisherId", value.into_expr())) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<type_activation::Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<type_activation::Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `TypeName`: text. Update: in place.
-    pub fn type_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TypeName", value.into_expr()); self }
+    pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value.into_expr())) }
     /// `TypeNameAlias`: text. Update: in place.
-    pub fn type_name_alias(mut self, value: impl Arg<str>) -> Self { self.0.set("TypeNameAlias", value.into_expr()); self }
+    pub fn type_name_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeNameAlias", value.into_expr())) }
     /// `VersionBump`: `VersionBump`. Update: in place.
-    pub fn version_bump(mut self, value: impl Arg<type_activation::VersionBump>) -> Self { self.0.set("VersionBump", value.into_expr()); self }
+    pub fn version_bump(self, value: impl Arg<type_activation::VersionBump>) -> Self { Self(put(self.0, "VersionBump", value.into_expr())) }
 }
 impl Done for CfnTypeActivationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFormation::TypeActivation`.
 pub mod type_activation {
 use crate::cfn::support::*;
 /// The property type `LoggingConfig` of `AWS::CloudFormation::TypeActivation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudformation-typeactivation-loggingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingConfig(Bag);
+#[must_use] pub struct LoggingConfig(Bag);
 impl LoggingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupName`: text. Update: replacement.
-    pub fn log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> Self { self.0.set("LogGroupName", value.into_expr()); self }
-    /// `LogRoleArn`: text. Update: replacement.
-    pub fn log_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("LogRoleArn", value.into_expr()); self }
+    /// `LogGroupName`: `LogsLogGroupName`. Update: replacement.
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
+    /// `LogRoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn log_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "LogRoleArn", value.into_expr())) }
 }
 impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -1139,16 +1133,16 @@ impl CfnWaitCondition {
 }
 impl Parent for CfnWaitCondition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFormation::WaitCondition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-waitcondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWaitConditionProps(Bag);
+#[must_use] pub struct CfnWaitConditionProps(Bag);
 impl CfnWaitConditionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Count`: integer. Update: in place.
-    pub fn count(mut self, value: impl Arg<i64>) -> Self { self.0.set("Count", value.into_expr()); self }
+    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
     /// `Handle`: text. Update: in place.
-    pub fn handle(mut self, value: impl Arg<str>) -> Self { self.0.set("Handle", value.into_expr()); self }
+    pub fn handle(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Handle", value.into_expr())) }
     /// `Timeout`: text. Update: in place.
-    pub fn timeout(mut self, value: impl Arg<str>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
 }
 impl Done for CfnWaitConditionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudFormation::WaitConditionHandle`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-waitconditionhandle.html)
@@ -1165,11 +1159,11 @@ impl CfnWaitConditionHandle {
 }
 impl Parent for CfnWaitConditionHandle { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFormation::WaitConditionHandle`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-waitconditionhandle.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWaitConditionHandleProps(Bag);
+#[must_use] pub struct CfnWaitConditionHandleProps(Bag);
 impl CfnWaitConditionHandleProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
 }
 impl Done for CfnWaitConditionHandleProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AcceptTermsAndConditions, Action, Alias, ChangeSetName, Configuration, DeploymentTargets, ExecutionRole, FailureMode, FilteringCriteria, FunctionName, GeneratedTemplateName, HookStatus, InvocationPoint, Key, LambdaFunction, LogGroupName, LogRoleArn, ModuleName, ModulePackage, Name, ParameterKey, ParameterValue, PermissionModel, Regions, RuleLocation, SchemaHandlerPackage, ServiceToken, StackName, StackSetName, TargetName, TargetOperations, Targets, TypeName, Uri, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AcceptTermsAndConditions, Action, Alias, ChangeSetName, DeploymentTargets, ExecutionRole, FailureMode, FilteringCriteria, FunctionName, GeneratedTemplateName, HookStatus, InvocationPoint, Key, LambdaFunction, LogGroupName, LogRoleArn, ModuleName, ModulePackage, Name, ParameterKey, ParameterValue, PermissionModel, Regions, RuleLocation, SchemaHandlerPackage, ServiceToken, StackName, StackSetName, TargetName, TargetOperations, TypeName, Uri, Value } }

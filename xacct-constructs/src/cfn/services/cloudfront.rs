@@ -10,7 +10,7 @@ impl CfnAnycastIpList {
     /// `AWS::CloudFront::AnycastIpList`
     pub const TYPE: &'static str = "AWS::CloudFront::AnycastIpList";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAnycastIpListProps<R0, R1>) -> Self where CfnAnycastIpListProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAnycastIpListProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AnycastIpList`: `AnycastIpList`.
@@ -24,89 +24,89 @@ impl CfnAnycastIpList {
 }
 impl Parent for CfnAnycastIpList { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFront::AnycastIpList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-anycastiplist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAnycastIpListProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAnycastIpListProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAnycastIpListProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAnycastIpListProps<missing::IpCount, missing::Name> { CfnAnycastIpListProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAnycastIpListProps<Missing<required::IpCount>, Missing<required::Name>> { CfnAnycastIpListProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAnycastIpListProps<R0, R1> {
     /// `IpAddressType`: `IpAddressType`. Update: in place.
-    pub fn ip_address_type(mut self, value: impl Arg<anycast_ip_list::IpAddressType>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<anycast_ip_list::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
     /// `IpCount`: integer, required. Update: replacement.
-    pub fn ip_count(mut self, value: impl Arg<i64>) -> CfnAnycastIpListProps<Set, R1> { self.0.set("IpCount", value.into_expr()); CfnAnycastIpListProps(self.0, Phase) }
+    pub fn ip_count(self, value: impl Arg<i64>) -> CfnAnycastIpListProps<Set, R1> { CfnAnycastIpListProps(put(self.0, "IpCount", value.into_expr()), Phase) }
     /// `IpamCidrConfigs`: list of `IpamCidrConfig`. Update: in place.
-    pub fn ipam_cidr_configs(mut self, value: impl Arg<Arr<anycast_ip_list::IpamCidrConfig>>) -> Self { self.0.set("IpamCidrConfigs", value.into_expr()); self }
+    pub fn ipam_cidr_configs(self, value: impl Arg<Arr<anycast_ip_list::IpamCidrConfig>>) -> Self { Self(put(self.0, "IpamCidrConfigs", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAnycastIpListProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnAnycastIpListProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAnycastIpListProps<R0, Set> { CfnAnycastIpListProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: `Tags`. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<anycast_ip_list::Tags>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<anycast_ip_list::Tags>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAnycastIpListProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::AnycastIpList`.
 pub mod anycast_ip_list {
 use crate::cfn::support::*;
 /// The property type `AnycastIpList` of `AWS::CloudFront::AnycastIpList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-anycastiplist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnycastIpList<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6,)>);
+#[must_use] pub struct AnycastIpList<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6,)>);
 impl AnycastIpList {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AnycastIpList<super::missing::AnycastIps, super::missing::Arn, super::missing::Id, super::missing::IpCount, super::missing::LastModifiedTime, super::missing::Name, super::missing::Status> { AnycastIpList(Bag::default(), Phase) }
+    pub fn new() -> AnycastIpList<Missing<super::required::AnycastIps>, Missing<super::required::Arn>, Missing<super::required::Id>, Missing<super::required::IpCount>, Missing<super::required::LastModifiedTime>, Missing<super::required::Name>, Missing<super::required::Status>> { AnycastIpList(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6> AnycastIpList<R0, R1, R2, R3, R4, R5, R6> {
     /// `AnycastIps`: list of text, required. Update: in place.
-    pub fn anycast_ips(mut self, value: impl Arg<Arr<str>>) -> AnycastIpList<Set, R1, R2, R3, R4, R5, R6> { self.0.set("AnycastIps", value.into_expr()); AnycastIpList(self.0, Phase) }
+    pub fn anycast_ips(self, value: impl Arg<Arr<str>>) -> AnycastIpList<Set, R1, R2, R3, R4, R5, R6> { AnycastIpList(put(self.0, "AnycastIps", value.into_expr()), Phase) }
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> AnycastIpList<R0, Set, R2, R3, R4, R5, R6> { self.0.set("Arn", value.into_expr()); AnycastIpList(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> AnycastIpList<R0, Set, R2, R3, R4, R5, R6> { AnycastIpList(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> AnycastIpList<R0, R1, Set, R3, R4, R5, R6> { self.0.set("Id", value.into_expr()); AnycastIpList(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> AnycastIpList<R0, R1, Set, R3, R4, R5, R6> { AnycastIpList(put(self.0, "Id", value.into_expr()), Phase) }
     /// `IpAddressType`: `IpAddressType`. Update: in place.
-    pub fn ip_address_type(mut self, value: impl Arg<IpAddressType>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
     /// `IpCount`: integer, required. Update: in place.
-    pub fn ip_count(mut self, value: impl Arg<i64>) -> AnycastIpList<R0, R1, R2, Set, R4, R5, R6> { self.0.set("IpCount", value.into_expr()); AnycastIpList(self.0, Phase) }
+    pub fn ip_count(self, value: impl Arg<i64>) -> AnycastIpList<R0, R1, R2, Set, R4, R5, R6> { AnycastIpList(put(self.0, "IpCount", value.into_expr()), Phase) }
     /// `IpamCidrConfigResults`: list of `IpamCidrConfigResult`. Update: in place.
-    pub fn ipam_cidr_config_results(mut self, value: impl Arg<Arr<IpamCidrConfigResult>>) -> Self { self.0.set("IpamCidrConfigResults", value.into_expr()); self }
+    pub fn ipam_cidr_config_results(self, value: impl Arg<Arr<IpamCidrConfigResult>>) -> Self { Self(put(self.0, "IpamCidrConfigResults", value.into_expr()), Phase) }
     /// `LastModifiedTime`: text, required. Update: in place.
-    pub fn last_modified_time(mut self, value: impl Arg<str>) -> AnycastIpList<R0, R1, R2, R3, Set, R5, R6> { self.0.set("LastModifiedTime", value.into_expr()); AnycastIpList(self.0, Phase) }
+    pub fn last_modified_time(self, value: impl Arg<str>) -> AnycastIpList<R0, R1, R2, R3, Set, R5, R6> { AnycastIpList(put(self.0, "LastModifiedTime", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> AnycastIpList<R0, R1, R2, R3, R4, Set, R6> { self.0.set("Name", value.into_expr()); AnycastIpList(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> AnycastIpList<R0, R1, R2, R3, R4, Set, R6> { AnycastIpList(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Status`: text, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> AnycastIpList<R0, R1, R2, R3, R4, R5, Set> { self.0.set("Status", value.into_expr()); AnycastIpList(self.0, Phase) }
+    pub fn status(self, value: impl Arg<str>) -> AnycastIpList<R0, R1, R2, R3, R4, R5, Set> { AnycastIpList(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for AnycastIpList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IpamCidrConfig` of `AWS::CloudFront::AnycastIpList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-ipamcidrconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IpamCidrConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IpamCidrConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IpamCidrConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IpamCidrConfig<super::missing::Cidr, super::missing::IpamPoolArn> { IpamCidrConfig(Bag::default(), Phase) }
+    pub fn new() -> IpamCidrConfig<Missing<super::required::Cidr>, Missing<super::required::IpamPoolArn>> { IpamCidrConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> IpamCidrConfig<R0, R1> {
     /// `Cidr`: text, required. Update: in place.
-    pub fn cidr(mut self, value: impl Arg<str>) -> IpamCidrConfig<Set, R1> { self.0.set("Cidr", value.into_expr()); IpamCidrConfig(self.0, Phase) }
+    pub fn cidr(self, value: impl Arg<str>) -> IpamCidrConfig<Set, R1> { IpamCidrConfig(put(self.0, "Cidr", value.into_expr()), Phase) }
     /// `IpamPoolArn`: text, required. Update: in place.
-    pub fn ipam_pool_arn(mut self, value: impl Arg<str>) -> IpamCidrConfig<R0, Set> { self.0.set("IpamPoolArn", value.into_expr()); IpamCidrConfig(self.0, Phase) }
+    pub fn ipam_pool_arn(self, value: impl Arg<str>) -> IpamCidrConfig<R0, Set> { IpamCidrConfig(put(self.0, "IpamPoolArn", value.into_expr()), Phase) }
 }
 impl Done for IpamCidrConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IpamCidrConfigResult` of `AWS::CloudFront::AnycastIpList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-ipamcidrconfigresult.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IpamCidrConfigResult(Bag);
+#[must_use] pub struct IpamCidrConfigResult(Bag);
 impl IpamCidrConfigResult {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnycastIp`: text. Update: in place.
-    pub fn anycast_ip(mut self, value: impl Arg<str>) -> Self { self.0.set("AnycastIp", value.into_expr()); self }
+    pub fn anycast_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnycastIp", value.into_expr())) }
     /// `Cidr`: text. Update: in place.
-    pub fn cidr(mut self, value: impl Arg<str>) -> Self { self.0.set("Cidr", value.into_expr()); self }
+    pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value.into_expr())) }
     /// `IpamPoolArn`: text. Update: in place.
-    pub fn ipam_pool_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("IpamPoolArn", value.into_expr()); self }
+    pub fn ipam_pool_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpamPoolArn", value.into_expr())) }
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for IpamCidrConfigResult { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tags` of `AWS::CloudFront::AnycastIpList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-anycastiplist-tags.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tags(Bag);
+#[must_use] pub struct Tags(Bag);
 impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Items`: list of tag. Update: replacement.
-    pub fn items(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Items", value.into_expr()); self }
+    pub fn items(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Items", value.into_expr())) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IpAddressType` allows.
@@ -118,106 +118,106 @@ impl CfnCachePolicy {
     /// `AWS::CloudFront::CachePolicy`
     pub const TYPE: &'static str = "AWS::CloudFront::CachePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnCachePolicyProps<R0>) -> Self where CfnCachePolicyProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCachePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::CloudFrontCachePolicyId> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: `CloudFrontCachePolicyId`.
     pub fn attr_id(&self) -> Val<kind::CloudFrontCachePolicyId> { self.0.get_att("Id") }
     /// The attribute `LastModifiedTime`: text.
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnCachePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFront::CachePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-cachepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCachePolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnCachePolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnCachePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCachePolicyProps<missing::CachePolicyConfig> { CfnCachePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCachePolicyProps<Missing<required::CachePolicyConfig>> { CfnCachePolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCachePolicyProps<R0> {
     /// `CachePolicyConfig`: `CachePolicyConfig`, required. Update: in place.
-    pub fn cache_policy_config(mut self, value: impl Arg<cache_policy::CachePolicyConfig>) -> CfnCachePolicyProps<Set> { self.0.set("CachePolicyConfig", value.into_expr()); CfnCachePolicyProps(self.0, Phase) }
+    pub fn cache_policy_config(self, value: impl Arg<cache_policy::CachePolicyConfig>) -> CfnCachePolicyProps<Set> { CfnCachePolicyProps(put(self.0, "CachePolicyConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnCachePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::CachePolicy`.
 pub mod cache_policy {
 use crate::cfn::support::*;
 /// The property type `CachePolicyConfig` of `AWS::CloudFront::CachePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-cachepolicyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CachePolicyConfig<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CachePolicyConfig<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CachePolicyConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CachePolicyConfig<super::missing::DefaultTTL, super::missing::MaxTTL, super::missing::MinTTL, super::missing::Name, super::missing::ParametersInCacheKeyAndForwardedToOrigin> { CachePolicyConfig(Bag::default(), Phase) }
+    pub fn new() -> CachePolicyConfig<Missing<super::required::DefaultTTL>, Missing<super::required::MaxTTL>, Missing<super::required::MinTTL>, Missing<super::required::Name>, Missing<super::required::ParametersInCacheKeyAndForwardedToOrigin>> { CachePolicyConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CachePolicyConfig<R0, R1, R2, R3, R4> {
     /// `Comment`: text. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> Self { self.0.set("Comment", value.into_expr()); self }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
     /// `DefaultTTL`: number, required. Update: in place.
-    pub fn default_ttl(mut self, value: impl Arg<f64>) -> CachePolicyConfig<Set, R1, R2, R3, R4> { self.0.set("DefaultTTL", value.into_expr()); CachePolicyConfig(self.0, Phase) }
+    pub fn default_ttl(self, value: impl Arg<f64>) -> CachePolicyConfig<Set, R1, R2, R3, R4> { CachePolicyConfig(put(self.0, "DefaultTTL", value.into_expr()), Phase) }
     /// `MaxTTL`: number, required. Update: in place.
-    pub fn max_ttl(mut self, value: impl Arg<f64>) -> CachePolicyConfig<R0, Set, R2, R3, R4> { self.0.set("MaxTTL", value.into_expr()); CachePolicyConfig(self.0, Phase) }
+    pub fn max_ttl(self, value: impl Arg<f64>) -> CachePolicyConfig<R0, Set, R2, R3, R4> { CachePolicyConfig(put(self.0, "MaxTTL", value.into_expr()), Phase) }
     /// `MinTTL`: number, required. Update: in place.
-    pub fn min_ttl(mut self, value: impl Arg<f64>) -> CachePolicyConfig<R0, R1, Set, R3, R4> { self.0.set("MinTTL", value.into_expr()); CachePolicyConfig(self.0, Phase) }
+    pub fn min_ttl(self, value: impl Arg<f64>) -> CachePolicyConfig<R0, R1, Set, R3, R4> { CachePolicyConfig(put(self.0, "MinTTL", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CachePolicyConfig<R0, R1, R2, Set, R4> { self.0.set("Name", value.into_expr()); CachePolicyConfig(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CachePolicyConfig<R0, R1, R2, Set, R4> { CachePolicyConfig(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ParametersInCacheKeyAndForwardedToOrigin`: `ParametersInCacheKeyAndForwardedToOrigin`, required. Update: in place.
-    pub fn parameters_in_cache_key_and_forwarded_to_origin(mut self, value: impl Arg<ParametersInCacheKeyAndForwardedToOrigin>) -> CachePolicyConfig<R0, R1, R2, R3, Set> { self.0.set("ParametersInCacheKeyAndForwardedToOrigin", value.into_expr()); CachePolicyConfig(self.0, Phase) }
+    pub fn parameters_in_cache_key_and_forwarded_to_origin(self, value: impl Arg<ParametersInCacheKeyAndForwardedToOrigin>) -> CachePolicyConfig<R0, R1, R2, R3, Set> { CachePolicyConfig(put(self.0, "ParametersInCacheKeyAndForwardedToOrigin", value.into_expr()), Phase) }
 }
 impl Done for CachePolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CookiesConfig` of `AWS::CloudFront::CachePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-cookiesconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CookiesConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CookiesConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl CookiesConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CookiesConfig<super::missing::CookieBehavior> { CookiesConfig(Bag::default(), Phase) }
+    pub fn new() -> CookiesConfig<Missing<super::required::CookieBehavior>> { CookiesConfig(Bag::default(), Phase) }
 }
 impl<R0> CookiesConfig<R0> {
     /// `CookieBehavior`: text, required. Update: in place.
-    pub fn cookie_behavior(mut self, value: impl Arg<str>) -> CookiesConfig<Set> { self.0.set("CookieBehavior", value.into_expr()); CookiesConfig(self.0, Phase) }
+    pub fn cookie_behavior(self, value: impl Arg<str>) -> CookiesConfig<Set> { CookiesConfig(put(self.0, "CookieBehavior", value.into_expr()), Phase) }
     /// `Cookies`: list of text. Update: in place.
-    pub fn cookies(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Cookies", value.into_expr()); self }
+    pub fn cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cookies", value.into_expr()), Phase) }
 }
 impl Done for CookiesConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeadersConfig` of `AWS::CloudFront::CachePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-headersconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HeadersConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HeadersConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl HeadersConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HeadersConfig<super::missing::HeaderBehavior> { HeadersConfig(Bag::default(), Phase) }
+    pub fn new() -> HeadersConfig<Missing<super::required::HeaderBehavior>> { HeadersConfig(Bag::default(), Phase) }
 }
 impl<R0> HeadersConfig<R0> {
     /// `HeaderBehavior`: text, required. Update: in place.
-    pub fn header_behavior(mut self, value: impl Arg<str>) -> HeadersConfig<Set> { self.0.set("HeaderBehavior", value.into_expr()); HeadersConfig(self.0, Phase) }
+    pub fn header_behavior(self, value: impl Arg<str>) -> HeadersConfig<Set> { HeadersConfig(put(self.0, "HeaderBehavior", value.into_expr()), Phase) }
     /// `Headers`: list of text. Update: in place.
-    pub fn headers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Headers", value.into_expr()); self }
+    pub fn headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
 }
 impl Done for HeadersConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParametersInCacheKeyAndForwardedToOrigin` of `AWS::CloudFront::CachePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-parametersincachekeyandforwardedtoorigin.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParametersInCacheKeyAndForwardedToOrigin<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct ParametersInCacheKeyAndForwardedToOrigin<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl ParametersInCacheKeyAndForwardedToOrigin {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ParametersInCacheKeyAndForwardedToOrigin<super::missing::CookiesConfig, super::missing::EnableAcceptEncodingGzip, super::missing::HeadersConfig, super::missing::QueryStringsConfig> { ParametersInCacheKeyAndForwardedToOrigin(Bag::default(), Phase) }
+    pub fn new() -> ParametersInCacheKeyAndForwardedToOrigin<Missing<super::required::CookiesConfig>, Missing<super::required::EnableAcceptEncodingGzip>, Missing<super::required::HeadersConfig>, Missing<super::required::QueryStringsConfig>> { ParametersInCacheKeyAndForwardedToOrigin(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> ParametersInCacheKeyAndForwardedToOrigin<R0, R1, R2, R3> {
     /// `CookiesConfig`: `CookiesConfig`, required. Update: in place.
-    pub fn cookies_config(mut self, value: impl Arg<CookiesConfig>) -> ParametersInCacheKeyAndForwardedToOrigin<Set, R1, R2, R3> { self.0.set("CookiesConfig", value.into_expr()); ParametersInCacheKeyAndForwardedToOrigin(self.0, Phase) }
+    pub fn cookies_config(self, value: impl Arg<CookiesConfig>) -> ParametersInCacheKeyAndForwardedToOrigin<Set, R1, R2, R3> { ParametersInCacheKeyAndForwardedToOrigin(put(self.0, "CookiesConfig", value.into_expr()), Phase) }
     /// `EnableAcceptEncodingBrotli`: boolean. Update: in place.
-    pub fn enable_accept_encoding_brotli(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableAcceptEncodingBrotli", value.into_expr()); self }
+    pub fn enable_accept_encoding_brotli(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAcceptEncodingBrotli", value.into_expr()), Phase) }
     /// `EnableAcceptEncodingGzip`: boolean, required. Update: in place.
-    pub fn enable_accept_encoding_gzip(mut self, value: impl Arg<bool>) -> ParametersInCacheKeyAndForwardedToOrigin<R0, Set, R2, R3> { self.0.set("EnableAcceptEncodingGzip", value.into_expr()); ParametersInCacheKeyAndForwardedToOrigin(self.0, Phase) }
+    pub fn enable_accept_encoding_gzip(self, value: impl Arg<bool>) -> ParametersInCacheKeyAndForwardedToOrigin<R0, Set, R2, R3> { ParametersInCacheKeyAndForwardedToOrigin(put(self.0, "EnableAcceptEncodingGzip", value.into_expr()), Phase) }
     /// `HeadersConfig`: `HeadersConfig`, required. Update: in place.
-    pub fn headers_config(mut self, value: impl Arg<HeadersConfig>) -> ParametersInCacheKeyAndForwardedToOrigin<R0, R1, Set, R3> { self.0.set("HeadersConfig", value.into_expr()); ParametersInCacheKeyAndForwardedToOrigin(self.0, Phase) }
+    pub fn headers_config(self, value: impl Arg<HeadersConfig>) -> ParametersInCacheKeyAndForwardedToOrigin<R0, R1, Set, R3> { ParametersInCacheKeyAndForwardedToOrigin(put(self.0, "HeadersConfig", value.into_expr()), Phase) }
     /// `QueryStringsConfig`: `QueryStringsConfig`, required. Update: in place.
-    pub fn query_strings_config(mut self, value: impl Arg<QueryStringsConfig>) -> ParametersInCacheKeyAndForwardedToOrigin<R0, R1, R2, Set> { self.0.set("QueryStringsConfig", value.into_expr()); ParametersInCacheKeyAndForwardedToOrigin(self.0, Phase) }
+    pub fn query_strings_config(self, value: impl Arg<QueryStringsConfig>) -> ParametersInCacheKeyAndForwardedToOrigin<R0, R1, R2, Set> { ParametersInCacheKeyAndForwardedToOrigin(put(self.0, "QueryStringsConfig", value.into_expr()), Phase) }
 }
 impl Done for ParametersInCacheKeyAndForwardedToOrigin { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryStringsConfig` of `AWS::CloudFront::CachePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cachepolicy-querystringsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QueryStringsConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct QueryStringsConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl QueryStringsConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QueryStringsConfig<super::missing::QueryStringBehavior> { QueryStringsConfig(Bag::default(), Phase) }
+    pub fn new() -> QueryStringsConfig<Missing<super::required::QueryStringBehavior>> { QueryStringsConfig(Bag::default(), Phase) }
 }
 impl<R0> QueryStringsConfig<R0> {
     /// `QueryStringBehavior`: text, required. Update: in place.
-    pub fn query_string_behavior(mut self, value: impl Arg<str>) -> QueryStringsConfig<Set> { self.0.set("QueryStringBehavior", value.into_expr()); QueryStringsConfig(self.0, Phase) }
+    pub fn query_string_behavior(self, value: impl Arg<str>) -> QueryStringsConfig<Set> { QueryStringsConfig(put(self.0, "QueryStringBehavior", value.into_expr()), Phase) }
     /// `QueryStrings`: list of text. Update: in place.
-    pub fn query_strings(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("QueryStrings", value.into_expr()); self }
+    pub fn query_strings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryStrings", value.into_expr()), Phase) }
 }
 impl Done for QueryStringsConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -227,7 +227,7 @@ impl CfnCloudFrontOriginAccessIdentity {
     /// `AWS::CloudFront::CloudFrontOriginAccessIdentity`
     pub const TYPE: &'static str = "AWS::CloudFront::CloudFrontOriginAccessIdentity";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnCloudFrontOriginAccessIdentityProps<R0>) -> Self where CfnCloudFrontOriginAccessIdentityProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCloudFrontOriginAccessIdentityProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -237,28 +237,28 @@ impl CfnCloudFrontOriginAccessIdentity {
 }
 impl Parent for CfnCloudFrontOriginAccessIdentity { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFront::CloudFrontOriginAccessIdentity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-cloudfrontoriginaccessidentity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCloudFrontOriginAccessIdentityProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnCloudFrontOriginAccessIdentityProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnCloudFrontOriginAccessIdentityProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCloudFrontOriginAccessIdentityProps<missing::CloudFrontOriginAccessIdentityConfig> { CfnCloudFrontOriginAccessIdentityProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCloudFrontOriginAccessIdentityProps<Missing<required::CloudFrontOriginAccessIdentityConfig>> { CfnCloudFrontOriginAccessIdentityProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCloudFrontOriginAccessIdentityProps<R0> {
     /// `CloudFrontOriginAccessIdentityConfig`: `CloudFrontOriginAccessIdentityConfig`, required. Update: in place.
-    pub fn cloud_front_origin_access_identity_config(mut self, value: impl Arg<cloud_front_origin_access_identity::CloudFrontOriginAccessIdentityConfig>) -> CfnCloudFrontOriginAccessIdentityProps<Set> { self.0.set("CloudFrontOriginAccessIdentityConfig", value.into_expr()); CfnCloudFrontOriginAccessIdentityProps(self.0, Phase) }
+    pub fn cloud_front_origin_access_identity_config(self, value: impl Arg<cloud_front_origin_access_identity::CloudFrontOriginAccessIdentityConfig>) -> CfnCloudFrontOriginAccessIdentityProps<Set> { CfnCloudFrontOriginAccessIdentityProps(put(self.0, "CloudFrontOriginAccessIdentityConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnCloudFrontOriginAccessIdentityProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::CloudFrontOriginAccessIdentity`.
 pub mod cloud_front_origin_access_identity {
 use crate::cfn::support::*;
 /// The property type `CloudFrontOriginAccessIdentityConfig` of `AWS::CloudFront::CloudFrontOriginAccessIdentity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-cloudfrontoriginaccessidentity-cloudfrontoriginaccessidentityconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudFrontOriginAccessIdentityConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudFrontOriginAccessIdentityConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudFrontOriginAccessIdentityConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudFrontOriginAccessIdentityConfig<super::missing::Comment> { CloudFrontOriginAccessIdentityConfig(Bag::default(), Phase) }
+    pub fn new() -> CloudFrontOriginAccessIdentityConfig<Missing<super::required::Comment>> { CloudFrontOriginAccessIdentityConfig(Bag::default(), Phase) }
 }
 impl<R0> CloudFrontOriginAccessIdentityConfig<R0> {
     /// `Comment`: text, required. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> CloudFrontOriginAccessIdentityConfig<Set> { self.0.set("Comment", value.into_expr()); CloudFrontOriginAccessIdentityConfig(self.0, Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> CloudFrontOriginAccessIdentityConfig<Set> { CloudFrontOriginAccessIdentityConfig(put(self.0, "Comment", value.into_expr()), Phase) }
 }
 impl Done for CloudFrontOriginAccessIdentityConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -268,10 +268,10 @@ impl CfnConnectionFunction {
     /// `AWS::CloudFront::ConnectionFunction`
     pub const TYPE: &'static str = "AWS::CloudFront::ConnectionFunction";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnConnectionFunctionProps<R0, R1, R2>) -> Self where CfnConnectionFunctionProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionFunctionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ConnectionFunctionArn`: text.
+    /// The attribute `ConnectionFunctionArn`: `OtherArn`.
     pub fn attr_connection_function_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectionFunctionArn") }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
@@ -288,51 +288,51 @@ impl CfnConnectionFunction {
 }
 impl Parent for CfnConnectionFunction { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFront::ConnectionFunction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectionfunction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectionFunctionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnConnectionFunctionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnConnectionFunctionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectionFunctionProps<missing::ConnectionFunctionCode, missing::ConnectionFunctionConfig, missing::Name> { CfnConnectionFunctionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectionFunctionProps<Missing<required::ConnectionFunctionCode>, Missing<required::ConnectionFunctionConfig>, Missing<required::Name>> { CfnConnectionFunctionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnConnectionFunctionProps<R0, R1, R2> {
     /// `AutoPublish`: boolean. Update: in place.
-    pub fn auto_publish(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoPublish", value.into_expr()); self }
+    pub fn auto_publish(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoPublish", value.into_expr()), Phase) }
     /// `ConnectionFunctionCode`: text, required. Update: in place.
-    pub fn connection_function_code(mut self, value: impl Arg<str>) -> CfnConnectionFunctionProps<Set, R1, R2> { self.0.set("ConnectionFunctionCode", value.into_expr()); CfnConnectionFunctionProps(self.0, Phase) }
+    pub fn connection_function_code(self, value: impl Arg<str>) -> CfnConnectionFunctionProps<Set, R1, R2> { CfnConnectionFunctionProps(put(self.0, "ConnectionFunctionCode", value.into_expr()), Phase) }
     /// `ConnectionFunctionConfig`: `ConnectionFunctionConfig`, required. Update: in place.
-    pub fn connection_function_config(mut self, value: impl Arg<connection_function::ConnectionFunctionConfig>) -> CfnConnectionFunctionProps<R0, Set, R2> { self.0.set("ConnectionFunctionConfig", value.into_expr()); CfnConnectionFunctionProps(self.0, Phase) }
+    pub fn connection_function_config(self, value: impl Arg<connection_function::ConnectionFunctionConfig>) -> CfnConnectionFunctionProps<R0, Set, R2> { CfnConnectionFunctionProps(put(self.0, "ConnectionFunctionConfig", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnConnectionFunctionProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnConnectionFunctionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConnectionFunctionProps<R0, R1, Set> { CfnConnectionFunctionProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionFunctionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::ConnectionFunction`.
 pub mod connection_function {
 use crate::cfn::support::*;
 /// The property type `ConnectionFunctionConfig` of `AWS::CloudFront::ConnectionFunction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-connectionfunction-connectionfunctionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectionFunctionConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConnectionFunctionConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConnectionFunctionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectionFunctionConfig<super::missing::Comment, super::missing::Runtime> { ConnectionFunctionConfig(Bag::default(), Phase) }
+    pub fn new() -> ConnectionFunctionConfig<Missing<super::required::Comment>, Missing<super::required::Runtime>> { ConnectionFunctionConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ConnectionFunctionConfig<R0, R1> {
     /// `Comment`: text, required. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> ConnectionFunctionConfig<Set, R1> { self.0.set("Comment", value.into_expr()); ConnectionFunctionConfig(self.0, Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> ConnectionFunctionConfig<Set, R1> { ConnectionFunctionConfig(put(self.0, "Comment", value.into_expr()), Phase) }
     /// `KeyValueStoreAssociations`: list of `KeyValueStoreAssociation`. Update: in place.
-    pub fn key_value_store_associations(mut self, value: impl Arg<Arr<KeyValueStoreAssociation>>) -> Self { self.0.set("KeyValueStoreAssociations", value.into_expr()); self }
+    pub fn key_value_store_associations(self, value: impl Arg<Arr<KeyValueStoreAssociation>>) -> Self { Self(put(self.0, "KeyValueStoreAssociations", value.into_expr()), Phase) }
     /// `Runtime`: `Runtime`, required. Update: replacement.
-    pub fn runtime(mut self, value: impl Arg<Runtime>) -> ConnectionFunctionConfig<R0, Set> { self.0.set("Runtime", value.into_expr()); ConnectionFunctionConfig(self.0, Phase) }
+    pub fn runtime(self, value: impl Arg<Runtime>) -> ConnectionFunctionConfig<R0, Set> { ConnectionFunctionConfig(put(self.0, "Runtime", value.into_expr()), Phase) }
 }
 impl Done for ConnectionFunctionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyValueStoreAssociation` of `AWS::CloudFront::ConnectionFunction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-connectionfunction-keyvaluestoreassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyValueStoreAssociation<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KeyValueStoreAssociation<R0 = Set>(Bag, Phase<(R0,)>);
 impl KeyValueStoreAssociation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KeyValueStoreAssociation<super::missing::KeyValueStoreARN> { KeyValueStoreAssociation(Bag::default(), Phase) }
+    pub fn new() -> KeyValueStoreAssociation<Missing<super::required::KeyValueStoreARN>> { KeyValueStoreAssociation(Bag::default(), Phase) }
 }
 impl<R0> KeyValueStoreAssociation<R0> {
     /// `KeyValueStoreARN`: text, required. Update: in place.
-    pub fn key_value_store_arn(mut self, value: impl Arg<str>) -> KeyValueStoreAssociation<Set> { self.0.set("KeyValueStoreARN", value.into_expr()); KeyValueStoreAssociation(self.0, Phase) }
+    pub fn key_value_store_arn(self, value: impl Arg<str>) -> KeyValueStoreAssociation<Set> { KeyValueStoreAssociation(put(self.0, "KeyValueStoreARN", value.into_expr()), Phase) }
 }
 impl Done for KeyValueStoreAssociation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Runtime` allows.
@@ -344,10 +344,10 @@ impl CfnConnectionGroup {
     /// `AWS::CloudFront::ConnectionGroup`
     pub const TYPE: &'static str = "AWS::CloudFront::ConnectionGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnConnectionGroupProps<R0>) -> Self where CfnConnectionGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
@@ -366,22 +366,22 @@ impl CfnConnectionGroup {
 }
 impl Parent for CfnConnectionGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFront::ConnectionGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-connectiongroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectionGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnConnectionGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnConnectionGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectionGroupProps<missing::Name> { CfnConnectionGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectionGroupProps<Missing<required::Name>> { CfnConnectionGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConnectionGroupProps<R0> {
     /// `AnycastIpListId`: text. Update: in place.
-    pub fn anycast_ip_list_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AnycastIpListId", value.into_expr()); self }
+    pub fn anycast_ip_list_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnycastIpListId", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Ipv6Enabled`: boolean. Update: in place.
-    pub fn ipv6_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Ipv6Enabled", value.into_expr()); self }
+    pub fn ipv6_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Ipv6Enabled", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnConnectionGroupProps<Set> { self.0.set("Name", value.into_expr()); CfnConnectionGroupProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConnectionGroupProps<Set> { CfnConnectionGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudFront::ContinuousDeploymentPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-continuousdeploymentpolicy.html)
@@ -390,7 +390,7 @@ impl CfnContinuousDeploymentPolicy {
     /// `AWS::CloudFront::ContinuousDeploymentPolicy`
     pub const TYPE: &'static str = "AWS::CloudFront::ContinuousDeploymentPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnContinuousDeploymentPolicyProps<R0>) -> Self where CfnContinuousDeploymentPolicyProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContinuousDeploymentPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -400,118 +400,118 @@ impl CfnContinuousDeploymentPolicy {
 }
 impl Parent for CfnContinuousDeploymentPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFront::ContinuousDeploymentPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-continuousdeploymentpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnContinuousDeploymentPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnContinuousDeploymentPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnContinuousDeploymentPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnContinuousDeploymentPolicyProps<missing::ContinuousDeploymentPolicyConfig> { CfnContinuousDeploymentPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnContinuousDeploymentPolicyProps<Missing<required::ContinuousDeploymentPolicyConfig>> { CfnContinuousDeploymentPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnContinuousDeploymentPolicyProps<R0> {
     /// `ContinuousDeploymentPolicyConfig`: `ContinuousDeploymentPolicyConfig`, required. Update: in place.
-    pub fn continuous_deployment_policy_config(mut self, value: impl Arg<continuous_deployment_policy::ContinuousDeploymentPolicyConfig>) -> CfnContinuousDeploymentPolicyProps<Set> { self.0.set("ContinuousDeploymentPolicyConfig", value.into_expr()); CfnContinuousDeploymentPolicyProps(self.0, Phase) }
+    pub fn continuous_deployment_policy_config(self, value: impl Arg<continuous_deployment_policy::ContinuousDeploymentPolicyConfig>) -> CfnContinuousDeploymentPolicyProps<Set> { CfnContinuousDeploymentPolicyProps(put(self.0, "ContinuousDeploymentPolicyConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnContinuousDeploymentPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::ContinuousDeploymentPolicy`.
 pub mod continuous_deployment_policy {
 use crate::cfn::support::*;
 /// The property type `ContinuousDeploymentPolicyConfig` of `AWS::CloudFront::ContinuousDeploymentPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-continuousdeploymentpolicyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContinuousDeploymentPolicyConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ContinuousDeploymentPolicyConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ContinuousDeploymentPolicyConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContinuousDeploymentPolicyConfig<super::missing::Enabled, super::missing::StagingDistributionDnsNames> { ContinuousDeploymentPolicyConfig(Bag::default(), Phase) }
+    pub fn new() -> ContinuousDeploymentPolicyConfig<Missing<super::required::Enabled>, Missing<super::required::StagingDistributionDnsNames>> { ContinuousDeploymentPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ContinuousDeploymentPolicyConfig<R0, R1> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> ContinuousDeploymentPolicyConfig<Set, R1> { self.0.set("Enabled", value.into_expr()); ContinuousDeploymentPolicyConfig(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> ContinuousDeploymentPolicyConfig<Set, R1> { ContinuousDeploymentPolicyConfig(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `SingleHeaderPolicyConfig`: `SingleHeaderPolicyConfig`. Update: in place.
-    pub fn single_header_policy_config(mut self, value: impl Arg<SingleHeaderPolicyConfig>) -> Self { self.0.set("SingleHeaderPolicyConfig", value.into_expr()); self }
+    pub fn single_header_policy_config(self, value: impl Arg<SingleHeaderPolicyConfig>) -> Self { Self(put(self.0, "SingleHeaderPolicyConfig", value.into_expr()), Phase) }
     /// `SingleWeightPolicyConfig`: `SingleWeightPolicyConfig`. Update: in place.
-    pub fn single_weight_policy_config(mut self, value: impl Arg<SingleWeightPolicyConfig>) -> Self { self.0.set("SingleWeightPolicyConfig", value.into_expr()); self }
+    pub fn single_weight_policy_config(self, value: impl Arg<SingleWeightPolicyConfig>) -> Self { Self(put(self.0, "SingleWeightPolicyConfig", value.into_expr()), Phase) }
     /// `StagingDistributionDnsNames`: list of text, required. Update: in place.
-    pub fn staging_distribution_dns_names(mut self, value: impl Arg<Arr<str>>) -> ContinuousDeploymentPolicyConfig<R0, Set> { self.0.set("StagingDistributionDnsNames", value.into_expr()); ContinuousDeploymentPolicyConfig(self.0, Phase) }
+    pub fn staging_distribution_dns_names(self, value: impl Arg<Arr<str>>) -> ContinuousDeploymentPolicyConfig<R0, Set> { ContinuousDeploymentPolicyConfig(put(self.0, "StagingDistributionDnsNames", value.into_expr()), Phase) }
     /// `TrafficConfig`: `TrafficConfig`. Update: in place.
-    pub fn traffic_config(mut self, value: impl Arg<TrafficConfig>) -> Self { self.0.set("TrafficConfig", value.into_expr()); self }
+    pub fn traffic_config(self, value: impl Arg<TrafficConfig>) -> Self { Self(put(self.0, "TrafficConfig", value.into_expr()), Phase) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ContinuousDeploymentPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionStickinessConfig` of `AWS::CloudFront::ContinuousDeploymentPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-sessionstickinessconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SessionStickinessConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SessionStickinessConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SessionStickinessConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SessionStickinessConfig<super::missing::IdleTTL, super::missing::MaximumTTL> { SessionStickinessConfig(Bag::default(), Phase) }
+    pub fn new() -> SessionStickinessConfig<Missing<super::required::IdleTTL>, Missing<super::required::MaximumTTL>> { SessionStickinessConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> SessionStickinessConfig<R0, R1> {
     /// `IdleTTL`: integer, required. Update: in place.
-    pub fn idle_ttl(mut self, value: impl Arg<i64>) -> SessionStickinessConfig<Set, R1> { self.0.set("IdleTTL", value.into_expr()); SessionStickinessConfig(self.0, Phase) }
+    pub fn idle_ttl(self, value: impl Arg<i64>) -> SessionStickinessConfig<Set, R1> { SessionStickinessConfig(put(self.0, "IdleTTL", value.into_expr()), Phase) }
     /// `MaximumTTL`: integer, required. Update: in place.
-    pub fn maximum_ttl(mut self, value: impl Arg<i64>) -> SessionStickinessConfig<R0, Set> { self.0.set("MaximumTTL", value.into_expr()); SessionStickinessConfig(self.0, Phase) }
+    pub fn maximum_ttl(self, value: impl Arg<i64>) -> SessionStickinessConfig<R0, Set> { SessionStickinessConfig(put(self.0, "MaximumTTL", value.into_expr()), Phase) }
 }
 impl Done for SessionStickinessConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleHeaderConfig` of `AWS::CloudFront::ContinuousDeploymentPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleheaderconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SingleHeaderConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SingleHeaderConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SingleHeaderConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SingleHeaderConfig<super::missing::Header, super::missing::Value> { SingleHeaderConfig(Bag::default(), Phase) }
+    pub fn new() -> SingleHeaderConfig<Missing<super::required::Header>, Missing<super::required::Value>> { SingleHeaderConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> SingleHeaderConfig<R0, R1> {
     /// `Header`: text, required. Update: in place.
-    pub fn header(mut self, value: impl Arg<str>) -> SingleHeaderConfig<Set, R1> { self.0.set("Header", value.into_expr()); SingleHeaderConfig(self.0, Phase) }
+    pub fn header(self, value: impl Arg<str>) -> SingleHeaderConfig<Set, R1> { SingleHeaderConfig(put(self.0, "Header", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> SingleHeaderConfig<R0, Set> { self.0.set("Value", value.into_expr()); SingleHeaderConfig(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> SingleHeaderConfig<R0, Set> { SingleHeaderConfig(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for SingleHeaderConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleHeaderPolicyConfig` of `AWS::CloudFront::ContinuousDeploymentPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleheaderpolicyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SingleHeaderPolicyConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SingleHeaderPolicyConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SingleHeaderPolicyConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SingleHeaderPolicyConfig<super::missing::Header, super::missing::Value> { SingleHeaderPolicyConfig(Bag::default(), Phase) }
+    pub fn new() -> SingleHeaderPolicyConfig<Missing<super::required::Header>, Missing<super::required::Value>> { SingleHeaderPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> SingleHeaderPolicyConfig<R0, R1> {
     /// `Header`: text, required. Update: in place.
-    pub fn header(mut self, value: impl Arg<str>) -> SingleHeaderPolicyConfig<Set, R1> { self.0.set("Header", value.into_expr()); SingleHeaderPolicyConfig(self.0, Phase) }
+    pub fn header(self, value: impl Arg<str>) -> SingleHeaderPolicyConfig<Set, R1> { SingleHeaderPolicyConfig(put(self.0, "Header", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> SingleHeaderPolicyConfig<R0, Set> { self.0.set("Value", value.into_expr()); SingleHeaderPolicyConfig(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> SingleHeaderPolicyConfig<R0, Set> { SingleHeaderPolicyConfig(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for SingleHeaderPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleWeightConfig` of `AWS::CloudFront::ContinuousDeploymentPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleweightconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SingleWeightConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SingleWeightConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl SingleWeightConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SingleWeightConfig<super::missing::Weight> { SingleWeightConfig(Bag::default(), Phase) }
+    pub fn new() -> SingleWeightConfig<Missing<super::required::Weight>> { SingleWeightConfig(Bag::default(), Phase) }
 }
 impl<R0> SingleWeightConfig<R0> {
     /// `SessionStickinessConfig`: `SessionStickinessConfig`. Update: in place.
-    pub fn session_stickiness_config(mut self, value: impl Arg<SessionStickinessConfig>) -> Self { self.0.set("SessionStickinessConfig", value.into_expr()); self }
+    pub fn session_stickiness_config(self, value: impl Arg<SessionStickinessConfig>) -> Self { Self(put(self.0, "SessionStickinessConfig", value.into_expr()), Phase) }
     /// `Weight`: number, required. Update: in place.
-    pub fn weight(mut self, value: impl Arg<f64>) -> SingleWeightConfig<Set> { self.0.set("Weight", value.into_expr()); SingleWeightConfig(self.0, Phase) }
+    pub fn weight(self, value: impl Arg<f64>) -> SingleWeightConfig<Set> { SingleWeightConfig(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for SingleWeightConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleWeightPolicyConfig` of `AWS::CloudFront::ContinuousDeploymentPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-singleweightpolicyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SingleWeightPolicyConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SingleWeightPolicyConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl SingleWeightPolicyConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SingleWeightPolicyConfig<super::missing::Weight> { SingleWeightPolicyConfig(Bag::default(), Phase) }
+    pub fn new() -> SingleWeightPolicyConfig<Missing<super::required::Weight>> { SingleWeightPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0> SingleWeightPolicyConfig<R0> {
     /// `SessionStickinessConfig`: `SessionStickinessConfig`. Update: in place.
-    pub fn session_stickiness_config(mut self, value: impl Arg<SessionStickinessConfig>) -> Self { self.0.set("SessionStickinessConfig", value.into_expr()); self }
+    pub fn session_stickiness_config(self, value: impl Arg<SessionStickinessConfig>) -> Self { Self(put(self.0, "SessionStickinessConfig", value.into_expr()), Phase) }
     /// `Weight`: number, required. Update: in place.
-    pub fn weight(mut self, value: impl Arg<f64>) -> SingleWeightPolicyConfig<Set> { self.0.set("Weight", value.into_expr()); SingleWeightPolicyConfig(self.0, Phase) }
+    pub fn weight(self, value: impl Arg<f64>) -> SingleWeightPolicyConfig<Set> { SingleWeightPolicyConfig(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for SingleWeightPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrafficConfig` of `AWS::CloudFront::ContinuousDeploymentPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-continuousdeploymentpolicy-trafficconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrafficConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TrafficConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl TrafficConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TrafficConfig<super::missing::Type> { TrafficConfig(Bag::default(), Phase) }
+    pub fn new() -> TrafficConfig<Missing<super::required::Type>> { TrafficConfig(Bag::default(), Phase) }
 }
 impl<R0> TrafficConfig<R0> {
     /// `SingleHeaderConfig`: `SingleHeaderConfig`. Update: in place.
-    pub fn single_header_config(mut self, value: impl Arg<SingleHeaderConfig>) -> Self { self.0.set("SingleHeaderConfig", value.into_expr()); self }
+    pub fn single_header_config(self, value: impl Arg<SingleHeaderConfig>) -> Self { Self(put(self.0, "SingleHeaderConfig", value.into_expr()), Phase) }
     /// `SingleWeightConfig`: `SingleWeightConfig`. Update: in place.
-    pub fn single_weight_config(mut self, value: impl Arg<SingleWeightConfig>) -> Self { self.0.set("SingleWeightConfig", value.into_expr()); self }
+    pub fn single_weight_config(self, value: impl Arg<SingleWeightConfig>) -> Self { Self(put(self.0, "SingleWeightConfig", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> TrafficConfig<Set> { self.0.set("Type", value.into_expr()); TrafficConfig(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> TrafficConfig<Set> { TrafficConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for TrafficConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -523,653 +523,653 @@ impl CfnDistribution {
     /// `AWS::CloudFront::Distribution`
     pub const TYPE: &'static str = "AWS::CloudFront::Distribution";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDistributionProps<R0>) -> Self where CfnDistributionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDistributionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::CloudFrontDistributionId> { self.0.reference() }
     /// The attribute `DomainName`: text.
     pub fn attr_domain_name(&self) -> Val<str> { self.0.get_att("DomainName") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: `CloudFrontDistributionId`.
     pub fn attr_id(&self) -> Val<kind::CloudFrontDistributionId> { self.0.get_att("Id") }
 }
 impl Parent for CfnDistribution { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distribution.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDistributionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDistributionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDistributionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDistributionProps<missing::DistributionConfig> { CfnDistributionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDistributionProps<Missing<required::DistributionConfig>> { CfnDistributionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDistributionProps<R0> {
     /// `DistributionConfig`: `DistributionConfig`, required. Update: in place.
-    pub fn distribution_config(mut self, value: impl Arg<distribution::DistributionConfig>) -> CfnDistributionProps<Set> { self.0.set("DistributionConfig", value.into_expr()); CfnDistributionProps(self.0, Phase) }
+    pub fn distribution_config(self, value: impl Arg<distribution::DistributionConfig>) -> CfnDistributionProps<Set> { CfnDistributionProps(put(self.0, "DistributionConfig", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDistributionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::Distribution`.
 pub mod distribution {
 use crate::cfn::support::*;
 /// The property type `CacheBehavior` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachebehavior.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CacheBehavior<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CacheBehavior<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CacheBehavior {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CacheBehavior<super::missing::PathPattern, super::missing::TargetOriginId, super::missing::ViewerProtocolPolicy> { CacheBehavior(Bag::default(), Phase) }
+    pub fn new() -> CacheBehavior<Missing<super::required::PathPattern>, Missing<super::required::TargetOriginId>, Missing<super::required::ViewerProtocolPolicy>> { CacheBehavior(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CacheBehavior<R0, R1, R2> {
     /// `AllowedMethods`: list of text. Update: in place.
-    pub fn allowed_methods(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedMethods", value.into_expr()); self }
-    /// `CachePolicyId`: text. Update: in place.
-    pub fn cache_policy_id(mut self, value: impl Arg<kind::CloudFrontCachePolicyId>) -> Self { self.0.set("CachePolicyId", value.into_expr()); self }
+    pub fn allowed_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedMethods", value.into_expr()), Phase) }
+    /// `CachePolicyId`: `CloudFrontCachePolicyId`. Update: in place.
+    pub fn cache_policy_id(self, value: impl Arg<kind::CloudFrontCachePolicyId>) -> Self { Self(put(self.0, "CachePolicyId", value.into_expr()), Phase) }
     /// `CachedMethods`: list of text. Update: in place.
-    pub fn cached_methods(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CachedMethods", value.into_expr()); self }
+    pub fn cached_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CachedMethods", value.into_expr()), Phase) }
     /// `Compress`: boolean. Update: in place.
-    pub fn compress(mut self, value: impl Arg<bool>) -> Self { self.0.set("Compress", value.into_expr()); self }
+    pub fn compress(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Compress", value.into_expr()), Phase) }
     /// `DefaultTTL`: number. Update: in place.
-    pub fn default_ttl(mut self, value: impl Arg<f64>) -> Self { self.0.set("DefaultTTL", value.into_expr()); self }
+    pub fn default_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DefaultTTL", value.into_expr()), Phase) }
     /// `FieldLevelEncryptionId`: text. Update: in place.
-    pub fn field_level_encryption_id(mut self, value: impl Arg<str>) -> Self { self.0.set("FieldLevelEncryptionId", value.into_expr()); self }
+    pub fn field_level_encryption_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldLevelEncryptionId", value.into_expr()), Phase) }
     /// `ForwardedValues`: `ForwardedValues`. Update: in place.
-    pub fn forwarded_values(mut self, value: impl Arg<ForwardedValues>) -> Self { self.0.set("ForwardedValues", value.into_expr()); self }
+    pub fn forwarded_values(self, value: impl Arg<ForwardedValues>) -> Self { Self(put(self.0, "ForwardedValues", value.into_expr()), Phase) }
     /// `FunctionAssociations`: list of `FunctionAssociation`. Update: in place.
-    pub fn function_associations(mut self, value: impl Arg<Arr<FunctionAssociation>>) -> Self { self.0.set("FunctionAssociations", value.into_expr()); self }
+    pub fn function_associations(self, value: impl Arg<Arr<FunctionAssociation>>) -> Self { Self(put(self.0, "FunctionAssociations", value.into_expr()), Phase) }
     /// `GrpcConfig`: `GrpcConfig`. Update: in place.
-    pub fn grpc_config(mut self, value: impl Arg<GrpcConfig>) -> Self { self.0.set("GrpcConfig", value.into_expr()); self }
+    pub fn grpc_config(self, value: impl Arg<GrpcConfig>) -> Self { Self(put(self.0, "GrpcConfig", value.into_expr()), Phase) }
     /// `LambdaFunctionAssociations`: list of `LambdaFunctionAssociation`. Update: in place.
-    pub fn lambda_function_associations(mut self, value: impl Arg<Arr<LambdaFunctionAssociation>>) -> Self { self.0.set("LambdaFunctionAssociations", value.into_expr()); self }
+    pub fn lambda_function_associations(self, value: impl Arg<Arr<LambdaFunctionAssociation>>) -> Self { Self(put(self.0, "LambdaFunctionAssociations", value.into_expr()), Phase) }
     /// `MaxTTL`: number. Update: in place.
-    pub fn max_ttl(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxTTL", value.into_expr()); self }
+    pub fn max_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTTL", value.into_expr()), Phase) }
     /// `MinTTL`: number. Update: in place.
-    pub fn min_ttl(mut self, value: impl Arg<f64>) -> Self { self.0.set("MinTTL", value.into_expr()); self }
-    /// `OriginRequestPolicyId`: text. Update: in place.
-    pub fn origin_request_policy_id(mut self, value: impl Arg<kind::CloudFrontOriginRequestPolicyId>) -> Self { self.0.set("OriginRequestPolicyId", value.into_expr()); self }
+    pub fn min_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinTTL", value.into_expr()), Phase) }
+    /// `OriginRequestPolicyId`: `CloudFrontOriginRequestPolicyId`. Update: in place.
+    pub fn origin_request_policy_id(self, value: impl Arg<kind::CloudFrontOriginRequestPolicyId>) -> Self { Self(put(self.0, "OriginRequestPolicyId", value.into_expr()), Phase) }
     /// `PathPattern`: text, required. Update: in place.
-    pub fn path_pattern(mut self, value: impl Arg<str>) -> CacheBehavior<Set, R1, R2> { self.0.set("PathPattern", value.into_expr()); CacheBehavior(self.0, Phase) }
+    pub fn path_pattern(self, value: impl Arg<str>) -> CacheBehavior<Set, R1, R2> { CacheBehavior(put(self.0, "PathPattern", value.into_expr()), Phase) }
     /// `RealtimeLogConfigArn`: text. Update: in place.
-    pub fn realtime_log_config_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("RealtimeLogConfigArn", value.into_expr()); self }
-    /// `ResponseHeadersPolicyId`: text. Update: in place.
-    pub fn response_headers_policy_id(mut self, value: impl Arg<kind::CloudFrontResponseHeadersPolicyId>) -> Self { self.0.set("ResponseHeadersPolicyId", value.into_expr()); self }
+    pub fn realtime_log_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RealtimeLogConfigArn", value.into_expr()), Phase) }
+    /// `ResponseHeadersPolicyId`: `CloudFrontResponseHeadersPolicyId`. Update: in place.
+    pub fn response_headers_policy_id(self, value: impl Arg<kind::CloudFrontResponseHeadersPolicyId>) -> Self { Self(put(self.0, "ResponseHeadersPolicyId", value.into_expr()), Phase) }
     /// `SmoothStreaming`: boolean. Update: in place.
-    pub fn smooth_streaming(mut self, value: impl Arg<bool>) -> Self { self.0.set("SmoothStreaming", value.into_expr()); self }
+    pub fn smooth_streaming(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SmoothStreaming", value.into_expr()), Phase) }
     /// `TargetOriginId`: text, required. Update: in place.
-    pub fn target_origin_id(mut self, value: impl Arg<str>) -> CacheBehavior<R0, Set, R2> { self.0.set("TargetOriginId", value.into_expr()); CacheBehavior(self.0, Phase) }
-    /// `TrustedKeyGroups`: list of text. Update: in place.
-    pub fn trusted_key_groups(mut self, value: impl Arg<Arr<kind::CloudFrontKeyGroupId>>) -> Self { self.0.set("TrustedKeyGroups", value.into_expr()); self }
+    pub fn target_origin_id(self, value: impl Arg<str>) -> CacheBehavior<R0, Set, R2> { CacheBehavior(put(self.0, "TargetOriginId", value.into_expr()), Phase) }
+    /// `TrustedKeyGroups`: list of `CloudFrontKeyGroupId`. Update: in place.
+    pub fn trusted_key_groups(self, value: impl Arg<Arr<kind::CloudFrontKeyGroupId>>) -> Self { Self(put(self.0, "TrustedKeyGroups", value.into_expr()), Phase) }
     /// `TrustedSigners`: list of text. Update: in place.
-    pub fn trusted_signers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TrustedSigners", value.into_expr()); self }
+    pub fn trusted_signers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TrustedSigners", value.into_expr()), Phase) }
     /// `ViewerProtocolPolicy`: text, required. Update: in place.
-    pub fn viewer_protocol_policy(mut self, value: impl Arg<str>) -> CacheBehavior<R0, R1, Set> { self.0.set("ViewerProtocolPolicy", value.into_expr()); CacheBehavior(self.0, Phase) }
+    pub fn viewer_protocol_policy(self, value: impl Arg<str>) -> CacheBehavior<R0, R1, Set> { CacheBehavior(put(self.0, "ViewerProtocolPolicy", value.into_expr()), Phase) }
 }
 impl Done for CacheBehavior { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CacheTagConfig` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cachetagconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CacheTagConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CacheTagConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl CacheTagConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CacheTagConfig<super::missing::HeaderName> { CacheTagConfig(Bag::default(), Phase) }
+    pub fn new() -> CacheTagConfig<Missing<super::required::HeaderName>> { CacheTagConfig(Bag::default(), Phase) }
 }
 impl<R0> CacheTagConfig<R0> {
     /// `HeaderName`: text, required. Update: in place.
-    pub fn header_name(mut self, value: impl Arg<str>) -> CacheTagConfig<Set> { self.0.set("HeaderName", value.into_expr()); CacheTagConfig(self.0, Phase) }
+    pub fn header_name(self, value: impl Arg<str>) -> CacheTagConfig<Set> { CacheTagConfig(put(self.0, "HeaderName", value.into_expr()), Phase) }
 }
 impl Done for CacheTagConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionFunctionAssociation` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-connectionfunctionassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectionFunctionAssociation<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConnectionFunctionAssociation<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConnectionFunctionAssociation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectionFunctionAssociation<super::missing::Id> { ConnectionFunctionAssociation(Bag::default(), Phase) }
+    pub fn new() -> ConnectionFunctionAssociation<Missing<super::required::Id>> { ConnectionFunctionAssociation(Bag::default(), Phase) }
 }
 impl<R0> ConnectionFunctionAssociation<R0> {
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> ConnectionFunctionAssociation<Set> { self.0.set("Id", value.into_expr()); ConnectionFunctionAssociation(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ConnectionFunctionAssociation<Set> { ConnectionFunctionAssociation(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for ConnectionFunctionAssociation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Cookies` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-cookies.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Cookies<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Cookies<R0 = Set>(Bag, Phase<(R0,)>);
 impl Cookies {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Cookies<super::missing::Forward> { Cookies(Bag::default(), Phase) }
+    pub fn new() -> Cookies<Missing<super::required::Forward>> { Cookies(Bag::default(), Phase) }
 }
 impl<R0> Cookies<R0> {
     /// `Forward`: text, required. Update: in place.
-    pub fn forward(mut self, value: impl Arg<str>) -> Cookies<Set> { self.0.set("Forward", value.into_expr()); Cookies(self.0, Phase) }
+    pub fn forward(self, value: impl Arg<str>) -> Cookies<Set> { Cookies(put(self.0, "Forward", value.into_expr()), Phase) }
     /// `WhitelistedNames`: list of text. Update: in place.
-    pub fn whitelisted_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("WhitelistedNames", value.into_expr()); self }
+    pub fn whitelisted_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WhitelistedNames", value.into_expr()), Phase) }
 }
 impl Done for Cookies { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomErrorResponse` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customerrorresponse.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomErrorResponse<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomErrorResponse<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomErrorResponse {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomErrorResponse<super::missing::ErrorCode> { CustomErrorResponse(Bag::default(), Phase) }
+    pub fn new() -> CustomErrorResponse<Missing<super::required::ErrorCode>> { CustomErrorResponse(Bag::default(), Phase) }
 }
 impl<R0> CustomErrorResponse<R0> {
     /// `ErrorCachingMinTTL`: number. Update: in place.
-    pub fn error_caching_min_ttl(mut self, value: impl Arg<f64>) -> Self { self.0.set("ErrorCachingMinTTL", value.into_expr()); self }
+    pub fn error_caching_min_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ErrorCachingMinTTL", value.into_expr()), Phase) }
     /// `ErrorCode`: integer, required. Update: in place.
-    pub fn error_code(mut self, value: impl Arg<i64>) -> CustomErrorResponse<Set> { self.0.set("ErrorCode", value.into_expr()); CustomErrorResponse(self.0, Phase) }
+    pub fn error_code(self, value: impl Arg<i64>) -> CustomErrorResponse<Set> { CustomErrorResponse(put(self.0, "ErrorCode", value.into_expr()), Phase) }
     /// `ResponseCode`: integer. Update: in place.
-    pub fn response_code(mut self, value: impl Arg<i64>) -> Self { self.0.set("ResponseCode", value.into_expr()); self }
+    pub fn response_code(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResponseCode", value.into_expr()), Phase) }
     /// `ResponsePagePath`: text. Update: in place.
-    pub fn response_page_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ResponsePagePath", value.into_expr()); self }
+    pub fn response_page_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponsePagePath", value.into_expr()), Phase) }
 }
 impl Done for CustomErrorResponse { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomOriginConfig` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-customoriginconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomOriginConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomOriginConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomOriginConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomOriginConfig<super::missing::OriginProtocolPolicy> { CustomOriginConfig(Bag::default(), Phase) }
+    pub fn new() -> CustomOriginConfig<Missing<super::required::OriginProtocolPolicy>> { CustomOriginConfig(Bag::default(), Phase) }
 }
 impl<R0> CustomOriginConfig<R0> {
     /// `HTTPPort`: integer. Update: in place.
-    pub fn http_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("HTTPPort", value.into_expr()); self }
+    pub fn http_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPPort", value.into_expr()), Phase) }
     /// `HTTPSPort`: integer. Update: in place.
-    pub fn https_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("HTTPSPort", value.into_expr()); self }
+    pub fn https_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPSPort", value.into_expr()), Phase) }
     /// `IpAddressType`: `IpAddressType`. Update: in place.
-    pub fn ip_address_type(mut self, value: impl Arg<IpAddressType>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
     /// `OriginKeepaliveTimeout`: integer. Update: in place.
-    pub fn origin_keepalive_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("OriginKeepaliveTimeout", value.into_expr()); self }
+    pub fn origin_keepalive_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OriginKeepaliveTimeout", value.into_expr()), Phase) }
     /// `OriginMtlsConfig`: `OriginMtlsConfig`. Update: in place.
-    pub fn origin_mtls_config(mut self, value: impl Arg<OriginMtlsConfig>) -> Self { self.0.set("OriginMtlsConfig", value.into_expr()); self }
+    pub fn origin_mtls_config(self, value: impl Arg<OriginMtlsConfig>) -> Self { Self(put(self.0, "OriginMtlsConfig", value.into_expr()), Phase) }
     /// `OriginProtocolPolicy`: text, required. Update: in place.
-    pub fn origin_protocol_policy(mut self, value: impl Arg<str>) -> CustomOriginConfig<Set> { self.0.set("OriginProtocolPolicy", value.into_expr()); CustomOriginConfig(self.0, Phase) }
+    pub fn origin_protocol_policy(self, value: impl Arg<str>) -> CustomOriginConfig<Set> { CustomOriginConfig(put(self.0, "OriginProtocolPolicy", value.into_expr()), Phase) }
     /// `OriginReadTimeout`: integer. Update: in place.
-    pub fn origin_read_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("OriginReadTimeout", value.into_expr()); self }
+    pub fn origin_read_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OriginReadTimeout", value.into_expr()), Phase) }
     /// `OriginSSLProtocols`: list of text. Update: in place.
-    pub fn origin_ssl_protocols(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("OriginSSLProtocols", value.into_expr()); self }
+    pub fn origin_ssl_protocols(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OriginSSLProtocols", value.into_expr()), Phase) }
 }
 impl Done for CustomOriginConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefaultCacheBehavior` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-defaultcachebehavior.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DefaultCacheBehavior<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DefaultCacheBehavior<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DefaultCacheBehavior {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DefaultCacheBehavior<super::missing::TargetOriginId, super::missing::ViewerProtocolPolicy> { DefaultCacheBehavior(Bag::default(), Phase) }
+    pub fn new() -> DefaultCacheBehavior<Missing<super::required::TargetOriginId>, Missing<super::required::ViewerProtocolPolicy>> { DefaultCacheBehavior(Bag::default(), Phase) }
 }
 impl<R0, R1> DefaultCacheBehavior<R0, R1> {
     /// `AllowedMethods`: list of text. Update: in place.
-    pub fn allowed_methods(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedMethods", value.into_expr()); self }
-    /// `CachePolicyId`: text. Update: in place.
-    pub fn cache_policy_id(mut self, value: impl Arg<kind::CloudFrontCachePolicyId>) -> Self { self.0.set("CachePolicyId", value.into_expr()); self }
+    pub fn allowed_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedMethods", value.into_expr()), Phase) }
+    /// `CachePolicyId`: `CloudFrontCachePolicyId`. Update: in place.
+    pub fn cache_policy_id(self, value: impl Arg<kind::CloudFrontCachePolicyId>) -> Self { Self(put(self.0, "CachePolicyId", value.into_expr()), Phase) }
     /// `CachedMethods`: list of text. Update: in place.
-    pub fn cached_methods(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CachedMethods", value.into_expr()); self }
+    pub fn cached_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CachedMethods", value.into_expr()), Phase) }
     /// `Compress`: boolean. Update: in place.
-    pub fn compress(mut self, value: impl Arg<bool>) -> Self { self.0.set("Compress", value.into_expr()); self }
+    pub fn compress(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Compress", value.into_expr()), Phase) }
     /// `DefaultTTL`: number. Update: in place.
-    pub fn default_ttl(mut self, value: impl Arg<f64>) -> Self { self.0.set("DefaultTTL", value.into_expr()); self }
+    pub fn default_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DefaultTTL", value.into_expr()), Phase) }
     /// `FieldLevelEncryptionId`: text. Update: in place.
-    pub fn field_level_encryption_id(mut self, value: impl Arg<str>) -> Self { self.0.set("FieldLevelEncryptionId", value.into_expr()); self }
+    pub fn field_level_encryption_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldLevelEncryptionId", value.into_expr()), Phase) }
     /// `ForwardedValues`: `ForwardedValues`. Update: in place.
-    pub fn forwarded_values(mut self, value: impl Arg<ForwardedValues>) -> Self { self.0.set("ForwardedValues", value.into_expr()); self }
+    pub fn forwarded_values(self, value: impl Arg<ForwardedValues>) -> Self { Self(put(self.0, "ForwardedValues", value.into_expr()), Phase) }
     /// `FunctionAssociations`: list of `FunctionAssociation`. Update: in place.
-    pub fn function_associations(mut self, value: impl Arg<Arr<FunctionAssociation>>) -> Self { self.0.set("FunctionAssociations", value.into_expr()); self }
+    pub fn function_associations(self, value: impl Arg<Arr<FunctionAssociation>>) -> Self { Self(put(self.0, "FunctionAssociations", value.into_expr()), Phase) }
     /// `GrpcConfig`: `GrpcConfig`. Update: in place.
-    pub fn grpc_config(mut self, value: impl Arg<GrpcConfig>) -> Self { self.0.set("GrpcConfig", value.into_expr()); self }
+    pub fn grpc_config(self, value: impl Arg<GrpcConfig>) -> Self { Self(put(self.0, "GrpcConfig", value.into_expr()), Phase) }
     /// `LambdaFunctionAssociations`: list of `LambdaFunctionAssociation`. Update: in place.
-    pub fn lambda_function_associations(mut self, value: impl Arg<Arr<LambdaFunctionAssociation>>) -> Self { self.0.set("LambdaFunctionAssociations", value.into_expr()); self }
+    pub fn lambda_function_associations(self, value: impl Arg<Arr<LambdaFunctionAssociation>>) -> Self { Self(put(self.0, "LambdaFunctionAssociations", value.into_expr()), Phase) }
     /// `MaxTTL`: number. Update: in place.
-    pub fn max_ttl(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxTTL", value.into_expr()); self }
+    pub fn max_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxTTL", value.into_expr()), Phase) }
     /// `MinTTL`: number. Update: in place.
-    pub fn min_ttl(mut self, value: impl Arg<f64>) -> Self { self.0.set("MinTTL", value.into_expr()); self }
-    /// `OriginRequestPolicyId`: text. Update: in place.
-    pub fn origin_request_policy_id(mut self, value: impl Arg<kind::CloudFrontOriginRequestPolicyId>) -> Self { self.0.set("OriginRequestPolicyId", value.into_expr()); self }
-    /// `RealtimeLogConfigArn`: text. Update: in place.
-    pub fn realtime_log_config_arn(mut self, value: impl Arg<kind::CloudFrontRealtimeLogConfigArn>) -> Self { self.0.set("RealtimeLogConfigArn", value.into_expr()); self }
-    /// `ResponseHeadersPolicyId`: text. Update: in place.
-    pub fn response_headers_policy_id(mut self, value: impl Arg<kind::CloudFrontResponseHeadersPolicyId>) -> Self { self.0.set("ResponseHeadersPolicyId", value.into_expr()); self }
+    pub fn min_ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinTTL", value.into_expr()), Phase) }
+    /// `OriginRequestPolicyId`: `CloudFrontOriginRequestPolicyId`. Update: in place.
+    pub fn origin_request_policy_id(self, value: impl Arg<kind::CloudFrontOriginRequestPolicyId>) -> Self { Self(put(self.0, "OriginRequestPolicyId", value.into_expr()), Phase) }
+    /// `RealtimeLogConfigArn`: `CloudFrontRealtimeLogConfigArn`. Update: in place.
+    pub fn realtime_log_config_arn(self, value: impl Arg<kind::CloudFrontRealtimeLogConfigArn>) -> Self { Self(put(self.0, "RealtimeLogConfigArn", value.into_expr()), Phase) }
+    /// `ResponseHeadersPolicyId`: `CloudFrontResponseHeadersPolicyId`. Update: in place.
+    pub fn response_headers_policy_id(self, value: impl Arg<kind::CloudFrontResponseHeadersPolicyId>) -> Self { Self(put(self.0, "ResponseHeadersPolicyId", value.into_expr()), Phase) }
     /// `SmoothStreaming`: boolean. Update: in place.
-    pub fn smooth_streaming(mut self, value: impl Arg<bool>) -> Self { self.0.set("SmoothStreaming", value.into_expr()); self }
+    pub fn smooth_streaming(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SmoothStreaming", value.into_expr()), Phase) }
     /// `TargetOriginId`: text, required. Update: in place.
-    pub fn target_origin_id(mut self, value: impl Arg<kind::ElasticLoadBalancingV2LoadBalancerArn>) -> DefaultCacheBehavior<Set, R1> { self.0.set("TargetOriginId", value.into_expr()); DefaultCacheBehavior(self.0, Phase) }
-    /// `TrustedKeyGroups`: list of text. Update: in place.
-    pub fn trusted_key_groups(mut self, value: impl Arg<Arr<kind::CloudFrontKeyGroupId>>) -> Self { self.0.set("TrustedKeyGroups", value.into_expr()); self }
+    pub fn target_origin_id(self, value: impl Arg<str>) -> DefaultCacheBehavior<Set, R1> { DefaultCacheBehavior(put(self.0, "TargetOriginId", value.into_expr()), Phase) }
+    /// `TrustedKeyGroups`: list of `CloudFrontKeyGroupId`. Update: in place.
+    pub fn trusted_key_groups(self, value: impl Arg<Arr<kind::CloudFrontKeyGroupId>>) -> Self { Self(put(self.0, "TrustedKeyGroups", value.into_expr()), Phase) }
     /// `TrustedSigners`: list of text. Update: in place.
-    pub fn trusted_signers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TrustedSigners", value.into_expr()); self }
+    pub fn trusted_signers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TrustedSigners", value.into_expr()), Phase) }
     /// `ViewerProtocolPolicy`: text, required. Update: in place.
-    pub fn viewer_protocol_policy(mut self, value: impl Arg<str>) -> DefaultCacheBehavior<R0, Set> { self.0.set("ViewerProtocolPolicy", value.into_expr()); DefaultCacheBehavior(self.0, Phase) }
+    pub fn viewer_protocol_policy(self, value: impl Arg<str>) -> DefaultCacheBehavior<R0, Set> { DefaultCacheBehavior(put(self.0, "ViewerProtocolPolicy", value.into_expr()), Phase) }
 }
 impl Done for DefaultCacheBehavior { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Definition` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-definition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Definition(Bag);
+#[must_use] pub struct Definition(Bag);
 impl Definition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StringSchema`: `StringSchema`. Update: in place.
-    pub fn string_schema(mut self, value: impl Arg<StringSchema>) -> Self { self.0.set("StringSchema", value.into_expr()); self }
+    pub fn string_schema(self, value: impl Arg<StringSchema>) -> Self { Self(put(self.0, "StringSchema", value.into_expr())) }
 }
 impl Done for Definition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DistributionConfig` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-distributionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DistributionConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DistributionConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DistributionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DistributionConfig<super::missing::DefaultCacheBehavior, super::missing::Enabled> { DistributionConfig(Bag::default(), Phase) }
+    pub fn new() -> DistributionConfig<Missing<super::required::DefaultCacheBehavior>, Missing<super::required::Enabled>> { DistributionConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> DistributionConfig<R0, R1> {
     /// `Aliases`: list of text. Update: in place.
-    pub fn aliases(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Aliases", value.into_expr()); self }
+    pub fn aliases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Aliases", value.into_expr()), Phase) }
     /// `AnycastIpListId`: text. Update: in place.
-    pub fn anycast_ip_list_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AnycastIpListId", value.into_expr()); self }
+    pub fn anycast_ip_list_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnycastIpListId", value.into_expr()), Phase) }
     /// `CacheBehaviors`: list of `CacheBehavior`. Update: in place.
-    pub fn cache_behaviors(mut self, value: impl Arg<Arr<CacheBehavior>>) -> Self { self.0.set("CacheBehaviors", value.into_expr()); self }
+    pub fn cache_behaviors(self, value: impl Arg<Arr<CacheBehavior>>) -> Self { Self(put(self.0, "CacheBehaviors", value.into_expr()), Phase) }
     /// `CacheTagConfig`: `CacheTagConfig`. Update: in place.
-    pub fn cache_tag_config(mut self, value: impl Arg<CacheTagConfig>) -> Self { self.0.set("CacheTagConfig", value.into_expr()); self }
+    pub fn cache_tag_config(self, value: impl Arg<CacheTagConfig>) -> Self { Self(put(self.0, "CacheTagConfig", value.into_expr()), Phase) }
     /// `CNAMEs`: list of text. Update: in place.
-    pub fn cnames(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CNAMEs", value.into_expr()); self }
+    pub fn cnames(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CNAMEs", value.into_expr()), Phase) }
     /// `Comment`: text. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> Self { self.0.set("Comment", value.into_expr()); self }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
     /// `ConnectionFunctionAssociation`: `ConnectionFunctionAssociation`. Update: in place.
-    pub fn connection_function_association(mut self, value: impl Arg<ConnectionFunctionAssociation>) -> Self { self.0.set("ConnectionFunctionAssociation", value.into_expr()); self }
+    pub fn connection_function_association(self, value: impl Arg<ConnectionFunctionAssociation>) -> Self { Self(put(self.0, "ConnectionFunctionAssociation", value.into_expr()), Phase) }
     /// `ConnectionMode`: `ConnectionMode`. Update: in place.
-    pub fn connection_mode(mut self, value: impl Arg<ConnectionMode>) -> Self { self.0.set("ConnectionMode", value.into_expr()); self }
+    pub fn connection_mode(self, value: impl Arg<ConnectionMode>) -> Self { Self(put(self.0, "ConnectionMode", value.into_expr()), Phase) }
     /// `ContinuousDeploymentPolicyId`: text. Update: in place.
-    pub fn continuous_deployment_policy_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ContinuousDeploymentPolicyId", value.into_expr()); self }
+    pub fn continuous_deployment_policy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContinuousDeploymentPolicyId", value.into_expr()), Phase) }
     /// `CustomErrorResponses`: list of `CustomErrorResponse`. Update: in place.
-    pub fn custom_error_responses(mut self, value: impl Arg<Arr<CustomErrorResponse>>) -> Self { self.0.set("CustomErrorResponses", value.into_expr()); self }
+    pub fn custom_error_responses(self, value: impl Arg<Arr<CustomErrorResponse>>) -> Self { Self(put(self.0, "CustomErrorResponses", value.into_expr()), Phase) }
     /// `CustomOrigin`: `LegacyCustomOrigin`. Update: in place.
-    pub fn custom_origin(mut self, value: impl Arg<LegacyCustomOrigin>) -> Self { self.0.set("CustomOrigin", value.into_expr()); self }
+    pub fn custom_origin(self, value: impl Arg<LegacyCustomOrigin>) -> Self { Self(put(self.0, "CustomOrigin", value.into_expr()), Phase) }
     /// `DefaultCacheBehavior`: `DefaultCacheBehavior`, required. Update: in place.
-    pub fn default_cache_behavior(mut self, value: impl Arg<DefaultCacheBehavior>) -> DistributionConfig<Set, R1> { self.0.set("DefaultCacheBehavior", value.into_expr()); DistributionConfig(self.0, Phase) }
+    pub fn default_cache_behavior(self, value: impl Arg<DefaultCacheBehavior>) -> DistributionConfig<Set, R1> { DistributionConfig(put(self.0, "DefaultCacheBehavior", value.into_expr()), Phase) }
     /// `DefaultRootObject`: text. Update: in place.
-    pub fn default_root_object(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultRootObject", value.into_expr()); self }
+    pub fn default_root_object(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultRootObject", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> DistributionConfig<R0, Set> { self.0.set("Enabled", value.into_expr()); DistributionConfig(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> DistributionConfig<R0, Set> { DistributionConfig(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `HttpVersion`: text. Update: in place.
-    pub fn http_version(mut self, value: impl Arg<str>) -> Self { self.0.set("HttpVersion", value.into_expr()); self }
+    pub fn http_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpVersion", value.into_expr()), Phase) }
     /// `IPV6Enabled`: boolean. Update: in place.
-    pub fn ipv6_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IPV6Enabled", value.into_expr()); self }
+    pub fn ipv6_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IPV6Enabled", value.into_expr()), Phase) }
     /// `Logging`: `Logging`. Update: in place.
-    pub fn logging(mut self, value: impl Arg<Logging>) -> Self { self.0.set("Logging", value.into_expr()); self }
+    pub fn logging(self, value: impl Arg<Logging>) -> Self { Self(put(self.0, "Logging", value.into_expr()), Phase) }
     /// `OriginGroups`: `OriginGroups`. Update: in place.
-    pub fn origin_groups(mut self, value: impl Arg<OriginGroups>) -> Self { self.0.set("OriginGroups", value.into_expr()); self }
+    pub fn origin_groups(self, value: impl Arg<OriginGroups>) -> Self { Self(put(self.0, "OriginGroups", value.into_expr()), Phase) }
     /// `Origins`: list of `Origin`. Update: in place.
-    pub fn origins(mut self, value: impl Arg<Arr<Origin>>) -> Self { self.0.set("Origins", value.into_expr()); self }
+    pub fn origins(self, value: impl Arg<Arr<Origin>>) -> Self { Self(put(self.0, "Origins", value.into_expr()), Phase) }
     /// `PriceClass`: text. Update: in place.
-    pub fn price_class(mut self, value: impl Arg<str>) -> Self { self.0.set("PriceClass", value.into_expr()); self }
+    pub fn price_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PriceClass", value.into_expr()), Phase) }
     /// `Restrictions`: `Restrictions`. Update: in place.
-    pub fn restrictions(mut self, value: impl Arg<Restrictions>) -> Self { self.0.set("Restrictions", value.into_expr()); self }
+    pub fn restrictions(self, value: impl Arg<Restrictions>) -> Self { Self(put(self.0, "Restrictions", value.into_expr()), Phase) }
     /// `S3Origin`: `LegacyS3Origin`. Update: in place.
-    pub fn s3_origin(mut self, value: impl Arg<LegacyS3Origin>) -> Self { self.0.set("S3Origin", value.into_expr()); self }
+    pub fn s3_origin(self, value: impl Arg<LegacyS3Origin>) -> Self { Self(put(self.0, "S3Origin", value.into_expr()), Phase) }
     /// `Staging`: boolean. Update: in place.
-    pub fn staging(mut self, value: impl Arg<bool>) -> Self { self.0.set("Staging", value.into_expr()); self }
+    pub fn staging(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Staging", value.into_expr()), Phase) }
     /// `TenantConfig`: `TenantConfig`. Update: in place.
-    pub fn tenant_config(mut self, value: impl Arg<TenantConfig>) -> Self { self.0.set("TenantConfig", value.into_expr()); self }
+    pub fn tenant_config(self, value: impl Arg<TenantConfig>) -> Self { Self(put(self.0, "TenantConfig", value.into_expr()), Phase) }
     /// `ViewerCertificate`: `ViewerCertificate`. Update: in place.
-    pub fn viewer_certificate(mut self, value: impl Arg<ViewerCertificate>) -> Self { self.0.set("ViewerCertificate", value.into_expr()); self }
+    pub fn viewer_certificate(self, value: impl Arg<ViewerCertificate>) -> Self { Self(put(self.0, "ViewerCertificate", value.into_expr()), Phase) }
     /// `ViewerMtlsConfig`: `ViewerMtlsConfig`. Update: in place.
-    pub fn viewer_mtls_config(mut self, value: impl Arg<ViewerMtlsConfig>) -> Self { self.0.set("ViewerMtlsConfig", value.into_expr()); self }
+    pub fn viewer_mtls_config(self, value: impl Arg<ViewerMtlsConfig>) -> Self { Self(put(self.0, "ViewerMtlsConfig", value.into_expr()), Phase) }
     /// `WebACLId`: text. Update: in place.
-    pub fn web_acl_id(mut self, value: impl Arg<kind::WAFv2WebACLArn>) -> Self { self.0.set("WebACLId", value.into_expr()); self }
+    pub fn web_acl_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebACLId", value.into_expr()), Phase) }
 }
 impl Done for DistributionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ForwardedValues` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-forwardedvalues.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ForwardedValues<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ForwardedValues<R0 = Set>(Bag, Phase<(R0,)>);
 impl ForwardedValues {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ForwardedValues<super::missing::QueryString> { ForwardedValues(Bag::default(), Phase) }
+    pub fn new() -> ForwardedValues<Missing<super::required::QueryString>> { ForwardedValues(Bag::default(), Phase) }
 }
 impl<R0> ForwardedValues<R0> {
     /// `Cookies`: `Cookies`. Update: in place.
-    pub fn cookies(mut self, value: impl Arg<Cookies>) -> Self { self.0.set("Cookies", value.into_expr()); self }
+    pub fn cookies(self, value: impl Arg<Cookies>) -> Self { Self(put(self.0, "Cookies", value.into_expr()), Phase) }
     /// `Headers`: list of text. Update: in place.
-    pub fn headers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Headers", value.into_expr()); self }
+    pub fn headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
     /// `QueryString`: boolean, required. Update: in place.
-    pub fn query_string(mut self, value: impl Arg<bool>) -> ForwardedValues<Set> { self.0.set("QueryString", value.into_expr()); ForwardedValues(self.0, Phase) }
+    pub fn query_string(self, value: impl Arg<bool>) -> ForwardedValues<Set> { ForwardedValues(put(self.0, "QueryString", value.into_expr()), Phase) }
     /// `QueryStringCacheKeys`: list of text. Update: in place.
-    pub fn query_string_cache_keys(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("QueryStringCacheKeys", value.into_expr()); self }
+    pub fn query_string_cache_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryStringCacheKeys", value.into_expr()), Phase) }
 }
 impl Done for ForwardedValues { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionAssociation` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-functionassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FunctionAssociation(Bag);
+#[must_use] pub struct FunctionAssociation(Bag);
 impl FunctionAssociation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EventType`: text. Update: in place.
-    pub fn event_type(mut self, value: impl Arg<str>) -> Self { self.0.set("EventType", value.into_expr()); self }
-    /// `FunctionARN`: text. Update: in place.
-    pub fn function_arn(mut self, value: impl Arg<kind::CloudFrontFunctionARN>) -> Self { self.0.set("FunctionARN", value.into_expr()); self }
+    pub fn event_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventType", value.into_expr())) }
+    /// `FunctionARN`: `CloudFrontFunctionARN`. Update: in place.
+    pub fn function_arn(self, value: impl Arg<kind::CloudFrontFunctionARN>) -> Self { Self(put(self.0, "FunctionARN", value.into_expr())) }
 }
 impl Done for FunctionAssociation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeoRestriction` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-georestriction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GeoRestriction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GeoRestriction<R0 = Set>(Bag, Phase<(R0,)>);
 impl GeoRestriction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GeoRestriction<super::missing::RestrictionType> { GeoRestriction(Bag::default(), Phase) }
+    pub fn new() -> GeoRestriction<Missing<super::required::RestrictionType>> { GeoRestriction(Bag::default(), Phase) }
 }
 impl<R0> GeoRestriction<R0> {
     /// `Locations`: list of text. Update: in place.
-    pub fn locations(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Locations", value.into_expr()); self }
+    pub fn locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Locations", value.into_expr()), Phase) }
     /// `RestrictionType`: text, required. Update: in place.
-    pub fn restriction_type(mut self, value: impl Arg<str>) -> GeoRestriction<Set> { self.0.set("RestrictionType", value.into_expr()); GeoRestriction(self.0, Phase) }
+    pub fn restriction_type(self, value: impl Arg<str>) -> GeoRestriction<Set> { GeoRestriction(put(self.0, "RestrictionType", value.into_expr()), Phase) }
 }
 impl Done for GeoRestriction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrpcConfig` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-grpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GrpcConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GrpcConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl GrpcConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GrpcConfig<super::missing::Enabled> { GrpcConfig(Bag::default(), Phase) }
+    pub fn new() -> GrpcConfig<Missing<super::required::Enabled>> { GrpcConfig(Bag::default(), Phase) }
 }
 impl<R0> GrpcConfig<R0> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> GrpcConfig<Set> { self.0.set("Enabled", value.into_expr()); GrpcConfig(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> GrpcConfig<Set> { GrpcConfig(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for GrpcConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaFunctionAssociation` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-lambdafunctionassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaFunctionAssociation(Bag);
+#[must_use] pub struct LambdaFunctionAssociation(Bag);
 impl LambdaFunctionAssociation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EventType`: text. Update: in place.
-    pub fn event_type(mut self, value: impl Arg<str>) -> Self { self.0.set("EventType", value.into_expr()); self }
+    pub fn event_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventType", value.into_expr())) }
     /// `IncludeBody`: boolean. Update: in place.
-    pub fn include_body(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeBody", value.into_expr()); self }
-    /// `LambdaFunctionARN`: text. Update: in place.
-    pub fn lambda_function_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("LambdaFunctionARN", value.into_expr()); self }
+    pub fn include_body(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeBody", value.into_expr())) }
+    /// `LambdaFunctionARN`: `LambdaFunctionArn`. Update: in place.
+    pub fn lambda_function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaFunctionARN", value.into_expr())) }
 }
 impl Done for LambdaFunctionAssociation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LegacyCustomOrigin` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-legacycustomorigin.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LegacyCustomOrigin<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct LegacyCustomOrigin<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl LegacyCustomOrigin {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LegacyCustomOrigin<super::missing::DNSName, super::missing::OriginProtocolPolicy, super::missing::OriginSSLProtocols> { LegacyCustomOrigin(Bag::default(), Phase) }
+    pub fn new() -> LegacyCustomOrigin<Missing<super::required::DNSName>, Missing<super::required::OriginProtocolPolicy>, Missing<super::required::OriginSSLProtocols>> { LegacyCustomOrigin(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> LegacyCustomOrigin<R0, R1, R2> {
     /// `DNSName`: text, required. Update: in place.
-    pub fn dns_name(mut self, value: impl Arg<str>) -> LegacyCustomOrigin<Set, R1, R2> { self.0.set("DNSName", value.into_expr()); LegacyCustomOrigin(self.0, Phase) }
+    pub fn dns_name(self, value: impl Arg<str>) -> LegacyCustomOrigin<Set, R1, R2> { LegacyCustomOrigin(put(self.0, "DNSName", value.into_expr()), Phase) }
     /// `HTTPPort`: integer. Update: in place.
-    pub fn http_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("HTTPPort", value.into_expr()); self }
+    pub fn http_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPPort", value.into_expr()), Phase) }
     /// `HTTPSPort`: integer. Update: in place.
-    pub fn https_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("HTTPSPort", value.into_expr()); self }
+    pub fn https_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPSPort", value.into_expr()), Phase) }
     /// `OriginProtocolPolicy`: text, required. Update: in place.
-    pub fn origin_protocol_policy(mut self, value: impl Arg<str>) -> LegacyCustomOrigin<R0, Set, R2> { self.0.set("OriginProtocolPolicy", value.into_expr()); LegacyCustomOrigin(self.0, Phase) }
+    pub fn origin_protocol_policy(self, value: impl Arg<str>) -> LegacyCustomOrigin<R0, Set, R2> { LegacyCustomOrigin(put(self.0, "OriginProtocolPolicy", value.into_expr()), Phase) }
     /// `OriginSSLProtocols`: list of text, required. Update: in place.
-    pub fn origin_ssl_protocols(mut self, value: impl Arg<Arr<str>>) -> LegacyCustomOrigin<R0, R1, Set> { self.0.set("OriginSSLProtocols", value.into_expr()); LegacyCustomOrigin(self.0, Phase) }
+    pub fn origin_ssl_protocols(self, value: impl Arg<Arr<str>>) -> LegacyCustomOrigin<R0, R1, Set> { LegacyCustomOrigin(put(self.0, "OriginSSLProtocols", value.into_expr()), Phase) }
 }
 impl Done for LegacyCustomOrigin { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LegacyS3Origin` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-legacys3origin.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LegacyS3Origin<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LegacyS3Origin<R0 = Set>(Bag, Phase<(R0,)>);
 impl LegacyS3Origin {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LegacyS3Origin<super::missing::DNSName> { LegacyS3Origin(Bag::default(), Phase) }
+    pub fn new() -> LegacyS3Origin<Missing<super::required::DNSName>> { LegacyS3Origin(Bag::default(), Phase) }
 }
 impl<R0> LegacyS3Origin<R0> {
     /// `DNSName`: text, required. Update: in place.
-    pub fn dns_name(mut self, value: impl Arg<str>) -> LegacyS3Origin<Set> { self.0.set("DNSName", value.into_expr()); LegacyS3Origin(self.0, Phase) }
+    pub fn dns_name(self, value: impl Arg<str>) -> LegacyS3Origin<Set> { LegacyS3Origin(put(self.0, "DNSName", value.into_expr()), Phase) }
     /// `OriginAccessIdentity`: text. Update: in place.
-    pub fn origin_access_identity(mut self, value: impl Arg<str>) -> Self { self.0.set("OriginAccessIdentity", value.into_expr()); self }
+    pub fn origin_access_identity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginAccessIdentity", value.into_expr()), Phase) }
 }
 impl Done for LegacyS3Origin { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Logging` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-logging.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Logging(Bag);
+#[must_use] pub struct Logging(Bag);
 impl Logging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Bucket`: text. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<kind::S3BucketDomainNameOrBucketRegionalDomainName>) -> Self { self.0.set("Bucket", value.into_expr()); self }
+    /// `Bucket`: `S3BucketDomainNameOrBucketRegionalDomainName`. Update: in place.
+    pub fn bucket(self, value: impl Arg<kind::S3BucketDomainNameOrBucketRegionalDomainName>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
     /// `IncludeCookies`: boolean. Update: in place.
-    pub fn include_cookies(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeCookies", value.into_expr()); self }
+    pub fn include_cookies(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeCookies", value.into_expr())) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
 }
 impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Origin` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origin.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Origin<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Origin<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Origin {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Origin<super::missing::DomainName, super::missing::Id> { Origin(Bag::default(), Phase) }
+    pub fn new() -> Origin<Missing<super::required::DomainName>, Missing<super::required::Id>> { Origin(Bag::default(), Phase) }
 }
 impl<R0, R1> Origin<R0, R1> {
     /// `ConnectionAttempts`: integer. Update: in place.
-    pub fn connection_attempts(mut self, value: impl Arg<i64>) -> Self { self.0.set("ConnectionAttempts", value.into_expr()); self }
+    pub fn connection_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionAttempts", value.into_expr()), Phase) }
     /// `ConnectionTimeout`: integer. Update: in place.
-    pub fn connection_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("ConnectionTimeout", value.into_expr()); self }
+    pub fn connection_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionTimeout", value.into_expr()), Phase) }
     /// `CustomOriginConfig`: `CustomOriginConfig`. Update: in place.
-    pub fn custom_origin_config(mut self, value: impl Arg<CustomOriginConfig>) -> Self { self.0.set("CustomOriginConfig", value.into_expr()); self }
+    pub fn custom_origin_config(self, value: impl Arg<CustomOriginConfig>) -> Self { Self(put(self.0, "CustomOriginConfig", value.into_expr()), Phase) }
     /// `DomainName`: text, required. Update: in place.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> Origin<Set, R1> { self.0.set("DomainName", value.into_expr()); Origin(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> Origin<Set, R1> { Origin(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<kind::ElasticLoadBalancingV2LoadBalancerArn>) -> Origin<R0, Set> { self.0.set("Id", value.into_expr()); Origin(self.0, Phase) }
-    /// `OriginAccessControlId`: text. Update: in place.
-    pub fn origin_access_control_id(mut self, value: impl Arg<kind::CloudFrontOriginAccessControlId>) -> Self { self.0.set("OriginAccessControlId", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Origin<R0, Set> { Origin(put(self.0, "Id", value.into_expr()), Phase) }
+    /// `OriginAccessControlId`: `CloudFrontOriginAccessControlId`. Update: in place.
+    pub fn origin_access_control_id(self, value: impl Arg<kind::CloudFrontOriginAccessControlId>) -> Self { Self(put(self.0, "OriginAccessControlId", value.into_expr()), Phase) }
     /// `OriginCustomHeaders`: list of `OriginCustomHeader`. Update: in place.
-    pub fn origin_custom_headers(mut self, value: impl Arg<Arr<OriginCustomHeader>>) -> Self { self.0.set("OriginCustomHeaders", value.into_expr()); self }
+    pub fn origin_custom_headers(self, value: impl Arg<Arr<OriginCustomHeader>>) -> Self { Self(put(self.0, "OriginCustomHeaders", value.into_expr()), Phase) }
     /// `OriginPath`: text. Update: in place.
-    pub fn origin_path(mut self, value: impl Arg<str>) -> Self { self.0.set("OriginPath", value.into_expr()); self }
+    pub fn origin_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginPath", value.into_expr()), Phase) }
     /// `OriginShield`: `OriginShield`. Update: in place.
-    pub fn origin_shield(mut self, value: impl Arg<OriginShield>) -> Self { self.0.set("OriginShield", value.into_expr()); self }
+    pub fn origin_shield(self, value: impl Arg<OriginShield>) -> Self { Self(put(self.0, "OriginShield", value.into_expr()), Phase) }
     /// `ResponseCompletionTimeout`: integer. Update: in place.
-    pub fn response_completion_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("ResponseCompletionTimeout", value.into_expr()); self }
+    pub fn response_completion_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResponseCompletionTimeout", value.into_expr()), Phase) }
     /// `S3OriginConfig`: `S3OriginConfig`. Update: in place.
-    pub fn s3_origin_config(mut self, value: impl Arg<S3OriginConfig>) -> Self { self.0.set("S3OriginConfig", value.into_expr()); self }
+    pub fn s3_origin_config(self, value: impl Arg<S3OriginConfig>) -> Self { Self(put(self.0, "S3OriginConfig", value.into_expr()), Phase) }
     /// `VpcOriginConfig`: `VpcOriginConfig`. Update: in place.
-    pub fn vpc_origin_config(mut self, value: impl Arg<VpcOriginConfig>) -> Self { self.0.set("VpcOriginConfig", value.into_expr()); self }
+    pub fn vpc_origin_config(self, value: impl Arg<VpcOriginConfig>) -> Self { Self(put(self.0, "VpcOriginConfig", value.into_expr()), Phase) }
 }
 impl Done for Origin { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OriginCustomHeader` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origincustomheader.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OriginCustomHeader<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OriginCustomHeader<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OriginCustomHeader {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OriginCustomHeader<super::missing::HeaderName, super::missing::HeaderValue> { OriginCustomHeader(Bag::default(), Phase) }
+    pub fn new() -> OriginCustomHeader<Missing<super::required::HeaderName>, Missing<super::required::HeaderValue>> { OriginCustomHeader(Bag::default(), Phase) }
 }
 impl<R0, R1> OriginCustomHeader<R0, R1> {
     /// `HeaderName`: text, required. Update: in place.
-    pub fn header_name(mut self, value: impl Arg<str>) -> OriginCustomHeader<Set, R1> { self.0.set("HeaderName", value.into_expr()); OriginCustomHeader(self.0, Phase) }
+    pub fn header_name(self, value: impl Arg<str>) -> OriginCustomHeader<Set, R1> { OriginCustomHeader(put(self.0, "HeaderName", value.into_expr()), Phase) }
     /// `HeaderValue`: text, required. Update: in place.
-    pub fn header_value(mut self, value: impl Arg<str>) -> OriginCustomHeader<R0, Set> { self.0.set("HeaderValue", value.into_expr()); OriginCustomHeader(self.0, Phase) }
+    pub fn header_value(self, value: impl Arg<str>) -> OriginCustomHeader<R0, Set> { OriginCustomHeader(put(self.0, "HeaderValue", value.into_expr()), Phase) }
 }
 impl Done for OriginCustomHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OriginGroup` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OriginGroup<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct OriginGroup<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl OriginGroup {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OriginGroup<super::missing::FailoverCriteria, super::missing::Id, super::missing::Members> { OriginGroup(Bag::default(), Phase) }
+    pub fn new() -> OriginGroup<Missing<super::required::FailoverCriteria>, Missing<super::required::Id>, Missing<super::required::Members>> { OriginGroup(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> OriginGroup<R0, R1, R2> {
     /// `FailoverCriteria`: `OriginGroupFailoverCriteria`, required. Update: in place.
-    pub fn failover_criteria(mut self, value: impl Arg<OriginGroupFailoverCriteria>) -> OriginGroup<Set, R1, R2> { self.0.set("FailoverCriteria", value.into_expr()); OriginGroup(self.0, Phase) }
+    pub fn failover_criteria(self, value: impl Arg<OriginGroupFailoverCriteria>) -> OriginGroup<Set, R1, R2> { OriginGroup(put(self.0, "FailoverCriteria", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> OriginGroup<R0, Set, R2> { self.0.set("Id", value.into_expr()); OriginGroup(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> OriginGroup<R0, Set, R2> { OriginGroup(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Members`: `OriginGroupMembers`, required. Update: in place.
-    pub fn members(mut self, value: impl Arg<OriginGroupMembers>) -> OriginGroup<R0, R1, Set> { self.0.set("Members", value.into_expr()); OriginGroup(self.0, Phase) }
+    pub fn members(self, value: impl Arg<OriginGroupMembers>) -> OriginGroup<R0, R1, Set> { OriginGroup(put(self.0, "Members", value.into_expr()), Phase) }
     /// `SelectionCriteria`: `SelectionCriteria`. Update: in place.
-    pub fn selection_criteria(mut self, value: impl Arg<SelectionCriteria>) -> Self { self.0.set("SelectionCriteria", value.into_expr()); self }
+    pub fn selection_criteria(self, value: impl Arg<SelectionCriteria>) -> Self { Self(put(self.0, "SelectionCriteria", value.into_expr()), Phase) }
 }
 impl Done for OriginGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OriginGroupFailoverCriteria` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroupfailovercriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OriginGroupFailoverCriteria<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OriginGroupFailoverCriteria<R0 = Set>(Bag, Phase<(R0,)>);
 impl OriginGroupFailoverCriteria {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OriginGroupFailoverCriteria<super::missing::StatusCodes> { OriginGroupFailoverCriteria(Bag::default(), Phase) }
+    pub fn new() -> OriginGroupFailoverCriteria<Missing<super::required::StatusCodes>> { OriginGroupFailoverCriteria(Bag::default(), Phase) }
 }
 impl<R0> OriginGroupFailoverCriteria<R0> {
     /// `StatusCodes`: `StatusCodes`, required. Update: in place.
-    pub fn status_codes(mut self, value: impl Arg<StatusCodes>) -> OriginGroupFailoverCriteria<Set> { self.0.set("StatusCodes", value.into_expr()); OriginGroupFailoverCriteria(self.0, Phase) }
+    pub fn status_codes(self, value: impl Arg<StatusCodes>) -> OriginGroupFailoverCriteria<Set> { OriginGroupFailoverCriteria(put(self.0, "StatusCodes", value.into_expr()), Phase) }
 }
 impl Done for OriginGroupFailoverCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OriginGroupMember` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroupmember.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OriginGroupMember<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OriginGroupMember<R0 = Set>(Bag, Phase<(R0,)>);
 impl OriginGroupMember {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OriginGroupMember<super::missing::OriginId> { OriginGroupMember(Bag::default(), Phase) }
+    pub fn new() -> OriginGroupMember<Missing<super::required::OriginId>> { OriginGroupMember(Bag::default(), Phase) }
 }
 impl<R0> OriginGroupMember<R0> {
     /// `OriginId`: text, required. Update: in place.
-    pub fn origin_id(mut self, value: impl Arg<str>) -> OriginGroupMember<Set> { self.0.set("OriginId", value.into_expr()); OriginGroupMember(self.0, Phase) }
+    pub fn origin_id(self, value: impl Arg<str>) -> OriginGroupMember<Set> { OriginGroupMember(put(self.0, "OriginId", value.into_expr()), Phase) }
 }
 impl Done for OriginGroupMember { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OriginGroupMembers` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroupmembers.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OriginGroupMembers<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OriginGroupMembers<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OriginGroupMembers {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OriginGroupMembers<super::missing::Items, super::missing::Quantity> { OriginGroupMembers(Bag::default(), Phase) }
+    pub fn new() -> OriginGroupMembers<Missing<super::required::Items>, Missing<super::required::Quantity>> { OriginGroupMembers(Bag::default(), Phase) }
 }
 impl<R0, R1> OriginGroupMembers<R0, R1> {
     /// `Items`: list of `OriginGroupMember`, required. Update: in place.
-    pub fn items(mut self, value: impl Arg<Arr<OriginGroupMember>>) -> OriginGroupMembers<Set, R1> { self.0.set("Items", value.into_expr()); OriginGroupMembers(self.0, Phase) }
+    pub fn items(self, value: impl Arg<Arr<OriginGroupMember>>) -> OriginGroupMembers<Set, R1> { OriginGroupMembers(put(self.0, "Items", value.into_expr()), Phase) }
     /// `Quantity`: integer, required. Update: in place.
-    pub fn quantity(mut self, value: impl Arg<i64>) -> OriginGroupMembers<R0, Set> { self.0.set("Quantity", value.into_expr()); OriginGroupMembers(self.0, Phase) }
+    pub fn quantity(self, value: impl Arg<i64>) -> OriginGroupMembers<R0, Set> { OriginGroupMembers(put(self.0, "Quantity", value.into_expr()), Phase) }
 }
 impl Done for OriginGroupMembers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OriginGroups` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-origingroups.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OriginGroups<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OriginGroups<R0 = Set>(Bag, Phase<(R0,)>);
 impl OriginGroups {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OriginGroups<super::missing::Quantity> { OriginGroups(Bag::default(), Phase) }
+    pub fn new() -> OriginGroups<Missing<super::required::Quantity>> { OriginGroups(Bag::default(), Phase) }
 }
 impl<R0> OriginGroups<R0> {
     /// `Items`: list of `OriginGroup`. Update: in place.
-    pub fn items(mut self, value: impl Arg<Arr<OriginGroup>>) -> Self { self.0.set("Items", value.into_expr()); self }
+    pub fn items(self, value: impl Arg<Arr<OriginGroup>>) -> Self { Self(put(self.0, "Items", value.into_expr()), Phase) }
     /// `Quantity`: integer, required. Update: in place.
-    pub fn quantity(mut self, value: impl Arg<i64>) -> OriginGroups<Set> { self.0.set("Quantity", value.into_expr()); OriginGroups(self.0, Phase) }
+    pub fn quantity(self, value: impl Arg<i64>) -> OriginGroups<Set> { OriginGroups(put(self.0, "Quantity", value.into_expr()), Phase) }
 }
 impl Done for OriginGroups { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OriginMtlsConfig` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-originmtlsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OriginMtlsConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OriginMtlsConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl OriginMtlsConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OriginMtlsConfig<super::missing::ClientCertificateArn> { OriginMtlsConfig(Bag::default(), Phase) }
+    pub fn new() -> OriginMtlsConfig<Missing<super::required::ClientCertificateArn>> { OriginMtlsConfig(Bag::default(), Phase) }
 }
 impl<R0> OriginMtlsConfig<R0> {
     /// `ClientCertificateArn`: text, required. Update: in place.
-    pub fn client_certificate_arn(mut self, value: impl Arg<str>) -> OriginMtlsConfig<Set> { self.0.set("ClientCertificateArn", value.into_expr()); OriginMtlsConfig(self.0, Phase) }
+    pub fn client_certificate_arn(self, value: impl Arg<str>) -> OriginMtlsConfig<Set> { OriginMtlsConfig(put(self.0, "ClientCertificateArn", value.into_expr()), Phase) }
 }
 impl Done for OriginMtlsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OriginShield` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-originshield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OriginShield(Bag);
+#[must_use] pub struct OriginShield(Bag);
 impl OriginShield {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `OriginShieldRegion`: text. Update: in place.
-    pub fn origin_shield_region(mut self, value: impl Arg<str>) -> Self { self.0.set("OriginShieldRegion", value.into_expr()); self }
+    pub fn origin_shield_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginShieldRegion", value.into_expr())) }
 }
 impl Done for OriginShield { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParameterDefinition` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-parameterdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParameterDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ParameterDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ParameterDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ParameterDefinition<super::missing::Definition, super::missing::Name> { ParameterDefinition(Bag::default(), Phase) }
+    pub fn new() -> ParameterDefinition<Missing<super::required::Definition>, Missing<super::required::Name>> { ParameterDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> ParameterDefinition<R0, R1> {
     /// `Definition`: `Definition`, required. Update: in place.
-    pub fn definition(mut self, value: impl Arg<Definition>) -> ParameterDefinition<Set, R1> { self.0.set("Definition", value.into_expr()); ParameterDefinition(self.0, Phase) }
+    pub fn definition(self, value: impl Arg<Definition>) -> ParameterDefinition<Set, R1> { ParameterDefinition(put(self.0, "Definition", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ParameterDefinition<R0, Set> { self.0.set("Name", value.into_expr()); ParameterDefinition(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ParameterDefinition<R0, Set> { ParameterDefinition(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for ParameterDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Restrictions` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-restrictions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Restrictions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Restrictions<R0 = Set>(Bag, Phase<(R0,)>);
 impl Restrictions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Restrictions<super::missing::GeoRestriction> { Restrictions(Bag::default(), Phase) }
+    pub fn new() -> Restrictions<Missing<super::required::GeoRestriction>> { Restrictions(Bag::default(), Phase) }
 }
 impl<R0> Restrictions<R0> {
     /// `GeoRestriction`: `GeoRestriction`, required. Update: in place.
-    pub fn geo_restriction(mut self, value: impl Arg<GeoRestriction>) -> Restrictions<Set> { self.0.set("GeoRestriction", value.into_expr()); Restrictions(self.0, Phase) }
+    pub fn geo_restriction(self, value: impl Arg<GeoRestriction>) -> Restrictions<Set> { Restrictions(put(self.0, "GeoRestriction", value.into_expr()), Phase) }
 }
 impl Done for Restrictions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3OriginConfig` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-s3originconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3OriginConfig(Bag);
+#[must_use] pub struct S3OriginConfig(Bag);
 impl S3OriginConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OriginAccessIdentity`: text. Update: in place.
-    pub fn origin_access_identity(mut self, value: impl Arg<str>) -> Self { self.0.set("OriginAccessIdentity", value.into_expr()); self }
+    pub fn origin_access_identity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginAccessIdentity", value.into_expr())) }
     /// `OriginReadTimeout`: integer. Update: in place.
-    pub fn origin_read_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("OriginReadTimeout", value.into_expr()); self }
+    pub fn origin_read_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OriginReadTimeout", value.into_expr())) }
 }
 impl Done for S3OriginConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatusCodes` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-statuscodes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StatusCodes<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StatusCodes<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StatusCodes {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StatusCodes<super::missing::Items, super::missing::Quantity> { StatusCodes(Bag::default(), Phase) }
+    pub fn new() -> StatusCodes<Missing<super::required::Items>, Missing<super::required::Quantity>> { StatusCodes(Bag::default(), Phase) }
 }
 impl<R0, R1> StatusCodes<R0, R1> {
     /// `Items`: list of integer, required. Update: in place.
-    pub fn items(mut self, value: impl Arg<Arr<i64>>) -> StatusCodes<Set, R1> { self.0.set("Items", value.into_expr()); StatusCodes(self.0, Phase) }
+    pub fn items(self, value: impl Arg<Arr<i64>>) -> StatusCodes<Set, R1> { StatusCodes(put(self.0, "Items", value.into_expr()), Phase) }
     /// `Quantity`: integer, required. Update: in place.
-    pub fn quantity(mut self, value: impl Arg<i64>) -> StatusCodes<R0, Set> { self.0.set("Quantity", value.into_expr()); StatusCodes(self.0, Phase) }
+    pub fn quantity(self, value: impl Arg<i64>) -> StatusCodes<R0, Set> { StatusCodes(put(self.0, "Quantity", value.into_expr()), Phase) }
 }
 impl Done for StatusCodes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StringSchema` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-stringschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StringSchema<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StringSchema<R0 = Set>(Bag, Phase<(R0,)>);
 impl StringSchema {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StringSchema<super::missing::Required> { StringSchema(Bag::default(), Phase) }
+    pub fn new() -> StringSchema<Missing<super::required::Required>> { StringSchema(Bag::default(), Phase) }
 }
 impl<R0> StringSchema<R0> {
     /// `Comment`: text. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> Self { self.0.set("Comment", value.into_expr()); self }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
     /// `DefaultValue`: text. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultValue", value.into_expr()); self }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
     /// `Required`: boolean, required. Update: in place.
-    pub fn required(mut self, value: impl Arg<bool>) -> StringSchema<Set> { self.0.set("Required", value.into_expr()); StringSchema(self.0, Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> StringSchema<Set> { StringSchema(put(self.0, "Required", value.into_expr()), Phase) }
 }
 impl Done for StringSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TenantConfig` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-tenantconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TenantConfig(Bag);
+#[must_use] pub struct TenantConfig(Bag);
 impl TenantConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ParameterDefinitions`: list of `ParameterDefinition`. Update: in place.
-    pub fn parameter_definitions(mut self, value: impl Arg<Arr<ParameterDefinition>>) -> Self { self.0.set("ParameterDefinitions", value.into_expr()); self }
+    pub fn parameter_definitions(self, value: impl Arg<Arr<ParameterDefinition>>) -> Self { Self(put(self.0, "ParameterDefinitions", value.into_expr())) }
 }
 impl Done for TenantConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrustStoreConfig` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-truststoreconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrustStoreConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TrustStoreConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl TrustStoreConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TrustStoreConfig<super::missing::TrustStoreId> { TrustStoreConfig(Bag::default(), Phase) }
+    pub fn new() -> TrustStoreConfig<Missing<super::required::TrustStoreId>> { TrustStoreConfig(Bag::default(), Phase) }
 }
 impl<R0> TrustStoreConfig<R0> {
     /// `AdvertiseTrustStoreCaNames`: boolean. Update: in place.
-    pub fn advertise_trust_store_ca_names(mut self, value: impl Arg<bool>) -> Self { self.0.set("AdvertiseTrustStoreCaNames", value.into_expr()); self }
+    pub fn advertise_trust_store_ca_names(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AdvertiseTrustStoreCaNames", value.into_expr()), Phase) }
     /// `IgnoreCertificateExpiry`: boolean. Update: in place.
-    pub fn ignore_certificate_expiry(mut self, value: impl Arg<bool>) -> Self { self.0.set("IgnoreCertificateExpiry", value.into_expr()); self }
+    pub fn ignore_certificate_expiry(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnoreCertificateExpiry", value.into_expr()), Phase) }
     /// `TrustStoreId`: text, required. Update: in place.
-    pub fn trust_store_id(mut self, value: impl Arg<str>) -> TrustStoreConfig<Set> { self.0.set("TrustStoreId", value.into_expr()); TrustStoreConfig(self.0, Phase) }
+    pub fn trust_store_id(self, value: impl Arg<str>) -> TrustStoreConfig<Set> { TrustStoreConfig(put(self.0, "TrustStoreId", value.into_expr()), Phase) }
 }
 impl Done for TrustStoreConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ViewerCertificate` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-viewercertificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ViewerCertificate(Bag);
+#[must_use] pub struct ViewerCertificate(Bag);
 impl ViewerCertificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AcmCertificateArn`: text. Update: in place.
-    pub fn acm_certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("AcmCertificateArn", value.into_expr()); self }
+    pub fn acm_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcmCertificateArn", value.into_expr())) }
     /// `CloudFrontDefaultCertificate`: boolean. Update: in place.
-    pub fn cloud_front_default_certificate(mut self, value: impl Arg<bool>) -> Self { self.0.set("CloudFrontDefaultCertificate", value.into_expr()); self }
+    pub fn cloud_front_default_certificate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudFrontDefaultCertificate", value.into_expr())) }
     /// `IamCertificateId`: text. Update: in place.
-    pub fn iam_certificate_id(mut self, value: impl Arg<str>) -> Self { self.0.set("IamCertificateId", value.into_expr()); self }
+    pub fn iam_certificate_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamCertificateId", value.into_expr())) }
     /// `MinimumProtocolVersion`: text. Update: in place.
-    pub fn minimum_protocol_version(mut self, value: impl Arg<str>) -> Self { self.0.set("MinimumProtocolVersion", value.into_expr()); self }
+    pub fn minimum_protocol_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MinimumProtocolVersion", value.into_expr())) }
     /// `SslSupportMethod`: text. Update: in place.
-    pub fn ssl_support_method(mut self, value: impl Arg<str>) -> Self { self.0.set("SslSupportMethod", value.into_expr()); self }
+    pub fn ssl_support_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslSupportMethod", value.into_expr())) }
 }
 impl Done for ViewerCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ViewerMtlsConfig` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-viewermtlsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ViewerMtlsConfig(Bag);
+#[must_use] pub struct ViewerMtlsConfig(Bag);
 impl ViewerMtlsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Mode`: `Mode`. Update: in place.
-    pub fn mode(mut self, value: impl Arg<Mode>) -> Self { self.0.set("Mode", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
     /// `TrustStoreConfig`: `TrustStoreConfig`. Update: in place.
-    pub fn trust_store_config(mut self, value: impl Arg<TrustStoreConfig>) -> Self { self.0.set("TrustStoreConfig", value.into_expr()); self }
+    pub fn trust_store_config(self, value: impl Arg<TrustStoreConfig>) -> Self { Self(put(self.0, "TrustStoreConfig", value.into_expr())) }
 }
 impl Done for ViewerMtlsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcOriginConfig` of `AWS::CloudFront::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distribution-vpcoriginconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcOriginConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VpcOriginConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl VpcOriginConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcOriginConfig<super::missing::VpcOriginId> { VpcOriginConfig(Bag::default(), Phase) }
+    pub fn new() -> VpcOriginConfig<Missing<super::required::VpcOriginId>> { VpcOriginConfig(Bag::default(), Phase) }
 }
 impl<R0> VpcOriginConfig<R0> {
     /// `OriginKeepaliveTimeout`: integer. Update: in place.
-    pub fn origin_keepalive_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("OriginKeepaliveTimeout", value.into_expr()); self }
+    pub fn origin_keepalive_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OriginKeepaliveTimeout", value.into_expr()), Phase) }
     /// `OriginReadTimeout`: integer. Update: in place.
-    pub fn origin_read_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("OriginReadTimeout", value.into_expr()); self }
+    pub fn origin_read_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OriginReadTimeout", value.into_expr()), Phase) }
     /// `OwnerAccountId`: text. Update: in place.
-    pub fn owner_account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("OwnerAccountId", value.into_expr()); self }
+    pub fn owner_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerAccountId", value.into_expr()), Phase) }
     /// `VpcOriginId`: text, required. Update: in place.
-    pub fn vpc_origin_id(mut self, value: impl Arg<str>) -> VpcOriginConfig<Set> { self.0.set("VpcOriginId", value.into_expr()); VpcOriginConfig(self.0, Phase) }
+    pub fn vpc_origin_id(self, value: impl Arg<str>) -> VpcOriginConfig<Set> { VpcOriginConfig(put(self.0, "VpcOriginId", value.into_expr()), Phase) }
 }
 impl Done for VpcOriginConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ConnectionMode` allows.
@@ -1187,10 +1187,10 @@ impl CfnDistributionTenant {
     /// `AWS::CloudFront::DistributionTenant`
     pub const TYPE: &'static str = "AWS::CloudFront::DistributionTenant";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDistributionTenantProps<R0, R1, R2>) -> Self where CfnDistributionTenantProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDistributionTenantProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
@@ -1207,112 +1207,112 @@ impl CfnDistributionTenant {
 }
 impl Parent for CfnDistributionTenant { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFront::DistributionTenant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-distributiontenant.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDistributionTenantProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDistributionTenantProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDistributionTenantProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDistributionTenantProps<missing::DistributionId, missing::Domains, missing::Name> { CfnDistributionTenantProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDistributionTenantProps<Missing<required::DistributionId>, Missing<required::Domains>, Missing<required::Name>> { CfnDistributionTenantProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDistributionTenantProps<R0, R1, R2> {
     /// `ConnectionGroupId`: text. Update: in place.
-    pub fn connection_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionGroupId", value.into_expr()); self }
+    pub fn connection_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionGroupId", value.into_expr()), Phase) }
     /// `Customizations`: `Customizations`. Update: in place.
-    pub fn customizations(mut self, value: impl Arg<distribution_tenant::Customizations>) -> Self { self.0.set("Customizations", value.into_expr()); self }
+    pub fn customizations(self, value: impl Arg<distribution_tenant::Customizations>) -> Self { Self(put(self.0, "Customizations", value.into_expr()), Phase) }
     /// `DistributionId`: text, required. Update: in place.
-    pub fn distribution_id(mut self, value: impl Arg<str>) -> CfnDistributionTenantProps<Set, R1, R2> { self.0.set("DistributionId", value.into_expr()); CfnDistributionTenantProps(self.0, Phase) }
+    pub fn distribution_id(self, value: impl Arg<str>) -> CfnDistributionTenantProps<Set, R1, R2> { CfnDistributionTenantProps(put(self.0, "DistributionId", value.into_expr()), Phase) }
     /// `Domains`: list of text, required. Update: in place.
-    pub fn domains(mut self, value: impl Arg<Arr<str>>) -> CfnDistributionTenantProps<R0, Set, R2> { self.0.set("Domains", value.into_expr()); CfnDistributionTenantProps(self.0, Phase) }
+    pub fn domains(self, value: impl Arg<Arr<str>>) -> CfnDistributionTenantProps<R0, Set, R2> { CfnDistributionTenantProps(put(self.0, "Domains", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `ManagedCertificateRequest`: `ManagedCertificateRequest`. Update: in place.
-    pub fn managed_certificate_request(mut self, value: impl Arg<distribution_tenant::ManagedCertificateRequest>) -> Self { self.0.set("ManagedCertificateRequest", value.into_expr()); self }
+    pub fn managed_certificate_request(self, value: impl Arg<distribution_tenant::ManagedCertificateRequest>) -> Self { Self(put(self.0, "ManagedCertificateRequest", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDistributionTenantProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnDistributionTenantProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDistributionTenantProps<R0, R1, Set> { CfnDistributionTenantProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Parameters`: list of `Parameter`. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Arr<distribution_tenant::Parameter>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Arr<distribution_tenant::Parameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDistributionTenantProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::DistributionTenant`.
 pub mod distribution_tenant {
 use crate::cfn::support::*;
 /// The property type `Certificate` of `AWS::CloudFront::DistributionTenant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-certificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Certificate(Bag);
+#[must_use] pub struct Certificate(Bag);
 impl Certificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
 }
 impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Customizations` of `AWS::CloudFront::DistributionTenant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-customizations.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Customizations(Bag);
+#[must_use] pub struct Customizations(Bag);
 impl Customizations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Certificate`: `Certificate`. Update: in place.
-    pub fn certificate(mut self, value: impl Arg<Certificate>) -> Self { self.0.set("Certificate", value.into_expr()); self }
+    pub fn certificate(self, value: impl Arg<Certificate>) -> Self { Self(put(self.0, "Certificate", value.into_expr())) }
     /// `GeoRestrictions`: `GeoRestrictionCustomization`. Update: in place.
-    pub fn geo_restrictions(mut self, value: impl Arg<GeoRestrictionCustomization>) -> Self { self.0.set("GeoRestrictions", value.into_expr()); self }
+    pub fn geo_restrictions(self, value: impl Arg<GeoRestrictionCustomization>) -> Self { Self(put(self.0, "GeoRestrictions", value.into_expr())) }
     /// `WebAcl`: `WebAclCustomization`. Update: in place.
-    pub fn web_acl(mut self, value: impl Arg<WebAclCustomization>) -> Self { self.0.set("WebAcl", value.into_expr()); self }
+    pub fn web_acl(self, value: impl Arg<WebAclCustomization>) -> Self { Self(put(self.0, "WebAcl", value.into_expr())) }
 }
 impl Done for Customizations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainResult` of `AWS::CloudFront::DistributionTenant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-domainresult.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DomainResult(Bag);
+#[must_use] pub struct DomainResult(Bag);
 impl DomainResult {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Domain`: text. Update: in place.
-    pub fn domain(mut self, value: impl Arg<str>) -> Self { self.0.set("Domain", value.into_expr()); self }
+    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for DomainResult { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeoRestrictionCustomization` of `AWS::CloudFront::DistributionTenant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-georestrictioncustomization.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GeoRestrictionCustomization(Bag);
+#[must_use] pub struct GeoRestrictionCustomization(Bag);
 impl GeoRestrictionCustomization {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Locations`: list of text. Update: in place.
-    pub fn locations(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Locations", value.into_expr()); self }
+    pub fn locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Locations", value.into_expr())) }
     /// `RestrictionType`: `RestrictionType`. Update: in place.
-    pub fn restriction_type(mut self, value: impl Arg<RestrictionType>) -> Self { self.0.set("RestrictionType", value.into_expr()); self }
+    pub fn restriction_type(self, value: impl Arg<RestrictionType>) -> Self { Self(put(self.0, "RestrictionType", value.into_expr())) }
 }
 impl Done for GeoRestrictionCustomization { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedCertificateRequest` of `AWS::CloudFront::DistributionTenant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-managedcertificaterequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedCertificateRequest(Bag);
+#[must_use] pub struct ManagedCertificateRequest(Bag);
 impl ManagedCertificateRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateTransparencyLoggingPreference`: `CertificateTransparencyLoggingPreference`. Update: in place.
-    pub fn certificate_transparency_logging_preference(mut self, value: impl Arg<CertificateTransparencyLoggingPreference>) -> Self { self.0.set("CertificateTransparencyLoggingPreference", value.into_expr()); self }
+    pub fn certificate_transparency_logging_preference(self, value: impl Arg<CertificateTransparencyLoggingPreference>) -> Self { Self(put(self.0, "CertificateTransparencyLoggingPreference", value.into_expr())) }
     /// `PrimaryDomainName`: text. Update: in place.
-    pub fn primary_domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PrimaryDomainName", value.into_expr()); self }
+    pub fn primary_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryDomainName", value.into_expr())) }
     /// `ValidationTokenHost`: `ValidationTokenHost`. Update: in place.
-    pub fn validation_token_host(mut self, value: impl Arg<ValidationTokenHost>) -> Self { self.0.set("ValidationTokenHost", value.into_expr()); self }
+    pub fn validation_token_host(self, value: impl Arg<ValidationTokenHost>) -> Self { Self(put(self.0, "ValidationTokenHost", value.into_expr())) }
 }
 impl Done for ManagedCertificateRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Parameter` of `AWS::CloudFront::DistributionTenant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-parameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Parameter(Bag);
+#[must_use] pub struct Parameter(Bag);
 impl Parameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Parameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebAclCustomization` of `AWS::CloudFront::DistributionTenant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-distributiontenant-webaclcustomization.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WebAclCustomization(Bag);
+#[must_use] pub struct WebAclCustomization(Bag);
 impl WebAclCustomization {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: `Action`. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
 }
 impl Done for WebAclCustomization { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -1332,10 +1332,10 @@ impl CfnFieldLevelEncryptionProfile {
     /// `AWS::CloudFront::FieldLevelEncryptionProfile`
     pub const TYPE: &'static str = "AWS::CloudFront::FieldLevelEncryptionProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnFieldLevelEncryptionProfileProps<R0>) -> Self where CfnFieldLevelEncryptionProfileProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFieldLevelEncryptionProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -1344,49 +1344,49 @@ impl CfnFieldLevelEncryptionProfile {
 }
 impl Parent for CfnFieldLevelEncryptionProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFront::FieldLevelEncryptionProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-fieldlevelencryptionprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFieldLevelEncryptionProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnFieldLevelEncryptionProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnFieldLevelEncryptionProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFieldLevelEncryptionProfileProps<missing::FieldLevelEncryptionProfileConfig> { CfnFieldLevelEncryptionProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFieldLevelEncryptionProfileProps<Missing<required::FieldLevelEncryptionProfileConfig>> { CfnFieldLevelEncryptionProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnFieldLevelEncryptionProfileProps<R0> {
     /// `FieldLevelEncryptionProfileConfig`: `FieldLevelEncryptionProfileConfig`, required. Update: in place.
-    pub fn field_level_encryption_profile_config(mut self, value: impl Arg<field_level_encryption_profile::FieldLevelEncryptionProfileConfig>) -> CfnFieldLevelEncryptionProfileProps<Set> { self.0.set("FieldLevelEncryptionProfileConfig", value.into_expr()); CfnFieldLevelEncryptionProfileProps(self.0, Phase) }
+    pub fn field_level_encryption_profile_config(self, value: impl Arg<field_level_encryption_profile::FieldLevelEncryptionProfileConfig>) -> CfnFieldLevelEncryptionProfileProps<Set> { CfnFieldLevelEncryptionProfileProps(put(self.0, "FieldLevelEncryptionProfileConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnFieldLevelEncryptionProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::FieldLevelEncryptionProfile`.
 pub mod field_level_encryption_profile {
 use crate::cfn::support::*;
 /// The property type `EncryptionEntity` of `AWS::CloudFront::FieldLevelEncryptionProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-fieldlevelencryptionprofile-encryptionentity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionEntity<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct EncryptionEntity<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl EncryptionEntity {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionEntity<super::missing::FieldPatterns, super::missing::ProviderId, super::missing::PublicKeyId> { EncryptionEntity(Bag::default(), Phase) }
+    pub fn new() -> EncryptionEntity<Missing<super::required::FieldPatterns>, Missing<super::required::ProviderId>, Missing<super::required::PublicKeyId>> { EncryptionEntity(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> EncryptionEntity<R0, R1, R2> {
     /// `FieldPatterns`: list of text, required. Update: in place.
-    pub fn field_patterns(mut self, value: impl Arg<Arr<str>>) -> EncryptionEntity<Set, R1, R2> { self.0.set("FieldPatterns", value.into_expr()); EncryptionEntity(self.0, Phase) }
+    pub fn field_patterns(self, value: impl Arg<Arr<str>>) -> EncryptionEntity<Set, R1, R2> { EncryptionEntity(put(self.0, "FieldPatterns", value.into_expr()), Phase) }
     /// `ProviderId`: text, required. Update: in place.
-    pub fn provider_id(mut self, value: impl Arg<str>) -> EncryptionEntity<R0, Set, R2> { self.0.set("ProviderId", value.into_expr()); EncryptionEntity(self.0, Phase) }
+    pub fn provider_id(self, value: impl Arg<str>) -> EncryptionEntity<R0, Set, R2> { EncryptionEntity(put(self.0, "ProviderId", value.into_expr()), Phase) }
     /// `PublicKeyId`: text, required. Update: in place.
-    pub fn public_key_id(mut self, value: impl Arg<str>) -> EncryptionEntity<R0, R1, Set> { self.0.set("PublicKeyId", value.into_expr()); EncryptionEntity(self.0, Phase) }
+    pub fn public_key_id(self, value: impl Arg<str>) -> EncryptionEntity<R0, R1, Set> { EncryptionEntity(put(self.0, "PublicKeyId", value.into_expr()), Phase) }
 }
 impl Done for EncryptionEntity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldLevelEncryptionProfileConfig` of `AWS::CloudFront::FieldLevelEncryptionProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-fieldlevelencryptionprofile-fieldlevelencryptionprofileconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldLevelEncryptionProfileConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct FieldLevelEncryptionProfileConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl FieldLevelEncryptionProfileConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FieldLevelEncryptionProfileConfig<super::missing::CallerReference, super::missing::EncryptionEntities, super::missing::Name> { FieldLevelEncryptionProfileConfig(Bag::default(), Phase) }
+    pub fn new() -> FieldLevelEncryptionProfileConfig<Missing<super::required::CallerReference>, Missing<super::required::EncryptionEntities>, Missing<super::required::Name>> { FieldLevelEncryptionProfileConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> FieldLevelEncryptionProfileConfig<R0, R1, R2> {
     /// `CallerReference`: text, required. Update: replacement.
-    pub fn caller_reference(mut self, value: impl Arg<str>) -> FieldLevelEncryptionProfileConfig<Set, R1, R2> { self.0.set("CallerReference", value.into_expr()); FieldLevelEncryptionProfileConfig(self.0, Phase) }
+    pub fn caller_reference(self, value: impl Arg<str>) -> FieldLevelEncryptionProfileConfig<Set, R1, R2> { FieldLevelEncryptionProfileConfig(put(self.0, "CallerReference", value.into_expr()), Phase) }
     /// `Comment`: text. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> Self { self.0.set("Comment", value.into_expr()); self }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
     /// `EncryptionEntities`: list of `EncryptionEntity`, required. Update: in place.
-    pub fn encryption_entities(mut self, value: impl Arg<Arr<EncryptionEntity>>) -> FieldLevelEncryptionProfileConfig<R0, Set, R2> { self.0.set("EncryptionEntities", value.into_expr()); FieldLevelEncryptionProfileConfig(self.0, Phase) }
+    pub fn encryption_entities(self, value: impl Arg<Arr<EncryptionEntity>>) -> FieldLevelEncryptionProfileConfig<R0, Set, R2> { FieldLevelEncryptionProfileConfig(put(self.0, "EncryptionEntities", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> FieldLevelEncryptionProfileConfig<R0, R1, Set> { self.0.set("Name", value.into_expr()); FieldLevelEncryptionProfileConfig(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FieldLevelEncryptionProfileConfig<R0, R1, Set> { FieldLevelEncryptionProfileConfig(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for FieldLevelEncryptionProfileConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1396,10 +1396,10 @@ impl CfnFunction {
     /// `AWS::CloudFront::Function`
     pub const TYPE: &'static str = "AWS::CloudFront::Function";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnFunctionProps<R0, R1, R2>) -> Self where CfnFunctionProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFunctionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FunctionARN`.
     pub fn reference(&self) -> Val<kind::CloudFrontFunctionARN> { self.0.reference() }
-    /// The attribute `FunctionARN`: text.
+    /// The attribute `FunctionARN`: `CloudFrontFunctionARN`.
     pub fn attr_function_arn(&self) -> Val<kind::CloudFrontFunctionARN> { self.0.get_att("FunctionARN") }
     /// The attribute `FunctionMetadata.FunctionARN`: text.
     pub fn attr_function_metadata_function_arn(&self) -> Val<str> { self.0.get_att("FunctionMetadata.FunctionARN") }
@@ -1408,62 +1408,62 @@ impl CfnFunction {
 }
 impl Parent for CfnFunction { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFront::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-function.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFunctionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnFunctionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnFunctionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFunctionProps<missing::FunctionCode, missing::FunctionConfig, missing::Name> { CfnFunctionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFunctionProps<Missing<required::FunctionCode>, Missing<required::FunctionConfig>, Missing<required::Name>> { CfnFunctionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFunctionProps<R0, R1, R2> {
     /// `AutoPublish`: boolean. Update: in place.
-    pub fn auto_publish(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoPublish", value.into_expr()); self }
+    pub fn auto_publish(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoPublish", value.into_expr()), Phase) }
     /// `FunctionCode`: text, required. Update: in place.
-    pub fn function_code(mut self, value: impl Arg<str>) -> CfnFunctionProps<Set, R1, R2> { self.0.set("FunctionCode", value.into_expr()); CfnFunctionProps(self.0, Phase) }
+    pub fn function_code(self, value: impl Arg<str>) -> CfnFunctionProps<Set, R1, R2> { CfnFunctionProps(put(self.0, "FunctionCode", value.into_expr()), Phase) }
     /// `FunctionConfig`: `FunctionConfig`, required. Update: in place.
-    pub fn function_config(mut self, value: impl Arg<function::FunctionConfig>) -> CfnFunctionProps<R0, Set, R2> { self.0.set("FunctionConfig", value.into_expr()); CfnFunctionProps(self.0, Phase) }
+    pub fn function_config(self, value: impl Arg<function::FunctionConfig>) -> CfnFunctionProps<R0, Set, R2> { CfnFunctionProps(put(self.0, "FunctionConfig", value.into_expr()), Phase) }
     /// `FunctionMetadata`: `FunctionMetadata`. Update: in place.
-    pub fn function_metadata(mut self, value: impl Arg<function::FunctionMetadata>) -> Self { self.0.set("FunctionMetadata", value.into_expr()); self }
+    pub fn function_metadata(self, value: impl Arg<function::FunctionMetadata>) -> Self { Self(put(self.0, "FunctionMetadata", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFunctionProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnFunctionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFunctionProps<R0, R1, Set> { CfnFunctionProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFunctionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::Function`.
 pub mod function {
 use crate::cfn::support::*;
 /// The property type `FunctionConfig` of `AWS::CloudFront::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-function-functionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FunctionConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FunctionConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FunctionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FunctionConfig<super::missing::Comment, super::missing::Runtime> { FunctionConfig(Bag::default(), Phase) }
+    pub fn new() -> FunctionConfig<Missing<super::required::Comment>, Missing<super::required::Runtime>> { FunctionConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> FunctionConfig<R0, R1> {
     /// `Comment`: text, required. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> FunctionConfig<Set, R1> { self.0.set("Comment", value.into_expr()); FunctionConfig(self.0, Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> FunctionConfig<Set, R1> { FunctionConfig(put(self.0, "Comment", value.into_expr()), Phase) }
     /// `KeyValueStoreAssociations`: list of `KeyValueStoreAssociation`. Update: in place.
-    pub fn key_value_store_associations(mut self, value: impl Arg<Arr<KeyValueStoreAssociation>>) -> Self { self.0.set("KeyValueStoreAssociations", value.into_expr()); self }
+    pub fn key_value_store_associations(self, value: impl Arg<Arr<KeyValueStoreAssociation>>) -> Self { Self(put(self.0, "KeyValueStoreAssociations", value.into_expr()), Phase) }
     /// `Runtime`: text, required. Update: in place.
-    pub fn runtime(mut self, value: impl Arg<str>) -> FunctionConfig<R0, Set> { self.0.set("Runtime", value.into_expr()); FunctionConfig(self.0, Phase) }
+    pub fn runtime(self, value: impl Arg<str>) -> FunctionConfig<R0, Set> { FunctionConfig(put(self.0, "Runtime", value.into_expr()), Phase) }
 }
 impl Done for FunctionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionMetadata` of `AWS::CloudFront::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-function-functionmetadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FunctionMetadata(Bag);
+#[must_use] pub struct FunctionMetadata(Bag);
 impl FunctionMetadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FunctionARN`: text. Update: in place.
-    pub fn function_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("FunctionARN", value.into_expr()); self }
+    pub fn function_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionARN", value.into_expr())) }
 }
 impl Done for FunctionMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyValueStoreAssociation` of `AWS::CloudFront::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-function-keyvaluestoreassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyValueStoreAssociation<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KeyValueStoreAssociation<R0 = Set>(Bag, Phase<(R0,)>);
 impl KeyValueStoreAssociation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KeyValueStoreAssociation<super::missing::KeyValueStoreARN> { KeyValueStoreAssociation(Bag::default(), Phase) }
+    pub fn new() -> KeyValueStoreAssociation<Missing<super::required::KeyValueStoreARN>> { KeyValueStoreAssociation(Bag::default(), Phase) }
 }
 impl<R0> KeyValueStoreAssociation<R0> {
     /// `KeyValueStoreARN`: text, required. Update: in place.
-    pub fn key_value_store_arn(mut self, value: impl Arg<str>) -> KeyValueStoreAssociation<Set> { self.0.set("KeyValueStoreARN", value.into_expr()); KeyValueStoreAssociation(self.0, Phase) }
+    pub fn key_value_store_arn(self, value: impl Arg<str>) -> KeyValueStoreAssociation<Set> { KeyValueStoreAssociation(put(self.0, "KeyValueStoreARN", value.into_expr()), Phase) }
 }
 impl Done for KeyValueStoreAssociation { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1473,42 +1473,42 @@ impl CfnKeyGroup {
     /// `AWS::CloudFront::KeyGroup`
     pub const TYPE: &'static str = "AWS::CloudFront::KeyGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnKeyGroupProps<R0>) -> Self where CfnKeyGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnKeyGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::CloudFrontKeyGroupId> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: `CloudFrontKeyGroupId`.
     pub fn attr_id(&self) -> Val<kind::CloudFrontKeyGroupId> { self.0.get_att("Id") }
     /// The attribute `LastModifiedTime`: text.
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnKeyGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFront::KeyGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-keygroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnKeyGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnKeyGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnKeyGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnKeyGroupProps<missing::KeyGroupConfig> { CfnKeyGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnKeyGroupProps<Missing<required::KeyGroupConfig>> { CfnKeyGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnKeyGroupProps<R0> {
     /// `KeyGroupConfig`: `KeyGroupConfig`, required. Update: in place.
-    pub fn key_group_config(mut self, value: impl Arg<key_group::KeyGroupConfig>) -> CfnKeyGroupProps<Set> { self.0.set("KeyGroupConfig", value.into_expr()); CfnKeyGroupProps(self.0, Phase) }
+    pub fn key_group_config(self, value: impl Arg<key_group::KeyGroupConfig>) -> CfnKeyGroupProps<Set> { CfnKeyGroupProps(put(self.0, "KeyGroupConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnKeyGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::KeyGroup`.
 pub mod key_group {
 use crate::cfn::support::*;
 /// The property type `KeyGroupConfig` of `AWS::CloudFront::KeyGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-keygroup-keygroupconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyGroupConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KeyGroupConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KeyGroupConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KeyGroupConfig<super::missing::Items, super::missing::Name> { KeyGroupConfig(Bag::default(), Phase) }
+    pub fn new() -> KeyGroupConfig<Missing<super::required::Items>, Missing<super::required::Name>> { KeyGroupConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> KeyGroupConfig<R0, R1> {
     /// `Comment`: text. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> Self { self.0.set("Comment", value.into_expr()); self }
-    /// `Items`: list of text, required. Update: in place.
-    pub fn items(mut self, value: impl Arg<Arr<kind::CloudFrontPublicKeyId>>) -> KeyGroupConfig<Set, R1> { self.0.set("Items", value.into_expr()); KeyGroupConfig(self.0, Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
+    /// `Items`: list of `CloudFrontPublicKeyId`, required. Update: in place.
+    pub fn items(self, value: impl Arg<Arr<kind::CloudFrontPublicKeyId>>) -> KeyGroupConfig<Set, R1> { KeyGroupConfig(put(self.0, "Items", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> KeyGroupConfig<R0, Set> { self.0.set("Name", value.into_expr()); KeyGroupConfig(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> KeyGroupConfig<R0, Set> { KeyGroupConfig(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for KeyGroupConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1518,10 +1518,10 @@ impl CfnKeyValueStore {
     /// `AWS::CloudFront::KeyValueStore`
     pub const TYPE: &'static str = "AWS::CloudFront::KeyValueStore";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnKeyValueStoreProps<R0>) -> Self where CfnKeyValueStoreProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnKeyValueStoreProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -1530,36 +1530,36 @@ impl CfnKeyValueStore {
 }
 impl Parent for CfnKeyValueStore { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFront::KeyValueStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-keyvaluestore.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnKeyValueStoreProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnKeyValueStoreProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnKeyValueStoreProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnKeyValueStoreProps<missing::Name> { CfnKeyValueStoreProps(Bag::default(), Phase) }
+    pub fn new() -> CfnKeyValueStoreProps<Missing<required::Name>> { CfnKeyValueStoreProps(Bag::default(), Phase) }
 }
 impl<R0> CfnKeyValueStoreProps<R0> {
     /// `Comment`: text. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> Self { self.0.set("Comment", value.into_expr()); self }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
     /// `ImportSource`: `ImportSource`. Update: in place.
-    pub fn import_source(mut self, value: impl Arg<key_value_store::ImportSource>) -> Self { self.0.set("ImportSource", value.into_expr()); self }
+    pub fn import_source(self, value: impl Arg<key_value_store::ImportSource>) -> Self { Self(put(self.0, "ImportSource", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnKeyValueStoreProps<Set> { self.0.set("Name", value.into_expr()); CfnKeyValueStoreProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnKeyValueStoreProps<Set> { CfnKeyValueStoreProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnKeyValueStoreProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::KeyValueStore`.
 pub mod key_value_store {
 use crate::cfn::support::*;
 /// The property type `ImportSource` of `AWS::CloudFront::KeyValueStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-keyvaluestore-importsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImportSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ImportSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ImportSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ImportSource<super::missing::SourceArn, super::missing::SourceType> { ImportSource(Bag::default(), Phase) }
+    pub fn new() -> ImportSource<Missing<super::required::SourceArn>, Missing<super::required::SourceType>> { ImportSource(Bag::default(), Phase) }
 }
 impl<R0, R1> ImportSource<R0, R1> {
     /// `SourceArn`: text, required. Update: in place.
-    pub fn source_arn(mut self, value: impl Arg<str>) -> ImportSource<Set, R1> { self.0.set("SourceArn", value.into_expr()); ImportSource(self.0, Phase) }
+    pub fn source_arn(self, value: impl Arg<str>) -> ImportSource<Set, R1> { ImportSource(put(self.0, "SourceArn", value.into_expr()), Phase) }
     /// `SourceType`: text, required. Update: in place.
-    pub fn source_type(mut self, value: impl Arg<str>) -> ImportSource<R0, Set> { self.0.set("SourceType", value.into_expr()); ImportSource(self.0, Phase) }
+    pub fn source_type(self, value: impl Arg<str>) -> ImportSource<R0, Set> { ImportSource(put(self.0, "SourceType", value.into_expr()), Phase) }
 }
 impl Done for ImportSource { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1569,45 +1569,45 @@ impl CfnMonitoringSubscription {
     /// `AWS::CloudFront::MonitoringSubscription`
     pub const TYPE: &'static str = "AWS::CloudFront::MonitoringSubscription";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnMonitoringSubscriptionProps<R0, R1>) -> Self where CfnMonitoringSubscriptionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMonitoringSubscriptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DistributionId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnMonitoringSubscription { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFront::MonitoringSubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-monitoringsubscription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMonitoringSubscriptionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnMonitoringSubscriptionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnMonitoringSubscriptionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMonitoringSubscriptionProps<missing::DistributionId, missing::MonitoringSubscription> { CfnMonitoringSubscriptionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMonitoringSubscriptionProps<Missing<required::DistributionId>, Missing<required::MonitoringSubscription>> { CfnMonitoringSubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMonitoringSubscriptionProps<R0, R1> {
-    /// `DistributionId`: text, required. Update: replacement.
-    pub fn distribution_id(mut self, value: impl Arg<kind::CloudFrontDistributionId>) -> CfnMonitoringSubscriptionProps<Set, R1> { self.0.set("DistributionId", value.into_expr()); CfnMonitoringSubscriptionProps(self.0, Phase) }
+    /// `DistributionId`: `CloudFrontDistributionId`, required. Update: replacement.
+    pub fn distribution_id(self, value: impl Arg<kind::CloudFrontDistributionId>) -> CfnMonitoringSubscriptionProps<Set, R1> { CfnMonitoringSubscriptionProps(put(self.0, "DistributionId", value.into_expr()), Phase) }
     /// `MonitoringSubscription`: `MonitoringSubscription`, required. Update: in place.
-    pub fn monitoring_subscription(mut self, value: impl Arg<monitoring_subscription::MonitoringSubscription>) -> CfnMonitoringSubscriptionProps<R0, Set> { self.0.set("MonitoringSubscription", value.into_expr()); CfnMonitoringSubscriptionProps(self.0, Phase) }
+    pub fn monitoring_subscription(self, value: impl Arg<monitoring_subscription::MonitoringSubscription>) -> CfnMonitoringSubscriptionProps<R0, Set> { CfnMonitoringSubscriptionProps(put(self.0, "MonitoringSubscription", value.into_expr()), Phase) }
 }
 impl Done for CfnMonitoringSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::MonitoringSubscription`.
 pub mod monitoring_subscription {
 use crate::cfn::support::*;
 /// The property type `MonitoringSubscription` of `AWS::CloudFront::MonitoringSubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-monitoringsubscription-monitoringsubscription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MonitoringSubscription(Bag);
+#[must_use] pub struct MonitoringSubscription(Bag);
 impl MonitoringSubscription {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RealtimeMetricsSubscriptionConfig`: `RealtimeMetricsSubscriptionConfig`. Update: in place.
-    pub fn realtime_metrics_subscription_config(mut self, value: impl Arg<RealtimeMetricsSubscriptionConfig>) -> Self { self.0.set("RealtimeMetricsSubscriptionConfig", value.into_expr()); self }
+    pub fn realtime_metrics_subscription_config(self, value: impl Arg<RealtimeMetricsSubscriptionConfig>) -> Self { Self(put(self.0, "RealtimeMetricsSubscriptionConfig", value.into_expr())) }
 }
 impl Done for MonitoringSubscription { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RealtimeMetricsSubscriptionConfig` of `AWS::CloudFront::MonitoringSubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-monitoringsubscription-realtimemetricssubscriptionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RealtimeMetricsSubscriptionConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RealtimeMetricsSubscriptionConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl RealtimeMetricsSubscriptionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RealtimeMetricsSubscriptionConfig<super::missing::RealtimeMetricsSubscriptionStatus> { RealtimeMetricsSubscriptionConfig(Bag::default(), Phase) }
+    pub fn new() -> RealtimeMetricsSubscriptionConfig<Missing<super::required::RealtimeMetricsSubscriptionStatus>> { RealtimeMetricsSubscriptionConfig(Bag::default(), Phase) }
 }
 impl<R0> RealtimeMetricsSubscriptionConfig<R0> {
     /// `RealtimeMetricsSubscriptionStatus`: `RealtimeMetricsSubscriptionStatus`, required. Update: in place.
-    pub fn realtime_metrics_subscription_status(mut self, value: impl Arg<RealtimeMetricsSubscriptionStatus>) -> RealtimeMetricsSubscriptionConfig<Set> { self.0.set("RealtimeMetricsSubscriptionStatus", value.into_expr()); RealtimeMetricsSubscriptionConfig(self.0, Phase) }
+    pub fn realtime_metrics_subscription_status(self, value: impl Arg<RealtimeMetricsSubscriptionStatus>) -> RealtimeMetricsSubscriptionConfig<Set> { RealtimeMetricsSubscriptionConfig(put(self.0, "RealtimeMetricsSubscriptionStatus", value.into_expr()), Phase) }
 }
 impl Done for RealtimeMetricsSubscriptionConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RealtimeMetricsSubscriptionStatus` allows.
@@ -1619,44 +1619,44 @@ impl CfnOriginAccessControl {
     /// `AWS::CloudFront::OriginAccessControl`
     pub const TYPE: &'static str = "AWS::CloudFront::OriginAccessControl";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnOriginAccessControlProps<R0>) -> Self where CfnOriginAccessControlProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOriginAccessControlProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::CloudFrontOriginAccessControlId> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: `CloudFrontOriginAccessControlId`.
     pub fn attr_id(&self) -> Val<kind::CloudFrontOriginAccessControlId> { self.0.get_att("Id") }
 }
 impl Parent for CfnOriginAccessControl { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFront::OriginAccessControl`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-originaccesscontrol.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOriginAccessControlProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnOriginAccessControlProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnOriginAccessControlProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOriginAccessControlProps<missing::OriginAccessControlConfig> { CfnOriginAccessControlProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOriginAccessControlProps<Missing<required::OriginAccessControlConfig>> { CfnOriginAccessControlProps(Bag::default(), Phase) }
 }
 impl<R0> CfnOriginAccessControlProps<R0> {
     /// `OriginAccessControlConfig`: `OriginAccessControlConfig`, required. Update: in place.
-    pub fn origin_access_control_config(mut self, value: impl Arg<origin_access_control::OriginAccessControlConfig>) -> CfnOriginAccessControlProps<Set> { self.0.set("OriginAccessControlConfig", value.into_expr()); CfnOriginAccessControlProps(self.0, Phase) }
+    pub fn origin_access_control_config(self, value: impl Arg<origin_access_control::OriginAccessControlConfig>) -> CfnOriginAccessControlProps<Set> { CfnOriginAccessControlProps(put(self.0, "OriginAccessControlConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnOriginAccessControlProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::OriginAccessControl`.
 pub mod origin_access_control {
 use crate::cfn::support::*;
 /// The property type `OriginAccessControlConfig` of `AWS::CloudFront::OriginAccessControl`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originaccesscontrol-originaccesscontrolconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OriginAccessControlConfig<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct OriginAccessControlConfig<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl OriginAccessControlConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OriginAccessControlConfig<super::missing::Name, super::missing::OriginAccessControlOriginType, super::missing::SigningBehavior, super::missing::SigningProtocol> { OriginAccessControlConfig(Bag::default(), Phase) }
+    pub fn new() -> OriginAccessControlConfig<Missing<super::required::Name>, Missing<super::required::OriginAccessControlOriginType>, Missing<super::required::SigningBehavior>, Missing<super::required::SigningProtocol>> { OriginAccessControlConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> OriginAccessControlConfig<R0, R1, R2, R3> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> OriginAccessControlConfig<Set, R1, R2, R3> { self.0.set("Name", value.into_expr()); OriginAccessControlConfig(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> OriginAccessControlConfig<Set, R1, R2, R3> { OriginAccessControlConfig(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OriginAccessControlOriginType`: text, required. Update: in place.
-    pub fn origin_access_control_origin_type(mut self, value: impl Arg<str>) -> OriginAccessControlConfig<R0, Set, R2, R3> { self.0.set("OriginAccessControlOriginType", value.into_expr()); OriginAccessControlConfig(self.0, Phase) }
+    pub fn origin_access_control_origin_type(self, value: impl Arg<str>) -> OriginAccessControlConfig<R0, Set, R2, R3> { OriginAccessControlConfig(put(self.0, "OriginAccessControlOriginType", value.into_expr()), Phase) }
     /// `SigningBehavior`: text, required. Update: in place.
-    pub fn signing_behavior(mut self, value: impl Arg<str>) -> OriginAccessControlConfig<R0, R1, Set, R3> { self.0.set("SigningBehavior", value.into_expr()); OriginAccessControlConfig(self.0, Phase) }
+    pub fn signing_behavior(self, value: impl Arg<str>) -> OriginAccessControlConfig<R0, R1, Set, R3> { OriginAccessControlConfig(put(self.0, "SigningBehavior", value.into_expr()), Phase) }
     /// `SigningProtocol`: text, required. Update: in place.
-    pub fn signing_protocol(mut self, value: impl Arg<str>) -> OriginAccessControlConfig<R0, R1, R2, Set> { self.0.set("SigningProtocol", value.into_expr()); OriginAccessControlConfig(self.0, Phase) }
+    pub fn signing_protocol(self, value: impl Arg<str>) -> OriginAccessControlConfig<R0, R1, R2, Set> { OriginAccessControlConfig(put(self.0, "SigningProtocol", value.into_expr()), Phase) }
 }
 impl Done for OriginAccessControlConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1666,85 +1666,85 @@ impl CfnOriginRequestPolicy {
     /// `AWS::CloudFront::OriginRequestPolicy`
     pub const TYPE: &'static str = "AWS::CloudFront::OriginRequestPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnOriginRequestPolicyProps<R0>) -> Self where CfnOriginRequestPolicyProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOriginRequestPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::CloudFrontOriginRequestPolicyId> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: `CloudFrontOriginRequestPolicyId`.
     pub fn attr_id(&self) -> Val<kind::CloudFrontOriginRequestPolicyId> { self.0.get_att("Id") }
     /// The attribute `LastModifiedTime`: text.
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnOriginRequestPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFront::OriginRequestPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-originrequestpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOriginRequestPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnOriginRequestPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnOriginRequestPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOriginRequestPolicyProps<missing::OriginRequestPolicyConfig> { CfnOriginRequestPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOriginRequestPolicyProps<Missing<required::OriginRequestPolicyConfig>> { CfnOriginRequestPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnOriginRequestPolicyProps<R0> {
     /// `OriginRequestPolicyConfig`: `OriginRequestPolicyConfig`, required. Update: in place.
-    pub fn origin_request_policy_config(mut self, value: impl Arg<origin_request_policy::OriginRequestPolicyConfig>) -> CfnOriginRequestPolicyProps<Set> { self.0.set("OriginRequestPolicyConfig", value.into_expr()); CfnOriginRequestPolicyProps(self.0, Phase) }
+    pub fn origin_request_policy_config(self, value: impl Arg<origin_request_policy::OriginRequestPolicyConfig>) -> CfnOriginRequestPolicyProps<Set> { CfnOriginRequestPolicyProps(put(self.0, "OriginRequestPolicyConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnOriginRequestPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::OriginRequestPolicy`.
 pub mod origin_request_policy {
 use crate::cfn::support::*;
 /// The property type `CookiesConfig` of `AWS::CloudFront::OriginRequestPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-cookiesconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CookiesConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CookiesConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl CookiesConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CookiesConfig<super::missing::CookieBehavior> { CookiesConfig(Bag::default(), Phase) }
+    pub fn new() -> CookiesConfig<Missing<super::required::CookieBehavior>> { CookiesConfig(Bag::default(), Phase) }
 }
 impl<R0> CookiesConfig<R0> {
     /// `CookieBehavior`: text, required. Update: in place.
-    pub fn cookie_behavior(mut self, value: impl Arg<str>) -> CookiesConfig<Set> { self.0.set("CookieBehavior", value.into_expr()); CookiesConfig(self.0, Phase) }
+    pub fn cookie_behavior(self, value: impl Arg<str>) -> CookiesConfig<Set> { CookiesConfig(put(self.0, "CookieBehavior", value.into_expr()), Phase) }
     /// `Cookies`: list of text. Update: in place.
-    pub fn cookies(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Cookies", value.into_expr()); self }
+    pub fn cookies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cookies", value.into_expr()), Phase) }
 }
 impl Done for CookiesConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeadersConfig` of `AWS::CloudFront::OriginRequestPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-headersconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HeadersConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HeadersConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl HeadersConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HeadersConfig<super::missing::HeaderBehavior> { HeadersConfig(Bag::default(), Phase) }
+    pub fn new() -> HeadersConfig<Missing<super::required::HeaderBehavior>> { HeadersConfig(Bag::default(), Phase) }
 }
 impl<R0> HeadersConfig<R0> {
     /// `HeaderBehavior`: text, required. Update: in place.
-    pub fn header_behavior(mut self, value: impl Arg<str>) -> HeadersConfig<Set> { self.0.set("HeaderBehavior", value.into_expr()); HeadersConfig(self.0, Phase) }
+    pub fn header_behavior(self, value: impl Arg<str>) -> HeadersConfig<Set> { HeadersConfig(put(self.0, "HeaderBehavior", value.into_expr()), Phase) }
     /// `Headers`: list of text. Update: in place.
-    pub fn headers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Headers", value.into_expr()); self }
+    pub fn headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
 }
 impl Done for HeadersConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OriginRequestPolicyConfig` of `AWS::CloudFront::OriginRequestPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-originrequestpolicyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OriginRequestPolicyConfig<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct OriginRequestPolicyConfig<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl OriginRequestPolicyConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OriginRequestPolicyConfig<super::missing::CookiesConfig, super::missing::HeadersConfig, super::missing::Name, super::missing::QueryStringsConfig> { OriginRequestPolicyConfig(Bag::default(), Phase) }
+    pub fn new() -> OriginRequestPolicyConfig<Missing<super::required::CookiesConfig>, Missing<super::required::HeadersConfig>, Missing<super::required::Name>, Missing<super::required::QueryStringsConfig>> { OriginRequestPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> OriginRequestPolicyConfig<R0, R1, R2, R3> {
     /// `Comment`: text. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> Self { self.0.set("Comment", value.into_expr()); self }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
     /// `CookiesConfig`: `CookiesConfig`, required. Update: in place.
-    pub fn cookies_config(mut self, value: impl Arg<CookiesConfig>) -> OriginRequestPolicyConfig<Set, R1, R2, R3> { self.0.set("CookiesConfig", value.into_expr()); OriginRequestPolicyConfig(self.0, Phase) }
+    pub fn cookies_config(self, value: impl Arg<CookiesConfig>) -> OriginRequestPolicyConfig<Set, R1, R2, R3> { OriginRequestPolicyConfig(put(self.0, "CookiesConfig", value.into_expr()), Phase) }
     /// `HeadersConfig`: `HeadersConfig`, required. Update: in place.
-    pub fn headers_config(mut self, value: impl Arg<HeadersConfig>) -> OriginRequestPolicyConfig<R0, Set, R2, R3> { self.0.set("HeadersConfig", value.into_expr()); OriginRequestPolicyConfig(self.0, Phase) }
+    pub fn headers_config(self, value: impl Arg<HeadersConfig>) -> OriginRequestPolicyConfig<R0, Set, R2, R3> { OriginRequestPolicyConfig(put(self.0, "HeadersConfig", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> OriginRequestPolicyConfig<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); OriginRequestPolicyConfig(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> OriginRequestPolicyConfig<R0, R1, Set, R3> { OriginRequestPolicyConfig(put(self.0, "Name", value.into_expr()), Phase) }
     /// `QueryStringsConfig`: `QueryStringsConfig`, required. Update: in place.
-    pub fn query_strings_config(mut self, value: impl Arg<QueryStringsConfig>) -> OriginRequestPolicyConfig<R0, R1, R2, Set> { self.0.set("QueryStringsConfig", value.into_expr()); OriginRequestPolicyConfig(self.0, Phase) }
+    pub fn query_strings_config(self, value: impl Arg<QueryStringsConfig>) -> OriginRequestPolicyConfig<R0, R1, R2, Set> { OriginRequestPolicyConfig(put(self.0, "QueryStringsConfig", value.into_expr()), Phase) }
 }
 impl Done for OriginRequestPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryStringsConfig` of `AWS::CloudFront::OriginRequestPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-originrequestpolicy-querystringsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QueryStringsConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct QueryStringsConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl QueryStringsConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QueryStringsConfig<super::missing::QueryStringBehavior> { QueryStringsConfig(Bag::default(), Phase) }
+    pub fn new() -> QueryStringsConfig<Missing<super::required::QueryStringBehavior>> { QueryStringsConfig(Bag::default(), Phase) }
 }
 impl<R0> QueryStringsConfig<R0> {
     /// `QueryStringBehavior`: text, required. Update: in place.
-    pub fn query_string_behavior(mut self, value: impl Arg<str>) -> QueryStringsConfig<Set> { self.0.set("QueryStringBehavior", value.into_expr()); QueryStringsConfig(self.0, Phase) }
+    pub fn query_string_behavior(self, value: impl Arg<str>) -> QueryStringsConfig<Set> { QueryStringsConfig(put(self.0, "QueryStringBehavior", value.into_expr()), Phase) }
     /// `QueryStrings`: list of text. Update: in place.
-    pub fn query_strings(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("QueryStrings", value.into_expr()); self }
+    pub fn query_strings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryStrings", value.into_expr()), Phase) }
 }
 impl Done for QueryStringsConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1754,44 +1754,44 @@ impl CfnPublicKey {
     /// `AWS::CloudFront::PublicKey`
     pub const TYPE: &'static str = "AWS::CloudFront::PublicKey";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPublicKeyProps<R0>) -> Self where CfnPublicKeyProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPublicKeyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::CloudFrontPublicKeyId> { self.0.reference() }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: `CloudFrontPublicKeyId`.
     pub fn attr_id(&self) -> Val<kind::CloudFrontPublicKeyId> { self.0.get_att("Id") }
 }
 impl Parent for CfnPublicKey { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFront::PublicKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-publickey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPublicKeyProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPublicKeyProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPublicKeyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPublicKeyProps<missing::PublicKeyConfig> { CfnPublicKeyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPublicKeyProps<Missing<required::PublicKeyConfig>> { CfnPublicKeyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPublicKeyProps<R0> {
     /// `PublicKeyConfig`: `PublicKeyConfig`, required. Update: in place.
-    pub fn public_key_config(mut self, value: impl Arg<public_key::PublicKeyConfig>) -> CfnPublicKeyProps<Set> { self.0.set("PublicKeyConfig", value.into_expr()); CfnPublicKeyProps(self.0, Phase) }
+    pub fn public_key_config(self, value: impl Arg<public_key::PublicKeyConfig>) -> CfnPublicKeyProps<Set> { CfnPublicKeyProps(put(self.0, "PublicKeyConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnPublicKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::PublicKey`.
 pub mod public_key {
 use crate::cfn::support::*;
 /// The property type `PublicKeyConfig` of `AWS::CloudFront::PublicKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-publickey-publickeyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PublicKeyConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct PublicKeyConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl PublicKeyConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PublicKeyConfig<super::missing::CallerReference, super::missing::EncodedKey, super::missing::Name> { PublicKeyConfig(Bag::default(), Phase) }
+    pub fn new() -> PublicKeyConfig<Missing<super::required::CallerReference>, Missing<super::required::EncodedKey>, Missing<super::required::Name>> { PublicKeyConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PublicKeyConfig<R0, R1, R2> {
     /// `CallerReference`: text, required. Update: in place.
-    pub fn caller_reference(mut self, value: impl Arg<str>) -> PublicKeyConfig<Set, R1, R2> { self.0.set("CallerReference", value.into_expr()); PublicKeyConfig(self.0, Phase) }
+    pub fn caller_reference(self, value: impl Arg<str>) -> PublicKeyConfig<Set, R1, R2> { PublicKeyConfig(put(self.0, "CallerReference", value.into_expr()), Phase) }
     /// `Comment`: text. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> Self { self.0.set("Comment", value.into_expr()); self }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
     /// `EncodedKey`: text, required. Update: in place.
-    pub fn encoded_key(mut self, value: impl Arg<str>) -> PublicKeyConfig<R0, Set, R2> { self.0.set("EncodedKey", value.into_expr()); PublicKeyConfig(self.0, Phase) }
+    pub fn encoded_key(self, value: impl Arg<str>) -> PublicKeyConfig<R0, Set, R2> { PublicKeyConfig(put(self.0, "EncodedKey", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> PublicKeyConfig<R0, R1, Set> { self.0.set("Name", value.into_expr()); PublicKeyConfig(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> PublicKeyConfig<R0, R1, Set> { PublicKeyConfig(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for PublicKeyConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1801,57 +1801,57 @@ impl CfnRealtimeLogConfig {
     /// `AWS::CloudFront::RealtimeLogConfig`
     pub const TYPE: &'static str = "AWS::CloudFront::RealtimeLogConfig";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnRealtimeLogConfigProps<R0, R1, R2, R3>) -> Self where CfnRealtimeLogConfigProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRealtimeLogConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::CloudFrontRealtimeLogConfigArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `CloudFrontRealtimeLogConfigArn`.
     pub fn attr_arn(&self) -> Val<kind::CloudFrontRealtimeLogConfigArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnRealtimeLogConfig { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFront::RealtimeLogConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-realtimelogconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRealtimeLogConfigProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnRealtimeLogConfigProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnRealtimeLogConfigProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRealtimeLogConfigProps<missing::EndPoints, missing::Fields, missing::Name, missing::SamplingRate> { CfnRealtimeLogConfigProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRealtimeLogConfigProps<Missing<required::EndPoints>, Missing<required::Fields>, Missing<required::Name>, Missing<required::SamplingRate>> { CfnRealtimeLogConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnRealtimeLogConfigProps<R0, R1, R2, R3> {
     /// `EndPoints`: list of `EndPoint`, required. Update: in place.
-    pub fn end_points(mut self, value: impl Arg<Arr<realtime_log_config::EndPoint>>) -> CfnRealtimeLogConfigProps<Set, R1, R2, R3> { self.0.set("EndPoints", value.into_expr()); CfnRealtimeLogConfigProps(self.0, Phase) }
+    pub fn end_points(self, value: impl Arg<Arr<realtime_log_config::EndPoint>>) -> CfnRealtimeLogConfigProps<Set, R1, R2, R3> { CfnRealtimeLogConfigProps(put(self.0, "EndPoints", value.into_expr()), Phase) }
     /// `Fields`: list of text, required. Update: in place.
-    pub fn fields(mut self, value: impl Arg<Arr<str>>) -> CfnRealtimeLogConfigProps<R0, Set, R2, R3> { self.0.set("Fields", value.into_expr()); CfnRealtimeLogConfigProps(self.0, Phase) }
+    pub fn fields(self, value: impl Arg<Arr<str>>) -> CfnRealtimeLogConfigProps<R0, Set, R2, R3> { CfnRealtimeLogConfigProps(put(self.0, "Fields", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnRealtimeLogConfigProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnRealtimeLogConfigProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRealtimeLogConfigProps<R0, R1, Set, R3> { CfnRealtimeLogConfigProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SamplingRate`: number, required. Update: in place.
-    pub fn sampling_rate(mut self, value: impl Arg<f64>) -> CfnRealtimeLogConfigProps<R0, R1, R2, Set> { self.0.set("SamplingRate", value.into_expr()); CfnRealtimeLogConfigProps(self.0, Phase) }
+    pub fn sampling_rate(self, value: impl Arg<f64>) -> CfnRealtimeLogConfigProps<R0, R1, R2, Set> { CfnRealtimeLogConfigProps(put(self.0, "SamplingRate", value.into_expr()), Phase) }
 }
 impl Done for CfnRealtimeLogConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::RealtimeLogConfig`.
 pub mod realtime_log_config {
 use crate::cfn::support::*;
 /// The property type `EndPoint` of `AWS::CloudFront::RealtimeLogConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-realtimelogconfig-endpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EndPoint<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EndPoint<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EndPoint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EndPoint<super::missing::KinesisStreamConfig, super::missing::StreamType> { EndPoint(Bag::default(), Phase) }
+    pub fn new() -> EndPoint<Missing<super::required::KinesisStreamConfig>, Missing<super::required::StreamType>> { EndPoint(Bag::default(), Phase) }
 }
 impl<R0, R1> EndPoint<R0, R1> {
     /// `KinesisStreamConfig`: `KinesisStreamConfig`, required. Update: in place.
-    pub fn kinesis_stream_config(mut self, value: impl Arg<KinesisStreamConfig>) -> EndPoint<Set, R1> { self.0.set("KinesisStreamConfig", value.into_expr()); EndPoint(self.0, Phase) }
+    pub fn kinesis_stream_config(self, value: impl Arg<KinesisStreamConfig>) -> EndPoint<Set, R1> { EndPoint(put(self.0, "KinesisStreamConfig", value.into_expr()), Phase) }
     /// `StreamType`: text, required. Update: in place.
-    pub fn stream_type(mut self, value: impl Arg<str>) -> EndPoint<R0, Set> { self.0.set("StreamType", value.into_expr()); EndPoint(self.0, Phase) }
+    pub fn stream_type(self, value: impl Arg<str>) -> EndPoint<R0, Set> { EndPoint(put(self.0, "StreamType", value.into_expr()), Phase) }
 }
 impl Done for EndPoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisStreamConfig` of `AWS::CloudFront::RealtimeLogConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-realtimelogconfig-kinesisstreamconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisStreamConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KinesisStreamConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KinesisStreamConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisStreamConfig<super::missing::RoleArn, super::missing::StreamArn> { KinesisStreamConfig(Bag::default(), Phase) }
+    pub fn new() -> KinesisStreamConfig<Missing<super::required::RoleArn>, Missing<super::required::StreamArn>> { KinesisStreamConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisStreamConfig<R0, R1> {
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> KinesisStreamConfig<Set, R1> { self.0.set("RoleArn", value.into_expr()); KinesisStreamConfig(self.0, Phase) }
-    /// `StreamArn`: text, required. Update: in place.
-    pub fn stream_arn(mut self, value: impl Arg<kind::KinesisStreamArn>) -> KinesisStreamConfig<R0, Set> { self.0.set("StreamArn", value.into_expr()); KinesisStreamConfig(self.0, Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisStreamConfig<Set, R1> { KinesisStreamConfig(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    /// `StreamArn`: `KinesisStreamArn`, required. Update: in place.
+    pub fn stream_arn(self, value: impl Arg<kind::KinesisStreamArn>) -> KinesisStreamConfig<R0, Set> { KinesisStreamConfig(put(self.0, "StreamArn", value.into_expr()), Phase) }
 }
 impl Done for KinesisStreamConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1861,281 +1861,281 @@ impl CfnResponseHeadersPolicy {
     /// `AWS::CloudFront::ResponseHeadersPolicy`
     pub const TYPE: &'static str = "AWS::CloudFront::ResponseHeadersPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnResponseHeadersPolicyProps<R0>) -> Self where CfnResponseHeadersPolicyProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResponseHeadersPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::CloudFrontResponseHeadersPolicyId> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: `CloudFrontResponseHeadersPolicyId`.
     pub fn attr_id(&self) -> Val<kind::CloudFrontResponseHeadersPolicyId> { self.0.get_att("Id") }
     /// The attribute `LastModifiedTime`: text.
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
 }
 impl Parent for CfnResponseHeadersPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-responseheaderspolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResponseHeadersPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnResponseHeadersPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnResponseHeadersPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResponseHeadersPolicyProps<missing::ResponseHeadersPolicyConfig> { CfnResponseHeadersPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResponseHeadersPolicyProps<Missing<required::ResponseHeadersPolicyConfig>> { CfnResponseHeadersPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnResponseHeadersPolicyProps<R0> {
     /// `ResponseHeadersPolicyConfig`: `ResponseHeadersPolicyConfig`, required. Update: in place.
-    pub fn response_headers_policy_config(mut self, value: impl Arg<response_headers_policy::ResponseHeadersPolicyConfig>) -> CfnResponseHeadersPolicyProps<Set> { self.0.set("ResponseHeadersPolicyConfig", value.into_expr()); CfnResponseHeadersPolicyProps(self.0, Phase) }
+    pub fn response_headers_policy_config(self, value: impl Arg<response_headers_policy::ResponseHeadersPolicyConfig>) -> CfnResponseHeadersPolicyProps<Set> { CfnResponseHeadersPolicyProps(put(self.0, "ResponseHeadersPolicyConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnResponseHeadersPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::ResponseHeadersPolicy`.
 pub mod response_headers_policy {
 use crate::cfn::support::*;
 /// The property type `AccessControlAllowHeaders` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-accesscontrolallowheaders.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessControlAllowHeaders<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AccessControlAllowHeaders<R0 = Set>(Bag, Phase<(R0,)>);
 impl AccessControlAllowHeaders {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AccessControlAllowHeaders<super::missing::Items> { AccessControlAllowHeaders(Bag::default(), Phase) }
+    pub fn new() -> AccessControlAllowHeaders<Missing<super::required::Items>> { AccessControlAllowHeaders(Bag::default(), Phase) }
 }
 impl<R0> AccessControlAllowHeaders<R0> {
     /// `Items`: list of text, required. Update: in place.
-    pub fn items(mut self, value: impl Arg<Arr<str>>) -> AccessControlAllowHeaders<Set> { self.0.set("Items", value.into_expr()); AccessControlAllowHeaders(self.0, Phase) }
+    pub fn items(self, value: impl Arg<Arr<str>>) -> AccessControlAllowHeaders<Set> { AccessControlAllowHeaders(put(self.0, "Items", value.into_expr()), Phase) }
 }
 impl Done for AccessControlAllowHeaders { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccessControlAllowMethods` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-accesscontrolallowmethods.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessControlAllowMethods<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AccessControlAllowMethods<R0 = Set>(Bag, Phase<(R0,)>);
 impl AccessControlAllowMethods {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AccessControlAllowMethods<super::missing::Items> { AccessControlAllowMethods(Bag::default(), Phase) }
+    pub fn new() -> AccessControlAllowMethods<Missing<super::required::Items>> { AccessControlAllowMethods(Bag::default(), Phase) }
 }
 impl<R0> AccessControlAllowMethods<R0> {
     /// `Items`: list of text, required. Update: in place.
-    pub fn items(mut self, value: impl Arg<Arr<str>>) -> AccessControlAllowMethods<Set> { self.0.set("Items", value.into_expr()); AccessControlAllowMethods(self.0, Phase) }
+    pub fn items(self, value: impl Arg<Arr<str>>) -> AccessControlAllowMethods<Set> { AccessControlAllowMethods(put(self.0, "Items", value.into_expr()), Phase) }
 }
 impl Done for AccessControlAllowMethods { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccessControlAllowOrigins` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-accesscontrolalloworigins.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessControlAllowOrigins<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AccessControlAllowOrigins<R0 = Set>(Bag, Phase<(R0,)>);
 impl AccessControlAllowOrigins {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AccessControlAllowOrigins<super::missing::Items> { AccessControlAllowOrigins(Bag::default(), Phase) }
+    pub fn new() -> AccessControlAllowOrigins<Missing<super::required::Items>> { AccessControlAllowOrigins(Bag::default(), Phase) }
 }
 impl<R0> AccessControlAllowOrigins<R0> {
     /// `Items`: list of text, required. Update: in place.
-    pub fn items(mut self, value: impl Arg<Arr<str>>) -> AccessControlAllowOrigins<Set> { self.0.set("Items", value.into_expr()); AccessControlAllowOrigins(self.0, Phase) }
+    pub fn items(self, value: impl Arg<Arr<str>>) -> AccessControlAllowOrigins<Set> { AccessControlAllowOrigins(put(self.0, "Items", value.into_expr()), Phase) }
 }
 impl Done for AccessControlAllowOrigins { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccessControlExposeHeaders` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-accesscontrolexposeheaders.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessControlExposeHeaders<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AccessControlExposeHeaders<R0 = Set>(Bag, Phase<(R0,)>);
 impl AccessControlExposeHeaders {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AccessControlExposeHeaders<super::missing::Items> { AccessControlExposeHeaders(Bag::default(), Phase) }
+    pub fn new() -> AccessControlExposeHeaders<Missing<super::required::Items>> { AccessControlExposeHeaders(Bag::default(), Phase) }
 }
 impl<R0> AccessControlExposeHeaders<R0> {
     /// `Items`: list of text, required. Update: in place.
-    pub fn items(mut self, value: impl Arg<Arr<str>>) -> AccessControlExposeHeaders<Set> { self.0.set("Items", value.into_expr()); AccessControlExposeHeaders(self.0, Phase) }
+    pub fn items(self, value: impl Arg<Arr<str>>) -> AccessControlExposeHeaders<Set> { AccessControlExposeHeaders(put(self.0, "Items", value.into_expr()), Phase) }
 }
 impl Done for AccessControlExposeHeaders { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContentSecurityPolicy` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-contentsecuritypolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContentSecurityPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ContentSecurityPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ContentSecurityPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContentSecurityPolicy<super::missing::ContentSecurityPolicy, super::missing::Override> { ContentSecurityPolicy(Bag::default(), Phase) }
+    pub fn new() -> ContentSecurityPolicy<Missing<super::required::ContentSecurityPolicy>, Missing<super::required::Override>> { ContentSecurityPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> ContentSecurityPolicy<R0, R1> {
     /// `ContentSecurityPolicy`: text, required. Update: in place.
-    pub fn content_security_policy(mut self, value: impl Arg<str>) -> ContentSecurityPolicy<Set, R1> { self.0.set("ContentSecurityPolicy", value.into_expr()); ContentSecurityPolicy(self.0, Phase) }
+    pub fn content_security_policy(self, value: impl Arg<str>) -> ContentSecurityPolicy<Set, R1> { ContentSecurityPolicy(put(self.0, "ContentSecurityPolicy", value.into_expr()), Phase) }
     /// `Override`: boolean, required. Update: in place.
-    pub fn override_(mut self, value: impl Arg<bool>) -> ContentSecurityPolicy<R0, Set> { self.0.set("Override", value.into_expr()); ContentSecurityPolicy(self.0, Phase) }
+    pub fn override_(self, value: impl Arg<bool>) -> ContentSecurityPolicy<R0, Set> { ContentSecurityPolicy(put(self.0, "Override", value.into_expr()), Phase) }
 }
 impl Done for ContentSecurityPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContentTypeOptions` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-contenttypeoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContentTypeOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ContentTypeOptions<R0 = Set>(Bag, Phase<(R0,)>);
 impl ContentTypeOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContentTypeOptions<super::missing::Override> { ContentTypeOptions(Bag::default(), Phase) }
+    pub fn new() -> ContentTypeOptions<Missing<super::required::Override>> { ContentTypeOptions(Bag::default(), Phase) }
 }
 impl<R0> ContentTypeOptions<R0> {
     /// `Override`: boolean, required. Update: in place.
-    pub fn override_(mut self, value: impl Arg<bool>) -> ContentTypeOptions<Set> { self.0.set("Override", value.into_expr()); ContentTypeOptions(self.0, Phase) }
+    pub fn override_(self, value: impl Arg<bool>) -> ContentTypeOptions<Set> { ContentTypeOptions(put(self.0, "Override", value.into_expr()), Phase) }
 }
 impl Done for ContentTypeOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CorsConfig` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-corsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CorsConfig<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CorsConfig<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CorsConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CorsConfig<super::missing::AccessControlAllowCredentials, super::missing::AccessControlAllowHeaders, super::missing::AccessControlAllowMethods, super::missing::AccessControlAllowOrigins, super::missing::OriginOverride> { CorsConfig(Bag::default(), Phase) }
+    pub fn new() -> CorsConfig<Missing<super::required::AccessControlAllowCredentials>, Missing<super::required::AccessControlAllowHeaders>, Missing<super::required::AccessControlAllowMethods>, Missing<super::required::AccessControlAllowOrigins>, Missing<super::required::OriginOverride>> { CorsConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CorsConfig<R0, R1, R2, R3, R4> {
     /// `AccessControlAllowCredentials`: boolean, required. Update: in place.
-    pub fn access_control_allow_credentials(mut self, value: impl Arg<bool>) -> CorsConfig<Set, R1, R2, R3, R4> { self.0.set("AccessControlAllowCredentials", value.into_expr()); CorsConfig(self.0, Phase) }
+    pub fn access_control_allow_credentials(self, value: impl Arg<bool>) -> CorsConfig<Set, R1, R2, R3, R4> { CorsConfig(put(self.0, "AccessControlAllowCredentials", value.into_expr()), Phase) }
     /// `AccessControlAllowHeaders`: `AccessControlAllowHeaders`, required. Update: in place.
-    pub fn access_control_allow_headers(mut self, value: impl Arg<AccessControlAllowHeaders>) -> CorsConfig<R0, Set, R2, R3, R4> { self.0.set("AccessControlAllowHeaders", value.into_expr()); CorsConfig(self.0, Phase) }
+    pub fn access_control_allow_headers(self, value: impl Arg<AccessControlAllowHeaders>) -> CorsConfig<R0, Set, R2, R3, R4> { CorsConfig(put(self.0, "AccessControlAllowHeaders", value.into_expr()), Phase) }
     /// `AccessControlAllowMethods`: `AccessControlAllowMethods`, required. Update: in place.
-    pub fn access_control_allow_methods(mut self, value: impl Arg<AccessControlAllowMethods>) -> CorsConfig<R0, R1, Set, R3, R4> { self.0.set("AccessControlAllowMethods", value.into_expr()); CorsConfig(self.0, Phase) }
+    pub fn access_control_allow_methods(self, value: impl Arg<AccessControlAllowMethods>) -> CorsConfig<R0, R1, Set, R3, R4> { CorsConfig(put(self.0, "AccessControlAllowMethods", value.into_expr()), Phase) }
     /// `AccessControlAllowOrigins`: `AccessControlAllowOrigins`, required. Update: in place.
-    pub fn access_control_allow_origins(mut self, value: impl Arg<AccessControlAllowOrigins>) -> CorsConfig<R0, R1, R2, Set, R4> { self.0.set("AccessControlAllowOrigins", value.into_expr()); CorsConfig(self.0, Phase) }
+    pub fn access_control_allow_origins(self, value: impl Arg<AccessControlAllowOrigins>) -> CorsConfig<R0, R1, R2, Set, R4> { CorsConfig(put(self.0, "AccessControlAllowOrigins", value.into_expr()), Phase) }
     /// `AccessControlExposeHeaders`: `AccessControlExposeHeaders`. Update: in place.
-    pub fn access_control_expose_headers(mut self, value: impl Arg<AccessControlExposeHeaders>) -> Self { self.0.set("AccessControlExposeHeaders", value.into_expr()); self }
+    pub fn access_control_expose_headers(self, value: impl Arg<AccessControlExposeHeaders>) -> Self { Self(put(self.0, "AccessControlExposeHeaders", value.into_expr()), Phase) }
     /// `AccessControlMaxAgeSec`: integer. Update: in place.
-    pub fn access_control_max_age_sec(mut self, value: impl Arg<i64>) -> Self { self.0.set("AccessControlMaxAgeSec", value.into_expr()); self }
+    pub fn access_control_max_age_sec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AccessControlMaxAgeSec", value.into_expr()), Phase) }
     /// `OriginOverride`: boolean, required. Update: in place.
-    pub fn origin_override(mut self, value: impl Arg<bool>) -> CorsConfig<R0, R1, R2, R3, Set> { self.0.set("OriginOverride", value.into_expr()); CorsConfig(self.0, Phase) }
+    pub fn origin_override(self, value: impl Arg<bool>) -> CorsConfig<R0, R1, R2, R3, Set> { CorsConfig(put(self.0, "OriginOverride", value.into_expr()), Phase) }
 }
 impl Done for CorsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomHeader` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-customheader.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomHeader<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CustomHeader<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CustomHeader {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomHeader<super::missing::Header, super::missing::Override, super::missing::Value> { CustomHeader(Bag::default(), Phase) }
+    pub fn new() -> CustomHeader<Missing<super::required::Header>, Missing<super::required::Override>, Missing<super::required::Value>> { CustomHeader(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CustomHeader<R0, R1, R2> {
     /// `Header`: text, required. Update: in place.
-    pub fn header(mut self, value: impl Arg<str>) -> CustomHeader<Set, R1, R2> { self.0.set("Header", value.into_expr()); CustomHeader(self.0, Phase) }
+    pub fn header(self, value: impl Arg<str>) -> CustomHeader<Set, R1, R2> { CustomHeader(put(self.0, "Header", value.into_expr()), Phase) }
     /// `Override`: boolean, required. Update: in place.
-    pub fn override_(mut self, value: impl Arg<bool>) -> CustomHeader<R0, Set, R2> { self.0.set("Override", value.into_expr()); CustomHeader(self.0, Phase) }
+    pub fn override_(self, value: impl Arg<bool>) -> CustomHeader<R0, Set, R2> { CustomHeader(put(self.0, "Override", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> CustomHeader<R0, R1, Set> { self.0.set("Value", value.into_expr()); CustomHeader(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> CustomHeader<R0, R1, Set> { CustomHeader(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for CustomHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomHeadersConfig` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-customheadersconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomHeadersConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomHeadersConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomHeadersConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomHeadersConfig<super::missing::Items> { CustomHeadersConfig(Bag::default(), Phase) }
+    pub fn new() -> CustomHeadersConfig<Missing<super::required::Items>> { CustomHeadersConfig(Bag::default(), Phase) }
 }
 impl<R0> CustomHeadersConfig<R0> {
     /// `Items`: list of `CustomHeader`, required. Update: in place.
-    pub fn items(mut self, value: impl Arg<Arr<CustomHeader>>) -> CustomHeadersConfig<Set> { self.0.set("Items", value.into_expr()); CustomHeadersConfig(self.0, Phase) }
+    pub fn items(self, value: impl Arg<Arr<CustomHeader>>) -> CustomHeadersConfig<Set> { CustomHeadersConfig(put(self.0, "Items", value.into_expr()), Phase) }
 }
 impl Done for CustomHeadersConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FrameOptions` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-frameoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FrameOptions<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FrameOptions<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FrameOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FrameOptions<super::missing::FrameOption, super::missing::Override> { FrameOptions(Bag::default(), Phase) }
+    pub fn new() -> FrameOptions<Missing<super::required::FrameOption>, Missing<super::required::Override>> { FrameOptions(Bag::default(), Phase) }
 }
 impl<R0, R1> FrameOptions<R0, R1> {
     /// `FrameOption`: text, required. Update: in place.
-    pub fn frame_option(mut self, value: impl Arg<str>) -> FrameOptions<Set, R1> { self.0.set("FrameOption", value.into_expr()); FrameOptions(self.0, Phase) }
+    pub fn frame_option(self, value: impl Arg<str>) -> FrameOptions<Set, R1> { FrameOptions(put(self.0, "FrameOption", value.into_expr()), Phase) }
     /// `Override`: boolean, required. Update: in place.
-    pub fn override_(mut self, value: impl Arg<bool>) -> FrameOptions<R0, Set> { self.0.set("Override", value.into_expr()); FrameOptions(self.0, Phase) }
+    pub fn override_(self, value: impl Arg<bool>) -> FrameOptions<R0, Set> { FrameOptions(put(self.0, "Override", value.into_expr()), Phase) }
 }
 impl Done for FrameOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReferrerPolicy` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-referrerpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReferrerPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ReferrerPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ReferrerPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReferrerPolicy<super::missing::Override, super::missing::ReferrerPolicy> { ReferrerPolicy(Bag::default(), Phase) }
+    pub fn new() -> ReferrerPolicy<Missing<super::required::Override>, Missing<super::required::ReferrerPolicy>> { ReferrerPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> ReferrerPolicy<R0, R1> {
     /// `Override`: boolean, required. Update: in place.
-    pub fn override_(mut self, value: impl Arg<bool>) -> ReferrerPolicy<Set, R1> { self.0.set("Override", value.into_expr()); ReferrerPolicy(self.0, Phase) }
+    pub fn override_(self, value: impl Arg<bool>) -> ReferrerPolicy<Set, R1> { ReferrerPolicy(put(self.0, "Override", value.into_expr()), Phase) }
     /// `ReferrerPolicy`: text, required. Update: in place.
-    pub fn referrer_policy(mut self, value: impl Arg<str>) -> ReferrerPolicy<R0, Set> { self.0.set("ReferrerPolicy", value.into_expr()); ReferrerPolicy(self.0, Phase) }
+    pub fn referrer_policy(self, value: impl Arg<str>) -> ReferrerPolicy<R0, Set> { ReferrerPolicy(put(self.0, "ReferrerPolicy", value.into_expr()), Phase) }
 }
 impl Done for ReferrerPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RemoveHeader` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-removeheader.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RemoveHeader<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RemoveHeader<R0 = Set>(Bag, Phase<(R0,)>);
 impl RemoveHeader {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RemoveHeader<super::missing::Header> { RemoveHeader(Bag::default(), Phase) }
+    pub fn new() -> RemoveHeader<Missing<super::required::Header>> { RemoveHeader(Bag::default(), Phase) }
 }
 impl<R0> RemoveHeader<R0> {
     /// `Header`: text, required. Update: in place.
-    pub fn header(mut self, value: impl Arg<str>) -> RemoveHeader<Set> { self.0.set("Header", value.into_expr()); RemoveHeader(self.0, Phase) }
+    pub fn header(self, value: impl Arg<str>) -> RemoveHeader<Set> { RemoveHeader(put(self.0, "Header", value.into_expr()), Phase) }
 }
 impl Done for RemoveHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RemoveHeadersConfig` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-removeheadersconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RemoveHeadersConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RemoveHeadersConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl RemoveHeadersConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RemoveHeadersConfig<super::missing::Items> { RemoveHeadersConfig(Bag::default(), Phase) }
+    pub fn new() -> RemoveHeadersConfig<Missing<super::required::Items>> { RemoveHeadersConfig(Bag::default(), Phase) }
 }
 impl<R0> RemoveHeadersConfig<R0> {
     /// `Items`: list of `RemoveHeader`, required. Update: in place.
-    pub fn items(mut self, value: impl Arg<Arr<RemoveHeader>>) -> RemoveHeadersConfig<Set> { self.0.set("Items", value.into_expr()); RemoveHeadersConfig(self.0, Phase) }
+    pub fn items(self, value: impl Arg<Arr<RemoveHeader>>) -> RemoveHeadersConfig<Set> { RemoveHeadersConfig(put(self.0, "Items", value.into_expr()), Phase) }
 }
 impl Done for RemoveHeadersConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseHeadersPolicyConfig` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-responseheaderspolicyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResponseHeadersPolicyConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ResponseHeadersPolicyConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ResponseHeadersPolicyConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResponseHeadersPolicyConfig<super::missing::Name> { ResponseHeadersPolicyConfig(Bag::default(), Phase) }
+    pub fn new() -> ResponseHeadersPolicyConfig<Missing<super::required::Name>> { ResponseHeadersPolicyConfig(Bag::default(), Phase) }
 }
 impl<R0> ResponseHeadersPolicyConfig<R0> {
     /// `Comment`: text. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> Self { self.0.set("Comment", value.into_expr()); self }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
     /// `CorsConfig`: `CorsConfig`. Update: in place.
-    pub fn cors_config(mut self, value: impl Arg<CorsConfig>) -> Self { self.0.set("CorsConfig", value.into_expr()); self }
+    pub fn cors_config(self, value: impl Arg<CorsConfig>) -> Self { Self(put(self.0, "CorsConfig", value.into_expr()), Phase) }
     /// `CustomHeadersConfig`: `CustomHeadersConfig`. Update: in place.
-    pub fn custom_headers_config(mut self, value: impl Arg<CustomHeadersConfig>) -> Self { self.0.set("CustomHeadersConfig", value.into_expr()); self }
+    pub fn custom_headers_config(self, value: impl Arg<CustomHeadersConfig>) -> Self { Self(put(self.0, "CustomHeadersConfig", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ResponseHeadersPolicyConfig<Set> { self.0.set("Name", value.into_expr()); ResponseHeadersPolicyConfig(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ResponseHeadersPolicyConfig<Set> { ResponseHeadersPolicyConfig(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RemoveHeadersConfig`: `RemoveHeadersConfig`. Update: in place.
-    pub fn remove_headers_config(mut self, value: impl Arg<RemoveHeadersConfig>) -> Self { self.0.set("RemoveHeadersConfig", value.into_expr()); self }
+    pub fn remove_headers_config(self, value: impl Arg<RemoveHeadersConfig>) -> Self { Self(put(self.0, "RemoveHeadersConfig", value.into_expr()), Phase) }
     /// `SecurityHeadersConfig`: `SecurityHeadersConfig`. Update: in place.
-    pub fn security_headers_config(mut self, value: impl Arg<SecurityHeadersConfig>) -> Self { self.0.set("SecurityHeadersConfig", value.into_expr()); self }
+    pub fn security_headers_config(self, value: impl Arg<SecurityHeadersConfig>) -> Self { Self(put(self.0, "SecurityHeadersConfig", value.into_expr()), Phase) }
     /// `ServerTimingHeadersConfig`: `ServerTimingHeadersConfig`. Update: in place.
-    pub fn server_timing_headers_config(mut self, value: impl Arg<ServerTimingHeadersConfig>) -> Self { self.0.set("ServerTimingHeadersConfig", value.into_expr()); self }
+    pub fn server_timing_headers_config(self, value: impl Arg<ServerTimingHeadersConfig>) -> Self { Self(put(self.0, "ServerTimingHeadersConfig", value.into_expr()), Phase) }
 }
 impl Done for ResponseHeadersPolicyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecurityHeadersConfig` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-securityheadersconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecurityHeadersConfig(Bag);
+#[must_use] pub struct SecurityHeadersConfig(Bag);
 impl SecurityHeadersConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContentSecurityPolicy`: `ContentSecurityPolicy`. Update: in place.
-    pub fn content_security_policy(mut self, value: impl Arg<ContentSecurityPolicy>) -> Self { self.0.set("ContentSecurityPolicy", value.into_expr()); self }
+    pub fn content_security_policy(self, value: impl Arg<ContentSecurityPolicy>) -> Self { Self(put(self.0, "ContentSecurityPolicy", value.into_expr())) }
     /// `ContentTypeOptions`: `ContentTypeOptions`. Update: in place.
-    pub fn content_type_options(mut self, value: impl Arg<ContentTypeOptions>) -> Self { self.0.set("ContentTypeOptions", value.into_expr()); self }
+    pub fn content_type_options(self, value: impl Arg<ContentTypeOptions>) -> Self { Self(put(self.0, "ContentTypeOptions", value.into_expr())) }
     /// `FrameOptions`: `FrameOptions`. Update: in place.
-    pub fn frame_options(mut self, value: impl Arg<FrameOptions>) -> Self { self.0.set("FrameOptions", value.into_expr()); self }
+    pub fn frame_options(self, value: impl Arg<FrameOptions>) -> Self { Self(put(self.0, "FrameOptions", value.into_expr())) }
     /// `ReferrerPolicy`: `ReferrerPolicy`. Update: in place.
-    pub fn referrer_policy(mut self, value: impl Arg<ReferrerPolicy>) -> Self { self.0.set("ReferrerPolicy", value.into_expr()); self }
+    pub fn referrer_policy(self, value: impl Arg<ReferrerPolicy>) -> Self { Self(put(self.0, "ReferrerPolicy", value.into_expr())) }
     /// `StrictTransportSecurity`: `StrictTransportSecurity`. Update: in place.
-    pub fn strict_transport_security(mut self, value: impl Arg<StrictTransportSecurity>) -> Self { self.0.set("StrictTransportSecurity", value.into_expr()); self }
+    pub fn strict_transport_security(self, value: impl Arg<StrictTransportSecurity>) -> Self { Self(put(self.0, "StrictTransportSecurity", value.into_expr())) }
     /// `XSSProtection`: `XSSProtection`. Update: in place.
-    pub fn xss_protection(mut self, value: impl Arg<XSSProtection>) -> Self { self.0.set("XSSProtection", value.into_expr()); self }
+    pub fn xss_protection(self, value: impl Arg<XSSProtection>) -> Self { Self(put(self.0, "XSSProtection", value.into_expr())) }
 }
 impl Done for SecurityHeadersConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerTimingHeadersConfig` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-servertimingheadersconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServerTimingHeadersConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServerTimingHeadersConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServerTimingHeadersConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServerTimingHeadersConfig<super::missing::Enabled> { ServerTimingHeadersConfig(Bag::default(), Phase) }
+    pub fn new() -> ServerTimingHeadersConfig<Missing<super::required::Enabled>> { ServerTimingHeadersConfig(Bag::default(), Phase) }
 }
 impl<R0> ServerTimingHeadersConfig<R0> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> ServerTimingHeadersConfig<Set> { self.0.set("Enabled", value.into_expr()); ServerTimingHeadersConfig(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> ServerTimingHeadersConfig<Set> { ServerTimingHeadersConfig(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `SamplingRate`: number. Update: in place.
-    pub fn sampling_rate(mut self, value: impl Arg<f64>) -> Self { self.0.set("SamplingRate", value.into_expr()); self }
+    pub fn sampling_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SamplingRate", value.into_expr()), Phase) }
 }
 impl Done for ServerTimingHeadersConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StrictTransportSecurity` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-stricttransportsecurity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StrictTransportSecurity<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StrictTransportSecurity<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StrictTransportSecurity {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StrictTransportSecurity<super::missing::AccessControlMaxAgeSec, super::missing::Override> { StrictTransportSecurity(Bag::default(), Phase) }
+    pub fn new() -> StrictTransportSecurity<Missing<super::required::AccessControlMaxAgeSec>, Missing<super::required::Override>> { StrictTransportSecurity(Bag::default(), Phase) }
 }
 impl<R0, R1> StrictTransportSecurity<R0, R1> {
     /// `AccessControlMaxAgeSec`: integer, required. Update: in place.
-    pub fn access_control_max_age_sec(mut self, value: impl Arg<i64>) -> StrictTransportSecurity<Set, R1> { self.0.set("AccessControlMaxAgeSec", value.into_expr()); StrictTransportSecurity(self.0, Phase) }
+    pub fn access_control_max_age_sec(self, value: impl Arg<i64>) -> StrictTransportSecurity<Set, R1> { StrictTransportSecurity(put(self.0, "AccessControlMaxAgeSec", value.into_expr()), Phase) }
     /// `IncludeSubdomains`: boolean. Update: in place.
-    pub fn include_subdomains(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeSubdomains", value.into_expr()); self }
+    pub fn include_subdomains(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSubdomains", value.into_expr()), Phase) }
     /// `Override`: boolean, required. Update: in place.
-    pub fn override_(mut self, value: impl Arg<bool>) -> StrictTransportSecurity<R0, Set> { self.0.set("Override", value.into_expr()); StrictTransportSecurity(self.0, Phase) }
+    pub fn override_(self, value: impl Arg<bool>) -> StrictTransportSecurity<R0, Set> { StrictTransportSecurity(put(self.0, "Override", value.into_expr()), Phase) }
     /// `Preload`: boolean. Update: in place.
-    pub fn preload(mut self, value: impl Arg<bool>) -> Self { self.0.set("Preload", value.into_expr()); self }
+    pub fn preload(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Preload", value.into_expr()), Phase) }
 }
 impl Done for StrictTransportSecurity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `XSSProtection` of `AWS::CloudFront::ResponseHeadersPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-responseheaderspolicy-xssprotection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct XSSProtection<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct XSSProtection<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl XSSProtection {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> XSSProtection<super::missing::Override, super::missing::Protection> { XSSProtection(Bag::default(), Phase) }
+    pub fn new() -> XSSProtection<Missing<super::required::Override>, Missing<super::required::Protection>> { XSSProtection(Bag::default(), Phase) }
 }
 impl<R0, R1> XSSProtection<R0, R1> {
     /// `ModeBlock`: boolean. Update: in place.
-    pub fn mode_block(mut self, value: impl Arg<bool>) -> Self { self.0.set("ModeBlock", value.into_expr()); self }
+    pub fn mode_block(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ModeBlock", value.into_expr()), Phase) }
     /// `Override`: boolean, required. Update: in place.
-    pub fn override_(mut self, value: impl Arg<bool>) -> XSSProtection<Set, R1> { self.0.set("Override", value.into_expr()); XSSProtection(self.0, Phase) }
+    pub fn override_(self, value: impl Arg<bool>) -> XSSProtection<Set, R1> { XSSProtection(put(self.0, "Override", value.into_expr()), Phase) }
     /// `Protection`: boolean, required. Update: in place.
-    pub fn protection(mut self, value: impl Arg<bool>) -> XSSProtection<R0, Set> { self.0.set("Protection", value.into_expr()); XSSProtection(self.0, Phase) }
+    pub fn protection(self, value: impl Arg<bool>) -> XSSProtection<R0, Set> { XSSProtection(put(self.0, "Protection", value.into_expr()), Phase) }
     /// `ReportUri`: text. Update: in place.
-    pub fn report_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("ReportUri", value.into_expr()); self }
+    pub fn report_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReportUri", value.into_expr()), Phase) }
 }
 impl Done for XSSProtection { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2145,7 +2145,7 @@ impl CfnStreamingDistribution {
     /// `AWS::CloudFront::StreamingDistribution`
     pub const TYPE: &'static str = "AWS::CloudFront::StreamingDistribution";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnStreamingDistributionProps<R0, R1>) -> Self where CfnStreamingDistributionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStreamingDistributionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `DomainName`: text.
@@ -2155,83 +2155,83 @@ impl CfnStreamingDistribution {
 }
 impl Parent for CfnStreamingDistribution { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFront::StreamingDistribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-streamingdistribution.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStreamingDistributionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnStreamingDistributionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnStreamingDistributionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStreamingDistributionProps<missing::StreamingDistributionConfig, missing::Tags> { CfnStreamingDistributionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStreamingDistributionProps<Missing<required::StreamingDistributionConfig>, Missing<required::Tags>> { CfnStreamingDistributionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnStreamingDistributionProps<R0, R1> {
     /// `StreamingDistributionConfig`: `StreamingDistributionConfig`, required. Update: in place.
-    pub fn streaming_distribution_config(mut self, value: impl Arg<streaming_distribution::StreamingDistributionConfig>) -> CfnStreamingDistributionProps<Set, R1> { self.0.set("StreamingDistributionConfig", value.into_expr()); CfnStreamingDistributionProps(self.0, Phase) }
+    pub fn streaming_distribution_config(self, value: impl Arg<streaming_distribution::StreamingDistributionConfig>) -> CfnStreamingDistributionProps<Set, R1> { CfnStreamingDistributionProps(put(self.0, "StreamingDistributionConfig", value.into_expr()), Phase) }
     /// `Tags`: list of tag, required. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> CfnStreamingDistributionProps<R0, Set> { self.0.set("Tags", value.into_expr()); CfnStreamingDistributionProps(self.0, Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> CfnStreamingDistributionProps<R0, Set> { CfnStreamingDistributionProps(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStreamingDistributionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::StreamingDistribution`.
 pub mod streaming_distribution {
 use crate::cfn::support::*;
 /// The property type `Logging` of `AWS::CloudFront::StreamingDistribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-logging.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Logging<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Logging<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Logging {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Logging<super::missing::Bucket, super::missing::Enabled, super::missing::Prefix> { Logging(Bag::default(), Phase) }
+    pub fn new() -> Logging<Missing<super::required::Bucket>, Missing<super::required::Enabled>, Missing<super::required::Prefix>> { Logging(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Logging<R0, R1, R2> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> Logging<Set, R1, R2> { self.0.set("Bucket", value.into_expr()); Logging(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> Logging<Set, R1, R2> { Logging(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Logging<R0, Set, R2> { self.0.set("Enabled", value.into_expr()); Logging(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Logging<R0, Set, R2> { Logging(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Prefix`: text, required. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Logging<R0, R1, Set> { self.0.set("Prefix", value.into_expr()); Logging(self.0, Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Logging<R0, R1, Set> { Logging(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Origin` of `AWS::CloudFront::StreamingDistribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-s3origin.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Origin<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Origin<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Origin {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Origin<super::missing::DomainName, super::missing::OriginAccessIdentity> { S3Origin(Bag::default(), Phase) }
+    pub fn new() -> S3Origin<Missing<super::required::DomainName>, Missing<super::required::OriginAccessIdentity>> { S3Origin(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Origin<R0, R1> {
     /// `DomainName`: text, required. Update: in place.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> S3Origin<Set, R1> { self.0.set("DomainName", value.into_expr()); S3Origin(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> S3Origin<Set, R1> { S3Origin(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `OriginAccessIdentity`: text, required. Update: in place.
-    pub fn origin_access_identity(mut self, value: impl Arg<str>) -> S3Origin<R0, Set> { self.0.set("OriginAccessIdentity", value.into_expr()); S3Origin(self.0, Phase) }
+    pub fn origin_access_identity(self, value: impl Arg<str>) -> S3Origin<R0, Set> { S3Origin(put(self.0, "OriginAccessIdentity", value.into_expr()), Phase) }
 }
 impl Done for S3Origin { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamingDistributionConfig` of `AWS::CloudFront::StreamingDistribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-streamingdistributionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StreamingDistributionConfig<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct StreamingDistributionConfig<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl StreamingDistributionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StreamingDistributionConfig<super::missing::Comment, super::missing::Enabled, super::missing::S3Origin, super::missing::TrustedSigners> { StreamingDistributionConfig(Bag::default(), Phase) }
+    pub fn new() -> StreamingDistributionConfig<Missing<super::required::Comment>, Missing<super::required::Enabled>, Missing<super::required::S3Origin>, Missing<super::required::TrustedSigners>> { StreamingDistributionConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> StreamingDistributionConfig<R0, R1, R2, R3> {
     /// `Aliases`: list of text. Update: in place.
-    pub fn aliases(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Aliases", value.into_expr()); self }
+    pub fn aliases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Aliases", value.into_expr()), Phase) }
     /// `Comment`: text, required. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> StreamingDistributionConfig<Set, R1, R2, R3> { self.0.set("Comment", value.into_expr()); StreamingDistributionConfig(self.0, Phase) }
+    pub fn comment(self, value: impl Arg<str>) -> StreamingDistributionConfig<Set, R1, R2, R3> { StreamingDistributionConfig(put(self.0, "Comment", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> StreamingDistributionConfig<R0, Set, R2, R3> { self.0.set("Enabled", value.into_expr()); StreamingDistributionConfig(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> StreamingDistributionConfig<R0, Set, R2, R3> { StreamingDistributionConfig(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Logging`: `Logging`. Update: in place.
-    pub fn logging(mut self, value: impl Arg<Logging>) -> Self { self.0.set("Logging", value.into_expr()); self }
+    pub fn logging(self, value: impl Arg<Logging>) -> Self { Self(put(self.0, "Logging", value.into_expr()), Phase) }
     /// `PriceClass`: text. Update: in place.
-    pub fn price_class(mut self, value: impl Arg<str>) -> Self { self.0.set("PriceClass", value.into_expr()); self }
+    pub fn price_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PriceClass", value.into_expr()), Phase) }
     /// `S3Origin`: `S3Origin`, required. Update: in place.
-    pub fn s3_origin(mut self, value: impl Arg<S3Origin>) -> StreamingDistributionConfig<R0, R1, Set, R3> { self.0.set("S3Origin", value.into_expr()); StreamingDistributionConfig(self.0, Phase) }
+    pub fn s3_origin(self, value: impl Arg<S3Origin>) -> StreamingDistributionConfig<R0, R1, Set, R3> { StreamingDistributionConfig(put(self.0, "S3Origin", value.into_expr()), Phase) }
     /// `TrustedSigners`: `TrustedSigners`, required. Update: in place.
-    pub fn trusted_signers(mut self, value: impl Arg<TrustedSigners>) -> StreamingDistributionConfig<R0, R1, R2, Set> { self.0.set("TrustedSigners", value.into_expr()); StreamingDistributionConfig(self.0, Phase) }
+    pub fn trusted_signers(self, value: impl Arg<TrustedSigners>) -> StreamingDistributionConfig<R0, R1, R2, Set> { StreamingDistributionConfig(put(self.0, "TrustedSigners", value.into_expr()), Phase) }
 }
 impl Done for StreamingDistributionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrustedSigners` of `AWS::CloudFront::StreamingDistribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-streamingdistribution-trustedsigners.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrustedSigners<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TrustedSigners<R0 = Set>(Bag, Phase<(R0,)>);
 impl TrustedSigners {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TrustedSigners<super::missing::Enabled> { TrustedSigners(Bag::default(), Phase) }
+    pub fn new() -> TrustedSigners<Missing<super::required::Enabled>> { TrustedSigners(Bag::default(), Phase) }
 }
 impl<R0> TrustedSigners<R0> {
     /// `AwsAccountNumbers`: list of text. Update: in place.
-    pub fn aws_account_numbers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AwsAccountNumbers", value.into_expr()); self }
+    pub fn aws_account_numbers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsAccountNumbers", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> TrustedSigners<Set> { self.0.set("Enabled", value.into_expr()); TrustedSigners(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> TrustedSigners<Set> { TrustedSigners(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for TrustedSigners { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2241,10 +2241,10 @@ impl CfnTrustStore {
     /// `AWS::CloudFront::TrustStore`
     pub const TYPE: &'static str = "AWS::CloudFront::TrustStore";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnTrustStoreProps<R0>) -> Self where CfnTrustStoreProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrustStoreProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ETag`: text.
     pub fn attr_e_tag(&self) -> Val<str> { self.0.get_att("ETag") }
@@ -2259,51 +2259,51 @@ impl CfnTrustStore {
 }
 impl Parent for CfnTrustStore { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFront::TrustStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-truststore.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTrustStoreProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnTrustStoreProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnTrustStoreProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTrustStoreProps<missing::Name> { CfnTrustStoreProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTrustStoreProps<Missing<required::Name>> { CfnTrustStoreProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTrustStoreProps<R0> {
     /// `CaCertificatesBundleSource`: `CaCertificatesBundleSource`. Update: in place.
-    pub fn ca_certificates_bundle_source(mut self, value: impl Arg<trust_store::CaCertificatesBundleSource>) -> Self { self.0.set("CaCertificatesBundleSource", value.into_expr()); self }
+    pub fn ca_certificates_bundle_source(self, value: impl Arg<trust_store::CaCertificatesBundleSource>) -> Self { Self(put(self.0, "CaCertificatesBundleSource", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnTrustStoreProps<Set> { self.0.set("Name", value.into_expr()); CfnTrustStoreProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTrustStoreProps<Set> { CfnTrustStoreProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UseClientCertificateOCSPEndpoint`: boolean. Update: in place.
-    pub fn use_client_certificate_ocsp_endpoint(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseClientCertificateOCSPEndpoint", value.into_expr()); self }
+    pub fn use_client_certificate_ocsp_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseClientCertificateOCSPEndpoint", value.into_expr()), Phase) }
 }
 impl Done for CfnTrustStoreProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::TrustStore`.
 pub mod trust_store {
 use crate::cfn::support::*;
 /// The property type `CaCertificatesBundleS3Location` of `AWS::CloudFront::TrustStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-truststore-cacertificatesbundles3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CaCertificatesBundleS3Location<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CaCertificatesBundleS3Location<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CaCertificatesBundleS3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CaCertificatesBundleS3Location<super::missing::Bucket, super::missing::Key, super::missing::Region> { CaCertificatesBundleS3Location(Bag::default(), Phase) }
+    pub fn new() -> CaCertificatesBundleS3Location<Missing<super::required::Bucket>, Missing<super::required::Key>, Missing<super::required::Region>> { CaCertificatesBundleS3Location(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CaCertificatesBundleS3Location<R0, R1, R2> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> CaCertificatesBundleS3Location<Set, R1, R2> { self.0.set("Bucket", value.into_expr()); CaCertificatesBundleS3Location(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> CaCertificatesBundleS3Location<Set, R1, R2> { CaCertificatesBundleS3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> CaCertificatesBundleS3Location<R0, Set, R2> { self.0.set("Key", value.into_expr()); CaCertificatesBundleS3Location(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> CaCertificatesBundleS3Location<R0, Set, R2> { CaCertificatesBundleS3Location(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Region`: text, required. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> CaCertificatesBundleS3Location<R0, R1, Set> { self.0.set("Region", value.into_expr()); CaCertificatesBundleS3Location(self.0, Phase) }
+    pub fn region(self, value: impl Arg<str>) -> CaCertificatesBundleS3Location<R0, R1, Set> { CaCertificatesBundleS3Location(put(self.0, "Region", value.into_expr()), Phase) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for CaCertificatesBundleS3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaCertificatesBundleSource` of `AWS::CloudFront::TrustStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-truststore-cacertificatesbundlesource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CaCertificatesBundleSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CaCertificatesBundleSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl CaCertificatesBundleSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CaCertificatesBundleSource<super::missing::CaCertificatesBundleS3Location> { CaCertificatesBundleSource(Bag::default(), Phase) }
+    pub fn new() -> CaCertificatesBundleSource<Missing<super::required::CaCertificatesBundleS3Location>> { CaCertificatesBundleSource(Bag::default(), Phase) }
 }
 impl<R0> CaCertificatesBundleSource<R0> {
     /// `CaCertificatesBundleS3Location`: `CaCertificatesBundleS3Location`, required. Update: in place.
-    pub fn ca_certificates_bundle_s3_location(mut self, value: impl Arg<CaCertificatesBundleS3Location>) -> CaCertificatesBundleSource<Set> { self.0.set("CaCertificatesBundleS3Location", value.into_expr()); CaCertificatesBundleSource(self.0, Phase) }
+    pub fn ca_certificates_bundle_s3_location(self, value: impl Arg<CaCertificatesBundleS3Location>) -> CaCertificatesBundleSource<Set> { CaCertificatesBundleSource(put(self.0, "CaCertificatesBundleS3Location", value.into_expr()), Phase) }
 }
 impl Done for CaCertificatesBundleSource { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2313,12 +2313,12 @@ impl CfnVpcOrigin {
     /// `AWS::CloudFront::VpcOrigin`
     pub const TYPE: &'static str = "AWS::CloudFront::VpcOrigin";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnVpcOriginProps<R0>) -> Self where CfnVpcOriginProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVpcOriginProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AccountId`: text.
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
@@ -2331,46 +2331,46 @@ impl CfnVpcOrigin {
 }
 impl Parent for CfnVpcOrigin { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudFront::VpcOrigin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudfront-vpcorigin.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVpcOriginProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnVpcOriginProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnVpcOriginProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVpcOriginProps<missing::VpcOriginEndpointConfig> { CfnVpcOriginProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVpcOriginProps<Missing<required::VpcOriginEndpointConfig>> { CfnVpcOriginProps(Bag::default(), Phase) }
 }
 impl<R0> CfnVpcOriginProps<R0> {
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcOriginEndpointConfig`: `VpcOriginEndpointConfig`, required. Update: in place.
-    pub fn vpc_origin_endpoint_config(mut self, value: impl Arg<vpc_origin::VpcOriginEndpointConfig>) -> CfnVpcOriginProps<Set> { self.0.set("VpcOriginEndpointConfig", value.into_expr()); CfnVpcOriginProps(self.0, Phase) }
+    pub fn vpc_origin_endpoint_config(self, value: impl Arg<vpc_origin::VpcOriginEndpointConfig>) -> CfnVpcOriginProps<Set> { CfnVpcOriginProps(put(self.0, "VpcOriginEndpointConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnVpcOriginProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudFront::VpcOrigin`.
 pub mod vpc_origin {
 use crate::cfn::support::*;
 /// The property type `VpcOriginEndpointConfig` of `AWS::CloudFront::VpcOrigin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudfront-vpcorigin-vpcoriginendpointconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcOriginEndpointConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VpcOriginEndpointConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VpcOriginEndpointConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcOriginEndpointConfig<super::missing::Arn, super::missing::Name> { VpcOriginEndpointConfig(Bag::default(), Phase) }
+    pub fn new() -> VpcOriginEndpointConfig<Missing<super::required::Arn>, Missing<super::required::Name>> { VpcOriginEndpointConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcOriginEndpointConfig<R0, R1> {
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> VpcOriginEndpointConfig<Set, R1> { self.0.set("Arn", value.into_expr()); VpcOriginEndpointConfig(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> VpcOriginEndpointConfig<Set, R1> { VpcOriginEndpointConfig(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `HTTPPort`: integer. Update: in place.
-    pub fn http_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("HTTPPort", value.into_expr()); self }
+    pub fn http_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPPort", value.into_expr()), Phase) }
     /// `HTTPSPort`: integer. Update: in place.
-    pub fn https_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("HTTPSPort", value.into_expr()); self }
+    pub fn https_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HTTPSPort", value.into_expr()), Phase) }
     /// `IpAddressType`: `IpAddressType`. Update: in place.
-    pub fn ip_address_type(mut self, value: impl Arg<IpAddressType>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> VpcOriginEndpointConfig<R0, Set> { self.0.set("Name", value.into_expr()); VpcOriginEndpointConfig(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> VpcOriginEndpointConfig<R0, Set> { VpcOriginEndpointConfig(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OriginProtocolPolicy`: text. Update: in place.
-    pub fn origin_protocol_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("OriginProtocolPolicy", value.into_expr()); self }
+    pub fn origin_protocol_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginProtocolPolicy", value.into_expr()), Phase) }
     /// `OriginSSLProtocols`: list of text. Update: in place.
-    pub fn origin_ssl_protocols(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("OriginSSLProtocols", value.into_expr()); self }
+    pub fn origin_ssl_protocols(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OriginSSLProtocols", value.into_expr()), Phase) }
 }
 impl Done for VpcOriginEndpointConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IpAddressType` allows.
 IpAddressType { Dualstack = "dualstack", Ipv4 = "ipv4" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccessControlAllowCredentials, AccessControlAllowHeaders, AccessControlAllowMethods, AccessControlAllowOrigins, AccessControlMaxAgeSec, AnycastIps, Arn, Bucket, CaCertificatesBundleS3Location, CachePolicyConfig, CallerReference, Cidr, ClientCertificateArn, CloudFrontOriginAccessIdentityConfig, Comment, ConnectionFunctionCode, ConnectionFunctionConfig, ContentSecurityPolicy, ContinuousDeploymentPolicyConfig, CookieBehavior, CookiesConfig, DNSName, DefaultCacheBehavior, DefaultTTL, Definition, DistributionConfig, DistributionId, DomainName, Domains, EnableAcceptEncodingGzip, Enabled, EncodedKey, EncryptionEntities, EndPoints, ErrorCode, FailoverCriteria, FieldLevelEncryptionProfileConfig, FieldPatterns, Fields, Forward, FrameOption, FunctionCode, FunctionConfig, GeoRestriction, Header, HeaderBehavior, HeaderName, HeaderValue, HeadersConfig, Id, IdleTTL, IpCount, IpamPoolArn, Items, Key, KeyGroupConfig, KeyValueStoreARN, KinesisStreamConfig, LastModifiedTime, MaxTTL, MaximumTTL, Members, MinTTL, MonitoringSubscription, Name, OriginAccessControlConfig, OriginAccessControlOriginType, OriginAccessIdentity, OriginId, OriginOverride, OriginProtocolPolicy, OriginRequestPolicyConfig, OriginSSLProtocols, Override, ParametersInCacheKeyAndForwardedToOrigin, PathPattern, Prefix, Protection, ProviderId, PublicKeyConfig, PublicKeyId, Quantity, QueryString, QueryStringBehavior, QueryStringsConfig, RealtimeMetricsSubscriptionStatus, ReferrerPolicy, Region, Required, ResponseHeadersPolicyConfig, RestrictionType, RoleArn, Runtime, S3Origin, SamplingRate, SigningBehavior, SigningProtocol, SourceArn, SourceType, StagingDistributionDnsNames, Status, StatusCodes, StreamArn, StreamType, StreamingDistributionConfig, Tags, TargetOriginId, TrustStoreId, TrustedSigners, Type, Value, ViewerProtocolPolicy, VpcOriginEndpointConfig, VpcOriginId, Weight } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccessControlAllowCredentials, AccessControlAllowHeaders, AccessControlAllowMethods, AccessControlAllowOrigins, AccessControlMaxAgeSec, AnycastIps, Arn, Bucket, CaCertificatesBundleS3Location, CachePolicyConfig, CallerReference, Cidr, ClientCertificateArn, CloudFrontOriginAccessIdentityConfig, Comment, ConnectionFunctionCode, ConnectionFunctionConfig, ContentSecurityPolicy, ContinuousDeploymentPolicyConfig, CookieBehavior, CookiesConfig, DNSName, DefaultCacheBehavior, DefaultTTL, Definition, DistributionConfig, DistributionId, DomainName, Domains, EnableAcceptEncodingGzip, Enabled, EncodedKey, EncryptionEntities, EndPoints, ErrorCode, FailoverCriteria, FieldLevelEncryptionProfileConfig, FieldPatterns, Fields, Forward, FrameOption, FunctionCode, FunctionConfig, GeoRestriction, Header, HeaderBehavior, HeaderName, HeaderValue, HeadersConfig, Id, IdleTTL, IpCount, IpamPoolArn, Items, Key, KeyGroupConfig, KeyValueStoreARN, KinesisStreamConfig, LastModifiedTime, MaxTTL, MaximumTTL, Members, MinTTL, MonitoringSubscription, Name, OriginAccessControlConfig, OriginAccessControlOriginType, OriginAccessIdentity, OriginId, OriginOverride, OriginProtocolPolicy, OriginRequestPolicyConfig, OriginSSLProtocols, Override, ParametersInCacheKeyAndForwardedToOrigin, PathPattern, Prefix, Protection, ProviderId, PublicKeyConfig, PublicKeyId, Quantity, QueryString, QueryStringBehavior, QueryStringsConfig, RealtimeMetricsSubscriptionStatus, ReferrerPolicy, Region, Required, ResponseHeadersPolicyConfig, RestrictionType, RoleArn, Runtime, S3Origin, SamplingRate, SigningBehavior, SigningProtocol, SourceArn, SourceType, StagingDistributionDnsNames, Status, StatusCodes, StreamArn, StreamType, StreamingDistributionConfig, Tags, TargetOriginId, TrustStoreId, TrustedSigners, Type, Value, ViewerProtocolPolicy, VpcOriginEndpointConfig, VpcOriginId, Weight } }

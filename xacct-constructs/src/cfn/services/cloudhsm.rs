@@ -10,10 +10,10 @@ impl CfnCluster {
     /// `AWS::CloudHSM::Cluster`
     pub const TYPE: &'static str = "AWS::CloudHSM::Cluster";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnClusterProps<R0>) -> Self where CfnClusterProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `BackupPolicy`: text.
     pub fn attr_backup_policy(&self) -> Val<str> { self.0.get_att("BackupPolicy") }
@@ -30,51 +30,51 @@ impl CfnCluster {
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudHSM::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudhsm-cluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClusterProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnClusterProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnClusterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnClusterProps<missing::HsmType> { CfnClusterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnClusterProps<Missing<required::HsmType>> { CfnClusterProps(Bag::default(), Phase) }
 }
 impl<R0> CfnClusterProps<R0> {
     /// `BackupRetentionPolicy`: `BackupRetentionPolicy`. Update: in place.
-    pub fn backup_retention_policy(mut self, value: impl Arg<cluster::BackupRetentionPolicy>) -> Self { self.0.set("BackupRetentionPolicy", value.into_expr()); self }
+    pub fn backup_retention_policy(self, value: impl Arg<cluster::BackupRetentionPolicy>) -> Self { Self(put(self.0, "BackupRetentionPolicy", value.into_expr()), Phase) }
     /// `HsmType`: text, required. Update: replacement.
-    pub fn hsm_type(mut self, value: impl Arg<str>) -> CfnClusterProps<Set> { self.0.set("HsmType", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn hsm_type(self, value: impl Arg<str>) -> CfnClusterProps<Set> { CfnClusterProps(put(self.0, "HsmType", value.into_expr()), Phase) }
     /// `Mode`: `Mode`. Update: replacement.
-    pub fn mode(mut self, value: impl Arg<cluster::Mode>) -> Self { self.0.set("Mode", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<cluster::Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr()), Phase) }
     /// `NetworkType`: `NetworkType`. Update: replacement.
-    pub fn network_type(mut self, value: impl Arg<cluster::NetworkType>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<cluster::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<cluster::TagsItems>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<cluster::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudHSM::Cluster`.
 pub mod cluster {
 use crate::cfn::support::*;
 /// The property type `BackupRetentionPolicy` of `AWS::CloudHSM::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudhsm-cluster-backupretentionpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BackupRetentionPolicy(Bag);
+#[must_use] pub struct BackupRetentionPolicy(Bag);
 impl BackupRetentionPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for BackupRetentionPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::CloudHSM::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudhsm-cluster-tagsitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsItems {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsItems<super::missing::Key, super::missing::Value> { TagsItems(Bag::default(), Phase) }
+    pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsItems<Set, R1> { self.0.set("Key", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsItems<R0, Set> { self.0.set("Value", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Mode` allows.
@@ -84,5 +84,5 @@ NetworkType { Dualstack = "DUALSTACK", Ipv4 = "IPV4" } }
 values! { /// Texts that `Type` allows.
 Type { Days = "DAYS" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { HsmType, Key, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { HsmType, Key, Value } }

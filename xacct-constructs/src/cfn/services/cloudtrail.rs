@@ -13,39 +13,39 @@ impl CfnChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnChannelProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ChannelArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ChannelArn`: text.
+    /// The attribute `ChannelArn`: `OtherArn`.
     pub fn attr_channel_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ChannelArn") }
 }
 impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudTrail::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-channel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnChannelProps(Bag);
+#[must_use] pub struct CfnChannelProps(Bag);
 impl CfnChannelProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destinations`: list of `Destination`. Update: in place.
-    pub fn destinations(mut self, value: impl Arg<Arr<channel::Destination>>) -> Self { self.0.set("Destinations", value.into_expr()); self }
+    pub fn destinations(self, value: impl Arg<Arr<channel::Destination>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Source`: text. Update: replacement.
-    pub fn source(mut self, value: impl Arg<str>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudTrail::Channel`.
 pub mod channel {
 use crate::cfn::support::*;
 /// The property type `Destination` of `AWS::CloudTrail::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-channel-destination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Destination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Destination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Destination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Destination<super::missing::Location, super::missing::Type> { Destination(Bag::default(), Phase) }
+    pub fn new() -> Destination<Missing<super::required::Location>, Missing<super::required::Type>> { Destination(Bag::default(), Phase) }
 }
 impl<R0, R1> Destination<R0, R1> {
     /// `Location`: text, required. Update: in place.
-    pub fn location(mut self, value: impl Arg<str>) -> Destination<Set, R1> { self.0.set("Location", value.into_expr()); Destination(self.0, Phase) }
+    pub fn location(self, value: impl Arg<str>) -> Destination<Set, R1> { Destination(put(self.0, "Location", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Destination<R0, Set> { self.0.set("Type", value.into_expr()); Destination(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Destination<R0, Set> { Destination(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Destination { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -62,7 +62,7 @@ impl CfnDashboard {
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedTimestamp`: text.
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `DashboardArn`: text.
+    /// The attribute `DashboardArn`: `OtherArn`.
     pub fn attr_dashboard_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DashboardArn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
@@ -73,64 +73,64 @@ impl CfnDashboard {
 }
 impl Parent for CfnDashboard { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudTrail::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-dashboard.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDashboardProps(Bag);
+#[must_use] pub struct CfnDashboardProps(Bag);
 impl CfnDashboardProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `RefreshSchedule`: `RefreshSchedule`. Update: in place.
-    pub fn refresh_schedule(mut self, value: impl Arg<dashboard::RefreshSchedule>) -> Self { self.0.set("RefreshSchedule", value.into_expr()); self }
+    pub fn refresh_schedule(self, value: impl Arg<dashboard::RefreshSchedule>) -> Self { Self(put(self.0, "RefreshSchedule", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `TerminationProtectionEnabled`: boolean. Update: in place.
-    pub fn termination_protection_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("TerminationProtectionEnabled", value.into_expr()); self }
+    pub fn termination_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TerminationProtectionEnabled", value.into_expr())) }
     /// `Widgets`: list of `Widget`. Update: in place.
-    pub fn widgets(mut self, value: impl Arg<Arr<dashboard::Widget>>) -> Self { self.0.set("Widgets", value.into_expr()); self }
+    pub fn widgets(self, value: impl Arg<Arr<dashboard::Widget>>) -> Self { Self(put(self.0, "Widgets", value.into_expr())) }
 }
 impl Done for CfnDashboardProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudTrail::Dashboard`.
 pub mod dashboard {
 use crate::cfn::support::*;
 /// The property type `Frequency` of `AWS::CloudTrail::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-dashboard-frequency.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Frequency<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Frequency<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Frequency {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Frequency<super::missing::Unit, super::missing::Value> { Frequency(Bag::default(), Phase) }
+    pub fn new() -> Frequency<Missing<super::required::Unit>, Missing<super::required::Value>> { Frequency(Bag::default(), Phase) }
 }
 impl<R0, R1> Frequency<R0, R1> {
     /// `Unit`: `Unit`, required. Update: in place.
-    pub fn unit(mut self, value: impl Arg<Unit>) -> Frequency<Set, R1> { self.0.set("Unit", value.into_expr()); Frequency(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> Frequency<Set, R1> { Frequency(put(self.0, "Unit", value.into_expr()), Phase) }
     /// `Value`: integer, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<i64>) -> Frequency<R0, Set> { self.0.set("Value", value.into_expr()); Frequency(self.0, Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> Frequency<R0, Set> { Frequency(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Frequency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RefreshSchedule` of `AWS::CloudTrail::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-dashboard-refreshschedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RefreshSchedule(Bag);
+#[must_use] pub struct RefreshSchedule(Bag);
 impl RefreshSchedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Frequency`: `Frequency`. Update: in place.
-    pub fn frequency(mut self, value: impl Arg<Frequency>) -> Self { self.0.set("Frequency", value.into_expr()); self }
+    pub fn frequency(self, value: impl Arg<Frequency>) -> Self { Self(put(self.0, "Frequency", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
     /// `TimeOfDay`: text. Update: in place.
-    pub fn time_of_day(mut self, value: impl Arg<str>) -> Self { self.0.set("TimeOfDay", value.into_expr()); self }
+    pub fn time_of_day(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeOfDay", value.into_expr())) }
 }
 impl Done for RefreshSchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Widget` of `AWS::CloudTrail::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-dashboard-widget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Widget<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Widget<R0 = Set>(Bag, Phase<(R0,)>);
 impl Widget {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Widget<super::missing::QueryStatement> { Widget(Bag::default(), Phase) }
+    pub fn new() -> Widget<Missing<super::required::QueryStatement>> { Widget(Bag::default(), Phase) }
 }
 impl<R0> Widget<R0> {
     /// `QueryParameters`: list of text. Update: in place.
-    pub fn query_parameters(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("QueryParameters", value.into_expr()); self }
+    pub fn query_parameters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryParameters", value.into_expr()), Phase) }
     /// `QueryStatement`: text, required. Update: in place.
-    pub fn query_statement(mut self, value: impl Arg<str>) -> Widget<Set> { self.0.set("QueryStatement", value.into_expr()); Widget(self.0, Phase) }
+    pub fn query_statement(self, value: impl Arg<str>) -> Widget<Set> { Widget(put(self.0, "QueryStatement", value.into_expr()), Phase) }
     /// `ViewProperties`: map of text. Update: in place.
-    pub fn view_properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ViewProperties", value.into_expr()); self }
+    pub fn view_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ViewProperties", value.into_expr()), Phase) }
 }
 impl Done for Widget { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -149,7 +149,7 @@ impl CfnEventDataStore {
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedTimestamp`: text.
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `EventDataStoreArn`: text.
+    /// The attribute `EventDataStoreArn`: `OtherArn`.
     pub fn attr_event_data_store_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EventDataStoreArn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
@@ -158,103 +158,103 @@ impl CfnEventDataStore {
 }
 impl Parent for CfnEventDataStore { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudTrail::EventDataStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-eventdatastore.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventDataStoreProps(Bag);
+#[must_use] pub struct CfnEventDataStoreProps(Bag);
 impl CfnEventDataStoreProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdvancedEventSelectors`: list of `AdvancedEventSelector`. Update: in place.
-    pub fn advanced_event_selectors(mut self, value: impl Arg<Arr<event_data_store::AdvancedEventSelector>>) -> Self { self.0.set("AdvancedEventSelectors", value.into_expr()); self }
+    pub fn advanced_event_selectors(self, value: impl Arg<Arr<event_data_store::AdvancedEventSelector>>) -> Self { Self(put(self.0, "AdvancedEventSelectors", value.into_expr())) }
     /// `BillingMode`: text. Update: in place.
-    pub fn billing_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("BillingMode", value.into_expr()); self }
+    pub fn billing_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingMode", value.into_expr())) }
     /// `ContextKeySelectors`: list of `ContextKeySelector`. Update: in place.
-    pub fn context_key_selectors(mut self, value: impl Arg<Arr<event_data_store::ContextKeySelector>>) -> Self { self.0.set("ContextKeySelectors", value.into_expr()); self }
+    pub fn context_key_selectors(self, value: impl Arg<Arr<event_data_store::ContextKeySelector>>) -> Self { Self(put(self.0, "ContextKeySelectors", value.into_expr())) }
     /// `FederationEnabled`: boolean. Update: in place.
-    pub fn federation_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("FederationEnabled", value.into_expr()); self }
-    /// `FederationRoleArn`: text. Update: in place.
-    pub fn federation_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("FederationRoleArn", value.into_expr()); self }
+    pub fn federation_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FederationEnabled", value.into_expr())) }
+    /// `FederationRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn federation_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "FederationRoleArn", value.into_expr())) }
     /// `IngestionEnabled`: boolean. Update: in place.
-    pub fn ingestion_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IngestionEnabled", value.into_expr()); self }
+    pub fn ingestion_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IngestionEnabled", value.into_expr())) }
     /// `InsightSelectors`: list of `InsightSelector`. Update: in place.
-    pub fn insight_selectors(mut self, value: impl Arg<Arr<event_data_store::InsightSelector>>) -> Self { self.0.set("InsightSelectors", value.into_expr()); self }
+    pub fn insight_selectors(self, value: impl Arg<Arr<event_data_store::InsightSelector>>) -> Self { Self(put(self.0, "InsightSelectors", value.into_expr())) }
     /// `InsightsDestination`: text. Update: in place.
-    pub fn insights_destination(mut self, value: impl Arg<str>) -> Self { self.0.set("InsightsDestination", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn insights_destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InsightsDestination", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `MaxEventSize`: `MaxEventSize`. Update: in place.
-    pub fn max_event_size(mut self, value: impl Arg<event_data_store::MaxEventSize>) -> Self { self.0.set("MaxEventSize", value.into_expr()); self }
+    pub fn max_event_size(self, value: impl Arg<event_data_store::MaxEventSize>) -> Self { Self(put(self.0, "MaxEventSize", value.into_expr())) }
     /// `MultiRegionEnabled`: boolean. Update: in place.
-    pub fn multi_region_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("MultiRegionEnabled", value.into_expr()); self }
+    pub fn multi_region_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiRegionEnabled", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `OrganizationEnabled`: boolean. Update: in place.
-    pub fn organization_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("OrganizationEnabled", value.into_expr()); self }
+    pub fn organization_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OrganizationEnabled", value.into_expr())) }
     /// `RetentionPeriod`: integer. Update: in place.
-    pub fn retention_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetentionPeriod", value.into_expr()); self }
+    pub fn retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `TerminationProtectionEnabled`: boolean. Update: in place.
-    pub fn termination_protection_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("TerminationProtectionEnabled", value.into_expr()); self }
+    pub fn termination_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TerminationProtectionEnabled", value.into_expr())) }
 }
 impl Done for CfnEventDataStoreProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudTrail::EventDataStore`.
 pub mod event_data_store {
 use crate::cfn::support::*;
 /// The property type `AdvancedEventSelector` of `AWS::CloudTrail::EventDataStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-advancedeventselector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdvancedEventSelector<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AdvancedEventSelector<R0 = Set>(Bag, Phase<(R0,)>);
 impl AdvancedEventSelector {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AdvancedEventSelector<super::missing::FieldSelectors> { AdvancedEventSelector(Bag::default(), Phase) }
+    pub fn new() -> AdvancedEventSelector<Missing<super::required::FieldSelectors>> { AdvancedEventSelector(Bag::default(), Phase) }
 }
 impl<R0> AdvancedEventSelector<R0> {
     /// `FieldSelectors`: list of `AdvancedFieldSelector`, required. Update: in place.
-    pub fn field_selectors(mut self, value: impl Arg<Arr<AdvancedFieldSelector>>) -> AdvancedEventSelector<Set> { self.0.set("FieldSelectors", value.into_expr()); AdvancedEventSelector(self.0, Phase) }
+    pub fn field_selectors(self, value: impl Arg<Arr<AdvancedFieldSelector>>) -> AdvancedEventSelector<Set> { AdvancedEventSelector(put(self.0, "FieldSelectors", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for AdvancedEventSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedFieldSelector` of `AWS::CloudTrail::EventDataStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-advancedfieldselector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdvancedFieldSelector<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AdvancedFieldSelector<R0 = Set>(Bag, Phase<(R0,)>);
 impl AdvancedFieldSelector {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AdvancedFieldSelector<super::missing::Field> { AdvancedFieldSelector(Bag::default(), Phase) }
+    pub fn new() -> AdvancedFieldSelector<Missing<super::required::Field>> { AdvancedFieldSelector(Bag::default(), Phase) }
 }
 impl<R0> AdvancedFieldSelector<R0> {
     /// `EndsWith`: list of text. Update: in place.
-    pub fn ends_with(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EndsWith", value.into_expr()); self }
+    pub fn ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EndsWith", value.into_expr()), Phase) }
     /// `Equals`: list of text. Update: in place.
-    pub fn equals(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Equals", value.into_expr()); self }
+    pub fn equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Equals", value.into_expr()), Phase) }
     /// `Field`: text, required. Update: in place.
-    pub fn field(mut self, value: impl Arg<str>) -> AdvancedFieldSelector<Set> { self.0.set("Field", value.into_expr()); AdvancedFieldSelector(self.0, Phase) }
+    pub fn field(self, value: impl Arg<str>) -> AdvancedFieldSelector<Set> { AdvancedFieldSelector(put(self.0, "Field", value.into_expr()), Phase) }
     /// `NotEndsWith`: list of text. Update: in place.
-    pub fn not_ends_with(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotEndsWith", value.into_expr()); self }
+    pub fn not_ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEndsWith", value.into_expr()), Phase) }
     /// `NotEquals`: list of text. Update: in place.
-    pub fn not_equals(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotEquals", value.into_expr()); self }
+    pub fn not_equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEquals", value.into_expr()), Phase) }
     /// `NotStartsWith`: list of text. Update: in place.
-    pub fn not_starts_with(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotStartsWith", value.into_expr()); self }
+    pub fn not_starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotStartsWith", value.into_expr()), Phase) }
     /// `StartsWith`: list of text. Update: in place.
-    pub fn starts_with(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StartsWith", value.into_expr()); self }
+    pub fn starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StartsWith", value.into_expr()), Phase) }
 }
 impl Done for AdvancedFieldSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContextKeySelector` of `AWS::CloudTrail::EventDataStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-contextkeyselector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContextKeySelector<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ContextKeySelector<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ContextKeySelector {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContextKeySelector<super::missing::Equals, super::missing::Type> { ContextKeySelector(Bag::default(), Phase) }
+    pub fn new() -> ContextKeySelector<Missing<super::required::Equals>, Missing<super::required::Type>> { ContextKeySelector(Bag::default(), Phase) }
 }
 impl<R0, R1> ContextKeySelector<R0, R1> {
     /// `Equals`: list of text, required. Update: in place.
-    pub fn equals(mut self, value: impl Arg<Arr<str>>) -> ContextKeySelector<Set, R1> { self.0.set("Equals", value.into_expr()); ContextKeySelector(self.0, Phase) }
+    pub fn equals(self, value: impl Arg<Arr<str>>) -> ContextKeySelector<Set, R1> { ContextKeySelector(put(self.0, "Equals", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> ContextKeySelector<R0, Set> { self.0.set("Type", value.into_expr()); ContextKeySelector(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ContextKeySelector<R0, Set> { ContextKeySelector(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ContextKeySelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InsightSelector` of `AWS::CloudTrail::EventDataStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-eventdatastore-insightselector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InsightSelector(Bag);
+#[must_use] pub struct InsightSelector(Bag);
 impl InsightSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InsightType`: text. Update: in place.
-    pub fn insight_type(mut self, value: impl Arg<str>) -> Self { self.0.set("InsightType", value.into_expr()); self }
+    pub fn insight_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InsightType", value.into_expr())) }
 }
 impl Done for InsightSelector { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `MaxEventSize` allows.
@@ -268,22 +268,22 @@ impl CfnResourcePolicy {
     /// `AWS::CloudTrail::ResourcePolicy`
     pub const TYPE: &'static str = "AWS::CloudTrail::ResourcePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResourcePolicyProps<R0, R1>) -> Self where CfnResourcePolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourcePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
 }
 impl Parent for CfnResourcePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudTrail::ResourcePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-resourcepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResourcePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourcePolicyProps<missing::ResourceArn, missing::ResourcePolicy> { CfnResourcePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourcePolicyProps<Missing<required::ResourceArn>, Missing<required::ResourcePolicy>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `ResourceArn`: text, required. Update: replacement.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { self.0.set("ResourceArn", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
     /// `ResourcePolicy`: JSON, required. Update: in place.
-    pub fn resource_policy(mut self, value: impl Arg<Any>) -> CfnResourcePolicyProps<R0, Set> { self.0.set("ResourcePolicy", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn resource_policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudTrail::Trail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html)
@@ -292,147 +292,147 @@ impl CfnTrail {
     /// `AWS::CloudTrail::Trail`
     pub const TYPE: &'static str = "AWS::CloudTrail::Trail";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTrailProps<R0, R1>) -> Self where CfnTrailProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrailProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TrailName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `SnsTopicArn`: text.
+    /// The attribute `SnsTopicArn`: `OtherArn`.
     pub fn attr_sns_topic_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SnsTopicArn") }
 }
 impl Parent for CfnTrail { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudTrail::Trail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudtrail-trail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTrailProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTrailProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTrailProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTrailProps<missing::IsLogging, missing::S3BucketName> { CfnTrailProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTrailProps<Missing<required::IsLogging>, Missing<required::S3BucketName>> { CfnTrailProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTrailProps<R0, R1> {
     /// `AdvancedEventSelectors`: list of `AdvancedEventSelector`. Update: in place.
-    pub fn advanced_event_selectors(mut self, value: impl Arg<Arr<trail::AdvancedEventSelector>>) -> Self { self.0.set("AdvancedEventSelectors", value.into_expr()); self }
+    pub fn advanced_event_selectors(self, value: impl Arg<Arr<trail::AdvancedEventSelector>>) -> Self { Self(put(self.0, "AdvancedEventSelectors", value.into_expr()), Phase) }
     /// `AggregationConfigurations`: list of `AggregationConfiguration`. Update: in place.
-    pub fn aggregation_configurations(mut self, value: impl Arg<Arr<trail::AggregationConfiguration>>) -> Self { self.0.set("AggregationConfigurations", value.into_expr()); self }
-    /// `CloudWatchLogsLogGroupArn`: text. Update: in place.
-    pub fn cloud_watch_logs_log_group_arn(mut self, value: impl Arg<kind::LogsLogGroupArn>) -> Self { self.0.set("CloudWatchLogsLogGroupArn", value.into_expr()); self }
-    /// `CloudWatchLogsRoleArn`: text. Update: in place.
-    pub fn cloud_watch_logs_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("CloudWatchLogsRoleArn", value.into_expr()); self }
+    pub fn aggregation_configurations(self, value: impl Arg<Arr<trail::AggregationConfiguration>>) -> Self { Self(put(self.0, "AggregationConfigurations", value.into_expr()), Phase) }
+    /// `CloudWatchLogsLogGroupArn`: `LogsLogGroupArn`. Update: in place.
+    pub fn cloud_watch_logs_log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> Self { Self(put(self.0, "CloudWatchLogsLogGroupArn", value.into_expr()), Phase) }
+    /// `CloudWatchLogsRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn cloud_watch_logs_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "CloudWatchLogsRoleArn", value.into_expr()), Phase) }
     /// `EnableLogFileValidation`: boolean. Update: in place.
-    pub fn enable_log_file_validation(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableLogFileValidation", value.into_expr()); self }
+    pub fn enable_log_file_validation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableLogFileValidation", value.into_expr()), Phase) }
     /// `EventSelectors`: list of `EventSelector`. Update: in place.
-    pub fn event_selectors(mut self, value: impl Arg<Arr<trail::EventSelector>>) -> Self { self.0.set("EventSelectors", value.into_expr()); self }
+    pub fn event_selectors(self, value: impl Arg<Arr<trail::EventSelector>>) -> Self { Self(put(self.0, "EventSelectors", value.into_expr()), Phase) }
     /// `IncludeGlobalServiceEvents`: boolean. Update: in place.
-    pub fn include_global_service_events(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeGlobalServiceEvents", value.into_expr()); self }
+    pub fn include_global_service_events(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeGlobalServiceEvents", value.into_expr()), Phase) }
     /// `InsightSelectors`: list of `InsightSelector`. Update: in place.
-    pub fn insight_selectors(mut self, value: impl Arg<Arr<trail::InsightSelector>>) -> Self { self.0.set("InsightSelectors", value.into_expr()); self }
+    pub fn insight_selectors(self, value: impl Arg<Arr<trail::InsightSelector>>) -> Self { Self(put(self.0, "InsightSelectors", value.into_expr()), Phase) }
     /// `IsLogging`: boolean, required. Update: in place.
-    pub fn is_logging(mut self, value: impl Arg<bool>) -> CfnTrailProps<Set, R1> { self.0.set("IsLogging", value.into_expr()); CfnTrailProps(self.0, Phase) }
+    pub fn is_logging(self, value: impl Arg<bool>) -> CfnTrailProps<Set, R1> { CfnTrailProps(put(self.0, "IsLogging", value.into_expr()), Phase) }
     /// `IsMultiRegionTrail`: boolean. Update: in place.
-    pub fn is_multi_region_trail(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsMultiRegionTrail", value.into_expr()); self }
+    pub fn is_multi_region_trail(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsMultiRegionTrail", value.into_expr()), Phase) }
     /// `IsOrganizationTrail`: boolean. Update: in place.
-    pub fn is_organization_trail(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsOrganizationTrail", value.into_expr()); self }
-    /// `KMSKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KMSKeyId", value.into_expr()); self }
-    /// `S3BucketName`: text, required. Update: in place.
-    pub fn s3_bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> CfnTrailProps<R0, Set> { self.0.set("S3BucketName", value.into_expr()); CfnTrailProps(self.0, Phase) }
+    pub fn is_organization_trail(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsOrganizationTrail", value.into_expr()), Phase) }
+    /// `KMSKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSKeyId", value.into_expr()), Phase) }
+    /// `S3BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> CfnTrailProps<R0, Set> { CfnTrailProps(put(self.0, "S3BucketName", value.into_expr()), Phase) }
     /// `S3KeyPrefix`: text. Update: in place.
-    pub fn s3_key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("S3KeyPrefix", value.into_expr()); self }
-    /// `SnsTopicName`: text. Update: in place.
-    pub fn sns_topic_name(mut self, value: impl Arg<kind::SnsTopicName>) -> Self { self.0.set("SnsTopicName", value.into_expr()); self }
+    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr()), Phase) }
+    /// `SnsTopicName`: `SnsTopicName`. Update: in place.
+    pub fn sns_topic_name(self, value: impl Arg<kind::SnsTopicName>) -> Self { Self(put(self.0, "SnsTopicName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TrailName`: text. Update: replacement.
-    pub fn trail_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TrailName", value.into_expr()); self }
+    pub fn trail_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrailName", value.into_expr()), Phase) }
 }
 impl Done for CfnTrailProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudTrail::Trail`.
 pub mod trail {
 use crate::cfn::support::*;
 /// The property type `AdvancedEventSelector` of `AWS::CloudTrail::Trail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-advancedeventselector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdvancedEventSelector<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AdvancedEventSelector<R0 = Set>(Bag, Phase<(R0,)>);
 impl AdvancedEventSelector {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AdvancedEventSelector<super::missing::FieldSelectors> { AdvancedEventSelector(Bag::default(), Phase) }
+    pub fn new() -> AdvancedEventSelector<Missing<super::required::FieldSelectors>> { AdvancedEventSelector(Bag::default(), Phase) }
 }
 impl<R0> AdvancedEventSelector<R0> {
     /// `FieldSelectors`: list of `AdvancedFieldSelector`, required. Update: in place.
-    pub fn field_selectors(mut self, value: impl Arg<Arr<AdvancedFieldSelector>>) -> AdvancedEventSelector<Set> { self.0.set("FieldSelectors", value.into_expr()); AdvancedEventSelector(self.0, Phase) }
+    pub fn field_selectors(self, value: impl Arg<Arr<AdvancedFieldSelector>>) -> AdvancedEventSelector<Set> { AdvancedEventSelector(put(self.0, "FieldSelectors", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for AdvancedEventSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedFieldSelector` of `AWS::CloudTrail::Trail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-advancedfieldselector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdvancedFieldSelector<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AdvancedFieldSelector<R0 = Set>(Bag, Phase<(R0,)>);
 impl AdvancedFieldSelector {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AdvancedFieldSelector<super::missing::Field> { AdvancedFieldSelector(Bag::default(), Phase) }
+    pub fn new() -> AdvancedFieldSelector<Missing<super::required::Field>> { AdvancedFieldSelector(Bag::default(), Phase) }
 }
 impl<R0> AdvancedFieldSelector<R0> {
     /// `EndsWith`: list of text. Update: in place.
-    pub fn ends_with(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EndsWith", value.into_expr()); self }
+    pub fn ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EndsWith", value.into_expr()), Phase) }
     /// `Equals`: list of text. Update: in place.
-    pub fn equals(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Equals", value.into_expr()); self }
+    pub fn equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Equals", value.into_expr()), Phase) }
     /// `Field`: text, required. Update: in place.
-    pub fn field(mut self, value: impl Arg<str>) -> AdvancedFieldSelector<Set> { self.0.set("Field", value.into_expr()); AdvancedFieldSelector(self.0, Phase) }
+    pub fn field(self, value: impl Arg<str>) -> AdvancedFieldSelector<Set> { AdvancedFieldSelector(put(self.0, "Field", value.into_expr()), Phase) }
     /// `NotEndsWith`: list of text. Update: in place.
-    pub fn not_ends_with(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotEndsWith", value.into_expr()); self }
+    pub fn not_ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEndsWith", value.into_expr()), Phase) }
     /// `NotEquals`: list of text. Update: in place.
-    pub fn not_equals(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotEquals", value.into_expr()); self }
+    pub fn not_equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEquals", value.into_expr()), Phase) }
     /// `NotStartsWith`: list of text. Update: in place.
-    pub fn not_starts_with(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotStartsWith", value.into_expr()); self }
+    pub fn not_starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotStartsWith", value.into_expr()), Phase) }
     /// `StartsWith`: list of text. Update: in place.
-    pub fn starts_with(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StartsWith", value.into_expr()); self }
+    pub fn starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StartsWith", value.into_expr()), Phase) }
 }
 impl Done for AdvancedFieldSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AggregationConfiguration` of `AWS::CloudTrail::Trail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-aggregationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AggregationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AggregationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AggregationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AggregationConfiguration<super::missing::EventCategory, super::missing::Templates> { AggregationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AggregationConfiguration<Missing<super::required::EventCategory>, Missing<super::required::Templates>> { AggregationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> AggregationConfiguration<R0, R1> {
     /// `EventCategory`: `EventCategory`, required. Update: in place.
-    pub fn event_category(mut self, value: impl Arg<EventCategory>) -> AggregationConfiguration<Set, R1> { self.0.set("EventCategory", value.into_expr()); AggregationConfiguration(self.0, Phase) }
+    pub fn event_category(self, value: impl Arg<EventCategory>) -> AggregationConfiguration<Set, R1> { AggregationConfiguration(put(self.0, "EventCategory", value.into_expr()), Phase) }
     /// `Templates`: list of `Templates`, required. Update: in place.
-    pub fn templates(mut self, value: impl Arg<Arr<Templates>>) -> AggregationConfiguration<R0, Set> { self.0.set("Templates", value.into_expr()); AggregationConfiguration(self.0, Phase) }
+    pub fn templates(self, value: impl Arg<Arr<Templates>>) -> AggregationConfiguration<R0, Set> { AggregationConfiguration(put(self.0, "Templates", value.into_expr()), Phase) }
 }
 impl Done for AggregationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataResource` of `AWS::CloudTrail::Trail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-dataresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataResource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataResource<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataResource<super::missing::Type> { DataResource(Bag::default(), Phase) }
+    pub fn new() -> DataResource<Missing<super::required::Type>> { DataResource(Bag::default(), Phase) }
 }
 impl<R0> DataResource<R0> {
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> DataResource<Set> { self.0.set("Type", value.into_expr()); DataResource(self.0, Phase) }
-    /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<kind::LambdaFunctionArn>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> DataResource<Set> { DataResource(put(self.0, "Type", value.into_expr()), Phase) }
+    /// `Values`: list of `LambdaFunctionArn`. Update: in place.
+    pub fn values(self, value: impl Arg<Arr<kind::LambdaFunctionArn>>) -> Self { Self(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for DataResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventSelector` of `AWS::CloudTrail::Trail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-eventselector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventSelector(Bag);
+#[must_use] pub struct EventSelector(Bag);
 impl EventSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataResources`: list of `DataResource`. Update: in place.
-    pub fn data_resources(mut self, value: impl Arg<Arr<DataResource>>) -> Self { self.0.set("DataResources", value.into_expr()); self }
+    pub fn data_resources(self, value: impl Arg<Arr<DataResource>>) -> Self { Self(put(self.0, "DataResources", value.into_expr())) }
     /// `ExcludeManagementEventSources`: list of text. Update: in place.
-    pub fn exclude_management_event_sources(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludeManagementEventSources", value.into_expr()); self }
+    pub fn exclude_management_event_sources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeManagementEventSources", value.into_expr())) }
     /// `IncludeManagementEvents`: boolean. Update: in place.
-    pub fn include_management_events(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeManagementEvents", value.into_expr()); self }
+    pub fn include_management_events(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeManagementEvents", value.into_expr())) }
     /// `ReadWriteType`: `ReadWriteType`. Update: in place.
-    pub fn read_write_type(mut self, value: impl Arg<ReadWriteType>) -> Self { self.0.set("ReadWriteType", value.into_expr()); self }
+    pub fn read_write_type(self, value: impl Arg<ReadWriteType>) -> Self { Self(put(self.0, "ReadWriteType", value.into_expr())) }
 }
 impl Done for EventSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InsightSelector` of `AWS::CloudTrail::Trail`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudtrail-trail-insightselector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InsightSelector(Bag);
+#[must_use] pub struct InsightSelector(Bag);
 impl InsightSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EventCategories`: list of `EventCategories`. Update: in place.
-    pub fn event_categories(mut self, value: impl Arg<Arr<EventCategories>>) -> Self { self.0.set("EventCategories", value.into_expr()); self }
+    pub fn event_categories(self, value: impl Arg<Arr<EventCategories>>) -> Self { Self(put(self.0, "EventCategories", value.into_expr())) }
     /// `InsightType`: text. Update: in place.
-    pub fn insight_type(mut self, value: impl Arg<str>) -> Self { self.0.set("InsightType", value.into_expr()); self }
+    pub fn insight_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InsightType", value.into_expr())) }
 }
 impl Done for InsightSelector { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EventCategories` allows.
@@ -444,5 +444,5 @@ ReadWriteType { All = "All", ReadOnly = "ReadOnly", WriteOnly = "WriteOnly" } }
 values! { /// Texts that `Templates` allows.
 Templates { ApiActivity = "API_ACTIVITY", ResourceAccess = "RESOURCE_ACCESS", UserActions = "USER_ACTIONS" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Equals, EventCategory, Field, FieldSelectors, IsLogging, Location, QueryStatement, ResourceArn, ResourcePolicy, S3BucketName, Templates, Type, Unit, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Equals, EventCategory, Field, FieldSelectors, IsLogging, Location, QueryStatement, ResourceArn, ResourcePolicy, S3BucketName, Templates, Type, Unit, Value } }

@@ -13,189 +13,189 @@ impl CfnAlarm {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnAlarmProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AlarmName`.
     pub fn reference(&self) -> Val<kind::CloudWatchAlarmName> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `CloudWatchAlarmArn`.
     pub fn attr_arn(&self) -> Val<kind::CloudWatchAlarmArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAlarm { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudWatch::Alarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAlarmProps(Bag);
+#[must_use] pub struct CfnAlarmProps(Bag);
 impl CfnAlarmProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActionsEnabled`: boolean. Update: in place.
-    pub fn actions_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("ActionsEnabled", value.into_expr()); self }
+    pub fn actions_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ActionsEnabled", value.into_expr())) }
     /// `AlarmActions`: list of text. Update: in place.
-    pub fn alarm_actions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AlarmActions", value.into_expr()); self }
+    pub fn alarm_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AlarmActions", value.into_expr())) }
     /// `AlarmDescription`: text. Update: in place.
-    pub fn alarm_description(mut self, value: impl Arg<str>) -> Self { self.0.set("AlarmDescription", value.into_expr()); self }
+    pub fn alarm_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmDescription", value.into_expr())) }
     /// `AlarmName`: text. Update: replacement.
-    pub fn alarm_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AlarmName", value.into_expr()); self }
+    pub fn alarm_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmName", value.into_expr())) }
     /// `ComparisonOperator`: text. Update: in place.
-    pub fn comparison_operator(mut self, value: impl Arg<str>) -> Self { self.0.set("ComparisonOperator", value.into_expr()); self }
+    pub fn comparison_operator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComparisonOperator", value.into_expr())) }
     /// `DatapointsToAlarm`: integer. Update: in place.
-    pub fn datapoints_to_alarm(mut self, value: impl Arg<i64>) -> Self { self.0.set("DatapointsToAlarm", value.into_expr()); self }
+    pub fn datapoints_to_alarm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DatapointsToAlarm", value.into_expr())) }
     /// `Dimensions`: list of `Dimension`. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<Arr<alarm::Dimension>>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<Arr<alarm::Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
     /// `EvaluateLowSampleCountPercentile`: text. Update: in place.
-    pub fn evaluate_low_sample_count_percentile(mut self, value: impl Arg<str>) -> Self { self.0.set("EvaluateLowSampleCountPercentile", value.into_expr()); self }
+    pub fn evaluate_low_sample_count_percentile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EvaluateLowSampleCountPercentile", value.into_expr())) }
     /// `EvaluationCriteria`: `EvaluationCriteria`. Update: in place.
-    pub fn evaluation_criteria(mut self, value: impl Arg<alarm::EvaluationCriteria>) -> Self { self.0.set("EvaluationCriteria", value.into_expr()); self }
+    pub fn evaluation_criteria(self, value: impl Arg<alarm::EvaluationCriteria>) -> Self { Self(put(self.0, "EvaluationCriteria", value.into_expr())) }
     /// `EvaluationInterval`: integer. Update: in place.
-    pub fn evaluation_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("EvaluationInterval", value.into_expr()); self }
+    pub fn evaluation_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationInterval", value.into_expr())) }
     /// `EvaluationPeriods`: integer. Update: in place.
-    pub fn evaluation_periods(mut self, value: impl Arg<i64>) -> Self { self.0.set("EvaluationPeriods", value.into_expr()); self }
+    pub fn evaluation_periods(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationPeriods", value.into_expr())) }
     /// `EvaluationWindow`: `EvaluationWindow`. Update: in place.
-    pub fn evaluation_window(mut self, value: impl Arg<alarm::EvaluationWindow>) -> Self { self.0.set("EvaluationWindow", value.into_expr()); self }
+    pub fn evaluation_window(self, value: impl Arg<alarm::EvaluationWindow>) -> Self { Self(put(self.0, "EvaluationWindow", value.into_expr())) }
     /// `ExtendedStatistic`: text. Update: in place.
-    pub fn extended_statistic(mut self, value: impl Arg<str>) -> Self { self.0.set("ExtendedStatistic", value.into_expr()); self }
-    /// `InsufficientDataActions`: list of text. Update: in place.
-    pub fn insufficient_data_actions(mut self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { self.0.set("InsufficientDataActions", value.into_expr()); self }
+    pub fn extended_statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtendedStatistic", value.into_expr())) }
+    /// `InsufficientDataActions`: list of `SnsTopicArn`. Update: in place.
+    pub fn insufficient_data_actions(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "InsufficientDataActions", value.into_expr())) }
     /// `MetricName`: text. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricName", value.into_expr()); self }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
     /// `Metrics`: list of `MetricDataQuery`. Update: in place.
-    pub fn metrics(mut self, value: impl Arg<Arr<alarm::MetricDataQuery>>) -> Self { self.0.set("Metrics", value.into_expr()); self }
+    pub fn metrics(self, value: impl Arg<Arr<alarm::MetricDataQuery>>) -> Self { Self(put(self.0, "Metrics", value.into_expr())) }
     /// `Namespace`: text. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
-    /// `OKActions`: list of text. Update: in place.
-    pub fn ok_actions(mut self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { self.0.set("OKActions", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
+    /// `OKActions`: list of `SnsTopicArn`. Update: in place.
+    pub fn ok_actions(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "OKActions", value.into_expr())) }
     /// `Period`: integer. Update: in place.
-    pub fn period(mut self, value: impl Arg<i64>) -> Self { self.0.set("Period", value.into_expr()); self }
+    pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value.into_expr())) }
     /// `Statistic`: text. Update: in place.
-    pub fn statistic(mut self, value: impl Arg<str>) -> Self { self.0.set("Statistic", value.into_expr()); self }
+    pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Threshold`: number. Update: in place.
-    pub fn threshold(mut self, value: impl Arg<f64>) -> Self { self.0.set("Threshold", value.into_expr()); self }
+    pub fn threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Threshold", value.into_expr())) }
     /// `ThresholdMetricId`: text. Update: in place.
-    pub fn threshold_metric_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ThresholdMetricId", value.into_expr()); self }
+    pub fn threshold_metric_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThresholdMetricId", value.into_expr())) }
     /// `TreatMissingData`: text. Update: in place.
-    pub fn treat_missing_data(mut self, value: impl Arg<str>) -> Self { self.0.set("TreatMissingData", value.into_expr()); self }
+    pub fn treat_missing_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatMissingData", value.into_expr())) }
     /// `Unit`: text. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
     /// `WarmUpConfiguration`: `WarmUpConfiguration`. Update: in place.
-    pub fn warm_up_configuration(mut self, value: impl Arg<alarm::WarmUpConfiguration>) -> Self { self.0.set("WarmUpConfiguration", value.into_expr()); self }
+    pub fn warm_up_configuration(self, value: impl Arg<alarm::WarmUpConfiguration>) -> Self { Self(put(self.0, "WarmUpConfiguration", value.into_expr())) }
 }
 impl Done for CfnAlarmProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudWatch::Alarm`.
 pub mod alarm {
 use crate::cfn::support::*;
 /// The property type `AlarmPromQLCriteria` of `AWS::CloudWatch::Alarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-alarmpromqlcriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AlarmPromQLCriteria(Bag);
+#[must_use] pub struct AlarmPromQLCriteria(Bag);
 impl AlarmPromQLCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PendingPeriod`: integer. Update: in place.
-    pub fn pending_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("PendingPeriod", value.into_expr()); self }
+    pub fn pending_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PendingPeriod", value.into_expr())) }
     /// `Query`: text. Update: in place.
-    pub fn query(mut self, value: impl Arg<str>) -> Self { self.0.set("Query", value.into_expr()); self }
+    pub fn query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Query", value.into_expr())) }
     /// `RecoveryPeriod`: integer. Update: in place.
-    pub fn recovery_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("RecoveryPeriod", value.into_expr()); self }
+    pub fn recovery_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecoveryPeriod", value.into_expr())) }
 }
 impl Done for AlarmPromQLCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Dimension` of `AWS::CloudWatch::Alarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-dimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Dimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Dimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Dimension {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Dimension<super::missing::Name, super::missing::Value> { Dimension(Bag::default(), Phase) }
+    pub fn new() -> Dimension<Missing<super::required::Name>, Missing<super::required::Value>> { Dimension(Bag::default(), Phase) }
 }
 impl<R0, R1> Dimension<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Dimension<Set, R1> { self.0.set("Name", value.into_expr()); Dimension(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Dimension<Set, R1> { Dimension(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Dimension<R0, Set> { self.0.set("Value", value.into_expr()); Dimension(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Dimension<R0, Set> { Dimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationCriteria` of `AWS::CloudWatch::Alarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-evaluationcriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationCriteria(Bag);
+#[must_use] pub struct EvaluationCriteria(Bag);
 impl EvaluationCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PromQLCriteria`: `AlarmPromQLCriteria`. Update: in place.
-    pub fn prom_ql_criteria(mut self, value: impl Arg<AlarmPromQLCriteria>) -> Self { self.0.set("PromQLCriteria", value.into_expr()); self }
+    pub fn prom_ql_criteria(self, value: impl Arg<AlarmPromQLCriteria>) -> Self { Self(put(self.0, "PromQLCriteria", value.into_expr())) }
 }
 impl Done for EvaluationCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationWindow` of `AWS::CloudWatch::Alarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-evaluationwindow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationWindow(Bag);
+#[must_use] pub struct EvaluationWindow(Bag);
 impl EvaluationWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SlidingWindow`: JSON. Update: in place.
-    pub fn sliding_window(mut self, value: impl Arg<Any>) -> Self { self.0.set("SlidingWindow", value.into_expr()); self }
+    pub fn sliding_window(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SlidingWindow", value.into_expr())) }
     /// `WallClockWindow`: `WallClockWindow`. Update: in place.
-    pub fn wall_clock_window(mut self, value: impl Arg<WallClockWindow>) -> Self { self.0.set("WallClockWindow", value.into_expr()); self }
+    pub fn wall_clock_window(self, value: impl Arg<WallClockWindow>) -> Self { Self(put(self.0, "WallClockWindow", value.into_expr())) }
 }
 impl Done for EvaluationWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Metric` of `AWS::CloudWatch::Alarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Metric(Bag);
+#[must_use] pub struct Metric(Bag);
 impl Metric {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dimensions`: list of `Dimension`. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<Arr<Dimension>>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
     /// `MetricName`: text. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricName", value.into_expr()); self }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
     /// `Namespace`: text. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
 }
 impl Done for Metric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDataQuery` of `AWS::CloudWatch::Alarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricdataquery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricDataQuery<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetricDataQuery<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetricDataQuery {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricDataQuery<super::missing::Id> { MetricDataQuery(Bag::default(), Phase) }
+    pub fn new() -> MetricDataQuery<Missing<super::required::Id>> { MetricDataQuery(Bag::default(), Phase) }
 }
 impl<R0> MetricDataQuery<R0> {
     /// `AccountId`: text. Update: in place.
-    pub fn account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AccountId", value.into_expr()); self }
+    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr()), Phase) }
     /// `Expression`: text. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> Self { self.0.set("Expression", value.into_expr()); self }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> MetricDataQuery<Set> { self.0.set("Id", value.into_expr()); MetricDataQuery(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> MetricDataQuery<Set> { MetricDataQuery(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Label`: text. Update: in place.
-    pub fn label(mut self, value: impl Arg<str>) -> Self { self.0.set("Label", value.into_expr()); self }
+    pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value.into_expr()), Phase) }
     /// `MetricStat`: `MetricStat`. Update: in place.
-    pub fn metric_stat(mut self, value: impl Arg<MetricStat>) -> Self { self.0.set("MetricStat", value.into_expr()); self }
+    pub fn metric_stat(self, value: impl Arg<MetricStat>) -> Self { Self(put(self.0, "MetricStat", value.into_expr()), Phase) }
     /// `Period`: integer. Update: in place.
-    pub fn period(mut self, value: impl Arg<i64>) -> Self { self.0.set("Period", value.into_expr()); self }
+    pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value.into_expr()), Phase) }
     /// `ReturnData`: boolean. Update: in place.
-    pub fn return_data(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReturnData", value.into_expr()); self }
+    pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value.into_expr()), Phase) }
 }
 impl Done for MetricDataQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricStat` of `AWS::CloudWatch::Alarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-metricstat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricStat<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MetricStat<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MetricStat {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricStat<super::missing::Metric, super::missing::Period, super::missing::Stat> { MetricStat(Bag::default(), Phase) }
+    pub fn new() -> MetricStat<Missing<super::required::Metric>, Missing<super::required::Period>, Missing<super::required::Stat>> { MetricStat(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MetricStat<R0, R1, R2> {
     /// `Metric`: `Metric`, required. Update: in place.
-    pub fn metric(mut self, value: impl Arg<Metric>) -> MetricStat<Set, R1, R2> { self.0.set("Metric", value.into_expr()); MetricStat(self.0, Phase) }
+    pub fn metric(self, value: impl Arg<Metric>) -> MetricStat<Set, R1, R2> { MetricStat(put(self.0, "Metric", value.into_expr()), Phase) }
     /// `Period`: integer, required. Update: in place.
-    pub fn period(mut self, value: impl Arg<i64>) -> MetricStat<R0, Set, R2> { self.0.set("Period", value.into_expr()); MetricStat(self.0, Phase) }
+    pub fn period(self, value: impl Arg<i64>) -> MetricStat<R0, Set, R2> { MetricStat(put(self.0, "Period", value.into_expr()), Phase) }
     /// `Stat`: text, required. Update: in place.
-    pub fn stat(mut self, value: impl Arg<str>) -> MetricStat<R0, R1, Set> { self.0.set("Stat", value.into_expr()); MetricStat(self.0, Phase) }
+    pub fn stat(self, value: impl Arg<str>) -> MetricStat<R0, R1, Set> { MetricStat(put(self.0, "Stat", value.into_expr()), Phase) }
     /// `Unit`: text. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for MetricStat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WallClockWindow` of `AWS::CloudWatch::Alarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-wallclockwindow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WallClockWindow(Bag);
+#[must_use] pub struct WallClockWindow(Bag);
 impl WallClockWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Timezone`: text. Update: in place.
-    pub fn timezone(mut self, value: impl Arg<str>) -> Self { self.0.set("Timezone", value.into_expr()); self }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr())) }
 }
 impl Done for WallClockWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WarmUpConfiguration` of `AWS::CloudWatch::Alarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarm-warmupconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WarmUpConfiguration(Bag);
+#[must_use] pub struct WarmUpConfiguration(Bag);
 impl WarmUpConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnlyStartEvaluatingAfterWarmUpPeriodEnds`: boolean. Update: in place.
-    pub fn only_start_evaluating_after_warm_up_period_ends(mut self, value: impl Arg<bool>) -> Self { self.0.set("OnlyStartEvaluatingAfterWarmUpPeriodEnds", value.into_expr()); self }
+    pub fn only_start_evaluating_after_warm_up_period_ends(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OnlyStartEvaluatingAfterWarmUpPeriodEnds", value.into_expr())) }
     /// `WarmUpPeriodDurationInMinutes`: integer. Update: in place.
-    pub fn warm_up_period_duration_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("WarmUpPeriodDurationInMinutes", value.into_expr()); self }
+    pub fn warm_up_period_duration_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WarmUpPeriodDurationInMinutes", value.into_expr())) }
 }
 impl Done for WarmUpConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -205,10 +205,10 @@ impl CfnAlarmMuteRule {
     /// `AWS::CloudWatch::AlarmMuteRule`
     pub const TYPE: &'static str = "AWS::CloudWatch::AlarmMuteRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAlarmMuteRuleProps<R0>) -> Self where CfnAlarmMuteRuleProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAlarmMuteRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `LastUpdatedTimestamp`: text.
     pub fn attr_last_updated_timestamp(&self) -> Val<str> { self.0.get_att("LastUpdatedTimestamp") }
@@ -219,66 +219,66 @@ impl CfnAlarmMuteRule {
 }
 impl Parent for CfnAlarmMuteRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudWatch::AlarmMuteRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarmmuterule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAlarmMuteRuleProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAlarmMuteRuleProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAlarmMuteRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAlarmMuteRuleProps<missing::Rule> { CfnAlarmMuteRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAlarmMuteRuleProps<Missing<required::Rule>> { CfnAlarmMuteRuleProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAlarmMuteRuleProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ExpireDate`: text. Update: in place.
-    pub fn expire_date(mut self, value: impl Arg<str>) -> Self { self.0.set("ExpireDate", value.into_expr()); self }
+    pub fn expire_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpireDate", value.into_expr()), Phase) }
     /// `MuteTargets`: `MuteTargets`. Update: in place.
-    pub fn mute_targets(mut self, value: impl Arg<alarm_mute_rule::MuteTargets>) -> Self { self.0.set("MuteTargets", value.into_expr()); self }
+    pub fn mute_targets(self, value: impl Arg<alarm_mute_rule::MuteTargets>) -> Self { Self(put(self.0, "MuteTargets", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Rule`: `Rule`, required. Update: in place.
-    pub fn rule(mut self, value: impl Arg<alarm_mute_rule::Rule>) -> CfnAlarmMuteRuleProps<Set> { self.0.set("Rule", value.into_expr()); CfnAlarmMuteRuleProps(self.0, Phase) }
+    pub fn rule(self, value: impl Arg<alarm_mute_rule::Rule>) -> CfnAlarmMuteRuleProps<Set> { CfnAlarmMuteRuleProps(put(self.0, "Rule", value.into_expr()), Phase) }
     /// `StartDate`: text. Update: in place.
-    pub fn start_date(mut self, value: impl Arg<str>) -> Self { self.0.set("StartDate", value.into_expr()); self }
+    pub fn start_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartDate", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAlarmMuteRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudWatch::AlarmMuteRule`.
 pub mod alarm_mute_rule {
 use crate::cfn::support::*;
 /// The property type `MuteTargets` of `AWS::CloudWatch::AlarmMuteRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarmmuterule-mutetargets.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MuteTargets<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MuteTargets<R0 = Set>(Bag, Phase<(R0,)>);
 impl MuteTargets {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MuteTargets<super::missing::AlarmNames> { MuteTargets(Bag::default(), Phase) }
+    pub fn new() -> MuteTargets<Missing<super::required::AlarmNames>> { MuteTargets(Bag::default(), Phase) }
 }
 impl<R0> MuteTargets<R0> {
     /// `AlarmNames`: list of text, required. Update: in place.
-    pub fn alarm_names(mut self, value: impl Arg<Arr<str>>) -> MuteTargets<Set> { self.0.set("AlarmNames", value.into_expr()); MuteTargets(self.0, Phase) }
+    pub fn alarm_names(self, value: impl Arg<Arr<str>>) -> MuteTargets<Set> { MuteTargets(put(self.0, "AlarmNames", value.into_expr()), Phase) }
 }
 impl Done for MuteTargets { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::CloudWatch::AlarmMuteRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarmmuterule-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Rule<R0 = Set>(Bag, Phase<(R0,)>);
 impl Rule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Rule<super::missing::Schedule> { Rule(Bag::default(), Phase) }
+    pub fn new() -> Rule<Missing<super::required::Schedule>> { Rule(Bag::default(), Phase) }
 }
 impl<R0> Rule<R0> {
     /// `Schedule`: `Schedule`, required. Update: in place.
-    pub fn schedule(mut self, value: impl Arg<Schedule>) -> Rule<Set> { self.0.set("Schedule", value.into_expr()); Rule(self.0, Phase) }
+    pub fn schedule(self, value: impl Arg<Schedule>) -> Rule<Set> { Rule(put(self.0, "Schedule", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::CloudWatch::AlarmMuteRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-alarmmuterule-schedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Schedule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Schedule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Schedule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Schedule<super::missing::Duration, super::missing::Expression> { Schedule(Bag::default(), Phase) }
+    pub fn new() -> Schedule<Missing<super::required::Duration>, Missing<super::required::Expression>> { Schedule(Bag::default(), Phase) }
 }
 impl<R0, R1> Schedule<R0, R1> {
     /// `Duration`: text, required. Update: in place.
-    pub fn duration(mut self, value: impl Arg<str>) -> Schedule<Set, R1> { self.0.set("Duration", value.into_expr()); Schedule(self.0, Phase) }
+    pub fn duration(self, value: impl Arg<str>) -> Schedule<Set, R1> { Schedule(put(self.0, "Duration", value.into_expr()), Phase) }
     /// `Expression`: text, required. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> Schedule<R0, Set> { self.0.set("Expression", value.into_expr()); Schedule(self.0, Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> Schedule<R0, Set> { Schedule(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `Timezone`: text. Update: in place.
-    pub fn timezone(mut self, value: impl Arg<str>) -> Self { self.0.set("Timezone", value.into_expr()); self }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr()), Phase) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 }
@@ -296,156 +296,156 @@ impl CfnAnomalyDetector {
 }
 impl Parent for CfnAnomalyDetector { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudWatch::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-anomalydetector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAnomalyDetectorProps(Bag);
+#[must_use] pub struct CfnAnomalyDetectorProps(Bag);
 impl CfnAnomalyDetectorProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Configuration`: `Configuration`. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<anomaly_detector::Configuration>) -> Self { self.0.set("Configuration", value.into_expr()); self }
+    pub fn configuration(self, value: impl Arg<anomaly_detector::Configuration>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
     /// `Dimensions`: list of `Dimension`. Update: replacement.
-    pub fn dimensions(mut self, value: impl Arg<Arr<anomaly_detector::Dimension>>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<Arr<anomaly_detector::Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
     /// `MetricCharacteristics`: `MetricCharacteristics`. Update: replacement.
-    pub fn metric_characteristics(mut self, value: impl Arg<anomaly_detector::MetricCharacteristics>) -> Self { self.0.set("MetricCharacteristics", value.into_expr()); self }
+    pub fn metric_characteristics(self, value: impl Arg<anomaly_detector::MetricCharacteristics>) -> Self { Self(put(self.0, "MetricCharacteristics", value.into_expr())) }
     /// `MetricMathAnomalyDetector`: `MetricMathAnomalyDetector`. Update: replacement.
-    pub fn metric_math_anomaly_detector(mut self, value: impl Arg<anomaly_detector::MetricMathAnomalyDetector>) -> Self { self.0.set("MetricMathAnomalyDetector", value.into_expr()); self }
+    pub fn metric_math_anomaly_detector(self, value: impl Arg<anomaly_detector::MetricMathAnomalyDetector>) -> Self { Self(put(self.0, "MetricMathAnomalyDetector", value.into_expr())) }
     /// `MetricName`: text. Update: replacement.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricName", value.into_expr()); self }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
     /// `Namespace`: text. Update: replacement.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
     /// `SingleMetricAnomalyDetector`: `SingleMetricAnomalyDetector`. Update: replacement.
-    pub fn single_metric_anomaly_detector(mut self, value: impl Arg<anomaly_detector::SingleMetricAnomalyDetector>) -> Self { self.0.set("SingleMetricAnomalyDetector", value.into_expr()); self }
+    pub fn single_metric_anomaly_detector(self, value: impl Arg<anomaly_detector::SingleMetricAnomalyDetector>) -> Self { Self(put(self.0, "SingleMetricAnomalyDetector", value.into_expr())) }
     /// `Stat`: text. Update: replacement.
-    pub fn stat(mut self, value: impl Arg<str>) -> Self { self.0.set("Stat", value.into_expr()); self }
+    pub fn stat(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Stat", value.into_expr())) }
 }
 impl Done for CfnAnomalyDetectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudWatch::AnomalyDetector`.
 pub mod anomaly_detector {
 use crate::cfn::support::*;
 /// The property type `Configuration` of `AWS::CloudWatch::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Configuration(Bag);
+#[must_use] pub struct Configuration(Bag);
 impl Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExcludedTimeRanges`: list of `Range`. Update: in place.
-    pub fn excluded_time_ranges(mut self, value: impl Arg<Arr<Range>>) -> Self { self.0.set("ExcludedTimeRanges", value.into_expr()); self }
+    pub fn excluded_time_ranges(self, value: impl Arg<Arr<Range>>) -> Self { Self(put(self.0, "ExcludedTimeRanges", value.into_expr())) }
     /// `MetricTimeZone`: text. Update: in place.
-    pub fn metric_time_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricTimeZone", value.into_expr()); self }
+    pub fn metric_time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricTimeZone", value.into_expr())) }
 }
 impl Done for Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Dimension` of `AWS::CloudWatch::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-dimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Dimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Dimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Dimension {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Dimension<super::missing::Name, super::missing::Value> { Dimension(Bag::default(), Phase) }
+    pub fn new() -> Dimension<Missing<super::required::Name>, Missing<super::required::Value>> { Dimension(Bag::default(), Phase) }
 }
 impl<R0, R1> Dimension<R0, R1> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Dimension<Set, R1> { self.0.set("Name", value.into_expr()); Dimension(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Dimension<Set, R1> { Dimension(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> Dimension<R0, Set> { self.0.set("Value", value.into_expr()); Dimension(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Dimension<R0, Set> { Dimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Metric` of `AWS::CloudWatch::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Metric<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Metric<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Metric {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Metric<super::missing::MetricName, super::missing::Namespace> { Metric(Bag::default(), Phase) }
+    pub fn new() -> Metric<Missing<super::required::MetricName>, Missing<super::required::Namespace>> { Metric(Bag::default(), Phase) }
 }
 impl<R0, R1> Metric<R0, R1> {
     /// `Dimensions`: list of `Dimension`. Update: replacement.
-    pub fn dimensions(mut self, value: impl Arg<Arr<Dimension>>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
     /// `MetricName`: text, required. Update: replacement.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> Metric<Set, R1> { self.0.set("MetricName", value.into_expr()); Metric(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> Metric<Set, R1> { Metric(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `Namespace`: text, required. Update: replacement.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Metric<R0, Set> { self.0.set("Namespace", value.into_expr()); Metric(self.0, Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> Metric<R0, Set> { Metric(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for Metric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricCharacteristics` of `AWS::CloudWatch::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metriccharacteristics.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricCharacteristics(Bag);
+#[must_use] pub struct MetricCharacteristics(Bag);
 impl MetricCharacteristics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PeriodicSpikes`: boolean. Update: replacement.
-    pub fn periodic_spikes(mut self, value: impl Arg<bool>) -> Self { self.0.set("PeriodicSpikes", value.into_expr()); self }
+    pub fn periodic_spikes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PeriodicSpikes", value.into_expr())) }
 }
 impl Done for MetricCharacteristics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDataQuery` of `AWS::CloudWatch::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricdataquery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricDataQuery<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetricDataQuery<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetricDataQuery {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricDataQuery<super::missing::Id> { MetricDataQuery(Bag::default(), Phase) }
+    pub fn new() -> MetricDataQuery<Missing<super::required::Id>> { MetricDataQuery(Bag::default(), Phase) }
 }
 impl<R0> MetricDataQuery<R0> {
     /// `AccountId`: text. Update: replacement.
-    pub fn account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AccountId", value.into_expr()); self }
+    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr()), Phase) }
     /// `Expression`: text. Update: replacement.
-    pub fn expression(mut self, value: impl Arg<str>) -> Self { self.0.set("Expression", value.into_expr()); self }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> MetricDataQuery<Set> { self.0.set("Id", value.into_expr()); MetricDataQuery(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> MetricDataQuery<Set> { MetricDataQuery(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Label`: text. Update: replacement.
-    pub fn label(mut self, value: impl Arg<str>) -> Self { self.0.set("Label", value.into_expr()); self }
+    pub fn label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Label", value.into_expr()), Phase) }
     /// `MetricStat`: `MetricStat`. Update: replacement.
-    pub fn metric_stat(mut self, value: impl Arg<MetricStat>) -> Self { self.0.set("MetricStat", value.into_expr()); self }
+    pub fn metric_stat(self, value: impl Arg<MetricStat>) -> Self { Self(put(self.0, "MetricStat", value.into_expr()), Phase) }
     /// `Period`: integer. Update: replacement.
-    pub fn period(mut self, value: impl Arg<i64>) -> Self { self.0.set("Period", value.into_expr()); self }
+    pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value.into_expr()), Phase) }
     /// `ReturnData`: boolean. Update: replacement.
-    pub fn return_data(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReturnData", value.into_expr()); self }
+    pub fn return_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnData", value.into_expr()), Phase) }
 }
 impl Done for MetricDataQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricMathAnomalyDetector` of `AWS::CloudWatch::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricmathanomalydetector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricMathAnomalyDetector(Bag);
+#[must_use] pub struct MetricMathAnomalyDetector(Bag);
 impl MetricMathAnomalyDetector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MetricDataQueries`: list of `MetricDataQuery`. Update: replacement.
-    pub fn metric_data_queries(mut self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { self.0.set("MetricDataQueries", value.into_expr()); self }
+    pub fn metric_data_queries(self, value: impl Arg<Arr<MetricDataQuery>>) -> Self { Self(put(self.0, "MetricDataQueries", value.into_expr())) }
 }
 impl Done for MetricMathAnomalyDetector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricStat` of `AWS::CloudWatch::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-metricstat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricStat<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MetricStat<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MetricStat {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricStat<super::missing::Metric, super::missing::Period, super::missing::Stat> { MetricStat(Bag::default(), Phase) }
+    pub fn new() -> MetricStat<Missing<super::required::Metric>, Missing<super::required::Period>, Missing<super::required::Stat>> { MetricStat(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MetricStat<R0, R1, R2> {
     /// `Metric`: `Metric`, required. Update: replacement.
-    pub fn metric(mut self, value: impl Arg<Metric>) -> MetricStat<Set, R1, R2> { self.0.set("Metric", value.into_expr()); MetricStat(self.0, Phase) }
+    pub fn metric(self, value: impl Arg<Metric>) -> MetricStat<Set, R1, R2> { MetricStat(put(self.0, "Metric", value.into_expr()), Phase) }
     /// `Period`: integer, required. Update: replacement.
-    pub fn period(mut self, value: impl Arg<i64>) -> MetricStat<R0, Set, R2> { self.0.set("Period", value.into_expr()); MetricStat(self.0, Phase) }
+    pub fn period(self, value: impl Arg<i64>) -> MetricStat<R0, Set, R2> { MetricStat(put(self.0, "Period", value.into_expr()), Phase) }
     /// `Stat`: text, required. Update: replacement.
-    pub fn stat(mut self, value: impl Arg<str>) -> MetricStat<R0, R1, Set> { self.0.set("Stat", value.into_expr()); MetricStat(self.0, Phase) }
+    pub fn stat(self, value: impl Arg<str>) -> MetricStat<R0, R1, Set> { MetricStat(put(self.0, "Stat", value.into_expr()), Phase) }
     /// `Unit`: text. Update: replacement.
-    pub fn unit(mut self, value: impl Arg<str>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for MetricStat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Range` of `AWS::CloudWatch::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-range.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Range<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Range<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Range {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Range<super::missing::EndTime, super::missing::StartTime> { Range(Bag::default(), Phase) }
+    pub fn new() -> Range<Missing<super::required::EndTime>, Missing<super::required::StartTime>> { Range(Bag::default(), Phase) }
 }
 impl<R0, R1> Range<R0, R1> {
     /// `EndTime`: text, required. Update: in place.
-    pub fn end_time(mut self, value: impl Arg<str>) -> Range<Set, R1> { self.0.set("EndTime", value.into_expr()); Range(self.0, Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> Range<Set, R1> { Range(put(self.0, "EndTime", value.into_expr()), Phase) }
     /// `StartTime`: text, required. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<str>) -> Range<R0, Set> { self.0.set("StartTime", value.into_expr()); Range(self.0, Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> Range<R0, Set> { Range(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for Range { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleMetricAnomalyDetector` of `AWS::CloudWatch::AnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-anomalydetector-singlemetricanomalydetector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SingleMetricAnomalyDetector(Bag);
+#[must_use] pub struct SingleMetricAnomalyDetector(Bag);
 impl SingleMetricAnomalyDetector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountId`: text. Update: replacement.
-    pub fn account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AccountId", value.into_expr()); self }
+    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr())) }
     /// `Dimensions`: list of `Dimension`. Update: replacement.
-    pub fn dimensions(mut self, value: impl Arg<Arr<Dimension>>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
     /// `MetricName`: text. Update: replacement.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricName", value.into_expr()); self }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
     /// `Namespace`: text. Update: replacement.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
     /// `Stat`: text. Update: replacement.
-    pub fn stat(mut self, value: impl Arg<str>) -> Self { self.0.set("Stat", value.into_expr()); self }
+    pub fn stat(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Stat", value.into_expr())) }
 }
 impl Done for SingleMetricAnomalyDetector { fn into_props(self) -> Bag { self.0 } }
 }
@@ -455,42 +455,42 @@ impl CfnCompositeAlarm {
     /// `AWS::CloudWatch::CompositeAlarm`
     pub const TYPE: &'static str = "AWS::CloudWatch::CompositeAlarm";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnCompositeAlarmProps<R0>) -> Self where CfnCompositeAlarmProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCompositeAlarmProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AlarmName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `CloudWatchCompositeAlarmArn`.
     pub fn attr_arn(&self) -> Val<kind::CloudWatchCompositeAlarmArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnCompositeAlarm { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudWatch::CompositeAlarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-compositealarm.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCompositeAlarmProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnCompositeAlarmProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnCompositeAlarmProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCompositeAlarmProps<missing::AlarmRule> { CfnCompositeAlarmProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCompositeAlarmProps<Missing<required::AlarmRule>> { CfnCompositeAlarmProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCompositeAlarmProps<R0> {
     /// `ActionsEnabled`: boolean. Update: in place.
-    pub fn actions_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("ActionsEnabled", value.into_expr()); self }
-    /// `ActionsSuppressor`: text. Update: in place.
-    pub fn actions_suppressor(mut self, value: impl Arg<kind::CloudWatchAlarmArnOrCompositeAlarmArn>) -> Self { self.0.set("ActionsSuppressor", value.into_expr()); self }
+    pub fn actions_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ActionsEnabled", value.into_expr()), Phase) }
+    /// `ActionsSuppressor`: `CloudWatchAlarmArnOrCompositeAlarmArn`. Update: in place.
+    pub fn actions_suppressor(self, value: impl Arg<kind::CloudWatchAlarmArnOrCompositeAlarmArn>) -> Self { Self(put(self.0, "ActionsSuppressor", value.into_expr()), Phase) }
     /// `ActionsSuppressorExtensionPeriod`: integer. Update: in place.
-    pub fn actions_suppressor_extension_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("ActionsSuppressorExtensionPeriod", value.into_expr()); self }
+    pub fn actions_suppressor_extension_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ActionsSuppressorExtensionPeriod", value.into_expr()), Phase) }
     /// `ActionsSuppressorWaitPeriod`: integer. Update: in place.
-    pub fn actions_suppressor_wait_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("ActionsSuppressorWaitPeriod", value.into_expr()); self }
-    /// `AlarmActions`: list of text. Update: in place.
-    pub fn alarm_actions(mut self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { self.0.set("AlarmActions", value.into_expr()); self }
+    pub fn actions_suppressor_wait_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ActionsSuppressorWaitPeriod", value.into_expr()), Phase) }
+    /// `AlarmActions`: list of `SnsTopicArn`. Update: in place.
+    pub fn alarm_actions(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "AlarmActions", value.into_expr()), Phase) }
     /// `AlarmDescription`: text. Update: in place.
-    pub fn alarm_description(mut self, value: impl Arg<str>) -> Self { self.0.set("AlarmDescription", value.into_expr()); self }
+    pub fn alarm_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmDescription", value.into_expr()), Phase) }
     /// `AlarmName`: text. Update: replacement.
-    pub fn alarm_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AlarmName", value.into_expr()); self }
+    pub fn alarm_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmName", value.into_expr()), Phase) }
     /// `AlarmRule`: text, required. Update: in place.
-    pub fn alarm_rule(mut self, value: impl Arg<str>) -> CfnCompositeAlarmProps<Set> { self.0.set("AlarmRule", value.into_expr()); CfnCompositeAlarmProps(self.0, Phase) }
+    pub fn alarm_rule(self, value: impl Arg<str>) -> CfnCompositeAlarmProps<Set> { CfnCompositeAlarmProps(put(self.0, "AlarmRule", value.into_expr()), Phase) }
     /// `InsufficientDataActions`: list of text. Update: in place.
-    pub fn insufficient_data_actions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InsufficientDataActions", value.into_expr()); self }
-    /// `OKActions`: list of text. Update: in place.
-    pub fn ok_actions(mut self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { self.0.set("OKActions", value.into_expr()); self }
+    pub fn insufficient_data_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InsufficientDataActions", value.into_expr()), Phase) }
+    /// `OKActions`: list of `SnsTopicArn`. Update: in place.
+    pub fn ok_actions(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "OKActions", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCompositeAlarmProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudWatch::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-dashboard.html)
@@ -499,24 +499,24 @@ impl CfnDashboard {
     /// `AWS::CloudWatch::Dashboard`
     pub const TYPE: &'static str = "AWS::CloudWatch::Dashboard";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDashboardProps<R0>) -> Self where CfnDashboardProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDashboardProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DashboardName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnDashboard { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudWatch::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-dashboard.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDashboardProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDashboardProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDashboardProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDashboardProps<missing::DashboardBody> { CfnDashboardProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDashboardProps<Missing<required::DashboardBody>> { CfnDashboardProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDashboardProps<R0> {
     /// `DashboardBody`: text, required. Update: in place.
-    pub fn dashboard_body(mut self, value: impl Arg<str>) -> CfnDashboardProps<Set> { self.0.set("DashboardBody", value.into_expr()); CfnDashboardProps(self.0, Phase) }
+    pub fn dashboard_body(self, value: impl Arg<str>) -> CfnDashboardProps<Set> { CfnDashboardProps(put(self.0, "DashboardBody", value.into_expr()), Phase) }
     /// `DashboardName`: text. Update: replacement.
-    pub fn dashboard_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DashboardName", value.into_expr()); self }
+    pub fn dashboard_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DashboardName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDashboardProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CloudWatch::InsightRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-insightrule.html)
@@ -525,32 +525,32 @@ impl CfnInsightRule {
     /// `AWS::CloudWatch::InsightRule`
     pub const TYPE: &'static str = "AWS::CloudWatch::InsightRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnInsightRuleProps<R0, R1, R2>) -> Self where CfnInsightRuleProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInsightRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `RuleName`: text.
     pub fn attr_rule_name(&self) -> Val<str> { self.0.get_att("RuleName") }
 }
 impl Parent for CfnInsightRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudWatch::InsightRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-insightrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInsightRuleProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnInsightRuleProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnInsightRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnInsightRuleProps<missing::RuleBody, missing::RuleName, missing::RuleState> { CfnInsightRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnInsightRuleProps<Missing<required::RuleBody>, Missing<required::RuleName>, Missing<required::RuleState>> { CfnInsightRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnInsightRuleProps<R0, R1, R2> {
     /// `ApplyOnTransformedLogs`: boolean. Update: in place.
-    pub fn apply_on_transformed_logs(mut self, value: impl Arg<bool>) -> Self { self.0.set("ApplyOnTransformedLogs", value.into_expr()); self }
+    pub fn apply_on_transformed_logs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyOnTransformedLogs", value.into_expr()), Phase) }
     /// `RuleBody`: text, required. Update: in place.
-    pub fn rule_body(mut self, value: impl Arg<str>) -> CfnInsightRuleProps<Set, R1, R2> { self.0.set("RuleBody", value.into_expr()); CfnInsightRuleProps(self.0, Phase) }
+    pub fn rule_body(self, value: impl Arg<str>) -> CfnInsightRuleProps<Set, R1, R2> { CfnInsightRuleProps(put(self.0, "RuleBody", value.into_expr()), Phase) }
     /// `RuleName`: text, required. Update: replacement.
-    pub fn rule_name(mut self, value: impl Arg<str>) -> CfnInsightRuleProps<R0, Set, R2> { self.0.set("RuleName", value.into_expr()); CfnInsightRuleProps(self.0, Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> CfnInsightRuleProps<R0, Set, R2> { CfnInsightRuleProps(put(self.0, "RuleName", value.into_expr()), Phase) }
     /// `RuleState`: `RuleState`, required. Update: in place.
-    pub fn rule_state(mut self, value: impl Arg<insight_rule::RuleState>) -> CfnInsightRuleProps<R0, R1, Set> { self.0.set("RuleState", value.into_expr()); CfnInsightRuleProps(self.0, Phase) }
+    pub fn rule_state(self, value: impl Arg<insight_rule::RuleState>) -> CfnInsightRuleProps<R0, R1, Set> { CfnInsightRuleProps(put(self.0, "RuleState", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnInsightRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudWatch::InsightRule`.
@@ -565,102 +565,102 @@ impl CfnLogAlarm {
     /// `AWS::CloudWatch::LogAlarm`
     pub const TYPE: &'static str = "AWS::CloudWatch::LogAlarm";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnLogAlarmProps<R0, R1, R2, R3, R4>) -> Self where CfnLogAlarmProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLogAlarmProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AlarmName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnLogAlarm { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudWatch::LogAlarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-logalarm.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLogAlarmProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnLogAlarmProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnLogAlarmProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLogAlarmProps<missing::ComparisonOperator, missing::QueryResultsToAlarm, missing::QueryResultsToEvaluate, missing::ScheduledQueryConfiguration, missing::Threshold> { CfnLogAlarmProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLogAlarmProps<Missing<required::ComparisonOperator>, Missing<required::QueryResultsToAlarm>, Missing<required::QueryResultsToEvaluate>, Missing<required::ScheduledQueryConfiguration>, Missing<required::Threshold>> { CfnLogAlarmProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnLogAlarmProps<R0, R1, R2, R3, R4> {
     /// `ActionLogLineCount`: integer. Update: in place.
-    pub fn action_log_line_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("ActionLogLineCount", value.into_expr()); self }
-    /// `ActionLogLineRoleArn`: text. Update: in place.
-    pub fn action_log_line_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ActionLogLineRoleArn", value.into_expr()); self }
+    pub fn action_log_line_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ActionLogLineCount", value.into_expr()), Phase) }
+    /// `ActionLogLineRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn action_log_line_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ActionLogLineRoleArn", value.into_expr()), Phase) }
     /// `ActionsEnabled`: boolean. Update: in place.
-    pub fn actions_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("ActionsEnabled", value.into_expr()); self }
+    pub fn actions_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ActionsEnabled", value.into_expr()), Phase) }
     /// `AlarmActions`: list of text. Update: in place.
-    pub fn alarm_actions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AlarmActions", value.into_expr()); self }
+    pub fn alarm_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AlarmActions", value.into_expr()), Phase) }
     /// `AlarmDescription`: text. Update: in place.
-    pub fn alarm_description(mut self, value: impl Arg<str>) -> Self { self.0.set("AlarmDescription", value.into_expr()); self }
+    pub fn alarm_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmDescription", value.into_expr()), Phase) }
     /// `AlarmName`: text. Update: replacement.
-    pub fn alarm_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AlarmName", value.into_expr()); self }
+    pub fn alarm_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmName", value.into_expr()), Phase) }
     /// `ComparisonOperator`: text, required. Update: in place.
-    pub fn comparison_operator(mut self, value: impl Arg<str>) -> CfnLogAlarmProps<Set, R1, R2, R3, R4> { self.0.set("ComparisonOperator", value.into_expr()); CfnLogAlarmProps(self.0, Phase) }
+    pub fn comparison_operator(self, value: impl Arg<str>) -> CfnLogAlarmProps<Set, R1, R2, R3, R4> { CfnLogAlarmProps(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
     /// `InsufficientDataActions`: list of text. Update: in place.
-    pub fn insufficient_data_actions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InsufficientDataActions", value.into_expr()); self }
+    pub fn insufficient_data_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InsufficientDataActions", value.into_expr()), Phase) }
     /// `OKActions`: list of text. Update: in place.
-    pub fn ok_actions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("OKActions", value.into_expr()); self }
+    pub fn ok_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OKActions", value.into_expr()), Phase) }
     /// `QueryResultsToAlarm`: integer, required. Update: in place.
-    pub fn query_results_to_alarm(mut self, value: impl Arg<i64>) -> CfnLogAlarmProps<R0, Set, R2, R3, R4> { self.0.set("QueryResultsToAlarm", value.into_expr()); CfnLogAlarmProps(self.0, Phase) }
+    pub fn query_results_to_alarm(self, value: impl Arg<i64>) -> CfnLogAlarmProps<R0, Set, R2, R3, R4> { CfnLogAlarmProps(put(self.0, "QueryResultsToAlarm", value.into_expr()), Phase) }
     /// `QueryResultsToEvaluate`: integer, required. Update: in place.
-    pub fn query_results_to_evaluate(mut self, value: impl Arg<i64>) -> CfnLogAlarmProps<R0, R1, Set, R3, R4> { self.0.set("QueryResultsToEvaluate", value.into_expr()); CfnLogAlarmProps(self.0, Phase) }
+    pub fn query_results_to_evaluate(self, value: impl Arg<i64>) -> CfnLogAlarmProps<R0, R1, Set, R3, R4> { CfnLogAlarmProps(put(self.0, "QueryResultsToEvaluate", value.into_expr()), Phase) }
     /// `ScheduledQueryConfiguration`: `ScheduledQueryConfiguration`, required. Update: in place.
-    pub fn scheduled_query_configuration(mut self, value: impl Arg<log_alarm::ScheduledQueryConfiguration>) -> CfnLogAlarmProps<R0, R1, R2, Set, R4> { self.0.set("ScheduledQueryConfiguration", value.into_expr()); CfnLogAlarmProps(self.0, Phase) }
+    pub fn scheduled_query_configuration(self, value: impl Arg<log_alarm::ScheduledQueryConfiguration>) -> CfnLogAlarmProps<R0, R1, R2, Set, R4> { CfnLogAlarmProps(put(self.0, "ScheduledQueryConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Threshold`: number, required. Update: in place.
-    pub fn threshold(mut self, value: impl Arg<f64>) -> CfnLogAlarmProps<R0, R1, R2, R3, Set> { self.0.set("Threshold", value.into_expr()); CfnLogAlarmProps(self.0, Phase) }
+    pub fn threshold(self, value: impl Arg<f64>) -> CfnLogAlarmProps<R0, R1, R2, R3, Set> { CfnLogAlarmProps(put(self.0, "Threshold", value.into_expr()), Phase) }
     /// `TreatMissingData`: text. Update: in place.
-    pub fn treat_missing_data(mut self, value: impl Arg<str>) -> Self { self.0.set("TreatMissingData", value.into_expr()); self }
+    pub fn treat_missing_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatMissingData", value.into_expr()), Phase) }
     /// `WarmUpConfiguration`: `WarmUpConfiguration`. Update: in place.
-    pub fn warm_up_configuration(mut self, value: impl Arg<log_alarm::WarmUpConfiguration>) -> Self { self.0.set("WarmUpConfiguration", value.into_expr()); self }
+    pub fn warm_up_configuration(self, value: impl Arg<log_alarm::WarmUpConfiguration>) -> Self { Self(put(self.0, "WarmUpConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnLogAlarmProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudWatch::LogAlarm`.
 pub mod log_alarm {
 use crate::cfn::support::*;
 /// The property type `ScheduleConfiguration` of `AWS::CloudWatch::LogAlarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-scheduleconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScheduleConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ScheduleConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ScheduleConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScheduleConfiguration<super::missing::ScheduleExpression, super::missing::StartTimeOffset> { ScheduleConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ScheduleConfiguration<Missing<super::required::ScheduleExpression>, Missing<super::required::StartTimeOffset>> { ScheduleConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ScheduleConfiguration<R0, R1> {
     /// `EndTimeOffset`: integer. Update: in place.
-    pub fn end_time_offset(mut self, value: impl Arg<i64>) -> Self { self.0.set("EndTimeOffset", value.into_expr()); self }
+    pub fn end_time_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndTimeOffset", value.into_expr()), Phase) }
     /// `ScheduleExpression`: text, required. Update: in place.
-    pub fn schedule_expression(mut self, value: impl Arg<str>) -> ScheduleConfiguration<Set, R1> { self.0.set("ScheduleExpression", value.into_expr()); ScheduleConfiguration(self.0, Phase) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduleConfiguration<Set, R1> { ScheduleConfiguration(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
     /// `StartTimeOffset`: integer, required. Update: in place.
-    pub fn start_time_offset(mut self, value: impl Arg<i64>) -> ScheduleConfiguration<R0, Set> { self.0.set("StartTimeOffset", value.into_expr()); ScheduleConfiguration(self.0, Phase) }
+    pub fn start_time_offset(self, value: impl Arg<i64>) -> ScheduleConfiguration<R0, Set> { ScheduleConfiguration(put(self.0, "StartTimeOffset", value.into_expr()), Phase) }
 }
 impl Done for ScheduleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduledQueryConfiguration` of `AWS::CloudWatch::LogAlarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-scheduledqueryconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScheduledQueryConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct ScheduledQueryConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl ScheduledQueryConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScheduledQueryConfiguration<super::missing::AggregationExpression, super::missing::QueryString, super::missing::ScheduleConfiguration, super::missing::ScheduledQueryRoleARN> { ScheduledQueryConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ScheduledQueryConfiguration<Missing<super::required::AggregationExpression>, Missing<super::required::QueryString>, Missing<super::required::ScheduleConfiguration>, Missing<super::required::ScheduledQueryRoleARN>> { ScheduledQueryConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> ScheduledQueryConfiguration<R0, R1, R2, R3> {
     /// `AggregationExpression`: text, required. Update: in place.
-    pub fn aggregation_expression(mut self, value: impl Arg<str>) -> ScheduledQueryConfiguration<Set, R1, R2, R3> { self.0.set("AggregationExpression", value.into_expr()); ScheduledQueryConfiguration(self.0, Phase) }
+    pub fn aggregation_expression(self, value: impl Arg<str>) -> ScheduledQueryConfiguration<Set, R1, R2, R3> { ScheduledQueryConfiguration(put(self.0, "AggregationExpression", value.into_expr()), Phase) }
     /// `LogGroupIdentifiers`: list of text. Update: in place.
-    pub fn log_group_identifiers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LogGroupIdentifiers", value.into_expr()); self }
+    pub fn log_group_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroupIdentifiers", value.into_expr()), Phase) }
     /// `QueryString`: text, required. Update: in place.
-    pub fn query_string(mut self, value: impl Arg<str>) -> ScheduledQueryConfiguration<R0, Set, R2, R3> { self.0.set("QueryString", value.into_expr()); ScheduledQueryConfiguration(self.0, Phase) }
+    pub fn query_string(self, value: impl Arg<str>) -> ScheduledQueryConfiguration<R0, Set, R2, R3> { ScheduledQueryConfiguration(put(self.0, "QueryString", value.into_expr()), Phase) }
     /// `ScheduleConfiguration`: `ScheduleConfiguration`, required. Update: in place.
-    pub fn schedule_configuration(mut self, value: impl Arg<ScheduleConfiguration>) -> ScheduledQueryConfiguration<R0, R1, Set, R3> { self.0.set("ScheduleConfiguration", value.into_expr()); ScheduledQueryConfiguration(self.0, Phase) }
-    /// `ScheduledQueryRoleARN`: text, required. Update: in place.
-    pub fn scheduled_query_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> ScheduledQueryConfiguration<R0, R1, R2, Set> { self.0.set("ScheduledQueryRoleARN", value.into_expr()); ScheduledQueryConfiguration(self.0, Phase) }
+    pub fn schedule_configuration(self, value: impl Arg<ScheduleConfiguration>) -> ScheduledQueryConfiguration<R0, R1, Set, R3> { ScheduledQueryConfiguration(put(self.0, "ScheduleConfiguration", value.into_expr()), Phase) }
+    /// `ScheduledQueryRoleARN`: `IamRoleArn`, required. Update: in place.
+    pub fn scheduled_query_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ScheduledQueryConfiguration<R0, R1, R2, Set> { ScheduledQueryConfiguration(put(self.0, "ScheduledQueryRoleARN", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for ScheduledQueryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WarmUpConfiguration` of `AWS::CloudWatch::LogAlarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-logalarm-warmupconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WarmUpConfiguration(Bag);
+#[must_use] pub struct WarmUpConfiguration(Bag);
 impl WarmUpConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnlyStartEvaluatingAfterWarmUpPeriodEnds`: boolean. Update: in place.
-    pub fn only_start_evaluating_after_warm_up_period_ends(mut self, value: impl Arg<bool>) -> Self { self.0.set("OnlyStartEvaluatingAfterWarmUpPeriodEnds", value.into_expr()); self }
+    pub fn only_start_evaluating_after_warm_up_period_ends(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OnlyStartEvaluatingAfterWarmUpPeriodEnds", value.into_expr())) }
     /// `WarmUpPeriodDurationInMinutes`: integer. Update: in place.
-    pub fn warm_up_period_duration_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("WarmUpPeriodDurationInMinutes", value.into_expr()); self }
+    pub fn warm_up_period_duration_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WarmUpPeriodDurationInMinutes", value.into_expr())) }
 }
 impl Done for WarmUpConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -670,10 +670,10 @@ impl CfnMetricStream {
     /// `AWS::CloudWatch::MetricStream`
     pub const TYPE: &'static str = "AWS::CloudWatch::MetricStream";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnMetricStreamProps<R0, R1, R2>) -> Self where CfnMetricStreamProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnMetricStreamProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationDate`: text.
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
@@ -684,72 +684,70 @@ impl CfnMetricStream {
 }
 impl Parent for CfnMetricStream { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudWatch::MetricStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-metricstream.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMetricStreamProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnMetricStreamProps(Bag);
 impl CfnMetricStreamProps {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMetricStreamProps<missing::FirehoseArn, missing::OutputFormat, missing::RoleArn> { CfnMetricStreamProps(Bag::default(), Phase) }
-}
-impl<R0, R1, R2> CfnMetricStreamProps<R0, R1, R2> {
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
     /// `ExcludeFilters`: list of `MetricStreamFilter`. Update: in place.
-    pub fn exclude_filters(mut self, value: impl Arg<Arr<metric_stream::MetricStreamFilter>>) -> Self { self.0.set("ExcludeFilters", value.into_expr()); self }
-    /// `FirehoseArn`: text, required. Update: in place.
-    pub fn firehose_arn(mut self, value: impl Arg<kind::KinesisFirehoseDeliveryStreamArn>) -> CfnMetricStreamProps<Set, R1, R2> { self.0.set("FirehoseArn", value.into_expr()); CfnMetricStreamProps(self.0, Phase) }
+    pub fn exclude_filters(self, value: impl Arg<Arr<metric_stream::MetricStreamFilter>>) -> Self { Self(put(self.0, "ExcludeFilters", value.into_expr())) }
+    /// `FirehoseArn`: `KinesisFirehoseDeliveryStreamArn`. Update: in place.
+    pub fn firehose_arn(self, value: impl Arg<kind::KinesisFirehoseDeliveryStreamArn>) -> Self { Self(put(self.0, "FirehoseArn", value.into_expr())) }
     /// `IncludeFilters`: list of `MetricStreamFilter`. Update: in place.
-    pub fn include_filters(mut self, value: impl Arg<Arr<metric_stream::MetricStreamFilter>>) -> Self { self.0.set("IncludeFilters", value.into_expr()); self }
+    pub fn include_filters(self, value: impl Arg<Arr<metric_stream::MetricStreamFilter>>) -> Self { Self(put(self.0, "IncludeFilters", value.into_expr())) }
     /// `IncludeLinkedAccountsMetrics`: boolean. Update: in place.
-    pub fn include_linked_accounts_metrics(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeLinkedAccountsMetrics", value.into_expr()); self }
+    pub fn include_linked_accounts_metrics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeLinkedAccountsMetrics", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
-    /// `OutputFormat`: text, required. Update: in place.
-    pub fn output_format(mut self, value: impl Arg<str>) -> CfnMetricStreamProps<R0, Set, R2> { self.0.set("OutputFormat", value.into_expr()); CfnMetricStreamProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnMetricStreamProps<R0, R1, Set> { self.0.set("RoleArn", value.into_expr()); CfnMetricStreamProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    /// `OutputFormat`: text. Update: in place.
+    pub fn output_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
     /// `StatisticsConfigurations`: list of `MetricStreamStatisticsConfiguration`. Update: in place.
-    pub fn statistics_configurations(mut self, value: impl Arg<Arr<metric_stream::MetricStreamStatisticsConfiguration>>) -> Self { self.0.set("StatisticsConfigurations", value.into_expr()); self }
+    pub fn statistics_configurations(self, value: impl Arg<Arr<metric_stream::MetricStreamStatisticsConfiguration>>) -> Self { Self(put(self.0, "StatisticsConfigurations", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnMetricStreamProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CloudWatch::MetricStream`.
 pub mod metric_stream {
 use crate::cfn::support::*;
 /// The property type `MetricStreamFilter` of `AWS::CloudWatch::MetricStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-metricstream-metricstreamfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricStreamFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetricStreamFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetricStreamFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricStreamFilter<super::missing::Namespace> { MetricStreamFilter(Bag::default(), Phase) }
+    pub fn new() -> MetricStreamFilter<Missing<super::required::Namespace>> { MetricStreamFilter(Bag::default(), Phase) }
 }
 impl<R0> MetricStreamFilter<R0> {
     /// `MetricNames`: list of text. Update: in place.
-    pub fn metric_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MetricNames", value.into_expr()); self }
+    pub fn metric_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MetricNames", value.into_expr()), Phase) }
     /// `Namespace`: text, required. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> MetricStreamFilter<Set> { self.0.set("Namespace", value.into_expr()); MetricStreamFilter(self.0, Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> MetricStreamFilter<Set> { MetricStreamFilter(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for MetricStreamFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricStreamStatisticsConfiguration` of `AWS::CloudWatch::MetricStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-metricstream-metricstreamstatisticsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricStreamStatisticsConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MetricStreamStatisticsConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MetricStreamStatisticsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricStreamStatisticsConfiguration<super::missing::AdditionalStatistics, super::missing::IncludeMetrics> { MetricStreamStatisticsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MetricStreamStatisticsConfiguration<Missing<super::required::AdditionalStatistics>, Missing<super::required::IncludeMetrics>> { MetricStreamStatisticsConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricStreamStatisticsConfiguration<R0, R1> {
     /// `AdditionalStatistics`: list of text, required. Update: in place.
-    pub fn additional_statistics(mut self, value: impl Arg<Arr<str>>) -> MetricStreamStatisticsConfiguration<Set, R1> { self.0.set("AdditionalStatistics", value.into_expr()); MetricStreamStatisticsConfiguration(self.0, Phase) }
+    pub fn additional_statistics(self, value: impl Arg<Arr<str>>) -> MetricStreamStatisticsConfiguration<Set, R1> { MetricStreamStatisticsConfiguration(put(self.0, "AdditionalStatistics", value.into_expr()), Phase) }
     /// `IncludeMetrics`: list of `MetricStreamStatisticsMetric`, required. Update: in place.
-    pub fn include_metrics(mut self, value: impl Arg<Arr<MetricStreamStatisticsMetric>>) -> MetricStreamStatisticsConfiguration<R0, Set> { self.0.set("IncludeMetrics", value.into_expr()); MetricStreamStatisticsConfiguration(self.0, Phase) }
+    pub fn include_metrics(self, value: impl Arg<Arr<MetricStreamStatisticsMetric>>) -> MetricStreamStatisticsConfiguration<R0, Set> { MetricStreamStatisticsConfiguration(put(self.0, "IncludeMetrics", value.into_expr()), Phase) }
 }
 impl Done for MetricStreamStatisticsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricStreamStatisticsMetric` of `AWS::CloudWatch::MetricStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cloudwatch-metricstream-metricstreamstatisticsmetric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricStreamStatisticsMetric<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MetricStreamStatisticsMetric<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MetricStreamStatisticsMetric {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricStreamStatisticsMetric<super::missing::MetricName, super::missing::Namespace> { MetricStreamStatisticsMetric(Bag::default(), Phase) }
+    pub fn new() -> MetricStreamStatisticsMetric<Missing<super::required::MetricName>, Missing<super::required::Namespace>> { MetricStreamStatisticsMetric(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricStreamStatisticsMetric<R0, R1> {
     /// `MetricName`: text, required. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> MetricStreamStatisticsMetric<Set, R1> { self.0.set("MetricName", value.into_expr()); MetricStreamStatisticsMetric(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> MetricStreamStatisticsMetric<Set, R1> { MetricStreamStatisticsMetric(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `Namespace`: text, required. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> MetricStreamStatisticsMetric<R0, Set> { self.0.set("Namespace", value.into_expr()); MetricStreamStatisticsMetric(self.0, Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> MetricStreamStatisticsMetric<R0, Set> { MetricStreamStatisticsMetric(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for MetricStreamStatisticsMetric { fn into_props(self) -> Bag { self.0 } }
 }
@@ -769,11 +767,11 @@ impl CfnOTelEnrichment {
 }
 impl Parent for CfnOTelEnrichment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CloudWatch::OTelEnrichment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-otelenrichment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOTelEnrichmentProps(Bag);
+#[must_use] pub struct CfnOTelEnrichmentProps(Bag);
 impl CfnOTelEnrichmentProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
 }
 impl Done for CfnOTelEnrichmentProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AdditionalStatistics, AggregationExpression, AlarmNames, AlarmRule, ComparisonOperator, DashboardBody, Duration, EndTime, Expression, FirehoseArn, Id, IncludeMetrics, Metric, MetricName, Name, Namespace, OutputFormat, Period, QueryResultsToAlarm, QueryResultsToEvaluate, QueryString, RoleArn, Rule, RuleBody, RuleName, RuleState, Schedule, ScheduleConfiguration, ScheduleExpression, ScheduledQueryConfiguration, ScheduledQueryRoleARN, StartTime, StartTimeOffset, Stat, Threshold, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AdditionalStatistics, AggregationExpression, AlarmNames, AlarmRule, ComparisonOperator, DashboardBody, Duration, EndTime, Expression, Id, IncludeMetrics, Metric, MetricName, Name, Namespace, Period, QueryResultsToAlarm, QueryResultsToEvaluate, QueryString, Rule, RuleBody, RuleName, RuleState, Schedule, ScheduleConfiguration, ScheduleExpression, ScheduledQueryConfiguration, ScheduledQueryRoleARN, StartTime, StartTimeOffset, Stat, Threshold, Value } }

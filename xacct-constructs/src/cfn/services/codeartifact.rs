@@ -10,34 +10,34 @@ impl CfnDomain {
     /// `AWS::CodeArtifact::Domain`
     pub const TYPE: &'static str = "AWS::CodeArtifact::Domain";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDomainProps<R0>) -> Self where CfnDomainProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `EncryptionKey`: text.
     pub fn attr_encryption_key(&self) -> Val<str> { self.0.get_att("EncryptionKey") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: `CodeArtifactDomainName`.
     pub fn attr_name(&self) -> Val<kind::CodeArtifactDomainName> { self.0.get_att("Name") }
     /// The attribute `Owner`: text.
     pub fn attr_owner(&self) -> Val<str> { self.0.get_att("Owner") }
 }
 impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodeArtifact::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-domain.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDomainProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDomainProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDomainProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDomainProps<missing::DomainName> { CfnDomainProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDomainProps<Missing<required::DomainName>> { CfnDomainProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDomainProps<R0> {
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnDomainProps<Set> { self.0.set("DomainName", value.into_expr()); CfnDomainProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainProps<Set> { CfnDomainProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `EncryptionKey`: text. Update: replacement.
-    pub fn encryption_key(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionKey", value.into_expr()); self }
+    pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
     /// `PermissionsPolicyDocument`: JSON. Update: in place.
-    pub fn permissions_policy_document(mut self, value: impl Arg<Any>) -> Self { self.0.set("PermissionsPolicyDocument", value.into_expr()); self }
+    pub fn permissions_policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PermissionsPolicyDocument", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CodeArtifact::PackageGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-packagegroup.html)
@@ -46,74 +46,74 @@ impl CfnPackageGroup {
     /// `AWS::CodeArtifact::PackageGroup`
     pub const TYPE: &'static str = "AWS::CodeArtifact::PackageGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnPackageGroupProps<R0, R1>) -> Self where CfnPackageGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPackageGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnPackageGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodeArtifact::PackageGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-packagegroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPackageGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnPackageGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnPackageGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPackageGroupProps<missing::DomainName, missing::Pattern> { CfnPackageGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPackageGroupProps<Missing<required::DomainName>, Missing<required::Pattern>> { CfnPackageGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPackageGroupProps<R0, R1> {
     /// `ContactInfo`: text. Update: in place.
-    pub fn contact_info(mut self, value: impl Arg<str>) -> Self { self.0.set("ContactInfo", value.into_expr()); self }
+    pub fn contact_info(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactInfo", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnPackageGroupProps<Set, R1> { self.0.set("DomainName", value.into_expr()); CfnPackageGroupProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnPackageGroupProps<Set, R1> { CfnPackageGroupProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `DomainOwner`: text. Update: in place.
-    pub fn domain_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainOwner", value.into_expr()); self }
+    pub fn domain_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainOwner", value.into_expr()), Phase) }
     /// `OriginConfiguration`: `OriginConfiguration`. Update: in place.
-    pub fn origin_configuration(mut self, value: impl Arg<package_group::OriginConfiguration>) -> Self { self.0.set("OriginConfiguration", value.into_expr()); self }
+    pub fn origin_configuration(self, value: impl Arg<package_group::OriginConfiguration>) -> Self { Self(put(self.0, "OriginConfiguration", value.into_expr()), Phase) }
     /// `Pattern`: text, required. Update: replacement.
-    pub fn pattern(mut self, value: impl Arg<str>) -> CfnPackageGroupProps<R0, Set> { self.0.set("Pattern", value.into_expr()); CfnPackageGroupProps(self.0, Phase) }
+    pub fn pattern(self, value: impl Arg<str>) -> CfnPackageGroupProps<R0, Set> { CfnPackageGroupProps(put(self.0, "Pattern", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPackageGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeArtifact::PackageGroup`.
 pub mod package_group {
 use crate::cfn::support::*;
 /// The property type `OriginConfiguration` of `AWS::CodeArtifact::PackageGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeartifact-packagegroup-originconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OriginConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OriginConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl OriginConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OriginConfiguration<super::missing::Restrictions> { OriginConfiguration(Bag::default(), Phase) }
+    pub fn new() -> OriginConfiguration<Missing<super::required::Restrictions>> { OriginConfiguration(Bag::default(), Phase) }
 }
 impl<R0> OriginConfiguration<R0> {
     /// `Restrictions`: `Restrictions`, required. Update: in place.
-    pub fn restrictions(mut self, value: impl Arg<Restrictions>) -> OriginConfiguration<Set> { self.0.set("Restrictions", value.into_expr()); OriginConfiguration(self.0, Phase) }
+    pub fn restrictions(self, value: impl Arg<Restrictions>) -> OriginConfiguration<Set> { OriginConfiguration(put(self.0, "Restrictions", value.into_expr()), Phase) }
 }
 impl Done for OriginConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RestrictionType` of `AWS::CodeArtifact::PackageGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeartifact-packagegroup-restrictiontype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RestrictionType<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RestrictionType<R0 = Set>(Bag, Phase<(R0,)>);
 impl RestrictionType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RestrictionType<super::missing::RestrictionMode> { RestrictionType(Bag::default(), Phase) }
+    pub fn new() -> RestrictionType<Missing<super::required::RestrictionMode>> { RestrictionType(Bag::default(), Phase) }
 }
 impl<R0> RestrictionType<R0> {
     /// `Repositories`: list of text. Update: in place.
-    pub fn repositories(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Repositories", value.into_expr()); self }
+    pub fn repositories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Repositories", value.into_expr()), Phase) }
     /// `RestrictionMode`: `RestrictionMode`, required. Update: in place.
-    pub fn restriction_mode(mut self, value: impl Arg<RestrictionMode>) -> RestrictionType<Set> { self.0.set("RestrictionMode", value.into_expr()); RestrictionType(self.0, Phase) }
+    pub fn restriction_mode(self, value: impl Arg<RestrictionMode>) -> RestrictionType<Set> { RestrictionType(put(self.0, "RestrictionMode", value.into_expr()), Phase) }
 }
 impl Done for RestrictionType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Restrictions` of `AWS::CodeArtifact::PackageGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeartifact-packagegroup-restrictions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Restrictions(Bag);
+#[must_use] pub struct Restrictions(Bag);
 impl Restrictions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExternalUpstream`: `RestrictionType`. Update: in place.
-    pub fn external_upstream(mut self, value: impl Arg<RestrictionType>) -> Self { self.0.set("ExternalUpstream", value.into_expr()); self }
+    pub fn external_upstream(self, value: impl Arg<RestrictionType>) -> Self { Self(put(self.0, "ExternalUpstream", value.into_expr())) }
     /// `InternalUpstream`: `RestrictionType`. Update: in place.
-    pub fn internal_upstream(mut self, value: impl Arg<RestrictionType>) -> Self { self.0.set("InternalUpstream", value.into_expr()); self }
+    pub fn internal_upstream(self, value: impl Arg<RestrictionType>) -> Self { Self(put(self.0, "InternalUpstream", value.into_expr())) }
     /// `Publish`: `RestrictionType`. Update: in place.
-    pub fn publish(mut self, value: impl Arg<RestrictionType>) -> Self { self.0.set("Publish", value.into_expr()); self }
+    pub fn publish(self, value: impl Arg<RestrictionType>) -> Self { Self(put(self.0, "Publish", value.into_expr())) }
 }
 impl Done for Restrictions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RestrictionMode` allows.
@@ -125,10 +125,10 @@ impl CfnRepository {
     /// `AWS::CodeArtifact::Repository`
     pub const TYPE: &'static str = "AWS::CodeArtifact::Repository";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnRepositoryProps<R0, R1>) -> Self where CfnRepositoryProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRepositoryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `DomainName`: text.
     pub fn attr_domain_name(&self) -> Val<str> { self.0.get_att("DomainName") }
@@ -139,29 +139,29 @@ impl CfnRepository {
 }
 impl Parent for CfnRepository { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodeArtifact::Repository`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeartifact-repository.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRepositoryProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnRepositoryProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnRepositoryProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRepositoryProps<missing::DomainName, missing::RepositoryName> { CfnRepositoryProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRepositoryProps<Missing<required::DomainName>, Missing<required::RepositoryName>> { CfnRepositoryProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRepositoryProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<kind::CodeArtifactDomainName>) -> CfnRepositoryProps<Set, R1> { self.0.set("DomainName", value.into_expr()); CfnRepositoryProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `DomainName`: `CodeArtifactDomainName`, required. Update: replacement.
+    pub fn domain_name(self, value: impl Arg<kind::CodeArtifactDomainName>) -> CfnRepositoryProps<Set, R1> { CfnRepositoryProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `DomainOwner`: text. Update: replacement.
-    pub fn domain_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainOwner", value.into_expr()); self }
+    pub fn domain_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainOwner", value.into_expr()), Phase) }
     /// `ExternalConnections`: list of text. Update: in place.
-    pub fn external_connections(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExternalConnections", value.into_expr()); self }
+    pub fn external_connections(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExternalConnections", value.into_expr()), Phase) }
     /// `PermissionsPolicyDocument`: JSON. Update: in place.
-    pub fn permissions_policy_document(mut self, value: impl Arg<Any>) -> Self { self.0.set("PermissionsPolicyDocument", value.into_expr()); self }
+    pub fn permissions_policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PermissionsPolicyDocument", value.into_expr()), Phase) }
     /// `RepositoryName`: text, required. Update: replacement.
-    pub fn repository_name(mut self, value: impl Arg<str>) -> CfnRepositoryProps<R0, Set> { self.0.set("RepositoryName", value.into_expr()); CfnRepositoryProps(self.0, Phase) }
+    pub fn repository_name(self, value: impl Arg<str>) -> CfnRepositoryProps<R0, Set> { CfnRepositoryProps(put(self.0, "RepositoryName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
-    /// `Upstreams`: list of text. Update: in place.
-    pub fn upstreams(mut self, value: impl Arg<Arr<kind::CodeArtifactRepositoryName>>) -> Self { self.0.set("Upstreams", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    /// `Upstreams`: list of `CodeArtifactRepositoryName`. Update: in place.
+    pub fn upstreams(self, value: impl Arg<Arr<kind::CodeArtifactRepositoryName>>) -> Self { Self(put(self.0, "Upstreams", value.into_expr()), Phase) }
 }
 impl Done for CfnRepositoryProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DomainName, Pattern, RepositoryName, RestrictionMode, Restrictions } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DomainName, Pattern, RepositoryName, RestrictionMode, Restrictions } }

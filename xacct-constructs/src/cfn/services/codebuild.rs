@@ -13,120 +13,120 @@ impl CfnFleet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnFleetProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnFleet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodeBuild::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-fleet.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFleetProps(Bag);
+#[must_use] pub struct CfnFleetProps(Bag);
 impl CfnFleetProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BaseCapacity`: integer. Update: in place.
-    pub fn base_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("BaseCapacity", value.into_expr()); self }
+    pub fn base_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BaseCapacity", value.into_expr())) }
     /// `ComputeConfiguration`: `ComputeConfiguration`. Update: in place.
-    pub fn compute_configuration(mut self, value: impl Arg<fleet::ComputeConfiguration>) -> Self { self.0.set("ComputeConfiguration", value.into_expr()); self }
+    pub fn compute_configuration(self, value: impl Arg<fleet::ComputeConfiguration>) -> Self { Self(put(self.0, "ComputeConfiguration", value.into_expr())) }
     /// `ComputeType`: `ComputeType`. Update: in place.
-    pub fn compute_type(mut self, value: impl Arg<fleet::ComputeType>) -> Self { self.0.set("ComputeType", value.into_expr()); self }
+    pub fn compute_type(self, value: impl Arg<fleet::ComputeType>) -> Self { Self(put(self.0, "ComputeType", value.into_expr())) }
     /// `EnvironmentType`: `EnvironmentType`. Update: in place.
-    pub fn environment_type(mut self, value: impl Arg<fleet::EnvironmentType>) -> Self { self.0.set("EnvironmentType", value.into_expr()); self }
+    pub fn environment_type(self, value: impl Arg<fleet::EnvironmentType>) -> Self { Self(put(self.0, "EnvironmentType", value.into_expr())) }
     /// `FleetProxyConfiguration`: `ProxyConfiguration`. Update: in place.
-    pub fn fleet_proxy_configuration(mut self, value: impl Arg<fleet::ProxyConfiguration>) -> Self { self.0.set("FleetProxyConfiguration", value.into_expr()); self }
+    pub fn fleet_proxy_configuration(self, value: impl Arg<fleet::ProxyConfiguration>) -> Self { Self(put(self.0, "FleetProxyConfiguration", value.into_expr())) }
     /// `FleetServiceRole`: text. Update: in place.
-    pub fn fleet_service_role(mut self, value: impl Arg<str>) -> Self { self.0.set("FleetServiceRole", value.into_expr()); self }
+    pub fn fleet_service_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FleetServiceRole", value.into_expr())) }
     /// `FleetVpcConfig`: `VpcConfig`. Update: in place.
-    pub fn fleet_vpc_config(mut self, value: impl Arg<fleet::VpcConfig>) -> Self { self.0.set("FleetVpcConfig", value.into_expr()); self }
+    pub fn fleet_vpc_config(self, value: impl Arg<fleet::VpcConfig>) -> Self { Self(put(self.0, "FleetVpcConfig", value.into_expr())) }
     /// `ImageId`: text. Update: in place.
-    pub fn image_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageId", value.into_expr()); self }
+    pub fn image_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageId", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `OverflowBehavior`: `OverflowBehavior`. Update: in place.
-    pub fn overflow_behavior(mut self, value: impl Arg<fleet::OverflowBehavior>) -> Self { self.0.set("OverflowBehavior", value.into_expr()); self }
+    pub fn overflow_behavior(self, value: impl Arg<fleet::OverflowBehavior>) -> Self { Self(put(self.0, "OverflowBehavior", value.into_expr())) }
     /// `ScalingConfiguration`: `ScalingConfigurationInput`. Update: in place.
-    pub fn scaling_configuration(mut self, value: impl Arg<fleet::ScalingConfigurationInput>) -> Self { self.0.set("ScalingConfiguration", value.into_expr()); self }
+    pub fn scaling_configuration(self, value: impl Arg<fleet::ScalingConfigurationInput>) -> Self { Self(put(self.0, "ScalingConfiguration", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnFleetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeBuild::Fleet`.
 pub mod fleet {
 use crate::cfn::support::*;
 /// The property type `ComputeConfiguration` of `AWS::CodeBuild::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-computeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComputeConfiguration(Bag);
+#[must_use] pub struct ComputeConfiguration(Bag);
 impl ComputeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `disk`: integer. Update: in place.
-    pub fn disk(mut self, value: impl Arg<i64>) -> Self { self.0.set("disk", value.into_expr()); self }
+    pub fn disk(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "disk", value.into_expr())) }
     /// `instanceType`: text. Update: in place.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> Self { self.0.set("instanceType", value.into_expr()); self }
+    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "instanceType", value.into_expr())) }
     /// `machineType`: `MachineType`. Update: in place.
-    pub fn machine_type(mut self, value: impl Arg<MachineType>) -> Self { self.0.set("machineType", value.into_expr()); self }
+    pub fn machine_type(self, value: impl Arg<MachineType>) -> Self { Self(put(self.0, "machineType", value.into_expr())) }
     /// `memory`: integer. Update: in place.
-    pub fn memory(mut self, value: impl Arg<i64>) -> Self { self.0.set("memory", value.into_expr()); self }
+    pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "memory", value.into_expr())) }
     /// `vCpu`: integer. Update: in place.
-    pub fn v_cpu(mut self, value: impl Arg<i64>) -> Self { self.0.set("vCpu", value.into_expr()); self }
+    pub fn v_cpu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "vCpu", value.into_expr())) }
 }
 impl Done for ComputeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FleetProxyRule` of `AWS::CodeBuild::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-fleetproxyrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FleetProxyRule(Bag);
+#[must_use] pub struct FleetProxyRule(Bag);
 impl FleetProxyRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Effect`: `Effect`. Update: in place.
-    pub fn effect(mut self, value: impl Arg<Effect>) -> Self { self.0.set("Effect", value.into_expr()); self }
+    pub fn effect(self, value: impl Arg<Effect>) -> Self { Self(put(self.0, "Effect", value.into_expr())) }
     /// `Entities`: list of text. Update: in place.
-    pub fn entities(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Entities", value.into_expr()); self }
+    pub fn entities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Entities", value.into_expr())) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for FleetProxyRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProxyConfiguration` of `AWS::CodeBuild::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-proxyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProxyConfiguration(Bag);
+#[must_use] pub struct ProxyConfiguration(Bag);
 impl ProxyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultBehavior`: `DefaultBehavior`. Update: in place.
-    pub fn default_behavior(mut self, value: impl Arg<DefaultBehavior>) -> Self { self.0.set("DefaultBehavior", value.into_expr()); self }
+    pub fn default_behavior(self, value: impl Arg<DefaultBehavior>) -> Self { Self(put(self.0, "DefaultBehavior", value.into_expr())) }
     /// `OrderedProxyRules`: list of `FleetProxyRule`. Update: in place.
-    pub fn ordered_proxy_rules(mut self, value: impl Arg<Arr<FleetProxyRule>>) -> Self { self.0.set("OrderedProxyRules", value.into_expr()); self }
+    pub fn ordered_proxy_rules(self, value: impl Arg<Arr<FleetProxyRule>>) -> Self { Self(put(self.0, "OrderedProxyRules", value.into_expr())) }
 }
 impl Done for ProxyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingConfigurationInput` of `AWS::CodeBuild::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-scalingconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScalingConfigurationInput(Bag);
+#[must_use] pub struct ScalingConfigurationInput(Bag);
 impl ScalingConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxCapacity`: integer. Update: in place.
-    pub fn max_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxCapacity", value.into_expr()); self }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr())) }
     /// `ScalingType`: `ScalingType`. Update: in place.
-    pub fn scaling_type(mut self, value: impl Arg<ScalingType>) -> Self { self.0.set("ScalingType", value.into_expr()); self }
+    pub fn scaling_type(self, value: impl Arg<ScalingType>) -> Self { Self(put(self.0, "ScalingType", value.into_expr())) }
     /// `TargetTrackingScalingConfigs`: list of `TargetTrackingScalingConfiguration`. Update: in place.
-    pub fn target_tracking_scaling_configs(mut self, value: impl Arg<Arr<TargetTrackingScalingConfiguration>>) -> Self { self.0.set("TargetTrackingScalingConfigs", value.into_expr()); self }
+    pub fn target_tracking_scaling_configs(self, value: impl Arg<Arr<TargetTrackingScalingConfiguration>>) -> Self { Self(put(self.0, "TargetTrackingScalingConfigs", value.into_expr())) }
 }
 impl Done for ScalingConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingScalingConfiguration` of `AWS::CodeBuild::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-targettrackingscalingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetTrackingScalingConfiguration(Bag);
+#[must_use] pub struct TargetTrackingScalingConfiguration(Bag);
 impl TargetTrackingScalingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MetricType`: `MetricType`. Update: in place.
-    pub fn metric_type(mut self, value: impl Arg<MetricType>) -> Self { self.0.set("MetricType", value.into_expr()); self }
+    pub fn metric_type(self, value: impl Arg<MetricType>) -> Self { Self(put(self.0, "MetricType", value.into_expr())) }
     /// `TargetValue`: number. Update: in place.
-    pub fn target_value(mut self, value: impl Arg<f64>) -> Self { self.0.set("TargetValue", value.into_expr()); self }
+    pub fn target_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetValue", value.into_expr())) }
 }
 impl Done for TargetTrackingScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::CodeBuild::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-fleet-vpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfig(Bag);
+#[must_use] pub struct VpcConfig(Bag);
 impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
-    /// `Subnets`: list of text. Update: in place.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { self.0.set("Subnets", value.into_expr()); self }
-    /// `VpcId`: text. Update: in place.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> Self { self.0.set("VpcId", value.into_expr()); self }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    /// `Subnets`: list of `Ec2SubnetId`. Update: in place.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr())) }
+    /// `VpcId`: `Ec2VpcId`. Update: in place.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ComputeType` allows.
@@ -154,438 +154,438 @@ impl CfnProject {
     /// `AWS::CodeBuild::Project`
     pub const TYPE: &'static str = "AWS::CodeBuild::Project";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnProjectProps<R0, R1, R2, R3>) -> Self where CfnProjectProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProjectProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnProject { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-project.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProjectProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnProjectProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnProjectProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProjectProps<missing::Artifacts, missing::Environment, missing::ServiceRole, missing::Source> { CfnProjectProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProjectProps<Missing<required::Artifacts>, Missing<required::Environment>, Missing<required::ServiceRole>, Missing<required::Source>> { CfnProjectProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnProjectProps<R0, R1, R2, R3> {
     /// `Artifacts`: `Artifacts`, required. Update: in place.
-    pub fn artifacts(mut self, value: impl Arg<project::Artifacts>) -> CfnProjectProps<Set, R1, R2, R3> { self.0.set("Artifacts", value.into_expr()); CfnProjectProps(self.0, Phase) }
+    pub fn artifacts(self, value: impl Arg<project::Artifacts>) -> CfnProjectProps<Set, R1, R2, R3> { CfnProjectProps(put(self.0, "Artifacts", value.into_expr()), Phase) }
     /// `AutoRetryLimit`: integer. Update: in place.
-    pub fn auto_retry_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("AutoRetryLimit", value.into_expr()); self }
+    pub fn auto_retry_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutoRetryLimit", value.into_expr()), Phase) }
     /// `BadgeEnabled`: boolean. Update: in place.
-    pub fn badge_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("BadgeEnabled", value.into_expr()); self }
+    pub fn badge_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BadgeEnabled", value.into_expr()), Phase) }
     /// `BuildBatchConfig`: `ProjectBuildBatchConfig`. Update: in place.
-    pub fn build_batch_config(mut self, value: impl Arg<project::ProjectBuildBatchConfig>) -> Self { self.0.set("BuildBatchConfig", value.into_expr()); self }
+    pub fn build_batch_config(self, value: impl Arg<project::ProjectBuildBatchConfig>) -> Self { Self(put(self.0, "BuildBatchConfig", value.into_expr()), Phase) }
     /// `Cache`: `ProjectCache`. Update: in place.
-    pub fn cache(mut self, value: impl Arg<project::ProjectCache>) -> Self { self.0.set("Cache", value.into_expr()); self }
+    pub fn cache(self, value: impl Arg<project::ProjectCache>) -> Self { Self(put(self.0, "Cache", value.into_expr()), Phase) }
     /// `ConcurrentBuildLimit`: integer. Update: in place.
-    pub fn concurrent_build_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("ConcurrentBuildLimit", value.into_expr()); self }
+    pub fn concurrent_build_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConcurrentBuildLimit", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EncryptionKey`: text. Update: in place.
-    pub fn encryption_key(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionKey", value.into_expr()); self }
+    pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
     /// `Environment`: `Environment`, required. Update: in place.
-    pub fn environment(mut self, value: impl Arg<project::Environment>) -> CfnProjectProps<R0, Set, R2, R3> { self.0.set("Environment", value.into_expr()); CfnProjectProps(self.0, Phase) }
+    pub fn environment(self, value: impl Arg<project::Environment>) -> CfnProjectProps<R0, Set, R2, R3> { CfnProjectProps(put(self.0, "Environment", value.into_expr()), Phase) }
     /// `FileSystemLocations`: list of `ProjectFileSystemLocation`. Update: in place.
-    pub fn file_system_locations(mut self, value: impl Arg<Arr<project::ProjectFileSystemLocation>>) -> Self { self.0.set("FileSystemLocations", value.into_expr()); self }
+    pub fn file_system_locations(self, value: impl Arg<Arr<project::ProjectFileSystemLocation>>) -> Self { Self(put(self.0, "FileSystemLocations", value.into_expr()), Phase) }
     /// `LogsConfig`: `LogsConfig`. Update: in place.
-    pub fn logs_config(mut self, value: impl Arg<project::LogsConfig>) -> Self { self.0.set("LogsConfig", value.into_expr()); self }
+    pub fn logs_config(self, value: impl Arg<project::LogsConfig>) -> Self { Self(put(self.0, "LogsConfig", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `QueuedTimeoutInMinutes`: integer. Update: in place.
-    pub fn queued_timeout_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("QueuedTimeoutInMinutes", value.into_expr()); self }
+    pub fn queued_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QueuedTimeoutInMinutes", value.into_expr()), Phase) }
     /// `ResourceAccessRole`: text. Update: in place.
-    pub fn resource_access_role(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceAccessRole", value.into_expr()); self }
+    pub fn resource_access_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceAccessRole", value.into_expr()), Phase) }
     /// `SecondaryArtifacts`: list of `Artifacts`. Update: in place.
-    pub fn secondary_artifacts(mut self, value: impl Arg<Arr<project::Artifacts>>) -> Self { self.0.set("SecondaryArtifacts", value.into_expr()); self }
+    pub fn secondary_artifacts(self, value: impl Arg<Arr<project::Artifacts>>) -> Self { Self(put(self.0, "SecondaryArtifacts", value.into_expr()), Phase) }
     /// `SecondarySourceVersions`: list of `ProjectSourceVersion`. Update: in place.
-    pub fn secondary_source_versions(mut self, value: impl Arg<Arr<project::ProjectSourceVersion>>) -> Self { self.0.set("SecondarySourceVersions", value.into_expr()); self }
+    pub fn secondary_source_versions(self, value: impl Arg<Arr<project::ProjectSourceVersion>>) -> Self { Self(put(self.0, "SecondarySourceVersions", value.into_expr()), Phase) }
     /// `SecondarySources`: list of `Source`. Update: in place.
-    pub fn secondary_sources(mut self, value: impl Arg<Arr<project::Source>>) -> Self { self.0.set("SecondarySources", value.into_expr()); self }
+    pub fn secondary_sources(self, value: impl Arg<Arr<project::Source>>) -> Self { Self(put(self.0, "SecondarySources", value.into_expr()), Phase) }
     /// `ServiceRole`: text, required. Update: in place.
-    pub fn service_role(mut self, value: impl Arg<str>) -> CfnProjectProps<R0, R1, Set, R3> { self.0.set("ServiceRole", value.into_expr()); CfnProjectProps(self.0, Phase) }
+    pub fn service_role(self, value: impl Arg<str>) -> CfnProjectProps<R0, R1, Set, R3> { CfnProjectProps(put(self.0, "ServiceRole", value.into_expr()), Phase) }
     /// `Source`: `Source`, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<project::Source>) -> CfnProjectProps<R0, R1, R2, Set> { self.0.set("Source", value.into_expr()); CfnProjectProps(self.0, Phase) }
+    pub fn source(self, value: impl Arg<project::Source>) -> CfnProjectProps<R0, R1, R2, Set> { CfnProjectProps(put(self.0, "Source", value.into_expr()), Phase) }
     /// `SourceVersion`: text. Update: in place.
-    pub fn source_version(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceVersion", value.into_expr()); self }
+    pub fn source_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVersion", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TimeoutInMinutes`: integer. Update: in place.
-    pub fn timeout_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutInMinutes", value.into_expr()); self }
+    pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value.into_expr()), Phase) }
     /// `Triggers`: `ProjectTriggers`. Update: in place.
-    pub fn triggers(mut self, value: impl Arg<project::ProjectTriggers>) -> Self { self.0.set("Triggers", value.into_expr()); self }
+    pub fn triggers(self, value: impl Arg<project::ProjectTriggers>) -> Self { Self(put(self.0, "Triggers", value.into_expr()), Phase) }
     /// `Visibility`: text. Update: in place.
-    pub fn visibility(mut self, value: impl Arg<str>) -> Self { self.0.set("Visibility", value.into_expr()); self }
+    pub fn visibility(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Visibility", value.into_expr()), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: in place.
-    pub fn vpc_config(mut self, value: impl Arg<project::VpcConfig>) -> Self { self.0.set("VpcConfig", value.into_expr()); self }
+    pub fn vpc_config(self, value: impl Arg<project::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeBuild::Project`.
 pub mod project {
 use crate::cfn::support::*;
 /// The property type `Artifacts` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-artifacts.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Artifacts<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Artifacts<R0 = Set>(Bag, Phase<(R0,)>);
 impl Artifacts {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Artifacts<super::missing::Type> { Artifacts(Bag::default(), Phase) }
+    pub fn new() -> Artifacts<Missing<super::required::Type>> { Artifacts(Bag::default(), Phase) }
 }
 impl<R0> Artifacts<R0> {
     /// `ArtifactIdentifier`: text. Update: in place.
-    pub fn artifact_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ArtifactIdentifier", value.into_expr()); self }
+    pub fn artifact_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactIdentifier", value.into_expr()), Phase) }
     /// `EncryptionDisabled`: boolean. Update: in place.
-    pub fn encryption_disabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("EncryptionDisabled", value.into_expr()); self }
+    pub fn encryption_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EncryptionDisabled", value.into_expr()), Phase) }
     /// `Location`: text. Update: in place.
-    pub fn location(mut self, value: impl Arg<str>) -> Self { self.0.set("Location", value.into_expr()); self }
+    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NamespaceType`: text. Update: in place.
-    pub fn namespace_type(mut self, value: impl Arg<str>) -> Self { self.0.set("NamespaceType", value.into_expr()); self }
+    pub fn namespace_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceType", value.into_expr()), Phase) }
     /// `OverrideArtifactName`: boolean. Update: in place.
-    pub fn override_artifact_name(mut self, value: impl Arg<bool>) -> Self { self.0.set("OverrideArtifactName", value.into_expr()); self }
+    pub fn override_artifact_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverrideArtifactName", value.into_expr()), Phase) }
     /// `Packaging`: text. Update: in place.
-    pub fn packaging(mut self, value: impl Arg<str>) -> Self { self.0.set("Packaging", value.into_expr()); self }
+    pub fn packaging(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Packaging", value.into_expr()), Phase) }
     /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Artifacts<Set> { self.0.set("Type", value.into_expr()); Artifacts(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Artifacts<Set> { Artifacts(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Artifacts { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchRestrictions` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-batchrestrictions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BatchRestrictions(Bag);
+#[must_use] pub struct BatchRestrictions(Bag);
 impl BatchRestrictions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComputeTypesAllowed`: list of text. Update: in place.
-    pub fn compute_types_allowed(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ComputeTypesAllowed", value.into_expr()); self }
+    pub fn compute_types_allowed(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ComputeTypesAllowed", value.into_expr())) }
     /// `MaximumBuildsAllowed`: integer. Update: in place.
-    pub fn maximum_builds_allowed(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumBuildsAllowed", value.into_expr()); self }
+    pub fn maximum_builds_allowed(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBuildsAllowed", value.into_expr())) }
 }
 impl Done for BatchRestrictions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BuildStatusConfig` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-buildstatusconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BuildStatusConfig(Bag);
+#[must_use] pub struct BuildStatusConfig(Bag);
 impl BuildStatusConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Context`: text. Update: in place.
-    pub fn context(mut self, value: impl Arg<str>) -> Self { self.0.set("Context", value.into_expr()); self }
+    pub fn context(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Context", value.into_expr())) }
     /// `TargetUrl`: text. Update: in place.
-    pub fn target_url(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetUrl", value.into_expr()); self }
+    pub fn target_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetUrl", value.into_expr())) }
 }
 impl Done for BuildStatusConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogsConfig` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-cloudwatchlogsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogsConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudWatchLogsConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudWatchLogsConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchLogsConfig<super::missing::Status> { CloudWatchLogsConfig(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchLogsConfig<Missing<super::required::Status>> { CloudWatchLogsConfig(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLogsConfig<R0> {
     /// `GroupName`: text. Update: in place.
-    pub fn group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupName", value.into_expr()); self }
+    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value.into_expr()), Phase) }
     /// `Status`: text, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> CloudWatchLogsConfig<Set> { self.0.set("Status", value.into_expr()); CloudWatchLogsConfig(self.0, Phase) }
+    pub fn status(self, value: impl Arg<str>) -> CloudWatchLogsConfig<Set> { CloudWatchLogsConfig(put(self.0, "Status", value.into_expr()), Phase) }
     /// `StreamName`: text. Update: in place.
-    pub fn stream_name(mut self, value: impl Arg<str>) -> Self { self.0.set("StreamName", value.into_expr()); self }
+    pub fn stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamName", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DockerServer` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-dockerserver.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DockerServer<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DockerServer<R0 = Set>(Bag, Phase<(R0,)>);
 impl DockerServer {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DockerServer<super::missing::ComputeType> { DockerServer(Bag::default(), Phase) }
+    pub fn new() -> DockerServer<Missing<super::required::ComputeType>> { DockerServer(Bag::default(), Phase) }
 }
 impl<R0> DockerServer<R0> {
     /// `ComputeType`: text, required. Update: in place.
-    pub fn compute_type(mut self, value: impl Arg<str>) -> DockerServer<Set> { self.0.set("ComputeType", value.into_expr()); DockerServer(self.0, Phase) }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn compute_type(self, value: impl Arg<str>) -> DockerServer<Set> { DockerServer(put(self.0, "ComputeType", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
 }
 impl Done for DockerServer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Environment` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Environment<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Environment<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Environment {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Environment<super::missing::ComputeType, super::missing::Image, super::missing::Type> { Environment(Bag::default(), Phase) }
+    pub fn new() -> Environment<Missing<super::required::ComputeType>, Missing<super::required::Image>, Missing<super::required::Type>> { Environment(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Environment<R0, R1, R2> {
     /// `Certificate`: text. Update: in place.
-    pub fn certificate(mut self, value: impl Arg<str>) -> Self { self.0.set("Certificate", value.into_expr()); self }
+    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
     /// `ComputeType`: text, required. Update: in place.
-    pub fn compute_type(mut self, value: impl Arg<str>) -> Environment<Set, R1, R2> { self.0.set("ComputeType", value.into_expr()); Environment(self.0, Phase) }
+    pub fn compute_type(self, value: impl Arg<str>) -> Environment<Set, R1, R2> { Environment(put(self.0, "ComputeType", value.into_expr()), Phase) }
     /// `DockerServer`: `DockerServer`. Update: in place.
-    pub fn docker_server(mut self, value: impl Arg<DockerServer>) -> Self { self.0.set("DockerServer", value.into_expr()); self }
+    pub fn docker_server(self, value: impl Arg<DockerServer>) -> Self { Self(put(self.0, "DockerServer", value.into_expr()), Phase) }
     /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place.
-    pub fn environment_variables(mut self, value: impl Arg<Arr<EnvironmentVariable>>) -> Self { self.0.set("EnvironmentVariables", value.into_expr()); self }
+    pub fn environment_variables(self, value: impl Arg<Arr<EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
     /// `Fleet`: `ProjectFleet`. Update: in place.
-    pub fn fleet(mut self, value: impl Arg<ProjectFleet>) -> Self { self.0.set("Fleet", value.into_expr()); self }
+    pub fn fleet(self, value: impl Arg<ProjectFleet>) -> Self { Self(put(self.0, "Fleet", value.into_expr()), Phase) }
     /// `HostKernel`: text. Update: in place.
-    pub fn host_kernel(mut self, value: impl Arg<str>) -> Self { self.0.set("HostKernel", value.into_expr()); self }
+    pub fn host_kernel(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostKernel", value.into_expr()), Phase) }
     /// `Image`: text, required. Update: in place.
-    pub fn image(mut self, value: impl Arg<str>) -> Environment<R0, Set, R2> { self.0.set("Image", value.into_expr()); Environment(self.0, Phase) }
+    pub fn image(self, value: impl Arg<str>) -> Environment<R0, Set, R2> { Environment(put(self.0, "Image", value.into_expr()), Phase) }
     /// `ImagePullCredentialsType`: text. Update: in place.
-    pub fn image_pull_credentials_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ImagePullCredentialsType", value.into_expr()); self }
+    pub fn image_pull_credentials_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImagePullCredentialsType", value.into_expr()), Phase) }
     /// `PrivilegedMode`: boolean. Update: in place.
-    pub fn privileged_mode(mut self, value: impl Arg<bool>) -> Self { self.0.set("PrivilegedMode", value.into_expr()); self }
+    pub fn privileged_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PrivilegedMode", value.into_expr()), Phase) }
     /// `RegistryCredential`: `RegistryCredential`. Update: in place.
-    pub fn registry_credential(mut self, value: impl Arg<RegistryCredential>) -> Self { self.0.set("RegistryCredential", value.into_expr()); self }
+    pub fn registry_credential(self, value: impl Arg<RegistryCredential>) -> Self { Self(put(self.0, "RegistryCredential", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Environment<R0, R1, Set> { self.0.set("Type", value.into_expr()); Environment(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Environment<R0, R1, Set> { Environment(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Environment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentVariable` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-environmentvariable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnvironmentVariable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EnvironmentVariable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EnvironmentVariable {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EnvironmentVariable<super::missing::Name, super::missing::Value> { EnvironmentVariable(Bag::default(), Phase) }
+    pub fn new() -> EnvironmentVariable<Missing<super::required::Name>, Missing<super::required::Value>> { EnvironmentVariable(Bag::default(), Phase) }
 }
 impl<R0, R1> EnvironmentVariable<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { self.0.set("Name", value.into_expr()); EnvironmentVariable(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { self.0.set("Value", value.into_expr()); EnvironmentVariable(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitSubmodulesConfig` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-gitsubmodulesconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GitSubmodulesConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GitSubmodulesConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl GitSubmodulesConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GitSubmodulesConfig<super::missing::FetchSubmodules> { GitSubmodulesConfig(Bag::default(), Phase) }
+    pub fn new() -> GitSubmodulesConfig<Missing<super::required::FetchSubmodules>> { GitSubmodulesConfig(Bag::default(), Phase) }
 }
 impl<R0> GitSubmodulesConfig<R0> {
     /// `FetchSubmodules`: boolean, required. Update: in place.
-    pub fn fetch_submodules(mut self, value: impl Arg<bool>) -> GitSubmodulesConfig<Set> { self.0.set("FetchSubmodules", value.into_expr()); GitSubmodulesConfig(self.0, Phase) }
+    pub fn fetch_submodules(self, value: impl Arg<bool>) -> GitSubmodulesConfig<Set> { GitSubmodulesConfig(put(self.0, "FetchSubmodules", value.into_expr()), Phase) }
 }
 impl Done for GitSubmodulesConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogsConfig` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-logsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogsConfig(Bag);
+#[must_use] pub struct LogsConfig(Bag);
 impl LogsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogs`: `CloudWatchLogsConfig`. Update: in place.
-    pub fn cloud_watch_logs(mut self, value: impl Arg<CloudWatchLogsConfig>) -> Self { self.0.set("CloudWatchLogs", value.into_expr()); self }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsConfig>) -> Self { Self(put(self.0, "CloudWatchLogs", value.into_expr())) }
     /// `S3Logs`: `S3LogsConfig`. Update: in place.
-    pub fn s3_logs(mut self, value: impl Arg<S3LogsConfig>) -> Self { self.0.set("S3Logs", value.into_expr()); self }
+    pub fn s3_logs(self, value: impl Arg<S3LogsConfig>) -> Self { Self(put(self.0, "S3Logs", value.into_expr())) }
 }
 impl Done for LogsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProjectBuildBatchConfig` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectbuildbatchconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProjectBuildBatchConfig(Bag);
+#[must_use] pub struct ProjectBuildBatchConfig(Bag);
 impl ProjectBuildBatchConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BatchReportMode`: text. Update: in place.
-    pub fn batch_report_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("BatchReportMode", value.into_expr()); self }
+    pub fn batch_report_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BatchReportMode", value.into_expr())) }
     /// `CombineArtifacts`: boolean. Update: in place.
-    pub fn combine_artifacts(mut self, value: impl Arg<bool>) -> Self { self.0.set("CombineArtifacts", value.into_expr()); self }
+    pub fn combine_artifacts(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CombineArtifacts", value.into_expr())) }
     /// `Restrictions`: `BatchRestrictions`. Update: in place.
-    pub fn restrictions(mut self, value: impl Arg<BatchRestrictions>) -> Self { self.0.set("Restrictions", value.into_expr()); self }
+    pub fn restrictions(self, value: impl Arg<BatchRestrictions>) -> Self { Self(put(self.0, "Restrictions", value.into_expr())) }
     /// `ServiceRole`: text. Update: in place.
-    pub fn service_role(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceRole", value.into_expr()); self }
+    pub fn service_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceRole", value.into_expr())) }
     /// `TimeoutInMins`: integer. Update: in place.
-    pub fn timeout_in_mins(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutInMins", value.into_expr()); self }
+    pub fn timeout_in_mins(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMins", value.into_expr())) }
 }
 impl Done for ProjectBuildBatchConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProjectCache` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectcache.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProjectCache<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ProjectCache<R0 = Set>(Bag, Phase<(R0,)>);
 impl ProjectCache {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProjectCache<super::missing::Type> { ProjectCache(Bag::default(), Phase) }
+    pub fn new() -> ProjectCache<Missing<super::required::Type>> { ProjectCache(Bag::default(), Phase) }
 }
 impl<R0> ProjectCache<R0> {
     /// `CacheNamespace`: text. Update: in place.
-    pub fn cache_namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("CacheNamespace", value.into_expr()); self }
+    pub fn cache_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheNamespace", value.into_expr()), Phase) }
     /// `Location`: text. Update: in place.
-    pub fn location(mut self, value: impl Arg<str>) -> Self { self.0.set("Location", value.into_expr()); self }
+    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
     /// `Modes`: list of text. Update: in place.
-    pub fn modes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Modes", value.into_expr()); self }
+    pub fn modes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Modes", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> ProjectCache<Set> { self.0.set("Type", value.into_expr()); ProjectCache(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> ProjectCache<Set> { ProjectCache(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ProjectCache { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProjectFileSystemLocation` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectfilesystemlocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProjectFileSystemLocation<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct ProjectFileSystemLocation<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl ProjectFileSystemLocation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProjectFileSystemLocation<super::missing::Identifier, super::missing::Location, super::missing::MountPoint, super::missing::Type> { ProjectFileSystemLocation(Bag::default(), Phase) }
+    pub fn new() -> ProjectFileSystemLocation<Missing<super::required::Identifier>, Missing<super::required::Location>, Missing<super::required::MountPoint>, Missing<super::required::Type>> { ProjectFileSystemLocation(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> ProjectFileSystemLocation<R0, R1, R2, R3> {
     /// `Identifier`: text, required. Update: in place.
-    pub fn identifier(mut self, value: impl Arg<str>) -> ProjectFileSystemLocation<Set, R1, R2, R3> { self.0.set("Identifier", value.into_expr()); ProjectFileSystemLocation(self.0, Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> ProjectFileSystemLocation<Set, R1, R2, R3> { ProjectFileSystemLocation(put(self.0, "Identifier", value.into_expr()), Phase) }
     /// `Location`: text, required. Update: in place.
-    pub fn location(mut self, value: impl Arg<str>) -> ProjectFileSystemLocation<R0, Set, R2, R3> { self.0.set("Location", value.into_expr()); ProjectFileSystemLocation(self.0, Phase) }
+    pub fn location(self, value: impl Arg<str>) -> ProjectFileSystemLocation<R0, Set, R2, R3> { ProjectFileSystemLocation(put(self.0, "Location", value.into_expr()), Phase) }
     /// `MountOptions`: text. Update: in place.
-    pub fn mount_options(mut self, value: impl Arg<str>) -> Self { self.0.set("MountOptions", value.into_expr()); self }
+    pub fn mount_options(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountOptions", value.into_expr()), Phase) }
     /// `MountPoint`: text, required. Update: in place.
-    pub fn mount_point(mut self, value: impl Arg<str>) -> ProjectFileSystemLocation<R0, R1, Set, R3> { self.0.set("MountPoint", value.into_expr()); ProjectFileSystemLocation(self.0, Phase) }
+    pub fn mount_point(self, value: impl Arg<str>) -> ProjectFileSystemLocation<R0, R1, Set, R3> { ProjectFileSystemLocation(put(self.0, "MountPoint", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> ProjectFileSystemLocation<R0, R1, R2, Set> { self.0.set("Type", value.into_expr()); ProjectFileSystemLocation(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> ProjectFileSystemLocation<R0, R1, R2, Set> { ProjectFileSystemLocation(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ProjectFileSystemLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProjectFleet` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectfleet.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProjectFleet(Bag);
+#[must_use] pub struct ProjectFleet(Bag);
 impl ProjectFleet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FleetArn`: text. Update: in place.
-    pub fn fleet_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("FleetArn", value.into_expr()); self }
+    pub fn fleet_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FleetArn", value.into_expr())) }
 }
 impl Done for ProjectFleet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProjectSourceVersion` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projectsourceversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProjectSourceVersion<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ProjectSourceVersion<R0 = Set>(Bag, Phase<(R0,)>);
 impl ProjectSourceVersion {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProjectSourceVersion<super::missing::SourceIdentifier> { ProjectSourceVersion(Bag::default(), Phase) }
+    pub fn new() -> ProjectSourceVersion<Missing<super::required::SourceIdentifier>> { ProjectSourceVersion(Bag::default(), Phase) }
 }
 impl<R0> ProjectSourceVersion<R0> {
     /// `SourceIdentifier`: text, required. Update: in place.
-    pub fn source_identifier(mut self, value: impl Arg<str>) -> ProjectSourceVersion<Set> { self.0.set("SourceIdentifier", value.into_expr()); ProjectSourceVersion(self.0, Phase) }
+    pub fn source_identifier(self, value: impl Arg<str>) -> ProjectSourceVersion<Set> { ProjectSourceVersion(put(self.0, "SourceIdentifier", value.into_expr()), Phase) }
     /// `SourceVersion`: text. Update: in place.
-    pub fn source_version(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceVersion", value.into_expr()); self }
+    pub fn source_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVersion", value.into_expr()), Phase) }
 }
 impl Done for ProjectSourceVersion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProjectTriggers` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-projecttriggers.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProjectTriggers(Bag);
+#[must_use] pub struct ProjectTriggers(Bag);
 impl ProjectTriggers {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BuildType`: text. Update: in place.
-    pub fn build_type(mut self, value: impl Arg<str>) -> Self { self.0.set("BuildType", value.into_expr()); self }
+    pub fn build_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildType", value.into_expr())) }
     /// `FilterGroups`: list of list of `WebhookFilter`. Update: in place.
-    pub fn filter_groups(mut self, value: impl Arg<Arr<Arr<WebhookFilter>>>) -> Self { self.0.set("FilterGroups", value.into_expr()); self }
+    pub fn filter_groups(self, value: impl Arg<Arr<Arr<WebhookFilter>>>) -> Self { Self(put(self.0, "FilterGroups", value.into_expr())) }
     /// `PullRequestBuildPolicy`: `PullRequestBuildPolicy`. Update: in place.
-    pub fn pull_request_build_policy(mut self, value: impl Arg<PullRequestBuildPolicy>) -> Self { self.0.set("PullRequestBuildPolicy", value.into_expr()); self }
+    pub fn pull_request_build_policy(self, value: impl Arg<PullRequestBuildPolicy>) -> Self { Self(put(self.0, "PullRequestBuildPolicy", value.into_expr())) }
     /// `ScopeConfiguration`: `ScopeConfiguration`. Update: in place.
-    pub fn scope_configuration(mut self, value: impl Arg<ScopeConfiguration>) -> Self { self.0.set("ScopeConfiguration", value.into_expr()); self }
+    pub fn scope_configuration(self, value: impl Arg<ScopeConfiguration>) -> Self { Self(put(self.0, "ScopeConfiguration", value.into_expr())) }
     /// `Webhook`: boolean. Update: in place.
-    pub fn webhook(mut self, value: impl Arg<bool>) -> Self { self.0.set("Webhook", value.into_expr()); self }
+    pub fn webhook(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Webhook", value.into_expr())) }
 }
 impl Done for ProjectTriggers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PullRequestBuildPolicy` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-pullrequestbuildpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PullRequestBuildPolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PullRequestBuildPolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl PullRequestBuildPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PullRequestBuildPolicy<super::missing::RequiresCommentApproval> { PullRequestBuildPolicy(Bag::default(), Phase) }
+    pub fn new() -> PullRequestBuildPolicy<Missing<super::required::RequiresCommentApproval>> { PullRequestBuildPolicy(Bag::default(), Phase) }
 }
 impl<R0> PullRequestBuildPolicy<R0> {
     /// `ApproverRoles`: list of text. Update: in place.
-    pub fn approver_roles(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ApproverRoles", value.into_expr()); self }
+    pub fn approver_roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApproverRoles", value.into_expr()), Phase) }
     /// `RequiresCommentApproval`: text, required. Update: in place.
-    pub fn requires_comment_approval(mut self, value: impl Arg<str>) -> PullRequestBuildPolicy<Set> { self.0.set("RequiresCommentApproval", value.into_expr()); PullRequestBuildPolicy(self.0, Phase) }
+    pub fn requires_comment_approval(self, value: impl Arg<str>) -> PullRequestBuildPolicy<Set> { PullRequestBuildPolicy(put(self.0, "RequiresCommentApproval", value.into_expr()), Phase) }
 }
 impl Done for PullRequestBuildPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegistryCredential` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-registrycredential.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegistryCredential<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RegistryCredential<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RegistryCredential {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RegistryCredential<super::missing::Credential, super::missing::CredentialProvider> { RegistryCredential(Bag::default(), Phase) }
+    pub fn new() -> RegistryCredential<Missing<super::required::Credential>, Missing<super::required::CredentialProvider>> { RegistryCredential(Bag::default(), Phase) }
 }
 impl<R0, R1> RegistryCredential<R0, R1> {
     /// `Credential`: text, required. Update: in place.
-    pub fn credential(mut self, value: impl Arg<str>) -> RegistryCredential<Set, R1> { self.0.set("Credential", value.into_expr()); RegistryCredential(self.0, Phase) }
+    pub fn credential(self, value: impl Arg<str>) -> RegistryCredential<Set, R1> { RegistryCredential(put(self.0, "Credential", value.into_expr()), Phase) }
     /// `CredentialProvider`: text, required. Update: in place.
-    pub fn credential_provider(mut self, value: impl Arg<str>) -> RegistryCredential<R0, Set> { self.0.set("CredentialProvider", value.into_expr()); RegistryCredential(self.0, Phase) }
+    pub fn credential_provider(self, value: impl Arg<str>) -> RegistryCredential<R0, Set> { RegistryCredential(put(self.0, "CredentialProvider", value.into_expr()), Phase) }
 }
 impl Done for RegistryCredential { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3LogsConfig` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-s3logsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3LogsConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3LogsConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3LogsConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3LogsConfig<super::missing::Status> { S3LogsConfig(Bag::default(), Phase) }
+    pub fn new() -> S3LogsConfig<Missing<super::required::Status>> { S3LogsConfig(Bag::default(), Phase) }
 }
 impl<R0> S3LogsConfig<R0> {
     /// `EncryptionDisabled`: boolean. Update: in place.
-    pub fn encryption_disabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("EncryptionDisabled", value.into_expr()); self }
+    pub fn encryption_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EncryptionDisabled", value.into_expr()), Phase) }
     /// `Location`: text. Update: in place.
-    pub fn location(mut self, value: impl Arg<str>) -> Self { self.0.set("Location", value.into_expr()); self }
+    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
     /// `Status`: text, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> S3LogsConfig<Set> { self.0.set("Status", value.into_expr()); S3LogsConfig(self.0, Phase) }
+    pub fn status(self, value: impl Arg<str>) -> S3LogsConfig<Set> { S3LogsConfig(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for S3LogsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScopeConfiguration` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-scopeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScopeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ScopeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ScopeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScopeConfiguration<super::missing::Name> { ScopeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ScopeConfiguration<Missing<super::required::Name>> { ScopeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ScopeConfiguration<R0> {
     /// `Domain`: text. Update: in place.
-    pub fn domain(mut self, value: impl Arg<str>) -> Self { self.0.set("Domain", value.into_expr()); self }
+    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ScopeConfiguration<Set> { self.0.set("Name", value.into_expr()); ScopeConfiguration(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ScopeConfiguration<Set> { ScopeConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Scope`: text. Update: in place.
-    pub fn scope(mut self, value: impl Arg<str>) -> Self { self.0.set("Scope", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
 }
 impl Done for ScopeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-source.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Source<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Source<R0 = Set>(Bag, Phase<(R0,)>);
 impl Source {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Source<super::missing::Type> { Source(Bag::default(), Phase) }
+    pub fn new() -> Source<Missing<super::required::Type>> { Source(Bag::default(), Phase) }
 }
 impl<R0> Source<R0> {
     /// `Auth`: `SourceAuth`. Update: in place.
-    pub fn auth(mut self, value: impl Arg<SourceAuth>) -> Self { self.0.set("Auth", value.into_expr()); self }
+    pub fn auth(self, value: impl Arg<SourceAuth>) -> Self { Self(put(self.0, "Auth", value.into_expr()), Phase) }
     /// `BuildSpec`: text. Update: in place.
-    pub fn build_spec(mut self, value: impl Arg<str>) -> Self { self.0.set("BuildSpec", value.into_expr()); self }
+    pub fn build_spec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildSpec", value.into_expr()), Phase) }
     /// `BuildStatusConfig`: `BuildStatusConfig`. Update: in place.
-    pub fn build_status_config(mut self, value: impl Arg<BuildStatusConfig>) -> Self { self.0.set("BuildStatusConfig", value.into_expr()); self }
+    pub fn build_status_config(self, value: impl Arg<BuildStatusConfig>) -> Self { Self(put(self.0, "BuildStatusConfig", value.into_expr()), Phase) }
     /// `GitCloneDepth`: integer. Update: in place.
-    pub fn git_clone_depth(mut self, value: impl Arg<i64>) -> Self { self.0.set("GitCloneDepth", value.into_expr()); self }
+    pub fn git_clone_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GitCloneDepth", value.into_expr()), Phase) }
     /// `GitSubmodulesConfig`: `GitSubmodulesConfig`. Update: in place.
-    pub fn git_submodules_config(mut self, value: impl Arg<GitSubmodulesConfig>) -> Self { self.0.set("GitSubmodulesConfig", value.into_expr()); self }
+    pub fn git_submodules_config(self, value: impl Arg<GitSubmodulesConfig>) -> Self { Self(put(self.0, "GitSubmodulesConfig", value.into_expr()), Phase) }
     /// `InsecureSsl`: boolean. Update: in place.
-    pub fn insecure_ssl(mut self, value: impl Arg<bool>) -> Self { self.0.set("InsecureSsl", value.into_expr()); self }
+    pub fn insecure_ssl(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InsecureSsl", value.into_expr()), Phase) }
     /// `Location`: text. Update: in place.
-    pub fn location(mut self, value: impl Arg<str>) -> Self { self.0.set("Location", value.into_expr()); self }
+    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
     /// `ReportBuildStatus`: boolean. Update: in place.
-    pub fn report_build_status(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReportBuildStatus", value.into_expr()); self }
+    pub fn report_build_status(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReportBuildStatus", value.into_expr()), Phase) }
     /// `SourceIdentifier`: text. Update: in place.
-    pub fn source_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceIdentifier", value.into_expr()); self }
+    pub fn source_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceIdentifier", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Source<Set> { self.0.set("Type", value.into_expr()); Source(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Source<Set> { Source(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceAuth` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-sourceauth.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceAuth<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SourceAuth<R0 = Set>(Bag, Phase<(R0,)>);
 impl SourceAuth {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SourceAuth<super::missing::Type> { SourceAuth(Bag::default(), Phase) }
+    pub fn new() -> SourceAuth<Missing<super::required::Type>> { SourceAuth(Bag::default(), Phase) }
 }
 impl<R0> SourceAuth<R0> {
     /// `Resource`: text. Update: in place.
-    pub fn resource(mut self, value: impl Arg<str>) -> Self { self.0.set("Resource", value.into_expr()); self }
+    pub fn resource(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Resource", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> SourceAuth<Set> { self.0.set("Type", value.into_expr()); SourceAuth(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> SourceAuth<Set> { SourceAuth(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SourceAuth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-vpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfig(Bag);
+#[must_use] pub struct VpcConfig(Bag);
 impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
-    /// `Subnets`: list of text. Update: in place.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { self.0.set("Subnets", value.into_expr()); self }
-    /// `VpcId`: text. Update: in place.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> Self { self.0.set("VpcId", value.into_expr()); self }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    /// `Subnets`: list of `Ec2SubnetId`. Update: in place.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr())) }
+    /// `VpcId`: `Ec2VpcId`. Update: in place.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebhookFilter` of `AWS::CodeBuild::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-project-webhookfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WebhookFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct WebhookFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl WebhookFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WebhookFilter<super::missing::Pattern, super::missing::Type> { WebhookFilter(Bag::default(), Phase) }
+    pub fn new() -> WebhookFilter<Missing<super::required::Pattern>, Missing<super::required::Type>> { WebhookFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> WebhookFilter<R0, R1> {
     /// `ExcludeMatchedPattern`: boolean. Update: in place.
-    pub fn exclude_matched_pattern(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExcludeMatchedPattern", value.into_expr()); self }
+    pub fn exclude_matched_pattern(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeMatchedPattern", value.into_expr()), Phase) }
     /// `Pattern`: text, required. Update: in place.
-    pub fn pattern(mut self, value: impl Arg<str>) -> WebhookFilter<Set, R1> { self.0.set("Pattern", value.into_expr()); WebhookFilter(self.0, Phase) }
+    pub fn pattern(self, value: impl Arg<str>) -> WebhookFilter<Set, R1> { WebhookFilter(put(self.0, "Pattern", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> WebhookFilter<R0, Set> { self.0.set("Type", value.into_expr()); WebhookFilter(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> WebhookFilter<R0, Set> { WebhookFilter(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for WebhookFilter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -595,69 +595,69 @@ impl CfnReportGroup {
     /// `AWS::CodeBuild::ReportGroup`
     pub const TYPE: &'static str = "AWS::CodeBuild::ReportGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnReportGroupProps<R0, R1>) -> Self where CfnReportGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReportGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnReportGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodeBuild::ReportGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-reportgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnReportGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnReportGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnReportGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnReportGroupProps<missing::ExportConfig, missing::Type> { CfnReportGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnReportGroupProps<Missing<required::ExportConfig>, Missing<required::Type>> { CfnReportGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnReportGroupProps<R0, R1> {
     /// `DeleteReports`: boolean. Update: in place.
-    pub fn delete_reports(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeleteReports", value.into_expr()); self }
+    pub fn delete_reports(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteReports", value.into_expr()), Phase) }
     /// `ExportConfig`: `ReportExportConfig`, required. Update: in place.
-    pub fn export_config(mut self, value: impl Arg<report_group::ReportExportConfig>) -> CfnReportGroupProps<Set, R1> { self.0.set("ExportConfig", value.into_expr()); CfnReportGroupProps(self.0, Phase) }
+    pub fn export_config(self, value: impl Arg<report_group::ReportExportConfig>) -> CfnReportGroupProps<Set, R1> { CfnReportGroupProps(put(self.0, "ExportConfig", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> CfnReportGroupProps<R0, Set> { self.0.set("Type", value.into_expr()); CfnReportGroupProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnReportGroupProps<R0, Set> { CfnReportGroupProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnReportGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeBuild::ReportGroup`.
 pub mod report_group {
 use crate::cfn::support::*;
 /// The property type `ReportExportConfig` of `AWS::CodeBuild::ReportGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-reportgroup-reportexportconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReportExportConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReportExportConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReportExportConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReportExportConfig<super::missing::ExportConfigType> { ReportExportConfig(Bag::default(), Phase) }
+    pub fn new() -> ReportExportConfig<Missing<super::required::ExportConfigType>> { ReportExportConfig(Bag::default(), Phase) }
 }
 impl<R0> ReportExportConfig<R0> {
     /// `ExportConfigType`: text, required. Update: in place.
-    pub fn export_config_type(mut self, value: impl Arg<str>) -> ReportExportConfig<Set> { self.0.set("ExportConfigType", value.into_expr()); ReportExportConfig(self.0, Phase) }
+    pub fn export_config_type(self, value: impl Arg<str>) -> ReportExportConfig<Set> { ReportExportConfig(put(self.0, "ExportConfigType", value.into_expr()), Phase) }
     /// `S3Destination`: `S3ReportExportConfig`. Update: in place.
-    pub fn s3_destination(mut self, value: impl Arg<S3ReportExportConfig>) -> Self { self.0.set("S3Destination", value.into_expr()); self }
+    pub fn s3_destination(self, value: impl Arg<S3ReportExportConfig>) -> Self { Self(put(self.0, "S3Destination", value.into_expr()), Phase) }
 }
 impl Done for ReportExportConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3ReportExportConfig` of `AWS::CodeBuild::ReportGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codebuild-reportgroup-s3reportexportconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3ReportExportConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3ReportExportConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3ReportExportConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3ReportExportConfig<super::missing::Bucket> { S3ReportExportConfig(Bag::default(), Phase) }
+    pub fn new() -> S3ReportExportConfig<Missing<super::required::Bucket>> { S3ReportExportConfig(Bag::default(), Phase) }
 }
 impl<R0> S3ReportExportConfig<R0> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3ReportExportConfig<Set> { self.0.set("Bucket", value.into_expr()); S3ReportExportConfig(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3ReportExportConfig<Set> { S3ReportExportConfig(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `BucketOwner`: text. Update: in place.
-    pub fn bucket_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketOwner", value.into_expr()); self }
+    pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value.into_expr()), Phase) }
     /// `EncryptionDisabled`: boolean. Update: in place.
-    pub fn encryption_disabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("EncryptionDisabled", value.into_expr()); self }
+    pub fn encryption_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EncryptionDisabled", value.into_expr()), Phase) }
     /// `EncryptionKey`: text. Update: in place.
-    pub fn encryption_key(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionKey", value.into_expr()); self }
+    pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
     /// `Packaging`: text. Update: in place.
-    pub fn packaging(mut self, value: impl Arg<str>) -> Self { self.0.set("Packaging", value.into_expr()); self }
+    pub fn packaging(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Packaging", value.into_expr()), Phase) }
     /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
 }
 impl Done for S3ReportExportConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -667,29 +667,29 @@ impl CfnSourceCredential {
     /// `AWS::CodeBuild::SourceCredential`
     pub const TYPE: &'static str = "AWS::CodeBuild::SourceCredential";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnSourceCredentialProps<R0, R1, R2>) -> Self where CfnSourceCredentialProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSourceCredentialProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnSourceCredential { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodeBuild::SourceCredential`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codebuild-sourcecredential.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSourceCredentialProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnSourceCredentialProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnSourceCredentialProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSourceCredentialProps<missing::AuthType, missing::ServerType, missing::Token> { CfnSourceCredentialProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSourceCredentialProps<Missing<required::AuthType>, Missing<required::ServerType>, Missing<required::Token>> { CfnSourceCredentialProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSourceCredentialProps<R0, R1, R2> {
     /// `AuthType`: text, required. Update: in place.
-    pub fn auth_type(mut self, value: impl Arg<str>) -> CfnSourceCredentialProps<Set, R1, R2> { self.0.set("AuthType", value.into_expr()); CfnSourceCredentialProps(self.0, Phase) }
+    pub fn auth_type(self, value: impl Arg<str>) -> CfnSourceCredentialProps<Set, R1, R2> { CfnSourceCredentialProps(put(self.0, "AuthType", value.into_expr()), Phase) }
     /// `ServerType`: text, required. Update: replacement.
-    pub fn server_type(mut self, value: impl Arg<str>) -> CfnSourceCredentialProps<R0, Set, R2> { self.0.set("ServerType", value.into_expr()); CfnSourceCredentialProps(self.0, Phase) }
+    pub fn server_type(self, value: impl Arg<str>) -> CfnSourceCredentialProps<R0, Set, R2> { CfnSourceCredentialProps(put(self.0, "ServerType", value.into_expr()), Phase) }
     /// `Token`: text, required. Update: in place.
-    pub fn token(mut self, value: impl Arg<str>) -> CfnSourceCredentialProps<R0, R1, Set> { self.0.set("Token", value.into_expr()); CfnSourceCredentialProps(self.0, Phase) }
+    pub fn token(self, value: impl Arg<str>) -> CfnSourceCredentialProps<R0, R1, Set> { CfnSourceCredentialProps(put(self.0, "Token", value.into_expr()), Phase) }
     /// `Username`: text. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for CfnSourceCredentialProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Artifacts, AuthType, Bucket, ComputeType, Credential, CredentialProvider, Environment, ExportConfig, ExportConfigType, FetchSubmodules, Identifier, Image, Location, MountPoint, Name, Pattern, RequiresCommentApproval, ServerType, ServiceRole, Source, SourceIdentifier, Status, Token, Type, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Artifacts, AuthType, Bucket, ComputeType, Credential, CredentialProvider, Environment, ExportConfig, ExportConfigType, FetchSubmodules, Identifier, Image, Location, MountPoint, Name, Pattern, RequiresCommentApproval, ServerType, ServiceRole, Source, SourceIdentifier, Status, Token, Type, Value } }

@@ -10,10 +10,10 @@ impl CfnRepository {
     /// `AWS::CodeCommit::Repository`
     pub const TYPE: &'static str = "AWS::CodeCommit::Repository";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnRepositoryProps<R0>) -> Self where CfnRepositoryProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRepositoryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RepositoryId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CloneUrlHttp`: text.
     pub fn attr_clone_url_http(&self) -> Val<str> { self.0.get_att("CloneUrlHttp") }
@@ -26,76 +26,76 @@ impl CfnRepository {
 }
 impl Parent for CfnRepository { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodeCommit::Repository`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codecommit-repository.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRepositoryProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnRepositoryProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnRepositoryProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRepositoryProps<missing::RepositoryName> { CfnRepositoryProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRepositoryProps<Missing<required::RepositoryName>> { CfnRepositoryProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRepositoryProps<R0> {
     /// `Code`: `Code`. Update: in place.
-    pub fn code(mut self, value: impl Arg<repository::Code>) -> Self { self.0.set("Code", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn code(self, value: impl Arg<repository::Code>) -> Self { Self(put(self.0, "Code", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `RepositoryDescription`: text. Update: in place.
-    pub fn repository_description(mut self, value: impl Arg<str>) -> Self { self.0.set("RepositoryDescription", value.into_expr()); self }
+    pub fn repository_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryDescription", value.into_expr()), Phase) }
     /// `RepositoryName`: text, required. Update: in place.
-    pub fn repository_name(mut self, value: impl Arg<str>) -> CfnRepositoryProps<Set> { self.0.set("RepositoryName", value.into_expr()); CfnRepositoryProps(self.0, Phase) }
+    pub fn repository_name(self, value: impl Arg<str>) -> CfnRepositoryProps<Set> { CfnRepositoryProps(put(self.0, "RepositoryName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Triggers`: list of `RepositoryTrigger`. Update: may replace.
-    pub fn triggers(mut self, value: impl Arg<Arr<repository::RepositoryTrigger>>) -> Self { self.0.set("Triggers", value.into_expr()); self }
+    pub fn triggers(self, value: impl Arg<Arr<repository::RepositoryTrigger>>) -> Self { Self(put(self.0, "Triggers", value.into_expr()), Phase) }
 }
 impl Done for CfnRepositoryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeCommit::Repository`.
 pub mod repository {
 use crate::cfn::support::*;
 /// The property type `Code` of `AWS::CodeCommit::Repository`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-code.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Code<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Code<R0 = Set>(Bag, Phase<(R0,)>);
 impl Code {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Code<super::missing::S3> { Code(Bag::default(), Phase) }
+    pub fn new() -> Code<Missing<super::required::S3>> { Code(Bag::default(), Phase) }
 }
 impl<R0> Code<R0> {
     /// `BranchName`: text. Update: in place.
-    pub fn branch_name(mut self, value: impl Arg<str>) -> Self { self.0.set("BranchName", value.into_expr()); self }
+    pub fn branch_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BranchName", value.into_expr()), Phase) }
     /// `S3`: `S3`, required. Update: in place.
-    pub fn s3(mut self, value: impl Arg<S3>) -> Code<Set> { self.0.set("S3", value.into_expr()); Code(self.0, Phase) }
+    pub fn s3(self, value: impl Arg<S3>) -> Code<Set> { Code(put(self.0, "S3", value.into_expr()), Phase) }
 }
 impl Done for Code { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RepositoryTrigger` of `AWS::CodeCommit::Repository`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-repositorytrigger.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RepositoryTrigger<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct RepositoryTrigger<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl RepositoryTrigger {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RepositoryTrigger<super::missing::DestinationArn, super::missing::Events, super::missing::Name> { RepositoryTrigger(Bag::default(), Phase) }
+    pub fn new() -> RepositoryTrigger<Missing<super::required::DestinationArn>, Missing<super::required::Events>, Missing<super::required::Name>> { RepositoryTrigger(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RepositoryTrigger<R0, R1, R2> {
     /// `Branches`: list of text. Update: may replace.
-    pub fn branches(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Branches", value.into_expr()); self }
+    pub fn branches(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Branches", value.into_expr()), Phase) }
     /// `CustomData`: text. Update: may replace.
-    pub fn custom_data(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomData", value.into_expr()); self }
+    pub fn custom_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomData", value.into_expr()), Phase) }
     /// `DestinationArn`: text, required. Update: may replace.
-    pub fn destination_arn(mut self, value: impl Arg<str>) -> RepositoryTrigger<Set, R1, R2> { self.0.set("DestinationArn", value.into_expr()); RepositoryTrigger(self.0, Phase) }
+    pub fn destination_arn(self, value: impl Arg<str>) -> RepositoryTrigger<Set, R1, R2> { RepositoryTrigger(put(self.0, "DestinationArn", value.into_expr()), Phase) }
     /// `Events`: list of text, required. Update: may replace.
-    pub fn events(mut self, value: impl Arg<Arr<str>>) -> RepositoryTrigger<R0, Set, R2> { self.0.set("Events", value.into_expr()); RepositoryTrigger(self.0, Phase) }
+    pub fn events(self, value: impl Arg<Arr<str>>) -> RepositoryTrigger<R0, Set, R2> { RepositoryTrigger(put(self.0, "Events", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: may replace.
-    pub fn name(mut self, value: impl Arg<str>) -> RepositoryTrigger<R0, R1, Set> { self.0.set("Name", value.into_expr()); RepositoryTrigger(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RepositoryTrigger<R0, R1, Set> { RepositoryTrigger(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for RepositoryTrigger { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3` of `AWS::CodeCommit::Repository`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codecommit-repository-s3.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3<super::missing::Bucket, super::missing::Key> { S3(Bag::default(), Phase) }
+    pub fn new() -> S3<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3(Bag::default(), Phase) }
 }
 impl<R0, R1> S3<R0, R1> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3<Set, R1> { self.0.set("Bucket", value.into_expr()); S3(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3<Set, R1> { S3(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> S3<R0, Set> { self.0.set("Key", value.into_expr()); S3(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3<R0, Set> { S3(put(self.0, "Key", value.into_expr()), Phase) }
     /// `ObjectVersion`: text. Update: in place.
-    pub fn object_version(mut self, value: impl Arg<str>) -> Self { self.0.set("ObjectVersion", value.into_expr()); self }
+    pub fn object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectVersion", value.into_expr()), Phase) }
 }
 impl Done for S3 { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Bucket, DestinationArn, Events, Key, Name, RepositoryName, S3 } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Bucket, DestinationArn, Events, Key, Name, RepositoryName, S3 } }

@@ -10,10 +10,10 @@ impl CfnConnection {
     /// `AWS::CodeConnections::Connection`
     pub const TYPE: &'static str = "AWS::CodeConnections::Connection";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnConnectionProps<R0>) -> Self where CfnConnectionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectionArn`: text.
+    /// The attribute `ConnectionArn`: `OtherArn`.
     pub fn attr_connection_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectionArn") }
     /// The attribute `ConnectionStatus`: text.
     pub fn attr_connection_status(&self) -> Val<str> { self.0.get_att("ConnectionStatus") }
@@ -22,20 +22,20 @@ impl CfnConnection {
 }
 impl Parent for CfnConnection { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodeConnections::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-connection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnConnectionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnConnectionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectionProps<missing::ConnectionName> { CfnConnectionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectionProps<Missing<required::ConnectionName>> { CfnConnectionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConnectionProps<R0> {
     /// `ConnectionName`: text, required. Update: replacement.
-    pub fn connection_name(mut self, value: impl Arg<str>) -> CfnConnectionProps<Set> { self.0.set("ConnectionName", value.into_expr()); CfnConnectionProps(self.0, Phase) }
+    pub fn connection_name(self, value: impl Arg<str>) -> CfnConnectionProps<Set> { CfnConnectionProps(put(self.0, "ConnectionName", value.into_expr()), Phase) }
     /// `HostArn`: text. Update: replacement.
-    pub fn host_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("HostArn", value.into_expr()); self }
+    pub fn host_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostArn", value.into_expr()), Phase) }
     /// `ProviderType`: text. Update: replacement.
-    pub fn provider_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ProviderType", value.into_expr()); self }
+    pub fn provider_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProviderType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CodeConnections::Host`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-host.html)
@@ -44,10 +44,10 @@ impl CfnHost {
     /// `AWS::CodeConnections::Host`
     pub const TYPE: &'static str = "AWS::CodeConnections::Host";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnHostProps<R0, R1, R2>) -> Self where CfnHostProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHostProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `HostArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `HostArn`: text.
+    /// The attribute `HostArn`: `OtherArn`.
     pub fn attr_host_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("HostArn") }
     /// The attribute `HostId`: text.
     pub fn attr_host_id(&self) -> Val<str> { self.0.get_att("HostId") }
@@ -56,46 +56,46 @@ impl CfnHost {
 }
 impl Parent for CfnHost { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodeConnections::Host`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeconnections-host.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnHostProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnHostProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnHostProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnHostProps<missing::Name, missing::ProviderEndpoint, missing::ProviderType> { CfnHostProps(Bag::default(), Phase) }
+    pub fn new() -> CfnHostProps<Missing<required::Name>, Missing<required::ProviderEndpoint>, Missing<required::ProviderType>> { CfnHostProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnHostProps<R0, R1, R2> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnHostProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnHostProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnHostProps<Set, R1, R2> { CfnHostProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ProviderEndpoint`: text, required. Update: in place.
-    pub fn provider_endpoint(mut self, value: impl Arg<str>) -> CfnHostProps<R0, Set, R2> { self.0.set("ProviderEndpoint", value.into_expr()); CfnHostProps(self.0, Phase) }
+    pub fn provider_endpoint(self, value: impl Arg<str>) -> CfnHostProps<R0, Set, R2> { CfnHostProps(put(self.0, "ProviderEndpoint", value.into_expr()), Phase) }
     /// `ProviderType`: `ProviderType`, required. Update: replacement.
-    pub fn provider_type(mut self, value: impl Arg<host::ProviderType>) -> CfnHostProps<R0, R1, Set> { self.0.set("ProviderType", value.into_expr()); CfnHostProps(self.0, Phase) }
+    pub fn provider_type(self, value: impl Arg<host::ProviderType>) -> CfnHostProps<R0, R1, Set> { CfnHostProps(put(self.0, "ProviderType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`. Update: in place.
-    pub fn vpc_configuration(mut self, value: impl Arg<host::VpcConfiguration>) -> Self { self.0.set("VpcConfiguration", value.into_expr()); self }
+    pub fn vpc_configuration(self, value: impl Arg<host::VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnHostProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeConnections::Host`.
 pub mod host {
 use crate::cfn::support::*;
 /// The property type `VpcConfiguration` of `AWS::CodeConnections::Host`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeconnections-host-vpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct VpcConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl VpcConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcConfiguration<super::missing::SecurityGroupIds, super::missing::SubnetIds, super::missing::VpcId> { VpcConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VpcConfiguration<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>, Missing<super::required::VpcId>> { VpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> VpcConfiguration<R0, R1, R2> {
-    /// `SecurityGroupIds`: list of text, required. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> VpcConfiguration<Set, R1, R2> { self.0.set("SecurityGroupIds", value.into_expr()); VpcConfiguration(self.0, Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<Set, R1, R2> { VpcConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> VpcConfiguration<R0, Set, R2> { self.0.set("SubnetIds", value.into_expr()); VpcConfiguration(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfiguration<R0, Set, R2> { VpcConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `TlsCertificate`: text. Update: in place.
-    pub fn tls_certificate(mut self, value: impl Arg<str>) -> Self { self.0.set("TlsCertificate", value.into_expr()); self }
-    /// `VpcId`: text, required. Update: in place.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> VpcConfiguration<R0, R1, Set> { self.0.set("VpcId", value.into_expr()); VpcConfiguration(self.0, Phase) }
+    pub fn tls_certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TlsCertificate", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`, required. Update: in place.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcConfiguration<R0, R1, Set> { VpcConfiguration(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ProviderType` allows.
 ProviderType { AzureDevOps = "AzureDevOps", Bitbucket = "Bitbucket", GitHub = "GitHub", GitHubEnterpriseServer = "GitHubEnterpriseServer", GitLab = "GitLab", GitLabSelfManaged = "GitLabSelfManaged" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ConnectionName, Name, ProviderEndpoint, ProviderType, SecurityGroupIds, SubnetIds, VpcId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ConnectionName, Name, ProviderEndpoint, ProviderType, SecurityGroupIds, SubnetIds, VpcId } }

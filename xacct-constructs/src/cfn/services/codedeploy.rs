@@ -16,16 +16,16 @@ impl CfnApplication {
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodeDeploy::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps(Bag);
+#[must_use] pub struct CfnApplicationProps(Bag);
 impl CfnApplicationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ApplicationName`: text. Update: replacement.
-    pub fn application_name(mut self, value: impl Arg<kind::LambdaFunctionName>) -> Self { self.0.set("ApplicationName", value.into_expr()); self }
+    /// `ApplicationName`: `LambdaFunctionName`. Update: replacement.
+    pub fn application_name(self, value: impl Arg<kind::LambdaFunctionName>) -> Self { Self(put(self.0, "ApplicationName", value.into_expr())) }
     /// `ComputePlatform`: text. Update: replacement.
-    pub fn compute_platform(mut self, value: impl Arg<str>) -> Self { self.0.set("ComputePlatform", value.into_expr()); self }
+    pub fn compute_platform(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputePlatform", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CodeDeploy::DeploymentConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentconfig.html)
@@ -40,103 +40,103 @@ impl CfnDeploymentConfig {
 }
 impl Parent for CfnDeploymentConfig { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodeDeploy::DeploymentConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDeploymentConfigProps(Bag);
+#[must_use] pub struct CfnDeploymentConfigProps(Bag);
 impl CfnDeploymentConfigProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComputePlatform`: text. Update: replacement.
-    pub fn compute_platform(mut self, value: impl Arg<str>) -> Self { self.0.set("ComputePlatform", value.into_expr()); self }
+    pub fn compute_platform(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputePlatform", value.into_expr())) }
     /// `DeploymentConfigName`: text. Update: replacement.
-    pub fn deployment_config_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DeploymentConfigName", value.into_expr()); self }
+    pub fn deployment_config_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentConfigName", value.into_expr())) }
     /// `MinimumHealthyHosts`: `MinimumHealthyHosts`. Update: replacement.
-    pub fn minimum_healthy_hosts(mut self, value: impl Arg<deployment_config::MinimumHealthyHosts>) -> Self { self.0.set("MinimumHealthyHosts", value.into_expr()); self }
+    pub fn minimum_healthy_hosts(self, value: impl Arg<deployment_config::MinimumHealthyHosts>) -> Self { Self(put(self.0, "MinimumHealthyHosts", value.into_expr())) }
     /// `TrafficRoutingConfig`: `TrafficRoutingConfig`. Update: replacement.
-    pub fn traffic_routing_config(mut self, value: impl Arg<deployment_config::TrafficRoutingConfig>) -> Self { self.0.set("TrafficRoutingConfig", value.into_expr()); self }
+    pub fn traffic_routing_config(self, value: impl Arg<deployment_config::TrafficRoutingConfig>) -> Self { Self(put(self.0, "TrafficRoutingConfig", value.into_expr())) }
     /// `ZonalConfig`: `ZonalConfig`. Update: replacement.
-    pub fn zonal_config(mut self, value: impl Arg<deployment_config::ZonalConfig>) -> Self { self.0.set("ZonalConfig", value.into_expr()); self }
+    pub fn zonal_config(self, value: impl Arg<deployment_config::ZonalConfig>) -> Self { Self(put(self.0, "ZonalConfig", value.into_expr())) }
 }
 impl Done for CfnDeploymentConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeDeploy::DeploymentConfig`.
 pub mod deployment_config {
 use crate::cfn::support::*;
 /// The property type `MinimumHealthyHosts` of `AWS::CodeDeploy::DeploymentConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-minimumhealthyhosts.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MinimumHealthyHosts<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MinimumHealthyHosts<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MinimumHealthyHosts {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MinimumHealthyHosts<super::missing::Type, super::missing::Value> { MinimumHealthyHosts(Bag::default(), Phase) }
+    pub fn new() -> MinimumHealthyHosts<Missing<super::required::Type>, Missing<super::required::Value>> { MinimumHealthyHosts(Bag::default(), Phase) }
 }
 impl<R0, R1> MinimumHealthyHosts<R0, R1> {
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> MinimumHealthyHosts<Set, R1> { self.0.set("Type", value.into_expr()); MinimumHealthyHosts(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> MinimumHealthyHosts<Set, R1> { MinimumHealthyHosts(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: integer, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<i64>) -> MinimumHealthyHosts<R0, Set> { self.0.set("Value", value.into_expr()); MinimumHealthyHosts(self.0, Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> MinimumHealthyHosts<R0, Set> { MinimumHealthyHosts(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for MinimumHealthyHosts { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MinimumHealthyHostsPerZone` of `AWS::CodeDeploy::DeploymentConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-minimumhealthyhostsperzone.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MinimumHealthyHostsPerZone<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MinimumHealthyHostsPerZone<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MinimumHealthyHostsPerZone {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MinimumHealthyHostsPerZone<super::missing::Type, super::missing::Value> { MinimumHealthyHostsPerZone(Bag::default(), Phase) }
+    pub fn new() -> MinimumHealthyHostsPerZone<Missing<super::required::Type>, Missing<super::required::Value>> { MinimumHealthyHostsPerZone(Bag::default(), Phase) }
 }
 impl<R0, R1> MinimumHealthyHostsPerZone<R0, R1> {
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> MinimumHealthyHostsPerZone<Set, R1> { self.0.set("Type", value.into_expr()); MinimumHealthyHostsPerZone(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> MinimumHealthyHostsPerZone<Set, R1> { MinimumHealthyHostsPerZone(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: integer, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<i64>) -> MinimumHealthyHostsPerZone<R0, Set> { self.0.set("Value", value.into_expr()); MinimumHealthyHostsPerZone(self.0, Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> MinimumHealthyHostsPerZone<R0, Set> { MinimumHealthyHostsPerZone(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for MinimumHealthyHostsPerZone { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeBasedCanary` of `AWS::CodeDeploy::DeploymentConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-timebasedcanary.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimeBasedCanary<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TimeBasedCanary<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TimeBasedCanary {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TimeBasedCanary<super::missing::CanaryInterval, super::missing::CanaryPercentage> { TimeBasedCanary(Bag::default(), Phase) }
+    pub fn new() -> TimeBasedCanary<Missing<super::required::CanaryInterval>, Missing<super::required::CanaryPercentage>> { TimeBasedCanary(Bag::default(), Phase) }
 }
 impl<R0, R1> TimeBasedCanary<R0, R1> {
     /// `CanaryInterval`: integer, required. Update: replacement.
-    pub fn canary_interval(mut self, value: impl Arg<i64>) -> TimeBasedCanary<Set, R1> { self.0.set("CanaryInterval", value.into_expr()); TimeBasedCanary(self.0, Phase) }
+    pub fn canary_interval(self, value: impl Arg<i64>) -> TimeBasedCanary<Set, R1> { TimeBasedCanary(put(self.0, "CanaryInterval", value.into_expr()), Phase) }
     /// `CanaryPercentage`: integer, required. Update: replacement.
-    pub fn canary_percentage(mut self, value: impl Arg<i64>) -> TimeBasedCanary<R0, Set> { self.0.set("CanaryPercentage", value.into_expr()); TimeBasedCanary(self.0, Phase) }
+    pub fn canary_percentage(self, value: impl Arg<i64>) -> TimeBasedCanary<R0, Set> { TimeBasedCanary(put(self.0, "CanaryPercentage", value.into_expr()), Phase) }
 }
 impl Done for TimeBasedCanary { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeBasedLinear` of `AWS::CodeDeploy::DeploymentConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-timebasedlinear.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimeBasedLinear<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TimeBasedLinear<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TimeBasedLinear {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TimeBasedLinear<super::missing::LinearInterval, super::missing::LinearPercentage> { TimeBasedLinear(Bag::default(), Phase) }
+    pub fn new() -> TimeBasedLinear<Missing<super::required::LinearInterval>, Missing<super::required::LinearPercentage>> { TimeBasedLinear(Bag::default(), Phase) }
 }
 impl<R0, R1> TimeBasedLinear<R0, R1> {
     /// `LinearInterval`: integer, required. Update: replacement.
-    pub fn linear_interval(mut self, value: impl Arg<i64>) -> TimeBasedLinear<Set, R1> { self.0.set("LinearInterval", value.into_expr()); TimeBasedLinear(self.0, Phase) }
+    pub fn linear_interval(self, value: impl Arg<i64>) -> TimeBasedLinear<Set, R1> { TimeBasedLinear(put(self.0, "LinearInterval", value.into_expr()), Phase) }
     /// `LinearPercentage`: integer, required. Update: replacement.
-    pub fn linear_percentage(mut self, value: impl Arg<i64>) -> TimeBasedLinear<R0, Set> { self.0.set("LinearPercentage", value.into_expr()); TimeBasedLinear(self.0, Phase) }
+    pub fn linear_percentage(self, value: impl Arg<i64>) -> TimeBasedLinear<R0, Set> { TimeBasedLinear(put(self.0, "LinearPercentage", value.into_expr()), Phase) }
 }
 impl Done for TimeBasedLinear { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrafficRoutingConfig` of `AWS::CodeDeploy::DeploymentConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-trafficroutingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrafficRoutingConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TrafficRoutingConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl TrafficRoutingConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TrafficRoutingConfig<super::missing::Type> { TrafficRoutingConfig(Bag::default(), Phase) }
+    pub fn new() -> TrafficRoutingConfig<Missing<super::required::Type>> { TrafficRoutingConfig(Bag::default(), Phase) }
 }
 impl<R0> TrafficRoutingConfig<R0> {
     /// `TimeBasedCanary`: `TimeBasedCanary`. Update: replacement.
-    pub fn time_based_canary(mut self, value: impl Arg<TimeBasedCanary>) -> Self { self.0.set("TimeBasedCanary", value.into_expr()); self }
+    pub fn time_based_canary(self, value: impl Arg<TimeBasedCanary>) -> Self { Self(put(self.0, "TimeBasedCanary", value.into_expr()), Phase) }
     /// `TimeBasedLinear`: `TimeBasedLinear`. Update: replacement.
-    pub fn time_based_linear(mut self, value: impl Arg<TimeBasedLinear>) -> Self { self.0.set("TimeBasedLinear", value.into_expr()); self }
+    pub fn time_based_linear(self, value: impl Arg<TimeBasedLinear>) -> Self { Self(put(self.0, "TimeBasedLinear", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> TrafficRoutingConfig<Set> { self.0.set("Type", value.into_expr()); TrafficRoutingConfig(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> TrafficRoutingConfig<Set> { TrafficRoutingConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for TrafficRoutingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZonalConfig` of `AWS::CodeDeploy::DeploymentConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentconfig-zonalconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ZonalConfig(Bag);
+#[must_use] pub struct ZonalConfig(Bag);
 impl ZonalConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FirstZoneMonitorDurationInSeconds`: integer. Update: replacement.
-    pub fn first_zone_monitor_duration_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("FirstZoneMonitorDurationInSeconds", value.into_expr()); self }
+    pub fn first_zone_monitor_duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FirstZoneMonitorDurationInSeconds", value.into_expr())) }
     /// `MinimumHealthyHostsPerZone`: `MinimumHealthyHostsPerZone`. Update: replacement.
-    pub fn minimum_healthy_hosts_per_zone(mut self, value: impl Arg<MinimumHealthyHostsPerZone>) -> Self { self.0.set("MinimumHealthyHostsPerZone", value.into_expr()); self }
+    pub fn minimum_healthy_hosts_per_zone(self, value: impl Arg<MinimumHealthyHostsPerZone>) -> Self { Self(put(self.0, "MinimumHealthyHostsPerZone", value.into_expr())) }
     /// `MonitorDurationInSeconds`: integer. Update: replacement.
-    pub fn monitor_duration_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MonitorDurationInSeconds", value.into_expr()); self }
+    pub fn monitor_duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MonitorDurationInSeconds", value.into_expr())) }
 }
 impl Done for ZonalConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -146,352 +146,352 @@ impl CfnDeploymentGroup {
     /// `AWS::CodeDeploy::DeploymentGroup`
     pub const TYPE: &'static str = "AWS::CodeDeploy::DeploymentGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDeploymentGroupProps<R0, R1>) -> Self where CfnDeploymentGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeploymentGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DeploymentGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnDeploymentGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codedeploy-deploymentgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDeploymentGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDeploymentGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDeploymentGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDeploymentGroupProps<missing::ApplicationName, missing::ServiceRoleArn> { CfnDeploymentGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDeploymentGroupProps<Missing<required::ApplicationName>, Missing<required::ServiceRoleArn>> { CfnDeploymentGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDeploymentGroupProps<R0, R1> {
     /// `AlarmConfiguration`: `AlarmConfiguration`. Update: in place.
-    pub fn alarm_configuration(mut self, value: impl Arg<deployment_group::AlarmConfiguration>) -> Self { self.0.set("AlarmConfiguration", value.into_expr()); self }
+    pub fn alarm_configuration(self, value: impl Arg<deployment_group::AlarmConfiguration>) -> Self { Self(put(self.0, "AlarmConfiguration", value.into_expr()), Phase) }
     /// `ApplicationName`: text, required. Update: replacement.
-    pub fn application_name(mut self, value: impl Arg<str>) -> CfnDeploymentGroupProps<Set, R1> { self.0.set("ApplicationName", value.into_expr()); CfnDeploymentGroupProps(self.0, Phase) }
+    pub fn application_name(self, value: impl Arg<str>) -> CfnDeploymentGroupProps<Set, R1> { CfnDeploymentGroupProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
     /// `AutoRollbackConfiguration`: `AutoRollbackConfiguration`. Update: in place.
-    pub fn auto_rollback_configuration(mut self, value: impl Arg<deployment_group::AutoRollbackConfiguration>) -> Self { self.0.set("AutoRollbackConfiguration", value.into_expr()); self }
+    pub fn auto_rollback_configuration(self, value: impl Arg<deployment_group::AutoRollbackConfiguration>) -> Self { Self(put(self.0, "AutoRollbackConfiguration", value.into_expr()), Phase) }
     /// `AutoScalingGroups`: list of text. Update: in place.
-    pub fn auto_scaling_groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AutoScalingGroups", value.into_expr()); self }
+    pub fn auto_scaling_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AutoScalingGroups", value.into_expr()), Phase) }
     /// `BlueGreenDeploymentConfiguration`: `BlueGreenDeploymentConfiguration`. Update: in place.
-    pub fn blue_green_deployment_configuration(mut self, value: impl Arg<deployment_group::BlueGreenDeploymentConfiguration>) -> Self { self.0.set("BlueGreenDeploymentConfiguration", value.into_expr()); self }
+    pub fn blue_green_deployment_configuration(self, value: impl Arg<deployment_group::BlueGreenDeploymentConfiguration>) -> Self { Self(put(self.0, "BlueGreenDeploymentConfiguration", value.into_expr()), Phase) }
     /// `Deployment`: `Deployment`. Update: in place.
-    pub fn deployment(mut self, value: impl Arg<deployment_group::Deployment>) -> Self { self.0.set("Deployment", value.into_expr()); self }
+    pub fn deployment(self, value: impl Arg<deployment_group::Deployment>) -> Self { Self(put(self.0, "Deployment", value.into_expr()), Phase) }
     /// `DeploymentConfigName`: text. Update: in place.
-    pub fn deployment_config_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DeploymentConfigName", value.into_expr()); self }
+    pub fn deployment_config_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentConfigName", value.into_expr()), Phase) }
     /// `DeploymentGroupName`: text. Update: replacement.
-    pub fn deployment_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DeploymentGroupName", value.into_expr()); self }
+    pub fn deployment_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentGroupName", value.into_expr()), Phase) }
     /// `DeploymentStyle`: `DeploymentStyle`. Update: in place.
-    pub fn deployment_style(mut self, value: impl Arg<deployment_group::DeploymentStyle>) -> Self { self.0.set("DeploymentStyle", value.into_expr()); self }
+    pub fn deployment_style(self, value: impl Arg<deployment_group::DeploymentStyle>) -> Self { Self(put(self.0, "DeploymentStyle", value.into_expr()), Phase) }
     /// `Ec2TagFilters`: list of `EC2TagFilter`. Update: in place.
-    pub fn ec2_tag_filters(mut self, value: impl Arg<Arr<deployment_group::EC2TagFilter>>) -> Self { self.0.set("Ec2TagFilters", value.into_expr()); self }
+    pub fn ec2_tag_filters(self, value: impl Arg<Arr<deployment_group::EC2TagFilter>>) -> Self { Self(put(self.0, "Ec2TagFilters", value.into_expr()), Phase) }
     /// `Ec2TagSet`: `EC2TagSet`. Update: in place.
-    pub fn ec2_tag_set(mut self, value: impl Arg<deployment_group::EC2TagSet>) -> Self { self.0.set("Ec2TagSet", value.into_expr()); self }
+    pub fn ec2_tag_set(self, value: impl Arg<deployment_group::EC2TagSet>) -> Self { Self(put(self.0, "Ec2TagSet", value.into_expr()), Phase) }
     /// `ECSServices`: list of `ECSService`. Update: in place.
-    pub fn ecs_services(mut self, value: impl Arg<Arr<deployment_group::ECSService>>) -> Self { self.0.set("ECSServices", value.into_expr()); self }
+    pub fn ecs_services(self, value: impl Arg<Arr<deployment_group::ECSService>>) -> Self { Self(put(self.0, "ECSServices", value.into_expr()), Phase) }
     /// `LoadBalancerInfo`: `LoadBalancerInfo`. Update: in place.
-    pub fn load_balancer_info(mut self, value: impl Arg<deployment_group::LoadBalancerInfo>) -> Self { self.0.set("LoadBalancerInfo", value.into_expr()); self }
+    pub fn load_balancer_info(self, value: impl Arg<deployment_group::LoadBalancerInfo>) -> Self { Self(put(self.0, "LoadBalancerInfo", value.into_expr()), Phase) }
     /// `OnPremisesInstanceTagFilters`: list of `TagFilter`. Update: in place.
-    pub fn on_premises_instance_tag_filters(mut self, value: impl Arg<Arr<deployment_group::TagFilter>>) -> Self { self.0.set("OnPremisesInstanceTagFilters", value.into_expr()); self }
+    pub fn on_premises_instance_tag_filters(self, value: impl Arg<Arr<deployment_group::TagFilter>>) -> Self { Self(put(self.0, "OnPremisesInstanceTagFilters", value.into_expr()), Phase) }
     /// `OnPremisesTagSet`: `OnPremisesTagSet`. Update: in place.
-    pub fn on_premises_tag_set(mut self, value: impl Arg<deployment_group::OnPremisesTagSet>) -> Self { self.0.set("OnPremisesTagSet", value.into_expr()); self }
+    pub fn on_premises_tag_set(self, value: impl Arg<deployment_group::OnPremisesTagSet>) -> Self { Self(put(self.0, "OnPremisesTagSet", value.into_expr()), Phase) }
     /// `OutdatedInstancesStrategy`: text. Update: in place.
-    pub fn outdated_instances_strategy(mut self, value: impl Arg<str>) -> Self { self.0.set("OutdatedInstancesStrategy", value.into_expr()); self }
-    /// `ServiceRoleArn`: text, required. Update: in place.
-    pub fn service_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnDeploymentGroupProps<R0, Set> { self.0.set("ServiceRoleArn", value.into_expr()); CfnDeploymentGroupProps(self.0, Phase) }
+    pub fn outdated_instances_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutdatedInstancesStrategy", value.into_expr()), Phase) }
+    /// `ServiceRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn service_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDeploymentGroupProps<R0, Set> { CfnDeploymentGroupProps(put(self.0, "ServiceRoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TerminationHookEnabled`: boolean. Update: in place.
-    pub fn termination_hook_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("TerminationHookEnabled", value.into_expr()); self }
+    pub fn termination_hook_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TerminationHookEnabled", value.into_expr()), Phase) }
     /// `TriggerConfigurations`: list of `TriggerConfig`. Update: in place.
-    pub fn trigger_configurations(mut self, value: impl Arg<Arr<deployment_group::TriggerConfig>>) -> Self { self.0.set("TriggerConfigurations", value.into_expr()); self }
+    pub fn trigger_configurations(self, value: impl Arg<Arr<deployment_group::TriggerConfig>>) -> Self { Self(put(self.0, "TriggerConfigurations", value.into_expr()), Phase) }
 }
 impl Done for CfnDeploymentGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeDeploy::DeploymentGroup`.
 pub mod deployment_group {
 use crate::cfn::support::*;
 /// The property type `Alarm` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-alarm.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Alarm(Bag);
+#[must_use] pub struct Alarm(Bag);
 impl Alarm {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for Alarm { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AlarmConfiguration` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-alarmconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AlarmConfiguration(Bag);
+#[must_use] pub struct AlarmConfiguration(Bag);
 impl AlarmConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alarms`: list of `Alarm`. Update: in place.
-    pub fn alarms(mut self, value: impl Arg<Arr<Alarm>>) -> Self { self.0.set("Alarms", value.into_expr()); self }
+    pub fn alarms(self, value: impl Arg<Arr<Alarm>>) -> Self { Self(put(self.0, "Alarms", value.into_expr())) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `IgnorePollAlarmFailure`: boolean. Update: in place.
-    pub fn ignore_poll_alarm_failure(mut self, value: impl Arg<bool>) -> Self { self.0.set("IgnorePollAlarmFailure", value.into_expr()); self }
+    pub fn ignore_poll_alarm_failure(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePollAlarmFailure", value.into_expr())) }
 }
 impl Done for AlarmConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoRollbackConfiguration` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-autorollbackconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoRollbackConfiguration(Bag);
+#[must_use] pub struct AutoRollbackConfiguration(Bag);
 impl AutoRollbackConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `Events`: list of text. Update: in place.
-    pub fn events(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Events", value.into_expr()); self }
+    pub fn events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Events", value.into_expr())) }
 }
 impl Done for AutoRollbackConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BlueGreenDeploymentConfiguration` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-bluegreendeploymentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BlueGreenDeploymentConfiguration(Bag);
+#[must_use] pub struct BlueGreenDeploymentConfiguration(Bag);
 impl BlueGreenDeploymentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeploymentReadyOption`: `DeploymentReadyOption`. Update: in place.
-    pub fn deployment_ready_option(mut self, value: impl Arg<DeploymentReadyOption>) -> Self { self.0.set("DeploymentReadyOption", value.into_expr()); self }
+    pub fn deployment_ready_option(self, value: impl Arg<DeploymentReadyOption>) -> Self { Self(put(self.0, "DeploymentReadyOption", value.into_expr())) }
     /// `GreenFleetProvisioningOption`: `GreenFleetProvisioningOption`. Update: in place.
-    pub fn green_fleet_provisioning_option(mut self, value: impl Arg<GreenFleetProvisioningOption>) -> Self { self.0.set("GreenFleetProvisioningOption", value.into_expr()); self }
+    pub fn green_fleet_provisioning_option(self, value: impl Arg<GreenFleetProvisioningOption>) -> Self { Self(put(self.0, "GreenFleetProvisioningOption", value.into_expr())) }
     /// `TerminateBlueInstancesOnDeploymentSuccess`: `BlueInstanceTerminationOption`. Update: in place.
-    pub fn terminate_blue_instances_on_deployment_success(mut self, value: impl Arg<BlueInstanceTerminationOption>) -> Self { self.0.set("TerminateBlueInstancesOnDeploymentSuccess", value.into_expr()); self }
+    pub fn terminate_blue_instances_on_deployment_success(self, value: impl Arg<BlueInstanceTerminationOption>) -> Self { Self(put(self.0, "TerminateBlueInstancesOnDeploymentSuccess", value.into_expr())) }
 }
 impl Done for BlueGreenDeploymentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BlueInstanceTerminationOption` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-blueinstanceterminationoption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BlueInstanceTerminationOption(Bag);
+#[must_use] pub struct BlueInstanceTerminationOption(Bag);
 impl BlueInstanceTerminationOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: text. Update: in place.
-    pub fn action(mut self, value: impl Arg<str>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
     /// `TerminationWaitTimeInMinutes`: integer. Update: in place.
-    pub fn termination_wait_time_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("TerminationWaitTimeInMinutes", value.into_expr()); self }
+    pub fn termination_wait_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TerminationWaitTimeInMinutes", value.into_expr())) }
 }
 impl Done for BlueInstanceTerminationOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Deployment` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-deployment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Deployment<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Deployment<R0 = Set>(Bag, Phase<(R0,)>);
 impl Deployment {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Deployment<super::missing::Revision> { Deployment(Bag::default(), Phase) }
+    pub fn new() -> Deployment<Missing<super::required::Revision>> { Deployment(Bag::default(), Phase) }
 }
 impl<R0> Deployment<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IgnoreApplicationStopFailures`: boolean. Update: in place.
-    pub fn ignore_application_stop_failures(mut self, value: impl Arg<bool>) -> Self { self.0.set("IgnoreApplicationStopFailures", value.into_expr()); self }
+    pub fn ignore_application_stop_failures(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnoreApplicationStopFailures", value.into_expr()), Phase) }
     /// `Revision`: `RevisionLocation`, required. Update: in place.
-    pub fn revision(mut self, value: impl Arg<RevisionLocation>) -> Deployment<Set> { self.0.set("Revision", value.into_expr()); Deployment(self.0, Phase) }
+    pub fn revision(self, value: impl Arg<RevisionLocation>) -> Deployment<Set> { Deployment(put(self.0, "Revision", value.into_expr()), Phase) }
 }
 impl Done for Deployment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentReadyOption` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-deploymentreadyoption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeploymentReadyOption(Bag);
+#[must_use] pub struct DeploymentReadyOption(Bag);
 impl DeploymentReadyOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActionOnTimeout`: text. Update: in place.
-    pub fn action_on_timeout(mut self, value: impl Arg<str>) -> Self { self.0.set("ActionOnTimeout", value.into_expr()); self }
+    pub fn action_on_timeout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActionOnTimeout", value.into_expr())) }
     /// `WaitTimeInMinutes`: integer. Update: in place.
-    pub fn wait_time_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("WaitTimeInMinutes", value.into_expr()); self }
+    pub fn wait_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WaitTimeInMinutes", value.into_expr())) }
 }
 impl Done for DeploymentReadyOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentStyle` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-deploymentstyle.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeploymentStyle(Bag);
+#[must_use] pub struct DeploymentStyle(Bag);
 impl DeploymentStyle {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeploymentOption`: text. Update: in place.
-    pub fn deployment_option(mut self, value: impl Arg<str>) -> Self { self.0.set("DeploymentOption", value.into_expr()); self }
+    pub fn deployment_option(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentOption", value.into_expr())) }
     /// `DeploymentType`: text. Update: in place.
-    pub fn deployment_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DeploymentType", value.into_expr()); self }
+    pub fn deployment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentType", value.into_expr())) }
 }
 impl Done for DeploymentStyle { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EC2TagFilter` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-ec2tagfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EC2TagFilter(Bag);
+#[must_use] pub struct EC2TagFilter(Bag);
 impl EC2TagFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for EC2TagFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EC2TagSet` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-ec2tagset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EC2TagSet(Bag);
+#[must_use] pub struct EC2TagSet(Bag);
 impl EC2TagSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ec2TagSetList`: list of `EC2TagSetListObject`. Update: in place.
-    pub fn ec2_tag_set_list(mut self, value: impl Arg<Arr<EC2TagSetListObject>>) -> Self { self.0.set("Ec2TagSetList", value.into_expr()); self }
+    pub fn ec2_tag_set_list(self, value: impl Arg<Arr<EC2TagSetListObject>>) -> Self { Self(put(self.0, "Ec2TagSetList", value.into_expr())) }
 }
 impl Done for EC2TagSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EC2TagSetListObject` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-ec2tagsetlistobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EC2TagSetListObject(Bag);
+#[must_use] pub struct EC2TagSetListObject(Bag);
 impl EC2TagSetListObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ec2TagGroup`: list of `EC2TagFilter`. Update: in place.
-    pub fn ec2_tag_group(mut self, value: impl Arg<Arr<EC2TagFilter>>) -> Self { self.0.set("Ec2TagGroup", value.into_expr()); self }
+    pub fn ec2_tag_group(self, value: impl Arg<Arr<EC2TagFilter>>) -> Self { Self(put(self.0, "Ec2TagGroup", value.into_expr())) }
 }
 impl Done for EC2TagSetListObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ECSService` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-ecsservice.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ECSService<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ECSService<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ECSService {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ECSService<super::missing::ClusterName, super::missing::ServiceName> { ECSService(Bag::default(), Phase) }
+    pub fn new() -> ECSService<Missing<super::required::ClusterName>, Missing<super::required::ServiceName>> { ECSService(Bag::default(), Phase) }
 }
 impl<R0, R1> ECSService<R0, R1> {
     /// `ClusterName`: text, required. Update: in place.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> ECSService<Set, R1> { self.0.set("ClusterName", value.into_expr()); ECSService(self.0, Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> ECSService<Set, R1> { ECSService(put(self.0, "ClusterName", value.into_expr()), Phase) }
     /// `ServiceName`: text, required. Update: in place.
-    pub fn service_name(mut self, value: impl Arg<str>) -> ECSService<R0, Set> { self.0.set("ServiceName", value.into_expr()); ECSService(self.0, Phase) }
+    pub fn service_name(self, value: impl Arg<str>) -> ECSService<R0, Set> { ECSService(put(self.0, "ServiceName", value.into_expr()), Phase) }
 }
 impl Done for ECSService { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ELBInfo` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-elbinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ELBInfo(Bag);
+#[must_use] pub struct ELBInfo(Bag);
 impl ELBInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for ELBInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitHubLocation` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-githublocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GitHubLocation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GitHubLocation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GitHubLocation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GitHubLocation<super::missing::CommitId, super::missing::Repository> { GitHubLocation(Bag::default(), Phase) }
+    pub fn new() -> GitHubLocation<Missing<super::required::CommitId>, Missing<super::required::Repository>> { GitHubLocation(Bag::default(), Phase) }
 }
 impl<R0, R1> GitHubLocation<R0, R1> {
     /// `CommitId`: text, required. Update: in place.
-    pub fn commit_id(mut self, value: impl Arg<str>) -> GitHubLocation<Set, R1> { self.0.set("CommitId", value.into_expr()); GitHubLocation(self.0, Phase) }
+    pub fn commit_id(self, value: impl Arg<str>) -> GitHubLocation<Set, R1> { GitHubLocation(put(self.0, "CommitId", value.into_expr()), Phase) }
     /// `Repository`: text, required. Update: in place.
-    pub fn repository(mut self, value: impl Arg<str>) -> GitHubLocation<R0, Set> { self.0.set("Repository", value.into_expr()); GitHubLocation(self.0, Phase) }
+    pub fn repository(self, value: impl Arg<str>) -> GitHubLocation<R0, Set> { GitHubLocation(put(self.0, "Repository", value.into_expr()), Phase) }
 }
 impl Done for GitHubLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GreenFleetProvisioningOption` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-greenfleetprovisioningoption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GreenFleetProvisioningOption(Bag);
+#[must_use] pub struct GreenFleetProvisioningOption(Bag);
 impl GreenFleetProvisioningOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: text. Update: in place.
-    pub fn action(mut self, value: impl Arg<str>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
 }
 impl Done for GreenFleetProvisioningOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoadBalancerInfo` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-loadbalancerinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoadBalancerInfo(Bag);
+#[must_use] pub struct LoadBalancerInfo(Bag);
 impl LoadBalancerInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ElbInfoList`: list of `ELBInfo`. Update: in place.
-    pub fn elb_info_list(mut self, value: impl Arg<Arr<ELBInfo>>) -> Self { self.0.set("ElbInfoList", value.into_expr()); self }
+    pub fn elb_info_list(self, value: impl Arg<Arr<ELBInfo>>) -> Self { Self(put(self.0, "ElbInfoList", value.into_expr())) }
     /// `TargetGroupInfoList`: list of `TargetGroupInfo`. Update: in place.
-    pub fn target_group_info_list(mut self, value: impl Arg<Arr<TargetGroupInfo>>) -> Self { self.0.set("TargetGroupInfoList", value.into_expr()); self }
+    pub fn target_group_info_list(self, value: impl Arg<Arr<TargetGroupInfo>>) -> Self { Self(put(self.0, "TargetGroupInfoList", value.into_expr())) }
     /// `TargetGroupPairInfoList`: list of `TargetGroupPairInfo`. Update: in place.
-    pub fn target_group_pair_info_list(mut self, value: impl Arg<Arr<TargetGroupPairInfo>>) -> Self { self.0.set("TargetGroupPairInfoList", value.into_expr()); self }
+    pub fn target_group_pair_info_list(self, value: impl Arg<Arr<TargetGroupPairInfo>>) -> Self { Self(put(self.0, "TargetGroupPairInfoList", value.into_expr())) }
 }
 impl Done for LoadBalancerInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnPremisesTagSet` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-onpremisestagset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OnPremisesTagSet(Bag);
+#[must_use] pub struct OnPremisesTagSet(Bag);
 impl OnPremisesTagSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnPremisesTagSetList`: list of `OnPremisesTagSetListObject`. Update: in place.
-    pub fn on_premises_tag_set_list(mut self, value: impl Arg<Arr<OnPremisesTagSetListObject>>) -> Self { self.0.set("OnPremisesTagSetList", value.into_expr()); self }
+    pub fn on_premises_tag_set_list(self, value: impl Arg<Arr<OnPremisesTagSetListObject>>) -> Self { Self(put(self.0, "OnPremisesTagSetList", value.into_expr())) }
 }
 impl Done for OnPremisesTagSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnPremisesTagSetListObject` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-onpremisestagsetlistobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OnPremisesTagSetListObject(Bag);
+#[must_use] pub struct OnPremisesTagSetListObject(Bag);
 impl OnPremisesTagSetListObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnPremisesTagGroup`: list of `TagFilter`. Update: in place.
-    pub fn on_premises_tag_group(mut self, value: impl Arg<Arr<TagFilter>>) -> Self { self.0.set("OnPremisesTagGroup", value.into_expr()); self }
+    pub fn on_premises_tag_group(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "OnPremisesTagGroup", value.into_expr())) }
 }
 impl Done for OnPremisesTagSetListObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RevisionLocation` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-revisionlocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RevisionLocation(Bag);
+#[must_use] pub struct RevisionLocation(Bag);
 impl RevisionLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GitHubLocation`: `GitHubLocation`. Update: in place.
-    pub fn github_location(mut self, value: impl Arg<GitHubLocation>) -> Self { self.0.set("GitHubLocation", value.into_expr()); self }
+    pub fn github_location(self, value: impl Arg<GitHubLocation>) -> Self { Self(put(self.0, "GitHubLocation", value.into_expr())) }
     /// `RevisionType`: text. Update: in place.
-    pub fn revision_type(mut self, value: impl Arg<str>) -> Self { self.0.set("RevisionType", value.into_expr()); self }
+    pub fn revision_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevisionType", value.into_expr())) }
     /// `S3Location`: `S3Location`. Update: in place.
-    pub fn s3_location(mut self, value: impl Arg<S3Location>) -> Self { self.0.set("S3Location", value.into_expr()); self }
+    pub fn s3_location(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
 }
 impl Done for RevisionLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::Bucket, super::missing::Key> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3Location<Set, R1> { self.0.set("Bucket", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `BundleType`: text. Update: in place.
-    pub fn bundle_type(mut self, value: impl Arg<str>) -> Self { self.0.set("BundleType", value.into_expr()); self }
+    pub fn bundle_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BundleType", value.into_expr()), Phase) }
     /// `ETag`: text. Update: in place.
-    pub fn e_tag(mut self, value: impl Arg<str>) -> Self { self.0.set("ETag", value.into_expr()); self }
+    pub fn e_tag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ETag", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> S3Location<R0, Set> { self.0.set("Key", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagFilter` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-tagfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagFilter(Bag);
+#[must_use] pub struct TagFilter(Bag);
 impl TagFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for TagFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetGroupInfo` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-targetgroupinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetGroupInfo(Bag);
+#[must_use] pub struct TargetGroupInfo(Bag);
 impl TargetGroupInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for TargetGroupInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetGroupPairInfo` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-targetgrouppairinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetGroupPairInfo(Bag);
+#[must_use] pub struct TargetGroupPairInfo(Bag);
 impl TargetGroupPairInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ProdTrafficRoute`: `TrafficRoute`. Update: in place.
-    pub fn prod_traffic_route(mut self, value: impl Arg<TrafficRoute>) -> Self { self.0.set("ProdTrafficRoute", value.into_expr()); self }
+    pub fn prod_traffic_route(self, value: impl Arg<TrafficRoute>) -> Self { Self(put(self.0, "ProdTrafficRoute", value.into_expr())) }
     /// `TargetGroups`: list of `TargetGroupInfo`. Update: in place.
-    pub fn target_groups(mut self, value: impl Arg<Arr<TargetGroupInfo>>) -> Self { self.0.set("TargetGroups", value.into_expr()); self }
+    pub fn target_groups(self, value: impl Arg<Arr<TargetGroupInfo>>) -> Self { Self(put(self.0, "TargetGroups", value.into_expr())) }
     /// `TestTrafficRoute`: `TrafficRoute`. Update: in place.
-    pub fn test_traffic_route(mut self, value: impl Arg<TrafficRoute>) -> Self { self.0.set("TestTrafficRoute", value.into_expr()); self }
+    pub fn test_traffic_route(self, value: impl Arg<TrafficRoute>) -> Self { Self(put(self.0, "TestTrafficRoute", value.into_expr())) }
 }
 impl Done for TargetGroupPairInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrafficRoute` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-trafficroute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrafficRoute(Bag);
+#[must_use] pub struct TrafficRoute(Bag);
 impl TrafficRoute {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ListenerArns`: list of text. Update: in place.
-    pub fn listener_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ListenerArns", value.into_expr()); self }
+    pub fn listener_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ListenerArns", value.into_expr())) }
 }
 impl Done for TrafficRoute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TriggerConfig` of `AWS::CodeDeploy::DeploymentGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codedeploy-deploymentgroup-triggerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TriggerConfig(Bag);
+#[must_use] pub struct TriggerConfig(Bag);
 impl TriggerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TriggerEvents`: list of text. Update: in place.
-    pub fn trigger_events(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TriggerEvents", value.into_expr()); self }
+    pub fn trigger_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TriggerEvents", value.into_expr())) }
     /// `TriggerName`: text. Update: in place.
-    pub fn trigger_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TriggerName", value.into_expr()); self }
+    pub fn trigger_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TriggerName", value.into_expr())) }
     /// `TriggerTargetArn`: text. Update: in place.
-    pub fn trigger_target_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TriggerTargetArn", value.into_expr()); self }
+    pub fn trigger_target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TriggerTargetArn", value.into_expr())) }
 }
 impl Done for TriggerConfig { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ApplicationName, Bucket, CanaryInterval, CanaryPercentage, ClusterName, CommitId, Key, LinearInterval, LinearPercentage, Repository, Revision, ServiceName, ServiceRoleArn, Type, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ApplicationName, Bucket, CanaryInterval, CanaryPercentage, ClusterName, CommitId, Key, LinearInterval, LinearPercentage, Repository, Revision, ServiceName, ServiceRoleArn, Type, Value } }

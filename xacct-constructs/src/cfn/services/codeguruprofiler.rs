@@ -10,61 +10,61 @@ impl CfnProfilingGroup {
     /// `AWS::CodeGuruProfiler::ProfilingGroup`
     pub const TYPE: &'static str = "AWS::CodeGuruProfiler::ProfilingGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnProfilingGroupProps<R0>) -> Self where CfnProfilingGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProfilingGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProfilingGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnProfilingGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodeGuruProfiler::ProfilingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codeguruprofiler-profilinggroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProfilingGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnProfilingGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnProfilingGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProfilingGroupProps<missing::ProfilingGroupName> { CfnProfilingGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProfilingGroupProps<Missing<required::ProfilingGroupName>> { CfnProfilingGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnProfilingGroupProps<R0> {
     /// `AgentPermissions`: `AgentPermissions`. Update: in place.
-    pub fn agent_permissions(mut self, value: impl Arg<profiling_group::AgentPermissions>) -> Self { self.0.set("AgentPermissions", value.into_expr()); self }
+    pub fn agent_permissions(self, value: impl Arg<profiling_group::AgentPermissions>) -> Self { Self(put(self.0, "AgentPermissions", value.into_expr()), Phase) }
     /// `AnomalyDetectionNotificationConfiguration`: list of `Channel`. Update: in place.
-    pub fn anomaly_detection_notification_configuration(mut self, value: impl Arg<Arr<profiling_group::Channel>>) -> Self { self.0.set("AnomalyDetectionNotificationConfiguration", value.into_expr()); self }
+    pub fn anomaly_detection_notification_configuration(self, value: impl Arg<Arr<profiling_group::Channel>>) -> Self { Self(put(self.0, "AnomalyDetectionNotificationConfiguration", value.into_expr()), Phase) }
     /// `ComputePlatform`: `ComputePlatform`. Update: replacement.
-    pub fn compute_platform(mut self, value: impl Arg<profiling_group::ComputePlatform>) -> Self { self.0.set("ComputePlatform", value.into_expr()); self }
-    /// `ProfilingGroupName`: text, required. Update: replacement.
-    pub fn profiling_group_name(mut self, value: impl Arg<kind::LambdaFunctionName>) -> CfnProfilingGroupProps<Set> { self.0.set("ProfilingGroupName", value.into_expr()); CfnProfilingGroupProps(self.0, Phase) }
+    pub fn compute_platform(self, value: impl Arg<profiling_group::ComputePlatform>) -> Self { Self(put(self.0, "ComputePlatform", value.into_expr()), Phase) }
+    /// `ProfilingGroupName`: `LambdaFunctionName`, required. Update: replacement.
+    pub fn profiling_group_name(self, value: impl Arg<kind::LambdaFunctionName>) -> CfnProfilingGroupProps<Set> { CfnProfilingGroupProps(put(self.0, "ProfilingGroupName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProfilingGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeGuruProfiler::ProfilingGroup`.
 pub mod profiling_group {
 use crate::cfn::support::*;
 /// The property type `AgentPermissions` of `AWS::CodeGuruProfiler::ProfilingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeguruprofiler-profilinggroup-agentpermissions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AgentPermissions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AgentPermissions<R0 = Set>(Bag, Phase<(R0,)>);
 impl AgentPermissions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AgentPermissions<super::missing::Principals> { AgentPermissions(Bag::default(), Phase) }
+    pub fn new() -> AgentPermissions<Missing<super::required::Principals>> { AgentPermissions(Bag::default(), Phase) }
 }
 impl<R0> AgentPermissions<R0> {
-    /// `Principals`: list of text, required. Update: in place.
-    pub fn principals(mut self, value: impl Arg<Arr<kind::IamRoleArn>>) -> AgentPermissions<Set> { self.0.set("Principals", value.into_expr()); AgentPermissions(self.0, Phase) }
+    /// `Principals`: list of `IamRoleArn`, required. Update: in place.
+    pub fn principals(self, value: impl Arg<Arr<kind::IamRoleArn>>) -> AgentPermissions<Set> { AgentPermissions(put(self.0, "Principals", value.into_expr()), Phase) }
 }
 impl Done for AgentPermissions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Channel` of `AWS::CodeGuruProfiler::ProfilingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codeguruprofiler-profilinggroup-channel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Channel<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Channel<R0 = Set>(Bag, Phase<(R0,)>);
 impl Channel {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Channel<super::missing::ChannelUri> { Channel(Bag::default(), Phase) }
+    pub fn new() -> Channel<Missing<super::required::ChannelUri>> { Channel(Bag::default(), Phase) }
 }
 impl<R0> Channel<R0> {
     /// `channelId`: text. Update: in place.
-    pub fn channel_id(mut self, value: impl Arg<str>) -> Self { self.0.set("channelId", value.into_expr()); self }
+    pub fn channel_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "channelId", value.into_expr()), Phase) }
     /// `channelUri`: text, required. Update: in place.
-    pub fn channel_uri(mut self, value: impl Arg<str>) -> Channel<Set> { self.0.set("channelUri", value.into_expr()); Channel(self.0, Phase) }
+    pub fn channel_uri(self, value: impl Arg<str>) -> Channel<Set> { Channel(put(self.0, "channelUri", value.into_expr()), Phase) }
 }
 impl Done for Channel { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ComputePlatform` allows.
 ComputePlatform { AWSLambda = "AWSLambda", Default = "Default" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ChannelUri, Principals, ProfilingGroupName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ChannelUri, Principals, ProfilingGroupName } }

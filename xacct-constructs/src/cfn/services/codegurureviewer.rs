@@ -10,32 +10,32 @@ impl CfnRepositoryAssociation {
     /// `AWS::CodeGuruReviewer::RepositoryAssociation`
     pub const TYPE: &'static str = "AWS::CodeGuruReviewer::RepositoryAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnRepositoryAssociationProps<R0, R1>) -> Self where CfnRepositoryAssociationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRepositoryAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssociationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AssociationArn`: text.
+    /// The attribute `AssociationArn`: `OtherArn`.
     pub fn attr_association_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssociationArn") }
 }
 impl Parent for CfnRepositoryAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodeGuruReviewer::RepositoryAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codegurureviewer-repositoryassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRepositoryAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnRepositoryAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnRepositoryAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRepositoryAssociationProps<missing::Name, missing::Type> { CfnRepositoryAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRepositoryAssociationProps<Missing<required::Name>, Missing<required::Type>> { CfnRepositoryAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRepositoryAssociationProps<R0, R1> {
-    /// `BucketName`: text. Update: replacement.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("BucketName", value.into_expr()); self }
+    /// `BucketName`: `S3BucketName`. Update: replacement.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `ConnectionArn`: text. Update: replacement.
-    pub fn connection_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionArn", value.into_expr()); self }
+    pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnRepositoryAssociationProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnRepositoryAssociationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRepositoryAssociationProps<Set, R1> { CfnRepositoryAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Owner`: text. Update: replacement.
-    pub fn owner(mut self, value: impl Arg<str>) -> Self { self.0.set("Owner", value.into_expr()); self }
+    pub fn owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Owner", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<repository_association::Type>) -> CfnRepositoryAssociationProps<R0, Set> { self.0.set("Type", value.into_expr()); CfnRepositoryAssociationProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<repository_association::Type>) -> CfnRepositoryAssociationProps<R0, Set> { CfnRepositoryAssociationProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnRepositoryAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeGuruReviewer::RepositoryAssociation`.
@@ -44,5 +44,5 @@ use crate::cfn::support::*;
 values! { /// Texts that `Type` allows.
 Type { Bitbucket = "Bitbucket", CodeCommit = "CodeCommit", GitHubEnterpriseServer = "GitHubEnterpriseServer", S3Bucket = "S3Bucket" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Name, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Name, Type } }

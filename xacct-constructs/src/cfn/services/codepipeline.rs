@@ -10,7 +10,7 @@ impl CfnCustomActionType {
     /// `AWS::CodePipeline::CustomActionType`
     pub const TYPE: &'static str = "AWS::CodePipeline::CustomActionType";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnCustomActionTypeProps<R0, R1, R2, R3, R4>) -> Self where CfnCustomActionTypeProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCustomActionTypeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -18,82 +18,82 @@ impl CfnCustomActionType {
 }
 impl Parent for CfnCustomActionType { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodePipeline::CustomActionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-customactiontype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCustomActionTypeProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnCustomActionTypeProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnCustomActionTypeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCustomActionTypeProps<missing::Category, missing::InputArtifactDetails, missing::OutputArtifactDetails, missing::Provider, missing::Version> { CfnCustomActionTypeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCustomActionTypeProps<Missing<required::Category>, Missing<required::InputArtifactDetails>, Missing<required::OutputArtifactDetails>, Missing<required::Provider>, Missing<required::Version>> { CfnCustomActionTypeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnCustomActionTypeProps<R0, R1, R2, R3, R4> {
     /// `Category`: text, required. Update: replacement.
-    pub fn category(mut self, value: impl Arg<str>) -> CfnCustomActionTypeProps<Set, R1, R2, R3, R4> { self.0.set("Category", value.into_expr()); CfnCustomActionTypeProps(self.0, Phase) }
+    pub fn category(self, value: impl Arg<str>) -> CfnCustomActionTypeProps<Set, R1, R2, R3, R4> { CfnCustomActionTypeProps(put(self.0, "Category", value.into_expr()), Phase) }
     /// `ConfigurationProperties`: list of `ConfigurationProperties`. Update: replacement.
-    pub fn configuration_properties(mut self, value: impl Arg<Arr<custom_action_type::ConfigurationProperties>>) -> Self { self.0.set("ConfigurationProperties", value.into_expr()); self }
+    pub fn configuration_properties(self, value: impl Arg<Arr<custom_action_type::ConfigurationProperties>>) -> Self { Self(put(self.0, "ConfigurationProperties", value.into_expr()), Phase) }
     /// `InputArtifactDetails`: `ArtifactDetails`, required. Update: replacement.
-    pub fn input_artifact_details(mut self, value: impl Arg<custom_action_type::ArtifactDetails>) -> CfnCustomActionTypeProps<R0, Set, R2, R3, R4> { self.0.set("InputArtifactDetails", value.into_expr()); CfnCustomActionTypeProps(self.0, Phase) }
+    pub fn input_artifact_details(self, value: impl Arg<custom_action_type::ArtifactDetails>) -> CfnCustomActionTypeProps<R0, Set, R2, R3, R4> { CfnCustomActionTypeProps(put(self.0, "InputArtifactDetails", value.into_expr()), Phase) }
     /// `OutputArtifactDetails`: `ArtifactDetails`, required. Update: replacement.
-    pub fn output_artifact_details(mut self, value: impl Arg<custom_action_type::ArtifactDetails>) -> CfnCustomActionTypeProps<R0, R1, Set, R3, R4> { self.0.set("OutputArtifactDetails", value.into_expr()); CfnCustomActionTypeProps(self.0, Phase) }
+    pub fn output_artifact_details(self, value: impl Arg<custom_action_type::ArtifactDetails>) -> CfnCustomActionTypeProps<R0, R1, Set, R3, R4> { CfnCustomActionTypeProps(put(self.0, "OutputArtifactDetails", value.into_expr()), Phase) }
     /// `Provider`: text, required. Update: replacement.
-    pub fn provider(mut self, value: impl Arg<str>) -> CfnCustomActionTypeProps<R0, R1, R2, Set, R4> { self.0.set("Provider", value.into_expr()); CfnCustomActionTypeProps(self.0, Phase) }
+    pub fn provider(self, value: impl Arg<str>) -> CfnCustomActionTypeProps<R0, R1, R2, Set, R4> { CfnCustomActionTypeProps(put(self.0, "Provider", value.into_expr()), Phase) }
     /// `Settings`: `Settings`. Update: replacement.
-    pub fn settings(mut self, value: impl Arg<custom_action_type::Settings>) -> Self { self.0.set("Settings", value.into_expr()); self }
+    pub fn settings(self, value: impl Arg<custom_action_type::Settings>) -> Self { Self(put(self.0, "Settings", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Version`: text, required. Update: replacement.
-    pub fn version(mut self, value: impl Arg<str>) -> CfnCustomActionTypeProps<R0, R1, R2, R3, Set> { self.0.set("Version", value.into_expr()); CfnCustomActionTypeProps(self.0, Phase) }
+    pub fn version(self, value: impl Arg<str>) -> CfnCustomActionTypeProps<R0, R1, R2, R3, Set> { CfnCustomActionTypeProps(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for CfnCustomActionTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodePipeline::CustomActionType`.
 pub mod custom_action_type {
 use crate::cfn::support::*;
 /// The property type `ArtifactDetails` of `AWS::CodePipeline::CustomActionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-customactiontype-artifactdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ArtifactDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ArtifactDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ArtifactDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ArtifactDetails<super::missing::MaximumCount, super::missing::MinimumCount> { ArtifactDetails(Bag::default(), Phase) }
+    pub fn new() -> ArtifactDetails<Missing<super::required::MaximumCount>, Missing<super::required::MinimumCount>> { ArtifactDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> ArtifactDetails<R0, R1> {
     /// `MaximumCount`: integer, required. Update: replacement.
-    pub fn maximum_count(mut self, value: impl Arg<i64>) -> ArtifactDetails<Set, R1> { self.0.set("MaximumCount", value.into_expr()); ArtifactDetails(self.0, Phase) }
+    pub fn maximum_count(self, value: impl Arg<i64>) -> ArtifactDetails<Set, R1> { ArtifactDetails(put(self.0, "MaximumCount", value.into_expr()), Phase) }
     /// `MinimumCount`: integer, required. Update: replacement.
-    pub fn minimum_count(mut self, value: impl Arg<i64>) -> ArtifactDetails<R0, Set> { self.0.set("MinimumCount", value.into_expr()); ArtifactDetails(self.0, Phase) }
+    pub fn minimum_count(self, value: impl Arg<i64>) -> ArtifactDetails<R0, Set> { ArtifactDetails(put(self.0, "MinimumCount", value.into_expr()), Phase) }
 }
 impl Done for ArtifactDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfigurationProperties` of `AWS::CodePipeline::CustomActionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-customactiontype-configurationproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfigurationProperties<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct ConfigurationProperties<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl ConfigurationProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConfigurationProperties<super::missing::Key, super::missing::Name, super::missing::Required, super::missing::Secret> { ConfigurationProperties(Bag::default(), Phase) }
+    pub fn new() -> ConfigurationProperties<Missing<super::required::Key>, Missing<super::required::Name>, Missing<super::required::Required>, Missing<super::required::Secret>> { ConfigurationProperties(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> ConfigurationProperties<R0, R1, R2, R3> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Key`: boolean, required. Update: replacement.
-    pub fn key(mut self, value: impl Arg<bool>) -> ConfigurationProperties<Set, R1, R2, R3> { self.0.set("Key", value.into_expr()); ConfigurationProperties(self.0, Phase) }
+    pub fn key(self, value: impl Arg<bool>) -> ConfigurationProperties<Set, R1, R2, R3> { ConfigurationProperties(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> ConfigurationProperties<R0, Set, R2, R3> { self.0.set("Name", value.into_expr()); ConfigurationProperties(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ConfigurationProperties<R0, Set, R2, R3> { ConfigurationProperties(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Queryable`: boolean. Update: replacement.
-    pub fn queryable(mut self, value: impl Arg<bool>) -> Self { self.0.set("Queryable", value.into_expr()); self }
+    pub fn queryable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Queryable", value.into_expr()), Phase) }
     /// `Required`: boolean, required. Update: replacement.
-    pub fn required(mut self, value: impl Arg<bool>) -> ConfigurationProperties<R0, R1, Set, R3> { self.0.set("Required", value.into_expr()); ConfigurationProperties(self.0, Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> ConfigurationProperties<R0, R1, Set, R3> { ConfigurationProperties(put(self.0, "Required", value.into_expr()), Phase) }
     /// `Secret`: boolean, required. Update: replacement.
-    pub fn secret(mut self, value: impl Arg<bool>) -> ConfigurationProperties<R0, R1, R2, Set> { self.0.set("Secret", value.into_expr()); ConfigurationProperties(self.0, Phase) }
+    pub fn secret(self, value: impl Arg<bool>) -> ConfigurationProperties<R0, R1, R2, Set> { ConfigurationProperties(put(self.0, "Secret", value.into_expr()), Phase) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ConfigurationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Settings` of `AWS::CodePipeline::CustomActionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-customactiontype-settings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Settings(Bag);
+#[must_use] pub struct Settings(Bag);
 impl Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EntityUrlTemplate`: text. Update: replacement.
-    pub fn entity_url_template(mut self, value: impl Arg<str>) -> Self { self.0.set("EntityUrlTemplate", value.into_expr()); self }
+    pub fn entity_url_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityUrlTemplate", value.into_expr())) }
     /// `ExecutionUrlTemplate`: text. Update: replacement.
-    pub fn execution_url_template(mut self, value: impl Arg<str>) -> Self { self.0.set("ExecutionUrlTemplate", value.into_expr()); self }
+    pub fn execution_url_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionUrlTemplate", value.into_expr())) }
     /// `RevisionUrlTemplate`: text. Update: replacement.
-    pub fn revision_url_template(mut self, value: impl Arg<str>) -> Self { self.0.set("RevisionUrlTemplate", value.into_expr()); self }
+    pub fn revision_url_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevisionUrlTemplate", value.into_expr())) }
     /// `ThirdPartyConfigurationUrl`: text. Update: replacement.
-    pub fn third_party_configuration_url(mut self, value: impl Arg<str>) -> Self { self.0.set("ThirdPartyConfigurationUrl", value.into_expr()); self }
+    pub fn third_party_configuration_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThirdPartyConfigurationUrl", value.into_expr())) }
 }
 impl Done for Settings { fn into_props(self) -> Bag { self.0 } }
 }
@@ -103,417 +103,417 @@ impl CfnPipeline {
     /// `AWS::CodePipeline::Pipeline`
     pub const TYPE: &'static str = "AWS::CodePipeline::Pipeline";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnPipelineProps<R0, R1>) -> Self where CfnPipelineProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPipelineProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Version`: text.
     pub fn attr_version(&self) -> Val<str> { self.0.get_att("Version") }
 }
 impl Parent for CfnPipeline { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-pipeline.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPipelineProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnPipelineProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnPipelineProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPipelineProps<missing::RoleArn, missing::Stages> { CfnPipelineProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPipelineProps<Missing<required::RoleArn>, Missing<required::Stages>> { CfnPipelineProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPipelineProps<R0, R1> {
     /// `ArtifactStore`: `ArtifactStore`. Update: in place.
-    pub fn artifact_store(mut self, value: impl Arg<pipeline::ArtifactStore>) -> Self { self.0.set("ArtifactStore", value.into_expr()); self }
+    pub fn artifact_store(self, value: impl Arg<pipeline::ArtifactStore>) -> Self { Self(put(self.0, "ArtifactStore", value.into_expr()), Phase) }
     /// `ArtifactStores`: list of `ArtifactStoreMap`. Update: in place.
-    pub fn artifact_stores(mut self, value: impl Arg<Arr<pipeline::ArtifactStoreMap>>) -> Self { self.0.set("ArtifactStores", value.into_expr()); self }
+    pub fn artifact_stores(self, value: impl Arg<Arr<pipeline::ArtifactStoreMap>>) -> Self { Self(put(self.0, "ArtifactStores", value.into_expr()), Phase) }
     /// `DisableInboundStageTransitions`: list of `StageTransition`. Update: in place.
-    pub fn disable_inbound_stage_transitions(mut self, value: impl Arg<Arr<pipeline::StageTransition>>) -> Self { self.0.set("DisableInboundStageTransitions", value.into_expr()); self }
+    pub fn disable_inbound_stage_transitions(self, value: impl Arg<Arr<pipeline::StageTransition>>) -> Self { Self(put(self.0, "DisableInboundStageTransitions", value.into_expr()), Phase) }
     /// `ExecutionMode`: `ExecutionMode`. Update: in place.
-    pub fn execution_mode(mut self, value: impl Arg<pipeline::ExecutionMode>) -> Self { self.0.set("ExecutionMode", value.into_expr()); self }
+    pub fn execution_mode(self, value: impl Arg<pipeline::ExecutionMode>) -> Self { Self(put(self.0, "ExecutionMode", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PipelineType`: `PipelineType`. Update: in place.
-    pub fn pipeline_type(mut self, value: impl Arg<pipeline::PipelineType>) -> Self { self.0.set("PipelineType", value.into_expr()); self }
+    pub fn pipeline_type(self, value: impl Arg<pipeline::PipelineType>) -> Self { Self(put(self.0, "PipelineType", value.into_expr()), Phase) }
     /// `RestartExecutionOnUpdate`: boolean. Update: in place.
-    pub fn restart_execution_on_update(mut self, value: impl Arg<bool>) -> Self { self.0.set("RestartExecutionOnUpdate", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnPipelineProps<Set, R1> { self.0.set("RoleArn", value.into_expr()); CfnPipelineProps(self.0, Phase) }
+    pub fn restart_execution_on_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestartExecutionOnUpdate", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnPipelineProps<Set, R1> { CfnPipelineProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Stages`: list of `StageDeclaration`, required. Update: in place.
-    pub fn stages(mut self, value: impl Arg<Arr<pipeline::StageDeclaration>>) -> CfnPipelineProps<R0, Set> { self.0.set("Stages", value.into_expr()); CfnPipelineProps(self.0, Phase) }
+    pub fn stages(self, value: impl Arg<Arr<pipeline::StageDeclaration>>) -> CfnPipelineProps<R0, Set> { CfnPipelineProps(put(self.0, "Stages", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Triggers`: list of `PipelineTriggerDeclaration`. Update: in place.
-    pub fn triggers(mut self, value: impl Arg<Arr<pipeline::PipelineTriggerDeclaration>>) -> Self { self.0.set("Triggers", value.into_expr()); self }
+    pub fn triggers(self, value: impl Arg<Arr<pipeline::PipelineTriggerDeclaration>>) -> Self { Self(put(self.0, "Triggers", value.into_expr()), Phase) }
     /// `Variables`: list of `VariableDeclaration`. Update: in place.
-    pub fn variables(mut self, value: impl Arg<Arr<pipeline::VariableDeclaration>>) -> Self { self.0.set("Variables", value.into_expr()); self }
+    pub fn variables(self, value: impl Arg<Arr<pipeline::VariableDeclaration>>) -> Self { Self(put(self.0, "Variables", value.into_expr()), Phase) }
 }
 impl Done for CfnPipelineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodePipeline::Pipeline`.
 pub mod pipeline {
 use crate::cfn::support::*;
 /// The property type `ActionDeclaration` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-actiondeclaration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ActionDeclaration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ActionDeclaration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ActionDeclaration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ActionDeclaration<super::missing::ActionTypeId, super::missing::Name> { ActionDeclaration(Bag::default(), Phase) }
+    pub fn new() -> ActionDeclaration<Missing<super::required::ActionTypeId>, Missing<super::required::Name>> { ActionDeclaration(Bag::default(), Phase) }
 }
 impl<R0, R1> ActionDeclaration<R0, R1> {
     /// `ActionTypeId`: `ActionTypeId`, required. Update: in place.
-    pub fn action_type_id(mut self, value: impl Arg<ActionTypeId>) -> ActionDeclaration<Set, R1> { self.0.set("ActionTypeId", value.into_expr()); ActionDeclaration(self.0, Phase) }
+    pub fn action_type_id(self, value: impl Arg<ActionTypeId>) -> ActionDeclaration<Set, R1> { ActionDeclaration(put(self.0, "ActionTypeId", value.into_expr()), Phase) }
     /// `Commands`: list of text. Update: in place.
-    pub fn commands(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Commands", value.into_expr()); self }
+    pub fn commands(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Commands", value.into_expr()), Phase) }
     /// `Configuration`: JSON. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<Any>) -> Self { self.0.set("Configuration", value.into_expr()); self }
+    pub fn configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place.
-    pub fn environment_variables(mut self, value: impl Arg<Arr<EnvironmentVariable>>) -> Self { self.0.set("EnvironmentVariables", value.into_expr()); self }
+    pub fn environment_variables(self, value: impl Arg<Arr<EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
     /// `InputArtifacts`: list of `InputArtifact`. Update: in place.
-    pub fn input_artifacts(mut self, value: impl Arg<Arr<InputArtifact>>) -> Self { self.0.set("InputArtifacts", value.into_expr()); self }
+    pub fn input_artifacts(self, value: impl Arg<Arr<InputArtifact>>) -> Self { Self(put(self.0, "InputArtifacts", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ActionDeclaration<R0, Set> { self.0.set("Name", value.into_expr()); ActionDeclaration(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ActionDeclaration<R0, Set> { ActionDeclaration(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Namespace`: text. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr()), Phase) }
     /// `OutputArtifacts`: list of `OutputArtifact`. Update: in place.
-    pub fn output_artifacts(mut self, value: impl Arg<Arr<OutputArtifact>>) -> Self { self.0.set("OutputArtifacts", value.into_expr()); self }
+    pub fn output_artifacts(self, value: impl Arg<Arr<OutputArtifact>>) -> Self { Self(put(self.0, "OutputArtifacts", value.into_expr()), Phase) }
     /// `OutputVariables`: list of text. Update: in place.
-    pub fn output_variables(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("OutputVariables", value.into_expr()); self }
+    pub fn output_variables(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OutputVariables", value.into_expr()), Phase) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `RunOrder`: integer. Update: in place.
-    pub fn run_order(mut self, value: impl Arg<i64>) -> Self { self.0.set("RunOrder", value.into_expr()); self }
+    pub fn run_order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RunOrder", value.into_expr()), Phase) }
     /// `TimeoutInMinutes`: integer. Update: in place.
-    pub fn timeout_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutInMinutes", value.into_expr()); self }
+    pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value.into_expr()), Phase) }
 }
 impl Done for ActionDeclaration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ActionTypeId` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-actiontypeid.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ActionTypeId<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct ActionTypeId<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl ActionTypeId {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ActionTypeId<super::missing::Category, super::missing::Owner, super::missing::Provider, super::missing::Version> { ActionTypeId(Bag::default(), Phase) }
+    pub fn new() -> ActionTypeId<Missing<super::required::Category>, Missing<super::required::Owner>, Missing<super::required::Provider>, Missing<super::required::Version>> { ActionTypeId(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> ActionTypeId<R0, R1, R2, R3> {
     /// `Category`: `Category`, required. Update: in place.
-    pub fn category(mut self, value: impl Arg<Category>) -> ActionTypeId<Set, R1, R2, R3> { self.0.set("Category", value.into_expr()); ActionTypeId(self.0, Phase) }
+    pub fn category(self, value: impl Arg<Category>) -> ActionTypeId<Set, R1, R2, R3> { ActionTypeId(put(self.0, "Category", value.into_expr()), Phase) }
     /// `Owner`: text, required. Update: in place.
-    pub fn owner(mut self, value: impl Arg<str>) -> ActionTypeId<R0, Set, R2, R3> { self.0.set("Owner", value.into_expr()); ActionTypeId(self.0, Phase) }
+    pub fn owner(self, value: impl Arg<str>) -> ActionTypeId<R0, Set, R2, R3> { ActionTypeId(put(self.0, "Owner", value.into_expr()), Phase) }
     /// `Provider`: text, required. Update: in place.
-    pub fn provider(mut self, value: impl Arg<str>) -> ActionTypeId<R0, R1, Set, R3> { self.0.set("Provider", value.into_expr()); ActionTypeId(self.0, Phase) }
+    pub fn provider(self, value: impl Arg<str>) -> ActionTypeId<R0, R1, Set, R3> { ActionTypeId(put(self.0, "Provider", value.into_expr()), Phase) }
     /// `Version`: text, required. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> ActionTypeId<R0, R1, R2, Set> { self.0.set("Version", value.into_expr()); ActionTypeId(self.0, Phase) }
+    pub fn version(self, value: impl Arg<str>) -> ActionTypeId<R0, R1, R2, Set> { ActionTypeId(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for ActionTypeId { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArtifactStore` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-artifactstore.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ArtifactStore<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ArtifactStore<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ArtifactStore {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ArtifactStore<super::missing::Location, super::missing::Type> { ArtifactStore(Bag::default(), Phase) }
+    pub fn new() -> ArtifactStore<Missing<super::required::Location>, Missing<super::required::Type>> { ArtifactStore(Bag::default(), Phase) }
 }
 impl<R0, R1> ArtifactStore<R0, R1> {
     /// `EncryptionKey`: `EncryptionKey`. Update: in place.
-    pub fn encryption_key(mut self, value: impl Arg<EncryptionKey>) -> Self { self.0.set("EncryptionKey", value.into_expr()); self }
-    /// `Location`: text, required. Update: in place.
-    pub fn location(mut self, value: impl Arg<kind::S3BucketName>) -> ArtifactStore<Set, R1> { self.0.set("Location", value.into_expr()); ArtifactStore(self.0, Phase) }
+    pub fn encryption_key(self, value: impl Arg<EncryptionKey>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
+    /// `Location`: `S3BucketName`, required. Update: in place.
+    pub fn location(self, value: impl Arg<kind::S3BucketName>) -> ArtifactStore<Set, R1> { ArtifactStore(put(self.0, "Location", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> ArtifactStore<R0, Set> { self.0.set("Type", value.into_expr()); ArtifactStore(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ArtifactStore<R0, Set> { ArtifactStore(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ArtifactStore { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArtifactStoreMap` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-artifactstoremap.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ArtifactStoreMap<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ArtifactStoreMap<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ArtifactStoreMap {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ArtifactStoreMap<super::missing::ArtifactStore, super::missing::Region> { ArtifactStoreMap(Bag::default(), Phase) }
+    pub fn new() -> ArtifactStoreMap<Missing<super::required::ArtifactStore>, Missing<super::required::Region>> { ArtifactStoreMap(Bag::default(), Phase) }
 }
 impl<R0, R1> ArtifactStoreMap<R0, R1> {
     /// `ArtifactStore`: `ArtifactStore`, required. Update: in place.
-    pub fn artifact_store(mut self, value: impl Arg<ArtifactStore>) -> ArtifactStoreMap<Set, R1> { self.0.set("ArtifactStore", value.into_expr()); ArtifactStoreMap(self.0, Phase) }
+    pub fn artifact_store(self, value: impl Arg<ArtifactStore>) -> ArtifactStoreMap<Set, R1> { ArtifactStoreMap(put(self.0, "ArtifactStore", value.into_expr()), Phase) }
     /// `Region`: text, required. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> ArtifactStoreMap<R0, Set> { self.0.set("Region", value.into_expr()); ArtifactStoreMap(self.0, Phase) }
+    pub fn region(self, value: impl Arg<str>) -> ArtifactStoreMap<R0, Set> { ArtifactStoreMap(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for ArtifactStoreMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BeforeEntryConditions` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-beforeentryconditions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BeforeEntryConditions(Bag);
+#[must_use] pub struct BeforeEntryConditions(Bag);
 impl BeforeEntryConditions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Conditions`: list of `Condition`. Update: in place.
-    pub fn conditions(mut self, value: impl Arg<Arr<Condition>>) -> Self { self.0.set("Conditions", value.into_expr()); self }
+    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr())) }
 }
 impl Done for BeforeEntryConditions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BlockerDeclaration` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-blockerdeclaration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BlockerDeclaration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BlockerDeclaration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BlockerDeclaration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BlockerDeclaration<super::missing::Name, super::missing::Type> { BlockerDeclaration(Bag::default(), Phase) }
+    pub fn new() -> BlockerDeclaration<Missing<super::required::Name>, Missing<super::required::Type>> { BlockerDeclaration(Bag::default(), Phase) }
 }
 impl<R0, R1> BlockerDeclaration<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> BlockerDeclaration<Set, R1> { self.0.set("Name", value.into_expr()); BlockerDeclaration(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> BlockerDeclaration<Set, R1> { BlockerDeclaration(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: `BlockerDeclarationType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<BlockerDeclarationType>) -> BlockerDeclaration<R0, Set> { self.0.set("Type", value.into_expr()); BlockerDeclaration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<BlockerDeclarationType>) -> BlockerDeclaration<R0, Set> { BlockerDeclaration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for BlockerDeclaration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Condition` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-condition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Condition(Bag);
+#[must_use] pub struct Condition(Bag);
 impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Result`: text. Update: in place.
-    pub fn result(mut self, value: impl Arg<str>) -> Self { self.0.set("Result", value.into_expr()); self }
+    pub fn result(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Result", value.into_expr())) }
     /// `Rules`: list of `RuleDeclaration`. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<RuleDeclaration>>) -> Self { self.0.set("Rules", value.into_expr()); self }
+    pub fn rules(self, value: impl Arg<Arr<RuleDeclaration>>) -> Self { Self(put(self.0, "Rules", value.into_expr())) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionKey` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-encryptionkey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionKey<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EncryptionKey<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EncryptionKey {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionKey<super::missing::Id, super::missing::Type> { EncryptionKey(Bag::default(), Phase) }
+    pub fn new() -> EncryptionKey<Missing<super::required::Id>, Missing<super::required::Type>> { EncryptionKey(Bag::default(), Phase) }
 }
 impl<R0, R1> EncryptionKey<R0, R1> {
-    /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<kind::KmsKeyArn>) -> EncryptionKey<Set, R1> { self.0.set("Id", value.into_expr()); EncryptionKey(self.0, Phase) }
+    /// `Id`: `KmsAliasNameOrKeyArnOrKeyId`, required. Update: in place.
+    pub fn id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> EncryptionKey<Set, R1> { EncryptionKey(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> EncryptionKey<R0, Set> { self.0.set("Type", value.into_expr()); EncryptionKey(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> EncryptionKey<R0, Set> { EncryptionKey(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EncryptionKey { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentVariable` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-environmentvariable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnvironmentVariable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EnvironmentVariable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EnvironmentVariable {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EnvironmentVariable<super::missing::Name, super::missing::Value> { EnvironmentVariable(Bag::default(), Phase) }
+    pub fn new() -> EnvironmentVariable<Missing<super::required::Name>, Missing<super::required::Value>> { EnvironmentVariable(Bag::default(), Phase) }
 }
 impl<R0, R1> EnvironmentVariable<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { self.0.set("Name", value.into_expr()); EnvironmentVariable(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: `EnvironmentVariableType`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<EnvironmentVariableType>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<EnvironmentVariableType>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { self.0.set("Value", value.into_expr()); EnvironmentVariable(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FailureConditions` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-failureconditions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FailureConditions(Bag);
+#[must_use] pub struct FailureConditions(Bag);
 impl FailureConditions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Conditions`: list of `Condition`. Update: in place.
-    pub fn conditions(mut self, value: impl Arg<Arr<Condition>>) -> Self { self.0.set("Conditions", value.into_expr()); self }
+    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr())) }
     /// `Result`: `Result`. Update: in place.
-    pub fn result(mut self, value: impl Arg<Result>) -> Self { self.0.set("Result", value.into_expr()); self }
+    pub fn result(self, value: impl Arg<Result>) -> Self { Self(put(self.0, "Result", value.into_expr())) }
     /// `RetryConfiguration`: `RetryConfiguration`. Update: in place.
-    pub fn retry_configuration(mut self, value: impl Arg<RetryConfiguration>) -> Self { self.0.set("RetryConfiguration", value.into_expr()); self }
+    pub fn retry_configuration(self, value: impl Arg<RetryConfiguration>) -> Self { Self(put(self.0, "RetryConfiguration", value.into_expr())) }
 }
 impl Done for FailureConditions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitBranchFilterCriteria` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitbranchfiltercriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GitBranchFilterCriteria(Bag);
+#[must_use] pub struct GitBranchFilterCriteria(Bag);
 impl GitBranchFilterCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Excludes`: list of text. Update: in place.
-    pub fn excludes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Excludes", value.into_expr()); self }
+    pub fn excludes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Excludes", value.into_expr())) }
     /// `Includes`: list of text. Update: in place.
-    pub fn includes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Includes", value.into_expr()); self }
+    pub fn includes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Includes", value.into_expr())) }
 }
 impl Done for GitBranchFilterCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitConfiguration` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GitConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GitConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl GitConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GitConfiguration<super::missing::SourceActionName> { GitConfiguration(Bag::default(), Phase) }
+    pub fn new() -> GitConfiguration<Missing<super::required::SourceActionName>> { GitConfiguration(Bag::default(), Phase) }
 }
 impl<R0> GitConfiguration<R0> {
     /// `PullRequest`: list of `GitPullRequestFilter`. Update: in place.
-    pub fn pull_request(mut self, value: impl Arg<Arr<GitPullRequestFilter>>) -> Self { self.0.set("PullRequest", value.into_expr()); self }
+    pub fn pull_request(self, value: impl Arg<Arr<GitPullRequestFilter>>) -> Self { Self(put(self.0, "PullRequest", value.into_expr()), Phase) }
     /// `Push`: list of `GitPushFilter`. Update: in place.
-    pub fn push(mut self, value: impl Arg<Arr<GitPushFilter>>) -> Self { self.0.set("Push", value.into_expr()); self }
+    pub fn push(self, value: impl Arg<Arr<GitPushFilter>>) -> Self { Self(put(self.0, "Push", value.into_expr()), Phase) }
     /// `SourceActionName`: text, required. Update: in place.
-    pub fn source_action_name(mut self, value: impl Arg<str>) -> GitConfiguration<Set> { self.0.set("SourceActionName", value.into_expr()); GitConfiguration(self.0, Phase) }
+    pub fn source_action_name(self, value: impl Arg<str>) -> GitConfiguration<Set> { GitConfiguration(put(self.0, "SourceActionName", value.into_expr()), Phase) }
 }
 impl Done for GitConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitFilePathFilterCriteria` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitfilepathfiltercriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GitFilePathFilterCriteria(Bag);
+#[must_use] pub struct GitFilePathFilterCriteria(Bag);
 impl GitFilePathFilterCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Excludes`: list of text. Update: in place.
-    pub fn excludes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Excludes", value.into_expr()); self }
+    pub fn excludes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Excludes", value.into_expr())) }
     /// `Includes`: list of text. Update: in place.
-    pub fn includes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Includes", value.into_expr()); self }
+    pub fn includes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Includes", value.into_expr())) }
 }
 impl Done for GitFilePathFilterCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitPullRequestFilter` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitpullrequestfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GitPullRequestFilter(Bag);
+#[must_use] pub struct GitPullRequestFilter(Bag);
 impl GitPullRequestFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Branches`: `GitBranchFilterCriteria`. Update: in place.
-    pub fn branches(mut self, value: impl Arg<GitBranchFilterCriteria>) -> Self { self.0.set("Branches", value.into_expr()); self }
+    pub fn branches(self, value: impl Arg<GitBranchFilterCriteria>) -> Self { Self(put(self.0, "Branches", value.into_expr())) }
     /// `Events`: list of text. Update: in place.
-    pub fn events(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Events", value.into_expr()); self }
+    pub fn events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Events", value.into_expr())) }
     /// `FilePaths`: `GitFilePathFilterCriteria`. Update: in place.
-    pub fn file_paths(mut self, value: impl Arg<GitFilePathFilterCriteria>) -> Self { self.0.set("FilePaths", value.into_expr()); self }
+    pub fn file_paths(self, value: impl Arg<GitFilePathFilterCriteria>) -> Self { Self(put(self.0, "FilePaths", value.into_expr())) }
 }
 impl Done for GitPullRequestFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitPushFilter` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gitpushfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GitPushFilter(Bag);
+#[must_use] pub struct GitPushFilter(Bag);
 impl GitPushFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Branches`: `GitBranchFilterCriteria`. Update: in place.
-    pub fn branches(mut self, value: impl Arg<GitBranchFilterCriteria>) -> Self { self.0.set("Branches", value.into_expr()); self }
+    pub fn branches(self, value: impl Arg<GitBranchFilterCriteria>) -> Self { Self(put(self.0, "Branches", value.into_expr())) }
     /// `FilePaths`: `GitFilePathFilterCriteria`. Update: in place.
-    pub fn file_paths(mut self, value: impl Arg<GitFilePathFilterCriteria>) -> Self { self.0.set("FilePaths", value.into_expr()); self }
+    pub fn file_paths(self, value: impl Arg<GitFilePathFilterCriteria>) -> Self { Self(put(self.0, "FilePaths", value.into_expr())) }
     /// `Tags`: `GitTagFilterCriteria`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<GitTagFilterCriteria>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<GitTagFilterCriteria>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for GitPushFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitTagFilterCriteria` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-gittagfiltercriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GitTagFilterCriteria(Bag);
+#[must_use] pub struct GitTagFilterCriteria(Bag);
 impl GitTagFilterCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Excludes`: list of text. Update: in place.
-    pub fn excludes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Excludes", value.into_expr()); self }
+    pub fn excludes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Excludes", value.into_expr())) }
     /// `Includes`: list of text. Update: in place.
-    pub fn includes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Includes", value.into_expr()); self }
+    pub fn includes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Includes", value.into_expr())) }
 }
 impl Done for GitTagFilterCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputArtifact` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-inputartifact.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputArtifact<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InputArtifact<R0 = Set>(Bag, Phase<(R0,)>);
 impl InputArtifact {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InputArtifact<super::missing::Name> { InputArtifact(Bag::default(), Phase) }
+    pub fn new() -> InputArtifact<Missing<super::required::Name>> { InputArtifact(Bag::default(), Phase) }
 }
 impl<R0> InputArtifact<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> InputArtifact<Set> { self.0.set("Name", value.into_expr()); InputArtifact(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> InputArtifact<Set> { InputArtifact(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for InputArtifact { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputArtifact` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-outputartifact.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputArtifact<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OutputArtifact<R0 = Set>(Bag, Phase<(R0,)>);
 impl OutputArtifact {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OutputArtifact<super::missing::Name> { OutputArtifact(Bag::default(), Phase) }
+    pub fn new() -> OutputArtifact<Missing<super::required::Name>> { OutputArtifact(Bag::default(), Phase) }
 }
 impl<R0> OutputArtifact<R0> {
     /// `Files`: list of text. Update: in place.
-    pub fn files(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Files", value.into_expr()); self }
+    pub fn files(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Files", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> OutputArtifact<Set> { self.0.set("Name", value.into_expr()); OutputArtifact(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> OutputArtifact<Set> { OutputArtifact(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for OutputArtifact { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipelineTriggerDeclaration` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-pipelinetriggerdeclaration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipelineTriggerDeclaration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PipelineTriggerDeclaration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PipelineTriggerDeclaration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PipelineTriggerDeclaration<super::missing::ProviderType> { PipelineTriggerDeclaration(Bag::default(), Phase) }
+    pub fn new() -> PipelineTriggerDeclaration<Missing<super::required::ProviderType>> { PipelineTriggerDeclaration(Bag::default(), Phase) }
 }
 impl<R0> PipelineTriggerDeclaration<R0> {
     /// `GitConfiguration`: `GitConfiguration`. Update: in place.
-    pub fn git_configuration(mut self, value: impl Arg<GitConfiguration>) -> Self { self.0.set("GitConfiguration", value.into_expr()); self }
+    pub fn git_configuration(self, value: impl Arg<GitConfiguration>) -> Self { Self(put(self.0, "GitConfiguration", value.into_expr()), Phase) }
     /// `ProviderType`: `ProviderType`, required. Update: in place.
-    pub fn provider_type(mut self, value: impl Arg<ProviderType>) -> PipelineTriggerDeclaration<Set> { self.0.set("ProviderType", value.into_expr()); PipelineTriggerDeclaration(self.0, Phase) }
+    pub fn provider_type(self, value: impl Arg<ProviderType>) -> PipelineTriggerDeclaration<Set> { PipelineTriggerDeclaration(put(self.0, "ProviderType", value.into_expr()), Phase) }
 }
 impl Done for PipelineTriggerDeclaration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetryConfiguration` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-retryconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetryConfiguration(Bag);
+#[must_use] pub struct RetryConfiguration(Bag);
 impl RetryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RetryMode`: `RetryMode`. Update: in place.
-    pub fn retry_mode(mut self, value: impl Arg<RetryMode>) -> Self { self.0.set("RetryMode", value.into_expr()); self }
+    pub fn retry_mode(self, value: impl Arg<RetryMode>) -> Self { Self(put(self.0, "RetryMode", value.into_expr())) }
 }
 impl Done for RetryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleDeclaration` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-ruledeclaration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleDeclaration(Bag);
+#[must_use] pub struct RuleDeclaration(Bag);
 impl RuleDeclaration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Commands`: list of text. Update: in place.
-    pub fn commands(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Commands", value.into_expr()); self }
+    pub fn commands(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Commands", value.into_expr())) }
     /// `Configuration`: JSON. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<Any>) -> Self { self.0.set("Configuration", value.into_expr()); self }
+    pub fn configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
     /// `InputArtifacts`: list of `InputArtifact`. Update: in place.
-    pub fn input_artifacts(mut self, value: impl Arg<Arr<InputArtifact>>) -> Self { self.0.set("InputArtifacts", value.into_expr()); self }
+    pub fn input_artifacts(self, value: impl Arg<Arr<InputArtifact>>) -> Self { Self(put(self.0, "InputArtifacts", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
     /// `RuleTypeId`: `RuleTypeId`. Update: in place.
-    pub fn rule_type_id(mut self, value: impl Arg<RuleTypeId>) -> Self { self.0.set("RuleTypeId", value.into_expr()); self }
+    pub fn rule_type_id(self, value: impl Arg<RuleTypeId>) -> Self { Self(put(self.0, "RuleTypeId", value.into_expr())) }
 }
 impl Done for RuleDeclaration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleTypeId` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-ruletypeid.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleTypeId(Bag);
+#[must_use] pub struct RuleTypeId(Bag);
 impl RuleTypeId {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Category`: text. Update: in place.
-    pub fn category(mut self, value: impl Arg<str>) -> Self { self.0.set("Category", value.into_expr()); self }
+    pub fn category(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Category", value.into_expr())) }
     /// `Owner`: text. Update: in place.
-    pub fn owner(mut self, value: impl Arg<str>) -> Self { self.0.set("Owner", value.into_expr()); self }
+    pub fn owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Owner", value.into_expr())) }
     /// `Provider`: text. Update: in place.
-    pub fn provider(mut self, value: impl Arg<str>) -> Self { self.0.set("Provider", value.into_expr()); self }
+    pub fn provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Provider", value.into_expr())) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for RuleTypeId { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StageDeclaration` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-stagedeclaration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StageDeclaration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StageDeclaration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StageDeclaration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StageDeclaration<super::missing::Actions, super::missing::Name> { StageDeclaration(Bag::default(), Phase) }
+    pub fn new() -> StageDeclaration<Missing<super::required::Actions>, Missing<super::required::Name>> { StageDeclaration(Bag::default(), Phase) }
 }
 impl<R0, R1> StageDeclaration<R0, R1> {
     /// `Actions`: list of `ActionDeclaration`, required. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Arr<ActionDeclaration>>) -> StageDeclaration<Set, R1> { self.0.set("Actions", value.into_expr()); StageDeclaration(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<Arr<ActionDeclaration>>) -> StageDeclaration<Set, R1> { StageDeclaration(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `BeforeEntry`: `BeforeEntryConditions`. Update: in place.
-    pub fn before_entry(mut self, value: impl Arg<BeforeEntryConditions>) -> Self { self.0.set("BeforeEntry", value.into_expr()); self }
+    pub fn before_entry(self, value: impl Arg<BeforeEntryConditions>) -> Self { Self(put(self.0, "BeforeEntry", value.into_expr()), Phase) }
     /// `Blockers`: list of `BlockerDeclaration`. Update: in place.
-    pub fn blockers(mut self, value: impl Arg<Arr<BlockerDeclaration>>) -> Self { self.0.set("Blockers", value.into_expr()); self }
+    pub fn blockers(self, value: impl Arg<Arr<BlockerDeclaration>>) -> Self { Self(put(self.0, "Blockers", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> StageDeclaration<R0, Set> { self.0.set("Name", value.into_expr()); StageDeclaration(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> StageDeclaration<R0, Set> { StageDeclaration(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OnFailure`: `FailureConditions`. Update: in place.
-    pub fn on_failure(mut self, value: impl Arg<FailureConditions>) -> Self { self.0.set("OnFailure", value.into_expr()); self }
+    pub fn on_failure(self, value: impl Arg<FailureConditions>) -> Self { Self(put(self.0, "OnFailure", value.into_expr()), Phase) }
     /// `OnSuccess`: `SuccessConditions`. Update: in place.
-    pub fn on_success(mut self, value: impl Arg<SuccessConditions>) -> Self { self.0.set("OnSuccess", value.into_expr()); self }
+    pub fn on_success(self, value: impl Arg<SuccessConditions>) -> Self { Self(put(self.0, "OnSuccess", value.into_expr()), Phase) }
 }
 impl Done for StageDeclaration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StageTransition` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-stagetransition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StageTransition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StageTransition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StageTransition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StageTransition<super::missing::Reason, super::missing::StageName> { StageTransition(Bag::default(), Phase) }
+    pub fn new() -> StageTransition<Missing<super::required::Reason>, Missing<super::required::StageName>> { StageTransition(Bag::default(), Phase) }
 }
 impl<R0, R1> StageTransition<R0, R1> {
     /// `Reason`: text, required. Update: in place.
-    pub fn reason(mut self, value: impl Arg<str>) -> StageTransition<Set, R1> { self.0.set("Reason", value.into_expr()); StageTransition(self.0, Phase) }
+    pub fn reason(self, value: impl Arg<str>) -> StageTransition<Set, R1> { StageTransition(put(self.0, "Reason", value.into_expr()), Phase) }
     /// `StageName`: text, required. Update: in place.
-    pub fn stage_name(mut self, value: impl Arg<str>) -> StageTransition<R0, Set> { self.0.set("StageName", value.into_expr()); StageTransition(self.0, Phase) }
+    pub fn stage_name(self, value: impl Arg<str>) -> StageTransition<R0, Set> { StageTransition(put(self.0, "StageName", value.into_expr()), Phase) }
 }
 impl Done for StageTransition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SuccessConditions` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-successconditions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SuccessConditions(Bag);
+#[must_use] pub struct SuccessConditions(Bag);
 impl SuccessConditions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Conditions`: list of `Condition`. Update: in place.
-    pub fn conditions(mut self, value: impl Arg<Arr<Condition>>) -> Self { self.0.set("Conditions", value.into_expr()); self }
+    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr())) }
 }
 impl Done for SuccessConditions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VariableDeclaration` of `AWS::CodePipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-pipeline-variabledeclaration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VariableDeclaration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VariableDeclaration<R0 = Set>(Bag, Phase<(R0,)>);
 impl VariableDeclaration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VariableDeclaration<super::missing::Name> { VariableDeclaration(Bag::default(), Phase) }
+    pub fn new() -> VariableDeclaration<Missing<super::required::Name>> { VariableDeclaration(Bag::default(), Phase) }
 }
 impl<R0> VariableDeclaration<R0> {
     /// `DefaultValue`: text. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultValue", value.into_expr()); self }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> VariableDeclaration<Set> { self.0.set("Name", value.into_expr()); VariableDeclaration(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> VariableDeclaration<Set> { VariableDeclaration(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for VariableDeclaration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -541,7 +541,7 @@ impl CfnWebhook {
     /// `AWS::CodePipeline::Webhook`
     pub const TYPE: &'static str = "AWS::CodePipeline::Webhook";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnWebhookProps<R0, R1, R2, R3, R4>) -> Self where CfnWebhookProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWebhookProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -551,61 +551,61 @@ impl CfnWebhook {
 }
 impl Parent for CfnWebhook { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodePipeline::Webhook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codepipeline-webhook.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWebhookProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnWebhookProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnWebhookProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWebhookProps<missing::Authentication, missing::AuthenticationConfiguration, missing::Filters, missing::TargetAction, missing::TargetPipeline> { CfnWebhookProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWebhookProps<Missing<required::Authentication>, Missing<required::AuthenticationConfiguration>, Missing<required::Filters>, Missing<required::TargetAction>, Missing<required::TargetPipeline>> { CfnWebhookProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnWebhookProps<R0, R1, R2, R3, R4> {
     /// `Authentication`: `Authentication`, required. Update: in place.
-    pub fn authentication(mut self, value: impl Arg<webhook::Authentication>) -> CfnWebhookProps<Set, R1, R2, R3, R4> { self.0.set("Authentication", value.into_expr()); CfnWebhookProps(self.0, Phase) }
+    pub fn authentication(self, value: impl Arg<webhook::Authentication>) -> CfnWebhookProps<Set, R1, R2, R3, R4> { CfnWebhookProps(put(self.0, "Authentication", value.into_expr()), Phase) }
     /// `AuthenticationConfiguration`: `WebhookAuthConfiguration`, required. Update: in place.
-    pub fn authentication_configuration(mut self, value: impl Arg<webhook::WebhookAuthConfiguration>) -> CfnWebhookProps<R0, Set, R2, R3, R4> { self.0.set("AuthenticationConfiguration", value.into_expr()); CfnWebhookProps(self.0, Phase) }
+    pub fn authentication_configuration(self, value: impl Arg<webhook::WebhookAuthConfiguration>) -> CfnWebhookProps<R0, Set, R2, R3, R4> { CfnWebhookProps(put(self.0, "AuthenticationConfiguration", value.into_expr()), Phase) }
     /// `Filters`: list of `WebhookFilterRule`, required. Update: in place.
-    pub fn filters(mut self, value: impl Arg<Arr<webhook::WebhookFilterRule>>) -> CfnWebhookProps<R0, R1, Set, R3, R4> { self.0.set("Filters", value.into_expr()); CfnWebhookProps(self.0, Phase) }
+    pub fn filters(self, value: impl Arg<Arr<webhook::WebhookFilterRule>>) -> CfnWebhookProps<R0, R1, Set, R3, R4> { CfnWebhookProps(put(self.0, "Filters", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RegisterWithThirdParty`: boolean. Update: in place.
-    pub fn register_with_third_party(mut self, value: impl Arg<bool>) -> Self { self.0.set("RegisterWithThirdParty", value.into_expr()); self }
+    pub fn register_with_third_party(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RegisterWithThirdParty", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetAction`: text, required. Update: in place.
-    pub fn target_action(mut self, value: impl Arg<str>) -> CfnWebhookProps<R0, R1, R2, Set, R4> { self.0.set("TargetAction", value.into_expr()); CfnWebhookProps(self.0, Phase) }
+    pub fn target_action(self, value: impl Arg<str>) -> CfnWebhookProps<R0, R1, R2, Set, R4> { CfnWebhookProps(put(self.0, "TargetAction", value.into_expr()), Phase) }
     /// `TargetPipeline`: text, required. Update: in place.
-    pub fn target_pipeline(mut self, value: impl Arg<str>) -> CfnWebhookProps<R0, R1, R2, R3, Set> { self.0.set("TargetPipeline", value.into_expr()); CfnWebhookProps(self.0, Phase) }
+    pub fn target_pipeline(self, value: impl Arg<str>) -> CfnWebhookProps<R0, R1, R2, R3, Set> { CfnWebhookProps(put(self.0, "TargetPipeline", value.into_expr()), Phase) }
     /// `TargetPipelineVersion`: integer. Update: in place.
-    pub fn target_pipeline_version(mut self, value: impl Arg<i64>) -> Self { self.0.set("TargetPipelineVersion", value.into_expr()); self }
+    pub fn target_pipeline_version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetPipelineVersion", value.into_expr()), Phase) }
 }
 impl Done for CfnWebhookProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodePipeline::Webhook`.
 pub mod webhook {
 use crate::cfn::support::*;
 /// The property type `WebhookAuthConfiguration` of `AWS::CodePipeline::Webhook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-webhook-webhookauthconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WebhookAuthConfiguration(Bag);
+#[must_use] pub struct WebhookAuthConfiguration(Bag);
 impl WebhookAuthConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedIPRange`: text. Update: in place.
-    pub fn allowed_ip_range(mut self, value: impl Arg<str>) -> Self { self.0.set("AllowedIPRange", value.into_expr()); self }
+    pub fn allowed_ip_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowedIPRange", value.into_expr())) }
     /// `SecretToken`: text. Update: in place.
-    pub fn secret_token(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretToken", value.into_expr()); self }
+    pub fn secret_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretToken", value.into_expr())) }
 }
 impl Done for WebhookAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebhookFilterRule` of `AWS::CodePipeline::Webhook`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codepipeline-webhook-webhookfilterrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WebhookFilterRule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WebhookFilterRule<R0 = Set>(Bag, Phase<(R0,)>);
 impl WebhookFilterRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WebhookFilterRule<super::missing::JsonPath> { WebhookFilterRule(Bag::default(), Phase) }
+    pub fn new() -> WebhookFilterRule<Missing<super::required::JsonPath>> { WebhookFilterRule(Bag::default(), Phase) }
 }
 impl<R0> WebhookFilterRule<R0> {
     /// `JsonPath`: text, required. Update: in place.
-    pub fn json_path(mut self, value: impl Arg<str>) -> WebhookFilterRule<Set> { self.0.set("JsonPath", value.into_expr()); WebhookFilterRule(self.0, Phase) }
+    pub fn json_path(self, value: impl Arg<str>) -> WebhookFilterRule<Set> { WebhookFilterRule(put(self.0, "JsonPath", value.into_expr()), Phase) }
     /// `MatchEquals`: text. Update: in place.
-    pub fn match_equals(mut self, value: impl Arg<str>) -> Self { self.0.set("MatchEquals", value.into_expr()); self }
+    pub fn match_equals(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchEquals", value.into_expr()), Phase) }
 }
 impl Done for WebhookFilterRule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Authentication` allows.
 Authentication { GithubHmac = "GITHUB_HMAC", Ip = "IP", Unauthenticated = "UNAUTHENTICATED" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ActionTypeId, Actions, ArtifactStore, Authentication, AuthenticationConfiguration, Category, Filters, Id, InputArtifactDetails, JsonPath, Key, Location, MaximumCount, MinimumCount, Name, OutputArtifactDetails, Owner, Provider, ProviderType, Reason, Region, Required, RoleArn, Secret, SourceActionName, StageName, Stages, TargetAction, TargetPipeline, Type, Value, Version } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ActionTypeId, Actions, ArtifactStore, Authentication, AuthenticationConfiguration, Category, Filters, Id, InputArtifactDetails, JsonPath, Key, Location, MaximumCount, MinimumCount, Name, OutputArtifactDetails, Owner, Provider, ProviderType, Reason, Region, Required, RoleArn, Secret, SourceActionName, StageName, Stages, TargetAction, TargetPipeline, Type, Value, Version } }

@@ -10,7 +10,7 @@ impl CfnGitHubRepository {
     /// `AWS::CodeStar::GitHubRepository`
     pub const TYPE: &'static str = "AWS::CodeStar::GitHubRepository";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnGitHubRepositoryProps<R0, R1>) -> Self where CfnGitHubRepositoryProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGitHubRepositoryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -18,59 +18,59 @@ impl CfnGitHubRepository {
 }
 impl Parent for CfnGitHubRepository { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodeStar::GitHubRepository`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestar-githubrepository.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGitHubRepositoryProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnGitHubRepositoryProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnGitHubRepositoryProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGitHubRepositoryProps<missing::RepositoryName, missing::RepositoryOwner> { CfnGitHubRepositoryProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGitHubRepositoryProps<Missing<required::RepositoryName>, Missing<required::RepositoryOwner>> { CfnGitHubRepositoryProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnGitHubRepositoryProps<R0, R1> {
     /// `Code`: `Code`. Update: in place.
-    pub fn code(mut self, value: impl Arg<github_repository::Code>) -> Self { self.0.set("Code", value.into_expr()); self }
+    pub fn code(self, value: impl Arg<github_repository::Code>) -> Self { Self(put(self.0, "Code", value.into_expr()), Phase) }
     /// `ConnectionArn`: text. Update: in place.
-    pub fn connection_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionArn", value.into_expr()); self }
+    pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionArn", value.into_expr()), Phase) }
     /// `EnableIssues`: boolean. Update: in place.
-    pub fn enable_issues(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableIssues", value.into_expr()); self }
+    pub fn enable_issues(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableIssues", value.into_expr()), Phase) }
     /// `IsPrivate`: boolean. Update: in place.
-    pub fn is_private(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsPrivate", value.into_expr()); self }
+    pub fn is_private(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsPrivate", value.into_expr()), Phase) }
     /// `RepositoryAccessToken`: text. Update: in place.
-    pub fn repository_access_token(mut self, value: impl Arg<str>) -> Self { self.0.set("RepositoryAccessToken", value.into_expr()); self }
+    pub fn repository_access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryAccessToken", value.into_expr()), Phase) }
     /// `RepositoryDescription`: text. Update: in place.
-    pub fn repository_description(mut self, value: impl Arg<str>) -> Self { self.0.set("RepositoryDescription", value.into_expr()); self }
+    pub fn repository_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryDescription", value.into_expr()), Phase) }
     /// `RepositoryName`: text, required. Update: in place.
-    pub fn repository_name(mut self, value: impl Arg<str>) -> CfnGitHubRepositoryProps<Set, R1> { self.0.set("RepositoryName", value.into_expr()); CfnGitHubRepositoryProps(self.0, Phase) }
+    pub fn repository_name(self, value: impl Arg<str>) -> CfnGitHubRepositoryProps<Set, R1> { CfnGitHubRepositoryProps(put(self.0, "RepositoryName", value.into_expr()), Phase) }
     /// `RepositoryOwner`: text, required. Update: in place.
-    pub fn repository_owner(mut self, value: impl Arg<str>) -> CfnGitHubRepositoryProps<R0, Set> { self.0.set("RepositoryOwner", value.into_expr()); CfnGitHubRepositoryProps(self.0, Phase) }
+    pub fn repository_owner(self, value: impl Arg<str>) -> CfnGitHubRepositoryProps<R0, Set> { CfnGitHubRepositoryProps(put(self.0, "RepositoryOwner", value.into_expr()), Phase) }
 }
 impl Done for CfnGitHubRepositoryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeStar::GitHubRepository`.
 pub mod github_repository {
 use crate::cfn::support::*;
 /// The property type `Code` of `AWS::CodeStar::GitHubRepository`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codestar-githubrepository-code.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Code<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Code<R0 = Set>(Bag, Phase<(R0,)>);
 impl Code {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Code<super::missing::S3> { Code(Bag::default(), Phase) }
+    pub fn new() -> Code<Missing<super::required::S3>> { Code(Bag::default(), Phase) }
 }
 impl<R0> Code<R0> {
     /// `S3`: `S3`, required. Update: in place.
-    pub fn s3(mut self, value: impl Arg<S3>) -> Code<Set> { self.0.set("S3", value.into_expr()); Code(self.0, Phase) }
+    pub fn s3(self, value: impl Arg<S3>) -> Code<Set> { Code(put(self.0, "S3", value.into_expr()), Phase) }
 }
 impl Done for Code { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3` of `AWS::CodeStar::GitHubRepository`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codestar-githubrepository-s3.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3<super::missing::Bucket, super::missing::Key> { S3(Bag::default(), Phase) }
+    pub fn new() -> S3<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3(Bag::default(), Phase) }
 }
 impl<R0, R1> S3<R0, R1> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3<Set, R1> { self.0.set("Bucket", value.into_expr()); S3(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3<Set, R1> { S3(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> S3<R0, Set> { self.0.set("Key", value.into_expr()); S3(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3<R0, Set> { S3(put(self.0, "Key", value.into_expr()), Phase) }
     /// `ObjectVersion`: text. Update: in place.
-    pub fn object_version(mut self, value: impl Arg<str>) -> Self { self.0.set("ObjectVersion", value.into_expr()); self }
+    pub fn object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectVersion", value.into_expr()), Phase) }
 }
 impl Done for S3 { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Bucket, Key, RepositoryName, RepositoryOwner, S3 } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Bucket, Key, RepositoryName, RepositoryOwner, S3 } }

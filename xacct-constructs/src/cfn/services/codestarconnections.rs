@@ -10,10 +10,10 @@ impl CfnConnection {
     /// `AWS::CodeStarConnections::Connection`
     pub const TYPE: &'static str = "AWS::CodeStarConnections::Connection";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnConnectionProps<R0>) -> Self where CfnConnectionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectionArn`: text.
+    /// The attribute `ConnectionArn`: `OtherArn`.
     pub fn attr_connection_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectionArn") }
     /// The attribute `ConnectionStatus`: text.
     pub fn attr_connection_status(&self) -> Val<str> { self.0.get_att("ConnectionStatus") }
@@ -22,20 +22,20 @@ impl CfnConnection {
 }
 impl Parent for CfnConnection { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodeStarConnections::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-connection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnConnectionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnConnectionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectionProps<missing::ConnectionName> { CfnConnectionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectionProps<Missing<required::ConnectionName>> { CfnConnectionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConnectionProps<R0> {
     /// `ConnectionName`: text, required. Update: replacement.
-    pub fn connection_name(mut self, value: impl Arg<str>) -> CfnConnectionProps<Set> { self.0.set("ConnectionName", value.into_expr()); CfnConnectionProps(self.0, Phase) }
+    pub fn connection_name(self, value: impl Arg<str>) -> CfnConnectionProps<Set> { CfnConnectionProps(put(self.0, "ConnectionName", value.into_expr()), Phase) }
     /// `HostArn`: text. Update: replacement.
-    pub fn host_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("HostArn", value.into_expr()); self }
+    pub fn host_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostArn", value.into_expr()), Phase) }
     /// `ProviderType`: text. Update: replacement.
-    pub fn provider_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ProviderType", value.into_expr()); self }
+    pub fn provider_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProviderType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CodeStarConnections::RepositoryLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-repositorylink.html)
@@ -44,34 +44,34 @@ impl CfnRepositoryLink {
     /// `AWS::CodeStarConnections::RepositoryLink`
     pub const TYPE: &'static str = "AWS::CodeStarConnections::RepositoryLink";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnRepositoryLinkProps<R0, R1, R2>) -> Self where CfnRepositoryLinkProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRepositoryLinkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RepositoryLinkArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `ProviderType`: text.
     pub fn attr_provider_type(&self) -> Val<str> { self.0.get_att("ProviderType") }
-    /// The attribute `RepositoryLinkArn`: text.
+    /// The attribute `RepositoryLinkArn`: `OtherArn`.
     pub fn attr_repository_link_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RepositoryLinkArn") }
     /// The attribute `RepositoryLinkId`: text.
     pub fn attr_repository_link_id(&self) -> Val<str> { self.0.get_att("RepositoryLinkId") }
 }
 impl Parent for CfnRepositoryLink { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodeStarConnections::RepositoryLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-repositorylink.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRepositoryLinkProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnRepositoryLinkProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnRepositoryLinkProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRepositoryLinkProps<missing::ConnectionArn, missing::OwnerId, missing::RepositoryName> { CfnRepositoryLinkProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRepositoryLinkProps<Missing<required::ConnectionArn>, Missing<required::OwnerId>, Missing<required::RepositoryName>> { CfnRepositoryLinkProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRepositoryLinkProps<R0, R1, R2> {
     /// `ConnectionArn`: text, required. Update: in place.
-    pub fn connection_arn(mut self, value: impl Arg<str>) -> CfnRepositoryLinkProps<Set, R1, R2> { self.0.set("ConnectionArn", value.into_expr()); CfnRepositoryLinkProps(self.0, Phase) }
+    pub fn connection_arn(self, value: impl Arg<str>) -> CfnRepositoryLinkProps<Set, R1, R2> { CfnRepositoryLinkProps(put(self.0, "ConnectionArn", value.into_expr()), Phase) }
     /// `EncryptionKeyArn`: text. Update: in place.
-    pub fn encryption_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionKeyArn", value.into_expr()); self }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr()), Phase) }
     /// `OwnerId`: text, required. Update: replacement.
-    pub fn owner_id(mut self, value: impl Arg<str>) -> CfnRepositoryLinkProps<R0, Set, R2> { self.0.set("OwnerId", value.into_expr()); CfnRepositoryLinkProps(self.0, Phase) }
+    pub fn owner_id(self, value: impl Arg<str>) -> CfnRepositoryLinkProps<R0, Set, R2> { CfnRepositoryLinkProps(put(self.0, "OwnerId", value.into_expr()), Phase) }
     /// `RepositoryName`: text, required. Update: replacement.
-    pub fn repository_name(mut self, value: impl Arg<str>) -> CfnRepositoryLinkProps<R0, R1, Set> { self.0.set("RepositoryName", value.into_expr()); CfnRepositoryLinkProps(self.0, Phase) }
+    pub fn repository_name(self, value: impl Arg<str>) -> CfnRepositoryLinkProps<R0, R1, Set> { CfnRepositoryLinkProps(put(self.0, "RepositoryName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRepositoryLinkProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::CodeStarConnections::SyncConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html)
@@ -80,7 +80,7 @@ impl CfnSyncConfiguration {
     /// `AWS::CodeStarConnections::SyncConfiguration`
     pub const TYPE: &'static str = "AWS::CodeStarConnections::SyncConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5>(scope: &dyn Parent, id: &str, props: CfnSyncConfigurationProps<R0, R1, R2, R3, R4, R5>) -> Self where CfnSyncConfigurationProps<R0, R1, R2, R3, R4, R5>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSyncConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `OwnerId`: text.
@@ -92,28 +92,28 @@ impl CfnSyncConfiguration {
 }
 impl Parent for CfnSyncConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodeStarConnections::SyncConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarconnections-syncconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSyncConfigurationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct CfnSyncConfigurationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl CfnSyncConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSyncConfigurationProps<missing::Branch, missing::ConfigFile, missing::RepositoryLinkId, missing::ResourceName, missing::RoleArn, missing::SyncType> { CfnSyncConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSyncConfigurationProps<Missing<required::Branch>, Missing<required::ConfigFile>, Missing<required::RepositoryLinkId>, Missing<required::ResourceName>, Missing<required::RoleArn>, Missing<required::SyncType>> { CfnSyncConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnSyncConfigurationProps<R0, R1, R2, R3, R4, R5> {
     /// `Branch`: text, required. Update: in place.
-    pub fn branch(mut self, value: impl Arg<str>) -> CfnSyncConfigurationProps<Set, R1, R2, R3, R4, R5> { self.0.set("Branch", value.into_expr()); CfnSyncConfigurationProps(self.0, Phase) }
+    pub fn branch(self, value: impl Arg<str>) -> CfnSyncConfigurationProps<Set, R1, R2, R3, R4, R5> { CfnSyncConfigurationProps(put(self.0, "Branch", value.into_expr()), Phase) }
     /// `ConfigFile`: text, required. Update: in place.
-    pub fn config_file(mut self, value: impl Arg<str>) -> CfnSyncConfigurationProps<R0, Set, R2, R3, R4, R5> { self.0.set("ConfigFile", value.into_expr()); CfnSyncConfigurationProps(self.0, Phase) }
+    pub fn config_file(self, value: impl Arg<str>) -> CfnSyncConfigurationProps<R0, Set, R2, R3, R4, R5> { CfnSyncConfigurationProps(put(self.0, "ConfigFile", value.into_expr()), Phase) }
     /// `PublishDeploymentStatus`: `PublishDeploymentStatus`. Update: in place.
-    pub fn publish_deployment_status(mut self, value: impl Arg<sync_configuration::PublishDeploymentStatus>) -> Self { self.0.set("PublishDeploymentStatus", value.into_expr()); self }
+    pub fn publish_deployment_status(self, value: impl Arg<sync_configuration::PublishDeploymentStatus>) -> Self { Self(put(self.0, "PublishDeploymentStatus", value.into_expr()), Phase) }
     /// `RepositoryLinkId`: text, required. Update: in place.
-    pub fn repository_link_id(mut self, value: impl Arg<str>) -> CfnSyncConfigurationProps<R0, R1, Set, R3, R4, R5> { self.0.set("RepositoryLinkId", value.into_expr()); CfnSyncConfigurationProps(self.0, Phase) }
+    pub fn repository_link_id(self, value: impl Arg<str>) -> CfnSyncConfigurationProps<R0, R1, Set, R3, R4, R5> { CfnSyncConfigurationProps(put(self.0, "RepositoryLinkId", value.into_expr()), Phase) }
     /// `ResourceName`: text, required. Update: replacement.
-    pub fn resource_name(mut self, value: impl Arg<str>) -> CfnSyncConfigurationProps<R0, R1, R2, Set, R4, R5> { self.0.set("ResourceName", value.into_expr()); CfnSyncConfigurationProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnSyncConfigurationProps<R0, R1, R2, R3, Set, R5> { self.0.set("RoleArn", value.into_expr()); CfnSyncConfigurationProps(self.0, Phase) }
+    pub fn resource_name(self, value: impl Arg<str>) -> CfnSyncConfigurationProps<R0, R1, R2, Set, R4, R5> { CfnSyncConfigurationProps(put(self.0, "ResourceName", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnSyncConfigurationProps<R0, R1, R2, R3, Set, R5> { CfnSyncConfigurationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SyncType`: text, required. Update: replacement.
-    pub fn sync_type(mut self, value: impl Arg<str>) -> CfnSyncConfigurationProps<R0, R1, R2, R3, R4, Set> { self.0.set("SyncType", value.into_expr()); CfnSyncConfigurationProps(self.0, Phase) }
+    pub fn sync_type(self, value: impl Arg<str>) -> CfnSyncConfigurationProps<R0, R1, R2, R3, R4, Set> { CfnSyncConfigurationProps(put(self.0, "SyncType", value.into_expr()), Phase) }
     /// `TriggerResourceUpdateOn`: `TriggerResourceUpdateOn`. Update: in place.
-    pub fn trigger_resource_update_on(mut self, value: impl Arg<sync_configuration::TriggerResourceUpdateOn>) -> Self { self.0.set("TriggerResourceUpdateOn", value.into_expr()); self }
+    pub fn trigger_resource_update_on(self, value: impl Arg<sync_configuration::TriggerResourceUpdateOn>) -> Self { Self(put(self.0, "TriggerResourceUpdateOn", value.into_expr()), Phase) }
 }
 impl Done for CfnSyncConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeStarConnections::SyncConfiguration`.
@@ -124,5 +124,5 @@ PublishDeploymentStatus { Disabled = "DISABLED", Enabled = "ENABLED" } }
 values! { /// Texts that `TriggerResourceUpdateOn` allows.
 TriggerResourceUpdateOn { AnyChange = "ANY_CHANGE", FileChange = "FILE_CHANGE" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Branch, ConfigFile, ConnectionArn, ConnectionName, OwnerId, RepositoryLinkId, RepositoryName, ResourceName, RoleArn, SyncType } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Branch, ConfigFile, ConnectionArn, ConnectionName, OwnerId, RepositoryLinkId, RepositoryName, ResourceName, RoleArn, SyncType } }

@@ -10,56 +10,56 @@ impl CfnNotificationRule {
     /// `AWS::CodeStarNotifications::NotificationRule`
     pub const TYPE: &'static str = "AWS::CodeStarNotifications::NotificationRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnNotificationRuleProps<R0, R1, R2, R3, R4>) -> Self where CfnNotificationRuleProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNotificationRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnNotificationRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CodeStarNotifications::NotificationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-codestarnotifications-notificationrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnNotificationRuleProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnNotificationRuleProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnNotificationRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnNotificationRuleProps<missing::DetailType, missing::EventTypeIds, missing::Name, missing::Resource, missing::Targets> { CfnNotificationRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnNotificationRuleProps<Missing<required::DetailType>, Missing<required::EventTypeIds>, Missing<required::Name>, Missing<required::Resource>, Missing<required::Targets>> { CfnNotificationRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnNotificationRuleProps<R0, R1, R2, R3, R4> {
     /// `CreatedBy`: text. Update: in place.
-    pub fn created_by(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedBy", value.into_expr()); self }
+    pub fn created_by(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedBy", value.into_expr()), Phase) }
     /// `DetailType`: `DetailType`, required. Update: in place.
-    pub fn detail_type(mut self, value: impl Arg<notification_rule::DetailType>) -> CfnNotificationRuleProps<Set, R1, R2, R3, R4> { self.0.set("DetailType", value.into_expr()); CfnNotificationRuleProps(self.0, Phase) }
+    pub fn detail_type(self, value: impl Arg<notification_rule::DetailType>) -> CfnNotificationRuleProps<Set, R1, R2, R3, R4> { CfnNotificationRuleProps(put(self.0, "DetailType", value.into_expr()), Phase) }
     /// `EventTypeId`: text. Update: in place.
-    pub fn event_type_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EventTypeId", value.into_expr()); self }
+    pub fn event_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventTypeId", value.into_expr()), Phase) }
     /// `EventTypeIds`: list of text, required. Update: in place.
-    pub fn event_type_ids(mut self, value: impl Arg<Arr<str>>) -> CfnNotificationRuleProps<R0, Set, R2, R3, R4> { self.0.set("EventTypeIds", value.into_expr()); CfnNotificationRuleProps(self.0, Phase) }
+    pub fn event_type_ids(self, value: impl Arg<Arr<str>>) -> CfnNotificationRuleProps<R0, Set, R2, R3, R4> { CfnNotificationRuleProps(put(self.0, "EventTypeIds", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnNotificationRuleProps<R0, R1, Set, R3, R4> { self.0.set("Name", value.into_expr()); CfnNotificationRuleProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnNotificationRuleProps<R0, R1, Set, R3, R4> { CfnNotificationRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Resource`: text, required. Update: replacement.
-    pub fn resource(mut self, value: impl Arg<str>) -> CfnNotificationRuleProps<R0, R1, R2, Set, R4> { self.0.set("Resource", value.into_expr()); CfnNotificationRuleProps(self.0, Phase) }
+    pub fn resource(self, value: impl Arg<str>) -> CfnNotificationRuleProps<R0, R1, R2, Set, R4> { CfnNotificationRuleProps(put(self.0, "Resource", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<notification_rule::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<notification_rule::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetAddress`: text. Update: in place.
-    pub fn target_address(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetAddress", value.into_expr()); self }
+    pub fn target_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetAddress", value.into_expr()), Phase) }
     /// `Targets`: list of `Target`, required. Update: in place.
-    pub fn targets(mut self, value: impl Arg<Arr<notification_rule::Target>>) -> CfnNotificationRuleProps<R0, R1, R2, R3, Set> { self.0.set("Targets", value.into_expr()); CfnNotificationRuleProps(self.0, Phase) }
+    pub fn targets(self, value: impl Arg<Arr<notification_rule::Target>>) -> CfnNotificationRuleProps<R0, R1, R2, R3, Set> { CfnNotificationRuleProps(put(self.0, "Targets", value.into_expr()), Phase) }
 }
 impl Done for CfnNotificationRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CodeStarNotifications::NotificationRule`.
 pub mod notification_rule {
 use crate::cfn::support::*;
 /// The property type `Target` of `AWS::CodeStarNotifications::NotificationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-codestarnotifications-notificationrule-target.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Target<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Target<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Target {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Target<super::missing::TargetAddress, super::missing::TargetType> { Target(Bag::default(), Phase) }
+    pub fn new() -> Target<Missing<super::required::TargetAddress>, Missing<super::required::TargetType>> { Target(Bag::default(), Phase) }
 }
 impl<R0, R1> Target<R0, R1> {
-    /// `TargetAddress`: text, required. Update: in place.
-    pub fn target_address(mut self, value: impl Arg<kind::SnsTopicArn>) -> Target<Set, R1> { self.0.set("TargetAddress", value.into_expr()); Target(self.0, Phase) }
+    /// `TargetAddress`: `SnsTopicArn`, required. Update: in place.
+    pub fn target_address(self, value: impl Arg<kind::SnsTopicArn>) -> Target<Set, R1> { Target(put(self.0, "TargetAddress", value.into_expr()), Phase) }
     /// `TargetType`: text, required. Update: in place.
-    pub fn target_type(mut self, value: impl Arg<str>) -> Target<R0, Set> { self.0.set("TargetType", value.into_expr()); Target(self.0, Phase) }
+    pub fn target_type(self, value: impl Arg<str>) -> Target<R0, Set> { Target(put(self.0, "TargetType", value.into_expr()), Phase) }
 }
 impl Done for Target { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DetailType` allows.
@@ -67,5 +67,5 @@ DetailType { Basic = "BASIC", Full = "FULL" } }
 values! { /// Texts that `Status` allows.
 Status { Disabled = "DISABLED", Enabled = "ENABLED" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DetailType, EventTypeIds, Name, Resource, TargetAddress, TargetType, Targets } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DetailType, EventTypeIds, Name, Resource, TargetAddress, TargetType, Targets } }

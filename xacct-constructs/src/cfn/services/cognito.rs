@@ -10,88 +10,88 @@ impl CfnIdentityPool {
     /// `AWS::Cognito::IdentityPool`
     pub const TYPE: &'static str = "AWS::Cognito::IdentityPool";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnIdentityPoolProps<R0>) -> Self where CfnIdentityPoolProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdentityPoolProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::CognitoIdentityPoolId> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: `CognitoIdentityPoolId`.
     pub fn attr_id(&self) -> Val<kind::CognitoIdentityPoolId> { self.0.get_att("Id") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnIdentityPool { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cognito::IdentityPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIdentityPoolProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnIdentityPoolProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnIdentityPoolProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIdentityPoolProps<missing::AllowUnauthenticatedIdentities> { CfnIdentityPoolProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIdentityPoolProps<Missing<required::AllowUnauthenticatedIdentities>> { CfnIdentityPoolProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIdentityPoolProps<R0> {
     /// `AllowClassicFlow`: boolean. Update: in place.
-    pub fn allow_classic_flow(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowClassicFlow", value.into_expr()); self }
+    pub fn allow_classic_flow(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowClassicFlow", value.into_expr()), Phase) }
     /// `AllowUnauthenticatedIdentities`: boolean, required. Update: in place.
-    pub fn allow_unauthenticated_identities(mut self, value: impl Arg<bool>) -> CfnIdentityPoolProps<Set> { self.0.set("AllowUnauthenticatedIdentities", value.into_expr()); CfnIdentityPoolProps(self.0, Phase) }
+    pub fn allow_unauthenticated_identities(self, value: impl Arg<bool>) -> CfnIdentityPoolProps<Set> { CfnIdentityPoolProps(put(self.0, "AllowUnauthenticatedIdentities", value.into_expr()), Phase) }
     /// `CognitoEvents`: JSON. Update: in place.
-    pub fn cognito_events(mut self, value: impl Arg<Any>) -> Self { self.0.set("CognitoEvents", value.into_expr()); self }
+    pub fn cognito_events(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CognitoEvents", value.into_expr()), Phase) }
     /// `CognitoIdentityProviders`: list of `CognitoIdentityProvider`. Update: in place.
-    pub fn cognito_identity_providers(mut self, value: impl Arg<Arr<identity_pool::CognitoIdentityProvider>>) -> Self { self.0.set("CognitoIdentityProviders", value.into_expr()); self }
+    pub fn cognito_identity_providers(self, value: impl Arg<Arr<identity_pool::CognitoIdentityProvider>>) -> Self { Self(put(self.0, "CognitoIdentityProviders", value.into_expr()), Phase) }
     /// `CognitoStreams`: `CognitoStreams`. Update: in place.
-    pub fn cognito_streams(mut self, value: impl Arg<identity_pool::CognitoStreams>) -> Self { self.0.set("CognitoStreams", value.into_expr()); self }
+    pub fn cognito_streams(self, value: impl Arg<identity_pool::CognitoStreams>) -> Self { Self(put(self.0, "CognitoStreams", value.into_expr()), Phase) }
     /// `DeveloperProviderName`: text. Update: in place.
-    pub fn developer_provider_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DeveloperProviderName", value.into_expr()); self }
+    pub fn developer_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeveloperProviderName", value.into_expr()), Phase) }
     /// `IdentityPoolName`: text. Update: in place.
-    pub fn identity_pool_name(mut self, value: impl Arg<str>) -> Self { self.0.set("IdentityPoolName", value.into_expr()); self }
+    pub fn identity_pool_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityPoolName", value.into_expr()), Phase) }
     /// `IdentityPoolTags`: list of tag. Update: in place.
-    pub fn identity_pool_tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("IdentityPoolTags", value.into_expr()); self }
-    /// `OpenIdConnectProviderARNs`: list of text. Update: in place.
-    pub fn open_id_connect_provider_arns(mut self, value: impl Arg<Arr<kind::IamOIDCProviderArn>>) -> Self { self.0.set("OpenIdConnectProviderARNs", value.into_expr()); self }
+    pub fn identity_pool_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "IdentityPoolTags", value.into_expr()), Phase) }
+    /// `OpenIdConnectProviderARNs`: list of `IamOIDCProviderArn`. Update: in place.
+    pub fn open_id_connect_provider_arns(self, value: impl Arg<Arr<kind::IamOIDCProviderArn>>) -> Self { Self(put(self.0, "OpenIdConnectProviderARNs", value.into_expr()), Phase) }
     /// `PushSync`: `PushSync`. Update: in place.
-    pub fn push_sync(mut self, value: impl Arg<identity_pool::PushSync>) -> Self { self.0.set("PushSync", value.into_expr()); self }
+    pub fn push_sync(self, value: impl Arg<identity_pool::PushSync>) -> Self { Self(put(self.0, "PushSync", value.into_expr()), Phase) }
     /// `SamlProviderARNs`: list of text. Update: in place.
-    pub fn saml_provider_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SamlProviderARNs", value.into_expr()); self }
+    pub fn saml_provider_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SamlProviderARNs", value.into_expr()), Phase) }
     /// `SupportedLoginProviders`: JSON. Update: in place.
-    pub fn supported_login_providers(mut self, value: impl Arg<Any>) -> Self { self.0.set("SupportedLoginProviders", value.into_expr()); self }
+    pub fn supported_login_providers(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SupportedLoginProviders", value.into_expr()), Phase) }
 }
 impl Done for CfnIdentityPoolProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::IdentityPool`.
 pub mod identity_pool {
 use crate::cfn::support::*;
 /// The property type `CognitoIdentityProvider` of `AWS::Cognito::IdentityPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypool-cognitoidentityprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CognitoIdentityProvider<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CognitoIdentityProvider<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CognitoIdentityProvider {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CognitoIdentityProvider<super::missing::ClientId, super::missing::ProviderName> { CognitoIdentityProvider(Bag::default(), Phase) }
+    pub fn new() -> CognitoIdentityProvider<Missing<super::required::ClientId>, Missing<super::required::ProviderName>> { CognitoIdentityProvider(Bag::default(), Phase) }
 }
 impl<R0, R1> CognitoIdentityProvider<R0, R1> {
-    /// `ClientId`: text, required. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<kind::CognitoUserPoolClientClientId>) -> CognitoIdentityProvider<Set, R1> { self.0.set("ClientId", value.into_expr()); CognitoIdentityProvider(self.0, Phase) }
-    /// `ProviderName`: text, required. Update: in place.
-    pub fn provider_name(mut self, value: impl Arg<kind::CognitoUserPoolProviderName>) -> CognitoIdentityProvider<R0, Set> { self.0.set("ProviderName", value.into_expr()); CognitoIdentityProvider(self.0, Phase) }
+    /// `ClientId`: `CognitoUserPoolClientId`, required. Update: in place.
+    pub fn client_id(self, value: impl Arg<kind::CognitoUserPoolClientId>) -> CognitoIdentityProvider<Set, R1> { CognitoIdentityProvider(put(self.0, "ClientId", value.into_expr()), Phase) }
+    /// `ProviderName`: `CognitoUserPoolProviderName`, required. Update: in place.
+    pub fn provider_name(self, value: impl Arg<kind::CognitoUserPoolProviderName>) -> CognitoIdentityProvider<R0, Set> { CognitoIdentityProvider(put(self.0, "ProviderName", value.into_expr()), Phase) }
     /// `ServerSideTokenCheck`: boolean. Update: in place.
-    pub fn server_side_token_check(mut self, value: impl Arg<bool>) -> Self { self.0.set("ServerSideTokenCheck", value.into_expr()); self }
+    pub fn server_side_token_check(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ServerSideTokenCheck", value.into_expr()), Phase) }
 }
 impl Done for CognitoIdentityProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CognitoStreams` of `AWS::Cognito::IdentityPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypool-cognitostreams.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CognitoStreams(Bag);
+#[must_use] pub struct CognitoStreams(Bag);
 impl CognitoStreams {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
     /// `StreamName`: text. Update: in place.
-    pub fn stream_name(mut self, value: impl Arg<str>) -> Self { self.0.set("StreamName", value.into_expr()); self }
+    pub fn stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamName", value.into_expr())) }
     /// `StreamingStatus`: text. Update: in place.
-    pub fn streaming_status(mut self, value: impl Arg<str>) -> Self { self.0.set("StreamingStatus", value.into_expr()); self }
+    pub fn streaming_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamingStatus", value.into_expr())) }
 }
 impl Done for CognitoStreams { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PushSync` of `AWS::Cognito::IdentityPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypool-pushsync.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PushSync(Bag);
+#[must_use] pub struct PushSync(Bag);
 impl PushSync {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationArns`: list of text. Update: in place.
-    pub fn application_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ApplicationArns", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn application_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApplicationArns", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
 }
 impl Done for PushSync { fn into_props(self) -> Bag { self.0 } }
 }
@@ -101,26 +101,26 @@ impl CfnIdentityPoolPrincipalTag {
     /// `AWS::Cognito::IdentityPoolPrincipalTag`
     pub const TYPE: &'static str = "AWS::Cognito::IdentityPoolPrincipalTag";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnIdentityPoolPrincipalTagProps<R0, R1>) -> Self where CfnIdentityPoolPrincipalTagProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdentityPoolPrincipalTagProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnIdentityPoolPrincipalTag { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cognito::IdentityPoolPrincipalTag`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypoolprincipaltag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIdentityPoolPrincipalTagProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnIdentityPoolPrincipalTagProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnIdentityPoolPrincipalTagProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIdentityPoolPrincipalTagProps<missing::IdentityPoolId, missing::IdentityProviderName> { CfnIdentityPoolPrincipalTagProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIdentityPoolPrincipalTagProps<Missing<required::IdentityPoolId>, Missing<required::IdentityProviderName>> { CfnIdentityPoolPrincipalTagProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnIdentityPoolPrincipalTagProps<R0, R1> {
     /// `IdentityPoolId`: text, required. Update: replacement.
-    pub fn identity_pool_id(mut self, value: impl Arg<str>) -> CfnIdentityPoolPrincipalTagProps<Set, R1> { self.0.set("IdentityPoolId", value.into_expr()); CfnIdentityPoolPrincipalTagProps(self.0, Phase) }
+    pub fn identity_pool_id(self, value: impl Arg<str>) -> CfnIdentityPoolPrincipalTagProps<Set, R1> { CfnIdentityPoolPrincipalTagProps(put(self.0, "IdentityPoolId", value.into_expr()), Phase) }
     /// `IdentityProviderName`: text, required. Update: replacement.
-    pub fn identity_provider_name(mut self, value: impl Arg<str>) -> CfnIdentityPoolPrincipalTagProps<R0, Set> { self.0.set("IdentityProviderName", value.into_expr()); CfnIdentityPoolPrincipalTagProps(self.0, Phase) }
+    pub fn identity_provider_name(self, value: impl Arg<str>) -> CfnIdentityPoolPrincipalTagProps<R0, Set> { CfnIdentityPoolPrincipalTagProps(put(self.0, "IdentityProviderName", value.into_expr()), Phase) }
     /// `PrincipalTags`: JSON. Update: in place.
-    pub fn principal_tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("PrincipalTags", value.into_expr()); self }
+    pub fn principal_tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PrincipalTags", value.into_expr()), Phase) }
     /// `UseDefaults`: boolean. Update: in place.
-    pub fn use_defaults(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseDefaults", value.into_expr()); self }
+    pub fn use_defaults(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseDefaults", value.into_expr()), Phase) }
 }
 impl Done for CfnIdentityPoolPrincipalTagProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Cognito::IdentityPoolRoleAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypoolroleattachment.html)
@@ -129,7 +129,7 @@ impl CfnIdentityPoolRoleAttachment {
     /// `AWS::Cognito::IdentityPoolRoleAttachment`
     pub const TYPE: &'static str = "AWS::Cognito::IdentityPoolRoleAttachment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnIdentityPoolRoleAttachmentProps<R0>) -> Self where CfnIdentityPoolRoleAttachmentProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdentityPoolRoleAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -137,66 +137,66 @@ impl CfnIdentityPoolRoleAttachment {
 }
 impl Parent for CfnIdentityPoolRoleAttachment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cognito::IdentityPoolRoleAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-identitypoolroleattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIdentityPoolRoleAttachmentProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnIdentityPoolRoleAttachmentProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnIdentityPoolRoleAttachmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIdentityPoolRoleAttachmentProps<missing::IdentityPoolId> { CfnIdentityPoolRoleAttachmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIdentityPoolRoleAttachmentProps<Missing<required::IdentityPoolId>> { CfnIdentityPoolRoleAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIdentityPoolRoleAttachmentProps<R0> {
-    /// `IdentityPoolId`: text, required. Update: replacement.
-    pub fn identity_pool_id(mut self, value: impl Arg<kind::CognitoIdentityPoolId>) -> CfnIdentityPoolRoleAttachmentProps<Set> { self.0.set("IdentityPoolId", value.into_expr()); CfnIdentityPoolRoleAttachmentProps(self.0, Phase) }
+    /// `IdentityPoolId`: `CognitoIdentityPoolId`, required. Update: replacement.
+    pub fn identity_pool_id(self, value: impl Arg<kind::CognitoIdentityPoolId>) -> CfnIdentityPoolRoleAttachmentProps<Set> { CfnIdentityPoolRoleAttachmentProps(put(self.0, "IdentityPoolId", value.into_expr()), Phase) }
     /// `RoleMappings`: map of `RoleMapping`. Update: in place.
-    pub fn role_mappings(mut self, value: impl Arg<Dict<identity_pool_role_attachment::RoleMapping>>) -> Self { self.0.set("RoleMappings", value.into_expr()); self }
+    pub fn role_mappings(self, value: impl Arg<Dict<identity_pool_role_attachment::RoleMapping>>) -> Self { Self(put(self.0, "RoleMappings", value.into_expr()), Phase) }
     /// `Roles`: map of text. Update: in place.
-    pub fn roles(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Roles", value.into_expr()); self }
+    pub fn roles(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Roles", value.into_expr()), Phase) }
 }
 impl Done for CfnIdentityPoolRoleAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::IdentityPoolRoleAttachment`.
 pub mod identity_pool_role_attachment {
 use crate::cfn::support::*;
 /// The property type `MappingRule` of `AWS::Cognito::IdentityPoolRoleAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-mappingrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MappingRule<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct MappingRule<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl MappingRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MappingRule<super::missing::Claim, super::missing::MatchType, super::missing::RoleARN, super::missing::Value> { MappingRule(Bag::default(), Phase) }
+    pub fn new() -> MappingRule<Missing<super::required::Claim>, Missing<super::required::MatchType>, Missing<super::required::RoleARN>, Missing<super::required::Value>> { MappingRule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> MappingRule<R0, R1, R2, R3> {
     /// `Claim`: text, required. Update: in place.
-    pub fn claim(mut self, value: impl Arg<str>) -> MappingRule<Set, R1, R2, R3> { self.0.set("Claim", value.into_expr()); MappingRule(self.0, Phase) }
+    pub fn claim(self, value: impl Arg<str>) -> MappingRule<Set, R1, R2, R3> { MappingRule(put(self.0, "Claim", value.into_expr()), Phase) }
     /// `MatchType`: text, required. Update: in place.
-    pub fn match_type(mut self, value: impl Arg<str>) -> MappingRule<R0, Set, R2, R3> { self.0.set("MatchType", value.into_expr()); MappingRule(self.0, Phase) }
-    /// `RoleARN`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> MappingRule<R0, R1, Set, R3> { self.0.set("RoleARN", value.into_expr()); MappingRule(self.0, Phase) }
+    pub fn match_type(self, value: impl Arg<str>) -> MappingRule<R0, Set, R2, R3> { MappingRule(put(self.0, "MatchType", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> MappingRule<R0, R1, Set, R3> { MappingRule(put(self.0, "RoleARN", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> MappingRule<R0, R1, R2, Set> { self.0.set("Value", value.into_expr()); MappingRule(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> MappingRule<R0, R1, R2, Set> { MappingRule(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for MappingRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoleMapping` of `AWS::Cognito::IdentityPoolRoleAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-rolemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RoleMapping<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RoleMapping<R0 = Set>(Bag, Phase<(R0,)>);
 impl RoleMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RoleMapping<super::missing::Type> { RoleMapping(Bag::default(), Phase) }
+    pub fn new() -> RoleMapping<Missing<super::required::Type>> { RoleMapping(Bag::default(), Phase) }
 }
 impl<R0> RoleMapping<R0> {
     /// `AmbiguousRoleResolution`: text. Update: in place.
-    pub fn ambiguous_role_resolution(mut self, value: impl Arg<str>) -> Self { self.0.set("AmbiguousRoleResolution", value.into_expr()); self }
+    pub fn ambiguous_role_resolution(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmbiguousRoleResolution", value.into_expr()), Phase) }
     /// `IdentityProvider`: text. Update: in place.
-    pub fn identity_provider(mut self, value: impl Arg<str>) -> Self { self.0.set("IdentityProvider", value.into_expr()); self }
+    pub fn identity_provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityProvider", value.into_expr()), Phase) }
     /// `RulesConfiguration`: `RulesConfigurationType`. Update: in place.
-    pub fn rules_configuration(mut self, value: impl Arg<RulesConfigurationType>) -> Self { self.0.set("RulesConfiguration", value.into_expr()); self }
+    pub fn rules_configuration(self, value: impl Arg<RulesConfigurationType>) -> Self { Self(put(self.0, "RulesConfiguration", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> RoleMapping<Set> { self.0.set("Type", value.into_expr()); RoleMapping(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> RoleMapping<Set> { RoleMapping(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for RoleMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RulesConfigurationType` of `AWS::Cognito::IdentityPoolRoleAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-identitypoolroleattachment-rulesconfigurationtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RulesConfigurationType<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RulesConfigurationType<R0 = Set>(Bag, Phase<(R0,)>);
 impl RulesConfigurationType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RulesConfigurationType<super::missing::Rules> { RulesConfigurationType(Bag::default(), Phase) }
+    pub fn new() -> RulesConfigurationType<Missing<super::required::Rules>> { RulesConfigurationType(Bag::default(), Phase) }
 }
 impl<R0> RulesConfigurationType<R0> {
     /// `Rules`: list of `MappingRule`, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<MappingRule>>) -> RulesConfigurationType<Set> { self.0.set("Rules", value.into_expr()); RulesConfigurationType(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<MappingRule>>) -> RulesConfigurationType<Set> { RulesConfigurationType(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for RulesConfigurationType { fn into_props(self) -> Bag { self.0 } }
 }
@@ -206,7 +206,7 @@ impl CfnLogDeliveryConfiguration {
     /// `AWS::Cognito::LogDeliveryConfiguration`
     pub const TYPE: &'static str = "AWS::Cognito::LogDeliveryConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnLogDeliveryConfigurationProps<R0>) -> Self where CfnLogDeliveryConfigurationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLogDeliveryConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -214,63 +214,63 @@ impl CfnLogDeliveryConfiguration {
 }
 impl Parent for CfnLogDeliveryConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cognito::LogDeliveryConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-logdeliveryconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLogDeliveryConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnLogDeliveryConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnLogDeliveryConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLogDeliveryConfigurationProps<missing::UserPoolId> { CfnLogDeliveryConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLogDeliveryConfigurationProps<Missing<required::UserPoolId>> { CfnLogDeliveryConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLogDeliveryConfigurationProps<R0> {
     /// `LogConfigurations`: list of `LogConfiguration`. Update: in place.
-    pub fn log_configurations(mut self, value: impl Arg<Arr<log_delivery_configuration::LogConfiguration>>) -> Self { self.0.set("LogConfigurations", value.into_expr()); self }
+    pub fn log_configurations(self, value: impl Arg<Arr<log_delivery_configuration::LogConfiguration>>) -> Self { Self(put(self.0, "LogConfigurations", value.into_expr()), Phase) }
     /// `UserPoolId`: text, required. Update: replacement.
-    pub fn user_pool_id(mut self, value: impl Arg<str>) -> CfnLogDeliveryConfigurationProps<Set> { self.0.set("UserPoolId", value.into_expr()); CfnLogDeliveryConfigurationProps(self.0, Phase) }
+    pub fn user_pool_id(self, value: impl Arg<str>) -> CfnLogDeliveryConfigurationProps<Set> { CfnLogDeliveryConfigurationProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
 }
 impl Done for CfnLogDeliveryConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::LogDeliveryConfiguration`.
 pub mod log_delivery_configuration {
 use crate::cfn::support::*;
 /// The property type `CloudWatchLogsConfiguration` of `AWS::Cognito::LogDeliveryConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-cloudwatchlogsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogsConfiguration(Bag);
+#[must_use] pub struct CloudWatchLogsConfiguration(Bag);
 impl CloudWatchLogsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroupArn`: text. Update: in place.
-    pub fn log_group_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("LogGroupArn", value.into_expr()); self }
+    pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value.into_expr())) }
 }
 impl Done for CloudWatchLogsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirehoseConfiguration` of `AWS::Cognito::LogDeliveryConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-firehoseconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FirehoseConfiguration(Bag);
+#[must_use] pub struct FirehoseConfiguration(Bag);
 impl FirehoseConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StreamArn`: text. Update: in place.
-    pub fn stream_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("StreamArn", value.into_expr()); self }
+    pub fn stream_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamArn", value.into_expr())) }
 }
 impl Done for FirehoseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::Cognito::LogDeliveryConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-logconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogConfiguration(Bag);
+#[must_use] pub struct LogConfiguration(Bag);
 impl LogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogsConfiguration`: `CloudWatchLogsConfiguration`. Update: in place.
-    pub fn cloud_watch_logs_configuration(mut self, value: impl Arg<CloudWatchLogsConfiguration>) -> Self { self.0.set("CloudWatchLogsConfiguration", value.into_expr()); self }
+    pub fn cloud_watch_logs_configuration(self, value: impl Arg<CloudWatchLogsConfiguration>) -> Self { Self(put(self.0, "CloudWatchLogsConfiguration", value.into_expr())) }
     /// `EventSource`: text. Update: in place.
-    pub fn event_source(mut self, value: impl Arg<str>) -> Self { self.0.set("EventSource", value.into_expr()); self }
+    pub fn event_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventSource", value.into_expr())) }
     /// `FirehoseConfiguration`: `FirehoseConfiguration`. Update: in place.
-    pub fn firehose_configuration(mut self, value: impl Arg<FirehoseConfiguration>) -> Self { self.0.set("FirehoseConfiguration", value.into_expr()); self }
+    pub fn firehose_configuration(self, value: impl Arg<FirehoseConfiguration>) -> Self { Self(put(self.0, "FirehoseConfiguration", value.into_expr())) }
     /// `LogLevel`: text. Update: in place.
-    pub fn log_level(mut self, value: impl Arg<str>) -> Self { self.0.set("LogLevel", value.into_expr()); self }
+    pub fn log_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogLevel", value.into_expr())) }
     /// `S3Configuration`: `S3Configuration`. Update: in place.
-    pub fn s3_configuration(mut self, value: impl Arg<S3Configuration>) -> Self { self.0.set("S3Configuration", value.into_expr()); self }
+    pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3Configuration", value.into_expr())) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Configuration` of `AWS::Cognito::LogDeliveryConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-logdeliveryconfiguration-s3configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Configuration(Bag);
+#[must_use] pub struct S3Configuration(Bag);
 impl S3Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketArn`: text. Update: in place.
-    pub fn bucket_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketArn", value.into_expr()); self }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketArn", value.into_expr())) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -280,7 +280,7 @@ impl CfnManagedLoginBranding {
     /// `AWS::Cognito::ManagedLoginBranding`
     pub const TYPE: &'static str = "AWS::Cognito::ManagedLoginBranding";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnManagedLoginBrandingProps<R0>) -> Self where CfnManagedLoginBrandingProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnManagedLoginBrandingProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ManagedLoginBrandingId`: text.
@@ -288,46 +288,46 @@ impl CfnManagedLoginBranding {
 }
 impl Parent for CfnManagedLoginBranding { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cognito::ManagedLoginBranding`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-managedloginbranding.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnManagedLoginBrandingProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnManagedLoginBrandingProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnManagedLoginBrandingProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnManagedLoginBrandingProps<missing::UserPoolId> { CfnManagedLoginBrandingProps(Bag::default(), Phase) }
+    pub fn new() -> CfnManagedLoginBrandingProps<Missing<required::UserPoolId>> { CfnManagedLoginBrandingProps(Bag::default(), Phase) }
 }
 impl<R0> CfnManagedLoginBrandingProps<R0> {
     /// `Assets`: list of `AssetType`. Update: in place.
-    pub fn assets(mut self, value: impl Arg<Arr<managed_login_branding::AssetType>>) -> Self { self.0.set("Assets", value.into_expr()); self }
+    pub fn assets(self, value: impl Arg<Arr<managed_login_branding::AssetType>>) -> Self { Self(put(self.0, "Assets", value.into_expr()), Phase) }
     /// `ClientId`: text. Update: replacement.
-    pub fn client_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientId", value.into_expr()); self }
+    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `ReturnMergedResources`: boolean. Update: in place.
-    pub fn return_merged_resources(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReturnMergedResources", value.into_expr()); self }
+    pub fn return_merged_resources(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnMergedResources", value.into_expr()), Phase) }
     /// `Settings`: JSON. Update: in place.
-    pub fn settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("Settings", value.into_expr()); self }
+    pub fn settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Settings", value.into_expr()), Phase) }
     /// `UseCognitoProvidedValues`: boolean. Update: in place.
-    pub fn use_cognito_provided_values(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseCognitoProvidedValues", value.into_expr()); self }
+    pub fn use_cognito_provided_values(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseCognitoProvidedValues", value.into_expr()), Phase) }
     /// `UserPoolId`: text, required. Update: replacement.
-    pub fn user_pool_id(mut self, value: impl Arg<str>) -> CfnManagedLoginBrandingProps<Set> { self.0.set("UserPoolId", value.into_expr()); CfnManagedLoginBrandingProps(self.0, Phase) }
+    pub fn user_pool_id(self, value: impl Arg<str>) -> CfnManagedLoginBrandingProps<Set> { CfnManagedLoginBrandingProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
 }
 impl Done for CfnManagedLoginBrandingProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::ManagedLoginBranding`.
 pub mod managed_login_branding {
 use crate::cfn::support::*;
 /// The property type `AssetType` of `AWS::Cognito::ManagedLoginBranding`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-managedloginbranding-assettype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssetType<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct AssetType<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl AssetType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AssetType<super::missing::Category, super::missing::ColorMode, super::missing::Extension> { AssetType(Bag::default(), Phase) }
+    pub fn new() -> AssetType<Missing<super::required::Category>, Missing<super::required::ColorMode>, Missing<super::required::Extension>> { AssetType(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AssetType<R0, R1, R2> {
     /// `Bytes`: text. Update: in place.
-    pub fn bytes(mut self, value: impl Arg<str>) -> Self { self.0.set("Bytes", value.into_expr()); self }
+    pub fn bytes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bytes", value.into_expr()), Phase) }
     /// `Category`: `Category`, required. Update: in place.
-    pub fn category(mut self, value: impl Arg<Category>) -> AssetType<Set, R1, R2> { self.0.set("Category", value.into_expr()); AssetType(self.0, Phase) }
+    pub fn category(self, value: impl Arg<Category>) -> AssetType<Set, R1, R2> { AssetType(put(self.0, "Category", value.into_expr()), Phase) }
     /// `ColorMode`: `ColorMode`, required. Update: in place.
-    pub fn color_mode(mut self, value: impl Arg<ColorMode>) -> AssetType<R0, Set, R2> { self.0.set("ColorMode", value.into_expr()); AssetType(self.0, Phase) }
+    pub fn color_mode(self, value: impl Arg<ColorMode>) -> AssetType<R0, Set, R2> { AssetType(put(self.0, "ColorMode", value.into_expr()), Phase) }
     /// `Extension`: `Extension`, required. Update: in place.
-    pub fn extension(mut self, value: impl Arg<Extension>) -> AssetType<R0, R1, Set> { self.0.set("Extension", value.into_expr()); AssetType(self.0, Phase) }
+    pub fn extension(self, value: impl Arg<Extension>) -> AssetType<R0, R1, Set> { AssetType(put(self.0, "Extension", value.into_expr()), Phase) }
     /// `ResourceId`: text. Update: in place.
-    pub fn resource_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceId", value.into_expr()); self }
+    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr()), Phase) }
 }
 impl Done for AssetType { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Category` allows.
@@ -343,7 +343,7 @@ impl CfnTerms {
     /// `AWS::Cognito::Terms`
     pub const TYPE: &'static str = "AWS::Cognito::Terms";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnTermsProps<R0, R1, R2, R3, R4>) -> Self where CfnTermsProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTermsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `TermsId`: text.
@@ -351,24 +351,24 @@ impl CfnTerms {
 }
 impl Parent for CfnTerms { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cognito::Terms`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-terms.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTermsProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnTermsProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnTermsProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTermsProps<missing::Enforcement, missing::Links, missing::TermsName, missing::TermsSource, missing::UserPoolId> { CfnTermsProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTermsProps<Missing<required::Enforcement>, Missing<required::Links>, Missing<required::TermsName>, Missing<required::TermsSource>, Missing<required::UserPoolId>> { CfnTermsProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnTermsProps<R0, R1, R2, R3, R4> {
     /// `ClientId`: text. Update: replacement.
-    pub fn client_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientId", value.into_expr()); self }
+    pub fn client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `Enforcement`: `Enforcement`, required. Update: in place.
-    pub fn enforcement(mut self, value: impl Arg<terms::Enforcement>) -> CfnTermsProps<Set, R1, R2, R3, R4> { self.0.set("Enforcement", value.into_expr()); CfnTermsProps(self.0, Phase) }
+    pub fn enforcement(self, value: impl Arg<terms::Enforcement>) -> CfnTermsProps<Set, R1, R2, R3, R4> { CfnTermsProps(put(self.0, "Enforcement", value.into_expr()), Phase) }
     /// `Links`: map of text, required. Update: in place.
-    pub fn links(mut self, value: impl Arg<Dict<str>>) -> CfnTermsProps<R0, Set, R2, R3, R4> { self.0.set("Links", value.into_expr()); CfnTermsProps(self.0, Phase) }
+    pub fn links(self, value: impl Arg<Dict<str>>) -> CfnTermsProps<R0, Set, R2, R3, R4> { CfnTermsProps(put(self.0, "Links", value.into_expr()), Phase) }
     /// `TermsName`: text, required. Update: in place.
-    pub fn terms_name(mut self, value: impl Arg<str>) -> CfnTermsProps<R0, R1, Set, R3, R4> { self.0.set("TermsName", value.into_expr()); CfnTermsProps(self.0, Phase) }
+    pub fn terms_name(self, value: impl Arg<str>) -> CfnTermsProps<R0, R1, Set, R3, R4> { CfnTermsProps(put(self.0, "TermsName", value.into_expr()), Phase) }
     /// `TermsSource`: `TermsSource`, required. Update: in place.
-    pub fn terms_source(mut self, value: impl Arg<terms::TermsSource>) -> CfnTermsProps<R0, R1, R2, Set, R4> { self.0.set("TermsSource", value.into_expr()); CfnTermsProps(self.0, Phase) }
+    pub fn terms_source(self, value: impl Arg<terms::TermsSource>) -> CfnTermsProps<R0, R1, R2, Set, R4> { CfnTermsProps(put(self.0, "TermsSource", value.into_expr()), Phase) }
     /// `UserPoolId`: text, required. Update: replacement.
-    pub fn user_pool_id(mut self, value: impl Arg<str>) -> CfnTermsProps<R0, R1, R2, R3, Set> { self.0.set("UserPoolId", value.into_expr()); CfnTermsProps(self.0, Phase) }
+    pub fn user_pool_id(self, value: impl Arg<str>) -> CfnTermsProps<R0, R1, R2, R3, Set> { CfnTermsProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
 }
 impl Done for CfnTermsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::Terms`.
@@ -388,444 +388,444 @@ impl CfnUserPool {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnUserPoolProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `UserPoolId`.
     pub fn reference(&self) -> Val<kind::CognitoUserPoolId> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `CognitoUserPoolArn`.
     pub fn attr_arn(&self) -> Val<kind::CognitoUserPoolArn> { self.0.get_att("Arn") }
-    /// The attribute `ProviderName`: text.
+    /// The attribute `ProviderName`: `CognitoUserPoolProviderName`.
     pub fn attr_provider_name(&self) -> Val<kind::CognitoUserPoolProviderName> { self.0.get_att("ProviderName") }
     /// The attribute `ProviderURL`: text.
     pub fn attr_provider_url(&self) -> Val<str> { self.0.get_att("ProviderURL") }
-    /// The attribute `UserPoolId`: text.
+    /// The attribute `UserPoolId`: `CognitoUserPoolId`.
     pub fn attr_user_pool_id(&self) -> Val<kind::CognitoUserPoolId> { self.0.get_att("UserPoolId") }
 }
 impl Parent for CfnUserPool { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserPoolProps(Bag);
+#[must_use] pub struct CfnUserPoolProps(Bag);
 impl CfnUserPoolProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountRecoverySetting`: `AccountRecoverySetting`. Update: in place.
-    pub fn account_recovery_setting(mut self, value: impl Arg<user_pool::AccountRecoverySetting>) -> Self { self.0.set("AccountRecoverySetting", value.into_expr()); self }
+    pub fn account_recovery_setting(self, value: impl Arg<user_pool::AccountRecoverySetting>) -> Self { Self(put(self.0, "AccountRecoverySetting", value.into_expr())) }
     /// `AdminCreateUserConfig`: `AdminCreateUserConfig`. Update: in place.
-    pub fn admin_create_user_config(mut self, value: impl Arg<user_pool::AdminCreateUserConfig>) -> Self { self.0.set("AdminCreateUserConfig", value.into_expr()); self }
+    pub fn admin_create_user_config(self, value: impl Arg<user_pool::AdminCreateUserConfig>) -> Self { Self(put(self.0, "AdminCreateUserConfig", value.into_expr())) }
     /// `AliasAttributes`: list of text. Update: in place.
-    pub fn alias_attributes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AliasAttributes", value.into_expr()); self }
+    pub fn alias_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AliasAttributes", value.into_expr())) }
     /// `AutoVerifiedAttributes`: list of text. Update: in place.
-    pub fn auto_verified_attributes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AutoVerifiedAttributes", value.into_expr()); self }
+    pub fn auto_verified_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AutoVerifiedAttributes", value.into_expr())) }
     /// `DeletionProtection`: text. Update: in place.
-    pub fn deletion_protection(mut self, value: impl Arg<str>) -> Self { self.0.set("DeletionProtection", value.into_expr()); self }
+    pub fn deletion_protection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr())) }
     /// `DeviceConfiguration`: `DeviceConfiguration`. Update: in place.
-    pub fn device_configuration(mut self, value: impl Arg<user_pool::DeviceConfiguration>) -> Self { self.0.set("DeviceConfiguration", value.into_expr()); self }
+    pub fn device_configuration(self, value: impl Arg<user_pool::DeviceConfiguration>) -> Self { Self(put(self.0, "DeviceConfiguration", value.into_expr())) }
     /// `EmailAuthenticationMessage`: text. Update: in place.
-    pub fn email_authentication_message(mut self, value: impl Arg<str>) -> Self { self.0.set("EmailAuthenticationMessage", value.into_expr()); self }
+    pub fn email_authentication_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailAuthenticationMessage", value.into_expr())) }
     /// `EmailAuthenticationSubject`: text. Update: in place.
-    pub fn email_authentication_subject(mut self, value: impl Arg<str>) -> Self { self.0.set("EmailAuthenticationSubject", value.into_expr()); self }
+    pub fn email_authentication_subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailAuthenticationSubject", value.into_expr())) }
     /// `EmailConfiguration`: `EmailConfiguration`. Update: in place.
-    pub fn email_configuration(mut self, value: impl Arg<user_pool::EmailConfiguration>) -> Self { self.0.set("EmailConfiguration", value.into_expr()); self }
+    pub fn email_configuration(self, value: impl Arg<user_pool::EmailConfiguration>) -> Self { Self(put(self.0, "EmailConfiguration", value.into_expr())) }
     /// `EmailVerificationMessage`: text. Update: in place.
-    pub fn email_verification_message(mut self, value: impl Arg<str>) -> Self { self.0.set("EmailVerificationMessage", value.into_expr()); self }
+    pub fn email_verification_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailVerificationMessage", value.into_expr())) }
     /// `EmailVerificationSubject`: text. Update: in place.
-    pub fn email_verification_subject(mut self, value: impl Arg<str>) -> Self { self.0.set("EmailVerificationSubject", value.into_expr()); self }
+    pub fn email_verification_subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailVerificationSubject", value.into_expr())) }
     /// `EnabledMfas`: list of text. Update: in place.
-    pub fn enabled_mfas(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EnabledMfas", value.into_expr()); self }
+    pub fn enabled_mfas(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnabledMfas", value.into_expr())) }
     /// `IssuerConfiguration`: `IssuerConfiguration`. Update: in place.
-    pub fn issuer_configuration(mut self, value: impl Arg<user_pool::IssuerConfiguration>) -> Self { self.0.set("IssuerConfiguration", value.into_expr()); self }
+    pub fn issuer_configuration(self, value: impl Arg<user_pool::IssuerConfiguration>) -> Self { Self(put(self.0, "IssuerConfiguration", value.into_expr())) }
     /// `KeyConfiguration`: `KeyConfiguration`. Update: in place.
-    pub fn key_configuration(mut self, value: impl Arg<user_pool::KeyConfiguration>) -> Self { self.0.set("KeyConfiguration", value.into_expr()); self }
+    pub fn key_configuration(self, value: impl Arg<user_pool::KeyConfiguration>) -> Self { Self(put(self.0, "KeyConfiguration", value.into_expr())) }
     /// `LambdaConfig`: `LambdaConfig`. Update: in place.
-    pub fn lambda_config(mut self, value: impl Arg<user_pool::LambdaConfig>) -> Self { self.0.set("LambdaConfig", value.into_expr()); self }
+    pub fn lambda_config(self, value: impl Arg<user_pool::LambdaConfig>) -> Self { Self(put(self.0, "LambdaConfig", value.into_expr())) }
     /// `MfaConfiguration`: text. Update: in place.
-    pub fn mfa_configuration(mut self, value: impl Arg<str>) -> Self { self.0.set("MfaConfiguration", value.into_expr()); self }
+    pub fn mfa_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MfaConfiguration", value.into_expr())) }
     /// `Policies`: `Policies`. Update: in place.
-    pub fn policies(mut self, value: impl Arg<user_pool::Policies>) -> Self { self.0.set("Policies", value.into_expr()); self }
+    pub fn policies(self, value: impl Arg<user_pool::Policies>) -> Self { Self(put(self.0, "Policies", value.into_expr())) }
     /// `Schema`: list of `SchemaAttribute`. Update: in place.
-    pub fn schema(mut self, value: impl Arg<Arr<user_pool::SchemaAttribute>>) -> Self { self.0.set("Schema", value.into_expr()); self }
+    pub fn schema(self, value: impl Arg<Arr<user_pool::SchemaAttribute>>) -> Self { Self(put(self.0, "Schema", value.into_expr())) }
     /// `SmsAuthenticationMessage`: text. Update: in place.
-    pub fn sms_authentication_message(mut self, value: impl Arg<str>) -> Self { self.0.set("SmsAuthenticationMessage", value.into_expr()); self }
+    pub fn sms_authentication_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SmsAuthenticationMessage", value.into_expr())) }
     /// `SmsConfiguration`: `SmsConfiguration`. Update: in place.
-    pub fn sms_configuration(mut self, value: impl Arg<user_pool::SmsConfiguration>) -> Self { self.0.set("SmsConfiguration", value.into_expr()); self }
+    pub fn sms_configuration(self, value: impl Arg<user_pool::SmsConfiguration>) -> Self { Self(put(self.0, "SmsConfiguration", value.into_expr())) }
     /// `SmsVerificationMessage`: text. Update: in place.
-    pub fn sms_verification_message(mut self, value: impl Arg<str>) -> Self { self.0.set("SmsVerificationMessage", value.into_expr()); self }
+    pub fn sms_verification_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SmsVerificationMessage", value.into_expr())) }
     /// `UserAttributeUpdateSettings`: `UserAttributeUpdateSettings`. Update: in place.
-    pub fn user_attribute_update_settings(mut self, value: impl Arg<user_pool::UserAttributeUpdateSettings>) -> Self { self.0.set("UserAttributeUpdateSettings", value.into_expr()); self }
+    pub fn user_attribute_update_settings(self, value: impl Arg<user_pool::UserAttributeUpdateSettings>) -> Self { Self(put(self.0, "UserAttributeUpdateSettings", value.into_expr())) }
     /// `UserPoolAddOns`: `UserPoolAddOns`. Update: in place.
-    pub fn user_pool_add_ons(mut self, value: impl Arg<user_pool::UserPoolAddOns>) -> Self { self.0.set("UserPoolAddOns", value.into_expr()); self }
+    pub fn user_pool_add_ons(self, value: impl Arg<user_pool::UserPoolAddOns>) -> Self { Self(put(self.0, "UserPoolAddOns", value.into_expr())) }
     /// `UserPoolName`: text. Update: in place.
-    pub fn user_pool_name(mut self, value: impl Arg<str>) -> Self { self.0.set("UserPoolName", value.into_expr()); self }
+    pub fn user_pool_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserPoolName", value.into_expr())) }
     /// `UserPoolTags`: map of text. Update: in place.
-    pub fn user_pool_tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("UserPoolTags", value.into_expr()); self }
+    pub fn user_pool_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "UserPoolTags", value.into_expr())) }
     /// `UserPoolTier`: `UserPoolTier`. Update: in place.
-    pub fn user_pool_tier(mut self, value: impl Arg<user_pool::UserPoolTier>) -> Self { self.0.set("UserPoolTier", value.into_expr()); self }
+    pub fn user_pool_tier(self, value: impl Arg<user_pool::UserPoolTier>) -> Self { Self(put(self.0, "UserPoolTier", value.into_expr())) }
     /// `UsernameAttributes`: list of text. Update: in place.
-    pub fn username_attributes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("UsernameAttributes", value.into_expr()); self }
+    pub fn username_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UsernameAttributes", value.into_expr())) }
     /// `UsernameConfiguration`: `UsernameConfiguration`. Update: in place.
-    pub fn username_configuration(mut self, value: impl Arg<user_pool::UsernameConfiguration>) -> Self { self.0.set("UsernameConfiguration", value.into_expr()); self }
+    pub fn username_configuration(self, value: impl Arg<user_pool::UsernameConfiguration>) -> Self { Self(put(self.0, "UsernameConfiguration", value.into_expr())) }
     /// `VerificationMessageTemplate`: `VerificationMessageTemplate`. Update: in place.
-    pub fn verification_message_template(mut self, value: impl Arg<user_pool::VerificationMessageTemplate>) -> Self { self.0.set("VerificationMessageTemplate", value.into_expr()); self }
+    pub fn verification_message_template(self, value: impl Arg<user_pool::VerificationMessageTemplate>) -> Self { Self(put(self.0, "VerificationMessageTemplate", value.into_expr())) }
     /// `WebAuthnFactorConfiguration`: `WebAuthnFactorConfiguration`. Update: in place.
-    pub fn web_authn_factor_configuration(mut self, value: impl Arg<user_pool::WebAuthnFactorConfiguration>) -> Self { self.0.set("WebAuthnFactorConfiguration", value.into_expr()); self }
+    pub fn web_authn_factor_configuration(self, value: impl Arg<user_pool::WebAuthnFactorConfiguration>) -> Self { Self(put(self.0, "WebAuthnFactorConfiguration", value.into_expr())) }
     /// `WebAuthnRelyingPartyID`: text. Update: in place.
-    pub fn web_authn_relying_party_id(mut self, value: impl Arg<str>) -> Self { self.0.set("WebAuthnRelyingPartyID", value.into_expr()); self }
+    pub fn web_authn_relying_party_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebAuthnRelyingPartyID", value.into_expr())) }
     /// `WebAuthnUserVerification`: text. Update: in place.
-    pub fn web_authn_user_verification(mut self, value: impl Arg<str>) -> Self { self.0.set("WebAuthnUserVerification", value.into_expr()); self }
+    pub fn web_authn_user_verification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebAuthnUserVerification", value.into_expr())) }
 }
 impl Done for CfnUserPoolProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::UserPool`.
 pub mod user_pool {
 use crate::cfn::support::*;
 /// The property type `AccountRecoverySetting` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-accountrecoverysetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccountRecoverySetting(Bag);
+#[must_use] pub struct AccountRecoverySetting(Bag);
 impl AccountRecoverySetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RecoveryMechanisms`: list of `RecoveryOption`. Update: in place.
-    pub fn recovery_mechanisms(mut self, value: impl Arg<Arr<RecoveryOption>>) -> Self { self.0.set("RecoveryMechanisms", value.into_expr()); self }
+    pub fn recovery_mechanisms(self, value: impl Arg<Arr<RecoveryOption>>) -> Self { Self(put(self.0, "RecoveryMechanisms", value.into_expr())) }
 }
 impl Done for AccountRecoverySetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdminCreateUserConfig` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-admincreateuserconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdminCreateUserConfig(Bag);
+#[must_use] pub struct AdminCreateUserConfig(Bag);
 impl AdminCreateUserConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowAdminCreateUserOnly`: boolean. Update: in place.
-    pub fn allow_admin_create_user_only(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowAdminCreateUserOnly", value.into_expr()); self }
+    pub fn allow_admin_create_user_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowAdminCreateUserOnly", value.into_expr())) }
     /// `InviteMessageTemplate`: `InviteMessageTemplate`. Update: in place.
-    pub fn invite_message_template(mut self, value: impl Arg<InviteMessageTemplate>) -> Self { self.0.set("InviteMessageTemplate", value.into_expr()); self }
+    pub fn invite_message_template(self, value: impl Arg<InviteMessageTemplate>) -> Self { Self(put(self.0, "InviteMessageTemplate", value.into_expr())) }
     /// `UnusedAccountValidityDays`: integer. Update: in place.
-    pub fn unused_account_validity_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("UnusedAccountValidityDays", value.into_expr()); self }
+    pub fn unused_account_validity_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnusedAccountValidityDays", value.into_expr())) }
 }
 impl Done for AdminCreateUserConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedSecurityAdditionalFlows` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-advancedsecurityadditionalflows.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdvancedSecurityAdditionalFlows(Bag);
+#[must_use] pub struct AdvancedSecurityAdditionalFlows(Bag);
 impl AdvancedSecurityAdditionalFlows {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomAuthMode`: text. Update: in place.
-    pub fn custom_auth_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomAuthMode", value.into_expr()); self }
+    pub fn custom_auth_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomAuthMode", value.into_expr())) }
 }
 impl Done for AdvancedSecurityAdditionalFlows { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomEmailSender` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-customemailsender.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomEmailSender(Bag);
+#[must_use] pub struct CustomEmailSender(Bag);
 impl CustomEmailSender {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LambdaArn`: text. Update: in place.
-    pub fn lambda_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("LambdaArn", value.into_expr()); self }
+    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place.
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
     /// `LambdaVersion`: text. Update: in place.
-    pub fn lambda_version(mut self, value: impl Arg<str>) -> Self { self.0.set("LambdaVersion", value.into_expr()); self }
+    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
 }
 impl Done for CustomEmailSender { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomSMSSender` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-customsmssender.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomSMSSender(Bag);
+#[must_use] pub struct CustomSMSSender(Bag);
 impl CustomSMSSender {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LambdaArn`: text. Update: in place.
-    pub fn lambda_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("LambdaArn", value.into_expr()); self }
+    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place.
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
     /// `LambdaVersion`: text. Update: in place.
-    pub fn lambda_version(mut self, value: impl Arg<str>) -> Self { self.0.set("LambdaVersion", value.into_expr()); self }
+    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
 }
 impl Done for CustomSMSSender { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeviceConfiguration` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-deviceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeviceConfiguration(Bag);
+#[must_use] pub struct DeviceConfiguration(Bag);
 impl DeviceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChallengeRequiredOnNewDevice`: boolean. Update: in place.
-    pub fn challenge_required_on_new_device(mut self, value: impl Arg<bool>) -> Self { self.0.set("ChallengeRequiredOnNewDevice", value.into_expr()); self }
+    pub fn challenge_required_on_new_device(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ChallengeRequiredOnNewDevice", value.into_expr())) }
     /// `DeviceOnlyRememberedOnUserPrompt`: boolean. Update: in place.
-    pub fn device_only_remembered_on_user_prompt(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeviceOnlyRememberedOnUserPrompt", value.into_expr()); self }
+    pub fn device_only_remembered_on_user_prompt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeviceOnlyRememberedOnUserPrompt", value.into_expr())) }
 }
 impl Done for DeviceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailConfiguration` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-emailconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmailConfiguration(Bag);
+#[must_use] pub struct EmailConfiguration(Bag);
 impl EmailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfigurationSet`: text. Update: in place.
-    pub fn configuration_set(mut self, value: impl Arg<str>) -> Self { self.0.set("ConfigurationSet", value.into_expr()); self }
+    pub fn configuration_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSet", value.into_expr())) }
     /// `EmailSendingAccount`: text. Update: in place.
-    pub fn email_sending_account(mut self, value: impl Arg<str>) -> Self { self.0.set("EmailSendingAccount", value.into_expr()); self }
+    pub fn email_sending_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailSendingAccount", value.into_expr())) }
     /// `From`: text. Update: in place.
-    pub fn from(mut self, value: impl Arg<str>) -> Self { self.0.set("From", value.into_expr()); self }
+    pub fn from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "From", value.into_expr())) }
     /// `ReplyToEmailAddress`: text. Update: in place.
-    pub fn reply_to_email_address(mut self, value: impl Arg<str>) -> Self { self.0.set("ReplyToEmailAddress", value.into_expr()); self }
+    pub fn reply_to_email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplyToEmailAddress", value.into_expr())) }
     /// `SourceArn`: text. Update: in place.
-    pub fn source_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceArn", value.into_expr()); self }
+    pub fn source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceArn", value.into_expr())) }
 }
 impl Done for EmailConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EumsSmsConfiguration` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-eumssmsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EumsSmsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EumsSmsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EumsSmsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EumsSmsConfiguration<super::missing::CallerArn> { EumsSmsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EumsSmsConfiguration<Missing<super::required::CallerArn>> { EumsSmsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EumsSmsConfiguration<R0> {
     /// `CallerArn`: text, required. Update: in place.
-    pub fn caller_arn(mut self, value: impl Arg<str>) -> EumsSmsConfiguration<Set> { self.0.set("CallerArn", value.into_expr()); EumsSmsConfiguration(self.0, Phase) }
+    pub fn caller_arn(self, value: impl Arg<str>) -> EumsSmsConfiguration<Set> { EumsSmsConfiguration(put(self.0, "CallerArn", value.into_expr()), Phase) }
     /// `ConfigurationSetName`: text. Update: in place.
-    pub fn configuration_set_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ConfigurationSetName", value.into_expr()); self }
+    pub fn configuration_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSetName", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
     /// `InEntityId`: text. Update: in place.
-    pub fn in_entity_id(mut self, value: impl Arg<str>) -> Self { self.0.set("InEntityId", value.into_expr()); self }
+    pub fn in_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InEntityId", value.into_expr()), Phase) }
     /// `InTemplateId`: text. Update: in place.
-    pub fn in_template_id(mut self, value: impl Arg<str>) -> Self { self.0.set("InTemplateId", value.into_expr()); self }
+    pub fn in_template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InTemplateId", value.into_expr()), Phase) }
     /// `OriginationIdentity`: text. Update: in place.
-    pub fn origination_identity(mut self, value: impl Arg<str>) -> Self { self.0.set("OriginationIdentity", value.into_expr()); self }
+    pub fn origination_identity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginationIdentity", value.into_expr()), Phase) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for EumsSmsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InboundFederation` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-inboundfederation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InboundFederation(Bag);
+#[must_use] pub struct InboundFederation(Bag);
 impl InboundFederation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LambdaArn`: text. Update: in place.
-    pub fn lambda_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("LambdaArn", value.into_expr()); self }
+    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place.
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
     /// `LambdaVersion`: text. Update: in place.
-    pub fn lambda_version(mut self, value: impl Arg<str>) -> Self { self.0.set("LambdaVersion", value.into_expr()); self }
+    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
 }
 impl Done for InboundFederation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InviteMessageTemplate` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-invitemessagetemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InviteMessageTemplate(Bag);
+#[must_use] pub struct InviteMessageTemplate(Bag);
 impl InviteMessageTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EmailMessage`: text. Update: in place.
-    pub fn email_message(mut self, value: impl Arg<str>) -> Self { self.0.set("EmailMessage", value.into_expr()); self }
+    pub fn email_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailMessage", value.into_expr())) }
     /// `EmailSubject`: text. Update: in place.
-    pub fn email_subject(mut self, value: impl Arg<str>) -> Self { self.0.set("EmailSubject", value.into_expr()); self }
+    pub fn email_subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailSubject", value.into_expr())) }
     /// `SMSMessage`: text. Update: in place.
-    pub fn sms_message(mut self, value: impl Arg<str>) -> Self { self.0.set("SMSMessage", value.into_expr()); self }
+    pub fn sms_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SMSMessage", value.into_expr())) }
 }
 impl Done for InviteMessageTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IssuerConfiguration` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-issuerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IssuerConfiguration(Bag);
+#[must_use] pub struct IssuerConfiguration(Bag);
 impl IssuerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for IssuerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyConfiguration` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-keyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyConfiguration(Bag);
+#[must_use] pub struct KeyConfiguration(Bag);
 impl KeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KeyType`: `KeyType`. Update: in place.
-    pub fn key_type(mut self, value: impl Arg<KeyType>) -> Self { self.0.set("KeyType", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn key_type(self, value: impl Arg<KeyType>) -> Self { Self(put(self.0, "KeyType", value.into_expr())) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
 }
 impl Done for KeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaConfig` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-lambdaconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaConfig(Bag);
+#[must_use] pub struct LambdaConfig(Bag);
 impl LambdaConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CreateAuthChallenge`: text. Update: in place.
-    pub fn create_auth_challenge(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("CreateAuthChallenge", value.into_expr()); self }
+    /// `CreateAuthChallenge`: `LambdaFunctionArn`. Update: in place.
+    pub fn create_auth_challenge(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "CreateAuthChallenge", value.into_expr())) }
     /// `CustomEmailSender`: `CustomEmailSender`. Update: in place.
-    pub fn custom_email_sender(mut self, value: impl Arg<CustomEmailSender>) -> Self { self.0.set("CustomEmailSender", value.into_expr()); self }
-    /// `CustomMessage`: text. Update: in place.
-    pub fn custom_message(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("CustomMessage", value.into_expr()); self }
+    pub fn custom_email_sender(self, value: impl Arg<CustomEmailSender>) -> Self { Self(put(self.0, "CustomEmailSender", value.into_expr())) }
+    /// `CustomMessage`: `LambdaFunctionArn`. Update: in place.
+    pub fn custom_message(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "CustomMessage", value.into_expr())) }
     /// `CustomSMSSender`: `CustomSMSSender`. Update: in place.
-    pub fn custom_sms_sender(mut self, value: impl Arg<CustomSMSSender>) -> Self { self.0.set("CustomSMSSender", value.into_expr()); self }
-    /// `DefineAuthChallenge`: text. Update: in place.
-    pub fn define_auth_challenge(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("DefineAuthChallenge", value.into_expr()); self }
+    pub fn custom_sms_sender(self, value: impl Arg<CustomSMSSender>) -> Self { Self(put(self.0, "CustomSMSSender", value.into_expr())) }
+    /// `DefineAuthChallenge`: `LambdaFunctionArn`. Update: in place.
+    pub fn define_auth_challenge(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "DefineAuthChallenge", value.into_expr())) }
     /// `InboundFederation`: `InboundFederation`. Update: in place.
-    pub fn inbound_federation(mut self, value: impl Arg<InboundFederation>) -> Self { self.0.set("InboundFederation", value.into_expr()); self }
-    /// `KMSKeyID`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KMSKeyID", value.into_expr()); self }
-    /// `PostAuthentication`: text. Update: in place.
-    pub fn post_authentication(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("PostAuthentication", value.into_expr()); self }
-    /// `PostConfirmation`: text. Update: in place.
-    pub fn post_confirmation(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("PostConfirmation", value.into_expr()); self }
-    /// `PreAuthentication`: text. Update: in place.
-    pub fn pre_authentication(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("PreAuthentication", value.into_expr()); self }
-    /// `PreSignUp`: text. Update: in place.
-    pub fn pre_sign_up(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("PreSignUp", value.into_expr()); self }
-    /// `PreTokenGeneration`: text. Update: in place.
-    pub fn pre_token_generation(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("PreTokenGeneration", value.into_expr()); self }
+    pub fn inbound_federation(self, value: impl Arg<InboundFederation>) -> Self { Self(put(self.0, "InboundFederation", value.into_expr())) }
+    /// `KMSKeyID`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSKeyID", value.into_expr())) }
+    /// `PostAuthentication`: `LambdaFunctionArn`. Update: in place.
+    pub fn post_authentication(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "PostAuthentication", value.into_expr())) }
+    /// `PostConfirmation`: `LambdaFunctionArn`. Update: in place.
+    pub fn post_confirmation(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "PostConfirmation", value.into_expr())) }
+    /// `PreAuthentication`: `LambdaFunctionArn`. Update: in place.
+    pub fn pre_authentication(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "PreAuthentication", value.into_expr())) }
+    /// `PreSignUp`: `LambdaFunctionArn`. Update: in place.
+    pub fn pre_sign_up(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "PreSignUp", value.into_expr())) }
+    /// `PreTokenGeneration`: `LambdaFunctionArn`. Update: in place.
+    pub fn pre_token_generation(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "PreTokenGeneration", value.into_expr())) }
     /// `PreTokenGenerationConfig`: `PreTokenGenerationConfig`. Update: in place.
-    pub fn pre_token_generation_config(mut self, value: impl Arg<PreTokenGenerationConfig>) -> Self { self.0.set("PreTokenGenerationConfig", value.into_expr()); self }
+    pub fn pre_token_generation_config(self, value: impl Arg<PreTokenGenerationConfig>) -> Self { Self(put(self.0, "PreTokenGenerationConfig", value.into_expr())) }
     /// `UserMigration`: text. Update: in place.
-    pub fn user_migration(mut self, value: impl Arg<str>) -> Self { self.0.set("UserMigration", value.into_expr()); self }
-    /// `VerifyAuthChallengeResponse`: text. Update: in place.
-    pub fn verify_auth_challenge_response(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("VerifyAuthChallengeResponse", value.into_expr()); self }
+    pub fn user_migration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserMigration", value.into_expr())) }
+    /// `VerifyAuthChallengeResponse`: `LambdaFunctionArn`. Update: in place.
+    pub fn verify_auth_challenge_response(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "VerifyAuthChallengeResponse", value.into_expr())) }
 }
 impl Done for LambdaConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NumberAttributeConstraints` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-numberattributeconstraints.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NumberAttributeConstraints(Bag);
+#[must_use] pub struct NumberAttributeConstraints(Bag);
 impl NumberAttributeConstraints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxValue`: text. Update: in place.
-    pub fn max_value(mut self, value: impl Arg<str>) -> Self { self.0.set("MaxValue", value.into_expr()); self }
+    pub fn max_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxValue", value.into_expr())) }
     /// `MinValue`: text. Update: in place.
-    pub fn min_value(mut self, value: impl Arg<str>) -> Self { self.0.set("MinValue", value.into_expr()); self }
+    pub fn min_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MinValue", value.into_expr())) }
 }
 impl Done for NumberAttributeConstraints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PasswordPolicy` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-passwordpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PasswordPolicy(Bag);
+#[must_use] pub struct PasswordPolicy(Bag);
 impl PasswordPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MinimumLength`: integer. Update: in place.
-    pub fn minimum_length(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinimumLength", value.into_expr()); self }
+    pub fn minimum_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumLength", value.into_expr())) }
     /// `PasswordHistorySize`: integer. Update: in place.
-    pub fn password_history_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("PasswordHistorySize", value.into_expr()); self }
+    pub fn password_history_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PasswordHistorySize", value.into_expr())) }
     /// `RequireLowercase`: boolean. Update: in place.
-    pub fn require_lowercase(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireLowercase", value.into_expr()); self }
+    pub fn require_lowercase(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireLowercase", value.into_expr())) }
     /// `RequireNumbers`: boolean. Update: in place.
-    pub fn require_numbers(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireNumbers", value.into_expr()); self }
+    pub fn require_numbers(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireNumbers", value.into_expr())) }
     /// `RequireSymbols`: boolean. Update: in place.
-    pub fn require_symbols(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireSymbols", value.into_expr()); self }
+    pub fn require_symbols(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireSymbols", value.into_expr())) }
     /// `RequireUppercase`: boolean. Update: in place.
-    pub fn require_uppercase(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireUppercase", value.into_expr()); self }
+    pub fn require_uppercase(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireUppercase", value.into_expr())) }
     /// `TemporaryPasswordValidityDays`: integer. Update: in place.
-    pub fn temporary_password_validity_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("TemporaryPasswordValidityDays", value.into_expr()); self }
+    pub fn temporary_password_validity_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TemporaryPasswordValidityDays", value.into_expr())) }
 }
 impl Done for PasswordPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Policies` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-policies.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Policies(Bag);
+#[must_use] pub struct Policies(Bag);
 impl Policies {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PasswordPolicy`: `PasswordPolicy`. Update: in place.
-    pub fn password_policy(mut self, value: impl Arg<PasswordPolicy>) -> Self { self.0.set("PasswordPolicy", value.into_expr()); self }
+    pub fn password_policy(self, value: impl Arg<PasswordPolicy>) -> Self { Self(put(self.0, "PasswordPolicy", value.into_expr())) }
     /// `SignInPolicy`: `SignInPolicy`. Update: in place.
-    pub fn sign_in_policy(mut self, value: impl Arg<SignInPolicy>) -> Self { self.0.set("SignInPolicy", value.into_expr()); self }
+    pub fn sign_in_policy(self, value: impl Arg<SignInPolicy>) -> Self { Self(put(self.0, "SignInPolicy", value.into_expr())) }
 }
 impl Done for Policies { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PreTokenGenerationConfig` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-pretokengenerationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PreTokenGenerationConfig(Bag);
+#[must_use] pub struct PreTokenGenerationConfig(Bag);
 impl PreTokenGenerationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LambdaArn`: text. Update: in place.
-    pub fn lambda_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("LambdaArn", value.into_expr()); self }
+    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place.
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
     /// `LambdaVersion`: text. Update: in place.
-    pub fn lambda_version(mut self, value: impl Arg<str>) -> Self { self.0.set("LambdaVersion", value.into_expr()); self }
+    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
 }
 impl Done for PreTokenGenerationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecoveryOption` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-recoveryoption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecoveryOption(Bag);
+#[must_use] pub struct RecoveryOption(Bag);
 impl RecoveryOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Priority`: integer. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> Self { self.0.set("Priority", value.into_expr()); self }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr())) }
 }
 impl Done for RecoveryOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaAttribute` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-schemaattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchemaAttribute(Bag);
+#[must_use] pub struct SchemaAttribute(Bag);
 impl SchemaAttribute {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttributeDataType`: text. Update: in place.
-    pub fn attribute_data_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AttributeDataType", value.into_expr()); self }
+    pub fn attribute_data_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeDataType", value.into_expr())) }
     /// `DeveloperOnlyAttribute`: boolean. Update: in place.
-    pub fn developer_only_attribute(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeveloperOnlyAttribute", value.into_expr()); self }
+    pub fn developer_only_attribute(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeveloperOnlyAttribute", value.into_expr())) }
     /// `Mutable`: boolean. Update: in place.
-    pub fn mutable(mut self, value: impl Arg<bool>) -> Self { self.0.set("Mutable", value.into_expr()); self }
+    pub fn mutable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Mutable", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `NumberAttributeConstraints`: `NumberAttributeConstraints`. Update: in place.
-    pub fn number_attribute_constraints(mut self, value: impl Arg<NumberAttributeConstraints>) -> Self { self.0.set("NumberAttributeConstraints", value.into_expr()); self }
+    pub fn number_attribute_constraints(self, value: impl Arg<NumberAttributeConstraints>) -> Self { Self(put(self.0, "NumberAttributeConstraints", value.into_expr())) }
     /// `Required`: boolean. Update: in place.
-    pub fn required(mut self, value: impl Arg<bool>) -> Self { self.0.set("Required", value.into_expr()); self }
+    pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value.into_expr())) }
     /// `StringAttributeConstraints`: `StringAttributeConstraints`. Update: in place.
-    pub fn string_attribute_constraints(mut self, value: impl Arg<StringAttributeConstraints>) -> Self { self.0.set("StringAttributeConstraints", value.into_expr()); self }
+    pub fn string_attribute_constraints(self, value: impl Arg<StringAttributeConstraints>) -> Self { Self(put(self.0, "StringAttributeConstraints", value.into_expr())) }
 }
 impl Done for SchemaAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SignInPolicy` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-signinpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SignInPolicy(Bag);
+#[must_use] pub struct SignInPolicy(Bag);
 impl SignInPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedFirstAuthFactors`: list of text. Update: in place.
-    pub fn allowed_first_auth_factors(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedFirstAuthFactors", value.into_expr()); self }
+    pub fn allowed_first_auth_factors(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedFirstAuthFactors", value.into_expr())) }
 }
 impl Done for SignInPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SmsConfiguration` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-smsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SmsConfiguration(Bag);
+#[must_use] pub struct SmsConfiguration(Bag);
 impl SmsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EumsSms`: `EumsSmsConfiguration`. Update: in place.
-    pub fn eums_sms(mut self, value: impl Arg<EumsSmsConfiguration>) -> Self { self.0.set("EumsSms", value.into_expr()); self }
+    pub fn eums_sms(self, value: impl Arg<EumsSmsConfiguration>) -> Self { Self(put(self.0, "EumsSms", value.into_expr())) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
-    /// `SnsCallerArn`: text. Update: in place.
-    pub fn sns_caller_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("SnsCallerArn", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr())) }
+    /// `SnsCallerArn`: `IamRoleArn`. Update: in place.
+    pub fn sns_caller_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SnsCallerArn", value.into_expr())) }
     /// `SnsRegion`: text. Update: in place.
-    pub fn sns_region(mut self, value: impl Arg<str>) -> Self { self.0.set("SnsRegion", value.into_expr()); self }
+    pub fn sns_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnsRegion", value.into_expr())) }
 }
 impl Done for SmsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StringAttributeConstraints` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-stringattributeconstraints.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StringAttributeConstraints(Bag);
+#[must_use] pub struct StringAttributeConstraints(Bag);
 impl StringAttributeConstraints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxLength`: text. Update: in place.
-    pub fn max_length(mut self, value: impl Arg<str>) -> Self { self.0.set("MaxLength", value.into_expr()); self }
+    pub fn max_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxLength", value.into_expr())) }
     /// `MinLength`: text. Update: in place.
-    pub fn min_length(mut self, value: impl Arg<str>) -> Self { self.0.set("MinLength", value.into_expr()); self }
+    pub fn min_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MinLength", value.into_expr())) }
 }
 impl Done for StringAttributeConstraints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserAttributeUpdateSettings` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-userattributeupdatesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UserAttributeUpdateSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct UserAttributeUpdateSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl UserAttributeUpdateSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UserAttributeUpdateSettings<super::missing::AttributesRequireVerificationBeforeUpdate> { UserAttributeUpdateSettings(Bag::default(), Phase) }
+    pub fn new() -> UserAttributeUpdateSettings<Missing<super::required::AttributesRequireVerificationBeforeUpdate>> { UserAttributeUpdateSettings(Bag::default(), Phase) }
 }
 impl<R0> UserAttributeUpdateSettings<R0> {
     /// `AttributesRequireVerificationBeforeUpdate`: list of text, required. Update: in place.
-    pub fn attributes_require_verification_before_update(mut self, value: impl Arg<Arr<str>>) -> UserAttributeUpdateSettings<Set> { self.0.set("AttributesRequireVerificationBeforeUpdate", value.into_expr()); UserAttributeUpdateSettings(self.0, Phase) }
+    pub fn attributes_require_verification_before_update(self, value: impl Arg<Arr<str>>) -> UserAttributeUpdateSettings<Set> { UserAttributeUpdateSettings(put(self.0, "AttributesRequireVerificationBeforeUpdate", value.into_expr()), Phase) }
 }
 impl Done for UserAttributeUpdateSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserPoolAddOns` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-userpooladdons.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UserPoolAddOns(Bag);
+#[must_use] pub struct UserPoolAddOns(Bag);
 impl UserPoolAddOns {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdvancedSecurityAdditionalFlows`: `AdvancedSecurityAdditionalFlows`. Update: in place.
-    pub fn advanced_security_additional_flows(mut self, value: impl Arg<AdvancedSecurityAdditionalFlows>) -> Self { self.0.set("AdvancedSecurityAdditionalFlows", value.into_expr()); self }
+    pub fn advanced_security_additional_flows(self, value: impl Arg<AdvancedSecurityAdditionalFlows>) -> Self { Self(put(self.0, "AdvancedSecurityAdditionalFlows", value.into_expr())) }
     /// `AdvancedSecurityMode`: text. Update: in place.
-    pub fn advanced_security_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("AdvancedSecurityMode", value.into_expr()); self }
+    pub fn advanced_security_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdvancedSecurityMode", value.into_expr())) }
 }
 impl Done for UserPoolAddOns { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UsernameConfiguration` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-usernameconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UsernameConfiguration(Bag);
+#[must_use] pub struct UsernameConfiguration(Bag);
 impl UsernameConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CaseSensitive`: boolean. Update: in place.
-    pub fn case_sensitive(mut self, value: impl Arg<bool>) -> Self { self.0.set("CaseSensitive", value.into_expr()); self }
+    pub fn case_sensitive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaseSensitive", value.into_expr())) }
 }
 impl Done for UsernameConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VerificationMessageTemplate` of `AWS::Cognito::UserPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpool-verificationmessagetemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VerificationMessageTemplate(Bag);
+#[must_use] pub struct VerificationMessageTemplate(Bag);
 impl VerificationMessageTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultEmailOption`: text. Update: in place.
-    pub fn default_email_option(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultEmailOption", value.into_expr()); self }
+    pub fn default_email_option(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultEmailOption", value.into_expr())) }
     /// `EmailMessage`: text. Update: in place.
-    pub fn email_message(mut self, value: impl Arg<str>) -> Self { self.0.set("EmailMessage", value.into_expr()); self }
+    pub fn email_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailMessage", value.into_expr())) }
     /// `EmailMessageByLink`: text. Update: in place.
-    pub fn email_message_by_link(mut self, value: impl Arg<str>) -> Self { self.0.set("EmailMessageByLink", value.into_expr()); self }
+    pub fn email_message_by_link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailMessageByLink", value.into_expr())) }
     /// `EmailSubject`: text. Update: in place.
-    pub fn email_subject(mut self, value: impl Arg<str>) -> Self { self.0.set("EmailSubject", value.into_expr()); self }
+    pub fn email_subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailSubject", value.into_expr())) }
     /// `EmailSubjectByLink`: text. Update: in place.
-    pub fn email_subject_by_link(mut self, value: impl Arg<str>) -> Self { self.0.set("EmailSubjectByLink", value.into_expr()); self }
+    pub fn email_subject_by_link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailSubjectByLink", value.into_expr())) }
     /// `SmsMessage`: text. Update: in place.
-    pub fn sms_message(mut self, value: impl Arg<str>) -> Self { self.0.set("SmsMessage", value.into_expr()); self }
+    pub fn sms_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SmsMessage", value.into_expr())) }
 }
 impl Done for VerificationMessageTemplate { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `KeyType` allows.
@@ -843,11 +843,11 @@ impl CfnUserPoolClient {
     /// `AWS::Cognito::UserPoolClient`
     pub const TYPE: &'static str = "AWS::Cognito::UserPoolClient";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnUserPoolClientProps<R0>) -> Self where CfnUserPoolClientProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserPoolClientProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ClientId`.
-    pub fn reference(&self) -> Val<kind::CognitoUserPoolClientClientId> { self.0.reference() }
-    /// The attribute `ClientId`: text.
-    pub fn attr_client_id(&self) -> Val<kind::CognitoUserPoolClientClientId> { self.0.get_att("ClientId") }
+    pub fn reference(&self) -> Val<kind::CognitoUserPoolClientId> { self.0.reference() }
+    /// The attribute `ClientId`: `CognitoUserPoolClientId`.
+    pub fn attr_client_id(&self) -> Val<kind::CognitoUserPoolClientId> { self.0.get_att("ClientId") }
     /// The attribute `ClientSecret`: text.
     pub fn attr_client_secret(&self) -> Val<str> { self.0.get_att("ClientSecret") }
     /// The attribute `Name`: text.
@@ -855,102 +855,102 @@ impl CfnUserPoolClient {
 }
 impl Parent for CfnUserPoolClient { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cognito::UserPoolClient`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolclient.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserPoolClientProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnUserPoolClientProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnUserPoolClientProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserPoolClientProps<missing::UserPoolId> { CfnUserPoolClientProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserPoolClientProps<Missing<required::UserPoolId>> { CfnUserPoolClientProps(Bag::default(), Phase) }
 }
 impl<R0> CfnUserPoolClientProps<R0> {
     /// `AccessTokenValidity`: integer. Update: in place.
-    pub fn access_token_validity(mut self, value: impl Arg<i64>) -> Self { self.0.set("AccessTokenValidity", value.into_expr()); self }
+    pub fn access_token_validity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AccessTokenValidity", value.into_expr()), Phase) }
     /// `AllowedOAuthFlows`: list of text. Update: in place.
-    pub fn allowed_oauth_flows(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedOAuthFlows", value.into_expr()); self }
+    pub fn allowed_oauth_flows(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOAuthFlows", value.into_expr()), Phase) }
     /// `AllowedOAuthFlowsUserPoolClient`: boolean. Update: in place.
-    pub fn allowed_oauth_flows_user_pool_client(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowedOAuthFlowsUserPoolClient", value.into_expr()); self }
+    pub fn allowed_oauth_flows_user_pool_client(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowedOAuthFlowsUserPoolClient", value.into_expr()), Phase) }
     /// `AllowedOAuthScopes`: list of text. Update: in place.
-    pub fn allowed_oauth_scopes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedOAuthScopes", value.into_expr()); self }
+    pub fn allowed_oauth_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOAuthScopes", value.into_expr()), Phase) }
     /// `AnalyticsConfiguration`: `AnalyticsConfiguration`. Update: in place.
-    pub fn analytics_configuration(mut self, value: impl Arg<user_pool_client::AnalyticsConfiguration>) -> Self { self.0.set("AnalyticsConfiguration", value.into_expr()); self }
+    pub fn analytics_configuration(self, value: impl Arg<user_pool_client::AnalyticsConfiguration>) -> Self { Self(put(self.0, "AnalyticsConfiguration", value.into_expr()), Phase) }
     /// `AuthSessionValidity`: integer. Update: in place.
-    pub fn auth_session_validity(mut self, value: impl Arg<i64>) -> Self { self.0.set("AuthSessionValidity", value.into_expr()); self }
+    pub fn auth_session_validity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AuthSessionValidity", value.into_expr()), Phase) }
     /// `CallbackURLs`: list of text. Update: in place.
-    pub fn callback_urls(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CallbackURLs", value.into_expr()); self }
+    pub fn callback_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CallbackURLs", value.into_expr()), Phase) }
     /// `ClientName`: text. Update: in place.
-    pub fn client_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientName", value.into_expr()); self }
+    pub fn client_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientName", value.into_expr()), Phase) }
     /// `DefaultRedirectURI`: text. Update: in place.
-    pub fn default_redirect_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultRedirectURI", value.into_expr()); self }
+    pub fn default_redirect_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultRedirectURI", value.into_expr()), Phase) }
     /// `EnablePropagateAdditionalUserContextData`: boolean. Update: in place.
-    pub fn enable_propagate_additional_user_context_data(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnablePropagateAdditionalUserContextData", value.into_expr()); self }
+    pub fn enable_propagate_additional_user_context_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePropagateAdditionalUserContextData", value.into_expr()), Phase) }
     /// `EnableTokenRevocation`: boolean. Update: in place.
-    pub fn enable_token_revocation(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableTokenRevocation", value.into_expr()); self }
+    pub fn enable_token_revocation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableTokenRevocation", value.into_expr()), Phase) }
     /// `ExplicitAuthFlows`: list of text. Update: in place.
-    pub fn explicit_auth_flows(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExplicitAuthFlows", value.into_expr()); self }
+    pub fn explicit_auth_flows(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExplicitAuthFlows", value.into_expr()), Phase) }
     /// `GenerateSecret`: boolean. Update: replacement.
-    pub fn generate_secret(mut self, value: impl Arg<bool>) -> Self { self.0.set("GenerateSecret", value.into_expr()); self }
+    pub fn generate_secret(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "GenerateSecret", value.into_expr()), Phase) }
     /// `IdTokenValidity`: integer. Update: in place.
-    pub fn id_token_validity(mut self, value: impl Arg<i64>) -> Self { self.0.set("IdTokenValidity", value.into_expr()); self }
+    pub fn id_token_validity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdTokenValidity", value.into_expr()), Phase) }
     /// `LogoutURLs`: list of text. Update: in place.
-    pub fn logout_urls(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LogoutURLs", value.into_expr()); self }
+    pub fn logout_urls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogoutURLs", value.into_expr()), Phase) }
     /// `PreventUserExistenceErrors`: text. Update: in place.
-    pub fn prevent_user_existence_errors(mut self, value: impl Arg<str>) -> Self { self.0.set("PreventUserExistenceErrors", value.into_expr()); self }
+    pub fn prevent_user_existence_errors(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreventUserExistenceErrors", value.into_expr()), Phase) }
     /// `ReadAttributes`: list of text. Update: in place.
-    pub fn read_attributes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ReadAttributes", value.into_expr()); self }
+    pub fn read_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReadAttributes", value.into_expr()), Phase) }
     /// `RefreshTokenRotation`: `RefreshTokenRotation`. Update: in place.
-    pub fn refresh_token_rotation(mut self, value: impl Arg<user_pool_client::RefreshTokenRotation>) -> Self { self.0.set("RefreshTokenRotation", value.into_expr()); self }
+    pub fn refresh_token_rotation(self, value: impl Arg<user_pool_client::RefreshTokenRotation>) -> Self { Self(put(self.0, "RefreshTokenRotation", value.into_expr()), Phase) }
     /// `RefreshTokenValidity`: integer. Update: in place.
-    pub fn refresh_token_validity(mut self, value: impl Arg<i64>) -> Self { self.0.set("RefreshTokenValidity", value.into_expr()); self }
+    pub fn refresh_token_validity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RefreshTokenValidity", value.into_expr()), Phase) }
     /// `SupportedIdentityProviders`: list of text. Update: in place.
-    pub fn supported_identity_providers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SupportedIdentityProviders", value.into_expr()); self }
+    pub fn supported_identity_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedIdentityProviders", value.into_expr()), Phase) }
     /// `TokenValidityUnits`: `TokenValidityUnits`. Update: in place.
-    pub fn token_validity_units(mut self, value: impl Arg<user_pool_client::TokenValidityUnits>) -> Self { self.0.set("TokenValidityUnits", value.into_expr()); self }
-    /// `UserPoolId`: text, required. Update: replacement.
-    pub fn user_pool_id(mut self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolClientProps<Set> { self.0.set("UserPoolId", value.into_expr()); CfnUserPoolClientProps(self.0, Phase) }
+    pub fn token_validity_units(self, value: impl Arg<user_pool_client::TokenValidityUnits>) -> Self { Self(put(self.0, "TokenValidityUnits", value.into_expr()), Phase) }
+    /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement.
+    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolClientProps<Set> { CfnUserPoolClientProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
     /// `WriteAttributes`: list of text. Update: in place.
-    pub fn write_attributes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("WriteAttributes", value.into_expr()); self }
+    pub fn write_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WriteAttributes", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolClientProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::UserPoolClient`.
 pub mod user_pool_client {
 use crate::cfn::support::*;
 /// The property type `AnalyticsConfiguration` of `AWS::Cognito::UserPoolClient`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-analyticsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnalyticsConfiguration(Bag);
+#[must_use] pub struct AnalyticsConfiguration(Bag);
 impl AnalyticsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationArn`: text. Update: in place.
-    pub fn application_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationArn", value.into_expr()); self }
+    pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value.into_expr())) }
     /// `ApplicationId`: text. Update: in place.
-    pub fn application_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationId", value.into_expr()); self }
+    pub fn application_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationId", value.into_expr())) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
     /// `UserDataShared`: boolean. Update: in place.
-    pub fn user_data_shared(mut self, value: impl Arg<bool>) -> Self { self.0.set("UserDataShared", value.into_expr()); self }
+    pub fn user_data_shared(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserDataShared", value.into_expr())) }
 }
 impl Done for AnalyticsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RefreshTokenRotation` of `AWS::Cognito::UserPoolClient`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-refreshtokenrotation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RefreshTokenRotation(Bag);
+#[must_use] pub struct RefreshTokenRotation(Bag);
 impl RefreshTokenRotation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Feature`: `Feature`. Update: in place.
-    pub fn feature(mut self, value: impl Arg<Feature>) -> Self { self.0.set("Feature", value.into_expr()); self }
+    pub fn feature(self, value: impl Arg<Feature>) -> Self { Self(put(self.0, "Feature", value.into_expr())) }
     /// `RetryGracePeriodSeconds`: integer. Update: in place.
-    pub fn retry_grace_period_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetryGracePeriodSeconds", value.into_expr()); self }
+    pub fn retry_grace_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetryGracePeriodSeconds", value.into_expr())) }
 }
 impl Done for RefreshTokenRotation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TokenValidityUnits` of `AWS::Cognito::UserPoolClient`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolclient-tokenvalidityunits.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TokenValidityUnits(Bag);
+#[must_use] pub struct TokenValidityUnits(Bag);
 impl TokenValidityUnits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessToken`: text. Update: in place.
-    pub fn access_token(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessToken", value.into_expr()); self }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr())) }
     /// `IdToken`: text. Update: in place.
-    pub fn id_token(mut self, value: impl Arg<str>) -> Self { self.0.set("IdToken", value.into_expr()); self }
+    pub fn id_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdToken", value.into_expr())) }
     /// `RefreshToken`: text. Update: in place.
-    pub fn refresh_token(mut self, value: impl Arg<str>) -> Self { self.0.set("RefreshToken", value.into_expr()); self }
+    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr())) }
 }
 impl Done for TokenValidityUnits { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Feature` allows.
@@ -962,7 +962,7 @@ impl CfnUserPoolDomain {
     /// `AWS::Cognito::UserPoolDomain`
     pub const TYPE: &'static str = "AWS::Cognito::UserPoolDomain";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnUserPoolDomainProps<R0, R1>) -> Self where CfnUserPoolDomainProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserPoolDomainProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Domain`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CloudFrontDistribution`: text.
@@ -970,58 +970,58 @@ impl CfnUserPoolDomain {
 }
 impl Parent for CfnUserPoolDomain { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cognito::UserPoolDomain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooldomain.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserPoolDomainProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnUserPoolDomainProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnUserPoolDomainProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserPoolDomainProps<missing::Domain, missing::UserPoolId> { CfnUserPoolDomainProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserPoolDomainProps<Missing<required::Domain>, Missing<required::UserPoolId>> { CfnUserPoolDomainProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserPoolDomainProps<R0, R1> {
     /// `CustomDomainConfig`: `CustomDomainConfigType`. Update: in place.
-    pub fn custom_domain_config(mut self, value: impl Arg<user_pool_domain::CustomDomainConfigType>) -> Self { self.0.set("CustomDomainConfig", value.into_expr()); self }
+    pub fn custom_domain_config(self, value: impl Arg<user_pool_domain::CustomDomainConfigType>) -> Self { Self(put(self.0, "CustomDomainConfig", value.into_expr()), Phase) }
     /// `Domain`: text, required. Update: replacement.
-    pub fn domain(mut self, value: impl Arg<str>) -> CfnUserPoolDomainProps<Set, R1> { self.0.set("Domain", value.into_expr()); CfnUserPoolDomainProps(self.0, Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> CfnUserPoolDomainProps<Set, R1> { CfnUserPoolDomainProps(put(self.0, "Domain", value.into_expr()), Phase) }
     /// `ManagedLoginVersion`: integer. Update: in place.
-    pub fn managed_login_version(mut self, value: impl Arg<i64>) -> Self { self.0.set("ManagedLoginVersion", value.into_expr()); self }
+    pub fn managed_login_version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManagedLoginVersion", value.into_expr()), Phase) }
     /// `Routing`: `RoutingType`. Update: in place.
-    pub fn routing(mut self, value: impl Arg<user_pool_domain::RoutingType>) -> Self { self.0.set("Routing", value.into_expr()); self }
+    pub fn routing(self, value: impl Arg<user_pool_domain::RoutingType>) -> Self { Self(put(self.0, "Routing", value.into_expr()), Phase) }
     /// `UserPoolId`: text, required. Update: replacement.
-    pub fn user_pool_id(mut self, value: impl Arg<str>) -> CfnUserPoolDomainProps<R0, Set> { self.0.set("UserPoolId", value.into_expr()); CfnUserPoolDomainProps(self.0, Phase) }
+    pub fn user_pool_id(self, value: impl Arg<str>) -> CfnUserPoolDomainProps<R0, Set> { CfnUserPoolDomainProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::UserPoolDomain`.
 pub mod user_pool_domain {
 use crate::cfn::support::*;
 /// The property type `CustomDomainConfigType` of `AWS::Cognito::UserPoolDomain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpooldomain-customdomainconfigtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomDomainConfigType(Bag);
+#[must_use] pub struct CustomDomainConfigType(Bag);
 impl CustomDomainConfigType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
     /// `SecurityPolicy`: text. Update: in place.
-    pub fn security_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityPolicy", value.into_expr()); self }
+    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
 }
 impl Done for CustomDomainConfigType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FailoverType` of `AWS::Cognito::UserPoolDomain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpooldomain-failovertype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FailoverType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FailoverType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FailoverType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FailoverType<super::missing::PrimaryRoute53HealthCheckId, super::missing::SecondaryRegion> { FailoverType(Bag::default(), Phase) }
+    pub fn new() -> FailoverType<Missing<super::required::PrimaryRoute53HealthCheckId>, Missing<super::required::SecondaryRegion>> { FailoverType(Bag::default(), Phase) }
 }
 impl<R0, R1> FailoverType<R0, R1> {
     /// `PrimaryRoute53HealthCheckId`: text, required. Update: in place.
-    pub fn primary_route53_health_check_id(mut self, value: impl Arg<str>) -> FailoverType<Set, R1> { self.0.set("PrimaryRoute53HealthCheckId", value.into_expr()); FailoverType(self.0, Phase) }
+    pub fn primary_route53_health_check_id(self, value: impl Arg<str>) -> FailoverType<Set, R1> { FailoverType(put(self.0, "PrimaryRoute53HealthCheckId", value.into_expr()), Phase) }
     /// `SecondaryRegion`: text, required. Update: in place.
-    pub fn secondary_region(mut self, value: impl Arg<str>) -> FailoverType<R0, Set> { self.0.set("SecondaryRegion", value.into_expr()); FailoverType(self.0, Phase) }
+    pub fn secondary_region(self, value: impl Arg<str>) -> FailoverType<R0, Set> { FailoverType(put(self.0, "SecondaryRegion", value.into_expr()), Phase) }
 }
 impl Done for FailoverType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoutingType` of `AWS::Cognito::UserPoolDomain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpooldomain-routingtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RoutingType(Bag);
+#[must_use] pub struct RoutingType(Bag);
 impl RoutingType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Failover`: `FailoverType`. Update: in place.
-    pub fn failover(mut self, value: impl Arg<FailoverType>) -> Self { self.0.set("Failover", value.into_expr()); self }
+    pub fn failover(self, value: impl Arg<FailoverType>) -> Self { Self(put(self.0, "Failover", value.into_expr())) }
 }
 impl Done for RoutingType { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1031,28 +1031,28 @@ impl CfnUserPoolGroup {
     /// `AWS::Cognito::UserPoolGroup`
     pub const TYPE: &'static str = "AWS::Cognito::UserPoolGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnUserPoolGroupProps<R0>) -> Self where CfnUserPoolGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserPoolGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `GroupName`.
-    pub fn reference(&self) -> Val<kind::CognitoUserPoolGroupGroupName> { self.0.reference() }
+    pub fn reference(&self) -> Val<kind::CognitoUserPoolGroupName> { self.0.reference() }
 }
 impl Parent for CfnUserPoolGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cognito::UserPoolGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserPoolGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnUserPoolGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnUserPoolGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserPoolGroupProps<missing::UserPoolId> { CfnUserPoolGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserPoolGroupProps<Missing<required::UserPoolId>> { CfnUserPoolGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnUserPoolGroupProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `GroupName`: text. Update: replacement.
-    pub fn group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupName", value.into_expr()); self }
+    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value.into_expr()), Phase) }
     /// `Precedence`: integer. Update: in place.
-    pub fn precedence(mut self, value: impl Arg<i64>) -> Self { self.0.set("Precedence", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
-    /// `UserPoolId`: text, required. Update: replacement.
-    pub fn user_pool_id(mut self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolGroupProps<Set> { self.0.set("UserPoolId", value.into_expr()); CfnUserPoolGroupProps(self.0, Phase) }
+    pub fn precedence(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Precedence", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement.
+    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolGroupProps<Set> { CfnUserPoolGroupProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Cognito::UserPoolIdentityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolidentityprovider.html)
@@ -1061,30 +1061,30 @@ impl CfnUserPoolIdentityProvider {
     /// `AWS::Cognito::UserPoolIdentityProvider`
     pub const TYPE: &'static str = "AWS::Cognito::UserPoolIdentityProvider";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnUserPoolIdentityProviderProps<R0, R1, R2, R3>) -> Self where CfnUserPoolIdentityProviderProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserPoolIdentityProviderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProviderName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnUserPoolIdentityProvider { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cognito::UserPoolIdentityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolidentityprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserPoolIdentityProviderProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnUserPoolIdentityProviderProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnUserPoolIdentityProviderProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserPoolIdentityProviderProps<missing::ProviderDetails, missing::ProviderName, missing::ProviderType, missing::UserPoolId> { CfnUserPoolIdentityProviderProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserPoolIdentityProviderProps<Missing<required::ProviderDetails>, Missing<required::ProviderName>, Missing<required::ProviderType>, Missing<required::UserPoolId>> { CfnUserPoolIdentityProviderProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnUserPoolIdentityProviderProps<R0, R1, R2, R3> {
     /// `AttributeMapping`: map of text. Update: in place.
-    pub fn attribute_mapping(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AttributeMapping", value.into_expr()); self }
+    pub fn attribute_mapping(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AttributeMapping", value.into_expr()), Phase) }
     /// `IdpIdentifiers`: list of text. Update: in place.
-    pub fn idp_identifiers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IdpIdentifiers", value.into_expr()); self }
+    pub fn idp_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IdpIdentifiers", value.into_expr()), Phase) }
     /// `ProviderDetails`: map of text, required. Update: in place.
-    pub fn provider_details(mut self, value: impl Arg<Dict<str>>) -> CfnUserPoolIdentityProviderProps<Set, R1, R2, R3> { self.0.set("ProviderDetails", value.into_expr()); CfnUserPoolIdentityProviderProps(self.0, Phase) }
+    pub fn provider_details(self, value: impl Arg<Dict<str>>) -> CfnUserPoolIdentityProviderProps<Set, R1, R2, R3> { CfnUserPoolIdentityProviderProps(put(self.0, "ProviderDetails", value.into_expr()), Phase) }
     /// `ProviderName`: text, required. Update: replacement.
-    pub fn provider_name(mut self, value: impl Arg<str>) -> CfnUserPoolIdentityProviderProps<R0, Set, R2, R3> { self.0.set("ProviderName", value.into_expr()); CfnUserPoolIdentityProviderProps(self.0, Phase) }
+    pub fn provider_name(self, value: impl Arg<str>) -> CfnUserPoolIdentityProviderProps<R0, Set, R2, R3> { CfnUserPoolIdentityProviderProps(put(self.0, "ProviderName", value.into_expr()), Phase) }
     /// `ProviderType`: text, required. Update: replacement.
-    pub fn provider_type(mut self, value: impl Arg<str>) -> CfnUserPoolIdentityProviderProps<R0, R1, Set, R3> { self.0.set("ProviderType", value.into_expr()); CfnUserPoolIdentityProviderProps(self.0, Phase) }
+    pub fn provider_type(self, value: impl Arg<str>) -> CfnUserPoolIdentityProviderProps<R0, R1, Set, R3> { CfnUserPoolIdentityProviderProps(put(self.0, "ProviderType", value.into_expr()), Phase) }
     /// `UserPoolId`: text, required. Update: replacement.
-    pub fn user_pool_id(mut self, value: impl Arg<str>) -> CfnUserPoolIdentityProviderProps<R0, R1, R2, Set> { self.0.set("UserPoolId", value.into_expr()); CfnUserPoolIdentityProviderProps(self.0, Phase) }
+    pub fn user_pool_id(self, value: impl Arg<str>) -> CfnUserPoolIdentityProviderProps<R0, R1, R2, Set> { CfnUserPoolIdentityProviderProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolIdentityProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Cognito::UserPoolRegionalConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolregionalconfigurationattachment.html)
@@ -1093,169 +1093,169 @@ impl CfnUserPoolRegionalConfigurationAttachment {
     /// `AWS::Cognito::UserPoolRegionalConfigurationAttachment`
     pub const TYPE: &'static str = "AWS::Cognito::UserPoolRegionalConfigurationAttachment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnUserPoolRegionalConfigurationAttachmentProps<R0>) -> Self where CfnUserPoolRegionalConfigurationAttachmentProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserPoolRegionalConfigurationAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `UserPoolId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnUserPoolRegionalConfigurationAttachment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cognito::UserPoolRegionalConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolregionalconfigurationattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserPoolRegionalConfigurationAttachmentProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnUserPoolRegionalConfigurationAttachmentProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnUserPoolRegionalConfigurationAttachmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserPoolRegionalConfigurationAttachmentProps<missing::UserPoolId> { CfnUserPoolRegionalConfigurationAttachmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserPoolRegionalConfigurationAttachmentProps<Missing<required::UserPoolId>> { CfnUserPoolRegionalConfigurationAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnUserPoolRegionalConfigurationAttachmentProps<R0> {
     /// `EmailConfiguration`: `EmailConfiguration`. Update: in place.
-    pub fn email_configuration(mut self, value: impl Arg<user_pool_regional_configuration_attachment::EmailConfiguration>) -> Self { self.0.set("EmailConfiguration", value.into_expr()); self }
+    pub fn email_configuration(self, value: impl Arg<user_pool_regional_configuration_attachment::EmailConfiguration>) -> Self { Self(put(self.0, "EmailConfiguration", value.into_expr()), Phase) }
     /// `LambdaConfig`: `LambdaConfig`. Update: in place.
-    pub fn lambda_config(mut self, value: impl Arg<user_pool_regional_configuration_attachment::LambdaConfig>) -> Self { self.0.set("LambdaConfig", value.into_expr()); self }
+    pub fn lambda_config(self, value: impl Arg<user_pool_regional_configuration_attachment::LambdaConfig>) -> Self { Self(put(self.0, "LambdaConfig", value.into_expr()), Phase) }
     /// `SmsConfiguration`: `SmsConfiguration`. Update: in place.
-    pub fn sms_configuration(mut self, value: impl Arg<user_pool_regional_configuration_attachment::SmsConfiguration>) -> Self { self.0.set("SmsConfiguration", value.into_expr()); self }
+    pub fn sms_configuration(self, value: impl Arg<user_pool_regional_configuration_attachment::SmsConfiguration>) -> Self { Self(put(self.0, "SmsConfiguration", value.into_expr()), Phase) }
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `UserPoolId`: text, required. Update: replacement.
-    pub fn user_pool_id(mut self, value: impl Arg<str>) -> CfnUserPoolRegionalConfigurationAttachmentProps<Set> { self.0.set("UserPoolId", value.into_expr()); CfnUserPoolRegionalConfigurationAttachmentProps(self.0, Phase) }
+    pub fn user_pool_id(self, value: impl Arg<str>) -> CfnUserPoolRegionalConfigurationAttachmentProps<Set> { CfnUserPoolRegionalConfigurationAttachmentProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
     /// `UserPoolTags`: map of text. Update: in place.
-    pub fn user_pool_tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("UserPoolTags", value.into_expr()); self }
+    pub fn user_pool_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "UserPoolTags", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolRegionalConfigurationAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::UserPoolRegionalConfigurationAttachment`.
 pub mod user_pool_regional_configuration_attachment {
 use crate::cfn::support::*;
 /// The property type `CustomEmailSender` of `AWS::Cognito::UserPoolRegionalConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-customemailsender.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomEmailSender(Bag);
+#[must_use] pub struct CustomEmailSender(Bag);
 impl CustomEmailSender {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LambdaArn`: text. Update: in place.
-    pub fn lambda_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("LambdaArn", value.into_expr()); self }
+    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place.
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
     /// `LambdaVersion`: text. Update: in place.
-    pub fn lambda_version(mut self, value: impl Arg<str>) -> Self { self.0.set("LambdaVersion", value.into_expr()); self }
+    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
 }
 impl Done for CustomEmailSender { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomSMSSender` of `AWS::Cognito::UserPoolRegionalConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-customsmssender.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomSMSSender(Bag);
+#[must_use] pub struct CustomSMSSender(Bag);
 impl CustomSMSSender {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LambdaArn`: text. Update: in place.
-    pub fn lambda_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("LambdaArn", value.into_expr()); self }
+    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place.
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
     /// `LambdaVersion`: text. Update: in place.
-    pub fn lambda_version(mut self, value: impl Arg<str>) -> Self { self.0.set("LambdaVersion", value.into_expr()); self }
+    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
 }
 impl Done for CustomSMSSender { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailConfiguration` of `AWS::Cognito::UserPoolRegionalConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-emailconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmailConfiguration(Bag);
+#[must_use] pub struct EmailConfiguration(Bag);
 impl EmailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfigurationSet`: text. Update: in place.
-    pub fn configuration_set(mut self, value: impl Arg<str>) -> Self { self.0.set("ConfigurationSet", value.into_expr()); self }
+    pub fn configuration_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSet", value.into_expr())) }
     /// `EmailSendingAccount`: text. Update: in place.
-    pub fn email_sending_account(mut self, value: impl Arg<str>) -> Self { self.0.set("EmailSendingAccount", value.into_expr()); self }
+    pub fn email_sending_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailSendingAccount", value.into_expr())) }
     /// `From`: text. Update: in place.
-    pub fn from(mut self, value: impl Arg<str>) -> Self { self.0.set("From", value.into_expr()); self }
+    pub fn from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "From", value.into_expr())) }
     /// `ReplyToEmailAddress`: text. Update: in place.
-    pub fn reply_to_email_address(mut self, value: impl Arg<str>) -> Self { self.0.set("ReplyToEmailAddress", value.into_expr()); self }
+    pub fn reply_to_email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplyToEmailAddress", value.into_expr())) }
     /// `SourceArn`: text. Update: in place.
-    pub fn source_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceArn", value.into_expr()); self }
+    pub fn source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceArn", value.into_expr())) }
 }
 impl Done for EmailConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EumsSmsConfiguration` of `AWS::Cognito::UserPoolRegionalConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-eumssmsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EumsSmsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EumsSmsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EumsSmsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EumsSmsConfiguration<super::missing::CallerArn> { EumsSmsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EumsSmsConfiguration<Missing<super::required::CallerArn>> { EumsSmsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EumsSmsConfiguration<R0> {
     /// `CallerArn`: text, required. Update: in place.
-    pub fn caller_arn(mut self, value: impl Arg<str>) -> EumsSmsConfiguration<Set> { self.0.set("CallerArn", value.into_expr()); EumsSmsConfiguration(self.0, Phase) }
+    pub fn caller_arn(self, value: impl Arg<str>) -> EumsSmsConfiguration<Set> { EumsSmsConfiguration(put(self.0, "CallerArn", value.into_expr()), Phase) }
     /// `ConfigurationSetName`: text. Update: in place.
-    pub fn configuration_set_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ConfigurationSetName", value.into_expr()); self }
+    pub fn configuration_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSetName", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
     /// `InEntityId`: text. Update: in place.
-    pub fn in_entity_id(mut self, value: impl Arg<str>) -> Self { self.0.set("InEntityId", value.into_expr()); self }
+    pub fn in_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InEntityId", value.into_expr()), Phase) }
     /// `InTemplateId`: text. Update: in place.
-    pub fn in_template_id(mut self, value: impl Arg<str>) -> Self { self.0.set("InTemplateId", value.into_expr()); self }
+    pub fn in_template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InTemplateId", value.into_expr()), Phase) }
     /// `OriginationIdentity`: text. Update: in place.
-    pub fn origination_identity(mut self, value: impl Arg<str>) -> Self { self.0.set("OriginationIdentity", value.into_expr()); self }
+    pub fn origination_identity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginationIdentity", value.into_expr()), Phase) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for EumsSmsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InboundFederation` of `AWS::Cognito::UserPoolRegionalConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-inboundfederation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InboundFederation(Bag);
+#[must_use] pub struct InboundFederation(Bag);
 impl InboundFederation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LambdaArn`: text. Update: in place.
-    pub fn lambda_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("LambdaArn", value.into_expr()); self }
+    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place.
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
     /// `LambdaVersion`: text. Update: in place.
-    pub fn lambda_version(mut self, value: impl Arg<str>) -> Self { self.0.set("LambdaVersion", value.into_expr()); self }
+    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
 }
 impl Done for InboundFederation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaConfig` of `AWS::Cognito::UserPoolRegionalConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-lambdaconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaConfig(Bag);
+#[must_use] pub struct LambdaConfig(Bag);
 impl LambdaConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CreateAuthChallenge`: text. Update: in place.
-    pub fn create_auth_challenge(mut self, value: impl Arg<str>) -> Self { self.0.set("CreateAuthChallenge", value.into_expr()); self }
+    pub fn create_auth_challenge(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreateAuthChallenge", value.into_expr())) }
     /// `CustomEmailSender`: `CustomEmailSender`. Update: in place.
-    pub fn custom_email_sender(mut self, value: impl Arg<CustomEmailSender>) -> Self { self.0.set("CustomEmailSender", value.into_expr()); self }
+    pub fn custom_email_sender(self, value: impl Arg<CustomEmailSender>) -> Self { Self(put(self.0, "CustomEmailSender", value.into_expr())) }
     /// `CustomMessage`: text. Update: in place.
-    pub fn custom_message(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomMessage", value.into_expr()); self }
+    pub fn custom_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomMessage", value.into_expr())) }
     /// `CustomSMSSender`: `CustomSMSSender`. Update: in place.
-    pub fn custom_sms_sender(mut self, value: impl Arg<CustomSMSSender>) -> Self { self.0.set("CustomSMSSender", value.into_expr()); self }
+    pub fn custom_sms_sender(self, value: impl Arg<CustomSMSSender>) -> Self { Self(put(self.0, "CustomSMSSender", value.into_expr())) }
     /// `DefineAuthChallenge`: text. Update: in place.
-    pub fn define_auth_challenge(mut self, value: impl Arg<str>) -> Self { self.0.set("DefineAuthChallenge", value.into_expr()); self }
+    pub fn define_auth_challenge(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefineAuthChallenge", value.into_expr())) }
     /// `InboundFederation`: `InboundFederation`. Update: in place.
-    pub fn inbound_federation(mut self, value: impl Arg<InboundFederation>) -> Self { self.0.set("InboundFederation", value.into_expr()); self }
+    pub fn inbound_federation(self, value: impl Arg<InboundFederation>) -> Self { Self(put(self.0, "InboundFederation", value.into_expr())) }
     /// `KMSKeyID`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("KMSKeyID", value.into_expr()); self }
+    pub fn kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KMSKeyID", value.into_expr())) }
     /// `PostAuthentication`: text. Update: in place.
-    pub fn post_authentication(mut self, value: impl Arg<str>) -> Self { self.0.set("PostAuthentication", value.into_expr()); self }
+    pub fn post_authentication(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostAuthentication", value.into_expr())) }
     /// `PostConfirmation`: text. Update: in place.
-    pub fn post_confirmation(mut self, value: impl Arg<str>) -> Self { self.0.set("PostConfirmation", value.into_expr()); self }
+    pub fn post_confirmation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostConfirmation", value.into_expr())) }
     /// `PreAuthentication`: text. Update: in place.
-    pub fn pre_authentication(mut self, value: impl Arg<str>) -> Self { self.0.set("PreAuthentication", value.into_expr()); self }
+    pub fn pre_authentication(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreAuthentication", value.into_expr())) }
     /// `PreSignUp`: text. Update: in place.
-    pub fn pre_sign_up(mut self, value: impl Arg<str>) -> Self { self.0.set("PreSignUp", value.into_expr()); self }
+    pub fn pre_sign_up(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreSignUp", value.into_expr())) }
     /// `PreTokenGeneration`: text. Update: in place.
-    pub fn pre_token_generation(mut self, value: impl Arg<str>) -> Self { self.0.set("PreTokenGeneration", value.into_expr()); self }
+    pub fn pre_token_generation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreTokenGeneration", value.into_expr())) }
     /// `PreTokenGenerationConfig`: `PreTokenGenerationConfig`. Update: in place.
-    pub fn pre_token_generation_config(mut self, value: impl Arg<PreTokenGenerationConfig>) -> Self { self.0.set("PreTokenGenerationConfig", value.into_expr()); self }
+    pub fn pre_token_generation_config(self, value: impl Arg<PreTokenGenerationConfig>) -> Self { Self(put(self.0, "PreTokenGenerationConfig", value.into_expr())) }
     /// `UserMigration`: text. Update: in place.
-    pub fn user_migration(mut self, value: impl Arg<str>) -> Self { self.0.set("UserMigration", value.into_expr()); self }
+    pub fn user_migration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserMigration", value.into_expr())) }
     /// `VerifyAuthChallengeResponse`: text. Update: in place.
-    pub fn verify_auth_challenge_response(mut self, value: impl Arg<str>) -> Self { self.0.set("VerifyAuthChallengeResponse", value.into_expr()); self }
+    pub fn verify_auth_challenge_response(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VerifyAuthChallengeResponse", value.into_expr())) }
 }
 impl Done for LambdaConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PreTokenGenerationConfig` of `AWS::Cognito::UserPoolRegionalConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-pretokengenerationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PreTokenGenerationConfig(Bag);
+#[must_use] pub struct PreTokenGenerationConfig(Bag);
 impl PreTokenGenerationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LambdaArn`: text. Update: in place.
-    pub fn lambda_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("LambdaArn", value.into_expr()); self }
+    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place.
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
     /// `LambdaVersion`: text. Update: in place.
-    pub fn lambda_version(mut self, value: impl Arg<str>) -> Self { self.0.set("LambdaVersion", value.into_expr()); self }
+    pub fn lambda_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaVersion", value.into_expr())) }
 }
 impl Done for PreTokenGenerationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SmsConfiguration` of `AWS::Cognito::UserPoolRegionalConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolregionalconfigurationattachment-smsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SmsConfiguration(Bag);
+#[must_use] pub struct SmsConfiguration(Bag);
 impl SmsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EumsSms`: `EumsSmsConfiguration`. Update: in place.
-    pub fn eums_sms(mut self, value: impl Arg<EumsSmsConfiguration>) -> Self { self.0.set("EumsSms", value.into_expr()); self }
+    pub fn eums_sms(self, value: impl Arg<EumsSmsConfiguration>) -> Self { Self(put(self.0, "EumsSms", value.into_expr())) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr())) }
     /// `SnsCallerArn`: text. Update: in place.
-    pub fn sns_caller_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SnsCallerArn", value.into_expr()); self }
+    pub fn sns_caller_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnsCallerArn", value.into_expr())) }
     /// `SnsRegion`: text. Update: in place.
-    pub fn sns_region(mut self, value: impl Arg<str>) -> Self { self.0.set("SnsRegion", value.into_expr()); self }
+    pub fn sns_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnsRegion", value.into_expr())) }
 }
 impl Done for SmsConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1265,24 +1265,24 @@ impl CfnUserPoolReplica {
     /// `AWS::Cognito::UserPoolReplica`
     pub const TYPE: &'static str = "AWS::Cognito::UserPoolReplica";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnUserPoolReplicaProps<R0, R1>) -> Self where CfnUserPoolReplicaProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserPoolReplicaProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnUserPoolReplica { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cognito::UserPoolReplica`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolreplica.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserPoolReplicaProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnUserPoolReplicaProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnUserPoolReplicaProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserPoolReplicaProps<missing::RegionName, missing::UserPoolId> { CfnUserPoolReplicaProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserPoolReplicaProps<Missing<required::RegionName>, Missing<required::UserPoolId>> { CfnUserPoolReplicaProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserPoolReplicaProps<R0, R1> {
     /// `RegionName`: text, required. Update: replacement.
-    pub fn region_name(mut self, value: impl Arg<str>) -> CfnUserPoolReplicaProps<Set, R1> { self.0.set("RegionName", value.into_expr()); CfnUserPoolReplicaProps(self.0, Phase) }
+    pub fn region_name(self, value: impl Arg<str>) -> CfnUserPoolReplicaProps<Set, R1> { CfnUserPoolReplicaProps(put(self.0, "RegionName", value.into_expr()), Phase) }
     /// `UserPoolId`: text, required. Update: replacement.
-    pub fn user_pool_id(mut self, value: impl Arg<str>) -> CfnUserPoolReplicaProps<R0, Set> { self.0.set("UserPoolId", value.into_expr()); CfnUserPoolReplicaProps(self.0, Phase) }
+    pub fn user_pool_id(self, value: impl Arg<str>) -> CfnUserPoolReplicaProps<R0, Set> { CfnUserPoolReplicaProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
     /// `UserPoolTagsAtCreate`: map of text. Update: replacement.
-    pub fn user_pool_tags_at_create(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("UserPoolTagsAtCreate", value.into_expr()); self }
+    pub fn user_pool_tags_at_create(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "UserPoolTagsAtCreate", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolReplicaProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Cognito::UserPoolResourceServer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolresourceserver.html)
@@ -1291,42 +1291,42 @@ impl CfnUserPoolResourceServer {
     /// `AWS::Cognito::UserPoolResourceServer`
     pub const TYPE: &'static str = "AWS::Cognito::UserPoolResourceServer";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnUserPoolResourceServerProps<R0, R1, R2>) -> Self where CfnUserPoolResourceServerProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserPoolResourceServerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Identifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnUserPoolResourceServer { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cognito::UserPoolResourceServer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolresourceserver.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserPoolResourceServerProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnUserPoolResourceServerProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnUserPoolResourceServerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserPoolResourceServerProps<missing::Identifier, missing::Name, missing::UserPoolId> { CfnUserPoolResourceServerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserPoolResourceServerProps<Missing<required::Identifier>, Missing<required::Name>, Missing<required::UserPoolId>> { CfnUserPoolResourceServerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnUserPoolResourceServerProps<R0, R1, R2> {
     /// `Identifier`: text, required. Update: replacement.
-    pub fn identifier(mut self, value: impl Arg<str>) -> CfnUserPoolResourceServerProps<Set, R1, R2> { self.0.set("Identifier", value.into_expr()); CfnUserPoolResourceServerProps(self.0, Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> CfnUserPoolResourceServerProps<Set, R1, R2> { CfnUserPoolResourceServerProps(put(self.0, "Identifier", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnUserPoolResourceServerProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnUserPoolResourceServerProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnUserPoolResourceServerProps<R0, Set, R2> { CfnUserPoolResourceServerProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Scopes`: list of `ResourceServerScopeType`. Update: in place.
-    pub fn scopes(mut self, value: impl Arg<Arr<user_pool_resource_server::ResourceServerScopeType>>) -> Self { self.0.set("Scopes", value.into_expr()); self }
-    /// `UserPoolId`: text, required. Update: replacement.
-    pub fn user_pool_id(mut self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolResourceServerProps<R0, R1, Set> { self.0.set("UserPoolId", value.into_expr()); CfnUserPoolResourceServerProps(self.0, Phase) }
+    pub fn scopes(self, value: impl Arg<Arr<user_pool_resource_server::ResourceServerScopeType>>) -> Self { Self(put(self.0, "Scopes", value.into_expr()), Phase) }
+    /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement.
+    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolResourceServerProps<R0, R1, Set> { CfnUserPoolResourceServerProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolResourceServerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::UserPoolResourceServer`.
 pub mod user_pool_resource_server {
 use crate::cfn::support::*;
 /// The property type `ResourceServerScopeType` of `AWS::Cognito::UserPoolResourceServer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolresourceserver-resourceserverscopetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceServerScopeType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ResourceServerScopeType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ResourceServerScopeType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceServerScopeType<super::missing::ScopeDescription, super::missing::ScopeName> { ResourceServerScopeType(Bag::default(), Phase) }
+    pub fn new() -> ResourceServerScopeType<Missing<super::required::ScopeDescription>, Missing<super::required::ScopeName>> { ResourceServerScopeType(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceServerScopeType<R0, R1> {
     /// `ScopeDescription`: text, required. Update: in place.
-    pub fn scope_description(mut self, value: impl Arg<str>) -> ResourceServerScopeType<Set, R1> { self.0.set("ScopeDescription", value.into_expr()); ResourceServerScopeType(self.0, Phase) }
+    pub fn scope_description(self, value: impl Arg<str>) -> ResourceServerScopeType<Set, R1> { ResourceServerScopeType(put(self.0, "ScopeDescription", value.into_expr()), Phase) }
     /// `ScopeName`: text, required. Update: in place.
-    pub fn scope_name(mut self, value: impl Arg<str>) -> ResourceServerScopeType<R0, Set> { self.0.set("ScopeName", value.into_expr()); ResourceServerScopeType(self.0, Phase) }
+    pub fn scope_name(self, value: impl Arg<str>) -> ResourceServerScopeType<R0, Set> { ResourceServerScopeType(put(self.0, "ScopeName", value.into_expr()), Phase) }
 }
 impl Done for ResourceServerScopeType { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1336,141 +1336,141 @@ impl CfnUserPoolRiskConfigurationAttachment {
     /// `AWS::Cognito::UserPoolRiskConfigurationAttachment`
     pub const TYPE: &'static str = "AWS::Cognito::UserPoolRiskConfigurationAttachment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnUserPoolRiskConfigurationAttachmentProps<R0, R1>) -> Self where CfnUserPoolRiskConfigurationAttachmentProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserPoolRiskConfigurationAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnUserPoolRiskConfigurationAttachment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cognito::UserPoolRiskConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolriskconfigurationattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserPoolRiskConfigurationAttachmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnUserPoolRiskConfigurationAttachmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnUserPoolRiskConfigurationAttachmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserPoolRiskConfigurationAttachmentProps<missing::ClientId, missing::UserPoolId> { CfnUserPoolRiskConfigurationAttachmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserPoolRiskConfigurationAttachmentProps<Missing<required::ClientId>, Missing<required::UserPoolId>> { CfnUserPoolRiskConfigurationAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserPoolRiskConfigurationAttachmentProps<R0, R1> {
     /// `AccountTakeoverRiskConfiguration`: `AccountTakeoverRiskConfigurationType`. Update: in place.
-    pub fn account_takeover_risk_configuration(mut self, value: impl Arg<user_pool_risk_configuration_attachment::AccountTakeoverRiskConfigurationType>) -> Self { self.0.set("AccountTakeoverRiskConfiguration", value.into_expr()); self }
+    pub fn account_takeover_risk_configuration(self, value: impl Arg<user_pool_risk_configuration_attachment::AccountTakeoverRiskConfigurationType>) -> Self { Self(put(self.0, "AccountTakeoverRiskConfiguration", value.into_expr()), Phase) }
     /// `ClientId`: text, required. Update: replacement.
-    pub fn client_id(mut self, value: impl Arg<str>) -> CfnUserPoolRiskConfigurationAttachmentProps<Set, R1> { self.0.set("ClientId", value.into_expr()); CfnUserPoolRiskConfigurationAttachmentProps(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> CfnUserPoolRiskConfigurationAttachmentProps<Set, R1> { CfnUserPoolRiskConfigurationAttachmentProps(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `CompromisedCredentialsRiskConfiguration`: `CompromisedCredentialsRiskConfigurationType`. Update: in place.
-    pub fn compromised_credentials_risk_configuration(mut self, value: impl Arg<user_pool_risk_configuration_attachment::CompromisedCredentialsRiskConfigurationType>) -> Self { self.0.set("CompromisedCredentialsRiskConfiguration", value.into_expr()); self }
+    pub fn compromised_credentials_risk_configuration(self, value: impl Arg<user_pool_risk_configuration_attachment::CompromisedCredentialsRiskConfigurationType>) -> Self { Self(put(self.0, "CompromisedCredentialsRiskConfiguration", value.into_expr()), Phase) }
     /// `RiskExceptionConfiguration`: `RiskExceptionConfigurationType`. Update: in place.
-    pub fn risk_exception_configuration(mut self, value: impl Arg<user_pool_risk_configuration_attachment::RiskExceptionConfigurationType>) -> Self { self.0.set("RiskExceptionConfiguration", value.into_expr()); self }
-    /// `UserPoolId`: text, required. Update: replacement.
-    pub fn user_pool_id(mut self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolRiskConfigurationAttachmentProps<R0, Set> { self.0.set("UserPoolId", value.into_expr()); CfnUserPoolRiskConfigurationAttachmentProps(self.0, Phase) }
+    pub fn risk_exception_configuration(self, value: impl Arg<user_pool_risk_configuration_attachment::RiskExceptionConfigurationType>) -> Self { Self(put(self.0, "RiskExceptionConfiguration", value.into_expr()), Phase) }
+    /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement.
+    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolRiskConfigurationAttachmentProps<R0, Set> { CfnUserPoolRiskConfigurationAttachmentProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolRiskConfigurationAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::UserPoolRiskConfigurationAttachment`.
 pub mod user_pool_risk_configuration_attachment {
 use crate::cfn::support::*;
 /// The property type `AccountTakeoverActionType` of `AWS::Cognito::UserPoolRiskConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-accounttakeoveractiontype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccountTakeoverActionType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AccountTakeoverActionType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AccountTakeoverActionType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AccountTakeoverActionType<super::missing::EventAction, super::missing::Notify> { AccountTakeoverActionType(Bag::default(), Phase) }
+    pub fn new() -> AccountTakeoverActionType<Missing<super::required::EventAction>, Missing<super::required::Notify>> { AccountTakeoverActionType(Bag::default(), Phase) }
 }
 impl<R0, R1> AccountTakeoverActionType<R0, R1> {
     /// `EventAction`: text, required. Update: in place.
-    pub fn event_action(mut self, value: impl Arg<str>) -> AccountTakeoverActionType<Set, R1> { self.0.set("EventAction", value.into_expr()); AccountTakeoverActionType(self.0, Phase) }
+    pub fn event_action(self, value: impl Arg<str>) -> AccountTakeoverActionType<Set, R1> { AccountTakeoverActionType(put(self.0, "EventAction", value.into_expr()), Phase) }
     /// `Notify`: boolean, required. Update: in place.
-    pub fn notify(mut self, value: impl Arg<bool>) -> AccountTakeoverActionType<R0, Set> { self.0.set("Notify", value.into_expr()); AccountTakeoverActionType(self.0, Phase) }
+    pub fn notify(self, value: impl Arg<bool>) -> AccountTakeoverActionType<R0, Set> { AccountTakeoverActionType(put(self.0, "Notify", value.into_expr()), Phase) }
 }
 impl Done for AccountTakeoverActionType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccountTakeoverActionsType` of `AWS::Cognito::UserPoolRiskConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-accounttakeoveractionstype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccountTakeoverActionsType(Bag);
+#[must_use] pub struct AccountTakeoverActionsType(Bag);
 impl AccountTakeoverActionsType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HighAction`: `AccountTakeoverActionType`. Update: in place.
-    pub fn high_action(mut self, value: impl Arg<AccountTakeoverActionType>) -> Self { self.0.set("HighAction", value.into_expr()); self }
+    pub fn high_action(self, value: impl Arg<AccountTakeoverActionType>) -> Self { Self(put(self.0, "HighAction", value.into_expr())) }
     /// `LowAction`: `AccountTakeoverActionType`. Update: in place.
-    pub fn low_action(mut self, value: impl Arg<AccountTakeoverActionType>) -> Self { self.0.set("LowAction", value.into_expr()); self }
+    pub fn low_action(self, value: impl Arg<AccountTakeoverActionType>) -> Self { Self(put(self.0, "LowAction", value.into_expr())) }
     /// `MediumAction`: `AccountTakeoverActionType`. Update: in place.
-    pub fn medium_action(mut self, value: impl Arg<AccountTakeoverActionType>) -> Self { self.0.set("MediumAction", value.into_expr()); self }
+    pub fn medium_action(self, value: impl Arg<AccountTakeoverActionType>) -> Self { Self(put(self.0, "MediumAction", value.into_expr())) }
 }
 impl Done for AccountTakeoverActionsType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccountTakeoverRiskConfigurationType` of `AWS::Cognito::UserPoolRiskConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-accounttakeoverriskconfigurationtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccountTakeoverRiskConfigurationType<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AccountTakeoverRiskConfigurationType<R0 = Set>(Bag, Phase<(R0,)>);
 impl AccountTakeoverRiskConfigurationType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AccountTakeoverRiskConfigurationType<super::missing::Actions> { AccountTakeoverRiskConfigurationType(Bag::default(), Phase) }
+    pub fn new() -> AccountTakeoverRiskConfigurationType<Missing<super::required::Actions>> { AccountTakeoverRiskConfigurationType(Bag::default(), Phase) }
 }
 impl<R0> AccountTakeoverRiskConfigurationType<R0> {
     /// `Actions`: `AccountTakeoverActionsType`, required. Update: in place.
-    pub fn actions(mut self, value: impl Arg<AccountTakeoverActionsType>) -> AccountTakeoverRiskConfigurationType<Set> { self.0.set("Actions", value.into_expr()); AccountTakeoverRiskConfigurationType(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<AccountTakeoverActionsType>) -> AccountTakeoverRiskConfigurationType<Set> { AccountTakeoverRiskConfigurationType(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `NotifyConfiguration`: `NotifyConfigurationType`. Update: in place.
-    pub fn notify_configuration(mut self, value: impl Arg<NotifyConfigurationType>) -> Self { self.0.set("NotifyConfiguration", value.into_expr()); self }
+    pub fn notify_configuration(self, value: impl Arg<NotifyConfigurationType>) -> Self { Self(put(self.0, "NotifyConfiguration", value.into_expr()), Phase) }
 }
 impl Done for AccountTakeoverRiskConfigurationType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CompromisedCredentialsActionsType` of `AWS::Cognito::UserPoolRiskConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-compromisedcredentialsactionstype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CompromisedCredentialsActionsType<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CompromisedCredentialsActionsType<R0 = Set>(Bag, Phase<(R0,)>);
 impl CompromisedCredentialsActionsType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CompromisedCredentialsActionsType<super::missing::EventAction> { CompromisedCredentialsActionsType(Bag::default(), Phase) }
+    pub fn new() -> CompromisedCredentialsActionsType<Missing<super::required::EventAction>> { CompromisedCredentialsActionsType(Bag::default(), Phase) }
 }
 impl<R0> CompromisedCredentialsActionsType<R0> {
     /// `EventAction`: text, required. Update: in place.
-    pub fn event_action(mut self, value: impl Arg<str>) -> CompromisedCredentialsActionsType<Set> { self.0.set("EventAction", value.into_expr()); CompromisedCredentialsActionsType(self.0, Phase) }
+    pub fn event_action(self, value: impl Arg<str>) -> CompromisedCredentialsActionsType<Set> { CompromisedCredentialsActionsType(put(self.0, "EventAction", value.into_expr()), Phase) }
 }
 impl Done for CompromisedCredentialsActionsType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CompromisedCredentialsRiskConfigurationType` of `AWS::Cognito::UserPoolRiskConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-compromisedcredentialsriskconfigurationtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CompromisedCredentialsRiskConfigurationType<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CompromisedCredentialsRiskConfigurationType<R0 = Set>(Bag, Phase<(R0,)>);
 impl CompromisedCredentialsRiskConfigurationType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CompromisedCredentialsRiskConfigurationType<super::missing::Actions> { CompromisedCredentialsRiskConfigurationType(Bag::default(), Phase) }
+    pub fn new() -> CompromisedCredentialsRiskConfigurationType<Missing<super::required::Actions>> { CompromisedCredentialsRiskConfigurationType(Bag::default(), Phase) }
 }
 impl<R0> CompromisedCredentialsRiskConfigurationType<R0> {
     /// `Actions`: `CompromisedCredentialsActionsType`, required. Update: in place.
-    pub fn actions(mut self, value: impl Arg<CompromisedCredentialsActionsType>) -> CompromisedCredentialsRiskConfigurationType<Set> { self.0.set("Actions", value.into_expr()); CompromisedCredentialsRiskConfigurationType(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<CompromisedCredentialsActionsType>) -> CompromisedCredentialsRiskConfigurationType<Set> { CompromisedCredentialsRiskConfigurationType(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `EventFilter`: list of text. Update: in place.
-    pub fn event_filter(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EventFilter", value.into_expr()); self }
+    pub fn event_filter(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventFilter", value.into_expr()), Phase) }
 }
 impl Done for CompromisedCredentialsRiskConfigurationType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotifyConfigurationType` of `AWS::Cognito::UserPoolRiskConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyconfigurationtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotifyConfigurationType<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NotifyConfigurationType<R0 = Set>(Bag, Phase<(R0,)>);
 impl NotifyConfigurationType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NotifyConfigurationType<super::missing::SourceArn> { NotifyConfigurationType(Bag::default(), Phase) }
+    pub fn new() -> NotifyConfigurationType<Missing<super::required::SourceArn>> { NotifyConfigurationType(Bag::default(), Phase) }
 }
 impl<R0> NotifyConfigurationType<R0> {
     /// `BlockEmail`: `NotifyEmailType`. Update: in place.
-    pub fn block_email(mut self, value: impl Arg<NotifyEmailType>) -> Self { self.0.set("BlockEmail", value.into_expr()); self }
+    pub fn block_email(self, value: impl Arg<NotifyEmailType>) -> Self { Self(put(self.0, "BlockEmail", value.into_expr()), Phase) }
     /// `From`: text. Update: in place.
-    pub fn from(mut self, value: impl Arg<str>) -> Self { self.0.set("From", value.into_expr()); self }
+    pub fn from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "From", value.into_expr()), Phase) }
     /// `MfaEmail`: `NotifyEmailType`. Update: in place.
-    pub fn mfa_email(mut self, value: impl Arg<NotifyEmailType>) -> Self { self.0.set("MfaEmail", value.into_expr()); self }
+    pub fn mfa_email(self, value: impl Arg<NotifyEmailType>) -> Self { Self(put(self.0, "MfaEmail", value.into_expr()), Phase) }
     /// `NoActionEmail`: `NotifyEmailType`. Update: in place.
-    pub fn no_action_email(mut self, value: impl Arg<NotifyEmailType>) -> Self { self.0.set("NoActionEmail", value.into_expr()); self }
+    pub fn no_action_email(self, value: impl Arg<NotifyEmailType>) -> Self { Self(put(self.0, "NoActionEmail", value.into_expr()), Phase) }
     /// `ReplyTo`: text. Update: in place.
-    pub fn reply_to(mut self, value: impl Arg<str>) -> Self { self.0.set("ReplyTo", value.into_expr()); self }
+    pub fn reply_to(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplyTo", value.into_expr()), Phase) }
     /// `SourceArn`: text, required. Update: in place.
-    pub fn source_arn(mut self, value: impl Arg<str>) -> NotifyConfigurationType<Set> { self.0.set("SourceArn", value.into_expr()); NotifyConfigurationType(self.0, Phase) }
+    pub fn source_arn(self, value: impl Arg<str>) -> NotifyConfigurationType<Set> { NotifyConfigurationType(put(self.0, "SourceArn", value.into_expr()), Phase) }
 }
 impl Done for NotifyConfigurationType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotifyEmailType` of `AWS::Cognito::UserPoolRiskConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-notifyemailtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotifyEmailType<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NotifyEmailType<R0 = Set>(Bag, Phase<(R0,)>);
 impl NotifyEmailType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NotifyEmailType<super::missing::Subject> { NotifyEmailType(Bag::default(), Phase) }
+    pub fn new() -> NotifyEmailType<Missing<super::required::Subject>> { NotifyEmailType(Bag::default(), Phase) }
 }
 impl<R0> NotifyEmailType<R0> {
     /// `HtmlBody`: text. Update: in place.
-    pub fn html_body(mut self, value: impl Arg<str>) -> Self { self.0.set("HtmlBody", value.into_expr()); self }
+    pub fn html_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HtmlBody", value.into_expr()), Phase) }
     /// `Subject`: text, required. Update: in place.
-    pub fn subject(mut self, value: impl Arg<str>) -> NotifyEmailType<Set> { self.0.set("Subject", value.into_expr()); NotifyEmailType(self.0, Phase) }
+    pub fn subject(self, value: impl Arg<str>) -> NotifyEmailType<Set> { NotifyEmailType(put(self.0, "Subject", value.into_expr()), Phase) }
     /// `TextBody`: text. Update: in place.
-    pub fn text_body(mut self, value: impl Arg<str>) -> Self { self.0.set("TextBody", value.into_expr()); self }
+    pub fn text_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextBody", value.into_expr()), Phase) }
 }
 impl Done for NotifyEmailType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RiskExceptionConfigurationType` of `AWS::Cognito::UserPoolRiskConfigurationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpoolriskconfigurationattachment-riskexceptionconfigurationtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RiskExceptionConfigurationType(Bag);
+#[must_use] pub struct RiskExceptionConfigurationType(Bag);
 impl RiskExceptionConfigurationType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockedIPRangeList`: list of text. Update: in place.
-    pub fn blocked_ip_range_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("BlockedIPRangeList", value.into_expr()); self }
+    pub fn blocked_ip_range_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BlockedIPRangeList", value.into_expr())) }
     /// `SkippedIPRangeList`: list of text. Update: in place.
-    pub fn skipped_ip_range_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SkippedIPRangeList", value.into_expr()); self }
+    pub fn skipped_ip_range_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SkippedIPRangeList", value.into_expr())) }
 }
 impl Done for RiskExceptionConfigurationType { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1480,24 +1480,24 @@ impl CfnUserPoolUICustomizationAttachment {
     /// `AWS::Cognito::UserPoolUICustomizationAttachment`
     pub const TYPE: &'static str = "AWS::Cognito::UserPoolUICustomizationAttachment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnUserPoolUICustomizationAttachmentProps<R0, R1>) -> Self where CfnUserPoolUICustomizationAttachmentProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserPoolUICustomizationAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnUserPoolUICustomizationAttachment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cognito::UserPoolUICustomizationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluicustomizationattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserPoolUICustomizationAttachmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnUserPoolUICustomizationAttachmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnUserPoolUICustomizationAttachmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserPoolUICustomizationAttachmentProps<missing::ClientId, missing::UserPoolId> { CfnUserPoolUICustomizationAttachmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserPoolUICustomizationAttachmentProps<Missing<required::ClientId>, Missing<required::UserPoolId>> { CfnUserPoolUICustomizationAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserPoolUICustomizationAttachmentProps<R0, R1> {
     /// `ClientId`: text, required. Update: replacement.
-    pub fn client_id(mut self, value: impl Arg<str>) -> CfnUserPoolUICustomizationAttachmentProps<Set, R1> { self.0.set("ClientId", value.into_expr()); CfnUserPoolUICustomizationAttachmentProps(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> CfnUserPoolUICustomizationAttachmentProps<Set, R1> { CfnUserPoolUICustomizationAttachmentProps(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `CSS`: text. Update: in place.
-    pub fn css(mut self, value: impl Arg<str>) -> Self { self.0.set("CSS", value.into_expr()); self }
-    /// `UserPoolId`: text, required. Update: replacement.
-    pub fn user_pool_id(mut self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolUICustomizationAttachmentProps<R0, Set> { self.0.set("UserPoolId", value.into_expr()); CfnUserPoolUICustomizationAttachmentProps(self.0, Phase) }
+    pub fn css(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CSS", value.into_expr()), Phase) }
+    /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement.
+    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolUICustomizationAttachmentProps<R0, Set> { CfnUserPoolUICustomizationAttachmentProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolUICustomizationAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Cognito::UserPoolUser`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluser.html)
@@ -1506,48 +1506,48 @@ impl CfnUserPoolUser {
     /// `AWS::Cognito::UserPoolUser`
     pub const TYPE: &'static str = "AWS::Cognito::UserPoolUser";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnUserPoolUserProps<R0>) -> Self where CfnUserPoolUserProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserPoolUserProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Username`.
-    pub fn reference(&self) -> Val<kind::CognitoUserPoolUserUsername> { self.0.reference() }
+    pub fn reference(&self) -> Val<kind::CognitoUserPoolUsername> { self.0.reference() }
 }
 impl Parent for CfnUserPoolUser { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cognito::UserPoolUser`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpooluser.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserPoolUserProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnUserPoolUserProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnUserPoolUserProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserPoolUserProps<missing::UserPoolId> { CfnUserPoolUserProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserPoolUserProps<Missing<required::UserPoolId>> { CfnUserPoolUserProps(Bag::default(), Phase) }
 }
 impl<R0> CfnUserPoolUserProps<R0> {
     /// `ClientMetadata`: map of text. Update: replacement.
-    pub fn client_metadata(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ClientMetadata", value.into_expr()); self }
+    pub fn client_metadata(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ClientMetadata", value.into_expr()), Phase) }
     /// `DesiredDeliveryMediums`: list of text. Update: replacement.
-    pub fn desired_delivery_mediums(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DesiredDeliveryMediums", value.into_expr()); self }
+    pub fn desired_delivery_mediums(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DesiredDeliveryMediums", value.into_expr()), Phase) }
     /// `ForceAliasCreation`: boolean. Update: replacement.
-    pub fn force_alias_creation(mut self, value: impl Arg<bool>) -> Self { self.0.set("ForceAliasCreation", value.into_expr()); self }
+    pub fn force_alias_creation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceAliasCreation", value.into_expr()), Phase) }
     /// `MessageAction`: text. Update: replacement.
-    pub fn message_action(mut self, value: impl Arg<str>) -> Self { self.0.set("MessageAction", value.into_expr()); self }
+    pub fn message_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageAction", value.into_expr()), Phase) }
     /// `UserAttributes`: list of `AttributeType`. Update: replacement.
-    pub fn user_attributes(mut self, value: impl Arg<Arr<user_pool_user::AttributeType>>) -> Self { self.0.set("UserAttributes", value.into_expr()); self }
-    /// `UserPoolId`: text, required. Update: replacement.
-    pub fn user_pool_id(mut self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolUserProps<Set> { self.0.set("UserPoolId", value.into_expr()); CfnUserPoolUserProps(self.0, Phase) }
+    pub fn user_attributes(self, value: impl Arg<Arr<user_pool_user::AttributeType>>) -> Self { Self(put(self.0, "UserAttributes", value.into_expr()), Phase) }
+    /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement.
+    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolUserProps<Set> { CfnUserPoolUserProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
     /// `Username`: text. Update: replacement.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr()), Phase) }
     /// `ValidationData`: list of `AttributeType`. Update: replacement.
-    pub fn validation_data(mut self, value: impl Arg<Arr<user_pool_user::AttributeType>>) -> Self { self.0.set("ValidationData", value.into_expr()); self }
+    pub fn validation_data(self, value: impl Arg<Arr<user_pool_user::AttributeType>>) -> Self { Self(put(self.0, "ValidationData", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolUserProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Cognito::UserPoolUser`.
 pub mod user_pool_user {
 use crate::cfn::support::*;
 /// The property type `AttributeType` of `AWS::Cognito::UserPoolUser`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-cognito-userpooluser-attributetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AttributeType(Bag);
+#[must_use] pub struct AttributeType(Bag);
 impl AttributeType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: text. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for AttributeType { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1557,25 +1557,25 @@ impl CfnUserPoolUserToGroupAttachment {
     /// `AWS::Cognito::UserPoolUserToGroupAttachment`
     pub const TYPE: &'static str = "AWS::Cognito::UserPoolUserToGroupAttachment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnUserPoolUserToGroupAttachmentProps<R0, R1, R2>) -> Self where CfnUserPoolUserToGroupAttachmentProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserPoolUserToGroupAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnUserPoolUserToGroupAttachment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Cognito::UserPoolUserToGroupAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cognito-userpoolusertogroupattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserPoolUserToGroupAttachmentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnUserPoolUserToGroupAttachmentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnUserPoolUserToGroupAttachmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserPoolUserToGroupAttachmentProps<missing::GroupName, missing::UserPoolId, missing::Username> { CfnUserPoolUserToGroupAttachmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserPoolUserToGroupAttachmentProps<Missing<required::GroupName>, Missing<required::UserPoolId>, Missing<required::Username>> { CfnUserPoolUserToGroupAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnUserPoolUserToGroupAttachmentProps<R0, R1, R2> {
-    /// `GroupName`: text, required. Update: replacement.
-    pub fn group_name(mut self, value: impl Arg<kind::CognitoUserPoolGroupGroupName>) -> CfnUserPoolUserToGroupAttachmentProps<Set, R1, R2> { self.0.set("GroupName", value.into_expr()); CfnUserPoolUserToGroupAttachmentProps(self.0, Phase) }
-    /// `UserPoolId`: text, required. Update: replacement.
-    pub fn user_pool_id(mut self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolUserToGroupAttachmentProps<R0, Set, R2> { self.0.set("UserPoolId", value.into_expr()); CfnUserPoolUserToGroupAttachmentProps(self.0, Phase) }
-    /// `Username`: text, required. Update: replacement.
-    pub fn username(mut self, value: impl Arg<kind::CognitoUserPoolUserUsername>) -> CfnUserPoolUserToGroupAttachmentProps<R0, R1, Set> { self.0.set("Username", value.into_expr()); CfnUserPoolUserToGroupAttachmentProps(self.0, Phase) }
+    /// `GroupName`: `CognitoUserPoolGroupName`, required. Update: replacement.
+    pub fn group_name(self, value: impl Arg<kind::CognitoUserPoolGroupName>) -> CfnUserPoolUserToGroupAttachmentProps<Set, R1, R2> { CfnUserPoolUserToGroupAttachmentProps(put(self.0, "GroupName", value.into_expr()), Phase) }
+    /// `UserPoolId`: `CognitoUserPoolId`, required. Update: replacement.
+    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> CfnUserPoolUserToGroupAttachmentProps<R0, Set, R2> { CfnUserPoolUserToGroupAttachmentProps(put(self.0, "UserPoolId", value.into_expr()), Phase) }
+    /// `Username`: `CognitoUserPoolUsername`, required. Update: replacement.
+    pub fn username(self, value: impl Arg<kind::CognitoUserPoolUsername>) -> CfnUserPoolUserToGroupAttachmentProps<R0, R1, Set> { CfnUserPoolUserToGroupAttachmentProps(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPoolUserToGroupAttachmentProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Actions, AllowUnauthenticatedIdentities, AttributesRequireVerificationBeforeUpdate, CallerArn, Category, Claim, ClientId, ColorMode, Domain, Enforcement, EventAction, Extension, GroupName, Identifier, IdentityPoolId, IdentityProviderName, Links, MatchType, Name, Notify, PrimaryRoute53HealthCheckId, ProviderDetails, ProviderName, ProviderType, RegionName, RoleARN, Rules, ScopeDescription, ScopeName, SecondaryRegion, SourceArn, Subject, TermsName, TermsSource, Type, UserPoolId, Username, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Actions, AllowUnauthenticatedIdentities, AttributesRequireVerificationBeforeUpdate, CallerArn, Category, Claim, ClientId, ColorMode, Domain, Enforcement, EventAction, Extension, GroupName, Identifier, IdentityPoolId, IdentityProviderName, Links, MatchType, Name, Notify, PrimaryRoute53HealthCheckId, ProviderDetails, ProviderName, ProviderType, RegionName, RoleARN, Rules, ScopeDescription, ScopeName, SecondaryRegion, SourceArn, Subject, TermsName, TermsSource, Type, UserPoolId, Username, Value } }

@@ -10,137 +10,137 @@ impl CfnDocumentClassifier {
     /// `AWS::Comprehend::DocumentClassifier`
     pub const TYPE: &'static str = "AWS::Comprehend::DocumentClassifier";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnDocumentClassifierProps<R0, R1, R2, R3>) -> Self where CfnDocumentClassifierProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDocumentClassifierProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnDocumentClassifier { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Comprehend::DocumentClassifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDocumentClassifierProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnDocumentClassifierProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnDocumentClassifierProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDocumentClassifierProps<missing::DataAccessRoleArn, missing::DocumentClassifierName, missing::InputDataConfig, missing::LanguageCode> { CfnDocumentClassifierProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDocumentClassifierProps<Missing<required::DataAccessRoleArn>, Missing<required::DocumentClassifierName>, Missing<required::InputDataConfig>, Missing<required::LanguageCode>> { CfnDocumentClassifierProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDocumentClassifierProps<R0, R1, R2, R3> {
-    /// `DataAccessRoleArn`: text, required. Update: replacement.
-    pub fn data_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnDocumentClassifierProps<Set, R1, R2, R3> { self.0.set("DataAccessRoleArn", value.into_expr()); CfnDocumentClassifierProps(self.0, Phase) }
+    /// `DataAccessRoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDocumentClassifierProps<Set, R1, R2, R3> { CfnDocumentClassifierProps(put(self.0, "DataAccessRoleArn", value.into_expr()), Phase) }
     /// `DocumentClassifierName`: text, required. Update: replacement.
-    pub fn document_classifier_name(mut self, value: impl Arg<str>) -> CfnDocumentClassifierProps<R0, Set, R2, R3> { self.0.set("DocumentClassifierName", value.into_expr()); CfnDocumentClassifierProps(self.0, Phase) }
+    pub fn document_classifier_name(self, value: impl Arg<str>) -> CfnDocumentClassifierProps<R0, Set, R2, R3> { CfnDocumentClassifierProps(put(self.0, "DocumentClassifierName", value.into_expr()), Phase) }
     /// `InputDataConfig`: `DocumentClassifierInputDataConfig`, required. Update: replacement.
-    pub fn input_data_config(mut self, value: impl Arg<document_classifier::DocumentClassifierInputDataConfig>) -> CfnDocumentClassifierProps<R0, R1, Set, R3> { self.0.set("InputDataConfig", value.into_expr()); CfnDocumentClassifierProps(self.0, Phase) }
+    pub fn input_data_config(self, value: impl Arg<document_classifier::DocumentClassifierInputDataConfig>) -> CfnDocumentClassifierProps<R0, R1, Set, R3> { CfnDocumentClassifierProps(put(self.0, "InputDataConfig", value.into_expr()), Phase) }
     /// `LanguageCode`: `LanguageCode`, required. Update: replacement.
-    pub fn language_code(mut self, value: impl Arg<document_classifier::LanguageCode>) -> CfnDocumentClassifierProps<R0, R1, R2, Set> { self.0.set("LanguageCode", value.into_expr()); CfnDocumentClassifierProps(self.0, Phase) }
+    pub fn language_code(self, value: impl Arg<document_classifier::LanguageCode>) -> CfnDocumentClassifierProps<R0, R1, R2, Set> { CfnDocumentClassifierProps(put(self.0, "LanguageCode", value.into_expr()), Phase) }
     /// `Mode`: `Mode`. Update: replacement.
-    pub fn mode(mut self, value: impl Arg<document_classifier::Mode>) -> Self { self.0.set("Mode", value.into_expr()); self }
-    /// `ModelKmsKeyId`: text. Update: replacement.
-    pub fn model_kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("ModelKmsKeyId", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<document_classifier::Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr()), Phase) }
+    /// `ModelKmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn model_kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "ModelKmsKeyId", value.into_expr()), Phase) }
     /// `ModelPolicy`: text. Update: in place.
-    pub fn model_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("ModelPolicy", value.into_expr()); self }
+    pub fn model_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelPolicy", value.into_expr()), Phase) }
     /// `OutputDataConfig`: `DocumentClassifierOutputDataConfig`. Update: replacement.
-    pub fn output_data_config(mut self, value: impl Arg<document_classifier::DocumentClassifierOutputDataConfig>) -> Self { self.0.set("OutputDataConfig", value.into_expr()); self }
+    pub fn output_data_config(self, value: impl Arg<document_classifier::DocumentClassifierOutputDataConfig>) -> Self { Self(put(self.0, "OutputDataConfig", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VersionName`: text. Update: replacement.
-    pub fn version_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VersionName", value.into_expr()); self }
-    /// `VolumeKmsKeyId`: text. Update: replacement.
-    pub fn volume_kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("VolumeKmsKeyId", value.into_expr()); self }
+    pub fn version_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionName", value.into_expr()), Phase) }
+    /// `VolumeKmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn volume_kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "VolumeKmsKeyId", value.into_expr()), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: replacement.
-    pub fn vpc_config(mut self, value: impl Arg<document_classifier::VpcConfig>) -> Self { self.0.set("VpcConfig", value.into_expr()); self }
+    pub fn vpc_config(self, value: impl Arg<document_classifier::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnDocumentClassifierProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Comprehend::DocumentClassifier`.
 pub mod document_classifier {
 use crate::cfn::support::*;
 /// The property type `AugmentedManifestsListItem` of `AWS::Comprehend::DocumentClassifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-augmentedmanifestslistitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AugmentedManifestsListItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AugmentedManifestsListItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AugmentedManifestsListItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AugmentedManifestsListItem<super::missing::AttributeNames, super::missing::S3Uri> { AugmentedManifestsListItem(Bag::default(), Phase) }
+    pub fn new() -> AugmentedManifestsListItem<Missing<super::required::AttributeNames>, Missing<super::required::S3Uri>> { AugmentedManifestsListItem(Bag::default(), Phase) }
 }
 impl<R0, R1> AugmentedManifestsListItem<R0, R1> {
     /// `AttributeNames`: list of text, required. Update: replacement.
-    pub fn attribute_names(mut self, value: impl Arg<Arr<str>>) -> AugmentedManifestsListItem<Set, R1> { self.0.set("AttributeNames", value.into_expr()); AugmentedManifestsListItem(self.0, Phase) }
+    pub fn attribute_names(self, value: impl Arg<Arr<str>>) -> AugmentedManifestsListItem<Set, R1> { AugmentedManifestsListItem(put(self.0, "AttributeNames", value.into_expr()), Phase) }
     /// `S3Uri`: text, required. Update: replacement.
-    pub fn s3_uri(mut self, value: impl Arg<str>) -> AugmentedManifestsListItem<R0, Set> { self.0.set("S3Uri", value.into_expr()); AugmentedManifestsListItem(self.0, Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> AugmentedManifestsListItem<R0, Set> { AugmentedManifestsListItem(put(self.0, "S3Uri", value.into_expr()), Phase) }
     /// `Split`: `Split`. Update: replacement.
-    pub fn split(mut self, value: impl Arg<Split>) -> Self { self.0.set("Split", value.into_expr()); self }
+    pub fn split(self, value: impl Arg<Split>) -> Self { Self(put(self.0, "Split", value.into_expr()), Phase) }
 }
 impl Done for AugmentedManifestsListItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentClassifierDocuments` of `AWS::Comprehend::DocumentClassifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierdocuments.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentClassifierDocuments<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DocumentClassifierDocuments<R0 = Set>(Bag, Phase<(R0,)>);
 impl DocumentClassifierDocuments {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DocumentClassifierDocuments<super::missing::S3Uri> { DocumentClassifierDocuments(Bag::default(), Phase) }
+    pub fn new() -> DocumentClassifierDocuments<Missing<super::required::S3Uri>> { DocumentClassifierDocuments(Bag::default(), Phase) }
 }
 impl<R0> DocumentClassifierDocuments<R0> {
     /// `S3Uri`: text, required. Update: replacement.
-    pub fn s3_uri(mut self, value: impl Arg<str>) -> DocumentClassifierDocuments<Set> { self.0.set("S3Uri", value.into_expr()); DocumentClassifierDocuments(self.0, Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> DocumentClassifierDocuments<Set> { DocumentClassifierDocuments(put(self.0, "S3Uri", value.into_expr()), Phase) }
     /// `TestS3Uri`: text. Update: replacement.
-    pub fn test_s3_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("TestS3Uri", value.into_expr()); self }
+    pub fn test_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TestS3Uri", value.into_expr()), Phase) }
 }
 impl Done for DocumentClassifierDocuments { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentClassifierInputDataConfig` of `AWS::Comprehend::DocumentClassifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifierinputdataconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentClassifierInputDataConfig(Bag);
+#[must_use] pub struct DocumentClassifierInputDataConfig(Bag);
 impl DocumentClassifierInputDataConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AugmentedManifests`: list of `AugmentedManifestsListItem`. Update: replacement.
-    pub fn augmented_manifests(mut self, value: impl Arg<Arr<AugmentedManifestsListItem>>) -> Self { self.0.set("AugmentedManifests", value.into_expr()); self }
+    pub fn augmented_manifests(self, value: impl Arg<Arr<AugmentedManifestsListItem>>) -> Self { Self(put(self.0, "AugmentedManifests", value.into_expr())) }
     /// `DataFormat`: `DataFormat`. Update: replacement.
-    pub fn data_format(mut self, value: impl Arg<DataFormat>) -> Self { self.0.set("DataFormat", value.into_expr()); self }
+    pub fn data_format(self, value: impl Arg<DataFormat>) -> Self { Self(put(self.0, "DataFormat", value.into_expr())) }
     /// `DocumentReaderConfig`: `DocumentReaderConfig`. Update: replacement.
-    pub fn document_reader_config(mut self, value: impl Arg<DocumentReaderConfig>) -> Self { self.0.set("DocumentReaderConfig", value.into_expr()); self }
+    pub fn document_reader_config(self, value: impl Arg<DocumentReaderConfig>) -> Self { Self(put(self.0, "DocumentReaderConfig", value.into_expr())) }
     /// `DocumentType`: `DocumentType`. Update: replacement.
-    pub fn document_type(mut self, value: impl Arg<DocumentType>) -> Self { self.0.set("DocumentType", value.into_expr()); self }
+    pub fn document_type(self, value: impl Arg<DocumentType>) -> Self { Self(put(self.0, "DocumentType", value.into_expr())) }
     /// `Documents`: `DocumentClassifierDocuments`. Update: replacement.
-    pub fn documents(mut self, value: impl Arg<DocumentClassifierDocuments>) -> Self { self.0.set("Documents", value.into_expr()); self }
+    pub fn documents(self, value: impl Arg<DocumentClassifierDocuments>) -> Self { Self(put(self.0, "Documents", value.into_expr())) }
     /// `LabelDelimiter`: text. Update: replacement.
-    pub fn label_delimiter(mut self, value: impl Arg<str>) -> Self { self.0.set("LabelDelimiter", value.into_expr()); self }
+    pub fn label_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LabelDelimiter", value.into_expr())) }
     /// `S3Uri`: text. Update: replacement.
-    pub fn s3_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("S3Uri", value.into_expr()); self }
+    pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value.into_expr())) }
     /// `TestS3Uri`: text. Update: replacement.
-    pub fn test_s3_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("TestS3Uri", value.into_expr()); self }
+    pub fn test_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TestS3Uri", value.into_expr())) }
 }
 impl Done for DocumentClassifierInputDataConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentClassifierOutputDataConfig` of `AWS::Comprehend::DocumentClassifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentclassifieroutputdataconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentClassifierOutputDataConfig(Bag);
+#[must_use] pub struct DocumentClassifierOutputDataConfig(Bag);
 impl DocumentClassifierOutputDataConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `S3Uri`: text. Update: replacement.
-    pub fn s3_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("S3Uri", value.into_expr()); self }
+    pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value.into_expr())) }
 }
 impl Done for DocumentClassifierOutputDataConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentReaderConfig` of `AWS::Comprehend::DocumentClassifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-documentreaderconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentReaderConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DocumentReaderConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl DocumentReaderConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DocumentReaderConfig<super::missing::DocumentReadAction> { DocumentReaderConfig(Bag::default(), Phase) }
+    pub fn new() -> DocumentReaderConfig<Missing<super::required::DocumentReadAction>> { DocumentReaderConfig(Bag::default(), Phase) }
 }
 impl<R0> DocumentReaderConfig<R0> {
     /// `DocumentReadAction`: `DocumentReadAction`, required. Update: replacement.
-    pub fn document_read_action(mut self, value: impl Arg<DocumentReadAction>) -> DocumentReaderConfig<Set> { self.0.set("DocumentReadAction", value.into_expr()); DocumentReaderConfig(self.0, Phase) }
+    pub fn document_read_action(self, value: impl Arg<DocumentReadAction>) -> DocumentReaderConfig<Set> { DocumentReaderConfig(put(self.0, "DocumentReadAction", value.into_expr()), Phase) }
     /// `DocumentReadMode`: `DocumentReadMode`. Update: replacement.
-    pub fn document_read_mode(mut self, value: impl Arg<DocumentReadMode>) -> Self { self.0.set("DocumentReadMode", value.into_expr()); self }
+    pub fn document_read_mode(self, value: impl Arg<DocumentReadMode>) -> Self { Self(put(self.0, "DocumentReadMode", value.into_expr()), Phase) }
     /// `FeatureTypes`: list of text. Update: replacement.
-    pub fn feature_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("FeatureTypes", value.into_expr()); self }
+    pub fn feature_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FeatureTypes", value.into_expr()), Phase) }
 }
 impl Done for DocumentReaderConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::Comprehend::DocumentClassifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-documentclassifier-vpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VpcConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VpcConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcConfig<super::missing::SecurityGroupIds, super::missing::Subnets> { VpcConfig(Bag::default(), Phase) }
+    pub fn new() -> VpcConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroupIds`: list of text, required. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> VpcConfig<Set, R1> { self.0.set("SecurityGroupIds", value.into_expr()); VpcConfig(self.0, Phase) }
-    /// `Subnets`: list of text, required. Update: replacement.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { self.0.set("Subnets", value.into_expr()); VpcConfig(self.0, Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataFormat` allows.
@@ -164,10 +164,10 @@ impl CfnDocumentClassifierEndpoint {
     /// `AWS::Comprehend::DocumentClassifierEndpoint`
     pub const TYPE: &'static str = "AWS::Comprehend::DocumentClassifierEndpoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDocumentClassifierEndpointProps<R0, R1, R2>) -> Self where CfnDocumentClassifierEndpointProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDocumentClassifierEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -178,20 +178,20 @@ impl CfnDocumentClassifierEndpoint {
 }
 impl Parent for CfnDocumentClassifierEndpoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Comprehend::DocumentClassifierEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-documentclassifierendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDocumentClassifierEndpointProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDocumentClassifierEndpointProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDocumentClassifierEndpointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDocumentClassifierEndpointProps<missing::DesiredInferenceUnits, missing::EndpointName, missing::ModelArn> { CfnDocumentClassifierEndpointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDocumentClassifierEndpointProps<Missing<required::DesiredInferenceUnits>, Missing<required::EndpointName>, Missing<required::ModelArn>> { CfnDocumentClassifierEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDocumentClassifierEndpointProps<R0, R1, R2> {
     /// `DesiredInferenceUnits`: integer, required. Update: in place.
-    pub fn desired_inference_units(mut self, value: impl Arg<i64>) -> CfnDocumentClassifierEndpointProps<Set, R1, R2> { self.0.set("DesiredInferenceUnits", value.into_expr()); CfnDocumentClassifierEndpointProps(self.0, Phase) }
+    pub fn desired_inference_units(self, value: impl Arg<i64>) -> CfnDocumentClassifierEndpointProps<Set, R1, R2> { CfnDocumentClassifierEndpointProps(put(self.0, "DesiredInferenceUnits", value.into_expr()), Phase) }
     /// `EndpointName`: text, required. Update: replacement.
-    pub fn endpoint_name(mut self, value: impl Arg<str>) -> CfnDocumentClassifierEndpointProps<R0, Set, R2> { self.0.set("EndpointName", value.into_expr()); CfnDocumentClassifierEndpointProps(self.0, Phase) }
+    pub fn endpoint_name(self, value: impl Arg<str>) -> CfnDocumentClassifierEndpointProps<R0, Set, R2> { CfnDocumentClassifierEndpointProps(put(self.0, "EndpointName", value.into_expr()), Phase) }
     /// `ModelArn`: text, required. Update: in place.
-    pub fn model_arn(mut self, value: impl Arg<str>) -> CfnDocumentClassifierEndpointProps<R0, R1, Set> { self.0.set("ModelArn", value.into_expr()); CfnDocumentClassifierEndpointProps(self.0, Phase) }
+    pub fn model_arn(self, value: impl Arg<str>) -> CfnDocumentClassifierEndpointProps<R0, R1, Set> { CfnDocumentClassifierEndpointProps(put(self.0, "ModelArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDocumentClassifierEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Comprehend::EntityRecognizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html)
@@ -200,148 +200,148 @@ impl CfnEntityRecognizer {
     /// `AWS::Comprehend::EntityRecognizer`
     pub const TYPE: &'static str = "AWS::Comprehend::EntityRecognizer";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnEntityRecognizerProps<R0, R1, R2, R3>) -> Self where CfnEntityRecognizerProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEntityRecognizerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnEntityRecognizer { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Comprehend::EntityRecognizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-entityrecognizer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEntityRecognizerProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnEntityRecognizerProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnEntityRecognizerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEntityRecognizerProps<missing::DataAccessRoleArn, missing::InputDataConfig, missing::LanguageCode, missing::RecognizerName> { CfnEntityRecognizerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEntityRecognizerProps<Missing<required::DataAccessRoleArn>, Missing<required::InputDataConfig>, Missing<required::LanguageCode>, Missing<required::RecognizerName>> { CfnEntityRecognizerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnEntityRecognizerProps<R0, R1, R2, R3> {
-    /// `DataAccessRoleArn`: text, required. Update: replacement.
-    pub fn data_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnEntityRecognizerProps<Set, R1, R2, R3> { self.0.set("DataAccessRoleArn", value.into_expr()); CfnEntityRecognizerProps(self.0, Phase) }
+    /// `DataAccessRoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnEntityRecognizerProps<Set, R1, R2, R3> { CfnEntityRecognizerProps(put(self.0, "DataAccessRoleArn", value.into_expr()), Phase) }
     /// `InputDataConfig`: `EntityRecognizerInputDataConfig`, required. Update: replacement.
-    pub fn input_data_config(mut self, value: impl Arg<entity_recognizer::EntityRecognizerInputDataConfig>) -> CfnEntityRecognizerProps<R0, Set, R2, R3> { self.0.set("InputDataConfig", value.into_expr()); CfnEntityRecognizerProps(self.0, Phase) }
+    pub fn input_data_config(self, value: impl Arg<entity_recognizer::EntityRecognizerInputDataConfig>) -> CfnEntityRecognizerProps<R0, Set, R2, R3> { CfnEntityRecognizerProps(put(self.0, "InputDataConfig", value.into_expr()), Phase) }
     /// `LanguageCode`: `LanguageCode`, required. Update: replacement.
-    pub fn language_code(mut self, value: impl Arg<entity_recognizer::LanguageCode>) -> CfnEntityRecognizerProps<R0, R1, Set, R3> { self.0.set("LanguageCode", value.into_expr()); CfnEntityRecognizerProps(self.0, Phase) }
+    pub fn language_code(self, value: impl Arg<entity_recognizer::LanguageCode>) -> CfnEntityRecognizerProps<R0, R1, Set, R3> { CfnEntityRecognizerProps(put(self.0, "LanguageCode", value.into_expr()), Phase) }
     /// `ModelKmsKeyId`: text. Update: replacement.
-    pub fn model_kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ModelKmsKeyId", value.into_expr()); self }
+    pub fn model_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelKmsKeyId", value.into_expr()), Phase) }
     /// `ModelPolicy`: text. Update: replacement.
-    pub fn model_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("ModelPolicy", value.into_expr()); self }
+    pub fn model_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelPolicy", value.into_expr()), Phase) }
     /// `RecognizerName`: text, required. Update: replacement.
-    pub fn recognizer_name(mut self, value: impl Arg<str>) -> CfnEntityRecognizerProps<R0, R1, R2, Set> { self.0.set("RecognizerName", value.into_expr()); CfnEntityRecognizerProps(self.0, Phase) }
+    pub fn recognizer_name(self, value: impl Arg<str>) -> CfnEntityRecognizerProps<R0, R1, R2, Set> { CfnEntityRecognizerProps(put(self.0, "RecognizerName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VersionName`: text. Update: replacement.
-    pub fn version_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VersionName", value.into_expr()); self }
+    pub fn version_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionName", value.into_expr()), Phase) }
     /// `VolumeKmsKeyId`: text. Update: replacement.
-    pub fn volume_kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VolumeKmsKeyId", value.into_expr()); self }
+    pub fn volume_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeKmsKeyId", value.into_expr()), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: replacement.
-    pub fn vpc_config(mut self, value: impl Arg<entity_recognizer::VpcConfig>) -> Self { self.0.set("VpcConfig", value.into_expr()); self }
+    pub fn vpc_config(self, value: impl Arg<entity_recognizer::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnEntityRecognizerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Comprehend::EntityRecognizer`.
 pub mod entity_recognizer {
 use crate::cfn::support::*;
 /// The property type `AugmentedManifestsListItem` of `AWS::Comprehend::EntityRecognizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-augmentedmanifestslistitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AugmentedManifestsListItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AugmentedManifestsListItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AugmentedManifestsListItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AugmentedManifestsListItem<super::missing::AttributeNames, super::missing::S3Uri> { AugmentedManifestsListItem(Bag::default(), Phase) }
+    pub fn new() -> AugmentedManifestsListItem<Missing<super::required::AttributeNames>, Missing<super::required::S3Uri>> { AugmentedManifestsListItem(Bag::default(), Phase) }
 }
 impl<R0, R1> AugmentedManifestsListItem<R0, R1> {
     /// `AnnotationDataS3Uri`: text. Update: replacement.
-    pub fn annotation_data_s3_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("AnnotationDataS3Uri", value.into_expr()); self }
+    pub fn annotation_data_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnnotationDataS3Uri", value.into_expr()), Phase) }
     /// `AttributeNames`: list of text, required. Update: replacement.
-    pub fn attribute_names(mut self, value: impl Arg<Arr<str>>) -> AugmentedManifestsListItem<Set, R1> { self.0.set("AttributeNames", value.into_expr()); AugmentedManifestsListItem(self.0, Phase) }
+    pub fn attribute_names(self, value: impl Arg<Arr<str>>) -> AugmentedManifestsListItem<Set, R1> { AugmentedManifestsListItem(put(self.0, "AttributeNames", value.into_expr()), Phase) }
     /// `DocumentType`: `DocumentType`. Update: replacement.
-    pub fn document_type(mut self, value: impl Arg<DocumentType>) -> Self { self.0.set("DocumentType", value.into_expr()); self }
+    pub fn document_type(self, value: impl Arg<DocumentType>) -> Self { Self(put(self.0, "DocumentType", value.into_expr()), Phase) }
     /// `S3Uri`: text, required. Update: replacement.
-    pub fn s3_uri(mut self, value: impl Arg<str>) -> AugmentedManifestsListItem<R0, Set> { self.0.set("S3Uri", value.into_expr()); AugmentedManifestsListItem(self.0, Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> AugmentedManifestsListItem<R0, Set> { AugmentedManifestsListItem(put(self.0, "S3Uri", value.into_expr()), Phase) }
     /// `SourceDocumentsS3Uri`: text. Update: replacement.
-    pub fn source_documents_s3_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceDocumentsS3Uri", value.into_expr()); self }
+    pub fn source_documents_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDocumentsS3Uri", value.into_expr()), Phase) }
     /// `Split`: `Split`. Update: replacement.
-    pub fn split(mut self, value: impl Arg<Split>) -> Self { self.0.set("Split", value.into_expr()); self }
+    pub fn split(self, value: impl Arg<Split>) -> Self { Self(put(self.0, "Split", value.into_expr()), Phase) }
 }
 impl Done for AugmentedManifestsListItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntityRecognizerAnnotations` of `AWS::Comprehend::EntityRecognizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerannotations.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EntityRecognizerAnnotations<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EntityRecognizerAnnotations<R0 = Set>(Bag, Phase<(R0,)>);
 impl EntityRecognizerAnnotations {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EntityRecognizerAnnotations<super::missing::S3Uri> { EntityRecognizerAnnotations(Bag::default(), Phase) }
+    pub fn new() -> EntityRecognizerAnnotations<Missing<super::required::S3Uri>> { EntityRecognizerAnnotations(Bag::default(), Phase) }
 }
 impl<R0> EntityRecognizerAnnotations<R0> {
     /// `S3Uri`: text, required. Update: replacement.
-    pub fn s3_uri(mut self, value: impl Arg<str>) -> EntityRecognizerAnnotations<Set> { self.0.set("S3Uri", value.into_expr()); EntityRecognizerAnnotations(self.0, Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> EntityRecognizerAnnotations<Set> { EntityRecognizerAnnotations(put(self.0, "S3Uri", value.into_expr()), Phase) }
     /// `TestS3Uri`: text. Update: replacement.
-    pub fn test_s3_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("TestS3Uri", value.into_expr()); self }
+    pub fn test_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TestS3Uri", value.into_expr()), Phase) }
 }
 impl Done for EntityRecognizerAnnotations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntityRecognizerDocuments` of `AWS::Comprehend::EntityRecognizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerdocuments.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EntityRecognizerDocuments<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EntityRecognizerDocuments<R0 = Set>(Bag, Phase<(R0,)>);
 impl EntityRecognizerDocuments {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EntityRecognizerDocuments<super::missing::S3Uri> { EntityRecognizerDocuments(Bag::default(), Phase) }
+    pub fn new() -> EntityRecognizerDocuments<Missing<super::required::S3Uri>> { EntityRecognizerDocuments(Bag::default(), Phase) }
 }
 impl<R0> EntityRecognizerDocuments<R0> {
     /// `InputFormat`: `InputFormat`. Update: replacement.
-    pub fn input_format(mut self, value: impl Arg<InputFormat>) -> Self { self.0.set("InputFormat", value.into_expr()); self }
+    pub fn input_format(self, value: impl Arg<InputFormat>) -> Self { Self(put(self.0, "InputFormat", value.into_expr()), Phase) }
     /// `S3Uri`: text, required. Update: replacement.
-    pub fn s3_uri(mut self, value: impl Arg<str>) -> EntityRecognizerDocuments<Set> { self.0.set("S3Uri", value.into_expr()); EntityRecognizerDocuments(self.0, Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> EntityRecognizerDocuments<Set> { EntityRecognizerDocuments(put(self.0, "S3Uri", value.into_expr()), Phase) }
     /// `TestS3Uri`: text. Update: replacement.
-    pub fn test_s3_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("TestS3Uri", value.into_expr()); self }
+    pub fn test_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TestS3Uri", value.into_expr()), Phase) }
 }
 impl Done for EntityRecognizerDocuments { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntityRecognizerEntityList` of `AWS::Comprehend::EntityRecognizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerentitylist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EntityRecognizerEntityList<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EntityRecognizerEntityList<R0 = Set>(Bag, Phase<(R0,)>);
 impl EntityRecognizerEntityList {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EntityRecognizerEntityList<super::missing::S3Uri> { EntityRecognizerEntityList(Bag::default(), Phase) }
+    pub fn new() -> EntityRecognizerEntityList<Missing<super::required::S3Uri>> { EntityRecognizerEntityList(Bag::default(), Phase) }
 }
 impl<R0> EntityRecognizerEntityList<R0> {
     /// `S3Uri`: text, required. Update: replacement.
-    pub fn s3_uri(mut self, value: impl Arg<str>) -> EntityRecognizerEntityList<Set> { self.0.set("S3Uri", value.into_expr()); EntityRecognizerEntityList(self.0, Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> EntityRecognizerEntityList<Set> { EntityRecognizerEntityList(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for EntityRecognizerEntityList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntityRecognizerInputDataConfig` of `AWS::Comprehend::EntityRecognizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entityrecognizerinputdataconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EntityRecognizerInputDataConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EntityRecognizerInputDataConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl EntityRecognizerInputDataConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EntityRecognizerInputDataConfig<super::missing::EntityTypes> { EntityRecognizerInputDataConfig(Bag::default(), Phase) }
+    pub fn new() -> EntityRecognizerInputDataConfig<Missing<super::required::EntityTypes>> { EntityRecognizerInputDataConfig(Bag::default(), Phase) }
 }
 impl<R0> EntityRecognizerInputDataConfig<R0> {
     /// `Annotations`: `EntityRecognizerAnnotations`. Update: replacement.
-    pub fn annotations(mut self, value: impl Arg<EntityRecognizerAnnotations>) -> Self { self.0.set("Annotations", value.into_expr()); self }
+    pub fn annotations(self, value: impl Arg<EntityRecognizerAnnotations>) -> Self { Self(put(self.0, "Annotations", value.into_expr()), Phase) }
     /// `AugmentedManifests`: list of `AugmentedManifestsListItem`. Update: replacement.
-    pub fn augmented_manifests(mut self, value: impl Arg<Arr<AugmentedManifestsListItem>>) -> Self { self.0.set("AugmentedManifests", value.into_expr()); self }
+    pub fn augmented_manifests(self, value: impl Arg<Arr<AugmentedManifestsListItem>>) -> Self { Self(put(self.0, "AugmentedManifests", value.into_expr()), Phase) }
     /// `DataFormat`: `DataFormat`. Update: replacement.
-    pub fn data_format(mut self, value: impl Arg<DataFormat>) -> Self { self.0.set("DataFormat", value.into_expr()); self }
+    pub fn data_format(self, value: impl Arg<DataFormat>) -> Self { Self(put(self.0, "DataFormat", value.into_expr()), Phase) }
     /// `Documents`: `EntityRecognizerDocuments`. Update: replacement.
-    pub fn documents(mut self, value: impl Arg<EntityRecognizerDocuments>) -> Self { self.0.set("Documents", value.into_expr()); self }
+    pub fn documents(self, value: impl Arg<EntityRecognizerDocuments>) -> Self { Self(put(self.0, "Documents", value.into_expr()), Phase) }
     /// `EntityList`: `EntityRecognizerEntityList`. Update: replacement.
-    pub fn entity_list(mut self, value: impl Arg<EntityRecognizerEntityList>) -> Self { self.0.set("EntityList", value.into_expr()); self }
+    pub fn entity_list(self, value: impl Arg<EntityRecognizerEntityList>) -> Self { Self(put(self.0, "EntityList", value.into_expr()), Phase) }
     /// `EntityTypes`: list of `EntityTypesListItem`, required. Update: replacement.
-    pub fn entity_types(mut self, value: impl Arg<Arr<EntityTypesListItem>>) -> EntityRecognizerInputDataConfig<Set> { self.0.set("EntityTypes", value.into_expr()); EntityRecognizerInputDataConfig(self.0, Phase) }
+    pub fn entity_types(self, value: impl Arg<Arr<EntityTypesListItem>>) -> EntityRecognizerInputDataConfig<Set> { EntityRecognizerInputDataConfig(put(self.0, "EntityTypes", value.into_expr()), Phase) }
 }
 impl Done for EntityRecognizerInputDataConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntityTypesListItem` of `AWS::Comprehend::EntityRecognizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-entitytypeslistitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EntityTypesListItem<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EntityTypesListItem<R0 = Set>(Bag, Phase<(R0,)>);
 impl EntityTypesListItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EntityTypesListItem<super::missing::Type> { EntityTypesListItem(Bag::default(), Phase) }
+    pub fn new() -> EntityTypesListItem<Missing<super::required::Type>> { EntityTypesListItem(Bag::default(), Phase) }
 }
 impl<R0> EntityTypesListItem<R0> {
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> EntityTypesListItem<Set> { self.0.set("Type", value.into_expr()); EntityTypesListItem(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> EntityTypesListItem<Set> { EntityTypesListItem(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EntityTypesListItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::Comprehend::EntityRecognizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-entityrecognizer-vpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VpcConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VpcConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcConfig<super::missing::SecurityGroupIds, super::missing::Subnets> { VpcConfig(Bag::default(), Phase) }
+    pub fn new() -> VpcConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroupIds`: list of text, required. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> VpcConfig<Set, R1> { self.0.set("SecurityGroupIds", value.into_expr()); VpcConfig(self.0, Phase) }
-    /// `Subnets`: list of text, required. Update: replacement.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { self.0.set("Subnets", value.into_expr()); VpcConfig(self.0, Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataFormat` allows.
@@ -361,115 +361,115 @@ impl CfnFlywheel {
     /// `AWS::Comprehend::Flywheel`
     pub const TYPE: &'static str = "AWS::Comprehend::Flywheel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnFlywheelProps<R0, R1, R2>) -> Self where CfnFlywheelProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlywheelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnFlywheel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Comprehend::Flywheel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-comprehend-flywheel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFlywheelProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnFlywheelProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnFlywheelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFlywheelProps<missing::DataAccessRoleArn, missing::DataLakeS3Uri, missing::FlywheelName> { CfnFlywheelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFlywheelProps<Missing<required::DataAccessRoleArn>, Missing<required::DataLakeS3Uri>, Missing<required::FlywheelName>> { CfnFlywheelProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFlywheelProps<R0, R1, R2> {
     /// `ActiveModelArn`: text. Update: in place.
-    pub fn active_model_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ActiveModelArn", value.into_expr()); self }
-    /// `DataAccessRoleArn`: text, required. Update: in place.
-    pub fn data_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnFlywheelProps<Set, R1, R2> { self.0.set("DataAccessRoleArn", value.into_expr()); CfnFlywheelProps(self.0, Phase) }
+    pub fn active_model_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveModelArn", value.into_expr()), Phase) }
+    /// `DataAccessRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFlywheelProps<Set, R1, R2> { CfnFlywheelProps(put(self.0, "DataAccessRoleArn", value.into_expr()), Phase) }
     /// `DataLakeS3Uri`: text, required. Update: replacement.
-    pub fn data_lake_s3_uri(mut self, value: impl Arg<str>) -> CfnFlywheelProps<R0, Set, R2> { self.0.set("DataLakeS3Uri", value.into_expr()); CfnFlywheelProps(self.0, Phase) }
+    pub fn data_lake_s3_uri(self, value: impl Arg<str>) -> CfnFlywheelProps<R0, Set, R2> { CfnFlywheelProps(put(self.0, "DataLakeS3Uri", value.into_expr()), Phase) }
     /// `DataSecurityConfig`: `DataSecurityConfig`. Update: in place.
-    pub fn data_security_config(mut self, value: impl Arg<flywheel::DataSecurityConfig>) -> Self { self.0.set("DataSecurityConfig", value.into_expr()); self }
+    pub fn data_security_config(self, value: impl Arg<flywheel::DataSecurityConfig>) -> Self { Self(put(self.0, "DataSecurityConfig", value.into_expr()), Phase) }
     /// `FlywheelName`: text, required. Update: replacement.
-    pub fn flywheel_name(mut self, value: impl Arg<str>) -> CfnFlywheelProps<R0, R1, Set> { self.0.set("FlywheelName", value.into_expr()); CfnFlywheelProps(self.0, Phase) }
+    pub fn flywheel_name(self, value: impl Arg<str>) -> CfnFlywheelProps<R0, R1, Set> { CfnFlywheelProps(put(self.0, "FlywheelName", value.into_expr()), Phase) }
     /// `ModelType`: `ModelType`. Update: replacement.
-    pub fn model_type(mut self, value: impl Arg<flywheel::ModelType>) -> Self { self.0.set("ModelType", value.into_expr()); self }
+    pub fn model_type(self, value: impl Arg<flywheel::ModelType>) -> Self { Self(put(self.0, "ModelType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TaskConfig`: `TaskConfig`. Update: replacement.
-    pub fn task_config(mut self, value: impl Arg<flywheel::TaskConfig>) -> Self { self.0.set("TaskConfig", value.into_expr()); self }
+    pub fn task_config(self, value: impl Arg<flywheel::TaskConfig>) -> Self { Self(put(self.0, "TaskConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnFlywheelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Comprehend::Flywheel`.
 pub mod flywheel {
 use crate::cfn::support::*;
 /// The property type `DataSecurityConfig` of `AWS::Comprehend::Flywheel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-datasecurityconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataSecurityConfig(Bag);
+#[must_use] pub struct DataSecurityConfig(Bag);
 impl DataSecurityConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataLakeKmsKeyId`: text. Update: in place.
-    pub fn data_lake_kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DataLakeKmsKeyId", value.into_expr()); self }
+    pub fn data_lake_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLakeKmsKeyId", value.into_expr())) }
     /// `ModelKmsKeyId`: text. Update: in place.
-    pub fn model_kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ModelKmsKeyId", value.into_expr()); self }
+    pub fn model_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelKmsKeyId", value.into_expr())) }
     /// `VolumeKmsKeyId`: text. Update: in place.
-    pub fn volume_kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VolumeKmsKeyId", value.into_expr()); self }
+    pub fn volume_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeKmsKeyId", value.into_expr())) }
     /// `VpcConfig`: `VpcConfig`. Update: in place.
-    pub fn vpc_config(mut self, value: impl Arg<VpcConfig>) -> Self { self.0.set("VpcConfig", value.into_expr()); self }
+    pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr())) }
 }
 impl Done for DataSecurityConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentClassificationConfig` of `AWS::Comprehend::Flywheel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-documentclassificationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentClassificationConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DocumentClassificationConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl DocumentClassificationConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DocumentClassificationConfig<super::missing::Mode> { DocumentClassificationConfig(Bag::default(), Phase) }
+    pub fn new() -> DocumentClassificationConfig<Missing<super::required::Mode>> { DocumentClassificationConfig(Bag::default(), Phase) }
 }
 impl<R0> DocumentClassificationConfig<R0> {
     /// `Labels`: list of text. Update: replacement.
-    pub fn labels(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Labels", value.into_expr()); self }
+    pub fn labels(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Labels", value.into_expr()), Phase) }
     /// `Mode`: `Mode`, required. Update: replacement.
-    pub fn mode(mut self, value: impl Arg<Mode>) -> DocumentClassificationConfig<Set> { self.0.set("Mode", value.into_expr()); DocumentClassificationConfig(self.0, Phase) }
+    pub fn mode(self, value: impl Arg<Mode>) -> DocumentClassificationConfig<Set> { DocumentClassificationConfig(put(self.0, "Mode", value.into_expr()), Phase) }
 }
 impl Done for DocumentClassificationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntityRecognitionConfig` of `AWS::Comprehend::Flywheel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-entityrecognitionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EntityRecognitionConfig(Bag);
+#[must_use] pub struct EntityRecognitionConfig(Bag);
 impl EntityRecognitionConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EntityTypes`: list of `EntityTypesListItem`. Update: replacement.
-    pub fn entity_types(mut self, value: impl Arg<Arr<EntityTypesListItem>>) -> Self { self.0.set("EntityTypes", value.into_expr()); self }
+    pub fn entity_types(self, value: impl Arg<Arr<EntityTypesListItem>>) -> Self { Self(put(self.0, "EntityTypes", value.into_expr())) }
 }
 impl Done for EntityRecognitionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntityTypesListItem` of `AWS::Comprehend::Flywheel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-entitytypeslistitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EntityTypesListItem<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EntityTypesListItem<R0 = Set>(Bag, Phase<(R0,)>);
 impl EntityTypesListItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EntityTypesListItem<super::missing::Type> { EntityTypesListItem(Bag::default(), Phase) }
+    pub fn new() -> EntityTypesListItem<Missing<super::required::Type>> { EntityTypesListItem(Bag::default(), Phase) }
 }
 impl<R0> EntityTypesListItem<R0> {
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> EntityTypesListItem<Set> { self.0.set("Type", value.into_expr()); EntityTypesListItem(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> EntityTypesListItem<Set> { EntityTypesListItem(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EntityTypesListItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskConfig` of `AWS::Comprehend::Flywheel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-taskconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TaskConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TaskConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl TaskConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TaskConfig<super::missing::LanguageCode> { TaskConfig(Bag::default(), Phase) }
+    pub fn new() -> TaskConfig<Missing<super::required::LanguageCode>> { TaskConfig(Bag::default(), Phase) }
 }
 impl<R0> TaskConfig<R0> {
     /// `DocumentClassificationConfig`: `DocumentClassificationConfig`. Update: replacement.
-    pub fn document_classification_config(mut self, value: impl Arg<DocumentClassificationConfig>) -> Self { self.0.set("DocumentClassificationConfig", value.into_expr()); self }
+    pub fn document_classification_config(self, value: impl Arg<DocumentClassificationConfig>) -> Self { Self(put(self.0, "DocumentClassificationConfig", value.into_expr()), Phase) }
     /// `EntityRecognitionConfig`: `EntityRecognitionConfig`. Update: replacement.
-    pub fn entity_recognition_config(mut self, value: impl Arg<EntityRecognitionConfig>) -> Self { self.0.set("EntityRecognitionConfig", value.into_expr()); self }
+    pub fn entity_recognition_config(self, value: impl Arg<EntityRecognitionConfig>) -> Self { Self(put(self.0, "EntityRecognitionConfig", value.into_expr()), Phase) }
     /// `LanguageCode`: `LanguageCode`, required. Update: replacement.
-    pub fn language_code(mut self, value: impl Arg<LanguageCode>) -> TaskConfig<Set> { self.0.set("LanguageCode", value.into_expr()); TaskConfig(self.0, Phase) }
+    pub fn language_code(self, value: impl Arg<LanguageCode>) -> TaskConfig<Set> { TaskConfig(put(self.0, "LanguageCode", value.into_expr()), Phase) }
 }
 impl Done for TaskConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::Comprehend::Flywheel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-comprehend-flywheel-vpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VpcConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VpcConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcConfig<super::missing::SecurityGroupIds, super::missing::Subnets> { VpcConfig(Bag::default(), Phase) }
+    pub fn new() -> VpcConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::Subnets>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroupIds`: list of text, required. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> VpcConfig<Set, R1> { self.0.set("SecurityGroupIds", value.into_expr()); VpcConfig(self.0, Phase) }
-    /// `Subnets`: list of text, required. Update: in place.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { self.0.set("Subnets", value.into_expr()); VpcConfig(self.0, Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<R0, Set> { VpcConfig(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `LanguageCode` allows.
@@ -479,5 +479,5 @@ Mode { MultiClass = "MULTI_CLASS", MultiLabel = "MULTI_LABEL" } }
 values! { /// Texts that `ModelType` allows.
 ModelType { DocumentClassifier = "DOCUMENT_CLASSIFIER", EntityRecognizer = "ENTITY_RECOGNIZER" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AttributeNames, DataAccessRoleArn, DataLakeS3Uri, DesiredInferenceUnits, DocumentClassifierName, DocumentReadAction, EndpointName, EntityTypes, FlywheelName, InputDataConfig, LanguageCode, Mode, ModelArn, RecognizerName, S3Uri, SecurityGroupIds, Subnets, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AttributeNames, DataAccessRoleArn, DataLakeS3Uri, DesiredInferenceUnits, DocumentClassifierName, DocumentReadAction, EndpointName, EntityTypes, FlywheelName, InputDataConfig, LanguageCode, Mode, ModelArn, RecognizerName, S3Uri, SecurityGroupIds, Subnets, Type } }

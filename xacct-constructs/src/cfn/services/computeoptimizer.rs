@@ -10,7 +10,7 @@ impl CfnAutomationRule {
     /// `AWS::ComputeOptimizer::AutomationRule`
     pub const TYPE: &'static str = "AWS::ComputeOptimizer::AutomationRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnAutomationRuleProps<R0, R1, R2, R3, R4>) -> Self where CfnAutomationRuleProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAutomationRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AccountId`: text.
@@ -19,7 +19,7 @@ impl CfnAutomationRule {
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
     /// The attribute `LastUpdatedTimestamp`: text.
     pub fn attr_last_updated_timestamp(&self) -> Val<str> { self.0.get_att("LastUpdatedTimestamp") }
-    /// The attribute `RuleArn`: text.
+    /// The attribute `RuleArn`: `OtherArn`.
     pub fn attr_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RuleArn") }
     /// The attribute `RuleId`: text.
     pub fn attr_rule_id(&self) -> Val<str> { self.0.get_att("RuleId") }
@@ -28,128 +28,128 @@ impl CfnAutomationRule {
 }
 impl Parent for CfnAutomationRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ComputeOptimizer::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-computeoptimizer-automationrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAutomationRuleProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnAutomationRuleProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnAutomationRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAutomationRuleProps<missing::Name, missing::RecommendedActionTypes, missing::RuleType, missing::Schedule, missing::Status> { CfnAutomationRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAutomationRuleProps<Missing<required::Name>, Missing<required::RecommendedActionTypes>, Missing<required::RuleType>, Missing<required::Schedule>, Missing<required::Status>> { CfnAutomationRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnAutomationRuleProps<R0, R1, R2, R3, R4> {
     /// `Criteria`: `Criteria`. Update: in place.
-    pub fn criteria(mut self, value: impl Arg<automation_rule::Criteria>) -> Self { self.0.set("Criteria", value.into_expr()); self }
+    pub fn criteria(self, value: impl Arg<automation_rule::Criteria>) -> Self { Self(put(self.0, "Criteria", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAutomationRuleProps<Set, R1, R2, R3, R4> { self.0.set("Name", value.into_expr()); CfnAutomationRuleProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAutomationRuleProps<Set, R1, R2, R3, R4> { CfnAutomationRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OrganizationConfiguration`: `OrganizationConfiguration`. Update: in place.
-    pub fn organization_configuration(mut self, value: impl Arg<automation_rule::OrganizationConfiguration>) -> Self { self.0.set("OrganizationConfiguration", value.into_expr()); self }
+    pub fn organization_configuration(self, value: impl Arg<automation_rule::OrganizationConfiguration>) -> Self { Self(put(self.0, "OrganizationConfiguration", value.into_expr()), Phase) }
     /// `Priority`: text. Update: in place.
-    pub fn priority(mut self, value: impl Arg<str>) -> Self { self.0.set("Priority", value.into_expr()); self }
+    pub fn priority(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `RecommendedActionTypes`: list of `RecommendedActionTypes`, required. Update: in place.
-    pub fn recommended_action_types(mut self, value: impl Arg<Arr<automation_rule::RecommendedActionTypes>>) -> CfnAutomationRuleProps<R0, Set, R2, R3, R4> { self.0.set("RecommendedActionTypes", value.into_expr()); CfnAutomationRuleProps(self.0, Phase) }
+    pub fn recommended_action_types(self, value: impl Arg<Arr<automation_rule::RecommendedActionTypes>>) -> CfnAutomationRuleProps<R0, Set, R2, R3, R4> { CfnAutomationRuleProps(put(self.0, "RecommendedActionTypes", value.into_expr()), Phase) }
     /// `RuleType`: `RuleType`, required. Update: in place.
-    pub fn rule_type(mut self, value: impl Arg<automation_rule::RuleType>) -> CfnAutomationRuleProps<R0, R1, Set, R3, R4> { self.0.set("RuleType", value.into_expr()); CfnAutomationRuleProps(self.0, Phase) }
+    pub fn rule_type(self, value: impl Arg<automation_rule::RuleType>) -> CfnAutomationRuleProps<R0, R1, Set, R3, R4> { CfnAutomationRuleProps(put(self.0, "RuleType", value.into_expr()), Phase) }
     /// `Schedule`: `Schedule`, required. Update: in place.
-    pub fn schedule(mut self, value: impl Arg<automation_rule::Schedule>) -> CfnAutomationRuleProps<R0, R1, R2, Set, R4> { self.0.set("Schedule", value.into_expr()); CfnAutomationRuleProps(self.0, Phase) }
+    pub fn schedule(self, value: impl Arg<automation_rule::Schedule>) -> CfnAutomationRuleProps<R0, R1, R2, Set, R4> { CfnAutomationRuleProps(put(self.0, "Schedule", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<automation_rule::Status>) -> CfnAutomationRuleProps<R0, R1, R2, R3, Set> { self.0.set("Status", value.into_expr()); CfnAutomationRuleProps(self.0, Phase) }
+    pub fn status(self, value: impl Arg<automation_rule::Status>) -> CfnAutomationRuleProps<R0, R1, R2, R3, Set> { CfnAutomationRuleProps(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAutomationRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ComputeOptimizer::AutomationRule`.
 pub mod automation_rule {
 use crate::cfn::support::*;
 /// The property type `Criteria` of `AWS::ComputeOptimizer::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-criteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Criteria(Bag);
+#[must_use] pub struct Criteria(Bag);
 impl Criteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EbsVolumeSizeInGib`: list of `IntegerCriteriaCondition`. Update: in place.
-    pub fn ebs_volume_size_in_gib(mut self, value: impl Arg<Arr<IntegerCriteriaCondition>>) -> Self { self.0.set("EbsVolumeSizeInGib", value.into_expr()); self }
+    pub fn ebs_volume_size_in_gib(self, value: impl Arg<Arr<IntegerCriteriaCondition>>) -> Self { Self(put(self.0, "EbsVolumeSizeInGib", value.into_expr())) }
     /// `EbsVolumeType`: list of `StringCriteriaCondition`. Update: in place.
-    pub fn ebs_volume_type(mut self, value: impl Arg<Arr<StringCriteriaCondition>>) -> Self { self.0.set("EbsVolumeType", value.into_expr()); self }
+    pub fn ebs_volume_type(self, value: impl Arg<Arr<StringCriteriaCondition>>) -> Self { Self(put(self.0, "EbsVolumeType", value.into_expr())) }
     /// `EstimatedMonthlySavings`: list of `DoubleCriteriaCondition`. Update: in place.
-    pub fn estimated_monthly_savings(mut self, value: impl Arg<Arr<DoubleCriteriaCondition>>) -> Self { self.0.set("EstimatedMonthlySavings", value.into_expr()); self }
+    pub fn estimated_monthly_savings(self, value: impl Arg<Arr<DoubleCriteriaCondition>>) -> Self { Self(put(self.0, "EstimatedMonthlySavings", value.into_expr())) }
     /// `LookBackPeriodInDays`: list of `IntegerCriteriaCondition`. Update: in place.
-    pub fn look_back_period_in_days(mut self, value: impl Arg<Arr<IntegerCriteriaCondition>>) -> Self { self.0.set("LookBackPeriodInDays", value.into_expr()); self }
+    pub fn look_back_period_in_days(self, value: impl Arg<Arr<IntegerCriteriaCondition>>) -> Self { Self(put(self.0, "LookBackPeriodInDays", value.into_expr())) }
     /// `Region`: list of `StringCriteriaCondition`. Update: in place.
-    pub fn region(mut self, value: impl Arg<Arr<StringCriteriaCondition>>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<Arr<StringCriteriaCondition>>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
     /// `ResourceArn`: list of `StringCriteriaCondition`. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<Arr<StringCriteriaCondition>>) -> Self { self.0.set("ResourceArn", value.into_expr()); self }
+    pub fn resource_arn(self, value: impl Arg<Arr<StringCriteriaCondition>>) -> Self { Self(put(self.0, "ResourceArn", value.into_expr())) }
     /// `ResourceTag`: list of `ResourceTagsCriteriaCondition`. Update: in place.
-    pub fn resource_tag(mut self, value: impl Arg<Arr<ResourceTagsCriteriaCondition>>) -> Self { self.0.set("ResourceTag", value.into_expr()); self }
+    pub fn resource_tag(self, value: impl Arg<Arr<ResourceTagsCriteriaCondition>>) -> Self { Self(put(self.0, "ResourceTag", value.into_expr())) }
     /// `RestartNeeded`: list of `StringCriteriaCondition`. Update: in place.
-    pub fn restart_needed(mut self, value: impl Arg<Arr<StringCriteriaCondition>>) -> Self { self.0.set("RestartNeeded", value.into_expr()); self }
+    pub fn restart_needed(self, value: impl Arg<Arr<StringCriteriaCondition>>) -> Self { Self(put(self.0, "RestartNeeded", value.into_expr())) }
 }
 impl Done for Criteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DoubleCriteriaCondition` of `AWS::ComputeOptimizer::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-doublecriteriacondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DoubleCriteriaCondition(Bag);
+#[must_use] pub struct DoubleCriteriaCondition(Bag);
 impl DoubleCriteriaCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Comparison`: `Comparison`. Update: in place.
-    pub fn comparison(mut self, value: impl Arg<Comparison>) -> Self { self.0.set("Comparison", value.into_expr()); self }
+    pub fn comparison(self, value: impl Arg<Comparison>) -> Self { Self(put(self.0, "Comparison", value.into_expr())) }
     /// `Values`: list of number. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<f64>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<f64>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for DoubleCriteriaCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntegerCriteriaCondition` of `AWS::ComputeOptimizer::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-integercriteriacondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntegerCriteriaCondition(Bag);
+#[must_use] pub struct IntegerCriteriaCondition(Bag);
 impl IntegerCriteriaCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Comparison`: `Comparison`. Update: in place.
-    pub fn comparison(mut self, value: impl Arg<Comparison>) -> Self { self.0.set("Comparison", value.into_expr()); self }
+    pub fn comparison(self, value: impl Arg<Comparison>) -> Self { Self(put(self.0, "Comparison", value.into_expr())) }
     /// `Values`: list of integer. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for IntegerCriteriaCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrganizationConfiguration` of `AWS::ComputeOptimizer::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-organizationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OrganizationConfiguration(Bag);
+#[must_use] pub struct OrganizationConfiguration(Bag);
 impl OrganizationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountIds`: list of text. Update: in place.
-    pub fn account_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AccountIds", value.into_expr()); self }
+    pub fn account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AccountIds", value.into_expr())) }
     /// `RuleApplyOrder`: `RuleApplyOrder`. Update: in place.
-    pub fn rule_apply_order(mut self, value: impl Arg<RuleApplyOrder>) -> Self { self.0.set("RuleApplyOrder", value.into_expr()); self }
+    pub fn rule_apply_order(self, value: impl Arg<RuleApplyOrder>) -> Self { Self(put(self.0, "RuleApplyOrder", value.into_expr())) }
 }
 impl Done for OrganizationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceTagsCriteriaCondition` of `AWS::ComputeOptimizer::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-resourcetagscriteriacondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceTagsCriteriaCondition(Bag);
+#[must_use] pub struct ResourceTagsCriteriaCondition(Bag);
 impl ResourceTagsCriteriaCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Comparison`: `Comparison`. Update: in place.
-    pub fn comparison(mut self, value: impl Arg<Comparison>) -> Self { self.0.set("Comparison", value.into_expr()); self }
+    pub fn comparison(self, value: impl Arg<Comparison>) -> Self { Self(put(self.0, "Comparison", value.into_expr())) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for ResourceTagsCriteriaCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::ComputeOptimizer::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-schedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Schedule(Bag);
+#[must_use] pub struct Schedule(Bag);
 impl Schedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExecutionWindowInMinutes`: integer. Update: in place.
-    pub fn execution_window_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("ExecutionWindowInMinutes", value.into_expr()); self }
+    pub fn execution_window_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExecutionWindowInMinutes", value.into_expr())) }
     /// `ScheduleExpression`: text. Update: in place.
-    pub fn schedule_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("ScheduleExpression", value.into_expr()); self }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr())) }
     /// `ScheduleExpressionTimezone`: text. Update: in place.
-    pub fn schedule_expression_timezone(mut self, value: impl Arg<str>) -> Self { self.0.set("ScheduleExpressionTimezone", value.into_expr()); self }
+    pub fn schedule_expression_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpressionTimezone", value.into_expr())) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StringCriteriaCondition` of `AWS::ComputeOptimizer::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-computeoptimizer-automationrule-stringcriteriacondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StringCriteriaCondition(Bag);
+#[must_use] pub struct StringCriteriaCondition(Bag);
 impl StringCriteriaCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Comparison`: `Comparison`. Update: in place.
-    pub fn comparison(mut self, value: impl Arg<Comparison>) -> Self { self.0.set("Comparison", value.into_expr()); self }
+    pub fn comparison(self, value: impl Arg<Comparison>) -> Self { Self(put(self.0, "Comparison", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for StringCriteriaCondition { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Comparison` allows.
@@ -163,5 +163,5 @@ RuleType { AccountRule = "AccountRule", OrganizationRule = "OrganizationRule" } 
 values! { /// Texts that `Status` allows.
 Status { Active = "Active", Inactive = "Inactive" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Name, RecommendedActionTypes, RuleType, Schedule, Status } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Name, RecommendedActionTypes, RuleType, Schedule, Status } }

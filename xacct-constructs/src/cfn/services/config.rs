@@ -10,26 +10,26 @@ impl CfnAggregationAuthorization {
     /// `AWS::Config::AggregationAuthorization`
     pub const TYPE: &'static str = "AWS::Config::AggregationAuthorization";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAggregationAuthorizationProps<R0, R1>) -> Self where CfnAggregationAuthorizationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAggregationAuthorizationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AggregationAuthorizationArn`: text.
+    /// The attribute `AggregationAuthorizationArn`: `OtherArn`.
     pub fn attr_aggregation_authorization_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AggregationAuthorizationArn") }
 }
 impl Parent for CfnAggregationAuthorization { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Config::AggregationAuthorization`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-aggregationauthorization.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAggregationAuthorizationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAggregationAuthorizationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAggregationAuthorizationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAggregationAuthorizationProps<missing::AuthorizedAccountId, missing::AuthorizedAwsRegion> { CfnAggregationAuthorizationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAggregationAuthorizationProps<Missing<required::AuthorizedAccountId>, Missing<required::AuthorizedAwsRegion>> { CfnAggregationAuthorizationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAggregationAuthorizationProps<R0, R1> {
     /// `AuthorizedAccountId`: text, required. Update: replacement.
-    pub fn authorized_account_id(mut self, value: impl Arg<str>) -> CfnAggregationAuthorizationProps<Set, R1> { self.0.set("AuthorizedAccountId", value.into_expr()); CfnAggregationAuthorizationProps(self.0, Phase) }
+    pub fn authorized_account_id(self, value: impl Arg<str>) -> CfnAggregationAuthorizationProps<Set, R1> { CfnAggregationAuthorizationProps(put(self.0, "AuthorizedAccountId", value.into_expr()), Phase) }
     /// `AuthorizedAwsRegion`: text, required. Update: replacement.
-    pub fn authorized_aws_region(mut self, value: impl Arg<str>) -> CfnAggregationAuthorizationProps<R0, Set> { self.0.set("AuthorizedAwsRegion", value.into_expr()); CfnAggregationAuthorizationProps(self.0, Phase) }
+    pub fn authorized_aws_region(self, value: impl Arg<str>) -> CfnAggregationAuthorizationProps<R0, Set> { CfnAggregationAuthorizationProps(put(self.0, "AuthorizedAwsRegion", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAggregationAuthorizationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Config::ConfigRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html)
@@ -38,10 +38,10 @@ impl CfnConfigRule {
     /// `AWS::Config::ConfigRule`
     pub const TYPE: &'static str = "AWS::Config::ConfigRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnConfigRuleProps<R0>) -> Self where CfnConfigRuleProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConfigRuleName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Compliance.Type`: text.
     pub fn attr_compliance_type(&self) -> Val<str> { self.0.get_att("Compliance.Type") }
@@ -50,109 +50,109 @@ impl CfnConfigRule {
 }
 impl Parent for CfnConfigRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Config::ConfigRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfigRuleProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnConfigRuleProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnConfigRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConfigRuleProps<missing::Source> { CfnConfigRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConfigRuleProps<Missing<required::Source>> { CfnConfigRuleProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConfigRuleProps<R0> {
     /// `Compliance`: `Compliance`. Update: in place.
-    pub fn compliance(mut self, value: impl Arg<config_rule::Compliance>) -> Self { self.0.set("Compliance", value.into_expr()); self }
+    pub fn compliance(self, value: impl Arg<config_rule::Compliance>) -> Self { Self(put(self.0, "Compliance", value.into_expr()), Phase) }
     /// `ConfigRuleName`: text. Update: replacement.
-    pub fn config_rule_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ConfigRuleName", value.into_expr()); self }
+    pub fn config_rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigRuleName", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EvaluationModes`: list of `EvaluationModeConfiguration`. Update: in place.
-    pub fn evaluation_modes(mut self, value: impl Arg<Arr<config_rule::EvaluationModeConfiguration>>) -> Self { self.0.set("EvaluationModes", value.into_expr()); self }
+    pub fn evaluation_modes(self, value: impl Arg<Arr<config_rule::EvaluationModeConfiguration>>) -> Self { Self(put(self.0, "EvaluationModes", value.into_expr()), Phase) }
     /// `InputParameters`: JSON. Update: in place.
-    pub fn input_parameters(mut self, value: impl Arg<Any>) -> Self { self.0.set("InputParameters", value.into_expr()); self }
+    pub fn input_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "InputParameters", value.into_expr()), Phase) }
     /// `MaximumExecutionFrequency`: text. Update: in place.
-    pub fn maximum_execution_frequency(mut self, value: impl Arg<str>) -> Self { self.0.set("MaximumExecutionFrequency", value.into_expr()); self }
+    pub fn maximum_execution_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumExecutionFrequency", value.into_expr()), Phase) }
     /// `Scope`: `Scope`. Update: in place.
-    pub fn scope(mut self, value: impl Arg<config_rule::Scope>) -> Self { self.0.set("Scope", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<config_rule::Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
     /// `Source`: `Source`, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<config_rule::Source>) -> CfnConfigRuleProps<Set> { self.0.set("Source", value.into_expr()); CfnConfigRuleProps(self.0, Phase) }
+    pub fn source(self, value: impl Arg<config_rule::Source>) -> CfnConfigRuleProps<Set> { CfnConfigRuleProps(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Config::ConfigRule`.
 pub mod config_rule {
 use crate::cfn::support::*;
 /// The property type `Compliance` of `AWS::Config::ConfigRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-compliance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Compliance(Bag);
+#[must_use] pub struct Compliance(Bag);
 impl Compliance {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for Compliance { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomPolicyDetails` of `AWS::Config::ConfigRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-custompolicydetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomPolicyDetails(Bag);
+#[must_use] pub struct CustomPolicyDetails(Bag);
 impl CustomPolicyDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableDebugLogDelivery`: boolean. Update: in place.
-    pub fn enable_debug_log_delivery(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableDebugLogDelivery", value.into_expr()); self }
+    pub fn enable_debug_log_delivery(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDebugLogDelivery", value.into_expr())) }
     /// `PolicyRuntime`: text. Update: in place.
-    pub fn policy_runtime(mut self, value: impl Arg<str>) -> Self { self.0.set("PolicyRuntime", value.into_expr()); self }
+    pub fn policy_runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyRuntime", value.into_expr())) }
     /// `PolicyText`: text. Update: in place.
-    pub fn policy_text(mut self, value: impl Arg<str>) -> Self { self.0.set("PolicyText", value.into_expr()); self }
+    pub fn policy_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyText", value.into_expr())) }
 }
 impl Done for CustomPolicyDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationModeConfiguration` of `AWS::Config::ConfigRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-evaluationmodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationModeConfiguration(Bag);
+#[must_use] pub struct EvaluationModeConfiguration(Bag);
 impl EvaluationModeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Mode`: text. Update: in place.
-    pub fn mode(mut self, value: impl Arg<str>) -> Self { self.0.set("Mode", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
 }
 impl Done for EvaluationModeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scope` of `AWS::Config::ConfigRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-scope.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Scope(Bag);
+#[must_use] pub struct Scope(Bag);
 impl Scope {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComplianceResourceId`: text. Update: in place.
-    pub fn compliance_resource_id(mut self, value: impl Arg<kind::Ec2VolumeId>) -> Self { self.0.set("ComplianceResourceId", value.into_expr()); self }
+    /// `ComplianceResourceId`: `Ec2VolumeId`. Update: in place.
+    pub fn compliance_resource_id(self, value: impl Arg<kind::Ec2VolumeId>) -> Self { Self(put(self.0, "ComplianceResourceId", value.into_expr())) }
     /// `ComplianceResourceTypes`: list of text. Update: in place.
-    pub fn compliance_resource_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ComplianceResourceTypes", value.into_expr()); self }
+    pub fn compliance_resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ComplianceResourceTypes", value.into_expr())) }
     /// `TagKey`: text. Update: in place.
-    pub fn tag_key(mut self, value: impl Arg<str>) -> Self { self.0.set("TagKey", value.into_expr()); self }
+    pub fn tag_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKey", value.into_expr())) }
     /// `TagValue`: text. Update: in place.
-    pub fn tag_value(mut self, value: impl Arg<str>) -> Self { self.0.set("TagValue", value.into_expr()); self }
+    pub fn tag_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValue", value.into_expr())) }
 }
 impl Done for Scope { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::Config::ConfigRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-source.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Source<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Source<R0 = Set>(Bag, Phase<(R0,)>);
 impl Source {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Source<super::missing::Owner> { Source(Bag::default(), Phase) }
+    pub fn new() -> Source<Missing<super::required::Owner>> { Source(Bag::default(), Phase) }
 }
 impl<R0> Source<R0> {
     /// `CustomPolicyDetails`: `CustomPolicyDetails`. Update: in place.
-    pub fn custom_policy_details(mut self, value: impl Arg<CustomPolicyDetails>) -> Self { self.0.set("CustomPolicyDetails", value.into_expr()); self }
+    pub fn custom_policy_details(self, value: impl Arg<CustomPolicyDetails>) -> Self { Self(put(self.0, "CustomPolicyDetails", value.into_expr()), Phase) }
     /// `Owner`: text, required. Update: in place.
-    pub fn owner(mut self, value: impl Arg<str>) -> Source<Set> { self.0.set("Owner", value.into_expr()); Source(self.0, Phase) }
+    pub fn owner(self, value: impl Arg<str>) -> Source<Set> { Source(put(self.0, "Owner", value.into_expr()), Phase) }
     /// `SourceDetails`: list of `SourceDetail`. Update: in place.
-    pub fn source_details(mut self, value: impl Arg<Arr<SourceDetail>>) -> Self { self.0.set("SourceDetails", value.into_expr()); self }
+    pub fn source_details(self, value: impl Arg<Arr<SourceDetail>>) -> Self { Self(put(self.0, "SourceDetails", value.into_expr()), Phase) }
     /// `SourceIdentifier`: text. Update: in place.
-    pub fn source_identifier(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("SourceIdentifier", value.into_expr()); self }
+    pub fn source_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceIdentifier", value.into_expr()), Phase) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceDetail` of `AWS::Config::ConfigRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configrule-sourcedetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceDetail<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SourceDetail<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SourceDetail {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SourceDetail<super::missing::EventSource, super::missing::MessageType> { SourceDetail(Bag::default(), Phase) }
+    pub fn new() -> SourceDetail<Missing<super::required::EventSource>, Missing<super::required::MessageType>> { SourceDetail(Bag::default(), Phase) }
 }
 impl<R0, R1> SourceDetail<R0, R1> {
     /// `EventSource`: text, required. Update: in place.
-    pub fn event_source(mut self, value: impl Arg<str>) -> SourceDetail<Set, R1> { self.0.set("EventSource", value.into_expr()); SourceDetail(self.0, Phase) }
+    pub fn event_source(self, value: impl Arg<str>) -> SourceDetail<Set, R1> { SourceDetail(put(self.0, "EventSource", value.into_expr()), Phase) }
     /// `MaximumExecutionFrequency`: text. Update: in place.
-    pub fn maximum_execution_frequency(mut self, value: impl Arg<str>) -> Self { self.0.set("MaximumExecutionFrequency", value.into_expr()); self }
+    pub fn maximum_execution_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumExecutionFrequency", value.into_expr()), Phase) }
     /// `MessageType`: text, required. Update: in place.
-    pub fn message_type(mut self, value: impl Arg<str>) -> SourceDetail<R0, Set> { self.0.set("MessageType", value.into_expr()); SourceDetail(self.0, Phase) }
+    pub fn message_type(self, value: impl Arg<str>) -> SourceDetail<R0, Set> { SourceDetail(put(self.0, "MessageType", value.into_expr()), Phase) }
 }
 impl Done for SourceDetail { fn into_props(self) -> Bag { self.0 } }
 }
@@ -165,56 +165,56 @@ impl CfnConfigurationAggregator {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnConfigurationAggregatorProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ConfigurationAggregatorName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ConfigurationAggregatorArn`: text.
+    /// The attribute `ConfigurationAggregatorArn`: `OtherArn`.
     pub fn attr_configuration_aggregator_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConfigurationAggregatorArn") }
 }
 impl Parent for CfnConfigurationAggregator { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Config::ConfigurationAggregator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationaggregator.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfigurationAggregatorProps(Bag);
+#[must_use] pub struct CfnConfigurationAggregatorProps(Bag);
 impl CfnConfigurationAggregatorProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountAggregationSources`: list of `AccountAggregationSource`. Update: in place.
-    pub fn account_aggregation_sources(mut self, value: impl Arg<Arr<configuration_aggregator::AccountAggregationSource>>) -> Self { self.0.set("AccountAggregationSources", value.into_expr()); self }
+    pub fn account_aggregation_sources(self, value: impl Arg<Arr<configuration_aggregator::AccountAggregationSource>>) -> Self { Self(put(self.0, "AccountAggregationSources", value.into_expr())) }
     /// `ConfigurationAggregatorName`: text. Update: replacement.
-    pub fn configuration_aggregator_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ConfigurationAggregatorName", value.into_expr()); self }
+    pub fn configuration_aggregator_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationAggregatorName", value.into_expr())) }
     /// `OrganizationAggregationSource`: `OrganizationAggregationSource`. Update: in place.
-    pub fn organization_aggregation_source(mut self, value: impl Arg<configuration_aggregator::OrganizationAggregationSource>) -> Self { self.0.set("OrganizationAggregationSource", value.into_expr()); self }
+    pub fn organization_aggregation_source(self, value: impl Arg<configuration_aggregator::OrganizationAggregationSource>) -> Self { Self(put(self.0, "OrganizationAggregationSource", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnConfigurationAggregatorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Config::ConfigurationAggregator`.
 pub mod configuration_aggregator {
 use crate::cfn::support::*;
 /// The property type `AccountAggregationSource` of `AWS::Config::ConfigurationAggregator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationaggregator-accountaggregationsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccountAggregationSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AccountAggregationSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl AccountAggregationSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AccountAggregationSource<super::missing::AccountIds> { AccountAggregationSource(Bag::default(), Phase) }
+    pub fn new() -> AccountAggregationSource<Missing<super::required::AccountIds>> { AccountAggregationSource(Bag::default(), Phase) }
 }
 impl<R0> AccountAggregationSource<R0> {
     /// `AccountIds`: list of text, required. Update: in place.
-    pub fn account_ids(mut self, value: impl Arg<Arr<str>>) -> AccountAggregationSource<Set> { self.0.set("AccountIds", value.into_expr()); AccountAggregationSource(self.0, Phase) }
+    pub fn account_ids(self, value: impl Arg<Arr<str>>) -> AccountAggregationSource<Set> { AccountAggregationSource(put(self.0, "AccountIds", value.into_expr()), Phase) }
     /// `AllAwsRegions`: boolean. Update: in place.
-    pub fn all_aws_regions(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllAwsRegions", value.into_expr()); self }
+    pub fn all_aws_regions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllAwsRegions", value.into_expr()), Phase) }
     /// `AwsRegions`: list of text. Update: in place.
-    pub fn aws_regions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AwsRegions", value.into_expr()); self }
+    pub fn aws_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsRegions", value.into_expr()), Phase) }
 }
 impl Done for AccountAggregationSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrganizationAggregationSource` of `AWS::Config::ConfigurationAggregator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationaggregator-organizationaggregationsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OrganizationAggregationSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OrganizationAggregationSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl OrganizationAggregationSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OrganizationAggregationSource<super::missing::RoleArn> { OrganizationAggregationSource(Bag::default(), Phase) }
+    pub fn new() -> OrganizationAggregationSource<Missing<super::required::RoleArn>> { OrganizationAggregationSource(Bag::default(), Phase) }
 }
 impl<R0> OrganizationAggregationSource<R0> {
     /// `AllAwsRegions`: boolean. Update: in place.
-    pub fn all_aws_regions(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllAwsRegions", value.into_expr()); self }
+    pub fn all_aws_regions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllAwsRegions", value.into_expr()), Phase) }
     /// `AwsRegions`: list of text. Update: in place.
-    pub fn aws_regions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AwsRegions", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> OrganizationAggregationSource<Set> { self.0.set("RoleArn", value.into_expr()); OrganizationAggregationSource(self.0, Phase) }
+    pub fn aws_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsRegions", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> OrganizationAggregationSource<Set> { OrganizationAggregationSource(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for OrganizationAggregationSource { fn into_props(self) -> Bag { self.0 } }
 }
@@ -224,7 +224,7 @@ impl CfnConfigurationRecorder {
     /// `AWS::Config::ConfigurationRecorder`
     pub const TYPE: &'static str = "AWS::Config::ConfigurationRecorder";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnConfigurationRecorderProps<R0>) -> Self where CfnConfigurationRecorderProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationRecorderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -234,92 +234,92 @@ impl CfnConfigurationRecorder {
 }
 impl Parent for CfnConfigurationRecorder { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Config::ConfigurationRecorder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-configurationrecorder.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfigurationRecorderProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnConfigurationRecorderProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnConfigurationRecorderProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConfigurationRecorderProps<missing::RoleARN> { CfnConfigurationRecorderProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConfigurationRecorderProps<Missing<required::RoleARN>> { CfnConfigurationRecorderProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConfigurationRecorderProps<R0> {
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RecordingGroup`: `RecordingGroup`. Update: in place.
-    pub fn recording_group(mut self, value: impl Arg<configuration_recorder::RecordingGroup>) -> Self { self.0.set("RecordingGroup", value.into_expr()); self }
+    pub fn recording_group(self, value: impl Arg<configuration_recorder::RecordingGroup>) -> Self { Self(put(self.0, "RecordingGroup", value.into_expr()), Phase) }
     /// `RecordingMode`: `RecordingMode`. Update: in place.
-    pub fn recording_mode(mut self, value: impl Arg<configuration_recorder::RecordingMode>) -> Self { self.0.set("RecordingMode", value.into_expr()); self }
-    /// `RoleARN`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnConfigurationRecorderProps<Set> { self.0.set("RoleARN", value.into_expr()); CfnConfigurationRecorderProps(self.0, Phase) }
+    pub fn recording_mode(self, value: impl Arg<configuration_recorder::RecordingMode>) -> Self { Self(put(self.0, "RecordingMode", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnConfigurationRecorderProps<Set> { CfnConfigurationRecorderProps(put(self.0, "RoleARN", value.into_expr()), Phase) }
     /// `StartedOnCreate`: boolean. Update: replacement.
-    pub fn started_on_create(mut self, value: impl Arg<bool>) -> Self { self.0.set("StartedOnCreate", value.into_expr()); self }
+    pub fn started_on_create(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StartedOnCreate", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationRecorderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Config::ConfigurationRecorder`.
 pub mod configuration_recorder {
 use crate::cfn::support::*;
 /// The property type `ExclusionByResourceTypes` of `AWS::Config::ConfigurationRecorder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-exclusionbyresourcetypes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExclusionByResourceTypes<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ExclusionByResourceTypes<R0 = Set>(Bag, Phase<(R0,)>);
 impl ExclusionByResourceTypes {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExclusionByResourceTypes<super::missing::ResourceTypes> { ExclusionByResourceTypes(Bag::default(), Phase) }
+    pub fn new() -> ExclusionByResourceTypes<Missing<super::required::ResourceTypes>> { ExclusionByResourceTypes(Bag::default(), Phase) }
 }
 impl<R0> ExclusionByResourceTypes<R0> {
     /// `ResourceTypes`: list of text, required. Update: in place.
-    pub fn resource_types(mut self, value: impl Arg<Arr<str>>) -> ExclusionByResourceTypes<Set> { self.0.set("ResourceTypes", value.into_expr()); ExclusionByResourceTypes(self.0, Phase) }
+    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> ExclusionByResourceTypes<Set> { ExclusionByResourceTypes(put(self.0, "ResourceTypes", value.into_expr()), Phase) }
 }
 impl Done for ExclusionByResourceTypes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordingGroup` of `AWS::Config::ConfigurationRecorder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordinggroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecordingGroup(Bag);
+#[must_use] pub struct RecordingGroup(Bag);
 impl RecordingGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllSupported`: boolean. Update: in place.
-    pub fn all_supported(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllSupported", value.into_expr()); self }
+    pub fn all_supported(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllSupported", value.into_expr())) }
     /// `ExclusionByResourceTypes`: `ExclusionByResourceTypes`. Update: in place.
-    pub fn exclusion_by_resource_types(mut self, value: impl Arg<ExclusionByResourceTypes>) -> Self { self.0.set("ExclusionByResourceTypes", value.into_expr()); self }
+    pub fn exclusion_by_resource_types(self, value: impl Arg<ExclusionByResourceTypes>) -> Self { Self(put(self.0, "ExclusionByResourceTypes", value.into_expr())) }
     /// `IncludeGlobalResourceTypes`: boolean. Update: in place.
-    pub fn include_global_resource_types(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeGlobalResourceTypes", value.into_expr()); self }
+    pub fn include_global_resource_types(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeGlobalResourceTypes", value.into_expr())) }
     /// `RecordingStrategy`: `RecordingStrategy`. Update: in place.
-    pub fn recording_strategy(mut self, value: impl Arg<RecordingStrategy>) -> Self { self.0.set("RecordingStrategy", value.into_expr()); self }
+    pub fn recording_strategy(self, value: impl Arg<RecordingStrategy>) -> Self { Self(put(self.0, "RecordingStrategy", value.into_expr())) }
     /// `ResourceTypes`: list of text. Update: in place.
-    pub fn resource_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourceTypes", value.into_expr()); self }
+    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypes", value.into_expr())) }
 }
 impl Done for RecordingGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordingMode` of `AWS::Config::ConfigurationRecorder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordingmode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecordingMode<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RecordingMode<R0 = Set>(Bag, Phase<(R0,)>);
 impl RecordingMode {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecordingMode<super::missing::RecordingFrequency> { RecordingMode(Bag::default(), Phase) }
+    pub fn new() -> RecordingMode<Missing<super::required::RecordingFrequency>> { RecordingMode(Bag::default(), Phase) }
 }
 impl<R0> RecordingMode<R0> {
     /// `RecordingFrequency`: text, required. Update: in place.
-    pub fn recording_frequency(mut self, value: impl Arg<str>) -> RecordingMode<Set> { self.0.set("RecordingFrequency", value.into_expr()); RecordingMode(self.0, Phase) }
+    pub fn recording_frequency(self, value: impl Arg<str>) -> RecordingMode<Set> { RecordingMode(put(self.0, "RecordingFrequency", value.into_expr()), Phase) }
     /// `RecordingModeOverrides`: list of `RecordingModeOverride`. Update: in place.
-    pub fn recording_mode_overrides(mut self, value: impl Arg<Arr<RecordingModeOverride>>) -> Self { self.0.set("RecordingModeOverrides", value.into_expr()); self }
+    pub fn recording_mode_overrides(self, value: impl Arg<Arr<RecordingModeOverride>>) -> Self { Self(put(self.0, "RecordingModeOverrides", value.into_expr()), Phase) }
 }
 impl Done for RecordingMode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordingModeOverride` of `AWS::Config::ConfigurationRecorder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordingmodeoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecordingModeOverride<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RecordingModeOverride<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RecordingModeOverride {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecordingModeOverride<super::missing::RecordingFrequency, super::missing::ResourceTypes> { RecordingModeOverride(Bag::default(), Phase) }
+    pub fn new() -> RecordingModeOverride<Missing<super::required::RecordingFrequency>, Missing<super::required::ResourceTypes>> { RecordingModeOverride(Bag::default(), Phase) }
 }
 impl<R0, R1> RecordingModeOverride<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `RecordingFrequency`: text, required. Update: in place.
-    pub fn recording_frequency(mut self, value: impl Arg<str>) -> RecordingModeOverride<Set, R1> { self.0.set("RecordingFrequency", value.into_expr()); RecordingModeOverride(self.0, Phase) }
+    pub fn recording_frequency(self, value: impl Arg<str>) -> RecordingModeOverride<Set, R1> { RecordingModeOverride(put(self.0, "RecordingFrequency", value.into_expr()), Phase) }
     /// `ResourceTypes`: list of text, required. Update: in place.
-    pub fn resource_types(mut self, value: impl Arg<Arr<str>>) -> RecordingModeOverride<R0, Set> { self.0.set("ResourceTypes", value.into_expr()); RecordingModeOverride(self.0, Phase) }
+    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> RecordingModeOverride<R0, Set> { RecordingModeOverride(put(self.0, "ResourceTypes", value.into_expr()), Phase) }
 }
 impl Done for RecordingModeOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordingStrategy` of `AWS::Config::ConfigurationRecorder`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-configurationrecorder-recordingstrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecordingStrategy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RecordingStrategy<R0 = Set>(Bag, Phase<(R0,)>);
 impl RecordingStrategy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecordingStrategy<super::missing::UseOnly> { RecordingStrategy(Bag::default(), Phase) }
+    pub fn new() -> RecordingStrategy<Missing<super::required::UseOnly>> { RecordingStrategy(Bag::default(), Phase) }
 }
 impl<R0> RecordingStrategy<R0> {
     /// `UseOnly`: text, required. Update: in place.
-    pub fn use_only(mut self, value: impl Arg<str>) -> RecordingStrategy<Set> { self.0.set("UseOnly", value.into_expr()); RecordingStrategy(self.0, Phase) }
+    pub fn use_only(self, value: impl Arg<str>) -> RecordingStrategy<Set> { RecordingStrategy(put(self.0, "UseOnly", value.into_expr()), Phase) }
 }
 impl Done for RecordingStrategy { fn into_props(self) -> Bag { self.0 } }
 }
@@ -329,63 +329,63 @@ impl CfnConformancePack {
     /// `AWS::Config::ConformancePack`
     pub const TYPE: &'static str = "AWS::Config::ConformancePack";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnConformancePackProps<R0>) -> Self where CfnConformancePackProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConformancePackProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConformancePackName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ConformancePackArn`: text.
+    /// The attribute `ConformancePackArn`: `OtherArn`.
     pub fn attr_conformance_pack_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConformancePackArn") }
 }
 impl Parent for CfnConformancePack { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Config::ConformancePack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-conformancepack.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConformancePackProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnConformancePackProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnConformancePackProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConformancePackProps<missing::ConformancePackName> { CfnConformancePackProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConformancePackProps<Missing<required::ConformancePackName>> { CfnConformancePackProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConformancePackProps<R0> {
     /// `ConformancePackInputParameters`: list of `ConformancePackInputParameter`. Update: in place.
-    pub fn conformance_pack_input_parameters(mut self, value: impl Arg<Arr<conformance_pack::ConformancePackInputParameter>>) -> Self { self.0.set("ConformancePackInputParameters", value.into_expr()); self }
+    pub fn conformance_pack_input_parameters(self, value: impl Arg<Arr<conformance_pack::ConformancePackInputParameter>>) -> Self { Self(put(self.0, "ConformancePackInputParameters", value.into_expr()), Phase) }
     /// `ConformancePackName`: text, required. Update: replacement.
-    pub fn conformance_pack_name(mut self, value: impl Arg<str>) -> CfnConformancePackProps<Set> { self.0.set("ConformancePackName", value.into_expr()); CfnConformancePackProps(self.0, Phase) }
-    /// `DeliveryS3Bucket`: text. Update: in place.
-    pub fn delivery_s3_bucket(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("DeliveryS3Bucket", value.into_expr()); self }
+    pub fn conformance_pack_name(self, value: impl Arg<str>) -> CfnConformancePackProps<Set> { CfnConformancePackProps(put(self.0, "ConformancePackName", value.into_expr()), Phase) }
+    /// `DeliveryS3Bucket`: `S3BucketName`. Update: in place.
+    pub fn delivery_s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "DeliveryS3Bucket", value.into_expr()), Phase) }
     /// `DeliveryS3KeyPrefix`: text. Update: in place.
-    pub fn delivery_s3_key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("DeliveryS3KeyPrefix", value.into_expr()); self }
+    pub fn delivery_s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryS3KeyPrefix", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TemplateBody`: text. Update: in place.
-    pub fn template_body(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateBody", value.into_expr()); self }
+    pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value.into_expr()), Phase) }
     /// `TemplateS3Uri`: text. Update: in place.
-    pub fn template_s3_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateS3Uri", value.into_expr()); self }
+    pub fn template_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateS3Uri", value.into_expr()), Phase) }
     /// `TemplateSSMDocumentDetails`: `TemplateSSMDocumentDetails`. Update: in place.
-    pub fn template_ssm_document_details(mut self, value: impl Arg<conformance_pack::TemplateSSMDocumentDetails>) -> Self { self.0.set("TemplateSSMDocumentDetails", value.into_expr()); self }
+    pub fn template_ssm_document_details(self, value: impl Arg<conformance_pack::TemplateSSMDocumentDetails>) -> Self { Self(put(self.0, "TemplateSSMDocumentDetails", value.into_expr()), Phase) }
 }
 impl Done for CfnConformancePackProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Config::ConformancePack`.
 pub mod conformance_pack {
 use crate::cfn::support::*;
 /// The property type `ConformancePackInputParameter` of `AWS::Config::ConformancePack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-conformancepack-conformancepackinputparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConformancePackInputParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConformancePackInputParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConformancePackInputParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConformancePackInputParameter<super::missing::ParameterName, super::missing::ParameterValue> { ConformancePackInputParameter(Bag::default(), Phase) }
+    pub fn new() -> ConformancePackInputParameter<Missing<super::required::ParameterName>, Missing<super::required::ParameterValue>> { ConformancePackInputParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> ConformancePackInputParameter<R0, R1> {
     /// `ParameterName`: text, required. Update: in place.
-    pub fn parameter_name(mut self, value: impl Arg<str>) -> ConformancePackInputParameter<Set, R1> { self.0.set("ParameterName", value.into_expr()); ConformancePackInputParameter(self.0, Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> ConformancePackInputParameter<Set, R1> { ConformancePackInputParameter(put(self.0, "ParameterName", value.into_expr()), Phase) }
     /// `ParameterValue`: text, required. Update: in place.
-    pub fn parameter_value(mut self, value: impl Arg<str>) -> ConformancePackInputParameter<R0, Set> { self.0.set("ParameterValue", value.into_expr()); ConformancePackInputParameter(self.0, Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> ConformancePackInputParameter<R0, Set> { ConformancePackInputParameter(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for ConformancePackInputParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateSSMDocumentDetails` of `AWS::Config::ConformancePack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-conformancepack-templatessmdocumentdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TemplateSSMDocumentDetails(Bag);
+#[must_use] pub struct TemplateSSMDocumentDetails(Bag);
 impl TemplateSSMDocumentDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DocumentName`: text. Update: in place.
-    pub fn document_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentName", value.into_expr()); self }
+    pub fn document_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentName", value.into_expr())) }
     /// `DocumentVersion`: text. Update: in place.
-    pub fn document_version(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentVersion", value.into_expr()); self }
+    pub fn document_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentVersion", value.into_expr())) }
 }
 impl Done for TemplateSSMDocumentDetails { fn into_props(self) -> Bag { self.0 } }
 }
@@ -395,10 +395,10 @@ impl CfnConnector {
     /// `AWS::Config::Connector`
     pub const TYPE: &'static str = "AWS::Config::Connector";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnConnectorProps<R0>) -> Self where CfnConnectorProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
@@ -407,41 +407,41 @@ impl CfnConnector {
 }
 impl Parent for CfnConnector { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Config::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-connector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectorProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnConnectorProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnConnectorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectorProps<missing::ConnectorConfiguration> { CfnConnectorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectorProps<Missing<required::ConnectorConfiguration>> { CfnConnectorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConnectorProps<R0> {
     /// `ConnectorConfiguration`: `ConnectorConfiguration`, required. Update: replacement.
-    pub fn connector_configuration(mut self, value: impl Arg<connector::ConnectorConfiguration>) -> CfnConnectorProps<Set> { self.0.set("ConnectorConfiguration", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn connector_configuration(self, value: impl Arg<connector::ConnectorConfiguration>) -> CfnConnectorProps<Set> { CfnConnectorProps(put(self.0, "ConnectorConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Config::Connector`.
 pub mod connector {
 use crate::cfn::support::*;
 /// The property type `AzureConnectorConfiguration` of `AWS::Config::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-connector-azureconnectorconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AzureConnectorConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AzureConnectorConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AzureConnectorConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AzureConnectorConfiguration<super::missing::ClientIdentifier, super::missing::TenantIdentifier> { AzureConnectorConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AzureConnectorConfiguration<Missing<super::required::ClientIdentifier>, Missing<super::required::TenantIdentifier>> { AzureConnectorConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> AzureConnectorConfiguration<R0, R1> {
     /// `ClientIdentifier`: text, required. Update: replacement.
-    pub fn client_identifier(mut self, value: impl Arg<str>) -> AzureConnectorConfiguration<Set, R1> { self.0.set("ClientIdentifier", value.into_expr()); AzureConnectorConfiguration(self.0, Phase) }
+    pub fn client_identifier(self, value: impl Arg<str>) -> AzureConnectorConfiguration<Set, R1> { AzureConnectorConfiguration(put(self.0, "ClientIdentifier", value.into_expr()), Phase) }
     /// `TenantIdentifier`: text, required. Update: replacement.
-    pub fn tenant_identifier(mut self, value: impl Arg<str>) -> AzureConnectorConfiguration<R0, Set> { self.0.set("TenantIdentifier", value.into_expr()); AzureConnectorConfiguration(self.0, Phase) }
+    pub fn tenant_identifier(self, value: impl Arg<str>) -> AzureConnectorConfiguration<R0, Set> { AzureConnectorConfiguration(put(self.0, "TenantIdentifier", value.into_expr()), Phase) }
 }
 impl Done for AzureConnectorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorConfiguration` of `AWS::Config::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-connector-connectorconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorConfiguration(Bag);
+#[must_use] pub struct ConnectorConfiguration(Bag);
 impl ConnectorConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Azure`: `AzureConnectorConfiguration`. Update: replacement.
-    pub fn azure(mut self, value: impl Arg<AzureConnectorConfiguration>) -> Self { self.0.set("Azure", value.into_expr()); self }
+    pub fn azure(self, value: impl Arg<AzureConnectorConfiguration>) -> Self { Self(put(self.0, "Azure", value.into_expr())) }
 }
 impl Done for ConnectorConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -451,42 +451,42 @@ impl CfnDeliveryChannel {
     /// `AWS::Config::DeliveryChannel`
     pub const TYPE: &'static str = "AWS::Config::DeliveryChannel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDeliveryChannelProps<R0>) -> Self where CfnDeliveryChannelProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeliveryChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnDeliveryChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Config::DeliveryChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-deliverychannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDeliveryChannelProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDeliveryChannelProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDeliveryChannelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDeliveryChannelProps<missing::S3BucketName> { CfnDeliveryChannelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDeliveryChannelProps<Missing<required::S3BucketName>> { CfnDeliveryChannelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDeliveryChannelProps<R0> {
     /// `ConfigSnapshotDeliveryProperties`: `ConfigSnapshotDeliveryProperties`. Update: in place.
-    pub fn config_snapshot_delivery_properties(mut self, value: impl Arg<delivery_channel::ConfigSnapshotDeliveryProperties>) -> Self { self.0.set("ConfigSnapshotDeliveryProperties", value.into_expr()); self }
+    pub fn config_snapshot_delivery_properties(self, value: impl Arg<delivery_channel::ConfigSnapshotDeliveryProperties>) -> Self { Self(put(self.0, "ConfigSnapshotDeliveryProperties", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
-    /// `S3BucketName`: text, required. Update: in place.
-    pub fn s3_bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> CfnDeliveryChannelProps<Set> { self.0.set("S3BucketName", value.into_expr()); CfnDeliveryChannelProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `S3BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> CfnDeliveryChannelProps<Set> { CfnDeliveryChannelProps(put(self.0, "S3BucketName", value.into_expr()), Phase) }
     /// `S3KeyPrefix`: text. Update: in place.
-    pub fn s3_key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("S3KeyPrefix", value.into_expr()); self }
+    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr()), Phase) }
     /// `S3KmsKeyArn`: text. Update: in place.
-    pub fn s3_kms_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("S3KmsKeyArn", value.into_expr()); self }
-    /// `SnsTopicARN`: text. Update: in place.
-    pub fn sns_topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> Self { self.0.set("SnsTopicARN", value.into_expr()); self }
+    pub fn s3_kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KmsKeyArn", value.into_expr()), Phase) }
+    /// `SnsTopicARN`: `SnsTopicArn`. Update: in place.
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicARN", value.into_expr()), Phase) }
 }
 impl Done for CfnDeliveryChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Config::DeliveryChannel`.
 pub mod delivery_channel {
 use crate::cfn::support::*;
 /// The property type `ConfigSnapshotDeliveryProperties` of `AWS::Config::DeliveryChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-deliverychannel-configsnapshotdeliveryproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfigSnapshotDeliveryProperties(Bag);
+#[must_use] pub struct ConfigSnapshotDeliveryProperties(Bag);
 impl ConfigSnapshotDeliveryProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeliveryFrequency`: `DeliveryFrequency`. Update: in place.
-    pub fn delivery_frequency(mut self, value: impl Arg<DeliveryFrequency>) -> Self { self.0.set("DeliveryFrequency", value.into_expr()); self }
+    pub fn delivery_frequency(self, value: impl Arg<DeliveryFrequency>) -> Self { Self(put(self.0, "DeliveryFrequency", value.into_expr())) }
 }
 impl Done for ConfigSnapshotDeliveryProperties { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DeliveryFrequency` allows.
@@ -498,7 +498,7 @@ impl CfnOrganizationConfigRule {
     /// `AWS::Config::OrganizationConfigRule`
     pub const TYPE: &'static str = "AWS::Config::OrganizationConfigRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnOrganizationConfigRuleProps<R0>) -> Self where CfnOrganizationConfigRuleProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOrganizationConfigRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -506,108 +506,108 @@ impl CfnOrganizationConfigRule {
 }
 impl Parent for CfnOrganizationConfigRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Config::OrganizationConfigRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconfigrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOrganizationConfigRuleProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnOrganizationConfigRuleProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnOrganizationConfigRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOrganizationConfigRuleProps<missing::OrganizationConfigRuleName> { CfnOrganizationConfigRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOrganizationConfigRuleProps<Missing<required::OrganizationConfigRuleName>> { CfnOrganizationConfigRuleProps(Bag::default(), Phase) }
 }
 impl<R0> CfnOrganizationConfigRuleProps<R0> {
     /// `ExcludedAccounts`: list of text. Update: in place.
-    pub fn excluded_accounts(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludedAccounts", value.into_expr()); self }
+    pub fn excluded_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedAccounts", value.into_expr()), Phase) }
     /// `OrganizationConfigRuleName`: text, required. Update: replacement.
-    pub fn organization_config_rule_name(mut self, value: impl Arg<str>) -> CfnOrganizationConfigRuleProps<Set> { self.0.set("OrganizationConfigRuleName", value.into_expr()); CfnOrganizationConfigRuleProps(self.0, Phase) }
+    pub fn organization_config_rule_name(self, value: impl Arg<str>) -> CfnOrganizationConfigRuleProps<Set> { CfnOrganizationConfigRuleProps(put(self.0, "OrganizationConfigRuleName", value.into_expr()), Phase) }
     /// `OrganizationCustomPolicyRuleMetadata`: `OrganizationCustomPolicyRuleMetadata`. Update: in place.
-    pub fn organization_custom_policy_rule_metadata(mut self, value: impl Arg<organization_config_rule::OrganizationCustomPolicyRuleMetadata>) -> Self { self.0.set("OrganizationCustomPolicyRuleMetadata", value.into_expr()); self }
+    pub fn organization_custom_policy_rule_metadata(self, value: impl Arg<organization_config_rule::OrganizationCustomPolicyRuleMetadata>) -> Self { Self(put(self.0, "OrganizationCustomPolicyRuleMetadata", value.into_expr()), Phase) }
     /// `OrganizationCustomRuleMetadata`: `OrganizationCustomRuleMetadata`. Update: in place.
-    pub fn organization_custom_rule_metadata(mut self, value: impl Arg<organization_config_rule::OrganizationCustomRuleMetadata>) -> Self { self.0.set("OrganizationCustomRuleMetadata", value.into_expr()); self }
+    pub fn organization_custom_rule_metadata(self, value: impl Arg<organization_config_rule::OrganizationCustomRuleMetadata>) -> Self { Self(put(self.0, "OrganizationCustomRuleMetadata", value.into_expr()), Phase) }
     /// `OrganizationManagedRuleMetadata`: `OrganizationManagedRuleMetadata`. Update: in place.
-    pub fn organization_managed_rule_metadata(mut self, value: impl Arg<organization_config_rule::OrganizationManagedRuleMetadata>) -> Self { self.0.set("OrganizationManagedRuleMetadata", value.into_expr()); self }
+    pub fn organization_managed_rule_metadata(self, value: impl Arg<organization_config_rule::OrganizationManagedRuleMetadata>) -> Self { Self(put(self.0, "OrganizationManagedRuleMetadata", value.into_expr()), Phase) }
 }
 impl Done for CfnOrganizationConfigRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Config::OrganizationConfigRule`.
 pub mod organization_config_rule {
 use crate::cfn::support::*;
 /// The property type `OrganizationCustomPolicyRuleMetadata` of `AWS::Config::OrganizationConfigRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustompolicyrulemetadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OrganizationCustomPolicyRuleMetadata<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OrganizationCustomPolicyRuleMetadata<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OrganizationCustomPolicyRuleMetadata {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OrganizationCustomPolicyRuleMetadata<super::missing::PolicyText, super::missing::Runtime> { OrganizationCustomPolicyRuleMetadata(Bag::default(), Phase) }
+    pub fn new() -> OrganizationCustomPolicyRuleMetadata<Missing<super::required::PolicyText>, Missing<super::required::Runtime>> { OrganizationCustomPolicyRuleMetadata(Bag::default(), Phase) }
 }
 impl<R0, R1> OrganizationCustomPolicyRuleMetadata<R0, R1> {
     /// `DebugLogDeliveryAccounts`: list of text. Update: in place.
-    pub fn debug_log_delivery_accounts(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DebugLogDeliveryAccounts", value.into_expr()); self }
+    pub fn debug_log_delivery_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DebugLogDeliveryAccounts", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InputParameters`: text. Update: in place.
-    pub fn input_parameters(mut self, value: impl Arg<str>) -> Self { self.0.set("InputParameters", value.into_expr()); self }
+    pub fn input_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputParameters", value.into_expr()), Phase) }
     /// `MaximumExecutionFrequency`: text. Update: in place.
-    pub fn maximum_execution_frequency(mut self, value: impl Arg<str>) -> Self { self.0.set("MaximumExecutionFrequency", value.into_expr()); self }
+    pub fn maximum_execution_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumExecutionFrequency", value.into_expr()), Phase) }
     /// `OrganizationConfigRuleTriggerTypes`: list of text. Update: in place.
-    pub fn organization_config_rule_trigger_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("OrganizationConfigRuleTriggerTypes", value.into_expr()); self }
+    pub fn organization_config_rule_trigger_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationConfigRuleTriggerTypes", value.into_expr()), Phase) }
     /// `PolicyText`: text, required. Update: in place.
-    pub fn policy_text(mut self, value: impl Arg<str>) -> OrganizationCustomPolicyRuleMetadata<Set, R1> { self.0.set("PolicyText", value.into_expr()); OrganizationCustomPolicyRuleMetadata(self.0, Phase) }
+    pub fn policy_text(self, value: impl Arg<str>) -> OrganizationCustomPolicyRuleMetadata<Set, R1> { OrganizationCustomPolicyRuleMetadata(put(self.0, "PolicyText", value.into_expr()), Phase) }
     /// `ResourceIdScope`: text. Update: in place.
-    pub fn resource_id_scope(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceIdScope", value.into_expr()); self }
+    pub fn resource_id_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdScope", value.into_expr()), Phase) }
     /// `ResourceTypesScope`: list of text. Update: in place.
-    pub fn resource_types_scope(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourceTypesScope", value.into_expr()); self }
+    pub fn resource_types_scope(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypesScope", value.into_expr()), Phase) }
     /// `Runtime`: text, required. Update: in place.
-    pub fn runtime(mut self, value: impl Arg<str>) -> OrganizationCustomPolicyRuleMetadata<R0, Set> { self.0.set("Runtime", value.into_expr()); OrganizationCustomPolicyRuleMetadata(self.0, Phase) }
+    pub fn runtime(self, value: impl Arg<str>) -> OrganizationCustomPolicyRuleMetadata<R0, Set> { OrganizationCustomPolicyRuleMetadata(put(self.0, "Runtime", value.into_expr()), Phase) }
     /// `TagKeyScope`: text. Update: in place.
-    pub fn tag_key_scope(mut self, value: impl Arg<str>) -> Self { self.0.set("TagKeyScope", value.into_expr()); self }
+    pub fn tag_key_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKeyScope", value.into_expr()), Phase) }
     /// `TagValueScope`: text. Update: in place.
-    pub fn tag_value_scope(mut self, value: impl Arg<str>) -> Self { self.0.set("TagValueScope", value.into_expr()); self }
+    pub fn tag_value_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValueScope", value.into_expr()), Phase) }
 }
 impl Done for OrganizationCustomPolicyRuleMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrganizationCustomRuleMetadata` of `AWS::Config::OrganizationConfigRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationcustomrulemetadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OrganizationCustomRuleMetadata<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OrganizationCustomRuleMetadata<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OrganizationCustomRuleMetadata {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OrganizationCustomRuleMetadata<super::missing::LambdaFunctionArn, super::missing::OrganizationConfigRuleTriggerTypes> { OrganizationCustomRuleMetadata(Bag::default(), Phase) }
+    pub fn new() -> OrganizationCustomRuleMetadata<Missing<super::required::LambdaFunctionArn>, Missing<super::required::OrganizationConfigRuleTriggerTypes>> { OrganizationCustomRuleMetadata(Bag::default(), Phase) }
 }
 impl<R0, R1> OrganizationCustomRuleMetadata<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InputParameters`: text. Update: in place.
-    pub fn input_parameters(mut self, value: impl Arg<str>) -> Self { self.0.set("InputParameters", value.into_expr()); self }
-    /// `LambdaFunctionArn`: text, required. Update: in place.
-    pub fn lambda_function_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> OrganizationCustomRuleMetadata<Set, R1> { self.0.set("LambdaFunctionArn", value.into_expr()); OrganizationCustomRuleMetadata(self.0, Phase) }
+    pub fn input_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputParameters", value.into_expr()), Phase) }
+    /// `LambdaFunctionArn`: `LambdaFunctionArn`, required. Update: in place.
+    pub fn lambda_function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> OrganizationCustomRuleMetadata<Set, R1> { OrganizationCustomRuleMetadata(put(self.0, "LambdaFunctionArn", value.into_expr()), Phase) }
     /// `MaximumExecutionFrequency`: text. Update: in place.
-    pub fn maximum_execution_frequency(mut self, value: impl Arg<str>) -> Self { self.0.set("MaximumExecutionFrequency", value.into_expr()); self }
+    pub fn maximum_execution_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumExecutionFrequency", value.into_expr()), Phase) }
     /// `OrganizationConfigRuleTriggerTypes`: list of text, required. Update: in place.
-    pub fn organization_config_rule_trigger_types(mut self, value: impl Arg<Arr<str>>) -> OrganizationCustomRuleMetadata<R0, Set> { self.0.set("OrganizationConfigRuleTriggerTypes", value.into_expr()); OrganizationCustomRuleMetadata(self.0, Phase) }
+    pub fn organization_config_rule_trigger_types(self, value: impl Arg<Arr<str>>) -> OrganizationCustomRuleMetadata<R0, Set> { OrganizationCustomRuleMetadata(put(self.0, "OrganizationConfigRuleTriggerTypes", value.into_expr()), Phase) }
     /// `ResourceIdScope`: text. Update: in place.
-    pub fn resource_id_scope(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceIdScope", value.into_expr()); self }
+    pub fn resource_id_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdScope", value.into_expr()), Phase) }
     /// `ResourceTypesScope`: list of text. Update: in place.
-    pub fn resource_types_scope(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourceTypesScope", value.into_expr()); self }
+    pub fn resource_types_scope(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypesScope", value.into_expr()), Phase) }
     /// `TagKeyScope`: text. Update: in place.
-    pub fn tag_key_scope(mut self, value: impl Arg<str>) -> Self { self.0.set("TagKeyScope", value.into_expr()); self }
+    pub fn tag_key_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKeyScope", value.into_expr()), Phase) }
     /// `TagValueScope`: text. Update: in place.
-    pub fn tag_value_scope(mut self, value: impl Arg<str>) -> Self { self.0.set("TagValueScope", value.into_expr()); self }
+    pub fn tag_value_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValueScope", value.into_expr()), Phase) }
 }
 impl Done for OrganizationCustomRuleMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrganizationManagedRuleMetadata` of `AWS::Config::OrganizationConfigRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconfigrule-organizationmanagedrulemetadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OrganizationManagedRuleMetadata<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OrganizationManagedRuleMetadata<R0 = Set>(Bag, Phase<(R0,)>);
 impl OrganizationManagedRuleMetadata {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OrganizationManagedRuleMetadata<super::missing::RuleIdentifier> { OrganizationManagedRuleMetadata(Bag::default(), Phase) }
+    pub fn new() -> OrganizationManagedRuleMetadata<Missing<super::required::RuleIdentifier>> { OrganizationManagedRuleMetadata(Bag::default(), Phase) }
 }
 impl<R0> OrganizationManagedRuleMetadata<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InputParameters`: text. Update: in place.
-    pub fn input_parameters(mut self, value: impl Arg<str>) -> Self { self.0.set("InputParameters", value.into_expr()); self }
+    pub fn input_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputParameters", value.into_expr()), Phase) }
     /// `MaximumExecutionFrequency`: text. Update: in place.
-    pub fn maximum_execution_frequency(mut self, value: impl Arg<str>) -> Self { self.0.set("MaximumExecutionFrequency", value.into_expr()); self }
+    pub fn maximum_execution_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumExecutionFrequency", value.into_expr()), Phase) }
     /// `ResourceIdScope`: text. Update: in place.
-    pub fn resource_id_scope(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceIdScope", value.into_expr()); self }
+    pub fn resource_id_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdScope", value.into_expr()), Phase) }
     /// `ResourceTypesScope`: list of text. Update: in place.
-    pub fn resource_types_scope(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourceTypesScope", value.into_expr()); self }
+    pub fn resource_types_scope(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypesScope", value.into_expr()), Phase) }
     /// `RuleIdentifier`: text, required. Update: in place.
-    pub fn rule_identifier(mut self, value: impl Arg<str>) -> OrganizationManagedRuleMetadata<Set> { self.0.set("RuleIdentifier", value.into_expr()); OrganizationManagedRuleMetadata(self.0, Phase) }
+    pub fn rule_identifier(self, value: impl Arg<str>) -> OrganizationManagedRuleMetadata<Set> { OrganizationManagedRuleMetadata(put(self.0, "RuleIdentifier", value.into_expr()), Phase) }
     /// `TagKeyScope`: text. Update: in place.
-    pub fn tag_key_scope(mut self, value: impl Arg<str>) -> Self { self.0.set("TagKeyScope", value.into_expr()); self }
+    pub fn tag_key_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKeyScope", value.into_expr()), Phase) }
     /// `TagValueScope`: text. Update: in place.
-    pub fn tag_value_scope(mut self, value: impl Arg<str>) -> Self { self.0.set("TagValueScope", value.into_expr()); self }
+    pub fn tag_value_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagValueScope", value.into_expr()), Phase) }
 }
 impl Done for OrganizationManagedRuleMetadata { fn into_props(self) -> Bag { self.0 } }
 }
@@ -617,52 +617,52 @@ impl CfnOrganizationConformancePack {
     /// `AWS::Config::OrganizationConformancePack`
     pub const TYPE: &'static str = "AWS::Config::OrganizationConformancePack";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnOrganizationConformancePackProps<R0>) -> Self where CfnOrganizationConformancePackProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOrganizationConformancePackProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `OrganizationConformancePackName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `OrganizationConformancePackArn`: text.
+    /// The attribute `OrganizationConformancePackArn`: `OtherArn`.
     pub fn attr_organization_conformance_pack_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("OrganizationConformancePackArn") }
 }
 impl Parent for CfnOrganizationConformancePack { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Config::OrganizationConformancePack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-organizationconformancepack.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOrganizationConformancePackProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnOrganizationConformancePackProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnOrganizationConformancePackProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOrganizationConformancePackProps<missing::OrganizationConformancePackName> { CfnOrganizationConformancePackProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOrganizationConformancePackProps<Missing<required::OrganizationConformancePackName>> { CfnOrganizationConformancePackProps(Bag::default(), Phase) }
 }
 impl<R0> CfnOrganizationConformancePackProps<R0> {
     /// `ConformancePackInputParameters`: list of `ConformancePackInputParameter`. Update: in place.
-    pub fn conformance_pack_input_parameters(mut self, value: impl Arg<Arr<organization_conformance_pack::ConformancePackInputParameter>>) -> Self { self.0.set("ConformancePackInputParameters", value.into_expr()); self }
+    pub fn conformance_pack_input_parameters(self, value: impl Arg<Arr<organization_conformance_pack::ConformancePackInputParameter>>) -> Self { Self(put(self.0, "ConformancePackInputParameters", value.into_expr()), Phase) }
     /// `DeliveryS3Bucket`: text. Update: in place.
-    pub fn delivery_s3_bucket(mut self, value: impl Arg<str>) -> Self { self.0.set("DeliveryS3Bucket", value.into_expr()); self }
+    pub fn delivery_s3_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryS3Bucket", value.into_expr()), Phase) }
     /// `DeliveryS3KeyPrefix`: text. Update: in place.
-    pub fn delivery_s3_key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("DeliveryS3KeyPrefix", value.into_expr()); self }
+    pub fn delivery_s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryS3KeyPrefix", value.into_expr()), Phase) }
     /// `ExcludedAccounts`: list of text. Update: in place.
-    pub fn excluded_accounts(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludedAccounts", value.into_expr()); self }
+    pub fn excluded_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedAccounts", value.into_expr()), Phase) }
     /// `OrganizationConformancePackName`: text, required. Update: replacement.
-    pub fn organization_conformance_pack_name(mut self, value: impl Arg<str>) -> CfnOrganizationConformancePackProps<Set> { self.0.set("OrganizationConformancePackName", value.into_expr()); CfnOrganizationConformancePackProps(self.0, Phase) }
+    pub fn organization_conformance_pack_name(self, value: impl Arg<str>) -> CfnOrganizationConformancePackProps<Set> { CfnOrganizationConformancePackProps(put(self.0, "OrganizationConformancePackName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TemplateBody`: text. Update: in place.
-    pub fn template_body(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateBody", value.into_expr()); self }
+    pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value.into_expr()), Phase) }
     /// `TemplateS3Uri`: text. Update: in place.
-    pub fn template_s3_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateS3Uri", value.into_expr()); self }
+    pub fn template_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateS3Uri", value.into_expr()), Phase) }
 }
 impl Done for CfnOrganizationConformancePackProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Config::OrganizationConformancePack`.
 pub mod organization_conformance_pack {
 use crate::cfn::support::*;
 /// The property type `ConformancePackInputParameter` of `AWS::Config::OrganizationConformancePack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-organizationconformancepack-conformancepackinputparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConformancePackInputParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConformancePackInputParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConformancePackInputParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConformancePackInputParameter<super::missing::ParameterName, super::missing::ParameterValue> { ConformancePackInputParameter(Bag::default(), Phase) }
+    pub fn new() -> ConformancePackInputParameter<Missing<super::required::ParameterName>, Missing<super::required::ParameterValue>> { ConformancePackInputParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> ConformancePackInputParameter<R0, R1> {
     /// `ParameterName`: text, required. Update: in place.
-    pub fn parameter_name(mut self, value: impl Arg<str>) -> ConformancePackInputParameter<Set, R1> { self.0.set("ParameterName", value.into_expr()); ConformancePackInputParameter(self.0, Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> ConformancePackInputParameter<Set, R1> { ConformancePackInputParameter(put(self.0, "ParameterName", value.into_expr()), Phase) }
     /// `ParameterValue`: text, required. Update: in place.
-    pub fn parameter_value(mut self, value: impl Arg<str>) -> ConformancePackInputParameter<R0, Set> { self.0.set("ParameterValue", value.into_expr()); ConformancePackInputParameter(self.0, Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> ConformancePackInputParameter<R0, Set> { ConformancePackInputParameter(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for ConformancePackInputParameter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -672,92 +672,92 @@ impl CfnRemediationConfiguration {
     /// `AWS::Config::RemediationConfiguration`
     pub const TYPE: &'static str = "AWS::Config::RemediationConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnRemediationConfigurationProps<R0, R1, R2>) -> Self where CfnRemediationConfigurationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRemediationConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConfigRuleName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnRemediationConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Config::RemediationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-remediationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRemediationConfigurationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnRemediationConfigurationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnRemediationConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRemediationConfigurationProps<missing::ConfigRuleName, missing::TargetId, missing::TargetType> { CfnRemediationConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRemediationConfigurationProps<Missing<required::ConfigRuleName>, Missing<required::TargetId>, Missing<required::TargetType>> { CfnRemediationConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRemediationConfigurationProps<R0, R1, R2> {
     /// `Automatic`: boolean. Update: in place.
-    pub fn automatic(mut self, value: impl Arg<bool>) -> Self { self.0.set("Automatic", value.into_expr()); self }
+    pub fn automatic(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Automatic", value.into_expr()), Phase) }
     /// `ConfigRuleName`: text, required. Update: replacement.
-    pub fn config_rule_name(mut self, value: impl Arg<str>) -> CfnRemediationConfigurationProps<Set, R1, R2> { self.0.set("ConfigRuleName", value.into_expr()); CfnRemediationConfigurationProps(self.0, Phase) }
+    pub fn config_rule_name(self, value: impl Arg<str>) -> CfnRemediationConfigurationProps<Set, R1, R2> { CfnRemediationConfigurationProps(put(self.0, "ConfigRuleName", value.into_expr()), Phase) }
     /// `ExecutionControls`: `ExecutionControls`. Update: in place.
-    pub fn execution_controls(mut self, value: impl Arg<remediation_configuration::ExecutionControls>) -> Self { self.0.set("ExecutionControls", value.into_expr()); self }
+    pub fn execution_controls(self, value: impl Arg<remediation_configuration::ExecutionControls>) -> Self { Self(put(self.0, "ExecutionControls", value.into_expr()), Phase) }
     /// `MaximumAutomaticAttempts`: integer. Update: in place.
-    pub fn maximum_automatic_attempts(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumAutomaticAttempts", value.into_expr()); self }
+    pub fn maximum_automatic_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumAutomaticAttempts", value.into_expr()), Phase) }
     /// `Parameters`: map of `RemediationParameterValue`. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Dict<remediation_configuration::RemediationParameterValue>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Dict<remediation_configuration::RemediationParameterValue>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `ResourceType`: text. Update: in place.
-    pub fn resource_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceType", value.into_expr()); self }
+    pub fn resource_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceType", value.into_expr()), Phase) }
     /// `RetryAttemptSeconds`: integer. Update: in place.
-    pub fn retry_attempt_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetryAttemptSeconds", value.into_expr()); self }
+    pub fn retry_attempt_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetryAttemptSeconds", value.into_expr()), Phase) }
     /// `TargetId`: text, required. Update: in place.
-    pub fn target_id(mut self, value: impl Arg<str>) -> CfnRemediationConfigurationProps<R0, Set, R2> { self.0.set("TargetId", value.into_expr()); CfnRemediationConfigurationProps(self.0, Phase) }
+    pub fn target_id(self, value: impl Arg<str>) -> CfnRemediationConfigurationProps<R0, Set, R2> { CfnRemediationConfigurationProps(put(self.0, "TargetId", value.into_expr()), Phase) }
     /// `TargetType`: text, required. Update: in place.
-    pub fn target_type(mut self, value: impl Arg<str>) -> CfnRemediationConfigurationProps<R0, R1, Set> { self.0.set("TargetType", value.into_expr()); CfnRemediationConfigurationProps(self.0, Phase) }
+    pub fn target_type(self, value: impl Arg<str>) -> CfnRemediationConfigurationProps<R0, R1, Set> { CfnRemediationConfigurationProps(put(self.0, "TargetType", value.into_expr()), Phase) }
     /// `TargetVersion`: text. Update: in place.
-    pub fn target_version(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetVersion", value.into_expr()); self }
+    pub fn target_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetVersion", value.into_expr()), Phase) }
 }
 impl Done for CfnRemediationConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Config::RemediationConfiguration`.
 pub mod remediation_configuration {
 use crate::cfn::support::*;
 /// The property type `ExecutionControls` of `AWS::Config::RemediationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-executioncontrols.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExecutionControls(Bag);
+#[must_use] pub struct ExecutionControls(Bag);
 impl ExecutionControls {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SsmControls`: `SsmControls`. Update: in place.
-    pub fn ssm_controls(mut self, value: impl Arg<SsmControls>) -> Self { self.0.set("SsmControls", value.into_expr()); self }
+    pub fn ssm_controls(self, value: impl Arg<SsmControls>) -> Self { Self(put(self.0, "SsmControls", value.into_expr())) }
 }
 impl Done for ExecutionControls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RemediationParameterValue` of `AWS::Config::RemediationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-remediationparametervalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RemediationParameterValue(Bag);
+#[must_use] pub struct RemediationParameterValue(Bag);
 impl RemediationParameterValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourceValue`: `ResourceValue`. Update: in place.
-    pub fn resource_value(mut self, value: impl Arg<ResourceValue>) -> Self { self.0.set("ResourceValue", value.into_expr()); self }
+    pub fn resource_value(self, value: impl Arg<ResourceValue>) -> Self { Self(put(self.0, "ResourceValue", value.into_expr())) }
     /// `StaticValue`: `StaticValue`. Update: in place.
-    pub fn static_value(mut self, value: impl Arg<StaticValue>) -> Self { self.0.set("StaticValue", value.into_expr()); self }
+    pub fn static_value(self, value: impl Arg<StaticValue>) -> Self { Self(put(self.0, "StaticValue", value.into_expr())) }
 }
 impl Done for RemediationParameterValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceValue` of `AWS::Config::RemediationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-resourcevalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceValue(Bag);
+#[must_use] pub struct ResourceValue(Bag);
 impl ResourceValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for ResourceValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SsmControls` of `AWS::Config::RemediationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-ssmcontrols.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SsmControls(Bag);
+#[must_use] pub struct SsmControls(Bag);
 impl SsmControls {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConcurrentExecutionRatePercentage`: integer. Update: in place.
-    pub fn concurrent_execution_rate_percentage(mut self, value: impl Arg<i64>) -> Self { self.0.set("ConcurrentExecutionRatePercentage", value.into_expr()); self }
+    pub fn concurrent_execution_rate_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConcurrentExecutionRatePercentage", value.into_expr())) }
     /// `ErrorPercentage`: integer. Update: in place.
-    pub fn error_percentage(mut self, value: impl Arg<i64>) -> Self { self.0.set("ErrorPercentage", value.into_expr()); self }
+    pub fn error_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ErrorPercentage", value.into_expr())) }
 }
 impl Done for SsmControls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StaticValue` of `AWS::Config::RemediationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-config-remediationconfiguration-staticvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StaticValue(Bag);
+#[must_use] pub struct StaticValue(Bag);
 impl StaticValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Value`: list of text. Update: in place.
-    pub fn value(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for StaticValue { fn into_props(self) -> Bag { self.0 } }
 }
@@ -767,31 +767,31 @@ impl CfnStoredQuery {
     /// `AWS::Config::StoredQuery`
     pub const TYPE: &'static str = "AWS::Config::StoredQuery";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnStoredQueryProps<R0, R1>) -> Self where CfnStoredQueryProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStoredQueryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `QueryName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `QueryArn`: text.
+    /// The attribute `QueryArn`: `OtherArn`.
     pub fn attr_query_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("QueryArn") }
     /// The attribute `QueryId`: text.
     pub fn attr_query_id(&self) -> Val<str> { self.0.get_att("QueryId") }
 }
 impl Parent for CfnStoredQuery { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Config::StoredQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-config-storedquery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStoredQueryProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnStoredQueryProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnStoredQueryProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStoredQueryProps<missing::QueryExpression, missing::QueryName> { CfnStoredQueryProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStoredQueryProps<Missing<required::QueryExpression>, Missing<required::QueryName>> { CfnStoredQueryProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnStoredQueryProps<R0, R1> {
     /// `QueryDescription`: text. Update: in place.
-    pub fn query_description(mut self, value: impl Arg<str>) -> Self { self.0.set("QueryDescription", value.into_expr()); self }
+    pub fn query_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryDescription", value.into_expr()), Phase) }
     /// `QueryExpression`: text, required. Update: in place.
-    pub fn query_expression(mut self, value: impl Arg<str>) -> CfnStoredQueryProps<Set, R1> { self.0.set("QueryExpression", value.into_expr()); CfnStoredQueryProps(self.0, Phase) }
+    pub fn query_expression(self, value: impl Arg<str>) -> CfnStoredQueryProps<Set, R1> { CfnStoredQueryProps(put(self.0, "QueryExpression", value.into_expr()), Phase) }
     /// `QueryName`: text, required. Update: replacement.
-    pub fn query_name(mut self, value: impl Arg<str>) -> CfnStoredQueryProps<R0, Set> { self.0.set("QueryName", value.into_expr()); CfnStoredQueryProps(self.0, Phase) }
+    pub fn query_name(self, value: impl Arg<str>) -> CfnStoredQueryProps<R0, Set> { CfnStoredQueryProps(put(self.0, "QueryName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStoredQueryProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccountIds, AuthorizedAccountId, AuthorizedAwsRegion, ClientIdentifier, ConfigRuleName, ConformancePackName, ConnectorConfiguration, EventSource, LambdaFunctionArn, MessageType, OrganizationConfigRuleName, OrganizationConfigRuleTriggerTypes, OrganizationConformancePackName, Owner, ParameterName, ParameterValue, PolicyText, QueryExpression, QueryName, RecordingFrequency, ResourceTypes, RoleARN, RoleArn, RuleIdentifier, Runtime, S3BucketName, Source, TargetId, TargetType, TenantIdentifier, UseOnly } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccountIds, AuthorizedAccountId, AuthorizedAwsRegion, ClientIdentifier, ConfigRuleName, ConformancePackName, ConnectorConfiguration, EventSource, LambdaFunctionArn, MessageType, OrganizationConfigRuleName, OrganizationConfigRuleTriggerTypes, OrganizationConformancePackName, Owner, ParameterName, ParameterValue, PolicyText, QueryExpression, QueryName, RecordingFrequency, ResourceTypes, RoleARN, RoleArn, RuleIdentifier, Runtime, S3BucketName, Source, TargetId, TargetType, TenantIdentifier, UseOnly } }

@@ -10,10 +10,10 @@ impl CfnAgentStatus {
     /// `AWS::Connect::AgentStatus`
     pub const TYPE: &'static str = "AWS::Connect::AgentStatus";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAgentStatusProps<R0, R1, R2>) -> Self where CfnAgentStatusProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAgentStatusProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AgentStatusArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AgentStatusArn`: text.
+    /// The attribute `AgentStatusArn`: `OtherArn`.
     pub fn attr_agent_status_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AgentStatusArn") }
     /// The attribute `LastModifiedRegion`: text.
     pub fn attr_last_modified_region(&self) -> Val<str> { self.0.get_att("LastModifiedRegion") }
@@ -22,28 +22,28 @@ impl CfnAgentStatus {
 }
 impl Parent for CfnAgentStatus { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::AgentStatus`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-agentstatus.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAgentStatusProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAgentStatusProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAgentStatusProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAgentStatusProps<missing::InstanceArn, missing::Name, missing::State> { CfnAgentStatusProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAgentStatusProps<Missing<required::InstanceArn>, Missing<required::Name>, Missing<required::State>> { CfnAgentStatusProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAgentStatusProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayOrder`: integer. Update: in place.
-    pub fn display_order(mut self, value: impl Arg<i64>) -> Self { self.0.set("DisplayOrder", value.into_expr()); self }
+    pub fn display_order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DisplayOrder", value.into_expr()), Phase) }
     /// `InstanceArn`: text, required. Update: in place.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> CfnAgentStatusProps<Set, R1, R2> { self.0.set("InstanceArn", value.into_expr()); CfnAgentStatusProps(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnAgentStatusProps<Set, R1, R2> { CfnAgentStatusProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAgentStatusProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnAgentStatusProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAgentStatusProps<R0, Set, R2> { CfnAgentStatusProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ResetOrderNumber`: boolean. Update: in place.
-    pub fn reset_order_number(mut self, value: impl Arg<bool>) -> Self { self.0.set("ResetOrderNumber", value.into_expr()); self }
+    pub fn reset_order_number(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ResetOrderNumber", value.into_expr()), Phase) }
     /// `State`: `State`, required. Update: in place.
-    pub fn state(mut self, value: impl Arg<agent_status::State>) -> CfnAgentStatusProps<R0, R1, Set> { self.0.set("State", value.into_expr()); CfnAgentStatusProps(self.0, Phase) }
+    pub fn state(self, value: impl Arg<agent_status::State>) -> CfnAgentStatusProps<R0, R1, Set> { CfnAgentStatusProps(put(self.0, "State", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<agent_status::Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<agent_status::Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnAgentStatusProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::AgentStatus`.
@@ -60,22 +60,22 @@ impl CfnApprovedOrigin {
     /// `AWS::Connect::ApprovedOrigin`
     pub const TYPE: &'static str = "AWS::Connect::ApprovedOrigin";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnApprovedOriginProps<R0, R1>) -> Self where CfnApprovedOriginProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApprovedOriginProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnApprovedOrigin { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::ApprovedOrigin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-approvedorigin.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApprovedOriginProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnApprovedOriginProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnApprovedOriginProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApprovedOriginProps<missing::InstanceId, missing::Origin> { CfnApprovedOriginProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApprovedOriginProps<Missing<required::InstanceId>, Missing<required::Origin>> { CfnApprovedOriginProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApprovedOriginProps<R0, R1> {
-    /// `InstanceId`: text, required. Update: replacement.
-    pub fn instance_id(mut self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnApprovedOriginProps<Set, R1> { self.0.set("InstanceId", value.into_expr()); CfnApprovedOriginProps(self.0, Phase) }
+    /// `InstanceId`: `ConnectInstanceArn`, required. Update: replacement.
+    pub fn instance_id(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnApprovedOriginProps<Set, R1> { CfnApprovedOriginProps(put(self.0, "InstanceId", value.into_expr()), Phase) }
     /// `Origin`: text, required. Update: replacement.
-    pub fn origin(mut self, value: impl Arg<str>) -> CfnApprovedOriginProps<R0, Set> { self.0.set("Origin", value.into_expr()); CfnApprovedOriginProps(self.0, Phase) }
+    pub fn origin(self, value: impl Arg<str>) -> CfnApprovedOriginProps<R0, Set> { CfnApprovedOriginProps(put(self.0, "Origin", value.into_expr()), Phase) }
 }
 impl Done for CfnApprovedOriginProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::ContactFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflow.html)
@@ -84,34 +84,34 @@ impl CfnContactFlow {
     /// `AWS::Connect::ContactFlow`
     pub const TYPE: &'static str = "AWS::Connect::ContactFlow";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnContactFlowProps<R0, R1, R2, R3>) -> Self where CfnContactFlowProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContactFlowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ContactFlowArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ContactFlowArn`: text.
+    /// The attribute `ContactFlowArn`: `OtherArn`.
     pub fn attr_contact_flow_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ContactFlowArn") }
 }
 impl Parent for CfnContactFlow { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::ContactFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnContactFlowProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnContactFlowProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnContactFlowProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnContactFlowProps<missing::Content, missing::InstanceArn, missing::Name, missing::Type> { CfnContactFlowProps(Bag::default(), Phase) }
+    pub fn new() -> CfnContactFlowProps<Missing<required::Content>, Missing<required::InstanceArn>, Missing<required::Name>, Missing<required::Type>> { CfnContactFlowProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnContactFlowProps<R0, R1, R2, R3> {
     /// `Content`: text, required. Update: in place.
-    pub fn content(mut self, value: impl Arg<str>) -> CfnContactFlowProps<Set, R1, R2, R3> { self.0.set("Content", value.into_expr()); CfnContactFlowProps(self.0, Phase) }
+    pub fn content(self, value: impl Arg<str>) -> CfnContactFlowProps<Set, R1, R2, R3> { CfnContactFlowProps(put(self.0, "Content", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `InstanceArn`: text, required. Update: in place.
-    pub fn instance_arn(mut self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnContactFlowProps<R0, Set, R2, R3> { self.0.set("InstanceArn", value.into_expr()); CfnContactFlowProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place.
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnContactFlowProps<R0, Set, R2, R3> { CfnContactFlowProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnContactFlowProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnContactFlowProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnContactFlowProps<R0, R1, Set, R3> { CfnContactFlowProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `State`: `State`. Update: in place.
-    pub fn state(mut self, value: impl Arg<contact_flow::State>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<contact_flow::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<contact_flow::Type>) -> CfnContactFlowProps<R0, R1, R2, Set> { self.0.set("Type", value.into_expr()); CfnContactFlowProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<contact_flow::Type>) -> CfnContactFlowProps<R0, R1, R2, Set> { CfnContactFlowProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnContactFlowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::ContactFlow`.
@@ -128,50 +128,50 @@ impl CfnContactFlowModule {
     /// `AWS::Connect::ContactFlowModule`
     pub const TYPE: &'static str = "AWS::Connect::ContactFlowModule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnContactFlowModuleProps<R0, R1, R2>) -> Self where CfnContactFlowModuleProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContactFlowModuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ContactFlowModuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ContactFlowModuleArn`: text.
+    /// The attribute `ContactFlowModuleArn`: `OtherArn`.
     pub fn attr_contact_flow_module_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ContactFlowModuleArn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnContactFlowModule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::ContactFlowModule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnContactFlowModuleProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnContactFlowModuleProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnContactFlowModuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnContactFlowModuleProps<missing::Content, missing::InstanceArn, missing::Name> { CfnContactFlowModuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnContactFlowModuleProps<Missing<required::Content>, Missing<required::InstanceArn>, Missing<required::Name>> { CfnContactFlowModuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnContactFlowModuleProps<R0, R1, R2> {
     /// `Content`: text, required. Update: in place.
-    pub fn content(mut self, value: impl Arg<str>) -> CfnContactFlowModuleProps<Set, R1, R2> { self.0.set("Content", value.into_expr()); CfnContactFlowModuleProps(self.0, Phase) }
+    pub fn content(self, value: impl Arg<str>) -> CfnContactFlowModuleProps<Set, R1, R2> { CfnContactFlowModuleProps(put(self.0, "Content", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ExternalInvocationConfiguration`: `ExternalInvocationConfiguration`. Update: in place.
-    pub fn external_invocation_configuration(mut self, value: impl Arg<contact_flow_module::ExternalInvocationConfiguration>) -> Self { self.0.set("ExternalInvocationConfiguration", value.into_expr()); self }
-    /// `InstanceArn`: text, required. Update: in place.
-    pub fn instance_arn(mut self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnContactFlowModuleProps<R0, Set, R2> { self.0.set("InstanceArn", value.into_expr()); CfnContactFlowModuleProps(self.0, Phase) }
+    pub fn external_invocation_configuration(self, value: impl Arg<contact_flow_module::ExternalInvocationConfiguration>) -> Self { Self(put(self.0, "ExternalInvocationConfiguration", value.into_expr()), Phase) }
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place.
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnContactFlowModuleProps<R0, Set, R2> { CfnContactFlowModuleProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnContactFlowModuleProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnContactFlowModuleProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnContactFlowModuleProps<R0, R1, Set> { CfnContactFlowModuleProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Settings`: text. Update: in place.
-    pub fn settings(mut self, value: impl Arg<str>) -> Self { self.0.set("Settings", value.into_expr()); self }
+    pub fn settings(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Settings", value.into_expr()), Phase) }
     /// `State`: text. Update: in place.
-    pub fn state(mut self, value: impl Arg<str>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnContactFlowModuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::ContactFlowModule`.
 pub mod contact_flow_module {
 use crate::cfn::support::*;
 /// The property type `ExternalInvocationConfiguration` of `AWS::Connect::ContactFlowModule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-contactflowmodule-externalinvocationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExternalInvocationConfiguration(Bag);
+#[must_use] pub struct ExternalInvocationConfiguration(Bag);
 impl ExternalInvocationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for ExternalInvocationConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -181,7 +181,7 @@ impl CfnContactFlowModuleAlias {
     /// `AWS::Connect::ContactFlowModuleAlias`
     pub const TYPE: &'static str = "AWS::Connect::ContactFlowModuleAlias";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnContactFlowModuleAliasProps<R0, R1, R2>) -> Self where CfnContactFlowModuleAliasProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContactFlowModuleAliasProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ContactFlowModuleAliasARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AliasId`: text.
@@ -191,20 +191,20 @@ impl CfnContactFlowModuleAlias {
 }
 impl Parent for CfnContactFlowModuleAlias { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::ContactFlowModuleAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmodulealias.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnContactFlowModuleAliasProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnContactFlowModuleAliasProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnContactFlowModuleAliasProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnContactFlowModuleAliasProps<missing::ContactFlowModuleId, missing::ContactFlowModuleVersion, missing::Name> { CfnContactFlowModuleAliasProps(Bag::default(), Phase) }
+    pub fn new() -> CfnContactFlowModuleAliasProps<Missing<required::ContactFlowModuleId>, Missing<required::ContactFlowModuleVersion>, Missing<required::Name>> { CfnContactFlowModuleAliasProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnContactFlowModuleAliasProps<R0, R1, R2> {
     /// `ContactFlowModuleId`: text, required. Update: replacement.
-    pub fn contact_flow_module_id(mut self, value: impl Arg<str>) -> CfnContactFlowModuleAliasProps<Set, R1, R2> { self.0.set("ContactFlowModuleId", value.into_expr()); CfnContactFlowModuleAliasProps(self.0, Phase) }
+    pub fn contact_flow_module_id(self, value: impl Arg<str>) -> CfnContactFlowModuleAliasProps<Set, R1, R2> { CfnContactFlowModuleAliasProps(put(self.0, "ContactFlowModuleId", value.into_expr()), Phase) }
     /// `ContactFlowModuleVersion`: integer, required. Update: in place.
-    pub fn contact_flow_module_version(mut self, value: impl Arg<i64>) -> CfnContactFlowModuleAliasProps<R0, Set, R2> { self.0.set("ContactFlowModuleVersion", value.into_expr()); CfnContactFlowModuleAliasProps(self.0, Phase) }
+    pub fn contact_flow_module_version(self, value: impl Arg<i64>) -> CfnContactFlowModuleAliasProps<R0, Set, R2> { CfnContactFlowModuleAliasProps(put(self.0, "ContactFlowModuleVersion", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnContactFlowModuleAliasProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnContactFlowModuleAliasProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnContactFlowModuleAliasProps<R0, R1, Set> { CfnContactFlowModuleAliasProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnContactFlowModuleAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::ContactFlowModuleVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmoduleversion.html)
@@ -213,7 +213,7 @@ impl CfnContactFlowModuleVersion {
     /// `AWS::Connect::ContactFlowModuleVersion`
     pub const TYPE: &'static str = "AWS::Connect::ContactFlowModuleVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnContactFlowModuleVersionProps<R0>) -> Self where CfnContactFlowModuleVersionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContactFlowModuleVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ContactFlowModuleVersionARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ContactFlowModuleVersionARN`: text.
@@ -225,16 +225,16 @@ impl CfnContactFlowModuleVersion {
 }
 impl Parent for CfnContactFlowModuleVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::ContactFlowModuleVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowmoduleversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnContactFlowModuleVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnContactFlowModuleVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnContactFlowModuleVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnContactFlowModuleVersionProps<missing::ContactFlowModuleId> { CfnContactFlowModuleVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnContactFlowModuleVersionProps<Missing<required::ContactFlowModuleId>> { CfnContactFlowModuleVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnContactFlowModuleVersionProps<R0> {
     /// `ContactFlowModuleId`: text, required. Update: replacement.
-    pub fn contact_flow_module_id(mut self, value: impl Arg<str>) -> CfnContactFlowModuleVersionProps<Set> { self.0.set("ContactFlowModuleId", value.into_expr()); CfnContactFlowModuleVersionProps(self.0, Phase) }
+    pub fn contact_flow_module_id(self, value: impl Arg<str>) -> CfnContactFlowModuleVersionProps<Set> { CfnContactFlowModuleVersionProps(put(self.0, "ContactFlowModuleId", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
 }
 impl Done for CfnContactFlowModuleVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::ContactFlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowversion.html)
@@ -243,7 +243,7 @@ impl CfnContactFlowVersion {
     /// `AWS::Connect::ContactFlowVersion`
     pub const TYPE: &'static str = "AWS::Connect::ContactFlowVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnContactFlowVersionProps<R0>) -> Self where CfnContactFlowVersionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContactFlowVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ContactFlowVersionARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ContactFlowVersionARN`: text.
@@ -255,16 +255,16 @@ impl CfnContactFlowVersion {
 }
 impl Parent for CfnContactFlowVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::ContactFlowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-contactflowversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnContactFlowVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnContactFlowVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnContactFlowVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnContactFlowVersionProps<missing::ContactFlowId> { CfnContactFlowVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnContactFlowVersionProps<Missing<required::ContactFlowId>> { CfnContactFlowVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnContactFlowVersionProps<R0> {
     /// `ContactFlowId`: text, required. Update: replacement.
-    pub fn contact_flow_id(mut self, value: impl Arg<str>) -> CfnContactFlowVersionProps<Set> { self.0.set("ContactFlowId", value.into_expr()); CfnContactFlowVersionProps(self.0, Phase) }
+    pub fn contact_flow_id(self, value: impl Arg<str>) -> CfnContactFlowVersionProps<Set> { CfnContactFlowVersionProps(put(self.0, "ContactFlowId", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
 }
 impl Done for CfnContactFlowVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::DataLakeAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datalakeassociation.html)
@@ -273,28 +273,28 @@ impl CfnDataLakeAssociation {
     /// `AWS::Connect::DataLakeAssociation`
     pub const TYPE: &'static str = "AWS::Connect::DataLakeAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDataLakeAssociationProps<R0, R1>) -> Self where CfnDataLakeAssociationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataLakeAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ResourceShareArn`: text.
+    /// The attribute `ResourceShareArn`: `OtherArn`.
     pub fn attr_resource_share_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceShareArn") }
     /// The attribute `ResourceShareId`: text.
     pub fn attr_resource_share_id(&self) -> Val<str> { self.0.get_att("ResourceShareId") }
 }
 impl Parent for CfnDataLakeAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::DataLakeAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datalakeassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataLakeAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDataLakeAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDataLakeAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataLakeAssociationProps<missing::DataSetId, missing::InstanceId> { CfnDataLakeAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataLakeAssociationProps<Missing<required::DataSetId>, Missing<required::InstanceId>> { CfnDataLakeAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDataLakeAssociationProps<R0, R1> {
     /// `DataSetId`: text, required. Update: replacement.
-    pub fn data_set_id(mut self, value: impl Arg<str>) -> CfnDataLakeAssociationProps<Set, R1> { self.0.set("DataSetId", value.into_expr()); CfnDataLakeAssociationProps(self.0, Phase) }
+    pub fn data_set_id(self, value: impl Arg<str>) -> CfnDataLakeAssociationProps<Set, R1> { CfnDataLakeAssociationProps(put(self.0, "DataSetId", value.into_expr()), Phase) }
     /// `InstanceId`: text, required. Update: replacement.
-    pub fn instance_id(mut self, value: impl Arg<str>) -> CfnDataLakeAssociationProps<R0, Set> { self.0.set("InstanceId", value.into_expr()); CfnDataLakeAssociationProps(self.0, Phase) }
+    pub fn instance_id(self, value: impl Arg<str>) -> CfnDataLakeAssociationProps<R0, Set> { CfnDataLakeAssociationProps(put(self.0, "InstanceId", value.into_expr()), Phase) }
     /// `TargetAccountId`: text. Update: replacement.
-    pub fn target_account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetAccountId", value.into_expr()); self }
+    pub fn target_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetAccountId", value.into_expr()), Phase) }
 }
 impl Done for CfnDataLakeAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::DataTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html)
@@ -303,10 +303,10 @@ impl CfnDataTable {
     /// `AWS::Connect::DataTable`
     pub const TYPE: &'static str = "AWS::Connect::DataTable";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnDataTableProps<R0, R1, R2, R3, R4>) -> Self where CfnDataTableProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataTableProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: number.
     pub fn attr_created_time(&self) -> Val<f64> { self.0.get_att("CreatedTime") }
@@ -319,38 +319,38 @@ impl CfnDataTable {
 }
 impl Parent for CfnDataTable { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::DataTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataTableProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnDataTableProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnDataTableProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataTableProps<missing::InstanceArn, missing::Name, missing::Status, missing::TimeZone, missing::ValueLockLevel> { CfnDataTableProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataTableProps<Missing<required::InstanceArn>, Missing<required::Name>, Missing<required::Status>, Missing<required::TimeZone>, Missing<required::ValueLockLevel>> { CfnDataTableProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnDataTableProps<R0, R1, R2, R3, R4> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InstanceArn`: text, required. Update: replacement.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> CfnDataTableProps<Set, R1, R2, R3, R4> { self.0.set("InstanceArn", value.into_expr()); CfnDataTableProps(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnDataTableProps<Set, R1, R2, R3, R4> { CfnDataTableProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDataTableProps<R0, Set, R2, R3, R4> { self.0.set("Name", value.into_expr()); CfnDataTableProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataTableProps<R0, Set, R2, R3, R4> { CfnDataTableProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: replacement.
-    pub fn status(mut self, value: impl Arg<data_table::Status>) -> CfnDataTableProps<R0, R1, Set, R3, R4> { self.0.set("Status", value.into_expr()); CfnDataTableProps(self.0, Phase) }
+    pub fn status(self, value: impl Arg<data_table::Status>) -> CfnDataTableProps<R0, R1, Set, R3, R4> { CfnDataTableProps(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TimeZone`: text, required. Update: in place.
-    pub fn time_zone(mut self, value: impl Arg<str>) -> CfnDataTableProps<R0, R1, R2, Set, R4> { self.0.set("TimeZone", value.into_expr()); CfnDataTableProps(self.0, Phase) }
+    pub fn time_zone(self, value: impl Arg<str>) -> CfnDataTableProps<R0, R1, R2, Set, R4> { CfnDataTableProps(put(self.0, "TimeZone", value.into_expr()), Phase) }
     /// `ValueLockLevel`: `ValueLockLevel`, required. Update: in place.
-    pub fn value_lock_level(mut self, value: impl Arg<data_table::ValueLockLevel>) -> CfnDataTableProps<R0, R1, R2, R3, Set> { self.0.set("ValueLockLevel", value.into_expr()); CfnDataTableProps(self.0, Phase) }
+    pub fn value_lock_level(self, value: impl Arg<data_table::ValueLockLevel>) -> CfnDataTableProps<R0, R1, R2, R3, Set> { CfnDataTableProps(put(self.0, "ValueLockLevel", value.into_expr()), Phase) }
 }
 impl Done for CfnDataTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::DataTable`.
 pub mod data_table {
 use crate::cfn::support::*;
 /// The property type `LockVersion` of `AWS::Connect::DataTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatable-lockversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LockVersion(Bag);
+#[must_use] pub struct LockVersion(Bag);
 impl LockVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataTable`: text. Update: in place.
-    pub fn data_table(mut self, value: impl Arg<str>) -> Self { self.0.set("DataTable", value.into_expr()); self }
+    pub fn data_table(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataTable", value.into_expr())) }
 }
 impl Done for LockVersion { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -364,7 +364,7 @@ impl CfnDataTableAttribute {
     /// `AWS::Connect::DataTableAttribute`
     pub const TYPE: &'static str = "AWS::Connect::DataTableAttribute";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnDataTableAttributeProps<R0, R1, R2, R3>) -> Self where CfnDataTableAttributeProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataTableAttributeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AttributeId`: text.
@@ -378,78 +378,78 @@ impl CfnDataTableAttribute {
 }
 impl Parent for CfnDataTableAttribute { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::DataTableAttribute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatableattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataTableAttributeProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnDataTableAttributeProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnDataTableAttributeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataTableAttributeProps<missing::DataTableArn, missing::InstanceArn, missing::Name, missing::ValueType> { CfnDataTableAttributeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataTableAttributeProps<Missing<required::DataTableArn>, Missing<required::InstanceArn>, Missing<required::Name>, Missing<required::ValueType>> { CfnDataTableAttributeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDataTableAttributeProps<R0, R1, R2, R3> {
     /// `DataTableArn`: text, required. Update: replacement.
-    pub fn data_table_arn(mut self, value: impl Arg<str>) -> CfnDataTableAttributeProps<Set, R1, R2, R3> { self.0.set("DataTableArn", value.into_expr()); CfnDataTableAttributeProps(self.0, Phase) }
+    pub fn data_table_arn(self, value: impl Arg<str>) -> CfnDataTableAttributeProps<Set, R1, R2, R3> { CfnDataTableAttributeProps(put(self.0, "DataTableArn", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InstanceArn`: text, required. Update: replacement.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> CfnDataTableAttributeProps<R0, Set, R2, R3> { self.0.set("InstanceArn", value.into_expr()); CfnDataTableAttributeProps(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnDataTableAttributeProps<R0, Set, R2, R3> { CfnDataTableAttributeProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDataTableAttributeProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnDataTableAttributeProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataTableAttributeProps<R0, R1, Set, R3> { CfnDataTableAttributeProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Primary`: boolean. Update: in place.
-    pub fn primary(mut self, value: impl Arg<bool>) -> Self { self.0.set("Primary", value.into_expr()); self }
+    pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value.into_expr()), Phase) }
     /// `Validation`: `Validation`. Update: in place.
-    pub fn validation(mut self, value: impl Arg<data_table_attribute::Validation>) -> Self { self.0.set("Validation", value.into_expr()); self }
+    pub fn validation(self, value: impl Arg<data_table_attribute::Validation>) -> Self { Self(put(self.0, "Validation", value.into_expr()), Phase) }
     /// `ValueType`: `ValueType`, required. Update: in place.
-    pub fn value_type(mut self, value: impl Arg<data_table_attribute::ValueType>) -> CfnDataTableAttributeProps<R0, R1, R2, Set> { self.0.set("ValueType", value.into_expr()); CfnDataTableAttributeProps(self.0, Phase) }
+    pub fn value_type(self, value: impl Arg<data_table_attribute::ValueType>) -> CfnDataTableAttributeProps<R0, R1, R2, Set> { CfnDataTableAttributeProps(put(self.0, "ValueType", value.into_expr()), Phase) }
 }
 impl Done for CfnDataTableAttributeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::DataTableAttribute`.
 pub mod data_table_attribute {
 use crate::cfn::support::*;
 /// The property type `Enum` of `AWS::Connect::DataTableAttribute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-enum.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Enum(Bag);
+#[must_use] pub struct Enum(Bag);
 impl Enum {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Strict`: boolean. Update: in place.
-    pub fn strict(mut self, value: impl Arg<bool>) -> Self { self.0.set("Strict", value.into_expr()); self }
+    pub fn strict(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Strict", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for Enum { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LockVersion` of `AWS::Connect::DataTableAttribute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-lockversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LockVersion(Bag);
+#[must_use] pub struct LockVersion(Bag);
 impl LockVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attribute`: text. Update: in place.
-    pub fn attribute(mut self, value: impl Arg<str>) -> Self { self.0.set("Attribute", value.into_expr()); self }
+    pub fn attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
     /// `DataTable`: text. Update: in place.
-    pub fn data_table(mut self, value: impl Arg<str>) -> Self { self.0.set("DataTable", value.into_expr()); self }
+    pub fn data_table(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataTable", value.into_expr())) }
 }
 impl Done for LockVersion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Validation` of `AWS::Connect::DataTableAttribute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatableattribute-validation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Validation(Bag);
+#[must_use] pub struct Validation(Bag);
 impl Validation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enum`: `Enum`. Update: in place.
-    pub fn enum_(mut self, value: impl Arg<Enum>) -> Self { self.0.set("Enum", value.into_expr()); self }
+    pub fn enum_(self, value: impl Arg<Enum>) -> Self { Self(put(self.0, "Enum", value.into_expr())) }
     /// `ExclusiveMaximum`: number. Update: in place.
-    pub fn exclusive_maximum(mut self, value: impl Arg<f64>) -> Self { self.0.set("ExclusiveMaximum", value.into_expr()); self }
+    pub fn exclusive_maximum(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ExclusiveMaximum", value.into_expr())) }
     /// `ExclusiveMinimum`: number. Update: in place.
-    pub fn exclusive_minimum(mut self, value: impl Arg<f64>) -> Self { self.0.set("ExclusiveMinimum", value.into_expr()); self }
+    pub fn exclusive_minimum(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ExclusiveMinimum", value.into_expr())) }
     /// `MaxLength`: integer. Update: in place.
-    pub fn max_length(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxLength", value.into_expr()); self }
+    pub fn max_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLength", value.into_expr())) }
     /// `MaxValues`: integer. Update: in place.
-    pub fn max_values(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxValues", value.into_expr()); self }
+    pub fn max_values(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxValues", value.into_expr())) }
     /// `Maximum`: number. Update: in place.
-    pub fn maximum(mut self, value: impl Arg<f64>) -> Self { self.0.set("Maximum", value.into_expr()); self }
+    pub fn maximum(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Maximum", value.into_expr())) }
     /// `MinLength`: integer. Update: in place.
-    pub fn min_length(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinLength", value.into_expr()); self }
+    pub fn min_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinLength", value.into_expr())) }
     /// `MinValues`: integer. Update: in place.
-    pub fn min_values(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinValues", value.into_expr()); self }
+    pub fn min_values(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinValues", value.into_expr())) }
     /// `Minimum`: number. Update: in place.
-    pub fn minimum(mut self, value: impl Arg<f64>) -> Self { self.0.set("Minimum", value.into_expr()); self }
+    pub fn minimum(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Minimum", value.into_expr())) }
     /// `MultipleOf`: number. Update: in place.
-    pub fn multiple_of(mut self, value: impl Arg<f64>) -> Self { self.0.set("MultipleOf", value.into_expr()); self }
+    pub fn multiple_of(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MultipleOf", value.into_expr())) }
 }
 impl Done for Validation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ValueType` allows.
@@ -461,7 +461,7 @@ impl CfnDataTableRecord {
     /// `AWS::Connect::DataTableRecord`
     pub const TYPE: &'static str = "AWS::Connect::DataTableRecord";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDataTableRecordProps<R0, R1, R2>) -> Self where CfnDataTableRecordProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataTableRecordProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `RecordId`: text.
@@ -469,45 +469,45 @@ impl CfnDataTableRecord {
 }
 impl Parent for CfnDataTableRecord { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::DataTableRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-datatablerecord.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataTableRecordProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDataTableRecordProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDataTableRecordProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataTableRecordProps<missing::DataTableArn, missing::DataTableRecord, missing::InstanceArn> { CfnDataTableRecordProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataTableRecordProps<Missing<required::DataTableArn>, Missing<required::DataTableRecord>, Missing<required::InstanceArn>> { CfnDataTableRecordProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDataTableRecordProps<R0, R1, R2> {
     /// `DataTableArn`: text, required. Update: replacement.
-    pub fn data_table_arn(mut self, value: impl Arg<str>) -> CfnDataTableRecordProps<Set, R1, R2> { self.0.set("DataTableArn", value.into_expr()); CfnDataTableRecordProps(self.0, Phase) }
+    pub fn data_table_arn(self, value: impl Arg<str>) -> CfnDataTableRecordProps<Set, R1, R2> { CfnDataTableRecordProps(put(self.0, "DataTableArn", value.into_expr()), Phase) }
     /// `DataTableRecord`: `DataTableRecord`, required. Update: in place.
-    pub fn data_table_record(mut self, value: impl Arg<data_table_record::DataTableRecord>) -> CfnDataTableRecordProps<R0, Set, R2> { self.0.set("DataTableRecord", value.into_expr()); CfnDataTableRecordProps(self.0, Phase) }
+    pub fn data_table_record(self, value: impl Arg<data_table_record::DataTableRecord>) -> CfnDataTableRecordProps<R0, Set, R2> { CfnDataTableRecordProps(put(self.0, "DataTableRecord", value.into_expr()), Phase) }
     /// `InstanceArn`: text, required. Update: replacement.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> CfnDataTableRecordProps<R0, R1, Set> { self.0.set("InstanceArn", value.into_expr()); CfnDataTableRecordProps(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnDataTableRecordProps<R0, R1, Set> { CfnDataTableRecordProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnDataTableRecordProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::DataTableRecord`.
 pub mod data_table_record {
 use crate::cfn::support::*;
 /// The property type `DataTableRecord` of `AWS::Connect::DataTableRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatablerecord-datatablerecord.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataTableRecord<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataTableRecord<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataTableRecord {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataTableRecord<super::missing::Values> { DataTableRecord(Bag::default(), Phase) }
+    pub fn new() -> DataTableRecord<Missing<super::required::Values>> { DataTableRecord(Bag::default(), Phase) }
 }
 impl<R0> DataTableRecord<R0> {
     /// `PrimaryValues`: list of `Value`. Update: in place.
-    pub fn primary_values(mut self, value: impl Arg<Arr<Value>>) -> Self { self.0.set("PrimaryValues", value.into_expr()); self }
+    pub fn primary_values(self, value: impl Arg<Arr<Value>>) -> Self { Self(put(self.0, "PrimaryValues", value.into_expr()), Phase) }
     /// `Values`: list of `Value`, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<Value>>) -> DataTableRecord<Set> { self.0.set("Values", value.into_expr()); DataTableRecord(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<Value>>) -> DataTableRecord<Set> { DataTableRecord(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for DataTableRecord { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Value` of `AWS::Connect::DataTableRecord`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-datatablerecord-value.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Value(Bag);
+#[must_use] pub struct Value(Bag);
 impl Value {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttributeId`: text. Update: in place.
-    pub fn attribute_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AttributeId", value.into_expr()); self }
+    pub fn attribute_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeId", value.into_expr())) }
     /// `AttributeValue`: text. Update: in place.
-    pub fn attribute_value(mut self, value: impl Arg<str>) -> Self { self.0.set("AttributeValue", value.into_expr()); self }
+    pub fn attribute_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeValue", value.into_expr())) }
 }
 impl Done for Value { fn into_props(self) -> Bag { self.0 } }
 }
@@ -517,46 +517,46 @@ impl CfnEmailAddress {
     /// `AWS::Connect::EmailAddress`
     pub const TYPE: &'static str = "AWS::Connect::EmailAddress";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnEmailAddressProps<R0, R1>) -> Self where CfnEmailAddressProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEmailAddressProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EmailAddressArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `EmailAddressArn`: text.
+    /// The attribute `EmailAddressArn`: `OtherArn`.
     pub fn attr_email_address_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EmailAddressArn") }
 }
 impl Parent for CfnEmailAddress { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::EmailAddress`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-emailaddress.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEmailAddressProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnEmailAddressProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnEmailAddressProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEmailAddressProps<missing::EmailAddress, missing::InstanceArn> { CfnEmailAddressProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEmailAddressProps<Missing<required::EmailAddress>, Missing<required::InstanceArn>> { CfnEmailAddressProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEmailAddressProps<R0, R1> {
     /// `AliasConfigurations`: list of `AliasConfiguration`. Update: in place.
-    pub fn alias_configurations(mut self, value: impl Arg<Arr<email_address::AliasConfiguration>>) -> Self { self.0.set("AliasConfigurations", value.into_expr()); self }
+    pub fn alias_configurations(self, value: impl Arg<Arr<email_address::AliasConfiguration>>) -> Self { Self(put(self.0, "AliasConfigurations", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `EmailAddress`: text, required. Update: replacement.
-    pub fn email_address(mut self, value: impl Arg<str>) -> CfnEmailAddressProps<Set, R1> { self.0.set("EmailAddress", value.into_expr()); CfnEmailAddressProps(self.0, Phase) }
+    pub fn email_address(self, value: impl Arg<str>) -> CfnEmailAddressProps<Set, R1> { CfnEmailAddressProps(put(self.0, "EmailAddress", value.into_expr()), Phase) }
     /// `InstanceArn`: text, required. Update: in place.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> CfnEmailAddressProps<R0, Set> { self.0.set("InstanceArn", value.into_expr()); CfnEmailAddressProps(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnEmailAddressProps<R0, Set> { CfnEmailAddressProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEmailAddressProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::EmailAddress`.
 pub mod email_address {
 use crate::cfn::support::*;
 /// The property type `AliasConfiguration` of `AWS::Connect::EmailAddress`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-emailaddress-aliasconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AliasConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AliasConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AliasConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AliasConfiguration<super::missing::EmailAddressArn> { AliasConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AliasConfiguration<Missing<super::required::EmailAddressArn>> { AliasConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AliasConfiguration<R0> {
     /// `EmailAddressArn`: text, required. Update: in place.
-    pub fn email_address_arn(mut self, value: impl Arg<str>) -> AliasConfiguration<Set> { self.0.set("EmailAddressArn", value.into_expr()); AliasConfiguration(self.0, Phase) }
+    pub fn email_address_arn(self, value: impl Arg<str>) -> AliasConfiguration<Set> { AliasConfiguration(put(self.0, "EmailAddressArn", value.into_expr()), Phase) }
 }
 impl Done for AliasConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -566,606 +566,606 @@ impl CfnEvaluationForm {
     /// `AWS::Connect::EvaluationForm`
     pub const TYPE: &'static str = "AWS::Connect::EvaluationForm";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnEvaluationFormProps<R0, R1, R2, R3>) -> Self where CfnEvaluationFormProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEvaluationFormProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EvaluationFormArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `EvaluationFormArn`: text.
+    /// The attribute `EvaluationFormArn`: `OtherArn`.
     pub fn attr_evaluation_form_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EvaluationFormArn") }
 }
 impl Parent for CfnEvaluationForm { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-evaluationform.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEvaluationFormProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnEvaluationFormProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnEvaluationFormProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEvaluationFormProps<missing::InstanceArn, missing::Items, missing::Status, missing::Title> { CfnEvaluationFormProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEvaluationFormProps<Missing<required::InstanceArn>, Missing<required::Items>, Missing<required::Status>, Missing<required::Title>> { CfnEvaluationFormProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnEvaluationFormProps<R0, R1, R2, R3> {
     /// `AIVersion`: text. Update: in place.
-    pub fn ai_version(mut self, value: impl Arg<str>) -> Self { self.0.set("AIVersion", value.into_expr()); self }
+    pub fn ai_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AIVersion", value.into_expr()), Phase) }
     /// `AutoEvaluationConfiguration`: `AutoEvaluationConfiguration`. Update: in place.
-    pub fn auto_evaluation_configuration(mut self, value: impl Arg<evaluation_form::AutoEvaluationConfiguration>) -> Self { self.0.set("AutoEvaluationConfiguration", value.into_expr()); self }
+    pub fn auto_evaluation_configuration(self, value: impl Arg<evaluation_form::AutoEvaluationConfiguration>) -> Self { Self(put(self.0, "AutoEvaluationConfiguration", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `InstanceArn`: text, required. Update: in place.
-    pub fn instance_arn(mut self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnEvaluationFormProps<Set, R1, R2, R3> { self.0.set("InstanceArn", value.into_expr()); CfnEvaluationFormProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place.
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnEvaluationFormProps<Set, R1, R2, R3> { CfnEvaluationFormProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Items`: list of `EvaluationFormBaseItem`, required. Update: in place.
-    pub fn items(mut self, value: impl Arg<Arr<evaluation_form::EvaluationFormBaseItem>>) -> CfnEvaluationFormProps<R0, Set, R2, R3> { self.0.set("Items", value.into_expr()); CfnEvaluationFormProps(self.0, Phase) }
+    pub fn items(self, value: impl Arg<Arr<evaluation_form::EvaluationFormBaseItem>>) -> CfnEvaluationFormProps<R0, Set, R2, R3> { CfnEvaluationFormProps(put(self.0, "Items", value.into_expr()), Phase) }
     /// `LanguageConfiguration`: `EvaluationFormLanguageConfiguration`. Update: in place.
-    pub fn language_configuration(mut self, value: impl Arg<evaluation_form::EvaluationFormLanguageConfiguration>) -> Self { self.0.set("LanguageConfiguration", value.into_expr()); self }
+    pub fn language_configuration(self, value: impl Arg<evaluation_form::EvaluationFormLanguageConfiguration>) -> Self { Self(put(self.0, "LanguageConfiguration", value.into_expr()), Phase) }
     /// `ReviewConfiguration`: `EvaluationReviewConfiguration`. Update: in place.
-    pub fn review_configuration(mut self, value: impl Arg<evaluation_form::EvaluationReviewConfiguration>) -> Self { self.0.set("ReviewConfiguration", value.into_expr()); self }
+    pub fn review_configuration(self, value: impl Arg<evaluation_form::EvaluationReviewConfiguration>) -> Self { Self(put(self.0, "ReviewConfiguration", value.into_expr()), Phase) }
     /// `ScoringStrategy`: `ScoringStrategy`. Update: in place.
-    pub fn scoring_strategy(mut self, value: impl Arg<evaluation_form::ScoringStrategy>) -> Self { self.0.set("ScoringStrategy", value.into_expr()); self }
+    pub fn scoring_strategy(self, value: impl Arg<evaluation_form::ScoringStrategy>) -> Self { Self(put(self.0, "ScoringStrategy", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<evaluation_form::Status>) -> CfnEvaluationFormProps<R0, R1, Set, R3> { self.0.set("Status", value.into_expr()); CfnEvaluationFormProps(self.0, Phase) }
+    pub fn status(self, value: impl Arg<evaluation_form::Status>) -> CfnEvaluationFormProps<R0, R1, Set, R3> { CfnEvaluationFormProps(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetConfiguration`: `EvaluationFormTargetConfiguration`. Update: in place.
-    pub fn target_configuration(mut self, value: impl Arg<evaluation_form::EvaluationFormTargetConfiguration>) -> Self { self.0.set("TargetConfiguration", value.into_expr()); self }
+    pub fn target_configuration(self, value: impl Arg<evaluation_form::EvaluationFormTargetConfiguration>) -> Self { Self(put(self.0, "TargetConfiguration", value.into_expr()), Phase) }
     /// `Title`: text, required. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> CfnEvaluationFormProps<R0, R1, R2, Set> { self.0.set("Title", value.into_expr()); CfnEvaluationFormProps(self.0, Phase) }
+    pub fn title(self, value: impl Arg<str>) -> CfnEvaluationFormProps<R0, R1, R2, Set> { CfnEvaluationFormProps(put(self.0, "Title", value.into_expr()), Phase) }
 }
 impl Done for CfnEvaluationFormProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::EvaluationForm`.
 pub mod evaluation_form {
 use crate::cfn::support::*;
 /// The property type `AutoEvaluationConfiguration` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-autoevaluationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoEvaluationConfiguration(Bag);
+#[must_use] pub struct AutoEvaluationConfiguration(Bag);
 impl AutoEvaluationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for AutoEvaluationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutomaticFailConfiguration` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-automaticfailconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutomaticFailConfiguration(Bag);
+#[must_use] pub struct AutomaticFailConfiguration(Bag);
 impl AutomaticFailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetSection`: text. Update: in place.
-    pub fn target_section(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetSection", value.into_expr()); self }
+    pub fn target_section(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetSection", value.into_expr())) }
 }
 impl Done for AutomaticFailConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormBaseItem` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformbaseitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormBaseItem<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EvaluationFormBaseItem<R0 = Set>(Bag, Phase<(R0,)>);
 impl EvaluationFormBaseItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluationFormBaseItem<super::missing::Section> { EvaluationFormBaseItem(Bag::default(), Phase) }
+    pub fn new() -> EvaluationFormBaseItem<Missing<super::required::Section>> { EvaluationFormBaseItem(Bag::default(), Phase) }
 }
 impl<R0> EvaluationFormBaseItem<R0> {
     /// `Section`: `EvaluationFormSection`, required. Update: in place.
-    pub fn section(mut self, value: impl Arg<EvaluationFormSection>) -> EvaluationFormBaseItem<Set> { self.0.set("Section", value.into_expr()); EvaluationFormBaseItem(self.0, Phase) }
+    pub fn section(self, value: impl Arg<EvaluationFormSection>) -> EvaluationFormBaseItem<Set> { EvaluationFormBaseItem(put(self.0, "Section", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormBaseItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormItem` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormItem(Bag);
+#[must_use] pub struct EvaluationFormItem(Bag);
 impl EvaluationFormItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Question`: `EvaluationFormQuestion`. Update: in place.
-    pub fn question(mut self, value: impl Arg<EvaluationFormQuestion>) -> Self { self.0.set("Question", value.into_expr()); self }
+    pub fn question(self, value: impl Arg<EvaluationFormQuestion>) -> Self { Self(put(self.0, "Question", value.into_expr())) }
     /// `Section`: `EvaluationFormSection`. Update: in place.
-    pub fn section(mut self, value: impl Arg<EvaluationFormSection>) -> Self { self.0.set("Section", value.into_expr()); self }
+    pub fn section(self, value: impl Arg<EvaluationFormSection>) -> Self { Self(put(self.0, "Section", value.into_expr())) }
 }
 impl Done for EvaluationFormItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormItemEnablementCondition` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementcondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormItemEnablementCondition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EvaluationFormItemEnablementCondition<R0 = Set>(Bag, Phase<(R0,)>);
 impl EvaluationFormItemEnablementCondition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluationFormItemEnablementCondition<super::missing::Operands> { EvaluationFormItemEnablementCondition(Bag::default(), Phase) }
+    pub fn new() -> EvaluationFormItemEnablementCondition<Missing<super::required::Operands>> { EvaluationFormItemEnablementCondition(Bag::default(), Phase) }
 }
 impl<R0> EvaluationFormItemEnablementCondition<R0> {
     /// `Operands`: list of `EvaluationFormItemEnablementConditionOperand`, required. Update: in place.
-    pub fn operands(mut self, value: impl Arg<Arr<EvaluationFormItemEnablementConditionOperand>>) -> EvaluationFormItemEnablementCondition<Set> { self.0.set("Operands", value.into_expr()); EvaluationFormItemEnablementCondition(self.0, Phase) }
+    pub fn operands(self, value: impl Arg<Arr<EvaluationFormItemEnablementConditionOperand>>) -> EvaluationFormItemEnablementCondition<Set> { EvaluationFormItemEnablementCondition(put(self.0, "Operands", value.into_expr()), Phase) }
     /// `Operator`: `Operator`. Update: in place.
-    pub fn operator(mut self, value: impl Arg<Operator>) -> Self { self.0.set("Operator", value.into_expr()); self }
+    pub fn operator(self, value: impl Arg<Operator>) -> Self { Self(put(self.0, "Operator", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormItemEnablementCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormItemEnablementConditionOperand` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementconditionoperand.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormItemEnablementConditionOperand(Bag);
+#[must_use] pub struct EvaluationFormItemEnablementConditionOperand(Bag);
 impl EvaluationFormItemEnablementConditionOperand {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Expression`: `EvaluationFormItemEnablementExpression`. Update: in place.
-    pub fn expression(mut self, value: impl Arg<EvaluationFormItemEnablementExpression>) -> Self { self.0.set("Expression", value.into_expr()); self }
+    pub fn expression(self, value: impl Arg<EvaluationFormItemEnablementExpression>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
 }
 impl Done for EvaluationFormItemEnablementConditionOperand { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormItemEnablementConfiguration` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormItemEnablementConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EvaluationFormItemEnablementConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EvaluationFormItemEnablementConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluationFormItemEnablementConfiguration<super::missing::Action, super::missing::Condition> { EvaluationFormItemEnablementConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EvaluationFormItemEnablementConfiguration<Missing<super::required::Action>, Missing<super::required::Condition>> { EvaluationFormItemEnablementConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EvaluationFormItemEnablementConfiguration<R0, R1> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> EvaluationFormItemEnablementConfiguration<Set, R1> { self.0.set("Action", value.into_expr()); EvaluationFormItemEnablementConfiguration(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> EvaluationFormItemEnablementConfiguration<Set, R1> { EvaluationFormItemEnablementConfiguration(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Condition`: `EvaluationFormItemEnablementCondition`, required. Update: in place.
-    pub fn condition(mut self, value: impl Arg<EvaluationFormItemEnablementCondition>) -> EvaluationFormItemEnablementConfiguration<R0, Set> { self.0.set("Condition", value.into_expr()); EvaluationFormItemEnablementConfiguration(self.0, Phase) }
+    pub fn condition(self, value: impl Arg<EvaluationFormItemEnablementCondition>) -> EvaluationFormItemEnablementConfiguration<R0, Set> { EvaluationFormItemEnablementConfiguration(put(self.0, "Condition", value.into_expr()), Phase) }
     /// `DefaultAction`: `DefaultAction`. Update: in place.
-    pub fn default_action(mut self, value: impl Arg<DefaultAction>) -> Self { self.0.set("DefaultAction", value.into_expr()); self }
+    pub fn default_action(self, value: impl Arg<DefaultAction>) -> Self { Self(put(self.0, "DefaultAction", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormItemEnablementConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormItemEnablementExpression` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementexpression.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormItemEnablementExpression<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct EvaluationFormItemEnablementExpression<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl EvaluationFormItemEnablementExpression {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluationFormItemEnablementExpression<super::missing::Comparator, super::missing::Source, super::missing::Values> { EvaluationFormItemEnablementExpression(Bag::default(), Phase) }
+    pub fn new() -> EvaluationFormItemEnablementExpression<Missing<super::required::Comparator>, Missing<super::required::Source>, Missing<super::required::Values>> { EvaluationFormItemEnablementExpression(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> EvaluationFormItemEnablementExpression<R0, R1, R2> {
     /// `Comparator`: `Comparator`, required. Update: in place.
-    pub fn comparator(mut self, value: impl Arg<Comparator>) -> EvaluationFormItemEnablementExpression<Set, R1, R2> { self.0.set("Comparator", value.into_expr()); EvaluationFormItemEnablementExpression(self.0, Phase) }
+    pub fn comparator(self, value: impl Arg<Comparator>) -> EvaluationFormItemEnablementExpression<Set, R1, R2> { EvaluationFormItemEnablementExpression(put(self.0, "Comparator", value.into_expr()), Phase) }
     /// `Source`: `EvaluationFormItemEnablementSource`, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<EvaluationFormItemEnablementSource>) -> EvaluationFormItemEnablementExpression<R0, Set, R2> { self.0.set("Source", value.into_expr()); EvaluationFormItemEnablementExpression(self.0, Phase) }
+    pub fn source(self, value: impl Arg<EvaluationFormItemEnablementSource>) -> EvaluationFormItemEnablementExpression<R0, Set, R2> { EvaluationFormItemEnablementExpression(put(self.0, "Source", value.into_expr()), Phase) }
     /// `Values`: list of `EvaluationFormItemEnablementSourceValue`, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<EvaluationFormItemEnablementSourceValue>>) -> EvaluationFormItemEnablementExpression<R0, R1, Set> { self.0.set("Values", value.into_expr()); EvaluationFormItemEnablementExpression(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<EvaluationFormItemEnablementSourceValue>>) -> EvaluationFormItemEnablementExpression<R0, R1, Set> { EvaluationFormItemEnablementExpression(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormItemEnablementExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormItemEnablementSource` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormItemEnablementSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EvaluationFormItemEnablementSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl EvaluationFormItemEnablementSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluationFormItemEnablementSource<super::missing::Type> { EvaluationFormItemEnablementSource(Bag::default(), Phase) }
+    pub fn new() -> EvaluationFormItemEnablementSource<Missing<super::required::Type>> { EvaluationFormItemEnablementSource(Bag::default(), Phase) }
 }
 impl<R0> EvaluationFormItemEnablementSource<R0> {
     /// `RefId`: text. Update: in place.
-    pub fn ref_id(mut self, value: impl Arg<str>) -> Self { self.0.set("RefId", value.into_expr()); self }
+    pub fn ref_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefId", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> EvaluationFormItemEnablementSource<Set> { self.0.set("Type", value.into_expr()); EvaluationFormItemEnablementSource(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> EvaluationFormItemEnablementSource<Set> { EvaluationFormItemEnablementSource(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormItemEnablementSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormItemEnablementSourceValue` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformitemenablementsourcevalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormItemEnablementSourceValue(Bag);
+#[must_use] pub struct EvaluationFormItemEnablementSourceValue(Bag);
 impl EvaluationFormItemEnablementSourceValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RefId`: text. Update: in place.
-    pub fn ref_id(mut self, value: impl Arg<str>) -> Self { self.0.set("RefId", value.into_expr()); self }
+    pub fn ref_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefId", value.into_expr())) }
     /// `Type`: `EvaluationFormItemEnablementSourceValueType`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<EvaluationFormItemEnablementSourceValueType>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<EvaluationFormItemEnablementSourceValueType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for EvaluationFormItemEnablementSourceValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormLanguageConfiguration` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformlanguageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormLanguageConfiguration(Bag);
+#[must_use] pub struct EvaluationFormLanguageConfiguration(Bag);
 impl EvaluationFormLanguageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FormLanguage`: `FormLanguage`. Update: in place.
-    pub fn form_language(mut self, value: impl Arg<FormLanguage>) -> Self { self.0.set("FormLanguage", value.into_expr()); self }
+    pub fn form_language(self, value: impl Arg<FormLanguage>) -> Self { Self(put(self.0, "FormLanguage", value.into_expr())) }
 }
 impl Done for EvaluationFormLanguageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormMetricConfiguration` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmetricconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormMetricConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EvaluationFormMetricConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EvaluationFormMetricConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluationFormMetricConfiguration<super::missing::MetricName, super::missing::MetricType> { EvaluationFormMetricConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EvaluationFormMetricConfiguration<Missing<super::required::MetricName>, Missing<super::required::MetricType>> { EvaluationFormMetricConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EvaluationFormMetricConfiguration<R0, R1> {
     /// `MetricName`: text, required. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> EvaluationFormMetricConfiguration<Set, R1> { self.0.set("MetricName", value.into_expr()); EvaluationFormMetricConfiguration(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> EvaluationFormMetricConfiguration<Set, R1> { EvaluationFormMetricConfiguration(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `MetricType`: `MetricType`, required. Update: in place.
-    pub fn metric_type(mut self, value: impl Arg<MetricType>) -> EvaluationFormMetricConfiguration<R0, Set> { self.0.set("MetricType", value.into_expr()); EvaluationFormMetricConfiguration(self.0, Phase) }
+    pub fn metric_type(self, value: impl Arg<MetricType>) -> EvaluationFormMetricConfiguration<R0, Set> { EvaluationFormMetricConfiguration(put(self.0, "MetricType", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormMetricConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormMultiSelectQuestionAutomation` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionautomation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormMultiSelectQuestionAutomation(Bag);
+#[must_use] pub struct EvaluationFormMultiSelectQuestionAutomation(Bag);
 impl EvaluationFormMultiSelectQuestionAutomation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnswerSource`: `EvaluationFormQuestionAutomationAnswerSource`. Update: in place.
-    pub fn answer_source(mut self, value: impl Arg<EvaluationFormQuestionAutomationAnswerSource>) -> Self { self.0.set("AnswerSource", value.into_expr()); self }
+    pub fn answer_source(self, value: impl Arg<EvaluationFormQuestionAutomationAnswerSource>) -> Self { Self(put(self.0, "AnswerSource", value.into_expr())) }
     /// `DefaultOptionRefIds`: list of text. Update: in place.
-    pub fn default_option_ref_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DefaultOptionRefIds", value.into_expr()); self }
+    pub fn default_option_ref_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DefaultOptionRefIds", value.into_expr())) }
     /// `Options`: list of `EvaluationFormMultiSelectQuestionAutomationOption`. Update: in place.
-    pub fn options(mut self, value: impl Arg<Arr<EvaluationFormMultiSelectQuestionAutomationOption>>) -> Self { self.0.set("Options", value.into_expr()); self }
+    pub fn options(self, value: impl Arg<Arr<EvaluationFormMultiSelectQuestionAutomationOption>>) -> Self { Self(put(self.0, "Options", value.into_expr())) }
 }
 impl Done for EvaluationFormMultiSelectQuestionAutomation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormMultiSelectQuestionAutomationOption` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionautomationoption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormMultiSelectQuestionAutomationOption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EvaluationFormMultiSelectQuestionAutomationOption<R0 = Set>(Bag, Phase<(R0,)>);
 impl EvaluationFormMultiSelectQuestionAutomationOption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluationFormMultiSelectQuestionAutomationOption<super::missing::RuleCategory> { EvaluationFormMultiSelectQuestionAutomationOption(Bag::default(), Phase) }
+    pub fn new() -> EvaluationFormMultiSelectQuestionAutomationOption<Missing<super::required::RuleCategory>> { EvaluationFormMultiSelectQuestionAutomationOption(Bag::default(), Phase) }
 }
 impl<R0> EvaluationFormMultiSelectQuestionAutomationOption<R0> {
     /// `RuleCategory`: `MultiSelectQuestionRuleCategoryAutomation`, required. Update: in place.
-    pub fn rule_category(mut self, value: impl Arg<MultiSelectQuestionRuleCategoryAutomation>) -> EvaluationFormMultiSelectQuestionAutomationOption<Set> { self.0.set("RuleCategory", value.into_expr()); EvaluationFormMultiSelectQuestionAutomationOption(self.0, Phase) }
+    pub fn rule_category(self, value: impl Arg<MultiSelectQuestionRuleCategoryAutomation>) -> EvaluationFormMultiSelectQuestionAutomationOption<Set> { EvaluationFormMultiSelectQuestionAutomationOption(put(self.0, "RuleCategory", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormMultiSelectQuestionAutomationOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormMultiSelectQuestionOption` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionoption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormMultiSelectQuestionOption<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EvaluationFormMultiSelectQuestionOption<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EvaluationFormMultiSelectQuestionOption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluationFormMultiSelectQuestionOption<super::missing::RefId, super::missing::Text> { EvaluationFormMultiSelectQuestionOption(Bag::default(), Phase) }
+    pub fn new() -> EvaluationFormMultiSelectQuestionOption<Missing<super::required::RefId>, Missing<super::required::Text>> { EvaluationFormMultiSelectQuestionOption(Bag::default(), Phase) }
 }
 impl<R0, R1> EvaluationFormMultiSelectQuestionOption<R0, R1> {
     /// `AutomaticFail`: boolean. Update: in place.
-    pub fn automatic_fail(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutomaticFail", value.into_expr()); self }
+    pub fn automatic_fail(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutomaticFail", value.into_expr()), Phase) }
     /// `AutomaticFailConfiguration`: `AutomaticFailConfiguration`. Update: in place.
-    pub fn automatic_fail_configuration(mut self, value: impl Arg<AutomaticFailConfiguration>) -> Self { self.0.set("AutomaticFailConfiguration", value.into_expr()); self }
+    pub fn automatic_fail_configuration(self, value: impl Arg<AutomaticFailConfiguration>) -> Self { Self(put(self.0, "AutomaticFailConfiguration", value.into_expr()), Phase) }
     /// `PointsConfiguration`: `QuestionOptionPointsConfiguration`. Update: in place.
-    pub fn points_configuration(mut self, value: impl Arg<QuestionOptionPointsConfiguration>) -> Self { self.0.set("PointsConfiguration", value.into_expr()); self }
+    pub fn points_configuration(self, value: impl Arg<QuestionOptionPointsConfiguration>) -> Self { Self(put(self.0, "PointsConfiguration", value.into_expr()), Phase) }
     /// `RefId`: text, required. Update: in place.
-    pub fn ref_id(mut self, value: impl Arg<str>) -> EvaluationFormMultiSelectQuestionOption<Set, R1> { self.0.set("RefId", value.into_expr()); EvaluationFormMultiSelectQuestionOption(self.0, Phase) }
+    pub fn ref_id(self, value: impl Arg<str>) -> EvaluationFormMultiSelectQuestionOption<Set, R1> { EvaluationFormMultiSelectQuestionOption(put(self.0, "RefId", value.into_expr()), Phase) }
     /// `Score`: integer. Update: in place.
-    pub fn score(mut self, value: impl Arg<i64>) -> Self { self.0.set("Score", value.into_expr()); self }
+    pub fn score(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Score", value.into_expr()), Phase) }
     /// `Text`: text, required. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> EvaluationFormMultiSelectQuestionOption<R0, Set> { self.0.set("Text", value.into_expr()); EvaluationFormMultiSelectQuestionOption(self.0, Phase) }
+    pub fn text(self, value: impl Arg<str>) -> EvaluationFormMultiSelectQuestionOption<R0, Set> { EvaluationFormMultiSelectQuestionOption(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormMultiSelectQuestionOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormMultiSelectQuestionProperties` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformmultiselectquestionproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormMultiSelectQuestionProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EvaluationFormMultiSelectQuestionProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl EvaluationFormMultiSelectQuestionProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluationFormMultiSelectQuestionProperties<super::missing::Options> { EvaluationFormMultiSelectQuestionProperties(Bag::default(), Phase) }
+    pub fn new() -> EvaluationFormMultiSelectQuestionProperties<Missing<super::required::Options>> { EvaluationFormMultiSelectQuestionProperties(Bag::default(), Phase) }
 }
 impl<R0> EvaluationFormMultiSelectQuestionProperties<R0> {
     /// `Automation`: `EvaluationFormMultiSelectQuestionAutomation`. Update: in place.
-    pub fn automation(mut self, value: impl Arg<EvaluationFormMultiSelectQuestionAutomation>) -> Self { self.0.set("Automation", value.into_expr()); self }
+    pub fn automation(self, value: impl Arg<EvaluationFormMultiSelectQuestionAutomation>) -> Self { Self(put(self.0, "Automation", value.into_expr()), Phase) }
     /// `DisplayAs`: `EvaluationFormMultiSelectQuestionPropertiesDisplayAs`. Update: in place.
-    pub fn display_as(mut self, value: impl Arg<EvaluationFormMultiSelectQuestionPropertiesDisplayAs>) -> Self { self.0.set("DisplayAs", value.into_expr()); self }
+    pub fn display_as(self, value: impl Arg<EvaluationFormMultiSelectQuestionPropertiesDisplayAs>) -> Self { Self(put(self.0, "DisplayAs", value.into_expr()), Phase) }
     /// `Options`: list of `EvaluationFormMultiSelectQuestionOption`, required. Update: in place.
-    pub fn options(mut self, value: impl Arg<Arr<EvaluationFormMultiSelectQuestionOption>>) -> EvaluationFormMultiSelectQuestionProperties<Set> { self.0.set("Options", value.into_expr()); EvaluationFormMultiSelectQuestionProperties(self.0, Phase) }
+    pub fn options(self, value: impl Arg<Arr<EvaluationFormMultiSelectQuestionOption>>) -> EvaluationFormMultiSelectQuestionProperties<Set> { EvaluationFormMultiSelectQuestionProperties(put(self.0, "Options", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormMultiSelectQuestionProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormNumericQuestionAutomation` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionautomation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormNumericQuestionAutomation(Bag);
+#[must_use] pub struct EvaluationFormNumericQuestionAutomation(Bag);
 impl EvaluationFormNumericQuestionAutomation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnswerSource`: `EvaluationFormQuestionAutomationAnswerSource`. Update: in place.
-    pub fn answer_source(mut self, value: impl Arg<EvaluationFormQuestionAutomationAnswerSource>) -> Self { self.0.set("AnswerSource", value.into_expr()); self }
+    pub fn answer_source(self, value: impl Arg<EvaluationFormQuestionAutomationAnswerSource>) -> Self { Self(put(self.0, "AnswerSource", value.into_expr())) }
     /// `PropertyValue`: `NumericQuestionPropertyValueAutomation`. Update: in place.
-    pub fn property_value(mut self, value: impl Arg<NumericQuestionPropertyValueAutomation>) -> Self { self.0.set("PropertyValue", value.into_expr()); self }
+    pub fn property_value(self, value: impl Arg<NumericQuestionPropertyValueAutomation>) -> Self { Self(put(self.0, "PropertyValue", value.into_expr())) }
 }
 impl Done for EvaluationFormNumericQuestionAutomation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormNumericQuestionOption` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionoption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormNumericQuestionOption<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EvaluationFormNumericQuestionOption<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EvaluationFormNumericQuestionOption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluationFormNumericQuestionOption<super::missing::MaxValue, super::missing::MinValue> { EvaluationFormNumericQuestionOption(Bag::default(), Phase) }
+    pub fn new() -> EvaluationFormNumericQuestionOption<Missing<super::required::MaxValue>, Missing<super::required::MinValue>> { EvaluationFormNumericQuestionOption(Bag::default(), Phase) }
 }
 impl<R0, R1> EvaluationFormNumericQuestionOption<R0, R1> {
     /// `AutomaticFail`: boolean. Update: in place.
-    pub fn automatic_fail(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutomaticFail", value.into_expr()); self }
+    pub fn automatic_fail(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutomaticFail", value.into_expr()), Phase) }
     /// `AutomaticFailConfiguration`: `AutomaticFailConfiguration`. Update: in place.
-    pub fn automatic_fail_configuration(mut self, value: impl Arg<AutomaticFailConfiguration>) -> Self { self.0.set("AutomaticFailConfiguration", value.into_expr()); self }
+    pub fn automatic_fail_configuration(self, value: impl Arg<AutomaticFailConfiguration>) -> Self { Self(put(self.0, "AutomaticFailConfiguration", value.into_expr()), Phase) }
     /// `MaxValue`: integer, required. Update: in place.
-    pub fn max_value(mut self, value: impl Arg<i64>) -> EvaluationFormNumericQuestionOption<Set, R1> { self.0.set("MaxValue", value.into_expr()); EvaluationFormNumericQuestionOption(self.0, Phase) }
+    pub fn max_value(self, value: impl Arg<i64>) -> EvaluationFormNumericQuestionOption<Set, R1> { EvaluationFormNumericQuestionOption(put(self.0, "MaxValue", value.into_expr()), Phase) }
     /// `MinValue`: integer, required. Update: in place.
-    pub fn min_value(mut self, value: impl Arg<i64>) -> EvaluationFormNumericQuestionOption<R0, Set> { self.0.set("MinValue", value.into_expr()); EvaluationFormNumericQuestionOption(self.0, Phase) }
+    pub fn min_value(self, value: impl Arg<i64>) -> EvaluationFormNumericQuestionOption<R0, Set> { EvaluationFormNumericQuestionOption(put(self.0, "MinValue", value.into_expr()), Phase) }
     /// `PointsConfiguration`: `QuestionOptionPointsConfiguration`. Update: in place.
-    pub fn points_configuration(mut self, value: impl Arg<QuestionOptionPointsConfiguration>) -> Self { self.0.set("PointsConfiguration", value.into_expr()); self }
+    pub fn points_configuration(self, value: impl Arg<QuestionOptionPointsConfiguration>) -> Self { Self(put(self.0, "PointsConfiguration", value.into_expr()), Phase) }
     /// `Score`: integer. Update: in place.
-    pub fn score(mut self, value: impl Arg<i64>) -> Self { self.0.set("Score", value.into_expr()); self }
+    pub fn score(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Score", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormNumericQuestionOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormNumericQuestionProperties` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformnumericquestionproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormNumericQuestionProperties<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EvaluationFormNumericQuestionProperties<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EvaluationFormNumericQuestionProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluationFormNumericQuestionProperties<super::missing::MaxValue, super::missing::MinValue> { EvaluationFormNumericQuestionProperties(Bag::default(), Phase) }
+    pub fn new() -> EvaluationFormNumericQuestionProperties<Missing<super::required::MaxValue>, Missing<super::required::MinValue>> { EvaluationFormNumericQuestionProperties(Bag::default(), Phase) }
 }
 impl<R0, R1> EvaluationFormNumericQuestionProperties<R0, R1> {
     /// `Automation`: `EvaluationFormNumericQuestionAutomation`. Update: in place.
-    pub fn automation(mut self, value: impl Arg<EvaluationFormNumericQuestionAutomation>) -> Self { self.0.set("Automation", value.into_expr()); self }
+    pub fn automation(self, value: impl Arg<EvaluationFormNumericQuestionAutomation>) -> Self { Self(put(self.0, "Automation", value.into_expr()), Phase) }
     /// `MaxValue`: integer, required. Update: in place.
-    pub fn max_value(mut self, value: impl Arg<i64>) -> EvaluationFormNumericQuestionProperties<Set, R1> { self.0.set("MaxValue", value.into_expr()); EvaluationFormNumericQuestionProperties(self.0, Phase) }
+    pub fn max_value(self, value: impl Arg<i64>) -> EvaluationFormNumericQuestionProperties<Set, R1> { EvaluationFormNumericQuestionProperties(put(self.0, "MaxValue", value.into_expr()), Phase) }
     /// `MinValue`: integer, required. Update: in place.
-    pub fn min_value(mut self, value: impl Arg<i64>) -> EvaluationFormNumericQuestionProperties<R0, Set> { self.0.set("MinValue", value.into_expr()); EvaluationFormNumericQuestionProperties(self.0, Phase) }
+    pub fn min_value(self, value: impl Arg<i64>) -> EvaluationFormNumericQuestionProperties<R0, Set> { EvaluationFormNumericQuestionProperties(put(self.0, "MinValue", value.into_expr()), Phase) }
     /// `Options`: list of `EvaluationFormNumericQuestionOption`. Update: in place.
-    pub fn options(mut self, value: impl Arg<Arr<EvaluationFormNumericQuestionOption>>) -> Self { self.0.set("Options", value.into_expr()); self }
+    pub fn options(self, value: impl Arg<Arr<EvaluationFormNumericQuestionOption>>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormNumericQuestionProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormQuestion` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormQuestion<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct EvaluationFormQuestion<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl EvaluationFormQuestion {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluationFormQuestion<super::missing::QuestionType, super::missing::RefId, super::missing::Title> { EvaluationFormQuestion(Bag::default(), Phase) }
+    pub fn new() -> EvaluationFormQuestion<Missing<super::required::QuestionType>, Missing<super::required::RefId>, Missing<super::required::Title>> { EvaluationFormQuestion(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> EvaluationFormQuestion<R0, R1, R2> {
     /// `Enablement`: `EvaluationFormItemEnablementConfiguration`. Update: in place.
-    pub fn enablement(mut self, value: impl Arg<EvaluationFormItemEnablementConfiguration>) -> Self { self.0.set("Enablement", value.into_expr()); self }
+    pub fn enablement(self, value: impl Arg<EvaluationFormItemEnablementConfiguration>) -> Self { Self(put(self.0, "Enablement", value.into_expr()), Phase) }
     /// `Instructions`: text. Update: in place.
-    pub fn instructions(mut self, value: impl Arg<str>) -> Self { self.0.set("Instructions", value.into_expr()); self }
+    pub fn instructions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Instructions", value.into_expr()), Phase) }
     /// `MetricConfiguration`: `EvaluationFormMetricConfiguration`. Update: in place.
-    pub fn metric_configuration(mut self, value: impl Arg<EvaluationFormMetricConfiguration>) -> Self { self.0.set("MetricConfiguration", value.into_expr()); self }
+    pub fn metric_configuration(self, value: impl Arg<EvaluationFormMetricConfiguration>) -> Self { Self(put(self.0, "MetricConfiguration", value.into_expr()), Phase) }
     /// `NotApplicableEnabled`: boolean. Update: in place.
-    pub fn not_applicable_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("NotApplicableEnabled", value.into_expr()); self }
+    pub fn not_applicable_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotApplicableEnabled", value.into_expr()), Phase) }
     /// `QuestionType`: `QuestionType`, required. Update: in place.
-    pub fn question_type(mut self, value: impl Arg<QuestionType>) -> EvaluationFormQuestion<Set, R1, R2> { self.0.set("QuestionType", value.into_expr()); EvaluationFormQuestion(self.0, Phase) }
+    pub fn question_type(self, value: impl Arg<QuestionType>) -> EvaluationFormQuestion<Set, R1, R2> { EvaluationFormQuestion(put(self.0, "QuestionType", value.into_expr()), Phase) }
     /// `QuestionTypeProperties`: `EvaluationFormQuestionTypeProperties`. Update: in place.
-    pub fn question_type_properties(mut self, value: impl Arg<EvaluationFormQuestionTypeProperties>) -> Self { self.0.set("QuestionTypeProperties", value.into_expr()); self }
+    pub fn question_type_properties(self, value: impl Arg<EvaluationFormQuestionTypeProperties>) -> Self { Self(put(self.0, "QuestionTypeProperties", value.into_expr()), Phase) }
     /// `RefId`: text, required. Update: in place.
-    pub fn ref_id(mut self, value: impl Arg<str>) -> EvaluationFormQuestion<R0, Set, R2> { self.0.set("RefId", value.into_expr()); EvaluationFormQuestion(self.0, Phase) }
+    pub fn ref_id(self, value: impl Arg<str>) -> EvaluationFormQuestion<R0, Set, R2> { EvaluationFormQuestion(put(self.0, "RefId", value.into_expr()), Phase) }
     /// `ScoringConfiguration`: `EvaluationFormQuestionScoringConfiguration`. Update: in place.
-    pub fn scoring_configuration(mut self, value: impl Arg<EvaluationFormQuestionScoringConfiguration>) -> Self { self.0.set("ScoringConfiguration", value.into_expr()); self }
+    pub fn scoring_configuration(self, value: impl Arg<EvaluationFormQuestionScoringConfiguration>) -> Self { Self(put(self.0, "ScoringConfiguration", value.into_expr()), Phase) }
     /// `Title`: text, required. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> EvaluationFormQuestion<R0, R1, Set> { self.0.set("Title", value.into_expr()); EvaluationFormQuestion(self.0, Phase) }
+    pub fn title(self, value: impl Arg<str>) -> EvaluationFormQuestion<R0, R1, Set> { EvaluationFormQuestion(put(self.0, "Title", value.into_expr()), Phase) }
     /// `Weight`: number. Update: in place.
-    pub fn weight(mut self, value: impl Arg<f64>) -> Self { self.0.set("Weight", value.into_expr()); self }
+    pub fn weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormQuestion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormQuestionAutomationAnswerSource` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestionautomationanswersource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormQuestionAutomationAnswerSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EvaluationFormQuestionAutomationAnswerSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl EvaluationFormQuestionAutomationAnswerSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluationFormQuestionAutomationAnswerSource<super::missing::SourceType> { EvaluationFormQuestionAutomationAnswerSource(Bag::default(), Phase) }
+    pub fn new() -> EvaluationFormQuestionAutomationAnswerSource<Missing<super::required::SourceType>> { EvaluationFormQuestionAutomationAnswerSource(Bag::default(), Phase) }
 }
 impl<R0> EvaluationFormQuestionAutomationAnswerSource<R0> {
     /// `SourceType`: `SourceType`, required. Update: in place.
-    pub fn source_type(mut self, value: impl Arg<SourceType>) -> EvaluationFormQuestionAutomationAnswerSource<Set> { self.0.set("SourceType", value.into_expr()); EvaluationFormQuestionAutomationAnswerSource(self.0, Phase) }
+    pub fn source_type(self, value: impl Arg<SourceType>) -> EvaluationFormQuestionAutomationAnswerSource<Set> { EvaluationFormQuestionAutomationAnswerSource(put(self.0, "SourceType", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormQuestionAutomationAnswerSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormQuestionScoringConfiguration` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestionscoringconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormQuestionScoringConfiguration(Bag);
+#[must_use] pub struct EvaluationFormQuestionScoringConfiguration(Bag);
 impl EvaluationFormQuestionScoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsExcludedFromScoring`: boolean. Update: in place.
-    pub fn is_excluded_from_scoring(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsExcludedFromScoring", value.into_expr()); self }
+    pub fn is_excluded_from_scoring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsExcludedFromScoring", value.into_expr())) }
     /// `PointsConfiguration`: `QuestionPointsConfiguration`. Update: in place.
-    pub fn points_configuration(mut self, value: impl Arg<QuestionPointsConfiguration>) -> Self { self.0.set("PointsConfiguration", value.into_expr()); self }
+    pub fn points_configuration(self, value: impl Arg<QuestionPointsConfiguration>) -> Self { Self(put(self.0, "PointsConfiguration", value.into_expr())) }
     /// `ScoreThresholds`: list of `EvaluationFormScoreThreshold`. Update: in place.
-    pub fn score_thresholds(mut self, value: impl Arg<Arr<EvaluationFormScoreThreshold>>) -> Self { self.0.set("ScoreThresholds", value.into_expr()); self }
+    pub fn score_thresholds(self, value: impl Arg<Arr<EvaluationFormScoreThreshold>>) -> Self { Self(put(self.0, "ScoreThresholds", value.into_expr())) }
 }
 impl Done for EvaluationFormQuestionScoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormQuestionTypeProperties` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformquestiontypeproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormQuestionTypeProperties(Bag);
+#[must_use] pub struct EvaluationFormQuestionTypeProperties(Bag);
 impl EvaluationFormQuestionTypeProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MultiSelect`: `EvaluationFormMultiSelectQuestionProperties`. Update: in place.
-    pub fn multi_select(mut self, value: impl Arg<EvaluationFormMultiSelectQuestionProperties>) -> Self { self.0.set("MultiSelect", value.into_expr()); self }
+    pub fn multi_select(self, value: impl Arg<EvaluationFormMultiSelectQuestionProperties>) -> Self { Self(put(self.0, "MultiSelect", value.into_expr())) }
     /// `Numeric`: `EvaluationFormNumericQuestionProperties`. Update: in place.
-    pub fn numeric(mut self, value: impl Arg<EvaluationFormNumericQuestionProperties>) -> Self { self.0.set("Numeric", value.into_expr()); self }
+    pub fn numeric(self, value: impl Arg<EvaluationFormNumericQuestionProperties>) -> Self { Self(put(self.0, "Numeric", value.into_expr())) }
     /// `SingleSelect`: `EvaluationFormSingleSelectQuestionProperties`. Update: in place.
-    pub fn single_select(mut self, value: impl Arg<EvaluationFormSingleSelectQuestionProperties>) -> Self { self.0.set("SingleSelect", value.into_expr()); self }
+    pub fn single_select(self, value: impl Arg<EvaluationFormSingleSelectQuestionProperties>) -> Self { Self(put(self.0, "SingleSelect", value.into_expr())) }
     /// `Text`: `EvaluationFormTextQuestionProperties`. Update: in place.
-    pub fn text(mut self, value: impl Arg<EvaluationFormTextQuestionProperties>) -> Self { self.0.set("Text", value.into_expr()); self }
+    pub fn text(self, value: impl Arg<EvaluationFormTextQuestionProperties>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
 }
 impl Done for EvaluationFormQuestionTypeProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormScoreThreshold` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformscorethreshold.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormScoreThreshold<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EvaluationFormScoreThreshold<R0 = Set>(Bag, Phase<(R0,)>);
 impl EvaluationFormScoreThreshold {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluationFormScoreThreshold<super::missing::PerformanceCategory> { EvaluationFormScoreThreshold(Bag::default(), Phase) }
+    pub fn new() -> EvaluationFormScoreThreshold<Missing<super::required::PerformanceCategory>> { EvaluationFormScoreThreshold(Bag::default(), Phase) }
 }
 impl<R0> EvaluationFormScoreThreshold<R0> {
     /// `MaxScorePercentage`: number. Update: in place.
-    pub fn max_score_percentage(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxScorePercentage", value.into_expr()); self }
+    pub fn max_score_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxScorePercentage", value.into_expr()), Phase) }
     /// `MinScorePercentage`: number. Update: in place.
-    pub fn min_score_percentage(mut self, value: impl Arg<f64>) -> Self { self.0.set("MinScorePercentage", value.into_expr()); self }
+    pub fn min_score_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinScorePercentage", value.into_expr()), Phase) }
     /// `PerformanceCategory`: `PerformanceCategory`, required. Update: in place.
-    pub fn performance_category(mut self, value: impl Arg<PerformanceCategory>) -> EvaluationFormScoreThreshold<Set> { self.0.set("PerformanceCategory", value.into_expr()); EvaluationFormScoreThreshold(self.0, Phase) }
+    pub fn performance_category(self, value: impl Arg<PerformanceCategory>) -> EvaluationFormScoreThreshold<Set> { EvaluationFormScoreThreshold(put(self.0, "PerformanceCategory", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormScoreThreshold { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormSection` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormSection<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EvaluationFormSection<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EvaluationFormSection {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluationFormSection<super::missing::RefId, super::missing::Title> { EvaluationFormSection(Bag::default(), Phase) }
+    pub fn new() -> EvaluationFormSection<Missing<super::required::RefId>, Missing<super::required::Title>> { EvaluationFormSection(Bag::default(), Phase) }
 }
 impl<R0, R1> EvaluationFormSection<R0, R1> {
     /// `Instructions`: text. Update: in place.
-    pub fn instructions(mut self, value: impl Arg<str>) -> Self { self.0.set("Instructions", value.into_expr()); self }
+    pub fn instructions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Instructions", value.into_expr()), Phase) }
     /// `IsExcludedFromScoring`: boolean. Update: in place.
-    pub fn is_excluded_from_scoring(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsExcludedFromScoring", value.into_expr()); self }
+    pub fn is_excluded_from_scoring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsExcludedFromScoring", value.into_expr()), Phase) }
     /// `Items`: list of `EvaluationFormItem`. Update: in place.
-    pub fn items(mut self, value: impl Arg<Arr<EvaluationFormItem>>) -> Self { self.0.set("Items", value.into_expr()); self }
+    pub fn items(self, value: impl Arg<Arr<EvaluationFormItem>>) -> Self { Self(put(self.0, "Items", value.into_expr()), Phase) }
     /// `RefId`: text, required. Update: in place.
-    pub fn ref_id(mut self, value: impl Arg<str>) -> EvaluationFormSection<Set, R1> { self.0.set("RefId", value.into_expr()); EvaluationFormSection(self.0, Phase) }
+    pub fn ref_id(self, value: impl Arg<str>) -> EvaluationFormSection<Set, R1> { EvaluationFormSection(put(self.0, "RefId", value.into_expr()), Phase) }
     /// `ScoreThresholds`: list of `EvaluationFormScoreThreshold`. Update: in place.
-    pub fn score_thresholds(mut self, value: impl Arg<Arr<EvaluationFormScoreThreshold>>) -> Self { self.0.set("ScoreThresholds", value.into_expr()); self }
+    pub fn score_thresholds(self, value: impl Arg<Arr<EvaluationFormScoreThreshold>>) -> Self { Self(put(self.0, "ScoreThresholds", value.into_expr()), Phase) }
     /// `Title`: text, required. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> EvaluationFormSection<R0, Set> { self.0.set("Title", value.into_expr()); EvaluationFormSection(self.0, Phase) }
+    pub fn title(self, value: impl Arg<str>) -> EvaluationFormSection<R0, Set> { EvaluationFormSection(put(self.0, "Title", value.into_expr()), Phase) }
     /// `Weight`: number. Update: in place.
-    pub fn weight(mut self, value: impl Arg<f64>) -> Self { self.0.set("Weight", value.into_expr()); self }
+    pub fn weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormSection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormSingleSelectQuestionAutomation` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionautomation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormSingleSelectQuestionAutomation(Bag);
+#[must_use] pub struct EvaluationFormSingleSelectQuestionAutomation(Bag);
 impl EvaluationFormSingleSelectQuestionAutomation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnswerSource`: `EvaluationFormQuestionAutomationAnswerSource`. Update: in place.
-    pub fn answer_source(mut self, value: impl Arg<EvaluationFormQuestionAutomationAnswerSource>) -> Self { self.0.set("AnswerSource", value.into_expr()); self }
+    pub fn answer_source(self, value: impl Arg<EvaluationFormQuestionAutomationAnswerSource>) -> Self { Self(put(self.0, "AnswerSource", value.into_expr())) }
     /// `DefaultOptionRefId`: text. Update: in place.
-    pub fn default_option_ref_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultOptionRefId", value.into_expr()); self }
+    pub fn default_option_ref_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultOptionRefId", value.into_expr())) }
     /// `Options`: list of `EvaluationFormSingleSelectQuestionAutomationOption`. Update: in place.
-    pub fn options(mut self, value: impl Arg<Arr<EvaluationFormSingleSelectQuestionAutomationOption>>) -> Self { self.0.set("Options", value.into_expr()); self }
+    pub fn options(self, value: impl Arg<Arr<EvaluationFormSingleSelectQuestionAutomationOption>>) -> Self { Self(put(self.0, "Options", value.into_expr())) }
 }
 impl Done for EvaluationFormSingleSelectQuestionAutomation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormSingleSelectQuestionAutomationOption` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionautomationoption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormSingleSelectQuestionAutomationOption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EvaluationFormSingleSelectQuestionAutomationOption<R0 = Set>(Bag, Phase<(R0,)>);
 impl EvaluationFormSingleSelectQuestionAutomationOption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluationFormSingleSelectQuestionAutomationOption<super::missing::RuleCategory> { EvaluationFormSingleSelectQuestionAutomationOption(Bag::default(), Phase) }
+    pub fn new() -> EvaluationFormSingleSelectQuestionAutomationOption<Missing<super::required::RuleCategory>> { EvaluationFormSingleSelectQuestionAutomationOption(Bag::default(), Phase) }
 }
 impl<R0> EvaluationFormSingleSelectQuestionAutomationOption<R0> {
     /// `RuleCategory`: `SingleSelectQuestionRuleCategoryAutomation`, required. Update: in place.
-    pub fn rule_category(mut self, value: impl Arg<SingleSelectQuestionRuleCategoryAutomation>) -> EvaluationFormSingleSelectQuestionAutomationOption<Set> { self.0.set("RuleCategory", value.into_expr()); EvaluationFormSingleSelectQuestionAutomationOption(self.0, Phase) }
+    pub fn rule_category(self, value: impl Arg<SingleSelectQuestionRuleCategoryAutomation>) -> EvaluationFormSingleSelectQuestionAutomationOption<Set> { EvaluationFormSingleSelectQuestionAutomationOption(put(self.0, "RuleCategory", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormSingleSelectQuestionAutomationOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormSingleSelectQuestionOption` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionoption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormSingleSelectQuestionOption<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EvaluationFormSingleSelectQuestionOption<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EvaluationFormSingleSelectQuestionOption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluationFormSingleSelectQuestionOption<super::missing::RefId, super::missing::Text> { EvaluationFormSingleSelectQuestionOption(Bag::default(), Phase) }
+    pub fn new() -> EvaluationFormSingleSelectQuestionOption<Missing<super::required::RefId>, Missing<super::required::Text>> { EvaluationFormSingleSelectQuestionOption(Bag::default(), Phase) }
 }
 impl<R0, R1> EvaluationFormSingleSelectQuestionOption<R0, R1> {
     /// `AutomaticFail`: boolean. Update: in place.
-    pub fn automatic_fail(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutomaticFail", value.into_expr()); self }
+    pub fn automatic_fail(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutomaticFail", value.into_expr()), Phase) }
     /// `AutomaticFailConfiguration`: `AutomaticFailConfiguration`. Update: in place.
-    pub fn automatic_fail_configuration(mut self, value: impl Arg<AutomaticFailConfiguration>) -> Self { self.0.set("AutomaticFailConfiguration", value.into_expr()); self }
+    pub fn automatic_fail_configuration(self, value: impl Arg<AutomaticFailConfiguration>) -> Self { Self(put(self.0, "AutomaticFailConfiguration", value.into_expr()), Phase) }
     /// `PointsConfiguration`: `QuestionOptionPointsConfiguration`. Update: in place.
-    pub fn points_configuration(mut self, value: impl Arg<QuestionOptionPointsConfiguration>) -> Self { self.0.set("PointsConfiguration", value.into_expr()); self }
+    pub fn points_configuration(self, value: impl Arg<QuestionOptionPointsConfiguration>) -> Self { Self(put(self.0, "PointsConfiguration", value.into_expr()), Phase) }
     /// `RefId`: text, required. Update: in place.
-    pub fn ref_id(mut self, value: impl Arg<str>) -> EvaluationFormSingleSelectQuestionOption<Set, R1> { self.0.set("RefId", value.into_expr()); EvaluationFormSingleSelectQuestionOption(self.0, Phase) }
+    pub fn ref_id(self, value: impl Arg<str>) -> EvaluationFormSingleSelectQuestionOption<Set, R1> { EvaluationFormSingleSelectQuestionOption(put(self.0, "RefId", value.into_expr()), Phase) }
     /// `Score`: integer. Update: in place.
-    pub fn score(mut self, value: impl Arg<i64>) -> Self { self.0.set("Score", value.into_expr()); self }
+    pub fn score(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Score", value.into_expr()), Phase) }
     /// `Text`: text, required. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> EvaluationFormSingleSelectQuestionOption<R0, Set> { self.0.set("Text", value.into_expr()); EvaluationFormSingleSelectQuestionOption(self.0, Phase) }
+    pub fn text(self, value: impl Arg<str>) -> EvaluationFormSingleSelectQuestionOption<R0, Set> { EvaluationFormSingleSelectQuestionOption(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormSingleSelectQuestionOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormSingleSelectQuestionProperties` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformsingleselectquestionproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormSingleSelectQuestionProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EvaluationFormSingleSelectQuestionProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl EvaluationFormSingleSelectQuestionProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluationFormSingleSelectQuestionProperties<super::missing::Options> { EvaluationFormSingleSelectQuestionProperties(Bag::default(), Phase) }
+    pub fn new() -> EvaluationFormSingleSelectQuestionProperties<Missing<super::required::Options>> { EvaluationFormSingleSelectQuestionProperties(Bag::default(), Phase) }
 }
 impl<R0> EvaluationFormSingleSelectQuestionProperties<R0> {
     /// `Automation`: `EvaluationFormSingleSelectQuestionAutomation`. Update: in place.
-    pub fn automation(mut self, value: impl Arg<EvaluationFormSingleSelectQuestionAutomation>) -> Self { self.0.set("Automation", value.into_expr()); self }
+    pub fn automation(self, value: impl Arg<EvaluationFormSingleSelectQuestionAutomation>) -> Self { Self(put(self.0, "Automation", value.into_expr()), Phase) }
     /// `DisplayAs`: `DisplayAs`. Update: in place.
-    pub fn display_as(mut self, value: impl Arg<DisplayAs>) -> Self { self.0.set("DisplayAs", value.into_expr()); self }
+    pub fn display_as(self, value: impl Arg<DisplayAs>) -> Self { Self(put(self.0, "DisplayAs", value.into_expr()), Phase) }
     /// `Options`: list of `EvaluationFormSingleSelectQuestionOption`, required. Update: in place.
-    pub fn options(mut self, value: impl Arg<Arr<EvaluationFormSingleSelectQuestionOption>>) -> EvaluationFormSingleSelectQuestionProperties<Set> { self.0.set("Options", value.into_expr()); EvaluationFormSingleSelectQuestionProperties(self.0, Phase) }
+    pub fn options(self, value: impl Arg<Arr<EvaluationFormSingleSelectQuestionOption>>) -> EvaluationFormSingleSelectQuestionProperties<Set> { EvaluationFormSingleSelectQuestionProperties(put(self.0, "Options", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormSingleSelectQuestionProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormTargetConfiguration` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformtargetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormTargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EvaluationFormTargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EvaluationFormTargetConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluationFormTargetConfiguration<super::missing::ContactInteractionType> { EvaluationFormTargetConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EvaluationFormTargetConfiguration<Missing<super::required::ContactInteractionType>> { EvaluationFormTargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EvaluationFormTargetConfiguration<R0> {
     /// `ContactInteractionType`: `ContactInteractionType`, required. Update: in place.
-    pub fn contact_interaction_type(mut self, value: impl Arg<ContactInteractionType>) -> EvaluationFormTargetConfiguration<Set> { self.0.set("ContactInteractionType", value.into_expr()); EvaluationFormTargetConfiguration(self.0, Phase) }
+    pub fn contact_interaction_type(self, value: impl Arg<ContactInteractionType>) -> EvaluationFormTargetConfiguration<Set> { EvaluationFormTargetConfiguration(put(self.0, "ContactInteractionType", value.into_expr()), Phase) }
 }
 impl Done for EvaluationFormTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormTextQuestionAutomation` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformtextquestionautomation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormTextQuestionAutomation(Bag);
+#[must_use] pub struct EvaluationFormTextQuestionAutomation(Bag);
 impl EvaluationFormTextQuestionAutomation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnswerSource`: `EvaluationFormQuestionAutomationAnswerSource`. Update: in place.
-    pub fn answer_source(mut self, value: impl Arg<EvaluationFormQuestionAutomationAnswerSource>) -> Self { self.0.set("AnswerSource", value.into_expr()); self }
+    pub fn answer_source(self, value: impl Arg<EvaluationFormQuestionAutomationAnswerSource>) -> Self { Self(put(self.0, "AnswerSource", value.into_expr())) }
 }
 impl Done for EvaluationFormTextQuestionAutomation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationFormTextQuestionProperties` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationformtextquestionproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationFormTextQuestionProperties(Bag);
+#[must_use] pub struct EvaluationFormTextQuestionProperties(Bag);
 impl EvaluationFormTextQuestionProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Automation`: `EvaluationFormTextQuestionAutomation`. Update: in place.
-    pub fn automation(mut self, value: impl Arg<EvaluationFormTextQuestionAutomation>) -> Self { self.0.set("Automation", value.into_expr()); self }
+    pub fn automation(self, value: impl Arg<EvaluationFormTextQuestionAutomation>) -> Self { Self(put(self.0, "Automation", value.into_expr())) }
 }
 impl Done for EvaluationFormTextQuestionProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationReviewConfiguration` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationreviewconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationReviewConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EvaluationReviewConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EvaluationReviewConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluationReviewConfiguration<super::missing::ReviewNotificationRecipients> { EvaluationReviewConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EvaluationReviewConfiguration<Missing<super::required::ReviewNotificationRecipients>> { EvaluationReviewConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EvaluationReviewConfiguration<R0> {
     /// `EligibilityDays`: integer. Update: in place.
-    pub fn eligibility_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("EligibilityDays", value.into_expr()); self }
+    pub fn eligibility_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EligibilityDays", value.into_expr()), Phase) }
     /// `ReviewNotificationRecipients`: list of `EvaluationReviewNotificationRecipient`, required. Update: in place.
-    pub fn review_notification_recipients(mut self, value: impl Arg<Arr<EvaluationReviewNotificationRecipient>>) -> EvaluationReviewConfiguration<Set> { self.0.set("ReviewNotificationRecipients", value.into_expr()); EvaluationReviewConfiguration(self.0, Phase) }
+    pub fn review_notification_recipients(self, value: impl Arg<Arr<EvaluationReviewNotificationRecipient>>) -> EvaluationReviewConfiguration<Set> { EvaluationReviewConfiguration(put(self.0, "ReviewNotificationRecipients", value.into_expr()), Phase) }
 }
 impl Done for EvaluationReviewConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationReviewNotificationRecipient` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationreviewnotificationrecipient.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationReviewNotificationRecipient<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EvaluationReviewNotificationRecipient<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EvaluationReviewNotificationRecipient {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EvaluationReviewNotificationRecipient<super::missing::Type, super::missing::Value> { EvaluationReviewNotificationRecipient(Bag::default(), Phase) }
+    pub fn new() -> EvaluationReviewNotificationRecipient<Missing<super::required::Type>, Missing<super::required::Value>> { EvaluationReviewNotificationRecipient(Bag::default(), Phase) }
 }
 impl<R0, R1> EvaluationReviewNotificationRecipient<R0, R1> {
     /// `Type`: `EvaluationReviewNotificationRecipientType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<EvaluationReviewNotificationRecipientType>) -> EvaluationReviewNotificationRecipient<Set, R1> { self.0.set("Type", value.into_expr()); EvaluationReviewNotificationRecipient(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<EvaluationReviewNotificationRecipientType>) -> EvaluationReviewNotificationRecipient<Set, R1> { EvaluationReviewNotificationRecipient(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: `EvaluationReviewNotificationRecipientValue`, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<EvaluationReviewNotificationRecipientValue>) -> EvaluationReviewNotificationRecipient<R0, Set> { self.0.set("Value", value.into_expr()); EvaluationReviewNotificationRecipient(self.0, Phase) }
+    pub fn value(self, value: impl Arg<EvaluationReviewNotificationRecipientValue>) -> EvaluationReviewNotificationRecipient<R0, Set> { EvaluationReviewNotificationRecipient(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EvaluationReviewNotificationRecipient { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EvaluationReviewNotificationRecipientValue` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-evaluationreviewnotificationrecipientvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EvaluationReviewNotificationRecipientValue(Bag);
+#[must_use] pub struct EvaluationReviewNotificationRecipientValue(Bag);
 impl EvaluationReviewNotificationRecipientValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `UserId`: text. Update: in place.
-    pub fn user_id(mut self, value: impl Arg<str>) -> Self { self.0.set("UserId", value.into_expr()); self }
+    pub fn user_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserId", value.into_expr())) }
 }
 impl Done for EvaluationReviewNotificationRecipientValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiSelectQuestionRuleCategoryAutomation` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-multiselectquestionrulecategoryautomation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiSelectQuestionRuleCategoryAutomation<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MultiSelectQuestionRuleCategoryAutomation<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MultiSelectQuestionRuleCategoryAutomation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MultiSelectQuestionRuleCategoryAutomation<super::missing::Category, super::missing::Condition, super::missing::OptionRefIds> { MultiSelectQuestionRuleCategoryAutomation(Bag::default(), Phase) }
+    pub fn new() -> MultiSelectQuestionRuleCategoryAutomation<Missing<super::required::Category>, Missing<super::required::Condition>, Missing<super::required::OptionRefIds>> { MultiSelectQuestionRuleCategoryAutomation(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MultiSelectQuestionRuleCategoryAutomation<R0, R1, R2> {
     /// `Category`: text, required. Update: in place.
-    pub fn category(mut self, value: impl Arg<str>) -> MultiSelectQuestionRuleCategoryAutomation<Set, R1, R2> { self.0.set("Category", value.into_expr()); MultiSelectQuestionRuleCategoryAutomation(self.0, Phase) }
+    pub fn category(self, value: impl Arg<str>) -> MultiSelectQuestionRuleCategoryAutomation<Set, R1, R2> { MultiSelectQuestionRuleCategoryAutomation(put(self.0, "Category", value.into_expr()), Phase) }
     /// `Condition`: `Condition`, required. Update: in place.
-    pub fn condition(mut self, value: impl Arg<Condition>) -> MultiSelectQuestionRuleCategoryAutomation<R0, Set, R2> { self.0.set("Condition", value.into_expr()); MultiSelectQuestionRuleCategoryAutomation(self.0, Phase) }
+    pub fn condition(self, value: impl Arg<Condition>) -> MultiSelectQuestionRuleCategoryAutomation<R0, Set, R2> { MultiSelectQuestionRuleCategoryAutomation(put(self.0, "Condition", value.into_expr()), Phase) }
     /// `OptionRefIds`: list of text, required. Update: in place.
-    pub fn option_ref_ids(mut self, value: impl Arg<Arr<str>>) -> MultiSelectQuestionRuleCategoryAutomation<R0, R1, Set> { self.0.set("OptionRefIds", value.into_expr()); MultiSelectQuestionRuleCategoryAutomation(self.0, Phase) }
+    pub fn option_ref_ids(self, value: impl Arg<Arr<str>>) -> MultiSelectQuestionRuleCategoryAutomation<R0, R1, Set> { MultiSelectQuestionRuleCategoryAutomation(put(self.0, "OptionRefIds", value.into_expr()), Phase) }
 }
 impl Done for MultiSelectQuestionRuleCategoryAutomation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NumericQuestionPropertyValueAutomation` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-numericquestionpropertyvalueautomation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NumericQuestionPropertyValueAutomation<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NumericQuestionPropertyValueAutomation<R0 = Set>(Bag, Phase<(R0,)>);
 impl NumericQuestionPropertyValueAutomation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NumericQuestionPropertyValueAutomation<super::missing::Label> { NumericQuestionPropertyValueAutomation(Bag::default(), Phase) }
+    pub fn new() -> NumericQuestionPropertyValueAutomation<Missing<super::required::Label>> { NumericQuestionPropertyValueAutomation(Bag::default(), Phase) }
 }
 impl<R0> NumericQuestionPropertyValueAutomation<R0> {
     /// `Label`: `Label`, required. Update: in place.
-    pub fn label(mut self, value: impl Arg<Label>) -> NumericQuestionPropertyValueAutomation<Set> { self.0.set("Label", value.into_expr()); NumericQuestionPropertyValueAutomation(self.0, Phase) }
+    pub fn label(self, value: impl Arg<Label>) -> NumericQuestionPropertyValueAutomation<Set> { NumericQuestionPropertyValueAutomation(put(self.0, "Label", value.into_expr()), Phase) }
 }
 impl Done for NumericQuestionPropertyValueAutomation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuestionOptionPointsConfiguration` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-questionoptionpointsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QuestionOptionPointsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct QuestionOptionPointsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl QuestionOptionPointsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QuestionOptionPointsConfiguration<super::missing::PointValue> { QuestionOptionPointsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> QuestionOptionPointsConfiguration<Missing<super::required::PointValue>> { QuestionOptionPointsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> QuestionOptionPointsConfiguration<R0> {
     /// `IsBonus`: boolean. Update: in place.
-    pub fn is_bonus(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsBonus", value.into_expr()); self }
+    pub fn is_bonus(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsBonus", value.into_expr()), Phase) }
     /// `PointValue`: integer, required. Update: in place.
-    pub fn point_value(mut self, value: impl Arg<i64>) -> QuestionOptionPointsConfiguration<Set> { self.0.set("PointValue", value.into_expr()); QuestionOptionPointsConfiguration(self.0, Phase) }
+    pub fn point_value(self, value: impl Arg<i64>) -> QuestionOptionPointsConfiguration<Set> { QuestionOptionPointsConfiguration(put(self.0, "PointValue", value.into_expr()), Phase) }
 }
 impl Done for QuestionOptionPointsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuestionPointsConfiguration` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-questionpointsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QuestionPointsConfiguration(Bag);
+#[must_use] pub struct QuestionPointsConfiguration(Bag);
 impl QuestionPointsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsBonus`: boolean. Update: in place.
-    pub fn is_bonus(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsBonus", value.into_expr()); self }
+    pub fn is_bonus(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsBonus", value.into_expr())) }
     /// `MaxPointValue`: integer. Update: in place.
-    pub fn max_point_value(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxPointValue", value.into_expr()); self }
+    pub fn max_point_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPointValue", value.into_expr())) }
     /// `MinPointValue`: integer. Update: in place.
-    pub fn min_point_value(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinPointValue", value.into_expr()); self }
+    pub fn min_point_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinPointValue", value.into_expr())) }
 }
 impl Done for QuestionPointsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScoringStrategy` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-scoringstrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScoringStrategy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ScoringStrategy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ScoringStrategy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScoringStrategy<super::missing::Mode, super::missing::Status> { ScoringStrategy(Bag::default(), Phase) }
+    pub fn new() -> ScoringStrategy<Missing<super::required::Mode>, Missing<super::required::Status>> { ScoringStrategy(Bag::default(), Phase) }
 }
 impl<R0, R1> ScoringStrategy<R0, R1> {
     /// `Mode`: `Mode`, required. Update: in place.
-    pub fn mode(mut self, value: impl Arg<Mode>) -> ScoringStrategy<Set, R1> { self.0.set("Mode", value.into_expr()); ScoringStrategy(self.0, Phase) }
+    pub fn mode(self, value: impl Arg<Mode>) -> ScoringStrategy<Set, R1> { ScoringStrategy(put(self.0, "Mode", value.into_expr()), Phase) }
     /// `ScoreThresholds`: list of `EvaluationFormScoreThreshold`. Update: in place.
-    pub fn score_thresholds(mut self, value: impl Arg<Arr<EvaluationFormScoreThreshold>>) -> Self { self.0.set("ScoreThresholds", value.into_expr()); self }
+    pub fn score_thresholds(self, value: impl Arg<Arr<EvaluationFormScoreThreshold>>) -> Self { Self(put(self.0, "ScoreThresholds", value.into_expr()), Phase) }
     /// `Status`: `ScoringStrategyStatus`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<ScoringStrategyStatus>) -> ScoringStrategy<R0, Set> { self.0.set("Status", value.into_expr()); ScoringStrategy(self.0, Phase) }
+    pub fn status(self, value: impl Arg<ScoringStrategyStatus>) -> ScoringStrategy<R0, Set> { ScoringStrategy(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for ScoringStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleSelectQuestionRuleCategoryAutomation` of `AWS::Connect::EvaluationForm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-evaluationform-singleselectquestionrulecategoryautomation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SingleSelectQuestionRuleCategoryAutomation<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SingleSelectQuestionRuleCategoryAutomation<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SingleSelectQuestionRuleCategoryAutomation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SingleSelectQuestionRuleCategoryAutomation<super::missing::Category, super::missing::Condition, super::missing::OptionRefId> { SingleSelectQuestionRuleCategoryAutomation(Bag::default(), Phase) }
+    pub fn new() -> SingleSelectQuestionRuleCategoryAutomation<Missing<super::required::Category>, Missing<super::required::Condition>, Missing<super::required::OptionRefId>> { SingleSelectQuestionRuleCategoryAutomation(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SingleSelectQuestionRuleCategoryAutomation<R0, R1, R2> {
     /// `Category`: text, required. Update: in place.
-    pub fn category(mut self, value: impl Arg<str>) -> SingleSelectQuestionRuleCategoryAutomation<Set, R1, R2> { self.0.set("Category", value.into_expr()); SingleSelectQuestionRuleCategoryAutomation(self.0, Phase) }
+    pub fn category(self, value: impl Arg<str>) -> SingleSelectQuestionRuleCategoryAutomation<Set, R1, R2> { SingleSelectQuestionRuleCategoryAutomation(put(self.0, "Category", value.into_expr()), Phase) }
     /// `Condition`: `Condition`, required. Update: in place.
-    pub fn condition(mut self, value: impl Arg<Condition>) -> SingleSelectQuestionRuleCategoryAutomation<R0, Set, R2> { self.0.set("Condition", value.into_expr()); SingleSelectQuestionRuleCategoryAutomation(self.0, Phase) }
+    pub fn condition(self, value: impl Arg<Condition>) -> SingleSelectQuestionRuleCategoryAutomation<R0, Set, R2> { SingleSelectQuestionRuleCategoryAutomation(put(self.0, "Condition", value.into_expr()), Phase) }
     /// `OptionRefId`: text, required. Update: in place.
-    pub fn option_ref_id(mut self, value: impl Arg<str>) -> SingleSelectQuestionRuleCategoryAutomation<R0, R1, Set> { self.0.set("OptionRefId", value.into_expr()); SingleSelectQuestionRuleCategoryAutomation(self.0, Phase) }
+    pub fn option_ref_id(self, value: impl Arg<str>) -> SingleSelectQuestionRuleCategoryAutomation<R0, R1, Set> { SingleSelectQuestionRuleCategoryAutomation(put(self.0, "OptionRefId", value.into_expr()), Phase) }
 }
 impl Done for SingleSelectQuestionRuleCategoryAutomation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -1215,163 +1215,163 @@ impl CfnHoursOfOperation {
     /// `AWS::Connect::HoursOfOperation`
     pub const TYPE: &'static str = "AWS::Connect::HoursOfOperation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnHoursOfOperationProps<R0, R1, R2, R3>) -> Self where CfnHoursOfOperationProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHoursOfOperationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `HoursOfOperationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `HoursOfOperationArn`: text.
+    /// The attribute `HoursOfOperationArn`: `OtherArn`.
     pub fn attr_hours_of_operation_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("HoursOfOperationArn") }
 }
 impl Parent for CfnHoursOfOperation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::HoursOfOperation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-hoursofoperation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnHoursOfOperationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnHoursOfOperationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnHoursOfOperationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnHoursOfOperationProps<missing::Config, missing::InstanceArn, missing::Name, missing::TimeZone> { CfnHoursOfOperationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnHoursOfOperationProps<Missing<required::Config>, Missing<required::InstanceArn>, Missing<required::Name>, Missing<required::TimeZone>> { CfnHoursOfOperationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnHoursOfOperationProps<R0, R1, R2, R3> {
     /// `ChildHoursOfOperations`: list of `HoursOfOperationsIdentifier`. Update: in place.
-    pub fn child_hours_of_operations(mut self, value: impl Arg<Arr<hours_of_operation::HoursOfOperationsIdentifier>>) -> Self { self.0.set("ChildHoursOfOperations", value.into_expr()); self }
+    pub fn child_hours_of_operations(self, value: impl Arg<Arr<hours_of_operation::HoursOfOperationsIdentifier>>) -> Self { Self(put(self.0, "ChildHoursOfOperations", value.into_expr()), Phase) }
     /// `Config`: list of `HoursOfOperationConfig`, required. Update: in place.
-    pub fn config(mut self, value: impl Arg<Arr<hours_of_operation::HoursOfOperationConfig>>) -> CfnHoursOfOperationProps<Set, R1, R2, R3> { self.0.set("Config", value.into_expr()); CfnHoursOfOperationProps(self.0, Phase) }
+    pub fn config(self, value: impl Arg<Arr<hours_of_operation::HoursOfOperationConfig>>) -> CfnHoursOfOperationProps<Set, R1, R2, R3> { CfnHoursOfOperationProps(put(self.0, "Config", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `HoursOfOperationOverrides`: list of `HoursOfOperationOverride`. Update: in place.
-    pub fn hours_of_operation_overrides(mut self, value: impl Arg<Arr<hours_of_operation::HoursOfOperationOverride>>) -> Self { self.0.set("HoursOfOperationOverrides", value.into_expr()); self }
-    /// `InstanceArn`: text, required. Update: in place.
-    pub fn instance_arn(mut self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnHoursOfOperationProps<R0, Set, R2, R3> { self.0.set("InstanceArn", value.into_expr()); CfnHoursOfOperationProps(self.0, Phase) }
+    pub fn hours_of_operation_overrides(self, value: impl Arg<Arr<hours_of_operation::HoursOfOperationOverride>>) -> Self { Self(put(self.0, "HoursOfOperationOverrides", value.into_expr()), Phase) }
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place.
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnHoursOfOperationProps<R0, Set, R2, R3> { CfnHoursOfOperationProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnHoursOfOperationProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnHoursOfOperationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnHoursOfOperationProps<R0, R1, Set, R3> { CfnHoursOfOperationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ParentHoursOfOperations`: list of `HoursOfOperationsIdentifier`. Update: in place.
-    pub fn parent_hours_of_operations(mut self, value: impl Arg<Arr<hours_of_operation::HoursOfOperationsIdentifier>>) -> Self { self.0.set("ParentHoursOfOperations", value.into_expr()); self }
+    pub fn parent_hours_of_operations(self, value: impl Arg<Arr<hours_of_operation::HoursOfOperationsIdentifier>>) -> Self { Self(put(self.0, "ParentHoursOfOperations", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TimeZone`: text, required. Update: in place.
-    pub fn time_zone(mut self, value: impl Arg<str>) -> CfnHoursOfOperationProps<R0, R1, R2, Set> { self.0.set("TimeZone", value.into_expr()); CfnHoursOfOperationProps(self.0, Phase) }
+    pub fn time_zone(self, value: impl Arg<str>) -> CfnHoursOfOperationProps<R0, R1, R2, Set> { CfnHoursOfOperationProps(put(self.0, "TimeZone", value.into_expr()), Phase) }
 }
 impl Done for CfnHoursOfOperationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::HoursOfOperation`.
 pub mod hours_of_operation {
 use crate::cfn::support::*;
 /// The property type `HoursOfOperationConfig` of `AWS::Connect::HoursOfOperation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HoursOfOperationConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct HoursOfOperationConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl HoursOfOperationConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HoursOfOperationConfig<super::missing::Day, super::missing::EndTime, super::missing::StartTime> { HoursOfOperationConfig(Bag::default(), Phase) }
+    pub fn new() -> HoursOfOperationConfig<Missing<super::required::Day>, Missing<super::required::EndTime>, Missing<super::required::StartTime>> { HoursOfOperationConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> HoursOfOperationConfig<R0, R1, R2> {
     /// `Day`: `Day`, required. Update: in place.
-    pub fn day(mut self, value: impl Arg<Day>) -> HoursOfOperationConfig<Set, R1, R2> { self.0.set("Day", value.into_expr()); HoursOfOperationConfig(self.0, Phase) }
+    pub fn day(self, value: impl Arg<Day>) -> HoursOfOperationConfig<Set, R1, R2> { HoursOfOperationConfig(put(self.0, "Day", value.into_expr()), Phase) }
     /// `EndTime`: `HoursOfOperationTimeSlice`, required. Update: in place.
-    pub fn end_time(mut self, value: impl Arg<HoursOfOperationTimeSlice>) -> HoursOfOperationConfig<R0, Set, R2> { self.0.set("EndTime", value.into_expr()); HoursOfOperationConfig(self.0, Phase) }
+    pub fn end_time(self, value: impl Arg<HoursOfOperationTimeSlice>) -> HoursOfOperationConfig<R0, Set, R2> { HoursOfOperationConfig(put(self.0, "EndTime", value.into_expr()), Phase) }
     /// `StartTime`: `HoursOfOperationTimeSlice`, required. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<HoursOfOperationTimeSlice>) -> HoursOfOperationConfig<R0, R1, Set> { self.0.set("StartTime", value.into_expr()); HoursOfOperationConfig(self.0, Phase) }
+    pub fn start_time(self, value: impl Arg<HoursOfOperationTimeSlice>) -> HoursOfOperationConfig<R0, R1, Set> { HoursOfOperationConfig(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for HoursOfOperationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HoursOfOperationOverride` of `AWS::Connect::HoursOfOperation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HoursOfOperationOverride<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct HoursOfOperationOverride<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl HoursOfOperationOverride {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HoursOfOperationOverride<super::missing::EffectiveFrom, super::missing::EffectiveTill, super::missing::OverrideConfig, super::missing::OverrideName> { HoursOfOperationOverride(Bag::default(), Phase) }
+    pub fn new() -> HoursOfOperationOverride<Missing<super::required::EffectiveFrom>, Missing<super::required::EffectiveTill>, Missing<super::required::OverrideConfig>, Missing<super::required::OverrideName>> { HoursOfOperationOverride(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> HoursOfOperationOverride<R0, R1, R2, R3> {
     /// `EffectiveFrom`: text, required. Update: in place.
-    pub fn effective_from(mut self, value: impl Arg<str>) -> HoursOfOperationOverride<Set, R1, R2, R3> { self.0.set("EffectiveFrom", value.into_expr()); HoursOfOperationOverride(self.0, Phase) }
+    pub fn effective_from(self, value: impl Arg<str>) -> HoursOfOperationOverride<Set, R1, R2, R3> { HoursOfOperationOverride(put(self.0, "EffectiveFrom", value.into_expr()), Phase) }
     /// `EffectiveTill`: text, required. Update: in place.
-    pub fn effective_till(mut self, value: impl Arg<str>) -> HoursOfOperationOverride<R0, Set, R2, R3> { self.0.set("EffectiveTill", value.into_expr()); HoursOfOperationOverride(self.0, Phase) }
+    pub fn effective_till(self, value: impl Arg<str>) -> HoursOfOperationOverride<R0, Set, R2, R3> { HoursOfOperationOverride(put(self.0, "EffectiveTill", value.into_expr()), Phase) }
     /// `HoursOfOperationOverrideId`: text. Update: in place.
-    pub fn hours_of_operation_override_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HoursOfOperationOverrideId", value.into_expr()); self }
+    pub fn hours_of_operation_override_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HoursOfOperationOverrideId", value.into_expr()), Phase) }
     /// `OverrideConfig`: list of `HoursOfOperationOverrideConfig`, required. Update: in place.
-    pub fn override_config(mut self, value: impl Arg<Arr<HoursOfOperationOverrideConfig>>) -> HoursOfOperationOverride<R0, R1, Set, R3> { self.0.set("OverrideConfig", value.into_expr()); HoursOfOperationOverride(self.0, Phase) }
+    pub fn override_config(self, value: impl Arg<Arr<HoursOfOperationOverrideConfig>>) -> HoursOfOperationOverride<R0, R1, Set, R3> { HoursOfOperationOverride(put(self.0, "OverrideConfig", value.into_expr()), Phase) }
     /// `OverrideDescription`: text. Update: in place.
-    pub fn override_description(mut self, value: impl Arg<str>) -> Self { self.0.set("OverrideDescription", value.into_expr()); self }
+    pub fn override_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OverrideDescription", value.into_expr()), Phase) }
     /// `OverrideName`: text, required. Update: in place.
-    pub fn override_name(mut self, value: impl Arg<str>) -> HoursOfOperationOverride<R0, R1, R2, Set> { self.0.set("OverrideName", value.into_expr()); HoursOfOperationOverride(self.0, Phase) }
+    pub fn override_name(self, value: impl Arg<str>) -> HoursOfOperationOverride<R0, R1, R2, Set> { HoursOfOperationOverride(put(self.0, "OverrideName", value.into_expr()), Phase) }
     /// `OverrideType`: `OverrideType`. Update: in place.
-    pub fn override_type(mut self, value: impl Arg<OverrideType>) -> Self { self.0.set("OverrideType", value.into_expr()); self }
+    pub fn override_type(self, value: impl Arg<OverrideType>) -> Self { Self(put(self.0, "OverrideType", value.into_expr()), Phase) }
     /// `RecurrenceConfig`: `RecurrenceConfig`. Update: in place.
-    pub fn recurrence_config(mut self, value: impl Arg<RecurrenceConfig>) -> Self { self.0.set("RecurrenceConfig", value.into_expr()); self }
+    pub fn recurrence_config(self, value: impl Arg<RecurrenceConfig>) -> Self { Self(put(self.0, "RecurrenceConfig", value.into_expr()), Phase) }
 }
 impl Done for HoursOfOperationOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HoursOfOperationOverrideConfig` of `AWS::Connect::HoursOfOperation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationoverrideconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HoursOfOperationOverrideConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct HoursOfOperationOverrideConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl HoursOfOperationOverrideConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HoursOfOperationOverrideConfig<super::missing::Day, super::missing::EndTime, super::missing::StartTime> { HoursOfOperationOverrideConfig(Bag::default(), Phase) }
+    pub fn new() -> HoursOfOperationOverrideConfig<Missing<super::required::Day>, Missing<super::required::EndTime>, Missing<super::required::StartTime>> { HoursOfOperationOverrideConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> HoursOfOperationOverrideConfig<R0, R1, R2> {
     /// `Day`: `Day`, required. Update: in place.
-    pub fn day(mut self, value: impl Arg<Day>) -> HoursOfOperationOverrideConfig<Set, R1, R2> { self.0.set("Day", value.into_expr()); HoursOfOperationOverrideConfig(self.0, Phase) }
+    pub fn day(self, value: impl Arg<Day>) -> HoursOfOperationOverrideConfig<Set, R1, R2> { HoursOfOperationOverrideConfig(put(self.0, "Day", value.into_expr()), Phase) }
     /// `EndTime`: `OverrideTimeSlice`, required. Update: in place.
-    pub fn end_time(mut self, value: impl Arg<OverrideTimeSlice>) -> HoursOfOperationOverrideConfig<R0, Set, R2> { self.0.set("EndTime", value.into_expr()); HoursOfOperationOverrideConfig(self.0, Phase) }
+    pub fn end_time(self, value: impl Arg<OverrideTimeSlice>) -> HoursOfOperationOverrideConfig<R0, Set, R2> { HoursOfOperationOverrideConfig(put(self.0, "EndTime", value.into_expr()), Phase) }
     /// `StartTime`: `OverrideTimeSlice`, required. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<OverrideTimeSlice>) -> HoursOfOperationOverrideConfig<R0, R1, Set> { self.0.set("StartTime", value.into_expr()); HoursOfOperationOverrideConfig(self.0, Phase) }
+    pub fn start_time(self, value: impl Arg<OverrideTimeSlice>) -> HoursOfOperationOverrideConfig<R0, R1, Set> { HoursOfOperationOverrideConfig(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for HoursOfOperationOverrideConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HoursOfOperationTimeSlice` of `AWS::Connect::HoursOfOperation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationtimeslice.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HoursOfOperationTimeSlice<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HoursOfOperationTimeSlice<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HoursOfOperationTimeSlice {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HoursOfOperationTimeSlice<super::missing::Hours, super::missing::Minutes> { HoursOfOperationTimeSlice(Bag::default(), Phase) }
+    pub fn new() -> HoursOfOperationTimeSlice<Missing<super::required::Hours>, Missing<super::required::Minutes>> { HoursOfOperationTimeSlice(Bag::default(), Phase) }
 }
 impl<R0, R1> HoursOfOperationTimeSlice<R0, R1> {
     /// `Hours`: integer, required. Update: in place.
-    pub fn hours(mut self, value: impl Arg<i64>) -> HoursOfOperationTimeSlice<Set, R1> { self.0.set("Hours", value.into_expr()); HoursOfOperationTimeSlice(self.0, Phase) }
+    pub fn hours(self, value: impl Arg<i64>) -> HoursOfOperationTimeSlice<Set, R1> { HoursOfOperationTimeSlice(put(self.0, "Hours", value.into_expr()), Phase) }
     /// `Minutes`: integer, required. Update: in place.
-    pub fn minutes(mut self, value: impl Arg<i64>) -> HoursOfOperationTimeSlice<R0, Set> { self.0.set("Minutes", value.into_expr()); HoursOfOperationTimeSlice(self.0, Phase) }
+    pub fn minutes(self, value: impl Arg<i64>) -> HoursOfOperationTimeSlice<R0, Set> { HoursOfOperationTimeSlice(put(self.0, "Minutes", value.into_expr()), Phase) }
 }
 impl Done for HoursOfOperationTimeSlice { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HoursOfOperationsIdentifier` of `AWS::Connect::HoursOfOperation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-hoursofoperationsidentifier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HoursOfOperationsIdentifier<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HoursOfOperationsIdentifier<R0 = Set>(Bag, Phase<(R0,)>);
 impl HoursOfOperationsIdentifier {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HoursOfOperationsIdentifier<super::missing::Id> { HoursOfOperationsIdentifier(Bag::default(), Phase) }
+    pub fn new() -> HoursOfOperationsIdentifier<Missing<super::required::Id>> { HoursOfOperationsIdentifier(Bag::default(), Phase) }
 }
 impl<R0> HoursOfOperationsIdentifier<R0> {
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> HoursOfOperationsIdentifier<Set> { self.0.set("Id", value.into_expr()); HoursOfOperationsIdentifier(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> HoursOfOperationsIdentifier<Set> { HoursOfOperationsIdentifier(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for HoursOfOperationsIdentifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OverrideTimeSlice` of `AWS::Connect::HoursOfOperation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-overridetimeslice.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OverrideTimeSlice<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OverrideTimeSlice<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OverrideTimeSlice {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OverrideTimeSlice<super::missing::Hours, super::missing::Minutes> { OverrideTimeSlice(Bag::default(), Phase) }
+    pub fn new() -> OverrideTimeSlice<Missing<super::required::Hours>, Missing<super::required::Minutes>> { OverrideTimeSlice(Bag::default(), Phase) }
 }
 impl<R0, R1> OverrideTimeSlice<R0, R1> {
     /// `Hours`: integer, required. Update: in place.
-    pub fn hours(mut self, value: impl Arg<i64>) -> OverrideTimeSlice<Set, R1> { self.0.set("Hours", value.into_expr()); OverrideTimeSlice(self.0, Phase) }
+    pub fn hours(self, value: impl Arg<i64>) -> OverrideTimeSlice<Set, R1> { OverrideTimeSlice(put(self.0, "Hours", value.into_expr()), Phase) }
     /// `Minutes`: integer, required. Update: in place.
-    pub fn minutes(mut self, value: impl Arg<i64>) -> OverrideTimeSlice<R0, Set> { self.0.set("Minutes", value.into_expr()); OverrideTimeSlice(self.0, Phase) }
+    pub fn minutes(self, value: impl Arg<i64>) -> OverrideTimeSlice<R0, Set> { OverrideTimeSlice(put(self.0, "Minutes", value.into_expr()), Phase) }
 }
 impl Done for OverrideTimeSlice { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecurrenceConfig` of `AWS::Connect::HoursOfOperation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-recurrenceconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecurrenceConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RecurrenceConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl RecurrenceConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecurrenceConfig<super::missing::RecurrencePattern> { RecurrenceConfig(Bag::default(), Phase) }
+    pub fn new() -> RecurrenceConfig<Missing<super::required::RecurrencePattern>> { RecurrenceConfig(Bag::default(), Phase) }
 }
 impl<R0> RecurrenceConfig<R0> {
     /// `RecurrencePattern`: `RecurrencePattern`, required. Update: in place.
-    pub fn recurrence_pattern(mut self, value: impl Arg<RecurrencePattern>) -> RecurrenceConfig<Set> { self.0.set("RecurrencePattern", value.into_expr()); RecurrenceConfig(self.0, Phase) }
+    pub fn recurrence_pattern(self, value: impl Arg<RecurrencePattern>) -> RecurrenceConfig<Set> { RecurrenceConfig(put(self.0, "RecurrencePattern", value.into_expr()), Phase) }
 }
 impl Done for RecurrenceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecurrencePattern` of `AWS::Connect::HoursOfOperation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-hoursofoperation-recurrencepattern.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecurrencePattern(Bag);
+#[must_use] pub struct RecurrencePattern(Bag);
 impl RecurrencePattern {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ByMonth`: list of integer. Update: in place.
-    pub fn by_month(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("ByMonth", value.into_expr()); self }
+    pub fn by_month(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "ByMonth", value.into_expr())) }
     /// `ByMonthDay`: list of integer. Update: in place.
-    pub fn by_month_day(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("ByMonthDay", value.into_expr()); self }
+    pub fn by_month_day(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "ByMonthDay", value.into_expr())) }
     /// `ByWeekdayOccurrence`: list of integer. Update: in place.
-    pub fn by_weekday_occurrence(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("ByWeekdayOccurrence", value.into_expr()); self }
+    pub fn by_weekday_occurrence(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "ByWeekdayOccurrence", value.into_expr())) }
     /// `Frequency`: `Frequency`. Update: in place.
-    pub fn frequency(mut self, value: impl Arg<Frequency>) -> Self { self.0.set("Frequency", value.into_expr()); self }
+    pub fn frequency(self, value: impl Arg<Frequency>) -> Self { Self(put(self.0, "Frequency", value.into_expr())) }
     /// `Interval`: integer. Update: in place.
-    pub fn interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("Interval", value.into_expr()); self }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
 }
 impl Done for RecurrencePattern { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Day` allows.
@@ -1387,10 +1387,10 @@ impl CfnInstance {
     /// `AWS::Connect::Instance`
     pub const TYPE: &'static str = "AWS::Connect::Instance";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnInstanceProps<R0, R1>) -> Self where CfnInstanceProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInstanceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::ConnectInstanceArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `ConnectInstanceArn`.
     pub fn attr_arn(&self) -> Val<kind::ConnectInstanceArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
@@ -1403,60 +1403,60 @@ impl CfnInstance {
 }
 impl Parent for CfnInstance { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInstanceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnInstanceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnInstanceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnInstanceProps<missing::Attributes, missing::IdentityManagementType> { CfnInstanceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnInstanceProps<Missing<required::Attributes>, Missing<required::IdentityManagementType>> { CfnInstanceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnInstanceProps<R0, R1> {
     /// `Attributes`: `Attributes`, required. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<instance::Attributes>) -> CfnInstanceProps<Set, R1> { self.0.set("Attributes", value.into_expr()); CfnInstanceProps(self.0, Phase) }
+    pub fn attributes(self, value: impl Arg<instance::Attributes>) -> CfnInstanceProps<Set, R1> { CfnInstanceProps(put(self.0, "Attributes", value.into_expr()), Phase) }
     /// `DirectoryId`: text. Update: replacement.
-    pub fn directory_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DirectoryId", value.into_expr()); self }
+    pub fn directory_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryId", value.into_expr()), Phase) }
     /// `IdentityManagementType`: `IdentityManagementType`, required. Update: replacement.
-    pub fn identity_management_type(mut self, value: impl Arg<instance::IdentityManagementType>) -> CfnInstanceProps<R0, Set> { self.0.set("IdentityManagementType", value.into_expr()); CfnInstanceProps(self.0, Phase) }
+    pub fn identity_management_type(self, value: impl Arg<instance::IdentityManagementType>) -> CfnInstanceProps<R0, Set> { CfnInstanceProps(put(self.0, "IdentityManagementType", value.into_expr()), Phase) }
     /// `InstanceAlias`: text. Update: replacement.
-    pub fn instance_alias(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceAlias", value.into_expr()); self }
+    pub fn instance_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceAlias", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::Instance`.
 pub mod instance {
 use crate::cfn::support::*;
 /// The property type `Attributes` of `AWS::Connect::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instance-attributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Attributes<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Attributes<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Attributes {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Attributes<super::missing::InboundCalls, super::missing::OutboundCalls> { Attributes(Bag::default(), Phase) }
+    pub fn new() -> Attributes<Missing<super::required::InboundCalls>, Missing<super::required::OutboundCalls>> { Attributes(Bag::default(), Phase) }
 }
 impl<R0, R1> Attributes<R0, R1> {
     /// `AutoResolveBestVoices`: boolean. Update: in place.
-    pub fn auto_resolve_best_voices(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoResolveBestVoices", value.into_expr()); self }
+    pub fn auto_resolve_best_voices(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoResolveBestVoices", value.into_expr()), Phase) }
     /// `ContactLens`: boolean. Update: in place.
-    pub fn contact_lens(mut self, value: impl Arg<bool>) -> Self { self.0.set("ContactLens", value.into_expr()); self }
+    pub fn contact_lens(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ContactLens", value.into_expr()), Phase) }
     /// `ContactflowLogs`: boolean. Update: in place.
-    pub fn contactflow_logs(mut self, value: impl Arg<bool>) -> Self { self.0.set("ContactflowLogs", value.into_expr()); self }
+    pub fn contactflow_logs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ContactflowLogs", value.into_expr()), Phase) }
     /// `EarlyMedia`: boolean. Update: in place.
-    pub fn early_media(mut self, value: impl Arg<bool>) -> Self { self.0.set("EarlyMedia", value.into_expr()); self }
+    pub fn early_media(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EarlyMedia", value.into_expr()), Phase) }
     /// `EnhancedChatMonitoring`: boolean. Update: in place.
-    pub fn enhanced_chat_monitoring(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnhancedChatMonitoring", value.into_expr()); self }
+    pub fn enhanced_chat_monitoring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedChatMonitoring", value.into_expr()), Phase) }
     /// `EnhancedContactMonitoring`: boolean. Update: in place.
-    pub fn enhanced_contact_monitoring(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnhancedContactMonitoring", value.into_expr()); self }
+    pub fn enhanced_contact_monitoring(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedContactMonitoring", value.into_expr()), Phase) }
     /// `HighVolumeOutBound`: boolean. Update: in place.
-    pub fn high_volume_out_bound(mut self, value: impl Arg<bool>) -> Self { self.0.set("HighVolumeOutBound", value.into_expr()); self }
+    pub fn high_volume_out_bound(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HighVolumeOutBound", value.into_expr()), Phase) }
     /// `InboundCalls`: boolean, required. Update: in place.
-    pub fn inbound_calls(mut self, value: impl Arg<bool>) -> Attributes<Set, R1> { self.0.set("InboundCalls", value.into_expr()); Attributes(self.0, Phase) }
+    pub fn inbound_calls(self, value: impl Arg<bool>) -> Attributes<Set, R1> { Attributes(put(self.0, "InboundCalls", value.into_expr()), Phase) }
     /// `MessageStreaming`: boolean. Update: in place.
-    pub fn message_streaming(mut self, value: impl Arg<bool>) -> Self { self.0.set("MessageStreaming", value.into_expr()); self }
+    pub fn message_streaming(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MessageStreaming", value.into_expr()), Phase) }
     /// `MultiPartyChatConference`: boolean. Update: in place.
-    pub fn multi_party_chat_conference(mut self, value: impl Arg<bool>) -> Self { self.0.set("MultiPartyChatConference", value.into_expr()); self }
+    pub fn multi_party_chat_conference(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiPartyChatConference", value.into_expr()), Phase) }
     /// `MultiPartyConference`: boolean. Update: in place.
-    pub fn multi_party_conference(mut self, value: impl Arg<bool>) -> Self { self.0.set("MultiPartyConference", value.into_expr()); self }
+    pub fn multi_party_conference(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiPartyConference", value.into_expr()), Phase) }
     /// `OutboundCalls`: boolean, required. Update: in place.
-    pub fn outbound_calls(mut self, value: impl Arg<bool>) -> Attributes<R0, Set> { self.0.set("OutboundCalls", value.into_expr()); Attributes(self.0, Phase) }
+    pub fn outbound_calls(self, value: impl Arg<bool>) -> Attributes<R0, Set> { Attributes(put(self.0, "OutboundCalls", value.into_expr()), Phase) }
     /// `UseCustomTTSVoices`: boolean. Update: in place.
-    pub fn use_custom_tts_voices(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseCustomTTSVoices", value.into_expr()); self }
+    pub fn use_custom_tts_voices(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseCustomTTSVoices", value.into_expr()), Phase) }
 }
 impl Done for Attributes { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IdentityManagementType` allows.
@@ -1468,7 +1468,7 @@ impl CfnInstanceStorageConfig {
     /// `AWS::Connect::InstanceStorageConfig`
     pub const TYPE: &'static str = "AWS::Connect::InstanceStorageConfig";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnInstanceStorageConfigProps<R0, R1, R2>) -> Self where CfnInstanceStorageConfigProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInstanceStorageConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AssociationId`: text.
@@ -1476,94 +1476,94 @@ impl CfnInstanceStorageConfig {
 }
 impl Parent for CfnInstanceStorageConfig { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::InstanceStorageConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-instancestorageconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInstanceStorageConfigProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnInstanceStorageConfigProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnInstanceStorageConfigProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnInstanceStorageConfigProps<missing::InstanceArn, missing::ResourceType, missing::StorageType> { CfnInstanceStorageConfigProps(Bag::default(), Phase) }
+    pub fn new() -> CfnInstanceStorageConfigProps<Missing<required::InstanceArn>, Missing<required::ResourceType>, Missing<required::StorageType>> { CfnInstanceStorageConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnInstanceStorageConfigProps<R0, R1, R2> {
-    /// `InstanceArn`: text, required. Update: replacement.
-    pub fn instance_arn(mut self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnInstanceStorageConfigProps<Set, R1, R2> { self.0.set("InstanceArn", value.into_expr()); CfnInstanceStorageConfigProps(self.0, Phase) }
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: replacement.
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnInstanceStorageConfigProps<Set, R1, R2> { CfnInstanceStorageConfigProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `KinesisFirehoseConfig`: `KinesisFirehoseConfig`. Update: in place.
-    pub fn kinesis_firehose_config(mut self, value: impl Arg<instance_storage_config::KinesisFirehoseConfig>) -> Self { self.0.set("KinesisFirehoseConfig", value.into_expr()); self }
+    pub fn kinesis_firehose_config(self, value: impl Arg<instance_storage_config::KinesisFirehoseConfig>) -> Self { Self(put(self.0, "KinesisFirehoseConfig", value.into_expr()), Phase) }
     /// `KinesisStreamConfig`: `KinesisStreamConfig`. Update: in place.
-    pub fn kinesis_stream_config(mut self, value: impl Arg<instance_storage_config::KinesisStreamConfig>) -> Self { self.0.set("KinesisStreamConfig", value.into_expr()); self }
+    pub fn kinesis_stream_config(self, value: impl Arg<instance_storage_config::KinesisStreamConfig>) -> Self { Self(put(self.0, "KinesisStreamConfig", value.into_expr()), Phase) }
     /// `KinesisVideoStreamConfig`: `KinesisVideoStreamConfig`. Update: in place.
-    pub fn kinesis_video_stream_config(mut self, value: impl Arg<instance_storage_config::KinesisVideoStreamConfig>) -> Self { self.0.set("KinesisVideoStreamConfig", value.into_expr()); self }
+    pub fn kinesis_video_stream_config(self, value: impl Arg<instance_storage_config::KinesisVideoStreamConfig>) -> Self { Self(put(self.0, "KinesisVideoStreamConfig", value.into_expr()), Phase) }
     /// `ResourceType`: `ResourceType`, required. Update: replacement.
-    pub fn resource_type(mut self, value: impl Arg<instance_storage_config::ResourceType>) -> CfnInstanceStorageConfigProps<R0, Set, R2> { self.0.set("ResourceType", value.into_expr()); CfnInstanceStorageConfigProps(self.0, Phase) }
+    pub fn resource_type(self, value: impl Arg<instance_storage_config::ResourceType>) -> CfnInstanceStorageConfigProps<R0, Set, R2> { CfnInstanceStorageConfigProps(put(self.0, "ResourceType", value.into_expr()), Phase) }
     /// `S3Config`: `S3Config`. Update: in place.
-    pub fn s3_config(mut self, value: impl Arg<instance_storage_config::S3Config>) -> Self { self.0.set("S3Config", value.into_expr()); self }
+    pub fn s3_config(self, value: impl Arg<instance_storage_config::S3Config>) -> Self { Self(put(self.0, "S3Config", value.into_expr()), Phase) }
     /// `StorageType`: `StorageType`, required. Update: in place.
-    pub fn storage_type(mut self, value: impl Arg<instance_storage_config::StorageType>) -> CfnInstanceStorageConfigProps<R0, R1, Set> { self.0.set("StorageType", value.into_expr()); CfnInstanceStorageConfigProps(self.0, Phase) }
+    pub fn storage_type(self, value: impl Arg<instance_storage_config::StorageType>) -> CfnInstanceStorageConfigProps<R0, R1, Set> { CfnInstanceStorageConfigProps(put(self.0, "StorageType", value.into_expr()), Phase) }
 }
 impl Done for CfnInstanceStorageConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::InstanceStorageConfig`.
 pub mod instance_storage_config {
 use crate::cfn::support::*;
 /// The property type `EncryptionConfig` of `AWS::Connect::InstanceStorageConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-encryptionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EncryptionConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EncryptionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionConfig<super::missing::EncryptionType, super::missing::KeyId> { EncryptionConfig(Bag::default(), Phase) }
+    pub fn new() -> EncryptionConfig<Missing<super::required::EncryptionType>, Missing<super::required::KeyId>> { EncryptionConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> EncryptionConfig<R0, R1> {
     /// `EncryptionType`: `EncryptionType`, required. Update: in place.
-    pub fn encryption_type(mut self, value: impl Arg<EncryptionType>) -> EncryptionConfig<Set, R1> { self.0.set("EncryptionType", value.into_expr()); EncryptionConfig(self.0, Phase) }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionConfig<Set, R1> { EncryptionConfig(put(self.0, "EncryptionType", value.into_expr()), Phase) }
     /// `KeyId`: text, required. Update: in place.
-    pub fn key_id(mut self, value: impl Arg<str>) -> EncryptionConfig<R0, Set> { self.0.set("KeyId", value.into_expr()); EncryptionConfig(self.0, Phase) }
+    pub fn key_id(self, value: impl Arg<str>) -> EncryptionConfig<R0, Set> { EncryptionConfig(put(self.0, "KeyId", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisFirehoseConfig` of `AWS::Connect::InstanceStorageConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-kinesisfirehoseconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisFirehoseConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KinesisFirehoseConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl KinesisFirehoseConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisFirehoseConfig<super::missing::FirehoseArn> { KinesisFirehoseConfig(Bag::default(), Phase) }
+    pub fn new() -> KinesisFirehoseConfig<Missing<super::required::FirehoseArn>> { KinesisFirehoseConfig(Bag::default(), Phase) }
 }
 impl<R0> KinesisFirehoseConfig<R0> {
     /// `FirehoseArn`: text, required. Update: in place.
-    pub fn firehose_arn(mut self, value: impl Arg<str>) -> KinesisFirehoseConfig<Set> { self.0.set("FirehoseArn", value.into_expr()); KinesisFirehoseConfig(self.0, Phase) }
+    pub fn firehose_arn(self, value: impl Arg<str>) -> KinesisFirehoseConfig<Set> { KinesisFirehoseConfig(put(self.0, "FirehoseArn", value.into_expr()), Phase) }
 }
 impl Done for KinesisFirehoseConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisStreamConfig` of `AWS::Connect::InstanceStorageConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-kinesisstreamconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisStreamConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KinesisStreamConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl KinesisStreamConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisStreamConfig<super::missing::StreamArn> { KinesisStreamConfig(Bag::default(), Phase) }
+    pub fn new() -> KinesisStreamConfig<Missing<super::required::StreamArn>> { KinesisStreamConfig(Bag::default(), Phase) }
 }
 impl<R0> KinesisStreamConfig<R0> {
     /// `StreamArn`: text, required. Update: in place.
-    pub fn stream_arn(mut self, value: impl Arg<str>) -> KinesisStreamConfig<Set> { self.0.set("StreamArn", value.into_expr()); KinesisStreamConfig(self.0, Phase) }
+    pub fn stream_arn(self, value: impl Arg<str>) -> KinesisStreamConfig<Set> { KinesisStreamConfig(put(self.0, "StreamArn", value.into_expr()), Phase) }
 }
 impl Done for KinesisStreamConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisVideoStreamConfig` of `AWS::Connect::InstanceStorageConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-kinesisvideostreamconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisVideoStreamConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct KinesisVideoStreamConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl KinesisVideoStreamConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisVideoStreamConfig<super::missing::EncryptionConfig, super::missing::Prefix, super::missing::RetentionPeriodHours> { KinesisVideoStreamConfig(Bag::default(), Phase) }
+    pub fn new() -> KinesisVideoStreamConfig<Missing<super::required::EncryptionConfig>, Missing<super::required::Prefix>, Missing<super::required::RetentionPeriodHours>> { KinesisVideoStreamConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> KinesisVideoStreamConfig<R0, R1, R2> {
     /// `EncryptionConfig`: `EncryptionConfig`, required. Update: in place.
-    pub fn encryption_config(mut self, value: impl Arg<EncryptionConfig>) -> KinesisVideoStreamConfig<Set, R1, R2> { self.0.set("EncryptionConfig", value.into_expr()); KinesisVideoStreamConfig(self.0, Phase) }
+    pub fn encryption_config(self, value: impl Arg<EncryptionConfig>) -> KinesisVideoStreamConfig<Set, R1, R2> { KinesisVideoStreamConfig(put(self.0, "EncryptionConfig", value.into_expr()), Phase) }
     /// `Prefix`: text, required. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> KinesisVideoStreamConfig<R0, Set, R2> { self.0.set("Prefix", value.into_expr()); KinesisVideoStreamConfig(self.0, Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> KinesisVideoStreamConfig<R0, Set, R2> { KinesisVideoStreamConfig(put(self.0, "Prefix", value.into_expr()), Phase) }
     /// `RetentionPeriodHours`: number, required. Update: in place.
-    pub fn retention_period_hours(mut self, value: impl Arg<f64>) -> KinesisVideoStreamConfig<R0, R1, Set> { self.0.set("RetentionPeriodHours", value.into_expr()); KinesisVideoStreamConfig(self.0, Phase) }
+    pub fn retention_period_hours(self, value: impl Arg<f64>) -> KinesisVideoStreamConfig<R0, R1, Set> { KinesisVideoStreamConfig(put(self.0, "RetentionPeriodHours", value.into_expr()), Phase) }
 }
 impl Done for KinesisVideoStreamConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Config` of `AWS::Connect::InstanceStorageConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-instancestorageconfig-s3config.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Config<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Config<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Config {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Config<super::missing::BucketName, super::missing::BucketPrefix> { S3Config(Bag::default(), Phase) }
+    pub fn new() -> S3Config<Missing<super::required::BucketName>, Missing<super::required::BucketPrefix>> { S3Config(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Config<R0, R1> {
-    /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3Config<Set, R1> { self.0.set("BucketName", value.into_expr()); S3Config(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Config<Set, R1> { S3Config(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `BucketPrefix`: text, required. Update: in place.
-    pub fn bucket_prefix(mut self, value: impl Arg<str>) -> S3Config<R0, Set> { self.0.set("BucketPrefix", value.into_expr()); S3Config(self.0, Phase) }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> S3Config<R0, Set> { S3Config(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
     /// `EncryptionConfig`: `EncryptionConfig`. Update: in place.
-    pub fn encryption_config(mut self, value: impl Arg<EncryptionConfig>) -> Self { self.0.set("EncryptionConfig", value.into_expr()); self }
+    pub fn encryption_config(self, value: impl Arg<EncryptionConfig>) -> Self { Self(put(self.0, "EncryptionConfig", value.into_expr()), Phase) }
 }
 impl Done for S3Config { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EncryptionType` allows.
@@ -1579,7 +1579,7 @@ impl CfnIntegrationAssociation {
     /// `AWS::Connect::IntegrationAssociation`
     pub const TYPE: &'static str = "AWS::Connect::IntegrationAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnIntegrationAssociationProps<R0, R1, R2>) -> Self where CfnIntegrationAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntegrationAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `IntegrationAssociationId`: text.
@@ -1587,20 +1587,20 @@ impl CfnIntegrationAssociation {
 }
 impl Parent for CfnIntegrationAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::IntegrationAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-integrationassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIntegrationAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnIntegrationAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnIntegrationAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIntegrationAssociationProps<missing::InstanceId, missing::IntegrationArn, missing::IntegrationType> { CfnIntegrationAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIntegrationAssociationProps<Missing<required::InstanceId>, Missing<required::IntegrationArn>, Missing<required::IntegrationType>> { CfnIntegrationAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIntegrationAssociationProps<R0, R1, R2> {
-    /// `InstanceId`: text, required. Update: replacement.
-    pub fn instance_id(mut self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnIntegrationAssociationProps<Set, R1, R2> { self.0.set("InstanceId", value.into_expr()); CfnIntegrationAssociationProps(self.0, Phase) }
+    /// `InstanceId`: `ConnectInstanceArn`, required. Update: replacement.
+    pub fn instance_id(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnIntegrationAssociationProps<Set, R1, R2> { CfnIntegrationAssociationProps(put(self.0, "InstanceId", value.into_expr()), Phase) }
     /// `IntegrationArn`: text, required. Update: replacement.
-    pub fn integration_arn(mut self, value: impl Arg<str>) -> CfnIntegrationAssociationProps<R0, Set, R2> { self.0.set("IntegrationArn", value.into_expr()); CfnIntegrationAssociationProps(self.0, Phase) }
+    pub fn integration_arn(self, value: impl Arg<str>) -> CfnIntegrationAssociationProps<R0, Set, R2> { CfnIntegrationAssociationProps(put(self.0, "IntegrationArn", value.into_expr()), Phase) }
     /// `IntegrationType`: `IntegrationType`, required. Update: replacement.
-    pub fn integration_type(mut self, value: impl Arg<integration_association::IntegrationType>) -> CfnIntegrationAssociationProps<R0, R1, Set> { self.0.set("IntegrationType", value.into_expr()); CfnIntegrationAssociationProps(self.0, Phase) }
+    pub fn integration_type(self, value: impl Arg<integration_association::IntegrationType>) -> CfnIntegrationAssociationProps<R0, R1, Set> { CfnIntegrationAssociationProps(put(self.0, "IntegrationType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIntegrationAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::IntegrationAssociation`.
@@ -1615,7 +1615,7 @@ impl CfnMetric {
     /// `AWS::Connect::Metric`
     pub const TYPE: &'static str = "AWS::Connect::Metric";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnMetricProps<R0, R1, R2, R3, R4>) -> Self where CfnMetricProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMetricProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MetricArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `Category`: text.
@@ -1638,7 +1638,7 @@ impl CfnMetric {
     pub fn attr_last_modified_time(&self) -> Val<f64> { self.0.get_att("LastModifiedTime") }
     /// The attribute `LastModifiedUser`: `CreatedByInfo`.
     pub fn attr_last_modified_user(&self) -> Val<metric::CreatedByInfo> { self.0.get_att("LastModifiedUser") }
-    /// The attribute `MetricArn`: text.
+    /// The attribute `MetricArn`: `OtherArn`.
     pub fn attr_metric_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MetricArn") }
     /// The attribute `PrimaryEventSource`: text.
     pub fn attr_primary_event_source(&self) -> Val<str> { self.0.get_att("PrimaryEventSource") }
@@ -1657,141 +1657,141 @@ impl CfnMetric {
 }
 impl Parent for CfnMetric { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::Metric`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-metric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMetricProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnMetricProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnMetricProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMetricProps<missing::InstanceArn, missing::MetricCalculation, missing::Name, missing::Status, missing::Unit> { CfnMetricProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMetricProps<Missing<required::InstanceArn>, Missing<required::MetricCalculation>, Missing<required::Name>, Missing<required::Status>, Missing<required::Unit>> { CfnMetricProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnMetricProps<R0, R1, R2, R3, R4> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InstanceArn`: text, required. Update: replacement.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> CfnMetricProps<Set, R1, R2, R3, R4> { self.0.set("InstanceArn", value.into_expr()); CfnMetricProps(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnMetricProps<Set, R1, R2, R3, R4> { CfnMetricProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `MetricCalculation`: `MetricCalculation`, required. Update: in place.
-    pub fn metric_calculation(mut self, value: impl Arg<metric::MetricCalculation>) -> CfnMetricProps<R0, Set, R2, R3, R4> { self.0.set("MetricCalculation", value.into_expr()); CfnMetricProps(self.0, Phase) }
+    pub fn metric_calculation(self, value: impl Arg<metric::MetricCalculation>) -> CfnMetricProps<R0, Set, R2, R3, R4> { CfnMetricProps(put(self.0, "MetricCalculation", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnMetricProps<R0, R1, Set, R3, R4> { self.0.set("Name", value.into_expr()); CfnMetricProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMetricProps<R0, R1, Set, R3, R4> { CfnMetricProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PositiveTrendIndicator`: `PositiveTrendIndicator`. Update: in place.
-    pub fn positive_trend_indicator(mut self, value: impl Arg<metric::PositiveTrendIndicator>) -> Self { self.0.set("PositiveTrendIndicator", value.into_expr()); self }
+    pub fn positive_trend_indicator(self, value: impl Arg<metric::PositiveTrendIndicator>) -> Self { Self(put(self.0, "PositiveTrendIndicator", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: replacement.
-    pub fn status(mut self, value: impl Arg<metric::Status>) -> CfnMetricProps<R0, R1, R2, Set, R4> { self.0.set("Status", value.into_expr()); CfnMetricProps(self.0, Phase) }
+    pub fn status(self, value: impl Arg<metric::Status>) -> CfnMetricProps<R0, R1, R2, Set, R4> { CfnMetricProps(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Unit`: `Unit`, required. Update: in place.
-    pub fn unit(mut self, value: impl Arg<metric::Unit>) -> CfnMetricProps<R0, R1, R2, R3, Set> { self.0.set("Unit", value.into_expr()); CfnMetricProps(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<metric::Unit>) -> CfnMetricProps<R0, R1, R2, R3, Set> { CfnMetricProps(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for CfnMetricProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::Metric`.
 pub mod metric {
 use crate::cfn::support::*;
 /// The property type `AvailableFilter` of `AWS::Connect::Metric`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-availablefilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AvailableFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AvailableFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AvailableFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AvailableFilter<super::missing::Id, super::missing::Type> { AvailableFilter(Bag::default(), Phase) }
+    pub fn new() -> AvailableFilter<Missing<super::required::Id>, Missing<super::required::Type>> { AvailableFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> AvailableFilter<R0, R1> {
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> AvailableFilter<Set, R1> { self.0.set("Id", value.into_expr()); AvailableFilter(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> AvailableFilter<Set, R1> { AvailableFilter(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> AvailableFilter<R0, Set> { self.0.set("Type", value.into_expr()); AvailableFilter(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> AvailableFilter<R0, Set> { AvailableFilter(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AvailableFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CalculationComponent` of `AWS::Connect::Metric`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-calculationcomponent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CalculationComponent<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CalculationComponent<R0 = Set>(Bag, Phase<(R0,)>);
 impl CalculationComponent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CalculationComponent<super::missing::Alias> { CalculationComponent(Bag::default(), Phase) }
+    pub fn new() -> CalculationComponent<Missing<super::required::Alias>> { CalculationComponent(Bag::default(), Phase) }
 }
 impl<R0> CalculationComponent<R0> {
     /// `Alias`: text, required. Update: in place.
-    pub fn alias(mut self, value: impl Arg<str>) -> CalculationComponent<Set> { self.0.set("Alias", value.into_expr()); CalculationComponent(self.0, Phase) }
+    pub fn alias(self, value: impl Arg<str>) -> CalculationComponent<Set> { CalculationComponent(put(self.0, "Alias", value.into_expr()), Phase) }
     /// `MetricFilters`: list of `MetricFilter`. Update: in place.
-    pub fn metric_filters(mut self, value: impl Arg<Arr<MetricFilter>>) -> Self { self.0.set("MetricFilters", value.into_expr()); self }
+    pub fn metric_filters(self, value: impl Arg<Arr<MetricFilter>>) -> Self { Self(put(self.0, "MetricFilters", value.into_expr()), Phase) }
     /// `MetricId`: text. Update: in place.
-    pub fn metric_id(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricId", value.into_expr()); self }
+    pub fn metric_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricId", value.into_expr()), Phase) }
     /// `MetricName`: text. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricName", value.into_expr()); self }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr()), Phase) }
 }
 impl Done for CalculationComponent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreatedByInfo` of `AWS::Connect::Metric`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-createdbyinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CreatedByInfo(Bag);
+#[must_use] pub struct CreatedByInfo(Bag);
 impl CreatedByInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AWSIdentityArn`: text. Update: in place.
-    pub fn aws_identity_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("AWSIdentityArn", value.into_expr()); self }
+    pub fn aws_identity_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AWSIdentityArn", value.into_expr())) }
     /// `ConnectUserArn`: text. Update: in place.
-    pub fn connect_user_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectUserArn", value.into_expr()); self }
+    pub fn connect_user_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectUserArn", value.into_expr())) }
 }
 impl Done for CreatedByInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricCalculation` of `AWS::Connect::Metric`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metriccalculation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricCalculation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MetricCalculation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MetricCalculation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricCalculation<super::missing::Calculation, super::missing::CalculationComponents> { MetricCalculation(Bag::default(), Phase) }
+    pub fn new() -> MetricCalculation<Missing<super::required::Calculation>, Missing<super::required::CalculationComponents>> { MetricCalculation(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricCalculation<R0, R1> {
     /// `Calculation`: text, required. Update: in place.
-    pub fn calculation(mut self, value: impl Arg<str>) -> MetricCalculation<Set, R1> { self.0.set("Calculation", value.into_expr()); MetricCalculation(self.0, Phase) }
+    pub fn calculation(self, value: impl Arg<str>) -> MetricCalculation<Set, R1> { MetricCalculation(put(self.0, "Calculation", value.into_expr()), Phase) }
     /// `CalculationComponents`: list of `CalculationComponent`, required. Update: in place.
-    pub fn calculation_components(mut self, value: impl Arg<Arr<CalculationComponent>>) -> MetricCalculation<R0, Set> { self.0.set("CalculationComponents", value.into_expr()); MetricCalculation(self.0, Phase) }
+    pub fn calculation_components(self, value: impl Arg<Arr<CalculationComponent>>) -> MetricCalculation<R0, Set> { MetricCalculation(put(self.0, "CalculationComponents", value.into_expr()), Phase) }
 }
 impl Done for MetricCalculation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricFilter` of `AWS::Connect::Metric`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetricFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetricFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricFilter<super::missing::MetricFilterKey> { MetricFilter(Bag::default(), Phase) }
+    pub fn new() -> MetricFilter<Missing<super::required::MetricFilterKey>> { MetricFilter(Bag::default(), Phase) }
 }
 impl<R0> MetricFilter<R0> {
     /// `BooleanCondition`: `MetricFilterBooleanCondition`. Update: in place.
-    pub fn boolean_condition(mut self, value: impl Arg<MetricFilterBooleanCondition>) -> Self { self.0.set("BooleanCondition", value.into_expr()); self }
+    pub fn boolean_condition(self, value: impl Arg<MetricFilterBooleanCondition>) -> Self { Self(put(self.0, "BooleanCondition", value.into_expr()), Phase) }
     /// `MetricFilterKey`: text, required. Update: in place.
-    pub fn metric_filter_key(mut self, value: impl Arg<str>) -> MetricFilter<Set> { self.0.set("MetricFilterKey", value.into_expr()); MetricFilter(self.0, Phase) }
+    pub fn metric_filter_key(self, value: impl Arg<str>) -> MetricFilter<Set> { MetricFilter(put(self.0, "MetricFilterKey", value.into_expr()), Phase) }
     /// `Negate`: boolean. Update: in place.
-    pub fn negate(mut self, value: impl Arg<bool>) -> Self { self.0.set("Negate", value.into_expr()); self }
+    pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value.into_expr()), Phase) }
     /// `NumberCondition`: `MetricFilterNumberCondition`. Update: in place.
-    pub fn number_condition(mut self, value: impl Arg<MetricFilterNumberCondition>) -> Self { self.0.set("NumberCondition", value.into_expr()); self }
+    pub fn number_condition(self, value: impl Arg<MetricFilterNumberCondition>) -> Self { Self(put(self.0, "NumberCondition", value.into_expr()), Phase) }
     /// `StringCondition`: `MetricFilterStringCondition`. Update: in place.
-    pub fn string_condition(mut self, value: impl Arg<MetricFilterStringCondition>) -> Self { self.0.set("StringCondition", value.into_expr()); self }
+    pub fn string_condition(self, value: impl Arg<MetricFilterStringCondition>) -> Self { Self(put(self.0, "StringCondition", value.into_expr()), Phase) }
 }
 impl Done for MetricFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricFilterBooleanCondition` of `AWS::Connect::Metric`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilterbooleancondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricFilterBooleanCondition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetricFilterBooleanCondition<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetricFilterBooleanCondition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricFilterBooleanCondition<super::missing::Comparison> { MetricFilterBooleanCondition(Bag::default(), Phase) }
+    pub fn new() -> MetricFilterBooleanCondition<Missing<super::required::Comparison>> { MetricFilterBooleanCondition(Bag::default(), Phase) }
 }
 impl<R0> MetricFilterBooleanCondition<R0> {
     /// `Comparison`: `MetricFilterBooleanConditionComparison`, required. Update: in place.
-    pub fn comparison(mut self, value: impl Arg<MetricFilterBooleanConditionComparison>) -> MetricFilterBooleanCondition<Set> { self.0.set("Comparison", value.into_expr()); MetricFilterBooleanCondition(self.0, Phase) }
+    pub fn comparison(self, value: impl Arg<MetricFilterBooleanConditionComparison>) -> MetricFilterBooleanCondition<Set> { MetricFilterBooleanCondition(put(self.0, "Comparison", value.into_expr()), Phase) }
 }
 impl Done for MetricFilterBooleanCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricFilterNumberCondition` of `AWS::Connect::Metric`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilternumbercondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricFilterNumberCondition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MetricFilterNumberCondition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MetricFilterNumberCondition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricFilterNumberCondition<super::missing::Comparison, super::missing::Values> { MetricFilterNumberCondition(Bag::default(), Phase) }
+    pub fn new() -> MetricFilterNumberCondition<Missing<super::required::Comparison>, Missing<super::required::Values>> { MetricFilterNumberCondition(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricFilterNumberCondition<R0, R1> {
     /// `Comparison`: `Comparison`, required. Update: in place.
-    pub fn comparison(mut self, value: impl Arg<Comparison>) -> MetricFilterNumberCondition<Set, R1> { self.0.set("Comparison", value.into_expr()); MetricFilterNumberCondition(self.0, Phase) }
+    pub fn comparison(self, value: impl Arg<Comparison>) -> MetricFilterNumberCondition<Set, R1> { MetricFilterNumberCondition(put(self.0, "Comparison", value.into_expr()), Phase) }
     /// `Values`: list of number, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<f64>>) -> MetricFilterNumberCondition<R0, Set> { self.0.set("Values", value.into_expr()); MetricFilterNumberCondition(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<f64>>) -> MetricFilterNumberCondition<R0, Set> { MetricFilterNumberCondition(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for MetricFilterNumberCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricFilterStringCondition` of `AWS::Connect::Metric`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-metric-metricfilterstringcondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricFilterStringCondition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MetricFilterStringCondition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MetricFilterStringCondition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricFilterStringCondition<super::missing::Comparison, super::missing::Values> { MetricFilterStringCondition(Bag::default(), Phase) }
+    pub fn new() -> MetricFilterStringCondition<Missing<super::required::Comparison>, Missing<super::required::Values>> { MetricFilterStringCondition(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricFilterStringCondition<R0, R1> {
     /// `Comparison`: `MetricFilterStringConditionComparison`, required. Update: in place.
-    pub fn comparison(mut self, value: impl Arg<MetricFilterStringConditionComparison>) -> MetricFilterStringCondition<Set, R1> { self.0.set("Comparison", value.into_expr()); MetricFilterStringCondition(self.0, Phase) }
+    pub fn comparison(self, value: impl Arg<MetricFilterStringConditionComparison>) -> MetricFilterStringCondition<Set, R1> { MetricFilterStringCondition(put(self.0, "Comparison", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> MetricFilterStringCondition<R0, Set> { self.0.set("Values", value.into_expr()); MetricFilterStringCondition(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> MetricFilterStringCondition<R0, Set> { MetricFilterStringCondition(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for MetricFilterStringCondition { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Comparison` allows.
@@ -1815,10 +1815,10 @@ impl CfnNotification {
     /// `AWS::Connect::Notification`
     pub const TYPE: &'static str = "AWS::Connect::Notification";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnNotificationProps<R0, R1>) -> Self where CfnNotificationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNotificationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -1827,56 +1827,56 @@ impl CfnNotification {
 }
 impl Parent for CfnNotification { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::Notification`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-notification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnNotificationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnNotificationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnNotificationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnNotificationProps<missing::Content, missing::InstanceArn> { CfnNotificationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnNotificationProps<Missing<required::Content>, Missing<required::InstanceArn>> { CfnNotificationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnNotificationProps<R0, R1> {
     /// `Content`: `NotificationContent`, required. Update: in place.
-    pub fn content(mut self, value: impl Arg<notification::NotificationContent>) -> CfnNotificationProps<Set, R1> { self.0.set("Content", value.into_expr()); CfnNotificationProps(self.0, Phase) }
+    pub fn content(self, value: impl Arg<notification::NotificationContent>) -> CfnNotificationProps<Set, R1> { CfnNotificationProps(put(self.0, "Content", value.into_expr()), Phase) }
     /// `ExpiresAt`: text. Update: replacement.
-    pub fn expires_at(mut self, value: impl Arg<str>) -> Self { self.0.set("ExpiresAt", value.into_expr()); self }
+    pub fn expires_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpiresAt", value.into_expr()), Phase) }
     /// `InstanceArn`: text, required. Update: replacement.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> CfnNotificationProps<R0, Set> { self.0.set("InstanceArn", value.into_expr()); CfnNotificationProps(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnNotificationProps<R0, Set> { CfnNotificationProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Priority`: `Priority`. Update: replacement.
-    pub fn priority(mut self, value: impl Arg<notification::Priority>) -> Self { self.0.set("Priority", value.into_expr()); self }
+    pub fn priority(self, value: impl Arg<notification::Priority>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `Recipients`: list of text. Update: replacement.
-    pub fn recipients(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Recipients", value.into_expr()); self }
+    pub fn recipients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Recipients", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnNotificationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::Notification`.
 pub mod notification {
 use crate::cfn::support::*;
 /// The property type `NotificationContent` of `AWS::Connect::Notification`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-notification-notificationcontent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotificationContent(Bag);
+#[must_use] pub struct NotificationContent(Bag);
 impl NotificationContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeDE`: text. Update: in place.
-    pub fn de_de(mut self, value: impl Arg<str>) -> Self { self.0.set("DeDE", value.into_expr()); self }
+    pub fn de_de(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeDE", value.into_expr())) }
     /// `EnUS`: text. Update: in place.
-    pub fn en_us(mut self, value: impl Arg<str>) -> Self { self.0.set("EnUS", value.into_expr()); self }
+    pub fn en_us(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnUS", value.into_expr())) }
     /// `EsES`: text. Update: in place.
-    pub fn es_es(mut self, value: impl Arg<str>) -> Self { self.0.set("EsES", value.into_expr()); self }
+    pub fn es_es(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EsES", value.into_expr())) }
     /// `FrFR`: text. Update: in place.
-    pub fn fr_fr(mut self, value: impl Arg<str>) -> Self { self.0.set("FrFR", value.into_expr()); self }
+    pub fn fr_fr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FrFR", value.into_expr())) }
     /// `IdID`: text. Update: in place.
-    pub fn id_id(mut self, value: impl Arg<str>) -> Self { self.0.set("IdID", value.into_expr()); self }
+    pub fn id_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdID", value.into_expr())) }
     /// `ItIT`: text. Update: in place.
-    pub fn it_it(mut self, value: impl Arg<str>) -> Self { self.0.set("ItIT", value.into_expr()); self }
+    pub fn it_it(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ItIT", value.into_expr())) }
     /// `JaJP`: text. Update: in place.
-    pub fn ja_jp(mut self, value: impl Arg<str>) -> Self { self.0.set("JaJP", value.into_expr()); self }
+    pub fn ja_jp(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JaJP", value.into_expr())) }
     /// `KoKR`: text. Update: in place.
-    pub fn ko_kr(mut self, value: impl Arg<str>) -> Self { self.0.set("KoKR", value.into_expr()); self }
+    pub fn ko_kr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KoKR", value.into_expr())) }
     /// `PtBR`: text. Update: in place.
-    pub fn pt_br(mut self, value: impl Arg<str>) -> Self { self.0.set("PtBR", value.into_expr()); self }
+    pub fn pt_br(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PtBR", value.into_expr())) }
     /// `ZhCN`: text. Update: in place.
-    pub fn zh_cn(mut self, value: impl Arg<str>) -> Self { self.0.set("ZhCN", value.into_expr()); self }
+    pub fn zh_cn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ZhCN", value.into_expr())) }
     /// `ZhTW`: text. Update: in place.
-    pub fn zh_tw(mut self, value: impl Arg<str>) -> Self { self.0.set("ZhTW", value.into_expr()); self }
+    pub fn zh_tw(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ZhTW", value.into_expr())) }
 }
 impl Done for NotificationContent { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Priority` allows.
@@ -1888,36 +1888,36 @@ impl CfnPhoneNumber {
     /// `AWS::Connect::PhoneNumber`
     pub const TYPE: &'static str = "AWS::Connect::PhoneNumber";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPhoneNumberProps<R0>) -> Self where CfnPhoneNumberProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPhoneNumberProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PhoneNumberArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `Address`: text.
     pub fn attr_address(&self) -> Val<str> { self.0.get_att("Address") }
-    /// The attribute `PhoneNumberArn`: text.
+    /// The attribute `PhoneNumberArn`: `OtherArn`.
     pub fn attr_phone_number_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PhoneNumberArn") }
 }
 impl Parent for CfnPhoneNumber { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::PhoneNumber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-phonenumber.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPhoneNumberProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPhoneNumberProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPhoneNumberProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPhoneNumberProps<missing::TargetArn> { CfnPhoneNumberProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPhoneNumberProps<Missing<required::TargetArn>> { CfnPhoneNumberProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPhoneNumberProps<R0> {
     /// `CountryCode`: text. Update: replacement.
-    pub fn country_code(mut self, value: impl Arg<str>) -> Self { self.0.set("CountryCode", value.into_expr()); self }
+    pub fn country_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CountryCode", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: replacement.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
     /// `SourcePhoneNumberArn`: text. Update: replacement.
-    pub fn source_phone_number_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SourcePhoneNumberArn", value.into_expr()); self }
+    pub fn source_phone_number_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePhoneNumberArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetArn`: text, required. Update: in place.
-    pub fn target_arn(mut self, value: impl Arg<str>) -> CfnPhoneNumberProps<Set> { self.0.set("TargetArn", value.into_expr()); CfnPhoneNumberProps(self.0, Phase) }
+    pub fn target_arn(self, value: impl Arg<str>) -> CfnPhoneNumberProps<Set> { CfnPhoneNumberProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnPhoneNumberProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::PredefinedAttribute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-predefinedattribute.html)
@@ -1926,7 +1926,7 @@ impl CfnPredefinedAttribute {
     /// `AWS::Connect::PredefinedAttribute`
     pub const TYPE: &'static str = "AWS::Connect::PredefinedAttribute";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnPredefinedAttributeProps<R0, R1>) -> Self where CfnPredefinedAttributeProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPredefinedAttributeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `LastModifiedRegion`: text.
@@ -1936,45 +1936,45 @@ impl CfnPredefinedAttribute {
 }
 impl Parent for CfnPredefinedAttribute { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::PredefinedAttribute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-predefinedattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPredefinedAttributeProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnPredefinedAttributeProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnPredefinedAttributeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPredefinedAttributeProps<missing::InstanceArn, missing::Name> { CfnPredefinedAttributeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPredefinedAttributeProps<Missing<required::InstanceArn>, Missing<required::Name>> { CfnPredefinedAttributeProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPredefinedAttributeProps<R0, R1> {
     /// `AttributeConfiguration`: `AttributeConfiguration`. Update: in place.
-    pub fn attribute_configuration(mut self, value: impl Arg<predefined_attribute::AttributeConfiguration>) -> Self { self.0.set("AttributeConfiguration", value.into_expr()); self }
+    pub fn attribute_configuration(self, value: impl Arg<predefined_attribute::AttributeConfiguration>) -> Self { Self(put(self.0, "AttributeConfiguration", value.into_expr()), Phase) }
     /// `InstanceArn`: text, required. Update: replacement.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> CfnPredefinedAttributeProps<Set, R1> { self.0.set("InstanceArn", value.into_expr()); CfnPredefinedAttributeProps(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnPredefinedAttributeProps<Set, R1> { CfnPredefinedAttributeProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPredefinedAttributeProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnPredefinedAttributeProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPredefinedAttributeProps<R0, Set> { CfnPredefinedAttributeProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Purposes`: list of text. Update: in place.
-    pub fn purposes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Purposes", value.into_expr()); self }
+    pub fn purposes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Purposes", value.into_expr()), Phase) }
     /// `Values`: `Values`. Update: in place.
-    pub fn values(mut self, value: impl Arg<predefined_attribute::Values>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<predefined_attribute::Values>) -> Self { Self(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for CfnPredefinedAttributeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::PredefinedAttribute`.
 pub mod predefined_attribute {
 use crate::cfn::support::*;
 /// The property type `AttributeConfiguration` of `AWS::Connect::PredefinedAttribute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-predefinedattribute-attributeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AttributeConfiguration(Bag);
+#[must_use] pub struct AttributeConfiguration(Bag);
 impl AttributeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableValueValidationOnAssociation`: boolean. Update: in place.
-    pub fn enable_value_validation_on_association(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableValueValidationOnAssociation", value.into_expr()); self }
+    pub fn enable_value_validation_on_association(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableValueValidationOnAssociation", value.into_expr())) }
     /// `IsReadOnly`: boolean. Update: in place.
-    pub fn is_read_only(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsReadOnly", value.into_expr()); self }
+    pub fn is_read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsReadOnly", value.into_expr())) }
 }
 impl Done for AttributeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Values` of `AWS::Connect::PredefinedAttribute`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-predefinedattribute-values.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Values(Bag);
+#[must_use] pub struct Values(Bag);
 impl Values {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StringList`: list of text. Update: in place.
-    pub fn string_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StringList", value.into_expr()); self }
+    pub fn string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringList", value.into_expr())) }
 }
 impl Done for Values { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1984,30 +1984,30 @@ impl CfnPrompt {
     /// `AWS::Connect::Prompt`
     pub const TYPE: &'static str = "AWS::Connect::Prompt";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnPromptProps<R0, R1>) -> Self where CfnPromptProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPromptProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PromptArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `PromptArn`: text.
+    /// The attribute `PromptArn`: `OtherArn`.
     pub fn attr_prompt_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PromptArn") }
 }
 impl Parent for CfnPrompt { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::Prompt`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-prompt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPromptProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnPromptProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnPromptProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPromptProps<missing::InstanceArn, missing::Name> { CfnPromptProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPromptProps<Missing<required::InstanceArn>, Missing<required::Name>> { CfnPromptProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPromptProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `InstanceArn`: text, required. Update: in place.
-    pub fn instance_arn(mut self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnPromptProps<Set, R1> { self.0.set("InstanceArn", value.into_expr()); CfnPromptProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place.
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnPromptProps<Set, R1> { CfnPromptProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPromptProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnPromptProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPromptProps<R0, Set> { CfnPromptProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `S3Uri`: text. Update: in place.
-    pub fn s3_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("S3Uri", value.into_expr()); self }
+    pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPromptProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html)
@@ -2016,84 +2016,84 @@ impl CfnQueue {
     /// `AWS::Connect::Queue`
     pub const TYPE: &'static str = "AWS::Connect::Queue";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnQueueProps<R0, R1, R2>) -> Self where CfnQueueProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQueueProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `QueueArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `LastModifiedRegion`: text.
     pub fn attr_last_modified_region(&self) -> Val<str> { self.0.get_att("LastModifiedRegion") }
     /// The attribute `LastModifiedTime`: number.
     pub fn attr_last_modified_time(&self) -> Val<f64> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `QueueArn`: text.
+    /// The attribute `QueueArn`: `OtherArn`.
     pub fn attr_queue_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("QueueArn") }
     /// The attribute `Type`: text.
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
 }
 impl Parent for CfnQueue { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-queue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnQueueProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnQueueProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnQueueProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnQueueProps<missing::HoursOfOperationArn, missing::InstanceArn, missing::Name> { CfnQueueProps(Bag::default(), Phase) }
+    pub fn new() -> CfnQueueProps<Missing<required::HoursOfOperationArn>, Missing<required::InstanceArn>, Missing<required::Name>> { CfnQueueProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnQueueProps<R0, R1, R2> {
     /// `AdditionalEmailAddresses`: list of `EmailAddress`. Update: in place.
-    pub fn additional_email_addresses(mut self, value: impl Arg<Arr<queue::EmailAddress>>) -> Self { self.0.set("AdditionalEmailAddresses", value.into_expr()); self }
+    pub fn additional_email_addresses(self, value: impl Arg<Arr<queue::EmailAddress>>) -> Self { Self(put(self.0, "AdditionalEmailAddresses", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `HoursOfOperationArn`: text, required. Update: in place.
-    pub fn hours_of_operation_arn(mut self, value: impl Arg<str>) -> CfnQueueProps<Set, R1, R2> { self.0.set("HoursOfOperationArn", value.into_expr()); CfnQueueProps(self.0, Phase) }
-    /// `InstanceArn`: text, required. Update: in place.
-    pub fn instance_arn(mut self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnQueueProps<R0, Set, R2> { self.0.set("InstanceArn", value.into_expr()); CfnQueueProps(self.0, Phase) }
+    pub fn hours_of_operation_arn(self, value: impl Arg<str>) -> CfnQueueProps<Set, R1, R2> { CfnQueueProps(put(self.0, "HoursOfOperationArn", value.into_expr()), Phase) }
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place.
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnQueueProps<R0, Set, R2> { CfnQueueProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `MaxContacts`: integer. Update: in place.
-    pub fn max_contacts(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxContacts", value.into_expr()); self }
+    pub fn max_contacts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxContacts", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnQueueProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnQueueProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnQueueProps<R0, R1, Set> { CfnQueueProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OutboundCallerConfig`: `OutboundCallerConfig`. Update: in place.
-    pub fn outbound_caller_config(mut self, value: impl Arg<queue::OutboundCallerConfig>) -> Self { self.0.set("OutboundCallerConfig", value.into_expr()); self }
+    pub fn outbound_caller_config(self, value: impl Arg<queue::OutboundCallerConfig>) -> Self { Self(put(self.0, "OutboundCallerConfig", value.into_expr()), Phase) }
     /// `OutboundEmailConfig`: `OutboundEmailConfig`. Update: in place.
-    pub fn outbound_email_config(mut self, value: impl Arg<queue::OutboundEmailConfig>) -> Self { self.0.set("OutboundEmailConfig", value.into_expr()); self }
+    pub fn outbound_email_config(self, value: impl Arg<queue::OutboundEmailConfig>) -> Self { Self(put(self.0, "OutboundEmailConfig", value.into_expr()), Phase) }
     /// `QuickConnectArns`: list of text. Update: in place.
-    pub fn quick_connect_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("QuickConnectArns", value.into_expr()); self }
+    pub fn quick_connect_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QuickConnectArns", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<queue::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<queue::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnQueueProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::Queue`.
 pub mod queue {
 use crate::cfn::support::*;
 /// The property type `EmailAddress` of `AWS::Connect::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-queue-emailaddress.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmailAddress<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EmailAddress<R0 = Set>(Bag, Phase<(R0,)>);
 impl EmailAddress {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EmailAddress<super::missing::EmailAddressArn> { EmailAddress(Bag::default(), Phase) }
+    pub fn new() -> EmailAddress<Missing<super::required::EmailAddressArn>> { EmailAddress(Bag::default(), Phase) }
 }
 impl<R0> EmailAddress<R0> {
     /// `EmailAddressArn`: text, required. Update: in place.
-    pub fn email_address_arn(mut self, value: impl Arg<str>) -> EmailAddress<Set> { self.0.set("EmailAddressArn", value.into_expr()); EmailAddress(self.0, Phase) }
+    pub fn email_address_arn(self, value: impl Arg<str>) -> EmailAddress<Set> { EmailAddress(put(self.0, "EmailAddressArn", value.into_expr()), Phase) }
 }
 impl Done for EmailAddress { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutboundCallerConfig` of `AWS::Connect::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-queue-outboundcallerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutboundCallerConfig(Bag);
+#[must_use] pub struct OutboundCallerConfig(Bag);
 impl OutboundCallerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OutboundCallerIdName`: text. Update: in place.
-    pub fn outbound_caller_id_name(mut self, value: impl Arg<str>) -> Self { self.0.set("OutboundCallerIdName", value.into_expr()); self }
+    pub fn outbound_caller_id_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutboundCallerIdName", value.into_expr())) }
     /// `OutboundCallerIdNumberArn`: text. Update: in place.
-    pub fn outbound_caller_id_number_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("OutboundCallerIdNumberArn", value.into_expr()); self }
+    pub fn outbound_caller_id_number_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutboundCallerIdNumberArn", value.into_expr())) }
     /// `OutboundFlowArn`: text. Update: in place.
-    pub fn outbound_flow_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("OutboundFlowArn", value.into_expr()); self }
+    pub fn outbound_flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutboundFlowArn", value.into_expr())) }
 }
 impl Done for OutboundCallerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutboundEmailConfig` of `AWS::Connect::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-queue-outboundemailconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutboundEmailConfig(Bag);
+#[must_use] pub struct OutboundEmailConfig(Bag);
 impl OutboundEmailConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OutboundEmailAddressId`: text. Update: in place.
-    pub fn outbound_email_address_id(mut self, value: impl Arg<str>) -> Self { self.0.set("OutboundEmailAddressId", value.into_expr()); self }
+    pub fn outbound_email_address_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutboundEmailAddressId", value.into_expr())) }
 }
 impl Done for OutboundEmailConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -2105,102 +2105,102 @@ impl CfnQuickConnect {
     /// `AWS::Connect::QuickConnect`
     pub const TYPE: &'static str = "AWS::Connect::QuickConnect";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnQuickConnectProps<R0, R1, R2>) -> Self where CfnQuickConnectProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQuickConnectProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `QuickConnectArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `QuickConnectArn`: text.
+    /// The attribute `QuickConnectArn`: `OtherArn`.
     pub fn attr_quick_connect_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("QuickConnectArn") }
     /// The attribute `QuickConnectType`: text.
     pub fn attr_quick_connect_type(&self) -> Val<str> { self.0.get_att("QuickConnectType") }
 }
 impl Parent for CfnQuickConnect { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::QuickConnect`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-quickconnect.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnQuickConnectProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnQuickConnectProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnQuickConnectProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnQuickConnectProps<missing::InstanceArn, missing::Name, missing::QuickConnectConfig> { CfnQuickConnectProps(Bag::default(), Phase) }
+    pub fn new() -> CfnQuickConnectProps<Missing<required::InstanceArn>, Missing<required::Name>, Missing<required::QuickConnectConfig>> { CfnQuickConnectProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnQuickConnectProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `InstanceArn`: text, required. Update: in place.
-    pub fn instance_arn(mut self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnQuickConnectProps<Set, R1, R2> { self.0.set("InstanceArn", value.into_expr()); CfnQuickConnectProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place.
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnQuickConnectProps<Set, R1, R2> { CfnQuickConnectProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnQuickConnectProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnQuickConnectProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnQuickConnectProps<R0, Set, R2> { CfnQuickConnectProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `QuickConnectConfig`: `QuickConnectConfig`, required. Update: in place.
-    pub fn quick_connect_config(mut self, value: impl Arg<quick_connect::QuickConnectConfig>) -> CfnQuickConnectProps<R0, R1, Set> { self.0.set("QuickConnectConfig", value.into_expr()); CfnQuickConnectProps(self.0, Phase) }
+    pub fn quick_connect_config(self, value: impl Arg<quick_connect::QuickConnectConfig>) -> CfnQuickConnectProps<R0, R1, Set> { CfnQuickConnectProps(put(self.0, "QuickConnectConfig", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnQuickConnectProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::QuickConnect`.
 pub mod quick_connect {
 use crate::cfn::support::*;
 /// The property type `FlowQuickConnectConfig` of `AWS::Connect::QuickConnect`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-flowquickconnectconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowQuickConnectConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FlowQuickConnectConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl FlowQuickConnectConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowQuickConnectConfig<super::missing::ContactFlowArn> { FlowQuickConnectConfig(Bag::default(), Phase) }
+    pub fn new() -> FlowQuickConnectConfig<Missing<super::required::ContactFlowArn>> { FlowQuickConnectConfig(Bag::default(), Phase) }
 }
 impl<R0> FlowQuickConnectConfig<R0> {
     /// `ContactFlowArn`: text, required. Update: in place.
-    pub fn contact_flow_arn(mut self, value: impl Arg<str>) -> FlowQuickConnectConfig<Set> { self.0.set("ContactFlowArn", value.into_expr()); FlowQuickConnectConfig(self.0, Phase) }
+    pub fn contact_flow_arn(self, value: impl Arg<str>) -> FlowQuickConnectConfig<Set> { FlowQuickConnectConfig(put(self.0, "ContactFlowArn", value.into_expr()), Phase) }
 }
 impl Done for FlowQuickConnectConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PhoneNumberQuickConnectConfig` of `AWS::Connect::QuickConnect`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-phonenumberquickconnectconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PhoneNumberQuickConnectConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PhoneNumberQuickConnectConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl PhoneNumberQuickConnectConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PhoneNumberQuickConnectConfig<super::missing::PhoneNumber> { PhoneNumberQuickConnectConfig(Bag::default(), Phase) }
+    pub fn new() -> PhoneNumberQuickConnectConfig<Missing<super::required::PhoneNumber>> { PhoneNumberQuickConnectConfig(Bag::default(), Phase) }
 }
 impl<R0> PhoneNumberQuickConnectConfig<R0> {
     /// `PhoneNumber`: text, required. Update: in place.
-    pub fn phone_number(mut self, value: impl Arg<str>) -> PhoneNumberQuickConnectConfig<Set> { self.0.set("PhoneNumber", value.into_expr()); PhoneNumberQuickConnectConfig(self.0, Phase) }
+    pub fn phone_number(self, value: impl Arg<str>) -> PhoneNumberQuickConnectConfig<Set> { PhoneNumberQuickConnectConfig(put(self.0, "PhoneNumber", value.into_expr()), Phase) }
 }
 impl Done for PhoneNumberQuickConnectConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueueQuickConnectConfig` of `AWS::Connect::QuickConnect`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-queuequickconnectconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QueueQuickConnectConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct QueueQuickConnectConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl QueueQuickConnectConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QueueQuickConnectConfig<super::missing::ContactFlowArn, super::missing::QueueArn> { QueueQuickConnectConfig(Bag::default(), Phase) }
+    pub fn new() -> QueueQuickConnectConfig<Missing<super::required::ContactFlowArn>, Missing<super::required::QueueArn>> { QueueQuickConnectConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> QueueQuickConnectConfig<R0, R1> {
     /// `ContactFlowArn`: text, required. Update: in place.
-    pub fn contact_flow_arn(mut self, value: impl Arg<str>) -> QueueQuickConnectConfig<Set, R1> { self.0.set("ContactFlowArn", value.into_expr()); QueueQuickConnectConfig(self.0, Phase) }
+    pub fn contact_flow_arn(self, value: impl Arg<str>) -> QueueQuickConnectConfig<Set, R1> { QueueQuickConnectConfig(put(self.0, "ContactFlowArn", value.into_expr()), Phase) }
     /// `QueueArn`: text, required. Update: in place.
-    pub fn queue_arn(mut self, value: impl Arg<str>) -> QueueQuickConnectConfig<R0, Set> { self.0.set("QueueArn", value.into_expr()); QueueQuickConnectConfig(self.0, Phase) }
+    pub fn queue_arn(self, value: impl Arg<str>) -> QueueQuickConnectConfig<R0, Set> { QueueQuickConnectConfig(put(self.0, "QueueArn", value.into_expr()), Phase) }
 }
 impl Done for QueueQuickConnectConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuickConnectConfig` of `AWS::Connect::QuickConnect`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-quickconnectconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QuickConnectConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct QuickConnectConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl QuickConnectConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QuickConnectConfig<super::missing::QuickConnectType> { QuickConnectConfig(Bag::default(), Phase) }
+    pub fn new() -> QuickConnectConfig<Missing<super::required::QuickConnectType>> { QuickConnectConfig(Bag::default(), Phase) }
 }
 impl<R0> QuickConnectConfig<R0> {
     /// `FlowConfig`: `FlowQuickConnectConfig`. Update: in place.
-    pub fn flow_config(mut self, value: impl Arg<FlowQuickConnectConfig>) -> Self { self.0.set("FlowConfig", value.into_expr()); self }
+    pub fn flow_config(self, value: impl Arg<FlowQuickConnectConfig>) -> Self { Self(put(self.0, "FlowConfig", value.into_expr()), Phase) }
     /// `PhoneConfig`: `PhoneNumberQuickConnectConfig`. Update: in place.
-    pub fn phone_config(mut self, value: impl Arg<PhoneNumberQuickConnectConfig>) -> Self { self.0.set("PhoneConfig", value.into_expr()); self }
+    pub fn phone_config(self, value: impl Arg<PhoneNumberQuickConnectConfig>) -> Self { Self(put(self.0, "PhoneConfig", value.into_expr()), Phase) }
     /// `QueueConfig`: `QueueQuickConnectConfig`. Update: in place.
-    pub fn queue_config(mut self, value: impl Arg<QueueQuickConnectConfig>) -> Self { self.0.set("QueueConfig", value.into_expr()); self }
+    pub fn queue_config(self, value: impl Arg<QueueQuickConnectConfig>) -> Self { Self(put(self.0, "QueueConfig", value.into_expr()), Phase) }
     /// `QuickConnectType`: `QuickConnectType`, required. Update: in place.
-    pub fn quick_connect_type(mut self, value: impl Arg<QuickConnectType>) -> QuickConnectConfig<Set> { self.0.set("QuickConnectType", value.into_expr()); QuickConnectConfig(self.0, Phase) }
+    pub fn quick_connect_type(self, value: impl Arg<QuickConnectType>) -> QuickConnectConfig<Set> { QuickConnectConfig(put(self.0, "QuickConnectType", value.into_expr()), Phase) }
     /// `UserConfig`: `UserQuickConnectConfig`. Update: in place.
-    pub fn user_config(mut self, value: impl Arg<UserQuickConnectConfig>) -> Self { self.0.set("UserConfig", value.into_expr()); self }
+    pub fn user_config(self, value: impl Arg<UserQuickConnectConfig>) -> Self { Self(put(self.0, "UserConfig", value.into_expr()), Phase) }
 }
 impl Done for QuickConnectConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserQuickConnectConfig` of `AWS::Connect::QuickConnect`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-quickconnect-userquickconnectconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UserQuickConnectConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct UserQuickConnectConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl UserQuickConnectConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UserQuickConnectConfig<super::missing::ContactFlowArn, super::missing::UserArn> { UserQuickConnectConfig(Bag::default(), Phase) }
+    pub fn new() -> UserQuickConnectConfig<Missing<super::required::ContactFlowArn>, Missing<super::required::UserArn>> { UserQuickConnectConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> UserQuickConnectConfig<R0, R1> {
     /// `ContactFlowArn`: text, required. Update: in place.
-    pub fn contact_flow_arn(mut self, value: impl Arg<str>) -> UserQuickConnectConfig<Set, R1> { self.0.set("ContactFlowArn", value.into_expr()); UserQuickConnectConfig(self.0, Phase) }
+    pub fn contact_flow_arn(self, value: impl Arg<str>) -> UserQuickConnectConfig<Set, R1> { UserQuickConnectConfig(put(self.0, "ContactFlowArn", value.into_expr()), Phase) }
     /// `UserArn`: text, required. Update: in place.
-    pub fn user_arn(mut self, value: impl Arg<str>) -> UserQuickConnectConfig<R0, Set> { self.0.set("UserArn", value.into_expr()); UserQuickConnectConfig(self.0, Phase) }
+    pub fn user_arn(self, value: impl Arg<str>) -> UserQuickConnectConfig<R0, Set> { UserQuickConnectConfig(put(self.0, "UserArn", value.into_expr()), Phase) }
 }
 impl Done for UserQuickConnectConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `QuickConnectType` allows.
@@ -2212,106 +2212,106 @@ impl CfnRoutingProfile {
     /// `AWS::Connect::RoutingProfile`
     pub const TYPE: &'static str = "AWS::Connect::RoutingProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnRoutingProfileProps<R0, R1, R2, R3, R4>) -> Self where CfnRoutingProfileProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRoutingProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RoutingProfileArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `RoutingProfileArn`: text.
+    /// The attribute `RoutingProfileArn`: `OtherArn`.
     pub fn attr_routing_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RoutingProfileArn") }
 }
 impl Parent for CfnRoutingProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::RoutingProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-routingprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRoutingProfileProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnRoutingProfileProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnRoutingProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRoutingProfileProps<missing::DefaultOutboundQueueArn, missing::Description, missing::InstanceArn, missing::MediaConcurrencies, missing::Name> { CfnRoutingProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRoutingProfileProps<Missing<required::DefaultOutboundQueueArn>, Missing<required::Description>, Missing<required::InstanceArn>, Missing<required::MediaConcurrencies>, Missing<required::Name>> { CfnRoutingProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnRoutingProfileProps<R0, R1, R2, R3, R4> {
     /// `AgentAvailabilityTimer`: `AgentAvailabilityTimer`. Update: in place.
-    pub fn agent_availability_timer(mut self, value: impl Arg<routing_profile::AgentAvailabilityTimer>) -> Self { self.0.set("AgentAvailabilityTimer", value.into_expr()); self }
+    pub fn agent_availability_timer(self, value: impl Arg<routing_profile::AgentAvailabilityTimer>) -> Self { Self(put(self.0, "AgentAvailabilityTimer", value.into_expr()), Phase) }
     /// `DefaultOutboundQueueArn`: text, required. Update: in place.
-    pub fn default_outbound_queue_arn(mut self, value: impl Arg<str>) -> CfnRoutingProfileProps<Set, R1, R2, R3, R4> { self.0.set("DefaultOutboundQueueArn", value.into_expr()); CfnRoutingProfileProps(self.0, Phase) }
+    pub fn default_outbound_queue_arn(self, value: impl Arg<str>) -> CfnRoutingProfileProps<Set, R1, R2, R3, R4> { CfnRoutingProfileProps(put(self.0, "DefaultOutboundQueueArn", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnRoutingProfileProps<R0, Set, R2, R3, R4> { self.0.set("Description", value.into_expr()); CfnRoutingProfileProps(self.0, Phase) }
-    /// `InstanceArn`: text, required. Update: in place.
-    pub fn instance_arn(mut self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnRoutingProfileProps<R0, R1, Set, R3, R4> { self.0.set("InstanceArn", value.into_expr()); CfnRoutingProfileProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnRoutingProfileProps<R0, Set, R2, R3, R4> { CfnRoutingProfileProps(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place.
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnRoutingProfileProps<R0, R1, Set, R3, R4> { CfnRoutingProfileProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `ManualAssignmentQueueConfigs`: list of `RoutingProfileManualAssignmentQueueConfig`. Update: in place.
-    pub fn manual_assignment_queue_configs(mut self, value: impl Arg<Arr<routing_profile::RoutingProfileManualAssignmentQueueConfig>>) -> Self { self.0.set("ManualAssignmentQueueConfigs", value.into_expr()); self }
+    pub fn manual_assignment_queue_configs(self, value: impl Arg<Arr<routing_profile::RoutingProfileManualAssignmentQueueConfig>>) -> Self { Self(put(self.0, "ManualAssignmentQueueConfigs", value.into_expr()), Phase) }
     /// `MediaConcurrencies`: list of `MediaConcurrency`, required. Update: in place.
-    pub fn media_concurrencies(mut self, value: impl Arg<Arr<routing_profile::MediaConcurrency>>) -> CfnRoutingProfileProps<R0, R1, R2, Set, R4> { self.0.set("MediaConcurrencies", value.into_expr()); CfnRoutingProfileProps(self.0, Phase) }
+    pub fn media_concurrencies(self, value: impl Arg<Arr<routing_profile::MediaConcurrency>>) -> CfnRoutingProfileProps<R0, R1, R2, Set, R4> { CfnRoutingProfileProps(put(self.0, "MediaConcurrencies", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnRoutingProfileProps<R0, R1, R2, R3, Set> { self.0.set("Name", value.into_expr()); CfnRoutingProfileProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRoutingProfileProps<R0, R1, R2, R3, Set> { CfnRoutingProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `QueueConfigs`: list of `RoutingProfileQueueConfig`. Update: in place.
-    pub fn queue_configs(mut self, value: impl Arg<Arr<routing_profile::RoutingProfileQueueConfig>>) -> Self { self.0.set("QueueConfigs", value.into_expr()); self }
+    pub fn queue_configs(self, value: impl Arg<Arr<routing_profile::RoutingProfileQueueConfig>>) -> Self { Self(put(self.0, "QueueConfigs", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRoutingProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::RoutingProfile`.
 pub mod routing_profile {
 use crate::cfn::support::*;
 /// The property type `CrossChannelBehavior` of `AWS::Connect::RoutingProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-crosschannelbehavior.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CrossChannelBehavior<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CrossChannelBehavior<R0 = Set>(Bag, Phase<(R0,)>);
 impl CrossChannelBehavior {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CrossChannelBehavior<super::missing::BehaviorType> { CrossChannelBehavior(Bag::default(), Phase) }
+    pub fn new() -> CrossChannelBehavior<Missing<super::required::BehaviorType>> { CrossChannelBehavior(Bag::default(), Phase) }
 }
 impl<R0> CrossChannelBehavior<R0> {
     /// `BehaviorType`: `BehaviorType`, required. Update: in place.
-    pub fn behavior_type(mut self, value: impl Arg<BehaviorType>) -> CrossChannelBehavior<Set> { self.0.set("BehaviorType", value.into_expr()); CrossChannelBehavior(self.0, Phase) }
+    pub fn behavior_type(self, value: impl Arg<BehaviorType>) -> CrossChannelBehavior<Set> { CrossChannelBehavior(put(self.0, "BehaviorType", value.into_expr()), Phase) }
 }
 impl Done for CrossChannelBehavior { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaConcurrency` of `AWS::Connect::RoutingProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-mediaconcurrency.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaConcurrency<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MediaConcurrency<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MediaConcurrency {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MediaConcurrency<super::missing::Channel, super::missing::Concurrency> { MediaConcurrency(Bag::default(), Phase) }
+    pub fn new() -> MediaConcurrency<Missing<super::required::Channel>, Missing<super::required::Concurrency>> { MediaConcurrency(Bag::default(), Phase) }
 }
 impl<R0, R1> MediaConcurrency<R0, R1> {
     /// `Channel`: `Channel`, required. Update: in place.
-    pub fn channel(mut self, value: impl Arg<Channel>) -> MediaConcurrency<Set, R1> { self.0.set("Channel", value.into_expr()); MediaConcurrency(self.0, Phase) }
+    pub fn channel(self, value: impl Arg<Channel>) -> MediaConcurrency<Set, R1> { MediaConcurrency(put(self.0, "Channel", value.into_expr()), Phase) }
     /// `Concurrency`: integer, required. Update: in place.
-    pub fn concurrency(mut self, value: impl Arg<i64>) -> MediaConcurrency<R0, Set> { self.0.set("Concurrency", value.into_expr()); MediaConcurrency(self.0, Phase) }
+    pub fn concurrency(self, value: impl Arg<i64>) -> MediaConcurrency<R0, Set> { MediaConcurrency(put(self.0, "Concurrency", value.into_expr()), Phase) }
     /// `CrossChannelBehavior`: `CrossChannelBehavior`. Update: in place.
-    pub fn cross_channel_behavior(mut self, value: impl Arg<CrossChannelBehavior>) -> Self { self.0.set("CrossChannelBehavior", value.into_expr()); self }
+    pub fn cross_channel_behavior(self, value: impl Arg<CrossChannelBehavior>) -> Self { Self(put(self.0, "CrossChannelBehavior", value.into_expr()), Phase) }
 }
 impl Done for MediaConcurrency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoutingProfileManualAssignmentQueueConfig` of `AWS::Connect::RoutingProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-routingprofilemanualassignmentqueueconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RoutingProfileManualAssignmentQueueConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RoutingProfileManualAssignmentQueueConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl RoutingProfileManualAssignmentQueueConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RoutingProfileManualAssignmentQueueConfig<super::missing::QueueReference> { RoutingProfileManualAssignmentQueueConfig(Bag::default(), Phase) }
+    pub fn new() -> RoutingProfileManualAssignmentQueueConfig<Missing<super::required::QueueReference>> { RoutingProfileManualAssignmentQueueConfig(Bag::default(), Phase) }
 }
 impl<R0> RoutingProfileManualAssignmentQueueConfig<R0> {
     /// `QueueReference`: `RoutingProfileQueueReference`, required. Update: in place.
-    pub fn queue_reference(mut self, value: impl Arg<RoutingProfileQueueReference>) -> RoutingProfileManualAssignmentQueueConfig<Set> { self.0.set("QueueReference", value.into_expr()); RoutingProfileManualAssignmentQueueConfig(self.0, Phase) }
+    pub fn queue_reference(self, value: impl Arg<RoutingProfileQueueReference>) -> RoutingProfileManualAssignmentQueueConfig<Set> { RoutingProfileManualAssignmentQueueConfig(put(self.0, "QueueReference", value.into_expr()), Phase) }
 }
 impl Done for RoutingProfileManualAssignmentQueueConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoutingProfileQueueConfig` of `AWS::Connect::RoutingProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-routingprofilequeueconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RoutingProfileQueueConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct RoutingProfileQueueConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl RoutingProfileQueueConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RoutingProfileQueueConfig<super::missing::Delay, super::missing::Priority, super::missing::QueueReference> { RoutingProfileQueueConfig(Bag::default(), Phase) }
+    pub fn new() -> RoutingProfileQueueConfig<Missing<super::required::Delay>, Missing<super::required::Priority>, Missing<super::required::QueueReference>> { RoutingProfileQueueConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RoutingProfileQueueConfig<R0, R1, R2> {
     /// `Delay`: integer, required. Update: in place.
-    pub fn delay(mut self, value: impl Arg<i64>) -> RoutingProfileQueueConfig<Set, R1, R2> { self.0.set("Delay", value.into_expr()); RoutingProfileQueueConfig(self.0, Phase) }
+    pub fn delay(self, value: impl Arg<i64>) -> RoutingProfileQueueConfig<Set, R1, R2> { RoutingProfileQueueConfig(put(self.0, "Delay", value.into_expr()), Phase) }
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> RoutingProfileQueueConfig<R0, Set, R2> { self.0.set("Priority", value.into_expr()); RoutingProfileQueueConfig(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> RoutingProfileQueueConfig<R0, Set, R2> { RoutingProfileQueueConfig(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `QueueReference`: `RoutingProfileQueueReference`, required. Update: in place.
-    pub fn queue_reference(mut self, value: impl Arg<RoutingProfileQueueReference>) -> RoutingProfileQueueConfig<R0, R1, Set> { self.0.set("QueueReference", value.into_expr()); RoutingProfileQueueConfig(self.0, Phase) }
+    pub fn queue_reference(self, value: impl Arg<RoutingProfileQueueReference>) -> RoutingProfileQueueConfig<R0, R1, Set> { RoutingProfileQueueConfig(put(self.0, "QueueReference", value.into_expr()), Phase) }
 }
 impl Done for RoutingProfileQueueConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoutingProfileQueueReference` of `AWS::Connect::RoutingProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-routingprofile-routingprofilequeuereference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RoutingProfileQueueReference<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RoutingProfileQueueReference<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RoutingProfileQueueReference {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RoutingProfileQueueReference<super::missing::Channel, super::missing::QueueArn> { RoutingProfileQueueReference(Bag::default(), Phase) }
+    pub fn new() -> RoutingProfileQueueReference<Missing<super::required::Channel>, Missing<super::required::QueueArn>> { RoutingProfileQueueReference(Bag::default(), Phase) }
 }
 impl<R0, R1> RoutingProfileQueueReference<R0, R1> {
     /// `Channel`: `Channel`, required. Update: in place.
-    pub fn channel(mut self, value: impl Arg<Channel>) -> RoutingProfileQueueReference<Set, R1> { self.0.set("Channel", value.into_expr()); RoutingProfileQueueReference(self.0, Phase) }
+    pub fn channel(self, value: impl Arg<Channel>) -> RoutingProfileQueueReference<Set, R1> { RoutingProfileQueueReference(put(self.0, "Channel", value.into_expr()), Phase) }
     /// `QueueArn`: text, required. Update: in place.
-    pub fn queue_arn(mut self, value: impl Arg<str>) -> RoutingProfileQueueReference<R0, Set> { self.0.set("QueueArn", value.into_expr()); RoutingProfileQueueReference(self.0, Phase) }
+    pub fn queue_arn(self, value: impl Arg<str>) -> RoutingProfileQueueReference<R0, Set> { RoutingProfileQueueReference(put(self.0, "QueueArn", value.into_expr()), Phase) }
 }
 impl Done for RoutingProfileQueueReference { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AgentAvailabilityTimer` allows.
@@ -2327,252 +2327,252 @@ impl CfnRule {
     /// `AWS::Connect::Rule`
     pub const TYPE: &'static str = "AWS::Connect::Rule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5>(scope: &dyn Parent, id: &str, props: CfnRuleProps<R0, R1, R2, R3, R4, R5>) -> Self where CfnRuleProps<R0, R1, R2, R3, R4, R5>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `RuleArn`: text.
+    /// The attribute `RuleArn`: `OtherArn`.
     pub fn attr_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RuleArn") }
 }
 impl Parent for CfnRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRuleProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct CfnRuleProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl CfnRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRuleProps<missing::Actions, missing::Function, missing::InstanceArn, missing::Name, missing::PublishStatus, missing::TriggerEventSource> { CfnRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRuleProps<Missing<required::Actions>, Missing<required::Function>, Missing<required::InstanceArn>, Missing<required::Name>, Missing<required::PublishStatus>, Missing<required::TriggerEventSource>> { CfnRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnRuleProps<R0, R1, R2, R3, R4, R5> {
     /// `Actions`: `Actions`, required. Update: in place.
-    pub fn actions(mut self, value: impl Arg<rule::Actions>) -> CfnRuleProps<Set, R1, R2, R3, R4, R5> { self.0.set("Actions", value.into_expr()); CfnRuleProps(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<rule::Actions>) -> CfnRuleProps<Set, R1, R2, R3, R4, R5> { CfnRuleProps(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `Function`: text, required. Update: in place.
-    pub fn function(mut self, value: impl Arg<str>) -> CfnRuleProps<R0, Set, R2, R3, R4, R5> { self.0.set("Function", value.into_expr()); CfnRuleProps(self.0, Phase) }
+    pub fn function(self, value: impl Arg<str>) -> CfnRuleProps<R0, Set, R2, R3, R4, R5> { CfnRuleProps(put(self.0, "Function", value.into_expr()), Phase) }
     /// `InstanceArn`: text, required. Update: replacement.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> CfnRuleProps<R0, R1, Set, R3, R4, R5> { self.0.set("InstanceArn", value.into_expr()); CfnRuleProps(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnRuleProps<R0, R1, Set, R3, R4, R5> { CfnRuleProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnRuleProps<R0, R1, R2, Set, R4, R5> { self.0.set("Name", value.into_expr()); CfnRuleProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRuleProps<R0, R1, R2, Set, R4, R5> { CfnRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PublishStatus`: `PublishStatus`, required. Update: in place.
-    pub fn publish_status(mut self, value: impl Arg<rule::PublishStatus>) -> CfnRuleProps<R0, R1, R2, R3, Set, R5> { self.0.set("PublishStatus", value.into_expr()); CfnRuleProps(self.0, Phase) }
+    pub fn publish_status(self, value: impl Arg<rule::PublishStatus>) -> CfnRuleProps<R0, R1, R2, R3, Set, R5> { CfnRuleProps(put(self.0, "PublishStatus", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TriggerEventSource`: `RuleTriggerEventSource`, required. Update: replacement.
-    pub fn trigger_event_source(mut self, value: impl Arg<rule::RuleTriggerEventSource>) -> CfnRuleProps<R0, R1, R2, R3, R4, Set> { self.0.set("TriggerEventSource", value.into_expr()); CfnRuleProps(self.0, Phase) }
+    pub fn trigger_event_source(self, value: impl Arg<rule::RuleTriggerEventSource>) -> CfnRuleProps<R0, R1, R2, R3, R4, Set> { CfnRuleProps(put(self.0, "TriggerEventSource", value.into_expr()), Phase) }
 }
 impl Done for CfnRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::Rule`.
 pub mod rule {
 use crate::cfn::support::*;
 /// The property type `Actions` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-actions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Actions(Bag);
+#[must_use] pub struct Actions(Bag);
 impl Actions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssignContactCategoryActions`: list of JSON. Update: in place.
-    pub fn assign_contact_category_actions(mut self, value: impl Arg<Arr<Any>>) -> Self { self.0.set("AssignContactCategoryActions", value.into_expr()); self }
+    pub fn assign_contact_category_actions(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "AssignContactCategoryActions", value.into_expr())) }
     /// `AssignSlaActions`: list of `AssignSlaAction`. Update: in place.
-    pub fn assign_sla_actions(mut self, value: impl Arg<Arr<AssignSlaAction>>) -> Self { self.0.set("AssignSlaActions", value.into_expr()); self }
+    pub fn assign_sla_actions(self, value: impl Arg<Arr<AssignSlaAction>>) -> Self { Self(put(self.0, "AssignSlaActions", value.into_expr())) }
     /// `CreateCaseActions`: list of `CreateCaseAction`. Update: in place.
-    pub fn create_case_actions(mut self, value: impl Arg<Arr<CreateCaseAction>>) -> Self { self.0.set("CreateCaseActions", value.into_expr()); self }
+    pub fn create_case_actions(self, value: impl Arg<Arr<CreateCaseAction>>) -> Self { Self(put(self.0, "CreateCaseActions", value.into_expr())) }
     /// `EndAssociatedTasksActions`: list of JSON. Update: in place.
-    pub fn end_associated_tasks_actions(mut self, value: impl Arg<Arr<Any>>) -> Self { self.0.set("EndAssociatedTasksActions", value.into_expr()); self }
+    pub fn end_associated_tasks_actions(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "EndAssociatedTasksActions", value.into_expr())) }
     /// `EventBridgeActions`: list of `EventBridgeAction`. Update: in place.
-    pub fn event_bridge_actions(mut self, value: impl Arg<Arr<EventBridgeAction>>) -> Self { self.0.set("EventBridgeActions", value.into_expr()); self }
+    pub fn event_bridge_actions(self, value: impl Arg<Arr<EventBridgeAction>>) -> Self { Self(put(self.0, "EventBridgeActions", value.into_expr())) }
     /// `SendNotificationActions`: list of `SendNotificationAction`. Update: in place.
-    pub fn send_notification_actions(mut self, value: impl Arg<Arr<SendNotificationAction>>) -> Self { self.0.set("SendNotificationActions", value.into_expr()); self }
+    pub fn send_notification_actions(self, value: impl Arg<Arr<SendNotificationAction>>) -> Self { Self(put(self.0, "SendNotificationActions", value.into_expr())) }
     /// `SubmitAutoEvaluationActions`: list of `SubmitAutoEvaluationAction`. Update: in place.
-    pub fn submit_auto_evaluation_actions(mut self, value: impl Arg<Arr<SubmitAutoEvaluationAction>>) -> Self { self.0.set("SubmitAutoEvaluationActions", value.into_expr()); self }
+    pub fn submit_auto_evaluation_actions(self, value: impl Arg<Arr<SubmitAutoEvaluationAction>>) -> Self { Self(put(self.0, "SubmitAutoEvaluationActions", value.into_expr())) }
     /// `TaskActions`: list of `TaskAction`. Update: in place.
-    pub fn task_actions(mut self, value: impl Arg<Arr<TaskAction>>) -> Self { self.0.set("TaskActions", value.into_expr()); self }
+    pub fn task_actions(self, value: impl Arg<Arr<TaskAction>>) -> Self { Self(put(self.0, "TaskActions", value.into_expr())) }
     /// `UpdateCaseActions`: list of `UpdateCaseAction`. Update: in place.
-    pub fn update_case_actions(mut self, value: impl Arg<Arr<UpdateCaseAction>>) -> Self { self.0.set("UpdateCaseActions", value.into_expr()); self }
+    pub fn update_case_actions(self, value: impl Arg<Arr<UpdateCaseAction>>) -> Self { Self(put(self.0, "UpdateCaseActions", value.into_expr())) }
 }
 impl Done for Actions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssignSlaAction` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-assignslaaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssignSlaAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AssignSlaAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AssignSlaAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AssignSlaAction<super::missing::CaseSlaConfiguration, super::missing::SlaAssignmentType> { AssignSlaAction(Bag::default(), Phase) }
+    pub fn new() -> AssignSlaAction<Missing<super::required::CaseSlaConfiguration>, Missing<super::required::SlaAssignmentType>> { AssignSlaAction(Bag::default(), Phase) }
 }
 impl<R0, R1> AssignSlaAction<R0, R1> {
     /// `CaseSlaConfiguration`: `CaseSlaConfiguration`, required. Update: in place.
-    pub fn case_sla_configuration(mut self, value: impl Arg<CaseSlaConfiguration>) -> AssignSlaAction<Set, R1> { self.0.set("CaseSlaConfiguration", value.into_expr()); AssignSlaAction(self.0, Phase) }
+    pub fn case_sla_configuration(self, value: impl Arg<CaseSlaConfiguration>) -> AssignSlaAction<Set, R1> { AssignSlaAction(put(self.0, "CaseSlaConfiguration", value.into_expr()), Phase) }
     /// `SlaAssignmentType`: `SlaAssignmentType`, required. Update: in place.
-    pub fn sla_assignment_type(mut self, value: impl Arg<SlaAssignmentType>) -> AssignSlaAction<R0, Set> { self.0.set("SlaAssignmentType", value.into_expr()); AssignSlaAction(self.0, Phase) }
+    pub fn sla_assignment_type(self, value: impl Arg<SlaAssignmentType>) -> AssignSlaAction<R0, Set> { AssignSlaAction(put(self.0, "SlaAssignmentType", value.into_expr()), Phase) }
 }
 impl Done for AssignSlaAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaseSlaConfiguration` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-caseslaconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CaseSlaConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CaseSlaConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CaseSlaConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CaseSlaConfiguration<super::missing::Name, super::missing::TargetSlaMinutes, super::missing::Type> { CaseSlaConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CaseSlaConfiguration<Missing<super::required::Name>, Missing<super::required::TargetSlaMinutes>, Missing<super::required::Type>> { CaseSlaConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CaseSlaConfiguration<R0, R1, R2> {
     /// `FieldId`: text. Update: in place.
-    pub fn field_id(mut self, value: impl Arg<str>) -> Self { self.0.set("FieldId", value.into_expr()); self }
+    pub fn field_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CaseSlaConfiguration<Set, R1, R2> { self.0.set("Name", value.into_expr()); CaseSlaConfiguration(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CaseSlaConfiguration<Set, R1, R2> { CaseSlaConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
     /// `TargetFieldValues`: list of `SlaTargetFieldValue`. Update: in place.
-    pub fn target_field_values(mut self, value: impl Arg<Arr<SlaTargetFieldValue>>) -> Self { self.0.set("TargetFieldValues", value.into_expr()); self }
+    pub fn target_field_values(self, value: impl Arg<Arr<SlaTargetFieldValue>>) -> Self { Self(put(self.0, "TargetFieldValues", value.into_expr()), Phase) }
     /// `TargetSlaMinutes`: number, required. Update: in place.
-    pub fn target_sla_minutes(mut self, value: impl Arg<f64>) -> CaseSlaConfiguration<R0, Set, R2> { self.0.set("TargetSlaMinutes", value.into_expr()); CaseSlaConfiguration(self.0, Phase) }
+    pub fn target_sla_minutes(self, value: impl Arg<f64>) -> CaseSlaConfiguration<R0, Set, R2> { CaseSlaConfiguration(put(self.0, "TargetSlaMinutes", value.into_expr()), Phase) }
     /// `Type`: `CaseSlaConfigurationType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<CaseSlaConfigurationType>) -> CaseSlaConfiguration<R0, R1, Set> { self.0.set("Type", value.into_expr()); CaseSlaConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<CaseSlaConfigurationType>) -> CaseSlaConfiguration<R0, R1, Set> { CaseSlaConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CaseSlaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateCaseAction` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-createcaseaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CreateCaseAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CreateCaseAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CreateCaseAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CreateCaseAction<super::missing::Fields, super::missing::TemplateId> { CreateCaseAction(Bag::default(), Phase) }
+    pub fn new() -> CreateCaseAction<Missing<super::required::Fields>, Missing<super::required::TemplateId>> { CreateCaseAction(Bag::default(), Phase) }
 }
 impl<R0, R1> CreateCaseAction<R0, R1> {
     /// `Fields`: list of `Field`, required. Update: in place.
-    pub fn fields(mut self, value: impl Arg<Arr<Field>>) -> CreateCaseAction<Set, R1> { self.0.set("Fields", value.into_expr()); CreateCaseAction(self.0, Phase) }
+    pub fn fields(self, value: impl Arg<Arr<Field>>) -> CreateCaseAction<Set, R1> { CreateCaseAction(put(self.0, "Fields", value.into_expr()), Phase) }
     /// `TemplateId`: text, required. Update: in place.
-    pub fn template_id(mut self, value: impl Arg<str>) -> CreateCaseAction<R0, Set> { self.0.set("TemplateId", value.into_expr()); CreateCaseAction(self.0, Phase) }
+    pub fn template_id(self, value: impl Arg<str>) -> CreateCaseAction<R0, Set> { CreateCaseAction(put(self.0, "TemplateId", value.into_expr()), Phase) }
 }
 impl Done for CreateCaseAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventBridgeAction` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-eventbridgeaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventBridgeAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EventBridgeAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl EventBridgeAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventBridgeAction<super::missing::Name> { EventBridgeAction(Bag::default(), Phase) }
+    pub fn new() -> EventBridgeAction<Missing<super::required::Name>> { EventBridgeAction(Bag::default(), Phase) }
 }
 impl<R0> EventBridgeAction<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> EventBridgeAction<Set> { self.0.set("Name", value.into_expr()); EventBridgeAction(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EventBridgeAction<Set> { EventBridgeAction(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for EventBridgeAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Field` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-field.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Field<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Field<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Field {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Field<super::missing::Id, super::missing::Value> { Field(Bag::default(), Phase) }
+    pub fn new() -> Field<Missing<super::required::Id>, Missing<super::required::Value>> { Field(Bag::default(), Phase) }
 }
 impl<R0, R1> Field<R0, R1> {
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Field<Set, R1> { self.0.set("Id", value.into_expr()); Field(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Field<Set, R1> { Field(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Value`: `FieldValue`, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<FieldValue>) -> Field<R0, Set> { self.0.set("Value", value.into_expr()); Field(self.0, Phase) }
+    pub fn value(self, value: impl Arg<FieldValue>) -> Field<R0, Set> { Field(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Field { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldValue` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-fieldvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldValue(Bag);
+#[must_use] pub struct FieldValue(Bag);
 impl FieldValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanValue`: boolean. Update: in place.
-    pub fn boolean_value(mut self, value: impl Arg<bool>) -> Self { self.0.set("BooleanValue", value.into_expr()); self }
+    pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
     /// `DoubleValue`: number. Update: in place.
-    pub fn double_value(mut self, value: impl Arg<f64>) -> Self { self.0.set("DoubleValue", value.into_expr()); self }
+    pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
     /// `EmptyValue`: JSON. Update: in place.
-    pub fn empty_value(mut self, value: impl Arg<Any>) -> Self { self.0.set("EmptyValue", value.into_expr()); self }
+    pub fn empty_value(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "EmptyValue", value.into_expr())) }
     /// `StringValue`: text. Update: in place.
-    pub fn string_value(mut self, value: impl Arg<str>) -> Self { self.0.set("StringValue", value.into_expr()); self }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for FieldValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationRecipientType` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-notificationrecipienttype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotificationRecipientType(Bag);
+#[must_use] pub struct NotificationRecipientType(Bag);
 impl NotificationRecipientType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `UserArns`: list of text. Update: in place.
-    pub fn user_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("UserArns", value.into_expr()); self }
+    pub fn user_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserArns", value.into_expr())) }
     /// `UserTags`: map of text. Update: in place.
-    pub fn user_tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("UserTags", value.into_expr()); self }
+    pub fn user_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "UserTags", value.into_expr())) }
 }
 impl Done for NotificationRecipientType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Reference` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-reference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Reference<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Reference<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Reference {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Reference<super::missing::Type, super::missing::Value> { Reference(Bag::default(), Phase) }
+    pub fn new() -> Reference<Missing<super::required::Type>, Missing<super::required::Value>> { Reference(Bag::default(), Phase) }
 }
 impl<R0, R1> Reference<R0, R1> {
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Reference<Set, R1> { self.0.set("Type", value.into_expr()); Reference(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Reference<Set, R1> { Reference(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Reference<R0, Set> { self.0.set("Value", value.into_expr()); Reference(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Reference<R0, Set> { Reference(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Reference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleTriggerEventSource` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-ruletriggereventsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleTriggerEventSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RuleTriggerEventSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl RuleTriggerEventSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuleTriggerEventSource<super::missing::EventSourceName> { RuleTriggerEventSource(Bag::default(), Phase) }
+    pub fn new() -> RuleTriggerEventSource<Missing<super::required::EventSourceName>> { RuleTriggerEventSource(Bag::default(), Phase) }
 }
 impl<R0> RuleTriggerEventSource<R0> {
     /// `EventSourceName`: `EventSourceName`, required. Update: replacement.
-    pub fn event_source_name(mut self, value: impl Arg<EventSourceName>) -> RuleTriggerEventSource<Set> { self.0.set("EventSourceName", value.into_expr()); RuleTriggerEventSource(self.0, Phase) }
+    pub fn event_source_name(self, value: impl Arg<EventSourceName>) -> RuleTriggerEventSource<Set> { RuleTriggerEventSource(put(self.0, "EventSourceName", value.into_expr()), Phase) }
     /// `IntegrationAssociationArn`: text. Update: replacement.
-    pub fn integration_association_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("IntegrationAssociationArn", value.into_expr()); self }
+    pub fn integration_association_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationAssociationArn", value.into_expr()), Phase) }
 }
 impl Done for RuleTriggerEventSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SendNotificationAction` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-sendnotificationaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SendNotificationAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct SendNotificationAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl SendNotificationAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SendNotificationAction<super::missing::Content, super::missing::ContentType, super::missing::DeliveryMethod, super::missing::Recipient> { SendNotificationAction(Bag::default(), Phase) }
+    pub fn new() -> SendNotificationAction<Missing<super::required::Content>, Missing<super::required::ContentType>, Missing<super::required::DeliveryMethod>, Missing<super::required::Recipient>> { SendNotificationAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> SendNotificationAction<R0, R1, R2, R3> {
     /// `Content`: text, required. Update: in place.
-    pub fn content(mut self, value: impl Arg<str>) -> SendNotificationAction<Set, R1, R2, R3> { self.0.set("Content", value.into_expr()); SendNotificationAction(self.0, Phase) }
+    pub fn content(self, value: impl Arg<str>) -> SendNotificationAction<Set, R1, R2, R3> { SendNotificationAction(put(self.0, "Content", value.into_expr()), Phase) }
     /// `ContentType`: `ContentType`, required. Update: in place.
-    pub fn content_type(mut self, value: impl Arg<ContentType>) -> SendNotificationAction<R0, Set, R2, R3> { self.0.set("ContentType", value.into_expr()); SendNotificationAction(self.0, Phase) }
+    pub fn content_type(self, value: impl Arg<ContentType>) -> SendNotificationAction<R0, Set, R2, R3> { SendNotificationAction(put(self.0, "ContentType", value.into_expr()), Phase) }
     /// `DeliveryMethod`: `DeliveryMethod`, required. Update: in place.
-    pub fn delivery_method(mut self, value: impl Arg<DeliveryMethod>) -> SendNotificationAction<R0, R1, Set, R3> { self.0.set("DeliveryMethod", value.into_expr()); SendNotificationAction(self.0, Phase) }
+    pub fn delivery_method(self, value: impl Arg<DeliveryMethod>) -> SendNotificationAction<R0, R1, Set, R3> { SendNotificationAction(put(self.0, "DeliveryMethod", value.into_expr()), Phase) }
     /// `Exclusion`: `NotificationRecipientType`. Update: in place.
-    pub fn exclusion(mut self, value: impl Arg<NotificationRecipientType>) -> Self { self.0.set("Exclusion", value.into_expr()); self }
+    pub fn exclusion(self, value: impl Arg<NotificationRecipientType>) -> Self { Self(put(self.0, "Exclusion", value.into_expr()), Phase) }
     /// `Recipient`: `NotificationRecipientType`, required. Update: in place.
-    pub fn recipient(mut self, value: impl Arg<NotificationRecipientType>) -> SendNotificationAction<R0, R1, R2, Set> { self.0.set("Recipient", value.into_expr()); SendNotificationAction(self.0, Phase) }
+    pub fn recipient(self, value: impl Arg<NotificationRecipientType>) -> SendNotificationAction<R0, R1, R2, Set> { SendNotificationAction(put(self.0, "Recipient", value.into_expr()), Phase) }
     /// `Subject`: text. Update: in place.
-    pub fn subject(mut self, value: impl Arg<str>) -> Self { self.0.set("Subject", value.into_expr()); self }
+    pub fn subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subject", value.into_expr()), Phase) }
 }
 impl Done for SendNotificationAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlaTargetFieldValue` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-slatargetfieldvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlaTargetFieldValue(Bag);
+#[must_use] pub struct SlaTargetFieldValue(Bag);
 impl SlaTargetFieldValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StringValue`: text. Update: in place.
-    pub fn string_value(mut self, value: impl Arg<str>) -> Self { self.0.set("StringValue", value.into_expr()); self }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for SlaTargetFieldValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubmitAutoEvaluationAction` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-submitautoevaluationaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubmitAutoEvaluationAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SubmitAutoEvaluationAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl SubmitAutoEvaluationAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SubmitAutoEvaluationAction<super::missing::EvaluationFormArn> { SubmitAutoEvaluationAction(Bag::default(), Phase) }
+    pub fn new() -> SubmitAutoEvaluationAction<Missing<super::required::EvaluationFormArn>> { SubmitAutoEvaluationAction(Bag::default(), Phase) }
 }
 impl<R0> SubmitAutoEvaluationAction<R0> {
     /// `EvaluationFormArn`: text, required. Update: in place.
-    pub fn evaluation_form_arn(mut self, value: impl Arg<str>) -> SubmitAutoEvaluationAction<Set> { self.0.set("EvaluationFormArn", value.into_expr()); SubmitAutoEvaluationAction(self.0, Phase) }
+    pub fn evaluation_form_arn(self, value: impl Arg<str>) -> SubmitAutoEvaluationAction<Set> { SubmitAutoEvaluationAction(put(self.0, "EvaluationFormArn", value.into_expr()), Phase) }
 }
 impl Done for SubmitAutoEvaluationAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskAction` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-taskaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TaskAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TaskAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TaskAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TaskAction<super::missing::ContactFlowArn, super::missing::Name> { TaskAction(Bag::default(), Phase) }
+    pub fn new() -> TaskAction<Missing<super::required::ContactFlowArn>, Missing<super::required::Name>> { TaskAction(Bag::default(), Phase) }
 }
 impl<R0, R1> TaskAction<R0, R1> {
     /// `ContactFlowArn`: text, required. Update: in place.
-    pub fn contact_flow_arn(mut self, value: impl Arg<str>) -> TaskAction<Set, R1> { self.0.set("ContactFlowArn", value.into_expr()); TaskAction(self.0, Phase) }
+    pub fn contact_flow_arn(self, value: impl Arg<str>) -> TaskAction<Set, R1> { TaskAction(put(self.0, "ContactFlowArn", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> TaskAction<R0, Set> { self.0.set("Name", value.into_expr()); TaskAction(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> TaskAction<R0, Set> { TaskAction(put(self.0, "Name", value.into_expr()), Phase) }
     /// `References`: map of `Reference`. Update: in place.
-    pub fn references(mut self, value: impl Arg<Dict<Reference>>) -> Self { self.0.set("References", value.into_expr()); self }
+    pub fn references(self, value: impl Arg<Dict<Reference>>) -> Self { Self(put(self.0, "References", value.into_expr()), Phase) }
 }
 impl Done for TaskAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpdateCaseAction` of `AWS::Connect::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-rule-updatecaseaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UpdateCaseAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct UpdateCaseAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl UpdateCaseAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UpdateCaseAction<super::missing::Fields> { UpdateCaseAction(Bag::default(), Phase) }
+    pub fn new() -> UpdateCaseAction<Missing<super::required::Fields>> { UpdateCaseAction(Bag::default(), Phase) }
 }
 impl<R0> UpdateCaseAction<R0> {
     /// `Fields`: list of `Field`, required. Update: in place.
-    pub fn fields(mut self, value: impl Arg<Arr<Field>>) -> UpdateCaseAction<Set> { self.0.set("Fields", value.into_expr()); UpdateCaseAction(self.0, Phase) }
+    pub fn fields(self, value: impl Arg<Arr<Field>>) -> UpdateCaseAction<Set> { UpdateCaseAction(put(self.0, "Fields", value.into_expr()), Phase) }
 }
 impl Done for UpdateCaseAction { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -2596,7 +2596,7 @@ impl CfnSecurityKey {
     /// `AWS::Connect::SecurityKey`
     pub const TYPE: &'static str = "AWS::Connect::SecurityKey";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSecurityKeyProps<R0, R1>) -> Self where CfnSecurityKeyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSecurityKeyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AssociationId`: text.
@@ -2604,16 +2604,16 @@ impl CfnSecurityKey {
 }
 impl Parent for CfnSecurityKey { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::SecurityKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securitykey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSecurityKeyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSecurityKeyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSecurityKeyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSecurityKeyProps<missing::InstanceId, missing::Key> { CfnSecurityKeyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSecurityKeyProps<Missing<required::InstanceId>, Missing<required::Key>> { CfnSecurityKeyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSecurityKeyProps<R0, R1> {
-    /// `InstanceId`: text, required. Update: replacement.
-    pub fn instance_id(mut self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnSecurityKeyProps<Set, R1> { self.0.set("InstanceId", value.into_expr()); CfnSecurityKeyProps(self.0, Phase) }
+    /// `InstanceId`: `ConnectInstanceArn`, required. Update: replacement.
+    pub fn instance_id(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnSecurityKeyProps<Set, R1> { CfnSecurityKeyProps(put(self.0, "InstanceId", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> CfnSecurityKeyProps<R0, Set> { self.0.set("Key", value.into_expr()); CfnSecurityKeyProps(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> CfnSecurityKeyProps<R0, Set> { CfnSecurityKeyProps(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for CfnSecurityKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html)
@@ -2622,115 +2622,115 @@ impl CfnSecurityProfile {
     /// `AWS::Connect::SecurityProfile`
     pub const TYPE: &'static str = "AWS::Connect::SecurityProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSecurityProfileProps<R0, R1>) -> Self where CfnSecurityProfileProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSecurityProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SecurityProfileArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `LastModifiedRegion`: text.
     pub fn attr_last_modified_region(&self) -> Val<str> { self.0.get_att("LastModifiedRegion") }
     /// The attribute `LastModifiedTime`: number.
     pub fn attr_last_modified_time(&self) -> Val<f64> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `SecurityProfileArn`: text.
+    /// The attribute `SecurityProfileArn`: `OtherArn`.
     pub fn attr_security_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SecurityProfileArn") }
 }
 impl Parent for CfnSecurityProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-securityprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSecurityProfileProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSecurityProfileProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSecurityProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSecurityProfileProps<missing::InstanceArn, missing::SecurityProfileName> { CfnSecurityProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSecurityProfileProps<Missing<required::InstanceArn>, Missing<required::SecurityProfileName>> { CfnSecurityProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSecurityProfileProps<R0, R1> {
     /// `AllowedAccessControlHierarchyGroupId`: text. Update: in place.
-    pub fn allowed_access_control_hierarchy_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AllowedAccessControlHierarchyGroupId", value.into_expr()); self }
+    pub fn allowed_access_control_hierarchy_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowedAccessControlHierarchyGroupId", value.into_expr()), Phase) }
     /// `AllowedAccessControlTags`: list of tag. Update: in place.
-    pub fn allowed_access_control_tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("AllowedAccessControlTags", value.into_expr()); self }
+    pub fn allowed_access_control_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "AllowedAccessControlTags", value.into_expr()), Phase) }
     /// `AllowedFlowModules`: list of `FlowModule`. Update: in place.
-    pub fn allowed_flow_modules(mut self, value: impl Arg<Arr<security_profile::FlowModule>>) -> Self { self.0.set("AllowedFlowModules", value.into_expr()); self }
+    pub fn allowed_flow_modules(self, value: impl Arg<Arr<security_profile::FlowModule>>) -> Self { Self(put(self.0, "AllowedFlowModules", value.into_expr()), Phase) }
     /// `Applications`: list of `Application`. Update: in place.
-    pub fn applications(mut self, value: impl Arg<Arr<security_profile::Application>>) -> Self { self.0.set("Applications", value.into_expr()); self }
+    pub fn applications(self, value: impl Arg<Arr<security_profile::Application>>) -> Self { Self(put(self.0, "Applications", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `GranularAccessControlConfiguration`: `GranularAccessControlConfiguration`. Update: in place.
-    pub fn granular_access_control_configuration(mut self, value: impl Arg<security_profile::GranularAccessControlConfiguration>) -> Self { self.0.set("GranularAccessControlConfiguration", value.into_expr()); self }
+    pub fn granular_access_control_configuration(self, value: impl Arg<security_profile::GranularAccessControlConfiguration>) -> Self { Self(put(self.0, "GranularAccessControlConfiguration", value.into_expr()), Phase) }
     /// `HierarchyRestrictedResources`: list of text. Update: in place.
-    pub fn hierarchy_restricted_resources(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("HierarchyRestrictedResources", value.into_expr()); self }
-    /// `InstanceArn`: text, required. Update: replacement.
-    pub fn instance_arn(mut self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnSecurityProfileProps<Set, R1> { self.0.set("InstanceArn", value.into_expr()); CfnSecurityProfileProps(self.0, Phase) }
+    pub fn hierarchy_restricted_resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HierarchyRestrictedResources", value.into_expr()), Phase) }
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: replacement.
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnSecurityProfileProps<Set, R1> { CfnSecurityProfileProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Permissions`: list of text. Update: in place.
-    pub fn permissions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Permissions", value.into_expr()); self }
+    pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value.into_expr()), Phase) }
     /// `SecurityProfileName`: text, required. Update: replacement.
-    pub fn security_profile_name(mut self, value: impl Arg<str>) -> CfnSecurityProfileProps<R0, Set> { self.0.set("SecurityProfileName", value.into_expr()); CfnSecurityProfileProps(self.0, Phase) }
+    pub fn security_profile_name(self, value: impl Arg<str>) -> CfnSecurityProfileProps<R0, Set> { CfnSecurityProfileProps(put(self.0, "SecurityProfileName", value.into_expr()), Phase) }
     /// `TagRestrictedResources`: list of text. Update: in place.
-    pub fn tag_restricted_resources(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TagRestrictedResources", value.into_expr()); self }
+    pub fn tag_restricted_resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TagRestrictedResources", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSecurityProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::SecurityProfile`.
 pub mod security_profile {
 use crate::cfn::support::*;
 /// The property type `Application` of `AWS::Connect::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Application(Bag);
+#[must_use] pub struct Application(Bag);
 impl Application {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationPermissions`: list of text. Update: in place.
-    pub fn application_permissions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ApplicationPermissions", value.into_expr()); self }
+    pub fn application_permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApplicationPermissions", value.into_expr())) }
     /// `Namespace`: text. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for Application { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataTableAccessControlConfiguration` of `AWS::Connect::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-datatableaccesscontrolconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataTableAccessControlConfiguration(Bag);
+#[must_use] pub struct DataTableAccessControlConfiguration(Bag);
 impl DataTableAccessControlConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PrimaryAttributeAccessControlConfiguration`: `PrimaryAttributeAccessControlConfigurationItem`. Update: in place.
-    pub fn primary_attribute_access_control_configuration(mut self, value: impl Arg<PrimaryAttributeAccessControlConfigurationItem>) -> Self { self.0.set("PrimaryAttributeAccessControlConfiguration", value.into_expr()); self }
+    pub fn primary_attribute_access_control_configuration(self, value: impl Arg<PrimaryAttributeAccessControlConfigurationItem>) -> Self { Self(put(self.0, "PrimaryAttributeAccessControlConfiguration", value.into_expr())) }
 }
 impl Done for DataTableAccessControlConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowModule` of `AWS::Connect::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-flowmodule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowModule(Bag);
+#[must_use] pub struct FlowModule(Bag);
 impl FlowModule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FlowModuleId`: text. Update: in place.
-    pub fn flow_module_id(mut self, value: impl Arg<str>) -> Self { self.0.set("FlowModuleId", value.into_expr()); self }
+    pub fn flow_module_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowModuleId", value.into_expr())) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for FlowModule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GranularAccessControlConfiguration` of `AWS::Connect::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-granularaccesscontrolconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GranularAccessControlConfiguration(Bag);
+#[must_use] pub struct GranularAccessControlConfiguration(Bag);
 impl GranularAccessControlConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataTableAccessControlConfiguration`: `DataTableAccessControlConfiguration`. Update: in place.
-    pub fn data_table_access_control_configuration(mut self, value: impl Arg<DataTableAccessControlConfiguration>) -> Self { self.0.set("DataTableAccessControlConfiguration", value.into_expr()); self }
+    pub fn data_table_access_control_configuration(self, value: impl Arg<DataTableAccessControlConfiguration>) -> Self { Self(put(self.0, "DataTableAccessControlConfiguration", value.into_expr())) }
 }
 impl Done for GranularAccessControlConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrimaryAttributeAccessControlConfigurationItem` of `AWS::Connect::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-primaryattributeaccesscontrolconfigurationitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrimaryAttributeAccessControlConfigurationItem(Bag);
+#[must_use] pub struct PrimaryAttributeAccessControlConfigurationItem(Bag);
 impl PrimaryAttributeAccessControlConfigurationItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PrimaryAttributeValues`: list of `PrimaryAttributeValue`. Update: in place.
-    pub fn primary_attribute_values(mut self, value: impl Arg<Arr<PrimaryAttributeValue>>) -> Self { self.0.set("PrimaryAttributeValues", value.into_expr()); self }
+    pub fn primary_attribute_values(self, value: impl Arg<Arr<PrimaryAttributeValue>>) -> Self { Self(put(self.0, "PrimaryAttributeValues", value.into_expr())) }
 }
 impl Done for PrimaryAttributeAccessControlConfigurationItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrimaryAttributeValue` of `AWS::Connect::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-securityprofile-primaryattributevalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrimaryAttributeValue(Bag);
+#[must_use] pub struct PrimaryAttributeValue(Bag);
 impl PrimaryAttributeValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessType`: `AccessType`. Update: in place.
-    pub fn access_type(mut self, value: impl Arg<AccessType>) -> Self { self.0.set("AccessType", value.into_expr()); self }
+    pub fn access_type(self, value: impl Arg<AccessType>) -> Self { Self(put(self.0, "AccessType", value.into_expr())) }
     /// `AttributeName`: text. Update: in place.
-    pub fn attribute_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AttributeName", value.into_expr()); self }
+    pub fn attribute_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeName", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for PrimaryAttributeValue { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccessType` allows.
@@ -2744,132 +2744,132 @@ impl CfnTaskTemplate {
     /// `AWS::Connect::TaskTemplate`
     pub const TYPE: &'static str = "AWS::Connect::TaskTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnTaskTemplateProps<R0>) -> Self where CfnTaskTemplateProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTaskTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnTaskTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::TaskTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-tasktemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTaskTemplateProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnTaskTemplateProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnTaskTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTaskTemplateProps<missing::InstanceArn> { CfnTaskTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTaskTemplateProps<Missing<required::InstanceArn>> { CfnTaskTemplateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTaskTemplateProps<R0> {
     /// `ClientToken`: text. Update: in place.
-    pub fn client_token(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientToken", value.into_expr()); self }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
     /// `Constraints`: `Constraints`. Update: in place.
-    pub fn constraints(mut self, value: impl Arg<task_template::Constraints>) -> Self { self.0.set("Constraints", value.into_expr()); self }
+    pub fn constraints(self, value: impl Arg<task_template::Constraints>) -> Self { Self(put(self.0, "Constraints", value.into_expr()), Phase) }
     /// `ContactFlowArn`: text. Update: in place.
-    pub fn contact_flow_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ContactFlowArn", value.into_expr()); self }
+    pub fn contact_flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactFlowArn", value.into_expr()), Phase) }
     /// `Defaults`: list of `DefaultFieldValue`. Update: in place.
-    pub fn defaults(mut self, value: impl Arg<Arr<task_template::DefaultFieldValue>>) -> Self { self.0.set("Defaults", value.into_expr()); self }
+    pub fn defaults(self, value: impl Arg<Arr<task_template::DefaultFieldValue>>) -> Self { Self(put(self.0, "Defaults", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Fields`: list of `Field`. Update: in place.
-    pub fn fields(mut self, value: impl Arg<Arr<task_template::Field>>) -> Self { self.0.set("Fields", value.into_expr()); self }
+    pub fn fields(self, value: impl Arg<Arr<task_template::Field>>) -> Self { Self(put(self.0, "Fields", value.into_expr()), Phase) }
     /// `InstanceArn`: text, required. Update: in place.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> CfnTaskTemplateProps<Set> { self.0.set("InstanceArn", value.into_expr()); CfnTaskTemplateProps(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnTaskTemplateProps<Set> { CfnTaskTemplateProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SelfAssignContactFlowArn`: text. Update: in place.
-    pub fn self_assign_contact_flow_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SelfAssignContactFlowArn", value.into_expr()); self }
+    pub fn self_assign_contact_flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelfAssignContactFlowArn", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<task_template::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<task_template::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTaskTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::TaskTemplate`.
 pub mod task_template {
 use crate::cfn::support::*;
 /// The property type `Constraints` of `AWS::Connect::TaskTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-constraints.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Constraints(Bag);
+#[must_use] pub struct Constraints(Bag);
 impl Constraints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InvisibleFields`: list of `InvisibleFieldInfo`. Update: in place.
-    pub fn invisible_fields(mut self, value: impl Arg<Arr<InvisibleFieldInfo>>) -> Self { self.0.set("InvisibleFields", value.into_expr()); self }
+    pub fn invisible_fields(self, value: impl Arg<Arr<InvisibleFieldInfo>>) -> Self { Self(put(self.0, "InvisibleFields", value.into_expr())) }
     /// `ReadOnlyFields`: list of `ReadOnlyFieldInfo`. Update: in place.
-    pub fn read_only_fields(mut self, value: impl Arg<Arr<ReadOnlyFieldInfo>>) -> Self { self.0.set("ReadOnlyFields", value.into_expr()); self }
+    pub fn read_only_fields(self, value: impl Arg<Arr<ReadOnlyFieldInfo>>) -> Self { Self(put(self.0, "ReadOnlyFields", value.into_expr())) }
     /// `RequiredFields`: list of `RequiredFieldInfo`. Update: in place.
-    pub fn required_fields(mut self, value: impl Arg<Arr<RequiredFieldInfo>>) -> Self { self.0.set("RequiredFields", value.into_expr()); self }
+    pub fn required_fields(self, value: impl Arg<Arr<RequiredFieldInfo>>) -> Self { Self(put(self.0, "RequiredFields", value.into_expr())) }
 }
 impl Done for Constraints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefaultFieldValue` of `AWS::Connect::TaskTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-defaultfieldvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DefaultFieldValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DefaultFieldValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DefaultFieldValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DefaultFieldValue<super::missing::DefaultValue, super::missing::Id> { DefaultFieldValue(Bag::default(), Phase) }
+    pub fn new() -> DefaultFieldValue<Missing<super::required::DefaultValue>, Missing<super::required::Id>> { DefaultFieldValue(Bag::default(), Phase) }
 }
 impl<R0, R1> DefaultFieldValue<R0, R1> {
     /// `DefaultValue`: text, required. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<str>) -> DefaultFieldValue<Set, R1> { self.0.set("DefaultValue", value.into_expr()); DefaultFieldValue(self.0, Phase) }
+    pub fn default_value(self, value: impl Arg<str>) -> DefaultFieldValue<Set, R1> { DefaultFieldValue(put(self.0, "DefaultValue", value.into_expr()), Phase) }
     /// `Id`: `FieldIdentifier`, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<FieldIdentifier>) -> DefaultFieldValue<R0, Set> { self.0.set("Id", value.into_expr()); DefaultFieldValue(self.0, Phase) }
+    pub fn id(self, value: impl Arg<FieldIdentifier>) -> DefaultFieldValue<R0, Set> { DefaultFieldValue(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for DefaultFieldValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Field` of `AWS::Connect::TaskTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-field.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Field<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Field<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Field {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Field<super::missing::Id, super::missing::Type> { Field(Bag::default(), Phase) }
+    pub fn new() -> Field<Missing<super::required::Id>, Missing<super::required::Type>> { Field(Bag::default(), Phase) }
 }
 impl<R0, R1> Field<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Id`: `FieldIdentifier`, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<FieldIdentifier>) -> Field<Set, R1> { self.0.set("Id", value.into_expr()); Field(self.0, Phase) }
+    pub fn id(self, value: impl Arg<FieldIdentifier>) -> Field<Set, R1> { Field(put(self.0, "Id", value.into_expr()), Phase) }
     /// `SingleSelectOptions`: list of text. Update: in place.
-    pub fn single_select_options(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SingleSelectOptions", value.into_expr()); self }
+    pub fn single_select_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SingleSelectOptions", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Field<R0, Set> { self.0.set("Type", value.into_expr()); Field(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Field<R0, Set> { Field(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Field { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldIdentifier` of `AWS::Connect::TaskTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-fieldidentifier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldIdentifier<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FieldIdentifier<R0 = Set>(Bag, Phase<(R0,)>);
 impl FieldIdentifier {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FieldIdentifier<super::missing::Name> { FieldIdentifier(Bag::default(), Phase) }
+    pub fn new() -> FieldIdentifier<Missing<super::required::Name>> { FieldIdentifier(Bag::default(), Phase) }
 }
 impl<R0> FieldIdentifier<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> FieldIdentifier<Set> { self.0.set("Name", value.into_expr()); FieldIdentifier(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FieldIdentifier<Set> { FieldIdentifier(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for FieldIdentifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InvisibleFieldInfo` of `AWS::Connect::TaskTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-invisiblefieldinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InvisibleFieldInfo<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InvisibleFieldInfo<R0 = Set>(Bag, Phase<(R0,)>);
 impl InvisibleFieldInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InvisibleFieldInfo<super::missing::Id> { InvisibleFieldInfo(Bag::default(), Phase) }
+    pub fn new() -> InvisibleFieldInfo<Missing<super::required::Id>> { InvisibleFieldInfo(Bag::default(), Phase) }
 }
 impl<R0> InvisibleFieldInfo<R0> {
     /// `Id`: `FieldIdentifier`, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<FieldIdentifier>) -> InvisibleFieldInfo<Set> { self.0.set("Id", value.into_expr()); InvisibleFieldInfo(self.0, Phase) }
+    pub fn id(self, value: impl Arg<FieldIdentifier>) -> InvisibleFieldInfo<Set> { InvisibleFieldInfo(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for InvisibleFieldInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReadOnlyFieldInfo` of `AWS::Connect::TaskTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-readonlyfieldinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReadOnlyFieldInfo<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReadOnlyFieldInfo<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReadOnlyFieldInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReadOnlyFieldInfo<super::missing::Id> { ReadOnlyFieldInfo(Bag::default(), Phase) }
+    pub fn new() -> ReadOnlyFieldInfo<Missing<super::required::Id>> { ReadOnlyFieldInfo(Bag::default(), Phase) }
 }
 impl<R0> ReadOnlyFieldInfo<R0> {
     /// `Id`: `FieldIdentifier`, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<FieldIdentifier>) -> ReadOnlyFieldInfo<Set> { self.0.set("Id", value.into_expr()); ReadOnlyFieldInfo(self.0, Phase) }
+    pub fn id(self, value: impl Arg<FieldIdentifier>) -> ReadOnlyFieldInfo<Set> { ReadOnlyFieldInfo(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for ReadOnlyFieldInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequiredFieldInfo` of `AWS::Connect::TaskTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-tasktemplate-requiredfieldinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RequiredFieldInfo<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RequiredFieldInfo<R0 = Set>(Bag, Phase<(R0,)>);
 impl RequiredFieldInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RequiredFieldInfo<super::missing::Id> { RequiredFieldInfo(Bag::default(), Phase) }
+    pub fn new() -> RequiredFieldInfo<Missing<super::required::Id>> { RequiredFieldInfo(Bag::default(), Phase) }
 }
 impl<R0> RequiredFieldInfo<R0> {
     /// `Id`: `FieldIdentifier`, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<FieldIdentifier>) -> RequiredFieldInfo<Set> { self.0.set("Id", value.into_expr()); RequiredFieldInfo(self.0, Phase) }
+    pub fn id(self, value: impl Arg<FieldIdentifier>) -> RequiredFieldInfo<Set> { RequiredFieldInfo(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for RequiredFieldInfo { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -2883,78 +2883,78 @@ impl CfnTestCase {
     /// `AWS::Connect::TestCase`
     pub const TYPE: &'static str = "AWS::Connect::TestCase";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnTestCaseProps<R0, R1, R2>) -> Self where CfnTestCaseProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTestCaseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TestCaseArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `LastModifiedRegion`: text.
     pub fn attr_last_modified_region(&self) -> Val<str> { self.0.get_att("LastModifiedRegion") }
     /// The attribute `LastModifiedTime`: number.
     pub fn attr_last_modified_time(&self) -> Val<f64> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `TestCaseArn`: text.
+    /// The attribute `TestCaseArn`: `OtherArn`.
     pub fn attr_test_case_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TestCaseArn") }
 }
 impl Parent for CfnTestCase { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-testcase.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTestCaseProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnTestCaseProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnTestCaseProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTestCaseProps<missing::Content, missing::InstanceArn, missing::Name> { CfnTestCaseProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTestCaseProps<Missing<required::Content>, Missing<required::InstanceArn>, Missing<required::Name>> { CfnTestCaseProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnTestCaseProps<R0, R1, R2> {
     /// `Content`: text, required. Update: in place.
-    pub fn content(mut self, value: impl Arg<str>) -> CfnTestCaseProps<Set, R1, R2> { self.0.set("Content", value.into_expr()); CfnTestCaseProps(self.0, Phase) }
+    pub fn content(self, value: impl Arg<str>) -> CfnTestCaseProps<Set, R1, R2> { CfnTestCaseProps(put(self.0, "Content", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EntryPoint`: `EntryPoint`. Update: in place.
-    pub fn entry_point(mut self, value: impl Arg<test_case::EntryPoint>) -> Self { self.0.set("EntryPoint", value.into_expr()); self }
+    pub fn entry_point(self, value: impl Arg<test_case::EntryPoint>) -> Self { Self(put(self.0, "EntryPoint", value.into_expr()), Phase) }
     /// `InitializationData`: text. Update: in place.
-    pub fn initialization_data(mut self, value: impl Arg<str>) -> Self { self.0.set("InitializationData", value.into_expr()); self }
+    pub fn initialization_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InitializationData", value.into_expr()), Phase) }
     /// `InstanceArn`: text, required. Update: in place.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> CfnTestCaseProps<R0, Set, R2> { self.0.set("InstanceArn", value.into_expr()); CfnTestCaseProps(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnTestCaseProps<R0, Set, R2> { CfnTestCaseProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnTestCaseProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnTestCaseProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTestCaseProps<R0, R1, Set> { CfnTestCaseProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<test_case::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<test_case::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTestCaseProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::TestCase`.
 pub mod test_case {
 use crate::cfn::support::*;
 /// The property type `ChatEntryPointParameters` of `AWS::Connect::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-testcase-chatentrypointparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ChatEntryPointParameters(Bag);
+#[must_use] pub struct ChatEntryPointParameters(Bag);
 impl ChatEntryPointParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FlowId`: text. Update: in place.
-    pub fn flow_id(mut self, value: impl Arg<str>) -> Self { self.0.set("FlowId", value.into_expr()); self }
+    pub fn flow_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowId", value.into_expr())) }
 }
 impl Done for ChatEntryPointParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntryPoint` of `AWS::Connect::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-testcase-entrypoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EntryPoint(Bag);
+#[must_use] pub struct EntryPoint(Bag);
 impl EntryPoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChatEntryPointParameters`: `ChatEntryPointParameters`. Update: in place.
-    pub fn chat_entry_point_parameters(mut self, value: impl Arg<ChatEntryPointParameters>) -> Self { self.0.set("ChatEntryPointParameters", value.into_expr()); self }
+    pub fn chat_entry_point_parameters(self, value: impl Arg<ChatEntryPointParameters>) -> Self { Self(put(self.0, "ChatEntryPointParameters", value.into_expr())) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `VoiceCallEntryPointParameters`: `VoiceCallEntryPointParameters`. Update: in place.
-    pub fn voice_call_entry_point_parameters(mut self, value: impl Arg<VoiceCallEntryPointParameters>) -> Self { self.0.set("VoiceCallEntryPointParameters", value.into_expr()); self }
+    pub fn voice_call_entry_point_parameters(self, value: impl Arg<VoiceCallEntryPointParameters>) -> Self { Self(put(self.0, "VoiceCallEntryPointParameters", value.into_expr())) }
 }
 impl Done for EntryPoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VoiceCallEntryPointParameters` of `AWS::Connect::TestCase`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-testcase-voicecallentrypointparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VoiceCallEntryPointParameters(Bag);
+#[must_use] pub struct VoiceCallEntryPointParameters(Bag);
 impl VoiceCallEntryPointParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationPhoneNumber`: text. Update: in place.
-    pub fn destination_phone_number(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationPhoneNumber", value.into_expr()); self }
+    pub fn destination_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationPhoneNumber", value.into_expr())) }
     /// `FlowId`: text. Update: in place.
-    pub fn flow_id(mut self, value: impl Arg<str>) -> Self { self.0.set("FlowId", value.into_expr()); self }
+    pub fn flow_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowId", value.into_expr())) }
     /// `SourcePhoneNumber`: text. Update: in place.
-    pub fn source_phone_number(mut self, value: impl Arg<str>) -> Self { self.0.set("SourcePhoneNumber", value.into_expr()); self }
+    pub fn source_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePhoneNumber", value.into_expr())) }
 }
 impl Done for VoiceCallEntryPointParameters { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -2968,32 +2968,32 @@ impl CfnTrafficDistributionGroup {
     /// `AWS::Connect::TrafficDistributionGroup`
     pub const TYPE: &'static str = "AWS::Connect::TrafficDistributionGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTrafficDistributionGroupProps<R0, R1>) -> Self where CfnTrafficDistributionGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrafficDistributionGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TrafficDistributionGroupArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `IsDefault`: boolean.
     pub fn attr_is_default(&self) -> Val<bool> { self.0.get_att("IsDefault") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TrafficDistributionGroupArn`: text.
+    /// The attribute `TrafficDistributionGroupArn`: `OtherArn`.
     pub fn attr_traffic_distribution_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TrafficDistributionGroupArn") }
 }
 impl Parent for CfnTrafficDistributionGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::TrafficDistributionGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-trafficdistributiongroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTrafficDistributionGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTrafficDistributionGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTrafficDistributionGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTrafficDistributionGroupProps<missing::InstanceArn, missing::Name> { CfnTrafficDistributionGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTrafficDistributionGroupProps<Missing<required::InstanceArn>, Missing<required::Name>> { CfnTrafficDistributionGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTrafficDistributionGroupProps<R0, R1> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InstanceArn`: text, required. Update: in place.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> CfnTrafficDistributionGroupProps<Set, R1> { self.0.set("InstanceArn", value.into_expr()); CfnTrafficDistributionGroupProps(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnTrafficDistributionGroupProps<Set, R1> { CfnTrafficDistributionGroupProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnTrafficDistributionGroupProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnTrafficDistributionGroupProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTrafficDistributionGroupProps<R0, Set> { CfnTrafficDistributionGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTrafficDistributionGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html)
@@ -3002,186 +3002,186 @@ impl CfnUser {
     /// `AWS::Connect::User`
     pub const TYPE: &'static str = "AWS::Connect::User";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnUserProps<R0, R1, R2, R3>) -> Self where CfnUserProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `UserArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `UserArn`: text.
+    /// The attribute `UserArn`: `OtherArn`.
     pub fn attr_user_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("UserArn") }
 }
 impl Parent for CfnUser { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-user.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnUserProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnUserProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserProps<missing::InstanceArn, missing::RoutingProfileArn, missing::SecurityProfileArns, missing::Username> { CfnUserProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserProps<Missing<required::InstanceArn>, Missing<required::RoutingProfileArn>, Missing<required::SecurityProfileArns>, Missing<required::Username>> { CfnUserProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnUserProps<R0, R1, R2, R3> {
     /// `AfterContactWorkConfigs`: list of `AfterContactWorkConfigPerChannel`. Update: in place.
-    pub fn after_contact_work_configs(mut self, value: impl Arg<Arr<user::AfterContactWorkConfigPerChannel>>) -> Self { self.0.set("AfterContactWorkConfigs", value.into_expr()); self }
+    pub fn after_contact_work_configs(self, value: impl Arg<Arr<user::AfterContactWorkConfigPerChannel>>) -> Self { Self(put(self.0, "AfterContactWorkConfigs", value.into_expr()), Phase) }
     /// `AutoAcceptConfigs`: list of `AutoAcceptConfig`. Update: in place.
-    pub fn auto_accept_configs(mut self, value: impl Arg<Arr<user::AutoAcceptConfig>>) -> Self { self.0.set("AutoAcceptConfigs", value.into_expr()); self }
+    pub fn auto_accept_configs(self, value: impl Arg<Arr<user::AutoAcceptConfig>>) -> Self { Self(put(self.0, "AutoAcceptConfigs", value.into_expr()), Phase) }
     /// `DirectoryUserId`: text. Update: in place.
-    pub fn directory_user_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DirectoryUserId", value.into_expr()); self }
+    pub fn directory_user_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryUserId", value.into_expr()), Phase) }
     /// `HierarchyGroupArn`: text. Update: in place.
-    pub fn hierarchy_group_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("HierarchyGroupArn", value.into_expr()); self }
+    pub fn hierarchy_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyGroupArn", value.into_expr()), Phase) }
     /// `IdentityInfo`: `UserIdentityInfo`. Update: in place.
-    pub fn identity_info(mut self, value: impl Arg<user::UserIdentityInfo>) -> Self { self.0.set("IdentityInfo", value.into_expr()); self }
+    pub fn identity_info(self, value: impl Arg<user::UserIdentityInfo>) -> Self { Self(put(self.0, "IdentityInfo", value.into_expr()), Phase) }
     /// `InstanceArn`: text, required. Update: in place.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> CfnUserProps<Set, R1, R2, R3> { self.0.set("InstanceArn", value.into_expr()); CfnUserProps(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnUserProps<Set, R1, R2, R3> { CfnUserProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Password`: text. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
     /// `PersistentConnectionConfigs`: list of `PersistentConnectionConfig`. Update: in place.
-    pub fn persistent_connection_configs(mut self, value: impl Arg<Arr<user::PersistentConnectionConfig>>) -> Self { self.0.set("PersistentConnectionConfigs", value.into_expr()); self }
+    pub fn persistent_connection_configs(self, value: impl Arg<Arr<user::PersistentConnectionConfig>>) -> Self { Self(put(self.0, "PersistentConnectionConfigs", value.into_expr()), Phase) }
     /// `PhoneConfig`: `UserPhoneConfig`. Update: in place.
-    pub fn phone_config(mut self, value: impl Arg<user::UserPhoneConfig>) -> Self { self.0.set("PhoneConfig", value.into_expr()); self }
+    pub fn phone_config(self, value: impl Arg<user::UserPhoneConfig>) -> Self { Self(put(self.0, "PhoneConfig", value.into_expr()), Phase) }
     /// `PhoneNumberConfigs`: list of `PhoneNumberConfig`. Update: in place.
-    pub fn phone_number_configs(mut self, value: impl Arg<Arr<user::PhoneNumberConfig>>) -> Self { self.0.set("PhoneNumberConfigs", value.into_expr()); self }
+    pub fn phone_number_configs(self, value: impl Arg<Arr<user::PhoneNumberConfig>>) -> Self { Self(put(self.0, "PhoneNumberConfigs", value.into_expr()), Phase) }
     /// `RoutingProfileArn`: text, required. Update: in place.
-    pub fn routing_profile_arn(mut self, value: impl Arg<str>) -> CfnUserProps<R0, Set, R2, R3> { self.0.set("RoutingProfileArn", value.into_expr()); CfnUserProps(self.0, Phase) }
+    pub fn routing_profile_arn(self, value: impl Arg<str>) -> CfnUserProps<R0, Set, R2, R3> { CfnUserProps(put(self.0, "RoutingProfileArn", value.into_expr()), Phase) }
     /// `SecurityProfileArns`: list of text, required. Update: in place.
-    pub fn security_profile_arns(mut self, value: impl Arg<Arr<str>>) -> CfnUserProps<R0, R1, Set, R3> { self.0.set("SecurityProfileArns", value.into_expr()); CfnUserProps(self.0, Phase) }
+    pub fn security_profile_arns(self, value: impl Arg<Arr<str>>) -> CfnUserProps<R0, R1, Set, R3> { CfnUserProps(put(self.0, "SecurityProfileArns", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UserProficiencies`: list of `UserProficiency`. Update: in place.
-    pub fn user_proficiencies(mut self, value: impl Arg<Arr<user::UserProficiency>>) -> Self { self.0.set("UserProficiencies", value.into_expr()); self }
+    pub fn user_proficiencies(self, value: impl Arg<Arr<user::UserProficiency>>) -> Self { Self(put(self.0, "UserProficiencies", value.into_expr()), Phase) }
     /// `Username`: text, required. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> CfnUserProps<R0, R1, R2, Set> { self.0.set("Username", value.into_expr()); CfnUserProps(self.0, Phase) }
+    pub fn username(self, value: impl Arg<str>) -> CfnUserProps<R0, R1, R2, Set> { CfnUserProps(put(self.0, "Username", value.into_expr()), Phase) }
     /// `VoiceEnhancementConfigs`: list of `VoiceEnhancementConfig`. Update: in place.
-    pub fn voice_enhancement_configs(mut self, value: impl Arg<Arr<user::VoiceEnhancementConfig>>) -> Self { self.0.set("VoiceEnhancementConfigs", value.into_expr()); self }
+    pub fn voice_enhancement_configs(self, value: impl Arg<Arr<user::VoiceEnhancementConfig>>) -> Self { Self(put(self.0, "VoiceEnhancementConfigs", value.into_expr()), Phase) }
 }
 impl Done for CfnUserProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::User`.
 pub mod user {
 use crate::cfn::support::*;
 /// The property type `AfterContactWorkConfig` of `AWS::Connect::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-aftercontactworkconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AfterContactWorkConfig(Bag);
+#[must_use] pub struct AfterContactWorkConfig(Bag);
 impl AfterContactWorkConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AfterContactWorkMode`: `AfterContactWorkMode`. Update: in place.
-    pub fn after_contact_work_mode(mut self, value: impl Arg<AfterContactWorkMode>) -> Self { self.0.set("AfterContactWorkMode", value.into_expr()); self }
+    pub fn after_contact_work_mode(self, value: impl Arg<AfterContactWorkMode>) -> Self { Self(put(self.0, "AfterContactWorkMode", value.into_expr())) }
     /// `AfterContactWorkTimeLimit`: integer. Update: in place.
-    pub fn after_contact_work_time_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("AfterContactWorkTimeLimit", value.into_expr()); self }
+    pub fn after_contact_work_time_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AfterContactWorkTimeLimit", value.into_expr())) }
 }
 impl Done for AfterContactWorkConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AfterContactWorkConfigPerChannel` of `AWS::Connect::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-aftercontactworkconfigperchannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AfterContactWorkConfigPerChannel<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AfterContactWorkConfigPerChannel<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AfterContactWorkConfigPerChannel {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AfterContactWorkConfigPerChannel<super::missing::AfterContactWorkConfig, super::missing::Channel> { AfterContactWorkConfigPerChannel(Bag::default(), Phase) }
+    pub fn new() -> AfterContactWorkConfigPerChannel<Missing<super::required::AfterContactWorkConfig>, Missing<super::required::Channel>> { AfterContactWorkConfigPerChannel(Bag::default(), Phase) }
 }
 impl<R0, R1> AfterContactWorkConfigPerChannel<R0, R1> {
     /// `AfterContactWorkConfig`: `AfterContactWorkConfig`, required. Update: in place.
-    pub fn after_contact_work_config(mut self, value: impl Arg<AfterContactWorkConfig>) -> AfterContactWorkConfigPerChannel<Set, R1> { self.0.set("AfterContactWorkConfig", value.into_expr()); AfterContactWorkConfigPerChannel(self.0, Phase) }
+    pub fn after_contact_work_config(self, value: impl Arg<AfterContactWorkConfig>) -> AfterContactWorkConfigPerChannel<Set, R1> { AfterContactWorkConfigPerChannel(put(self.0, "AfterContactWorkConfig", value.into_expr()), Phase) }
     /// `AgentFirstCallbackAfterContactWorkConfig`: `AfterContactWorkConfig`. Update: in place.
-    pub fn agent_first_callback_after_contact_work_config(mut self, value: impl Arg<AfterContactWorkConfig>) -> Self { self.0.set("AgentFirstCallbackAfterContactWorkConfig", value.into_expr()); self }
+    pub fn agent_first_callback_after_contact_work_config(self, value: impl Arg<AfterContactWorkConfig>) -> Self { Self(put(self.0, "AgentFirstCallbackAfterContactWorkConfig", value.into_expr()), Phase) }
     /// `Channel`: `Channel`, required. Update: in place.
-    pub fn channel(mut self, value: impl Arg<Channel>) -> AfterContactWorkConfigPerChannel<R0, Set> { self.0.set("Channel", value.into_expr()); AfterContactWorkConfigPerChannel(self.0, Phase) }
+    pub fn channel(self, value: impl Arg<Channel>) -> AfterContactWorkConfigPerChannel<R0, Set> { AfterContactWorkConfigPerChannel(put(self.0, "Channel", value.into_expr()), Phase) }
 }
 impl Done for AfterContactWorkConfigPerChannel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoAcceptConfig` of `AWS::Connect::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-autoacceptconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoAcceptConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AutoAcceptConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AutoAcceptConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AutoAcceptConfig<super::missing::AutoAccept, super::missing::Channel> { AutoAcceptConfig(Bag::default(), Phase) }
+    pub fn new() -> AutoAcceptConfig<Missing<super::required::AutoAccept>, Missing<super::required::Channel>> { AutoAcceptConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> AutoAcceptConfig<R0, R1> {
     /// `AgentFirstCallbackAutoAccept`: boolean. Update: in place.
-    pub fn agent_first_callback_auto_accept(mut self, value: impl Arg<bool>) -> Self { self.0.set("AgentFirstCallbackAutoAccept", value.into_expr()); self }
+    pub fn agent_first_callback_auto_accept(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AgentFirstCallbackAutoAccept", value.into_expr()), Phase) }
     /// `AutoAccept`: boolean, required. Update: in place.
-    pub fn auto_accept(mut self, value: impl Arg<bool>) -> AutoAcceptConfig<Set, R1> { self.0.set("AutoAccept", value.into_expr()); AutoAcceptConfig(self.0, Phase) }
+    pub fn auto_accept(self, value: impl Arg<bool>) -> AutoAcceptConfig<Set, R1> { AutoAcceptConfig(put(self.0, "AutoAccept", value.into_expr()), Phase) }
     /// `Channel`: `Channel`, required. Update: in place.
-    pub fn channel(mut self, value: impl Arg<Channel>) -> AutoAcceptConfig<R0, Set> { self.0.set("Channel", value.into_expr()); AutoAcceptConfig(self.0, Phase) }
+    pub fn channel(self, value: impl Arg<Channel>) -> AutoAcceptConfig<R0, Set> { AutoAcceptConfig(put(self.0, "Channel", value.into_expr()), Phase) }
 }
 impl Done for AutoAcceptConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PersistentConnectionConfig` of `AWS::Connect::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-persistentconnectionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PersistentConnectionConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PersistentConnectionConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PersistentConnectionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PersistentConnectionConfig<super::missing::Channel, super::missing::PersistentConnection> { PersistentConnectionConfig(Bag::default(), Phase) }
+    pub fn new() -> PersistentConnectionConfig<Missing<super::required::Channel>, Missing<super::required::PersistentConnection>> { PersistentConnectionConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> PersistentConnectionConfig<R0, R1> {
     /// `Channel`: `Channel`, required. Update: in place.
-    pub fn channel(mut self, value: impl Arg<Channel>) -> PersistentConnectionConfig<Set, R1> { self.0.set("Channel", value.into_expr()); PersistentConnectionConfig(self.0, Phase) }
+    pub fn channel(self, value: impl Arg<Channel>) -> PersistentConnectionConfig<Set, R1> { PersistentConnectionConfig(put(self.0, "Channel", value.into_expr()), Phase) }
     /// `PersistentConnection`: boolean, required. Update: in place.
-    pub fn persistent_connection(mut self, value: impl Arg<bool>) -> PersistentConnectionConfig<R0, Set> { self.0.set("PersistentConnection", value.into_expr()); PersistentConnectionConfig(self.0, Phase) }
+    pub fn persistent_connection(self, value: impl Arg<bool>) -> PersistentConnectionConfig<R0, Set> { PersistentConnectionConfig(put(self.0, "PersistentConnection", value.into_expr()), Phase) }
 }
 impl Done for PersistentConnectionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PhoneNumberConfig` of `AWS::Connect::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-phonenumberconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PhoneNumberConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PhoneNumberConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PhoneNumberConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PhoneNumberConfig<super::missing::Channel, super::missing::PhoneType> { PhoneNumberConfig(Bag::default(), Phase) }
+    pub fn new() -> PhoneNumberConfig<Missing<super::required::Channel>, Missing<super::required::PhoneType>> { PhoneNumberConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> PhoneNumberConfig<R0, R1> {
     /// `Channel`: `Channel`, required. Update: in place.
-    pub fn channel(mut self, value: impl Arg<Channel>) -> PhoneNumberConfig<Set, R1> { self.0.set("Channel", value.into_expr()); PhoneNumberConfig(self.0, Phase) }
+    pub fn channel(self, value: impl Arg<Channel>) -> PhoneNumberConfig<Set, R1> { PhoneNumberConfig(put(self.0, "Channel", value.into_expr()), Phase) }
     /// `PhoneNumber`: text. Update: in place.
-    pub fn phone_number(mut self, value: impl Arg<str>) -> Self { self.0.set("PhoneNumber", value.into_expr()); self }
+    pub fn phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PhoneNumber", value.into_expr()), Phase) }
     /// `PhoneType`: `PhoneType`, required. Update: in place.
-    pub fn phone_type(mut self, value: impl Arg<PhoneType>) -> PhoneNumberConfig<R0, Set> { self.0.set("PhoneType", value.into_expr()); PhoneNumberConfig(self.0, Phase) }
+    pub fn phone_type(self, value: impl Arg<PhoneType>) -> PhoneNumberConfig<R0, Set> { PhoneNumberConfig(put(self.0, "PhoneType", value.into_expr()), Phase) }
 }
 impl Done for PhoneNumberConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserIdentityInfo` of `AWS::Connect::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-useridentityinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UserIdentityInfo(Bag);
+#[must_use] pub struct UserIdentityInfo(Bag);
 impl UserIdentityInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Email`: text. Update: in place.
-    pub fn email(mut self, value: impl Arg<str>) -> Self { self.0.set("Email", value.into_expr()); self }
+    pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value.into_expr())) }
     /// `FirstName`: text. Update: in place.
-    pub fn first_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FirstName", value.into_expr()); self }
+    pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value.into_expr())) }
     /// `LastName`: text. Update: in place.
-    pub fn last_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LastName", value.into_expr()); self }
+    pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value.into_expr())) }
     /// `Mobile`: text. Update: in place.
-    pub fn mobile(mut self, value: impl Arg<str>) -> Self { self.0.set("Mobile", value.into_expr()); self }
+    pub fn mobile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mobile", value.into_expr())) }
     /// `SecondaryEmail`: text. Update: in place.
-    pub fn secondary_email(mut self, value: impl Arg<str>) -> Self { self.0.set("SecondaryEmail", value.into_expr()); self }
+    pub fn secondary_email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecondaryEmail", value.into_expr())) }
 }
 impl Done for UserIdentityInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserPhoneConfig` of `AWS::Connect::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-userphoneconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UserPhoneConfig(Bag);
+#[must_use] pub struct UserPhoneConfig(Bag);
 impl UserPhoneConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AfterContactWorkTimeLimit`: integer. Update: in place.
-    pub fn after_contact_work_time_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("AfterContactWorkTimeLimit", value.into_expr()); self }
+    pub fn after_contact_work_time_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AfterContactWorkTimeLimit", value.into_expr())) }
     /// `AutoAccept`: boolean. Update: in place.
-    pub fn auto_accept(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoAccept", value.into_expr()); self }
+    pub fn auto_accept(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoAccept", value.into_expr())) }
     /// `DeskPhoneNumber`: text. Update: in place.
-    pub fn desk_phone_number(mut self, value: impl Arg<str>) -> Self { self.0.set("DeskPhoneNumber", value.into_expr()); self }
+    pub fn desk_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeskPhoneNumber", value.into_expr())) }
     /// `PersistentConnection`: boolean. Update: in place.
-    pub fn persistent_connection(mut self, value: impl Arg<bool>) -> Self { self.0.set("PersistentConnection", value.into_expr()); self }
+    pub fn persistent_connection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PersistentConnection", value.into_expr())) }
     /// `PhoneType`: `PhoneType`. Update: in place.
-    pub fn phone_type(mut self, value: impl Arg<PhoneType>) -> Self { self.0.set("PhoneType", value.into_expr()); self }
+    pub fn phone_type(self, value: impl Arg<PhoneType>) -> Self { Self(put(self.0, "PhoneType", value.into_expr())) }
 }
 impl Done for UserPhoneConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserProficiency` of `AWS::Connect::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-userproficiency.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UserProficiency<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct UserProficiency<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl UserProficiency {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UserProficiency<super::missing::AttributeName, super::missing::AttributeValue, super::missing::Level> { UserProficiency(Bag::default(), Phase) }
+    pub fn new() -> UserProficiency<Missing<super::required::AttributeName>, Missing<super::required::AttributeValue>, Missing<super::required::Level>> { UserProficiency(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> UserProficiency<R0, R1, R2> {
     /// `AttributeName`: text, required. Update: in place.
-    pub fn attribute_name(mut self, value: impl Arg<str>) -> UserProficiency<Set, R1, R2> { self.0.set("AttributeName", value.into_expr()); UserProficiency(self.0, Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> UserProficiency<Set, R1, R2> { UserProficiency(put(self.0, "AttributeName", value.into_expr()), Phase) }
     /// `AttributeValue`: text, required. Update: in place.
-    pub fn attribute_value(mut self, value: impl Arg<str>) -> UserProficiency<R0, Set, R2> { self.0.set("AttributeValue", value.into_expr()); UserProficiency(self.0, Phase) }
+    pub fn attribute_value(self, value: impl Arg<str>) -> UserProficiency<R0, Set, R2> { UserProficiency(put(self.0, "AttributeValue", value.into_expr()), Phase) }
     /// `Level`: number, required. Update: in place.
-    pub fn level(mut self, value: impl Arg<f64>) -> UserProficiency<R0, R1, Set> { self.0.set("Level", value.into_expr()); UserProficiency(self.0, Phase) }
+    pub fn level(self, value: impl Arg<f64>) -> UserProficiency<R0, R1, Set> { UserProficiency(put(self.0, "Level", value.into_expr()), Phase) }
 }
 impl Done for UserProficiency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VoiceEnhancementConfig` of `AWS::Connect::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-user-voiceenhancementconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VoiceEnhancementConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VoiceEnhancementConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VoiceEnhancementConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VoiceEnhancementConfig<super::missing::Channel, super::missing::VoiceEnhancementMode> { VoiceEnhancementConfig(Bag::default(), Phase) }
+    pub fn new() -> VoiceEnhancementConfig<Missing<super::required::Channel>, Missing<super::required::VoiceEnhancementMode>> { VoiceEnhancementConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VoiceEnhancementConfig<R0, R1> {
     /// `Channel`: `Channel`, required. Update: in place.
-    pub fn channel(mut self, value: impl Arg<Channel>) -> VoiceEnhancementConfig<Set, R1> { self.0.set("Channel", value.into_expr()); VoiceEnhancementConfig(self.0, Phase) }
+    pub fn channel(self, value: impl Arg<Channel>) -> VoiceEnhancementConfig<Set, R1> { VoiceEnhancementConfig(put(self.0, "Channel", value.into_expr()), Phase) }
     /// `VoiceEnhancementMode`: `VoiceEnhancementMode`, required. Update: in place.
-    pub fn voice_enhancement_mode(mut self, value: impl Arg<VoiceEnhancementMode>) -> VoiceEnhancementConfig<R0, Set> { self.0.set("VoiceEnhancementMode", value.into_expr()); VoiceEnhancementConfig(self.0, Phase) }
+    pub fn voice_enhancement_mode(self, value: impl Arg<VoiceEnhancementMode>) -> VoiceEnhancementConfig<R0, Set> { VoiceEnhancementConfig(put(self.0, "VoiceEnhancementMode", value.into_expr()), Phase) }
 }
 impl Done for VoiceEnhancementConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AfterContactWorkMode` allows.
@@ -3199,28 +3199,28 @@ impl CfnUserHierarchyGroup {
     /// `AWS::Connect::UserHierarchyGroup`
     pub const TYPE: &'static str = "AWS::Connect::UserHierarchyGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnUserHierarchyGroupProps<R0, R1>) -> Self where CfnUserHierarchyGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserHierarchyGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `UserHierarchyGroupArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `UserHierarchyGroupArn`: text.
+    /// The attribute `UserHierarchyGroupArn`: `OtherArn`.
     pub fn attr_user_hierarchy_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("UserHierarchyGroupArn") }
 }
 impl Parent for CfnUserHierarchyGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::UserHierarchyGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-userhierarchygroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserHierarchyGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnUserHierarchyGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnUserHierarchyGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserHierarchyGroupProps<missing::InstanceArn, missing::Name> { CfnUserHierarchyGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserHierarchyGroupProps<Missing<required::InstanceArn>, Missing<required::Name>> { CfnUserHierarchyGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserHierarchyGroupProps<R0, R1> {
-    /// `InstanceArn`: text, required. Update: in place.
-    pub fn instance_arn(mut self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnUserHierarchyGroupProps<Set, R1> { self.0.set("InstanceArn", value.into_expr()); CfnUserHierarchyGroupProps(self.0, Phase) }
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place.
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnUserHierarchyGroupProps<Set, R1> { CfnUserHierarchyGroupProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnUserHierarchyGroupProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnUserHierarchyGroupProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnUserHierarchyGroupProps<R0, Set> { CfnUserHierarchyGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ParentGroupArn`: text. Update: replacement.
-    pub fn parent_group_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ParentGroupArn", value.into_expr()); self }
+    pub fn parent_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentGroupArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnUserHierarchyGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::UserHierarchyStructure`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-userhierarchystructure.html)
@@ -3229,119 +3229,119 @@ impl CfnUserHierarchyStructure {
     /// `AWS::Connect::UserHierarchyStructure`
     pub const TYPE: &'static str = "AWS::Connect::UserHierarchyStructure";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnUserHierarchyStructureProps<R0>) -> Self where CfnUserHierarchyStructureProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserHierarchyStructureProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `UserHierarchyStructureArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `UserHierarchyStructureArn`: text.
+    /// The attribute `UserHierarchyStructureArn`: `OtherArn`.
     pub fn attr_user_hierarchy_structure_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("UserHierarchyStructureArn") }
 }
 impl Parent for CfnUserHierarchyStructure { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::UserHierarchyStructure`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-userhierarchystructure.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserHierarchyStructureProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnUserHierarchyStructureProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnUserHierarchyStructureProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserHierarchyStructureProps<missing::InstanceArn> { CfnUserHierarchyStructureProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserHierarchyStructureProps<Missing<required::InstanceArn>> { CfnUserHierarchyStructureProps(Bag::default(), Phase) }
 }
 impl<R0> CfnUserHierarchyStructureProps<R0> {
     /// `InstanceArn`: text, required. Update: replacement.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> CfnUserHierarchyStructureProps<Set> { self.0.set("InstanceArn", value.into_expr()); CfnUserHierarchyStructureProps(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnUserHierarchyStructureProps<Set> { CfnUserHierarchyStructureProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `UserHierarchyStructure`: `UserHierarchyStructure`. Update: in place.
-    pub fn user_hierarchy_structure(mut self, value: impl Arg<user_hierarchy_structure::UserHierarchyStructure>) -> Self { self.0.set("UserHierarchyStructure", value.into_expr()); self }
+    pub fn user_hierarchy_structure(self, value: impl Arg<user_hierarchy_structure::UserHierarchyStructure>) -> Self { Self(put(self.0, "UserHierarchyStructure", value.into_expr()), Phase) }
 }
 impl Done for CfnUserHierarchyStructureProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::UserHierarchyStructure`.
 pub mod user_hierarchy_structure {
 use crate::cfn::support::*;
 /// The property type `LevelFive` of `AWS::Connect::UserHierarchyStructure`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelfive.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LevelFive<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LevelFive<R0 = Set>(Bag, Phase<(R0,)>);
 impl LevelFive {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LevelFive<super::missing::Name> { LevelFive(Bag::default(), Phase) }
+    pub fn new() -> LevelFive<Missing<super::required::Name>> { LevelFive(Bag::default(), Phase) }
 }
 impl<R0> LevelFive<R0> {
     /// `HierarchyLevelArn`: text. Update: in place.
-    pub fn hierarchy_level_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("HierarchyLevelArn", value.into_expr()); self }
+    pub fn hierarchy_level_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelArn", value.into_expr()), Phase) }
     /// `HierarchyLevelId`: text. Update: in place.
-    pub fn hierarchy_level_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HierarchyLevelId", value.into_expr()); self }
+    pub fn hierarchy_level_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> LevelFive<Set> { self.0.set("Name", value.into_expr()); LevelFive(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> LevelFive<Set> { LevelFive(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for LevelFive { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LevelFour` of `AWS::Connect::UserHierarchyStructure`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelfour.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LevelFour<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LevelFour<R0 = Set>(Bag, Phase<(R0,)>);
 impl LevelFour {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LevelFour<super::missing::Name> { LevelFour(Bag::default(), Phase) }
+    pub fn new() -> LevelFour<Missing<super::required::Name>> { LevelFour(Bag::default(), Phase) }
 }
 impl<R0> LevelFour<R0> {
     /// `HierarchyLevelArn`: text. Update: in place.
-    pub fn hierarchy_level_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("HierarchyLevelArn", value.into_expr()); self }
+    pub fn hierarchy_level_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelArn", value.into_expr()), Phase) }
     /// `HierarchyLevelId`: text. Update: in place.
-    pub fn hierarchy_level_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HierarchyLevelId", value.into_expr()); self }
+    pub fn hierarchy_level_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> LevelFour<Set> { self.0.set("Name", value.into_expr()); LevelFour(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> LevelFour<Set> { LevelFour(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for LevelFour { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LevelOne` of `AWS::Connect::UserHierarchyStructure`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelone.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LevelOne<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LevelOne<R0 = Set>(Bag, Phase<(R0,)>);
 impl LevelOne {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LevelOne<super::missing::Name> { LevelOne(Bag::default(), Phase) }
+    pub fn new() -> LevelOne<Missing<super::required::Name>> { LevelOne(Bag::default(), Phase) }
 }
 impl<R0> LevelOne<R0> {
     /// `HierarchyLevelArn`: text. Update: in place.
-    pub fn hierarchy_level_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("HierarchyLevelArn", value.into_expr()); self }
+    pub fn hierarchy_level_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelArn", value.into_expr()), Phase) }
     /// `HierarchyLevelId`: text. Update: in place.
-    pub fn hierarchy_level_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HierarchyLevelId", value.into_expr()); self }
+    pub fn hierarchy_level_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> LevelOne<Set> { self.0.set("Name", value.into_expr()); LevelOne(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> LevelOne<Set> { LevelOne(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for LevelOne { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LevelThree` of `AWS::Connect::UserHierarchyStructure`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-levelthree.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LevelThree<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LevelThree<R0 = Set>(Bag, Phase<(R0,)>);
 impl LevelThree {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LevelThree<super::missing::Name> { LevelThree(Bag::default(), Phase) }
+    pub fn new() -> LevelThree<Missing<super::required::Name>> { LevelThree(Bag::default(), Phase) }
 }
 impl<R0> LevelThree<R0> {
     /// `HierarchyLevelArn`: text. Update: in place.
-    pub fn hierarchy_level_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("HierarchyLevelArn", value.into_expr()); self }
+    pub fn hierarchy_level_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelArn", value.into_expr()), Phase) }
     /// `HierarchyLevelId`: text. Update: in place.
-    pub fn hierarchy_level_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HierarchyLevelId", value.into_expr()); self }
+    pub fn hierarchy_level_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> LevelThree<Set> { self.0.set("Name", value.into_expr()); LevelThree(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> LevelThree<Set> { LevelThree(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for LevelThree { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LevelTwo` of `AWS::Connect::UserHierarchyStructure`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-leveltwo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LevelTwo<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LevelTwo<R0 = Set>(Bag, Phase<(R0,)>);
 impl LevelTwo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LevelTwo<super::missing::Name> { LevelTwo(Bag::default(), Phase) }
+    pub fn new() -> LevelTwo<Missing<super::required::Name>> { LevelTwo(Bag::default(), Phase) }
 }
 impl<R0> LevelTwo<R0> {
     /// `HierarchyLevelArn`: text. Update: in place.
-    pub fn hierarchy_level_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("HierarchyLevelArn", value.into_expr()); self }
+    pub fn hierarchy_level_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelArn", value.into_expr()), Phase) }
     /// `HierarchyLevelId`: text. Update: in place.
-    pub fn hierarchy_level_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HierarchyLevelId", value.into_expr()); self }
+    pub fn hierarchy_level_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLevelId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> LevelTwo<Set> { self.0.set("Name", value.into_expr()); LevelTwo(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> LevelTwo<Set> { LevelTwo(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for LevelTwo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserHierarchyStructure` of `AWS::Connect::UserHierarchyStructure`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-userhierarchystructure-userhierarchystructure.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UserHierarchyStructure(Bag);
+#[must_use] pub struct UserHierarchyStructure(Bag);
 impl UserHierarchyStructure {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LevelFive`: `LevelFive`. Update: in place.
-    pub fn level_five(mut self, value: impl Arg<LevelFive>) -> Self { self.0.set("LevelFive", value.into_expr()); self }
+    pub fn level_five(self, value: impl Arg<LevelFive>) -> Self { Self(put(self.0, "LevelFive", value.into_expr())) }
     /// `LevelFour`: `LevelFour`. Update: in place.
-    pub fn level_four(mut self, value: impl Arg<LevelFour>) -> Self { self.0.set("LevelFour", value.into_expr()); self }
+    pub fn level_four(self, value: impl Arg<LevelFour>) -> Self { Self(put(self.0, "LevelFour", value.into_expr())) }
     /// `LevelOne`: `LevelOne`. Update: in place.
-    pub fn level_one(mut self, value: impl Arg<LevelOne>) -> Self { self.0.set("LevelOne", value.into_expr()); self }
+    pub fn level_one(self, value: impl Arg<LevelOne>) -> Self { Self(put(self.0, "LevelOne", value.into_expr())) }
     /// `LevelThree`: `LevelThree`. Update: in place.
-    pub fn level_three(mut self, value: impl Arg<LevelThree>) -> Self { self.0.set("LevelThree", value.into_expr()); self }
+    pub fn level_three(self, value: impl Arg<LevelThree>) -> Self { Self(put(self.0, "LevelThree", value.into_expr())) }
     /// `LevelTwo`: `LevelTwo`. Update: in place.
-    pub fn level_two(mut self, value: impl Arg<LevelTwo>) -> Self { self.0.set("LevelTwo", value.into_expr()); self }
+    pub fn level_two(self, value: impl Arg<LevelTwo>) -> Self { Self(put(self.0, "LevelTwo", value.into_expr())) }
 }
 impl Done for UserHierarchyStructure { fn into_props(self) -> Bag { self.0 } }
 }
@@ -3351,10 +3351,10 @@ impl CfnView {
     /// `AWS::Connect::View`
     pub const TYPE: &'static str = "AWS::Connect::View";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnViewProps<R0, R1, R2, R3>) -> Self where CfnViewProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnViewProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ViewArn`.
     pub fn reference(&self) -> Val<kind::ConnectViewArn> { self.0.reference() }
-    /// The attribute `ViewArn`: text.
+    /// The attribute `ViewArn`: `ConnectViewArn`.
     pub fn attr_view_arn(&self) -> Val<kind::ConnectViewArn> { self.0.get_att("ViewArn") }
     /// The attribute `ViewContentSha256`: text.
     pub fn attr_view_content_sha256(&self) -> Val<str> { self.0.get_att("ViewContentSha256") }
@@ -3363,24 +3363,24 @@ impl CfnView {
 }
 impl Parent for CfnView { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::View`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-view.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnViewProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnViewProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnViewProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnViewProps<missing::Actions, missing::InstanceArn, missing::Name, missing::Template> { CfnViewProps(Bag::default(), Phase) }
+    pub fn new() -> CfnViewProps<Missing<required::Actions>, Missing<required::InstanceArn>, Missing<required::Name>, Missing<required::Template>> { CfnViewProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnViewProps<R0, R1, R2, R3> {
     /// `Actions`: list of text, required. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Arr<str>>) -> CfnViewProps<Set, R1, R2, R3> { self.0.set("Actions", value.into_expr()); CfnViewProps(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<Arr<str>>) -> CfnViewProps<Set, R1, R2, R3> { CfnViewProps(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `InstanceArn`: text, required. Update: in place.
-    pub fn instance_arn(mut self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnViewProps<R0, Set, R2, R3> { self.0.set("InstanceArn", value.into_expr()); CfnViewProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `InstanceArn`: `ConnectInstanceArn`, required. Update: in place.
+    pub fn instance_arn(self, value: impl Arg<kind::ConnectInstanceArn>) -> CfnViewProps<R0, Set, R2, R3> { CfnViewProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnViewProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnViewProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnViewProps<R0, R1, Set, R3> { CfnViewProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Template`: JSON, required. Update: in place.
-    pub fn template(mut self, value: impl Arg<Any>) -> CfnViewProps<R0, R1, R2, Set> { self.0.set("Template", value.into_expr()); CfnViewProps(self.0, Phase) }
+    pub fn template(self, value: impl Arg<Any>) -> CfnViewProps<R0, R1, R2, Set> { CfnViewProps(put(self.0, "Template", value.into_expr()), Phase) }
 }
 impl Done for CfnViewProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::ViewVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-viewversion.html)
@@ -3389,28 +3389,28 @@ impl CfnViewVersion {
     /// `AWS::Connect::ViewVersion`
     pub const TYPE: &'static str = "AWS::Connect::ViewVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnViewVersionProps<R0>) -> Self where CfnViewVersionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnViewVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ViewVersionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `Version`: integer.
     pub fn attr_version(&self) -> Val<i64> { self.0.get_att("Version") }
-    /// The attribute `ViewVersionArn`: text.
+    /// The attribute `ViewVersionArn`: `OtherArn`.
     pub fn attr_view_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ViewVersionArn") }
 }
 impl Parent for CfnViewVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::ViewVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-viewversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnViewVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnViewVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnViewVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnViewVersionProps<missing::ViewArn> { CfnViewVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnViewVersionProps<Missing<required::ViewArn>> { CfnViewVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnViewVersionProps<R0> {
     /// `VersionDescription`: text. Update: replacement.
-    pub fn version_description(mut self, value: impl Arg<str>) -> Self { self.0.set("VersionDescription", value.into_expr()); self }
-    /// `ViewArn`: text, required. Update: replacement.
-    pub fn view_arn(mut self, value: impl Arg<kind::ConnectViewArn>) -> CfnViewVersionProps<Set> { self.0.set("ViewArn", value.into_expr()); CfnViewVersionProps(self.0, Phase) }
+    pub fn version_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionDescription", value.into_expr()), Phase) }
+    /// `ViewArn`: `ConnectViewArn`, required. Update: replacement.
+    pub fn view_arn(self, value: impl Arg<kind::ConnectViewArn>) -> CfnViewVersionProps<Set> { CfnViewVersionProps(put(self.0, "ViewArn", value.into_expr()), Phase) }
     /// `ViewContentSha256`: text. Update: replacement.
-    pub fn view_content_sha256(mut self, value: impl Arg<str>) -> Self { self.0.set("ViewContentSha256", value.into_expr()); self }
+    pub fn view_content_sha256(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewContentSha256", value.into_expr()), Phase) }
 }
 impl Done for CfnViewVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Connect::Vocabulary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-vocabulary.html)
@@ -3419,10 +3419,10 @@ impl CfnVocabulary {
     /// `AWS::Connect::Vocabulary`
     pub const TYPE: &'static str = "AWS::Connect::Vocabulary";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnVocabularyProps<R0, R1, R2, R3>) -> Self where CfnVocabularyProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVocabularyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `LastModifiedTime`: text.
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
@@ -3433,22 +3433,22 @@ impl CfnVocabulary {
 }
 impl Parent for CfnVocabulary { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::Vocabulary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-vocabulary.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVocabularyProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnVocabularyProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnVocabularyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVocabularyProps<missing::Content, missing::InstanceId, missing::LanguageCode, missing::VocabularyName> { CfnVocabularyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVocabularyProps<Missing<required::Content>, Missing<required::InstanceId>, Missing<required::LanguageCode>, Missing<required::VocabularyName>> { CfnVocabularyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnVocabularyProps<R0, R1, R2, R3> {
     /// `Content`: text, required. Update: replacement.
-    pub fn content(mut self, value: impl Arg<str>) -> CfnVocabularyProps<Set, R1, R2, R3> { self.0.set("Content", value.into_expr()); CfnVocabularyProps(self.0, Phase) }
+    pub fn content(self, value: impl Arg<str>) -> CfnVocabularyProps<Set, R1, R2, R3> { CfnVocabularyProps(put(self.0, "Content", value.into_expr()), Phase) }
     /// `InstanceId`: text, required. Update: replacement.
-    pub fn instance_id(mut self, value: impl Arg<str>) -> CfnVocabularyProps<R0, Set, R2, R3> { self.0.set("InstanceId", value.into_expr()); CfnVocabularyProps(self.0, Phase) }
+    pub fn instance_id(self, value: impl Arg<str>) -> CfnVocabularyProps<R0, Set, R2, R3> { CfnVocabularyProps(put(self.0, "InstanceId", value.into_expr()), Phase) }
     /// `LanguageCode`: `LanguageCode`, required. Update: replacement.
-    pub fn language_code(mut self, value: impl Arg<vocabulary::LanguageCode>) -> CfnVocabularyProps<R0, R1, Set, R3> { self.0.set("LanguageCode", value.into_expr()); CfnVocabularyProps(self.0, Phase) }
+    pub fn language_code(self, value: impl Arg<vocabulary::LanguageCode>) -> CfnVocabularyProps<R0, R1, Set, R3> { CfnVocabularyProps(put(self.0, "LanguageCode", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VocabularyName`: text, required. Update: replacement.
-    pub fn vocabulary_name(mut self, value: impl Arg<str>) -> CfnVocabularyProps<R0, R1, R2, Set> { self.0.set("VocabularyName", value.into_expr()); CfnVocabularyProps(self.0, Phase) }
+    pub fn vocabulary_name(self, value: impl Arg<str>) -> CfnVocabularyProps<R0, R1, R2, Set> { CfnVocabularyProps(put(self.0, "VocabularyName", value.into_expr()), Phase) }
 }
 impl Done for CfnVocabularyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::Vocabulary`.
@@ -3463,192 +3463,192 @@ impl CfnWorkspace {
     /// `AWS::Connect::Workspace`
     pub const TYPE: &'static str = "AWS::Connect::Workspace";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnWorkspaceProps<R0, R1>) -> Self where CfnWorkspaceProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkspaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnWorkspace { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connect-workspace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkspaceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnWorkspaceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnWorkspaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWorkspaceProps<missing::InstanceArn, missing::Name> { CfnWorkspaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWorkspaceProps<Missing<required::InstanceArn>, Missing<required::Name>> { CfnWorkspaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnWorkspaceProps<R0, R1> {
     /// `Associations`: list of text. Update: in place.
-    pub fn associations(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Associations", value.into_expr()); self }
+    pub fn associations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Associations", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InstanceArn`: text, required. Update: replacement.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> CfnWorkspaceProps<Set, R1> { self.0.set("InstanceArn", value.into_expr()); CfnWorkspaceProps(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnWorkspaceProps<Set, R1> { CfnWorkspaceProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Media`: list of `MediaItem`. Update: in place.
-    pub fn media(mut self, value: impl Arg<Arr<workspace::MediaItem>>) -> Self { self.0.set("Media", value.into_expr()); self }
+    pub fn media(self, value: impl Arg<Arr<workspace::MediaItem>>) -> Self { Self(put(self.0, "Media", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnWorkspaceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, Set> { CfnWorkspaceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Pages`: list of `WorkspacePage`. Update: in place.
-    pub fn pages(mut self, value: impl Arg<Arr<workspace::WorkspacePage>>) -> Self { self.0.set("Pages", value.into_expr()); self }
+    pub fn pages(self, value: impl Arg<Arr<workspace::WorkspacePage>>) -> Self { Self(put(self.0, "Pages", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Theme`: `WorkspaceTheme`. Update: in place.
-    pub fn theme(mut self, value: impl Arg<workspace::WorkspaceTheme>) -> Self { self.0.set("Theme", value.into_expr()); self }
+    pub fn theme(self, value: impl Arg<workspace::WorkspaceTheme>) -> Self { Self(put(self.0, "Theme", value.into_expr()), Phase) }
     /// `Title`: text. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> Self { self.0.set("Title", value.into_expr()); self }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr()), Phase) }
     /// `Visibility`: `Visibility`. Update: in place.
-    pub fn visibility(mut self, value: impl Arg<workspace::Visibility>) -> Self { self.0.set("Visibility", value.into_expr()); self }
+    pub fn visibility(self, value: impl Arg<workspace::Visibility>) -> Self { Self(put(self.0, "Visibility", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkspaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Connect::Workspace`.
 pub mod workspace {
 use crate::cfn::support::*;
 /// The property type `FontFamily` of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-fontfamily.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FontFamily(Bag);
+#[must_use] pub struct FontFamily(Bag);
 impl FontFamily {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Default`: `Default`. Update: in place.
-    pub fn default(mut self, value: impl Arg<Default>) -> Self { self.0.set("Default", value.into_expr()); self }
+    pub fn default(self, value: impl Arg<Default>) -> Self { Self(put(self.0, "Default", value.into_expr())) }
 }
 impl Done for FontFamily { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaItem` of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-mediaitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaItem<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MediaItem<R0 = Set>(Bag, Phase<(R0,)>);
 impl MediaItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MediaItem<super::missing::Type> { MediaItem(Bag::default(), Phase) }
+    pub fn new() -> MediaItem<Missing<super::required::Type>> { MediaItem(Bag::default(), Phase) }
 }
 impl<R0> MediaItem<R0> {
     /// `Source`: text. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> MediaItem<Set> { self.0.set("Type", value.into_expr()); MediaItem(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> MediaItem<Set> { MediaItem(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for MediaItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PaletteCanvas` of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettecanvas.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PaletteCanvas(Bag);
+#[must_use] pub struct PaletteCanvas(Bag);
 impl PaletteCanvas {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActiveBackground`: text. Update: in place.
-    pub fn active_background(mut self, value: impl Arg<str>) -> Self { self.0.set("ActiveBackground", value.into_expr()); self }
+    pub fn active_background(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveBackground", value.into_expr())) }
     /// `ContainerBackground`: text. Update: in place.
-    pub fn container_background(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerBackground", value.into_expr()); self }
+    pub fn container_background(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerBackground", value.into_expr())) }
     /// `PageBackground`: text. Update: in place.
-    pub fn page_background(mut self, value: impl Arg<str>) -> Self { self.0.set("PageBackground", value.into_expr()); self }
+    pub fn page_background(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PageBackground", value.into_expr())) }
 }
 impl Done for PaletteCanvas { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PaletteHeader` of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-paletteheader.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PaletteHeader(Bag);
+#[must_use] pub struct PaletteHeader(Bag);
 impl PaletteHeader {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Background`: text. Update: in place.
-    pub fn background(mut self, value: impl Arg<str>) -> Self { self.0.set("Background", value.into_expr()); self }
+    pub fn background(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Background", value.into_expr())) }
     /// `InvertActionsColors`: boolean. Update: in place.
-    pub fn invert_actions_colors(mut self, value: impl Arg<bool>) -> Self { self.0.set("InvertActionsColors", value.into_expr()); self }
+    pub fn invert_actions_colors(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InvertActionsColors", value.into_expr())) }
     /// `Text`: text. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> Self { self.0.set("Text", value.into_expr()); self }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
     /// `TextHover`: text. Update: in place.
-    pub fn text_hover(mut self, value: impl Arg<str>) -> Self { self.0.set("TextHover", value.into_expr()); self }
+    pub fn text_hover(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextHover", value.into_expr())) }
 }
 impl Done for PaletteHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PaletteNavigation` of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-palettenavigation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PaletteNavigation(Bag);
+#[must_use] pub struct PaletteNavigation(Bag);
 impl PaletteNavigation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Background`: text. Update: in place.
-    pub fn background(mut self, value: impl Arg<str>) -> Self { self.0.set("Background", value.into_expr()); self }
+    pub fn background(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Background", value.into_expr())) }
     /// `InvertActionsColors`: boolean. Update: in place.
-    pub fn invert_actions_colors(mut self, value: impl Arg<bool>) -> Self { self.0.set("InvertActionsColors", value.into_expr()); self }
+    pub fn invert_actions_colors(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InvertActionsColors", value.into_expr())) }
     /// `Text`: text. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> Self { self.0.set("Text", value.into_expr()); self }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
     /// `TextActive`: text. Update: in place.
-    pub fn text_active(mut self, value: impl Arg<str>) -> Self { self.0.set("TextActive", value.into_expr()); self }
+    pub fn text_active(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextActive", value.into_expr())) }
     /// `TextBackgroundActive`: text. Update: in place.
-    pub fn text_background_active(mut self, value: impl Arg<str>) -> Self { self.0.set("TextBackgroundActive", value.into_expr()); self }
+    pub fn text_background_active(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextBackgroundActive", value.into_expr())) }
     /// `TextBackgroundHover`: text. Update: in place.
-    pub fn text_background_hover(mut self, value: impl Arg<str>) -> Self { self.0.set("TextBackgroundHover", value.into_expr()); self }
+    pub fn text_background_hover(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextBackgroundHover", value.into_expr())) }
     /// `TextHover`: text. Update: in place.
-    pub fn text_hover(mut self, value: impl Arg<str>) -> Self { self.0.set("TextHover", value.into_expr()); self }
+    pub fn text_hover(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextHover", value.into_expr())) }
 }
 impl Done for PaletteNavigation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PalettePrimary` of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-paletteprimary.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PalettePrimary(Bag);
+#[must_use] pub struct PalettePrimary(Bag);
 impl PalettePrimary {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Active`: text. Update: in place.
-    pub fn active(mut self, value: impl Arg<str>) -> Self { self.0.set("Active", value.into_expr()); self }
+    pub fn active(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Active", value.into_expr())) }
     /// `ContrastText`: text. Update: in place.
-    pub fn contrast_text(mut self, value: impl Arg<str>) -> Self { self.0.set("ContrastText", value.into_expr()); self }
+    pub fn contrast_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContrastText", value.into_expr())) }
     /// `Default`: text. Update: in place.
-    pub fn default(mut self, value: impl Arg<str>) -> Self { self.0.set("Default", value.into_expr()); self }
+    pub fn default(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Default", value.into_expr())) }
 }
 impl Done for PalettePrimary { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkspacePage` of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacepage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkspacePage<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct WorkspacePage<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl WorkspacePage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WorkspacePage<super::missing::Page, super::missing::ResourceArn> { WorkspacePage(Bag::default(), Phase) }
+    pub fn new() -> WorkspacePage<Missing<super::required::Page>, Missing<super::required::ResourceArn>> { WorkspacePage(Bag::default(), Phase) }
 }
 impl<R0, R1> WorkspacePage<R0, R1> {
     /// `InputData`: text. Update: in place.
-    pub fn input_data(mut self, value: impl Arg<str>) -> Self { self.0.set("InputData", value.into_expr()); self }
+    pub fn input_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputData", value.into_expr()), Phase) }
     /// `Page`: text, required. Update: in place.
-    pub fn page(mut self, value: impl Arg<str>) -> WorkspacePage<Set, R1> { self.0.set("Page", value.into_expr()); WorkspacePage(self.0, Phase) }
+    pub fn page(self, value: impl Arg<str>) -> WorkspacePage<Set, R1> { WorkspacePage(put(self.0, "Page", value.into_expr()), Phase) }
     /// `ResourceArn`: text, required. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> WorkspacePage<R0, Set> { self.0.set("ResourceArn", value.into_expr()); WorkspacePage(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> WorkspacePage<R0, Set> { WorkspacePage(put(self.0, "ResourceArn", value.into_expr()), Phase) }
     /// `Slug`: text. Update: in place.
-    pub fn slug(mut self, value: impl Arg<str>) -> Self { self.0.set("Slug", value.into_expr()); self }
+    pub fn slug(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Slug", value.into_expr()), Phase) }
 }
 impl Done for WorkspacePage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkspaceTheme` of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacetheme.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkspaceTheme(Bag);
+#[must_use] pub struct WorkspaceTheme(Bag);
 impl WorkspaceTheme {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dark`: `WorkspaceThemeConfig`. Update: in place.
-    pub fn dark(mut self, value: impl Arg<WorkspaceThemeConfig>) -> Self { self.0.set("Dark", value.into_expr()); self }
+    pub fn dark(self, value: impl Arg<WorkspaceThemeConfig>) -> Self { Self(put(self.0, "Dark", value.into_expr())) }
     /// `Light`: `WorkspaceThemeConfig`. Update: in place.
-    pub fn light(mut self, value: impl Arg<WorkspaceThemeConfig>) -> Self { self.0.set("Light", value.into_expr()); self }
+    pub fn light(self, value: impl Arg<WorkspaceThemeConfig>) -> Self { Self(put(self.0, "Light", value.into_expr())) }
 }
 impl Done for WorkspaceTheme { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkspaceThemeConfig` of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacethemeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkspaceThemeConfig(Bag);
+#[must_use] pub struct WorkspaceThemeConfig(Bag);
 impl WorkspaceThemeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Palette`: `WorkspaceThemePalette`. Update: in place.
-    pub fn palette(mut self, value: impl Arg<WorkspaceThemePalette>) -> Self { self.0.set("Palette", value.into_expr()); self }
+    pub fn palette(self, value: impl Arg<WorkspaceThemePalette>) -> Self { Self(put(self.0, "Palette", value.into_expr())) }
     /// `Typography`: `WorkspaceThemeTypography`. Update: in place.
-    pub fn typography(mut self, value: impl Arg<WorkspaceThemeTypography>) -> Self { self.0.set("Typography", value.into_expr()); self }
+    pub fn typography(self, value: impl Arg<WorkspaceThemeTypography>) -> Self { Self(put(self.0, "Typography", value.into_expr())) }
 }
 impl Done for WorkspaceThemeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkspaceThemePalette` of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacethemepalette.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkspaceThemePalette(Bag);
+#[must_use] pub struct WorkspaceThemePalette(Bag);
 impl WorkspaceThemePalette {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Canvas`: `PaletteCanvas`. Update: in place.
-    pub fn canvas(mut self, value: impl Arg<PaletteCanvas>) -> Self { self.0.set("Canvas", value.into_expr()); self }
+    pub fn canvas(self, value: impl Arg<PaletteCanvas>) -> Self { Self(put(self.0, "Canvas", value.into_expr())) }
     /// `Header`: `PaletteHeader`. Update: in place.
-    pub fn header(mut self, value: impl Arg<PaletteHeader>) -> Self { self.0.set("Header", value.into_expr()); self }
+    pub fn header(self, value: impl Arg<PaletteHeader>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
     /// `Navigation`: `PaletteNavigation`. Update: in place.
-    pub fn navigation(mut self, value: impl Arg<PaletteNavigation>) -> Self { self.0.set("Navigation", value.into_expr()); self }
+    pub fn navigation(self, value: impl Arg<PaletteNavigation>) -> Self { Self(put(self.0, "Navigation", value.into_expr())) }
     /// `Primary`: `PalettePrimary`. Update: in place.
-    pub fn primary(mut self, value: impl Arg<PalettePrimary>) -> Self { self.0.set("Primary", value.into_expr()); self }
+    pub fn primary(self, value: impl Arg<PalettePrimary>) -> Self { Self(put(self.0, "Primary", value.into_expr())) }
 }
 impl Done for WorkspaceThemePalette { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkspaceThemeTypography` of `AWS::Connect::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connect-workspace-workspacethemetypography.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkspaceThemeTypography(Bag);
+#[must_use] pub struct WorkspaceThemeTypography(Bag);
 impl WorkspaceThemeTypography {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FontFamily`: `FontFamily`. Update: in place.
-    pub fn font_family(mut self, value: impl Arg<FontFamily>) -> Self { self.0.set("FontFamily", value.into_expr()); self }
+    pub fn font_family(self, value: impl Arg<FontFamily>) -> Self { Self(put(self.0, "FontFamily", value.into_expr())) }
 }
 impl Done for WorkspaceThemeTypography { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Default` allows.
@@ -3658,5 +3658,5 @@ Type { ImageLogoDarkFavicon = "IMAGE_LOGO_DARK_FAVICON", ImageLogoDarkHorizontal
 values! { /// Texts that `Visibility` allows.
 Visibility { All = "ALL", Assigned = "ASSIGNED", None = "NONE" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, Actions, AfterContactWorkConfig, Alias, AttributeName, AttributeValue, Attributes, AutoAccept, BehaviorType, BucketName, BucketPrefix, Calculation, CalculationComponents, CaseSlaConfiguration, Category, Channel, Comparator, Comparison, Concurrency, Condition, Config, ContactFlowArn, ContactFlowId, ContactFlowModuleId, ContactFlowModuleVersion, ContactInteractionType, Content, ContentType, DataSetId, DataTableArn, DataTableRecord, Day, DefaultOutboundQueueArn, DefaultValue, Delay, DeliveryMethod, Description, EffectiveFrom, EffectiveTill, EmailAddress, EmailAddressArn, EncryptionConfig, EncryptionType, EndTime, EvaluationFormArn, EventSourceName, Fields, FirehoseArn, Function, Hours, HoursOfOperationArn, Id, IdentityManagementType, InboundCalls, InstanceArn, InstanceId, IntegrationArn, IntegrationType, Items, Key, KeyId, Label, LanguageCode, Level, MaxValue, MediaConcurrencies, MetricCalculation, MetricFilterKey, MetricName, MetricType, MinValue, Minutes, Mode, Name, Operands, OptionRefId, OptionRefIds, Options, Origin, OutboundCalls, OverrideConfig, OverrideName, Page, PerformanceCategory, PersistentConnection, PhoneNumber, PhoneType, PointValue, Prefix, Priority, PublishStatus, QuestionType, QueueArn, QueueReference, QuickConnectConfig, QuickConnectType, Recipient, RecurrencePattern, RefId, ResourceArn, ResourceType, RetentionPeriodHours, ReviewNotificationRecipients, RoutingProfileArn, RuleCategory, Section, SecurityProfileArns, SecurityProfileName, SlaAssignmentType, Source, SourceType, StartTime, State, Status, StorageType, StreamArn, TargetArn, TargetSlaMinutes, Template, TemplateId, Text, TimeZone, Title, TriggerEventSource, Type, Unit, UserArn, Username, Value, ValueLockLevel, ValueType, Values, ViewArn, VocabularyName, VoiceEnhancementMode } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, Actions, AfterContactWorkConfig, Alias, AttributeName, AttributeValue, Attributes, AutoAccept, BehaviorType, BucketName, BucketPrefix, Calculation, CalculationComponents, CaseSlaConfiguration, Category, Channel, Comparator, Comparison, Concurrency, Condition, Config, ContactFlowArn, ContactFlowId, ContactFlowModuleId, ContactFlowModuleVersion, ContactInteractionType, Content, ContentType, DataSetId, DataTableArn, DataTableRecord, Day, DefaultOutboundQueueArn, DefaultValue, Delay, DeliveryMethod, Description, EffectiveFrom, EffectiveTill, EmailAddress, EmailAddressArn, EncryptionConfig, EncryptionType, EndTime, EvaluationFormArn, EventSourceName, Fields, FirehoseArn, Function, Hours, HoursOfOperationArn, Id, IdentityManagementType, InboundCalls, InstanceArn, InstanceId, IntegrationArn, IntegrationType, Items, Key, KeyId, Label, LanguageCode, Level, MaxValue, MediaConcurrencies, MetricCalculation, MetricFilterKey, MetricName, MetricType, MinValue, Minutes, Mode, Name, Operands, OptionRefId, OptionRefIds, Options, Origin, OutboundCalls, OverrideConfig, OverrideName, Page, PerformanceCategory, PersistentConnection, PhoneNumber, PhoneType, PointValue, Prefix, Priority, PublishStatus, QuestionType, QueueArn, QueueReference, QuickConnectConfig, QuickConnectType, Recipient, RecurrencePattern, RefId, ResourceArn, ResourceType, RetentionPeriodHours, ReviewNotificationRecipients, RoutingProfileArn, RuleCategory, Section, SecurityProfileArns, SecurityProfileName, SlaAssignmentType, Source, SourceType, StartTime, State, Status, StorageType, StreamArn, TargetArn, TargetSlaMinutes, Template, TemplateId, Text, TimeZone, Title, TriggerEventSource, Type, Unit, UserArn, Username, Value, ValueLockLevel, ValueType, Values, ViewArn, VocabularyName, VoiceEnhancementMode } }

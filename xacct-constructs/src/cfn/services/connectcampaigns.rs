@@ -10,113 +10,113 @@ impl CfnCampaign {
     /// `AWS::ConnectCampaigns::Campaign`
     pub const TYPE: &'static str = "AWS::ConnectCampaigns::Campaign";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnCampaignProps<R0, R1, R2, R3>) -> Self where CfnCampaignProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCampaignProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnCampaign { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ConnectCampaigns::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaigns-campaign.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCampaignProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnCampaignProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnCampaignProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCampaignProps<missing::ConnectInstanceArn, missing::DialerConfig, missing::Name, missing::OutboundCallConfig> { CfnCampaignProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCampaignProps<Missing<required::ConnectInstanceArn>, Missing<required::DialerConfig>, Missing<required::Name>, Missing<required::OutboundCallConfig>> { CfnCampaignProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnCampaignProps<R0, R1, R2, R3> {
     /// `ConnectInstanceArn`: text, required. Update: replacement.
-    pub fn connect_instance_arn(mut self, value: impl Arg<str>) -> CfnCampaignProps<Set, R1, R2, R3> { self.0.set("ConnectInstanceArn", value.into_expr()); CfnCampaignProps(self.0, Phase) }
+    pub fn connect_instance_arn(self, value: impl Arg<str>) -> CfnCampaignProps<Set, R1, R2, R3> { CfnCampaignProps(put(self.0, "ConnectInstanceArn", value.into_expr()), Phase) }
     /// `DialerConfig`: `DialerConfig`, required. Update: in place.
-    pub fn dialer_config(mut self, value: impl Arg<campaign::DialerConfig>) -> CfnCampaignProps<R0, Set, R2, R3> { self.0.set("DialerConfig", value.into_expr()); CfnCampaignProps(self.0, Phase) }
+    pub fn dialer_config(self, value: impl Arg<campaign::DialerConfig>) -> CfnCampaignProps<R0, Set, R2, R3> { CfnCampaignProps(put(self.0, "DialerConfig", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCampaignProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnCampaignProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCampaignProps<R0, R1, Set, R3> { CfnCampaignProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OutboundCallConfig`: `OutboundCallConfig`, required. Update: in place.
-    pub fn outbound_call_config(mut self, value: impl Arg<campaign::OutboundCallConfig>) -> CfnCampaignProps<R0, R1, R2, Set> { self.0.set("OutboundCallConfig", value.into_expr()); CfnCampaignProps(self.0, Phase) }
+    pub fn outbound_call_config(self, value: impl Arg<campaign::OutboundCallConfig>) -> CfnCampaignProps<R0, R1, R2, Set> { CfnCampaignProps(put(self.0, "OutboundCallConfig", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCampaignProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ConnectCampaigns::Campaign`.
 pub mod campaign {
 use crate::cfn::support::*;
 /// The property type `AgentlessDialerConfig` of `AWS::ConnectCampaigns::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-agentlessdialerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AgentlessDialerConfig(Bag);
+#[must_use] pub struct AgentlessDialerConfig(Bag);
 impl AgentlessDialerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DialingCapacity`: number. Update: in place.
-    pub fn dialing_capacity(mut self, value: impl Arg<f64>) -> Self { self.0.set("DialingCapacity", value.into_expr()); self }
+    pub fn dialing_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DialingCapacity", value.into_expr())) }
 }
 impl Done for AgentlessDialerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnswerMachineDetectionConfig` of `AWS::ConnectCampaigns::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-answermachinedetectionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnswerMachineDetectionConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AnswerMachineDetectionConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl AnswerMachineDetectionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AnswerMachineDetectionConfig<super::missing::EnableAnswerMachineDetection> { AnswerMachineDetectionConfig(Bag::default(), Phase) }
+    pub fn new() -> AnswerMachineDetectionConfig<Missing<super::required::EnableAnswerMachineDetection>> { AnswerMachineDetectionConfig(Bag::default(), Phase) }
 }
 impl<R0> AnswerMachineDetectionConfig<R0> {
     /// `AwaitAnswerMachinePrompt`: boolean. Update: in place.
-    pub fn await_answer_machine_prompt(mut self, value: impl Arg<bool>) -> Self { self.0.set("AwaitAnswerMachinePrompt", value.into_expr()); self }
+    pub fn await_answer_machine_prompt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AwaitAnswerMachinePrompt", value.into_expr()), Phase) }
     /// `EnableAnswerMachineDetection`: boolean, required. Update: in place.
-    pub fn enable_answer_machine_detection(mut self, value: impl Arg<bool>) -> AnswerMachineDetectionConfig<Set> { self.0.set("EnableAnswerMachineDetection", value.into_expr()); AnswerMachineDetectionConfig(self.0, Phase) }
+    pub fn enable_answer_machine_detection(self, value: impl Arg<bool>) -> AnswerMachineDetectionConfig<Set> { AnswerMachineDetectionConfig(put(self.0, "EnableAnswerMachineDetection", value.into_expr()), Phase) }
 }
 impl Done for AnswerMachineDetectionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DialerConfig` of `AWS::ConnectCampaigns::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-dialerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DialerConfig(Bag);
+#[must_use] pub struct DialerConfig(Bag);
 impl DialerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentlessDialerConfig`: `AgentlessDialerConfig`. Update: in place.
-    pub fn agentless_dialer_config(mut self, value: impl Arg<AgentlessDialerConfig>) -> Self { self.0.set("AgentlessDialerConfig", value.into_expr()); self }
+    pub fn agentless_dialer_config(self, value: impl Arg<AgentlessDialerConfig>) -> Self { Self(put(self.0, "AgentlessDialerConfig", value.into_expr())) }
     /// `PredictiveDialerConfig`: `PredictiveDialerConfig`. Update: in place.
-    pub fn predictive_dialer_config(mut self, value: impl Arg<PredictiveDialerConfig>) -> Self { self.0.set("PredictiveDialerConfig", value.into_expr()); self }
+    pub fn predictive_dialer_config(self, value: impl Arg<PredictiveDialerConfig>) -> Self { Self(put(self.0, "PredictiveDialerConfig", value.into_expr())) }
     /// `ProgressiveDialerConfig`: `ProgressiveDialerConfig`. Update: in place.
-    pub fn progressive_dialer_config(mut self, value: impl Arg<ProgressiveDialerConfig>) -> Self { self.0.set("ProgressiveDialerConfig", value.into_expr()); self }
+    pub fn progressive_dialer_config(self, value: impl Arg<ProgressiveDialerConfig>) -> Self { Self(put(self.0, "ProgressiveDialerConfig", value.into_expr())) }
 }
 impl Done for DialerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutboundCallConfig` of `AWS::ConnectCampaigns::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-outboundcallconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutboundCallConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OutboundCallConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl OutboundCallConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OutboundCallConfig<super::missing::ConnectContactFlowArn> { OutboundCallConfig(Bag::default(), Phase) }
+    pub fn new() -> OutboundCallConfig<Missing<super::required::ConnectContactFlowArn>> { OutboundCallConfig(Bag::default(), Phase) }
 }
 impl<R0> OutboundCallConfig<R0> {
     /// `AnswerMachineDetectionConfig`: `AnswerMachineDetectionConfig`. Update: in place.
-    pub fn answer_machine_detection_config(mut self, value: impl Arg<AnswerMachineDetectionConfig>) -> Self { self.0.set("AnswerMachineDetectionConfig", value.into_expr()); self }
+    pub fn answer_machine_detection_config(self, value: impl Arg<AnswerMachineDetectionConfig>) -> Self { Self(put(self.0, "AnswerMachineDetectionConfig", value.into_expr()), Phase) }
     /// `ConnectContactFlowArn`: text, required. Update: in place.
-    pub fn connect_contact_flow_arn(mut self, value: impl Arg<str>) -> OutboundCallConfig<Set> { self.0.set("ConnectContactFlowArn", value.into_expr()); OutboundCallConfig(self.0, Phase) }
+    pub fn connect_contact_flow_arn(self, value: impl Arg<str>) -> OutboundCallConfig<Set> { OutboundCallConfig(put(self.0, "ConnectContactFlowArn", value.into_expr()), Phase) }
     /// `ConnectQueueArn`: text. Update: in place.
-    pub fn connect_queue_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectQueueArn", value.into_expr()); self }
+    pub fn connect_queue_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectQueueArn", value.into_expr()), Phase) }
     /// `ConnectSourcePhoneNumber`: text. Update: in place.
-    pub fn connect_source_phone_number(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectSourcePhoneNumber", value.into_expr()); self }
+    pub fn connect_source_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectSourcePhoneNumber", value.into_expr()), Phase) }
 }
 impl Done for OutboundCallConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveDialerConfig` of `AWS::ConnectCampaigns::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-predictivedialerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveDialerConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredictiveDialerConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredictiveDialerConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredictiveDialerConfig<super::missing::BandwidthAllocation> { PredictiveDialerConfig(Bag::default(), Phase) }
+    pub fn new() -> PredictiveDialerConfig<Missing<super::required::BandwidthAllocation>> { PredictiveDialerConfig(Bag::default(), Phase) }
 }
 impl<R0> PredictiveDialerConfig<R0> {
     /// `BandwidthAllocation`: number, required. Update: in place.
-    pub fn bandwidth_allocation(mut self, value: impl Arg<f64>) -> PredictiveDialerConfig<Set> { self.0.set("BandwidthAllocation", value.into_expr()); PredictiveDialerConfig(self.0, Phase) }
+    pub fn bandwidth_allocation(self, value: impl Arg<f64>) -> PredictiveDialerConfig<Set> { PredictiveDialerConfig(put(self.0, "BandwidthAllocation", value.into_expr()), Phase) }
     /// `DialingCapacity`: number. Update: in place.
-    pub fn dialing_capacity(mut self, value: impl Arg<f64>) -> Self { self.0.set("DialingCapacity", value.into_expr()); self }
+    pub fn dialing_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DialingCapacity", value.into_expr()), Phase) }
 }
 impl Done for PredictiveDialerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProgressiveDialerConfig` of `AWS::ConnectCampaigns::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaigns-campaign-progressivedialerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProgressiveDialerConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ProgressiveDialerConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ProgressiveDialerConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProgressiveDialerConfig<super::missing::BandwidthAllocation> { ProgressiveDialerConfig(Bag::default(), Phase) }
+    pub fn new() -> ProgressiveDialerConfig<Missing<super::required::BandwidthAllocation>> { ProgressiveDialerConfig(Bag::default(), Phase) }
 }
 impl<R0> ProgressiveDialerConfig<R0> {
     /// `BandwidthAllocation`: number, required. Update: in place.
-    pub fn bandwidth_allocation(mut self, value: impl Arg<f64>) -> ProgressiveDialerConfig<Set> { self.0.set("BandwidthAllocation", value.into_expr()); ProgressiveDialerConfig(self.0, Phase) }
+    pub fn bandwidth_allocation(self, value: impl Arg<f64>) -> ProgressiveDialerConfig<Set> { ProgressiveDialerConfig(put(self.0, "BandwidthAllocation", value.into_expr()), Phase) }
     /// `DialingCapacity`: number. Update: in place.
-    pub fn dialing_capacity(mut self, value: impl Arg<f64>) -> Self { self.0.set("DialingCapacity", value.into_expr()); self }
+    pub fn dialing_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DialingCapacity", value.into_expr()), Phase) }
 }
 impl Done for ProgressiveDialerConfig { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { BandwidthAllocation, ConnectContactFlowArn, ConnectInstanceArn, DialerConfig, EnableAnswerMachineDetection, Name, OutboundCallConfig } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { BandwidthAllocation, ConnectContactFlowArn, ConnectInstanceArn, DialerConfig, EnableAnswerMachineDetection, Name, OutboundCallConfig } }

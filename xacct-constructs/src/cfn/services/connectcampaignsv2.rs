@@ -10,470 +10,468 @@ impl CfnCampaign {
     /// `AWS::ConnectCampaignsV2::Campaign`
     pub const TYPE: &'static str = "AWS::ConnectCampaignsV2::Campaign";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCampaignProps<R0, R1>) -> Self where CfnCampaignProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCampaignProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnCampaign { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-connectcampaignsv2-campaign.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCampaignProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCampaignProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCampaignProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCampaignProps<missing::ConnectInstanceId, missing::Name> { CfnCampaignProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCampaignProps<Missing<required::ConnectInstanceId>, Missing<required::Name>> { CfnCampaignProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCampaignProps<R0, R1> {
     /// `ChannelSubtypeConfig`: `ChannelSubtypeConfig`. Update: in place.
-    pub fn channel_subtype_config(mut self, value: impl Arg<campaign::ChannelSubtypeConfig>) -> Self { self.0.set("ChannelSubtypeConfig", value.into_expr()); self }
+    pub fn channel_subtype_config(self, value: impl Arg<campaign::ChannelSubtypeConfig>) -> Self { Self(put(self.0, "ChannelSubtypeConfig", value.into_expr()), Phase) }
     /// `CommunicationLimitsOverride`: `CommunicationLimitsConfig`. Update: in place.
-    pub fn communication_limits_override(mut self, value: impl Arg<campaign::CommunicationLimitsConfig>) -> Self { self.0.set("CommunicationLimitsOverride", value.into_expr()); self }
+    pub fn communication_limits_override(self, value: impl Arg<campaign::CommunicationLimitsConfig>) -> Self { Self(put(self.0, "CommunicationLimitsOverride", value.into_expr()), Phase) }
     /// `CommunicationTimeConfig`: `CommunicationTimeConfig`. Update: in place.
-    pub fn communication_time_config(mut self, value: impl Arg<campaign::CommunicationTimeConfig>) -> Self { self.0.set("CommunicationTimeConfig", value.into_expr()); self }
+    pub fn communication_time_config(self, value: impl Arg<campaign::CommunicationTimeConfig>) -> Self { Self(put(self.0, "CommunicationTimeConfig", value.into_expr()), Phase) }
     /// `ConnectCampaignFlowArn`: text. Update: in place.
-    pub fn connect_campaign_flow_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectCampaignFlowArn", value.into_expr()); self }
+    pub fn connect_campaign_flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectCampaignFlowArn", value.into_expr()), Phase) }
     /// `ConnectInstanceId`: text, required. Update: replacement.
-    pub fn connect_instance_id(mut self, value: impl Arg<str>) -> CfnCampaignProps<Set, R1> { self.0.set("ConnectInstanceId", value.into_expr()); CfnCampaignProps(self.0, Phase) }
+    pub fn connect_instance_id(self, value: impl Arg<str>) -> CfnCampaignProps<Set, R1> { CfnCampaignProps(put(self.0, "ConnectInstanceId", value.into_expr()), Phase) }
     /// `EntryLimitsConfig`: `EntryLimitsConfig`. Update: in place.
-    pub fn entry_limits_config(mut self, value: impl Arg<campaign::EntryLimitsConfig>) -> Self { self.0.set("EntryLimitsConfig", value.into_expr()); self }
+    pub fn entry_limits_config(self, value: impl Arg<campaign::EntryLimitsConfig>) -> Self { Self(put(self.0, "EntryLimitsConfig", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCampaignProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnCampaignProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCampaignProps<R0, Set> { CfnCampaignProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Schedule`: `Schedule`. Update: in place.
-    pub fn schedule(mut self, value: impl Arg<campaign::Schedule>) -> Self { self.0.set("Schedule", value.into_expr()); self }
+    pub fn schedule(self, value: impl Arg<campaign::Schedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
     /// `Source`: `Source`. Update: in place.
-    pub fn source(mut self, value: impl Arg<campaign::Source>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<campaign::Source>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<campaign::Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<campaign::Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnCampaignProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ConnectCampaignsV2::Campaign`.
 pub mod campaign {
 use crate::cfn::support::*;
 /// The property type `AnswerMachineDetectionConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-answermachinedetectionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnswerMachineDetectionConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AnswerMachineDetectionConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl AnswerMachineDetectionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AnswerMachineDetectionConfig<super::missing::EnableAnswerMachineDetection> { AnswerMachineDetectionConfig(Bag::default(), Phase) }
+    pub fn new() -> AnswerMachineDetectionConfig<Missing<super::required::EnableAnswerMachineDetection>> { AnswerMachineDetectionConfig(Bag::default(), Phase) }
 }
 impl<R0> AnswerMachineDetectionConfig<R0> {
     /// `AwaitAnswerMachinePrompt`: boolean. Update: in place.
-    pub fn await_answer_machine_prompt(mut self, value: impl Arg<bool>) -> Self { self.0.set("AwaitAnswerMachinePrompt", value.into_expr()); self }
+    pub fn await_answer_machine_prompt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AwaitAnswerMachinePrompt", value.into_expr()), Phase) }
     /// `EnableAnswerMachineDetection`: boolean, required. Update: in place.
-    pub fn enable_answer_machine_detection(mut self, value: impl Arg<bool>) -> AnswerMachineDetectionConfig<Set> { self.0.set("EnableAnswerMachineDetection", value.into_expr()); AnswerMachineDetectionConfig(self.0, Phase) }
+    pub fn enable_answer_machine_detection(self, value: impl Arg<bool>) -> AnswerMachineDetectionConfig<Set> { AnswerMachineDetectionConfig(put(self.0, "EnableAnswerMachineDetection", value.into_expr()), Phase) }
 }
 impl Done for AnswerMachineDetectionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChannelSubtypeConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-channelsubtypeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ChannelSubtypeConfig(Bag);
+#[must_use] pub struct ChannelSubtypeConfig(Bag);
 impl ChannelSubtypeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Email`: `EmailChannelSubtypeConfig`. Update: in place.
-    pub fn email(mut self, value: impl Arg<EmailChannelSubtypeConfig>) -> Self { self.0.set("Email", value.into_expr()); self }
+    pub fn email(self, value: impl Arg<EmailChannelSubtypeConfig>) -> Self { Self(put(self.0, "Email", value.into_expr())) }
     /// `Sms`: `SmsChannelSubtypeConfig`. Update: in place.
-    pub fn sms(mut self, value: impl Arg<SmsChannelSubtypeConfig>) -> Self { self.0.set("Sms", value.into_expr()); self }
+    pub fn sms(self, value: impl Arg<SmsChannelSubtypeConfig>) -> Self { Self(put(self.0, "Sms", value.into_expr())) }
     /// `Telephony`: `TelephonyChannelSubtypeConfig`. Update: in place.
-    pub fn telephony(mut self, value: impl Arg<TelephonyChannelSubtypeConfig>) -> Self { self.0.set("Telephony", value.into_expr()); self }
+    pub fn telephony(self, value: impl Arg<TelephonyChannelSubtypeConfig>) -> Self { Self(put(self.0, "Telephony", value.into_expr())) }
     /// `WhatsApp`: `WhatsAppChannelSubtypeConfig`. Update: in place.
-    pub fn whats_app(mut self, value: impl Arg<WhatsAppChannelSubtypeConfig>) -> Self { self.0.set("WhatsApp", value.into_expr()); self }
+    pub fn whats_app(self, value: impl Arg<WhatsAppChannelSubtypeConfig>) -> Self { Self(put(self.0, "WhatsApp", value.into_expr())) }
 }
 impl Done for ChannelSubtypeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommunicationLimit` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationlimit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CommunicationLimit<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CommunicationLimit<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CommunicationLimit {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CommunicationLimit<super::missing::Frequency, super::missing::MaxCountPerRecipient, super::missing::Unit> { CommunicationLimit(Bag::default(), Phase) }
+    pub fn new() -> CommunicationLimit<Missing<super::required::Frequency>, Missing<super::required::MaxCountPerRecipient>, Missing<super::required::Unit>> { CommunicationLimit(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CommunicationLimit<R0, R1, R2> {
     /// `Frequency`: integer, required. Update: in place.
-    pub fn frequency(mut self, value: impl Arg<i64>) -> CommunicationLimit<Set, R1, R2> { self.0.set("Frequency", value.into_expr()); CommunicationLimit(self.0, Phase) }
+    pub fn frequency(self, value: impl Arg<i64>) -> CommunicationLimit<Set, R1, R2> { CommunicationLimit(put(self.0, "Frequency", value.into_expr()), Phase) }
     /// `MaxCountPerRecipient`: integer, required. Update: in place.
-    pub fn max_count_per_recipient(mut self, value: impl Arg<i64>) -> CommunicationLimit<R0, Set, R2> { self.0.set("MaxCountPerRecipient", value.into_expr()); CommunicationLimit(self.0, Phase) }
+    pub fn max_count_per_recipient(self, value: impl Arg<i64>) -> CommunicationLimit<R0, Set, R2> { CommunicationLimit(put(self.0, "MaxCountPerRecipient", value.into_expr()), Phase) }
     /// `Unit`: `Unit`, required. Update: in place.
-    pub fn unit(mut self, value: impl Arg<Unit>) -> CommunicationLimit<R0, R1, Set> { self.0.set("Unit", value.into_expr()); CommunicationLimit(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> CommunicationLimit<R0, R1, Set> { CommunicationLimit(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for CommunicationLimit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommunicationLimits` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationlimits.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CommunicationLimits(Bag);
+#[must_use] pub struct CommunicationLimits(Bag);
 impl CommunicationLimits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CommunicationLimitList`: list of `CommunicationLimit`. Update: in place.
-    pub fn communication_limit_list(mut self, value: impl Arg<Arr<CommunicationLimit>>) -> Self { self.0.set("CommunicationLimitList", value.into_expr()); self }
+    pub fn communication_limit_list(self, value: impl Arg<Arr<CommunicationLimit>>) -> Self { Self(put(self.0, "CommunicationLimitList", value.into_expr())) }
 }
 impl Done for CommunicationLimits { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommunicationLimitsConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationlimitsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CommunicationLimitsConfig(Bag);
+#[must_use] pub struct CommunicationLimitsConfig(Bag);
 impl CommunicationLimitsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllChannelsSubtypes`: `CommunicationLimits`. Update: in place.
-    pub fn all_channels_subtypes(mut self, value: impl Arg<CommunicationLimits>) -> Self { self.0.set("AllChannelsSubtypes", value.into_expr()); self }
+    pub fn all_channels_subtypes(self, value: impl Arg<CommunicationLimits>) -> Self { Self(put(self.0, "AllChannelsSubtypes", value.into_expr())) }
     /// `InstanceLimitsHandling`: `InstanceLimitsHandling`. Update: in place.
-    pub fn instance_limits_handling(mut self, value: impl Arg<InstanceLimitsHandling>) -> Self { self.0.set("InstanceLimitsHandling", value.into_expr()); self }
+    pub fn instance_limits_handling(self, value: impl Arg<InstanceLimitsHandling>) -> Self { Self(put(self.0, "InstanceLimitsHandling", value.into_expr())) }
 }
 impl Done for CommunicationLimitsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommunicationTimeConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-communicationtimeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CommunicationTimeConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CommunicationTimeConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl CommunicationTimeConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CommunicationTimeConfig<super::missing::LocalTimeZoneConfig> { CommunicationTimeConfig(Bag::default(), Phase) }
+    pub fn new() -> CommunicationTimeConfig<Missing<super::required::LocalTimeZoneConfig>> { CommunicationTimeConfig(Bag::default(), Phase) }
 }
 impl<R0> CommunicationTimeConfig<R0> {
     /// `Email`: `TimeWindow`. Update: in place.
-    pub fn email(mut self, value: impl Arg<TimeWindow>) -> Self { self.0.set("Email", value.into_expr()); self }
+    pub fn email(self, value: impl Arg<TimeWindow>) -> Self { Self(put(self.0, "Email", value.into_expr()), Phase) }
     /// `LocalTimeZoneConfig`: `LocalTimeZoneConfig`, required. Update: in place.
-    pub fn local_time_zone_config(mut self, value: impl Arg<LocalTimeZoneConfig>) -> CommunicationTimeConfig<Set> { self.0.set("LocalTimeZoneConfig", value.into_expr()); CommunicationTimeConfig(self.0, Phase) }
+    pub fn local_time_zone_config(self, value: impl Arg<LocalTimeZoneConfig>) -> CommunicationTimeConfig<Set> { CommunicationTimeConfig(put(self.0, "LocalTimeZoneConfig", value.into_expr()), Phase) }
     /// `Sms`: `TimeWindow`. Update: in place.
-    pub fn sms(mut self, value: impl Arg<TimeWindow>) -> Self { self.0.set("Sms", value.into_expr()); self }
+    pub fn sms(self, value: impl Arg<TimeWindow>) -> Self { Self(put(self.0, "Sms", value.into_expr()), Phase) }
     /// `Telephony`: `TimeWindow`. Update: in place.
-    pub fn telephony(mut self, value: impl Arg<TimeWindow>) -> Self { self.0.set("Telephony", value.into_expr()); self }
+    pub fn telephony(self, value: impl Arg<TimeWindow>) -> Self { Self(put(self.0, "Telephony", value.into_expr()), Phase) }
     /// `WhatsApp`: `TimeWindow`. Update: in place.
-    pub fn whats_app(mut self, value: impl Arg<TimeWindow>) -> Self { self.0.set("WhatsApp", value.into_expr()); self }
+    pub fn whats_app(self, value: impl Arg<TimeWindow>) -> Self { Self(put(self.0, "WhatsApp", value.into_expr()), Phase) }
 }
 impl Done for CommunicationTimeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DailyHour` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-dailyhour.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DailyHour(Bag);
+#[must_use] pub struct DailyHour(Bag);
 impl DailyHour {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: `Key`. Update: in place.
-    pub fn key(mut self, value: impl Arg<Key>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<Key>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: list of `TimeRange`. Update: in place.
-    pub fn value(mut self, value: impl Arg<Arr<TimeRange>>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<Arr<TimeRange>>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for DailyHour { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailChannelSubtypeConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-emailchannelsubtypeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmailChannelSubtypeConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EmailChannelSubtypeConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EmailChannelSubtypeConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EmailChannelSubtypeConfig<super::missing::DefaultOutboundConfig, super::missing::OutboundMode> { EmailChannelSubtypeConfig(Bag::default(), Phase) }
+    pub fn new() -> EmailChannelSubtypeConfig<Missing<super::required::DefaultOutboundConfig>, Missing<super::required::OutboundMode>> { EmailChannelSubtypeConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> EmailChannelSubtypeConfig<R0, R1> {
     /// `Capacity`: number. Update: in place.
-    pub fn capacity(mut self, value: impl Arg<f64>) -> Self { self.0.set("Capacity", value.into_expr()); self }
+    pub fn capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Capacity", value.into_expr()), Phase) }
     /// `DefaultOutboundConfig`: `EmailOutboundConfig`, required. Update: in place.
-    pub fn default_outbound_config(mut self, value: impl Arg<EmailOutboundConfig>) -> EmailChannelSubtypeConfig<Set, R1> { self.0.set("DefaultOutboundConfig", value.into_expr()); EmailChannelSubtypeConfig(self.0, Phase) }
+    pub fn default_outbound_config(self, value: impl Arg<EmailOutboundConfig>) -> EmailChannelSubtypeConfig<Set, R1> { EmailChannelSubtypeConfig(put(self.0, "DefaultOutboundConfig", value.into_expr()), Phase) }
     /// `OutboundMode`: `EmailOutboundMode`, required. Update: in place.
-    pub fn outbound_mode(mut self, value: impl Arg<EmailOutboundMode>) -> EmailChannelSubtypeConfig<R0, Set> { self.0.set("OutboundMode", value.into_expr()); EmailChannelSubtypeConfig(self.0, Phase) }
+    pub fn outbound_mode(self, value: impl Arg<EmailOutboundMode>) -> EmailChannelSubtypeConfig<R0, Set> { EmailChannelSubtypeConfig(put(self.0, "OutboundMode", value.into_expr()), Phase) }
 }
 impl Done for EmailChannelSubtypeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailOutboundConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-emailoutboundconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmailOutboundConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EmailOutboundConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EmailOutboundConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EmailOutboundConfig<super::missing::ConnectSourceEmailAddress, super::missing::WisdomTemplateArn> { EmailOutboundConfig(Bag::default(), Phase) }
+    pub fn new() -> EmailOutboundConfig<Missing<super::required::ConnectSourceEmailAddress>, Missing<super::required::WisdomTemplateArn>> { EmailOutboundConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> EmailOutboundConfig<R0, R1> {
     /// `ConnectSourceEmailAddress`: text, required. Update: in place.
-    pub fn connect_source_email_address(mut self, value: impl Arg<str>) -> EmailOutboundConfig<Set, R1> { self.0.set("ConnectSourceEmailAddress", value.into_expr()); EmailOutboundConfig(self.0, Phase) }
+    pub fn connect_source_email_address(self, value: impl Arg<str>) -> EmailOutboundConfig<Set, R1> { EmailOutboundConfig(put(self.0, "ConnectSourceEmailAddress", value.into_expr()), Phase) }
     /// `SourceEmailAddressDisplayName`: text. Update: in place.
-    pub fn source_email_address_display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceEmailAddressDisplayName", value.into_expr()); self }
+    pub fn source_email_address_display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceEmailAddressDisplayName", value.into_expr()), Phase) }
     /// `WisdomTemplateArn`: text, required. Update: in place.
-    pub fn wisdom_template_arn(mut self, value: impl Arg<str>) -> EmailOutboundConfig<R0, Set> { self.0.set("WisdomTemplateArn", value.into_expr()); EmailOutboundConfig(self.0, Phase) }
+    pub fn wisdom_template_arn(self, value: impl Arg<str>) -> EmailOutboundConfig<R0, Set> { EmailOutboundConfig(put(self.0, "WisdomTemplateArn", value.into_expr()), Phase) }
 }
 impl Done for EmailOutboundConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailOutboundMode` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-emailoutboundmode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmailOutboundMode(Bag);
+#[must_use] pub struct EmailOutboundMode(Bag);
 impl EmailOutboundMode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentlessConfig`: JSON. Update: in place.
-    pub fn agentless_config(mut self, value: impl Arg<Any>) -> Self { self.0.set("AgentlessConfig", value.into_expr()); self }
+    pub fn agentless_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AgentlessConfig", value.into_expr())) }
 }
 impl Done for EmailOutboundMode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntryLimitsConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-entrylimitsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EntryLimitsConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EntryLimitsConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EntryLimitsConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EntryLimitsConfig<super::missing::MaxEntryCount, super::missing::MinEntryInterval> { EntryLimitsConfig(Bag::default(), Phase) }
+    pub fn new() -> EntryLimitsConfig<Missing<super::required::MaxEntryCount>, Missing<super::required::MinEntryInterval>> { EntryLimitsConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> EntryLimitsConfig<R0, R1> {
     /// `MaxEntryCount`: integer, required. Update: in place.
-    pub fn max_entry_count(mut self, value: impl Arg<i64>) -> EntryLimitsConfig<Set, R1> { self.0.set("MaxEntryCount", value.into_expr()); EntryLimitsConfig(self.0, Phase) }
+    pub fn max_entry_count(self, value: impl Arg<i64>) -> EntryLimitsConfig<Set, R1> { EntryLimitsConfig(put(self.0, "MaxEntryCount", value.into_expr()), Phase) }
     /// `MinEntryInterval`: text, required. Update: in place.
-    pub fn min_entry_interval(mut self, value: impl Arg<str>) -> EntryLimitsConfig<R0, Set> { self.0.set("MinEntryInterval", value.into_expr()); EntryLimitsConfig(self.0, Phase) }
+    pub fn min_entry_interval(self, value: impl Arg<str>) -> EntryLimitsConfig<R0, Set> { EntryLimitsConfig(put(self.0, "MinEntryInterval", value.into_expr()), Phase) }
 }
 impl Done for EntryLimitsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventTrigger` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-eventtrigger.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventTrigger(Bag);
+#[must_use] pub struct EventTrigger(Bag);
 impl EventTrigger {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerProfilesDomainArn`: text. Update: in place.
-    pub fn customer_profiles_domain_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomerProfilesDomainArn", value.into_expr()); self }
+    pub fn customer_profiles_domain_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerProfilesDomainArn", value.into_expr())) }
 }
 impl Done for EventTrigger { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocalTimeZoneConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-localtimezoneconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LocalTimeZoneConfig(Bag);
+#[must_use] pub struct LocalTimeZoneConfig(Bag);
 impl LocalTimeZoneConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultTimeZone`: text. Update: in place.
-    pub fn default_time_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultTimeZone", value.into_expr()); self }
+    pub fn default_time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultTimeZone", value.into_expr())) }
     /// `LocalTimeZoneDetection`: list of `LocalTimeZoneDetection`. Update: in place.
-    pub fn local_time_zone_detection(mut self, value: impl Arg<Arr<LocalTimeZoneDetection>>) -> Self { self.0.set("LocalTimeZoneDetection", value.into_expr()); self }
+    pub fn local_time_zone_detection(self, value: impl Arg<Arr<LocalTimeZoneDetection>>) -> Self { Self(put(self.0, "LocalTimeZoneDetection", value.into_expr())) }
     /// `LocalTimeZoneDetectionScope`: `LocalTimeZoneDetectionScope`. Update: in place.
-    pub fn local_time_zone_detection_scope(mut self, value: impl Arg<LocalTimeZoneDetectionScope>) -> Self { self.0.set("LocalTimeZoneDetectionScope", value.into_expr()); self }
+    pub fn local_time_zone_detection_scope(self, value: impl Arg<LocalTimeZoneDetectionScope>) -> Self { Self(put(self.0, "LocalTimeZoneDetectionScope", value.into_expr())) }
 }
 impl Done for LocalTimeZoneConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenHours` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-openhours.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenHours<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OpenHours<R0 = Set>(Bag, Phase<(R0,)>);
 impl OpenHours {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OpenHours<super::missing::DailyHours> { OpenHours(Bag::default(), Phase) }
+    pub fn new() -> OpenHours<Missing<super::required::DailyHours>> { OpenHours(Bag::default(), Phase) }
 }
 impl<R0> OpenHours<R0> {
     /// `DailyHours`: list of `DailyHour`, required. Update: in place.
-    pub fn daily_hours(mut self, value: impl Arg<Arr<DailyHour>>) -> OpenHours<Set> { self.0.set("DailyHours", value.into_expr()); OpenHours(self.0, Phase) }
+    pub fn daily_hours(self, value: impl Arg<Arr<DailyHour>>) -> OpenHours<Set> { OpenHours(put(self.0, "DailyHours", value.into_expr()), Phase) }
 }
 impl Done for OpenHours { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PredictiveConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-predictiveconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PredictiveConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PredictiveConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl PredictiveConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PredictiveConfig<super::missing::BandwidthAllocation> { PredictiveConfig(Bag::default(), Phase) }
+    pub fn new() -> PredictiveConfig<Missing<super::required::BandwidthAllocation>> { PredictiveConfig(Bag::default(), Phase) }
 }
 impl<R0> PredictiveConfig<R0> {
     /// `BandwidthAllocation`: number, required. Update: in place.
-    pub fn bandwidth_allocation(mut self, value: impl Arg<f64>) -> PredictiveConfig<Set> { self.0.set("BandwidthAllocation", value.into_expr()); PredictiveConfig(self.0, Phase) }
+    pub fn bandwidth_allocation(self, value: impl Arg<f64>) -> PredictiveConfig<Set> { PredictiveConfig(put(self.0, "BandwidthAllocation", value.into_expr()), Phase) }
 }
 impl Done for PredictiveConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PreviewConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-previewconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PreviewConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PreviewConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PreviewConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PreviewConfig<super::missing::BandwidthAllocation, super::missing::TimeoutConfig> { PreviewConfig(Bag::default(), Phase) }
+    pub fn new() -> PreviewConfig<Missing<super::required::BandwidthAllocation>, Missing<super::required::TimeoutConfig>> { PreviewConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> PreviewConfig<R0, R1> {
     /// `AgentActions`: list of `AgentActions`. Update: in place.
-    pub fn agent_actions(mut self, value: impl Arg<Arr<AgentActions>>) -> Self { self.0.set("AgentActions", value.into_expr()); self }
+    pub fn agent_actions(self, value: impl Arg<Arr<AgentActions>>) -> Self { Self(put(self.0, "AgentActions", value.into_expr()), Phase) }
     /// `BandwidthAllocation`: number, required. Update: in place.
-    pub fn bandwidth_allocation(mut self, value: impl Arg<f64>) -> PreviewConfig<Set, R1> { self.0.set("BandwidthAllocation", value.into_expr()); PreviewConfig(self.0, Phase) }
+    pub fn bandwidth_allocation(self, value: impl Arg<f64>) -> PreviewConfig<Set, R1> { PreviewConfig(put(self.0, "BandwidthAllocation", value.into_expr()), Phase) }
     /// `TimeoutConfig`: `TimeoutConfig`, required. Update: in place.
-    pub fn timeout_config(mut self, value: impl Arg<TimeoutConfig>) -> PreviewConfig<R0, Set> { self.0.set("TimeoutConfig", value.into_expr()); PreviewConfig(self.0, Phase) }
+    pub fn timeout_config(self, value: impl Arg<TimeoutConfig>) -> PreviewConfig<R0, Set> { PreviewConfig(put(self.0, "TimeoutConfig", value.into_expr()), Phase) }
 }
 impl Done for PreviewConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProgressiveConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-progressiveconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProgressiveConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ProgressiveConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ProgressiveConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProgressiveConfig<super::missing::BandwidthAllocation> { ProgressiveConfig(Bag::default(), Phase) }
+    pub fn new() -> ProgressiveConfig<Missing<super::required::BandwidthAllocation>> { ProgressiveConfig(Bag::default(), Phase) }
 }
 impl<R0> ProgressiveConfig<R0> {
     /// `BandwidthAllocation`: number, required. Update: in place.
-    pub fn bandwidth_allocation(mut self, value: impl Arg<f64>) -> ProgressiveConfig<Set> { self.0.set("BandwidthAllocation", value.into_expr()); ProgressiveConfig(self.0, Phase) }
+    pub fn bandwidth_allocation(self, value: impl Arg<f64>) -> ProgressiveConfig<Set> { ProgressiveConfig(put(self.0, "BandwidthAllocation", value.into_expr()), Phase) }
 }
 impl Done for ProgressiveConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RestrictedPeriod` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-restrictedperiod.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RestrictedPeriod<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RestrictedPeriod<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RestrictedPeriod {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RestrictedPeriod<super::missing::EndDate, super::missing::StartDate> { RestrictedPeriod(Bag::default(), Phase) }
+    pub fn new() -> RestrictedPeriod<Missing<super::required::EndDate>, Missing<super::required::StartDate>> { RestrictedPeriod(Bag::default(), Phase) }
 }
 impl<R0, R1> RestrictedPeriod<R0, R1> {
     /// `EndDate`: text, required. Update: in place.
-    pub fn end_date(mut self, value: impl Arg<str>) -> RestrictedPeriod<Set, R1> { self.0.set("EndDate", value.into_expr()); RestrictedPeriod(self.0, Phase) }
+    pub fn end_date(self, value: impl Arg<str>) -> RestrictedPeriod<Set, R1> { RestrictedPeriod(put(self.0, "EndDate", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `StartDate`: text, required. Update: in place.
-    pub fn start_date(mut self, value: impl Arg<str>) -> RestrictedPeriod<R0, Set> { self.0.set("StartDate", value.into_expr()); RestrictedPeriod(self.0, Phase) }
+    pub fn start_date(self, value: impl Arg<str>) -> RestrictedPeriod<R0, Set> { RestrictedPeriod(put(self.0, "StartDate", value.into_expr()), Phase) }
 }
 impl Done for RestrictedPeriod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RestrictedPeriods` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-restrictedperiods.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RestrictedPeriods<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RestrictedPeriods(Bag);
 impl RestrictedPeriods {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> RestrictedPeriods<super::missing::RestrictedPeriodList> { RestrictedPeriods(Bag::default(), Phase) }
-}
-impl<R0> RestrictedPeriods<R0> {
-    /// `RestrictedPeriodList`: list of `RestrictedPeriod`, required. Update: in place.
-    pub fn restricted_period_list(mut self, value: impl Arg<Arr<RestrictedPeriod>>) -> RestrictedPeriods<Set> { self.0.set("RestrictedPeriodList", value.into_expr()); RestrictedPeriods(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `RestrictedPeriodList`: list of `RestrictedPeriod`. Update: in place.
+    pub fn restricted_period_list(self, value: impl Arg<Arr<RestrictedPeriod>>) -> Self { Self(put(self.0, "RestrictedPeriodList", value.into_expr())) }
 }
 impl Done for RestrictedPeriods { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-schedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Schedule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Schedule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Schedule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Schedule<super::missing::EndTime, super::missing::StartTime> { Schedule(Bag::default(), Phase) }
+    pub fn new() -> Schedule<Missing<super::required::EndTime>, Missing<super::required::StartTime>> { Schedule(Bag::default(), Phase) }
 }
 impl<R0, R1> Schedule<R0, R1> {
     /// `EndTime`: text, required. Update: in place.
-    pub fn end_time(mut self, value: impl Arg<str>) -> Schedule<Set, R1> { self.0.set("EndTime", value.into_expr()); Schedule(self.0, Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> Schedule<Set, R1> { Schedule(put(self.0, "EndTime", value.into_expr()), Phase) }
     /// `RefreshFrequency`: text. Update: in place.
-    pub fn refresh_frequency(mut self, value: impl Arg<str>) -> Self { self.0.set("RefreshFrequency", value.into_expr()); self }
+    pub fn refresh_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshFrequency", value.into_expr()), Phase) }
     /// `StartTime`: text, required. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<str>) -> Schedule<R0, Set> { self.0.set("StartTime", value.into_expr()); Schedule(self.0, Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> Schedule<R0, Set> { Schedule(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SmsChannelSubtypeConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-smschannelsubtypeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SmsChannelSubtypeConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SmsChannelSubtypeConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SmsChannelSubtypeConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SmsChannelSubtypeConfig<super::missing::DefaultOutboundConfig, super::missing::OutboundMode> { SmsChannelSubtypeConfig(Bag::default(), Phase) }
+    pub fn new() -> SmsChannelSubtypeConfig<Missing<super::required::DefaultOutboundConfig>, Missing<super::required::OutboundMode>> { SmsChannelSubtypeConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> SmsChannelSubtypeConfig<R0, R1> {
     /// `Capacity`: number. Update: in place.
-    pub fn capacity(mut self, value: impl Arg<f64>) -> Self { self.0.set("Capacity", value.into_expr()); self }
+    pub fn capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Capacity", value.into_expr()), Phase) }
     /// `DefaultOutboundConfig`: `SmsOutboundConfig`, required. Update: in place.
-    pub fn default_outbound_config(mut self, value: impl Arg<SmsOutboundConfig>) -> SmsChannelSubtypeConfig<Set, R1> { self.0.set("DefaultOutboundConfig", value.into_expr()); SmsChannelSubtypeConfig(self.0, Phase) }
+    pub fn default_outbound_config(self, value: impl Arg<SmsOutboundConfig>) -> SmsChannelSubtypeConfig<Set, R1> { SmsChannelSubtypeConfig(put(self.0, "DefaultOutboundConfig", value.into_expr()), Phase) }
     /// `OutboundMode`: `SmsOutboundMode`, required. Update: in place.
-    pub fn outbound_mode(mut self, value: impl Arg<SmsOutboundMode>) -> SmsChannelSubtypeConfig<R0, Set> { self.0.set("OutboundMode", value.into_expr()); SmsChannelSubtypeConfig(self.0, Phase) }
+    pub fn outbound_mode(self, value: impl Arg<SmsOutboundMode>) -> SmsChannelSubtypeConfig<R0, Set> { SmsChannelSubtypeConfig(put(self.0, "OutboundMode", value.into_expr()), Phase) }
 }
 impl Done for SmsChannelSubtypeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SmsOutboundConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-smsoutboundconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SmsOutboundConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SmsOutboundConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SmsOutboundConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SmsOutboundConfig<super::missing::ConnectSourcePhoneNumberArn, super::missing::WisdomTemplateArn> { SmsOutboundConfig(Bag::default(), Phase) }
+    pub fn new() -> SmsOutboundConfig<Missing<super::required::ConnectSourcePhoneNumberArn>, Missing<super::required::WisdomTemplateArn>> { SmsOutboundConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> SmsOutboundConfig<R0, R1> {
     /// `ConnectSourcePhoneNumberArn`: text, required. Update: in place.
-    pub fn connect_source_phone_number_arn(mut self, value: impl Arg<str>) -> SmsOutboundConfig<Set, R1> { self.0.set("ConnectSourcePhoneNumberArn", value.into_expr()); SmsOutboundConfig(self.0, Phase) }
+    pub fn connect_source_phone_number_arn(self, value: impl Arg<str>) -> SmsOutboundConfig<Set, R1> { SmsOutboundConfig(put(self.0, "ConnectSourcePhoneNumberArn", value.into_expr()), Phase) }
     /// `WisdomTemplateArn`: text, required. Update: in place.
-    pub fn wisdom_template_arn(mut self, value: impl Arg<str>) -> SmsOutboundConfig<R0, Set> { self.0.set("WisdomTemplateArn", value.into_expr()); SmsOutboundConfig(self.0, Phase) }
+    pub fn wisdom_template_arn(self, value: impl Arg<str>) -> SmsOutboundConfig<R0, Set> { SmsOutboundConfig(put(self.0, "WisdomTemplateArn", value.into_expr()), Phase) }
 }
 impl Done for SmsOutboundConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SmsOutboundMode` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-smsoutboundmode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SmsOutboundMode(Bag);
+#[must_use] pub struct SmsOutboundMode(Bag);
 impl SmsOutboundMode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentlessConfig`: JSON. Update: in place.
-    pub fn agentless_config(mut self, value: impl Arg<Any>) -> Self { self.0.set("AgentlessConfig", value.into_expr()); self }
+    pub fn agentless_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AgentlessConfig", value.into_expr())) }
 }
 impl Done for SmsOutboundMode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-source.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Source(Bag);
+#[must_use] pub struct Source(Bag);
 impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerProfilesSegmentArn`: text. Update: in place.
-    pub fn customer_profiles_segment_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomerProfilesSegmentArn", value.into_expr()); self }
+    pub fn customer_profiles_segment_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerProfilesSegmentArn", value.into_expr())) }
     /// `EventTrigger`: `EventTrigger`. Update: in place.
-    pub fn event_trigger(mut self, value: impl Arg<EventTrigger>) -> Self { self.0.set("EventTrigger", value.into_expr()); self }
+    pub fn event_trigger(self, value: impl Arg<EventTrigger>) -> Self { Self(put(self.0, "EventTrigger", value.into_expr())) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelephonyChannelSubtypeConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonychannelsubtypeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TelephonyChannelSubtypeConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TelephonyChannelSubtypeConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TelephonyChannelSubtypeConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TelephonyChannelSubtypeConfig<super::missing::DefaultOutboundConfig, super::missing::OutboundMode> { TelephonyChannelSubtypeConfig(Bag::default(), Phase) }
+    pub fn new() -> TelephonyChannelSubtypeConfig<Missing<super::required::DefaultOutboundConfig>, Missing<super::required::OutboundMode>> { TelephonyChannelSubtypeConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> TelephonyChannelSubtypeConfig<R0, R1> {
     /// `Capacity`: number. Update: in place.
-    pub fn capacity(mut self, value: impl Arg<f64>) -> Self { self.0.set("Capacity", value.into_expr()); self }
+    pub fn capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Capacity", value.into_expr()), Phase) }
     /// `ConnectQueueId`: text. Update: in place.
-    pub fn connect_queue_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectQueueId", value.into_expr()); self }
+    pub fn connect_queue_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectQueueId", value.into_expr()), Phase) }
     /// `DefaultOutboundConfig`: `TelephonyOutboundConfig`, required. Update: in place.
-    pub fn default_outbound_config(mut self, value: impl Arg<TelephonyOutboundConfig>) -> TelephonyChannelSubtypeConfig<Set, R1> { self.0.set("DefaultOutboundConfig", value.into_expr()); TelephonyChannelSubtypeConfig(self.0, Phase) }
+    pub fn default_outbound_config(self, value: impl Arg<TelephonyOutboundConfig>) -> TelephonyChannelSubtypeConfig<Set, R1> { TelephonyChannelSubtypeConfig(put(self.0, "DefaultOutboundConfig", value.into_expr()), Phase) }
     /// `OutboundMode`: `TelephonyOutboundMode`, required. Update: in place.
-    pub fn outbound_mode(mut self, value: impl Arg<TelephonyOutboundMode>) -> TelephonyChannelSubtypeConfig<R0, Set> { self.0.set("OutboundMode", value.into_expr()); TelephonyChannelSubtypeConfig(self.0, Phase) }
+    pub fn outbound_mode(self, value: impl Arg<TelephonyOutboundMode>) -> TelephonyChannelSubtypeConfig<R0, Set> { TelephonyChannelSubtypeConfig(put(self.0, "OutboundMode", value.into_expr()), Phase) }
 }
 impl Done for TelephonyChannelSubtypeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelephonyOutboundConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonyoutboundconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TelephonyOutboundConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TelephonyOutboundConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl TelephonyOutboundConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TelephonyOutboundConfig<super::missing::ConnectContactFlowId> { TelephonyOutboundConfig(Bag::default(), Phase) }
+    pub fn new() -> TelephonyOutboundConfig<Missing<super::required::ConnectContactFlowId>> { TelephonyOutboundConfig(Bag::default(), Phase) }
 }
 impl<R0> TelephonyOutboundConfig<R0> {
     /// `AnswerMachineDetectionConfig`: `AnswerMachineDetectionConfig`. Update: in place.
-    pub fn answer_machine_detection_config(mut self, value: impl Arg<AnswerMachineDetectionConfig>) -> Self { self.0.set("AnswerMachineDetectionConfig", value.into_expr()); self }
+    pub fn answer_machine_detection_config(self, value: impl Arg<AnswerMachineDetectionConfig>) -> Self { Self(put(self.0, "AnswerMachineDetectionConfig", value.into_expr()), Phase) }
     /// `ConnectContactFlowId`: text, required. Update: in place.
-    pub fn connect_contact_flow_id(mut self, value: impl Arg<str>) -> TelephonyOutboundConfig<Set> { self.0.set("ConnectContactFlowId", value.into_expr()); TelephonyOutboundConfig(self.0, Phase) }
+    pub fn connect_contact_flow_id(self, value: impl Arg<str>) -> TelephonyOutboundConfig<Set> { TelephonyOutboundConfig(put(self.0, "ConnectContactFlowId", value.into_expr()), Phase) }
     /// `ConnectSourcePhoneNumber`: text. Update: in place.
-    pub fn connect_source_phone_number(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectSourcePhoneNumber", value.into_expr()); self }
+    pub fn connect_source_phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectSourcePhoneNumber", value.into_expr()), Phase) }
     /// `RingTimeout`: integer. Update: in place.
-    pub fn ring_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("RingTimeout", value.into_expr()); self }
+    pub fn ring_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RingTimeout", value.into_expr()), Phase) }
 }
 impl Done for TelephonyOutboundConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelephonyOutboundMode` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-telephonyoutboundmode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TelephonyOutboundMode(Bag);
+#[must_use] pub struct TelephonyOutboundMode(Bag);
 impl TelephonyOutboundMode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentlessConfig`: JSON. Update: in place.
-    pub fn agentless_config(mut self, value: impl Arg<Any>) -> Self { self.0.set("AgentlessConfig", value.into_expr()); self }
+    pub fn agentless_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AgentlessConfig", value.into_expr())) }
     /// `PredictiveConfig`: `PredictiveConfig`. Update: in place.
-    pub fn predictive_config(mut self, value: impl Arg<PredictiveConfig>) -> Self { self.0.set("PredictiveConfig", value.into_expr()); self }
+    pub fn predictive_config(self, value: impl Arg<PredictiveConfig>) -> Self { Self(put(self.0, "PredictiveConfig", value.into_expr())) }
     /// `PreviewConfig`: `PreviewConfig`. Update: in place.
-    pub fn preview_config(mut self, value: impl Arg<PreviewConfig>) -> Self { self.0.set("PreviewConfig", value.into_expr()); self }
+    pub fn preview_config(self, value: impl Arg<PreviewConfig>) -> Self { Self(put(self.0, "PreviewConfig", value.into_expr())) }
     /// `ProgressiveConfig`: `ProgressiveConfig`. Update: in place.
-    pub fn progressive_config(mut self, value: impl Arg<ProgressiveConfig>) -> Self { self.0.set("ProgressiveConfig", value.into_expr()); self }
+    pub fn progressive_config(self, value: impl Arg<ProgressiveConfig>) -> Self { Self(put(self.0, "ProgressiveConfig", value.into_expr())) }
 }
 impl Done for TelephonyOutboundMode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeRange` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-timerange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimeRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TimeRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TimeRange {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TimeRange<super::missing::EndTime, super::missing::StartTime> { TimeRange(Bag::default(), Phase) }
+    pub fn new() -> TimeRange<Missing<super::required::EndTime>, Missing<super::required::StartTime>> { TimeRange(Bag::default(), Phase) }
 }
 impl<R0, R1> TimeRange<R0, R1> {
     /// `EndTime`: text, required. Update: in place.
-    pub fn end_time(mut self, value: impl Arg<str>) -> TimeRange<Set, R1> { self.0.set("EndTime", value.into_expr()); TimeRange(self.0, Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> TimeRange<Set, R1> { TimeRange(put(self.0, "EndTime", value.into_expr()), Phase) }
     /// `StartTime`: text, required. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<str>) -> TimeRange<R0, Set> { self.0.set("StartTime", value.into_expr()); TimeRange(self.0, Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> TimeRange<R0, Set> { TimeRange(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for TimeRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeWindow` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-timewindow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimeWindow<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TimeWindow<R0 = Set>(Bag, Phase<(R0,)>);
 impl TimeWindow {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TimeWindow<super::missing::OpenHours> { TimeWindow(Bag::default(), Phase) }
+    pub fn new() -> TimeWindow<Missing<super::required::OpenHours>> { TimeWindow(Bag::default(), Phase) }
 }
 impl<R0> TimeWindow<R0> {
     /// `OpenHours`: `OpenHours`, required. Update: in place.
-    pub fn open_hours(mut self, value: impl Arg<OpenHours>) -> TimeWindow<Set> { self.0.set("OpenHours", value.into_expr()); TimeWindow(self.0, Phase) }
+    pub fn open_hours(self, value: impl Arg<OpenHours>) -> TimeWindow<Set> { TimeWindow(put(self.0, "OpenHours", value.into_expr()), Phase) }
     /// `RestrictedPeriods`: `RestrictedPeriods`. Update: in place.
-    pub fn restricted_periods(mut self, value: impl Arg<RestrictedPeriods>) -> Self { self.0.set("RestrictedPeriods", value.into_expr()); self }
+    pub fn restricted_periods(self, value: impl Arg<RestrictedPeriods>) -> Self { Self(put(self.0, "RestrictedPeriods", value.into_expr()), Phase) }
 }
 impl Done for TimeWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeoutConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-timeoutconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimeoutConfig(Bag);
+#[must_use] pub struct TimeoutConfig(Bag);
 impl TimeoutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationInSeconds`: integer. Update: in place.
-    pub fn duration_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("DurationInSeconds", value.into_expr()); self }
+    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
 }
 impl Done for TimeoutConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WhatsAppChannelSubtypeConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-whatsappchannelsubtypeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WhatsAppChannelSubtypeConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct WhatsAppChannelSubtypeConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl WhatsAppChannelSubtypeConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WhatsAppChannelSubtypeConfig<super::missing::DefaultOutboundConfig, super::missing::OutboundMode> { WhatsAppChannelSubtypeConfig(Bag::default(), Phase) }
+    pub fn new() -> WhatsAppChannelSubtypeConfig<Missing<super::required::DefaultOutboundConfig>, Missing<super::required::OutboundMode>> { WhatsAppChannelSubtypeConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> WhatsAppChannelSubtypeConfig<R0, R1> {
     /// `Capacity`: number. Update: in place.
-    pub fn capacity(mut self, value: impl Arg<f64>) -> Self { self.0.set("Capacity", value.into_expr()); self }
+    pub fn capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Capacity", value.into_expr()), Phase) }
     /// `DefaultOutboundConfig`: `WhatsAppOutboundConfig`, required. Update: in place.
-    pub fn default_outbound_config(mut self, value: impl Arg<WhatsAppOutboundConfig>) -> WhatsAppChannelSubtypeConfig<Set, R1> { self.0.set("DefaultOutboundConfig", value.into_expr()); WhatsAppChannelSubtypeConfig(self.0, Phase) }
+    pub fn default_outbound_config(self, value: impl Arg<WhatsAppOutboundConfig>) -> WhatsAppChannelSubtypeConfig<Set, R1> { WhatsAppChannelSubtypeConfig(put(self.0, "DefaultOutboundConfig", value.into_expr()), Phase) }
     /// `OutboundMode`: `WhatsAppOutboundMode`, required. Update: in place.
-    pub fn outbound_mode(mut self, value: impl Arg<WhatsAppOutboundMode>) -> WhatsAppChannelSubtypeConfig<R0, Set> { self.0.set("OutboundMode", value.into_expr()); WhatsAppChannelSubtypeConfig(self.0, Phase) }
+    pub fn outbound_mode(self, value: impl Arg<WhatsAppOutboundMode>) -> WhatsAppChannelSubtypeConfig<R0, Set> { WhatsAppChannelSubtypeConfig(put(self.0, "OutboundMode", value.into_expr()), Phase) }
 }
 impl Done for WhatsAppChannelSubtypeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WhatsAppOutboundConfig` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-whatsappoutboundconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WhatsAppOutboundConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct WhatsAppOutboundConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl WhatsAppOutboundConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WhatsAppOutboundConfig<super::missing::ConnectSourcePhoneNumberArn, super::missing::WisdomTemplateArn> { WhatsAppOutboundConfig(Bag::default(), Phase) }
+    pub fn new() -> WhatsAppOutboundConfig<Missing<super::required::ConnectSourcePhoneNumberArn>, Missing<super::required::WisdomTemplateArn>> { WhatsAppOutboundConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> WhatsAppOutboundConfig<R0, R1> {
     /// `ConnectSourcePhoneNumberArn`: text, required. Update: in place.
-    pub fn connect_source_phone_number_arn(mut self, value: impl Arg<str>) -> WhatsAppOutboundConfig<Set, R1> { self.0.set("ConnectSourcePhoneNumberArn", value.into_expr()); WhatsAppOutboundConfig(self.0, Phase) }
+    pub fn connect_source_phone_number_arn(self, value: impl Arg<str>) -> WhatsAppOutboundConfig<Set, R1> { WhatsAppOutboundConfig(put(self.0, "ConnectSourcePhoneNumberArn", value.into_expr()), Phase) }
     /// `WisdomTemplateArn`: text, required. Update: in place.
-    pub fn wisdom_template_arn(mut self, value: impl Arg<str>) -> WhatsAppOutboundConfig<R0, Set> { self.0.set("WisdomTemplateArn", value.into_expr()); WhatsAppOutboundConfig(self.0, Phase) }
+    pub fn wisdom_template_arn(self, value: impl Arg<str>) -> WhatsAppOutboundConfig<R0, Set> { WhatsAppOutboundConfig(put(self.0, "WisdomTemplateArn", value.into_expr()), Phase) }
 }
 impl Done for WhatsAppOutboundConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WhatsAppOutboundMode` of `AWS::ConnectCampaignsV2::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-connectcampaignsv2-campaign-whatsappoutboundmode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WhatsAppOutboundMode(Bag);
+#[must_use] pub struct WhatsAppOutboundMode(Bag);
 impl WhatsAppOutboundMode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentlessConfig`: JSON. Update: in place.
-    pub fn agentless_config(mut self, value: impl Arg<Any>) -> Self { self.0.set("AgentlessConfig", value.into_expr()); self }
+    pub fn agentless_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AgentlessConfig", value.into_expr())) }
 }
 impl Done for WhatsAppOutboundMode { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AgentActions` allows.
@@ -491,5 +489,5 @@ Type { Journey = "JOURNEY", Managed = "MANAGED" } }
 values! { /// Texts that `Unit` allows.
 Unit { Day = "DAY" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { BandwidthAllocation, ConnectContactFlowId, ConnectInstanceId, ConnectSourceEmailAddress, ConnectSourcePhoneNumberArn, DailyHours, DefaultOutboundConfig, EnableAnswerMachineDetection, EndDate, EndTime, Frequency, LocalTimeZoneConfig, MaxCountPerRecipient, MaxEntryCount, MinEntryInterval, Name, OpenHours, OutboundMode, RestrictedPeriodList, StartDate, StartTime, TimeoutConfig, Unit, WisdomTemplateArn } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { BandwidthAllocation, ConnectContactFlowId, ConnectInstanceId, ConnectSourceEmailAddress, ConnectSourcePhoneNumberArn, DailyHours, DefaultOutboundConfig, EnableAnswerMachineDetection, EndDate, EndTime, Frequency, LocalTimeZoneConfig, MaxCountPerRecipient, MaxEntryCount, MinEntryInterval, Name, OpenHours, OutboundMode, StartDate, StartTime, TimeoutConfig, Unit, WisdomTemplateArn } }

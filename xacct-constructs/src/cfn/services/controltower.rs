@@ -10,7 +10,7 @@ impl CfnEnabledBaseline {
     /// `AWS::ControlTower::EnabledBaseline`
     pub const TYPE: &'static str = "AWS::ControlTower::EnabledBaseline";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnEnabledBaselineProps<R0, R1, R2>) -> Self where CfnEnabledBaselineProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnabledBaselineProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EnabledBaselineIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `EnabledBaselineIdentifier`: text.
@@ -18,36 +18,36 @@ impl CfnEnabledBaseline {
 }
 impl Parent for CfnEnabledBaseline { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ControlTower::EnabledBaseline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-enabledbaseline.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEnabledBaselineProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnEnabledBaselineProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnEnabledBaselineProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEnabledBaselineProps<missing::BaselineIdentifier, missing::BaselineVersion, missing::TargetIdentifier> { CfnEnabledBaselineProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEnabledBaselineProps<Missing<required::BaselineIdentifier>, Missing<required::BaselineVersion>, Missing<required::TargetIdentifier>> { CfnEnabledBaselineProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEnabledBaselineProps<R0, R1, R2> {
     /// `BaselineIdentifier`: text, required. Update: replacement.
-    pub fn baseline_identifier(mut self, value: impl Arg<str>) -> CfnEnabledBaselineProps<Set, R1, R2> { self.0.set("BaselineIdentifier", value.into_expr()); CfnEnabledBaselineProps(self.0, Phase) }
+    pub fn baseline_identifier(self, value: impl Arg<str>) -> CfnEnabledBaselineProps<Set, R1, R2> { CfnEnabledBaselineProps(put(self.0, "BaselineIdentifier", value.into_expr()), Phase) }
     /// `BaselineVersion`: text, required. Update: in place.
-    pub fn baseline_version(mut self, value: impl Arg<str>) -> CfnEnabledBaselineProps<R0, Set, R2> { self.0.set("BaselineVersion", value.into_expr()); CfnEnabledBaselineProps(self.0, Phase) }
+    pub fn baseline_version(self, value: impl Arg<str>) -> CfnEnabledBaselineProps<R0, Set, R2> { CfnEnabledBaselineProps(put(self.0, "BaselineVersion", value.into_expr()), Phase) }
     /// `Parameters`: list of `Parameter`. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Arr<enabled_baseline::Parameter>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Arr<enabled_baseline::Parameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetIdentifier`: text, required. Update: replacement.
-    pub fn target_identifier(mut self, value: impl Arg<str>) -> CfnEnabledBaselineProps<R0, R1, Set> { self.0.set("TargetIdentifier", value.into_expr()); CfnEnabledBaselineProps(self.0, Phase) }
+    pub fn target_identifier(self, value: impl Arg<str>) -> CfnEnabledBaselineProps<R0, R1, Set> { CfnEnabledBaselineProps(put(self.0, "TargetIdentifier", value.into_expr()), Phase) }
 }
 impl Done for CfnEnabledBaselineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ControlTower::EnabledBaseline`.
 pub mod enabled_baseline {
 use crate::cfn::support::*;
 /// The property type `Parameter` of `AWS::ControlTower::EnabledBaseline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-controltower-enabledbaseline-parameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Parameter(Bag);
+#[must_use] pub struct Parameter(Bag);
 impl Parameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: JSON. Update: in place.
-    pub fn value(mut self, value: impl Arg<Any>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Parameter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -57,42 +57,42 @@ impl CfnEnabledControl {
     /// `AWS::ControlTower::EnabledControl`
     pub const TYPE: &'static str = "AWS::ControlTower::EnabledControl";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnEnabledControlProps<R0, R1>) -> Self where CfnEnabledControlProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnabledControlProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnEnabledControl { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ControlTower::EnabledControl`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-enabledcontrol.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEnabledControlProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnEnabledControlProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnEnabledControlProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEnabledControlProps<missing::ControlIdentifier, missing::TargetIdentifier> { CfnEnabledControlProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEnabledControlProps<Missing<required::ControlIdentifier>, Missing<required::TargetIdentifier>> { CfnEnabledControlProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEnabledControlProps<R0, R1> {
     /// `ControlIdentifier`: text, required. Update: replacement.
-    pub fn control_identifier(mut self, value: impl Arg<str>) -> CfnEnabledControlProps<Set, R1> { self.0.set("ControlIdentifier", value.into_expr()); CfnEnabledControlProps(self.0, Phase) }
+    pub fn control_identifier(self, value: impl Arg<str>) -> CfnEnabledControlProps<Set, R1> { CfnEnabledControlProps(put(self.0, "ControlIdentifier", value.into_expr()), Phase) }
     /// `Parameters`: list of `EnabledControlParameter`. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Arr<enabled_control::EnabledControlParameter>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Arr<enabled_control::EnabledControlParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetIdentifier`: text, required. Update: replacement.
-    pub fn target_identifier(mut self, value: impl Arg<str>) -> CfnEnabledControlProps<R0, Set> { self.0.set("TargetIdentifier", value.into_expr()); CfnEnabledControlProps(self.0, Phase) }
+    pub fn target_identifier(self, value: impl Arg<str>) -> CfnEnabledControlProps<R0, Set> { CfnEnabledControlProps(put(self.0, "TargetIdentifier", value.into_expr()), Phase) }
 }
 impl Done for CfnEnabledControlProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ControlTower::EnabledControl`.
 pub mod enabled_control {
 use crate::cfn::support::*;
 /// The property type `EnabledControlParameter` of `AWS::ControlTower::EnabledControl`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-controltower-enabledcontrol-enabledcontrolparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnabledControlParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EnabledControlParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EnabledControlParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EnabledControlParameter<super::missing::Key, super::missing::Value> { EnabledControlParameter(Bag::default(), Phase) }
+    pub fn new() -> EnabledControlParameter<Missing<super::required::Key>, Missing<super::required::Value>> { EnabledControlParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> EnabledControlParameter<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> EnabledControlParameter<Set, R1> { self.0.set("Key", value.into_expr()); EnabledControlParameter(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> EnabledControlParameter<Set, R1> { EnabledControlParameter(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: JSON, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<Any>) -> EnabledControlParameter<R0, Set> { self.0.set("Value", value.into_expr()); EnabledControlParameter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<Any>) -> EnabledControlParameter<R0, Set> { EnabledControlParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EnabledControlParameter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -102,10 +102,10 @@ impl CfnLandingZone {
     /// `AWS::ControlTower::LandingZone`
     pub const TYPE: &'static str = "AWS::ControlTower::LandingZone";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnLandingZoneProps<R0, R1>) -> Self where CfnLandingZoneProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLandingZoneProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LandingZoneIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `DriftStatus`: text.
     pub fn attr_drift_status(&self) -> Val<str> { self.0.get_att("DriftStatus") }
@@ -118,20 +118,20 @@ impl CfnLandingZone {
 }
 impl Parent for CfnLandingZone { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ControlTower::LandingZone`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-controltower-landingzone.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLandingZoneProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnLandingZoneProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnLandingZoneProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLandingZoneProps<missing::Manifest, missing::Version> { CfnLandingZoneProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLandingZoneProps<Missing<required::Manifest>, Missing<required::Version>> { CfnLandingZoneProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLandingZoneProps<R0, R1> {
     /// `Manifest`: JSON, required. Update: in place.
-    pub fn manifest(mut self, value: impl Arg<Any>) -> CfnLandingZoneProps<Set, R1> { self.0.set("Manifest", value.into_expr()); CfnLandingZoneProps(self.0, Phase) }
+    pub fn manifest(self, value: impl Arg<Any>) -> CfnLandingZoneProps<Set, R1> { CfnLandingZoneProps(put(self.0, "Manifest", value.into_expr()), Phase) }
     /// `RemediationTypes`: list of `RemediationTypes`. Update: in place.
-    pub fn remediation_types(mut self, value: impl Arg<Arr<landing_zone::RemediationTypes>>) -> Self { self.0.set("RemediationTypes", value.into_expr()); self }
+    pub fn remediation_types(self, value: impl Arg<Arr<landing_zone::RemediationTypes>>) -> Self { Self(put(self.0, "RemediationTypes", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Version`: text, required. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> CfnLandingZoneProps<R0, Set> { self.0.set("Version", value.into_expr()); CfnLandingZoneProps(self.0, Phase) }
+    pub fn version(self, value: impl Arg<str>) -> CfnLandingZoneProps<R0, Set> { CfnLandingZoneProps(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for CfnLandingZoneProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ControlTower::LandingZone`.
@@ -140,5 +140,5 @@ use crate::cfn::support::*;
 values! { /// Texts that `RemediationTypes` allows.
 RemediationTypes { InheritanceDrift = "INHERITANCE_DRIFT" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { BaselineIdentifier, BaselineVersion, ControlIdentifier, Key, Manifest, TargetIdentifier, Value, Version } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { BaselineIdentifier, BaselineVersion, ControlIdentifier, Key, Manifest, TargetIdentifier, Value, Version } }

@@ -10,44 +10,44 @@ impl CfnReportDefinition {
     /// `AWS::CUR::ReportDefinition`
     pub const TYPE: &'static str = "AWS::CUR::ReportDefinition";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5, R6, R7, R8>(scope: &dyn Parent, id: &str, props: CfnReportDefinitionProps<R0, R1, R2, R3, R4, R5, R6, R7, R8>) -> Self where CfnReportDefinitionProps<R0, R1, R2, R3, R4, R5, R6, R7, R8>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReportDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ReportName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnReportDefinition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CUR::ReportDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cur-reportdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnReportDefinitionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set, R8 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7, R8,)>);
+#[must_use] pub struct CfnReportDefinitionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set, R8 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7, R8,)>);
 impl CfnReportDefinitionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnReportDefinitionProps<missing::Compression, missing::Format, missing::RefreshClosedReports, missing::ReportName, missing::ReportVersioning, missing::S3Bucket, missing::S3Prefix, missing::S3Region, missing::TimeUnit> { CfnReportDefinitionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnReportDefinitionProps<Missing<required::Compression>, Missing<required::Format>, Missing<required::RefreshClosedReports>, Missing<required::ReportName>, Missing<required::ReportVersioning>, Missing<required::S3Bucket>, Missing<required::S3Prefix>, Missing<required::S3Region>, Missing<required::TimeUnit>> { CfnReportDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8> CfnReportDefinitionProps<R0, R1, R2, R3, R4, R5, R6, R7, R8> {
     /// `AdditionalArtifacts`: list of text. Update: in place.
-    pub fn additional_artifacts(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AdditionalArtifacts", value.into_expr()); self }
+    pub fn additional_artifacts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalArtifacts", value.into_expr()), Phase) }
     /// `AdditionalSchemaElements`: list of text. Update: replacement.
-    pub fn additional_schema_elements(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AdditionalSchemaElements", value.into_expr()); self }
+    pub fn additional_schema_elements(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalSchemaElements", value.into_expr()), Phase) }
     /// `BillingViewArn`: text. Update: replacement.
-    pub fn billing_view_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("BillingViewArn", value.into_expr()); self }
+    pub fn billing_view_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingViewArn", value.into_expr()), Phase) }
     /// `Compression`: `Compression`, required. Update: in place.
-    pub fn compression(mut self, value: impl Arg<report_definition::Compression>) -> CfnReportDefinitionProps<Set, R1, R2, R3, R4, R5, R6, R7, R8> { self.0.set("Compression", value.into_expr()); CfnReportDefinitionProps(self.0, Phase) }
+    pub fn compression(self, value: impl Arg<report_definition::Compression>) -> CfnReportDefinitionProps<Set, R1, R2, R3, R4, R5, R6, R7, R8> { CfnReportDefinitionProps(put(self.0, "Compression", value.into_expr()), Phase) }
     /// `Format`: `Format`, required. Update: in place.
-    pub fn format(mut self, value: impl Arg<report_definition::Format>) -> CfnReportDefinitionProps<R0, Set, R2, R3, R4, R5, R6, R7, R8> { self.0.set("Format", value.into_expr()); CfnReportDefinitionProps(self.0, Phase) }
+    pub fn format(self, value: impl Arg<report_definition::Format>) -> CfnReportDefinitionProps<R0, Set, R2, R3, R4, R5, R6, R7, R8> { CfnReportDefinitionProps(put(self.0, "Format", value.into_expr()), Phase) }
     /// `RefreshClosedReports`: boolean, required. Update: in place.
-    pub fn refresh_closed_reports(mut self, value: impl Arg<bool>) -> CfnReportDefinitionProps<R0, R1, Set, R3, R4, R5, R6, R7, R8> { self.0.set("RefreshClosedReports", value.into_expr()); CfnReportDefinitionProps(self.0, Phase) }
+    pub fn refresh_closed_reports(self, value: impl Arg<bool>) -> CfnReportDefinitionProps<R0, R1, Set, R3, R4, R5, R6, R7, R8> { CfnReportDefinitionProps(put(self.0, "RefreshClosedReports", value.into_expr()), Phase) }
     /// `ReportName`: text, required. Update: replacement.
-    pub fn report_name(mut self, value: impl Arg<str>) -> CfnReportDefinitionProps<R0, R1, R2, Set, R4, R5, R6, R7, R8> { self.0.set("ReportName", value.into_expr()); CfnReportDefinitionProps(self.0, Phase) }
+    pub fn report_name(self, value: impl Arg<str>) -> CfnReportDefinitionProps<R0, R1, R2, Set, R4, R5, R6, R7, R8> { CfnReportDefinitionProps(put(self.0, "ReportName", value.into_expr()), Phase) }
     /// `ReportVersioning`: `ReportVersioning`, required. Update: replacement.
-    pub fn report_versioning(mut self, value: impl Arg<report_definition::ReportVersioning>) -> CfnReportDefinitionProps<R0, R1, R2, R3, Set, R5, R6, R7, R8> { self.0.set("ReportVersioning", value.into_expr()); CfnReportDefinitionProps(self.0, Phase) }
-    /// `S3Bucket`: text, required. Update: in place.
-    pub fn s3_bucket(mut self, value: impl Arg<kind::S3BucketName>) -> CfnReportDefinitionProps<R0, R1, R2, R3, R4, Set, R6, R7, R8> { self.0.set("S3Bucket", value.into_expr()); CfnReportDefinitionProps(self.0, Phase) }
+    pub fn report_versioning(self, value: impl Arg<report_definition::ReportVersioning>) -> CfnReportDefinitionProps<R0, R1, R2, R3, Set, R5, R6, R7, R8> { CfnReportDefinitionProps(put(self.0, "ReportVersioning", value.into_expr()), Phase) }
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> CfnReportDefinitionProps<R0, R1, R2, R3, R4, Set, R6, R7, R8> { CfnReportDefinitionProps(put(self.0, "S3Bucket", value.into_expr()), Phase) }
     /// `S3Prefix`: text, required. Update: in place.
-    pub fn s3_prefix(mut self, value: impl Arg<str>) -> CfnReportDefinitionProps<R0, R1, R2, R3, R4, R5, Set, R7, R8> { self.0.set("S3Prefix", value.into_expr()); CfnReportDefinitionProps(self.0, Phase) }
+    pub fn s3_prefix(self, value: impl Arg<str>) -> CfnReportDefinitionProps<R0, R1, R2, R3, R4, R5, Set, R7, R8> { CfnReportDefinitionProps(put(self.0, "S3Prefix", value.into_expr()), Phase) }
     /// `S3Region`: text, required. Update: in place.
-    pub fn s3_region(mut self, value: impl Arg<str>) -> CfnReportDefinitionProps<R0, R1, R2, R3, R4, R5, R6, Set, R8> { self.0.set("S3Region", value.into_expr()); CfnReportDefinitionProps(self.0, Phase) }
+    pub fn s3_region(self, value: impl Arg<str>) -> CfnReportDefinitionProps<R0, R1, R2, R3, R4, R5, R6, Set, R8> { CfnReportDefinitionProps(put(self.0, "S3Region", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TimeUnit`: `TimeUnit`, required. Update: replacement.
-    pub fn time_unit(mut self, value: impl Arg<report_definition::TimeUnit>) -> CfnReportDefinitionProps<R0, R1, R2, R3, R4, R5, R6, R7, Set> { self.0.set("TimeUnit", value.into_expr()); CfnReportDefinitionProps(self.0, Phase) }
+    pub fn time_unit(self, value: impl Arg<report_definition::TimeUnit>) -> CfnReportDefinitionProps<R0, R1, R2, R3, R4, R5, R6, R7, Set> { CfnReportDefinitionProps(put(self.0, "TimeUnit", value.into_expr()), Phase) }
 }
 impl Done for CfnReportDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CUR::ReportDefinition`.
@@ -62,5 +62,5 @@ ReportVersioning { CreateNewReport = "CREATE_NEW_REPORT", OverwriteReport = "OVE
 values! { /// Texts that `TimeUnit` allows.
 TimeUnit { Daily = "DAILY", Hourly = "HOURLY", Monthly = "MONTHLY" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Compression, Format, RefreshClosedReports, ReportName, ReportVersioning, S3Bucket, S3Prefix, S3Region, TimeUnit } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Compression, Format, RefreshClosedReports, ReportName, ReportVersioning, S3Bucket, S3Prefix, S3Region, TimeUnit } }

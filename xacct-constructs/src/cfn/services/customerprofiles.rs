@@ -10,7 +10,7 @@ impl CfnCalculatedAttributeDefinition {
     /// `AWS::CustomerProfiles::CalculatedAttributeDefinition`
     pub const TYPE: &'static str = "AWS::CustomerProfiles::CalculatedAttributeDefinition";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnCalculatedAttributeDefinitionProps<R0, R1, R2, R3>) -> Self where CfnCalculatedAttributeDefinitionProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCalculatedAttributeDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -24,126 +24,126 @@ impl CfnCalculatedAttributeDefinition {
 }
 impl Parent for CfnCalculatedAttributeDefinition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CustomerProfiles::CalculatedAttributeDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-calculatedattributedefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCalculatedAttributeDefinitionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnCalculatedAttributeDefinitionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnCalculatedAttributeDefinitionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCalculatedAttributeDefinitionProps<missing::AttributeDetails, missing::CalculatedAttributeName, missing::DomainName, missing::Statistic> { CfnCalculatedAttributeDefinitionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCalculatedAttributeDefinitionProps<Missing<required::AttributeDetails>, Missing<required::CalculatedAttributeName>, Missing<required::DomainName>, Missing<required::Statistic>> { CfnCalculatedAttributeDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnCalculatedAttributeDefinitionProps<R0, R1, R2, R3> {
     /// `AttributeDetails`: `AttributeDetails`, required. Update: in place.
-    pub fn attribute_details(mut self, value: impl Arg<calculated_attribute_definition::AttributeDetails>) -> CfnCalculatedAttributeDefinitionProps<Set, R1, R2, R3> { self.0.set("AttributeDetails", value.into_expr()); CfnCalculatedAttributeDefinitionProps(self.0, Phase) }
+    pub fn attribute_details(self, value: impl Arg<calculated_attribute_definition::AttributeDetails>) -> CfnCalculatedAttributeDefinitionProps<Set, R1, R2, R3> { CfnCalculatedAttributeDefinitionProps(put(self.0, "AttributeDetails", value.into_expr()), Phase) }
     /// `CalculatedAttributeName`: text, required. Update: replacement.
-    pub fn calculated_attribute_name(mut self, value: impl Arg<str>) -> CfnCalculatedAttributeDefinitionProps<R0, Set, R2, R3> { self.0.set("CalculatedAttributeName", value.into_expr()); CfnCalculatedAttributeDefinitionProps(self.0, Phase) }
+    pub fn calculated_attribute_name(self, value: impl Arg<str>) -> CfnCalculatedAttributeDefinitionProps<R0, Set, R2, R3> { CfnCalculatedAttributeDefinitionProps(put(self.0, "CalculatedAttributeName", value.into_expr()), Phase) }
     /// `Conditions`: `Conditions`. Update: in place.
-    pub fn conditions(mut self, value: impl Arg<calculated_attribute_definition::Conditions>) -> Self { self.0.set("Conditions", value.into_expr()); self }
+    pub fn conditions(self, value: impl Arg<calculated_attribute_definition::Conditions>) -> Self { Self(put(self.0, "Conditions", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnCalculatedAttributeDefinitionProps<R0, R1, Set, R3> { self.0.set("DomainName", value.into_expr()); CfnCalculatedAttributeDefinitionProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnCalculatedAttributeDefinitionProps<R0, R1, Set, R3> { CfnCalculatedAttributeDefinitionProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `Statistic`: `Statistic`, required. Update: in place.
-    pub fn statistic(mut self, value: impl Arg<calculated_attribute_definition::Statistic>) -> CfnCalculatedAttributeDefinitionProps<R0, R1, R2, Set> { self.0.set("Statistic", value.into_expr()); CfnCalculatedAttributeDefinitionProps(self.0, Phase) }
+    pub fn statistic(self, value: impl Arg<calculated_attribute_definition::Statistic>) -> CfnCalculatedAttributeDefinitionProps<R0, R1, R2, Set> { CfnCalculatedAttributeDefinitionProps(put(self.0, "Statistic", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UseHistoricalData`: boolean. Update: replacement.
-    pub fn use_historical_data(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseHistoricalData", value.into_expr()); self }
+    pub fn use_historical_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseHistoricalData", value.into_expr()), Phase) }
 }
 impl Done for CfnCalculatedAttributeDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CustomerProfiles::CalculatedAttributeDefinition`.
 pub mod calculated_attribute_definition {
 use crate::cfn::support::*;
 /// The property type `AttributeDetails` of `AWS::CustomerProfiles::CalculatedAttributeDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-attributedetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AttributeDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AttributeDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AttributeDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AttributeDetails<super::missing::Attributes, super::missing::Expression> { AttributeDetails(Bag::default(), Phase) }
+    pub fn new() -> AttributeDetails<Missing<super::required::Attributes>, Missing<super::required::Expression>> { AttributeDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> AttributeDetails<R0, R1> {
     /// `Attributes`: list of `AttributeItem`, required. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Arr<AttributeItem>>) -> AttributeDetails<Set, R1> { self.0.set("Attributes", value.into_expr()); AttributeDetails(self.0, Phase) }
+    pub fn attributes(self, value: impl Arg<Arr<AttributeItem>>) -> AttributeDetails<Set, R1> { AttributeDetails(put(self.0, "Attributes", value.into_expr()), Phase) }
     /// `Expression`: text, required. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> AttributeDetails<R0, Set> { self.0.set("Expression", value.into_expr()); AttributeDetails(self.0, Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> AttributeDetails<R0, Set> { AttributeDetails(put(self.0, "Expression", value.into_expr()), Phase) }
 }
 impl Done for AttributeDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AttributeItem` of `AWS::CustomerProfiles::CalculatedAttributeDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-attributeitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AttributeItem<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AttributeItem<R0 = Set>(Bag, Phase<(R0,)>);
 impl AttributeItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AttributeItem<super::missing::Name> { AttributeItem(Bag::default(), Phase) }
+    pub fn new() -> AttributeItem<Missing<super::required::Name>> { AttributeItem(Bag::default(), Phase) }
 }
 impl<R0> AttributeItem<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> AttributeItem<Set> { self.0.set("Name", value.into_expr()); AttributeItem(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> AttributeItem<Set> { AttributeItem(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for AttributeItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Conditions` of `AWS::CustomerProfiles::CalculatedAttributeDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-conditions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Conditions(Bag);
+#[must_use] pub struct Conditions(Bag);
 impl Conditions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ObjectCount`: integer. Update: in place.
-    pub fn object_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("ObjectCount", value.into_expr()); self }
+    pub fn object_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ObjectCount", value.into_expr())) }
     /// `Range`: `Range`. Update: in place.
-    pub fn range(mut self, value: impl Arg<Range>) -> Self { self.0.set("Range", value.into_expr()); self }
+    pub fn range(self, value: impl Arg<Range>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
     /// `Threshold`: `Threshold`. Update: in place.
-    pub fn threshold(mut self, value: impl Arg<Threshold>) -> Self { self.0.set("Threshold", value.into_expr()); self }
+    pub fn threshold(self, value: impl Arg<Threshold>) -> Self { Self(put(self.0, "Threshold", value.into_expr())) }
 }
 impl Done for Conditions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Range` of `AWS::CustomerProfiles::CalculatedAttributeDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-range.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Range<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Range<R0 = Set>(Bag, Phase<(R0,)>);
 impl Range {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Range<super::missing::Unit> { Range(Bag::default(), Phase) }
+    pub fn new() -> Range<Missing<super::required::Unit>> { Range(Bag::default(), Phase) }
 }
 impl<R0> Range<R0> {
     /// `TimestampFormat`: text. Update: replacement.
-    pub fn timestamp_format(mut self, value: impl Arg<str>) -> Self { self.0.set("TimestampFormat", value.into_expr()); self }
+    pub fn timestamp_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampFormat", value.into_expr()), Phase) }
     /// `TimestampSource`: text. Update: replacement.
-    pub fn timestamp_source(mut self, value: impl Arg<str>) -> Self { self.0.set("TimestampSource", value.into_expr()); self }
+    pub fn timestamp_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampSource", value.into_expr()), Phase) }
     /// `Unit`: `Unit`, required. Update: in place.
-    pub fn unit(mut self, value: impl Arg<Unit>) -> Range<Set> { self.0.set("Unit", value.into_expr()); Range(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> Range<Set> { Range(put(self.0, "Unit", value.into_expr()), Phase) }
     /// `Value`: integer. Update: in place.
-    pub fn value(mut self, value: impl Arg<i64>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
     /// `ValueRange`: `ValueRange`. Update: in place.
-    pub fn value_range(mut self, value: impl Arg<ValueRange>) -> Self { self.0.set("ValueRange", value.into_expr()); self }
+    pub fn value_range(self, value: impl Arg<ValueRange>) -> Self { Self(put(self.0, "ValueRange", value.into_expr()), Phase) }
 }
 impl Done for Range { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Readiness` of `AWS::CustomerProfiles::CalculatedAttributeDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-readiness.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Readiness(Bag);
+#[must_use] pub struct Readiness(Bag);
 impl Readiness {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Message`: text. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> Self { self.0.set("Message", value.into_expr()); self }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
     /// `ProgressPercentage`: integer. Update: in place.
-    pub fn progress_percentage(mut self, value: impl Arg<i64>) -> Self { self.0.set("ProgressPercentage", value.into_expr()); self }
+    pub fn progress_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgressPercentage", value.into_expr())) }
 }
 impl Done for Readiness { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Threshold` of `AWS::CustomerProfiles::CalculatedAttributeDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-threshold.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Threshold<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Threshold<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Threshold {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Threshold<super::missing::Operator, super::missing::Value> { Threshold(Bag::default(), Phase) }
+    pub fn new() -> Threshold<Missing<super::required::Operator>, Missing<super::required::Value>> { Threshold(Bag::default(), Phase) }
 }
 impl<R0, R1> Threshold<R0, R1> {
     /// `Operator`: `Operator`, required. Update: in place.
-    pub fn operator(mut self, value: impl Arg<Operator>) -> Threshold<Set, R1> { self.0.set("Operator", value.into_expr()); Threshold(self.0, Phase) }
+    pub fn operator(self, value: impl Arg<Operator>) -> Threshold<Set, R1> { Threshold(put(self.0, "Operator", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Threshold<R0, Set> { self.0.set("Value", value.into_expr()); Threshold(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Threshold<R0, Set> { Threshold(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Threshold { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ValueRange` of `AWS::CustomerProfiles::CalculatedAttributeDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-calculatedattributedefinition-valuerange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ValueRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ValueRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ValueRange {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ValueRange<super::missing::End, super::missing::Start> { ValueRange(Bag::default(), Phase) }
+    pub fn new() -> ValueRange<Missing<super::required::End>, Missing<super::required::Start>> { ValueRange(Bag::default(), Phase) }
 }
 impl<R0, R1> ValueRange<R0, R1> {
     /// `End`: integer, required. Update: in place.
-    pub fn end(mut self, value: impl Arg<i64>) -> ValueRange<Set, R1> { self.0.set("End", value.into_expr()); ValueRange(self.0, Phase) }
+    pub fn end(self, value: impl Arg<i64>) -> ValueRange<Set, R1> { ValueRange(put(self.0, "End", value.into_expr()), Phase) }
     /// `Start`: integer, required. Update: in place.
-    pub fn start(mut self, value: impl Arg<i64>) -> ValueRange<R0, Set> { self.0.set("Start", value.into_expr()); ValueRange(self.0, Phase) }
+    pub fn start(self, value: impl Arg<i64>) -> ValueRange<R0, Set> { ValueRange(put(self.0, "Start", value.into_expr()), Phase) }
 }
 impl Done for ValueRange { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Operator` allows.
@@ -159,7 +159,7 @@ impl CfnDomain {
     /// `AWS::CustomerProfiles::Domain`
     pub const TYPE: &'static str = "AWS::CustomerProfiles::Domain";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDomainProps<R0, R1>) -> Self where CfnDomainProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DomainName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -175,214 +175,214 @@ impl CfnDomain {
 }
 impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domain.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDomainProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDomainProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDomainProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDomainProps<missing::DefaultExpirationDays, missing::DomainName> { CfnDomainProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDomainProps<Missing<required::DefaultExpirationDays>, Missing<required::DomainName>> { CfnDomainProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDomainProps<R0, R1> {
     /// `DataStore`: `DataStore`. Update: in place.
-    pub fn data_store(mut self, value: impl Arg<domain::DataStore>) -> Self { self.0.set("DataStore", value.into_expr()); self }
+    pub fn data_store(self, value: impl Arg<domain::DataStore>) -> Self { Self(put(self.0, "DataStore", value.into_expr()), Phase) }
     /// `DeadLetterQueueUrl`: text. Update: in place.
-    pub fn dead_letter_queue_url(mut self, value: impl Arg<str>) -> Self { self.0.set("DeadLetterQueueUrl", value.into_expr()); self }
+    pub fn dead_letter_queue_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeadLetterQueueUrl", value.into_expr()), Phase) }
     /// `DefaultEncryptionKey`: text. Update: in place.
-    pub fn default_encryption_key(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultEncryptionKey", value.into_expr()); self }
+    pub fn default_encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultEncryptionKey", value.into_expr()), Phase) }
     /// `DefaultExpirationDays`: integer, required. Update: in place.
-    pub fn default_expiration_days(mut self, value: impl Arg<i64>) -> CfnDomainProps<Set, R1> { self.0.set("DefaultExpirationDays", value.into_expr()); CfnDomainProps(self.0, Phase) }
+    pub fn default_expiration_days(self, value: impl Arg<i64>) -> CfnDomainProps<Set, R1> { CfnDomainProps(put(self.0, "DefaultExpirationDays", value.into_expr()), Phase) }
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnDomainProps<R0, Set> { self.0.set("DomainName", value.into_expr()); CfnDomainProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainProps<R0, Set> { CfnDomainProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `Matching`: `Matching`. Update: in place.
-    pub fn matching(mut self, value: impl Arg<domain::Matching>) -> Self { self.0.set("Matching", value.into_expr()); self }
+    pub fn matching(self, value: impl Arg<domain::Matching>) -> Self { Self(put(self.0, "Matching", value.into_expr()), Phase) }
     /// `RuleBasedMatching`: `RuleBasedMatching`. Update: in place.
-    pub fn rule_based_matching(mut self, value: impl Arg<domain::RuleBasedMatching>) -> Self { self.0.set("RuleBasedMatching", value.into_expr()); self }
+    pub fn rule_based_matching(self, value: impl Arg<domain::RuleBasedMatching>) -> Self { Self(put(self.0, "RuleBasedMatching", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CustomerProfiles::Domain`.
 pub mod domain {
 use crate::cfn::support::*;
 /// The property type `AttributeTypesSelector` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-attributetypesselector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AttributeTypesSelector<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AttributeTypesSelector<R0 = Set>(Bag, Phase<(R0,)>);
 impl AttributeTypesSelector {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AttributeTypesSelector<super::missing::AttributeMatchingModel> { AttributeTypesSelector(Bag::default(), Phase) }
+    pub fn new() -> AttributeTypesSelector<Missing<super::required::AttributeMatchingModel>> { AttributeTypesSelector(Bag::default(), Phase) }
 }
 impl<R0> AttributeTypesSelector<R0> {
     /// `Address`: list of text. Update: in place.
-    pub fn address(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Address", value.into_expr()); self }
+    pub fn address(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Address", value.into_expr()), Phase) }
     /// `AttributeMatchingModel`: `AttributeMatchingModel`, required. Update: in place.
-    pub fn attribute_matching_model(mut self, value: impl Arg<AttributeMatchingModel>) -> AttributeTypesSelector<Set> { self.0.set("AttributeMatchingModel", value.into_expr()); AttributeTypesSelector(self.0, Phase) }
+    pub fn attribute_matching_model(self, value: impl Arg<AttributeMatchingModel>) -> AttributeTypesSelector<Set> { AttributeTypesSelector(put(self.0, "AttributeMatchingModel", value.into_expr()), Phase) }
     /// `EmailAddress`: list of text. Update: in place.
-    pub fn email_address(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EmailAddress", value.into_expr()); self }
+    pub fn email_address(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EmailAddress", value.into_expr()), Phase) }
     /// `PhoneNumber`: list of text. Update: in place.
-    pub fn phone_number(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PhoneNumber", value.into_expr()); self }
+    pub fn phone_number(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PhoneNumber", value.into_expr()), Phase) }
 }
 impl Done for AttributeTypesSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoMerging` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-automerging.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoMerging<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AutoMerging<R0 = Set>(Bag, Phase<(R0,)>);
 impl AutoMerging {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AutoMerging<super::missing::Enabled> { AutoMerging(Bag::default(), Phase) }
+    pub fn new() -> AutoMerging<Missing<super::required::Enabled>> { AutoMerging(Bag::default(), Phase) }
 }
 impl<R0> AutoMerging<R0> {
     /// `ConflictResolution`: `ConflictResolution`. Update: in place.
-    pub fn conflict_resolution(mut self, value: impl Arg<ConflictResolution>) -> Self { self.0.set("ConflictResolution", value.into_expr()); self }
+    pub fn conflict_resolution(self, value: impl Arg<ConflictResolution>) -> Self { Self(put(self.0, "ConflictResolution", value.into_expr()), Phase) }
     /// `Consolidation`: `Consolidation`. Update: in place.
-    pub fn consolidation(mut self, value: impl Arg<Consolidation>) -> Self { self.0.set("Consolidation", value.into_expr()); self }
+    pub fn consolidation(self, value: impl Arg<Consolidation>) -> Self { Self(put(self.0, "Consolidation", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> AutoMerging<Set> { self.0.set("Enabled", value.into_expr()); AutoMerging(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> AutoMerging<Set> { AutoMerging(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `MinAllowedConfidenceScoreForMerging`: number. Update: in place.
-    pub fn min_allowed_confidence_score_for_merging(mut self, value: impl Arg<f64>) -> Self { self.0.set("MinAllowedConfidenceScoreForMerging", value.into_expr()); self }
+    pub fn min_allowed_confidence_score_for_merging(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinAllowedConfidenceScoreForMerging", value.into_expr()), Phase) }
 }
 impl Done for AutoMerging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConflictResolution` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-conflictresolution.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConflictResolution<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConflictResolution<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConflictResolution {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConflictResolution<super::missing::ConflictResolvingModel> { ConflictResolution(Bag::default(), Phase) }
+    pub fn new() -> ConflictResolution<Missing<super::required::ConflictResolvingModel>> { ConflictResolution(Bag::default(), Phase) }
 }
 impl<R0> ConflictResolution<R0> {
     /// `ConflictResolvingModel`: `ConflictResolvingModel`, required. Update: in place.
-    pub fn conflict_resolving_model(mut self, value: impl Arg<ConflictResolvingModel>) -> ConflictResolution<Set> { self.0.set("ConflictResolvingModel", value.into_expr()); ConflictResolution(self.0, Phase) }
+    pub fn conflict_resolving_model(self, value: impl Arg<ConflictResolvingModel>) -> ConflictResolution<Set> { ConflictResolution(put(self.0, "ConflictResolvingModel", value.into_expr()), Phase) }
     /// `SourceName`: text. Update: in place.
-    pub fn source_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceName", value.into_expr()); self }
+    pub fn source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceName", value.into_expr()), Phase) }
 }
 impl Done for ConflictResolution { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Consolidation` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-consolidation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Consolidation<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Consolidation<R0 = Set>(Bag, Phase<(R0,)>);
 impl Consolidation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Consolidation<super::missing::MatchingAttributesList> { Consolidation(Bag::default(), Phase) }
+    pub fn new() -> Consolidation<Missing<super::required::MatchingAttributesList>> { Consolidation(Bag::default(), Phase) }
 }
 impl<R0> Consolidation<R0> {
     /// `MatchingAttributesList`: list of list of text, required. Update: in place.
-    pub fn matching_attributes_list(mut self, value: impl Arg<Arr<Arr<str>>>) -> Consolidation<Set> { self.0.set("MatchingAttributesList", value.into_expr()); Consolidation(self.0, Phase) }
+    pub fn matching_attributes_list(self, value: impl Arg<Arr<Arr<str>>>) -> Consolidation<Set> { Consolidation(put(self.0, "MatchingAttributesList", value.into_expr()), Phase) }
 }
 impl Done for Consolidation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataStore` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-datastore.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataStore(Bag);
+#[must_use] pub struct DataStore(Bag);
 impl DataStore {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `Readiness`: `Readiness`. Update: in place.
-    pub fn readiness(mut self, value: impl Arg<Readiness>) -> Self { self.0.set("Readiness", value.into_expr()); self }
+    pub fn readiness(self, value: impl Arg<Readiness>) -> Self { Self(put(self.0, "Readiness", value.into_expr())) }
 }
 impl Done for DataStore { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainStats` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-domainstats.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DomainStats(Bag);
+#[must_use] pub struct DomainStats(Bag);
 impl DomainStats {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MeteringProfileCount`: number. Update: in place.
-    pub fn metering_profile_count(mut self, value: impl Arg<f64>) -> Self { self.0.set("MeteringProfileCount", value.into_expr()); self }
+    pub fn metering_profile_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MeteringProfileCount", value.into_expr())) }
     /// `ObjectCount`: number. Update: in place.
-    pub fn object_count(mut self, value: impl Arg<f64>) -> Self { self.0.set("ObjectCount", value.into_expr()); self }
+    pub fn object_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ObjectCount", value.into_expr())) }
     /// `ProfileCount`: number. Update: in place.
-    pub fn profile_count(mut self, value: impl Arg<f64>) -> Self { self.0.set("ProfileCount", value.into_expr()); self }
+    pub fn profile_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ProfileCount", value.into_expr())) }
     /// `TotalSize`: number. Update: in place.
-    pub fn total_size(mut self, value: impl Arg<f64>) -> Self { self.0.set("TotalSize", value.into_expr()); self }
+    pub fn total_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalSize", value.into_expr())) }
 }
 impl Done for DomainStats { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExportingConfig` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-exportingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExportingConfig(Bag);
+#[must_use] pub struct ExportingConfig(Bag);
 impl ExportingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3Exporting`: `S3ExportingConfig`. Update: in place.
-    pub fn s3_exporting(mut self, value: impl Arg<S3ExportingConfig>) -> Self { self.0.set("S3Exporting", value.into_expr()); self }
+    pub fn s3_exporting(self, value: impl Arg<S3ExportingConfig>) -> Self { Self(put(self.0, "S3Exporting", value.into_expr())) }
 }
 impl Done for ExportingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobSchedule` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-jobschedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JobSchedule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct JobSchedule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl JobSchedule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JobSchedule<super::missing::DayOfTheWeek, super::missing::Time> { JobSchedule(Bag::default(), Phase) }
+    pub fn new() -> JobSchedule<Missing<super::required::DayOfTheWeek>, Missing<super::required::Time>> { JobSchedule(Bag::default(), Phase) }
 }
 impl<R0, R1> JobSchedule<R0, R1> {
     /// `DayOfTheWeek`: `DayOfTheWeek`, required. Update: in place.
-    pub fn day_of_the_week(mut self, value: impl Arg<DayOfTheWeek>) -> JobSchedule<Set, R1> { self.0.set("DayOfTheWeek", value.into_expr()); JobSchedule(self.0, Phase) }
+    pub fn day_of_the_week(self, value: impl Arg<DayOfTheWeek>) -> JobSchedule<Set, R1> { JobSchedule(put(self.0, "DayOfTheWeek", value.into_expr()), Phase) }
     /// `Time`: text, required. Update: in place.
-    pub fn time(mut self, value: impl Arg<str>) -> JobSchedule<R0, Set> { self.0.set("Time", value.into_expr()); JobSchedule(self.0, Phase) }
+    pub fn time(self, value: impl Arg<str>) -> JobSchedule<R0, Set> { JobSchedule(put(self.0, "Time", value.into_expr()), Phase) }
 }
 impl Done for JobSchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Matching` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-matching.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Matching<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Matching<R0 = Set>(Bag, Phase<(R0,)>);
 impl Matching {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Matching<super::missing::Enabled> { Matching(Bag::default(), Phase) }
+    pub fn new() -> Matching<Missing<super::required::Enabled>> { Matching(Bag::default(), Phase) }
 }
 impl<R0> Matching<R0> {
     /// `AutoMerging`: `AutoMerging`. Update: in place.
-    pub fn auto_merging(mut self, value: impl Arg<AutoMerging>) -> Self { self.0.set("AutoMerging", value.into_expr()); self }
+    pub fn auto_merging(self, value: impl Arg<AutoMerging>) -> Self { Self(put(self.0, "AutoMerging", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Matching<Set> { self.0.set("Enabled", value.into_expr()); Matching(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Matching<Set> { Matching(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `ExportingConfig`: `ExportingConfig`. Update: in place.
-    pub fn exporting_config(mut self, value: impl Arg<ExportingConfig>) -> Self { self.0.set("ExportingConfig", value.into_expr()); self }
+    pub fn exporting_config(self, value: impl Arg<ExportingConfig>) -> Self { Self(put(self.0, "ExportingConfig", value.into_expr()), Phase) }
     /// `JobSchedule`: `JobSchedule`. Update: in place.
-    pub fn job_schedule(mut self, value: impl Arg<JobSchedule>) -> Self { self.0.set("JobSchedule", value.into_expr()); self }
+    pub fn job_schedule(self, value: impl Arg<JobSchedule>) -> Self { Self(put(self.0, "JobSchedule", value.into_expr()), Phase) }
 }
 impl Done for Matching { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchingRule` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-matchingrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MatchingRule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MatchingRule<R0 = Set>(Bag, Phase<(R0,)>);
 impl MatchingRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MatchingRule<super::missing::Rule> { MatchingRule(Bag::default(), Phase) }
+    pub fn new() -> MatchingRule<Missing<super::required::Rule>> { MatchingRule(Bag::default(), Phase) }
 }
 impl<R0> MatchingRule<R0> {
     /// `Rule`: list of text, required. Update: in place.
-    pub fn rule(mut self, value: impl Arg<Arr<str>>) -> MatchingRule<Set> { self.0.set("Rule", value.into_expr()); MatchingRule(self.0, Phase) }
+    pub fn rule(self, value: impl Arg<Arr<str>>) -> MatchingRule<Set> { MatchingRule(put(self.0, "Rule", value.into_expr()), Phase) }
 }
 impl Done for MatchingRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Readiness` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-readiness.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Readiness(Bag);
+#[must_use] pub struct Readiness(Bag);
 impl Readiness {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Message`: text. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> Self { self.0.set("Message", value.into_expr()); self }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
     /// `ProgressPercentage`: integer. Update: in place.
-    pub fn progress_percentage(mut self, value: impl Arg<i64>) -> Self { self.0.set("ProgressPercentage", value.into_expr()); self }
+    pub fn progress_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgressPercentage", value.into_expr())) }
 }
 impl Done for Readiness { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleBasedMatching` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-rulebasedmatching.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleBasedMatching<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RuleBasedMatching<R0 = Set>(Bag, Phase<(R0,)>);
 impl RuleBasedMatching {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuleBasedMatching<super::missing::Enabled> { RuleBasedMatching(Bag::default(), Phase) }
+    pub fn new() -> RuleBasedMatching<Missing<super::required::Enabled>> { RuleBasedMatching(Bag::default(), Phase) }
 }
 impl<R0> RuleBasedMatching<R0> {
     /// `AttributeTypesSelector`: `AttributeTypesSelector`. Update: in place.
-    pub fn attribute_types_selector(mut self, value: impl Arg<AttributeTypesSelector>) -> Self { self.0.set("AttributeTypesSelector", value.into_expr()); self }
+    pub fn attribute_types_selector(self, value: impl Arg<AttributeTypesSelector>) -> Self { Self(put(self.0, "AttributeTypesSelector", value.into_expr()), Phase) }
     /// `ConflictResolution`: `ConflictResolution`. Update: in place.
-    pub fn conflict_resolution(mut self, value: impl Arg<ConflictResolution>) -> Self { self.0.set("ConflictResolution", value.into_expr()); self }
+    pub fn conflict_resolution(self, value: impl Arg<ConflictResolution>) -> Self { Self(put(self.0, "ConflictResolution", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> RuleBasedMatching<Set> { self.0.set("Enabled", value.into_expr()); RuleBasedMatching(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> RuleBasedMatching<Set> { RuleBasedMatching(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `ExportingConfig`: `ExportingConfig`. Update: in place.
-    pub fn exporting_config(mut self, value: impl Arg<ExportingConfig>) -> Self { self.0.set("ExportingConfig", value.into_expr()); self }
+    pub fn exporting_config(self, value: impl Arg<ExportingConfig>) -> Self { Self(put(self.0, "ExportingConfig", value.into_expr()), Phase) }
     /// `MatchingRules`: list of `MatchingRule`. Update: in place.
-    pub fn matching_rules(mut self, value: impl Arg<Arr<MatchingRule>>) -> Self { self.0.set("MatchingRules", value.into_expr()); self }
+    pub fn matching_rules(self, value: impl Arg<Arr<MatchingRule>>) -> Self { Self(put(self.0, "MatchingRules", value.into_expr()), Phase) }
     /// `MaxAllowedRuleLevelForMatching`: integer. Update: in place.
-    pub fn max_allowed_rule_level_for_matching(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxAllowedRuleLevelForMatching", value.into_expr()); self }
+    pub fn max_allowed_rule_level_for_matching(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAllowedRuleLevelForMatching", value.into_expr()), Phase) }
     /// `MaxAllowedRuleLevelForMerging`: integer. Update: in place.
-    pub fn max_allowed_rule_level_for_merging(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxAllowedRuleLevelForMerging", value.into_expr()); self }
+    pub fn max_allowed_rule_level_for_merging(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAllowedRuleLevelForMerging", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for RuleBasedMatching { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3ExportingConfig` of `AWS::CustomerProfiles::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domain-s3exportingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3ExportingConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3ExportingConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3ExportingConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3ExportingConfig<super::missing::S3BucketName> { S3ExportingConfig(Bag::default(), Phase) }
+    pub fn new() -> S3ExportingConfig<Missing<super::required::S3BucketName>> { S3ExportingConfig(Bag::default(), Phase) }
 }
 impl<R0> S3ExportingConfig<R0> {
-    /// `S3BucketName`: text, required. Update: in place.
-    pub fn s3_bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3ExportingConfig<Set> { self.0.set("S3BucketName", value.into_expr()); S3ExportingConfig(self.0, Phase) }
+    /// `S3BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3ExportingConfig<Set> { S3ExportingConfig(put(self.0, "S3BucketName", value.into_expr()), Phase) }
     /// `S3KeyName`: text. Update: in place.
-    pub fn s3_key_name(mut self, value: impl Arg<str>) -> Self { self.0.set("S3KeyName", value.into_expr()); self }
+    pub fn s3_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyName", value.into_expr()), Phase) }
 }
 impl Done for S3ExportingConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AttributeMatchingModel` allows.
@@ -400,7 +400,7 @@ impl CfnDomainObjectType {
     /// `AWS::CustomerProfiles::DomainObjectType`
     pub const TYPE: &'static str = "AWS::CustomerProfiles::DomainObjectType";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDomainObjectTypeProps<R0, R1, R2>) -> Self where CfnDomainObjectTypeProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainObjectTypeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -410,44 +410,44 @@ impl CfnDomainObjectType {
 }
 impl Parent for CfnDomainObjectType { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CustomerProfiles::DomainObjectType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-domainobjecttype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDomainObjectTypeProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDomainObjectTypeProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDomainObjectTypeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDomainObjectTypeProps<missing::DomainName, missing::Fields, missing::ObjectTypeName> { CfnDomainObjectTypeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDomainObjectTypeProps<Missing<required::DomainName>, Missing<required::Fields>, Missing<required::ObjectTypeName>> { CfnDomainObjectTypeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDomainObjectTypeProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnDomainObjectTypeProps<Set, R1, R2> { self.0.set("DomainName", value.into_expr()); CfnDomainObjectTypeProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainObjectTypeProps<Set, R1, R2> { CfnDomainObjectTypeProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `EncryptionKey`: text. Update: in place.
-    pub fn encryption_key(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionKey", value.into_expr()); self }
+    pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
     /// `Fields`: map of `DomainObjectTypeField`, required. Update: replacement.
-    pub fn fields(mut self, value: impl Arg<Dict<domain_object_type::DomainObjectTypeField>>) -> CfnDomainObjectTypeProps<R0, Set, R2> { self.0.set("Fields", value.into_expr()); CfnDomainObjectTypeProps(self.0, Phase) }
+    pub fn fields(self, value: impl Arg<Dict<domain_object_type::DomainObjectTypeField>>) -> CfnDomainObjectTypeProps<R0, Set, R2> { CfnDomainObjectTypeProps(put(self.0, "Fields", value.into_expr()), Phase) }
     /// `ObjectTypeName`: text, required. Update: replacement.
-    pub fn object_type_name(mut self, value: impl Arg<str>) -> CfnDomainObjectTypeProps<R0, R1, Set> { self.0.set("ObjectTypeName", value.into_expr()); CfnDomainObjectTypeProps(self.0, Phase) }
+    pub fn object_type_name(self, value: impl Arg<str>) -> CfnDomainObjectTypeProps<R0, R1, Set> { CfnDomainObjectTypeProps(put(self.0, "ObjectTypeName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainObjectTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CustomerProfiles::DomainObjectType`.
 pub mod domain_object_type {
 use crate::cfn::support::*;
 /// The property type `DomainObjectTypeField` of `AWS::CustomerProfiles::DomainObjectType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-domainobjecttype-domainobjecttypefield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DomainObjectTypeField<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DomainObjectTypeField<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DomainObjectTypeField {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DomainObjectTypeField<super::missing::Source, super::missing::Target> { DomainObjectTypeField(Bag::default(), Phase) }
+    pub fn new() -> DomainObjectTypeField<Missing<super::required::Source>, Missing<super::required::Target>> { DomainObjectTypeField(Bag::default(), Phase) }
 }
 impl<R0, R1> DomainObjectTypeField<R0, R1> {
     /// `ContentType`: `ContentType`. Update: replacement.
-    pub fn content_type(mut self, value: impl Arg<ContentType>) -> Self { self.0.set("ContentType", value.into_expr()); self }
+    pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
     /// `FeatureType`: `FeatureType`. Update: replacement.
-    pub fn feature_type(mut self, value: impl Arg<FeatureType>) -> Self { self.0.set("FeatureType", value.into_expr()); self }
+    pub fn feature_type(self, value: impl Arg<FeatureType>) -> Self { Self(put(self.0, "FeatureType", value.into_expr()), Phase) }
     /// `Source`: text, required. Update: replacement.
-    pub fn source(mut self, value: impl Arg<str>) -> DomainObjectTypeField<Set, R1> { self.0.set("Source", value.into_expr()); DomainObjectTypeField(self.0, Phase) }
+    pub fn source(self, value: impl Arg<str>) -> DomainObjectTypeField<Set, R1> { DomainObjectTypeField(put(self.0, "Source", value.into_expr()), Phase) }
     /// `Target`: text, required. Update: replacement.
-    pub fn target(mut self, value: impl Arg<str>) -> DomainObjectTypeField<R0, Set> { self.0.set("Target", value.into_expr()); DomainObjectTypeField(self.0, Phase) }
+    pub fn target(self, value: impl Arg<str>) -> DomainObjectTypeField<R0, Set> { DomainObjectTypeField(put(self.0, "Target", value.into_expr()), Phase) }
 }
 impl Done for DomainObjectTypeField { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ContentType` allows.
@@ -461,7 +461,7 @@ impl CfnEventStream {
     /// `AWS::CustomerProfiles::EventStream`
     pub const TYPE: &'static str = "AWS::CustomerProfiles::EventStream";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnEventStreamProps<R0, R1, R2>) -> Self where CfnEventStreamProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventStreamProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -472,43 +472,43 @@ impl CfnEventStream {
     pub fn attr_destination_details_status(&self) -> Val<str> { self.0.get_att("DestinationDetails.Status") }
     /// The attribute `DestinationDetails.Uri`: text.
     pub fn attr_destination_details_uri(&self) -> Val<str> { self.0.get_att("DestinationDetails.Uri") }
-    /// The attribute `EventStreamArn`: text.
+    /// The attribute `EventStreamArn`: `OtherArn`.
     pub fn attr_event_stream_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EventStreamArn") }
     /// The attribute `State`: text.
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnEventStream { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CustomerProfiles::EventStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventstream.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventStreamProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnEventStreamProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnEventStreamProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEventStreamProps<missing::DomainName, missing::EventStreamName, missing::Uri> { CfnEventStreamProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEventStreamProps<Missing<required::DomainName>, Missing<required::EventStreamName>, Missing<required::Uri>> { CfnEventStreamProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEventStreamProps<R0, R1, R2> {
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnEventStreamProps<Set, R1, R2> { self.0.set("DomainName", value.into_expr()); CfnEventStreamProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnEventStreamProps<Set, R1, R2> { CfnEventStreamProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `EventStreamName`: text, required. Update: replacement.
-    pub fn event_stream_name(mut self, value: impl Arg<str>) -> CfnEventStreamProps<R0, Set, R2> { self.0.set("EventStreamName", value.into_expr()); CfnEventStreamProps(self.0, Phase) }
+    pub fn event_stream_name(self, value: impl Arg<str>) -> CfnEventStreamProps<R0, Set, R2> { CfnEventStreamProps(put(self.0, "EventStreamName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Uri`: text, required. Update: replacement.
-    pub fn uri(mut self, value: impl Arg<str>) -> CfnEventStreamProps<R0, R1, Set> { self.0.set("Uri", value.into_expr()); CfnEventStreamProps(self.0, Phase) }
+    pub fn uri(self, value: impl Arg<str>) -> CfnEventStreamProps<R0, R1, Set> { CfnEventStreamProps(put(self.0, "Uri", value.into_expr()), Phase) }
 }
 impl Done for CfnEventStreamProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CustomerProfiles::EventStream`.
 pub mod event_stream {
 use crate::cfn::support::*;
 /// The property type `DestinationDetails` of `AWS::CustomerProfiles::EventStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventstream-destinationdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DestinationDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DestinationDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DestinationDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DestinationDetails<super::missing::Status, super::missing::Uri> { DestinationDetails(Bag::default(), Phase) }
+    pub fn new() -> DestinationDetails<Missing<super::required::Status>, Missing<super::required::Uri>> { DestinationDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> DestinationDetails<R0, R1> {
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> DestinationDetails<Set, R1> { self.0.set("Status", value.into_expr()); DestinationDetails(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> DestinationDetails<Set, R1> { DestinationDetails(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Uri`: text, required. Update: in place.
-    pub fn uri(mut self, value: impl Arg<str>) -> DestinationDetails<R0, Set> { self.0.set("Uri", value.into_expr()); DestinationDetails(self.0, Phase) }
+    pub fn uri(self, value: impl Arg<str>) -> DestinationDetails<R0, Set> { DestinationDetails(put(self.0, "Uri", value.into_expr()), Phase) }
 }
 impl Done for DestinationDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -520,7 +520,7 @@ impl CfnEventTrigger {
     /// `AWS::CustomerProfiles::EventTrigger`
     pub const TYPE: &'static str = "AWS::CustomerProfiles::EventTrigger";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnEventTriggerProps<R0, R1, R2, R3>) -> Self where CfnEventTriggerProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventTriggerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -530,100 +530,100 @@ impl CfnEventTrigger {
 }
 impl Parent for CfnEventTrigger { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CustomerProfiles::EventTrigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-eventtrigger.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventTriggerProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnEventTriggerProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnEventTriggerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEventTriggerProps<missing::DomainName, missing::EventTriggerConditions, missing::EventTriggerName, missing::ObjectTypeName> { CfnEventTriggerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEventTriggerProps<Missing<required::DomainName>, Missing<required::EventTriggerConditions>, Missing<required::EventTriggerName>, Missing<required::ObjectTypeName>> { CfnEventTriggerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnEventTriggerProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnEventTriggerProps<Set, R1, R2, R3> { self.0.set("DomainName", value.into_expr()); CfnEventTriggerProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnEventTriggerProps<Set, R1, R2, R3> { CfnEventTriggerProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `EventTriggerConditions`: list of `EventTriggerCondition`, required. Update: in place.
-    pub fn event_trigger_conditions(mut self, value: impl Arg<Arr<event_trigger::EventTriggerCondition>>) -> CfnEventTriggerProps<R0, Set, R2, R3> { self.0.set("EventTriggerConditions", value.into_expr()); CfnEventTriggerProps(self.0, Phase) }
+    pub fn event_trigger_conditions(self, value: impl Arg<Arr<event_trigger::EventTriggerCondition>>) -> CfnEventTriggerProps<R0, Set, R2, R3> { CfnEventTriggerProps(put(self.0, "EventTriggerConditions", value.into_expr()), Phase) }
     /// `EventTriggerLimits`: `EventTriggerLimits`. Update: in place.
-    pub fn event_trigger_limits(mut self, value: impl Arg<event_trigger::EventTriggerLimits>) -> Self { self.0.set("EventTriggerLimits", value.into_expr()); self }
+    pub fn event_trigger_limits(self, value: impl Arg<event_trigger::EventTriggerLimits>) -> Self { Self(put(self.0, "EventTriggerLimits", value.into_expr()), Phase) }
     /// `EventTriggerName`: text, required. Update: replacement.
-    pub fn event_trigger_name(mut self, value: impl Arg<str>) -> CfnEventTriggerProps<R0, R1, Set, R3> { self.0.set("EventTriggerName", value.into_expr()); CfnEventTriggerProps(self.0, Phase) }
+    pub fn event_trigger_name(self, value: impl Arg<str>) -> CfnEventTriggerProps<R0, R1, Set, R3> { CfnEventTriggerProps(put(self.0, "EventTriggerName", value.into_expr()), Phase) }
     /// `ObjectTypeName`: text, required. Update: in place.
-    pub fn object_type_name(mut self, value: impl Arg<str>) -> CfnEventTriggerProps<R0, R1, R2, Set> { self.0.set("ObjectTypeName", value.into_expr()); CfnEventTriggerProps(self.0, Phase) }
+    pub fn object_type_name(self, value: impl Arg<str>) -> CfnEventTriggerProps<R0, R1, R2, Set> { CfnEventTriggerProps(put(self.0, "ObjectTypeName", value.into_expr()), Phase) }
     /// `SegmentFilter`: text. Update: in place.
-    pub fn segment_filter(mut self, value: impl Arg<str>) -> Self { self.0.set("SegmentFilter", value.into_expr()); self }
+    pub fn segment_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentFilter", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventTriggerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CustomerProfiles::EventTrigger`.
 pub mod event_trigger {
 use crate::cfn::support::*;
 /// The property type `EventTriggerCondition` of `AWS::CustomerProfiles::EventTrigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-eventtriggercondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventTriggerCondition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EventTriggerCondition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EventTriggerCondition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventTriggerCondition<super::missing::EventTriggerDimensions, super::missing::LogicalOperator> { EventTriggerCondition(Bag::default(), Phase) }
+    pub fn new() -> EventTriggerCondition<Missing<super::required::EventTriggerDimensions>, Missing<super::required::LogicalOperator>> { EventTriggerCondition(Bag::default(), Phase) }
 }
 impl<R0, R1> EventTriggerCondition<R0, R1> {
     /// `EventTriggerDimensions`: list of `EventTriggerDimension`, required. Update: in place.
-    pub fn event_trigger_dimensions(mut self, value: impl Arg<Arr<EventTriggerDimension>>) -> EventTriggerCondition<Set, R1> { self.0.set("EventTriggerDimensions", value.into_expr()); EventTriggerCondition(self.0, Phase) }
+    pub fn event_trigger_dimensions(self, value: impl Arg<Arr<EventTriggerDimension>>) -> EventTriggerCondition<Set, R1> { EventTriggerCondition(put(self.0, "EventTriggerDimensions", value.into_expr()), Phase) }
     /// `LogicalOperator`: `LogicalOperator`, required. Update: in place.
-    pub fn logical_operator(mut self, value: impl Arg<LogicalOperator>) -> EventTriggerCondition<R0, Set> { self.0.set("LogicalOperator", value.into_expr()); EventTriggerCondition(self.0, Phase) }
+    pub fn logical_operator(self, value: impl Arg<LogicalOperator>) -> EventTriggerCondition<R0, Set> { EventTriggerCondition(put(self.0, "LogicalOperator", value.into_expr()), Phase) }
 }
 impl Done for EventTriggerCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventTriggerDimension` of `AWS::CustomerProfiles::EventTrigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-eventtriggerdimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventTriggerDimension<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EventTriggerDimension<R0 = Set>(Bag, Phase<(R0,)>);
 impl EventTriggerDimension {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventTriggerDimension<super::missing::ObjectAttributes> { EventTriggerDimension(Bag::default(), Phase) }
+    pub fn new() -> EventTriggerDimension<Missing<super::required::ObjectAttributes>> { EventTriggerDimension(Bag::default(), Phase) }
 }
 impl<R0> EventTriggerDimension<R0> {
     /// `ObjectAttributes`: list of `ObjectAttribute`, required. Update: in place.
-    pub fn object_attributes(mut self, value: impl Arg<Arr<ObjectAttribute>>) -> EventTriggerDimension<Set> { self.0.set("ObjectAttributes", value.into_expr()); EventTriggerDimension(self.0, Phase) }
+    pub fn object_attributes(self, value: impl Arg<Arr<ObjectAttribute>>) -> EventTriggerDimension<Set> { EventTriggerDimension(put(self.0, "ObjectAttributes", value.into_expr()), Phase) }
 }
 impl Done for EventTriggerDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventTriggerLimits` of `AWS::CustomerProfiles::EventTrigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-eventtriggerlimits.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventTriggerLimits(Bag);
+#[must_use] pub struct EventTriggerLimits(Bag);
 impl EventTriggerLimits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EventExpiration`: integer. Update: in place.
-    pub fn event_expiration(mut self, value: impl Arg<i64>) -> Self { self.0.set("EventExpiration", value.into_expr()); self }
+    pub fn event_expiration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EventExpiration", value.into_expr())) }
     /// `Periods`: list of `Period`. Update: in place.
-    pub fn periods(mut self, value: impl Arg<Arr<Period>>) -> Self { self.0.set("Periods", value.into_expr()); self }
+    pub fn periods(self, value: impl Arg<Arr<Period>>) -> Self { Self(put(self.0, "Periods", value.into_expr())) }
 }
 impl Done for EventTriggerLimits { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObjectAttribute` of `AWS::CustomerProfiles::EventTrigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-objectattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ObjectAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ObjectAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ObjectAttribute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ObjectAttribute<super::missing::ComparisonOperator, super::missing::Values> { ObjectAttribute(Bag::default(), Phase) }
+    pub fn new() -> ObjectAttribute<Missing<super::required::ComparisonOperator>, Missing<super::required::Values>> { ObjectAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> ObjectAttribute<R0, R1> {
     /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place.
-    pub fn comparison_operator(mut self, value: impl Arg<ComparisonOperator>) -> ObjectAttribute<Set, R1> { self.0.set("ComparisonOperator", value.into_expr()); ObjectAttribute(self.0, Phase) }
+    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> ObjectAttribute<Set, R1> { ObjectAttribute(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
     /// `FieldName`: text. Update: in place.
-    pub fn field_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FieldName", value.into_expr()); self }
+    pub fn field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldName", value.into_expr()), Phase) }
     /// `Source`: text. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> ObjectAttribute<R0, Set> { self.0.set("Values", value.into_expr()); ObjectAttribute(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> ObjectAttribute<R0, Set> { ObjectAttribute(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for ObjectAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Period` of `AWS::CustomerProfiles::EventTrigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-eventtrigger-period.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Period<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Period<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Period {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Period<super::missing::Unit, super::missing::Value> { Period(Bag::default(), Phase) }
+    pub fn new() -> Period<Missing<super::required::Unit>, Missing<super::required::Value>> { Period(Bag::default(), Phase) }
 }
 impl<R0, R1> Period<R0, R1> {
     /// `MaxInvocationsPerProfile`: integer. Update: in place.
-    pub fn max_invocations_per_profile(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxInvocationsPerProfile", value.into_expr()); self }
+    pub fn max_invocations_per_profile(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxInvocationsPerProfile", value.into_expr()), Phase) }
     /// `Unit`: `Unit`, required. Update: in place.
-    pub fn unit(mut self, value: impl Arg<Unit>) -> Period<Set, R1> { self.0.set("Unit", value.into_expr()); Period(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> Period<Set, R1> { Period(put(self.0, "Unit", value.into_expr()), Phase) }
     /// `Unlimited`: boolean. Update: in place.
-    pub fn unlimited(mut self, value: impl Arg<bool>) -> Self { self.0.set("Unlimited", value.into_expr()); self }
+    pub fn unlimited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unlimited", value.into_expr()), Phase) }
     /// `Value`: integer, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<i64>) -> Period<R0, Set> { self.0.set("Value", value.into_expr()); Period(self.0, Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> Period<R0, Set> { Period(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Period { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ComparisonOperator` allows.
@@ -639,7 +639,7 @@ impl CfnIntegration {
     /// `AWS::CustomerProfiles::Integration`
     pub const TYPE: &'static str = "AWS::CustomerProfiles::Integration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnIntegrationProps<R0>) -> Self where CfnIntegrationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntegrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -649,263 +649,263 @@ impl CfnIntegration {
 }
 impl Parent for CfnIntegration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-integration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIntegrationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnIntegrationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnIntegrationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIntegrationProps<missing::DomainName> { CfnIntegrationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIntegrationProps<Missing<required::DomainName>> { CfnIntegrationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIntegrationProps<R0> {
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnIntegrationProps<Set> { self.0.set("DomainName", value.into_expr()); CfnIntegrationProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnIntegrationProps<Set> { CfnIntegrationProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `EventTriggerNames`: list of text. Update: in place.
-    pub fn event_trigger_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EventTriggerNames", value.into_expr()); self }
+    pub fn event_trigger_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventTriggerNames", value.into_expr()), Phase) }
     /// `FlowDefinition`: `FlowDefinition`. Update: in place.
-    pub fn flow_definition(mut self, value: impl Arg<integration::FlowDefinition>) -> Self { self.0.set("FlowDefinition", value.into_expr()); self }
+    pub fn flow_definition(self, value: impl Arg<integration::FlowDefinition>) -> Self { Self(put(self.0, "FlowDefinition", value.into_expr()), Phase) }
     /// `ObjectTypeName`: text. Update: in place.
-    pub fn object_type_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ObjectTypeName", value.into_expr()); self }
+    pub fn object_type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectTypeName", value.into_expr()), Phase) }
     /// `ObjectTypeNames`: list of `ObjectTypeMapping`. Update: in place.
-    pub fn object_type_names(mut self, value: impl Arg<Arr<integration::ObjectTypeMapping>>) -> Self { self.0.set("ObjectTypeNames", value.into_expr()); self }
+    pub fn object_type_names(self, value: impl Arg<Arr<integration::ObjectTypeMapping>>) -> Self { Self(put(self.0, "ObjectTypeNames", value.into_expr()), Phase) }
     /// `Scope`: `Scope`. Update: in place.
-    pub fn scope(mut self, value: impl Arg<integration::Scope>) -> Self { self.0.set("Scope", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<integration::Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Uri`: text. Update: replacement.
-    pub fn uri(mut self, value: impl Arg<str>) -> Self { self.0.set("Uri", value.into_expr()); self }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr()), Phase) }
 }
 impl Done for CfnIntegrationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CustomerProfiles::Integration`.
 pub mod integration {
 use crate::cfn::support::*;
 /// The property type `ConnectorOperator` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-connectoroperator.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorOperator(Bag);
+#[must_use] pub struct ConnectorOperator(Bag);
 impl ConnectorOperator {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Marketo`: `Marketo`. Update: in place.
-    pub fn marketo(mut self, value: impl Arg<Marketo>) -> Self { self.0.set("Marketo", value.into_expr()); self }
+    pub fn marketo(self, value: impl Arg<Marketo>) -> Self { Self(put(self.0, "Marketo", value.into_expr())) }
     /// `S3`: `S3`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<S3>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<S3>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
     /// `Salesforce`: `Salesforce`. Update: in place.
-    pub fn salesforce(mut self, value: impl Arg<Salesforce>) -> Self { self.0.set("Salesforce", value.into_expr()); self }
+    pub fn salesforce(self, value: impl Arg<Salesforce>) -> Self { Self(put(self.0, "Salesforce", value.into_expr())) }
     /// `ServiceNow`: `ServiceNow`. Update: in place.
-    pub fn service_now(mut self, value: impl Arg<ServiceNow>) -> Self { self.0.set("ServiceNow", value.into_expr()); self }
+    pub fn service_now(self, value: impl Arg<ServiceNow>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
     /// `Zendesk`: `Zendesk`. Update: in place.
-    pub fn zendesk(mut self, value: impl Arg<Zendesk>) -> Self { self.0.set("Zendesk", value.into_expr()); self }
+    pub fn zendesk(self, value: impl Arg<Zendesk>) -> Self { Self(put(self.0, "Zendesk", value.into_expr())) }
 }
 impl Done for ConnectorOperator { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowDefinition` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-flowdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowDefinition<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct FlowDefinition<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl FlowDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowDefinition<super::missing::FlowName, super::missing::KmsArn, super::missing::SourceFlowConfig, super::missing::Tasks, super::missing::TriggerConfig> { FlowDefinition(Bag::default(), Phase) }
+    pub fn new() -> FlowDefinition<Missing<super::required::FlowName>, Missing<super::required::KmsArn>, Missing<super::required::SourceFlowConfig>, Missing<super::required::Tasks>, Missing<super::required::TriggerConfig>> { FlowDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> FlowDefinition<R0, R1, R2, R3, R4> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FlowName`: text, required. Update: in place.
-    pub fn flow_name(mut self, value: impl Arg<str>) -> FlowDefinition<Set, R1, R2, R3, R4> { self.0.set("FlowName", value.into_expr()); FlowDefinition(self.0, Phase) }
-    /// `KmsArn`: text, required. Update: in place.
-    pub fn kms_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> FlowDefinition<R0, Set, R2, R3, R4> { self.0.set("KmsArn", value.into_expr()); FlowDefinition(self.0, Phase) }
+    pub fn flow_name(self, value: impl Arg<str>) -> FlowDefinition<Set, R1, R2, R3, R4> { FlowDefinition(put(self.0, "FlowName", value.into_expr()), Phase) }
+    /// `KmsArn`: `KmsKeyArn`, required. Update: in place.
+    pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> FlowDefinition<R0, Set, R2, R3, R4> { FlowDefinition(put(self.0, "KmsArn", value.into_expr()), Phase) }
     /// `SourceFlowConfig`: `SourceFlowConfig`, required. Update: in place.
-    pub fn source_flow_config(mut self, value: impl Arg<SourceFlowConfig>) -> FlowDefinition<R0, R1, Set, R3, R4> { self.0.set("SourceFlowConfig", value.into_expr()); FlowDefinition(self.0, Phase) }
+    pub fn source_flow_config(self, value: impl Arg<SourceFlowConfig>) -> FlowDefinition<R0, R1, Set, R3, R4> { FlowDefinition(put(self.0, "SourceFlowConfig", value.into_expr()), Phase) }
     /// `Tasks`: list of `Task`, required. Update: in place.
-    pub fn tasks(mut self, value: impl Arg<Arr<Task>>) -> FlowDefinition<R0, R1, R2, Set, R4> { self.0.set("Tasks", value.into_expr()); FlowDefinition(self.0, Phase) }
+    pub fn tasks(self, value: impl Arg<Arr<Task>>) -> FlowDefinition<R0, R1, R2, Set, R4> { FlowDefinition(put(self.0, "Tasks", value.into_expr()), Phase) }
     /// `TriggerConfig`: `TriggerConfig`, required. Update: in place.
-    pub fn trigger_config(mut self, value: impl Arg<TriggerConfig>) -> FlowDefinition<R0, R1, R2, R3, Set> { self.0.set("TriggerConfig", value.into_expr()); FlowDefinition(self.0, Phase) }
+    pub fn trigger_config(self, value: impl Arg<TriggerConfig>) -> FlowDefinition<R0, R1, R2, R3, Set> { FlowDefinition(put(self.0, "TriggerConfig", value.into_expr()), Phase) }
 }
 impl Done for FlowDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IncrementalPullConfig` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-incrementalpullconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IncrementalPullConfig(Bag);
+#[must_use] pub struct IncrementalPullConfig(Bag);
 impl IncrementalPullConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DatetimeTypeFieldName`: text. Update: in place.
-    pub fn datetime_type_field_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatetimeTypeFieldName", value.into_expr()); self }
+    pub fn datetime_type_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatetimeTypeFieldName", value.into_expr())) }
 }
 impl Done for IncrementalPullConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MarketoSourceProperties` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-marketosourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MarketoSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MarketoSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl MarketoSourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MarketoSourceProperties<super::missing::Object> { MarketoSourceProperties(Bag::default(), Phase) }
+    pub fn new() -> MarketoSourceProperties<Missing<super::required::Object>> { MarketoSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> MarketoSourceProperties<R0> {
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> MarketoSourceProperties<Set> { self.0.set("Object", value.into_expr()); MarketoSourceProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> MarketoSourceProperties<Set> { MarketoSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for MarketoSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObjectTypeMapping` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-objecttypemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ObjectTypeMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ObjectTypeMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ObjectTypeMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ObjectTypeMapping<super::missing::Key, super::missing::Value> { ObjectTypeMapping(Bag::default(), Phase) }
+    pub fn new() -> ObjectTypeMapping<Missing<super::required::Key>, Missing<super::required::Value>> { ObjectTypeMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> ObjectTypeMapping<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> ObjectTypeMapping<Set, R1> { self.0.set("Key", value.into_expr()); ObjectTypeMapping(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ObjectTypeMapping<Set, R1> { ObjectTypeMapping(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> ObjectTypeMapping<R0, Set> { self.0.set("Value", value.into_expr()); ObjectTypeMapping(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ObjectTypeMapping<R0, Set> { ObjectTypeMapping(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ObjectTypeMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3SourceProperties` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-s3sourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3SourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3SourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3SourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3SourceProperties<super::missing::BucketName> { S3SourceProperties(Bag::default(), Phase) }
+    pub fn new() -> S3SourceProperties<Missing<super::required::BucketName>> { S3SourceProperties(Bag::default(), Phase) }
 }
 impl<R0> S3SourceProperties<R0> {
-    /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3SourceProperties<Set> { self.0.set("BucketName", value.into_expr()); S3SourceProperties(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3SourceProperties<Set> { S3SourceProperties(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `BucketPrefix`: text. Update: in place.
-    pub fn bucket_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketPrefix", value.into_expr()); self }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
 }
 impl Done for S3SourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceSourceProperties` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-salesforcesourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SalesforceSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SalesforceSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl SalesforceSourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SalesforceSourceProperties<super::missing::Object> { SalesforceSourceProperties(Bag::default(), Phase) }
+    pub fn new() -> SalesforceSourceProperties<Missing<super::required::Object>> { SalesforceSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> SalesforceSourceProperties<R0> {
     /// `EnableDynamicFieldUpdate`: boolean. Update: in place.
-    pub fn enable_dynamic_field_update(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableDynamicFieldUpdate", value.into_expr()); self }
+    pub fn enable_dynamic_field_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDynamicFieldUpdate", value.into_expr()), Phase) }
     /// `IncludeDeletedRecords`: boolean. Update: in place.
-    pub fn include_deleted_records(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeDeletedRecords", value.into_expr()); self }
+    pub fn include_deleted_records(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeDeletedRecords", value.into_expr()), Phase) }
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> SalesforceSourceProperties<Set> { self.0.set("Object", value.into_expr()); SalesforceSourceProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> SalesforceSourceProperties<Set> { SalesforceSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for SalesforceSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduledTriggerProperties` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-scheduledtriggerproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScheduledTriggerProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ScheduledTriggerProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl ScheduledTriggerProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScheduledTriggerProperties<super::missing::ScheduleExpression> { ScheduledTriggerProperties(Bag::default(), Phase) }
+    pub fn new() -> ScheduledTriggerProperties<Missing<super::required::ScheduleExpression>> { ScheduledTriggerProperties(Bag::default(), Phase) }
 }
 impl<R0> ScheduledTriggerProperties<R0> {
     /// `DataPullMode`: `DataPullMode`. Update: in place.
-    pub fn data_pull_mode(mut self, value: impl Arg<DataPullMode>) -> Self { self.0.set("DataPullMode", value.into_expr()); self }
+    pub fn data_pull_mode(self, value: impl Arg<DataPullMode>) -> Self { Self(put(self.0, "DataPullMode", value.into_expr()), Phase) }
     /// `FirstExecutionFrom`: number. Update: in place.
-    pub fn first_execution_from(mut self, value: impl Arg<f64>) -> Self { self.0.set("FirstExecutionFrom", value.into_expr()); self }
+    pub fn first_execution_from(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FirstExecutionFrom", value.into_expr()), Phase) }
     /// `ScheduleEndTime`: number. Update: in place.
-    pub fn schedule_end_time(mut self, value: impl Arg<f64>) -> Self { self.0.set("ScheduleEndTime", value.into_expr()); self }
+    pub fn schedule_end_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleEndTime", value.into_expr()), Phase) }
     /// `ScheduleExpression`: text, required. Update: in place.
-    pub fn schedule_expression(mut self, value: impl Arg<str>) -> ScheduledTriggerProperties<Set> { self.0.set("ScheduleExpression", value.into_expr()); ScheduledTriggerProperties(self.0, Phase) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduledTriggerProperties<Set> { ScheduledTriggerProperties(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
     /// `ScheduleOffset`: integer. Update: in place.
-    pub fn schedule_offset(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScheduleOffset", value.into_expr()); self }
+    pub fn schedule_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScheduleOffset", value.into_expr()), Phase) }
     /// `ScheduleStartTime`: number. Update: in place.
-    pub fn schedule_start_time(mut self, value: impl Arg<f64>) -> Self { self.0.set("ScheduleStartTime", value.into_expr()); self }
+    pub fn schedule_start_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleStartTime", value.into_expr()), Phase) }
     /// `Timezone`: text. Update: in place.
-    pub fn timezone(mut self, value: impl Arg<str>) -> Self { self.0.set("Timezone", value.into_expr()); self }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr()), Phase) }
 }
 impl Done for ScheduledTriggerProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowSourceProperties` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-servicenowsourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceNowSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServiceNowSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServiceNowSourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceNowSourceProperties<super::missing::Object> { ServiceNowSourceProperties(Bag::default(), Phase) }
+    pub fn new() -> ServiceNowSourceProperties<Missing<super::required::Object>> { ServiceNowSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> ServiceNowSourceProperties<R0> {
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> ServiceNowSourceProperties<Set> { self.0.set("Object", value.into_expr()); ServiceNowSourceProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> ServiceNowSourceProperties<Set> { ServiceNowSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for ServiceNowSourceProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceConnectorProperties` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceconnectorproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceConnectorProperties(Bag);
+#[must_use] pub struct SourceConnectorProperties(Bag);
 impl SourceConnectorProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Marketo`: `MarketoSourceProperties`. Update: in place.
-    pub fn marketo(mut self, value: impl Arg<MarketoSourceProperties>) -> Self { self.0.set("Marketo", value.into_expr()); self }
+    pub fn marketo(self, value: impl Arg<MarketoSourceProperties>) -> Self { Self(put(self.0, "Marketo", value.into_expr())) }
     /// `S3`: `S3SourceProperties`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<S3SourceProperties>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<S3SourceProperties>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
     /// `Salesforce`: `SalesforceSourceProperties`. Update: in place.
-    pub fn salesforce(mut self, value: impl Arg<SalesforceSourceProperties>) -> Self { self.0.set("Salesforce", value.into_expr()); self }
+    pub fn salesforce(self, value: impl Arg<SalesforceSourceProperties>) -> Self { Self(put(self.0, "Salesforce", value.into_expr())) }
     /// `ServiceNow`: `ServiceNowSourceProperties`. Update: in place.
-    pub fn service_now(mut self, value: impl Arg<ServiceNowSourceProperties>) -> Self { self.0.set("ServiceNow", value.into_expr()); self }
+    pub fn service_now(self, value: impl Arg<ServiceNowSourceProperties>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
     /// `Zendesk`: `ZendeskSourceProperties`. Update: in place.
-    pub fn zendesk(mut self, value: impl Arg<ZendeskSourceProperties>) -> Self { self.0.set("Zendesk", value.into_expr()); self }
+    pub fn zendesk(self, value: impl Arg<ZendeskSourceProperties>) -> Self { Self(put(self.0, "Zendesk", value.into_expr())) }
 }
 impl Done for SourceConnectorProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceFlowConfig` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-sourceflowconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceFlowConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SourceFlowConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SourceFlowConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SourceFlowConfig<super::missing::ConnectorType, super::missing::SourceConnectorProperties> { SourceFlowConfig(Bag::default(), Phase) }
+    pub fn new() -> SourceFlowConfig<Missing<super::required::ConnectorType>, Missing<super::required::SourceConnectorProperties>> { SourceFlowConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> SourceFlowConfig<R0, R1> {
     /// `ConnectorProfileName`: text. Update: in place.
-    pub fn connector_profile_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectorProfileName", value.into_expr()); self }
+    pub fn connector_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorProfileName", value.into_expr()), Phase) }
     /// `ConnectorType`: `ConnectorType`, required. Update: in place.
-    pub fn connector_type(mut self, value: impl Arg<ConnectorType>) -> SourceFlowConfig<Set, R1> { self.0.set("ConnectorType", value.into_expr()); SourceFlowConfig(self.0, Phase) }
+    pub fn connector_type(self, value: impl Arg<ConnectorType>) -> SourceFlowConfig<Set, R1> { SourceFlowConfig(put(self.0, "ConnectorType", value.into_expr()), Phase) }
     /// `IncrementalPullConfig`: `IncrementalPullConfig`. Update: in place.
-    pub fn incremental_pull_config(mut self, value: impl Arg<IncrementalPullConfig>) -> Self { self.0.set("IncrementalPullConfig", value.into_expr()); self }
+    pub fn incremental_pull_config(self, value: impl Arg<IncrementalPullConfig>) -> Self { Self(put(self.0, "IncrementalPullConfig", value.into_expr()), Phase) }
     /// `SourceConnectorProperties`: `SourceConnectorProperties`, required. Update: in place.
-    pub fn source_connector_properties(mut self, value: impl Arg<SourceConnectorProperties>) -> SourceFlowConfig<R0, Set> { self.0.set("SourceConnectorProperties", value.into_expr()); SourceFlowConfig(self.0, Phase) }
+    pub fn source_connector_properties(self, value: impl Arg<SourceConnectorProperties>) -> SourceFlowConfig<R0, Set> { SourceFlowConfig(put(self.0, "SourceConnectorProperties", value.into_expr()), Phase) }
 }
 impl Done for SourceFlowConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Task` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-task.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Task<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Task<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Task {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Task<super::missing::SourceFields, super::missing::TaskType> { Task(Bag::default(), Phase) }
+    pub fn new() -> Task<Missing<super::required::SourceFields>, Missing<super::required::TaskType>> { Task(Bag::default(), Phase) }
 }
 impl<R0, R1> Task<R0, R1> {
     /// `ConnectorOperator`: `ConnectorOperator`. Update: in place.
-    pub fn connector_operator(mut self, value: impl Arg<ConnectorOperator>) -> Self { self.0.set("ConnectorOperator", value.into_expr()); self }
+    pub fn connector_operator(self, value: impl Arg<ConnectorOperator>) -> Self { Self(put(self.0, "ConnectorOperator", value.into_expr()), Phase) }
     /// `DestinationField`: text. Update: in place.
-    pub fn destination_field(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationField", value.into_expr()); self }
+    pub fn destination_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationField", value.into_expr()), Phase) }
     /// `SourceFields`: list of text, required. Update: in place.
-    pub fn source_fields(mut self, value: impl Arg<Arr<str>>) -> Task<Set, R1> { self.0.set("SourceFields", value.into_expr()); Task(self.0, Phase) }
+    pub fn source_fields(self, value: impl Arg<Arr<str>>) -> Task<Set, R1> { Task(put(self.0, "SourceFields", value.into_expr()), Phase) }
     /// `TaskProperties`: list of `TaskPropertiesMap`. Update: in place.
-    pub fn task_properties(mut self, value: impl Arg<Arr<TaskPropertiesMap>>) -> Self { self.0.set("TaskProperties", value.into_expr()); self }
+    pub fn task_properties(self, value: impl Arg<Arr<TaskPropertiesMap>>) -> Self { Self(put(self.0, "TaskProperties", value.into_expr()), Phase) }
     /// `TaskType`: `TaskType`, required. Update: in place.
-    pub fn task_type(mut self, value: impl Arg<TaskType>) -> Task<R0, Set> { self.0.set("TaskType", value.into_expr()); Task(self.0, Phase) }
+    pub fn task_type(self, value: impl Arg<TaskType>) -> Task<R0, Set> { Task(put(self.0, "TaskType", value.into_expr()), Phase) }
 }
 impl Done for Task { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskPropertiesMap` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-taskpropertiesmap.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TaskPropertiesMap<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TaskPropertiesMap<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TaskPropertiesMap {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TaskPropertiesMap<super::missing::OperatorPropertyKey, super::missing::Property> { TaskPropertiesMap(Bag::default(), Phase) }
+    pub fn new() -> TaskPropertiesMap<Missing<super::required::OperatorPropertyKey>, Missing<super::required::Property>> { TaskPropertiesMap(Bag::default(), Phase) }
 }
 impl<R0, R1> TaskPropertiesMap<R0, R1> {
     /// `OperatorPropertyKey`: `OperatorPropertyKey`, required. Update: in place.
-    pub fn operator_property_key(mut self, value: impl Arg<OperatorPropertyKey>) -> TaskPropertiesMap<Set, R1> { self.0.set("OperatorPropertyKey", value.into_expr()); TaskPropertiesMap(self.0, Phase) }
+    pub fn operator_property_key(self, value: impl Arg<OperatorPropertyKey>) -> TaskPropertiesMap<Set, R1> { TaskPropertiesMap(put(self.0, "OperatorPropertyKey", value.into_expr()), Phase) }
     /// `Property`: text, required. Update: in place.
-    pub fn property(mut self, value: impl Arg<str>) -> TaskPropertiesMap<R0, Set> { self.0.set("Property", value.into_expr()); TaskPropertiesMap(self.0, Phase) }
+    pub fn property(self, value: impl Arg<str>) -> TaskPropertiesMap<R0, Set> { TaskPropertiesMap(put(self.0, "Property", value.into_expr()), Phase) }
 }
 impl Done for TaskPropertiesMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TriggerConfig` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-triggerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TriggerConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TriggerConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl TriggerConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TriggerConfig<super::missing::TriggerType> { TriggerConfig(Bag::default(), Phase) }
+    pub fn new() -> TriggerConfig<Missing<super::required::TriggerType>> { TriggerConfig(Bag::default(), Phase) }
 }
 impl<R0> TriggerConfig<R0> {
     /// `TriggerProperties`: `TriggerProperties`. Update: in place.
-    pub fn trigger_properties(mut self, value: impl Arg<TriggerProperties>) -> Self { self.0.set("TriggerProperties", value.into_expr()); self }
+    pub fn trigger_properties(self, value: impl Arg<TriggerProperties>) -> Self { Self(put(self.0, "TriggerProperties", value.into_expr()), Phase) }
     /// `TriggerType`: `TriggerType`, required. Update: in place.
-    pub fn trigger_type(mut self, value: impl Arg<TriggerType>) -> TriggerConfig<Set> { self.0.set("TriggerType", value.into_expr()); TriggerConfig(self.0, Phase) }
+    pub fn trigger_type(self, value: impl Arg<TriggerType>) -> TriggerConfig<Set> { TriggerConfig(put(self.0, "TriggerType", value.into_expr()), Phase) }
 }
 impl Done for TriggerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TriggerProperties` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-triggerproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TriggerProperties(Bag);
+#[must_use] pub struct TriggerProperties(Bag);
 impl TriggerProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Scheduled`: `ScheduledTriggerProperties`. Update: in place.
-    pub fn scheduled(mut self, value: impl Arg<ScheduledTriggerProperties>) -> Self { self.0.set("Scheduled", value.into_expr()); self }
+    pub fn scheduled(self, value: impl Arg<ScheduledTriggerProperties>) -> Self { Self(put(self.0, "Scheduled", value.into_expr())) }
 }
 impl Done for TriggerProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZendeskSourceProperties` of `AWS::CustomerProfiles::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-integration-zendesksourceproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ZendeskSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ZendeskSourceProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl ZendeskSourceProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ZendeskSourceProperties<super::missing::Object> { ZendeskSourceProperties(Bag::default(), Phase) }
+    pub fn new() -> ZendeskSourceProperties<Missing<super::required::Object>> { ZendeskSourceProperties(Bag::default(), Phase) }
 }
 impl<R0> ZendeskSourceProperties<R0> {
     /// `Object`: text, required. Update: in place.
-    pub fn object(mut self, value: impl Arg<str>) -> ZendeskSourceProperties<Set> { self.0.set("Object", value.into_expr()); ZendeskSourceProperties(self.0, Phase) }
+    pub fn object(self, value: impl Arg<str>) -> ZendeskSourceProperties<Set> { ZendeskSourceProperties(put(self.0, "Object", value.into_expr()), Phase) }
 }
 impl Done for ZendeskSourceProperties { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ConnectorType` allows.
@@ -937,7 +937,7 @@ impl CfnObjectType {
     /// `AWS::CustomerProfiles::ObjectType`
     pub const TYPE: &'static str = "AWS::CustomerProfiles::ObjectType";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnObjectTypeProps<R0, R1, R2>) -> Self where CfnObjectTypeProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnObjectTypeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -949,87 +949,87 @@ impl CfnObjectType {
 }
 impl Parent for CfnObjectType { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CustomerProfiles::ObjectType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-objecttype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnObjectTypeProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnObjectTypeProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnObjectTypeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnObjectTypeProps<missing::Description, missing::DomainName, missing::ObjectTypeName> { CfnObjectTypeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnObjectTypeProps<Missing<required::Description>, Missing<required::DomainName>, Missing<required::ObjectTypeName>> { CfnObjectTypeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnObjectTypeProps<R0, R1, R2> {
     /// `AllowProfileCreation`: boolean. Update: in place.
-    pub fn allow_profile_creation(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowProfileCreation", value.into_expr()); self }
+    pub fn allow_profile_creation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowProfileCreation", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnObjectTypeProps<Set, R1, R2> { self.0.set("Description", value.into_expr()); CfnObjectTypeProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnObjectTypeProps<Set, R1, R2> { CfnObjectTypeProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnObjectTypeProps<R0, Set, R2> { self.0.set("DomainName", value.into_expr()); CfnObjectTypeProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnObjectTypeProps<R0, Set, R2> { CfnObjectTypeProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `EncryptionKey`: text. Update: in place.
-    pub fn encryption_key(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionKey", value.into_expr()); self }
+    pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
     /// `ExpirationDays`: integer. Update: in place.
-    pub fn expiration_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("ExpirationDays", value.into_expr()); self }
+    pub fn expiration_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpirationDays", value.into_expr()), Phase) }
     /// `Fields`: list of `FieldMap`. Update: in place.
-    pub fn fields(mut self, value: impl Arg<Arr<object_type::FieldMap>>) -> Self { self.0.set("Fields", value.into_expr()); self }
+    pub fn fields(self, value: impl Arg<Arr<object_type::FieldMap>>) -> Self { Self(put(self.0, "Fields", value.into_expr()), Phase) }
     /// `Keys`: list of `KeyMap`. Update: in place.
-    pub fn keys(mut self, value: impl Arg<Arr<object_type::KeyMap>>) -> Self { self.0.set("Keys", value.into_expr()); self }
+    pub fn keys(self, value: impl Arg<Arr<object_type::KeyMap>>) -> Self { Self(put(self.0, "Keys", value.into_expr()), Phase) }
     /// `MaxProfileObjectCount`: integer. Update: in place.
-    pub fn max_profile_object_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxProfileObjectCount", value.into_expr()); self }
+    pub fn max_profile_object_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxProfileObjectCount", value.into_expr()), Phase) }
     /// `ObjectTypeName`: text, required. Update: replacement.
-    pub fn object_type_name(mut self, value: impl Arg<str>) -> CfnObjectTypeProps<R0, R1, Set> { self.0.set("ObjectTypeName", value.into_expr()); CfnObjectTypeProps(self.0, Phase) }
+    pub fn object_type_name(self, value: impl Arg<str>) -> CfnObjectTypeProps<R0, R1, Set> { CfnObjectTypeProps(put(self.0, "ObjectTypeName", value.into_expr()), Phase) }
     /// `SourceLastUpdatedTimestampFormat`: text. Update: in place.
-    pub fn source_last_updated_timestamp_format(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceLastUpdatedTimestampFormat", value.into_expr()); self }
+    pub fn source_last_updated_timestamp_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceLastUpdatedTimestampFormat", value.into_expr()), Phase) }
     /// `SourcePriority`: integer. Update: in place.
-    pub fn source_priority(mut self, value: impl Arg<i64>) -> Self { self.0.set("SourcePriority", value.into_expr()); self }
+    pub fn source_priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SourcePriority", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TemplateId`: text. Update: in place.
-    pub fn template_id(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateId", value.into_expr()); self }
+    pub fn template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateId", value.into_expr()), Phase) }
 }
 impl Done for CfnObjectTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CustomerProfiles::ObjectType`.
 pub mod object_type {
 use crate::cfn::support::*;
 /// The property type `FieldMap` of `AWS::CustomerProfiles::ObjectType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-fieldmap.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldMap(Bag);
+#[must_use] pub struct FieldMap(Bag);
 impl FieldMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `ObjectTypeField`: `ObjectTypeField`. Update: in place.
-    pub fn object_type_field(mut self, value: impl Arg<ObjectTypeField>) -> Self { self.0.set("ObjectTypeField", value.into_expr()); self }
+    pub fn object_type_field(self, value: impl Arg<ObjectTypeField>) -> Self { Self(put(self.0, "ObjectTypeField", value.into_expr())) }
 }
 impl Done for FieldMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyMap` of `AWS::CustomerProfiles::ObjectType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-keymap.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyMap(Bag);
+#[must_use] pub struct KeyMap(Bag);
 impl KeyMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `ObjectTypeKeyList`: list of `ObjectTypeKey`. Update: in place.
-    pub fn object_type_key_list(mut self, value: impl Arg<Arr<ObjectTypeKey>>) -> Self { self.0.set("ObjectTypeKeyList", value.into_expr()); self }
+    pub fn object_type_key_list(self, value: impl Arg<Arr<ObjectTypeKey>>) -> Self { Self(put(self.0, "ObjectTypeKeyList", value.into_expr())) }
 }
 impl Done for KeyMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObjectTypeField` of `AWS::CustomerProfiles::ObjectType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-objecttypefield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ObjectTypeField(Bag);
+#[must_use] pub struct ObjectTypeField(Bag);
 impl ObjectTypeField {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContentType`: `ContentType`. Update: in place.
-    pub fn content_type(mut self, value: impl Arg<ContentType>) -> Self { self.0.set("ContentType", value.into_expr()); self }
+    pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value.into_expr())) }
     /// `Source`: text. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
     /// `Target`: text. Update: in place.
-    pub fn target(mut self, value: impl Arg<str>) -> Self { self.0.set("Target", value.into_expr()); self }
+    pub fn target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
 }
 impl Done for ObjectTypeField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObjectTypeKey` of `AWS::CustomerProfiles::ObjectType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-objecttype-objecttypekey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ObjectTypeKey(Bag);
+#[must_use] pub struct ObjectTypeKey(Bag);
 impl ObjectTypeKey {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FieldNames`: list of text. Update: in place.
-    pub fn field_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("FieldNames", value.into_expr()); self }
+    pub fn field_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FieldNames", value.into_expr())) }
     /// `StandardIdentifiers`: list of text. Update: in place.
-    pub fn standard_identifiers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StandardIdentifiers", value.into_expr()); self }
+    pub fn standard_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StandardIdentifiers", value.into_expr())) }
 }
 impl Done for ObjectTypeKey { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ContentType` allows.
@@ -1041,7 +1041,7 @@ impl CfnRecommender {
     /// `AWS::CustomerProfiles::Recommender`
     pub const TYPE: &'static str = "AWS::CustomerProfiles::Recommender";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnRecommenderProps<R0, R1, R2>) -> Self where CfnRecommenderProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRecommenderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -1052,7 +1052,7 @@ impl CfnRecommender {
     pub fn attr_last_updated_at(&self) -> Val<str> { self.0.get_att("LastUpdatedAt") }
     /// The attribute `LatestRecommenderUpdate`: `RecommenderUpdate`.
     pub fn attr_latest_recommender_update(&self) -> Val<recommender::RecommenderUpdate> { self.0.get_att("LatestRecommenderUpdate") }
-    /// The attribute `RecommenderArn`: text.
+    /// The attribute `RecommenderArn`: `OtherArn`.
     pub fn attr_recommender_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RecommenderArn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
@@ -1061,107 +1061,107 @@ impl CfnRecommender {
 }
 impl Parent for CfnRecommender { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CustomerProfiles::Recommender`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommender.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRecommenderProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnRecommenderProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnRecommenderProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRecommenderProps<missing::DomainName, missing::RecommenderName, missing::RecommenderRecipeName> { CfnRecommenderProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRecommenderProps<Missing<required::DomainName>, Missing<required::RecommenderName>, Missing<required::RecommenderRecipeName>> { CfnRecommenderProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRecommenderProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnRecommenderProps<Set, R1, R2> { self.0.set("DomainName", value.into_expr()); CfnRecommenderProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnRecommenderProps<Set, R1, R2> { CfnRecommenderProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `RecommenderConfig`: `RecommenderConfig`. Update: in place.
-    pub fn recommender_config(mut self, value: impl Arg<recommender::RecommenderConfig>) -> Self { self.0.set("RecommenderConfig", value.into_expr()); self }
+    pub fn recommender_config(self, value: impl Arg<recommender::RecommenderConfig>) -> Self { Self(put(self.0, "RecommenderConfig", value.into_expr()), Phase) }
     /// `RecommenderName`: text, required. Update: replacement.
-    pub fn recommender_name(mut self, value: impl Arg<str>) -> CfnRecommenderProps<R0, Set, R2> { self.0.set("RecommenderName", value.into_expr()); CfnRecommenderProps(self.0, Phase) }
+    pub fn recommender_name(self, value: impl Arg<str>) -> CfnRecommenderProps<R0, Set, R2> { CfnRecommenderProps(put(self.0, "RecommenderName", value.into_expr()), Phase) }
     /// `RecommenderRecipeName`: text, required. Update: replacement.
-    pub fn recommender_recipe_name(mut self, value: impl Arg<str>) -> CfnRecommenderProps<R0, R1, Set> { self.0.set("RecommenderRecipeName", value.into_expr()); CfnRecommenderProps(self.0, Phase) }
+    pub fn recommender_recipe_name(self, value: impl Arg<str>) -> CfnRecommenderProps<R0, R1, Set> { CfnRecommenderProps(put(self.0, "RecommenderRecipeName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRecommenderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CustomerProfiles::Recommender`.
 pub mod recommender {
 use crate::cfn::support::*;
 /// The property type `EventParameters` of `AWS::CustomerProfiles::Recommender`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-eventparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EventParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl EventParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventParameters<super::missing::EventType> { EventParameters(Bag::default(), Phase) }
+    pub fn new() -> EventParameters<Missing<super::required::EventType>> { EventParameters(Bag::default(), Phase) }
 }
 impl<R0> EventParameters<R0> {
     /// `EventType`: text, required. Update: in place.
-    pub fn event_type(mut self, value: impl Arg<str>) -> EventParameters<Set> { self.0.set("EventType", value.into_expr()); EventParameters(self.0, Phase) }
+    pub fn event_type(self, value: impl Arg<str>) -> EventParameters<Set> { EventParameters(put(self.0, "EventType", value.into_expr()), Phase) }
     /// `EventValueThreshold`: number. Update: in place.
-    pub fn event_value_threshold(mut self, value: impl Arg<f64>) -> Self { self.0.set("EventValueThreshold", value.into_expr()); self }
+    pub fn event_value_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "EventValueThreshold", value.into_expr()), Phase) }
 }
 impl Done for EventParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventsConfig` of `AWS::CustomerProfiles::Recommender`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-eventsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventsConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EventsConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl EventsConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventsConfig<super::missing::EventParametersList> { EventsConfig(Bag::default(), Phase) }
+    pub fn new() -> EventsConfig<Missing<super::required::EventParametersList>> { EventsConfig(Bag::default(), Phase) }
 }
 impl<R0> EventsConfig<R0> {
     /// `EventParametersList`: list of `EventParameters`, required. Update: in place.
-    pub fn event_parameters_list(mut self, value: impl Arg<Arr<EventParameters>>) -> EventsConfig<Set> { self.0.set("EventParametersList", value.into_expr()); EventsConfig(self.0, Phase) }
+    pub fn event_parameters_list(self, value: impl Arg<Arr<EventParameters>>) -> EventsConfig<Set> { EventsConfig(put(self.0, "EventParametersList", value.into_expr()), Phase) }
 }
 impl Done for EventsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Metrics` of `AWS::CustomerProfiles::Recommender`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-metrics.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Metrics(Bag);
+#[must_use] pub struct Metrics(Bag);
 impl Metrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `coverage`: number. Update: in place.
-    pub fn coverage(mut self, value: impl Arg<f64>) -> Self { self.0.set("coverage", value.into_expr()); self }
+    pub fn coverage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "coverage", value.into_expr())) }
     /// `freshness`: number. Update: in place.
-    pub fn freshness(mut self, value: impl Arg<f64>) -> Self { self.0.set("freshness", value.into_expr()); self }
+    pub fn freshness(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "freshness", value.into_expr())) }
     /// `hit`: number. Update: in place.
-    pub fn hit(mut self, value: impl Arg<f64>) -> Self { self.0.set("hit", value.into_expr()); self }
+    pub fn hit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "hit", value.into_expr())) }
     /// `popularity`: number. Update: in place.
-    pub fn popularity(mut self, value: impl Arg<f64>) -> Self { self.0.set("popularity", value.into_expr()); self }
+    pub fn popularity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "popularity", value.into_expr())) }
     /// `recall`: number. Update: in place.
-    pub fn recall(mut self, value: impl Arg<f64>) -> Self { self.0.set("recall", value.into_expr()); self }
+    pub fn recall(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "recall", value.into_expr())) }
     /// `similarity`: number. Update: in place.
-    pub fn similarity(mut self, value: impl Arg<f64>) -> Self { self.0.set("similarity", value.into_expr()); self }
+    pub fn similarity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "similarity", value.into_expr())) }
 }
 impl Done for Metrics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecommenderConfig` of `AWS::CustomerProfiles::Recommender`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-recommenderconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecommenderConfig(Bag);
+#[must_use] pub struct RecommenderConfig(Bag);
 impl RecommenderConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EventsConfig`: `EventsConfig`. Update: in place.
-    pub fn events_config(mut self, value: impl Arg<EventsConfig>) -> Self { self.0.set("EventsConfig", value.into_expr()); self }
+    pub fn events_config(self, value: impl Arg<EventsConfig>) -> Self { Self(put(self.0, "EventsConfig", value.into_expr())) }
 }
 impl Done for RecommenderConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecommenderUpdate` of `AWS::CustomerProfiles::Recommender`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-recommenderupdate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecommenderUpdate(Bag);
+#[must_use] pub struct RecommenderUpdate(Bag);
 impl RecommenderUpdate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CreationDateTime`: text. Update: in place.
-    pub fn creation_date_time(mut self, value: impl Arg<str>) -> Self { self.0.set("CreationDateTime", value.into_expr()); self }
+    pub fn creation_date_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreationDateTime", value.into_expr())) }
     /// `FailureReason`: text. Update: in place.
-    pub fn failure_reason(mut self, value: impl Arg<str>) -> Self { self.0.set("FailureReason", value.into_expr()); self }
+    pub fn failure_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FailureReason", value.into_expr())) }
     /// `LastUpdatedDateTime`: text. Update: in place.
-    pub fn last_updated_date_time(mut self, value: impl Arg<str>) -> Self { self.0.set("LastUpdatedDateTime", value.into_expr()); self }
+    pub fn last_updated_date_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedDateTime", value.into_expr())) }
     /// `RecommenderConfig`: `RecommenderConfig`. Update: in place.
-    pub fn recommender_config(mut self, value: impl Arg<RecommenderConfig>) -> Self { self.0.set("RecommenderConfig", value.into_expr()); self }
+    pub fn recommender_config(self, value: impl Arg<RecommenderConfig>) -> Self { Self(put(self.0, "RecommenderConfig", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for RecommenderUpdate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrainingMetrics` of `AWS::CustomerProfiles::Recommender`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommender-trainingmetrics.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrainingMetrics(Bag);
+#[must_use] pub struct TrainingMetrics(Bag);
 impl TrainingMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Metrics`: `Metrics`. Update: in place.
-    pub fn metrics(mut self, value: impl Arg<Metrics>) -> Self { self.0.set("Metrics", value.into_expr()); self }
+    pub fn metrics(self, value: impl Arg<Metrics>) -> Self { Self(put(self.0, "Metrics", value.into_expr())) }
     /// `Time`: text. Update: in place.
-    pub fn time(mut self, value: impl Arg<str>) -> Self { self.0.set("Time", value.into_expr()); self }
+    pub fn time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Time", value.into_expr())) }
 }
 impl Done for TrainingMetrics { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -1173,10 +1173,10 @@ impl CfnRecommenderSchema {
     /// `AWS::CustomerProfiles::RecommenderSchema`
     pub const TYPE: &'static str = "AWS::CustomerProfiles::RecommenderSchema";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnRecommenderSchemaProps<R0, R1, R2>) -> Self where CfnRecommenderSchemaProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRecommenderSchemaProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -1185,51 +1185,51 @@ impl CfnRecommenderSchema {
 }
 impl Parent for CfnRecommenderSchema { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CustomerProfiles::RecommenderSchema`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-recommenderschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRecommenderSchemaProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnRecommenderSchemaProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnRecommenderSchemaProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRecommenderSchemaProps<missing::DomainName, missing::Fields, missing::RecommenderSchemaName> { CfnRecommenderSchemaProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRecommenderSchemaProps<Missing<required::DomainName>, Missing<required::Fields>, Missing<required::RecommenderSchemaName>> { CfnRecommenderSchemaProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRecommenderSchemaProps<R0, R1, R2> {
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnRecommenderSchemaProps<Set, R1, R2> { self.0.set("DomainName", value.into_expr()); CfnRecommenderSchemaProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnRecommenderSchemaProps<Set, R1, R2> { CfnRecommenderSchemaProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `Fields`: map of list of `RecommenderSchemaField`, required. Update: replacement.
-    pub fn fields(mut self, value: impl Arg<Dict<Arr<recommender_schema::RecommenderSchemaField>>>) -> CfnRecommenderSchemaProps<R0, Set, R2> { self.0.set("Fields", value.into_expr()); CfnRecommenderSchemaProps(self.0, Phase) }
+    pub fn fields(self, value: impl Arg<Dict<Arr<recommender_schema::RecommenderSchemaField>>>) -> CfnRecommenderSchemaProps<R0, Set, R2> { CfnRecommenderSchemaProps(put(self.0, "Fields", value.into_expr()), Phase) }
     /// `RecommenderSchemaName`: text, required. Update: replacement.
-    pub fn recommender_schema_name(mut self, value: impl Arg<str>) -> CfnRecommenderSchemaProps<R0, R1, Set> { self.0.set("RecommenderSchemaName", value.into_expr()); CfnRecommenderSchemaProps(self.0, Phase) }
+    pub fn recommender_schema_name(self, value: impl Arg<str>) -> CfnRecommenderSchemaProps<R0, R1, Set> { CfnRecommenderSchemaProps(put(self.0, "RecommenderSchemaName", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<recommender_schema::TagsItems>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<recommender_schema::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRecommenderSchemaProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CustomerProfiles::RecommenderSchema`.
 pub mod recommender_schema {
 use crate::cfn::support::*;
 /// The property type `RecommenderSchemaField` of `AWS::CustomerProfiles::RecommenderSchema`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommenderschema-recommenderschemafield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecommenderSchemaField<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RecommenderSchemaField<R0 = Set>(Bag, Phase<(R0,)>);
 impl RecommenderSchemaField {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecommenderSchemaField<super::missing::TargetFieldName> { RecommenderSchemaField(Bag::default(), Phase) }
+    pub fn new() -> RecommenderSchemaField<Missing<super::required::TargetFieldName>> { RecommenderSchemaField(Bag::default(), Phase) }
 }
 impl<R0> RecommenderSchemaField<R0> {
     /// `ContentType`: `ContentType`. Update: replacement.
-    pub fn content_type(mut self, value: impl Arg<ContentType>) -> Self { self.0.set("ContentType", value.into_expr()); self }
+    pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
     /// `FeatureType`: `FeatureType`. Update: replacement.
-    pub fn feature_type(mut self, value: impl Arg<FeatureType>) -> Self { self.0.set("FeatureType", value.into_expr()); self }
+    pub fn feature_type(self, value: impl Arg<FeatureType>) -> Self { Self(put(self.0, "FeatureType", value.into_expr()), Phase) }
     /// `TargetFieldName`: text, required. Update: replacement.
-    pub fn target_field_name(mut self, value: impl Arg<str>) -> RecommenderSchemaField<Set> { self.0.set("TargetFieldName", value.into_expr()); RecommenderSchemaField(self.0, Phase) }
+    pub fn target_field_name(self, value: impl Arg<str>) -> RecommenderSchemaField<Set> { RecommenderSchemaField(put(self.0, "TargetFieldName", value.into_expr()), Phase) }
 }
 impl Done for RecommenderSchemaField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::CustomerProfiles::RecommenderSchema`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-recommenderschema-tagsitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsItems {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsItems<super::missing::Key, super::missing::Value> { TagsItems(Bag::default(), Phase) }
+    pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsItems<Set, R1> { self.0.set("Key", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsItems<R0, Set> { self.0.set("Value", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ContentType` allows.
@@ -1243,291 +1243,291 @@ impl CfnSegmentDefinition {
     /// `AWS::CustomerProfiles::SegmentDefinition`
     pub const TYPE: &'static str = "AWS::CustomerProfiles::SegmentDefinition";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnSegmentDefinitionProps<R0, R1, R2>) -> Self where CfnSegmentDefinitionProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSegmentDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `SegmentDefinitionArn`: text.
+    /// The attribute `SegmentDefinitionArn`: `OtherArn`.
     pub fn attr_segment_definition_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SegmentDefinitionArn") }
     /// The attribute `SegmentType`: text.
     pub fn attr_segment_type(&self) -> Val<str> { self.0.get_att("SegmentType") }
 }
 impl Parent for CfnSegmentDefinition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-customerprofiles-segmentdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSegmentDefinitionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnSegmentDefinitionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnSegmentDefinitionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSegmentDefinitionProps<missing::DisplayName, missing::DomainName, missing::SegmentDefinitionName> { CfnSegmentDefinitionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSegmentDefinitionProps<Missing<required::DisplayName>, Missing<required::DomainName>, Missing<required::SegmentDefinitionName>> { CfnSegmentDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSegmentDefinitionProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text, required. Update: replacement.
-    pub fn display_name(mut self, value: impl Arg<str>) -> CfnSegmentDefinitionProps<Set, R1, R2> { self.0.set("DisplayName", value.into_expr()); CfnSegmentDefinitionProps(self.0, Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnSegmentDefinitionProps<Set, R1, R2> { CfnSegmentDefinitionProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnSegmentDefinitionProps<R0, Set, R2> { self.0.set("DomainName", value.into_expr()); CfnSegmentDefinitionProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnSegmentDefinitionProps<R0, Set, R2> { CfnSegmentDefinitionProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `SegmentDefinitionName`: text, required. Update: replacement.
-    pub fn segment_definition_name(mut self, value: impl Arg<str>) -> CfnSegmentDefinitionProps<R0, R1, Set> { self.0.set("SegmentDefinitionName", value.into_expr()); CfnSegmentDefinitionProps(self.0, Phase) }
+    pub fn segment_definition_name(self, value: impl Arg<str>) -> CfnSegmentDefinitionProps<R0, R1, Set> { CfnSegmentDefinitionProps(put(self.0, "SegmentDefinitionName", value.into_expr()), Phase) }
     /// `SegmentGroups`: `SegmentGroup`. Update: replacement.
-    pub fn segment_groups(mut self, value: impl Arg<segment_definition::SegmentGroup>) -> Self { self.0.set("SegmentGroups", value.into_expr()); self }
+    pub fn segment_groups(self, value: impl Arg<segment_definition::SegmentGroup>) -> Self { Self(put(self.0, "SegmentGroups", value.into_expr()), Phase) }
     /// `SegmentSort`: `SegmentSort`. Update: in place.
-    pub fn segment_sort(mut self, value: impl Arg<segment_definition::SegmentSort>) -> Self { self.0.set("SegmentSort", value.into_expr()); self }
+    pub fn segment_sort(self, value: impl Arg<segment_definition::SegmentSort>) -> Self { Self(put(self.0, "SegmentSort", value.into_expr()), Phase) }
     /// `SegmentSqlQuery`: text. Update: replacement.
-    pub fn segment_sql_query(mut self, value: impl Arg<str>) -> Self { self.0.set("SegmentSqlQuery", value.into_expr()); self }
+    pub fn segment_sql_query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentSqlQuery", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSegmentDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::CustomerProfiles::SegmentDefinition`.
 pub mod segment_definition {
 use crate::cfn::support::*;
 /// The property type `AddressDimension` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-addressdimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AddressDimension(Bag);
+#[must_use] pub struct AddressDimension(Bag);
 impl AddressDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `City`: `ProfileDimension`. Update: replacement.
-    pub fn city(mut self, value: impl Arg<ProfileDimension>) -> Self { self.0.set("City", value.into_expr()); self }
+    pub fn city(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "City", value.into_expr())) }
     /// `Country`: `ProfileDimension`. Update: replacement.
-    pub fn country(mut self, value: impl Arg<ProfileDimension>) -> Self { self.0.set("Country", value.into_expr()); self }
+    pub fn country(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "Country", value.into_expr())) }
     /// `County`: `ProfileDimension`. Update: replacement.
-    pub fn county(mut self, value: impl Arg<ProfileDimension>) -> Self { self.0.set("County", value.into_expr()); self }
+    pub fn county(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "County", value.into_expr())) }
     /// `PostalCode`: `ProfileDimension`. Update: replacement.
-    pub fn postal_code(mut self, value: impl Arg<ProfileDimension>) -> Self { self.0.set("PostalCode", value.into_expr()); self }
+    pub fn postal_code(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "PostalCode", value.into_expr())) }
     /// `Province`: `ProfileDimension`. Update: replacement.
-    pub fn province(mut self, value: impl Arg<ProfileDimension>) -> Self { self.0.set("Province", value.into_expr()); self }
+    pub fn province(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "Province", value.into_expr())) }
     /// `State`: `ProfileDimension`. Update: replacement.
-    pub fn state(mut self, value: impl Arg<ProfileDimension>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for AddressDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AttributeDimension` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-attributedimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AttributeDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AttributeDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AttributeDimension {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AttributeDimension<super::missing::DimensionType, super::missing::Values> { AttributeDimension(Bag::default(), Phase) }
+    pub fn new() -> AttributeDimension<Missing<super::required::DimensionType>, Missing<super::required::Values>> { AttributeDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> AttributeDimension<R0, R1> {
     /// `DimensionType`: `AttributeDimensionDimensionType`, required. Update: replacement.
-    pub fn dimension_type(mut self, value: impl Arg<AttributeDimensionDimensionType>) -> AttributeDimension<Set, R1> { self.0.set("DimensionType", value.into_expr()); AttributeDimension(self.0, Phase) }
+    pub fn dimension_type(self, value: impl Arg<AttributeDimensionDimensionType>) -> AttributeDimension<Set, R1> { AttributeDimension(put(self.0, "DimensionType", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: replacement.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> AttributeDimension<R0, Set> { self.0.set("Values", value.into_expr()); AttributeDimension(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> AttributeDimension<R0, Set> { AttributeDimension(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for AttributeDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CalculatedAttributeDimension` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-calculatedattributedimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CalculatedAttributeDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CalculatedAttributeDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CalculatedAttributeDimension {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CalculatedAttributeDimension<super::missing::DimensionType, super::missing::Values> { CalculatedAttributeDimension(Bag::default(), Phase) }
+    pub fn new() -> CalculatedAttributeDimension<Missing<super::required::DimensionType>, Missing<super::required::Values>> { CalculatedAttributeDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> CalculatedAttributeDimension<R0, R1> {
     /// `ConditionOverrides`: `ConditionOverrides`. Update: replacement.
-    pub fn condition_overrides(mut self, value: impl Arg<ConditionOverrides>) -> Self { self.0.set("ConditionOverrides", value.into_expr()); self }
+    pub fn condition_overrides(self, value: impl Arg<ConditionOverrides>) -> Self { Self(put(self.0, "ConditionOverrides", value.into_expr()), Phase) }
     /// `DimensionType`: `CalculatedAttributeDimensionDimensionType`, required. Update: replacement.
-    pub fn dimension_type(mut self, value: impl Arg<CalculatedAttributeDimensionDimensionType>) -> CalculatedAttributeDimension<Set, R1> { self.0.set("DimensionType", value.into_expr()); CalculatedAttributeDimension(self.0, Phase) }
+    pub fn dimension_type(self, value: impl Arg<CalculatedAttributeDimensionDimensionType>) -> CalculatedAttributeDimension<Set, R1> { CalculatedAttributeDimension(put(self.0, "DimensionType", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: replacement.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> CalculatedAttributeDimension<R0, Set> { self.0.set("Values", value.into_expr()); CalculatedAttributeDimension(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> CalculatedAttributeDimension<R0, Set> { CalculatedAttributeDimension(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for CalculatedAttributeDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionOverrides` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-conditionoverrides.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConditionOverrides(Bag);
+#[must_use] pub struct ConditionOverrides(Bag);
 impl ConditionOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Range`: `RangeOverride`. Update: replacement.
-    pub fn range(mut self, value: impl Arg<RangeOverride>) -> Self { self.0.set("Range", value.into_expr()); self }
+    pub fn range(self, value: impl Arg<RangeOverride>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
 }
 impl Done for ConditionOverrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateDimension` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-datedimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DateDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DateDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DateDimension {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DateDimension<super::missing::DimensionType, super::missing::Values> { DateDimension(Bag::default(), Phase) }
+    pub fn new() -> DateDimension<Missing<super::required::DimensionType>, Missing<super::required::Values>> { DateDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> DateDimension<R0, R1> {
     /// `DimensionType`: `DateDimensionDimensionType`, required. Update: replacement.
-    pub fn dimension_type(mut self, value: impl Arg<DateDimensionDimensionType>) -> DateDimension<Set, R1> { self.0.set("DimensionType", value.into_expr()); DateDimension(self.0, Phase) }
+    pub fn dimension_type(self, value: impl Arg<DateDimensionDimensionType>) -> DateDimension<Set, R1> { DateDimension(put(self.0, "DimensionType", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: replacement.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> DateDimension<R0, Set> { self.0.set("Values", value.into_expr()); DateDimension(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> DateDimension<R0, Set> { DateDimension(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for DateDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Dimension` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-dimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Dimension(Bag);
+#[must_use] pub struct Dimension(Bag);
 impl Dimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CalculatedAttributes`: map of `CalculatedAttributeDimension`. Update: replacement.
-    pub fn calculated_attributes(mut self, value: impl Arg<Dict<CalculatedAttributeDimension>>) -> Self { self.0.set("CalculatedAttributes", value.into_expr()); self }
+    pub fn calculated_attributes(self, value: impl Arg<Dict<CalculatedAttributeDimension>>) -> Self { Self(put(self.0, "CalculatedAttributes", value.into_expr())) }
     /// `ProfileAttributes`: `ProfileAttributes`. Update: replacement.
-    pub fn profile_attributes(mut self, value: impl Arg<ProfileAttributes>) -> Self { self.0.set("ProfileAttributes", value.into_expr()); self }
+    pub fn profile_attributes(self, value: impl Arg<ProfileAttributes>) -> Self { Self(put(self.0, "ProfileAttributes", value.into_expr())) }
 }
 impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExtraLengthValueProfileDimension` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-extralengthvalueprofiledimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExtraLengthValueProfileDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ExtraLengthValueProfileDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ExtraLengthValueProfileDimension {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExtraLengthValueProfileDimension<super::missing::DimensionType, super::missing::Values> { ExtraLengthValueProfileDimension(Bag::default(), Phase) }
+    pub fn new() -> ExtraLengthValueProfileDimension<Missing<super::required::DimensionType>, Missing<super::required::Values>> { ExtraLengthValueProfileDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> ExtraLengthValueProfileDimension<R0, R1> {
     /// `DimensionType`: `DimensionType`, required. Update: replacement.
-    pub fn dimension_type(mut self, value: impl Arg<DimensionType>) -> ExtraLengthValueProfileDimension<Set, R1> { self.0.set("DimensionType", value.into_expr()); ExtraLengthValueProfileDimension(self.0, Phase) }
+    pub fn dimension_type(self, value: impl Arg<DimensionType>) -> ExtraLengthValueProfileDimension<Set, R1> { ExtraLengthValueProfileDimension(put(self.0, "DimensionType", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: replacement.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> ExtraLengthValueProfileDimension<R0, Set> { self.0.set("Values", value.into_expr()); ExtraLengthValueProfileDimension(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> ExtraLengthValueProfileDimension<R0, Set> { ExtraLengthValueProfileDimension(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for ExtraLengthValueProfileDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Group` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-group.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Group(Bag);
+#[must_use] pub struct Group(Bag);
 impl Group {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dimensions`: list of `Dimension`. Update: replacement.
-    pub fn dimensions(mut self, value: impl Arg<Arr<Dimension>>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
     /// `SourceSegments`: list of `SourceSegment`. Update: replacement.
-    pub fn source_segments(mut self, value: impl Arg<Arr<SourceSegment>>) -> Self { self.0.set("SourceSegments", value.into_expr()); self }
+    pub fn source_segments(self, value: impl Arg<Arr<SourceSegment>>) -> Self { Self(put(self.0, "SourceSegments", value.into_expr())) }
     /// `SourceType`: `SourceType`. Update: replacement.
-    pub fn source_type(mut self, value: impl Arg<SourceType>) -> Self { self.0.set("SourceType", value.into_expr()); self }
+    pub fn source_type(self, value: impl Arg<SourceType>) -> Self { Self(put(self.0, "SourceType", value.into_expr())) }
     /// `Type`: `Type`. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for Group { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProfileAttributes` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profileattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProfileAttributes(Bag);
+#[must_use] pub struct ProfileAttributes(Bag);
 impl ProfileAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountNumber`: `ProfileDimension`. Update: replacement.
-    pub fn account_number(mut self, value: impl Arg<ProfileDimension>) -> Self { self.0.set("AccountNumber", value.into_expr()); self }
+    pub fn account_number(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "AccountNumber", value.into_expr())) }
     /// `AdditionalInformation`: `ExtraLengthValueProfileDimension`. Update: replacement.
-    pub fn additional_information(mut self, value: impl Arg<ExtraLengthValueProfileDimension>) -> Self { self.0.set("AdditionalInformation", value.into_expr()); self }
+    pub fn additional_information(self, value: impl Arg<ExtraLengthValueProfileDimension>) -> Self { Self(put(self.0, "AdditionalInformation", value.into_expr())) }
     /// `Address`: `AddressDimension`. Update: replacement.
-    pub fn address(mut self, value: impl Arg<AddressDimension>) -> Self { self.0.set("Address", value.into_expr()); self }
+    pub fn address(self, value: impl Arg<AddressDimension>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
     /// `Attributes`: map of `AttributeDimension`. Update: replacement.
-    pub fn attributes(mut self, value: impl Arg<Dict<AttributeDimension>>) -> Self { self.0.set("Attributes", value.into_expr()); self }
+    pub fn attributes(self, value: impl Arg<Dict<AttributeDimension>>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
     /// `BillingAddress`: `AddressDimension`. Update: replacement.
-    pub fn billing_address(mut self, value: impl Arg<AddressDimension>) -> Self { self.0.set("BillingAddress", value.into_expr()); self }
+    pub fn billing_address(self, value: impl Arg<AddressDimension>) -> Self { Self(put(self.0, "BillingAddress", value.into_expr())) }
     /// `BirthDate`: `DateDimension`. Update: replacement.
-    pub fn birth_date(mut self, value: impl Arg<DateDimension>) -> Self { self.0.set("BirthDate", value.into_expr()); self }
+    pub fn birth_date(self, value: impl Arg<DateDimension>) -> Self { Self(put(self.0, "BirthDate", value.into_expr())) }
     /// `BusinessEmailAddress`: `ProfileDimension`. Update: replacement.
-    pub fn business_email_address(mut self, value: impl Arg<ProfileDimension>) -> Self { self.0.set("BusinessEmailAddress", value.into_expr()); self }
+    pub fn business_email_address(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "BusinessEmailAddress", value.into_expr())) }
     /// `BusinessName`: `ProfileDimension`. Update: replacement.
-    pub fn business_name(mut self, value: impl Arg<ProfileDimension>) -> Self { self.0.set("BusinessName", value.into_expr()); self }
+    pub fn business_name(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "BusinessName", value.into_expr())) }
     /// `BusinessPhoneNumber`: `ProfileDimension`. Update: replacement.
-    pub fn business_phone_number(mut self, value: impl Arg<ProfileDimension>) -> Self { self.0.set("BusinessPhoneNumber", value.into_expr()); self }
+    pub fn business_phone_number(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "BusinessPhoneNumber", value.into_expr())) }
     /// `EmailAddress`: `ProfileDimension`. Update: replacement.
-    pub fn email_address(mut self, value: impl Arg<ProfileDimension>) -> Self { self.0.set("EmailAddress", value.into_expr()); self }
+    pub fn email_address(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "EmailAddress", value.into_expr())) }
     /// `FirstName`: `ProfileDimension`. Update: replacement.
-    pub fn first_name(mut self, value: impl Arg<ProfileDimension>) -> Self { self.0.set("FirstName", value.into_expr()); self }
+    pub fn first_name(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "FirstName", value.into_expr())) }
     /// `GenderString`: `ProfileDimension`. Update: replacement.
-    pub fn gender_string(mut self, value: impl Arg<ProfileDimension>) -> Self { self.0.set("GenderString", value.into_expr()); self }
+    pub fn gender_string(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "GenderString", value.into_expr())) }
     /// `HomePhoneNumber`: `ProfileDimension`. Update: replacement.
-    pub fn home_phone_number(mut self, value: impl Arg<ProfileDimension>) -> Self { self.0.set("HomePhoneNumber", value.into_expr()); self }
+    pub fn home_phone_number(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "HomePhoneNumber", value.into_expr())) }
     /// `LastName`: `ProfileDimension`. Update: replacement.
-    pub fn last_name(mut self, value: impl Arg<ProfileDimension>) -> Self { self.0.set("LastName", value.into_expr()); self }
+    pub fn last_name(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "LastName", value.into_expr())) }
     /// `MailingAddress`: `AddressDimension`. Update: replacement.
-    pub fn mailing_address(mut self, value: impl Arg<AddressDimension>) -> Self { self.0.set("MailingAddress", value.into_expr()); self }
+    pub fn mailing_address(self, value: impl Arg<AddressDimension>) -> Self { Self(put(self.0, "MailingAddress", value.into_expr())) }
     /// `MiddleName`: `ProfileDimension`. Update: replacement.
-    pub fn middle_name(mut self, value: impl Arg<ProfileDimension>) -> Self { self.0.set("MiddleName", value.into_expr()); self }
+    pub fn middle_name(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "MiddleName", value.into_expr())) }
     /// `MobilePhoneNumber`: `ProfileDimension`. Update: replacement.
-    pub fn mobile_phone_number(mut self, value: impl Arg<ProfileDimension>) -> Self { self.0.set("MobilePhoneNumber", value.into_expr()); self }
+    pub fn mobile_phone_number(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "MobilePhoneNumber", value.into_expr())) }
     /// `PartyTypeString`: `ProfileDimension`. Update: replacement.
-    pub fn party_type_string(mut self, value: impl Arg<ProfileDimension>) -> Self { self.0.set("PartyTypeString", value.into_expr()); self }
+    pub fn party_type_string(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "PartyTypeString", value.into_expr())) }
     /// `PersonalEmailAddress`: `ProfileDimension`. Update: replacement.
-    pub fn personal_email_address(mut self, value: impl Arg<ProfileDimension>) -> Self { self.0.set("PersonalEmailAddress", value.into_expr()); self }
+    pub fn personal_email_address(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "PersonalEmailAddress", value.into_expr())) }
     /// `PhoneNumber`: `ProfileDimension`. Update: replacement.
-    pub fn phone_number(mut self, value: impl Arg<ProfileDimension>) -> Self { self.0.set("PhoneNumber", value.into_expr()); self }
+    pub fn phone_number(self, value: impl Arg<ProfileDimension>) -> Self { Self(put(self.0, "PhoneNumber", value.into_expr())) }
     /// `ProfileType`: `ProfileTypeDimension`. Update: replacement.
-    pub fn profile_type(mut self, value: impl Arg<ProfileTypeDimension>) -> Self { self.0.set("ProfileType", value.into_expr()); self }
+    pub fn profile_type(self, value: impl Arg<ProfileTypeDimension>) -> Self { Self(put(self.0, "ProfileType", value.into_expr())) }
     /// `ShippingAddress`: `AddressDimension`. Update: replacement.
-    pub fn shipping_address(mut self, value: impl Arg<AddressDimension>) -> Self { self.0.set("ShippingAddress", value.into_expr()); self }
+    pub fn shipping_address(self, value: impl Arg<AddressDimension>) -> Self { Self(put(self.0, "ShippingAddress", value.into_expr())) }
 }
 impl Done for ProfileAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProfileDimension` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profiledimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProfileDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ProfileDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ProfileDimension {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProfileDimension<super::missing::DimensionType, super::missing::Values> { ProfileDimension(Bag::default(), Phase) }
+    pub fn new() -> ProfileDimension<Missing<super::required::DimensionType>, Missing<super::required::Values>> { ProfileDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> ProfileDimension<R0, R1> {
     /// `DimensionType`: `DimensionType`, required. Update: replacement.
-    pub fn dimension_type(mut self, value: impl Arg<DimensionType>) -> ProfileDimension<Set, R1> { self.0.set("DimensionType", value.into_expr()); ProfileDimension(self.0, Phase) }
+    pub fn dimension_type(self, value: impl Arg<DimensionType>) -> ProfileDimension<Set, R1> { ProfileDimension(put(self.0, "DimensionType", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: replacement.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> ProfileDimension<R0, Set> { self.0.set("Values", value.into_expr()); ProfileDimension(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> ProfileDimension<R0, Set> { ProfileDimension(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for ProfileDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProfileTypeDimension` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-profiletypedimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProfileTypeDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ProfileTypeDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ProfileTypeDimension {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProfileTypeDimension<super::missing::DimensionType, super::missing::Values> { ProfileTypeDimension(Bag::default(), Phase) }
+    pub fn new() -> ProfileTypeDimension<Missing<super::required::DimensionType>, Missing<super::required::Values>> { ProfileTypeDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> ProfileTypeDimension<R0, R1> {
     /// `DimensionType`: `ProfileTypeDimensionDimensionType`, required. Update: replacement.
-    pub fn dimension_type(mut self, value: impl Arg<ProfileTypeDimensionDimensionType>) -> ProfileTypeDimension<Set, R1> { self.0.set("DimensionType", value.into_expr()); ProfileTypeDimension(self.0, Phase) }
+    pub fn dimension_type(self, value: impl Arg<ProfileTypeDimensionDimensionType>) -> ProfileTypeDimension<Set, R1> { ProfileTypeDimension(put(self.0, "DimensionType", value.into_expr()), Phase) }
     /// `Values`: list of `Values`, required. Update: replacement.
-    pub fn values(mut self, value: impl Arg<Arr<Values>>) -> ProfileTypeDimension<R0, Set> { self.0.set("Values", value.into_expr()); ProfileTypeDimension(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<Values>>) -> ProfileTypeDimension<R0, Set> { ProfileTypeDimension(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for ProfileTypeDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RangeOverride` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-rangeoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RangeOverride<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RangeOverride<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RangeOverride {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RangeOverride<super::missing::Start, super::missing::Unit> { RangeOverride(Bag::default(), Phase) }
+    pub fn new() -> RangeOverride<Missing<super::required::Start>, Missing<super::required::Unit>> { RangeOverride(Bag::default(), Phase) }
 }
 impl<R0, R1> RangeOverride<R0, R1> {
     /// `End`: integer. Update: replacement.
-    pub fn end(mut self, value: impl Arg<i64>) -> Self { self.0.set("End", value.into_expr()); self }
+    pub fn end(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "End", value.into_expr()), Phase) }
     /// `Start`: integer, required. Update: replacement.
-    pub fn start(mut self, value: impl Arg<i64>) -> RangeOverride<Set, R1> { self.0.set("Start", value.into_expr()); RangeOverride(self.0, Phase) }
+    pub fn start(self, value: impl Arg<i64>) -> RangeOverride<Set, R1> { RangeOverride(put(self.0, "Start", value.into_expr()), Phase) }
     /// `Unit`: `Unit`, required. Update: replacement.
-    pub fn unit(mut self, value: impl Arg<Unit>) -> RangeOverride<R0, Set> { self.0.set("Unit", value.into_expr()); RangeOverride(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> RangeOverride<R0, Set> { RangeOverride(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for RangeOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SegmentGroup` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-segmentgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SegmentGroup(Bag);
+#[must_use] pub struct SegmentGroup(Bag);
 impl SegmentGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Groups`: list of `Group`. Update: replacement.
-    pub fn groups(mut self, value: impl Arg<Arr<Group>>) -> Self { self.0.set("Groups", value.into_expr()); self }
+    pub fn groups(self, value: impl Arg<Arr<Group>>) -> Self { Self(put(self.0, "Groups", value.into_expr())) }
     /// `Include`: `Include`. Update: replacement.
-    pub fn include(mut self, value: impl Arg<Include>) -> Self { self.0.set("Include", value.into_expr()); self }
+    pub fn include(self, value: impl Arg<Include>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for SegmentGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SegmentSort` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-segmentsort.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SegmentSort<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SegmentSort<R0 = Set>(Bag, Phase<(R0,)>);
 impl SegmentSort {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SegmentSort<super::missing::Attributes> { SegmentSort(Bag::default(), Phase) }
+    pub fn new() -> SegmentSort<Missing<super::required::Attributes>> { SegmentSort(Bag::default(), Phase) }
 }
 impl<R0> SegmentSort<R0> {
     /// `Attributes`: list of `SortAttribute`, required. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Arr<SortAttribute>>) -> SegmentSort<Set> { self.0.set("Attributes", value.into_expr()); SegmentSort(self.0, Phase) }
+    pub fn attributes(self, value: impl Arg<Arr<SortAttribute>>) -> SegmentSort<Set> { SegmentSort(put(self.0, "Attributes", value.into_expr()), Phase) }
 }
 impl Done for SegmentSort { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SortAttribute` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-sortattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SortAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SortAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SortAttribute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SortAttribute<super::missing::Name, super::missing::Order> { SortAttribute(Bag::default(), Phase) }
+    pub fn new() -> SortAttribute<Missing<super::required::Name>, Missing<super::required::Order>> { SortAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> SortAttribute<R0, R1> {
     /// `DataType`: `DataType`. Update: in place.
-    pub fn data_type(mut self, value: impl Arg<DataType>) -> Self { self.0.set("DataType", value.into_expr()); self }
+    pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> SortAttribute<Set, R1> { self.0.set("Name", value.into_expr()); SortAttribute(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SortAttribute<Set, R1> { SortAttribute(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Order`: `Order`, required. Update: in place.
-    pub fn order(mut self, value: impl Arg<Order>) -> SortAttribute<R0, Set> { self.0.set("Order", value.into_expr()); SortAttribute(self.0, Phase) }
+    pub fn order(self, value: impl Arg<Order>) -> SortAttribute<R0, Set> { SortAttribute(put(self.0, "Order", value.into_expr()), Phase) }
     /// `Type`: `SortAttributeType`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<SortAttributeType>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<SortAttributeType>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SortAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceSegment` of `AWS::CustomerProfiles::SegmentDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-customerprofiles-segmentdefinition-sourcesegment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceSegment(Bag);
+#[must_use] pub struct SourceSegment(Bag);
 impl SourceSegment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SegmentDefinitionName`: text. Update: replacement.
-    pub fn segment_definition_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SegmentDefinitionName", value.into_expr()); self }
+    pub fn segment_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentDefinitionName", value.into_expr())) }
 }
 impl Done for SourceSegment { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DimensionType` allows.
@@ -1557,5 +1557,5 @@ Unit { Days = "DAYS" } }
 values! { /// Texts that `Values` allows.
 Values { AccountProfile = "ACCOUNT_PROFILE", Profile = "PROFILE" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AttributeDetails, AttributeMatchingModel, Attributes, BucketName, CalculatedAttributeName, ComparisonOperator, ConflictResolvingModel, ConnectorType, DayOfTheWeek, DefaultExpirationDays, Description, DimensionType, DisplayName, DomainName, Enabled, End, EventParametersList, EventStreamName, EventTriggerConditions, EventTriggerDimensions, EventTriggerName, EventType, Expression, Fields, FlowName, Key, KmsArn, LogicalOperator, MatchingAttributesList, Name, Object, ObjectAttributes, ObjectTypeName, Operator, OperatorPropertyKey, Order, Property, RecommenderName, RecommenderRecipeName, RecommenderSchemaName, Rule, S3BucketName, ScheduleExpression, SegmentDefinitionName, Source, SourceConnectorProperties, SourceFields, SourceFlowConfig, Start, Statistic, Status, Target, TargetFieldName, TaskType, Tasks, Time, TriggerConfig, TriggerType, Unit, Uri, Value, Values } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AttributeDetails, AttributeMatchingModel, Attributes, BucketName, CalculatedAttributeName, ComparisonOperator, ConflictResolvingModel, ConnectorType, DayOfTheWeek, DefaultExpirationDays, Description, DimensionType, DisplayName, DomainName, Enabled, End, EventParametersList, EventStreamName, EventTriggerConditions, EventTriggerDimensions, EventTriggerName, EventType, Expression, Fields, FlowName, Key, KmsArn, LogicalOperator, MatchingAttributesList, Name, Object, ObjectAttributes, ObjectTypeName, Operator, OperatorPropertyKey, Order, Property, RecommenderName, RecommenderRecipeName, RecommenderSchemaName, Rule, S3BucketName, ScheduleExpression, SegmentDefinitionName, Source, SourceConnectorProperties, SourceFields, SourceFlowConfig, Start, Statistic, Status, Target, TargetFieldName, TaskType, Tasks, Time, TriggerConfig, TriggerType, Unit, Uri, Value, Values } }

@@ -10,253 +10,253 @@ impl CfnDataset {
     /// `AWS::DataBrew::Dataset`
     pub const TYPE: &'static str = "AWS::DataBrew::Dataset";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDatasetProps<R0, R1>) -> Self where CfnDatasetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatasetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnDataset { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-dataset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDatasetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDatasetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDatasetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDatasetProps<missing::Input, missing::Name> { CfnDatasetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDatasetProps<Missing<required::Input>, Missing<required::Name>> { CfnDatasetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDatasetProps<R0, R1> {
     /// `Format`: `Format`. Update: in place.
-    pub fn format(mut self, value: impl Arg<dataset::Format>) -> Self { self.0.set("Format", value.into_expr()); self }
+    pub fn format(self, value: impl Arg<dataset::Format>) -> Self { Self(put(self.0, "Format", value.into_expr()), Phase) }
     /// `FormatOptions`: `FormatOptions`. Update: in place.
-    pub fn format_options(mut self, value: impl Arg<dataset::FormatOptions>) -> Self { self.0.set("FormatOptions", value.into_expr()); self }
+    pub fn format_options(self, value: impl Arg<dataset::FormatOptions>) -> Self { Self(put(self.0, "FormatOptions", value.into_expr()), Phase) }
     /// `Input`: `Input`, required. Update: in place.
-    pub fn input(mut self, value: impl Arg<dataset::Input>) -> CfnDatasetProps<Set, R1> { self.0.set("Input", value.into_expr()); CfnDatasetProps(self.0, Phase) }
+    pub fn input(self, value: impl Arg<dataset::Input>) -> CfnDatasetProps<Set, R1> { CfnDatasetProps(put(self.0, "Input", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDatasetProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnDatasetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDatasetProps<R0, Set> { CfnDatasetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PathOptions`: `PathOptions`. Update: in place.
-    pub fn path_options(mut self, value: impl Arg<dataset::PathOptions>) -> Self { self.0.set("PathOptions", value.into_expr()); self }
+    pub fn path_options(self, value: impl Arg<dataset::PathOptions>) -> Self { Self(put(self.0, "PathOptions", value.into_expr()), Phase) }
     /// `Source`: `Source`. Update: in place.
-    pub fn source(mut self, value: impl Arg<dataset::Source>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<dataset::Source>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataBrew::Dataset`.
 pub mod dataset {
 use crate::cfn::support::*;
 /// The property type `CsvOptions` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-csvoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CsvOptions(Bag);
+#[must_use] pub struct CsvOptions(Bag);
 impl CsvOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Delimiter`: text. Update: in place.
-    pub fn delimiter(mut self, value: impl Arg<str>) -> Self { self.0.set("Delimiter", value.into_expr()); self }
+    pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value.into_expr())) }
     /// `HeaderRow`: boolean. Update: in place.
-    pub fn header_row(mut self, value: impl Arg<bool>) -> Self { self.0.set("HeaderRow", value.into_expr()); self }
+    pub fn header_row(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HeaderRow", value.into_expr())) }
 }
 impl Done for CsvOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataCatalogInputDefinition` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-datacataloginputdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataCatalogInputDefinition(Bag);
+#[must_use] pub struct DataCatalogInputDefinition(Bag);
 impl DataCatalogInputDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogId`: text. Update: in place.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CatalogId", value.into_expr()); self }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
     /// `DatabaseName`: text. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
     /// `TableName`: text. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TableName", value.into_expr()); self }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr())) }
     /// `TempDirectory`: `S3Location`. Update: in place.
-    pub fn temp_directory(mut self, value: impl Arg<S3Location>) -> Self { self.0.set("TempDirectory", value.into_expr()); self }
+    pub fn temp_directory(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "TempDirectory", value.into_expr())) }
 }
 impl Done for DataCatalogInputDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseInputDefinition` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-databaseinputdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatabaseInputDefinition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DatabaseInputDefinition<R0 = Set>(Bag, Phase<(R0,)>);
 impl DatabaseInputDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DatabaseInputDefinition<super::missing::GlueConnectionName> { DatabaseInputDefinition(Bag::default(), Phase) }
+    pub fn new() -> DatabaseInputDefinition<Missing<super::required::GlueConnectionName>> { DatabaseInputDefinition(Bag::default(), Phase) }
 }
 impl<R0> DatabaseInputDefinition<R0> {
     /// `DatabaseTableName`: text. Update: in place.
-    pub fn database_table_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseTableName", value.into_expr()); self }
+    pub fn database_table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseTableName", value.into_expr()), Phase) }
     /// `GlueConnectionName`: text, required. Update: in place.
-    pub fn glue_connection_name(mut self, value: impl Arg<str>) -> DatabaseInputDefinition<Set> { self.0.set("GlueConnectionName", value.into_expr()); DatabaseInputDefinition(self.0, Phase) }
+    pub fn glue_connection_name(self, value: impl Arg<str>) -> DatabaseInputDefinition<Set> { DatabaseInputDefinition(put(self.0, "GlueConnectionName", value.into_expr()), Phase) }
     /// `QueryString`: text. Update: in place.
-    pub fn query_string(mut self, value: impl Arg<str>) -> Self { self.0.set("QueryString", value.into_expr()); self }
+    pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value.into_expr()), Phase) }
     /// `TempDirectory`: `S3Location`. Update: in place.
-    pub fn temp_directory(mut self, value: impl Arg<S3Location>) -> Self { self.0.set("TempDirectory", value.into_expr()); self }
+    pub fn temp_directory(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "TempDirectory", value.into_expr()), Phase) }
 }
 impl Done for DatabaseInputDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatasetParameter` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-datasetparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatasetParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DatasetParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DatasetParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DatasetParameter<super::missing::Name, super::missing::Type> { DatasetParameter(Bag::default(), Phase) }
+    pub fn new() -> DatasetParameter<Missing<super::required::Name>, Missing<super::required::Type>> { DatasetParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> DatasetParameter<R0, R1> {
     /// `CreateColumn`: boolean. Update: in place.
-    pub fn create_column(mut self, value: impl Arg<bool>) -> Self { self.0.set("CreateColumn", value.into_expr()); self }
+    pub fn create_column(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CreateColumn", value.into_expr()), Phase) }
     /// `DatetimeOptions`: `DatetimeOptions`. Update: in place.
-    pub fn datetime_options(mut self, value: impl Arg<DatetimeOptions>) -> Self { self.0.set("DatetimeOptions", value.into_expr()); self }
+    pub fn datetime_options(self, value: impl Arg<DatetimeOptions>) -> Self { Self(put(self.0, "DatetimeOptions", value.into_expr()), Phase) }
     /// `Filter`: `FilterExpression`. Update: in place.
-    pub fn filter(mut self, value: impl Arg<FilterExpression>) -> Self { self.0.set("Filter", value.into_expr()); self }
+    pub fn filter(self, value: impl Arg<FilterExpression>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> DatasetParameter<Set, R1> { self.0.set("Name", value.into_expr()); DatasetParameter(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DatasetParameter<Set, R1> { DatasetParameter(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> DatasetParameter<R0, Set> { self.0.set("Type", value.into_expr()); DatasetParameter(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DatasetParameter<R0, Set> { DatasetParameter(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for DatasetParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatetimeOptions` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-datetimeoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatetimeOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DatetimeOptions<R0 = Set>(Bag, Phase<(R0,)>);
 impl DatetimeOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DatetimeOptions<super::missing::Format> { DatetimeOptions(Bag::default(), Phase) }
+    pub fn new() -> DatetimeOptions<Missing<super::required::Format>> { DatetimeOptions(Bag::default(), Phase) }
 }
 impl<R0> DatetimeOptions<R0> {
     /// `Format`: text, required. Update: in place.
-    pub fn format(mut self, value: impl Arg<str>) -> DatetimeOptions<Set> { self.0.set("Format", value.into_expr()); DatetimeOptions(self.0, Phase) }
+    pub fn format(self, value: impl Arg<str>) -> DatetimeOptions<Set> { DatetimeOptions(put(self.0, "Format", value.into_expr()), Phase) }
     /// `LocaleCode`: text. Update: in place.
-    pub fn locale_code(mut self, value: impl Arg<str>) -> Self { self.0.set("LocaleCode", value.into_expr()); self }
+    pub fn locale_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocaleCode", value.into_expr()), Phase) }
     /// `TimezoneOffset`: text. Update: in place.
-    pub fn timezone_offset(mut self, value: impl Arg<str>) -> Self { self.0.set("TimezoneOffset", value.into_expr()); self }
+    pub fn timezone_offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimezoneOffset", value.into_expr()), Phase) }
 }
 impl Done for DatetimeOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExcelOptions` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-exceloptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExcelOptions(Bag);
+#[must_use] pub struct ExcelOptions(Bag);
 impl ExcelOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HeaderRow`: boolean. Update: in place.
-    pub fn header_row(mut self, value: impl Arg<bool>) -> Self { self.0.set("HeaderRow", value.into_expr()); self }
+    pub fn header_row(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HeaderRow", value.into_expr())) }
     /// `SheetIndexes`: list of integer. Update: in place.
-    pub fn sheet_indexes(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("SheetIndexes", value.into_expr()); self }
+    pub fn sheet_indexes(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "SheetIndexes", value.into_expr())) }
     /// `SheetNames`: list of text. Update: in place.
-    pub fn sheet_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SheetNames", value.into_expr()); self }
+    pub fn sheet_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SheetNames", value.into_expr())) }
 }
 impl Done for ExcelOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilesLimit` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-fileslimit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilesLimit<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FilesLimit<R0 = Set>(Bag, Phase<(R0,)>);
 impl FilesLimit {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FilesLimit<super::missing::MaxFiles> { FilesLimit(Bag::default(), Phase) }
+    pub fn new() -> FilesLimit<Missing<super::required::MaxFiles>> { FilesLimit(Bag::default(), Phase) }
 }
 impl<R0> FilesLimit<R0> {
     /// `MaxFiles`: integer, required. Update: in place.
-    pub fn max_files(mut self, value: impl Arg<i64>) -> FilesLimit<Set> { self.0.set("MaxFiles", value.into_expr()); FilesLimit(self.0, Phase) }
+    pub fn max_files(self, value: impl Arg<i64>) -> FilesLimit<Set> { FilesLimit(put(self.0, "MaxFiles", value.into_expr()), Phase) }
     /// `Order`: `Order`. Update: in place.
-    pub fn order(mut self, value: impl Arg<Order>) -> Self { self.0.set("Order", value.into_expr()); self }
+    pub fn order(self, value: impl Arg<Order>) -> Self { Self(put(self.0, "Order", value.into_expr()), Phase) }
     /// `OrderedBy`: `OrderedBy`. Update: in place.
-    pub fn ordered_by(mut self, value: impl Arg<OrderedBy>) -> Self { self.0.set("OrderedBy", value.into_expr()); self }
+    pub fn ordered_by(self, value: impl Arg<OrderedBy>) -> Self { Self(put(self.0, "OrderedBy", value.into_expr()), Phase) }
 }
 impl Done for FilesLimit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterExpression` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-filterexpression.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilterExpression<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FilterExpression<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FilterExpression {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FilterExpression<super::missing::Expression, super::missing::ValuesMap> { FilterExpression(Bag::default(), Phase) }
+    pub fn new() -> FilterExpression<Missing<super::required::Expression>, Missing<super::required::ValuesMap>> { FilterExpression(Bag::default(), Phase) }
 }
 impl<R0, R1> FilterExpression<R0, R1> {
     /// `Expression`: text, required. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> FilterExpression<Set, R1> { self.0.set("Expression", value.into_expr()); FilterExpression(self.0, Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> FilterExpression<Set, R1> { FilterExpression(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `ValuesMap`: list of `FilterValue`, required. Update: in place.
-    pub fn values_map(mut self, value: impl Arg<Arr<FilterValue>>) -> FilterExpression<R0, Set> { self.0.set("ValuesMap", value.into_expr()); FilterExpression(self.0, Phase) }
+    pub fn values_map(self, value: impl Arg<Arr<FilterValue>>) -> FilterExpression<R0, Set> { FilterExpression(put(self.0, "ValuesMap", value.into_expr()), Phase) }
 }
 impl Done for FilterExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterValue` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-filtervalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilterValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FilterValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FilterValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FilterValue<super::missing::Value, super::missing::ValueReference> { FilterValue(Bag::default(), Phase) }
+    pub fn new() -> FilterValue<Missing<super::required::Value>, Missing<super::required::ValueReference>> { FilterValue(Bag::default(), Phase) }
 }
 impl<R0, R1> FilterValue<R0, R1> {
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> FilterValue<Set, R1> { self.0.set("Value", value.into_expr()); FilterValue(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> FilterValue<Set, R1> { FilterValue(put(self.0, "Value", value.into_expr()), Phase) }
     /// `ValueReference`: text, required. Update: in place.
-    pub fn value_reference(mut self, value: impl Arg<str>) -> FilterValue<R0, Set> { self.0.set("ValueReference", value.into_expr()); FilterValue(self.0, Phase) }
+    pub fn value_reference(self, value: impl Arg<str>) -> FilterValue<R0, Set> { FilterValue(put(self.0, "ValueReference", value.into_expr()), Phase) }
 }
 impl Done for FilterValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormatOptions` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-formatoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FormatOptions(Bag);
+#[must_use] pub struct FormatOptions(Bag);
 impl FormatOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Csv`: `CsvOptions`. Update: in place.
-    pub fn csv(mut self, value: impl Arg<CsvOptions>) -> Self { self.0.set("Csv", value.into_expr()); self }
+    pub fn csv(self, value: impl Arg<CsvOptions>) -> Self { Self(put(self.0, "Csv", value.into_expr())) }
     /// `Excel`: `ExcelOptions`. Update: in place.
-    pub fn excel(mut self, value: impl Arg<ExcelOptions>) -> Self { self.0.set("Excel", value.into_expr()); self }
+    pub fn excel(self, value: impl Arg<ExcelOptions>) -> Self { Self(put(self.0, "Excel", value.into_expr())) }
     /// `Json`: `JsonOptions`. Update: in place.
-    pub fn json(mut self, value: impl Arg<JsonOptions>) -> Self { self.0.set("Json", value.into_expr()); self }
+    pub fn json(self, value: impl Arg<JsonOptions>) -> Self { Self(put(self.0, "Json", value.into_expr())) }
 }
 impl Done for FormatOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Input` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-input.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Input(Bag);
+#[must_use] pub struct Input(Bag);
 impl Input {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataCatalogInputDefinition`: `DataCatalogInputDefinition`. Update: in place.
-    pub fn data_catalog_input_definition(mut self, value: impl Arg<DataCatalogInputDefinition>) -> Self { self.0.set("DataCatalogInputDefinition", value.into_expr()); self }
+    pub fn data_catalog_input_definition(self, value: impl Arg<DataCatalogInputDefinition>) -> Self { Self(put(self.0, "DataCatalogInputDefinition", value.into_expr())) }
     /// `DatabaseInputDefinition`: `DatabaseInputDefinition`. Update: in place.
-    pub fn database_input_definition(mut self, value: impl Arg<DatabaseInputDefinition>) -> Self { self.0.set("DatabaseInputDefinition", value.into_expr()); self }
+    pub fn database_input_definition(self, value: impl Arg<DatabaseInputDefinition>) -> Self { Self(put(self.0, "DatabaseInputDefinition", value.into_expr())) }
     /// `Metadata`: `Metadata`. Update: in place.
-    pub fn metadata(mut self, value: impl Arg<Metadata>) -> Self { self.0.set("Metadata", value.into_expr()); self }
+    pub fn metadata(self, value: impl Arg<Metadata>) -> Self { Self(put(self.0, "Metadata", value.into_expr())) }
     /// `S3InputDefinition`: `S3Location`. Update: in place.
-    pub fn s3_input_definition(mut self, value: impl Arg<S3Location>) -> Self { self.0.set("S3InputDefinition", value.into_expr()); self }
+    pub fn s3_input_definition(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3InputDefinition", value.into_expr())) }
 }
 impl Done for Input { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JsonOptions` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-jsonoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JsonOptions(Bag);
+#[must_use] pub struct JsonOptions(Bag);
 impl JsonOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MultiLine`: boolean. Update: in place.
-    pub fn multi_line(mut self, value: impl Arg<bool>) -> Self { self.0.set("MultiLine", value.into_expr()); self }
+    pub fn multi_line(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiLine", value.into_expr())) }
 }
 impl Done for JsonOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Metadata` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-metadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Metadata(Bag);
+#[must_use] pub struct Metadata(Bag);
 impl Metadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourceArn`: text. Update: in place.
-    pub fn source_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceArn", value.into_expr()); self }
+    pub fn source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceArn", value.into_expr())) }
 }
 impl Done for Metadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PathOptions` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-pathoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PathOptions(Bag);
+#[must_use] pub struct PathOptions(Bag);
 impl PathOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FilesLimit`: `FilesLimit`. Update: in place.
-    pub fn files_limit(mut self, value: impl Arg<FilesLimit>) -> Self { self.0.set("FilesLimit", value.into_expr()); self }
+    pub fn files_limit(self, value: impl Arg<FilesLimit>) -> Self { Self(put(self.0, "FilesLimit", value.into_expr())) }
     /// `LastModifiedDateCondition`: `FilterExpression`. Update: in place.
-    pub fn last_modified_date_condition(mut self, value: impl Arg<FilterExpression>) -> Self { self.0.set("LastModifiedDateCondition", value.into_expr()); self }
+    pub fn last_modified_date_condition(self, value: impl Arg<FilterExpression>) -> Self { Self(put(self.0, "LastModifiedDateCondition", value.into_expr())) }
     /// `Parameters`: list of `PathParameter`. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Arr<PathParameter>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Arr<PathParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
 }
 impl Done for PathOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PathParameter` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-pathparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PathParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PathParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PathParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PathParameter<super::missing::DatasetParameter, super::missing::PathParameterName> { PathParameter(Bag::default(), Phase) }
+    pub fn new() -> PathParameter<Missing<super::required::DatasetParameter>, Missing<super::required::PathParameterName>> { PathParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> PathParameter<R0, R1> {
     /// `DatasetParameter`: `DatasetParameter`, required. Update: in place.
-    pub fn dataset_parameter(mut self, value: impl Arg<DatasetParameter>) -> PathParameter<Set, R1> { self.0.set("DatasetParameter", value.into_expr()); PathParameter(self.0, Phase) }
+    pub fn dataset_parameter(self, value: impl Arg<DatasetParameter>) -> PathParameter<Set, R1> { PathParameter(put(self.0, "DatasetParameter", value.into_expr()), Phase) }
     /// `PathParameterName`: text, required. Update: in place.
-    pub fn path_parameter_name(mut self, value: impl Arg<str>) -> PathParameter<R0, Set> { self.0.set("PathParameterName", value.into_expr()); PathParameter(self.0, Phase) }
+    pub fn path_parameter_name(self, value: impl Arg<str>) -> PathParameter<R0, Set> { PathParameter(put(self.0, "PathParameterName", value.into_expr()), Phase) }
 }
 impl Done for PathParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::DataBrew::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-dataset-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3Location<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::Bucket> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::Bucket>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0> S3Location<R0> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3Location<Set> { self.0.set("Bucket", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `BucketOwner`: text. Update: in place.
-    pub fn bucket_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketOwner", value.into_expr()); self }
+    pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value.into_expr()), Phase) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Format` allows.
@@ -276,316 +276,316 @@ impl CfnJob {
     /// `AWS::DataBrew::Job`
     pub const TYPE: &'static str = "AWS::DataBrew::Job";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnJobProps<R0, R1, R2>) -> Self where CfnJobProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnJobProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnJob { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-job.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnJobProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnJobProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnJobProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnJobProps<missing::Name, missing::RoleArn, missing::Type> { CfnJobProps(Bag::default(), Phase) }
+    pub fn new() -> CfnJobProps<Missing<required::Name>, Missing<required::RoleArn>, Missing<required::Type>> { CfnJobProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnJobProps<R0, R1, R2> {
     /// `DataCatalogOutputs`: list of `DataCatalogOutput`. Update: in place.
-    pub fn data_catalog_outputs(mut self, value: impl Arg<Arr<job::DataCatalogOutput>>) -> Self { self.0.set("DataCatalogOutputs", value.into_expr()); self }
+    pub fn data_catalog_outputs(self, value: impl Arg<Arr<job::DataCatalogOutput>>) -> Self { Self(put(self.0, "DataCatalogOutputs", value.into_expr()), Phase) }
     /// `DatabaseOutputs`: list of `DatabaseOutput`. Update: in place.
-    pub fn database_outputs(mut self, value: impl Arg<Arr<job::DatabaseOutput>>) -> Self { self.0.set("DatabaseOutputs", value.into_expr()); self }
+    pub fn database_outputs(self, value: impl Arg<Arr<job::DatabaseOutput>>) -> Self { Self(put(self.0, "DatabaseOutputs", value.into_expr()), Phase) }
     /// `DatasetName`: text. Update: in place.
-    pub fn dataset_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatasetName", value.into_expr()); self }
+    pub fn dataset_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetName", value.into_expr()), Phase) }
     /// `EncryptionKeyArn`: text. Update: in place.
-    pub fn encryption_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionKeyArn", value.into_expr()); self }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr()), Phase) }
     /// `EncryptionMode`: `EncryptionMode`. Update: in place.
-    pub fn encryption_mode(mut self, value: impl Arg<job::EncryptionMode>) -> Self { self.0.set("EncryptionMode", value.into_expr()); self }
+    pub fn encryption_mode(self, value: impl Arg<job::EncryptionMode>) -> Self { Self(put(self.0, "EncryptionMode", value.into_expr()), Phase) }
     /// `JobSample`: `JobSample`. Update: in place.
-    pub fn job_sample(mut self, value: impl Arg<job::JobSample>) -> Self { self.0.set("JobSample", value.into_expr()); self }
+    pub fn job_sample(self, value: impl Arg<job::JobSample>) -> Self { Self(put(self.0, "JobSample", value.into_expr()), Phase) }
     /// `LogSubscription`: `LogSubscription`. Update: in place.
-    pub fn log_subscription(mut self, value: impl Arg<job::LogSubscription>) -> Self { self.0.set("LogSubscription", value.into_expr()); self }
+    pub fn log_subscription(self, value: impl Arg<job::LogSubscription>) -> Self { Self(put(self.0, "LogSubscription", value.into_expr()), Phase) }
     /// `MaxCapacity`: integer. Update: in place.
-    pub fn max_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxCapacity", value.into_expr()); self }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
     /// `MaxRetries`: integer. Update: in place.
-    pub fn max_retries(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxRetries", value.into_expr()); self }
+    pub fn max_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRetries", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnJobProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnJobProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnJobProps<Set, R1, R2> { CfnJobProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OutputLocation`: `OutputLocation`. Update: in place.
-    pub fn output_location(mut self, value: impl Arg<job::OutputLocation>) -> Self { self.0.set("OutputLocation", value.into_expr()); self }
+    pub fn output_location(self, value: impl Arg<job::OutputLocation>) -> Self { Self(put(self.0, "OutputLocation", value.into_expr()), Phase) }
     /// `Outputs`: list of `Output`. Update: in place.
-    pub fn outputs(mut self, value: impl Arg<Arr<job::Output>>) -> Self { self.0.set("Outputs", value.into_expr()); self }
+    pub fn outputs(self, value: impl Arg<Arr<job::Output>>) -> Self { Self(put(self.0, "Outputs", value.into_expr()), Phase) }
     /// `ProfileConfiguration`: `ProfileConfiguration`. Update: in place.
-    pub fn profile_configuration(mut self, value: impl Arg<job::ProfileConfiguration>) -> Self { self.0.set("ProfileConfiguration", value.into_expr()); self }
+    pub fn profile_configuration(self, value: impl Arg<job::ProfileConfiguration>) -> Self { Self(put(self.0, "ProfileConfiguration", value.into_expr()), Phase) }
     /// `ProjectName`: text. Update: in place.
-    pub fn project_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ProjectName", value.into_expr()); self }
+    pub fn project_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectName", value.into_expr()), Phase) }
     /// `Recipe`: `Recipe`. Update: in place.
-    pub fn recipe(mut self, value: impl Arg<job::Recipe>) -> Self { self.0.set("Recipe", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnJobProps<R0, Set, R2> { self.0.set("RoleArn", value.into_expr()); CfnJobProps(self.0, Phase) }
+    pub fn recipe(self, value: impl Arg<job::Recipe>) -> Self { Self(put(self.0, "Recipe", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnJobProps<R0, Set, R2> { CfnJobProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Timeout`: integer. Update: in place.
-    pub fn timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<job::Type>) -> CfnJobProps<R0, R1, Set> { self.0.set("Type", value.into_expr()); CfnJobProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<job::Type>) -> CfnJobProps<R0, R1, Set> { CfnJobProps(put(self.0, "Type", value.into_expr()), Phase) }
     /// `ValidationConfigurations`: list of `ValidationConfiguration`. Update: in place.
-    pub fn validation_configurations(mut self, value: impl Arg<Arr<job::ValidationConfiguration>>) -> Self { self.0.set("ValidationConfigurations", value.into_expr()); self }
+    pub fn validation_configurations(self, value: impl Arg<Arr<job::ValidationConfiguration>>) -> Self { Self(put(self.0, "ValidationConfigurations", value.into_expr()), Phase) }
 }
 impl Done for CfnJobProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataBrew::Job`.
 pub mod job {
 use crate::cfn::support::*;
 /// The property type `AllowedStatistics` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-allowedstatistics.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AllowedStatistics<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AllowedStatistics<R0 = Set>(Bag, Phase<(R0,)>);
 impl AllowedStatistics {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AllowedStatistics<super::missing::Statistics> { AllowedStatistics(Bag::default(), Phase) }
+    pub fn new() -> AllowedStatistics<Missing<super::required::Statistics>> { AllowedStatistics(Bag::default(), Phase) }
 }
 impl<R0> AllowedStatistics<R0> {
     /// `Statistics`: list of text, required. Update: in place.
-    pub fn statistics(mut self, value: impl Arg<Arr<str>>) -> AllowedStatistics<Set> { self.0.set("Statistics", value.into_expr()); AllowedStatistics(self.0, Phase) }
+    pub fn statistics(self, value: impl Arg<Arr<str>>) -> AllowedStatistics<Set> { AllowedStatistics(put(self.0, "Statistics", value.into_expr()), Phase) }
 }
 impl Done for AllowedStatistics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ColumnSelector` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-columnselector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ColumnSelector(Bag);
+#[must_use] pub struct ColumnSelector(Bag);
 impl ColumnSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Regex`: text. Update: in place.
-    pub fn regex(mut self, value: impl Arg<str>) -> Self { self.0.set("Regex", value.into_expr()); self }
+    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
 }
 impl Done for ColumnSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ColumnStatisticsConfiguration` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-columnstatisticsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ColumnStatisticsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ColumnStatisticsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ColumnStatisticsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ColumnStatisticsConfiguration<super::missing::Statistics> { ColumnStatisticsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ColumnStatisticsConfiguration<Missing<super::required::Statistics>> { ColumnStatisticsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ColumnStatisticsConfiguration<R0> {
     /// `Selectors`: list of `ColumnSelector`. Update: in place.
-    pub fn selectors(mut self, value: impl Arg<Arr<ColumnSelector>>) -> Self { self.0.set("Selectors", value.into_expr()); self }
+    pub fn selectors(self, value: impl Arg<Arr<ColumnSelector>>) -> Self { Self(put(self.0, "Selectors", value.into_expr()), Phase) }
     /// `Statistics`: `StatisticsConfiguration`, required. Update: in place.
-    pub fn statistics(mut self, value: impl Arg<StatisticsConfiguration>) -> ColumnStatisticsConfiguration<Set> { self.0.set("Statistics", value.into_expr()); ColumnStatisticsConfiguration(self.0, Phase) }
+    pub fn statistics(self, value: impl Arg<StatisticsConfiguration>) -> ColumnStatisticsConfiguration<Set> { ColumnStatisticsConfiguration(put(self.0, "Statistics", value.into_expr()), Phase) }
 }
 impl Done for ColumnStatisticsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CsvOutputOptions` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-csvoutputoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CsvOutputOptions(Bag);
+#[must_use] pub struct CsvOutputOptions(Bag);
 impl CsvOutputOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Delimiter`: text. Update: in place.
-    pub fn delimiter(mut self, value: impl Arg<str>) -> Self { self.0.set("Delimiter", value.into_expr()); self }
+    pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value.into_expr())) }
 }
 impl Done for CsvOutputOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataCatalogOutput` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-datacatalogoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataCatalogOutput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DataCatalogOutput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DataCatalogOutput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataCatalogOutput<super::missing::DatabaseName, super::missing::TableName> { DataCatalogOutput(Bag::default(), Phase) }
+    pub fn new() -> DataCatalogOutput<Missing<super::required::DatabaseName>, Missing<super::required::TableName>> { DataCatalogOutput(Bag::default(), Phase) }
 }
 impl<R0, R1> DataCatalogOutput<R0, R1> {
     /// `CatalogId`: text. Update: in place.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CatalogId", value.into_expr()); self }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> DataCatalogOutput<Set, R1> { self.0.set("DatabaseName", value.into_expr()); DataCatalogOutput(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> DataCatalogOutput<Set, R1> { DataCatalogOutput(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `DatabaseOptions`: `DatabaseTableOutputOptions`. Update: in place.
-    pub fn database_options(mut self, value: impl Arg<DatabaseTableOutputOptions>) -> Self { self.0.set("DatabaseOptions", value.into_expr()); self }
+    pub fn database_options(self, value: impl Arg<DatabaseTableOutputOptions>) -> Self { Self(put(self.0, "DatabaseOptions", value.into_expr()), Phase) }
     /// `Overwrite`: boolean. Update: in place.
-    pub fn overwrite(mut self, value: impl Arg<bool>) -> Self { self.0.set("Overwrite", value.into_expr()); self }
+    pub fn overwrite(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Overwrite", value.into_expr()), Phase) }
     /// `S3Options`: `S3TableOutputOptions`. Update: in place.
-    pub fn s3_options(mut self, value: impl Arg<S3TableOutputOptions>) -> Self { self.0.set("S3Options", value.into_expr()); self }
+    pub fn s3_options(self, value: impl Arg<S3TableOutputOptions>) -> Self { Self(put(self.0, "S3Options", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<str>) -> DataCatalogOutput<R0, Set> { self.0.set("TableName", value.into_expr()); DataCatalogOutput(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> DataCatalogOutput<R0, Set> { DataCatalogOutput(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for DataCatalogOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseOutput` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-databaseoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatabaseOutput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DatabaseOutput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DatabaseOutput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DatabaseOutput<super::missing::DatabaseOptions, super::missing::GlueConnectionName> { DatabaseOutput(Bag::default(), Phase) }
+    pub fn new() -> DatabaseOutput<Missing<super::required::DatabaseOptions>, Missing<super::required::GlueConnectionName>> { DatabaseOutput(Bag::default(), Phase) }
 }
 impl<R0, R1> DatabaseOutput<R0, R1> {
     /// `DatabaseOptions`: `DatabaseTableOutputOptions`, required. Update: in place.
-    pub fn database_options(mut self, value: impl Arg<DatabaseTableOutputOptions>) -> DatabaseOutput<Set, R1> { self.0.set("DatabaseOptions", value.into_expr()); DatabaseOutput(self.0, Phase) }
+    pub fn database_options(self, value: impl Arg<DatabaseTableOutputOptions>) -> DatabaseOutput<Set, R1> { DatabaseOutput(put(self.0, "DatabaseOptions", value.into_expr()), Phase) }
     /// `DatabaseOutputMode`: `DatabaseOutputMode`. Update: in place.
-    pub fn database_output_mode(mut self, value: impl Arg<DatabaseOutputMode>) -> Self { self.0.set("DatabaseOutputMode", value.into_expr()); self }
+    pub fn database_output_mode(self, value: impl Arg<DatabaseOutputMode>) -> Self { Self(put(self.0, "DatabaseOutputMode", value.into_expr()), Phase) }
     /// `GlueConnectionName`: text, required. Update: in place.
-    pub fn glue_connection_name(mut self, value: impl Arg<str>) -> DatabaseOutput<R0, Set> { self.0.set("GlueConnectionName", value.into_expr()); DatabaseOutput(self.0, Phase) }
+    pub fn glue_connection_name(self, value: impl Arg<str>) -> DatabaseOutput<R0, Set> { DatabaseOutput(put(self.0, "GlueConnectionName", value.into_expr()), Phase) }
 }
 impl Done for DatabaseOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseTableOutputOptions` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-databasetableoutputoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatabaseTableOutputOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DatabaseTableOutputOptions<R0 = Set>(Bag, Phase<(R0,)>);
 impl DatabaseTableOutputOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DatabaseTableOutputOptions<super::missing::TableName> { DatabaseTableOutputOptions(Bag::default(), Phase) }
+    pub fn new() -> DatabaseTableOutputOptions<Missing<super::required::TableName>> { DatabaseTableOutputOptions(Bag::default(), Phase) }
 }
 impl<R0> DatabaseTableOutputOptions<R0> {
     /// `TableName`: text, required. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<str>) -> DatabaseTableOutputOptions<Set> { self.0.set("TableName", value.into_expr()); DatabaseTableOutputOptions(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> DatabaseTableOutputOptions<Set> { DatabaseTableOutputOptions(put(self.0, "TableName", value.into_expr()), Phase) }
     /// `TempDirectory`: `S3Location`. Update: in place.
-    pub fn temp_directory(mut self, value: impl Arg<S3Location>) -> Self { self.0.set("TempDirectory", value.into_expr()); self }
+    pub fn temp_directory(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "TempDirectory", value.into_expr()), Phase) }
 }
 impl Done for DatabaseTableOutputOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntityDetectorConfiguration` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-entitydetectorconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EntityDetectorConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EntityDetectorConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EntityDetectorConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EntityDetectorConfiguration<super::missing::EntityTypes> { EntityDetectorConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EntityDetectorConfiguration<Missing<super::required::EntityTypes>> { EntityDetectorConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EntityDetectorConfiguration<R0> {
     /// `AllowedStatistics`: `AllowedStatistics`. Update: in place.
-    pub fn allowed_statistics(mut self, value: impl Arg<AllowedStatistics>) -> Self { self.0.set("AllowedStatistics", value.into_expr()); self }
+    pub fn allowed_statistics(self, value: impl Arg<AllowedStatistics>) -> Self { Self(put(self.0, "AllowedStatistics", value.into_expr()), Phase) }
     /// `EntityTypes`: list of text, required. Update: in place.
-    pub fn entity_types(mut self, value: impl Arg<Arr<str>>) -> EntityDetectorConfiguration<Set> { self.0.set("EntityTypes", value.into_expr()); EntityDetectorConfiguration(self.0, Phase) }
+    pub fn entity_types(self, value: impl Arg<Arr<str>>) -> EntityDetectorConfiguration<Set> { EntityDetectorConfiguration(put(self.0, "EntityTypes", value.into_expr()), Phase) }
 }
 impl Done for EntityDetectorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobSample` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-jobsample.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JobSample(Bag);
+#[must_use] pub struct JobSample(Bag);
 impl JobSample {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Mode`: `Mode`. Update: in place.
-    pub fn mode(mut self, value: impl Arg<Mode>) -> Self { self.0.set("Mode", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
     /// `Size`: integer. Update: in place.
-    pub fn size(mut self, value: impl Arg<i64>) -> Self { self.0.set("Size", value.into_expr()); self }
+    pub fn size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Size", value.into_expr())) }
 }
 impl Done for JobSample { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Output` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-output.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Output<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Output<R0 = Set>(Bag, Phase<(R0,)>);
 impl Output {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Output<super::missing::Location> { Output(Bag::default(), Phase) }
+    pub fn new() -> Output<Missing<super::required::Location>> { Output(Bag::default(), Phase) }
 }
 impl<R0> Output<R0> {
     /// `CompressionFormat`: `CompressionFormat`. Update: in place.
-    pub fn compression_format(mut self, value: impl Arg<CompressionFormat>) -> Self { self.0.set("CompressionFormat", value.into_expr()); self }
+    pub fn compression_format(self, value: impl Arg<CompressionFormat>) -> Self { Self(put(self.0, "CompressionFormat", value.into_expr()), Phase) }
     /// `Format`: `Format`. Update: in place.
-    pub fn format(mut self, value: impl Arg<Format>) -> Self { self.0.set("Format", value.into_expr()); self }
+    pub fn format(self, value: impl Arg<Format>) -> Self { Self(put(self.0, "Format", value.into_expr()), Phase) }
     /// `FormatOptions`: `OutputFormatOptions`. Update: in place.
-    pub fn format_options(mut self, value: impl Arg<OutputFormatOptions>) -> Self { self.0.set("FormatOptions", value.into_expr()); self }
+    pub fn format_options(self, value: impl Arg<OutputFormatOptions>) -> Self { Self(put(self.0, "FormatOptions", value.into_expr()), Phase) }
     /// `Location`: `S3Location`, required. Update: in place.
-    pub fn location(mut self, value: impl Arg<S3Location>) -> Output<Set> { self.0.set("Location", value.into_expr()); Output(self.0, Phase) }
+    pub fn location(self, value: impl Arg<S3Location>) -> Output<Set> { Output(put(self.0, "Location", value.into_expr()), Phase) }
     /// `MaxOutputFiles`: integer. Update: in place.
-    pub fn max_output_files(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxOutputFiles", value.into_expr()); self }
+    pub fn max_output_files(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxOutputFiles", value.into_expr()), Phase) }
     /// `Overwrite`: boolean. Update: in place.
-    pub fn overwrite(mut self, value: impl Arg<bool>) -> Self { self.0.set("Overwrite", value.into_expr()); self }
+    pub fn overwrite(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Overwrite", value.into_expr()), Phase) }
     /// `PartitionColumns`: list of text. Update: in place.
-    pub fn partition_columns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PartitionColumns", value.into_expr()); self }
+    pub fn partition_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PartitionColumns", value.into_expr()), Phase) }
 }
 impl Done for Output { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputFormatOptions` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-outputformatoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputFormatOptions(Bag);
+#[must_use] pub struct OutputFormatOptions(Bag);
 impl OutputFormatOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Csv`: `CsvOutputOptions`. Update: in place.
-    pub fn csv(mut self, value: impl Arg<CsvOutputOptions>) -> Self { self.0.set("Csv", value.into_expr()); self }
+    pub fn csv(self, value: impl Arg<CsvOutputOptions>) -> Self { Self(put(self.0, "Csv", value.into_expr())) }
 }
 impl Done for OutputFormatOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputLocation` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-outputlocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputLocation<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OutputLocation<R0 = Set>(Bag, Phase<(R0,)>);
 impl OutputLocation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OutputLocation<super::missing::Bucket> { OutputLocation(Bag::default(), Phase) }
+    pub fn new() -> OutputLocation<Missing<super::required::Bucket>> { OutputLocation(Bag::default(), Phase) }
 }
 impl<R0> OutputLocation<R0> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> OutputLocation<Set> { self.0.set("Bucket", value.into_expr()); OutputLocation(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> OutputLocation<Set> { OutputLocation(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `BucketOwner`: text. Update: in place.
-    pub fn bucket_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketOwner", value.into_expr()); self }
+    pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value.into_expr()), Phase) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for OutputLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProfileConfiguration` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-profileconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProfileConfiguration(Bag);
+#[must_use] pub struct ProfileConfiguration(Bag);
 impl ProfileConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ColumnStatisticsConfigurations`: list of `ColumnStatisticsConfiguration`. Update: in place.
-    pub fn column_statistics_configurations(mut self, value: impl Arg<Arr<ColumnStatisticsConfiguration>>) -> Self { self.0.set("ColumnStatisticsConfigurations", value.into_expr()); self }
+    pub fn column_statistics_configurations(self, value: impl Arg<Arr<ColumnStatisticsConfiguration>>) -> Self { Self(put(self.0, "ColumnStatisticsConfigurations", value.into_expr())) }
     /// `DatasetStatisticsConfiguration`: `StatisticsConfiguration`. Update: in place.
-    pub fn dataset_statistics_configuration(mut self, value: impl Arg<StatisticsConfiguration>) -> Self { self.0.set("DatasetStatisticsConfiguration", value.into_expr()); self }
+    pub fn dataset_statistics_configuration(self, value: impl Arg<StatisticsConfiguration>) -> Self { Self(put(self.0, "DatasetStatisticsConfiguration", value.into_expr())) }
     /// `EntityDetectorConfiguration`: `EntityDetectorConfiguration`. Update: in place.
-    pub fn entity_detector_configuration(mut self, value: impl Arg<EntityDetectorConfiguration>) -> Self { self.0.set("EntityDetectorConfiguration", value.into_expr()); self }
+    pub fn entity_detector_configuration(self, value: impl Arg<EntityDetectorConfiguration>) -> Self { Self(put(self.0, "EntityDetectorConfiguration", value.into_expr())) }
     /// `ProfileColumns`: list of `ColumnSelector`. Update: in place.
-    pub fn profile_columns(mut self, value: impl Arg<Arr<ColumnSelector>>) -> Self { self.0.set("ProfileColumns", value.into_expr()); self }
+    pub fn profile_columns(self, value: impl Arg<Arr<ColumnSelector>>) -> Self { Self(put(self.0, "ProfileColumns", value.into_expr())) }
 }
 impl Done for ProfileConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Recipe` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-recipe.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Recipe<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Recipe<R0 = Set>(Bag, Phase<(R0,)>);
 impl Recipe {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Recipe<super::missing::Name> { Recipe(Bag::default(), Phase) }
+    pub fn new() -> Recipe<Missing<super::required::Name>> { Recipe(Bag::default(), Phase) }
 }
 impl<R0> Recipe<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Recipe<Set> { self.0.set("Name", value.into_expr()); Recipe(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Recipe<Set> { Recipe(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for Recipe { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3Location<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::Bucket> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::Bucket>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0> S3Location<R0> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3Location<Set> { self.0.set("Bucket", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `BucketOwner`: text. Update: in place.
-    pub fn bucket_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketOwner", value.into_expr()); self }
+    pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value.into_expr()), Phase) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3TableOutputOptions` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-s3tableoutputoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3TableOutputOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3TableOutputOptions<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3TableOutputOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3TableOutputOptions<super::missing::Location> { S3TableOutputOptions(Bag::default(), Phase) }
+    pub fn new() -> S3TableOutputOptions<Missing<super::required::Location>> { S3TableOutputOptions(Bag::default(), Phase) }
 }
 impl<R0> S3TableOutputOptions<R0> {
     /// `Location`: `S3Location`, required. Update: in place.
-    pub fn location(mut self, value: impl Arg<S3Location>) -> S3TableOutputOptions<Set> { self.0.set("Location", value.into_expr()); S3TableOutputOptions(self.0, Phase) }
+    pub fn location(self, value: impl Arg<S3Location>) -> S3TableOutputOptions<Set> { S3TableOutputOptions(put(self.0, "Location", value.into_expr()), Phase) }
 }
 impl Done for S3TableOutputOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatisticOverride` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-statisticoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StatisticOverride<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StatisticOverride<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StatisticOverride {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StatisticOverride<super::missing::Parameters, super::missing::Statistic> { StatisticOverride(Bag::default(), Phase) }
+    pub fn new() -> StatisticOverride<Missing<super::required::Parameters>, Missing<super::required::Statistic>> { StatisticOverride(Bag::default(), Phase) }
 }
 impl<R0, R1> StatisticOverride<R0, R1> {
     /// `Parameters`: map of text, required. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Dict<str>>) -> StatisticOverride<Set, R1> { self.0.set("Parameters", value.into_expr()); StatisticOverride(self.0, Phase) }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> StatisticOverride<Set, R1> { StatisticOverride(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `Statistic`: text, required. Update: in place.
-    pub fn statistic(mut self, value: impl Arg<str>) -> StatisticOverride<R0, Set> { self.0.set("Statistic", value.into_expr()); StatisticOverride(self.0, Phase) }
+    pub fn statistic(self, value: impl Arg<str>) -> StatisticOverride<R0, Set> { StatisticOverride(put(self.0, "Statistic", value.into_expr()), Phase) }
 }
 impl Done for StatisticOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatisticsConfiguration` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-statisticsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StatisticsConfiguration(Bag);
+#[must_use] pub struct StatisticsConfiguration(Bag);
 impl StatisticsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludedStatistics`: list of text. Update: in place.
-    pub fn included_statistics(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IncludedStatistics", value.into_expr()); self }
+    pub fn included_statistics(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedStatistics", value.into_expr())) }
     /// `Overrides`: list of `StatisticOverride`. Update: in place.
-    pub fn overrides(mut self, value: impl Arg<Arr<StatisticOverride>>) -> Self { self.0.set("Overrides", value.into_expr()); self }
+    pub fn overrides(self, value: impl Arg<Arr<StatisticOverride>>) -> Self { Self(put(self.0, "Overrides", value.into_expr())) }
 }
 impl Done for StatisticsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ValidationConfiguration` of `AWS::DataBrew::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-job-validationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ValidationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ValidationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ValidationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ValidationConfiguration<super::missing::RulesetArn> { ValidationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ValidationConfiguration<Missing<super::required::RulesetArn>> { ValidationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ValidationConfiguration<R0> {
     /// `RulesetArn`: text, required. Update: in place.
-    pub fn ruleset_arn(mut self, value: impl Arg<str>) -> ValidationConfiguration<Set> { self.0.set("RulesetArn", value.into_expr()); ValidationConfiguration(self.0, Phase) }
+    pub fn ruleset_arn(self, value: impl Arg<str>) -> ValidationConfiguration<Set> { ValidationConfiguration(put(self.0, "RulesetArn", value.into_expr()), Phase) }
     /// `ValidationMode`: `ValidationMode`. Update: in place.
-    pub fn validation_mode(mut self, value: impl Arg<ValidationMode>) -> Self { self.0.set("ValidationMode", value.into_expr()); self }
+    pub fn validation_mode(self, value: impl Arg<ValidationMode>) -> Self { Self(put(self.0, "ValidationMode", value.into_expr()), Phase) }
 }
 impl Done for ValidationConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CompressionFormat` allows.
@@ -611,46 +611,46 @@ impl CfnProject {
     /// `AWS::DataBrew::Project`
     pub const TYPE: &'static str = "AWS::DataBrew::Project";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnProjectProps<R0, R1, R2, R3>) -> Self where CfnProjectProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProjectProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnProject { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataBrew::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-project.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProjectProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnProjectProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnProjectProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProjectProps<missing::DatasetName, missing::Name, missing::RecipeName, missing::RoleArn> { CfnProjectProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProjectProps<Missing<required::DatasetName>, Missing<required::Name>, Missing<required::RecipeName>, Missing<required::RoleArn>> { CfnProjectProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnProjectProps<R0, R1, R2, R3> {
     /// `DatasetName`: text, required. Update: in place.
-    pub fn dataset_name(mut self, value: impl Arg<str>) -> CfnProjectProps<Set, R1, R2, R3> { self.0.set("DatasetName", value.into_expr()); CfnProjectProps(self.0, Phase) }
+    pub fn dataset_name(self, value: impl Arg<str>) -> CfnProjectProps<Set, R1, R2, R3> { CfnProjectProps(put(self.0, "DatasetName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnProjectProps<R0, Set, R2, R3> { self.0.set("Name", value.into_expr()); CfnProjectProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProjectProps<R0, Set, R2, R3> { CfnProjectProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RecipeName`: text, required. Update: in place.
-    pub fn recipe_name(mut self, value: impl Arg<str>) -> CfnProjectProps<R0, R1, Set, R3> { self.0.set("RecipeName", value.into_expr()); CfnProjectProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnProjectProps<R0, R1, R2, Set> { self.0.set("RoleArn", value.into_expr()); CfnProjectProps(self.0, Phase) }
+    pub fn recipe_name(self, value: impl Arg<str>) -> CfnProjectProps<R0, R1, Set, R3> { CfnProjectProps(put(self.0, "RecipeName", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnProjectProps<R0, R1, R2, Set> { CfnProjectProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Sample`: `Sample`. Update: in place.
-    pub fn sample(mut self, value: impl Arg<project::Sample>) -> Self { self.0.set("Sample", value.into_expr()); self }
+    pub fn sample(self, value: impl Arg<project::Sample>) -> Self { Self(put(self.0, "Sample", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataBrew::Project`.
 pub mod project {
 use crate::cfn::support::*;
 /// The property type `Sample` of `AWS::DataBrew::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-project-sample.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Sample<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Sample<R0 = Set>(Bag, Phase<(R0,)>);
 impl Sample {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Sample<super::missing::Type> { Sample(Bag::default(), Phase) }
+    pub fn new() -> Sample<Missing<super::required::Type>> { Sample(Bag::default(), Phase) }
 }
 impl<R0> Sample<R0> {
     /// `Size`: integer. Update: in place.
-    pub fn size(mut self, value: impl Arg<i64>) -> Self { self.0.set("Size", value.into_expr()); self }
+    pub fn size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Size", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Sample<Set> { self.0.set("Type", value.into_expr()); Sample(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Sample<Set> { Sample(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Sample { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -662,329 +662,329 @@ impl CfnRecipe {
     /// `AWS::DataBrew::Recipe`
     pub const TYPE: &'static str = "AWS::DataBrew::Recipe";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnRecipeProps<R0, R1>) -> Self where CfnRecipeProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRecipeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnRecipe { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataBrew::Recipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-recipe.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRecipeProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnRecipeProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnRecipeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRecipeProps<missing::Name, missing::Steps> { CfnRecipeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRecipeProps<Missing<required::Name>, Missing<required::Steps>> { CfnRecipeProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRecipeProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnRecipeProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnRecipeProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRecipeProps<Set, R1> { CfnRecipeProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Steps`: list of `RecipeStep`, required. Update: in place.
-    pub fn steps(mut self, value: impl Arg<Arr<recipe::RecipeStep>>) -> CfnRecipeProps<R0, Set> { self.0.set("Steps", value.into_expr()); CfnRecipeProps(self.0, Phase) }
+    pub fn steps(self, value: impl Arg<Arr<recipe::RecipeStep>>) -> CfnRecipeProps<R0, Set> { CfnRecipeProps(put(self.0, "Steps", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRecipeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataBrew::Recipe`.
 pub mod recipe {
 use crate::cfn::support::*;
 /// The property type `Action` of `AWS::DataBrew::Recipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Action<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Action<R0 = Set>(Bag, Phase<(R0,)>);
 impl Action {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Action<super::missing::Operation> { Action(Bag::default(), Phase) }
+    pub fn new() -> Action<Missing<super::required::Operation>> { Action(Bag::default(), Phase) }
 }
 impl<R0> Action<R0> {
     /// `Operation`: text, required. Update: in place.
-    pub fn operation(mut self, value: impl Arg<str>) -> Action<Set> { self.0.set("Operation", value.into_expr()); Action(self.0, Phase) }
+    pub fn operation(self, value: impl Arg<str>) -> Action<Set> { Action(put(self.0, "Operation", value.into_expr()), Phase) }
     /// `Parameters`: map of text. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionExpression` of `AWS::DataBrew::Recipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-conditionexpression.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConditionExpression<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConditionExpression<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConditionExpression {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConditionExpression<super::missing::Condition, super::missing::TargetColumn> { ConditionExpression(Bag::default(), Phase) }
+    pub fn new() -> ConditionExpression<Missing<super::required::Condition>, Missing<super::required::TargetColumn>> { ConditionExpression(Bag::default(), Phase) }
 }
 impl<R0, R1> ConditionExpression<R0, R1> {
     /// `Condition`: text, required. Update: in place.
-    pub fn condition(mut self, value: impl Arg<str>) -> ConditionExpression<Set, R1> { self.0.set("Condition", value.into_expr()); ConditionExpression(self.0, Phase) }
+    pub fn condition(self, value: impl Arg<str>) -> ConditionExpression<Set, R1> { ConditionExpression(put(self.0, "Condition", value.into_expr()), Phase) }
     /// `TargetColumn`: text, required. Update: in place.
-    pub fn target_column(mut self, value: impl Arg<str>) -> ConditionExpression<R0, Set> { self.0.set("TargetColumn", value.into_expr()); ConditionExpression(self.0, Phase) }
+    pub fn target_column(self, value: impl Arg<str>) -> ConditionExpression<R0, Set> { ConditionExpression(put(self.0, "TargetColumn", value.into_expr()), Phase) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ConditionExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataCatalogInputDefinition` of `AWS::DataBrew::Recipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-datacataloginputdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataCatalogInputDefinition(Bag);
+#[must_use] pub struct DataCatalogInputDefinition(Bag);
 impl DataCatalogInputDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogId`: text. Update: in place.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CatalogId", value.into_expr()); self }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
     /// `DatabaseName`: text. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
     /// `TableName`: text. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TableName", value.into_expr()); self }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr())) }
     /// `TempDirectory`: `S3Location`. Update: in place.
-    pub fn temp_directory(mut self, value: impl Arg<S3Location>) -> Self { self.0.set("TempDirectory", value.into_expr()); self }
+    pub fn temp_directory(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "TempDirectory", value.into_expr())) }
 }
 impl Done for DataCatalogInputDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Input` of `AWS::DataBrew::Recipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-input.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Input(Bag);
+#[must_use] pub struct Input(Bag);
 impl Input {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataCatalogInputDefinition`: `DataCatalogInputDefinition`. Update: in place.
-    pub fn data_catalog_input_definition(mut self, value: impl Arg<DataCatalogInputDefinition>) -> Self { self.0.set("DataCatalogInputDefinition", value.into_expr()); self }
+    pub fn data_catalog_input_definition(self, value: impl Arg<DataCatalogInputDefinition>) -> Self { Self(put(self.0, "DataCatalogInputDefinition", value.into_expr())) }
     /// `S3InputDefinition`: `S3Location`. Update: in place.
-    pub fn s3_input_definition(mut self, value: impl Arg<S3Location>) -> Self { self.0.set("S3InputDefinition", value.into_expr()); self }
+    pub fn s3_input_definition(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3InputDefinition", value.into_expr())) }
 }
 impl Done for Input { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecipeParameters` of `AWS::DataBrew::Recipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipeparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecipeParameters(Bag);
+#[must_use] pub struct RecipeParameters(Bag);
 impl RecipeParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AggregateFunction`: text. Update: in place.
-    pub fn aggregate_function(mut self, value: impl Arg<str>) -> Self { self.0.set("AggregateFunction", value.into_expr()); self }
+    pub fn aggregate_function(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AggregateFunction", value.into_expr())) }
     /// `Base`: text. Update: in place.
-    pub fn base(mut self, value: impl Arg<str>) -> Self { self.0.set("Base", value.into_expr()); self }
+    pub fn base(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Base", value.into_expr())) }
     /// `CaseStatement`: text. Update: in place.
-    pub fn case_statement(mut self, value: impl Arg<str>) -> Self { self.0.set("CaseStatement", value.into_expr()); self }
+    pub fn case_statement(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaseStatement", value.into_expr())) }
     /// `CategoryMap`: text. Update: in place.
-    pub fn category_map(mut self, value: impl Arg<str>) -> Self { self.0.set("CategoryMap", value.into_expr()); self }
+    pub fn category_map(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CategoryMap", value.into_expr())) }
     /// `CharsToRemove`: text. Update: in place.
-    pub fn chars_to_remove(mut self, value: impl Arg<str>) -> Self { self.0.set("CharsToRemove", value.into_expr()); self }
+    pub fn chars_to_remove(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CharsToRemove", value.into_expr())) }
     /// `CollapseConsecutiveWhitespace`: text. Update: in place.
-    pub fn collapse_consecutive_whitespace(mut self, value: impl Arg<str>) -> Self { self.0.set("CollapseConsecutiveWhitespace", value.into_expr()); self }
+    pub fn collapse_consecutive_whitespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CollapseConsecutiveWhitespace", value.into_expr())) }
     /// `ColumnDataType`: text. Update: in place.
-    pub fn column_data_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ColumnDataType", value.into_expr()); self }
+    pub fn column_data_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColumnDataType", value.into_expr())) }
     /// `ColumnRange`: text. Update: in place.
-    pub fn column_range(mut self, value: impl Arg<str>) -> Self { self.0.set("ColumnRange", value.into_expr()); self }
+    pub fn column_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColumnRange", value.into_expr())) }
     /// `Count`: text. Update: in place.
-    pub fn count(mut self, value: impl Arg<str>) -> Self { self.0.set("Count", value.into_expr()); self }
+    pub fn count(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
     /// `CustomCharacters`: text. Update: in place.
-    pub fn custom_characters(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomCharacters", value.into_expr()); self }
+    pub fn custom_characters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomCharacters", value.into_expr())) }
     /// `CustomStopWords`: text. Update: in place.
-    pub fn custom_stop_words(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomStopWords", value.into_expr()); self }
+    pub fn custom_stop_words(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomStopWords", value.into_expr())) }
     /// `CustomValue`: text. Update: in place.
-    pub fn custom_value(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomValue", value.into_expr()); self }
+    pub fn custom_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomValue", value.into_expr())) }
     /// `DatasetsColumns`: text. Update: in place.
-    pub fn datasets_columns(mut self, value: impl Arg<str>) -> Self { self.0.set("DatasetsColumns", value.into_expr()); self }
+    pub fn datasets_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetsColumns", value.into_expr())) }
     /// `DateAddValue`: text. Update: in place.
-    pub fn date_add_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DateAddValue", value.into_expr()); self }
+    pub fn date_add_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateAddValue", value.into_expr())) }
     /// `DateTimeFormat`: text. Update: in place.
-    pub fn date_time_format(mut self, value: impl Arg<str>) -> Self { self.0.set("DateTimeFormat", value.into_expr()); self }
+    pub fn date_time_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateTimeFormat", value.into_expr())) }
     /// `DateTimeParameters`: text. Update: in place.
-    pub fn date_time_parameters(mut self, value: impl Arg<str>) -> Self { self.0.set("DateTimeParameters", value.into_expr()); self }
+    pub fn date_time_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateTimeParameters", value.into_expr())) }
     /// `DeleteOtherRows`: text. Update: in place.
-    pub fn delete_other_rows(mut self, value: impl Arg<str>) -> Self { self.0.set("DeleteOtherRows", value.into_expr()); self }
+    pub fn delete_other_rows(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeleteOtherRows", value.into_expr())) }
     /// `Delimiter`: text. Update: in place.
-    pub fn delimiter(mut self, value: impl Arg<str>) -> Self { self.0.set("Delimiter", value.into_expr()); self }
+    pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value.into_expr())) }
     /// `EndPattern`: text. Update: in place.
-    pub fn end_pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("EndPattern", value.into_expr()); self }
+    pub fn end_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndPattern", value.into_expr())) }
     /// `EndPosition`: text. Update: in place.
-    pub fn end_position(mut self, value: impl Arg<str>) -> Self { self.0.set("EndPosition", value.into_expr()); self }
+    pub fn end_position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndPosition", value.into_expr())) }
     /// `EndValue`: text. Update: in place.
-    pub fn end_value(mut self, value: impl Arg<str>) -> Self { self.0.set("EndValue", value.into_expr()); self }
+    pub fn end_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndValue", value.into_expr())) }
     /// `ExpandContractions`: text. Update: in place.
-    pub fn expand_contractions(mut self, value: impl Arg<str>) -> Self { self.0.set("ExpandContractions", value.into_expr()); self }
+    pub fn expand_contractions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpandContractions", value.into_expr())) }
     /// `Exponent`: text. Update: in place.
-    pub fn exponent(mut self, value: impl Arg<str>) -> Self { self.0.set("Exponent", value.into_expr()); self }
+    pub fn exponent(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exponent", value.into_expr())) }
     /// `FalseString`: text. Update: in place.
-    pub fn false_string(mut self, value: impl Arg<str>) -> Self { self.0.set("FalseString", value.into_expr()); self }
+    pub fn false_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FalseString", value.into_expr())) }
     /// `GroupByAggFunctionOptions`: text. Update: in place.
-    pub fn group_by_agg_function_options(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupByAggFunctionOptions", value.into_expr()); self }
+    pub fn group_by_agg_function_options(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupByAggFunctionOptions", value.into_expr())) }
     /// `GroupByColumns`: text. Update: in place.
-    pub fn group_by_columns(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupByColumns", value.into_expr()); self }
+    pub fn group_by_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupByColumns", value.into_expr())) }
     /// `HiddenColumns`: text. Update: in place.
-    pub fn hidden_columns(mut self, value: impl Arg<str>) -> Self { self.0.set("HiddenColumns", value.into_expr()); self }
+    pub fn hidden_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HiddenColumns", value.into_expr())) }
     /// `IgnoreCase`: text. Update: in place.
-    pub fn ignore_case(mut self, value: impl Arg<str>) -> Self { self.0.set("IgnoreCase", value.into_expr()); self }
+    pub fn ignore_case(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IgnoreCase", value.into_expr())) }
     /// `IncludeInSplit`: text. Update: in place.
-    pub fn include_in_split(mut self, value: impl Arg<str>) -> Self { self.0.set("IncludeInSplit", value.into_expr()); self }
+    pub fn include_in_split(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IncludeInSplit", value.into_expr())) }
     /// `Input`: `Input`. Update: in place.
-    pub fn input(mut self, value: impl Arg<Input>) -> Self { self.0.set("Input", value.into_expr()); self }
+    pub fn input(self, value: impl Arg<Input>) -> Self { Self(put(self.0, "Input", value.into_expr())) }
     /// `Interval`: text. Update: in place.
-    pub fn interval(mut self, value: impl Arg<str>) -> Self { self.0.set("Interval", value.into_expr()); self }
+    pub fn interval(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
     /// `IsText`: text. Update: in place.
-    pub fn is_text(mut self, value: impl Arg<str>) -> Self { self.0.set("IsText", value.into_expr()); self }
+    pub fn is_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IsText", value.into_expr())) }
     /// `JoinKeys`: text. Update: in place.
-    pub fn join_keys(mut self, value: impl Arg<str>) -> Self { self.0.set("JoinKeys", value.into_expr()); self }
+    pub fn join_keys(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JoinKeys", value.into_expr())) }
     /// `JoinType`: text. Update: in place.
-    pub fn join_type(mut self, value: impl Arg<str>) -> Self { self.0.set("JoinType", value.into_expr()); self }
+    pub fn join_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JoinType", value.into_expr())) }
     /// `LeftColumns`: text. Update: in place.
-    pub fn left_columns(mut self, value: impl Arg<str>) -> Self { self.0.set("LeftColumns", value.into_expr()); self }
+    pub fn left_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LeftColumns", value.into_expr())) }
     /// `Limit`: text. Update: in place.
-    pub fn limit(mut self, value: impl Arg<str>) -> Self { self.0.set("Limit", value.into_expr()); self }
+    pub fn limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Limit", value.into_expr())) }
     /// `LowerBound`: text. Update: in place.
-    pub fn lower_bound(mut self, value: impl Arg<str>) -> Self { self.0.set("LowerBound", value.into_expr()); self }
+    pub fn lower_bound(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LowerBound", value.into_expr())) }
     /// `MapType`: text. Update: in place.
-    pub fn map_type(mut self, value: impl Arg<str>) -> Self { self.0.set("MapType", value.into_expr()); self }
+    pub fn map_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MapType", value.into_expr())) }
     /// `ModeType`: text. Update: in place.
-    pub fn mode_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ModeType", value.into_expr()); self }
+    pub fn mode_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModeType", value.into_expr())) }
     /// `MultiLine`: boolean. Update: in place.
-    pub fn multi_line(mut self, value: impl Arg<bool>) -> Self { self.0.set("MultiLine", value.into_expr()); self }
+    pub fn multi_line(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiLine", value.into_expr())) }
     /// `NumRows`: text. Update: in place.
-    pub fn num_rows(mut self, value: impl Arg<str>) -> Self { self.0.set("NumRows", value.into_expr()); self }
+    pub fn num_rows(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NumRows", value.into_expr())) }
     /// `NumRowsAfter`: text. Update: in place.
-    pub fn num_rows_after(mut self, value: impl Arg<str>) -> Self { self.0.set("NumRowsAfter", value.into_expr()); self }
+    pub fn num_rows_after(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NumRowsAfter", value.into_expr())) }
     /// `NumRowsBefore`: text. Update: in place.
-    pub fn num_rows_before(mut self, value: impl Arg<str>) -> Self { self.0.set("NumRowsBefore", value.into_expr()); self }
+    pub fn num_rows_before(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NumRowsBefore", value.into_expr())) }
     /// `OrderByColumn`: text. Update: in place.
-    pub fn order_by_column(mut self, value: impl Arg<str>) -> Self { self.0.set("OrderByColumn", value.into_expr()); self }
+    pub fn order_by_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrderByColumn", value.into_expr())) }
     /// `OrderByColumns`: text. Update: in place.
-    pub fn order_by_columns(mut self, value: impl Arg<str>) -> Self { self.0.set("OrderByColumns", value.into_expr()); self }
+    pub fn order_by_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrderByColumns", value.into_expr())) }
     /// `Other`: text. Update: in place.
-    pub fn other(mut self, value: impl Arg<str>) -> Self { self.0.set("Other", value.into_expr()); self }
+    pub fn other(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Other", value.into_expr())) }
     /// `Pattern`: text. Update: in place.
-    pub fn pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("Pattern", value.into_expr()); self }
+    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr())) }
     /// `PatternOption1`: text. Update: in place.
-    pub fn pattern_option1(mut self, value: impl Arg<str>) -> Self { self.0.set("PatternOption1", value.into_expr()); self }
+    pub fn pattern_option1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatternOption1", value.into_expr())) }
     /// `PatternOption2`: text. Update: in place.
-    pub fn pattern_option2(mut self, value: impl Arg<str>) -> Self { self.0.set("PatternOption2", value.into_expr()); self }
+    pub fn pattern_option2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatternOption2", value.into_expr())) }
     /// `PatternOptions`: text. Update: in place.
-    pub fn pattern_options(mut self, value: impl Arg<str>) -> Self { self.0.set("PatternOptions", value.into_expr()); self }
+    pub fn pattern_options(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatternOptions", value.into_expr())) }
     /// `Period`: text. Update: in place.
-    pub fn period(mut self, value: impl Arg<str>) -> Self { self.0.set("Period", value.into_expr()); self }
+    pub fn period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Period", value.into_expr())) }
     /// `Position`: text. Update: in place.
-    pub fn position(mut self, value: impl Arg<str>) -> Self { self.0.set("Position", value.into_expr()); self }
+    pub fn position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
     /// `RemoveAllPunctuation`: text. Update: in place.
-    pub fn remove_all_punctuation(mut self, value: impl Arg<str>) -> Self { self.0.set("RemoveAllPunctuation", value.into_expr()); self }
+    pub fn remove_all_punctuation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveAllPunctuation", value.into_expr())) }
     /// `RemoveAllQuotes`: text. Update: in place.
-    pub fn remove_all_quotes(mut self, value: impl Arg<str>) -> Self { self.0.set("RemoveAllQuotes", value.into_expr()); self }
+    pub fn remove_all_quotes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveAllQuotes", value.into_expr())) }
     /// `RemoveAllWhitespace`: text. Update: in place.
-    pub fn remove_all_whitespace(mut self, value: impl Arg<str>) -> Self { self.0.set("RemoveAllWhitespace", value.into_expr()); self }
+    pub fn remove_all_whitespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveAllWhitespace", value.into_expr())) }
     /// `RemoveCustomCharacters`: text. Update: in place.
-    pub fn remove_custom_characters(mut self, value: impl Arg<str>) -> Self { self.0.set("RemoveCustomCharacters", value.into_expr()); self }
+    pub fn remove_custom_characters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveCustomCharacters", value.into_expr())) }
     /// `RemoveCustomValue`: text. Update: in place.
-    pub fn remove_custom_value(mut self, value: impl Arg<str>) -> Self { self.0.set("RemoveCustomValue", value.into_expr()); self }
+    pub fn remove_custom_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveCustomValue", value.into_expr())) }
     /// `RemoveLeadingAndTrailingPunctuation`: text. Update: in place.
-    pub fn remove_leading_and_trailing_punctuation(mut self, value: impl Arg<str>) -> Self { self.0.set("RemoveLeadingAndTrailingPunctuation", value.into_expr()); self }
+    pub fn remove_leading_and_trailing_punctuation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveLeadingAndTrailingPunctuation", value.into_expr())) }
     /// `RemoveLeadingAndTrailingQuotes`: text. Update: in place.
-    pub fn remove_leading_and_trailing_quotes(mut self, value: impl Arg<str>) -> Self { self.0.set("RemoveLeadingAndTrailingQuotes", value.into_expr()); self }
+    pub fn remove_leading_and_trailing_quotes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveLeadingAndTrailingQuotes", value.into_expr())) }
     /// `RemoveLeadingAndTrailingWhitespace`: text. Update: in place.
-    pub fn remove_leading_and_trailing_whitespace(mut self, value: impl Arg<str>) -> Self { self.0.set("RemoveLeadingAndTrailingWhitespace", value.into_expr()); self }
+    pub fn remove_leading_and_trailing_whitespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveLeadingAndTrailingWhitespace", value.into_expr())) }
     /// `RemoveLetters`: text. Update: in place.
-    pub fn remove_letters(mut self, value: impl Arg<str>) -> Self { self.0.set("RemoveLetters", value.into_expr()); self }
+    pub fn remove_letters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveLetters", value.into_expr())) }
     /// `RemoveNumbers`: text. Update: in place.
-    pub fn remove_numbers(mut self, value: impl Arg<str>) -> Self { self.0.set("RemoveNumbers", value.into_expr()); self }
+    pub fn remove_numbers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveNumbers", value.into_expr())) }
     /// `RemoveSourceColumn`: text. Update: in place.
-    pub fn remove_source_column(mut self, value: impl Arg<str>) -> Self { self.0.set("RemoveSourceColumn", value.into_expr()); self }
+    pub fn remove_source_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveSourceColumn", value.into_expr())) }
     /// `RemoveSpecialCharacters`: text. Update: in place.
-    pub fn remove_special_characters(mut self, value: impl Arg<str>) -> Self { self.0.set("RemoveSpecialCharacters", value.into_expr()); self }
+    pub fn remove_special_characters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoveSpecialCharacters", value.into_expr())) }
     /// `RightColumns`: text. Update: in place.
-    pub fn right_columns(mut self, value: impl Arg<str>) -> Self { self.0.set("RightColumns", value.into_expr()); self }
+    pub fn right_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RightColumns", value.into_expr())) }
     /// `SampleSize`: text. Update: in place.
-    pub fn sample_size(mut self, value: impl Arg<str>) -> Self { self.0.set("SampleSize", value.into_expr()); self }
+    pub fn sample_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SampleSize", value.into_expr())) }
     /// `SampleType`: text. Update: in place.
-    pub fn sample_type(mut self, value: impl Arg<str>) -> Self { self.0.set("SampleType", value.into_expr()); self }
+    pub fn sample_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SampleType", value.into_expr())) }
     /// `SecondInput`: text. Update: in place.
-    pub fn second_input(mut self, value: impl Arg<str>) -> Self { self.0.set("SecondInput", value.into_expr()); self }
+    pub fn second_input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecondInput", value.into_expr())) }
     /// `SecondaryInputs`: list of `SecondaryInput`. Update: in place.
-    pub fn secondary_inputs(mut self, value: impl Arg<Arr<SecondaryInput>>) -> Self { self.0.set("SecondaryInputs", value.into_expr()); self }
+    pub fn secondary_inputs(self, value: impl Arg<Arr<SecondaryInput>>) -> Self { Self(put(self.0, "SecondaryInputs", value.into_expr())) }
     /// `SheetIndexes`: list of integer. Update: in place.
-    pub fn sheet_indexes(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("SheetIndexes", value.into_expr()); self }
+    pub fn sheet_indexes(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "SheetIndexes", value.into_expr())) }
     /// `SheetNames`: list of text. Update: in place.
-    pub fn sheet_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SheetNames", value.into_expr()); self }
+    pub fn sheet_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SheetNames", value.into_expr())) }
     /// `SourceColumn`: text. Update: in place.
-    pub fn source_column(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceColumn", value.into_expr()); self }
+    pub fn source_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceColumn", value.into_expr())) }
     /// `SourceColumn1`: text. Update: in place.
-    pub fn source_column1(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceColumn1", value.into_expr()); self }
+    pub fn source_column1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceColumn1", value.into_expr())) }
     /// `SourceColumn2`: text. Update: in place.
-    pub fn source_column2(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceColumn2", value.into_expr()); self }
+    pub fn source_column2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceColumn2", value.into_expr())) }
     /// `SourceColumns`: text. Update: in place.
-    pub fn source_columns(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceColumns", value.into_expr()); self }
+    pub fn source_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceColumns", value.into_expr())) }
     /// `StartColumnIndex`: text. Update: in place.
-    pub fn start_column_index(mut self, value: impl Arg<str>) -> Self { self.0.set("StartColumnIndex", value.into_expr()); self }
+    pub fn start_column_index(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartColumnIndex", value.into_expr())) }
     /// `StartPattern`: text. Update: in place.
-    pub fn start_pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("StartPattern", value.into_expr()); self }
+    pub fn start_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartPattern", value.into_expr())) }
     /// `StartPosition`: text. Update: in place.
-    pub fn start_position(mut self, value: impl Arg<str>) -> Self { self.0.set("StartPosition", value.into_expr()); self }
+    pub fn start_position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartPosition", value.into_expr())) }
     /// `StartValue`: text. Update: in place.
-    pub fn start_value(mut self, value: impl Arg<str>) -> Self { self.0.set("StartValue", value.into_expr()); self }
+    pub fn start_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartValue", value.into_expr())) }
     /// `StemmingMode`: text. Update: in place.
-    pub fn stemming_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("StemmingMode", value.into_expr()); self }
+    pub fn stemming_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StemmingMode", value.into_expr())) }
     /// `StepCount`: text. Update: in place.
-    pub fn step_count(mut self, value: impl Arg<str>) -> Self { self.0.set("StepCount", value.into_expr()); self }
+    pub fn step_count(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StepCount", value.into_expr())) }
     /// `StepIndex`: text. Update: in place.
-    pub fn step_index(mut self, value: impl Arg<str>) -> Self { self.0.set("StepIndex", value.into_expr()); self }
+    pub fn step_index(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StepIndex", value.into_expr())) }
     /// `StopWordsMode`: text. Update: in place.
-    pub fn stop_words_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("StopWordsMode", value.into_expr()); self }
+    pub fn stop_words_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StopWordsMode", value.into_expr())) }
     /// `Strategy`: text. Update: in place.
-    pub fn strategy(mut self, value: impl Arg<str>) -> Self { self.0.set("Strategy", value.into_expr()); self }
+    pub fn strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Strategy", value.into_expr())) }
     /// `TargetColumn`: text. Update: in place.
-    pub fn target_column(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetColumn", value.into_expr()); self }
+    pub fn target_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetColumn", value.into_expr())) }
     /// `TargetColumnNames`: text. Update: in place.
-    pub fn target_column_names(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetColumnNames", value.into_expr()); self }
+    pub fn target_column_names(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetColumnNames", value.into_expr())) }
     /// `TargetDateFormat`: text. Update: in place.
-    pub fn target_date_format(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetDateFormat", value.into_expr()); self }
+    pub fn target_date_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetDateFormat", value.into_expr())) }
     /// `TargetIndex`: text. Update: in place.
-    pub fn target_index(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetIndex", value.into_expr()); self }
+    pub fn target_index(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetIndex", value.into_expr())) }
     /// `TimeZone`: text. Update: in place.
-    pub fn time_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("TimeZone", value.into_expr()); self }
+    pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value.into_expr())) }
     /// `TokenizerPattern`: text. Update: in place.
-    pub fn tokenizer_pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("TokenizerPattern", value.into_expr()); self }
+    pub fn tokenizer_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenizerPattern", value.into_expr())) }
     /// `TrueString`: text. Update: in place.
-    pub fn true_string(mut self, value: impl Arg<str>) -> Self { self.0.set("TrueString", value.into_expr()); self }
+    pub fn true_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrueString", value.into_expr())) }
     /// `UdfLang`: text. Update: in place.
-    pub fn udf_lang(mut self, value: impl Arg<str>) -> Self { self.0.set("UdfLang", value.into_expr()); self }
+    pub fn udf_lang(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UdfLang", value.into_expr())) }
     /// `Units`: text. Update: in place.
-    pub fn units(mut self, value: impl Arg<str>) -> Self { self.0.set("Units", value.into_expr()); self }
+    pub fn units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Units", value.into_expr())) }
     /// `UnpivotColumn`: text. Update: in place.
-    pub fn unpivot_column(mut self, value: impl Arg<str>) -> Self { self.0.set("UnpivotColumn", value.into_expr()); self }
+    pub fn unpivot_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnpivotColumn", value.into_expr())) }
     /// `UpperBound`: text. Update: in place.
-    pub fn upper_bound(mut self, value: impl Arg<str>) -> Self { self.0.set("UpperBound", value.into_expr()); self }
+    pub fn upper_bound(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpperBound", value.into_expr())) }
     /// `UseNewDataFrame`: text. Update: in place.
-    pub fn use_new_data_frame(mut self, value: impl Arg<str>) -> Self { self.0.set("UseNewDataFrame", value.into_expr()); self }
+    pub fn use_new_data_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UseNewDataFrame", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
     /// `Value1`: text. Update: in place.
-    pub fn value1(mut self, value: impl Arg<str>) -> Self { self.0.set("Value1", value.into_expr()); self }
+    pub fn value1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value1", value.into_expr())) }
     /// `Value2`: text. Update: in place.
-    pub fn value2(mut self, value: impl Arg<str>) -> Self { self.0.set("Value2", value.into_expr()); self }
+    pub fn value2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value2", value.into_expr())) }
     /// `ValueColumn`: text. Update: in place.
-    pub fn value_column(mut self, value: impl Arg<str>) -> Self { self.0.set("ValueColumn", value.into_expr()); self }
+    pub fn value_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValueColumn", value.into_expr())) }
     /// `ViewFrame`: text. Update: in place.
-    pub fn view_frame(mut self, value: impl Arg<str>) -> Self { self.0.set("ViewFrame", value.into_expr()); self }
+    pub fn view_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewFrame", value.into_expr())) }
 }
 impl Done for RecipeParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecipeStep` of `AWS::DataBrew::Recipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-recipestep.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecipeStep<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RecipeStep<R0 = Set>(Bag, Phase<(R0,)>);
 impl RecipeStep {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecipeStep<super::missing::Action> { RecipeStep(Bag::default(), Phase) }
+    pub fn new() -> RecipeStep<Missing<super::required::Action>> { RecipeStep(Bag::default(), Phase) }
 }
 impl<R0> RecipeStep<R0> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> RecipeStep<Set> { self.0.set("Action", value.into_expr()); RecipeStep(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> RecipeStep<Set> { RecipeStep(put(self.0, "Action", value.into_expr()), Phase) }
     /// `ConditionExpressions`: list of `ConditionExpression`. Update: in place.
-    pub fn condition_expressions(mut self, value: impl Arg<Arr<ConditionExpression>>) -> Self { self.0.set("ConditionExpressions", value.into_expr()); self }
+    pub fn condition_expressions(self, value: impl Arg<Arr<ConditionExpression>>) -> Self { Self(put(self.0, "ConditionExpressions", value.into_expr()), Phase) }
 }
 impl Done for RecipeStep { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::DataBrew::Recipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3Location<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::Bucket> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::Bucket>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0> S3Location<R0> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3Location<Set> { self.0.set("Bucket", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecondaryInput` of `AWS::DataBrew::Recipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-recipe-secondaryinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecondaryInput(Bag);
+#[must_use] pub struct SecondaryInput(Bag);
 impl SecondaryInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataCatalogInputDefinition`: `DataCatalogInputDefinition`. Update: in place.
-    pub fn data_catalog_input_definition(mut self, value: impl Arg<DataCatalogInputDefinition>) -> Self { self.0.set("DataCatalogInputDefinition", value.into_expr()); self }
+    pub fn data_catalog_input_definition(self, value: impl Arg<DataCatalogInputDefinition>) -> Self { Self(put(self.0, "DataCatalogInputDefinition", value.into_expr())) }
     /// `S3InputDefinition`: `S3Location`. Update: in place.
-    pub fn s3_input_definition(mut self, value: impl Arg<S3Location>) -> Self { self.0.set("S3InputDefinition", value.into_expr()); self }
+    pub fn s3_input_definition(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3InputDefinition", value.into_expr())) }
 }
 impl Done for SecondaryInput { fn into_props(self) -> Bag { self.0 } }
 }
@@ -994,91 +994,91 @@ impl CfnRuleset {
     /// `AWS::DataBrew::Ruleset`
     pub const TYPE: &'static str = "AWS::DataBrew::Ruleset";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnRulesetProps<R0, R1, R2>) -> Self where CfnRulesetProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRulesetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnRuleset { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataBrew::Ruleset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-ruleset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRulesetProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnRulesetProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnRulesetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRulesetProps<missing::Name, missing::Rules, missing::TargetArn> { CfnRulesetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRulesetProps<Missing<required::Name>, Missing<required::Rules>, Missing<required::TargetArn>> { CfnRulesetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRulesetProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnRulesetProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnRulesetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRulesetProps<Set, R1, R2> { CfnRulesetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Rules`: list of `Rule`, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<ruleset::Rule>>) -> CfnRulesetProps<R0, Set, R2> { self.0.set("Rules", value.into_expr()); CfnRulesetProps(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<ruleset::Rule>>) -> CfnRulesetProps<R0, Set, R2> { CfnRulesetProps(put(self.0, "Rules", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetArn`: text, required. Update: replacement.
-    pub fn target_arn(mut self, value: impl Arg<str>) -> CfnRulesetProps<R0, R1, Set> { self.0.set("TargetArn", value.into_expr()); CfnRulesetProps(self.0, Phase) }
+    pub fn target_arn(self, value: impl Arg<str>) -> CfnRulesetProps<R0, R1, Set> { CfnRulesetProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
 }
 impl Done for CfnRulesetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataBrew::Ruleset`.
 pub mod ruleset {
 use crate::cfn::support::*;
 /// The property type `ColumnSelector` of `AWS::DataBrew::Ruleset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-ruleset-columnselector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ColumnSelector(Bag);
+#[must_use] pub struct ColumnSelector(Bag);
 impl ColumnSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Regex`: text. Update: in place.
-    pub fn regex(mut self, value: impl Arg<str>) -> Self { self.0.set("Regex", value.into_expr()); self }
+    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
 }
 impl Done for ColumnSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::DataBrew::Ruleset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-ruleset-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Rule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Rule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Rule<super::missing::CheckExpression, super::missing::Name> { Rule(Bag::default(), Phase) }
+    pub fn new() -> Rule<Missing<super::required::CheckExpression>, Missing<super::required::Name>> { Rule(Bag::default(), Phase) }
 }
 impl<R0, R1> Rule<R0, R1> {
     /// `CheckExpression`: text, required. Update: in place.
-    pub fn check_expression(mut self, value: impl Arg<str>) -> Rule<Set, R1> { self.0.set("CheckExpression", value.into_expr()); Rule(self.0, Phase) }
+    pub fn check_expression(self, value: impl Arg<str>) -> Rule<Set, R1> { Rule(put(self.0, "CheckExpression", value.into_expr()), Phase) }
     /// `ColumnSelectors`: list of `ColumnSelector`. Update: in place.
-    pub fn column_selectors(mut self, value: impl Arg<Arr<ColumnSelector>>) -> Self { self.0.set("ColumnSelectors", value.into_expr()); self }
+    pub fn column_selectors(self, value: impl Arg<Arr<ColumnSelector>>) -> Self { Self(put(self.0, "ColumnSelectors", value.into_expr()), Phase) }
     /// `Disabled`: boolean. Update: in place.
-    pub fn disabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Disabled", value.into_expr()); self }
+    pub fn disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Disabled", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Rule<R0, Set> { self.0.set("Name", value.into_expr()); Rule(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Rule<R0, Set> { Rule(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SubstitutionMap`: list of `SubstitutionValue`. Update: in place.
-    pub fn substitution_map(mut self, value: impl Arg<Arr<SubstitutionValue>>) -> Self { self.0.set("SubstitutionMap", value.into_expr()); self }
+    pub fn substitution_map(self, value: impl Arg<Arr<SubstitutionValue>>) -> Self { Self(put(self.0, "SubstitutionMap", value.into_expr()), Phase) }
     /// `Threshold`: `Threshold`. Update: in place.
-    pub fn threshold(mut self, value: impl Arg<Threshold>) -> Self { self.0.set("Threshold", value.into_expr()); self }
+    pub fn threshold(self, value: impl Arg<Threshold>) -> Self { Self(put(self.0, "Threshold", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubstitutionValue` of `AWS::DataBrew::Ruleset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-ruleset-substitutionvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubstitutionValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SubstitutionValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SubstitutionValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SubstitutionValue<super::missing::Value, super::missing::ValueReference> { SubstitutionValue(Bag::default(), Phase) }
+    pub fn new() -> SubstitutionValue<Missing<super::required::Value>, Missing<super::required::ValueReference>> { SubstitutionValue(Bag::default(), Phase) }
 }
 impl<R0, R1> SubstitutionValue<R0, R1> {
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> SubstitutionValue<Set, R1> { self.0.set("Value", value.into_expr()); SubstitutionValue(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> SubstitutionValue<Set, R1> { SubstitutionValue(put(self.0, "Value", value.into_expr()), Phase) }
     /// `ValueReference`: text, required. Update: in place.
-    pub fn value_reference(mut self, value: impl Arg<str>) -> SubstitutionValue<R0, Set> { self.0.set("ValueReference", value.into_expr()); SubstitutionValue(self.0, Phase) }
+    pub fn value_reference(self, value: impl Arg<str>) -> SubstitutionValue<R0, Set> { SubstitutionValue(put(self.0, "ValueReference", value.into_expr()), Phase) }
 }
 impl Done for SubstitutionValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Threshold` of `AWS::DataBrew::Ruleset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-databrew-ruleset-threshold.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Threshold<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Threshold<R0 = Set>(Bag, Phase<(R0,)>);
 impl Threshold {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Threshold<super::missing::Value> { Threshold(Bag::default(), Phase) }
+    pub fn new() -> Threshold<Missing<super::required::Value>> { Threshold(Bag::default(), Phase) }
 }
 impl<R0> Threshold<R0> {
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Unit`: `Unit`. Update: in place.
-    pub fn unit(mut self, value: impl Arg<Unit>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<Unit>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
     /// `Value`: number, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<f64>) -> Threshold<Set> { self.0.set("Value", value.into_expr()); Threshold(self.0, Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> Threshold<Set> { Threshold(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Threshold { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -1092,27 +1092,27 @@ impl CfnSchedule {
     /// `AWS::DataBrew::Schedule`
     pub const TYPE: &'static str = "AWS::DataBrew::Schedule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnScheduleProps<R0, R1>) -> Self where CfnScheduleProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScheduleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnSchedule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataBrew::Schedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-databrew-schedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnScheduleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnScheduleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnScheduleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnScheduleProps<missing::CronExpression, missing::Name> { CfnScheduleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnScheduleProps<Missing<required::CronExpression>, Missing<required::Name>> { CfnScheduleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnScheduleProps<R0, R1> {
     /// `CronExpression`: text, required. Update: in place.
-    pub fn cron_expression(mut self, value: impl Arg<str>) -> CfnScheduleProps<Set, R1> { self.0.set("CronExpression", value.into_expr()); CfnScheduleProps(self.0, Phase) }
+    pub fn cron_expression(self, value: impl Arg<str>) -> CfnScheduleProps<Set, R1> { CfnScheduleProps(put(self.0, "CronExpression", value.into_expr()), Phase) }
     /// `JobNames`: list of text. Update: in place.
-    pub fn job_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("JobNames", value.into_expr()); self }
+    pub fn job_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "JobNames", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnScheduleProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnScheduleProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnScheduleProps<R0, Set> { CfnScheduleProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnScheduleProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, Bucket, CheckExpression, Condition, CronExpression, DatabaseName, DatabaseOptions, DatasetName, DatasetParameter, EntityTypes, Expression, Format, GlueConnectionName, Input, Location, MaxFiles, Name, Operation, Parameters, PathParameterName, RecipeName, RoleArn, Rules, RulesetArn, Statistic, Statistics, Steps, TableName, TargetArn, TargetColumn, Type, Value, ValueReference, ValuesMap } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, Bucket, CheckExpression, Condition, CronExpression, DatabaseName, DatabaseOptions, DatasetName, DatasetParameter, EntityTypes, Expression, Format, GlueConnectionName, Input, Location, MaxFiles, Name, Operation, Parameters, PathParameterName, RecipeName, RoleArn, Rules, RulesetArn, Statistic, Statistics, Steps, TableName, TargetArn, TargetColumn, Type, Value, ValueReference, ValuesMap } }

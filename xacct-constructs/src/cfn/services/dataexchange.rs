@@ -10,10 +10,10 @@ impl CfnDataSet {
     /// `AWS::DataExchange::DataSet`
     pub const TYPE: &'static str = "AWS::DataExchange::DataSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDataSetProps<R0, R1, R2>) -> Self where CfnDataSetProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -26,20 +26,20 @@ impl CfnDataSet {
 }
 impl Parent for CfnDataSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataExchange::DataSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-dataset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataSetProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDataSetProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDataSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataSetProps<missing::AssetType, missing::Description, missing::Name> { CfnDataSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataSetProps<Missing<required::AssetType>, Missing<required::Description>, Missing<required::Name>> { CfnDataSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDataSetProps<R0, R1, R2> {
     /// `AssetType`: `AssetType`, required. Update: replacement.
-    pub fn asset_type(mut self, value: impl Arg<data_set::AssetType>) -> CfnDataSetProps<Set, R1, R2> { self.0.set("AssetType", value.into_expr()); CfnDataSetProps(self.0, Phase) }
+    pub fn asset_type(self, value: impl Arg<data_set::AssetType>) -> CfnDataSetProps<Set, R1, R2> { CfnDataSetProps(put(self.0, "AssetType", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnDataSetProps<R0, Set, R2> { self.0.set("Description", value.into_expr()); CfnDataSetProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnDataSetProps<R0, Set, R2> { CfnDataSetProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDataSetProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnDataSetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataSetProps<R0, R1, Set> { CfnDataSetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDataSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataExchange::DataSet`.
@@ -54,10 +54,10 @@ impl CfnEventAction {
     /// `AWS::DataExchange::EventAction`
     pub const TYPE: &'static str = "AWS::DataExchange::EventAction";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnEventActionProps<R0, R1>) -> Self where CfnEventActionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventActionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -68,93 +68,93 @@ impl CfnEventAction {
 }
 impl Parent for CfnEventAction { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataExchange::EventAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dataexchange-eventaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventActionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnEventActionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnEventActionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEventActionProps<missing::Action, missing::Event> { CfnEventActionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEventActionProps<Missing<required::Action>, Missing<required::Event>> { CfnEventActionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEventActionProps<R0, R1> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<event_action::Action>) -> CfnEventActionProps<Set, R1> { self.0.set("Action", value.into_expr()); CfnEventActionProps(self.0, Phase) }
+    pub fn action(self, value: impl Arg<event_action::Action>) -> CfnEventActionProps<Set, R1> { CfnEventActionProps(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Event`: `Event`, required. Update: replacement.
-    pub fn event(mut self, value: impl Arg<event_action::Event>) -> CfnEventActionProps<R0, Set> { self.0.set("Event", value.into_expr()); CfnEventActionProps(self.0, Phase) }
+    pub fn event(self, value: impl Arg<event_action::Event>) -> CfnEventActionProps<R0, Set> { CfnEventActionProps(put(self.0, "Event", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventActionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataExchange::EventAction`.
 pub mod event_action {
 use crate::cfn::support::*;
 /// The property type `Action` of `AWS::DataExchange::EventAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Action(Bag);
+#[must_use] pub struct Action(Bag);
 impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExportRevisionToS3`: `AutoExportRevisionToS3RequestDetails`. Update: in place.
-    pub fn export_revision_to_s3(mut self, value: impl Arg<AutoExportRevisionToS3RequestDetails>) -> Self { self.0.set("ExportRevisionToS3", value.into_expr()); self }
+    pub fn export_revision_to_s3(self, value: impl Arg<AutoExportRevisionToS3RequestDetails>) -> Self { Self(put(self.0, "ExportRevisionToS3", value.into_expr())) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoExportRevisionDestinationEntry` of `AWS::DataExchange::EventAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-autoexportrevisiondestinationentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoExportRevisionDestinationEntry<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AutoExportRevisionDestinationEntry<R0 = Set>(Bag, Phase<(R0,)>);
 impl AutoExportRevisionDestinationEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AutoExportRevisionDestinationEntry<super::missing::Bucket> { AutoExportRevisionDestinationEntry(Bag::default(), Phase) }
+    pub fn new() -> AutoExportRevisionDestinationEntry<Missing<super::required::Bucket>> { AutoExportRevisionDestinationEntry(Bag::default(), Phase) }
 }
 impl<R0> AutoExportRevisionDestinationEntry<R0> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> AutoExportRevisionDestinationEntry<Set> { self.0.set("Bucket", value.into_expr()); AutoExportRevisionDestinationEntry(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> AutoExportRevisionDestinationEntry<Set> { AutoExportRevisionDestinationEntry(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `KeyPattern`: text. Update: in place.
-    pub fn key_pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyPattern", value.into_expr()); self }
+    pub fn key_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPattern", value.into_expr()), Phase) }
 }
 impl Done for AutoExportRevisionDestinationEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoExportRevisionToS3RequestDetails` of `AWS::DataExchange::EventAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-autoexportrevisiontos3requestdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoExportRevisionToS3RequestDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AutoExportRevisionToS3RequestDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl AutoExportRevisionToS3RequestDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AutoExportRevisionToS3RequestDetails<super::missing::RevisionDestination> { AutoExportRevisionToS3RequestDetails(Bag::default(), Phase) }
+    pub fn new() -> AutoExportRevisionToS3RequestDetails<Missing<super::required::RevisionDestination>> { AutoExportRevisionToS3RequestDetails(Bag::default(), Phase) }
 }
 impl<R0> AutoExportRevisionToS3RequestDetails<R0> {
     /// `Encryption`: `ExportServerSideEncryption`. Update: in place.
-    pub fn encryption(mut self, value: impl Arg<ExportServerSideEncryption>) -> Self { self.0.set("Encryption", value.into_expr()); self }
+    pub fn encryption(self, value: impl Arg<ExportServerSideEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
     /// `RevisionDestination`: `AutoExportRevisionDestinationEntry`, required. Update: in place.
-    pub fn revision_destination(mut self, value: impl Arg<AutoExportRevisionDestinationEntry>) -> AutoExportRevisionToS3RequestDetails<Set> { self.0.set("RevisionDestination", value.into_expr()); AutoExportRevisionToS3RequestDetails(self.0, Phase) }
+    pub fn revision_destination(self, value: impl Arg<AutoExportRevisionDestinationEntry>) -> AutoExportRevisionToS3RequestDetails<Set> { AutoExportRevisionToS3RequestDetails(put(self.0, "RevisionDestination", value.into_expr()), Phase) }
 }
 impl Done for AutoExportRevisionToS3RequestDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Event` of `AWS::DataExchange::EventAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-event.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Event(Bag);
+#[must_use] pub struct Event(Bag);
 impl Event {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RevisionPublished`: `RevisionPublished`. Update: replacement.
-    pub fn revision_published(mut self, value: impl Arg<RevisionPublished>) -> Self { self.0.set("RevisionPublished", value.into_expr()); self }
+    pub fn revision_published(self, value: impl Arg<RevisionPublished>) -> Self { Self(put(self.0, "RevisionPublished", value.into_expr())) }
 }
 impl Done for Event { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExportServerSideEncryption` of `AWS::DataExchange::EventAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-exportserversideencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExportServerSideEncryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ExportServerSideEncryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl ExportServerSideEncryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExportServerSideEncryption<super::missing::Type> { ExportServerSideEncryption(Bag::default(), Phase) }
+    pub fn new() -> ExportServerSideEncryption<Missing<super::required::Type>> { ExportServerSideEncryption(Bag::default(), Phase) }
 }
 impl<R0> ExportServerSideEncryption<R0> {
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> ExportServerSideEncryption<Set> { self.0.set("Type", value.into_expr()); ExportServerSideEncryption(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ExportServerSideEncryption<Set> { ExportServerSideEncryption(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ExportServerSideEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RevisionPublished` of `AWS::DataExchange::EventAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dataexchange-eventaction-revisionpublished.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RevisionPublished<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RevisionPublished<R0 = Set>(Bag, Phase<(R0,)>);
 impl RevisionPublished {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RevisionPublished<super::missing::DataSetId> { RevisionPublished(Bag::default(), Phase) }
+    pub fn new() -> RevisionPublished<Missing<super::required::DataSetId>> { RevisionPublished(Bag::default(), Phase) }
 }
 impl<R0> RevisionPublished<R0> {
     /// `DataSetId`: text, required. Update: replacement.
-    pub fn data_set_id(mut self, value: impl Arg<str>) -> RevisionPublished<Set> { self.0.set("DataSetId", value.into_expr()); RevisionPublished(self.0, Phase) }
+    pub fn data_set_id(self, value: impl Arg<str>) -> RevisionPublished<Set> { RevisionPublished(put(self.0, "DataSetId", value.into_expr()), Phase) }
 }
 impl Done for RevisionPublished { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
 Type { Aes256 = "AES256", AwsKms = "aws:kms" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, AssetType, Bucket, DataSetId, Description, Event, Name, RevisionDestination, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, AssetType, Bucket, DataSetId, Description, Event, Name, RevisionDestination, Type } }

@@ -10,7 +10,7 @@ impl CfnPipeline {
     /// `AWS::DataPipeline::Pipeline`
     pub const TYPE: &'static str = "AWS::DataPipeline::Pipeline";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPipelineProps<R0>) -> Self where CfnPipelineProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPipelineProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PipelineId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -20,113 +20,113 @@ impl CfnPipeline {
 }
 impl Parent for CfnPipeline { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataPipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datapipeline-pipeline.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPipelineProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPipelineProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPipelineProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPipelineProps<missing::Name> { CfnPipelineProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPipelineProps<Missing<required::Name>> { CfnPipelineProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPipelineProps<R0> {
     /// `Activate`: boolean. Update: in place.
-    pub fn activate(mut self, value: impl Arg<bool>) -> Self { self.0.set("Activate", value.into_expr()); self }
+    pub fn activate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Activate", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPipelineProps<Set> { self.0.set("Name", value.into_expr()); CfnPipelineProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPipelineProps<Set> { CfnPipelineProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ParameterObjects`: list of `ParameterObject`. Update: in place.
-    pub fn parameter_objects(mut self, value: impl Arg<Arr<pipeline::ParameterObject>>) -> Self { self.0.set("ParameterObjects", value.into_expr()); self }
+    pub fn parameter_objects(self, value: impl Arg<Arr<pipeline::ParameterObject>>) -> Self { Self(put(self.0, "ParameterObjects", value.into_expr()), Phase) }
     /// `ParameterValues`: list of `ParameterValue`. Update: in place.
-    pub fn parameter_values(mut self, value: impl Arg<Arr<pipeline::ParameterValue>>) -> Self { self.0.set("ParameterValues", value.into_expr()); self }
+    pub fn parameter_values(self, value: impl Arg<Arr<pipeline::ParameterValue>>) -> Self { Self(put(self.0, "ParameterValues", value.into_expr()), Phase) }
     /// `PipelineObjects`: list of `PipelineObject`. Update: in place.
-    pub fn pipeline_objects(mut self, value: impl Arg<Arr<pipeline::PipelineObject>>) -> Self { self.0.set("PipelineObjects", value.into_expr()); self }
+    pub fn pipeline_objects(self, value: impl Arg<Arr<pipeline::PipelineObject>>) -> Self { Self(put(self.0, "PipelineObjects", value.into_expr()), Phase) }
     /// `PipelineTags`: list of `PipelineTag`. Update: in place.
-    pub fn pipeline_tags(mut self, value: impl Arg<Arr<pipeline::PipelineTag>>) -> Self { self.0.set("PipelineTags", value.into_expr()); self }
+    pub fn pipeline_tags(self, value: impl Arg<Arr<pipeline::PipelineTag>>) -> Self { Self(put(self.0, "PipelineTags", value.into_expr()), Phase) }
 }
 impl Done for CfnPipelineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataPipeline::Pipeline`.
 pub mod pipeline {
 use crate::cfn::support::*;
 /// The property type `Field` of `AWS::DataPipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-field.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Field<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Field<R0 = Set>(Bag, Phase<(R0,)>);
 impl Field {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Field<super::missing::Key> { Field(Bag::default(), Phase) }
+    pub fn new() -> Field<Missing<super::required::Key>> { Field(Bag::default(), Phase) }
 }
 impl<R0> Field<R0> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Field<Set> { self.0.set("Key", value.into_expr()); Field(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Field<Set> { Field(put(self.0, "Key", value.into_expr()), Phase) }
     /// `RefValue`: text. Update: in place.
-    pub fn ref_value(mut self, value: impl Arg<str>) -> Self { self.0.set("RefValue", value.into_expr()); self }
+    pub fn ref_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefValue", value.into_expr()), Phase) }
     /// `StringValue`: text. Update: in place.
-    pub fn string_value(mut self, value: impl Arg<str>) -> Self { self.0.set("StringValue", value.into_expr()); self }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr()), Phase) }
 }
 impl Done for Field { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParameterAttribute` of `AWS::DataPipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-parameterattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParameterAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ParameterAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ParameterAttribute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ParameterAttribute<super::missing::Key, super::missing::StringValue> { ParameterAttribute(Bag::default(), Phase) }
+    pub fn new() -> ParameterAttribute<Missing<super::required::Key>, Missing<super::required::StringValue>> { ParameterAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> ParameterAttribute<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> ParameterAttribute<Set, R1> { self.0.set("Key", value.into_expr()); ParameterAttribute(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ParameterAttribute<Set, R1> { ParameterAttribute(put(self.0, "Key", value.into_expr()), Phase) }
     /// `StringValue`: text, required. Update: in place.
-    pub fn string_value(mut self, value: impl Arg<str>) -> ParameterAttribute<R0, Set> { self.0.set("StringValue", value.into_expr()); ParameterAttribute(self.0, Phase) }
+    pub fn string_value(self, value: impl Arg<str>) -> ParameterAttribute<R0, Set> { ParameterAttribute(put(self.0, "StringValue", value.into_expr()), Phase) }
 }
 impl Done for ParameterAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParameterObject` of `AWS::DataPipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-parameterobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParameterObject<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ParameterObject<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ParameterObject {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ParameterObject<super::missing::Attributes, super::missing::Id> { ParameterObject(Bag::default(), Phase) }
+    pub fn new() -> ParameterObject<Missing<super::required::Attributes>, Missing<super::required::Id>> { ParameterObject(Bag::default(), Phase) }
 }
 impl<R0, R1> ParameterObject<R0, R1> {
     /// `Attributes`: list of `ParameterAttribute`, required. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Arr<ParameterAttribute>>) -> ParameterObject<Set, R1> { self.0.set("Attributes", value.into_expr()); ParameterObject(self.0, Phase) }
+    pub fn attributes(self, value: impl Arg<Arr<ParameterAttribute>>) -> ParameterObject<Set, R1> { ParameterObject(put(self.0, "Attributes", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> ParameterObject<R0, Set> { self.0.set("Id", value.into_expr()); ParameterObject(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ParameterObject<R0, Set> { ParameterObject(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for ParameterObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParameterValue` of `AWS::DataPipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-parametervalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParameterValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ParameterValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ParameterValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ParameterValue<super::missing::Id, super::missing::StringValue> { ParameterValue(Bag::default(), Phase) }
+    pub fn new() -> ParameterValue<Missing<super::required::Id>, Missing<super::required::StringValue>> { ParameterValue(Bag::default(), Phase) }
 }
 impl<R0, R1> ParameterValue<R0, R1> {
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> ParameterValue<Set, R1> { self.0.set("Id", value.into_expr()); ParameterValue(self.0, Phase) }
-    /// `StringValue`: text, required. Update: in place.
-    pub fn string_value(mut self, value: impl Arg<kind::Ec2SubnetId>) -> ParameterValue<R0, Set> { self.0.set("StringValue", value.into_expr()); ParameterValue(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ParameterValue<Set, R1> { ParameterValue(put(self.0, "Id", value.into_expr()), Phase) }
+    /// `StringValue`: `Ec2SubnetId`, required. Update: in place.
+    pub fn string_value(self, value: impl Arg<kind::Ec2SubnetId>) -> ParameterValue<R0, Set> { ParameterValue(put(self.0, "StringValue", value.into_expr()), Phase) }
 }
 impl Done for ParameterValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipelineObject` of `AWS::DataPipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-pipelineobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipelineObject<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct PipelineObject<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl PipelineObject {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PipelineObject<super::missing::Fields, super::missing::Id, super::missing::Name> { PipelineObject(Bag::default(), Phase) }
+    pub fn new() -> PipelineObject<Missing<super::required::Fields>, Missing<super::required::Id>, Missing<super::required::Name>> { PipelineObject(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PipelineObject<R0, R1, R2> {
     /// `Fields`: list of `Field`, required. Update: in place.
-    pub fn fields(mut self, value: impl Arg<Arr<Field>>) -> PipelineObject<Set, R1, R2> { self.0.set("Fields", value.into_expr()); PipelineObject(self.0, Phase) }
+    pub fn fields(self, value: impl Arg<Arr<Field>>) -> PipelineObject<Set, R1, R2> { PipelineObject(put(self.0, "Fields", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> PipelineObject<R0, Set, R2> { self.0.set("Id", value.into_expr()); PipelineObject(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> PipelineObject<R0, Set, R2> { PipelineObject(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> PipelineObject<R0, R1, Set> { self.0.set("Name", value.into_expr()); PipelineObject(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> PipelineObject<R0, R1, Set> { PipelineObject(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for PipelineObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipelineTag` of `AWS::DataPipeline::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datapipeline-pipeline-pipelinetag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipelineTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PipelineTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PipelineTag {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PipelineTag<super::missing::Key, super::missing::Value> { PipelineTag(Bag::default(), Phase) }
+    pub fn new() -> PipelineTag<Missing<super::required::Key>, Missing<super::required::Value>> { PipelineTag(Bag::default(), Phase) }
 }
 impl<R0, R1> PipelineTag<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> PipelineTag<Set, R1> { self.0.set("Key", value.into_expr()); PipelineTag(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> PipelineTag<Set, R1> { PipelineTag(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> PipelineTag<R0, Set> { self.0.set("Value", value.into_expr()); PipelineTag(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> PipelineTag<R0, Set> { PipelineTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for PipelineTag { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Attributes, Fields, Id, Key, Name, StringValue, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Attributes, Fields, Id, Key, Name, StringValue, Value } }

@@ -13,29 +13,29 @@ impl CfnAgent {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnAgentProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AgentArn`.
     pub fn reference(&self) -> Val<kind::DataSyncAgentArn> { self.0.reference() }
-    /// The attribute `AgentArn`: text.
+    /// The attribute `AgentArn`: `DataSyncAgentArn`.
     pub fn attr_agent_arn(&self) -> Val<kind::DataSyncAgentArn> { self.0.get_att("AgentArn") }
     /// The attribute `EndpointType`: text.
     pub fn attr_endpoint_type(&self) -> Val<str> { self.0.get_att("EndpointType") }
 }
 impl Parent for CfnAgent { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataSync::Agent`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-agent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAgentProps(Bag);
+#[must_use] pub struct CfnAgentProps(Bag);
 impl CfnAgentProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActivationKey`: text. Update: replacement.
-    pub fn activation_key(mut self, value: impl Arg<str>) -> Self { self.0.set("ActivationKey", value.into_expr()); self }
+    pub fn activation_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActivationKey", value.into_expr())) }
     /// `AgentName`: text. Update: in place.
-    pub fn agent_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AgentName", value.into_expr()); self }
+    pub fn agent_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentName", value.into_expr())) }
     /// `SecurityGroupArns`: list of text. Update: replacement.
-    pub fn security_group_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SecurityGroupArns", value.into_expr()); self }
+    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupArns", value.into_expr())) }
     /// `SubnetArns`: list of text. Update: replacement.
-    pub fn subnet_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetArns", value.into_expr()); self }
+    pub fn subnet_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetArns", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `VpcEndpointId`: text. Update: replacement.
-    pub fn vpc_endpoint_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcEndpointId", value.into_expr()); self }
+    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value.into_expr())) }
 }
 impl Done for CfnAgentProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DataSync::LocationAzureBlob`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html)
@@ -44,12 +44,12 @@ impl CfnLocationAzureBlob {
     /// `AWS::DataSync::LocationAzureBlob`
     pub const TYPE: &'static str = "AWS::DataSync::LocationAzureBlob";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnLocationAzureBlobProps<R0>) -> Self where CfnLocationAzureBlobProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLocationAzureBlobProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CmkSecretConfig.SecretArn`: text.
+    /// The attribute `CmkSecretConfig.SecretArn`: `OtherArn`.
     pub fn attr_cmk_secret_config_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CmkSecretConfig.SecretArn") }
-    /// The attribute `LocationArn`: text.
+    /// The attribute `LocationArn`: `OtherArn`.
     pub fn attr_location_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LocationArn") }
     /// The attribute `LocationUri`: text.
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
@@ -58,107 +58,107 @@ impl CfnLocationAzureBlob {
 }
 impl Parent for CfnLocationAzureBlob { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataSync::LocationAzureBlob`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationazureblob.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLocationAzureBlobProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnLocationAzureBlobProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnLocationAzureBlobProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLocationAzureBlobProps<missing::AzureBlobAuthenticationType> { CfnLocationAzureBlobProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLocationAzureBlobProps<Missing<required::AzureBlobAuthenticationType>> { CfnLocationAzureBlobProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLocationAzureBlobProps<R0> {
     /// `AgentArns`: list of text. Update: in place.
-    pub fn agent_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AgentArns", value.into_expr()); self }
+    pub fn agent_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AgentArns", value.into_expr()), Phase) }
     /// `AzureAccessTier`: `AzureAccessTier`. Update: in place.
-    pub fn azure_access_tier(mut self, value: impl Arg<location_azure_blob::AzureAccessTier>) -> Self { self.0.set("AzureAccessTier", value.into_expr()); self }
+    pub fn azure_access_tier(self, value: impl Arg<location_azure_blob::AzureAccessTier>) -> Self { Self(put(self.0, "AzureAccessTier", value.into_expr()), Phase) }
     /// `AzureBlobAuthenticationType`: `AzureBlobAuthenticationType`, required. Update: in place.
-    pub fn azure_blob_authentication_type(mut self, value: impl Arg<location_azure_blob::AzureBlobAuthenticationType>) -> CfnLocationAzureBlobProps<Set> { self.0.set("AzureBlobAuthenticationType", value.into_expr()); CfnLocationAzureBlobProps(self.0, Phase) }
+    pub fn azure_blob_authentication_type(self, value: impl Arg<location_azure_blob::AzureBlobAuthenticationType>) -> CfnLocationAzureBlobProps<Set> { CfnLocationAzureBlobProps(put(self.0, "AzureBlobAuthenticationType", value.into_expr()), Phase) }
     /// `AzureBlobContainerUrl`: text. Update: replacement.
-    pub fn azure_blob_container_url(mut self, value: impl Arg<str>) -> Self { self.0.set("AzureBlobContainerUrl", value.into_expr()); self }
+    pub fn azure_blob_container_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AzureBlobContainerUrl", value.into_expr()), Phase) }
     /// `AzureBlobSasConfiguration`: `AzureBlobSasConfiguration`. Update: in place.
-    pub fn azure_blob_sas_configuration(mut self, value: impl Arg<location_azure_blob::AzureBlobSasConfiguration>) -> Self { self.0.set("AzureBlobSasConfiguration", value.into_expr()); self }
+    pub fn azure_blob_sas_configuration(self, value: impl Arg<location_azure_blob::AzureBlobSasConfiguration>) -> Self { Self(put(self.0, "AzureBlobSasConfiguration", value.into_expr()), Phase) }
     /// `AzureBlobType`: `AzureBlobType`. Update: in place.
-    pub fn azure_blob_type(mut self, value: impl Arg<location_azure_blob::AzureBlobType>) -> Self { self.0.set("AzureBlobType", value.into_expr()); self }
+    pub fn azure_blob_type(self, value: impl Arg<location_azure_blob::AzureBlobType>) -> Self { Self(put(self.0, "AzureBlobType", value.into_expr()), Phase) }
     /// `CmkSecretConfig`: `CmkSecretConfig`. Update: in place.
-    pub fn cmk_secret_config(mut self, value: impl Arg<location_azure_blob::CmkSecretConfig>) -> Self { self.0.set("CmkSecretConfig", value.into_expr()); self }
+    pub fn cmk_secret_config(self, value: impl Arg<location_azure_blob::CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value.into_expr()), Phase) }
     /// `CustomSecretConfig`: `CustomSecretConfig`. Update: in place.
-    pub fn custom_secret_config(mut self, value: impl Arg<location_azure_blob::CustomSecretConfig>) -> Self { self.0.set("CustomSecretConfig", value.into_expr()); self }
+    pub fn custom_secret_config(self, value: impl Arg<location_azure_blob::CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value.into_expr()), Phase) }
     /// `FederatedIdentity`: `AzureFederatedIdentityConfig`. Update: in place.
-    pub fn federated_identity(mut self, value: impl Arg<location_azure_blob::AzureFederatedIdentityConfig>) -> Self { self.0.set("FederatedIdentity", value.into_expr()); self }
+    pub fn federated_identity(self, value: impl Arg<location_azure_blob::AzureFederatedIdentityConfig>) -> Self { Self(put(self.0, "FederatedIdentity", value.into_expr()), Phase) }
     /// `Subdirectory`: text. Update: in place.
-    pub fn subdirectory(mut self, value: impl Arg<str>) -> Self { self.0.set("Subdirectory", value.into_expr()); self }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLocationAzureBlobProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::LocationAzureBlob`.
 pub mod location_azure_blob {
 use crate::cfn::support::*;
 /// The property type `AzureBlobSasConfiguration` of `AWS::DataSync::LocationAzureBlob`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-azureblobsasconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AzureBlobSasConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AzureBlobSasConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AzureBlobSasConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AzureBlobSasConfiguration<super::missing::AzureBlobSasToken> { AzureBlobSasConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AzureBlobSasConfiguration<Missing<super::required::AzureBlobSasToken>> { AzureBlobSasConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AzureBlobSasConfiguration<R0> {
     /// `AzureBlobSasToken`: text, required. Update: in place.
-    pub fn azure_blob_sas_token(mut self, value: impl Arg<str>) -> AzureBlobSasConfiguration<Set> { self.0.set("AzureBlobSasToken", value.into_expr()); AzureBlobSasConfiguration(self.0, Phase) }
+    pub fn azure_blob_sas_token(self, value: impl Arg<str>) -> AzureBlobSasConfiguration<Set> { AzureBlobSasConfiguration(put(self.0, "AzureBlobSasToken", value.into_expr()), Phase) }
 }
 impl Done for AzureBlobSasConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AzureFederatedIdentityConfig` of `AWS::DataSync::LocationAzureBlob`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-azurefederatedidentityconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AzureFederatedIdentityConfig(Bag);
+#[must_use] pub struct AzureFederatedIdentityConfig(Bag);
 impl AzureFederatedIdentityConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsIamRole`: text. Update: in place.
-    pub fn aws_iam_role(mut self, value: impl Arg<str>) -> Self { self.0.set("AwsIamRole", value.into_expr()); self }
+    pub fn aws_iam_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIamRole", value.into_expr())) }
     /// `AzureOidc`: `AzureOidcConfig`. Update: in place.
-    pub fn azure_oidc(mut self, value: impl Arg<AzureOidcConfig>) -> Self { self.0.set("AzureOidc", value.into_expr()); self }
+    pub fn azure_oidc(self, value: impl Arg<AzureOidcConfig>) -> Self { Self(put(self.0, "AzureOidc", value.into_expr())) }
 }
 impl Done for AzureFederatedIdentityConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AzureOidcConfig` of `AWS::DataSync::LocationAzureBlob`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-azureoidcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AzureOidcConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AzureOidcConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AzureOidcConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AzureOidcConfig<super::missing::ClientId, super::missing::TenantId> { AzureOidcConfig(Bag::default(), Phase) }
+    pub fn new() -> AzureOidcConfig<Missing<super::required::ClientId>, Missing<super::required::TenantId>> { AzureOidcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> AzureOidcConfig<R0, R1> {
     /// `ClientId`: text, required. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> AzureOidcConfig<Set, R1> { self.0.set("ClientId", value.into_expr()); AzureOidcConfig(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> AzureOidcConfig<Set, R1> { AzureOidcConfig(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `TenantId`: text, required. Update: in place.
-    pub fn tenant_id(mut self, value: impl Arg<str>) -> AzureOidcConfig<R0, Set> { self.0.set("TenantId", value.into_expr()); AzureOidcConfig(self.0, Phase) }
+    pub fn tenant_id(self, value: impl Arg<str>) -> AzureOidcConfig<R0, Set> { AzureOidcConfig(put(self.0, "TenantId", value.into_expr()), Phase) }
 }
 impl Done for AzureOidcConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CmkSecretConfig` of `AWS::DataSync::LocationAzureBlob`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-cmksecretconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CmkSecretConfig(Bag);
+#[must_use] pub struct CmkSecretConfig(Bag);
 impl CmkSecretConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
     /// `SecretArn`: text. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretArn", value.into_expr()); self }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for CmkSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomSecretConfig` of `AWS::DataSync::LocationAzureBlob`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-customsecretconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomSecretConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomSecretConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomSecretConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomSecretConfig<super::missing::SecretAccessRoleArn, super::missing::SecretArn> { CustomSecretConfig(Bag::default(), Phase) }
+    pub fn new() -> CustomSecretConfig<Missing<super::required::SecretAccessRoleArn>, Missing<super::required::SecretArn>> { CustomSecretConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomSecretConfig<R0, R1> {
-    /// `SecretAccessRoleArn`: text, required. Update: in place.
-    pub fn secret_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { self.0.set("SecretAccessRoleArn", value.into_expr()); CustomSecretConfig(self.0, Phase) }
+    /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { self.0.set("SecretArn", value.into_expr()); CustomSecretConfig(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for CustomSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedSecretConfig` of `AWS::DataSync::LocationAzureBlob`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationazureblob-managedsecretconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedSecretConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ManagedSecretConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ManagedSecretConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedSecretConfig<super::missing::SecretArn> { ManagedSecretConfig(Bag::default(), Phase) }
+    pub fn new() -> ManagedSecretConfig<Missing<super::required::SecretArn>> { ManagedSecretConfig(Bag::default(), Phase) }
 }
 impl<R0> ManagedSecretConfig<R0> {
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { self.0.set("SecretArn", value.into_expr()); ManagedSecretConfig(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for ManagedSecretConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AzureAccessTier` allows.
@@ -174,52 +174,52 @@ impl CfnLocationEFS {
     /// `AWS::DataSync::LocationEFS`
     pub const TYPE: &'static str = "AWS::DataSync::LocationEFS";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnLocationEFSProps<R0>) -> Self where CfnLocationEFSProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLocationEFSProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::DataSyncLocationEFSLocationArn> { self.0.reference() }
-    /// The attribute `LocationArn`: text.
+    /// The attribute `LocationArn`: `DataSyncLocationEFSLocationArn`.
     pub fn attr_location_arn(&self) -> Val<kind::DataSyncLocationEFSLocationArn> { self.0.get_att("LocationArn") }
     /// The attribute `LocationUri`: text.
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
 }
 impl Parent for CfnLocationEFS { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataSync::LocationEFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationefs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLocationEFSProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnLocationEFSProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnLocationEFSProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLocationEFSProps<missing::Ec2Config> { CfnLocationEFSProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLocationEFSProps<Missing<required::Ec2Config>> { CfnLocationEFSProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLocationEFSProps<R0> {
     /// `AccessPointArn`: text. Update: replacement.
-    pub fn access_point_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessPointArn", value.into_expr()); self }
+    pub fn access_point_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
     /// `Ec2Config`: `Ec2Config`, required. Update: replacement.
-    pub fn ec2_config(mut self, value: impl Arg<location_efs::Ec2Config>) -> CfnLocationEFSProps<Set> { self.0.set("Ec2Config", value.into_expr()); CfnLocationEFSProps(self.0, Phase) }
-    /// `EfsFilesystemArn`: text. Update: replacement.
-    pub fn efs_filesystem_arn(mut self, value: impl Arg<kind::EfsFileSystemArn>) -> Self { self.0.set("EfsFilesystemArn", value.into_expr()); self }
-    /// `FileSystemAccessRoleArn`: text. Update: replacement.
-    pub fn file_system_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("FileSystemAccessRoleArn", value.into_expr()); self }
+    pub fn ec2_config(self, value: impl Arg<location_efs::Ec2Config>) -> CfnLocationEFSProps<Set> { CfnLocationEFSProps(put(self.0, "Ec2Config", value.into_expr()), Phase) }
+    /// `EfsFilesystemArn`: `EfsFileSystemArn`. Update: replacement.
+    pub fn efs_filesystem_arn(self, value: impl Arg<kind::EfsFileSystemArn>) -> Self { Self(put(self.0, "EfsFilesystemArn", value.into_expr()), Phase) }
+    /// `FileSystemAccessRoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn file_system_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "FileSystemAccessRoleArn", value.into_expr()), Phase) }
     /// `InTransitEncryption`: `InTransitEncryption`. Update: replacement.
-    pub fn in_transit_encryption(mut self, value: impl Arg<location_efs::InTransitEncryption>) -> Self { self.0.set("InTransitEncryption", value.into_expr()); self }
+    pub fn in_transit_encryption(self, value: impl Arg<location_efs::InTransitEncryption>) -> Self { Self(put(self.0, "InTransitEncryption", value.into_expr()), Phase) }
     /// `Subdirectory`: text. Update: replacement.
-    pub fn subdirectory(mut self, value: impl Arg<str>) -> Self { self.0.set("Subdirectory", value.into_expr()); self }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLocationEFSProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::LocationEFS`.
 pub mod location_efs {
 use crate::cfn::support::*;
 /// The property type `Ec2Config` of `AWS::DataSync::LocationEFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationefs-ec2config.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Ec2Config<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Ec2Config<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Ec2Config {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Ec2Config<super::missing::SecurityGroupArns, super::missing::SubnetArn> { Ec2Config(Bag::default(), Phase) }
+    pub fn new() -> Ec2Config<Missing<super::required::SecurityGroupArns>, Missing<super::required::SubnetArn>> { Ec2Config(Bag::default(), Phase) }
 }
 impl<R0, R1> Ec2Config<R0, R1> {
     /// `SecurityGroupArns`: list of text, required. Update: replacement.
-    pub fn security_group_arns(mut self, value: impl Arg<Arr<str>>) -> Ec2Config<Set, R1> { self.0.set("SecurityGroupArns", value.into_expr()); Ec2Config(self.0, Phase) }
+    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> Ec2Config<Set, R1> { Ec2Config(put(self.0, "SecurityGroupArns", value.into_expr()), Phase) }
     /// `SubnetArn`: text, required. Update: replacement.
-    pub fn subnet_arn(mut self, value: impl Arg<str>) -> Ec2Config<R0, Set> { self.0.set("SubnetArn", value.into_expr()); Ec2Config(self.0, Phase) }
+    pub fn subnet_arn(self, value: impl Arg<str>) -> Ec2Config<R0, Set> { Ec2Config(put(self.0, "SubnetArn", value.into_expr()), Phase) }
 }
 impl Done for Ec2Config { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `InTransitEncryption` allows.
@@ -231,30 +231,30 @@ impl CfnLocationFSxLustre {
     /// `AWS::DataSync::LocationFSxLustre`
     pub const TYPE: &'static str = "AWS::DataSync::LocationFSxLustre";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnLocationFSxLustreProps<R0>) -> Self where CfnLocationFSxLustreProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLocationFSxLustreProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `LocationArn`: text.
+    /// The attribute `LocationArn`: `OtherArn`.
     pub fn attr_location_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LocationArn") }
     /// The attribute `LocationUri`: text.
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
 }
 impl Parent for CfnLocationFSxLustre { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataSync::LocationFSxLustre`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxlustre.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLocationFSxLustreProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnLocationFSxLustreProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnLocationFSxLustreProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLocationFSxLustreProps<missing::SecurityGroupArns> { CfnLocationFSxLustreProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLocationFSxLustreProps<Missing<required::SecurityGroupArns>> { CfnLocationFSxLustreProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLocationFSxLustreProps<R0> {
     /// `FsxFilesystemArn`: text. Update: replacement.
-    pub fn fsx_filesystem_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("FsxFilesystemArn", value.into_expr()); self }
+    pub fn fsx_filesystem_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FsxFilesystemArn", value.into_expr()), Phase) }
     /// `SecurityGroupArns`: list of text, required. Update: replacement.
-    pub fn security_group_arns(mut self, value: impl Arg<Arr<str>>) -> CfnLocationFSxLustreProps<Set> { self.0.set("SecurityGroupArns", value.into_expr()); CfnLocationFSxLustreProps(self.0, Phase) }
+    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationFSxLustreProps<Set> { CfnLocationFSxLustreProps(put(self.0, "SecurityGroupArns", value.into_expr()), Phase) }
     /// `Subdirectory`: text. Update: replacement.
-    pub fn subdirectory(mut self, value: impl Arg<str>) -> Self { self.0.set("Subdirectory", value.into_expr()); self }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLocationFSxLustreProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DataSync::LocationFSxONTAP`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxontap.html)
@@ -263,139 +263,139 @@ impl CfnLocationFSxONTAP {
     /// `AWS::DataSync::LocationFSxONTAP`
     pub const TYPE: &'static str = "AWS::DataSync::LocationFSxONTAP";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnLocationFSxONTAPProps<R0, R1>) -> Self where CfnLocationFSxONTAPProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLocationFSxONTAPProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `FsxFilesystemArn`: text.
+    /// The attribute `FsxFilesystemArn`: `OtherArn`.
     pub fn attr_fsx_filesystem_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FsxFilesystemArn") }
-    /// The attribute `LocationArn`: text.
+    /// The attribute `LocationArn`: `OtherArn`.
     pub fn attr_location_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LocationArn") }
     /// The attribute `LocationUri`: text.
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
-    /// The attribute `Protocol.SMB.CmkSecretConfig.SecretArn`: text.
+    /// The attribute `Protocol.SMB.CmkSecretConfig.SecretArn`: `OtherArn`.
     pub fn attr_protocol_smb_cmk_secret_config_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Protocol.SMB.CmkSecretConfig.SecretArn") }
     /// The attribute `Protocol.SMB.ManagedSecretConfig`: `ManagedSecretConfig`.
     pub fn attr_protocol_smb_managed_secret_config(&self) -> Val<location_f_sx_ontap::ManagedSecretConfig> { self.0.get_att("Protocol.SMB.ManagedSecretConfig") }
 }
 impl Parent for CfnLocationFSxONTAP { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataSync::LocationFSxONTAP`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxontap.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLocationFSxONTAPProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnLocationFSxONTAPProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnLocationFSxONTAPProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLocationFSxONTAPProps<missing::SecurityGroupArns, missing::StorageVirtualMachineArn> { CfnLocationFSxONTAPProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLocationFSxONTAPProps<Missing<required::SecurityGroupArns>, Missing<required::StorageVirtualMachineArn>> { CfnLocationFSxONTAPProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLocationFSxONTAPProps<R0, R1> {
     /// `Protocol`: `Protocol`. Update: replacement.
-    pub fn protocol(mut self, value: impl Arg<location_f_sx_ontap::Protocol>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<location_f_sx_ontap::Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `SecurityGroupArns`: list of text, required. Update: replacement.
-    pub fn security_group_arns(mut self, value: impl Arg<Arr<str>>) -> CfnLocationFSxONTAPProps<Set, R1> { self.0.set("SecurityGroupArns", value.into_expr()); CfnLocationFSxONTAPProps(self.0, Phase) }
+    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationFSxONTAPProps<Set, R1> { CfnLocationFSxONTAPProps(put(self.0, "SecurityGroupArns", value.into_expr()), Phase) }
     /// `StorageVirtualMachineArn`: text, required. Update: replacement.
-    pub fn storage_virtual_machine_arn(mut self, value: impl Arg<str>) -> CfnLocationFSxONTAPProps<R0, Set> { self.0.set("StorageVirtualMachineArn", value.into_expr()); CfnLocationFSxONTAPProps(self.0, Phase) }
+    pub fn storage_virtual_machine_arn(self, value: impl Arg<str>) -> CfnLocationFSxONTAPProps<R0, Set> { CfnLocationFSxONTAPProps(put(self.0, "StorageVirtualMachineArn", value.into_expr()), Phase) }
     /// `Subdirectory`: text. Update: replacement.
-    pub fn subdirectory(mut self, value: impl Arg<str>) -> Self { self.0.set("Subdirectory", value.into_expr()); self }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLocationFSxONTAPProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::LocationFSxONTAP`.
 pub mod location_f_sx_ontap {
 use crate::cfn::support::*;
 /// The property type `CmkSecretConfig` of `AWS::DataSync::LocationFSxONTAP`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-cmksecretconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CmkSecretConfig(Bag);
+#[must_use] pub struct CmkSecretConfig(Bag);
 impl CmkSecretConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
     /// `SecretArn`: text. Update: replacement.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretArn", value.into_expr()); self }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for CmkSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomSecretConfig` of `AWS::DataSync::LocationFSxONTAP`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-customsecretconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomSecretConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomSecretConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomSecretConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomSecretConfig<super::missing::SecretAccessRoleArn, super::missing::SecretArn> { CustomSecretConfig(Bag::default(), Phase) }
+    pub fn new() -> CustomSecretConfig<Missing<super::required::SecretAccessRoleArn>, Missing<super::required::SecretArn>> { CustomSecretConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomSecretConfig<R0, R1> {
-    /// `SecretAccessRoleArn`: text, required. Update: replacement.
-    pub fn secret_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { self.0.set("SecretAccessRoleArn", value.into_expr()); CustomSecretConfig(self.0, Phase) }
+    /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: replacement.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { self.0.set("SecretArn", value.into_expr()); CustomSecretConfig(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for CustomSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedSecretConfig` of `AWS::DataSync::LocationFSxONTAP`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-managedsecretconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedSecretConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ManagedSecretConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ManagedSecretConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedSecretConfig<super::missing::SecretArn> { ManagedSecretConfig(Bag::default(), Phase) }
+    pub fn new() -> ManagedSecretConfig<Missing<super::required::SecretArn>> { ManagedSecretConfig(Bag::default(), Phase) }
 }
 impl<R0> ManagedSecretConfig<R0> {
     /// `SecretArn`: text, required. Update: replacement.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { self.0.set("SecretArn", value.into_expr()); ManagedSecretConfig(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for ManagedSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NFS` of `AWS::DataSync::LocationFSxONTAP`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-nfs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NFS<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NFS<R0 = Set>(Bag, Phase<(R0,)>);
 impl NFS {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NFS<super::missing::MountOptions> { NFS(Bag::default(), Phase) }
+    pub fn new() -> NFS<Missing<super::required::MountOptions>> { NFS(Bag::default(), Phase) }
 }
 impl<R0> NFS<R0> {
     /// `MountOptions`: `NfsMountOptions`, required. Update: replacement.
-    pub fn mount_options(mut self, value: impl Arg<NfsMountOptions>) -> NFS<Set> { self.0.set("MountOptions", value.into_expr()); NFS(self.0, Phase) }
+    pub fn mount_options(self, value: impl Arg<NfsMountOptions>) -> NFS<Set> { NFS(put(self.0, "MountOptions", value.into_expr()), Phase) }
 }
 impl Done for NFS { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NfsMountOptions` of `AWS::DataSync::LocationFSxONTAP`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-nfsmountoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NfsMountOptions(Bag);
+#[must_use] pub struct NfsMountOptions(Bag);
 impl NfsMountOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Version`: `NfsMountOptionsVersion`. Update: replacement.
-    pub fn version(mut self, value: impl Arg<NfsMountOptionsVersion>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<NfsMountOptionsVersion>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for NfsMountOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Protocol` of `AWS::DataSync::LocationFSxONTAP`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-protocol.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Protocol(Bag);
+#[must_use] pub struct Protocol(Bag);
 impl Protocol {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NFS`: `NFS`. Update: replacement.
-    pub fn nfs(mut self, value: impl Arg<NFS>) -> Self { self.0.set("NFS", value.into_expr()); self }
+    pub fn nfs(self, value: impl Arg<NFS>) -> Self { Self(put(self.0, "NFS", value.into_expr())) }
     /// `SMB`: `SMB`. Update: replacement.
-    pub fn smb(mut self, value: impl Arg<SMB>) -> Self { self.0.set("SMB", value.into_expr()); self }
+    pub fn smb(self, value: impl Arg<SMB>) -> Self { Self(put(self.0, "SMB", value.into_expr())) }
 }
 impl Done for Protocol { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SMB` of `AWS::DataSync::LocationFSxONTAP`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-smb.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SMB<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SMB<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SMB {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SMB<super::missing::MountOptions, super::missing::User> { SMB(Bag::default(), Phase) }
+    pub fn new() -> SMB<Missing<super::required::MountOptions>, Missing<super::required::User>> { SMB(Bag::default(), Phase) }
 }
 impl<R0, R1> SMB<R0, R1> {
     /// `CmkSecretConfig`: `CmkSecretConfig`. Update: replacement.
-    pub fn cmk_secret_config(mut self, value: impl Arg<CmkSecretConfig>) -> Self { self.0.set("CmkSecretConfig", value.into_expr()); self }
+    pub fn cmk_secret_config(self, value: impl Arg<CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value.into_expr()), Phase) }
     /// `CustomSecretConfig`: `CustomSecretConfig`. Update: replacement.
-    pub fn custom_secret_config(mut self, value: impl Arg<CustomSecretConfig>) -> Self { self.0.set("CustomSecretConfig", value.into_expr()); self }
+    pub fn custom_secret_config(self, value: impl Arg<CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value.into_expr()), Phase) }
     /// `Domain`: text. Update: replacement.
-    pub fn domain(mut self, value: impl Arg<str>) -> Self { self.0.set("Domain", value.into_expr()); self }
+    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
     /// `ManagedSecretConfig`: `ManagedSecretConfig`. Update: replacement.
-    pub fn managed_secret_config(mut self, value: impl Arg<ManagedSecretConfig>) -> Self { self.0.set("ManagedSecretConfig", value.into_expr()); self }
+    pub fn managed_secret_config(self, value: impl Arg<ManagedSecretConfig>) -> Self { Self(put(self.0, "ManagedSecretConfig", value.into_expr()), Phase) }
     /// `MountOptions`: `SmbMountOptions`, required. Update: replacement.
-    pub fn mount_options(mut self, value: impl Arg<SmbMountOptions>) -> SMB<Set, R1> { self.0.set("MountOptions", value.into_expr()); SMB(self.0, Phase) }
+    pub fn mount_options(self, value: impl Arg<SmbMountOptions>) -> SMB<Set, R1> { SMB(put(self.0, "MountOptions", value.into_expr()), Phase) }
     /// `Password`: text. Update: replacement.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
     /// `User`: text, required. Update: replacement.
-    pub fn user(mut self, value: impl Arg<str>) -> SMB<R0, Set> { self.0.set("User", value.into_expr()); SMB(self.0, Phase) }
+    pub fn user(self, value: impl Arg<str>) -> SMB<R0, Set> { SMB(put(self.0, "User", value.into_expr()), Phase) }
 }
 impl Done for SMB { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SmbMountOptions` of `AWS::DataSync::LocationFSxONTAP`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxontap-smbmountoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SmbMountOptions(Bag);
+#[must_use] pub struct SmbMountOptions(Bag);
 impl SmbMountOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Version`: `Version`. Update: replacement.
-    pub fn version(mut self, value: impl Arg<Version>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for SmbMountOptions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Version` allows.
@@ -409,64 +409,64 @@ impl CfnLocationFSxOpenZFS {
     /// `AWS::DataSync::LocationFSxOpenZFS`
     pub const TYPE: &'static str = "AWS::DataSync::LocationFSxOpenZFS";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnLocationFSxOpenZFSProps<R0, R1>) -> Self where CfnLocationFSxOpenZFSProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLocationFSxOpenZFSProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `LocationArn`: text.
+    /// The attribute `LocationArn`: `OtherArn`.
     pub fn attr_location_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LocationArn") }
     /// The attribute `LocationUri`: text.
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
 }
 impl Parent for CfnLocationFSxOpenZFS { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataSync::LocationFSxOpenZFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxopenzfs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLocationFSxOpenZFSProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnLocationFSxOpenZFSProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnLocationFSxOpenZFSProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLocationFSxOpenZFSProps<missing::Protocol, missing::SecurityGroupArns> { CfnLocationFSxOpenZFSProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLocationFSxOpenZFSProps<Missing<required::Protocol>, Missing<required::SecurityGroupArns>> { CfnLocationFSxOpenZFSProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLocationFSxOpenZFSProps<R0, R1> {
     /// `FsxFilesystemArn`: text. Update: replacement.
-    pub fn fsx_filesystem_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("FsxFilesystemArn", value.into_expr()); self }
+    pub fn fsx_filesystem_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FsxFilesystemArn", value.into_expr()), Phase) }
     /// `Protocol`: `Protocol`, required. Update: replacement.
-    pub fn protocol(mut self, value: impl Arg<location_f_sx_open_zfs::Protocol>) -> CfnLocationFSxOpenZFSProps<Set, R1> { self.0.set("Protocol", value.into_expr()); CfnLocationFSxOpenZFSProps(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<location_f_sx_open_zfs::Protocol>) -> CfnLocationFSxOpenZFSProps<Set, R1> { CfnLocationFSxOpenZFSProps(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `SecurityGroupArns`: list of text, required. Update: replacement.
-    pub fn security_group_arns(mut self, value: impl Arg<Arr<str>>) -> CfnLocationFSxOpenZFSProps<R0, Set> { self.0.set("SecurityGroupArns", value.into_expr()); CfnLocationFSxOpenZFSProps(self.0, Phase) }
+    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationFSxOpenZFSProps<R0, Set> { CfnLocationFSxOpenZFSProps(put(self.0, "SecurityGroupArns", value.into_expr()), Phase) }
     /// `Subdirectory`: text. Update: replacement.
-    pub fn subdirectory(mut self, value: impl Arg<str>) -> Self { self.0.set("Subdirectory", value.into_expr()); self }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLocationFSxOpenZFSProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::LocationFSxOpenZFS`.
 pub mod location_f_sx_open_zfs {
 use crate::cfn::support::*;
 /// The property type `MountOptions` of `AWS::DataSync::LocationFSxOpenZFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxopenzfs-mountoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MountOptions(Bag);
+#[must_use] pub struct MountOptions(Bag);
 impl MountOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Version`: `Version`. Update: replacement.
-    pub fn version(mut self, value: impl Arg<Version>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for MountOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NFS` of `AWS::DataSync::LocationFSxOpenZFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxopenzfs-nfs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NFS<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NFS<R0 = Set>(Bag, Phase<(R0,)>);
 impl NFS {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NFS<super::missing::MountOptions> { NFS(Bag::default(), Phase) }
+    pub fn new() -> NFS<Missing<super::required::MountOptions>> { NFS(Bag::default(), Phase) }
 }
 impl<R0> NFS<R0> {
     /// `MountOptions`: `MountOptions`, required. Update: replacement.
-    pub fn mount_options(mut self, value: impl Arg<MountOptions>) -> NFS<Set> { self.0.set("MountOptions", value.into_expr()); NFS(self.0, Phase) }
+    pub fn mount_options(self, value: impl Arg<MountOptions>) -> NFS<Set> { NFS(put(self.0, "MountOptions", value.into_expr()), Phase) }
 }
 impl Done for NFS { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Protocol` of `AWS::DataSync::LocationFSxOpenZFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxopenzfs-protocol.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Protocol(Bag);
+#[must_use] pub struct Protocol(Bag);
 impl Protocol {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NFS`: `NFS`. Update: replacement.
-    pub fn nfs(mut self, value: impl Arg<NFS>) -> Self { self.0.set("NFS", value.into_expr()); self }
+    pub fn nfs(self, value: impl Arg<NFS>) -> Self { Self(put(self.0, "NFS", value.into_expr())) }
 }
 impl Done for Protocol { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Version` allows.
@@ -478,12 +478,12 @@ impl CfnLocationFSxWindows {
     /// `AWS::DataSync::LocationFSxWindows`
     pub const TYPE: &'static str = "AWS::DataSync::LocationFSxWindows";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnLocationFSxWindowsProps<R0, R1>) -> Self where CfnLocationFSxWindowsProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLocationFSxWindowsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CmkSecretConfig.SecretArn`: text.
+    /// The attribute `CmkSecretConfig.SecretArn`: `OtherArn`.
     pub fn attr_cmk_secret_config_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CmkSecretConfig.SecretArn") }
-    /// The attribute `LocationArn`: text.
+    /// The attribute `LocationArn`: `OtherArn`.
     pub fn attr_location_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LocationArn") }
     /// The attribute `LocationUri`: text.
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
@@ -492,68 +492,68 @@ impl CfnLocationFSxWindows {
 }
 impl Parent for CfnLocationFSxWindows { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataSync::LocationFSxWindows`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationfsxwindows.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLocationFSxWindowsProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnLocationFSxWindowsProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnLocationFSxWindowsProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLocationFSxWindowsProps<missing::SecurityGroupArns, missing::User> { CfnLocationFSxWindowsProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLocationFSxWindowsProps<Missing<required::SecurityGroupArns>, Missing<required::User>> { CfnLocationFSxWindowsProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLocationFSxWindowsProps<R0, R1> {
     /// `CmkSecretConfig`: `CmkSecretConfig`. Update: in place.
-    pub fn cmk_secret_config(mut self, value: impl Arg<location_f_sx_windows::CmkSecretConfig>) -> Self { self.0.set("CmkSecretConfig", value.into_expr()); self }
+    pub fn cmk_secret_config(self, value: impl Arg<location_f_sx_windows::CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value.into_expr()), Phase) }
     /// `CustomSecretConfig`: `CustomSecretConfig`. Update: in place.
-    pub fn custom_secret_config(mut self, value: impl Arg<location_f_sx_windows::CustomSecretConfig>) -> Self { self.0.set("CustomSecretConfig", value.into_expr()); self }
+    pub fn custom_secret_config(self, value: impl Arg<location_f_sx_windows::CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value.into_expr()), Phase) }
     /// `Domain`: text. Update: replacement.
-    pub fn domain(mut self, value: impl Arg<str>) -> Self { self.0.set("Domain", value.into_expr()); self }
+    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
     /// `FsxFilesystemArn`: text. Update: replacement.
-    pub fn fsx_filesystem_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("FsxFilesystemArn", value.into_expr()); self }
+    pub fn fsx_filesystem_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FsxFilesystemArn", value.into_expr()), Phase) }
     /// `Password`: text. Update: replacement.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
     /// `SecurityGroupArns`: list of text, required. Update: replacement.
-    pub fn security_group_arns(mut self, value: impl Arg<Arr<str>>) -> CfnLocationFSxWindowsProps<Set, R1> { self.0.set("SecurityGroupArns", value.into_expr()); CfnLocationFSxWindowsProps(self.0, Phase) }
+    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationFSxWindowsProps<Set, R1> { CfnLocationFSxWindowsProps(put(self.0, "SecurityGroupArns", value.into_expr()), Phase) }
     /// `Subdirectory`: text. Update: replacement.
-    pub fn subdirectory(mut self, value: impl Arg<str>) -> Self { self.0.set("Subdirectory", value.into_expr()); self }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `User`: text, required. Update: replacement.
-    pub fn user(mut self, value: impl Arg<str>) -> CfnLocationFSxWindowsProps<R0, Set> { self.0.set("User", value.into_expr()); CfnLocationFSxWindowsProps(self.0, Phase) }
+    pub fn user(self, value: impl Arg<str>) -> CfnLocationFSxWindowsProps<R0, Set> { CfnLocationFSxWindowsProps(put(self.0, "User", value.into_expr()), Phase) }
 }
 impl Done for CfnLocationFSxWindowsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::LocationFSxWindows`.
 pub mod location_f_sx_windows {
 use crate::cfn::support::*;
 /// The property type `CmkSecretConfig` of `AWS::DataSync::LocationFSxWindows`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxwindows-cmksecretconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CmkSecretConfig(Bag);
+#[must_use] pub struct CmkSecretConfig(Bag);
 impl CmkSecretConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
     /// `SecretArn`: text. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretArn", value.into_expr()); self }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for CmkSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomSecretConfig` of `AWS::DataSync::LocationFSxWindows`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxwindows-customsecretconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomSecretConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomSecretConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomSecretConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomSecretConfig<super::missing::SecretAccessRoleArn, super::missing::SecretArn> { CustomSecretConfig(Bag::default(), Phase) }
+    pub fn new() -> CustomSecretConfig<Missing<super::required::SecretAccessRoleArn>, Missing<super::required::SecretArn>> { CustomSecretConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomSecretConfig<R0, R1> {
-    /// `SecretAccessRoleArn`: text, required. Update: in place.
-    pub fn secret_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { self.0.set("SecretAccessRoleArn", value.into_expr()); CustomSecretConfig(self.0, Phase) }
+    /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { self.0.set("SecretArn", value.into_expr()); CustomSecretConfig(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for CustomSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedSecretConfig` of `AWS::DataSync::LocationFSxWindows`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationfsxwindows-managedsecretconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedSecretConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ManagedSecretConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ManagedSecretConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedSecretConfig<super::missing::SecretArn> { ManagedSecretConfig(Bag::default(), Phase) }
+    pub fn new() -> ManagedSecretConfig<Missing<super::required::SecretArn>> { ManagedSecretConfig(Bag::default(), Phase) }
 }
 impl<R0> ManagedSecretConfig<R0> {
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { self.0.set("SecretArn", value.into_expr()); ManagedSecretConfig(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for ManagedSecretConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -563,12 +563,12 @@ impl CfnLocationHDFS {
     /// `AWS::DataSync::LocationHDFS`
     pub const TYPE: &'static str = "AWS::DataSync::LocationHDFS";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnLocationHDFSProps<R0, R1, R2>) -> Self where CfnLocationHDFSProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLocationHDFSProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CmkSecretConfig.SecretArn`: text.
+    /// The attribute `CmkSecretConfig.SecretArn`: `OtherArn`.
     pub fn attr_cmk_secret_config_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CmkSecretConfig.SecretArn") }
-    /// The attribute `LocationArn`: text.
+    /// The attribute `LocationArn`: `OtherArn`.
     pub fn attr_location_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LocationArn") }
     /// The attribute `LocationUri`: text.
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
@@ -577,104 +577,104 @@ impl CfnLocationHDFS {
 }
 impl Parent for CfnLocationHDFS { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataSync::LocationHDFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationhdfs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLocationHDFSProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnLocationHDFSProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnLocationHDFSProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLocationHDFSProps<missing::AgentArns, missing::AuthenticationType, missing::NameNodes> { CfnLocationHDFSProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLocationHDFSProps<Missing<required::AgentArns>, Missing<required::AuthenticationType>, Missing<required::NameNodes>> { CfnLocationHDFSProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLocationHDFSProps<R0, R1, R2> {
     /// `AgentArns`: list of text, required. Update: in place.
-    pub fn agent_arns(mut self, value: impl Arg<Arr<str>>) -> CfnLocationHDFSProps<Set, R1, R2> { self.0.set("AgentArns", value.into_expr()); CfnLocationHDFSProps(self.0, Phase) }
+    pub fn agent_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationHDFSProps<Set, R1, R2> { CfnLocationHDFSProps(put(self.0, "AgentArns", value.into_expr()), Phase) }
     /// `AuthenticationType`: `AuthenticationType`, required. Update: in place.
-    pub fn authentication_type(mut self, value: impl Arg<location_hdfs::AuthenticationType>) -> CfnLocationHDFSProps<R0, Set, R2> { self.0.set("AuthenticationType", value.into_expr()); CfnLocationHDFSProps(self.0, Phase) }
+    pub fn authentication_type(self, value: impl Arg<location_hdfs::AuthenticationType>) -> CfnLocationHDFSProps<R0, Set, R2> { CfnLocationHDFSProps(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
     /// `BlockSize`: integer. Update: in place.
-    pub fn block_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("BlockSize", value.into_expr()); self }
+    pub fn block_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockSize", value.into_expr()), Phase) }
     /// `CmkSecretConfig`: `CmkSecretConfig`. Update: in place.
-    pub fn cmk_secret_config(mut self, value: impl Arg<location_hdfs::CmkSecretConfig>) -> Self { self.0.set("CmkSecretConfig", value.into_expr()); self }
+    pub fn cmk_secret_config(self, value: impl Arg<location_hdfs::CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value.into_expr()), Phase) }
     /// `CustomSecretConfig`: `CustomSecretConfig`. Update: in place.
-    pub fn custom_secret_config(mut self, value: impl Arg<location_hdfs::CustomSecretConfig>) -> Self { self.0.set("CustomSecretConfig", value.into_expr()); self }
+    pub fn custom_secret_config(self, value: impl Arg<location_hdfs::CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value.into_expr()), Phase) }
     /// `KerberosKeytab`: text. Update: in place.
-    pub fn kerberos_keytab(mut self, value: impl Arg<str>) -> Self { self.0.set("KerberosKeytab", value.into_expr()); self }
+    pub fn kerberos_keytab(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosKeytab", value.into_expr()), Phase) }
     /// `KerberosKrb5Conf`: text. Update: in place.
-    pub fn kerberos_krb5_conf(mut self, value: impl Arg<str>) -> Self { self.0.set("KerberosKrb5Conf", value.into_expr()); self }
+    pub fn kerberos_krb5_conf(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosKrb5Conf", value.into_expr()), Phase) }
     /// `KerberosPrincipal`: text. Update: in place.
-    pub fn kerberos_principal(mut self, value: impl Arg<str>) -> Self { self.0.set("KerberosPrincipal", value.into_expr()); self }
+    pub fn kerberos_principal(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosPrincipal", value.into_expr()), Phase) }
     /// `KmsKeyProviderUri`: text. Update: in place.
-    pub fn kms_key_provider_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKeyProviderUri", value.into_expr()); self }
+    pub fn kms_key_provider_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyProviderUri", value.into_expr()), Phase) }
     /// `NameNodes`: list of `NameNode`, required. Update: in place.
-    pub fn name_nodes(mut self, value: impl Arg<Arr<location_hdfs::NameNode>>) -> CfnLocationHDFSProps<R0, R1, Set> { self.0.set("NameNodes", value.into_expr()); CfnLocationHDFSProps(self.0, Phase) }
+    pub fn name_nodes(self, value: impl Arg<Arr<location_hdfs::NameNode>>) -> CfnLocationHDFSProps<R0, R1, Set> { CfnLocationHDFSProps(put(self.0, "NameNodes", value.into_expr()), Phase) }
     /// `QopConfiguration`: `QopConfiguration`. Update: in place.
-    pub fn qop_configuration(mut self, value: impl Arg<location_hdfs::QopConfiguration>) -> Self { self.0.set("QopConfiguration", value.into_expr()); self }
+    pub fn qop_configuration(self, value: impl Arg<location_hdfs::QopConfiguration>) -> Self { Self(put(self.0, "QopConfiguration", value.into_expr()), Phase) }
     /// `ReplicationFactor`: integer. Update: in place.
-    pub fn replication_factor(mut self, value: impl Arg<i64>) -> Self { self.0.set("ReplicationFactor", value.into_expr()); self }
+    pub fn replication_factor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReplicationFactor", value.into_expr()), Phase) }
     /// `SimpleUser`: text. Update: in place.
-    pub fn simple_user(mut self, value: impl Arg<str>) -> Self { self.0.set("SimpleUser", value.into_expr()); self }
+    pub fn simple_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SimpleUser", value.into_expr()), Phase) }
     /// `Subdirectory`: text. Update: in place.
-    pub fn subdirectory(mut self, value: impl Arg<str>) -> Self { self.0.set("Subdirectory", value.into_expr()); self }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLocationHDFSProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::LocationHDFS`.
 pub mod location_hdfs {
 use crate::cfn::support::*;
 /// The property type `CmkSecretConfig` of `AWS::DataSync::LocationHDFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-cmksecretconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CmkSecretConfig(Bag);
+#[must_use] pub struct CmkSecretConfig(Bag);
 impl CmkSecretConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
     /// `SecretArn`: text. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretArn", value.into_expr()); self }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for CmkSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomSecretConfig` of `AWS::DataSync::LocationHDFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-customsecretconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomSecretConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomSecretConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomSecretConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomSecretConfig<super::missing::SecretAccessRoleArn, super::missing::SecretArn> { CustomSecretConfig(Bag::default(), Phase) }
+    pub fn new() -> CustomSecretConfig<Missing<super::required::SecretAccessRoleArn>, Missing<super::required::SecretArn>> { CustomSecretConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomSecretConfig<R0, R1> {
-    /// `SecretAccessRoleArn`: text, required. Update: in place.
-    pub fn secret_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { self.0.set("SecretAccessRoleArn", value.into_expr()); CustomSecretConfig(self.0, Phase) }
+    /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { self.0.set("SecretArn", value.into_expr()); CustomSecretConfig(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for CustomSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedSecretConfig` of `AWS::DataSync::LocationHDFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-managedsecretconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedSecretConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ManagedSecretConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ManagedSecretConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedSecretConfig<super::missing::SecretArn> { ManagedSecretConfig(Bag::default(), Phase) }
+    pub fn new() -> ManagedSecretConfig<Missing<super::required::SecretArn>> { ManagedSecretConfig(Bag::default(), Phase) }
 }
 impl<R0> ManagedSecretConfig<R0> {
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { self.0.set("SecretArn", value.into_expr()); ManagedSecretConfig(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for ManagedSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NameNode` of `AWS::DataSync::LocationHDFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-namenode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NameNode<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct NameNode<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl NameNode {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NameNode<super::missing::Hostname, super::missing::Port> { NameNode(Bag::default(), Phase) }
+    pub fn new() -> NameNode<Missing<super::required::Hostname>, Missing<super::required::Port>> { NameNode(Bag::default(), Phase) }
 }
 impl<R0, R1> NameNode<R0, R1> {
     /// `Hostname`: text, required. Update: in place.
-    pub fn hostname(mut self, value: impl Arg<str>) -> NameNode<Set, R1> { self.0.set("Hostname", value.into_expr()); NameNode(self.0, Phase) }
+    pub fn hostname(self, value: impl Arg<str>) -> NameNode<Set, R1> { NameNode(put(self.0, "Hostname", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> NameNode<R0, Set> { self.0.set("Port", value.into_expr()); NameNode(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> NameNode<R0, Set> { NameNode(put(self.0, "Port", value.into_expr()), Phase) }
 }
 impl Done for NameNode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QopConfiguration` of `AWS::DataSync::LocationHDFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationhdfs-qopconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QopConfiguration(Bag);
+#[must_use] pub struct QopConfiguration(Bag);
 impl QopConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataTransferProtection`: `DataTransferProtection`. Update: in place.
-    pub fn data_transfer_protection(mut self, value: impl Arg<DataTransferProtection>) -> Self { self.0.set("DataTransferProtection", value.into_expr()); self }
+    pub fn data_transfer_protection(self, value: impl Arg<DataTransferProtection>) -> Self { Self(put(self.0, "DataTransferProtection", value.into_expr())) }
     /// `RpcProtection`: `RpcProtection`. Update: in place.
-    pub fn rpc_protection(mut self, value: impl Arg<RpcProtection>) -> Self { self.0.set("RpcProtection", value.into_expr()); self }
+    pub fn rpc_protection(self, value: impl Arg<RpcProtection>) -> Self { Self(put(self.0, "RpcProtection", value.into_expr())) }
 }
 impl Done for QopConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthenticationType` allows.
@@ -690,55 +690,55 @@ impl CfnLocationNFS {
     /// `AWS::DataSync::LocationNFS`
     pub const TYPE: &'static str = "AWS::DataSync::LocationNFS";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnLocationNFSProps<R0>) -> Self where CfnLocationNFSProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLocationNFSProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::DataSyncLocationNFSLocationArn> { self.0.reference() }
-    /// The attribute `LocationArn`: text.
+    /// The attribute `LocationArn`: `DataSyncLocationNFSLocationArn`.
     pub fn attr_location_arn(&self) -> Val<kind::DataSyncLocationNFSLocationArn> { self.0.get_att("LocationArn") }
     /// The attribute `LocationUri`: text.
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
 }
 impl Parent for CfnLocationNFS { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataSync::LocationNFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationnfs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLocationNFSProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnLocationNFSProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnLocationNFSProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLocationNFSProps<missing::OnPremConfig> { CfnLocationNFSProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLocationNFSProps<Missing<required::OnPremConfig>> { CfnLocationNFSProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLocationNFSProps<R0> {
     /// `MountOptions`: `MountOptions`. Update: in place.
-    pub fn mount_options(mut self, value: impl Arg<location_nfs::MountOptions>) -> Self { self.0.set("MountOptions", value.into_expr()); self }
+    pub fn mount_options(self, value: impl Arg<location_nfs::MountOptions>) -> Self { Self(put(self.0, "MountOptions", value.into_expr()), Phase) }
     /// `OnPremConfig`: `OnPremConfig`, required. Update: in place.
-    pub fn on_prem_config(mut self, value: impl Arg<location_nfs::OnPremConfig>) -> CfnLocationNFSProps<Set> { self.0.set("OnPremConfig", value.into_expr()); CfnLocationNFSProps(self.0, Phase) }
-    /// `ServerHostname`: text. Update: replacement.
-    pub fn server_hostname(mut self, value: impl Arg<kind::Ec2InstancePrivateIp>) -> Self { self.0.set("ServerHostname", value.into_expr()); self }
+    pub fn on_prem_config(self, value: impl Arg<location_nfs::OnPremConfig>) -> CfnLocationNFSProps<Set> { CfnLocationNFSProps(put(self.0, "OnPremConfig", value.into_expr()), Phase) }
+    /// `ServerHostname`: `Ec2InstancePrivateIp`. Update: replacement.
+    pub fn server_hostname(self, value: impl Arg<kind::Ec2InstancePrivateIp>) -> Self { Self(put(self.0, "ServerHostname", value.into_expr()), Phase) }
     /// `Subdirectory`: text. Update: in place.
-    pub fn subdirectory(mut self, value: impl Arg<str>) -> Self { self.0.set("Subdirectory", value.into_expr()); self }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLocationNFSProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::LocationNFS`.
 pub mod location_nfs {
 use crate::cfn::support::*;
 /// The property type `MountOptions` of `AWS::DataSync::LocationNFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationnfs-mountoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MountOptions(Bag);
+#[must_use] pub struct MountOptions(Bag);
 impl MountOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Version`: `Version`. Update: in place.
-    pub fn version(mut self, value: impl Arg<Version>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for MountOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnPremConfig` of `AWS::DataSync::LocationNFS`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationnfs-onpremconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OnPremConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OnPremConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl OnPremConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OnPremConfig<super::missing::AgentArns> { OnPremConfig(Bag::default(), Phase) }
+    pub fn new() -> OnPremConfig<Missing<super::required::AgentArns>> { OnPremConfig(Bag::default(), Phase) }
 }
 impl<R0> OnPremConfig<R0> {
-    /// `AgentArns`: list of text, required. Update: in place.
-    pub fn agent_arns(mut self, value: impl Arg<Arr<kind::DataSyncAgentArn>>) -> OnPremConfig<Set> { self.0.set("AgentArns", value.into_expr()); OnPremConfig(self.0, Phase) }
+    /// `AgentArns`: list of `DataSyncAgentArn`, required. Update: in place.
+    pub fn agent_arns(self, value: impl Arg<Arr<kind::DataSyncAgentArn>>) -> OnPremConfig<Set> { OnPremConfig(put(self.0, "AgentArns", value.into_expr()), Phase) }
 }
 impl Done for OnPremConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Version` allows.
@@ -753,9 +753,9 @@ impl CfnLocationObjectStorage {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnLocationObjectStorageProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CmkSecretConfig.SecretArn`: text.
+    /// The attribute `CmkSecretConfig.SecretArn`: `OtherArn`.
     pub fn attr_cmk_secret_config_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CmkSecretConfig.SecretArn") }
-    /// The attribute `LocationArn`: text.
+    /// The attribute `LocationArn`: `OtherArn`.
     pub fn attr_location_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LocationArn") }
     /// The attribute `LocationUri`: text.
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
@@ -764,111 +764,111 @@ impl CfnLocationObjectStorage {
 }
 impl Parent for CfnLocationObjectStorage { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataSync::LocationObjectStorage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationobjectstorage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLocationObjectStorageProps(Bag);
+#[must_use] pub struct CfnLocationObjectStorageProps(Bag);
 impl CfnLocationObjectStorageProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessKey`: text. Update: in place.
-    pub fn access_key(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessKey", value.into_expr()); self }
+    pub fn access_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessKey", value.into_expr())) }
     /// `AgentArns`: list of text. Update: in place.
-    pub fn agent_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AgentArns", value.into_expr()); self }
-    /// `BucketName`: text. Update: replacement.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("BucketName", value.into_expr()); self }
+    pub fn agent_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AgentArns", value.into_expr())) }
+    /// `BucketName`: `S3BucketName`. Update: replacement.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
     /// `CmkSecretConfig`: `CmkSecretConfig`. Update: in place.
-    pub fn cmk_secret_config(mut self, value: impl Arg<location_object_storage::CmkSecretConfig>) -> Self { self.0.set("CmkSecretConfig", value.into_expr()); self }
+    pub fn cmk_secret_config(self, value: impl Arg<location_object_storage::CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value.into_expr())) }
     /// `CustomSecretConfig`: `CustomSecretConfig`. Update: in place.
-    pub fn custom_secret_config(mut self, value: impl Arg<location_object_storage::CustomSecretConfig>) -> Self { self.0.set("CustomSecretConfig", value.into_expr()); self }
+    pub fn custom_secret_config(self, value: impl Arg<location_object_storage::CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value.into_expr())) }
     /// `FederatedIdentity`: `ObjectStorageFederatedIdentityConfig`. Update: in place.
-    pub fn federated_identity(mut self, value: impl Arg<location_object_storage::ObjectStorageFederatedIdentityConfig>) -> Self { self.0.set("FederatedIdentity", value.into_expr()); self }
+    pub fn federated_identity(self, value: impl Arg<location_object_storage::ObjectStorageFederatedIdentityConfig>) -> Self { Self(put(self.0, "FederatedIdentity", value.into_expr())) }
     /// `SecretKey`: text. Update: in place.
-    pub fn secret_key(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretKey", value.into_expr()); self }
+    pub fn secret_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretKey", value.into_expr())) }
     /// `ServerCertificate`: text. Update: in place.
-    pub fn server_certificate(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerCertificate", value.into_expr()); self }
+    pub fn server_certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerCertificate", value.into_expr())) }
     /// `ServerHostname`: text. Update: replacement.
-    pub fn server_hostname(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerHostname", value.into_expr()); self }
+    pub fn server_hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerHostname", value.into_expr())) }
     /// `ServerPort`: integer. Update: in place.
-    pub fn server_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("ServerPort", value.into_expr()); self }
+    pub fn server_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ServerPort", value.into_expr())) }
     /// `ServerProtocol`: `ServerProtocol`. Update: in place.
-    pub fn server_protocol(mut self, value: impl Arg<location_object_storage::ServerProtocol>) -> Self { self.0.set("ServerProtocol", value.into_expr()); self }
+    pub fn server_protocol(self, value: impl Arg<location_object_storage::ServerProtocol>) -> Self { Self(put(self.0, "ServerProtocol", value.into_expr())) }
     /// `Subdirectory`: text. Update: in place.
-    pub fn subdirectory(mut self, value: impl Arg<str>) -> Self { self.0.set("Subdirectory", value.into_expr()); self }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnLocationObjectStorageProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::LocationObjectStorage`.
 pub mod location_object_storage {
 use crate::cfn::support::*;
 /// The property type `CmkSecretConfig` of `AWS::DataSync::LocationObjectStorage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-cmksecretconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CmkSecretConfig(Bag);
+#[must_use] pub struct CmkSecretConfig(Bag);
 impl CmkSecretConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
     /// `SecretArn`: text. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretArn", value.into_expr()); self }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for CmkSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomSecretConfig` of `AWS::DataSync::LocationObjectStorage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-customsecretconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomSecretConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomSecretConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomSecretConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomSecretConfig<super::missing::SecretAccessRoleArn, super::missing::SecretArn> { CustomSecretConfig(Bag::default(), Phase) }
+    pub fn new() -> CustomSecretConfig<Missing<super::required::SecretAccessRoleArn>, Missing<super::required::SecretArn>> { CustomSecretConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomSecretConfig<R0, R1> {
-    /// `SecretAccessRoleArn`: text, required. Update: in place.
-    pub fn secret_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { self.0.set("SecretAccessRoleArn", value.into_expr()); CustomSecretConfig(self.0, Phase) }
+    /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { self.0.set("SecretArn", value.into_expr()); CustomSecretConfig(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for CustomSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GoogleOidcConfig` of `AWS::DataSync::LocationObjectStorage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-googleoidcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GoogleOidcConfig<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct GoogleOidcConfig<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl GoogleOidcConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GoogleOidcConfig<super::missing::IdentityPoolName, super::missing::IdentityProviderName, super::missing::ProjectName, super::missing::ProjectNumber> { GoogleOidcConfig(Bag::default(), Phase) }
+    pub fn new() -> GoogleOidcConfig<Missing<super::required::IdentityPoolName>, Missing<super::required::IdentityProviderName>, Missing<super::required::ProjectName>, Missing<super::required::ProjectNumber>> { GoogleOidcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> GoogleOidcConfig<R0, R1, R2, R3> {
     /// `IdentityPoolName`: text, required. Update: in place.
-    pub fn identity_pool_name(mut self, value: impl Arg<str>) -> GoogleOidcConfig<Set, R1, R2, R3> { self.0.set("IdentityPoolName", value.into_expr()); GoogleOidcConfig(self.0, Phase) }
+    pub fn identity_pool_name(self, value: impl Arg<str>) -> GoogleOidcConfig<Set, R1, R2, R3> { GoogleOidcConfig(put(self.0, "IdentityPoolName", value.into_expr()), Phase) }
     /// `IdentityProviderName`: text, required. Update: in place.
-    pub fn identity_provider_name(mut self, value: impl Arg<str>) -> GoogleOidcConfig<R0, Set, R2, R3> { self.0.set("IdentityProviderName", value.into_expr()); GoogleOidcConfig(self.0, Phase) }
+    pub fn identity_provider_name(self, value: impl Arg<str>) -> GoogleOidcConfig<R0, Set, R2, R3> { GoogleOidcConfig(put(self.0, "IdentityProviderName", value.into_expr()), Phase) }
     /// `ProjectName`: text, required. Update: in place.
-    pub fn project_name(mut self, value: impl Arg<str>) -> GoogleOidcConfig<R0, R1, Set, R3> { self.0.set("ProjectName", value.into_expr()); GoogleOidcConfig(self.0, Phase) }
+    pub fn project_name(self, value: impl Arg<str>) -> GoogleOidcConfig<R0, R1, Set, R3> { GoogleOidcConfig(put(self.0, "ProjectName", value.into_expr()), Phase) }
     /// `ProjectNumber`: text, required. Update: in place.
-    pub fn project_number(mut self, value: impl Arg<str>) -> GoogleOidcConfig<R0, R1, R2, Set> { self.0.set("ProjectNumber", value.into_expr()); GoogleOidcConfig(self.0, Phase) }
+    pub fn project_number(self, value: impl Arg<str>) -> GoogleOidcConfig<R0, R1, R2, Set> { GoogleOidcConfig(put(self.0, "ProjectNumber", value.into_expr()), Phase) }
 }
 impl Done for GoogleOidcConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedSecretConfig` of `AWS::DataSync::LocationObjectStorage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-managedsecretconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedSecretConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ManagedSecretConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ManagedSecretConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedSecretConfig<super::missing::SecretArn> { ManagedSecretConfig(Bag::default(), Phase) }
+    pub fn new() -> ManagedSecretConfig<Missing<super::required::SecretArn>> { ManagedSecretConfig(Bag::default(), Phase) }
 }
 impl<R0> ManagedSecretConfig<R0> {
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { self.0.set("SecretArn", value.into_expr()); ManagedSecretConfig(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for ManagedSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObjectStorageExternalIdentityConfig` of `AWS::DataSync::LocationObjectStorage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-objectstorageexternalidentityconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ObjectStorageExternalIdentityConfig(Bag);
+#[must_use] pub struct ObjectStorageExternalIdentityConfig(Bag);
 impl ObjectStorageExternalIdentityConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GoogleOidc`: `GoogleOidcConfig`. Update: in place.
-    pub fn google_oidc(mut self, value: impl Arg<GoogleOidcConfig>) -> Self { self.0.set("GoogleOidc", value.into_expr()); self }
+    pub fn google_oidc(self, value: impl Arg<GoogleOidcConfig>) -> Self { Self(put(self.0, "GoogleOidc", value.into_expr())) }
 }
 impl Done for ObjectStorageExternalIdentityConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObjectStorageFederatedIdentityConfig` of `AWS::DataSync::LocationObjectStorage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationobjectstorage-objectstoragefederatedidentityconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ObjectStorageFederatedIdentityConfig(Bag);
+#[must_use] pub struct ObjectStorageFederatedIdentityConfig(Bag);
 impl ObjectStorageFederatedIdentityConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsIamRole`: text. Update: in place.
-    pub fn aws_iam_role(mut self, value: impl Arg<str>) -> Self { self.0.set("AwsIamRole", value.into_expr()); self }
+    pub fn aws_iam_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIamRole", value.into_expr())) }
     /// `ExternalIdentity`: `ObjectStorageExternalIdentityConfig`. Update: in place.
-    pub fn external_identity(mut self, value: impl Arg<ObjectStorageExternalIdentityConfig>) -> Self { self.0.set("ExternalIdentity", value.into_expr()); self }
+    pub fn external_identity(self, value: impl Arg<ObjectStorageExternalIdentityConfig>) -> Self { Self(put(self.0, "ExternalIdentity", value.into_expr())) }
 }
 impl Done for ObjectStorageFederatedIdentityConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ServerProtocol` allows.
@@ -880,46 +880,46 @@ impl CfnLocationS3 {
     /// `AWS::DataSync::LocationS3`
     pub const TYPE: &'static str = "AWS::DataSync::LocationS3";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnLocationS3Props<R0>) -> Self where CfnLocationS3Props<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLocationS3Props>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::DataSyncLocationS3LocationArn> { self.0.reference() }
-    /// The attribute `LocationArn`: text.
+    /// The attribute `LocationArn`: `DataSyncLocationS3LocationArn`.
     pub fn attr_location_arn(&self) -> Val<kind::DataSyncLocationS3LocationArn> { self.0.get_att("LocationArn") }
     /// The attribute `LocationUri`: text.
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
 }
 impl Parent for CfnLocationS3 { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataSync::LocationS3`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locations3.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLocationS3Props<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnLocationS3Props<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnLocationS3Props {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLocationS3Props<missing::S3Config> { CfnLocationS3Props(Bag::default(), Phase) }
+    pub fn new() -> CfnLocationS3Props<Missing<required::S3Config>> { CfnLocationS3Props(Bag::default(), Phase) }
 }
 impl<R0> CfnLocationS3Props<R0> {
-    /// `S3BucketArn`: text. Update: replacement.
-    pub fn s3_bucket_arn(mut self, value: impl Arg<kind::S3BucketArn>) -> Self { self.0.set("S3BucketArn", value.into_expr()); self }
+    /// `S3BucketArn`: `S3BucketArn`. Update: replacement.
+    pub fn s3_bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> Self { Self(put(self.0, "S3BucketArn", value.into_expr()), Phase) }
     /// `S3Config`: `S3Config`, required. Update: replacement.
-    pub fn s3_config(mut self, value: impl Arg<location_s3::S3Config>) -> CfnLocationS3Props<Set> { self.0.set("S3Config", value.into_expr()); CfnLocationS3Props(self.0, Phase) }
+    pub fn s3_config(self, value: impl Arg<location_s3::S3Config>) -> CfnLocationS3Props<Set> { CfnLocationS3Props(put(self.0, "S3Config", value.into_expr()), Phase) }
     /// `S3StorageClass`: `S3StorageClass`. Update: replacement.
-    pub fn s3_storage_class(mut self, value: impl Arg<location_s3::S3StorageClass>) -> Self { self.0.set("S3StorageClass", value.into_expr()); self }
+    pub fn s3_storage_class(self, value: impl Arg<location_s3::S3StorageClass>) -> Self { Self(put(self.0, "S3StorageClass", value.into_expr()), Phase) }
     /// `Subdirectory`: text. Update: replacement.
-    pub fn subdirectory(mut self, value: impl Arg<str>) -> Self { self.0.set("Subdirectory", value.into_expr()); self }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLocationS3Props { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::LocationS3`.
 pub mod location_s3 {
 use crate::cfn::support::*;
 /// The property type `S3Config` of `AWS::DataSync::LocationS3`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locations3-s3config.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Config<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3Config<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3Config {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Config<super::missing::BucketAccessRoleArn> { S3Config(Bag::default(), Phase) }
+    pub fn new() -> S3Config<Missing<super::required::BucketAccessRoleArn>> { S3Config(Bag::default(), Phase) }
 }
 impl<R0> S3Config<R0> {
-    /// `BucketAccessRoleArn`: text, required. Update: replacement.
-    pub fn bucket_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> S3Config<Set> { self.0.set("BucketAccessRoleArn", value.into_expr()); S3Config(self.0, Phase) }
+    /// `BucketAccessRoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn bucket_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3Config<Set> { S3Config(put(self.0, "BucketAccessRoleArn", value.into_expr()), Phase) }
 }
 impl Done for S3Config { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `S3StorageClass` allows.
@@ -931,12 +931,12 @@ impl CfnLocationSMB {
     /// `AWS::DataSync::LocationSMB`
     pub const TYPE: &'static str = "AWS::DataSync::LocationSMB";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnLocationSMBProps<R0>) -> Self where CfnLocationSMBProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLocationSMBProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LocationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CmkSecretConfig.SecretArn`: text.
+    /// The attribute `CmkSecretConfig.SecretArn`: `OtherArn`.
     pub fn attr_cmk_secret_config_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CmkSecretConfig.SecretArn") }
-    /// The attribute `LocationArn`: text.
+    /// The attribute `LocationArn`: `OtherArn`.
     pub fn attr_location_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LocationArn") }
     /// The attribute `LocationUri`: text.
     pub fn attr_location_uri(&self) -> Val<str> { self.0.get_att("LocationUri") }
@@ -945,89 +945,89 @@ impl CfnLocationSMB {
 }
 impl Parent for CfnLocationSMB { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataSync::LocationSMB`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-locationsmb.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLocationSMBProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnLocationSMBProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnLocationSMBProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLocationSMBProps<missing::AgentArns> { CfnLocationSMBProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLocationSMBProps<Missing<required::AgentArns>> { CfnLocationSMBProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLocationSMBProps<R0> {
     /// `AgentArns`: list of text, required. Update: in place.
-    pub fn agent_arns(mut self, value: impl Arg<Arr<str>>) -> CfnLocationSMBProps<Set> { self.0.set("AgentArns", value.into_expr()); CfnLocationSMBProps(self.0, Phase) }
+    pub fn agent_arns(self, value: impl Arg<Arr<str>>) -> CfnLocationSMBProps<Set> { CfnLocationSMBProps(put(self.0, "AgentArns", value.into_expr()), Phase) }
     /// `AuthenticationType`: `AuthenticationType`. Update: in place.
-    pub fn authentication_type(mut self, value: impl Arg<location_smb::AuthenticationType>) -> Self { self.0.set("AuthenticationType", value.into_expr()); self }
+    pub fn authentication_type(self, value: impl Arg<location_smb::AuthenticationType>) -> Self { Self(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
     /// `CmkSecretConfig`: `CmkSecretConfig`. Update: in place.
-    pub fn cmk_secret_config(mut self, value: impl Arg<location_smb::CmkSecretConfig>) -> Self { self.0.set("CmkSecretConfig", value.into_expr()); self }
+    pub fn cmk_secret_config(self, value: impl Arg<location_smb::CmkSecretConfig>) -> Self { Self(put(self.0, "CmkSecretConfig", value.into_expr()), Phase) }
     /// `CustomSecretConfig`: `CustomSecretConfig`. Update: in place.
-    pub fn custom_secret_config(mut self, value: impl Arg<location_smb::CustomSecretConfig>) -> Self { self.0.set("CustomSecretConfig", value.into_expr()); self }
+    pub fn custom_secret_config(self, value: impl Arg<location_smb::CustomSecretConfig>) -> Self { Self(put(self.0, "CustomSecretConfig", value.into_expr()), Phase) }
     /// `DnsIpAddresses`: list of text. Update: in place.
-    pub fn dns_ip_addresses(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DnsIpAddresses", value.into_expr()); self }
+    pub fn dns_ip_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DnsIpAddresses", value.into_expr()), Phase) }
     /// `Domain`: text. Update: in place.
-    pub fn domain(mut self, value: impl Arg<str>) -> Self { self.0.set("Domain", value.into_expr()); self }
+    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
     /// `KerberosKeytab`: text. Update: in place.
-    pub fn kerberos_keytab(mut self, value: impl Arg<str>) -> Self { self.0.set("KerberosKeytab", value.into_expr()); self }
+    pub fn kerberos_keytab(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosKeytab", value.into_expr()), Phase) }
     /// `KerberosKrb5Conf`: text. Update: in place.
-    pub fn kerberos_krb5_conf(mut self, value: impl Arg<str>) -> Self { self.0.set("KerberosKrb5Conf", value.into_expr()); self }
+    pub fn kerberos_krb5_conf(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosKrb5Conf", value.into_expr()), Phase) }
     /// `KerberosPrincipal`: text. Update: in place.
-    pub fn kerberos_principal(mut self, value: impl Arg<str>) -> Self { self.0.set("KerberosPrincipal", value.into_expr()); self }
+    pub fn kerberos_principal(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KerberosPrincipal", value.into_expr()), Phase) }
     /// `MountOptions`: `MountOptions`. Update: in place.
-    pub fn mount_options(mut self, value: impl Arg<location_smb::MountOptions>) -> Self { self.0.set("MountOptions", value.into_expr()); self }
+    pub fn mount_options(self, value: impl Arg<location_smb::MountOptions>) -> Self { Self(put(self.0, "MountOptions", value.into_expr()), Phase) }
     /// `Password`: text. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
     /// `ServerHostname`: text. Update: replacement.
-    pub fn server_hostname(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerHostname", value.into_expr()); self }
+    pub fn server_hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerHostname", value.into_expr()), Phase) }
     /// `Subdirectory`: text. Update: in place.
-    pub fn subdirectory(mut self, value: impl Arg<str>) -> Self { self.0.set("Subdirectory", value.into_expr()); self }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `User`: text. Update: in place.
-    pub fn user(mut self, value: impl Arg<str>) -> Self { self.0.set("User", value.into_expr()); self }
+    pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value.into_expr()), Phase) }
 }
 impl Done for CfnLocationSMBProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::LocationSMB`.
 pub mod location_smb {
 use crate::cfn::support::*;
 /// The property type `CmkSecretConfig` of `AWS::DataSync::LocationSMB`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationsmb-cmksecretconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CmkSecretConfig(Bag);
+#[must_use] pub struct CmkSecretConfig(Bag);
 impl CmkSecretConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
     /// `SecretArn`: text. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretArn", value.into_expr()); self }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for CmkSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomSecretConfig` of `AWS::DataSync::LocationSMB`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationsmb-customsecretconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomSecretConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomSecretConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomSecretConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomSecretConfig<super::missing::SecretAccessRoleArn, super::missing::SecretArn> { CustomSecretConfig(Bag::default(), Phase) }
+    pub fn new() -> CustomSecretConfig<Missing<super::required::SecretAccessRoleArn>, Missing<super::required::SecretArn>> { CustomSecretConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomSecretConfig<R0, R1> {
-    /// `SecretAccessRoleArn`: text, required. Update: in place.
-    pub fn secret_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { self.0.set("SecretAccessRoleArn", value.into_expr()); CustomSecretConfig(self.0, Phase) }
+    /// `SecretAccessRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn secret_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomSecretConfig<Set, R1> { CustomSecretConfig(put(self.0, "SecretAccessRoleArn", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { self.0.set("SecretArn", value.into_expr()); CustomSecretConfig(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> CustomSecretConfig<R0, Set> { CustomSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for CustomSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedSecretConfig` of `AWS::DataSync::LocationSMB`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationsmb-managedsecretconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedSecretConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ManagedSecretConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ManagedSecretConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedSecretConfig<super::missing::SecretArn> { ManagedSecretConfig(Bag::default(), Phase) }
+    pub fn new() -> ManagedSecretConfig<Missing<super::required::SecretArn>> { ManagedSecretConfig(Bag::default(), Phase) }
 }
 impl<R0> ManagedSecretConfig<R0> {
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { self.0.set("SecretArn", value.into_expr()); ManagedSecretConfig(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ManagedSecretConfig<Set> { ManagedSecretConfig(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for ManagedSecretConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MountOptions` of `AWS::DataSync::LocationSMB`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-locationsmb-mountoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MountOptions(Bag);
+#[must_use] pub struct MountOptions(Bag);
 impl MountOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Version`: `Version`. Update: in place.
-    pub fn version(mut self, value: impl Arg<Version>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for MountOptions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthenticationType` allows.
@@ -1041,7 +1041,7 @@ impl CfnTask {
     /// `AWS::DataSync::Task`
     pub const TYPE: &'static str = "AWS::DataSync::Task";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTaskProps<R0, R1>) -> Self where CfnTaskProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTaskProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TaskArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `DestinationNetworkInterfaceArns`: list of text.
@@ -1050,249 +1050,249 @@ impl CfnTask {
     pub fn attr_source_network_interface_arns(&self) -> Val<Arr<str>> { self.0.get_att("SourceNetworkInterfaceArns") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TaskArn`: text.
+    /// The attribute `TaskArn`: `OtherArn`.
     pub fn attr_task_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TaskArn") }
 }
 impl Parent for CfnTask { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datasync-task.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTaskProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTaskProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTaskProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTaskProps<missing::DestinationLocationArn, missing::SourceLocationArn> { CfnTaskProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTaskProps<Missing<required::DestinationLocationArn>, Missing<required::SourceLocationArn>> { CfnTaskProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTaskProps<R0, R1> {
-    /// `CloudWatchLogGroupArn`: text. Update: in place.
-    pub fn cloud_watch_log_group_arn(mut self, value: impl Arg<kind::LogsLogGroupArn>) -> Self { self.0.set("CloudWatchLogGroupArn", value.into_expr()); self }
-    /// `DestinationLocationArn`: text, required. Update: replacement.
-    pub fn destination_location_arn(mut self, value: impl Arg<kind::DataSyncLocationEFSLocationArnOrLocationS3LocationArn>) -> CfnTaskProps<Set, R1> { self.0.set("DestinationLocationArn", value.into_expr()); CfnTaskProps(self.0, Phase) }
+    /// `CloudWatchLogGroupArn`: `LogsLogGroupArn`. Update: in place.
+    pub fn cloud_watch_log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> Self { Self(put(self.0, "CloudWatchLogGroupArn", value.into_expr()), Phase) }
+    /// `DestinationLocationArn`: `DataSyncLocationEFSLocationArnOrLocationS3LocationArn`, required. Update: replacement.
+    pub fn destination_location_arn(self, value: impl Arg<kind::DataSyncLocationEFSLocationArnOrLocationS3LocationArn>) -> CfnTaskProps<Set, R1> { CfnTaskProps(put(self.0, "DestinationLocationArn", value.into_expr()), Phase) }
     /// `Excludes`: list of `FilterRule`. Update: in place.
-    pub fn excludes(mut self, value: impl Arg<Arr<task::FilterRule>>) -> Self { self.0.set("Excludes", value.into_expr()); self }
+    pub fn excludes(self, value: impl Arg<Arr<task::FilterRule>>) -> Self { Self(put(self.0, "Excludes", value.into_expr()), Phase) }
     /// `Includes`: list of `FilterRule`. Update: in place.
-    pub fn includes(mut self, value: impl Arg<Arr<task::FilterRule>>) -> Self { self.0.set("Includes", value.into_expr()); self }
+    pub fn includes(self, value: impl Arg<Arr<task::FilterRule>>) -> Self { Self(put(self.0, "Includes", value.into_expr()), Phase) }
     /// `ManifestConfig`: `ManifestConfig`. Update: in place.
-    pub fn manifest_config(mut self, value: impl Arg<task::ManifestConfig>) -> Self { self.0.set("ManifestConfig", value.into_expr()); self }
+    pub fn manifest_config(self, value: impl Arg<task::ManifestConfig>) -> Self { Self(put(self.0, "ManifestConfig", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Options`: `Options`. Update: in place.
-    pub fn options(mut self, value: impl Arg<task::Options>) -> Self { self.0.set("Options", value.into_expr()); self }
+    pub fn options(self, value: impl Arg<task::Options>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
     /// `Schedule`: `TaskSchedule`. Update: in place.
-    pub fn schedule(mut self, value: impl Arg<task::TaskSchedule>) -> Self { self.0.set("Schedule", value.into_expr()); self }
-    /// `SourceLocationArn`: text, required. Update: replacement.
-    pub fn source_location_arn(mut self, value: impl Arg<kind::DataSyncLocationNFSLocationArnOrLocationS3LocationArn>) -> CfnTaskProps<R0, Set> { self.0.set("SourceLocationArn", value.into_expr()); CfnTaskProps(self.0, Phase) }
+    pub fn schedule(self, value: impl Arg<task::TaskSchedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
+    /// `SourceLocationArn`: `DataSyncLocationNFSLocationArnOrLocationS3LocationArn`, required. Update: replacement.
+    pub fn source_location_arn(self, value: impl Arg<kind::DataSyncLocationNFSLocationArnOrLocationS3LocationArn>) -> CfnTaskProps<R0, Set> { CfnTaskProps(put(self.0, "SourceLocationArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TaskMode`: `TaskMode`. Update: replacement.
-    pub fn task_mode(mut self, value: impl Arg<task::TaskMode>) -> Self { self.0.set("TaskMode", value.into_expr()); self }
+    pub fn task_mode(self, value: impl Arg<task::TaskMode>) -> Self { Self(put(self.0, "TaskMode", value.into_expr()), Phase) }
     /// `TaskReportConfig`: `TaskReportConfig`. Update: in place.
-    pub fn task_report_config(mut self, value: impl Arg<task::TaskReportConfig>) -> Self { self.0.set("TaskReportConfig", value.into_expr()); self }
+    pub fn task_report_config(self, value: impl Arg<task::TaskReportConfig>) -> Self { Self(put(self.0, "TaskReportConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnTaskProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataSync::Task`.
 pub mod task {
 use crate::cfn::support::*;
 /// The property type `Deleted` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-deleted.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Deleted(Bag);
+#[must_use] pub struct Deleted(Bag);
 impl Deleted {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReportLevel`: `ReportLevel`. Update: in place.
-    pub fn report_level(mut self, value: impl Arg<ReportLevel>) -> Self { self.0.set("ReportLevel", value.into_expr()); self }
+    pub fn report_level(self, value: impl Arg<ReportLevel>) -> Self { Self(put(self.0, "ReportLevel", value.into_expr())) }
 }
 impl Done for Deleted { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Destination` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-destination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Destination(Bag);
+#[must_use] pub struct Destination(Bag);
 impl Destination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3`: `TaskReportConfigDestinationS3`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<TaskReportConfigDestinationS3>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<TaskReportConfigDestinationS3>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for Destination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterRule` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-filterrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilterRule(Bag);
+#[must_use] pub struct FilterRule(Bag);
 impl FilterRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FilterType`: `FilterType`. Update: in place.
-    pub fn filter_type(mut self, value: impl Arg<FilterType>) -> Self { self.0.set("FilterType", value.into_expr()); self }
+    pub fn filter_type(self, value: impl Arg<FilterType>) -> Self { Self(put(self.0, "FilterType", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for FilterRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManifestConfig` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-manifestconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManifestConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ManifestConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ManifestConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManifestConfig<super::missing::Source> { ManifestConfig(Bag::default(), Phase) }
+    pub fn new() -> ManifestConfig<Missing<super::required::Source>> { ManifestConfig(Bag::default(), Phase) }
 }
 impl<R0> ManifestConfig<R0> {
     /// `Action`: `Action`. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Format`: `Format`. Update: in place.
-    pub fn format(mut self, value: impl Arg<Format>) -> Self { self.0.set("Format", value.into_expr()); self }
+    pub fn format(self, value: impl Arg<Format>) -> Self { Self(put(self.0, "Format", value.into_expr()), Phase) }
     /// `Source`: `Source`, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<Source>) -> ManifestConfig<Set> { self.0.set("Source", value.into_expr()); ManifestConfig(self.0, Phase) }
+    pub fn source(self, value: impl Arg<Source>) -> ManifestConfig<Set> { ManifestConfig(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for ManifestConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManifestConfigSourceS3` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-manifestconfigsources3.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManifestConfigSourceS3(Bag);
+#[must_use] pub struct ManifestConfigSourceS3(Bag);
 impl ManifestConfigSourceS3 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketAccessRoleArn`: text. Update: in place.
-    pub fn bucket_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("BucketAccessRoleArn", value.into_expr()); self }
+    /// `BucketAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn bucket_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "BucketAccessRoleArn", value.into_expr())) }
     /// `ManifestObjectPath`: text. Update: in place.
-    pub fn manifest_object_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ManifestObjectPath", value.into_expr()); self }
+    pub fn manifest_object_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestObjectPath", value.into_expr())) }
     /// `ManifestObjectVersionId`: text. Update: in place.
-    pub fn manifest_object_version_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ManifestObjectVersionId", value.into_expr()); self }
+    pub fn manifest_object_version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestObjectVersionId", value.into_expr())) }
     /// `S3BucketArn`: text. Update: in place.
-    pub fn s3_bucket_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("S3BucketArn", value.into_expr()); self }
+    pub fn s3_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketArn", value.into_expr())) }
 }
 impl Done for ManifestConfigSourceS3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Options` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-options.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Options(Bag);
+#[must_use] pub struct Options(Bag);
 impl Options {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Atime`: `Atime`. Update: in place.
-    pub fn atime(mut self, value: impl Arg<Atime>) -> Self { self.0.set("Atime", value.into_expr()); self }
+    pub fn atime(self, value: impl Arg<Atime>) -> Self { Self(put(self.0, "Atime", value.into_expr())) }
     /// `BytesPerSecond`: integer. Update: in place.
-    pub fn bytes_per_second(mut self, value: impl Arg<i64>) -> Self { self.0.set("BytesPerSecond", value.into_expr()); self }
+    pub fn bytes_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BytesPerSecond", value.into_expr())) }
     /// `Gid`: `Gid`. Update: in place.
-    pub fn gid(mut self, value: impl Arg<Gid>) -> Self { self.0.set("Gid", value.into_expr()); self }
+    pub fn gid(self, value: impl Arg<Gid>) -> Self { Self(put(self.0, "Gid", value.into_expr())) }
     /// `LogLevel`: `LogLevel`. Update: in place.
-    pub fn log_level(mut self, value: impl Arg<LogLevel>) -> Self { self.0.set("LogLevel", value.into_expr()); self }
+    pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value.into_expr())) }
     /// `Mtime`: `Mtime`. Update: in place.
-    pub fn mtime(mut self, value: impl Arg<Mtime>) -> Self { self.0.set("Mtime", value.into_expr()); self }
+    pub fn mtime(self, value: impl Arg<Mtime>) -> Self { Self(put(self.0, "Mtime", value.into_expr())) }
     /// `ObjectMetadata`: `ObjectMetadata`. Update: in place.
-    pub fn object_metadata(mut self, value: impl Arg<ObjectMetadata>) -> Self { self.0.set("ObjectMetadata", value.into_expr()); self }
+    pub fn object_metadata(self, value: impl Arg<ObjectMetadata>) -> Self { Self(put(self.0, "ObjectMetadata", value.into_expr())) }
     /// `ObjectTags`: `ObjectTags`. Update: in place.
-    pub fn object_tags(mut self, value: impl Arg<ObjectTags>) -> Self { self.0.set("ObjectTags", value.into_expr()); self }
+    pub fn object_tags(self, value: impl Arg<ObjectTags>) -> Self { Self(put(self.0, "ObjectTags", value.into_expr())) }
     /// `OverwriteMode`: `OverwriteMode`. Update: in place.
-    pub fn overwrite_mode(mut self, value: impl Arg<OverwriteMode>) -> Self { self.0.set("OverwriteMode", value.into_expr()); self }
+    pub fn overwrite_mode(self, value: impl Arg<OverwriteMode>) -> Self { Self(put(self.0, "OverwriteMode", value.into_expr())) }
     /// `PosixPermissions`: `PosixPermissions`. Update: in place.
-    pub fn posix_permissions(mut self, value: impl Arg<PosixPermissions>) -> Self { self.0.set("PosixPermissions", value.into_expr()); self }
+    pub fn posix_permissions(self, value: impl Arg<PosixPermissions>) -> Self { Self(put(self.0, "PosixPermissions", value.into_expr())) }
     /// `PreserveDeletedFiles`: `PreserveDeletedFiles`. Update: in place.
-    pub fn preserve_deleted_files(mut self, value: impl Arg<PreserveDeletedFiles>) -> Self { self.0.set("PreserveDeletedFiles", value.into_expr()); self }
+    pub fn preserve_deleted_files(self, value: impl Arg<PreserveDeletedFiles>) -> Self { Self(put(self.0, "PreserveDeletedFiles", value.into_expr())) }
     /// `PreserveDevices`: `PreserveDevices`. Update: in place.
-    pub fn preserve_devices(mut self, value: impl Arg<PreserveDevices>) -> Self { self.0.set("PreserveDevices", value.into_expr()); self }
+    pub fn preserve_devices(self, value: impl Arg<PreserveDevices>) -> Self { Self(put(self.0, "PreserveDevices", value.into_expr())) }
     /// `SecurityDescriptorCopyFlags`: `SecurityDescriptorCopyFlags`. Update: in place.
-    pub fn security_descriptor_copy_flags(mut self, value: impl Arg<SecurityDescriptorCopyFlags>) -> Self { self.0.set("SecurityDescriptorCopyFlags", value.into_expr()); self }
+    pub fn security_descriptor_copy_flags(self, value: impl Arg<SecurityDescriptorCopyFlags>) -> Self { Self(put(self.0, "SecurityDescriptorCopyFlags", value.into_expr())) }
     /// `TaskQueueing`: `TaskQueueing`. Update: in place.
-    pub fn task_queueing(mut self, value: impl Arg<TaskQueueing>) -> Self { self.0.set("TaskQueueing", value.into_expr()); self }
+    pub fn task_queueing(self, value: impl Arg<TaskQueueing>) -> Self { Self(put(self.0, "TaskQueueing", value.into_expr())) }
     /// `TransferMode`: `TransferMode`. Update: in place.
-    pub fn transfer_mode(mut self, value: impl Arg<TransferMode>) -> Self { self.0.set("TransferMode", value.into_expr()); self }
+    pub fn transfer_mode(self, value: impl Arg<TransferMode>) -> Self { Self(put(self.0, "TransferMode", value.into_expr())) }
     /// `Uid`: `Uid`. Update: in place.
-    pub fn uid(mut self, value: impl Arg<Uid>) -> Self { self.0.set("Uid", value.into_expr()); self }
+    pub fn uid(self, value: impl Arg<Uid>) -> Self { Self(put(self.0, "Uid", value.into_expr())) }
     /// `VerifyMode`: `VerifyMode`. Update: in place.
-    pub fn verify_mode(mut self, value: impl Arg<VerifyMode>) -> Self { self.0.set("VerifyMode", value.into_expr()); self }
+    pub fn verify_mode(self, value: impl Arg<VerifyMode>) -> Self { Self(put(self.0, "VerifyMode", value.into_expr())) }
 }
 impl Done for Options { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Overrides` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-overrides.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Overrides(Bag);
+#[must_use] pub struct Overrides(Bag);
 impl Overrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Deleted`: `Deleted`. Update: in place.
-    pub fn deleted(mut self, value: impl Arg<Deleted>) -> Self { self.0.set("Deleted", value.into_expr()); self }
+    pub fn deleted(self, value: impl Arg<Deleted>) -> Self { Self(put(self.0, "Deleted", value.into_expr())) }
     /// `Skipped`: `Skipped`. Update: in place.
-    pub fn skipped(mut self, value: impl Arg<Skipped>) -> Self { self.0.set("Skipped", value.into_expr()); self }
+    pub fn skipped(self, value: impl Arg<Skipped>) -> Self { Self(put(self.0, "Skipped", value.into_expr())) }
     /// `Transferred`: `Transferred`. Update: in place.
-    pub fn transferred(mut self, value: impl Arg<Transferred>) -> Self { self.0.set("Transferred", value.into_expr()); self }
+    pub fn transferred(self, value: impl Arg<Transferred>) -> Self { Self(put(self.0, "Transferred", value.into_expr())) }
     /// `Verified`: `Verified`. Update: in place.
-    pub fn verified(mut self, value: impl Arg<Verified>) -> Self { self.0.set("Verified", value.into_expr()); self }
+    pub fn verified(self, value: impl Arg<Verified>) -> Self { Self(put(self.0, "Verified", value.into_expr())) }
 }
 impl Done for Overrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-s3.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3(Bag);
+#[must_use] pub struct S3(Bag);
 impl S3 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketAccessRoleArn`: text. Update: in place.
-    pub fn bucket_access_role_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketAccessRoleArn", value.into_expr()); self }
+    pub fn bucket_access_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccessRoleArn", value.into_expr())) }
     /// `S3BucketArn`: text. Update: in place.
-    pub fn s3_bucket_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("S3BucketArn", value.into_expr()); self }
+    pub fn s3_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketArn", value.into_expr())) }
     /// `Subdirectory`: text. Update: in place.
-    pub fn subdirectory(mut self, value: impl Arg<str>) -> Self { self.0.set("Subdirectory", value.into_expr()); self }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr())) }
 }
 impl Done for S3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Skipped` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-skipped.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Skipped(Bag);
+#[must_use] pub struct Skipped(Bag);
 impl Skipped {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReportLevel`: `ReportLevel`. Update: in place.
-    pub fn report_level(mut self, value: impl Arg<ReportLevel>) -> Self { self.0.set("ReportLevel", value.into_expr()); self }
+    pub fn report_level(self, value: impl Arg<ReportLevel>) -> Self { Self(put(self.0, "ReportLevel", value.into_expr())) }
 }
 impl Done for Skipped { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-source.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Source(Bag);
+#[must_use] pub struct Source(Bag);
 impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3`: `ManifestConfigSourceS3`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<ManifestConfigSourceS3>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<ManifestConfigSourceS3>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskReportConfig` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskreportconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TaskReportConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TaskReportConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TaskReportConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TaskReportConfig<super::missing::Destination, super::missing::OutputType> { TaskReportConfig(Bag::default(), Phase) }
+    pub fn new() -> TaskReportConfig<Missing<super::required::Destination>, Missing<super::required::OutputType>> { TaskReportConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> TaskReportConfig<R0, R1> {
     /// `Destination`: `Destination`, required. Update: in place.
-    pub fn destination(mut self, value: impl Arg<Destination>) -> TaskReportConfig<Set, R1> { self.0.set("Destination", value.into_expr()); TaskReportConfig(self.0, Phase) }
+    pub fn destination(self, value: impl Arg<Destination>) -> TaskReportConfig<Set, R1> { TaskReportConfig(put(self.0, "Destination", value.into_expr()), Phase) }
     /// `ObjectVersionIds`: `ObjectVersionIds`. Update: in place.
-    pub fn object_version_ids(mut self, value: impl Arg<ObjectVersionIds>) -> Self { self.0.set("ObjectVersionIds", value.into_expr()); self }
+    pub fn object_version_ids(self, value: impl Arg<ObjectVersionIds>) -> Self { Self(put(self.0, "ObjectVersionIds", value.into_expr()), Phase) }
     /// `OutputType`: `OutputType`, required. Update: in place.
-    pub fn output_type(mut self, value: impl Arg<OutputType>) -> TaskReportConfig<R0, Set> { self.0.set("OutputType", value.into_expr()); TaskReportConfig(self.0, Phase) }
+    pub fn output_type(self, value: impl Arg<OutputType>) -> TaskReportConfig<R0, Set> { TaskReportConfig(put(self.0, "OutputType", value.into_expr()), Phase) }
     /// `Overrides`: `Overrides`. Update: in place.
-    pub fn overrides(mut self, value: impl Arg<Overrides>) -> Self { self.0.set("Overrides", value.into_expr()); self }
+    pub fn overrides(self, value: impl Arg<Overrides>) -> Self { Self(put(self.0, "Overrides", value.into_expr()), Phase) }
     /// `ReportLevel`: `ReportLevel`. Update: in place.
-    pub fn report_level(mut self, value: impl Arg<ReportLevel>) -> Self { self.0.set("ReportLevel", value.into_expr()); self }
+    pub fn report_level(self, value: impl Arg<ReportLevel>) -> Self { Self(put(self.0, "ReportLevel", value.into_expr()), Phase) }
 }
 impl Done for TaskReportConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskReportConfigDestinationS3` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskreportconfigdestinations3.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TaskReportConfigDestinationS3(Bag);
+#[must_use] pub struct TaskReportConfigDestinationS3(Bag);
 impl TaskReportConfigDestinationS3 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketAccessRoleArn`: text. Update: in place.
-    pub fn bucket_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("BucketAccessRoleArn", value.into_expr()); self }
+    /// `BucketAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn bucket_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "BucketAccessRoleArn", value.into_expr())) }
     /// `S3BucketArn`: text. Update: in place.
-    pub fn s3_bucket_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("S3BucketArn", value.into_expr()); self }
+    pub fn s3_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketArn", value.into_expr())) }
     /// `Subdirectory`: text. Update: in place.
-    pub fn subdirectory(mut self, value: impl Arg<str>) -> Self { self.0.set("Subdirectory", value.into_expr()); self }
+    pub fn subdirectory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subdirectory", value.into_expr())) }
 }
 impl Done for TaskReportConfigDestinationS3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskSchedule` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-taskschedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TaskSchedule(Bag);
+#[must_use] pub struct TaskSchedule(Bag);
 impl TaskSchedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ScheduleExpression`: text. Update: in place.
-    pub fn schedule_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("ScheduleExpression", value.into_expr()); self }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for TaskSchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Transferred` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-transferred.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Transferred(Bag);
+#[must_use] pub struct Transferred(Bag);
 impl Transferred {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReportLevel`: `ReportLevel`. Update: in place.
-    pub fn report_level(mut self, value: impl Arg<ReportLevel>) -> Self { self.0.set("ReportLevel", value.into_expr()); self }
+    pub fn report_level(self, value: impl Arg<ReportLevel>) -> Self { Self(put(self.0, "ReportLevel", value.into_expr())) }
 }
 impl Done for Transferred { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Verified` of `AWS::DataSync::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datasync-task-verified.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Verified(Bag);
+#[must_use] pub struct Verified(Bag);
 impl Verified {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReportLevel`: `ReportLevel`. Update: in place.
-    pub fn report_level(mut self, value: impl Arg<ReportLevel>) -> Self { self.0.set("ReportLevel", value.into_expr()); self }
+    pub fn report_level(self, value: impl Arg<ReportLevel>) -> Self { Self(put(self.0, "ReportLevel", value.into_expr())) }
 }
 impl Done for Verified { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -1342,5 +1342,5 @@ Uid { Both = "BOTH", IntValue = "INT_VALUE", Name = "NAME", None = "NONE" } }
 values! { /// Texts that `VerifyMode` allows.
 VerifyMode { None = "NONE", OnlyFilesTransferred = "ONLY_FILES_TRANSFERRED", PointInTimeConsistent = "POINT_IN_TIME_CONSISTENT" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AgentArns, AuthenticationType, AzureBlobAuthenticationType, AzureBlobSasToken, BucketAccessRoleArn, ClientId, Destination, DestinationLocationArn, Ec2Config, Hostname, IdentityPoolName, IdentityProviderName, MountOptions, NameNodes, OnPremConfig, OutputType, Port, ProjectName, ProjectNumber, Protocol, S3Config, SecretAccessRoleArn, SecretArn, SecurityGroupArns, Source, SourceLocationArn, StorageVirtualMachineArn, SubnetArn, TenantId, User } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AgentArns, AuthenticationType, AzureBlobAuthenticationType, AzureBlobSasToken, BucketAccessRoleArn, ClientId, Destination, DestinationLocationArn, Ec2Config, Hostname, IdentityPoolName, IdentityProviderName, MountOptions, NameNodes, OnPremConfig, OutputType, Port, ProjectName, ProjectNumber, Protocol, S3Config, SecretAccessRoleArn, SecretArn, SecurityGroupArns, Source, SourceLocationArn, StorageVirtualMachineArn, SubnetArn, TenantId, User } }

@@ -10,7 +10,7 @@ impl CfnConnection {
     /// `AWS::DataZone::Connection`
     pub const TYPE: &'static str = "AWS::DataZone::Connection";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnConnectionProps<R0, R1>) -> Self where CfnConnectionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ConnectionId`: text.
@@ -30,452 +30,452 @@ impl CfnConnection {
 }
 impl Parent for CfnConnection { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-connection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnConnectionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnConnectionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectionProps<missing::DomainIdentifier, missing::Name> { CfnConnectionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectionProps<Missing<required::DomainIdentifier>, Missing<required::Name>> { CfnConnectionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConnectionProps<R0, R1> {
     /// `AwsLocation`: `AwsLocation`. Update: in place.
-    pub fn aws_location(mut self, value: impl Arg<connection::AwsLocation>) -> Self { self.0.set("AwsLocation", value.into_expr()); self }
+    pub fn aws_location(self, value: impl Arg<connection::AwsLocation>) -> Self { Self(put(self.0, "AwsLocation", value.into_expr()), Phase) }
     /// `Configurations`: list of `ConnectionConfiguration`. Update: in place.
-    pub fn configurations(mut self, value: impl Arg<Arr<connection::ConnectionConfiguration>>) -> Self { self.0.set("Configurations", value.into_expr()); self }
+    pub fn configurations(self, value: impl Arg<Arr<connection::ConnectionConfiguration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainIdentifier`: text, required. Update: replacement.
-    pub fn domain_identifier(mut self, value: impl Arg<str>) -> CfnConnectionProps<Set, R1> { self.0.set("DomainIdentifier", value.into_expr()); CfnConnectionProps(self.0, Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnConnectionProps<Set, R1> { CfnConnectionProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
     /// `EnableTrustedIdentityPropagation`: boolean. Update: replacement.
-    pub fn enable_trusted_identity_propagation(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableTrustedIdentityPropagation", value.into_expr()); self }
+    pub fn enable_trusted_identity_propagation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableTrustedIdentityPropagation", value.into_expr()), Phase) }
     /// `EnvironmentIdentifier`: text. Update: replacement.
-    pub fn environment_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentIdentifier", value.into_expr()); self }
+    pub fn environment_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnConnectionProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnConnectionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConnectionProps<R0, Set> { CfnConnectionProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ProjectIdentifier`: text. Update: replacement.
-    pub fn project_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ProjectIdentifier", value.into_expr()); self }
+    pub fn project_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectIdentifier", value.into_expr()), Phase) }
     /// `Props`: `ConnectionPropertiesInput`. Update: in place.
-    pub fn props(mut self, value: impl Arg<connection::ConnectionPropertiesInput>) -> Self { self.0.set("Props", value.into_expr()); self }
+    pub fn props(self, value: impl Arg<connection::ConnectionPropertiesInput>) -> Self { Self(put(self.0, "Props", value.into_expr()), Phase) }
     /// `Scope`: `Scope`. Update: replacement.
-    pub fn scope(mut self, value: impl Arg<connection::Scope>) -> Self { self.0.set("Scope", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<connection::Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::Connection`.
 pub mod connection {
 use crate::cfn::support::*;
 /// The property type `AmazonQPropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-amazonqpropertiesinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AmazonQPropertiesInput(Bag);
+#[must_use] pub struct AmazonQPropertiesInput(Bag);
 impl AmazonQPropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthMode`: text. Update: in place.
-    pub fn auth_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthMode", value.into_expr()); self }
+    pub fn auth_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthMode", value.into_expr())) }
     /// `IsEnabled`: boolean. Update: in place.
-    pub fn is_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsEnabled", value.into_expr()); self }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr())) }
     /// `ProfileArn`: text. Update: in place.
-    pub fn profile_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ProfileArn", value.into_expr()); self }
+    pub fn profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileArn", value.into_expr())) }
 }
 impl Done for AmazonQPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AthenaPropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-athenapropertiesinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AthenaPropertiesInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AthenaPropertiesInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl AthenaPropertiesInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AthenaPropertiesInput<super::missing::WorkgroupName> { AthenaPropertiesInput(Bag::default(), Phase) }
+    pub fn new() -> AthenaPropertiesInput<Missing<super::required::WorkgroupName>> { AthenaPropertiesInput(Bag::default(), Phase) }
 }
 impl<R0> AthenaPropertiesInput<R0> {
     /// `WorkgroupName`: text, required. Update: in place.
-    pub fn workgroup_name(mut self, value: impl Arg<str>) -> AthenaPropertiesInput<Set> { self.0.set("WorkgroupName", value.into_expr()); AthenaPropertiesInput(self.0, Phase) }
+    pub fn workgroup_name(self, value: impl Arg<str>) -> AthenaPropertiesInput<Set> { AthenaPropertiesInput(put(self.0, "WorkgroupName", value.into_expr()), Phase) }
 }
 impl Done for AthenaPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthenticationConfigurationInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-authenticationconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthenticationConfigurationInput(Bag);
+#[must_use] pub struct AuthenticationConfigurationInput(Bag);
 impl AuthenticationConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthenticationType`: `AuthenticationType`. Update: in place.
-    pub fn authentication_type(mut self, value: impl Arg<AuthenticationType>) -> Self { self.0.set("AuthenticationType", value.into_expr()); self }
+    pub fn authentication_type(self, value: impl Arg<AuthenticationType>) -> Self { Self(put(self.0, "AuthenticationType", value.into_expr())) }
     /// `BasicAuthenticationCredentials`: `BasicAuthenticationCredentials`. Update: in place.
-    pub fn basic_authentication_credentials(mut self, value: impl Arg<BasicAuthenticationCredentials>) -> Self { self.0.set("BasicAuthenticationCredentials", value.into_expr()); self }
+    pub fn basic_authentication_credentials(self, value: impl Arg<BasicAuthenticationCredentials>) -> Self { Self(put(self.0, "BasicAuthenticationCredentials", value.into_expr())) }
     /// `CustomAuthenticationCredentials`: map of text. Update: in place.
-    pub fn custom_authentication_credentials(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("CustomAuthenticationCredentials", value.into_expr()); self }
+    pub fn custom_authentication_credentials(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomAuthenticationCredentials", value.into_expr())) }
     /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
     /// `OAuth2Properties`: `OAuth2Properties`. Update: in place.
-    pub fn oauth2_properties(mut self, value: impl Arg<OAuth2Properties>) -> Self { self.0.set("OAuth2Properties", value.into_expr()); self }
+    pub fn oauth2_properties(self, value: impl Arg<OAuth2Properties>) -> Self { Self(put(self.0, "OAuth2Properties", value.into_expr())) }
     /// `SecretArn`: text. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretArn", value.into_expr()); self }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for AuthenticationConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizationCodeProperties` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-authorizationcodeproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthorizationCodeProperties(Bag);
+#[must_use] pub struct AuthorizationCodeProperties(Bag);
 impl AuthorizationCodeProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizationCode`: text. Update: in place.
-    pub fn authorization_code(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthorizationCode", value.into_expr()); self }
+    pub fn authorization_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationCode", value.into_expr())) }
     /// `RedirectUri`: text. Update: in place.
-    pub fn redirect_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("RedirectUri", value.into_expr()); self }
+    pub fn redirect_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedirectUri", value.into_expr())) }
 }
 impl Done for AuthorizationCodeProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AwsLocation` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-awslocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AwsLocation(Bag);
+#[must_use] pub struct AwsLocation(Bag);
 impl AwsLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessRole`: text. Update: in place.
-    pub fn access_role(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessRole", value.into_expr()); self }
+    pub fn access_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessRole", value.into_expr())) }
     /// `AwsAccountId`: text. Update: in place.
-    pub fn aws_account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AwsAccountId", value.into_expr()); self }
+    pub fn aws_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsAccountId", value.into_expr())) }
     /// `AwsRegion`: text. Update: in place.
-    pub fn aws_region(mut self, value: impl Arg<str>) -> Self { self.0.set("AwsRegion", value.into_expr()); self }
+    pub fn aws_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsRegion", value.into_expr())) }
     /// `IamConnectionId`: text. Update: in place.
-    pub fn iam_connection_id(mut self, value: impl Arg<str>) -> Self { self.0.set("IamConnectionId", value.into_expr()); self }
+    pub fn iam_connection_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamConnectionId", value.into_expr())) }
 }
 impl Done for AwsLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BasicAuthenticationCredentials` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-basicauthenticationcredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BasicAuthenticationCredentials(Bag);
+#[must_use] pub struct BasicAuthenticationCredentials(Bag);
 impl BasicAuthenticationCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Password`: text. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
     /// `UserName`: text. Update: in place.
-    pub fn user_name(mut self, value: impl Arg<str>) -> Self { self.0.set("UserName", value.into_expr()); self }
+    pub fn user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserName", value.into_expr())) }
 }
 impl Done for BasicAuthenticationCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionConfiguration` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectionConfiguration(Bag);
+#[must_use] pub struct ConnectionConfiguration(Bag);
 impl ConnectionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Classification`: text. Update: in place.
-    pub fn classification(mut self, value: impl Arg<str>) -> Self { self.0.set("Classification", value.into_expr()); self }
+    pub fn classification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Classification", value.into_expr())) }
     /// `Properties`: map of text. Update: in place.
-    pub fn properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Properties", value.into_expr()); self }
+    pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value.into_expr())) }
 }
 impl Done for ConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionPropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-connectionpropertiesinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectionPropertiesInput(Bag);
+#[must_use] pub struct ConnectionPropertiesInput(Bag);
 impl ConnectionPropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AmazonQProperties`: `AmazonQPropertiesInput`. Update: in place.
-    pub fn amazon_q_properties(mut self, value: impl Arg<AmazonQPropertiesInput>) -> Self { self.0.set("AmazonQProperties", value.into_expr()); self }
+    pub fn amazon_q_properties(self, value: impl Arg<AmazonQPropertiesInput>) -> Self { Self(put(self.0, "AmazonQProperties", value.into_expr())) }
     /// `AthenaProperties`: `AthenaPropertiesInput`. Update: in place.
-    pub fn athena_properties(mut self, value: impl Arg<AthenaPropertiesInput>) -> Self { self.0.set("AthenaProperties", value.into_expr()); self }
+    pub fn athena_properties(self, value: impl Arg<AthenaPropertiesInput>) -> Self { Self(put(self.0, "AthenaProperties", value.into_expr())) }
     /// `GlueProperties`: `GluePropertiesInput`. Update: in place.
-    pub fn glue_properties(mut self, value: impl Arg<GluePropertiesInput>) -> Self { self.0.set("GlueProperties", value.into_expr()); self }
+    pub fn glue_properties(self, value: impl Arg<GluePropertiesInput>) -> Self { Self(put(self.0, "GlueProperties", value.into_expr())) }
     /// `HyperPodProperties`: `HyperPodPropertiesInput`. Update: in place.
-    pub fn hyper_pod_properties(mut self, value: impl Arg<HyperPodPropertiesInput>) -> Self { self.0.set("HyperPodProperties", value.into_expr()); self }
+    pub fn hyper_pod_properties(self, value: impl Arg<HyperPodPropertiesInput>) -> Self { Self(put(self.0, "HyperPodProperties", value.into_expr())) }
     /// `IamProperties`: `IamPropertiesInput`. Update: in place.
-    pub fn iam_properties(mut self, value: impl Arg<IamPropertiesInput>) -> Self { self.0.set("IamProperties", value.into_expr()); self }
+    pub fn iam_properties(self, value: impl Arg<IamPropertiesInput>) -> Self { Self(put(self.0, "IamProperties", value.into_expr())) }
     /// `LakehouseProperties`: `LakehousePropertiesInput`. Update: in place.
-    pub fn lakehouse_properties(mut self, value: impl Arg<LakehousePropertiesInput>) -> Self { self.0.set("LakehouseProperties", value.into_expr()); self }
+    pub fn lakehouse_properties(self, value: impl Arg<LakehousePropertiesInput>) -> Self { Self(put(self.0, "LakehouseProperties", value.into_expr())) }
     /// `MlflowProperties`: `MlflowPropertiesInput`. Update: in place.
-    pub fn mlflow_properties(mut self, value: impl Arg<MlflowPropertiesInput>) -> Self { self.0.set("MlflowProperties", value.into_expr()); self }
+    pub fn mlflow_properties(self, value: impl Arg<MlflowPropertiesInput>) -> Self { Self(put(self.0, "MlflowProperties", value.into_expr())) }
     /// `RedshiftProperties`: `RedshiftPropertiesInput`. Update: in place.
-    pub fn redshift_properties(mut self, value: impl Arg<RedshiftPropertiesInput>) -> Self { self.0.set("RedshiftProperties", value.into_expr()); self }
+    pub fn redshift_properties(self, value: impl Arg<RedshiftPropertiesInput>) -> Self { Self(put(self.0, "RedshiftProperties", value.into_expr())) }
     /// `S3Properties`: `S3PropertiesInput`. Update: in place.
-    pub fn s3_properties(mut self, value: impl Arg<S3PropertiesInput>) -> Self { self.0.set("S3Properties", value.into_expr()); self }
+    pub fn s3_properties(self, value: impl Arg<S3PropertiesInput>) -> Self { Self(put(self.0, "S3Properties", value.into_expr())) }
     /// `SparkEmrProperties`: `SparkEmrPropertiesInput`. Update: in place.
-    pub fn spark_emr_properties(mut self, value: impl Arg<SparkEmrPropertiesInput>) -> Self { self.0.set("SparkEmrProperties", value.into_expr()); self }
+    pub fn spark_emr_properties(self, value: impl Arg<SparkEmrPropertiesInput>) -> Self { Self(put(self.0, "SparkEmrProperties", value.into_expr())) }
     /// `SparkGlueProperties`: `SparkGluePropertiesInput`. Update: in place.
-    pub fn spark_glue_properties(mut self, value: impl Arg<SparkGluePropertiesInput>) -> Self { self.0.set("SparkGlueProperties", value.into_expr()); self }
+    pub fn spark_glue_properties(self, value: impl Arg<SparkGluePropertiesInput>) -> Self { Self(put(self.0, "SparkGlueProperties", value.into_expr())) }
     /// `WorkflowsMwaaProperties`: `WorkflowsMwaaPropertiesInput`. Update: in place.
-    pub fn workflows_mwaa_properties(mut self, value: impl Arg<WorkflowsMwaaPropertiesInput>) -> Self { self.0.set("WorkflowsMwaaProperties", value.into_expr()); self }
+    pub fn workflows_mwaa_properties(self, value: impl Arg<WorkflowsMwaaPropertiesInput>) -> Self { Self(put(self.0, "WorkflowsMwaaProperties", value.into_expr())) }
     /// `WorkflowsServerlessProperties`: JSON. Update: in place.
-    pub fn workflows_serverless_properties(mut self, value: impl Arg<Any>) -> Self { self.0.set("WorkflowsServerlessProperties", value.into_expr()); self }
+    pub fn workflows_serverless_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "WorkflowsServerlessProperties", value.into_expr())) }
 }
 impl Done for ConnectionPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlueConnectionInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueconnectioninput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GlueConnectionInput(Bag);
+#[must_use] pub struct GlueConnectionInput(Bag);
 impl GlueConnectionInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AthenaProperties`: map of text. Update: in place.
-    pub fn athena_properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AthenaProperties", value.into_expr()); self }
+    pub fn athena_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AthenaProperties", value.into_expr())) }
     /// `AuthenticationConfiguration`: `AuthenticationConfigurationInput`. Update: in place.
-    pub fn authentication_configuration(mut self, value: impl Arg<AuthenticationConfigurationInput>) -> Self { self.0.set("AuthenticationConfiguration", value.into_expr()); self }
+    pub fn authentication_configuration(self, value: impl Arg<AuthenticationConfigurationInput>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value.into_expr())) }
     /// `ConnectionProperties`: map of text. Update: in place.
-    pub fn connection_properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ConnectionProperties", value.into_expr()); self }
+    pub fn connection_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ConnectionProperties", value.into_expr())) }
     /// `ConnectionType`: text. Update: in place.
-    pub fn connection_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionType", value.into_expr()); self }
+    pub fn connection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionType", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `MatchCriteria`: text. Update: in place.
-    pub fn match_criteria(mut self, value: impl Arg<str>) -> Self { self.0.set("MatchCriteria", value.into_expr()); self }
+    pub fn match_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchCriteria", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `PhysicalConnectionRequirements`: `PhysicalConnectionRequirements`. Update: in place.
-    pub fn physical_connection_requirements(mut self, value: impl Arg<PhysicalConnectionRequirements>) -> Self { self.0.set("PhysicalConnectionRequirements", value.into_expr()); self }
+    pub fn physical_connection_requirements(self, value: impl Arg<PhysicalConnectionRequirements>) -> Self { Self(put(self.0, "PhysicalConnectionRequirements", value.into_expr())) }
     /// `PythonProperties`: map of text. Update: in place.
-    pub fn python_properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("PythonProperties", value.into_expr()); self }
+    pub fn python_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "PythonProperties", value.into_expr())) }
     /// `SparkProperties`: map of text. Update: in place.
-    pub fn spark_properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("SparkProperties", value.into_expr()); self }
+    pub fn spark_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "SparkProperties", value.into_expr())) }
     /// `ValidateCredentials`: boolean. Update: in place.
-    pub fn validate_credentials(mut self, value: impl Arg<bool>) -> Self { self.0.set("ValidateCredentials", value.into_expr()); self }
+    pub fn validate_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateCredentials", value.into_expr())) }
     /// `ValidateForComputeEnvironments`: list of text. Update: in place.
-    pub fn validate_for_compute_environments(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ValidateForComputeEnvironments", value.into_expr()); self }
+    pub fn validate_for_compute_environments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ValidateForComputeEnvironments", value.into_expr())) }
 }
 impl Done for GlueConnectionInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlueOAuth2Credentials` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-glueoauth2credentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GlueOAuth2Credentials(Bag);
+#[must_use] pub struct GlueOAuth2Credentials(Bag);
 impl GlueOAuth2Credentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessToken`: text. Update: in place.
-    pub fn access_token(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessToken", value.into_expr()); self }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr())) }
     /// `JwtToken`: text. Update: in place.
-    pub fn jwt_token(mut self, value: impl Arg<str>) -> Self { self.0.set("JwtToken", value.into_expr()); self }
+    pub fn jwt_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JwtToken", value.into_expr())) }
     /// `RefreshToken`: text. Update: in place.
-    pub fn refresh_token(mut self, value: impl Arg<str>) -> Self { self.0.set("RefreshToken", value.into_expr()); self }
+    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr())) }
     /// `UserManagedClientApplicationClientSecret`: text. Update: in place.
-    pub fn user_managed_client_application_client_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("UserManagedClientApplicationClientSecret", value.into_expr()); self }
+    pub fn user_managed_client_application_client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserManagedClientApplicationClientSecret", value.into_expr())) }
 }
 impl Done for GlueOAuth2Credentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GluePropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-gluepropertiesinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GluePropertiesInput(Bag);
+#[must_use] pub struct GluePropertiesInput(Bag);
 impl GluePropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GlueConnectionInput`: `GlueConnectionInput`. Update: in place.
-    pub fn glue_connection_input(mut self, value: impl Arg<GlueConnectionInput>) -> Self { self.0.set("GlueConnectionInput", value.into_expr()); self }
+    pub fn glue_connection_input(self, value: impl Arg<GlueConnectionInput>) -> Self { Self(put(self.0, "GlueConnectionInput", value.into_expr())) }
 }
 impl Done for GluePropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HyperPodPropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-hyperpodpropertiesinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HyperPodPropertiesInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HyperPodPropertiesInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl HyperPodPropertiesInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HyperPodPropertiesInput<super::missing::ClusterName> { HyperPodPropertiesInput(Bag::default(), Phase) }
+    pub fn new() -> HyperPodPropertiesInput<Missing<super::required::ClusterName>> { HyperPodPropertiesInput(Bag::default(), Phase) }
 }
 impl<R0> HyperPodPropertiesInput<R0> {
     /// `ClusterName`: text, required. Update: in place.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> HyperPodPropertiesInput<Set> { self.0.set("ClusterName", value.into_expr()); HyperPodPropertiesInput(self.0, Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> HyperPodPropertiesInput<Set> { HyperPodPropertiesInput(put(self.0, "ClusterName", value.into_expr()), Phase) }
 }
 impl Done for HyperPodPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IamPropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-iampropertiesinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IamPropertiesInput(Bag);
+#[must_use] pub struct IamPropertiesInput(Bag);
 impl IamPropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GlueLineageSyncEnabled`: boolean. Update: in place.
-    pub fn glue_lineage_sync_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("GlueLineageSyncEnabled", value.into_expr()); self }
+    pub fn glue_lineage_sync_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "GlueLineageSyncEnabled", value.into_expr())) }
     /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
 }
 impl Done for IamPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LakehousePropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-lakehousepropertiesinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LakehousePropertiesInput(Bag);
+#[must_use] pub struct LakehousePropertiesInput(Bag);
 impl LakehousePropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GlueLineageSyncEnabled`: boolean. Update: in place.
-    pub fn glue_lineage_sync_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("GlueLineageSyncEnabled", value.into_expr()); self }
+    pub fn glue_lineage_sync_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "GlueLineageSyncEnabled", value.into_expr())) }
 }
 impl Done for LakehousePropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LineageSyncSchedule` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-lineagesyncschedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LineageSyncSchedule(Bag);
+#[must_use] pub struct LineageSyncSchedule(Bag);
 impl LineageSyncSchedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Schedule`: text. Update: in place.
-    pub fn schedule(mut self, value: impl Arg<str>) -> Self { self.0.set("Schedule", value.into_expr()); self }
+    pub fn schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schedule", value.into_expr())) }
 }
 impl Done for LineageSyncSchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MlflowPropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-mlflowpropertiesinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MlflowPropertiesInput(Bag);
+#[must_use] pub struct MlflowPropertiesInput(Bag);
 impl MlflowPropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TrackingServerArn`: text. Update: in place.
-    pub fn tracking_server_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TrackingServerArn", value.into_expr()); self }
+    pub fn tracking_server_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrackingServerArn", value.into_expr())) }
 }
 impl Done for MlflowPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuth2ClientApplication` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-oauth2clientapplication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OAuth2ClientApplication(Bag);
+#[must_use] pub struct OAuth2ClientApplication(Bag);
 impl OAuth2ClientApplication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AWSManagedClientApplicationReference`: text. Update: in place.
-    pub fn aws_managed_client_application_reference(mut self, value: impl Arg<str>) -> Self { self.0.set("AWSManagedClientApplicationReference", value.into_expr()); self }
+    pub fn aws_managed_client_application_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AWSManagedClientApplicationReference", value.into_expr())) }
     /// `UserManagedClientApplicationClientId`: text. Update: in place.
-    pub fn user_managed_client_application_client_id(mut self, value: impl Arg<str>) -> Self { self.0.set("UserManagedClientApplicationClientId", value.into_expr()); self }
+    pub fn user_managed_client_application_client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserManagedClientApplicationClientId", value.into_expr())) }
 }
 impl Done for OAuth2ClientApplication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuth2Properties` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-oauth2properties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OAuth2Properties(Bag);
+#[must_use] pub struct OAuth2Properties(Bag);
 impl OAuth2Properties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizationCodeProperties`: `AuthorizationCodeProperties`. Update: in place.
-    pub fn authorization_code_properties(mut self, value: impl Arg<AuthorizationCodeProperties>) -> Self { self.0.set("AuthorizationCodeProperties", value.into_expr()); self }
+    pub fn authorization_code_properties(self, value: impl Arg<AuthorizationCodeProperties>) -> Self { Self(put(self.0, "AuthorizationCodeProperties", value.into_expr())) }
     /// `OAuth2ClientApplication`: `OAuth2ClientApplication`. Update: in place.
-    pub fn oauth2_client_application(mut self, value: impl Arg<OAuth2ClientApplication>) -> Self { self.0.set("OAuth2ClientApplication", value.into_expr()); self }
+    pub fn oauth2_client_application(self, value: impl Arg<OAuth2ClientApplication>) -> Self { Self(put(self.0, "OAuth2ClientApplication", value.into_expr())) }
     /// `OAuth2Credentials`: `GlueOAuth2Credentials`. Update: in place.
-    pub fn oauth2_credentials(mut self, value: impl Arg<GlueOAuth2Credentials>) -> Self { self.0.set("OAuth2Credentials", value.into_expr()); self }
+    pub fn oauth2_credentials(self, value: impl Arg<GlueOAuth2Credentials>) -> Self { Self(put(self.0, "OAuth2Credentials", value.into_expr())) }
     /// `OAuth2GrantType`: `OAuth2GrantType`. Update: in place.
-    pub fn oauth2_grant_type(mut self, value: impl Arg<OAuth2GrantType>) -> Self { self.0.set("OAuth2GrantType", value.into_expr()); self }
+    pub fn oauth2_grant_type(self, value: impl Arg<OAuth2GrantType>) -> Self { Self(put(self.0, "OAuth2GrantType", value.into_expr())) }
     /// `TokenUrl`: text. Update: in place.
-    pub fn token_url(mut self, value: impl Arg<str>) -> Self { self.0.set("TokenUrl", value.into_expr()); self }
+    pub fn token_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr())) }
     /// `TokenUrlParametersMap`: map of text. Update: in place.
-    pub fn token_url_parameters_map(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("TokenUrlParametersMap", value.into_expr()); self }
+    pub fn token_url_parameters_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TokenUrlParametersMap", value.into_expr())) }
 }
 impl Done for OAuth2Properties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PhysicalConnectionRequirements` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-physicalconnectionrequirements.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PhysicalConnectionRequirements(Bag);
+#[must_use] pub struct PhysicalConnectionRequirements(Bag);
 impl PhysicalConnectionRequirements {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
     /// `SecurityGroupIdList`: list of text. Update: in place.
-    pub fn security_group_id_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SecurityGroupIdList", value.into_expr()); self }
+    pub fn security_group_id_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupIdList", value.into_expr())) }
     /// `SubnetId`: text. Update: in place.
-    pub fn subnet_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SubnetId", value.into_expr()); self }
+    pub fn subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetId", value.into_expr())) }
     /// `SubnetIdList`: list of text. Update: in place.
-    pub fn subnet_id_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIdList", value.into_expr()); self }
+    pub fn subnet_id_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIdList", value.into_expr())) }
 }
 impl Done for PhysicalConnectionRequirements { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftCredentials` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftcredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftCredentials(Bag);
+#[must_use] pub struct RedshiftCredentials(Bag);
 impl RedshiftCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecretArn`: text. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretArn", value.into_expr()); self }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
     /// `UsernamePassword`: `UsernamePassword`. Update: in place.
-    pub fn username_password(mut self, value: impl Arg<UsernamePassword>) -> Self { self.0.set("UsernamePassword", value.into_expr()); self }
+    pub fn username_password(self, value: impl Arg<UsernamePassword>) -> Self { Self(put(self.0, "UsernamePassword", value.into_expr())) }
 }
 impl Done for RedshiftCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftLineageSyncConfigurationInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftlineagesyncconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftLineageSyncConfigurationInput(Bag);
+#[must_use] pub struct RedshiftLineageSyncConfigurationInput(Bag);
 impl RedshiftLineageSyncConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `Schedule`: `LineageSyncSchedule`. Update: in place.
-    pub fn schedule(mut self, value: impl Arg<LineageSyncSchedule>) -> Self { self.0.set("Schedule", value.into_expr()); self }
+    pub fn schedule(self, value: impl Arg<LineageSyncSchedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr())) }
 }
 impl Done for RedshiftLineageSyncConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftPropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftpropertiesinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftPropertiesInput(Bag);
+#[must_use] pub struct RedshiftPropertiesInput(Bag);
 impl RedshiftPropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Credentials`: `RedshiftCredentials`. Update: in place.
-    pub fn credentials(mut self, value: impl Arg<RedshiftCredentials>) -> Self { self.0.set("Credentials", value.into_expr()); self }
+    pub fn credentials(self, value: impl Arg<RedshiftCredentials>) -> Self { Self(put(self.0, "Credentials", value.into_expr())) }
     /// `DatabaseName`: text. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
     /// `Host`: text. Update: in place.
-    pub fn host(mut self, value: impl Arg<str>) -> Self { self.0.set("Host", value.into_expr()); self }
+    pub fn host(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Host", value.into_expr())) }
     /// `LineageSync`: `RedshiftLineageSyncConfigurationInput`. Update: in place.
-    pub fn lineage_sync(mut self, value: impl Arg<RedshiftLineageSyncConfigurationInput>) -> Self { self.0.set("LineageSync", value.into_expr()); self }
+    pub fn lineage_sync(self, value: impl Arg<RedshiftLineageSyncConfigurationInput>) -> Self { Self(put(self.0, "LineageSync", value.into_expr())) }
     /// `Port`: number. Update: in place.
-    pub fn port(mut self, value: impl Arg<f64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `Storage`: `RedshiftStorageProperties`. Update: in place.
-    pub fn storage(mut self, value: impl Arg<RedshiftStorageProperties>) -> Self { self.0.set("Storage", value.into_expr()); self }
+    pub fn storage(self, value: impl Arg<RedshiftStorageProperties>) -> Self { Self(put(self.0, "Storage", value.into_expr())) }
 }
 impl Done for RedshiftPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftStorageProperties` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-redshiftstorageproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftStorageProperties(Bag);
+#[must_use] pub struct RedshiftStorageProperties(Bag);
 impl RedshiftStorageProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClusterName`: text. Update: in place.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ClusterName", value.into_expr()); self }
+    pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value.into_expr())) }
     /// `WorkgroupName`: text. Update: in place.
-    pub fn workgroup_name(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkgroupName", value.into_expr()); self }
+    pub fn workgroup_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkgroupName", value.into_expr())) }
 }
 impl Done for RedshiftStorageProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3PropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-s3propertiesinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3PropertiesInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3PropertiesInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3PropertiesInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3PropertiesInput<super::missing::S3Uri> { S3PropertiesInput(Bag::default(), Phase) }
+    pub fn new() -> S3PropertiesInput<Missing<super::required::S3Uri>> { S3PropertiesInput(Bag::default(), Phase) }
 }
 impl<R0> S3PropertiesInput<R0> {
     /// `RegisterS3AccessGrantLocation`: boolean. Update: in place.
-    pub fn register_s3_access_grant_location(mut self, value: impl Arg<bool>) -> Self { self.0.set("RegisterS3AccessGrantLocation", value.into_expr()); self }
+    pub fn register_s3_access_grant_location(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RegisterS3AccessGrantLocation", value.into_expr()), Phase) }
     /// `S3AccessGrantLocationId`: text. Update: in place.
-    pub fn s3_access_grant_location_id(mut self, value: impl Arg<str>) -> Self { self.0.set("S3AccessGrantLocationId", value.into_expr()); self }
+    pub fn s3_access_grant_location_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3AccessGrantLocationId", value.into_expr()), Phase) }
     /// `S3Uri`: text, required. Update: in place.
-    pub fn s3_uri(mut self, value: impl Arg<str>) -> S3PropertiesInput<Set> { self.0.set("S3Uri", value.into_expr()); S3PropertiesInput(self.0, Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> S3PropertiesInput<Set> { S3PropertiesInput(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for S3PropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SparkEmrPropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkemrpropertiesinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SparkEmrPropertiesInput(Bag);
+#[must_use] pub struct SparkEmrPropertiesInput(Bag);
 impl SparkEmrPropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComputeArn`: text. Update: in place.
-    pub fn compute_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ComputeArn", value.into_expr()); self }
+    pub fn compute_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputeArn", value.into_expr())) }
     /// `InstanceProfileArn`: text. Update: in place.
-    pub fn instance_profile_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceProfileArn", value.into_expr()); self }
+    pub fn instance_profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileArn", value.into_expr())) }
     /// `JavaVirtualEnv`: text. Update: in place.
-    pub fn java_virtual_env(mut self, value: impl Arg<str>) -> Self { self.0.set("JavaVirtualEnv", value.into_expr()); self }
+    pub fn java_virtual_env(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JavaVirtualEnv", value.into_expr())) }
     /// `LogUri`: text. Update: in place.
-    pub fn log_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("LogUri", value.into_expr()); self }
+    pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value.into_expr())) }
     /// `ManagedEndpointArn`: text. Update: in place.
-    pub fn managed_endpoint_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ManagedEndpointArn", value.into_expr()); self }
+    pub fn managed_endpoint_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedEndpointArn", value.into_expr())) }
     /// `PythonVirtualEnv`: text. Update: in place.
-    pub fn python_virtual_env(mut self, value: impl Arg<str>) -> Self { self.0.set("PythonVirtualEnv", value.into_expr()); self }
+    pub fn python_virtual_env(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PythonVirtualEnv", value.into_expr())) }
     /// `RuntimeRole`: text. Update: in place.
-    pub fn runtime_role(mut self, value: impl Arg<str>) -> Self { self.0.set("RuntimeRole", value.into_expr()); self }
+    pub fn runtime_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuntimeRole", value.into_expr())) }
     /// `TrustedCertificatesS3Uri`: text. Update: in place.
-    pub fn trusted_certificates_s3_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("TrustedCertificatesS3Uri", value.into_expr()); self }
+    pub fn trusted_certificates_s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustedCertificatesS3Uri", value.into_expr())) }
 }
 impl Done for SparkEmrPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SparkGlueArgs` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkglueargs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SparkGlueArgs(Bag);
+#[must_use] pub struct SparkGlueArgs(Bag);
 impl SparkGlueArgs {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Connection`: text. Update: in place.
-    pub fn connection(mut self, value: impl Arg<str>) -> Self { self.0.set("Connection", value.into_expr()); self }
+    pub fn connection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Connection", value.into_expr())) }
 }
 impl Done for SparkGlueArgs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SparkGluePropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-sparkgluepropertiesinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SparkGluePropertiesInput(Bag);
+#[must_use] pub struct SparkGluePropertiesInput(Bag);
 impl SparkGluePropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalArgs`: `SparkGlueArgs`. Update: in place.
-    pub fn additional_args(mut self, value: impl Arg<SparkGlueArgs>) -> Self { self.0.set("AdditionalArgs", value.into_expr()); self }
+    pub fn additional_args(self, value: impl Arg<SparkGlueArgs>) -> Self { Self(put(self.0, "AdditionalArgs", value.into_expr())) }
     /// `GlueConnectionName`: text. Update: in place.
-    pub fn glue_connection_name(mut self, value: impl Arg<str>) -> Self { self.0.set("GlueConnectionName", value.into_expr()); self }
+    pub fn glue_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueConnectionName", value.into_expr())) }
     /// `GlueVersion`: text. Update: in place.
-    pub fn glue_version(mut self, value: impl Arg<str>) -> Self { self.0.set("GlueVersion", value.into_expr()); self }
+    pub fn glue_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueVersion", value.into_expr())) }
     /// `IdleTimeout`: number. Update: in place.
-    pub fn idle_timeout(mut self, value: impl Arg<f64>) -> Self { self.0.set("IdleTimeout", value.into_expr()); self }
+    pub fn idle_timeout(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IdleTimeout", value.into_expr())) }
     /// `JavaVirtualEnv`: text. Update: in place.
-    pub fn java_virtual_env(mut self, value: impl Arg<str>) -> Self { self.0.set("JavaVirtualEnv", value.into_expr()); self }
+    pub fn java_virtual_env(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JavaVirtualEnv", value.into_expr())) }
     /// `NumberOfWorkers`: number. Update: in place.
-    pub fn number_of_workers(mut self, value: impl Arg<f64>) -> Self { self.0.set("NumberOfWorkers", value.into_expr()); self }
+    pub fn number_of_workers(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NumberOfWorkers", value.into_expr())) }
     /// `PythonVirtualEnv`: text. Update: in place.
-    pub fn python_virtual_env(mut self, value: impl Arg<str>) -> Self { self.0.set("PythonVirtualEnv", value.into_expr()); self }
+    pub fn python_virtual_env(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PythonVirtualEnv", value.into_expr())) }
     /// `WorkerType`: text. Update: in place.
-    pub fn worker_type(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkerType", value.into_expr()); self }
+    pub fn worker_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkerType", value.into_expr())) }
 }
 impl Done for SparkGluePropertiesInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UsernamePassword` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-usernamepassword.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UsernamePassword<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct UsernamePassword<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl UsernamePassword {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UsernamePassword<super::missing::Password, super::missing::Username> { UsernamePassword(Bag::default(), Phase) }
+    pub fn new() -> UsernamePassword<Missing<super::required::Password>, Missing<super::required::Username>> { UsernamePassword(Bag::default(), Phase) }
 }
 impl<R0, R1> UsernamePassword<R0, R1> {
     /// `Password`: text, required. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> UsernamePassword<Set, R1> { self.0.set("Password", value.into_expr()); UsernamePassword(self.0, Phase) }
+    pub fn password(self, value: impl Arg<str>) -> UsernamePassword<Set, R1> { UsernamePassword(put(self.0, "Password", value.into_expr()), Phase) }
     /// `Username`: text, required. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> UsernamePassword<R0, Set> { self.0.set("Username", value.into_expr()); UsernamePassword(self.0, Phase) }
+    pub fn username(self, value: impl Arg<str>) -> UsernamePassword<R0, Set> { UsernamePassword(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for UsernamePassword { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowsMwaaPropertiesInput` of `AWS::DataZone::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-connection-workflowsmwaapropertiesinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkflowsMwaaPropertiesInput(Bag);
+#[must_use] pub struct WorkflowsMwaaPropertiesInput(Bag);
 impl WorkflowsMwaaPropertiesInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MwaaEnvironmentName`: text. Update: in place.
-    pub fn mwaa_environment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MwaaEnvironmentName", value.into_expr()); self }
+    pub fn mwaa_environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MwaaEnvironmentName", value.into_expr())) }
 }
 impl Done for WorkflowsMwaaPropertiesInput { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthenticationType` allows.
@@ -491,7 +491,7 @@ impl CfnDataSource {
     /// `AWS::DataZone::DataSource`
     pub const TYPE: &'static str = "AWS::DataZone::DataSource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnDataSourceProps<R0, R1, R2, R3>) -> Self where CfnDataSourceProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ConnectionId`: text.
@@ -519,208 +519,208 @@ impl CfnDataSource {
 }
 impl Parent for CfnDataSource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-datasource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataSourceProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnDataSourceProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnDataSourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataSourceProps<missing::DomainIdentifier, missing::Name, missing::ProjectIdentifier, missing::Type> { CfnDataSourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataSourceProps<Missing<required::DomainIdentifier>, Missing<required::Name>, Missing<required::ProjectIdentifier>, Missing<required::Type>> { CfnDataSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDataSourceProps<R0, R1, R2, R3> {
     /// `AssetFormsInput`: list of `FormInput`. Update: in place.
-    pub fn asset_forms_input(mut self, value: impl Arg<Arr<data_source::FormInput>>) -> Self { self.0.set("AssetFormsInput", value.into_expr()); self }
+    pub fn asset_forms_input(self, value: impl Arg<Arr<data_source::FormInput>>) -> Self { Self(put(self.0, "AssetFormsInput", value.into_expr()), Phase) }
     /// `Configuration`: `DataSourceConfigurationInput`. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<data_source::DataSourceConfigurationInput>) -> Self { self.0.set("Configuration", value.into_expr()); self }
+    pub fn configuration(self, value: impl Arg<data_source::DataSourceConfigurationInput>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `ConnectionIdentifier`: text. Update: replacement.
-    pub fn connection_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionIdentifier", value.into_expr()); self }
+    pub fn connection_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionIdentifier", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainIdentifier`: text, required. Update: replacement.
-    pub fn domain_identifier(mut self, value: impl Arg<str>) -> CfnDataSourceProps<Set, R1, R2, R3> { self.0.set("DomainIdentifier", value.into_expr()); CfnDataSourceProps(self.0, Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnDataSourceProps<Set, R1, R2, R3> { CfnDataSourceProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
     /// `EnableSetting`: `EnableSetting`. Update: in place.
-    pub fn enable_setting(mut self, value: impl Arg<data_source::EnableSetting>) -> Self { self.0.set("EnableSetting", value.into_expr()); self }
+    pub fn enable_setting(self, value: impl Arg<data_source::EnableSetting>) -> Self { Self(put(self.0, "EnableSetting", value.into_expr()), Phase) }
     /// `EnvironmentIdentifier`: text. Update: replacement.
-    pub fn environment_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentIdentifier", value.into_expr()); self }
+    pub fn environment_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2, R3> { self.0.set("Name", value.into_expr()); CfnDataSourceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2, R3> { CfnDataSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ProjectIdentifier`: text, required. Update: replacement.
-    pub fn project_identifier(mut self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set, R3> { self.0.set("ProjectIdentifier", value.into_expr()); CfnDataSourceProps(self.0, Phase) }
+    pub fn project_identifier(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set, R3> { CfnDataSourceProps(put(self.0, "ProjectIdentifier", value.into_expr()), Phase) }
     /// `PublishOnImport`: boolean. Update: in place.
-    pub fn publish_on_import(mut self, value: impl Arg<bool>) -> Self { self.0.set("PublishOnImport", value.into_expr()); self }
+    pub fn publish_on_import(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublishOnImport", value.into_expr()), Phase) }
     /// `Recommendation`: `RecommendationConfiguration`. Update: in place.
-    pub fn recommendation(mut self, value: impl Arg<data_source::RecommendationConfiguration>) -> Self { self.0.set("Recommendation", value.into_expr()); self }
+    pub fn recommendation(self, value: impl Arg<data_source::RecommendationConfiguration>) -> Self { Self(put(self.0, "Recommendation", value.into_expr()), Phase) }
     /// `Schedule`: `ScheduleConfiguration`. Update: in place.
-    pub fn schedule(mut self, value: impl Arg<data_source::ScheduleConfiguration>) -> Self { self.0.set("Schedule", value.into_expr()); self }
+    pub fn schedule(self, value: impl Arg<data_source::ScheduleConfiguration>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, R2, Set> { self.0.set("Type", value.into_expr()); CfnDataSourceProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, R2, Set> { CfnDataSourceProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnDataSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::DataSource`.
 pub mod data_source {
 use crate::cfn::support::*;
 /// The property type `DataSourceConfigurationInput` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-datasourceconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataSourceConfigurationInput(Bag);
+#[must_use] pub struct DataSourceConfigurationInput(Bag);
 impl DataSourceConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GlueRunConfiguration`: `GlueRunConfigurationInput`. Update: in place.
-    pub fn glue_run_configuration(mut self, value: impl Arg<GlueRunConfigurationInput>) -> Self { self.0.set("GlueRunConfiguration", value.into_expr()); self }
+    pub fn glue_run_configuration(self, value: impl Arg<GlueRunConfigurationInput>) -> Self { Self(put(self.0, "GlueRunConfiguration", value.into_expr())) }
     /// `RedshiftRunConfiguration`: `RedshiftRunConfigurationInput`. Update: in place.
-    pub fn redshift_run_configuration(mut self, value: impl Arg<RedshiftRunConfigurationInput>) -> Self { self.0.set("RedshiftRunConfiguration", value.into_expr()); self }
+    pub fn redshift_run_configuration(self, value: impl Arg<RedshiftRunConfigurationInput>) -> Self { Self(put(self.0, "RedshiftRunConfiguration", value.into_expr())) }
     /// `SageMakerRunConfiguration`: `SageMakerRunConfigurationInput`. Update: in place.
-    pub fn sage_maker_run_configuration(mut self, value: impl Arg<SageMakerRunConfigurationInput>) -> Self { self.0.set("SageMakerRunConfiguration", value.into_expr()); self }
+    pub fn sage_maker_run_configuration(self, value: impl Arg<SageMakerRunConfigurationInput>) -> Self { Self(put(self.0, "SageMakerRunConfiguration", value.into_expr())) }
 }
 impl Done for DataSourceConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterExpression` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-filterexpression.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilterExpression<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FilterExpression<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FilterExpression {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FilterExpression<super::missing::Expression, super::missing::Type> { FilterExpression(Bag::default(), Phase) }
+    pub fn new() -> FilterExpression<Missing<super::required::Expression>, Missing<super::required::Type>> { FilterExpression(Bag::default(), Phase) }
 }
 impl<R0, R1> FilterExpression<R0, R1> {
     /// `Expression`: text, required. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> FilterExpression<Set, R1> { self.0.set("Expression", value.into_expr()); FilterExpression(self.0, Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> FilterExpression<Set, R1> { FilterExpression(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> FilterExpression<R0, Set> { self.0.set("Type", value.into_expr()); FilterExpression(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> FilterExpression<R0, Set> { FilterExpression(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FilterExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FormInput` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-forminput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FormInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FormInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl FormInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FormInput<super::missing::FormName> { FormInput(Bag::default(), Phase) }
+    pub fn new() -> FormInput<Missing<super::required::FormName>> { FormInput(Bag::default(), Phase) }
 }
 impl<R0> FormInput<R0> {
     /// `Content`: text. Update: in place.
-    pub fn content(mut self, value: impl Arg<str>) -> Self { self.0.set("Content", value.into_expr()); self }
+    pub fn content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Content", value.into_expr()), Phase) }
     /// `FormName`: text, required. Update: in place.
-    pub fn form_name(mut self, value: impl Arg<str>) -> FormInput<Set> { self.0.set("FormName", value.into_expr()); FormInput(self.0, Phase) }
+    pub fn form_name(self, value: impl Arg<str>) -> FormInput<Set> { FormInput(put(self.0, "FormName", value.into_expr()), Phase) }
     /// `TypeIdentifier`: text. Update: in place.
-    pub fn type_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("TypeIdentifier", value.into_expr()); self }
+    pub fn type_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeIdentifier", value.into_expr()), Phase) }
     /// `TypeRevision`: text. Update: in place.
-    pub fn type_revision(mut self, value: impl Arg<str>) -> Self { self.0.set("TypeRevision", value.into_expr()); self }
+    pub fn type_revision(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeRevision", value.into_expr()), Phase) }
 }
 impl Done for FormInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlueRunConfigurationInput` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-gluerunconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GlueRunConfigurationInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GlueRunConfigurationInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl GlueRunConfigurationInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GlueRunConfigurationInput<super::missing::RelationalFilterConfigurations> { GlueRunConfigurationInput(Bag::default(), Phase) }
+    pub fn new() -> GlueRunConfigurationInput<Missing<super::required::RelationalFilterConfigurations>> { GlueRunConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0> GlueRunConfigurationInput<R0> {
     /// `AutoImportDataQualityResult`: boolean. Update: in place.
-    pub fn auto_import_data_quality_result(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoImportDataQualityResult", value.into_expr()); self }
+    pub fn auto_import_data_quality_result(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoImportDataQualityResult", value.into_expr()), Phase) }
     /// `CatalogName`: text. Update: in place.
-    pub fn catalog_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CatalogName", value.into_expr()); self }
+    pub fn catalog_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogName", value.into_expr()), Phase) }
     /// `DataAccessRole`: text. Update: in place.
-    pub fn data_access_role(mut self, value: impl Arg<str>) -> Self { self.0.set("DataAccessRole", value.into_expr()); self }
+    pub fn data_access_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataAccessRole", value.into_expr()), Phase) }
     /// `RelationalFilterConfigurations`: list of `RelationalFilterConfiguration`, required. Update: in place.
-    pub fn relational_filter_configurations(mut self, value: impl Arg<Arr<RelationalFilterConfiguration>>) -> GlueRunConfigurationInput<Set> { self.0.set("RelationalFilterConfigurations", value.into_expr()); GlueRunConfigurationInput(self.0, Phase) }
+    pub fn relational_filter_configurations(self, value: impl Arg<Arr<RelationalFilterConfiguration>>) -> GlueRunConfigurationInput<Set> { GlueRunConfigurationInput(put(self.0, "RelationalFilterConfigurations", value.into_expr()), Phase) }
 }
 impl Done for GlueRunConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecommendationConfiguration` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-recommendationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecommendationConfiguration(Bag);
+#[must_use] pub struct RecommendationConfiguration(Bag);
 impl RecommendationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableBusinessNameGeneration`: boolean. Update: in place.
-    pub fn enable_business_name_generation(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableBusinessNameGeneration", value.into_expr()); self }
+    pub fn enable_business_name_generation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableBusinessNameGeneration", value.into_expr())) }
 }
 impl Done for RecommendationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftClusterStorage` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftclusterstorage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftClusterStorage<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RedshiftClusterStorage<R0 = Set>(Bag, Phase<(R0,)>);
 impl RedshiftClusterStorage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedshiftClusterStorage<super::missing::ClusterName> { RedshiftClusterStorage(Bag::default(), Phase) }
+    pub fn new() -> RedshiftClusterStorage<Missing<super::required::ClusterName>> { RedshiftClusterStorage(Bag::default(), Phase) }
 }
 impl<R0> RedshiftClusterStorage<R0> {
     /// `ClusterName`: text, required. Update: in place.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> RedshiftClusterStorage<Set> { self.0.set("ClusterName", value.into_expr()); RedshiftClusterStorage(self.0, Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> RedshiftClusterStorage<Set> { RedshiftClusterStorage(put(self.0, "ClusterName", value.into_expr()), Phase) }
 }
 impl Done for RedshiftClusterStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftCredentialConfiguration` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftcredentialconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftCredentialConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RedshiftCredentialConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RedshiftCredentialConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedshiftCredentialConfiguration<super::missing::SecretManagerArn> { RedshiftCredentialConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RedshiftCredentialConfiguration<Missing<super::required::SecretManagerArn>> { RedshiftCredentialConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RedshiftCredentialConfiguration<R0> {
     /// `SecretManagerArn`: text, required. Update: in place.
-    pub fn secret_manager_arn(mut self, value: impl Arg<str>) -> RedshiftCredentialConfiguration<Set> { self.0.set("SecretManagerArn", value.into_expr()); RedshiftCredentialConfiguration(self.0, Phase) }
+    pub fn secret_manager_arn(self, value: impl Arg<str>) -> RedshiftCredentialConfiguration<Set> { RedshiftCredentialConfiguration(put(self.0, "SecretManagerArn", value.into_expr()), Phase) }
 }
 impl Done for RedshiftCredentialConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftRunConfigurationInput` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftrunconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftRunConfigurationInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RedshiftRunConfigurationInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl RedshiftRunConfigurationInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedshiftRunConfigurationInput<super::missing::RelationalFilterConfigurations> { RedshiftRunConfigurationInput(Bag::default(), Phase) }
+    pub fn new() -> RedshiftRunConfigurationInput<Missing<super::required::RelationalFilterConfigurations>> { RedshiftRunConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0> RedshiftRunConfigurationInput<R0> {
     /// `DataAccessRole`: text. Update: in place.
-    pub fn data_access_role(mut self, value: impl Arg<str>) -> Self { self.0.set("DataAccessRole", value.into_expr()); self }
+    pub fn data_access_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataAccessRole", value.into_expr()), Phase) }
     /// `RedshiftCredentialConfiguration`: `RedshiftCredentialConfiguration`. Update: in place.
-    pub fn redshift_credential_configuration(mut self, value: impl Arg<RedshiftCredentialConfiguration>) -> Self { self.0.set("RedshiftCredentialConfiguration", value.into_expr()); self }
+    pub fn redshift_credential_configuration(self, value: impl Arg<RedshiftCredentialConfiguration>) -> Self { Self(put(self.0, "RedshiftCredentialConfiguration", value.into_expr()), Phase) }
     /// `RedshiftStorage`: `RedshiftStorage`. Update: in place.
-    pub fn redshift_storage(mut self, value: impl Arg<RedshiftStorage>) -> Self { self.0.set("RedshiftStorage", value.into_expr()); self }
+    pub fn redshift_storage(self, value: impl Arg<RedshiftStorage>) -> Self { Self(put(self.0, "RedshiftStorage", value.into_expr()), Phase) }
     /// `RelationalFilterConfigurations`: list of `RelationalFilterConfiguration`, required. Update: in place.
-    pub fn relational_filter_configurations(mut self, value: impl Arg<Arr<RelationalFilterConfiguration>>) -> RedshiftRunConfigurationInput<Set> { self.0.set("RelationalFilterConfigurations", value.into_expr()); RedshiftRunConfigurationInput(self.0, Phase) }
+    pub fn relational_filter_configurations(self, value: impl Arg<Arr<RelationalFilterConfiguration>>) -> RedshiftRunConfigurationInput<Set> { RedshiftRunConfigurationInput(put(self.0, "RelationalFilterConfigurations", value.into_expr()), Phase) }
 }
 impl Done for RedshiftRunConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftServerlessStorage` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftserverlessstorage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftServerlessStorage<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RedshiftServerlessStorage<R0 = Set>(Bag, Phase<(R0,)>);
 impl RedshiftServerlessStorage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedshiftServerlessStorage<super::missing::WorkgroupName> { RedshiftServerlessStorage(Bag::default(), Phase) }
+    pub fn new() -> RedshiftServerlessStorage<Missing<super::required::WorkgroupName>> { RedshiftServerlessStorage(Bag::default(), Phase) }
 }
 impl<R0> RedshiftServerlessStorage<R0> {
     /// `WorkgroupName`: text, required. Update: in place.
-    pub fn workgroup_name(mut self, value: impl Arg<str>) -> RedshiftServerlessStorage<Set> { self.0.set("WorkgroupName", value.into_expr()); RedshiftServerlessStorage(self.0, Phase) }
+    pub fn workgroup_name(self, value: impl Arg<str>) -> RedshiftServerlessStorage<Set> { RedshiftServerlessStorage(put(self.0, "WorkgroupName", value.into_expr()), Phase) }
 }
 impl Done for RedshiftServerlessStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftStorage` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-redshiftstorage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftStorage(Bag);
+#[must_use] pub struct RedshiftStorage(Bag);
 impl RedshiftStorage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RedshiftClusterSource`: `RedshiftClusterStorage`. Update: in place.
-    pub fn redshift_cluster_source(mut self, value: impl Arg<RedshiftClusterStorage>) -> Self { self.0.set("RedshiftClusterSource", value.into_expr()); self }
+    pub fn redshift_cluster_source(self, value: impl Arg<RedshiftClusterStorage>) -> Self { Self(put(self.0, "RedshiftClusterSource", value.into_expr())) }
     /// `RedshiftServerlessSource`: `RedshiftServerlessStorage`. Update: in place.
-    pub fn redshift_serverless_source(mut self, value: impl Arg<RedshiftServerlessStorage>) -> Self { self.0.set("RedshiftServerlessSource", value.into_expr()); self }
+    pub fn redshift_serverless_source(self, value: impl Arg<RedshiftServerlessStorage>) -> Self { Self(put(self.0, "RedshiftServerlessSource", value.into_expr())) }
 }
 impl Done for RedshiftStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RelationalFilterConfiguration` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-relationalfilterconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RelationalFilterConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RelationalFilterConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RelationalFilterConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RelationalFilterConfiguration<super::missing::DatabaseName> { RelationalFilterConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RelationalFilterConfiguration<Missing<super::required::DatabaseName>> { RelationalFilterConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RelationalFilterConfiguration<R0> {
     /// `DatabaseName`: text, required. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> RelationalFilterConfiguration<Set> { self.0.set("DatabaseName", value.into_expr()); RelationalFilterConfiguration(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> RelationalFilterConfiguration<Set> { RelationalFilterConfiguration(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `FilterExpressions`: list of `FilterExpression`. Update: in place.
-    pub fn filter_expressions(mut self, value: impl Arg<Arr<FilterExpression>>) -> Self { self.0.set("FilterExpressions", value.into_expr()); self }
+    pub fn filter_expressions(self, value: impl Arg<Arr<FilterExpression>>) -> Self { Self(put(self.0, "FilterExpressions", value.into_expr()), Phase) }
     /// `SchemaName`: text. Update: in place.
-    pub fn schema_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SchemaName", value.into_expr()); self }
+    pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value.into_expr()), Phase) }
 }
 impl Done for RelationalFilterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SageMakerRunConfigurationInput` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-sagemakerrunconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SageMakerRunConfigurationInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SageMakerRunConfigurationInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl SageMakerRunConfigurationInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SageMakerRunConfigurationInput<super::missing::TrackingAssets> { SageMakerRunConfigurationInput(Bag::default(), Phase) }
+    pub fn new() -> SageMakerRunConfigurationInput<Missing<super::required::TrackingAssets>> { SageMakerRunConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0> SageMakerRunConfigurationInput<R0> {
     /// `TrackingAssets`: map of list of text, required. Update: in place.
-    pub fn tracking_assets(mut self, value: impl Arg<Dict<Arr<str>>>) -> SageMakerRunConfigurationInput<Set> { self.0.set("TrackingAssets", value.into_expr()); SageMakerRunConfigurationInput(self.0, Phase) }
+    pub fn tracking_assets(self, value: impl Arg<Dict<Arr<str>>>) -> SageMakerRunConfigurationInput<Set> { SageMakerRunConfigurationInput(put(self.0, "TrackingAssets", value.into_expr()), Phase) }
 }
 impl Done for SageMakerRunConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduleConfiguration` of `AWS::DataZone::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-datasource-scheduleconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScheduleConfiguration(Bag);
+#[must_use] pub struct ScheduleConfiguration(Bag);
 impl ScheduleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Schedule`: text. Update: in place.
-    pub fn schedule(mut self, value: impl Arg<str>) -> Self { self.0.set("Schedule", value.into_expr()); self }
+    pub fn schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schedule", value.into_expr())) }
     /// `Timezone`: text. Update: in place.
-    pub fn timezone(mut self, value: impl Arg<str>) -> Self { self.0.set("Timezone", value.into_expr()); self }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr())) }
 }
 impl Done for ScheduleConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EnableSetting` allows.
@@ -734,10 +734,10 @@ impl CfnDomain {
     /// `AWS::DataZone::Domain`
     pub const TYPE: &'static str = "AWS::DataZone::Domain";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDomainProps<R0>) -> Self where CfnDomainProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -756,44 +756,44 @@ impl CfnDomain {
 }
 impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataZone::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domain.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDomainProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDomainProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDomainProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDomainProps<missing::Name> { CfnDomainProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDomainProps<Missing<required::Name>> { CfnDomainProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDomainProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainExecutionRole`: text. Update: in place.
-    pub fn domain_execution_role(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainExecutionRole", value.into_expr()); self }
+    pub fn domain_execution_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainExecutionRole", value.into_expr()), Phase) }
     /// `DomainVersion`: `DomainVersion`. Update: replacement.
-    pub fn domain_version(mut self, value: impl Arg<domain::DomainVersion>) -> Self { self.0.set("DomainVersion", value.into_expr()); self }
+    pub fn domain_version(self, value: impl Arg<domain::DomainVersion>) -> Self { Self(put(self.0, "DomainVersion", value.into_expr()), Phase) }
     /// `KmsKeyIdentifier`: text. Update: replacement.
-    pub fn kms_key_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKeyIdentifier", value.into_expr()); self }
+    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDomainProps<Set> { self.0.set("Name", value.into_expr()); CfnDomainProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDomainProps<Set> { CfnDomainProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ServiceRole`: text. Update: in place.
-    pub fn service_role(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceRole", value.into_expr()); self }
+    pub fn service_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceRole", value.into_expr()), Phase) }
     /// `SingleSignOn`: `SingleSignOn`. Update: in place.
-    pub fn single_sign_on(mut self, value: impl Arg<domain::SingleSignOn>) -> Self { self.0.set("SingleSignOn", value.into_expr()); self }
+    pub fn single_sign_on(self, value: impl Arg<domain::SingleSignOn>) -> Self { Self(put(self.0, "SingleSignOn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::Domain`.
 pub mod domain {
 use crate::cfn::support::*;
 /// The property type `SingleSignOn` of `AWS::DataZone::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-domain-singlesignon.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SingleSignOn(Bag);
+#[must_use] pub struct SingleSignOn(Bag);
 impl SingleSignOn {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdcInstanceArn`: text. Update: in place.
-    pub fn idc_instance_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("IdcInstanceArn", value.into_expr()); self }
+    pub fn idc_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcInstanceArn", value.into_expr())) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `UserAssignment`: `UserAssignment`. Update: in place.
-    pub fn user_assignment(mut self, value: impl Arg<UserAssignment>) -> Self { self.0.set("UserAssignment", value.into_expr()); self }
+    pub fn user_assignment(self, value: impl Arg<UserAssignment>) -> Self { Self(put(self.0, "UserAssignment", value.into_expr())) }
 }
 impl Done for SingleSignOn { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DomainVersion` allows.
@@ -809,7 +809,7 @@ impl CfnDomainUnit {
     /// `AWS::DataZone::DomainUnit`
     pub const TYPE: &'static str = "AWS::DataZone::DomainUnit";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDomainUnitProps<R0, R1, R2>) -> Self where CfnDomainUnitProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainUnitProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -827,20 +827,20 @@ impl CfnDomainUnit {
 }
 impl Parent for CfnDomainUnit { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataZone::DomainUnit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-domainunit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDomainUnitProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDomainUnitProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDomainUnitProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDomainUnitProps<missing::DomainIdentifier, missing::Name, missing::ParentDomainUnitIdentifier> { CfnDomainUnitProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDomainUnitProps<Missing<required::DomainIdentifier>, Missing<required::Name>, Missing<required::ParentDomainUnitIdentifier>> { CfnDomainUnitProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDomainUnitProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainIdentifier`: text, required. Update: replacement.
-    pub fn domain_identifier(mut self, value: impl Arg<str>) -> CfnDomainUnitProps<Set, R1, R2> { self.0.set("DomainIdentifier", value.into_expr()); CfnDomainUnitProps(self.0, Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnDomainUnitProps<Set, R1, R2> { CfnDomainUnitProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDomainUnitProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnDomainUnitProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDomainUnitProps<R0, Set, R2> { CfnDomainUnitProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ParentDomainUnitIdentifier`: text, required. Update: replacement.
-    pub fn parent_domain_unit_identifier(mut self, value: impl Arg<str>) -> CfnDomainUnitProps<R0, R1, Set> { self.0.set("ParentDomainUnitIdentifier", value.into_expr()); CfnDomainUnitProps(self.0, Phase) }
+    pub fn parent_domain_unit_identifier(self, value: impl Arg<str>) -> CfnDomainUnitProps<R0, R1, Set> { CfnDomainUnitProps(put(self.0, "ParentDomainUnitIdentifier", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainUnitProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DataZone::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html)
@@ -849,7 +849,7 @@ impl CfnEnvironment {
     /// `AWS::DataZone::Environment`
     pub const TYPE: &'static str = "AWS::DataZone::Environment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnEnvironmentProps<R0, R1, R2>) -> Self where CfnEnvironmentProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AwsAccountId`: text.
@@ -879,52 +879,52 @@ impl CfnEnvironment {
 }
 impl Parent for CfnEnvironment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataZone::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEnvironmentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnEnvironmentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnEnvironmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEnvironmentProps<missing::DomainIdentifier, missing::Name, missing::ProjectIdentifier> { CfnEnvironmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEnvironmentProps<Missing<required::DomainIdentifier>, Missing<required::Name>, Missing<required::ProjectIdentifier>> { CfnEnvironmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEnvironmentProps<R0, R1, R2> {
     /// `DeploymentOrder`: integer. Update: replacement.
-    pub fn deployment_order(mut self, value: impl Arg<i64>) -> Self { self.0.set("DeploymentOrder", value.into_expr()); self }
+    pub fn deployment_order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DeploymentOrder", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainIdentifier`: text, required. Update: replacement.
-    pub fn domain_identifier(mut self, value: impl Arg<str>) -> CfnEnvironmentProps<Set, R1, R2> { self.0.set("DomainIdentifier", value.into_expr()); CfnEnvironmentProps(self.0, Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnEnvironmentProps<Set, R1, R2> { CfnEnvironmentProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
     /// `EnvironmentAccountIdentifier`: text. Update: replacement.
-    pub fn environment_account_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentAccountIdentifier", value.into_expr()); self }
+    pub fn environment_account_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentAccountIdentifier", value.into_expr()), Phase) }
     /// `EnvironmentAccountRegion`: text. Update: replacement.
-    pub fn environment_account_region(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentAccountRegion", value.into_expr()); self }
+    pub fn environment_account_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentAccountRegion", value.into_expr()), Phase) }
     /// `EnvironmentBlueprintIdentifier`: text. Update: replacement.
-    pub fn environment_blueprint_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentBlueprintIdentifier", value.into_expr()); self }
+    pub fn environment_blueprint_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentBlueprintIdentifier", value.into_expr()), Phase) }
     /// `EnvironmentConfigurationId`: text. Update: replacement.
-    pub fn environment_configuration_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentConfigurationId", value.into_expr()); self }
+    pub fn environment_configuration_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentConfigurationId", value.into_expr()), Phase) }
     /// `EnvironmentProfileIdentifier`: text. Update: replacement.
-    pub fn environment_profile_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentProfileIdentifier", value.into_expr()); self }
-    /// `EnvironmentRoleArn`: text. Update: in place.
-    pub fn environment_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("EnvironmentRoleArn", value.into_expr()); self }
+    pub fn environment_profile_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentProfileIdentifier", value.into_expr()), Phase) }
+    /// `EnvironmentRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn environment_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "EnvironmentRoleArn", value.into_expr()), Phase) }
     /// `GlossaryTerms`: list of text. Update: in place.
-    pub fn glossary_terms(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("GlossaryTerms", value.into_expr()); self }
+    pub fn glossary_terms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GlossaryTerms", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnEnvironmentProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, Set, R2> { CfnEnvironmentProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ProjectIdentifier`: text, required. Update: replacement.
-    pub fn project_identifier(mut self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, R1, Set> { self.0.set("ProjectIdentifier", value.into_expr()); CfnEnvironmentProps(self.0, Phase) }
+    pub fn project_identifier(self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, R1, Set> { CfnEnvironmentProps(put(self.0, "ProjectIdentifier", value.into_expr()), Phase) }
     /// `UserParameters`: list of `EnvironmentParameter`. Update: replacement.
-    pub fn user_parameters(mut self, value: impl Arg<Arr<environment::EnvironmentParameter>>) -> Self { self.0.set("UserParameters", value.into_expr()); self }
+    pub fn user_parameters(self, value: impl Arg<Arr<environment::EnvironmentParameter>>) -> Self { Self(put(self.0, "UserParameters", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::Environment`.
 pub mod environment {
 use crate::cfn::support::*;
 /// The property type `EnvironmentParameter` of `AWS::DataZone::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environment-environmentparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnvironmentParameter(Bag);
+#[must_use] pub struct EnvironmentParameter(Bag);
 impl EnvironmentParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: text. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for EnvironmentParameter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -934,7 +934,7 @@ impl CfnEnvironmentActions {
     /// `AWS::DataZone::EnvironmentActions`
     pub const TYPE: &'static str = "AWS::DataZone::EnvironmentActions";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnEnvironmentActionsProps<R0>) -> Self where CfnEnvironmentActionsProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentActionsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `DomainId`: text.
@@ -946,36 +946,36 @@ impl CfnEnvironmentActions {
 }
 impl Parent for CfnEnvironmentActions { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataZone::EnvironmentActions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentactions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEnvironmentActionsProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnEnvironmentActionsProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnEnvironmentActionsProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEnvironmentActionsProps<missing::Name> { CfnEnvironmentActionsProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEnvironmentActionsProps<Missing<required::Name>> { CfnEnvironmentActionsProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEnvironmentActionsProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainIdentifier`: text. Update: replacement.
-    pub fn domain_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainIdentifier", value.into_expr()); self }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
     /// `EnvironmentIdentifier`: text. Update: replacement.
-    pub fn environment_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentIdentifier", value.into_expr()); self }
+    pub fn environment_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
     /// `Identifier`: text. Update: in place.
-    pub fn identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("Identifier", value.into_expr()); self }
+    pub fn identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Identifier", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnEnvironmentActionsProps<Set> { self.0.set("Name", value.into_expr()); CfnEnvironmentActionsProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentActionsProps<Set> { CfnEnvironmentActionsProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Parameters`: `AwsConsoleLinkParameters`. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<environment_actions::AwsConsoleLinkParameters>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<environment_actions::AwsConsoleLinkParameters>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentActionsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::EnvironmentActions`.
 pub mod environment_actions {
 use crate::cfn::support::*;
 /// The property type `AwsConsoleLinkParameters` of `AWS::DataZone::EnvironmentActions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentactions-awsconsolelinkparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AwsConsoleLinkParameters(Bag);
+#[must_use] pub struct AwsConsoleLinkParameters(Bag);
 impl AwsConsoleLinkParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Uri`: text. Update: in place.
-    pub fn uri(mut self, value: impl Arg<str>) -> Self { self.0.set("Uri", value.into_expr()); self }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
 }
 impl Done for AwsConsoleLinkParameters { fn into_props(self) -> Bag { self.0 } }
 }
@@ -985,7 +985,7 @@ impl CfnEnvironmentBlueprintConfiguration {
     /// `AWS::DataZone::EnvironmentBlueprintConfiguration`
     pub const TYPE: &'static str = "AWS::DataZone::EnvironmentBlueprintConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnEnvironmentBlueprintConfigurationProps<R0, R1, R2>) -> Self where CfnEnvironmentBlueprintConfigurationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentBlueprintConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -999,66 +999,64 @@ impl CfnEnvironmentBlueprintConfiguration {
 }
 impl Parent for CfnEnvironmentBlueprintConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataZone::EnvironmentBlueprintConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentblueprintconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEnvironmentBlueprintConfigurationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnEnvironmentBlueprintConfigurationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnEnvironmentBlueprintConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEnvironmentBlueprintConfigurationProps<missing::DomainIdentifier, missing::EnabledRegions, missing::EnvironmentBlueprintIdentifier> { CfnEnvironmentBlueprintConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEnvironmentBlueprintConfigurationProps<Missing<required::DomainIdentifier>, Missing<required::EnabledRegions>, Missing<required::EnvironmentBlueprintIdentifier>> { CfnEnvironmentBlueprintConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEnvironmentBlueprintConfigurationProps<R0, R1, R2> {
     /// `DomainIdentifier`: text, required. Update: replacement.
-    pub fn domain_identifier(mut self, value: impl Arg<str>) -> CfnEnvironmentBlueprintConfigurationProps<Set, R1, R2> { self.0.set("DomainIdentifier", value.into_expr()); CfnEnvironmentBlueprintConfigurationProps(self.0, Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnEnvironmentBlueprintConfigurationProps<Set, R1, R2> { CfnEnvironmentBlueprintConfigurationProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
     /// `EnabledRegions`: list of text, required. Update: in place.
-    pub fn enabled_regions(mut self, value: impl Arg<Arr<str>>) -> CfnEnvironmentBlueprintConfigurationProps<R0, Set, R2> { self.0.set("EnabledRegions", value.into_expr()); CfnEnvironmentBlueprintConfigurationProps(self.0, Phase) }
+    pub fn enabled_regions(self, value: impl Arg<Arr<str>>) -> CfnEnvironmentBlueprintConfigurationProps<R0, Set, R2> { CfnEnvironmentBlueprintConfigurationProps(put(self.0, "EnabledRegions", value.into_expr()), Phase) }
     /// `EnvironmentBlueprintIdentifier`: text, required. Update: replacement.
-    pub fn environment_blueprint_identifier(mut self, value: impl Arg<str>) -> CfnEnvironmentBlueprintConfigurationProps<R0, R1, Set> { self.0.set("EnvironmentBlueprintIdentifier", value.into_expr()); CfnEnvironmentBlueprintConfigurationProps(self.0, Phase) }
+    pub fn environment_blueprint_identifier(self, value: impl Arg<str>) -> CfnEnvironmentBlueprintConfigurationProps<R0, R1, Set> { CfnEnvironmentBlueprintConfigurationProps(put(self.0, "EnvironmentBlueprintIdentifier", value.into_expr()), Phase) }
     /// `EnvironmentRolePermissionBoundary`: text. Update: in place.
-    pub fn environment_role_permission_boundary(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentRolePermissionBoundary", value.into_expr()); self }
+    pub fn environment_role_permission_boundary(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentRolePermissionBoundary", value.into_expr()), Phase) }
     /// `GlobalParameters`: map of text. Update: in place.
-    pub fn global_parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("GlobalParameters", value.into_expr()); self }
-    /// `ManageAccessRoleArn`: text. Update: in place.
-    pub fn manage_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ManageAccessRoleArn", value.into_expr()); self }
+    pub fn global_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "GlobalParameters", value.into_expr()), Phase) }
+    /// `ManageAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn manage_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ManageAccessRoleArn", value.into_expr()), Phase) }
     /// `ProvisioningConfigurations`: list of `ProvisioningConfiguration`. Update: in place.
-    pub fn provisioning_configurations(mut self, value: impl Arg<Arr<environment_blueprint_configuration::ProvisioningConfiguration>>) -> Self { self.0.set("ProvisioningConfigurations", value.into_expr()); self }
-    /// `ProvisioningRoleArn`: text. Update: in place.
-    pub fn provisioning_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ProvisioningRoleArn", value.into_expr()); self }
+    pub fn provisioning_configurations(self, value: impl Arg<Arr<environment_blueprint_configuration::ProvisioningConfiguration>>) -> Self { Self(put(self.0, "ProvisioningConfigurations", value.into_expr()), Phase) }
+    /// `ProvisioningRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn provisioning_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ProvisioningRoleArn", value.into_expr()), Phase) }
     /// `RegionalParameters`: list of `RegionalParameter`. Update: in place.
-    pub fn regional_parameters(mut self, value: impl Arg<Arr<environment_blueprint_configuration::RegionalParameter>>) -> Self { self.0.set("RegionalParameters", value.into_expr()); self }
+    pub fn regional_parameters(self, value: impl Arg<Arr<environment_blueprint_configuration::RegionalParameter>>) -> Self { Self(put(self.0, "RegionalParameters", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentBlueprintConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::EnvironmentBlueprintConfiguration`.
 pub mod environment_blueprint_configuration {
 use crate::cfn::support::*;
 /// The property type `LakeFormationConfiguration` of `AWS::DataZone::EnvironmentBlueprintConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentblueprintconfiguration-lakeformationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LakeFormationConfiguration(Bag);
+#[must_use] pub struct LakeFormationConfiguration(Bag);
 impl LakeFormationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LocationRegistrationExcludeS3Locations`: list of text. Update: in place.
-    pub fn location_registration_exclude_s3_locations(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LocationRegistrationExcludeS3Locations", value.into_expr()); self }
+    pub fn location_registration_exclude_s3_locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LocationRegistrationExcludeS3Locations", value.into_expr())) }
     /// `LocationRegistrationRole`: text. Update: in place.
-    pub fn location_registration_role(mut self, value: impl Arg<str>) -> Self { self.0.set("LocationRegistrationRole", value.into_expr()); self }
+    pub fn location_registration_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocationRegistrationRole", value.into_expr())) }
 }
 impl Done for LakeFormationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisioningConfiguration` of `AWS::DataZone::EnvironmentBlueprintConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentblueprintconfiguration-provisioningconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProvisioningConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ProvisioningConfiguration(Bag);
 impl ProvisioningConfiguration {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProvisioningConfiguration<super::missing::LakeFormationConfiguration> { ProvisioningConfiguration(Bag::default(), Phase) }
-}
-impl<R0> ProvisioningConfiguration<R0> {
-    /// `LakeFormationConfiguration`: `LakeFormationConfiguration`, required. Update: in place.
-    pub fn lake_formation_configuration(mut self, value: impl Arg<LakeFormationConfiguration>) -> ProvisioningConfiguration<Set> { self.0.set("LakeFormationConfiguration", value.into_expr()); ProvisioningConfiguration(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `LakeFormationConfiguration`: `LakeFormationConfiguration`. Update: in place.
+    pub fn lake_formation_configuration(self, value: impl Arg<LakeFormationConfiguration>) -> Self { Self(put(self.0, "LakeFormationConfiguration", value.into_expr())) }
 }
 impl Done for ProvisioningConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegionalParameter` of `AWS::DataZone::EnvironmentBlueprintConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentblueprintconfiguration-regionalparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegionalParameter(Bag);
+#[must_use] pub struct RegionalParameter(Bag);
 impl RegionalParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Parameters`: map of text. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
 }
 impl Done for RegionalParameter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1068,7 +1066,7 @@ impl CfnEnvironmentProfile {
     /// `AWS::DataZone::EnvironmentProfile`
     pub const TYPE: &'static str = "AWS::DataZone::EnvironmentProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5>(scope: &dyn Parent, id: &str, props: CfnEnvironmentProfileProps<R0, R1, R2, R3, R4, R5>) -> Self where CfnEnvironmentProfileProps<R0, R1, R2, R3, R4, R5>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -1088,42 +1086,42 @@ impl CfnEnvironmentProfile {
 }
 impl Parent for CfnEnvironmentProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataZone::EnvironmentProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-environmentprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEnvironmentProfileProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct CfnEnvironmentProfileProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl CfnEnvironmentProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEnvironmentProfileProps<missing::AwsAccountId, missing::AwsAccountRegion, missing::DomainIdentifier, missing::EnvironmentBlueprintIdentifier, missing::Name, missing::ProjectIdentifier> { CfnEnvironmentProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEnvironmentProfileProps<Missing<required::AwsAccountId>, Missing<required::AwsAccountRegion>, Missing<required::DomainIdentifier>, Missing<required::EnvironmentBlueprintIdentifier>, Missing<required::Name>, Missing<required::ProjectIdentifier>> { CfnEnvironmentProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnEnvironmentProfileProps<R0, R1, R2, R3, R4, R5> {
     /// `AwsAccountId`: text, required. Update: in place.
-    pub fn aws_account_id(mut self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<Set, R1, R2, R3, R4, R5> { self.0.set("AwsAccountId", value.into_expr()); CfnEnvironmentProfileProps(self.0, Phase) }
+    pub fn aws_account_id(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<Set, R1, R2, R3, R4, R5> { CfnEnvironmentProfileProps(put(self.0, "AwsAccountId", value.into_expr()), Phase) }
     /// `AwsAccountRegion`: text, required. Update: in place.
-    pub fn aws_account_region(mut self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, Set, R2, R3, R4, R5> { self.0.set("AwsAccountRegion", value.into_expr()); CfnEnvironmentProfileProps(self.0, Phase) }
+    pub fn aws_account_region(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, Set, R2, R3, R4, R5> { CfnEnvironmentProfileProps(put(self.0, "AwsAccountRegion", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainIdentifier`: text, required. Update: replacement.
-    pub fn domain_identifier(mut self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, R1, Set, R3, R4, R5> { self.0.set("DomainIdentifier", value.into_expr()); CfnEnvironmentProfileProps(self.0, Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, R1, Set, R3, R4, R5> { CfnEnvironmentProfileProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
     /// `EnvironmentBlueprintIdentifier`: text, required. Update: replacement.
-    pub fn environment_blueprint_identifier(mut self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, R1, R2, Set, R4, R5> { self.0.set("EnvironmentBlueprintIdentifier", value.into_expr()); CfnEnvironmentProfileProps(self.0, Phase) }
+    pub fn environment_blueprint_identifier(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, R1, R2, Set, R4, R5> { CfnEnvironmentProfileProps(put(self.0, "EnvironmentBlueprintIdentifier", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, R1, R2, R3, Set, R5> { self.0.set("Name", value.into_expr()); CfnEnvironmentProfileProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, R1, R2, R3, Set, R5> { CfnEnvironmentProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ProjectIdentifier`: text, required. Update: replacement.
-    pub fn project_identifier(mut self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, R1, R2, R3, R4, Set> { self.0.set("ProjectIdentifier", value.into_expr()); CfnEnvironmentProfileProps(self.0, Phase) }
+    pub fn project_identifier(self, value: impl Arg<str>) -> CfnEnvironmentProfileProps<R0, R1, R2, R3, R4, Set> { CfnEnvironmentProfileProps(put(self.0, "ProjectIdentifier", value.into_expr()), Phase) }
     /// `UserParameters`: list of `EnvironmentParameter`. Update: in place.
-    pub fn user_parameters(mut self, value: impl Arg<Arr<environment_profile::EnvironmentParameter>>) -> Self { self.0.set("UserParameters", value.into_expr()); self }
+    pub fn user_parameters(self, value: impl Arg<Arr<environment_profile::EnvironmentParameter>>) -> Self { Self(put(self.0, "UserParameters", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::EnvironmentProfile`.
 pub mod environment_profile {
 use crate::cfn::support::*;
 /// The property type `EnvironmentParameter` of `AWS::DataZone::EnvironmentProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-environmentprofile-environmentparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnvironmentParameter(Bag);
+#[must_use] pub struct EnvironmentParameter(Bag);
 impl EnvironmentParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for EnvironmentParameter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1133,7 +1131,7 @@ impl CfnFormType {
     /// `AWS::DataZone::FormType`
     pub const TYPE: &'static str = "AWS::DataZone::FormType";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnFormTypeProps<R0, R1, R2, R3>) -> Self where CfnFormTypeProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFormTypeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -1151,36 +1149,36 @@ impl CfnFormType {
 }
 impl Parent for CfnFormType { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataZone::FormType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-formtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFormTypeProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnFormTypeProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnFormTypeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFormTypeProps<missing::DomainIdentifier, missing::Model, missing::Name, missing::OwningProjectIdentifier> { CfnFormTypeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFormTypeProps<Missing<required::DomainIdentifier>, Missing<required::Model>, Missing<required::Name>, Missing<required::OwningProjectIdentifier>> { CfnFormTypeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnFormTypeProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainIdentifier`: text, required. Update: replacement.
-    pub fn domain_identifier(mut self, value: impl Arg<str>) -> CfnFormTypeProps<Set, R1, R2, R3> { self.0.set("DomainIdentifier", value.into_expr()); CfnFormTypeProps(self.0, Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnFormTypeProps<Set, R1, R2, R3> { CfnFormTypeProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
     /// `Model`: `Model`, required. Update: in place.
-    pub fn model(mut self, value: impl Arg<form_type::Model>) -> CfnFormTypeProps<R0, Set, R2, R3> { self.0.set("Model", value.into_expr()); CfnFormTypeProps(self.0, Phase) }
+    pub fn model(self, value: impl Arg<form_type::Model>) -> CfnFormTypeProps<R0, Set, R2, R3> { CfnFormTypeProps(put(self.0, "Model", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFormTypeProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnFormTypeProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFormTypeProps<R0, R1, Set, R3> { CfnFormTypeProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OwningProjectIdentifier`: text, required. Update: in place.
-    pub fn owning_project_identifier(mut self, value: impl Arg<str>) -> CfnFormTypeProps<R0, R1, R2, Set> { self.0.set("OwningProjectIdentifier", value.into_expr()); CfnFormTypeProps(self.0, Phase) }
+    pub fn owning_project_identifier(self, value: impl Arg<str>) -> CfnFormTypeProps<R0, R1, R2, Set> { CfnFormTypeProps(put(self.0, "OwningProjectIdentifier", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<form_type::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<form_type::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for CfnFormTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::FormType`.
 pub mod form_type {
 use crate::cfn::support::*;
 /// The property type `Model` of `AWS::DataZone::FormType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-formtype-model.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Model(Bag);
+#[must_use] pub struct Model(Bag);
 impl Model {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Smithy`: text. Update: in place.
-    pub fn smithy(mut self, value: impl Arg<str>) -> Self { self.0.set("Smithy", value.into_expr()); self }
+    pub fn smithy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Smithy", value.into_expr())) }
 }
 impl Done for Model { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -1192,7 +1190,7 @@ impl CfnGroupProfile {
     /// `AWS::DataZone::GroupProfile`
     pub const TYPE: &'static str = "AWS::DataZone::GroupProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnGroupProfileProps<R0>) -> Self where CfnGroupProfileProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGroupProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `DomainId`: text.
@@ -1206,22 +1204,22 @@ impl CfnGroupProfile {
 }
 impl Parent for CfnGroupProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataZone::GroupProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-groupprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGroupProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnGroupProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnGroupProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGroupProfileProps<missing::DomainIdentifier> { CfnGroupProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGroupProfileProps<Missing<required::DomainIdentifier>> { CfnGroupProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGroupProfileProps<R0> {
     /// `DomainIdentifier`: text, required. Update: replacement.
-    pub fn domain_identifier(mut self, value: impl Arg<str>) -> CfnGroupProfileProps<Set> { self.0.set("DomainIdentifier", value.into_expr()); CfnGroupProfileProps(self.0, Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnGroupProfileProps<Set> { CfnGroupProfileProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
     /// `GroupIdentifier`: text. Update: replacement.
-    pub fn group_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupIdentifier", value.into_expr()); self }
+    pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value.into_expr()), Phase) }
     /// `GroupType`: `GroupType`. Update: in place.
-    pub fn group_type(mut self, value: impl Arg<group_profile::GroupType>) -> Self { self.0.set("GroupType", value.into_expr()); self }
+    pub fn group_type(self, value: impl Arg<group_profile::GroupType>) -> Self { Self(put(self.0, "GroupType", value.into_expr()), Phase) }
     /// `RolePrincipalArn`: text. Update: replacement.
-    pub fn role_principal_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("RolePrincipalArn", value.into_expr()); self }
+    pub fn role_principal_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RolePrincipalArn", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<group_profile::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<group_profile::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for CfnGroupProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::GroupProfile`.
@@ -1238,7 +1236,7 @@ impl CfnOwner {
     /// `AWS::DataZone::Owner`
     pub const TYPE: &'static str = "AWS::DataZone::Owner";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnOwnerProps<R0, R1, R2, R3>) -> Self where CfnOwnerProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOwnerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `OwnerIdentifier`: text.
@@ -1248,52 +1246,52 @@ impl CfnOwner {
 }
 impl Parent for CfnOwner { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataZone::Owner`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-owner.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOwnerProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnOwnerProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnOwnerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOwnerProps<missing::DomainIdentifier, missing::EntityIdentifier, missing::EntityType, missing::Owner> { CfnOwnerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOwnerProps<Missing<required::DomainIdentifier>, Missing<required::EntityIdentifier>, Missing<required::EntityType>, Missing<required::Owner>> { CfnOwnerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnOwnerProps<R0, R1, R2, R3> {
     /// `DomainIdentifier`: text, required. Update: replacement.
-    pub fn domain_identifier(mut self, value: impl Arg<str>) -> CfnOwnerProps<Set, R1, R2, R3> { self.0.set("DomainIdentifier", value.into_expr()); CfnOwnerProps(self.0, Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnOwnerProps<Set, R1, R2, R3> { CfnOwnerProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
     /// `EntityIdentifier`: text, required. Update: replacement.
-    pub fn entity_identifier(mut self, value: impl Arg<str>) -> CfnOwnerProps<R0, Set, R2, R3> { self.0.set("EntityIdentifier", value.into_expr()); CfnOwnerProps(self.0, Phase) }
+    pub fn entity_identifier(self, value: impl Arg<str>) -> CfnOwnerProps<R0, Set, R2, R3> { CfnOwnerProps(put(self.0, "EntityIdentifier", value.into_expr()), Phase) }
     /// `EntityType`: `EntityType`, required. Update: replacement.
-    pub fn entity_type(mut self, value: impl Arg<owner::EntityType>) -> CfnOwnerProps<R0, R1, Set, R3> { self.0.set("EntityType", value.into_expr()); CfnOwnerProps(self.0, Phase) }
+    pub fn entity_type(self, value: impl Arg<owner::EntityType>) -> CfnOwnerProps<R0, R1, Set, R3> { CfnOwnerProps(put(self.0, "EntityType", value.into_expr()), Phase) }
     /// `Owner`: `OwnerProperties`, required. Update: replacement.
-    pub fn owner(mut self, value: impl Arg<owner::OwnerProperties>) -> CfnOwnerProps<R0, R1, R2, Set> { self.0.set("Owner", value.into_expr()); CfnOwnerProps(self.0, Phase) }
+    pub fn owner(self, value: impl Arg<owner::OwnerProperties>) -> CfnOwnerProps<R0, R1, R2, Set> { CfnOwnerProps(put(self.0, "Owner", value.into_expr()), Phase) }
 }
 impl Done for CfnOwnerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::Owner`.
 pub mod owner {
 use crate::cfn::support::*;
 /// The property type `OwnerGroupProperties` of `AWS::DataZone::Owner`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-owner-ownergroupproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OwnerGroupProperties(Bag);
+#[must_use] pub struct OwnerGroupProperties(Bag);
 impl OwnerGroupProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupIdentifier`: text. Update: replacement.
-    pub fn group_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupIdentifier", value.into_expr()); self }
+    pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value.into_expr())) }
 }
 impl Done for OwnerGroupProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OwnerProperties` of `AWS::DataZone::Owner`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-owner-ownerproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OwnerProperties(Bag);
+#[must_use] pub struct OwnerProperties(Bag);
 impl OwnerProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Group`: `OwnerGroupProperties`. Update: replacement.
-    pub fn group(mut self, value: impl Arg<OwnerGroupProperties>) -> Self { self.0.set("Group", value.into_expr()); self }
+    pub fn group(self, value: impl Arg<OwnerGroupProperties>) -> Self { Self(put(self.0, "Group", value.into_expr())) }
     /// `User`: `OwnerUserProperties`. Update: replacement.
-    pub fn user(mut self, value: impl Arg<OwnerUserProperties>) -> Self { self.0.set("User", value.into_expr()); self }
+    pub fn user(self, value: impl Arg<OwnerUserProperties>) -> Self { Self(put(self.0, "User", value.into_expr())) }
 }
 impl Done for OwnerProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OwnerUserProperties` of `AWS::DataZone::Owner`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-owner-owneruserproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OwnerUserProperties(Bag);
+#[must_use] pub struct OwnerUserProperties(Bag);
 impl OwnerUserProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `UserIdentifier`: text. Update: replacement.
-    pub fn user_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("UserIdentifier", value.into_expr()); self }
+    pub fn user_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserIdentifier", value.into_expr())) }
 }
 impl Done for OwnerUserProperties { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EntityType` allows.
@@ -1305,7 +1303,7 @@ impl CfnPolicyGrant {
     /// `AWS::DataZone::PolicyGrant`
     pub const TYPE: &'static str = "AWS::DataZone::PolicyGrant";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnPolicyGrantProps<R0, R1, R2, R3>) -> Self where CfnPolicyGrantProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyGrantProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -1317,250 +1315,250 @@ impl CfnPolicyGrant {
 }
 impl Parent for CfnPolicyGrant { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-policygrant.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPolicyGrantProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnPolicyGrantProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnPolicyGrantProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPolicyGrantProps<missing::DomainIdentifier, missing::EntityIdentifier, missing::EntityType, missing::PolicyType> { CfnPolicyGrantProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPolicyGrantProps<Missing<required::DomainIdentifier>, Missing<required::EntityIdentifier>, Missing<required::EntityType>, Missing<required::PolicyType>> { CfnPolicyGrantProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPolicyGrantProps<R0, R1, R2, R3> {
     /// `Detail`: `PolicyGrantDetail`. Update: replacement.
-    pub fn detail(mut self, value: impl Arg<policy_grant::PolicyGrantDetail>) -> Self { self.0.set("Detail", value.into_expr()); self }
+    pub fn detail(self, value: impl Arg<policy_grant::PolicyGrantDetail>) -> Self { Self(put(self.0, "Detail", value.into_expr()), Phase) }
     /// `DomainIdentifier`: text, required. Update: replacement.
-    pub fn domain_identifier(mut self, value: impl Arg<str>) -> CfnPolicyGrantProps<Set, R1, R2, R3> { self.0.set("DomainIdentifier", value.into_expr()); CfnPolicyGrantProps(self.0, Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnPolicyGrantProps<Set, R1, R2, R3> { CfnPolicyGrantProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
     /// `EntityIdentifier`: text, required. Update: replacement.
-    pub fn entity_identifier(mut self, value: impl Arg<str>) -> CfnPolicyGrantProps<R0, Set, R2, R3> { self.0.set("EntityIdentifier", value.into_expr()); CfnPolicyGrantProps(self.0, Phase) }
+    pub fn entity_identifier(self, value: impl Arg<str>) -> CfnPolicyGrantProps<R0, Set, R2, R3> { CfnPolicyGrantProps(put(self.0, "EntityIdentifier", value.into_expr()), Phase) }
     /// `EntityType`: `EntityType`, required. Update: replacement.
-    pub fn entity_type(mut self, value: impl Arg<policy_grant::EntityType>) -> CfnPolicyGrantProps<R0, R1, Set, R3> { self.0.set("EntityType", value.into_expr()); CfnPolicyGrantProps(self.0, Phase) }
+    pub fn entity_type(self, value: impl Arg<policy_grant::EntityType>) -> CfnPolicyGrantProps<R0, R1, Set, R3> { CfnPolicyGrantProps(put(self.0, "EntityType", value.into_expr()), Phase) }
     /// `PolicyType`: `PolicyType`, required. Update: replacement.
-    pub fn policy_type(mut self, value: impl Arg<policy_grant::PolicyType>) -> CfnPolicyGrantProps<R0, R1, R2, Set> { self.0.set("PolicyType", value.into_expr()); CfnPolicyGrantProps(self.0, Phase) }
+    pub fn policy_type(self, value: impl Arg<policy_grant::PolicyType>) -> CfnPolicyGrantProps<R0, R1, R2, Set> { CfnPolicyGrantProps(put(self.0, "PolicyType", value.into_expr()), Phase) }
     /// `Principal`: `PolicyGrantPrincipal`. Update: replacement.
-    pub fn principal(mut self, value: impl Arg<policy_grant::PolicyGrantPrincipal>) -> Self { self.0.set("Principal", value.into_expr()); self }
+    pub fn principal(self, value: impl Arg<policy_grant::PolicyGrantPrincipal>) -> Self { Self(put(self.0, "Principal", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyGrantProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::PolicyGrant`.
 pub mod policy_grant {
 use crate::cfn::support::*;
 /// The property type `AddToProjectMemberPoolPolicyGrantDetail` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-addtoprojectmemberpoolpolicygrantdetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AddToProjectMemberPoolPolicyGrantDetail(Bag);
+#[must_use] pub struct AddToProjectMemberPoolPolicyGrantDetail(Bag);
 impl AddToProjectMemberPoolPolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeChildDomainUnits`: boolean. Update: replacement.
-    pub fn include_child_domain_units(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeChildDomainUnits", value.into_expr()); self }
+    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
 }
 impl Done for AddToProjectMemberPoolPolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateAssetTypePolicyGrantDetail` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createassettypepolicygrantdetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CreateAssetTypePolicyGrantDetail(Bag);
+#[must_use] pub struct CreateAssetTypePolicyGrantDetail(Bag);
 impl CreateAssetTypePolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeChildDomainUnits`: boolean. Update: replacement.
-    pub fn include_child_domain_units(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeChildDomainUnits", value.into_expr()); self }
+    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
 }
 impl Done for CreateAssetTypePolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateDomainUnitPolicyGrantDetail` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createdomainunitpolicygrantdetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CreateDomainUnitPolicyGrantDetail(Bag);
+#[must_use] pub struct CreateDomainUnitPolicyGrantDetail(Bag);
 impl CreateDomainUnitPolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeChildDomainUnits`: boolean. Update: replacement.
-    pub fn include_child_domain_units(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeChildDomainUnits", value.into_expr()); self }
+    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
 }
 impl Done for CreateDomainUnitPolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateEnvironmentProfilePolicyGrantDetail` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createenvironmentprofilepolicygrantdetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CreateEnvironmentProfilePolicyGrantDetail(Bag);
+#[must_use] pub struct CreateEnvironmentProfilePolicyGrantDetail(Bag);
 impl CreateEnvironmentProfilePolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainUnitId`: text. Update: replacement.
-    pub fn domain_unit_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainUnitId", value.into_expr()); self }
+    pub fn domain_unit_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainUnitId", value.into_expr())) }
 }
 impl Done for CreateEnvironmentProfilePolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateFormTypePolicyGrantDetail` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createformtypepolicygrantdetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CreateFormTypePolicyGrantDetail(Bag);
+#[must_use] pub struct CreateFormTypePolicyGrantDetail(Bag);
 impl CreateFormTypePolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeChildDomainUnits`: boolean. Update: replacement.
-    pub fn include_child_domain_units(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeChildDomainUnits", value.into_expr()); self }
+    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
 }
 impl Done for CreateFormTypePolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateGlossaryPolicyGrantDetail` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createglossarypolicygrantdetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CreateGlossaryPolicyGrantDetail(Bag);
+#[must_use] pub struct CreateGlossaryPolicyGrantDetail(Bag);
 impl CreateGlossaryPolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeChildDomainUnits`: boolean. Update: replacement.
-    pub fn include_child_domain_units(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeChildDomainUnits", value.into_expr()); self }
+    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
 }
 impl Done for CreateGlossaryPolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateProjectFromProjectProfilePolicyGrantDetail` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createprojectfromprojectprofilepolicygrantdetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CreateProjectFromProjectProfilePolicyGrantDetail(Bag);
+#[must_use] pub struct CreateProjectFromProjectProfilePolicyGrantDetail(Bag);
 impl CreateProjectFromProjectProfilePolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeChildDomainUnits`: boolean. Update: replacement.
-    pub fn include_child_domain_units(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeChildDomainUnits", value.into_expr()); self }
+    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
     /// `ProjectProfiles`: list of text. Update: replacement.
-    pub fn project_profiles(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ProjectProfiles", value.into_expr()); self }
+    pub fn project_profiles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ProjectProfiles", value.into_expr())) }
 }
 impl Done for CreateProjectFromProjectProfilePolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateProjectPolicyGrantDetail` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-createprojectpolicygrantdetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CreateProjectPolicyGrantDetail(Bag);
+#[must_use] pub struct CreateProjectPolicyGrantDetail(Bag);
 impl CreateProjectPolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeChildDomainUnits`: boolean. Update: replacement.
-    pub fn include_child_domain_units(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeChildDomainUnits", value.into_expr()); self }
+    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
 }
 impl Done for CreateProjectPolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainUnitFilterForProject` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-domainunitfilterforproject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DomainUnitFilterForProject<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DomainUnitFilterForProject<R0 = Set>(Bag, Phase<(R0,)>);
 impl DomainUnitFilterForProject {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DomainUnitFilterForProject<super::missing::DomainUnit> { DomainUnitFilterForProject(Bag::default(), Phase) }
+    pub fn new() -> DomainUnitFilterForProject<Missing<super::required::DomainUnit>> { DomainUnitFilterForProject(Bag::default(), Phase) }
 }
 impl<R0> DomainUnitFilterForProject<R0> {
     /// `DomainUnit`: text, required. Update: replacement.
-    pub fn domain_unit(mut self, value: impl Arg<str>) -> DomainUnitFilterForProject<Set> { self.0.set("DomainUnit", value.into_expr()); DomainUnitFilterForProject(self.0, Phase) }
+    pub fn domain_unit(self, value: impl Arg<str>) -> DomainUnitFilterForProject<Set> { DomainUnitFilterForProject(put(self.0, "DomainUnit", value.into_expr()), Phase) }
     /// `IncludeChildDomainUnits`: boolean. Update: replacement.
-    pub fn include_child_domain_units(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeChildDomainUnits", value.into_expr()); self }
+    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr()), Phase) }
 }
 impl Done for DomainUnitFilterForProject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainUnitGrantFilter` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-domainunitgrantfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DomainUnitGrantFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DomainUnitGrantFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl DomainUnitGrantFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DomainUnitGrantFilter<super::missing::AllDomainUnitsGrantFilter> { DomainUnitGrantFilter(Bag::default(), Phase) }
+    pub fn new() -> DomainUnitGrantFilter<Missing<super::required::AllDomainUnitsGrantFilter>> { DomainUnitGrantFilter(Bag::default(), Phase) }
 }
 impl<R0> DomainUnitGrantFilter<R0> {
     /// `AllDomainUnitsGrantFilter`: JSON, required. Update: replacement.
-    pub fn all_domain_units_grant_filter(mut self, value: impl Arg<Any>) -> DomainUnitGrantFilter<Set> { self.0.set("AllDomainUnitsGrantFilter", value.into_expr()); DomainUnitGrantFilter(self.0, Phase) }
+    pub fn all_domain_units_grant_filter(self, value: impl Arg<Any>) -> DomainUnitGrantFilter<Set> { DomainUnitGrantFilter(put(self.0, "AllDomainUnitsGrantFilter", value.into_expr()), Phase) }
 }
 impl Done for DomainUnitGrantFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainUnitPolicyGrantPrincipal` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-domainunitpolicygrantprincipal.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DomainUnitPolicyGrantPrincipal(Bag);
+#[must_use] pub struct DomainUnitPolicyGrantPrincipal(Bag);
 impl DomainUnitPolicyGrantPrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainUnitDesignation`: `DomainUnitDesignation`. Update: replacement.
-    pub fn domain_unit_designation(mut self, value: impl Arg<DomainUnitDesignation>) -> Self { self.0.set("DomainUnitDesignation", value.into_expr()); self }
+    pub fn domain_unit_designation(self, value: impl Arg<DomainUnitDesignation>) -> Self { Self(put(self.0, "DomainUnitDesignation", value.into_expr())) }
     /// `DomainUnitGrantFilter`: `DomainUnitGrantFilter`. Update: replacement.
-    pub fn domain_unit_grant_filter(mut self, value: impl Arg<DomainUnitGrantFilter>) -> Self { self.0.set("DomainUnitGrantFilter", value.into_expr()); self }
+    pub fn domain_unit_grant_filter(self, value: impl Arg<DomainUnitGrantFilter>) -> Self { Self(put(self.0, "DomainUnitGrantFilter", value.into_expr())) }
     /// `DomainUnitIdentifier`: text. Update: replacement.
-    pub fn domain_unit_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainUnitIdentifier", value.into_expr()); self }
+    pub fn domain_unit_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainUnitIdentifier", value.into_expr())) }
 }
 impl Done for DomainUnitPolicyGrantPrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GroupPolicyGrantPrincipal` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-grouppolicygrantprincipal.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GroupPolicyGrantPrincipal<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GroupPolicyGrantPrincipal<R0 = Set>(Bag, Phase<(R0,)>);
 impl GroupPolicyGrantPrincipal {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GroupPolicyGrantPrincipal<super::missing::GroupIdentifier> { GroupPolicyGrantPrincipal(Bag::default(), Phase) }
+    pub fn new() -> GroupPolicyGrantPrincipal<Missing<super::required::GroupIdentifier>> { GroupPolicyGrantPrincipal(Bag::default(), Phase) }
 }
 impl<R0> GroupPolicyGrantPrincipal<R0> {
     /// `GroupIdentifier`: text, required. Update: replacement.
-    pub fn group_identifier(mut self, value: impl Arg<str>) -> GroupPolicyGrantPrincipal<Set> { self.0.set("GroupIdentifier", value.into_expr()); GroupPolicyGrantPrincipal(self.0, Phase) }
+    pub fn group_identifier(self, value: impl Arg<str>) -> GroupPolicyGrantPrincipal<Set> { GroupPolicyGrantPrincipal(put(self.0, "GroupIdentifier", value.into_expr()), Phase) }
 }
 impl Done for GroupPolicyGrantPrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OverrideDomainUnitOwnersPolicyGrantDetail` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-overridedomainunitownerspolicygrantdetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OverrideDomainUnitOwnersPolicyGrantDetail(Bag);
+#[must_use] pub struct OverrideDomainUnitOwnersPolicyGrantDetail(Bag);
 impl OverrideDomainUnitOwnersPolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeChildDomainUnits`: boolean. Update: replacement.
-    pub fn include_child_domain_units(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeChildDomainUnits", value.into_expr()); self }
+    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
 }
 impl Done for OverrideDomainUnitOwnersPolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OverrideProjectOwnersPolicyGrantDetail` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-overrideprojectownerspolicygrantdetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OverrideProjectOwnersPolicyGrantDetail(Bag);
+#[must_use] pub struct OverrideProjectOwnersPolicyGrantDetail(Bag);
 impl OverrideProjectOwnersPolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeChildDomainUnits`: boolean. Update: replacement.
-    pub fn include_child_domain_units(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeChildDomainUnits", value.into_expr()); self }
+    pub fn include_child_domain_units(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildDomainUnits", value.into_expr())) }
 }
 impl Done for OverrideProjectOwnersPolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyGrantDetail` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantdetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyGrantDetail(Bag);
+#[must_use] pub struct PolicyGrantDetail(Bag);
 impl PolicyGrantDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddToProjectMemberPool`: `AddToProjectMemberPoolPolicyGrantDetail`. Update: replacement.
-    pub fn add_to_project_member_pool(mut self, value: impl Arg<AddToProjectMemberPoolPolicyGrantDetail>) -> Self { self.0.set("AddToProjectMemberPool", value.into_expr()); self }
+    pub fn add_to_project_member_pool(self, value: impl Arg<AddToProjectMemberPoolPolicyGrantDetail>) -> Self { Self(put(self.0, "AddToProjectMemberPool", value.into_expr())) }
     /// `CreateAssetType`: `CreateAssetTypePolicyGrantDetail`. Update: replacement.
-    pub fn create_asset_type(mut self, value: impl Arg<CreateAssetTypePolicyGrantDetail>) -> Self { self.0.set("CreateAssetType", value.into_expr()); self }
+    pub fn create_asset_type(self, value: impl Arg<CreateAssetTypePolicyGrantDetail>) -> Self { Self(put(self.0, "CreateAssetType", value.into_expr())) }
     /// `CreateDomainUnit`: `CreateDomainUnitPolicyGrantDetail`. Update: replacement.
-    pub fn create_domain_unit(mut self, value: impl Arg<CreateDomainUnitPolicyGrantDetail>) -> Self { self.0.set("CreateDomainUnit", value.into_expr()); self }
+    pub fn create_domain_unit(self, value: impl Arg<CreateDomainUnitPolicyGrantDetail>) -> Self { Self(put(self.0, "CreateDomainUnit", value.into_expr())) }
     /// `CreateEnvironment`: JSON. Update: replacement.
-    pub fn create_environment(mut self, value: impl Arg<Any>) -> Self { self.0.set("CreateEnvironment", value.into_expr()); self }
+    pub fn create_environment(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CreateEnvironment", value.into_expr())) }
     /// `CreateEnvironmentFromBlueprint`: JSON. Update: replacement.
-    pub fn create_environment_from_blueprint(mut self, value: impl Arg<Any>) -> Self { self.0.set("CreateEnvironmentFromBlueprint", value.into_expr()); self }
+    pub fn create_environment_from_blueprint(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CreateEnvironmentFromBlueprint", value.into_expr())) }
     /// `CreateEnvironmentProfile`: `CreateEnvironmentProfilePolicyGrantDetail`. Update: replacement.
-    pub fn create_environment_profile(mut self, value: impl Arg<CreateEnvironmentProfilePolicyGrantDetail>) -> Self { self.0.set("CreateEnvironmentProfile", value.into_expr()); self }
+    pub fn create_environment_profile(self, value: impl Arg<CreateEnvironmentProfilePolicyGrantDetail>) -> Self { Self(put(self.0, "CreateEnvironmentProfile", value.into_expr())) }
     /// `CreateFormType`: `CreateFormTypePolicyGrantDetail`. Update: replacement.
-    pub fn create_form_type(mut self, value: impl Arg<CreateFormTypePolicyGrantDetail>) -> Self { self.0.set("CreateFormType", value.into_expr()); self }
+    pub fn create_form_type(self, value: impl Arg<CreateFormTypePolicyGrantDetail>) -> Self { Self(put(self.0, "CreateFormType", value.into_expr())) }
     /// `CreateGlossary`: `CreateGlossaryPolicyGrantDetail`. Update: replacement.
-    pub fn create_glossary(mut self, value: impl Arg<CreateGlossaryPolicyGrantDetail>) -> Self { self.0.set("CreateGlossary", value.into_expr()); self }
+    pub fn create_glossary(self, value: impl Arg<CreateGlossaryPolicyGrantDetail>) -> Self { Self(put(self.0, "CreateGlossary", value.into_expr())) }
     /// `CreateProject`: `CreateProjectPolicyGrantDetail`. Update: replacement.
-    pub fn create_project(mut self, value: impl Arg<CreateProjectPolicyGrantDetail>) -> Self { self.0.set("CreateProject", value.into_expr()); self }
+    pub fn create_project(self, value: impl Arg<CreateProjectPolicyGrantDetail>) -> Self { Self(put(self.0, "CreateProject", value.into_expr())) }
     /// `CreateProjectFromProjectProfile`: `CreateProjectFromProjectProfilePolicyGrantDetail`. Update: replacement.
-    pub fn create_project_from_project_profile(mut self, value: impl Arg<CreateProjectFromProjectProfilePolicyGrantDetail>) -> Self { self.0.set("CreateProjectFromProjectProfile", value.into_expr()); self }
+    pub fn create_project_from_project_profile(self, value: impl Arg<CreateProjectFromProjectProfilePolicyGrantDetail>) -> Self { Self(put(self.0, "CreateProjectFromProjectProfile", value.into_expr())) }
     /// `DelegateCreateEnvironmentProfile`: JSON. Update: replacement.
-    pub fn delegate_create_environment_profile(mut self, value: impl Arg<Any>) -> Self { self.0.set("DelegateCreateEnvironmentProfile", value.into_expr()); self }
+    pub fn delegate_create_environment_profile(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DelegateCreateEnvironmentProfile", value.into_expr())) }
     /// `OverrideDomainUnitOwners`: `OverrideDomainUnitOwnersPolicyGrantDetail`. Update: replacement.
-    pub fn override_domain_unit_owners(mut self, value: impl Arg<OverrideDomainUnitOwnersPolicyGrantDetail>) -> Self { self.0.set("OverrideDomainUnitOwners", value.into_expr()); self }
+    pub fn override_domain_unit_owners(self, value: impl Arg<OverrideDomainUnitOwnersPolicyGrantDetail>) -> Self { Self(put(self.0, "OverrideDomainUnitOwners", value.into_expr())) }
     /// `OverrideProjectOwners`: `OverrideProjectOwnersPolicyGrantDetail`. Update: replacement.
-    pub fn override_project_owners(mut self, value: impl Arg<OverrideProjectOwnersPolicyGrantDetail>) -> Self { self.0.set("OverrideProjectOwners", value.into_expr()); self }
+    pub fn override_project_owners(self, value: impl Arg<OverrideProjectOwnersPolicyGrantDetail>) -> Self { Self(put(self.0, "OverrideProjectOwners", value.into_expr())) }
 }
 impl Done for PolicyGrantDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyGrantPrincipal` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-policygrantprincipal.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyGrantPrincipal(Bag);
+#[must_use] pub struct PolicyGrantPrincipal(Bag);
 impl PolicyGrantPrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainUnit`: `DomainUnitPolicyGrantPrincipal`. Update: replacement.
-    pub fn domain_unit(mut self, value: impl Arg<DomainUnitPolicyGrantPrincipal>) -> Self { self.0.set("DomainUnit", value.into_expr()); self }
+    pub fn domain_unit(self, value: impl Arg<DomainUnitPolicyGrantPrincipal>) -> Self { Self(put(self.0, "DomainUnit", value.into_expr())) }
     /// `Group`: `GroupPolicyGrantPrincipal`. Update: replacement.
-    pub fn group(mut self, value: impl Arg<GroupPolicyGrantPrincipal>) -> Self { self.0.set("Group", value.into_expr()); self }
+    pub fn group(self, value: impl Arg<GroupPolicyGrantPrincipal>) -> Self { Self(put(self.0, "Group", value.into_expr())) }
     /// `Project`: `ProjectPolicyGrantPrincipal`. Update: replacement.
-    pub fn project(mut self, value: impl Arg<ProjectPolicyGrantPrincipal>) -> Self { self.0.set("Project", value.into_expr()); self }
+    pub fn project(self, value: impl Arg<ProjectPolicyGrantPrincipal>) -> Self { Self(put(self.0, "Project", value.into_expr())) }
     /// `User`: `UserPolicyGrantPrincipal`. Update: replacement.
-    pub fn user(mut self, value: impl Arg<UserPolicyGrantPrincipal>) -> Self { self.0.set("User", value.into_expr()); self }
+    pub fn user(self, value: impl Arg<UserPolicyGrantPrincipal>) -> Self { Self(put(self.0, "User", value.into_expr())) }
 }
 impl Done for PolicyGrantPrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProjectGrantFilter` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-projectgrantfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProjectGrantFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ProjectGrantFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl ProjectGrantFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProjectGrantFilter<super::missing::DomainUnitFilter> { ProjectGrantFilter(Bag::default(), Phase) }
+    pub fn new() -> ProjectGrantFilter<Missing<super::required::DomainUnitFilter>> { ProjectGrantFilter(Bag::default(), Phase) }
 }
 impl<R0> ProjectGrantFilter<R0> {
     /// `DomainUnitFilter`: `DomainUnitFilterForProject`, required. Update: replacement.
-    pub fn domain_unit_filter(mut self, value: impl Arg<DomainUnitFilterForProject>) -> ProjectGrantFilter<Set> { self.0.set("DomainUnitFilter", value.into_expr()); ProjectGrantFilter(self.0, Phase) }
+    pub fn domain_unit_filter(self, value: impl Arg<DomainUnitFilterForProject>) -> ProjectGrantFilter<Set> { ProjectGrantFilter(put(self.0, "DomainUnitFilter", value.into_expr()), Phase) }
 }
 impl Done for ProjectGrantFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProjectPolicyGrantPrincipal` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-projectpolicygrantprincipal.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProjectPolicyGrantPrincipal(Bag);
+#[must_use] pub struct ProjectPolicyGrantPrincipal(Bag);
 impl ProjectPolicyGrantPrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ProjectDesignation`: `ProjectDesignation`. Update: replacement.
-    pub fn project_designation(mut self, value: impl Arg<ProjectDesignation>) -> Self { self.0.set("ProjectDesignation", value.into_expr()); self }
+    pub fn project_designation(self, value: impl Arg<ProjectDesignation>) -> Self { Self(put(self.0, "ProjectDesignation", value.into_expr())) }
     /// `ProjectGrantFilter`: `ProjectGrantFilter`. Update: replacement.
-    pub fn project_grant_filter(mut self, value: impl Arg<ProjectGrantFilter>) -> Self { self.0.set("ProjectGrantFilter", value.into_expr()); self }
+    pub fn project_grant_filter(self, value: impl Arg<ProjectGrantFilter>) -> Self { Self(put(self.0, "ProjectGrantFilter", value.into_expr())) }
     /// `ProjectIdentifier`: text. Update: replacement.
-    pub fn project_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ProjectIdentifier", value.into_expr()); self }
+    pub fn project_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectIdentifier", value.into_expr())) }
 }
 impl Done for ProjectPolicyGrantPrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserPolicyGrantPrincipal` of `AWS::DataZone::PolicyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-policygrant-userpolicygrantprincipal.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UserPolicyGrantPrincipal(Bag);
+#[must_use] pub struct UserPolicyGrantPrincipal(Bag);
 impl UserPolicyGrantPrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllUsersGrantFilter`: JSON. Update: replacement.
-    pub fn all_users_grant_filter(mut self, value: impl Arg<Any>) -> Self { self.0.set("AllUsersGrantFilter", value.into_expr()); self }
+    pub fn all_users_grant_filter(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllUsersGrantFilter", value.into_expr())) }
     /// `UserIdentifier`: text. Update: replacement.
-    pub fn user_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("UserIdentifier", value.into_expr()); self }
+    pub fn user_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserIdentifier", value.into_expr())) }
 }
 impl Done for UserPolicyGrantPrincipal { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DomainUnitDesignation` allows.
@@ -1578,7 +1576,7 @@ impl CfnProject {
     /// `AWS::DataZone::Project`
     pub const TYPE: &'static str = "AWS::DataZone::Project";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnProjectProps<R0, R1>) -> Self where CfnProjectProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProjectProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -1596,100 +1594,100 @@ impl CfnProject {
 }
 impl Parent for CfnProject { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataZone::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-project.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProjectProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnProjectProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnProjectProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProjectProps<missing::DomainIdentifier, missing::Name> { CfnProjectProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProjectProps<Missing<required::DomainIdentifier>, Missing<required::Name>> { CfnProjectProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnProjectProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainIdentifier`: text, required. Update: replacement.
-    pub fn domain_identifier(mut self, value: impl Arg<str>) -> CfnProjectProps<Set, R1> { self.0.set("DomainIdentifier", value.into_expr()); CfnProjectProps(self.0, Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnProjectProps<Set, R1> { CfnProjectProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
     /// `DomainUnitId`: text. Update: in place.
-    pub fn domain_unit_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainUnitId", value.into_expr()); self }
+    pub fn domain_unit_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainUnitId", value.into_expr()), Phase) }
     /// `GlossaryTerms`: list of text. Update: in place.
-    pub fn glossary_terms(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("GlossaryTerms", value.into_expr()); self }
+    pub fn glossary_terms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GlossaryTerms", value.into_expr()), Phase) }
     /// `MembershipAssignments`: list of `ProjectMembershipAssignment`. Update: replacement.
-    pub fn membership_assignments(mut self, value: impl Arg<Arr<project::ProjectMembershipAssignment>>) -> Self { self.0.set("MembershipAssignments", value.into_expr()); self }
+    pub fn membership_assignments(self, value: impl Arg<Arr<project::ProjectMembershipAssignment>>) -> Self { Self(put(self.0, "MembershipAssignments", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnProjectProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnProjectProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProjectProps<R0, Set> { CfnProjectProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ProjectCategory`: text. Update: replacement.
-    pub fn project_category(mut self, value: impl Arg<str>) -> Self { self.0.set("ProjectCategory", value.into_expr()); self }
+    pub fn project_category(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectCategory", value.into_expr()), Phase) }
     /// `ProjectExecutionRole`: text. Update: replacement.
-    pub fn project_execution_role(mut self, value: impl Arg<str>) -> Self { self.0.set("ProjectExecutionRole", value.into_expr()); self }
+    pub fn project_execution_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectExecutionRole", value.into_expr()), Phase) }
     /// `ProjectProfileId`: text. Update: replacement.
-    pub fn project_profile_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ProjectProfileId", value.into_expr()); self }
+    pub fn project_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectProfileId", value.into_expr()), Phase) }
     /// `ProjectProfileVersion`: text. Update: in place.
-    pub fn project_profile_version(mut self, value: impl Arg<str>) -> Self { self.0.set("ProjectProfileVersion", value.into_expr()); self }
+    pub fn project_profile_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectProfileVersion", value.into_expr()), Phase) }
     /// `ResourceTags`: list of `ResourceTag`. Update: in place.
-    pub fn resource_tags(mut self, value: impl Arg<Arr<project::ResourceTag>>) -> Self { self.0.set("ResourceTags", value.into_expr()); self }
+    pub fn resource_tags(self, value: impl Arg<Arr<project::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
     /// `UserParameters`: list of `EnvironmentConfigurationUserParameter`. Update: in place.
-    pub fn user_parameters(mut self, value: impl Arg<Arr<project::EnvironmentConfigurationUserParameter>>) -> Self { self.0.set("UserParameters", value.into_expr()); self }
+    pub fn user_parameters(self, value: impl Arg<Arr<project::EnvironmentConfigurationUserParameter>>) -> Self { Self(put(self.0, "UserParameters", value.into_expr()), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::Project`.
 pub mod project {
 use crate::cfn::support::*;
 /// The property type `EnvironmentConfigurationUserParameter` of `AWS::DataZone::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-environmentconfigurationuserparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnvironmentConfigurationUserParameter(Bag);
+#[must_use] pub struct EnvironmentConfigurationUserParameter(Bag);
 impl EnvironmentConfigurationUserParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnvironmentConfigurationName`: text. Update: in place.
-    pub fn environment_configuration_name(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentConfigurationName", value.into_expr()); self }
+    pub fn environment_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentConfigurationName", value.into_expr())) }
     /// `EnvironmentId`: text. Update: in place.
-    pub fn environment_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentId", value.into_expr()); self }
+    pub fn environment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentId", value.into_expr())) }
     /// `EnvironmentParameters`: list of `EnvironmentParameter`. Update: in place.
-    pub fn environment_parameters(mut self, value: impl Arg<Arr<EnvironmentParameter>>) -> Self { self.0.set("EnvironmentParameters", value.into_expr()); self }
+    pub fn environment_parameters(self, value: impl Arg<Arr<EnvironmentParameter>>) -> Self { Self(put(self.0, "EnvironmentParameters", value.into_expr())) }
 }
 impl Done for EnvironmentConfigurationUserParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentParameter` of `AWS::DataZone::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-environmentparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnvironmentParameter(Bag);
+#[must_use] pub struct EnvironmentParameter(Bag);
 impl EnvironmentParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for EnvironmentParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Member` of `AWS::DataZone::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-member.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Member(Bag);
+#[must_use] pub struct Member(Bag);
 impl Member {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupIdentifier`: text. Update: replacement.
-    pub fn group_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupIdentifier", value.into_expr()); self }
+    pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value.into_expr())) }
     /// `UserIdentifier`: text. Update: replacement.
-    pub fn user_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("UserIdentifier", value.into_expr()); self }
+    pub fn user_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserIdentifier", value.into_expr())) }
 }
 impl Done for Member { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProjectMembershipAssignment` of `AWS::DataZone::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-projectmembershipassignment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProjectMembershipAssignment<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ProjectMembershipAssignment<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ProjectMembershipAssignment {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProjectMembershipAssignment<super::missing::Designation, super::missing::Member> { ProjectMembershipAssignment(Bag::default(), Phase) }
+    pub fn new() -> ProjectMembershipAssignment<Missing<super::required::Designation>, Missing<super::required::Member>> { ProjectMembershipAssignment(Bag::default(), Phase) }
 }
 impl<R0, R1> ProjectMembershipAssignment<R0, R1> {
     /// `Designation`: `Designation`, required. Update: replacement.
-    pub fn designation(mut self, value: impl Arg<Designation>) -> ProjectMembershipAssignment<Set, R1> { self.0.set("Designation", value.into_expr()); ProjectMembershipAssignment(self.0, Phase) }
+    pub fn designation(self, value: impl Arg<Designation>) -> ProjectMembershipAssignment<Set, R1> { ProjectMembershipAssignment(put(self.0, "Designation", value.into_expr()), Phase) }
     /// `Member`: `Member`, required. Update: replacement.
-    pub fn member(mut self, value: impl Arg<Member>) -> ProjectMembershipAssignment<R0, Set> { self.0.set("Member", value.into_expr()); ProjectMembershipAssignment(self.0, Phase) }
+    pub fn member(self, value: impl Arg<Member>) -> ProjectMembershipAssignment<R0, Set> { ProjectMembershipAssignment(put(self.0, "Member", value.into_expr()), Phase) }
 }
 impl Done for ProjectMembershipAssignment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceTag` of `AWS::DataZone::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-project-resourcetag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ResourceTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ResourceTag {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceTag<super::missing::Key, super::missing::Value> { ResourceTag(Bag::default(), Phase) }
+    pub fn new() -> ResourceTag<Missing<super::required::Key>, Missing<super::required::Value>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceTag<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> ResourceTag<Set, R1> { self.0.set("Key", value.into_expr()); ResourceTag(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> ResourceTag<R0, Set> { self.0.set("Value", value.into_expr()); ResourceTag(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Designation` allows.
@@ -1701,7 +1699,7 @@ impl CfnProjectMembership {
     /// `AWS::DataZone::ProjectMembership`
     pub const TYPE: &'static str = "AWS::DataZone::ProjectMembership";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnProjectMembershipProps<R0, R1, R2, R3>) -> Self where CfnProjectMembershipProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProjectMembershipProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `MemberIdentifier`: text.
@@ -1711,34 +1709,34 @@ impl CfnProjectMembership {
 }
 impl Parent for CfnProjectMembership { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataZone::ProjectMembership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectmembership.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProjectMembershipProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnProjectMembershipProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnProjectMembershipProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProjectMembershipProps<missing::Designation, missing::DomainIdentifier, missing::Member, missing::ProjectIdentifier> { CfnProjectMembershipProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProjectMembershipProps<Missing<required::Designation>, Missing<required::DomainIdentifier>, Missing<required::Member>, Missing<required::ProjectIdentifier>> { CfnProjectMembershipProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnProjectMembershipProps<R0, R1, R2, R3> {
     /// `Designation`: `Designation`, required. Update: in place.
-    pub fn designation(mut self, value: impl Arg<project_membership::Designation>) -> CfnProjectMembershipProps<Set, R1, R2, R3> { self.0.set("Designation", value.into_expr()); CfnProjectMembershipProps(self.0, Phase) }
+    pub fn designation(self, value: impl Arg<project_membership::Designation>) -> CfnProjectMembershipProps<Set, R1, R2, R3> { CfnProjectMembershipProps(put(self.0, "Designation", value.into_expr()), Phase) }
     /// `DomainIdentifier`: text, required. Update: replacement.
-    pub fn domain_identifier(mut self, value: impl Arg<str>) -> CfnProjectMembershipProps<R0, Set, R2, R3> { self.0.set("DomainIdentifier", value.into_expr()); CfnProjectMembershipProps(self.0, Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnProjectMembershipProps<R0, Set, R2, R3> { CfnProjectMembershipProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
     /// `Member`: `Member`, required. Update: replacement.
-    pub fn member(mut self, value: impl Arg<project_membership::Member>) -> CfnProjectMembershipProps<R0, R1, Set, R3> { self.0.set("Member", value.into_expr()); CfnProjectMembershipProps(self.0, Phase) }
+    pub fn member(self, value: impl Arg<project_membership::Member>) -> CfnProjectMembershipProps<R0, R1, Set, R3> { CfnProjectMembershipProps(put(self.0, "Member", value.into_expr()), Phase) }
     /// `ProjectIdentifier`: text, required. Update: replacement.
-    pub fn project_identifier(mut self, value: impl Arg<str>) -> CfnProjectMembershipProps<R0, R1, R2, Set> { self.0.set("ProjectIdentifier", value.into_expr()); CfnProjectMembershipProps(self.0, Phase) }
+    pub fn project_identifier(self, value: impl Arg<str>) -> CfnProjectMembershipProps<R0, R1, R2, Set> { CfnProjectMembershipProps(put(self.0, "ProjectIdentifier", value.into_expr()), Phase) }
 }
 impl Done for CfnProjectMembershipProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::ProjectMembership`.
 pub mod project_membership {
 use crate::cfn::support::*;
 /// The property type `Member` of `AWS::DataZone::ProjectMembership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectmembership-member.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Member(Bag);
+#[must_use] pub struct Member(Bag);
 impl Member {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupIdentifier`: text. Update: replacement.
-    pub fn group_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupIdentifier", value.into_expr()); self }
+    pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value.into_expr())) }
     /// `UserIdentifier`: text. Update: replacement.
-    pub fn user_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("UserIdentifier", value.into_expr()); self }
+    pub fn user_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserIdentifier", value.into_expr())) }
 }
 impl Done for Member { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Designation` allows.
@@ -1750,7 +1748,7 @@ impl CfnProjectProfile {
     /// `AWS::DataZone::ProjectProfile`
     pub const TYPE: &'static str = "AWS::DataZone::ProjectProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnProjectProfileProps<R0>) -> Self where CfnProjectProfileProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProjectProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -1770,125 +1768,125 @@ impl CfnProjectProfile {
 }
 impl Parent for CfnProjectProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataZone::ProjectProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-projectprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProjectProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnProjectProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnProjectProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProjectProfileProps<missing::Name> { CfnProjectProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProjectProfileProps<Missing<required::Name>> { CfnProjectProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnProjectProfileProps<R0> {
     /// `AllowCustomProjectResourceTags`: boolean. Update: in place.
-    pub fn allow_custom_project_resource_tags(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowCustomProjectResourceTags", value.into_expr()); self }
+    pub fn allow_custom_project_resource_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCustomProjectResourceTags", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainIdentifier`: text. Update: replacement.
-    pub fn domain_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainIdentifier", value.into_expr()); self }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
     /// `DomainUnitIdentifier`: text. Update: in place.
-    pub fn domain_unit_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainUnitIdentifier", value.into_expr()); self }
+    pub fn domain_unit_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainUnitIdentifier", value.into_expr()), Phase) }
     /// `EnvironmentConfigurations`: list of `EnvironmentConfiguration`. Update: in place.
-    pub fn environment_configurations(mut self, value: impl Arg<Arr<project_profile::EnvironmentConfiguration>>) -> Self { self.0.set("EnvironmentConfigurations", value.into_expr()); self }
+    pub fn environment_configurations(self, value: impl Arg<Arr<project_profile::EnvironmentConfiguration>>) -> Self { Self(put(self.0, "EnvironmentConfigurations", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnProjectProfileProps<Set> { self.0.set("Name", value.into_expr()); CfnProjectProfileProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProjectProfileProps<Set> { CfnProjectProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ProjectResourceTags`: list of `ResourceTagParameter`. Update: in place.
-    pub fn project_resource_tags(mut self, value: impl Arg<Arr<project_profile::ResourceTagParameter>>) -> Self { self.0.set("ProjectResourceTags", value.into_expr()); self }
+    pub fn project_resource_tags(self, value: impl Arg<Arr<project_profile::ResourceTagParameter>>) -> Self { Self(put(self.0, "ProjectResourceTags", value.into_expr()), Phase) }
     /// `ProjectResourceTagsDescription`: text. Update: in place.
-    pub fn project_resource_tags_description(mut self, value: impl Arg<str>) -> Self { self.0.set("ProjectResourceTagsDescription", value.into_expr()); self }
+    pub fn project_resource_tags_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectResourceTagsDescription", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<project_profile::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<project_profile::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `UseDefaultConfigurations`: boolean. Update: replacement.
-    pub fn use_default_configurations(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseDefaultConfigurations", value.into_expr()); self }
+    pub fn use_default_configurations(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseDefaultConfigurations", value.into_expr()), Phase) }
 }
 impl Done for CfnProjectProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::ProjectProfile`.
 pub mod project_profile {
 use crate::cfn::support::*;
 /// The property type `AwsAccount` of `AWS::DataZone::ProjectProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-awsaccount.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AwsAccount<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AwsAccount<R0 = Set>(Bag, Phase<(R0,)>);
 impl AwsAccount {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AwsAccount<super::missing::AwsAccountId> { AwsAccount(Bag::default(), Phase) }
+    pub fn new() -> AwsAccount<Missing<super::required::AwsAccountId>> { AwsAccount(Bag::default(), Phase) }
 }
 impl<R0> AwsAccount<R0> {
     /// `AwsAccountId`: text, required. Update: in place.
-    pub fn aws_account_id(mut self, value: impl Arg<str>) -> AwsAccount<Set> { self.0.set("AwsAccountId", value.into_expr()); AwsAccount(self.0, Phase) }
+    pub fn aws_account_id(self, value: impl Arg<str>) -> AwsAccount<Set> { AwsAccount(put(self.0, "AwsAccountId", value.into_expr()), Phase) }
 }
 impl Done for AwsAccount { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentConfiguration` of `AWS::DataZone::ProjectProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnvironmentConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct EnvironmentConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl EnvironmentConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EnvironmentConfiguration<super::missing::AwsRegion, super::missing::EnvironmentBlueprintId, super::missing::Name> { EnvironmentConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EnvironmentConfiguration<Missing<super::required::AwsRegion>, Missing<super::required::EnvironmentBlueprintId>, Missing<super::required::Name>> { EnvironmentConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> EnvironmentConfiguration<R0, R1, R2> {
     /// `AwsAccount`: `AwsAccount`. Update: in place.
-    pub fn aws_account(mut self, value: impl Arg<AwsAccount>) -> Self { self.0.set("AwsAccount", value.into_expr()); self }
+    pub fn aws_account(self, value: impl Arg<AwsAccount>) -> Self { Self(put(self.0, "AwsAccount", value.into_expr()), Phase) }
     /// `AwsRegion`: `Region`, required. Update: in place.
-    pub fn aws_region(mut self, value: impl Arg<Region>) -> EnvironmentConfiguration<Set, R1, R2> { self.0.set("AwsRegion", value.into_expr()); EnvironmentConfiguration(self.0, Phase) }
+    pub fn aws_region(self, value: impl Arg<Region>) -> EnvironmentConfiguration<Set, R1, R2> { EnvironmentConfiguration(put(self.0, "AwsRegion", value.into_expr()), Phase) }
     /// `ConfigurationParameters`: `EnvironmentConfigurationParametersDetails`. Update: in place.
-    pub fn configuration_parameters(mut self, value: impl Arg<EnvironmentConfigurationParametersDetails>) -> Self { self.0.set("ConfigurationParameters", value.into_expr()); self }
+    pub fn configuration_parameters(self, value: impl Arg<EnvironmentConfigurationParametersDetails>) -> Self { Self(put(self.0, "ConfigurationParameters", value.into_expr()), Phase) }
     /// `DeploymentMode`: `DeploymentMode`. Update: in place.
-    pub fn deployment_mode(mut self, value: impl Arg<DeploymentMode>) -> Self { self.0.set("DeploymentMode", value.into_expr()); self }
+    pub fn deployment_mode(self, value: impl Arg<DeploymentMode>) -> Self { Self(put(self.0, "DeploymentMode", value.into_expr()), Phase) }
     /// `DeploymentOrder`: number. Update: in place.
-    pub fn deployment_order(mut self, value: impl Arg<f64>) -> Self { self.0.set("DeploymentOrder", value.into_expr()); self }
+    pub fn deployment_order(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DeploymentOrder", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EnvironmentBlueprintId`: text, required. Update: in place.
-    pub fn environment_blueprint_id(mut self, value: impl Arg<str>) -> EnvironmentConfiguration<R0, Set, R2> { self.0.set("EnvironmentBlueprintId", value.into_expr()); EnvironmentConfiguration(self.0, Phase) }
+    pub fn environment_blueprint_id(self, value: impl Arg<str>) -> EnvironmentConfiguration<R0, Set, R2> { EnvironmentConfiguration(put(self.0, "EnvironmentBlueprintId", value.into_expr()), Phase) }
     /// `EnvironmentConfigurationId`: text. Update: in place.
-    pub fn environment_configuration_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentConfigurationId", value.into_expr()); self }
+    pub fn environment_configuration_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentConfigurationId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> EnvironmentConfiguration<R0, R1, Set> { self.0.set("Name", value.into_expr()); EnvironmentConfiguration(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EnvironmentConfiguration<R0, R1, Set> { EnvironmentConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for EnvironmentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentConfigurationParameter` of `AWS::DataZone::ProjectProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfigurationparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnvironmentConfigurationParameter(Bag);
+#[must_use] pub struct EnvironmentConfigurationParameter(Bag);
 impl EnvironmentConfigurationParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsEditable`: boolean. Update: in place.
-    pub fn is_editable(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsEditable", value.into_expr()); self }
+    pub fn is_editable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEditable", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for EnvironmentConfigurationParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentConfigurationParametersDetails` of `AWS::DataZone::ProjectProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-environmentconfigurationparametersdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnvironmentConfigurationParametersDetails(Bag);
+#[must_use] pub struct EnvironmentConfigurationParametersDetails(Bag);
 impl EnvironmentConfigurationParametersDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ParameterOverrides`: list of `EnvironmentConfigurationParameter`. Update: in place.
-    pub fn parameter_overrides(mut self, value: impl Arg<Arr<EnvironmentConfigurationParameter>>) -> Self { self.0.set("ParameterOverrides", value.into_expr()); self }
+    pub fn parameter_overrides(self, value: impl Arg<Arr<EnvironmentConfigurationParameter>>) -> Self { Self(put(self.0, "ParameterOverrides", value.into_expr())) }
     /// `ResolvedParameters`: list of `EnvironmentConfigurationParameter`. Update: in place.
-    pub fn resolved_parameters(mut self, value: impl Arg<Arr<EnvironmentConfigurationParameter>>) -> Self { self.0.set("ResolvedParameters", value.into_expr()); self }
+    pub fn resolved_parameters(self, value: impl Arg<Arr<EnvironmentConfigurationParameter>>) -> Self { Self(put(self.0, "ResolvedParameters", value.into_expr())) }
     /// `SsmPath`: text. Update: in place.
-    pub fn ssm_path(mut self, value: impl Arg<str>) -> Self { self.0.set("SsmPath", value.into_expr()); self }
+    pub fn ssm_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SsmPath", value.into_expr())) }
 }
 impl Done for EnvironmentConfigurationParametersDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Region` of `AWS::DataZone::ProjectProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-region.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Region<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Region<R0 = Set>(Bag, Phase<(R0,)>);
 impl Region {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Region<super::missing::RegionName> { Region(Bag::default(), Phase) }
+    pub fn new() -> Region<Missing<super::required::RegionName>> { Region(Bag::default(), Phase) }
 }
 impl<R0> Region<R0> {
     /// `RegionName`: text, required. Update: in place.
-    pub fn region_name(mut self, value: impl Arg<str>) -> Region<Set> { self.0.set("RegionName", value.into_expr()); Region(self.0, Phase) }
+    pub fn region_name(self, value: impl Arg<str>) -> Region<Set> { Region(put(self.0, "RegionName", value.into_expr()), Phase) }
 }
 impl Done for Region { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceTagParameter` of `AWS::DataZone::ProjectProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-projectprofile-resourcetagparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceTagParameter<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ResourceTagParameter<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ResourceTagParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceTagParameter<super::missing::IsValueEditable, super::missing::Key, super::missing::Value> { ResourceTagParameter(Bag::default(), Phase) }
+    pub fn new() -> ResourceTagParameter<Missing<super::required::IsValueEditable>, Missing<super::required::Key>, Missing<super::required::Value>> { ResourceTagParameter(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ResourceTagParameter<R0, R1, R2> {
     /// `IsValueEditable`: boolean, required. Update: in place.
-    pub fn is_value_editable(mut self, value: impl Arg<bool>) -> ResourceTagParameter<Set, R1, R2> { self.0.set("IsValueEditable", value.into_expr()); ResourceTagParameter(self.0, Phase) }
+    pub fn is_value_editable(self, value: impl Arg<bool>) -> ResourceTagParameter<Set, R1, R2> { ResourceTagParameter(put(self.0, "IsValueEditable", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> ResourceTagParameter<R0, Set, R2> { self.0.set("Key", value.into_expr()); ResourceTagParameter(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTagParameter<R0, Set, R2> { ResourceTagParameter(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> ResourceTagParameter<R0, R1, Set> { self.0.set("Value", value.into_expr()); ResourceTagParameter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ResourceTagParameter<R0, R1, Set> { ResourceTagParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceTagParameter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DeploymentMode` allows.
@@ -1902,7 +1900,7 @@ impl CfnSubscriptionTarget {
     /// `AWS::DataZone::SubscriptionTarget`
     pub const TYPE: &'static str = "AWS::DataZone::SubscriptionTarget";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5, R6>(scope: &dyn Parent, id: &str, props: CfnSubscriptionTargetProps<R0, R1, R2, R3, R4, R5, R6>) -> Self where CfnSubscriptionTargetProps<R0, R1, R2, R3, R4, R5, R6>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSubscriptionTargetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -1924,46 +1922,46 @@ impl CfnSubscriptionTarget {
 }
 impl Parent for CfnSubscriptionTarget { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataZone::SubscriptionTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-subscriptiontarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSubscriptionTargetProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6,)>);
+#[must_use] pub struct CfnSubscriptionTargetProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6,)>);
 impl CfnSubscriptionTargetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSubscriptionTargetProps<missing::ApplicableAssetTypes, missing::AuthorizedPrincipals, missing::DomainIdentifier, missing::EnvironmentIdentifier, missing::Name, missing::SubscriptionTargetConfig, missing::Type> { CfnSubscriptionTargetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSubscriptionTargetProps<Missing<required::ApplicableAssetTypes>, Missing<required::AuthorizedPrincipals>, Missing<required::DomainIdentifier>, Missing<required::EnvironmentIdentifier>, Missing<required::Name>, Missing<required::SubscriptionTargetConfig>, Missing<required::Type>> { CfnSubscriptionTargetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6> CfnSubscriptionTargetProps<R0, R1, R2, R3, R4, R5, R6> {
     /// `ApplicableAssetTypes`: list of text, required. Update: in place.
-    pub fn applicable_asset_types(mut self, value: impl Arg<Arr<str>>) -> CfnSubscriptionTargetProps<Set, R1, R2, R3, R4, R5, R6> { self.0.set("ApplicableAssetTypes", value.into_expr()); CfnSubscriptionTargetProps(self.0, Phase) }
+    pub fn applicable_asset_types(self, value: impl Arg<Arr<str>>) -> CfnSubscriptionTargetProps<Set, R1, R2, R3, R4, R5, R6> { CfnSubscriptionTargetProps(put(self.0, "ApplicableAssetTypes", value.into_expr()), Phase) }
     /// `AuthorizedPrincipals`: list of text, required. Update: in place.
-    pub fn authorized_principals(mut self, value: impl Arg<Arr<str>>) -> CfnSubscriptionTargetProps<R0, Set, R2, R3, R4, R5, R6> { self.0.set("AuthorizedPrincipals", value.into_expr()); CfnSubscriptionTargetProps(self.0, Phase) }
+    pub fn authorized_principals(self, value: impl Arg<Arr<str>>) -> CfnSubscriptionTargetProps<R0, Set, R2, R3, R4, R5, R6> { CfnSubscriptionTargetProps(put(self.0, "AuthorizedPrincipals", value.into_expr()), Phase) }
     /// `DomainIdentifier`: text, required. Update: replacement.
-    pub fn domain_identifier(mut self, value: impl Arg<str>) -> CfnSubscriptionTargetProps<R0, R1, Set, R3, R4, R5, R6> { self.0.set("DomainIdentifier", value.into_expr()); CfnSubscriptionTargetProps(self.0, Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnSubscriptionTargetProps<R0, R1, Set, R3, R4, R5, R6> { CfnSubscriptionTargetProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
     /// `EnvironmentIdentifier`: text, required. Update: replacement.
-    pub fn environment_identifier(mut self, value: impl Arg<str>) -> CfnSubscriptionTargetProps<R0, R1, R2, Set, R4, R5, R6> { self.0.set("EnvironmentIdentifier", value.into_expr()); CfnSubscriptionTargetProps(self.0, Phase) }
+    pub fn environment_identifier(self, value: impl Arg<str>) -> CfnSubscriptionTargetProps<R0, R1, R2, Set, R4, R5, R6> { CfnSubscriptionTargetProps(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
     /// `ManageAccessRole`: text. Update: in place.
-    pub fn manage_access_role(mut self, value: impl Arg<str>) -> Self { self.0.set("ManageAccessRole", value.into_expr()); self }
+    pub fn manage_access_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManageAccessRole", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSubscriptionTargetProps<R0, R1, R2, R3, Set, R5, R6> { self.0.set("Name", value.into_expr()); CfnSubscriptionTargetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSubscriptionTargetProps<R0, R1, R2, R3, Set, R5, R6> { CfnSubscriptionTargetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Provider`: text. Update: in place.
-    pub fn provider(mut self, value: impl Arg<str>) -> Self { self.0.set("Provider", value.into_expr()); self }
+    pub fn provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Provider", value.into_expr()), Phase) }
     /// `SubscriptionTargetConfig`: list of `SubscriptionTargetForm`, required. Update: in place.
-    pub fn subscription_target_config(mut self, value: impl Arg<Arr<subscription_target::SubscriptionTargetForm>>) -> CfnSubscriptionTargetProps<R0, R1, R2, R3, R4, Set, R6> { self.0.set("SubscriptionTargetConfig", value.into_expr()); CfnSubscriptionTargetProps(self.0, Phase) }
+    pub fn subscription_target_config(self, value: impl Arg<Arr<subscription_target::SubscriptionTargetForm>>) -> CfnSubscriptionTargetProps<R0, R1, R2, R3, R4, Set, R6> { CfnSubscriptionTargetProps(put(self.0, "SubscriptionTargetConfig", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> CfnSubscriptionTargetProps<R0, R1, R2, R3, R4, R5, Set> { self.0.set("Type", value.into_expr()); CfnSubscriptionTargetProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnSubscriptionTargetProps<R0, R1, R2, R3, R4, R5, Set> { CfnSubscriptionTargetProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnSubscriptionTargetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::SubscriptionTarget`.
 pub mod subscription_target {
 use crate::cfn::support::*;
 /// The property type `SubscriptionTargetForm` of `AWS::DataZone::SubscriptionTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-subscriptiontarget-subscriptiontargetform.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubscriptionTargetForm<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SubscriptionTargetForm<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SubscriptionTargetForm {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SubscriptionTargetForm<super::missing::Content, super::missing::FormName> { SubscriptionTargetForm(Bag::default(), Phase) }
+    pub fn new() -> SubscriptionTargetForm<Missing<super::required::Content>, Missing<super::required::FormName>> { SubscriptionTargetForm(Bag::default(), Phase) }
 }
 impl<R0, R1> SubscriptionTargetForm<R0, R1> {
     /// `Content`: text, required. Update: in place.
-    pub fn content(mut self, value: impl Arg<str>) -> SubscriptionTargetForm<Set, R1> { self.0.set("Content", value.into_expr()); SubscriptionTargetForm(self.0, Phase) }
+    pub fn content(self, value: impl Arg<str>) -> SubscriptionTargetForm<Set, R1> { SubscriptionTargetForm(put(self.0, "Content", value.into_expr()), Phase) }
     /// `FormName`: text, required. Update: in place.
-    pub fn form_name(mut self, value: impl Arg<str>) -> SubscriptionTargetForm<R0, Set> { self.0.set("FormName", value.into_expr()); SubscriptionTargetForm(self.0, Phase) }
+    pub fn form_name(self, value: impl Arg<str>) -> SubscriptionTargetForm<R0, Set> { SubscriptionTargetForm(put(self.0, "FormName", value.into_expr()), Phase) }
 }
 impl Done for SubscriptionTargetForm { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1973,7 +1971,7 @@ impl CfnUserProfile {
     /// `AWS::DataZone::UserProfile`
     pub const TYPE: &'static str = "AWS::DataZone::UserProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnUserProfileProps<R0, R1>) -> Self where CfnUserProfileProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Details`: `UserProfileDetails`.
@@ -1987,62 +1985,62 @@ impl CfnUserProfile {
 }
 impl Parent for CfnUserProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DataZone::UserProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-datazone-userprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserProfileProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnUserProfileProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnUserProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserProfileProps<missing::DomainIdentifier, missing::UserIdentifier> { CfnUserProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserProfileProps<Missing<required::DomainIdentifier>, Missing<required::UserIdentifier>> { CfnUserProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserProfileProps<R0, R1> {
     /// `DomainIdentifier`: text, required. Update: replacement.
-    pub fn domain_identifier(mut self, value: impl Arg<str>) -> CfnUserProfileProps<Set, R1> { self.0.set("DomainIdentifier", value.into_expr()); CfnUserProfileProps(self.0, Phase) }
+    pub fn domain_identifier(self, value: impl Arg<str>) -> CfnUserProfileProps<Set, R1> { CfnUserProfileProps(put(self.0, "DomainIdentifier", value.into_expr()), Phase) }
     /// `SessionName`: text. Update: in place.
-    pub fn session_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SessionName", value.into_expr()); self }
+    pub fn session_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionName", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<user_profile::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<user_profile::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `UserIdentifier`: text, required. Update: replacement.
-    pub fn user_identifier(mut self, value: impl Arg<str>) -> CfnUserProfileProps<R0, Set> { self.0.set("UserIdentifier", value.into_expr()); CfnUserProfileProps(self.0, Phase) }
+    pub fn user_identifier(self, value: impl Arg<str>) -> CfnUserProfileProps<R0, Set> { CfnUserProfileProps(put(self.0, "UserIdentifier", value.into_expr()), Phase) }
     /// `UserType`: `UserType`. Update: replacement.
-    pub fn user_type(mut self, value: impl Arg<user_profile::UserType>) -> Self { self.0.set("UserType", value.into_expr()); self }
+    pub fn user_type(self, value: impl Arg<user_profile::UserType>) -> Self { Self(put(self.0, "UserType", value.into_expr()), Phase) }
 }
 impl Done for CfnUserProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DataZone::UserProfile`.
 pub mod user_profile {
 use crate::cfn::support::*;
 /// The property type `IamUserProfileDetails` of `AWS::DataZone::UserProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-userprofile-iamuserprofiledetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IamUserProfileDetails(Bag);
+#[must_use] pub struct IamUserProfileDetails(Bag);
 impl IamUserProfileDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `GroupProfileId`: text. Update: in place.
-    pub fn group_profile_id(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupProfileId", value.into_expr()); self }
+    pub fn group_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupProfileId", value.into_expr())) }
     /// `SessionName`: text. Update: in place.
-    pub fn session_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SessionName", value.into_expr()); self }
+    pub fn session_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionName", value.into_expr())) }
 }
 impl Done for IamUserProfileDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SsoUserProfileDetails` of `AWS::DataZone::UserProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-userprofile-ssouserprofiledetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SsoUserProfileDetails(Bag);
+#[must_use] pub struct SsoUserProfileDetails(Bag);
 impl SsoUserProfileDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FirstName`: text. Update: in place.
-    pub fn first_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FirstName", value.into_expr()); self }
+    pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value.into_expr())) }
     /// `LastName`: text. Update: in place.
-    pub fn last_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LastName", value.into_expr()); self }
+    pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value.into_expr())) }
     /// `Username`: text. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for SsoUserProfileDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserProfileDetails` of `AWS::DataZone::UserProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-datazone-userprofile-userprofiledetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UserProfileDetails(Bag);
+#[must_use] pub struct UserProfileDetails(Bag);
 impl UserProfileDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Iam`: `IamUserProfileDetails`. Update: in place.
-    pub fn iam(mut self, value: impl Arg<IamUserProfileDetails>) -> Self { self.0.set("Iam", value.into_expr()); self }
+    pub fn iam(self, value: impl Arg<IamUserProfileDetails>) -> Self { Self(put(self.0, "Iam", value.into_expr())) }
     /// `Sso`: `SsoUserProfileDetails`. Update: in place.
-    pub fn sso(mut self, value: impl Arg<SsoUserProfileDetails>) -> Self { self.0.set("Sso", value.into_expr()); self }
+    pub fn sso(self, value: impl Arg<SsoUserProfileDetails>) -> Self { Self(put(self.0, "Sso", value.into_expr())) }
 }
 impl Done for UserProfileDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -2050,5 +2048,5 @@ Status { Activated = "ACTIVATED", Assigned = "ASSIGNED", Deactivated = "DEACTIVA
 values! { /// Texts that `UserType` allows.
 UserType { IamRole = "IAM_ROLE", IamRoleSession = "IAM_ROLE_SESSION", IamUser = "IAM_USER", SsoUser = "SSO_USER" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AllDomainUnitsGrantFilter, ApplicableAssetTypes, AuthorizedPrincipals, AwsAccountId, AwsAccountRegion, AwsRegion, ClusterName, Content, DatabaseName, Designation, DomainIdentifier, DomainUnit, DomainUnitFilter, EnabledRegions, EntityIdentifier, EntityType, EnvironmentBlueprintId, EnvironmentBlueprintIdentifier, EnvironmentIdentifier, Expression, FormName, GroupIdentifier, IsValueEditable, Key, LakeFormationConfiguration, Member, Model, Name, Owner, OwningProjectIdentifier, ParentDomainUnitIdentifier, Password, PolicyType, ProjectIdentifier, RegionName, RelationalFilterConfigurations, S3Uri, SecretManagerArn, SubscriptionTargetConfig, TrackingAssets, Type, UserIdentifier, Username, Value, WorkgroupName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AllDomainUnitsGrantFilter, ApplicableAssetTypes, AuthorizedPrincipals, AwsAccountId, AwsAccountRegion, AwsRegion, ClusterName, Content, DatabaseName, Designation, DomainIdentifier, DomainUnit, DomainUnitFilter, EnabledRegions, EntityIdentifier, EntityType, EnvironmentBlueprintId, EnvironmentBlueprintIdentifier, EnvironmentIdentifier, Expression, FormName, GroupIdentifier, IsValueEditable, Key, Member, Model, Name, Owner, OwningProjectIdentifier, ParentDomainUnitIdentifier, Password, PolicyType, ProjectIdentifier, RegionName, RelationalFilterConfigurations, S3Uri, SecretManagerArn, SubscriptionTargetConfig, TrackingAssets, Type, UserIdentifier, Username, Value, WorkgroupName } }

@@ -10,10 +10,10 @@ impl CfnCluster {
     /// `AWS::DAX::Cluster`
     pub const TYPE: &'static str = "AWS::DAX::Cluster";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnClusterProps<R0, R1, R2>) -> Self where CfnClusterProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ClusterName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ClusterDiscoveryEndpoint`: text.
     pub fn attr_cluster_discovery_endpoint(&self) -> Val<str> { self.0.get_att("ClusterDiscoveryEndpoint") }
@@ -24,54 +24,54 @@ impl CfnCluster {
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DAX::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-cluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClusterProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnClusterProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnClusterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnClusterProps<missing::IAMRoleARN, missing::NodeType, missing::ReplicationFactor> { CfnClusterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnClusterProps<Missing<required::IAMRoleARN>, Missing<required::NodeType>, Missing<required::ReplicationFactor>> { CfnClusterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnClusterProps<R0, R1, R2> {
     /// `AvailabilityZones`: list of text. Update: in place.
-    pub fn availability_zones(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AvailabilityZones", value.into_expr()); self }
+    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value.into_expr()), Phase) }
     /// `ClusterEndpointEncryptionType`: text. Update: replacement.
-    pub fn cluster_endpoint_encryption_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ClusterEndpointEncryptionType", value.into_expr()); self }
+    pub fn cluster_endpoint_encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterEndpointEncryptionType", value.into_expr()), Phase) }
     /// `ClusterName`: text. Update: replacement.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ClusterName", value.into_expr()); self }
+    pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `IAMRoleARN`: text, required. Update: replacement.
-    pub fn iam_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnClusterProps<Set, R1, R2> { self.0.set("IAMRoleARN", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `IAMRoleARN`: `IamRoleArn`, required. Update: replacement.
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnClusterProps<Set, R1, R2> { CfnClusterProps(put(self.0, "IAMRoleARN", value.into_expr()), Phase) }
     /// `NetworkType`: text. Update: replacement.
-    pub fn network_type(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
     /// `NodeType`: text, required. Update: replacement.
-    pub fn node_type(mut self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2> { self.0.set("NodeType", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn node_type(self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2> { CfnClusterProps(put(self.0, "NodeType", value.into_expr()), Phase) }
     /// `NotificationTopicARN`: text. Update: in place.
-    pub fn notification_topic_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("NotificationTopicARN", value.into_expr()); self }
+    pub fn notification_topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTopicARN", value.into_expr()), Phase) }
     /// `ParameterGroupName`: text. Update: in place.
-    pub fn parameter_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ParameterGroupName", value.into_expr()); self }
+    pub fn parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterGroupName", value.into_expr()), Phase) }
     /// `PreferredMaintenanceWindow`: text. Update: in place.
-    pub fn preferred_maintenance_window(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredMaintenanceWindow", value.into_expr()); self }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
     /// `ReplicationFactor`: integer, required. Update: in place.
-    pub fn replication_factor(mut self, value: impl Arg<i64>) -> CfnClusterProps<R0, R1, Set> { self.0.set("ReplicationFactor", value.into_expr()); CfnClusterProps(self.0, Phase) }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn replication_factor(self, value: impl Arg<i64>) -> CfnClusterProps<R0, R1, Set> { CfnClusterProps(put(self.0, "ReplicationFactor", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SSESpecification`: `SSESpecification`. Update: replacement.
-    pub fn sse_specification(mut self, value: impl Arg<cluster::SSESpecification>) -> Self { self.0.set("SSESpecification", value.into_expr()); self }
+    pub fn sse_specification(self, value: impl Arg<cluster::SSESpecification>) -> Self { Self(put(self.0, "SSESpecification", value.into_expr()), Phase) }
     /// `SubnetGroupName`: text. Update: replacement.
-    pub fn subnet_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SubnetGroupName", value.into_expr()); self }
+    pub fn subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetGroupName", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DAX::Cluster`.
 pub mod cluster {
 use crate::cfn::support::*;
 /// The property type `SSESpecification` of `AWS::DAX::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dax-cluster-ssespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SSESpecification(Bag);
+#[must_use] pub struct SSESpecification(Bag);
 impl SSESpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SSEEnabled`: boolean. Update: replacement.
-    pub fn sse_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("SSEEnabled", value.into_expr()); self }
+    pub fn sse_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SSEEnabled", value.into_expr())) }
 }
 impl Done for SSESpecification { fn into_props(self) -> Bag { self.0 } }
 }
@@ -87,16 +87,16 @@ impl CfnParameterGroup {
 }
 impl Parent for CfnParameterGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DAX::ParameterGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-parametergroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnParameterGroupProps(Bag);
+#[must_use] pub struct CfnParameterGroupProps(Bag);
 impl CfnParameterGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `ParameterGroupName`: text. Update: replacement.
-    pub fn parameter_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ParameterGroupName", value.into_expr()); self }
+    pub fn parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterGroupName", value.into_expr())) }
     /// `ParameterNameValues`: JSON. Update: in place.
-    pub fn parameter_name_values(mut self, value: impl Arg<Any>) -> Self { self.0.set("ParameterNameValues", value.into_expr()); self }
+    pub fn parameter_name_values(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ParameterNameValues", value.into_expr())) }
 }
 impl Done for CfnParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DAX::SubnetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-subnetgroup.html)
@@ -105,7 +105,7 @@ impl CfnSubnetGroup {
     /// `AWS::DAX::SubnetGroup`
     pub const TYPE: &'static str = "AWS::DAX::SubnetGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSubnetGroupProps<R0>) -> Self where CfnSubnetGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSubnetGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SubnetGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -113,19 +113,19 @@ impl CfnSubnetGroup {
 }
 impl Parent for CfnSubnetGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DAX::SubnetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dax-subnetgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSubnetGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSubnetGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSubnetGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSubnetGroupProps<missing::SubnetIds> { CfnSubnetGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSubnetGroupProps<Missing<required::SubnetIds>> { CfnSubnetGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSubnetGroupProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `SubnetGroupName`: text. Update: replacement.
-    pub fn subnet_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SubnetGroupName", value.into_expr()); self }
+    pub fn subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetGroupName", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> CfnSubnetGroupProps<Set> { self.0.set("SubnetIds", value.into_expr()); CfnSubnetGroupProps(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnSubnetGroupProps<Set> { CfnSubnetGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for CfnSubnetGroupProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { IAMRoleARN, NodeType, ReplicationFactor, SubnetIds } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { IAMRoleARN, NodeType, ReplicationFactor, SubnetIds } }

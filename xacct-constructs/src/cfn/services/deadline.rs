@@ -10,10 +10,10 @@ impl CfnBudget {
     /// `AWS::Deadline::Budget`
     pub const TYPE: &'static str = "AWS::Deadline::Budget";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5>(scope: &dyn Parent, id: &str, props: CfnBudgetProps<R0, R1, R2, R3, R4, R5>) -> Self where CfnBudgetProps<R0, R1, R2, R3, R4, R5>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBudgetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `BudgetId`: text.
     pub fn attr_budget_id(&self) -> Val<str> { self.0.get_att("BudgetId") }
@@ -22,81 +22,81 @@ impl CfnBudget {
 }
 impl Parent for CfnBudget { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Deadline::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-budget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBudgetProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct CfnBudgetProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl CfnBudgetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBudgetProps<missing::Actions, missing::ApproximateDollarLimit, missing::DisplayName, missing::FarmId, missing::Schedule, missing::UsageTrackingResource> { CfnBudgetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBudgetProps<Missing<required::Actions>, Missing<required::ApproximateDollarLimit>, Missing<required::DisplayName>, Missing<required::FarmId>, Missing<required::Schedule>, Missing<required::UsageTrackingResource>> { CfnBudgetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnBudgetProps<R0, R1, R2, R3, R4, R5> {
     /// `Actions`: list of `BudgetActionToAdd`, required. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Arr<budget::BudgetActionToAdd>>) -> CfnBudgetProps<Set, R1, R2, R3, R4, R5> { self.0.set("Actions", value.into_expr()); CfnBudgetProps(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<Arr<budget::BudgetActionToAdd>>) -> CfnBudgetProps<Set, R1, R2, R3, R4, R5> { CfnBudgetProps(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `ApproximateDollarLimit`: number, required. Update: in place.
-    pub fn approximate_dollar_limit(mut self, value: impl Arg<f64>) -> CfnBudgetProps<R0, Set, R2, R3, R4, R5> { self.0.set("ApproximateDollarLimit", value.into_expr()); CfnBudgetProps(self.0, Phase) }
+    pub fn approximate_dollar_limit(self, value: impl Arg<f64>) -> CfnBudgetProps<R0, Set, R2, R3, R4, R5> { CfnBudgetProps(put(self.0, "ApproximateDollarLimit", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text, required. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> CfnBudgetProps<R0, R1, Set, R3, R4, R5> { self.0.set("DisplayName", value.into_expr()); CfnBudgetProps(self.0, Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnBudgetProps<R0, R1, Set, R3, R4, R5> { CfnBudgetProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `FarmId`: text, required. Update: replacement.
-    pub fn farm_id(mut self, value: impl Arg<str>) -> CfnBudgetProps<R0, R1, R2, Set, R4, R5> { self.0.set("FarmId", value.into_expr()); CfnBudgetProps(self.0, Phase) }
+    pub fn farm_id(self, value: impl Arg<str>) -> CfnBudgetProps<R0, R1, R2, Set, R4, R5> { CfnBudgetProps(put(self.0, "FarmId", value.into_expr()), Phase) }
     /// `Schedule`: `BudgetSchedule`, required. Update: in place.
-    pub fn schedule(mut self, value: impl Arg<budget::BudgetSchedule>) -> CfnBudgetProps<R0, R1, R2, R3, Set, R5> { self.0.set("Schedule", value.into_expr()); CfnBudgetProps(self.0, Phase) }
+    pub fn schedule(self, value: impl Arg<budget::BudgetSchedule>) -> CfnBudgetProps<R0, R1, R2, R3, Set, R5> { CfnBudgetProps(put(self.0, "Schedule", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UsageTrackingResource`: `UsageTrackingResource`, required. Update: replacement.
-    pub fn usage_tracking_resource(mut self, value: impl Arg<budget::UsageTrackingResource>) -> CfnBudgetProps<R0, R1, R2, R3, R4, Set> { self.0.set("UsageTrackingResource", value.into_expr()); CfnBudgetProps(self.0, Phase) }
+    pub fn usage_tracking_resource(self, value: impl Arg<budget::UsageTrackingResource>) -> CfnBudgetProps<R0, R1, R2, R3, R4, Set> { CfnBudgetProps(put(self.0, "UsageTrackingResource", value.into_expr()), Phase) }
 }
 impl Done for CfnBudgetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Deadline::Budget`.
 pub mod budget {
 use crate::cfn::support::*;
 /// The property type `BudgetActionToAdd` of `AWS::Deadline::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-budget-budgetactiontoadd.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BudgetActionToAdd<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BudgetActionToAdd<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BudgetActionToAdd {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BudgetActionToAdd<super::missing::ThresholdPercentage, super::missing::Type> { BudgetActionToAdd(Bag::default(), Phase) }
+    pub fn new() -> BudgetActionToAdd<Missing<super::required::ThresholdPercentage>, Missing<super::required::Type>> { BudgetActionToAdd(Bag::default(), Phase) }
 }
 impl<R0, R1> BudgetActionToAdd<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ThresholdPercentage`: number, required. Update: in place.
-    pub fn threshold_percentage(mut self, value: impl Arg<f64>) -> BudgetActionToAdd<Set, R1> { self.0.set("ThresholdPercentage", value.into_expr()); BudgetActionToAdd(self.0, Phase) }
+    pub fn threshold_percentage(self, value: impl Arg<f64>) -> BudgetActionToAdd<Set, R1> { BudgetActionToAdd(put(self.0, "ThresholdPercentage", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> BudgetActionToAdd<R0, Set> { self.0.set("Type", value.into_expr()); BudgetActionToAdd(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> BudgetActionToAdd<R0, Set> { BudgetActionToAdd(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for BudgetActionToAdd { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BudgetSchedule` of `AWS::Deadline::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-budget-budgetschedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BudgetSchedule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BudgetSchedule<R0 = Set>(Bag, Phase<(R0,)>);
 impl BudgetSchedule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BudgetSchedule<super::missing::Fixed> { BudgetSchedule(Bag::default(), Phase) }
+    pub fn new() -> BudgetSchedule<Missing<super::required::Fixed>> { BudgetSchedule(Bag::default(), Phase) }
 }
 impl<R0> BudgetSchedule<R0> {
     /// `Fixed`: `FixedBudgetSchedule`, required. Update: in place.
-    pub fn fixed(mut self, value: impl Arg<FixedBudgetSchedule>) -> BudgetSchedule<Set> { self.0.set("Fixed", value.into_expr()); BudgetSchedule(self.0, Phase) }
+    pub fn fixed(self, value: impl Arg<FixedBudgetSchedule>) -> BudgetSchedule<Set> { BudgetSchedule(put(self.0, "Fixed", value.into_expr()), Phase) }
 }
 impl Done for BudgetSchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FixedBudgetSchedule` of `AWS::Deadline::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-budget-fixedbudgetschedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FixedBudgetSchedule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FixedBudgetSchedule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FixedBudgetSchedule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FixedBudgetSchedule<super::missing::EndTime, super::missing::StartTime> { FixedBudgetSchedule(Bag::default(), Phase) }
+    pub fn new() -> FixedBudgetSchedule<Missing<super::required::EndTime>, Missing<super::required::StartTime>> { FixedBudgetSchedule(Bag::default(), Phase) }
 }
 impl<R0, R1> FixedBudgetSchedule<R0, R1> {
     /// `EndTime`: text, required. Update: in place.
-    pub fn end_time(mut self, value: impl Arg<str>) -> FixedBudgetSchedule<Set, R1> { self.0.set("EndTime", value.into_expr()); FixedBudgetSchedule(self.0, Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> FixedBudgetSchedule<Set, R1> { FixedBudgetSchedule(put(self.0, "EndTime", value.into_expr()), Phase) }
     /// `StartTime`: text, required. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<str>) -> FixedBudgetSchedule<R0, Set> { self.0.set("StartTime", value.into_expr()); FixedBudgetSchedule(self.0, Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> FixedBudgetSchedule<R0, Set> { FixedBudgetSchedule(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for FixedBudgetSchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UsageTrackingResource` of `AWS::Deadline::Budget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-budget-usagetrackingresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UsageTrackingResource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct UsageTrackingResource<R0 = Set>(Bag, Phase<(R0,)>);
 impl UsageTrackingResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UsageTrackingResource<super::missing::QueueId> { UsageTrackingResource(Bag::default(), Phase) }
+    pub fn new() -> UsageTrackingResource<Missing<super::required::QueueId>> { UsageTrackingResource(Bag::default(), Phase) }
 }
 impl<R0> UsageTrackingResource<R0> {
     /// `QueueId`: text, required. Update: replacement.
-    pub fn queue_id(mut self, value: impl Arg<str>) -> UsageTrackingResource<Set> { self.0.set("QueueId", value.into_expr()); UsageTrackingResource(self.0, Phase) }
+    pub fn queue_id(self, value: impl Arg<str>) -> UsageTrackingResource<Set> { UsageTrackingResource(put(self.0, "QueueId", value.into_expr()), Phase) }
 }
 impl Done for UsageTrackingResource { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -108,32 +108,32 @@ impl CfnFarm {
     /// `AWS::Deadline::Farm`
     pub const TYPE: &'static str = "AWS::Deadline::Farm";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnFarmProps<R0>) -> Self where CfnFarmProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFarmProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `FarmId`: text.
     pub fn attr_farm_id(&self) -> Val<str> { self.0.get_att("FarmId") }
 }
 impl Parent for CfnFarm { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Deadline::Farm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-farm.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFarmProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnFarmProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnFarmProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFarmProps<missing::DisplayName> { CfnFarmProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFarmProps<Missing<required::DisplayName>> { CfnFarmProps(Bag::default(), Phase) }
 }
 impl<R0> CfnFarmProps<R0> {
     /// `CostScaleFactor`: number. Update: in place.
-    pub fn cost_scale_factor(mut self, value: impl Arg<f64>) -> Self { self.0.set("CostScaleFactor", value.into_expr()); self }
+    pub fn cost_scale_factor(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CostScaleFactor", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text, required. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> CfnFarmProps<Set> { self.0.set("DisplayName", value.into_expr()); CfnFarmProps(self.0, Phase) }
-    /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnFarmProps<Set> { CfnFarmProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFarmProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html)
@@ -142,10 +142,10 @@ impl CfnFleet {
     /// `AWS::Deadline::Fleet`
     pub const TYPE: &'static str = "AWS::Deadline::Fleet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnFleetProps<R0, R1, R2, R3, R4>) -> Self where CfnFleetProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFleetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Capabilities`: `FleetCapabilities`.
     pub fn attr_capabilities(&self) -> Val<fleet::FleetCapabilities> { self.0.get_att("Capabilities") }
@@ -160,348 +160,348 @@ impl CfnFleet {
 }
 impl Parent for CfnFleet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-fleet.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFleetProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnFleetProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnFleetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFleetProps<missing::Configuration, missing::DisplayName, missing::FarmId, missing::MaxWorkerCount, missing::RoleArn> { CfnFleetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFleetProps<Missing<required::Configuration>, Missing<required::DisplayName>, Missing<required::FarmId>, Missing<required::MaxWorkerCount>, Missing<required::RoleArn>> { CfnFleetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnFleetProps<R0, R1, R2, R3, R4> {
     /// `Configuration`: `FleetConfiguration`, required. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<fleet::FleetConfiguration>) -> CfnFleetProps<Set, R1, R2, R3, R4> { self.0.set("Configuration", value.into_expr()); CfnFleetProps(self.0, Phase) }
+    pub fn configuration(self, value: impl Arg<fleet::FleetConfiguration>) -> CfnFleetProps<Set, R1, R2, R3, R4> { CfnFleetProps(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text, required. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> CfnFleetProps<R0, Set, R2, R3, R4> { self.0.set("DisplayName", value.into_expr()); CfnFleetProps(self.0, Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnFleetProps<R0, Set, R2, R3, R4> { CfnFleetProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `FarmId`: text, required. Update: replacement.
-    pub fn farm_id(mut self, value: impl Arg<str>) -> CfnFleetProps<R0, R1, Set, R3, R4> { self.0.set("FarmId", value.into_expr()); CfnFleetProps(self.0, Phase) }
+    pub fn farm_id(self, value: impl Arg<str>) -> CfnFleetProps<R0, R1, Set, R3, R4> { CfnFleetProps(put(self.0, "FarmId", value.into_expr()), Phase) }
     /// `HostConfiguration`: `HostConfiguration`. Update: in place.
-    pub fn host_configuration(mut self, value: impl Arg<fleet::HostConfiguration>) -> Self { self.0.set("HostConfiguration", value.into_expr()); self }
+    pub fn host_configuration(self, value: impl Arg<fleet::HostConfiguration>) -> Self { Self(put(self.0, "HostConfiguration", value.into_expr()), Phase) }
     /// `MaxWorkerCount`: integer, required. Update: in place.
-    pub fn max_worker_count(mut self, value: impl Arg<i64>) -> CfnFleetProps<R0, R1, R2, Set, R4> { self.0.set("MaxWorkerCount", value.into_expr()); CfnFleetProps(self.0, Phase) }
+    pub fn max_worker_count(self, value: impl Arg<i64>) -> CfnFleetProps<R0, R1, R2, Set, R4> { CfnFleetProps(put(self.0, "MaxWorkerCount", value.into_expr()), Phase) }
     /// `MinWorkerCount`: integer. Update: in place.
-    pub fn min_worker_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinWorkerCount", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnFleetProps<R0, R1, R2, R3, Set> { self.0.set("RoleArn", value.into_expr()); CfnFleetProps(self.0, Phase) }
+    pub fn min_worker_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinWorkerCount", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFleetProps<R0, R1, R2, R3, Set> { CfnFleetProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFleetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Deadline::Fleet`.
 pub mod fleet {
 use crate::cfn::support::*;
 /// The property type `AcceleratorCapabilities` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratorcapabilities.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AcceleratorCapabilities<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AcceleratorCapabilities<R0 = Set>(Bag, Phase<(R0,)>);
 impl AcceleratorCapabilities {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AcceleratorCapabilities<super::missing::Selections> { AcceleratorCapabilities(Bag::default(), Phase) }
+    pub fn new() -> AcceleratorCapabilities<Missing<super::required::Selections>> { AcceleratorCapabilities(Bag::default(), Phase) }
 }
 impl<R0> AcceleratorCapabilities<R0> {
     /// `Count`: `AcceleratorCountRange`. Update: in place.
-    pub fn count(mut self, value: impl Arg<AcceleratorCountRange>) -> Self { self.0.set("Count", value.into_expr()); self }
+    pub fn count(self, value: impl Arg<AcceleratorCountRange>) -> Self { Self(put(self.0, "Count", value.into_expr()), Phase) }
     /// `Selections`: list of `AcceleratorSelection`, required. Update: in place.
-    pub fn selections(mut self, value: impl Arg<Arr<AcceleratorSelection>>) -> AcceleratorCapabilities<Set> { self.0.set("Selections", value.into_expr()); AcceleratorCapabilities(self.0, Phase) }
+    pub fn selections(self, value: impl Arg<Arr<AcceleratorSelection>>) -> AcceleratorCapabilities<Set> { AcceleratorCapabilities(put(self.0, "Selections", value.into_expr()), Phase) }
 }
 impl Done for AcceleratorCapabilities { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AcceleratorCountRange` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratorcountrange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AcceleratorCountRange<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AcceleratorCountRange<R0 = Set>(Bag, Phase<(R0,)>);
 impl AcceleratorCountRange {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AcceleratorCountRange<super::missing::Min> { AcceleratorCountRange(Bag::default(), Phase) }
+    pub fn new() -> AcceleratorCountRange<Missing<super::required::Min>> { AcceleratorCountRange(Bag::default(), Phase) }
 }
 impl<R0> AcceleratorCountRange<R0> {
     /// `Max`: integer. Update: in place.
-    pub fn max(mut self, value: impl Arg<i64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
     /// `Min`: integer, required. Update: in place.
-    pub fn min(mut self, value: impl Arg<i64>) -> AcceleratorCountRange<Set> { self.0.set("Min", value.into_expr()); AcceleratorCountRange(self.0, Phase) }
+    pub fn min(self, value: impl Arg<i64>) -> AcceleratorCountRange<Set> { AcceleratorCountRange(put(self.0, "Min", value.into_expr()), Phase) }
 }
 impl Done for AcceleratorCountRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AcceleratorSelection` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratorselection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AcceleratorSelection<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AcceleratorSelection<R0 = Set>(Bag, Phase<(R0,)>);
 impl AcceleratorSelection {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AcceleratorSelection<super::missing::Name> { AcceleratorSelection(Bag::default(), Phase) }
+    pub fn new() -> AcceleratorSelection<Missing<super::required::Name>> { AcceleratorSelection(Bag::default(), Phase) }
 }
 impl<R0> AcceleratorSelection<R0> {
     /// `Name`: `Name`, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<Name>) -> AcceleratorSelection<Set> { self.0.set("Name", value.into_expr()); AcceleratorSelection(self.0, Phase) }
+    pub fn name(self, value: impl Arg<Name>) -> AcceleratorSelection<Set> { AcceleratorSelection(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Runtime`: text. Update: in place.
-    pub fn runtime(mut self, value: impl Arg<str>) -> Self { self.0.set("Runtime", value.into_expr()); self }
+    pub fn runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Runtime", value.into_expr()), Phase) }
 }
 impl Done for AcceleratorSelection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AcceleratorTotalMemoryMiBRange` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-acceleratortotalmemorymibrange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AcceleratorTotalMemoryMiBRange<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AcceleratorTotalMemoryMiBRange<R0 = Set>(Bag, Phase<(R0,)>);
 impl AcceleratorTotalMemoryMiBRange {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AcceleratorTotalMemoryMiBRange<super::missing::Min> { AcceleratorTotalMemoryMiBRange(Bag::default(), Phase) }
+    pub fn new() -> AcceleratorTotalMemoryMiBRange<Missing<super::required::Min>> { AcceleratorTotalMemoryMiBRange(Bag::default(), Phase) }
 }
 impl<R0> AcceleratorTotalMemoryMiBRange<R0> {
     /// `Max`: integer. Update: in place.
-    pub fn max(mut self, value: impl Arg<i64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
     /// `Min`: integer, required. Update: in place.
-    pub fn min(mut self, value: impl Arg<i64>) -> AcceleratorTotalMemoryMiBRange<Set> { self.0.set("Min", value.into_expr()); AcceleratorTotalMemoryMiBRange(self.0, Phase) }
+    pub fn min(self, value: impl Arg<i64>) -> AcceleratorTotalMemoryMiBRange<Set> { AcceleratorTotalMemoryMiBRange(put(self.0, "Min", value.into_expr()), Phase) }
 }
 impl Done for AcceleratorTotalMemoryMiBRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomerManagedAutoScalingConfiguration` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedautoscalingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomerManagedAutoScalingConfiguration(Bag);
+#[must_use] pub struct CustomerManagedAutoScalingConfiguration(Bag);
 impl CustomerManagedAutoScalingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ScaleOutWorkersPerMinute`: integer. Update: in place.
-    pub fn scale_out_workers_per_minute(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScaleOutWorkersPerMinute", value.into_expr()); self }
+    pub fn scale_out_workers_per_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutWorkersPerMinute", value.into_expr())) }
     /// `StandbyWorkerCount`: integer. Update: in place.
-    pub fn standby_worker_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("StandbyWorkerCount", value.into_expr()); self }
+    pub fn standby_worker_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StandbyWorkerCount", value.into_expr())) }
     /// `WorkerIdleDurationSeconds`: integer. Update: in place.
-    pub fn worker_idle_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("WorkerIdleDurationSeconds", value.into_expr()); self }
+    pub fn worker_idle_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WorkerIdleDurationSeconds", value.into_expr())) }
 }
 impl Done for CustomerManagedAutoScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomerManagedFleetConfiguration` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedfleetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomerManagedFleetConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomerManagedFleetConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomerManagedFleetConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomerManagedFleetConfiguration<super::missing::Mode, super::missing::WorkerCapabilities> { CustomerManagedFleetConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CustomerManagedFleetConfiguration<Missing<super::required::Mode>, Missing<super::required::WorkerCapabilities>> { CustomerManagedFleetConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomerManagedFleetConfiguration<R0, R1> {
     /// `AutoScalingConfiguration`: `CustomerManagedAutoScalingConfiguration`. Update: in place.
-    pub fn auto_scaling_configuration(mut self, value: impl Arg<CustomerManagedAutoScalingConfiguration>) -> Self { self.0.set("AutoScalingConfiguration", value.into_expr()); self }
+    pub fn auto_scaling_configuration(self, value: impl Arg<CustomerManagedAutoScalingConfiguration>) -> Self { Self(put(self.0, "AutoScalingConfiguration", value.into_expr()), Phase) }
     /// `Mode`: `Mode`, required. Update: in place.
-    pub fn mode(mut self, value: impl Arg<Mode>) -> CustomerManagedFleetConfiguration<Set, R1> { self.0.set("Mode", value.into_expr()); CustomerManagedFleetConfiguration(self.0, Phase) }
+    pub fn mode(self, value: impl Arg<Mode>) -> CustomerManagedFleetConfiguration<Set, R1> { CustomerManagedFleetConfiguration(put(self.0, "Mode", value.into_expr()), Phase) }
     /// `StorageProfileId`: text. Update: in place.
-    pub fn storage_profile_id(mut self, value: impl Arg<str>) -> Self { self.0.set("StorageProfileId", value.into_expr()); self }
+    pub fn storage_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageProfileId", value.into_expr()), Phase) }
     /// `TagPropagationMode`: `TagPropagationMode`. Update: in place.
-    pub fn tag_propagation_mode(mut self, value: impl Arg<TagPropagationMode>) -> Self { self.0.set("TagPropagationMode", value.into_expr()); self }
+    pub fn tag_propagation_mode(self, value: impl Arg<TagPropagationMode>) -> Self { Self(put(self.0, "TagPropagationMode", value.into_expr()), Phase) }
     /// `WorkerCapabilities`: `CustomerManagedWorkerCapabilities`, required. Update: in place.
-    pub fn worker_capabilities(mut self, value: impl Arg<CustomerManagedWorkerCapabilities>) -> CustomerManagedFleetConfiguration<R0, Set> { self.0.set("WorkerCapabilities", value.into_expr()); CustomerManagedFleetConfiguration(self.0, Phase) }
+    pub fn worker_capabilities(self, value: impl Arg<CustomerManagedWorkerCapabilities>) -> CustomerManagedFleetConfiguration<R0, Set> { CustomerManagedFleetConfiguration(put(self.0, "WorkerCapabilities", value.into_expr()), Phase) }
 }
 impl Done for CustomerManagedFleetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomerManagedWorkerCapabilities` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-customermanagedworkercapabilities.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomerManagedWorkerCapabilities<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CustomerManagedWorkerCapabilities<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CustomerManagedWorkerCapabilities {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomerManagedWorkerCapabilities<super::missing::CpuArchitectureType, super::missing::MemoryMiB, super::missing::OsFamily, super::missing::VCpuCount> { CustomerManagedWorkerCapabilities(Bag::default(), Phase) }
+    pub fn new() -> CustomerManagedWorkerCapabilities<Missing<super::required::CpuArchitectureType>, Missing<super::required::MemoryMiB>, Missing<super::required::OsFamily>, Missing<super::required::VCpuCount>> { CustomerManagedWorkerCapabilities(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CustomerManagedWorkerCapabilities<R0, R1, R2, R3> {
     /// `AcceleratorCount`: `AcceleratorCountRange`. Update: in place.
-    pub fn accelerator_count(mut self, value: impl Arg<AcceleratorCountRange>) -> Self { self.0.set("AcceleratorCount", value.into_expr()); self }
+    pub fn accelerator_count(self, value: impl Arg<AcceleratorCountRange>) -> Self { Self(put(self.0, "AcceleratorCount", value.into_expr()), Phase) }
     /// `AcceleratorTotalMemoryMiB`: `AcceleratorTotalMemoryMiBRange`. Update: in place.
-    pub fn accelerator_total_memory_mi_b(mut self, value: impl Arg<AcceleratorTotalMemoryMiBRange>) -> Self { self.0.set("AcceleratorTotalMemoryMiB", value.into_expr()); self }
+    pub fn accelerator_total_memory_mi_b(self, value: impl Arg<AcceleratorTotalMemoryMiBRange>) -> Self { Self(put(self.0, "AcceleratorTotalMemoryMiB", value.into_expr()), Phase) }
     /// `AcceleratorTypes`: list of `AcceleratorTypes`. Update: in place.
-    pub fn accelerator_types(mut self, value: impl Arg<Arr<AcceleratorTypes>>) -> Self { self.0.set("AcceleratorTypes", value.into_expr()); self }
+    pub fn accelerator_types(self, value: impl Arg<Arr<AcceleratorTypes>>) -> Self { Self(put(self.0, "AcceleratorTypes", value.into_expr()), Phase) }
     /// `CpuArchitectureType`: `CpuArchitectureType`, required. Update: in place.
-    pub fn cpu_architecture_type(mut self, value: impl Arg<CpuArchitectureType>) -> CustomerManagedWorkerCapabilities<Set, R1, R2, R3> { self.0.set("CpuArchitectureType", value.into_expr()); CustomerManagedWorkerCapabilities(self.0, Phase) }
+    pub fn cpu_architecture_type(self, value: impl Arg<CpuArchitectureType>) -> CustomerManagedWorkerCapabilities<Set, R1, R2, R3> { CustomerManagedWorkerCapabilities(put(self.0, "CpuArchitectureType", value.into_expr()), Phase) }
     /// `CustomAmounts`: list of `FleetAmountCapability`. Update: in place.
-    pub fn custom_amounts(mut self, value: impl Arg<Arr<FleetAmountCapability>>) -> Self { self.0.set("CustomAmounts", value.into_expr()); self }
+    pub fn custom_amounts(self, value: impl Arg<Arr<FleetAmountCapability>>) -> Self { Self(put(self.0, "CustomAmounts", value.into_expr()), Phase) }
     /// `CustomAttributes`: list of `FleetAttributeCapability`. Update: in place.
-    pub fn custom_attributes(mut self, value: impl Arg<Arr<FleetAttributeCapability>>) -> Self { self.0.set("CustomAttributes", value.into_expr()); self }
+    pub fn custom_attributes(self, value: impl Arg<Arr<FleetAttributeCapability>>) -> Self { Self(put(self.0, "CustomAttributes", value.into_expr()), Phase) }
     /// `MemoryMiB`: `MemoryMiBRange`, required. Update: in place.
-    pub fn memory_mi_b(mut self, value: impl Arg<MemoryMiBRange>) -> CustomerManagedWorkerCapabilities<R0, Set, R2, R3> { self.0.set("MemoryMiB", value.into_expr()); CustomerManagedWorkerCapabilities(self.0, Phase) }
+    pub fn memory_mi_b(self, value: impl Arg<MemoryMiBRange>) -> CustomerManagedWorkerCapabilities<R0, Set, R2, R3> { CustomerManagedWorkerCapabilities(put(self.0, "MemoryMiB", value.into_expr()), Phase) }
     /// `OsFamily`: `OsFamily`, required. Update: in place.
-    pub fn os_family(mut self, value: impl Arg<OsFamily>) -> CustomerManagedWorkerCapabilities<R0, R1, Set, R3> { self.0.set("OsFamily", value.into_expr()); CustomerManagedWorkerCapabilities(self.0, Phase) }
+    pub fn os_family(self, value: impl Arg<OsFamily>) -> CustomerManagedWorkerCapabilities<R0, R1, Set, R3> { CustomerManagedWorkerCapabilities(put(self.0, "OsFamily", value.into_expr()), Phase) }
     /// `VCpuCount`: `VCpuCountRange`, required. Update: in place.
-    pub fn v_cpu_count(mut self, value: impl Arg<VCpuCountRange>) -> CustomerManagedWorkerCapabilities<R0, R1, R2, Set> { self.0.set("VCpuCount", value.into_expr()); CustomerManagedWorkerCapabilities(self.0, Phase) }
+    pub fn v_cpu_count(self, value: impl Arg<VCpuCountRange>) -> CustomerManagedWorkerCapabilities<R0, R1, R2, Set> { CustomerManagedWorkerCapabilities(put(self.0, "VCpuCount", value.into_expr()), Phase) }
 }
 impl Done for CustomerManagedWorkerCapabilities { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Ec2EbsVolume` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-ec2ebsvolume.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Ec2EbsVolume(Bag);
+#[must_use] pub struct Ec2EbsVolume(Bag);
 impl Ec2EbsVolume {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Iops`: integer. Update: in place.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
     /// `SizeGiB`: integer. Update: in place.
-    pub fn size_gi_b(mut self, value: impl Arg<i64>) -> Self { self.0.set("SizeGiB", value.into_expr()); self }
+    pub fn size_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeGiB", value.into_expr())) }
     /// `ThroughputMiB`: integer. Update: in place.
-    pub fn throughput_mi_b(mut self, value: impl Arg<i64>) -> Self { self.0.set("ThroughputMiB", value.into_expr()); self }
+    pub fn throughput_mi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputMiB", value.into_expr())) }
 }
 impl Done for Ec2EbsVolume { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FleetAmountCapability` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetamountcapability.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FleetAmountCapability<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FleetAmountCapability<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FleetAmountCapability {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FleetAmountCapability<super::missing::Min, super::missing::Name> { FleetAmountCapability(Bag::default(), Phase) }
+    pub fn new() -> FleetAmountCapability<Missing<super::required::Min>, Missing<super::required::Name>> { FleetAmountCapability(Bag::default(), Phase) }
 }
 impl<R0, R1> FleetAmountCapability<R0, R1> {
     /// `Max`: number. Update: in place.
-    pub fn max(mut self, value: impl Arg<f64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
     /// `Min`: number, required. Update: in place.
-    pub fn min(mut self, value: impl Arg<f64>) -> FleetAmountCapability<Set, R1> { self.0.set("Min", value.into_expr()); FleetAmountCapability(self.0, Phase) }
+    pub fn min(self, value: impl Arg<f64>) -> FleetAmountCapability<Set, R1> { FleetAmountCapability(put(self.0, "Min", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> FleetAmountCapability<R0, Set> { self.0.set("Name", value.into_expr()); FleetAmountCapability(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FleetAmountCapability<R0, Set> { FleetAmountCapability(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for FleetAmountCapability { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FleetAttributeCapability` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetattributecapability.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FleetAttributeCapability<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FleetAttributeCapability<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FleetAttributeCapability {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FleetAttributeCapability<super::missing::Name, super::missing::Values> { FleetAttributeCapability(Bag::default(), Phase) }
+    pub fn new() -> FleetAttributeCapability<Missing<super::required::Name>, Missing<super::required::Values>> { FleetAttributeCapability(Bag::default(), Phase) }
 }
 impl<R0, R1> FleetAttributeCapability<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> FleetAttributeCapability<Set, R1> { self.0.set("Name", value.into_expr()); FleetAttributeCapability(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FleetAttributeCapability<Set, R1> { FleetAttributeCapability(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> FleetAttributeCapability<R0, Set> { self.0.set("Values", value.into_expr()); FleetAttributeCapability(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> FleetAttributeCapability<R0, Set> { FleetAttributeCapability(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for FleetAttributeCapability { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FleetCapabilities` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetcapabilities.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FleetCapabilities(Bag);
+#[must_use] pub struct FleetCapabilities(Bag);
 impl FleetCapabilities {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Amounts`: list of `FleetAmountCapability`. Update: in place.
-    pub fn amounts(mut self, value: impl Arg<Arr<FleetAmountCapability>>) -> Self { self.0.set("Amounts", value.into_expr()); self }
+    pub fn amounts(self, value: impl Arg<Arr<FleetAmountCapability>>) -> Self { Self(put(self.0, "Amounts", value.into_expr())) }
     /// `Attributes`: list of `FleetAttributeCapability`. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Arr<FleetAttributeCapability>>) -> Self { self.0.set("Attributes", value.into_expr()); self }
+    pub fn attributes(self, value: impl Arg<Arr<FleetAttributeCapability>>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
 }
 impl Done for FleetCapabilities { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FleetConfiguration` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-fleetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FleetConfiguration(Bag);
+#[must_use] pub struct FleetConfiguration(Bag);
 impl FleetConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerManaged`: `CustomerManagedFleetConfiguration`. Update: in place.
-    pub fn customer_managed(mut self, value: impl Arg<CustomerManagedFleetConfiguration>) -> Self { self.0.set("CustomerManaged", value.into_expr()); self }
+    pub fn customer_managed(self, value: impl Arg<CustomerManagedFleetConfiguration>) -> Self { Self(put(self.0, "CustomerManaged", value.into_expr())) }
     /// `ServiceManagedEc2`: `ServiceManagedEc2FleetConfiguration`. Update: in place.
-    pub fn service_managed_ec2(mut self, value: impl Arg<ServiceManagedEc2FleetConfiguration>) -> Self { self.0.set("ServiceManagedEc2", value.into_expr()); self }
+    pub fn service_managed_ec2(self, value: impl Arg<ServiceManagedEc2FleetConfiguration>) -> Self { Self(put(self.0, "ServiceManagedEc2", value.into_expr())) }
 }
 impl Done for FleetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostConfiguration` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-hostconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HostConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HostConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl HostConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HostConfiguration<super::missing::ScriptBody> { HostConfiguration(Bag::default(), Phase) }
+    pub fn new() -> HostConfiguration<Missing<super::required::ScriptBody>> { HostConfiguration(Bag::default(), Phase) }
 }
 impl<R0> HostConfiguration<R0> {
     /// `ScriptBody`: text, required. Update: in place.
-    pub fn script_body(mut self, value: impl Arg<str>) -> HostConfiguration<Set> { self.0.set("ScriptBody", value.into_expr()); HostConfiguration(self.0, Phase) }
+    pub fn script_body(self, value: impl Arg<str>) -> HostConfiguration<Set> { HostConfiguration(put(self.0, "ScriptBody", value.into_expr()), Phase) }
     /// `ScriptTimeoutSeconds`: integer. Update: in place.
-    pub fn script_timeout_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScriptTimeoutSeconds", value.into_expr()); self }
+    pub fn script_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScriptTimeoutSeconds", value.into_expr()), Phase) }
 }
 impl Done for HostConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemoryMiBRange` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-memorymibrange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MemoryMiBRange<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MemoryMiBRange<R0 = Set>(Bag, Phase<(R0,)>);
 impl MemoryMiBRange {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MemoryMiBRange<super::missing::Min> { MemoryMiBRange(Bag::default(), Phase) }
+    pub fn new() -> MemoryMiBRange<Missing<super::required::Min>> { MemoryMiBRange(Bag::default(), Phase) }
 }
 impl<R0> MemoryMiBRange<R0> {
     /// `Max`: integer. Update: in place.
-    pub fn max(mut self, value: impl Arg<i64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
     /// `Min`: integer, required. Update: in place.
-    pub fn min(mut self, value: impl Arg<i64>) -> MemoryMiBRange<Set> { self.0.set("Min", value.into_expr()); MemoryMiBRange(self.0, Phase) }
+    pub fn min(self, value: impl Arg<i64>) -> MemoryMiBRange<Set> { MemoryMiBRange(put(self.0, "Min", value.into_expr()), Phase) }
 }
 impl Done for MemoryMiBRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PersistentVolumeConfiguration` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-persistentvolumeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PersistentVolumeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PersistentVolumeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PersistentVolumeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PersistentVolumeConfiguration<super::missing::MountPath> { PersistentVolumeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PersistentVolumeConfiguration<Missing<super::required::MountPath>> { PersistentVolumeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PersistentVolumeConfiguration<R0> {
     /// `Iops`: integer. Update: in place.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr()), Phase) }
     /// `LastUsedTtlHours`: integer. Update: in place.
-    pub fn last_used_ttl_hours(mut self, value: impl Arg<i64>) -> Self { self.0.set("LastUsedTtlHours", value.into_expr()); self }
+    pub fn last_used_ttl_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LastUsedTtlHours", value.into_expr()), Phase) }
     /// `MountPath`: text, required. Update: in place.
-    pub fn mount_path(mut self, value: impl Arg<str>) -> PersistentVolumeConfiguration<Set> { self.0.set("MountPath", value.into_expr()); PersistentVolumeConfiguration(self.0, Phase) }
+    pub fn mount_path(self, value: impl Arg<str>) -> PersistentVolumeConfiguration<Set> { PersistentVolumeConfiguration(put(self.0, "MountPath", value.into_expr()), Phase) }
     /// `SizeGiB`: integer. Update: in place.
-    pub fn size_gi_b(mut self, value: impl Arg<i64>) -> Self { self.0.set("SizeGiB", value.into_expr()); self }
+    pub fn size_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeGiB", value.into_expr()), Phase) }
     /// `ThroughputMiB`: integer. Update: in place.
-    pub fn throughput_mi_b(mut self, value: impl Arg<i64>) -> Self { self.0.set("ThroughputMiB", value.into_expr()); self }
+    pub fn throughput_mi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputMiB", value.into_expr()), Phase) }
 }
 impl Done for PersistentVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceManagedEc2AutoScalingConfiguration` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2autoscalingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceManagedEc2AutoScalingConfiguration(Bag);
+#[must_use] pub struct ServiceManagedEc2AutoScalingConfiguration(Bag);
 impl ServiceManagedEc2AutoScalingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ScaleOutWorkersPerMinute`: integer. Update: in place.
-    pub fn scale_out_workers_per_minute(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScaleOutWorkersPerMinute", value.into_expr()); self }
+    pub fn scale_out_workers_per_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutWorkersPerMinute", value.into_expr())) }
     /// `StandbyWorkerCount`: integer. Update: in place.
-    pub fn standby_worker_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("StandbyWorkerCount", value.into_expr()); self }
+    pub fn standby_worker_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StandbyWorkerCount", value.into_expr())) }
     /// `WorkerIdleDurationSeconds`: integer. Update: in place.
-    pub fn worker_idle_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("WorkerIdleDurationSeconds", value.into_expr()); self }
+    pub fn worker_idle_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WorkerIdleDurationSeconds", value.into_expr())) }
 }
 impl Done for ServiceManagedEc2AutoScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceManagedEc2FleetConfiguration` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2fleetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceManagedEc2FleetConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ServiceManagedEc2FleetConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ServiceManagedEc2FleetConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceManagedEc2FleetConfiguration<super::missing::InstanceCapabilities, super::missing::InstanceMarketOptions> { ServiceManagedEc2FleetConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ServiceManagedEc2FleetConfiguration<Missing<super::required::InstanceCapabilities>, Missing<super::required::InstanceMarketOptions>> { ServiceManagedEc2FleetConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ServiceManagedEc2FleetConfiguration<R0, R1> {
     /// `AutoScalingConfiguration`: `ServiceManagedEc2AutoScalingConfiguration`. Update: in place.
-    pub fn auto_scaling_configuration(mut self, value: impl Arg<ServiceManagedEc2AutoScalingConfiguration>) -> Self { self.0.set("AutoScalingConfiguration", value.into_expr()); self }
+    pub fn auto_scaling_configuration(self, value: impl Arg<ServiceManagedEc2AutoScalingConfiguration>) -> Self { Self(put(self.0, "AutoScalingConfiguration", value.into_expr()), Phase) }
     /// `InstanceCapabilities`: `ServiceManagedEc2InstanceCapabilities`, required. Update: in place.
-    pub fn instance_capabilities(mut self, value: impl Arg<ServiceManagedEc2InstanceCapabilities>) -> ServiceManagedEc2FleetConfiguration<Set, R1> { self.0.set("InstanceCapabilities", value.into_expr()); ServiceManagedEc2FleetConfiguration(self.0, Phase) }
+    pub fn instance_capabilities(self, value: impl Arg<ServiceManagedEc2InstanceCapabilities>) -> ServiceManagedEc2FleetConfiguration<Set, R1> { ServiceManagedEc2FleetConfiguration(put(self.0, "InstanceCapabilities", value.into_expr()), Phase) }
     /// `InstanceMarketOptions`: `ServiceManagedEc2InstanceMarketOptions`, required. Update: in place.
-    pub fn instance_market_options(mut self, value: impl Arg<ServiceManagedEc2InstanceMarketOptions>) -> ServiceManagedEc2FleetConfiguration<R0, Set> { self.0.set("InstanceMarketOptions", value.into_expr()); ServiceManagedEc2FleetConfiguration(self.0, Phase) }
+    pub fn instance_market_options(self, value: impl Arg<ServiceManagedEc2InstanceMarketOptions>) -> ServiceManagedEc2FleetConfiguration<R0, Set> { ServiceManagedEc2FleetConfiguration(put(self.0, "InstanceMarketOptions", value.into_expr()), Phase) }
     /// `PersistentVolumeConfiguration`: `PersistentVolumeConfiguration`. Update: in place.
-    pub fn persistent_volume_configuration(mut self, value: impl Arg<PersistentVolumeConfiguration>) -> Self { self.0.set("PersistentVolumeConfiguration", value.into_expr()); self }
+    pub fn persistent_volume_configuration(self, value: impl Arg<PersistentVolumeConfiguration>) -> Self { Self(put(self.0, "PersistentVolumeConfiguration", value.into_expr()), Phase) }
     /// `StorageProfileId`: text. Update: in place.
-    pub fn storage_profile_id(mut self, value: impl Arg<str>) -> Self { self.0.set("StorageProfileId", value.into_expr()); self }
+    pub fn storage_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageProfileId", value.into_expr()), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`. Update: in place.
-    pub fn vpc_configuration(mut self, value: impl Arg<VpcConfiguration>) -> Self { self.0.set("VpcConfiguration", value.into_expr()); self }
+    pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ServiceManagedEc2FleetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceManagedEc2InstanceCapabilities` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancecapabilities.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceManagedEc2InstanceCapabilities<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct ServiceManagedEc2InstanceCapabilities<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl ServiceManagedEc2InstanceCapabilities {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceManagedEc2InstanceCapabilities<super::missing::CpuArchitectureType, super::missing::MemoryMiB, super::missing::OsFamily, super::missing::VCpuCount> { ServiceManagedEc2InstanceCapabilities(Bag::default(), Phase) }
+    pub fn new() -> ServiceManagedEc2InstanceCapabilities<Missing<super::required::CpuArchitectureType>, Missing<super::required::MemoryMiB>, Missing<super::required::OsFamily>, Missing<super::required::VCpuCount>> { ServiceManagedEc2InstanceCapabilities(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> ServiceManagedEc2InstanceCapabilities<R0, R1, R2, R3> {
     /// `AcceleratorCapabilities`: `AcceleratorCapabilities`. Update: in place.
-    pub fn accelerator_capabilities(mut self, value: impl Arg<AcceleratorCapabilities>) -> Self { self.0.set("AcceleratorCapabilities", value.into_expr()); self }
+    pub fn accelerator_capabilities(self, value: impl Arg<AcceleratorCapabilities>) -> Self { Self(put(self.0, "AcceleratorCapabilities", value.into_expr()), Phase) }
     /// `AllowedInstanceTypes`: list of text. Update: in place.
-    pub fn allowed_instance_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedInstanceTypes", value.into_expr()); self }
+    pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInstanceTypes", value.into_expr()), Phase) }
     /// `CpuArchitectureType`: `CpuArchitectureType`, required. Update: in place.
-    pub fn cpu_architecture_type(mut self, value: impl Arg<CpuArchitectureType>) -> ServiceManagedEc2InstanceCapabilities<Set, R1, R2, R3> { self.0.set("CpuArchitectureType", value.into_expr()); ServiceManagedEc2InstanceCapabilities(self.0, Phase) }
+    pub fn cpu_architecture_type(self, value: impl Arg<CpuArchitectureType>) -> ServiceManagedEc2InstanceCapabilities<Set, R1, R2, R3> { ServiceManagedEc2InstanceCapabilities(put(self.0, "CpuArchitectureType", value.into_expr()), Phase) }
     /// `CustomAmounts`: list of `FleetAmountCapability`. Update: in place.
-    pub fn custom_amounts(mut self, value: impl Arg<Arr<FleetAmountCapability>>) -> Self { self.0.set("CustomAmounts", value.into_expr()); self }
+    pub fn custom_amounts(self, value: impl Arg<Arr<FleetAmountCapability>>) -> Self { Self(put(self.0, "CustomAmounts", value.into_expr()), Phase) }
     /// `CustomAttributes`: list of `FleetAttributeCapability`. Update: in place.
-    pub fn custom_attributes(mut self, value: impl Arg<Arr<FleetAttributeCapability>>) -> Self { self.0.set("CustomAttributes", value.into_expr()); self }
+    pub fn custom_attributes(self, value: impl Arg<Arr<FleetAttributeCapability>>) -> Self { Self(put(self.0, "CustomAttributes", value.into_expr()), Phase) }
     /// `ExcludedInstanceTypes`: list of text. Update: in place.
-    pub fn excluded_instance_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludedInstanceTypes", value.into_expr()); self }
+    pub fn excluded_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedInstanceTypes", value.into_expr()), Phase) }
     /// `MemoryMiB`: `MemoryMiBRange`, required. Update: in place.
-    pub fn memory_mi_b(mut self, value: impl Arg<MemoryMiBRange>) -> ServiceManagedEc2InstanceCapabilities<R0, Set, R2, R3> { self.0.set("MemoryMiB", value.into_expr()); ServiceManagedEc2InstanceCapabilities(self.0, Phase) }
+    pub fn memory_mi_b(self, value: impl Arg<MemoryMiBRange>) -> ServiceManagedEc2InstanceCapabilities<R0, Set, R2, R3> { ServiceManagedEc2InstanceCapabilities(put(self.0, "MemoryMiB", value.into_expr()), Phase) }
     /// `OsFamily`: `ServiceManagedEc2InstanceCapabilitiesOsFamily`, required. Update: in place.
-    pub fn os_family(mut self, value: impl Arg<ServiceManagedEc2InstanceCapabilitiesOsFamily>) -> ServiceManagedEc2InstanceCapabilities<R0, R1, Set, R3> { self.0.set("OsFamily", value.into_expr()); ServiceManagedEc2InstanceCapabilities(self.0, Phase) }
+    pub fn os_family(self, value: impl Arg<ServiceManagedEc2InstanceCapabilitiesOsFamily>) -> ServiceManagedEc2InstanceCapabilities<R0, R1, Set, R3> { ServiceManagedEc2InstanceCapabilities(put(self.0, "OsFamily", value.into_expr()), Phase) }
     /// `RootEbsVolume`: `Ec2EbsVolume`. Update: in place.
-    pub fn root_ebs_volume(mut self, value: impl Arg<Ec2EbsVolume>) -> Self { self.0.set("RootEbsVolume", value.into_expr()); self }
+    pub fn root_ebs_volume(self, value: impl Arg<Ec2EbsVolume>) -> Self { Self(put(self.0, "RootEbsVolume", value.into_expr()), Phase) }
     /// `VCpuCount`: `VCpuCountRange`, required. Update: in place.
-    pub fn v_cpu_count(mut self, value: impl Arg<VCpuCountRange>) -> ServiceManagedEc2InstanceCapabilities<R0, R1, R2, Set> { self.0.set("VCpuCount", value.into_expr()); ServiceManagedEc2InstanceCapabilities(self.0, Phase) }
+    pub fn v_cpu_count(self, value: impl Arg<VCpuCountRange>) -> ServiceManagedEc2InstanceCapabilities<R0, R1, R2, Set> { ServiceManagedEc2InstanceCapabilities(put(self.0, "VCpuCount", value.into_expr()), Phase) }
 }
 impl Done for ServiceManagedEc2InstanceCapabilities { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceManagedEc2InstanceMarketOptions` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-servicemanagedec2instancemarketoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceManagedEc2InstanceMarketOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServiceManagedEc2InstanceMarketOptions<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServiceManagedEc2InstanceMarketOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceManagedEc2InstanceMarketOptions<super::missing::Type> { ServiceManagedEc2InstanceMarketOptions(Bag::default(), Phase) }
+    pub fn new() -> ServiceManagedEc2InstanceMarketOptions<Missing<super::required::Type>> { ServiceManagedEc2InstanceMarketOptions(Bag::default(), Phase) }
 }
 impl<R0> ServiceManagedEc2InstanceMarketOptions<R0> {
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> ServiceManagedEc2InstanceMarketOptions<Set> { self.0.set("Type", value.into_expr()); ServiceManagedEc2InstanceMarketOptions(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ServiceManagedEc2InstanceMarketOptions<Set> { ServiceManagedEc2InstanceMarketOptions(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ServiceManagedEc2InstanceMarketOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VCpuCountRange` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-vcpucountrange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VCpuCountRange<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VCpuCountRange<R0 = Set>(Bag, Phase<(R0,)>);
 impl VCpuCountRange {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VCpuCountRange<super::missing::Min> { VCpuCountRange(Bag::default(), Phase) }
+    pub fn new() -> VCpuCountRange<Missing<super::required::Min>> { VCpuCountRange(Bag::default(), Phase) }
 }
 impl<R0> VCpuCountRange<R0> {
     /// `Max`: integer. Update: in place.
-    pub fn max(mut self, value: impl Arg<i64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
     /// `Min`: integer, required. Update: in place.
-    pub fn min(mut self, value: impl Arg<i64>) -> VCpuCountRange<Set> { self.0.set("Min", value.into_expr()); VCpuCountRange(self.0, Phase) }
+    pub fn min(self, value: impl Arg<i64>) -> VCpuCountRange<Set> { VCpuCountRange(put(self.0, "Min", value.into_expr()), Phase) }
 }
 impl Done for VCpuCountRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfiguration` of `AWS::Deadline::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-fleet-vpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfiguration(Bag);
+#[must_use] pub struct VpcConfiguration(Bag);
 impl VpcConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourceConfigurationArns`: list of text. Update: in place.
-    pub fn resource_configuration_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourceConfigurationArns", value.into_expr()); self }
+    pub fn resource_configuration_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceConfigurationArns", value.into_expr())) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AcceleratorTypes` allows.
@@ -527,10 +527,10 @@ impl CfnLicenseEndpoint {
     /// `AWS::Deadline::LicenseEndpoint`
     pub const TYPE: &'static str = "AWS::Deadline::LicenseEndpoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnLicenseEndpointProps<R0, R1, R2>) -> Self where CfnLicenseEndpointProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLicenseEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `DnsName`: text.
     pub fn attr_dns_name(&self) -> Val<str> { self.0.get_att("DnsName") }
@@ -543,20 +543,20 @@ impl CfnLicenseEndpoint {
 }
 impl Parent for CfnLicenseEndpoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Deadline::LicenseEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-licenseendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLicenseEndpointProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnLicenseEndpointProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnLicenseEndpointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLicenseEndpointProps<missing::SecurityGroupIds, missing::SubnetIds, missing::VpcId> { CfnLicenseEndpointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLicenseEndpointProps<Missing<required::SecurityGroupIds>, Missing<required::SubnetIds>, Missing<required::VpcId>> { CfnLicenseEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLicenseEndpointProps<R0, R1, R2> {
-    /// `SecurityGroupIds`: list of text, required. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> CfnLicenseEndpointProps<Set, R1, R2> { self.0.set("SecurityGroupIds", value.into_expr()); CfnLicenseEndpointProps(self.0, Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnLicenseEndpointProps<Set, R1, R2> { CfnLicenseEndpointProps(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> CfnLicenseEndpointProps<R0, Set, R2> { self.0.set("SubnetIds", value.into_expr()); CfnLicenseEndpointProps(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnLicenseEndpointProps<R0, Set, R2> { CfnLicenseEndpointProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
-    /// `VpcId`: text, required. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> CfnLicenseEndpointProps<R0, R1, Set> { self.0.set("VpcId", value.into_expr()); CfnLicenseEndpointProps(self.0, Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnLicenseEndpointProps<R0, R1, Set> { CfnLicenseEndpointProps(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnLicenseEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Deadline::Limit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-limit.html)
@@ -565,7 +565,7 @@ impl CfnLimit {
     /// `AWS::Deadline::Limit`
     pub const TYPE: &'static str = "AWS::Deadline::Limit";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnLimitProps<R0, R1, R2, R3>) -> Self where CfnLimitProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLimitProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CurrentCount`: integer.
@@ -575,22 +575,22 @@ impl CfnLimit {
 }
 impl Parent for CfnLimit { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Deadline::Limit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-limit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLimitProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnLimitProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnLimitProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLimitProps<missing::AmountRequirementName, missing::DisplayName, missing::FarmId, missing::MaxCount> { CfnLimitProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLimitProps<Missing<required::AmountRequirementName>, Missing<required::DisplayName>, Missing<required::FarmId>, Missing<required::MaxCount>> { CfnLimitProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnLimitProps<R0, R1, R2, R3> {
     /// `AmountRequirementName`: text, required. Update: replacement.
-    pub fn amount_requirement_name(mut self, value: impl Arg<str>) -> CfnLimitProps<Set, R1, R2, R3> { self.0.set("AmountRequirementName", value.into_expr()); CfnLimitProps(self.0, Phase) }
+    pub fn amount_requirement_name(self, value: impl Arg<str>) -> CfnLimitProps<Set, R1, R2, R3> { CfnLimitProps(put(self.0, "AmountRequirementName", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text, required. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> CfnLimitProps<R0, Set, R2, R3> { self.0.set("DisplayName", value.into_expr()); CfnLimitProps(self.0, Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnLimitProps<R0, Set, R2, R3> { CfnLimitProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `FarmId`: text, required. Update: replacement.
-    pub fn farm_id(mut self, value: impl Arg<str>) -> CfnLimitProps<R0, R1, Set, R3> { self.0.set("FarmId", value.into_expr()); CfnLimitProps(self.0, Phase) }
+    pub fn farm_id(self, value: impl Arg<str>) -> CfnLimitProps<R0, R1, Set, R3> { CfnLimitProps(put(self.0, "FarmId", value.into_expr()), Phase) }
     /// `MaxCount`: integer, required. Update: in place.
-    pub fn max_count(mut self, value: impl Arg<i64>) -> CfnLimitProps<R0, R1, R2, Set> { self.0.set("MaxCount", value.into_expr()); CfnLimitProps(self.0, Phase) }
+    pub fn max_count(self, value: impl Arg<i64>) -> CfnLimitProps<R0, R1, R2, Set> { CfnLimitProps(put(self.0, "MaxCount", value.into_expr()), Phase) }
 }
 impl Done for CfnLimitProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Deadline::MeteredProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-meteredproduct.html)
@@ -602,7 +602,7 @@ impl CfnMeteredProduct {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnMeteredProductProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Family`: text.
     pub fn attr_family(&self) -> Val<str> { self.0.get_att("Family") }
@@ -613,14 +613,14 @@ impl CfnMeteredProduct {
 }
 impl Parent for CfnMeteredProduct { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Deadline::MeteredProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-meteredproduct.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMeteredProductProps(Bag);
+#[must_use] pub struct CfnMeteredProductProps(Bag);
 impl CfnMeteredProductProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LicenseEndpointId`: text. Update: replacement.
-    pub fn license_endpoint_id(mut self, value: impl Arg<str>) -> Self { self.0.set("LicenseEndpointId", value.into_expr()); self }
+    pub fn license_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseEndpointId", value.into_expr())) }
     /// `ProductId`: text. Update: replacement.
-    pub fn product_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ProductId", value.into_expr()); self }
+    pub fn product_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProductId", value.into_expr())) }
 }
 impl Done for CfnMeteredProductProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Deadline::Monitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-monitor.html)
@@ -629,12 +629,12 @@ impl CfnMonitor {
     /// `AWS::Deadline::Monitor`
     pub const TYPE: &'static str = "AWS::Deadline::Monitor";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnMonitorProps<R0, R1, R2, R3>) -> Self where CfnMonitorProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMonitorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `IdentityCenterApplicationArn`: text.
+    /// The attribute `IdentityCenterApplicationArn`: `OtherArn`.
     pub fn attr_identity_center_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdentityCenterApplicationArn") }
     /// The attribute `MonitorId`: text.
     pub fn attr_monitor_id(&self) -> Val<str> { self.0.get_att("MonitorId") }
@@ -643,24 +643,24 @@ impl CfnMonitor {
 }
 impl Parent for CfnMonitor { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Deadline::Monitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-monitor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMonitorProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnMonitorProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnMonitorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMonitorProps<missing::DisplayName, missing::IdentityCenterInstanceArn, missing::RoleArn, missing::Subdomain> { CfnMonitorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMonitorProps<Missing<required::DisplayName>, Missing<required::IdentityCenterInstanceArn>, Missing<required::RoleArn>, Missing<required::Subdomain>> { CfnMonitorProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnMonitorProps<R0, R1, R2, R3> {
     /// `DisplayName`: text, required. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> CfnMonitorProps<Set, R1, R2, R3> { self.0.set("DisplayName", value.into_expr()); CfnMonitorProps(self.0, Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnMonitorProps<Set, R1, R2, R3> { CfnMonitorProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `IdentityCenterInstanceArn`: text, required. Update: replacement.
-    pub fn identity_center_instance_arn(mut self, value: impl Arg<str>) -> CfnMonitorProps<R0, Set, R2, R3> { self.0.set("IdentityCenterInstanceArn", value.into_expr()); CfnMonitorProps(self.0, Phase) }
+    pub fn identity_center_instance_arn(self, value: impl Arg<str>) -> CfnMonitorProps<R0, Set, R2, R3> { CfnMonitorProps(put(self.0, "IdentityCenterInstanceArn", value.into_expr()), Phase) }
     /// `IdentityCenterRegion`: text. Update: replacement.
-    pub fn identity_center_region(mut self, value: impl Arg<str>) -> Self { self.0.set("IdentityCenterRegion", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnMonitorProps<R0, R1, Set, R3> { self.0.set("RoleArn", value.into_expr()); CfnMonitorProps(self.0, Phase) }
+    pub fn identity_center_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterRegion", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMonitorProps<R0, R1, Set, R3> { CfnMonitorProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Subdomain`: text, required. Update: in place.
-    pub fn subdomain(mut self, value: impl Arg<str>) -> CfnMonitorProps<R0, R1, R2, Set> { self.0.set("Subdomain", value.into_expr()); CfnMonitorProps(self.0, Phase) }
+    pub fn subdomain(self, value: impl Arg<str>) -> CfnMonitorProps<R0, R1, R2, Set> { CfnMonitorProps(put(self.0, "Subdomain", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMonitorProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Deadline::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html)
@@ -669,166 +669,166 @@ impl CfnQueue {
     /// `AWS::Deadline::Queue`
     pub const TYPE: &'static str = "AWS::Deadline::Queue";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnQueueProps<R0, R1>) -> Self where CfnQueueProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQueueProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `QueueId`: text.
     pub fn attr_queue_id(&self) -> Val<str> { self.0.get_att("QueueId") }
 }
 impl Parent for CfnQueue { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Deadline::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnQueueProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnQueueProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnQueueProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnQueueProps<missing::DisplayName, missing::FarmId> { CfnQueueProps(Bag::default(), Phase) }
+    pub fn new() -> CfnQueueProps<Missing<required::DisplayName>, Missing<required::FarmId>> { CfnQueueProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnQueueProps<R0, R1> {
     /// `AllowedStorageProfileIds`: list of text. Update: in place.
-    pub fn allowed_storage_profile_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedStorageProfileIds", value.into_expr()); self }
+    pub fn allowed_storage_profile_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedStorageProfileIds", value.into_expr()), Phase) }
     /// `DefaultBudgetAction`: `DefaultBudgetAction`. Update: in place.
-    pub fn default_budget_action(mut self, value: impl Arg<queue::DefaultBudgetAction>) -> Self { self.0.set("DefaultBudgetAction", value.into_expr()); self }
+    pub fn default_budget_action(self, value: impl Arg<queue::DefaultBudgetAction>) -> Self { Self(put(self.0, "DefaultBudgetAction", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text, required. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> CfnQueueProps<Set, R1> { self.0.set("DisplayName", value.into_expr()); CfnQueueProps(self.0, Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnQueueProps<Set, R1> { CfnQueueProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `FarmId`: text, required. Update: replacement.
-    pub fn farm_id(mut self, value: impl Arg<str>) -> CfnQueueProps<R0, Set> { self.0.set("FarmId", value.into_expr()); CfnQueueProps(self.0, Phase) }
+    pub fn farm_id(self, value: impl Arg<str>) -> CfnQueueProps<R0, Set> { CfnQueueProps(put(self.0, "FarmId", value.into_expr()), Phase) }
     /// `JobAttachmentSettings`: `JobAttachmentSettings`. Update: in place.
-    pub fn job_attachment_settings(mut self, value: impl Arg<queue::JobAttachmentSettings>) -> Self { self.0.set("JobAttachmentSettings", value.into_expr()); self }
+    pub fn job_attachment_settings(self, value: impl Arg<queue::JobAttachmentSettings>) -> Self { Self(put(self.0, "JobAttachmentSettings", value.into_expr()), Phase) }
     /// `JobRunAsUser`: `JobRunAsUser`. Update: in place.
-    pub fn job_run_as_user(mut self, value: impl Arg<queue::JobRunAsUser>) -> Self { self.0.set("JobRunAsUser", value.into_expr()); self }
+    pub fn job_run_as_user(self, value: impl Arg<queue::JobRunAsUser>) -> Self { Self(put(self.0, "JobRunAsUser", value.into_expr()), Phase) }
     /// `RequiredFileSystemLocationNames`: list of text. Update: in place.
-    pub fn required_file_system_location_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("RequiredFileSystemLocationNames", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn required_file_system_location_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RequiredFileSystemLocationNames", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SchedulingConfiguration`: `SchedulingConfiguration`. Update: in place.
-    pub fn scheduling_configuration(mut self, value: impl Arg<queue::SchedulingConfiguration>) -> Self { self.0.set("SchedulingConfiguration", value.into_expr()); self }
+    pub fn scheduling_configuration(self, value: impl Arg<queue::SchedulingConfiguration>) -> Self { Self(put(self.0, "SchedulingConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnQueueProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Deadline::Queue`.
 pub mod queue {
 use crate::cfn::support::*;
 /// The property type `JobAttachmentSettings` of `AWS::Deadline::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-jobattachmentsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JobAttachmentSettings<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct JobAttachmentSettings<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl JobAttachmentSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JobAttachmentSettings<super::missing::RootPrefix, super::missing::S3BucketName> { JobAttachmentSettings(Bag::default(), Phase) }
+    pub fn new() -> JobAttachmentSettings<Missing<super::required::RootPrefix>, Missing<super::required::S3BucketName>> { JobAttachmentSettings(Bag::default(), Phase) }
 }
 impl<R0, R1> JobAttachmentSettings<R0, R1> {
     /// `RootPrefix`: text, required. Update: in place.
-    pub fn root_prefix(mut self, value: impl Arg<str>) -> JobAttachmentSettings<Set, R1> { self.0.set("RootPrefix", value.into_expr()); JobAttachmentSettings(self.0, Phase) }
-    /// `S3BucketName`: text, required. Update: in place.
-    pub fn s3_bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> JobAttachmentSettings<R0, Set> { self.0.set("S3BucketName", value.into_expr()); JobAttachmentSettings(self.0, Phase) }
+    pub fn root_prefix(self, value: impl Arg<str>) -> JobAttachmentSettings<Set, R1> { JobAttachmentSettings(put(self.0, "RootPrefix", value.into_expr()), Phase) }
+    /// `S3BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> JobAttachmentSettings<R0, Set> { JobAttachmentSettings(put(self.0, "S3BucketName", value.into_expr()), Phase) }
 }
 impl Done for JobAttachmentSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobRunAsUser` of `AWS::Deadline::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-jobrunasuser.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JobRunAsUser<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct JobRunAsUser<R0 = Set>(Bag, Phase<(R0,)>);
 impl JobRunAsUser {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JobRunAsUser<super::missing::RunAs> { JobRunAsUser(Bag::default(), Phase) }
+    pub fn new() -> JobRunAsUser<Missing<super::required::RunAs>> { JobRunAsUser(Bag::default(), Phase) }
 }
 impl<R0> JobRunAsUser<R0> {
     /// `Posix`: `PosixUser`. Update: in place.
-    pub fn posix(mut self, value: impl Arg<PosixUser>) -> Self { self.0.set("Posix", value.into_expr()); self }
+    pub fn posix(self, value: impl Arg<PosixUser>) -> Self { Self(put(self.0, "Posix", value.into_expr()), Phase) }
     /// `RunAs`: `RunAs`, required. Update: in place.
-    pub fn run_as(mut self, value: impl Arg<RunAs>) -> JobRunAsUser<Set> { self.0.set("RunAs", value.into_expr()); JobRunAsUser(self.0, Phase) }
+    pub fn run_as(self, value: impl Arg<RunAs>) -> JobRunAsUser<Set> { JobRunAsUser(put(self.0, "RunAs", value.into_expr()), Phase) }
     /// `Windows`: `WindowsUser`. Update: in place.
-    pub fn windows(mut self, value: impl Arg<WindowsUser>) -> Self { self.0.set("Windows", value.into_expr()); self }
+    pub fn windows(self, value: impl Arg<WindowsUser>) -> Self { Self(put(self.0, "Windows", value.into_expr()), Phase) }
 }
 impl Done for JobRunAsUser { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PosixUser` of `AWS::Deadline::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-posixuser.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PosixUser<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PosixUser<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PosixUser {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PosixUser<super::missing::Group, super::missing::User> { PosixUser(Bag::default(), Phase) }
+    pub fn new() -> PosixUser<Missing<super::required::Group>, Missing<super::required::User>> { PosixUser(Bag::default(), Phase) }
 }
 impl<R0, R1> PosixUser<R0, R1> {
     /// `Group`: text, required. Update: in place.
-    pub fn group(mut self, value: impl Arg<str>) -> PosixUser<Set, R1> { self.0.set("Group", value.into_expr()); PosixUser(self.0, Phase) }
+    pub fn group(self, value: impl Arg<str>) -> PosixUser<Set, R1> { PosixUser(put(self.0, "Group", value.into_expr()), Phase) }
     /// `User`: text, required. Update: in place.
-    pub fn user(mut self, value: impl Arg<str>) -> PosixUser<R0, Set> { self.0.set("User", value.into_expr()); PosixUser(self.0, Phase) }
+    pub fn user(self, value: impl Arg<str>) -> PosixUser<R0, Set> { PosixUser(put(self.0, "User", value.into_expr()), Phase) }
 }
 impl Done for PosixUser { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PriorityBalancedSchedulingConfiguration` of `AWS::Deadline::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-prioritybalancedschedulingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PriorityBalancedSchedulingConfiguration(Bag);
+#[must_use] pub struct PriorityBalancedSchedulingConfiguration(Bag);
 impl PriorityBalancedSchedulingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RenderingTaskBuffer`: integer. Update: in place.
-    pub fn rendering_task_buffer(mut self, value: impl Arg<i64>) -> Self { self.0.set("RenderingTaskBuffer", value.into_expr()); self }
+    pub fn rendering_task_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RenderingTaskBuffer", value.into_expr())) }
 }
 impl Done for PriorityBalancedSchedulingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchedulingConfiguration` of `AWS::Deadline::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-schedulingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchedulingConfiguration(Bag);
+#[must_use] pub struct SchedulingConfiguration(Bag);
 impl SchedulingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PriorityBalanced`: `PriorityBalancedSchedulingConfiguration`. Update: in place.
-    pub fn priority_balanced(mut self, value: impl Arg<PriorityBalancedSchedulingConfiguration>) -> Self { self.0.set("PriorityBalanced", value.into_expr()); self }
+    pub fn priority_balanced(self, value: impl Arg<PriorityBalancedSchedulingConfiguration>) -> Self { Self(put(self.0, "PriorityBalanced", value.into_expr())) }
     /// `PriorityFifo`: JSON. Update: in place.
-    pub fn priority_fifo(mut self, value: impl Arg<Any>) -> Self { self.0.set("PriorityFifo", value.into_expr()); self }
+    pub fn priority_fifo(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PriorityFifo", value.into_expr())) }
     /// `WeightedBalanced`: `WeightedBalancedSchedulingConfiguration`. Update: in place.
-    pub fn weighted_balanced(mut self, value: impl Arg<WeightedBalancedSchedulingConfiguration>) -> Self { self.0.set("WeightedBalanced", value.into_expr()); self }
+    pub fn weighted_balanced(self, value: impl Arg<WeightedBalancedSchedulingConfiguration>) -> Self { Self(put(self.0, "WeightedBalanced", value.into_expr())) }
 }
 impl Done for SchedulingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchedulingMaxPriorityOverride` of `AWS::Deadline::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-schedulingmaxpriorityoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchedulingMaxPriorityOverride<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SchedulingMaxPriorityOverride<R0 = Set>(Bag, Phase<(R0,)>);
 impl SchedulingMaxPriorityOverride {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SchedulingMaxPriorityOverride<super::missing::AlwaysScheduleFirst> { SchedulingMaxPriorityOverride(Bag::default(), Phase) }
+    pub fn new() -> SchedulingMaxPriorityOverride<Missing<super::required::AlwaysScheduleFirst>> { SchedulingMaxPriorityOverride(Bag::default(), Phase) }
 }
 impl<R0> SchedulingMaxPriorityOverride<R0> {
     /// `AlwaysScheduleFirst`: JSON, required. Update: in place.
-    pub fn always_schedule_first(mut self, value: impl Arg<Any>) -> SchedulingMaxPriorityOverride<Set> { self.0.set("AlwaysScheduleFirst", value.into_expr()); SchedulingMaxPriorityOverride(self.0, Phase) }
+    pub fn always_schedule_first(self, value: impl Arg<Any>) -> SchedulingMaxPriorityOverride<Set> { SchedulingMaxPriorityOverride(put(self.0, "AlwaysScheduleFirst", value.into_expr()), Phase) }
 }
 impl Done for SchedulingMaxPriorityOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchedulingMinPriorityOverride` of `AWS::Deadline::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-schedulingminpriorityoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchedulingMinPriorityOverride<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SchedulingMinPriorityOverride<R0 = Set>(Bag, Phase<(R0,)>);
 impl SchedulingMinPriorityOverride {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SchedulingMinPriorityOverride<super::missing::AlwaysScheduleLast> { SchedulingMinPriorityOverride(Bag::default(), Phase) }
+    pub fn new() -> SchedulingMinPriorityOverride<Missing<super::required::AlwaysScheduleLast>> { SchedulingMinPriorityOverride(Bag::default(), Phase) }
 }
 impl<R0> SchedulingMinPriorityOverride<R0> {
     /// `AlwaysScheduleLast`: JSON, required. Update: in place.
-    pub fn always_schedule_last(mut self, value: impl Arg<Any>) -> SchedulingMinPriorityOverride<Set> { self.0.set("AlwaysScheduleLast", value.into_expr()); SchedulingMinPriorityOverride(self.0, Phase) }
+    pub fn always_schedule_last(self, value: impl Arg<Any>) -> SchedulingMinPriorityOverride<Set> { SchedulingMinPriorityOverride(put(self.0, "AlwaysScheduleLast", value.into_expr()), Phase) }
 }
 impl Done for SchedulingMinPriorityOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WeightedBalancedSchedulingConfiguration` of `AWS::Deadline::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-weightedbalancedschedulingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WeightedBalancedSchedulingConfiguration(Bag);
+#[must_use] pub struct WeightedBalancedSchedulingConfiguration(Bag);
 impl WeightedBalancedSchedulingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ErrorWeight`: number. Update: in place.
-    pub fn error_weight(mut self, value: impl Arg<f64>) -> Self { self.0.set("ErrorWeight", value.into_expr()); self }
+    pub fn error_weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ErrorWeight", value.into_expr())) }
     /// `MaxPriorityOverride`: `SchedulingMaxPriorityOverride`. Update: in place.
-    pub fn max_priority_override(mut self, value: impl Arg<SchedulingMaxPriorityOverride>) -> Self { self.0.set("MaxPriorityOverride", value.into_expr()); self }
+    pub fn max_priority_override(self, value: impl Arg<SchedulingMaxPriorityOverride>) -> Self { Self(put(self.0, "MaxPriorityOverride", value.into_expr())) }
     /// `MinPriorityOverride`: `SchedulingMinPriorityOverride`. Update: in place.
-    pub fn min_priority_override(mut self, value: impl Arg<SchedulingMinPriorityOverride>) -> Self { self.0.set("MinPriorityOverride", value.into_expr()); self }
+    pub fn min_priority_override(self, value: impl Arg<SchedulingMinPriorityOverride>) -> Self { Self(put(self.0, "MinPriorityOverride", value.into_expr())) }
     /// `PriorityWeight`: number. Update: in place.
-    pub fn priority_weight(mut self, value: impl Arg<f64>) -> Self { self.0.set("PriorityWeight", value.into_expr()); self }
+    pub fn priority_weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PriorityWeight", value.into_expr())) }
     /// `RenderingTaskBuffer`: integer. Update: in place.
-    pub fn rendering_task_buffer(mut self, value: impl Arg<i64>) -> Self { self.0.set("RenderingTaskBuffer", value.into_expr()); self }
+    pub fn rendering_task_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RenderingTaskBuffer", value.into_expr())) }
     /// `RenderingTaskWeight`: number. Update: in place.
-    pub fn rendering_task_weight(mut self, value: impl Arg<f64>) -> Self { self.0.set("RenderingTaskWeight", value.into_expr()); self }
+    pub fn rendering_task_weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "RenderingTaskWeight", value.into_expr())) }
     /// `SubmissionTimeWeight`: number. Update: in place.
-    pub fn submission_time_weight(mut self, value: impl Arg<f64>) -> Self { self.0.set("SubmissionTimeWeight", value.into_expr()); self }
+    pub fn submission_time_weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SubmissionTimeWeight", value.into_expr())) }
 }
 impl Done for WeightedBalancedSchedulingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WindowsUser` of `AWS::Deadline::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-queue-windowsuser.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WindowsUser<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct WindowsUser<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl WindowsUser {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WindowsUser<super::missing::PasswordArn, super::missing::User> { WindowsUser(Bag::default(), Phase) }
+    pub fn new() -> WindowsUser<Missing<super::required::PasswordArn>, Missing<super::required::User>> { WindowsUser(Bag::default(), Phase) }
 }
 impl<R0, R1> WindowsUser<R0, R1> {
     /// `PasswordArn`: text, required. Update: in place.
-    pub fn password_arn(mut self, value: impl Arg<str>) -> WindowsUser<Set, R1> { self.0.set("PasswordArn", value.into_expr()); WindowsUser(self.0, Phase) }
+    pub fn password_arn(self, value: impl Arg<str>) -> WindowsUser<Set, R1> { WindowsUser(put(self.0, "PasswordArn", value.into_expr()), Phase) }
     /// `User`: text, required. Update: in place.
-    pub fn user(mut self, value: impl Arg<str>) -> WindowsUser<R0, Set> { self.0.set("User", value.into_expr()); WindowsUser(self.0, Phase) }
+    pub fn user(self, value: impl Arg<str>) -> WindowsUser<R0, Set> { WindowsUser(put(self.0, "User", value.into_expr()), Phase) }
 }
 impl Done for WindowsUser { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DefaultBudgetAction` allows.
@@ -842,7 +842,7 @@ impl CfnQueueEnvironment {
     /// `AWS::Deadline::QueueEnvironment`
     pub const TYPE: &'static str = "AWS::Deadline::QueueEnvironment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnQueueEnvironmentProps<R0, R1, R2, R3, R4>) -> Self where CfnQueueEnvironmentProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQueueEnvironmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Name`: text.
@@ -852,22 +852,22 @@ impl CfnQueueEnvironment {
 }
 impl Parent for CfnQueueEnvironment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Deadline::QueueEnvironment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queueenvironment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnQueueEnvironmentProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnQueueEnvironmentProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnQueueEnvironmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnQueueEnvironmentProps<missing::FarmId, missing::Priority, missing::QueueId, missing::Template, missing::TemplateType> { CfnQueueEnvironmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnQueueEnvironmentProps<Missing<required::FarmId>, Missing<required::Priority>, Missing<required::QueueId>, Missing<required::Template>, Missing<required::TemplateType>> { CfnQueueEnvironmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnQueueEnvironmentProps<R0, R1, R2, R3, R4> {
     /// `FarmId`: text, required. Update: replacement.
-    pub fn farm_id(mut self, value: impl Arg<str>) -> CfnQueueEnvironmentProps<Set, R1, R2, R3, R4> { self.0.set("FarmId", value.into_expr()); CfnQueueEnvironmentProps(self.0, Phase) }
+    pub fn farm_id(self, value: impl Arg<str>) -> CfnQueueEnvironmentProps<Set, R1, R2, R3, R4> { CfnQueueEnvironmentProps(put(self.0, "FarmId", value.into_expr()), Phase) }
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> CfnQueueEnvironmentProps<R0, Set, R2, R3, R4> { self.0.set("Priority", value.into_expr()); CfnQueueEnvironmentProps(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> CfnQueueEnvironmentProps<R0, Set, R2, R3, R4> { CfnQueueEnvironmentProps(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `QueueId`: text, required. Update: replacement.
-    pub fn queue_id(mut self, value: impl Arg<str>) -> CfnQueueEnvironmentProps<R0, R1, Set, R3, R4> { self.0.set("QueueId", value.into_expr()); CfnQueueEnvironmentProps(self.0, Phase) }
+    pub fn queue_id(self, value: impl Arg<str>) -> CfnQueueEnvironmentProps<R0, R1, Set, R3, R4> { CfnQueueEnvironmentProps(put(self.0, "QueueId", value.into_expr()), Phase) }
     /// `Template`: text, required. Update: in place.
-    pub fn template(mut self, value: impl Arg<str>) -> CfnQueueEnvironmentProps<R0, R1, R2, Set, R4> { self.0.set("Template", value.into_expr()); CfnQueueEnvironmentProps(self.0, Phase) }
+    pub fn template(self, value: impl Arg<str>) -> CfnQueueEnvironmentProps<R0, R1, R2, Set, R4> { CfnQueueEnvironmentProps(put(self.0, "Template", value.into_expr()), Phase) }
     /// `TemplateType`: `TemplateType`, required. Update: in place.
-    pub fn template_type(mut self, value: impl Arg<queue_environment::TemplateType>) -> CfnQueueEnvironmentProps<R0, R1, R2, R3, Set> { self.0.set("TemplateType", value.into_expr()); CfnQueueEnvironmentProps(self.0, Phase) }
+    pub fn template_type(self, value: impl Arg<queue_environment::TemplateType>) -> CfnQueueEnvironmentProps<R0, R1, R2, R3, Set> { CfnQueueEnvironmentProps(put(self.0, "TemplateType", value.into_expr()), Phase) }
 }
 impl Done for CfnQueueEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Deadline::QueueEnvironment`.
@@ -882,24 +882,24 @@ impl CfnQueueFleetAssociation {
     /// `AWS::Deadline::QueueFleetAssociation`
     pub const TYPE: &'static str = "AWS::Deadline::QueueFleetAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnQueueFleetAssociationProps<R0, R1, R2>) -> Self where CfnQueueFleetAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQueueFleetAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnQueueFleetAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Deadline::QueueFleetAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queuefleetassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnQueueFleetAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnQueueFleetAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnQueueFleetAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnQueueFleetAssociationProps<missing::FarmId, missing::FleetId, missing::QueueId> { CfnQueueFleetAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnQueueFleetAssociationProps<Missing<required::FarmId>, Missing<required::FleetId>, Missing<required::QueueId>> { CfnQueueFleetAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnQueueFleetAssociationProps<R0, R1, R2> {
     /// `FarmId`: text, required. Update: replacement.
-    pub fn farm_id(mut self, value: impl Arg<str>) -> CfnQueueFleetAssociationProps<Set, R1, R2> { self.0.set("FarmId", value.into_expr()); CfnQueueFleetAssociationProps(self.0, Phase) }
+    pub fn farm_id(self, value: impl Arg<str>) -> CfnQueueFleetAssociationProps<Set, R1, R2> { CfnQueueFleetAssociationProps(put(self.0, "FarmId", value.into_expr()), Phase) }
     /// `FleetId`: text, required. Update: replacement.
-    pub fn fleet_id(mut self, value: impl Arg<str>) -> CfnQueueFleetAssociationProps<R0, Set, R2> { self.0.set("FleetId", value.into_expr()); CfnQueueFleetAssociationProps(self.0, Phase) }
+    pub fn fleet_id(self, value: impl Arg<str>) -> CfnQueueFleetAssociationProps<R0, Set, R2> { CfnQueueFleetAssociationProps(put(self.0, "FleetId", value.into_expr()), Phase) }
     /// `QueueId`: text, required. Update: replacement.
-    pub fn queue_id(mut self, value: impl Arg<str>) -> CfnQueueFleetAssociationProps<R0, R1, Set> { self.0.set("QueueId", value.into_expr()); CfnQueueFleetAssociationProps(self.0, Phase) }
+    pub fn queue_id(self, value: impl Arg<str>) -> CfnQueueFleetAssociationProps<R0, R1, Set> { CfnQueueFleetAssociationProps(put(self.0, "QueueId", value.into_expr()), Phase) }
 }
 impl Done for CfnQueueFleetAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Deadline::QueueLimitAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queuelimitassociation.html)
@@ -908,24 +908,24 @@ impl CfnQueueLimitAssociation {
     /// `AWS::Deadline::QueueLimitAssociation`
     pub const TYPE: &'static str = "AWS::Deadline::QueueLimitAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnQueueLimitAssociationProps<R0, R1, R2>) -> Self where CfnQueueLimitAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQueueLimitAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnQueueLimitAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Deadline::QueueLimitAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-queuelimitassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnQueueLimitAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnQueueLimitAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnQueueLimitAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnQueueLimitAssociationProps<missing::FarmId, missing::LimitId, missing::QueueId> { CfnQueueLimitAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnQueueLimitAssociationProps<Missing<required::FarmId>, Missing<required::LimitId>, Missing<required::QueueId>> { CfnQueueLimitAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnQueueLimitAssociationProps<R0, R1, R2> {
     /// `FarmId`: text, required. Update: replacement.
-    pub fn farm_id(mut self, value: impl Arg<str>) -> CfnQueueLimitAssociationProps<Set, R1, R2> { self.0.set("FarmId", value.into_expr()); CfnQueueLimitAssociationProps(self.0, Phase) }
+    pub fn farm_id(self, value: impl Arg<str>) -> CfnQueueLimitAssociationProps<Set, R1, R2> { CfnQueueLimitAssociationProps(put(self.0, "FarmId", value.into_expr()), Phase) }
     /// `LimitId`: text, required. Update: replacement.
-    pub fn limit_id(mut self, value: impl Arg<str>) -> CfnQueueLimitAssociationProps<R0, Set, R2> { self.0.set("LimitId", value.into_expr()); CfnQueueLimitAssociationProps(self.0, Phase) }
+    pub fn limit_id(self, value: impl Arg<str>) -> CfnQueueLimitAssociationProps<R0, Set, R2> { CfnQueueLimitAssociationProps(put(self.0, "LimitId", value.into_expr()), Phase) }
     /// `QueueId`: text, required. Update: replacement.
-    pub fn queue_id(mut self, value: impl Arg<str>) -> CfnQueueLimitAssociationProps<R0, R1, Set> { self.0.set("QueueId", value.into_expr()); CfnQueueLimitAssociationProps(self.0, Phase) }
+    pub fn queue_id(self, value: impl Arg<str>) -> CfnQueueLimitAssociationProps<R0, R1, Set> { CfnQueueLimitAssociationProps(put(self.0, "QueueId", value.into_expr()), Phase) }
 }
 impl Done for CfnQueueLimitAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Deadline::StorageProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-storageprofile.html)
@@ -934,7 +934,7 @@ impl CfnStorageProfile {
     /// `AWS::Deadline::StorageProfile`
     pub const TYPE: &'static str = "AWS::Deadline::StorageProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnStorageProfileProps<R0, R1, R2>) -> Self where CfnStorageProfileProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStorageProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `StorageProfileId`: text.
@@ -942,38 +942,38 @@ impl CfnStorageProfile {
 }
 impl Parent for CfnStorageProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Deadline::StorageProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-storageprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStorageProfileProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnStorageProfileProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnStorageProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStorageProfileProps<missing::DisplayName, missing::FarmId, missing::OsFamily> { CfnStorageProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStorageProfileProps<Missing<required::DisplayName>, Missing<required::FarmId>, Missing<required::OsFamily>> { CfnStorageProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnStorageProfileProps<R0, R1, R2> {
     /// `DisplayName`: text, required. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> CfnStorageProfileProps<Set, R1, R2> { self.0.set("DisplayName", value.into_expr()); CfnStorageProfileProps(self.0, Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnStorageProfileProps<Set, R1, R2> { CfnStorageProfileProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `FarmId`: text, required. Update: replacement.
-    pub fn farm_id(mut self, value: impl Arg<str>) -> CfnStorageProfileProps<R0, Set, R2> { self.0.set("FarmId", value.into_expr()); CfnStorageProfileProps(self.0, Phase) }
+    pub fn farm_id(self, value: impl Arg<str>) -> CfnStorageProfileProps<R0, Set, R2> { CfnStorageProfileProps(put(self.0, "FarmId", value.into_expr()), Phase) }
     /// `FileSystemLocations`: list of `FileSystemLocation`. Update: in place.
-    pub fn file_system_locations(mut self, value: impl Arg<Arr<storage_profile::FileSystemLocation>>) -> Self { self.0.set("FileSystemLocations", value.into_expr()); self }
+    pub fn file_system_locations(self, value: impl Arg<Arr<storage_profile::FileSystemLocation>>) -> Self { Self(put(self.0, "FileSystemLocations", value.into_expr()), Phase) }
     /// `OsFamily`: `OsFamily`, required. Update: in place.
-    pub fn os_family(mut self, value: impl Arg<storage_profile::OsFamily>) -> CfnStorageProfileProps<R0, R1, Set> { self.0.set("OsFamily", value.into_expr()); CfnStorageProfileProps(self.0, Phase) }
+    pub fn os_family(self, value: impl Arg<storage_profile::OsFamily>) -> CfnStorageProfileProps<R0, R1, Set> { CfnStorageProfileProps(put(self.0, "OsFamily", value.into_expr()), Phase) }
 }
 impl Done for CfnStorageProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Deadline::StorageProfile`.
 pub mod storage_profile {
 use crate::cfn::support::*;
 /// The property type `FileSystemLocation` of `AWS::Deadline::StorageProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-storageprofile-filesystemlocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FileSystemLocation<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct FileSystemLocation<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl FileSystemLocation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FileSystemLocation<super::missing::Name, super::missing::Path, super::missing::Type> { FileSystemLocation(Bag::default(), Phase) }
+    pub fn new() -> FileSystemLocation<Missing<super::required::Name>, Missing<super::required::Path>, Missing<super::required::Type>> { FileSystemLocation(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> FileSystemLocation<R0, R1, R2> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> FileSystemLocation<Set, R1, R2> { self.0.set("Name", value.into_expr()); FileSystemLocation(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FileSystemLocation<Set, R1, R2> { FileSystemLocation(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Path`: text, required. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> FileSystemLocation<R0, Set, R2> { self.0.set("Path", value.into_expr()); FileSystemLocation(self.0, Phase) }
+    pub fn path(self, value: impl Arg<str>) -> FileSystemLocation<R0, Set, R2> { FileSystemLocation(put(self.0, "Path", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> FileSystemLocation<R0, R1, Set> { self.0.set("Type", value.into_expr()); FileSystemLocation(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> FileSystemLocation<R0, R1, Set> { FileSystemLocation(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FileSystemLocation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `OsFamily` allows.
@@ -987,10 +987,10 @@ impl CfnWorker {
     /// `AWS::Deadline::Worker`
     pub const TYPE: &'static str = "AWS::Deadline::Worker";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnWorkerProps<R0, R1>) -> Self where CfnWorkerProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -1003,60 +1003,60 @@ impl CfnWorker {
 }
 impl Parent for CfnWorker { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Deadline::Worker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-deadline-worker.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnWorkerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnWorkerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWorkerProps<missing::FarmId, missing::FleetId> { CfnWorkerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWorkerProps<Missing<required::FarmId>, Missing<required::FleetId>> { CfnWorkerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnWorkerProps<R0, R1> {
     /// `FarmId`: text, required. Update: replacement.
-    pub fn farm_id(mut self, value: impl Arg<str>) -> CfnWorkerProps<Set, R1> { self.0.set("FarmId", value.into_expr()); CfnWorkerProps(self.0, Phase) }
+    pub fn farm_id(self, value: impl Arg<str>) -> CfnWorkerProps<Set, R1> { CfnWorkerProps(put(self.0, "FarmId", value.into_expr()), Phase) }
     /// `FleetId`: text, required. Update: replacement.
-    pub fn fleet_id(mut self, value: impl Arg<str>) -> CfnWorkerProps<R0, Set> { self.0.set("FleetId", value.into_expr()); CfnWorkerProps(self.0, Phase) }
+    pub fn fleet_id(self, value: impl Arg<str>) -> CfnWorkerProps<R0, Set> { CfnWorkerProps(put(self.0, "FleetId", value.into_expr()), Phase) }
     /// `HostProperties`: `HostPropertiesRequest`. Update: replacement.
-    pub fn host_properties(mut self, value: impl Arg<worker::HostPropertiesRequest>) -> Self { self.0.set("HostProperties", value.into_expr()); self }
+    pub fn host_properties(self, value: impl Arg<worker::HostPropertiesRequest>) -> Self { Self(put(self.0, "HostProperties", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<worker::TagsItems>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<worker::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Deadline::Worker`.
 pub mod worker {
 use crate::cfn::support::*;
 /// The property type `HostPropertiesRequest` of `AWS::Deadline::Worker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-worker-hostpropertiesrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HostPropertiesRequest(Bag);
+#[must_use] pub struct HostPropertiesRequest(Bag);
 impl HostPropertiesRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HostName`: text. Update: replacement.
-    pub fn host_name(mut self, value: impl Arg<str>) -> Self { self.0.set("HostName", value.into_expr()); self }
+    pub fn host_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostName", value.into_expr())) }
     /// `IpAddresses`: `IpAddresses`. Update: replacement.
-    pub fn ip_addresses(mut self, value: impl Arg<IpAddresses>) -> Self { self.0.set("IpAddresses", value.into_expr()); self }
+    pub fn ip_addresses(self, value: impl Arg<IpAddresses>) -> Self { Self(put(self.0, "IpAddresses", value.into_expr())) }
 }
 impl Done for HostPropertiesRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IpAddresses` of `AWS::Deadline::Worker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-worker-ipaddresses.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IpAddresses(Bag);
+#[must_use] pub struct IpAddresses(Bag);
 impl IpAddresses {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IpV4Addresses`: list of text. Update: replacement.
-    pub fn ip_v4_addresses(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IpV4Addresses", value.into_expr()); self }
+    pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IpV4Addresses", value.into_expr())) }
     /// `IpV6Addresses`: list of text. Update: replacement.
-    pub fn ip_v6_addresses(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IpV6Addresses", value.into_expr()); self }
+    pub fn ipv6_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IpV6Addresses", value.into_expr())) }
 }
 impl Done for IpAddresses { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::Deadline::Worker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-deadline-worker-tagsitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsItems {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsItems<super::missing::Key, super::missing::Value> { TagsItems(Bag::default(), Phase) }
+    pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsItems<Set, R1> { self.0.set("Key", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsItems<R0, Set> { self.0.set("Value", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Actions, AlwaysScheduleFirst, AlwaysScheduleLast, AmountRequirementName, ApproximateDollarLimit, Configuration, CpuArchitectureType, DisplayName, EndTime, FarmId, Fixed, FleetId, Group, IdentityCenterInstanceArn, InstanceCapabilities, InstanceMarketOptions, Key, LimitId, MaxCount, MaxWorkerCount, MemoryMiB, Min, Mode, MountPath, Name, OsFamily, PasswordArn, Path, Priority, QueueId, RoleArn, RootPrefix, RunAs, S3BucketName, Schedule, ScriptBody, SecurityGroupIds, Selections, StartTime, Subdomain, SubnetIds, Template, TemplateType, ThresholdPercentage, Type, UsageTrackingResource, User, VCpuCount, Value, Values, VpcId, WorkerCapabilities } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Actions, AlwaysScheduleFirst, AlwaysScheduleLast, AmountRequirementName, ApproximateDollarLimit, Configuration, CpuArchitectureType, DisplayName, EndTime, FarmId, Fixed, FleetId, Group, IdentityCenterInstanceArn, InstanceCapabilities, InstanceMarketOptions, Key, LimitId, MaxCount, MaxWorkerCount, MemoryMiB, Min, Mode, MountPath, Name, OsFamily, PasswordArn, Path, Priority, QueueId, RoleArn, RootPrefix, RunAs, S3BucketName, Schedule, ScriptBody, SecurityGroupIds, Selections, StartTime, Subdomain, SubnetIds, Template, TemplateType, ThresholdPercentage, Type, UsageTrackingResource, User, VCpuCount, Value, Values, VpcId, WorkerCapabilities } }

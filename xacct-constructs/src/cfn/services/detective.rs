@@ -13,19 +13,19 @@ impl CfnGraph {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnGraphProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnGraph { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Detective::Graph`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-graph.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGraphProps(Bag);
+#[must_use] pub struct CfnGraphProps(Bag);
 impl CfnGraphProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoEnableMembers`: boolean. Update: in place.
-    pub fn auto_enable_members(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoEnableMembers", value.into_expr()); self }
+    pub fn auto_enable_members(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoEnableMembers", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnGraphProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Detective::MemberInvitation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-memberinvitation.html)
@@ -34,28 +34,28 @@ impl CfnMemberInvitation {
     /// `AWS::Detective::MemberInvitation`
     pub const TYPE: &'static str = "AWS::Detective::MemberInvitation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnMemberInvitationProps<R0, R1, R2>) -> Self where CfnMemberInvitationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMemberInvitationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnMemberInvitation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Detective::MemberInvitation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-memberinvitation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMemberInvitationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnMemberInvitationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnMemberInvitationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMemberInvitationProps<missing::GraphArn, missing::MemberEmailAddress, missing::MemberId> { CfnMemberInvitationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMemberInvitationProps<Missing<required::GraphArn>, Missing<required::MemberEmailAddress>, Missing<required::MemberId>> { CfnMemberInvitationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMemberInvitationProps<R0, R1, R2> {
     /// `DisableEmailNotification`: boolean. Update: in place.
-    pub fn disable_email_notification(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableEmailNotification", value.into_expr()); self }
+    pub fn disable_email_notification(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableEmailNotification", value.into_expr()), Phase) }
     /// `GraphArn`: text, required. Update: replacement.
-    pub fn graph_arn(mut self, value: impl Arg<str>) -> CfnMemberInvitationProps<Set, R1, R2> { self.0.set("GraphArn", value.into_expr()); CfnMemberInvitationProps(self.0, Phase) }
+    pub fn graph_arn(self, value: impl Arg<str>) -> CfnMemberInvitationProps<Set, R1, R2> { CfnMemberInvitationProps(put(self.0, "GraphArn", value.into_expr()), Phase) }
     /// `MemberEmailAddress`: text, required. Update: in place.
-    pub fn member_email_address(mut self, value: impl Arg<str>) -> CfnMemberInvitationProps<R0, Set, R2> { self.0.set("MemberEmailAddress", value.into_expr()); CfnMemberInvitationProps(self.0, Phase) }
+    pub fn member_email_address(self, value: impl Arg<str>) -> CfnMemberInvitationProps<R0, Set, R2> { CfnMemberInvitationProps(put(self.0, "MemberEmailAddress", value.into_expr()), Phase) }
     /// `MemberId`: text, required. Update: replacement.
-    pub fn member_id(mut self, value: impl Arg<str>) -> CfnMemberInvitationProps<R0, R1, Set> { self.0.set("MemberId", value.into_expr()); CfnMemberInvitationProps(self.0, Phase) }
+    pub fn member_id(self, value: impl Arg<str>) -> CfnMemberInvitationProps<R0, R1, Set> { CfnMemberInvitationProps(put(self.0, "MemberId", value.into_expr()), Phase) }
     /// `Message`: text. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> Self { self.0.set("Message", value.into_expr()); self }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr()), Phase) }
 }
 impl Done for CfnMemberInvitationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Detective::OrganizationAdmin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-organizationadmin.html)
@@ -64,23 +64,23 @@ impl CfnOrganizationAdmin {
     /// `AWS::Detective::OrganizationAdmin`
     pub const TYPE: &'static str = "AWS::Detective::OrganizationAdmin";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnOrganizationAdminProps<R0>) -> Self where CfnOrganizationAdminProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOrganizationAdminProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `GraphArn`: text.
+    /// The attribute `GraphArn`: `OtherArn`.
     pub fn attr_graph_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GraphArn") }
 }
 impl Parent for CfnOrganizationAdmin { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Detective::OrganizationAdmin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-detective-organizationadmin.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOrganizationAdminProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnOrganizationAdminProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnOrganizationAdminProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOrganizationAdminProps<missing::AccountId> { CfnOrganizationAdminProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOrganizationAdminProps<Missing<required::AccountId>> { CfnOrganizationAdminProps(Bag::default(), Phase) }
 }
 impl<R0> CfnOrganizationAdminProps<R0> {
     /// `AccountId`: text, required. Update: replacement.
-    pub fn account_id(mut self, value: impl Arg<str>) -> CfnOrganizationAdminProps<Set> { self.0.set("AccountId", value.into_expr()); CfnOrganizationAdminProps(self.0, Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> CfnOrganizationAdminProps<Set> { CfnOrganizationAdminProps(put(self.0, "AccountId", value.into_expr()), Phase) }
 }
 impl Done for CfnOrganizationAdminProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccountId, GraphArn, MemberEmailAddress, MemberId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccountId, GraphArn, MemberEmailAddress, MemberId } }

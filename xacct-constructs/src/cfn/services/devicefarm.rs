@@ -10,48 +10,48 @@ impl CfnDevicePool {
     /// `AWS::DeviceFarm::DevicePool`
     pub const TYPE: &'static str = "AWS::DeviceFarm::DevicePool";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDevicePoolProps<R0, R1, R2>) -> Self where CfnDevicePoolProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDevicePoolProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnDevicePool { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DeviceFarm::DevicePool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-devicepool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDevicePoolProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDevicePoolProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDevicePoolProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDevicePoolProps<missing::Name, missing::ProjectArn, missing::Rules> { CfnDevicePoolProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDevicePoolProps<Missing<required::Name>, Missing<required::ProjectArn>, Missing<required::Rules>> { CfnDevicePoolProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDevicePoolProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `MaxDevices`: integer. Update: in place.
-    pub fn max_devices(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxDevices", value.into_expr()); self }
+    pub fn max_devices(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxDevices", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDevicePoolProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnDevicePoolProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDevicePoolProps<Set, R1, R2> { CfnDevicePoolProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ProjectArn`: text, required. Update: replacement.
-    pub fn project_arn(mut self, value: impl Arg<str>) -> CfnDevicePoolProps<R0, Set, R2> { self.0.set("ProjectArn", value.into_expr()); CfnDevicePoolProps(self.0, Phase) }
+    pub fn project_arn(self, value: impl Arg<str>) -> CfnDevicePoolProps<R0, Set, R2> { CfnDevicePoolProps(put(self.0, "ProjectArn", value.into_expr()), Phase) }
     /// `Rules`: list of `Rule`, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<device_pool::Rule>>) -> CfnDevicePoolProps<R0, R1, Set> { self.0.set("Rules", value.into_expr()); CfnDevicePoolProps(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<device_pool::Rule>>) -> CfnDevicePoolProps<R0, R1, Set> { CfnDevicePoolProps(put(self.0, "Rules", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDevicePoolProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DeviceFarm::DevicePool`.
 pub mod device_pool {
 use crate::cfn::support::*;
 /// The property type `Rule` of `AWS::DeviceFarm::DevicePool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-devicepool-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rule(Bag);
+#[must_use] pub struct Rule(Bag);
 impl Rule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attribute`: `Attribute`. Update: in place.
-    pub fn attribute(mut self, value: impl Arg<Attribute>) -> Self { self.0.set("Attribute", value.into_expr()); self }
+    pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
     /// `Operator`: `Operator`. Update: in place.
-    pub fn operator(mut self, value: impl Arg<Operator>) -> Self { self.0.set("Operator", value.into_expr()); self }
+    pub fn operator(self, value: impl Arg<Operator>) -> Self { Self(put(self.0, "Operator", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Attribute` allows.
@@ -65,32 +65,32 @@ impl CfnInstanceProfile {
     /// `AWS::DeviceFarm::InstanceProfile`
     pub const TYPE: &'static str = "AWS::DeviceFarm::InstanceProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnInstanceProfileProps<R0>) -> Self where CfnInstanceProfileProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInstanceProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnInstanceProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DeviceFarm::InstanceProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-instanceprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInstanceProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnInstanceProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnInstanceProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnInstanceProfileProps<missing::Name> { CfnInstanceProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnInstanceProfileProps<Missing<required::Name>> { CfnInstanceProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnInstanceProfileProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ExcludeAppPackagesFromCleanup`: list of text. Update: in place.
-    pub fn exclude_app_packages_from_cleanup(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludeAppPackagesFromCleanup", value.into_expr()); self }
+    pub fn exclude_app_packages_from_cleanup(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeAppPackagesFromCleanup", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnInstanceProfileProps<Set> { self.0.set("Name", value.into_expr()); CfnInstanceProfileProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnInstanceProfileProps<Set> { CfnInstanceProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PackageCleanup`: boolean. Update: in place.
-    pub fn package_cleanup(mut self, value: impl Arg<bool>) -> Self { self.0.set("PackageCleanup", value.into_expr()); self }
+    pub fn package_cleanup(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PackageCleanup", value.into_expr()), Phase) }
     /// `RebootAfterUse`: boolean. Update: in place.
-    pub fn reboot_after_use(mut self, value: impl Arg<bool>) -> Self { self.0.set("RebootAfterUse", value.into_expr()); self }
+    pub fn reboot_after_use(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RebootAfterUse", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnInstanceProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DeviceFarm::NetworkProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html)
@@ -99,44 +99,44 @@ impl CfnNetworkProfile {
     /// `AWS::DeviceFarm::NetworkProfile`
     pub const TYPE: &'static str = "AWS::DeviceFarm::NetworkProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnNetworkProfileProps<R0, R1>) -> Self where CfnNetworkProfileProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNetworkProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnNetworkProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DeviceFarm::NetworkProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-networkprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnNetworkProfileProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnNetworkProfileProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnNetworkProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnNetworkProfileProps<missing::Name, missing::ProjectArn> { CfnNetworkProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnNetworkProfileProps<Missing<required::Name>, Missing<required::ProjectArn>> { CfnNetworkProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnNetworkProfileProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DownlinkBandwidthBits`: integer. Update: in place.
-    pub fn downlink_bandwidth_bits(mut self, value: impl Arg<i64>) -> Self { self.0.set("DownlinkBandwidthBits", value.into_expr()); self }
+    pub fn downlink_bandwidth_bits(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DownlinkBandwidthBits", value.into_expr()), Phase) }
     /// `DownlinkDelayMs`: integer. Update: in place.
-    pub fn downlink_delay_ms(mut self, value: impl Arg<i64>) -> Self { self.0.set("DownlinkDelayMs", value.into_expr()); self }
+    pub fn downlink_delay_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DownlinkDelayMs", value.into_expr()), Phase) }
     /// `DownlinkJitterMs`: integer. Update: in place.
-    pub fn downlink_jitter_ms(mut self, value: impl Arg<i64>) -> Self { self.0.set("DownlinkJitterMs", value.into_expr()); self }
+    pub fn downlink_jitter_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DownlinkJitterMs", value.into_expr()), Phase) }
     /// `DownlinkLossPercent`: integer. Update: in place.
-    pub fn downlink_loss_percent(mut self, value: impl Arg<i64>) -> Self { self.0.set("DownlinkLossPercent", value.into_expr()); self }
+    pub fn downlink_loss_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DownlinkLossPercent", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnNetworkProfileProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnNetworkProfileProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnNetworkProfileProps<Set, R1> { CfnNetworkProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ProjectArn`: text, required. Update: replacement.
-    pub fn project_arn(mut self, value: impl Arg<str>) -> CfnNetworkProfileProps<R0, Set> { self.0.set("ProjectArn", value.into_expr()); CfnNetworkProfileProps(self.0, Phase) }
+    pub fn project_arn(self, value: impl Arg<str>) -> CfnNetworkProfileProps<R0, Set> { CfnNetworkProfileProps(put(self.0, "ProjectArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UplinkBandwidthBits`: integer. Update: in place.
-    pub fn uplink_bandwidth_bits(mut self, value: impl Arg<i64>) -> Self { self.0.set("UplinkBandwidthBits", value.into_expr()); self }
+    pub fn uplink_bandwidth_bits(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UplinkBandwidthBits", value.into_expr()), Phase) }
     /// `UplinkDelayMs`: integer. Update: in place.
-    pub fn uplink_delay_ms(mut self, value: impl Arg<i64>) -> Self { self.0.set("UplinkDelayMs", value.into_expr()); self }
+    pub fn uplink_delay_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UplinkDelayMs", value.into_expr()), Phase) }
     /// `UplinkJitterMs`: integer. Update: in place.
-    pub fn uplink_jitter_ms(mut self, value: impl Arg<i64>) -> Self { self.0.set("UplinkJitterMs", value.into_expr()); self }
+    pub fn uplink_jitter_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UplinkJitterMs", value.into_expr()), Phase) }
     /// `UplinkLossPercent`: integer. Update: in place.
-    pub fn uplink_loss_percent(mut self, value: impl Arg<i64>) -> Self { self.0.set("UplinkLossPercent", value.into_expr()); self }
+    pub fn uplink_loss_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UplinkLossPercent", value.into_expr()), Phase) }
 }
 impl Done for CfnNetworkProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DeviceFarm::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-project.html)
@@ -145,63 +145,63 @@ impl CfnProject {
     /// `AWS::DeviceFarm::Project`
     pub const TYPE: &'static str = "AWS::DeviceFarm::Project";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnProjectProps<R0>) -> Self where CfnProjectProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProjectProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnProject { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DeviceFarm::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-project.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProjectProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnProjectProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnProjectProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProjectProps<missing::Name> { CfnProjectProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProjectProps<Missing<required::Name>> { CfnProjectProps(Bag::default(), Phase) }
 }
 impl<R0> CfnProjectProps<R0> {
     /// `DefaultJobTimeoutMinutes`: integer. Update: in place.
-    pub fn default_job_timeout_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("DefaultJobTimeoutMinutes", value.into_expr()); self }
+    pub fn default_job_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultJobTimeoutMinutes", value.into_expr()), Phase) }
     /// `EnvironmentVariables`: list of `EnvironmentVariable`. Update: in place.
-    pub fn environment_variables(mut self, value: impl Arg<Arr<project::EnvironmentVariable>>) -> Self { self.0.set("EnvironmentVariables", value.into_expr()); self }
-    /// `ExecutionRoleArn`: text. Update: in place.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ExecutionRoleArn", value.into_expr()); self }
+    pub fn environment_variables(self, value: impl Arg<Arr<project::EnvironmentVariable>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnProjectProps<Set> { self.0.set("Name", value.into_expr()); CfnProjectProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProjectProps<Set> { CfnProjectProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: in place.
-    pub fn vpc_config(mut self, value: impl Arg<project::VpcConfig>) -> Self { self.0.set("VpcConfig", value.into_expr()); self }
+    pub fn vpc_config(self, value: impl Arg<project::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DeviceFarm::Project`.
 pub mod project {
 use crate::cfn::support::*;
 /// The property type `EnvironmentVariable` of `AWS::DeviceFarm::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-project-environmentvariable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnvironmentVariable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EnvironmentVariable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EnvironmentVariable {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EnvironmentVariable<super::missing::Name, super::missing::Value> { EnvironmentVariable(Bag::default(), Phase) }
+    pub fn new() -> EnvironmentVariable<Missing<super::required::Name>, Missing<super::required::Value>> { EnvironmentVariable(Bag::default(), Phase) }
 }
 impl<R0, R1> EnvironmentVariable<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { self.0.set("Name", value.into_expr()); EnvironmentVariable(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { self.0.set("Value", value.into_expr()); EnvironmentVariable(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::DeviceFarm::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-project-vpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct VpcConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl VpcConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcConfig<super::missing::SecurityGroupIds, super::missing::SubnetIds, super::missing::VpcId> { VpcConfig(Bag::default(), Phase) }
+    pub fn new() -> VpcConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>, Missing<super::required::VpcId>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> VpcConfig<R0, R1, R2> {
-    /// `SecurityGroupIds`: list of text, required. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> VpcConfig<Set, R1, R2> { self.0.set("SecurityGroupIds", value.into_expr()); VpcConfig(self.0, Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1, R2> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> VpcConfig<R0, Set, R2> { self.0.set("SubnetIds", value.into_expr()); VpcConfig(self.0, Phase) }
-    /// `VpcId`: text, required. Update: in place.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> VpcConfig<R0, R1, Set> { self.0.set("VpcId", value.into_expr()); VpcConfig(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfig<R0, Set, R2> { VpcConfig(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`, required. Update: in place.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcConfig<R0, R1, Set> { VpcConfig(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -211,46 +211,46 @@ impl CfnTestGridProject {
     /// `AWS::DeviceFarm::TestGridProject`
     pub const TYPE: &'static str = "AWS::DeviceFarm::TestGridProject";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnTestGridProjectProps<R0>) -> Self where CfnTestGridProjectProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTestGridProjectProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnTestGridProject { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DeviceFarm::TestGridProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-testgridproject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTestGridProjectProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnTestGridProjectProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnTestGridProjectProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTestGridProjectProps<missing::Name> { CfnTestGridProjectProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTestGridProjectProps<Missing<required::Name>> { CfnTestGridProjectProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTestGridProjectProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnTestGridProjectProps<Set> { self.0.set("Name", value.into_expr()); CfnTestGridProjectProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTestGridProjectProps<Set> { CfnTestGridProjectProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: in place.
-    pub fn vpc_config(mut self, value: impl Arg<test_grid_project::VpcConfig>) -> Self { self.0.set("VpcConfig", value.into_expr()); self }
+    pub fn vpc_config(self, value: impl Arg<test_grid_project::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnTestGridProjectProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DeviceFarm::TestGridProject`.
 pub mod test_grid_project {
 use crate::cfn::support::*;
 /// The property type `VpcConfig` of `AWS::DeviceFarm::TestGridProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devicefarm-testgridproject-vpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct VpcConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl VpcConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcConfig<super::missing::SecurityGroupIds, super::missing::SubnetIds, super::missing::VpcId> { VpcConfig(Bag::default(), Phase) }
+    pub fn new() -> VpcConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>, Missing<super::required::VpcId>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> VpcConfig<R0, R1, R2> {
-    /// `SecurityGroupIds`: list of text, required. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> VpcConfig<Set, R1, R2> { self.0.set("SecurityGroupIds", value.into_expr()); VpcConfig(self.0, Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfig<Set, R1, R2> { VpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> VpcConfig<R0, Set, R2> { self.0.set("SubnetIds", value.into_expr()); VpcConfig(self.0, Phase) }
-    /// `VpcId`: text, required. Update: in place.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> VpcConfig<R0, R1, Set> { self.0.set("VpcId", value.into_expr()); VpcConfig(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfig<R0, Set, R2> { VpcConfig(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`, required. Update: in place.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcConfig<R0, R1, Set> { VpcConfig(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -260,10 +260,10 @@ impl CfnUpload {
     /// `AWS::DeviceFarm::Upload`
     pub const TYPE: &'static str = "AWS::DeviceFarm::Upload";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnUploadProps<R0, R1, R2>) -> Self where CfnUploadProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUploadProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Category`: text.
     pub fn attr_category(&self) -> Val<str> { self.0.get_att("Category") }
@@ -274,20 +274,20 @@ impl CfnUpload {
 }
 impl Parent for CfnUpload { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DeviceFarm::Upload`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-upload.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUploadProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnUploadProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnUploadProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUploadProps<missing::Name, missing::ProjectArn, missing::Type> { CfnUploadProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUploadProps<Missing<required::Name>, Missing<required::ProjectArn>, Missing<required::Type>> { CfnUploadProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnUploadProps<R0, R1, R2> {
     /// `ContentType`: text. Update: replacement.
-    pub fn content_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ContentType", value.into_expr()); self }
+    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnUploadProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnUploadProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnUploadProps<Set, R1, R2> { CfnUploadProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ProjectArn`: text, required. Update: replacement.
-    pub fn project_arn(mut self, value: impl Arg<str>) -> CfnUploadProps<R0, Set, R2> { self.0.set("ProjectArn", value.into_expr()); CfnUploadProps(self.0, Phase) }
+    pub fn project_arn(self, value: impl Arg<str>) -> CfnUploadProps<R0, Set, R2> { CfnUploadProps(put(self.0, "ProjectArn", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<upload::Type>) -> CfnUploadProps<R0, R1, Set> { self.0.set("Type", value.into_expr()); CfnUploadProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<upload::Type>) -> CfnUploadProps<R0, R1, Set> { CfnUploadProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnUploadProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DeviceFarm::Upload`.
@@ -302,31 +302,31 @@ impl CfnVPCEConfiguration {
     /// `AWS::DeviceFarm::VPCEConfiguration`
     pub const TYPE: &'static str = "AWS::DeviceFarm::VPCEConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnVPCEConfigurationProps<R0, R1, R2>) -> Self where CfnVPCEConfigurationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVPCEConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnVPCEConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DeviceFarm::VPCEConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devicefarm-vpceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVPCEConfigurationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnVPCEConfigurationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnVPCEConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVPCEConfigurationProps<missing::ServiceDnsName, missing::VpceConfigurationName, missing::VpceServiceName> { CfnVPCEConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVPCEConfigurationProps<Missing<required::ServiceDnsName>, Missing<required::VpceConfigurationName>, Missing<required::VpceServiceName>> { CfnVPCEConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnVPCEConfigurationProps<R0, R1, R2> {
     /// `ServiceDnsName`: text, required. Update: in place.
-    pub fn service_dns_name(mut self, value: impl Arg<str>) -> CfnVPCEConfigurationProps<Set, R1, R2> { self.0.set("ServiceDnsName", value.into_expr()); CfnVPCEConfigurationProps(self.0, Phase) }
+    pub fn service_dns_name(self, value: impl Arg<str>) -> CfnVPCEConfigurationProps<Set, R1, R2> { CfnVPCEConfigurationProps(put(self.0, "ServiceDnsName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpceConfigurationDescription`: text. Update: in place.
-    pub fn vpce_configuration_description(mut self, value: impl Arg<str>) -> Self { self.0.set("VpceConfigurationDescription", value.into_expr()); self }
+    pub fn vpce_configuration_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpceConfigurationDescription", value.into_expr()), Phase) }
     /// `VpceConfigurationName`: text, required. Update: in place.
-    pub fn vpce_configuration_name(mut self, value: impl Arg<str>) -> CfnVPCEConfigurationProps<R0, Set, R2> { self.0.set("VpceConfigurationName", value.into_expr()); CfnVPCEConfigurationProps(self.0, Phase) }
+    pub fn vpce_configuration_name(self, value: impl Arg<str>) -> CfnVPCEConfigurationProps<R0, Set, R2> { CfnVPCEConfigurationProps(put(self.0, "VpceConfigurationName", value.into_expr()), Phase) }
     /// `VpceServiceName`: text, required. Update: in place.
-    pub fn vpce_service_name(mut self, value: impl Arg<str>) -> CfnVPCEConfigurationProps<R0, R1, Set> { self.0.set("VpceServiceName", value.into_expr()); CfnVPCEConfigurationProps(self.0, Phase) }
+    pub fn vpce_service_name(self, value: impl Arg<str>) -> CfnVPCEConfigurationProps<R0, R1, Set> { CfnVPCEConfigurationProps(put(self.0, "VpceServiceName", value.into_expr()), Phase) }
 }
 impl Done for CfnVPCEConfigurationProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Name, ProjectArn, Rules, SecurityGroupIds, ServiceDnsName, SubnetIds, Type, Value, VpcId, VpceConfigurationName, VpceServiceName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Name, ProjectArn, Rules, SecurityGroupIds, ServiceDnsName, SubnetIds, Type, Value, VpcId, VpceConfigurationName, VpceServiceName } }

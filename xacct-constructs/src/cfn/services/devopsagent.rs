@@ -10,12 +10,12 @@ impl CfnAgentSpace {
     /// `AWS::DevOpsAgent::AgentSpace`
     pub const TYPE: &'static str = "AWS::DevOpsAgent::AgentSpace";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAgentSpaceProps<R0>) -> Self where CfnAgentSpaceProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAgentSpaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AgentSpaceId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AgentSpaceId`: text.
     pub fn attr_agent_space_id(&self) -> Val<str> { self.0.get_att("AgentSpaceId") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -25,7 +25,7 @@ impl CfnAgentSpace {
     pub fn attr_operator_app_iam_updated_at(&self) -> Val<str> { self.0.get_att("OperatorApp.Iam.UpdatedAt") }
     /// The attribute `OperatorApp.Idc.CreatedAt`: text.
     pub fn attr_operator_app_idc_created_at(&self) -> Val<str> { self.0.get_att("OperatorApp.Idc.CreatedAt") }
-    /// The attribute `OperatorApp.Idc.IdcApplicationArn`: text.
+    /// The attribute `OperatorApp.Idc.IdcApplicationArn`: `OtherArn`.
     pub fn attr_operator_app_idc_idc_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("OperatorApp.Idc.IdcApplicationArn") }
     /// The attribute `OperatorApp.Idc.UpdatedAt`: text.
     pub fn attr_operator_app_idc_updated_at(&self) -> Val<str> { self.0.get_att("OperatorApp.Idc.UpdatedAt") }
@@ -34,83 +34,83 @@ impl CfnAgentSpace {
 }
 impl Parent for CfnAgentSpace { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DevOpsAgent::AgentSpace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-agentspace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAgentSpaceProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAgentSpaceProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAgentSpaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAgentSpaceProps<missing::Name> { CfnAgentSpaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAgentSpaceProps<Missing<required::Name>> { CfnAgentSpaceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAgentSpaceProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `Locale`: text. Update: in place.
-    pub fn locale(mut self, value: impl Arg<str>) -> Self { self.0.set("Locale", value.into_expr()); self }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAgentSpaceProps<Set> { self.0.set("Name", value.into_expr()); CfnAgentSpaceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAgentSpaceProps<Set> { CfnAgentSpaceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OperatorApp`: `OperatorApp`. Update: in place.
-    pub fn operator_app(mut self, value: impl Arg<agent_space::OperatorApp>) -> Self { self.0.set("OperatorApp", value.into_expr()); self }
+    pub fn operator_app(self, value: impl Arg<agent_space::OperatorApp>) -> Self { Self(put(self.0, "OperatorApp", value.into_expr()), Phase) }
     /// `Preferences`: `Preferences`. Update: in place.
-    pub fn preferences(mut self, value: impl Arg<agent_space::Preferences>) -> Self { self.0.set("Preferences", value.into_expr()); self }
+    pub fn preferences(self, value: impl Arg<agent_space::Preferences>) -> Self { Self(put(self.0, "Preferences", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAgentSpaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DevOpsAgent::AgentSpace`.
 pub mod agent_space {
 use crate::cfn::support::*;
 /// The property type `IamAuthConfiguration` of `AWS::DevOpsAgent::AgentSpace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-iamauthconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IamAuthConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IamAuthConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl IamAuthConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IamAuthConfiguration<super::missing::OperatorAppRoleArn> { IamAuthConfiguration(Bag::default(), Phase) }
+    pub fn new() -> IamAuthConfiguration<Missing<super::required::OperatorAppRoleArn>> { IamAuthConfiguration(Bag::default(), Phase) }
 }
 impl<R0> IamAuthConfiguration<R0> {
     /// `CreatedAt`: text. Update: in place.
-    pub fn created_at(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedAt", value.into_expr()); self }
-    /// `OperatorAppRoleArn`: text, required. Update: in place.
-    pub fn operator_app_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> IamAuthConfiguration<Set> { self.0.set("OperatorAppRoleArn", value.into_expr()); IamAuthConfiguration(self.0, Phase) }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
+    /// `OperatorAppRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn operator_app_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IamAuthConfiguration<Set> { IamAuthConfiguration(put(self.0, "OperatorAppRoleArn", value.into_expr()), Phase) }
     /// `UpdatedAt`: text. Update: in place.
-    pub fn updated_at(mut self, value: impl Arg<str>) -> Self { self.0.set("UpdatedAt", value.into_expr()); self }
+    pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr()), Phase) }
 }
 impl Done for IamAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdcAuthConfiguration` of `AWS::DevOpsAgent::AgentSpace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-idcauthconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdcAuthConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IdcAuthConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IdcAuthConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IdcAuthConfiguration<super::missing::IdcInstanceArn, super::missing::OperatorAppRoleArn> { IdcAuthConfiguration(Bag::default(), Phase) }
+    pub fn new() -> IdcAuthConfiguration<Missing<super::required::IdcInstanceArn>, Missing<super::required::OperatorAppRoleArn>> { IdcAuthConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> IdcAuthConfiguration<R0, R1> {
     /// `CreatedAt`: text. Update: in place.
-    pub fn created_at(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedAt", value.into_expr()); self }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
     /// `IdcApplicationArn`: text. Update: in place.
-    pub fn idc_application_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("IdcApplicationArn", value.into_expr()); self }
+    pub fn idc_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcApplicationArn", value.into_expr()), Phase) }
     /// `IdcInstanceArn`: text, required. Update: in place.
-    pub fn idc_instance_arn(mut self, value: impl Arg<str>) -> IdcAuthConfiguration<Set, R1> { self.0.set("IdcInstanceArn", value.into_expr()); IdcAuthConfiguration(self.0, Phase) }
-    /// `OperatorAppRoleArn`: text, required. Update: in place.
-    pub fn operator_app_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> IdcAuthConfiguration<R0, Set> { self.0.set("OperatorAppRoleArn", value.into_expr()); IdcAuthConfiguration(self.0, Phase) }
+    pub fn idc_instance_arn(self, value: impl Arg<str>) -> IdcAuthConfiguration<Set, R1> { IdcAuthConfiguration(put(self.0, "IdcInstanceArn", value.into_expr()), Phase) }
+    /// `OperatorAppRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn operator_app_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IdcAuthConfiguration<R0, Set> { IdcAuthConfiguration(put(self.0, "OperatorAppRoleArn", value.into_expr()), Phase) }
     /// `UpdatedAt`: text. Update: in place.
-    pub fn updated_at(mut self, value: impl Arg<str>) -> Self { self.0.set("UpdatedAt", value.into_expr()); self }
+    pub fn updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr()), Phase) }
 }
 impl Done for IdcAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OperatorApp` of `AWS::DevOpsAgent::AgentSpace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-operatorapp.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OperatorApp(Bag);
+#[must_use] pub struct OperatorApp(Bag);
 impl OperatorApp {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Iam`: `IamAuthConfiguration`. Update: in place.
-    pub fn iam(mut self, value: impl Arg<IamAuthConfiguration>) -> Self { self.0.set("Iam", value.into_expr()); self }
+    pub fn iam(self, value: impl Arg<IamAuthConfiguration>) -> Self { Self(put(self.0, "Iam", value.into_expr())) }
     /// `Idc`: `IdcAuthConfiguration`. Update: in place.
-    pub fn idc(mut self, value: impl Arg<IdcAuthConfiguration>) -> Self { self.0.set("Idc", value.into_expr()); self }
+    pub fn idc(self, value: impl Arg<IdcAuthConfiguration>) -> Self { Self(put(self.0, "Idc", value.into_expr())) }
 }
 impl Done for OperatorApp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Preferences` of `AWS::DevOpsAgent::AgentSpace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-agentspace-preferences.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Preferences(Bag);
+#[must_use] pub struct Preferences(Bag);
 impl Preferences {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ElevatedActionsEnabled`: boolean. Update: in place.
-    pub fn elevated_actions_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("ElevatedActionsEnabled", value.into_expr()); self }
+    pub fn elevated_actions_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ElevatedActionsEnabled", value.into_expr())) }
 }
 impl Done for Preferences { fn into_props(self) -> Bag { self.0 } }
 }
@@ -120,10 +120,10 @@ impl CfnAsset {
     /// `AWS::DevOpsAgent::Asset`
     pub const TYPE: &'static str = "AWS::DevOpsAgent::Asset";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAssetProps<R0, R1>) -> Self where CfnAssetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAssetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `AssetId`: text.
     pub fn attr_asset_id(&self) -> Val<str> { self.0.get_att("AssetId") }
@@ -136,42 +136,42 @@ impl CfnAsset {
 }
 impl Parent for CfnAsset { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DevOpsAgent::Asset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-asset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAssetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAssetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAssetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAssetProps<missing::AgentSpaceId, missing::AssetType> { CfnAssetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAssetProps<Missing<required::AgentSpaceId>, Missing<required::AssetType>> { CfnAssetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAssetProps<R0, R1> {
     /// `AgentSpaceId`: text, required. Update: replacement.
-    pub fn agent_space_id(mut self, value: impl Arg<str>) -> CfnAssetProps<Set, R1> { self.0.set("AgentSpaceId", value.into_expr()); CfnAssetProps(self.0, Phase) }
+    pub fn agent_space_id(self, value: impl Arg<str>) -> CfnAssetProps<Set, R1> { CfnAssetProps(put(self.0, "AgentSpaceId", value.into_expr()), Phase) }
     /// `AssetType`: text, required. Update: replacement.
-    pub fn asset_type(mut self, value: impl Arg<str>) -> CfnAssetProps<R0, Set> { self.0.set("AssetType", value.into_expr()); CfnAssetProps(self.0, Phase) }
+    pub fn asset_type(self, value: impl Arg<str>) -> CfnAssetProps<R0, Set> { CfnAssetProps(put(self.0, "AssetType", value.into_expr()), Phase) }
     /// `Files`: list of `AssetFile`. Update: in place.
-    pub fn files(mut self, value: impl Arg<Arr<asset::AssetFile>>) -> Self { self.0.set("Files", value.into_expr()); self }
+    pub fn files(self, value: impl Arg<Arr<asset::AssetFile>>) -> Self { Self(put(self.0, "Files", value.into_expr()), Phase) }
     /// `Metadata`: JSON. Update: in place.
-    pub fn metadata(mut self, value: impl Arg<Any>) -> Self { self.0.set("Metadata", value.into_expr()); self }
+    pub fn metadata(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
     /// `Zip`: text. Update: in place.
-    pub fn zip(mut self, value: impl Arg<str>) -> Self { self.0.set("Zip", value.into_expr()); self }
+    pub fn zip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Zip", value.into_expr()), Phase) }
 }
 impl Done for CfnAssetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DevOpsAgent::Asset`.
 pub mod asset {
 use crate::cfn::support::*;
 /// The property type `AssetFile` of `AWS::DevOpsAgent::Asset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-asset-assetfile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssetFile<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AssetFile<R0 = Set>(Bag, Phase<(R0,)>);
 impl AssetFile {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AssetFile<super::missing::Path> { AssetFile(Bag::default(), Phase) }
+    pub fn new() -> AssetFile<Missing<super::required::Path>> { AssetFile(Bag::default(), Phase) }
 }
 impl<R0> AssetFile<R0> {
     /// `ContentBytes`: text. Update: in place.
-    pub fn content_bytes(mut self, value: impl Arg<str>) -> Self { self.0.set("ContentBytes", value.into_expr()); self }
+    pub fn content_bytes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentBytes", value.into_expr()), Phase) }
     /// `ContentText`: text. Update: in place.
-    pub fn content_text(mut self, value: impl Arg<str>) -> Self { self.0.set("ContentText", value.into_expr()); self }
+    pub fn content_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentText", value.into_expr()), Phase) }
     /// `Metadata`: JSON. Update: in place.
-    pub fn metadata(mut self, value: impl Arg<Any>) -> Self { self.0.set("Metadata", value.into_expr()); self }
+    pub fn metadata(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
     /// `Path`: text, required. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> AssetFile<Set> { self.0.set("Path", value.into_expr()); AssetFile(self.0, Phase) }
+    pub fn path(self, value: impl Arg<str>) -> AssetFile<Set> { AssetFile(put(self.0, "Path", value.into_expr()), Phase) }
 }
 impl Done for AssetFile { fn into_props(self) -> Bag { self.0 } }
 }
@@ -181,7 +181,7 @@ impl CfnAssociation {
     /// `AWS::DevOpsAgent::Association`
     pub const TYPE: &'static str = "AWS::DevOpsAgent::Association";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAssociationProps<R0, R1, R2>) -> Self where CfnAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AssociationId`: text.
@@ -193,350 +193,350 @@ impl CfnAssociation {
 }
 impl Parent for CfnAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-association.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAssociationProps<missing::AgentSpaceId, missing::Configuration, missing::ServiceId> { CfnAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAssociationProps<Missing<required::AgentSpaceId>, Missing<required::Configuration>, Missing<required::ServiceId>> { CfnAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAssociationProps<R0, R1, R2> {
     /// `AgentSpaceId`: text, required. Update: replacement.
-    pub fn agent_space_id(mut self, value: impl Arg<str>) -> CfnAssociationProps<Set, R1, R2> { self.0.set("AgentSpaceId", value.into_expr()); CfnAssociationProps(self.0, Phase) }
+    pub fn agent_space_id(self, value: impl Arg<str>) -> CfnAssociationProps<Set, R1, R2> { CfnAssociationProps(put(self.0, "AgentSpaceId", value.into_expr()), Phase) }
     /// `Configuration`: `ServiceConfiguration`, required. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<association::ServiceConfiguration>) -> CfnAssociationProps<R0, Set, R2> { self.0.set("Configuration", value.into_expr()); CfnAssociationProps(self.0, Phase) }
+    pub fn configuration(self, value: impl Arg<association::ServiceConfiguration>) -> CfnAssociationProps<R0, Set, R2> { CfnAssociationProps(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `LinkedAssociationIds`: list of text. Update: in place.
-    pub fn linked_association_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LinkedAssociationIds", value.into_expr()); self }
+    pub fn linked_association_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LinkedAssociationIds", value.into_expr()), Phase) }
     /// `ServiceId`: text, required. Update: in place.
-    pub fn service_id(mut self, value: impl Arg<str>) -> CfnAssociationProps<R0, R1, Set> { self.0.set("ServiceId", value.into_expr()); CfnAssociationProps(self.0, Phase) }
+    pub fn service_id(self, value: impl Arg<str>) -> CfnAssociationProps<R0, R1, Set> { CfnAssociationProps(put(self.0, "ServiceId", value.into_expr()), Phase) }
 }
 impl Done for CfnAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DevOpsAgent::Association`.
 pub mod association {
 use crate::cfn::support::*;
 /// The property type `AWSConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-awsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AWSConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct AWSConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl AWSConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AWSConfiguration<super::missing::AccountId, super::missing::AccountType, super::missing::AssumableRoleArn> { AWSConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AWSConfiguration<Missing<super::required::AccountId>, Missing<super::required::AccountType>, Missing<super::required::AssumableRoleArn>> { AWSConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AWSConfiguration<R0, R1, R2> {
     /// `AccountId`: text, required. Update: in place.
-    pub fn account_id(mut self, value: impl Arg<str>) -> AWSConfiguration<Set, R1, R2> { self.0.set("AccountId", value.into_expr()); AWSConfiguration(self.0, Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> AWSConfiguration<Set, R1, R2> { AWSConfiguration(put(self.0, "AccountId", value.into_expr()), Phase) }
     /// `AccountType`: `AWSConfigurationAccountType`, required. Update: in place.
-    pub fn account_type(mut self, value: impl Arg<AWSConfigurationAccountType>) -> AWSConfiguration<R0, Set, R2> { self.0.set("AccountType", value.into_expr()); AWSConfiguration(self.0, Phase) }
+    pub fn account_type(self, value: impl Arg<AWSConfigurationAccountType>) -> AWSConfiguration<R0, Set, R2> { AWSConfiguration(put(self.0, "AccountType", value.into_expr()), Phase) }
     /// `AssumableRoleArn`: text, required. Update: in place.
-    pub fn assumable_role_arn(mut self, value: impl Arg<str>) -> AWSConfiguration<R0, R1, Set> { self.0.set("AssumableRoleArn", value.into_expr()); AWSConfiguration(self.0, Phase) }
+    pub fn assumable_role_arn(self, value: impl Arg<str>) -> AWSConfiguration<R0, R1, Set> { AWSConfiguration(put(self.0, "AssumableRoleArn", value.into_expr()), Phase) }
     /// `Resources`: list of `AWSResource`. Update: in place.
-    pub fn resources(mut self, value: impl Arg<Arr<AWSResource>>) -> Self { self.0.set("Resources", value.into_expr()); self }
+    pub fn resources(self, value: impl Arg<Arr<AWSResource>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
     /// `Tags`: list of `KeyValuePair`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<KeyValuePair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for AWSConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AWSResource` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-awsresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AWSResource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AWSResource<R0 = Set>(Bag, Phase<(R0,)>);
 impl AWSResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AWSResource<super::missing::ResourceArn> { AWSResource(Bag::default(), Phase) }
+    pub fn new() -> AWSResource<Missing<super::required::ResourceArn>> { AWSResource(Bag::default(), Phase) }
 }
 impl<R0> AWSResource<R0> {
     /// `ResourceArn`: text, required. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> AWSResource<Set> { self.0.set("ResourceArn", value.into_expr()); AWSResource(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> AWSResource<Set> { AWSResource(put(self.0, "ResourceArn", value.into_expr()), Phase) }
     /// `ResourceMetadata`: JSON. Update: in place.
-    pub fn resource_metadata(mut self, value: impl Arg<Any>) -> Self { self.0.set("ResourceMetadata", value.into_expr()); self }
+    pub fn resource_metadata(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ResourceMetadata", value.into_expr()), Phase) }
     /// `ResourceType`: `ResourceType`. Update: in place.
-    pub fn resource_type(mut self, value: impl Arg<ResourceType>) -> Self { self.0.set("ResourceType", value.into_expr()); self }
+    pub fn resource_type(self, value: impl Arg<ResourceType>) -> Self { Self(put(self.0, "ResourceType", value.into_expr()), Phase) }
 }
 impl Done for AWSResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AzureConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-azureconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AzureConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AzureConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AzureConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AzureConfiguration<super::missing::SubscriptionId> { AzureConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AzureConfiguration<Missing<super::required::SubscriptionId>> { AzureConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AzureConfiguration<R0> {
     /// `SubscriptionId`: text, required. Update: in place.
-    pub fn subscription_id(mut self, value: impl Arg<str>) -> AzureConfiguration<Set> { self.0.set("SubscriptionId", value.into_expr()); AzureConfiguration(self.0, Phase) }
+    pub fn subscription_id(self, value: impl Arg<str>) -> AzureConfiguration<Set> { AzureConfiguration(put(self.0, "SubscriptionId", value.into_expr()), Phase) }
 }
 impl Done for AzureConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynatraceConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-dynatraceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DynatraceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DynatraceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl DynatraceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DynatraceConfiguration<super::missing::EnvId> { DynatraceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DynatraceConfiguration<Missing<super::required::EnvId>> { DynatraceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DynatraceConfiguration<R0> {
     /// `EnableWebhookUpdates`: boolean. Update: in place.
-    pub fn enable_webhook_updates(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableWebhookUpdates", value.into_expr()); self }
+    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr()), Phase) }
     /// `EnvId`: text, required. Update: in place.
-    pub fn env_id(mut self, value: impl Arg<str>) -> DynatraceConfiguration<Set> { self.0.set("EnvId", value.into_expr()); DynatraceConfiguration(self.0, Phase) }
+    pub fn env_id(self, value: impl Arg<str>) -> DynatraceConfiguration<Set> { DynatraceConfiguration(put(self.0, "EnvId", value.into_expr()), Phase) }
     /// `Resources`: list of text. Update: in place.
-    pub fn resources(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Resources", value.into_expr()); self }
+    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
 }
 impl Done for DynatraceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventChannelConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-eventchannelconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventChannelConfiguration(Bag);
+#[must_use] pub struct EventChannelConfiguration(Bag);
 impl EventChannelConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableWebhookUpdates`: boolean. Update: in place.
-    pub fn enable_webhook_updates(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableWebhookUpdates", value.into_expr()); self }
+    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr())) }
 }
 impl Done for EventChannelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitHubConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-githubconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GitHubConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct GitHubConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl GitHubConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GitHubConfiguration<super::missing::Owner, super::missing::OwnerType, super::missing::RepoId, super::missing::RepoName> { GitHubConfiguration(Bag::default(), Phase) }
+    pub fn new() -> GitHubConfiguration<Missing<super::required::Owner>, Missing<super::required::OwnerType>, Missing<super::required::RepoId>, Missing<super::required::RepoName>> { GitHubConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> GitHubConfiguration<R0, R1, R2, R3> {
     /// `Owner`: text, required. Update: in place.
-    pub fn owner(mut self, value: impl Arg<str>) -> GitHubConfiguration<Set, R1, R2, R3> { self.0.set("Owner", value.into_expr()); GitHubConfiguration(self.0, Phase) }
+    pub fn owner(self, value: impl Arg<str>) -> GitHubConfiguration<Set, R1, R2, R3> { GitHubConfiguration(put(self.0, "Owner", value.into_expr()), Phase) }
     /// `OwnerType`: `OwnerType`, required. Update: in place.
-    pub fn owner_type(mut self, value: impl Arg<OwnerType>) -> GitHubConfiguration<R0, Set, R2, R3> { self.0.set("OwnerType", value.into_expr()); GitHubConfiguration(self.0, Phase) }
+    pub fn owner_type(self, value: impl Arg<OwnerType>) -> GitHubConfiguration<R0, Set, R2, R3> { GitHubConfiguration(put(self.0, "OwnerType", value.into_expr()), Phase) }
     /// `RepoId`: text, required. Update: in place.
-    pub fn repo_id(mut self, value: impl Arg<str>) -> GitHubConfiguration<R0, R1, Set, R3> { self.0.set("RepoId", value.into_expr()); GitHubConfiguration(self.0, Phase) }
+    pub fn repo_id(self, value: impl Arg<str>) -> GitHubConfiguration<R0, R1, Set, R3> { GitHubConfiguration(put(self.0, "RepoId", value.into_expr()), Phase) }
     /// `RepoName`: text, required. Update: in place.
-    pub fn repo_name(mut self, value: impl Arg<str>) -> GitHubConfiguration<R0, R1, R2, Set> { self.0.set("RepoName", value.into_expr()); GitHubConfiguration(self.0, Phase) }
+    pub fn repo_name(self, value: impl Arg<str>) -> GitHubConfiguration<R0, R1, R2, Set> { GitHubConfiguration(put(self.0, "RepoName", value.into_expr()), Phase) }
 }
 impl Done for GitHubConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitLabConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-gitlabconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GitLabConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GitLabConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GitLabConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GitLabConfiguration<super::missing::ProjectId, super::missing::ProjectPath> { GitLabConfiguration(Bag::default(), Phase) }
+    pub fn new() -> GitLabConfiguration<Missing<super::required::ProjectId>, Missing<super::required::ProjectPath>> { GitLabConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> GitLabConfiguration<R0, R1> {
     /// `EnableWebhookUpdates`: boolean. Update: in place.
-    pub fn enable_webhook_updates(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableWebhookUpdates", value.into_expr()); self }
+    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr()), Phase) }
     /// `InstanceIdentifier`: text. Update: in place.
-    pub fn instance_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceIdentifier", value.into_expr()); self }
+    pub fn instance_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceIdentifier", value.into_expr()), Phase) }
     /// `ProjectId`: text, required. Update: in place.
-    pub fn project_id(mut self, value: impl Arg<str>) -> GitLabConfiguration<Set, R1> { self.0.set("ProjectId", value.into_expr()); GitLabConfiguration(self.0, Phase) }
+    pub fn project_id(self, value: impl Arg<str>) -> GitLabConfiguration<Set, R1> { GitLabConfiguration(put(self.0, "ProjectId", value.into_expr()), Phase) }
     /// `ProjectPath`: text, required. Update: in place.
-    pub fn project_path(mut self, value: impl Arg<str>) -> GitLabConfiguration<R0, Set> { self.0.set("ProjectPath", value.into_expr()); GitLabConfiguration(self.0, Phase) }
+    pub fn project_path(self, value: impl Arg<str>) -> GitLabConfiguration<R0, Set> { GitLabConfiguration(put(self.0, "ProjectPath", value.into_expr()), Phase) }
 }
 impl Done for GitLabConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyValuePair` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-keyvaluepair.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyValuePair<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KeyValuePair<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KeyValuePair {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KeyValuePair<super::missing::Key, super::missing::Value> { KeyValuePair(Bag::default(), Phase) }
+    pub fn new() -> KeyValuePair<Missing<super::required::Key>, Missing<super::required::Value>> { KeyValuePair(Bag::default(), Phase) }
 }
 impl<R0, R1> KeyValuePair<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> KeyValuePair<Set, R1> { self.0.set("Key", value.into_expr()); KeyValuePair(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> KeyValuePair<Set, R1> { KeyValuePair(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> KeyValuePair<R0, Set> { self.0.set("Value", value.into_expr()); KeyValuePair(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> KeyValuePair<R0, Set> { KeyValuePair(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for KeyValuePair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MCPServerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MCPServerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MCPServerConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MCPServerConfiguration<super::missing::Tools> { MCPServerConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MCPServerConfiguration<Missing<super::required::Tools>> { MCPServerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MCPServerConfiguration<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EnableWebhookUpdates`: boolean. Update: in place.
-    pub fn enable_webhook_updates(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableWebhookUpdates", value.into_expr()); self }
+    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr()), Phase) }
     /// `Endpoint`: text. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("Endpoint", value.into_expr()); self }
+    pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tools`: list of text, required. Update: in place.
-    pub fn tools(mut self, value: impl Arg<Arr<str>>) -> MCPServerConfiguration<Set> { self.0.set("Tools", value.into_expr()); MCPServerConfiguration(self.0, Phase) }
+    pub fn tools(self, value: impl Arg<Arr<str>>) -> MCPServerConfiguration<Set> { MCPServerConfiguration(put(self.0, "Tools", value.into_expr()), Phase) }
 }
 impl Done for MCPServerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerDatadogConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserverdatadogconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MCPServerDatadogConfiguration(Bag);
+#[must_use] pub struct MCPServerDatadogConfiguration(Bag);
 impl MCPServerDatadogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `EnableWebhookUpdates`: boolean. Update: in place.
-    pub fn enable_webhook_updates(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableWebhookUpdates", value.into_expr()); self }
+    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr())) }
     /// `Endpoint`: text. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("Endpoint", value.into_expr()); self }
+    pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for MCPServerDatadogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerGrafanaConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpservergrafanaconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MCPServerGrafanaConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MCPServerGrafanaConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MCPServerGrafanaConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MCPServerGrafanaConfiguration<super::missing::Endpoint> { MCPServerGrafanaConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MCPServerGrafanaConfiguration<Missing<super::required::Endpoint>> { MCPServerGrafanaConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MCPServerGrafanaConfiguration<R0> {
     /// `EnableWebhookUpdates`: boolean. Update: in place.
-    pub fn enable_webhook_updates(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableWebhookUpdates", value.into_expr()); self }
+    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr()), Phase) }
     /// `Endpoint`: text, required. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> MCPServerGrafanaConfiguration<Set> { self.0.set("Endpoint", value.into_expr()); MCPServerGrafanaConfiguration(self.0, Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> MCPServerGrafanaConfiguration<Set> { MCPServerGrafanaConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `Tools`: list of `Tools`. Update: in place.
-    pub fn tools(mut self, value: impl Arg<Arr<Tools>>) -> Self { self.0.set("Tools", value.into_expr()); self }
+    pub fn tools(self, value: impl Arg<Arr<Tools>>) -> Self { Self(put(self.0, "Tools", value.into_expr()), Phase) }
 }
 impl Done for MCPServerGrafanaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerNewRelicConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpservernewrelicconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MCPServerNewRelicConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MCPServerNewRelicConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MCPServerNewRelicConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MCPServerNewRelicConfiguration<super::missing::AccountId, super::missing::Endpoint> { MCPServerNewRelicConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MCPServerNewRelicConfiguration<Missing<super::required::AccountId>, Missing<super::required::Endpoint>> { MCPServerNewRelicConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> MCPServerNewRelicConfiguration<R0, R1> {
     /// `AccountId`: text, required. Update: in place.
-    pub fn account_id(mut self, value: impl Arg<str>) -> MCPServerNewRelicConfiguration<Set, R1> { self.0.set("AccountId", value.into_expr()); MCPServerNewRelicConfiguration(self.0, Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> MCPServerNewRelicConfiguration<Set, R1> { MCPServerNewRelicConfiguration(put(self.0, "AccountId", value.into_expr()), Phase) }
     /// `Endpoint`: text, required. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> MCPServerNewRelicConfiguration<R0, Set> { self.0.set("Endpoint", value.into_expr()); MCPServerNewRelicConfiguration(self.0, Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> MCPServerNewRelicConfiguration<R0, Set> { MCPServerNewRelicConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
 }
 impl Done for MCPServerNewRelicConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerSigV4Configuration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserversigv4configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MCPServerSigV4Configuration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MCPServerSigV4Configuration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MCPServerSigV4Configuration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MCPServerSigV4Configuration<super::missing::Tools> { MCPServerSigV4Configuration(Bag::default(), Phase) }
+    pub fn new() -> MCPServerSigV4Configuration<Missing<super::required::Tools>> { MCPServerSigV4Configuration(Bag::default(), Phase) }
 }
 impl<R0> MCPServerSigV4Configuration<R0> {
     /// `Tools`: list of text, required. Update: in place.
-    pub fn tools(mut self, value: impl Arg<Arr<str>>) -> MCPServerSigV4Configuration<Set> { self.0.set("Tools", value.into_expr()); MCPServerSigV4Configuration(self.0, Phase) }
+    pub fn tools(self, value: impl Arg<Arr<str>>) -> MCPServerSigV4Configuration<Set> { MCPServerSigV4Configuration(put(self.0, "Tools", value.into_expr()), Phase) }
 }
 impl Done for MCPServerSigV4Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerSplunkConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-mcpserversplunkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MCPServerSplunkConfiguration(Bag);
+#[must_use] pub struct MCPServerSplunkConfiguration(Bag);
 impl MCPServerSplunkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `EnableWebhookUpdates`: boolean. Update: in place.
-    pub fn enable_webhook_updates(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableWebhookUpdates", value.into_expr()); self }
+    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr())) }
     /// `Endpoint`: text. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("Endpoint", value.into_expr()); self }
+    pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for MCPServerSplunkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PagerDutyConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-pagerdutyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PagerDutyConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PagerDutyConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PagerDutyConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PagerDutyConfiguration<super::missing::CustomerEmail, super::missing::Services> { PagerDutyConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PagerDutyConfiguration<Missing<super::required::CustomerEmail>, Missing<super::required::Services>> { PagerDutyConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> PagerDutyConfiguration<R0, R1> {
     /// `CustomerEmail`: text, required. Update: in place.
-    pub fn customer_email(mut self, value: impl Arg<str>) -> PagerDutyConfiguration<Set, R1> { self.0.set("CustomerEmail", value.into_expr()); PagerDutyConfiguration(self.0, Phase) }
+    pub fn customer_email(self, value: impl Arg<str>) -> PagerDutyConfiguration<Set, R1> { PagerDutyConfiguration(put(self.0, "CustomerEmail", value.into_expr()), Phase) }
     /// `EnableWebhookUpdates`: boolean. Update: in place.
-    pub fn enable_webhook_updates(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableWebhookUpdates", value.into_expr()); self }
+    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr()), Phase) }
     /// `Services`: list of text, required. Update: in place.
-    pub fn services(mut self, value: impl Arg<Arr<str>>) -> PagerDutyConfiguration<R0, Set> { self.0.set("Services", value.into_expr()); PagerDutyConfiguration(self.0, Phase) }
+    pub fn services(self, value: impl Arg<Arr<str>>) -> PagerDutyConfiguration<R0, Set> { PagerDutyConfiguration(put(self.0, "Services", value.into_expr()), Phase) }
 }
 impl Done for PagerDutyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-serviceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceConfiguration(Bag);
+#[must_use] pub struct ServiceConfiguration(Bag);
 impl ServiceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Aws`: `AWSConfiguration`. Update: in place.
-    pub fn aws(mut self, value: impl Arg<AWSConfiguration>) -> Self { self.0.set("Aws", value.into_expr()); self }
+    pub fn aws(self, value: impl Arg<AWSConfiguration>) -> Self { Self(put(self.0, "Aws", value.into_expr())) }
     /// `Azure`: `AzureConfiguration`. Update: in place.
-    pub fn azure(mut self, value: impl Arg<AzureConfiguration>) -> Self { self.0.set("Azure", value.into_expr()); self }
+    pub fn azure(self, value: impl Arg<AzureConfiguration>) -> Self { Self(put(self.0, "Azure", value.into_expr())) }
     /// `Dynatrace`: `DynatraceConfiguration`. Update: in place.
-    pub fn dynatrace(mut self, value: impl Arg<DynatraceConfiguration>) -> Self { self.0.set("Dynatrace", value.into_expr()); self }
+    pub fn dynatrace(self, value: impl Arg<DynatraceConfiguration>) -> Self { Self(put(self.0, "Dynatrace", value.into_expr())) }
     /// `EventChannel`: `EventChannelConfiguration`. Update: in place.
-    pub fn event_channel(mut self, value: impl Arg<EventChannelConfiguration>) -> Self { self.0.set("EventChannel", value.into_expr()); self }
+    pub fn event_channel(self, value: impl Arg<EventChannelConfiguration>) -> Self { Self(put(self.0, "EventChannel", value.into_expr())) }
     /// `GitLab`: `GitLabConfiguration`. Update: in place.
-    pub fn git_lab(mut self, value: impl Arg<GitLabConfiguration>) -> Self { self.0.set("GitLab", value.into_expr()); self }
+    pub fn git_lab(self, value: impl Arg<GitLabConfiguration>) -> Self { Self(put(self.0, "GitLab", value.into_expr())) }
     /// `GitHub`: `GitHubConfiguration`. Update: in place.
-    pub fn github(mut self, value: impl Arg<GitHubConfiguration>) -> Self { self.0.set("GitHub", value.into_expr()); self }
+    pub fn github(self, value: impl Arg<GitHubConfiguration>) -> Self { Self(put(self.0, "GitHub", value.into_expr())) }
     /// `MCPServer`: `MCPServerConfiguration`. Update: in place.
-    pub fn mcp_server(mut self, value: impl Arg<MCPServerConfiguration>) -> Self { self.0.set("MCPServer", value.into_expr()); self }
+    pub fn mcp_server(self, value: impl Arg<MCPServerConfiguration>) -> Self { Self(put(self.0, "MCPServer", value.into_expr())) }
     /// `MCPServerDatadog`: `MCPServerDatadogConfiguration`. Update: in place.
-    pub fn mcp_server_datadog(mut self, value: impl Arg<MCPServerDatadogConfiguration>) -> Self { self.0.set("MCPServerDatadog", value.into_expr()); self }
+    pub fn mcp_server_datadog(self, value: impl Arg<MCPServerDatadogConfiguration>) -> Self { Self(put(self.0, "MCPServerDatadog", value.into_expr())) }
     /// `MCPServerGrafana`: `MCPServerGrafanaConfiguration`. Update: in place.
-    pub fn mcp_server_grafana(mut self, value: impl Arg<MCPServerGrafanaConfiguration>) -> Self { self.0.set("MCPServerGrafana", value.into_expr()); self }
+    pub fn mcp_server_grafana(self, value: impl Arg<MCPServerGrafanaConfiguration>) -> Self { Self(put(self.0, "MCPServerGrafana", value.into_expr())) }
     /// `MCPServerNewRelic`: `MCPServerNewRelicConfiguration`. Update: in place.
-    pub fn mcp_server_new_relic(mut self, value: impl Arg<MCPServerNewRelicConfiguration>) -> Self { self.0.set("MCPServerNewRelic", value.into_expr()); self }
+    pub fn mcp_server_new_relic(self, value: impl Arg<MCPServerNewRelicConfiguration>) -> Self { Self(put(self.0, "MCPServerNewRelic", value.into_expr())) }
     /// `MCPServerSigV4`: `MCPServerSigV4Configuration`. Update: in place.
-    pub fn mcp_server_sig_v4(mut self, value: impl Arg<MCPServerSigV4Configuration>) -> Self { self.0.set("MCPServerSigV4", value.into_expr()); self }
+    pub fn mcp_server_sig_v4(self, value: impl Arg<MCPServerSigV4Configuration>) -> Self { Self(put(self.0, "MCPServerSigV4", value.into_expr())) }
     /// `MCPServerSplunk`: `MCPServerSplunkConfiguration`. Update: in place.
-    pub fn mcp_server_splunk(mut self, value: impl Arg<MCPServerSplunkConfiguration>) -> Self { self.0.set("MCPServerSplunk", value.into_expr()); self }
+    pub fn mcp_server_splunk(self, value: impl Arg<MCPServerSplunkConfiguration>) -> Self { Self(put(self.0, "MCPServerSplunk", value.into_expr())) }
     /// `PagerDuty`: `PagerDutyConfiguration`. Update: in place.
-    pub fn pager_duty(mut self, value: impl Arg<PagerDutyConfiguration>) -> Self { self.0.set("PagerDuty", value.into_expr()); self }
+    pub fn pager_duty(self, value: impl Arg<PagerDutyConfiguration>) -> Self { Self(put(self.0, "PagerDuty", value.into_expr())) }
     /// `ServiceNow`: `ServiceNowConfiguration`. Update: in place.
-    pub fn service_now(mut self, value: impl Arg<ServiceNowConfiguration>) -> Self { self.0.set("ServiceNow", value.into_expr()); self }
+    pub fn service_now(self, value: impl Arg<ServiceNowConfiguration>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
     /// `Slack`: `SlackConfiguration`. Update: in place.
-    pub fn slack(mut self, value: impl Arg<SlackConfiguration>) -> Self { self.0.set("Slack", value.into_expr()); self }
+    pub fn slack(self, value: impl Arg<SlackConfiguration>) -> Self { Self(put(self.0, "Slack", value.into_expr())) }
     /// `SourceAws`: `SourceAwsConfiguration`. Update: in place.
-    pub fn source_aws(mut self, value: impl Arg<SourceAwsConfiguration>) -> Self { self.0.set("SourceAws", value.into_expr()); self }
+    pub fn source_aws(self, value: impl Arg<SourceAwsConfiguration>) -> Self { Self(put(self.0, "SourceAws", value.into_expr())) }
 }
 impl Done for ServiceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-servicenowconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceNowConfiguration(Bag);
+#[must_use] pub struct ServiceNowConfiguration(Bag);
 impl ServiceNowConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableWebhookUpdates`: boolean. Update: in place.
-    pub fn enable_webhook_updates(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableWebhookUpdates", value.into_expr()); self }
+    pub fn enable_webhook_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableWebhookUpdates", value.into_expr())) }
     /// `InstanceId`: text. Update: in place.
-    pub fn instance_id(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceId", value.into_expr()); self }
+    pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value.into_expr())) }
 }
 impl Done for ServiceNowConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlackChannel` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-slackchannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlackChannel<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SlackChannel<R0 = Set>(Bag, Phase<(R0,)>);
 impl SlackChannel {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SlackChannel<super::missing::ChannelId> { SlackChannel(Bag::default(), Phase) }
+    pub fn new() -> SlackChannel<Missing<super::required::ChannelId>> { SlackChannel(Bag::default(), Phase) }
 }
 impl<R0> SlackChannel<R0> {
     /// `ChannelId`: text, required. Update: in place.
-    pub fn channel_id(mut self, value: impl Arg<str>) -> SlackChannel<Set> { self.0.set("ChannelId", value.into_expr()); SlackChannel(self.0, Phase) }
+    pub fn channel_id(self, value: impl Arg<str>) -> SlackChannel<Set> { SlackChannel(put(self.0, "ChannelId", value.into_expr()), Phase) }
     /// `ChannelName`: text. Update: in place.
-    pub fn channel_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ChannelName", value.into_expr()); self }
+    pub fn channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelName", value.into_expr()), Phase) }
 }
 impl Done for SlackChannel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlackConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-slackconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlackConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SlackConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SlackConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SlackConfiguration<super::missing::TransmissionTarget, super::missing::WorkspaceId, super::missing::WorkspaceName> { SlackConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SlackConfiguration<Missing<super::required::TransmissionTarget>, Missing<super::required::WorkspaceId>, Missing<super::required::WorkspaceName>> { SlackConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SlackConfiguration<R0, R1, R2> {
     /// `TransmissionTarget`: `SlackTransmissionTarget`, required. Update: in place.
-    pub fn transmission_target(mut self, value: impl Arg<SlackTransmissionTarget>) -> SlackConfiguration<Set, R1, R2> { self.0.set("TransmissionTarget", value.into_expr()); SlackConfiguration(self.0, Phase) }
+    pub fn transmission_target(self, value: impl Arg<SlackTransmissionTarget>) -> SlackConfiguration<Set, R1, R2> { SlackConfiguration(put(self.0, "TransmissionTarget", value.into_expr()), Phase) }
     /// `WorkspaceId`: text, required. Update: in place.
-    pub fn workspace_id(mut self, value: impl Arg<str>) -> SlackConfiguration<R0, Set, R2> { self.0.set("WorkspaceId", value.into_expr()); SlackConfiguration(self.0, Phase) }
+    pub fn workspace_id(self, value: impl Arg<str>) -> SlackConfiguration<R0, Set, R2> { SlackConfiguration(put(self.0, "WorkspaceId", value.into_expr()), Phase) }
     /// `WorkspaceName`: text, required. Update: in place.
-    pub fn workspace_name(mut self, value: impl Arg<str>) -> SlackConfiguration<R0, R1, Set> { self.0.set("WorkspaceName", value.into_expr()); SlackConfiguration(self.0, Phase) }
+    pub fn workspace_name(self, value: impl Arg<str>) -> SlackConfiguration<R0, R1, Set> { SlackConfiguration(put(self.0, "WorkspaceName", value.into_expr()), Phase) }
 }
 impl Done for SlackConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlackTransmissionTarget` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-slacktransmissiontarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlackTransmissionTarget<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SlackTransmissionTarget<R0 = Set>(Bag, Phase<(R0,)>);
 impl SlackTransmissionTarget {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SlackTransmissionTarget<super::missing::IncidentResponseTarget> { SlackTransmissionTarget(Bag::default(), Phase) }
+    pub fn new() -> SlackTransmissionTarget<Missing<super::required::IncidentResponseTarget>> { SlackTransmissionTarget(Bag::default(), Phase) }
 }
 impl<R0> SlackTransmissionTarget<R0> {
     /// `IncidentResponseTarget`: `SlackChannel`, required. Update: in place.
-    pub fn incident_response_target(mut self, value: impl Arg<SlackChannel>) -> SlackTransmissionTarget<Set> { self.0.set("IncidentResponseTarget", value.into_expr()); SlackTransmissionTarget(self.0, Phase) }
+    pub fn incident_response_target(self, value: impl Arg<SlackChannel>) -> SlackTransmissionTarget<Set> { SlackTransmissionTarget(put(self.0, "IncidentResponseTarget", value.into_expr()), Phase) }
 }
 impl Done for SlackTransmissionTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceAwsConfiguration` of `AWS::DevOpsAgent::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-association-sourceawsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceAwsConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SourceAwsConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SourceAwsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SourceAwsConfiguration<super::missing::AccountId, super::missing::AccountType, super::missing::AssumableRoleArn> { SourceAwsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SourceAwsConfiguration<Missing<super::required::AccountId>, Missing<super::required::AccountType>, Missing<super::required::AssumableRoleArn>> { SourceAwsConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SourceAwsConfiguration<R0, R1, R2> {
     /// `AccountId`: text, required. Update: in place.
-    pub fn account_id(mut self, value: impl Arg<str>) -> SourceAwsConfiguration<Set, R1, R2> { self.0.set("AccountId", value.into_expr()); SourceAwsConfiguration(self.0, Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> SourceAwsConfiguration<Set, R1, R2> { SourceAwsConfiguration(put(self.0, "AccountId", value.into_expr()), Phase) }
     /// `AccountType`: `AccountType`, required. Update: in place.
-    pub fn account_type(mut self, value: impl Arg<AccountType>) -> SourceAwsConfiguration<R0, Set, R2> { self.0.set("AccountType", value.into_expr()); SourceAwsConfiguration(self.0, Phase) }
+    pub fn account_type(self, value: impl Arg<AccountType>) -> SourceAwsConfiguration<R0, Set, R2> { SourceAwsConfiguration(put(self.0, "AccountType", value.into_expr()), Phase) }
     /// `AssumableRoleArn`: text, required. Update: in place.
-    pub fn assumable_role_arn(mut self, value: impl Arg<str>) -> SourceAwsConfiguration<R0, R1, Set> { self.0.set("AssumableRoleArn", value.into_expr()); SourceAwsConfiguration(self.0, Phase) }
+    pub fn assumable_role_arn(self, value: impl Arg<str>) -> SourceAwsConfiguration<R0, R1, Set> { SourceAwsConfiguration(put(self.0, "AssumableRoleArn", value.into_expr()), Phase) }
     /// `Resources`: list of `AWSResource`. Update: in place.
-    pub fn resources(mut self, value: impl Arg<Arr<AWSResource>>) -> Self { self.0.set("Resources", value.into_expr()); self }
+    pub fn resources(self, value: impl Arg<Arr<AWSResource>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
     /// `Tags`: list of `KeyValuePair`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<KeyValuePair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for SourceAwsConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccountType` allows.
@@ -556,10 +556,10 @@ impl CfnPrivateConnection {
     /// `AWS::DevOpsAgent::PrivateConnection`
     pub const TYPE: &'static str = "AWS::DevOpsAgent::PrivateConnection";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnPrivateConnectionProps<R0, R1>) -> Self where CfnPrivateConnectionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPrivateConnectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CertificateExpiryTime`: text.
     pub fn attr_certificate_expiry_time(&self) -> Val<str> { self.0.get_att("CertificateExpiryTime") }
@@ -568,70 +568,70 @@ impl CfnPrivateConnection {
 }
 impl Parent for CfnPrivateConnection { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DevOpsAgent::PrivateConnection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-privateconnection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPrivateConnectionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnPrivateConnectionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnPrivateConnectionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPrivateConnectionProps<missing::ConnectionConfiguration, missing::Name> { CfnPrivateConnectionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPrivateConnectionProps<Missing<required::ConnectionConfiguration>, Missing<required::Name>> { CfnPrivateConnectionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPrivateConnectionProps<R0, R1> {
     /// `Certificate`: text. Update: in place.
-    pub fn certificate(mut self, value: impl Arg<str>) -> Self { self.0.set("Certificate", value.into_expr()); self }
+    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
     /// `ConnectionConfiguration`: `ConnectionConfiguration`, required. Update: replacement.
-    pub fn connection_configuration(mut self, value: impl Arg<private_connection::ConnectionConfiguration>) -> CfnPrivateConnectionProps<Set, R1> { self.0.set("ConnectionConfiguration", value.into_expr()); CfnPrivateConnectionProps(self.0, Phase) }
+    pub fn connection_configuration(self, value: impl Arg<private_connection::ConnectionConfiguration>) -> CfnPrivateConnectionProps<Set, R1> { CfnPrivateConnectionProps(put(self.0, "ConnectionConfiguration", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPrivateConnectionProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnPrivateConnectionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPrivateConnectionProps<R0, Set> { CfnPrivateConnectionProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPrivateConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DevOpsAgent::PrivateConnection`.
 pub mod private_connection {
 use crate::cfn::support::*;
 /// The property type `ConnectionConfiguration` of `AWS::DevOpsAgent::PrivateConnection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-connectionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectionConfiguration(Bag);
+#[must_use] pub struct ConnectionConfiguration(Bag);
 impl ConnectionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SelfManaged`: `SelfManagedMode`. Update: replacement.
-    pub fn self_managed(mut self, value: impl Arg<SelfManagedMode>) -> Self { self.0.set("SelfManaged", value.into_expr()); self }
+    pub fn self_managed(self, value: impl Arg<SelfManagedMode>) -> Self { Self(put(self.0, "SelfManaged", value.into_expr())) }
     /// `ServiceManaged`: `ServiceManagedMode`. Update: replacement.
-    pub fn service_managed(mut self, value: impl Arg<ServiceManagedMode>) -> Self { self.0.set("ServiceManaged", value.into_expr()); self }
+    pub fn service_managed(self, value: impl Arg<ServiceManagedMode>) -> Self { Self(put(self.0, "ServiceManaged", value.into_expr())) }
 }
 impl Done for ConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedMode` of `AWS::DevOpsAgent::PrivateConnection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-selfmanagedmode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SelfManagedMode<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SelfManagedMode<R0 = Set>(Bag, Phase<(R0,)>);
 impl SelfManagedMode {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SelfManagedMode<super::missing::ResourceConfigurationId> { SelfManagedMode(Bag::default(), Phase) }
+    pub fn new() -> SelfManagedMode<Missing<super::required::ResourceConfigurationId>> { SelfManagedMode(Bag::default(), Phase) }
 }
 impl<R0> SelfManagedMode<R0> {
     /// `ResourceConfigurationId`: text, required. Update: replacement.
-    pub fn resource_configuration_id(mut self, value: impl Arg<str>) -> SelfManagedMode<Set> { self.0.set("ResourceConfigurationId", value.into_expr()); SelfManagedMode(self.0, Phase) }
+    pub fn resource_configuration_id(self, value: impl Arg<str>) -> SelfManagedMode<Set> { SelfManagedMode(put(self.0, "ResourceConfigurationId", value.into_expr()), Phase) }
 }
 impl Done for SelfManagedMode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceManagedMode` of `AWS::DevOpsAgent::PrivateConnection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-privateconnection-servicemanagedmode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceManagedMode<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ServiceManagedMode<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ServiceManagedMode {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceManagedMode<super::missing::HostAddress, super::missing::VpcId> { ServiceManagedMode(Bag::default(), Phase) }
+    pub fn new() -> ServiceManagedMode<Missing<super::required::HostAddress>, Missing<super::required::VpcId>> { ServiceManagedMode(Bag::default(), Phase) }
 }
 impl<R0, R1> ServiceManagedMode<R0, R1> {
     /// `DnsResolution`: `DnsResolution`. Update: replacement.
-    pub fn dns_resolution(mut self, value: impl Arg<DnsResolution>) -> Self { self.0.set("DnsResolution", value.into_expr()); self }
+    pub fn dns_resolution(self, value: impl Arg<DnsResolution>) -> Self { Self(put(self.0, "DnsResolution", value.into_expr()), Phase) }
     /// `HostAddress`: text, required. Update: replacement.
-    pub fn host_address(mut self, value: impl Arg<str>) -> ServiceManagedMode<Set, R1> { self.0.set("HostAddress", value.into_expr()); ServiceManagedMode(self.0, Phase) }
+    pub fn host_address(self, value: impl Arg<str>) -> ServiceManagedMode<Set, R1> { ServiceManagedMode(put(self.0, "HostAddress", value.into_expr()), Phase) }
     /// `IpAddressType`: `IpAddressType`. Update: replacement.
-    pub fn ip_address_type(mut self, value: impl Arg<IpAddressType>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
     /// `Ipv4AddressesPerEni`: integer. Update: replacement.
-    pub fn ipv4_addresses_per_eni(mut self, value: impl Arg<i64>) -> Self { self.0.set("Ipv4AddressesPerEni", value.into_expr()); self }
+    pub fn ipv4_addresses_per_eni(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Ipv4AddressesPerEni", value.into_expr()), Phase) }
     /// `PortRanges`: list of text. Update: replacement.
-    pub fn port_ranges(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PortRanges", value.into_expr()); self }
+    pub fn port_ranges(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PortRanges", value.into_expr()), Phase) }
     /// `SecurityGroupIds`: list of text. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn security_group_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `VpcId`: text, required. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<str>) -> ServiceManagedMode<R0, Set> { self.0.set("VpcId", value.into_expr()); ServiceManagedMode(self.0, Phase) }
+    pub fn vpc_id(self, value: impl Arg<str>) -> ServiceManagedMode<R0, Set> { ServiceManagedMode(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for ServiceManagedMode { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DnsResolution` allows.
@@ -645,571 +645,571 @@ impl CfnService {
     /// `AWS::DevOpsAgent::Service`
     pub const TYPE: &'static str = "AWS::DevOpsAgent::Service";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnServiceProps<R0>) -> Self where CfnServiceProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServiceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ServiceId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AccessibleResources`: list of map of text.
     pub fn attr_accessible_resources(&self) -> Val<Arr<Dict<str>>> { self.0.get_att("AccessibleResources") }
     /// The attribute `AdditionalServiceDetails`: `AdditionalServiceDetails`.
     pub fn attr_additional_service_details(&self) -> Val<service::AdditionalServiceDetails> { self.0.get_att("AdditionalServiceDetails") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ServiceId`: text.
     pub fn attr_service_id(&self) -> Val<str> { self.0.get_att("ServiceId") }
 }
 impl Parent for CfnService { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-service.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServiceProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnServiceProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnServiceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnServiceProps<missing::ServiceType> { CfnServiceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnServiceProps<Missing<required::ServiceType>> { CfnServiceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnServiceProps<R0> {
     /// `ExchangeUrlPrivateConnectionName`: text. Update: replacement.
-    pub fn exchange_url_private_connection_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ExchangeUrlPrivateConnectionName", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn exchange_url_private_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExchangeUrlPrivateConnectionName", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `PrivateConnectionName`: text. Update: replacement.
-    pub fn private_connection_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PrivateConnectionName", value.into_expr()); self }
+    pub fn private_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateConnectionName", value.into_expr()), Phase) }
     /// `ServiceDetails`: `ServiceDetails`. Update: in place.
-    pub fn service_details(mut self, value: impl Arg<service::ServiceDetails>) -> Self { self.0.set("ServiceDetails", value.into_expr()); self }
+    pub fn service_details(self, value: impl Arg<service::ServiceDetails>) -> Self { Self(put(self.0, "ServiceDetails", value.into_expr()), Phase) }
     /// `ServiceType`: `ServiceType`, required. Update: replacement.
-    pub fn service_type(mut self, value: impl Arg<service::ServiceType>) -> CfnServiceProps<Set> { self.0.set("ServiceType", value.into_expr()); CfnServiceProps(self.0, Phase) }
+    pub fn service_type(self, value: impl Arg<service::ServiceType>) -> CfnServiceProps<Set> { CfnServiceProps(put(self.0, "ServiceType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetUrlPrivateConnectionName`: text. Update: replacement.
-    pub fn target_url_private_connection_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetUrlPrivateConnectionName", value.into_expr()); self }
+    pub fn target_url_private_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetUrlPrivateConnectionName", value.into_expr()), Phase) }
 }
 impl Done for CfnServiceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DevOpsAgent::Service`.
 pub mod service {
 use crate::cfn::support::*;
 /// The property type `AdditionalServiceDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-additionalservicedetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdditionalServiceDetails(Bag);
+#[must_use] pub struct AdditionalServiceDetails(Bag);
 impl AdditionalServiceDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AzureIdentity`: `RegisteredAzureIdentityDetails`. Update: in place.
-    pub fn azure_identity(mut self, value: impl Arg<RegisteredAzureIdentityDetails>) -> Self { self.0.set("AzureIdentity", value.into_expr()); self }
+    pub fn azure_identity(self, value: impl Arg<RegisteredAzureIdentityDetails>) -> Self { Self(put(self.0, "AzureIdentity", value.into_expr())) }
     /// `Dynatrace`: `RegisteredDynatraceDetails`. Update: in place.
-    pub fn dynatrace(mut self, value: impl Arg<RegisteredDynatraceDetails>) -> Self { self.0.set("Dynatrace", value.into_expr()); self }
+    pub fn dynatrace(self, value: impl Arg<RegisteredDynatraceDetails>) -> Self { Self(put(self.0, "Dynatrace", value.into_expr())) }
     /// `GitLab`: `RegisteredGitLabServiceDetails`. Update: in place.
-    pub fn git_lab(mut self, value: impl Arg<RegisteredGitLabServiceDetails>) -> Self { self.0.set("GitLab", value.into_expr()); self }
+    pub fn git_lab(self, value: impl Arg<RegisteredGitLabServiceDetails>) -> Self { Self(put(self.0, "GitLab", value.into_expr())) }
     /// `MCPServer`: `RegisteredMCPServerDetails`. Update: in place.
-    pub fn mcp_server(mut self, value: impl Arg<RegisteredMCPServerDetails>) -> Self { self.0.set("MCPServer", value.into_expr()); self }
+    pub fn mcp_server(self, value: impl Arg<RegisteredMCPServerDetails>) -> Self { Self(put(self.0, "MCPServer", value.into_expr())) }
     /// `MCPServerGrafana`: `RegisteredMCPServerGrafanaDetails`. Update: in place.
-    pub fn mcp_server_grafana(mut self, value: impl Arg<RegisteredMCPServerGrafanaDetails>) -> Self { self.0.set("MCPServerGrafana", value.into_expr()); self }
+    pub fn mcp_server_grafana(self, value: impl Arg<RegisteredMCPServerGrafanaDetails>) -> Self { Self(put(self.0, "MCPServerGrafana", value.into_expr())) }
     /// `MCPServerNewRelic`: `RegisteredNewRelicDetails`. Update: in place.
-    pub fn mcp_server_new_relic(mut self, value: impl Arg<RegisteredNewRelicDetails>) -> Self { self.0.set("MCPServerNewRelic", value.into_expr()); self }
+    pub fn mcp_server_new_relic(self, value: impl Arg<RegisteredNewRelicDetails>) -> Self { Self(put(self.0, "MCPServerNewRelic", value.into_expr())) }
     /// `MCPServerSigV4`: `RegisteredMCPServerSigV4Details`. Update: in place.
-    pub fn mcp_server_sig_v4(mut self, value: impl Arg<RegisteredMCPServerSigV4Details>) -> Self { self.0.set("MCPServerSigV4", value.into_expr()); self }
+    pub fn mcp_server_sig_v4(self, value: impl Arg<RegisteredMCPServerSigV4Details>) -> Self { Self(put(self.0, "MCPServerSigV4", value.into_expr())) }
     /// `MCPServerSplunk`: `RegisteredMCPServerDetails`. Update: in place.
-    pub fn mcp_server_splunk(mut self, value: impl Arg<RegisteredMCPServerDetails>) -> Self { self.0.set("MCPServerSplunk", value.into_expr()); self }
+    pub fn mcp_server_splunk(self, value: impl Arg<RegisteredMCPServerDetails>) -> Self { Self(put(self.0, "MCPServerSplunk", value.into_expr())) }
     /// `PagerDuty`: `RegisteredPagerDutyDetails`. Update: in place.
-    pub fn pager_duty(mut self, value: impl Arg<RegisteredPagerDutyDetails>) -> Self { self.0.set("PagerDuty", value.into_expr()); self }
+    pub fn pager_duty(self, value: impl Arg<RegisteredPagerDutyDetails>) -> Self { Self(put(self.0, "PagerDuty", value.into_expr())) }
     /// `ServiceNow`: `RegisteredServiceNowDetails`. Update: in place.
-    pub fn service_now(mut self, value: impl Arg<RegisteredServiceNowDetails>) -> Self { self.0.set("ServiceNow", value.into_expr()); self }
+    pub fn service_now(self, value: impl Arg<RegisteredServiceNowDetails>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
 }
 impl Done for AdditionalServiceDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApiKeyDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-apikeydetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApiKeyDetails<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ApiKeyDetails<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ApiKeyDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApiKeyDetails<super::missing::ApiKeyHeader, super::missing::ApiKeyName, super::missing::ApiKeyValue> { ApiKeyDetails(Bag::default(), Phase) }
+    pub fn new() -> ApiKeyDetails<Missing<super::required::ApiKeyHeader>, Missing<super::required::ApiKeyName>, Missing<super::required::ApiKeyValue>> { ApiKeyDetails(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ApiKeyDetails<R0, R1, R2> {
     /// `ApiKeyHeader`: text, required. Update: in place.
-    pub fn api_key_header(mut self, value: impl Arg<str>) -> ApiKeyDetails<Set, R1, R2> { self.0.set("ApiKeyHeader", value.into_expr()); ApiKeyDetails(self.0, Phase) }
+    pub fn api_key_header(self, value: impl Arg<str>) -> ApiKeyDetails<Set, R1, R2> { ApiKeyDetails(put(self.0, "ApiKeyHeader", value.into_expr()), Phase) }
     /// `ApiKeyName`: text, required. Update: in place.
-    pub fn api_key_name(mut self, value: impl Arg<str>) -> ApiKeyDetails<R0, Set, R2> { self.0.set("ApiKeyName", value.into_expr()); ApiKeyDetails(self.0, Phase) }
+    pub fn api_key_name(self, value: impl Arg<str>) -> ApiKeyDetails<R0, Set, R2> { ApiKeyDetails(put(self.0, "ApiKeyName", value.into_expr()), Phase) }
     /// `ApiKeyValue`: text, required. Update: in place.
-    pub fn api_key_value(mut self, value: impl Arg<str>) -> ApiKeyDetails<R0, R1, Set> { self.0.set("ApiKeyValue", value.into_expr()); ApiKeyDetails(self.0, Phase) }
+    pub fn api_key_value(self, value: impl Arg<str>) -> ApiKeyDetails<R0, R1, Set> { ApiKeyDetails(put(self.0, "ApiKeyValue", value.into_expr()), Phase) }
 }
 impl Done for ApiKeyDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AzureIdentityServiceDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-azureidentityservicedetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AzureIdentityServiceDetails<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct AzureIdentityServiceDetails<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl AzureIdentityServiceDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AzureIdentityServiceDetails<super::missing::ClientId, super::missing::TenantId, super::missing::WebIdentityRoleArn, super::missing::WebIdentityTokenAudiences> { AzureIdentityServiceDetails(Bag::default(), Phase) }
+    pub fn new() -> AzureIdentityServiceDetails<Missing<super::required::ClientId>, Missing<super::required::TenantId>, Missing<super::required::WebIdentityRoleArn>, Missing<super::required::WebIdentityTokenAudiences>> { AzureIdentityServiceDetails(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> AzureIdentityServiceDetails<R0, R1, R2, R3> {
     /// `ClientId`: text, required. Update: replacement.
-    pub fn client_id(mut self, value: impl Arg<str>) -> AzureIdentityServiceDetails<Set, R1, R2, R3> { self.0.set("ClientId", value.into_expr()); AzureIdentityServiceDetails(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> AzureIdentityServiceDetails<Set, R1, R2, R3> { AzureIdentityServiceDetails(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `TenantId`: text, required. Update: replacement.
-    pub fn tenant_id(mut self, value: impl Arg<str>) -> AzureIdentityServiceDetails<R0, Set, R2, R3> { self.0.set("TenantId", value.into_expr()); AzureIdentityServiceDetails(self.0, Phase) }
+    pub fn tenant_id(self, value: impl Arg<str>) -> AzureIdentityServiceDetails<R0, Set, R2, R3> { AzureIdentityServiceDetails(put(self.0, "TenantId", value.into_expr()), Phase) }
     /// `WebIdentityRoleArn`: text, required. Update: replacement.
-    pub fn web_identity_role_arn(mut self, value: impl Arg<str>) -> AzureIdentityServiceDetails<R0, R1, Set, R3> { self.0.set("WebIdentityRoleArn", value.into_expr()); AzureIdentityServiceDetails(self.0, Phase) }
+    pub fn web_identity_role_arn(self, value: impl Arg<str>) -> AzureIdentityServiceDetails<R0, R1, Set, R3> { AzureIdentityServiceDetails(put(self.0, "WebIdentityRoleArn", value.into_expr()), Phase) }
     /// `WebIdentityTokenAudiences`: list of text, required. Update: replacement.
-    pub fn web_identity_token_audiences(mut self, value: impl Arg<Arr<str>>) -> AzureIdentityServiceDetails<R0, R1, R2, Set> { self.0.set("WebIdentityTokenAudiences", value.into_expr()); AzureIdentityServiceDetails(self.0, Phase) }
+    pub fn web_identity_token_audiences(self, value: impl Arg<Arr<str>>) -> AzureIdentityServiceDetails<R0, R1, R2, Set> { AzureIdentityServiceDetails(put(self.0, "WebIdentityTokenAudiences", value.into_expr()), Phase) }
 }
 impl Done for AzureIdentityServiceDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BearerTokenDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-bearertokendetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BearerTokenDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BearerTokenDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BearerTokenDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BearerTokenDetails<super::missing::TokenName, super::missing::TokenValue> { BearerTokenDetails(Bag::default(), Phase) }
+    pub fn new() -> BearerTokenDetails<Missing<super::required::TokenName>, Missing<super::required::TokenValue>> { BearerTokenDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> BearerTokenDetails<R0, R1> {
     /// `AuthorizationHeader`: text. Update: as its holder.
-    pub fn authorization_header(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthorizationHeader", value.into_expr()); self }
+    pub fn authorization_header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationHeader", value.into_expr()), Phase) }
     /// `TokenName`: text, required. Update: as its holder.
-    pub fn token_name(mut self, value: impl Arg<str>) -> BearerTokenDetails<Set, R1> { self.0.set("TokenName", value.into_expr()); BearerTokenDetails(self.0, Phase) }
+    pub fn token_name(self, value: impl Arg<str>) -> BearerTokenDetails<Set, R1> { BearerTokenDetails(put(self.0, "TokenName", value.into_expr()), Phase) }
     /// `TokenValue`: text, required. Update: as its holder.
-    pub fn token_value(mut self, value: impl Arg<str>) -> BearerTokenDetails<R0, Set> { self.0.set("TokenValue", value.into_expr()); BearerTokenDetails(self.0, Phase) }
+    pub fn token_value(self, value: impl Arg<str>) -> BearerTokenDetails<R0, Set> { BearerTokenDetails(put(self.0, "TokenValue", value.into_expr()), Phase) }
 }
 impl Done for BearerTokenDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynatraceAuthorizationConfig` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-dynatraceauthorizationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DynatraceAuthorizationConfig(Bag);
+#[must_use] pub struct DynatraceAuthorizationConfig(Bag);
 impl DynatraceAuthorizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OAuthClientCredentials`: `OAuthClientDetails`. Update: replacement.
-    pub fn oauth_client_credentials(mut self, value: impl Arg<OAuthClientDetails>) -> Self { self.0.set("OAuthClientCredentials", value.into_expr()); self }
+    pub fn oauth_client_credentials(self, value: impl Arg<OAuthClientDetails>) -> Self { Self(put(self.0, "OAuthClientCredentials", value.into_expr())) }
 }
 impl Done for DynatraceAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynatraceServiceDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-dynatraceservicedetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DynatraceServiceDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DynatraceServiceDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl DynatraceServiceDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DynatraceServiceDetails<super::missing::AccountUrn> { DynatraceServiceDetails(Bag::default(), Phase) }
+    pub fn new() -> DynatraceServiceDetails<Missing<super::required::AccountUrn>> { DynatraceServiceDetails(Bag::default(), Phase) }
 }
 impl<R0> DynatraceServiceDetails<R0> {
     /// `AccountUrn`: text, required. Update: replacement.
-    pub fn account_urn(mut self, value: impl Arg<str>) -> DynatraceServiceDetails<Set> { self.0.set("AccountUrn", value.into_expr()); DynatraceServiceDetails(self.0, Phase) }
+    pub fn account_urn(self, value: impl Arg<str>) -> DynatraceServiceDetails<Set> { DynatraceServiceDetails(put(self.0, "AccountUrn", value.into_expr()), Phase) }
     /// `AuthorizationConfig`: `DynatraceAuthorizationConfig`. Update: replacement.
-    pub fn authorization_config(mut self, value: impl Arg<DynatraceAuthorizationConfig>) -> Self { self.0.set("AuthorizationConfig", value.into_expr()); self }
+    pub fn authorization_config(self, value: impl Arg<DynatraceAuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
 }
 impl Done for DynatraceServiceDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GitLabDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-gitlabdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GitLabDetails<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct GitLabDetails<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl GitLabDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GitLabDetails<super::missing::TargetUrl, super::missing::TokenType, super::missing::TokenValue> { GitLabDetails(Bag::default(), Phase) }
+    pub fn new() -> GitLabDetails<Missing<super::required::TargetUrl>, Missing<super::required::TokenType>, Missing<super::required::TokenValue>> { GitLabDetails(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> GitLabDetails<R0, R1, R2> {
     /// `GroupId`: text. Update: in place.
-    pub fn group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupId", value.into_expr()); self }
+    pub fn group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupId", value.into_expr()), Phase) }
     /// `TargetUrl`: text, required. Update: in place.
-    pub fn target_url(mut self, value: impl Arg<str>) -> GitLabDetails<Set, R1, R2> { self.0.set("TargetUrl", value.into_expr()); GitLabDetails(self.0, Phase) }
+    pub fn target_url(self, value: impl Arg<str>) -> GitLabDetails<Set, R1, R2> { GitLabDetails(put(self.0, "TargetUrl", value.into_expr()), Phase) }
     /// `TokenType`: `TokenType`, required. Update: in place.
-    pub fn token_type(mut self, value: impl Arg<TokenType>) -> GitLabDetails<R0, Set, R2> { self.0.set("TokenType", value.into_expr()); GitLabDetails(self.0, Phase) }
+    pub fn token_type(self, value: impl Arg<TokenType>) -> GitLabDetails<R0, Set, R2> { GitLabDetails(put(self.0, "TokenType", value.into_expr()), Phase) }
     /// `TokenValue`: text, required. Update: in place.
-    pub fn token_value(mut self, value: impl Arg<str>) -> GitLabDetails<R0, R1, Set> { self.0.set("TokenValue", value.into_expr()); GitLabDetails(self.0, Phase) }
+    pub fn token_value(self, value: impl Arg<str>) -> GitLabDetails<R0, R1, Set> { GitLabDetails(put(self.0, "TokenValue", value.into_expr()), Phase) }
 }
 impl Done for GitLabDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerAuthorizationConfig` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserverauthorizationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MCPServerAuthorizationConfig(Bag);
+#[must_use] pub struct MCPServerAuthorizationConfig(Bag);
 impl MCPServerAuthorizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApiKey`: `ApiKeyDetails`. Update: in place.
-    pub fn api_key(mut self, value: impl Arg<ApiKeyDetails>) -> Self { self.0.set("ApiKey", value.into_expr()); self }
+    pub fn api_key(self, value: impl Arg<ApiKeyDetails>) -> Self { Self(put(self.0, "ApiKey", value.into_expr())) }
     /// `BearerToken`: `BearerTokenDetails`. Update: in place.
-    pub fn bearer_token(mut self, value: impl Arg<BearerTokenDetails>) -> Self { self.0.set("BearerToken", value.into_expr()); self }
+    pub fn bearer_token(self, value: impl Arg<BearerTokenDetails>) -> Self { Self(put(self.0, "BearerToken", value.into_expr())) }
     /// `OAuthClientCredentials`: `MCPServerOAuthClientCredentialsConfig`. Update: in place.
-    pub fn oauth_client_credentials(mut self, value: impl Arg<MCPServerOAuthClientCredentialsConfig>) -> Self { self.0.set("OAuthClientCredentials", value.into_expr()); self }
+    pub fn oauth_client_credentials(self, value: impl Arg<MCPServerOAuthClientCredentialsConfig>) -> Self { Self(put(self.0, "OAuthClientCredentials", value.into_expr())) }
 }
 impl Done for MCPServerAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserverdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MCPServerDetails<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MCPServerDetails<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MCPServerDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MCPServerDetails<super::missing::AuthorizationConfig, super::missing::Endpoint, super::missing::Name> { MCPServerDetails(Bag::default(), Phase) }
+    pub fn new() -> MCPServerDetails<Missing<super::required::AuthorizationConfig>, Missing<super::required::Endpoint>, Missing<super::required::Name>> { MCPServerDetails(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MCPServerDetails<R0, R1, R2> {
     /// `AuthorizationConfig`: `MCPServerAuthorizationConfig`, required. Update: in place.
-    pub fn authorization_config(mut self, value: impl Arg<MCPServerAuthorizationConfig>) -> MCPServerDetails<Set, R1, R2> { self.0.set("AuthorizationConfig", value.into_expr()); MCPServerDetails(self.0, Phase) }
+    pub fn authorization_config(self, value: impl Arg<MCPServerAuthorizationConfig>) -> MCPServerDetails<Set, R1, R2> { MCPServerDetails(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Endpoint`: text, required. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> MCPServerDetails<R0, Set, R2> { self.0.set("Endpoint", value.into_expr()); MCPServerDetails(self.0, Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> MCPServerDetails<R0, Set, R2> { MCPServerDetails(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> MCPServerDetails<R0, R1, Set> { self.0.set("Name", value.into_expr()); MCPServerDetails(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> MCPServerDetails<R0, R1, Set> { MCPServerDetails(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for MCPServerDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerGrafanaAuthorizationConfig` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpservergrafanaauthorizationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MCPServerGrafanaAuthorizationConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MCPServerGrafanaAuthorizationConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl MCPServerGrafanaAuthorizationConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MCPServerGrafanaAuthorizationConfig<super::missing::BearerToken> { MCPServerGrafanaAuthorizationConfig(Bag::default(), Phase) }
+    pub fn new() -> MCPServerGrafanaAuthorizationConfig<Missing<super::required::BearerToken>> { MCPServerGrafanaAuthorizationConfig(Bag::default(), Phase) }
 }
 impl<R0> MCPServerGrafanaAuthorizationConfig<R0> {
     /// `BearerToken`: `BearerTokenDetails`, required. Update: in place.
-    pub fn bearer_token(mut self, value: impl Arg<BearerTokenDetails>) -> MCPServerGrafanaAuthorizationConfig<Set> { self.0.set("BearerToken", value.into_expr()); MCPServerGrafanaAuthorizationConfig(self.0, Phase) }
+    pub fn bearer_token(self, value: impl Arg<BearerTokenDetails>) -> MCPServerGrafanaAuthorizationConfig<Set> { MCPServerGrafanaAuthorizationConfig(put(self.0, "BearerToken", value.into_expr()), Phase) }
 }
 impl Done for MCPServerGrafanaAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerGrafanaDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpservergrafanadetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MCPServerGrafanaDetails<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MCPServerGrafanaDetails<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MCPServerGrafanaDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MCPServerGrafanaDetails<super::missing::AuthorizationConfig, super::missing::Endpoint, super::missing::Name> { MCPServerGrafanaDetails(Bag::default(), Phase) }
+    pub fn new() -> MCPServerGrafanaDetails<Missing<super::required::AuthorizationConfig>, Missing<super::required::Endpoint>, Missing<super::required::Name>> { MCPServerGrafanaDetails(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MCPServerGrafanaDetails<R0, R1, R2> {
     /// `AuthorizationConfig`: `MCPServerGrafanaAuthorizationConfig`, required. Update: in place.
-    pub fn authorization_config(mut self, value: impl Arg<MCPServerGrafanaAuthorizationConfig>) -> MCPServerGrafanaDetails<Set, R1, R2> { self.0.set("AuthorizationConfig", value.into_expr()); MCPServerGrafanaDetails(self.0, Phase) }
+    pub fn authorization_config(self, value: impl Arg<MCPServerGrafanaAuthorizationConfig>) -> MCPServerGrafanaDetails<Set, R1, R2> { MCPServerGrafanaDetails(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Endpoint`: text, required. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> MCPServerGrafanaDetails<R0, Set, R2> { self.0.set("Endpoint", value.into_expr()); MCPServerGrafanaDetails(self.0, Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> MCPServerGrafanaDetails<R0, Set, R2> { MCPServerGrafanaDetails(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> MCPServerGrafanaDetails<R0, R1, Set> { self.0.set("Name", value.into_expr()); MCPServerGrafanaDetails(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> MCPServerGrafanaDetails<R0, R1, Set> { MCPServerGrafanaDetails(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for MCPServerGrafanaDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerOAuthClientCredentialsConfig` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserveroauthclientcredentialsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MCPServerOAuthClientCredentialsConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MCPServerOAuthClientCredentialsConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MCPServerOAuthClientCredentialsConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MCPServerOAuthClientCredentialsConfig<super::missing::ClientId, super::missing::ClientSecret, super::missing::ExchangeUrl> { MCPServerOAuthClientCredentialsConfig(Bag::default(), Phase) }
+    pub fn new() -> MCPServerOAuthClientCredentialsConfig<Missing<super::required::ClientId>, Missing<super::required::ClientSecret>, Missing<super::required::ExchangeUrl>> { MCPServerOAuthClientCredentialsConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MCPServerOAuthClientCredentialsConfig<R0, R1, R2> {
     /// `ClientId`: text, required. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> MCPServerOAuthClientCredentialsConfig<Set, R1, R2> { self.0.set("ClientId", value.into_expr()); MCPServerOAuthClientCredentialsConfig(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> MCPServerOAuthClientCredentialsConfig<Set, R1, R2> { MCPServerOAuthClientCredentialsConfig(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `ClientName`: text. Update: in place.
-    pub fn client_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientName", value.into_expr()); self }
+    pub fn client_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientName", value.into_expr()), Phase) }
     /// `ClientSecret`: text, required. Update: in place.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> MCPServerOAuthClientCredentialsConfig<R0, Set, R2> { self.0.set("ClientSecret", value.into_expr()); MCPServerOAuthClientCredentialsConfig(self.0, Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> MCPServerOAuthClientCredentialsConfig<R0, Set, R2> { MCPServerOAuthClientCredentialsConfig(put(self.0, "ClientSecret", value.into_expr()), Phase) }
     /// `ExchangeParameters`: JSON. Update: in place.
-    pub fn exchange_parameters(mut self, value: impl Arg<Any>) -> Self { self.0.set("ExchangeParameters", value.into_expr()); self }
+    pub fn exchange_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ExchangeParameters", value.into_expr()), Phase) }
     /// `ExchangeUrl`: text, required. Update: in place.
-    pub fn exchange_url(mut self, value: impl Arg<str>) -> MCPServerOAuthClientCredentialsConfig<R0, R1, Set> { self.0.set("ExchangeUrl", value.into_expr()); MCPServerOAuthClientCredentialsConfig(self.0, Phase) }
+    pub fn exchange_url(self, value: impl Arg<str>) -> MCPServerOAuthClientCredentialsConfig<R0, R1, Set> { MCPServerOAuthClientCredentialsConfig(put(self.0, "ExchangeUrl", value.into_expr()), Phase) }
     /// `Scopes`: list of text. Update: in place.
-    pub fn scopes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Scopes", value.into_expr()); self }
+    pub fn scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Scopes", value.into_expr()), Phase) }
 }
 impl Done for MCPServerOAuthClientCredentialsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerSigV4AuthorizationConfig` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4authorizationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MCPServerSigV4AuthorizationConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MCPServerSigV4AuthorizationConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MCPServerSigV4AuthorizationConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MCPServerSigV4AuthorizationConfig<super::missing::Region, super::missing::Service> { MCPServerSigV4AuthorizationConfig(Bag::default(), Phase) }
+    pub fn new() -> MCPServerSigV4AuthorizationConfig<Missing<super::required::Region>, Missing<super::required::Service>> { MCPServerSigV4AuthorizationConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> MCPServerSigV4AuthorizationConfig<R0, R1> {
     /// `CustomHeaders`: map of text. Update: in place.
-    pub fn custom_headers(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("CustomHeaders", value.into_expr()); self }
+    pub fn custom_headers(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomHeaders", value.into_expr()), Phase) }
     /// `McpRoleArn`: text. Update: in place.
-    pub fn mcp_role_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("McpRoleArn", value.into_expr()); self }
+    pub fn mcp_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "McpRoleArn", value.into_expr()), Phase) }
     /// `Region`: text, required. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> MCPServerSigV4AuthorizationConfig<Set, R1> { self.0.set("Region", value.into_expr()); MCPServerSigV4AuthorizationConfig(self.0, Phase) }
+    pub fn region(self, value: impl Arg<str>) -> MCPServerSigV4AuthorizationConfig<Set, R1> { MCPServerSigV4AuthorizationConfig(put(self.0, "Region", value.into_expr()), Phase) }
     /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Service`: text, required. Update: in place.
-    pub fn service(mut self, value: impl Arg<str>) -> MCPServerSigV4AuthorizationConfig<R0, Set> { self.0.set("Service", value.into_expr()); MCPServerSigV4AuthorizationConfig(self.0, Phase) }
+    pub fn service(self, value: impl Arg<str>) -> MCPServerSigV4AuthorizationConfig<R0, Set> { MCPServerSigV4AuthorizationConfig(put(self.0, "Service", value.into_expr()), Phase) }
 }
 impl Done for MCPServerSigV4AuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerSigV4Details` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversigv4details.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MCPServerSigV4Details<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MCPServerSigV4Details<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MCPServerSigV4Details {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MCPServerSigV4Details<super::missing::AuthorizationConfig, super::missing::Endpoint, super::missing::Name> { MCPServerSigV4Details(Bag::default(), Phase) }
+    pub fn new() -> MCPServerSigV4Details<Missing<super::required::AuthorizationConfig>, Missing<super::required::Endpoint>, Missing<super::required::Name>> { MCPServerSigV4Details(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MCPServerSigV4Details<R0, R1, R2> {
     /// `AuthorizationConfig`: `MCPServerSigV4AuthorizationConfig`, required. Update: in place.
-    pub fn authorization_config(mut self, value: impl Arg<MCPServerSigV4AuthorizationConfig>) -> MCPServerSigV4Details<Set, R1, R2> { self.0.set("AuthorizationConfig", value.into_expr()); MCPServerSigV4Details(self.0, Phase) }
+    pub fn authorization_config(self, value: impl Arg<MCPServerSigV4AuthorizationConfig>) -> MCPServerSigV4Details<Set, R1, R2> { MCPServerSigV4Details(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Endpoint`: text, required. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> MCPServerSigV4Details<R0, Set, R2> { self.0.set("Endpoint", value.into_expr()); MCPServerSigV4Details(self.0, Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> MCPServerSigV4Details<R0, Set, R2> { MCPServerSigV4Details(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> MCPServerSigV4Details<R0, R1, Set> { self.0.set("Name", value.into_expr()); MCPServerSigV4Details(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> MCPServerSigV4Details<R0, R1, Set> { MCPServerSigV4Details(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for MCPServerSigV4Details { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerSplunkAuthorizationConfig` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversplunkauthorizationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MCPServerSplunkAuthorizationConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MCPServerSplunkAuthorizationConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl MCPServerSplunkAuthorizationConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MCPServerSplunkAuthorizationConfig<super::missing::BearerToken> { MCPServerSplunkAuthorizationConfig(Bag::default(), Phase) }
+    pub fn new() -> MCPServerSplunkAuthorizationConfig<Missing<super::required::BearerToken>> { MCPServerSplunkAuthorizationConfig(Bag::default(), Phase) }
 }
 impl<R0> MCPServerSplunkAuthorizationConfig<R0> {
     /// `BearerToken`: `BearerTokenDetails`, required. Update: replacement.
-    pub fn bearer_token(mut self, value: impl Arg<BearerTokenDetails>) -> MCPServerSplunkAuthorizationConfig<Set> { self.0.set("BearerToken", value.into_expr()); MCPServerSplunkAuthorizationConfig(self.0, Phase) }
+    pub fn bearer_token(self, value: impl Arg<BearerTokenDetails>) -> MCPServerSplunkAuthorizationConfig<Set> { MCPServerSplunkAuthorizationConfig(put(self.0, "BearerToken", value.into_expr()), Phase) }
 }
 impl Done for MCPServerSplunkAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MCPServerSplunkDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-mcpserversplunkdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MCPServerSplunkDetails<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MCPServerSplunkDetails<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MCPServerSplunkDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MCPServerSplunkDetails<super::missing::AuthorizationConfig, super::missing::Endpoint, super::missing::Name> { MCPServerSplunkDetails(Bag::default(), Phase) }
+    pub fn new() -> MCPServerSplunkDetails<Missing<super::required::AuthorizationConfig>, Missing<super::required::Endpoint>, Missing<super::required::Name>> { MCPServerSplunkDetails(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MCPServerSplunkDetails<R0, R1, R2> {
     /// `AuthorizationConfig`: `MCPServerSplunkAuthorizationConfig`, required. Update: replacement.
-    pub fn authorization_config(mut self, value: impl Arg<MCPServerSplunkAuthorizationConfig>) -> MCPServerSplunkDetails<Set, R1, R2> { self.0.set("AuthorizationConfig", value.into_expr()); MCPServerSplunkDetails(self.0, Phase) }
+    pub fn authorization_config(self, value: impl Arg<MCPServerSplunkAuthorizationConfig>) -> MCPServerSplunkDetails<Set, R1, R2> { MCPServerSplunkDetails(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Endpoint`: text, required. Update: replacement.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> MCPServerSplunkDetails<R0, Set, R2> { self.0.set("Endpoint", value.into_expr()); MCPServerSplunkDetails(self.0, Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> MCPServerSplunkDetails<R0, Set, R2> { MCPServerSplunkDetails(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> MCPServerSplunkDetails<R0, R1, Set> { self.0.set("Name", value.into_expr()); MCPServerSplunkDetails(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> MCPServerSplunkDetails<R0, R1, Set> { MCPServerSplunkDetails(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for MCPServerSplunkDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NewRelicApiKeyConfig` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicapikeyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NewRelicApiKeyConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct NewRelicApiKeyConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl NewRelicApiKeyConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NewRelicApiKeyConfig<super::missing::AccountId, super::missing::ApiKey, super::missing::Region> { NewRelicApiKeyConfig(Bag::default(), Phase) }
+    pub fn new() -> NewRelicApiKeyConfig<Missing<super::required::AccountId>, Missing<super::required::ApiKey>, Missing<super::required::Region>> { NewRelicApiKeyConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> NewRelicApiKeyConfig<R0, R1, R2> {
     /// `AccountId`: text, required. Update: in place.
-    pub fn account_id(mut self, value: impl Arg<str>) -> NewRelicApiKeyConfig<Set, R1, R2> { self.0.set("AccountId", value.into_expr()); NewRelicApiKeyConfig(self.0, Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> NewRelicApiKeyConfig<Set, R1, R2> { NewRelicApiKeyConfig(put(self.0, "AccountId", value.into_expr()), Phase) }
     /// `AlertPolicyIds`: list of text. Update: in place.
-    pub fn alert_policy_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AlertPolicyIds", value.into_expr()); self }
+    pub fn alert_policy_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AlertPolicyIds", value.into_expr()), Phase) }
     /// `ApiKey`: text, required. Update: in place.
-    pub fn api_key(mut self, value: impl Arg<str>) -> NewRelicApiKeyConfig<R0, Set, R2> { self.0.set("ApiKey", value.into_expr()); NewRelicApiKeyConfig(self.0, Phase) }
+    pub fn api_key(self, value: impl Arg<str>) -> NewRelicApiKeyConfig<R0, Set, R2> { NewRelicApiKeyConfig(put(self.0, "ApiKey", value.into_expr()), Phase) }
     /// `ApplicationIds`: list of text. Update: in place.
-    pub fn application_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ApplicationIds", value.into_expr()); self }
+    pub fn application_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApplicationIds", value.into_expr()), Phase) }
     /// `EntityGuids`: list of text. Update: in place.
-    pub fn entity_guids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EntityGuids", value.into_expr()); self }
+    pub fn entity_guids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntityGuids", value.into_expr()), Phase) }
     /// `Region`: `Region`, required. Update: in place.
-    pub fn region(mut self, value: impl Arg<Region>) -> NewRelicApiKeyConfig<R0, R1, Set> { self.0.set("Region", value.into_expr()); NewRelicApiKeyConfig(self.0, Phase) }
+    pub fn region(self, value: impl Arg<Region>) -> NewRelicApiKeyConfig<R0, R1, Set> { NewRelicApiKeyConfig(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for NewRelicApiKeyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NewRelicAuthorizationConfig` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicauthorizationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NewRelicAuthorizationConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NewRelicAuthorizationConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl NewRelicAuthorizationConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NewRelicAuthorizationConfig<super::missing::ApiKey> { NewRelicAuthorizationConfig(Bag::default(), Phase) }
+    pub fn new() -> NewRelicAuthorizationConfig<Missing<super::required::ApiKey>> { NewRelicAuthorizationConfig(Bag::default(), Phase) }
 }
 impl<R0> NewRelicAuthorizationConfig<R0> {
     /// `ApiKey`: `NewRelicApiKeyConfig`, required. Update: in place.
-    pub fn api_key(mut self, value: impl Arg<NewRelicApiKeyConfig>) -> NewRelicAuthorizationConfig<Set> { self.0.set("ApiKey", value.into_expr()); NewRelicAuthorizationConfig(self.0, Phase) }
+    pub fn api_key(self, value: impl Arg<NewRelicApiKeyConfig>) -> NewRelicAuthorizationConfig<Set> { NewRelicAuthorizationConfig(put(self.0, "ApiKey", value.into_expr()), Phase) }
 }
 impl Done for NewRelicAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NewRelicServiceDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-newrelicservicedetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NewRelicServiceDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NewRelicServiceDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl NewRelicServiceDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NewRelicServiceDetails<super::missing::AuthorizationConfig> { NewRelicServiceDetails(Bag::default(), Phase) }
+    pub fn new() -> NewRelicServiceDetails<Missing<super::required::AuthorizationConfig>> { NewRelicServiceDetails(Bag::default(), Phase) }
 }
 impl<R0> NewRelicServiceDetails<R0> {
     /// `AuthorizationConfig`: `NewRelicAuthorizationConfig`, required. Update: in place.
-    pub fn authorization_config(mut self, value: impl Arg<NewRelicAuthorizationConfig>) -> NewRelicServiceDetails<Set> { self.0.set("AuthorizationConfig", value.into_expr()); NewRelicServiceDetails(self.0, Phase) }
+    pub fn authorization_config(self, value: impl Arg<NewRelicAuthorizationConfig>) -> NewRelicServiceDetails<Set> { NewRelicServiceDetails(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
 }
 impl Done for NewRelicServiceDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuthClientDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-oauthclientdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OAuthClientDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OAuthClientDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OAuthClientDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OAuthClientDetails<super::missing::ClientId, super::missing::ClientSecret> { OAuthClientDetails(Bag::default(), Phase) }
+    pub fn new() -> OAuthClientDetails<Missing<super::required::ClientId>, Missing<super::required::ClientSecret>> { OAuthClientDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> OAuthClientDetails<R0, R1> {
     /// `ClientId`: text, required. Update: replacement.
-    pub fn client_id(mut self, value: impl Arg<str>) -> OAuthClientDetails<Set, R1> { self.0.set("ClientId", value.into_expr()); OAuthClientDetails(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> OAuthClientDetails<Set, R1> { OAuthClientDetails(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `ClientName`: text. Update: replacement.
-    pub fn client_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientName", value.into_expr()); self }
+    pub fn client_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientName", value.into_expr()), Phase) }
     /// `ClientSecret`: text, required. Update: replacement.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> OAuthClientDetails<R0, Set> { self.0.set("ClientSecret", value.into_expr()); OAuthClientDetails(self.0, Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> OAuthClientDetails<R0, Set> { OAuthClientDetails(put(self.0, "ClientSecret", value.into_expr()), Phase) }
     /// `ExchangeParameters`: JSON. Update: replacement.
-    pub fn exchange_parameters(mut self, value: impl Arg<Any>) -> Self { self.0.set("ExchangeParameters", value.into_expr()); self }
+    pub fn exchange_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ExchangeParameters", value.into_expr()), Phase) }
 }
 impl Done for OAuthClientDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PagerDutyAuthorizationConfig` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-pagerdutyauthorizationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PagerDutyAuthorizationConfig(Bag);
+#[must_use] pub struct PagerDutyAuthorizationConfig(Bag);
 impl PagerDutyAuthorizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OAuthClientCredentials`: `OAuthClientDetails`. Update: replacement.
-    pub fn oauth_client_credentials(mut self, value: impl Arg<OAuthClientDetails>) -> Self { self.0.set("OAuthClientCredentials", value.into_expr()); self }
+    pub fn oauth_client_credentials(self, value: impl Arg<OAuthClientDetails>) -> Self { Self(put(self.0, "OAuthClientCredentials", value.into_expr())) }
 }
 impl Done for PagerDutyAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PagerDutyDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-pagerdutydetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PagerDutyDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PagerDutyDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PagerDutyDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PagerDutyDetails<super::missing::AuthorizationConfig, super::missing::Scopes> { PagerDutyDetails(Bag::default(), Phase) }
+    pub fn new() -> PagerDutyDetails<Missing<super::required::AuthorizationConfig>, Missing<super::required::Scopes>> { PagerDutyDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> PagerDutyDetails<R0, R1> {
     /// `AuthorizationConfig`: `PagerDutyAuthorizationConfig`, required. Update: replacement.
-    pub fn authorization_config(mut self, value: impl Arg<PagerDutyAuthorizationConfig>) -> PagerDutyDetails<Set, R1> { self.0.set("AuthorizationConfig", value.into_expr()); PagerDutyDetails(self.0, Phase) }
+    pub fn authorization_config(self, value: impl Arg<PagerDutyAuthorizationConfig>) -> PagerDutyDetails<Set, R1> { PagerDutyDetails(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
     /// `Scopes`: list of text, required. Update: replacement.
-    pub fn scopes(mut self, value: impl Arg<Arr<str>>) -> PagerDutyDetails<R0, Set> { self.0.set("Scopes", value.into_expr()); PagerDutyDetails(self.0, Phase) }
+    pub fn scopes(self, value: impl Arg<Arr<str>>) -> PagerDutyDetails<R0, Set> { PagerDutyDetails(put(self.0, "Scopes", value.into_expr()), Phase) }
 }
 impl Done for PagerDutyDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegisteredAzureIdentityDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredazureidentitydetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegisteredAzureIdentityDetails<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct RegisteredAzureIdentityDetails<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl RegisteredAzureIdentityDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RegisteredAzureIdentityDetails<super::missing::ClientId, super::missing::TenantId, super::missing::WebIdentityRoleArn, super::missing::WebIdentityTokenAudiences> { RegisteredAzureIdentityDetails(Bag::default(), Phase) }
+    pub fn new() -> RegisteredAzureIdentityDetails<Missing<super::required::ClientId>, Missing<super::required::TenantId>, Missing<super::required::WebIdentityRoleArn>, Missing<super::required::WebIdentityTokenAudiences>> { RegisteredAzureIdentityDetails(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> RegisteredAzureIdentityDetails<R0, R1, R2, R3> {
     /// `ClientId`: text, required. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> RegisteredAzureIdentityDetails<Set, R1, R2, R3> { self.0.set("ClientId", value.into_expr()); RegisteredAzureIdentityDetails(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> RegisteredAzureIdentityDetails<Set, R1, R2, R3> { RegisteredAzureIdentityDetails(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `TenantId`: text, required. Update: in place.
-    pub fn tenant_id(mut self, value: impl Arg<str>) -> RegisteredAzureIdentityDetails<R0, Set, R2, R3> { self.0.set("TenantId", value.into_expr()); RegisteredAzureIdentityDetails(self.0, Phase) }
+    pub fn tenant_id(self, value: impl Arg<str>) -> RegisteredAzureIdentityDetails<R0, Set, R2, R3> { RegisteredAzureIdentityDetails(put(self.0, "TenantId", value.into_expr()), Phase) }
     /// `WebIdentityRoleArn`: text, required. Update: in place.
-    pub fn web_identity_role_arn(mut self, value: impl Arg<str>) -> RegisteredAzureIdentityDetails<R0, R1, Set, R3> { self.0.set("WebIdentityRoleArn", value.into_expr()); RegisteredAzureIdentityDetails(self.0, Phase) }
+    pub fn web_identity_role_arn(self, value: impl Arg<str>) -> RegisteredAzureIdentityDetails<R0, R1, Set, R3> { RegisteredAzureIdentityDetails(put(self.0, "WebIdentityRoleArn", value.into_expr()), Phase) }
     /// `WebIdentityTokenAudiences`: list of text, required. Update: in place.
-    pub fn web_identity_token_audiences(mut self, value: impl Arg<Arr<str>>) -> RegisteredAzureIdentityDetails<R0, R1, R2, Set> { self.0.set("WebIdentityTokenAudiences", value.into_expr()); RegisteredAzureIdentityDetails(self.0, Phase) }
+    pub fn web_identity_token_audiences(self, value: impl Arg<Arr<str>>) -> RegisteredAzureIdentityDetails<R0, R1, R2, Set> { RegisteredAzureIdentityDetails(put(self.0, "WebIdentityTokenAudiences", value.into_expr()), Phase) }
 }
 impl Done for RegisteredAzureIdentityDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegisteredDynatraceDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registereddynatracedetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegisteredDynatraceDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RegisteredDynatraceDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl RegisteredDynatraceDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RegisteredDynatraceDetails<super::missing::AccountUrn> { RegisteredDynatraceDetails(Bag::default(), Phase) }
+    pub fn new() -> RegisteredDynatraceDetails<Missing<super::required::AccountUrn>> { RegisteredDynatraceDetails(Bag::default(), Phase) }
 }
 impl<R0> RegisteredDynatraceDetails<R0> {
     /// `AccountUrn`: text, required. Update: in place.
-    pub fn account_urn(mut self, value: impl Arg<str>) -> RegisteredDynatraceDetails<Set> { self.0.set("AccountUrn", value.into_expr()); RegisteredDynatraceDetails(self.0, Phase) }
+    pub fn account_urn(self, value: impl Arg<str>) -> RegisteredDynatraceDetails<Set> { RegisteredDynatraceDetails(put(self.0, "AccountUrn", value.into_expr()), Phase) }
 }
 impl Done for RegisteredDynatraceDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegisteredGitLabServiceDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredgitlabservicedetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegisteredGitLabServiceDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RegisteredGitLabServiceDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RegisteredGitLabServiceDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RegisteredGitLabServiceDetails<super::missing::TargetUrl, super::missing::TokenType> { RegisteredGitLabServiceDetails(Bag::default(), Phase) }
+    pub fn new() -> RegisteredGitLabServiceDetails<Missing<super::required::TargetUrl>, Missing<super::required::TokenType>> { RegisteredGitLabServiceDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> RegisteredGitLabServiceDetails<R0, R1> {
     /// `GroupId`: text. Update: in place.
-    pub fn group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupId", value.into_expr()); self }
+    pub fn group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupId", value.into_expr()), Phase) }
     /// `TargetUrl`: text, required. Update: in place.
-    pub fn target_url(mut self, value: impl Arg<str>) -> RegisteredGitLabServiceDetails<Set, R1> { self.0.set("TargetUrl", value.into_expr()); RegisteredGitLabServiceDetails(self.0, Phase) }
+    pub fn target_url(self, value: impl Arg<str>) -> RegisteredGitLabServiceDetails<Set, R1> { RegisteredGitLabServiceDetails(put(self.0, "TargetUrl", value.into_expr()), Phase) }
     /// `TokenType`: `TokenType`, required. Update: in place.
-    pub fn token_type(mut self, value: impl Arg<TokenType>) -> RegisteredGitLabServiceDetails<R0, Set> { self.0.set("TokenType", value.into_expr()); RegisteredGitLabServiceDetails(self.0, Phase) }
+    pub fn token_type(self, value: impl Arg<TokenType>) -> RegisteredGitLabServiceDetails<R0, Set> { RegisteredGitLabServiceDetails(put(self.0, "TokenType", value.into_expr()), Phase) }
 }
 impl Done for RegisteredGitLabServiceDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegisteredMCPServerDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserverdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegisteredMCPServerDetails<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct RegisteredMCPServerDetails<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl RegisteredMCPServerDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RegisteredMCPServerDetails<super::missing::AuthorizationMethod, super::missing::Endpoint, super::missing::Name> { RegisteredMCPServerDetails(Bag::default(), Phase) }
+    pub fn new() -> RegisteredMCPServerDetails<Missing<super::required::AuthorizationMethod>, Missing<super::required::Endpoint>, Missing<super::required::Name>> { RegisteredMCPServerDetails(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RegisteredMCPServerDetails<R0, R1, R2> {
     /// `ApiKeyHeader`: text. Update: in place.
-    pub fn api_key_header(mut self, value: impl Arg<str>) -> Self { self.0.set("ApiKeyHeader", value.into_expr()); self }
+    pub fn api_key_header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKeyHeader", value.into_expr()), Phase) }
     /// `AuthorizationMethod`: `AuthorizationMethod`, required. Update: in place.
-    pub fn authorization_method(mut self, value: impl Arg<AuthorizationMethod>) -> RegisteredMCPServerDetails<Set, R1, R2> { self.0.set("AuthorizationMethod", value.into_expr()); RegisteredMCPServerDetails(self.0, Phase) }
+    pub fn authorization_method(self, value: impl Arg<AuthorizationMethod>) -> RegisteredMCPServerDetails<Set, R1, R2> { RegisteredMCPServerDetails(put(self.0, "AuthorizationMethod", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Endpoint`: text, required. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> RegisteredMCPServerDetails<R0, Set, R2> { self.0.set("Endpoint", value.into_expr()); RegisteredMCPServerDetails(self.0, Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> RegisteredMCPServerDetails<R0, Set, R2> { RegisteredMCPServerDetails(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> RegisteredMCPServerDetails<R0, R1, Set> { self.0.set("Name", value.into_expr()); RegisteredMCPServerDetails(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RegisteredMCPServerDetails<R0, R1, Set> { RegisteredMCPServerDetails(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for RegisteredMCPServerDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegisteredMCPServerGrafanaDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpservergrafanadetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegisteredMCPServerGrafanaDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RegisteredMCPServerGrafanaDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RegisteredMCPServerGrafanaDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RegisteredMCPServerGrafanaDetails<super::missing::AuthorizationMethod, super::missing::Endpoint> { RegisteredMCPServerGrafanaDetails(Bag::default(), Phase) }
+    pub fn new() -> RegisteredMCPServerGrafanaDetails<Missing<super::required::AuthorizationMethod>, Missing<super::required::Endpoint>> { RegisteredMCPServerGrafanaDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> RegisteredMCPServerGrafanaDetails<R0, R1> {
     /// `AuthorizationMethod`: `RegisteredMCPServerGrafanaDetailsAuthorizationMethod`, required. Update: in place.
-    pub fn authorization_method(mut self, value: impl Arg<RegisteredMCPServerGrafanaDetailsAuthorizationMethod>) -> RegisteredMCPServerGrafanaDetails<Set, R1> { self.0.set("AuthorizationMethod", value.into_expr()); RegisteredMCPServerGrafanaDetails(self.0, Phase) }
+    pub fn authorization_method(self, value: impl Arg<RegisteredMCPServerGrafanaDetailsAuthorizationMethod>) -> RegisteredMCPServerGrafanaDetails<Set, R1> { RegisteredMCPServerGrafanaDetails(put(self.0, "AuthorizationMethod", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Endpoint`: text, required. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> RegisteredMCPServerGrafanaDetails<R0, Set> { self.0.set("Endpoint", value.into_expr()); RegisteredMCPServerGrafanaDetails(self.0, Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> RegisteredMCPServerGrafanaDetails<R0, Set> { RegisteredMCPServerGrafanaDetails(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for RegisteredMCPServerGrafanaDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegisteredMCPServerSigV4Details` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredmcpserversigv4details.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegisteredMCPServerSigV4Details<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct RegisteredMCPServerSigV4Details<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl RegisteredMCPServerSigV4Details {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RegisteredMCPServerSigV4Details<super::missing::Endpoint, super::missing::Name, super::missing::Region, super::missing::RoleArn, super::missing::Service> { RegisteredMCPServerSigV4Details(Bag::default(), Phase) }
+    pub fn new() -> RegisteredMCPServerSigV4Details<Missing<super::required::Endpoint>, Missing<super::required::Name>, Missing<super::required::Region>, Missing<super::required::RoleArn>, Missing<super::required::Service>> { RegisteredMCPServerSigV4Details(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> RegisteredMCPServerSigV4Details<R0, R1, R2, R3, R4> {
     /// `CustomHeaders`: map of text. Update: in place.
-    pub fn custom_headers(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("CustomHeaders", value.into_expr()); self }
+    pub fn custom_headers(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomHeaders", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Endpoint`: text, required. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<Set, R1, R2, R3, R4> { self.0.set("Endpoint", value.into_expr()); RegisteredMCPServerSigV4Details(self.0, Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<Set, R1, R2, R3, R4> { RegisteredMCPServerSigV4Details(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `McpRoleArn`: text. Update: in place.
-    pub fn mcp_role_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("McpRoleArn", value.into_expr()); self }
+    pub fn mcp_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "McpRoleArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<R0, Set, R2, R3, R4> { self.0.set("Name", value.into_expr()); RegisteredMCPServerSigV4Details(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<R0, Set, R2, R3, R4> { RegisteredMCPServerSigV4Details(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Region`: text, required. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<R0, R1, Set, R3, R4> { self.0.set("Region", value.into_expr()); RegisteredMCPServerSigV4Details(self.0, Phase) }
+    pub fn region(self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<R0, R1, Set, R3, R4> { RegisteredMCPServerSigV4Details(put(self.0, "Region", value.into_expr()), Phase) }
     /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<R0, R1, R2, Set, R4> { self.0.set("RoleArn", value.into_expr()); RegisteredMCPServerSigV4Details(self.0, Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<R0, R1, R2, Set, R4> { RegisteredMCPServerSigV4Details(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Service`: text, required. Update: in place.
-    pub fn service(mut self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<R0, R1, R2, R3, Set> { self.0.set("Service", value.into_expr()); RegisteredMCPServerSigV4Details(self.0, Phase) }
+    pub fn service(self, value: impl Arg<str>) -> RegisteredMCPServerSigV4Details<R0, R1, R2, R3, Set> { RegisteredMCPServerSigV4Details(put(self.0, "Service", value.into_expr()), Phase) }
 }
 impl Done for RegisteredMCPServerSigV4Details { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegisteredNewRelicDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registerednewrelicdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegisteredNewRelicDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RegisteredNewRelicDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RegisteredNewRelicDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RegisteredNewRelicDetails<super::missing::AccountId, super::missing::Region> { RegisteredNewRelicDetails(Bag::default(), Phase) }
+    pub fn new() -> RegisteredNewRelicDetails<Missing<super::required::AccountId>, Missing<super::required::Region>> { RegisteredNewRelicDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> RegisteredNewRelicDetails<R0, R1> {
     /// `AccountId`: text, required. Update: in place.
-    pub fn account_id(mut self, value: impl Arg<str>) -> RegisteredNewRelicDetails<Set, R1> { self.0.set("AccountId", value.into_expr()); RegisteredNewRelicDetails(self.0, Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> RegisteredNewRelicDetails<Set, R1> { RegisteredNewRelicDetails(put(self.0, "AccountId", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Region`: `Region`, required. Update: in place.
-    pub fn region(mut self, value: impl Arg<Region>) -> RegisteredNewRelicDetails<R0, Set> { self.0.set("Region", value.into_expr()); RegisteredNewRelicDetails(self.0, Phase) }
+    pub fn region(self, value: impl Arg<Region>) -> RegisteredNewRelicDetails<R0, Set> { RegisteredNewRelicDetails(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for RegisteredNewRelicDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegisteredPagerDutyDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredpagerdutydetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegisteredPagerDutyDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RegisteredPagerDutyDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl RegisteredPagerDutyDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RegisteredPagerDutyDetails<super::missing::Scopes> { RegisteredPagerDutyDetails(Bag::default(), Phase) }
+    pub fn new() -> RegisteredPagerDutyDetails<Missing<super::required::Scopes>> { RegisteredPagerDutyDetails(Bag::default(), Phase) }
 }
 impl<R0> RegisteredPagerDutyDetails<R0> {
     /// `Scopes`: list of text, required. Update: in place.
-    pub fn scopes(mut self, value: impl Arg<Arr<str>>) -> RegisteredPagerDutyDetails<Set> { self.0.set("Scopes", value.into_expr()); RegisteredPagerDutyDetails(self.0, Phase) }
+    pub fn scopes(self, value: impl Arg<Arr<str>>) -> RegisteredPagerDutyDetails<Set> { RegisteredPagerDutyDetails(put(self.0, "Scopes", value.into_expr()), Phase) }
 }
 impl Done for RegisteredPagerDutyDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegisteredServiceNowDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-registeredservicenowdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegisteredServiceNowDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RegisteredServiceNowDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl RegisteredServiceNowDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RegisteredServiceNowDetails<super::missing::InstanceUrl> { RegisteredServiceNowDetails(Bag::default(), Phase) }
+    pub fn new() -> RegisteredServiceNowDetails<Missing<super::required::InstanceUrl>> { RegisteredServiceNowDetails(Bag::default(), Phase) }
 }
 impl<R0> RegisteredServiceNowDetails<R0> {
     /// `InstanceUrl`: text, required. Update: in place.
-    pub fn instance_url(mut self, value: impl Arg<str>) -> RegisteredServiceNowDetails<Set> { self.0.set("InstanceUrl", value.into_expr()); RegisteredServiceNowDetails(self.0, Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> RegisteredServiceNowDetails<Set> { RegisteredServiceNowDetails(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
 }
 impl Done for RegisteredServiceNowDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicedetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceDetails(Bag);
+#[must_use] pub struct ServiceDetails(Bag);
 impl ServiceDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AzureIdentity`: `AzureIdentityServiceDetails`. Update: replacement.
-    pub fn azure_identity(mut self, value: impl Arg<AzureIdentityServiceDetails>) -> Self { self.0.set("AzureIdentity", value.into_expr()); self }
+    pub fn azure_identity(self, value: impl Arg<AzureIdentityServiceDetails>) -> Self { Self(put(self.0, "AzureIdentity", value.into_expr())) }
     /// `Dynatrace`: `DynatraceServiceDetails`. Update: replacement.
-    pub fn dynatrace(mut self, value: impl Arg<DynatraceServiceDetails>) -> Self { self.0.set("Dynatrace", value.into_expr()); self }
+    pub fn dynatrace(self, value: impl Arg<DynatraceServiceDetails>) -> Self { Self(put(self.0, "Dynatrace", value.into_expr())) }
     /// `GitLab`: `GitLabDetails`. Update: in place.
-    pub fn git_lab(mut self, value: impl Arg<GitLabDetails>) -> Self { self.0.set("GitLab", value.into_expr()); self }
+    pub fn git_lab(self, value: impl Arg<GitLabDetails>) -> Self { Self(put(self.0, "GitLab", value.into_expr())) }
     /// `MCPServer`: `MCPServerDetails`. Update: in place.
-    pub fn mcp_server(mut self, value: impl Arg<MCPServerDetails>) -> Self { self.0.set("MCPServer", value.into_expr()); self }
+    pub fn mcp_server(self, value: impl Arg<MCPServerDetails>) -> Self { Self(put(self.0, "MCPServer", value.into_expr())) }
     /// `MCPServerGrafana`: `MCPServerGrafanaDetails`. Update: in place.
-    pub fn mcp_server_grafana(mut self, value: impl Arg<MCPServerGrafanaDetails>) -> Self { self.0.set("MCPServerGrafana", value.into_expr()); self }
+    pub fn mcp_server_grafana(self, value: impl Arg<MCPServerGrafanaDetails>) -> Self { Self(put(self.0, "MCPServerGrafana", value.into_expr())) }
     /// `MCPServerNewRelic`: `NewRelicServiceDetails`. Update: in place.
-    pub fn mcp_server_new_relic(mut self, value: impl Arg<NewRelicServiceDetails>) -> Self { self.0.set("MCPServerNewRelic", value.into_expr()); self }
+    pub fn mcp_server_new_relic(self, value: impl Arg<NewRelicServiceDetails>) -> Self { Self(put(self.0, "MCPServerNewRelic", value.into_expr())) }
     /// `MCPServerSigV4`: `MCPServerSigV4Details`. Update: in place.
-    pub fn mcp_server_sig_v4(mut self, value: impl Arg<MCPServerSigV4Details>) -> Self { self.0.set("MCPServerSigV4", value.into_expr()); self }
+    pub fn mcp_server_sig_v4(self, value: impl Arg<MCPServerSigV4Details>) -> Self { Self(put(self.0, "MCPServerSigV4", value.into_expr())) }
     /// `MCPServerSplunk`: `MCPServerSplunkDetails`. Update: replacement.
-    pub fn mcp_server_splunk(mut self, value: impl Arg<MCPServerSplunkDetails>) -> Self { self.0.set("MCPServerSplunk", value.into_expr()); self }
+    pub fn mcp_server_splunk(self, value: impl Arg<MCPServerSplunkDetails>) -> Self { Self(put(self.0, "MCPServerSplunk", value.into_expr())) }
     /// `PagerDuty`: `PagerDutyDetails`. Update: replacement.
-    pub fn pager_duty(mut self, value: impl Arg<PagerDutyDetails>) -> Self { self.0.set("PagerDuty", value.into_expr()); self }
+    pub fn pager_duty(self, value: impl Arg<PagerDutyDetails>) -> Self { Self(put(self.0, "PagerDuty", value.into_expr())) }
     /// `ServiceNow`: `ServiceNowServiceDetails`. Update: replacement.
-    pub fn service_now(mut self, value: impl Arg<ServiceNowServiceDetails>) -> Self { self.0.set("ServiceNow", value.into_expr()); self }
+    pub fn service_now(self, value: impl Arg<ServiceNowServiceDetails>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
 }
 impl Done for ServiceDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowAuthorizationConfig` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicenowauthorizationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceNowAuthorizationConfig(Bag);
+#[must_use] pub struct ServiceNowAuthorizationConfig(Bag);
 impl ServiceNowAuthorizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OAuthClientCredentials`: `OAuthClientDetails`. Update: replacement.
-    pub fn oauth_client_credentials(mut self, value: impl Arg<OAuthClientDetails>) -> Self { self.0.set("OAuthClientCredentials", value.into_expr()); self }
+    pub fn oauth_client_credentials(self, value: impl Arg<OAuthClientDetails>) -> Self { Self(put(self.0, "OAuthClientCredentials", value.into_expr())) }
 }
 impl Done for ServiceNowAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowServiceDetails` of `AWS::DevOpsAgent::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-service-servicenowservicedetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceNowServiceDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServiceNowServiceDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServiceNowServiceDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceNowServiceDetails<super::missing::InstanceUrl> { ServiceNowServiceDetails(Bag::default(), Phase) }
+    pub fn new() -> ServiceNowServiceDetails<Missing<super::required::InstanceUrl>> { ServiceNowServiceDetails(Bag::default(), Phase) }
 }
 impl<R0> ServiceNowServiceDetails<R0> {
     /// `AuthorizationConfig`: `ServiceNowAuthorizationConfig`. Update: replacement.
-    pub fn authorization_config(mut self, value: impl Arg<ServiceNowAuthorizationConfig>) -> Self { self.0.set("AuthorizationConfig", value.into_expr()); self }
+    pub fn authorization_config(self, value: impl Arg<ServiceNowAuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
     /// `InstanceUrl`: text, required. Update: replacement.
-    pub fn instance_url(mut self, value: impl Arg<str>) -> ServiceNowServiceDetails<Set> { self.0.set("InstanceUrl", value.into_expr()); ServiceNowServiceDetails(self.0, Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> ServiceNowServiceDetails<Set> { ServiceNowServiceDetails(put(self.0, "InstanceUrl", value.into_expr()), Phase) }
 }
 impl Done for ServiceNowServiceDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthorizationMethod` allows.
@@ -1229,10 +1229,10 @@ impl CfnTrigger {
     /// `AWS::DevOpsAgent::Trigger`
     pub const TYPE: &'static str = "AWS::DevOpsAgent::Trigger";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnTriggerProps<R0, R1, R2, R3>) -> Self where CfnTriggerProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTriggerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -1243,47 +1243,47 @@ impl CfnTrigger {
 }
 impl Parent for CfnTrigger { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DevOpsAgent::Trigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsagent-trigger.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTriggerProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnTriggerProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnTriggerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTriggerProps<missing::Action, missing::AgentSpaceId, missing::Condition, missing::Type> { CfnTriggerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTriggerProps<Missing<required::Action>, Missing<required::AgentSpaceId>, Missing<required::Condition>, Missing<required::Type>> { CfnTriggerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnTriggerProps<R0, R1, R2, R3> {
     /// `Action`: JSON, required. Update: replacement.
-    pub fn action(mut self, value: impl Arg<Any>) -> CfnTriggerProps<Set, R1, R2, R3> { self.0.set("Action", value.into_expr()); CfnTriggerProps(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Any>) -> CfnTriggerProps<Set, R1, R2, R3> { CfnTriggerProps(put(self.0, "Action", value.into_expr()), Phase) }
     /// `AgentSpaceId`: text, required. Update: replacement.
-    pub fn agent_space_id(mut self, value: impl Arg<str>) -> CfnTriggerProps<R0, Set, R2, R3> { self.0.set("AgentSpaceId", value.into_expr()); CfnTriggerProps(self.0, Phase) }
+    pub fn agent_space_id(self, value: impl Arg<str>) -> CfnTriggerProps<R0, Set, R2, R3> { CfnTriggerProps(put(self.0, "AgentSpaceId", value.into_expr()), Phase) }
     /// `Condition`: `Condition`, required. Update: replacement.
-    pub fn condition(mut self, value: impl Arg<trigger::Condition>) -> CfnTriggerProps<R0, R1, Set, R3> { self.0.set("Condition", value.into_expr()); CfnTriggerProps(self.0, Phase) }
+    pub fn condition(self, value: impl Arg<trigger::Condition>) -> CfnTriggerProps<R0, R1, Set, R3> { CfnTriggerProps(put(self.0, "Condition", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<trigger::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<trigger::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<trigger::Type>) -> CfnTriggerProps<R0, R1, R2, Set> { self.0.set("Type", value.into_expr()); CfnTriggerProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<trigger::Type>) -> CfnTriggerProps<R0, R1, R2, Set> { CfnTriggerProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnTriggerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DevOpsAgent::Trigger`.
 pub mod trigger {
 use crate::cfn::support::*;
 /// The property type `Condition` of `AWS::DevOpsAgent::Trigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-trigger-condition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Condition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Condition<R0 = Set>(Bag, Phase<(R0,)>);
 impl Condition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Condition<super::missing::Schedule> { Condition(Bag::default(), Phase) }
+    pub fn new() -> Condition<Missing<super::required::Schedule>> { Condition(Bag::default(), Phase) }
 }
 impl<R0> Condition<R0> {
     /// `Schedule`: `Schedule`, required. Update: replacement.
-    pub fn schedule(mut self, value: impl Arg<Schedule>) -> Condition<Set> { self.0.set("Schedule", value.into_expr()); Condition(self.0, Phase) }
+    pub fn schedule(self, value: impl Arg<Schedule>) -> Condition<Set> { Condition(put(self.0, "Schedule", value.into_expr()), Phase) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::DevOpsAgent::Trigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsagent-trigger-schedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Schedule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Schedule<R0 = Set>(Bag, Phase<(R0,)>);
 impl Schedule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Schedule<super::missing::Expression> { Schedule(Bag::default(), Phase) }
+    pub fn new() -> Schedule<Missing<super::required::Expression>> { Schedule(Bag::default(), Phase) }
 }
 impl<R0> Schedule<R0> {
     /// `Expression`: text, required. Update: replacement.
-    pub fn expression(mut self, value: impl Arg<str>) -> Schedule<Set> { self.0.set("Expression", value.into_expr()); Schedule(self.0, Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> Schedule<Set> { Schedule(put(self.0, "Expression", value.into_expr()), Phase) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -1291,5 +1291,5 @@ Status { Active = "Active", Inactive = "Inactive" } }
 values! { /// Texts that `Type` allows.
 Type { TimeBased = "TIME_BASED" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccountId, AccountType, AccountUrn, Action, AgentSpaceId, ApiKey, ApiKeyHeader, ApiKeyName, ApiKeyValue, AssetType, AssumableRoleArn, AuthorizationConfig, AuthorizationMethod, BearerToken, ChannelId, ClientId, ClientSecret, Condition, Configuration, ConnectionConfiguration, CustomerEmail, Endpoint, EnvId, ExchangeUrl, Expression, HostAddress, IdcInstanceArn, IncidentResponseTarget, InstanceUrl, Key, Name, OperatorAppRoleArn, Owner, OwnerType, Path, ProjectId, ProjectPath, Region, RepoId, RepoName, ResourceArn, ResourceConfigurationId, RoleArn, Schedule, Scopes, Service, ServiceId, ServiceType, Services, SubscriptionId, TargetUrl, TenantId, TokenName, TokenType, TokenValue, Tools, TransmissionTarget, Type, Value, VpcId, WebIdentityRoleArn, WebIdentityTokenAudiences, WorkspaceId, WorkspaceName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccountId, AccountType, AccountUrn, Action, AgentSpaceId, ApiKey, ApiKeyHeader, ApiKeyName, ApiKeyValue, AssetType, AssumableRoleArn, AuthorizationConfig, AuthorizationMethod, BearerToken, ChannelId, ClientId, ClientSecret, Condition, Configuration, ConnectionConfiguration, CustomerEmail, Endpoint, EnvId, ExchangeUrl, Expression, HostAddress, IdcInstanceArn, IncidentResponseTarget, InstanceUrl, Key, Name, OperatorAppRoleArn, Owner, OwnerType, Path, ProjectId, ProjectPath, Region, RepoId, RepoName, ResourceArn, ResourceConfigurationId, RoleArn, Schedule, Scopes, Service, ServiceId, ServiceType, Services, SubscriptionId, TargetUrl, TenantId, TokenName, TokenType, TokenValue, Tools, TransmissionTarget, Type, Value, VpcId, WebIdentityRoleArn, WebIdentityTokenAudiences, WorkspaceId, WorkspaceName } }

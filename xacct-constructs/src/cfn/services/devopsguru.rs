@@ -18,7 +18,7 @@ impl CfnLogAnomalyDetectionIntegration {
 }
 impl Parent for CfnLogAnomalyDetectionIntegration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DevOpsGuru::LogAnomalyDetectionIntegration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsguru-loganomalydetectionintegration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLogAnomalyDetectionIntegrationProps(Bag);
+#[must_use] pub struct CfnLogAnomalyDetectionIntegrationProps(Bag);
 impl CfnLogAnomalyDetectionIntegrationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
@@ -30,7 +30,7 @@ impl CfnNotificationChannel {
     /// `AWS::DevOpsGuru::NotificationChannel`
     pub const TYPE: &'static str = "AWS::DevOpsGuru::NotificationChannel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnNotificationChannelProps<R0>) -> Self where CfnNotificationChannelProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNotificationChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -38,48 +38,48 @@ impl CfnNotificationChannel {
 }
 impl Parent for CfnNotificationChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DevOpsGuru::NotificationChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsguru-notificationchannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnNotificationChannelProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnNotificationChannelProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnNotificationChannelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnNotificationChannelProps<missing::Config> { CfnNotificationChannelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnNotificationChannelProps<Missing<required::Config>> { CfnNotificationChannelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnNotificationChannelProps<R0> {
     /// `Config`: `NotificationChannelConfig`, required. Update: replacement.
-    pub fn config(mut self, value: impl Arg<notification_channel::NotificationChannelConfig>) -> CfnNotificationChannelProps<Set> { self.0.set("Config", value.into_expr()); CfnNotificationChannelProps(self.0, Phase) }
+    pub fn config(self, value: impl Arg<notification_channel::NotificationChannelConfig>) -> CfnNotificationChannelProps<Set> { CfnNotificationChannelProps(put(self.0, "Config", value.into_expr()), Phase) }
 }
 impl Done for CfnNotificationChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DevOpsGuru::NotificationChannel`.
 pub mod notification_channel {
 use crate::cfn::support::*;
 /// The property type `NotificationChannelConfig` of `AWS::DevOpsGuru::NotificationChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-notificationchannel-notificationchannelconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotificationChannelConfig(Bag);
+#[must_use] pub struct NotificationChannelConfig(Bag);
 impl NotificationChannelConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Filters`: `NotificationFilterConfig`. Update: replacement.
-    pub fn filters(mut self, value: impl Arg<NotificationFilterConfig>) -> Self { self.0.set("Filters", value.into_expr()); self }
+    pub fn filters(self, value: impl Arg<NotificationFilterConfig>) -> Self { Self(put(self.0, "Filters", value.into_expr())) }
     /// `Sns`: `SnsChannelConfig`. Update: replacement.
-    pub fn sns(mut self, value: impl Arg<SnsChannelConfig>) -> Self { self.0.set("Sns", value.into_expr()); self }
+    pub fn sns(self, value: impl Arg<SnsChannelConfig>) -> Self { Self(put(self.0, "Sns", value.into_expr())) }
 }
 impl Done for NotificationChannelConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationFilterConfig` of `AWS::DevOpsGuru::NotificationChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-notificationchannel-notificationfilterconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotificationFilterConfig(Bag);
+#[must_use] pub struct NotificationFilterConfig(Bag);
 impl NotificationFilterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MessageTypes`: list of text. Update: replacement.
-    pub fn message_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MessageTypes", value.into_expr()); self }
+    pub fn message_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MessageTypes", value.into_expr())) }
     /// `Severities`: list of text. Update: replacement.
-    pub fn severities(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Severities", value.into_expr()); self }
+    pub fn severities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Severities", value.into_expr())) }
 }
 impl Done for NotificationFilterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnsChannelConfig` of `AWS::DevOpsGuru::NotificationChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-notificationchannel-snschannelconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnsChannelConfig(Bag);
+#[must_use] pub struct SnsChannelConfig(Bag);
 impl SnsChannelConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TopicArn`: text. Update: replacement.
-    pub fn topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> Self { self.0.set("TopicArn", value.into_expr()); self }
+    /// `TopicArn`: `SnsTopicArn`. Update: replacement.
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value.into_expr())) }
 }
 impl Done for SnsChannelConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -89,7 +89,7 @@ impl CfnResourceCollection {
     /// `AWS::DevOpsGuru::ResourceCollection`
     pub const TYPE: &'static str = "AWS::DevOpsGuru::ResourceCollection";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnResourceCollectionProps<R0>) -> Self where CfnResourceCollectionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceCollectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceCollectionType`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ResourceCollectionType`: text.
@@ -97,50 +97,50 @@ impl CfnResourceCollection {
 }
 impl Parent for CfnResourceCollection { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DevOpsGuru::ResourceCollection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-devopsguru-resourcecollection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourceCollectionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnResourceCollectionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnResourceCollectionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourceCollectionProps<missing::ResourceCollectionFilter> { CfnResourceCollectionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourceCollectionProps<Missing<required::ResourceCollectionFilter>> { CfnResourceCollectionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnResourceCollectionProps<R0> {
     /// `ResourceCollectionFilter`: `ResourceCollectionFilter`, required. Update: in place.
-    pub fn resource_collection_filter(mut self, value: impl Arg<resource_collection::ResourceCollectionFilter>) -> CfnResourceCollectionProps<Set> { self.0.set("ResourceCollectionFilter", value.into_expr()); CfnResourceCollectionProps(self.0, Phase) }
+    pub fn resource_collection_filter(self, value: impl Arg<resource_collection::ResourceCollectionFilter>) -> CfnResourceCollectionProps<Set> { CfnResourceCollectionProps(put(self.0, "ResourceCollectionFilter", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceCollectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DevOpsGuru::ResourceCollection`.
 pub mod resource_collection {
 use crate::cfn::support::*;
 /// The property type `CloudFormationCollectionFilter` of `AWS::DevOpsGuru::ResourceCollection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-resourcecollection-cloudformationcollectionfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudFormationCollectionFilter(Bag);
+#[must_use] pub struct CloudFormationCollectionFilter(Bag);
 impl CloudFormationCollectionFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StackNames`: list of text. Update: in place.
-    pub fn stack_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StackNames", value.into_expr()); self }
+    pub fn stack_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StackNames", value.into_expr())) }
 }
 impl Done for CloudFormationCollectionFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceCollectionFilter` of `AWS::DevOpsGuru::ResourceCollection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-resourcecollection-resourcecollectionfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceCollectionFilter(Bag);
+#[must_use] pub struct ResourceCollectionFilter(Bag);
 impl ResourceCollectionFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudFormation`: `CloudFormationCollectionFilter`. Update: in place.
-    pub fn cloud_formation(mut self, value: impl Arg<CloudFormationCollectionFilter>) -> Self { self.0.set("CloudFormation", value.into_expr()); self }
+    pub fn cloud_formation(self, value: impl Arg<CloudFormationCollectionFilter>) -> Self { Self(put(self.0, "CloudFormation", value.into_expr())) }
     /// `Tags`: list of `TagCollection`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<TagCollection>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<TagCollection>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ResourceCollectionFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagCollection` of `AWS::DevOpsGuru::ResourceCollection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-devopsguru-resourcecollection-tagcollection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagCollection(Bag);
+#[must_use] pub struct TagCollection(Bag);
 impl TagCollection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AppBoundaryKey`: text. Update: in place.
-    pub fn app_boundary_key(mut self, value: impl Arg<str>) -> Self { self.0.set("AppBoundaryKey", value.into_expr()); self }
+    pub fn app_boundary_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppBoundaryKey", value.into_expr())) }
     /// `TagValues`: list of text. Update: in place.
-    pub fn tag_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TagValues", value.into_expr()); self }
+    pub fn tag_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TagValues", value.into_expr())) }
 }
 impl Done for TagCollection { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Config, ResourceCollectionFilter } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Config, ResourceCollectionFilter } }

@@ -10,10 +10,10 @@ impl CfnConnection {
     /// `AWS::DirectConnect::Connection`
     pub const TYPE: &'static str = "AWS::DirectConnect::Connection";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnConnectionProps<R0, R1, R2>) -> Self where CfnConnectionProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectionArn`: text.
+    /// The attribute `ConnectionArn`: `OtherArn`.
     pub fn attr_connection_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectionArn") }
     /// The attribute `ConnectionId`: text.
     pub fn attr_connection_id(&self) -> Val<str> { self.0.get_att("ConnectionId") }
@@ -22,26 +22,26 @@ impl CfnConnection {
 }
 impl Parent for CfnConnection { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DirectConnect::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-connection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnConnectionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnConnectionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectionProps<missing::Bandwidth, missing::ConnectionName, missing::Location> { CfnConnectionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectionProps<Missing<required::Bandwidth>, Missing<required::ConnectionName>, Missing<required::Location>> { CfnConnectionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnConnectionProps<R0, R1, R2> {
     /// `Bandwidth`: text, required. Update: replacement.
-    pub fn bandwidth(mut self, value: impl Arg<str>) -> CfnConnectionProps<Set, R1, R2> { self.0.set("Bandwidth", value.into_expr()); CfnConnectionProps(self.0, Phase) }
+    pub fn bandwidth(self, value: impl Arg<str>) -> CfnConnectionProps<Set, R1, R2> { CfnConnectionProps(put(self.0, "Bandwidth", value.into_expr()), Phase) }
     /// `ConnectionName`: text, required. Update: in place.
-    pub fn connection_name(mut self, value: impl Arg<str>) -> CfnConnectionProps<R0, Set, R2> { self.0.set("ConnectionName", value.into_expr()); CfnConnectionProps(self.0, Phase) }
-    /// `LagId`: text. Update: in place.
-    pub fn lag_id(mut self, value: impl Arg<kind::DirectConnectLagArnOrLagId>) -> Self { self.0.set("LagId", value.into_expr()); self }
+    pub fn connection_name(self, value: impl Arg<str>) -> CfnConnectionProps<R0, Set, R2> { CfnConnectionProps(put(self.0, "ConnectionName", value.into_expr()), Phase) }
+    /// `LagId`: `DirectConnectLagArnOrLagId`. Update: in place.
+    pub fn lag_id(self, value: impl Arg<kind::DirectConnectLagArnOrLagId>) -> Self { Self(put(self.0, "LagId", value.into_expr()), Phase) }
     /// `Location`: text, required. Update: replacement.
-    pub fn location(mut self, value: impl Arg<str>) -> CfnConnectionProps<R0, R1, Set> { self.0.set("Location", value.into_expr()); CfnConnectionProps(self.0, Phase) }
+    pub fn location(self, value: impl Arg<str>) -> CfnConnectionProps<R0, R1, Set> { CfnConnectionProps(put(self.0, "Location", value.into_expr()), Phase) }
     /// `ProviderName`: text. Update: replacement.
-    pub fn provider_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ProviderName", value.into_expr()); self }
+    pub fn provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProviderName", value.into_expr()), Phase) }
     /// `RequestMACSec`: boolean. Update: replacement.
-    pub fn request_mac_sec(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequestMACSec", value.into_expr()); self }
+    pub fn request_mac_sec(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequestMACSec", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DirectConnect::DirectConnectGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgateway.html)
@@ -50,28 +50,28 @@ impl CfnDirectConnectGateway {
     /// `AWS::DirectConnect::DirectConnectGateway`
     pub const TYPE: &'static str = "AWS::DirectConnect::DirectConnectGateway";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDirectConnectGatewayProps<R0>) -> Self where CfnDirectConnectGatewayProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDirectConnectGatewayProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DirectConnectGatewayArn`.
     pub fn reference(&self) -> Val<kind::DirectConnectDirectConnectGatewayArn> { self.0.reference() }
-    /// The attribute `DirectConnectGatewayArn`: text.
+    /// The attribute `DirectConnectGatewayArn`: `DirectConnectDirectConnectGatewayArn`.
     pub fn attr_direct_connect_gateway_arn(&self) -> Val<kind::DirectConnectDirectConnectGatewayArn> { self.0.get_att("DirectConnectGatewayArn") }
-    /// The attribute `DirectConnectGatewayId`: text.
+    /// The attribute `DirectConnectGatewayId`: `DirectConnectDirectConnectGatewayId`.
     pub fn attr_direct_connect_gateway_id(&self) -> Val<kind::DirectConnectDirectConnectGatewayId> { self.0.get_att("DirectConnectGatewayId") }
 }
 impl Parent for CfnDirectConnectGateway { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DirectConnect::DirectConnectGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgateway.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDirectConnectGatewayProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDirectConnectGatewayProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDirectConnectGatewayProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDirectConnectGatewayProps<missing::DirectConnectGatewayName> { CfnDirectConnectGatewayProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDirectConnectGatewayProps<Missing<required::DirectConnectGatewayName>> { CfnDirectConnectGatewayProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDirectConnectGatewayProps<R0> {
     /// `AmazonSideAsn`: text. Update: replacement.
-    pub fn amazon_side_asn(mut self, value: impl Arg<str>) -> Self { self.0.set("AmazonSideAsn", value.into_expr()); self }
+    pub fn amazon_side_asn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmazonSideAsn", value.into_expr()), Phase) }
     /// `DirectConnectGatewayName`: text, required. Update: in place.
-    pub fn direct_connect_gateway_name(mut self, value: impl Arg<str>) -> CfnDirectConnectGatewayProps<Set> { self.0.set("DirectConnectGatewayName", value.into_expr()); CfnDirectConnectGatewayProps(self.0, Phase) }
+    pub fn direct_connect_gateway_name(self, value: impl Arg<str>) -> CfnDirectConnectGatewayProps<Set> { CfnDirectConnectGatewayProps(put(self.0, "DirectConnectGatewayName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDirectConnectGatewayProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DirectConnect::DirectConnectGatewayAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgatewayassociation.html)
@@ -80,7 +80,7 @@ impl CfnDirectConnectGatewayAssociation {
     /// `AWS::DirectConnect::DirectConnectGatewayAssociation`
     pub const TYPE: &'static str = "AWS::DirectConnect::DirectConnectGatewayAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDirectConnectGatewayAssociationProps<R0, R1>) -> Self where CfnDirectConnectGatewayAssociationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDirectConnectGatewayAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssociationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AssociationId`: text.
@@ -88,20 +88,20 @@ impl CfnDirectConnectGatewayAssociation {
 }
 impl Parent for CfnDirectConnectGatewayAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DirectConnect::DirectConnectGatewayAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-directconnectgatewayassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDirectConnectGatewayAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDirectConnectGatewayAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDirectConnectGatewayAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDirectConnectGatewayAssociationProps<missing::AssociatedGatewayId, missing::DirectConnectGatewayId> { CfnDirectConnectGatewayAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDirectConnectGatewayAssociationProps<Missing<required::AssociatedGatewayId>, Missing<required::DirectConnectGatewayId>> { CfnDirectConnectGatewayAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDirectConnectGatewayAssociationProps<R0, R1> {
-    /// `AcceptDirectConnectGatewayAssociationProposalRoleArn`: text. Update: replacement.
-    pub fn accept_direct_connect_gateway_association_proposal_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("AcceptDirectConnectGatewayAssociationProposalRoleArn", value.into_expr()); self }
+    /// `AcceptDirectConnectGatewayAssociationProposalRoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn accept_direct_connect_gateway_association_proposal_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AcceptDirectConnectGatewayAssociationProposalRoleArn", value.into_expr()), Phase) }
     /// `AllowedPrefixesToDirectConnectGateway`: list of text. Update: in place.
-    pub fn allowed_prefixes_to_direct_connect_gateway(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedPrefixesToDirectConnectGateway", value.into_expr()); self }
-    /// `AssociatedGatewayId`: text, required. Update: replacement.
-    pub fn associated_gateway_id(mut self, value: impl Arg<kind::Ec2TransitGatewayIdOrTransitGatewayArnOrVPNGatewayId>) -> CfnDirectConnectGatewayAssociationProps<Set, R1> { self.0.set("AssociatedGatewayId", value.into_expr()); CfnDirectConnectGatewayAssociationProps(self.0, Phase) }
-    /// `DirectConnectGatewayId`: text, required. Update: replacement.
-    pub fn direct_connect_gateway_id(mut self, value: impl Arg<kind::DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId>) -> CfnDirectConnectGatewayAssociationProps<R0, Set> { self.0.set("DirectConnectGatewayId", value.into_expr()); CfnDirectConnectGatewayAssociationProps(self.0, Phase) }
+    pub fn allowed_prefixes_to_direct_connect_gateway(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedPrefixesToDirectConnectGateway", value.into_expr()), Phase) }
+    /// `AssociatedGatewayId`: `Ec2TransitGatewayIdOrTransitGatewayArnOrVPNGatewayId`, required. Update: replacement.
+    pub fn associated_gateway_id(self, value: impl Arg<kind::Ec2TransitGatewayIdOrTransitGatewayArnOrVPNGatewayId>) -> CfnDirectConnectGatewayAssociationProps<Set, R1> { CfnDirectConnectGatewayAssociationProps(put(self.0, "AssociatedGatewayId", value.into_expr()), Phase) }
+    /// `DirectConnectGatewayId`: `DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId`, required. Update: replacement.
+    pub fn direct_connect_gateway_id(self, value: impl Arg<kind::DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId>) -> CfnDirectConnectGatewayAssociationProps<R0, Set> { CfnDirectConnectGatewayAssociationProps(put(self.0, "DirectConnectGatewayId", value.into_expr()), Phase) }
 }
 impl Done for CfnDirectConnectGatewayAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DirectConnect::Lag`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-lag.html)
@@ -110,38 +110,38 @@ impl CfnLag {
     /// `AWS::DirectConnect::Lag`
     pub const TYPE: &'static str = "AWS::DirectConnect::Lag";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnLagProps<R0, R1, R2>) -> Self where CfnLagProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLagProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LagArn`.
     pub fn reference(&self) -> Val<kind::DirectConnectLagArn> { self.0.reference() }
-    /// The attribute `LagArn`: text.
+    /// The attribute `LagArn`: `DirectConnectLagArn`.
     pub fn attr_lag_arn(&self) -> Val<kind::DirectConnectLagArn> { self.0.get_att("LagArn") }
-    /// The attribute `LagId`: text.
+    /// The attribute `LagId`: `DirectConnectLagId`.
     pub fn attr_lag_id(&self) -> Val<kind::DirectConnectLagId> { self.0.get_att("LagId") }
     /// The attribute `LagState`: text.
     pub fn attr_lag_state(&self) -> Val<str> { self.0.get_att("LagState") }
 }
 impl Parent for CfnLag { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DirectConnect::Lag`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-lag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLagProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnLagProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnLagProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLagProps<missing::ConnectionsBandwidth, missing::LagName, missing::Location> { CfnLagProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLagProps<Missing<required::ConnectionsBandwidth>, Missing<required::LagName>, Missing<required::Location>> { CfnLagProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLagProps<R0, R1, R2> {
     /// `ConnectionsBandwidth`: text, required. Update: replacement.
-    pub fn connections_bandwidth(mut self, value: impl Arg<str>) -> CfnLagProps<Set, R1, R2> { self.0.set("ConnectionsBandwidth", value.into_expr()); CfnLagProps(self.0, Phase) }
+    pub fn connections_bandwidth(self, value: impl Arg<str>) -> CfnLagProps<Set, R1, R2> { CfnLagProps(put(self.0, "ConnectionsBandwidth", value.into_expr()), Phase) }
     /// `LagName`: text, required. Update: in place.
-    pub fn lag_name(mut self, value: impl Arg<str>) -> CfnLagProps<R0, Set, R2> { self.0.set("LagName", value.into_expr()); CfnLagProps(self.0, Phase) }
+    pub fn lag_name(self, value: impl Arg<str>) -> CfnLagProps<R0, Set, R2> { CfnLagProps(put(self.0, "LagName", value.into_expr()), Phase) }
     /// `Location`: text, required. Update: replacement.
-    pub fn location(mut self, value: impl Arg<str>) -> CfnLagProps<R0, R1, Set> { self.0.set("Location", value.into_expr()); CfnLagProps(self.0, Phase) }
+    pub fn location(self, value: impl Arg<str>) -> CfnLagProps<R0, R1, Set> { CfnLagProps(put(self.0, "Location", value.into_expr()), Phase) }
     /// `MinimumLinks`: integer. Update: in place.
-    pub fn minimum_links(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinimumLinks", value.into_expr()); self }
+    pub fn minimum_links(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumLinks", value.into_expr()), Phase) }
     /// `ProviderName`: text. Update: replacement.
-    pub fn provider_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ProviderName", value.into_expr()); self }
+    pub fn provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProviderName", value.into_expr()), Phase) }
     /// `RequestMACSec`: boolean. Update: replacement.
-    pub fn request_mac_sec(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequestMACSec", value.into_expr()); self }
+    pub fn request_mac_sec(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequestMACSec", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLagProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DirectConnect::PrivateVirtualInterface`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html)
@@ -150,68 +150,68 @@ impl CfnPrivateVirtualInterface {
     /// `AWS::DirectConnect::PrivateVirtualInterface`
     pub const TYPE: &'static str = "AWS::DirectConnect::PrivateVirtualInterface";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnPrivateVirtualInterfaceProps<R0, R1, R2, R3>) -> Self where CfnPrivateVirtualInterfaceProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPrivateVirtualInterfaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VirtualInterfaceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `VirtualInterfaceArn`: text.
+    /// The attribute `VirtualInterfaceArn`: `OtherArn`.
     pub fn attr_virtual_interface_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("VirtualInterfaceArn") }
     /// The attribute `VirtualInterfaceId`: text.
     pub fn attr_virtual_interface_id(&self) -> Val<str> { self.0.get_att("VirtualInterfaceId") }
 }
 impl Parent for CfnPrivateVirtualInterface { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DirectConnect::PrivateVirtualInterface`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-privatevirtualinterface.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPrivateVirtualInterfaceProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnPrivateVirtualInterfaceProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnPrivateVirtualInterfaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPrivateVirtualInterfaceProps<missing::BgpPeers, missing::ConnectionId, missing::VirtualInterfaceName, missing::Vlan> { CfnPrivateVirtualInterfaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPrivateVirtualInterfaceProps<Missing<required::BgpPeers>, Missing<required::ConnectionId>, Missing<required::VirtualInterfaceName>, Missing<required::Vlan>> { CfnPrivateVirtualInterfaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPrivateVirtualInterfaceProps<R0, R1, R2, R3> {
-    /// `AllocatePrivateVirtualInterfaceRoleArn`: text. Update: replacement.
-    pub fn allocate_private_virtual_interface_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("AllocatePrivateVirtualInterfaceRoleArn", value.into_expr()); self }
+    /// `AllocatePrivateVirtualInterfaceRoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn allocate_private_virtual_interface_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AllocatePrivateVirtualInterfaceRoleArn", value.into_expr()), Phase) }
     /// `BgpPeers`: list of `BgpPeer`, required. Update: in place.
-    pub fn bgp_peers(mut self, value: impl Arg<Arr<private_virtual_interface::BgpPeer>>) -> CfnPrivateVirtualInterfaceProps<Set, R1, R2, R3> { self.0.set("BgpPeers", value.into_expr()); CfnPrivateVirtualInterfaceProps(self.0, Phase) }
+    pub fn bgp_peers(self, value: impl Arg<Arr<private_virtual_interface::BgpPeer>>) -> CfnPrivateVirtualInterfaceProps<Set, R1, R2, R3> { CfnPrivateVirtualInterfaceProps(put(self.0, "BgpPeers", value.into_expr()), Phase) }
     /// `ConnectionId`: text, required. Update: in place.
-    pub fn connection_id(mut self, value: impl Arg<str>) -> CfnPrivateVirtualInterfaceProps<R0, Set, R2, R3> { self.0.set("ConnectionId", value.into_expr()); CfnPrivateVirtualInterfaceProps(self.0, Phase) }
-    /// `DirectConnectGatewayId`: text. Update: replacement.
-    pub fn direct_connect_gateway_id(mut self, value: impl Arg<kind::DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId>) -> Self { self.0.set("DirectConnectGatewayId", value.into_expr()); self }
+    pub fn connection_id(self, value: impl Arg<str>) -> CfnPrivateVirtualInterfaceProps<R0, Set, R2, R3> { CfnPrivateVirtualInterfaceProps(put(self.0, "ConnectionId", value.into_expr()), Phase) }
+    /// `DirectConnectGatewayId`: `DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId`. Update: replacement.
+    pub fn direct_connect_gateway_id(self, value: impl Arg<kind::DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId>) -> Self { Self(put(self.0, "DirectConnectGatewayId", value.into_expr()), Phase) }
     /// `EnableSiteLink`: boolean. Update: in place.
-    pub fn enable_site_link(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableSiteLink", value.into_expr()); self }
+    pub fn enable_site_link(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSiteLink", value.into_expr()), Phase) }
     /// `Mtu`: integer. Update: in place.
-    pub fn mtu(mut self, value: impl Arg<i64>) -> Self { self.0.set("Mtu", value.into_expr()); self }
+    pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value.into_expr()), Phase) }
     /// `RateLimit`: text. Update: in place.
-    pub fn rate_limit(mut self, value: impl Arg<str>) -> Self { self.0.set("RateLimit", value.into_expr()); self }
+    pub fn rate_limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateLimit", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VirtualGatewayId`: text. Update: replacement.
-    pub fn virtual_gateway_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VirtualGatewayId", value.into_expr()); self }
+    pub fn virtual_gateway_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualGatewayId", value.into_expr()), Phase) }
     /// `VirtualInterfaceName`: text, required. Update: in place.
-    pub fn virtual_interface_name(mut self, value: impl Arg<str>) -> CfnPrivateVirtualInterfaceProps<R0, R1, Set, R3> { self.0.set("VirtualInterfaceName", value.into_expr()); CfnPrivateVirtualInterfaceProps(self.0, Phase) }
+    pub fn virtual_interface_name(self, value: impl Arg<str>) -> CfnPrivateVirtualInterfaceProps<R0, R1, Set, R3> { CfnPrivateVirtualInterfaceProps(put(self.0, "VirtualInterfaceName", value.into_expr()), Phase) }
     /// `Vlan`: integer, required. Update: replacement.
-    pub fn vlan(mut self, value: impl Arg<i64>) -> CfnPrivateVirtualInterfaceProps<R0, R1, R2, Set> { self.0.set("Vlan", value.into_expr()); CfnPrivateVirtualInterfaceProps(self.0, Phase) }
+    pub fn vlan(self, value: impl Arg<i64>) -> CfnPrivateVirtualInterfaceProps<R0, R1, R2, Set> { CfnPrivateVirtualInterfaceProps(put(self.0, "Vlan", value.into_expr()), Phase) }
 }
 impl Done for CfnPrivateVirtualInterfaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DirectConnect::PrivateVirtualInterface`.
 pub mod private_virtual_interface {
 use crate::cfn::support::*;
 /// The property type `BgpPeer` of `AWS::DirectConnect::PrivateVirtualInterface`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-privatevirtualinterface-bgppeer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BgpPeer<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BgpPeer<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BgpPeer {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BgpPeer<super::missing::AddressFamily, super::missing::Asn> { BgpPeer(Bag::default(), Phase) }
+    pub fn new() -> BgpPeer<Missing<super::required::AddressFamily>, Missing<super::required::Asn>> { BgpPeer(Bag::default(), Phase) }
 }
 impl<R0, R1> BgpPeer<R0, R1> {
     /// `AddressFamily`: text, required. Update: in place.
-    pub fn address_family(mut self, value: impl Arg<str>) -> BgpPeer<Set, R1> { self.0.set("AddressFamily", value.into_expr()); BgpPeer(self.0, Phase) }
+    pub fn address_family(self, value: impl Arg<str>) -> BgpPeer<Set, R1> { BgpPeer(put(self.0, "AddressFamily", value.into_expr()), Phase) }
     /// `AmazonAddress`: text. Update: in place.
-    pub fn amazon_address(mut self, value: impl Arg<str>) -> Self { self.0.set("AmazonAddress", value.into_expr()); self }
+    pub fn amazon_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmazonAddress", value.into_expr()), Phase) }
     /// `Asn`: text, required. Update: in place.
-    pub fn asn(mut self, value: impl Arg<str>) -> BgpPeer<R0, Set> { self.0.set("Asn", value.into_expr()); BgpPeer(self.0, Phase) }
+    pub fn asn(self, value: impl Arg<str>) -> BgpPeer<R0, Set> { BgpPeer(put(self.0, "Asn", value.into_expr()), Phase) }
     /// `AuthKey`: text. Update: in place.
-    pub fn auth_key(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthKey", value.into_expr()); self }
+    pub fn auth_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthKey", value.into_expr()), Phase) }
     /// `BgpPeerId`: text. Update: in place.
-    pub fn bgp_peer_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BgpPeerId", value.into_expr()); self }
+    pub fn bgp_peer_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BgpPeerId", value.into_expr()), Phase) }
     /// `CustomerAddress`: text. Update: in place.
-    pub fn customer_address(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomerAddress", value.into_expr()); self }
+    pub fn customer_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerAddress", value.into_expr()), Phase) }
 }
 impl Done for BgpPeer { fn into_props(self) -> Bag { self.0 } }
 }
@@ -221,62 +221,62 @@ impl CfnPublicVirtualInterface {
     /// `AWS::DirectConnect::PublicVirtualInterface`
     pub const TYPE: &'static str = "AWS::DirectConnect::PublicVirtualInterface";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnPublicVirtualInterfaceProps<R0, R1, R2, R3>) -> Self where CfnPublicVirtualInterfaceProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPublicVirtualInterfaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VirtualInterfaceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `VirtualInterfaceArn`: text.
+    /// The attribute `VirtualInterfaceArn`: `OtherArn`.
     pub fn attr_virtual_interface_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("VirtualInterfaceArn") }
     /// The attribute `VirtualInterfaceId`: text.
     pub fn attr_virtual_interface_id(&self) -> Val<str> { self.0.get_att("VirtualInterfaceId") }
 }
 impl Parent for CfnPublicVirtualInterface { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DirectConnect::PublicVirtualInterface`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-publicvirtualinterface.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPublicVirtualInterfaceProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnPublicVirtualInterfaceProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnPublicVirtualInterfaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPublicVirtualInterfaceProps<missing::BgpPeers, missing::ConnectionId, missing::VirtualInterfaceName, missing::Vlan> { CfnPublicVirtualInterfaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPublicVirtualInterfaceProps<Missing<required::BgpPeers>, Missing<required::ConnectionId>, Missing<required::VirtualInterfaceName>, Missing<required::Vlan>> { CfnPublicVirtualInterfaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPublicVirtualInterfaceProps<R0, R1, R2, R3> {
-    /// `AllocatePublicVirtualInterfaceRoleArn`: text. Update: replacement.
-    pub fn allocate_public_virtual_interface_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("AllocatePublicVirtualInterfaceRoleArn", value.into_expr()); self }
+    /// `AllocatePublicVirtualInterfaceRoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn allocate_public_virtual_interface_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AllocatePublicVirtualInterfaceRoleArn", value.into_expr()), Phase) }
     /// `BgpPeers`: list of `BgpPeer`, required. Update: in place.
-    pub fn bgp_peers(mut self, value: impl Arg<Arr<public_virtual_interface::BgpPeer>>) -> CfnPublicVirtualInterfaceProps<Set, R1, R2, R3> { self.0.set("BgpPeers", value.into_expr()); CfnPublicVirtualInterfaceProps(self.0, Phase) }
+    pub fn bgp_peers(self, value: impl Arg<Arr<public_virtual_interface::BgpPeer>>) -> CfnPublicVirtualInterfaceProps<Set, R1, R2, R3> { CfnPublicVirtualInterfaceProps(put(self.0, "BgpPeers", value.into_expr()), Phase) }
     /// `ConnectionId`: text, required. Update: in place.
-    pub fn connection_id(mut self, value: impl Arg<str>) -> CfnPublicVirtualInterfaceProps<R0, Set, R2, R3> { self.0.set("ConnectionId", value.into_expr()); CfnPublicVirtualInterfaceProps(self.0, Phase) }
+    pub fn connection_id(self, value: impl Arg<str>) -> CfnPublicVirtualInterfaceProps<R0, Set, R2, R3> { CfnPublicVirtualInterfaceProps(put(self.0, "ConnectionId", value.into_expr()), Phase) }
     /// `RateLimit`: text. Update: in place.
-    pub fn rate_limit(mut self, value: impl Arg<str>) -> Self { self.0.set("RateLimit", value.into_expr()); self }
+    pub fn rate_limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateLimit", value.into_expr()), Phase) }
     /// `RouteFilterPrefixes`: list of text. Update: replacement.
-    pub fn route_filter_prefixes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("RouteFilterPrefixes", value.into_expr()); self }
+    pub fn route_filter_prefixes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RouteFilterPrefixes", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VirtualInterfaceName`: text, required. Update: in place.
-    pub fn virtual_interface_name(mut self, value: impl Arg<str>) -> CfnPublicVirtualInterfaceProps<R0, R1, Set, R3> { self.0.set("VirtualInterfaceName", value.into_expr()); CfnPublicVirtualInterfaceProps(self.0, Phase) }
+    pub fn virtual_interface_name(self, value: impl Arg<str>) -> CfnPublicVirtualInterfaceProps<R0, R1, Set, R3> { CfnPublicVirtualInterfaceProps(put(self.0, "VirtualInterfaceName", value.into_expr()), Phase) }
     /// `Vlan`: integer, required. Update: replacement.
-    pub fn vlan(mut self, value: impl Arg<i64>) -> CfnPublicVirtualInterfaceProps<R0, R1, R2, Set> { self.0.set("Vlan", value.into_expr()); CfnPublicVirtualInterfaceProps(self.0, Phase) }
+    pub fn vlan(self, value: impl Arg<i64>) -> CfnPublicVirtualInterfaceProps<R0, R1, R2, Set> { CfnPublicVirtualInterfaceProps(put(self.0, "Vlan", value.into_expr()), Phase) }
 }
 impl Done for CfnPublicVirtualInterfaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DirectConnect::PublicVirtualInterface`.
 pub mod public_virtual_interface {
 use crate::cfn::support::*;
 /// The property type `BgpPeer` of `AWS::DirectConnect::PublicVirtualInterface`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-publicvirtualinterface-bgppeer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BgpPeer<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BgpPeer<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BgpPeer {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BgpPeer<super::missing::AddressFamily, super::missing::Asn> { BgpPeer(Bag::default(), Phase) }
+    pub fn new() -> BgpPeer<Missing<super::required::AddressFamily>, Missing<super::required::Asn>> { BgpPeer(Bag::default(), Phase) }
 }
 impl<R0, R1> BgpPeer<R0, R1> {
     /// `AddressFamily`: text, required. Update: in place.
-    pub fn address_family(mut self, value: impl Arg<str>) -> BgpPeer<Set, R1> { self.0.set("AddressFamily", value.into_expr()); BgpPeer(self.0, Phase) }
+    pub fn address_family(self, value: impl Arg<str>) -> BgpPeer<Set, R1> { BgpPeer(put(self.0, "AddressFamily", value.into_expr()), Phase) }
     /// `AmazonAddress`: text. Update: in place.
-    pub fn amazon_address(mut self, value: impl Arg<str>) -> Self { self.0.set("AmazonAddress", value.into_expr()); self }
+    pub fn amazon_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmazonAddress", value.into_expr()), Phase) }
     /// `Asn`: text, required. Update: in place.
-    pub fn asn(mut self, value: impl Arg<str>) -> BgpPeer<R0, Set> { self.0.set("Asn", value.into_expr()); BgpPeer(self.0, Phase) }
+    pub fn asn(self, value: impl Arg<str>) -> BgpPeer<R0, Set> { BgpPeer(put(self.0, "Asn", value.into_expr()), Phase) }
     /// `AuthKey`: text. Update: in place.
-    pub fn auth_key(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthKey", value.into_expr()); self }
+    pub fn auth_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthKey", value.into_expr()), Phase) }
     /// `BgpPeerId`: text. Update: in place.
-    pub fn bgp_peer_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BgpPeerId", value.into_expr()); self }
+    pub fn bgp_peer_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BgpPeerId", value.into_expr()), Phase) }
     /// `CustomerAddress`: text. Update: in place.
-    pub fn customer_address(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomerAddress", value.into_expr()); self }
+    pub fn customer_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerAddress", value.into_expr()), Phase) }
 }
 impl Done for BgpPeer { fn into_props(self) -> Bag { self.0 } }
 }
@@ -286,68 +286,68 @@ impl CfnTransitVirtualInterface {
     /// `AWS::DirectConnect::TransitVirtualInterface`
     pub const TYPE: &'static str = "AWS::DirectConnect::TransitVirtualInterface";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnTransitVirtualInterfaceProps<R0, R1, R2, R3, R4>) -> Self where CfnTransitVirtualInterfaceProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTransitVirtualInterfaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VirtualInterfaceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `VirtualInterfaceArn`: text.
+    /// The attribute `VirtualInterfaceArn`: `OtherArn`.
     pub fn attr_virtual_interface_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("VirtualInterfaceArn") }
     /// The attribute `VirtualInterfaceId`: text.
     pub fn attr_virtual_interface_id(&self) -> Val<str> { self.0.get_att("VirtualInterfaceId") }
 }
 impl Parent for CfnTransitVirtualInterface { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DirectConnect::TransitVirtualInterface`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directconnect-transitvirtualinterface.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTransitVirtualInterfaceProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnTransitVirtualInterfaceProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnTransitVirtualInterfaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTransitVirtualInterfaceProps<missing::BgpPeers, missing::ConnectionId, missing::DirectConnectGatewayId, missing::VirtualInterfaceName, missing::Vlan> { CfnTransitVirtualInterfaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTransitVirtualInterfaceProps<Missing<required::BgpPeers>, Missing<required::ConnectionId>, Missing<required::DirectConnectGatewayId>, Missing<required::VirtualInterfaceName>, Missing<required::Vlan>> { CfnTransitVirtualInterfaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnTransitVirtualInterfaceProps<R0, R1, R2, R3, R4> {
-    /// `AllocateTransitVirtualInterfaceRoleArn`: text. Update: replacement.
-    pub fn allocate_transit_virtual_interface_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("AllocateTransitVirtualInterfaceRoleArn", value.into_expr()); self }
+    /// `AllocateTransitVirtualInterfaceRoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn allocate_transit_virtual_interface_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AllocateTransitVirtualInterfaceRoleArn", value.into_expr()), Phase) }
     /// `BgpPeers`: list of `BgpPeer`, required. Update: in place.
-    pub fn bgp_peers(mut self, value: impl Arg<Arr<transit_virtual_interface::BgpPeer>>) -> CfnTransitVirtualInterfaceProps<Set, R1, R2, R3, R4> { self.0.set("BgpPeers", value.into_expr()); CfnTransitVirtualInterfaceProps(self.0, Phase) }
+    pub fn bgp_peers(self, value: impl Arg<Arr<transit_virtual_interface::BgpPeer>>) -> CfnTransitVirtualInterfaceProps<Set, R1, R2, R3, R4> { CfnTransitVirtualInterfaceProps(put(self.0, "BgpPeers", value.into_expr()), Phase) }
     /// `ConnectionId`: text, required. Update: in place.
-    pub fn connection_id(mut self, value: impl Arg<str>) -> CfnTransitVirtualInterfaceProps<R0, Set, R2, R3, R4> { self.0.set("ConnectionId", value.into_expr()); CfnTransitVirtualInterfaceProps(self.0, Phase) }
-    /// `DirectConnectGatewayId`: text, required. Update: replacement.
-    pub fn direct_connect_gateway_id(mut self, value: impl Arg<kind::DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId>) -> CfnTransitVirtualInterfaceProps<R0, R1, Set, R3, R4> { self.0.set("DirectConnectGatewayId", value.into_expr()); CfnTransitVirtualInterfaceProps(self.0, Phase) }
+    pub fn connection_id(self, value: impl Arg<str>) -> CfnTransitVirtualInterfaceProps<R0, Set, R2, R3, R4> { CfnTransitVirtualInterfaceProps(put(self.0, "ConnectionId", value.into_expr()), Phase) }
+    /// `DirectConnectGatewayId`: `DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId`, required. Update: replacement.
+    pub fn direct_connect_gateway_id(self, value: impl Arg<kind::DirectConnectDirectConnectGatewayArnOrDirectConnectGatewayId>) -> CfnTransitVirtualInterfaceProps<R0, R1, Set, R3, R4> { CfnTransitVirtualInterfaceProps(put(self.0, "DirectConnectGatewayId", value.into_expr()), Phase) }
     /// `EnableSiteLink`: boolean. Update: in place.
-    pub fn enable_site_link(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableSiteLink", value.into_expr()); self }
+    pub fn enable_site_link(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSiteLink", value.into_expr()), Phase) }
     /// `Mtu`: integer. Update: in place.
-    pub fn mtu(mut self, value: impl Arg<i64>) -> Self { self.0.set("Mtu", value.into_expr()); self }
+    pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value.into_expr()), Phase) }
     /// `RateLimit`: text. Update: in place.
-    pub fn rate_limit(mut self, value: impl Arg<str>) -> Self { self.0.set("RateLimit", value.into_expr()); self }
+    pub fn rate_limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateLimit", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VirtualInterfaceName`: text, required. Update: in place.
-    pub fn virtual_interface_name(mut self, value: impl Arg<str>) -> CfnTransitVirtualInterfaceProps<R0, R1, R2, Set, R4> { self.0.set("VirtualInterfaceName", value.into_expr()); CfnTransitVirtualInterfaceProps(self.0, Phase) }
+    pub fn virtual_interface_name(self, value: impl Arg<str>) -> CfnTransitVirtualInterfaceProps<R0, R1, R2, Set, R4> { CfnTransitVirtualInterfaceProps(put(self.0, "VirtualInterfaceName", value.into_expr()), Phase) }
     /// `Vlan`: integer, required. Update: replacement.
-    pub fn vlan(mut self, value: impl Arg<i64>) -> CfnTransitVirtualInterfaceProps<R0, R1, R2, R3, Set> { self.0.set("Vlan", value.into_expr()); CfnTransitVirtualInterfaceProps(self.0, Phase) }
+    pub fn vlan(self, value: impl Arg<i64>) -> CfnTransitVirtualInterfaceProps<R0, R1, R2, R3, Set> { CfnTransitVirtualInterfaceProps(put(self.0, "Vlan", value.into_expr()), Phase) }
 }
 impl Done for CfnTransitVirtualInterfaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DirectConnect::TransitVirtualInterface`.
 pub mod transit_virtual_interface {
 use crate::cfn::support::*;
 /// The property type `BgpPeer` of `AWS::DirectConnect::TransitVirtualInterface`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directconnect-transitvirtualinterface-bgppeer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BgpPeer<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BgpPeer<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BgpPeer {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BgpPeer<super::missing::AddressFamily, super::missing::Asn> { BgpPeer(Bag::default(), Phase) }
+    pub fn new() -> BgpPeer<Missing<super::required::AddressFamily>, Missing<super::required::Asn>> { BgpPeer(Bag::default(), Phase) }
 }
 impl<R0, R1> BgpPeer<R0, R1> {
     /// `AddressFamily`: text, required. Update: in place.
-    pub fn address_family(mut self, value: impl Arg<str>) -> BgpPeer<Set, R1> { self.0.set("AddressFamily", value.into_expr()); BgpPeer(self.0, Phase) }
+    pub fn address_family(self, value: impl Arg<str>) -> BgpPeer<Set, R1> { BgpPeer(put(self.0, "AddressFamily", value.into_expr()), Phase) }
     /// `AmazonAddress`: text. Update: in place.
-    pub fn amazon_address(mut self, value: impl Arg<str>) -> Self { self.0.set("AmazonAddress", value.into_expr()); self }
+    pub fn amazon_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmazonAddress", value.into_expr()), Phase) }
     /// `Asn`: text, required. Update: in place.
-    pub fn asn(mut self, value: impl Arg<str>) -> BgpPeer<R0, Set> { self.0.set("Asn", value.into_expr()); BgpPeer(self.0, Phase) }
+    pub fn asn(self, value: impl Arg<str>) -> BgpPeer<R0, Set> { BgpPeer(put(self.0, "Asn", value.into_expr()), Phase) }
     /// `AuthKey`: text. Update: in place.
-    pub fn auth_key(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthKey", value.into_expr()); self }
+    pub fn auth_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthKey", value.into_expr()), Phase) }
     /// `BgpPeerId`: text. Update: in place.
-    pub fn bgp_peer_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BgpPeerId", value.into_expr()); self }
+    pub fn bgp_peer_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BgpPeerId", value.into_expr()), Phase) }
     /// `CustomerAddress`: text. Update: in place.
-    pub fn customer_address(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomerAddress", value.into_expr()); self }
+    pub fn customer_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerAddress", value.into_expr()), Phase) }
 }
 impl Done for BgpPeer { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AddressFamily, Asn, AssociatedGatewayId, Bandwidth, BgpPeers, ConnectionId, ConnectionName, ConnectionsBandwidth, DirectConnectGatewayId, DirectConnectGatewayName, LagName, Location, VirtualInterfaceName, Vlan } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AddressFamily, Asn, AssociatedGatewayId, Bandwidth, BgpPeers, ConnectionId, ConnectionName, ConnectionsBandwidth, DirectConnectGatewayId, DirectConnectGatewayName, LagName, Location, VirtualInterfaceName, Vlan } }

@@ -10,7 +10,7 @@ impl CfnMicrosoftAD {
     /// `AWS::DirectoryService::MicrosoftAD`
     pub const TYPE: &'static str = "AWS::DirectoryService::MicrosoftAD";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnMicrosoftADProps<R0, R1, R2>) -> Self where CfnMicrosoftADProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMicrosoftADProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Alias`: text.
@@ -22,42 +22,42 @@ impl CfnMicrosoftAD {
 }
 impl Parent for CfnMicrosoftAD { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DirectoryService::MicrosoftAD`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-microsoftad.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMicrosoftADProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnMicrosoftADProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnMicrosoftADProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMicrosoftADProps<missing::Name, missing::Password, missing::VpcSettings> { CfnMicrosoftADProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMicrosoftADProps<Missing<required::Name>, Missing<required::VpcSettings>> { CfnMicrosoftADProps(Bag::default(), Phase) }
 }
-impl<R0, R1, R2> CfnMicrosoftADProps<R0, R1, R2> {
+impl<R0, R1> CfnMicrosoftADProps<R0, R1> {
     /// `CreateAlias`: boolean. Update: replacement.
-    pub fn create_alias(mut self, value: impl Arg<bool>) -> Self { self.0.set("CreateAlias", value.into_expr()); self }
+    pub fn create_alias(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CreateAlias", value.into_expr()), Phase) }
     /// `Edition`: text. Update: replacement.
-    pub fn edition(mut self, value: impl Arg<str>) -> Self { self.0.set("Edition", value.into_expr()); self }
+    pub fn edition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Edition", value.into_expr()), Phase) }
     /// `EnableSso`: boolean. Update: in place.
-    pub fn enable_sso(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableSso", value.into_expr()); self }
+    pub fn enable_sso(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSso", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnMicrosoftADProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnMicrosoftADProps(self.0, Phase) }
-    /// `Password`: text, required. Update: replacement.
-    pub fn password(mut self, value: impl Arg<str>) -> CfnMicrosoftADProps<R0, Set, R2> { self.0.set("Password", value.into_expr()); CfnMicrosoftADProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMicrosoftADProps<Set, R1> { CfnMicrosoftADProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `Password`: text. Update: replacement.
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
     /// `ShortName`: text. Update: replacement.
-    pub fn short_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ShortName", value.into_expr()); self }
+    pub fn short_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShortName", value.into_expr()), Phase) }
     /// `VpcSettings`: `VpcSettings`, required. Update: replacement.
-    pub fn vpc_settings(mut self, value: impl Arg<microsoft_ad::VpcSettings>) -> CfnMicrosoftADProps<R0, R1, Set> { self.0.set("VpcSettings", value.into_expr()); CfnMicrosoftADProps(self.0, Phase) }
+    pub fn vpc_settings(self, value: impl Arg<microsoft_ad::VpcSettings>) -> CfnMicrosoftADProps<R0, Set> { CfnMicrosoftADProps(put(self.0, "VpcSettings", value.into_expr()), Phase) }
 }
 impl Done for CfnMicrosoftADProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DirectoryService::MicrosoftAD`.
 pub mod microsoft_ad {
 use crate::cfn::support::*;
 /// The property type `VpcSettings` of `AWS::DirectoryService::MicrosoftAD`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directoryservice-microsoftad-vpcsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcSettings<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VpcSettings<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VpcSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcSettings<super::missing::SubnetIds, super::missing::VpcId> { VpcSettings(Bag::default(), Phase) }
+    pub fn new() -> VpcSettings<Missing<super::required::SubnetIds>, Missing<super::required::VpcId>> { VpcSettings(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcSettings<R0, R1> {
     /// `SubnetIds`: list of text, required. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> VpcSettings<Set, R1> { self.0.set("SubnetIds", value.into_expr()); VpcSettings(self.0, Phase) }
-    /// `VpcId`: text, required. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> VpcSettings<R0, Set> { self.0.set("VpcId", value.into_expr()); VpcSettings(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcSettings<Set, R1> { VpcSettings(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcSettings<R0, Set> { VpcSettings(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for VpcSettings { fn into_props(self) -> Bag { self.0 } }
 }
@@ -67,7 +67,7 @@ impl CfnSimpleAD {
     /// `AWS::DirectoryService::SimpleAD`
     pub const TYPE: &'static str = "AWS::DirectoryService::SimpleAD";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnSimpleADProps<R0, R1, R2>) -> Self where CfnSimpleADProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSimpleADProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DirectoryId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Alias`: text.
@@ -81,48 +81,48 @@ impl CfnSimpleAD {
 }
 impl Parent for CfnSimpleAD { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DirectoryService::SimpleAD`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-directoryservice-simplead.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSimpleADProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnSimpleADProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnSimpleADProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSimpleADProps<missing::Name, missing::Size, missing::VpcSettings> { CfnSimpleADProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSimpleADProps<Missing<required::Name>, Missing<required::Size>, Missing<required::VpcSettings>> { CfnSimpleADProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSimpleADProps<R0, R1, R2> {
     /// `CreateAlias`: boolean. Update: replacement.
-    pub fn create_alias(mut self, value: impl Arg<bool>) -> Self { self.0.set("CreateAlias", value.into_expr()); self }
+    pub fn create_alias(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CreateAlias", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EnableSso`: boolean. Update: in place.
-    pub fn enable_sso(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableSso", value.into_expr()); self }
+    pub fn enable_sso(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSso", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSimpleADProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnSimpleADProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSimpleADProps<Set, R1, R2> { CfnSimpleADProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Password`: text. Update: replacement.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
     /// `ShortName`: text. Update: replacement.
-    pub fn short_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ShortName", value.into_expr()); self }
+    pub fn short_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShortName", value.into_expr()), Phase) }
     /// `Size`: text, required. Update: replacement.
-    pub fn size(mut self, value: impl Arg<str>) -> CfnSimpleADProps<R0, Set, R2> { self.0.set("Size", value.into_expr()); CfnSimpleADProps(self.0, Phase) }
+    pub fn size(self, value: impl Arg<str>) -> CfnSimpleADProps<R0, Set, R2> { CfnSimpleADProps(put(self.0, "Size", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcSettings`: `VpcSettings`, required. Update: replacement.
-    pub fn vpc_settings(mut self, value: impl Arg<simple_ad::VpcSettings>) -> CfnSimpleADProps<R0, R1, Set> { self.0.set("VpcSettings", value.into_expr()); CfnSimpleADProps(self.0, Phase) }
+    pub fn vpc_settings(self, value: impl Arg<simple_ad::VpcSettings>) -> CfnSimpleADProps<R0, R1, Set> { CfnSimpleADProps(put(self.0, "VpcSettings", value.into_expr()), Phase) }
 }
 impl Done for CfnSimpleADProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DirectoryService::SimpleAD`.
 pub mod simple_ad {
 use crate::cfn::support::*;
 /// The property type `VpcSettings` of `AWS::DirectoryService::SimpleAD`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-directoryservice-simplead-vpcsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcSettings<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VpcSettings<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VpcSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcSettings<super::missing::SubnetIds, super::missing::VpcId> { VpcSettings(Bag::default(), Phase) }
+    pub fn new() -> VpcSettings<Missing<super::required::SubnetIds>, Missing<super::required::VpcId>> { VpcSettings(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcSettings<R0, R1> {
-    /// `SubnetIds`: list of text, required. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcSettings<Set, R1> { self.0.set("SubnetIds", value.into_expr()); VpcSettings(self.0, Phase) }
-    /// `VpcId`: text, required. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> VpcSettings<R0, Set> { self.0.set("VpcId", value.into_expr()); VpcSettings(self.0, Phase) }
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement.
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcSettings<Set, R1> { VpcSettings(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcSettings<R0, Set> { VpcSettings(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for VpcSettings { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Name, Password, Size, SubnetIds, VpcId, VpcSettings } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Name, Size, SubnetIds, VpcId, VpcSettings } }

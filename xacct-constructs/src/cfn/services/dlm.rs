@@ -13,396 +13,396 @@ impl CfnLifecyclePolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnLifecyclePolicyProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `PolicyId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `PolicyId`: text.
     pub fn attr_policy_id(&self) -> Val<str> { self.0.get_att("PolicyId") }
 }
 impl Parent for CfnLifecyclePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dlm-lifecyclepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLifecyclePolicyProps(Bag);
+#[must_use] pub struct CfnLifecyclePolicyProps(Bag);
 impl CfnLifecyclePolicyProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CopyTags`: boolean. Update: in place.
-    pub fn copy_tags(mut self, value: impl Arg<bool>) -> Self { self.0.set("CopyTags", value.into_expr()); self }
+    pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value.into_expr())) }
     /// `CreateInterval`: integer. Update: in place.
-    pub fn create_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("CreateInterval", value.into_expr()); self }
+    pub fn create_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CreateInterval", value.into_expr())) }
     /// `CrossRegionCopyTargets`: list of `CrossRegionCopyTarget`. Update: in place.
-    pub fn cross_region_copy_targets(mut self, value: impl Arg<Arr<lifecycle_policy::CrossRegionCopyTarget>>) -> Self { self.0.set("CrossRegionCopyTargets", value.into_expr()); self }
+    pub fn cross_region_copy_targets(self, value: impl Arg<Arr<lifecycle_policy::CrossRegionCopyTarget>>) -> Self { Self(put(self.0, "CrossRegionCopyTargets", value.into_expr())) }
     /// `DefaultPolicy`: text. Update: in place.
-    pub fn default_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultPolicy", value.into_expr()); self }
+    pub fn default_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultPolicy", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Exclusions`: `Exclusions`. Update: in place.
-    pub fn exclusions(mut self, value: impl Arg<lifecycle_policy::Exclusions>) -> Self { self.0.set("Exclusions", value.into_expr()); self }
-    /// `ExecutionRoleArn`: text. Update: in place.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ExecutionRoleArn", value.into_expr()); self }
+    pub fn exclusions(self, value: impl Arg<lifecycle_policy::Exclusions>) -> Self { Self(put(self.0, "Exclusions", value.into_expr())) }
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
     /// `ExtendDeletion`: boolean. Update: in place.
-    pub fn extend_deletion(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExtendDeletion", value.into_expr()); self }
+    pub fn extend_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExtendDeletion", value.into_expr())) }
     /// `PolicyDetails`: `PolicyDetails`. Update: in place.
-    pub fn policy_details(mut self, value: impl Arg<lifecycle_policy::PolicyDetails>) -> Self { self.0.set("PolicyDetails", value.into_expr()); self }
+    pub fn policy_details(self, value: impl Arg<lifecycle_policy::PolicyDetails>) -> Self { Self(put(self.0, "PolicyDetails", value.into_expr())) }
     /// `RetainInterval`: integer. Update: in place.
-    pub fn retain_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetainInterval", value.into_expr()); self }
+    pub fn retain_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetainInterval", value.into_expr())) }
     /// `State`: text. Update: in place.
-    pub fn state(mut self, value: impl Arg<str>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnLifecyclePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DLM::LifecyclePolicy`.
 pub mod lifecycle_policy {
 use crate::cfn::support::*;
 /// The property type `Action` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Action<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Action<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Action {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Action<super::missing::CrossRegionCopy, super::missing::Name> { Action(Bag::default(), Phase) }
+    pub fn new() -> Action<Missing<super::required::CrossRegionCopy>, Missing<super::required::Name>> { Action(Bag::default(), Phase) }
 }
 impl<R0, R1> Action<R0, R1> {
     /// `CrossRegionCopy`: list of `CrossRegionCopyAction`, required. Update: in place.
-    pub fn cross_region_copy(mut self, value: impl Arg<Arr<CrossRegionCopyAction>>) -> Action<Set, R1> { self.0.set("CrossRegionCopy", value.into_expr()); Action(self.0, Phase) }
+    pub fn cross_region_copy(self, value: impl Arg<Arr<CrossRegionCopyAction>>) -> Action<Set, R1> { Action(put(self.0, "CrossRegionCopy", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Action<R0, Set> { self.0.set("Name", value.into_expr()); Action(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Action<R0, Set> { Action(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArchiveRetainRule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-archiveretainrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ArchiveRetainRule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ArchiveRetainRule<R0 = Set>(Bag, Phase<(R0,)>);
 impl ArchiveRetainRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ArchiveRetainRule<super::missing::RetentionArchiveTier> { ArchiveRetainRule(Bag::default(), Phase) }
+    pub fn new() -> ArchiveRetainRule<Missing<super::required::RetentionArchiveTier>> { ArchiveRetainRule(Bag::default(), Phase) }
 }
 impl<R0> ArchiveRetainRule<R0> {
     /// `RetentionArchiveTier`: `RetentionArchiveTier`, required. Update: in place.
-    pub fn retention_archive_tier(mut self, value: impl Arg<RetentionArchiveTier>) -> ArchiveRetainRule<Set> { self.0.set("RetentionArchiveTier", value.into_expr()); ArchiveRetainRule(self.0, Phase) }
+    pub fn retention_archive_tier(self, value: impl Arg<RetentionArchiveTier>) -> ArchiveRetainRule<Set> { ArchiveRetainRule(put(self.0, "RetentionArchiveTier", value.into_expr()), Phase) }
 }
 impl Done for ArchiveRetainRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArchiveRule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-archiverule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ArchiveRule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ArchiveRule<R0 = Set>(Bag, Phase<(R0,)>);
 impl ArchiveRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ArchiveRule<super::missing::RetainRule> { ArchiveRule(Bag::default(), Phase) }
+    pub fn new() -> ArchiveRule<Missing<super::required::RetainRule>> { ArchiveRule(Bag::default(), Phase) }
 }
 impl<R0> ArchiveRule<R0> {
     /// `RetainRule`: `ArchiveRetainRule`, required. Update: in place.
-    pub fn retain_rule(mut self, value: impl Arg<ArchiveRetainRule>) -> ArchiveRule<Set> { self.0.set("RetainRule", value.into_expr()); ArchiveRule(self.0, Phase) }
+    pub fn retain_rule(self, value: impl Arg<ArchiveRetainRule>) -> ArchiveRule<Set> { ArchiveRule(put(self.0, "RetainRule", value.into_expr()), Phase) }
 }
 impl Done for ArchiveRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateRule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-createrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CreateRule(Bag);
+#[must_use] pub struct CreateRule(Bag);
 impl CreateRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CronExpression`: text. Update: in place.
-    pub fn cron_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("CronExpression", value.into_expr()); self }
+    pub fn cron_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CronExpression", value.into_expr())) }
     /// `Interval`: integer. Update: in place.
-    pub fn interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("Interval", value.into_expr()); self }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
     /// `IntervalUnit`: text. Update: in place.
-    pub fn interval_unit(mut self, value: impl Arg<str>) -> Self { self.0.set("IntervalUnit", value.into_expr()); self }
+    pub fn interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntervalUnit", value.into_expr())) }
     /// `Location`: text. Update: in place.
-    pub fn location(mut self, value: impl Arg<str>) -> Self { self.0.set("Location", value.into_expr()); self }
+    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr())) }
     /// `Scripts`: list of `Script`. Update: in place.
-    pub fn scripts(mut self, value: impl Arg<Arr<Script>>) -> Self { self.0.set("Scripts", value.into_expr()); self }
+    pub fn scripts(self, value: impl Arg<Arr<Script>>) -> Self { Self(put(self.0, "Scripts", value.into_expr())) }
     /// `Times`: list of text. Update: in place.
-    pub fn times(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Times", value.into_expr()); self }
+    pub fn times(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Times", value.into_expr())) }
 }
 impl Done for CreateRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrossRegionCopyAction` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CrossRegionCopyAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CrossRegionCopyAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CrossRegionCopyAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CrossRegionCopyAction<super::missing::EncryptionConfiguration, super::missing::Target> { CrossRegionCopyAction(Bag::default(), Phase) }
+    pub fn new() -> CrossRegionCopyAction<Missing<super::required::EncryptionConfiguration>, Missing<super::required::Target>> { CrossRegionCopyAction(Bag::default(), Phase) }
 }
 impl<R0, R1> CrossRegionCopyAction<R0, R1> {
     /// `EncryptionConfiguration`: `EncryptionConfiguration`, required. Update: in place.
-    pub fn encryption_configuration(mut self, value: impl Arg<EncryptionConfiguration>) -> CrossRegionCopyAction<Set, R1> { self.0.set("EncryptionConfiguration", value.into_expr()); CrossRegionCopyAction(self.0, Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> CrossRegionCopyAction<Set, R1> { CrossRegionCopyAction(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `RetainRule`: `CrossRegionCopyRetainRule`. Update: in place.
-    pub fn retain_rule(mut self, value: impl Arg<CrossRegionCopyRetainRule>) -> Self { self.0.set("RetainRule", value.into_expr()); self }
+    pub fn retain_rule(self, value: impl Arg<CrossRegionCopyRetainRule>) -> Self { Self(put(self.0, "RetainRule", value.into_expr()), Phase) }
     /// `Target`: text, required. Update: in place.
-    pub fn target(mut self, value: impl Arg<str>) -> CrossRegionCopyAction<R0, Set> { self.0.set("Target", value.into_expr()); CrossRegionCopyAction(self.0, Phase) }
+    pub fn target(self, value: impl Arg<str>) -> CrossRegionCopyAction<R0, Set> { CrossRegionCopyAction(put(self.0, "Target", value.into_expr()), Phase) }
 }
 impl Done for CrossRegionCopyAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrossRegionCopyDeprecateRule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopydeprecaterule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CrossRegionCopyDeprecateRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CrossRegionCopyDeprecateRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CrossRegionCopyDeprecateRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CrossRegionCopyDeprecateRule<super::missing::Interval, super::missing::IntervalUnit> { CrossRegionCopyDeprecateRule(Bag::default(), Phase) }
+    pub fn new() -> CrossRegionCopyDeprecateRule<Missing<super::required::Interval>, Missing<super::required::IntervalUnit>> { CrossRegionCopyDeprecateRule(Bag::default(), Phase) }
 }
 impl<R0, R1> CrossRegionCopyDeprecateRule<R0, R1> {
     /// `Interval`: integer, required. Update: in place.
-    pub fn interval(mut self, value: impl Arg<i64>) -> CrossRegionCopyDeprecateRule<Set, R1> { self.0.set("Interval", value.into_expr()); CrossRegionCopyDeprecateRule(self.0, Phase) }
+    pub fn interval(self, value: impl Arg<i64>) -> CrossRegionCopyDeprecateRule<Set, R1> { CrossRegionCopyDeprecateRule(put(self.0, "Interval", value.into_expr()), Phase) }
     /// `IntervalUnit`: text, required. Update: in place.
-    pub fn interval_unit(mut self, value: impl Arg<str>) -> CrossRegionCopyDeprecateRule<R0, Set> { self.0.set("IntervalUnit", value.into_expr()); CrossRegionCopyDeprecateRule(self.0, Phase) }
+    pub fn interval_unit(self, value: impl Arg<str>) -> CrossRegionCopyDeprecateRule<R0, Set> { CrossRegionCopyDeprecateRule(put(self.0, "IntervalUnit", value.into_expr()), Phase) }
 }
 impl Done for CrossRegionCopyDeprecateRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrossRegionCopyRetainRule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyretainrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CrossRegionCopyRetainRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CrossRegionCopyRetainRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CrossRegionCopyRetainRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CrossRegionCopyRetainRule<super::missing::Interval, super::missing::IntervalUnit> { CrossRegionCopyRetainRule(Bag::default(), Phase) }
+    pub fn new() -> CrossRegionCopyRetainRule<Missing<super::required::Interval>, Missing<super::required::IntervalUnit>> { CrossRegionCopyRetainRule(Bag::default(), Phase) }
 }
 impl<R0, R1> CrossRegionCopyRetainRule<R0, R1> {
     /// `Interval`: integer, required. Update: in place.
-    pub fn interval(mut self, value: impl Arg<i64>) -> CrossRegionCopyRetainRule<Set, R1> { self.0.set("Interval", value.into_expr()); CrossRegionCopyRetainRule(self.0, Phase) }
+    pub fn interval(self, value: impl Arg<i64>) -> CrossRegionCopyRetainRule<Set, R1> { CrossRegionCopyRetainRule(put(self.0, "Interval", value.into_expr()), Phase) }
     /// `IntervalUnit`: text, required. Update: in place.
-    pub fn interval_unit(mut self, value: impl Arg<str>) -> CrossRegionCopyRetainRule<R0, Set> { self.0.set("IntervalUnit", value.into_expr()); CrossRegionCopyRetainRule(self.0, Phase) }
+    pub fn interval_unit(self, value: impl Arg<str>) -> CrossRegionCopyRetainRule<R0, Set> { CrossRegionCopyRetainRule(put(self.0, "IntervalUnit", value.into_expr()), Phase) }
 }
 impl Done for CrossRegionCopyRetainRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrossRegionCopyRule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopyrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CrossRegionCopyRule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CrossRegionCopyRule<R0 = Set>(Bag, Phase<(R0,)>);
 impl CrossRegionCopyRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CrossRegionCopyRule<super::missing::Encrypted> { CrossRegionCopyRule(Bag::default(), Phase) }
+    pub fn new() -> CrossRegionCopyRule<Missing<super::required::Encrypted>> { CrossRegionCopyRule(Bag::default(), Phase) }
 }
 impl<R0> CrossRegionCopyRule<R0> {
     /// `CmkArn`: text. Update: in place.
-    pub fn cmk_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CmkArn", value.into_expr()); self }
+    pub fn cmk_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CmkArn", value.into_expr()), Phase) }
     /// `CopyTags`: boolean. Update: in place.
-    pub fn copy_tags(mut self, value: impl Arg<bool>) -> Self { self.0.set("CopyTags", value.into_expr()); self }
+    pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value.into_expr()), Phase) }
     /// `DeprecateRule`: `CrossRegionCopyDeprecateRule`. Update: in place.
-    pub fn deprecate_rule(mut self, value: impl Arg<CrossRegionCopyDeprecateRule>) -> Self { self.0.set("DeprecateRule", value.into_expr()); self }
+    pub fn deprecate_rule(self, value: impl Arg<CrossRegionCopyDeprecateRule>) -> Self { Self(put(self.0, "DeprecateRule", value.into_expr()), Phase) }
     /// `Encrypted`: boolean, required. Update: in place.
-    pub fn encrypted(mut self, value: impl Arg<bool>) -> CrossRegionCopyRule<Set> { self.0.set("Encrypted", value.into_expr()); CrossRegionCopyRule(self.0, Phase) }
+    pub fn encrypted(self, value: impl Arg<bool>) -> CrossRegionCopyRule<Set> { CrossRegionCopyRule(put(self.0, "Encrypted", value.into_expr()), Phase) }
     /// `RetainRule`: `CrossRegionCopyRetainRule`. Update: in place.
-    pub fn retain_rule(mut self, value: impl Arg<CrossRegionCopyRetainRule>) -> Self { self.0.set("RetainRule", value.into_expr()); self }
+    pub fn retain_rule(self, value: impl Arg<CrossRegionCopyRetainRule>) -> Self { Self(put(self.0, "RetainRule", value.into_expr()), Phase) }
     /// `Target`: text. Update: in place.
-    pub fn target(mut self, value: impl Arg<str>) -> Self { self.0.set("Target", value.into_expr()); self }
+    pub fn target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Target", value.into_expr()), Phase) }
     /// `TargetRegion`: text. Update: in place.
-    pub fn target_region(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetRegion", value.into_expr()); self }
+    pub fn target_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetRegion", value.into_expr()), Phase) }
 }
 impl Done for CrossRegionCopyRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrossRegionCopyTarget` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-crossregioncopytarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CrossRegionCopyTarget(Bag);
+#[must_use] pub struct CrossRegionCopyTarget(Bag);
 impl CrossRegionCopyTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetRegion`: text. Update: in place.
-    pub fn target_region(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetRegion", value.into_expr()); self }
+    pub fn target_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetRegion", value.into_expr())) }
 }
 impl Done for CrossRegionCopyTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeprecateRule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-deprecaterule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeprecateRule(Bag);
+#[must_use] pub struct DeprecateRule(Bag);
 impl DeprecateRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Count`: integer. Update: in place.
-    pub fn count(mut self, value: impl Arg<i64>) -> Self { self.0.set("Count", value.into_expr()); self }
+    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
     /// `Interval`: integer. Update: in place.
-    pub fn interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("Interval", value.into_expr()); self }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
     /// `IntervalUnit`: text. Update: in place.
-    pub fn interval_unit(mut self, value: impl Arg<str>) -> Self { self.0.set("IntervalUnit", value.into_expr()); self }
+    pub fn interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntervalUnit", value.into_expr())) }
 }
 impl Done for DeprecateRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EncryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionConfiguration<super::missing::Encrypted> { EncryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EncryptionConfiguration<Missing<super::required::Encrypted>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
     /// `CmkArn`: text. Update: in place.
-    pub fn cmk_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CmkArn", value.into_expr()); self }
+    pub fn cmk_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CmkArn", value.into_expr()), Phase) }
     /// `Encrypted`: boolean, required. Update: in place.
-    pub fn encrypted(mut self, value: impl Arg<bool>) -> EncryptionConfiguration<Set> { self.0.set("Encrypted", value.into_expr()); EncryptionConfiguration(self.0, Phase) }
+    pub fn encrypted(self, value: impl Arg<bool>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "Encrypted", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventParameters` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-eventparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EventParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EventParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventParameters<super::missing::EventType, super::missing::SnapshotOwner> { EventParameters(Bag::default(), Phase) }
+    pub fn new() -> EventParameters<Missing<super::required::EventType>, Missing<super::required::SnapshotOwner>> { EventParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> EventParameters<R0, R1> {
     /// `DescriptionRegex`: text. Update: in place.
-    pub fn description_regex(mut self, value: impl Arg<str>) -> Self { self.0.set("DescriptionRegex", value.into_expr()); self }
+    pub fn description_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DescriptionRegex", value.into_expr()), Phase) }
     /// `EventType`: text, required. Update: in place.
-    pub fn event_type(mut self, value: impl Arg<str>) -> EventParameters<Set, R1> { self.0.set("EventType", value.into_expr()); EventParameters(self.0, Phase) }
+    pub fn event_type(self, value: impl Arg<str>) -> EventParameters<Set, R1> { EventParameters(put(self.0, "EventType", value.into_expr()), Phase) }
     /// `SnapshotOwner`: list of text, required. Update: in place.
-    pub fn snapshot_owner(mut self, value: impl Arg<Arr<str>>) -> EventParameters<R0, Set> { self.0.set("SnapshotOwner", value.into_expr()); EventParameters(self.0, Phase) }
+    pub fn snapshot_owner(self, value: impl Arg<Arr<str>>) -> EventParameters<R0, Set> { EventParameters(put(self.0, "SnapshotOwner", value.into_expr()), Phase) }
 }
 impl Done for EventParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventSource` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-eventsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EventSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl EventSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventSource<super::missing::Type> { EventSource(Bag::default(), Phase) }
+    pub fn new() -> EventSource<Missing<super::required::Type>> { EventSource(Bag::default(), Phase) }
 }
 impl<R0> EventSource<R0> {
     /// `Parameters`: `EventParameters`. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<EventParameters>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<EventParameters>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> EventSource<Set> { self.0.set("Type", value.into_expr()); EventSource(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> EventSource<Set> { EventSource(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EventSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Exclusions` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-exclusions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Exclusions(Bag);
+#[must_use] pub struct Exclusions(Bag);
 impl Exclusions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExcludeBootVolumes`: boolean. Update: in place.
-    pub fn exclude_boot_volumes(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExcludeBootVolumes", value.into_expr()); self }
+    pub fn exclude_boot_volumes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeBootVolumes", value.into_expr())) }
     /// `ExcludeTags`: list of tag. Update: in place.
-    pub fn exclude_tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("ExcludeTags", value.into_expr()); self }
+    pub fn exclude_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "ExcludeTags", value.into_expr())) }
     /// `ExcludeVolumeTypes`: list of text. Update: in place.
-    pub fn exclude_volume_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludeVolumeTypes", value.into_expr()); self }
+    pub fn exclude_volume_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeVolumeTypes", value.into_expr())) }
 }
 impl Done for Exclusions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FastRestoreRule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-fastrestorerule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FastRestoreRule(Bag);
+#[must_use] pub struct FastRestoreRule(Bag);
 impl FastRestoreRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZoneIds`: list of text. Update: in place.
-    pub fn availability_zone_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AvailabilityZoneIds", value.into_expr()); self }
+    pub fn availability_zone_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZoneIds", value.into_expr())) }
     /// `AvailabilityZones`: list of text. Update: in place.
-    pub fn availability_zones(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AvailabilityZones", value.into_expr()); self }
+    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value.into_expr())) }
     /// `Count`: integer. Update: in place.
-    pub fn count(mut self, value: impl Arg<i64>) -> Self { self.0.set("Count", value.into_expr()); self }
+    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
     /// `Interval`: integer. Update: in place.
-    pub fn interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("Interval", value.into_expr()); self }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
     /// `IntervalUnit`: text. Update: in place.
-    pub fn interval_unit(mut self, value: impl Arg<str>) -> Self { self.0.set("IntervalUnit", value.into_expr()); self }
+    pub fn interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntervalUnit", value.into_expr())) }
 }
 impl Done for FastRestoreRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Parameters` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-parameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Parameters(Bag);
+#[must_use] pub struct Parameters(Bag);
 impl Parameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExcludeBootVolume`: boolean. Update: in place.
-    pub fn exclude_boot_volume(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExcludeBootVolume", value.into_expr()); self }
+    pub fn exclude_boot_volume(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeBootVolume", value.into_expr())) }
     /// `ExcludeDataVolumeTags`: list of tag. Update: in place.
-    pub fn exclude_data_volume_tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("ExcludeDataVolumeTags", value.into_expr()); self }
+    pub fn exclude_data_volume_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "ExcludeDataVolumeTags", value.into_expr())) }
     /// `NoReboot`: boolean. Update: in place.
-    pub fn no_reboot(mut self, value: impl Arg<bool>) -> Self { self.0.set("NoReboot", value.into_expr()); self }
+    pub fn no_reboot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoReboot", value.into_expr())) }
 }
 impl Done for Parameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyDetails` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-policydetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyDetails(Bag);
+#[must_use] pub struct PolicyDetails(Bag);
 impl PolicyDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Actions`: list of `Action`. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Arr<Action>>) -> Self { self.0.set("Actions", value.into_expr()); self }
+    pub fn actions(self, value: impl Arg<Arr<Action>>) -> Self { Self(put(self.0, "Actions", value.into_expr())) }
     /// `CopyTags`: boolean. Update: in place.
-    pub fn copy_tags(mut self, value: impl Arg<bool>) -> Self { self.0.set("CopyTags", value.into_expr()); self }
+    pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value.into_expr())) }
     /// `CreateInterval`: integer. Update: in place.
-    pub fn create_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("CreateInterval", value.into_expr()); self }
+    pub fn create_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CreateInterval", value.into_expr())) }
     /// `CrossRegionCopyTargets`: list of `CrossRegionCopyTarget`. Update: in place.
-    pub fn cross_region_copy_targets(mut self, value: impl Arg<Arr<CrossRegionCopyTarget>>) -> Self { self.0.set("CrossRegionCopyTargets", value.into_expr()); self }
+    pub fn cross_region_copy_targets(self, value: impl Arg<Arr<CrossRegionCopyTarget>>) -> Self { Self(put(self.0, "CrossRegionCopyTargets", value.into_expr())) }
     /// `EventSource`: `EventSource`. Update: in place.
-    pub fn event_source(mut self, value: impl Arg<EventSource>) -> Self { self.0.set("EventSource", value.into_expr()); self }
+    pub fn event_source(self, value: impl Arg<EventSource>) -> Self { Self(put(self.0, "EventSource", value.into_expr())) }
     /// `Exclusions`: `Exclusions`. Update: in place.
-    pub fn exclusions(mut self, value: impl Arg<Exclusions>) -> Self { self.0.set("Exclusions", value.into_expr()); self }
+    pub fn exclusions(self, value: impl Arg<Exclusions>) -> Self { Self(put(self.0, "Exclusions", value.into_expr())) }
     /// `ExtendDeletion`: boolean. Update: in place.
-    pub fn extend_deletion(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExtendDeletion", value.into_expr()); self }
+    pub fn extend_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExtendDeletion", value.into_expr())) }
     /// `Parameters`: `Parameters`. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Parameters>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Parameters>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
     /// `PolicyLanguage`: text. Update: in place.
-    pub fn policy_language(mut self, value: impl Arg<str>) -> Self { self.0.set("PolicyLanguage", value.into_expr()); self }
+    pub fn policy_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyLanguage", value.into_expr())) }
     /// `PolicyType`: text. Update: in place.
-    pub fn policy_type(mut self, value: impl Arg<str>) -> Self { self.0.set("PolicyType", value.into_expr()); self }
+    pub fn policy_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyType", value.into_expr())) }
     /// `ResourceLocations`: list of text. Update: in place.
-    pub fn resource_locations(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourceLocations", value.into_expr()); self }
+    pub fn resource_locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceLocations", value.into_expr())) }
     /// `ResourceType`: text. Update: in place.
-    pub fn resource_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceType", value.into_expr()); self }
+    pub fn resource_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceType", value.into_expr())) }
     /// `ResourceTypes`: list of text. Update: in place.
-    pub fn resource_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourceTypes", value.into_expr()); self }
+    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypes", value.into_expr())) }
     /// `RetainInterval`: integer. Update: in place.
-    pub fn retain_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetainInterval", value.into_expr()); self }
+    pub fn retain_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetainInterval", value.into_expr())) }
     /// `Schedules`: list of `Schedule`. Update: in place.
-    pub fn schedules(mut self, value: impl Arg<Arr<Schedule>>) -> Self { self.0.set("Schedules", value.into_expr()); self }
+    pub fn schedules(self, value: impl Arg<Arr<Schedule>>) -> Self { Self(put(self.0, "Schedules", value.into_expr())) }
     /// `TargetTags`: list of tag. Update: in place.
-    pub fn target_tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("TargetTags", value.into_expr()); self }
+    pub fn target_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "TargetTags", value.into_expr())) }
 }
 impl Done for PolicyDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetainRule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-retainrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetainRule(Bag);
+#[must_use] pub struct RetainRule(Bag);
 impl RetainRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Count`: integer. Update: in place.
-    pub fn count(mut self, value: impl Arg<i64>) -> Self { self.0.set("Count", value.into_expr()); self }
+    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
     /// `Interval`: integer. Update: in place.
-    pub fn interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("Interval", value.into_expr()); self }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
     /// `IntervalUnit`: text. Update: in place.
-    pub fn interval_unit(mut self, value: impl Arg<str>) -> Self { self.0.set("IntervalUnit", value.into_expr()); self }
+    pub fn interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntervalUnit", value.into_expr())) }
 }
 impl Done for RetainRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetentionArchiveTier` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-retentionarchivetier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetentionArchiveTier(Bag);
+#[must_use] pub struct RetentionArchiveTier(Bag);
 impl RetentionArchiveTier {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Count`: integer. Update: in place.
-    pub fn count(mut self, value: impl Arg<i64>) -> Self { self.0.set("Count", value.into_expr()); self }
+    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
     /// `Interval`: integer. Update: in place.
-    pub fn interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("Interval", value.into_expr()); self }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
     /// `IntervalUnit`: text. Update: in place.
-    pub fn interval_unit(mut self, value: impl Arg<str>) -> Self { self.0.set("IntervalUnit", value.into_expr()); self }
+    pub fn interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntervalUnit", value.into_expr())) }
 }
 impl Done for RetentionArchiveTier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-schedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Schedule(Bag);
+#[must_use] pub struct Schedule(Bag);
 impl Schedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArchiveRule`: `ArchiveRule`. Update: in place.
-    pub fn archive_rule(mut self, value: impl Arg<ArchiveRule>) -> Self { self.0.set("ArchiveRule", value.into_expr()); self }
+    pub fn archive_rule(self, value: impl Arg<ArchiveRule>) -> Self { Self(put(self.0, "ArchiveRule", value.into_expr())) }
     /// `CopyTags`: boolean. Update: in place.
-    pub fn copy_tags(mut self, value: impl Arg<bool>) -> Self { self.0.set("CopyTags", value.into_expr()); self }
+    pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value.into_expr())) }
     /// `CreateRule`: `CreateRule`. Update: in place.
-    pub fn create_rule(mut self, value: impl Arg<CreateRule>) -> Self { self.0.set("CreateRule", value.into_expr()); self }
+    pub fn create_rule(self, value: impl Arg<CreateRule>) -> Self { Self(put(self.0, "CreateRule", value.into_expr())) }
     /// `CrossRegionCopyRules`: list of `CrossRegionCopyRule`. Update: in place.
-    pub fn cross_region_copy_rules(mut self, value: impl Arg<Arr<CrossRegionCopyRule>>) -> Self { self.0.set("CrossRegionCopyRules", value.into_expr()); self }
+    pub fn cross_region_copy_rules(self, value: impl Arg<Arr<CrossRegionCopyRule>>) -> Self { Self(put(self.0, "CrossRegionCopyRules", value.into_expr())) }
     /// `DeprecateRule`: `DeprecateRule`. Update: in place.
-    pub fn deprecate_rule(mut self, value: impl Arg<DeprecateRule>) -> Self { self.0.set("DeprecateRule", value.into_expr()); self }
+    pub fn deprecate_rule(self, value: impl Arg<DeprecateRule>) -> Self { Self(put(self.0, "DeprecateRule", value.into_expr())) }
     /// `FastRestoreRule`: `FastRestoreRule`. Update: in place.
-    pub fn fast_restore_rule(mut self, value: impl Arg<FastRestoreRule>) -> Self { self.0.set("FastRestoreRule", value.into_expr()); self }
+    pub fn fast_restore_rule(self, value: impl Arg<FastRestoreRule>) -> Self { Self(put(self.0, "FastRestoreRule", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `RetainRule`: `RetainRule`. Update: in place.
-    pub fn retain_rule(mut self, value: impl Arg<RetainRule>) -> Self { self.0.set("RetainRule", value.into_expr()); self }
+    pub fn retain_rule(self, value: impl Arg<RetainRule>) -> Self { Self(put(self.0, "RetainRule", value.into_expr())) }
     /// `ShareRules`: list of `ShareRule`. Update: in place.
-    pub fn share_rules(mut self, value: impl Arg<Arr<ShareRule>>) -> Self { self.0.set("ShareRules", value.into_expr()); self }
+    pub fn share_rules(self, value: impl Arg<Arr<ShareRule>>) -> Self { Self(put(self.0, "ShareRules", value.into_expr())) }
     /// `TagsToAdd`: list of tag. Update: in place.
-    pub fn tags_to_add(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("TagsToAdd", value.into_expr()); self }
+    pub fn tags_to_add(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "TagsToAdd", value.into_expr())) }
     /// `VariableTags`: list of tag. Update: in place.
-    pub fn variable_tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("VariableTags", value.into_expr()); self }
+    pub fn variable_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "VariableTags", value.into_expr())) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Script` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-script.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Script(Bag);
+#[must_use] pub struct Script(Bag);
 impl Script {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExecuteOperationOnScriptFailure`: boolean. Update: in place.
-    pub fn execute_operation_on_script_failure(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExecuteOperationOnScriptFailure", value.into_expr()); self }
+    pub fn execute_operation_on_script_failure(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExecuteOperationOnScriptFailure", value.into_expr())) }
     /// `ExecutionHandler`: text. Update: in place.
-    pub fn execution_handler(mut self, value: impl Arg<str>) -> Self { self.0.set("ExecutionHandler", value.into_expr()); self }
+    pub fn execution_handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionHandler", value.into_expr())) }
     /// `ExecutionHandlerService`: text. Update: in place.
-    pub fn execution_handler_service(mut self, value: impl Arg<str>) -> Self { self.0.set("ExecutionHandlerService", value.into_expr()); self }
+    pub fn execution_handler_service(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionHandlerService", value.into_expr())) }
     /// `ExecutionTimeout`: integer. Update: in place.
-    pub fn execution_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("ExecutionTimeout", value.into_expr()); self }
+    pub fn execution_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExecutionTimeout", value.into_expr())) }
     /// `MaximumRetryCount`: integer. Update: in place.
-    pub fn maximum_retry_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumRetryCount", value.into_expr()); self }
+    pub fn maximum_retry_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryCount", value.into_expr())) }
     /// `Stages`: list of text. Update: in place.
-    pub fn stages(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Stages", value.into_expr()); self }
+    pub fn stages(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Stages", value.into_expr())) }
 }
 impl Done for Script { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ShareRule` of `AWS::DLM::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dlm-lifecyclepolicy-sharerule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ShareRule(Bag);
+#[must_use] pub struct ShareRule(Bag);
 impl ShareRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetAccounts`: list of text. Update: in place.
-    pub fn target_accounts(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TargetAccounts", value.into_expr()); self }
+    pub fn target_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetAccounts", value.into_expr())) }
     /// `UnshareInterval`: integer. Update: in place.
-    pub fn unshare_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("UnshareInterval", value.into_expr()); self }
+    pub fn unshare_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnshareInterval", value.into_expr())) }
     /// `UnshareIntervalUnit`: text. Update: in place.
-    pub fn unshare_interval_unit(mut self, value: impl Arg<str>) -> Self { self.0.set("UnshareIntervalUnit", value.into_expr()); self }
+    pub fn unshare_interval_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnshareIntervalUnit", value.into_expr())) }
 }
 impl Done for ShareRule { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { CrossRegionCopy, Encrypted, EncryptionConfiguration, EventType, Interval, IntervalUnit, Name, RetainRule, RetentionArchiveTier, SnapshotOwner, Target, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { CrossRegionCopy, Encrypted, EncryptionConfiguration, EventType, Interval, IntervalUnit, Name, RetainRule, RetentionArchiveTier, SnapshotOwner, Target, Type } }

@@ -13,21 +13,21 @@ impl CfnCertificate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnCertificateProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `CertificateArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CertificateArn`: text.
+    /// The attribute `CertificateArn`: `OtherArn`.
     pub fn attr_certificate_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CertificateArn") }
 }
 impl Parent for CfnCertificate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DMS::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-certificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCertificateProps(Bag);
+#[must_use] pub struct CfnCertificateProps(Bag);
 impl CfnCertificateProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateIdentifier`: text. Update: replacement.
-    pub fn certificate_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateIdentifier", value.into_expr()); self }
+    pub fn certificate_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateIdentifier", value.into_expr())) }
     /// `CertificatePem`: text. Update: replacement.
-    pub fn certificate_pem(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificatePem", value.into_expr()); self }
+    pub fn certificate_pem(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificatePem", value.into_expr())) }
     /// `CertificateWallet`: text. Update: replacement.
-    pub fn certificate_wallet(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateWallet", value.into_expr()); self }
+    pub fn certificate_wallet(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateWallet", value.into_expr())) }
 }
 impl Done for CfnCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DMS::DataMigration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-datamigration.html)
@@ -36,69 +36,69 @@ impl CfnDataMigration {
     /// `AWS::DMS::DataMigration`
     pub const TYPE: &'static str = "AWS::DMS::DataMigration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDataMigrationProps<R0, R1, R2>) -> Self where CfnDataMigrationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataMigrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DataMigrationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DataMigrationArn`: text.
+    /// The attribute `DataMigrationArn`: `OtherArn`.
     pub fn attr_data_migration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DataMigrationArn") }
     /// The attribute `DataMigrationCreateTime`: text.
     pub fn attr_data_migration_create_time(&self) -> Val<str> { self.0.get_att("DataMigrationCreateTime") }
 }
 impl Parent for CfnDataMigration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DMS::DataMigration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-datamigration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataMigrationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDataMigrationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDataMigrationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataMigrationProps<missing::DataMigrationType, missing::MigrationProjectIdentifier, missing::ServiceAccessRoleArn> { CfnDataMigrationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataMigrationProps<Missing<required::DataMigrationType>, Missing<required::MigrationProjectIdentifier>, Missing<required::ServiceAccessRoleArn>> { CfnDataMigrationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDataMigrationProps<R0, R1, R2> {
     /// `DataMigrationIdentifier`: text. Update: in place.
-    pub fn data_migration_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DataMigrationIdentifier", value.into_expr()); self }
+    pub fn data_migration_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataMigrationIdentifier", value.into_expr()), Phase) }
     /// `DataMigrationName`: text. Update: in place.
-    pub fn data_migration_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DataMigrationName", value.into_expr()); self }
+    pub fn data_migration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataMigrationName", value.into_expr()), Phase) }
     /// `DataMigrationSettings`: `DataMigrationSettings`. Update: in place.
-    pub fn data_migration_settings(mut self, value: impl Arg<data_migration::DataMigrationSettings>) -> Self { self.0.set("DataMigrationSettings", value.into_expr()); self }
+    pub fn data_migration_settings(self, value: impl Arg<data_migration::DataMigrationSettings>) -> Self { Self(put(self.0, "DataMigrationSettings", value.into_expr()), Phase) }
     /// `DataMigrationType`: `DataMigrationType`, required. Update: in place.
-    pub fn data_migration_type(mut self, value: impl Arg<data_migration::DataMigrationType>) -> CfnDataMigrationProps<Set, R1, R2> { self.0.set("DataMigrationType", value.into_expr()); CfnDataMigrationProps(self.0, Phase) }
+    pub fn data_migration_type(self, value: impl Arg<data_migration::DataMigrationType>) -> CfnDataMigrationProps<Set, R1, R2> { CfnDataMigrationProps(put(self.0, "DataMigrationType", value.into_expr()), Phase) }
     /// `MigrationProjectIdentifier`: text, required. Update: in place.
-    pub fn migration_project_identifier(mut self, value: impl Arg<str>) -> CfnDataMigrationProps<R0, Set, R2> { self.0.set("MigrationProjectIdentifier", value.into_expr()); CfnDataMigrationProps(self.0, Phase) }
-    /// `ServiceAccessRoleArn`: text, required. Update: in place.
-    pub fn service_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnDataMigrationProps<R0, R1, Set> { self.0.set("ServiceAccessRoleArn", value.into_expr()); CfnDataMigrationProps(self.0, Phase) }
+    pub fn migration_project_identifier(self, value: impl Arg<str>) -> CfnDataMigrationProps<R0, Set, R2> { CfnDataMigrationProps(put(self.0, "MigrationProjectIdentifier", value.into_expr()), Phase) }
+    /// `ServiceAccessRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn service_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDataMigrationProps<R0, R1, Set> { CfnDataMigrationProps(put(self.0, "ServiceAccessRoleArn", value.into_expr()), Phase) }
     /// `SourceDataSettings`: list of `SourceDataSettings`. Update: in place.
-    pub fn source_data_settings(mut self, value: impl Arg<Arr<data_migration::SourceDataSettings>>) -> Self { self.0.set("SourceDataSettings", value.into_expr()); self }
+    pub fn source_data_settings(self, value: impl Arg<Arr<data_migration::SourceDataSettings>>) -> Self { Self(put(self.0, "SourceDataSettings", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDataMigrationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DMS::DataMigration`.
 pub mod data_migration {
 use crate::cfn::support::*;
 /// The property type `DataMigrationSettings` of `AWS::DMS::DataMigration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-datamigration-datamigrationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataMigrationSettings(Bag);
+#[must_use] pub struct DataMigrationSettings(Bag);
 impl DataMigrationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudwatchLogsEnabled`: boolean. Update: in place.
-    pub fn cloudwatch_logs_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("CloudwatchLogsEnabled", value.into_expr()); self }
+    pub fn cloudwatch_logs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudwatchLogsEnabled", value.into_expr())) }
     /// `NumberOfJobs`: integer. Update: in place.
-    pub fn number_of_jobs(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfJobs", value.into_expr()); self }
+    pub fn number_of_jobs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfJobs", value.into_expr())) }
     /// `SelectionRules`: text. Update: in place.
-    pub fn selection_rules(mut self, value: impl Arg<str>) -> Self { self.0.set("SelectionRules", value.into_expr()); self }
+    pub fn selection_rules(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectionRules", value.into_expr())) }
 }
 impl Done for DataMigrationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceDataSettings` of `AWS::DMS::DataMigration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-datamigration-sourcedatasettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceDataSettings(Bag);
+#[must_use] pub struct SourceDataSettings(Bag);
 impl SourceDataSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CDCStartPosition`: text. Update: in place.
-    pub fn cdc_start_position(mut self, value: impl Arg<str>) -> Self { self.0.set("CDCStartPosition", value.into_expr()); self }
+    pub fn cdc_start_position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CDCStartPosition", value.into_expr())) }
     /// `CDCStartTime`: text. Update: in place.
-    pub fn cdc_start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("CDCStartTime", value.into_expr()); self }
+    pub fn cdc_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CDCStartTime", value.into_expr())) }
     /// `CDCStopTime`: text. Update: in place.
-    pub fn cdc_stop_time(mut self, value: impl Arg<str>) -> Self { self.0.set("CDCStopTime", value.into_expr()); self }
+    pub fn cdc_stop_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CDCStopTime", value.into_expr())) }
     /// `SlotName`: text. Update: in place.
-    pub fn slot_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SlotName", value.into_expr()); self }
+    pub fn slot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotName", value.into_expr())) }
 }
 impl Done for SourceDataSettings { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataMigrationType` allows.
@@ -110,287 +110,287 @@ impl CfnDataProvider {
     /// `AWS::DMS::DataProvider`
     pub const TYPE: &'static str = "AWS::DMS::DataProvider";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDataProviderProps<R0>) -> Self where CfnDataProviderProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataProviderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DataProviderArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DataProviderArn`: text.
+    /// The attribute `DataProviderArn`: `OtherArn`.
     pub fn attr_data_provider_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DataProviderArn") }
     /// The attribute `DataProviderCreationTime`: text.
     pub fn attr_data_provider_creation_time(&self) -> Val<str> { self.0.get_att("DataProviderCreationTime") }
 }
 impl Parent for CfnDataProvider { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-dataprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataProviderProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDataProviderProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDataProviderProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataProviderProps<missing::Engine> { CfnDataProviderProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataProviderProps<Missing<required::Engine>> { CfnDataProviderProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDataProviderProps<R0> {
     /// `DataProviderIdentifier`: text. Update: in place.
-    pub fn data_provider_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DataProviderIdentifier", value.into_expr()); self }
+    pub fn data_provider_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataProviderIdentifier", value.into_expr()), Phase) }
     /// `DataProviderName`: text. Update: in place.
-    pub fn data_provider_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DataProviderName", value.into_expr()); self }
+    pub fn data_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataProviderName", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Engine`: `Engine`, required. Update: in place.
-    pub fn engine(mut self, value: impl Arg<data_provider::Engine>) -> CfnDataProviderProps<Set> { self.0.set("Engine", value.into_expr()); CfnDataProviderProps(self.0, Phase) }
+    pub fn engine(self, value: impl Arg<data_provider::Engine>) -> CfnDataProviderProps<Set> { CfnDataProviderProps(put(self.0, "Engine", value.into_expr()), Phase) }
     /// `ExactSettings`: boolean. Update: in place.
-    pub fn exact_settings(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExactSettings", value.into_expr()); self }
+    pub fn exact_settings(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExactSettings", value.into_expr()), Phase) }
     /// `Settings`: `Settings`. Update: in place.
-    pub fn settings(mut self, value: impl Arg<data_provider::Settings>) -> Self { self.0.set("Settings", value.into_expr()); self }
+    pub fn settings(self, value: impl Arg<data_provider::Settings>) -> Self { Self(put(self.0, "Settings", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDataProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DMS::DataProvider`.
 pub mod data_provider {
 use crate::cfn::support::*;
 /// The property type `DocDbSettings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-docdbsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocDbSettings<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct DocDbSettings<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl DocDbSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DocDbSettings<super::missing::DatabaseName, super::missing::Port, super::missing::ServerName> { DocDbSettings(Bag::default(), Phase) }
+    pub fn new() -> DocDbSettings<Missing<super::required::DatabaseName>, Missing<super::required::Port>, Missing<super::required::ServerName>> { DocDbSettings(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DocDbSettings<R0, R1, R2> {
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> DocDbSettings<Set, R1, R2> { self.0.set("DatabaseName", value.into_expr()); DocDbSettings(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> DocDbSettings<Set, R1, R2> { DocDbSettings(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> DocDbSettings<R0, Set, R2> { self.0.set("Port", value.into_expr()); DocDbSettings(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> DocDbSettings<R0, Set, R2> { DocDbSettings(put(self.0, "Port", value.into_expr()), Phase) }
     /// `ServerName`: text, required. Update: in place.
-    pub fn server_name(mut self, value: impl Arg<str>) -> DocDbSettings<R0, R1, Set> { self.0.set("ServerName", value.into_expr()); DocDbSettings(self.0, Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> DocDbSettings<R0, R1, Set> { DocDbSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
     /// `SslMode`: `DocDbSettingsSslMode`. Update: in place.
-    pub fn ssl_mode(mut self, value: impl Arg<DocDbSettingsSslMode>) -> Self { self.0.set("SslMode", value.into_expr()); self }
+    pub fn ssl_mode(self, value: impl Arg<DocDbSettingsSslMode>) -> Self { Self(put(self.0, "SslMode", value.into_expr()), Phase) }
 }
 impl Done for DocDbSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IbmDb2LuwSettings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-ibmdb2luwsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IbmDb2LuwSettings<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct IbmDb2LuwSettings<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl IbmDb2LuwSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IbmDb2LuwSettings<super::missing::DatabaseName, super::missing::Port, super::missing::ServerName, super::missing::SslMode> { IbmDb2LuwSettings(Bag::default(), Phase) }
+    pub fn new() -> IbmDb2LuwSettings<Missing<super::required::DatabaseName>, Missing<super::required::Port>, Missing<super::required::ServerName>, Missing<super::required::SslMode>> { IbmDb2LuwSettings(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> IbmDb2LuwSettings<R0, R1, R2, R3> {
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> IbmDb2LuwSettings<Set, R1, R2, R3> { self.0.set("DatabaseName", value.into_expr()); IbmDb2LuwSettings(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> IbmDb2LuwSettings<Set, R1, R2, R3> { IbmDb2LuwSettings(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> IbmDb2LuwSettings<R0, Set, R2, R3> { self.0.set("Port", value.into_expr()); IbmDb2LuwSettings(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> IbmDb2LuwSettings<R0, Set, R2, R3> { IbmDb2LuwSettings(put(self.0, "Port", value.into_expr()), Phase) }
     /// `ServerName`: text, required. Update: in place.
-    pub fn server_name(mut self, value: impl Arg<str>) -> IbmDb2LuwSettings<R0, R1, Set, R3> { self.0.set("ServerName", value.into_expr()); IbmDb2LuwSettings(self.0, Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> IbmDb2LuwSettings<R0, R1, Set, R3> { IbmDb2LuwSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
     /// `SslMode`: `IbmDb2LuwSettingsSslMode`, required. Update: in place.
-    pub fn ssl_mode(mut self, value: impl Arg<IbmDb2LuwSettingsSslMode>) -> IbmDb2LuwSettings<R0, R1, R2, Set> { self.0.set("SslMode", value.into_expr()); IbmDb2LuwSettings(self.0, Phase) }
+    pub fn ssl_mode(self, value: impl Arg<IbmDb2LuwSettingsSslMode>) -> IbmDb2LuwSettings<R0, R1, R2, Set> { IbmDb2LuwSettings(put(self.0, "SslMode", value.into_expr()), Phase) }
 }
 impl Done for IbmDb2LuwSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IbmDb2zOsSettings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-ibmdb2zossettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IbmDb2zOsSettings<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct IbmDb2zOsSettings<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl IbmDb2zOsSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IbmDb2zOsSettings<super::missing::DatabaseName, super::missing::Port, super::missing::ServerName, super::missing::SslMode> { IbmDb2zOsSettings(Bag::default(), Phase) }
+    pub fn new() -> IbmDb2zOsSettings<Missing<super::required::DatabaseName>, Missing<super::required::Port>, Missing<super::required::ServerName>, Missing<super::required::SslMode>> { IbmDb2zOsSettings(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> IbmDb2zOsSettings<R0, R1, R2, R3> {
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> IbmDb2zOsSettings<Set, R1, R2, R3> { self.0.set("DatabaseName", value.into_expr()); IbmDb2zOsSettings(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> IbmDb2zOsSettings<Set, R1, R2, R3> { IbmDb2zOsSettings(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> IbmDb2zOsSettings<R0, Set, R2, R3> { self.0.set("Port", value.into_expr()); IbmDb2zOsSettings(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> IbmDb2zOsSettings<R0, Set, R2, R3> { IbmDb2zOsSettings(put(self.0, "Port", value.into_expr()), Phase) }
     /// `ServerName`: text, required. Update: in place.
-    pub fn server_name(mut self, value: impl Arg<str>) -> IbmDb2zOsSettings<R0, R1, Set, R3> { self.0.set("ServerName", value.into_expr()); IbmDb2zOsSettings(self.0, Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> IbmDb2zOsSettings<R0, R1, Set, R3> { IbmDb2zOsSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
     /// `SslMode`: `IbmDb2zOsSettingsSslMode`, required. Update: in place.
-    pub fn ssl_mode(mut self, value: impl Arg<IbmDb2zOsSettingsSslMode>) -> IbmDb2zOsSettings<R0, R1, R2, Set> { self.0.set("SslMode", value.into_expr()); IbmDb2zOsSettings(self.0, Phase) }
+    pub fn ssl_mode(self, value: impl Arg<IbmDb2zOsSettingsSslMode>) -> IbmDb2zOsSettings<R0, R1, R2, Set> { IbmDb2zOsSettings(put(self.0, "SslMode", value.into_expr()), Phase) }
 }
 impl Done for IbmDb2zOsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MariaDbSettings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mariadbsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MariaDbSettings<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MariaDbSettings<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MariaDbSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MariaDbSettings<super::missing::Port, super::missing::ServerName, super::missing::SslMode> { MariaDbSettings(Bag::default(), Phase) }
+    pub fn new() -> MariaDbSettings<Missing<super::required::Port>, Missing<super::required::ServerName>, Missing<super::required::SslMode>> { MariaDbSettings(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MariaDbSettings<R0, R1, R2> {
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> MariaDbSettings<Set, R1, R2> { self.0.set("Port", value.into_expr()); MariaDbSettings(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> MariaDbSettings<Set, R1, R2> { MariaDbSettings(put(self.0, "Port", value.into_expr()), Phase) }
     /// `ServerName`: text, required. Update: in place.
-    pub fn server_name(mut self, value: impl Arg<str>) -> MariaDbSettings<R0, Set, R2> { self.0.set("ServerName", value.into_expr()); MariaDbSettings(self.0, Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> MariaDbSettings<R0, Set, R2> { MariaDbSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
     /// `SslMode`: `SslMode`, required. Update: in place.
-    pub fn ssl_mode(mut self, value: impl Arg<SslMode>) -> MariaDbSettings<R0, R1, Set> { self.0.set("SslMode", value.into_expr()); MariaDbSettings(self.0, Phase) }
+    pub fn ssl_mode(self, value: impl Arg<SslMode>) -> MariaDbSettings<R0, R1, Set> { MariaDbSettings(put(self.0, "SslMode", value.into_expr()), Phase) }
 }
 impl Done for MariaDbSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MicrosoftSqlServerSettings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-microsoftsqlserversettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MicrosoftSqlServerSettings<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct MicrosoftSqlServerSettings<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl MicrosoftSqlServerSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MicrosoftSqlServerSettings<super::missing::DatabaseName, super::missing::Port, super::missing::ServerName, super::missing::SslMode> { MicrosoftSqlServerSettings(Bag::default(), Phase) }
+    pub fn new() -> MicrosoftSqlServerSettings<Missing<super::required::DatabaseName>, Missing<super::required::Port>, Missing<super::required::ServerName>, Missing<super::required::SslMode>> { MicrosoftSqlServerSettings(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> MicrosoftSqlServerSettings<R0, R1, R2, R3> {
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> MicrosoftSqlServerSettings<Set, R1, R2, R3> { self.0.set("DatabaseName", value.into_expr()); MicrosoftSqlServerSettings(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> MicrosoftSqlServerSettings<Set, R1, R2, R3> { MicrosoftSqlServerSettings(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> MicrosoftSqlServerSettings<R0, Set, R2, R3> { self.0.set("Port", value.into_expr()); MicrosoftSqlServerSettings(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> MicrosoftSqlServerSettings<R0, Set, R2, R3> { MicrosoftSqlServerSettings(put(self.0, "Port", value.into_expr()), Phase) }
     /// `ServerName`: text, required. Update: in place.
-    pub fn server_name(mut self, value: impl Arg<str>) -> MicrosoftSqlServerSettings<R0, R1, Set, R3> { self.0.set("ServerName", value.into_expr()); MicrosoftSqlServerSettings(self.0, Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> MicrosoftSqlServerSettings<R0, R1, Set, R3> { MicrosoftSqlServerSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
     /// `SslMode`: `SslMode`, required. Update: in place.
-    pub fn ssl_mode(mut self, value: impl Arg<SslMode>) -> MicrosoftSqlServerSettings<R0, R1, R2, Set> { self.0.set("SslMode", value.into_expr()); MicrosoftSqlServerSettings(self.0, Phase) }
+    pub fn ssl_mode(self, value: impl Arg<SslMode>) -> MicrosoftSqlServerSettings<R0, R1, R2, Set> { MicrosoftSqlServerSettings(put(self.0, "SslMode", value.into_expr()), Phase) }
 }
 impl Done for MicrosoftSqlServerSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MongoDbSettings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mongodbsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MongoDbSettings<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MongoDbSettings<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MongoDbSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MongoDbSettings<super::missing::Port, super::missing::ServerName> { MongoDbSettings(Bag::default(), Phase) }
+    pub fn new() -> MongoDbSettings<Missing<super::required::Port>, Missing<super::required::ServerName>> { MongoDbSettings(Bag::default(), Phase) }
 }
 impl<R0, R1> MongoDbSettings<R0, R1> {
     /// `AuthMechanism`: `AuthMechanism`. Update: in place.
-    pub fn auth_mechanism(mut self, value: impl Arg<AuthMechanism>) -> Self { self.0.set("AuthMechanism", value.into_expr()); self }
+    pub fn auth_mechanism(self, value: impl Arg<AuthMechanism>) -> Self { Self(put(self.0, "AuthMechanism", value.into_expr()), Phase) }
     /// `AuthSource`: text. Update: in place.
-    pub fn auth_source(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthSource", value.into_expr()); self }
+    pub fn auth_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthSource", value.into_expr()), Phase) }
     /// `AuthType`: `AuthType`. Update: in place.
-    pub fn auth_type(mut self, value: impl Arg<AuthType>) -> Self { self.0.set("AuthType", value.into_expr()); self }
+    pub fn auth_type(self, value: impl Arg<AuthType>) -> Self { Self(put(self.0, "AuthType", value.into_expr()), Phase) }
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
     /// `DatabaseName`: text. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> MongoDbSettings<Set, R1> { self.0.set("Port", value.into_expr()); MongoDbSettings(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> MongoDbSettings<Set, R1> { MongoDbSettings(put(self.0, "Port", value.into_expr()), Phase) }
     /// `ServerName`: text, required. Update: in place.
-    pub fn server_name(mut self, value: impl Arg<str>) -> MongoDbSettings<R0, Set> { self.0.set("ServerName", value.into_expr()); MongoDbSettings(self.0, Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> MongoDbSettings<R0, Set> { MongoDbSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
     /// `SslMode`: `MongoDbSettingsSslMode`. Update: in place.
-    pub fn ssl_mode(mut self, value: impl Arg<MongoDbSettingsSslMode>) -> Self { self.0.set("SslMode", value.into_expr()); self }
+    pub fn ssl_mode(self, value: impl Arg<MongoDbSettingsSslMode>) -> Self { Self(put(self.0, "SslMode", value.into_expr()), Phase) }
 }
 impl Done for MongoDbSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MySqlSettings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-mysqlsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MySqlSettings<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MySqlSettings<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MySqlSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MySqlSettings<super::missing::Port, super::missing::ServerName, super::missing::SslMode> { MySqlSettings(Bag::default(), Phase) }
+    pub fn new() -> MySqlSettings<Missing<super::required::Port>, Missing<super::required::ServerName>, Missing<super::required::SslMode>> { MySqlSettings(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MySqlSettings<R0, R1, R2> {
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> MySqlSettings<Set, R1, R2> { self.0.set("Port", value.into_expr()); MySqlSettings(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> MySqlSettings<Set, R1, R2> { MySqlSettings(put(self.0, "Port", value.into_expr()), Phase) }
     /// `ServerName`: text, required. Update: in place.
-    pub fn server_name(mut self, value: impl Arg<str>) -> MySqlSettings<R0, Set, R2> { self.0.set("ServerName", value.into_expr()); MySqlSettings(self.0, Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> MySqlSettings<R0, Set, R2> { MySqlSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
     /// `SslMode`: `SslMode`, required. Update: in place.
-    pub fn ssl_mode(mut self, value: impl Arg<SslMode>) -> MySqlSettings<R0, R1, Set> { self.0.set("SslMode", value.into_expr()); MySqlSettings(self.0, Phase) }
+    pub fn ssl_mode(self, value: impl Arg<SslMode>) -> MySqlSettings<R0, R1, Set> { MySqlSettings(put(self.0, "SslMode", value.into_expr()), Phase) }
 }
 impl Done for MySqlSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OracleSettings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-oraclesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OracleSettings<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct OracleSettings<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl OracleSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OracleSettings<super::missing::DatabaseName, super::missing::Port, super::missing::ServerName, super::missing::SslMode> { OracleSettings(Bag::default(), Phase) }
+    pub fn new() -> OracleSettings<Missing<super::required::DatabaseName>, Missing<super::required::Port>, Missing<super::required::ServerName>, Missing<super::required::SslMode>> { OracleSettings(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> OracleSettings<R0, R1, R2, R3> {
     /// `AsmServer`: text. Update: in place.
-    pub fn asm_server(mut self, value: impl Arg<str>) -> Self { self.0.set("AsmServer", value.into_expr()); self }
+    pub fn asm_server(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AsmServer", value.into_expr()), Phase) }
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> OracleSettings<Set, R1, R2, R3> { self.0.set("DatabaseName", value.into_expr()); OracleSettings(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> OracleSettings<Set, R1, R2, R3> { OracleSettings(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> OracleSettings<R0, Set, R2, R3> { self.0.set("Port", value.into_expr()); OracleSettings(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> OracleSettings<R0, Set, R2, R3> { OracleSettings(put(self.0, "Port", value.into_expr()), Phase) }
     /// `SecretsManagerOracleAsmAccessRoleArn`: text. Update: in place.
-    pub fn secrets_manager_oracle_asm_access_role_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretsManagerOracleAsmAccessRoleArn", value.into_expr()); self }
+    pub fn secrets_manager_oracle_asm_access_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerOracleAsmAccessRoleArn", value.into_expr()), Phase) }
     /// `SecretsManagerOracleAsmSecretId`: text. Update: in place.
-    pub fn secrets_manager_oracle_asm_secret_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretsManagerOracleAsmSecretId", value.into_expr()); self }
+    pub fn secrets_manager_oracle_asm_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerOracleAsmSecretId", value.into_expr()), Phase) }
     /// `SecretsManagerSecurityDbEncryptionAccessRoleArn`: text. Update: in place.
-    pub fn secrets_manager_security_db_encryption_access_role_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretsManagerSecurityDbEncryptionAccessRoleArn", value.into_expr()); self }
+    pub fn secrets_manager_security_db_encryption_access_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecurityDbEncryptionAccessRoleArn", value.into_expr()), Phase) }
     /// `SecretsManagerSecurityDbEncryptionSecretId`: text. Update: in place.
-    pub fn secrets_manager_security_db_encryption_secret_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretsManagerSecurityDbEncryptionSecretId", value.into_expr()); self }
+    pub fn secrets_manager_security_db_encryption_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecurityDbEncryptionSecretId", value.into_expr()), Phase) }
     /// `ServerName`: text, required. Update: in place.
-    pub fn server_name(mut self, value: impl Arg<str>) -> OracleSettings<R0, R1, Set, R3> { self.0.set("ServerName", value.into_expr()); OracleSettings(self.0, Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> OracleSettings<R0, R1, Set, R3> { OracleSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
     /// `SslMode`: `SslMode`, required. Update: in place.
-    pub fn ssl_mode(mut self, value: impl Arg<SslMode>) -> OracleSettings<R0, R1, R2, Set> { self.0.set("SslMode", value.into_expr()); OracleSettings(self.0, Phase) }
+    pub fn ssl_mode(self, value: impl Arg<SslMode>) -> OracleSettings<R0, R1, R2, Set> { OracleSettings(put(self.0, "SslMode", value.into_expr()), Phase) }
 }
 impl Done for OracleSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PostgreSqlSettings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-postgresqlsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PostgreSqlSettings<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct PostgreSqlSettings<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl PostgreSqlSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PostgreSqlSettings<super::missing::DatabaseName, super::missing::Port, super::missing::ServerName, super::missing::SslMode> { PostgreSqlSettings(Bag::default(), Phase) }
+    pub fn new() -> PostgreSqlSettings<Missing<super::required::DatabaseName>, Missing<super::required::Port>, Missing<super::required::ServerName>, Missing<super::required::SslMode>> { PostgreSqlSettings(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> PostgreSqlSettings<R0, R1, R2, R3> {
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> PostgreSqlSettings<Set, R1, R2, R3> { self.0.set("DatabaseName", value.into_expr()); PostgreSqlSettings(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> PostgreSqlSettings<Set, R1, R2, R3> { PostgreSqlSettings(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> PostgreSqlSettings<R0, Set, R2, R3> { self.0.set("Port", value.into_expr()); PostgreSqlSettings(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> PostgreSqlSettings<R0, Set, R2, R3> { PostgreSqlSettings(put(self.0, "Port", value.into_expr()), Phase) }
     /// `ServerName`: text, required. Update: in place.
-    pub fn server_name(mut self, value: impl Arg<str>) -> PostgreSqlSettings<R0, R1, Set, R3> { self.0.set("ServerName", value.into_expr()); PostgreSqlSettings(self.0, Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> PostgreSqlSettings<R0, R1, Set, R3> { PostgreSqlSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
     /// `SslMode`: `SslMode`, required. Update: in place.
-    pub fn ssl_mode(mut self, value: impl Arg<SslMode>) -> PostgreSqlSettings<R0, R1, R2, Set> { self.0.set("SslMode", value.into_expr()); PostgreSqlSettings(self.0, Phase) }
+    pub fn ssl_mode(self, value: impl Arg<SslMode>) -> PostgreSqlSettings<R0, R1, R2, Set> { PostgreSqlSettings(put(self.0, "SslMode", value.into_expr()), Phase) }
 }
 impl Done for PostgreSqlSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftSettings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-redshiftsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftSettings<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct RedshiftSettings<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl RedshiftSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedshiftSettings<super::missing::DatabaseName, super::missing::Port, super::missing::ServerName> { RedshiftSettings(Bag::default(), Phase) }
+    pub fn new() -> RedshiftSettings<Missing<super::required::DatabaseName>, Missing<super::required::Port>, Missing<super::required::ServerName>> { RedshiftSettings(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RedshiftSettings<R0, R1, R2> {
     /// `DatabaseName`: text, required. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> RedshiftSettings<Set, R1, R2> { self.0.set("DatabaseName", value.into_expr()); RedshiftSettings(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> RedshiftSettings<Set, R1, R2> { RedshiftSettings(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> RedshiftSettings<R0, Set, R2> { self.0.set("Port", value.into_expr()); RedshiftSettings(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> RedshiftSettings<R0, Set, R2> { RedshiftSettings(put(self.0, "Port", value.into_expr()), Phase) }
     /// `ServerName`: text, required. Update: in place.
-    pub fn server_name(mut self, value: impl Arg<str>) -> RedshiftSettings<R0, R1, Set> { self.0.set("ServerName", value.into_expr()); RedshiftSettings(self.0, Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> RedshiftSettings<R0, R1, Set> { RedshiftSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
 }
 impl Done for RedshiftSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Settings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-settings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Settings(Bag);
+#[must_use] pub struct Settings(Bag);
 impl Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DocDbSettings`: `DocDbSettings`. Update: in place.
-    pub fn doc_db_settings(mut self, value: impl Arg<DocDbSettings>) -> Self { self.0.set("DocDbSettings", value.into_expr()); self }
+    pub fn doc_db_settings(self, value: impl Arg<DocDbSettings>) -> Self { Self(put(self.0, "DocDbSettings", value.into_expr())) }
     /// `IbmDb2LuwSettings`: `IbmDb2LuwSettings`. Update: in place.
-    pub fn ibm_db2_luw_settings(mut self, value: impl Arg<IbmDb2LuwSettings>) -> Self { self.0.set("IbmDb2LuwSettings", value.into_expr()); self }
+    pub fn ibm_db2_luw_settings(self, value: impl Arg<IbmDb2LuwSettings>) -> Self { Self(put(self.0, "IbmDb2LuwSettings", value.into_expr())) }
     /// `IbmDb2zOsSettings`: `IbmDb2zOsSettings`. Update: in place.
-    pub fn ibm_db2z_os_settings(mut self, value: impl Arg<IbmDb2zOsSettings>) -> Self { self.0.set("IbmDb2zOsSettings", value.into_expr()); self }
+    pub fn ibm_db2z_os_settings(self, value: impl Arg<IbmDb2zOsSettings>) -> Self { Self(put(self.0, "IbmDb2zOsSettings", value.into_expr())) }
     /// `MariaDbSettings`: `MariaDbSettings`. Update: in place.
-    pub fn maria_db_settings(mut self, value: impl Arg<MariaDbSettings>) -> Self { self.0.set("MariaDbSettings", value.into_expr()); self }
+    pub fn maria_db_settings(self, value: impl Arg<MariaDbSettings>) -> Self { Self(put(self.0, "MariaDbSettings", value.into_expr())) }
     /// `MicrosoftSqlServerSettings`: `MicrosoftSqlServerSettings`. Update: in place.
-    pub fn microsoft_sql_server_settings(mut self, value: impl Arg<MicrosoftSqlServerSettings>) -> Self { self.0.set("MicrosoftSqlServerSettings", value.into_expr()); self }
+    pub fn microsoft_sql_server_settings(self, value: impl Arg<MicrosoftSqlServerSettings>) -> Self { Self(put(self.0, "MicrosoftSqlServerSettings", value.into_expr())) }
     /// `MongoDbSettings`: `MongoDbSettings`. Update: in place.
-    pub fn mongo_db_settings(mut self, value: impl Arg<MongoDbSettings>) -> Self { self.0.set("MongoDbSettings", value.into_expr()); self }
+    pub fn mongo_db_settings(self, value: impl Arg<MongoDbSettings>) -> Self { Self(put(self.0, "MongoDbSettings", value.into_expr())) }
     /// `MySqlSettings`: `MySqlSettings`. Update: in place.
-    pub fn my_sql_settings(mut self, value: impl Arg<MySqlSettings>) -> Self { self.0.set("MySqlSettings", value.into_expr()); self }
+    pub fn my_sql_settings(self, value: impl Arg<MySqlSettings>) -> Self { Self(put(self.0, "MySqlSettings", value.into_expr())) }
     /// `OracleSettings`: `OracleSettings`. Update: in place.
-    pub fn oracle_settings(mut self, value: impl Arg<OracleSettings>) -> Self { self.0.set("OracleSettings", value.into_expr()); self }
+    pub fn oracle_settings(self, value: impl Arg<OracleSettings>) -> Self { Self(put(self.0, "OracleSettings", value.into_expr())) }
     /// `PostgreSqlSettings`: `PostgreSqlSettings`. Update: in place.
-    pub fn postgre_sql_settings(mut self, value: impl Arg<PostgreSqlSettings>) -> Self { self.0.set("PostgreSqlSettings", value.into_expr()); self }
+    pub fn postgre_sql_settings(self, value: impl Arg<PostgreSqlSettings>) -> Self { Self(put(self.0, "PostgreSqlSettings", value.into_expr())) }
     /// `RedshiftSettings`: `RedshiftSettings`. Update: in place.
-    pub fn redshift_settings(mut self, value: impl Arg<RedshiftSettings>) -> Self { self.0.set("RedshiftSettings", value.into_expr()); self }
+    pub fn redshift_settings(self, value: impl Arg<RedshiftSettings>) -> Self { Self(put(self.0, "RedshiftSettings", value.into_expr())) }
     /// `SybaseAseSettings`: `SybaseAseSettings`. Update: in place.
-    pub fn sybase_ase_settings(mut self, value: impl Arg<SybaseAseSettings>) -> Self { self.0.set("SybaseAseSettings", value.into_expr()); self }
+    pub fn sybase_ase_settings(self, value: impl Arg<SybaseAseSettings>) -> Self { Self(put(self.0, "SybaseAseSettings", value.into_expr())) }
 }
 impl Done for Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SybaseAseSettings` of `AWS::DMS::DataProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-dataprovider-sybaseasesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SybaseAseSettings<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SybaseAseSettings<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SybaseAseSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SybaseAseSettings<super::missing::Port, super::missing::ServerName, super::missing::SslMode> { SybaseAseSettings(Bag::default(), Phase) }
+    pub fn new() -> SybaseAseSettings<Missing<super::required::Port>, Missing<super::required::ServerName>, Missing<super::required::SslMode>> { SybaseAseSettings(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SybaseAseSettings<R0, R1, R2> {
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
     /// `DatabaseName`: text. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `EncryptPassword`: boolean. Update: in place.
-    pub fn encrypt_password(mut self, value: impl Arg<bool>) -> Self { self.0.set("EncryptPassword", value.into_expr()); self }
+    pub fn encrypt_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EncryptPassword", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> SybaseAseSettings<Set, R1, R2> { self.0.set("Port", value.into_expr()); SybaseAseSettings(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> SybaseAseSettings<Set, R1, R2> { SybaseAseSettings(put(self.0, "Port", value.into_expr()), Phase) }
     /// `ServerName`: text, required. Update: in place.
-    pub fn server_name(mut self, value: impl Arg<str>) -> SybaseAseSettings<R0, Set, R2> { self.0.set("ServerName", value.into_expr()); SybaseAseSettings(self.0, Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> SybaseAseSettings<R0, Set, R2> { SybaseAseSettings(put(self.0, "ServerName", value.into_expr()), Phase) }
     /// `SslMode`: `SybaseAseSettingsSslMode`, required. Update: in place.
-    pub fn ssl_mode(mut self, value: impl Arg<SybaseAseSettingsSslMode>) -> SybaseAseSettings<R0, R1, Set> { self.0.set("SslMode", value.into_expr()); SybaseAseSettings(self.0, Phase) }
+    pub fn ssl_mode(self, value: impl Arg<SybaseAseSettingsSslMode>) -> SybaseAseSettings<R0, R1, Set> { SybaseAseSettings(put(self.0, "SslMode", value.into_expr()), Phase) }
 }
 impl Done for SybaseAseSettings { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthMechanism` allows.
@@ -418,672 +418,672 @@ impl CfnEndpoint {
     /// `AWS::DMS::Endpoint`
     pub const TYPE: &'static str = "AWS::DMS::Endpoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnEndpointProps<R0, R1>) -> Self where CfnEndpointProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EndpointArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `EndpointArn`: text.
+    /// The attribute `EndpointArn`: `OtherArn`.
     pub fn attr_endpoint_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EndpointArn") }
     /// The attribute `ExternalId`: text.
     pub fn attr_external_id(&self) -> Val<str> { self.0.get_att("ExternalId") }
 }
 impl Parent for CfnEndpoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-endpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEndpointProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnEndpointProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnEndpointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEndpointProps<missing::EndpointType, missing::EngineName> { CfnEndpointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEndpointProps<Missing<required::EndpointType>, Missing<required::EngineName>> { CfnEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEndpointProps<R0, R1> {
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
     /// `DatabaseName`: text. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `DocDbSettings`: `DocDbSettings`. Update: in place.
-    pub fn doc_db_settings(mut self, value: impl Arg<endpoint::DocDbSettings>) -> Self { self.0.set("DocDbSettings", value.into_expr()); self }
+    pub fn doc_db_settings(self, value: impl Arg<endpoint::DocDbSettings>) -> Self { Self(put(self.0, "DocDbSettings", value.into_expr()), Phase) }
     /// `DynamoDbSettings`: `DynamoDbSettings`. Update: in place.
-    pub fn dynamo_db_settings(mut self, value: impl Arg<endpoint::DynamoDbSettings>) -> Self { self.0.set("DynamoDbSettings", value.into_expr()); self }
+    pub fn dynamo_db_settings(self, value: impl Arg<endpoint::DynamoDbSettings>) -> Self { Self(put(self.0, "DynamoDbSettings", value.into_expr()), Phase) }
     /// `ElasticsearchSettings`: `ElasticsearchSettings`. Update: in place.
-    pub fn elasticsearch_settings(mut self, value: impl Arg<endpoint::ElasticsearchSettings>) -> Self { self.0.set("ElasticsearchSettings", value.into_expr()); self }
+    pub fn elasticsearch_settings(self, value: impl Arg<endpoint::ElasticsearchSettings>) -> Self { Self(put(self.0, "ElasticsearchSettings", value.into_expr()), Phase) }
     /// `EndpointIdentifier`: text. Update: in place.
-    pub fn endpoint_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("EndpointIdentifier", value.into_expr()); self }
+    pub fn endpoint_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointIdentifier", value.into_expr()), Phase) }
     /// `EndpointType`: text, required. Update: in place.
-    pub fn endpoint_type(mut self, value: impl Arg<str>) -> CfnEndpointProps<Set, R1> { self.0.set("EndpointType", value.into_expr()); CfnEndpointProps(self.0, Phase) }
+    pub fn endpoint_type(self, value: impl Arg<str>) -> CfnEndpointProps<Set, R1> { CfnEndpointProps(put(self.0, "EndpointType", value.into_expr()), Phase) }
     /// `EngineName`: text, required. Update: in place.
-    pub fn engine_name(mut self, value: impl Arg<str>) -> CfnEndpointProps<R0, Set> { self.0.set("EngineName", value.into_expr()); CfnEndpointProps(self.0, Phase) }
+    pub fn engine_name(self, value: impl Arg<str>) -> CfnEndpointProps<R0, Set> { CfnEndpointProps(put(self.0, "EngineName", value.into_expr()), Phase) }
     /// `ExtraConnectionAttributes`: text. Update: in place.
-    pub fn extra_connection_attributes(mut self, value: impl Arg<str>) -> Self { self.0.set("ExtraConnectionAttributes", value.into_expr()); self }
+    pub fn extra_connection_attributes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtraConnectionAttributes", value.into_expr()), Phase) }
     /// `GcpMySQLSettings`: `GcpMySQLSettings`. Update: in place.
-    pub fn gcp_mysql_settings(mut self, value: impl Arg<endpoint::GcpMySQLSettings>) -> Self { self.0.set("GcpMySQLSettings", value.into_expr()); self }
+    pub fn gcp_mysql_settings(self, value: impl Arg<endpoint::GcpMySQLSettings>) -> Self { Self(put(self.0, "GcpMySQLSettings", value.into_expr()), Phase) }
     /// `IbmDb2Settings`: `IbmDb2Settings`. Update: in place.
-    pub fn ibm_db2_settings(mut self, value: impl Arg<endpoint::IbmDb2Settings>) -> Self { self.0.set("IbmDb2Settings", value.into_expr()); self }
+    pub fn ibm_db2_settings(self, value: impl Arg<endpoint::IbmDb2Settings>) -> Self { Self(put(self.0, "IbmDb2Settings", value.into_expr()), Phase) }
     /// `KafkaSettings`: `KafkaSettings`. Update: in place.
-    pub fn kafka_settings(mut self, value: impl Arg<endpoint::KafkaSettings>) -> Self { self.0.set("KafkaSettings", value.into_expr()); self }
+    pub fn kafka_settings(self, value: impl Arg<endpoint::KafkaSettings>) -> Self { Self(put(self.0, "KafkaSettings", value.into_expr()), Phase) }
     /// `KinesisSettings`: `KinesisSettings`. Update: in place.
-    pub fn kinesis_settings(mut self, value: impl Arg<endpoint::KinesisSettings>) -> Self { self.0.set("KinesisSettings", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn kinesis_settings(self, value: impl Arg<endpoint::KinesisSettings>) -> Self { Self(put(self.0, "KinesisSettings", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `MicrosoftSqlServerSettings`: `MicrosoftSqlServerSettings`. Update: in place.
-    pub fn microsoft_sql_server_settings(mut self, value: impl Arg<endpoint::MicrosoftSqlServerSettings>) -> Self { self.0.set("MicrosoftSqlServerSettings", value.into_expr()); self }
+    pub fn microsoft_sql_server_settings(self, value: impl Arg<endpoint::MicrosoftSqlServerSettings>) -> Self { Self(put(self.0, "MicrosoftSqlServerSettings", value.into_expr()), Phase) }
     /// `MongoDbSettings`: `MongoDbSettings`. Update: in place.
-    pub fn mongo_db_settings(mut self, value: impl Arg<endpoint::MongoDbSettings>) -> Self { self.0.set("MongoDbSettings", value.into_expr()); self }
+    pub fn mongo_db_settings(self, value: impl Arg<endpoint::MongoDbSettings>) -> Self { Self(put(self.0, "MongoDbSettings", value.into_expr()), Phase) }
     /// `MySqlSettings`: `MySqlSettings`. Update: in place.
-    pub fn my_sql_settings(mut self, value: impl Arg<endpoint::MySqlSettings>) -> Self { self.0.set("MySqlSettings", value.into_expr()); self }
+    pub fn my_sql_settings(self, value: impl Arg<endpoint::MySqlSettings>) -> Self { Self(put(self.0, "MySqlSettings", value.into_expr()), Phase) }
     /// `NeptuneSettings`: `NeptuneSettings`. Update: in place.
-    pub fn neptune_settings(mut self, value: impl Arg<endpoint::NeptuneSettings>) -> Self { self.0.set("NeptuneSettings", value.into_expr()); self }
+    pub fn neptune_settings(self, value: impl Arg<endpoint::NeptuneSettings>) -> Self { Self(put(self.0, "NeptuneSettings", value.into_expr()), Phase) }
     /// `OracleSettings`: `OracleSettings`. Update: in place.
-    pub fn oracle_settings(mut self, value: impl Arg<endpoint::OracleSettings>) -> Self { self.0.set("OracleSettings", value.into_expr()); self }
+    pub fn oracle_settings(self, value: impl Arg<endpoint::OracleSettings>) -> Self { Self(put(self.0, "OracleSettings", value.into_expr()), Phase) }
     /// `Password`: text. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
     /// `PostgreSqlSettings`: `PostgreSqlSettings`. Update: in place.
-    pub fn postgre_sql_settings(mut self, value: impl Arg<endpoint::PostgreSqlSettings>) -> Self { self.0.set("PostgreSqlSettings", value.into_expr()); self }
+    pub fn postgre_sql_settings(self, value: impl Arg<endpoint::PostgreSqlSettings>) -> Self { Self(put(self.0, "PostgreSqlSettings", value.into_expr()), Phase) }
     /// `RedisSettings`: `RedisSettings`. Update: in place.
-    pub fn redis_settings(mut self, value: impl Arg<endpoint::RedisSettings>) -> Self { self.0.set("RedisSettings", value.into_expr()); self }
+    pub fn redis_settings(self, value: impl Arg<endpoint::RedisSettings>) -> Self { Self(put(self.0, "RedisSettings", value.into_expr()), Phase) }
     /// `RedshiftSettings`: `RedshiftSettings`. Update: in place.
-    pub fn redshift_settings(mut self, value: impl Arg<endpoint::RedshiftSettings>) -> Self { self.0.set("RedshiftSettings", value.into_expr()); self }
+    pub fn redshift_settings(self, value: impl Arg<endpoint::RedshiftSettings>) -> Self { Self(put(self.0, "RedshiftSettings", value.into_expr()), Phase) }
     /// `ResourceIdentifier`: text. Update: replacement.
-    pub fn resource_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceIdentifier", value.into_expr()); self }
+    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value.into_expr()), Phase) }
     /// `S3Settings`: `S3Settings`. Update: in place.
-    pub fn s3_settings(mut self, value: impl Arg<endpoint::S3Settings>) -> Self { self.0.set("S3Settings", value.into_expr()); self }
+    pub fn s3_settings(self, value: impl Arg<endpoint::S3Settings>) -> Self { Self(put(self.0, "S3Settings", value.into_expr()), Phase) }
     /// `ServerName`: text. Update: in place.
-    pub fn server_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerName", value.into_expr()); self }
+    pub fn server_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerName", value.into_expr()), Phase) }
     /// `SslMode`: text. Update: in place.
-    pub fn ssl_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("SslMode", value.into_expr()); self }
+    pub fn ssl_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslMode", value.into_expr()), Phase) }
     /// `SybaseSettings`: `SybaseSettings`. Update: in place.
-    pub fn sybase_settings(mut self, value: impl Arg<endpoint::SybaseSettings>) -> Self { self.0.set("SybaseSettings", value.into_expr()); self }
+    pub fn sybase_settings(self, value: impl Arg<endpoint::SybaseSettings>) -> Self { Self(put(self.0, "SybaseSettings", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Username`: text. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for CfnEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DMS::Endpoint`.
 pub mod endpoint {
 use crate::cfn::support::*;
 /// The property type `DocDbSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-docdbsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocDbSettings(Bag);
+#[must_use] pub struct DocDbSettings(Bag);
 impl DocDbSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DocsToInvestigate`: integer. Update: in place.
-    pub fn docs_to_investigate(mut self, value: impl Arg<i64>) -> Self { self.0.set("DocsToInvestigate", value.into_expr()); self }
+    pub fn docs_to_investigate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DocsToInvestigate", value.into_expr())) }
     /// `ExtractDocId`: boolean. Update: in place.
-    pub fn extract_doc_id(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExtractDocId", value.into_expr()); self }
+    pub fn extract_doc_id(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExtractDocId", value.into_expr())) }
     /// `NestingLevel`: text. Update: in place.
-    pub fn nesting_level(mut self, value: impl Arg<str>) -> Self { self.0.set("NestingLevel", value.into_expr()); self }
-    /// `SecretsManagerAccessRoleArn`: text. Update: in place.
-    pub fn secrets_manager_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("SecretsManagerAccessRoleArn", value.into_expr()); self }
+    pub fn nesting_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NestingLevel", value.into_expr())) }
+    /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
     /// `SecretsManagerSecretId`: text. Update: in place.
-    pub fn secrets_manager_secret_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretsManagerSecretId", value.into_expr()); self }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
 }
 impl Done for DocDbSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamoDbSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-dynamodbsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DynamoDbSettings(Bag);
+#[must_use] pub struct DynamoDbSettings(Bag);
 impl DynamoDbSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ServiceAccessRoleArn`: text. Update: in place.
-    pub fn service_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ServiceAccessRoleArn", value.into_expr()); self }
+    /// `ServiceAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn service_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccessRoleArn", value.into_expr())) }
 }
 impl Done for DynamoDbSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElasticsearchSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-elasticsearchsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ElasticsearchSettings(Bag);
+#[must_use] pub struct ElasticsearchSettings(Bag);
 impl ElasticsearchSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndpointUri`: text. Update: replacement.
-    pub fn endpoint_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("EndpointUri", value.into_expr()); self }
+    pub fn endpoint_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointUri", value.into_expr())) }
     /// `ErrorRetryDuration`: integer. Update: in place.
-    pub fn error_retry_duration(mut self, value: impl Arg<i64>) -> Self { self.0.set("ErrorRetryDuration", value.into_expr()); self }
+    pub fn error_retry_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ErrorRetryDuration", value.into_expr())) }
     /// `FullLoadErrorPercentage`: integer. Update: in place.
-    pub fn full_load_error_percentage(mut self, value: impl Arg<i64>) -> Self { self.0.set("FullLoadErrorPercentage", value.into_expr()); self }
-    /// `ServiceAccessRoleArn`: text. Update: in place.
-    pub fn service_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ServiceAccessRoleArn", value.into_expr()); self }
+    pub fn full_load_error_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FullLoadErrorPercentage", value.into_expr())) }
+    /// `ServiceAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn service_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccessRoleArn", value.into_expr())) }
 }
 impl Done for ElasticsearchSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GcpMySQLSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-gcpmysqlsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GcpMySQLSettings(Bag);
+#[must_use] pub struct GcpMySQLSettings(Bag);
 impl GcpMySQLSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AfterConnectScript`: text. Update: in place.
-    pub fn after_connect_script(mut self, value: impl Arg<str>) -> Self { self.0.set("AfterConnectScript", value.into_expr()); self }
+    pub fn after_connect_script(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfterConnectScript", value.into_expr())) }
     /// `CleanSourceMetadataOnMismatch`: boolean. Update: in place.
-    pub fn clean_source_metadata_on_mismatch(mut self, value: impl Arg<bool>) -> Self { self.0.set("CleanSourceMetadataOnMismatch", value.into_expr()); self }
+    pub fn clean_source_metadata_on_mismatch(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CleanSourceMetadataOnMismatch", value.into_expr())) }
     /// `DatabaseName`: text. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
     /// `EventsPollInterval`: integer. Update: in place.
-    pub fn events_poll_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("EventsPollInterval", value.into_expr()); self }
+    pub fn events_poll_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EventsPollInterval", value.into_expr())) }
     /// `MaxFileSize`: integer. Update: in place.
-    pub fn max_file_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxFileSize", value.into_expr()); self }
+    pub fn max_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFileSize", value.into_expr())) }
     /// `ParallelLoadThreads`: integer. Update: in place.
-    pub fn parallel_load_threads(mut self, value: impl Arg<i64>) -> Self { self.0.set("ParallelLoadThreads", value.into_expr()); self }
+    pub fn parallel_load_threads(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelLoadThreads", value.into_expr())) }
     /// `Password`: text. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
-    /// `SecretsManagerAccessRoleArn`: text. Update: in place.
-    pub fn secrets_manager_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("SecretsManagerAccessRoleArn", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
     /// `SecretsManagerSecretId`: text. Update: in place.
-    pub fn secrets_manager_secret_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretsManagerSecretId", value.into_expr()); self }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
     /// `ServerName`: text. Update: in place.
-    pub fn server_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerName", value.into_expr()); self }
+    pub fn server_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerName", value.into_expr())) }
     /// `ServerTimezone`: text. Update: in place.
-    pub fn server_timezone(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerTimezone", value.into_expr()); self }
+    pub fn server_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerTimezone", value.into_expr())) }
     /// `Username`: text. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for GcpMySQLSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IbmDb2Settings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-ibmdb2settings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IbmDb2Settings(Bag);
+#[must_use] pub struct IbmDb2Settings(Bag);
 impl IbmDb2Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CurrentLsn`: text. Update: in place.
-    pub fn current_lsn(mut self, value: impl Arg<str>) -> Self { self.0.set("CurrentLsn", value.into_expr()); self }
+    pub fn current_lsn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentLsn", value.into_expr())) }
     /// `KeepCsvFiles`: boolean. Update: in place.
-    pub fn keep_csv_files(mut self, value: impl Arg<bool>) -> Self { self.0.set("KeepCsvFiles", value.into_expr()); self }
+    pub fn keep_csv_files(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeepCsvFiles", value.into_expr())) }
     /// `LoadTimeout`: integer. Update: in place.
-    pub fn load_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("LoadTimeout", value.into_expr()); self }
+    pub fn load_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LoadTimeout", value.into_expr())) }
     /// `MaxFileSize`: integer. Update: in place.
-    pub fn max_file_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxFileSize", value.into_expr()); self }
+    pub fn max_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFileSize", value.into_expr())) }
     /// `MaxKBytesPerRead`: integer. Update: in place.
-    pub fn max_k_bytes_per_read(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxKBytesPerRead", value.into_expr()); self }
-    /// `SecretsManagerAccessRoleArn`: text. Update: in place.
-    pub fn secrets_manager_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("SecretsManagerAccessRoleArn", value.into_expr()); self }
+    pub fn max_k_bytes_per_read(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxKBytesPerRead", value.into_expr())) }
+    /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
     /// `SecretsManagerSecretId`: text. Update: in place.
-    pub fn secrets_manager_secret_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretsManagerSecretId", value.into_expr()); self }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
     /// `SetDataCaptureChanges`: boolean. Update: in place.
-    pub fn set_data_capture_changes(mut self, value: impl Arg<bool>) -> Self { self.0.set("SetDataCaptureChanges", value.into_expr()); self }
+    pub fn set_data_capture_changes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SetDataCaptureChanges", value.into_expr())) }
     /// `WriteBufferSize`: integer. Update: in place.
-    pub fn write_buffer_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("WriteBufferSize", value.into_expr()); self }
+    pub fn write_buffer_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WriteBufferSize", value.into_expr())) }
 }
 impl Done for IbmDb2Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kafkasettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KafkaSettings(Bag);
+#[must_use] pub struct KafkaSettings(Bag);
 impl KafkaSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Broker`: text. Update: in place.
-    pub fn broker(mut self, value: impl Arg<str>) -> Self { self.0.set("Broker", value.into_expr()); self }
+    pub fn broker(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Broker", value.into_expr())) }
     /// `IncludeControlDetails`: boolean. Update: in place.
-    pub fn include_control_details(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeControlDetails", value.into_expr()); self }
+    pub fn include_control_details(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeControlDetails", value.into_expr())) }
     /// `IncludeNullAndEmpty`: boolean. Update: in place.
-    pub fn include_null_and_empty(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeNullAndEmpty", value.into_expr()); self }
+    pub fn include_null_and_empty(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeNullAndEmpty", value.into_expr())) }
     /// `IncludePartitionValue`: boolean. Update: in place.
-    pub fn include_partition_value(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludePartitionValue", value.into_expr()); self }
+    pub fn include_partition_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludePartitionValue", value.into_expr())) }
     /// `IncludeTableAlterOperations`: boolean. Update: in place.
-    pub fn include_table_alter_operations(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeTableAlterOperations", value.into_expr()); self }
+    pub fn include_table_alter_operations(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeTableAlterOperations", value.into_expr())) }
     /// `IncludeTransactionDetails`: boolean. Update: in place.
-    pub fn include_transaction_details(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeTransactionDetails", value.into_expr()); self }
+    pub fn include_transaction_details(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeTransactionDetails", value.into_expr())) }
     /// `MessageFormat`: text. Update: in place.
-    pub fn message_format(mut self, value: impl Arg<str>) -> Self { self.0.set("MessageFormat", value.into_expr()); self }
+    pub fn message_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageFormat", value.into_expr())) }
     /// `MessageMaxBytes`: integer. Update: in place.
-    pub fn message_max_bytes(mut self, value: impl Arg<i64>) -> Self { self.0.set("MessageMaxBytes", value.into_expr()); self }
+    pub fn message_max_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessageMaxBytes", value.into_expr())) }
     /// `NoHexPrefix`: boolean. Update: in place.
-    pub fn no_hex_prefix(mut self, value: impl Arg<bool>) -> Self { self.0.set("NoHexPrefix", value.into_expr()); self }
+    pub fn no_hex_prefix(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoHexPrefix", value.into_expr())) }
     /// `PartitionIncludeSchemaTable`: boolean. Update: in place.
-    pub fn partition_include_schema_table(mut self, value: impl Arg<bool>) -> Self { self.0.set("PartitionIncludeSchemaTable", value.into_expr()); self }
+    pub fn partition_include_schema_table(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PartitionIncludeSchemaTable", value.into_expr())) }
     /// `SaslPassword`: text. Update: in place.
-    pub fn sasl_password(mut self, value: impl Arg<str>) -> Self { self.0.set("SaslPassword", value.into_expr()); self }
+    pub fn sasl_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SaslPassword", value.into_expr())) }
     /// `SaslUserName`: text. Update: in place.
-    pub fn sasl_user_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SaslUserName", value.into_expr()); self }
+    pub fn sasl_user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SaslUserName", value.into_expr())) }
     /// `SecurityProtocol`: text. Update: in place.
-    pub fn security_protocol(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityProtocol", value.into_expr()); self }
+    pub fn security_protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityProtocol", value.into_expr())) }
     /// `SslCaCertificateArn`: text. Update: in place.
-    pub fn ssl_ca_certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SslCaCertificateArn", value.into_expr()); self }
+    pub fn ssl_ca_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslCaCertificateArn", value.into_expr())) }
     /// `SslClientCertificateArn`: text. Update: in place.
-    pub fn ssl_client_certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SslClientCertificateArn", value.into_expr()); self }
+    pub fn ssl_client_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslClientCertificateArn", value.into_expr())) }
     /// `SslClientKeyArn`: text. Update: in place.
-    pub fn ssl_client_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SslClientKeyArn", value.into_expr()); self }
+    pub fn ssl_client_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslClientKeyArn", value.into_expr())) }
     /// `SslClientKeyPassword`: text. Update: in place.
-    pub fn ssl_client_key_password(mut self, value: impl Arg<str>) -> Self { self.0.set("SslClientKeyPassword", value.into_expr()); self }
+    pub fn ssl_client_key_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslClientKeyPassword", value.into_expr())) }
     /// `Topic`: text. Update: in place.
-    pub fn topic(mut self, value: impl Arg<str>) -> Self { self.0.set("Topic", value.into_expr()); self }
+    pub fn topic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Topic", value.into_expr())) }
 }
 impl Done for KafkaSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-kinesissettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisSettings(Bag);
+#[must_use] pub struct KinesisSettings(Bag);
 impl KinesisSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeControlDetails`: boolean. Update: in place.
-    pub fn include_control_details(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeControlDetails", value.into_expr()); self }
+    pub fn include_control_details(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeControlDetails", value.into_expr())) }
     /// `IncludeNullAndEmpty`: boolean. Update: in place.
-    pub fn include_null_and_empty(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeNullAndEmpty", value.into_expr()); self }
+    pub fn include_null_and_empty(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeNullAndEmpty", value.into_expr())) }
     /// `IncludePartitionValue`: boolean. Update: in place.
-    pub fn include_partition_value(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludePartitionValue", value.into_expr()); self }
+    pub fn include_partition_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludePartitionValue", value.into_expr())) }
     /// `IncludeTableAlterOperations`: boolean. Update: in place.
-    pub fn include_table_alter_operations(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeTableAlterOperations", value.into_expr()); self }
+    pub fn include_table_alter_operations(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeTableAlterOperations", value.into_expr())) }
     /// `IncludeTransactionDetails`: boolean. Update: in place.
-    pub fn include_transaction_details(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeTransactionDetails", value.into_expr()); self }
+    pub fn include_transaction_details(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeTransactionDetails", value.into_expr())) }
     /// `MessageFormat`: text. Update: in place.
-    pub fn message_format(mut self, value: impl Arg<str>) -> Self { self.0.set("MessageFormat", value.into_expr()); self }
+    pub fn message_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageFormat", value.into_expr())) }
     /// `NoHexPrefix`: boolean. Update: in place.
-    pub fn no_hex_prefix(mut self, value: impl Arg<bool>) -> Self { self.0.set("NoHexPrefix", value.into_expr()); self }
+    pub fn no_hex_prefix(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoHexPrefix", value.into_expr())) }
     /// `PartitionIncludeSchemaTable`: boolean. Update: in place.
-    pub fn partition_include_schema_table(mut self, value: impl Arg<bool>) -> Self { self.0.set("PartitionIncludeSchemaTable", value.into_expr()); self }
-    /// `ServiceAccessRoleArn`: text. Update: in place.
-    pub fn service_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ServiceAccessRoleArn", value.into_expr()); self }
+    pub fn partition_include_schema_table(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PartitionIncludeSchemaTable", value.into_expr())) }
+    /// `ServiceAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn service_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccessRoleArn", value.into_expr())) }
     /// `StreamArn`: text. Update: in place.
-    pub fn stream_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("StreamArn", value.into_expr()); self }
+    pub fn stream_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamArn", value.into_expr())) }
 }
 impl Done for KinesisSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MicrosoftSqlServerSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-microsoftsqlserversettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MicrosoftSqlServerSettings(Bag);
+#[must_use] pub struct MicrosoftSqlServerSettings(Bag);
 impl MicrosoftSqlServerSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BcpPacketSize`: integer. Update: in place.
-    pub fn bcp_packet_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("BcpPacketSize", value.into_expr()); self }
+    pub fn bcp_packet_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BcpPacketSize", value.into_expr())) }
     /// `ControlTablesFileGroup`: text. Update: in place.
-    pub fn control_tables_file_group(mut self, value: impl Arg<str>) -> Self { self.0.set("ControlTablesFileGroup", value.into_expr()); self }
+    pub fn control_tables_file_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ControlTablesFileGroup", value.into_expr())) }
     /// `DatabaseName`: text. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
     /// `ForceLobLookup`: boolean. Update: in place.
-    pub fn force_lob_lookup(mut self, value: impl Arg<bool>) -> Self { self.0.set("ForceLobLookup", value.into_expr()); self }
+    pub fn force_lob_lookup(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceLobLookup", value.into_expr())) }
     /// `Password`: text. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `QuerySingleAlwaysOnNode`: boolean. Update: in place.
-    pub fn query_single_always_on_node(mut self, value: impl Arg<bool>) -> Self { self.0.set("QuerySingleAlwaysOnNode", value.into_expr()); self }
+    pub fn query_single_always_on_node(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "QuerySingleAlwaysOnNode", value.into_expr())) }
     /// `ReadBackupOnly`: boolean. Update: in place.
-    pub fn read_backup_only(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReadBackupOnly", value.into_expr()); self }
+    pub fn read_backup_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadBackupOnly", value.into_expr())) }
     /// `SafeguardPolicy`: text. Update: in place.
-    pub fn safeguard_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("SafeguardPolicy", value.into_expr()); self }
-    /// `SecretsManagerAccessRoleArn`: text. Update: in place.
-    pub fn secrets_manager_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("SecretsManagerAccessRoleArn", value.into_expr()); self }
+    pub fn safeguard_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SafeguardPolicy", value.into_expr())) }
+    /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
     /// `SecretsManagerSecretId`: text. Update: in place.
-    pub fn secrets_manager_secret_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretsManagerSecretId", value.into_expr()); self }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
     /// `ServerName`: text. Update: in place.
-    pub fn server_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerName", value.into_expr()); self }
+    pub fn server_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerName", value.into_expr())) }
     /// `TlogAccessMode`: text. Update: in place.
-    pub fn tlog_access_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("TlogAccessMode", value.into_expr()); self }
+    pub fn tlog_access_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TlogAccessMode", value.into_expr())) }
     /// `TrimSpaceInChar`: boolean. Update: in place.
-    pub fn trim_space_in_char(mut self, value: impl Arg<bool>) -> Self { self.0.set("TrimSpaceInChar", value.into_expr()); self }
+    pub fn trim_space_in_char(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TrimSpaceInChar", value.into_expr())) }
     /// `UseBcpFullLoad`: boolean. Update: in place.
-    pub fn use_bcp_full_load(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseBcpFullLoad", value.into_expr()); self }
+    pub fn use_bcp_full_load(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseBcpFullLoad", value.into_expr())) }
     /// `UseThirdPartyBackupDevice`: boolean. Update: in place.
-    pub fn use_third_party_backup_device(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseThirdPartyBackupDevice", value.into_expr()); self }
+    pub fn use_third_party_backup_device(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseThirdPartyBackupDevice", value.into_expr())) }
     /// `Username`: text. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for MicrosoftSqlServerSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MongoDbSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mongodbsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MongoDbSettings(Bag);
+#[must_use] pub struct MongoDbSettings(Bag);
 impl MongoDbSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthMechanism`: text. Update: in place.
-    pub fn auth_mechanism(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthMechanism", value.into_expr()); self }
+    pub fn auth_mechanism(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthMechanism", value.into_expr())) }
     /// `AuthSource`: text. Update: in place.
-    pub fn auth_source(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthSource", value.into_expr()); self }
+    pub fn auth_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthSource", value.into_expr())) }
     /// `AuthType`: text. Update: replacement.
-    pub fn auth_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthType", value.into_expr()); self }
+    pub fn auth_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthType", value.into_expr())) }
     /// `DatabaseName`: text. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
     /// `DocsToInvestigate`: text. Update: in place.
-    pub fn docs_to_investigate(mut self, value: impl Arg<str>) -> Self { self.0.set("DocsToInvestigate", value.into_expr()); self }
+    pub fn docs_to_investigate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocsToInvestigate", value.into_expr())) }
     /// `ExtractDocId`: text. Update: in place.
-    pub fn extract_doc_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExtractDocId", value.into_expr()); self }
+    pub fn extract_doc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtractDocId", value.into_expr())) }
     /// `NestingLevel`: text. Update: in place.
-    pub fn nesting_level(mut self, value: impl Arg<str>) -> Self { self.0.set("NestingLevel", value.into_expr()); self }
+    pub fn nesting_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NestingLevel", value.into_expr())) }
     /// `Password`: text. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
-    /// `SecretsManagerAccessRoleArn`: text. Update: in place.
-    pub fn secrets_manager_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("SecretsManagerAccessRoleArn", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
+    /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
     /// `SecretsManagerSecretId`: text. Update: in place.
-    pub fn secrets_manager_secret_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretsManagerSecretId", value.into_expr()); self }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
     /// `ServerName`: text. Update: in place.
-    pub fn server_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerName", value.into_expr()); self }
+    pub fn server_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerName", value.into_expr())) }
     /// `Username`: text. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for MongoDbSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MySqlSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-mysqlsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MySqlSettings(Bag);
+#[must_use] pub struct MySqlSettings(Bag);
 impl MySqlSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AfterConnectScript`: text. Update: in place.
-    pub fn after_connect_script(mut self, value: impl Arg<str>) -> Self { self.0.set("AfterConnectScript", value.into_expr()); self }
+    pub fn after_connect_script(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfterConnectScript", value.into_expr())) }
     /// `CleanSourceMetadataOnMismatch`: boolean. Update: in place.
-    pub fn clean_source_metadata_on_mismatch(mut self, value: impl Arg<bool>) -> Self { self.0.set("CleanSourceMetadataOnMismatch", value.into_expr()); self }
+    pub fn clean_source_metadata_on_mismatch(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CleanSourceMetadataOnMismatch", value.into_expr())) }
     /// `EventsPollInterval`: integer. Update: in place.
-    pub fn events_poll_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("EventsPollInterval", value.into_expr()); self }
+    pub fn events_poll_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EventsPollInterval", value.into_expr())) }
     /// `MaxFileSize`: integer. Update: in place.
-    pub fn max_file_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxFileSize", value.into_expr()); self }
+    pub fn max_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFileSize", value.into_expr())) }
     /// `ParallelLoadThreads`: integer. Update: in place.
-    pub fn parallel_load_threads(mut self, value: impl Arg<i64>) -> Self { self.0.set("ParallelLoadThreads", value.into_expr()); self }
-    /// `SecretsManagerAccessRoleArn`: text. Update: in place.
-    pub fn secrets_manager_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("SecretsManagerAccessRoleArn", value.into_expr()); self }
+    pub fn parallel_load_threads(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelLoadThreads", value.into_expr())) }
+    /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
     /// `SecretsManagerSecretId`: text. Update: in place.
-    pub fn secrets_manager_secret_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretsManagerSecretId", value.into_expr()); self }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
     /// `ServerTimezone`: text. Update: in place.
-    pub fn server_timezone(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerTimezone", value.into_expr()); self }
+    pub fn server_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerTimezone", value.into_expr())) }
     /// `TargetDbType`: text. Update: in place.
-    pub fn target_db_type(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetDbType", value.into_expr()); self }
+    pub fn target_db_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetDbType", value.into_expr())) }
 }
 impl Done for MySqlSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NeptuneSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-neptunesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NeptuneSettings(Bag);
+#[must_use] pub struct NeptuneSettings(Bag);
 impl NeptuneSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ErrorRetryDuration`: integer. Update: in place.
-    pub fn error_retry_duration(mut self, value: impl Arg<i64>) -> Self { self.0.set("ErrorRetryDuration", value.into_expr()); self }
+    pub fn error_retry_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ErrorRetryDuration", value.into_expr())) }
     /// `IamAuthEnabled`: boolean. Update: in place.
-    pub fn iam_auth_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IamAuthEnabled", value.into_expr()); self }
+    pub fn iam_auth_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IamAuthEnabled", value.into_expr())) }
     /// `MaxFileSize`: integer. Update: in place.
-    pub fn max_file_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxFileSize", value.into_expr()); self }
+    pub fn max_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFileSize", value.into_expr())) }
     /// `MaxRetryCount`: integer. Update: in place.
-    pub fn max_retry_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxRetryCount", value.into_expr()); self }
+    pub fn max_retry_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRetryCount", value.into_expr())) }
     /// `S3BucketFolder`: text. Update: in place.
-    pub fn s3_bucket_folder(mut self, value: impl Arg<str>) -> Self { self.0.set("S3BucketFolder", value.into_expr()); self }
-    /// `S3BucketName`: text. Update: in place.
-    pub fn s3_bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("S3BucketName", value.into_expr()); self }
-    /// `ServiceAccessRoleArn`: text. Update: in place.
-    pub fn service_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ServiceAccessRoleArn", value.into_expr()); self }
+    pub fn s3_bucket_folder(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketFolder", value.into_expr())) }
+    /// `S3BucketName`: `S3BucketName`. Update: in place.
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3BucketName", value.into_expr())) }
+    /// `ServiceAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn service_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccessRoleArn", value.into_expr())) }
 }
 impl Done for NeptuneSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OracleSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-oraclesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OracleSettings(Bag);
+#[must_use] pub struct OracleSettings(Bag);
 impl OracleSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessAlternateDirectly`: boolean. Update: in place.
-    pub fn access_alternate_directly(mut self, value: impl Arg<bool>) -> Self { self.0.set("AccessAlternateDirectly", value.into_expr()); self }
+    pub fn access_alternate_directly(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AccessAlternateDirectly", value.into_expr())) }
     /// `AddSupplementalLogging`: boolean. Update: in place.
-    pub fn add_supplemental_logging(mut self, value: impl Arg<bool>) -> Self { self.0.set("AddSupplementalLogging", value.into_expr()); self }
+    pub fn add_supplemental_logging(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddSupplementalLogging", value.into_expr())) }
     /// `AdditionalArchivedLogDestId`: integer. Update: in place.
-    pub fn additional_archived_log_dest_id(mut self, value: impl Arg<i64>) -> Self { self.0.set("AdditionalArchivedLogDestId", value.into_expr()); self }
+    pub fn additional_archived_log_dest_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdditionalArchivedLogDestId", value.into_expr())) }
     /// `AllowSelectNestedTables`: boolean. Update: in place.
-    pub fn allow_select_nested_tables(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowSelectNestedTables", value.into_expr()); self }
+    pub fn allow_select_nested_tables(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowSelectNestedTables", value.into_expr())) }
     /// `ArchivedLogDestId`: integer. Update: in place.
-    pub fn archived_log_dest_id(mut self, value: impl Arg<i64>) -> Self { self.0.set("ArchivedLogDestId", value.into_expr()); self }
+    pub fn archived_log_dest_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ArchivedLogDestId", value.into_expr())) }
     /// `ArchivedLogsOnly`: boolean. Update: in place.
-    pub fn archived_logs_only(mut self, value: impl Arg<bool>) -> Self { self.0.set("ArchivedLogsOnly", value.into_expr()); self }
+    pub fn archived_logs_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ArchivedLogsOnly", value.into_expr())) }
     /// `AsmPassword`: text. Update: in place.
-    pub fn asm_password(mut self, value: impl Arg<str>) -> Self { self.0.set("AsmPassword", value.into_expr()); self }
+    pub fn asm_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AsmPassword", value.into_expr())) }
     /// `AsmServer`: text. Update: in place.
-    pub fn asm_server(mut self, value: impl Arg<str>) -> Self { self.0.set("AsmServer", value.into_expr()); self }
+    pub fn asm_server(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AsmServer", value.into_expr())) }
     /// `AsmUser`: text. Update: in place.
-    pub fn asm_user(mut self, value: impl Arg<str>) -> Self { self.0.set("AsmUser", value.into_expr()); self }
+    pub fn asm_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AsmUser", value.into_expr())) }
     /// `CharLengthSemantics`: text. Update: in place.
-    pub fn char_length_semantics(mut self, value: impl Arg<str>) -> Self { self.0.set("CharLengthSemantics", value.into_expr()); self }
+    pub fn char_length_semantics(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CharLengthSemantics", value.into_expr())) }
     /// `DirectPathNoLog`: boolean. Update: in place.
-    pub fn direct_path_no_log(mut self, value: impl Arg<bool>) -> Self { self.0.set("DirectPathNoLog", value.into_expr()); self }
+    pub fn direct_path_no_log(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DirectPathNoLog", value.into_expr())) }
     /// `DirectPathParallelLoad`: boolean. Update: in place.
-    pub fn direct_path_parallel_load(mut self, value: impl Arg<bool>) -> Self { self.0.set("DirectPathParallelLoad", value.into_expr()); self }
+    pub fn direct_path_parallel_load(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DirectPathParallelLoad", value.into_expr())) }
     /// `EnableHomogenousTablespace`: boolean. Update: in place.
-    pub fn enable_homogenous_tablespace(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableHomogenousTablespace", value.into_expr()); self }
+    pub fn enable_homogenous_tablespace(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableHomogenousTablespace", value.into_expr())) }
     /// `ExtraArchivedLogDestIds`: list of integer. Update: in place.
-    pub fn extra_archived_log_dest_ids(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("ExtraArchivedLogDestIds", value.into_expr()); self }
+    pub fn extra_archived_log_dest_ids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "ExtraArchivedLogDestIds", value.into_expr())) }
     /// `FailTasksOnLobTruncation`: boolean. Update: in place.
-    pub fn fail_tasks_on_lob_truncation(mut self, value: impl Arg<bool>) -> Self { self.0.set("FailTasksOnLobTruncation", value.into_expr()); self }
+    pub fn fail_tasks_on_lob_truncation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailTasksOnLobTruncation", value.into_expr())) }
     /// `NumberDatatypeScale`: integer. Update: in place.
-    pub fn number_datatype_scale(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberDatatypeScale", value.into_expr()); self }
+    pub fn number_datatype_scale(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberDatatypeScale", value.into_expr())) }
     /// `OraclePathPrefix`: text. Update: in place.
-    pub fn oracle_path_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("OraclePathPrefix", value.into_expr()); self }
+    pub fn oracle_path_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OraclePathPrefix", value.into_expr())) }
     /// `ParallelAsmReadThreads`: integer. Update: in place.
-    pub fn parallel_asm_read_threads(mut self, value: impl Arg<i64>) -> Self { self.0.set("ParallelAsmReadThreads", value.into_expr()); self }
+    pub fn parallel_asm_read_threads(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelAsmReadThreads", value.into_expr())) }
     /// `ReadAheadBlocks`: integer. Update: in place.
-    pub fn read_ahead_blocks(mut self, value: impl Arg<i64>) -> Self { self.0.set("ReadAheadBlocks", value.into_expr()); self }
+    pub fn read_ahead_blocks(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadAheadBlocks", value.into_expr())) }
     /// `ReadTableSpaceName`: boolean. Update: in place.
-    pub fn read_table_space_name(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReadTableSpaceName", value.into_expr()); self }
+    pub fn read_table_space_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadTableSpaceName", value.into_expr())) }
     /// `ReplacePathPrefix`: boolean. Update: in place.
-    pub fn replace_path_prefix(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReplacePathPrefix", value.into_expr()); self }
+    pub fn replace_path_prefix(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReplacePathPrefix", value.into_expr())) }
     /// `RetryInterval`: integer. Update: in place.
-    pub fn retry_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetryInterval", value.into_expr()); self }
-    /// `SecretsManagerAccessRoleArn`: text. Update: in place.
-    pub fn secrets_manager_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("SecretsManagerAccessRoleArn", value.into_expr()); self }
-    /// `SecretsManagerOracleAsmAccessRoleArn`: text. Update: in place.
-    pub fn secrets_manager_oracle_asm_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("SecretsManagerOracleAsmAccessRoleArn", value.into_expr()); self }
+    pub fn retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetryInterval", value.into_expr())) }
+    /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
+    /// `SecretsManagerOracleAsmAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn secrets_manager_oracle_asm_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerOracleAsmAccessRoleArn", value.into_expr())) }
     /// `SecretsManagerOracleAsmSecretId`: text. Update: in place.
-    pub fn secrets_manager_oracle_asm_secret_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretsManagerOracleAsmSecretId", value.into_expr()); self }
+    pub fn secrets_manager_oracle_asm_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerOracleAsmSecretId", value.into_expr())) }
     /// `SecretsManagerSecretId`: text. Update: in place.
-    pub fn secrets_manager_secret_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretsManagerSecretId", value.into_expr()); self }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
     /// `SecurityDbEncryption`: text. Update: in place.
-    pub fn security_db_encryption(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityDbEncryption", value.into_expr()); self }
+    pub fn security_db_encryption(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityDbEncryption", value.into_expr())) }
     /// `SecurityDbEncryptionName`: text. Update: in place.
-    pub fn security_db_encryption_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityDbEncryptionName", value.into_expr()); self }
+    pub fn security_db_encryption_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityDbEncryptionName", value.into_expr())) }
     /// `SpatialDataOptionToGeoJsonFunctionName`: text. Update: in place.
-    pub fn spatial_data_option_to_geo_json_function_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SpatialDataOptionToGeoJsonFunctionName", value.into_expr()); self }
+    pub fn spatial_data_option_to_geo_json_function_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpatialDataOptionToGeoJsonFunctionName", value.into_expr())) }
     /// `StandbyDelayTime`: integer. Update: in place.
-    pub fn standby_delay_time(mut self, value: impl Arg<i64>) -> Self { self.0.set("StandbyDelayTime", value.into_expr()); self }
+    pub fn standby_delay_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StandbyDelayTime", value.into_expr())) }
     /// `UseAlternateFolderForOnline`: boolean. Update: in place.
-    pub fn use_alternate_folder_for_online(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseAlternateFolderForOnline", value.into_expr()); self }
+    pub fn use_alternate_folder_for_online(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseAlternateFolderForOnline", value.into_expr())) }
     /// `UseBFile`: boolean. Update: in place.
-    pub fn use_b_file(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseBFile", value.into_expr()); self }
+    pub fn use_b_file(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseBFile", value.into_expr())) }
     /// `UseDirectPathFullLoad`: boolean. Update: in place.
-    pub fn use_direct_path_full_load(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseDirectPathFullLoad", value.into_expr()); self }
+    pub fn use_direct_path_full_load(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseDirectPathFullLoad", value.into_expr())) }
     /// `UseLogminerReader`: boolean. Update: in place.
-    pub fn use_logminer_reader(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseLogminerReader", value.into_expr()); self }
+    pub fn use_logminer_reader(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLogminerReader", value.into_expr())) }
     /// `UsePathPrefix`: text. Update: in place.
-    pub fn use_path_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("UsePathPrefix", value.into_expr()); self }
+    pub fn use_path_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsePathPrefix", value.into_expr())) }
 }
 impl Done for OracleSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PostgreSqlSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-postgresqlsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PostgreSqlSettings(Bag);
+#[must_use] pub struct PostgreSqlSettings(Bag);
 impl PostgreSqlSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AfterConnectScript`: text. Update: in place.
-    pub fn after_connect_script(mut self, value: impl Arg<str>) -> Self { self.0.set("AfterConnectScript", value.into_expr()); self }
+    pub fn after_connect_script(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfterConnectScript", value.into_expr())) }
     /// `BabelfishDatabaseName`: text. Update: in place.
-    pub fn babelfish_database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("BabelfishDatabaseName", value.into_expr()); self }
+    pub fn babelfish_database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BabelfishDatabaseName", value.into_expr())) }
     /// `CaptureDdls`: boolean. Update: in place.
-    pub fn capture_ddls(mut self, value: impl Arg<bool>) -> Self { self.0.set("CaptureDdls", value.into_expr()); self }
+    pub fn capture_ddls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaptureDdls", value.into_expr())) }
     /// `DatabaseMode`: text. Update: in place.
-    pub fn database_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseMode", value.into_expr()); self }
+    pub fn database_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseMode", value.into_expr())) }
     /// `DdlArtifactsSchema`: text. Update: in place.
-    pub fn ddl_artifacts_schema(mut self, value: impl Arg<str>) -> Self { self.0.set("DdlArtifactsSchema", value.into_expr()); self }
+    pub fn ddl_artifacts_schema(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DdlArtifactsSchema", value.into_expr())) }
     /// `ExecuteTimeout`: integer. Update: in place.
-    pub fn execute_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("ExecuteTimeout", value.into_expr()); self }
+    pub fn execute_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExecuteTimeout", value.into_expr())) }
     /// `FailTasksOnLobTruncation`: boolean. Update: in place.
-    pub fn fail_tasks_on_lob_truncation(mut self, value: impl Arg<bool>) -> Self { self.0.set("FailTasksOnLobTruncation", value.into_expr()); self }
+    pub fn fail_tasks_on_lob_truncation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailTasksOnLobTruncation", value.into_expr())) }
     /// `HeartbeatEnable`: boolean. Update: in place.
-    pub fn heartbeat_enable(mut self, value: impl Arg<bool>) -> Self { self.0.set("HeartbeatEnable", value.into_expr()); self }
+    pub fn heartbeat_enable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HeartbeatEnable", value.into_expr())) }
     /// `HeartbeatFrequency`: integer. Update: in place.
-    pub fn heartbeat_frequency(mut self, value: impl Arg<i64>) -> Self { self.0.set("HeartbeatFrequency", value.into_expr()); self }
+    pub fn heartbeat_frequency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HeartbeatFrequency", value.into_expr())) }
     /// `HeartbeatSchema`: text. Update: in place.
-    pub fn heartbeat_schema(mut self, value: impl Arg<str>) -> Self { self.0.set("HeartbeatSchema", value.into_expr()); self }
+    pub fn heartbeat_schema(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HeartbeatSchema", value.into_expr())) }
     /// `MapBooleanAsBoolean`: boolean. Update: in place.
-    pub fn map_boolean_as_boolean(mut self, value: impl Arg<bool>) -> Self { self.0.set("MapBooleanAsBoolean", value.into_expr()); self }
+    pub fn map_boolean_as_boolean(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MapBooleanAsBoolean", value.into_expr())) }
     /// `MaxFileSize`: integer. Update: in place.
-    pub fn max_file_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxFileSize", value.into_expr()); self }
+    pub fn max_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFileSize", value.into_expr())) }
     /// `PluginName`: text. Update: in place.
-    pub fn plugin_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PluginName", value.into_expr()); self }
-    /// `SecretsManagerAccessRoleArn`: text. Update: in place.
-    pub fn secrets_manager_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("SecretsManagerAccessRoleArn", value.into_expr()); self }
+    pub fn plugin_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PluginName", value.into_expr())) }
+    /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
     /// `SecretsManagerSecretId`: text. Update: in place.
-    pub fn secrets_manager_secret_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretsManagerSecretId", value.into_expr()); self }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
     /// `SlotName`: text. Update: in place.
-    pub fn slot_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SlotName", value.into_expr()); self }
+    pub fn slot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotName", value.into_expr())) }
 }
 impl Done for PostgreSqlSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedisSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redissettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedisSettings(Bag);
+#[must_use] pub struct RedisSettings(Bag);
 impl RedisSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthPassword`: text. Update: in place.
-    pub fn auth_password(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthPassword", value.into_expr()); self }
+    pub fn auth_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthPassword", value.into_expr())) }
     /// `AuthType`: text. Update: in place.
-    pub fn auth_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthType", value.into_expr()); self }
+    pub fn auth_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthType", value.into_expr())) }
     /// `AuthUserName`: text. Update: in place.
-    pub fn auth_user_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthUserName", value.into_expr()); self }
+    pub fn auth_user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthUserName", value.into_expr())) }
     /// `Port`: number. Update: in place.
-    pub fn port(mut self, value: impl Arg<f64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `ServerName`: text. Update: in place.
-    pub fn server_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerName", value.into_expr()); self }
+    pub fn server_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerName", value.into_expr())) }
     /// `SslCaCertificateArn`: text. Update: in place.
-    pub fn ssl_ca_certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SslCaCertificateArn", value.into_expr()); self }
+    pub fn ssl_ca_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslCaCertificateArn", value.into_expr())) }
     /// `SslSecurityProtocol`: text. Update: in place.
-    pub fn ssl_security_protocol(mut self, value: impl Arg<str>) -> Self { self.0.set("SslSecurityProtocol", value.into_expr()); self }
+    pub fn ssl_security_protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslSecurityProtocol", value.into_expr())) }
 }
 impl Done for RedisSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-redshiftsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftSettings(Bag);
+#[must_use] pub struct RedshiftSettings(Bag);
 impl RedshiftSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AcceptAnyDate`: boolean. Update: in place.
-    pub fn accept_any_date(mut self, value: impl Arg<bool>) -> Self { self.0.set("AcceptAnyDate", value.into_expr()); self }
+    pub fn accept_any_date(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AcceptAnyDate", value.into_expr())) }
     /// `AfterConnectScript`: text. Update: in place.
-    pub fn after_connect_script(mut self, value: impl Arg<str>) -> Self { self.0.set("AfterConnectScript", value.into_expr()); self }
+    pub fn after_connect_script(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfterConnectScript", value.into_expr())) }
     /// `BucketFolder`: text. Update: in place.
-    pub fn bucket_folder(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketFolder", value.into_expr()); self }
-    /// `BucketName`: text. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("BucketName", value.into_expr()); self }
+    pub fn bucket_folder(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketFolder", value.into_expr())) }
+    /// `BucketName`: `S3BucketName`. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
     /// `CaseSensitiveNames`: boolean. Update: in place.
-    pub fn case_sensitive_names(mut self, value: impl Arg<bool>) -> Self { self.0.set("CaseSensitiveNames", value.into_expr()); self }
+    pub fn case_sensitive_names(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaseSensitiveNames", value.into_expr())) }
     /// `CompUpdate`: boolean. Update: in place.
-    pub fn comp_update(mut self, value: impl Arg<bool>) -> Self { self.0.set("CompUpdate", value.into_expr()); self }
+    pub fn comp_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CompUpdate", value.into_expr())) }
     /// `ConnectionTimeout`: integer. Update: in place.
-    pub fn connection_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("ConnectionTimeout", value.into_expr()); self }
+    pub fn connection_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionTimeout", value.into_expr())) }
     /// `DateFormat`: text. Update: in place.
-    pub fn date_format(mut self, value: impl Arg<str>) -> Self { self.0.set("DateFormat", value.into_expr()); self }
+    pub fn date_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFormat", value.into_expr())) }
     /// `EmptyAsNull`: boolean. Update: in place.
-    pub fn empty_as_null(mut self, value: impl Arg<bool>) -> Self { self.0.set("EmptyAsNull", value.into_expr()); self }
+    pub fn empty_as_null(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EmptyAsNull", value.into_expr())) }
     /// `EncryptionMode`: text. Update: in place.
-    pub fn encryption_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionMode", value.into_expr()); self }
+    pub fn encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionMode", value.into_expr())) }
     /// `ExplicitIds`: boolean. Update: in place.
-    pub fn explicit_ids(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExplicitIds", value.into_expr()); self }
+    pub fn explicit_ids(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExplicitIds", value.into_expr())) }
     /// `FileTransferUploadStreams`: integer. Update: in place.
-    pub fn file_transfer_upload_streams(mut self, value: impl Arg<i64>) -> Self { self.0.set("FileTransferUploadStreams", value.into_expr()); self }
+    pub fn file_transfer_upload_streams(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FileTransferUploadStreams", value.into_expr())) }
     /// `LoadTimeout`: integer. Update: in place.
-    pub fn load_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("LoadTimeout", value.into_expr()); self }
+    pub fn load_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LoadTimeout", value.into_expr())) }
     /// `MapBooleanAsBoolean`: boolean. Update: in place.
-    pub fn map_boolean_as_boolean(mut self, value: impl Arg<bool>) -> Self { self.0.set("MapBooleanAsBoolean", value.into_expr()); self }
+    pub fn map_boolean_as_boolean(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MapBooleanAsBoolean", value.into_expr())) }
     /// `MaxFileSize`: integer. Update: in place.
-    pub fn max_file_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxFileSize", value.into_expr()); self }
+    pub fn max_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFileSize", value.into_expr())) }
     /// `RemoveQuotes`: boolean. Update: in place.
-    pub fn remove_quotes(mut self, value: impl Arg<bool>) -> Self { self.0.set("RemoveQuotes", value.into_expr()); self }
+    pub fn remove_quotes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveQuotes", value.into_expr())) }
     /// `ReplaceChars`: text. Update: in place.
-    pub fn replace_chars(mut self, value: impl Arg<str>) -> Self { self.0.set("ReplaceChars", value.into_expr()); self }
+    pub fn replace_chars(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplaceChars", value.into_expr())) }
     /// `ReplaceInvalidChars`: text. Update: in place.
-    pub fn replace_invalid_chars(mut self, value: impl Arg<str>) -> Self { self.0.set("ReplaceInvalidChars", value.into_expr()); self }
-    /// `SecretsManagerAccessRoleArn`: text. Update: in place.
-    pub fn secrets_manager_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("SecretsManagerAccessRoleArn", value.into_expr()); self }
+    pub fn replace_invalid_chars(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplaceInvalidChars", value.into_expr())) }
+    /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
     /// `SecretsManagerSecretId`: text. Update: in place.
-    pub fn secrets_manager_secret_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretsManagerSecretId", value.into_expr()); self }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
     /// `ServerSideEncryptionKmsKeyId`: text. Update: in place.
-    pub fn server_side_encryption_kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerSideEncryptionKmsKeyId", value.into_expr()); self }
-    /// `ServiceAccessRoleArn`: text. Update: in place.
-    pub fn service_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ServiceAccessRoleArn", value.into_expr()); self }
+    pub fn server_side_encryption_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerSideEncryptionKmsKeyId", value.into_expr())) }
+    /// `ServiceAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn service_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccessRoleArn", value.into_expr())) }
     /// `TimeFormat`: text. Update: in place.
-    pub fn time_format(mut self, value: impl Arg<str>) -> Self { self.0.set("TimeFormat", value.into_expr()); self }
+    pub fn time_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeFormat", value.into_expr())) }
     /// `TrimBlanks`: boolean. Update: in place.
-    pub fn trim_blanks(mut self, value: impl Arg<bool>) -> Self { self.0.set("TrimBlanks", value.into_expr()); self }
+    pub fn trim_blanks(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TrimBlanks", value.into_expr())) }
     /// `TruncateColumns`: boolean. Update: in place.
-    pub fn truncate_columns(mut self, value: impl Arg<bool>) -> Self { self.0.set("TruncateColumns", value.into_expr()); self }
+    pub fn truncate_columns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TruncateColumns", value.into_expr())) }
     /// `WriteBufferSize`: integer. Update: in place.
-    pub fn write_buffer_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("WriteBufferSize", value.into_expr()); self }
+    pub fn write_buffer_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WriteBufferSize", value.into_expr())) }
 }
 impl Done for RedshiftSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Settings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-s3settings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Settings(Bag);
+#[must_use] pub struct S3Settings(Bag);
 impl S3Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddColumnName`: boolean. Update: in place.
-    pub fn add_column_name(mut self, value: impl Arg<bool>) -> Self { self.0.set("AddColumnName", value.into_expr()); self }
+    pub fn add_column_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddColumnName", value.into_expr())) }
     /// `AddTrailingPaddingCharacter`: boolean. Update: in place.
-    pub fn add_trailing_padding_character(mut self, value: impl Arg<bool>) -> Self { self.0.set("AddTrailingPaddingCharacter", value.into_expr()); self }
+    pub fn add_trailing_padding_character(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddTrailingPaddingCharacter", value.into_expr())) }
     /// `BucketFolder`: text. Update: in place.
-    pub fn bucket_folder(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketFolder", value.into_expr()); self }
-    /// `BucketName`: text. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("BucketName", value.into_expr()); self }
+    pub fn bucket_folder(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketFolder", value.into_expr())) }
+    /// `BucketName`: `S3BucketName`. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
     /// `CannedAclForObjects`: text. Update: in place.
-    pub fn canned_acl_for_objects(mut self, value: impl Arg<str>) -> Self { self.0.set("CannedAclForObjects", value.into_expr()); self }
+    pub fn canned_acl_for_objects(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CannedAclForObjects", value.into_expr())) }
     /// `CdcInsertsAndUpdates`: boolean. Update: in place.
-    pub fn cdc_inserts_and_updates(mut self, value: impl Arg<bool>) -> Self { self.0.set("CdcInsertsAndUpdates", value.into_expr()); self }
+    pub fn cdc_inserts_and_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CdcInsertsAndUpdates", value.into_expr())) }
     /// `CdcInsertsOnly`: boolean. Update: in place.
-    pub fn cdc_inserts_only(mut self, value: impl Arg<bool>) -> Self { self.0.set("CdcInsertsOnly", value.into_expr()); self }
+    pub fn cdc_inserts_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CdcInsertsOnly", value.into_expr())) }
     /// `CdcMaxBatchInterval`: integer. Update: in place.
-    pub fn cdc_max_batch_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("CdcMaxBatchInterval", value.into_expr()); self }
+    pub fn cdc_max_batch_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CdcMaxBatchInterval", value.into_expr())) }
     /// `CdcMinFileSize`: integer. Update: in place.
-    pub fn cdc_min_file_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("CdcMinFileSize", value.into_expr()); self }
+    pub fn cdc_min_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CdcMinFileSize", value.into_expr())) }
     /// `CdcPath`: text. Update: in place.
-    pub fn cdc_path(mut self, value: impl Arg<str>) -> Self { self.0.set("CdcPath", value.into_expr()); self }
+    pub fn cdc_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CdcPath", value.into_expr())) }
     /// `CompressionType`: text. Update: in place.
-    pub fn compression_type(mut self, value: impl Arg<str>) -> Self { self.0.set("CompressionType", value.into_expr()); self }
+    pub fn compression_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CompressionType", value.into_expr())) }
     /// `CsvDelimiter`: text. Update: in place.
-    pub fn csv_delimiter(mut self, value: impl Arg<str>) -> Self { self.0.set("CsvDelimiter", value.into_expr()); self }
+    pub fn csv_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CsvDelimiter", value.into_expr())) }
     /// `CsvNoSupValue`: text. Update: in place.
-    pub fn csv_no_sup_value(mut self, value: impl Arg<str>) -> Self { self.0.set("CsvNoSupValue", value.into_expr()); self }
+    pub fn csv_no_sup_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CsvNoSupValue", value.into_expr())) }
     /// `CsvNullValue`: text. Update: in place.
-    pub fn csv_null_value(mut self, value: impl Arg<str>) -> Self { self.0.set("CsvNullValue", value.into_expr()); self }
+    pub fn csv_null_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CsvNullValue", value.into_expr())) }
     /// `CsvRowDelimiter`: text. Update: in place.
-    pub fn csv_row_delimiter(mut self, value: impl Arg<str>) -> Self { self.0.set("CsvRowDelimiter", value.into_expr()); self }
+    pub fn csv_row_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CsvRowDelimiter", value.into_expr())) }
     /// `DataFormat`: text. Update: in place.
-    pub fn data_format(mut self, value: impl Arg<str>) -> Self { self.0.set("DataFormat", value.into_expr()); self }
+    pub fn data_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataFormat", value.into_expr())) }
     /// `DataPageSize`: integer. Update: in place.
-    pub fn data_page_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("DataPageSize", value.into_expr()); self }
+    pub fn data_page_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataPageSize", value.into_expr())) }
     /// `DatePartitionDelimiter`: text. Update: in place.
-    pub fn date_partition_delimiter(mut self, value: impl Arg<str>) -> Self { self.0.set("DatePartitionDelimiter", value.into_expr()); self }
+    pub fn date_partition_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatePartitionDelimiter", value.into_expr())) }
     /// `DatePartitionEnabled`: boolean. Update: in place.
-    pub fn date_partition_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DatePartitionEnabled", value.into_expr()); self }
+    pub fn date_partition_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DatePartitionEnabled", value.into_expr())) }
     /// `DatePartitionSequence`: text. Update: in place.
-    pub fn date_partition_sequence(mut self, value: impl Arg<str>) -> Self { self.0.set("DatePartitionSequence", value.into_expr()); self }
+    pub fn date_partition_sequence(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatePartitionSequence", value.into_expr())) }
     /// `DatePartitionTimezone`: text. Update: in place.
-    pub fn date_partition_timezone(mut self, value: impl Arg<str>) -> Self { self.0.set("DatePartitionTimezone", value.into_expr()); self }
+    pub fn date_partition_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatePartitionTimezone", value.into_expr())) }
     /// `DictPageSizeLimit`: integer. Update: in place.
-    pub fn dict_page_size_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("DictPageSizeLimit", value.into_expr()); self }
+    pub fn dict_page_size_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DictPageSizeLimit", value.into_expr())) }
     /// `EnableStatistics`: boolean. Update: in place.
-    pub fn enable_statistics(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableStatistics", value.into_expr()); self }
+    pub fn enable_statistics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableStatistics", value.into_expr())) }
     /// `EncodingType`: text. Update: in place.
-    pub fn encoding_type(mut self, value: impl Arg<str>) -> Self { self.0.set("EncodingType", value.into_expr()); self }
+    pub fn encoding_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncodingType", value.into_expr())) }
     /// `EncryptionMode`: text. Update: in place.
-    pub fn encryption_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionMode", value.into_expr()); self }
+    pub fn encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionMode", value.into_expr())) }
     /// `ExpectedBucketOwner`: text. Update: in place.
-    pub fn expected_bucket_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("ExpectedBucketOwner", value.into_expr()); self }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr())) }
     /// `ExternalTableDefinition`: text. Update: in place.
-    pub fn external_table_definition(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalTableDefinition", value.into_expr()); self }
+    pub fn external_table_definition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalTableDefinition", value.into_expr())) }
     /// `GlueCatalogGeneration`: boolean. Update: in place.
-    pub fn glue_catalog_generation(mut self, value: impl Arg<bool>) -> Self { self.0.set("GlueCatalogGeneration", value.into_expr()); self }
+    pub fn glue_catalog_generation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "GlueCatalogGeneration", value.into_expr())) }
     /// `IgnoreHeaderRows`: integer. Update: in place.
-    pub fn ignore_header_rows(mut self, value: impl Arg<i64>) -> Self { self.0.set("IgnoreHeaderRows", value.into_expr()); self }
+    pub fn ignore_header_rows(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IgnoreHeaderRows", value.into_expr())) }
     /// `IncludeOpForFullLoad`: boolean. Update: in place.
-    pub fn include_op_for_full_load(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeOpForFullLoad", value.into_expr()); self }
+    pub fn include_op_for_full_load(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeOpForFullLoad", value.into_expr())) }
     /// `MaxFileSize`: integer. Update: in place.
-    pub fn max_file_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxFileSize", value.into_expr()); self }
+    pub fn max_file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFileSize", value.into_expr())) }
     /// `ParquetTimestampInMillisecond`: boolean. Update: in place.
-    pub fn parquet_timestamp_in_millisecond(mut self, value: impl Arg<bool>) -> Self { self.0.set("ParquetTimestampInMillisecond", value.into_expr()); self }
+    pub fn parquet_timestamp_in_millisecond(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ParquetTimestampInMillisecond", value.into_expr())) }
     /// `ParquetVersion`: text. Update: in place.
-    pub fn parquet_version(mut self, value: impl Arg<str>) -> Self { self.0.set("ParquetVersion", value.into_expr()); self }
+    pub fn parquet_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParquetVersion", value.into_expr())) }
     /// `PreserveTransactions`: boolean. Update: in place.
-    pub fn preserve_transactions(mut self, value: impl Arg<bool>) -> Self { self.0.set("PreserveTransactions", value.into_expr()); self }
+    pub fn preserve_transactions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PreserveTransactions", value.into_expr())) }
     /// `Rfc4180`: boolean. Update: in place.
-    pub fn rfc4180(mut self, value: impl Arg<bool>) -> Self { self.0.set("Rfc4180", value.into_expr()); self }
+    pub fn rfc4180(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Rfc4180", value.into_expr())) }
     /// `RowGroupLength`: integer. Update: in place.
-    pub fn row_group_length(mut self, value: impl Arg<i64>) -> Self { self.0.set("RowGroupLength", value.into_expr()); self }
+    pub fn row_group_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RowGroupLength", value.into_expr())) }
     /// `ServerSideEncryptionKmsKeyId`: text. Update: in place.
-    pub fn server_side_encryption_kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerSideEncryptionKmsKeyId", value.into_expr()); self }
-    /// `ServiceAccessRoleArn`: text. Update: in place.
-    pub fn service_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ServiceAccessRoleArn", value.into_expr()); self }
+    pub fn server_side_encryption_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerSideEncryptionKmsKeyId", value.into_expr())) }
+    /// `ServiceAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn service_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccessRoleArn", value.into_expr())) }
     /// `TimestampColumnName`: text. Update: in place.
-    pub fn timestamp_column_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TimestampColumnName", value.into_expr()); self }
+    pub fn timestamp_column_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampColumnName", value.into_expr())) }
     /// `UseCsvNoSupValue`: boolean. Update: in place.
-    pub fn use_csv_no_sup_value(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseCsvNoSupValue", value.into_expr()); self }
+    pub fn use_csv_no_sup_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseCsvNoSupValue", value.into_expr())) }
     /// `UseTaskStartTimeForFullLoadTimestamp`: boolean. Update: in place.
-    pub fn use_task_start_time_for_full_load_timestamp(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseTaskStartTimeForFullLoadTimestamp", value.into_expr()); self }
+    pub fn use_task_start_time_for_full_load_timestamp(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseTaskStartTimeForFullLoadTimestamp", value.into_expr())) }
 }
 impl Done for S3Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SybaseSettings` of `AWS::DMS::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-endpoint-sybasesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SybaseSettings(Bag);
+#[must_use] pub struct SybaseSettings(Bag);
 impl SybaseSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecretsManagerAccessRoleArn`: text. Update: in place.
-    pub fn secrets_manager_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("SecretsManagerAccessRoleArn", value.into_expr()); self }
+    /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
     /// `SecretsManagerSecretId`: text. Update: in place.
-    pub fn secrets_manager_secret_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretsManagerSecretId", value.into_expr()); self }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
 }
 impl Done for SybaseSettings { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1093,32 +1093,32 @@ impl CfnEventSubscription {
     /// `AWS::DMS::EventSubscription`
     pub const TYPE: &'static str = "AWS::DMS::EventSubscription";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnEventSubscriptionProps<R0>) -> Self where CfnEventSubscriptionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventSubscriptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SubscriptionName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnEventSubscription { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DMS::EventSubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-eventsubscription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventSubscriptionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnEventSubscriptionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnEventSubscriptionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEventSubscriptionProps<missing::SnsTopicArn> { CfnEventSubscriptionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEventSubscriptionProps<Missing<required::SnsTopicArn>> { CfnEventSubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEventSubscriptionProps<R0> {
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `EventCategories`: list of text. Update: in place.
-    pub fn event_categories(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EventCategories", value.into_expr()); self }
-    /// `SnsTopicArn`: text, required. Update: in place.
-    pub fn sns_topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> CfnEventSubscriptionProps<Set> { self.0.set("SnsTopicArn", value.into_expr()); CfnEventSubscriptionProps(self.0, Phase) }
+    pub fn event_categories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventCategories", value.into_expr()), Phase) }
+    /// `SnsTopicArn`: `SnsTopicArn`, required. Update: in place.
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> CfnEventSubscriptionProps<Set> { CfnEventSubscriptionProps(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
     /// `SourceIds`: list of text. Update: replacement.
-    pub fn source_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SourceIds", value.into_expr()); self }
+    pub fn source_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceIds", value.into_expr()), Phase) }
     /// `SourceType`: text. Update: in place.
-    pub fn source_type(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceType", value.into_expr()); self }
+    pub fn source_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceType", value.into_expr()), Phase) }
     /// `SubscriptionName`: text. Update: replacement.
-    pub fn subscription_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SubscriptionName", value.into_expr()); self }
+    pub fn subscription_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriptionName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DMS::InstanceProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-instanceprofile.html)
@@ -1130,37 +1130,37 @@ impl CfnInstanceProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnInstanceProfileProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `InstanceProfileArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `InstanceProfileArn`: text.
+    /// The attribute `InstanceProfileArn`: `OtherArn`.
     pub fn attr_instance_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InstanceProfileArn") }
     /// The attribute `InstanceProfileCreationTime`: text.
     pub fn attr_instance_profile_creation_time(&self) -> Val<str> { self.0.get_att("InstanceProfileCreationTime") }
 }
 impl Parent for CfnInstanceProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DMS::InstanceProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-instanceprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInstanceProfileProps(Bag);
+#[must_use] pub struct CfnInstanceProfileProps(Bag);
 impl CfnInstanceProfileProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `InstanceProfileIdentifier`: text. Update: in place.
-    pub fn instance_profile_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceProfileIdentifier", value.into_expr()); self }
+    pub fn instance_profile_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileIdentifier", value.into_expr())) }
     /// `InstanceProfileName`: text. Update: in place.
-    pub fn instance_profile_name(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceProfileName", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn instance_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileName", value.into_expr())) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
     /// `NetworkType`: `NetworkType`. Update: in place.
-    pub fn network_type(mut self, value: impl Arg<instance_profile::NetworkType>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<instance_profile::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
     /// `PubliclyAccessible`: boolean. Update: in place.
-    pub fn publicly_accessible(mut self, value: impl Arg<bool>) -> Self { self.0.set("PubliclyAccessible", value.into_expr()); self }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr())) }
     /// `SubnetGroupIdentifier`: text. Update: in place.
-    pub fn subnet_group_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("SubnetGroupIdentifier", value.into_expr()); self }
+    pub fn subnet_group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetGroupIdentifier", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `VpcSecurityGroups`: list of text. Update: in place.
-    pub fn vpc_security_groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("VpcSecurityGroups", value.into_expr()); self }
+    pub fn vpc_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcSecurityGroups", value.into_expr())) }
 }
 impl Done for CfnInstanceProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DMS::InstanceProfile`.
@@ -1178,70 +1178,70 @@ impl CfnMigrationProject {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnMigrationProjectProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `MigrationProjectArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `MigrationProjectArn`: text.
+    /// The attribute `MigrationProjectArn`: `OtherArn`.
     pub fn attr_migration_project_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MigrationProjectArn") }
 }
 impl Parent for CfnMigrationProject { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DMS::MigrationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-migrationproject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMigrationProjectProps(Bag);
+#[must_use] pub struct CfnMigrationProjectProps(Bag);
 impl CfnMigrationProjectProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `InstanceProfileArn`: text. Update: in place.
-    pub fn instance_profile_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceProfileArn", value.into_expr()); self }
+    pub fn instance_profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileArn", value.into_expr())) }
     /// `InstanceProfileIdentifier`: text. Update: in place.
-    pub fn instance_profile_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceProfileIdentifier", value.into_expr()); self }
+    pub fn instance_profile_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileIdentifier", value.into_expr())) }
     /// `InstanceProfileName`: text. Update: in place.
-    pub fn instance_profile_name(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceProfileName", value.into_expr()); self }
+    pub fn instance_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileName", value.into_expr())) }
     /// `MigrationProjectCreationTime`: text. Update: in place. AWS advises against it.
-    pub fn migration_project_creation_time(mut self, value: impl Arg<str>) -> Self { self.0.set("MigrationProjectCreationTime", value.into_expr()); self }
+    pub fn migration_project_creation_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MigrationProjectCreationTime", value.into_expr())) }
     /// `MigrationProjectIdentifier`: text. Update: in place.
-    pub fn migration_project_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("MigrationProjectIdentifier", value.into_expr()); self }
+    pub fn migration_project_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MigrationProjectIdentifier", value.into_expr())) }
     /// `MigrationProjectName`: text. Update: in place.
-    pub fn migration_project_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MigrationProjectName", value.into_expr()); self }
+    pub fn migration_project_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MigrationProjectName", value.into_expr())) }
     /// `SchemaConversionApplicationAttributes`: `SchemaConversionApplicationAttributes`. Update: in place.
-    pub fn schema_conversion_application_attributes(mut self, value: impl Arg<migration_project::SchemaConversionApplicationAttributes>) -> Self { self.0.set("SchemaConversionApplicationAttributes", value.into_expr()); self }
+    pub fn schema_conversion_application_attributes(self, value: impl Arg<migration_project::SchemaConversionApplicationAttributes>) -> Self { Self(put(self.0, "SchemaConversionApplicationAttributes", value.into_expr())) }
     /// `SourceDataProviderDescriptors`: list of `DataProviderDescriptor`. Update: in place.
-    pub fn source_data_provider_descriptors(mut self, value: impl Arg<Arr<migration_project::DataProviderDescriptor>>) -> Self { self.0.set("SourceDataProviderDescriptors", value.into_expr()); self }
+    pub fn source_data_provider_descriptors(self, value: impl Arg<Arr<migration_project::DataProviderDescriptor>>) -> Self { Self(put(self.0, "SourceDataProviderDescriptors", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `TargetDataProviderDescriptors`: list of `DataProviderDescriptor`. Update: in place.
-    pub fn target_data_provider_descriptors(mut self, value: impl Arg<Arr<migration_project::DataProviderDescriptor>>) -> Self { self.0.set("TargetDataProviderDescriptors", value.into_expr()); self }
+    pub fn target_data_provider_descriptors(self, value: impl Arg<Arr<migration_project::DataProviderDescriptor>>) -> Self { Self(put(self.0, "TargetDataProviderDescriptors", value.into_expr())) }
     /// `TransformationRules`: text. Update: in place.
-    pub fn transformation_rules(mut self, value: impl Arg<str>) -> Self { self.0.set("TransformationRules", value.into_expr()); self }
+    pub fn transformation_rules(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransformationRules", value.into_expr())) }
 }
 impl Done for CfnMigrationProjectProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DMS::MigrationProject`.
 pub mod migration_project {
 use crate::cfn::support::*;
 /// The property type `DataProviderDescriptor` of `AWS::DMS::MigrationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-migrationproject-dataproviderdescriptor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataProviderDescriptor(Bag);
+#[must_use] pub struct DataProviderDescriptor(Bag);
 impl DataProviderDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataProviderArn`: text. Update: in place.
-    pub fn data_provider_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DataProviderArn", value.into_expr()); self }
+    pub fn data_provider_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataProviderArn", value.into_expr())) }
     /// `DataProviderIdentifier`: text. Update: in place.
-    pub fn data_provider_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DataProviderIdentifier", value.into_expr()); self }
+    pub fn data_provider_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataProviderIdentifier", value.into_expr())) }
     /// `DataProviderName`: text. Update: in place.
-    pub fn data_provider_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DataProviderName", value.into_expr()); self }
-    /// `SecretsManagerAccessRoleArn`: text. Update: in place.
-    pub fn secrets_manager_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("SecretsManagerAccessRoleArn", value.into_expr()); self }
+    pub fn data_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataProviderName", value.into_expr())) }
+    /// `SecretsManagerAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn secrets_manager_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SecretsManagerAccessRoleArn", value.into_expr())) }
     /// `SecretsManagerSecretId`: text. Update: in place.
-    pub fn secrets_manager_secret_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretsManagerSecretId", value.into_expr()); self }
+    pub fn secrets_manager_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretsManagerSecretId", value.into_expr())) }
 }
 impl Done for DataProviderDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaConversionApplicationAttributes` of `AWS::DMS::MigrationProject`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-migrationproject-schemaconversionapplicationattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchemaConversionApplicationAttributes(Bag);
+#[must_use] pub struct SchemaConversionApplicationAttributes(Bag);
 impl SchemaConversionApplicationAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3BucketPath`: text. Update: in place.
-    pub fn s3_bucket_path(mut self, value: impl Arg<str>) -> Self { self.0.set("S3BucketPath", value.into_expr()); self }
+    pub fn s3_bucket_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketPath", value.into_expr())) }
     /// `S3BucketRoleArn`: text. Update: in place.
-    pub fn s3_bucket_role_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("S3BucketRoleArn", value.into_expr()); self }
+    pub fn s3_bucket_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketRoleArn", value.into_expr())) }
 }
 impl Done for SchemaConversionApplicationAttributes { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1251,70 +1251,70 @@ impl CfnReplicationConfig {
     /// `AWS::DMS::ReplicationConfig`
     pub const TYPE: &'static str = "AWS::DMS::ReplicationConfig";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5>(scope: &dyn Parent, id: &str, props: CfnReplicationConfigProps<R0, R1, R2, R3, R4, R5>) -> Self where CfnReplicationConfigProps<R0, R1, R2, R3, R4, R5>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReplicationConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ReplicationConfigArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ReplicationConfigArn`: text.
+    /// The attribute `ReplicationConfigArn`: `OtherArn`.
     pub fn attr_replication_config_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ReplicationConfigArn") }
 }
 impl Parent for CfnReplicationConfig { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DMS::ReplicationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnReplicationConfigProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct CfnReplicationConfigProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl CfnReplicationConfigProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnReplicationConfigProps<missing::ComputeConfig, missing::ReplicationConfigIdentifier, missing::ReplicationType, missing::SourceEndpointArn, missing::TableMappings, missing::TargetEndpointArn> { CfnReplicationConfigProps(Bag::default(), Phase) }
+    pub fn new() -> CfnReplicationConfigProps<Missing<required::ComputeConfig>, Missing<required::ReplicationConfigIdentifier>, Missing<required::ReplicationType>, Missing<required::SourceEndpointArn>, Missing<required::TableMappings>, Missing<required::TargetEndpointArn>> { CfnReplicationConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnReplicationConfigProps<R0, R1, R2, R3, R4, R5> {
     /// `ComputeConfig`: `ComputeConfig`, required. Update: in place.
-    pub fn compute_config(mut self, value: impl Arg<replication_config::ComputeConfig>) -> CfnReplicationConfigProps<Set, R1, R2, R3, R4, R5> { self.0.set("ComputeConfig", value.into_expr()); CfnReplicationConfigProps(self.0, Phase) }
+    pub fn compute_config(self, value: impl Arg<replication_config::ComputeConfig>) -> CfnReplicationConfigProps<Set, R1, R2, R3, R4, R5> { CfnReplicationConfigProps(put(self.0, "ComputeConfig", value.into_expr()), Phase) }
     /// `ReplicationConfigIdentifier`: text, required. Update: in place.
-    pub fn replication_config_identifier(mut self, value: impl Arg<str>) -> CfnReplicationConfigProps<R0, Set, R2, R3, R4, R5> { self.0.set("ReplicationConfigIdentifier", value.into_expr()); CfnReplicationConfigProps(self.0, Phase) }
+    pub fn replication_config_identifier(self, value: impl Arg<str>) -> CfnReplicationConfigProps<R0, Set, R2, R3, R4, R5> { CfnReplicationConfigProps(put(self.0, "ReplicationConfigIdentifier", value.into_expr()), Phase) }
     /// `ReplicationSettings`: JSON. Update: in place.
-    pub fn replication_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("ReplicationSettings", value.into_expr()); self }
+    pub fn replication_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ReplicationSettings", value.into_expr()), Phase) }
     /// `ReplicationType`: `ReplicationType`, required. Update: in place.
-    pub fn replication_type(mut self, value: impl Arg<replication_config::ReplicationType>) -> CfnReplicationConfigProps<R0, R1, Set, R3, R4, R5> { self.0.set("ReplicationType", value.into_expr()); CfnReplicationConfigProps(self.0, Phase) }
+    pub fn replication_type(self, value: impl Arg<replication_config::ReplicationType>) -> CfnReplicationConfigProps<R0, R1, Set, R3, R4, R5> { CfnReplicationConfigProps(put(self.0, "ReplicationType", value.into_expr()), Phase) }
     /// `ResourceIdentifier`: text. Update: replacement.
-    pub fn resource_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceIdentifier", value.into_expr()); self }
+    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value.into_expr()), Phase) }
     /// `SourceEndpointArn`: text, required. Update: in place.
-    pub fn source_endpoint_arn(mut self, value: impl Arg<str>) -> CfnReplicationConfigProps<R0, R1, R2, Set, R4, R5> { self.0.set("SourceEndpointArn", value.into_expr()); CfnReplicationConfigProps(self.0, Phase) }
+    pub fn source_endpoint_arn(self, value: impl Arg<str>) -> CfnReplicationConfigProps<R0, R1, R2, Set, R4, R5> { CfnReplicationConfigProps(put(self.0, "SourceEndpointArn", value.into_expr()), Phase) }
     /// `SupplementalSettings`: JSON. Update: in place.
-    pub fn supplemental_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("SupplementalSettings", value.into_expr()); self }
+    pub fn supplemental_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SupplementalSettings", value.into_expr()), Phase) }
     /// `TableMappings`: JSON, required. Update: in place.
-    pub fn table_mappings(mut self, value: impl Arg<Any>) -> CfnReplicationConfigProps<R0, R1, R2, R3, Set, R5> { self.0.set("TableMappings", value.into_expr()); CfnReplicationConfigProps(self.0, Phase) }
+    pub fn table_mappings(self, value: impl Arg<Any>) -> CfnReplicationConfigProps<R0, R1, R2, R3, Set, R5> { CfnReplicationConfigProps(put(self.0, "TableMappings", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetEndpointArn`: text, required. Update: in place.
-    pub fn target_endpoint_arn(mut self, value: impl Arg<str>) -> CfnReplicationConfigProps<R0, R1, R2, R3, R4, Set> { self.0.set("TargetEndpointArn", value.into_expr()); CfnReplicationConfigProps(self.0, Phase) }
+    pub fn target_endpoint_arn(self, value: impl Arg<str>) -> CfnReplicationConfigProps<R0, R1, R2, R3, R4, Set> { CfnReplicationConfigProps(put(self.0, "TargetEndpointArn", value.into_expr()), Phase) }
 }
 impl Done for CfnReplicationConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DMS::ReplicationConfig`.
 pub mod replication_config {
 use crate::cfn::support::*;
 /// The property type `ComputeConfig` of `AWS::DMS::ReplicationConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dms-replicationconfig-computeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComputeConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ComputeConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ComputeConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ComputeConfig<super::missing::MaxCapacityUnits> { ComputeConfig(Bag::default(), Phase) }
+    pub fn new() -> ComputeConfig<Missing<super::required::MaxCapacityUnits>> { ComputeConfig(Bag::default(), Phase) }
 }
 impl<R0> ComputeConfig<R0> {
     /// `AvailabilityZone`: text. Update: in place.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
     /// `DnsNameServers`: text. Update: in place.
-    pub fn dns_name_servers(mut self, value: impl Arg<str>) -> Self { self.0.set("DnsNameServers", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn dns_name_servers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsNameServers", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `MaxCapacityUnits`: integer, required. Update: in place.
-    pub fn max_capacity_units(mut self, value: impl Arg<i64>) -> ComputeConfig<Set> { self.0.set("MaxCapacityUnits", value.into_expr()); ComputeConfig(self.0, Phase) }
+    pub fn max_capacity_units(self, value: impl Arg<i64>) -> ComputeConfig<Set> { ComputeConfig(put(self.0, "MaxCapacityUnits", value.into_expr()), Phase) }
     /// `MinCapacityUnits`: integer. Update: in place.
-    pub fn min_capacity_units(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinCapacityUnits", value.into_expr()); self }
+    pub fn min_capacity_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinCapacityUnits", value.into_expr()), Phase) }
     /// `MultiAZ`: boolean. Update: in place.
-    pub fn multi_az(mut self, value: impl Arg<bool>) -> Self { self.0.set("MultiAZ", value.into_expr()); self }
+    pub fn multi_az(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZ", value.into_expr()), Phase) }
     /// `PreferredMaintenanceWindow`: text. Update: in place.
-    pub fn preferred_maintenance_window(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredMaintenanceWindow", value.into_expr()); self }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
     /// `ReplicationSubnetGroupId`: text. Update: in place.
-    pub fn replication_subnet_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ReplicationSubnetGroupId", value.into_expr()); self }
-    /// `VpcSecurityGroupIds`: list of text. Update: in place.
-    pub fn vpc_security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("VpcSecurityGroupIds", value.into_expr()); self }
+    pub fn replication_subnet_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationSubnetGroupId", value.into_expr()), Phase) }
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
 }
 impl Done for ComputeConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ReplicationType` allows.
@@ -1326,7 +1326,7 @@ impl CfnReplicationInstance {
     /// `AWS::DMS::ReplicationInstance`
     pub const TYPE: &'static str = "AWS::DMS::ReplicationInstance";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnReplicationInstanceProps<R0>) -> Self where CfnReplicationInstanceProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReplicationInstanceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -1338,46 +1338,46 @@ impl CfnReplicationInstance {
 }
 impl Parent for CfnReplicationInstance { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DMS::ReplicationInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationinstance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnReplicationInstanceProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnReplicationInstanceProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnReplicationInstanceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnReplicationInstanceProps<missing::ReplicationInstanceClass> { CfnReplicationInstanceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnReplicationInstanceProps<Missing<required::ReplicationInstanceClass>> { CfnReplicationInstanceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnReplicationInstanceProps<R0> {
     /// `AllocatedStorage`: integer. Update: in place.
-    pub fn allocated_storage(mut self, value: impl Arg<i64>) -> Self { self.0.set("AllocatedStorage", value.into_expr()); self }
+    pub fn allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AllocatedStorage", value.into_expr()), Phase) }
     /// `AllowMajorVersionUpgrade`: boolean. Update: in place.
-    pub fn allow_major_version_upgrade(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowMajorVersionUpgrade", value.into_expr()); self }
+    pub fn allow_major_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowMajorVersionUpgrade", value.into_expr()), Phase) }
     /// `AutoMinorVersionUpgrade`: boolean. Update: in place.
-    pub fn auto_minor_version_upgrade(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoMinorVersionUpgrade", value.into_expr()); self }
+    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr()), Phase) }
     /// `AvailabilityZone`: text. Update: in place.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
     /// `DnsNameServers`: text. Update: replacement.
-    pub fn dns_name_servers(mut self, value: impl Arg<str>) -> Self { self.0.set("DnsNameServers", value.into_expr()); self }
+    pub fn dns_name_servers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsNameServers", value.into_expr()), Phase) }
     /// `EngineVersion`: text. Update: in place.
-    pub fn engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineVersion", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `MultiAZ`: boolean. Update: in place.
-    pub fn multi_az(mut self, value: impl Arg<bool>) -> Self { self.0.set("MultiAZ", value.into_expr()); self }
+    pub fn multi_az(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZ", value.into_expr()), Phase) }
     /// `NetworkType`: text. Update: in place.
-    pub fn network_type(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
     /// `PreferredMaintenanceWindow`: text. Update: in place.
-    pub fn preferred_maintenance_window(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredMaintenanceWindow", value.into_expr()); self }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
     /// `PubliclyAccessible`: boolean. Update: replacement.
-    pub fn publicly_accessible(mut self, value: impl Arg<bool>) -> Self { self.0.set("PubliclyAccessible", value.into_expr()); self }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
     /// `ReplicationInstanceClass`: text, required. Update: in place.
-    pub fn replication_instance_class(mut self, value: impl Arg<str>) -> CfnReplicationInstanceProps<Set> { self.0.set("ReplicationInstanceClass", value.into_expr()); CfnReplicationInstanceProps(self.0, Phase) }
+    pub fn replication_instance_class(self, value: impl Arg<str>) -> CfnReplicationInstanceProps<Set> { CfnReplicationInstanceProps(put(self.0, "ReplicationInstanceClass", value.into_expr()), Phase) }
     /// `ReplicationInstanceIdentifier`: text. Update: in place.
-    pub fn replication_instance_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ReplicationInstanceIdentifier", value.into_expr()); self }
+    pub fn replication_instance_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationInstanceIdentifier", value.into_expr()), Phase) }
     /// `ReplicationSubnetGroupIdentifier`: text. Update: replacement.
-    pub fn replication_subnet_group_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ReplicationSubnetGroupIdentifier", value.into_expr()); self }
+    pub fn replication_subnet_group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationSubnetGroupIdentifier", value.into_expr()), Phase) }
     /// `ResourceIdentifier`: text. Update: replacement.
-    pub fn resource_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceIdentifier", value.into_expr()); self }
+    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
-    /// `VpcSecurityGroupIds`: list of text. Update: in place.
-    pub fn vpc_security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("VpcSecurityGroupIds", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
 }
 impl Done for CfnReplicationInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DMS::ReplicationSubnetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationsubnetgroup.html)
@@ -1386,26 +1386,26 @@ impl CfnReplicationSubnetGroup {
     /// `AWS::DMS::ReplicationSubnetGroup`
     pub const TYPE: &'static str = "AWS::DMS::ReplicationSubnetGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnReplicationSubnetGroupProps<R0, R1>) -> Self where CfnReplicationSubnetGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReplicationSubnetGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ReplicationSubnetGroupIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnReplicationSubnetGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DMS::ReplicationSubnetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationsubnetgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnReplicationSubnetGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnReplicationSubnetGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnReplicationSubnetGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnReplicationSubnetGroupProps<missing::ReplicationSubnetGroupDescription, missing::SubnetIds> { CfnReplicationSubnetGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnReplicationSubnetGroupProps<Missing<required::ReplicationSubnetGroupDescription>, Missing<required::SubnetIds>> { CfnReplicationSubnetGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnReplicationSubnetGroupProps<R0, R1> {
     /// `ReplicationSubnetGroupDescription`: text, required. Update: in place.
-    pub fn replication_subnet_group_description(mut self, value: impl Arg<str>) -> CfnReplicationSubnetGroupProps<Set, R1> { self.0.set("ReplicationSubnetGroupDescription", value.into_expr()); CfnReplicationSubnetGroupProps(self.0, Phase) }
+    pub fn replication_subnet_group_description(self, value: impl Arg<str>) -> CfnReplicationSubnetGroupProps<Set, R1> { CfnReplicationSubnetGroupProps(put(self.0, "ReplicationSubnetGroupDescription", value.into_expr()), Phase) }
     /// `ReplicationSubnetGroupIdentifier`: text. Update: replacement.
-    pub fn replication_subnet_group_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ReplicationSubnetGroupIdentifier", value.into_expr()); self }
+    pub fn replication_subnet_group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationSubnetGroupIdentifier", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> CfnReplicationSubnetGroupProps<R0, Set> { self.0.set("SubnetIds", value.into_expr()); CfnReplicationSubnetGroupProps(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnReplicationSubnetGroupProps<R0, Set> { CfnReplicationSubnetGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnReplicationSubnetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DMS::ReplicationTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationtask.html)
@@ -1414,46 +1414,46 @@ impl CfnReplicationTask {
     /// `AWS::DMS::ReplicationTask`
     pub const TYPE: &'static str = "AWS::DMS::ReplicationTask";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnReplicationTaskProps<R0, R1, R2, R3, R4>) -> Self where CfnReplicationTaskProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReplicationTaskProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ReplicationTaskArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ReplicationTaskArn`: text.
+    /// The attribute `ReplicationTaskArn`: `OtherArn`.
     pub fn attr_replication_task_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ReplicationTaskArn") }
 }
 impl Parent for CfnReplicationTask { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DMS::ReplicationTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dms-replicationtask.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnReplicationTaskProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnReplicationTaskProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnReplicationTaskProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnReplicationTaskProps<missing::MigrationType, missing::ReplicationInstanceArn, missing::SourceEndpointArn, missing::TableMappings, missing::TargetEndpointArn> { CfnReplicationTaskProps(Bag::default(), Phase) }
+    pub fn new() -> CfnReplicationTaskProps<Missing<required::MigrationType>, Missing<required::ReplicationInstanceArn>, Missing<required::SourceEndpointArn>, Missing<required::TableMappings>, Missing<required::TargetEndpointArn>> { CfnReplicationTaskProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnReplicationTaskProps<R0, R1, R2, R3, R4> {
     /// `CdcStartPosition`: text. Update: in place.
-    pub fn cdc_start_position(mut self, value: impl Arg<str>) -> Self { self.0.set("CdcStartPosition", value.into_expr()); self }
+    pub fn cdc_start_position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CdcStartPosition", value.into_expr()), Phase) }
     /// `CdcStartTime`: number. Update: in place.
-    pub fn cdc_start_time(mut self, value: impl Arg<f64>) -> Self { self.0.set("CdcStartTime", value.into_expr()); self }
+    pub fn cdc_start_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CdcStartTime", value.into_expr()), Phase) }
     /// `CdcStopPosition`: text. Update: in place.
-    pub fn cdc_stop_position(mut self, value: impl Arg<str>) -> Self { self.0.set("CdcStopPosition", value.into_expr()); self }
+    pub fn cdc_stop_position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CdcStopPosition", value.into_expr()), Phase) }
     /// `MigrationType`: `MigrationType`, required. Update: replacement.
-    pub fn migration_type(mut self, value: impl Arg<replication_task::MigrationType>) -> CfnReplicationTaskProps<Set, R1, R2, R3, R4> { self.0.set("MigrationType", value.into_expr()); CfnReplicationTaskProps(self.0, Phase) }
+    pub fn migration_type(self, value: impl Arg<replication_task::MigrationType>) -> CfnReplicationTaskProps<Set, R1, R2, R3, R4> { CfnReplicationTaskProps(put(self.0, "MigrationType", value.into_expr()), Phase) }
     /// `ReplicationInstanceArn`: text, required. Update: replacement.
-    pub fn replication_instance_arn(mut self, value: impl Arg<str>) -> CfnReplicationTaskProps<R0, Set, R2, R3, R4> { self.0.set("ReplicationInstanceArn", value.into_expr()); CfnReplicationTaskProps(self.0, Phase) }
+    pub fn replication_instance_arn(self, value: impl Arg<str>) -> CfnReplicationTaskProps<R0, Set, R2, R3, R4> { CfnReplicationTaskProps(put(self.0, "ReplicationInstanceArn", value.into_expr()), Phase) }
     /// `ReplicationTaskIdentifier`: text. Update: in place.
-    pub fn replication_task_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ReplicationTaskIdentifier", value.into_expr()); self }
+    pub fn replication_task_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationTaskIdentifier", value.into_expr()), Phase) }
     /// `ReplicationTaskSettings`: text. Update: in place.
-    pub fn replication_task_settings(mut self, value: impl Arg<str>) -> Self { self.0.set("ReplicationTaskSettings", value.into_expr()); self }
+    pub fn replication_task_settings(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationTaskSettings", value.into_expr()), Phase) }
     /// `ResourceIdentifier`: text. Update: replacement.
-    pub fn resource_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceIdentifier", value.into_expr()); self }
+    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value.into_expr()), Phase) }
     /// `SourceEndpointArn`: text, required. Update: replacement.
-    pub fn source_endpoint_arn(mut self, value: impl Arg<str>) -> CfnReplicationTaskProps<R0, R1, Set, R3, R4> { self.0.set("SourceEndpointArn", value.into_expr()); CfnReplicationTaskProps(self.0, Phase) }
+    pub fn source_endpoint_arn(self, value: impl Arg<str>) -> CfnReplicationTaskProps<R0, R1, Set, R3, R4> { CfnReplicationTaskProps(put(self.0, "SourceEndpointArn", value.into_expr()), Phase) }
     /// `TableMappings`: text, required. Update: in place.
-    pub fn table_mappings(mut self, value: impl Arg<str>) -> CfnReplicationTaskProps<R0, R1, R2, Set, R4> { self.0.set("TableMappings", value.into_expr()); CfnReplicationTaskProps(self.0, Phase) }
+    pub fn table_mappings(self, value: impl Arg<str>) -> CfnReplicationTaskProps<R0, R1, R2, Set, R4> { CfnReplicationTaskProps(put(self.0, "TableMappings", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetEndpointArn`: text, required. Update: replacement.
-    pub fn target_endpoint_arn(mut self, value: impl Arg<str>) -> CfnReplicationTaskProps<R0, R1, R2, R3, Set> { self.0.set("TargetEndpointArn", value.into_expr()); CfnReplicationTaskProps(self.0, Phase) }
+    pub fn target_endpoint_arn(self, value: impl Arg<str>) -> CfnReplicationTaskProps<R0, R1, R2, R3, Set> { CfnReplicationTaskProps(put(self.0, "TargetEndpointArn", value.into_expr()), Phase) }
     /// `TaskData`: text. Update: in place.
-    pub fn task_data(mut self, value: impl Arg<str>) -> Self { self.0.set("TaskData", value.into_expr()); self }
+    pub fn task_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TaskData", value.into_expr()), Phase) }
 }
 impl Done for CfnReplicationTaskProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DMS::ReplicationTask`.
@@ -1462,5 +1462,5 @@ use crate::cfn::support::*;
 values! { /// Texts that `MigrationType` allows.
 MigrationType { Cdc = "cdc", FullLoad = "full-load", FullLoadAndCdc = "full-load-and-cdc" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ComputeConfig, DataMigrationType, DatabaseName, EndpointType, Engine, EngineName, MaxCapacityUnits, MigrationProjectIdentifier, MigrationType, Port, ReplicationConfigIdentifier, ReplicationInstanceArn, ReplicationInstanceClass, ReplicationSubnetGroupDescription, ReplicationType, ServerName, ServiceAccessRoleArn, SnsTopicArn, SourceEndpointArn, SslMode, SubnetIds, TableMappings, TargetEndpointArn } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ComputeConfig, DataMigrationType, DatabaseName, EndpointType, Engine, EngineName, MaxCapacityUnits, MigrationProjectIdentifier, MigrationType, Port, ReplicationConfigIdentifier, ReplicationInstanceArn, ReplicationInstanceClass, ReplicationSubnetGroupDescription, ReplicationType, ServerName, ServiceAccessRoleArn, SnsTopicArn, SourceEndpointArn, SslMode, SubnetIds, TableMappings, TargetEndpointArn } }

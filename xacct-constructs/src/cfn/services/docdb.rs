@@ -26,86 +26,86 @@ impl CfnDBCluster {
 }
 impl Parent for CfnDBCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DocDB::DBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbcluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDBClusterProps(Bag);
+#[must_use] pub struct CfnDBClusterProps(Bag);
 impl CfnDBClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZones`: list of text. Update: replacement.
-    pub fn availability_zones(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AvailabilityZones", value.into_expr()); self }
+    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value.into_expr())) }
     /// `BackupRetentionPeriod`: integer. Update: in place.
-    pub fn backup_retention_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("BackupRetentionPeriod", value.into_expr()); self }
+    pub fn backup_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackupRetentionPeriod", value.into_expr())) }
     /// `CopyTagsToSnapshot`: boolean. Update: in place.
-    pub fn copy_tags_to_snapshot(mut self, value: impl Arg<bool>) -> Self { self.0.set("CopyTagsToSnapshot", value.into_expr()); self }
+    pub fn copy_tags_to_snapshot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToSnapshot", value.into_expr())) }
     /// `DBClusterIdentifier`: text. Update: replacement.
-    pub fn db_cluster_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DBClusterIdentifier", value.into_expr()); self }
+    pub fn db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterIdentifier", value.into_expr())) }
     /// `DBClusterParameterGroupName`: text. Update: in place.
-    pub fn db_cluster_parameter_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DBClusterParameterGroupName", value.into_expr()); self }
+    pub fn db_cluster_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterParameterGroupName", value.into_expr())) }
     /// `DBSubnetGroupName`: text. Update: replacement.
-    pub fn db_subnet_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DBSubnetGroupName", value.into_expr()); self }
+    pub fn db_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSubnetGroupName", value.into_expr())) }
     /// `DeletionProtection`: boolean. Update: in place.
-    pub fn deletion_protection(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeletionProtection", value.into_expr()); self }
+    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr())) }
     /// `EnableCloudwatchLogsExports`: list of text. Update: in place.
-    pub fn enable_cloudwatch_logs_exports(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EnableCloudwatchLogsExports", value.into_expr()); self }
+    pub fn enable_cloudwatch_logs_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnableCloudwatchLogsExports", value.into_expr())) }
     /// `EngineVersion`: text. Update: replacement.
-    pub fn engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineVersion", value.into_expr()); self }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
     /// `GlobalClusterIdentifier`: text. Update: in place.
-    pub fn global_cluster_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("GlobalClusterIdentifier", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalClusterIdentifier", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `ManageMasterUserPassword`: boolean. Update: in place.
-    pub fn manage_master_user_password(mut self, value: impl Arg<bool>) -> Self { self.0.set("ManageMasterUserPassword", value.into_expr()); self }
+    pub fn manage_master_user_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageMasterUserPassword", value.into_expr())) }
     /// `MasterUserPassword`: text. Update: in place.
-    pub fn master_user_password(mut self, value: impl Arg<str>) -> Self { self.0.set("MasterUserPassword", value.into_expr()); self }
+    pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value.into_expr())) }
     /// `MasterUserSecretKmsKeyId`: text. Update: in place.
-    pub fn master_user_secret_kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("MasterUserSecretKmsKeyId", value.into_expr()); self }
+    pub fn master_user_secret_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserSecretKmsKeyId", value.into_expr())) }
     /// `MasterUsername`: text. Update: replacement.
-    pub fn master_username(mut self, value: impl Arg<str>) -> Self { self.0.set("MasterUsername", value.into_expr()); self }
+    pub fn master_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUsername", value.into_expr())) }
     /// `NetworkType`: text. Update: in place.
-    pub fn network_type(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `PreferredBackupWindow`: text. Update: in place.
-    pub fn preferred_backup_window(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredBackupWindow", value.into_expr()); self }
+    pub fn preferred_backup_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredBackupWindow", value.into_expr())) }
     /// `PreferredMaintenanceWindow`: text. Update: in place.
-    pub fn preferred_maintenance_window(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredMaintenanceWindow", value.into_expr()); self }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr())) }
     /// `RestoreToTime`: text. Update: in place.
-    pub fn restore_to_time(mut self, value: impl Arg<str>) -> Self { self.0.set("RestoreToTime", value.into_expr()); self }
+    pub fn restore_to_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreToTime", value.into_expr())) }
     /// `RestoreType`: text. Update: in place.
-    pub fn restore_type(mut self, value: impl Arg<str>) -> Self { self.0.set("RestoreType", value.into_expr()); self }
+    pub fn restore_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreType", value.into_expr())) }
     /// `RotateMasterUserPassword`: boolean. Update: in place.
-    pub fn rotate_master_user_password(mut self, value: impl Arg<bool>) -> Self { self.0.set("RotateMasterUserPassword", value.into_expr()); self }
+    pub fn rotate_master_user_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RotateMasterUserPassword", value.into_expr())) }
     /// `ServerlessV2ScalingConfiguration`: `ServerlessV2ScalingConfiguration`. Update: in place.
-    pub fn serverless_v2_scaling_configuration(mut self, value: impl Arg<db_cluster::ServerlessV2ScalingConfiguration>) -> Self { self.0.set("ServerlessV2ScalingConfiguration", value.into_expr()); self }
+    pub fn serverless_v2_scaling_configuration(self, value: impl Arg<db_cluster::ServerlessV2ScalingConfiguration>) -> Self { Self(put(self.0, "ServerlessV2ScalingConfiguration", value.into_expr())) }
     /// `SnapshotIdentifier`: text. Update: replacement.
-    pub fn snapshot_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotIdentifier", value.into_expr()); self }
+    pub fn snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotIdentifier", value.into_expr())) }
     /// `SourceDBClusterIdentifier`: text. Update: replacement.
-    pub fn source_db_cluster_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceDBClusterIdentifier", value.into_expr()); self }
+    pub fn source_db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value.into_expr())) }
     /// `StorageEncrypted`: boolean. Update: replacement.
-    pub fn storage_encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("StorageEncrypted", value.into_expr()); self }
+    pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value.into_expr())) }
     /// `StorageType`: text. Update: in place.
-    pub fn storage_type(mut self, value: impl Arg<str>) -> Self { self.0.set("StorageType", value.into_expr()); self }
+    pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `UseLatestRestorableTime`: boolean. Update: in place.
-    pub fn use_latest_restorable_time(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseLatestRestorableTime", value.into_expr()); self }
-    /// `VpcSecurityGroupIds`: list of text. Update: in place.
-    pub fn vpc_security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("VpcSecurityGroupIds", value.into_expr()); self }
+    pub fn use_latest_restorable_time(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLatestRestorableTime", value.into_expr())) }
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr())) }
 }
 impl Done for CfnDBClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DocDB::DBCluster`.
 pub mod db_cluster {
 use crate::cfn::support::*;
 /// The property type `ServerlessV2ScalingConfiguration` of `AWS::DocDB::DBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-docdb-dbcluster-serverlessv2scalingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServerlessV2ScalingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ServerlessV2ScalingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ServerlessV2ScalingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServerlessV2ScalingConfiguration<super::missing::MaxCapacity, super::missing::MinCapacity> { ServerlessV2ScalingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ServerlessV2ScalingConfiguration<Missing<super::required::MaxCapacity>, Missing<super::required::MinCapacity>> { ServerlessV2ScalingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ServerlessV2ScalingConfiguration<R0, R1> {
     /// `MaxCapacity`: number, required. Update: in place.
-    pub fn max_capacity(mut self, value: impl Arg<f64>) -> ServerlessV2ScalingConfiguration<Set, R1> { self.0.set("MaxCapacity", value.into_expr()); ServerlessV2ScalingConfiguration(self.0, Phase) }
+    pub fn max_capacity(self, value: impl Arg<f64>) -> ServerlessV2ScalingConfiguration<Set, R1> { ServerlessV2ScalingConfiguration(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
     /// `MinCapacity`: number, required. Update: in place.
-    pub fn min_capacity(mut self, value: impl Arg<f64>) -> ServerlessV2ScalingConfiguration<R0, Set> { self.0.set("MinCapacity", value.into_expr()); ServerlessV2ScalingConfiguration(self.0, Phase) }
+    pub fn min_capacity(self, value: impl Arg<f64>) -> ServerlessV2ScalingConfiguration<R0, Set> { ServerlessV2ScalingConfiguration(put(self.0, "MinCapacity", value.into_expr()), Phase) }
 }
 impl Done for ServerlessV2ScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -115,28 +115,28 @@ impl CfnDBClusterParameterGroup {
     /// `AWS::DocDB::DBClusterParameterGroup`
     pub const TYPE: &'static str = "AWS::DocDB::DBClusterParameterGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDBClusterParameterGroupProps<R0, R1, R2>) -> Self where CfnDBClusterParameterGroupProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBClusterParameterGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnDBClusterParameterGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DocDB::DBClusterParameterGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbclusterparametergroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDBClusterParameterGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDBClusterParameterGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDBClusterParameterGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDBClusterParameterGroupProps<missing::Description, missing::Family, missing::Parameters> { CfnDBClusterParameterGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDBClusterParameterGroupProps<Missing<required::Description>, Missing<required::Family>, Missing<required::Parameters>> { CfnDBClusterParameterGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDBClusterParameterGroupProps<R0, R1, R2> {
     /// `Description`: text, required. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<Set, R1, R2> { self.0.set("Description", value.into_expr()); CfnDBClusterParameterGroupProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<Set, R1, R2> { CfnDBClusterParameterGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Family`: text, required. Update: replacement.
-    pub fn family(mut self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<R0, Set, R2> { self.0.set("Family", value.into_expr()); CfnDBClusterParameterGroupProps(self.0, Phase) }
+    pub fn family(self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<R0, Set, R2> { CfnDBClusterParameterGroupProps(put(self.0, "Family", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Parameters`: JSON, required. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Any>) -> CfnDBClusterParameterGroupProps<R0, R1, Set> { self.0.set("Parameters", value.into_expr()); CfnDBClusterParameterGroupProps(self.0, Phase) }
+    pub fn parameters(self, value: impl Arg<Any>) -> CfnDBClusterParameterGroupProps<R0, R1, Set> { CfnDBClusterParameterGroupProps(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBClusterParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DocDB::DBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbinstance.html)
@@ -145,7 +145,7 @@ impl CfnDBInstance {
     /// `AWS::DocDB::DBInstance`
     pub const TYPE: &'static str = "AWS::DocDB::DBInstance";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDBInstanceProps<R0, R1>) -> Self where CfnDBInstanceProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBInstanceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Endpoint`: text.
@@ -157,32 +157,32 @@ impl CfnDBInstance {
 }
 impl Parent for CfnDBInstance { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DocDB::DBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbinstance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDBInstanceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDBInstanceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDBInstanceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDBInstanceProps<missing::DBClusterIdentifier, missing::DBInstanceClass> { CfnDBInstanceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDBInstanceProps<Missing<required::DBClusterIdentifier>, Missing<required::DBInstanceClass>> { CfnDBInstanceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDBInstanceProps<R0, R1> {
     /// `AutoMinorVersionUpgrade`: boolean. Update: in place.
-    pub fn auto_minor_version_upgrade(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoMinorVersionUpgrade", value.into_expr()); self }
+    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr()), Phase) }
     /// `AvailabilityZone`: text. Update: replacement.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
     /// `CACertificateIdentifier`: text. Update: in place.
-    pub fn ca_certificate_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("CACertificateIdentifier", value.into_expr()); self }
+    pub fn ca_certificate_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CACertificateIdentifier", value.into_expr()), Phase) }
     /// `CertificateRotationRestart`: boolean. Update: in place.
-    pub fn certificate_rotation_restart(mut self, value: impl Arg<bool>) -> Self { self.0.set("CertificateRotationRestart", value.into_expr()); self }
+    pub fn certificate_rotation_restart(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CertificateRotationRestart", value.into_expr()), Phase) }
     /// `DBClusterIdentifier`: text, required. Update: replacement.
-    pub fn db_cluster_identifier(mut self, value: impl Arg<str>) -> CfnDBInstanceProps<Set, R1> { self.0.set("DBClusterIdentifier", value.into_expr()); CfnDBInstanceProps(self.0, Phase) }
+    pub fn db_cluster_identifier(self, value: impl Arg<str>) -> CfnDBInstanceProps<Set, R1> { CfnDBInstanceProps(put(self.0, "DBClusterIdentifier", value.into_expr()), Phase) }
     /// `DBInstanceClass`: text, required. Update: in place.
-    pub fn db_instance_class(mut self, value: impl Arg<str>) -> CfnDBInstanceProps<R0, Set> { self.0.set("DBInstanceClass", value.into_expr()); CfnDBInstanceProps(self.0, Phase) }
+    pub fn db_instance_class(self, value: impl Arg<str>) -> CfnDBInstanceProps<R0, Set> { CfnDBInstanceProps(put(self.0, "DBInstanceClass", value.into_expr()), Phase) }
     /// `DBInstanceIdentifier`: text. Update: replacement.
-    pub fn db_instance_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DBInstanceIdentifier", value.into_expr()); self }
+    pub fn db_instance_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBInstanceIdentifier", value.into_expr()), Phase) }
     /// `EnablePerformanceInsights`: boolean. Update: in place.
-    pub fn enable_performance_insights(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnablePerformanceInsights", value.into_expr()); self }
+    pub fn enable_performance_insights(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePerformanceInsights", value.into_expr()), Phase) }
     /// `PreferredMaintenanceWindow`: text. Update: in place.
-    pub fn preferred_maintenance_window(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredMaintenanceWindow", value.into_expr()); self }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DocDB::DBSubnetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbsubnetgroup.html)
@@ -191,26 +191,26 @@ impl CfnDBSubnetGroup {
     /// `AWS::DocDB::DBSubnetGroup`
     pub const TYPE: &'static str = "AWS::DocDB::DBSubnetGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDBSubnetGroupProps<R0, R1>) -> Self where CfnDBSubnetGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBSubnetGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DBSubnetGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnDBSubnetGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DocDB::DBSubnetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-dbsubnetgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDBSubnetGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDBSubnetGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDBSubnetGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDBSubnetGroupProps<missing::DBSubnetGroupDescription, missing::SubnetIds> { CfnDBSubnetGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDBSubnetGroupProps<Missing<required::DBSubnetGroupDescription>, Missing<required::SubnetIds>> { CfnDBSubnetGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDBSubnetGroupProps<R0, R1> {
     /// `DBSubnetGroupDescription`: text, required. Update: in place.
-    pub fn db_subnet_group_description(mut self, value: impl Arg<str>) -> CfnDBSubnetGroupProps<Set, R1> { self.0.set("DBSubnetGroupDescription", value.into_expr()); CfnDBSubnetGroupProps(self.0, Phase) }
+    pub fn db_subnet_group_description(self, value: impl Arg<str>) -> CfnDBSubnetGroupProps<Set, R1> { CfnDBSubnetGroupProps(put(self.0, "DBSubnetGroupDescription", value.into_expr()), Phase) }
     /// `DBSubnetGroupName`: text. Update: replacement.
-    pub fn db_subnet_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DBSubnetGroupName", value.into_expr()); self }
+    pub fn db_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSubnetGroupName", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> CfnDBSubnetGroupProps<R0, Set> { self.0.set("SubnetIds", value.into_expr()); CfnDBSubnetGroupProps(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnDBSubnetGroupProps<R0, Set> { CfnDBSubnetGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBSubnetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DocDB::EventSubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-eventsubscription.html)
@@ -219,30 +219,30 @@ impl CfnEventSubscription {
     /// `AWS::DocDB::EventSubscription`
     pub const TYPE: &'static str = "AWS::DocDB::EventSubscription";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnEventSubscriptionProps<R0>) -> Self where CfnEventSubscriptionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventSubscriptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SubscriptionName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnEventSubscription { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DocDB::EventSubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-eventsubscription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventSubscriptionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnEventSubscriptionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnEventSubscriptionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEventSubscriptionProps<missing::SnsTopicArn> { CfnEventSubscriptionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEventSubscriptionProps<Missing<required::SnsTopicArn>> { CfnEventSubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEventSubscriptionProps<R0> {
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `EventCategories`: list of text. Update: in place.
-    pub fn event_categories(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EventCategories", value.into_expr()); self }
-    /// `SnsTopicArn`: text, required. Update: replacement.
-    pub fn sns_topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> CfnEventSubscriptionProps<Set> { self.0.set("SnsTopicArn", value.into_expr()); CfnEventSubscriptionProps(self.0, Phase) }
+    pub fn event_categories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventCategories", value.into_expr()), Phase) }
+    /// `SnsTopicArn`: `SnsTopicArn`, required. Update: replacement.
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> CfnEventSubscriptionProps<Set> { CfnEventSubscriptionProps(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
     /// `SourceIds`: list of text. Update: in place.
-    pub fn source_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SourceIds", value.into_expr()); self }
+    pub fn source_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceIds", value.into_expr()), Phase) }
     /// `SourceType`: `SourceType`. Update: in place.
-    pub fn source_type(mut self, value: impl Arg<event_subscription::SourceType>) -> Self { self.0.set("SourceType", value.into_expr()); self }
+    pub fn source_type(self, value: impl Arg<event_subscription::SourceType>) -> Self { Self(put(self.0, "SourceType", value.into_expr()), Phase) }
     /// `SubscriptionName`: text. Update: replacement.
-    pub fn subscription_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SubscriptionName", value.into_expr()); self }
+    pub fn subscription_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriptionName", value.into_expr()), Phase) }
 }
 impl Done for CfnEventSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DocDB::EventSubscription`.
@@ -257,36 +257,36 @@ impl CfnGlobalCluster {
     /// `AWS::DocDB::GlobalCluster`
     pub const TYPE: &'static str = "AWS::DocDB::GlobalCluster";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnGlobalClusterProps<R0>) -> Self where CfnGlobalClusterProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGlobalClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `GlobalClusterIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `GlobalClusterArn`: text.
+    /// The attribute `GlobalClusterArn`: `OtherArn`.
     pub fn attr_global_cluster_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GlobalClusterArn") }
     /// The attribute `GlobalClusterResourceId`: text.
     pub fn attr_global_cluster_resource_id(&self) -> Val<str> { self.0.get_att("GlobalClusterResourceId") }
 }
 impl Parent for CfnGlobalCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DocDB::GlobalCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdb-globalcluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGlobalClusterProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnGlobalClusterProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnGlobalClusterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGlobalClusterProps<missing::GlobalClusterIdentifier> { CfnGlobalClusterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGlobalClusterProps<Missing<required::GlobalClusterIdentifier>> { CfnGlobalClusterProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGlobalClusterProps<R0> {
     /// `DeletionProtection`: boolean. Update: in place.
-    pub fn deletion_protection(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeletionProtection", value.into_expr()); self }
+    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
     /// `Engine`: `Engine`. Update: replacement.
-    pub fn engine(mut self, value: impl Arg<global_cluster::Engine>) -> Self { self.0.set("Engine", value.into_expr()); self }
+    pub fn engine(self, value: impl Arg<global_cluster::Engine>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
     /// `EngineVersion`: text. Update: replacement.
-    pub fn engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineVersion", value.into_expr()); self }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
     /// `GlobalClusterIdentifier`: text, required. Update: replacement.
-    pub fn global_cluster_identifier(mut self, value: impl Arg<str>) -> CfnGlobalClusterProps<Set> { self.0.set("GlobalClusterIdentifier", value.into_expr()); CfnGlobalClusterProps(self.0, Phase) }
+    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> CfnGlobalClusterProps<Set> { CfnGlobalClusterProps(put(self.0, "GlobalClusterIdentifier", value.into_expr()), Phase) }
     /// `SourceDBClusterIdentifier`: text. Update: replacement.
-    pub fn source_db_cluster_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceDBClusterIdentifier", value.into_expr()); self }
+    pub fn source_db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value.into_expr()), Phase) }
     /// `StorageEncrypted`: boolean. Update: replacement.
-    pub fn storage_encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("StorageEncrypted", value.into_expr()); self }
+    pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnGlobalClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DocDB::GlobalCluster`.
@@ -295,5 +295,5 @@ use crate::cfn::support::*;
 values! { /// Texts that `Engine` allows.
 Engine { Docdb = "docdb" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DBClusterIdentifier, DBInstanceClass, DBSubnetGroupDescription, Description, Family, GlobalClusterIdentifier, MaxCapacity, MinCapacity, Parameters, SnsTopicArn, SubnetIds } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DBClusterIdentifier, DBInstanceClass, DBSubnetGroupDescription, Description, Family, GlobalClusterIdentifier, MaxCapacity, MinCapacity, Parameters, SnsTopicArn, SubnetIds } }

@@ -10,50 +10,50 @@ impl CfnCluster {
     /// `AWS::DocDBElastic::Cluster`
     pub const TYPE: &'static str = "AWS::DocDBElastic::Cluster";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnClusterProps<R0, R1, R2, R3, R4>) -> Self where CfnClusterProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ClusterArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ClusterArn`: text.
+    /// The attribute `ClusterArn`: `OtherArn`.
     pub fn attr_cluster_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ClusterArn") }
     /// The attribute `ClusterEndpoint`: text.
     pub fn attr_cluster_endpoint(&self) -> Val<str> { self.0.get_att("ClusterEndpoint") }
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DocDBElastic::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-cluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClusterProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnClusterProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnClusterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnClusterProps<missing::AdminUserName, missing::AuthType, missing::ClusterName, missing::ShardCapacity, missing::ShardCount> { CfnClusterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnClusterProps<Missing<required::AdminUserName>, Missing<required::AuthType>, Missing<required::ClusterName>, Missing<required::ShardCapacity>, Missing<required::ShardCount>> { CfnClusterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnClusterProps<R0, R1, R2, R3, R4> {
     /// `AdminUserName`: text, required. Update: replacement.
-    pub fn admin_user_name(mut self, value: impl Arg<str>) -> CfnClusterProps<Set, R1, R2, R3, R4> { self.0.set("AdminUserName", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn admin_user_name(self, value: impl Arg<str>) -> CfnClusterProps<Set, R1, R2, R3, R4> { CfnClusterProps(put(self.0, "AdminUserName", value.into_expr()), Phase) }
     /// `AdminUserPassword`: text. Update: in place.
-    pub fn admin_user_password(mut self, value: impl Arg<str>) -> Self { self.0.set("AdminUserPassword", value.into_expr()); self }
+    pub fn admin_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminUserPassword", value.into_expr()), Phase) }
     /// `AuthType`: text, required. Update: replacement.
-    pub fn auth_type(mut self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2, R3, R4> { self.0.set("AuthType", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn auth_type(self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2, R3, R4> { CfnClusterProps(put(self.0, "AuthType", value.into_expr()), Phase) }
     /// `BackupRetentionPeriod`: integer. Update: in place.
-    pub fn backup_retention_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("BackupRetentionPeriod", value.into_expr()); self }
+    pub fn backup_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackupRetentionPeriod", value.into_expr()), Phase) }
     /// `ClusterName`: text, required. Update: replacement.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set, R3, R4> { self.0.set("ClusterName", value.into_expr()); CfnClusterProps(self.0, Phase) }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set, R3, R4> { CfnClusterProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `PreferredBackupWindow`: text. Update: in place.
-    pub fn preferred_backup_window(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredBackupWindow", value.into_expr()); self }
+    pub fn preferred_backup_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredBackupWindow", value.into_expr()), Phase) }
     /// `PreferredMaintenanceWindow`: text. Update: in place.
-    pub fn preferred_maintenance_window(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredMaintenanceWindow", value.into_expr()); self }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
     /// `ShardCapacity`: integer, required. Update: in place.
-    pub fn shard_capacity(mut self, value: impl Arg<i64>) -> CfnClusterProps<R0, R1, R2, Set, R4> { self.0.set("ShardCapacity", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn shard_capacity(self, value: impl Arg<i64>) -> CfnClusterProps<R0, R1, R2, Set, R4> { CfnClusterProps(put(self.0, "ShardCapacity", value.into_expr()), Phase) }
     /// `ShardCount`: integer, required. Update: in place.
-    pub fn shard_count(mut self, value: impl Arg<i64>) -> CfnClusterProps<R0, R1, R2, R3, Set> { self.0.set("ShardCount", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn shard_count(self, value: impl Arg<i64>) -> CfnClusterProps<R0, R1, R2, R3, Set> { CfnClusterProps(put(self.0, "ShardCount", value.into_expr()), Phase) }
     /// `ShardInstanceCount`: integer. Update: in place.
-    pub fn shard_instance_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("ShardInstanceCount", value.into_expr()); self }
+    pub fn shard_instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShardInstanceCount", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
-    /// `VpcSecurityGroupIds`: list of text. Update: in place.
-    pub fn vpc_security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("VpcSecurityGroupIds", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::DocDBElastic::ClusterSnapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-clustersnapshot.html)
@@ -62,7 +62,7 @@ impl CfnClusterSnapshot {
     /// `AWS::DocDBElastic::ClusterSnapshot`
     pub const TYPE: &'static str = "AWS::DocDBElastic::ClusterSnapshot";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnClusterSnapshotProps<R0, R1>) -> Self where CfnClusterSnapshotProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SnapshotArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AdminUserName`: text.
@@ -71,7 +71,7 @@ impl CfnClusterSnapshot {
     pub fn attr_cluster_creation_time(&self) -> Val<str> { self.0.get_att("ClusterCreationTime") }
     /// The attribute `KmsKeyId`: text.
     pub fn attr_kms_key_id(&self) -> Val<str> { self.0.get_att("KmsKeyId") }
-    /// The attribute `SnapshotArn`: text.
+    /// The attribute `SnapshotArn`: `OtherArn`.
     pub fn attr_snapshot_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SnapshotArn") }
     /// The attribute `SnapshotCreationTime`: text.
     pub fn attr_snapshot_creation_time(&self) -> Val<str> { self.0.get_att("SnapshotCreationTime") }
@@ -86,19 +86,19 @@ impl CfnClusterSnapshot {
 }
 impl Parent for CfnClusterSnapshot { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DocDBElastic::ClusterSnapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-docdbelastic-clustersnapshot.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClusterSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnClusterSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnClusterSnapshotProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnClusterSnapshotProps<missing::ClusterArn, missing::SnapshotName> { CfnClusterSnapshotProps(Bag::default(), Phase) }
+    pub fn new() -> CfnClusterSnapshotProps<Missing<required::ClusterArn>, Missing<required::SnapshotName>> { CfnClusterSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnClusterSnapshotProps<R0, R1> {
     /// `ClusterArn`: text, required. Update: replacement.
-    pub fn cluster_arn(mut self, value: impl Arg<str>) -> CfnClusterSnapshotProps<Set, R1> { self.0.set("ClusterArn", value.into_expr()); CfnClusterSnapshotProps(self.0, Phase) }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> CfnClusterSnapshotProps<Set, R1> { CfnClusterSnapshotProps(put(self.0, "ClusterArn", value.into_expr()), Phase) }
     /// `SnapshotName`: text, required. Update: replacement.
-    pub fn snapshot_name(mut self, value: impl Arg<str>) -> CfnClusterSnapshotProps<R0, Set> { self.0.set("SnapshotName", value.into_expr()); CfnClusterSnapshotProps(self.0, Phase) }
+    pub fn snapshot_name(self, value: impl Arg<str>) -> CfnClusterSnapshotProps<R0, Set> { CfnClusterSnapshotProps(put(self.0, "SnapshotName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterSnapshotProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AdminUserName, AuthType, ClusterArn, ClusterName, ShardCapacity, ShardCount, SnapshotName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AdminUserName, AuthType, ClusterArn, ClusterName, ShardCapacity, ShardCount, SnapshotName } }

@@ -13,47 +13,47 @@ impl CfnLaunchConfigurationTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnLaunchConfigurationTemplateProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `LaunchConfigurationTemplateID`: text.
     pub fn attr_launch_configuration_template_id(&self) -> Val<str> { self.0.get_att("LaunchConfigurationTemplateID") }
 }
 impl Parent for CfnLaunchConfigurationTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DRS::LaunchConfigurationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-launchconfigurationtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLaunchConfigurationTemplateProps(Bag);
+#[must_use] pub struct CfnLaunchConfigurationTemplateProps(Bag);
 impl CfnLaunchConfigurationTemplateProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CopyPrivateIp`: boolean. Update: in place.
-    pub fn copy_private_ip(mut self, value: impl Arg<bool>) -> Self { self.0.set("CopyPrivateIp", value.into_expr()); self }
+    pub fn copy_private_ip(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyPrivateIp", value.into_expr())) }
     /// `CopyTags`: boolean. Update: in place.
-    pub fn copy_tags(mut self, value: impl Arg<bool>) -> Self { self.0.set("CopyTags", value.into_expr()); self }
+    pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value.into_expr())) }
     /// `ExportBucketArn`: text. Update: in place.
-    pub fn export_bucket_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ExportBucketArn", value.into_expr()); self }
+    pub fn export_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExportBucketArn", value.into_expr())) }
     /// `LaunchDisposition`: `LaunchDisposition`. Update: in place.
-    pub fn launch_disposition(mut self, value: impl Arg<launch_configuration_template::LaunchDisposition>) -> Self { self.0.set("LaunchDisposition", value.into_expr()); self }
+    pub fn launch_disposition(self, value: impl Arg<launch_configuration_template::LaunchDisposition>) -> Self { Self(put(self.0, "LaunchDisposition", value.into_expr())) }
     /// `LaunchIntoSourceInstance`: boolean. Update: in place.
-    pub fn launch_into_source_instance(mut self, value: impl Arg<bool>) -> Self { self.0.set("LaunchIntoSourceInstance", value.into_expr()); self }
+    pub fn launch_into_source_instance(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "LaunchIntoSourceInstance", value.into_expr())) }
     /// `Licensing`: `Licensing`. Update: in place.
-    pub fn licensing(mut self, value: impl Arg<launch_configuration_template::Licensing>) -> Self { self.0.set("Licensing", value.into_expr()); self }
+    pub fn licensing(self, value: impl Arg<launch_configuration_template::Licensing>) -> Self { Self(put(self.0, "Licensing", value.into_expr())) }
     /// `PostLaunchEnabled`: boolean. Update: in place.
-    pub fn post_launch_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("PostLaunchEnabled", value.into_expr()); self }
+    pub fn post_launch_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PostLaunchEnabled", value.into_expr())) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `TargetInstanceTypeRightSizingMethod`: `TargetInstanceTypeRightSizingMethod`. Update: in place.
-    pub fn target_instance_type_right_sizing_method(mut self, value: impl Arg<launch_configuration_template::TargetInstanceTypeRightSizingMethod>) -> Self { self.0.set("TargetInstanceTypeRightSizingMethod", value.into_expr()); self }
+    pub fn target_instance_type_right_sizing_method(self, value: impl Arg<launch_configuration_template::TargetInstanceTypeRightSizingMethod>) -> Self { Self(put(self.0, "TargetInstanceTypeRightSizingMethod", value.into_expr())) }
 }
 impl Done for CfnLaunchConfigurationTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DRS::LaunchConfigurationTemplate`.
 pub mod launch_configuration_template {
 use crate::cfn::support::*;
 /// The property type `Licensing` of `AWS::DRS::LaunchConfigurationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-drs-launchconfigurationtemplate-licensing.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Licensing(Bag);
+#[must_use] pub struct Licensing(Bag);
 impl Licensing {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OsByol`: boolean. Update: in place.
-    pub fn os_byol(mut self, value: impl Arg<bool>) -> Self { self.0.set("OsByol", value.into_expr()); self }
+    pub fn os_byol(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OsByol", value.into_expr())) }
 }
 impl Done for Licensing { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `LaunchDisposition` allows.
@@ -67,76 +67,76 @@ impl CfnReplicationConfigurationTemplate {
     /// `AWS::DRS::ReplicationConfigurationTemplate`
     pub const TYPE: &'static str = "AWS::DRS::ReplicationConfigurationTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5>(scope: &dyn Parent, id: &str, props: CfnReplicationConfigurationTemplateProps<R0, R1, R2, R3, R4, R5>) -> Self where CfnReplicationConfigurationTemplateProps<R0, R1, R2, R3, R4, R5>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReplicationConfigurationTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ReplicationConfigurationTemplateID`: text.
     pub fn attr_replication_configuration_template_id(&self) -> Val<str> { self.0.get_att("ReplicationConfigurationTemplateID") }
 }
 impl Parent for CfnReplicationConfigurationTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DRS::ReplicationConfigurationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-replicationconfigurationtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnReplicationConfigurationTemplateProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct CfnReplicationConfigurationTemplateProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl CfnReplicationConfigurationTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnReplicationConfigurationTemplateProps<missing::BandwidthThrottling, missing::EbsEncryption, missing::PitPolicy, missing::ReplicationServersSecurityGroupsIDs, missing::StagingAreaSubnetId, missing::StagingAreaTags> { CfnReplicationConfigurationTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnReplicationConfigurationTemplateProps<Missing<required::BandwidthThrottling>, Missing<required::EbsEncryption>, Missing<required::PitPolicy>, Missing<required::ReplicationServersSecurityGroupsIDs>, Missing<required::StagingAreaSubnetId>, Missing<required::StagingAreaTags>> { CfnReplicationConfigurationTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnReplicationConfigurationTemplateProps<R0, R1, R2, R3, R4, R5> {
     /// `AssociateDefaultSecurityGroup`: boolean. Update: in place.
-    pub fn associate_default_security_group(mut self, value: impl Arg<bool>) -> Self { self.0.set("AssociateDefaultSecurityGroup", value.into_expr()); self }
+    pub fn associate_default_security_group(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AssociateDefaultSecurityGroup", value.into_expr()), Phase) }
     /// `AutoReplicateNewDisks`: boolean. Update: in place.
-    pub fn auto_replicate_new_disks(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoReplicateNewDisks", value.into_expr()); self }
+    pub fn auto_replicate_new_disks(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoReplicateNewDisks", value.into_expr()), Phase) }
     /// `BandwidthThrottling`: integer, required. Update: in place.
-    pub fn bandwidth_throttling(mut self, value: impl Arg<i64>) -> CfnReplicationConfigurationTemplateProps<Set, R1, R2, R3, R4, R5> { self.0.set("BandwidthThrottling", value.into_expr()); CfnReplicationConfigurationTemplateProps(self.0, Phase) }
+    pub fn bandwidth_throttling(self, value: impl Arg<i64>) -> CfnReplicationConfigurationTemplateProps<Set, R1, R2, R3, R4, R5> { CfnReplicationConfigurationTemplateProps(put(self.0, "BandwidthThrottling", value.into_expr()), Phase) }
     /// `CreatePublicIP`: boolean. Update: in place.
-    pub fn create_public_ip(mut self, value: impl Arg<bool>) -> Self { self.0.set("CreatePublicIP", value.into_expr()); self }
+    pub fn create_public_ip(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CreatePublicIP", value.into_expr()), Phase) }
     /// `DataPlaneRouting`: `DataPlaneRouting`. Update: in place.
-    pub fn data_plane_routing(mut self, value: impl Arg<replication_configuration_template::DataPlaneRouting>) -> Self { self.0.set("DataPlaneRouting", value.into_expr()); self }
+    pub fn data_plane_routing(self, value: impl Arg<replication_configuration_template::DataPlaneRouting>) -> Self { Self(put(self.0, "DataPlaneRouting", value.into_expr()), Phase) }
     /// `DefaultLargeStagingDiskType`: `DefaultLargeStagingDiskType`. Update: in place.
-    pub fn default_large_staging_disk_type(mut self, value: impl Arg<replication_configuration_template::DefaultLargeStagingDiskType>) -> Self { self.0.set("DefaultLargeStagingDiskType", value.into_expr()); self }
+    pub fn default_large_staging_disk_type(self, value: impl Arg<replication_configuration_template::DefaultLargeStagingDiskType>) -> Self { Self(put(self.0, "DefaultLargeStagingDiskType", value.into_expr()), Phase) }
     /// `EbsEncryption`: `EbsEncryption`, required. Update: in place.
-    pub fn ebs_encryption(mut self, value: impl Arg<replication_configuration_template::EbsEncryption>) -> CfnReplicationConfigurationTemplateProps<R0, Set, R2, R3, R4, R5> { self.0.set("EbsEncryption", value.into_expr()); CfnReplicationConfigurationTemplateProps(self.0, Phase) }
+    pub fn ebs_encryption(self, value: impl Arg<replication_configuration_template::EbsEncryption>) -> CfnReplicationConfigurationTemplateProps<R0, Set, R2, R3, R4, R5> { CfnReplicationConfigurationTemplateProps(put(self.0, "EbsEncryption", value.into_expr()), Phase) }
     /// `EbsEncryptionKeyArn`: text. Update: in place.
-    pub fn ebs_encryption_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("EbsEncryptionKeyArn", value.into_expr()); self }
+    pub fn ebs_encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EbsEncryptionKeyArn", value.into_expr()), Phase) }
     /// `InternetProtocol`: `InternetProtocol`. Update: in place.
-    pub fn internet_protocol(mut self, value: impl Arg<replication_configuration_template::InternetProtocol>) -> Self { self.0.set("InternetProtocol", value.into_expr()); self }
+    pub fn internet_protocol(self, value: impl Arg<replication_configuration_template::InternetProtocol>) -> Self { Self(put(self.0, "InternetProtocol", value.into_expr()), Phase) }
     /// `PitPolicy`: list of `PITPolicyRule`, required. Update: in place.
-    pub fn pit_policy(mut self, value: impl Arg<Arr<replication_configuration_template::PITPolicyRule>>) -> CfnReplicationConfigurationTemplateProps<R0, R1, Set, R3, R4, R5> { self.0.set("PitPolicy", value.into_expr()); CfnReplicationConfigurationTemplateProps(self.0, Phase) }
+    pub fn pit_policy(self, value: impl Arg<Arr<replication_configuration_template::PITPolicyRule>>) -> CfnReplicationConfigurationTemplateProps<R0, R1, Set, R3, R4, R5> { CfnReplicationConfigurationTemplateProps(put(self.0, "PitPolicy", value.into_expr()), Phase) }
     /// `ReplicationServerInstanceType`: text. Update: in place.
-    pub fn replication_server_instance_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ReplicationServerInstanceType", value.into_expr()); self }
+    pub fn replication_server_instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationServerInstanceType", value.into_expr()), Phase) }
     /// `ReplicationServersSecurityGroupsIDs`: list of text, required. Update: in place.
-    pub fn replication_servers_security_groups_ids(mut self, value: impl Arg<Arr<str>>) -> CfnReplicationConfigurationTemplateProps<R0, R1, R2, Set, R4, R5> { self.0.set("ReplicationServersSecurityGroupsIDs", value.into_expr()); CfnReplicationConfigurationTemplateProps(self.0, Phase) }
+    pub fn replication_servers_security_groups_ids(self, value: impl Arg<Arr<str>>) -> CfnReplicationConfigurationTemplateProps<R0, R1, R2, Set, R4, R5> { CfnReplicationConfigurationTemplateProps(put(self.0, "ReplicationServersSecurityGroupsIDs", value.into_expr()), Phase) }
     /// `StagingAreaSubnetId`: text, required. Update: in place.
-    pub fn staging_area_subnet_id(mut self, value: impl Arg<str>) -> CfnReplicationConfigurationTemplateProps<R0, R1, R2, R3, Set, R5> { self.0.set("StagingAreaSubnetId", value.into_expr()); CfnReplicationConfigurationTemplateProps(self.0, Phase) }
+    pub fn staging_area_subnet_id(self, value: impl Arg<str>) -> CfnReplicationConfigurationTemplateProps<R0, R1, R2, R3, Set, R5> { CfnReplicationConfigurationTemplateProps(put(self.0, "StagingAreaSubnetId", value.into_expr()), Phase) }
     /// `StagingAreaTags`: map of text, required. Update: in place.
-    pub fn staging_area_tags(mut self, value: impl Arg<Dict<str>>) -> CfnReplicationConfigurationTemplateProps<R0, R1, R2, R3, R4, Set> { self.0.set("StagingAreaTags", value.into_expr()); CfnReplicationConfigurationTemplateProps(self.0, Phase) }
+    pub fn staging_area_tags(self, value: impl Arg<Dict<str>>) -> CfnReplicationConfigurationTemplateProps<R0, R1, R2, R3, R4, Set> { CfnReplicationConfigurationTemplateProps(put(self.0, "StagingAreaTags", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UseDedicatedReplicationServer`: boolean. Update: in place.
-    pub fn use_dedicated_replication_server(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseDedicatedReplicationServer", value.into_expr()); self }
+    pub fn use_dedicated_replication_server(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseDedicatedReplicationServer", value.into_expr()), Phase) }
 }
 impl Done for CfnReplicationConfigurationTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DRS::ReplicationConfigurationTemplate`.
 pub mod replication_configuration_template {
 use crate::cfn::support::*;
 /// The property type `PITPolicyRule` of `AWS::DRS::ReplicationConfigurationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-drs-replicationconfigurationtemplate-pitpolicyrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PITPolicyRule<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct PITPolicyRule<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl PITPolicyRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PITPolicyRule<super::missing::Interval, super::missing::RetentionDuration, super::missing::Units> { PITPolicyRule(Bag::default(), Phase) }
+    pub fn new() -> PITPolicyRule<Missing<super::required::Interval>, Missing<super::required::RetentionDuration>, Missing<super::required::Units>> { PITPolicyRule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PITPolicyRule<R0, R1, R2> {
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Interval`: integer, required. Update: in place.
-    pub fn interval(mut self, value: impl Arg<i64>) -> PITPolicyRule<Set, R1, R2> { self.0.set("Interval", value.into_expr()); PITPolicyRule(self.0, Phase) }
+    pub fn interval(self, value: impl Arg<i64>) -> PITPolicyRule<Set, R1, R2> { PITPolicyRule(put(self.0, "Interval", value.into_expr()), Phase) }
     /// `RetentionDuration`: integer, required. Update: in place.
-    pub fn retention_duration(mut self, value: impl Arg<i64>) -> PITPolicyRule<R0, Set, R2> { self.0.set("RetentionDuration", value.into_expr()); PITPolicyRule(self.0, Phase) }
+    pub fn retention_duration(self, value: impl Arg<i64>) -> PITPolicyRule<R0, Set, R2> { PITPolicyRule(put(self.0, "RetentionDuration", value.into_expr()), Phase) }
     /// `RuleID`: integer. Update: in place.
-    pub fn rule_id(mut self, value: impl Arg<i64>) -> Self { self.0.set("RuleID", value.into_expr()); self }
+    pub fn rule_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RuleID", value.into_expr()), Phase) }
     /// `Units`: `Units`, required. Update: in place.
-    pub fn units(mut self, value: impl Arg<Units>) -> PITPolicyRule<R0, R1, Set> { self.0.set("Units", value.into_expr()); PITPolicyRule(self.0, Phase) }
+    pub fn units(self, value: impl Arg<Units>) -> PITPolicyRule<R0, R1, Set> { PITPolicyRule(put(self.0, "Units", value.into_expr()), Phase) }
 }
 impl Done for PITPolicyRule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataPlaneRouting` allows.
@@ -156,31 +156,31 @@ impl CfnSourceNetwork {
     /// `AWS::DRS::SourceNetwork`
     pub const TYPE: &'static str = "AWS::DRS::SourceNetwork";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnSourceNetworkProps<R0, R1, R2>) -> Self where CfnSourceNetworkProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSourceNetworkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `SourceNetworkID`: text.
     pub fn attr_source_network_id(&self) -> Val<str> { self.0.get_att("SourceNetworkID") }
 }
 impl Parent for CfnSourceNetwork { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DRS::SourceNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-drs-sourcenetwork.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSourceNetworkProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnSourceNetworkProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnSourceNetworkProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSourceNetworkProps<missing::OriginAccountID, missing::OriginRegion, missing::VpcID> { CfnSourceNetworkProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSourceNetworkProps<Missing<required::OriginAccountID>, Missing<required::OriginRegion>, Missing<required::VpcID>> { CfnSourceNetworkProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSourceNetworkProps<R0, R1, R2> {
     /// `OriginAccountID`: text, required. Update: replacement.
-    pub fn origin_account_id(mut self, value: impl Arg<str>) -> CfnSourceNetworkProps<Set, R1, R2> { self.0.set("OriginAccountID", value.into_expr()); CfnSourceNetworkProps(self.0, Phase) }
+    pub fn origin_account_id(self, value: impl Arg<str>) -> CfnSourceNetworkProps<Set, R1, R2> { CfnSourceNetworkProps(put(self.0, "OriginAccountID", value.into_expr()), Phase) }
     /// `OriginRegion`: text, required. Update: replacement.
-    pub fn origin_region(mut self, value: impl Arg<str>) -> CfnSourceNetworkProps<R0, Set, R2> { self.0.set("OriginRegion", value.into_expr()); CfnSourceNetworkProps(self.0, Phase) }
+    pub fn origin_region(self, value: impl Arg<str>) -> CfnSourceNetworkProps<R0, Set, R2> { CfnSourceNetworkProps(put(self.0, "OriginRegion", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcID`: text, required. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<str>) -> CfnSourceNetworkProps<R0, R1, Set> { self.0.set("VpcID", value.into_expr()); CfnSourceNetworkProps(self.0, Phase) }
+    pub fn vpc_id(self, value: impl Arg<str>) -> CfnSourceNetworkProps<R0, R1, Set> { CfnSourceNetworkProps(put(self.0, "VpcID", value.into_expr()), Phase) }
 }
 impl Done for CfnSourceNetworkProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { BandwidthThrottling, EbsEncryption, Interval, OriginAccountID, OriginRegion, PitPolicy, ReplicationServersSecurityGroupsIDs, RetentionDuration, StagingAreaSubnetId, StagingAreaTags, Units, VpcID } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { BandwidthThrottling, EbsEncryption, Interval, OriginAccountID, OriginRegion, PitPolicy, ReplicationServersSecurityGroupsIDs, RetentionDuration, StagingAreaSubnetId, StagingAreaTags, Units, VpcID } }

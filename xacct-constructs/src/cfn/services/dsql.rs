@@ -23,7 +23,7 @@ impl CfnCluster {
     pub fn attr_identifier(&self) -> Val<str> { self.0.get_att("Identifier") }
     /// The attribute `PolicyVersion`: text.
     pub fn attr_policy_version(&self) -> Val<str> { self.0.get_att("PolicyVersion") }
-    /// The attribute `ResourceArn`: text.
+    /// The attribute `ResourceArn`: `OtherArn`.
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
@@ -34,47 +34,47 @@ impl CfnCluster {
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DSQL::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dsql-cluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClusterProps(Bag);
+#[must_use] pub struct CfnClusterProps(Bag);
 impl CfnClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeletionProtectionEnabled`: boolean. Update: in place.
-    pub fn deletion_protection_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeletionProtectionEnabled", value.into_expr()); self }
+    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr())) }
     /// `KmsEncryptionKey`: text. Update: in place.
-    pub fn kms_encryption_key(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsEncryptionKey", value.into_expr()); self }
+    pub fn kms_encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsEncryptionKey", value.into_expr())) }
     /// `MultiRegionProperties`: `MultiRegionProperties`. Update: in place.
-    pub fn multi_region_properties(mut self, value: impl Arg<cluster::MultiRegionProperties>) -> Self { self.0.set("MultiRegionProperties", value.into_expr()); self }
+    pub fn multi_region_properties(self, value: impl Arg<cluster::MultiRegionProperties>) -> Self { Self(put(self.0, "MultiRegionProperties", value.into_expr())) }
     /// `PolicyDocument`: text. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<str>) -> Self { self.0.set("PolicyDocument", value.into_expr()); self }
+    pub fn policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyDocument", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DSQL::Cluster`.
 pub mod cluster {
 use crate::cfn::support::*;
 /// The property type `EncryptionDetails` of `AWS::DSQL::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dsql-cluster-encryptiondetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionDetails(Bag);
+#[must_use] pub struct EncryptionDetails(Bag);
 impl EncryptionDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionStatus`: text. Update: in place.
-    pub fn encryption_status(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionStatus", value.into_expr()); self }
+    pub fn encryption_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionStatus", value.into_expr())) }
     /// `EncryptionType`: text. Update: in place.
-    pub fn encryption_type(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionType", value.into_expr()); self }
+    pub fn encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionType", value.into_expr())) }
     /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
 }
 impl Done for EncryptionDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiRegionProperties` of `AWS::DSQL::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dsql-cluster-multiregionproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiRegionProperties(Bag);
+#[must_use] pub struct MultiRegionProperties(Bag);
 impl MultiRegionProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Clusters`: list of text. Update: in place.
-    pub fn clusters(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Clusters", value.into_expr()); self }
+    pub fn clusters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Clusters", value.into_expr())) }
     /// `WitnessRegion`: text. Update: in place.
-    pub fn witness_region(mut self, value: impl Arg<str>) -> Self { self.0.set("WitnessRegion", value.into_expr()); self }
+    pub fn witness_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WitnessRegion", value.into_expr())) }
 }
 impl Done for MultiRegionProperties { fn into_props(self) -> Bag { self.0 } }
 }

@@ -10,449 +10,449 @@ impl CfnGlobalTable {
     /// `AWS::DynamoDB::GlobalTable`
     pub const TYPE: &'static str = "AWS::DynamoDB::GlobalTable";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnGlobalTableProps<R0>) -> Self where CfnGlobalTableProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGlobalTableProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TableName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `StreamArn`: text.
+    /// The attribute `StreamArn`: `OtherArn`.
     pub fn attr_stream_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("StreamArn") }
     /// The attribute `TableId`: text.
     pub fn attr_table_id(&self) -> Val<str> { self.0.get_att("TableId") }
 }
 impl Parent for CfnGlobalTable { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-globaltable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGlobalTableProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnGlobalTableProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnGlobalTableProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGlobalTableProps<missing::Replicas> { CfnGlobalTableProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGlobalTableProps<Missing<required::Replicas>> { CfnGlobalTableProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGlobalTableProps<R0> {
     /// `AttributeDefinitions`: list of `AttributeDefinition`. Update: in place.
-    pub fn attribute_definitions(mut self, value: impl Arg<Arr<global_table::AttributeDefinition>>) -> Self { self.0.set("AttributeDefinitions", value.into_expr()); self }
+    pub fn attribute_definitions(self, value: impl Arg<Arr<global_table::AttributeDefinition>>) -> Self { Self(put(self.0, "AttributeDefinitions", value.into_expr()), Phase) }
     /// `BillingMode`: text. Update: in place.
-    pub fn billing_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("BillingMode", value.into_expr()); self }
+    pub fn billing_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingMode", value.into_expr()), Phase) }
     /// `GlobalSecondaryIndexes`: list of `GlobalSecondaryIndex`. Update: in place.
-    pub fn global_secondary_indexes(mut self, value: impl Arg<Arr<global_table::GlobalSecondaryIndex>>) -> Self { self.0.set("GlobalSecondaryIndexes", value.into_expr()); self }
+    pub fn global_secondary_indexes(self, value: impl Arg<Arr<global_table::GlobalSecondaryIndex>>) -> Self { Self(put(self.0, "GlobalSecondaryIndexes", value.into_expr()), Phase) }
     /// `GlobalTableSourceArn`: text. Update: in place.
-    pub fn global_table_source_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("GlobalTableSourceArn", value.into_expr()); self }
+    pub fn global_table_source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalTableSourceArn", value.into_expr()), Phase) }
     /// `GlobalTableWitnesses`: list of `GlobalTableWitness`. Update: in place.
-    pub fn global_table_witnesses(mut self, value: impl Arg<Arr<global_table::GlobalTableWitness>>) -> Self { self.0.set("GlobalTableWitnesses", value.into_expr()); self }
+    pub fn global_table_witnesses(self, value: impl Arg<Arr<global_table::GlobalTableWitness>>) -> Self { Self(put(self.0, "GlobalTableWitnesses", value.into_expr()), Phase) }
     /// `KeySchema`: list of `KeySchema`. Update: replacement.
-    pub fn key_schema(mut self, value: impl Arg<Arr<global_table::KeySchema>>) -> Self { self.0.set("KeySchema", value.into_expr()); self }
+    pub fn key_schema(self, value: impl Arg<Arr<global_table::KeySchema>>) -> Self { Self(put(self.0, "KeySchema", value.into_expr()), Phase) }
     /// `LocalSecondaryIndexes`: list of `LocalSecondaryIndex`. Update: replacement.
-    pub fn local_secondary_indexes(mut self, value: impl Arg<Arr<global_table::LocalSecondaryIndex>>) -> Self { self.0.set("LocalSecondaryIndexes", value.into_expr()); self }
+    pub fn local_secondary_indexes(self, value: impl Arg<Arr<global_table::LocalSecondaryIndex>>) -> Self { Self(put(self.0, "LocalSecondaryIndexes", value.into_expr()), Phase) }
     /// `MultiRegionConsistency`: `MultiRegionConsistency`. Update: in place.
-    pub fn multi_region_consistency(mut self, value: impl Arg<global_table::MultiRegionConsistency>) -> Self { self.0.set("MultiRegionConsistency", value.into_expr()); self }
+    pub fn multi_region_consistency(self, value: impl Arg<global_table::MultiRegionConsistency>) -> Self { Self(put(self.0, "MultiRegionConsistency", value.into_expr()), Phase) }
     /// `ReadOnDemandThroughputSettings`: `ReadOnDemandThroughputSettings`. Update: in place.
-    pub fn read_on_demand_throughput_settings(mut self, value: impl Arg<global_table::ReadOnDemandThroughputSettings>) -> Self { self.0.set("ReadOnDemandThroughputSettings", value.into_expr()); self }
+    pub fn read_on_demand_throughput_settings(self, value: impl Arg<global_table::ReadOnDemandThroughputSettings>) -> Self { Self(put(self.0, "ReadOnDemandThroughputSettings", value.into_expr()), Phase) }
     /// `ReadProvisionedThroughputSettings`: `GlobalReadProvisionedThroughputSettings`. Update: in place.
-    pub fn read_provisioned_throughput_settings(mut self, value: impl Arg<global_table::GlobalReadProvisionedThroughputSettings>) -> Self { self.0.set("ReadProvisionedThroughputSettings", value.into_expr()); self }
+    pub fn read_provisioned_throughput_settings(self, value: impl Arg<global_table::GlobalReadProvisionedThroughputSettings>) -> Self { Self(put(self.0, "ReadProvisionedThroughputSettings", value.into_expr()), Phase) }
     /// `Replicas`: list of `ReplicaSpecification`, required. Update: in place.
-    pub fn replicas(mut self, value: impl Arg<Arr<global_table::ReplicaSpecification>>) -> CfnGlobalTableProps<Set> { self.0.set("Replicas", value.into_expr()); CfnGlobalTableProps(self.0, Phase) }
+    pub fn replicas(self, value: impl Arg<Arr<global_table::ReplicaSpecification>>) -> CfnGlobalTableProps<Set> { CfnGlobalTableProps(put(self.0, "Replicas", value.into_expr()), Phase) }
     /// `SSESpecification`: `SSESpecification`. Update: in place.
-    pub fn sse_specification(mut self, value: impl Arg<global_table::SSESpecification>) -> Self { self.0.set("SSESpecification", value.into_expr()); self }
+    pub fn sse_specification(self, value: impl Arg<global_table::SSESpecification>) -> Self { Self(put(self.0, "SSESpecification", value.into_expr()), Phase) }
     /// `StreamSpecification`: `StreamSpecification`. Update: in place.
-    pub fn stream_specification(mut self, value: impl Arg<global_table::StreamSpecification>) -> Self { self.0.set("StreamSpecification", value.into_expr()); self }
+    pub fn stream_specification(self, value: impl Arg<global_table::StreamSpecification>) -> Self { Self(put(self.0, "StreamSpecification", value.into_expr()), Phase) }
     /// `TableName`: text. Update: replacement.
-    pub fn table_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TableName", value.into_expr()); self }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
     /// `TimeToLiveSpecification`: `TimeToLiveSpecification`. Update: in place.
-    pub fn time_to_live_specification(mut self, value: impl Arg<global_table::TimeToLiveSpecification>) -> Self { self.0.set("TimeToLiveSpecification", value.into_expr()); self }
+    pub fn time_to_live_specification(self, value: impl Arg<global_table::TimeToLiveSpecification>) -> Self { Self(put(self.0, "TimeToLiveSpecification", value.into_expr()), Phase) }
     /// `VectorIndexes`: list of `VectorIndex`. Update: in place.
-    pub fn vector_indexes(mut self, value: impl Arg<Arr<global_table::VectorIndex>>) -> Self { self.0.set("VectorIndexes", value.into_expr()); self }
+    pub fn vector_indexes(self, value: impl Arg<Arr<global_table::VectorIndex>>) -> Self { Self(put(self.0, "VectorIndexes", value.into_expr()), Phase) }
     /// `WarmThroughput`: `WarmThroughput`. Update: in place.
-    pub fn warm_throughput(mut self, value: impl Arg<global_table::WarmThroughput>) -> Self { self.0.set("WarmThroughput", value.into_expr()); self }
+    pub fn warm_throughput(self, value: impl Arg<global_table::WarmThroughput>) -> Self { Self(put(self.0, "WarmThroughput", value.into_expr()), Phase) }
     /// `WriteOnDemandThroughputSettings`: `WriteOnDemandThroughputSettings`. Update: in place.
-    pub fn write_on_demand_throughput_settings(mut self, value: impl Arg<global_table::WriteOnDemandThroughputSettings>) -> Self { self.0.set("WriteOnDemandThroughputSettings", value.into_expr()); self }
+    pub fn write_on_demand_throughput_settings(self, value: impl Arg<global_table::WriteOnDemandThroughputSettings>) -> Self { Self(put(self.0, "WriteOnDemandThroughputSettings", value.into_expr()), Phase) }
     /// `WriteProvisionedThroughputSettings`: `WriteProvisionedThroughputSettings`. Update: in place.
-    pub fn write_provisioned_throughput_settings(mut self, value: impl Arg<global_table::WriteProvisionedThroughputSettings>) -> Self { self.0.set("WriteProvisionedThroughputSettings", value.into_expr()); self }
+    pub fn write_provisioned_throughput_settings(self, value: impl Arg<global_table::WriteProvisionedThroughputSettings>) -> Self { Self(put(self.0, "WriteProvisionedThroughputSettings", value.into_expr()), Phase) }
 }
 impl Done for CfnGlobalTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DynamoDB::GlobalTable`.
 pub mod global_table {
 use crate::cfn::support::*;
 /// The property type `AttributeDefinition` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-attributedefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AttributeDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AttributeDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AttributeDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AttributeDefinition<super::missing::AttributeName, super::missing::AttributeType> { AttributeDefinition(Bag::default(), Phase) }
+    pub fn new() -> AttributeDefinition<Missing<super::required::AttributeName>, Missing<super::required::AttributeType>> { AttributeDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> AttributeDefinition<R0, R1> {
     /// `AttributeName`: text, required. Update: in place.
-    pub fn attribute_name(mut self, value: impl Arg<str>) -> AttributeDefinition<Set, R1> { self.0.set("AttributeName", value.into_expr()); AttributeDefinition(self.0, Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> AttributeDefinition<Set, R1> { AttributeDefinition(put(self.0, "AttributeName", value.into_expr()), Phase) }
     /// `AttributeType`: text, required. Update: in place.
-    pub fn attribute_type(mut self, value: impl Arg<str>) -> AttributeDefinition<R0, Set> { self.0.set("AttributeType", value.into_expr()); AttributeDefinition(self.0, Phase) }
+    pub fn attribute_type(self, value: impl Arg<str>) -> AttributeDefinition<R0, Set> { AttributeDefinition(put(self.0, "AttributeType", value.into_expr()), Phase) }
 }
 impl Done for AttributeDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityAutoScalingSettings` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-capacityautoscalingsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityAutoScalingSettings<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CapacityAutoScalingSettings<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CapacityAutoScalingSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CapacityAutoScalingSettings<super::missing::MaxCapacity, super::missing::MinCapacity, super::missing::TargetTrackingScalingPolicyConfiguration> { CapacityAutoScalingSettings(Bag::default(), Phase) }
+    pub fn new() -> CapacityAutoScalingSettings<Missing<super::required::MaxCapacity>, Missing<super::required::MinCapacity>, Missing<super::required::TargetTrackingScalingPolicyConfiguration>> { CapacityAutoScalingSettings(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CapacityAutoScalingSettings<R0, R1, R2> {
     /// `MaxCapacity`: integer, required. Update: in place.
-    pub fn max_capacity(mut self, value: impl Arg<i64>) -> CapacityAutoScalingSettings<Set, R1, R2> { self.0.set("MaxCapacity", value.into_expr()); CapacityAutoScalingSettings(self.0, Phase) }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> CapacityAutoScalingSettings<Set, R1, R2> { CapacityAutoScalingSettings(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
     /// `MinCapacity`: integer, required. Update: in place.
-    pub fn min_capacity(mut self, value: impl Arg<i64>) -> CapacityAutoScalingSettings<R0, Set, R2> { self.0.set("MinCapacity", value.into_expr()); CapacityAutoScalingSettings(self.0, Phase) }
+    pub fn min_capacity(self, value: impl Arg<i64>) -> CapacityAutoScalingSettings<R0, Set, R2> { CapacityAutoScalingSettings(put(self.0, "MinCapacity", value.into_expr()), Phase) }
     /// `SeedCapacity`: integer. Update: in place.
-    pub fn seed_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("SeedCapacity", value.into_expr()); self }
+    pub fn seed_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SeedCapacity", value.into_expr()), Phase) }
     /// `TargetTrackingScalingPolicyConfiguration`: `TargetTrackingScalingPolicyConfiguration`, required. Update: in place.
-    pub fn target_tracking_scaling_policy_configuration(mut self, value: impl Arg<TargetTrackingScalingPolicyConfiguration>) -> CapacityAutoScalingSettings<R0, R1, Set> { self.0.set("TargetTrackingScalingPolicyConfiguration", value.into_expr()); CapacityAutoScalingSettings(self.0, Phase) }
+    pub fn target_tracking_scaling_policy_configuration(self, value: impl Arg<TargetTrackingScalingPolicyConfiguration>) -> CapacityAutoScalingSettings<R0, R1, Set> { CapacityAutoScalingSettings(put(self.0, "TargetTrackingScalingPolicyConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CapacityAutoScalingSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContributorInsightsSpecification` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-contributorinsightsspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContributorInsightsSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ContributorInsightsSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl ContributorInsightsSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContributorInsightsSpecification<super::missing::Enabled> { ContributorInsightsSpecification(Bag::default(), Phase) }
+    pub fn new() -> ContributorInsightsSpecification<Missing<super::required::Enabled>> { ContributorInsightsSpecification(Bag::default(), Phase) }
 }
 impl<R0> ContributorInsightsSpecification<R0> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> ContributorInsightsSpecification<Set> { self.0.set("Enabled", value.into_expr()); ContributorInsightsSpecification(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> ContributorInsightsSpecification<Set> { ContributorInsightsSpecification(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Mode`: `Mode`. Update: in place.
-    pub fn mode(mut self, value: impl Arg<Mode>) -> Self { self.0.set("Mode", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr()), Phase) }
 }
 impl Done for ContributorInsightsSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlobalReadProvisionedThroughputSettings` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-globalreadprovisionedthroughputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GlobalReadProvisionedThroughputSettings(Bag);
+#[must_use] pub struct GlobalReadProvisionedThroughputSettings(Bag);
 impl GlobalReadProvisionedThroughputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReadCapacityUnits`: integer. Update: in place.
-    pub fn read_capacity_units(mut self, value: impl Arg<i64>) -> Self { self.0.set("ReadCapacityUnits", value.into_expr()); self }
+    pub fn read_capacity_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadCapacityUnits", value.into_expr())) }
 }
 impl Done for GlobalReadProvisionedThroughputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlobalSecondaryIndex` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-globalsecondaryindex.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GlobalSecondaryIndex<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct GlobalSecondaryIndex<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl GlobalSecondaryIndex {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GlobalSecondaryIndex<super::missing::IndexName, super::missing::KeySchema, super::missing::Projection> { GlobalSecondaryIndex(Bag::default(), Phase) }
+    pub fn new() -> GlobalSecondaryIndex<Missing<super::required::IndexName>, Missing<super::required::KeySchema>, Missing<super::required::Projection>> { GlobalSecondaryIndex(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> GlobalSecondaryIndex<R0, R1, R2> {
     /// `IndexName`: text, required. Update: in place.
-    pub fn index_name(mut self, value: impl Arg<str>) -> GlobalSecondaryIndex<Set, R1, R2> { self.0.set("IndexName", value.into_expr()); GlobalSecondaryIndex(self.0, Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> GlobalSecondaryIndex<Set, R1, R2> { GlobalSecondaryIndex(put(self.0, "IndexName", value.into_expr()), Phase) }
     /// `KeySchema`: list of `KeySchema`, required. Update: in place.
-    pub fn key_schema(mut self, value: impl Arg<Arr<KeySchema>>) -> GlobalSecondaryIndex<R0, Set, R2> { self.0.set("KeySchema", value.into_expr()); GlobalSecondaryIndex(self.0, Phase) }
+    pub fn key_schema(self, value: impl Arg<Arr<KeySchema>>) -> GlobalSecondaryIndex<R0, Set, R2> { GlobalSecondaryIndex(put(self.0, "KeySchema", value.into_expr()), Phase) }
     /// `Projection`: `Projection`, required. Update: in place.
-    pub fn projection(mut self, value: impl Arg<Projection>) -> GlobalSecondaryIndex<R0, R1, Set> { self.0.set("Projection", value.into_expr()); GlobalSecondaryIndex(self.0, Phase) }
+    pub fn projection(self, value: impl Arg<Projection>) -> GlobalSecondaryIndex<R0, R1, Set> { GlobalSecondaryIndex(put(self.0, "Projection", value.into_expr()), Phase) }
     /// `ReadOnDemandThroughputSettings`: `ReadOnDemandThroughputSettings`. Update: in place.
-    pub fn read_on_demand_throughput_settings(mut self, value: impl Arg<ReadOnDemandThroughputSettings>) -> Self { self.0.set("ReadOnDemandThroughputSettings", value.into_expr()); self }
+    pub fn read_on_demand_throughput_settings(self, value: impl Arg<ReadOnDemandThroughputSettings>) -> Self { Self(put(self.0, "ReadOnDemandThroughputSettings", value.into_expr()), Phase) }
     /// `ReadProvisionedThroughputSettings`: `GlobalReadProvisionedThroughputSettings`. Update: in place.
-    pub fn read_provisioned_throughput_settings(mut self, value: impl Arg<GlobalReadProvisionedThroughputSettings>) -> Self { self.0.set("ReadProvisionedThroughputSettings", value.into_expr()); self }
+    pub fn read_provisioned_throughput_settings(self, value: impl Arg<GlobalReadProvisionedThroughputSettings>) -> Self { Self(put(self.0, "ReadProvisionedThroughputSettings", value.into_expr()), Phase) }
     /// `WarmThroughput`: `WarmThroughput`. Update: in place.
-    pub fn warm_throughput(mut self, value: impl Arg<WarmThroughput>) -> Self { self.0.set("WarmThroughput", value.into_expr()); self }
+    pub fn warm_throughput(self, value: impl Arg<WarmThroughput>) -> Self { Self(put(self.0, "WarmThroughput", value.into_expr()), Phase) }
     /// `WriteOnDemandThroughputSettings`: `WriteOnDemandThroughputSettings`. Update: in place.
-    pub fn write_on_demand_throughput_settings(mut self, value: impl Arg<WriteOnDemandThroughputSettings>) -> Self { self.0.set("WriteOnDemandThroughputSettings", value.into_expr()); self }
+    pub fn write_on_demand_throughput_settings(self, value: impl Arg<WriteOnDemandThroughputSettings>) -> Self { Self(put(self.0, "WriteOnDemandThroughputSettings", value.into_expr()), Phase) }
     /// `WriteProvisionedThroughputSettings`: `WriteProvisionedThroughputSettings`. Update: in place.
-    pub fn write_provisioned_throughput_settings(mut self, value: impl Arg<WriteProvisionedThroughputSettings>) -> Self { self.0.set("WriteProvisionedThroughputSettings", value.into_expr()); self }
+    pub fn write_provisioned_throughput_settings(self, value: impl Arg<WriteProvisionedThroughputSettings>) -> Self { Self(put(self.0, "WriteProvisionedThroughputSettings", value.into_expr()), Phase) }
 }
 impl Done for GlobalSecondaryIndex { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlobalTableWitness` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-globaltablewitness.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GlobalTableWitness(Bag);
+#[must_use] pub struct GlobalTableWitness(Bag);
 impl GlobalTableWitness {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
 }
 impl Done for GlobalTableWitness { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeySchema` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-keyschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeySchema<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KeySchema<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KeySchema {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KeySchema<super::missing::AttributeName, super::missing::KeyType> { KeySchema(Bag::default(), Phase) }
+    pub fn new() -> KeySchema<Missing<super::required::AttributeName>, Missing<super::required::KeyType>> { KeySchema(Bag::default(), Phase) }
 }
 impl<R0, R1> KeySchema<R0, R1> {
     /// `AttributeName`: text, required. Update: may replace.
-    pub fn attribute_name(mut self, value: impl Arg<str>) -> KeySchema<Set, R1> { self.0.set("AttributeName", value.into_expr()); KeySchema(self.0, Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> KeySchema<Set, R1> { KeySchema(put(self.0, "AttributeName", value.into_expr()), Phase) }
     /// `KeyType`: text, required. Update: may replace.
-    pub fn key_type(mut self, value: impl Arg<str>) -> KeySchema<R0, Set> { self.0.set("KeyType", value.into_expr()); KeySchema(self.0, Phase) }
+    pub fn key_type(self, value: impl Arg<str>) -> KeySchema<R0, Set> { KeySchema(put(self.0, "KeyType", value.into_expr()), Phase) }
 }
 impl Done for KeySchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisStreamSpecification` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-kinesisstreamspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisStreamSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KinesisStreamSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl KinesisStreamSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisStreamSpecification<super::missing::StreamArn> { KinesisStreamSpecification(Bag::default(), Phase) }
+    pub fn new() -> KinesisStreamSpecification<Missing<super::required::StreamArn>> { KinesisStreamSpecification(Bag::default(), Phase) }
 }
 impl<R0> KinesisStreamSpecification<R0> {
     /// `ApproximateCreationDateTimePrecision`: `ApproximateCreationDateTimePrecision`. Update: in place.
-    pub fn approximate_creation_date_time_precision(mut self, value: impl Arg<ApproximateCreationDateTimePrecision>) -> Self { self.0.set("ApproximateCreationDateTimePrecision", value.into_expr()); self }
+    pub fn approximate_creation_date_time_precision(self, value: impl Arg<ApproximateCreationDateTimePrecision>) -> Self { Self(put(self.0, "ApproximateCreationDateTimePrecision", value.into_expr()), Phase) }
     /// `StreamArn`: text, required. Update: in place.
-    pub fn stream_arn(mut self, value: impl Arg<str>) -> KinesisStreamSpecification<Set> { self.0.set("StreamArn", value.into_expr()); KinesisStreamSpecification(self.0, Phase) }
+    pub fn stream_arn(self, value: impl Arg<str>) -> KinesisStreamSpecification<Set> { KinesisStreamSpecification(put(self.0, "StreamArn", value.into_expr()), Phase) }
 }
 impl Done for KinesisStreamSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocalSecondaryIndex` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-localsecondaryindex.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LocalSecondaryIndex<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct LocalSecondaryIndex<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl LocalSecondaryIndex {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LocalSecondaryIndex<super::missing::IndexName, super::missing::KeySchema, super::missing::Projection> { LocalSecondaryIndex(Bag::default(), Phase) }
+    pub fn new() -> LocalSecondaryIndex<Missing<super::required::IndexName>, Missing<super::required::KeySchema>, Missing<super::required::Projection>> { LocalSecondaryIndex(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> LocalSecondaryIndex<R0, R1, R2> {
     /// `IndexName`: text, required. Update: replacement.
-    pub fn index_name(mut self, value: impl Arg<str>) -> LocalSecondaryIndex<Set, R1, R2> { self.0.set("IndexName", value.into_expr()); LocalSecondaryIndex(self.0, Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> LocalSecondaryIndex<Set, R1, R2> { LocalSecondaryIndex(put(self.0, "IndexName", value.into_expr()), Phase) }
     /// `KeySchema`: list of `KeySchema`, required. Update: replacement.
-    pub fn key_schema(mut self, value: impl Arg<Arr<KeySchema>>) -> LocalSecondaryIndex<R0, Set, R2> { self.0.set("KeySchema", value.into_expr()); LocalSecondaryIndex(self.0, Phase) }
+    pub fn key_schema(self, value: impl Arg<Arr<KeySchema>>) -> LocalSecondaryIndex<R0, Set, R2> { LocalSecondaryIndex(put(self.0, "KeySchema", value.into_expr()), Phase) }
     /// `Projection`: `Projection`, required. Update: replacement.
-    pub fn projection(mut self, value: impl Arg<Projection>) -> LocalSecondaryIndex<R0, R1, Set> { self.0.set("Projection", value.into_expr()); LocalSecondaryIndex(self.0, Phase) }
+    pub fn projection(self, value: impl Arg<Projection>) -> LocalSecondaryIndex<R0, R1, Set> { LocalSecondaryIndex(put(self.0, "Projection", value.into_expr()), Phase) }
 }
 impl Done for LocalSecondaryIndex { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PointInTimeRecoverySpecification` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-pointintimerecoveryspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PointInTimeRecoverySpecification(Bag);
+#[must_use] pub struct PointInTimeRecoverySpecification(Bag);
 impl PointInTimeRecoverySpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PointInTimeRecoveryEnabled`: boolean. Update: in place.
-    pub fn point_in_time_recovery_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("PointInTimeRecoveryEnabled", value.into_expr()); self }
+    pub fn point_in_time_recovery_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PointInTimeRecoveryEnabled", value.into_expr())) }
     /// `RecoveryPeriodInDays`: integer. Update: in place.
-    pub fn recovery_period_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("RecoveryPeriodInDays", value.into_expr()); self }
+    pub fn recovery_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecoveryPeriodInDays", value.into_expr())) }
 }
 impl Done for PointInTimeRecoverySpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Projection` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-projection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Projection(Bag);
+#[must_use] pub struct Projection(Bag);
 impl Projection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NonKeyAttributes`: list of text. Update: may replace.
-    pub fn non_key_attributes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NonKeyAttributes", value.into_expr()); self }
+    pub fn non_key_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NonKeyAttributes", value.into_expr())) }
     /// `ProjectionType`: text. Update: may replace.
-    pub fn projection_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ProjectionType", value.into_expr()); self }
+    pub fn projection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectionType", value.into_expr())) }
 }
 impl Done for Projection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReadOnDemandThroughputSettings` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-readondemandthroughputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReadOnDemandThroughputSettings(Bag);
+#[must_use] pub struct ReadOnDemandThroughputSettings(Bag);
 impl ReadOnDemandThroughputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxReadRequestUnits`: integer. Update: in place.
-    pub fn max_read_request_units(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxReadRequestUnits", value.into_expr()); self }
+    pub fn max_read_request_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxReadRequestUnits", value.into_expr())) }
 }
 impl Done for ReadOnDemandThroughputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReadProvisionedThroughputSettings` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-readprovisionedthroughputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReadProvisionedThroughputSettings(Bag);
+#[must_use] pub struct ReadProvisionedThroughputSettings(Bag);
 impl ReadProvisionedThroughputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReadCapacityAutoScalingSettings`: `CapacityAutoScalingSettings`. Update: in place.
-    pub fn read_capacity_auto_scaling_settings(mut self, value: impl Arg<CapacityAutoScalingSettings>) -> Self { self.0.set("ReadCapacityAutoScalingSettings", value.into_expr()); self }
+    pub fn read_capacity_auto_scaling_settings(self, value: impl Arg<CapacityAutoScalingSettings>) -> Self { Self(put(self.0, "ReadCapacityAutoScalingSettings", value.into_expr())) }
     /// `ReadCapacityUnits`: integer. Update: in place.
-    pub fn read_capacity_units(mut self, value: impl Arg<i64>) -> Self { self.0.set("ReadCapacityUnits", value.into_expr()); self }
+    pub fn read_capacity_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadCapacityUnits", value.into_expr())) }
 }
 impl Done for ReadProvisionedThroughputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicaGlobalSecondaryIndexSpecification` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaglobalsecondaryindexspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicaGlobalSecondaryIndexSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReplicaGlobalSecondaryIndexSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReplicaGlobalSecondaryIndexSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReplicaGlobalSecondaryIndexSpecification<super::missing::IndexName> { ReplicaGlobalSecondaryIndexSpecification(Bag::default(), Phase) }
+    pub fn new() -> ReplicaGlobalSecondaryIndexSpecification<Missing<super::required::IndexName>> { ReplicaGlobalSecondaryIndexSpecification(Bag::default(), Phase) }
 }
 impl<R0> ReplicaGlobalSecondaryIndexSpecification<R0> {
     /// `ContributorInsightsSpecification`: `ContributorInsightsSpecification`. Update: in place.
-    pub fn contributor_insights_specification(mut self, value: impl Arg<ContributorInsightsSpecification>) -> Self { self.0.set("ContributorInsightsSpecification", value.into_expr()); self }
+    pub fn contributor_insights_specification(self, value: impl Arg<ContributorInsightsSpecification>) -> Self { Self(put(self.0, "ContributorInsightsSpecification", value.into_expr()), Phase) }
     /// `IndexName`: text, required. Update: in place.
-    pub fn index_name(mut self, value: impl Arg<str>) -> ReplicaGlobalSecondaryIndexSpecification<Set> { self.0.set("IndexName", value.into_expr()); ReplicaGlobalSecondaryIndexSpecification(self.0, Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> ReplicaGlobalSecondaryIndexSpecification<Set> { ReplicaGlobalSecondaryIndexSpecification(put(self.0, "IndexName", value.into_expr()), Phase) }
     /// `ReadOnDemandThroughputSettings`: `ReadOnDemandThroughputSettings`. Update: in place.
-    pub fn read_on_demand_throughput_settings(mut self, value: impl Arg<ReadOnDemandThroughputSettings>) -> Self { self.0.set("ReadOnDemandThroughputSettings", value.into_expr()); self }
+    pub fn read_on_demand_throughput_settings(self, value: impl Arg<ReadOnDemandThroughputSettings>) -> Self { Self(put(self.0, "ReadOnDemandThroughputSettings", value.into_expr()), Phase) }
     /// `ReadProvisionedThroughputSettings`: `ReadProvisionedThroughputSettings`. Update: in place.
-    pub fn read_provisioned_throughput_settings(mut self, value: impl Arg<ReadProvisionedThroughputSettings>) -> Self { self.0.set("ReadProvisionedThroughputSettings", value.into_expr()); self }
+    pub fn read_provisioned_throughput_settings(self, value: impl Arg<ReadProvisionedThroughputSettings>) -> Self { Self(put(self.0, "ReadProvisionedThroughputSettings", value.into_expr()), Phase) }
 }
 impl Done for ReplicaGlobalSecondaryIndexSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicaSSESpecification` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicassespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicaSSESpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReplicaSSESpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReplicaSSESpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReplicaSSESpecification<super::missing::KMSMasterKeyId> { ReplicaSSESpecification(Bag::default(), Phase) }
+    pub fn new() -> ReplicaSSESpecification<Missing<super::required::KMSMasterKeyId>> { ReplicaSSESpecification(Bag::default(), Phase) }
 }
 impl<R0> ReplicaSSESpecification<R0> {
-    /// `KMSMasterKeyId`: text, required. Update: in place.
-    pub fn kms_master_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> ReplicaSSESpecification<Set> { self.0.set("KMSMasterKeyId", value.into_expr()); ReplicaSSESpecification(self.0, Phase) }
+    /// `KMSMasterKeyId`: `KmsAliasNameOrKeyArnOrKeyId`, required. Update: in place.
+    pub fn kms_master_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> ReplicaSSESpecification<Set> { ReplicaSSESpecification(put(self.0, "KMSMasterKeyId", value.into_expr()), Phase) }
 }
 impl Done for ReplicaSSESpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicaSpecification` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicaspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicaSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReplicaSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReplicaSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReplicaSpecification<super::missing::Region> { ReplicaSpecification(Bag::default(), Phase) }
+    pub fn new() -> ReplicaSpecification<Missing<super::required::Region>> { ReplicaSpecification(Bag::default(), Phase) }
 }
 impl<R0> ReplicaSpecification<R0> {
     /// `ContributorInsightsSpecification`: `ContributorInsightsSpecification`. Update: in place.
-    pub fn contributor_insights_specification(mut self, value: impl Arg<ContributorInsightsSpecification>) -> Self { self.0.set("ContributorInsightsSpecification", value.into_expr()); self }
+    pub fn contributor_insights_specification(self, value: impl Arg<ContributorInsightsSpecification>) -> Self { Self(put(self.0, "ContributorInsightsSpecification", value.into_expr()), Phase) }
     /// `DeletionProtectionEnabled`: boolean. Update: in place.
-    pub fn deletion_protection_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeletionProtectionEnabled", value.into_expr()); self }
+    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr()), Phase) }
     /// `GlobalSecondaryIndexes`: list of `ReplicaGlobalSecondaryIndexSpecification`. Update: in place.
-    pub fn global_secondary_indexes(mut self, value: impl Arg<Arr<ReplicaGlobalSecondaryIndexSpecification>>) -> Self { self.0.set("GlobalSecondaryIndexes", value.into_expr()); self }
+    pub fn global_secondary_indexes(self, value: impl Arg<Arr<ReplicaGlobalSecondaryIndexSpecification>>) -> Self { Self(put(self.0, "GlobalSecondaryIndexes", value.into_expr()), Phase) }
     /// `GlobalTableSettingsReplicationMode`: `GlobalTableSettingsReplicationMode`. Update: in place.
-    pub fn global_table_settings_replication_mode(mut self, value: impl Arg<GlobalTableSettingsReplicationMode>) -> Self { self.0.set("GlobalTableSettingsReplicationMode", value.into_expr()); self }
+    pub fn global_table_settings_replication_mode(self, value: impl Arg<GlobalTableSettingsReplicationMode>) -> Self { Self(put(self.0, "GlobalTableSettingsReplicationMode", value.into_expr()), Phase) }
     /// `KinesisStreamSpecification`: `KinesisStreamSpecification`. Update: in place.
-    pub fn kinesis_stream_specification(mut self, value: impl Arg<KinesisStreamSpecification>) -> Self { self.0.set("KinesisStreamSpecification", value.into_expr()); self }
+    pub fn kinesis_stream_specification(self, value: impl Arg<KinesisStreamSpecification>) -> Self { Self(put(self.0, "KinesisStreamSpecification", value.into_expr()), Phase) }
     /// `PointInTimeRecoverySpecification`: `PointInTimeRecoverySpecification`. Update: in place.
-    pub fn point_in_time_recovery_specification(mut self, value: impl Arg<PointInTimeRecoverySpecification>) -> Self { self.0.set("PointInTimeRecoverySpecification", value.into_expr()); self }
+    pub fn point_in_time_recovery_specification(self, value: impl Arg<PointInTimeRecoverySpecification>) -> Self { Self(put(self.0, "PointInTimeRecoverySpecification", value.into_expr()), Phase) }
     /// `ReadOnDemandThroughputSettings`: `ReadOnDemandThroughputSettings`. Update: in place.
-    pub fn read_on_demand_throughput_settings(mut self, value: impl Arg<ReadOnDemandThroughputSettings>) -> Self { self.0.set("ReadOnDemandThroughputSettings", value.into_expr()); self }
+    pub fn read_on_demand_throughput_settings(self, value: impl Arg<ReadOnDemandThroughputSettings>) -> Self { Self(put(self.0, "ReadOnDemandThroughputSettings", value.into_expr()), Phase) }
     /// `ReadProvisionedThroughputSettings`: `ReadProvisionedThroughputSettings`. Update: in place.
-    pub fn read_provisioned_throughput_settings(mut self, value: impl Arg<ReadProvisionedThroughputSettings>) -> Self { self.0.set("ReadProvisionedThroughputSettings", value.into_expr()); self }
+    pub fn read_provisioned_throughput_settings(self, value: impl Arg<ReadProvisionedThroughputSettings>) -> Self { Self(put(self.0, "ReadProvisionedThroughputSettings", value.into_expr()), Phase) }
     /// `Region`: text, required. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> ReplicaSpecification<Set> { self.0.set("Region", value.into_expr()); ReplicaSpecification(self.0, Phase) }
+    pub fn region(self, value: impl Arg<str>) -> ReplicaSpecification<Set> { ReplicaSpecification(put(self.0, "Region", value.into_expr()), Phase) }
     /// `ReplicaStreamSpecification`: `ReplicaStreamSpecification`. Update: in place.
-    pub fn replica_stream_specification(mut self, value: impl Arg<ReplicaStreamSpecification>) -> Self { self.0.set("ReplicaStreamSpecification", value.into_expr()); self }
+    pub fn replica_stream_specification(self, value: impl Arg<ReplicaStreamSpecification>) -> Self { Self(put(self.0, "ReplicaStreamSpecification", value.into_expr()), Phase) }
     /// `ResourcePolicy`: `ResourcePolicy`. Update: in place.
-    pub fn resource_policy(mut self, value: impl Arg<ResourcePolicy>) -> Self { self.0.set("ResourcePolicy", value.into_expr()); self }
+    pub fn resource_policy(self, value: impl Arg<ResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
     /// `SSESpecification`: `ReplicaSSESpecification`. Update: in place.
-    pub fn sse_specification(mut self, value: impl Arg<ReplicaSSESpecification>) -> Self { self.0.set("SSESpecification", value.into_expr()); self }
+    pub fn sse_specification(self, value: impl Arg<ReplicaSSESpecification>) -> Self { Self(put(self.0, "SSESpecification", value.into_expr()), Phase) }
     /// `TableClass`: text. Update: in place.
-    pub fn table_class(mut self, value: impl Arg<str>) -> Self { self.0.set("TableClass", value.into_expr()); self }
+    pub fn table_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableClass", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for ReplicaSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicaStreamSpecification` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-replicastreamspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicaStreamSpecification(Bag);
+#[must_use] pub struct ReplicaStreamSpecification(Bag);
 impl ReplicaStreamSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourcePolicy`: `ResourcePolicy`. Update: in place.
-    pub fn resource_policy(mut self, value: impl Arg<ResourcePolicy>) -> Self { self.0.set("ResourcePolicy", value.into_expr()); self }
+    pub fn resource_policy(self, value: impl Arg<ResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ReplicaStreamSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourcePolicy` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-resourcepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourcePolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ResourcePolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl ResourcePolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourcePolicy<super::missing::PolicyDocument> { ResourcePolicy(Bag::default(), Phase) }
+    pub fn new() -> ResourcePolicy<Missing<super::required::PolicyDocument>> { ResourcePolicy(Bag::default(), Phase) }
 }
 impl<R0> ResourcePolicy<R0> {
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> ResourcePolicy<Set> { self.0.set("PolicyDocument", value.into_expr()); ResourcePolicy(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> ResourcePolicy<Set> { ResourcePolicy(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
 }
 impl Done for ResourcePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SSESpecification` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-ssespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SSESpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SSESpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl SSESpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SSESpecification<super::missing::SSEEnabled> { SSESpecification(Bag::default(), Phase) }
+    pub fn new() -> SSESpecification<Missing<super::required::SSEEnabled>> { SSESpecification(Bag::default(), Phase) }
 }
 impl<R0> SSESpecification<R0> {
     /// `SSEEnabled`: boolean, required. Update: in place.
-    pub fn sse_enabled(mut self, value: impl Arg<bool>) -> SSESpecification<Set> { self.0.set("SSEEnabled", value.into_expr()); SSESpecification(self.0, Phase) }
+    pub fn sse_enabled(self, value: impl Arg<bool>) -> SSESpecification<Set> { SSESpecification(put(self.0, "SSEEnabled", value.into_expr()), Phase) }
     /// `SSEType`: text. Update: in place.
-    pub fn sse_type(mut self, value: impl Arg<str>) -> Self { self.0.set("SSEType", value.into_expr()); self }
+    pub fn sse_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SSEType", value.into_expr()), Phase) }
 }
 impl Done for SSESpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SearchSchemaElement` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-searchschemaelement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SearchSchemaElement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SearchSchemaElement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SearchSchemaElement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SearchSchemaElement<super::missing::AttributeName, super::missing::SearchSchemaElementType> { SearchSchemaElement(Bag::default(), Phase) }
+    pub fn new() -> SearchSchemaElement<Missing<super::required::AttributeName>, Missing<super::required::SearchSchemaElementType>> { SearchSchemaElement(Bag::default(), Phase) }
 }
 impl<R0, R1> SearchSchemaElement<R0, R1> {
     /// `AttributeName`: text, required. Update: in place.
-    pub fn attribute_name(mut self, value: impl Arg<str>) -> SearchSchemaElement<Set, R1> { self.0.set("AttributeName", value.into_expr()); SearchSchemaElement(self.0, Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> SearchSchemaElement<Set, R1> { SearchSchemaElement(put(self.0, "AttributeName", value.into_expr()), Phase) }
     /// `SearchSchemaElementType`: `SearchSchemaElementType`, required. Update: in place.
-    pub fn search_schema_element_type(mut self, value: impl Arg<SearchSchemaElementType>) -> SearchSchemaElement<R0, Set> { self.0.set("SearchSchemaElementType", value.into_expr()); SearchSchemaElement(self.0, Phase) }
+    pub fn search_schema_element_type(self, value: impl Arg<SearchSchemaElementType>) -> SearchSchemaElement<R0, Set> { SearchSchemaElement(put(self.0, "SearchSchemaElementType", value.into_expr()), Phase) }
 }
 impl Done for SearchSchemaElement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamSpecification` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-streamspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StreamSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StreamSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl StreamSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StreamSpecification<super::missing::StreamViewType> { StreamSpecification(Bag::default(), Phase) }
+    pub fn new() -> StreamSpecification<Missing<super::required::StreamViewType>> { StreamSpecification(Bag::default(), Phase) }
 }
 impl<R0> StreamSpecification<R0> {
     /// `StreamViewType`: text, required. Update: in place.
-    pub fn stream_view_type(mut self, value: impl Arg<str>) -> StreamSpecification<Set> { self.0.set("StreamViewType", value.into_expr()); StreamSpecification(self.0, Phase) }
+    pub fn stream_view_type(self, value: impl Arg<str>) -> StreamSpecification<Set> { StreamSpecification(put(self.0, "StreamViewType", value.into_expr()), Phase) }
 }
 impl Done for StreamSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingScalingPolicyConfiguration` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-targettrackingscalingpolicyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetTrackingScalingPolicyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TargetTrackingScalingPolicyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TargetTrackingScalingPolicyConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetTrackingScalingPolicyConfiguration<super::missing::TargetValue> { TargetTrackingScalingPolicyConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TargetTrackingScalingPolicyConfiguration<Missing<super::required::TargetValue>> { TargetTrackingScalingPolicyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TargetTrackingScalingPolicyConfiguration<R0> {
     /// `DisableScaleIn`: boolean. Update: in place.
-    pub fn disable_scale_in(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableScaleIn", value.into_expr()); self }
+    pub fn disable_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableScaleIn", value.into_expr()), Phase) }
     /// `ScaleInCooldown`: integer. Update: in place.
-    pub fn scale_in_cooldown(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScaleInCooldown", value.into_expr()); self }
+    pub fn scale_in_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInCooldown", value.into_expr()), Phase) }
     /// `ScaleOutCooldown`: integer. Update: in place.
-    pub fn scale_out_cooldown(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScaleOutCooldown", value.into_expr()); self }
+    pub fn scale_out_cooldown(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleOutCooldown", value.into_expr()), Phase) }
     /// `TargetValue`: number, required. Update: in place.
-    pub fn target_value(mut self, value: impl Arg<f64>) -> TargetTrackingScalingPolicyConfiguration<Set> { self.0.set("TargetValue", value.into_expr()); TargetTrackingScalingPolicyConfiguration(self.0, Phase) }
+    pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingScalingPolicyConfiguration<Set> { TargetTrackingScalingPolicyConfiguration(put(self.0, "TargetValue", value.into_expr()), Phase) }
 }
 impl Done for TargetTrackingScalingPolicyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeToLiveSpecification` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-timetolivespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimeToLiveSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TimeToLiveSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl TimeToLiveSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TimeToLiveSpecification<super::missing::Enabled> { TimeToLiveSpecification(Bag::default(), Phase) }
+    pub fn new() -> TimeToLiveSpecification<Missing<super::required::Enabled>> { TimeToLiveSpecification(Bag::default(), Phase) }
 }
 impl<R0> TimeToLiveSpecification<R0> {
     /// `AttributeName`: text. Update: in place.
-    pub fn attribute_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AttributeName", value.into_expr()); self }
+    pub fn attribute_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeName", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> TimeToLiveSpecification<Set> { self.0.set("Enabled", value.into_expr()); TimeToLiveSpecification(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> TimeToLiveSpecification<Set> { TimeToLiveSpecification(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for TimeToLiveSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorAttribute` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-vectorattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VectorAttribute<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VectorAttribute<R0 = Set>(Bag, Phase<(R0,)>);
 impl VectorAttribute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VectorAttribute<super::missing::AttributeName> { VectorAttribute(Bag::default(), Phase) }
+    pub fn new() -> VectorAttribute<Missing<super::required::AttributeName>> { VectorAttribute(Bag::default(), Phase) }
 }
 impl<R0> VectorAttribute<R0> {
     /// `AttributeName`: text, required. Update: in place.
-    pub fn attribute_name(mut self, value: impl Arg<str>) -> VectorAttribute<Set> { self.0.set("AttributeName", value.into_expr()); VectorAttribute(self.0, Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> VectorAttribute<Set> { VectorAttribute(put(self.0, "AttributeName", value.into_expr()), Phase) }
 }
 impl Done for VectorAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorIndex` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-vectorindex.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VectorIndex<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct VectorIndex<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl VectorIndex {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VectorIndex<super::missing::Dimensions, super::missing::DistanceFunction, super::missing::IndexName, super::missing::Projection, super::missing::VectorAttribute> { VectorIndex(Bag::default(), Phase) }
+    pub fn new() -> VectorIndex<Missing<super::required::Dimensions>, Missing<super::required::DistanceFunction>, Missing<super::required::IndexName>, Missing<super::required::Projection>, Missing<super::required::VectorAttribute>> { VectorIndex(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> VectorIndex<R0, R1, R2, R3, R4> {
     /// `Dimensions`: integer, required. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<i64>) -> VectorIndex<Set, R1, R2, R3, R4> { self.0.set("Dimensions", value.into_expr()); VectorIndex(self.0, Phase) }
+    pub fn dimensions(self, value: impl Arg<i64>) -> VectorIndex<Set, R1, R2, R3, R4> { VectorIndex(put(self.0, "Dimensions", value.into_expr()), Phase) }
     /// `DistanceFunction`: `DistanceFunction`, required. Update: in place.
-    pub fn distance_function(mut self, value: impl Arg<DistanceFunction>) -> VectorIndex<R0, Set, R2, R3, R4> { self.0.set("DistanceFunction", value.into_expr()); VectorIndex(self.0, Phase) }
+    pub fn distance_function(self, value: impl Arg<DistanceFunction>) -> VectorIndex<R0, Set, R2, R3, R4> { VectorIndex(put(self.0, "DistanceFunction", value.into_expr()), Phase) }
     /// `IndexName`: text, required. Update: in place.
-    pub fn index_name(mut self, value: impl Arg<str>) -> VectorIndex<R0, R1, Set, R3, R4> { self.0.set("IndexName", value.into_expr()); VectorIndex(self.0, Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> VectorIndex<R0, R1, Set, R3, R4> { VectorIndex(put(self.0, "IndexName", value.into_expr()), Phase) }
     /// `Projection`: `Projection`, required. Update: in place.
-    pub fn projection(mut self, value: impl Arg<Projection>) -> VectorIndex<R0, R1, R2, Set, R4> { self.0.set("Projection", value.into_expr()); VectorIndex(self.0, Phase) }
+    pub fn projection(self, value: impl Arg<Projection>) -> VectorIndex<R0, R1, R2, Set, R4> { VectorIndex(put(self.0, "Projection", value.into_expr()), Phase) }
     /// `SearchSchema`: list of `SearchSchemaElement`. Update: in place.
-    pub fn search_schema(mut self, value: impl Arg<Arr<SearchSchemaElement>>) -> Self { self.0.set("SearchSchema", value.into_expr()); self }
+    pub fn search_schema(self, value: impl Arg<Arr<SearchSchemaElement>>) -> Self { Self(put(self.0, "SearchSchema", value.into_expr()), Phase) }
     /// `VectorAttribute`: `VectorAttribute`, required. Update: in place.
-    pub fn vector_attribute(mut self, value: impl Arg<VectorAttribute>) -> VectorIndex<R0, R1, R2, R3, Set> { self.0.set("VectorAttribute", value.into_expr()); VectorIndex(self.0, Phase) }
+    pub fn vector_attribute(self, value: impl Arg<VectorAttribute>) -> VectorIndex<R0, R1, R2, R3, Set> { VectorIndex(put(self.0, "VectorAttribute", value.into_expr()), Phase) }
 }
 impl Done for VectorIndex { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WarmThroughput` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-warmthroughput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WarmThroughput(Bag);
+#[must_use] pub struct WarmThroughput(Bag);
 impl WarmThroughput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReadUnitsPerSecond`: integer. Update: in place.
-    pub fn read_units_per_second(mut self, value: impl Arg<i64>) -> Self { self.0.set("ReadUnitsPerSecond", value.into_expr()); self }
+    pub fn read_units_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadUnitsPerSecond", value.into_expr())) }
     /// `WriteUnitsPerSecond`: integer. Update: in place.
-    pub fn write_units_per_second(mut self, value: impl Arg<i64>) -> Self { self.0.set("WriteUnitsPerSecond", value.into_expr()); self }
+    pub fn write_units_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WriteUnitsPerSecond", value.into_expr())) }
 }
 impl Done for WarmThroughput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WriteOnDemandThroughputSettings` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-writeondemandthroughputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WriteOnDemandThroughputSettings(Bag);
+#[must_use] pub struct WriteOnDemandThroughputSettings(Bag);
 impl WriteOnDemandThroughputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxWriteRequestUnits`: integer. Update: in place.
-    pub fn max_write_request_units(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxWriteRequestUnits", value.into_expr()); self }
+    pub fn max_write_request_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxWriteRequestUnits", value.into_expr())) }
 }
 impl Done for WriteOnDemandThroughputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WriteProvisionedThroughputSettings` of `AWS::DynamoDB::GlobalTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-globaltable-writeprovisionedthroughputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WriteProvisionedThroughputSettings(Bag);
+#[must_use] pub struct WriteProvisionedThroughputSettings(Bag);
 impl WriteProvisionedThroughputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `WriteCapacityAutoScalingSettings`: `CapacityAutoScalingSettings`. Update: in place.
-    pub fn write_capacity_auto_scaling_settings(mut self, value: impl Arg<CapacityAutoScalingSettings>) -> Self { self.0.set("WriteCapacityAutoScalingSettings", value.into_expr()); self }
+    pub fn write_capacity_auto_scaling_settings(self, value: impl Arg<CapacityAutoScalingSettings>) -> Self { Self(put(self.0, "WriteCapacityAutoScalingSettings", value.into_expr())) }
 }
 impl Done for WriteProvisionedThroughputSettings { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApproximateCreationDateTimePrecision` allows.
@@ -474,365 +474,365 @@ impl CfnTable {
     /// `AWS::DynamoDB::Table`
     pub const TYPE: &'static str = "AWS::DynamoDB::Table";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnTableProps<R0>) -> Self where CfnTableProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTableProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TableName`.
     pub fn reference(&self) -> Val<kind::DynamoDBTableName> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `StreamArn`: text.
+    /// The attribute `StreamArn`: `OtherArn`.
     pub fn attr_stream_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("StreamArn") }
 }
 impl Parent for CfnTable { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTableProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnTableProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnTableProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTableProps<missing::KeySchema> { CfnTableProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTableProps<Missing<required::KeySchema>> { CfnTableProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTableProps<R0> {
     /// `AttributeDefinitions`: list of `AttributeDefinition`. Update: in place.
-    pub fn attribute_definitions(mut self, value: impl Arg<Arr<table::AttributeDefinition>>) -> Self { self.0.set("AttributeDefinitions", value.into_expr()); self }
+    pub fn attribute_definitions(self, value: impl Arg<Arr<table::AttributeDefinition>>) -> Self { Self(put(self.0, "AttributeDefinitions", value.into_expr()), Phase) }
     /// `BillingMode`: text. Update: in place.
-    pub fn billing_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("BillingMode", value.into_expr()); self }
+    pub fn billing_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingMode", value.into_expr()), Phase) }
     /// `ContributorInsightsSpecification`: `ContributorInsightsSpecification`. Update: in place.
-    pub fn contributor_insights_specification(mut self, value: impl Arg<table::ContributorInsightsSpecification>) -> Self { self.0.set("ContributorInsightsSpecification", value.into_expr()); self }
+    pub fn contributor_insights_specification(self, value: impl Arg<table::ContributorInsightsSpecification>) -> Self { Self(put(self.0, "ContributorInsightsSpecification", value.into_expr()), Phase) }
     /// `DeletionProtectionEnabled`: boolean. Update: in place.
-    pub fn deletion_protection_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeletionProtectionEnabled", value.into_expr()); self }
+    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr()), Phase) }
     /// `GlobalSecondaryIndexes`: list of `GlobalSecondaryIndex`. Update: in place.
-    pub fn global_secondary_indexes(mut self, value: impl Arg<Arr<table::GlobalSecondaryIndex>>) -> Self { self.0.set("GlobalSecondaryIndexes", value.into_expr()); self }
+    pub fn global_secondary_indexes(self, value: impl Arg<Arr<table::GlobalSecondaryIndex>>) -> Self { Self(put(self.0, "GlobalSecondaryIndexes", value.into_expr()), Phase) }
     /// `ImportSourceSpecification`: `ImportSourceSpecification`. Update: replacement.
-    pub fn import_source_specification(mut self, value: impl Arg<table::ImportSourceSpecification>) -> Self { self.0.set("ImportSourceSpecification", value.into_expr()); self }
+    pub fn import_source_specification(self, value: impl Arg<table::ImportSourceSpecification>) -> Self { Self(put(self.0, "ImportSourceSpecification", value.into_expr()), Phase) }
     /// `KeySchema`: JSON, required. Update: replacement.
-    pub fn key_schema(mut self, value: impl Arg<Any>) -> CfnTableProps<Set> { self.0.set("KeySchema", value.into_expr()); CfnTableProps(self.0, Phase) }
+    pub fn key_schema(self, value: impl Arg<Any>) -> CfnTableProps<Set> { CfnTableProps(put(self.0, "KeySchema", value.into_expr()), Phase) }
     /// `KinesisStreamSpecification`: `KinesisStreamSpecification`. Update: in place.
-    pub fn kinesis_stream_specification(mut self, value: impl Arg<table::KinesisStreamSpecification>) -> Self { self.0.set("KinesisStreamSpecification", value.into_expr()); self }
+    pub fn kinesis_stream_specification(self, value: impl Arg<table::KinesisStreamSpecification>) -> Self { Self(put(self.0, "KinesisStreamSpecification", value.into_expr()), Phase) }
     /// `LocalSecondaryIndexes`: list of `LocalSecondaryIndex`. Update: in place.
-    pub fn local_secondary_indexes(mut self, value: impl Arg<Arr<table::LocalSecondaryIndex>>) -> Self { self.0.set("LocalSecondaryIndexes", value.into_expr()); self }
+    pub fn local_secondary_indexes(self, value: impl Arg<Arr<table::LocalSecondaryIndex>>) -> Self { Self(put(self.0, "LocalSecondaryIndexes", value.into_expr()), Phase) }
     /// `OnDemandThroughput`: `OnDemandThroughput`. Update: in place.
-    pub fn on_demand_throughput(mut self, value: impl Arg<table::OnDemandThroughput>) -> Self { self.0.set("OnDemandThroughput", value.into_expr()); self }
+    pub fn on_demand_throughput(self, value: impl Arg<table::OnDemandThroughput>) -> Self { Self(put(self.0, "OnDemandThroughput", value.into_expr()), Phase) }
     /// `PointInTimeRecoverySpecification`: `PointInTimeRecoverySpecification`. Update: in place.
-    pub fn point_in_time_recovery_specification(mut self, value: impl Arg<table::PointInTimeRecoverySpecification>) -> Self { self.0.set("PointInTimeRecoverySpecification", value.into_expr()); self }
+    pub fn point_in_time_recovery_specification(self, value: impl Arg<table::PointInTimeRecoverySpecification>) -> Self { Self(put(self.0, "PointInTimeRecoverySpecification", value.into_expr()), Phase) }
     /// `ProvisionedThroughput`: `ProvisionedThroughput`. Update: in place.
-    pub fn provisioned_throughput(mut self, value: impl Arg<table::ProvisionedThroughput>) -> Self { self.0.set("ProvisionedThroughput", value.into_expr()); self }
+    pub fn provisioned_throughput(self, value: impl Arg<table::ProvisionedThroughput>) -> Self { Self(put(self.0, "ProvisionedThroughput", value.into_expr()), Phase) }
     /// `ResourcePolicy`: `ResourcePolicy`. Update: in place.
-    pub fn resource_policy(mut self, value: impl Arg<table::ResourcePolicy>) -> Self { self.0.set("ResourcePolicy", value.into_expr()); self }
+    pub fn resource_policy(self, value: impl Arg<table::ResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
     /// `SSESpecification`: `SSESpecification`. Update: in place.
-    pub fn sse_specification(mut self, value: impl Arg<table::SSESpecification>) -> Self { self.0.set("SSESpecification", value.into_expr()); self }
+    pub fn sse_specification(self, value: impl Arg<table::SSESpecification>) -> Self { Self(put(self.0, "SSESpecification", value.into_expr()), Phase) }
     /// `StreamSpecification`: `StreamSpecification`. Update: in place.
-    pub fn stream_specification(mut self, value: impl Arg<table::StreamSpecification>) -> Self { self.0.set("StreamSpecification", value.into_expr()); self }
+    pub fn stream_specification(self, value: impl Arg<table::StreamSpecification>) -> Self { Self(put(self.0, "StreamSpecification", value.into_expr()), Phase) }
     /// `TableClass`: text. Update: in place.
-    pub fn table_class(mut self, value: impl Arg<str>) -> Self { self.0.set("TableClass", value.into_expr()); self }
+    pub fn table_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableClass", value.into_expr()), Phase) }
     /// `TableName`: text. Update: replacement.
-    pub fn table_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TableName", value.into_expr()); self }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TimeToLiveSpecification`: `TimeToLiveSpecification`. Update: in place.
-    pub fn time_to_live_specification(mut self, value: impl Arg<table::TimeToLiveSpecification>) -> Self { self.0.set("TimeToLiveSpecification", value.into_expr()); self }
+    pub fn time_to_live_specification(self, value: impl Arg<table::TimeToLiveSpecification>) -> Self { Self(put(self.0, "TimeToLiveSpecification", value.into_expr()), Phase) }
     /// `VectorIndexes`: list of `VectorIndex`. Update: in place.
-    pub fn vector_indexes(mut self, value: impl Arg<Arr<table::VectorIndex>>) -> Self { self.0.set("VectorIndexes", value.into_expr()); self }
+    pub fn vector_indexes(self, value: impl Arg<Arr<table::VectorIndex>>) -> Self { Self(put(self.0, "VectorIndexes", value.into_expr()), Phase) }
     /// `WarmThroughput`: `WarmThroughput`. Update: in place.
-    pub fn warm_throughput(mut self, value: impl Arg<table::WarmThroughput>) -> Self { self.0.set("WarmThroughput", value.into_expr()); self }
+    pub fn warm_throughput(self, value: impl Arg<table::WarmThroughput>) -> Self { Self(put(self.0, "WarmThroughput", value.into_expr()), Phase) }
 }
 impl Done for CfnTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::DynamoDB::Table`.
 pub mod table {
 use crate::cfn::support::*;
 /// The property type `AttributeDefinition` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-attributedefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AttributeDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AttributeDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AttributeDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AttributeDefinition<super::missing::AttributeName, super::missing::AttributeType> { AttributeDefinition(Bag::default(), Phase) }
+    pub fn new() -> AttributeDefinition<Missing<super::required::AttributeName>, Missing<super::required::AttributeType>> { AttributeDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> AttributeDefinition<R0, R1> {
     /// `AttributeName`: text, required. Update: in place.
-    pub fn attribute_name(mut self, value: impl Arg<str>) -> AttributeDefinition<Set, R1> { self.0.set("AttributeName", value.into_expr()); AttributeDefinition(self.0, Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> AttributeDefinition<Set, R1> { AttributeDefinition(put(self.0, "AttributeName", value.into_expr()), Phase) }
     /// `AttributeType`: text, required. Update: in place.
-    pub fn attribute_type(mut self, value: impl Arg<str>) -> AttributeDefinition<R0, Set> { self.0.set("AttributeType", value.into_expr()); AttributeDefinition(self.0, Phase) }
+    pub fn attribute_type(self, value: impl Arg<str>) -> AttributeDefinition<R0, Set> { AttributeDefinition(put(self.0, "AttributeType", value.into_expr()), Phase) }
 }
 impl Done for AttributeDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContributorInsightsSpecification` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-contributorinsightsspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContributorInsightsSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ContributorInsightsSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl ContributorInsightsSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContributorInsightsSpecification<super::missing::Enabled> { ContributorInsightsSpecification(Bag::default(), Phase) }
+    pub fn new() -> ContributorInsightsSpecification<Missing<super::required::Enabled>> { ContributorInsightsSpecification(Bag::default(), Phase) }
 }
 impl<R0> ContributorInsightsSpecification<R0> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> ContributorInsightsSpecification<Set> { self.0.set("Enabled", value.into_expr()); ContributorInsightsSpecification(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> ContributorInsightsSpecification<Set> { ContributorInsightsSpecification(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Mode`: `Mode`. Update: in place.
-    pub fn mode(mut self, value: impl Arg<Mode>) -> Self { self.0.set("Mode", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr()), Phase) }
 }
 impl Done for ContributorInsightsSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Csv` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-csv.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Csv(Bag);
+#[must_use] pub struct Csv(Bag);
 impl Csv {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Delimiter`: text. Update: replacement.
-    pub fn delimiter(mut self, value: impl Arg<str>) -> Self { self.0.set("Delimiter", value.into_expr()); self }
+    pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value.into_expr())) }
     /// `HeaderList`: list of text. Update: replacement.
-    pub fn header_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("HeaderList", value.into_expr()); self }
+    pub fn header_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HeaderList", value.into_expr())) }
 }
 impl Done for Csv { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlobalSecondaryIndex` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-globalsecondaryindex.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GlobalSecondaryIndex<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct GlobalSecondaryIndex<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl GlobalSecondaryIndex {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GlobalSecondaryIndex<super::missing::IndexName, super::missing::KeySchema, super::missing::Projection> { GlobalSecondaryIndex(Bag::default(), Phase) }
+    pub fn new() -> GlobalSecondaryIndex<Missing<super::required::IndexName>, Missing<super::required::KeySchema>, Missing<super::required::Projection>> { GlobalSecondaryIndex(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> GlobalSecondaryIndex<R0, R1, R2> {
     /// `ContributorInsightsSpecification`: `ContributorInsightsSpecification`. Update: in place.
-    pub fn contributor_insights_specification(mut self, value: impl Arg<ContributorInsightsSpecification>) -> Self { self.0.set("ContributorInsightsSpecification", value.into_expr()); self }
+    pub fn contributor_insights_specification(self, value: impl Arg<ContributorInsightsSpecification>) -> Self { Self(put(self.0, "ContributorInsightsSpecification", value.into_expr()), Phase) }
     /// `IndexName`: text, required. Update: in place.
-    pub fn index_name(mut self, value: impl Arg<str>) -> GlobalSecondaryIndex<Set, R1, R2> { self.0.set("IndexName", value.into_expr()); GlobalSecondaryIndex(self.0, Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> GlobalSecondaryIndex<Set, R1, R2> { GlobalSecondaryIndex(put(self.0, "IndexName", value.into_expr()), Phase) }
     /// `KeySchema`: list of `KeySchema`, required. Update: in place.
-    pub fn key_schema(mut self, value: impl Arg<Arr<KeySchema>>) -> GlobalSecondaryIndex<R0, Set, R2> { self.0.set("KeySchema", value.into_expr()); GlobalSecondaryIndex(self.0, Phase) }
+    pub fn key_schema(self, value: impl Arg<Arr<KeySchema>>) -> GlobalSecondaryIndex<R0, Set, R2> { GlobalSecondaryIndex(put(self.0, "KeySchema", value.into_expr()), Phase) }
     /// `OnDemandThroughput`: `OnDemandThroughput`. Update: in place.
-    pub fn on_demand_throughput(mut self, value: impl Arg<OnDemandThroughput>) -> Self { self.0.set("OnDemandThroughput", value.into_expr()); self }
+    pub fn on_demand_throughput(self, value: impl Arg<OnDemandThroughput>) -> Self { Self(put(self.0, "OnDemandThroughput", value.into_expr()), Phase) }
     /// `Projection`: `Projection`, required. Update: in place.
-    pub fn projection(mut self, value: impl Arg<Projection>) -> GlobalSecondaryIndex<R0, R1, Set> { self.0.set("Projection", value.into_expr()); GlobalSecondaryIndex(self.0, Phase) }
+    pub fn projection(self, value: impl Arg<Projection>) -> GlobalSecondaryIndex<R0, R1, Set> { GlobalSecondaryIndex(put(self.0, "Projection", value.into_expr()), Phase) }
     /// `ProvisionedThroughput`: `ProvisionedThroughput`. Update: in place.
-    pub fn provisioned_throughput(mut self, value: impl Arg<ProvisionedThroughput>) -> Self { self.0.set("ProvisionedThroughput", value.into_expr()); self }
+    pub fn provisioned_throughput(self, value: impl Arg<ProvisionedThroughput>) -> Self { Self(put(self.0, "ProvisionedThroughput", value.into_expr()), Phase) }
     /// `WarmThroughput`: `WarmThroughput`. Update: in place.
-    pub fn warm_throughput(mut self, value: impl Arg<WarmThroughput>) -> Self { self.0.set("WarmThroughput", value.into_expr()); self }
+    pub fn warm_throughput(self, value: impl Arg<WarmThroughput>) -> Self { Self(put(self.0, "WarmThroughput", value.into_expr()), Phase) }
 }
 impl Done for GlobalSecondaryIndex { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImportSourceSpecification` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-importsourcespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImportSourceSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ImportSourceSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ImportSourceSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ImportSourceSpecification<super::missing::InputFormat, super::missing::S3BucketSource> { ImportSourceSpecification(Bag::default(), Phase) }
+    pub fn new() -> ImportSourceSpecification<Missing<super::required::InputFormat>, Missing<super::required::S3BucketSource>> { ImportSourceSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> ImportSourceSpecification<R0, R1> {
     /// `InputCompressionType`: text. Update: replacement.
-    pub fn input_compression_type(mut self, value: impl Arg<str>) -> Self { self.0.set("InputCompressionType", value.into_expr()); self }
+    pub fn input_compression_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputCompressionType", value.into_expr()), Phase) }
     /// `InputFormat`: text, required. Update: replacement.
-    pub fn input_format(mut self, value: impl Arg<str>) -> ImportSourceSpecification<Set, R1> { self.0.set("InputFormat", value.into_expr()); ImportSourceSpecification(self.0, Phase) }
+    pub fn input_format(self, value: impl Arg<str>) -> ImportSourceSpecification<Set, R1> { ImportSourceSpecification(put(self.0, "InputFormat", value.into_expr()), Phase) }
     /// `InputFormatOptions`: `InputFormatOptions`. Update: replacement.
-    pub fn input_format_options(mut self, value: impl Arg<InputFormatOptions>) -> Self { self.0.set("InputFormatOptions", value.into_expr()); self }
+    pub fn input_format_options(self, value: impl Arg<InputFormatOptions>) -> Self { Self(put(self.0, "InputFormatOptions", value.into_expr()), Phase) }
     /// `S3BucketSource`: `S3BucketSource`, required. Update: replacement.
-    pub fn s3_bucket_source(mut self, value: impl Arg<S3BucketSource>) -> ImportSourceSpecification<R0, Set> { self.0.set("S3BucketSource", value.into_expr()); ImportSourceSpecification(self.0, Phase) }
+    pub fn s3_bucket_source(self, value: impl Arg<S3BucketSource>) -> ImportSourceSpecification<R0, Set> { ImportSourceSpecification(put(self.0, "S3BucketSource", value.into_expr()), Phase) }
 }
 impl Done for ImportSourceSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputFormatOptions` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-inputformatoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputFormatOptions(Bag);
+#[must_use] pub struct InputFormatOptions(Bag);
 impl InputFormatOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Csv`: `Csv`. Update: replacement.
-    pub fn csv(mut self, value: impl Arg<Csv>) -> Self { self.0.set("Csv", value.into_expr()); self }
+    pub fn csv(self, value: impl Arg<Csv>) -> Self { Self(put(self.0, "Csv", value.into_expr())) }
 }
 impl Done for InputFormatOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeySchema` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-keyschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeySchema<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KeySchema<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KeySchema {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KeySchema<super::missing::AttributeName, super::missing::KeyType> { KeySchema(Bag::default(), Phase) }
+    pub fn new() -> KeySchema<Missing<super::required::AttributeName>, Missing<super::required::KeyType>> { KeySchema(Bag::default(), Phase) }
 }
 impl<R0, R1> KeySchema<R0, R1> {
     /// `AttributeName`: text, required. Update: as its holder.
-    pub fn attribute_name(mut self, value: impl Arg<str>) -> KeySchema<Set, R1> { self.0.set("AttributeName", value.into_expr()); KeySchema(self.0, Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> KeySchema<Set, R1> { KeySchema(put(self.0, "AttributeName", value.into_expr()), Phase) }
     /// `KeyType`: text, required. Update: as its holder.
-    pub fn key_type(mut self, value: impl Arg<str>) -> KeySchema<R0, Set> { self.0.set("KeyType", value.into_expr()); KeySchema(self.0, Phase) }
+    pub fn key_type(self, value: impl Arg<str>) -> KeySchema<R0, Set> { KeySchema(put(self.0, "KeyType", value.into_expr()), Phase) }
 }
 impl Done for KeySchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisStreamSpecification` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-kinesisstreamspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisStreamSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KinesisStreamSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl KinesisStreamSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisStreamSpecification<super::missing::StreamArn> { KinesisStreamSpecification(Bag::default(), Phase) }
+    pub fn new() -> KinesisStreamSpecification<Missing<super::required::StreamArn>> { KinesisStreamSpecification(Bag::default(), Phase) }
 }
 impl<R0> KinesisStreamSpecification<R0> {
     /// `ApproximateCreationDateTimePrecision`: `ApproximateCreationDateTimePrecision`. Update: in place.
-    pub fn approximate_creation_date_time_precision(mut self, value: impl Arg<ApproximateCreationDateTimePrecision>) -> Self { self.0.set("ApproximateCreationDateTimePrecision", value.into_expr()); self }
-    /// `StreamArn`: text, required. Update: in place.
-    pub fn stream_arn(mut self, value: impl Arg<kind::KinesisStreamArn>) -> KinesisStreamSpecification<Set> { self.0.set("StreamArn", value.into_expr()); KinesisStreamSpecification(self.0, Phase) }
+    pub fn approximate_creation_date_time_precision(self, value: impl Arg<ApproximateCreationDateTimePrecision>) -> Self { Self(put(self.0, "ApproximateCreationDateTimePrecision", value.into_expr()), Phase) }
+    /// `StreamArn`: `KinesisStreamArn`, required. Update: in place.
+    pub fn stream_arn(self, value: impl Arg<kind::KinesisStreamArn>) -> KinesisStreamSpecification<Set> { KinesisStreamSpecification(put(self.0, "StreamArn", value.into_expr()), Phase) }
 }
 impl Done for KinesisStreamSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocalSecondaryIndex` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-localsecondaryindex.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LocalSecondaryIndex<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct LocalSecondaryIndex<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl LocalSecondaryIndex {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LocalSecondaryIndex<super::missing::IndexName, super::missing::KeySchema, super::missing::Projection> { LocalSecondaryIndex(Bag::default(), Phase) }
+    pub fn new() -> LocalSecondaryIndex<Missing<super::required::IndexName>, Missing<super::required::KeySchema>, Missing<super::required::Projection>> { LocalSecondaryIndex(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> LocalSecondaryIndex<R0, R1, R2> {
     /// `IndexName`: text, required. Update: in place.
-    pub fn index_name(mut self, value: impl Arg<str>) -> LocalSecondaryIndex<Set, R1, R2> { self.0.set("IndexName", value.into_expr()); LocalSecondaryIndex(self.0, Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> LocalSecondaryIndex<Set, R1, R2> { LocalSecondaryIndex(put(self.0, "IndexName", value.into_expr()), Phase) }
     /// `KeySchema`: list of `KeySchema`, required. Update: in place.
-    pub fn key_schema(mut self, value: impl Arg<Arr<KeySchema>>) -> LocalSecondaryIndex<R0, Set, R2> { self.0.set("KeySchema", value.into_expr()); LocalSecondaryIndex(self.0, Phase) }
+    pub fn key_schema(self, value: impl Arg<Arr<KeySchema>>) -> LocalSecondaryIndex<R0, Set, R2> { LocalSecondaryIndex(put(self.0, "KeySchema", value.into_expr()), Phase) }
     /// `Projection`: `Projection`, required. Update: in place.
-    pub fn projection(mut self, value: impl Arg<Projection>) -> LocalSecondaryIndex<R0, R1, Set> { self.0.set("Projection", value.into_expr()); LocalSecondaryIndex(self.0, Phase) }
+    pub fn projection(self, value: impl Arg<Projection>) -> LocalSecondaryIndex<R0, R1, Set> { LocalSecondaryIndex(put(self.0, "Projection", value.into_expr()), Phase) }
 }
 impl Done for LocalSecondaryIndex { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnDemandThroughput` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-ondemandthroughput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OnDemandThroughput(Bag);
+#[must_use] pub struct OnDemandThroughput(Bag);
 impl OnDemandThroughput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxReadRequestUnits`: integer. Update: in place.
-    pub fn max_read_request_units(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxReadRequestUnits", value.into_expr()); self }
+    pub fn max_read_request_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxReadRequestUnits", value.into_expr())) }
     /// `MaxWriteRequestUnits`: integer. Update: in place.
-    pub fn max_write_request_units(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxWriteRequestUnits", value.into_expr()); self }
+    pub fn max_write_request_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxWriteRequestUnits", value.into_expr())) }
 }
 impl Done for OnDemandThroughput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PointInTimeRecoverySpecification` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-pointintimerecoveryspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PointInTimeRecoverySpecification(Bag);
+#[must_use] pub struct PointInTimeRecoverySpecification(Bag);
 impl PointInTimeRecoverySpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PointInTimeRecoveryEnabled`: boolean. Update: in place.
-    pub fn point_in_time_recovery_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("PointInTimeRecoveryEnabled", value.into_expr()); self }
+    pub fn point_in_time_recovery_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PointInTimeRecoveryEnabled", value.into_expr())) }
     /// `RecoveryPeriodInDays`: integer. Update: in place.
-    pub fn recovery_period_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("RecoveryPeriodInDays", value.into_expr()); self }
+    pub fn recovery_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecoveryPeriodInDays", value.into_expr())) }
 }
 impl Done for PointInTimeRecoverySpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Projection` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-projection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Projection(Bag);
+#[must_use] pub struct Projection(Bag);
 impl Projection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NonKeyAttributes`: list of text. Update: in place.
-    pub fn non_key_attributes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NonKeyAttributes", value.into_expr()); self }
+    pub fn non_key_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NonKeyAttributes", value.into_expr())) }
     /// `ProjectionType`: text. Update: in place.
-    pub fn projection_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ProjectionType", value.into_expr()); self }
+    pub fn projection_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectionType", value.into_expr())) }
 }
 impl Done for Projection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisionedThroughput` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-provisionedthroughput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProvisionedThroughput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ProvisionedThroughput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ProvisionedThroughput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProvisionedThroughput<super::missing::ReadCapacityUnits, super::missing::WriteCapacityUnits> { ProvisionedThroughput(Bag::default(), Phase) }
+    pub fn new() -> ProvisionedThroughput<Missing<super::required::ReadCapacityUnits>, Missing<super::required::WriteCapacityUnits>> { ProvisionedThroughput(Bag::default(), Phase) }
 }
 impl<R0, R1> ProvisionedThroughput<R0, R1> {
     /// `ReadCapacityUnits`: integer, required. Update: in place.
-    pub fn read_capacity_units(mut self, value: impl Arg<i64>) -> ProvisionedThroughput<Set, R1> { self.0.set("ReadCapacityUnits", value.into_expr()); ProvisionedThroughput(self.0, Phase) }
+    pub fn read_capacity_units(self, value: impl Arg<i64>) -> ProvisionedThroughput<Set, R1> { ProvisionedThroughput(put(self.0, "ReadCapacityUnits", value.into_expr()), Phase) }
     /// `WriteCapacityUnits`: integer, required. Update: in place.
-    pub fn write_capacity_units(mut self, value: impl Arg<i64>) -> ProvisionedThroughput<R0, Set> { self.0.set("WriteCapacityUnits", value.into_expr()); ProvisionedThroughput(self.0, Phase) }
+    pub fn write_capacity_units(self, value: impl Arg<i64>) -> ProvisionedThroughput<R0, Set> { ProvisionedThroughput(put(self.0, "WriteCapacityUnits", value.into_expr()), Phase) }
 }
 impl Done for ProvisionedThroughput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourcePolicy` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-resourcepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourcePolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ResourcePolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl ResourcePolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourcePolicy<super::missing::PolicyDocument> { ResourcePolicy(Bag::default(), Phase) }
+    pub fn new() -> ResourcePolicy<Missing<super::required::PolicyDocument>> { ResourcePolicy(Bag::default(), Phase) }
 }
 impl<R0> ResourcePolicy<R0> {
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> ResourcePolicy<Set> { self.0.set("PolicyDocument", value.into_expr()); ResourcePolicy(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> ResourcePolicy<Set> { ResourcePolicy(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
 }
 impl Done for ResourcePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3BucketSource` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-s3bucketsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3BucketSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3BucketSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3BucketSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3BucketSource<super::missing::S3Bucket> { S3BucketSource(Bag::default(), Phase) }
+    pub fn new() -> S3BucketSource<Missing<super::required::S3Bucket>> { S3BucketSource(Bag::default(), Phase) }
 }
 impl<R0> S3BucketSource<R0> {
-    /// `S3Bucket`: text, required. Update: replacement.
-    pub fn s3_bucket(mut self, value: impl Arg<kind::S3BucketName>) -> S3BucketSource<Set> { self.0.set("S3Bucket", value.into_expr()); S3BucketSource(self.0, Phase) }
+    /// `S3Bucket`: `S3BucketName`, required. Update: replacement.
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3BucketSource<Set> { S3BucketSource(put(self.0, "S3Bucket", value.into_expr()), Phase) }
     /// `S3BucketOwner`: text. Update: replacement.
-    pub fn s3_bucket_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("S3BucketOwner", value.into_expr()); self }
+    pub fn s3_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketOwner", value.into_expr()), Phase) }
     /// `S3KeyPrefix`: text. Update: replacement.
-    pub fn s3_key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("S3KeyPrefix", value.into_expr()); self }
+    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr()), Phase) }
 }
 impl Done for S3BucketSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SSESpecification` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-ssespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SSESpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SSESpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl SSESpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SSESpecification<super::missing::SSEEnabled> { SSESpecification(Bag::default(), Phase) }
+    pub fn new() -> SSESpecification<Missing<super::required::SSEEnabled>> { SSESpecification(Bag::default(), Phase) }
 }
 impl<R0> SSESpecification<R0> {
-    /// `KMSMasterKeyId`: text. Update: in place.
-    pub fn kms_master_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KMSMasterKeyId", value.into_expr()); self }
+    /// `KMSMasterKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_master_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSMasterKeyId", value.into_expr()), Phase) }
     /// `SSEEnabled`: boolean, required. Update: in place.
-    pub fn sse_enabled(mut self, value: impl Arg<bool>) -> SSESpecification<Set> { self.0.set("SSEEnabled", value.into_expr()); SSESpecification(self.0, Phase) }
+    pub fn sse_enabled(self, value: impl Arg<bool>) -> SSESpecification<Set> { SSESpecification(put(self.0, "SSEEnabled", value.into_expr()), Phase) }
     /// `SSEType`: text. Update: in place.
-    pub fn sse_type(mut self, value: impl Arg<str>) -> Self { self.0.set("SSEType", value.into_expr()); self }
+    pub fn sse_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SSEType", value.into_expr()), Phase) }
 }
 impl Done for SSESpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SearchSchemaElement` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-searchschemaelement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SearchSchemaElement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SearchSchemaElement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SearchSchemaElement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SearchSchemaElement<super::missing::AttributeName, super::missing::SearchSchemaElementType> { SearchSchemaElement(Bag::default(), Phase) }
+    pub fn new() -> SearchSchemaElement<Missing<super::required::AttributeName>, Missing<super::required::SearchSchemaElementType>> { SearchSchemaElement(Bag::default(), Phase) }
 }
 impl<R0, R1> SearchSchemaElement<R0, R1> {
     /// `AttributeName`: text, required. Update: in place.
-    pub fn attribute_name(mut self, value: impl Arg<str>) -> SearchSchemaElement<Set, R1> { self.0.set("AttributeName", value.into_expr()); SearchSchemaElement(self.0, Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> SearchSchemaElement<Set, R1> { SearchSchemaElement(put(self.0, "AttributeName", value.into_expr()), Phase) }
     /// `SearchSchemaElementType`: `SearchSchemaElementType`, required. Update: in place.
-    pub fn search_schema_element_type(mut self, value: impl Arg<SearchSchemaElementType>) -> SearchSchemaElement<R0, Set> { self.0.set("SearchSchemaElementType", value.into_expr()); SearchSchemaElement(self.0, Phase) }
+    pub fn search_schema_element_type(self, value: impl Arg<SearchSchemaElementType>) -> SearchSchemaElement<R0, Set> { SearchSchemaElement(put(self.0, "SearchSchemaElementType", value.into_expr()), Phase) }
 }
 impl Done for SearchSchemaElement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamSpecification` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-streamspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StreamSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StreamSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl StreamSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StreamSpecification<super::missing::StreamViewType> { StreamSpecification(Bag::default(), Phase) }
+    pub fn new() -> StreamSpecification<Missing<super::required::StreamViewType>> { StreamSpecification(Bag::default(), Phase) }
 }
 impl<R0> StreamSpecification<R0> {
     /// `ResourcePolicy`: `ResourcePolicy`. Update: in place.
-    pub fn resource_policy(mut self, value: impl Arg<ResourcePolicy>) -> Self { self.0.set("ResourcePolicy", value.into_expr()); self }
+    pub fn resource_policy(self, value: impl Arg<ResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
     /// `StreamViewType`: text, required. Update: in place.
-    pub fn stream_view_type(mut self, value: impl Arg<str>) -> StreamSpecification<Set> { self.0.set("StreamViewType", value.into_expr()); StreamSpecification(self.0, Phase) }
+    pub fn stream_view_type(self, value: impl Arg<str>) -> StreamSpecification<Set> { StreamSpecification(put(self.0, "StreamViewType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for StreamSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeToLiveSpecification` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-timetolivespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimeToLiveSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TimeToLiveSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl TimeToLiveSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TimeToLiveSpecification<super::missing::Enabled> { TimeToLiveSpecification(Bag::default(), Phase) }
+    pub fn new() -> TimeToLiveSpecification<Missing<super::required::Enabled>> { TimeToLiveSpecification(Bag::default(), Phase) }
 }
 impl<R0> TimeToLiveSpecification<R0> {
     /// `AttributeName`: text. Update: in place.
-    pub fn attribute_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AttributeName", value.into_expr()); self }
+    pub fn attribute_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeName", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> TimeToLiveSpecification<Set> { self.0.set("Enabled", value.into_expr()); TimeToLiveSpecification(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> TimeToLiveSpecification<Set> { TimeToLiveSpecification(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for TimeToLiveSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorAttribute` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-vectorattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VectorAttribute<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VectorAttribute<R0 = Set>(Bag, Phase<(R0,)>);
 impl VectorAttribute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VectorAttribute<super::missing::AttributeName> { VectorAttribute(Bag::default(), Phase) }
+    pub fn new() -> VectorAttribute<Missing<super::required::AttributeName>> { VectorAttribute(Bag::default(), Phase) }
 }
 impl<R0> VectorAttribute<R0> {
     /// `AttributeName`: text, required. Update: in place.
-    pub fn attribute_name(mut self, value: impl Arg<str>) -> VectorAttribute<Set> { self.0.set("AttributeName", value.into_expr()); VectorAttribute(self.0, Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> VectorAttribute<Set> { VectorAttribute(put(self.0, "AttributeName", value.into_expr()), Phase) }
 }
 impl Done for VectorAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorIndex` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-vectorindex.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VectorIndex<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct VectorIndex<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl VectorIndex {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VectorIndex<super::missing::Dimensions, super::missing::DistanceFunction, super::missing::IndexName, super::missing::Projection, super::missing::VectorAttribute> { VectorIndex(Bag::default(), Phase) }
+    pub fn new() -> VectorIndex<Missing<super::required::Dimensions>, Missing<super::required::DistanceFunction>, Missing<super::required::IndexName>, Missing<super::required::Projection>, Missing<super::required::VectorAttribute>> { VectorIndex(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> VectorIndex<R0, R1, R2, R3, R4> {
     /// `Dimensions`: integer, required. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<i64>) -> VectorIndex<Set, R1, R2, R3, R4> { self.0.set("Dimensions", value.into_expr()); VectorIndex(self.0, Phase) }
+    pub fn dimensions(self, value: impl Arg<i64>) -> VectorIndex<Set, R1, R2, R3, R4> { VectorIndex(put(self.0, "Dimensions", value.into_expr()), Phase) }
     /// `DistanceFunction`: `DistanceFunction`, required. Update: in place.
-    pub fn distance_function(mut self, value: impl Arg<DistanceFunction>) -> VectorIndex<R0, Set, R2, R3, R4> { self.0.set("DistanceFunction", value.into_expr()); VectorIndex(self.0, Phase) }
+    pub fn distance_function(self, value: impl Arg<DistanceFunction>) -> VectorIndex<R0, Set, R2, R3, R4> { VectorIndex(put(self.0, "DistanceFunction", value.into_expr()), Phase) }
     /// `IndexName`: text, required. Update: in place.
-    pub fn index_name(mut self, value: impl Arg<str>) -> VectorIndex<R0, R1, Set, R3, R4> { self.0.set("IndexName", value.into_expr()); VectorIndex(self.0, Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> VectorIndex<R0, R1, Set, R3, R4> { VectorIndex(put(self.0, "IndexName", value.into_expr()), Phase) }
     /// `Projection`: `Projection`, required. Update: in place.
-    pub fn projection(mut self, value: impl Arg<Projection>) -> VectorIndex<R0, R1, R2, Set, R4> { self.0.set("Projection", value.into_expr()); VectorIndex(self.0, Phase) }
+    pub fn projection(self, value: impl Arg<Projection>) -> VectorIndex<R0, R1, R2, Set, R4> { VectorIndex(put(self.0, "Projection", value.into_expr()), Phase) }
     /// `SearchSchema`: list of `SearchSchemaElement`. Update: in place.
-    pub fn search_schema(mut self, value: impl Arg<Arr<SearchSchemaElement>>) -> Self { self.0.set("SearchSchema", value.into_expr()); self }
+    pub fn search_schema(self, value: impl Arg<Arr<SearchSchemaElement>>) -> Self { Self(put(self.0, "SearchSchema", value.into_expr()), Phase) }
     /// `VectorAttribute`: `VectorAttribute`, required. Update: in place.
-    pub fn vector_attribute(mut self, value: impl Arg<VectorAttribute>) -> VectorIndex<R0, R1, R2, R3, Set> { self.0.set("VectorAttribute", value.into_expr()); VectorIndex(self.0, Phase) }
+    pub fn vector_attribute(self, value: impl Arg<VectorAttribute>) -> VectorIndex<R0, R1, R2, R3, Set> { VectorIndex(put(self.0, "VectorAttribute", value.into_expr()), Phase) }
 }
 impl Done for VectorIndex { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WarmThroughput` of `AWS::DynamoDB::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-dynamodb-table-warmthroughput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WarmThroughput(Bag);
+#[must_use] pub struct WarmThroughput(Bag);
 impl WarmThroughput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReadUnitsPerSecond`: integer. Update: in place.
-    pub fn read_units_per_second(mut self, value: impl Arg<i64>) -> Self { self.0.set("ReadUnitsPerSecond", value.into_expr()); self }
+    pub fn read_units_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadUnitsPerSecond", value.into_expr())) }
     /// `WriteUnitsPerSecond`: integer. Update: in place.
-    pub fn write_units_per_second(mut self, value: impl Arg<i64>) -> Self { self.0.set("WriteUnitsPerSecond", value.into_expr()); self }
+    pub fn write_units_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WriteUnitsPerSecond", value.into_expr())) }
 }
 impl Done for WarmThroughput { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApproximateCreationDateTimePrecision` allows.
@@ -844,5 +844,5 @@ Mode { AccessedAndThrottledKeys = "ACCESSED_AND_THROTTLED_KEYS", ThrottledKeys =
 values! { /// Texts that `SearchSchemaElementType` allows.
 SearchSchemaElementType { Hash = "HASH", InlineFilter = "INLINE_FILTER" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AttributeName, AttributeType, Dimensions, DistanceFunction, Enabled, IndexName, InputFormat, KMSMasterKeyId, KeySchema, KeyType, MaxCapacity, MinCapacity, PolicyDocument, Projection, ReadCapacityUnits, Region, Replicas, S3Bucket, S3BucketSource, SSEEnabled, SearchSchemaElementType, StreamArn, StreamViewType, TargetTrackingScalingPolicyConfiguration, TargetValue, VectorAttribute, WriteCapacityUnits } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AttributeName, AttributeType, Dimensions, DistanceFunction, Enabled, IndexName, InputFormat, KMSMasterKeyId, KeySchema, KeyType, MaxCapacity, MinCapacity, PolicyDocument, Projection, ReadCapacityUnits, Region, Replicas, S3Bucket, S3BucketSource, SSEEnabled, SearchSchemaElementType, StreamArn, StreamViewType, TargetTrackingScalingPolicyConfiguration, TargetValue, VectorAttribute, WriteCapacityUnits } }

@@ -13,43 +13,43 @@ impl CfnPublicRepository {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnPublicRepositoryProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `RepositoryName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnPublicRepository { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ECR::PublicRepository`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-publicrepository.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPublicRepositoryProps(Bag);
+#[must_use] pub struct CfnPublicRepositoryProps(Bag);
 impl CfnPublicRepositoryProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RepositoryCatalogData`: `RepositoryCatalogData`. Update: in place.
-    pub fn repository_catalog_data(mut self, value: impl Arg<public_repository::RepositoryCatalogData>) -> Self { self.0.set("RepositoryCatalogData", value.into_expr()); self }
+    pub fn repository_catalog_data(self, value: impl Arg<public_repository::RepositoryCatalogData>) -> Self { Self(put(self.0, "RepositoryCatalogData", value.into_expr())) }
     /// `RepositoryName`: text. Update: replacement.
-    pub fn repository_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RepositoryName", value.into_expr()); self }
+    pub fn repository_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryName", value.into_expr())) }
     /// `RepositoryPolicyText`: JSON. Update: in place.
-    pub fn repository_policy_text(mut self, value: impl Arg<Any>) -> Self { self.0.set("RepositoryPolicyText", value.into_expr()); self }
+    pub fn repository_policy_text(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RepositoryPolicyText", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnPublicRepositoryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECR::PublicRepository`.
 pub mod public_repository {
 use crate::cfn::support::*;
 /// The property type `RepositoryCatalogData` of `AWS::ECR::PublicRepository`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-publicrepository-repositorycatalogdata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RepositoryCatalogData(Bag);
+#[must_use] pub struct RepositoryCatalogData(Bag);
 impl RepositoryCatalogData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AboutText`: text. Update: in place.
-    pub fn about_text(mut self, value: impl Arg<str>) -> Self { self.0.set("AboutText", value.into_expr()); self }
+    pub fn about_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AboutText", value.into_expr())) }
     /// `Architectures`: list of text. Update: in place.
-    pub fn architectures(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Architectures", value.into_expr()); self }
+    pub fn architectures(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Architectures", value.into_expr())) }
     /// `OperatingSystems`: list of text. Update: in place.
-    pub fn operating_systems(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("OperatingSystems", value.into_expr()); self }
+    pub fn operating_systems(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OperatingSystems", value.into_expr())) }
     /// `RepositoryDescription`: text. Update: in place.
-    pub fn repository_description(mut self, value: impl Arg<str>) -> Self { self.0.set("RepositoryDescription", value.into_expr()); self }
+    pub fn repository_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryDescription", value.into_expr())) }
     /// `UsageText`: text. Update: in place.
-    pub fn usage_text(mut self, value: impl Arg<str>) -> Self { self.0.set("UsageText", value.into_expr()); self }
+    pub fn usage_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageText", value.into_expr())) }
 }
 impl Done for RepositoryCatalogData { fn into_props(self) -> Bag { self.0 } }
 }
@@ -65,22 +65,22 @@ impl CfnPullThroughCacheRule {
 }
 impl Parent for CfnPullThroughCacheRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ECR::PullThroughCacheRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-pullthroughcacherule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPullThroughCacheRuleProps(Bag);
+#[must_use] pub struct CfnPullThroughCacheRuleProps(Bag);
 impl CfnPullThroughCacheRuleProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CredentialArn`: text. Update: replacement.
-    pub fn credential_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CredentialArn", value.into_expr()); self }
-    /// `CustomRoleArn`: text. Update: replacement.
-    pub fn custom_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("CustomRoleArn", value.into_expr()); self }
+    pub fn credential_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialArn", value.into_expr())) }
+    /// `CustomRoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn custom_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "CustomRoleArn", value.into_expr())) }
     /// `EcrRepositoryPrefix`: text. Update: replacement.
-    pub fn ecr_repository_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("EcrRepositoryPrefix", value.into_expr()); self }
+    pub fn ecr_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcrRepositoryPrefix", value.into_expr())) }
     /// `UpstreamRegistry`: text. Update: replacement.
-    pub fn upstream_registry(mut self, value: impl Arg<str>) -> Self { self.0.set("UpstreamRegistry", value.into_expr()); self }
+    pub fn upstream_registry(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRegistry", value.into_expr())) }
     /// `UpstreamRegistryUrl`: text. Update: replacement.
-    pub fn upstream_registry_url(mut self, value: impl Arg<str>) -> Self { self.0.set("UpstreamRegistryUrl", value.into_expr()); self }
+    pub fn upstream_registry_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRegistryUrl", value.into_expr())) }
     /// `UpstreamRepositoryPrefix`: text. Update: replacement.
-    pub fn upstream_repository_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("UpstreamRepositoryPrefix", value.into_expr()); self }
+    pub fn upstream_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRepositoryPrefix", value.into_expr())) }
 }
 impl Done for CfnPullThroughCacheRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ECR::PullTimeUpdateExclusion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-pulltimeupdateexclusion.html)
@@ -89,20 +89,20 @@ impl CfnPullTimeUpdateExclusion {
     /// `AWS::ECR::PullTimeUpdateExclusion`
     pub const TYPE: &'static str = "AWS::ECR::PullTimeUpdateExclusion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPullTimeUpdateExclusionProps<R0>) -> Self where CfnPullTimeUpdateExclusionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPullTimeUpdateExclusionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PrincipalArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
 }
 impl Parent for CfnPullTimeUpdateExclusion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ECR::PullTimeUpdateExclusion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-pulltimeupdateexclusion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPullTimeUpdateExclusionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPullTimeUpdateExclusionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPullTimeUpdateExclusionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPullTimeUpdateExclusionProps<missing::PrincipalArn> { CfnPullTimeUpdateExclusionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPullTimeUpdateExclusionProps<Missing<required::PrincipalArn>> { CfnPullTimeUpdateExclusionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPullTimeUpdateExclusionProps<R0> {
     /// `PrincipalArn`: text, required. Update: replacement.
-    pub fn principal_arn(mut self, value: impl Arg<str>) -> CfnPullTimeUpdateExclusionProps<Set> { self.0.set("PrincipalArn", value.into_expr()); CfnPullTimeUpdateExclusionProps(self.0, Phase) }
+    pub fn principal_arn(self, value: impl Arg<str>) -> CfnPullTimeUpdateExclusionProps<Set> { CfnPullTimeUpdateExclusionProps(put(self.0, "PrincipalArn", value.into_expr()), Phase) }
 }
 impl Done for CfnPullTimeUpdateExclusionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ECR::RegistryPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-registrypolicy.html)
@@ -111,7 +111,7 @@ impl CfnRegistryPolicy {
     /// `AWS::ECR::RegistryPolicy`
     pub const TYPE: &'static str = "AWS::ECR::RegistryPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnRegistryPolicyProps<R0>) -> Self where CfnRegistryPolicyProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRegistryPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RegistryId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `RegistryId`: text.
@@ -119,14 +119,14 @@ impl CfnRegistryPolicy {
 }
 impl Parent for CfnRegistryPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ECR::RegistryPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-registrypolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRegistryPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnRegistryPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnRegistryPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRegistryPolicyProps<missing::PolicyText> { CfnRegistryPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRegistryPolicyProps<Missing<required::PolicyText>> { CfnRegistryPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRegistryPolicyProps<R0> {
     /// `PolicyText`: JSON, required. Update: in place.
-    pub fn policy_text(mut self, value: impl Arg<Any>) -> CfnRegistryPolicyProps<Set> { self.0.set("PolicyText", value.into_expr()); CfnRegistryPolicyProps(self.0, Phase) }
+    pub fn policy_text(self, value: impl Arg<Any>) -> CfnRegistryPolicyProps<Set> { CfnRegistryPolicyProps(put(self.0, "PolicyText", value.into_expr()), Phase) }
 }
 impl Done for CfnRegistryPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ECR::RegistryScanningConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-registryscanningconfiguration.html)
@@ -135,7 +135,7 @@ impl CfnRegistryScanningConfiguration {
     /// `AWS::ECR::RegistryScanningConfiguration`
     pub const TYPE: &'static str = "AWS::ECR::RegistryScanningConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnRegistryScanningConfigurationProps<R0, R1>) -> Self where CfnRegistryScanningConfigurationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRegistryScanningConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RegistryId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `RegistryId`: text.
@@ -143,45 +143,45 @@ impl CfnRegistryScanningConfiguration {
 }
 impl Parent for CfnRegistryScanningConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ECR::RegistryScanningConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-registryscanningconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRegistryScanningConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnRegistryScanningConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnRegistryScanningConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRegistryScanningConfigurationProps<missing::Rules, missing::ScanType> { CfnRegistryScanningConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRegistryScanningConfigurationProps<Missing<required::Rules>, Missing<required::ScanType>> { CfnRegistryScanningConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRegistryScanningConfigurationProps<R0, R1> {
     /// `Rules`: list of `ScanningRule`, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<registry_scanning_configuration::ScanningRule>>) -> CfnRegistryScanningConfigurationProps<Set, R1> { self.0.set("Rules", value.into_expr()); CfnRegistryScanningConfigurationProps(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<registry_scanning_configuration::ScanningRule>>) -> CfnRegistryScanningConfigurationProps<Set, R1> { CfnRegistryScanningConfigurationProps(put(self.0, "Rules", value.into_expr()), Phase) }
     /// `ScanType`: `ScanType`, required. Update: in place.
-    pub fn scan_type(mut self, value: impl Arg<registry_scanning_configuration::ScanType>) -> CfnRegistryScanningConfigurationProps<R0, Set> { self.0.set("ScanType", value.into_expr()); CfnRegistryScanningConfigurationProps(self.0, Phase) }
+    pub fn scan_type(self, value: impl Arg<registry_scanning_configuration::ScanType>) -> CfnRegistryScanningConfigurationProps<R0, Set> { CfnRegistryScanningConfigurationProps(put(self.0, "ScanType", value.into_expr()), Phase) }
 }
 impl Done for CfnRegistryScanningConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECR::RegistryScanningConfiguration`.
 pub mod registry_scanning_configuration {
 use crate::cfn::support::*;
 /// The property type `RepositoryFilter` of `AWS::ECR::RegistryScanningConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-registryscanningconfiguration-repositoryfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RepositoryFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RepositoryFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RepositoryFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RepositoryFilter<super::missing::Filter, super::missing::FilterType> { RepositoryFilter(Bag::default(), Phase) }
+    pub fn new() -> RepositoryFilter<Missing<super::required::Filter>, Missing<super::required::FilterType>> { RepositoryFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> RepositoryFilter<R0, R1> {
     /// `Filter`: text, required. Update: in place.
-    pub fn filter(mut self, value: impl Arg<str>) -> RepositoryFilter<Set, R1> { self.0.set("Filter", value.into_expr()); RepositoryFilter(self.0, Phase) }
+    pub fn filter(self, value: impl Arg<str>) -> RepositoryFilter<Set, R1> { RepositoryFilter(put(self.0, "Filter", value.into_expr()), Phase) }
     /// `FilterType`: `FilterType`, required. Update: in place.
-    pub fn filter_type(mut self, value: impl Arg<FilterType>) -> RepositoryFilter<R0, Set> { self.0.set("FilterType", value.into_expr()); RepositoryFilter(self.0, Phase) }
+    pub fn filter_type(self, value: impl Arg<FilterType>) -> RepositoryFilter<R0, Set> { RepositoryFilter(put(self.0, "FilterType", value.into_expr()), Phase) }
 }
 impl Done for RepositoryFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScanningRule` of `AWS::ECR::RegistryScanningConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-registryscanningconfiguration-scanningrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScanningRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ScanningRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ScanningRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScanningRule<super::missing::RepositoryFilters, super::missing::ScanFrequency> { ScanningRule(Bag::default(), Phase) }
+    pub fn new() -> ScanningRule<Missing<super::required::RepositoryFilters>, Missing<super::required::ScanFrequency>> { ScanningRule(Bag::default(), Phase) }
 }
 impl<R0, R1> ScanningRule<R0, R1> {
     /// `RepositoryFilters`: list of `RepositoryFilter`, required. Update: in place.
-    pub fn repository_filters(mut self, value: impl Arg<Arr<RepositoryFilter>>) -> ScanningRule<Set, R1> { self.0.set("RepositoryFilters", value.into_expr()); ScanningRule(self.0, Phase) }
+    pub fn repository_filters(self, value: impl Arg<Arr<RepositoryFilter>>) -> ScanningRule<Set, R1> { ScanningRule(put(self.0, "RepositoryFilters", value.into_expr()), Phase) }
     /// `ScanFrequency`: `ScanFrequency`, required. Update: in place.
-    pub fn scan_frequency(mut self, value: impl Arg<ScanFrequency>) -> ScanningRule<R0, Set> { self.0.set("ScanFrequency", value.into_expr()); ScanningRule(self.0, Phase) }
+    pub fn scan_frequency(self, value: impl Arg<ScanFrequency>) -> ScanningRule<R0, Set> { ScanningRule(put(self.0, "ScanFrequency", value.into_expr()), Phase) }
 }
 impl Done for ScanningRule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FilterType` allows.
@@ -197,7 +197,7 @@ impl CfnReplicationConfiguration {
     /// `AWS::ECR::ReplicationConfiguration`
     pub const TYPE: &'static str = "AWS::ECR::ReplicationConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnReplicationConfigurationProps<R0>) -> Self where CfnReplicationConfigurationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReplicationConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RegistryId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `RegistryId`: text.
@@ -205,67 +205,67 @@ impl CfnReplicationConfiguration {
 }
 impl Parent for CfnReplicationConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ECR::ReplicationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-replicationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnReplicationConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnReplicationConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnReplicationConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnReplicationConfigurationProps<missing::ReplicationConfiguration> { CfnReplicationConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnReplicationConfigurationProps<Missing<required::ReplicationConfiguration>> { CfnReplicationConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnReplicationConfigurationProps<R0> {
     /// `ReplicationConfiguration`: `ReplicationConfiguration`, required. Update: in place.
-    pub fn replication_configuration(mut self, value: impl Arg<replication_configuration::ReplicationConfiguration>) -> CfnReplicationConfigurationProps<Set> { self.0.set("ReplicationConfiguration", value.into_expr()); CfnReplicationConfigurationProps(self.0, Phase) }
+    pub fn replication_configuration(self, value: impl Arg<replication_configuration::ReplicationConfiguration>) -> CfnReplicationConfigurationProps<Set> { CfnReplicationConfigurationProps(put(self.0, "ReplicationConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnReplicationConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECR::ReplicationConfiguration`.
 pub mod replication_configuration {
 use crate::cfn::support::*;
 /// The property type `ReplicationConfiguration` of `AWS::ECR::ReplicationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-replicationconfiguration-replicationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReplicationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReplicationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReplicationConfiguration<super::missing::Rules> { ReplicationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ReplicationConfiguration<Missing<super::required::Rules>> { ReplicationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ReplicationConfiguration<R0> {
     /// `Rules`: list of `ReplicationRule`, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<ReplicationRule>>) -> ReplicationConfiguration<Set> { self.0.set("Rules", value.into_expr()); ReplicationConfiguration(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<ReplicationRule>>) -> ReplicationConfiguration<Set> { ReplicationConfiguration(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for ReplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationDestination` of `AWS::ECR::ReplicationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-replicationconfiguration-replicationdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ReplicationDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ReplicationDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReplicationDestination<super::missing::Region, super::missing::RegistryId> { ReplicationDestination(Bag::default(), Phase) }
+    pub fn new() -> ReplicationDestination<Missing<super::required::Region>, Missing<super::required::RegistryId>> { ReplicationDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> ReplicationDestination<R0, R1> {
     /// `Region`: text, required. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> ReplicationDestination<Set, R1> { self.0.set("Region", value.into_expr()); ReplicationDestination(self.0, Phase) }
+    pub fn region(self, value: impl Arg<str>) -> ReplicationDestination<Set, R1> { ReplicationDestination(put(self.0, "Region", value.into_expr()), Phase) }
     /// `RegistryId`: text, required. Update: in place.
-    pub fn registry_id(mut self, value: impl Arg<str>) -> ReplicationDestination<R0, Set> { self.0.set("RegistryId", value.into_expr()); ReplicationDestination(self.0, Phase) }
+    pub fn registry_id(self, value: impl Arg<str>) -> ReplicationDestination<R0, Set> { ReplicationDestination(put(self.0, "RegistryId", value.into_expr()), Phase) }
 }
 impl Done for ReplicationDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationRule` of `AWS::ECR::ReplicationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-replicationconfiguration-replicationrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationRule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReplicationRule<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReplicationRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReplicationRule<super::missing::Destinations> { ReplicationRule(Bag::default(), Phase) }
+    pub fn new() -> ReplicationRule<Missing<super::required::Destinations>> { ReplicationRule(Bag::default(), Phase) }
 }
 impl<R0> ReplicationRule<R0> {
     /// `Destinations`: list of `ReplicationDestination`, required. Update: in place.
-    pub fn destinations(mut self, value: impl Arg<Arr<ReplicationDestination>>) -> ReplicationRule<Set> { self.0.set("Destinations", value.into_expr()); ReplicationRule(self.0, Phase) }
+    pub fn destinations(self, value: impl Arg<Arr<ReplicationDestination>>) -> ReplicationRule<Set> { ReplicationRule(put(self.0, "Destinations", value.into_expr()), Phase) }
     /// `RepositoryFilters`: list of `RepositoryFilter`. Update: in place.
-    pub fn repository_filters(mut self, value: impl Arg<Arr<RepositoryFilter>>) -> Self { self.0.set("RepositoryFilters", value.into_expr()); self }
+    pub fn repository_filters(self, value: impl Arg<Arr<RepositoryFilter>>) -> Self { Self(put(self.0, "RepositoryFilters", value.into_expr()), Phase) }
 }
 impl Done for ReplicationRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RepositoryFilter` of `AWS::ECR::ReplicationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-replicationconfiguration-repositoryfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RepositoryFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RepositoryFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RepositoryFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RepositoryFilter<super::missing::Filter, super::missing::FilterType> { RepositoryFilter(Bag::default(), Phase) }
+    pub fn new() -> RepositoryFilter<Missing<super::required::Filter>, Missing<super::required::FilterType>> { RepositoryFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> RepositoryFilter<R0, R1> {
-    /// `Filter`: text, required. Update: in place.
-    pub fn filter(mut self, value: impl Arg<kind::EcrRepositoryName>) -> RepositoryFilter<Set, R1> { self.0.set("Filter", value.into_expr()); RepositoryFilter(self.0, Phase) }
+    /// `Filter`: `EcrRepositoryName`, required. Update: in place.
+    pub fn filter(self, value: impl Arg<kind::EcrRepositoryName>) -> RepositoryFilter<Set, R1> { RepositoryFilter(put(self.0, "Filter", value.into_expr()), Phase) }
     /// `FilterType`: `FilterType`, required. Update: in place.
-    pub fn filter_type(mut self, value: impl Arg<FilterType>) -> RepositoryFilter<R0, Set> { self.0.set("FilterType", value.into_expr()); RepositoryFilter(self.0, Phase) }
+    pub fn filter_type(self, value: impl Arg<FilterType>) -> RepositoryFilter<R0, Set> { RepositoryFilter(put(self.0, "FilterType", value.into_expr()), Phase) }
 }
 impl Done for RepositoryFilter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FilterType` allows.
@@ -280,84 +280,84 @@ impl CfnRepository {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnRepositoryProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `RepositoryName`.
     pub fn reference(&self) -> Val<kind::EcrRepositoryName> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `RepositoryUri`: text.
     pub fn attr_repository_uri(&self) -> Val<str> { self.0.get_att("RepositoryUri") }
 }
 impl Parent for CfnRepository { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ECR::Repository`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRepositoryProps(Bag);
+#[must_use] pub struct CfnRepositoryProps(Bag);
 impl CfnRepositoryProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EmptyOnDelete`: boolean. Update: in place.
-    pub fn empty_on_delete(mut self, value: impl Arg<bool>) -> Self { self.0.set("EmptyOnDelete", value.into_expr()); self }
+    pub fn empty_on_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EmptyOnDelete", value.into_expr())) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement.
-    pub fn encryption_configuration(mut self, value: impl Arg<repository::EncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<repository::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr())) }
     /// `ImageScanningConfiguration`: `ImageScanningConfiguration`. Update: in place.
-    pub fn image_scanning_configuration(mut self, value: impl Arg<repository::ImageScanningConfiguration>) -> Self { self.0.set("ImageScanningConfiguration", value.into_expr()); self }
+    pub fn image_scanning_configuration(self, value: impl Arg<repository::ImageScanningConfiguration>) -> Self { Self(put(self.0, "ImageScanningConfiguration", value.into_expr())) }
     /// `ImageTagMutability`: `ImageTagMutability`. Update: in place.
-    pub fn image_tag_mutability(mut self, value: impl Arg<repository::ImageTagMutability>) -> Self { self.0.set("ImageTagMutability", value.into_expr()); self }
+    pub fn image_tag_mutability(self, value: impl Arg<repository::ImageTagMutability>) -> Self { Self(put(self.0, "ImageTagMutability", value.into_expr())) }
     /// `ImageTagMutabilityExclusionFilters`: list of `ImageTagMutabilityExclusionFilter`. Update: in place.
-    pub fn image_tag_mutability_exclusion_filters(mut self, value: impl Arg<Arr<repository::ImageTagMutabilityExclusionFilter>>) -> Self { self.0.set("ImageTagMutabilityExclusionFilters", value.into_expr()); self }
+    pub fn image_tag_mutability_exclusion_filters(self, value: impl Arg<Arr<repository::ImageTagMutabilityExclusionFilter>>) -> Self { Self(put(self.0, "ImageTagMutabilityExclusionFilters", value.into_expr())) }
     /// `LifecyclePolicy`: `LifecyclePolicy`. Update: in place.
-    pub fn lifecycle_policy(mut self, value: impl Arg<repository::LifecyclePolicy>) -> Self { self.0.set("LifecyclePolicy", value.into_expr()); self }
+    pub fn lifecycle_policy(self, value: impl Arg<repository::LifecyclePolicy>) -> Self { Self(put(self.0, "LifecyclePolicy", value.into_expr())) }
     /// `RepositoryName`: text. Update: replacement.
-    pub fn repository_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RepositoryName", value.into_expr()); self }
+    pub fn repository_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryName", value.into_expr())) }
     /// `RepositoryPolicyText`: JSON. Update: in place.
-    pub fn repository_policy_text(mut self, value: impl Arg<Any>) -> Self { self.0.set("RepositoryPolicyText", value.into_expr()); self }
+    pub fn repository_policy_text(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RepositoryPolicyText", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnRepositoryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECR::Repository`.
 pub mod repository {
 use crate::cfn::support::*;
 /// The property type `EncryptionConfiguration` of `AWS::ECR::Repository`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repository-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EncryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionConfiguration<super::missing::EncryptionType> { EncryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EncryptionConfiguration<Missing<super::required::EncryptionType>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
     /// `EncryptionType`: `EncryptionType`, required. Update: replacement.
-    pub fn encryption_type(mut self, value: impl Arg<EncryptionType>) -> EncryptionConfiguration<Set> { self.0.set("EncryptionType", value.into_expr()); EncryptionConfiguration(self.0, Phase) }
-    /// `KmsKey`: text. Update: replacement.
-    pub fn kms_key(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKey", value.into_expr()); self }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "EncryptionType", value.into_expr()), Phase) }
+    /// `KmsKey`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKey", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageScanningConfiguration` of `AWS::ECR::Repository`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repository-imagescanningconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageScanningConfiguration(Bag);
+#[must_use] pub struct ImageScanningConfiguration(Bag);
 impl ImageScanningConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ScanOnPush`: boolean. Update: in place.
-    pub fn scan_on_push(mut self, value: impl Arg<bool>) -> Self { self.0.set("ScanOnPush", value.into_expr()); self }
+    pub fn scan_on_push(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ScanOnPush", value.into_expr())) }
 }
 impl Done for ImageScanningConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageTagMutabilityExclusionFilter` of `AWS::ECR::Repository`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repository-imagetagmutabilityexclusionfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageTagMutabilityExclusionFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ImageTagMutabilityExclusionFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ImageTagMutabilityExclusionFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ImageTagMutabilityExclusionFilter<super::missing::ImageTagMutabilityExclusionFilterType, super::missing::ImageTagMutabilityExclusionFilterValue> { ImageTagMutabilityExclusionFilter(Bag::default(), Phase) }
+    pub fn new() -> ImageTagMutabilityExclusionFilter<Missing<super::required::ImageTagMutabilityExclusionFilterType>, Missing<super::required::ImageTagMutabilityExclusionFilterValue>> { ImageTagMutabilityExclusionFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> ImageTagMutabilityExclusionFilter<R0, R1> {
     /// `ImageTagMutabilityExclusionFilterType`: `ImageTagMutabilityExclusionFilterType`, required. Update: in place.
-    pub fn image_tag_mutability_exclusion_filter_type(mut self, value: impl Arg<ImageTagMutabilityExclusionFilterType>) -> ImageTagMutabilityExclusionFilter<Set, R1> { self.0.set("ImageTagMutabilityExclusionFilterType", value.into_expr()); ImageTagMutabilityExclusionFilter(self.0, Phase) }
+    pub fn image_tag_mutability_exclusion_filter_type(self, value: impl Arg<ImageTagMutabilityExclusionFilterType>) -> ImageTagMutabilityExclusionFilter<Set, R1> { ImageTagMutabilityExclusionFilter(put(self.0, "ImageTagMutabilityExclusionFilterType", value.into_expr()), Phase) }
     /// `ImageTagMutabilityExclusionFilterValue`: text, required. Update: in place.
-    pub fn image_tag_mutability_exclusion_filter_value(mut self, value: impl Arg<str>) -> ImageTagMutabilityExclusionFilter<R0, Set> { self.0.set("ImageTagMutabilityExclusionFilterValue", value.into_expr()); ImageTagMutabilityExclusionFilter(self.0, Phase) }
+    pub fn image_tag_mutability_exclusion_filter_value(self, value: impl Arg<str>) -> ImageTagMutabilityExclusionFilter<R0, Set> { ImageTagMutabilityExclusionFilter(put(self.0, "ImageTagMutabilityExclusionFilterValue", value.into_expr()), Phase) }
 }
 impl Done for ImageTagMutabilityExclusionFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecyclePolicy` of `AWS::ECR::Repository`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repository-lifecyclepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LifecyclePolicy(Bag);
+#[must_use] pub struct LifecyclePolicy(Bag);
 impl LifecyclePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LifecyclePolicyText`: text. Update: in place.
-    pub fn lifecycle_policy_text(mut self, value: impl Arg<str>) -> Self { self.0.set("LifecyclePolicyText", value.into_expr()); self }
+    pub fn lifecycle_policy_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LifecyclePolicyText", value.into_expr())) }
     /// `RegistryId`: text. Update: in place.
-    pub fn registry_id(mut self, value: impl Arg<str>) -> Self { self.0.set("RegistryId", value.into_expr()); self }
+    pub fn registry_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryId", value.into_expr())) }
 }
 impl Done for LifecyclePolicy { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EncryptionType` allows.
@@ -373,7 +373,7 @@ impl CfnRepositoryCreationTemplate {
     /// `AWS::ECR::RepositoryCreationTemplate`
     pub const TYPE: &'static str = "AWS::ECR::RepositoryCreationTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnRepositoryCreationTemplateProps<R0, R1>) -> Self where CfnRepositoryCreationTemplateProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRepositoryCreationTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Prefix`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -383,61 +383,61 @@ impl CfnRepositoryCreationTemplate {
 }
 impl Parent for CfnRepositoryCreationTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ECR::RepositoryCreationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repositorycreationtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRepositoryCreationTemplateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnRepositoryCreationTemplateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnRepositoryCreationTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRepositoryCreationTemplateProps<missing::AppliedFor, missing::Prefix> { CfnRepositoryCreationTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRepositoryCreationTemplateProps<Missing<required::AppliedFor>, Missing<required::Prefix>> { CfnRepositoryCreationTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRepositoryCreationTemplateProps<R0, R1> {
     /// `AppliedFor`: list of `AppliedFor`, required. Update: in place.
-    pub fn applied_for(mut self, value: impl Arg<Arr<repository_creation_template::AppliedFor>>) -> CfnRepositoryCreationTemplateProps<Set, R1> { self.0.set("AppliedFor", value.into_expr()); CfnRepositoryCreationTemplateProps(self.0, Phase) }
-    /// `CustomRoleArn`: text. Update: in place.
-    pub fn custom_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("CustomRoleArn", value.into_expr()); self }
+    pub fn applied_for(self, value: impl Arg<Arr<repository_creation_template::AppliedFor>>) -> CfnRepositoryCreationTemplateProps<Set, R1> { CfnRepositoryCreationTemplateProps(put(self.0, "AppliedFor", value.into_expr()), Phase) }
+    /// `CustomRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn custom_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "CustomRoleArn", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place.
-    pub fn encryption_configuration(mut self, value: impl Arg<repository_creation_template::EncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<repository_creation_template::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `ImageTagMutability`: `ImageTagMutability`. Update: in place.
-    pub fn image_tag_mutability(mut self, value: impl Arg<repository_creation_template::ImageTagMutability>) -> Self { self.0.set("ImageTagMutability", value.into_expr()); self }
+    pub fn image_tag_mutability(self, value: impl Arg<repository_creation_template::ImageTagMutability>) -> Self { Self(put(self.0, "ImageTagMutability", value.into_expr()), Phase) }
     /// `ImageTagMutabilityExclusionFilters`: list of `ImageTagMutabilityExclusionFilter`. Update: in place.
-    pub fn image_tag_mutability_exclusion_filters(mut self, value: impl Arg<Arr<repository_creation_template::ImageTagMutabilityExclusionFilter>>) -> Self { self.0.set("ImageTagMutabilityExclusionFilters", value.into_expr()); self }
+    pub fn image_tag_mutability_exclusion_filters(self, value: impl Arg<Arr<repository_creation_template::ImageTagMutabilityExclusionFilter>>) -> Self { Self(put(self.0, "ImageTagMutabilityExclusionFilters", value.into_expr()), Phase) }
     /// `LifecyclePolicy`: text. Update: in place.
-    pub fn lifecycle_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("LifecyclePolicy", value.into_expr()); self }
+    pub fn lifecycle_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LifecyclePolicy", value.into_expr()), Phase) }
     /// `Prefix`: text, required. Update: replacement.
-    pub fn prefix(mut self, value: impl Arg<str>) -> CfnRepositoryCreationTemplateProps<R0, Set> { self.0.set("Prefix", value.into_expr()); CfnRepositoryCreationTemplateProps(self.0, Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> CfnRepositoryCreationTemplateProps<R0, Set> { CfnRepositoryCreationTemplateProps(put(self.0, "Prefix", value.into_expr()), Phase) }
     /// `RepositoryPolicy`: text. Update: in place.
-    pub fn repository_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("RepositoryPolicy", value.into_expr()); self }
+    pub fn repository_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryPolicy", value.into_expr()), Phase) }
     /// `ResourceTags`: list of tag. Update: in place.
-    pub fn resource_tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("ResourceTags", value.into_expr()); self }
+    pub fn resource_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
 }
 impl Done for CfnRepositoryCreationTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECR::RepositoryCreationTemplate`.
 pub mod repository_creation_template {
 use crate::cfn::support::*;
 /// The property type `EncryptionConfiguration` of `AWS::ECR::RepositoryCreationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repositorycreationtemplate-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EncryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionConfiguration<super::missing::EncryptionType> { EncryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EncryptionConfiguration<Missing<super::required::EncryptionType>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
     /// `EncryptionType`: `EncryptionType`, required. Update: in place.
-    pub fn encryption_type(mut self, value: impl Arg<EncryptionType>) -> EncryptionConfiguration<Set> { self.0.set("EncryptionType", value.into_expr()); EncryptionConfiguration(self.0, Phase) }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "EncryptionType", value.into_expr()), Phase) }
     /// `KmsKey`: text. Update: in place.
-    pub fn kms_key(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKey", value.into_expr()); self }
+    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageTagMutabilityExclusionFilter` of `AWS::ECR::RepositoryCreationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-repositorycreationtemplate-imagetagmutabilityexclusionfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageTagMutabilityExclusionFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ImageTagMutabilityExclusionFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ImageTagMutabilityExclusionFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ImageTagMutabilityExclusionFilter<super::missing::ImageTagMutabilityExclusionFilterType, super::missing::ImageTagMutabilityExclusionFilterValue> { ImageTagMutabilityExclusionFilter(Bag::default(), Phase) }
+    pub fn new() -> ImageTagMutabilityExclusionFilter<Missing<super::required::ImageTagMutabilityExclusionFilterType>, Missing<super::required::ImageTagMutabilityExclusionFilterValue>> { ImageTagMutabilityExclusionFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> ImageTagMutabilityExclusionFilter<R0, R1> {
     /// `ImageTagMutabilityExclusionFilterType`: `ImageTagMutabilityExclusionFilterType`, required. Update: in place.
-    pub fn image_tag_mutability_exclusion_filter_type(mut self, value: impl Arg<ImageTagMutabilityExclusionFilterType>) -> ImageTagMutabilityExclusionFilter<Set, R1> { self.0.set("ImageTagMutabilityExclusionFilterType", value.into_expr()); ImageTagMutabilityExclusionFilter(self.0, Phase) }
+    pub fn image_tag_mutability_exclusion_filter_type(self, value: impl Arg<ImageTagMutabilityExclusionFilterType>) -> ImageTagMutabilityExclusionFilter<Set, R1> { ImageTagMutabilityExclusionFilter(put(self.0, "ImageTagMutabilityExclusionFilterType", value.into_expr()), Phase) }
     /// `ImageTagMutabilityExclusionFilterValue`: text, required. Update: in place.
-    pub fn image_tag_mutability_exclusion_filter_value(mut self, value: impl Arg<str>) -> ImageTagMutabilityExclusionFilter<R0, Set> { self.0.set("ImageTagMutabilityExclusionFilterValue", value.into_expr()); ImageTagMutabilityExclusionFilter(self.0, Phase) }
+    pub fn image_tag_mutability_exclusion_filter_value(self, value: impl Arg<str>) -> ImageTagMutabilityExclusionFilter<R0, Set> { ImageTagMutabilityExclusionFilter(put(self.0, "ImageTagMutabilityExclusionFilterValue", value.into_expr()), Phase) }
 }
 impl Done for ImageTagMutabilityExclusionFilter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AppliedFor` allows.
@@ -455,7 +455,7 @@ impl CfnSigningConfiguration {
     /// `AWS::ECR::SigningConfiguration`
     pub const TYPE: &'static str = "AWS::ECR::SigningConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSigningConfigurationProps<R0>) -> Self where CfnSigningConfigurationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSigningConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RegistryId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `RegistryId`: text.
@@ -463,47 +463,47 @@ impl CfnSigningConfiguration {
 }
 impl Parent for CfnSigningConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ECR::SigningConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-signingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSigningConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSigningConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSigningConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSigningConfigurationProps<missing::Rules> { CfnSigningConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSigningConfigurationProps<Missing<required::Rules>> { CfnSigningConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSigningConfigurationProps<R0> {
     /// `Rules`: list of `Rule`, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<signing_configuration::Rule>>) -> CfnSigningConfigurationProps<Set> { self.0.set("Rules", value.into_expr()); CfnSigningConfigurationProps(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<signing_configuration::Rule>>) -> CfnSigningConfigurationProps<Set> { CfnSigningConfigurationProps(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for CfnSigningConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECR::SigningConfiguration`.
 pub mod signing_configuration {
 use crate::cfn::support::*;
 /// The property type `RepositoryFilter` of `AWS::ECR::SigningConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-signingconfiguration-repositoryfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RepositoryFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RepositoryFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RepositoryFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RepositoryFilter<super::missing::Filter, super::missing::FilterType> { RepositoryFilter(Bag::default(), Phase) }
+    pub fn new() -> RepositoryFilter<Missing<super::required::Filter>, Missing<super::required::FilterType>> { RepositoryFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> RepositoryFilter<R0, R1> {
     /// `Filter`: text, required. Update: in place.
-    pub fn filter(mut self, value: impl Arg<str>) -> RepositoryFilter<Set, R1> { self.0.set("Filter", value.into_expr()); RepositoryFilter(self.0, Phase) }
+    pub fn filter(self, value: impl Arg<str>) -> RepositoryFilter<Set, R1> { RepositoryFilter(put(self.0, "Filter", value.into_expr()), Phase) }
     /// `FilterType`: `FilterType`, required. Update: in place.
-    pub fn filter_type(mut self, value: impl Arg<FilterType>) -> RepositoryFilter<R0, Set> { self.0.set("FilterType", value.into_expr()); RepositoryFilter(self.0, Phase) }
+    pub fn filter_type(self, value: impl Arg<FilterType>) -> RepositoryFilter<R0, Set> { RepositoryFilter(put(self.0, "FilterType", value.into_expr()), Phase) }
 }
 impl Done for RepositoryFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::ECR::SigningConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecr-signingconfiguration-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Rule<R0 = Set>(Bag, Phase<(R0,)>);
 impl Rule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Rule<super::missing::SigningProfileArn> { Rule(Bag::default(), Phase) }
+    pub fn new() -> Rule<Missing<super::required::SigningProfileArn>> { Rule(Bag::default(), Phase) }
 }
 impl<R0> Rule<R0> {
     /// `RepositoryFilters`: list of `RepositoryFilter`. Update: in place.
-    pub fn repository_filters(mut self, value: impl Arg<Arr<RepositoryFilter>>) -> Self { self.0.set("RepositoryFilters", value.into_expr()); self }
+    pub fn repository_filters(self, value: impl Arg<Arr<RepositoryFilter>>) -> Self { Self(put(self.0, "RepositoryFilters", value.into_expr()), Phase) }
     /// `SigningProfileArn`: text, required. Update: in place.
-    pub fn signing_profile_arn(mut self, value: impl Arg<str>) -> Rule<Set> { self.0.set("SigningProfileArn", value.into_expr()); Rule(self.0, Phase) }
+    pub fn signing_profile_arn(self, value: impl Arg<str>) -> Rule<Set> { Rule(put(self.0, "SigningProfileArn", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FilterType` allows.
 FilterType { WildcardMatch = "WILDCARD_MATCH" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AppliedFor, Destinations, EncryptionType, Filter, FilterType, ImageTagMutabilityExclusionFilterType, ImageTagMutabilityExclusionFilterValue, PolicyText, Prefix, PrincipalArn, Region, RegistryId, ReplicationConfiguration, RepositoryFilters, Rules, ScanFrequency, ScanType, SigningProfileArn } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AppliedFor, Destinations, EncryptionType, Filter, FilterType, ImageTagMutabilityExclusionFilterType, ImageTagMutabilityExclusionFilterValue, PolicyText, Prefix, PrincipalArn, Region, RegistryId, ReplicationConfiguration, RepositoryFilters, Rules, ScanFrequency, ScanType, SigningProfileArn } }

@@ -16,327 +16,327 @@ impl CfnCapacityProvider {
 }
 impl Parent for CfnCapacityProvider { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-capacityprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCapacityProviderProps(Bag);
+#[must_use] pub struct CfnCapacityProviderProps(Bag);
 impl CfnCapacityProviderProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoScalingGroupProvider`: `AutoScalingGroupProvider`. Update: in place.
-    pub fn auto_scaling_group_provider(mut self, value: impl Arg<capacity_provider::AutoScalingGroupProvider>) -> Self { self.0.set("AutoScalingGroupProvider", value.into_expr()); self }
+    pub fn auto_scaling_group_provider(self, value: impl Arg<capacity_provider::AutoScalingGroupProvider>) -> Self { Self(put(self.0, "AutoScalingGroupProvider", value.into_expr())) }
     /// `ClusterName`: text. Update: replacement.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ClusterName", value.into_expr()); self }
+    pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value.into_expr())) }
     /// `ManagedInstancesProvider`: `ManagedInstancesProvider`. Update: in place.
-    pub fn managed_instances_provider(mut self, value: impl Arg<capacity_provider::ManagedInstancesProvider>) -> Self { self.0.set("ManagedInstancesProvider", value.into_expr()); self }
+    pub fn managed_instances_provider(self, value: impl Arg<capacity_provider::ManagedInstancesProvider>) -> Self { Self(put(self.0, "ManagedInstancesProvider", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnCapacityProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECS::CapacityProvider`.
 pub mod capacity_provider {
 use crate::cfn::support::*;
 /// The property type `AcceleratorCountRequest` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-acceleratorcountrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AcceleratorCountRequest(Bag);
+#[must_use] pub struct AcceleratorCountRequest(Bag);
 impl AcceleratorCountRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: integer. Update: in place.
-    pub fn max(mut self, value: impl Arg<i64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
     /// `Min`: integer. Update: in place.
-    pub fn min(mut self, value: impl Arg<i64>) -> Self { self.0.set("Min", value.into_expr()); self }
+    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for AcceleratorCountRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AcceleratorTotalMemoryMiBRequest` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-acceleratortotalmemorymibrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AcceleratorTotalMemoryMiBRequest(Bag);
+#[must_use] pub struct AcceleratorTotalMemoryMiBRequest(Bag);
 impl AcceleratorTotalMemoryMiBRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: integer. Update: in place.
-    pub fn max(mut self, value: impl Arg<i64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
     /// `Min`: integer. Update: in place.
-    pub fn min(mut self, value: impl Arg<i64>) -> Self { self.0.set("Min", value.into_expr()); self }
+    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for AcceleratorTotalMemoryMiBRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoRepairConfiguration` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-autorepairconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoRepairConfiguration(Bag);
+#[must_use] pub struct AutoRepairConfiguration(Bag);
 impl AutoRepairConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActionsStatus`: `ActionsStatus`. Update: in place.
-    pub fn actions_status(mut self, value: impl Arg<ActionsStatus>) -> Self { self.0.set("ActionsStatus", value.into_expr()); self }
+    pub fn actions_status(self, value: impl Arg<ActionsStatus>) -> Self { Self(put(self.0, "ActionsStatus", value.into_expr())) }
 }
 impl Done for AutoRepairConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoScalingGroupProvider` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-autoscalinggroupprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoScalingGroupProvider<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AutoScalingGroupProvider<R0 = Set>(Bag, Phase<(R0,)>);
 impl AutoScalingGroupProvider {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AutoScalingGroupProvider<super::missing::AutoScalingGroupArn> { AutoScalingGroupProvider(Bag::default(), Phase) }
+    pub fn new() -> AutoScalingGroupProvider<Missing<super::required::AutoScalingGroupArn>> { AutoScalingGroupProvider(Bag::default(), Phase) }
 }
 impl<R0> AutoScalingGroupProvider<R0> {
     /// `AutoScalingGroupArn`: text, required. Update: replacement.
-    pub fn auto_scaling_group_arn(mut self, value: impl Arg<kind::AutoScalingAutoScalingGroupName>) -> AutoScalingGroupProvider<Set> { self.0.set("AutoScalingGroupArn", value.into_expr()); AutoScalingGroupProvider(self.0, Phase) }
+    pub fn auto_scaling_group_arn(self, value: impl Arg<str>) -> AutoScalingGroupProvider<Set> { AutoScalingGroupProvider(put(self.0, "AutoScalingGroupArn", value.into_expr()), Phase) }
     /// `ManagedDraining`: `ManagedDraining`. Update: in place.
-    pub fn managed_draining(mut self, value: impl Arg<ManagedDraining>) -> Self { self.0.set("ManagedDraining", value.into_expr()); self }
+    pub fn managed_draining(self, value: impl Arg<ManagedDraining>) -> Self { Self(put(self.0, "ManagedDraining", value.into_expr()), Phase) }
     /// `ManagedScaling`: `ManagedScaling`. Update: in place.
-    pub fn managed_scaling(mut self, value: impl Arg<ManagedScaling>) -> Self { self.0.set("ManagedScaling", value.into_expr()); self }
+    pub fn managed_scaling(self, value: impl Arg<ManagedScaling>) -> Self { Self(put(self.0, "ManagedScaling", value.into_expr()), Phase) }
     /// `ManagedTerminationProtection`: `ManagedTerminationProtection`. Update: in place.
-    pub fn managed_termination_protection(mut self, value: impl Arg<ManagedTerminationProtection>) -> Self { self.0.set("ManagedTerminationProtection", value.into_expr()); self }
+    pub fn managed_termination_protection(self, value: impl Arg<ManagedTerminationProtection>) -> Self { Self(put(self.0, "ManagedTerminationProtection", value.into_expr()), Phase) }
 }
 impl Done for AutoScalingGroupProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BaselineEbsBandwidthMbpsRequest` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-baselineebsbandwidthmbpsrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BaselineEbsBandwidthMbpsRequest(Bag);
+#[must_use] pub struct BaselineEbsBandwidthMbpsRequest(Bag);
 impl BaselineEbsBandwidthMbpsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: integer. Update: in place.
-    pub fn max(mut self, value: impl Arg<i64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
     /// `Min`: integer. Update: in place.
-    pub fn min(mut self, value: impl Arg<i64>) -> Self { self.0.set("Min", value.into_expr()); self }
+    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for BaselineEbsBandwidthMbpsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityReservationRequest` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-capacityreservationrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityReservationRequest(Bag);
+#[must_use] pub struct CapacityReservationRequest(Bag);
 impl CapacityReservationRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReservationGroupArn`: text. Update: in place.
-    pub fn reservation_group_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ReservationGroupArn", value.into_expr()); self }
+    pub fn reservation_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReservationGroupArn", value.into_expr())) }
     /// `ReservationPreference`: `ReservationPreference`. Update: in place.
-    pub fn reservation_preference(mut self, value: impl Arg<ReservationPreference>) -> Self { self.0.set("ReservationPreference", value.into_expr()); self }
+    pub fn reservation_preference(self, value: impl Arg<ReservationPreference>) -> Self { Self(put(self.0, "ReservationPreference", value.into_expr())) }
 }
 impl Done for CapacityReservationRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InfrastructureOptimization` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-infrastructureoptimization.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InfrastructureOptimization(Bag);
+#[must_use] pub struct InfrastructureOptimization(Bag);
 impl InfrastructureOptimization {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ScaleInAfter`: integer. Update: in place.
-    pub fn scale_in_after(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScaleInAfter", value.into_expr()); self }
+    pub fn scale_in_after(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInAfter", value.into_expr())) }
 }
 impl Done for InfrastructureOptimization { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceLaunchTemplate` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancelaunchtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceLaunchTemplate<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct InstanceLaunchTemplate<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl InstanceLaunchTemplate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InstanceLaunchTemplate<super::missing::Ec2InstanceProfileArn, super::missing::NetworkConfiguration> { InstanceLaunchTemplate(Bag::default(), Phase) }
+    pub fn new() -> InstanceLaunchTemplate<Missing<super::required::Ec2InstanceProfileArn>, Missing<super::required::NetworkConfiguration>> { InstanceLaunchTemplate(Bag::default(), Phase) }
 }
 impl<R0, R1> InstanceLaunchTemplate<R0, R1> {
     /// `CapacityOptionType`: `CapacityOptionType`. Update: in place.
-    pub fn capacity_option_type(mut self, value: impl Arg<CapacityOptionType>) -> Self { self.0.set("CapacityOptionType", value.into_expr()); self }
+    pub fn capacity_option_type(self, value: impl Arg<CapacityOptionType>) -> Self { Self(put(self.0, "CapacityOptionType", value.into_expr()), Phase) }
     /// `CapacityReservations`: `CapacityReservationRequest`. Update: in place.
-    pub fn capacity_reservations(mut self, value: impl Arg<CapacityReservationRequest>) -> Self { self.0.set("CapacityReservations", value.into_expr()); self }
+    pub fn capacity_reservations(self, value: impl Arg<CapacityReservationRequest>) -> Self { Self(put(self.0, "CapacityReservations", value.into_expr()), Phase) }
     /// `Ec2InstanceProfileArn`: text, required. Update: in place.
-    pub fn ec2_instance_profile_arn(mut self, value: impl Arg<str>) -> InstanceLaunchTemplate<Set, R1> { self.0.set("Ec2InstanceProfileArn", value.into_expr()); InstanceLaunchTemplate(self.0, Phase) }
+    pub fn ec2_instance_profile_arn(self, value: impl Arg<str>) -> InstanceLaunchTemplate<Set, R1> { InstanceLaunchTemplate(put(self.0, "Ec2InstanceProfileArn", value.into_expr()), Phase) }
     /// `FipsEnabled`: boolean. Update: replacement.
-    pub fn fips_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("FipsEnabled", value.into_expr()); self }
+    pub fn fips_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FipsEnabled", value.into_expr()), Phase) }
     /// `InstanceMetadataTagsPropagation`: boolean. Update: in place.
-    pub fn instance_metadata_tags_propagation(mut self, value: impl Arg<bool>) -> Self { self.0.set("InstanceMetadataTagsPropagation", value.into_expr()); self }
+    pub fn instance_metadata_tags_propagation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InstanceMetadataTagsPropagation", value.into_expr()), Phase) }
     /// `InstanceRequirements`: `InstanceRequirementsRequest`. Update: in place.
-    pub fn instance_requirements(mut self, value: impl Arg<InstanceRequirementsRequest>) -> Self { self.0.set("InstanceRequirements", value.into_expr()); self }
+    pub fn instance_requirements(self, value: impl Arg<InstanceRequirementsRequest>) -> Self { Self(put(self.0, "InstanceRequirements", value.into_expr()), Phase) }
     /// `LocalStorageConfiguration`: `ManagedInstancesLocalStorageConfiguration`. Update: in place.
-    pub fn local_storage_configuration(mut self, value: impl Arg<ManagedInstancesLocalStorageConfiguration>) -> Self { self.0.set("LocalStorageConfiguration", value.into_expr()); self }
+    pub fn local_storage_configuration(self, value: impl Arg<ManagedInstancesLocalStorageConfiguration>) -> Self { Self(put(self.0, "LocalStorageConfiguration", value.into_expr()), Phase) }
     /// `Monitoring`: `Monitoring`. Update: in place.
-    pub fn monitoring(mut self, value: impl Arg<Monitoring>) -> Self { self.0.set("Monitoring", value.into_expr()); self }
+    pub fn monitoring(self, value: impl Arg<Monitoring>) -> Self { Self(put(self.0, "Monitoring", value.into_expr()), Phase) }
     /// `NetworkConfiguration`: `ManagedInstancesNetworkConfiguration`, required. Update: in place.
-    pub fn network_configuration(mut self, value: impl Arg<ManagedInstancesNetworkConfiguration>) -> InstanceLaunchTemplate<R0, Set> { self.0.set("NetworkConfiguration", value.into_expr()); InstanceLaunchTemplate(self.0, Phase) }
+    pub fn network_configuration(self, value: impl Arg<ManagedInstancesNetworkConfiguration>) -> InstanceLaunchTemplate<R0, Set> { InstanceLaunchTemplate(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
     /// `StorageConfiguration`: `ManagedInstancesStorageConfiguration`. Update: in place.
-    pub fn storage_configuration(mut self, value: impl Arg<ManagedInstancesStorageConfiguration>) -> Self { self.0.set("StorageConfiguration", value.into_expr()); self }
+    pub fn storage_configuration(self, value: impl Arg<ManagedInstancesStorageConfiguration>) -> Self { Self(put(self.0, "StorageConfiguration", value.into_expr()), Phase) }
 }
 impl Done for InstanceLaunchTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceRequirementsRequest` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-instancerequirementsrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceRequirementsRequest<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct InstanceRequirementsRequest<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl InstanceRequirementsRequest {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InstanceRequirementsRequest<super::missing::MemoryMiB, super::missing::VCpuCount> { InstanceRequirementsRequest(Bag::default(), Phase) }
+    pub fn new() -> InstanceRequirementsRequest<Missing<super::required::MemoryMiB>, Missing<super::required::VCpuCount>> { InstanceRequirementsRequest(Bag::default(), Phase) }
 }
 impl<R0, R1> InstanceRequirementsRequest<R0, R1> {
     /// `AcceleratorCount`: `AcceleratorCountRequest`. Update: in place.
-    pub fn accelerator_count(mut self, value: impl Arg<AcceleratorCountRequest>) -> Self { self.0.set("AcceleratorCount", value.into_expr()); self }
+    pub fn accelerator_count(self, value: impl Arg<AcceleratorCountRequest>) -> Self { Self(put(self.0, "AcceleratorCount", value.into_expr()), Phase) }
     /// `AcceleratorManufacturers`: list of `AcceleratorManufacturers`. Update: in place.
-    pub fn accelerator_manufacturers(mut self, value: impl Arg<Arr<AcceleratorManufacturers>>) -> Self { self.0.set("AcceleratorManufacturers", value.into_expr()); self }
+    pub fn accelerator_manufacturers(self, value: impl Arg<Arr<AcceleratorManufacturers>>) -> Self { Self(put(self.0, "AcceleratorManufacturers", value.into_expr()), Phase) }
     /// `AcceleratorNames`: list of `AcceleratorNames`. Update: in place.
-    pub fn accelerator_names(mut self, value: impl Arg<Arr<AcceleratorNames>>) -> Self { self.0.set("AcceleratorNames", value.into_expr()); self }
+    pub fn accelerator_names(self, value: impl Arg<Arr<AcceleratorNames>>) -> Self { Self(put(self.0, "AcceleratorNames", value.into_expr()), Phase) }
     /// `AcceleratorTotalMemoryMiB`: `AcceleratorTotalMemoryMiBRequest`. Update: in place.
-    pub fn accelerator_total_memory_mi_b(mut self, value: impl Arg<AcceleratorTotalMemoryMiBRequest>) -> Self { self.0.set("AcceleratorTotalMemoryMiB", value.into_expr()); self }
+    pub fn accelerator_total_memory_mi_b(self, value: impl Arg<AcceleratorTotalMemoryMiBRequest>) -> Self { Self(put(self.0, "AcceleratorTotalMemoryMiB", value.into_expr()), Phase) }
     /// `AcceleratorTypes`: list of `AcceleratorTypes`. Update: in place.
-    pub fn accelerator_types(mut self, value: impl Arg<Arr<AcceleratorTypes>>) -> Self { self.0.set("AcceleratorTypes", value.into_expr()); self }
+    pub fn accelerator_types(self, value: impl Arg<Arr<AcceleratorTypes>>) -> Self { Self(put(self.0, "AcceleratorTypes", value.into_expr()), Phase) }
     /// `AllowedInstanceTypes`: list of text. Update: in place.
-    pub fn allowed_instance_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedInstanceTypes", value.into_expr()); self }
+    pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInstanceTypes", value.into_expr()), Phase) }
     /// `BareMetal`: `BareMetal`. Update: in place.
-    pub fn bare_metal(mut self, value: impl Arg<BareMetal>) -> Self { self.0.set("BareMetal", value.into_expr()); self }
+    pub fn bare_metal(self, value: impl Arg<BareMetal>) -> Self { Self(put(self.0, "BareMetal", value.into_expr()), Phase) }
     /// `BaselineEbsBandwidthMbps`: `BaselineEbsBandwidthMbpsRequest`. Update: in place.
-    pub fn baseline_ebs_bandwidth_mbps(mut self, value: impl Arg<BaselineEbsBandwidthMbpsRequest>) -> Self { self.0.set("BaselineEbsBandwidthMbps", value.into_expr()); self }
+    pub fn baseline_ebs_bandwidth_mbps(self, value: impl Arg<BaselineEbsBandwidthMbpsRequest>) -> Self { Self(put(self.0, "BaselineEbsBandwidthMbps", value.into_expr()), Phase) }
     /// `BurstablePerformance`: `BurstablePerformance`. Update: in place.
-    pub fn burstable_performance(mut self, value: impl Arg<BurstablePerformance>) -> Self { self.0.set("BurstablePerformance", value.into_expr()); self }
+    pub fn burstable_performance(self, value: impl Arg<BurstablePerformance>) -> Self { Self(put(self.0, "BurstablePerformance", value.into_expr()), Phase) }
     /// `CpuManufacturers`: list of `CpuManufacturers`. Update: in place.
-    pub fn cpu_manufacturers(mut self, value: impl Arg<Arr<CpuManufacturers>>) -> Self { self.0.set("CpuManufacturers", value.into_expr()); self }
+    pub fn cpu_manufacturers(self, value: impl Arg<Arr<CpuManufacturers>>) -> Self { Self(put(self.0, "CpuManufacturers", value.into_expr()), Phase) }
     /// `ExcludedInstanceTypes`: list of text. Update: in place.
-    pub fn excluded_instance_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludedInstanceTypes", value.into_expr()); self }
+    pub fn excluded_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedInstanceTypes", value.into_expr()), Phase) }
     /// `InstanceGenerations`: list of `InstanceGenerations`. Update: in place.
-    pub fn instance_generations(mut self, value: impl Arg<Arr<InstanceGenerations>>) -> Self { self.0.set("InstanceGenerations", value.into_expr()); self }
+    pub fn instance_generations(self, value: impl Arg<Arr<InstanceGenerations>>) -> Self { Self(put(self.0, "InstanceGenerations", value.into_expr()), Phase) }
     /// `LocalStorage`: `LocalStorage`. Update: in place.
-    pub fn local_storage(mut self, value: impl Arg<LocalStorage>) -> Self { self.0.set("LocalStorage", value.into_expr()); self }
+    pub fn local_storage(self, value: impl Arg<LocalStorage>) -> Self { Self(put(self.0, "LocalStorage", value.into_expr()), Phase) }
     /// `LocalStorageTypes`: list of `LocalStorageTypes`. Update: in place.
-    pub fn local_storage_types(mut self, value: impl Arg<Arr<LocalStorageTypes>>) -> Self { self.0.set("LocalStorageTypes", value.into_expr()); self }
+    pub fn local_storage_types(self, value: impl Arg<Arr<LocalStorageTypes>>) -> Self { Self(put(self.0, "LocalStorageTypes", value.into_expr()), Phase) }
     /// `MaxSpotPriceAsPercentageOfOptimalOnDemandPrice`: integer. Update: in place.
-    pub fn max_spot_price_as_percentage_of_optimal_on_demand_price(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxSpotPriceAsPercentageOfOptimalOnDemandPrice", value.into_expr()); self }
+    pub fn max_spot_price_as_percentage_of_optimal_on_demand_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSpotPriceAsPercentageOfOptimalOnDemandPrice", value.into_expr()), Phase) }
     /// `MemoryGiBPerVCpu`: `MemoryGiBPerVCpuRequest`. Update: in place.
-    pub fn memory_gi_b_per_v_cpu(mut self, value: impl Arg<MemoryGiBPerVCpuRequest>) -> Self { self.0.set("MemoryGiBPerVCpu", value.into_expr()); self }
+    pub fn memory_gi_b_per_v_cpu(self, value: impl Arg<MemoryGiBPerVCpuRequest>) -> Self { Self(put(self.0, "MemoryGiBPerVCpu", value.into_expr()), Phase) }
     /// `MemoryMiB`: `MemoryMiBRequest`, required. Update: in place.
-    pub fn memory_mi_b(mut self, value: impl Arg<MemoryMiBRequest>) -> InstanceRequirementsRequest<Set, R1> { self.0.set("MemoryMiB", value.into_expr()); InstanceRequirementsRequest(self.0, Phase) }
+    pub fn memory_mi_b(self, value: impl Arg<MemoryMiBRequest>) -> InstanceRequirementsRequest<Set, R1> { InstanceRequirementsRequest(put(self.0, "MemoryMiB", value.into_expr()), Phase) }
     /// `NetworkBandwidthGbps`: `NetworkBandwidthGbpsRequest`. Update: in place.
-    pub fn network_bandwidth_gbps(mut self, value: impl Arg<NetworkBandwidthGbpsRequest>) -> Self { self.0.set("NetworkBandwidthGbps", value.into_expr()); self }
+    pub fn network_bandwidth_gbps(self, value: impl Arg<NetworkBandwidthGbpsRequest>) -> Self { Self(put(self.0, "NetworkBandwidthGbps", value.into_expr()), Phase) }
     /// `NetworkInterfaceCount`: `NetworkInterfaceCountRequest`. Update: in place.
-    pub fn network_interface_count(mut self, value: impl Arg<NetworkInterfaceCountRequest>) -> Self { self.0.set("NetworkInterfaceCount", value.into_expr()); self }
+    pub fn network_interface_count(self, value: impl Arg<NetworkInterfaceCountRequest>) -> Self { Self(put(self.0, "NetworkInterfaceCount", value.into_expr()), Phase) }
     /// `OnDemandMaxPricePercentageOverLowestPrice`: integer. Update: in place.
-    pub fn on_demand_max_price_percentage_over_lowest_price(mut self, value: impl Arg<i64>) -> Self { self.0.set("OnDemandMaxPricePercentageOverLowestPrice", value.into_expr()); self }
+    pub fn on_demand_max_price_percentage_over_lowest_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OnDemandMaxPricePercentageOverLowestPrice", value.into_expr()), Phase) }
     /// `RequireHibernateSupport`: boolean. Update: in place.
-    pub fn require_hibernate_support(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireHibernateSupport", value.into_expr()); self }
+    pub fn require_hibernate_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireHibernateSupport", value.into_expr()), Phase) }
     /// `SpotMaxPricePercentageOverLowestPrice`: integer. Update: in place.
-    pub fn spot_max_price_percentage_over_lowest_price(mut self, value: impl Arg<i64>) -> Self { self.0.set("SpotMaxPricePercentageOverLowestPrice", value.into_expr()); self }
+    pub fn spot_max_price_percentage_over_lowest_price(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SpotMaxPricePercentageOverLowestPrice", value.into_expr()), Phase) }
     /// `TotalLocalStorageGB`: `TotalLocalStorageGBRequest`. Update: in place.
-    pub fn total_local_storage_gb(mut self, value: impl Arg<TotalLocalStorageGBRequest>) -> Self { self.0.set("TotalLocalStorageGB", value.into_expr()); self }
+    pub fn total_local_storage_gb(self, value: impl Arg<TotalLocalStorageGBRequest>) -> Self { Self(put(self.0, "TotalLocalStorageGB", value.into_expr()), Phase) }
     /// `VCpuCount`: `VCpuCountRangeRequest`, required. Update: in place.
-    pub fn v_cpu_count(mut self, value: impl Arg<VCpuCountRangeRequest>) -> InstanceRequirementsRequest<R0, Set> { self.0.set("VCpuCount", value.into_expr()); InstanceRequirementsRequest(self.0, Phase) }
+    pub fn v_cpu_count(self, value: impl Arg<VCpuCountRangeRequest>) -> InstanceRequirementsRequest<R0, Set> { InstanceRequirementsRequest(put(self.0, "VCpuCount", value.into_expr()), Phase) }
 }
 impl Done for InstanceRequirementsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedInstancesLocalStorageConfiguration` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstanceslocalstorageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedInstancesLocalStorageConfiguration(Bag);
+#[must_use] pub struct ManagedInstancesLocalStorageConfiguration(Bag);
 impl ManagedInstancesLocalStorageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `UseLocalStorage`: boolean. Update: in place.
-    pub fn use_local_storage(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseLocalStorage", value.into_expr()); self }
+    pub fn use_local_storage(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLocalStorage", value.into_expr())) }
 }
 impl Done for ManagedInstancesLocalStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedInstancesNetworkConfiguration` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesnetworkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedInstancesNetworkConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ManagedInstancesNetworkConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ManagedInstancesNetworkConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedInstancesNetworkConfiguration<super::missing::SecurityGroups, super::missing::Subnets> { ManagedInstancesNetworkConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ManagedInstancesNetworkConfiguration<Missing<super::required::SecurityGroups>, Missing<super::required::Subnets>> { ManagedInstancesNetworkConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ManagedInstancesNetworkConfiguration<R0, R1> {
-    /// `SecurityGroups`: list of text, required. Update: in place.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> ManagedInstancesNetworkConfiguration<Set, R1> { self.0.set("SecurityGroups", value.into_expr()); ManagedInstancesNetworkConfiguration(self.0, Phase) }
-    /// `Subnets`: list of text, required. Update: in place.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> ManagedInstancesNetworkConfiguration<R0, Set> { self.0.set("Subnets", value.into_expr()); ManagedInstancesNetworkConfiguration(self.0, Phase) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> ManagedInstancesNetworkConfiguration<Set, R1> { ManagedInstancesNetworkConfiguration(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> ManagedInstancesNetworkConfiguration<R0, Set> { ManagedInstancesNetworkConfiguration(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for ManagedInstancesNetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedInstancesProvider` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedInstancesProvider<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ManagedInstancesProvider<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ManagedInstancesProvider {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedInstancesProvider<super::missing::InfrastructureRoleArn, super::missing::InstanceLaunchTemplate> { ManagedInstancesProvider(Bag::default(), Phase) }
+    pub fn new() -> ManagedInstancesProvider<Missing<super::required::InfrastructureRoleArn>, Missing<super::required::InstanceLaunchTemplate>> { ManagedInstancesProvider(Bag::default(), Phase) }
 }
 impl<R0, R1> ManagedInstancesProvider<R0, R1> {
     /// `AutoRepairConfiguration`: `AutoRepairConfiguration`. Update: in place.
-    pub fn auto_repair_configuration(mut self, value: impl Arg<AutoRepairConfiguration>) -> Self { self.0.set("AutoRepairConfiguration", value.into_expr()); self }
+    pub fn auto_repair_configuration(self, value: impl Arg<AutoRepairConfiguration>) -> Self { Self(put(self.0, "AutoRepairConfiguration", value.into_expr()), Phase) }
     /// `InfrastructureOptimization`: `InfrastructureOptimization`. Update: in place.
-    pub fn infrastructure_optimization(mut self, value: impl Arg<InfrastructureOptimization>) -> Self { self.0.set("InfrastructureOptimization", value.into_expr()); self }
-    /// `InfrastructureRoleArn`: text, required. Update: in place.
-    pub fn infrastructure_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> ManagedInstancesProvider<Set, R1> { self.0.set("InfrastructureRoleArn", value.into_expr()); ManagedInstancesProvider(self.0, Phase) }
+    pub fn infrastructure_optimization(self, value: impl Arg<InfrastructureOptimization>) -> Self { Self(put(self.0, "InfrastructureOptimization", value.into_expr()), Phase) }
+    /// `InfrastructureRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn infrastructure_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ManagedInstancesProvider<Set, R1> { ManagedInstancesProvider(put(self.0, "InfrastructureRoleArn", value.into_expr()), Phase) }
     /// `InstanceLaunchTemplate`: `InstanceLaunchTemplate`, required. Update: in place.
-    pub fn instance_launch_template(mut self, value: impl Arg<InstanceLaunchTemplate>) -> ManagedInstancesProvider<R0, Set> { self.0.set("InstanceLaunchTemplate", value.into_expr()); ManagedInstancesProvider(self.0, Phase) }
+    pub fn instance_launch_template(self, value: impl Arg<InstanceLaunchTemplate>) -> ManagedInstancesProvider<R0, Set> { ManagedInstancesProvider(put(self.0, "InstanceLaunchTemplate", value.into_expr()), Phase) }
     /// `PropagateTags`: `PropagateTags`. Update: in place.
-    pub fn propagate_tags(mut self, value: impl Arg<PropagateTags>) -> Self { self.0.set("PropagateTags", value.into_expr()); self }
+    pub fn propagate_tags(self, value: impl Arg<PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr()), Phase) }
 }
 impl Done for ManagedInstancesProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedInstancesStorageConfiguration` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedinstancesstorageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedInstancesStorageConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ManagedInstancesStorageConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ManagedInstancesStorageConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedInstancesStorageConfiguration<super::missing::StorageSizeGiB> { ManagedInstancesStorageConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ManagedInstancesStorageConfiguration<Missing<super::required::StorageSizeGiB>> { ManagedInstancesStorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ManagedInstancesStorageConfiguration<R0> {
     /// `StorageSizeGiB`: integer, required. Update: in place.
-    pub fn storage_size_gi_b(mut self, value: impl Arg<i64>) -> ManagedInstancesStorageConfiguration<Set> { self.0.set("StorageSizeGiB", value.into_expr()); ManagedInstancesStorageConfiguration(self.0, Phase) }
+    pub fn storage_size_gi_b(self, value: impl Arg<i64>) -> ManagedInstancesStorageConfiguration<Set> { ManagedInstancesStorageConfiguration(put(self.0, "StorageSizeGiB", value.into_expr()), Phase) }
 }
 impl Done for ManagedInstancesStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedScaling` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-managedscaling.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedScaling(Bag);
+#[must_use] pub struct ManagedScaling(Bag);
 impl ManagedScaling {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InstanceWarmupPeriod`: integer. Update: in place.
-    pub fn instance_warmup_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("InstanceWarmupPeriod", value.into_expr()); self }
+    pub fn instance_warmup_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InstanceWarmupPeriod", value.into_expr())) }
     /// `MaximumScalingStepSize`: integer. Update: in place.
-    pub fn maximum_scaling_step_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumScalingStepSize", value.into_expr()); self }
+    pub fn maximum_scaling_step_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumScalingStepSize", value.into_expr())) }
     /// `MinimumScalingStepSize`: integer. Update: in place.
-    pub fn minimum_scaling_step_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinimumScalingStepSize", value.into_expr()); self }
+    pub fn minimum_scaling_step_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumScalingStepSize", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
     /// `TargetCapacity`: integer. Update: in place.
-    pub fn target_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("TargetCapacity", value.into_expr()); self }
+    pub fn target_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetCapacity", value.into_expr())) }
 }
 impl Done for ManagedScaling { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemoryGiBPerVCpuRequest` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-memorygibpervcpurequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MemoryGiBPerVCpuRequest(Bag);
+#[must_use] pub struct MemoryGiBPerVCpuRequest(Bag);
 impl MemoryGiBPerVCpuRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: number. Update: in place.
-    pub fn max(mut self, value: impl Arg<f64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
     /// `Min`: number. Update: in place.
-    pub fn min(mut self, value: impl Arg<f64>) -> Self { self.0.set("Min", value.into_expr()); self }
+    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for MemoryGiBPerVCpuRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemoryMiBRequest` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-memorymibrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MemoryMiBRequest<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MemoryMiBRequest<R0 = Set>(Bag, Phase<(R0,)>);
 impl MemoryMiBRequest {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MemoryMiBRequest<super::missing::Min> { MemoryMiBRequest(Bag::default(), Phase) }
+    pub fn new() -> MemoryMiBRequest<Missing<super::required::Min>> { MemoryMiBRequest(Bag::default(), Phase) }
 }
 impl<R0> MemoryMiBRequest<R0> {
     /// `Max`: integer. Update: in place.
-    pub fn max(mut self, value: impl Arg<i64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
     /// `Min`: integer, required. Update: in place.
-    pub fn min(mut self, value: impl Arg<i64>) -> MemoryMiBRequest<Set> { self.0.set("Min", value.into_expr()); MemoryMiBRequest(self.0, Phase) }
+    pub fn min(self, value: impl Arg<i64>) -> MemoryMiBRequest<Set> { MemoryMiBRequest(put(self.0, "Min", value.into_expr()), Phase) }
 }
 impl Done for MemoryMiBRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkBandwidthGbpsRequest` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-networkbandwidthgbpsrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkBandwidthGbpsRequest(Bag);
+#[must_use] pub struct NetworkBandwidthGbpsRequest(Bag);
 impl NetworkBandwidthGbpsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: number. Update: in place.
-    pub fn max(mut self, value: impl Arg<f64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
     /// `Min`: number. Update: in place.
-    pub fn min(mut self, value: impl Arg<f64>) -> Self { self.0.set("Min", value.into_expr()); self }
+    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for NetworkBandwidthGbpsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkInterfaceCountRequest` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-networkinterfacecountrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkInterfaceCountRequest(Bag);
+#[must_use] pub struct NetworkInterfaceCountRequest(Bag);
 impl NetworkInterfaceCountRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: integer. Update: in place.
-    pub fn max(mut self, value: impl Arg<i64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
     /// `Min`: integer. Update: in place.
-    pub fn min(mut self, value: impl Arg<i64>) -> Self { self.0.set("Min", value.into_expr()); self }
+    pub fn min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for NetworkInterfaceCountRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TotalLocalStorageGBRequest` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-totallocalstoragegbrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TotalLocalStorageGBRequest(Bag);
+#[must_use] pub struct TotalLocalStorageGBRequest(Bag);
 impl TotalLocalStorageGBRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Max`: number. Update: in place.
-    pub fn max(mut self, value: impl Arg<f64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr())) }
     /// `Min`: number. Update: in place.
-    pub fn min(mut self, value: impl Arg<f64>) -> Self { self.0.set("Min", value.into_expr()); self }
+    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr())) }
 }
 impl Done for TotalLocalStorageGBRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VCpuCountRangeRequest` of `AWS::ECS::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-capacityprovider-vcpucountrangerequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VCpuCountRangeRequest<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VCpuCountRangeRequest<R0 = Set>(Bag, Phase<(R0,)>);
 impl VCpuCountRangeRequest {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VCpuCountRangeRequest<super::missing::Min> { VCpuCountRangeRequest(Bag::default(), Phase) }
+    pub fn new() -> VCpuCountRangeRequest<Missing<super::required::Min>> { VCpuCountRangeRequest(Bag::default(), Phase) }
 }
 impl<R0> VCpuCountRangeRequest<R0> {
     /// `Max`: integer. Update: in place.
-    pub fn max(mut self, value: impl Arg<i64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
     /// `Min`: integer, required. Update: in place.
-    pub fn min(mut self, value: impl Arg<i64>) -> VCpuCountRangeRequest<Set> { self.0.set("Min", value.into_expr()); VCpuCountRangeRequest(self.0, Phase) }
+    pub fn min(self, value: impl Arg<i64>) -> VCpuCountRangeRequest<Set> { VCpuCountRangeRequest(put(self.0, "Min", value.into_expr()), Phase) }
 }
 impl Done for VCpuCountRangeRequest { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AcceleratorManufacturers` allows.
@@ -383,117 +383,117 @@ impl CfnCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnClusterProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ClusterName`.
     pub fn reference(&self) -> Val<kind::EcsClusterName> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `EcsClusterArn`.
     pub fn attr_arn(&self) -> Val<kind::EcsClusterArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ECS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-cluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClusterProps(Bag);
+#[must_use] pub struct CfnClusterProps(Bag);
 impl CfnClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CapacityProviders`: list of text. Update: in place.
-    pub fn capacity_providers(mut self, value: impl Arg<Arr<kind::EcsCapacityProviderName>>) -> Self { self.0.set("CapacityProviders", value.into_expr()); self }
+    /// `CapacityProviders`: list of `EcsCapacityProviderName`. Update: in place.
+    pub fn capacity_providers(self, value: impl Arg<Arr<kind::EcsCapacityProviderName>>) -> Self { Self(put(self.0, "CapacityProviders", value.into_expr())) }
     /// `ClusterName`: text. Update: replacement.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ClusterName", value.into_expr()); self }
+    pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value.into_expr())) }
     /// `ClusterSettings`: list of `ClusterSettings`. Update: in place.
-    pub fn cluster_settings(mut self, value: impl Arg<Arr<cluster::ClusterSettings>>) -> Self { self.0.set("ClusterSettings", value.into_expr()); self }
+    pub fn cluster_settings(self, value: impl Arg<Arr<cluster::ClusterSettings>>) -> Self { Self(put(self.0, "ClusterSettings", value.into_expr())) }
     /// `Configuration`: `ClusterConfiguration`. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<cluster::ClusterConfiguration>) -> Self { self.0.set("Configuration", value.into_expr()); self }
+    pub fn configuration(self, value: impl Arg<cluster::ClusterConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
     /// `DefaultCapacityProviderStrategy`: list of `CapacityProviderStrategyItem`. Update: in place.
-    pub fn default_capacity_provider_strategy(mut self, value: impl Arg<Arr<cluster::CapacityProviderStrategyItem>>) -> Self { self.0.set("DefaultCapacityProviderStrategy", value.into_expr()); self }
+    pub fn default_capacity_provider_strategy(self, value: impl Arg<Arr<cluster::CapacityProviderStrategyItem>>) -> Self { Self(put(self.0, "DefaultCapacityProviderStrategy", value.into_expr())) }
     /// `ServiceConnectDefaults`: `ServiceConnectDefaults`. Update: in place.
-    pub fn service_connect_defaults(mut self, value: impl Arg<cluster::ServiceConnectDefaults>) -> Self { self.0.set("ServiceConnectDefaults", value.into_expr()); self }
+    pub fn service_connect_defaults(self, value: impl Arg<cluster::ServiceConnectDefaults>) -> Self { Self(put(self.0, "ServiceConnectDefaults", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECS::Cluster`.
 pub mod cluster {
 use crate::cfn::support::*;
 /// The property type `CapacityProviderStrategyItem` of `AWS::ECS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-capacityproviderstrategyitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityProviderStrategyItem(Bag);
+#[must_use] pub struct CapacityProviderStrategyItem(Bag);
 impl CapacityProviderStrategyItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Base`: integer. Update: in place.
-    pub fn base(mut self, value: impl Arg<i64>) -> Self { self.0.set("Base", value.into_expr()); self }
+    pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value.into_expr())) }
     /// `CapacityProvider`: text. Update: in place.
-    pub fn capacity_provider(mut self, value: impl Arg<str>) -> Self { self.0.set("CapacityProvider", value.into_expr()); self }
+    pub fn capacity_provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityProvider", value.into_expr())) }
     /// `Weight`: integer. Update: in place.
-    pub fn weight(mut self, value: impl Arg<i64>) -> Self { self.0.set("Weight", value.into_expr()); self }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr())) }
 }
 impl Done for CapacityProviderStrategyItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClusterConfiguration` of `AWS::ECS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-clusterconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClusterConfiguration(Bag);
+#[must_use] pub struct ClusterConfiguration(Bag);
 impl ClusterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExecuteCommandConfiguration`: `ExecuteCommandConfiguration`. Update: in place.
-    pub fn execute_command_configuration(mut self, value: impl Arg<ExecuteCommandConfiguration>) -> Self { self.0.set("ExecuteCommandConfiguration", value.into_expr()); self }
+    pub fn execute_command_configuration(self, value: impl Arg<ExecuteCommandConfiguration>) -> Self { Self(put(self.0, "ExecuteCommandConfiguration", value.into_expr())) }
     /// `ManagedStorageConfiguration`: `ManagedStorageConfiguration`. Update: in place.
-    pub fn managed_storage_configuration(mut self, value: impl Arg<ManagedStorageConfiguration>) -> Self { self.0.set("ManagedStorageConfiguration", value.into_expr()); self }
+    pub fn managed_storage_configuration(self, value: impl Arg<ManagedStorageConfiguration>) -> Self { Self(put(self.0, "ManagedStorageConfiguration", value.into_expr())) }
 }
 impl Done for ClusterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClusterSettings` of `AWS::ECS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-clustersettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClusterSettings(Bag);
+#[must_use] pub struct ClusterSettings(Bag);
 impl ClusterSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for ClusterSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExecuteCommandConfiguration` of `AWS::ECS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-executecommandconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExecuteCommandConfiguration(Bag);
+#[must_use] pub struct ExecuteCommandConfiguration(Bag);
 impl ExecuteCommandConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `LogConfiguration`: `ExecuteCommandLogConfiguration`. Update: in place.
-    pub fn log_configuration(mut self, value: impl Arg<ExecuteCommandLogConfiguration>) -> Self { self.0.set("LogConfiguration", value.into_expr()); self }
+    pub fn log_configuration(self, value: impl Arg<ExecuteCommandLogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr())) }
     /// `Logging`: text. Update: in place.
-    pub fn logging(mut self, value: impl Arg<str>) -> Self { self.0.set("Logging", value.into_expr()); self }
+    pub fn logging(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Logging", value.into_expr())) }
 }
 impl Done for ExecuteCommandConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExecuteCommandLogConfiguration` of `AWS::ECS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-executecommandlogconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExecuteCommandLogConfiguration(Bag);
+#[must_use] pub struct ExecuteCommandLogConfiguration(Bag);
 impl ExecuteCommandLogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchEncryptionEnabled`: boolean. Update: in place.
-    pub fn cloud_watch_encryption_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("CloudWatchEncryptionEnabled", value.into_expr()); self }
-    /// `CloudWatchLogGroupName`: text. Update: in place.
-    pub fn cloud_watch_log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> Self { self.0.set("CloudWatchLogGroupName", value.into_expr()); self }
-    /// `S3BucketName`: text. Update: in place.
-    pub fn s3_bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("S3BucketName", value.into_expr()); self }
+    pub fn cloud_watch_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudWatchEncryptionEnabled", value.into_expr())) }
+    /// `CloudWatchLogGroupName`: `LogsLogGroupName`. Update: in place.
+    pub fn cloud_watch_log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "CloudWatchLogGroupName", value.into_expr())) }
+    /// `S3BucketName`: `S3BucketName`. Update: in place.
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3BucketName", value.into_expr())) }
     /// `S3EncryptionEnabled`: boolean. Update: in place.
-    pub fn s3_encryption_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("S3EncryptionEnabled", value.into_expr()); self }
+    pub fn s3_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "S3EncryptionEnabled", value.into_expr())) }
     /// `S3KeyPrefix`: text. Update: in place.
-    pub fn s3_key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("S3KeyPrefix", value.into_expr()); self }
+    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr())) }
 }
 impl Done for ExecuteCommandLogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedStorageConfiguration` of `AWS::ECS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-managedstorageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedStorageConfiguration(Bag);
+#[must_use] pub struct ManagedStorageConfiguration(Bag);
 impl ManagedStorageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FargateEphemeralStorageKmsKeyId`: text. Update: in place.
-    pub fn fargate_ephemeral_storage_kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("FargateEphemeralStorageKmsKeyId", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn fargate_ephemeral_storage_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FargateEphemeralStorageKmsKeyId", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
 }
 impl Done for ManagedStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConnectDefaults` of `AWS::ECS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-cluster-serviceconnectdefaults.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceConnectDefaults(Bag);
+#[must_use] pub struct ServiceConnectDefaults(Bag);
 impl ServiceConnectDefaults {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Namespace`: text. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
 }
 impl Done for ServiceConnectDefaults { fn into_props(self) -> Bag { self.0 } }
 }
@@ -503,42 +503,42 @@ impl CfnClusterCapacityProviderAssociations {
     /// `AWS::ECS::ClusterCapacityProviderAssociations`
     pub const TYPE: &'static str = "AWS::ECS::ClusterCapacityProviderAssociations";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnClusterCapacityProviderAssociationsProps<R0, R1>) -> Self where CfnClusterCapacityProviderAssociationsProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterCapacityProviderAssociationsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Cluster`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnClusterCapacityProviderAssociations { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ECS::ClusterCapacityProviderAssociations`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-clustercapacityproviderassociations.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClusterCapacityProviderAssociationsProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnClusterCapacityProviderAssociationsProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnClusterCapacityProviderAssociationsProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnClusterCapacityProviderAssociationsProps<missing::Cluster, missing::DefaultCapacityProviderStrategy> { CfnClusterCapacityProviderAssociationsProps(Bag::default(), Phase) }
+    pub fn new() -> CfnClusterCapacityProviderAssociationsProps<Missing<required::Cluster>, Missing<required::DefaultCapacityProviderStrategy>> { CfnClusterCapacityProviderAssociationsProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnClusterCapacityProviderAssociationsProps<R0, R1> {
-    /// `CapacityProviders`: list of text. Update: in place.
-    pub fn capacity_providers(mut self, value: impl Arg<Arr<kind::EcsCapacityProviderName>>) -> Self { self.0.set("CapacityProviders", value.into_expr()); self }
-    /// `Cluster`: text, required. Update: replacement.
-    pub fn cluster(mut self, value: impl Arg<kind::EcsClusterArnOrClusterName>) -> CfnClusterCapacityProviderAssociationsProps<Set, R1> { self.0.set("Cluster", value.into_expr()); CfnClusterCapacityProviderAssociationsProps(self.0, Phase) }
+    /// `CapacityProviders`: list of `EcsCapacityProviderName`. Update: in place.
+    pub fn capacity_providers(self, value: impl Arg<Arr<kind::EcsCapacityProviderName>>) -> Self { Self(put(self.0, "CapacityProviders", value.into_expr()), Phase) }
+    /// `Cluster`: `EcsClusterArnOrClusterName`, required. Update: replacement.
+    pub fn cluster(self, value: impl Arg<kind::EcsClusterArnOrClusterName>) -> CfnClusterCapacityProviderAssociationsProps<Set, R1> { CfnClusterCapacityProviderAssociationsProps(put(self.0, "Cluster", value.into_expr()), Phase) }
     /// `DefaultCapacityProviderStrategy`: list of `CapacityProviderStrategy`, required. Update: in place.
-    pub fn default_capacity_provider_strategy(mut self, value: impl Arg<Arr<cluster_capacity_provider_associations::CapacityProviderStrategy>>) -> CfnClusterCapacityProviderAssociationsProps<R0, Set> { self.0.set("DefaultCapacityProviderStrategy", value.into_expr()); CfnClusterCapacityProviderAssociationsProps(self.0, Phase) }
+    pub fn default_capacity_provider_strategy(self, value: impl Arg<Arr<cluster_capacity_provider_associations::CapacityProviderStrategy>>) -> CfnClusterCapacityProviderAssociationsProps<R0, Set> { CfnClusterCapacityProviderAssociationsProps(put(self.0, "DefaultCapacityProviderStrategy", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterCapacityProviderAssociationsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECS::ClusterCapacityProviderAssociations`.
 pub mod cluster_capacity_provider_associations {
 use crate::cfn::support::*;
 /// The property type `CapacityProviderStrategy` of `AWS::ECS::ClusterCapacityProviderAssociations`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-clustercapacityproviderassociations-capacityproviderstrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityProviderStrategy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CapacityProviderStrategy<R0 = Set>(Bag, Phase<(R0,)>);
 impl CapacityProviderStrategy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CapacityProviderStrategy<super::missing::CapacityProvider> { CapacityProviderStrategy(Bag::default(), Phase) }
+    pub fn new() -> CapacityProviderStrategy<Missing<super::required::CapacityProvider>> { CapacityProviderStrategy(Bag::default(), Phase) }
 }
 impl<R0> CapacityProviderStrategy<R0> {
     /// `Base`: integer. Update: in place.
-    pub fn base(mut self, value: impl Arg<i64>) -> Self { self.0.set("Base", value.into_expr()); self }
+    pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value.into_expr()), Phase) }
     /// `CapacityProvider`: text, required. Update: in place.
-    pub fn capacity_provider(mut self, value: impl Arg<str>) -> CapacityProviderStrategy<Set> { self.0.set("CapacityProvider", value.into_expr()); CapacityProviderStrategy(self.0, Phase) }
+    pub fn capacity_provider(self, value: impl Arg<str>) -> CapacityProviderStrategy<Set> { CapacityProviderStrategy(put(self.0, "CapacityProvider", value.into_expr()), Phase) }
     /// `Weight`: integer. Update: in place.
-    pub fn weight(mut self, value: impl Arg<i64>) -> Self { self.0.set("Weight", value.into_expr()); self }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for CapacityProviderStrategy { fn into_props(self) -> Bag { self.0 } }
 }
@@ -553,68 +553,68 @@ impl CfnDaemon {
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DaemonArn`: text.
+    /// The attribute `DaemonArn`: `OtherArn`.
     pub fn attr_daemon_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DaemonArn") }
     /// The attribute `DaemonStatus`: text.
     pub fn attr_daemon_status(&self) -> Val<str> { self.0.get_att("DaemonStatus") }
-    /// The attribute `DeploymentArn`: text.
+    /// The attribute `DeploymentArn`: `OtherArn`.
     pub fn attr_deployment_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DeploymentArn") }
     /// The attribute `UpdatedAt`: text.
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnDaemon { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ECS::Daemon`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemon.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDaemonProps(Bag);
+#[must_use] pub struct CfnDaemonProps(Bag);
 impl CfnDaemonProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityProviderArns`: list of text. Update: in place.
-    pub fn capacity_provider_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CapacityProviderArns", value.into_expr()); self }
+    pub fn capacity_provider_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CapacityProviderArns", value.into_expr())) }
     /// `ClusterArn`: text. Update: replacement.
-    pub fn cluster_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ClusterArn", value.into_expr()); self }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterArn", value.into_expr())) }
     /// `Critical`: boolean. Update: in place.
-    pub fn critical(mut self, value: impl Arg<bool>) -> Self { self.0.set("Critical", value.into_expr()); self }
+    pub fn critical(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Critical", value.into_expr())) }
     /// `DaemonName`: text. Update: replacement.
-    pub fn daemon_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DaemonName", value.into_expr()); self }
+    pub fn daemon_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DaemonName", value.into_expr())) }
     /// `DaemonTaskDefinitionArn`: text. Update: in place.
-    pub fn daemon_task_definition_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DaemonTaskDefinitionArn", value.into_expr()); self }
+    pub fn daemon_task_definition_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DaemonTaskDefinitionArn", value.into_expr())) }
     /// `DeploymentConfiguration`: `DaemonDeploymentConfiguration`. Update: in place.
-    pub fn deployment_configuration(mut self, value: impl Arg<daemon::DaemonDeploymentConfiguration>) -> Self { self.0.set("DeploymentConfiguration", value.into_expr()); self }
+    pub fn deployment_configuration(self, value: impl Arg<daemon::DaemonDeploymentConfiguration>) -> Self { Self(put(self.0, "DeploymentConfiguration", value.into_expr())) }
     /// `EnableECSManagedTags`: boolean. Update: in place.
-    pub fn enable_ecs_managed_tags(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableECSManagedTags", value.into_expr()); self }
+    pub fn enable_ecs_managed_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableECSManagedTags", value.into_expr())) }
     /// `EnableExecuteCommand`: boolean. Update: in place.
-    pub fn enable_execute_command(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableExecuteCommand", value.into_expr()); self }
+    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value.into_expr())) }
     /// `PropagateTags`: `PropagateTags`. Update: in place.
-    pub fn propagate_tags(mut self, value: impl Arg<daemon::PropagateTags>) -> Self { self.0.set("PropagateTags", value.into_expr()); self }
+    pub fn propagate_tags(self, value: impl Arg<daemon::PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDaemonProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECS::Daemon`.
 pub mod daemon {
 use crate::cfn::support::*;
 /// The property type `DaemonAlarmConfiguration` of `AWS::ECS::Daemon`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemon-daemonalarmconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DaemonAlarmConfiguration(Bag);
+#[must_use] pub struct DaemonAlarmConfiguration(Bag);
 impl DaemonAlarmConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AlarmNames`: list of text. Update: in place.
-    pub fn alarm_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AlarmNames", value.into_expr()); self }
+    pub fn alarm_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AlarmNames", value.into_expr())) }
     /// `Enable`: boolean. Update: in place.
-    pub fn enable(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enable", value.into_expr()); self }
+    pub fn enable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enable", value.into_expr())) }
 }
 impl Done for DaemonAlarmConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DaemonDeploymentConfiguration` of `AWS::ECS::Daemon`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemon-daemondeploymentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DaemonDeploymentConfiguration(Bag);
+#[must_use] pub struct DaemonDeploymentConfiguration(Bag);
 impl DaemonDeploymentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alarms`: `DaemonAlarmConfiguration`. Update: in place.
-    pub fn alarms(mut self, value: impl Arg<DaemonAlarmConfiguration>) -> Self { self.0.set("Alarms", value.into_expr()); self }
+    pub fn alarms(self, value: impl Arg<DaemonAlarmConfiguration>) -> Self { Self(put(self.0, "Alarms", value.into_expr())) }
     /// `BakeTimeInMinutes`: integer. Update: in place.
-    pub fn bake_time_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("BakeTimeInMinutes", value.into_expr()); self }
+    pub fn bake_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BakeTimeInMinutes", value.into_expr())) }
     /// `DrainPercent`: number. Update: in place.
-    pub fn drain_percent(mut self, value: impl Arg<f64>) -> Self { self.0.set("DrainPercent", value.into_expr()); self }
+    pub fn drain_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DrainPercent", value.into_expr())) }
 }
 impl Done for DaemonDeploymentConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `PropagateTags` allows.
@@ -629,329 +629,329 @@ impl CfnDaemonTaskDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDaemonTaskDefinitionProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `DaemonTaskDefinitionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DaemonTaskDefinitionArn`: text.
+    /// The attribute `DaemonTaskDefinitionArn`: `OtherArn`.
     pub fn attr_daemon_task_definition_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DaemonTaskDefinitionArn") }
 }
 impl Parent for CfnDaemonTaskDefinition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-daemontaskdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDaemonTaskDefinitionProps(Bag);
+#[must_use] pub struct CfnDaemonTaskDefinitionProps(Bag);
 impl CfnDaemonTaskDefinitionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerDefinitions`: list of `DaemonContainerDefinition`. Update: replacement.
-    pub fn container_definitions(mut self, value: impl Arg<Arr<daemon_task_definition::DaemonContainerDefinition>>) -> Self { self.0.set("ContainerDefinitions", value.into_expr()); self }
+    pub fn container_definitions(self, value: impl Arg<Arr<daemon_task_definition::DaemonContainerDefinition>>) -> Self { Self(put(self.0, "ContainerDefinitions", value.into_expr())) }
     /// `Cpu`: text. Update: replacement.
-    pub fn cpu(mut self, value: impl Arg<str>) -> Self { self.0.set("Cpu", value.into_expr()); self }
-    /// `ExecutionRoleArn`: text. Update: replacement.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ExecutionRoleArn", value.into_expr()); self }
+    pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value.into_expr())) }
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
     /// `Family`: text. Update: replacement.
-    pub fn family(mut self, value: impl Arg<str>) -> Self { self.0.set("Family", value.into_expr()); self }
+    pub fn family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Family", value.into_expr())) }
     /// `IpcMode`: text. Update: replacement.
-    pub fn ipc_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("IpcMode", value.into_expr()); self }
+    pub fn ipc_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpcMode", value.into_expr())) }
     /// `Memory`: text. Update: replacement.
-    pub fn memory(mut self, value: impl Arg<str>) -> Self { self.0.set("Memory", value.into_expr()); self }
+    pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value.into_expr())) }
     /// `PidMode`: text. Update: replacement.
-    pub fn pid_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("PidMode", value.into_expr()); self }
+    pub fn pid_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PidMode", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
-    /// `TaskRoleArn`: text. Update: replacement.
-    pub fn task_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("TaskRoleArn", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    /// `TaskRoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TaskRoleArn", value.into_expr())) }
     /// `Volumes`: list of `Volume`. Update: replacement.
-    pub fn volumes(mut self, value: impl Arg<Arr<daemon_task_definition::Volume>>) -> Self { self.0.set("Volumes", value.into_expr()); self }
+    pub fn volumes(self, value: impl Arg<Arr<daemon_task_definition::Volume>>) -> Self { Self(put(self.0, "Volumes", value.into_expr())) }
 }
 impl Done for CfnDaemonTaskDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECS::DaemonTaskDefinition`.
 pub mod daemon_task_definition {
 use crate::cfn::support::*;
 /// The property type `ContainerDependency` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-containerdependency.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerDependency(Bag);
+#[must_use] pub struct ContainerDependency(Bag);
 impl ContainerDependency {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Condition`: text. Update: replacement.
-    pub fn condition(mut self, value: impl Arg<str>) -> Self { self.0.set("Condition", value.into_expr()); self }
+    pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
     /// `ContainerName`: text. Update: replacement.
-    pub fn container_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerName", value.into_expr()); self }
+    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
 }
 impl Done for ContainerDependency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DaemonContainerDefinition` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-daemoncontainerdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DaemonContainerDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DaemonContainerDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DaemonContainerDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DaemonContainerDefinition<super::missing::Image, super::missing::Name> { DaemonContainerDefinition(Bag::default(), Phase) }
+    pub fn new() -> DaemonContainerDefinition<Missing<super::required::Image>, Missing<super::required::Name>> { DaemonContainerDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> DaemonContainerDefinition<R0, R1> {
     /// `Command`: list of text. Update: replacement.
-    pub fn command(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Command", value.into_expr()); self }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr()), Phase) }
     /// `Cpu`: integer. Update: replacement.
-    pub fn cpu(mut self, value: impl Arg<i64>) -> Self { self.0.set("Cpu", value.into_expr()); self }
+    pub fn cpu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Cpu", value.into_expr()), Phase) }
     /// `DependsOn`: list of `ContainerDependency`. Update: replacement.
-    pub fn depends_on(mut self, value: impl Arg<Arr<ContainerDependency>>) -> Self { self.0.set("DependsOn", value.into_expr()); self }
+    pub fn depends_on(self, value: impl Arg<Arr<ContainerDependency>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr()), Phase) }
     /// `EntryPoint`: list of text. Update: replacement.
-    pub fn entry_point(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EntryPoint", value.into_expr()); self }
+    pub fn entry_point(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntryPoint", value.into_expr()), Phase) }
     /// `Environment`: list of `KeyValuePair`. Update: replacement.
-    pub fn environment(mut self, value: impl Arg<Arr<KeyValuePair>>) -> Self { self.0.set("Environment", value.into_expr()); self }
+    pub fn environment(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
     /// `EnvironmentFiles`: list of `EnvironmentFile`. Update: replacement.
-    pub fn environment_files(mut self, value: impl Arg<Arr<EnvironmentFile>>) -> Self { self.0.set("EnvironmentFiles", value.into_expr()); self }
+    pub fn environment_files(self, value: impl Arg<Arr<EnvironmentFile>>) -> Self { Self(put(self.0, "EnvironmentFiles", value.into_expr()), Phase) }
     /// `Essential`: boolean. Update: replacement.
-    pub fn essential(mut self, value: impl Arg<bool>) -> Self { self.0.set("Essential", value.into_expr()); self }
+    pub fn essential(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Essential", value.into_expr()), Phase) }
     /// `FirelensConfiguration`: `FirelensConfiguration`. Update: replacement.
-    pub fn firelens_configuration(mut self, value: impl Arg<FirelensConfiguration>) -> Self { self.0.set("FirelensConfiguration", value.into_expr()); self }
+    pub fn firelens_configuration(self, value: impl Arg<FirelensConfiguration>) -> Self { Self(put(self.0, "FirelensConfiguration", value.into_expr()), Phase) }
     /// `HealthCheck`: `HealthCheck`. Update: replacement.
-    pub fn health_check(mut self, value: impl Arg<HealthCheck>) -> Self { self.0.set("HealthCheck", value.into_expr()); self }
+    pub fn health_check(self, value: impl Arg<HealthCheck>) -> Self { Self(put(self.0, "HealthCheck", value.into_expr()), Phase) }
     /// `Image`: text, required. Update: replacement.
-    pub fn image(mut self, value: impl Arg<str>) -> DaemonContainerDefinition<Set, R1> { self.0.set("Image", value.into_expr()); DaemonContainerDefinition(self.0, Phase) }
+    pub fn image(self, value: impl Arg<str>) -> DaemonContainerDefinition<Set, R1> { DaemonContainerDefinition(put(self.0, "Image", value.into_expr()), Phase) }
     /// `Interactive`: boolean. Update: replacement.
-    pub fn interactive(mut self, value: impl Arg<bool>) -> Self { self.0.set("Interactive", value.into_expr()); self }
+    pub fn interactive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Interactive", value.into_expr()), Phase) }
     /// `LinuxParameters`: `LinuxParameters`. Update: replacement.
-    pub fn linux_parameters(mut self, value: impl Arg<LinuxParameters>) -> Self { self.0.set("LinuxParameters", value.into_expr()); self }
+    pub fn linux_parameters(self, value: impl Arg<LinuxParameters>) -> Self { Self(put(self.0, "LinuxParameters", value.into_expr()), Phase) }
     /// `LogConfiguration`: `LogConfiguration`. Update: replacement.
-    pub fn log_configuration(mut self, value: impl Arg<LogConfiguration>) -> Self { self.0.set("LogConfiguration", value.into_expr()); self }
+    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
     /// `Memory`: integer. Update: replacement.
-    pub fn memory(mut self, value: impl Arg<i64>) -> Self { self.0.set("Memory", value.into_expr()); self }
+    pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value.into_expr()), Phase) }
     /// `MemoryReservation`: integer. Update: replacement.
-    pub fn memory_reservation(mut self, value: impl Arg<i64>) -> Self { self.0.set("MemoryReservation", value.into_expr()); self }
+    pub fn memory_reservation(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryReservation", value.into_expr()), Phase) }
     /// `MountPoints`: list of `MountPoint`. Update: replacement.
-    pub fn mount_points(mut self, value: impl Arg<Arr<MountPoint>>) -> Self { self.0.set("MountPoints", value.into_expr()); self }
+    pub fn mount_points(self, value: impl Arg<Arr<MountPoint>>) -> Self { Self(put(self.0, "MountPoints", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> DaemonContainerDefinition<R0, Set> { self.0.set("Name", value.into_expr()); DaemonContainerDefinition(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DaemonContainerDefinition<R0, Set> { DaemonContainerDefinition(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Privileged`: boolean. Update: replacement.
-    pub fn privileged(mut self, value: impl Arg<bool>) -> Self { self.0.set("Privileged", value.into_expr()); self }
+    pub fn privileged(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Privileged", value.into_expr()), Phase) }
     /// `PseudoTerminal`: boolean. Update: replacement.
-    pub fn pseudo_terminal(mut self, value: impl Arg<bool>) -> Self { self.0.set("PseudoTerminal", value.into_expr()); self }
+    pub fn pseudo_terminal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PseudoTerminal", value.into_expr()), Phase) }
     /// `ReadonlyRootFilesystem`: boolean. Update: replacement.
-    pub fn readonly_root_filesystem(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReadonlyRootFilesystem", value.into_expr()); self }
+    pub fn readonly_root_filesystem(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadonlyRootFilesystem", value.into_expr()), Phase) }
     /// `RepositoryCredentials`: `RepositoryCredentials`. Update: replacement.
-    pub fn repository_credentials(mut self, value: impl Arg<RepositoryCredentials>) -> Self { self.0.set("RepositoryCredentials", value.into_expr()); self }
+    pub fn repository_credentials(self, value: impl Arg<RepositoryCredentials>) -> Self { Self(put(self.0, "RepositoryCredentials", value.into_expr()), Phase) }
     /// `RestartPolicy`: `RestartPolicy`. Update: replacement.
-    pub fn restart_policy(mut self, value: impl Arg<RestartPolicy>) -> Self { self.0.set("RestartPolicy", value.into_expr()); self }
+    pub fn restart_policy(self, value: impl Arg<RestartPolicy>) -> Self { Self(put(self.0, "RestartPolicy", value.into_expr()), Phase) }
     /// `Secrets`: list of `Secret`. Update: replacement.
-    pub fn secrets(mut self, value: impl Arg<Arr<Secret>>) -> Self { self.0.set("Secrets", value.into_expr()); self }
+    pub fn secrets(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "Secrets", value.into_expr()), Phase) }
     /// `StartTimeout`: integer. Update: replacement.
-    pub fn start_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("StartTimeout", value.into_expr()); self }
+    pub fn start_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeout", value.into_expr()), Phase) }
     /// `StopTimeout`: integer. Update: replacement.
-    pub fn stop_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("StopTimeout", value.into_expr()); self }
+    pub fn stop_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StopTimeout", value.into_expr()), Phase) }
     /// `SystemControls`: list of `SystemControl`. Update: replacement.
-    pub fn system_controls(mut self, value: impl Arg<Arr<SystemControl>>) -> Self { self.0.set("SystemControls", value.into_expr()); self }
+    pub fn system_controls(self, value: impl Arg<Arr<SystemControl>>) -> Self { Self(put(self.0, "SystemControls", value.into_expr()), Phase) }
     /// `Ulimits`: list of `Ulimit`. Update: replacement.
-    pub fn ulimits(mut self, value: impl Arg<Arr<Ulimit>>) -> Self { self.0.set("Ulimits", value.into_expr()); self }
+    pub fn ulimits(self, value: impl Arg<Arr<Ulimit>>) -> Self { Self(put(self.0, "Ulimits", value.into_expr()), Phase) }
     /// `User`: text. Update: replacement.
-    pub fn user(mut self, value: impl Arg<str>) -> Self { self.0.set("User", value.into_expr()); self }
+    pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value.into_expr()), Phase) }
     /// `WorkingDirectory`: text. Update: replacement.
-    pub fn working_directory(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkingDirectory", value.into_expr()); self }
+    pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value.into_expr()), Phase) }
 }
 impl Done for DaemonContainerDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Device` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-device.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Device(Bag);
+#[must_use] pub struct Device(Bag);
 impl Device {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerPath`: text. Update: replacement.
-    pub fn container_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerPath", value.into_expr()); self }
+    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr())) }
     /// `HostPath`: text. Update: replacement.
-    pub fn host_path(mut self, value: impl Arg<str>) -> Self { self.0.set("HostPath", value.into_expr()); self }
+    pub fn host_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostPath", value.into_expr())) }
     /// `Permissions`: list of text. Update: replacement.
-    pub fn permissions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Permissions", value.into_expr()); self }
+    pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value.into_expr())) }
 }
 impl Done for Device { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentFile` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-environmentfile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnvironmentFile(Bag);
+#[must_use] pub struct EnvironmentFile(Bag);
 impl EnvironmentFile {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `Value`: text. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for EnvironmentFile { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirelensConfiguration` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-firelensconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FirelensConfiguration(Bag);
+#[must_use] pub struct FirelensConfiguration(Bag);
 impl FirelensConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Options`: map of text. Update: replacement.
-    pub fn options(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Options", value.into_expr()); self }
+    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr())) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for FirelensConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheck` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-healthcheck.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HealthCheck(Bag);
+#[must_use] pub struct HealthCheck(Bag);
 impl HealthCheck {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Command`: list of text. Update: replacement.
-    pub fn command(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Command", value.into_expr()); self }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr())) }
     /// `Interval`: integer. Update: replacement.
-    pub fn interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("Interval", value.into_expr()); self }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
     /// `Retries`: integer. Update: replacement.
-    pub fn retries(mut self, value: impl Arg<i64>) -> Self { self.0.set("Retries", value.into_expr()); self }
+    pub fn retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Retries", value.into_expr())) }
     /// `StartPeriod`: integer. Update: replacement.
-    pub fn start_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("StartPeriod", value.into_expr()); self }
+    pub fn start_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartPeriod", value.into_expr())) }
     /// `Timeout`: integer. Update: replacement.
-    pub fn timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
 }
 impl Done for HealthCheck { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostVolumeProperties` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-hostvolumeproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HostVolumeProperties(Bag);
+#[must_use] pub struct HostVolumeProperties(Bag);
 impl HostVolumeProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourcePath`: text. Update: replacement.
-    pub fn source_path(mut self, value: impl Arg<str>) -> Self { self.0.set("SourcePath", value.into_expr()); self }
+    pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value.into_expr())) }
 }
 impl Done for HostVolumeProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KernelCapabilities` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-kernelcapabilities.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KernelCapabilities(Bag);
+#[must_use] pub struct KernelCapabilities(Bag);
 impl KernelCapabilities {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Add`: list of text. Update: replacement.
-    pub fn add(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Add", value.into_expr()); self }
+    pub fn add(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Add", value.into_expr())) }
     /// `Drop`: list of text. Update: replacement.
-    pub fn drop(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Drop", value.into_expr()); self }
+    pub fn drop(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Drop", value.into_expr())) }
 }
 impl Done for KernelCapabilities { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyValuePair` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-keyvaluepair.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyValuePair(Bag);
+#[must_use] pub struct KeyValuePair(Bag);
 impl KeyValuePair {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: text. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for KeyValuePair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinuxParameters` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-linuxparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LinuxParameters(Bag);
+#[must_use] pub struct LinuxParameters(Bag);
 impl LinuxParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Capabilities`: `KernelCapabilities`. Update: replacement.
-    pub fn capabilities(mut self, value: impl Arg<KernelCapabilities>) -> Self { self.0.set("Capabilities", value.into_expr()); self }
+    pub fn capabilities(self, value: impl Arg<KernelCapabilities>) -> Self { Self(put(self.0, "Capabilities", value.into_expr())) }
     /// `Devices`: list of `Device`. Update: replacement.
-    pub fn devices(mut self, value: impl Arg<Arr<Device>>) -> Self { self.0.set("Devices", value.into_expr()); self }
+    pub fn devices(self, value: impl Arg<Arr<Device>>) -> Self { Self(put(self.0, "Devices", value.into_expr())) }
     /// `InitProcessEnabled`: boolean. Update: replacement.
-    pub fn init_process_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("InitProcessEnabled", value.into_expr()); self }
+    pub fn init_process_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InitProcessEnabled", value.into_expr())) }
     /// `Tmpfs`: list of `Tmpfs`. Update: replacement.
-    pub fn tmpfs(mut self, value: impl Arg<Arr<Tmpfs>>) -> Self { self.0.set("Tmpfs", value.into_expr()); self }
+    pub fn tmpfs(self, value: impl Arg<Arr<Tmpfs>>) -> Self { Self(put(self.0, "Tmpfs", value.into_expr())) }
 }
 impl Done for LinuxParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-logconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LogConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LogConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogConfiguration<super::missing::LogDriver> { LogConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LogConfiguration<Missing<super::required::LogDriver>> { LogConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogConfiguration<R0> {
     /// `LogDriver`: text, required. Update: replacement.
-    pub fn log_driver(mut self, value: impl Arg<str>) -> LogConfiguration<Set> { self.0.set("LogDriver", value.into_expr()); LogConfiguration(self.0, Phase) }
+    pub fn log_driver(self, value: impl Arg<str>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "LogDriver", value.into_expr()), Phase) }
     /// `Options`: map of text. Update: replacement.
-    pub fn options(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Options", value.into_expr()); self }
+    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
     /// `SecretOptions`: list of `Secret`. Update: replacement.
-    pub fn secret_options(mut self, value: impl Arg<Arr<Secret>>) -> Self { self.0.set("SecretOptions", value.into_expr()); self }
+    pub fn secret_options(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "SecretOptions", value.into_expr()), Phase) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MountPoint` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-mountpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MountPoint(Bag);
+#[must_use] pub struct MountPoint(Bag);
 impl MountPoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerPath`: text. Update: replacement.
-    pub fn container_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerPath", value.into_expr()); self }
+    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr())) }
     /// `ReadOnly`: boolean. Update: replacement.
-    pub fn read_only(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReadOnly", value.into_expr()); self }
+    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr())) }
     /// `SourceVolume`: text. Update: replacement.
-    pub fn source_volume(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceVolume", value.into_expr()); self }
+    pub fn source_volume(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVolume", value.into_expr())) }
 }
 impl Done for MountPoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RepositoryCredentials` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-repositorycredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RepositoryCredentials(Bag);
+#[must_use] pub struct RepositoryCredentials(Bag);
 impl RepositoryCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CredentialsParameter`: text. Update: replacement.
-    pub fn credentials_parameter(mut self, value: impl Arg<str>) -> Self { self.0.set("CredentialsParameter", value.into_expr()); self }
+    pub fn credentials_parameter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialsParameter", value.into_expr())) }
 }
 impl Done for RepositoryCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RestartPolicy` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-restartpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RestartPolicy(Bag);
+#[must_use] pub struct RestartPolicy(Bag);
 impl RestartPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `IgnoredExitCodes`: list of integer. Update: replacement.
-    pub fn ignored_exit_codes(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("IgnoredExitCodes", value.into_expr()); self }
+    pub fn ignored_exit_codes(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IgnoredExitCodes", value.into_expr())) }
     /// `RestartAttemptPeriod`: integer. Update: replacement.
-    pub fn restart_attempt_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("RestartAttemptPeriod", value.into_expr()); self }
+    pub fn restart_attempt_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartAttemptPeriod", value.into_expr())) }
 }
 impl Done for RestartPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Secret` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-secret.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Secret<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Secret<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Secret {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Secret<super::missing::Name, super::missing::ValueFrom> { Secret(Bag::default(), Phase) }
+    pub fn new() -> Secret<Missing<super::required::Name>, Missing<super::required::ValueFrom>> { Secret(Bag::default(), Phase) }
 }
 impl<R0, R1> Secret<R0, R1> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Secret<Set, R1> { self.0.set("Name", value.into_expr()); Secret(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Secret<Set, R1> { Secret(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ValueFrom`: text, required. Update: replacement.
-    pub fn value_from(mut self, value: impl Arg<str>) -> Secret<R0, Set> { self.0.set("ValueFrom", value.into_expr()); Secret(self.0, Phase) }
+    pub fn value_from(self, value: impl Arg<str>) -> Secret<R0, Set> { Secret(put(self.0, "ValueFrom", value.into_expr()), Phase) }
 }
 impl Done for Secret { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SystemControl` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-systemcontrol.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SystemControl(Bag);
+#[must_use] pub struct SystemControl(Bag);
 impl SystemControl {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Namespace`: text. Update: replacement.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
     /// `Value`: text. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for SystemControl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tmpfs` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-tmpfs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tmpfs<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Tmpfs<R0 = Set>(Bag, Phase<(R0,)>);
 impl Tmpfs {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Tmpfs<super::missing::Size> { Tmpfs(Bag::default(), Phase) }
+    pub fn new() -> Tmpfs<Missing<super::required::Size>> { Tmpfs(Bag::default(), Phase) }
 }
 impl<R0> Tmpfs<R0> {
     /// `ContainerPath`: text. Update: replacement.
-    pub fn container_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerPath", value.into_expr()); self }
+    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr()), Phase) }
     /// `MountOptions`: list of text. Update: replacement.
-    pub fn mount_options(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MountOptions", value.into_expr()); self }
+    pub fn mount_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MountOptions", value.into_expr()), Phase) }
     /// `Size`: integer, required. Update: replacement.
-    pub fn size(mut self, value: impl Arg<i64>) -> Tmpfs<Set> { self.0.set("Size", value.into_expr()); Tmpfs(self.0, Phase) }
+    pub fn size(self, value: impl Arg<i64>) -> Tmpfs<Set> { Tmpfs(put(self.0, "Size", value.into_expr()), Phase) }
 }
 impl Done for Tmpfs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Ulimit` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-ulimit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Ulimit<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Ulimit<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Ulimit {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Ulimit<super::missing::HardLimit, super::missing::Name, super::missing::SoftLimit> { Ulimit(Bag::default(), Phase) }
+    pub fn new() -> Ulimit<Missing<super::required::HardLimit>, Missing<super::required::Name>, Missing<super::required::SoftLimit>> { Ulimit(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Ulimit<R0, R1, R2> {
     /// `HardLimit`: integer, required. Update: replacement.
-    pub fn hard_limit(mut self, value: impl Arg<i64>) -> Ulimit<Set, R1, R2> { self.0.set("HardLimit", value.into_expr()); Ulimit(self.0, Phase) }
+    pub fn hard_limit(self, value: impl Arg<i64>) -> Ulimit<Set, R1, R2> { Ulimit(put(self.0, "HardLimit", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Ulimit<R0, Set, R2> { self.0.set("Name", value.into_expr()); Ulimit(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Ulimit<R0, Set, R2> { Ulimit(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SoftLimit`: integer, required. Update: replacement.
-    pub fn soft_limit(mut self, value: impl Arg<i64>) -> Ulimit<R0, R1, Set> { self.0.set("SoftLimit", value.into_expr()); Ulimit(self.0, Phase) }
+    pub fn soft_limit(self, value: impl Arg<i64>) -> Ulimit<R0, R1, Set> { Ulimit(put(self.0, "SoftLimit", value.into_expr()), Phase) }
 }
 impl Done for Ulimit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Volume` of `AWS::ECS::DaemonTaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-daemontaskdefinition-volume.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Volume(Bag);
+#[must_use] pub struct Volume(Bag);
 impl Volume {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Host`: `HostVolumeProperties`. Update: replacement.
-    pub fn host(mut self, value: impl Arg<HostVolumeProperties>) -> Self { self.0.set("Host", value.into_expr()); self }
+    pub fn host(self, value: impl Arg<HostVolumeProperties>) -> Self { Self(put(self.0, "Host", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for Volume { fn into_props(self) -> Bag { self.0 } }
 }
@@ -961,7 +961,7 @@ impl CfnExpressGatewayService {
     /// `AWS::ECS::ExpressGatewayService`
     pub const TYPE: &'static str = "AWS::ECS::ExpressGatewayService";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnExpressGatewayServiceProps<R0>) -> Self where CfnExpressGatewayServiceProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnExpressGatewayServiceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ServiceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `ActiveConfigurations`: list of `ExpressGatewayServiceConfiguration`.
@@ -978,13 +978,13 @@ impl CfnExpressGatewayService {
     pub fn attr_ecs_managed_resource_arns_auto_scaling_scalable_target(&self) -> Val<str> { self.0.get_att("ECSManagedResourceArns.AutoScaling.ScalableTarget") }
     /// The attribute `ECSManagedResourceArns.IngressPath`: `IngressPathArns`.
     pub fn attr_ecs_managed_resource_arns_ingress_path(&self) -> Val<express_gateway_service::IngressPathArns> { self.0.get_att("ECSManagedResourceArns.IngressPath") }
-    /// The attribute `ECSManagedResourceArns.IngressPath.CertificateArn`: text.
+    /// The attribute `ECSManagedResourceArns.IngressPath.CertificateArn`: `OtherArn`.
     pub fn attr_ecs_managed_resource_arns_ingress_path_certificate_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ECSManagedResourceArns.IngressPath.CertificateArn") }
-    /// The attribute `ECSManagedResourceArns.IngressPath.ListenerArn`: text.
+    /// The attribute `ECSManagedResourceArns.IngressPath.ListenerArn`: `OtherArn`.
     pub fn attr_ecs_managed_resource_arns_ingress_path_listener_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ECSManagedResourceArns.IngressPath.ListenerArn") }
-    /// The attribute `ECSManagedResourceArns.IngressPath.ListenerRuleArn`: text.
+    /// The attribute `ECSManagedResourceArns.IngressPath.ListenerRuleArn`: `OtherArn`.
     pub fn attr_ecs_managed_resource_arns_ingress_path_listener_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ECSManagedResourceArns.IngressPath.ListenerRuleArn") }
-    /// The attribute `ECSManagedResourceArns.IngressPath.LoadBalancerArn`: text.
+    /// The attribute `ECSManagedResourceArns.IngressPath.LoadBalancerArn`: `OtherArn`.
     pub fn attr_ecs_managed_resource_arns_ingress_path_load_balancer_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ECSManagedResourceArns.IngressPath.LoadBalancerArn") }
     /// The attribute `ECSManagedResourceArns.IngressPath.LoadBalancerSecurityGroups`: list of text.
     pub fn attr_ecs_managed_resource_arns_ingress_path_load_balancer_security_groups(&self) -> Val<Arr<str>> { self.0.get_att("ECSManagedResourceArns.IngressPath.LoadBalancerSecurityGroups") }
@@ -998,7 +998,7 @@ impl CfnExpressGatewayService {
     pub fn attr_ecs_managed_resource_arns_service_security_groups(&self) -> Val<Arr<str>> { self.0.get_att("ECSManagedResourceArns.ServiceSecurityGroups") }
     /// The attribute `Endpoint`: text.
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
-    /// The attribute `ServiceArn`: text.
+    /// The attribute `ServiceArn`: `OtherArn`.
     pub fn attr_service_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ServiceArn") }
     /// The attribute `Status`: `ExpressGatewayServiceStatus`.
     pub fn attr_status(&self) -> Val<express_gateway_service::ExpressGatewayServiceStatus> { self.0.get_att("Status") }
@@ -1007,238 +1007,238 @@ impl CfnExpressGatewayService {
 }
 impl Parent for CfnExpressGatewayService { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-expressgatewayservice.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnExpressGatewayServiceProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnExpressGatewayServiceProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnExpressGatewayServiceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnExpressGatewayServiceProps<missing::InfrastructureRoleArn> { CfnExpressGatewayServiceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnExpressGatewayServiceProps<Missing<required::InfrastructureRoleArn>> { CfnExpressGatewayServiceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnExpressGatewayServiceProps<R0> {
     /// `Cluster`: text. Update: replacement.
-    pub fn cluster(mut self, value: impl Arg<str>) -> Self { self.0.set("Cluster", value.into_expr()); self }
+    pub fn cluster(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cluster", value.into_expr()), Phase) }
     /// `Cpu`: text. Update: in place.
-    pub fn cpu(mut self, value: impl Arg<str>) -> Self { self.0.set("Cpu", value.into_expr()); self }
-    /// `ExecutionRoleArn`: text. Update: in place.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ExecutionRoleArn", value.into_expr()); self }
+    pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value.into_expr()), Phase) }
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
     /// `HealthCheckPath`: text. Update: in place.
-    pub fn health_check_path(mut self, value: impl Arg<str>) -> Self { self.0.set("HealthCheckPath", value.into_expr()); self }
-    /// `InfrastructureRoleArn`: text, required. Update: replacement.
-    pub fn infrastructure_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnExpressGatewayServiceProps<Set> { self.0.set("InfrastructureRoleArn", value.into_expr()); CfnExpressGatewayServiceProps(self.0, Phase) }
+    pub fn health_check_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPath", value.into_expr()), Phase) }
+    /// `InfrastructureRoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn infrastructure_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnExpressGatewayServiceProps<Set> { CfnExpressGatewayServiceProps(put(self.0, "InfrastructureRoleArn", value.into_expr()), Phase) }
     /// `Memory`: text. Update: in place.
-    pub fn memory(mut self, value: impl Arg<str>) -> Self { self.0.set("Memory", value.into_expr()); self }
+    pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value.into_expr()), Phase) }
     /// `NetworkConfiguration`: `ExpressGatewayServiceNetworkConfiguration`. Update: in place.
-    pub fn network_configuration(mut self, value: impl Arg<express_gateway_service::ExpressGatewayServiceNetworkConfiguration>) -> Self { self.0.set("NetworkConfiguration", value.into_expr()); self }
+    pub fn network_configuration(self, value: impl Arg<express_gateway_service::ExpressGatewayServiceNetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
     /// `PrimaryContainer`: `ExpressGatewayContainer`. Update: in place.
-    pub fn primary_container(mut self, value: impl Arg<express_gateway_service::ExpressGatewayContainer>) -> Self { self.0.set("PrimaryContainer", value.into_expr()); self }
+    pub fn primary_container(self, value: impl Arg<express_gateway_service::ExpressGatewayContainer>) -> Self { Self(put(self.0, "PrimaryContainer", value.into_expr()), Phase) }
     /// `ScalingTarget`: `ExpressGatewayScalingTarget`. Update: in place.
-    pub fn scaling_target(mut self, value: impl Arg<express_gateway_service::ExpressGatewayScalingTarget>) -> Self { self.0.set("ScalingTarget", value.into_expr()); self }
+    pub fn scaling_target(self, value: impl Arg<express_gateway_service::ExpressGatewayScalingTarget>) -> Self { Self(put(self.0, "ScalingTarget", value.into_expr()), Phase) }
     /// `ServiceName`: text. Update: replacement.
-    pub fn service_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceName", value.into_expr()); self }
+    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TaskDefinitionArn`: text. Update: in place.
-    pub fn task_definition_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TaskDefinitionArn", value.into_expr()); self }
-    /// `TaskRoleArn`: text. Update: in place.
-    pub fn task_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("TaskRoleArn", value.into_expr()); self }
+    pub fn task_definition_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TaskDefinitionArn", value.into_expr()), Phase) }
+    /// `TaskRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TaskRoleArn", value.into_expr()), Phase) }
 }
 impl Done for CfnExpressGatewayServiceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECS::ExpressGatewayService`.
 pub mod express_gateway_service {
 use crate::cfn::support::*;
 /// The property type `AutoScalingArns` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-autoscalingarns.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoScalingArns(Bag);
+#[must_use] pub struct AutoScalingArns(Bag);
 impl AutoScalingArns {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationAutoScalingPolicies`: list of text. Update: in place.
-    pub fn application_auto_scaling_policies(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ApplicationAutoScalingPolicies", value.into_expr()); self }
+    pub fn application_auto_scaling_policies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApplicationAutoScalingPolicies", value.into_expr())) }
     /// `ScalableTarget`: text. Update: in place.
-    pub fn scalable_target(mut self, value: impl Arg<str>) -> Self { self.0.set("ScalableTarget", value.into_expr()); self }
+    pub fn scalable_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalableTarget", value.into_expr())) }
 }
 impl Done for AutoScalingArns { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ECSManagedResourceArns` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ecsmanagedresourcearns.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ECSManagedResourceArns(Bag);
+#[must_use] pub struct ECSManagedResourceArns(Bag);
 impl ECSManagedResourceArns {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoScaling`: `AutoScalingArns`. Update: in place.
-    pub fn auto_scaling(mut self, value: impl Arg<AutoScalingArns>) -> Self { self.0.set("AutoScaling", value.into_expr()); self }
+    pub fn auto_scaling(self, value: impl Arg<AutoScalingArns>) -> Self { Self(put(self.0, "AutoScaling", value.into_expr())) }
     /// `IngressPath`: `IngressPathArns`. Update: in place.
-    pub fn ingress_path(mut self, value: impl Arg<IngressPathArns>) -> Self { self.0.set("IngressPath", value.into_expr()); self }
+    pub fn ingress_path(self, value: impl Arg<IngressPathArns>) -> Self { Self(put(self.0, "IngressPath", value.into_expr())) }
     /// `LogGroups`: list of text. Update: in place.
-    pub fn log_groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LogGroups", value.into_expr()); self }
+    pub fn log_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroups", value.into_expr())) }
     /// `MetricAlarms`: list of text. Update: in place.
-    pub fn metric_alarms(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MetricAlarms", value.into_expr()); self }
+    pub fn metric_alarms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MetricAlarms", value.into_expr())) }
     /// `ServiceSecurityGroups`: list of text. Update: in place.
-    pub fn service_security_groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ServiceSecurityGroups", value.into_expr()); self }
+    pub fn service_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ServiceSecurityGroups", value.into_expr())) }
 }
 impl Done for ECSManagedResourceArns { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExpressGatewayContainer` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewaycontainer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExpressGatewayContainer<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ExpressGatewayContainer<R0 = Set>(Bag, Phase<(R0,)>);
 impl ExpressGatewayContainer {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExpressGatewayContainer<super::missing::Image> { ExpressGatewayContainer(Bag::default(), Phase) }
+    pub fn new() -> ExpressGatewayContainer<Missing<super::required::Image>> { ExpressGatewayContainer(Bag::default(), Phase) }
 }
 impl<R0> ExpressGatewayContainer<R0> {
     /// `AwsLogsConfiguration`: `ExpressGatewayServiceAwsLogsConfiguration`. Update: in place.
-    pub fn aws_logs_configuration(mut self, value: impl Arg<ExpressGatewayServiceAwsLogsConfiguration>) -> Self { self.0.set("AwsLogsConfiguration", value.into_expr()); self }
+    pub fn aws_logs_configuration(self, value: impl Arg<ExpressGatewayServiceAwsLogsConfiguration>) -> Self { Self(put(self.0, "AwsLogsConfiguration", value.into_expr()), Phase) }
     /// `Command`: list of text. Update: in place.
-    pub fn command(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Command", value.into_expr()); self }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr()), Phase) }
     /// `ContainerPort`: integer. Update: in place.
-    pub fn container_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("ContainerPort", value.into_expr()); self }
+    pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value.into_expr()), Phase) }
     /// `Environment`: list of `KeyValuePair`. Update: in place.
-    pub fn environment(mut self, value: impl Arg<Arr<KeyValuePair>>) -> Self { self.0.set("Environment", value.into_expr()); self }
+    pub fn environment(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
     /// `Image`: text, required. Update: in place.
-    pub fn image(mut self, value: impl Arg<str>) -> ExpressGatewayContainer<Set> { self.0.set("Image", value.into_expr()); ExpressGatewayContainer(self.0, Phase) }
+    pub fn image(self, value: impl Arg<str>) -> ExpressGatewayContainer<Set> { ExpressGatewayContainer(put(self.0, "Image", value.into_expr()), Phase) }
     /// `RepositoryCredentials`: `ExpressGatewayRepositoryCredentials`. Update: in place.
-    pub fn repository_credentials(mut self, value: impl Arg<ExpressGatewayRepositoryCredentials>) -> Self { self.0.set("RepositoryCredentials", value.into_expr()); self }
+    pub fn repository_credentials(self, value: impl Arg<ExpressGatewayRepositoryCredentials>) -> Self { Self(put(self.0, "RepositoryCredentials", value.into_expr()), Phase) }
     /// `Secrets`: list of `Secret`. Update: in place.
-    pub fn secrets(mut self, value: impl Arg<Arr<Secret>>) -> Self { self.0.set("Secrets", value.into_expr()); self }
+    pub fn secrets(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "Secrets", value.into_expr()), Phase) }
 }
 impl Done for ExpressGatewayContainer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExpressGatewayRepositoryCredentials` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayrepositorycredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExpressGatewayRepositoryCredentials<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ExpressGatewayRepositoryCredentials<R0 = Set>(Bag, Phase<(R0,)>);
 impl ExpressGatewayRepositoryCredentials {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExpressGatewayRepositoryCredentials<super::missing::CredentialsParameter> { ExpressGatewayRepositoryCredentials(Bag::default(), Phase) }
+    pub fn new() -> ExpressGatewayRepositoryCredentials<Missing<super::required::CredentialsParameter>> { ExpressGatewayRepositoryCredentials(Bag::default(), Phase) }
 }
 impl<R0> ExpressGatewayRepositoryCredentials<R0> {
     /// `CredentialsParameter`: text, required. Update: in place.
-    pub fn credentials_parameter(mut self, value: impl Arg<str>) -> ExpressGatewayRepositoryCredentials<Set> { self.0.set("CredentialsParameter", value.into_expr()); ExpressGatewayRepositoryCredentials(self.0, Phase) }
+    pub fn credentials_parameter(self, value: impl Arg<str>) -> ExpressGatewayRepositoryCredentials<Set> { ExpressGatewayRepositoryCredentials(put(self.0, "CredentialsParameter", value.into_expr()), Phase) }
 }
 impl Done for ExpressGatewayRepositoryCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExpressGatewayScalingTarget` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayscalingtarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExpressGatewayScalingTarget(Bag);
+#[must_use] pub struct ExpressGatewayScalingTarget(Bag);
 impl ExpressGatewayScalingTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoScalingMetric`: `AutoScalingMetric`. Update: in place.
-    pub fn auto_scaling_metric(mut self, value: impl Arg<AutoScalingMetric>) -> Self { self.0.set("AutoScalingMetric", value.into_expr()); self }
+    pub fn auto_scaling_metric(self, value: impl Arg<AutoScalingMetric>) -> Self { Self(put(self.0, "AutoScalingMetric", value.into_expr())) }
     /// `AutoScalingTargetValue`: integer. Update: in place.
-    pub fn auto_scaling_target_value(mut self, value: impl Arg<i64>) -> Self { self.0.set("AutoScalingTargetValue", value.into_expr()); self }
+    pub fn auto_scaling_target_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutoScalingTargetValue", value.into_expr())) }
     /// `MaxTaskCount`: integer. Update: in place.
-    pub fn max_task_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxTaskCount", value.into_expr()); self }
+    pub fn max_task_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxTaskCount", value.into_expr())) }
     /// `MinTaskCount`: integer. Update: in place.
-    pub fn min_task_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinTaskCount", value.into_expr()); self }
+    pub fn min_task_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinTaskCount", value.into_expr())) }
 }
 impl Done for ExpressGatewayScalingTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExpressGatewayServiceAwsLogsConfiguration` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceawslogsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExpressGatewayServiceAwsLogsConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ExpressGatewayServiceAwsLogsConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ExpressGatewayServiceAwsLogsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExpressGatewayServiceAwsLogsConfiguration<super::missing::LogGroup, super::missing::LogStreamPrefix> { ExpressGatewayServiceAwsLogsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ExpressGatewayServiceAwsLogsConfiguration<Missing<super::required::LogGroup>, Missing<super::required::LogStreamPrefix>> { ExpressGatewayServiceAwsLogsConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ExpressGatewayServiceAwsLogsConfiguration<R0, R1> {
     /// `LogGroup`: text, required. Update: in place.
-    pub fn log_group(mut self, value: impl Arg<str>) -> ExpressGatewayServiceAwsLogsConfiguration<Set, R1> { self.0.set("LogGroup", value.into_expr()); ExpressGatewayServiceAwsLogsConfiguration(self.0, Phase) }
+    pub fn log_group(self, value: impl Arg<str>) -> ExpressGatewayServiceAwsLogsConfiguration<Set, R1> { ExpressGatewayServiceAwsLogsConfiguration(put(self.0, "LogGroup", value.into_expr()), Phase) }
     /// `LogStreamPrefix`: text, required. Update: in place.
-    pub fn log_stream_prefix(mut self, value: impl Arg<str>) -> ExpressGatewayServiceAwsLogsConfiguration<R0, Set> { self.0.set("LogStreamPrefix", value.into_expr()); ExpressGatewayServiceAwsLogsConfiguration(self.0, Phase) }
+    pub fn log_stream_prefix(self, value: impl Arg<str>) -> ExpressGatewayServiceAwsLogsConfiguration<R0, Set> { ExpressGatewayServiceAwsLogsConfiguration(put(self.0, "LogStreamPrefix", value.into_expr()), Phase) }
 }
 impl Done for ExpressGatewayServiceAwsLogsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExpressGatewayServiceConfiguration` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayserviceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExpressGatewayServiceConfiguration(Bag);
+#[must_use] pub struct ExpressGatewayServiceConfiguration(Bag);
 impl ExpressGatewayServiceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cpu`: text. Update: in place.
-    pub fn cpu(mut self, value: impl Arg<str>) -> Self { self.0.set("Cpu", value.into_expr()); self }
+    pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value.into_expr())) }
     /// `CreatedAt`: text. Update: in place.
-    pub fn created_at(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedAt", value.into_expr()); self }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr())) }
     /// `ExecutionRoleArn`: text. Update: in place.
-    pub fn execution_role_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ExecutionRoleArn", value.into_expr()); self }
+    pub fn execution_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
     /// `HealthCheckPath`: text. Update: in place.
-    pub fn health_check_path(mut self, value: impl Arg<str>) -> Self { self.0.set("HealthCheckPath", value.into_expr()); self }
+    pub fn health_check_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPath", value.into_expr())) }
     /// `IngressPaths`: list of `IngressPathSummary`. Update: in place.
-    pub fn ingress_paths(mut self, value: impl Arg<Arr<IngressPathSummary>>) -> Self { self.0.set("IngressPaths", value.into_expr()); self }
+    pub fn ingress_paths(self, value: impl Arg<Arr<IngressPathSummary>>) -> Self { Self(put(self.0, "IngressPaths", value.into_expr())) }
     /// `Memory`: text. Update: in place.
-    pub fn memory(mut self, value: impl Arg<str>) -> Self { self.0.set("Memory", value.into_expr()); self }
+    pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value.into_expr())) }
     /// `NetworkConfiguration`: `ExpressGatewayServiceNetworkConfiguration`. Update: in place.
-    pub fn network_configuration(mut self, value: impl Arg<ExpressGatewayServiceNetworkConfiguration>) -> Self { self.0.set("NetworkConfiguration", value.into_expr()); self }
+    pub fn network_configuration(self, value: impl Arg<ExpressGatewayServiceNetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr())) }
     /// `PrimaryContainer`: `ExpressGatewayContainer`. Update: in place.
-    pub fn primary_container(mut self, value: impl Arg<ExpressGatewayContainer>) -> Self { self.0.set("PrimaryContainer", value.into_expr()); self }
+    pub fn primary_container(self, value: impl Arg<ExpressGatewayContainer>) -> Self { Self(put(self.0, "PrimaryContainer", value.into_expr())) }
     /// `ScalingTarget`: `ExpressGatewayScalingTarget`. Update: in place.
-    pub fn scaling_target(mut self, value: impl Arg<ExpressGatewayScalingTarget>) -> Self { self.0.set("ScalingTarget", value.into_expr()); self }
+    pub fn scaling_target(self, value: impl Arg<ExpressGatewayScalingTarget>) -> Self { Self(put(self.0, "ScalingTarget", value.into_expr())) }
     /// `ServiceRevisionArn`: text. Update: in place.
-    pub fn service_revision_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceRevisionArn", value.into_expr()); self }
+    pub fn service_revision_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceRevisionArn", value.into_expr())) }
     /// `TaskDefinitionArn`: text. Update: in place.
-    pub fn task_definition_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TaskDefinitionArn", value.into_expr()); self }
+    pub fn task_definition_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TaskDefinitionArn", value.into_expr())) }
     /// `TaskRoleArn`: text. Update: in place.
-    pub fn task_role_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TaskRoleArn", value.into_expr()); self }
+    pub fn task_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TaskRoleArn", value.into_expr())) }
 }
 impl Done for ExpressGatewayServiceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExpressGatewayServiceNetworkConfiguration` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayservicenetworkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExpressGatewayServiceNetworkConfiguration(Bag);
+#[must_use] pub struct ExpressGatewayServiceNetworkConfiguration(Bag);
 impl ExpressGatewayServiceNetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroups`: list of text. Update: in place.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroups", value.into_expr()); self }
-    /// `Subnets`: list of text. Update: in place.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { self.0.set("Subnets", value.into_expr()); self }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr())) }
+    /// `Subnets`: list of `Ec2SubnetId`. Update: in place.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr())) }
 }
 impl Done for ExpressGatewayServiceNetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExpressGatewayServiceStatus` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-expressgatewayservicestatus.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExpressGatewayServiceStatus(Bag);
+#[must_use] pub struct ExpressGatewayServiceStatus(Bag);
 impl ExpressGatewayServiceStatus {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StatusCode`: `StatusCode`. Update: in place.
-    pub fn status_code(mut self, value: impl Arg<StatusCode>) -> Self { self.0.set("StatusCode", value.into_expr()); self }
+    pub fn status_code(self, value: impl Arg<StatusCode>) -> Self { Self(put(self.0, "StatusCode", value.into_expr())) }
 }
 impl Done for ExpressGatewayServiceStatus { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressPathArns` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ingresspatharns.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IngressPathArns(Bag);
+#[must_use] pub struct IngressPathArns(Bag);
 impl IngressPathArns {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
     /// `ListenerArn`: text. Update: in place.
-    pub fn listener_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ListenerArn", value.into_expr()); self }
+    pub fn listener_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ListenerArn", value.into_expr())) }
     /// `ListenerRuleArn`: text. Update: in place.
-    pub fn listener_rule_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ListenerRuleArn", value.into_expr()); self }
+    pub fn listener_rule_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ListenerRuleArn", value.into_expr())) }
     /// `LoadBalancerArn`: text. Update: in place.
-    pub fn load_balancer_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("LoadBalancerArn", value.into_expr()); self }
+    pub fn load_balancer_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoadBalancerArn", value.into_expr())) }
     /// `LoadBalancerSecurityGroups`: list of text. Update: in place.
-    pub fn load_balancer_security_groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LoadBalancerSecurityGroups", value.into_expr()); self }
+    pub fn load_balancer_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LoadBalancerSecurityGroups", value.into_expr())) }
     /// `TargetGroupArns`: list of text. Update: in place.
-    pub fn target_group_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TargetGroupArns", value.into_expr()); self }
+    pub fn target_group_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetGroupArns", value.into_expr())) }
 }
 impl Done for IngressPathArns { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressPathSummary` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-ingresspathsummary.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IngressPathSummary(Bag);
+#[must_use] pub struct IngressPathSummary(Bag);
 impl IngressPathSummary {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessType`: `AccessType`. Update: in place.
-    pub fn access_type(mut self, value: impl Arg<AccessType>) -> Self { self.0.set("AccessType", value.into_expr()); self }
+    pub fn access_type(self, value: impl Arg<AccessType>) -> Self { Self(put(self.0, "AccessType", value.into_expr())) }
     /// `Endpoint`: text. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("Endpoint", value.into_expr()); self }
+    pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value.into_expr())) }
 }
 impl Done for IngressPathSummary { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyValuePair` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-keyvaluepair.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyValuePair<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KeyValuePair<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KeyValuePair {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KeyValuePair<super::missing::Name, super::missing::Value> { KeyValuePair(Bag::default(), Phase) }
+    pub fn new() -> KeyValuePair<Missing<super::required::Name>, Missing<super::required::Value>> { KeyValuePair(Bag::default(), Phase) }
 }
 impl<R0, R1> KeyValuePair<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> KeyValuePair<Set, R1> { self.0.set("Name", value.into_expr()); KeyValuePair(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> KeyValuePair<Set, R1> { KeyValuePair(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> KeyValuePair<R0, Set> { self.0.set("Value", value.into_expr()); KeyValuePair(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> KeyValuePair<R0, Set> { KeyValuePair(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for KeyValuePair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Secret` of `AWS::ECS::ExpressGatewayService`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-expressgatewayservice-secret.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Secret<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Secret<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Secret {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Secret<super::missing::Name, super::missing::ValueFrom> { Secret(Bag::default(), Phase) }
+    pub fn new() -> Secret<Missing<super::required::Name>, Missing<super::required::ValueFrom>> { Secret(Bag::default(), Phase) }
 }
 impl<R0, R1> Secret<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Secret<Set, R1> { self.0.set("Name", value.into_expr()); Secret(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Secret<Set, R1> { Secret(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ValueFrom`: text, required. Update: in place.
-    pub fn value_from(mut self, value: impl Arg<str>) -> Secret<R0, Set> { self.0.set("ValueFrom", value.into_expr()); Secret(self.0, Phase) }
+    pub fn value_from(self, value: impl Arg<str>) -> Secret<R0, Set> { Secret(put(self.0, "ValueFrom", value.into_expr()), Phase) }
 }
 impl Done for Secret { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccessType` allows.
@@ -1254,24 +1254,24 @@ impl CfnPrimaryTaskSet {
     /// `AWS::ECS::PrimaryTaskSet`
     pub const TYPE: &'static str = "AWS::ECS::PrimaryTaskSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnPrimaryTaskSetProps<R0, R1, R2>) -> Self where CfnPrimaryTaskSetProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPrimaryTaskSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnPrimaryTaskSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ECS::PrimaryTaskSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-primarytaskset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPrimaryTaskSetProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnPrimaryTaskSetProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnPrimaryTaskSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPrimaryTaskSetProps<missing::Cluster, missing::Service, missing::TaskSetId> { CfnPrimaryTaskSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPrimaryTaskSetProps<Missing<required::Cluster>, Missing<required::Service>, Missing<required::TaskSetId>> { CfnPrimaryTaskSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPrimaryTaskSetProps<R0, R1, R2> {
     /// `Cluster`: text, required. Update: replacement.
-    pub fn cluster(mut self, value: impl Arg<str>) -> CfnPrimaryTaskSetProps<Set, R1, R2> { self.0.set("Cluster", value.into_expr()); CfnPrimaryTaskSetProps(self.0, Phase) }
+    pub fn cluster(self, value: impl Arg<str>) -> CfnPrimaryTaskSetProps<Set, R1, R2> { CfnPrimaryTaskSetProps(put(self.0, "Cluster", value.into_expr()), Phase) }
     /// `Service`: text, required. Update: replacement.
-    pub fn service(mut self, value: impl Arg<str>) -> CfnPrimaryTaskSetProps<R0, Set, R2> { self.0.set("Service", value.into_expr()); CfnPrimaryTaskSetProps(self.0, Phase) }
+    pub fn service(self, value: impl Arg<str>) -> CfnPrimaryTaskSetProps<R0, Set, R2> { CfnPrimaryTaskSetProps(put(self.0, "Service", value.into_expr()), Phase) }
     /// `TaskSetId`: text, required. Update: in place.
-    pub fn task_set_id(mut self, value: impl Arg<str>) -> CfnPrimaryTaskSetProps<R0, R1, Set> { self.0.set("TaskSetId", value.into_expr()); CfnPrimaryTaskSetProps(self.0, Phase) }
+    pub fn task_set_id(self, value: impl Arg<str>) -> CfnPrimaryTaskSetProps<R0, R1, Set> { CfnPrimaryTaskSetProps(put(self.0, "TaskSetId", value.into_expr()), Phase) }
 }
 impl Done for CfnPrimaryTaskSetProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html)
@@ -1285,605 +1285,605 @@ impl CfnService {
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
-    /// The attribute `ServiceArn`: text.
+    /// The attribute `ServiceArn`: `OtherArn`.
     pub fn attr_service_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ServiceArn") }
 }
 impl Parent for CfnService { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-service.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServiceProps(Bag);
+#[must_use] pub struct CfnServiceProps(Bag);
 impl CfnServiceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZoneRebalancing`: `AvailabilityZoneRebalancing`. Update: in place.
-    pub fn availability_zone_rebalancing(mut self, value: impl Arg<service::AvailabilityZoneRebalancing>) -> Self { self.0.set("AvailabilityZoneRebalancing", value.into_expr()); self }
+    pub fn availability_zone_rebalancing(self, value: impl Arg<service::AvailabilityZoneRebalancing>) -> Self { Self(put(self.0, "AvailabilityZoneRebalancing", value.into_expr())) }
     /// `CapacityProviderStrategy`: list of `CapacityProviderStrategyItem`. Update: in place.
-    pub fn capacity_provider_strategy(mut self, value: impl Arg<Arr<service::CapacityProviderStrategyItem>>) -> Self { self.0.set("CapacityProviderStrategy", value.into_expr()); self }
-    /// `Cluster`: text. Update: replacement.
-    pub fn cluster(mut self, value: impl Arg<kind::EcsClusterName>) -> Self { self.0.set("Cluster", value.into_expr()); self }
+    pub fn capacity_provider_strategy(self, value: impl Arg<Arr<service::CapacityProviderStrategyItem>>) -> Self { Self(put(self.0, "CapacityProviderStrategy", value.into_expr())) }
+    /// `Cluster`: `EcsClusterName`. Update: replacement.
+    pub fn cluster(self, value: impl Arg<kind::EcsClusterName>) -> Self { Self(put(self.0, "Cluster", value.into_expr())) }
     /// `DeploymentConfiguration`: `DeploymentConfiguration`. Update: in place.
-    pub fn deployment_configuration(mut self, value: impl Arg<service::DeploymentConfiguration>) -> Self { self.0.set("DeploymentConfiguration", value.into_expr()); self }
+    pub fn deployment_configuration(self, value: impl Arg<service::DeploymentConfiguration>) -> Self { Self(put(self.0, "DeploymentConfiguration", value.into_expr())) }
     /// `DeploymentController`: `DeploymentController`. Update: replacement.
-    pub fn deployment_controller(mut self, value: impl Arg<service::DeploymentController>) -> Self { self.0.set("DeploymentController", value.into_expr()); self }
+    pub fn deployment_controller(self, value: impl Arg<service::DeploymentController>) -> Self { Self(put(self.0, "DeploymentController", value.into_expr())) }
     /// `DesiredCount`: integer. Update: in place.
-    pub fn desired_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("DesiredCount", value.into_expr()); self }
+    pub fn desired_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredCount", value.into_expr())) }
     /// `EnableECSManagedTags`: boolean. Update: in place.
-    pub fn enable_ecs_managed_tags(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableECSManagedTags", value.into_expr()); self }
+    pub fn enable_ecs_managed_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableECSManagedTags", value.into_expr())) }
     /// `EnableExecuteCommand`: boolean. Update: in place.
-    pub fn enable_execute_command(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableExecuteCommand", value.into_expr()); self }
+    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value.into_expr())) }
     /// `ForceNewDeployment`: `ForceNewDeployment`. Update: in place.
-    pub fn force_new_deployment(mut self, value: impl Arg<service::ForceNewDeployment>) -> Self { self.0.set("ForceNewDeployment", value.into_expr()); self }
+    pub fn force_new_deployment(self, value: impl Arg<service::ForceNewDeployment>) -> Self { Self(put(self.0, "ForceNewDeployment", value.into_expr())) }
     /// `HealthCheckGracePeriodSeconds`: integer. Update: in place.
-    pub fn health_check_grace_period_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("HealthCheckGracePeriodSeconds", value.into_expr()); self }
+    pub fn health_check_grace_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckGracePeriodSeconds", value.into_expr())) }
     /// `LaunchType`: `LaunchType`. Update: replacement.
-    pub fn launch_type(mut self, value: impl Arg<service::LaunchType>) -> Self { self.0.set("LaunchType", value.into_expr()); self }
+    pub fn launch_type(self, value: impl Arg<service::LaunchType>) -> Self { Self(put(self.0, "LaunchType", value.into_expr())) }
     /// `LoadBalancers`: list of `LoadBalancer`. Update: in place.
-    pub fn load_balancers(mut self, value: impl Arg<Arr<service::LoadBalancer>>) -> Self { self.0.set("LoadBalancers", value.into_expr()); self }
+    pub fn load_balancers(self, value: impl Arg<Arr<service::LoadBalancer>>) -> Self { Self(put(self.0, "LoadBalancers", value.into_expr())) }
     /// `Monitoring`: `MonitoringConfiguration`. Update: in place.
-    pub fn monitoring(mut self, value: impl Arg<service::MonitoringConfiguration>) -> Self { self.0.set("Monitoring", value.into_expr()); self }
+    pub fn monitoring(self, value: impl Arg<service::MonitoringConfiguration>) -> Self { Self(put(self.0, "Monitoring", value.into_expr())) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place.
-    pub fn network_configuration(mut self, value: impl Arg<service::NetworkConfiguration>) -> Self { self.0.set("NetworkConfiguration", value.into_expr()); self }
+    pub fn network_configuration(self, value: impl Arg<service::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr())) }
     /// `PlacementConstraints`: list of `PlacementConstraint`. Update: in place.
-    pub fn placement_constraints(mut self, value: impl Arg<Arr<service::PlacementConstraint>>) -> Self { self.0.set("PlacementConstraints", value.into_expr()); self }
+    pub fn placement_constraints(self, value: impl Arg<Arr<service::PlacementConstraint>>) -> Self { Self(put(self.0, "PlacementConstraints", value.into_expr())) }
     /// `PlacementStrategies`: list of `PlacementStrategy`. Update: in place.
-    pub fn placement_strategies(mut self, value: impl Arg<Arr<service::PlacementStrategy>>) -> Self { self.0.set("PlacementStrategies", value.into_expr()); self }
+    pub fn placement_strategies(self, value: impl Arg<Arr<service::PlacementStrategy>>) -> Self { Self(put(self.0, "PlacementStrategies", value.into_expr())) }
     /// `PlatformVersion`: text. Update: in place.
-    pub fn platform_version(mut self, value: impl Arg<str>) -> Self { self.0.set("PlatformVersion", value.into_expr()); self }
+    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value.into_expr())) }
     /// `PropagateTags`: `PropagateTags`. Update: in place.
-    pub fn propagate_tags(mut self, value: impl Arg<service::PropagateTags>) -> Self { self.0.set("PropagateTags", value.into_expr()); self }
-    /// `Role`: text. Update: replacement.
-    pub fn role(mut self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> Self { self.0.set("Role", value.into_expr()); self }
+    pub fn propagate_tags(self, value: impl Arg<service::PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr())) }
+    /// `Role`: `IamRoleArnOrRoleName`. Update: replacement.
+    pub fn role(self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
     /// `SchedulingStrategy`: `SchedulingStrategy`. Update: replacement.
-    pub fn scheduling_strategy(mut self, value: impl Arg<service::SchedulingStrategy>) -> Self { self.0.set("SchedulingStrategy", value.into_expr()); self }
+    pub fn scheduling_strategy(self, value: impl Arg<service::SchedulingStrategy>) -> Self { Self(put(self.0, "SchedulingStrategy", value.into_expr())) }
     /// `ServiceConnectConfiguration`: `ServiceConnectConfiguration`. Update: in place.
-    pub fn service_connect_configuration(mut self, value: impl Arg<service::ServiceConnectConfiguration>) -> Self { self.0.set("ServiceConnectConfiguration", value.into_expr()); self }
+    pub fn service_connect_configuration(self, value: impl Arg<service::ServiceConnectConfiguration>) -> Self { Self(put(self.0, "ServiceConnectConfiguration", value.into_expr())) }
     /// `ServiceName`: text. Update: replacement.
-    pub fn service_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceName", value.into_expr()); self }
+    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr())) }
     /// `ServiceRegistries`: list of `ServiceRegistry`. Update: in place.
-    pub fn service_registries(mut self, value: impl Arg<Arr<service::ServiceRegistry>>) -> Self { self.0.set("ServiceRegistries", value.into_expr()); self }
+    pub fn service_registries(self, value: impl Arg<Arr<service::ServiceRegistry>>) -> Self { Self(put(self.0, "ServiceRegistries", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
-    /// `TaskDefinition`: text. Update: in place.
-    pub fn task_definition(mut self, value: impl Arg<kind::EcsTaskDefinitionArn>) -> Self { self.0.set("TaskDefinition", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    /// `TaskDefinition`: `EcsTaskDefinitionArn`. Update: in place.
+    pub fn task_definition(self, value: impl Arg<kind::EcsTaskDefinitionArn>) -> Self { Self(put(self.0, "TaskDefinition", value.into_expr())) }
     /// `VolumeConfigurations`: list of `ServiceVolumeConfiguration`. Update: in place.
-    pub fn volume_configurations(mut self, value: impl Arg<Arr<service::ServiceVolumeConfiguration>>) -> Self { self.0.set("VolumeConfigurations", value.into_expr()); self }
+    pub fn volume_configurations(self, value: impl Arg<Arr<service::ServiceVolumeConfiguration>>) -> Self { Self(put(self.0, "VolumeConfigurations", value.into_expr())) }
     /// `VpcLatticeConfigurations`: list of `VpcLatticeConfiguration`. Update: in place.
-    pub fn vpc_lattice_configurations(mut self, value: impl Arg<Arr<service::VpcLatticeConfiguration>>) -> Self { self.0.set("VpcLatticeConfigurations", value.into_expr()); self }
+    pub fn vpc_lattice_configurations(self, value: impl Arg<Arr<service::VpcLatticeConfiguration>>) -> Self { Self(put(self.0, "VpcLatticeConfigurations", value.into_expr())) }
 }
 impl Done for CfnServiceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECS::Service`.
 pub mod service {
 use crate::cfn::support::*;
 /// The property type `AdvancedConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-advancedconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdvancedConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AdvancedConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AdvancedConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AdvancedConfiguration<super::missing::AlternateTargetGroupArn> { AdvancedConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AdvancedConfiguration<Missing<super::required::AlternateTargetGroupArn>> { AdvancedConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AdvancedConfiguration<R0> {
     /// `AlternateTargetGroupArn`: text, required. Update: in place.
-    pub fn alternate_target_group_arn(mut self, value: impl Arg<str>) -> AdvancedConfiguration<Set> { self.0.set("AlternateTargetGroupArn", value.into_expr()); AdvancedConfiguration(self.0, Phase) }
+    pub fn alternate_target_group_arn(self, value: impl Arg<str>) -> AdvancedConfiguration<Set> { AdvancedConfiguration(put(self.0, "AlternateTargetGroupArn", value.into_expr()), Phase) }
     /// `ProductionListenerRule`: text. Update: in place.
-    pub fn production_listener_rule(mut self, value: impl Arg<str>) -> Self { self.0.set("ProductionListenerRule", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn production_listener_rule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProductionListenerRule", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `TestListenerRule`: text. Update: in place.
-    pub fn test_listener_rule(mut self, value: impl Arg<str>) -> Self { self.0.set("TestListenerRule", value.into_expr()); self }
+    pub fn test_listener_rule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TestListenerRule", value.into_expr()), Phase) }
 }
 impl Done for AdvancedConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AwsVpcConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-awsvpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AwsVpcConfiguration(Bag);
+#[must_use] pub struct AwsVpcConfiguration(Bag);
 impl AwsVpcConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssignPublicIp`: `AssignPublicIp`. Update: in place.
-    pub fn assign_public_ip(mut self, value: impl Arg<AssignPublicIp>) -> Self { self.0.set("AssignPublicIp", value.into_expr()); self }
-    /// `SecurityGroups`: list of text. Update: in place.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroups", value.into_expr()); self }
-    /// `Subnets`: list of text. Update: in place.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { self.0.set("Subnets", value.into_expr()); self }
+    pub fn assign_public_ip(self, value: impl Arg<AssignPublicIp>) -> Self { Self(put(self.0, "AssignPublicIp", value.into_expr())) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr())) }
+    /// `Subnets`: list of `Ec2SubnetId`. Update: in place.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr())) }
 }
 impl Done for AwsVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CanaryConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-canaryconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CanaryConfiguration(Bag);
+#[must_use] pub struct CanaryConfiguration(Bag);
 impl CanaryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CanaryBakeTimeInMinutes`: integer. Update: in place.
-    pub fn canary_bake_time_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("CanaryBakeTimeInMinutes", value.into_expr()); self }
+    pub fn canary_bake_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CanaryBakeTimeInMinutes", value.into_expr())) }
     /// `CanaryPercent`: number. Update: in place.
-    pub fn canary_percent(mut self, value: impl Arg<f64>) -> Self { self.0.set("CanaryPercent", value.into_expr()); self }
+    pub fn canary_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CanaryPercent", value.into_expr())) }
 }
 impl Done for CanaryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityProviderStrategyItem` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-capacityproviderstrategyitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityProviderStrategyItem(Bag);
+#[must_use] pub struct CapacityProviderStrategyItem(Bag);
 impl CapacityProviderStrategyItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Base`: integer. Update: in place.
-    pub fn base(mut self, value: impl Arg<i64>) -> Self { self.0.set("Base", value.into_expr()); self }
-    /// `CapacityProvider`: text. Update: in place.
-    pub fn capacity_provider(mut self, value: impl Arg<kind::EcsCapacityProviderName>) -> Self { self.0.set("CapacityProvider", value.into_expr()); self }
+    pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value.into_expr())) }
+    /// `CapacityProvider`: `EcsCapacityProviderName`. Update: in place.
+    pub fn capacity_provider(self, value: impl Arg<kind::EcsCapacityProviderName>) -> Self { Self(put(self.0, "CapacityProvider", value.into_expr())) }
     /// `Weight`: integer. Update: in place.
-    pub fn weight(mut self, value: impl Arg<i64>) -> Self { self.0.set("Weight", value.into_expr()); self }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr())) }
 }
 impl Done for CapacityProviderStrategyItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentAlarms` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentalarms.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeploymentAlarms<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct DeploymentAlarms<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl DeploymentAlarms {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeploymentAlarms<super::missing::AlarmNames, super::missing::Enable, super::missing::Rollback> { DeploymentAlarms(Bag::default(), Phase) }
+    pub fn new() -> DeploymentAlarms<Missing<super::required::AlarmNames>, Missing<super::required::Enable>, Missing<super::required::Rollback>> { DeploymentAlarms(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DeploymentAlarms<R0, R1, R2> {
-    /// `AlarmNames`: list of text, required. Update: in place.
-    pub fn alarm_names(mut self, value: impl Arg<Arr<kind::CloudWatchAlarmName>>) -> DeploymentAlarms<Set, R1, R2> { self.0.set("AlarmNames", value.into_expr()); DeploymentAlarms(self.0, Phase) }
+    /// `AlarmNames`: list of `CloudWatchAlarmName`, required. Update: in place.
+    pub fn alarm_names(self, value: impl Arg<Arr<kind::CloudWatchAlarmName>>) -> DeploymentAlarms<Set, R1, R2> { DeploymentAlarms(put(self.0, "AlarmNames", value.into_expr()), Phase) }
     /// `Enable`: boolean, required. Update: in place.
-    pub fn enable(mut self, value: impl Arg<bool>) -> DeploymentAlarms<R0, Set, R2> { self.0.set("Enable", value.into_expr()); DeploymentAlarms(self.0, Phase) }
+    pub fn enable(self, value: impl Arg<bool>) -> DeploymentAlarms<R0, Set, R2> { DeploymentAlarms(put(self.0, "Enable", value.into_expr()), Phase) }
     /// `Rollback`: boolean, required. Update: in place.
-    pub fn rollback(mut self, value: impl Arg<bool>) -> DeploymentAlarms<R0, R1, Set> { self.0.set("Rollback", value.into_expr()); DeploymentAlarms(self.0, Phase) }
+    pub fn rollback(self, value: impl Arg<bool>) -> DeploymentAlarms<R0, R1, Set> { DeploymentAlarms(put(self.0, "Rollback", value.into_expr()), Phase) }
 }
 impl Done for DeploymentAlarms { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentCircuitBreaker` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentcircuitbreaker.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeploymentCircuitBreaker<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DeploymentCircuitBreaker<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DeploymentCircuitBreaker {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeploymentCircuitBreaker<super::missing::Enable, super::missing::Rollback> { DeploymentCircuitBreaker(Bag::default(), Phase) }
+    pub fn new() -> DeploymentCircuitBreaker<Missing<super::required::Enable>, Missing<super::required::Rollback>> { DeploymentCircuitBreaker(Bag::default(), Phase) }
 }
 impl<R0, R1> DeploymentCircuitBreaker<R0, R1> {
     /// `Enable`: boolean, required. Update: in place.
-    pub fn enable(mut self, value: impl Arg<bool>) -> DeploymentCircuitBreaker<Set, R1> { self.0.set("Enable", value.into_expr()); DeploymentCircuitBreaker(self.0, Phase) }
+    pub fn enable(self, value: impl Arg<bool>) -> DeploymentCircuitBreaker<Set, R1> { DeploymentCircuitBreaker(put(self.0, "Enable", value.into_expr()), Phase) }
     /// `ResetOnHealthyTask`: boolean. Update: in place.
-    pub fn reset_on_healthy_task(mut self, value: impl Arg<bool>) -> Self { self.0.set("ResetOnHealthyTask", value.into_expr()); self }
+    pub fn reset_on_healthy_task(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ResetOnHealthyTask", value.into_expr()), Phase) }
     /// `Rollback`: boolean, required. Update: in place.
-    pub fn rollback(mut self, value: impl Arg<bool>) -> DeploymentCircuitBreaker<R0, Set> { self.0.set("Rollback", value.into_expr()); DeploymentCircuitBreaker(self.0, Phase) }
+    pub fn rollback(self, value: impl Arg<bool>) -> DeploymentCircuitBreaker<R0, Set> { DeploymentCircuitBreaker(put(self.0, "Rollback", value.into_expr()), Phase) }
     /// `ThresholdConfiguration`: `ThresholdConfiguration`. Update: in place.
-    pub fn threshold_configuration(mut self, value: impl Arg<ThresholdConfiguration>) -> Self { self.0.set("ThresholdConfiguration", value.into_expr()); self }
+    pub fn threshold_configuration(self, value: impl Arg<ThresholdConfiguration>) -> Self { Self(put(self.0, "ThresholdConfiguration", value.into_expr()), Phase) }
 }
 impl Done for DeploymentCircuitBreaker { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeploymentConfiguration(Bag);
+#[must_use] pub struct DeploymentConfiguration(Bag);
 impl DeploymentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alarms`: `DeploymentAlarms`. Update: in place.
-    pub fn alarms(mut self, value: impl Arg<DeploymentAlarms>) -> Self { self.0.set("Alarms", value.into_expr()); self }
+    pub fn alarms(self, value: impl Arg<DeploymentAlarms>) -> Self { Self(put(self.0, "Alarms", value.into_expr())) }
     /// `BakeTimeInMinutes`: integer. Update: in place.
-    pub fn bake_time_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("BakeTimeInMinutes", value.into_expr()); self }
+    pub fn bake_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BakeTimeInMinutes", value.into_expr())) }
     /// `CanaryConfiguration`: `CanaryConfiguration`. Update: in place.
-    pub fn canary_configuration(mut self, value: impl Arg<CanaryConfiguration>) -> Self { self.0.set("CanaryConfiguration", value.into_expr()); self }
+    pub fn canary_configuration(self, value: impl Arg<CanaryConfiguration>) -> Self { Self(put(self.0, "CanaryConfiguration", value.into_expr())) }
     /// `DeploymentCircuitBreaker`: `DeploymentCircuitBreaker`. Update: in place.
-    pub fn deployment_circuit_breaker(mut self, value: impl Arg<DeploymentCircuitBreaker>) -> Self { self.0.set("DeploymentCircuitBreaker", value.into_expr()); self }
+    pub fn deployment_circuit_breaker(self, value: impl Arg<DeploymentCircuitBreaker>) -> Self { Self(put(self.0, "DeploymentCircuitBreaker", value.into_expr())) }
     /// `EarlySuccessCriteria`: `DeploymentEarlySuccessCriteria`. Update: in place.
-    pub fn early_success_criteria(mut self, value: impl Arg<DeploymentEarlySuccessCriteria>) -> Self { self.0.set("EarlySuccessCriteria", value.into_expr()); self }
+    pub fn early_success_criteria(self, value: impl Arg<DeploymentEarlySuccessCriteria>) -> Self { Self(put(self.0, "EarlySuccessCriteria", value.into_expr())) }
     /// `LifecycleHooks`: list of `DeploymentLifecycleHook`. Update: in place.
-    pub fn lifecycle_hooks(mut self, value: impl Arg<Arr<DeploymentLifecycleHook>>) -> Self { self.0.set("LifecycleHooks", value.into_expr()); self }
+    pub fn lifecycle_hooks(self, value: impl Arg<Arr<DeploymentLifecycleHook>>) -> Self { Self(put(self.0, "LifecycleHooks", value.into_expr())) }
     /// `LinearConfiguration`: `LinearConfiguration`. Update: in place.
-    pub fn linear_configuration(mut self, value: impl Arg<LinearConfiguration>) -> Self { self.0.set("LinearConfiguration", value.into_expr()); self }
+    pub fn linear_configuration(self, value: impl Arg<LinearConfiguration>) -> Self { Self(put(self.0, "LinearConfiguration", value.into_expr())) }
     /// `MaximumPercent`: integer. Update: in place.
-    pub fn maximum_percent(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumPercent", value.into_expr()); self }
+    pub fn maximum_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumPercent", value.into_expr())) }
     /// `MinimumHealthyPercent`: integer. Update: in place.
-    pub fn minimum_healthy_percent(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinimumHealthyPercent", value.into_expr()); self }
+    pub fn minimum_healthy_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumHealthyPercent", value.into_expr())) }
     /// `Strategy`: `Strategy`. Update: in place.
-    pub fn strategy(mut self, value: impl Arg<Strategy>) -> Self { self.0.set("Strategy", value.into_expr()); self }
+    pub fn strategy(self, value: impl Arg<Strategy>) -> Self { Self(put(self.0, "Strategy", value.into_expr())) }
 }
 impl Done for DeploymentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentController` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentcontroller.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeploymentController(Bag);
+#[must_use] pub struct DeploymentController(Bag);
 impl DeploymentController {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: `DeploymentControllerType`. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<DeploymentControllerType>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<DeploymentControllerType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for DeploymentController { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentEarlySuccessCriteria` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentearlysuccesscriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeploymentEarlySuccessCriteria(Bag);
+#[must_use] pub struct DeploymentEarlySuccessCriteria(Bag);
 impl DeploymentEarlySuccessCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enable`: boolean. Update: in place.
-    pub fn enable(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enable", value.into_expr()); self }
+    pub fn enable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enable", value.into_expr())) }
     /// `HealthyPercent`: integer. Update: in place.
-    pub fn healthy_percent(mut self, value: impl Arg<i64>) -> Self { self.0.set("HealthyPercent", value.into_expr()); self }
+    pub fn healthy_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyPercent", value.into_expr())) }
     /// `SourceServiceRevisionCleanup`: `SourceServiceRevisionCleanup`. Update: in place.
-    pub fn source_service_revision_cleanup(mut self, value: impl Arg<SourceServiceRevisionCleanup>) -> Self { self.0.set("SourceServiceRevisionCleanup", value.into_expr()); self }
+    pub fn source_service_revision_cleanup(self, value: impl Arg<SourceServiceRevisionCleanup>) -> Self { Self(put(self.0, "SourceServiceRevisionCleanup", value.into_expr())) }
 }
 impl Done for DeploymentEarlySuccessCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentLifecycleHook` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentlifecyclehook.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeploymentLifecycleHook<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DeploymentLifecycleHook<R0 = Set>(Bag, Phase<(R0,)>);
 impl DeploymentLifecycleHook {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeploymentLifecycleHook<super::missing::LifecycleStages> { DeploymentLifecycleHook(Bag::default(), Phase) }
+    pub fn new() -> DeploymentLifecycleHook<Missing<super::required::LifecycleStages>> { DeploymentLifecycleHook(Bag::default(), Phase) }
 }
 impl<R0> DeploymentLifecycleHook<R0> {
     /// `HookDetails`: JSON. Update: in place.
-    pub fn hook_details(mut self, value: impl Arg<Any>) -> Self { self.0.set("HookDetails", value.into_expr()); self }
+    pub fn hook_details(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "HookDetails", value.into_expr()), Phase) }
     /// `HookTargetArn`: text. Update: in place.
-    pub fn hook_target_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("HookTargetArn", value.into_expr()); self }
+    pub fn hook_target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HookTargetArn", value.into_expr()), Phase) }
     /// `LifecycleStages`: list of `LifecycleStages`, required. Update: in place.
-    pub fn lifecycle_stages(mut self, value: impl Arg<Arr<LifecycleStages>>) -> DeploymentLifecycleHook<Set> { self.0.set("LifecycleStages", value.into_expr()); DeploymentLifecycleHook(self.0, Phase) }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn lifecycle_stages(self, value: impl Arg<Arr<LifecycleStages>>) -> DeploymentLifecycleHook<Set> { DeploymentLifecycleHook(put(self.0, "LifecycleStages", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `TargetType`: `TargetType`. Update: in place.
-    pub fn target_type(mut self, value: impl Arg<TargetType>) -> Self { self.0.set("TargetType", value.into_expr()); self }
+    pub fn target_type(self, value: impl Arg<TargetType>) -> Self { Self(put(self.0, "TargetType", value.into_expr()), Phase) }
     /// `TimeoutConfiguration`: `HookTimeoutConfig`. Update: in place.
-    pub fn timeout_configuration(mut self, value: impl Arg<HookTimeoutConfig>) -> Self { self.0.set("TimeoutConfiguration", value.into_expr()); self }
+    pub fn timeout_configuration(self, value: impl Arg<HookTimeoutConfig>) -> Self { Self(put(self.0, "TimeoutConfiguration", value.into_expr()), Phase) }
 }
 impl Done for DeploymentLifecycleHook { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EBSTagSpecification` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-ebstagspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EBSTagSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EBSTagSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl EBSTagSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EBSTagSpecification<super::missing::ResourceType> { EBSTagSpecification(Bag::default(), Phase) }
+    pub fn new() -> EBSTagSpecification<Missing<super::required::ResourceType>> { EBSTagSpecification(Bag::default(), Phase) }
 }
 impl<R0> EBSTagSpecification<R0> {
     /// `PropagateTags`: `PropagateTags`. Update: in place.
-    pub fn propagate_tags(mut self, value: impl Arg<PropagateTags>) -> Self { self.0.set("PropagateTags", value.into_expr()); self }
+    pub fn propagate_tags(self, value: impl Arg<PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr()), Phase) }
     /// `ResourceType`: text, required. Update: in place.
-    pub fn resource_type(mut self, value: impl Arg<str>) -> EBSTagSpecification<Set> { self.0.set("ResourceType", value.into_expr()); EBSTagSpecification(self.0, Phase) }
+    pub fn resource_type(self, value: impl Arg<str>) -> EBSTagSpecification<Set> { EBSTagSpecification(put(self.0, "ResourceType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for EBSTagSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ForceNewDeployment` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-forcenewdeployment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ForceNewDeployment<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ForceNewDeployment<R0 = Set>(Bag, Phase<(R0,)>);
 impl ForceNewDeployment {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ForceNewDeployment<super::missing::EnableForceNewDeployment> { ForceNewDeployment(Bag::default(), Phase) }
+    pub fn new() -> ForceNewDeployment<Missing<super::required::EnableForceNewDeployment>> { ForceNewDeployment(Bag::default(), Phase) }
 }
 impl<R0> ForceNewDeployment<R0> {
     /// `EnableForceNewDeployment`: boolean, required. Update: in place.
-    pub fn enable_force_new_deployment(mut self, value: impl Arg<bool>) -> ForceNewDeployment<Set> { self.0.set("EnableForceNewDeployment", value.into_expr()); ForceNewDeployment(self.0, Phase) }
+    pub fn enable_force_new_deployment(self, value: impl Arg<bool>) -> ForceNewDeployment<Set> { ForceNewDeployment(put(self.0, "EnableForceNewDeployment", value.into_expr()), Phase) }
     /// `ForceNewDeploymentNonce`: text. Update: in place.
-    pub fn force_new_deployment_nonce(mut self, value: impl Arg<str>) -> Self { self.0.set("ForceNewDeploymentNonce", value.into_expr()); self }
+    pub fn force_new_deployment_nonce(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ForceNewDeploymentNonce", value.into_expr()), Phase) }
 }
 impl Done for ForceNewDeployment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HookTimeoutConfig` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-hooktimeoutconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HookTimeoutConfig(Bag);
+#[must_use] pub struct HookTimeoutConfig(Bag);
 impl HookTimeoutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: `Action`. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
     /// `TimeoutInMinutes`: integer. Update: in place.
-    pub fn timeout_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutInMinutes", value.into_expr()); self }
+    pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value.into_expr())) }
 }
 impl Done for HookTimeoutConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinearConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-linearconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LinearConfiguration(Bag);
+#[must_use] pub struct LinearConfiguration(Bag);
 impl LinearConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StepBakeTimeInMinutes`: integer. Update: in place.
-    pub fn step_bake_time_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("StepBakeTimeInMinutes", value.into_expr()); self }
+    pub fn step_bake_time_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StepBakeTimeInMinutes", value.into_expr())) }
     /// `StepPercent`: number. Update: in place.
-    pub fn step_percent(mut self, value: impl Arg<f64>) -> Self { self.0.set("StepPercent", value.into_expr()); self }
+    pub fn step_percent(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StepPercent", value.into_expr())) }
 }
 impl Done for LinearConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoadBalancer` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-loadbalancer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoadBalancer(Bag);
+#[must_use] pub struct LoadBalancer(Bag);
 impl LoadBalancer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdvancedConfiguration`: `AdvancedConfiguration`. Update: in place.
-    pub fn advanced_configuration(mut self, value: impl Arg<AdvancedConfiguration>) -> Self { self.0.set("AdvancedConfiguration", value.into_expr()); self }
+    pub fn advanced_configuration(self, value: impl Arg<AdvancedConfiguration>) -> Self { Self(put(self.0, "AdvancedConfiguration", value.into_expr())) }
     /// `ContainerName`: text. Update: in place.
-    pub fn container_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerName", value.into_expr()); self }
+    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
     /// `ContainerPort`: integer. Update: in place.
-    pub fn container_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("ContainerPort", value.into_expr()); self }
-    /// `LoadBalancerName`: text. Update: in place.
-    pub fn load_balancer_name(mut self, value: impl Arg<kind::ElasticLoadBalancingLoadBalancerName>) -> Self { self.0.set("LoadBalancerName", value.into_expr()); self }
-    /// `TargetGroupArn`: text. Update: in place.
-    pub fn target_group_arn(mut self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { self.0.set("TargetGroupArn", value.into_expr()); self }
+    pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value.into_expr())) }
+    /// `LoadBalancerName`: `ElasticLoadBalancingLoadBalancerName`. Update: in place.
+    pub fn load_balancer_name(self, value: impl Arg<kind::ElasticLoadBalancingLoadBalancerName>) -> Self { Self(put(self.0, "LoadBalancerName", value.into_expr())) }
+    /// `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`. Update: in place.
+    pub fn target_group_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { Self(put(self.0, "TargetGroupArn", value.into_expr())) }
 }
 impl Done for LoadBalancer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-logconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogConfiguration(Bag);
+#[must_use] pub struct LogConfiguration(Bag);
 impl LogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogDriver`: text. Update: in place.
-    pub fn log_driver(mut self, value: impl Arg<str>) -> Self { self.0.set("LogDriver", value.into_expr()); self }
+    pub fn log_driver(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogDriver", value.into_expr())) }
     /// `Options`: map of text. Update: in place.
-    pub fn options(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Options", value.into_expr()); self }
+    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr())) }
     /// `SecretOptions`: list of `Secret`. Update: in place.
-    pub fn secret_options(mut self, value: impl Arg<Arr<Secret>>) -> Self { self.0.set("SecretOptions", value.into_expr()); self }
+    pub fn secret_options(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "SecretOptions", value.into_expr())) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-metricconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MetricConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MetricConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricConfiguration<super::missing::MetricNames, super::missing::ResolutionSeconds> { MetricConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MetricConfiguration<Missing<super::required::MetricNames>, Missing<super::required::ResolutionSeconds>> { MetricConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricConfiguration<R0, R1> {
     /// `MetricNames`: list of `MetricNames`, required. Update: in place.
-    pub fn metric_names(mut self, value: impl Arg<Arr<MetricNames>>) -> MetricConfiguration<Set, R1> { self.0.set("MetricNames", value.into_expr()); MetricConfiguration(self.0, Phase) }
+    pub fn metric_names(self, value: impl Arg<Arr<MetricNames>>) -> MetricConfiguration<Set, R1> { MetricConfiguration(put(self.0, "MetricNames", value.into_expr()), Phase) }
     /// `ResolutionSeconds`: integer, required. Update: in place.
-    pub fn resolution_seconds(mut self, value: impl Arg<i64>) -> MetricConfiguration<R0, Set> { self.0.set("ResolutionSeconds", value.into_expr()); MetricConfiguration(self.0, Phase) }
+    pub fn resolution_seconds(self, value: impl Arg<i64>) -> MetricConfiguration<R0, Set> { MetricConfiguration(put(self.0, "ResolutionSeconds", value.into_expr()), Phase) }
 }
 impl Done for MetricConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonitoringConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-monitoringconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MonitoringConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MonitoringConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MonitoringConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MonitoringConfiguration<super::missing::MetricConfigurations> { MonitoringConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MonitoringConfiguration<Missing<super::required::MetricConfigurations>> { MonitoringConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MonitoringConfiguration<R0> {
     /// `MetricConfigurations`: list of `MetricConfiguration`, required. Update: in place.
-    pub fn metric_configurations(mut self, value: impl Arg<Arr<MetricConfiguration>>) -> MonitoringConfiguration<Set> { self.0.set("MetricConfigurations", value.into_expr()); MonitoringConfiguration(self.0, Phase) }
+    pub fn metric_configurations(self, value: impl Arg<Arr<MetricConfiguration>>) -> MonitoringConfiguration<Set> { MonitoringConfiguration(put(self.0, "MetricConfigurations", value.into_expr()), Phase) }
 }
 impl Done for MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-networkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkConfiguration(Bag);
+#[must_use] pub struct NetworkConfiguration(Bag);
 impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsvpcConfiguration`: `AwsVpcConfiguration`. Update: in place.
-    pub fn awsvpc_configuration(mut self, value: impl Arg<AwsVpcConfiguration>) -> Self { self.0.set("AwsvpcConfiguration", value.into_expr()); self }
+    pub fn awsvpc_configuration(self, value: impl Arg<AwsVpcConfiguration>) -> Self { Self(put(self.0, "AwsvpcConfiguration", value.into_expr())) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlacementConstraint` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-placementconstraint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PlacementConstraint<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PlacementConstraint<R0 = Set>(Bag, Phase<(R0,)>);
 impl PlacementConstraint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PlacementConstraint<super::missing::Type> { PlacementConstraint(Bag::default(), Phase) }
+    pub fn new() -> PlacementConstraint<Missing<super::required::Type>> { PlacementConstraint(Bag::default(), Phase) }
 }
 impl<R0> PlacementConstraint<R0> {
     /// `Expression`: text. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> Self { self.0.set("Expression", value.into_expr()); self }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> PlacementConstraint<Set> { self.0.set("Type", value.into_expr()); PlacementConstraint(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> PlacementConstraint<Set> { PlacementConstraint(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for PlacementConstraint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlacementStrategy` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-placementstrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PlacementStrategy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PlacementStrategy<R0 = Set>(Bag, Phase<(R0,)>);
 impl PlacementStrategy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PlacementStrategy<super::missing::Type> { PlacementStrategy(Bag::default(), Phase) }
+    pub fn new() -> PlacementStrategy<Missing<super::required::Type>> { PlacementStrategy(Bag::default(), Phase) }
 }
 impl<R0> PlacementStrategy<R0> {
     /// `Field`: text. Update: in place.
-    pub fn field(mut self, value: impl Arg<str>) -> Self { self.0.set("Field", value.into_expr()); self }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr()), Phase) }
     /// `Type`: `PlacementStrategyType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<PlacementStrategyType>) -> PlacementStrategy<Set> { self.0.set("Type", value.into_expr()); PlacementStrategy(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<PlacementStrategyType>) -> PlacementStrategy<Set> { PlacementStrategy(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for PlacementStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Secret` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-secret.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Secret<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Secret<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Secret {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Secret<super::missing::Name, super::missing::ValueFrom> { Secret(Bag::default(), Phase) }
+    pub fn new() -> Secret<Missing<super::required::Name>, Missing<super::required::ValueFrom>> { Secret(Bag::default(), Phase) }
 }
 impl<R0, R1> Secret<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Secret<Set, R1> { self.0.set("Name", value.into_expr()); Secret(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Secret<Set, R1> { Secret(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ValueFrom`: text, required. Update: in place.
-    pub fn value_from(mut self, value: impl Arg<str>) -> Secret<R0, Set> { self.0.set("ValueFrom", value.into_expr()); Secret(self.0, Phase) }
+    pub fn value_from(self, value: impl Arg<str>) -> Secret<R0, Set> { Secret(put(self.0, "ValueFrom", value.into_expr()), Phase) }
 }
 impl Done for Secret { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConnectAccessLogConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectaccesslogconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceConnectAccessLogConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServiceConnectAccessLogConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServiceConnectAccessLogConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceConnectAccessLogConfiguration<super::missing::Format> { ServiceConnectAccessLogConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ServiceConnectAccessLogConfiguration<Missing<super::required::Format>> { ServiceConnectAccessLogConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ServiceConnectAccessLogConfiguration<R0> {
     /// `Format`: `Format`, required. Update: in place.
-    pub fn format(mut self, value: impl Arg<Format>) -> ServiceConnectAccessLogConfiguration<Set> { self.0.set("Format", value.into_expr()); ServiceConnectAccessLogConfiguration(self.0, Phase) }
+    pub fn format(self, value: impl Arg<Format>) -> ServiceConnectAccessLogConfiguration<Set> { ServiceConnectAccessLogConfiguration(put(self.0, "Format", value.into_expr()), Phase) }
     /// `IncludeQueryParameters`: `IncludeQueryParameters`. Update: in place.
-    pub fn include_query_parameters(mut self, value: impl Arg<IncludeQueryParameters>) -> Self { self.0.set("IncludeQueryParameters", value.into_expr()); self }
+    pub fn include_query_parameters(self, value: impl Arg<IncludeQueryParameters>) -> Self { Self(put(self.0, "IncludeQueryParameters", value.into_expr()), Phase) }
 }
 impl Done for ServiceConnectAccessLogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConnectClientAlias` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectclientalias.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceConnectClientAlias<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServiceConnectClientAlias<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServiceConnectClientAlias {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceConnectClientAlias<super::missing::Port> { ServiceConnectClientAlias(Bag::default(), Phase) }
+    pub fn new() -> ServiceConnectClientAlias<Missing<super::required::Port>> { ServiceConnectClientAlias(Bag::default(), Phase) }
 }
 impl<R0> ServiceConnectClientAlias<R0> {
     /// `DnsName`: text. Update: in place.
-    pub fn dns_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DnsName", value.into_expr()); self }
+    pub fn dns_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsName", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> ServiceConnectClientAlias<Set> { self.0.set("Port", value.into_expr()); ServiceConnectClientAlias(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> ServiceConnectClientAlias<Set> { ServiceConnectClientAlias(put(self.0, "Port", value.into_expr()), Phase) }
     /// `TestTrafficRules`: `ServiceConnectTestTrafficRules`. Update: in place.
-    pub fn test_traffic_rules(mut self, value: impl Arg<ServiceConnectTestTrafficRules>) -> Self { self.0.set("TestTrafficRules", value.into_expr()); self }
+    pub fn test_traffic_rules(self, value: impl Arg<ServiceConnectTestTrafficRules>) -> Self { Self(put(self.0, "TestTrafficRules", value.into_expr()), Phase) }
 }
 impl Done for ServiceConnectClientAlias { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConnectConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceConnectConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServiceConnectConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServiceConnectConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceConnectConfiguration<super::missing::Enabled> { ServiceConnectConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ServiceConnectConfiguration<Missing<super::required::Enabled>> { ServiceConnectConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ServiceConnectConfiguration<R0> {
     /// `AccessLogConfiguration`: `ServiceConnectAccessLogConfiguration`. Update: in place.
-    pub fn access_log_configuration(mut self, value: impl Arg<ServiceConnectAccessLogConfiguration>) -> Self { self.0.set("AccessLogConfiguration", value.into_expr()); self }
+    pub fn access_log_configuration(self, value: impl Arg<ServiceConnectAccessLogConfiguration>) -> Self { Self(put(self.0, "AccessLogConfiguration", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> ServiceConnectConfiguration<Set> { self.0.set("Enabled", value.into_expr()); ServiceConnectConfiguration(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> ServiceConnectConfiguration<Set> { ServiceConnectConfiguration(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `LogConfiguration`: `LogConfiguration`. Update: in place.
-    pub fn log_configuration(mut self, value: impl Arg<LogConfiguration>) -> Self { self.0.set("LogConfiguration", value.into_expr()); self }
+    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
     /// `Namespace`: text. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr()), Phase) }
     /// `Services`: list of `ServiceConnectService`. Update: in place.
-    pub fn services(mut self, value: impl Arg<Arr<ServiceConnectService>>) -> Self { self.0.set("Services", value.into_expr()); self }
+    pub fn services(self, value: impl Arg<Arr<ServiceConnectService>>) -> Self { Self(put(self.0, "Services", value.into_expr()), Phase) }
 }
 impl Done for ServiceConnectConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConnectService` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnectservice.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceConnectService<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServiceConnectService<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServiceConnectService {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceConnectService<super::missing::PortName> { ServiceConnectService(Bag::default(), Phase) }
+    pub fn new() -> ServiceConnectService<Missing<super::required::PortName>> { ServiceConnectService(Bag::default(), Phase) }
 }
 impl<R0> ServiceConnectService<R0> {
     /// `ClientAliases`: list of `ServiceConnectClientAlias`. Update: in place.
-    pub fn client_aliases(mut self, value: impl Arg<Arr<ServiceConnectClientAlias>>) -> Self { self.0.set("ClientAliases", value.into_expr()); self }
+    pub fn client_aliases(self, value: impl Arg<Arr<ServiceConnectClientAlias>>) -> Self { Self(put(self.0, "ClientAliases", value.into_expr()), Phase) }
     /// `DiscoveryName`: text. Update: in place.
-    pub fn discovery_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DiscoveryName", value.into_expr()); self }
+    pub fn discovery_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DiscoveryName", value.into_expr()), Phase) }
     /// `IngressPortOverride`: integer. Update: in place.
-    pub fn ingress_port_override(mut self, value: impl Arg<i64>) -> Self { self.0.set("IngressPortOverride", value.into_expr()); self }
+    pub fn ingress_port_override(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IngressPortOverride", value.into_expr()), Phase) }
     /// `PortName`: text, required. Update: in place.
-    pub fn port_name(mut self, value: impl Arg<str>) -> ServiceConnectService<Set> { self.0.set("PortName", value.into_expr()); ServiceConnectService(self.0, Phase) }
+    pub fn port_name(self, value: impl Arg<str>) -> ServiceConnectService<Set> { ServiceConnectService(put(self.0, "PortName", value.into_expr()), Phase) }
     /// `Timeout`: `TimeoutConfiguration`. Update: in place.
-    pub fn timeout(mut self, value: impl Arg<TimeoutConfiguration>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<TimeoutConfiguration>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
     /// `Tls`: `ServiceConnectTlsConfiguration`. Update: in place.
-    pub fn tls(mut self, value: impl Arg<ServiceConnectTlsConfiguration>) -> Self { self.0.set("Tls", value.into_expr()); self }
+    pub fn tls(self, value: impl Arg<ServiceConnectTlsConfiguration>) -> Self { Self(put(self.0, "Tls", value.into_expr()), Phase) }
 }
 impl Done for ServiceConnectService { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConnectTestTrafficRules` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttesttrafficrules.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceConnectTestTrafficRules<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServiceConnectTestTrafficRules<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServiceConnectTestTrafficRules {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceConnectTestTrafficRules<super::missing::Header> { ServiceConnectTestTrafficRules(Bag::default(), Phase) }
+    pub fn new() -> ServiceConnectTestTrafficRules<Missing<super::required::Header>> { ServiceConnectTestTrafficRules(Bag::default(), Phase) }
 }
 impl<R0> ServiceConnectTestTrafficRules<R0> {
     /// `Header`: `ServiceConnectTestTrafficRulesHeader`, required. Update: in place.
-    pub fn header(mut self, value: impl Arg<ServiceConnectTestTrafficRulesHeader>) -> ServiceConnectTestTrafficRules<Set> { self.0.set("Header", value.into_expr()); ServiceConnectTestTrafficRules(self.0, Phase) }
+    pub fn header(self, value: impl Arg<ServiceConnectTestTrafficRulesHeader>) -> ServiceConnectTestTrafficRules<Set> { ServiceConnectTestTrafficRules(put(self.0, "Header", value.into_expr()), Phase) }
 }
 impl Done for ServiceConnectTestTrafficRules { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConnectTestTrafficRulesHeader` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttesttrafficrulesheader.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceConnectTestTrafficRulesHeader<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServiceConnectTestTrafficRulesHeader<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServiceConnectTestTrafficRulesHeader {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceConnectTestTrafficRulesHeader<super::missing::Name> { ServiceConnectTestTrafficRulesHeader(Bag::default(), Phase) }
+    pub fn new() -> ServiceConnectTestTrafficRulesHeader<Missing<super::required::Name>> { ServiceConnectTestTrafficRulesHeader(Bag::default(), Phase) }
 }
 impl<R0> ServiceConnectTestTrafficRulesHeader<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ServiceConnectTestTrafficRulesHeader<Set> { self.0.set("Name", value.into_expr()); ServiceConnectTestTrafficRulesHeader(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ServiceConnectTestTrafficRulesHeader<Set> { ServiceConnectTestTrafficRulesHeader(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: `ServiceConnectTestTrafficRulesHeaderValue`. Update: in place.
-    pub fn value(mut self, value: impl Arg<ServiceConnectTestTrafficRulesHeaderValue>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<ServiceConnectTestTrafficRulesHeaderValue>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ServiceConnectTestTrafficRulesHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConnectTestTrafficRulesHeaderValue` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttesttrafficrulesheadervalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceConnectTestTrafficRulesHeaderValue<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServiceConnectTestTrafficRulesHeaderValue<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServiceConnectTestTrafficRulesHeaderValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceConnectTestTrafficRulesHeaderValue<super::missing::Exact> { ServiceConnectTestTrafficRulesHeaderValue(Bag::default(), Phase) }
+    pub fn new() -> ServiceConnectTestTrafficRulesHeaderValue<Missing<super::required::Exact>> { ServiceConnectTestTrafficRulesHeaderValue(Bag::default(), Phase) }
 }
 impl<R0> ServiceConnectTestTrafficRulesHeaderValue<R0> {
     /// `Exact`: text, required. Update: in place.
-    pub fn exact(mut self, value: impl Arg<str>) -> ServiceConnectTestTrafficRulesHeaderValue<Set> { self.0.set("Exact", value.into_expr()); ServiceConnectTestTrafficRulesHeaderValue(self.0, Phase) }
+    pub fn exact(self, value: impl Arg<str>) -> ServiceConnectTestTrafficRulesHeaderValue<Set> { ServiceConnectTestTrafficRulesHeaderValue(put(self.0, "Exact", value.into_expr()), Phase) }
 }
 impl Done for ServiceConnectTestTrafficRulesHeaderValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConnectTlsCertificateAuthority` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttlscertificateauthority.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceConnectTlsCertificateAuthority(Bag);
+#[must_use] pub struct ServiceConnectTlsCertificateAuthority(Bag);
 impl ServiceConnectTlsCertificateAuthority {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsPcaAuthorityArn`: text. Update: in place.
-    pub fn aws_pca_authority_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("AwsPcaAuthorityArn", value.into_expr()); self }
+    pub fn aws_pca_authority_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsPcaAuthorityArn", value.into_expr())) }
 }
 impl Done for ServiceConnectTlsCertificateAuthority { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceConnectTlsConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceconnecttlsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceConnectTlsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServiceConnectTlsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServiceConnectTlsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceConnectTlsConfiguration<super::missing::IssuerCertificateAuthority> { ServiceConnectTlsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ServiceConnectTlsConfiguration<Missing<super::required::IssuerCertificateAuthority>> { ServiceConnectTlsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ServiceConnectTlsConfiguration<R0> {
     /// `IssuerCertificateAuthority`: `ServiceConnectTlsCertificateAuthority`, required. Update: in place.
-    pub fn issuer_certificate_authority(mut self, value: impl Arg<ServiceConnectTlsCertificateAuthority>) -> ServiceConnectTlsConfiguration<Set> { self.0.set("IssuerCertificateAuthority", value.into_expr()); ServiceConnectTlsConfiguration(self.0, Phase) }
+    pub fn issuer_certificate_authority(self, value: impl Arg<ServiceConnectTlsCertificateAuthority>) -> ServiceConnectTlsConfiguration<Set> { ServiceConnectTlsConfiguration(put(self.0, "IssuerCertificateAuthority", value.into_expr()), Phase) }
     /// `KmsKey`: text. Update: in place.
-    pub fn kms_key(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKey", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for ServiceConnectTlsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceManagedEBSVolumeConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicemanagedebsvolumeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceManagedEBSVolumeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServiceManagedEBSVolumeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServiceManagedEBSVolumeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceManagedEBSVolumeConfiguration<super::missing::RoleArn> { ServiceManagedEBSVolumeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ServiceManagedEBSVolumeConfiguration<Missing<super::required::RoleArn>> { ServiceManagedEBSVolumeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ServiceManagedEBSVolumeConfiguration<R0> {
     /// `Encrypted`: boolean. Update: in place.
-    pub fn encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("Encrypted", value.into_expr()); self }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr()), Phase) }
     /// `FilesystemType`: text. Update: in place.
-    pub fn filesystem_type(mut self, value: impl Arg<str>) -> Self { self.0.set("FilesystemType", value.into_expr()); self }
+    pub fn filesystem_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilesystemType", value.into_expr()), Phase) }
     /// `Iops`: integer. Update: in place.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> ServiceManagedEBSVolumeConfiguration<Set> { self.0.set("RoleArn", value.into_expr()); ServiceManagedEBSVolumeConfiguration(self.0, Phase) }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ServiceManagedEBSVolumeConfiguration<Set> { ServiceManagedEBSVolumeConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SizeInGiB`: integer. Update: in place.
-    pub fn size_in_gi_b(mut self, value: impl Arg<i64>) -> Self { self.0.set("SizeInGiB", value.into_expr()); self }
+    pub fn size_in_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInGiB", value.into_expr()), Phase) }
     /// `SnapshotId`: text. Update: in place.
-    pub fn snapshot_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotId", value.into_expr()); self }
+    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr()), Phase) }
     /// `TagSpecifications`: list of `EBSTagSpecification`. Update: in place.
-    pub fn tag_specifications(mut self, value: impl Arg<Arr<EBSTagSpecification>>) -> Self { self.0.set("TagSpecifications", value.into_expr()); self }
+    pub fn tag_specifications(self, value: impl Arg<Arr<EBSTagSpecification>>) -> Self { Self(put(self.0, "TagSpecifications", value.into_expr()), Phase) }
     /// `Throughput`: integer. Update: in place.
-    pub fn throughput(mut self, value: impl Arg<i64>) -> Self { self.0.set("Throughput", value.into_expr()); self }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr()), Phase) }
     /// `VolumeInitializationRate`: integer. Update: in place.
-    pub fn volume_initialization_rate(mut self, value: impl Arg<i64>) -> Self { self.0.set("VolumeInitializationRate", value.into_expr()); self }
+    pub fn volume_initialization_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeInitializationRate", value.into_expr()), Phase) }
     /// `VolumeType`: text. Update: in place.
-    pub fn volume_type(mut self, value: impl Arg<str>) -> Self { self.0.set("VolumeType", value.into_expr()); self }
+    pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value.into_expr()), Phase) }
 }
 impl Done for ServiceManagedEBSVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceRegistry` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-serviceregistry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceRegistry(Bag);
+#[must_use] pub struct ServiceRegistry(Bag);
 impl ServiceRegistry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerName`: text. Update: in place.
-    pub fn container_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerName", value.into_expr()); self }
+    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
     /// `ContainerPort`: integer. Update: in place.
-    pub fn container_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("ContainerPort", value.into_expr()); self }
+    pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value.into_expr())) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `RegistryArn`: text. Update: in place.
-    pub fn registry_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("RegistryArn", value.into_expr()); self }
+    pub fn registry_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryArn", value.into_expr())) }
 }
 impl Done for ServiceRegistry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceVolumeConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-servicevolumeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceVolumeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServiceVolumeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServiceVolumeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceVolumeConfiguration<super::missing::Name> { ServiceVolumeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ServiceVolumeConfiguration<Missing<super::required::Name>> { ServiceVolumeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ServiceVolumeConfiguration<R0> {
     /// `ManagedEBSVolume`: `ServiceManagedEBSVolumeConfiguration`. Update: in place.
-    pub fn managed_ebs_volume(mut self, value: impl Arg<ServiceManagedEBSVolumeConfiguration>) -> Self { self.0.set("ManagedEBSVolume", value.into_expr()); self }
+    pub fn managed_ebs_volume(self, value: impl Arg<ServiceManagedEBSVolumeConfiguration>) -> Self { Self(put(self.0, "ManagedEBSVolume", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ServiceVolumeConfiguration<Set> { self.0.set("Name", value.into_expr()); ServiceVolumeConfiguration(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ServiceVolumeConfiguration<Set> { ServiceVolumeConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for ServiceVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ThresholdConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-thresholdconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ThresholdConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ThresholdConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ThresholdConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ThresholdConfiguration<super::missing::Type, super::missing::Value> { ThresholdConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ThresholdConfiguration<Missing<super::required::Type>, Missing<super::required::Value>> { ThresholdConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ThresholdConfiguration<R0, R1> {
     /// `Type`: `ThresholdConfigurationType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<ThresholdConfigurationType>) -> ThresholdConfiguration<Set, R1> { self.0.set("Type", value.into_expr()); ThresholdConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<ThresholdConfigurationType>) -> ThresholdConfiguration<Set, R1> { ThresholdConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: integer, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<i64>) -> ThresholdConfiguration<R0, Set> { self.0.set("Value", value.into_expr()); ThresholdConfiguration(self.0, Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> ThresholdConfiguration<R0, Set> { ThresholdConfiguration(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ThresholdConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeoutConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-timeoutconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimeoutConfiguration(Bag);
+#[must_use] pub struct TimeoutConfiguration(Bag);
 impl TimeoutConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdleTimeoutSeconds`: integer. Update: in place.
-    pub fn idle_timeout_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("IdleTimeoutSeconds", value.into_expr()); self }
+    pub fn idle_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeoutSeconds", value.into_expr())) }
     /// `PerRequestTimeoutSeconds`: integer. Update: in place.
-    pub fn per_request_timeout_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("PerRequestTimeoutSeconds", value.into_expr()); self }
+    pub fn per_request_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PerRequestTimeoutSeconds", value.into_expr())) }
 }
 impl Done for TimeoutConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcLatticeConfiguration` of `AWS::ECS::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-vpclatticeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcLatticeConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct VpcLatticeConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl VpcLatticeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcLatticeConfiguration<super::missing::PortName, super::missing::RoleArn, super::missing::TargetGroupArn> { VpcLatticeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VpcLatticeConfiguration<Missing<super::required::PortName>, Missing<super::required::RoleArn>, Missing<super::required::TargetGroupArn>> { VpcLatticeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> VpcLatticeConfiguration<R0, R1, R2> {
     /// `PortName`: text, required. Update: in place.
-    pub fn port_name(mut self, value: impl Arg<str>) -> VpcLatticeConfiguration<Set, R1, R2> { self.0.set("PortName", value.into_expr()); VpcLatticeConfiguration(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> VpcLatticeConfiguration<R0, Set, R2> { self.0.set("RoleArn", value.into_expr()); VpcLatticeConfiguration(self.0, Phase) }
+    pub fn port_name(self, value: impl Arg<str>) -> VpcLatticeConfiguration<Set, R1, R2> { VpcLatticeConfiguration(put(self.0, "PortName", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> VpcLatticeConfiguration<R0, Set, R2> { VpcLatticeConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `TargetGroupArn`: text, required. Update: in place.
-    pub fn target_group_arn(mut self, value: impl Arg<str>) -> VpcLatticeConfiguration<R0, R1, Set> { self.0.set("TargetGroupArn", value.into_expr()); VpcLatticeConfiguration(self.0, Phase) }
+    pub fn target_group_arn(self, value: impl Arg<str>) -> VpcLatticeConfiguration<R0, R1, Set> { VpcLatticeConfiguration(put(self.0, "TargetGroupArn", value.into_expr()), Phase) }
 }
 impl Done for VpcLatticeConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -1930,592 +1930,592 @@ impl CfnTaskDefinition {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnTaskDefinitionProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `TaskDefinitionArn`.
     pub fn reference(&self) -> Val<kind::EcsTaskDefinitionArn> { self.0.reference() }
-    /// The attribute `TaskDefinitionArn`: text.
+    /// The attribute `TaskDefinitionArn`: `EcsTaskDefinitionArn`.
     pub fn attr_task_definition_arn(&self) -> Val<kind::EcsTaskDefinitionArn> { self.0.get_att("TaskDefinitionArn") }
 }
 impl Parent for CfnTaskDefinition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTaskDefinitionProps(Bag);
+#[must_use] pub struct CfnTaskDefinitionProps(Bag);
 impl CfnTaskDefinitionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerDefinitions`: list of `ContainerDefinition`. Update: replacement.
-    pub fn container_definitions(mut self, value: impl Arg<Arr<task_definition::ContainerDefinition>>) -> Self { self.0.set("ContainerDefinitions", value.into_expr()); self }
+    pub fn container_definitions(self, value: impl Arg<Arr<task_definition::ContainerDefinition>>) -> Self { Self(put(self.0, "ContainerDefinitions", value.into_expr())) }
     /// `Cpu`: text. Update: replacement.
-    pub fn cpu(mut self, value: impl Arg<str>) -> Self { self.0.set("Cpu", value.into_expr()); self }
+    pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value.into_expr())) }
     /// `EnableFaultInjection`: boolean. Update: replacement.
-    pub fn enable_fault_injection(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableFaultInjection", value.into_expr()); self }
+    pub fn enable_fault_injection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableFaultInjection", value.into_expr())) }
     /// `EphemeralStorage`: `EphemeralStorage`. Update: replacement.
-    pub fn ephemeral_storage(mut self, value: impl Arg<task_definition::EphemeralStorage>) -> Self { self.0.set("EphemeralStorage", value.into_expr()); self }
-    /// `ExecutionRoleArn`: text. Update: replacement.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ExecutionRoleArn", value.into_expr()); self }
+    pub fn ephemeral_storage(self, value: impl Arg<task_definition::EphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value.into_expr())) }
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
     /// `Family`: text. Update: replacement.
-    pub fn family(mut self, value: impl Arg<str>) -> Self { self.0.set("Family", value.into_expr()); self }
+    pub fn family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Family", value.into_expr())) }
     /// `InferenceAccelerators`: list of `InferenceAccelerator`. Update: replacement. AWS advises against it.
-    pub fn inference_accelerators(mut self, value: impl Arg<Arr<task_definition::InferenceAccelerator>>) -> Self { self.0.set("InferenceAccelerators", value.into_expr()); self }
+    pub fn inference_accelerators(self, value: impl Arg<Arr<task_definition::InferenceAccelerator>>) -> Self { Self(put(self.0, "InferenceAccelerators", value.into_expr())) }
     /// `IpcMode`: text. Update: replacement.
-    pub fn ipc_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("IpcMode", value.into_expr()); self }
+    pub fn ipc_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpcMode", value.into_expr())) }
     /// `Memory`: text. Update: replacement.
-    pub fn memory(mut self, value: impl Arg<str>) -> Self { self.0.set("Memory", value.into_expr()); self }
+    pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value.into_expr())) }
     /// `NetworkMode`: text. Update: replacement.
-    pub fn network_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkMode", value.into_expr()); self }
+    pub fn network_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkMode", value.into_expr())) }
     /// `PidMode`: text. Update: replacement.
-    pub fn pid_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("PidMode", value.into_expr()); self }
+    pub fn pid_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PidMode", value.into_expr())) }
     /// `PlacementConstraints`: list of `TaskDefinitionPlacementConstraint`. Update: replacement.
-    pub fn placement_constraints(mut self, value: impl Arg<Arr<task_definition::TaskDefinitionPlacementConstraint>>) -> Self { self.0.set("PlacementConstraints", value.into_expr()); self }
+    pub fn placement_constraints(self, value: impl Arg<Arr<task_definition::TaskDefinitionPlacementConstraint>>) -> Self { Self(put(self.0, "PlacementConstraints", value.into_expr())) }
     /// `ProxyConfiguration`: `ProxyConfiguration`. Update: replacement.
-    pub fn proxy_configuration(mut self, value: impl Arg<task_definition::ProxyConfiguration>) -> Self { self.0.set("ProxyConfiguration", value.into_expr()); self }
+    pub fn proxy_configuration(self, value: impl Arg<task_definition::ProxyConfiguration>) -> Self { Self(put(self.0, "ProxyConfiguration", value.into_expr())) }
     /// `RequiresCompatibilities`: list of text. Update: replacement.
-    pub fn requires_compatibilities(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("RequiresCompatibilities", value.into_expr()); self }
+    pub fn requires_compatibilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RequiresCompatibilities", value.into_expr())) }
     /// `RuntimePlatform`: `RuntimePlatform`. Update: replacement.
-    pub fn runtime_platform(mut self, value: impl Arg<task_definition::RuntimePlatform>) -> Self { self.0.set("RuntimePlatform", value.into_expr()); self }
+    pub fn runtime_platform(self, value: impl Arg<task_definition::RuntimePlatform>) -> Self { Self(put(self.0, "RuntimePlatform", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
-    /// `TaskRoleArn`: text. Update: replacement.
-    pub fn task_role_arn(mut self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> Self { self.0.set("TaskRoleArn", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    /// `TaskRoleArn`: `IamRoleArnOrRoleName`. Update: replacement.
+    pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> Self { Self(put(self.0, "TaskRoleArn", value.into_expr())) }
     /// `Volumes`: list of `Volume`. Update: replacement.
-    pub fn volumes(mut self, value: impl Arg<Arr<task_definition::Volume>>) -> Self { self.0.set("Volumes", value.into_expr()); self }
+    pub fn volumes(self, value: impl Arg<Arr<task_definition::Volume>>) -> Self { Self(put(self.0, "Volumes", value.into_expr())) }
 }
 impl Done for CfnTaskDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECS::TaskDefinition`.
 pub mod task_definition {
 use crate::cfn::support::*;
 /// The property type `AuthorizationConfig` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-authorizationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthorizationConfig(Bag);
+#[must_use] pub struct AuthorizationConfig(Bag);
 impl AuthorizationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `AccessPointId`: text. Update: replacement.
-    pub fn access_point_id(mut self, value: impl Arg<kind::EfsAccessPointId>) -> Self { self.0.set("AccessPointId", value.into_expr()); self }
+    /// `AccessPointId`: `EfsAccessPointId`. Update: replacement.
+    pub fn access_point_id(self, value: impl Arg<kind::EfsAccessPointId>) -> Self { Self(put(self.0, "AccessPointId", value.into_expr())) }
     /// `IAM`: `IAM`. Update: replacement.
-    pub fn iam(mut self, value: impl Arg<IAM>) -> Self { self.0.set("IAM", value.into_expr()); self }
+    pub fn iam(self, value: impl Arg<IAM>) -> Self { Self(put(self.0, "IAM", value.into_expr())) }
 }
 impl Done for AuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerDefinition` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ContainerDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ContainerDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContainerDefinition<super::missing::Image, super::missing::Name> { ContainerDefinition(Bag::default(), Phase) }
+    pub fn new() -> ContainerDefinition<Missing<super::required::Image>, Missing<super::required::Name>> { ContainerDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> ContainerDefinition<R0, R1> {
     /// `Command`: list of text. Update: replacement.
-    pub fn command(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Command", value.into_expr()); self }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr()), Phase) }
     /// `Cpu`: integer. Update: replacement.
-    pub fn cpu(mut self, value: impl Arg<i64>) -> Self { self.0.set("Cpu", value.into_expr()); self }
+    pub fn cpu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Cpu", value.into_expr()), Phase) }
     /// `CredentialSpecs`: list of text. Update: replacement.
-    pub fn credential_specs(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CredentialSpecs", value.into_expr()); self }
+    pub fn credential_specs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CredentialSpecs", value.into_expr()), Phase) }
     /// `DependsOn`: list of `ContainerDependency`. Update: replacement.
-    pub fn depends_on(mut self, value: impl Arg<Arr<ContainerDependency>>) -> Self { self.0.set("DependsOn", value.into_expr()); self }
+    pub fn depends_on(self, value: impl Arg<Arr<ContainerDependency>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr()), Phase) }
     /// `DisableNetworking`: boolean. Update: replacement.
-    pub fn disable_networking(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableNetworking", value.into_expr()); self }
+    pub fn disable_networking(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableNetworking", value.into_expr()), Phase) }
     /// `DnsSearchDomains`: list of text. Update: replacement.
-    pub fn dns_search_domains(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DnsSearchDomains", value.into_expr()); self }
+    pub fn dns_search_domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DnsSearchDomains", value.into_expr()), Phase) }
     /// `DnsServers`: list of text. Update: replacement.
-    pub fn dns_servers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DnsServers", value.into_expr()); self }
+    pub fn dns_servers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DnsServers", value.into_expr()), Phase) }
     /// `DockerLabels`: map of text. Update: replacement.
-    pub fn docker_labels(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("DockerLabels", value.into_expr()); self }
+    pub fn docker_labels(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DockerLabels", value.into_expr()), Phase) }
     /// `DockerSecurityOptions`: list of text. Update: replacement.
-    pub fn docker_security_options(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DockerSecurityOptions", value.into_expr()); self }
+    pub fn docker_security_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DockerSecurityOptions", value.into_expr()), Phase) }
     /// `EntryPoint`: list of text. Update: replacement.
-    pub fn entry_point(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EntryPoint", value.into_expr()); self }
+    pub fn entry_point(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntryPoint", value.into_expr()), Phase) }
     /// `Environment`: list of `KeyValuePair`. Update: replacement.
-    pub fn environment(mut self, value: impl Arg<Arr<KeyValuePair>>) -> Self { self.0.set("Environment", value.into_expr()); self }
+    pub fn environment(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
     /// `EnvironmentFiles`: list of `EnvironmentFile`. Update: replacement.
-    pub fn environment_files(mut self, value: impl Arg<Arr<EnvironmentFile>>) -> Self { self.0.set("EnvironmentFiles", value.into_expr()); self }
+    pub fn environment_files(self, value: impl Arg<Arr<EnvironmentFile>>) -> Self { Self(put(self.0, "EnvironmentFiles", value.into_expr()), Phase) }
     /// `Essential`: boolean. Update: replacement.
-    pub fn essential(mut self, value: impl Arg<bool>) -> Self { self.0.set("Essential", value.into_expr()); self }
+    pub fn essential(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Essential", value.into_expr()), Phase) }
     /// `ExtraHosts`: list of `HostEntry`. Update: replacement.
-    pub fn extra_hosts(mut self, value: impl Arg<Arr<HostEntry>>) -> Self { self.0.set("ExtraHosts", value.into_expr()); self }
+    pub fn extra_hosts(self, value: impl Arg<Arr<HostEntry>>) -> Self { Self(put(self.0, "ExtraHosts", value.into_expr()), Phase) }
     /// `FirelensConfiguration`: `FirelensConfiguration`. Update: replacement.
-    pub fn firelens_configuration(mut self, value: impl Arg<FirelensConfiguration>) -> Self { self.0.set("FirelensConfiguration", value.into_expr()); self }
+    pub fn firelens_configuration(self, value: impl Arg<FirelensConfiguration>) -> Self { Self(put(self.0, "FirelensConfiguration", value.into_expr()), Phase) }
     /// `HealthCheck`: `HealthCheck`. Update: replacement.
-    pub fn health_check(mut self, value: impl Arg<HealthCheck>) -> Self { self.0.set("HealthCheck", value.into_expr()); self }
+    pub fn health_check(self, value: impl Arg<HealthCheck>) -> Self { Self(put(self.0, "HealthCheck", value.into_expr()), Phase) }
     /// `Hostname`: text. Update: replacement.
-    pub fn hostname(mut self, value: impl Arg<str>) -> Self { self.0.set("Hostname", value.into_expr()); self }
+    pub fn hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hostname", value.into_expr()), Phase) }
     /// `Image`: text, required. Update: replacement.
-    pub fn image(mut self, value: impl Arg<str>) -> ContainerDefinition<Set, R1> { self.0.set("Image", value.into_expr()); ContainerDefinition(self.0, Phase) }
+    pub fn image(self, value: impl Arg<str>) -> ContainerDefinition<Set, R1> { ContainerDefinition(put(self.0, "Image", value.into_expr()), Phase) }
     /// `Interactive`: boolean. Update: replacement.
-    pub fn interactive(mut self, value: impl Arg<bool>) -> Self { self.0.set("Interactive", value.into_expr()); self }
+    pub fn interactive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Interactive", value.into_expr()), Phase) }
     /// `Links`: list of text. Update: replacement.
-    pub fn links(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Links", value.into_expr()); self }
+    pub fn links(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Links", value.into_expr()), Phase) }
     /// `LinuxParameters`: `LinuxParameters`. Update: replacement.
-    pub fn linux_parameters(mut self, value: impl Arg<LinuxParameters>) -> Self { self.0.set("LinuxParameters", value.into_expr()); self }
+    pub fn linux_parameters(self, value: impl Arg<LinuxParameters>) -> Self { Self(put(self.0, "LinuxParameters", value.into_expr()), Phase) }
     /// `LogConfiguration`: `LogConfiguration`. Update: replacement.
-    pub fn log_configuration(mut self, value: impl Arg<LogConfiguration>) -> Self { self.0.set("LogConfiguration", value.into_expr()); self }
+    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
     /// `Memory`: integer. Update: replacement.
-    pub fn memory(mut self, value: impl Arg<i64>) -> Self { self.0.set("Memory", value.into_expr()); self }
+    pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value.into_expr()), Phase) }
     /// `MemoryReservation`: integer. Update: replacement.
-    pub fn memory_reservation(mut self, value: impl Arg<i64>) -> Self { self.0.set("MemoryReservation", value.into_expr()); self }
+    pub fn memory_reservation(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryReservation", value.into_expr()), Phase) }
     /// `MountPoints`: list of `MountPoint`. Update: replacement.
-    pub fn mount_points(mut self, value: impl Arg<Arr<MountPoint>>) -> Self { self.0.set("MountPoints", value.into_expr()); self }
+    pub fn mount_points(self, value: impl Arg<Arr<MountPoint>>) -> Self { Self(put(self.0, "MountPoints", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> ContainerDefinition<R0, Set> { self.0.set("Name", value.into_expr()); ContainerDefinition(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ContainerDefinition<R0, Set> { ContainerDefinition(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PortMappings`: list of `PortMapping`. Update: replacement.
-    pub fn port_mappings(mut self, value: impl Arg<Arr<PortMapping>>) -> Self { self.0.set("PortMappings", value.into_expr()); self }
+    pub fn port_mappings(self, value: impl Arg<Arr<PortMapping>>) -> Self { Self(put(self.0, "PortMappings", value.into_expr()), Phase) }
     /// `Privileged`: boolean. Update: replacement.
-    pub fn privileged(mut self, value: impl Arg<bool>) -> Self { self.0.set("Privileged", value.into_expr()); self }
+    pub fn privileged(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Privileged", value.into_expr()), Phase) }
     /// `PseudoTerminal`: boolean. Update: replacement.
-    pub fn pseudo_terminal(mut self, value: impl Arg<bool>) -> Self { self.0.set("PseudoTerminal", value.into_expr()); self }
+    pub fn pseudo_terminal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PseudoTerminal", value.into_expr()), Phase) }
     /// `ReadonlyRootFilesystem`: boolean. Update: replacement.
-    pub fn readonly_root_filesystem(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReadonlyRootFilesystem", value.into_expr()); self }
+    pub fn readonly_root_filesystem(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadonlyRootFilesystem", value.into_expr()), Phase) }
     /// `RepositoryCredentials`: `RepositoryCredentials`. Update: replacement.
-    pub fn repository_credentials(mut self, value: impl Arg<RepositoryCredentials>) -> Self { self.0.set("RepositoryCredentials", value.into_expr()); self }
+    pub fn repository_credentials(self, value: impl Arg<RepositoryCredentials>) -> Self { Self(put(self.0, "RepositoryCredentials", value.into_expr()), Phase) }
     /// `ResourceRequirements`: list of `ResourceRequirement`. Update: replacement.
-    pub fn resource_requirements(mut self, value: impl Arg<Arr<ResourceRequirement>>) -> Self { self.0.set("ResourceRequirements", value.into_expr()); self }
+    pub fn resource_requirements(self, value: impl Arg<Arr<ResourceRequirement>>) -> Self { Self(put(self.0, "ResourceRequirements", value.into_expr()), Phase) }
     /// `RestartPolicy`: `RestartPolicy`. Update: replacement.
-    pub fn restart_policy(mut self, value: impl Arg<RestartPolicy>) -> Self { self.0.set("RestartPolicy", value.into_expr()); self }
+    pub fn restart_policy(self, value: impl Arg<RestartPolicy>) -> Self { Self(put(self.0, "RestartPolicy", value.into_expr()), Phase) }
     /// `Secrets`: list of `Secret`. Update: replacement.
-    pub fn secrets(mut self, value: impl Arg<Arr<Secret>>) -> Self { self.0.set("Secrets", value.into_expr()); self }
+    pub fn secrets(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "Secrets", value.into_expr()), Phase) }
     /// `StartTimeout`: integer. Update: replacement.
-    pub fn start_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("StartTimeout", value.into_expr()); self }
+    pub fn start_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeout", value.into_expr()), Phase) }
     /// `StopTimeout`: integer. Update: replacement.
-    pub fn stop_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("StopTimeout", value.into_expr()); self }
+    pub fn stop_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StopTimeout", value.into_expr()), Phase) }
     /// `SystemControls`: list of `SystemControl`. Update: replacement.
-    pub fn system_controls(mut self, value: impl Arg<Arr<SystemControl>>) -> Self { self.0.set("SystemControls", value.into_expr()); self }
+    pub fn system_controls(self, value: impl Arg<Arr<SystemControl>>) -> Self { Self(put(self.0, "SystemControls", value.into_expr()), Phase) }
     /// `Ulimits`: list of `Ulimit`. Update: replacement.
-    pub fn ulimits(mut self, value: impl Arg<Arr<Ulimit>>) -> Self { self.0.set("Ulimits", value.into_expr()); self }
+    pub fn ulimits(self, value: impl Arg<Arr<Ulimit>>) -> Self { Self(put(self.0, "Ulimits", value.into_expr()), Phase) }
     /// `User`: text. Update: replacement.
-    pub fn user(mut self, value: impl Arg<str>) -> Self { self.0.set("User", value.into_expr()); self }
+    pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value.into_expr()), Phase) }
     /// `VersionConsistency`: `VersionConsistency`. Update: replacement.
-    pub fn version_consistency(mut self, value: impl Arg<VersionConsistency>) -> Self { self.0.set("VersionConsistency", value.into_expr()); self }
+    pub fn version_consistency(self, value: impl Arg<VersionConsistency>) -> Self { Self(put(self.0, "VersionConsistency", value.into_expr()), Phase) }
     /// `VolumesFrom`: list of `VolumeFrom`. Update: replacement.
-    pub fn volumes_from(mut self, value: impl Arg<Arr<VolumeFrom>>) -> Self { self.0.set("VolumesFrom", value.into_expr()); self }
+    pub fn volumes_from(self, value: impl Arg<Arr<VolumeFrom>>) -> Self { Self(put(self.0, "VolumesFrom", value.into_expr()), Phase) }
     /// `WorkingDirectory`: text. Update: replacement.
-    pub fn working_directory(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkingDirectory", value.into_expr()); self }
+    pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value.into_expr()), Phase) }
 }
 impl Done for ContainerDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerDependency` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-containerdependency.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerDependency(Bag);
+#[must_use] pub struct ContainerDependency(Bag);
 impl ContainerDependency {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Condition`: text. Update: replacement.
-    pub fn condition(mut self, value: impl Arg<str>) -> Self { self.0.set("Condition", value.into_expr()); self }
+    pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
     /// `ContainerName`: text. Update: replacement.
-    pub fn container_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerName", value.into_expr()); self }
+    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
 }
 impl Done for ContainerDependency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Device` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-device.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Device(Bag);
+#[must_use] pub struct Device(Bag);
 impl Device {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerPath`: text. Update: replacement.
-    pub fn container_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerPath", value.into_expr()); self }
+    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr())) }
     /// `HostPath`: text. Update: replacement.
-    pub fn host_path(mut self, value: impl Arg<str>) -> Self { self.0.set("HostPath", value.into_expr()); self }
+    pub fn host_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostPath", value.into_expr())) }
     /// `Permissions`: list of text. Update: replacement.
-    pub fn permissions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Permissions", value.into_expr()); self }
+    pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value.into_expr())) }
 }
 impl Done for Device { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DockerVolumeConfiguration` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-dockervolumeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DockerVolumeConfiguration(Bag);
+#[must_use] pub struct DockerVolumeConfiguration(Bag);
 impl DockerVolumeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Autoprovision`: boolean. Update: replacement.
-    pub fn autoprovision(mut self, value: impl Arg<bool>) -> Self { self.0.set("Autoprovision", value.into_expr()); self }
+    pub fn autoprovision(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Autoprovision", value.into_expr())) }
     /// `Driver`: text. Update: replacement.
-    pub fn driver(mut self, value: impl Arg<str>) -> Self { self.0.set("Driver", value.into_expr()); self }
+    pub fn driver(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Driver", value.into_expr())) }
     /// `DriverOpts`: map of text. Update: replacement.
-    pub fn driver_opts(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("DriverOpts", value.into_expr()); self }
+    pub fn driver_opts(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DriverOpts", value.into_expr())) }
     /// `Labels`: map of text. Update: replacement.
-    pub fn labels(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Labels", value.into_expr()); self }
+    pub fn labels(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Labels", value.into_expr())) }
     /// `Scope`: text. Update: replacement.
-    pub fn scope(mut self, value: impl Arg<str>) -> Self { self.0.set("Scope", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr())) }
 }
 impl Done for DockerVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EFSVolumeConfiguration` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-efsvolumeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EFSVolumeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EFSVolumeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EFSVolumeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EFSVolumeConfiguration<super::missing::FilesystemId> { EFSVolumeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EFSVolumeConfiguration<Missing<super::required::FilesystemId>> { EFSVolumeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EFSVolumeConfiguration<R0> {
     /// `AuthorizationConfig`: `AuthorizationConfig`. Update: replacement.
-    pub fn authorization_config(mut self, value: impl Arg<AuthorizationConfig>) -> Self { self.0.set("AuthorizationConfig", value.into_expr()); self }
-    /// `FilesystemId`: text, required. Update: replacement.
-    pub fn filesystem_id(mut self, value: impl Arg<kind::EfsFileSystemId>) -> EFSVolumeConfiguration<Set> { self.0.set("FilesystemId", value.into_expr()); EFSVolumeConfiguration(self.0, Phase) }
+    pub fn authorization_config(self, value: impl Arg<AuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
+    /// `FilesystemId`: `EfsFileSystemId`, required. Update: replacement.
+    pub fn filesystem_id(self, value: impl Arg<kind::EfsFileSystemId>) -> EFSVolumeConfiguration<Set> { EFSVolumeConfiguration(put(self.0, "FilesystemId", value.into_expr()), Phase) }
     /// `RootDirectory`: text. Update: replacement.
-    pub fn root_directory(mut self, value: impl Arg<str>) -> Self { self.0.set("RootDirectory", value.into_expr()); self }
+    pub fn root_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootDirectory", value.into_expr()), Phase) }
     /// `TransitEncryption`: `TransitEncryption`. Update: replacement.
-    pub fn transit_encryption(mut self, value: impl Arg<TransitEncryption>) -> Self { self.0.set("TransitEncryption", value.into_expr()); self }
+    pub fn transit_encryption(self, value: impl Arg<TransitEncryption>) -> Self { Self(put(self.0, "TransitEncryption", value.into_expr()), Phase) }
     /// `TransitEncryptionPort`: integer. Update: replacement.
-    pub fn transit_encryption_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("TransitEncryptionPort", value.into_expr()); self }
+    pub fn transit_encryption_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransitEncryptionPort", value.into_expr()), Phase) }
 }
 impl Done for EFSVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentFile` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-environmentfile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnvironmentFile(Bag);
+#[must_use] pub struct EnvironmentFile(Bag);
 impl EnvironmentFile {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `Value`: text. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for EnvironmentFile { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EphemeralStorage` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-ephemeralstorage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EphemeralStorage(Bag);
+#[must_use] pub struct EphemeralStorage(Bag);
 impl EphemeralStorage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SizeInGiB`: integer. Update: replacement.
-    pub fn size_in_gi_b(mut self, value: impl Arg<i64>) -> Self { self.0.set("SizeInGiB", value.into_expr()); self }
+    pub fn size_in_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInGiB", value.into_expr())) }
 }
 impl Done for EphemeralStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FSxAuthorizationConfig` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-fsxauthorizationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FSxAuthorizationConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FSxAuthorizationConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FSxAuthorizationConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FSxAuthorizationConfig<super::missing::CredentialsParameter, super::missing::Domain> { FSxAuthorizationConfig(Bag::default(), Phase) }
+    pub fn new() -> FSxAuthorizationConfig<Missing<super::required::CredentialsParameter>, Missing<super::required::Domain>> { FSxAuthorizationConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> FSxAuthorizationConfig<R0, R1> {
     /// `CredentialsParameter`: text, required. Update: replacement.
-    pub fn credentials_parameter(mut self, value: impl Arg<str>) -> FSxAuthorizationConfig<Set, R1> { self.0.set("CredentialsParameter", value.into_expr()); FSxAuthorizationConfig(self.0, Phase) }
+    pub fn credentials_parameter(self, value: impl Arg<str>) -> FSxAuthorizationConfig<Set, R1> { FSxAuthorizationConfig(put(self.0, "CredentialsParameter", value.into_expr()), Phase) }
     /// `Domain`: text, required. Update: replacement.
-    pub fn domain(mut self, value: impl Arg<str>) -> FSxAuthorizationConfig<R0, Set> { self.0.set("Domain", value.into_expr()); FSxAuthorizationConfig(self.0, Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> FSxAuthorizationConfig<R0, Set> { FSxAuthorizationConfig(put(self.0, "Domain", value.into_expr()), Phase) }
 }
 impl Done for FSxAuthorizationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FSxWindowsFileServerVolumeConfiguration` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-fsxwindowsfileservervolumeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FSxWindowsFileServerVolumeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FSxWindowsFileServerVolumeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FSxWindowsFileServerVolumeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FSxWindowsFileServerVolumeConfiguration<super::missing::FileSystemId, super::missing::RootDirectory> { FSxWindowsFileServerVolumeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> FSxWindowsFileServerVolumeConfiguration<Missing<super::required::FileSystemId>, Missing<super::required::RootDirectory>> { FSxWindowsFileServerVolumeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> FSxWindowsFileServerVolumeConfiguration<R0, R1> {
     /// `AuthorizationConfig`: `FSxAuthorizationConfig`. Update: replacement.
-    pub fn authorization_config(mut self, value: impl Arg<FSxAuthorizationConfig>) -> Self { self.0.set("AuthorizationConfig", value.into_expr()); self }
+    pub fn authorization_config(self, value: impl Arg<FSxAuthorizationConfig>) -> Self { Self(put(self.0, "AuthorizationConfig", value.into_expr()), Phase) }
     /// `FileSystemId`: text, required. Update: replacement.
-    pub fn file_system_id(mut self, value: impl Arg<str>) -> FSxWindowsFileServerVolumeConfiguration<Set, R1> { self.0.set("FileSystemId", value.into_expr()); FSxWindowsFileServerVolumeConfiguration(self.0, Phase) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> FSxWindowsFileServerVolumeConfiguration<Set, R1> { FSxWindowsFileServerVolumeConfiguration(put(self.0, "FileSystemId", value.into_expr()), Phase) }
     /// `RootDirectory`: text, required. Update: replacement.
-    pub fn root_directory(mut self, value: impl Arg<str>) -> FSxWindowsFileServerVolumeConfiguration<R0, Set> { self.0.set("RootDirectory", value.into_expr()); FSxWindowsFileServerVolumeConfiguration(self.0, Phase) }
+    pub fn root_directory(self, value: impl Arg<str>) -> FSxWindowsFileServerVolumeConfiguration<R0, Set> { FSxWindowsFileServerVolumeConfiguration(put(self.0, "RootDirectory", value.into_expr()), Phase) }
 }
 impl Done for FSxWindowsFileServerVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirelensConfiguration` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-firelensconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FirelensConfiguration(Bag);
+#[must_use] pub struct FirelensConfiguration(Bag);
 impl FirelensConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Options`: map of text. Update: replacement.
-    pub fn options(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Options", value.into_expr()); self }
+    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr())) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for FirelensConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheck` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-healthcheck.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HealthCheck(Bag);
+#[must_use] pub struct HealthCheck(Bag);
 impl HealthCheck {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Command`: list of text. Update: replacement.
-    pub fn command(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Command", value.into_expr()); self }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr())) }
     /// `Interval`: integer. Update: replacement.
-    pub fn interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("Interval", value.into_expr()); self }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr())) }
     /// `Retries`: integer. Update: replacement.
-    pub fn retries(mut self, value: impl Arg<i64>) -> Self { self.0.set("Retries", value.into_expr()); self }
+    pub fn retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Retries", value.into_expr())) }
     /// `StartPeriod`: integer. Update: replacement.
-    pub fn start_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("StartPeriod", value.into_expr()); self }
+    pub fn start_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartPeriod", value.into_expr())) }
     /// `Timeout`: integer. Update: replacement.
-    pub fn timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
 }
 impl Done for HealthCheck { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostEntry` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-hostentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HostEntry(Bag);
+#[must_use] pub struct HostEntry(Bag);
 impl HostEntry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Hostname`: text. Update: replacement.
-    pub fn hostname(mut self, value: impl Arg<str>) -> Self { self.0.set("Hostname", value.into_expr()); self }
+    pub fn hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hostname", value.into_expr())) }
     /// `IpAddress`: text. Update: replacement.
-    pub fn ip_address(mut self, value: impl Arg<str>) -> Self { self.0.set("IpAddress", value.into_expr()); self }
+    pub fn ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddress", value.into_expr())) }
 }
 impl Done for HostEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostVolumeProperties` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-hostvolumeproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HostVolumeProperties(Bag);
+#[must_use] pub struct HostVolumeProperties(Bag);
 impl HostVolumeProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourcePath`: text. Update: replacement.
-    pub fn source_path(mut self, value: impl Arg<str>) -> Self { self.0.set("SourcePath", value.into_expr()); self }
+    pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value.into_expr())) }
 }
 impl Done for HostVolumeProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InferenceAccelerator` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-inferenceaccelerator.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InferenceAccelerator(Bag);
+#[must_use] pub struct InferenceAccelerator(Bag);
 impl InferenceAccelerator {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeviceName`: text. Update: replacement.
-    pub fn device_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DeviceName", value.into_expr()); self }
+    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
     /// `DeviceType`: text. Update: replacement.
-    pub fn device_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DeviceType", value.into_expr()); self }
+    pub fn device_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceType", value.into_expr())) }
 }
 impl Done for InferenceAccelerator { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KernelCapabilities` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-kernelcapabilities.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KernelCapabilities(Bag);
+#[must_use] pub struct KernelCapabilities(Bag);
 impl KernelCapabilities {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Add`: list of text. Update: replacement.
-    pub fn add(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Add", value.into_expr()); self }
+    pub fn add(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Add", value.into_expr())) }
     /// `Drop`: list of text. Update: replacement.
-    pub fn drop(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Drop", value.into_expr()); self }
+    pub fn drop(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Drop", value.into_expr())) }
 }
 impl Done for KernelCapabilities { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyValuePair` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-keyvaluepair.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyValuePair(Bag);
+#[must_use] pub struct KeyValuePair(Bag);
 impl KeyValuePair {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: text. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for KeyValuePair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinuxParameters` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-linuxparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LinuxParameters(Bag);
+#[must_use] pub struct LinuxParameters(Bag);
 impl LinuxParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Capabilities`: `KernelCapabilities`. Update: replacement.
-    pub fn capabilities(mut self, value: impl Arg<KernelCapabilities>) -> Self { self.0.set("Capabilities", value.into_expr()); self }
+    pub fn capabilities(self, value: impl Arg<KernelCapabilities>) -> Self { Self(put(self.0, "Capabilities", value.into_expr())) }
     /// `Devices`: list of `Device`. Update: replacement.
-    pub fn devices(mut self, value: impl Arg<Arr<Device>>) -> Self { self.0.set("Devices", value.into_expr()); self }
+    pub fn devices(self, value: impl Arg<Arr<Device>>) -> Self { Self(put(self.0, "Devices", value.into_expr())) }
     /// `InitProcessEnabled`: boolean. Update: replacement.
-    pub fn init_process_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("InitProcessEnabled", value.into_expr()); self }
+    pub fn init_process_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InitProcessEnabled", value.into_expr())) }
     /// `MaxSwap`: integer. Update: replacement.
-    pub fn max_swap(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxSwap", value.into_expr()); self }
+    pub fn max_swap(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSwap", value.into_expr())) }
     /// `SharedMemorySize`: integer. Update: replacement.
-    pub fn shared_memory_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("SharedMemorySize", value.into_expr()); self }
+    pub fn shared_memory_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SharedMemorySize", value.into_expr())) }
     /// `Swappiness`: integer. Update: replacement.
-    pub fn swappiness(mut self, value: impl Arg<i64>) -> Self { self.0.set("Swappiness", value.into_expr()); self }
+    pub fn swappiness(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Swappiness", value.into_expr())) }
     /// `Tmpfs`: list of `Tmpfs`. Update: replacement.
-    pub fn tmpfs(mut self, value: impl Arg<Arr<Tmpfs>>) -> Self { self.0.set("Tmpfs", value.into_expr()); self }
+    pub fn tmpfs(self, value: impl Arg<Arr<Tmpfs>>) -> Self { Self(put(self.0, "Tmpfs", value.into_expr())) }
 }
 impl Done for LinuxParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-logconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LogConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LogConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogConfiguration<super::missing::LogDriver> { LogConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LogConfiguration<Missing<super::required::LogDriver>> { LogConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogConfiguration<R0> {
     /// `LogDriver`: text, required. Update: replacement.
-    pub fn log_driver(mut self, value: impl Arg<str>) -> LogConfiguration<Set> { self.0.set("LogDriver", value.into_expr()); LogConfiguration(self.0, Phase) }
+    pub fn log_driver(self, value: impl Arg<str>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "LogDriver", value.into_expr()), Phase) }
     /// `Options`: map of text. Update: replacement.
-    pub fn options(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Options", value.into_expr()); self }
+    pub fn options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
     /// `SecretOptions`: list of `Secret`. Update: replacement.
-    pub fn secret_options(mut self, value: impl Arg<Arr<Secret>>) -> Self { self.0.set("SecretOptions", value.into_expr()); self }
+    pub fn secret_options(self, value: impl Arg<Arr<Secret>>) -> Self { Self(put(self.0, "SecretOptions", value.into_expr()), Phase) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MountPoint` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-mountpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MountPoint(Bag);
+#[must_use] pub struct MountPoint(Bag);
 impl MountPoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerPath`: text. Update: replacement.
-    pub fn container_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerPath", value.into_expr()); self }
+    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr())) }
     /// `ReadOnly`: boolean. Update: replacement.
-    pub fn read_only(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReadOnly", value.into_expr()); self }
+    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr())) }
     /// `SourceVolume`: text. Update: replacement.
-    pub fn source_volume(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceVolume", value.into_expr()); self }
+    pub fn source_volume(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVolume", value.into_expr())) }
 }
 impl Done for MountPoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortMapping` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-portmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PortMapping(Bag);
+#[must_use] pub struct PortMapping(Bag);
 impl PortMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AppProtocol`: `AppProtocol`. Update: replacement.
-    pub fn app_protocol(mut self, value: impl Arg<AppProtocol>) -> Self { self.0.set("AppProtocol", value.into_expr()); self }
+    pub fn app_protocol(self, value: impl Arg<AppProtocol>) -> Self { Self(put(self.0, "AppProtocol", value.into_expr())) }
     /// `ContainerPort`: integer. Update: replacement.
-    pub fn container_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("ContainerPort", value.into_expr()); self }
+    pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value.into_expr())) }
     /// `ContainerPortRange`: text. Update: replacement.
-    pub fn container_port_range(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerPortRange", value.into_expr()); self }
+    pub fn container_port_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPortRange", value.into_expr())) }
     /// `HostPort`: integer. Update: replacement.
-    pub fn host_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("HostPort", value.into_expr()); self }
+    pub fn host_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HostPort", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Protocol`: text. Update: replacement.
-    pub fn protocol(mut self, value: impl Arg<str>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
 }
 impl Done for PortMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProxyConfiguration` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-proxyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProxyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ProxyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ProxyConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProxyConfiguration<super::missing::ContainerName> { ProxyConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ProxyConfiguration<Missing<super::required::ContainerName>> { ProxyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ProxyConfiguration<R0> {
     /// `ContainerName`: text, required. Update: replacement.
-    pub fn container_name(mut self, value: impl Arg<str>) -> ProxyConfiguration<Set> { self.0.set("ContainerName", value.into_expr()); ProxyConfiguration(self.0, Phase) }
+    pub fn container_name(self, value: impl Arg<str>) -> ProxyConfiguration<Set> { ProxyConfiguration(put(self.0, "ContainerName", value.into_expr()), Phase) }
     /// `ProxyConfigurationProperties`: list of `KeyValuePair`. Update: replacement.
-    pub fn proxy_configuration_properties(mut self, value: impl Arg<Arr<KeyValuePair>>) -> Self { self.0.set("ProxyConfigurationProperties", value.into_expr()); self }
+    pub fn proxy_configuration_properties(self, value: impl Arg<Arr<KeyValuePair>>) -> Self { Self(put(self.0, "ProxyConfigurationProperties", value.into_expr()), Phase) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ProxyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RepositoryCredentials` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-repositorycredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RepositoryCredentials(Bag);
+#[must_use] pub struct RepositoryCredentials(Bag);
 impl RepositoryCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CredentialsParameter`: text. Update: replacement.
-    pub fn credentials_parameter(mut self, value: impl Arg<str>) -> Self { self.0.set("CredentialsParameter", value.into_expr()); self }
+    pub fn credentials_parameter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CredentialsParameter", value.into_expr())) }
 }
 impl Done for RepositoryCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceRequirement` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-resourcerequirement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceRequirement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ResourceRequirement<R0 = Set>(Bag, Phase<(R0,)>);
 impl ResourceRequirement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceRequirement<super::missing::Type, super::missing::Value> { ResourceRequirement(Bag::default(), Phase) }
+    pub fn new() -> ResourceRequirement<Missing<super::required::Type>> { ResourceRequirement(Bag::default(), Phase) }
 }
-impl<R0, R1> ResourceRequirement<R0, R1> {
+impl<R0> ResourceRequirement<R0> {
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> ResourceRequirement<Set, R1> { self.0.set("Type", value.into_expr()); ResourceRequirement(self.0, Phase) }
-    /// `Value`: text, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> ResourceRequirement<R0, Set> { self.0.set("Value", value.into_expr()); ResourceRequirement(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> ResourceRequirement<Set> { ResourceRequirement(put(self.0, "Type", value.into_expr()), Phase) }
+    /// `Value`: text. Update: replacement.
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceRequirement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RestartPolicy` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-restartpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RestartPolicy(Bag);
+#[must_use] pub struct RestartPolicy(Bag);
 impl RestartPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `IgnoredExitCodes`: list of integer. Update: replacement.
-    pub fn ignored_exit_codes(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("IgnoredExitCodes", value.into_expr()); self }
+    pub fn ignored_exit_codes(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IgnoredExitCodes", value.into_expr())) }
     /// `RestartAttemptPeriod`: integer. Update: replacement.
-    pub fn restart_attempt_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("RestartAttemptPeriod", value.into_expr()); self }
+    pub fn restart_attempt_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartAttemptPeriod", value.into_expr())) }
 }
 impl Done for RestartPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuntimePlatform` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-runtimeplatform.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuntimePlatform(Bag);
+#[must_use] pub struct RuntimePlatform(Bag);
 impl RuntimePlatform {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CpuArchitecture`: text. Update: replacement.
-    pub fn cpu_architecture(mut self, value: impl Arg<str>) -> Self { self.0.set("CpuArchitecture", value.into_expr()); self }
+    pub fn cpu_architecture(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CpuArchitecture", value.into_expr())) }
     /// `OperatingSystemFamily`: text. Update: replacement.
-    pub fn operating_system_family(mut self, value: impl Arg<str>) -> Self { self.0.set("OperatingSystemFamily", value.into_expr()); self }
+    pub fn operating_system_family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperatingSystemFamily", value.into_expr())) }
 }
 impl Done for RuntimePlatform { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3FilesVolumeConfiguration` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-s3filesvolumeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3FilesVolumeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3FilesVolumeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3FilesVolumeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3FilesVolumeConfiguration<super::missing::FileSystemArn> { S3FilesVolumeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3FilesVolumeConfiguration<Missing<super::required::FileSystemArn>> { S3FilesVolumeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3FilesVolumeConfiguration<R0> {
     /// `AccessPointArn`: text. Update: replacement.
-    pub fn access_point_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessPointArn", value.into_expr()); self }
+    pub fn access_point_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
     /// `FileSystemArn`: text, required. Update: replacement.
-    pub fn file_system_arn(mut self, value: impl Arg<str>) -> S3FilesVolumeConfiguration<Set> { self.0.set("FileSystemArn", value.into_expr()); S3FilesVolumeConfiguration(self.0, Phase) }
+    pub fn file_system_arn(self, value: impl Arg<str>) -> S3FilesVolumeConfiguration<Set> { S3FilesVolumeConfiguration(put(self.0, "FileSystemArn", value.into_expr()), Phase) }
     /// `RootDirectory`: text. Update: replacement.
-    pub fn root_directory(mut self, value: impl Arg<str>) -> Self { self.0.set("RootDirectory", value.into_expr()); self }
+    pub fn root_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootDirectory", value.into_expr()), Phase) }
     /// `TransitEncryptionPort`: integer. Update: replacement.
-    pub fn transit_encryption_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("TransitEncryptionPort", value.into_expr()); self }
+    pub fn transit_encryption_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransitEncryptionPort", value.into_expr()), Phase) }
 }
 impl Done for S3FilesVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Secret` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-secret.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Secret<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Secret<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Secret {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Secret<super::missing::Name, super::missing::ValueFrom> { Secret(Bag::default(), Phase) }
+    pub fn new() -> Secret<Missing<super::required::Name>, Missing<super::required::ValueFrom>> { Secret(Bag::default(), Phase) }
 }
 impl<R0, R1> Secret<R0, R1> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Secret<Set, R1> { self.0.set("Name", value.into_expr()); Secret(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Secret<Set, R1> { Secret(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ValueFrom`: text, required. Update: replacement.
-    pub fn value_from(mut self, value: impl Arg<str>) -> Secret<R0, Set> { self.0.set("ValueFrom", value.into_expr()); Secret(self.0, Phase) }
+    pub fn value_from(self, value: impl Arg<str>) -> Secret<R0, Set> { Secret(put(self.0, "ValueFrom", value.into_expr()), Phase) }
 }
 impl Done for Secret { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SystemControl` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-systemcontrol.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SystemControl(Bag);
+#[must_use] pub struct SystemControl(Bag);
 impl SystemControl {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Namespace`: text. Update: replacement.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
     /// `Value`: text. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for SystemControl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskDefinitionPlacementConstraint` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-taskdefinitionplacementconstraint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TaskDefinitionPlacementConstraint<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TaskDefinitionPlacementConstraint<R0 = Set>(Bag, Phase<(R0,)>);
 impl TaskDefinitionPlacementConstraint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TaskDefinitionPlacementConstraint<super::missing::Type> { TaskDefinitionPlacementConstraint(Bag::default(), Phase) }
+    pub fn new() -> TaskDefinitionPlacementConstraint<Missing<super::required::Type>> { TaskDefinitionPlacementConstraint(Bag::default(), Phase) }
 }
 impl<R0> TaskDefinitionPlacementConstraint<R0> {
     /// `Expression`: text. Update: replacement.
-    pub fn expression(mut self, value: impl Arg<str>) -> Self { self.0.set("Expression", value.into_expr()); self }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> TaskDefinitionPlacementConstraint<Set> { self.0.set("Type", value.into_expr()); TaskDefinitionPlacementConstraint(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> TaskDefinitionPlacementConstraint<Set> { TaskDefinitionPlacementConstraint(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for TaskDefinitionPlacementConstraint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tmpfs` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-tmpfs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tmpfs<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Tmpfs<R0 = Set>(Bag, Phase<(R0,)>);
 impl Tmpfs {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Tmpfs<super::missing::Size> { Tmpfs(Bag::default(), Phase) }
+    pub fn new() -> Tmpfs<Missing<super::required::Size>> { Tmpfs(Bag::default(), Phase) }
 }
 impl<R0> Tmpfs<R0> {
     /// `ContainerPath`: text. Update: replacement.
-    pub fn container_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerPath", value.into_expr()); self }
+    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr()), Phase) }
     /// `MountOptions`: list of text. Update: replacement.
-    pub fn mount_options(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MountOptions", value.into_expr()); self }
+    pub fn mount_options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MountOptions", value.into_expr()), Phase) }
     /// `Size`: integer, required. Update: replacement.
-    pub fn size(mut self, value: impl Arg<i64>) -> Tmpfs<Set> { self.0.set("Size", value.into_expr()); Tmpfs(self.0, Phase) }
+    pub fn size(self, value: impl Arg<i64>) -> Tmpfs<Set> { Tmpfs(put(self.0, "Size", value.into_expr()), Phase) }
 }
 impl Done for Tmpfs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Ulimit` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-ulimit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Ulimit<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Ulimit<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Ulimit {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Ulimit<super::missing::HardLimit, super::missing::Name, super::missing::SoftLimit> { Ulimit(Bag::default(), Phase) }
+    pub fn new() -> Ulimit<Missing<super::required::HardLimit>, Missing<super::required::Name>, Missing<super::required::SoftLimit>> { Ulimit(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Ulimit<R0, R1, R2> {
     /// `HardLimit`: integer, required. Update: replacement.
-    pub fn hard_limit(mut self, value: impl Arg<i64>) -> Ulimit<Set, R1, R2> { self.0.set("HardLimit", value.into_expr()); Ulimit(self.0, Phase) }
+    pub fn hard_limit(self, value: impl Arg<i64>) -> Ulimit<Set, R1, R2> { Ulimit(put(self.0, "HardLimit", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Ulimit<R0, Set, R2> { self.0.set("Name", value.into_expr()); Ulimit(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Ulimit<R0, Set, R2> { Ulimit(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SoftLimit`: integer, required. Update: replacement.
-    pub fn soft_limit(mut self, value: impl Arg<i64>) -> Ulimit<R0, R1, Set> { self.0.set("SoftLimit", value.into_expr()); Ulimit(self.0, Phase) }
+    pub fn soft_limit(self, value: impl Arg<i64>) -> Ulimit<R0, R1, Set> { Ulimit(put(self.0, "SoftLimit", value.into_expr()), Phase) }
 }
 impl Done for Ulimit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Volume` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volume.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Volume(Bag);
+#[must_use] pub struct Volume(Bag);
 impl Volume {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfiguredAtLaunch`: boolean. Update: replacement.
-    pub fn configured_at_launch(mut self, value: impl Arg<bool>) -> Self { self.0.set("ConfiguredAtLaunch", value.into_expr()); self }
+    pub fn configured_at_launch(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ConfiguredAtLaunch", value.into_expr())) }
     /// `DockerVolumeConfiguration`: `DockerVolumeConfiguration`. Update: replacement.
-    pub fn docker_volume_configuration(mut self, value: impl Arg<DockerVolumeConfiguration>) -> Self { self.0.set("DockerVolumeConfiguration", value.into_expr()); self }
+    pub fn docker_volume_configuration(self, value: impl Arg<DockerVolumeConfiguration>) -> Self { Self(put(self.0, "DockerVolumeConfiguration", value.into_expr())) }
     /// `EFSVolumeConfiguration`: `EFSVolumeConfiguration`. Update: replacement.
-    pub fn efs_volume_configuration(mut self, value: impl Arg<EFSVolumeConfiguration>) -> Self { self.0.set("EFSVolumeConfiguration", value.into_expr()); self }
+    pub fn efs_volume_configuration(self, value: impl Arg<EFSVolumeConfiguration>) -> Self { Self(put(self.0, "EFSVolumeConfiguration", value.into_expr())) }
     /// `FSxWindowsFileServerVolumeConfiguration`: `FSxWindowsFileServerVolumeConfiguration`. Update: replacement.
-    pub fn f_sx_windows_file_server_volume_configuration(mut self, value: impl Arg<FSxWindowsFileServerVolumeConfiguration>) -> Self { self.0.set("FSxWindowsFileServerVolumeConfiguration", value.into_expr()); self }
+    pub fn f_sx_windows_file_server_volume_configuration(self, value: impl Arg<FSxWindowsFileServerVolumeConfiguration>) -> Self { Self(put(self.0, "FSxWindowsFileServerVolumeConfiguration", value.into_expr())) }
     /// `Host`: `HostVolumeProperties`. Update: replacement.
-    pub fn host(mut self, value: impl Arg<HostVolumeProperties>) -> Self { self.0.set("Host", value.into_expr()); self }
+    pub fn host(self, value: impl Arg<HostVolumeProperties>) -> Self { Self(put(self.0, "Host", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `S3FilesVolumeConfiguration`: `S3FilesVolumeConfiguration`. Update: replacement.
-    pub fn s3_files_volume_configuration(mut self, value: impl Arg<S3FilesVolumeConfiguration>) -> Self { self.0.set("S3FilesVolumeConfiguration", value.into_expr()); self }
+    pub fn s3_files_volume_configuration(self, value: impl Arg<S3FilesVolumeConfiguration>) -> Self { Self(put(self.0, "S3FilesVolumeConfiguration", value.into_expr())) }
 }
 impl Done for Volume { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VolumeFrom` of `AWS::ECS::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskdefinition-volumefrom.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VolumeFrom(Bag);
+#[must_use] pub struct VolumeFrom(Bag);
 impl VolumeFrom {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReadOnly`: boolean. Update: replacement.
-    pub fn read_only(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReadOnly", value.into_expr()); self }
+    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr())) }
     /// `SourceContainer`: text. Update: replacement.
-    pub fn source_container(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceContainer", value.into_expr()); self }
+    pub fn source_container(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceContainer", value.into_expr())) }
 }
 impl Done for VolumeFrom { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AppProtocol` allows.
@@ -2533,7 +2533,7 @@ impl CfnTaskSet {
     /// `AWS::ECS::TaskSet`
     pub const TYPE: &'static str = "AWS::ECS::TaskSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnTaskSetProps<R0, R1, R2>) -> Self where CfnTaskSetProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTaskSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -2541,115 +2541,115 @@ impl CfnTaskSet {
 }
 impl Parent for CfnTaskSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ECS::TaskSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecs-taskset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTaskSetProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnTaskSetProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnTaskSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTaskSetProps<missing::Cluster, missing::Service, missing::TaskDefinition> { CfnTaskSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTaskSetProps<Missing<required::Cluster>, Missing<required::Service>, Missing<required::TaskDefinition>> { CfnTaskSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnTaskSetProps<R0, R1, R2> {
     /// `CapacityProviderStrategy`: list of `CapacityProviderStrategyItem`. Update: replacement.
-    pub fn capacity_provider_strategy(mut self, value: impl Arg<Arr<task_set::CapacityProviderStrategyItem>>) -> Self { self.0.set("CapacityProviderStrategy", value.into_expr()); self }
+    pub fn capacity_provider_strategy(self, value: impl Arg<Arr<task_set::CapacityProviderStrategyItem>>) -> Self { Self(put(self.0, "CapacityProviderStrategy", value.into_expr()), Phase) }
     /// `Cluster`: text, required. Update: replacement.
-    pub fn cluster(mut self, value: impl Arg<str>) -> CfnTaskSetProps<Set, R1, R2> { self.0.set("Cluster", value.into_expr()); CfnTaskSetProps(self.0, Phase) }
+    pub fn cluster(self, value: impl Arg<str>) -> CfnTaskSetProps<Set, R1, R2> { CfnTaskSetProps(put(self.0, "Cluster", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: replacement.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
     /// `LaunchType`: `LaunchType`. Update: replacement.
-    pub fn launch_type(mut self, value: impl Arg<task_set::LaunchType>) -> Self { self.0.set("LaunchType", value.into_expr()); self }
+    pub fn launch_type(self, value: impl Arg<task_set::LaunchType>) -> Self { Self(put(self.0, "LaunchType", value.into_expr()), Phase) }
     /// `LoadBalancers`: list of `LoadBalancer`. Update: replacement.
-    pub fn load_balancers(mut self, value: impl Arg<Arr<task_set::LoadBalancer>>) -> Self { self.0.set("LoadBalancers", value.into_expr()); self }
+    pub fn load_balancers(self, value: impl Arg<Arr<task_set::LoadBalancer>>) -> Self { Self(put(self.0, "LoadBalancers", value.into_expr()), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: replacement.
-    pub fn network_configuration(mut self, value: impl Arg<task_set::NetworkConfiguration>) -> Self { self.0.set("NetworkConfiguration", value.into_expr()); self }
+    pub fn network_configuration(self, value: impl Arg<task_set::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
     /// `PlatformVersion`: text. Update: replacement.
-    pub fn platform_version(mut self, value: impl Arg<str>) -> Self { self.0.set("PlatformVersion", value.into_expr()); self }
+    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value.into_expr()), Phase) }
     /// `Scale`: `Scale`. Update: in place.
-    pub fn scale(mut self, value: impl Arg<task_set::Scale>) -> Self { self.0.set("Scale", value.into_expr()); self }
+    pub fn scale(self, value: impl Arg<task_set::Scale>) -> Self { Self(put(self.0, "Scale", value.into_expr()), Phase) }
     /// `Service`: text, required. Update: replacement.
-    pub fn service(mut self, value: impl Arg<str>) -> CfnTaskSetProps<R0, Set, R2> { self.0.set("Service", value.into_expr()); CfnTaskSetProps(self.0, Phase) }
+    pub fn service(self, value: impl Arg<str>) -> CfnTaskSetProps<R0, Set, R2> { CfnTaskSetProps(put(self.0, "Service", value.into_expr()), Phase) }
     /// `ServiceRegistries`: list of `ServiceRegistry`. Update: replacement.
-    pub fn service_registries(mut self, value: impl Arg<Arr<task_set::ServiceRegistry>>) -> Self { self.0.set("ServiceRegistries", value.into_expr()); self }
+    pub fn service_registries(self, value: impl Arg<Arr<task_set::ServiceRegistry>>) -> Self { Self(put(self.0, "ServiceRegistries", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TaskDefinition`: text, required. Update: replacement.
-    pub fn task_definition(mut self, value: impl Arg<str>) -> CfnTaskSetProps<R0, R1, Set> { self.0.set("TaskDefinition", value.into_expr()); CfnTaskSetProps(self.0, Phase) }
+    pub fn task_definition(self, value: impl Arg<str>) -> CfnTaskSetProps<R0, R1, Set> { CfnTaskSetProps(put(self.0, "TaskDefinition", value.into_expr()), Phase) }
 }
 impl Done for CfnTaskSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ECS::TaskSet`.
 pub mod task_set {
 use crate::cfn::support::*;
 /// The property type `AwsVpcConfiguration` of `AWS::ECS::TaskSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-awsvpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AwsVpcConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AwsVpcConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AwsVpcConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AwsVpcConfiguration<super::missing::Subnets> { AwsVpcConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AwsVpcConfiguration<Missing<super::required::Subnets>> { AwsVpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AwsVpcConfiguration<R0> {
     /// `AssignPublicIp`: `AssignPublicIp`. Update: replacement.
-    pub fn assign_public_ip(mut self, value: impl Arg<AssignPublicIp>) -> Self { self.0.set("AssignPublicIp", value.into_expr()); self }
-    /// `SecurityGroups`: list of text. Update: replacement.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroups", value.into_expr()); self }
-    /// `Subnets`: list of text, required. Update: replacement.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> AwsVpcConfiguration<Set> { self.0.set("Subnets", value.into_expr()); AwsVpcConfiguration(self.0, Phase) }
+    pub fn assign_public_ip(self, value: impl Arg<AssignPublicIp>) -> Self { Self(put(self.0, "AssignPublicIp", value.into_expr()), Phase) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> AwsVpcConfiguration<Set> { AwsVpcConfiguration(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for AwsVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityProviderStrategyItem` of `AWS::ECS::TaskSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-capacityproviderstrategyitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityProviderStrategyItem(Bag);
+#[must_use] pub struct CapacityProviderStrategyItem(Bag);
 impl CapacityProviderStrategyItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Base`: integer. Update: replacement.
-    pub fn base(mut self, value: impl Arg<i64>) -> Self { self.0.set("Base", value.into_expr()); self }
+    pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value.into_expr())) }
     /// `CapacityProvider`: text. Update: replacement.
-    pub fn capacity_provider(mut self, value: impl Arg<str>) -> Self { self.0.set("CapacityProvider", value.into_expr()); self }
+    pub fn capacity_provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityProvider", value.into_expr())) }
     /// `Weight`: integer. Update: replacement.
-    pub fn weight(mut self, value: impl Arg<i64>) -> Self { self.0.set("Weight", value.into_expr()); self }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr())) }
 }
 impl Done for CapacityProviderStrategyItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoadBalancer` of `AWS::ECS::TaskSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-loadbalancer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoadBalancer(Bag);
+#[must_use] pub struct LoadBalancer(Bag);
 impl LoadBalancer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerName`: text. Update: replacement.
-    pub fn container_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerName", value.into_expr()); self }
+    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
     /// `ContainerPort`: integer. Update: replacement.
-    pub fn container_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("ContainerPort", value.into_expr()); self }
+    pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value.into_expr())) }
     /// `TargetGroupArn`: text. Update: replacement.
-    pub fn target_group_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetGroupArn", value.into_expr()); self }
+    pub fn target_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetGroupArn", value.into_expr())) }
 }
 impl Done for LoadBalancer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::ECS::TaskSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-networkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkConfiguration(Bag);
+#[must_use] pub struct NetworkConfiguration(Bag);
 impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsVpcConfiguration`: `AwsVpcConfiguration`. Update: replacement.
-    pub fn aws_vpc_configuration(mut self, value: impl Arg<AwsVpcConfiguration>) -> Self { self.0.set("AwsVpcConfiguration", value.into_expr()); self }
+    pub fn aws_vpc_configuration(self, value: impl Arg<AwsVpcConfiguration>) -> Self { Self(put(self.0, "AwsVpcConfiguration", value.into_expr())) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scale` of `AWS::ECS::TaskSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-scale.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Scale(Bag);
+#[must_use] pub struct Scale(Bag);
 impl Scale {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Unit`: `Unit`. Update: in place.
-    pub fn unit(mut self, value: impl Arg<Unit>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<Unit>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
     /// `Value`: number. Update: in place.
-    pub fn value(mut self, value: impl Arg<f64>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Scale { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceRegistry` of `AWS::ECS::TaskSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-taskset-serviceregistry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceRegistry(Bag);
+#[must_use] pub struct ServiceRegistry(Bag);
 impl ServiceRegistry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerName`: text. Update: replacement.
-    pub fn container_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerName", value.into_expr()); self }
+    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
     /// `ContainerPort`: integer. Update: replacement.
-    pub fn container_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("ContainerPort", value.into_expr()); self }
+    pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value.into_expr())) }
     /// `Port`: integer. Update: replacement.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `RegistryArn`: text. Update: replacement.
-    pub fn registry_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("RegistryArn", value.into_expr()); self }
+    pub fn registry_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryArn", value.into_expr())) }
 }
 impl Done for ServiceRegistry { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AssignPublicIp` allows.
@@ -2659,5 +2659,5 @@ LaunchType { Ec2 = "EC2", Fargate = "FARGATE" } }
 values! { /// Texts that `Unit` allows.
 Unit { Percent = "PERCENT" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AlarmNames, AlternateTargetGroupArn, AutoScalingGroupArn, CapacityProvider, Cluster, ContainerName, CredentialsParameter, DefaultCapacityProviderStrategy, Domain, Ec2InstanceProfileArn, Enable, EnableForceNewDeployment, Enabled, Exact, FileSystemArn, FileSystemId, FilesystemId, Format, HardLimit, Header, Image, InfrastructureRoleArn, InstanceLaunchTemplate, IssuerCertificateAuthority, LifecycleStages, LogDriver, LogGroup, LogStreamPrefix, MemoryMiB, MetricConfigurations, MetricNames, Min, Name, NetworkConfiguration, Port, PortName, ResolutionSeconds, ResourceType, RoleArn, Rollback, RootDirectory, SecurityGroups, Service, Size, SoftLimit, StorageSizeGiB, Subnets, TargetGroupArn, TaskDefinition, TaskSetId, Type, VCpuCount, Value, ValueFrom } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AlarmNames, AlternateTargetGroupArn, AutoScalingGroupArn, CapacityProvider, Cluster, ContainerName, CredentialsParameter, DefaultCapacityProviderStrategy, Domain, Ec2InstanceProfileArn, Enable, EnableForceNewDeployment, Enabled, Exact, FileSystemArn, FileSystemId, FilesystemId, Format, HardLimit, Header, Image, InfrastructureRoleArn, InstanceLaunchTemplate, IssuerCertificateAuthority, LifecycleStages, LogDriver, LogGroup, LogStreamPrefix, MemoryMiB, MetricConfigurations, MetricNames, Min, Name, NetworkConfiguration, Port, PortName, ResolutionSeconds, ResourceType, RoleArn, Rollback, RootDirectory, SecurityGroups, Service, Size, SoftLimit, StorageSizeGiB, Subnets, TargetGroupArn, TaskDefinition, TaskSetId, Type, VCpuCount, Value, ValueFrom } }

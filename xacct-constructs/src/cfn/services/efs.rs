@@ -10,87 +10,87 @@ impl CfnAccessPoint {
     /// `AWS::EFS::AccessPoint`
     pub const TYPE: &'static str = "AWS::EFS::AccessPoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAccessPointProps<R0>) -> Self where CfnAccessPointProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessPointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccessPointId`.
     pub fn reference(&self) -> Val<kind::EfsAccessPointId> { self.0.reference() }
-    /// The attribute `AccessPointId`: text.
+    /// The attribute `AccessPointId`: `EfsAccessPointId`.
     pub fn attr_access_point_id(&self) -> Val<kind::EfsAccessPointId> { self.0.get_att("AccessPointId") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `EfsAccessPointArn`.
     pub fn attr_arn(&self) -> Val<kind::EfsAccessPointArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAccessPoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EFS::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-accesspoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccessPointProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAccessPointProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAccessPointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccessPointProps<missing::FileSystemId> { CfnAccessPointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccessPointProps<Missing<required::FileSystemId>> { CfnAccessPointProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAccessPointProps<R0> {
     /// `AccessPointTags`: list of `AccessPointTag`. Update: in place.
-    pub fn access_point_tags(mut self, value: impl Arg<Arr<access_point::AccessPointTag>>) -> Self { self.0.set("AccessPointTags", value.into_expr()); self }
+    pub fn access_point_tags(self, value: impl Arg<Arr<access_point::AccessPointTag>>) -> Self { Self(put(self.0, "AccessPointTags", value.into_expr()), Phase) }
     /// `ClientToken`: text. Update: replacement.
-    pub fn client_token(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientToken", value.into_expr()); self }
-    /// `FileSystemId`: text, required. Update: replacement.
-    pub fn file_system_id(mut self, value: impl Arg<kind::EfsFileSystemId>) -> CfnAccessPointProps<Set> { self.0.set("FileSystemId", value.into_expr()); CfnAccessPointProps(self.0, Phase) }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
+    /// `FileSystemId`: `EfsFileSystemId`, required. Update: replacement.
+    pub fn file_system_id(self, value: impl Arg<kind::EfsFileSystemId>) -> CfnAccessPointProps<Set> { CfnAccessPointProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
     /// `PosixUser`: `PosixUser`. Update: replacement.
-    pub fn posix_user(mut self, value: impl Arg<access_point::PosixUser>) -> Self { self.0.set("PosixUser", value.into_expr()); self }
+    pub fn posix_user(self, value: impl Arg<access_point::PosixUser>) -> Self { Self(put(self.0, "PosixUser", value.into_expr()), Phase) }
     /// `RootDirectory`: `RootDirectory`. Update: replacement.
-    pub fn root_directory(mut self, value: impl Arg<access_point::RootDirectory>) -> Self { self.0.set("RootDirectory", value.into_expr()); self }
+    pub fn root_directory(self, value: impl Arg<access_point::RootDirectory>) -> Self { Self(put(self.0, "RootDirectory", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessPointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EFS::AccessPoint`.
 pub mod access_point {
 use crate::cfn::support::*;
 /// The property type `AccessPointTag` of `AWS::EFS::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-accesspointtag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessPointTag(Bag);
+#[must_use] pub struct AccessPointTag(Bag);
 impl AccessPointTag {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for AccessPointTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreationInfo` of `AWS::EFS::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-creationinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CreationInfo<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CreationInfo<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CreationInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CreationInfo<super::missing::OwnerGid, super::missing::OwnerUid, super::missing::Permissions> { CreationInfo(Bag::default(), Phase) }
+    pub fn new() -> CreationInfo<Missing<super::required::OwnerGid>, Missing<super::required::OwnerUid>, Missing<super::required::Permissions>> { CreationInfo(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CreationInfo<R0, R1, R2> {
     /// `OwnerGid`: text, required. Update: replacement.
-    pub fn owner_gid(mut self, value: impl Arg<str>) -> CreationInfo<Set, R1, R2> { self.0.set("OwnerGid", value.into_expr()); CreationInfo(self.0, Phase) }
+    pub fn owner_gid(self, value: impl Arg<str>) -> CreationInfo<Set, R1, R2> { CreationInfo(put(self.0, "OwnerGid", value.into_expr()), Phase) }
     /// `OwnerUid`: text, required. Update: replacement.
-    pub fn owner_uid(mut self, value: impl Arg<str>) -> CreationInfo<R0, Set, R2> { self.0.set("OwnerUid", value.into_expr()); CreationInfo(self.0, Phase) }
+    pub fn owner_uid(self, value: impl Arg<str>) -> CreationInfo<R0, Set, R2> { CreationInfo(put(self.0, "OwnerUid", value.into_expr()), Phase) }
     /// `Permissions`: text, required. Update: replacement.
-    pub fn permissions(mut self, value: impl Arg<str>) -> CreationInfo<R0, R1, Set> { self.0.set("Permissions", value.into_expr()); CreationInfo(self.0, Phase) }
+    pub fn permissions(self, value: impl Arg<str>) -> CreationInfo<R0, R1, Set> { CreationInfo(put(self.0, "Permissions", value.into_expr()), Phase) }
 }
 impl Done for CreationInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PosixUser` of `AWS::EFS::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-posixuser.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PosixUser<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PosixUser<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PosixUser {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PosixUser<super::missing::Gid, super::missing::Uid> { PosixUser(Bag::default(), Phase) }
+    pub fn new() -> PosixUser<Missing<super::required::Gid>, Missing<super::required::Uid>> { PosixUser(Bag::default(), Phase) }
 }
 impl<R0, R1> PosixUser<R0, R1> {
     /// `Gid`: text, required. Update: replacement.
-    pub fn gid(mut self, value: impl Arg<str>) -> PosixUser<Set, R1> { self.0.set("Gid", value.into_expr()); PosixUser(self.0, Phase) }
+    pub fn gid(self, value: impl Arg<str>) -> PosixUser<Set, R1> { PosixUser(put(self.0, "Gid", value.into_expr()), Phase) }
     /// `SecondaryGids`: list of text. Update: replacement.
-    pub fn secondary_gids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SecondaryGids", value.into_expr()); self }
+    pub fn secondary_gids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecondaryGids", value.into_expr()), Phase) }
     /// `Uid`: text, required. Update: replacement.
-    pub fn uid(mut self, value: impl Arg<str>) -> PosixUser<R0, Set> { self.0.set("Uid", value.into_expr()); PosixUser(self.0, Phase) }
+    pub fn uid(self, value: impl Arg<str>) -> PosixUser<R0, Set> { PosixUser(put(self.0, "Uid", value.into_expr()), Phase) }
 }
 impl Done for PosixUser { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RootDirectory` of `AWS::EFS::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-accesspoint-rootdirectory.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RootDirectory(Bag);
+#[must_use] pub struct RootDirectory(Bag);
 impl RootDirectory {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CreationInfo`: `CreationInfo`. Update: replacement.
-    pub fn creation_info(mut self, value: impl Arg<CreationInfo>) -> Self { self.0.set("CreationInfo", value.into_expr()); self }
+    pub fn creation_info(self, value: impl Arg<CreationInfo>) -> Self { Self(put(self.0, "CreationInfo", value.into_expr())) }
     /// `Path`: text. Update: replacement.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
 }
 impl Done for RootDirectory { fn into_props(self) -> Bag { self.0 } }
 }
@@ -103,122 +103,122 @@ impl CfnFileSystem {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnFileSystemProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `FileSystemId`.
     pub fn reference(&self) -> Val<kind::EfsFileSystemId> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `EfsFileSystemArn`.
     pub fn attr_arn(&self) -> Val<kind::EfsFileSystemArn> { self.0.get_att("Arn") }
-    /// The attribute `FileSystemId`: text.
+    /// The attribute `FileSystemId`: `EfsFileSystemId`.
     pub fn attr_file_system_id(&self) -> Val<kind::EfsFileSystemId> { self.0.get_att("FileSystemId") }
 }
 impl Parent for CfnFileSystem { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EFS::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-filesystem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFileSystemProps(Bag);
+#[must_use] pub struct CfnFileSystemProps(Bag);
 impl CfnFileSystemProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZoneName`: text. Update: replacement.
-    pub fn availability_zone_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZoneName", value.into_expr()); self }
+    pub fn availability_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneName", value.into_expr())) }
     /// `BackupPolicy`: `BackupPolicy`. Update: in place.
-    pub fn backup_policy(mut self, value: impl Arg<file_system::BackupPolicy>) -> Self { self.0.set("BackupPolicy", value.into_expr()); self }
+    pub fn backup_policy(self, value: impl Arg<file_system::BackupPolicy>) -> Self { Self(put(self.0, "BackupPolicy", value.into_expr())) }
     /// `BypassPolicyLockoutSafetyCheck`: boolean. Update: in place.
-    pub fn bypass_policy_lockout_safety_check(mut self, value: impl Arg<bool>) -> Self { self.0.set("BypassPolicyLockoutSafetyCheck", value.into_expr()); self }
+    pub fn bypass_policy_lockout_safety_check(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BypassPolicyLockoutSafetyCheck", value.into_expr())) }
     /// `Encrypted`: boolean. Update: replacement.
-    pub fn encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("Encrypted", value.into_expr()); self }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
     /// `FileSystemPolicy`: JSON. Update: in place.
-    pub fn file_system_policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("FileSystemPolicy", value.into_expr()); self }
+    pub fn file_system_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "FileSystemPolicy", value.into_expr())) }
     /// `FileSystemProtection`: `FileSystemProtection`. Update: in place.
-    pub fn file_system_protection(mut self, value: impl Arg<file_system::FileSystemProtection>) -> Self { self.0.set("FileSystemProtection", value.into_expr()); self }
+    pub fn file_system_protection(self, value: impl Arg<file_system::FileSystemProtection>) -> Self { Self(put(self.0, "FileSystemProtection", value.into_expr())) }
     /// `FileSystemTags`: list of `ElasticFileSystemTag`. Update: in place.
-    pub fn file_system_tags(mut self, value: impl Arg<Arr<file_system::ElasticFileSystemTag>>) -> Self { self.0.set("FileSystemTags", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn file_system_tags(self, value: impl Arg<Arr<file_system::ElasticFileSystemTag>>) -> Self { Self(put(self.0, "FileSystemTags", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `LifecyclePolicies`: list of `LifecyclePolicy`. Update: in place.
-    pub fn lifecycle_policies(mut self, value: impl Arg<Arr<file_system::LifecyclePolicy>>) -> Self { self.0.set("LifecyclePolicies", value.into_expr()); self }
+    pub fn lifecycle_policies(self, value: impl Arg<Arr<file_system::LifecyclePolicy>>) -> Self { Self(put(self.0, "LifecyclePolicies", value.into_expr())) }
     /// `PerformanceMode`: text. Update: replacement.
-    pub fn performance_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("PerformanceMode", value.into_expr()); self }
+    pub fn performance_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PerformanceMode", value.into_expr())) }
     /// `ProvisionedThroughputInMibps`: number. Update: in place.
-    pub fn provisioned_throughput_in_mibps(mut self, value: impl Arg<f64>) -> Self { self.0.set("ProvisionedThroughputInMibps", value.into_expr()); self }
+    pub fn provisioned_throughput_in_mibps(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ProvisionedThroughputInMibps", value.into_expr())) }
     /// `ReplicationConfiguration`: `ReplicationConfiguration`. Update: in place.
-    pub fn replication_configuration(mut self, value: impl Arg<file_system::ReplicationConfiguration>) -> Self { self.0.set("ReplicationConfiguration", value.into_expr()); self }
+    pub fn replication_configuration(self, value: impl Arg<file_system::ReplicationConfiguration>) -> Self { Self(put(self.0, "ReplicationConfiguration", value.into_expr())) }
     /// `ThroughputMode`: text. Update: in place.
-    pub fn throughput_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("ThroughputMode", value.into_expr()); self }
+    pub fn throughput_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThroughputMode", value.into_expr())) }
 }
 impl Done for CfnFileSystemProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EFS::FileSystem`.
 pub mod file_system {
 use crate::cfn::support::*;
 /// The property type `BackupPolicy` of `AWS::EFS::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-backuppolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BackupPolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BackupPolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl BackupPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BackupPolicy<super::missing::Status> { BackupPolicy(Bag::default(), Phase) }
+    pub fn new() -> BackupPolicy<Missing<super::required::Status>> { BackupPolicy(Bag::default(), Phase) }
 }
 impl<R0> BackupPolicy<R0> {
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> BackupPolicy<Set> { self.0.set("Status", value.into_expr()); BackupPolicy(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> BackupPolicy<Set> { BackupPolicy(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for BackupPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElasticFileSystemTag` of `AWS::EFS::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-elasticfilesystemtag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ElasticFileSystemTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ElasticFileSystemTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ElasticFileSystemTag {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ElasticFileSystemTag<super::missing::Key, super::missing::Value> { ElasticFileSystemTag(Bag::default(), Phase) }
+    pub fn new() -> ElasticFileSystemTag<Missing<super::required::Key>, Missing<super::required::Value>> { ElasticFileSystemTag(Bag::default(), Phase) }
 }
 impl<R0, R1> ElasticFileSystemTag<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> ElasticFileSystemTag<Set, R1> { self.0.set("Key", value.into_expr()); ElasticFileSystemTag(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ElasticFileSystemTag<Set, R1> { ElasticFileSystemTag(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> ElasticFileSystemTag<R0, Set> { self.0.set("Value", value.into_expr()); ElasticFileSystemTag(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ElasticFileSystemTag<R0, Set> { ElasticFileSystemTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ElasticFileSystemTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FileSystemProtection` of `AWS::EFS::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-filesystemprotection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FileSystemProtection(Bag);
+#[must_use] pub struct FileSystemProtection(Bag);
 impl FileSystemProtection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReplicationOverwriteProtection`: `ReplicationOverwriteProtection`. Update: in place.
-    pub fn replication_overwrite_protection(mut self, value: impl Arg<ReplicationOverwriteProtection>) -> Self { self.0.set("ReplicationOverwriteProtection", value.into_expr()); self }
+    pub fn replication_overwrite_protection(self, value: impl Arg<ReplicationOverwriteProtection>) -> Self { Self(put(self.0, "ReplicationOverwriteProtection", value.into_expr())) }
 }
 impl Done for FileSystemProtection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecyclePolicy` of `AWS::EFS::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-lifecyclepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LifecyclePolicy(Bag);
+#[must_use] pub struct LifecyclePolicy(Bag);
 impl LifecyclePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TransitionToArchive`: text. Update: in place.
-    pub fn transition_to_archive(mut self, value: impl Arg<str>) -> Self { self.0.set("TransitionToArchive", value.into_expr()); self }
+    pub fn transition_to_archive(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitionToArchive", value.into_expr())) }
     /// `TransitionToIA`: text. Update: in place.
-    pub fn transition_to_ia(mut self, value: impl Arg<str>) -> Self { self.0.set("TransitionToIA", value.into_expr()); self }
+    pub fn transition_to_ia(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitionToIA", value.into_expr())) }
     /// `TransitionToPrimaryStorageClass`: text. Update: in place.
-    pub fn transition_to_primary_storage_class(mut self, value: impl Arg<str>) -> Self { self.0.set("TransitionToPrimaryStorageClass", value.into_expr()); self }
+    pub fn transition_to_primary_storage_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitionToPrimaryStorageClass", value.into_expr())) }
 }
 impl Done for LifecyclePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationConfiguration` of `AWS::EFS::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-replicationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationConfiguration(Bag);
+#[must_use] pub struct ReplicationConfiguration(Bag);
 impl ReplicationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destinations`: list of `ReplicationDestination`. Update: in place.
-    pub fn destinations(mut self, value: impl Arg<Arr<ReplicationDestination>>) -> Self { self.0.set("Destinations", value.into_expr()); self }
+    pub fn destinations(self, value: impl Arg<Arr<ReplicationDestination>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
 }
 impl Done for ReplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationDestination` of `AWS::EFS::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-efs-filesystem-replicationdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationDestination(Bag);
+#[must_use] pub struct ReplicationDestination(Bag);
 impl ReplicationDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZoneName`: text. Update: in place.
-    pub fn availability_zone_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZoneName", value.into_expr()); self }
+    pub fn availability_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneName", value.into_expr())) }
     /// `FileSystemId`: text. Update: in place.
-    pub fn file_system_id(mut self, value: impl Arg<str>) -> Self { self.0.set("FileSystemId", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn file_system_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemId", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
     /// `StatusMessage`: text. Update: in place.
-    pub fn status_message(mut self, value: impl Arg<str>) -> Self { self.0.set("StatusMessage", value.into_expr()); self }
+    pub fn status_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusMessage", value.into_expr())) }
 }
 impl Done for ReplicationDestination { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ReplicationOverwriteProtection` allows.
@@ -232,7 +232,7 @@ impl CfnMountTarget {
     /// `AWS::EFS::MountTarget`
     pub const TYPE: &'static str = "AWS::EFS::MountTarget";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnMountTargetProps<R0, R1, R2>) -> Self where CfnMountTargetProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMountTargetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -242,24 +242,24 @@ impl CfnMountTarget {
 }
 impl Parent for CfnMountTarget { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EFS::MountTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-efs-mounttarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMountTargetProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnMountTargetProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnMountTargetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMountTargetProps<missing::FileSystemId, missing::SecurityGroups, missing::SubnetId> { CfnMountTargetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMountTargetProps<Missing<required::FileSystemId>, Missing<required::SecurityGroups>, Missing<required::SubnetId>> { CfnMountTargetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMountTargetProps<R0, R1, R2> {
-    /// `FileSystemId`: text, required. Update: replacement.
-    pub fn file_system_id(mut self, value: impl Arg<kind::EfsFileSystemId>) -> CfnMountTargetProps<Set, R1, R2> { self.0.set("FileSystemId", value.into_expr()); CfnMountTargetProps(self.0, Phase) }
+    /// `FileSystemId`: `EfsFileSystemId`, required. Update: replacement.
+    pub fn file_system_id(self, value: impl Arg<kind::EfsFileSystemId>) -> CfnMountTargetProps<Set, R1, R2> { CfnMountTargetProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
     /// `IpAddress`: text. Update: replacement.
-    pub fn ip_address(mut self, value: impl Arg<str>) -> Self { self.0.set("IpAddress", value.into_expr()); self }
+    pub fn ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddress", value.into_expr()), Phase) }
     /// `IpAddressType`: `IpAddressType`. Update: replacement.
-    pub fn ip_address_type(mut self, value: impl Arg<mount_target::IpAddressType>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<mount_target::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
     /// `Ipv6Address`: text. Update: replacement.
-    pub fn ipv6_address(mut self, value: impl Arg<str>) -> Self { self.0.set("Ipv6Address", value.into_expr()); self }
-    /// `SecurityGroups`: list of text, required. Update: in place.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> CfnMountTargetProps<R0, Set, R2> { self.0.set("SecurityGroups", value.into_expr()); CfnMountTargetProps(self.0, Phase) }
-    /// `SubnetId`: text, required. Update: replacement.
-    pub fn subnet_id(mut self, value: impl Arg<kind::Ec2SubnetId>) -> CfnMountTargetProps<R0, R1, Set> { self.0.set("SubnetId", value.into_expr()); CfnMountTargetProps(self.0, Phase) }
+    pub fn ipv6_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6Address", value.into_expr()), Phase) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnMountTargetProps<R0, Set, R2> { CfnMountTargetProps(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    /// `SubnetId`: `Ec2SubnetId`, required. Update: replacement.
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> CfnMountTargetProps<R0, R1, Set> { CfnMountTargetProps(put(self.0, "SubnetId", value.into_expr()), Phase) }
 }
 impl Done for CfnMountTargetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EFS::MountTarget`.
@@ -268,5 +268,5 @@ use crate::cfn::support::*;
 values! { /// Texts that `IpAddressType` allows.
 IpAddressType { DualStack = "DUAL_STACK", Ipv4Only = "IPV4_ONLY", Ipv6Only = "IPV6_ONLY" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { FileSystemId, Gid, Key, OwnerGid, OwnerUid, Permissions, SecurityGroups, Status, SubnetId, Uid, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { FileSystemId, Gid, Key, OwnerGid, OwnerUid, Permissions, SecurityGroups, Status, SubnetId, Uid, Value } }

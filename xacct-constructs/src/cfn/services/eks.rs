@@ -10,63 +10,63 @@ impl CfnAccessEntry {
     /// `AWS::EKS::AccessEntry`
     pub const TYPE: &'static str = "AWS::EKS::AccessEntry";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAccessEntryProps<R0, R1>) -> Self where CfnAccessEntryProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessEntryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccessEntryArn`: text.
+    /// The attribute `AccessEntryArn`: `OtherArn`.
     pub fn attr_access_entry_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AccessEntryArn") }
 }
 impl Parent for CfnAccessEntry { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EKS::AccessEntry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-accessentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccessEntryProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAccessEntryProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAccessEntryProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccessEntryProps<missing::ClusterName, missing::PrincipalArn> { CfnAccessEntryProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccessEntryProps<Missing<required::ClusterName>, Missing<required::PrincipalArn>> { CfnAccessEntryProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAccessEntryProps<R0, R1> {
     /// `AccessPolicies`: list of `AccessPolicy`. Update: in place.
-    pub fn access_policies(mut self, value: impl Arg<Arr<access_entry::AccessPolicy>>) -> Self { self.0.set("AccessPolicies", value.into_expr()); self }
+    pub fn access_policies(self, value: impl Arg<Arr<access_entry::AccessPolicy>>) -> Self { Self(put(self.0, "AccessPolicies", value.into_expr()), Phase) }
     /// `ClusterName`: text, required. Update: replacement.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> CfnAccessEntryProps<Set, R1> { self.0.set("ClusterName", value.into_expr()); CfnAccessEntryProps(self.0, Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnAccessEntryProps<Set, R1> { CfnAccessEntryProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
     /// `KubernetesGroups`: list of text. Update: in place.
-    pub fn kubernetes_groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("KubernetesGroups", value.into_expr()); self }
+    pub fn kubernetes_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "KubernetesGroups", value.into_expr()), Phase) }
     /// `PrincipalArn`: text, required. Update: replacement.
-    pub fn principal_arn(mut self, value: impl Arg<str>) -> CfnAccessEntryProps<R0, Set> { self.0.set("PrincipalArn", value.into_expr()); CfnAccessEntryProps(self.0, Phase) }
+    pub fn principal_arn(self, value: impl Arg<str>) -> CfnAccessEntryProps<R0, Set> { CfnAccessEntryProps(put(self.0, "PrincipalArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Username`: text. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessEntryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EKS::AccessEntry`.
 pub mod access_entry {
 use crate::cfn::support::*;
 /// The property type `AccessPolicy` of `AWS::EKS::AccessEntry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-accessentry-accesspolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AccessPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AccessPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AccessPolicy<super::missing::AccessScope, super::missing::PolicyArn> { AccessPolicy(Bag::default(), Phase) }
+    pub fn new() -> AccessPolicy<Missing<super::required::AccessScope>, Missing<super::required::PolicyArn>> { AccessPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> AccessPolicy<R0, R1> {
     /// `AccessScope`: `AccessScope`, required. Update: in place.
-    pub fn access_scope(mut self, value: impl Arg<AccessScope>) -> AccessPolicy<Set, R1> { self.0.set("AccessScope", value.into_expr()); AccessPolicy(self.0, Phase) }
+    pub fn access_scope(self, value: impl Arg<AccessScope>) -> AccessPolicy<Set, R1> { AccessPolicy(put(self.0, "AccessScope", value.into_expr()), Phase) }
     /// `PolicyArn`: text, required. Update: in place.
-    pub fn policy_arn(mut self, value: impl Arg<str>) -> AccessPolicy<R0, Set> { self.0.set("PolicyArn", value.into_expr()); AccessPolicy(self.0, Phase) }
+    pub fn policy_arn(self, value: impl Arg<str>) -> AccessPolicy<R0, Set> { AccessPolicy(put(self.0, "PolicyArn", value.into_expr()), Phase) }
 }
 impl Done for AccessPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccessScope` of `AWS::EKS::AccessEntry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-accessentry-accessscope.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessScope<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AccessScope<R0 = Set>(Bag, Phase<(R0,)>);
 impl AccessScope {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AccessScope<super::missing::Type> { AccessScope(Bag::default(), Phase) }
+    pub fn new() -> AccessScope<Missing<super::required::Type>> { AccessScope(Bag::default(), Phase) }
 }
 impl<R0> AccessScope<R0> {
     /// `Namespaces`: list of text. Update: in place.
-    pub fn namespaces(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Namespaces", value.into_expr()); self }
+    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Namespaces", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> AccessScope<Set> { self.0.set("Type", value.into_expr()); AccessScope(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> AccessScope<Set> { AccessScope(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AccessScope { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -78,67 +78,67 @@ impl CfnAddon {
     /// `AWS::EKS::Addon`
     pub const TYPE: &'static str = "AWS::EKS::Addon";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAddonProps<R0, R1>) -> Self where CfnAddonProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAddonProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAddon { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EKS::Addon`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-addon.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAddonProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAddonProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAddonProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAddonProps<missing::AddonName, missing::ClusterName> { CfnAddonProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAddonProps<Missing<required::AddonName>, Missing<required::ClusterName>> { CfnAddonProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAddonProps<R0, R1> {
     /// `AddonName`: text, required. Update: replacement.
-    pub fn addon_name(mut self, value: impl Arg<str>) -> CfnAddonProps<Set, R1> { self.0.set("AddonName", value.into_expr()); CfnAddonProps(self.0, Phase) }
+    pub fn addon_name(self, value: impl Arg<str>) -> CfnAddonProps<Set, R1> { CfnAddonProps(put(self.0, "AddonName", value.into_expr()), Phase) }
     /// `AddonVersion`: text. Update: in place.
-    pub fn addon_version(mut self, value: impl Arg<str>) -> Self { self.0.set("AddonVersion", value.into_expr()); self }
+    pub fn addon_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AddonVersion", value.into_expr()), Phase) }
     /// `ClusterName`: text, required. Update: replacement.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> CfnAddonProps<R0, Set> { self.0.set("ClusterName", value.into_expr()); CfnAddonProps(self.0, Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnAddonProps<R0, Set> { CfnAddonProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
     /// `ConfigurationValues`: text. Update: in place.
-    pub fn configuration_values(mut self, value: impl Arg<str>) -> Self { self.0.set("ConfigurationValues", value.into_expr()); self }
+    pub fn configuration_values(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationValues", value.into_expr()), Phase) }
     /// `NamespaceConfig`: `NamespaceConfig`. Update: replacement.
-    pub fn namespace_config(mut self, value: impl Arg<addon::NamespaceConfig>) -> Self { self.0.set("NamespaceConfig", value.into_expr()); self }
+    pub fn namespace_config(self, value: impl Arg<addon::NamespaceConfig>) -> Self { Self(put(self.0, "NamespaceConfig", value.into_expr()), Phase) }
     /// `PodIdentityAssociations`: list of `PodIdentityAssociation`. Update: in place.
-    pub fn pod_identity_associations(mut self, value: impl Arg<Arr<addon::PodIdentityAssociation>>) -> Self { self.0.set("PodIdentityAssociations", value.into_expr()); self }
+    pub fn pod_identity_associations(self, value: impl Arg<Arr<addon::PodIdentityAssociation>>) -> Self { Self(put(self.0, "PodIdentityAssociations", value.into_expr()), Phase) }
     /// `PreserveOnDelete`: boolean. Update: in place.
-    pub fn preserve_on_delete(mut self, value: impl Arg<bool>) -> Self { self.0.set("PreserveOnDelete", value.into_expr()); self }
+    pub fn preserve_on_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PreserveOnDelete", value.into_expr()), Phase) }
     /// `ResolveConflicts`: `ResolveConflicts`. Update: in place.
-    pub fn resolve_conflicts(mut self, value: impl Arg<addon::ResolveConflicts>) -> Self { self.0.set("ResolveConflicts", value.into_expr()); self }
-    /// `ServiceAccountRoleArn`: text. Update: in place.
-    pub fn service_account_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ServiceAccountRoleArn", value.into_expr()); self }
+    pub fn resolve_conflicts(self, value: impl Arg<addon::ResolveConflicts>) -> Self { Self(put(self.0, "ResolveConflicts", value.into_expr()), Phase) }
+    /// `ServiceAccountRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn service_account_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceAccountRoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAddonProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EKS::Addon`.
 pub mod addon {
 use crate::cfn::support::*;
 /// The property type `NamespaceConfig` of `AWS::EKS::Addon`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-addon-namespaceconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NamespaceConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NamespaceConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl NamespaceConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NamespaceConfig<super::missing::Namespace> { NamespaceConfig(Bag::default(), Phase) }
+    pub fn new() -> NamespaceConfig<Missing<super::required::Namespace>> { NamespaceConfig(Bag::default(), Phase) }
 }
 impl<R0> NamespaceConfig<R0> {
     /// `Namespace`: text, required. Update: replacement.
-    pub fn namespace(mut self, value: impl Arg<str>) -> NamespaceConfig<Set> { self.0.set("Namespace", value.into_expr()); NamespaceConfig(self.0, Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> NamespaceConfig<Set> { NamespaceConfig(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for NamespaceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PodIdentityAssociation` of `AWS::EKS::Addon`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-addon-podidentityassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PodIdentityAssociation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PodIdentityAssociation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PodIdentityAssociation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PodIdentityAssociation<super::missing::RoleArn, super::missing::ServiceAccount> { PodIdentityAssociation(Bag::default(), Phase) }
+    pub fn new() -> PodIdentityAssociation<Missing<super::required::RoleArn>, Missing<super::required::ServiceAccount>> { PodIdentityAssociation(Bag::default(), Phase) }
 }
 impl<R0, R1> PodIdentityAssociation<R0, R1> {
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> PodIdentityAssociation<Set, R1> { self.0.set("RoleArn", value.into_expr()); PodIdentityAssociation(self.0, Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> PodIdentityAssociation<Set, R1> { PodIdentityAssociation(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `ServiceAccount`: text, required. Update: in place.
-    pub fn service_account(mut self, value: impl Arg<str>) -> PodIdentityAssociation<R0, Set> { self.0.set("ServiceAccount", value.into_expr()); PodIdentityAssociation(self.0, Phase) }
+    pub fn service_account(self, value: impl Arg<str>) -> PodIdentityAssociation<R0, Set> { PodIdentityAssociation(put(self.0, "ServiceAccount", value.into_expr()), Phase) }
 }
 impl Done for PodIdentityAssociation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ResolveConflicts` allows.
@@ -150,12 +150,12 @@ impl CfnCapability {
     /// `AWS::EKS::Capability`
     pub const TYPE: &'static str = "AWS::EKS::Capability";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnCapabilityProps<R0, R1, R2, R3, R4>) -> Self where CfnCapabilityProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCapabilityProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Configuration.ArgoCd.AwsIdc.IdcManagedApplicationArn`: text.
+    /// The attribute `Configuration.ArgoCd.AwsIdc.IdcManagedApplicationArn`: `OtherArn`.
     pub fn attr_configuration_argo_cd_aws_idc_idc_managed_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Configuration.ArgoCd.AwsIdc.IdcManagedApplicationArn") }
     /// The attribute `Configuration.ArgoCd.ServerUrl`: text.
     pub fn attr_configuration_argo_cd_server_url(&self) -> Val<str> { self.0.get_att("Configuration.ArgoCd.ServerUrl") }
@@ -170,120 +170,120 @@ impl CfnCapability {
 }
 impl Parent for CfnCapability { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EKS::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-capability.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCapabilityProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnCapabilityProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnCapabilityProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCapabilityProps<missing::CapabilityName, missing::ClusterName, missing::DeletePropagationPolicy, missing::RoleArn, missing::Type> { CfnCapabilityProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCapabilityProps<Missing<required::CapabilityName>, Missing<required::ClusterName>, Missing<required::DeletePropagationPolicy>, Missing<required::RoleArn>, Missing<required::Type>> { CfnCapabilityProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnCapabilityProps<R0, R1, R2, R3, R4> {
     /// `CapabilityName`: text, required. Update: replacement.
-    pub fn capability_name(mut self, value: impl Arg<str>) -> CfnCapabilityProps<Set, R1, R2, R3, R4> { self.0.set("CapabilityName", value.into_expr()); CfnCapabilityProps(self.0, Phase) }
+    pub fn capability_name(self, value: impl Arg<str>) -> CfnCapabilityProps<Set, R1, R2, R3, R4> { CfnCapabilityProps(put(self.0, "CapabilityName", value.into_expr()), Phase) }
     /// `ClusterName`: text, required. Update: replacement.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> CfnCapabilityProps<R0, Set, R2, R3, R4> { self.0.set("ClusterName", value.into_expr()); CfnCapabilityProps(self.0, Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnCapabilityProps<R0, Set, R2, R3, R4> { CfnCapabilityProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
     /// `Configuration`: `CapabilityConfiguration`. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<capability::CapabilityConfiguration>) -> Self { self.0.set("Configuration", value.into_expr()); self }
+    pub fn configuration(self, value: impl Arg<capability::CapabilityConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `DeletePropagationPolicy`: `DeletePropagationPolicy`, required. Update: in place.
-    pub fn delete_propagation_policy(mut self, value: impl Arg<capability::DeletePropagationPolicy>) -> CfnCapabilityProps<R0, R1, Set, R3, R4> { self.0.set("DeletePropagationPolicy", value.into_expr()); CfnCapabilityProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnCapabilityProps<R0, R1, R2, Set, R4> { self.0.set("RoleArn", value.into_expr()); CfnCapabilityProps(self.0, Phase) }
+    pub fn delete_propagation_policy(self, value: impl Arg<capability::DeletePropagationPolicy>) -> CfnCapabilityProps<R0, R1, Set, R3, R4> { CfnCapabilityProps(put(self.0, "DeletePropagationPolicy", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnCapabilityProps<R0, R1, R2, Set, R4> { CfnCapabilityProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<capability::Type>) -> CfnCapabilityProps<R0, R1, R2, R3, Set> { self.0.set("Type", value.into_expr()); CfnCapabilityProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<capability::Type>) -> CfnCapabilityProps<R0, R1, R2, R3, Set> { CfnCapabilityProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnCapabilityProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EKS::Capability`.
 pub mod capability {
 use crate::cfn::support::*;
 /// The property type `Ack` of `AWS::EKS::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-ack.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Ack(Bag);
+#[must_use] pub struct Ack(Bag);
 impl Ack {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DisabledServices`: list of text. Update: in place.
-    pub fn disabled_services(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DisabledServices", value.into_expr()); self }
+    pub fn disabled_services(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DisabledServices", value.into_expr())) }
     /// `EnableCrossNamespace`: boolean. Update: in place.
-    pub fn enable_cross_namespace(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableCrossNamespace", value.into_expr()); self }
+    pub fn enable_cross_namespace(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableCrossNamespace", value.into_expr())) }
 }
 impl Done for Ack { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArgoCd` of `AWS::EKS::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-argocd.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ArgoCd<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ArgoCd<R0 = Set>(Bag, Phase<(R0,)>);
 impl ArgoCd {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ArgoCd<super::missing::AwsIdc> { ArgoCd(Bag::default(), Phase) }
+    pub fn new() -> ArgoCd<Missing<super::required::AwsIdc>> { ArgoCd(Bag::default(), Phase) }
 }
 impl<R0> ArgoCd<R0> {
     /// `AwsIdc`: `AwsIdc`, required. Update: replacement.
-    pub fn aws_idc(mut self, value: impl Arg<AwsIdc>) -> ArgoCd<Set> { self.0.set("AwsIdc", value.into_expr()); ArgoCd(self.0, Phase) }
+    pub fn aws_idc(self, value: impl Arg<AwsIdc>) -> ArgoCd<Set> { ArgoCd(put(self.0, "AwsIdc", value.into_expr()), Phase) }
     /// `Namespace`: text. Update: replacement.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr()), Phase) }
     /// `NetworkAccess`: `NetworkAccess`. Update: in place.
-    pub fn network_access(mut self, value: impl Arg<NetworkAccess>) -> Self { self.0.set("NetworkAccess", value.into_expr()); self }
+    pub fn network_access(self, value: impl Arg<NetworkAccess>) -> Self { Self(put(self.0, "NetworkAccess", value.into_expr()), Phase) }
     /// `RbacRoleMappings`: list of `ArgoCdRoleMapping`. Update: in place.
-    pub fn rbac_role_mappings(mut self, value: impl Arg<Arr<ArgoCdRoleMapping>>) -> Self { self.0.set("RbacRoleMappings", value.into_expr()); self }
+    pub fn rbac_role_mappings(self, value: impl Arg<Arr<ArgoCdRoleMapping>>) -> Self { Self(put(self.0, "RbacRoleMappings", value.into_expr()), Phase) }
     /// `ServerUrl`: text. Update: in place.
-    pub fn server_url(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerUrl", value.into_expr()); self }
+    pub fn server_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerUrl", value.into_expr()), Phase) }
 }
 impl Done for ArgoCd { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArgoCdRoleMapping` of `AWS::EKS::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-argocdrolemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ArgoCdRoleMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ArgoCdRoleMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ArgoCdRoleMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ArgoCdRoleMapping<super::missing::Identities, super::missing::Role> { ArgoCdRoleMapping(Bag::default(), Phase) }
+    pub fn new() -> ArgoCdRoleMapping<Missing<super::required::Identities>, Missing<super::required::Role>> { ArgoCdRoleMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> ArgoCdRoleMapping<R0, R1> {
     /// `Identities`: list of `SsoIdentity`, required. Update: in place.
-    pub fn identities(mut self, value: impl Arg<Arr<SsoIdentity>>) -> ArgoCdRoleMapping<Set, R1> { self.0.set("Identities", value.into_expr()); ArgoCdRoleMapping(self.0, Phase) }
+    pub fn identities(self, value: impl Arg<Arr<SsoIdentity>>) -> ArgoCdRoleMapping<Set, R1> { ArgoCdRoleMapping(put(self.0, "Identities", value.into_expr()), Phase) }
     /// `Role`: `Role`, required. Update: in place.
-    pub fn role(mut self, value: impl Arg<Role>) -> ArgoCdRoleMapping<R0, Set> { self.0.set("Role", value.into_expr()); ArgoCdRoleMapping(self.0, Phase) }
+    pub fn role(self, value: impl Arg<Role>) -> ArgoCdRoleMapping<R0, Set> { ArgoCdRoleMapping(put(self.0, "Role", value.into_expr()), Phase) }
 }
 impl Done for ArgoCdRoleMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AwsIdc` of `AWS::EKS::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-awsidc.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AwsIdc<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AwsIdc<R0 = Set>(Bag, Phase<(R0,)>);
 impl AwsIdc {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AwsIdc<super::missing::IdcInstanceArn> { AwsIdc(Bag::default(), Phase) }
+    pub fn new() -> AwsIdc<Missing<super::required::IdcInstanceArn>> { AwsIdc(Bag::default(), Phase) }
 }
 impl<R0> AwsIdc<R0> {
     /// `IdcInstanceArn`: text, required. Update: replacement.
-    pub fn idc_instance_arn(mut self, value: impl Arg<str>) -> AwsIdc<Set> { self.0.set("IdcInstanceArn", value.into_expr()); AwsIdc(self.0, Phase) }
+    pub fn idc_instance_arn(self, value: impl Arg<str>) -> AwsIdc<Set> { AwsIdc(put(self.0, "IdcInstanceArn", value.into_expr()), Phase) }
     /// `IdcManagedApplicationArn`: text. Update: replacement.
-    pub fn idc_managed_application_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("IdcManagedApplicationArn", value.into_expr()); self }
+    pub fn idc_managed_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcManagedApplicationArn", value.into_expr()), Phase) }
     /// `IdcRegion`: text. Update: replacement.
-    pub fn idc_region(mut self, value: impl Arg<str>) -> Self { self.0.set("IdcRegion", value.into_expr()); self }
+    pub fn idc_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcRegion", value.into_expr()), Phase) }
 }
 impl Done for AwsIdc { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapabilityConfiguration` of `AWS::EKS::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-capabilityconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapabilityConfiguration(Bag);
+#[must_use] pub struct CapabilityConfiguration(Bag);
 impl CapabilityConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ack`: `Ack`. Update: in place.
-    pub fn ack(mut self, value: impl Arg<Ack>) -> Self { self.0.set("Ack", value.into_expr()); self }
+    pub fn ack(self, value: impl Arg<Ack>) -> Self { Self(put(self.0, "Ack", value.into_expr())) }
     /// `ArgoCd`: `ArgoCd`. Update: in place.
-    pub fn argo_cd(mut self, value: impl Arg<ArgoCd>) -> Self { self.0.set("ArgoCd", value.into_expr()); self }
+    pub fn argo_cd(self, value: impl Arg<ArgoCd>) -> Self { Self(put(self.0, "ArgoCd", value.into_expr())) }
 }
 impl Done for CapabilityConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkAccess` of `AWS::EKS::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-networkaccess.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkAccess(Bag);
+#[must_use] pub struct NetworkAccess(Bag);
 impl NetworkAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VpceIds`: list of text. Update: in place.
-    pub fn vpce_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("VpceIds", value.into_expr()); self }
+    pub fn vpce_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpceIds", value.into_expr())) }
 }
 impl Done for NetworkAccess { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SsoIdentity` of `AWS::EKS::Capability`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-capability-ssoidentity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SsoIdentity<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SsoIdentity<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SsoIdentity {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SsoIdentity<super::missing::Id, super::missing::Type> { SsoIdentity(Bag::default(), Phase) }
+    pub fn new() -> SsoIdentity<Missing<super::required::Id>, Missing<super::required::Type>> { SsoIdentity(Bag::default(), Phase) }
 }
 impl<R0, R1> SsoIdentity<R0, R1> {
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> SsoIdentity<Set, R1> { self.0.set("Id", value.into_expr()); SsoIdentity(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> SsoIdentity<Set, R1> { SsoIdentity(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Type`: `SsoIdentityType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<SsoIdentityType>) -> SsoIdentity<R0, Set> { self.0.set("Type", value.into_expr()); SsoIdentity(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<SsoIdentityType>) -> SsoIdentity<R0, Set> { SsoIdentity(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SsoIdentity { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DeletePropagationPolicy` allows.
@@ -301,7 +301,7 @@ impl CfnCertificateAuthority {
     /// `AWS::EKS::CertificateAuthority`
     pub const TYPE: &'static str = "AWS::EKS::CertificateAuthority";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnCertificateAuthorityProps<R0>) -> Self where CfnCertificateAuthorityProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCertificateAuthorityProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ActivatedAt`: text.
@@ -337,39 +337,39 @@ impl CfnCertificateAuthority {
 }
 impl Parent for CfnCertificateAuthority { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EKS::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-certificateauthority.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCertificateAuthorityProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnCertificateAuthorityProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnCertificateAuthorityProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCertificateAuthorityProps<missing::ClusterName> { CfnCertificateAuthorityProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCertificateAuthorityProps<Missing<required::ClusterName>> { CfnCertificateAuthorityProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCertificateAuthorityProps<R0> {
     /// `ClusterName`: text, required. Update: replacement.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> CfnCertificateAuthorityProps<Set> { self.0.set("ClusterName", value.into_expr()); CfnCertificateAuthorityProps(self.0, Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnCertificateAuthorityProps<Set> { CfnCertificateAuthorityProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
 }
 impl Done for CfnCertificateAuthorityProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EKS::CertificateAuthority`.
 pub mod certificate_authority {
 use crate::cfn::support::*;
 /// The property type `ScheduledEvents` of `AWS::EKS::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-certificateauthority-scheduledevents.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScheduledEvents(Bag);
+#[must_use] pub struct ScheduledEvents(Bag);
 impl ScheduledEvents {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FinalAutoActivation`: text. Update: in place.
-    pub fn final_auto_activation(mut self, value: impl Arg<str>) -> Self { self.0.set("FinalAutoActivation", value.into_expr()); self }
+    pub fn final_auto_activation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FinalAutoActivation", value.into_expr())) }
     /// `FirstAutoActivation`: text. Update: in place.
-    pub fn first_auto_activation(mut self, value: impl Arg<str>) -> Self { self.0.set("FirstAutoActivation", value.into_expr()); self }
+    pub fn first_auto_activation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstAutoActivation", value.into_expr())) }
 }
 impl Done for ScheduledEvents { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Validity` of `AWS::EKS::CertificateAuthority`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-certificateauthority-validity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Validity(Bag);
+#[must_use] pub struct Validity(Bag);
 impl Validity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NotAfter`: text. Update: in place.
-    pub fn not_after(mut self, value: impl Arg<str>) -> Self { self.0.set("NotAfter", value.into_expr()); self }
+    pub fn not_after(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotAfter", value.into_expr())) }
     /// `NotBefore`: text. Update: in place.
-    pub fn not_before(mut self, value: impl Arg<str>) -> Self { self.0.set("NotBefore", value.into_expr()); self }
+    pub fn not_before(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotBefore", value.into_expr())) }
 }
 impl Done for Validity { fn into_props(self) -> Bag { self.0 } }
 }
@@ -379,10 +379,10 @@ impl CfnCluster {
     /// `AWS::EKS::Cluster`
     pub const TYPE: &'static str = "AWS::EKS::Cluster";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnClusterProps<R0, R1>) -> Self where CfnClusterProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<kind::EksClusterName> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CertificateAuthority.Active.ActivatedBy`: text.
     pub fn attr_certificate_authority_active_activated_by(&self) -> Val<str> { self.0.get_att("CertificateAuthority.Active.ActivatedBy") }
@@ -394,7 +394,7 @@ impl CfnCluster {
     pub fn attr_certificate_authority_data2(&self) -> Val<str> { self.0.get_att("CertificateAuthorityData") }
     /// The attribute `ClusterSecurityGroupId`: text.
     pub fn attr_cluster_security_group_id(&self) -> Val<str> { self.0.get_att("ClusterSecurityGroupId") }
-    /// The attribute `EncryptionConfigKeyArn`: text.
+    /// The attribute `EncryptionConfigKeyArn`: `OtherArn`.
     pub fn attr_encryption_config_key_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EncryptionConfigKeyArn") }
     /// The attribute `Endpoint`: text.
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
@@ -407,420 +407,420 @@ impl CfnCluster {
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-cluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClusterProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnClusterProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnClusterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnClusterProps<missing::ResourcesVpcConfig, missing::RoleArn> { CfnClusterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnClusterProps<Missing<required::ResourcesVpcConfig>, Missing<required::RoleArn>> { CfnClusterProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnClusterProps<R0, R1> {
     /// `AccessConfig`: `AccessConfig`. Update: in place.
-    pub fn access_config(mut self, value: impl Arg<cluster::AccessConfig>) -> Self { self.0.set("AccessConfig", value.into_expr()); self }
+    pub fn access_config(self, value: impl Arg<cluster::AccessConfig>) -> Self { Self(put(self.0, "AccessConfig", value.into_expr()), Phase) }
     /// `ActiveCertificateAuthorityId`: text. Update: in place.
-    pub fn active_certificate_authority_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ActiveCertificateAuthorityId", value.into_expr()); self }
+    pub fn active_certificate_authority_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveCertificateAuthorityId", value.into_expr()), Phase) }
     /// `BootstrapSelfManagedAddons`: boolean. Update: replacement.
-    pub fn bootstrap_self_managed_addons(mut self, value: impl Arg<bool>) -> Self { self.0.set("BootstrapSelfManagedAddons", value.into_expr()); self }
+    pub fn bootstrap_self_managed_addons(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BootstrapSelfManagedAddons", value.into_expr()), Phase) }
     /// `CertificateAuthority`: `CertificateAuthority`. Update: in place.
-    pub fn certificate_authority(mut self, value: impl Arg<cluster::CertificateAuthority>) -> Self { self.0.set("CertificateAuthority", value.into_expr()); self }
+    pub fn certificate_authority(self, value: impl Arg<cluster::CertificateAuthority>) -> Self { Self(put(self.0, "CertificateAuthority", value.into_expr()), Phase) }
     /// `ComputeConfig`: `ComputeConfig`. Update: in place.
-    pub fn compute_config(mut self, value: impl Arg<cluster::ComputeConfig>) -> Self { self.0.set("ComputeConfig", value.into_expr()); self }
+    pub fn compute_config(self, value: impl Arg<cluster::ComputeConfig>) -> Self { Self(put(self.0, "ComputeConfig", value.into_expr()), Phase) }
     /// `ControlPlaneScalingConfig`: `ControlPlaneScalingConfig`. Update: in place.
-    pub fn control_plane_scaling_config(mut self, value: impl Arg<cluster::ControlPlaneScalingConfig>) -> Self { self.0.set("ControlPlaneScalingConfig", value.into_expr()); self }
+    pub fn control_plane_scaling_config(self, value: impl Arg<cluster::ControlPlaneScalingConfig>) -> Self { Self(put(self.0, "ControlPlaneScalingConfig", value.into_expr()), Phase) }
     /// `DeletionProtection`: boolean. Update: in place.
-    pub fn deletion_protection(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeletionProtection", value.into_expr()); self }
+    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
     /// `EncryptionConfig`: list of `EncryptionConfig`. Update: replacement.
-    pub fn encryption_config(mut self, value: impl Arg<Arr<cluster::EncryptionConfig>>) -> Self { self.0.set("EncryptionConfig", value.into_expr()); self }
+    pub fn encryption_config(self, value: impl Arg<Arr<cluster::EncryptionConfig>>) -> Self { Self(put(self.0, "EncryptionConfig", value.into_expr()), Phase) }
     /// `Force`: boolean. Update: in place.
-    pub fn force(mut self, value: impl Arg<bool>) -> Self { self.0.set("Force", value.into_expr()); self }
+    pub fn force(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Force", value.into_expr()), Phase) }
     /// `KubeApiServerConfig`: `KubeApiServerConfig`. Update: in place.
-    pub fn kube_api_server_config(mut self, value: impl Arg<cluster::KubeApiServerConfig>) -> Self { self.0.set("KubeApiServerConfig", value.into_expr()); self }
+    pub fn kube_api_server_config(self, value: impl Arg<cluster::KubeApiServerConfig>) -> Self { Self(put(self.0, "KubeApiServerConfig", value.into_expr()), Phase) }
     /// `KubeControllerManagerConfig`: `KubeControllerManagerConfig`. Update: in place.
-    pub fn kube_controller_manager_config(mut self, value: impl Arg<cluster::KubeControllerManagerConfig>) -> Self { self.0.set("KubeControllerManagerConfig", value.into_expr()); self }
+    pub fn kube_controller_manager_config(self, value: impl Arg<cluster::KubeControllerManagerConfig>) -> Self { Self(put(self.0, "KubeControllerManagerConfig", value.into_expr()), Phase) }
     /// `KubeSchedulerConfig`: `KubeSchedulerConfig`. Update: in place.
-    pub fn kube_scheduler_config(mut self, value: impl Arg<cluster::KubeSchedulerConfig>) -> Self { self.0.set("KubeSchedulerConfig", value.into_expr()); self }
+    pub fn kube_scheduler_config(self, value: impl Arg<cluster::KubeSchedulerConfig>) -> Self { Self(put(self.0, "KubeSchedulerConfig", value.into_expr()), Phase) }
     /// `KubernetesNetworkConfig`: `KubernetesNetworkConfig`. Update: replacement.
-    pub fn kubernetes_network_config(mut self, value: impl Arg<cluster::KubernetesNetworkConfig>) -> Self { self.0.set("KubernetesNetworkConfig", value.into_expr()); self }
+    pub fn kubernetes_network_config(self, value: impl Arg<cluster::KubernetesNetworkConfig>) -> Self { Self(put(self.0, "KubernetesNetworkConfig", value.into_expr()), Phase) }
     /// `Logging`: `Logging`. Update: in place.
-    pub fn logging(mut self, value: impl Arg<cluster::Logging>) -> Self { self.0.set("Logging", value.into_expr()); self }
+    pub fn logging(self, value: impl Arg<cluster::Logging>) -> Self { Self(put(self.0, "Logging", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OutpostConfig`: `OutpostConfig`. Update: replacement.
-    pub fn outpost_config(mut self, value: impl Arg<cluster::OutpostConfig>) -> Self { self.0.set("OutpostConfig", value.into_expr()); self }
+    pub fn outpost_config(self, value: impl Arg<cluster::OutpostConfig>) -> Self { Self(put(self.0, "OutpostConfig", value.into_expr()), Phase) }
     /// `RemoteNetworkConfig`: `RemoteNetworkConfig`. Update: in place.
-    pub fn remote_network_config(mut self, value: impl Arg<cluster::RemoteNetworkConfig>) -> Self { self.0.set("RemoteNetworkConfig", value.into_expr()); self }
+    pub fn remote_network_config(self, value: impl Arg<cluster::RemoteNetworkConfig>) -> Self { Self(put(self.0, "RemoteNetworkConfig", value.into_expr()), Phase) }
     /// `ResourcesVpcConfig`: `ResourcesVpcConfig`, required. Update: in place.
-    pub fn resources_vpc_config(mut self, value: impl Arg<cluster::ResourcesVpcConfig>) -> CfnClusterProps<Set, R1> { self.0.set("ResourcesVpcConfig", value.into_expr()); CfnClusterProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnClusterProps<R0, Set> { self.0.set("RoleArn", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn resources_vpc_config(self, value: impl Arg<cluster::ResourcesVpcConfig>) -> CfnClusterProps<Set, R1> { CfnClusterProps(put(self.0, "ResourcesVpcConfig", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnClusterProps<R0, Set> { CfnClusterProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `RollbackConfig`: `RollbackConfig`. Update: in place.
-    pub fn rollback_config(mut self, value: impl Arg<cluster::RollbackConfig>) -> Self { self.0.set("RollbackConfig", value.into_expr()); self }
+    pub fn rollback_config(self, value: impl Arg<cluster::RollbackConfig>) -> Self { Self(put(self.0, "RollbackConfig", value.into_expr()), Phase) }
     /// `StorageConfig`: `StorageConfig`. Update: in place.
-    pub fn storage_config(mut self, value: impl Arg<cluster::StorageConfig>) -> Self { self.0.set("StorageConfig", value.into_expr()); self }
+    pub fn storage_config(self, value: impl Arg<cluster::StorageConfig>) -> Self { Self(put(self.0, "StorageConfig", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UpgradePolicy`: `UpgradePolicy`. Update: in place.
-    pub fn upgrade_policy(mut self, value: impl Arg<cluster::UpgradePolicy>) -> Self { self.0.set("UpgradePolicy", value.into_expr()); self }
+    pub fn upgrade_policy(self, value: impl Arg<cluster::UpgradePolicy>) -> Self { Self(put(self.0, "UpgradePolicy", value.into_expr()), Phase) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
     /// `ZonalShiftConfig`: `ZonalShiftConfig`. Update: in place.
-    pub fn zonal_shift_config(mut self, value: impl Arg<cluster::ZonalShiftConfig>) -> Self { self.0.set("ZonalShiftConfig", value.into_expr()); self }
+    pub fn zonal_shift_config(self, value: impl Arg<cluster::ZonalShiftConfig>) -> Self { Self(put(self.0, "ZonalShiftConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EKS::Cluster`.
 pub mod cluster {
 use crate::cfn::support::*;
 /// The property type `AccessConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-accessconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessConfig(Bag);
+#[must_use] pub struct AccessConfig(Bag);
 impl AccessConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthenticationMode`: `AuthenticationMode`. Update: in place.
-    pub fn authentication_mode(mut self, value: impl Arg<AuthenticationMode>) -> Self { self.0.set("AuthenticationMode", value.into_expr()); self }
+    pub fn authentication_mode(self, value: impl Arg<AuthenticationMode>) -> Self { Self(put(self.0, "AuthenticationMode", value.into_expr())) }
     /// `BootstrapClusterCreatorAdminPermissions`: boolean. Update: replacement.
-    pub fn bootstrap_cluster_creator_admin_permissions(mut self, value: impl Arg<bool>) -> Self { self.0.set("BootstrapClusterCreatorAdminPermissions", value.into_expr()); self }
+    pub fn bootstrap_cluster_creator_admin_permissions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BootstrapClusterCreatorAdminPermissions", value.into_expr())) }
 }
 impl Done for AccessConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ActiveCertificateAuthority` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-activecertificateauthority.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ActiveCertificateAuthority(Bag);
+#[must_use] pub struct ActiveCertificateAuthority(Bag);
 impl ActiveCertificateAuthority {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActivatedBy`: text. Update: in place.
-    pub fn activated_by(mut self, value: impl Arg<str>) -> Self { self.0.set("ActivatedBy", value.into_expr()); self }
+    pub fn activated_by(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActivatedBy", value.into_expr())) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
 }
 impl Done for ActiveCertificateAuthority { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BlockStorage` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-blockstorage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BlockStorage(Bag);
+#[must_use] pub struct BlockStorage(Bag);
 impl BlockStorage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for BlockStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CertificateAuthority` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-certificateauthority.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CertificateAuthority(Bag);
+#[must_use] pub struct CertificateAuthority(Bag);
 impl CertificateAuthority {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Active`: `ActiveCertificateAuthority`. Update: in place.
-    pub fn active(mut self, value: impl Arg<ActiveCertificateAuthority>) -> Self { self.0.set("Active", value.into_expr()); self }
+    pub fn active(self, value: impl Arg<ActiveCertificateAuthority>) -> Self { Self(put(self.0, "Active", value.into_expr())) }
     /// `Data`: text. Update: in place.
-    pub fn data(mut self, value: impl Arg<str>) -> Self { self.0.set("Data", value.into_expr()); self }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
 }
 impl Done for CertificateAuthority { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClusterLogging` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-clusterlogging.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClusterLogging(Bag);
+#[must_use] pub struct ClusterLogging(Bag);
 impl ClusterLogging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnabledTypes`: list of `LoggingTypeConfig`. Update: in place.
-    pub fn enabled_types(mut self, value: impl Arg<Arr<LoggingTypeConfig>>) -> Self { self.0.set("EnabledTypes", value.into_expr()); self }
+    pub fn enabled_types(self, value: impl Arg<Arr<LoggingTypeConfig>>) -> Self { Self(put(self.0, "EnabledTypes", value.into_expr())) }
 }
 impl Done for ClusterLogging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComputeConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-computeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComputeConfig(Bag);
+#[must_use] pub struct ComputeConfig(Bag);
 impl ComputeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `NodePools`: list of text. Update: in place.
-    pub fn node_pools(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NodePools", value.into_expr()); self }
-    /// `NodeRoleArn`: text. Update: in place.
-    pub fn node_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("NodeRoleArn", value.into_expr()); self }
+    pub fn node_pools(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NodePools", value.into_expr())) }
+    /// `NodeRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn node_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "NodeRoleArn", value.into_expr())) }
 }
 impl Done for ComputeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ControlPlanePlacement` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-controlplaneplacement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ControlPlanePlacement(Bag);
+#[must_use] pub struct ControlPlanePlacement(Bag);
 impl ControlPlanePlacement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupName`: text. Update: replacement.
-    pub fn group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupName", value.into_expr()); self }
+    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value.into_expr())) }
     /// `SpreadLevel`: text. Update: replacement.
-    pub fn spread_level(mut self, value: impl Arg<str>) -> Self { self.0.set("SpreadLevel", value.into_expr()); self }
+    pub fn spread_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpreadLevel", value.into_expr())) }
 }
 impl Done for ControlPlanePlacement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ControlPlaneScalingConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-controlplanescalingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ControlPlaneScalingConfig(Bag);
+#[must_use] pub struct ControlPlaneScalingConfig(Bag);
 impl ControlPlaneScalingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Tier`: `Tier`. Update: in place.
-    pub fn tier(mut self, value: impl Arg<Tier>) -> Self { self.0.set("Tier", value.into_expr()); self }
+    pub fn tier(self, value: impl Arg<Tier>) -> Self { Self(put(self.0, "Tier", value.into_expr())) }
 }
 impl Done for ControlPlaneScalingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElasticLoadBalancing` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-elasticloadbalancing.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ElasticLoadBalancing(Bag);
+#[must_use] pub struct ElasticLoadBalancing(Bag);
 impl ElasticLoadBalancing {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for ElasticLoadBalancing { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-encryptionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfig(Bag);
+#[must_use] pub struct EncryptionConfig(Bag);
 impl EncryptionConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Provider`: `Provider`. Update: replacement.
-    pub fn provider(mut self, value: impl Arg<Provider>) -> Self { self.0.set("Provider", value.into_expr()); self }
+    pub fn provider(self, value: impl Arg<Provider>) -> Self { Self(put(self.0, "Provider", value.into_expr())) }
     /// `Resources`: list of text. Update: replacement.
-    pub fn resources(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Resources", value.into_expr()); self }
+    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr())) }
 }
 impl Done for EncryptionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EtcdPlacement` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-etcdplacement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EtcdPlacement(Bag);
+#[must_use] pub struct EtcdPlacement(Bag);
 impl EtcdPlacement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SpreadLevel`: text. Update: replacement.
-    pub fn spread_level(mut self, value: impl Arg<str>) -> Self { self.0.set("SpreadLevel", value.into_expr()); self }
+    pub fn spread_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpreadLevel", value.into_expr())) }
 }
 impl Done for EtcdPlacement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HorizontalPodAutoscalerControllerConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-horizontalpodautoscalercontrollerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HorizontalPodAutoscalerControllerConfig(Bag);
+#[must_use] pub struct HorizontalPodAutoscalerControllerConfig(Bag);
 impl HorizontalPodAutoscalerControllerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HorizontalPodAutoscalerSyncPeriod`: text. Update: in place.
-    pub fn horizontal_pod_autoscaler_sync_period(mut self, value: impl Arg<str>) -> Self { self.0.set("HorizontalPodAutoscalerSyncPeriod", value.into_expr()); self }
+    pub fn horizontal_pod_autoscaler_sync_period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HorizontalPodAutoscalerSyncPeriod", value.into_expr())) }
 }
 impl Done for HorizontalPodAutoscalerControllerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KubeApiServerConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubeapiserverconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KubeApiServerConfig(Bag);
+#[must_use] pub struct KubeApiServerConfig(Bag);
 impl KubeApiServerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EventTtl`: text. Update: in place.
-    pub fn event_ttl(mut self, value: impl Arg<str>) -> Self { self.0.set("EventTtl", value.into_expr()); self }
+    pub fn event_ttl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventTtl", value.into_expr())) }
     /// `ServiceNodePortRange`: `ServiceNodePortRange`. Update: in place.
-    pub fn service_node_port_range(mut self, value: impl Arg<ServiceNodePortRange>) -> Self { self.0.set("ServiceNodePortRange", value.into_expr()); self }
+    pub fn service_node_port_range(self, value: impl Arg<ServiceNodePortRange>) -> Self { Self(put(self.0, "ServiceNodePortRange", value.into_expr())) }
 }
 impl Done for KubeApiServerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KubeControllerManagerConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubecontrollermanagerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KubeControllerManagerConfig(Bag);
+#[must_use] pub struct KubeControllerManagerConfig(Bag);
 impl KubeControllerManagerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HorizontalPodAutoscalerControllerConfig`: `HorizontalPodAutoscalerControllerConfig`. Update: in place.
-    pub fn horizontal_pod_autoscaler_controller_config(mut self, value: impl Arg<HorizontalPodAutoscalerControllerConfig>) -> Self { self.0.set("HorizontalPodAutoscalerControllerConfig", value.into_expr()); self }
+    pub fn horizontal_pod_autoscaler_controller_config(self, value: impl Arg<HorizontalPodAutoscalerControllerConfig>) -> Self { Self(put(self.0, "HorizontalPodAutoscalerControllerConfig", value.into_expr())) }
     /// `PodGcControllerConfig`: `PodGcControllerConfig`. Update: in place.
-    pub fn pod_gc_controller_config(mut self, value: impl Arg<PodGcControllerConfig>) -> Self { self.0.set("PodGcControllerConfig", value.into_expr()); self }
+    pub fn pod_gc_controller_config(self, value: impl Arg<PodGcControllerConfig>) -> Self { Self(put(self.0, "PodGcControllerConfig", value.into_expr())) }
 }
 impl Done for KubeControllerManagerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KubeSchedulerConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubeschedulerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KubeSchedulerConfig(Bag);
+#[must_use] pub struct KubeSchedulerConfig(Bag);
 impl KubeSchedulerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NodeResourcesFit`: `NodeResourcesFitConfig`. Update: in place.
-    pub fn node_resources_fit(mut self, value: impl Arg<NodeResourcesFitConfig>) -> Self { self.0.set("NodeResourcesFit", value.into_expr()); self }
+    pub fn node_resources_fit(self, value: impl Arg<NodeResourcesFitConfig>) -> Self { Self(put(self.0, "NodeResourcesFit", value.into_expr())) }
 }
 impl Done for KubeSchedulerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KubernetesNetworkConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-kubernetesnetworkconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KubernetesNetworkConfig(Bag);
+#[must_use] pub struct KubernetesNetworkConfig(Bag);
 impl KubernetesNetworkConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ElasticLoadBalancing`: `ElasticLoadBalancing`. Update: replacement.
-    pub fn elastic_load_balancing(mut self, value: impl Arg<ElasticLoadBalancing>) -> Self { self.0.set("ElasticLoadBalancing", value.into_expr()); self }
+    pub fn elastic_load_balancing(self, value: impl Arg<ElasticLoadBalancing>) -> Self { Self(put(self.0, "ElasticLoadBalancing", value.into_expr())) }
     /// `IpFamily`: `IpFamily`. Update: replacement.
-    pub fn ip_family(mut self, value: impl Arg<IpFamily>) -> Self { self.0.set("IpFamily", value.into_expr()); self }
+    pub fn ip_family(self, value: impl Arg<IpFamily>) -> Self { Self(put(self.0, "IpFamily", value.into_expr())) }
     /// `ServiceIpv4Cidr`: text. Update: replacement.
-    pub fn service_ipv4_cidr(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceIpv4Cidr", value.into_expr()); self }
+    pub fn service_ipv4_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceIpv4Cidr", value.into_expr())) }
     /// `ServiceIpv6Cidr`: text. Update: replacement.
-    pub fn service_ipv6_cidr(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceIpv6Cidr", value.into_expr()); self }
+    pub fn service_ipv6_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceIpv6Cidr", value.into_expr())) }
 }
 impl Done for KubernetesNetworkConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Logging` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-logging.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Logging(Bag);
+#[must_use] pub struct Logging(Bag);
 impl Logging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClusterLogging`: `ClusterLogging`. Update: in place.
-    pub fn cluster_logging(mut self, value: impl Arg<ClusterLogging>) -> Self { self.0.set("ClusterLogging", value.into_expr()); self }
+    pub fn cluster_logging(self, value: impl Arg<ClusterLogging>) -> Self { Self(put(self.0, "ClusterLogging", value.into_expr())) }
 }
 impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingTypeConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-loggingtypeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingTypeConfig(Bag);
+#[must_use] pub struct LoggingTypeConfig(Bag);
 impl LoggingTypeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for LoggingTypeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeResourcesFitConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-noderesourcesfitconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NodeResourcesFitConfig(Bag);
+#[must_use] pub struct NodeResourcesFitConfig(Bag);
 impl NodeResourcesFitConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ScoringStrategy`: `ScoringStrategy`. Update: in place.
-    pub fn scoring_strategy(mut self, value: impl Arg<ScoringStrategy>) -> Self { self.0.set("ScoringStrategy", value.into_expr()); self }
+    pub fn scoring_strategy(self, value: impl Arg<ScoringStrategy>) -> Self { Self(put(self.0, "ScoringStrategy", value.into_expr())) }
 }
 impl Done for NodeResourcesFitConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutpostConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-outpostconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutpostConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OutpostConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OutpostConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OutpostConfig<super::missing::ControlPlaneInstanceType, super::missing::OutpostArns> { OutpostConfig(Bag::default(), Phase) }
+    pub fn new() -> OutpostConfig<Missing<super::required::ControlPlaneInstanceType>, Missing<super::required::OutpostArns>> { OutpostConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> OutpostConfig<R0, R1> {
     /// `ControlPlaneInstanceType`: text, required. Update: replacement.
-    pub fn control_plane_instance_type(mut self, value: impl Arg<str>) -> OutpostConfig<Set, R1> { self.0.set("ControlPlaneInstanceType", value.into_expr()); OutpostConfig(self.0, Phase) }
+    pub fn control_plane_instance_type(self, value: impl Arg<str>) -> OutpostConfig<Set, R1> { OutpostConfig(put(self.0, "ControlPlaneInstanceType", value.into_expr()), Phase) }
     /// `ControlPlanePlacement`: `ControlPlanePlacement`. Update: replacement.
-    pub fn control_plane_placement(mut self, value: impl Arg<ControlPlanePlacement>) -> Self { self.0.set("ControlPlanePlacement", value.into_expr()); self }
+    pub fn control_plane_placement(self, value: impl Arg<ControlPlanePlacement>) -> Self { Self(put(self.0, "ControlPlanePlacement", value.into_expr()), Phase) }
     /// `EtcdInstanceType`: text. Update: replacement.
-    pub fn etcd_instance_type(mut self, value: impl Arg<str>) -> Self { self.0.set("EtcdInstanceType", value.into_expr()); self }
+    pub fn etcd_instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EtcdInstanceType", value.into_expr()), Phase) }
     /// `EtcdPlacement`: `EtcdPlacement`. Update: replacement.
-    pub fn etcd_placement(mut self, value: impl Arg<EtcdPlacement>) -> Self { self.0.set("EtcdPlacement", value.into_expr()); self }
+    pub fn etcd_placement(self, value: impl Arg<EtcdPlacement>) -> Self { Self(put(self.0, "EtcdPlacement", value.into_expr()), Phase) }
     /// `OutpostArns`: list of text, required. Update: replacement.
-    pub fn outpost_arns(mut self, value: impl Arg<Arr<str>>) -> OutpostConfig<R0, Set> { self.0.set("OutpostArns", value.into_expr()); OutpostConfig(self.0, Phase) }
+    pub fn outpost_arns(self, value: impl Arg<Arr<str>>) -> OutpostConfig<R0, Set> { OutpostConfig(put(self.0, "OutpostArns", value.into_expr()), Phase) }
 }
 impl Done for OutpostConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PodGcControllerConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-podgccontrollerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PodGcControllerConfig(Bag);
+#[must_use] pub struct PodGcControllerConfig(Bag);
 impl PodGcControllerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TerminatedPodGcThreshold`: integer. Update: in place.
-    pub fn terminated_pod_gc_threshold(mut self, value: impl Arg<i64>) -> Self { self.0.set("TerminatedPodGcThreshold", value.into_expr()); self }
+    pub fn terminated_pod_gc_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TerminatedPodGcThreshold", value.into_expr())) }
 }
 impl Done for PodGcControllerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Provider` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-provider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Provider(Bag);
+#[must_use] pub struct Provider(Bag);
 impl Provider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KeyArn`: text. Update: replacement.
-    pub fn key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyArn", value.into_expr()); self }
+    pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value.into_expr())) }
 }
 impl Done for Provider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RemoteNetworkConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-remotenetworkconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RemoteNetworkConfig(Bag);
+#[must_use] pub struct RemoteNetworkConfig(Bag);
 impl RemoteNetworkConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RemoteNodeNetworks`: list of `RemoteNodeNetwork`. Update: in place.
-    pub fn remote_node_networks(mut self, value: impl Arg<Arr<RemoteNodeNetwork>>) -> Self { self.0.set("RemoteNodeNetworks", value.into_expr()); self }
+    pub fn remote_node_networks(self, value: impl Arg<Arr<RemoteNodeNetwork>>) -> Self { Self(put(self.0, "RemoteNodeNetworks", value.into_expr())) }
     /// `RemotePodNetworks`: list of `RemotePodNetwork`. Update: in place.
-    pub fn remote_pod_networks(mut self, value: impl Arg<Arr<RemotePodNetwork>>) -> Self { self.0.set("RemotePodNetworks", value.into_expr()); self }
+    pub fn remote_pod_networks(self, value: impl Arg<Arr<RemotePodNetwork>>) -> Self { Self(put(self.0, "RemotePodNetworks", value.into_expr())) }
 }
 impl Done for RemoteNetworkConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RemoteNodeNetwork` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-remotenodenetwork.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RemoteNodeNetwork<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RemoteNodeNetwork<R0 = Set>(Bag, Phase<(R0,)>);
 impl RemoteNodeNetwork {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RemoteNodeNetwork<super::missing::Cidrs> { RemoteNodeNetwork(Bag::default(), Phase) }
+    pub fn new() -> RemoteNodeNetwork<Missing<super::required::Cidrs>> { RemoteNodeNetwork(Bag::default(), Phase) }
 }
 impl<R0> RemoteNodeNetwork<R0> {
     /// `Cidrs`: list of text, required. Update: in place.
-    pub fn cidrs(mut self, value: impl Arg<Arr<str>>) -> RemoteNodeNetwork<Set> { self.0.set("Cidrs", value.into_expr()); RemoteNodeNetwork(self.0, Phase) }
+    pub fn cidrs(self, value: impl Arg<Arr<str>>) -> RemoteNodeNetwork<Set> { RemoteNodeNetwork(put(self.0, "Cidrs", value.into_expr()), Phase) }
 }
 impl Done for RemoteNodeNetwork { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RemotePodNetwork` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-remotepodnetwork.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RemotePodNetwork<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RemotePodNetwork<R0 = Set>(Bag, Phase<(R0,)>);
 impl RemotePodNetwork {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RemotePodNetwork<super::missing::Cidrs> { RemotePodNetwork(Bag::default(), Phase) }
+    pub fn new() -> RemotePodNetwork<Missing<super::required::Cidrs>> { RemotePodNetwork(Bag::default(), Phase) }
 }
 impl<R0> RemotePodNetwork<R0> {
     /// `Cidrs`: list of text, required. Update: in place.
-    pub fn cidrs(mut self, value: impl Arg<Arr<str>>) -> RemotePodNetwork<Set> { self.0.set("Cidrs", value.into_expr()); RemotePodNetwork(self.0, Phase) }
+    pub fn cidrs(self, value: impl Arg<Arr<str>>) -> RemotePodNetwork<Set> { RemotePodNetwork(put(self.0, "Cidrs", value.into_expr()), Phase) }
 }
 impl Done for RemotePodNetwork { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceWeight` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-resourceweight.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceWeight(Bag);
+#[must_use] pub struct ResourceWeight(Bag);
 impl ResourceWeight {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Weight`: integer. Update: in place.
-    pub fn weight(mut self, value: impl Arg<i64>) -> Self { self.0.set("Weight", value.into_expr()); self }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr())) }
 }
 impl Done for ResourceWeight { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourcesVpcConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-resourcesvpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourcesVpcConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ResourcesVpcConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ResourcesVpcConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourcesVpcConfig<super::missing::SubnetIds> { ResourcesVpcConfig(Bag::default(), Phase) }
+    pub fn new() -> ResourcesVpcConfig<Missing<super::required::SubnetIds>> { ResourcesVpcConfig(Bag::default(), Phase) }
 }
 impl<R0> ResourcesVpcConfig<R0> {
     /// `ControlPlaneEgressMode`: text. Update: in place.
-    pub fn control_plane_egress_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("ControlPlaneEgressMode", value.into_expr()); self }
+    pub fn control_plane_egress_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ControlPlaneEgressMode", value.into_expr()), Phase) }
     /// `EndpointPrivateAccess`: boolean. Update: in place.
-    pub fn endpoint_private_access(mut self, value: impl Arg<bool>) -> Self { self.0.set("EndpointPrivateAccess", value.into_expr()); self }
+    pub fn endpoint_private_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EndpointPrivateAccess", value.into_expr()), Phase) }
     /// `EndpointPublicAccess`: boolean. Update: in place.
-    pub fn endpoint_public_access(mut self, value: impl Arg<bool>) -> Self { self.0.set("EndpointPublicAccess", value.into_expr()); self }
+    pub fn endpoint_public_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EndpointPublicAccess", value.into_expr()), Phase) }
     /// `PublicAccessCidrs`: list of text. Update: in place.
-    pub fn public_access_cidrs(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PublicAccessCidrs", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
-    /// `SubnetIds`: list of text, required. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> ResourcesVpcConfig<Set> { self.0.set("SubnetIds", value.into_expr()); ResourcesVpcConfig(self.0, Phase) }
+    pub fn public_access_cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PublicAccessCidrs", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement.
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> ResourcesVpcConfig<Set> { ResourcesVpcConfig(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for ResourcesVpcConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RollbackConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-rollbackconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RollbackConfig(Bag);
+#[must_use] pub struct RollbackConfig(Bag);
 impl RollbackConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TimeoutMinutes`: integer. Update: in place.
-    pub fn timeout_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutMinutes", value.into_expr()); self }
+    pub fn timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr())) }
 }
 impl Done for RollbackConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScoringStrategy` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-scoringstrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScoringStrategy(Bag);
+#[must_use] pub struct ScoringStrategy(Bag);
 impl ScoringStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Resources`: list of `ResourceWeight`. Update: in place.
-    pub fn resources(mut self, value: impl Arg<Arr<ResourceWeight>>) -> Self { self.0.set("Resources", value.into_expr()); self }
+    pub fn resources(self, value: impl Arg<Arr<ResourceWeight>>) -> Self { Self(put(self.0, "Resources", value.into_expr())) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for ScoringStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNodePortRange` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-servicenodeportrange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceNodePortRange(Bag);
+#[must_use] pub struct ServiceNodePortRange(Bag);
 impl ServiceNodePortRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxPort`: integer. Update: in place.
-    pub fn max_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxPort", value.into_expr()); self }
+    pub fn max_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPort", value.into_expr())) }
     /// `MinPort`: integer. Update: in place.
-    pub fn min_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinPort", value.into_expr()); self }
+    pub fn min_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinPort", value.into_expr())) }
 }
 impl Done for ServiceNodePortRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-storageconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageConfig(Bag);
+#[must_use] pub struct StorageConfig(Bag);
 impl StorageConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockStorage`: `BlockStorage`. Update: in place.
-    pub fn block_storage(mut self, value: impl Arg<BlockStorage>) -> Self { self.0.set("BlockStorage", value.into_expr()); self }
+    pub fn block_storage(self, value: impl Arg<BlockStorage>) -> Self { Self(put(self.0, "BlockStorage", value.into_expr())) }
 }
 impl Done for StorageConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpgradePolicy` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-upgradepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UpgradePolicy(Bag);
+#[must_use] pub struct UpgradePolicy(Bag);
 impl UpgradePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SupportType`: `SupportType`. Update: in place.
-    pub fn support_type(mut self, value: impl Arg<SupportType>) -> Self { self.0.set("SupportType", value.into_expr()); self }
+    pub fn support_type(self, value: impl Arg<SupportType>) -> Self { Self(put(self.0, "SupportType", value.into_expr())) }
 }
 impl Done for UpgradePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZonalShiftConfig` of `AWS::EKS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-cluster-zonalshiftconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ZonalShiftConfig(Bag);
+#[must_use] pub struct ZonalShiftConfig(Bag);
 impl ZonalShiftConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for ZonalShiftConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthenticationMode` allows.
@@ -840,61 +840,61 @@ impl CfnFargateProfile {
     /// `AWS::EKS::FargateProfile`
     pub const TYPE: &'static str = "AWS::EKS::FargateProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnFargateProfileProps<R0, R1, R2>) -> Self where CfnFargateProfileProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFargateProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnFargateProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EKS::FargateProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-fargateprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFargateProfileProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnFargateProfileProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnFargateProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFargateProfileProps<missing::ClusterName, missing::PodExecutionRoleArn, missing::Selectors> { CfnFargateProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFargateProfileProps<Missing<required::ClusterName>, Missing<required::PodExecutionRoleArn>, Missing<required::Selectors>> { CfnFargateProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFargateProfileProps<R0, R1, R2> {
     /// `ClusterName`: text, required. Update: replacement.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> CfnFargateProfileProps<Set, R1, R2> { self.0.set("ClusterName", value.into_expr()); CfnFargateProfileProps(self.0, Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnFargateProfileProps<Set, R1, R2> { CfnFargateProfileProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
     /// `FargateProfileName`: text. Update: replacement.
-    pub fn fargate_profile_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FargateProfileName", value.into_expr()); self }
-    /// `PodExecutionRoleArn`: text, required. Update: replacement.
-    pub fn pod_execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnFargateProfileProps<R0, Set, R2> { self.0.set("PodExecutionRoleArn", value.into_expr()); CfnFargateProfileProps(self.0, Phase) }
+    pub fn fargate_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FargateProfileName", value.into_expr()), Phase) }
+    /// `PodExecutionRoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn pod_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFargateProfileProps<R0, Set, R2> { CfnFargateProfileProps(put(self.0, "PodExecutionRoleArn", value.into_expr()), Phase) }
     /// `Selectors`: list of `Selector`, required. Update: replacement.
-    pub fn selectors(mut self, value: impl Arg<Arr<fargate_profile::Selector>>) -> CfnFargateProfileProps<R0, R1, Set> { self.0.set("Selectors", value.into_expr()); CfnFargateProfileProps(self.0, Phase) }
-    /// `Subnets`: list of text. Update: replacement.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { self.0.set("Subnets", value.into_expr()); self }
+    pub fn selectors(self, value: impl Arg<Arr<fargate_profile::Selector>>) -> CfnFargateProfileProps<R0, R1, Set> { CfnFargateProfileProps(put(self.0, "Selectors", value.into_expr()), Phase) }
+    /// `Subnets`: list of `Ec2SubnetId`. Update: replacement.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFargateProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EKS::FargateProfile`.
 pub mod fargate_profile {
 use crate::cfn::support::*;
 /// The property type `Label` of `AWS::EKS::FargateProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-fargateprofile-label.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Label<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Label<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Label {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Label<super::missing::Key, super::missing::Value> { Label(Bag::default(), Phase) }
+    pub fn new() -> Label<Missing<super::required::Key>, Missing<super::required::Value>> { Label(Bag::default(), Phase) }
 }
 impl<R0, R1> Label<R0, R1> {
     /// `Key`: text, required. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> Label<Set, R1> { self.0.set("Key", value.into_expr()); Label(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Label<Set, R1> { Label(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> Label<R0, Set> { self.0.set("Value", value.into_expr()); Label(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Label<R0, Set> { Label(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Label { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Selector` of `AWS::EKS::FargateProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-fargateprofile-selector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Selector<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Selector<R0 = Set>(Bag, Phase<(R0,)>);
 impl Selector {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Selector<super::missing::Namespace> { Selector(Bag::default(), Phase) }
+    pub fn new() -> Selector<Missing<super::required::Namespace>> { Selector(Bag::default(), Phase) }
 }
 impl<R0> Selector<R0> {
     /// `Labels`: list of `Label`. Update: replacement.
-    pub fn labels(mut self, value: impl Arg<Arr<Label>>) -> Self { self.0.set("Labels", value.into_expr()); self }
+    pub fn labels(self, value: impl Arg<Arr<Label>>) -> Self { Self(put(self.0, "Labels", value.into_expr()), Phase) }
     /// `Namespace`: text, required. Update: replacement.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Selector<Set> { self.0.set("Namespace", value.into_expr()); Selector(self.0, Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> Selector<Set> { Selector(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for Selector { fn into_props(self) -> Bag { self.0 } }
 }
@@ -904,69 +904,69 @@ impl CfnIdentityProviderConfig {
     /// `AWS::EKS::IdentityProviderConfig`
     pub const TYPE: &'static str = "AWS::EKS::IdentityProviderConfig";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnIdentityProviderConfigProps<R0, R1>) -> Self where CfnIdentityProviderConfigProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdentityProviderConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `IdentityProviderConfigArn`: text.
+    /// The attribute `IdentityProviderConfigArn`: `OtherArn`.
     pub fn attr_identity_provider_config_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdentityProviderConfigArn") }
 }
 impl Parent for CfnIdentityProviderConfig { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EKS::IdentityProviderConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-identityproviderconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIdentityProviderConfigProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnIdentityProviderConfigProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnIdentityProviderConfigProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIdentityProviderConfigProps<missing::ClusterName, missing::Type> { CfnIdentityProviderConfigProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIdentityProviderConfigProps<Missing<required::ClusterName>, Missing<required::Type>> { CfnIdentityProviderConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnIdentityProviderConfigProps<R0, R1> {
     /// `ClusterName`: text, required. Update: replacement.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> CfnIdentityProviderConfigProps<Set, R1> { self.0.set("ClusterName", value.into_expr()); CfnIdentityProviderConfigProps(self.0, Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnIdentityProviderConfigProps<Set, R1> { CfnIdentityProviderConfigProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
     /// `IdentityProviderConfigName`: text. Update: replacement.
-    pub fn identity_provider_config_name(mut self, value: impl Arg<str>) -> Self { self.0.set("IdentityProviderConfigName", value.into_expr()); self }
+    pub fn identity_provider_config_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityProviderConfigName", value.into_expr()), Phase) }
     /// `Oidc`: `OidcIdentityProviderConfig`. Update: replacement.
-    pub fn oidc(mut self, value: impl Arg<identity_provider_config::OidcIdentityProviderConfig>) -> Self { self.0.set("Oidc", value.into_expr()); self }
+    pub fn oidc(self, value: impl Arg<identity_provider_config::OidcIdentityProviderConfig>) -> Self { Self(put(self.0, "Oidc", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<identity_provider_config::Type>) -> CfnIdentityProviderConfigProps<R0, Set> { self.0.set("Type", value.into_expr()); CfnIdentityProviderConfigProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<identity_provider_config::Type>) -> CfnIdentityProviderConfigProps<R0, Set> { CfnIdentityProviderConfigProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnIdentityProviderConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EKS::IdentityProviderConfig`.
 pub mod identity_provider_config {
 use crate::cfn::support::*;
 /// The property type `OidcIdentityProviderConfig` of `AWS::EKS::IdentityProviderConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-identityproviderconfig-oidcidentityproviderconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OidcIdentityProviderConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OidcIdentityProviderConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OidcIdentityProviderConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OidcIdentityProviderConfig<super::missing::ClientId, super::missing::IssuerUrl> { OidcIdentityProviderConfig(Bag::default(), Phase) }
+    pub fn new() -> OidcIdentityProviderConfig<Missing<super::required::ClientId>, Missing<super::required::IssuerUrl>> { OidcIdentityProviderConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> OidcIdentityProviderConfig<R0, R1> {
     /// `ClientId`: text, required. Update: replacement.
-    pub fn client_id(mut self, value: impl Arg<str>) -> OidcIdentityProviderConfig<Set, R1> { self.0.set("ClientId", value.into_expr()); OidcIdentityProviderConfig(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> OidcIdentityProviderConfig<Set, R1> { OidcIdentityProviderConfig(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `GroupsClaim`: text. Update: replacement.
-    pub fn groups_claim(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupsClaim", value.into_expr()); self }
+    pub fn groups_claim(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupsClaim", value.into_expr()), Phase) }
     /// `GroupsPrefix`: text. Update: replacement.
-    pub fn groups_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupsPrefix", value.into_expr()); self }
+    pub fn groups_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupsPrefix", value.into_expr()), Phase) }
     /// `IssuerUrl`: text, required. Update: replacement.
-    pub fn issuer_url(mut self, value: impl Arg<str>) -> OidcIdentityProviderConfig<R0, Set> { self.0.set("IssuerUrl", value.into_expr()); OidcIdentityProviderConfig(self.0, Phase) }
+    pub fn issuer_url(self, value: impl Arg<str>) -> OidcIdentityProviderConfig<R0, Set> { OidcIdentityProviderConfig(put(self.0, "IssuerUrl", value.into_expr()), Phase) }
     /// `RequiredClaims`: list of `RequiredClaim`. Update: replacement.
-    pub fn required_claims(mut self, value: impl Arg<Arr<RequiredClaim>>) -> Self { self.0.set("RequiredClaims", value.into_expr()); self }
+    pub fn required_claims(self, value: impl Arg<Arr<RequiredClaim>>) -> Self { Self(put(self.0, "RequiredClaims", value.into_expr()), Phase) }
     /// `UsernameClaim`: text. Update: replacement.
-    pub fn username_claim(mut self, value: impl Arg<str>) -> Self { self.0.set("UsernameClaim", value.into_expr()); self }
+    pub fn username_claim(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsernameClaim", value.into_expr()), Phase) }
     /// `UsernamePrefix`: text. Update: replacement.
-    pub fn username_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("UsernamePrefix", value.into_expr()); self }
+    pub fn username_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsernamePrefix", value.into_expr()), Phase) }
 }
 impl Done for OidcIdentityProviderConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequiredClaim` of `AWS::EKS::IdentityProviderConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-identityproviderconfig-requiredclaim.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RequiredClaim<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RequiredClaim<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RequiredClaim {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RequiredClaim<super::missing::Key, super::missing::Value> { RequiredClaim(Bag::default(), Phase) }
+    pub fn new() -> RequiredClaim<Missing<super::required::Key>, Missing<super::required::Value>> { RequiredClaim(Bag::default(), Phase) }
 }
 impl<R0, R1> RequiredClaim<R0, R1> {
     /// `Key`: text, required. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> RequiredClaim<Set, R1> { self.0.set("Key", value.into_expr()); RequiredClaim(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> RequiredClaim<Set, R1> { RequiredClaim(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> RequiredClaim<R0, Set> { self.0.set("Value", value.into_expr()); RequiredClaim(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> RequiredClaim<R0, Set> { RequiredClaim(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for RequiredClaim { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -978,10 +978,10 @@ impl CfnNodegroup {
     /// `AWS::EKS::Nodegroup`
     pub const TYPE: &'static str = "AWS::EKS::Nodegroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnNodegroupProps<R0, R1, R2>) -> Self where CfnNodegroupProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNodegroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ClusterName`: text.
     pub fn attr_cluster_name(&self) -> Val<str> { self.0.get_att("ClusterName") }
@@ -992,171 +992,171 @@ impl CfnNodegroup {
 }
 impl Parent for CfnNodegroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EKS::Nodegroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-nodegroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnNodegroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnNodegroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnNodegroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnNodegroupProps<missing::ClusterName, missing::NodeRole, missing::Subnets> { CfnNodegroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnNodegroupProps<Missing<required::ClusterName>, Missing<required::NodeRole>, Missing<required::Subnets>> { CfnNodegroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnNodegroupProps<R0, R1, R2> {
     /// `AmiType`: text. Update: replacement.
-    pub fn ami_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AmiType", value.into_expr()); self }
+    pub fn ami_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmiType", value.into_expr()), Phase) }
     /// `CapacityType`: text. Update: replacement.
-    pub fn capacity_type(mut self, value: impl Arg<str>) -> Self { self.0.set("CapacityType", value.into_expr()); self }
-    /// `ClusterName`: text, required. Update: replacement.
-    pub fn cluster_name(mut self, value: impl Arg<kind::EksClusterName>) -> CfnNodegroupProps<Set, R1, R2> { self.0.set("ClusterName", value.into_expr()); CfnNodegroupProps(self.0, Phase) }
+    pub fn capacity_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityType", value.into_expr()), Phase) }
+    /// `ClusterName`: `EksClusterName`, required. Update: replacement.
+    pub fn cluster_name(self, value: impl Arg<kind::EksClusterName>) -> CfnNodegroupProps<Set, R1, R2> { CfnNodegroupProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
     /// `DiskSize`: integer. Update: replacement.
-    pub fn disk_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("DiskSize", value.into_expr()); self }
+    pub fn disk_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DiskSize", value.into_expr()), Phase) }
     /// `ForceUpdateEnabled`: boolean. Update: in place.
-    pub fn force_update_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("ForceUpdateEnabled", value.into_expr()); self }
+    pub fn force_update_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceUpdateEnabled", value.into_expr()), Phase) }
     /// `InstanceTypes`: list of text. Update: replacement.
-    pub fn instance_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InstanceTypes", value.into_expr()); self }
+    pub fn instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InstanceTypes", value.into_expr()), Phase) }
     /// `Labels`: map of text. Update: in place.
-    pub fn labels(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Labels", value.into_expr()); self }
+    pub fn labels(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Labels", value.into_expr()), Phase) }
     /// `LaunchTemplate`: `LaunchTemplateSpecification`. Update: in place.
-    pub fn launch_template(mut self, value: impl Arg<nodegroup::LaunchTemplateSpecification>) -> Self { self.0.set("LaunchTemplate", value.into_expr()); self }
+    pub fn launch_template(self, value: impl Arg<nodegroup::LaunchTemplateSpecification>) -> Self { Self(put(self.0, "LaunchTemplate", value.into_expr()), Phase) }
     /// `NodeRepairConfig`: `NodeRepairConfig`. Update: in place.
-    pub fn node_repair_config(mut self, value: impl Arg<nodegroup::NodeRepairConfig>) -> Self { self.0.set("NodeRepairConfig", value.into_expr()); self }
-    /// `NodeRole`: text, required. Update: replacement.
-    pub fn node_role(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnNodegroupProps<R0, Set, R2> { self.0.set("NodeRole", value.into_expr()); CfnNodegroupProps(self.0, Phase) }
+    pub fn node_repair_config(self, value: impl Arg<nodegroup::NodeRepairConfig>) -> Self { Self(put(self.0, "NodeRepairConfig", value.into_expr()), Phase) }
+    /// `NodeRole`: `IamRoleArn`, required. Update: replacement.
+    pub fn node_role(self, value: impl Arg<kind::IamRoleArn>) -> CfnNodegroupProps<R0, Set, R2> { CfnNodegroupProps(put(self.0, "NodeRole", value.into_expr()), Phase) }
     /// `NodegroupName`: text. Update: replacement.
-    pub fn nodegroup_name(mut self, value: impl Arg<str>) -> Self { self.0.set("NodegroupName", value.into_expr()); self }
+    pub fn nodegroup_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodegroupName", value.into_expr()), Phase) }
     /// `ReleaseVersion`: text. Update: in place.
-    pub fn release_version(mut self, value: impl Arg<str>) -> Self { self.0.set("ReleaseVersion", value.into_expr()); self }
+    pub fn release_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReleaseVersion", value.into_expr()), Phase) }
     /// `RemoteAccess`: `RemoteAccess`. Update: replacement.
-    pub fn remote_access(mut self, value: impl Arg<nodegroup::RemoteAccess>) -> Self { self.0.set("RemoteAccess", value.into_expr()); self }
+    pub fn remote_access(self, value: impl Arg<nodegroup::RemoteAccess>) -> Self { Self(put(self.0, "RemoteAccess", value.into_expr()), Phase) }
     /// `ScalingConfig`: `ScalingConfig`. Update: in place.
-    pub fn scaling_config(mut self, value: impl Arg<nodegroup::ScalingConfig>) -> Self { self.0.set("ScalingConfig", value.into_expr()); self }
-    /// `Subnets`: list of text, required. Update: replacement.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnNodegroupProps<R0, R1, Set> { self.0.set("Subnets", value.into_expr()); CfnNodegroupProps(self.0, Phase) }
+    pub fn scaling_config(self, value: impl Arg<nodegroup::ScalingConfig>) -> Self { Self(put(self.0, "ScalingConfig", value.into_expr()), Phase) }
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnNodegroupProps<R0, R1, Set> { CfnNodegroupProps(put(self.0, "Subnets", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Taints`: list of `Taint`. Update: in place.
-    pub fn taints(mut self, value: impl Arg<Arr<nodegroup::Taint>>) -> Self { self.0.set("Taints", value.into_expr()); self }
+    pub fn taints(self, value: impl Arg<Arr<nodegroup::Taint>>) -> Self { Self(put(self.0, "Taints", value.into_expr()), Phase) }
     /// `UpdateConfig`: `UpdateConfig`. Update: in place.
-    pub fn update_config(mut self, value: impl Arg<nodegroup::UpdateConfig>) -> Self { self.0.set("UpdateConfig", value.into_expr()); self }
+    pub fn update_config(self, value: impl Arg<nodegroup::UpdateConfig>) -> Self { Self(put(self.0, "UpdateConfig", value.into_expr()), Phase) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
     /// `WarmPoolConfig`: `WarmPoolConfig`. Update: in place.
-    pub fn warm_pool_config(mut self, value: impl Arg<nodegroup::WarmPoolConfig>) -> Self { self.0.set("WarmPoolConfig", value.into_expr()); self }
+    pub fn warm_pool_config(self, value: impl Arg<nodegroup::WarmPoolConfig>) -> Self { Self(put(self.0, "WarmPoolConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnNodegroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EKS::Nodegroup`.
 pub mod nodegroup {
 use crate::cfn::support::*;
 /// The property type `LaunchTemplateSpecification` of `AWS::EKS::Nodegroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-launchtemplatespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LaunchTemplateSpecification(Bag);
+#[must_use] pub struct LaunchTemplateSpecification(Bag);
 impl LaunchTemplateSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<kind::Ec2LaunchTemplateId>) -> Self { self.0.set("Id", value.into_expr()); self }
+    /// `Id`: `Ec2LaunchTemplateId`. Update: in place.
+    pub fn id(self, value: impl Arg<kind::Ec2LaunchTemplateId>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for LaunchTemplateSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeRepairConfig` of `AWS::EKS::Nodegroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NodeRepairConfig(Bag);
+#[must_use] pub struct NodeRepairConfig(Bag);
 impl NodeRepairConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `MaxParallelNodesRepairedCount`: integer. Update: in place.
-    pub fn max_parallel_nodes_repaired_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxParallelNodesRepairedCount", value.into_expr()); self }
+    pub fn max_parallel_nodes_repaired_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxParallelNodesRepairedCount", value.into_expr())) }
     /// `MaxParallelNodesRepairedPercentage`: integer. Update: in place.
-    pub fn max_parallel_nodes_repaired_percentage(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxParallelNodesRepairedPercentage", value.into_expr()); self }
+    pub fn max_parallel_nodes_repaired_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxParallelNodesRepairedPercentage", value.into_expr())) }
     /// `MaxUnhealthyNodeThresholdCount`: integer. Update: in place.
-    pub fn max_unhealthy_node_threshold_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxUnhealthyNodeThresholdCount", value.into_expr()); self }
+    pub fn max_unhealthy_node_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxUnhealthyNodeThresholdCount", value.into_expr())) }
     /// `MaxUnhealthyNodeThresholdPercentage`: integer. Update: in place.
-    pub fn max_unhealthy_node_threshold_percentage(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxUnhealthyNodeThresholdPercentage", value.into_expr()); self }
+    pub fn max_unhealthy_node_threshold_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxUnhealthyNodeThresholdPercentage", value.into_expr())) }
     /// `NodeRepairConfigOverrides`: list of `NodeRepairConfigOverrides`. Update: in place.
-    pub fn node_repair_config_overrides(mut self, value: impl Arg<Arr<NodeRepairConfigOverrides>>) -> Self { self.0.set("NodeRepairConfigOverrides", value.into_expr()); self }
+    pub fn node_repair_config_overrides(self, value: impl Arg<Arr<NodeRepairConfigOverrides>>) -> Self { Self(put(self.0, "NodeRepairConfigOverrides", value.into_expr())) }
 }
 impl Done for NodeRepairConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeRepairConfigOverrides` of `AWS::EKS::Nodegroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-noderepairconfigoverrides.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NodeRepairConfigOverrides(Bag);
+#[must_use] pub struct NodeRepairConfigOverrides(Bag);
 impl NodeRepairConfigOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MinRepairWaitTimeMins`: integer. Update: in place.
-    pub fn min_repair_wait_time_mins(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinRepairWaitTimeMins", value.into_expr()); self }
+    pub fn min_repair_wait_time_mins(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinRepairWaitTimeMins", value.into_expr())) }
     /// `NodeMonitoringCondition`: text. Update: in place.
-    pub fn node_monitoring_condition(mut self, value: impl Arg<str>) -> Self { self.0.set("NodeMonitoringCondition", value.into_expr()); self }
+    pub fn node_monitoring_condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeMonitoringCondition", value.into_expr())) }
     /// `NodeUnhealthyReason`: text. Update: in place.
-    pub fn node_unhealthy_reason(mut self, value: impl Arg<str>) -> Self { self.0.set("NodeUnhealthyReason", value.into_expr()); self }
+    pub fn node_unhealthy_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeUnhealthyReason", value.into_expr())) }
     /// `RepairAction`: `RepairAction`. Update: in place.
-    pub fn repair_action(mut self, value: impl Arg<RepairAction>) -> Self { self.0.set("RepairAction", value.into_expr()); self }
+    pub fn repair_action(self, value: impl Arg<RepairAction>) -> Self { Self(put(self.0, "RepairAction", value.into_expr())) }
 }
 impl Done for NodeRepairConfigOverrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RemoteAccess` of `AWS::EKS::Nodegroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-remoteaccess.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RemoteAccess<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RemoteAccess<R0 = Set>(Bag, Phase<(R0,)>);
 impl RemoteAccess {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RemoteAccess<super::missing::Ec2SshKey> { RemoteAccess(Bag::default(), Phase) }
+    pub fn new() -> RemoteAccess<Missing<super::required::Ec2SshKey>> { RemoteAccess(Bag::default(), Phase) }
 }
 impl<R0> RemoteAccess<R0> {
     /// `Ec2SshKey`: text, required. Update: replacement.
-    pub fn ec2_ssh_key(mut self, value: impl Arg<str>) -> RemoteAccess<Set> { self.0.set("Ec2SshKey", value.into_expr()); RemoteAccess(self.0, Phase) }
+    pub fn ec2_ssh_key(self, value: impl Arg<str>) -> RemoteAccess<Set> { RemoteAccess(put(self.0, "Ec2SshKey", value.into_expr()), Phase) }
     /// `SourceSecurityGroups`: list of text. Update: replacement.
-    pub fn source_security_groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SourceSecurityGroups", value.into_expr()); self }
+    pub fn source_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceSecurityGroups", value.into_expr()), Phase) }
 }
 impl Done for RemoteAccess { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingConfig` of `AWS::EKS::Nodegroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-scalingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScalingConfig(Bag);
+#[must_use] pub struct ScalingConfig(Bag);
 impl ScalingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DesiredSize`: integer. Update: in place.
-    pub fn desired_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("DesiredSize", value.into_expr()); self }
+    pub fn desired_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredSize", value.into_expr())) }
     /// `MaxSize`: integer. Update: in place.
-    pub fn max_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxSize", value.into_expr()); self }
+    pub fn max_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSize", value.into_expr())) }
     /// `MinSize`: integer. Update: in place.
-    pub fn min_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinSize", value.into_expr()); self }
+    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value.into_expr())) }
 }
 impl Done for ScalingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Taint` of `AWS::EKS::Nodegroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-taint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Taint(Bag);
+#[must_use] pub struct Taint(Bag);
 impl Taint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Effect`: text. Update: in place.
-    pub fn effect(mut self, value: impl Arg<str>) -> Self { self.0.set("Effect", value.into_expr()); self }
+    pub fn effect(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Effect", value.into_expr())) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Taint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpdateConfig` of `AWS::EKS::Nodegroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-updateconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UpdateConfig(Bag);
+#[must_use] pub struct UpdateConfig(Bag);
 impl UpdateConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxUnavailable`: number. Update: in place.
-    pub fn max_unavailable(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxUnavailable", value.into_expr()); self }
+    pub fn max_unavailable(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxUnavailable", value.into_expr())) }
     /// `MaxUnavailablePercentage`: number. Update: in place.
-    pub fn max_unavailable_percentage(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxUnavailablePercentage", value.into_expr()); self }
+    pub fn max_unavailable_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxUnavailablePercentage", value.into_expr())) }
     /// `UpdateStrategy`: text. Update: in place.
-    pub fn update_strategy(mut self, value: impl Arg<str>) -> Self { self.0.set("UpdateStrategy", value.into_expr()); self }
+    pub fn update_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateStrategy", value.into_expr())) }
 }
 impl Done for UpdateConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WarmPoolConfig` of `AWS::EKS::Nodegroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eks-nodegroup-warmpoolconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WarmPoolConfig(Bag);
+#[must_use] pub struct WarmPoolConfig(Bag);
 impl WarmPoolConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `MaxGroupPreparedCapacity`: integer. Update: in place.
-    pub fn max_group_prepared_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxGroupPreparedCapacity", value.into_expr()); self }
+    pub fn max_group_prepared_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxGroupPreparedCapacity", value.into_expr())) }
     /// `MinSize`: integer. Update: in place.
-    pub fn min_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinSize", value.into_expr()); self }
+    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value.into_expr())) }
     /// `PoolState`: text. Update: in place.
-    pub fn pool_state(mut self, value: impl Arg<str>) -> Self { self.0.set("PoolState", value.into_expr()); self }
+    pub fn pool_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoolState", value.into_expr())) }
     /// `ReuseOnScaleIn`: boolean. Update: in place.
-    pub fn reuse_on_scale_in(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReuseOnScaleIn", value.into_expr()); self }
+    pub fn reuse_on_scale_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReuseOnScaleIn", value.into_expr())) }
 }
 impl Done for WarmPoolConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RepairAction` allows.
@@ -1168,10 +1168,10 @@ impl CfnPodIdentityAssociation {
     /// `AWS::EKS::PodIdentityAssociation`
     pub const TYPE: &'static str = "AWS::EKS::PodIdentityAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnPodIdentityAssociationProps<R0, R1, R2, R3>) -> Self where CfnPodIdentityAssociationProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPodIdentityAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssociationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AssociationArn`: text.
+    /// The attribute `AssociationArn`: `OtherArn`.
     pub fn attr_association_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssociationArn") }
     /// The attribute `AssociationId`: text.
     pub fn attr_association_id(&self) -> Val<str> { self.0.get_att("AssociationId") }
@@ -1180,29 +1180,29 @@ impl CfnPodIdentityAssociation {
 }
 impl Parent for CfnPodIdentityAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EKS::PodIdentityAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eks-podidentityassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPodIdentityAssociationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnPodIdentityAssociationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnPodIdentityAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPodIdentityAssociationProps<missing::ClusterName, missing::Namespace, missing::RoleArn, missing::ServiceAccount> { CfnPodIdentityAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPodIdentityAssociationProps<Missing<required::ClusterName>, Missing<required::Namespace>, Missing<required::RoleArn>, Missing<required::ServiceAccount>> { CfnPodIdentityAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPodIdentityAssociationProps<R0, R1, R2, R3> {
     /// `ClusterName`: text, required. Update: replacement.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> CfnPodIdentityAssociationProps<Set, R1, R2, R3> { self.0.set("ClusterName", value.into_expr()); CfnPodIdentityAssociationProps(self.0, Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnPodIdentityAssociationProps<Set, R1, R2, R3> { CfnPodIdentityAssociationProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
     /// `DisableSessionTags`: boolean. Update: in place.
-    pub fn disable_session_tags(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableSessionTags", value.into_expr()); self }
+    pub fn disable_session_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableSessionTags", value.into_expr()), Phase) }
     /// `Namespace`: text, required. Update: replacement.
-    pub fn namespace(mut self, value: impl Arg<str>) -> CfnPodIdentityAssociationProps<R0, Set, R2, R3> { self.0.set("Namespace", value.into_expr()); CfnPodIdentityAssociationProps(self.0, Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> CfnPodIdentityAssociationProps<R0, Set, R2, R3> { CfnPodIdentityAssociationProps(put(self.0, "Namespace", value.into_expr()), Phase) }
     /// `Policy`: text. Update: in place.
-    pub fn policy(mut self, value: impl Arg<str>) -> Self { self.0.set("Policy", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnPodIdentityAssociationProps<R0, R1, Set, R3> { self.0.set("RoleArn", value.into_expr()); CfnPodIdentityAssociationProps(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnPodIdentityAssociationProps<R0, R1, Set, R3> { CfnPodIdentityAssociationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `ServiceAccount`: text, required. Update: replacement.
-    pub fn service_account(mut self, value: impl Arg<str>) -> CfnPodIdentityAssociationProps<R0, R1, R2, Set> { self.0.set("ServiceAccount", value.into_expr()); CfnPodIdentityAssociationProps(self.0, Phase) }
+    pub fn service_account(self, value: impl Arg<str>) -> CfnPodIdentityAssociationProps<R0, R1, R2, Set> { CfnPodIdentityAssociationProps(put(self.0, "ServiceAccount", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
-    /// `TargetRoleArn`: text. Update: in place.
-    pub fn target_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("TargetRoleArn", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    /// `TargetRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn target_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TargetRoleArn", value.into_expr()), Phase) }
 }
 impl Done for CfnPodIdentityAssociationProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccessScope, AddonName, AwsIdc, CapabilityName, Cidrs, ClientId, ClusterName, ControlPlaneInstanceType, DeletePropagationPolicy, Ec2SshKey, Id, IdcInstanceArn, Identities, IssuerUrl, Key, Namespace, NodeRole, OutpostArns, PodExecutionRoleArn, PolicyArn, PrincipalArn, ResourcesVpcConfig, Role, RoleArn, Selectors, ServiceAccount, SubnetIds, Subnets, Type, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccessScope, AddonName, AwsIdc, CapabilityName, Cidrs, ClientId, ClusterName, ControlPlaneInstanceType, DeletePropagationPolicy, Ec2SshKey, Id, IdcInstanceArn, Identities, IssuerUrl, Key, Namespace, NodeRole, OutpostArns, PodExecutionRoleArn, PolicyArn, PrincipalArn, ResourcesVpcConfig, Role, RoleArn, Selectors, ServiceAccount, SubnetIds, Subnets, Type, Value } }

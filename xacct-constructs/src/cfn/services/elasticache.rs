@@ -10,7 +10,7 @@ impl CfnCacheCluster {
     /// `AWS::ElastiCache::CacheCluster`
     pub const TYPE: &'static str = "AWS::ElastiCache::CacheCluster";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnCacheClusterProps<R0, R1, R2>) -> Self where CfnCacheClusterProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCacheClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ClusterName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ConfigurationEndpoint`: `Endpoint`.
@@ -28,126 +28,126 @@ impl CfnCacheCluster {
 }
 impl Parent for CfnCacheCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElastiCache::CacheCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-cachecluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCacheClusterProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnCacheClusterProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnCacheClusterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCacheClusterProps<missing::CacheNodeType, missing::Engine, missing::NumCacheNodes> { CfnCacheClusterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCacheClusterProps<Missing<required::CacheNodeType>, Missing<required::Engine>, Missing<required::NumCacheNodes>> { CfnCacheClusterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnCacheClusterProps<R0, R1, R2> {
     /// `AutoMinorVersionUpgrade`: boolean. Update: in place.
-    pub fn auto_minor_version_upgrade(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoMinorVersionUpgrade", value.into_expr()); self }
+    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr()), Phase) }
     /// `AZMode`: text. Update: may replace.
-    pub fn az_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("AZMode", value.into_expr()); self }
+    pub fn az_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AZMode", value.into_expr()), Phase) }
     /// `CacheNodeType`: text, required. Update: in place.
-    pub fn cache_node_type(mut self, value: impl Arg<str>) -> CfnCacheClusterProps<Set, R1, R2> { self.0.set("CacheNodeType", value.into_expr()); CfnCacheClusterProps(self.0, Phase) }
+    pub fn cache_node_type(self, value: impl Arg<str>) -> CfnCacheClusterProps<Set, R1, R2> { CfnCacheClusterProps(put(self.0, "CacheNodeType", value.into_expr()), Phase) }
     /// `CacheParameterGroupName`: text. Update: in place.
-    pub fn cache_parameter_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CacheParameterGroupName", value.into_expr()); self }
+    pub fn cache_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheParameterGroupName", value.into_expr()), Phase) }
     /// `CacheSecurityGroupNames`: list of text. Update: in place. AWS advises against it.
-    pub fn cache_security_group_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CacheSecurityGroupNames", value.into_expr()); self }
+    pub fn cache_security_group_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CacheSecurityGroupNames", value.into_expr()), Phase) }
     /// `CacheSubnetGroupName`: text. Update: replacement.
-    pub fn cache_subnet_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CacheSubnetGroupName", value.into_expr()); self }
+    pub fn cache_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheSubnetGroupName", value.into_expr()), Phase) }
     /// `ClusterName`: text. Update: replacement.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ClusterName", value.into_expr()); self }
+    pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value.into_expr()), Phase) }
     /// `Engine`: text, required. Update: replacement.
-    pub fn engine(mut self, value: impl Arg<str>) -> CfnCacheClusterProps<R0, Set, R2> { self.0.set("Engine", value.into_expr()); CfnCacheClusterProps(self.0, Phase) }
+    pub fn engine(self, value: impl Arg<str>) -> CfnCacheClusterProps<R0, Set, R2> { CfnCacheClusterProps(put(self.0, "Engine", value.into_expr()), Phase) }
     /// `EngineVersion`: text. Update: in place.
-    pub fn engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineVersion", value.into_expr()); self }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
     /// `IpDiscovery`: text. Update: in place.
-    pub fn ip_discovery(mut self, value: impl Arg<str>) -> Self { self.0.set("IpDiscovery", value.into_expr()); self }
+    pub fn ip_discovery(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpDiscovery", value.into_expr()), Phase) }
     /// `LogDeliveryConfigurations`: list of `LogDeliveryConfigurationRequest`. Update: in place.
-    pub fn log_delivery_configurations(mut self, value: impl Arg<Arr<cache_cluster::LogDeliveryConfigurationRequest>>) -> Self { self.0.set("LogDeliveryConfigurations", value.into_expr()); self }
+    pub fn log_delivery_configurations(self, value: impl Arg<Arr<cache_cluster::LogDeliveryConfigurationRequest>>) -> Self { Self(put(self.0, "LogDeliveryConfigurations", value.into_expr()), Phase) }
     /// `NetworkType`: text. Update: replacement.
-    pub fn network_type(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
     /// `NotificationTopicArn`: text. Update: in place.
-    pub fn notification_topic_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("NotificationTopicArn", value.into_expr()); self }
+    pub fn notification_topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTopicArn", value.into_expr()), Phase) }
     /// `NumCacheNodes`: integer, required. Update: may replace.
-    pub fn num_cache_nodes(mut self, value: impl Arg<i64>) -> CfnCacheClusterProps<R0, R1, Set> { self.0.set("NumCacheNodes", value.into_expr()); CfnCacheClusterProps(self.0, Phase) }
+    pub fn num_cache_nodes(self, value: impl Arg<i64>) -> CfnCacheClusterProps<R0, R1, Set> { CfnCacheClusterProps(put(self.0, "NumCacheNodes", value.into_expr()), Phase) }
     /// `Port`: integer. Update: replacement.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
     /// `PreferredAvailabilityZone`: text. Update: may replace.
-    pub fn preferred_availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredAvailabilityZone", value.into_expr()); self }
+    pub fn preferred_availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredAvailabilityZone", value.into_expr()), Phase) }
     /// `PreferredAvailabilityZones`: list of text. Update: may replace.
-    pub fn preferred_availability_zones(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PreferredAvailabilityZones", value.into_expr()); self }
+    pub fn preferred_availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PreferredAvailabilityZones", value.into_expr()), Phase) }
     /// `PreferredMaintenanceWindow`: text. Update: in place.
-    pub fn preferred_maintenance_window(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredMaintenanceWindow", value.into_expr()); self }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
     /// `SnapshotArns`: list of text. Update: replacement.
-    pub fn snapshot_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SnapshotArns", value.into_expr()); self }
+    pub fn snapshot_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SnapshotArns", value.into_expr()), Phase) }
     /// `SnapshotName`: text. Update: replacement.
-    pub fn snapshot_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotName", value.into_expr()); self }
+    pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value.into_expr()), Phase) }
     /// `SnapshotRetentionLimit`: integer. Update: in place.
-    pub fn snapshot_retention_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("SnapshotRetentionLimit", value.into_expr()); self }
+    pub fn snapshot_retention_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionLimit", value.into_expr()), Phase) }
     /// `SnapshotWindow`: text. Update: in place.
-    pub fn snapshot_window(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotWindow", value.into_expr()); self }
+    pub fn snapshot_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotWindow", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TransitEncryptionEnabled`: boolean. Update: in place.
-    pub fn transit_encryption_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("TransitEncryptionEnabled", value.into_expr()); self }
-    /// `VpcSecurityGroupIds`: list of text. Update: in place.
-    pub fn vpc_security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("VpcSecurityGroupIds", value.into_expr()); self }
+    pub fn transit_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TransitEncryptionEnabled", value.into_expr()), Phase) }
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
 }
 impl Done for CfnCacheClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElastiCache::CacheCluster`.
 pub mod cache_cluster {
 use crate::cfn::support::*;
 /// The property type `CloudWatchLogsDestinationDetails` of `AWS::ElastiCache::CacheCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-cloudwatchlogsdestinationdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogsDestinationDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudWatchLogsDestinationDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudWatchLogsDestinationDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchLogsDestinationDetails<super::missing::LogGroup> { CloudWatchLogsDestinationDetails(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchLogsDestinationDetails<Missing<super::required::LogGroup>> { CloudWatchLogsDestinationDetails(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLogsDestinationDetails<R0> {
     /// `LogGroup`: text, required. Update: in place.
-    pub fn log_group(mut self, value: impl Arg<str>) -> CloudWatchLogsDestinationDetails<Set> { self.0.set("LogGroup", value.into_expr()); CloudWatchLogsDestinationDetails(self.0, Phase) }
+    pub fn log_group(self, value: impl Arg<str>) -> CloudWatchLogsDestinationDetails<Set> { CloudWatchLogsDestinationDetails(put(self.0, "LogGroup", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogsDestinationDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationDetails` of `AWS::ElastiCache::CacheCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-destinationdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DestinationDetails(Bag);
+#[must_use] pub struct DestinationDetails(Bag);
 impl DestinationDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogsDetails`: `CloudWatchLogsDestinationDetails`. Update: in place.
-    pub fn cloud_watch_logs_details(mut self, value: impl Arg<CloudWatchLogsDestinationDetails>) -> Self { self.0.set("CloudWatchLogsDetails", value.into_expr()); self }
+    pub fn cloud_watch_logs_details(self, value: impl Arg<CloudWatchLogsDestinationDetails>) -> Self { Self(put(self.0, "CloudWatchLogsDetails", value.into_expr())) }
     /// `KinesisFirehoseDetails`: `KinesisFirehoseDestinationDetails`. Update: in place.
-    pub fn kinesis_firehose_details(mut self, value: impl Arg<KinesisFirehoseDestinationDetails>) -> Self { self.0.set("KinesisFirehoseDetails", value.into_expr()); self }
+    pub fn kinesis_firehose_details(self, value: impl Arg<KinesisFirehoseDestinationDetails>) -> Self { Self(put(self.0, "KinesisFirehoseDetails", value.into_expr())) }
 }
 impl Done for DestinationDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Endpoint` of `AWS::ElastiCache::CacheCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-endpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Endpoint(Bag);
+#[must_use] pub struct Endpoint(Bag);
 impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place.
-    pub fn address(mut self, value: impl Arg<str>) -> Self { self.0.set("Address", value.into_expr()); self }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
     /// `Port`: text. Update: in place.
-    pub fn port(mut self, value: impl Arg<str>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisFirehoseDestinationDetails` of `AWS::ElastiCache::CacheCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-kinesisfirehosedestinationdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisFirehoseDestinationDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KinesisFirehoseDestinationDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl KinesisFirehoseDestinationDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisFirehoseDestinationDetails<super::missing::DeliveryStream> { KinesisFirehoseDestinationDetails(Bag::default(), Phase) }
+    pub fn new() -> KinesisFirehoseDestinationDetails<Missing<super::required::DeliveryStream>> { KinesisFirehoseDestinationDetails(Bag::default(), Phase) }
 }
 impl<R0> KinesisFirehoseDestinationDetails<R0> {
     /// `DeliveryStream`: text, required. Update: in place.
-    pub fn delivery_stream(mut self, value: impl Arg<str>) -> KinesisFirehoseDestinationDetails<Set> { self.0.set("DeliveryStream", value.into_expr()); KinesisFirehoseDestinationDetails(self.0, Phase) }
+    pub fn delivery_stream(self, value: impl Arg<str>) -> KinesisFirehoseDestinationDetails<Set> { KinesisFirehoseDestinationDetails(put(self.0, "DeliveryStream", value.into_expr()), Phase) }
 }
 impl Done for KinesisFirehoseDestinationDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogDeliveryConfigurationRequest` of `AWS::ElastiCache::CacheCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-cachecluster-logdeliveryconfigurationrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogDeliveryConfigurationRequest<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct LogDeliveryConfigurationRequest<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl LogDeliveryConfigurationRequest {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogDeliveryConfigurationRequest<super::missing::DestinationDetails, super::missing::DestinationType, super::missing::LogFormat, super::missing::LogType> { LogDeliveryConfigurationRequest(Bag::default(), Phase) }
+    pub fn new() -> LogDeliveryConfigurationRequest<Missing<super::required::DestinationDetails>, Missing<super::required::DestinationType>, Missing<super::required::LogFormat>, Missing<super::required::LogType>> { LogDeliveryConfigurationRequest(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> LogDeliveryConfigurationRequest<R0, R1, R2, R3> {
     /// `DestinationDetails`: `DestinationDetails`, required. Update: in place.
-    pub fn destination_details(mut self, value: impl Arg<DestinationDetails>) -> LogDeliveryConfigurationRequest<Set, R1, R2, R3> { self.0.set("DestinationDetails", value.into_expr()); LogDeliveryConfigurationRequest(self.0, Phase) }
+    pub fn destination_details(self, value: impl Arg<DestinationDetails>) -> LogDeliveryConfigurationRequest<Set, R1, R2, R3> { LogDeliveryConfigurationRequest(put(self.0, "DestinationDetails", value.into_expr()), Phase) }
     /// `DestinationType`: text, required. Update: in place.
-    pub fn destination_type(mut self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, Set, R2, R3> { self.0.set("DestinationType", value.into_expr()); LogDeliveryConfigurationRequest(self.0, Phase) }
+    pub fn destination_type(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, Set, R2, R3> { LogDeliveryConfigurationRequest(put(self.0, "DestinationType", value.into_expr()), Phase) }
     /// `LogFormat`: text, required. Update: in place.
-    pub fn log_format(mut self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, R1, Set, R3> { self.0.set("LogFormat", value.into_expr()); LogDeliveryConfigurationRequest(self.0, Phase) }
+    pub fn log_format(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, R1, Set, R3> { LogDeliveryConfigurationRequest(put(self.0, "LogFormat", value.into_expr()), Phase) }
     /// `LogType`: text, required. Update: in place.
-    pub fn log_type(mut self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, R1, R2, Set> { self.0.set("LogType", value.into_expr()); LogDeliveryConfigurationRequest(self.0, Phase) }
+    pub fn log_type(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, R1, R2, Set> { LogDeliveryConfigurationRequest(put(self.0, "LogType", value.into_expr()), Phase) }
 }
 impl Done for LogDeliveryConfigurationRequest { fn into_props(self) -> Bag { self.0 } }
 }
@@ -157,10 +157,10 @@ impl CfnGlobalReplicationGroup {
     /// `AWS::ElastiCache::GlobalReplicationGroup`
     pub const TYPE: &'static str = "AWS::ElastiCache::GlobalReplicationGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnGlobalReplicationGroupProps<R0>) -> Self where CfnGlobalReplicationGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGlobalReplicationGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `GlobalReplicationGroupId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `GlobalReplicationGroupId`: text.
     pub fn attr_global_replication_group_id(&self) -> Val<str> { self.0.get_att("GlobalReplicationGroupId") }
@@ -169,74 +169,74 @@ impl CfnGlobalReplicationGroup {
 }
 impl Parent for CfnGlobalReplicationGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElastiCache::GlobalReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-globalreplicationgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGlobalReplicationGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnGlobalReplicationGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnGlobalReplicationGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGlobalReplicationGroupProps<missing::Members> { CfnGlobalReplicationGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGlobalReplicationGroupProps<Missing<required::Members>> { CfnGlobalReplicationGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGlobalReplicationGroupProps<R0> {
     /// `AutomaticFailoverEnabled`: boolean. Update: in place.
-    pub fn automatic_failover_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutomaticFailoverEnabled", value.into_expr()); self }
+    pub fn automatic_failover_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutomaticFailoverEnabled", value.into_expr()), Phase) }
     /// `CacheNodeType`: text. Update: in place.
-    pub fn cache_node_type(mut self, value: impl Arg<str>) -> Self { self.0.set("CacheNodeType", value.into_expr()); self }
+    pub fn cache_node_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheNodeType", value.into_expr()), Phase) }
     /// `CacheParameterGroupName`: text. Update: in place.
-    pub fn cache_parameter_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CacheParameterGroupName", value.into_expr()); self }
+    pub fn cache_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheParameterGroupName", value.into_expr()), Phase) }
     /// `Engine`: text. Update: in place.
-    pub fn engine(mut self, value: impl Arg<str>) -> Self { self.0.set("Engine", value.into_expr()); self }
+    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
     /// `EngineVersion`: text. Update: in place.
-    pub fn engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineVersion", value.into_expr()); self }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
     /// `GlobalNodeGroupCount`: integer. Update: in place.
-    pub fn global_node_group_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("GlobalNodeGroupCount", value.into_expr()); self }
+    pub fn global_node_group_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GlobalNodeGroupCount", value.into_expr()), Phase) }
     /// `GlobalReplicationGroupDescription`: text. Update: in place.
-    pub fn global_replication_group_description(mut self, value: impl Arg<str>) -> Self { self.0.set("GlobalReplicationGroupDescription", value.into_expr()); self }
+    pub fn global_replication_group_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalReplicationGroupDescription", value.into_expr()), Phase) }
     /// `GlobalReplicationGroupIdSuffix`: text. Update: in place.
-    pub fn global_replication_group_id_suffix(mut self, value: impl Arg<str>) -> Self { self.0.set("GlobalReplicationGroupIdSuffix", value.into_expr()); self }
+    pub fn global_replication_group_id_suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalReplicationGroupIdSuffix", value.into_expr()), Phase) }
     /// `Members`: list of `GlobalReplicationGroupMember`, required. Update: in place.
-    pub fn members(mut self, value: impl Arg<Arr<global_replication_group::GlobalReplicationGroupMember>>) -> CfnGlobalReplicationGroupProps<Set> { self.0.set("Members", value.into_expr()); CfnGlobalReplicationGroupProps(self.0, Phase) }
+    pub fn members(self, value: impl Arg<Arr<global_replication_group::GlobalReplicationGroupMember>>) -> CfnGlobalReplicationGroupProps<Set> { CfnGlobalReplicationGroupProps(put(self.0, "Members", value.into_expr()), Phase) }
     /// `RegionalConfigurations`: list of `RegionalConfiguration`. Update: in place.
-    pub fn regional_configurations(mut self, value: impl Arg<Arr<global_replication_group::RegionalConfiguration>>) -> Self { self.0.set("RegionalConfigurations", value.into_expr()); self }
+    pub fn regional_configurations(self, value: impl Arg<Arr<global_replication_group::RegionalConfiguration>>) -> Self { Self(put(self.0, "RegionalConfigurations", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnGlobalReplicationGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElastiCache::GlobalReplicationGroup`.
 pub mod global_replication_group {
 use crate::cfn::support::*;
 /// The property type `GlobalReplicationGroupMember` of `AWS::ElastiCache::GlobalReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-globalreplicationgroup-globalreplicationgroupmember.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GlobalReplicationGroupMember(Bag);
+#[must_use] pub struct GlobalReplicationGroupMember(Bag);
 impl GlobalReplicationGroupMember {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReplicationGroupId`: text. Update: in place.
-    pub fn replication_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ReplicationGroupId", value.into_expr()); self }
+    pub fn replication_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationGroupId", value.into_expr())) }
     /// `ReplicationGroupRegion`: text. Update: in place.
-    pub fn replication_group_region(mut self, value: impl Arg<str>) -> Self { self.0.set("ReplicationGroupRegion", value.into_expr()); self }
+    pub fn replication_group_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationGroupRegion", value.into_expr())) }
     /// `Role`: `Role`. Update: in place.
-    pub fn role(mut self, value: impl Arg<Role>) -> Self { self.0.set("Role", value.into_expr()); self }
+    pub fn role(self, value: impl Arg<Role>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
 }
 impl Done for GlobalReplicationGroupMember { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegionalConfiguration` of `AWS::ElastiCache::GlobalReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-globalreplicationgroup-regionalconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegionalConfiguration(Bag);
+#[must_use] pub struct RegionalConfiguration(Bag);
 impl RegionalConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReplicationGroupId`: text. Update: in place.
-    pub fn replication_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ReplicationGroupId", value.into_expr()); self }
+    pub fn replication_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationGroupId", value.into_expr())) }
     /// `ReplicationGroupRegion`: text. Update: in place.
-    pub fn replication_group_region(mut self, value: impl Arg<str>) -> Self { self.0.set("ReplicationGroupRegion", value.into_expr()); self }
+    pub fn replication_group_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationGroupRegion", value.into_expr())) }
     /// `ReshardingConfigurations`: list of `ReshardingConfiguration`. Update: in place.
-    pub fn resharding_configurations(mut self, value: impl Arg<Arr<ReshardingConfiguration>>) -> Self { self.0.set("ReshardingConfigurations", value.into_expr()); self }
+    pub fn resharding_configurations(self, value: impl Arg<Arr<ReshardingConfiguration>>) -> Self { Self(put(self.0, "ReshardingConfigurations", value.into_expr())) }
 }
 impl Done for RegionalConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReshardingConfiguration` of `AWS::ElastiCache::GlobalReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-globalreplicationgroup-reshardingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReshardingConfiguration(Bag);
+#[must_use] pub struct ReshardingConfiguration(Bag);
 impl ReshardingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NodeGroupId`: text. Update: in place.
-    pub fn node_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("NodeGroupId", value.into_expr()); self }
+    pub fn node_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeGroupId", value.into_expr())) }
     /// `PreferredAvailabilityZones`: list of text. Update: in place.
-    pub fn preferred_availability_zones(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PreferredAvailabilityZones", value.into_expr()); self }
+    pub fn preferred_availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PreferredAvailabilityZones", value.into_expr())) }
 }
 impl Done for ReshardingConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Role` allows.
@@ -248,7 +248,7 @@ impl CfnParameterGroup {
     /// `AWS::ElastiCache::ParameterGroup`
     pub const TYPE: &'static str = "AWS::ElastiCache::ParameterGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnParameterGroupProps<R0, R1>) -> Self where CfnParameterGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnParameterGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CacheParameterGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CacheParameterGroupName`: text.
@@ -256,20 +256,20 @@ impl CfnParameterGroup {
 }
 impl Parent for CfnParameterGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElastiCache::ParameterGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-parametergroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnParameterGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnParameterGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnParameterGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnParameterGroupProps<missing::CacheParameterGroupFamily, missing::Description> { CfnParameterGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnParameterGroupProps<Missing<required::CacheParameterGroupFamily>, Missing<required::Description>> { CfnParameterGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnParameterGroupProps<R0, R1> {
     /// `CacheParameterGroupFamily`: text, required. Update: replacement.
-    pub fn cache_parameter_group_family(mut self, value: impl Arg<str>) -> CfnParameterGroupProps<Set, R1> { self.0.set("CacheParameterGroupFamily", value.into_expr()); CfnParameterGroupProps(self.0, Phase) }
+    pub fn cache_parameter_group_family(self, value: impl Arg<str>) -> CfnParameterGroupProps<Set, R1> { CfnParameterGroupProps(put(self.0, "CacheParameterGroupFamily", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnParameterGroupProps<R0, Set> { self.0.set("Description", value.into_expr()); CfnParameterGroupProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnParameterGroupProps<R0, Set> { CfnParameterGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Properties`: map of text. Update: in place.
-    pub fn properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Properties", value.into_expr()); self }
+    pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ElastiCache::ReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html)
@@ -278,7 +278,7 @@ impl CfnReplicationGroup {
     /// `AWS::ElastiCache::ReplicationGroup`
     pub const TYPE: &'static str = "AWS::ElastiCache::ReplicationGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnReplicationGroupProps<R0>) -> Self where CfnReplicationGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReplicationGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ReplicationGroupId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ConfigurationEndPoint`: `Endpoint`.
@@ -314,188 +314,188 @@ impl CfnReplicationGroup {
 }
 impl Parent for CfnReplicationGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElastiCache::ReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-replicationgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnReplicationGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnReplicationGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnReplicationGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnReplicationGroupProps<missing::ReplicationGroupDescription> { CfnReplicationGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnReplicationGroupProps<Missing<required::ReplicationGroupDescription>> { CfnReplicationGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnReplicationGroupProps<R0> {
     /// `AtRestEncryptionEnabled`: boolean. Update: replacement.
-    pub fn at_rest_encryption_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("AtRestEncryptionEnabled", value.into_expr()); self }
+    pub fn at_rest_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AtRestEncryptionEnabled", value.into_expr()), Phase) }
     /// `AuthToken`: text. Update: may replace.
-    pub fn auth_token(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthToken", value.into_expr()); self }
+    pub fn auth_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthToken", value.into_expr()), Phase) }
     /// `AutoMinorVersionUpgrade`: boolean. Update: in place.
-    pub fn auto_minor_version_upgrade(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoMinorVersionUpgrade", value.into_expr()); self }
+    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr()), Phase) }
     /// `AutomaticFailoverEnabled`: boolean. Update: in place.
-    pub fn automatic_failover_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutomaticFailoverEnabled", value.into_expr()); self }
+    pub fn automatic_failover_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutomaticFailoverEnabled", value.into_expr()), Phase) }
     /// `CacheNodeType`: text. Update: in place.
-    pub fn cache_node_type(mut self, value: impl Arg<str>) -> Self { self.0.set("CacheNodeType", value.into_expr()); self }
+    pub fn cache_node_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheNodeType", value.into_expr()), Phase) }
     /// `CacheParameterGroupName`: text. Update: in place.
-    pub fn cache_parameter_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CacheParameterGroupName", value.into_expr()); self }
+    pub fn cache_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheParameterGroupName", value.into_expr()), Phase) }
     /// `CacheSecurityGroupNames`: list of text. Update: in place. AWS advises against it.
-    pub fn cache_security_group_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CacheSecurityGroupNames", value.into_expr()); self }
+    pub fn cache_security_group_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CacheSecurityGroupNames", value.into_expr()), Phase) }
     /// `CacheSubnetGroupName`: text. Update: replacement.
-    pub fn cache_subnet_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CacheSubnetGroupName", value.into_expr()); self }
+    pub fn cache_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheSubnetGroupName", value.into_expr()), Phase) }
     /// `ClusterMode`: text. Update: in place.
-    pub fn cluster_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("ClusterMode", value.into_expr()); self }
+    pub fn cluster_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterMode", value.into_expr()), Phase) }
     /// `DataTieringEnabled`: boolean. Update: replacement.
-    pub fn data_tiering_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DataTieringEnabled", value.into_expr()); self }
+    pub fn data_tiering_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTieringEnabled", value.into_expr()), Phase) }
     /// `Durability`: `Durability`. Update: in place.
-    pub fn durability(mut self, value: impl Arg<replication_group::Durability>) -> Self { self.0.set("Durability", value.into_expr()); self }
+    pub fn durability(self, value: impl Arg<replication_group::Durability>) -> Self { Self(put(self.0, "Durability", value.into_expr()), Phase) }
     /// `Engine`: text. Update: replacement.
-    pub fn engine(mut self, value: impl Arg<str>) -> Self { self.0.set("Engine", value.into_expr()); self }
+    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
     /// `EngineVersion`: text. Update: in place.
-    pub fn engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineVersion", value.into_expr()); self }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
     /// `GlobalReplicationGroupId`: text. Update: replacement.
-    pub fn global_replication_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("GlobalReplicationGroupId", value.into_expr()); self }
+    pub fn global_replication_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalReplicationGroupId", value.into_expr()), Phase) }
     /// `IpDiscovery`: text. Update: in place.
-    pub fn ip_discovery(mut self, value: impl Arg<str>) -> Self { self.0.set("IpDiscovery", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn ip_discovery(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpDiscovery", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `LogDeliveryConfigurations`: list of `LogDeliveryConfigurationRequest`. Update: in place.
-    pub fn log_delivery_configurations(mut self, value: impl Arg<Arr<replication_group::LogDeliveryConfigurationRequest>>) -> Self { self.0.set("LogDeliveryConfigurations", value.into_expr()); self }
+    pub fn log_delivery_configurations(self, value: impl Arg<Arr<replication_group::LogDeliveryConfigurationRequest>>) -> Self { Self(put(self.0, "LogDeliveryConfigurations", value.into_expr()), Phase) }
     /// `MultiAZEnabled`: boolean. Update: in place.
-    pub fn multi_az_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("MultiAZEnabled", value.into_expr()); self }
+    pub fn multi_az_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZEnabled", value.into_expr()), Phase) }
     /// `NetworkType`: text. Update: replacement.
-    pub fn network_type(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
     /// `NodeGroupConfiguration`: list of `NodeGroupConfiguration`. Update: may replace.
-    pub fn node_group_configuration(mut self, value: impl Arg<Arr<replication_group::NodeGroupConfiguration>>) -> Self { self.0.set("NodeGroupConfiguration", value.into_expr()); self }
+    pub fn node_group_configuration(self, value: impl Arg<Arr<replication_group::NodeGroupConfiguration>>) -> Self { Self(put(self.0, "NodeGroupConfiguration", value.into_expr()), Phase) }
     /// `NotificationTopicArn`: text. Update: in place.
-    pub fn notification_topic_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("NotificationTopicArn", value.into_expr()); self }
+    pub fn notification_topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTopicArn", value.into_expr()), Phase) }
     /// `NumCacheClusters`: integer. Update: in place.
-    pub fn num_cache_clusters(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumCacheClusters", value.into_expr()); self }
+    pub fn num_cache_clusters(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumCacheClusters", value.into_expr()), Phase) }
     /// `NumNodeGroups`: integer. Update: may replace.
-    pub fn num_node_groups(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumNodeGroups", value.into_expr()); self }
+    pub fn num_node_groups(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumNodeGroups", value.into_expr()), Phase) }
     /// `Port`: integer. Update: replacement.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
     /// `PreferredCacheClusterAZs`: list of text. Update: replacement.
-    pub fn preferred_cache_cluster_azs(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PreferredCacheClusterAZs", value.into_expr()); self }
+    pub fn preferred_cache_cluster_azs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PreferredCacheClusterAZs", value.into_expr()), Phase) }
     /// `PreferredMaintenanceWindow`: text. Update: in place.
-    pub fn preferred_maintenance_window(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredMaintenanceWindow", value.into_expr()); self }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
     /// `PrimaryClusterId`: text. Update: in place.
-    pub fn primary_cluster_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PrimaryClusterId", value.into_expr()); self }
+    pub fn primary_cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryClusterId", value.into_expr()), Phase) }
     /// `ReplicasPerNodeGroup`: integer. Update: replacement.
-    pub fn replicas_per_node_group(mut self, value: impl Arg<i64>) -> Self { self.0.set("ReplicasPerNodeGroup", value.into_expr()); self }
+    pub fn replicas_per_node_group(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReplicasPerNodeGroup", value.into_expr()), Phase) }
     /// `ReplicationGroupDescription`: text, required. Update: in place.
-    pub fn replication_group_description(mut self, value: impl Arg<str>) -> CfnReplicationGroupProps<Set> { self.0.set("ReplicationGroupDescription", value.into_expr()); CfnReplicationGroupProps(self.0, Phase) }
+    pub fn replication_group_description(self, value: impl Arg<str>) -> CfnReplicationGroupProps<Set> { CfnReplicationGroupProps(put(self.0, "ReplicationGroupDescription", value.into_expr()), Phase) }
     /// `ReplicationGroupId`: text. Update: replacement.
-    pub fn replication_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ReplicationGroupId", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn replication_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationGroupId", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SnapshotArns`: list of text. Update: replacement.
-    pub fn snapshot_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SnapshotArns", value.into_expr()); self }
+    pub fn snapshot_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SnapshotArns", value.into_expr()), Phase) }
     /// `SnapshotName`: text. Update: replacement.
-    pub fn snapshot_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotName", value.into_expr()); self }
+    pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value.into_expr()), Phase) }
     /// `SnapshotRetentionLimit`: integer. Update: in place.
-    pub fn snapshot_retention_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("SnapshotRetentionLimit", value.into_expr()); self }
+    pub fn snapshot_retention_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionLimit", value.into_expr()), Phase) }
     /// `SnapshotWindow`: text. Update: in place.
-    pub fn snapshot_window(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotWindow", value.into_expr()); self }
+    pub fn snapshot_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotWindow", value.into_expr()), Phase) }
     /// `SnapshottingClusterId`: text. Update: in place.
-    pub fn snapshotting_cluster_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshottingClusterId", value.into_expr()); self }
+    pub fn snapshotting_cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshottingClusterId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TransitEncryptionEnabled`: boolean. Update: in place.
-    pub fn transit_encryption_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("TransitEncryptionEnabled", value.into_expr()); self }
+    pub fn transit_encryption_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TransitEncryptionEnabled", value.into_expr()), Phase) }
     /// `TransitEncryptionMode`: text. Update: in place.
-    pub fn transit_encryption_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("TransitEncryptionMode", value.into_expr()); self }
+    pub fn transit_encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitEncryptionMode", value.into_expr()), Phase) }
     /// `UserGroupIds`: list of text. Update: in place.
-    pub fn user_group_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("UserGroupIds", value.into_expr()); self }
+    pub fn user_group_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserGroupIds", value.into_expr()), Phase) }
 }
 impl Done for CfnReplicationGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElastiCache::ReplicationGroup`.
 pub mod replication_group {
 use crate::cfn::support::*;
 /// The property type `CloudWatchLogsDestinationDetails` of `AWS::ElastiCache::ReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-cloudwatchlogsdestinationdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogsDestinationDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudWatchLogsDestinationDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudWatchLogsDestinationDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchLogsDestinationDetails<super::missing::LogGroup> { CloudWatchLogsDestinationDetails(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchLogsDestinationDetails<Missing<super::required::LogGroup>> { CloudWatchLogsDestinationDetails(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLogsDestinationDetails<R0> {
     /// `LogGroup`: text, required. Update: in place.
-    pub fn log_group(mut self, value: impl Arg<str>) -> CloudWatchLogsDestinationDetails<Set> { self.0.set("LogGroup", value.into_expr()); CloudWatchLogsDestinationDetails(self.0, Phase) }
+    pub fn log_group(self, value: impl Arg<str>) -> CloudWatchLogsDestinationDetails<Set> { CloudWatchLogsDestinationDetails(put(self.0, "LogGroup", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogsDestinationDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationDetails` of `AWS::ElastiCache::ReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-destinationdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DestinationDetails(Bag);
+#[must_use] pub struct DestinationDetails(Bag);
 impl DestinationDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogsDetails`: `CloudWatchLogsDestinationDetails`. Update: in place.
-    pub fn cloud_watch_logs_details(mut self, value: impl Arg<CloudWatchLogsDestinationDetails>) -> Self { self.0.set("CloudWatchLogsDetails", value.into_expr()); self }
+    pub fn cloud_watch_logs_details(self, value: impl Arg<CloudWatchLogsDestinationDetails>) -> Self { Self(put(self.0, "CloudWatchLogsDetails", value.into_expr())) }
     /// `KinesisFirehoseDetails`: `KinesisFirehoseDestinationDetails`. Update: in place.
-    pub fn kinesis_firehose_details(mut self, value: impl Arg<KinesisFirehoseDestinationDetails>) -> Self { self.0.set("KinesisFirehoseDetails", value.into_expr()); self }
+    pub fn kinesis_firehose_details(self, value: impl Arg<KinesisFirehoseDestinationDetails>) -> Self { Self(put(self.0, "KinesisFirehoseDetails", value.into_expr())) }
 }
 impl Done for DestinationDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Endpoint` of `AWS::ElastiCache::ReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-endpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Endpoint(Bag);
+#[must_use] pub struct Endpoint(Bag);
 impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place.
-    pub fn address(mut self, value: impl Arg<str>) -> Self { self.0.set("Address", value.into_expr()); self }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
     /// `Port`: text. Update: in place.
-    pub fn port(mut self, value: impl Arg<str>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisFirehoseDestinationDetails` of `AWS::ElastiCache::ReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-kinesisfirehosedestinationdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisFirehoseDestinationDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KinesisFirehoseDestinationDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl KinesisFirehoseDestinationDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisFirehoseDestinationDetails<super::missing::DeliveryStream> { KinesisFirehoseDestinationDetails(Bag::default(), Phase) }
+    pub fn new() -> KinesisFirehoseDestinationDetails<Missing<super::required::DeliveryStream>> { KinesisFirehoseDestinationDetails(Bag::default(), Phase) }
 }
 impl<R0> KinesisFirehoseDestinationDetails<R0> {
     /// `DeliveryStream`: text, required. Update: in place.
-    pub fn delivery_stream(mut self, value: impl Arg<str>) -> KinesisFirehoseDestinationDetails<Set> { self.0.set("DeliveryStream", value.into_expr()); KinesisFirehoseDestinationDetails(self.0, Phase) }
+    pub fn delivery_stream(self, value: impl Arg<str>) -> KinesisFirehoseDestinationDetails<Set> { KinesisFirehoseDestinationDetails(put(self.0, "DeliveryStream", value.into_expr()), Phase) }
 }
 impl Done for KinesisFirehoseDestinationDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogDeliveryConfigurationRequest` of `AWS::ElastiCache::ReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-logdeliveryconfigurationrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogDeliveryConfigurationRequest<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct LogDeliveryConfigurationRequest<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl LogDeliveryConfigurationRequest {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogDeliveryConfigurationRequest<super::missing::DestinationDetails, super::missing::DestinationType, super::missing::LogFormat, super::missing::LogType> { LogDeliveryConfigurationRequest(Bag::default(), Phase) }
+    pub fn new() -> LogDeliveryConfigurationRequest<Missing<super::required::DestinationDetails>, Missing<super::required::DestinationType>, Missing<super::required::LogFormat>, Missing<super::required::LogType>> { LogDeliveryConfigurationRequest(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> LogDeliveryConfigurationRequest<R0, R1, R2, R3> {
     /// `DestinationDetails`: `DestinationDetails`, required. Update: in place.
-    pub fn destination_details(mut self, value: impl Arg<DestinationDetails>) -> LogDeliveryConfigurationRequest<Set, R1, R2, R3> { self.0.set("DestinationDetails", value.into_expr()); LogDeliveryConfigurationRequest(self.0, Phase) }
+    pub fn destination_details(self, value: impl Arg<DestinationDetails>) -> LogDeliveryConfigurationRequest<Set, R1, R2, R3> { LogDeliveryConfigurationRequest(put(self.0, "DestinationDetails", value.into_expr()), Phase) }
     /// `DestinationType`: text, required. Update: in place.
-    pub fn destination_type(mut self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, Set, R2, R3> { self.0.set("DestinationType", value.into_expr()); LogDeliveryConfigurationRequest(self.0, Phase) }
+    pub fn destination_type(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, Set, R2, R3> { LogDeliveryConfigurationRequest(put(self.0, "DestinationType", value.into_expr()), Phase) }
     /// `LogFormat`: text, required. Update: in place.
-    pub fn log_format(mut self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, R1, Set, R3> { self.0.set("LogFormat", value.into_expr()); LogDeliveryConfigurationRequest(self.0, Phase) }
+    pub fn log_format(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, R1, Set, R3> { LogDeliveryConfigurationRequest(put(self.0, "LogFormat", value.into_expr()), Phase) }
     /// `LogType`: text, required. Update: in place.
-    pub fn log_type(mut self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, R1, R2, Set> { self.0.set("LogType", value.into_expr()); LogDeliveryConfigurationRequest(self.0, Phase) }
+    pub fn log_type(self, value: impl Arg<str>) -> LogDeliveryConfigurationRequest<R0, R1, R2, Set> { LogDeliveryConfigurationRequest(put(self.0, "LogType", value.into_expr()), Phase) }
 }
 impl Done for LogDeliveryConfigurationRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeGroupConfiguration` of `AWS::ElastiCache::ReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-nodegroupconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NodeGroupConfiguration(Bag);
+#[must_use] pub struct NodeGroupConfiguration(Bag);
 impl NodeGroupConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NodeGroupId`: text. Update: may replace.
-    pub fn node_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("NodeGroupId", value.into_expr()); self }
+    pub fn node_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeGroupId", value.into_expr())) }
     /// `PrimaryAvailabilityZone`: text. Update: replacement.
-    pub fn primary_availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("PrimaryAvailabilityZone", value.into_expr()); self }
+    pub fn primary_availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryAvailabilityZone", value.into_expr())) }
     /// `ReplicaAvailabilityZones`: list of text. Update: replacement.
-    pub fn replica_availability_zones(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ReplicaAvailabilityZones", value.into_expr()); self }
+    pub fn replica_availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReplicaAvailabilityZones", value.into_expr())) }
     /// `ReplicaCount`: integer. Update: replacement.
-    pub fn replica_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("ReplicaCount", value.into_expr()); self }
+    pub fn replica_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReplicaCount", value.into_expr())) }
     /// `Slots`: text. Update: replacement.
-    pub fn slots(mut self, value: impl Arg<str>) -> Self { self.0.set("Slots", value.into_expr()); self }
+    pub fn slots(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Slots", value.into_expr())) }
 }
 impl Done for NodeGroupConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReadEndPoint` of `AWS::ElastiCache::ReplicationGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-replicationgroup-readendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReadEndPoint(Bag);
+#[must_use] pub struct ReadEndPoint(Bag);
 impl ReadEndPoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Addresses`: text. Update: in place.
-    pub fn addresses(mut self, value: impl Arg<str>) -> Self { self.0.set("Addresses", value.into_expr()); self }
+    pub fn addresses(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Addresses", value.into_expr())) }
     /// `AddressesList`: list of text. Update: in place.
-    pub fn addresses_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AddressesList", value.into_expr()); self }
+    pub fn addresses_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AddressesList", value.into_expr())) }
     /// `Ports`: text. Update: in place.
-    pub fn ports(mut self, value: impl Arg<str>) -> Self { self.0.set("Ports", value.into_expr()); self }
+    pub fn ports(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ports", value.into_expr())) }
     /// `PortsList`: list of text. Update: in place.
-    pub fn ports_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PortsList", value.into_expr()); self }
+    pub fn ports_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PortsList", value.into_expr())) }
 }
 impl Done for ReadEndPoint { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Durability` allows.
@@ -507,7 +507,7 @@ impl CfnSecurityGroup {
     /// `AWS::ElastiCache::SecurityGroup`
     pub const TYPE: &'static str = "AWS::ElastiCache::SecurityGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSecurityGroupProps<R0>) -> Self where CfnSecurityGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSecurityGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -515,16 +515,16 @@ impl CfnSecurityGroup {
 }
 impl Parent for CfnSecurityGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElastiCache::SecurityGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-securitygroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSecurityGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSecurityGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSecurityGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSecurityGroupProps<missing::Description> { CfnSecurityGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSecurityGroupProps<Missing<required::Description>> { CfnSecurityGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSecurityGroupProps<R0> {
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnSecurityGroupProps<Set> { self.0.set("Description", value.into_expr()); CfnSecurityGroupProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnSecurityGroupProps<Set> { CfnSecurityGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSecurityGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ElastiCache::SecurityGroupIngress`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-securitygroupingress.html)
@@ -533,7 +533,7 @@ impl CfnSecurityGroupIngress {
     /// `AWS::ElastiCache::SecurityGroupIngress`
     pub const TYPE: &'static str = "AWS::ElastiCache::SecurityGroupIngress";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSecurityGroupIngressProps<R0, R1>) -> Self where CfnSecurityGroupIngressProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSecurityGroupIngressProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -541,18 +541,18 @@ impl CfnSecurityGroupIngress {
 }
 impl Parent for CfnSecurityGroupIngress { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElastiCache::SecurityGroupIngress`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-securitygroupingress.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSecurityGroupIngressProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSecurityGroupIngressProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSecurityGroupIngressProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSecurityGroupIngressProps<missing::CacheSecurityGroupName, missing::EC2SecurityGroupName> { CfnSecurityGroupIngressProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSecurityGroupIngressProps<Missing<required::CacheSecurityGroupName>, Missing<required::EC2SecurityGroupName>> { CfnSecurityGroupIngressProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSecurityGroupIngressProps<R0, R1> {
     /// `CacheSecurityGroupName`: text, required. Update: in place.
-    pub fn cache_security_group_name(mut self, value: impl Arg<str>) -> CfnSecurityGroupIngressProps<Set, R1> { self.0.set("CacheSecurityGroupName", value.into_expr()); CfnSecurityGroupIngressProps(self.0, Phase) }
+    pub fn cache_security_group_name(self, value: impl Arg<str>) -> CfnSecurityGroupIngressProps<Set, R1> { CfnSecurityGroupIngressProps(put(self.0, "CacheSecurityGroupName", value.into_expr()), Phase) }
     /// `EC2SecurityGroupName`: text, required. Update: in place.
-    pub fn ec2_security_group_name(mut self, value: impl Arg<str>) -> CfnSecurityGroupIngressProps<R0, Set> { self.0.set("EC2SecurityGroupName", value.into_expr()); CfnSecurityGroupIngressProps(self.0, Phase) }
+    pub fn ec2_security_group_name(self, value: impl Arg<str>) -> CfnSecurityGroupIngressProps<R0, Set> { CfnSecurityGroupIngressProps(put(self.0, "EC2SecurityGroupName", value.into_expr()), Phase) }
     /// `EC2SecurityGroupOwnerId`: text. Update: in place.
-    pub fn ec2_security_group_owner_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EC2SecurityGroupOwnerId", value.into_expr()); self }
+    pub fn ec2_security_group_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupOwnerId", value.into_expr()), Phase) }
 }
 impl Done for CfnSecurityGroupIngressProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ElastiCache::ServerlessCache`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html)
@@ -561,7 +561,7 @@ impl CfnServerlessCache {
     /// `AWS::ElastiCache::ServerlessCache`
     pub const TYPE: &'static str = "AWS::ElastiCache::ServerlessCache";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnServerlessCacheProps<R0, R1>) -> Self where CfnServerlessCacheProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServerlessCacheProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ServerlessCacheName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ARN`: text.
@@ -583,97 +583,97 @@ impl CfnServerlessCache {
 }
 impl Parent for CfnServerlessCache { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElastiCache::ServerlessCache`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscache.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServerlessCacheProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnServerlessCacheProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnServerlessCacheProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnServerlessCacheProps<missing::Engine, missing::ServerlessCacheName> { CfnServerlessCacheProps(Bag::default(), Phase) }
+    pub fn new() -> CfnServerlessCacheProps<Missing<required::Engine>, Missing<required::ServerlessCacheName>> { CfnServerlessCacheProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnServerlessCacheProps<R0, R1> {
     /// `CacheUsageLimits`: `CacheUsageLimits`. Update: in place.
-    pub fn cache_usage_limits(mut self, value: impl Arg<serverless_cache::CacheUsageLimits>) -> Self { self.0.set("CacheUsageLimits", value.into_expr()); self }
+    pub fn cache_usage_limits(self, value: impl Arg<serverless_cache::CacheUsageLimits>) -> Self { Self(put(self.0, "CacheUsageLimits", value.into_expr()), Phase) }
     /// `DailySnapshotTime`: text. Update: in place.
-    pub fn daily_snapshot_time(mut self, value: impl Arg<str>) -> Self { self.0.set("DailySnapshotTime", value.into_expr()); self }
+    pub fn daily_snapshot_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DailySnapshotTime", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Endpoint`: `Endpoint`. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<serverless_cache::Endpoint>) -> Self { self.0.set("Endpoint", value.into_expr()); self }
+    pub fn endpoint(self, value: impl Arg<serverless_cache::Endpoint>) -> Self { Self(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `Engine`: text, required. Update: in place.
-    pub fn engine(mut self, value: impl Arg<str>) -> CfnServerlessCacheProps<Set, R1> { self.0.set("Engine", value.into_expr()); CfnServerlessCacheProps(self.0, Phase) }
+    pub fn engine(self, value: impl Arg<str>) -> CfnServerlessCacheProps<Set, R1> { CfnServerlessCacheProps(put(self.0, "Engine", value.into_expr()), Phase) }
     /// `FinalSnapshotName`: text. Update: in place.
-    pub fn final_snapshot_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FinalSnapshotName", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn final_snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FinalSnapshotName", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `MajorEngineVersion`: text. Update: in place.
-    pub fn major_engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("MajorEngineVersion", value.into_expr()); self }
+    pub fn major_engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MajorEngineVersion", value.into_expr()), Phase) }
     /// `NetworkType`: `NetworkType`. Update: replacement.
-    pub fn network_type(mut self, value: impl Arg<serverless_cache::NetworkType>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<serverless_cache::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
     /// `ReaderEndpoint`: `Endpoint`. Update: in place.
-    pub fn reader_endpoint(mut self, value: impl Arg<serverless_cache::Endpoint>) -> Self { self.0.set("ReaderEndpoint", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn reader_endpoint(self, value: impl Arg<serverless_cache::Endpoint>) -> Self { Self(put(self.0, "ReaderEndpoint", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `ServerlessCacheName`: text, required. Update: replacement.
-    pub fn serverless_cache_name(mut self, value: impl Arg<str>) -> CfnServerlessCacheProps<R0, Set> { self.0.set("ServerlessCacheName", value.into_expr()); CfnServerlessCacheProps(self.0, Phase) }
+    pub fn serverless_cache_name(self, value: impl Arg<str>) -> CfnServerlessCacheProps<R0, Set> { CfnServerlessCacheProps(put(self.0, "ServerlessCacheName", value.into_expr()), Phase) }
     /// `SnapshotArnsToRestore`: list of text. Update: replacement.
-    pub fn snapshot_arns_to_restore(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SnapshotArnsToRestore", value.into_expr()); self }
+    pub fn snapshot_arns_to_restore(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SnapshotArnsToRestore", value.into_expr()), Phase) }
     /// `SnapshotRetentionLimit`: integer. Update: in place.
-    pub fn snapshot_retention_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("SnapshotRetentionLimit", value.into_expr()); self }
-    /// `SubnetIds`: list of text. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn snapshot_retention_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionLimit", value.into_expr()), Phase) }
+    /// `SubnetIds`: list of `Ec2SubnetId`. Update: replacement.
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
-    /// `UserGroupId`: text. Update: in place.
-    pub fn user_group_id(mut self, value: impl Arg<kind::ElastiCacheUserGroupId>) -> Self { self.0.set("UserGroupId", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    /// `UserGroupId`: `ElastiCacheUserGroupId`. Update: in place.
+    pub fn user_group_id(self, value: impl Arg<kind::ElastiCacheUserGroupId>) -> Self { Self(put(self.0, "UserGroupId", value.into_expr()), Phase) }
 }
 impl Done for CfnServerlessCacheProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElastiCache::ServerlessCache`.
 pub mod serverless_cache {
 use crate::cfn::support::*;
 /// The property type `CacheUsageLimits` of `AWS::ElastiCache::ServerlessCache`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-cacheusagelimits.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CacheUsageLimits(Bag);
+#[must_use] pub struct CacheUsageLimits(Bag);
 impl CacheUsageLimits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataStorage`: `DataStorage`. Update: in place.
-    pub fn data_storage(mut self, value: impl Arg<DataStorage>) -> Self { self.0.set("DataStorage", value.into_expr()); self }
+    pub fn data_storage(self, value: impl Arg<DataStorage>) -> Self { Self(put(self.0, "DataStorage", value.into_expr())) }
     /// `ECPUPerSecond`: `ECPUPerSecond`. Update: in place.
-    pub fn ecpu_per_second(mut self, value: impl Arg<ECPUPerSecond>) -> Self { self.0.set("ECPUPerSecond", value.into_expr()); self }
+    pub fn ecpu_per_second(self, value: impl Arg<ECPUPerSecond>) -> Self { Self(put(self.0, "ECPUPerSecond", value.into_expr())) }
 }
 impl Done for CacheUsageLimits { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataStorage` of `AWS::ElastiCache::ServerlessCache`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-datastorage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataStorage<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataStorage<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataStorage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataStorage<super::missing::Unit> { DataStorage(Bag::default(), Phase) }
+    pub fn new() -> DataStorage<Missing<super::required::Unit>> { DataStorage(Bag::default(), Phase) }
 }
 impl<R0> DataStorage<R0> {
     /// `Maximum`: integer. Update: in place.
-    pub fn maximum(mut self, value: impl Arg<i64>) -> Self { self.0.set("Maximum", value.into_expr()); self }
+    pub fn maximum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Maximum", value.into_expr()), Phase) }
     /// `Minimum`: integer. Update: in place.
-    pub fn minimum(mut self, value: impl Arg<i64>) -> Self { self.0.set("Minimum", value.into_expr()); self }
+    pub fn minimum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Minimum", value.into_expr()), Phase) }
     /// `Unit`: `Unit`, required. Update: in place.
-    pub fn unit(mut self, value: impl Arg<Unit>) -> DataStorage<Set> { self.0.set("Unit", value.into_expr()); DataStorage(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> DataStorage<Set> { DataStorage(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for DataStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ECPUPerSecond` of `AWS::ElastiCache::ServerlessCache`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-ecpupersecond.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ECPUPerSecond(Bag);
+#[must_use] pub struct ECPUPerSecond(Bag);
 impl ECPUPerSecond {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Maximum`: integer. Update: in place.
-    pub fn maximum(mut self, value: impl Arg<i64>) -> Self { self.0.set("Maximum", value.into_expr()); self }
+    pub fn maximum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Maximum", value.into_expr())) }
     /// `Minimum`: integer. Update: in place.
-    pub fn minimum(mut self, value: impl Arg<i64>) -> Self { self.0.set("Minimum", value.into_expr()); self }
+    pub fn minimum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Minimum", value.into_expr())) }
 }
 impl Done for ECPUPerSecond { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Endpoint` of `AWS::ElastiCache::ServerlessCache`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscache-endpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Endpoint(Bag);
+#[must_use] pub struct Endpoint(Bag);
 impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place.
-    pub fn address(mut self, value: impl Arg<str>) -> Self { self.0.set("Address", value.into_expr()); self }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
     /// `Port`: text. Update: in place.
-    pub fn port(mut self, value: impl Arg<str>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `NetworkType` allows.
@@ -687,7 +687,7 @@ impl CfnServerlessCacheSnapshot {
     /// `AWS::ElastiCache::ServerlessCacheSnapshot`
     pub const TYPE: &'static str = "AWS::ElastiCache::ServerlessCacheSnapshot";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnServerlessCacheSnapshotProps<R0, R1>) -> Self where CfnServerlessCacheSnapshotProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServerlessCacheSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ARN`: text.
@@ -705,36 +705,36 @@ impl CfnServerlessCacheSnapshot {
 }
 impl Parent for CfnServerlessCacheSnapshot { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElastiCache::ServerlessCacheSnapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-serverlesscachesnapshot.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServerlessCacheSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnServerlessCacheSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnServerlessCacheSnapshotProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnServerlessCacheSnapshotProps<missing::ServerlessCacheName, missing::ServerlessCacheSnapshotName> { CfnServerlessCacheSnapshotProps(Bag::default(), Phase) }
+    pub fn new() -> CfnServerlessCacheSnapshotProps<Missing<required::ServerlessCacheName>, Missing<required::ServerlessCacheSnapshotName>> { CfnServerlessCacheSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnServerlessCacheSnapshotProps<R0, R1> {
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `ServerlessCacheName`: text, required. Update: replacement.
-    pub fn serverless_cache_name(mut self, value: impl Arg<str>) -> CfnServerlessCacheSnapshotProps<Set, R1> { self.0.set("ServerlessCacheName", value.into_expr()); CfnServerlessCacheSnapshotProps(self.0, Phase) }
+    pub fn serverless_cache_name(self, value: impl Arg<str>) -> CfnServerlessCacheSnapshotProps<Set, R1> { CfnServerlessCacheSnapshotProps(put(self.0, "ServerlessCacheName", value.into_expr()), Phase) }
     /// `ServerlessCacheSnapshotName`: text, required. Update: replacement.
-    pub fn serverless_cache_snapshot_name(mut self, value: impl Arg<str>) -> CfnServerlessCacheSnapshotProps<R0, Set> { self.0.set("ServerlessCacheSnapshotName", value.into_expr()); CfnServerlessCacheSnapshotProps(self.0, Phase) }
+    pub fn serverless_cache_snapshot_name(self, value: impl Arg<str>) -> CfnServerlessCacheSnapshotProps<R0, Set> { CfnServerlessCacheSnapshotProps(put(self.0, "ServerlessCacheSnapshotName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnServerlessCacheSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElastiCache::ServerlessCacheSnapshot`.
 pub mod serverless_cache_snapshot {
 use crate::cfn::support::*;
 /// The property type `ServerlessCacheConfiguration` of `AWS::ElastiCache::ServerlessCacheSnapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-serverlesscachesnapshot-serverlesscacheconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServerlessCacheConfiguration(Bag);
+#[must_use] pub struct ServerlessCacheConfiguration(Bag);
 impl ServerlessCacheConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Engine`: text. Update: in place.
-    pub fn engine(mut self, value: impl Arg<str>) -> Self { self.0.set("Engine", value.into_expr()); self }
+    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr())) }
     /// `MajorEngineVersion`: text. Update: in place.
-    pub fn major_engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("MajorEngineVersion", value.into_expr()); self }
+    pub fn major_engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MajorEngineVersion", value.into_expr())) }
     /// `ServerlessCacheName`: text. Update: in place.
-    pub fn serverless_cache_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerlessCacheName", value.into_expr()); self }
+    pub fn serverless_cache_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerlessCacheName", value.into_expr())) }
 }
 impl Done for ServerlessCacheConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -744,26 +744,26 @@ impl CfnSubnetGroup {
     /// `AWS::ElastiCache::SubnetGroup`
     pub const TYPE: &'static str = "AWS::ElastiCache::SubnetGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSubnetGroupProps<R0, R1>) -> Self where CfnSubnetGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSubnetGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CacheSubnetGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnSubnetGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElastiCache::SubnetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-subnetgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSubnetGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSubnetGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSubnetGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSubnetGroupProps<missing::Description, missing::SubnetIds> { CfnSubnetGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSubnetGroupProps<Missing<required::Description>, Missing<required::SubnetIds>> { CfnSubnetGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSubnetGroupProps<R0, R1> {
     /// `CacheSubnetGroupName`: text. Update: replacement.
-    pub fn cache_subnet_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CacheSubnetGroupName", value.into_expr()); self }
+    pub fn cache_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheSubnetGroupName", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnSubnetGroupProps<Set, R1> { self.0.set("Description", value.into_expr()); CfnSubnetGroupProps(self.0, Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnSubnetGroupProps<R0, Set> { self.0.set("SubnetIds", value.into_expr()); CfnSubnetGroupProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnSubnetGroupProps<Set, R1> { CfnSubnetGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place.
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnSubnetGroupProps<R0, Set> { CfnSubnetGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSubnetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ElastiCache::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-user.html)
@@ -772,54 +772,54 @@ impl CfnUser {
     /// `AWS::ElastiCache::User`
     pub const TYPE: &'static str = "AWS::ElastiCache::User";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnUserProps<R0, R1, R2>) -> Self where CfnUserProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `UserName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnUser { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElastiCache::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-user.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnUserProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnUserProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserProps<missing::Engine, missing::UserId, missing::UserName> { CfnUserProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserProps<Missing<required::Engine>, Missing<required::UserId>, Missing<required::UserName>> { CfnUserProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnUserProps<R0, R1, R2> {
     /// `AccessString`: text. Update: in place.
-    pub fn access_string(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessString", value.into_expr()); self }
+    pub fn access_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessString", value.into_expr()), Phase) }
     /// `AuthenticationMode`: `AuthenticationMode`. Update: in place.
-    pub fn authentication_mode(mut self, value: impl Arg<user::AuthenticationMode>) -> Self { self.0.set("AuthenticationMode", value.into_expr()); self }
+    pub fn authentication_mode(self, value: impl Arg<user::AuthenticationMode>) -> Self { Self(put(self.0, "AuthenticationMode", value.into_expr()), Phase) }
     /// `Engine`: `Engine`, required. Update: replacement.
-    pub fn engine(mut self, value: impl Arg<user::Engine>) -> CfnUserProps<Set, R1, R2> { self.0.set("Engine", value.into_expr()); CfnUserProps(self.0, Phase) }
+    pub fn engine(self, value: impl Arg<user::Engine>) -> CfnUserProps<Set, R1, R2> { CfnUserProps(put(self.0, "Engine", value.into_expr()), Phase) }
     /// `NoPasswordRequired`: boolean. Update: in place.
-    pub fn no_password_required(mut self, value: impl Arg<bool>) -> Self { self.0.set("NoPasswordRequired", value.into_expr()); self }
+    pub fn no_password_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoPasswordRequired", value.into_expr()), Phase) }
     /// `Passwords`: list of text. Update: in place.
-    pub fn passwords(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Passwords", value.into_expr()); self }
+    pub fn passwords(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Passwords", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UserId`: text, required. Update: replacement.
-    pub fn user_id(mut self, value: impl Arg<str>) -> CfnUserProps<R0, Set, R2> { self.0.set("UserId", value.into_expr()); CfnUserProps(self.0, Phase) }
+    pub fn user_id(self, value: impl Arg<str>) -> CfnUserProps<R0, Set, R2> { CfnUserProps(put(self.0, "UserId", value.into_expr()), Phase) }
     /// `UserName`: text, required. Update: replacement.
-    pub fn user_name(mut self, value: impl Arg<str>) -> CfnUserProps<R0, R1, Set> { self.0.set("UserName", value.into_expr()); CfnUserProps(self.0, Phase) }
+    pub fn user_name(self, value: impl Arg<str>) -> CfnUserProps<R0, R1, Set> { CfnUserProps(put(self.0, "UserName", value.into_expr()), Phase) }
 }
 impl Done for CfnUserProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElastiCache::User`.
 pub mod user {
 use crate::cfn::support::*;
 /// The property type `AuthenticationMode` of `AWS::ElastiCache::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticache-user-authenticationmode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthenticationMode<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AuthenticationMode<R0 = Set>(Bag, Phase<(R0,)>);
 impl AuthenticationMode {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuthenticationMode<super::missing::Type> { AuthenticationMode(Bag::default(), Phase) }
+    pub fn new() -> AuthenticationMode<Missing<super::required::Type>> { AuthenticationMode(Bag::default(), Phase) }
 }
 impl<R0> AuthenticationMode<R0> {
     /// `Passwords`: list of text. Update: in place.
-    pub fn passwords(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Passwords", value.into_expr()); self }
+    pub fn passwords(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Passwords", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> AuthenticationMode<Set> { self.0.set("Type", value.into_expr()); AuthenticationMode(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> AuthenticationMode<Set> { AuthenticationMode(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AuthenticationMode { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Engine` allows.
@@ -833,30 +833,30 @@ impl CfnUserGroup {
     /// `AWS::ElastiCache::UserGroup`
     pub const TYPE: &'static str = "AWS::ElastiCache::UserGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnUserGroupProps<R0, R1, R2>) -> Self where CfnUserGroupProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `UserGroupId`.
     pub fn reference(&self) -> Val<kind::ElastiCacheUserGroupId> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnUserGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElastiCache::UserGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticache-usergroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnUserGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnUserGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserGroupProps<missing::Engine, missing::UserGroupId, missing::UserIds> { CfnUserGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserGroupProps<Missing<required::Engine>, Missing<required::UserGroupId>, Missing<required::UserIds>> { CfnUserGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnUserGroupProps<R0, R1, R2> {
     /// `Engine`: `Engine`, required. Update: replacement.
-    pub fn engine(mut self, value: impl Arg<user_group::Engine>) -> CfnUserGroupProps<Set, R1, R2> { self.0.set("Engine", value.into_expr()); CfnUserGroupProps(self.0, Phase) }
+    pub fn engine(self, value: impl Arg<user_group::Engine>) -> CfnUserGroupProps<Set, R1, R2> { CfnUserGroupProps(put(self.0, "Engine", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UserGroupId`: text, required. Update: replacement.
-    pub fn user_group_id(mut self, value: impl Arg<str>) -> CfnUserGroupProps<R0, Set, R2> { self.0.set("UserGroupId", value.into_expr()); CfnUserGroupProps(self.0, Phase) }
-    /// `UserIds`: list of text, required. Update: in place.
-    pub fn user_ids(mut self, value: impl Arg<Arr<kind::ElastiCacheUserId>>) -> CfnUserGroupProps<R0, R1, Set> { self.0.set("UserIds", value.into_expr()); CfnUserGroupProps(self.0, Phase) }
+    pub fn user_group_id(self, value: impl Arg<str>) -> CfnUserGroupProps<R0, Set, R2> { CfnUserGroupProps(put(self.0, "UserGroupId", value.into_expr()), Phase) }
+    /// `UserIds`: list of `ElastiCacheUserId`, required. Update: in place.
+    pub fn user_ids(self, value: impl Arg<Arr<kind::ElastiCacheUserId>>) -> CfnUserGroupProps<R0, R1, Set> { CfnUserGroupProps(put(self.0, "UserIds", value.into_expr()), Phase) }
 }
 impl Done for CfnUserGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElastiCache::UserGroup`.
@@ -865,5 +865,5 @@ use crate::cfn::support::*;
 values! { /// Texts that `Engine` allows.
 Engine { Redis = "redis", Valkey = "valkey" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { CacheNodeType, CacheParameterGroupFamily, CacheSecurityGroupName, DeliveryStream, Description, DestinationDetails, DestinationType, EC2SecurityGroupName, Engine, LogFormat, LogGroup, LogType, Members, NumCacheNodes, ReplicationGroupDescription, ServerlessCacheName, ServerlessCacheSnapshotName, SubnetIds, Type, Unit, UserGroupId, UserId, UserIds, UserName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { CacheNodeType, CacheParameterGroupFamily, CacheSecurityGroupName, DeliveryStream, Description, DestinationDetails, DestinationType, EC2SecurityGroupName, Engine, LogFormat, LogGroup, LogType, Members, NumCacheNodes, ReplicationGroupDescription, ServerlessCacheName, ServerlessCacheSnapshotName, SubnetIds, Type, Unit, UserGroupId, UserId, UserIds, UserName } }

@@ -16,67 +16,67 @@ impl CfnApplication {
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElasticBeanstalk::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps(Bag);
+#[must_use] pub struct CfnApplicationProps(Bag);
 impl CfnApplicationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationName`: text. Update: replacement.
-    pub fn application_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationName", value.into_expr()); self }
+    pub fn application_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationName", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `ResourceLifecycleConfig`: `ApplicationResourceLifecycleConfig`. Update: in place.
-    pub fn resource_lifecycle_config(mut self, value: impl Arg<application::ApplicationResourceLifecycleConfig>) -> Self { self.0.set("ResourceLifecycleConfig", value.into_expr()); self }
+    pub fn resource_lifecycle_config(self, value: impl Arg<application::ApplicationResourceLifecycleConfig>) -> Self { Self(put(self.0, "ResourceLifecycleConfig", value.into_expr())) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticBeanstalk::Application`.
 pub mod application {
 use crate::cfn::support::*;
 /// The property type `ApplicationResourceLifecycleConfig` of `AWS::ElasticBeanstalk::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-applicationresourcelifecycleconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationResourceLifecycleConfig(Bag);
+#[must_use] pub struct ApplicationResourceLifecycleConfig(Bag);
 impl ApplicationResourceLifecycleConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ServiceRole`: text. Update: in place.
-    pub fn service_role(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceRole", value.into_expr()); self }
+    pub fn service_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceRole", value.into_expr())) }
     /// `VersionLifecycleConfig`: `ApplicationVersionLifecycleConfig`. Update: in place.
-    pub fn version_lifecycle_config(mut self, value: impl Arg<ApplicationVersionLifecycleConfig>) -> Self { self.0.set("VersionLifecycleConfig", value.into_expr()); self }
+    pub fn version_lifecycle_config(self, value: impl Arg<ApplicationVersionLifecycleConfig>) -> Self { Self(put(self.0, "VersionLifecycleConfig", value.into_expr())) }
 }
 impl Done for ApplicationResourceLifecycleConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationVersionLifecycleConfig` of `AWS::ElasticBeanstalk::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-applicationversionlifecycleconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationVersionLifecycleConfig(Bag);
+#[must_use] pub struct ApplicationVersionLifecycleConfig(Bag);
 impl ApplicationVersionLifecycleConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxAgeRule`: `MaxAgeRule`. Update: in place.
-    pub fn max_age_rule(mut self, value: impl Arg<MaxAgeRule>) -> Self { self.0.set("MaxAgeRule", value.into_expr()); self }
+    pub fn max_age_rule(self, value: impl Arg<MaxAgeRule>) -> Self { Self(put(self.0, "MaxAgeRule", value.into_expr())) }
     /// `MaxCountRule`: `MaxCountRule`. Update: in place.
-    pub fn max_count_rule(mut self, value: impl Arg<MaxCountRule>) -> Self { self.0.set("MaxCountRule", value.into_expr()); self }
+    pub fn max_count_rule(self, value: impl Arg<MaxCountRule>) -> Self { Self(put(self.0, "MaxCountRule", value.into_expr())) }
 }
 impl Done for ApplicationVersionLifecycleConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaxAgeRule` of `AWS::ElasticBeanstalk::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-maxagerule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MaxAgeRule(Bag);
+#[must_use] pub struct MaxAgeRule(Bag);
 impl MaxAgeRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeleteSourceFromS3`: boolean. Update: in place.
-    pub fn delete_source_from_s3(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeleteSourceFromS3", value.into_expr()); self }
+    pub fn delete_source_from_s3(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteSourceFromS3", value.into_expr())) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `MaxAgeInDays`: integer. Update: in place.
-    pub fn max_age_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxAgeInDays", value.into_expr()); self }
+    pub fn max_age_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAgeInDays", value.into_expr())) }
 }
 impl Done for MaxAgeRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaxCountRule` of `AWS::ElasticBeanstalk::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-application-maxcountrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MaxCountRule(Bag);
+#[must_use] pub struct MaxCountRule(Bag);
 impl MaxCountRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeleteSourceFromS3`: boolean. Update: in place.
-    pub fn delete_source_from_s3(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeleteSourceFromS3", value.into_expr()); self }
+    pub fn delete_source_from_s3(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteSourceFromS3", value.into_expr())) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `MaxCount`: integer. Update: in place.
-    pub fn max_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxCount", value.into_expr()); self }
+    pub fn max_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCount", value.into_expr())) }
 }
 impl Done for MaxCountRule { fn into_props(self) -> Bag { self.0 } }
 }
@@ -86,7 +86,7 @@ impl CfnApplicationVersion {
     /// `AWS::ElasticBeanstalk::ApplicationVersion`
     pub const TYPE: &'static str = "AWS::ElasticBeanstalk::ApplicationVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnApplicationVersionProps<R0>) -> Self where CfnApplicationVersionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -94,102 +94,102 @@ impl CfnApplicationVersion {
 }
 impl Parent for CfnApplicationVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElasticBeanstalk::ApplicationVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-applicationversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnApplicationVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnApplicationVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationVersionProps<missing::ApplicationName> { CfnApplicationVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationVersionProps<Missing<required::ApplicationName>> { CfnApplicationVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApplicationVersionProps<R0> {
-    /// `ApplicationName`: text, required. Update: replacement.
-    pub fn application_name(mut self, value: impl Arg<kind::ElasticBeanstalkApplicationName>) -> CfnApplicationVersionProps<Set> { self.0.set("ApplicationName", value.into_expr()); CfnApplicationVersionProps(self.0, Phase) }
+    /// `ApplicationName`: `ElasticBeanstalkApplicationName`, required. Update: replacement.
+    pub fn application_name(self, value: impl Arg<kind::ElasticBeanstalkApplicationName>) -> CfnApplicationVersionProps<Set> { CfnApplicationVersionProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
     /// `BuildConfiguration`: `BuildConfiguration`. Update: replacement.
-    pub fn build_configuration(mut self, value: impl Arg<application_version::BuildConfiguration>) -> Self { self.0.set("BuildConfiguration", value.into_expr()); self }
+    pub fn build_configuration(self, value: impl Arg<application_version::BuildConfiguration>) -> Self { Self(put(self.0, "BuildConfiguration", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ImageConfiguration`: `ImageConfiguration`. Update: replacement.
-    pub fn image_configuration(mut self, value: impl Arg<application_version::ImageConfiguration>) -> Self { self.0.set("ImageConfiguration", value.into_expr()); self }
+    pub fn image_configuration(self, value: impl Arg<application_version::ImageConfiguration>) -> Self { Self(put(self.0, "ImageConfiguration", value.into_expr()), Phase) }
     /// `Process`: boolean. Update: replacement.
-    pub fn process(mut self, value: impl Arg<bool>) -> Self { self.0.set("Process", value.into_expr()); self }
+    pub fn process(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Process", value.into_expr()), Phase) }
     /// `SourceBundle`: `SourceBundle`. Update: replacement.
-    pub fn source_bundle(mut self, value: impl Arg<application_version::SourceBundle>) -> Self { self.0.set("SourceBundle", value.into_expr()); self }
+    pub fn source_bundle(self, value: impl Arg<application_version::SourceBundle>) -> Self { Self(put(self.0, "SourceBundle", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticBeanstalk::ApplicationVersion`.
 pub mod application_version {
 use crate::cfn::support::*;
 /// The property type `BuildConfiguration` of `AWS::ElasticBeanstalk::ApplicationVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-buildconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BuildConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BuildConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BuildConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BuildConfiguration<super::missing::CodeBuildServiceRole, super::missing::Image> { BuildConfiguration(Bag::default(), Phase) }
+    pub fn new() -> BuildConfiguration<Missing<super::required::CodeBuildServiceRole>, Missing<super::required::Image>> { BuildConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> BuildConfiguration<R0, R1> {
     /// `ArtifactName`: text. Update: replacement.
-    pub fn artifact_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ArtifactName", value.into_expr()); self }
+    pub fn artifact_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactName", value.into_expr()), Phase) }
     /// `CodeBuildServiceRole`: text, required. Update: replacement.
-    pub fn code_build_service_role(mut self, value: impl Arg<str>) -> BuildConfiguration<Set, R1> { self.0.set("CodeBuildServiceRole", value.into_expr()); BuildConfiguration(self.0, Phase) }
+    pub fn code_build_service_role(self, value: impl Arg<str>) -> BuildConfiguration<Set, R1> { BuildConfiguration(put(self.0, "CodeBuildServiceRole", value.into_expr()), Phase) }
     /// `ComputeType`: `ComputeType`. Update: replacement.
-    pub fn compute_type(mut self, value: impl Arg<ComputeType>) -> Self { self.0.set("ComputeType", value.into_expr()); self }
+    pub fn compute_type(self, value: impl Arg<ComputeType>) -> Self { Self(put(self.0, "ComputeType", value.into_expr()), Phase) }
     /// `Image`: text, required. Update: replacement.
-    pub fn image(mut self, value: impl Arg<str>) -> BuildConfiguration<R0, Set> { self.0.set("Image", value.into_expr()); BuildConfiguration(self.0, Phase) }
+    pub fn image(self, value: impl Arg<str>) -> BuildConfiguration<R0, Set> { BuildConfiguration(put(self.0, "Image", value.into_expr()), Phase) }
     /// `TimeoutInMinutes`: integer. Update: replacement.
-    pub fn timeout_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutInMinutes", value.into_expr()); self }
+    pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value.into_expr()), Phase) }
 }
 impl Done for BuildConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageBuildConfiguration` of `AWS::ElasticBeanstalk::ApplicationVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imagebuildconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageBuildConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ImageBuildConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ImageBuildConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ImageBuildConfiguration<super::missing::CodeBuildServiceRole, super::missing::Type> { ImageBuildConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ImageBuildConfiguration<Missing<super::required::CodeBuildServiceRole>, Missing<super::required::Type>> { ImageBuildConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ImageBuildConfiguration<R0, R1> {
     /// `Architecture`: `Architecture`. Update: replacement.
-    pub fn architecture(mut self, value: impl Arg<Architecture>) -> Self { self.0.set("Architecture", value.into_expr()); self }
+    pub fn architecture(self, value: impl Arg<Architecture>) -> Self { Self(put(self.0, "Architecture", value.into_expr()), Phase) }
     /// `Buildpack`: text. Update: replacement.
-    pub fn buildpack(mut self, value: impl Arg<str>) -> Self { self.0.set("Buildpack", value.into_expr()); self }
+    pub fn buildpack(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Buildpack", value.into_expr()), Phase) }
     /// `CodeBuildServiceRole`: text, required. Update: replacement.
-    pub fn code_build_service_role(mut self, value: impl Arg<str>) -> ImageBuildConfiguration<Set, R1> { self.0.set("CodeBuildServiceRole", value.into_expr()); ImageBuildConfiguration(self.0, Phase) }
+    pub fn code_build_service_role(self, value: impl Arg<str>) -> ImageBuildConfiguration<Set, R1> { ImageBuildConfiguration(put(self.0, "CodeBuildServiceRole", value.into_expr()), Phase) }
     /// `ComputeType`: `ComputeType`. Update: replacement.
-    pub fn compute_type(mut self, value: impl Arg<ComputeType>) -> Self { self.0.set("ComputeType", value.into_expr()); self }
+    pub fn compute_type(self, value: impl Arg<ComputeType>) -> Self { Self(put(self.0, "ComputeType", value.into_expr()), Phase) }
     /// `DockerfileLocation`: text. Update: replacement.
-    pub fn dockerfile_location(mut self, value: impl Arg<str>) -> Self { self.0.set("DockerfileLocation", value.into_expr()); self }
+    pub fn dockerfile_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DockerfileLocation", value.into_expr()), Phase) }
     /// `TimeoutInMinutes`: integer. Update: replacement.
-    pub fn timeout_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutInMinutes", value.into_expr()); self }
+    pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> ImageBuildConfiguration<R0, Set> { self.0.set("Type", value.into_expr()); ImageBuildConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ImageBuildConfiguration<R0, Set> { ImageBuildConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ImageBuildConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageConfiguration` of `AWS::ElasticBeanstalk::ApplicationVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageConfiguration(Bag);
+#[must_use] pub struct ImageConfiguration(Bag);
 impl ImageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Build`: `ImageBuildConfiguration`. Update: replacement.
-    pub fn build(mut self, value: impl Arg<ImageBuildConfiguration>) -> Self { self.0.set("Build", value.into_expr()); self }
+    pub fn build(self, value: impl Arg<ImageBuildConfiguration>) -> Self { Self(put(self.0, "Build", value.into_expr())) }
     /// `Source`: `ImageSource`. Update: replacement.
-    pub fn source(mut self, value: impl Arg<ImageSource>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<ImageSource>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for ImageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageSource` of `AWS::ElasticBeanstalk::ApplicationVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-imagesource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageSource(Bag);
+#[must_use] pub struct ImageSource(Bag);
 impl ImageSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Uri`: text. Update: replacement.
-    pub fn uri(mut self, value: impl Arg<str>) -> Self { self.0.set("Uri", value.into_expr()); self }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
 }
 impl Done for ImageSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceBundle` of `AWS::ElasticBeanstalk::ApplicationVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-applicationversion-sourcebundle.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceBundle<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SourceBundle<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SourceBundle {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SourceBundle<super::missing::S3Bucket, super::missing::S3Key> { SourceBundle(Bag::default(), Phase) }
+    pub fn new() -> SourceBundle<Missing<super::required::S3Bucket>, Missing<super::required::S3Key>> { SourceBundle(Bag::default(), Phase) }
 }
 impl<R0, R1> SourceBundle<R0, R1> {
-    /// `S3Bucket`: text, required. Update: replacement.
-    pub fn s3_bucket(mut self, value: impl Arg<kind::S3BucketName>) -> SourceBundle<Set, R1> { self.0.set("S3Bucket", value.into_expr()); SourceBundle(self.0, Phase) }
+    /// `S3Bucket`: `S3BucketName`, required. Update: replacement.
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> SourceBundle<Set, R1> { SourceBundle(put(self.0, "S3Bucket", value.into_expr()), Phase) }
     /// `S3Key`: text, required. Update: replacement.
-    pub fn s3_key(mut self, value: impl Arg<str>) -> SourceBundle<R0, Set> { self.0.set("S3Key", value.into_expr()); SourceBundle(self.0, Phase) }
+    pub fn s3_key(self, value: impl Arg<str>) -> SourceBundle<R0, Set> { SourceBundle(put(self.0, "S3Key", value.into_expr()), Phase) }
 }
 impl Done for SourceBundle { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Architecture` allows.
@@ -205,67 +205,67 @@ impl CfnConfigurationTemplate {
     /// `AWS::ElasticBeanstalk::ConfigurationTemplate`
     pub const TYPE: &'static str = "AWS::ElasticBeanstalk::ConfigurationTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnConfigurationTemplateProps<R0>) -> Self where CfnConfigurationTemplateProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `TemplateName`: text.
-    pub fn attr_template_name(&self) -> Val<kind::ElasticBeanstalkConfigurationTemplateTemplateName> { self.0.get_att("TemplateName") }
+    /// The attribute `TemplateName`: `ElasticBeanstalkConfigurationTemplateName`.
+    pub fn attr_template_name(&self) -> Val<kind::ElasticBeanstalkConfigurationTemplateName> { self.0.get_att("TemplateName") }
 }
 impl Parent for CfnConfigurationTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElasticBeanstalk::ConfigurationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-configurationtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfigurationTemplateProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnConfigurationTemplateProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnConfigurationTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConfigurationTemplateProps<missing::ApplicationName> { CfnConfigurationTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConfigurationTemplateProps<Missing<required::ApplicationName>> { CfnConfigurationTemplateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConfigurationTemplateProps<R0> {
-    /// `ApplicationName`: text, required. Update: replacement.
-    pub fn application_name(mut self, value: impl Arg<kind::ElasticBeanstalkApplicationName>) -> CfnConfigurationTemplateProps<Set> { self.0.set("ApplicationName", value.into_expr()); CfnConfigurationTemplateProps(self.0, Phase) }
+    /// `ApplicationName`: `ElasticBeanstalkApplicationName`, required. Update: replacement.
+    pub fn application_name(self, value: impl Arg<kind::ElasticBeanstalkApplicationName>) -> CfnConfigurationTemplateProps<Set> { CfnConfigurationTemplateProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EnvironmentId`: text. Update: replacement.
-    pub fn environment_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentId", value.into_expr()); self }
+    pub fn environment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentId", value.into_expr()), Phase) }
     /// `OptionSettings`: list of `ConfigurationOptionSetting`. Update: in place.
-    pub fn option_settings(mut self, value: impl Arg<Arr<configuration_template::ConfigurationOptionSetting>>) -> Self { self.0.set("OptionSettings", value.into_expr()); self }
+    pub fn option_settings(self, value: impl Arg<Arr<configuration_template::ConfigurationOptionSetting>>) -> Self { Self(put(self.0, "OptionSettings", value.into_expr()), Phase) }
     /// `PlatformArn`: text. Update: replacement.
-    pub fn platform_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("PlatformArn", value.into_expr()); self }
+    pub fn platform_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformArn", value.into_expr()), Phase) }
     /// `SolutionStackName`: text. Update: replacement.
-    pub fn solution_stack_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SolutionStackName", value.into_expr()); self }
+    pub fn solution_stack_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SolutionStackName", value.into_expr()), Phase) }
     /// `SourceConfiguration`: `SourceConfiguration`. Update: replacement.
-    pub fn source_configuration(mut self, value: impl Arg<configuration_template::SourceConfiguration>) -> Self { self.0.set("SourceConfiguration", value.into_expr()); self }
+    pub fn source_configuration(self, value: impl Arg<configuration_template::SourceConfiguration>) -> Self { Self(put(self.0, "SourceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticBeanstalk::ConfigurationTemplate`.
 pub mod configuration_template {
 use crate::cfn::support::*;
 /// The property type `ConfigurationOptionSetting` of `AWS::ElasticBeanstalk::ConfigurationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-configurationtemplate-configurationoptionsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfigurationOptionSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConfigurationOptionSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConfigurationOptionSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConfigurationOptionSetting<super::missing::Namespace, super::missing::OptionName> { ConfigurationOptionSetting(Bag::default(), Phase) }
+    pub fn new() -> ConfigurationOptionSetting<Missing<super::required::Namespace>, Missing<super::required::OptionName>> { ConfigurationOptionSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> ConfigurationOptionSetting<R0, R1> {
     /// `Namespace`: text, required. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> ConfigurationOptionSetting<Set, R1> { self.0.set("Namespace", value.into_expr()); ConfigurationOptionSetting(self.0, Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> ConfigurationOptionSetting<Set, R1> { ConfigurationOptionSetting(put(self.0, "Namespace", value.into_expr()), Phase) }
     /// `OptionName`: text, required. Update: in place.
-    pub fn option_name(mut self, value: impl Arg<str>) -> ConfigurationOptionSetting<R0, Set> { self.0.set("OptionName", value.into_expr()); ConfigurationOptionSetting(self.0, Phase) }
+    pub fn option_name(self, value: impl Arg<str>) -> ConfigurationOptionSetting<R0, Set> { ConfigurationOptionSetting(put(self.0, "OptionName", value.into_expr()), Phase) }
     /// `ResourceName`: text. Update: in place.
-    pub fn resource_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceName", value.into_expr()); self }
+    pub fn resource_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceName", value.into_expr()), Phase) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ConfigurationOptionSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceConfiguration` of `AWS::ElasticBeanstalk::ConfigurationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-configurationtemplate-sourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SourceConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SourceConfiguration<super::missing::ApplicationName, super::missing::TemplateName> { SourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SourceConfiguration<Missing<super::required::ApplicationName>, Missing<super::required::TemplateName>> { SourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SourceConfiguration<R0, R1> {
     /// `ApplicationName`: text, required. Update: replacement.
-    pub fn application_name(mut self, value: impl Arg<str>) -> SourceConfiguration<Set, R1> { self.0.set("ApplicationName", value.into_expr()); SourceConfiguration(self.0, Phase) }
+    pub fn application_name(self, value: impl Arg<str>) -> SourceConfiguration<Set, R1> { SourceConfiguration(put(self.0, "ApplicationName", value.into_expr()), Phase) }
     /// `TemplateName`: text, required. Update: replacement.
-    pub fn template_name(mut self, value: impl Arg<str>) -> SourceConfiguration<R0, Set> { self.0.set("TemplateName", value.into_expr()); SourceConfiguration(self.0, Phase) }
+    pub fn template_name(self, value: impl Arg<str>) -> SourceConfiguration<R0, Set> { SourceConfiguration(put(self.0, "TemplateName", value.into_expr()), Phase) }
 }
 impl Done for SourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -275,7 +275,7 @@ impl CfnEnvironment {
     /// `AWS::ElasticBeanstalk::Environment`
     pub const TYPE: &'static str = "AWS::ElasticBeanstalk::Environment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnEnvironmentProps<R0>) -> Self where CfnEnvironmentProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EnvironmentName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `EndpointURL`: text.
@@ -283,71 +283,71 @@ impl CfnEnvironment {
 }
 impl Parent for CfnEnvironment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElasticBeanstalk::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticbeanstalk-environment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEnvironmentProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnEnvironmentProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnEnvironmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEnvironmentProps<missing::ApplicationName> { CfnEnvironmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEnvironmentProps<Missing<required::ApplicationName>> { CfnEnvironmentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEnvironmentProps<R0> {
-    /// `ApplicationName`: text, required. Update: replacement.
-    pub fn application_name(mut self, value: impl Arg<kind::ElasticBeanstalkApplicationName>) -> CfnEnvironmentProps<Set> { self.0.set("ApplicationName", value.into_expr()); CfnEnvironmentProps(self.0, Phase) }
+    /// `ApplicationName`: `ElasticBeanstalkApplicationName`, required. Update: replacement.
+    pub fn application_name(self, value: impl Arg<kind::ElasticBeanstalkApplicationName>) -> CfnEnvironmentProps<Set> { CfnEnvironmentProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
     /// `CNAMEPrefix`: text. Update: replacement.
-    pub fn cname_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("CNAMEPrefix", value.into_expr()); self }
+    pub fn cname_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CNAMEPrefix", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EnvironmentName`: text. Update: replacement.
-    pub fn environment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentName", value.into_expr()); self }
+    pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value.into_expr()), Phase) }
     /// `OperationsRole`: text. Update: in place.
-    pub fn operations_role(mut self, value: impl Arg<str>) -> Self { self.0.set("OperationsRole", value.into_expr()); self }
+    pub fn operations_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperationsRole", value.into_expr()), Phase) }
     /// `OptionSettings`: list of `OptionSetting`. Update: in place.
-    pub fn option_settings(mut self, value: impl Arg<Arr<environment::OptionSetting>>) -> Self { self.0.set("OptionSettings", value.into_expr()); self }
+    pub fn option_settings(self, value: impl Arg<Arr<environment::OptionSetting>>) -> Self { Self(put(self.0, "OptionSettings", value.into_expr()), Phase) }
     /// `PlatformArn`: text. Update: in place.
-    pub fn platform_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("PlatformArn", value.into_expr()); self }
+    pub fn platform_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformArn", value.into_expr()), Phase) }
     /// `SolutionStackName`: text. Update: replacement.
-    pub fn solution_stack_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SolutionStackName", value.into_expr()); self }
+    pub fn solution_stack_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SolutionStackName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
-    /// `TemplateName`: text. Update: in place.
-    pub fn template_name(mut self, value: impl Arg<kind::ElasticBeanstalkConfigurationTemplateTemplateName>) -> Self { self.0.set("TemplateName", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    /// `TemplateName`: `ElasticBeanstalkConfigurationTemplateName`. Update: in place.
+    pub fn template_name(self, value: impl Arg<kind::ElasticBeanstalkConfigurationTemplateName>) -> Self { Self(put(self.0, "TemplateName", value.into_expr()), Phase) }
     /// `Tier`: `Tier`. Update: in place.
-    pub fn tier(mut self, value: impl Arg<environment::Tier>) -> Self { self.0.set("Tier", value.into_expr()); self }
+    pub fn tier(self, value: impl Arg<environment::Tier>) -> Self { Self(put(self.0, "Tier", value.into_expr()), Phase) }
     /// `VersionLabel`: text. Update: in place.
-    pub fn version_label(mut self, value: impl Arg<str>) -> Self { self.0.set("VersionLabel", value.into_expr()); self }
+    pub fn version_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionLabel", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticBeanstalk::Environment`.
 pub mod environment {
 use crate::cfn::support::*;
 /// The property type `OptionSetting` of `AWS::ElasticBeanstalk::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-environment-optionsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OptionSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OptionSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OptionSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OptionSetting<super::missing::Namespace, super::missing::OptionName> { OptionSetting(Bag::default(), Phase) }
+    pub fn new() -> OptionSetting<Missing<super::required::Namespace>, Missing<super::required::OptionName>> { OptionSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> OptionSetting<R0, R1> {
     /// `Namespace`: text, required. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> OptionSetting<Set, R1> { self.0.set("Namespace", value.into_expr()); OptionSetting(self.0, Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> OptionSetting<Set, R1> { OptionSetting(put(self.0, "Namespace", value.into_expr()), Phase) }
     /// `OptionName`: text, required. Update: in place.
-    pub fn option_name(mut self, value: impl Arg<str>) -> OptionSetting<R0, Set> { self.0.set("OptionName", value.into_expr()); OptionSetting(self.0, Phase) }
+    pub fn option_name(self, value: impl Arg<str>) -> OptionSetting<R0, Set> { OptionSetting(put(self.0, "OptionName", value.into_expr()), Phase) }
     /// `ResourceName`: text. Update: in place.
-    pub fn resource_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceName", value.into_expr()); self }
+    pub fn resource_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceName", value.into_expr()), Phase) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for OptionSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tier` of `AWS::ElasticBeanstalk::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticbeanstalk-environment-tier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tier(Bag);
+#[must_use] pub struct Tier(Bag);
 impl Tier {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for Tier { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ApplicationName, CodeBuildServiceRole, Image, Namespace, OptionName, S3Bucket, S3Key, TemplateName, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ApplicationName, CodeBuildServiceRole, Image, Namespace, OptionName, S3Bucket, S3Key, TemplateName, Type } }

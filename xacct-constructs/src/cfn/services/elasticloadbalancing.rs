@@ -10,7 +10,7 @@ impl CfnLoadBalancer {
     /// `AWS::ElasticLoadBalancing::LoadBalancer`
     pub const TYPE: &'static str = "AWS::ElasticLoadBalancing::LoadBalancer";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnLoadBalancerProps<R0>) -> Self where CfnLoadBalancerProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLoadBalancerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LoadBalancerName`.
     pub fn reference(&self) -> Val<kind::ElasticLoadBalancingLoadBalancerName> { self.0.reference() }
     /// The attribute `CanonicalHostedZoneName`: text.
@@ -28,195 +28,195 @@ impl CfnLoadBalancer {
 }
 impl Parent for CfnLoadBalancer { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElasticLoadBalancing::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancing-loadbalancer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLoadBalancerProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnLoadBalancerProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnLoadBalancerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLoadBalancerProps<missing::Listeners> { CfnLoadBalancerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLoadBalancerProps<Missing<required::Listeners>> { CfnLoadBalancerProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLoadBalancerProps<R0> {
     /// `AccessLoggingPolicy`: `AccessLoggingPolicy`. Update: in place.
-    pub fn access_logging_policy(mut self, value: impl Arg<load_balancer::AccessLoggingPolicy>) -> Self { self.0.set("AccessLoggingPolicy", value.into_expr()); self }
+    pub fn access_logging_policy(self, value: impl Arg<load_balancer::AccessLoggingPolicy>) -> Self { Self(put(self.0, "AccessLoggingPolicy", value.into_expr()), Phase) }
     /// `AppCookieStickinessPolicy`: list of `AppCookieStickinessPolicy`. Update: in place.
-    pub fn app_cookie_stickiness_policy(mut self, value: impl Arg<Arr<load_balancer::AppCookieStickinessPolicy>>) -> Self { self.0.set("AppCookieStickinessPolicy", value.into_expr()); self }
+    pub fn app_cookie_stickiness_policy(self, value: impl Arg<Arr<load_balancer::AppCookieStickinessPolicy>>) -> Self { Self(put(self.0, "AppCookieStickinessPolicy", value.into_expr()), Phase) }
     /// `AvailabilityZones`: list of text. Update: may replace.
-    pub fn availability_zones(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AvailabilityZones", value.into_expr()); self }
+    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value.into_expr()), Phase) }
     /// `ConnectionDrainingPolicy`: `ConnectionDrainingPolicy`. Update: in place.
-    pub fn connection_draining_policy(mut self, value: impl Arg<load_balancer::ConnectionDrainingPolicy>) -> Self { self.0.set("ConnectionDrainingPolicy", value.into_expr()); self }
+    pub fn connection_draining_policy(self, value: impl Arg<load_balancer::ConnectionDrainingPolicy>) -> Self { Self(put(self.0, "ConnectionDrainingPolicy", value.into_expr()), Phase) }
     /// `ConnectionSettings`: `ConnectionSettings`. Update: in place.
-    pub fn connection_settings(mut self, value: impl Arg<load_balancer::ConnectionSettings>) -> Self { self.0.set("ConnectionSettings", value.into_expr()); self }
+    pub fn connection_settings(self, value: impl Arg<load_balancer::ConnectionSettings>) -> Self { Self(put(self.0, "ConnectionSettings", value.into_expr()), Phase) }
     /// `CrossZone`: boolean. Update: in place.
-    pub fn cross_zone(mut self, value: impl Arg<bool>) -> Self { self.0.set("CrossZone", value.into_expr()); self }
+    pub fn cross_zone(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrossZone", value.into_expr()), Phase) }
     /// `HealthCheck`: `HealthCheck`. Update: may replace.
-    pub fn health_check(mut self, value: impl Arg<load_balancer::HealthCheck>) -> Self { self.0.set("HealthCheck", value.into_expr()); self }
-    /// `Instances`: list of text. Update: in place.
-    pub fn instances(mut self, value: impl Arg<Arr<kind::Ec2InstanceId>>) -> Self { self.0.set("Instances", value.into_expr()); self }
+    pub fn health_check(self, value: impl Arg<load_balancer::HealthCheck>) -> Self { Self(put(self.0, "HealthCheck", value.into_expr()), Phase) }
+    /// `Instances`: list of `Ec2InstanceId`. Update: in place.
+    pub fn instances(self, value: impl Arg<Arr<kind::Ec2InstanceId>>) -> Self { Self(put(self.0, "Instances", value.into_expr()), Phase) }
     /// `LBCookieStickinessPolicy`: list of `LBCookieStickinessPolicy`. Update: in place.
-    pub fn lb_cookie_stickiness_policy(mut self, value: impl Arg<Arr<load_balancer::LBCookieStickinessPolicy>>) -> Self { self.0.set("LBCookieStickinessPolicy", value.into_expr()); self }
+    pub fn lb_cookie_stickiness_policy(self, value: impl Arg<Arr<load_balancer::LBCookieStickinessPolicy>>) -> Self { Self(put(self.0, "LBCookieStickinessPolicy", value.into_expr()), Phase) }
     /// `Listeners`: list of `Listeners`, required. Update: in place.
-    pub fn listeners(mut self, value: impl Arg<Arr<load_balancer::Listeners>>) -> CfnLoadBalancerProps<Set> { self.0.set("Listeners", value.into_expr()); CfnLoadBalancerProps(self.0, Phase) }
+    pub fn listeners(self, value: impl Arg<Arr<load_balancer::Listeners>>) -> CfnLoadBalancerProps<Set> { CfnLoadBalancerProps(put(self.0, "Listeners", value.into_expr()), Phase) }
     /// `LoadBalancerName`: text. Update: replacement.
-    pub fn load_balancer_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LoadBalancerName", value.into_expr()); self }
+    pub fn load_balancer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoadBalancerName", value.into_expr()), Phase) }
     /// `Policies`: list of `Policies`. Update: in place.
-    pub fn policies(mut self, value: impl Arg<Arr<load_balancer::Policies>>) -> Self { self.0.set("Policies", value.into_expr()); self }
+    pub fn policies(self, value: impl Arg<Arr<load_balancer::Policies>>) -> Self { Self(put(self.0, "Policies", value.into_expr()), Phase) }
     /// `Scheme`: text. Update: replacement.
-    pub fn scheme(mut self, value: impl Arg<str>) -> Self { self.0.set("Scheme", value.into_expr()); self }
-    /// `SecurityGroups`: list of text. Update: in place.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroups", value.into_expr()); self }
-    /// `Subnets`: list of text. Update: may replace.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { self.0.set("Subnets", value.into_expr()); self }
+    pub fn scheme(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scheme", value.into_expr()), Phase) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    /// `Subnets`: list of `Ec2SubnetId`. Update: may replace.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLoadBalancerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticLoadBalancing::LoadBalancer`.
 pub mod load_balancer {
 use crate::cfn::support::*;
 /// The property type `AccessLoggingPolicy` of `AWS::ElasticLoadBalancing::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-accessloggingpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessLoggingPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AccessLoggingPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AccessLoggingPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AccessLoggingPolicy<super::missing::Enabled, super::missing::S3BucketName> { AccessLoggingPolicy(Bag::default(), Phase) }
+    pub fn new() -> AccessLoggingPolicy<Missing<super::required::Enabled>, Missing<super::required::S3BucketName>> { AccessLoggingPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> AccessLoggingPolicy<R0, R1> {
     /// `EmitInterval`: integer. Update: in place.
-    pub fn emit_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("EmitInterval", value.into_expr()); self }
+    pub fn emit_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EmitInterval", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> AccessLoggingPolicy<Set, R1> { self.0.set("Enabled", value.into_expr()); AccessLoggingPolicy(self.0, Phase) }
-    /// `S3BucketName`: text, required. Update: in place.
-    pub fn s3_bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> AccessLoggingPolicy<R0, Set> { self.0.set("S3BucketName", value.into_expr()); AccessLoggingPolicy(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> AccessLoggingPolicy<Set, R1> { AccessLoggingPolicy(put(self.0, "Enabled", value.into_expr()), Phase) }
+    /// `S3BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> AccessLoggingPolicy<R0, Set> { AccessLoggingPolicy(put(self.0, "S3BucketName", value.into_expr()), Phase) }
     /// `S3BucketPrefix`: text. Update: in place.
-    pub fn s3_bucket_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("S3BucketPrefix", value.into_expr()); self }
+    pub fn s3_bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BucketPrefix", value.into_expr()), Phase) }
 }
 impl Done for AccessLoggingPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AppCookieStickinessPolicy` of `AWS::ElasticLoadBalancing::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-appcookiestickinesspolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AppCookieStickinessPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AppCookieStickinessPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AppCookieStickinessPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AppCookieStickinessPolicy<super::missing::CookieName, super::missing::PolicyName> { AppCookieStickinessPolicy(Bag::default(), Phase) }
+    pub fn new() -> AppCookieStickinessPolicy<Missing<super::required::CookieName>, Missing<super::required::PolicyName>> { AppCookieStickinessPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> AppCookieStickinessPolicy<R0, R1> {
     /// `CookieName`: text, required. Update: in place.
-    pub fn cookie_name(mut self, value: impl Arg<str>) -> AppCookieStickinessPolicy<Set, R1> { self.0.set("CookieName", value.into_expr()); AppCookieStickinessPolicy(self.0, Phase) }
+    pub fn cookie_name(self, value: impl Arg<str>) -> AppCookieStickinessPolicy<Set, R1> { AppCookieStickinessPolicy(put(self.0, "CookieName", value.into_expr()), Phase) }
     /// `PolicyName`: text, required. Update: in place.
-    pub fn policy_name(mut self, value: impl Arg<str>) -> AppCookieStickinessPolicy<R0, Set> { self.0.set("PolicyName", value.into_expr()); AppCookieStickinessPolicy(self.0, Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> AppCookieStickinessPolicy<R0, Set> { AppCookieStickinessPolicy(put(self.0, "PolicyName", value.into_expr()), Phase) }
 }
 impl Done for AppCookieStickinessPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionDrainingPolicy` of `AWS::ElasticLoadBalancing::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-connectiondrainingpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectionDrainingPolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConnectionDrainingPolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConnectionDrainingPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectionDrainingPolicy<super::missing::Enabled> { ConnectionDrainingPolicy(Bag::default(), Phase) }
+    pub fn new() -> ConnectionDrainingPolicy<Missing<super::required::Enabled>> { ConnectionDrainingPolicy(Bag::default(), Phase) }
 }
 impl<R0> ConnectionDrainingPolicy<R0> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> ConnectionDrainingPolicy<Set> { self.0.set("Enabled", value.into_expr()); ConnectionDrainingPolicy(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> ConnectionDrainingPolicy<Set> { ConnectionDrainingPolicy(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Timeout`: integer. Update: in place.
-    pub fn timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
 }
 impl Done for ConnectionDrainingPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionSettings` of `AWS::ElasticLoadBalancing::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-connectionsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectionSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConnectionSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConnectionSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectionSettings<super::missing::IdleTimeout> { ConnectionSettings(Bag::default(), Phase) }
+    pub fn new() -> ConnectionSettings<Missing<super::required::IdleTimeout>> { ConnectionSettings(Bag::default(), Phase) }
 }
 impl<R0> ConnectionSettings<R0> {
     /// `IdleTimeout`: integer, required. Update: in place.
-    pub fn idle_timeout(mut self, value: impl Arg<i64>) -> ConnectionSettings<Set> { self.0.set("IdleTimeout", value.into_expr()); ConnectionSettings(self.0, Phase) }
+    pub fn idle_timeout(self, value: impl Arg<i64>) -> ConnectionSettings<Set> { ConnectionSettings(put(self.0, "IdleTimeout", value.into_expr()), Phase) }
 }
 impl Done for ConnectionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheck` of `AWS::ElasticLoadBalancing::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-healthcheck.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HealthCheck<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct HealthCheck<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl HealthCheck {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HealthCheck<super::missing::HealthyThreshold, super::missing::Interval, super::missing::Target, super::missing::Timeout, super::missing::UnhealthyThreshold> { HealthCheck(Bag::default(), Phase) }
+    pub fn new() -> HealthCheck<Missing<super::required::HealthyThreshold>, Missing<super::required::Interval>, Missing<super::required::Target>, Missing<super::required::Timeout>, Missing<super::required::UnhealthyThreshold>> { HealthCheck(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> HealthCheck<R0, R1, R2, R3, R4> {
     /// `HealthyThreshold`: text, required. Update: may replace.
-    pub fn healthy_threshold(mut self, value: impl Arg<str>) -> HealthCheck<Set, R1, R2, R3, R4> { self.0.set("HealthyThreshold", value.into_expr()); HealthCheck(self.0, Phase) }
+    pub fn healthy_threshold(self, value: impl Arg<str>) -> HealthCheck<Set, R1, R2, R3, R4> { HealthCheck(put(self.0, "HealthyThreshold", value.into_expr()), Phase) }
     /// `Interval`: text, required. Update: may replace.
-    pub fn interval(mut self, value: impl Arg<str>) -> HealthCheck<R0, Set, R2, R3, R4> { self.0.set("Interval", value.into_expr()); HealthCheck(self.0, Phase) }
+    pub fn interval(self, value: impl Arg<str>) -> HealthCheck<R0, Set, R2, R3, R4> { HealthCheck(put(self.0, "Interval", value.into_expr()), Phase) }
     /// `Target`: text, required. Update: may replace.
-    pub fn target(mut self, value: impl Arg<str>) -> HealthCheck<R0, R1, Set, R3, R4> { self.0.set("Target", value.into_expr()); HealthCheck(self.0, Phase) }
+    pub fn target(self, value: impl Arg<str>) -> HealthCheck<R0, R1, Set, R3, R4> { HealthCheck(put(self.0, "Target", value.into_expr()), Phase) }
     /// `Timeout`: text, required. Update: may replace.
-    pub fn timeout(mut self, value: impl Arg<str>) -> HealthCheck<R0, R1, R2, Set, R4> { self.0.set("Timeout", value.into_expr()); HealthCheck(self.0, Phase) }
+    pub fn timeout(self, value: impl Arg<str>) -> HealthCheck<R0, R1, R2, Set, R4> { HealthCheck(put(self.0, "Timeout", value.into_expr()), Phase) }
     /// `UnhealthyThreshold`: text, required. Update: may replace.
-    pub fn unhealthy_threshold(mut self, value: impl Arg<str>) -> HealthCheck<R0, R1, R2, R3, Set> { self.0.set("UnhealthyThreshold", value.into_expr()); HealthCheck(self.0, Phase) }
+    pub fn unhealthy_threshold(self, value: impl Arg<str>) -> HealthCheck<R0, R1, R2, R3, Set> { HealthCheck(put(self.0, "UnhealthyThreshold", value.into_expr()), Phase) }
 }
 impl Done for HealthCheck { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LBCookieStickinessPolicy` of `AWS::ElasticLoadBalancing::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-lbcookiestickinesspolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LBCookieStickinessPolicy(Bag);
+#[must_use] pub struct LBCookieStickinessPolicy(Bag);
 impl LBCookieStickinessPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CookieExpirationPeriod`: text. Update: in place.
-    pub fn cookie_expiration_period(mut self, value: impl Arg<str>) -> Self { self.0.set("CookieExpirationPeriod", value.into_expr()); self }
+    pub fn cookie_expiration_period(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CookieExpirationPeriod", value.into_expr())) }
     /// `PolicyName`: text. Update: in place.
-    pub fn policy_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PolicyName", value.into_expr()); self }
+    pub fn policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyName", value.into_expr())) }
 }
 impl Done for LBCookieStickinessPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Listeners` of `AWS::ElasticLoadBalancing::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-listeners.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Listeners<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Listeners<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Listeners {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Listeners<super::missing::InstancePort, super::missing::LoadBalancerPort, super::missing::Protocol> { Listeners(Bag::default(), Phase) }
+    pub fn new() -> Listeners<Missing<super::required::InstancePort>, Missing<super::required::LoadBalancerPort>, Missing<super::required::Protocol>> { Listeners(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Listeners<R0, R1, R2> {
     /// `InstancePort`: text, required. Update: in place.
-    pub fn instance_port(mut self, value: impl Arg<str>) -> Listeners<Set, R1, R2> { self.0.set("InstancePort", value.into_expr()); Listeners(self.0, Phase) }
+    pub fn instance_port(self, value: impl Arg<str>) -> Listeners<Set, R1, R2> { Listeners(put(self.0, "InstancePort", value.into_expr()), Phase) }
     /// `InstanceProtocol`: text. Update: in place.
-    pub fn instance_protocol(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceProtocol", value.into_expr()); self }
+    pub fn instance_protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProtocol", value.into_expr()), Phase) }
     /// `LoadBalancerPort`: text, required. Update: in place.
-    pub fn load_balancer_port(mut self, value: impl Arg<str>) -> Listeners<R0, Set, R2> { self.0.set("LoadBalancerPort", value.into_expr()); Listeners(self.0, Phase) }
+    pub fn load_balancer_port(self, value: impl Arg<str>) -> Listeners<R0, Set, R2> { Listeners(put(self.0, "LoadBalancerPort", value.into_expr()), Phase) }
     /// `PolicyNames`: list of text. Update: in place.
-    pub fn policy_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PolicyNames", value.into_expr()); self }
+    pub fn policy_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PolicyNames", value.into_expr()), Phase) }
     /// `Protocol`: text, required. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<str>) -> Listeners<R0, R1, Set> { self.0.set("Protocol", value.into_expr()); Listeners(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> Listeners<R0, R1, Set> { Listeners(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `SSLCertificateId`: text. Update: in place.
-    pub fn ssl_certificate_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SSLCertificateId", value.into_expr()); self }
+    pub fn ssl_certificate_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SSLCertificateId", value.into_expr()), Phase) }
 }
 impl Done for Listeners { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Policies` of `AWS::ElasticLoadBalancing::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-policies.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Policies<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Policies<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Policies {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Policies<super::missing::Attributes, super::missing::PolicyName, super::missing::PolicyType> { Policies(Bag::default(), Phase) }
+    pub fn new() -> Policies<Missing<super::required::Attributes>, Missing<super::required::PolicyName>, Missing<super::required::PolicyType>> { Policies(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Policies<R0, R1, R2> {
     /// `Attributes`: list of `PolicyItem`, required. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Arr<PolicyItem>>) -> Policies<Set, R1, R2> { self.0.set("Attributes", value.into_expr()); Policies(self.0, Phase) }
+    pub fn attributes(self, value: impl Arg<Arr<PolicyItem>>) -> Policies<Set, R1, R2> { Policies(put(self.0, "Attributes", value.into_expr()), Phase) }
     /// `InstancePorts`: list of text. Update: in place.
-    pub fn instance_ports(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InstancePorts", value.into_expr()); self }
+    pub fn instance_ports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InstancePorts", value.into_expr()), Phase) }
     /// `LoadBalancerPorts`: list of text. Update: in place.
-    pub fn load_balancer_ports(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LoadBalancerPorts", value.into_expr()); self }
+    pub fn load_balancer_ports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LoadBalancerPorts", value.into_expr()), Phase) }
     /// `PolicyName`: text, required. Update: in place.
-    pub fn policy_name(mut self, value: impl Arg<str>) -> Policies<R0, Set, R2> { self.0.set("PolicyName", value.into_expr()); Policies(self.0, Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> Policies<R0, Set, R2> { Policies(put(self.0, "PolicyName", value.into_expr()), Phase) }
     /// `PolicyType`: text, required. Update: in place.
-    pub fn policy_type(mut self, value: impl Arg<str>) -> Policies<R0, R1, Set> { self.0.set("PolicyType", value.into_expr()); Policies(self.0, Phase) }
+    pub fn policy_type(self, value: impl Arg<str>) -> Policies<R0, R1, Set> { Policies(put(self.0, "PolicyType", value.into_expr()), Phase) }
 }
 impl Done for Policies { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyItem` of `AWS::ElasticLoadBalancing::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-policyitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyItem(Bag);
+#[must_use] pub struct PolicyItem(Bag);
 impl PolicyItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for PolicyItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceSecurityGroup` of `AWS::ElasticLoadBalancing::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancing-loadbalancer-sourcesecuritygroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceSecurityGroup(Bag);
+#[must_use] pub struct SourceSecurityGroup(Bag);
 impl SourceSecurityGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupName`: text. Update: in place.
-    pub fn group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupName", value.into_expr()); self }
+    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value.into_expr())) }
     /// `OwnerAlias`: text. Update: in place.
-    pub fn owner_alias(mut self, value: impl Arg<str>) -> Self { self.0.set("OwnerAlias", value.into_expr()); self }
+    pub fn owner_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerAlias", value.into_expr())) }
 }
 impl Done for SourceSecurityGroup { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Attributes, CookieName, Enabled, HealthyThreshold, IdleTimeout, InstancePort, Interval, Listeners, LoadBalancerPort, PolicyName, PolicyType, Protocol, S3BucketName, Target, Timeout, UnhealthyThreshold } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Attributes, CookieName, Enabled, HealthyThreshold, IdleTimeout, InstancePort, Interval, Listeners, LoadBalancerPort, PolicyName, PolicyType, Protocol, S3BucketName, Target, Timeout, UnhealthyThreshold } }

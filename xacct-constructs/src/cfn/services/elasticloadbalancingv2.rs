@@ -10,262 +10,262 @@ impl CfnListener {
     /// `AWS::ElasticLoadBalancingV2::Listener`
     pub const TYPE: &'static str = "AWS::ElasticLoadBalancingV2::Listener";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnListenerProps<R0, R1>) -> Self where CfnListenerProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnListenerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ListenerArn`.
     pub fn reference(&self) -> Val<kind::ElasticLoadBalancingV2ListenerArn> { self.0.reference() }
-    /// The attribute `ListenerArn`: text.
+    /// The attribute `ListenerArn`: `ElasticLoadBalancingV2ListenerArn`.
     pub fn attr_listener_arn(&self) -> Val<kind::ElasticLoadBalancingV2ListenerArn> { self.0.get_att("ListenerArn") }
 }
 impl Parent for CfnListener { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listener.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnListenerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnListenerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnListenerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnListenerProps<missing::DefaultActions, missing::LoadBalancerArn> { CfnListenerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnListenerProps<Missing<required::DefaultActions>, Missing<required::LoadBalancerArn>> { CfnListenerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnListenerProps<R0, R1> {
     /// `AlpnPolicy`: list of text. Update: in place.
-    pub fn alpn_policy(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AlpnPolicy", value.into_expr()); self }
+    pub fn alpn_policy(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AlpnPolicy", value.into_expr()), Phase) }
     /// `Certificates`: list of `Certificate`. Update: in place.
-    pub fn certificates(mut self, value: impl Arg<Arr<listener::Certificate>>) -> Self { self.0.set("Certificates", value.into_expr()); self }
+    pub fn certificates(self, value: impl Arg<Arr<listener::Certificate>>) -> Self { Self(put(self.0, "Certificates", value.into_expr()), Phase) }
     /// `DefaultActions`: list of `Action`, required. Update: in place.
-    pub fn default_actions(mut self, value: impl Arg<Arr<listener::Action>>) -> CfnListenerProps<Set, R1> { self.0.set("DefaultActions", value.into_expr()); CfnListenerProps(self.0, Phase) }
+    pub fn default_actions(self, value: impl Arg<Arr<listener::Action>>) -> CfnListenerProps<Set, R1> { CfnListenerProps(put(self.0, "DefaultActions", value.into_expr()), Phase) }
     /// `ListenerAttributes`: list of `ListenerAttribute`. Update: in place.
-    pub fn listener_attributes(mut self, value: impl Arg<Arr<listener::ListenerAttribute>>) -> Self { self.0.set("ListenerAttributes", value.into_expr()); self }
-    /// `LoadBalancerArn`: text, required. Update: replacement.
-    pub fn load_balancer_arn(mut self, value: impl Arg<kind::ElasticLoadBalancingV2LoadBalancerArn>) -> CfnListenerProps<R0, Set> { self.0.set("LoadBalancerArn", value.into_expr()); CfnListenerProps(self.0, Phase) }
+    pub fn listener_attributes(self, value: impl Arg<Arr<listener::ListenerAttribute>>) -> Self { Self(put(self.0, "ListenerAttributes", value.into_expr()), Phase) }
+    /// `LoadBalancerArn`: `ElasticLoadBalancingV2LoadBalancerArn`, required. Update: replacement.
+    pub fn load_balancer_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2LoadBalancerArn>) -> CfnListenerProps<R0, Set> { CfnListenerProps(put(self.0, "LoadBalancerArn", value.into_expr()), Phase) }
     /// `MutualAuthentication`: `MutualAuthentication`. Update: in place.
-    pub fn mutual_authentication(mut self, value: impl Arg<listener::MutualAuthentication>) -> Self { self.0.set("MutualAuthentication", value.into_expr()); self }
+    pub fn mutual_authentication(self, value: impl Arg<listener::MutualAuthentication>) -> Self { Self(put(self.0, "MutualAuthentication", value.into_expr()), Phase) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
     /// `Protocol`: text. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<str>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `SslPolicy`: text. Update: in place.
-    pub fn ssl_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("SslPolicy", value.into_expr()); self }
+    pub fn ssl_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SslPolicy", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnListenerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticLoadBalancingV2::Listener`.
 pub mod listener {
 use crate::cfn::support::*;
 /// The property type `Action` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Action<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Action<R0 = Set>(Bag, Phase<(R0,)>);
 impl Action {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Action<super::missing::Type> { Action(Bag::default(), Phase) }
+    pub fn new() -> Action<Missing<super::required::Type>> { Action(Bag::default(), Phase) }
 }
 impl<R0> Action<R0> {
     /// `AuthenticateCognitoConfig`: `AuthenticateCognitoConfig`. Update: in place.
-    pub fn authenticate_cognito_config(mut self, value: impl Arg<AuthenticateCognitoConfig>) -> Self { self.0.set("AuthenticateCognitoConfig", value.into_expr()); self }
+    pub fn authenticate_cognito_config(self, value: impl Arg<AuthenticateCognitoConfig>) -> Self { Self(put(self.0, "AuthenticateCognitoConfig", value.into_expr()), Phase) }
     /// `AuthenticateOidcConfig`: `AuthenticateOidcConfig`. Update: in place.
-    pub fn authenticate_oidc_config(mut self, value: impl Arg<AuthenticateOidcConfig>) -> Self { self.0.set("AuthenticateOidcConfig", value.into_expr()); self }
+    pub fn authenticate_oidc_config(self, value: impl Arg<AuthenticateOidcConfig>) -> Self { Self(put(self.0, "AuthenticateOidcConfig", value.into_expr()), Phase) }
     /// `FixedResponseConfig`: `FixedResponseConfig`. Update: in place.
-    pub fn fixed_response_config(mut self, value: impl Arg<FixedResponseConfig>) -> Self { self.0.set("FixedResponseConfig", value.into_expr()); self }
+    pub fn fixed_response_config(self, value: impl Arg<FixedResponseConfig>) -> Self { Self(put(self.0, "FixedResponseConfig", value.into_expr()), Phase) }
     /// `ForwardConfig`: `ForwardConfig`. Update: in place.
-    pub fn forward_config(mut self, value: impl Arg<ForwardConfig>) -> Self { self.0.set("ForwardConfig", value.into_expr()); self }
+    pub fn forward_config(self, value: impl Arg<ForwardConfig>) -> Self { Self(put(self.0, "ForwardConfig", value.into_expr()), Phase) }
     /// `JwtValidationConfig`: `JwtValidationConfig`. Update: in place.
-    pub fn jwt_validation_config(mut self, value: impl Arg<JwtValidationConfig>) -> Self { self.0.set("JwtValidationConfig", value.into_expr()); self }
+    pub fn jwt_validation_config(self, value: impl Arg<JwtValidationConfig>) -> Self { Self(put(self.0, "JwtValidationConfig", value.into_expr()), Phase) }
     /// `Order`: integer. Update: in place.
-    pub fn order(mut self, value: impl Arg<i64>) -> Self { self.0.set("Order", value.into_expr()); self }
+    pub fn order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Order", value.into_expr()), Phase) }
     /// `RedirectConfig`: `RedirectConfig`. Update: in place.
-    pub fn redirect_config(mut self, value: impl Arg<RedirectConfig>) -> Self { self.0.set("RedirectConfig", value.into_expr()); self }
-    /// `TargetGroupArn`: text. Update: in place.
-    pub fn target_group_arn(mut self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { self.0.set("TargetGroupArn", value.into_expr()); self }
+    pub fn redirect_config(self, value: impl Arg<RedirectConfig>) -> Self { Self(put(self.0, "RedirectConfig", value.into_expr()), Phase) }
+    /// `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`. Update: in place.
+    pub fn target_group_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { Self(put(self.0, "TargetGroupArn", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Action<Set> { self.0.set("Type", value.into_expr()); Action(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Action<Set> { Action(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthenticateCognitoConfig` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticatecognitoconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthenticateCognitoConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct AuthenticateCognitoConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl AuthenticateCognitoConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuthenticateCognitoConfig<super::missing::UserPoolArn, super::missing::UserPoolClientId, super::missing::UserPoolDomain> { AuthenticateCognitoConfig(Bag::default(), Phase) }
+    pub fn new() -> AuthenticateCognitoConfig<Missing<super::required::UserPoolArn>, Missing<super::required::UserPoolClientId>, Missing<super::required::UserPoolDomain>> { AuthenticateCognitoConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AuthenticateCognitoConfig<R0, R1, R2> {
     /// `AuthenticationRequestExtraParams`: map of text. Update: in place.
-    pub fn authentication_request_extra_params(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AuthenticationRequestExtraParams", value.into_expr()); self }
+    pub fn authentication_request_extra_params(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AuthenticationRequestExtraParams", value.into_expr()), Phase) }
     /// `OnUnauthenticatedRequest`: text. Update: in place.
-    pub fn on_unauthenticated_request(mut self, value: impl Arg<str>) -> Self { self.0.set("OnUnauthenticatedRequest", value.into_expr()); self }
+    pub fn on_unauthenticated_request(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnUnauthenticatedRequest", value.into_expr()), Phase) }
     /// `Scope`: text. Update: in place.
-    pub fn scope(mut self, value: impl Arg<str>) -> Self { self.0.set("Scope", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
     /// `SessionCookieName`: text. Update: in place.
-    pub fn session_cookie_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SessionCookieName", value.into_expr()); self }
+    pub fn session_cookie_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionCookieName", value.into_expr()), Phase) }
     /// `SessionTimeout`: text. Update: in place.
-    pub fn session_timeout(mut self, value: impl Arg<str>) -> Self { self.0.set("SessionTimeout", value.into_expr()); self }
-    /// `UserPoolArn`: text, required. Update: in place.
-    pub fn user_pool_arn(mut self, value: impl Arg<kind::CognitoUserPoolArn>) -> AuthenticateCognitoConfig<Set, R1, R2> { self.0.set("UserPoolArn", value.into_expr()); AuthenticateCognitoConfig(self.0, Phase) }
-    /// `UserPoolClientId`: text, required. Update: in place.
-    pub fn user_pool_client_id(mut self, value: impl Arg<kind::CognitoUserPoolClientClientIdOrUserPoolClientUserPoolId>) -> AuthenticateCognitoConfig<R0, Set, R2> { self.0.set("UserPoolClientId", value.into_expr()); AuthenticateCognitoConfig(self.0, Phase) }
+    pub fn session_timeout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionTimeout", value.into_expr()), Phase) }
+    /// `UserPoolArn`: `CognitoUserPoolArn`, required. Update: in place.
+    pub fn user_pool_arn(self, value: impl Arg<kind::CognitoUserPoolArn>) -> AuthenticateCognitoConfig<Set, R1, R2> { AuthenticateCognitoConfig(put(self.0, "UserPoolArn", value.into_expr()), Phase) }
+    /// `UserPoolClientId`: `CognitoUserPoolClientIdOrUserPoolClientUserPoolId`, required. Update: in place.
+    pub fn user_pool_client_id(self, value: impl Arg<kind::CognitoUserPoolClientIdOrUserPoolClientUserPoolId>) -> AuthenticateCognitoConfig<R0, Set, R2> { AuthenticateCognitoConfig(put(self.0, "UserPoolClientId", value.into_expr()), Phase) }
     /// `UserPoolDomain`: text, required. Update: in place.
-    pub fn user_pool_domain(mut self, value: impl Arg<str>) -> AuthenticateCognitoConfig<R0, R1, Set> { self.0.set("UserPoolDomain", value.into_expr()); AuthenticateCognitoConfig(self.0, Phase) }
+    pub fn user_pool_domain(self, value: impl Arg<str>) -> AuthenticateCognitoConfig<R0, R1, Set> { AuthenticateCognitoConfig(put(self.0, "UserPoolDomain", value.into_expr()), Phase) }
 }
 impl Done for AuthenticateCognitoConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthenticateOidcConfig` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-authenticateoidcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthenticateOidcConfig<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct AuthenticateOidcConfig<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl AuthenticateOidcConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuthenticateOidcConfig<super::missing::AuthorizationEndpoint, super::missing::ClientId, super::missing::Issuer, super::missing::TokenEndpoint, super::missing::UserInfoEndpoint> { AuthenticateOidcConfig(Bag::default(), Phase) }
+    pub fn new() -> AuthenticateOidcConfig<Missing<super::required::AuthorizationEndpoint>, Missing<super::required::ClientId>, Missing<super::required::Issuer>, Missing<super::required::TokenEndpoint>, Missing<super::required::UserInfoEndpoint>> { AuthenticateOidcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> AuthenticateOidcConfig<R0, R1, R2, R3, R4> {
     /// `AuthenticationRequestExtraParams`: map of text. Update: in place.
-    pub fn authentication_request_extra_params(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AuthenticationRequestExtraParams", value.into_expr()); self }
+    pub fn authentication_request_extra_params(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AuthenticationRequestExtraParams", value.into_expr()), Phase) }
     /// `AuthorizationEndpoint`: text, required. Update: in place.
-    pub fn authorization_endpoint(mut self, value: impl Arg<str>) -> AuthenticateOidcConfig<Set, R1, R2, R3, R4> { self.0.set("AuthorizationEndpoint", value.into_expr()); AuthenticateOidcConfig(self.0, Phase) }
+    pub fn authorization_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<Set, R1, R2, R3, R4> { AuthenticateOidcConfig(put(self.0, "AuthorizationEndpoint", value.into_expr()), Phase) }
     /// `ClientId`: text, required. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, Set, R2, R3, R4> { self.0.set("ClientId", value.into_expr()); AuthenticateOidcConfig(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, Set, R2, R3, R4> { AuthenticateOidcConfig(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `ClientSecret`: text. Update: in place.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientSecret", value.into_expr()); self }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
     /// `Issuer`: text, required. Update: in place.
-    pub fn issuer(mut self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, Set, R3, R4> { self.0.set("Issuer", value.into_expr()); AuthenticateOidcConfig(self.0, Phase) }
+    pub fn issuer(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, Set, R3, R4> { AuthenticateOidcConfig(put(self.0, "Issuer", value.into_expr()), Phase) }
     /// `OnUnauthenticatedRequest`: text. Update: in place.
-    pub fn on_unauthenticated_request(mut self, value: impl Arg<str>) -> Self { self.0.set("OnUnauthenticatedRequest", value.into_expr()); self }
+    pub fn on_unauthenticated_request(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnUnauthenticatedRequest", value.into_expr()), Phase) }
     /// `Scope`: text. Update: in place.
-    pub fn scope(mut self, value: impl Arg<str>) -> Self { self.0.set("Scope", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
     /// `SessionCookieName`: text. Update: in place.
-    pub fn session_cookie_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SessionCookieName", value.into_expr()); self }
+    pub fn session_cookie_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionCookieName", value.into_expr()), Phase) }
     /// `SessionTimeout`: text. Update: in place.
-    pub fn session_timeout(mut self, value: impl Arg<str>) -> Self { self.0.set("SessionTimeout", value.into_expr()); self }
+    pub fn session_timeout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionTimeout", value.into_expr()), Phase) }
     /// `TokenEndpoint`: text, required. Update: in place.
-    pub fn token_endpoint(mut self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, R2, Set, R4> { self.0.set("TokenEndpoint", value.into_expr()); AuthenticateOidcConfig(self.0, Phase) }
+    pub fn token_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, R2, Set, R4> { AuthenticateOidcConfig(put(self.0, "TokenEndpoint", value.into_expr()), Phase) }
     /// `UseExistingClientSecret`: boolean. Update: in place.
-    pub fn use_existing_client_secret(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseExistingClientSecret", value.into_expr()); self }
+    pub fn use_existing_client_secret(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseExistingClientSecret", value.into_expr()), Phase) }
     /// `UserInfoEndpoint`: text, required. Update: in place.
-    pub fn user_info_endpoint(mut self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, R2, R3, Set> { self.0.set("UserInfoEndpoint", value.into_expr()); AuthenticateOidcConfig(self.0, Phase) }
+    pub fn user_info_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, R2, R3, Set> { AuthenticateOidcConfig(put(self.0, "UserInfoEndpoint", value.into_expr()), Phase) }
 }
 impl Done for AuthenticateOidcConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Certificate` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-certificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Certificate(Bag);
+#[must_use] pub struct Certificate(Bag);
 impl Certificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
 }
 impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FixedResponseConfig` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-fixedresponseconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FixedResponseConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FixedResponseConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl FixedResponseConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FixedResponseConfig<super::missing::StatusCode> { FixedResponseConfig(Bag::default(), Phase) }
+    pub fn new() -> FixedResponseConfig<Missing<super::required::StatusCode>> { FixedResponseConfig(Bag::default(), Phase) }
 }
 impl<R0> FixedResponseConfig<R0> {
     /// `ContentType`: text. Update: in place.
-    pub fn content_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ContentType", value.into_expr()); self }
+    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
     /// `MessageBody`: text. Update: in place.
-    pub fn message_body(mut self, value: impl Arg<str>) -> Self { self.0.set("MessageBody", value.into_expr()); self }
+    pub fn message_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageBody", value.into_expr()), Phase) }
     /// `StatusCode`: text, required. Update: in place.
-    pub fn status_code(mut self, value: impl Arg<str>) -> FixedResponseConfig<Set> { self.0.set("StatusCode", value.into_expr()); FixedResponseConfig(self.0, Phase) }
+    pub fn status_code(self, value: impl Arg<str>) -> FixedResponseConfig<Set> { FixedResponseConfig(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for FixedResponseConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ForwardConfig` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-forwardconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ForwardConfig(Bag);
+#[must_use] pub struct ForwardConfig(Bag);
 impl ForwardConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetGroupStickinessConfig`: `TargetGroupStickinessConfig`. Update: in place.
-    pub fn target_group_stickiness_config(mut self, value: impl Arg<TargetGroupStickinessConfig>) -> Self { self.0.set("TargetGroupStickinessConfig", value.into_expr()); self }
+    pub fn target_group_stickiness_config(self, value: impl Arg<TargetGroupStickinessConfig>) -> Self { Self(put(self.0, "TargetGroupStickinessConfig", value.into_expr())) }
     /// `TargetGroups`: list of `TargetGroupTuple`. Update: in place.
-    pub fn target_groups(mut self, value: impl Arg<Arr<TargetGroupTuple>>) -> Self { self.0.set("TargetGroups", value.into_expr()); self }
+    pub fn target_groups(self, value: impl Arg<Arr<TargetGroupTuple>>) -> Self { Self(put(self.0, "TargetGroups", value.into_expr())) }
 }
 impl Done for ForwardConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JwtValidationActionAdditionalClaim` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-jwtvalidationactionadditionalclaim.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JwtValidationActionAdditionalClaim<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct JwtValidationActionAdditionalClaim<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl JwtValidationActionAdditionalClaim {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JwtValidationActionAdditionalClaim<super::missing::Format, super::missing::Name, super::missing::Values> { JwtValidationActionAdditionalClaim(Bag::default(), Phase) }
+    pub fn new() -> JwtValidationActionAdditionalClaim<Missing<super::required::Format>, Missing<super::required::Name>, Missing<super::required::Values>> { JwtValidationActionAdditionalClaim(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> JwtValidationActionAdditionalClaim<R0, R1, R2> {
     /// `Format`: text, required. Update: in place.
-    pub fn format(mut self, value: impl Arg<str>) -> JwtValidationActionAdditionalClaim<Set, R1, R2> { self.0.set("Format", value.into_expr()); JwtValidationActionAdditionalClaim(self.0, Phase) }
+    pub fn format(self, value: impl Arg<str>) -> JwtValidationActionAdditionalClaim<Set, R1, R2> { JwtValidationActionAdditionalClaim(put(self.0, "Format", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> JwtValidationActionAdditionalClaim<R0, Set, R2> { self.0.set("Name", value.into_expr()); JwtValidationActionAdditionalClaim(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> JwtValidationActionAdditionalClaim<R0, Set, R2> { JwtValidationActionAdditionalClaim(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> JwtValidationActionAdditionalClaim<R0, R1, Set> { self.0.set("Values", value.into_expr()); JwtValidationActionAdditionalClaim(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> JwtValidationActionAdditionalClaim<R0, R1, Set> { JwtValidationActionAdditionalClaim(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for JwtValidationActionAdditionalClaim { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JwtValidationConfig` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-jwtvalidationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JwtValidationConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct JwtValidationConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl JwtValidationConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JwtValidationConfig<super::missing::Issuer, super::missing::JwksEndpoint> { JwtValidationConfig(Bag::default(), Phase) }
+    pub fn new() -> JwtValidationConfig<Missing<super::required::Issuer>, Missing<super::required::JwksEndpoint>> { JwtValidationConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> JwtValidationConfig<R0, R1> {
     /// `AdditionalClaims`: list of `JwtValidationActionAdditionalClaim`. Update: in place.
-    pub fn additional_claims(mut self, value: impl Arg<Arr<JwtValidationActionAdditionalClaim>>) -> Self { self.0.set("AdditionalClaims", value.into_expr()); self }
+    pub fn additional_claims(self, value: impl Arg<Arr<JwtValidationActionAdditionalClaim>>) -> Self { Self(put(self.0, "AdditionalClaims", value.into_expr()), Phase) }
     /// `Issuer`: text, required. Update: in place.
-    pub fn issuer(mut self, value: impl Arg<str>) -> JwtValidationConfig<Set, R1> { self.0.set("Issuer", value.into_expr()); JwtValidationConfig(self.0, Phase) }
+    pub fn issuer(self, value: impl Arg<str>) -> JwtValidationConfig<Set, R1> { JwtValidationConfig(put(self.0, "Issuer", value.into_expr()), Phase) }
     /// `JwksEndpoint`: text, required. Update: in place.
-    pub fn jwks_endpoint(mut self, value: impl Arg<str>) -> JwtValidationConfig<R0, Set> { self.0.set("JwksEndpoint", value.into_expr()); JwtValidationConfig(self.0, Phase) }
+    pub fn jwks_endpoint(self, value: impl Arg<str>) -> JwtValidationConfig<R0, Set> { JwtValidationConfig(put(self.0, "JwksEndpoint", value.into_expr()), Phase) }
 }
 impl Done for JwtValidationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListenerAttribute` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-listenerattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ListenerAttribute(Bag);
+#[must_use] pub struct ListenerAttribute(Bag);
 impl ListenerAttribute {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for ListenerAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MutualAuthentication` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-mutualauthentication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MutualAuthentication(Bag);
+#[must_use] pub struct MutualAuthentication(Bag);
 impl MutualAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdvertiseTrustStoreCaNames`: text. Update: in place.
-    pub fn advertise_trust_store_ca_names(mut self, value: impl Arg<str>) -> Self { self.0.set("AdvertiseTrustStoreCaNames", value.into_expr()); self }
+    pub fn advertise_trust_store_ca_names(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdvertiseTrustStoreCaNames", value.into_expr())) }
     /// `IgnoreClientCertificateExpiry`: boolean. Update: in place.
-    pub fn ignore_client_certificate_expiry(mut self, value: impl Arg<bool>) -> Self { self.0.set("IgnoreClientCertificateExpiry", value.into_expr()); self }
+    pub fn ignore_client_certificate_expiry(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnoreClientCertificateExpiry", value.into_expr())) }
     /// `Mode`: text. Update: in place.
-    pub fn mode(mut self, value: impl Arg<str>) -> Self { self.0.set("Mode", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
     /// `TrustStoreArn`: text. Update: in place.
-    pub fn trust_store_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TrustStoreArn", value.into_expr()); self }
+    pub fn trust_store_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustStoreArn", value.into_expr())) }
 }
 impl Done for MutualAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedirectConfig` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-redirectconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedirectConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RedirectConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl RedirectConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedirectConfig<super::missing::StatusCode> { RedirectConfig(Bag::default(), Phase) }
+    pub fn new() -> RedirectConfig<Missing<super::required::StatusCode>> { RedirectConfig(Bag::default(), Phase) }
 }
 impl<R0> RedirectConfig<R0> {
     /// `Host`: text. Update: in place.
-    pub fn host(mut self, value: impl Arg<str>) -> Self { self.0.set("Host", value.into_expr()); self }
+    pub fn host(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Host", value.into_expr()), Phase) }
     /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
     /// `Port`: text. Update: in place.
-    pub fn port(mut self, value: impl Arg<str>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
     /// `Protocol`: text. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<str>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `Query`: text. Update: in place.
-    pub fn query(mut self, value: impl Arg<str>) -> Self { self.0.set("Query", value.into_expr()); self }
+    pub fn query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Query", value.into_expr()), Phase) }
     /// `StatusCode`: text, required. Update: in place.
-    pub fn status_code(mut self, value: impl Arg<str>) -> RedirectConfig<Set> { self.0.set("StatusCode", value.into_expr()); RedirectConfig(self.0, Phase) }
+    pub fn status_code(self, value: impl Arg<str>) -> RedirectConfig<Set> { RedirectConfig(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for RedirectConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetGroupStickinessConfig` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-targetgroupstickinessconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetGroupStickinessConfig(Bag);
+#[must_use] pub struct TargetGroupStickinessConfig(Bag);
 impl TargetGroupStickinessConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationSeconds`: integer. Update: in place.
-    pub fn duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("DurationSeconds", value.into_expr()); self }
+    pub fn duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationSeconds", value.into_expr())) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for TargetGroupStickinessConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetGroupTuple` of `AWS::ElasticLoadBalancingV2::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listener-targetgrouptuple.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetGroupTuple(Bag);
+#[must_use] pub struct TargetGroupTuple(Bag);
 impl TargetGroupTuple {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TargetGroupArn`: text. Update: in place.
-    pub fn target_group_arn(mut self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { self.0.set("TargetGroupArn", value.into_expr()); self }
+    /// `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`. Update: in place.
+    pub fn target_group_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { Self(put(self.0, "TargetGroupArn", value.into_expr())) }
     /// `Weight`: integer. Update: in place.
-    pub fn weight(mut self, value: impl Arg<i64>) -> Self { self.0.set("Weight", value.into_expr()); self }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr())) }
 }
 impl Done for TargetGroupTuple { fn into_props(self) -> Bag { self.0 } }
 }
@@ -275,7 +275,7 @@ impl CfnListenerCertificate {
     /// `AWS::ElasticLoadBalancingV2::ListenerCertificate`
     pub const TYPE: &'static str = "AWS::ElasticLoadBalancingV2::ListenerCertificate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnListenerCertificateProps<R0, R1>) -> Self where CfnListenerCertificateProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnListenerCertificateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -283,28 +283,28 @@ impl CfnListenerCertificate {
 }
 impl Parent for CfnListenerCertificate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElasticLoadBalancingV2::ListenerCertificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listenercertificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnListenerCertificateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnListenerCertificateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnListenerCertificateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnListenerCertificateProps<missing::Certificates, missing::ListenerArn> { CfnListenerCertificateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnListenerCertificateProps<Missing<required::Certificates>, Missing<required::ListenerArn>> { CfnListenerCertificateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnListenerCertificateProps<R0, R1> {
     /// `Certificates`: list of `Certificate`, required. Update: in place.
-    pub fn certificates(mut self, value: impl Arg<Arr<listener_certificate::Certificate>>) -> CfnListenerCertificateProps<Set, R1> { self.0.set("Certificates", value.into_expr()); CfnListenerCertificateProps(self.0, Phase) }
+    pub fn certificates(self, value: impl Arg<Arr<listener_certificate::Certificate>>) -> CfnListenerCertificateProps<Set, R1> { CfnListenerCertificateProps(put(self.0, "Certificates", value.into_expr()), Phase) }
     /// `ListenerArn`: text, required. Update: replacement.
-    pub fn listener_arn(mut self, value: impl Arg<str>) -> CfnListenerCertificateProps<R0, Set> { self.0.set("ListenerArn", value.into_expr()); CfnListenerCertificateProps(self.0, Phase) }
+    pub fn listener_arn(self, value: impl Arg<str>) -> CfnListenerCertificateProps<R0, Set> { CfnListenerCertificateProps(put(self.0, "ListenerArn", value.into_expr()), Phase) }
 }
 impl Done for CfnListenerCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticLoadBalancingV2::ListenerCertificate`.
 pub mod listener_certificate {
 use crate::cfn::support::*;
 /// The property type `Certificate` of `AWS::ElasticLoadBalancingV2::ListenerCertificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenercertificate-certificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Certificate(Bag);
+#[must_use] pub struct Certificate(Bag);
 impl Certificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
 }
 impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
 }
@@ -314,360 +314,360 @@ impl CfnListenerRule {
     /// `AWS::ElasticLoadBalancingV2::ListenerRule`
     pub const TYPE: &'static str = "AWS::ElasticLoadBalancingV2::ListenerRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnListenerRuleProps<R0, R1, R2>) -> Self where CfnListenerRuleProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnListenerRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `IsDefault`: boolean.
     pub fn attr_is_default(&self) -> Val<bool> { self.0.get_att("IsDefault") }
-    /// The attribute `RuleArn`: text.
+    /// The attribute `RuleArn`: `OtherArn`.
     pub fn attr_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RuleArn") }
 }
 impl Parent for CfnListenerRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-listenerrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnListenerRuleProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnListenerRuleProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnListenerRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnListenerRuleProps<missing::Actions, missing::Conditions, missing::Priority> { CfnListenerRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnListenerRuleProps<Missing<required::Actions>, Missing<required::Conditions>, Missing<required::Priority>> { CfnListenerRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnListenerRuleProps<R0, R1, R2> {
     /// `Actions`: list of `Action`, required. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Arr<listener_rule::Action>>) -> CfnListenerRuleProps<Set, R1, R2> { self.0.set("Actions", value.into_expr()); CfnListenerRuleProps(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<Arr<listener_rule::Action>>) -> CfnListenerRuleProps<Set, R1, R2> { CfnListenerRuleProps(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `Conditions`: list of `RuleCondition`, required. Update: in place.
-    pub fn conditions(mut self, value: impl Arg<Arr<listener_rule::RuleCondition>>) -> CfnListenerRuleProps<R0, Set, R2> { self.0.set("Conditions", value.into_expr()); CfnListenerRuleProps(self.0, Phase) }
-    /// `ListenerArn`: text. Update: replacement.
-    pub fn listener_arn(mut self, value: impl Arg<kind::ElasticLoadBalancingV2ListenerArn>) -> Self { self.0.set("ListenerArn", value.into_expr()); self }
+    pub fn conditions(self, value: impl Arg<Arr<listener_rule::RuleCondition>>) -> CfnListenerRuleProps<R0, Set, R2> { CfnListenerRuleProps(put(self.0, "Conditions", value.into_expr()), Phase) }
+    /// `ListenerArn`: `ElasticLoadBalancingV2ListenerArn`. Update: replacement.
+    pub fn listener_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2ListenerArn>) -> Self { Self(put(self.0, "ListenerArn", value.into_expr()), Phase) }
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> CfnListenerRuleProps<R0, R1, Set> { self.0.set("Priority", value.into_expr()); CfnListenerRuleProps(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> CfnListenerRuleProps<R0, R1, Set> { CfnListenerRuleProps(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Transforms`: list of `Transform`. Update: in place.
-    pub fn transforms(mut self, value: impl Arg<Arr<listener_rule::Transform>>) -> Self { self.0.set("Transforms", value.into_expr()); self }
+    pub fn transforms(self, value: impl Arg<Arr<listener_rule::Transform>>) -> Self { Self(put(self.0, "Transforms", value.into_expr()), Phase) }
 }
 impl Done for CfnListenerRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticLoadBalancingV2::ListenerRule`.
 pub mod listener_rule {
 use crate::cfn::support::*;
 /// The property type `Action` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Action<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Action<R0 = Set>(Bag, Phase<(R0,)>);
 impl Action {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Action<super::missing::Type> { Action(Bag::default(), Phase) }
+    pub fn new() -> Action<Missing<super::required::Type>> { Action(Bag::default(), Phase) }
 }
 impl<R0> Action<R0> {
     /// `AuthenticateCognitoConfig`: `AuthenticateCognitoConfig`. Update: in place.
-    pub fn authenticate_cognito_config(mut self, value: impl Arg<AuthenticateCognitoConfig>) -> Self { self.0.set("AuthenticateCognitoConfig", value.into_expr()); self }
+    pub fn authenticate_cognito_config(self, value: impl Arg<AuthenticateCognitoConfig>) -> Self { Self(put(self.0, "AuthenticateCognitoConfig", value.into_expr()), Phase) }
     /// `AuthenticateOidcConfig`: `AuthenticateOidcConfig`. Update: in place.
-    pub fn authenticate_oidc_config(mut self, value: impl Arg<AuthenticateOidcConfig>) -> Self { self.0.set("AuthenticateOidcConfig", value.into_expr()); self }
+    pub fn authenticate_oidc_config(self, value: impl Arg<AuthenticateOidcConfig>) -> Self { Self(put(self.0, "AuthenticateOidcConfig", value.into_expr()), Phase) }
     /// `FixedResponseConfig`: `FixedResponseConfig`. Update: in place.
-    pub fn fixed_response_config(mut self, value: impl Arg<FixedResponseConfig>) -> Self { self.0.set("FixedResponseConfig", value.into_expr()); self }
+    pub fn fixed_response_config(self, value: impl Arg<FixedResponseConfig>) -> Self { Self(put(self.0, "FixedResponseConfig", value.into_expr()), Phase) }
     /// `ForwardConfig`: `ForwardConfig`. Update: in place.
-    pub fn forward_config(mut self, value: impl Arg<ForwardConfig>) -> Self { self.0.set("ForwardConfig", value.into_expr()); self }
+    pub fn forward_config(self, value: impl Arg<ForwardConfig>) -> Self { Self(put(self.0, "ForwardConfig", value.into_expr()), Phase) }
     /// `JwtValidationConfig`: `JwtValidationConfig`. Update: in place.
-    pub fn jwt_validation_config(mut self, value: impl Arg<JwtValidationConfig>) -> Self { self.0.set("JwtValidationConfig", value.into_expr()); self }
+    pub fn jwt_validation_config(self, value: impl Arg<JwtValidationConfig>) -> Self { Self(put(self.0, "JwtValidationConfig", value.into_expr()), Phase) }
     /// `Order`: integer. Update: in place.
-    pub fn order(mut self, value: impl Arg<i64>) -> Self { self.0.set("Order", value.into_expr()); self }
+    pub fn order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Order", value.into_expr()), Phase) }
     /// `RedirectConfig`: `RedirectConfig`. Update: in place.
-    pub fn redirect_config(mut self, value: impl Arg<RedirectConfig>) -> Self { self.0.set("RedirectConfig", value.into_expr()); self }
-    /// `TargetGroupArn`: text. Update: in place.
-    pub fn target_group_arn(mut self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { self.0.set("TargetGroupArn", value.into_expr()); self }
+    pub fn redirect_config(self, value: impl Arg<RedirectConfig>) -> Self { Self(put(self.0, "RedirectConfig", value.into_expr()), Phase) }
+    /// `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`. Update: in place.
+    pub fn target_group_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { Self(put(self.0, "TargetGroupArn", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Action<Set> { self.0.set("Type", value.into_expr()); Action(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Action<Set> { Action(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthenticateCognitoConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticatecognitoconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthenticateCognitoConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct AuthenticateCognitoConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl AuthenticateCognitoConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuthenticateCognitoConfig<super::missing::UserPoolArn, super::missing::UserPoolClientId, super::missing::UserPoolDomain> { AuthenticateCognitoConfig(Bag::default(), Phase) }
+    pub fn new() -> AuthenticateCognitoConfig<Missing<super::required::UserPoolArn>, Missing<super::required::UserPoolClientId>, Missing<super::required::UserPoolDomain>> { AuthenticateCognitoConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AuthenticateCognitoConfig<R0, R1, R2> {
     /// `AuthenticationRequestExtraParams`: map of text. Update: in place.
-    pub fn authentication_request_extra_params(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AuthenticationRequestExtraParams", value.into_expr()); self }
+    pub fn authentication_request_extra_params(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AuthenticationRequestExtraParams", value.into_expr()), Phase) }
     /// `OnUnauthenticatedRequest`: text. Update: in place.
-    pub fn on_unauthenticated_request(mut self, value: impl Arg<str>) -> Self { self.0.set("OnUnauthenticatedRequest", value.into_expr()); self }
+    pub fn on_unauthenticated_request(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnUnauthenticatedRequest", value.into_expr()), Phase) }
     /// `Scope`: text. Update: in place.
-    pub fn scope(mut self, value: impl Arg<str>) -> Self { self.0.set("Scope", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
     /// `SessionCookieName`: text. Update: in place.
-    pub fn session_cookie_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SessionCookieName", value.into_expr()); self }
+    pub fn session_cookie_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionCookieName", value.into_expr()), Phase) }
     /// `SessionTimeout`: integer. Update: in place.
-    pub fn session_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("SessionTimeout", value.into_expr()); self }
-    /// `UserPoolArn`: text, required. Update: in place.
-    pub fn user_pool_arn(mut self, value: impl Arg<kind::CognitoUserPoolArn>) -> AuthenticateCognitoConfig<Set, R1, R2> { self.0.set("UserPoolArn", value.into_expr()); AuthenticateCognitoConfig(self.0, Phase) }
-    /// `UserPoolClientId`: text, required. Update: in place.
-    pub fn user_pool_client_id(mut self, value: impl Arg<kind::CognitoUserPoolClientClientId>) -> AuthenticateCognitoConfig<R0, Set, R2> { self.0.set("UserPoolClientId", value.into_expr()); AuthenticateCognitoConfig(self.0, Phase) }
+    pub fn session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SessionTimeout", value.into_expr()), Phase) }
+    /// `UserPoolArn`: `CognitoUserPoolArn`, required. Update: in place.
+    pub fn user_pool_arn(self, value: impl Arg<kind::CognitoUserPoolArn>) -> AuthenticateCognitoConfig<Set, R1, R2> { AuthenticateCognitoConfig(put(self.0, "UserPoolArn", value.into_expr()), Phase) }
+    /// `UserPoolClientId`: `CognitoUserPoolClientId`, required. Update: in place.
+    pub fn user_pool_client_id(self, value: impl Arg<kind::CognitoUserPoolClientId>) -> AuthenticateCognitoConfig<R0, Set, R2> { AuthenticateCognitoConfig(put(self.0, "UserPoolClientId", value.into_expr()), Phase) }
     /// `UserPoolDomain`: text, required. Update: in place.
-    pub fn user_pool_domain(mut self, value: impl Arg<str>) -> AuthenticateCognitoConfig<R0, R1, Set> { self.0.set("UserPoolDomain", value.into_expr()); AuthenticateCognitoConfig(self.0, Phase) }
+    pub fn user_pool_domain(self, value: impl Arg<str>) -> AuthenticateCognitoConfig<R0, R1, Set> { AuthenticateCognitoConfig(put(self.0, "UserPoolDomain", value.into_expr()), Phase) }
 }
 impl Done for AuthenticateCognitoConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthenticateOidcConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-authenticateoidcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthenticateOidcConfig<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct AuthenticateOidcConfig<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl AuthenticateOidcConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuthenticateOidcConfig<super::missing::AuthorizationEndpoint, super::missing::ClientId, super::missing::Issuer, super::missing::TokenEndpoint, super::missing::UserInfoEndpoint> { AuthenticateOidcConfig(Bag::default(), Phase) }
+    pub fn new() -> AuthenticateOidcConfig<Missing<super::required::AuthorizationEndpoint>, Missing<super::required::ClientId>, Missing<super::required::Issuer>, Missing<super::required::TokenEndpoint>, Missing<super::required::UserInfoEndpoint>> { AuthenticateOidcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> AuthenticateOidcConfig<R0, R1, R2, R3, R4> {
     /// `AuthenticationRequestExtraParams`: map of text. Update: in place.
-    pub fn authentication_request_extra_params(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AuthenticationRequestExtraParams", value.into_expr()); self }
+    pub fn authentication_request_extra_params(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AuthenticationRequestExtraParams", value.into_expr()), Phase) }
     /// `AuthorizationEndpoint`: text, required. Update: in place.
-    pub fn authorization_endpoint(mut self, value: impl Arg<str>) -> AuthenticateOidcConfig<Set, R1, R2, R3, R4> { self.0.set("AuthorizationEndpoint", value.into_expr()); AuthenticateOidcConfig(self.0, Phase) }
+    pub fn authorization_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<Set, R1, R2, R3, R4> { AuthenticateOidcConfig(put(self.0, "AuthorizationEndpoint", value.into_expr()), Phase) }
     /// `ClientId`: text, required. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, Set, R2, R3, R4> { self.0.set("ClientId", value.into_expr()); AuthenticateOidcConfig(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, Set, R2, R3, R4> { AuthenticateOidcConfig(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `ClientSecret`: text. Update: in place.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientSecret", value.into_expr()); self }
+    pub fn client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr()), Phase) }
     /// `Issuer`: text, required. Update: in place.
-    pub fn issuer(mut self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, Set, R3, R4> { self.0.set("Issuer", value.into_expr()); AuthenticateOidcConfig(self.0, Phase) }
+    pub fn issuer(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, Set, R3, R4> { AuthenticateOidcConfig(put(self.0, "Issuer", value.into_expr()), Phase) }
     /// `OnUnauthenticatedRequest`: text. Update: in place.
-    pub fn on_unauthenticated_request(mut self, value: impl Arg<str>) -> Self { self.0.set("OnUnauthenticatedRequest", value.into_expr()); self }
+    pub fn on_unauthenticated_request(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OnUnauthenticatedRequest", value.into_expr()), Phase) }
     /// `Scope`: text. Update: in place.
-    pub fn scope(mut self, value: impl Arg<str>) -> Self { self.0.set("Scope", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
     /// `SessionCookieName`: text. Update: in place.
-    pub fn session_cookie_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SessionCookieName", value.into_expr()); self }
+    pub fn session_cookie_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionCookieName", value.into_expr()), Phase) }
     /// `SessionTimeout`: integer. Update: in place.
-    pub fn session_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("SessionTimeout", value.into_expr()); self }
+    pub fn session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SessionTimeout", value.into_expr()), Phase) }
     /// `TokenEndpoint`: text, required. Update: in place.
-    pub fn token_endpoint(mut self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, R2, Set, R4> { self.0.set("TokenEndpoint", value.into_expr()); AuthenticateOidcConfig(self.0, Phase) }
+    pub fn token_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, R2, Set, R4> { AuthenticateOidcConfig(put(self.0, "TokenEndpoint", value.into_expr()), Phase) }
     /// `UseExistingClientSecret`: boolean. Update: in place.
-    pub fn use_existing_client_secret(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseExistingClientSecret", value.into_expr()); self }
+    pub fn use_existing_client_secret(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseExistingClientSecret", value.into_expr()), Phase) }
     /// `UserInfoEndpoint`: text, required. Update: in place.
-    pub fn user_info_endpoint(mut self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, R2, R3, Set> { self.0.set("UserInfoEndpoint", value.into_expr()); AuthenticateOidcConfig(self.0, Phase) }
+    pub fn user_info_endpoint(self, value: impl Arg<str>) -> AuthenticateOidcConfig<R0, R1, R2, R3, Set> { AuthenticateOidcConfig(put(self.0, "UserInfoEndpoint", value.into_expr()), Phase) }
 }
 impl Done for AuthenticateOidcConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FixedResponseConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-fixedresponseconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FixedResponseConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FixedResponseConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl FixedResponseConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FixedResponseConfig<super::missing::StatusCode> { FixedResponseConfig(Bag::default(), Phase) }
+    pub fn new() -> FixedResponseConfig<Missing<super::required::StatusCode>> { FixedResponseConfig(Bag::default(), Phase) }
 }
 impl<R0> FixedResponseConfig<R0> {
     /// `ContentType`: text. Update: in place.
-    pub fn content_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ContentType", value.into_expr()); self }
+    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr()), Phase) }
     /// `MessageBody`: text. Update: in place.
-    pub fn message_body(mut self, value: impl Arg<str>) -> Self { self.0.set("MessageBody", value.into_expr()); self }
+    pub fn message_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageBody", value.into_expr()), Phase) }
     /// `StatusCode`: text, required. Update: in place.
-    pub fn status_code(mut self, value: impl Arg<str>) -> FixedResponseConfig<Set> { self.0.set("StatusCode", value.into_expr()); FixedResponseConfig(self.0, Phase) }
+    pub fn status_code(self, value: impl Arg<str>) -> FixedResponseConfig<Set> { FixedResponseConfig(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for FixedResponseConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ForwardConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-forwardconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ForwardConfig(Bag);
+#[must_use] pub struct ForwardConfig(Bag);
 impl ForwardConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetGroupStickinessConfig`: `TargetGroupStickinessConfig`. Update: in place.
-    pub fn target_group_stickiness_config(mut self, value: impl Arg<TargetGroupStickinessConfig>) -> Self { self.0.set("TargetGroupStickinessConfig", value.into_expr()); self }
+    pub fn target_group_stickiness_config(self, value: impl Arg<TargetGroupStickinessConfig>) -> Self { Self(put(self.0, "TargetGroupStickinessConfig", value.into_expr())) }
     /// `TargetGroups`: list of `TargetGroupTuple`. Update: in place.
-    pub fn target_groups(mut self, value: impl Arg<Arr<TargetGroupTuple>>) -> Self { self.0.set("TargetGroups", value.into_expr()); self }
+    pub fn target_groups(self, value: impl Arg<Arr<TargetGroupTuple>>) -> Self { Self(put(self.0, "TargetGroups", value.into_expr())) }
 }
 impl Done for ForwardConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostHeaderConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-hostheaderconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HostHeaderConfig(Bag);
+#[must_use] pub struct HostHeaderConfig(Bag);
 impl HostHeaderConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RegexValues`: list of text. Update: in place.
-    pub fn regex_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("RegexValues", value.into_expr()); self }
+    pub fn regex_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegexValues", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for HostHeaderConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpHeaderConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-httpheaderconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpHeaderConfig(Bag);
+#[must_use] pub struct HttpHeaderConfig(Bag);
 impl HttpHeaderConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HttpHeaderName`: text. Update: in place.
-    pub fn http_header_name(mut self, value: impl Arg<str>) -> Self { self.0.set("HttpHeaderName", value.into_expr()); self }
+    pub fn http_header_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpHeaderName", value.into_expr())) }
     /// `RegexValues`: list of text. Update: in place.
-    pub fn regex_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("RegexValues", value.into_expr()); self }
+    pub fn regex_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegexValues", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for HttpHeaderConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpRequestMethodConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-httprequestmethodconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpRequestMethodConfig(Bag);
+#[must_use] pub struct HttpRequestMethodConfig(Bag);
 impl HttpRequestMethodConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for HttpRequestMethodConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JwtValidationActionAdditionalClaim` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-jwtvalidationactionadditionalclaim.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JwtValidationActionAdditionalClaim<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct JwtValidationActionAdditionalClaim<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl JwtValidationActionAdditionalClaim {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JwtValidationActionAdditionalClaim<super::missing::Format, super::missing::Name, super::missing::Values> { JwtValidationActionAdditionalClaim(Bag::default(), Phase) }
+    pub fn new() -> JwtValidationActionAdditionalClaim<Missing<super::required::Format>, Missing<super::required::Name>, Missing<super::required::Values>> { JwtValidationActionAdditionalClaim(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> JwtValidationActionAdditionalClaim<R0, R1, R2> {
     /// `Format`: text, required. Update: in place.
-    pub fn format(mut self, value: impl Arg<str>) -> JwtValidationActionAdditionalClaim<Set, R1, R2> { self.0.set("Format", value.into_expr()); JwtValidationActionAdditionalClaim(self.0, Phase) }
+    pub fn format(self, value: impl Arg<str>) -> JwtValidationActionAdditionalClaim<Set, R1, R2> { JwtValidationActionAdditionalClaim(put(self.0, "Format", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> JwtValidationActionAdditionalClaim<R0, Set, R2> { self.0.set("Name", value.into_expr()); JwtValidationActionAdditionalClaim(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> JwtValidationActionAdditionalClaim<R0, Set, R2> { JwtValidationActionAdditionalClaim(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> JwtValidationActionAdditionalClaim<R0, R1, Set> { self.0.set("Values", value.into_expr()); JwtValidationActionAdditionalClaim(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> JwtValidationActionAdditionalClaim<R0, R1, Set> { JwtValidationActionAdditionalClaim(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for JwtValidationActionAdditionalClaim { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JwtValidationConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-jwtvalidationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JwtValidationConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct JwtValidationConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl JwtValidationConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JwtValidationConfig<super::missing::Issuer, super::missing::JwksEndpoint> { JwtValidationConfig(Bag::default(), Phase) }
+    pub fn new() -> JwtValidationConfig<Missing<super::required::Issuer>, Missing<super::required::JwksEndpoint>> { JwtValidationConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> JwtValidationConfig<R0, R1> {
     /// `AdditionalClaims`: list of `JwtValidationActionAdditionalClaim`. Update: in place.
-    pub fn additional_claims(mut self, value: impl Arg<Arr<JwtValidationActionAdditionalClaim>>) -> Self { self.0.set("AdditionalClaims", value.into_expr()); self }
+    pub fn additional_claims(self, value: impl Arg<Arr<JwtValidationActionAdditionalClaim>>) -> Self { Self(put(self.0, "AdditionalClaims", value.into_expr()), Phase) }
     /// `Issuer`: text, required. Update: in place.
-    pub fn issuer(mut self, value: impl Arg<str>) -> JwtValidationConfig<Set, R1> { self.0.set("Issuer", value.into_expr()); JwtValidationConfig(self.0, Phase) }
+    pub fn issuer(self, value: impl Arg<str>) -> JwtValidationConfig<Set, R1> { JwtValidationConfig(put(self.0, "Issuer", value.into_expr()), Phase) }
     /// `JwksEndpoint`: text, required. Update: in place.
-    pub fn jwks_endpoint(mut self, value: impl Arg<str>) -> JwtValidationConfig<R0, Set> { self.0.set("JwksEndpoint", value.into_expr()); JwtValidationConfig(self.0, Phase) }
+    pub fn jwks_endpoint(self, value: impl Arg<str>) -> JwtValidationConfig<R0, Set> { JwtValidationConfig(put(self.0, "JwksEndpoint", value.into_expr()), Phase) }
 }
 impl Done for JwtValidationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PathPatternConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-pathpatternconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PathPatternConfig(Bag);
+#[must_use] pub struct PathPatternConfig(Bag);
 impl PathPatternConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RegexValues`: list of text. Update: in place.
-    pub fn regex_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("RegexValues", value.into_expr()); self }
+    pub fn regex_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegexValues", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for PathPatternConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryStringConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-querystringconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QueryStringConfig(Bag);
+#[must_use] pub struct QueryStringConfig(Bag);
 impl QueryStringConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Values`: list of `QueryStringKeyValue`. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<QueryStringKeyValue>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<QueryStringKeyValue>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for QueryStringConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryStringKeyValue` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-querystringkeyvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QueryStringKeyValue(Bag);
+#[must_use] pub struct QueryStringKeyValue(Bag);
 impl QueryStringKeyValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for QueryStringKeyValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedirectConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-redirectconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedirectConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RedirectConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl RedirectConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedirectConfig<super::missing::StatusCode> { RedirectConfig(Bag::default(), Phase) }
+    pub fn new() -> RedirectConfig<Missing<super::required::StatusCode>> { RedirectConfig(Bag::default(), Phase) }
 }
 impl<R0> RedirectConfig<R0> {
     /// `Host`: text. Update: in place.
-    pub fn host(mut self, value: impl Arg<str>) -> Self { self.0.set("Host", value.into_expr()); self }
+    pub fn host(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Host", value.into_expr()), Phase) }
     /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
     /// `Port`: text. Update: in place.
-    pub fn port(mut self, value: impl Arg<str>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
     /// `Protocol`: text. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<str>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `Query`: text. Update: in place.
-    pub fn query(mut self, value: impl Arg<str>) -> Self { self.0.set("Query", value.into_expr()); self }
+    pub fn query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Query", value.into_expr()), Phase) }
     /// `StatusCode`: text, required. Update: in place.
-    pub fn status_code(mut self, value: impl Arg<str>) -> RedirectConfig<Set> { self.0.set("StatusCode", value.into_expr()); RedirectConfig(self.0, Phase) }
+    pub fn status_code(self, value: impl Arg<str>) -> RedirectConfig<Set> { RedirectConfig(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for RedirectConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RewriteConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rewriteconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RewriteConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RewriteConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RewriteConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RewriteConfig<super::missing::Regex, super::missing::Replace> { RewriteConfig(Bag::default(), Phase) }
+    pub fn new() -> RewriteConfig<Missing<super::required::Regex>, Missing<super::required::Replace>> { RewriteConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> RewriteConfig<R0, R1> {
     /// `Regex`: text, required. Update: in place.
-    pub fn regex(mut self, value: impl Arg<str>) -> RewriteConfig<Set, R1> { self.0.set("Regex", value.into_expr()); RewriteConfig(self.0, Phase) }
+    pub fn regex(self, value: impl Arg<str>) -> RewriteConfig<Set, R1> { RewriteConfig(put(self.0, "Regex", value.into_expr()), Phase) }
     /// `Replace`: text, required. Update: in place.
-    pub fn replace(mut self, value: impl Arg<str>) -> RewriteConfig<R0, Set> { self.0.set("Replace", value.into_expr()); RewriteConfig(self.0, Phase) }
+    pub fn replace(self, value: impl Arg<str>) -> RewriteConfig<R0, Set> { RewriteConfig(put(self.0, "Replace", value.into_expr()), Phase) }
 }
 impl Done for RewriteConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RewriteConfigObject` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rewriteconfigobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RewriteConfigObject<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RewriteConfigObject<R0 = Set>(Bag, Phase<(R0,)>);
 impl RewriteConfigObject {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RewriteConfigObject<super::missing::Rewrites> { RewriteConfigObject(Bag::default(), Phase) }
+    pub fn new() -> RewriteConfigObject<Missing<super::required::Rewrites>> { RewriteConfigObject(Bag::default(), Phase) }
 }
 impl<R0> RewriteConfigObject<R0> {
     /// `Rewrites`: list of `RewriteConfig`, required. Update: in place.
-    pub fn rewrites(mut self, value: impl Arg<Arr<RewriteConfig>>) -> RewriteConfigObject<Set> { self.0.set("Rewrites", value.into_expr()); RewriteConfigObject(self.0, Phase) }
+    pub fn rewrites(self, value: impl Arg<Arr<RewriteConfig>>) -> RewriteConfigObject<Set> { RewriteConfigObject(put(self.0, "Rewrites", value.into_expr()), Phase) }
 }
 impl Done for RewriteConfigObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleCondition` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-rulecondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleCondition(Bag);
+#[must_use] pub struct RuleCondition(Bag);
 impl RuleCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Field`: text. Update: in place.
-    pub fn field(mut self, value: impl Arg<str>) -> Self { self.0.set("Field", value.into_expr()); self }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
     /// `HostHeaderConfig`: `HostHeaderConfig`. Update: in place.
-    pub fn host_header_config(mut self, value: impl Arg<HostHeaderConfig>) -> Self { self.0.set("HostHeaderConfig", value.into_expr()); self }
+    pub fn host_header_config(self, value: impl Arg<HostHeaderConfig>) -> Self { Self(put(self.0, "HostHeaderConfig", value.into_expr())) }
     /// `HttpHeaderConfig`: `HttpHeaderConfig`. Update: in place.
-    pub fn http_header_config(mut self, value: impl Arg<HttpHeaderConfig>) -> Self { self.0.set("HttpHeaderConfig", value.into_expr()); self }
+    pub fn http_header_config(self, value: impl Arg<HttpHeaderConfig>) -> Self { Self(put(self.0, "HttpHeaderConfig", value.into_expr())) }
     /// `HttpRequestMethodConfig`: `HttpRequestMethodConfig`. Update: in place.
-    pub fn http_request_method_config(mut self, value: impl Arg<HttpRequestMethodConfig>) -> Self { self.0.set("HttpRequestMethodConfig", value.into_expr()); self }
+    pub fn http_request_method_config(self, value: impl Arg<HttpRequestMethodConfig>) -> Self { Self(put(self.0, "HttpRequestMethodConfig", value.into_expr())) }
     /// `PathPatternConfig`: `PathPatternConfig`. Update: in place.
-    pub fn path_pattern_config(mut self, value: impl Arg<PathPatternConfig>) -> Self { self.0.set("PathPatternConfig", value.into_expr()); self }
+    pub fn path_pattern_config(self, value: impl Arg<PathPatternConfig>) -> Self { Self(put(self.0, "PathPatternConfig", value.into_expr())) }
     /// `QueryStringConfig`: `QueryStringConfig`. Update: in place.
-    pub fn query_string_config(mut self, value: impl Arg<QueryStringConfig>) -> Self { self.0.set("QueryStringConfig", value.into_expr()); self }
+    pub fn query_string_config(self, value: impl Arg<QueryStringConfig>) -> Self { Self(put(self.0, "QueryStringConfig", value.into_expr())) }
     /// `RegexValues`: list of text. Update: in place.
-    pub fn regex_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("RegexValues", value.into_expr()); self }
+    pub fn regex_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RegexValues", value.into_expr())) }
     /// `SourceIpConfig`: `SourceIpConfig`. Update: in place.
-    pub fn source_ip_config(mut self, value: impl Arg<SourceIpConfig>) -> Self { self.0.set("SourceIpConfig", value.into_expr()); self }
+    pub fn source_ip_config(self, value: impl Arg<SourceIpConfig>) -> Self { Self(put(self.0, "SourceIpConfig", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for RuleCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceIpConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-sourceipconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceIpConfig(Bag);
+#[must_use] pub struct SourceIpConfig(Bag);
 impl SourceIpConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IpAddressType`: text. Update: in place.
-    pub fn ip_address_type(mut self, value: impl Arg<str>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for SourceIpConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetGroupStickinessConfig` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-targetgroupstickinessconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetGroupStickinessConfig(Bag);
+#[must_use] pub struct TargetGroupStickinessConfig(Bag);
 impl TargetGroupStickinessConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationSeconds`: integer. Update: in place.
-    pub fn duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("DurationSeconds", value.into_expr()); self }
+    pub fn duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationSeconds", value.into_expr())) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for TargetGroupStickinessConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetGroupTuple` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-targetgrouptuple.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetGroupTuple(Bag);
+#[must_use] pub struct TargetGroupTuple(Bag);
 impl TargetGroupTuple {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `TargetGroupArn`: text. Update: in place.
-    pub fn target_group_arn(mut self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { self.0.set("TargetGroupArn", value.into_expr()); self }
+    /// `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`. Update: in place.
+    pub fn target_group_arn(self, value: impl Arg<kind::ElasticLoadBalancingV2TargetGroupArn>) -> Self { Self(put(self.0, "TargetGroupArn", value.into_expr())) }
     /// `Weight`: integer. Update: in place.
-    pub fn weight(mut self, value: impl Arg<i64>) -> Self { self.0.set("Weight", value.into_expr()); self }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr())) }
 }
 impl Done for TargetGroupTuple { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Transform` of `AWS::ElasticLoadBalancingV2::ListenerRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-listenerrule-transform.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Transform<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Transform<R0 = Set>(Bag, Phase<(R0,)>);
 impl Transform {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Transform<super::missing::Type> { Transform(Bag::default(), Phase) }
+    pub fn new() -> Transform<Missing<super::required::Type>> { Transform(Bag::default(), Phase) }
 }
 impl<R0> Transform<R0> {
     /// `HostHeaderRewriteConfig`: `RewriteConfigObject`. Update: in place.
-    pub fn host_header_rewrite_config(mut self, value: impl Arg<RewriteConfigObject>) -> Self { self.0.set("HostHeaderRewriteConfig", value.into_expr()); self }
+    pub fn host_header_rewrite_config(self, value: impl Arg<RewriteConfigObject>) -> Self { Self(put(self.0, "HostHeaderRewriteConfig", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Transform<Set> { self.0.set("Type", value.into_expr()); Transform(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Transform<Set> { Transform(put(self.0, "Type", value.into_expr()), Phase) }
     /// `UrlRewriteConfig`: `RewriteConfigObject`. Update: in place.
-    pub fn url_rewrite_config(mut self, value: impl Arg<RewriteConfigObject>) -> Self { self.0.set("UrlRewriteConfig", value.into_expr()); self }
+    pub fn url_rewrite_config(self, value: impl Arg<RewriteConfigObject>) -> Self { Self(put(self.0, "UrlRewriteConfig", value.into_expr()), Phase) }
 }
 impl Done for Transform { fn into_props(self) -> Bag { self.0 } }
 }
@@ -684,7 +684,7 @@ impl CfnLoadBalancer {
     pub fn attr_canonical_hosted_zone_id(&self) -> Val<str> { self.0.get_att("CanonicalHostedZoneID") }
     /// The attribute `DNSName`: text.
     pub fn attr_dns_name(&self) -> Val<str> { self.0.get_att("DNSName") }
-    /// The attribute `LoadBalancerArn`: text.
+    /// The attribute `LoadBalancerArn`: `ElasticLoadBalancingV2LoadBalancerArn`.
     pub fn attr_load_balancer_arn(&self) -> Val<kind::ElasticLoadBalancingV2LoadBalancerArn> { self.0.get_att("LoadBalancerArn") }
     /// The attribute `LoadBalancerFullName`: text.
     pub fn attr_load_balancer_full_name(&self) -> Val<str> { self.0.get_att("LoadBalancerFullName") }
@@ -695,82 +695,82 @@ impl CfnLoadBalancer {
 }
 impl Parent for CfnLoadBalancer { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElasticLoadBalancingV2::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-loadbalancer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLoadBalancerProps(Bag);
+#[must_use] pub struct CfnLoadBalancerProps(Bag);
 impl CfnLoadBalancerProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableCapacityReservationProvisionStabilize`: boolean. Update: in place.
-    pub fn enable_capacity_reservation_provision_stabilize(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableCapacityReservationProvisionStabilize", value.into_expr()); self }
+    pub fn enable_capacity_reservation_provision_stabilize(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableCapacityReservationProvisionStabilize", value.into_expr())) }
     /// `EnablePrefixForIpv6SourceNat`: text. Update: in place.
-    pub fn enable_prefix_for_ipv6_source_nat(mut self, value: impl Arg<str>) -> Self { self.0.set("EnablePrefixForIpv6SourceNat", value.into_expr()); self }
+    pub fn enable_prefix_for_ipv6_source_nat(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnablePrefixForIpv6SourceNat", value.into_expr())) }
     /// `EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic`: text. Update: in place.
-    pub fn enforce_security_group_inbound_rules_on_private_link_traffic(mut self, value: impl Arg<str>) -> Self { self.0.set("EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic", value.into_expr()); self }
+    pub fn enforce_security_group_inbound_rules_on_private_link_traffic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic", value.into_expr())) }
     /// `IpAddressType`: text. Update: in place.
-    pub fn ip_address_type(mut self, value: impl Arg<str>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
     /// `Ipv4IpamPoolId`: text. Update: in place.
-    pub fn ipv4_ipam_pool_id(mut self, value: impl Arg<str>) -> Self { self.0.set("Ipv4IpamPoolId", value.into_expr()); self }
+    pub fn ipv4_ipam_pool_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv4IpamPoolId", value.into_expr())) }
     /// `LoadBalancerAttributes`: list of `LoadBalancerAttribute`. Update: in place.
-    pub fn load_balancer_attributes(mut self, value: impl Arg<Arr<load_balancer::LoadBalancerAttribute>>) -> Self { self.0.set("LoadBalancerAttributes", value.into_expr()); self }
+    pub fn load_balancer_attributes(self, value: impl Arg<Arr<load_balancer::LoadBalancerAttribute>>) -> Self { Self(put(self.0, "LoadBalancerAttributes", value.into_expr())) }
     /// `MinimumLoadBalancerCapacity`: `MinimumLoadBalancerCapacity`. Update: in place.
-    pub fn minimum_load_balancer_capacity(mut self, value: impl Arg<load_balancer::MinimumLoadBalancerCapacity>) -> Self { self.0.set("MinimumLoadBalancerCapacity", value.into_expr()); self }
+    pub fn minimum_load_balancer_capacity(self, value: impl Arg<load_balancer::MinimumLoadBalancerCapacity>) -> Self { Self(put(self.0, "MinimumLoadBalancerCapacity", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Scheme`: text. Update: replacement.
-    pub fn scheme(mut self, value: impl Arg<str>) -> Self { self.0.set("Scheme", value.into_expr()); self }
-    /// `SecurityGroups`: list of text. Update: in place.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroups", value.into_expr()); self }
+    pub fn scheme(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scheme", value.into_expr())) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr())) }
     /// `SubnetMappings`: list of `SubnetMapping`. Update: in place.
-    pub fn subnet_mappings(mut self, value: impl Arg<Arr<load_balancer::SubnetMapping>>) -> Self { self.0.set("SubnetMappings", value.into_expr()); self }
-    /// `Subnets`: list of text. Update: in place.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { self.0.set("Subnets", value.into_expr()); self }
+    pub fn subnet_mappings(self, value: impl Arg<Arr<load_balancer::SubnetMapping>>) -> Self { Self(put(self.0, "SubnetMappings", value.into_expr())) }
+    /// `Subnets`: list of `Ec2SubnetId`. Update: in place.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "Subnets", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for CfnLoadBalancerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticLoadBalancingV2::LoadBalancer`.
 pub mod load_balancer {
 use crate::cfn::support::*;
 /// The property type `LoadBalancerAttribute` of `AWS::ElasticLoadBalancingV2::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-loadbalancer-loadbalancerattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoadBalancerAttribute(Bag);
+#[must_use] pub struct LoadBalancerAttribute(Bag);
 impl LoadBalancerAttribute {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
-    /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
+    /// `Value`: `S3BucketName`. Update: in place.
+    pub fn value(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for LoadBalancerAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MinimumLoadBalancerCapacity` of `AWS::ElasticLoadBalancingV2::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-loadbalancer-minimumloadbalancercapacity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MinimumLoadBalancerCapacity<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MinimumLoadBalancerCapacity<R0 = Set>(Bag, Phase<(R0,)>);
 impl MinimumLoadBalancerCapacity {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MinimumLoadBalancerCapacity<super::missing::CapacityUnits> { MinimumLoadBalancerCapacity(Bag::default(), Phase) }
+    pub fn new() -> MinimumLoadBalancerCapacity<Missing<super::required::CapacityUnits>> { MinimumLoadBalancerCapacity(Bag::default(), Phase) }
 }
 impl<R0> MinimumLoadBalancerCapacity<R0> {
     /// `CapacityUnits`: integer, required. Update: in place.
-    pub fn capacity_units(mut self, value: impl Arg<i64>) -> MinimumLoadBalancerCapacity<Set> { self.0.set("CapacityUnits", value.into_expr()); MinimumLoadBalancerCapacity(self.0, Phase) }
+    pub fn capacity_units(self, value: impl Arg<i64>) -> MinimumLoadBalancerCapacity<Set> { MinimumLoadBalancerCapacity(put(self.0, "CapacityUnits", value.into_expr()), Phase) }
 }
 impl Done for MinimumLoadBalancerCapacity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubnetMapping` of `AWS::ElasticLoadBalancingV2::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-loadbalancer-subnetmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubnetMapping<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SubnetMapping<R0 = Set>(Bag, Phase<(R0,)>);
 impl SubnetMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SubnetMapping<super::missing::SubnetId> { SubnetMapping(Bag::default(), Phase) }
+    pub fn new() -> SubnetMapping<Missing<super::required::SubnetId>> { SubnetMapping(Bag::default(), Phase) }
 }
 impl<R0> SubnetMapping<R0> {
     /// `AllocationId`: text. Update: in place.
-    pub fn allocation_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AllocationId", value.into_expr()); self }
+    pub fn allocation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationId", value.into_expr()), Phase) }
     /// `IPv6Address`: text. Update: in place.
-    pub fn ipv6_address(mut self, value: impl Arg<str>) -> Self { self.0.set("IPv6Address", value.into_expr()); self }
+    pub fn ipv6_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IPv6Address", value.into_expr()), Phase) }
     /// `PrivateIPv4Address`: text. Update: in place.
-    pub fn private_ipv4_address(mut self, value: impl Arg<str>) -> Self { self.0.set("PrivateIPv4Address", value.into_expr()); self }
+    pub fn private_ipv4_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateIPv4Address", value.into_expr()), Phase) }
     /// `SourceNatIpv6Prefix`: text. Update: in place.
-    pub fn source_nat_ipv6_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceNatIpv6Prefix", value.into_expr()); self }
-    /// `SubnetId`: text, required. Update: in place.
-    pub fn subnet_id(mut self, value: impl Arg<kind::Ec2SubnetId>) -> SubnetMapping<Set> { self.0.set("SubnetId", value.into_expr()); SubnetMapping(self.0, Phase) }
+    pub fn source_nat_ipv6_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceNatIpv6Prefix", value.into_expr()), Phase) }
+    /// `SubnetId`: `Ec2SubnetId`, required. Update: in place.
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> SubnetMapping<Set> { SubnetMapping(put(self.0, "SubnetId", value.into_expr()), Phase) }
 }
 impl Done for SubnetMapping { fn into_props(self) -> Bag { self.0 } }
 }
@@ -785,7 +785,7 @@ impl CfnTargetGroup {
     pub fn reference(&self) -> Val<kind::ElasticLoadBalancingV2TargetGroupArn> { self.0.reference() }
     /// The attribute `LoadBalancerArns`: list of text.
     pub fn attr_load_balancer_arns(&self) -> Val<Arr<str>> { self.0.get_att("LoadBalancerArns") }
-    /// The attribute `TargetGroupArn`: text.
+    /// The attribute `TargetGroupArn`: `ElasticLoadBalancingV2TargetGroupArn`.
     pub fn attr_target_group_arn(&self) -> Val<kind::ElasticLoadBalancingV2TargetGroupArn> { self.0.get_att("TargetGroupArn") }
     /// The attribute `TargetGroupFullName`: text.
     pub fn attr_target_group_full_name(&self) -> Val<str> { self.0.get_att("TargetGroupFullName") }
@@ -794,92 +794,92 @@ impl CfnTargetGroup {
 }
 impl Parent for CfnTargetGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElasticLoadBalancingV2::TargetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-targetgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTargetGroupProps(Bag);
+#[must_use] pub struct CfnTargetGroupProps(Bag);
 impl CfnTargetGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HealthCheckEnabled`: boolean. Update: in place.
-    pub fn health_check_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("HealthCheckEnabled", value.into_expr()); self }
+    pub fn health_check_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HealthCheckEnabled", value.into_expr())) }
     /// `HealthCheckIntervalSeconds`: integer. Update: in place.
-    pub fn health_check_interval_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("HealthCheckIntervalSeconds", value.into_expr()); self }
+    pub fn health_check_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckIntervalSeconds", value.into_expr())) }
     /// `HealthCheckPath`: text. Update: in place.
-    pub fn health_check_path(mut self, value: impl Arg<str>) -> Self { self.0.set("HealthCheckPath", value.into_expr()); self }
+    pub fn health_check_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPath", value.into_expr())) }
     /// `HealthCheckPort`: text. Update: in place.
-    pub fn health_check_port(mut self, value: impl Arg<str>) -> Self { self.0.set("HealthCheckPort", value.into_expr()); self }
+    pub fn health_check_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPort", value.into_expr())) }
     /// `HealthCheckProtocol`: text. Update: in place.
-    pub fn health_check_protocol(mut self, value: impl Arg<str>) -> Self { self.0.set("HealthCheckProtocol", value.into_expr()); self }
+    pub fn health_check_protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckProtocol", value.into_expr())) }
     /// `HealthCheckTimeoutSeconds`: integer. Update: in place.
-    pub fn health_check_timeout_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("HealthCheckTimeoutSeconds", value.into_expr()); self }
+    pub fn health_check_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckTimeoutSeconds", value.into_expr())) }
     /// `HealthyThresholdCount`: integer. Update: in place.
-    pub fn healthy_threshold_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("HealthyThresholdCount", value.into_expr()); self }
+    pub fn healthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyThresholdCount", value.into_expr())) }
     /// `IpAddressType`: text. Update: replacement.
-    pub fn ip_address_type(mut self, value: impl Arg<str>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
     /// `Matcher`: `Matcher`. Update: in place.
-    pub fn matcher(mut self, value: impl Arg<target_group::Matcher>) -> Self { self.0.set("Matcher", value.into_expr()); self }
+    pub fn matcher(self, value: impl Arg<target_group::Matcher>) -> Self { Self(put(self.0, "Matcher", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Port`: integer. Update: replacement.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `Protocol`: text. Update: replacement.
-    pub fn protocol(mut self, value: impl Arg<str>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
     /// `ProtocolVersion`: text. Update: replacement.
-    pub fn protocol_version(mut self, value: impl Arg<str>) -> Self { self.0.set("ProtocolVersion", value.into_expr()); self }
+    pub fn protocol_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtocolVersion", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `TargetControlPort`: integer. Update: in place.
-    pub fn target_control_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("TargetControlPort", value.into_expr()); self }
+    pub fn target_control_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetControlPort", value.into_expr())) }
     /// `TargetGroupAttributes`: list of `TargetGroupAttribute`. Update: in place.
-    pub fn target_group_attributes(mut self, value: impl Arg<Arr<target_group::TargetGroupAttribute>>) -> Self { self.0.set("TargetGroupAttributes", value.into_expr()); self }
+    pub fn target_group_attributes(self, value: impl Arg<Arr<target_group::TargetGroupAttribute>>) -> Self { Self(put(self.0, "TargetGroupAttributes", value.into_expr())) }
     /// `TargetType`: text. Update: replacement.
-    pub fn target_type(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetType", value.into_expr()); self }
+    pub fn target_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetType", value.into_expr())) }
     /// `Targets`: list of `TargetDescription`. Update: in place.
-    pub fn targets(mut self, value: impl Arg<Arr<target_group::TargetDescription>>) -> Self { self.0.set("Targets", value.into_expr()); self }
+    pub fn targets(self, value: impl Arg<Arr<target_group::TargetDescription>>) -> Self { Self(put(self.0, "Targets", value.into_expr())) }
     /// `UnhealthyThresholdCount`: integer. Update: in place.
-    pub fn unhealthy_threshold_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("UnhealthyThresholdCount", value.into_expr()); self }
-    /// `VpcId`: text. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> Self { self.0.set("VpcId", value.into_expr()); self }
+    pub fn unhealthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnhealthyThresholdCount", value.into_expr())) }
+    /// `VpcId`: `Ec2VpcId`. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for CfnTargetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticLoadBalancingV2::TargetGroup`.
 pub mod target_group {
 use crate::cfn::support::*;
 /// The property type `Matcher` of `AWS::ElasticLoadBalancingV2::TargetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-targetgroup-matcher.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Matcher(Bag);
+#[must_use] pub struct Matcher(Bag);
 impl Matcher {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GrpcCode`: text. Update: in place.
-    pub fn grpc_code(mut self, value: impl Arg<str>) -> Self { self.0.set("GrpcCode", value.into_expr()); self }
+    pub fn grpc_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GrpcCode", value.into_expr())) }
     /// `HttpCode`: text. Update: in place.
-    pub fn http_code(mut self, value: impl Arg<str>) -> Self { self.0.set("HttpCode", value.into_expr()); self }
+    pub fn http_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpCode", value.into_expr())) }
 }
 impl Done for Matcher { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetDescription` of `AWS::ElasticLoadBalancingV2::TargetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-targetgroup-targetdescription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetDescription<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TargetDescription<R0 = Set>(Bag, Phase<(R0,)>);
 impl TargetDescription {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetDescription<super::missing::Id> { TargetDescription(Bag::default(), Phase) }
+    pub fn new() -> TargetDescription<Missing<super::required::Id>> { TargetDescription(Bag::default(), Phase) }
 }
 impl<R0> TargetDescription<R0> {
     /// `AvailabilityZone`: text. Update: in place.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> TargetDescription<Set> { self.0.set("Id", value.into_expr()); TargetDescription(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> TargetDescription<Set> { TargetDescription(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
     /// `QuicServerId`: text. Update: in place.
-    pub fn quic_server_id(mut self, value: impl Arg<str>) -> Self { self.0.set("QuicServerId", value.into_expr()); self }
+    pub fn quic_server_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuicServerId", value.into_expr()), Phase) }
 }
 impl Done for TargetDescription { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetGroupAttribute` of `AWS::ElasticLoadBalancingV2::TargetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-targetgroup-targetgroupattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetGroupAttribute(Bag);
+#[must_use] pub struct TargetGroupAttribute(Bag);
 impl TargetGroupAttribute {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for TargetGroupAttribute { fn into_props(self) -> Bag { self.0 } }
 }
@@ -896,25 +896,25 @@ impl CfnTrustStore {
     pub fn attr_number_of_ca_certificates(&self) -> Val<i64> { self.0.get_att("NumberOfCaCertificates") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TrustStoreArn`: text.
+    /// The attribute `TrustStoreArn`: `OtherArn`.
     pub fn attr_trust_store_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TrustStoreArn") }
 }
 impl Parent for CfnTrustStore { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElasticLoadBalancingV2::TrustStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststore.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTrustStoreProps(Bag);
+#[must_use] pub struct CfnTrustStoreProps(Bag);
 impl CfnTrustStoreProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CaCertificatesBundleS3Bucket`: text. Update: in place.
-    pub fn ca_certificates_bundle_s3_bucket(mut self, value: impl Arg<str>) -> Self { self.0.set("CaCertificatesBundleS3Bucket", value.into_expr()); self }
+    pub fn ca_certificates_bundle_s3_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaCertificatesBundleS3Bucket", value.into_expr())) }
     /// `CaCertificatesBundleS3Key`: text. Update: in place.
-    pub fn ca_certificates_bundle_s3_key(mut self, value: impl Arg<str>) -> Self { self.0.set("CaCertificatesBundleS3Key", value.into_expr()); self }
+    pub fn ca_certificates_bundle_s3_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaCertificatesBundleS3Key", value.into_expr())) }
     /// `CaCertificatesBundleS3ObjectVersion`: text. Update: in place.
-    pub fn ca_certificates_bundle_s3_object_version(mut self, value: impl Arg<str>) -> Self { self.0.set("CaCertificatesBundleS3ObjectVersion", value.into_expr()); self }
+    pub fn ca_certificates_bundle_s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaCertificatesBundleS3ObjectVersion", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnTrustStoreProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ElasticLoadBalancingV2::TrustStoreRevocation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststorerevocation.html)
@@ -933,49 +933,49 @@ impl CfnTrustStoreRevocation {
 }
 impl Parent for CfnTrustStoreRevocation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElasticLoadBalancingV2::TrustStoreRevocation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticloadbalancingv2-truststorerevocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTrustStoreRevocationProps(Bag);
+#[must_use] pub struct CfnTrustStoreRevocationProps(Bag);
 impl CfnTrustStoreRevocationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RevocationContents`: list of `RevocationContent`. Update: replacement.
-    pub fn revocation_contents(mut self, value: impl Arg<Arr<trust_store_revocation::RevocationContent>>) -> Self { self.0.set("RevocationContents", value.into_expr()); self }
+    pub fn revocation_contents(self, value: impl Arg<Arr<trust_store_revocation::RevocationContent>>) -> Self { Self(put(self.0, "RevocationContents", value.into_expr())) }
     /// `TrustStoreArn`: text. Update: replacement.
-    pub fn trust_store_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TrustStoreArn", value.into_expr()); self }
+    pub fn trust_store_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustStoreArn", value.into_expr())) }
 }
 impl Done for CfnTrustStoreRevocationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElasticLoadBalancingV2::TrustStoreRevocation`.
 pub mod trust_store_revocation {
 use crate::cfn::support::*;
 /// The property type `RevocationContent` of `AWS::ElasticLoadBalancingV2::TrustStoreRevocation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-truststorerevocation-revocationcontent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RevocationContent(Bag);
+#[must_use] pub struct RevocationContent(Bag);
 impl RevocationContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RevocationType`: text. Update: replacement.
-    pub fn revocation_type(mut self, value: impl Arg<str>) -> Self { self.0.set("RevocationType", value.into_expr()); self }
-    /// `S3Bucket`: text. Update: replacement.
-    pub fn s3_bucket(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("S3Bucket", value.into_expr()); self }
+    pub fn revocation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevocationType", value.into_expr())) }
+    /// `S3Bucket`: `S3BucketName`. Update: replacement.
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3Bucket", value.into_expr())) }
     /// `S3Key`: text. Update: replacement.
-    pub fn s3_key(mut self, value: impl Arg<str>) -> Self { self.0.set("S3Key", value.into_expr()); self }
+    pub fn s3_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Key", value.into_expr())) }
     /// `S3ObjectVersion`: text. Update: replacement.
-    pub fn s3_object_version(mut self, value: impl Arg<str>) -> Self { self.0.set("S3ObjectVersion", value.into_expr()); self }
+    pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value.into_expr())) }
 }
 impl Done for RevocationContent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrustStoreRevocation` of `AWS::ElasticLoadBalancingV2::TrustStoreRevocation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticloadbalancingv2-truststorerevocation-truststorerevocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrustStoreRevocation(Bag);
+#[must_use] pub struct TrustStoreRevocation(Bag);
 impl TrustStoreRevocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NumberOfRevokedEntries`: integer. Update: in place.
-    pub fn number_of_revoked_entries(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfRevokedEntries", value.into_expr()); self }
+    pub fn number_of_revoked_entries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfRevokedEntries", value.into_expr())) }
     /// `RevocationId`: text. Update: in place.
-    pub fn revocation_id(mut self, value: impl Arg<str>) -> Self { self.0.set("RevocationId", value.into_expr()); self }
+    pub fn revocation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevocationId", value.into_expr())) }
     /// `RevocationType`: text. Update: in place.
-    pub fn revocation_type(mut self, value: impl Arg<str>) -> Self { self.0.set("RevocationType", value.into_expr()); self }
+    pub fn revocation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevocationType", value.into_expr())) }
     /// `TrustStoreArn`: text. Update: in place.
-    pub fn trust_store_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TrustStoreArn", value.into_expr()); self }
+    pub fn trust_store_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustStoreArn", value.into_expr())) }
 }
 impl Done for TrustStoreRevocation { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Actions, AuthorizationEndpoint, CapacityUnits, Certificates, ClientId, Conditions, DefaultActions, Format, Id, Issuer, JwksEndpoint, ListenerArn, LoadBalancerArn, Name, Priority, Regex, Replace, Rewrites, StatusCode, SubnetId, TokenEndpoint, Type, UserInfoEndpoint, UserPoolArn, UserPoolClientId, UserPoolDomain, Values } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Actions, AuthorizationEndpoint, CapacityUnits, Certificates, ClientId, Conditions, DefaultActions, Format, Id, Issuer, JwksEndpoint, ListenerArn, LoadBalancerArn, Name, Priority, Regex, Replace, Rewrites, StatusCode, SubnetId, TokenEndpoint, Type, UserInfoEndpoint, UserPoolArn, UserPoolClientId, UserPoolDomain, Values } }

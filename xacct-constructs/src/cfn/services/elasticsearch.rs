@@ -13,7 +13,7 @@ impl CfnDomain {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDomainProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `DomainName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `DomainEndpoint`: text.
     pub fn attr_domain_endpoint(&self) -> Val<str> { self.0.get_att("DomainEndpoint") }
@@ -22,218 +22,218 @@ impl CfnDomain {
 }
 impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elasticsearch-domain.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDomainProps(Bag);
+#[must_use] pub struct CfnDomainProps(Bag);
 impl CfnDomainProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessPolicies`: JSON. Update: in place.
-    pub fn access_policies(mut self, value: impl Arg<Any>) -> Self { self.0.set("AccessPolicies", value.into_expr()); self }
+    pub fn access_policies(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AccessPolicies", value.into_expr())) }
     /// `AdvancedOptions`: map of text. Update: in place.
-    pub fn advanced_options(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AdvancedOptions", value.into_expr()); self }
+    pub fn advanced_options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdvancedOptions", value.into_expr())) }
     /// `AdvancedSecurityOptions`: `AdvancedSecurityOptionsInput`. Update: may replace.
-    pub fn advanced_security_options(mut self, value: impl Arg<domain::AdvancedSecurityOptionsInput>) -> Self { self.0.set("AdvancedSecurityOptions", value.into_expr()); self }
+    pub fn advanced_security_options(self, value: impl Arg<domain::AdvancedSecurityOptionsInput>) -> Self { Self(put(self.0, "AdvancedSecurityOptions", value.into_expr())) }
     /// `CognitoOptions`: `CognitoOptions`. Update: in place.
-    pub fn cognito_options(mut self, value: impl Arg<domain::CognitoOptions>) -> Self { self.0.set("CognitoOptions", value.into_expr()); self }
+    pub fn cognito_options(self, value: impl Arg<domain::CognitoOptions>) -> Self { Self(put(self.0, "CognitoOptions", value.into_expr())) }
     /// `DomainArn`: text. Update: in place.
-    pub fn domain_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainArn", value.into_expr()); self }
+    pub fn domain_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainArn", value.into_expr())) }
     /// `DomainEndpointOptions`: `DomainEndpointOptions`. Update: in place.
-    pub fn domain_endpoint_options(mut self, value: impl Arg<domain::DomainEndpointOptions>) -> Self { self.0.set("DomainEndpointOptions", value.into_expr()); self }
+    pub fn domain_endpoint_options(self, value: impl Arg<domain::DomainEndpointOptions>) -> Self { Self(put(self.0, "DomainEndpointOptions", value.into_expr())) }
     /// `DomainName`: text. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainName", value.into_expr()); self }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
     /// `EBSOptions`: `EBSOptions`. Update: in place.
-    pub fn ebs_options(mut self, value: impl Arg<domain::EBSOptions>) -> Self { self.0.set("EBSOptions", value.into_expr()); self }
+    pub fn ebs_options(self, value: impl Arg<domain::EBSOptions>) -> Self { Self(put(self.0, "EBSOptions", value.into_expr())) }
     /// `ElasticsearchClusterConfig`: `ElasticsearchClusterConfig`. Update: in place.
-    pub fn elasticsearch_cluster_config(mut self, value: impl Arg<domain::ElasticsearchClusterConfig>) -> Self { self.0.set("ElasticsearchClusterConfig", value.into_expr()); self }
+    pub fn elasticsearch_cluster_config(self, value: impl Arg<domain::ElasticsearchClusterConfig>) -> Self { Self(put(self.0, "ElasticsearchClusterConfig", value.into_expr())) }
     /// `ElasticsearchVersion`: text. Update: may replace.
-    pub fn elasticsearch_version(mut self, value: impl Arg<str>) -> Self { self.0.set("ElasticsearchVersion", value.into_expr()); self }
+    pub fn elasticsearch_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ElasticsearchVersion", value.into_expr())) }
     /// `EncryptionAtRestOptions`: `EncryptionAtRestOptions`. Update: may replace.
-    pub fn encryption_at_rest_options(mut self, value: impl Arg<domain::EncryptionAtRestOptions>) -> Self { self.0.set("EncryptionAtRestOptions", value.into_expr()); self }
+    pub fn encryption_at_rest_options(self, value: impl Arg<domain::EncryptionAtRestOptions>) -> Self { Self(put(self.0, "EncryptionAtRestOptions", value.into_expr())) }
     /// `LogPublishingOptions`: map of `LogPublishingOption`. Update: in place.
-    pub fn log_publishing_options(mut self, value: impl Arg<Dict<domain::LogPublishingOption>>) -> Self { self.0.set("LogPublishingOptions", value.into_expr()); self }
+    pub fn log_publishing_options(self, value: impl Arg<Dict<domain::LogPublishingOption>>) -> Self { Self(put(self.0, "LogPublishingOptions", value.into_expr())) }
     /// `NodeToNodeEncryptionOptions`: `NodeToNodeEncryptionOptions`. Update: may replace.
-    pub fn node_to_node_encryption_options(mut self, value: impl Arg<domain::NodeToNodeEncryptionOptions>) -> Self { self.0.set("NodeToNodeEncryptionOptions", value.into_expr()); self }
+    pub fn node_to_node_encryption_options(self, value: impl Arg<domain::NodeToNodeEncryptionOptions>) -> Self { Self(put(self.0, "NodeToNodeEncryptionOptions", value.into_expr())) }
     /// `SnapshotOptions`: `SnapshotOptions`. Update: in place.
-    pub fn snapshot_options(mut self, value: impl Arg<domain::SnapshotOptions>) -> Self { self.0.set("SnapshotOptions", value.into_expr()); self }
+    pub fn snapshot_options(self, value: impl Arg<domain::SnapshotOptions>) -> Self { Self(put(self.0, "SnapshotOptions", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `VPCOptions`: `VPCOptions`. Update: in place.
-    pub fn vpc_options(mut self, value: impl Arg<domain::VPCOptions>) -> Self { self.0.set("VPCOptions", value.into_expr()); self }
+    pub fn vpc_options(self, value: impl Arg<domain::VPCOptions>) -> Self { Self(put(self.0, "VPCOptions", value.into_expr())) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Elasticsearch::Domain`.
 pub mod domain {
 use crate::cfn::support::*;
 /// The property type `AdvancedSecurityOptionsInput` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-advancedsecurityoptionsinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdvancedSecurityOptionsInput(Bag);
+#[must_use] pub struct AdvancedSecurityOptionsInput(Bag);
 impl AdvancedSecurityOptionsInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnonymousAuthEnabled`: boolean. Update: may replace.
-    pub fn anonymous_auth_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("AnonymousAuthEnabled", value.into_expr()); self }
+    pub fn anonymous_auth_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AnonymousAuthEnabled", value.into_expr())) }
     /// `Enabled`: boolean. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `InternalUserDatabaseEnabled`: boolean. Update: may replace.
-    pub fn internal_user_database_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("InternalUserDatabaseEnabled", value.into_expr()); self }
+    pub fn internal_user_database_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InternalUserDatabaseEnabled", value.into_expr())) }
     /// `MasterUserOptions`: `MasterUserOptions`. Update: may replace.
-    pub fn master_user_options(mut self, value: impl Arg<MasterUserOptions>) -> Self { self.0.set("MasterUserOptions", value.into_expr()); self }
+    pub fn master_user_options(self, value: impl Arg<MasterUserOptions>) -> Self { Self(put(self.0, "MasterUserOptions", value.into_expr())) }
 }
 impl Done for AdvancedSecurityOptionsInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CognitoOptions` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-cognitooptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CognitoOptions(Bag);
+#[must_use] pub struct CognitoOptions(Bag);
 impl CognitoOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `IdentityPoolId`: text. Update: in place.
-    pub fn identity_pool_id(mut self, value: impl Arg<str>) -> Self { self.0.set("IdentityPoolId", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn identity_pool_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityPoolId", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
     /// `UserPoolId`: text. Update: in place.
-    pub fn user_pool_id(mut self, value: impl Arg<str>) -> Self { self.0.set("UserPoolId", value.into_expr()); self }
+    pub fn user_pool_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserPoolId", value.into_expr())) }
 }
 impl Done for CognitoOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ColdStorageOptions` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-coldstorageoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ColdStorageOptions(Bag);
+#[must_use] pub struct ColdStorageOptions(Bag);
 impl ColdStorageOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for ColdStorageOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainEndpointOptions` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-domainendpointoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DomainEndpointOptions(Bag);
+#[must_use] pub struct DomainEndpointOptions(Bag);
 impl DomainEndpointOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomEndpoint`: text. Update: in place.
-    pub fn custom_endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomEndpoint", value.into_expr()); self }
+    pub fn custom_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEndpoint", value.into_expr())) }
     /// `CustomEndpointCertificateArn`: text. Update: in place.
-    pub fn custom_endpoint_certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomEndpointCertificateArn", value.into_expr()); self }
+    pub fn custom_endpoint_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEndpointCertificateArn", value.into_expr())) }
     /// `CustomEndpointEnabled`: boolean. Update: in place.
-    pub fn custom_endpoint_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("CustomEndpointEnabled", value.into_expr()); self }
+    pub fn custom_endpoint_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CustomEndpointEnabled", value.into_expr())) }
     /// `EnforceHTTPS`: boolean. Update: in place.
-    pub fn enforce_https(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnforceHTTPS", value.into_expr()); self }
+    pub fn enforce_https(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnforceHTTPS", value.into_expr())) }
     /// `TLSSecurityPolicy`: text. Update: in place.
-    pub fn tls_security_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("TLSSecurityPolicy", value.into_expr()); self }
+    pub fn tls_security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TLSSecurityPolicy", value.into_expr())) }
 }
 impl Done for DomainEndpointOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EBSOptions` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-ebsoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EBSOptions(Bag);
+#[must_use] pub struct EBSOptions(Bag);
 impl EBSOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EBSEnabled`: boolean. Update: in place.
-    pub fn ebs_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("EBSEnabled", value.into_expr()); self }
+    pub fn ebs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EBSEnabled", value.into_expr())) }
     /// `Iops`: integer. Update: in place.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
     /// `VolumeSize`: integer. Update: in place.
-    pub fn volume_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("VolumeSize", value.into_expr()); self }
+    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
     /// `VolumeType`: text. Update: in place.
-    pub fn volume_type(mut self, value: impl Arg<str>) -> Self { self.0.set("VolumeType", value.into_expr()); self }
+    pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
 }
 impl Done for EBSOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElasticsearchClusterConfig` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-elasticsearchclusterconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ElasticsearchClusterConfig(Bag);
+#[must_use] pub struct ElasticsearchClusterConfig(Bag);
 impl ElasticsearchClusterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ColdStorageOptions`: `ColdStorageOptions`. Update: in place.
-    pub fn cold_storage_options(mut self, value: impl Arg<ColdStorageOptions>) -> Self { self.0.set("ColdStorageOptions", value.into_expr()); self }
+    pub fn cold_storage_options(self, value: impl Arg<ColdStorageOptions>) -> Self { Self(put(self.0, "ColdStorageOptions", value.into_expr())) }
     /// `DedicatedMasterCount`: integer. Update: in place.
-    pub fn dedicated_master_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("DedicatedMasterCount", value.into_expr()); self }
+    pub fn dedicated_master_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DedicatedMasterCount", value.into_expr())) }
     /// `DedicatedMasterEnabled`: boolean. Update: in place.
-    pub fn dedicated_master_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DedicatedMasterEnabled", value.into_expr()); self }
+    pub fn dedicated_master_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DedicatedMasterEnabled", value.into_expr())) }
     /// `DedicatedMasterType`: text. Update: in place.
-    pub fn dedicated_master_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DedicatedMasterType", value.into_expr()); self }
+    pub fn dedicated_master_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DedicatedMasterType", value.into_expr())) }
     /// `InstanceCount`: integer. Update: in place.
-    pub fn instance_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("InstanceCount", value.into_expr()); self }
+    pub fn instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InstanceCount", value.into_expr())) }
     /// `InstanceType`: text. Update: in place.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceType", value.into_expr()); self }
+    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
     /// `WarmCount`: integer. Update: in place.
-    pub fn warm_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("WarmCount", value.into_expr()); self }
+    pub fn warm_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WarmCount", value.into_expr())) }
     /// `WarmEnabled`: boolean. Update: in place.
-    pub fn warm_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("WarmEnabled", value.into_expr()); self }
+    pub fn warm_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WarmEnabled", value.into_expr())) }
     /// `WarmType`: text. Update: in place.
-    pub fn warm_type(mut self, value: impl Arg<str>) -> Self { self.0.set("WarmType", value.into_expr()); self }
+    pub fn warm_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WarmType", value.into_expr())) }
     /// `ZoneAwarenessConfig`: `ZoneAwarenessConfig`. Update: in place.
-    pub fn zone_awareness_config(mut self, value: impl Arg<ZoneAwarenessConfig>) -> Self { self.0.set("ZoneAwarenessConfig", value.into_expr()); self }
+    pub fn zone_awareness_config(self, value: impl Arg<ZoneAwarenessConfig>) -> Self { Self(put(self.0, "ZoneAwarenessConfig", value.into_expr())) }
     /// `ZoneAwarenessEnabled`: boolean. Update: in place.
-    pub fn zone_awareness_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("ZoneAwarenessEnabled", value.into_expr()); self }
+    pub fn zone_awareness_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ZoneAwarenessEnabled", value.into_expr())) }
 }
 impl Done for ElasticsearchClusterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionAtRestOptions` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-encryptionatrestoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionAtRestOptions(Bag);
+#[must_use] pub struct EncryptionAtRestOptions(Bag);
 impl EncryptionAtRestOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: may replace.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
 }
 impl Done for EncryptionAtRestOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogPublishingOption` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-logpublishingoption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogPublishingOption(Bag);
+#[must_use] pub struct LogPublishingOption(Bag);
 impl LogPublishingOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogsLogGroupArn`: text. Update: in place.
-    pub fn cloud_watch_logs_log_group_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CloudWatchLogsLogGroupArn", value.into_expr()); self }
+    pub fn cloud_watch_logs_log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogsLogGroupArn", value.into_expr())) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for LogPublishingOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MasterUserOptions` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-masteruseroptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MasterUserOptions(Bag);
+#[must_use] pub struct MasterUserOptions(Bag);
 impl MasterUserOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MasterUserARN`: text. Update: may replace.
-    pub fn master_user_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("MasterUserARN", value.into_expr()); self }
+    pub fn master_user_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserARN", value.into_expr())) }
     /// `MasterUserName`: text. Update: may replace.
-    pub fn master_user_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MasterUserName", value.into_expr()); self }
+    pub fn master_user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserName", value.into_expr())) }
     /// `MasterUserPassword`: text. Update: may replace.
-    pub fn master_user_password(mut self, value: impl Arg<str>) -> Self { self.0.set("MasterUserPassword", value.into_expr()); self }
+    pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value.into_expr())) }
 }
 impl Done for MasterUserOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeToNodeEncryptionOptions` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-nodetonodeencryptionoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NodeToNodeEncryptionOptions(Bag);
+#[must_use] pub struct NodeToNodeEncryptionOptions(Bag);
 impl NodeToNodeEncryptionOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: may replace.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for NodeToNodeEncryptionOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnapshotOptions` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-snapshotoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnapshotOptions(Bag);
+#[must_use] pub struct SnapshotOptions(Bag);
 impl SnapshotOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutomatedSnapshotStartHour`: integer. Update: in place.
-    pub fn automated_snapshot_start_hour(mut self, value: impl Arg<i64>) -> Self { self.0.set("AutomatedSnapshotStartHour", value.into_expr()); self }
+    pub fn automated_snapshot_start_hour(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomatedSnapshotStartHour", value.into_expr())) }
 }
 impl Done for SnapshotOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VPCOptions` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-vpcoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VPCOptions(Bag);
+#[must_use] pub struct VPCOptions(Bag);
 impl VPCOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
     /// `SubnetIds`: list of text. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for VPCOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZoneAwarenessConfig` of `AWS::Elasticsearch::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elasticsearch-domain-zoneawarenessconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ZoneAwarenessConfig(Bag);
+#[must_use] pub struct ZoneAwarenessConfig(Bag);
 impl ZoneAwarenessConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZoneCount`: integer. Update: in place.
-    pub fn availability_zone_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("AvailabilityZoneCount", value.into_expr()); self }
+    pub fn availability_zone_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AvailabilityZoneCount", value.into_expr())) }
 }
 impl Done for ZoneAwarenessConfig { fn into_props(self) -> Bag { self.0 } }
 }

@@ -10,30 +10,30 @@ impl CfnDictionary {
     /// `AWS::ElementalInference::Dictionary`
     pub const TYPE: &'static str = "AWS::ElementalInference::Dictionary";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDictionaryProps<R0, R1>) -> Self where CfnDictionaryProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDictionaryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnDictionary { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElementalInference::Dictionary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-dictionary.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDictionaryProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDictionaryProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDictionaryProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDictionaryProps<missing::Language, missing::Name> { CfnDictionaryProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDictionaryProps<Missing<required::Language>, Missing<required::Name>> { CfnDictionaryProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDictionaryProps<R0, R1> {
     /// `Entries`: text. Update: in place.
-    pub fn entries(mut self, value: impl Arg<str>) -> Self { self.0.set("Entries", value.into_expr()); self }
+    pub fn entries(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Entries", value.into_expr()), Phase) }
     /// `Language`: `Language`, required. Update: in place.
-    pub fn language(mut self, value: impl Arg<dictionary::Language>) -> CfnDictionaryProps<Set, R1> { self.0.set("Language", value.into_expr()); CfnDictionaryProps(self.0, Phase) }
+    pub fn language(self, value: impl Arg<dictionary::Language>) -> CfnDictionaryProps<Set, R1> { CfnDictionaryProps(put(self.0, "Language", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDictionaryProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnDictionaryProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDictionaryProps<R0, Set> { CfnDictionaryProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDictionaryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElementalInference::Dictionary`.
@@ -48,10 +48,10 @@ impl CfnFeed {
     /// `AWS::ElementalInference::Feed`
     pub const TYPE: &'static str = "AWS::ElementalInference::Feed";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnFeedProps<R0, R1>) -> Self where CfnFeedProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFeedProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `DataEndpoints`: list of text.
     pub fn attr_data_endpoints(&self) -> Val<Arr<str>> { self.0.get_att("DataEndpoints") }
@@ -60,127 +60,127 @@ impl CfnFeed {
 }
 impl Parent for CfnFeed { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ElementalInference::Feed`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-elementalinference-feed.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFeedProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnFeedProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnFeedProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFeedProps<missing::Name, missing::Outputs> { CfnFeedProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFeedProps<Missing<required::Name>, Missing<required::Outputs>> { CfnFeedProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFeedProps<R0, R1> {
-    /// `AccessRoleArn`: text. Update: in place.
-    pub fn access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("AccessRoleArn", value.into_expr()); self }
+    /// `AccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "AccessRoleArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFeedProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnFeedProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFeedProps<Set, R1> { CfnFeedProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Outputs`: list of `GetOutput`, required. Update: in place.
-    pub fn outputs(mut self, value: impl Arg<Arr<feed::GetOutput>>) -> CfnFeedProps<R0, Set> { self.0.set("Outputs", value.into_expr()); CfnFeedProps(self.0, Phase) }
+    pub fn outputs(self, value: impl Arg<Arr<feed::GetOutput>>) -> CfnFeedProps<R0, Set> { CfnFeedProps(put(self.0, "Outputs", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFeedProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ElementalInference::Feed`.
 pub mod feed {
 use crate::cfn::support::*;
 /// The property type `AspectRatio` of `AWS::ElementalInference::Feed`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-aspectratio.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AspectRatio<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AspectRatio<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AspectRatio {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AspectRatio<super::missing::Height, super::missing::Width> { AspectRatio(Bag::default(), Phase) }
+    pub fn new() -> AspectRatio<Missing<super::required::Height>, Missing<super::required::Width>> { AspectRatio(Bag::default(), Phase) }
 }
 impl<R0, R1> AspectRatio<R0, R1> {
     /// `Height`: integer, required. Update: in place.
-    pub fn height(mut self, value: impl Arg<i64>) -> AspectRatio<Set, R1> { self.0.set("Height", value.into_expr()); AspectRatio(self.0, Phase) }
+    pub fn height(self, value: impl Arg<i64>) -> AspectRatio<Set, R1> { AspectRatio(put(self.0, "Height", value.into_expr()), Phase) }
     /// `Width`: integer, required. Update: in place.
-    pub fn width(mut self, value: impl Arg<i64>) -> AspectRatio<R0, Set> { self.0.set("Width", value.into_expr()); AspectRatio(self.0, Phase) }
+    pub fn width(self, value: impl Arg<i64>) -> AspectRatio<R0, Set> { AspectRatio(put(self.0, "Width", value.into_expr()), Phase) }
 }
 impl Done for AspectRatio { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClippingConfig` of `AWS::ElementalInference::Feed`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-clippingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClippingConfig(Bag);
+#[must_use] pub struct ClippingConfig(Bag);
 impl ClippingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CallbackMetadata`: text. Update: in place.
-    pub fn callback_metadata(mut self, value: impl Arg<str>) -> Self { self.0.set("CallbackMetadata", value.into_expr()); self }
+    pub fn callback_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CallbackMetadata", value.into_expr())) }
     /// `DataSourceConfiguration`: `DataSourceConfiguration`. Update: in place.
-    pub fn data_source_configuration(mut self, value: impl Arg<DataSourceConfiguration>) -> Self { self.0.set("DataSourceConfiguration", value.into_expr()); self }
+    pub fn data_source_configuration(self, value: impl Arg<DataSourceConfiguration>) -> Self { Self(put(self.0, "DataSourceConfiguration", value.into_expr())) }
 }
 impl Done for ClippingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CroppingConfig` of `AWS::ElementalInference::Feed`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-croppingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CroppingConfig(Bag);
+#[must_use] pub struct CroppingConfig(Bag);
 impl CroppingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TemplateGroups`: list of `TemplateGroup`. Update: in place.
-    pub fn template_groups(mut self, value: impl Arg<Arr<TemplateGroup>>) -> Self { self.0.set("TemplateGroups", value.into_expr()); self }
+    pub fn template_groups(self, value: impl Arg<Arr<TemplateGroup>>) -> Self { Self(put(self.0, "TemplateGroups", value.into_expr())) }
 }
 impl Done for CroppingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSourceConfiguration` of `AWS::ElementalInference::Feed`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-datasourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataSourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataSourceConfiguration<super::missing::FixtureId> { DataSourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DataSourceConfiguration<Missing<super::required::FixtureId>> { DataSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DataSourceConfiguration<R0> {
     /// `FixtureId`: text, required. Update: in place.
-    pub fn fixture_id(mut self, value: impl Arg<str>) -> DataSourceConfiguration<Set> { self.0.set("FixtureId", value.into_expr()); DataSourceConfiguration(self.0, Phase) }
+    pub fn fixture_id(self, value: impl Arg<str>) -> DataSourceConfiguration<Set> { DataSourceConfiguration(put(self.0, "FixtureId", value.into_expr()), Phase) }
 }
 impl Done for DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GetOutput` of `AWS::ElementalInference::Feed`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-getoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GetOutput<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct GetOutput<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl GetOutput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GetOutput<super::missing::Name, super::missing::OutputConfig, super::missing::Status> { GetOutput(Bag::default(), Phase) }
+    pub fn new() -> GetOutput<Missing<super::required::Name>, Missing<super::required::OutputConfig>, Missing<super::required::Status>> { GetOutput(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> GetOutput<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> GetOutput<Set, R1, R2> { self.0.set("Name", value.into_expr()); GetOutput(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> GetOutput<Set, R1, R2> { GetOutput(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OutputConfig`: `OutputConfig`, required. Update: in place.
-    pub fn output_config(mut self, value: impl Arg<OutputConfig>) -> GetOutput<R0, Set, R2> { self.0.set("OutputConfig", value.into_expr()); GetOutput(self.0, Phase) }
+    pub fn output_config(self, value: impl Arg<OutputConfig>) -> GetOutput<R0, Set, R2> { GetOutput(put(self.0, "OutputConfig", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> GetOutput<R0, R1, Set> { self.0.set("Status", value.into_expr()); GetOutput(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> GetOutput<R0, R1, Set> { GetOutput(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for GetOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputConfig` of `AWS::ElementalInference::Feed`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-outputconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputConfig(Bag);
+#[must_use] pub struct OutputConfig(Bag);
 impl OutputConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Clipping`: `ClippingConfig`. Update: in place.
-    pub fn clipping(mut self, value: impl Arg<ClippingConfig>) -> Self { self.0.set("Clipping", value.into_expr()); self }
+    pub fn clipping(self, value: impl Arg<ClippingConfig>) -> Self { Self(put(self.0, "Clipping", value.into_expr())) }
     /// `Cropping`: `CroppingConfig`. Update: in place.
-    pub fn cropping(mut self, value: impl Arg<CroppingConfig>) -> Self { self.0.set("Cropping", value.into_expr()); self }
+    pub fn cropping(self, value: impl Arg<CroppingConfig>) -> Self { Self(put(self.0, "Cropping", value.into_expr())) }
     /// `Subtitling`: `SubtitlingConfig`. Update: in place.
-    pub fn subtitling(mut self, value: impl Arg<SubtitlingConfig>) -> Self { self.0.set("Subtitling", value.into_expr()); self }
+    pub fn subtitling(self, value: impl Arg<SubtitlingConfig>) -> Self { Self(put(self.0, "Subtitling", value.into_expr())) }
 }
 impl Done for OutputConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubtitlingConfig` of `AWS::ElementalInference::Feed`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-subtitlingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubtitlingConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SubtitlingConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl SubtitlingConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SubtitlingConfig<super::missing::Language> { SubtitlingConfig(Bag::default(), Phase) }
+    pub fn new() -> SubtitlingConfig<Missing<super::required::Language>> { SubtitlingConfig(Bag::default(), Phase) }
 }
 impl<R0> SubtitlingConfig<R0> {
     /// `AspectRatio`: `AspectRatio`. Update: in place.
-    pub fn aspect_ratio(mut self, value: impl Arg<AspectRatio>) -> Self { self.0.set("AspectRatio", value.into_expr()); self }
+    pub fn aspect_ratio(self, value: impl Arg<AspectRatio>) -> Self { Self(put(self.0, "AspectRatio", value.into_expr()), Phase) }
     /// `Dictionary`: text. Update: in place.
-    pub fn dictionary(mut self, value: impl Arg<str>) -> Self { self.0.set("Dictionary", value.into_expr()); self }
+    pub fn dictionary(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Dictionary", value.into_expr()), Phase) }
     /// `Language`: `Language`, required. Update: in place.
-    pub fn language(mut self, value: impl Arg<Language>) -> SubtitlingConfig<Set> { self.0.set("Language", value.into_expr()); SubtitlingConfig(self.0, Phase) }
+    pub fn language(self, value: impl Arg<Language>) -> SubtitlingConfig<Set> { SubtitlingConfig(put(self.0, "Language", value.into_expr()), Phase) }
     /// `ProfanityFilter`: `ProfanityFilter`. Update: in place.
-    pub fn profanity_filter(mut self, value: impl Arg<ProfanityFilter>) -> Self { self.0.set("ProfanityFilter", value.into_expr()); self }
+    pub fn profanity_filter(self, value: impl Arg<ProfanityFilter>) -> Self { Self(put(self.0, "ProfanityFilter", value.into_expr()), Phase) }
 }
 impl Done for SubtitlingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateGroup` of `AWS::ElementalInference::Feed`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-elementalinference-feed-templategroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TemplateGroup<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TemplateGroup<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TemplateGroup {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TemplateGroup<super::missing::Name, super::missing::TemplateUris> { TemplateGroup(Bag::default(), Phase) }
+    pub fn new() -> TemplateGroup<Missing<super::required::Name>, Missing<super::required::TemplateUris>> { TemplateGroup(Bag::default(), Phase) }
 }
 impl<R0, R1> TemplateGroup<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> TemplateGroup<Set, R1> { self.0.set("Name", value.into_expr()); TemplateGroup(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> TemplateGroup<Set, R1> { TemplateGroup(put(self.0, "Name", value.into_expr()), Phase) }
     /// `TemplateUris`: list of text, required. Update: in place.
-    pub fn template_uris(mut self, value: impl Arg<Arr<str>>) -> TemplateGroup<R0, Set> { self.0.set("TemplateUris", value.into_expr()); TemplateGroup(self.0, Phase) }
+    pub fn template_uris(self, value: impl Arg<Arr<str>>) -> TemplateGroup<R0, Set> { TemplateGroup(put(self.0, "TemplateUris", value.into_expr()), Phase) }
 }
 impl Done for TemplateGroup { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Language` allows.
@@ -190,5 +190,5 @@ ProfanityFilter { Censor = "CENSOR", Disabled = "DISABLED", Drop = "DROP" } }
 values! { /// Texts that `Status` allows.
 Status { Disabled = "DISABLED", Enabled = "ENABLED" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { FixtureId, Height, Language, Name, OutputConfig, Outputs, Status, TemplateUris, Width } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { FixtureId, Height, Language, Name, OutputConfig, Outputs, Status, TemplateUris, Width } }

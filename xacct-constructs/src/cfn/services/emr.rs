@@ -10,7 +10,7 @@ impl CfnCluster {
     /// `AWS::EMR::Cluster`
     pub const TYPE: &'static str = "AWS::EMR::Cluster";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnClusterProps<R0, R1, R2, R3>) -> Self where CfnClusterProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -20,618 +20,618 @@ impl CfnCluster {
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-cluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClusterProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnClusterProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnClusterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnClusterProps<missing::Instances, missing::JobFlowRole, missing::Name, missing::ServiceRole> { CfnClusterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnClusterProps<Missing<required::Instances>, Missing<required::JobFlowRole>, Missing<required::Name>, Missing<required::ServiceRole>> { CfnClusterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnClusterProps<R0, R1, R2, R3> {
     /// `AdditionalInfo`: JSON. Update: replacement.
-    pub fn additional_info(mut self, value: impl Arg<Any>) -> Self { self.0.set("AdditionalInfo", value.into_expr()); self }
+    pub fn additional_info(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AdditionalInfo", value.into_expr()), Phase) }
     /// `Applications`: list of `Application`. Update: replacement.
-    pub fn applications(mut self, value: impl Arg<Arr<cluster::Application>>) -> Self { self.0.set("Applications", value.into_expr()); self }
+    pub fn applications(self, value: impl Arg<Arr<cluster::Application>>) -> Self { Self(put(self.0, "Applications", value.into_expr()), Phase) }
     /// `AutoScalingRole`: text. Update: replacement.
-    pub fn auto_scaling_role(mut self, value: impl Arg<str>) -> Self { self.0.set("AutoScalingRole", value.into_expr()); self }
+    pub fn auto_scaling_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoScalingRole", value.into_expr()), Phase) }
     /// `AutoTerminationPolicy`: `AutoTerminationPolicy`. Update: in place.
-    pub fn auto_termination_policy(mut self, value: impl Arg<cluster::AutoTerminationPolicy>) -> Self { self.0.set("AutoTerminationPolicy", value.into_expr()); self }
+    pub fn auto_termination_policy(self, value: impl Arg<cluster::AutoTerminationPolicy>) -> Self { Self(put(self.0, "AutoTerminationPolicy", value.into_expr()), Phase) }
     /// `BootstrapActions`: list of `BootstrapActionConfig`. Update: replacement.
-    pub fn bootstrap_actions(mut self, value: impl Arg<Arr<cluster::BootstrapActionConfig>>) -> Self { self.0.set("BootstrapActions", value.into_expr()); self }
+    pub fn bootstrap_actions(self, value: impl Arg<Arr<cluster::BootstrapActionConfig>>) -> Self { Self(put(self.0, "BootstrapActions", value.into_expr()), Phase) }
     /// `Configurations`: list of `Configuration`. Update: replacement.
-    pub fn configurations(mut self, value: impl Arg<Arr<cluster::Configuration>>) -> Self { self.0.set("Configurations", value.into_expr()); self }
+    pub fn configurations(self, value: impl Arg<Arr<cluster::Configuration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
     /// `CustomAmiId`: text. Update: replacement.
-    pub fn custom_ami_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomAmiId", value.into_expr()); self }
+    pub fn custom_ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomAmiId", value.into_expr()), Phase) }
     /// `EbsRootVolumeIops`: integer. Update: replacement.
-    pub fn ebs_root_volume_iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("EbsRootVolumeIops", value.into_expr()); self }
+    pub fn ebs_root_volume_iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EbsRootVolumeIops", value.into_expr()), Phase) }
     /// `EbsRootVolumeSize`: integer. Update: replacement.
-    pub fn ebs_root_volume_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("EbsRootVolumeSize", value.into_expr()); self }
+    pub fn ebs_root_volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EbsRootVolumeSize", value.into_expr()), Phase) }
     /// `EbsRootVolumeThroughput`: integer. Update: replacement.
-    pub fn ebs_root_volume_throughput(mut self, value: impl Arg<i64>) -> Self { self.0.set("EbsRootVolumeThroughput", value.into_expr()); self }
+    pub fn ebs_root_volume_throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EbsRootVolumeThroughput", value.into_expr()), Phase) }
     /// `Instances`: `JobFlowInstancesConfig`, required. Update: may replace.
-    pub fn instances(mut self, value: impl Arg<cluster::JobFlowInstancesConfig>) -> CfnClusterProps<Set, R1, R2, R3> { self.0.set("Instances", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn instances(self, value: impl Arg<cluster::JobFlowInstancesConfig>) -> CfnClusterProps<Set, R1, R2, R3> { CfnClusterProps(put(self.0, "Instances", value.into_expr()), Phase) }
     /// `JobFlowRole`: text, required. Update: replacement.
-    pub fn job_flow_role(mut self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2, R3> { self.0.set("JobFlowRole", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn job_flow_role(self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2, R3> { CfnClusterProps(put(self.0, "JobFlowRole", value.into_expr()), Phase) }
     /// `KerberosAttributes`: `KerberosAttributes`. Update: replacement.
-    pub fn kerberos_attributes(mut self, value: impl Arg<cluster::KerberosAttributes>) -> Self { self.0.set("KerberosAttributes", value.into_expr()); self }
+    pub fn kerberos_attributes(self, value: impl Arg<cluster::KerberosAttributes>) -> Self { Self(put(self.0, "KerberosAttributes", value.into_expr()), Phase) }
     /// `LogEncryptionKmsKeyId`: text. Update: replacement.
-    pub fn log_encryption_kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("LogEncryptionKmsKeyId", value.into_expr()); self }
+    pub fn log_encryption_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogEncryptionKmsKeyId", value.into_expr()), Phase) }
     /// `LogUri`: text. Update: replacement.
-    pub fn log_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("LogUri", value.into_expr()); self }
+    pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value.into_expr()), Phase) }
     /// `ManagedScalingPolicy`: `ManagedScalingPolicy`. Update: in place.
-    pub fn managed_scaling_policy(mut self, value: impl Arg<cluster::ManagedScalingPolicy>) -> Self { self.0.set("ManagedScalingPolicy", value.into_expr()); self }
+    pub fn managed_scaling_policy(self, value: impl Arg<cluster::ManagedScalingPolicy>) -> Self { Self(put(self.0, "ManagedScalingPolicy", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set, R3> { CfnClusterProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OSReleaseLabel`: text. Update: replacement.
-    pub fn os_release_label(mut self, value: impl Arg<str>) -> Self { self.0.set("OSReleaseLabel", value.into_expr()); self }
+    pub fn os_release_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OSReleaseLabel", value.into_expr()), Phase) }
     /// `PlacementGroupConfigs`: list of `PlacementGroupConfig`. Update: replacement.
-    pub fn placement_group_configs(mut self, value: impl Arg<Arr<cluster::PlacementGroupConfig>>) -> Self { self.0.set("PlacementGroupConfigs", value.into_expr()); self }
+    pub fn placement_group_configs(self, value: impl Arg<Arr<cluster::PlacementGroupConfig>>) -> Self { Self(put(self.0, "PlacementGroupConfigs", value.into_expr()), Phase) }
     /// `ReleaseLabel`: text. Update: replacement.
-    pub fn release_label(mut self, value: impl Arg<str>) -> Self { self.0.set("ReleaseLabel", value.into_expr()); self }
+    pub fn release_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReleaseLabel", value.into_expr()), Phase) }
     /// `ScaleDownBehavior`: text. Update: replacement.
-    pub fn scale_down_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("ScaleDownBehavior", value.into_expr()); self }
+    pub fn scale_down_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScaleDownBehavior", value.into_expr()), Phase) }
     /// `SecurityConfiguration`: text. Update: replacement.
-    pub fn security_configuration(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityConfiguration", value.into_expr()); self }
+    pub fn security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfiguration", value.into_expr()), Phase) }
     /// `ServiceRole`: text, required. Update: replacement.
-    pub fn service_role(mut self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, R2, Set> { self.0.set("ServiceRole", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn service_role(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, R2, Set> { CfnClusterProps(put(self.0, "ServiceRole", value.into_expr()), Phase) }
     /// `StepConcurrencyLevel`: integer. Update: in place.
-    pub fn step_concurrency_level(mut self, value: impl Arg<i64>) -> Self { self.0.set("StepConcurrencyLevel", value.into_expr()); self }
+    pub fn step_concurrency_level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StepConcurrencyLevel", value.into_expr()), Phase) }
     /// `Steps`: list of `StepConfig`. Update: replacement.
-    pub fn steps(mut self, value: impl Arg<Arr<cluster::StepConfig>>) -> Self { self.0.set("Steps", value.into_expr()); self }
+    pub fn steps(self, value: impl Arg<Arr<cluster::StepConfig>>) -> Self { Self(put(self.0, "Steps", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VisibleToAllUsers`: boolean. Update: in place.
-    pub fn visible_to_all_users(mut self, value: impl Arg<bool>) -> Self { self.0.set("VisibleToAllUsers", value.into_expr()); self }
+    pub fn visible_to_all_users(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "VisibleToAllUsers", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMR::Cluster`.
 pub mod cluster {
 use crate::cfn::support::*;
 /// The property type `Application` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Application(Bag);
+#[must_use] pub struct Application(Bag);
 impl Application {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalInfo`: map of text. Update: replacement.
-    pub fn additional_info(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AdditionalInfo", value.into_expr()); self }
+    pub fn additional_info(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalInfo", value.into_expr())) }
     /// `Args`: list of text. Update: replacement.
-    pub fn args(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Args", value.into_expr()); self }
+    pub fn args(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Args", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Version`: text. Update: replacement.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for Application { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoScalingPolicy` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-autoscalingpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoScalingPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AutoScalingPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AutoScalingPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AutoScalingPolicy<super::missing::Constraints, super::missing::Rules> { AutoScalingPolicy(Bag::default(), Phase) }
+    pub fn new() -> AutoScalingPolicy<Missing<super::required::Constraints>, Missing<super::required::Rules>> { AutoScalingPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> AutoScalingPolicy<R0, R1> {
     /// `Constraints`: `ScalingConstraints`, required. Update: as its holder.
-    pub fn constraints(mut self, value: impl Arg<ScalingConstraints>) -> AutoScalingPolicy<Set, R1> { self.0.set("Constraints", value.into_expr()); AutoScalingPolicy(self.0, Phase) }
+    pub fn constraints(self, value: impl Arg<ScalingConstraints>) -> AutoScalingPolicy<Set, R1> { AutoScalingPolicy(put(self.0, "Constraints", value.into_expr()), Phase) }
     /// `Rules`: list of `ScalingRule`, required. Update: as its holder.
-    pub fn rules(mut self, value: impl Arg<Arr<ScalingRule>>) -> AutoScalingPolicy<R0, Set> { self.0.set("Rules", value.into_expr()); AutoScalingPolicy(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<ScalingRule>>) -> AutoScalingPolicy<R0, Set> { AutoScalingPolicy(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for AutoScalingPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoTerminationPolicy` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-autoterminationpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoTerminationPolicy(Bag);
+#[must_use] pub struct AutoTerminationPolicy(Bag);
 impl AutoTerminationPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdleTimeout`: integer. Update: in place.
-    pub fn idle_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("IdleTimeout", value.into_expr()); self }
+    pub fn idle_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeout", value.into_expr())) }
 }
 impl Done for AutoTerminationPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BootstrapActionConfig` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-bootstrapactionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BootstrapActionConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BootstrapActionConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BootstrapActionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BootstrapActionConfig<super::missing::Name, super::missing::ScriptBootstrapAction> { BootstrapActionConfig(Bag::default(), Phase) }
+    pub fn new() -> BootstrapActionConfig<Missing<super::required::Name>, Missing<super::required::ScriptBootstrapAction>> { BootstrapActionConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> BootstrapActionConfig<R0, R1> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> BootstrapActionConfig<Set, R1> { self.0.set("Name", value.into_expr()); BootstrapActionConfig(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> BootstrapActionConfig<Set, R1> { BootstrapActionConfig(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ScriptBootstrapAction`: `ScriptBootstrapActionConfig`, required. Update: replacement.
-    pub fn script_bootstrap_action(mut self, value: impl Arg<ScriptBootstrapActionConfig>) -> BootstrapActionConfig<R0, Set> { self.0.set("ScriptBootstrapAction", value.into_expr()); BootstrapActionConfig(self.0, Phase) }
+    pub fn script_bootstrap_action(self, value: impl Arg<ScriptBootstrapActionConfig>) -> BootstrapActionConfig<R0, Set> { BootstrapActionConfig(put(self.0, "ScriptBootstrapAction", value.into_expr()), Phase) }
 }
 impl Done for BootstrapActionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchAlarmDefinition` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-cloudwatchalarmdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchAlarmDefinition<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CloudWatchAlarmDefinition<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CloudWatchAlarmDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchAlarmDefinition<super::missing::ComparisonOperator, super::missing::MetricName, super::missing::Period, super::missing::Threshold> { CloudWatchAlarmDefinition(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchAlarmDefinition<Missing<super::required::ComparisonOperator>, Missing<super::required::MetricName>, Missing<super::required::Period>, Missing<super::required::Threshold>> { CloudWatchAlarmDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CloudWatchAlarmDefinition<R0, R1, R2, R3> {
     /// `ComparisonOperator`: text, required. Update: as its holder.
-    pub fn comparison_operator(mut self, value: impl Arg<str>) -> CloudWatchAlarmDefinition<Set, R1, R2, R3> { self.0.set("ComparisonOperator", value.into_expr()); CloudWatchAlarmDefinition(self.0, Phase) }
+    pub fn comparison_operator(self, value: impl Arg<str>) -> CloudWatchAlarmDefinition<Set, R1, R2, R3> { CloudWatchAlarmDefinition(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
     /// `Dimensions`: list of `MetricDimension`. Update: as its holder.
-    pub fn dimensions(mut self, value: impl Arg<Arr<MetricDimension>>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
     /// `EvaluationPeriods`: integer. Update: as its holder.
-    pub fn evaluation_periods(mut self, value: impl Arg<i64>) -> Self { self.0.set("EvaluationPeriods", value.into_expr()); self }
+    pub fn evaluation_periods(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationPeriods", value.into_expr()), Phase) }
     /// `MetricName`: text, required. Update: as its holder.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> CloudWatchAlarmDefinition<R0, Set, R2, R3> { self.0.set("MetricName", value.into_expr()); CloudWatchAlarmDefinition(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CloudWatchAlarmDefinition<R0, Set, R2, R3> { CloudWatchAlarmDefinition(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `Namespace`: text. Update: as its holder.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr()), Phase) }
     /// `Period`: integer, required. Update: as its holder.
-    pub fn period(mut self, value: impl Arg<i64>) -> CloudWatchAlarmDefinition<R0, R1, Set, R3> { self.0.set("Period", value.into_expr()); CloudWatchAlarmDefinition(self.0, Phase) }
+    pub fn period(self, value: impl Arg<i64>) -> CloudWatchAlarmDefinition<R0, R1, Set, R3> { CloudWatchAlarmDefinition(put(self.0, "Period", value.into_expr()), Phase) }
     /// `Statistic`: text. Update: as its holder.
-    pub fn statistic(mut self, value: impl Arg<str>) -> Self { self.0.set("Statistic", value.into_expr()); self }
+    pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value.into_expr()), Phase) }
     /// `Threshold`: number, required. Update: as its holder.
-    pub fn threshold(mut self, value: impl Arg<f64>) -> CloudWatchAlarmDefinition<R0, R1, R2, Set> { self.0.set("Threshold", value.into_expr()); CloudWatchAlarmDefinition(self.0, Phase) }
+    pub fn threshold(self, value: impl Arg<f64>) -> CloudWatchAlarmDefinition<R0, R1, R2, Set> { CloudWatchAlarmDefinition(put(self.0, "Threshold", value.into_expr()), Phase) }
     /// `Unit`: text. Update: as its holder.
-    pub fn unit(mut self, value: impl Arg<str>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchAlarmDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComputeLimits` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-computelimits.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComputeLimits<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ComputeLimits<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ComputeLimits {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ComputeLimits<super::missing::MaximumCapacityUnits, super::missing::MinimumCapacityUnits, super::missing::UnitType> { ComputeLimits(Bag::default(), Phase) }
+    pub fn new() -> ComputeLimits<Missing<super::required::MaximumCapacityUnits>, Missing<super::required::MinimumCapacityUnits>, Missing<super::required::UnitType>> { ComputeLimits(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ComputeLimits<R0, R1, R2> {
     /// `MaximumCapacityUnits`: integer, required. Update: in place.
-    pub fn maximum_capacity_units(mut self, value: impl Arg<i64>) -> ComputeLimits<Set, R1, R2> { self.0.set("MaximumCapacityUnits", value.into_expr()); ComputeLimits(self.0, Phase) }
+    pub fn maximum_capacity_units(self, value: impl Arg<i64>) -> ComputeLimits<Set, R1, R2> { ComputeLimits(put(self.0, "MaximumCapacityUnits", value.into_expr()), Phase) }
     /// `MaximumCoreCapacityUnits`: integer. Update: in place.
-    pub fn maximum_core_capacity_units(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumCoreCapacityUnits", value.into_expr()); self }
+    pub fn maximum_core_capacity_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumCoreCapacityUnits", value.into_expr()), Phase) }
     /// `MaximumOnDemandCapacityUnits`: integer. Update: in place.
-    pub fn maximum_on_demand_capacity_units(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumOnDemandCapacityUnits", value.into_expr()); self }
+    pub fn maximum_on_demand_capacity_units(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumOnDemandCapacityUnits", value.into_expr()), Phase) }
     /// `MinimumCapacityUnits`: integer, required. Update: in place.
-    pub fn minimum_capacity_units(mut self, value: impl Arg<i64>) -> ComputeLimits<R0, Set, R2> { self.0.set("MinimumCapacityUnits", value.into_expr()); ComputeLimits(self.0, Phase) }
+    pub fn minimum_capacity_units(self, value: impl Arg<i64>) -> ComputeLimits<R0, Set, R2> { ComputeLimits(put(self.0, "MinimumCapacityUnits", value.into_expr()), Phase) }
     /// `UnitType`: text, required. Update: in place.
-    pub fn unit_type(mut self, value: impl Arg<str>) -> ComputeLimits<R0, R1, Set> { self.0.set("UnitType", value.into_expr()); ComputeLimits(self.0, Phase) }
+    pub fn unit_type(self, value: impl Arg<str>) -> ComputeLimits<R0, R1, Set> { ComputeLimits(put(self.0, "UnitType", value.into_expr()), Phase) }
 }
 impl Done for ComputeLimits { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Configuration` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Configuration(Bag);
+#[must_use] pub struct Configuration(Bag);
 impl Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Classification`: text. Update: replacement.
-    pub fn classification(mut self, value: impl Arg<str>) -> Self { self.0.set("Classification", value.into_expr()); self }
+    pub fn classification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Classification", value.into_expr())) }
     /// `ConfigurationProperties`: map of text. Update: replacement.
-    pub fn configuration_properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ConfigurationProperties", value.into_expr()); self }
+    pub fn configuration_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ConfigurationProperties", value.into_expr())) }
     /// `Configurations`: list of `Configuration`. Update: replacement.
-    pub fn configurations(mut self, value: impl Arg<Arr<Configuration>>) -> Self { self.0.set("Configurations", value.into_expr()); self }
+    pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr())) }
 }
 impl Done for Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsBlockDeviceConfig` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ebsblockdeviceconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EbsBlockDeviceConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EbsBlockDeviceConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl EbsBlockDeviceConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EbsBlockDeviceConfig<super::missing::VolumeSpecification> { EbsBlockDeviceConfig(Bag::default(), Phase) }
+    pub fn new() -> EbsBlockDeviceConfig<Missing<super::required::VolumeSpecification>> { EbsBlockDeviceConfig(Bag::default(), Phase) }
 }
 impl<R0> EbsBlockDeviceConfig<R0> {
     /// `VolumeSpecification`: `VolumeSpecification`, required. Update: replacement.
-    pub fn volume_specification(mut self, value: impl Arg<VolumeSpecification>) -> EbsBlockDeviceConfig<Set> { self.0.set("VolumeSpecification", value.into_expr()); EbsBlockDeviceConfig(self.0, Phase) }
+    pub fn volume_specification(self, value: impl Arg<VolumeSpecification>) -> EbsBlockDeviceConfig<Set> { EbsBlockDeviceConfig(put(self.0, "VolumeSpecification", value.into_expr()), Phase) }
     /// `VolumesPerInstance`: integer. Update: replacement.
-    pub fn volumes_per_instance(mut self, value: impl Arg<i64>) -> Self { self.0.set("VolumesPerInstance", value.into_expr()); self }
+    pub fn volumes_per_instance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumesPerInstance", value.into_expr()), Phase) }
 }
 impl Done for EbsBlockDeviceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsConfiguration` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ebsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EbsConfiguration(Bag);
+#[must_use] pub struct EbsConfiguration(Bag);
 impl EbsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EbsBlockDeviceConfigs`: list of `EbsBlockDeviceConfig`. Update: replacement.
-    pub fn ebs_block_device_configs(mut self, value: impl Arg<Arr<EbsBlockDeviceConfig>>) -> Self { self.0.set("EbsBlockDeviceConfigs", value.into_expr()); self }
+    pub fn ebs_block_device_configs(self, value: impl Arg<Arr<EbsBlockDeviceConfig>>) -> Self { Self(put(self.0, "EbsBlockDeviceConfigs", value.into_expr())) }
     /// `EbsOptimized`: boolean. Update: replacement.
-    pub fn ebs_optimized(mut self, value: impl Arg<bool>) -> Self { self.0.set("EbsOptimized", value.into_expr()); self }
+    pub fn ebs_optimized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsOptimized", value.into_expr())) }
 }
 impl Done for EbsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HadoopJarStepConfig` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-hadoopjarstepconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HadoopJarStepConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HadoopJarStepConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl HadoopJarStepConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HadoopJarStepConfig<super::missing::Jar> { HadoopJarStepConfig(Bag::default(), Phase) }
+    pub fn new() -> HadoopJarStepConfig<Missing<super::required::Jar>> { HadoopJarStepConfig(Bag::default(), Phase) }
 }
 impl<R0> HadoopJarStepConfig<R0> {
     /// `Args`: list of text. Update: replacement.
-    pub fn args(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Args", value.into_expr()); self }
+    pub fn args(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Args", value.into_expr()), Phase) }
     /// `Jar`: text, required. Update: replacement.
-    pub fn jar(mut self, value: impl Arg<str>) -> HadoopJarStepConfig<Set> { self.0.set("Jar", value.into_expr()); HadoopJarStepConfig(self.0, Phase) }
+    pub fn jar(self, value: impl Arg<str>) -> HadoopJarStepConfig<Set> { HadoopJarStepConfig(put(self.0, "Jar", value.into_expr()), Phase) }
     /// `MainClass`: text. Update: replacement.
-    pub fn main_class(mut self, value: impl Arg<str>) -> Self { self.0.set("MainClass", value.into_expr()); self }
+    pub fn main_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MainClass", value.into_expr()), Phase) }
     /// `StepProperties`: list of `KeyValue`. Update: replacement.
-    pub fn step_properties(mut self, value: impl Arg<Arr<KeyValue>>) -> Self { self.0.set("StepProperties", value.into_expr()); self }
+    pub fn step_properties(self, value: impl Arg<Arr<KeyValue>>) -> Self { Self(put(self.0, "StepProperties", value.into_expr()), Phase) }
 }
 impl Done for HadoopJarStepConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceFleetConfig` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancefleetconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceFleetConfig(Bag);
+#[must_use] pub struct InstanceFleetConfig(Bag);
 impl InstanceFleetConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InstanceTypeConfigs`: list of `InstanceTypeConfig`. Update: replacement.
-    pub fn instance_type_configs(mut self, value: impl Arg<Arr<InstanceTypeConfig>>) -> Self { self.0.set("InstanceTypeConfigs", value.into_expr()); self }
+    pub fn instance_type_configs(self, value: impl Arg<Arr<InstanceTypeConfig>>) -> Self { Self(put(self.0, "InstanceTypeConfigs", value.into_expr())) }
     /// `LaunchSpecifications`: `InstanceFleetProvisioningSpecifications`. Update: replacement.
-    pub fn launch_specifications(mut self, value: impl Arg<InstanceFleetProvisioningSpecifications>) -> Self { self.0.set("LaunchSpecifications", value.into_expr()); self }
+    pub fn launch_specifications(self, value: impl Arg<InstanceFleetProvisioningSpecifications>) -> Self { Self(put(self.0, "LaunchSpecifications", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `ResizeSpecifications`: `InstanceFleetResizingSpecifications`. Update: as its holder.
-    pub fn resize_specifications(mut self, value: impl Arg<InstanceFleetResizingSpecifications>) -> Self { self.0.set("ResizeSpecifications", value.into_expr()); self }
+    pub fn resize_specifications(self, value: impl Arg<InstanceFleetResizingSpecifications>) -> Self { Self(put(self.0, "ResizeSpecifications", value.into_expr())) }
     /// `TargetOnDemandCapacity`: integer. Update: as its holder.
-    pub fn target_on_demand_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("TargetOnDemandCapacity", value.into_expr()); self }
+    pub fn target_on_demand_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetOnDemandCapacity", value.into_expr())) }
     /// `TargetSpotCapacity`: integer. Update: as its holder.
-    pub fn target_spot_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("TargetSpotCapacity", value.into_expr()); self }
+    pub fn target_spot_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetSpotCapacity", value.into_expr())) }
 }
 impl Done for InstanceFleetConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceFleetProvisioningSpecifications` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancefleetprovisioningspecifications.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceFleetProvisioningSpecifications(Bag);
+#[must_use] pub struct InstanceFleetProvisioningSpecifications(Bag);
 impl InstanceFleetProvisioningSpecifications {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnDemandSpecification`: `OnDemandProvisioningSpecification`. Update: replacement.
-    pub fn on_demand_specification(mut self, value: impl Arg<OnDemandProvisioningSpecification>) -> Self { self.0.set("OnDemandSpecification", value.into_expr()); self }
+    pub fn on_demand_specification(self, value: impl Arg<OnDemandProvisioningSpecification>) -> Self { Self(put(self.0, "OnDemandSpecification", value.into_expr())) }
     /// `SpotSpecification`: `SpotProvisioningSpecification`. Update: replacement.
-    pub fn spot_specification(mut self, value: impl Arg<SpotProvisioningSpecification>) -> Self { self.0.set("SpotSpecification", value.into_expr()); self }
+    pub fn spot_specification(self, value: impl Arg<SpotProvisioningSpecification>) -> Self { Self(put(self.0, "SpotSpecification", value.into_expr())) }
 }
 impl Done for InstanceFleetProvisioningSpecifications { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceFleetResizingSpecifications` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancefleetresizingspecifications.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceFleetResizingSpecifications(Bag);
+#[must_use] pub struct InstanceFleetResizingSpecifications(Bag);
 impl InstanceFleetResizingSpecifications {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnDemandResizeSpecification`: `OnDemandResizingSpecification`. Update: as its holder.
-    pub fn on_demand_resize_specification(mut self, value: impl Arg<OnDemandResizingSpecification>) -> Self { self.0.set("OnDemandResizeSpecification", value.into_expr()); self }
+    pub fn on_demand_resize_specification(self, value: impl Arg<OnDemandResizingSpecification>) -> Self { Self(put(self.0, "OnDemandResizeSpecification", value.into_expr())) }
     /// `SpotResizeSpecification`: `SpotResizingSpecification`. Update: as its holder.
-    pub fn spot_resize_specification(mut self, value: impl Arg<SpotResizingSpecification>) -> Self { self.0.set("SpotResizeSpecification", value.into_expr()); self }
+    pub fn spot_resize_specification(self, value: impl Arg<SpotResizingSpecification>) -> Self { Self(put(self.0, "SpotResizeSpecification", value.into_expr())) }
 }
 impl Done for InstanceFleetResizingSpecifications { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceGroupConfig` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancegroupconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceGroupConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct InstanceGroupConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl InstanceGroupConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InstanceGroupConfig<super::missing::InstanceCount, super::missing::InstanceType> { InstanceGroupConfig(Bag::default(), Phase) }
+    pub fn new() -> InstanceGroupConfig<Missing<super::required::InstanceCount>, Missing<super::required::InstanceType>> { InstanceGroupConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> InstanceGroupConfig<R0, R1> {
     /// `AutoScalingPolicy`: `AutoScalingPolicy`. Update: as its holder.
-    pub fn auto_scaling_policy(mut self, value: impl Arg<AutoScalingPolicy>) -> Self { self.0.set("AutoScalingPolicy", value.into_expr()); self }
+    pub fn auto_scaling_policy(self, value: impl Arg<AutoScalingPolicy>) -> Self { Self(put(self.0, "AutoScalingPolicy", value.into_expr()), Phase) }
     /// `BidPrice`: text. Update: replacement.
-    pub fn bid_price(mut self, value: impl Arg<str>) -> Self { self.0.set("BidPrice", value.into_expr()); self }
+    pub fn bid_price(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BidPrice", value.into_expr()), Phase) }
     /// `Configurations`: list of `Configuration`. Update: replacement.
-    pub fn configurations(mut self, value: impl Arg<Arr<Configuration>>) -> Self { self.0.set("Configurations", value.into_expr()); self }
+    pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
     /// `CustomAmiId`: text. Update: replacement.
-    pub fn custom_ami_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomAmiId", value.into_expr()); self }
+    pub fn custom_ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomAmiId", value.into_expr()), Phase) }
     /// `EbsConfiguration`: `EbsConfiguration`. Update: replacement.
-    pub fn ebs_configuration(mut self, value: impl Arg<EbsConfiguration>) -> Self { self.0.set("EbsConfiguration", value.into_expr()); self }
+    pub fn ebs_configuration(self, value: impl Arg<EbsConfiguration>) -> Self { Self(put(self.0, "EbsConfiguration", value.into_expr()), Phase) }
     /// `InstanceCount`: integer, required. Update: as its holder.
-    pub fn instance_count(mut self, value: impl Arg<i64>) -> InstanceGroupConfig<Set, R1> { self.0.set("InstanceCount", value.into_expr()); InstanceGroupConfig(self.0, Phase) }
+    pub fn instance_count(self, value: impl Arg<i64>) -> InstanceGroupConfig<Set, R1> { InstanceGroupConfig(put(self.0, "InstanceCount", value.into_expr()), Phase) }
     /// `InstanceType`: text, required. Update: replacement.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> InstanceGroupConfig<R0, Set> { self.0.set("InstanceType", value.into_expr()); InstanceGroupConfig(self.0, Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> InstanceGroupConfig<R0, Set> { InstanceGroupConfig(put(self.0, "InstanceType", value.into_expr()), Phase) }
     /// `Market`: text. Update: replacement.
-    pub fn market(mut self, value: impl Arg<str>) -> Self { self.0.set("Market", value.into_expr()); self }
+    pub fn market(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Market", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for InstanceGroupConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceTypeConfig` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-instancetypeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceTypeConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InstanceTypeConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl InstanceTypeConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InstanceTypeConfig<super::missing::InstanceType> { InstanceTypeConfig(Bag::default(), Phase) }
+    pub fn new() -> InstanceTypeConfig<Missing<super::required::InstanceType>> { InstanceTypeConfig(Bag::default(), Phase) }
 }
 impl<R0> InstanceTypeConfig<R0> {
     /// `BidPrice`: text. Update: replacement.
-    pub fn bid_price(mut self, value: impl Arg<str>) -> Self { self.0.set("BidPrice", value.into_expr()); self }
+    pub fn bid_price(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BidPrice", value.into_expr()), Phase) }
     /// `BidPriceAsPercentageOfOnDemandPrice`: number. Update: replacement.
-    pub fn bid_price_as_percentage_of_on_demand_price(mut self, value: impl Arg<f64>) -> Self { self.0.set("BidPriceAsPercentageOfOnDemandPrice", value.into_expr()); self }
+    pub fn bid_price_as_percentage_of_on_demand_price(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BidPriceAsPercentageOfOnDemandPrice", value.into_expr()), Phase) }
     /// `Configurations`: list of `Configuration`. Update: replacement.
-    pub fn configurations(mut self, value: impl Arg<Arr<Configuration>>) -> Self { self.0.set("Configurations", value.into_expr()); self }
+    pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
     /// `CustomAmiId`: text. Update: replacement.
-    pub fn custom_ami_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomAmiId", value.into_expr()); self }
+    pub fn custom_ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomAmiId", value.into_expr()), Phase) }
     /// `EbsConfiguration`: `EbsConfiguration`. Update: replacement.
-    pub fn ebs_configuration(mut self, value: impl Arg<EbsConfiguration>) -> Self { self.0.set("EbsConfiguration", value.into_expr()); self }
+    pub fn ebs_configuration(self, value: impl Arg<EbsConfiguration>) -> Self { Self(put(self.0, "EbsConfiguration", value.into_expr()), Phase) }
     /// `InstanceType`: text, required. Update: replacement.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> InstanceTypeConfig<Set> { self.0.set("InstanceType", value.into_expr()); InstanceTypeConfig(self.0, Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> InstanceTypeConfig<Set> { InstanceTypeConfig(put(self.0, "InstanceType", value.into_expr()), Phase) }
     /// `Priority`: number. Update: replacement.
-    pub fn priority(mut self, value: impl Arg<f64>) -> Self { self.0.set("Priority", value.into_expr()); self }
+    pub fn priority(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `WeightedCapacity`: integer. Update: replacement.
-    pub fn weighted_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("WeightedCapacity", value.into_expr()); self }
+    pub fn weighted_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WeightedCapacity", value.into_expr()), Phase) }
 }
 impl Done for InstanceTypeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobFlowInstancesConfig` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-jobflowinstancesconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JobFlowInstancesConfig(Bag);
+#[must_use] pub struct JobFlowInstancesConfig(Bag);
 impl JobFlowInstancesConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalMasterSecurityGroups`: list of text. Update: replacement.
-    pub fn additional_master_security_groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AdditionalMasterSecurityGroups", value.into_expr()); self }
+    pub fn additional_master_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalMasterSecurityGroups", value.into_expr())) }
     /// `AdditionalSlaveSecurityGroups`: list of text. Update: replacement.
-    pub fn additional_slave_security_groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AdditionalSlaveSecurityGroups", value.into_expr()); self }
+    pub fn additional_slave_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalSlaveSecurityGroups", value.into_expr())) }
     /// `CoreInstanceFleet`: `InstanceFleetConfig`. Update: replacement.
-    pub fn core_instance_fleet(mut self, value: impl Arg<InstanceFleetConfig>) -> Self { self.0.set("CoreInstanceFleet", value.into_expr()); self }
+    pub fn core_instance_fleet(self, value: impl Arg<InstanceFleetConfig>) -> Self { Self(put(self.0, "CoreInstanceFleet", value.into_expr())) }
     /// `CoreInstanceGroup`: `InstanceGroupConfig`. Update: replacement.
-    pub fn core_instance_group(mut self, value: impl Arg<InstanceGroupConfig>) -> Self { self.0.set("CoreInstanceGroup", value.into_expr()); self }
+    pub fn core_instance_group(self, value: impl Arg<InstanceGroupConfig>) -> Self { Self(put(self.0, "CoreInstanceGroup", value.into_expr())) }
     /// `Ec2KeyName`: text. Update: replacement.
-    pub fn ec2_key_name(mut self, value: impl Arg<str>) -> Self { self.0.set("Ec2KeyName", value.into_expr()); self }
+    pub fn ec2_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ec2KeyName", value.into_expr())) }
     /// `Ec2SubnetId`: text. Update: replacement.
-    pub fn ec2_subnet_id(mut self, value: impl Arg<str>) -> Self { self.0.set("Ec2SubnetId", value.into_expr()); self }
+    pub fn ec2_subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ec2SubnetId", value.into_expr())) }
     /// `Ec2SubnetIds`: list of text. Update: replacement.
-    pub fn ec2_subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Ec2SubnetIds", value.into_expr()); self }
+    pub fn ec2_subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ec2SubnetIds", value.into_expr())) }
     /// `EmrManagedMasterSecurityGroup`: text. Update: replacement.
-    pub fn emr_managed_master_security_group(mut self, value: impl Arg<str>) -> Self { self.0.set("EmrManagedMasterSecurityGroup", value.into_expr()); self }
+    pub fn emr_managed_master_security_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmrManagedMasterSecurityGroup", value.into_expr())) }
     /// `EmrManagedSlaveSecurityGroup`: text. Update: replacement.
-    pub fn emr_managed_slave_security_group(mut self, value: impl Arg<str>) -> Self { self.0.set("EmrManagedSlaveSecurityGroup", value.into_expr()); self }
+    pub fn emr_managed_slave_security_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmrManagedSlaveSecurityGroup", value.into_expr())) }
     /// `HadoopVersion`: text. Update: replacement.
-    pub fn hadoop_version(mut self, value: impl Arg<str>) -> Self { self.0.set("HadoopVersion", value.into_expr()); self }
+    pub fn hadoop_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HadoopVersion", value.into_expr())) }
     /// `KeepJobFlowAliveWhenNoSteps`: boolean. Update: replacement.
-    pub fn keep_job_flow_alive_when_no_steps(mut self, value: impl Arg<bool>) -> Self { self.0.set("KeepJobFlowAliveWhenNoSteps", value.into_expr()); self }
+    pub fn keep_job_flow_alive_when_no_steps(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeepJobFlowAliveWhenNoSteps", value.into_expr())) }
     /// `MasterInstanceFleet`: `InstanceFleetConfig`. Update: replacement.
-    pub fn master_instance_fleet(mut self, value: impl Arg<InstanceFleetConfig>) -> Self { self.0.set("MasterInstanceFleet", value.into_expr()); self }
+    pub fn master_instance_fleet(self, value: impl Arg<InstanceFleetConfig>) -> Self { Self(put(self.0, "MasterInstanceFleet", value.into_expr())) }
     /// `MasterInstanceGroup`: `InstanceGroupConfig`. Update: replacement.
-    pub fn master_instance_group(mut self, value: impl Arg<InstanceGroupConfig>) -> Self { self.0.set("MasterInstanceGroup", value.into_expr()); self }
+    pub fn master_instance_group(self, value: impl Arg<InstanceGroupConfig>) -> Self { Self(put(self.0, "MasterInstanceGroup", value.into_expr())) }
     /// `Placement`: `PlacementType`. Update: replacement.
-    pub fn placement(mut self, value: impl Arg<PlacementType>) -> Self { self.0.set("Placement", value.into_expr()); self }
+    pub fn placement(self, value: impl Arg<PlacementType>) -> Self { Self(put(self.0, "Placement", value.into_expr())) }
     /// `ServiceAccessSecurityGroup`: text. Update: replacement.
-    pub fn service_access_security_group(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceAccessSecurityGroup", value.into_expr()); self }
+    pub fn service_access_security_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceAccessSecurityGroup", value.into_expr())) }
     /// `TaskInstanceFleets`: list of `InstanceFleetConfig`. Update: may replace.
-    pub fn task_instance_fleets(mut self, value: impl Arg<Arr<InstanceFleetConfig>>) -> Self { self.0.set("TaskInstanceFleets", value.into_expr()); self }
+    pub fn task_instance_fleets(self, value: impl Arg<Arr<InstanceFleetConfig>>) -> Self { Self(put(self.0, "TaskInstanceFleets", value.into_expr())) }
     /// `TaskInstanceGroups`: list of `InstanceGroupConfig`. Update: may replace.
-    pub fn task_instance_groups(mut self, value: impl Arg<Arr<InstanceGroupConfig>>) -> Self { self.0.set("TaskInstanceGroups", value.into_expr()); self }
+    pub fn task_instance_groups(self, value: impl Arg<Arr<InstanceGroupConfig>>) -> Self { Self(put(self.0, "TaskInstanceGroups", value.into_expr())) }
     /// `TerminationProtected`: boolean. Update: may replace.
-    pub fn termination_protected(mut self, value: impl Arg<bool>) -> Self { self.0.set("TerminationProtected", value.into_expr()); self }
+    pub fn termination_protected(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TerminationProtected", value.into_expr())) }
     /// `UnhealthyNodeReplacement`: boolean. Update: may replace.
-    pub fn unhealthy_node_replacement(mut self, value: impl Arg<bool>) -> Self { self.0.set("UnhealthyNodeReplacement", value.into_expr()); self }
+    pub fn unhealthy_node_replacement(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UnhealthyNodeReplacement", value.into_expr())) }
 }
 impl Done for JobFlowInstancesConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KerberosAttributes` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-kerberosattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KerberosAttributes<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KerberosAttributes<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KerberosAttributes {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KerberosAttributes<super::missing::KdcAdminPassword, super::missing::Realm> { KerberosAttributes(Bag::default(), Phase) }
+    pub fn new() -> KerberosAttributes<Missing<super::required::KdcAdminPassword>, Missing<super::required::Realm>> { KerberosAttributes(Bag::default(), Phase) }
 }
 impl<R0, R1> KerberosAttributes<R0, R1> {
     /// `ADDomainJoinPassword`: text. Update: replacement.
-    pub fn ad_domain_join_password(mut self, value: impl Arg<str>) -> Self { self.0.set("ADDomainJoinPassword", value.into_expr()); self }
+    pub fn ad_domain_join_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ADDomainJoinPassword", value.into_expr()), Phase) }
     /// `ADDomainJoinUser`: text. Update: replacement.
-    pub fn ad_domain_join_user(mut self, value: impl Arg<str>) -> Self { self.0.set("ADDomainJoinUser", value.into_expr()); self }
+    pub fn ad_domain_join_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ADDomainJoinUser", value.into_expr()), Phase) }
     /// `CrossRealmTrustPrincipalPassword`: text. Update: replacement.
-    pub fn cross_realm_trust_principal_password(mut self, value: impl Arg<str>) -> Self { self.0.set("CrossRealmTrustPrincipalPassword", value.into_expr()); self }
+    pub fn cross_realm_trust_principal_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrossRealmTrustPrincipalPassword", value.into_expr()), Phase) }
     /// `KdcAdminPassword`: text, required. Update: replacement.
-    pub fn kdc_admin_password(mut self, value: impl Arg<str>) -> KerberosAttributes<Set, R1> { self.0.set("KdcAdminPassword", value.into_expr()); KerberosAttributes(self.0, Phase) }
+    pub fn kdc_admin_password(self, value: impl Arg<str>) -> KerberosAttributes<Set, R1> { KerberosAttributes(put(self.0, "KdcAdminPassword", value.into_expr()), Phase) }
     /// `Realm`: text, required. Update: replacement.
-    pub fn realm(mut self, value: impl Arg<str>) -> KerberosAttributes<R0, Set> { self.0.set("Realm", value.into_expr()); KerberosAttributes(self.0, Phase) }
+    pub fn realm(self, value: impl Arg<str>) -> KerberosAttributes<R0, Set> { KerberosAttributes(put(self.0, "Realm", value.into_expr()), Phase) }
 }
 impl Done for KerberosAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyValue` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-keyvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyValue(Bag);
+#[must_use] pub struct KeyValue(Bag);
 impl KeyValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: text. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for KeyValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedScalingPolicy` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-managedscalingpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedScalingPolicy(Bag);
+#[must_use] pub struct ManagedScalingPolicy(Bag);
 impl ManagedScalingPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComputeLimits`: `ComputeLimits`. Update: in place.
-    pub fn compute_limits(mut self, value: impl Arg<ComputeLimits>) -> Self { self.0.set("ComputeLimits", value.into_expr()); self }
+    pub fn compute_limits(self, value: impl Arg<ComputeLimits>) -> Self { Self(put(self.0, "ComputeLimits", value.into_expr())) }
     /// `ScalingStrategy`: text. Update: in place.
-    pub fn scaling_strategy(mut self, value: impl Arg<str>) -> Self { self.0.set("ScalingStrategy", value.into_expr()); self }
+    pub fn scaling_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalingStrategy", value.into_expr())) }
     /// `UtilizationPerformanceIndex`: integer. Update: in place.
-    pub fn utilization_performance_index(mut self, value: impl Arg<i64>) -> Self { self.0.set("UtilizationPerformanceIndex", value.into_expr()); self }
+    pub fn utilization_performance_index(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UtilizationPerformanceIndex", value.into_expr())) }
 }
 impl Done for ManagedScalingPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDimension` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-metricdimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MetricDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MetricDimension {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricDimension<super::missing::Key, super::missing::Value> { MetricDimension(Bag::default(), Phase) }
+    pub fn new() -> MetricDimension<Missing<super::required::Key>, Missing<super::required::Value>> { MetricDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricDimension<R0, R1> {
     /// `Key`: text, required. Update: as its holder.
-    pub fn key(mut self, value: impl Arg<str>) -> MetricDimension<Set, R1> { self.0.set("Key", value.into_expr()); MetricDimension(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> MetricDimension<Set, R1> { MetricDimension(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: as its holder.
-    pub fn value(mut self, value: impl Arg<str>) -> MetricDimension<R0, Set> { self.0.set("Value", value.into_expr()); MetricDimension(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> MetricDimension<R0, Set> { MetricDimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for MetricDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnDemandCapacityReservationOptions` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ondemandcapacityreservationoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OnDemandCapacityReservationOptions(Bag);
+#[must_use] pub struct OnDemandCapacityReservationOptions(Bag);
 impl OnDemandCapacityReservationOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityReservationPreference`: text. Update: as its holder.
-    pub fn capacity_reservation_preference(mut self, value: impl Arg<str>) -> Self { self.0.set("CapacityReservationPreference", value.into_expr()); self }
+    pub fn capacity_reservation_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationPreference", value.into_expr())) }
     /// `CapacityReservationResourceGroupArn`: text. Update: as its holder.
-    pub fn capacity_reservation_resource_group_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CapacityReservationResourceGroupArn", value.into_expr()); self }
+    pub fn capacity_reservation_resource_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationResourceGroupArn", value.into_expr())) }
     /// `UsageStrategy`: text. Update: as its holder.
-    pub fn usage_strategy(mut self, value: impl Arg<str>) -> Self { self.0.set("UsageStrategy", value.into_expr()); self }
+    pub fn usage_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageStrategy", value.into_expr())) }
 }
 impl Done for OnDemandCapacityReservationOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnDemandProvisioningSpecification` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ondemandprovisioningspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OnDemandProvisioningSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OnDemandProvisioningSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl OnDemandProvisioningSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OnDemandProvisioningSpecification<super::missing::AllocationStrategy> { OnDemandProvisioningSpecification(Bag::default(), Phase) }
+    pub fn new() -> OnDemandProvisioningSpecification<Missing<super::required::AllocationStrategy>> { OnDemandProvisioningSpecification(Bag::default(), Phase) }
 }
 impl<R0> OnDemandProvisioningSpecification<R0> {
     /// `AllocationStrategy`: text, required. Update: replacement.
-    pub fn allocation_strategy(mut self, value: impl Arg<str>) -> OnDemandProvisioningSpecification<Set> { self.0.set("AllocationStrategy", value.into_expr()); OnDemandProvisioningSpecification(self.0, Phase) }
+    pub fn allocation_strategy(self, value: impl Arg<str>) -> OnDemandProvisioningSpecification<Set> { OnDemandProvisioningSpecification(put(self.0, "AllocationStrategy", value.into_expr()), Phase) }
     /// `CapacityReservationOptions`: `OnDemandCapacityReservationOptions`. Update: replacement.
-    pub fn capacity_reservation_options(mut self, value: impl Arg<OnDemandCapacityReservationOptions>) -> Self { self.0.set("CapacityReservationOptions", value.into_expr()); self }
+    pub fn capacity_reservation_options(self, value: impl Arg<OnDemandCapacityReservationOptions>) -> Self { Self(put(self.0, "CapacityReservationOptions", value.into_expr()), Phase) }
 }
 impl Done for OnDemandProvisioningSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnDemandResizingSpecification` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-ondemandresizingspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OnDemandResizingSpecification(Bag);
+#[must_use] pub struct OnDemandResizingSpecification(Bag);
 impl OnDemandResizingSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllocationStrategy`: text. Update: as its holder.
-    pub fn allocation_strategy(mut self, value: impl Arg<str>) -> Self { self.0.set("AllocationStrategy", value.into_expr()); self }
+    pub fn allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationStrategy", value.into_expr())) }
     /// `CapacityReservationOptions`: `OnDemandCapacityReservationOptions`. Update: as its holder.
-    pub fn capacity_reservation_options(mut self, value: impl Arg<OnDemandCapacityReservationOptions>) -> Self { self.0.set("CapacityReservationOptions", value.into_expr()); self }
+    pub fn capacity_reservation_options(self, value: impl Arg<OnDemandCapacityReservationOptions>) -> Self { Self(put(self.0, "CapacityReservationOptions", value.into_expr())) }
     /// `TimeoutDurationMinutes`: integer. Update: as its holder.
-    pub fn timeout_duration_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutDurationMinutes", value.into_expr()); self }
+    pub fn timeout_duration_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutDurationMinutes", value.into_expr())) }
 }
 impl Done for OnDemandResizingSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlacementGroupConfig` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-placementgroupconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PlacementGroupConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PlacementGroupConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl PlacementGroupConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PlacementGroupConfig<super::missing::InstanceRole> { PlacementGroupConfig(Bag::default(), Phase) }
+    pub fn new() -> PlacementGroupConfig<Missing<super::required::InstanceRole>> { PlacementGroupConfig(Bag::default(), Phase) }
 }
 impl<R0> PlacementGroupConfig<R0> {
     /// `InstanceRole`: text, required. Update: replacement.
-    pub fn instance_role(mut self, value: impl Arg<str>) -> PlacementGroupConfig<Set> { self.0.set("InstanceRole", value.into_expr()); PlacementGroupConfig(self.0, Phase) }
+    pub fn instance_role(self, value: impl Arg<str>) -> PlacementGroupConfig<Set> { PlacementGroupConfig(put(self.0, "InstanceRole", value.into_expr()), Phase) }
     /// `PlacementStrategy`: text. Update: replacement.
-    pub fn placement_strategy(mut self, value: impl Arg<str>) -> Self { self.0.set("PlacementStrategy", value.into_expr()); self }
+    pub fn placement_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlacementStrategy", value.into_expr()), Phase) }
 }
 impl Done for PlacementGroupConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlacementType` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-placementtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PlacementType<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PlacementType<R0 = Set>(Bag, Phase<(R0,)>);
 impl PlacementType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PlacementType<super::missing::AvailabilityZone> { PlacementType(Bag::default(), Phase) }
+    pub fn new() -> PlacementType<Missing<super::required::AvailabilityZone>> { PlacementType(Bag::default(), Phase) }
 }
 impl<R0> PlacementType<R0> {
     /// `AvailabilityZone`: text, required. Update: replacement.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> PlacementType<Set> { self.0.set("AvailabilityZone", value.into_expr()); PlacementType(self.0, Phase) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> PlacementType<Set> { PlacementType(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
 }
 impl Done for PlacementType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingAction` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-scalingaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScalingAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ScalingAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl ScalingAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScalingAction<super::missing::SimpleScalingPolicyConfiguration> { ScalingAction(Bag::default(), Phase) }
+    pub fn new() -> ScalingAction<Missing<super::required::SimpleScalingPolicyConfiguration>> { ScalingAction(Bag::default(), Phase) }
 }
 impl<R0> ScalingAction<R0> {
     /// `Market`: text. Update: as its holder.
-    pub fn market(mut self, value: impl Arg<str>) -> Self { self.0.set("Market", value.into_expr()); self }
+    pub fn market(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Market", value.into_expr()), Phase) }
     /// `SimpleScalingPolicyConfiguration`: `SimpleScalingPolicyConfiguration`, required. Update: as its holder.
-    pub fn simple_scaling_policy_configuration(mut self, value: impl Arg<SimpleScalingPolicyConfiguration>) -> ScalingAction<Set> { self.0.set("SimpleScalingPolicyConfiguration", value.into_expr()); ScalingAction(self.0, Phase) }
+    pub fn simple_scaling_policy_configuration(self, value: impl Arg<SimpleScalingPolicyConfiguration>) -> ScalingAction<Set> { ScalingAction(put(self.0, "SimpleScalingPolicyConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ScalingAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingConstraints` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-scalingconstraints.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScalingConstraints<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ScalingConstraints<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ScalingConstraints {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScalingConstraints<super::missing::MaxCapacity, super::missing::MinCapacity> { ScalingConstraints(Bag::default(), Phase) }
+    pub fn new() -> ScalingConstraints<Missing<super::required::MaxCapacity>, Missing<super::required::MinCapacity>> { ScalingConstraints(Bag::default(), Phase) }
 }
 impl<R0, R1> ScalingConstraints<R0, R1> {
     /// `MaxCapacity`: integer, required. Update: as its holder.
-    pub fn max_capacity(mut self, value: impl Arg<i64>) -> ScalingConstraints<Set, R1> { self.0.set("MaxCapacity", value.into_expr()); ScalingConstraints(self.0, Phase) }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> ScalingConstraints<Set, R1> { ScalingConstraints(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
     /// `MinCapacity`: integer, required. Update: as its holder.
-    pub fn min_capacity(mut self, value: impl Arg<i64>) -> ScalingConstraints<R0, Set> { self.0.set("MinCapacity", value.into_expr()); ScalingConstraints(self.0, Phase) }
+    pub fn min_capacity(self, value: impl Arg<i64>) -> ScalingConstraints<R0, Set> { ScalingConstraints(put(self.0, "MinCapacity", value.into_expr()), Phase) }
 }
 impl Done for ScalingConstraints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingRule` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-scalingrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScalingRule<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ScalingRule<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ScalingRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScalingRule<super::missing::Action, super::missing::Name, super::missing::Trigger> { ScalingRule(Bag::default(), Phase) }
+    pub fn new() -> ScalingRule<Missing<super::required::Action>, Missing<super::required::Name>, Missing<super::required::Trigger>> { ScalingRule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ScalingRule<R0, R1, R2> {
     /// `Action`: `ScalingAction`, required. Update: as its holder.
-    pub fn action(mut self, value: impl Arg<ScalingAction>) -> ScalingRule<Set, R1, R2> { self.0.set("Action", value.into_expr()); ScalingRule(self.0, Phase) }
+    pub fn action(self, value: impl Arg<ScalingAction>) -> ScalingRule<Set, R1, R2> { ScalingRule(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Description`: text. Update: as its holder.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: as its holder.
-    pub fn name(mut self, value: impl Arg<str>) -> ScalingRule<R0, Set, R2> { self.0.set("Name", value.into_expr()); ScalingRule(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ScalingRule<R0, Set, R2> { ScalingRule(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Trigger`: `ScalingTrigger`, required. Update: as its holder.
-    pub fn trigger(mut self, value: impl Arg<ScalingTrigger>) -> ScalingRule<R0, R1, Set> { self.0.set("Trigger", value.into_expr()); ScalingRule(self.0, Phase) }
+    pub fn trigger(self, value: impl Arg<ScalingTrigger>) -> ScalingRule<R0, R1, Set> { ScalingRule(put(self.0, "Trigger", value.into_expr()), Phase) }
 }
 impl Done for ScalingRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingTrigger` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-scalingtrigger.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScalingTrigger<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ScalingTrigger<R0 = Set>(Bag, Phase<(R0,)>);
 impl ScalingTrigger {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScalingTrigger<super::missing::CloudWatchAlarmDefinition> { ScalingTrigger(Bag::default(), Phase) }
+    pub fn new() -> ScalingTrigger<Missing<super::required::CloudWatchAlarmDefinition>> { ScalingTrigger(Bag::default(), Phase) }
 }
 impl<R0> ScalingTrigger<R0> {
     /// `CloudWatchAlarmDefinition`: `CloudWatchAlarmDefinition`, required. Update: as its holder.
-    pub fn cloud_watch_alarm_definition(mut self, value: impl Arg<CloudWatchAlarmDefinition>) -> ScalingTrigger<Set> { self.0.set("CloudWatchAlarmDefinition", value.into_expr()); ScalingTrigger(self.0, Phase) }
+    pub fn cloud_watch_alarm_definition(self, value: impl Arg<CloudWatchAlarmDefinition>) -> ScalingTrigger<Set> { ScalingTrigger(put(self.0, "CloudWatchAlarmDefinition", value.into_expr()), Phase) }
 }
 impl Done for ScalingTrigger { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScriptBootstrapActionConfig` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-scriptbootstrapactionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScriptBootstrapActionConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ScriptBootstrapActionConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ScriptBootstrapActionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScriptBootstrapActionConfig<super::missing::Path> { ScriptBootstrapActionConfig(Bag::default(), Phase) }
+    pub fn new() -> ScriptBootstrapActionConfig<Missing<super::required::Path>> { ScriptBootstrapActionConfig(Bag::default(), Phase) }
 }
 impl<R0> ScriptBootstrapActionConfig<R0> {
     /// `Args`: list of text. Update: replacement.
-    pub fn args(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Args", value.into_expr()); self }
+    pub fn args(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Args", value.into_expr()), Phase) }
     /// `Path`: text, required. Update: replacement.
-    pub fn path(mut self, value: impl Arg<str>) -> ScriptBootstrapActionConfig<Set> { self.0.set("Path", value.into_expr()); ScriptBootstrapActionConfig(self.0, Phase) }
+    pub fn path(self, value: impl Arg<str>) -> ScriptBootstrapActionConfig<Set> { ScriptBootstrapActionConfig(put(self.0, "Path", value.into_expr()), Phase) }
 }
 impl Done for ScriptBootstrapActionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SimpleScalingPolicyConfiguration` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-simplescalingpolicyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SimpleScalingPolicyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SimpleScalingPolicyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SimpleScalingPolicyConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SimpleScalingPolicyConfiguration<super::missing::ScalingAdjustment> { SimpleScalingPolicyConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SimpleScalingPolicyConfiguration<Missing<super::required::ScalingAdjustment>> { SimpleScalingPolicyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SimpleScalingPolicyConfiguration<R0> {
     /// `AdjustmentType`: text. Update: as its holder.
-    pub fn adjustment_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AdjustmentType", value.into_expr()); self }
+    pub fn adjustment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdjustmentType", value.into_expr()), Phase) }
     /// `CoolDown`: integer. Update: as its holder.
-    pub fn cool_down(mut self, value: impl Arg<i64>) -> Self { self.0.set("CoolDown", value.into_expr()); self }
+    pub fn cool_down(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CoolDown", value.into_expr()), Phase) }
     /// `ScalingAdjustment`: integer, required. Update: as its holder.
-    pub fn scaling_adjustment(mut self, value: impl Arg<i64>) -> SimpleScalingPolicyConfiguration<Set> { self.0.set("ScalingAdjustment", value.into_expr()); SimpleScalingPolicyConfiguration(self.0, Phase) }
+    pub fn scaling_adjustment(self, value: impl Arg<i64>) -> SimpleScalingPolicyConfiguration<Set> { SimpleScalingPolicyConfiguration(put(self.0, "ScalingAdjustment", value.into_expr()), Phase) }
 }
 impl Done for SimpleScalingPolicyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpotProvisioningSpecification` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-spotprovisioningspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SpotProvisioningSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SpotProvisioningSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SpotProvisioningSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SpotProvisioningSpecification<super::missing::TimeoutAction, super::missing::TimeoutDurationMinutes> { SpotProvisioningSpecification(Bag::default(), Phase) }
+    pub fn new() -> SpotProvisioningSpecification<Missing<super::required::TimeoutAction>, Missing<super::required::TimeoutDurationMinutes>> { SpotProvisioningSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> SpotProvisioningSpecification<R0, R1> {
     /// `AllocationStrategy`: text. Update: replacement.
-    pub fn allocation_strategy(mut self, value: impl Arg<str>) -> Self { self.0.set("AllocationStrategy", value.into_expr()); self }
+    pub fn allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationStrategy", value.into_expr()), Phase) }
     /// `BlockDurationMinutes`: integer. Update: replacement.
-    pub fn block_duration_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("BlockDurationMinutes", value.into_expr()); self }
+    pub fn block_duration_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockDurationMinutes", value.into_expr()), Phase) }
     /// `TimeoutAction`: text, required. Update: replacement.
-    pub fn timeout_action(mut self, value: impl Arg<str>) -> SpotProvisioningSpecification<Set, R1> { self.0.set("TimeoutAction", value.into_expr()); SpotProvisioningSpecification(self.0, Phase) }
+    pub fn timeout_action(self, value: impl Arg<str>) -> SpotProvisioningSpecification<Set, R1> { SpotProvisioningSpecification(put(self.0, "TimeoutAction", value.into_expr()), Phase) }
     /// `TimeoutDurationMinutes`: integer, required. Update: replacement.
-    pub fn timeout_duration_minutes(mut self, value: impl Arg<i64>) -> SpotProvisioningSpecification<R0, Set> { self.0.set("TimeoutDurationMinutes", value.into_expr()); SpotProvisioningSpecification(self.0, Phase) }
+    pub fn timeout_duration_minutes(self, value: impl Arg<i64>) -> SpotProvisioningSpecification<R0, Set> { SpotProvisioningSpecification(put(self.0, "TimeoutDurationMinutes", value.into_expr()), Phase) }
 }
 impl Done for SpotProvisioningSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpotResizingSpecification` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-spotresizingspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SpotResizingSpecification(Bag);
+#[must_use] pub struct SpotResizingSpecification(Bag);
 impl SpotResizingSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllocationStrategy`: text. Update: as its holder.
-    pub fn allocation_strategy(mut self, value: impl Arg<str>) -> Self { self.0.set("AllocationStrategy", value.into_expr()); self }
+    pub fn allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationStrategy", value.into_expr())) }
     /// `TimeoutDurationMinutes`: integer. Update: as its holder.
-    pub fn timeout_duration_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutDurationMinutes", value.into_expr()); self }
+    pub fn timeout_duration_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutDurationMinutes", value.into_expr())) }
 }
 impl Done for SpotResizingSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StepConfig` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-stepconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StepConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StepConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StepConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StepConfig<super::missing::HadoopJarStep, super::missing::Name> { StepConfig(Bag::default(), Phase) }
+    pub fn new() -> StepConfig<Missing<super::required::HadoopJarStep>, Missing<super::required::Name>> { StepConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> StepConfig<R0, R1> {
     /// `ActionOnFailure`: text. Update: replacement.
-    pub fn action_on_failure(mut self, value: impl Arg<str>) -> Self { self.0.set("ActionOnFailure", value.into_expr()); self }
+    pub fn action_on_failure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActionOnFailure", value.into_expr()), Phase) }
     /// `HadoopJarStep`: `HadoopJarStepConfig`, required. Update: replacement.
-    pub fn hadoop_jar_step(mut self, value: impl Arg<HadoopJarStepConfig>) -> StepConfig<Set, R1> { self.0.set("HadoopJarStep", value.into_expr()); StepConfig(self.0, Phase) }
+    pub fn hadoop_jar_step(self, value: impl Arg<HadoopJarStepConfig>) -> StepConfig<Set, R1> { StepConfig(put(self.0, "HadoopJarStep", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> StepConfig<R0, Set> { self.0.set("Name", value.into_expr()); StepConfig(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> StepConfig<R0, Set> { StepConfig(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for StepConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VolumeSpecification` of `AWS::EMR::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-cluster-volumespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VolumeSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VolumeSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VolumeSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VolumeSpecification<super::missing::SizeInGB, super::missing::VolumeType> { VolumeSpecification(Bag::default(), Phase) }
+    pub fn new() -> VolumeSpecification<Missing<super::required::SizeInGB>, Missing<super::required::VolumeType>> { VolumeSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> VolumeSpecification<R0, R1> {
     /// `Iops`: integer. Update: replacement.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr()), Phase) }
     /// `SizeInGB`: integer, required. Update: replacement.
-    pub fn size_in_gb(mut self, value: impl Arg<i64>) -> VolumeSpecification<Set, R1> { self.0.set("SizeInGB", value.into_expr()); VolumeSpecification(self.0, Phase) }
+    pub fn size_in_gb(self, value: impl Arg<i64>) -> VolumeSpecification<Set, R1> { VolumeSpecification(put(self.0, "SizeInGB", value.into_expr()), Phase) }
     /// `Throughput`: integer. Update: replacement.
-    pub fn throughput(mut self, value: impl Arg<i64>) -> Self { self.0.set("Throughput", value.into_expr()); self }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr()), Phase) }
     /// `VolumeType`: text, required. Update: replacement.
-    pub fn volume_type(mut self, value: impl Arg<str>) -> VolumeSpecification<R0, Set> { self.0.set("VolumeType", value.into_expr()); VolumeSpecification(self.0, Phase) }
+    pub fn volume_type(self, value: impl Arg<str>) -> VolumeSpecification<R0, Set> { VolumeSpecification(put(self.0, "VolumeType", value.into_expr()), Phase) }
 }
 impl Done for VolumeSpecification { fn into_props(self) -> Bag { self.0 } }
 }
@@ -641,7 +641,7 @@ impl CfnInstanceFleetConfig {
     /// `AWS::EMR::InstanceFleetConfig`
     pub const TYPE: &'static str = "AWS::EMR::InstanceFleetConfig";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnInstanceFleetConfigProps<R0, R1>) -> Self where CfnInstanceFleetConfigProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInstanceFleetConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -649,199 +649,199 @@ impl CfnInstanceFleetConfig {
 }
 impl Parent for CfnInstanceFleetConfig { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-instancefleetconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInstanceFleetConfigProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnInstanceFleetConfigProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnInstanceFleetConfigProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnInstanceFleetConfigProps<missing::ClusterId, missing::InstanceFleetType> { CfnInstanceFleetConfigProps(Bag::default(), Phase) }
+    pub fn new() -> CfnInstanceFleetConfigProps<Missing<required::ClusterId>, Missing<required::InstanceFleetType>> { CfnInstanceFleetConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnInstanceFleetConfigProps<R0, R1> {
     /// `ClusterId`: text, required. Update: replacement.
-    pub fn cluster_id(mut self, value: impl Arg<str>) -> CfnInstanceFleetConfigProps<Set, R1> { self.0.set("ClusterId", value.into_expr()); CfnInstanceFleetConfigProps(self.0, Phase) }
+    pub fn cluster_id(self, value: impl Arg<str>) -> CfnInstanceFleetConfigProps<Set, R1> { CfnInstanceFleetConfigProps(put(self.0, "ClusterId", value.into_expr()), Phase) }
     /// `InstanceFleetType`: text, required. Update: replacement.
-    pub fn instance_fleet_type(mut self, value: impl Arg<str>) -> CfnInstanceFleetConfigProps<R0, Set> { self.0.set("InstanceFleetType", value.into_expr()); CfnInstanceFleetConfigProps(self.0, Phase) }
+    pub fn instance_fleet_type(self, value: impl Arg<str>) -> CfnInstanceFleetConfigProps<R0, Set> { CfnInstanceFleetConfigProps(put(self.0, "InstanceFleetType", value.into_expr()), Phase) }
     /// `InstanceTypeConfigs`: list of `InstanceTypeConfig`. Update: replacement.
-    pub fn instance_type_configs(mut self, value: impl Arg<Arr<instance_fleet_config::InstanceTypeConfig>>) -> Self { self.0.set("InstanceTypeConfigs", value.into_expr()); self }
+    pub fn instance_type_configs(self, value: impl Arg<Arr<instance_fleet_config::InstanceTypeConfig>>) -> Self { Self(put(self.0, "InstanceTypeConfigs", value.into_expr()), Phase) }
     /// `LaunchSpecifications`: `InstanceFleetProvisioningSpecifications`. Update: replacement.
-    pub fn launch_specifications(mut self, value: impl Arg<instance_fleet_config::InstanceFleetProvisioningSpecifications>) -> Self { self.0.set("LaunchSpecifications", value.into_expr()); self }
+    pub fn launch_specifications(self, value: impl Arg<instance_fleet_config::InstanceFleetProvisioningSpecifications>) -> Self { Self(put(self.0, "LaunchSpecifications", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ResizeSpecifications`: `InstanceFleetResizingSpecifications`. Update: in place.
-    pub fn resize_specifications(mut self, value: impl Arg<instance_fleet_config::InstanceFleetResizingSpecifications>) -> Self { self.0.set("ResizeSpecifications", value.into_expr()); self }
+    pub fn resize_specifications(self, value: impl Arg<instance_fleet_config::InstanceFleetResizingSpecifications>) -> Self { Self(put(self.0, "ResizeSpecifications", value.into_expr()), Phase) }
     /// `TargetOnDemandCapacity`: integer. Update: in place.
-    pub fn target_on_demand_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("TargetOnDemandCapacity", value.into_expr()); self }
+    pub fn target_on_demand_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetOnDemandCapacity", value.into_expr()), Phase) }
     /// `TargetSpotCapacity`: integer. Update: in place.
-    pub fn target_spot_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("TargetSpotCapacity", value.into_expr()); self }
+    pub fn target_spot_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetSpotCapacity", value.into_expr()), Phase) }
 }
 impl Done for CfnInstanceFleetConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMR::InstanceFleetConfig`.
 pub mod instance_fleet_config {
 use crate::cfn::support::*;
 /// The property type `Configuration` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Configuration(Bag);
+#[must_use] pub struct Configuration(Bag);
 impl Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Classification`: text. Update: replacement.
-    pub fn classification(mut self, value: impl Arg<str>) -> Self { self.0.set("Classification", value.into_expr()); self }
+    pub fn classification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Classification", value.into_expr())) }
     /// `ConfigurationProperties`: map of text. Update: replacement.
-    pub fn configuration_properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ConfigurationProperties", value.into_expr()); self }
+    pub fn configuration_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ConfigurationProperties", value.into_expr())) }
     /// `Configurations`: list of `Configuration`. Update: replacement.
-    pub fn configurations(mut self, value: impl Arg<Arr<Configuration>>) -> Self { self.0.set("Configurations", value.into_expr()); self }
+    pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr())) }
 }
 impl Done for Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsBlockDeviceConfig` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ebsblockdeviceconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EbsBlockDeviceConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EbsBlockDeviceConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl EbsBlockDeviceConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EbsBlockDeviceConfig<super::missing::VolumeSpecification> { EbsBlockDeviceConfig(Bag::default(), Phase) }
+    pub fn new() -> EbsBlockDeviceConfig<Missing<super::required::VolumeSpecification>> { EbsBlockDeviceConfig(Bag::default(), Phase) }
 }
 impl<R0> EbsBlockDeviceConfig<R0> {
     /// `VolumeSpecification`: `VolumeSpecification`, required. Update: replacement.
-    pub fn volume_specification(mut self, value: impl Arg<VolumeSpecification>) -> EbsBlockDeviceConfig<Set> { self.0.set("VolumeSpecification", value.into_expr()); EbsBlockDeviceConfig(self.0, Phase) }
+    pub fn volume_specification(self, value: impl Arg<VolumeSpecification>) -> EbsBlockDeviceConfig<Set> { EbsBlockDeviceConfig(put(self.0, "VolumeSpecification", value.into_expr()), Phase) }
     /// `VolumesPerInstance`: integer. Update: replacement.
-    pub fn volumes_per_instance(mut self, value: impl Arg<i64>) -> Self { self.0.set("VolumesPerInstance", value.into_expr()); self }
+    pub fn volumes_per_instance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumesPerInstance", value.into_expr()), Phase) }
 }
 impl Done for EbsBlockDeviceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsConfiguration` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ebsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EbsConfiguration(Bag);
+#[must_use] pub struct EbsConfiguration(Bag);
 impl EbsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EbsBlockDeviceConfigs`: list of `EbsBlockDeviceConfig`. Update: replacement.
-    pub fn ebs_block_device_configs(mut self, value: impl Arg<Arr<EbsBlockDeviceConfig>>) -> Self { self.0.set("EbsBlockDeviceConfigs", value.into_expr()); self }
+    pub fn ebs_block_device_configs(self, value: impl Arg<Arr<EbsBlockDeviceConfig>>) -> Self { Self(put(self.0, "EbsBlockDeviceConfigs", value.into_expr())) }
     /// `EbsOptimized`: boolean. Update: replacement.
-    pub fn ebs_optimized(mut self, value: impl Arg<bool>) -> Self { self.0.set("EbsOptimized", value.into_expr()); self }
+    pub fn ebs_optimized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsOptimized", value.into_expr())) }
 }
 impl Done for EbsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceFleetProvisioningSpecifications` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-instancefleetprovisioningspecifications.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceFleetProvisioningSpecifications(Bag);
+#[must_use] pub struct InstanceFleetProvisioningSpecifications(Bag);
 impl InstanceFleetProvisioningSpecifications {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnDemandSpecification`: `OnDemandProvisioningSpecification`. Update: replacement.
-    pub fn on_demand_specification(mut self, value: impl Arg<OnDemandProvisioningSpecification>) -> Self { self.0.set("OnDemandSpecification", value.into_expr()); self }
+    pub fn on_demand_specification(self, value: impl Arg<OnDemandProvisioningSpecification>) -> Self { Self(put(self.0, "OnDemandSpecification", value.into_expr())) }
     /// `SpotSpecification`: `SpotProvisioningSpecification`. Update: replacement.
-    pub fn spot_specification(mut self, value: impl Arg<SpotProvisioningSpecification>) -> Self { self.0.set("SpotSpecification", value.into_expr()); self }
+    pub fn spot_specification(self, value: impl Arg<SpotProvisioningSpecification>) -> Self { Self(put(self.0, "SpotSpecification", value.into_expr())) }
 }
 impl Done for InstanceFleetProvisioningSpecifications { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceFleetResizingSpecifications` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-instancefleetresizingspecifications.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceFleetResizingSpecifications(Bag);
+#[must_use] pub struct InstanceFleetResizingSpecifications(Bag);
 impl InstanceFleetResizingSpecifications {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnDemandResizeSpecification`: `OnDemandResizingSpecification`. Update: in place.
-    pub fn on_demand_resize_specification(mut self, value: impl Arg<OnDemandResizingSpecification>) -> Self { self.0.set("OnDemandResizeSpecification", value.into_expr()); self }
+    pub fn on_demand_resize_specification(self, value: impl Arg<OnDemandResizingSpecification>) -> Self { Self(put(self.0, "OnDemandResizeSpecification", value.into_expr())) }
     /// `SpotResizeSpecification`: `SpotResizingSpecification`. Update: in place.
-    pub fn spot_resize_specification(mut self, value: impl Arg<SpotResizingSpecification>) -> Self { self.0.set("SpotResizeSpecification", value.into_expr()); self }
+    pub fn spot_resize_specification(self, value: impl Arg<SpotResizingSpecification>) -> Self { Self(put(self.0, "SpotResizeSpecification", value.into_expr())) }
 }
 impl Done for InstanceFleetResizingSpecifications { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceTypeConfig` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-instancetypeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceTypeConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InstanceTypeConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl InstanceTypeConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InstanceTypeConfig<super::missing::InstanceType> { InstanceTypeConfig(Bag::default(), Phase) }
+    pub fn new() -> InstanceTypeConfig<Missing<super::required::InstanceType>> { InstanceTypeConfig(Bag::default(), Phase) }
 }
 impl<R0> InstanceTypeConfig<R0> {
     /// `BidPrice`: text. Update: replacement.
-    pub fn bid_price(mut self, value: impl Arg<str>) -> Self { self.0.set("BidPrice", value.into_expr()); self }
+    pub fn bid_price(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BidPrice", value.into_expr()), Phase) }
     /// `BidPriceAsPercentageOfOnDemandPrice`: number. Update: replacement.
-    pub fn bid_price_as_percentage_of_on_demand_price(mut self, value: impl Arg<f64>) -> Self { self.0.set("BidPriceAsPercentageOfOnDemandPrice", value.into_expr()); self }
+    pub fn bid_price_as_percentage_of_on_demand_price(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BidPriceAsPercentageOfOnDemandPrice", value.into_expr()), Phase) }
     /// `Configurations`: list of `Configuration`. Update: replacement.
-    pub fn configurations(mut self, value: impl Arg<Arr<Configuration>>) -> Self { self.0.set("Configurations", value.into_expr()); self }
+    pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
     /// `CustomAmiId`: text. Update: replacement.
-    pub fn custom_ami_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomAmiId", value.into_expr()); self }
+    pub fn custom_ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomAmiId", value.into_expr()), Phase) }
     /// `EbsConfiguration`: `EbsConfiguration`. Update: replacement.
-    pub fn ebs_configuration(mut self, value: impl Arg<EbsConfiguration>) -> Self { self.0.set("EbsConfiguration", value.into_expr()); self }
+    pub fn ebs_configuration(self, value: impl Arg<EbsConfiguration>) -> Self { Self(put(self.0, "EbsConfiguration", value.into_expr()), Phase) }
     /// `InstanceType`: text, required. Update: replacement.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> InstanceTypeConfig<Set> { self.0.set("InstanceType", value.into_expr()); InstanceTypeConfig(self.0, Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> InstanceTypeConfig<Set> { InstanceTypeConfig(put(self.0, "InstanceType", value.into_expr()), Phase) }
     /// `Priority`: number. Update: replacement.
-    pub fn priority(mut self, value: impl Arg<f64>) -> Self { self.0.set("Priority", value.into_expr()); self }
+    pub fn priority(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `WeightedCapacity`: integer. Update: replacement.
-    pub fn weighted_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("WeightedCapacity", value.into_expr()); self }
+    pub fn weighted_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WeightedCapacity", value.into_expr()), Phase) }
 }
 impl Done for InstanceTypeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnDemandCapacityReservationOptions` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ondemandcapacityreservationoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OnDemandCapacityReservationOptions(Bag);
+#[must_use] pub struct OnDemandCapacityReservationOptions(Bag);
 impl OnDemandCapacityReservationOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CapacityReservationPreference`: text. Update: as its holder.
-    pub fn capacity_reservation_preference(mut self, value: impl Arg<str>) -> Self { self.0.set("CapacityReservationPreference", value.into_expr()); self }
+    pub fn capacity_reservation_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationPreference", value.into_expr())) }
     /// `CapacityReservationResourceGroupArn`: text. Update: as its holder.
-    pub fn capacity_reservation_resource_group_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CapacityReservationResourceGroupArn", value.into_expr()); self }
+    pub fn capacity_reservation_resource_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityReservationResourceGroupArn", value.into_expr())) }
     /// `UsageStrategy`: text. Update: as its holder.
-    pub fn usage_strategy(mut self, value: impl Arg<str>) -> Self { self.0.set("UsageStrategy", value.into_expr()); self }
+    pub fn usage_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageStrategy", value.into_expr())) }
 }
 impl Done for OnDemandCapacityReservationOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnDemandProvisioningSpecification` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ondemandprovisioningspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OnDemandProvisioningSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OnDemandProvisioningSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl OnDemandProvisioningSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OnDemandProvisioningSpecification<super::missing::AllocationStrategy> { OnDemandProvisioningSpecification(Bag::default(), Phase) }
+    pub fn new() -> OnDemandProvisioningSpecification<Missing<super::required::AllocationStrategy>> { OnDemandProvisioningSpecification(Bag::default(), Phase) }
 }
 impl<R0> OnDemandProvisioningSpecification<R0> {
     /// `AllocationStrategy`: text, required. Update: replacement.
-    pub fn allocation_strategy(mut self, value: impl Arg<str>) -> OnDemandProvisioningSpecification<Set> { self.0.set("AllocationStrategy", value.into_expr()); OnDemandProvisioningSpecification(self.0, Phase) }
+    pub fn allocation_strategy(self, value: impl Arg<str>) -> OnDemandProvisioningSpecification<Set> { OnDemandProvisioningSpecification(put(self.0, "AllocationStrategy", value.into_expr()), Phase) }
     /// `CapacityReservationOptions`: `OnDemandCapacityReservationOptions`. Update: replacement.
-    pub fn capacity_reservation_options(mut self, value: impl Arg<OnDemandCapacityReservationOptions>) -> Self { self.0.set("CapacityReservationOptions", value.into_expr()); self }
+    pub fn capacity_reservation_options(self, value: impl Arg<OnDemandCapacityReservationOptions>) -> Self { Self(put(self.0, "CapacityReservationOptions", value.into_expr()), Phase) }
 }
 impl Done for OnDemandProvisioningSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnDemandResizingSpecification` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-ondemandresizingspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OnDemandResizingSpecification(Bag);
+#[must_use] pub struct OnDemandResizingSpecification(Bag);
 impl OnDemandResizingSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllocationStrategy`: text. Update: in place.
-    pub fn allocation_strategy(mut self, value: impl Arg<str>) -> Self { self.0.set("AllocationStrategy", value.into_expr()); self }
+    pub fn allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationStrategy", value.into_expr())) }
     /// `CapacityReservationOptions`: `OnDemandCapacityReservationOptions`. Update: in place.
-    pub fn capacity_reservation_options(mut self, value: impl Arg<OnDemandCapacityReservationOptions>) -> Self { self.0.set("CapacityReservationOptions", value.into_expr()); self }
+    pub fn capacity_reservation_options(self, value: impl Arg<OnDemandCapacityReservationOptions>) -> Self { Self(put(self.0, "CapacityReservationOptions", value.into_expr())) }
     /// `TimeoutDurationMinutes`: integer. Update: in place.
-    pub fn timeout_duration_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutDurationMinutes", value.into_expr()); self }
+    pub fn timeout_duration_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutDurationMinutes", value.into_expr())) }
 }
 impl Done for OnDemandResizingSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpotProvisioningSpecification` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-spotprovisioningspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SpotProvisioningSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SpotProvisioningSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SpotProvisioningSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SpotProvisioningSpecification<super::missing::TimeoutAction, super::missing::TimeoutDurationMinutes> { SpotProvisioningSpecification(Bag::default(), Phase) }
+    pub fn new() -> SpotProvisioningSpecification<Missing<super::required::TimeoutAction>, Missing<super::required::TimeoutDurationMinutes>> { SpotProvisioningSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> SpotProvisioningSpecification<R0, R1> {
     /// `AllocationStrategy`: text. Update: replacement.
-    pub fn allocation_strategy(mut self, value: impl Arg<str>) -> Self { self.0.set("AllocationStrategy", value.into_expr()); self }
+    pub fn allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationStrategy", value.into_expr()), Phase) }
     /// `BlockDurationMinutes`: integer. Update: replacement.
-    pub fn block_duration_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("BlockDurationMinutes", value.into_expr()); self }
+    pub fn block_duration_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockDurationMinutes", value.into_expr()), Phase) }
     /// `TimeoutAction`: text, required. Update: replacement.
-    pub fn timeout_action(mut self, value: impl Arg<str>) -> SpotProvisioningSpecification<Set, R1> { self.0.set("TimeoutAction", value.into_expr()); SpotProvisioningSpecification(self.0, Phase) }
+    pub fn timeout_action(self, value: impl Arg<str>) -> SpotProvisioningSpecification<Set, R1> { SpotProvisioningSpecification(put(self.0, "TimeoutAction", value.into_expr()), Phase) }
     /// `TimeoutDurationMinutes`: integer, required. Update: replacement.
-    pub fn timeout_duration_minutes(mut self, value: impl Arg<i64>) -> SpotProvisioningSpecification<R0, Set> { self.0.set("TimeoutDurationMinutes", value.into_expr()); SpotProvisioningSpecification(self.0, Phase) }
+    pub fn timeout_duration_minutes(self, value: impl Arg<i64>) -> SpotProvisioningSpecification<R0, Set> { SpotProvisioningSpecification(put(self.0, "TimeoutDurationMinutes", value.into_expr()), Phase) }
 }
 impl Done for SpotProvisioningSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpotResizingSpecification` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-spotresizingspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SpotResizingSpecification(Bag);
+#[must_use] pub struct SpotResizingSpecification(Bag);
 impl SpotResizingSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllocationStrategy`: text. Update: in place.
-    pub fn allocation_strategy(mut self, value: impl Arg<str>) -> Self { self.0.set("AllocationStrategy", value.into_expr()); self }
+    pub fn allocation_strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocationStrategy", value.into_expr())) }
     /// `TimeoutDurationMinutes`: integer. Update: in place.
-    pub fn timeout_duration_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutDurationMinutes", value.into_expr()); self }
+    pub fn timeout_duration_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutDurationMinutes", value.into_expr())) }
 }
 impl Done for SpotResizingSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VolumeSpecification` of `AWS::EMR::InstanceFleetConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancefleetconfig-volumespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VolumeSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VolumeSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VolumeSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VolumeSpecification<super::missing::SizeInGB, super::missing::VolumeType> { VolumeSpecification(Bag::default(), Phase) }
+    pub fn new() -> VolumeSpecification<Missing<super::required::SizeInGB>, Missing<super::required::VolumeType>> { VolumeSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> VolumeSpecification<R0, R1> {
     /// `Iops`: integer. Update: replacement.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr()), Phase) }
     /// `SizeInGB`: integer, required. Update: replacement.
-    pub fn size_in_gb(mut self, value: impl Arg<i64>) -> VolumeSpecification<Set, R1> { self.0.set("SizeInGB", value.into_expr()); VolumeSpecification(self.0, Phase) }
+    pub fn size_in_gb(self, value: impl Arg<i64>) -> VolumeSpecification<Set, R1> { VolumeSpecification(put(self.0, "SizeInGB", value.into_expr()), Phase) }
     /// `Throughput`: integer. Update: replacement.
-    pub fn throughput(mut self, value: impl Arg<i64>) -> Self { self.0.set("Throughput", value.into_expr()); self }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr()), Phase) }
     /// `VolumeType`: text, required. Update: replacement.
-    pub fn volume_type(mut self, value: impl Arg<str>) -> VolumeSpecification<R0, Set> { self.0.set("VolumeType", value.into_expr()); VolumeSpecification(self.0, Phase) }
+    pub fn volume_type(self, value: impl Arg<str>) -> VolumeSpecification<R0, Set> { VolumeSpecification(put(self.0, "VolumeType", value.into_expr()), Phase) }
 }
 impl Done for VolumeSpecification { fn into_props(self) -> Bag { self.0 } }
 }
@@ -851,7 +851,7 @@ impl CfnInstanceGroupConfig {
     /// `AWS::EMR::InstanceGroupConfig`
     pub const TYPE: &'static str = "AWS::EMR::InstanceGroupConfig";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnInstanceGroupConfigProps<R0, R1, R2, R3>) -> Self where CfnInstanceGroupConfigProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInstanceGroupConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `InstanceGroupId`: text.
@@ -859,226 +859,226 @@ impl CfnInstanceGroupConfig {
 }
 impl Parent for CfnInstanceGroupConfig { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-instancegroupconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInstanceGroupConfigProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnInstanceGroupConfigProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnInstanceGroupConfigProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnInstanceGroupConfigProps<missing::InstanceCount, missing::InstanceRole, missing::InstanceType, missing::JobFlowId> { CfnInstanceGroupConfigProps(Bag::default(), Phase) }
+    pub fn new() -> CfnInstanceGroupConfigProps<Missing<required::InstanceCount>, Missing<required::InstanceRole>, Missing<required::InstanceType>, Missing<required::JobFlowId>> { CfnInstanceGroupConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnInstanceGroupConfigProps<R0, R1, R2, R3> {
     /// `AutoScalingPolicy`: `AutoScalingPolicy`. Update: in place.
-    pub fn auto_scaling_policy(mut self, value: impl Arg<instance_group_config::AutoScalingPolicy>) -> Self { self.0.set("AutoScalingPolicy", value.into_expr()); self }
+    pub fn auto_scaling_policy(self, value: impl Arg<instance_group_config::AutoScalingPolicy>) -> Self { Self(put(self.0, "AutoScalingPolicy", value.into_expr()), Phase) }
     /// `BidPrice`: text. Update: replacement.
-    pub fn bid_price(mut self, value: impl Arg<str>) -> Self { self.0.set("BidPrice", value.into_expr()); self }
+    pub fn bid_price(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BidPrice", value.into_expr()), Phase) }
     /// `Configurations`: list of `AppConfiguration`. Update: replacement.
-    pub fn configurations(mut self, value: impl Arg<Arr<instance_group_config::AppConfiguration>>) -> Self { self.0.set("Configurations", value.into_expr()); self }
+    pub fn configurations(self, value: impl Arg<Arr<instance_group_config::AppConfiguration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
     /// `CustomAmiId`: text. Update: replacement.
-    pub fn custom_ami_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomAmiId", value.into_expr()); self }
+    pub fn custom_ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomAmiId", value.into_expr()), Phase) }
     /// `EbsConfiguration`: `EbsConfiguration`. Update: replacement.
-    pub fn ebs_configuration(mut self, value: impl Arg<instance_group_config::EbsConfiguration>) -> Self { self.0.set("EbsConfiguration", value.into_expr()); self }
+    pub fn ebs_configuration(self, value: impl Arg<instance_group_config::EbsConfiguration>) -> Self { Self(put(self.0, "EbsConfiguration", value.into_expr()), Phase) }
     /// `InstanceCount`: integer, required. Update: in place.
-    pub fn instance_count(mut self, value: impl Arg<i64>) -> CfnInstanceGroupConfigProps<Set, R1, R2, R3> { self.0.set("InstanceCount", value.into_expr()); CfnInstanceGroupConfigProps(self.0, Phase) }
+    pub fn instance_count(self, value: impl Arg<i64>) -> CfnInstanceGroupConfigProps<Set, R1, R2, R3> { CfnInstanceGroupConfigProps(put(self.0, "InstanceCount", value.into_expr()), Phase) }
     /// `InstanceRole`: text, required. Update: replacement.
-    pub fn instance_role(mut self, value: impl Arg<str>) -> CfnInstanceGroupConfigProps<R0, Set, R2, R3> { self.0.set("InstanceRole", value.into_expr()); CfnInstanceGroupConfigProps(self.0, Phase) }
+    pub fn instance_role(self, value: impl Arg<str>) -> CfnInstanceGroupConfigProps<R0, Set, R2, R3> { CfnInstanceGroupConfigProps(put(self.0, "InstanceRole", value.into_expr()), Phase) }
     /// `InstanceType`: text, required. Update: replacement.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> CfnInstanceGroupConfigProps<R0, R1, Set, R3> { self.0.set("InstanceType", value.into_expr()); CfnInstanceGroupConfigProps(self.0, Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> CfnInstanceGroupConfigProps<R0, R1, Set, R3> { CfnInstanceGroupConfigProps(put(self.0, "InstanceType", value.into_expr()), Phase) }
     /// `JobFlowId`: text, required. Update: replacement.
-    pub fn job_flow_id(mut self, value: impl Arg<str>) -> CfnInstanceGroupConfigProps<R0, R1, R2, Set> { self.0.set("JobFlowId", value.into_expr()); CfnInstanceGroupConfigProps(self.0, Phase) }
+    pub fn job_flow_id(self, value: impl Arg<str>) -> CfnInstanceGroupConfigProps<R0, R1, R2, Set> { CfnInstanceGroupConfigProps(put(self.0, "JobFlowId", value.into_expr()), Phase) }
     /// `Market`: text. Update: replacement.
-    pub fn market(mut self, value: impl Arg<str>) -> Self { self.0.set("Market", value.into_expr()); self }
+    pub fn market(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Market", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnInstanceGroupConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMR::InstanceGroupConfig`.
 pub mod instance_group_config {
 use crate::cfn::support::*;
 /// The property type `AppConfiguration` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-appconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AppConfiguration(Bag);
+#[must_use] pub struct AppConfiguration(Bag);
 impl AppConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Classification`: text. Update: replacement.
-    pub fn classification(mut self, value: impl Arg<str>) -> Self { self.0.set("Classification", value.into_expr()); self }
+    pub fn classification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Classification", value.into_expr())) }
     /// `ConfigurationProperties`: map of text. Update: replacement.
-    pub fn configuration_properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ConfigurationProperties", value.into_expr()); self }
+    pub fn configuration_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ConfigurationProperties", value.into_expr())) }
     /// `Configurations`: list of `AppConfiguration`. Update: replacement.
-    pub fn configurations(mut self, value: impl Arg<Arr<AppConfiguration>>) -> Self { self.0.set("Configurations", value.into_expr()); self }
+    pub fn configurations(self, value: impl Arg<Arr<AppConfiguration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr())) }
 }
 impl Done for AppConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoScalingPolicy` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-autoscalingpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoScalingPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AutoScalingPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AutoScalingPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AutoScalingPolicy<super::missing::Constraints, super::missing::Rules> { AutoScalingPolicy(Bag::default(), Phase) }
+    pub fn new() -> AutoScalingPolicy<Missing<super::required::Constraints>, Missing<super::required::Rules>> { AutoScalingPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> AutoScalingPolicy<R0, R1> {
     /// `Constraints`: `ScalingConstraints`, required. Update: in place.
-    pub fn constraints(mut self, value: impl Arg<ScalingConstraints>) -> AutoScalingPolicy<Set, R1> { self.0.set("Constraints", value.into_expr()); AutoScalingPolicy(self.0, Phase) }
+    pub fn constraints(self, value: impl Arg<ScalingConstraints>) -> AutoScalingPolicy<Set, R1> { AutoScalingPolicy(put(self.0, "Constraints", value.into_expr()), Phase) }
     /// `Rules`: list of `ScalingRule`, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<ScalingRule>>) -> AutoScalingPolicy<R0, Set> { self.0.set("Rules", value.into_expr()); AutoScalingPolicy(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<ScalingRule>>) -> AutoScalingPolicy<R0, Set> { AutoScalingPolicy(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for AutoScalingPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchAlarmDefinition` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-cloudwatchalarmdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchAlarmDefinition<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CloudWatchAlarmDefinition<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CloudWatchAlarmDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchAlarmDefinition<super::missing::ComparisonOperator, super::missing::MetricName, super::missing::Period, super::missing::Threshold> { CloudWatchAlarmDefinition(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchAlarmDefinition<Missing<super::required::ComparisonOperator>, Missing<super::required::MetricName>, Missing<super::required::Period>, Missing<super::required::Threshold>> { CloudWatchAlarmDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CloudWatchAlarmDefinition<R0, R1, R2, R3> {
     /// `ComparisonOperator`: text, required. Update: in place.
-    pub fn comparison_operator(mut self, value: impl Arg<str>) -> CloudWatchAlarmDefinition<Set, R1, R2, R3> { self.0.set("ComparisonOperator", value.into_expr()); CloudWatchAlarmDefinition(self.0, Phase) }
+    pub fn comparison_operator(self, value: impl Arg<str>) -> CloudWatchAlarmDefinition<Set, R1, R2, R3> { CloudWatchAlarmDefinition(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
     /// `Dimensions`: list of `MetricDimension`. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<Arr<MetricDimension>>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<Arr<MetricDimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
     /// `EvaluationPeriods`: integer. Update: in place.
-    pub fn evaluation_periods(mut self, value: impl Arg<i64>) -> Self { self.0.set("EvaluationPeriods", value.into_expr()); self }
+    pub fn evaluation_periods(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationPeriods", value.into_expr()), Phase) }
     /// `MetricName`: text, required. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> CloudWatchAlarmDefinition<R0, Set, R2, R3> { self.0.set("MetricName", value.into_expr()); CloudWatchAlarmDefinition(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CloudWatchAlarmDefinition<R0, Set, R2, R3> { CloudWatchAlarmDefinition(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `Namespace`: text. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr()), Phase) }
     /// `Period`: integer, required. Update: in place.
-    pub fn period(mut self, value: impl Arg<i64>) -> CloudWatchAlarmDefinition<R0, R1, Set, R3> { self.0.set("Period", value.into_expr()); CloudWatchAlarmDefinition(self.0, Phase) }
+    pub fn period(self, value: impl Arg<i64>) -> CloudWatchAlarmDefinition<R0, R1, Set, R3> { CloudWatchAlarmDefinition(put(self.0, "Period", value.into_expr()), Phase) }
     /// `Statistic`: text. Update: in place.
-    pub fn statistic(mut self, value: impl Arg<str>) -> Self { self.0.set("Statistic", value.into_expr()); self }
+    pub fn statistic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Statistic", value.into_expr()), Phase) }
     /// `Threshold`: number, required. Update: in place.
-    pub fn threshold(mut self, value: impl Arg<f64>) -> CloudWatchAlarmDefinition<R0, R1, R2, Set> { self.0.set("Threshold", value.into_expr()); CloudWatchAlarmDefinition(self.0, Phase) }
+    pub fn threshold(self, value: impl Arg<f64>) -> CloudWatchAlarmDefinition<R0, R1, R2, Set> { CloudWatchAlarmDefinition(put(self.0, "Threshold", value.into_expr()), Phase) }
     /// `Unit`: text. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchAlarmDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Configuration` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Configuration(Bag);
+#[must_use] pub struct Configuration(Bag);
 impl Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Classification`: text. Update: replacement.
-    pub fn classification(mut self, value: impl Arg<str>) -> Self { self.0.set("Classification", value.into_expr()); self }
+    pub fn classification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Classification", value.into_expr())) }
     /// `ConfigurationProperties`: map of text. Update: replacement.
-    pub fn configuration_properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ConfigurationProperties", value.into_expr()); self }
+    pub fn configuration_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ConfigurationProperties", value.into_expr())) }
     /// `Configurations`: list of `Configuration`. Update: replacement.
-    pub fn configurations(mut self, value: impl Arg<Arr<Configuration>>) -> Self { self.0.set("Configurations", value.into_expr()); self }
+    pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr())) }
 }
 impl Done for Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsBlockDeviceConfig` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-ebsblockdeviceconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EbsBlockDeviceConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EbsBlockDeviceConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl EbsBlockDeviceConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EbsBlockDeviceConfig<super::missing::VolumeSpecification> { EbsBlockDeviceConfig(Bag::default(), Phase) }
+    pub fn new() -> EbsBlockDeviceConfig<Missing<super::required::VolumeSpecification>> { EbsBlockDeviceConfig(Bag::default(), Phase) }
 }
 impl<R0> EbsBlockDeviceConfig<R0> {
     /// `VolumeSpecification`: `VolumeSpecification`, required. Update: replacement.
-    pub fn volume_specification(mut self, value: impl Arg<VolumeSpecification>) -> EbsBlockDeviceConfig<Set> { self.0.set("VolumeSpecification", value.into_expr()); EbsBlockDeviceConfig(self.0, Phase) }
+    pub fn volume_specification(self, value: impl Arg<VolumeSpecification>) -> EbsBlockDeviceConfig<Set> { EbsBlockDeviceConfig(put(self.0, "VolumeSpecification", value.into_expr()), Phase) }
     /// `VolumesPerInstance`: integer. Update: replacement.
-    pub fn volumes_per_instance(mut self, value: impl Arg<i64>) -> Self { self.0.set("VolumesPerInstance", value.into_expr()); self }
+    pub fn volumes_per_instance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumesPerInstance", value.into_expr()), Phase) }
 }
 impl Done for EbsBlockDeviceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsConfiguration` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-ebsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EbsConfiguration(Bag);
+#[must_use] pub struct EbsConfiguration(Bag);
 impl EbsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EbsBlockDeviceConfigs`: list of `EbsBlockDeviceConfig`. Update: replacement.
-    pub fn ebs_block_device_configs(mut self, value: impl Arg<Arr<EbsBlockDeviceConfig>>) -> Self { self.0.set("EbsBlockDeviceConfigs", value.into_expr()); self }
+    pub fn ebs_block_device_configs(self, value: impl Arg<Arr<EbsBlockDeviceConfig>>) -> Self { Self(put(self.0, "EbsBlockDeviceConfigs", value.into_expr())) }
     /// `EbsOptimized`: boolean. Update: replacement.
-    pub fn ebs_optimized(mut self, value: impl Arg<bool>) -> Self { self.0.set("EbsOptimized", value.into_expr()); self }
+    pub fn ebs_optimized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsOptimized", value.into_expr())) }
 }
 impl Done for EbsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDimension` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-metricdimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MetricDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MetricDimension {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricDimension<super::missing::Key, super::missing::Value> { MetricDimension(Bag::default(), Phase) }
+    pub fn new() -> MetricDimension<Missing<super::required::Key>, Missing<super::required::Value>> { MetricDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricDimension<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> MetricDimension<Set, R1> { self.0.set("Key", value.into_expr()); MetricDimension(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> MetricDimension<Set, R1> { MetricDimension(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> MetricDimension<R0, Set> { self.0.set("Value", value.into_expr()); MetricDimension(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> MetricDimension<R0, Set> { MetricDimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for MetricDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingAction` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-scalingaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScalingAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ScalingAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl ScalingAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScalingAction<super::missing::SimpleScalingPolicyConfiguration> { ScalingAction(Bag::default(), Phase) }
+    pub fn new() -> ScalingAction<Missing<super::required::SimpleScalingPolicyConfiguration>> { ScalingAction(Bag::default(), Phase) }
 }
 impl<R0> ScalingAction<R0> {
     /// `Market`: text. Update: in place.
-    pub fn market(mut self, value: impl Arg<str>) -> Self { self.0.set("Market", value.into_expr()); self }
+    pub fn market(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Market", value.into_expr()), Phase) }
     /// `SimpleScalingPolicyConfiguration`: `SimpleScalingPolicyConfiguration`, required. Update: in place.
-    pub fn simple_scaling_policy_configuration(mut self, value: impl Arg<SimpleScalingPolicyConfiguration>) -> ScalingAction<Set> { self.0.set("SimpleScalingPolicyConfiguration", value.into_expr()); ScalingAction(self.0, Phase) }
+    pub fn simple_scaling_policy_configuration(self, value: impl Arg<SimpleScalingPolicyConfiguration>) -> ScalingAction<Set> { ScalingAction(put(self.0, "SimpleScalingPolicyConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ScalingAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingConstraints` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-scalingconstraints.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScalingConstraints<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ScalingConstraints<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ScalingConstraints {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScalingConstraints<super::missing::MaxCapacity, super::missing::MinCapacity> { ScalingConstraints(Bag::default(), Phase) }
+    pub fn new() -> ScalingConstraints<Missing<super::required::MaxCapacity>, Missing<super::required::MinCapacity>> { ScalingConstraints(Bag::default(), Phase) }
 }
 impl<R0, R1> ScalingConstraints<R0, R1> {
     /// `MaxCapacity`: integer, required. Update: in place.
-    pub fn max_capacity(mut self, value: impl Arg<i64>) -> ScalingConstraints<Set, R1> { self.0.set("MaxCapacity", value.into_expr()); ScalingConstraints(self.0, Phase) }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> ScalingConstraints<Set, R1> { ScalingConstraints(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
     /// `MinCapacity`: integer, required. Update: in place.
-    pub fn min_capacity(mut self, value: impl Arg<i64>) -> ScalingConstraints<R0, Set> { self.0.set("MinCapacity", value.into_expr()); ScalingConstraints(self.0, Phase) }
+    pub fn min_capacity(self, value: impl Arg<i64>) -> ScalingConstraints<R0, Set> { ScalingConstraints(put(self.0, "MinCapacity", value.into_expr()), Phase) }
 }
 impl Done for ScalingConstraints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingRule` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-scalingrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScalingRule<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ScalingRule<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ScalingRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScalingRule<super::missing::Action, super::missing::Name, super::missing::Trigger> { ScalingRule(Bag::default(), Phase) }
+    pub fn new() -> ScalingRule<Missing<super::required::Action>, Missing<super::required::Name>, Missing<super::required::Trigger>> { ScalingRule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ScalingRule<R0, R1, R2> {
     /// `Action`: `ScalingAction`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<ScalingAction>) -> ScalingRule<Set, R1, R2> { self.0.set("Action", value.into_expr()); ScalingRule(self.0, Phase) }
+    pub fn action(self, value: impl Arg<ScalingAction>) -> ScalingRule<Set, R1, R2> { ScalingRule(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ScalingRule<R0, Set, R2> { self.0.set("Name", value.into_expr()); ScalingRule(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ScalingRule<R0, Set, R2> { ScalingRule(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Trigger`: `ScalingTrigger`, required. Update: in place.
-    pub fn trigger(mut self, value: impl Arg<ScalingTrigger>) -> ScalingRule<R0, R1, Set> { self.0.set("Trigger", value.into_expr()); ScalingRule(self.0, Phase) }
+    pub fn trigger(self, value: impl Arg<ScalingTrigger>) -> ScalingRule<R0, R1, Set> { ScalingRule(put(self.0, "Trigger", value.into_expr()), Phase) }
 }
 impl Done for ScalingRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingTrigger` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-scalingtrigger.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScalingTrigger<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ScalingTrigger<R0 = Set>(Bag, Phase<(R0,)>);
 impl ScalingTrigger {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScalingTrigger<super::missing::CloudWatchAlarmDefinition> { ScalingTrigger(Bag::default(), Phase) }
+    pub fn new() -> ScalingTrigger<Missing<super::required::CloudWatchAlarmDefinition>> { ScalingTrigger(Bag::default(), Phase) }
 }
 impl<R0> ScalingTrigger<R0> {
     /// `CloudWatchAlarmDefinition`: `CloudWatchAlarmDefinition`, required. Update: in place.
-    pub fn cloud_watch_alarm_definition(mut self, value: impl Arg<CloudWatchAlarmDefinition>) -> ScalingTrigger<Set> { self.0.set("CloudWatchAlarmDefinition", value.into_expr()); ScalingTrigger(self.0, Phase) }
+    pub fn cloud_watch_alarm_definition(self, value: impl Arg<CloudWatchAlarmDefinition>) -> ScalingTrigger<Set> { ScalingTrigger(put(self.0, "CloudWatchAlarmDefinition", value.into_expr()), Phase) }
 }
 impl Done for ScalingTrigger { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SimpleScalingPolicyConfiguration` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-simplescalingpolicyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SimpleScalingPolicyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SimpleScalingPolicyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SimpleScalingPolicyConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SimpleScalingPolicyConfiguration<super::missing::ScalingAdjustment> { SimpleScalingPolicyConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SimpleScalingPolicyConfiguration<Missing<super::required::ScalingAdjustment>> { SimpleScalingPolicyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SimpleScalingPolicyConfiguration<R0> {
     /// `AdjustmentType`: text. Update: in place.
-    pub fn adjustment_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AdjustmentType", value.into_expr()); self }
+    pub fn adjustment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdjustmentType", value.into_expr()), Phase) }
     /// `CoolDown`: integer. Update: in place.
-    pub fn cool_down(mut self, value: impl Arg<i64>) -> Self { self.0.set("CoolDown", value.into_expr()); self }
+    pub fn cool_down(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CoolDown", value.into_expr()), Phase) }
     /// `ScalingAdjustment`: integer, required. Update: in place.
-    pub fn scaling_adjustment(mut self, value: impl Arg<i64>) -> SimpleScalingPolicyConfiguration<Set> { self.0.set("ScalingAdjustment", value.into_expr()); SimpleScalingPolicyConfiguration(self.0, Phase) }
+    pub fn scaling_adjustment(self, value: impl Arg<i64>) -> SimpleScalingPolicyConfiguration<Set> { SimpleScalingPolicyConfiguration(put(self.0, "ScalingAdjustment", value.into_expr()), Phase) }
 }
 impl Done for SimpleScalingPolicyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VolumeSpecification` of `AWS::EMR::InstanceGroupConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-instancegroupconfig-volumespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VolumeSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VolumeSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VolumeSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VolumeSpecification<super::missing::SizeInGB, super::missing::VolumeType> { VolumeSpecification(Bag::default(), Phase) }
+    pub fn new() -> VolumeSpecification<Missing<super::required::SizeInGB>, Missing<super::required::VolumeType>> { VolumeSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> VolumeSpecification<R0, R1> {
     /// `Iops`: integer. Update: replacement.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr()), Phase) }
     /// `SizeInGB`: integer, required. Update: replacement.
-    pub fn size_in_gb(mut self, value: impl Arg<i64>) -> VolumeSpecification<Set, R1> { self.0.set("SizeInGB", value.into_expr()); VolumeSpecification(self.0, Phase) }
+    pub fn size_in_gb(self, value: impl Arg<i64>) -> VolumeSpecification<Set, R1> { VolumeSpecification(put(self.0, "SizeInGB", value.into_expr()), Phase) }
     /// `Throughput`: integer. Update: replacement.
-    pub fn throughput(mut self, value: impl Arg<i64>) -> Self { self.0.set("Throughput", value.into_expr()); self }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr()), Phase) }
     /// `VolumeType`: text, required. Update: replacement.
-    pub fn volume_type(mut self, value: impl Arg<str>) -> VolumeSpecification<R0, Set> { self.0.set("VolumeType", value.into_expr()); VolumeSpecification(self.0, Phase) }
+    pub fn volume_type(self, value: impl Arg<str>) -> VolumeSpecification<R0, Set> { VolumeSpecification(put(self.0, "VolumeType", value.into_expr()), Phase) }
 }
 impl Done for VolumeSpecification { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1088,22 +1088,22 @@ impl CfnSecurityConfiguration {
     /// `AWS::EMR::SecurityConfiguration`
     pub const TYPE: &'static str = "AWS::EMR::SecurityConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSecurityConfigurationProps<R0>) -> Self where CfnSecurityConfigurationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSecurityConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnSecurityConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EMR::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-securityconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSecurityConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSecurityConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSecurityConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSecurityConfigurationProps<missing::SecurityConfiguration> { CfnSecurityConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSecurityConfigurationProps<Missing<required::SecurityConfiguration>> { CfnSecurityConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSecurityConfigurationProps<R0> {
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SecurityConfiguration`: JSON, required. Update: replacement.
-    pub fn security_configuration(mut self, value: impl Arg<Any>) -> CfnSecurityConfigurationProps<Set> { self.0.set("SecurityConfiguration", value.into_expr()); CfnSecurityConfigurationProps(self.0, Phase) }
+    pub fn security_configuration(self, value: impl Arg<Any>) -> CfnSecurityConfigurationProps<Set> { CfnSecurityConfigurationProps(put(self.0, "SecurityConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnSecurityConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::EMR::Step`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-step.html)
@@ -1112,7 +1112,7 @@ impl CfnStep {
     /// `AWS::EMR::Step`
     pub const TYPE: &'static str = "AWS::EMR::Step";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnStepProps<R0, R1, R2, R3>) -> Self where CfnStepProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStepProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -1120,55 +1120,55 @@ impl CfnStep {
 }
 impl Parent for CfnStep { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EMR::Step`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-step.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStepProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnStepProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnStepProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStepProps<missing::ActionOnFailure, missing::HadoopJarStep, missing::JobFlowId, missing::Name> { CfnStepProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStepProps<Missing<required::ActionOnFailure>, Missing<required::HadoopJarStep>, Missing<required::JobFlowId>, Missing<required::Name>> { CfnStepProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnStepProps<R0, R1, R2, R3> {
     /// `ActionOnFailure`: text, required. Update: replacement.
-    pub fn action_on_failure(mut self, value: impl Arg<str>) -> CfnStepProps<Set, R1, R2, R3> { self.0.set("ActionOnFailure", value.into_expr()); CfnStepProps(self.0, Phase) }
+    pub fn action_on_failure(self, value: impl Arg<str>) -> CfnStepProps<Set, R1, R2, R3> { CfnStepProps(put(self.0, "ActionOnFailure", value.into_expr()), Phase) }
     /// `EncryptionKeyArn`: text. Update: replacement.
-    pub fn encryption_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionKeyArn", value.into_expr()); self }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr()), Phase) }
     /// `HadoopJarStep`: `HadoopJarStepConfig`, required. Update: replacement.
-    pub fn hadoop_jar_step(mut self, value: impl Arg<step::HadoopJarStepConfig>) -> CfnStepProps<R0, Set, R2, R3> { self.0.set("HadoopJarStep", value.into_expr()); CfnStepProps(self.0, Phase) }
+    pub fn hadoop_jar_step(self, value: impl Arg<step::HadoopJarStepConfig>) -> CfnStepProps<R0, Set, R2, R3> { CfnStepProps(put(self.0, "HadoopJarStep", value.into_expr()), Phase) }
     /// `JobFlowId`: text, required. Update: replacement.
-    pub fn job_flow_id(mut self, value: impl Arg<str>) -> CfnStepProps<R0, R1, Set, R3> { self.0.set("JobFlowId", value.into_expr()); CfnStepProps(self.0, Phase) }
+    pub fn job_flow_id(self, value: impl Arg<str>) -> CfnStepProps<R0, R1, Set, R3> { CfnStepProps(put(self.0, "JobFlowId", value.into_expr()), Phase) }
     /// `LogUri`: text. Update: replacement.
-    pub fn log_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("LogUri", value.into_expr()); self }
+    pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnStepProps<R0, R1, R2, Set> { self.0.set("Name", value.into_expr()); CfnStepProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnStepProps<R0, R1, R2, Set> { CfnStepProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnStepProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMR::Step`.
 pub mod step {
 use crate::cfn::support::*;
 /// The property type `HadoopJarStepConfig` of `AWS::EMR::Step`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-step-hadoopjarstepconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HadoopJarStepConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HadoopJarStepConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl HadoopJarStepConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HadoopJarStepConfig<super::missing::Jar> { HadoopJarStepConfig(Bag::default(), Phase) }
+    pub fn new() -> HadoopJarStepConfig<Missing<super::required::Jar>> { HadoopJarStepConfig(Bag::default(), Phase) }
 }
 impl<R0> HadoopJarStepConfig<R0> {
     /// `Args`: list of text. Update: replacement.
-    pub fn args(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Args", value.into_expr()); self }
+    pub fn args(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Args", value.into_expr()), Phase) }
     /// `Jar`: text, required. Update: replacement.
-    pub fn jar(mut self, value: impl Arg<str>) -> HadoopJarStepConfig<Set> { self.0.set("Jar", value.into_expr()); HadoopJarStepConfig(self.0, Phase) }
+    pub fn jar(self, value: impl Arg<str>) -> HadoopJarStepConfig<Set> { HadoopJarStepConfig(put(self.0, "Jar", value.into_expr()), Phase) }
     /// `MainClass`: text. Update: replacement.
-    pub fn main_class(mut self, value: impl Arg<str>) -> Self { self.0.set("MainClass", value.into_expr()); self }
+    pub fn main_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MainClass", value.into_expr()), Phase) }
     /// `StepProperties`: list of `KeyValue`. Update: replacement.
-    pub fn step_properties(mut self, value: impl Arg<Arr<KeyValue>>) -> Self { self.0.set("StepProperties", value.into_expr()); self }
+    pub fn step_properties(self, value: impl Arg<Arr<KeyValue>>) -> Self { Self(put(self.0, "StepProperties", value.into_expr()), Phase) }
 }
 impl Done for HadoopJarStepConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyValue` of `AWS::EMR::Step`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emr-step-keyvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyValue(Bag);
+#[must_use] pub struct KeyValue(Bag);
 impl KeyValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: text. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for KeyValue { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1178,58 +1178,58 @@ impl CfnStudio {
     /// `AWS::EMR::Studio`
     pub const TYPE: &'static str = "AWS::EMR::Studio";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5, R6, R7>(scope: &dyn Parent, id: &str, props: CfnStudioProps<R0, R1, R2, R3, R4, R5, R6, R7>) -> Self where CfnStudioProps<R0, R1, R2, R3, R4, R5, R6, R7>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStudioProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `StudioId`.
     pub fn reference(&self) -> Val<kind::EmrStudioId> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `StudioId`: text.
+    /// The attribute `StudioId`: `EmrStudioId`.
     pub fn attr_studio_id(&self) -> Val<kind::EmrStudioId> { self.0.get_att("StudioId") }
     /// The attribute `Url`: text.
     pub fn attr_url(&self) -> Val<str> { self.0.get_att("Url") }
 }
 impl Parent for CfnStudio { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EMR::Studio`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studio.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStudioProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7,)>);
+#[must_use] pub struct CfnStudioProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7,)>);
 impl CfnStudioProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStudioProps<missing::AuthMode, missing::DefaultS3Location, missing::EngineSecurityGroupId, missing::Name, missing::ServiceRole, missing::SubnetIds, missing::VpcId, missing::WorkspaceSecurityGroupId> { CfnStudioProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStudioProps<Missing<required::AuthMode>, Missing<required::DefaultS3Location>, Missing<required::EngineSecurityGroupId>, Missing<required::Name>, Missing<required::ServiceRole>, Missing<required::SubnetIds>, Missing<required::VpcId>, Missing<required::WorkspaceSecurityGroupId>> { CfnStudioProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7> CfnStudioProps<R0, R1, R2, R3, R4, R5, R6, R7> {
     /// `AuthMode`: `AuthMode`, required. Update: replacement.
-    pub fn auth_mode(mut self, value: impl Arg<studio::AuthMode>) -> CfnStudioProps<Set, R1, R2, R3, R4, R5, R6, R7> { self.0.set("AuthMode", value.into_expr()); CfnStudioProps(self.0, Phase) }
-    /// `DefaultS3Location`: text, required. Update: in place.
-    pub fn default_s3_location(mut self, value: impl Arg<kind::S3BucketName>) -> CfnStudioProps<R0, Set, R2, R3, R4, R5, R6, R7> { self.0.set("DefaultS3Location", value.into_expr()); CfnStudioProps(self.0, Phase) }
+    pub fn auth_mode(self, value: impl Arg<studio::AuthMode>) -> CfnStudioProps<Set, R1, R2, R3, R4, R5, R6, R7> { CfnStudioProps(put(self.0, "AuthMode", value.into_expr()), Phase) }
+    /// `DefaultS3Location`: `S3BucketName`, required. Update: in place.
+    pub fn default_s3_location(self, value: impl Arg<kind::S3BucketName>) -> CfnStudioProps<R0, Set, R2, R3, R4, R5, R6, R7> { CfnStudioProps(put(self.0, "DefaultS3Location", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `EncryptionKeyArn`: text. Update: replacement.
-    pub fn encryption_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("EncryptionKeyArn", value.into_expr()); self }
-    /// `EngineSecurityGroupId`: text, required. Update: replacement.
-    pub fn engine_security_group_id(mut self, value: impl Arg<kind::Ec2SecurityGroupGroupId>) -> CfnStudioProps<R0, R1, Set, R3, R4, R5, R6, R7> { self.0.set("EngineSecurityGroupId", value.into_expr()); CfnStudioProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `EncryptionKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn encryption_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr()), Phase) }
+    /// `EngineSecurityGroupId`: `Ec2SecurityGroupId`, required. Update: replacement.
+    pub fn engine_security_group_id(self, value: impl Arg<kind::Ec2SecurityGroupId>) -> CfnStudioProps<R0, R1, Set, R3, R4, R5, R6, R7> { CfnStudioProps(put(self.0, "EngineSecurityGroupId", value.into_expr()), Phase) }
     /// `IdcInstanceArn`: text. Update: replacement.
-    pub fn idc_instance_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("IdcInstanceArn", value.into_expr()); self }
+    pub fn idc_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcInstanceArn", value.into_expr()), Phase) }
     /// `IdcUserAssignment`: `IdcUserAssignment`. Update: replacement.
-    pub fn idc_user_assignment(mut self, value: impl Arg<studio::IdcUserAssignment>) -> Self { self.0.set("IdcUserAssignment", value.into_expr()); self }
+    pub fn idc_user_assignment(self, value: impl Arg<studio::IdcUserAssignment>) -> Self { Self(put(self.0, "IdcUserAssignment", value.into_expr()), Phase) }
     /// `IdpAuthUrl`: text. Update: in place.
-    pub fn idp_auth_url(mut self, value: impl Arg<str>) -> Self { self.0.set("IdpAuthUrl", value.into_expr()); self }
+    pub fn idp_auth_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdpAuthUrl", value.into_expr()), Phase) }
     /// `IdpRelayStateParameterName`: text. Update: in place.
-    pub fn idp_relay_state_parameter_name(mut self, value: impl Arg<str>) -> Self { self.0.set("IdpRelayStateParameterName", value.into_expr()); self }
+    pub fn idp_relay_state_parameter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdpRelayStateParameterName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnStudioProps<R0, R1, R2, Set, R4, R5, R6, R7> { self.0.set("Name", value.into_expr()); CfnStudioProps(self.0, Phase) }
-    /// `ServiceRole`: text, required. Update: replacement.
-    pub fn service_role(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnStudioProps<R0, R1, R2, R3, Set, R5, R6, R7> { self.0.set("ServiceRole", value.into_expr()); CfnStudioProps(self.0, Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnStudioProps<R0, R1, R2, R3, R4, Set, R6, R7> { self.0.set("SubnetIds", value.into_expr()); CfnStudioProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnStudioProps<R0, R1, R2, Set, R4, R5, R6, R7> { CfnStudioProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `ServiceRole`: `IamRoleArn`, required. Update: replacement.
+    pub fn service_role(self, value: impl Arg<kind::IamRoleArn>) -> CfnStudioProps<R0, R1, R2, R3, Set, R5, R6, R7> { CfnStudioProps(put(self.0, "ServiceRole", value.into_expr()), Phase) }
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place.
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnStudioProps<R0, R1, R2, R3, R4, Set, R6, R7> { CfnStudioProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TrustedIdentityPropagationEnabled`: boolean. Update: replacement.
-    pub fn trusted_identity_propagation_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("TrustedIdentityPropagationEnabled", value.into_expr()); self }
-    /// `UserRole`: text. Update: replacement.
-    pub fn user_role(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("UserRole", value.into_expr()); self }
-    /// `VpcId`: text, required. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> CfnStudioProps<R0, R1, R2, R3, R4, R5, Set, R7> { self.0.set("VpcId", value.into_expr()); CfnStudioProps(self.0, Phase) }
-    /// `WorkspaceSecurityGroupId`: text, required. Update: replacement.
-    pub fn workspace_security_group_id(mut self, value: impl Arg<kind::Ec2SecurityGroupGroupId>) -> CfnStudioProps<R0, R1, R2, R3, R4, R5, R6, Set> { self.0.set("WorkspaceSecurityGroupId", value.into_expr()); CfnStudioProps(self.0, Phase) }
+    pub fn trusted_identity_propagation_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TrustedIdentityPropagationEnabled", value.into_expr()), Phase) }
+    /// `UserRole`: `IamRoleArn`. Update: replacement.
+    pub fn user_role(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "UserRole", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnStudioProps<R0, R1, R2, R3, R4, R5, Set, R7> { CfnStudioProps(put(self.0, "VpcId", value.into_expr()), Phase) }
+    /// `WorkspaceSecurityGroupId`: `Ec2SecurityGroupId`, required. Update: replacement.
+    pub fn workspace_security_group_id(self, value: impl Arg<kind::Ec2SecurityGroupId>) -> CfnStudioProps<R0, R1, R2, R3, R4, R5, R6, Set> { CfnStudioProps(put(self.0, "WorkspaceSecurityGroupId", value.into_expr()), Phase) }
 }
 impl Done for CfnStudioProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMR::Studio`.
@@ -1246,26 +1246,26 @@ impl CfnStudioSessionMapping {
     /// `AWS::EMR::StudioSessionMapping`
     pub const TYPE: &'static str = "AWS::EMR::StudioSessionMapping";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnStudioSessionMappingProps<R0, R1, R2, R3>) -> Self where CfnStudioSessionMappingProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStudioSessionMappingProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnStudioSessionMapping { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EMR::StudioSessionMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-studiosessionmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStudioSessionMappingProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnStudioSessionMappingProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnStudioSessionMappingProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStudioSessionMappingProps<missing::IdentityName, missing::IdentityType, missing::SessionPolicyArn, missing::StudioId> { CfnStudioSessionMappingProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStudioSessionMappingProps<Missing<required::IdentityName>, Missing<required::IdentityType>, Missing<required::SessionPolicyArn>, Missing<required::StudioId>> { CfnStudioSessionMappingProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnStudioSessionMappingProps<R0, R1, R2, R3> {
     /// `IdentityName`: text, required. Update: replacement.
-    pub fn identity_name(mut self, value: impl Arg<str>) -> CfnStudioSessionMappingProps<Set, R1, R2, R3> { self.0.set("IdentityName", value.into_expr()); CfnStudioSessionMappingProps(self.0, Phase) }
+    pub fn identity_name(self, value: impl Arg<str>) -> CfnStudioSessionMappingProps<Set, R1, R2, R3> { CfnStudioSessionMappingProps(put(self.0, "IdentityName", value.into_expr()), Phase) }
     /// `IdentityType`: `IdentityType`, required. Update: replacement.
-    pub fn identity_type(mut self, value: impl Arg<studio_session_mapping::IdentityType>) -> CfnStudioSessionMappingProps<R0, Set, R2, R3> { self.0.set("IdentityType", value.into_expr()); CfnStudioSessionMappingProps(self.0, Phase) }
-    /// `SessionPolicyArn`: text, required. Update: in place.
-    pub fn session_policy_arn(mut self, value: impl Arg<kind::IamManagedPolicyPolicyArn>) -> CfnStudioSessionMappingProps<R0, R1, Set, R3> { self.0.set("SessionPolicyArn", value.into_expr()); CfnStudioSessionMappingProps(self.0, Phase) }
-    /// `StudioId`: text, required. Update: replacement.
-    pub fn studio_id(mut self, value: impl Arg<kind::EmrStudioId>) -> CfnStudioSessionMappingProps<R0, R1, R2, Set> { self.0.set("StudioId", value.into_expr()); CfnStudioSessionMappingProps(self.0, Phase) }
+    pub fn identity_type(self, value: impl Arg<studio_session_mapping::IdentityType>) -> CfnStudioSessionMappingProps<R0, Set, R2, R3> { CfnStudioSessionMappingProps(put(self.0, "IdentityType", value.into_expr()), Phase) }
+    /// `SessionPolicyArn`: `IamManagedPolicyArn`, required. Update: in place.
+    pub fn session_policy_arn(self, value: impl Arg<kind::IamManagedPolicyArn>) -> CfnStudioSessionMappingProps<R0, R1, Set, R3> { CfnStudioSessionMappingProps(put(self.0, "SessionPolicyArn", value.into_expr()), Phase) }
+    /// `StudioId`: `EmrStudioId`, required. Update: replacement.
+    pub fn studio_id(self, value: impl Arg<kind::EmrStudioId>) -> CfnStudioSessionMappingProps<R0, R1, R2, Set> { CfnStudioSessionMappingProps(put(self.0, "StudioId", value.into_expr()), Phase) }
 }
 impl Done for CfnStudioSessionMappingProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMR::StudioSessionMapping`.
@@ -1286,15 +1286,15 @@ impl CfnWALWorkspace {
 }
 impl Parent for CfnWALWorkspace { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EMR::WALWorkspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emr-walworkspace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWALWorkspaceProps(Bag);
+#[must_use] pub struct CfnWALWorkspaceProps(Bag);
 impl CfnWALWorkspaceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `WALWorkspaceName`: text. Update: replacement.
-    pub fn wal_workspace_name(mut self, value: impl Arg<str>) -> Self { self.0.set("WALWorkspaceName", value.into_expr()); self }
+    pub fn wal_workspace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WALWorkspaceName", value.into_expr())) }
 }
 impl Done for CfnWALWorkspaceProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, ActionOnFailure, AllocationStrategy, AuthMode, AvailabilityZone, CloudWatchAlarmDefinition, ClusterId, ComparisonOperator, Constraints, DefaultS3Location, EngineSecurityGroupId, HadoopJarStep, IdentityName, IdentityType, InstanceCount, InstanceFleetType, InstanceRole, InstanceType, Instances, Jar, JobFlowId, JobFlowRole, KdcAdminPassword, Key, MaxCapacity, MaximumCapacityUnits, MetricName, MinCapacity, MinimumCapacityUnits, Name, Path, Period, Realm, Rules, ScalingAdjustment, ScriptBootstrapAction, SecurityConfiguration, ServiceRole, SessionPolicyArn, SimpleScalingPolicyConfiguration, SizeInGB, StudioId, SubnetIds, Threshold, TimeoutAction, TimeoutDurationMinutes, Trigger, UnitType, Value, VolumeSpecification, VolumeType, VpcId, WorkspaceSecurityGroupId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, ActionOnFailure, AllocationStrategy, AuthMode, AvailabilityZone, CloudWatchAlarmDefinition, ClusterId, ComparisonOperator, Constraints, DefaultS3Location, EngineSecurityGroupId, HadoopJarStep, IdentityName, IdentityType, InstanceCount, InstanceFleetType, InstanceRole, InstanceType, Instances, Jar, JobFlowId, JobFlowRole, KdcAdminPassword, Key, MaxCapacity, MaximumCapacityUnits, MetricName, MinCapacity, MinimumCapacityUnits, Name, Path, Period, Realm, Rules, ScalingAdjustment, ScriptBootstrapAction, SecurityConfiguration, ServiceRole, SessionPolicyArn, SimpleScalingPolicyConfiguration, SizeInGB, StudioId, SubnetIds, Threshold, TimeoutAction, TimeoutDurationMinutes, Trigger, UnitType, Value, VolumeSpecification, VolumeType, VpcId, WorkspaceSecurityGroupId } }

@@ -10,10 +10,10 @@ impl CfnEndpoint {
     /// `AWS::EMRContainers::Endpoint`
     pub const TYPE: &'static str = "AWS::EMRContainers::Endpoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnEndpointProps<R0, R1, R2, R3>) -> Self where CfnEndpointProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `AuthProxyUrl`: text.
     pub fn attr_auth_proxy_url(&self) -> Val<str> { self.0.get_att("AuthProxyUrl") }
@@ -36,120 +36,120 @@ impl CfnEndpoint {
 }
 impl Parent for CfnEndpoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EMRContainers::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-endpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEndpointProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnEndpointProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnEndpointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEndpointProps<missing::ExecutionRoleArn, missing::ReleaseLabel, missing::Type, missing::VirtualClusterId> { CfnEndpointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEndpointProps<Missing<required::ExecutionRoleArn>, Missing<required::ReleaseLabel>, Missing<required::Type>, Missing<required::VirtualClusterId>> { CfnEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnEndpointProps<R0, R1, R2, R3> {
     /// `ConfigurationOverrides`: `ConfigurationOverrides`. Update: replacement.
-    pub fn configuration_overrides(mut self, value: impl Arg<endpoint::ConfigurationOverrides>) -> Self { self.0.set("ConfigurationOverrides", value.into_expr()); self }
-    /// `ExecutionRoleArn`: text, required. Update: replacement.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnEndpointProps<Set, R1, R2, R3> { self.0.set("ExecutionRoleArn", value.into_expr()); CfnEndpointProps(self.0, Phase) }
+    pub fn configuration_overrides(self, value: impl Arg<endpoint::ConfigurationOverrides>) -> Self { Self(put(self.0, "ConfigurationOverrides", value.into_expr()), Phase) }
+    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnEndpointProps<Set, R1, R2, R3> { CfnEndpointProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ReleaseLabel`: text, required. Update: replacement.
-    pub fn release_label(mut self, value: impl Arg<str>) -> CfnEndpointProps<R0, Set, R2, R3> { self.0.set("ReleaseLabel", value.into_expr()); CfnEndpointProps(self.0, Phase) }
+    pub fn release_label(self, value: impl Arg<str>) -> CfnEndpointProps<R0, Set, R2, R3> { CfnEndpointProps(put(self.0, "ReleaseLabel", value.into_expr()), Phase) }
     /// `SessionIdleTimeoutInMinutes`: integer. Update: replacement.
-    pub fn session_idle_timeout_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("SessionIdleTimeoutInMinutes", value.into_expr()); self }
+    pub fn session_idle_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SessionIdleTimeoutInMinutes", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> CfnEndpointProps<R0, R1, Set, R3> { self.0.set("Type", value.into_expr()); CfnEndpointProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnEndpointProps<R0, R1, Set, R3> { CfnEndpointProps(put(self.0, "Type", value.into_expr()), Phase) }
     /// `VirtualClusterId`: text, required. Update: replacement.
-    pub fn virtual_cluster_id(mut self, value: impl Arg<str>) -> CfnEndpointProps<R0, R1, R2, Set> { self.0.set("VirtualClusterId", value.into_expr()); CfnEndpointProps(self.0, Phase) }
+    pub fn virtual_cluster_id(self, value: impl Arg<str>) -> CfnEndpointProps<R0, R1, R2, Set> { CfnEndpointProps(put(self.0, "VirtualClusterId", value.into_expr()), Phase) }
 }
 impl Done for CfnEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMRContainers::Endpoint`.
 pub mod endpoint {
 use crate::cfn::support::*;
 /// The property type `Certificate` of `AWS::EMRContainers::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-certificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Certificate(Bag);
+#[must_use] pub struct Certificate(Bag);
 impl Certificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
     /// `CertificateData`: text. Update: in place.
-    pub fn certificate_data(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateData", value.into_expr()); self }
+    pub fn certificate_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateData", value.into_expr())) }
 }
 impl Done for Certificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchMonitoringConfiguration` of `AWS::EMRContainers::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-cloudwatchmonitoringconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchMonitoringConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudWatchMonitoringConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudWatchMonitoringConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchMonitoringConfiguration<super::missing::LogGroupName> { CloudWatchMonitoringConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchMonitoringConfiguration<Missing<super::required::LogGroupName>> { CloudWatchMonitoringConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchMonitoringConfiguration<R0> {
-    /// `LogGroupName`: text, required. Update: replacement.
-    pub fn log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> CloudWatchMonitoringConfiguration<Set> { self.0.set("LogGroupName", value.into_expr()); CloudWatchMonitoringConfiguration(self.0, Phase) }
+    /// `LogGroupName`: `LogsLogGroupName`, required. Update: replacement.
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CloudWatchMonitoringConfiguration<Set> { CloudWatchMonitoringConfiguration(put(self.0, "LogGroupName", value.into_expr()), Phase) }
     /// `LogStreamNamePrefix`: text. Update: replacement.
-    pub fn log_stream_name_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("LogStreamNamePrefix", value.into_expr()); self }
+    pub fn log_stream_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamNamePrefix", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchMonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfigurationOverrides` of `AWS::EMRContainers::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-configurationoverrides.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfigurationOverrides(Bag);
+#[must_use] pub struct ConfigurationOverrides(Bag);
 impl ConfigurationOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationConfiguration`: list of `EMREKSConfiguration`. Update: replacement.
-    pub fn application_configuration(mut self, value: impl Arg<Arr<EMREKSConfiguration>>) -> Self { self.0.set("ApplicationConfiguration", value.into_expr()); self }
+    pub fn application_configuration(self, value: impl Arg<Arr<EMREKSConfiguration>>) -> Self { Self(put(self.0, "ApplicationConfiguration", value.into_expr())) }
     /// `MonitoringConfiguration`: `MonitoringConfiguration`. Update: replacement.
-    pub fn monitoring_configuration(mut self, value: impl Arg<MonitoringConfiguration>) -> Self { self.0.set("MonitoringConfiguration", value.into_expr()); self }
+    pub fn monitoring_configuration(self, value: impl Arg<MonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value.into_expr())) }
 }
 impl Done for ConfigurationOverrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerLogRotationConfiguration` of `AWS::EMRContainers::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-containerlogrotationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerLogRotationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ContainerLogRotationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ContainerLogRotationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContainerLogRotationConfiguration<super::missing::MaxFilesToKeep, super::missing::RotationSize> { ContainerLogRotationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ContainerLogRotationConfiguration<Missing<super::required::MaxFilesToKeep>, Missing<super::required::RotationSize>> { ContainerLogRotationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ContainerLogRotationConfiguration<R0, R1> {
     /// `MaxFilesToKeep`: integer, required. Update: replacement.
-    pub fn max_files_to_keep(mut self, value: impl Arg<i64>) -> ContainerLogRotationConfiguration<Set, R1> { self.0.set("MaxFilesToKeep", value.into_expr()); ContainerLogRotationConfiguration(self.0, Phase) }
+    pub fn max_files_to_keep(self, value: impl Arg<i64>) -> ContainerLogRotationConfiguration<Set, R1> { ContainerLogRotationConfiguration(put(self.0, "MaxFilesToKeep", value.into_expr()), Phase) }
     /// `RotationSize`: text, required. Update: replacement.
-    pub fn rotation_size(mut self, value: impl Arg<str>) -> ContainerLogRotationConfiguration<R0, Set> { self.0.set("RotationSize", value.into_expr()); ContainerLogRotationConfiguration(self.0, Phase) }
+    pub fn rotation_size(self, value: impl Arg<str>) -> ContainerLogRotationConfiguration<R0, Set> { ContainerLogRotationConfiguration(put(self.0, "RotationSize", value.into_expr()), Phase) }
 }
 impl Done for ContainerLogRotationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EMREKSConfiguration` of `AWS::EMRContainers::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-emreksconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EMREKSConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EMREKSConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EMREKSConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EMREKSConfiguration<super::missing::Classification> { EMREKSConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EMREKSConfiguration<Missing<super::required::Classification>> { EMREKSConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EMREKSConfiguration<R0> {
     /// `Classification`: text, required. Update: replacement.
-    pub fn classification(mut self, value: impl Arg<str>) -> EMREKSConfiguration<Set> { self.0.set("Classification", value.into_expr()); EMREKSConfiguration(self.0, Phase) }
+    pub fn classification(self, value: impl Arg<str>) -> EMREKSConfiguration<Set> { EMREKSConfiguration(put(self.0, "Classification", value.into_expr()), Phase) }
     /// `Configurations`: list of `EMREKSConfiguration`. Update: replacement.
-    pub fn configurations(mut self, value: impl Arg<Arr<EMREKSConfiguration>>) -> Self { self.0.set("Configurations", value.into_expr()); self }
+    pub fn configurations(self, value: impl Arg<Arr<EMREKSConfiguration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
     /// `Properties`: map of text. Update: replacement.
-    pub fn properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Properties", value.into_expr()); self }
+    pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
 }
 impl Done for EMREKSConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonitoringConfiguration` of `AWS::EMRContainers::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-monitoringconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MonitoringConfiguration(Bag);
+#[must_use] pub struct MonitoringConfiguration(Bag);
 impl MonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchMonitoringConfiguration`: `CloudWatchMonitoringConfiguration`. Update: replacement.
-    pub fn cloud_watch_monitoring_configuration(mut self, value: impl Arg<CloudWatchMonitoringConfiguration>) -> Self { self.0.set("CloudWatchMonitoringConfiguration", value.into_expr()); self }
+    pub fn cloud_watch_monitoring_configuration(self, value: impl Arg<CloudWatchMonitoringConfiguration>) -> Self { Self(put(self.0, "CloudWatchMonitoringConfiguration", value.into_expr())) }
     /// `ContainerLogRotationConfiguration`: `ContainerLogRotationConfiguration`. Update: replacement.
-    pub fn container_log_rotation_configuration(mut self, value: impl Arg<ContainerLogRotationConfiguration>) -> Self { self.0.set("ContainerLogRotationConfiguration", value.into_expr()); self }
+    pub fn container_log_rotation_configuration(self, value: impl Arg<ContainerLogRotationConfiguration>) -> Self { Self(put(self.0, "ContainerLogRotationConfiguration", value.into_expr())) }
     /// `PersistentAppUI`: `PersistentAppUI`. Update: replacement.
-    pub fn persistent_app_ui(mut self, value: impl Arg<PersistentAppUI>) -> Self { self.0.set("PersistentAppUI", value.into_expr()); self }
+    pub fn persistent_app_ui(self, value: impl Arg<PersistentAppUI>) -> Self { Self(put(self.0, "PersistentAppUI", value.into_expr())) }
     /// `S3MonitoringConfiguration`: `S3MonitoringConfiguration`. Update: replacement.
-    pub fn s3_monitoring_configuration(mut self, value: impl Arg<S3MonitoringConfiguration>) -> Self { self.0.set("S3MonitoringConfiguration", value.into_expr()); self }
+    pub fn s3_monitoring_configuration(self, value: impl Arg<S3MonitoringConfiguration>) -> Self { Self(put(self.0, "S3MonitoringConfiguration", value.into_expr())) }
 }
 impl Done for MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3MonitoringConfiguration` of `AWS::EMRContainers::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-endpoint-s3monitoringconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3MonitoringConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3MonitoringConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3MonitoringConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3MonitoringConfiguration<super::missing::LogUri> { S3MonitoringConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3MonitoringConfiguration<Missing<super::required::LogUri>> { S3MonitoringConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3MonitoringConfiguration<R0> {
     /// `LogUri`: text, required. Update: replacement.
-    pub fn log_uri(mut self, value: impl Arg<str>) -> S3MonitoringConfiguration<Set> { self.0.set("LogUri", value.into_expr()); S3MonitoringConfiguration(self.0, Phase) }
+    pub fn log_uri(self, value: impl Arg<str>) -> S3MonitoringConfiguration<Set> { S3MonitoringConfiguration(put(self.0, "LogUri", value.into_expr()), Phase) }
 }
 impl Done for S3MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `PersistentAppUI` allows.
@@ -161,10 +161,10 @@ impl CfnJobTemplate {
     /// `AWS::EMRContainers::JobTemplate`
     pub const TYPE: &'static str = "AWS::EMRContainers::JobTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnJobTemplateProps<R0, R1>) -> Self where CfnJobTemplateProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnJobTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -175,149 +175,149 @@ impl CfnJobTemplate {
 }
 impl Parent for CfnJobTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EMRContainers::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-jobtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnJobTemplateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnJobTemplateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnJobTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnJobTemplateProps<missing::JobTemplateData, missing::Name> { CfnJobTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnJobTemplateProps<Missing<required::JobTemplateData>, Missing<required::Name>> { CfnJobTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnJobTemplateProps<R0, R1> {
     /// `JobTemplateData`: `JobTemplateData`, required. Update: replacement.
-    pub fn job_template_data(mut self, value: impl Arg<job_template::JobTemplateData>) -> CfnJobTemplateProps<Set, R1> { self.0.set("JobTemplateData", value.into_expr()); CfnJobTemplateProps(self.0, Phase) }
+    pub fn job_template_data(self, value: impl Arg<job_template::JobTemplateData>) -> CfnJobTemplateProps<Set, R1> { CfnJobTemplateProps(put(self.0, "JobTemplateData", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnJobTemplateProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnJobTemplateProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnJobTemplateProps<R0, Set> { CfnJobTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnJobTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMRContainers::JobTemplate`.
 pub mod job_template {
 use crate::cfn::support::*;
 /// The property type `Configuration` of `AWS::EMRContainers::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Configuration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Configuration<R0 = Set>(Bag, Phase<(R0,)>);
 impl Configuration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Configuration<super::missing::Classification> { Configuration(Bag::default(), Phase) }
+    pub fn new() -> Configuration<Missing<super::required::Classification>> { Configuration(Bag::default(), Phase) }
 }
 impl<R0> Configuration<R0> {
     /// `Classification`: text, required. Update: replacement.
-    pub fn classification(mut self, value: impl Arg<str>) -> Configuration<Set> { self.0.set("Classification", value.into_expr()); Configuration(self.0, Phase) }
+    pub fn classification(self, value: impl Arg<str>) -> Configuration<Set> { Configuration(put(self.0, "Classification", value.into_expr()), Phase) }
     /// `Configurations`: list of `Configuration`. Update: replacement.
-    pub fn configurations(mut self, value: impl Arg<Arr<Configuration>>) -> Self { self.0.set("Configurations", value.into_expr()); self }
+    pub fn configurations(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
     /// `Properties`: map of text. Update: replacement.
-    pub fn properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Properties", value.into_expr()); self }
+    pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
 }
 impl Done for Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobDriver` of `AWS::EMRContainers::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-jobdriver.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JobDriver(Bag);
+#[must_use] pub struct JobDriver(Bag);
 impl JobDriver {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SparkSqlJobDriver`: `SparkSqlJobDriver`. Update: replacement.
-    pub fn spark_sql_job_driver(mut self, value: impl Arg<SparkSqlJobDriver>) -> Self { self.0.set("SparkSqlJobDriver", value.into_expr()); self }
+    pub fn spark_sql_job_driver(self, value: impl Arg<SparkSqlJobDriver>) -> Self { Self(put(self.0, "SparkSqlJobDriver", value.into_expr())) }
     /// `SparkSubmitJobDriver`: `SparkSubmitJobDriver`. Update: replacement.
-    pub fn spark_submit_job_driver(mut self, value: impl Arg<SparkSubmitJobDriver>) -> Self { self.0.set("SparkSubmitJobDriver", value.into_expr()); self }
+    pub fn spark_submit_job_driver(self, value: impl Arg<SparkSubmitJobDriver>) -> Self { Self(put(self.0, "SparkSubmitJobDriver", value.into_expr())) }
 }
 impl Done for JobDriver { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobTemplateData` of `AWS::EMRContainers::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-jobtemplatedata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JobTemplateData<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct JobTemplateData<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl JobTemplateData {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JobTemplateData<super::missing::ExecutionRoleArn, super::missing::JobDriver, super::missing::ReleaseLabel> { JobTemplateData(Bag::default(), Phase) }
+    pub fn new() -> JobTemplateData<Missing<super::required::ExecutionRoleArn>, Missing<super::required::JobDriver>, Missing<super::required::ReleaseLabel>> { JobTemplateData(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> JobTemplateData<R0, R1, R2> {
     /// `ConfigurationOverrides`: `ParametricConfigurationOverrides`. Update: replacement.
-    pub fn configuration_overrides(mut self, value: impl Arg<ParametricConfigurationOverrides>) -> Self { self.0.set("ConfigurationOverrides", value.into_expr()); self }
-    /// `ExecutionRoleArn`: text, required. Update: replacement.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> JobTemplateData<Set, R1, R2> { self.0.set("ExecutionRoleArn", value.into_expr()); JobTemplateData(self.0, Phase) }
+    pub fn configuration_overrides(self, value: impl Arg<ParametricConfigurationOverrides>) -> Self { Self(put(self.0, "ConfigurationOverrides", value.into_expr()), Phase) }
+    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> JobTemplateData<Set, R1, R2> { JobTemplateData(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
     /// `JobDriver`: `JobDriver`, required. Update: replacement.
-    pub fn job_driver(mut self, value: impl Arg<JobDriver>) -> JobTemplateData<R0, Set, R2> { self.0.set("JobDriver", value.into_expr()); JobTemplateData(self.0, Phase) }
+    pub fn job_driver(self, value: impl Arg<JobDriver>) -> JobTemplateData<R0, Set, R2> { JobTemplateData(put(self.0, "JobDriver", value.into_expr()), Phase) }
     /// `JobTags`: map of text. Update: replacement.
-    pub fn job_tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("JobTags", value.into_expr()); self }
+    pub fn job_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "JobTags", value.into_expr()), Phase) }
     /// `ParameterConfiguration`: map of `TemplateParameterConfiguration`. Update: replacement.
-    pub fn parameter_configuration(mut self, value: impl Arg<Dict<TemplateParameterConfiguration>>) -> Self { self.0.set("ParameterConfiguration", value.into_expr()); self }
+    pub fn parameter_configuration(self, value: impl Arg<Dict<TemplateParameterConfiguration>>) -> Self { Self(put(self.0, "ParameterConfiguration", value.into_expr()), Phase) }
     /// `ReleaseLabel`: text, required. Update: replacement.
-    pub fn release_label(mut self, value: impl Arg<str>) -> JobTemplateData<R0, R1, Set> { self.0.set("ReleaseLabel", value.into_expr()); JobTemplateData(self.0, Phase) }
+    pub fn release_label(self, value: impl Arg<str>) -> JobTemplateData<R0, R1, Set> { JobTemplateData(put(self.0, "ReleaseLabel", value.into_expr()), Phase) }
 }
 impl Done for JobTemplateData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParametricCloudWatchMonitoringConfiguration` of `AWS::EMRContainers::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametriccloudwatchmonitoringconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParametricCloudWatchMonitoringConfiguration(Bag);
+#[must_use] pub struct ParametricCloudWatchMonitoringConfiguration(Bag);
 impl ParametricCloudWatchMonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupName`: text. Update: replacement.
-    pub fn log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> Self { self.0.set("LogGroupName", value.into_expr()); self }
+    /// `LogGroupName`: `LogsLogGroupName`. Update: replacement.
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
     /// `LogStreamNamePrefix`: text. Update: replacement.
-    pub fn log_stream_name_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("LogStreamNamePrefix", value.into_expr()); self }
+    pub fn log_stream_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamNamePrefix", value.into_expr())) }
 }
 impl Done for ParametricCloudWatchMonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParametricConfigurationOverrides` of `AWS::EMRContainers::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametricconfigurationoverrides.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParametricConfigurationOverrides(Bag);
+#[must_use] pub struct ParametricConfigurationOverrides(Bag);
 impl ParametricConfigurationOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationConfiguration`: list of `Configuration`. Update: replacement.
-    pub fn application_configuration(mut self, value: impl Arg<Arr<Configuration>>) -> Self { self.0.set("ApplicationConfiguration", value.into_expr()); self }
+    pub fn application_configuration(self, value: impl Arg<Arr<Configuration>>) -> Self { Self(put(self.0, "ApplicationConfiguration", value.into_expr())) }
     /// `MonitoringConfiguration`: `ParametricMonitoringConfiguration`. Update: replacement.
-    pub fn monitoring_configuration(mut self, value: impl Arg<ParametricMonitoringConfiguration>) -> Self { self.0.set("MonitoringConfiguration", value.into_expr()); self }
+    pub fn monitoring_configuration(self, value: impl Arg<ParametricMonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value.into_expr())) }
 }
 impl Done for ParametricConfigurationOverrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParametricMonitoringConfiguration` of `AWS::EMRContainers::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametricmonitoringconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParametricMonitoringConfiguration(Bag);
+#[must_use] pub struct ParametricMonitoringConfiguration(Bag);
 impl ParametricMonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchMonitoringConfiguration`: `ParametricCloudWatchMonitoringConfiguration`. Update: replacement.
-    pub fn cloud_watch_monitoring_configuration(mut self, value: impl Arg<ParametricCloudWatchMonitoringConfiguration>) -> Self { self.0.set("CloudWatchMonitoringConfiguration", value.into_expr()); self }
+    pub fn cloud_watch_monitoring_configuration(self, value: impl Arg<ParametricCloudWatchMonitoringConfiguration>) -> Self { Self(put(self.0, "CloudWatchMonitoringConfiguration", value.into_expr())) }
     /// `PersistentAppUI`: text. Update: replacement.
-    pub fn persistent_app_ui(mut self, value: impl Arg<str>) -> Self { self.0.set("PersistentAppUI", value.into_expr()); self }
+    pub fn persistent_app_ui(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PersistentAppUI", value.into_expr())) }
     /// `S3MonitoringConfiguration`: `ParametricS3MonitoringConfiguration`. Update: replacement.
-    pub fn s3_monitoring_configuration(mut self, value: impl Arg<ParametricS3MonitoringConfiguration>) -> Self { self.0.set("S3MonitoringConfiguration", value.into_expr()); self }
+    pub fn s3_monitoring_configuration(self, value: impl Arg<ParametricS3MonitoringConfiguration>) -> Self { Self(put(self.0, "S3MonitoringConfiguration", value.into_expr())) }
 }
 impl Done for ParametricMonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParametricS3MonitoringConfiguration` of `AWS::EMRContainers::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-parametrics3monitoringconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParametricS3MonitoringConfiguration(Bag);
+#[must_use] pub struct ParametricS3MonitoringConfiguration(Bag);
 impl ParametricS3MonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogUri`: text. Update: replacement.
-    pub fn log_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("LogUri", value.into_expr()); self }
+    pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value.into_expr())) }
 }
 impl Done for ParametricS3MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SparkSqlJobDriver` of `AWS::EMRContainers::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-sparksqljobdriver.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SparkSqlJobDriver(Bag);
+#[must_use] pub struct SparkSqlJobDriver(Bag);
 impl SparkSqlJobDriver {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EntryPoint`: text. Update: replacement.
-    pub fn entry_point(mut self, value: impl Arg<str>) -> Self { self.0.set("EntryPoint", value.into_expr()); self }
+    pub fn entry_point(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntryPoint", value.into_expr())) }
     /// `SparkSqlParameters`: text. Update: replacement.
-    pub fn spark_sql_parameters(mut self, value: impl Arg<str>) -> Self { self.0.set("SparkSqlParameters", value.into_expr()); self }
+    pub fn spark_sql_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SparkSqlParameters", value.into_expr())) }
 }
 impl Done for SparkSqlJobDriver { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SparkSubmitJobDriver` of `AWS::EMRContainers::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-sparksubmitjobdriver.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SparkSubmitJobDriver<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SparkSubmitJobDriver<R0 = Set>(Bag, Phase<(R0,)>);
 impl SparkSubmitJobDriver {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SparkSubmitJobDriver<super::missing::EntryPoint> { SparkSubmitJobDriver(Bag::default(), Phase) }
+    pub fn new() -> SparkSubmitJobDriver<Missing<super::required::EntryPoint>> { SparkSubmitJobDriver(Bag::default(), Phase) }
 }
 impl<R0> SparkSubmitJobDriver<R0> {
     /// `EntryPoint`: text, required. Update: replacement.
-    pub fn entry_point(mut self, value: impl Arg<str>) -> SparkSubmitJobDriver<Set> { self.0.set("EntryPoint", value.into_expr()); SparkSubmitJobDriver(self.0, Phase) }
+    pub fn entry_point(self, value: impl Arg<str>) -> SparkSubmitJobDriver<Set> { SparkSubmitJobDriver(put(self.0, "EntryPoint", value.into_expr()), Phase) }
     /// `EntryPointArguments`: list of text. Update: replacement.
-    pub fn entry_point_arguments(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EntryPointArguments", value.into_expr()); self }
+    pub fn entry_point_arguments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntryPointArguments", value.into_expr()), Phase) }
     /// `SparkSubmitParameters`: text. Update: replacement.
-    pub fn spark_submit_parameters(mut self, value: impl Arg<str>) -> Self { self.0.set("SparkSubmitParameters", value.into_expr()); self }
+    pub fn spark_submit_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SparkSubmitParameters", value.into_expr()), Phase) }
 }
 impl Done for SparkSubmitJobDriver { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateParameterConfiguration` of `AWS::EMRContainers::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-jobtemplate-templateparameterconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TemplateParameterConfiguration(Bag);
+#[must_use] pub struct TemplateParameterConfiguration(Bag);
 impl TemplateParameterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultValue`: text. Update: replacement.
-    pub fn default_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultValue", value.into_expr()); self }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
     /// `Type`: `Type`. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for TemplateParameterConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -329,213 +329,213 @@ impl CfnSecurityConfiguration {
     /// `AWS::EMRContainers::SecurityConfiguration`
     pub const TYPE: &'static str = "AWS::EMRContainers::SecurityConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSecurityConfigurationProps<R0>) -> Self where CfnSecurityConfigurationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSecurityConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnSecurityConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-securityconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSecurityConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSecurityConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSecurityConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSecurityConfigurationProps<missing::SecurityConfigurationData> { CfnSecurityConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSecurityConfigurationProps<Missing<required::SecurityConfigurationData>> { CfnSecurityConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSecurityConfigurationProps<R0> {
     /// `ContainerProvider`: `ContainerProvider`. Update: replacement.
-    pub fn container_provider(mut self, value: impl Arg<security_configuration::ContainerProvider>) -> Self { self.0.set("ContainerProvider", value.into_expr()); self }
+    pub fn container_provider(self, value: impl Arg<security_configuration::ContainerProvider>) -> Self { Self(put(self.0, "ContainerProvider", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SecurityConfigurationData`: `SecurityConfigurationData`, required. Update: replacement.
-    pub fn security_configuration_data(mut self, value: impl Arg<security_configuration::SecurityConfigurationData>) -> CfnSecurityConfigurationProps<Set> { self.0.set("SecurityConfigurationData", value.into_expr()); CfnSecurityConfigurationProps(self.0, Phase) }
+    pub fn security_configuration_data(self, value: impl Arg<security_configuration::SecurityConfigurationData>) -> CfnSecurityConfigurationProps<Set> { CfnSecurityConfigurationProps(put(self.0, "SecurityConfigurationData", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSecurityConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMRContainers::SecurityConfiguration`.
 pub mod security_configuration {
 use crate::cfn::support::*;
 /// The property type `AtRestEncryptionConfiguration` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-atrestencryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AtRestEncryptionConfiguration(Bag);
+#[must_use] pub struct AtRestEncryptionConfiguration(Bag);
 impl AtRestEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LocalDiskEncryptionConfiguration`: `LocalDiskEncryptionConfiguration`. Update: replacement.
-    pub fn local_disk_encryption_configuration(mut self, value: impl Arg<LocalDiskEncryptionConfiguration>) -> Self { self.0.set("LocalDiskEncryptionConfiguration", value.into_expr()); self }
+    pub fn local_disk_encryption_configuration(self, value: impl Arg<LocalDiskEncryptionConfiguration>) -> Self { Self(put(self.0, "LocalDiskEncryptionConfiguration", value.into_expr())) }
     /// `S3EncryptionConfiguration`: `S3EncryptionConfiguration`. Update: replacement.
-    pub fn s3_encryption_configuration(mut self, value: impl Arg<S3EncryptionConfiguration>) -> Self { self.0.set("S3EncryptionConfiguration", value.into_expr()); self }
+    pub fn s3_encryption_configuration(self, value: impl Arg<S3EncryptionConfiguration>) -> Self { Self(put(self.0, "S3EncryptionConfiguration", value.into_expr())) }
 }
 impl Done for AtRestEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthenticationConfiguration` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-authenticationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthenticationConfiguration(Bag);
+#[must_use] pub struct AuthenticationConfiguration(Bag);
 impl AuthenticationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IAMConfiguration`: `IAMConfiguration`. Update: replacement.
-    pub fn iam_configuration(mut self, value: impl Arg<IAMConfiguration>) -> Self { self.0.set("IAMConfiguration", value.into_expr()); self }
+    pub fn iam_configuration(self, value: impl Arg<IAMConfiguration>) -> Self { Self(put(self.0, "IAMConfiguration", value.into_expr())) }
     /// `IdentityCenterConfiguration`: `IdentityCenterConfiguration`. Update: replacement.
-    pub fn identity_center_configuration(mut self, value: impl Arg<IdentityCenterConfiguration>) -> Self { self.0.set("IdentityCenterConfiguration", value.into_expr()); self }
+    pub fn identity_center_configuration(self, value: impl Arg<IdentityCenterConfiguration>) -> Self { Self(put(self.0, "IdentityCenterConfiguration", value.into_expr())) }
 }
 impl Done for AuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizationConfiguration` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-authorizationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthorizationConfiguration(Bag);
+#[must_use] pub struct AuthorizationConfiguration(Bag);
 impl AuthorizationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LakeFormationConfiguration`: `LakeFormationConfiguration`. Update: replacement.
-    pub fn lake_formation_configuration(mut self, value: impl Arg<LakeFormationConfiguration>) -> Self { self.0.set("LakeFormationConfiguration", value.into_expr()); self }
+    pub fn lake_formation_configuration(self, value: impl Arg<LakeFormationConfiguration>) -> Self { Self(put(self.0, "LakeFormationConfiguration", value.into_expr())) }
 }
 impl Done for AuthorizationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerInfo` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-containerinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerInfo(Bag);
+#[must_use] pub struct ContainerInfo(Bag);
 impl ContainerInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EksInfo`: `EksInfo`. Update: replacement.
-    pub fn eks_info(mut self, value: impl Arg<EksInfo>) -> Self { self.0.set("EksInfo", value.into_expr()); self }
+    pub fn eks_info(self, value: impl Arg<EksInfo>) -> Self { Self(put(self.0, "EksInfo", value.into_expr())) }
 }
 impl Done for ContainerInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerProvider` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-containerprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerProvider<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ContainerProvider<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ContainerProvider {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContainerProvider<super::missing::Id, super::missing::Type> { ContainerProvider(Bag::default(), Phase) }
+    pub fn new() -> ContainerProvider<Missing<super::required::Id>, Missing<super::required::Type>> { ContainerProvider(Bag::default(), Phase) }
 }
 impl<R0, R1> ContainerProvider<R0, R1> {
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> ContainerProvider<Set, R1> { self.0.set("Id", value.into_expr()); ContainerProvider(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ContainerProvider<Set, R1> { ContainerProvider(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Info`: `ContainerInfo`. Update: replacement.
-    pub fn info(mut self, value: impl Arg<ContainerInfo>) -> Self { self.0.set("Info", value.into_expr()); self }
+    pub fn info(self, value: impl Arg<ContainerInfo>) -> Self { Self(put(self.0, "Info", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> ContainerProvider<R0, Set> { self.0.set("Type", value.into_expr()); ContainerProvider(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> ContainerProvider<R0, Set> { ContainerProvider(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ContainerProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksInfo` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-eksinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EksInfo(Bag);
+#[must_use] pub struct EksInfo(Bag);
 impl EksInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Namespace`: text. Update: replacement.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
 }
 impl Done for EksInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration(Bag);
+#[must_use] pub struct EncryptionConfiguration(Bag);
 impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AtRestEncryptionConfiguration`: `AtRestEncryptionConfiguration`. Update: replacement.
-    pub fn at_rest_encryption_configuration(mut self, value: impl Arg<AtRestEncryptionConfiguration>) -> Self { self.0.set("AtRestEncryptionConfiguration", value.into_expr()); self }
+    pub fn at_rest_encryption_configuration(self, value: impl Arg<AtRestEncryptionConfiguration>) -> Self { Self(put(self.0, "AtRestEncryptionConfiguration", value.into_expr())) }
     /// `InTransitEncryptionConfiguration`: `InTransitEncryptionConfiguration`. Update: replacement.
-    pub fn in_transit_encryption_configuration(mut self, value: impl Arg<InTransitEncryptionConfiguration>) -> Self { self.0.set("InTransitEncryptionConfiguration", value.into_expr()); self }
+    pub fn in_transit_encryption_configuration(self, value: impl Arg<InTransitEncryptionConfiguration>) -> Self { Self(put(self.0, "InTransitEncryptionConfiguration", value.into_expr())) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IAMConfiguration` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-iamconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IAMConfiguration(Bag);
+#[must_use] pub struct IAMConfiguration(Bag);
 impl IAMConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SystemRole`: text. Update: replacement.
-    pub fn system_role(mut self, value: impl Arg<str>) -> Self { self.0.set("SystemRole", value.into_expr()); self }
+    pub fn system_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SystemRole", value.into_expr())) }
 }
 impl Done for IAMConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentityCenterConfiguration` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-identitycenterconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdentityCenterConfiguration(Bag);
+#[must_use] pub struct IdentityCenterConfiguration(Bag);
 impl IdentityCenterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableIdentityCenter`: boolean. Update: replacement.
-    pub fn enable_identity_center(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableIdentityCenter", value.into_expr()); self }
+    pub fn enable_identity_center(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableIdentityCenter", value.into_expr())) }
     /// `IdentityCenterApplicationAssignmentRequired`: boolean. Update: replacement.
-    pub fn identity_center_application_assignment_required(mut self, value: impl Arg<bool>) -> Self { self.0.set("IdentityCenterApplicationAssignmentRequired", value.into_expr()); self }
+    pub fn identity_center_application_assignment_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IdentityCenterApplicationAssignmentRequired", value.into_expr())) }
     /// `IdentityCenterInstanceARN`: text. Update: replacement.
-    pub fn identity_center_instance_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("IdentityCenterInstanceARN", value.into_expr()); self }
+    pub fn identity_center_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterInstanceARN", value.into_expr())) }
 }
 impl Done for IdentityCenterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InTransitEncryptionConfiguration` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-intransitencryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InTransitEncryptionConfiguration(Bag);
+#[must_use] pub struct InTransitEncryptionConfiguration(Bag);
 impl InTransitEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TLSCertificateConfiguration`: `TLSCertificateConfiguration`. Update: replacement.
-    pub fn tls_certificate_configuration(mut self, value: impl Arg<TLSCertificateConfiguration>) -> Self { self.0.set("TLSCertificateConfiguration", value.into_expr()); self }
+    pub fn tls_certificate_configuration(self, value: impl Arg<TLSCertificateConfiguration>) -> Self { Self(put(self.0, "TLSCertificateConfiguration", value.into_expr())) }
 }
 impl Done for InTransitEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LakeFormationConfiguration` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-lakeformationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LakeFormationConfiguration(Bag);
+#[must_use] pub struct LakeFormationConfiguration(Bag);
 impl LakeFormationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizedSessionTagValue`: text. Update: replacement.
-    pub fn authorized_session_tag_value(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthorizedSessionTagValue", value.into_expr()); self }
+    pub fn authorized_session_tag_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizedSessionTagValue", value.into_expr())) }
     /// `QueryAccessControlEnabled`: boolean. Update: replacement.
-    pub fn query_access_control_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("QueryAccessControlEnabled", value.into_expr()); self }
-    /// `QueryEngineRoleArn`: text. Update: replacement.
-    pub fn query_engine_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("QueryEngineRoleArn", value.into_expr()); self }
+    pub fn query_access_control_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "QueryAccessControlEnabled", value.into_expr())) }
+    /// `QueryEngineRoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn query_engine_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "QueryEngineRoleArn", value.into_expr())) }
     /// `SecureNamespaceInfo`: `SecureNamespaceInfo`. Update: replacement.
-    pub fn secure_namespace_info(mut self, value: impl Arg<SecureNamespaceInfo>) -> Self { self.0.set("SecureNamespaceInfo", value.into_expr()); self }
+    pub fn secure_namespace_info(self, value: impl Arg<SecureNamespaceInfo>) -> Self { Self(put(self.0, "SecureNamespaceInfo", value.into_expr())) }
 }
 impl Done for LakeFormationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocalDiskEncryptionConfiguration` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-localdiskencryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LocalDiskEncryptionConfiguration(Bag);
+#[must_use] pub struct LocalDiskEncryptionConfiguration(Bag);
 impl LocalDiskEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsKmsKeyId`: text. Update: replacement.
-    pub fn aws_kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AwsKmsKeyId", value.into_expr()); self }
+    pub fn aws_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsKmsKeyId", value.into_expr())) }
     /// `EncryptionKeyProviderType`: `EncryptionKeyProviderType`. Update: replacement.
-    pub fn encryption_key_provider_type(mut self, value: impl Arg<EncryptionKeyProviderType>) -> Self { self.0.set("EncryptionKeyProviderType", value.into_expr()); self }
+    pub fn encryption_key_provider_type(self, value: impl Arg<EncryptionKeyProviderType>) -> Self { Self(put(self.0, "EncryptionKeyProviderType", value.into_expr())) }
 }
 impl Done for LocalDiskEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3EncryptionConfiguration` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-s3encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3EncryptionConfiguration(Bag);
+#[must_use] pub struct S3EncryptionConfiguration(Bag);
 impl S3EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionOption`: `EncryptionOption`. Update: replacement.
-    pub fn encryption_option(mut self, value: impl Arg<EncryptionOption>) -> Self { self.0.set("EncryptionOption", value.into_expr()); self }
-    /// `KMSKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KMSKeyId", value.into_expr()); self }
+    pub fn encryption_option(self, value: impl Arg<EncryptionOption>) -> Self { Self(put(self.0, "EncryptionOption", value.into_expr())) }
+    /// `KMSKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSKeyId", value.into_expr())) }
 }
 impl Done for S3EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecureNamespaceInfo` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-securenamespaceinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecureNamespaceInfo(Bag);
+#[must_use] pub struct SecureNamespaceInfo(Bag);
 impl SecureNamespaceInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClusterId`: text. Update: replacement.
-    pub fn cluster_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ClusterId", value.into_expr()); self }
+    pub fn cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterId", value.into_expr())) }
     /// `Namespace`: text. Update: replacement.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr())) }
 }
 impl Done for SecureNamespaceInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecurityConfigurationData` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-securityconfigurationdata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecurityConfigurationData(Bag);
+#[must_use] pub struct SecurityConfigurationData(Bag);
 impl SecurityConfigurationData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthenticationConfiguration`: `AuthenticationConfiguration`. Update: replacement.
-    pub fn authentication_configuration(mut self, value: impl Arg<AuthenticationConfiguration>) -> Self { self.0.set("AuthenticationConfiguration", value.into_expr()); self }
+    pub fn authentication_configuration(self, value: impl Arg<AuthenticationConfiguration>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value.into_expr())) }
     /// `AuthorizationConfiguration`: `AuthorizationConfiguration`. Update: replacement.
-    pub fn authorization_configuration(mut self, value: impl Arg<AuthorizationConfiguration>) -> Self { self.0.set("AuthorizationConfiguration", value.into_expr()); self }
+    pub fn authorization_configuration(self, value: impl Arg<AuthorizationConfiguration>) -> Self { Self(put(self.0, "AuthorizationConfiguration", value.into_expr())) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement.
-    pub fn encryption_configuration(mut self, value: impl Arg<EncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr())) }
 }
 impl Done for SecurityConfigurationData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TLSCertificateConfiguration` of `AWS::EMRContainers::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-securityconfiguration-tlscertificateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TLSCertificateConfiguration(Bag);
+#[must_use] pub struct TLSCertificateConfiguration(Bag);
 impl TLSCertificateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateProviderType`: `CertificateProviderType`. Update: replacement.
-    pub fn certificate_provider_type(mut self, value: impl Arg<CertificateProviderType>) -> Self { self.0.set("CertificateProviderType", value.into_expr()); self }
+    pub fn certificate_provider_type(self, value: impl Arg<CertificateProviderType>) -> Self { Self(put(self.0, "CertificateProviderType", value.into_expr())) }
     /// `PrivateKeySecretArn`: text. Update: replacement.
-    pub fn private_key_secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("PrivateKeySecretArn", value.into_expr()); self }
+    pub fn private_key_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKeySecretArn", value.into_expr())) }
     /// `PublicKeySecretArn`: text. Update: replacement.
-    pub fn public_key_secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("PublicKeySecretArn", value.into_expr()); self }
+    pub fn public_key_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicKeySecretArn", value.into_expr())) }
 }
 impl Done for TLSCertificateConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CertificateProviderType` allows.
@@ -553,74 +553,74 @@ impl CfnVirtualCluster {
     /// `AWS::EMRContainers::VirtualCluster`
     pub const TYPE: &'static str = "AWS::EMRContainers::VirtualCluster";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnVirtualClusterProps<R0, R1>) -> Self where CfnVirtualClusterProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVirtualClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnVirtualCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EMRContainers::VirtualCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrcontainers-virtualcluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVirtualClusterProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnVirtualClusterProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnVirtualClusterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVirtualClusterProps<missing::ContainerProvider, missing::Name> { CfnVirtualClusterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVirtualClusterProps<Missing<required::ContainerProvider>, Missing<required::Name>> { CfnVirtualClusterProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVirtualClusterProps<R0, R1> {
     /// `ContainerProvider`: `ContainerProvider`, required. Update: replacement.
-    pub fn container_provider(mut self, value: impl Arg<virtual_cluster::ContainerProvider>) -> CfnVirtualClusterProps<Set, R1> { self.0.set("ContainerProvider", value.into_expr()); CfnVirtualClusterProps(self.0, Phase) }
+    pub fn container_provider(self, value: impl Arg<virtual_cluster::ContainerProvider>) -> CfnVirtualClusterProps<Set, R1> { CfnVirtualClusterProps(put(self.0, "ContainerProvider", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnVirtualClusterProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnVirtualClusterProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnVirtualClusterProps<R0, Set> { CfnVirtualClusterProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SecurityConfigurationId`: text. Update: replacement.
-    pub fn security_configuration_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityConfigurationId", value.into_expr()); self }
+    pub fn security_configuration_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfigurationId", value.into_expr()), Phase) }
     /// `SessionEnabled`: boolean. Update: replacement.
-    pub fn session_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("SessionEnabled", value.into_expr()); self }
+    pub fn session_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SessionEnabled", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnVirtualClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMRContainers::VirtualCluster`.
 pub mod virtual_cluster {
 use crate::cfn::support::*;
 /// The property type `ContainerInfo` of `AWS::EMRContainers::VirtualCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-virtualcluster-containerinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerInfo<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ContainerInfo<R0 = Set>(Bag, Phase<(R0,)>);
 impl ContainerInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContainerInfo<super::missing::EksInfo> { ContainerInfo(Bag::default(), Phase) }
+    pub fn new() -> ContainerInfo<Missing<super::required::EksInfo>> { ContainerInfo(Bag::default(), Phase) }
 }
 impl<R0> ContainerInfo<R0> {
     /// `EksInfo`: `EksInfo`, required. Update: replacement.
-    pub fn eks_info(mut self, value: impl Arg<EksInfo>) -> ContainerInfo<Set> { self.0.set("EksInfo", value.into_expr()); ContainerInfo(self.0, Phase) }
+    pub fn eks_info(self, value: impl Arg<EksInfo>) -> ContainerInfo<Set> { ContainerInfo(put(self.0, "EksInfo", value.into_expr()), Phase) }
 }
 impl Done for ContainerInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerProvider` of `AWS::EMRContainers::VirtualCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-virtualcluster-containerprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerProvider<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ContainerProvider<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ContainerProvider {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContainerProvider<super::missing::Id, super::missing::Info, super::missing::Type> { ContainerProvider(Bag::default(), Phase) }
+    pub fn new() -> ContainerProvider<Missing<super::required::Id>, Missing<super::required::Info>, Missing<super::required::Type>> { ContainerProvider(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ContainerProvider<R0, R1, R2> {
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> ContainerProvider<Set, R1, R2> { self.0.set("Id", value.into_expr()); ContainerProvider(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ContainerProvider<Set, R1, R2> { ContainerProvider(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Info`: `ContainerInfo`, required. Update: replacement.
-    pub fn info(mut self, value: impl Arg<ContainerInfo>) -> ContainerProvider<R0, Set, R2> { self.0.set("Info", value.into_expr()); ContainerProvider(self.0, Phase) }
+    pub fn info(self, value: impl Arg<ContainerInfo>) -> ContainerProvider<R0, Set, R2> { ContainerProvider(put(self.0, "Info", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> ContainerProvider<R0, R1, Set> { self.0.set("Type", value.into_expr()); ContainerProvider(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> ContainerProvider<R0, R1, Set> { ContainerProvider(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ContainerProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksInfo` of `AWS::EMRContainers::VirtualCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrcontainers-virtualcluster-eksinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EksInfo<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EksInfo<R0 = Set>(Bag, Phase<(R0,)>);
 impl EksInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EksInfo<super::missing::Namespace> { EksInfo(Bag::default(), Phase) }
+    pub fn new() -> EksInfo<Missing<super::required::Namespace>> { EksInfo(Bag::default(), Phase) }
 }
 impl<R0> EksInfo<R0> {
     /// `Namespace`: text, required. Update: replacement.
-    pub fn namespace(mut self, value: impl Arg<str>) -> EksInfo<Set> { self.0.set("Namespace", value.into_expr()); EksInfo(self.0, Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> EksInfo<Set> { EksInfo(put(self.0, "Namespace", value.into_expr()), Phase) }
 }
 impl Done for EksInfo { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Classification, ContainerProvider, EksInfo, EntryPoint, ExecutionRoleArn, Id, Info, JobDriver, JobTemplateData, LogGroupName, LogUri, MaxFilesToKeep, Name, Namespace, ReleaseLabel, RotationSize, SecurityConfigurationData, Type, VirtualClusterId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Classification, ContainerProvider, EksInfo, EntryPoint, ExecutionRoleArn, Id, Info, JobDriver, JobTemplateData, LogGroupName, LogUri, MaxFilesToKeep, Name, Namespace, ReleaseLabel, RotationSize, SecurityConfigurationData, Type, VirtualClusterId } }

@@ -10,294 +10,294 @@ impl CfnApplication {
     /// `AWS::EMRServerless::Application`
     pub const TYPE: &'static str = "AWS::EMRServerless::Application";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnApplicationProps<R0, R1>) -> Self where CfnApplicationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ApplicationId`: text.
     pub fn attr_application_id(&self) -> Val<str> { self.0.get_att("ApplicationId") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-emrserverless-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationProps<missing::ReleaseLabel, missing::Type> { CfnApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationProps<Missing<required::ReleaseLabel>, Missing<required::Type>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationProps<R0, R1> {
     /// `Architecture`: `Architecture`. Update: may replace.
-    pub fn architecture(mut self, value: impl Arg<application::Architecture>) -> Self { self.0.set("Architecture", value.into_expr()); self }
+    pub fn architecture(self, value: impl Arg<application::Architecture>) -> Self { Self(put(self.0, "Architecture", value.into_expr()), Phase) }
     /// `AutoStartConfiguration`: `AutoStartConfiguration`. Update: may replace.
-    pub fn auto_start_configuration(mut self, value: impl Arg<application::AutoStartConfiguration>) -> Self { self.0.set("AutoStartConfiguration", value.into_expr()); self }
+    pub fn auto_start_configuration(self, value: impl Arg<application::AutoStartConfiguration>) -> Self { Self(put(self.0, "AutoStartConfiguration", value.into_expr()), Phase) }
     /// `AutoStopConfiguration`: `AutoStopConfiguration`. Update: may replace.
-    pub fn auto_stop_configuration(mut self, value: impl Arg<application::AutoStopConfiguration>) -> Self { self.0.set("AutoStopConfiguration", value.into_expr()); self }
+    pub fn auto_stop_configuration(self, value: impl Arg<application::AutoStopConfiguration>) -> Self { Self(put(self.0, "AutoStopConfiguration", value.into_expr()), Phase) }
     /// `IdentityCenterConfiguration`: `IdentityCenterConfiguration`. Update: in place.
-    pub fn identity_center_configuration(mut self, value: impl Arg<application::IdentityCenterConfiguration>) -> Self { self.0.set("IdentityCenterConfiguration", value.into_expr()); self }
+    pub fn identity_center_configuration(self, value: impl Arg<application::IdentityCenterConfiguration>) -> Self { Self(put(self.0, "IdentityCenterConfiguration", value.into_expr()), Phase) }
     /// `ImageConfiguration`: `ImageConfigurationInput`. Update: may replace.
-    pub fn image_configuration(mut self, value: impl Arg<application::ImageConfigurationInput>) -> Self { self.0.set("ImageConfiguration", value.into_expr()); self }
+    pub fn image_configuration(self, value: impl Arg<application::ImageConfigurationInput>) -> Self { Self(put(self.0, "ImageConfiguration", value.into_expr()), Phase) }
     /// `InitialCapacity`: list of `InitialCapacityConfigKeyValuePair`. Update: may replace.
-    pub fn initial_capacity(mut self, value: impl Arg<Arr<application::InitialCapacityConfigKeyValuePair>>) -> Self { self.0.set("InitialCapacity", value.into_expr()); self }
+    pub fn initial_capacity(self, value: impl Arg<Arr<application::InitialCapacityConfigKeyValuePair>>) -> Self { Self(put(self.0, "InitialCapacity", value.into_expr()), Phase) }
     /// `InteractiveConfiguration`: `InteractiveConfiguration`. Update: in place.
-    pub fn interactive_configuration(mut self, value: impl Arg<application::InteractiveConfiguration>) -> Self { self.0.set("InteractiveConfiguration", value.into_expr()); self }
+    pub fn interactive_configuration(self, value: impl Arg<application::InteractiveConfiguration>) -> Self { Self(put(self.0, "InteractiveConfiguration", value.into_expr()), Phase) }
     /// `MaximumCapacity`: `MaximumAllowedResources`. Update: may replace.
-    pub fn maximum_capacity(mut self, value: impl Arg<application::MaximumAllowedResources>) -> Self { self.0.set("MaximumCapacity", value.into_expr()); self }
+    pub fn maximum_capacity(self, value: impl Arg<application::MaximumAllowedResources>) -> Self { Self(put(self.0, "MaximumCapacity", value.into_expr()), Phase) }
     /// `MonitoringConfiguration`: `MonitoringConfiguration`. Update: in place.
-    pub fn monitoring_configuration(mut self, value: impl Arg<application::MonitoringConfiguration>) -> Self { self.0.set("MonitoringConfiguration", value.into_expr()); self }
+    pub fn monitoring_configuration(self, value: impl Arg<application::MonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: may replace.
-    pub fn network_configuration(mut self, value: impl Arg<application::NetworkConfiguration>) -> Self { self.0.set("NetworkConfiguration", value.into_expr()); self }
+    pub fn network_configuration(self, value: impl Arg<application::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
     /// `ReleaseLabel`: text, required. Update: may replace.
-    pub fn release_label(mut self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1> { self.0.set("ReleaseLabel", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn release_label(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1> { CfnApplicationProps(put(self.0, "ReleaseLabel", value.into_expr()), Phase) }
     /// `RuntimeConfiguration`: list of `ConfigurationObject`. Update: in place.
-    pub fn runtime_configuration(mut self, value: impl Arg<Arr<application::ConfigurationObject>>) -> Self { self.0.set("RuntimeConfiguration", value.into_expr()); self }
+    pub fn runtime_configuration(self, value: impl Arg<Arr<application::ConfigurationObject>>) -> Self { Self(put(self.0, "RuntimeConfiguration", value.into_expr()), Phase) }
     /// `SchedulerConfiguration`: `SchedulerConfiguration`. Update: in place.
-    pub fn scheduler_configuration(mut self, value: impl Arg<application::SchedulerConfiguration>) -> Self { self.0.set("SchedulerConfiguration", value.into_expr()); self }
+    pub fn scheduler_configuration(self, value: impl Arg<application::SchedulerConfiguration>) -> Self { Self(put(self.0, "SchedulerConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set> { self.0.set("Type", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set> { CfnApplicationProps(put(self.0, "Type", value.into_expr()), Phase) }
     /// `WorkerTypeSpecifications`: map of `WorkerTypeSpecificationInput`. Update: may replace.
-    pub fn worker_type_specifications(mut self, value: impl Arg<Dict<application::WorkerTypeSpecificationInput>>) -> Self { self.0.set("WorkerTypeSpecifications", value.into_expr()); self }
+    pub fn worker_type_specifications(self, value: impl Arg<Dict<application::WorkerTypeSpecificationInput>>) -> Self { Self(put(self.0, "WorkerTypeSpecifications", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EMRServerless::Application`.
 pub mod application {
 use crate::cfn::support::*;
 /// The property type `AutoStartConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-autostartconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoStartConfiguration(Bag);
+#[must_use] pub struct AutoStartConfiguration(Bag);
 impl AutoStartConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: may replace.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for AutoStartConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoStopConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-autostopconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoStopConfiguration(Bag);
+#[must_use] pub struct AutoStopConfiguration(Bag);
 impl AutoStopConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: may replace.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `IdleTimeoutMinutes`: integer. Update: may replace.
-    pub fn idle_timeout_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("IdleTimeoutMinutes", value.into_expr()); self }
+    pub fn idle_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeoutMinutes", value.into_expr())) }
 }
 impl Done for AutoStopConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLoggingConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-cloudwatchloggingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLoggingConfiguration(Bag);
+#[must_use] pub struct CloudWatchLoggingConfiguration(Bag);
 impl CloudWatchLoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `EncryptionKeyArn`: text. Update: in place.
-    pub fn encryption_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionKeyArn", value.into_expr()); self }
-    /// `LogGroupName`: text. Update: in place.
-    pub fn log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> Self { self.0.set("LogGroupName", value.into_expr()); self }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr())) }
+    /// `LogGroupName`: `LogsLogGroupName`. Update: in place.
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
     /// `LogStreamNamePrefix`: text. Update: in place.
-    pub fn log_stream_name_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("LogStreamNamePrefix", value.into_expr()); self }
+    pub fn log_stream_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamNamePrefix", value.into_expr())) }
     /// `LogTypeMap`: list of `LogTypeMapKeyValuePair`. Update: in place.
-    pub fn log_type_map(mut self, value: impl Arg<Arr<LogTypeMapKeyValuePair>>) -> Self { self.0.set("LogTypeMap", value.into_expr()); self }
+    pub fn log_type_map(self, value: impl Arg<Arr<LogTypeMapKeyValuePair>>) -> Self { Self(put(self.0, "LogTypeMap", value.into_expr())) }
 }
 impl Done for CloudWatchLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfigurationObject` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-configurationobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfigurationObject<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConfigurationObject<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConfigurationObject {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConfigurationObject<super::missing::Classification> { ConfigurationObject(Bag::default(), Phase) }
+    pub fn new() -> ConfigurationObject<Missing<super::required::Classification>> { ConfigurationObject(Bag::default(), Phase) }
 }
 impl<R0> ConfigurationObject<R0> {
     /// `Classification`: text, required. Update: in place.
-    pub fn classification(mut self, value: impl Arg<str>) -> ConfigurationObject<Set> { self.0.set("Classification", value.into_expr()); ConfigurationObject(self.0, Phase) }
+    pub fn classification(self, value: impl Arg<str>) -> ConfigurationObject<Set> { ConfigurationObject(put(self.0, "Classification", value.into_expr()), Phase) }
     /// `Configurations`: list of `ConfigurationObject`. Update: in place.
-    pub fn configurations(mut self, value: impl Arg<Arr<ConfigurationObject>>) -> Self { self.0.set("Configurations", value.into_expr()); self }
+    pub fn configurations(self, value: impl Arg<Arr<ConfigurationObject>>) -> Self { Self(put(self.0, "Configurations", value.into_expr()), Phase) }
     /// `Properties`: map of text. Update: in place.
-    pub fn properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Properties", value.into_expr()); self }
+    pub fn properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
 }
 impl Done for ConfigurationObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentityCenterConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-identitycenterconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdentityCenterConfiguration(Bag);
+#[must_use] pub struct IdentityCenterConfiguration(Bag);
 impl IdentityCenterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdentityCenterInstanceArn`: text. Update: in place.
-    pub fn identity_center_instance_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("IdentityCenterInstanceArn", value.into_expr()); self }
+    pub fn identity_center_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterInstanceArn", value.into_expr())) }
 }
 impl Done for IdentityCenterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageConfigurationInput` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-imageconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageConfigurationInput(Bag);
+#[must_use] pub struct ImageConfigurationInput(Bag);
 impl ImageConfigurationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImageUri`: text. Update: may replace.
-    pub fn image_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageUri", value.into_expr()); self }
+    pub fn image_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUri", value.into_expr())) }
 }
 impl Done for ImageConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InitialCapacityConfig` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-initialcapacityconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InitialCapacityConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct InitialCapacityConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl InitialCapacityConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InitialCapacityConfig<super::missing::WorkerConfiguration, super::missing::WorkerCount> { InitialCapacityConfig(Bag::default(), Phase) }
+    pub fn new() -> InitialCapacityConfig<Missing<super::required::WorkerConfiguration>, Missing<super::required::WorkerCount>> { InitialCapacityConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> InitialCapacityConfig<R0, R1> {
     /// `WorkerConfiguration`: `WorkerConfiguration`, required. Update: may replace.
-    pub fn worker_configuration(mut self, value: impl Arg<WorkerConfiguration>) -> InitialCapacityConfig<Set, R1> { self.0.set("WorkerConfiguration", value.into_expr()); InitialCapacityConfig(self.0, Phase) }
+    pub fn worker_configuration(self, value: impl Arg<WorkerConfiguration>) -> InitialCapacityConfig<Set, R1> { InitialCapacityConfig(put(self.0, "WorkerConfiguration", value.into_expr()), Phase) }
     /// `WorkerCount`: integer, required. Update: may replace.
-    pub fn worker_count(mut self, value: impl Arg<i64>) -> InitialCapacityConfig<R0, Set> { self.0.set("WorkerCount", value.into_expr()); InitialCapacityConfig(self.0, Phase) }
+    pub fn worker_count(self, value: impl Arg<i64>) -> InitialCapacityConfig<R0, Set> { InitialCapacityConfig(put(self.0, "WorkerCount", value.into_expr()), Phase) }
 }
 impl Done for InitialCapacityConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InitialCapacityConfigKeyValuePair` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-initialcapacityconfigkeyvaluepair.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InitialCapacityConfigKeyValuePair<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct InitialCapacityConfigKeyValuePair<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl InitialCapacityConfigKeyValuePair {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InitialCapacityConfigKeyValuePair<super::missing::Key, super::missing::Value> { InitialCapacityConfigKeyValuePair(Bag::default(), Phase) }
+    pub fn new() -> InitialCapacityConfigKeyValuePair<Missing<super::required::Key>, Missing<super::required::Value>> { InitialCapacityConfigKeyValuePair(Bag::default(), Phase) }
 }
 impl<R0, R1> InitialCapacityConfigKeyValuePair<R0, R1> {
     /// `Key`: text, required. Update: may replace.
-    pub fn key(mut self, value: impl Arg<str>) -> InitialCapacityConfigKeyValuePair<Set, R1> { self.0.set("Key", value.into_expr()); InitialCapacityConfigKeyValuePair(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> InitialCapacityConfigKeyValuePair<Set, R1> { InitialCapacityConfigKeyValuePair(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: `InitialCapacityConfig`, required. Update: may replace.
-    pub fn value(mut self, value: impl Arg<InitialCapacityConfig>) -> InitialCapacityConfigKeyValuePair<R0, Set> { self.0.set("Value", value.into_expr()); InitialCapacityConfigKeyValuePair(self.0, Phase) }
+    pub fn value(self, value: impl Arg<InitialCapacityConfig>) -> InitialCapacityConfigKeyValuePair<R0, Set> { InitialCapacityConfigKeyValuePair(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for InitialCapacityConfigKeyValuePair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InteractiveConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-interactiveconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InteractiveConfiguration(Bag);
+#[must_use] pub struct InteractiveConfiguration(Bag);
 impl InteractiveConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LivyEndpointEnabled`: boolean. Update: in place.
-    pub fn livy_endpoint_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("LivyEndpointEnabled", value.into_expr()); self }
+    pub fn livy_endpoint_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "LivyEndpointEnabled", value.into_expr())) }
     /// `SessionEnabled`: boolean. Update: in place.
-    pub fn session_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("SessionEnabled", value.into_expr()); self }
+    pub fn session_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SessionEnabled", value.into_expr())) }
     /// `StudioEnabled`: boolean. Update: in place.
-    pub fn studio_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("StudioEnabled", value.into_expr()); self }
+    pub fn studio_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StudioEnabled", value.into_expr())) }
 }
 impl Done for InteractiveConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogTypeMapKeyValuePair` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-logtypemapkeyvaluepair.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogTypeMapKeyValuePair<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LogTypeMapKeyValuePair<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LogTypeMapKeyValuePair {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogTypeMapKeyValuePair<super::missing::Key, super::missing::Value> { LogTypeMapKeyValuePair(Bag::default(), Phase) }
+    pub fn new() -> LogTypeMapKeyValuePair<Missing<super::required::Key>, Missing<super::required::Value>> { LogTypeMapKeyValuePair(Bag::default(), Phase) }
 }
 impl<R0, R1> LogTypeMapKeyValuePair<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> LogTypeMapKeyValuePair<Set, R1> { self.0.set("Key", value.into_expr()); LogTypeMapKeyValuePair(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> LogTypeMapKeyValuePair<Set, R1> { LogTypeMapKeyValuePair(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: list of text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<Arr<str>>) -> LogTypeMapKeyValuePair<R0, Set> { self.0.set("Value", value.into_expr()); LogTypeMapKeyValuePair(self.0, Phase) }
+    pub fn value(self, value: impl Arg<Arr<str>>) -> LogTypeMapKeyValuePair<R0, Set> { LogTypeMapKeyValuePair(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for LogTypeMapKeyValuePair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedPersistenceMonitoringConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-managedpersistencemonitoringconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedPersistenceMonitoringConfiguration(Bag);
+#[must_use] pub struct ManagedPersistenceMonitoringConfiguration(Bag);
 impl ManagedPersistenceMonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `EncryptionKeyArn`: text. Update: in place.
-    pub fn encryption_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionKeyArn", value.into_expr()); self }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr())) }
 }
 impl Done for ManagedPersistenceMonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaximumAllowedResources` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-maximumallowedresources.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MaximumAllowedResources<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MaximumAllowedResources<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MaximumAllowedResources {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MaximumAllowedResources<super::missing::Cpu, super::missing::Memory> { MaximumAllowedResources(Bag::default(), Phase) }
+    pub fn new() -> MaximumAllowedResources<Missing<super::required::Cpu>, Missing<super::required::Memory>> { MaximumAllowedResources(Bag::default(), Phase) }
 }
 impl<R0, R1> MaximumAllowedResources<R0, R1> {
     /// `Cpu`: text, required. Update: may replace.
-    pub fn cpu(mut self, value: impl Arg<str>) -> MaximumAllowedResources<Set, R1> { self.0.set("Cpu", value.into_expr()); MaximumAllowedResources(self.0, Phase) }
+    pub fn cpu(self, value: impl Arg<str>) -> MaximumAllowedResources<Set, R1> { MaximumAllowedResources(put(self.0, "Cpu", value.into_expr()), Phase) }
     /// `Disk`: text. Update: may replace.
-    pub fn disk(mut self, value: impl Arg<str>) -> Self { self.0.set("Disk", value.into_expr()); self }
+    pub fn disk(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Disk", value.into_expr()), Phase) }
     /// `Memory`: text, required. Update: may replace.
-    pub fn memory(mut self, value: impl Arg<str>) -> MaximumAllowedResources<R0, Set> { self.0.set("Memory", value.into_expr()); MaximumAllowedResources(self.0, Phase) }
+    pub fn memory(self, value: impl Arg<str>) -> MaximumAllowedResources<R0, Set> { MaximumAllowedResources(put(self.0, "Memory", value.into_expr()), Phase) }
 }
 impl Done for MaximumAllowedResources { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonitoringConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-monitoringconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MonitoringConfiguration(Bag);
+#[must_use] pub struct MonitoringConfiguration(Bag);
 impl MonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLoggingConfiguration`: `CloudWatchLoggingConfiguration`. Update: in place.
-    pub fn cloud_watch_logging_configuration(mut self, value: impl Arg<CloudWatchLoggingConfiguration>) -> Self { self.0.set("CloudWatchLoggingConfiguration", value.into_expr()); self }
+    pub fn cloud_watch_logging_configuration(self, value: impl Arg<CloudWatchLoggingConfiguration>) -> Self { Self(put(self.0, "CloudWatchLoggingConfiguration", value.into_expr())) }
     /// `ManagedPersistenceMonitoringConfiguration`: `ManagedPersistenceMonitoringConfiguration`. Update: in place.
-    pub fn managed_persistence_monitoring_configuration(mut self, value: impl Arg<ManagedPersistenceMonitoringConfiguration>) -> Self { self.0.set("ManagedPersistenceMonitoringConfiguration", value.into_expr()); self }
+    pub fn managed_persistence_monitoring_configuration(self, value: impl Arg<ManagedPersistenceMonitoringConfiguration>) -> Self { Self(put(self.0, "ManagedPersistenceMonitoringConfiguration", value.into_expr())) }
     /// `PrometheusMonitoringConfiguration`: `PrometheusMonitoringConfiguration`. Update: in place.
-    pub fn prometheus_monitoring_configuration(mut self, value: impl Arg<PrometheusMonitoringConfiguration>) -> Self { self.0.set("PrometheusMonitoringConfiguration", value.into_expr()); self }
+    pub fn prometheus_monitoring_configuration(self, value: impl Arg<PrometheusMonitoringConfiguration>) -> Self { Self(put(self.0, "PrometheusMonitoringConfiguration", value.into_expr())) }
     /// `S3MonitoringConfiguration`: `S3MonitoringConfiguration`. Update: in place.
-    pub fn s3_monitoring_configuration(mut self, value: impl Arg<S3MonitoringConfiguration>) -> Self { self.0.set("S3MonitoringConfiguration", value.into_expr()); self }
+    pub fn s3_monitoring_configuration(self, value: impl Arg<S3MonitoringConfiguration>) -> Self { Self(put(self.0, "S3MonitoringConfiguration", value.into_expr())) }
 }
 impl Done for MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-networkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkConfiguration(Bag);
+#[must_use] pub struct NetworkConfiguration(Bag);
 impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of text. Update: may replace.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: may replace.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
     /// `SubnetIds`: list of text. Update: may replace.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrometheusMonitoringConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-prometheusmonitoringconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrometheusMonitoringConfiguration(Bag);
+#[must_use] pub struct PrometheusMonitoringConfiguration(Bag);
 impl PrometheusMonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RemoteWriteUrl`: text. Update: in place.
-    pub fn remote_write_url(mut self, value: impl Arg<str>) -> Self { self.0.set("RemoteWriteUrl", value.into_expr()); self }
+    pub fn remote_write_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoteWriteUrl", value.into_expr())) }
 }
 impl Done for PrometheusMonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3MonitoringConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-s3monitoringconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3MonitoringConfiguration(Bag);
+#[must_use] pub struct S3MonitoringConfiguration(Bag);
 impl S3MonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionKeyArn`: text. Update: in place.
-    pub fn encryption_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionKeyArn", value.into_expr()); self }
+    pub fn encryption_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKeyArn", value.into_expr())) }
     /// `LogUri`: text. Update: in place.
-    pub fn log_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("LogUri", value.into_expr()); self }
+    pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value.into_expr())) }
 }
 impl Done for S3MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchedulerConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-schedulerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchedulerConfiguration(Bag);
+#[must_use] pub struct SchedulerConfiguration(Bag);
 impl SchedulerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxConcurrentRuns`: integer. Update: in place.
-    pub fn max_concurrent_runs(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxConcurrentRuns", value.into_expr()); self }
+    pub fn max_concurrent_runs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentRuns", value.into_expr())) }
     /// `QueueTimeoutMinutes`: integer. Update: in place.
-    pub fn queue_timeout_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("QueueTimeoutMinutes", value.into_expr()); self }
+    pub fn queue_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QueueTimeoutMinutes", value.into_expr())) }
 }
 impl Done for SchedulerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkerConfiguration` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-workerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkerConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct WorkerConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl WorkerConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WorkerConfiguration<super::missing::Cpu, super::missing::Memory> { WorkerConfiguration(Bag::default(), Phase) }
+    pub fn new() -> WorkerConfiguration<Missing<super::required::Cpu>, Missing<super::required::Memory>> { WorkerConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> WorkerConfiguration<R0, R1> {
     /// `Cpu`: text, required. Update: may replace.
-    pub fn cpu(mut self, value: impl Arg<str>) -> WorkerConfiguration<Set, R1> { self.0.set("Cpu", value.into_expr()); WorkerConfiguration(self.0, Phase) }
+    pub fn cpu(self, value: impl Arg<str>) -> WorkerConfiguration<Set, R1> { WorkerConfiguration(put(self.0, "Cpu", value.into_expr()), Phase) }
     /// `Disk`: text. Update: may replace.
-    pub fn disk(mut self, value: impl Arg<str>) -> Self { self.0.set("Disk", value.into_expr()); self }
+    pub fn disk(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Disk", value.into_expr()), Phase) }
     /// `DiskType`: text. Update: may replace.
-    pub fn disk_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DiskType", value.into_expr()); self }
+    pub fn disk_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DiskType", value.into_expr()), Phase) }
     /// `Memory`: text, required. Update: may replace.
-    pub fn memory(mut self, value: impl Arg<str>) -> WorkerConfiguration<R0, Set> { self.0.set("Memory", value.into_expr()); WorkerConfiguration(self.0, Phase) }
+    pub fn memory(self, value: impl Arg<str>) -> WorkerConfiguration<R0, Set> { WorkerConfiguration(put(self.0, "Memory", value.into_expr()), Phase) }
 }
 impl Done for WorkerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkerTypeSpecificationInput` of `AWS::EMRServerless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-emrserverless-application-workertypespecificationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkerTypeSpecificationInput(Bag);
+#[must_use] pub struct WorkerTypeSpecificationInput(Bag);
 impl WorkerTypeSpecificationInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImageConfiguration`: `ImageConfigurationInput`. Update: may replace.
-    pub fn image_configuration(mut self, value: impl Arg<ImageConfigurationInput>) -> Self { self.0.set("ImageConfiguration", value.into_expr()); self }
+    pub fn image_configuration(self, value: impl Arg<ImageConfigurationInput>) -> Self { Self(put(self.0, "ImageConfiguration", value.into_expr())) }
 }
 impl Done for WorkerTypeSpecificationInput { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Architecture` allows.
 Architecture { Arm64 = "ARM64", X86_64 = "X86_64" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Classification, Cpu, Key, Memory, ReleaseLabel, Type, Value, WorkerConfiguration, WorkerCount } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Classification, Cpu, Key, Memory, ReleaseLabel, Type, Value, WorkerConfiguration, WorkerCount } }

@@ -10,153 +10,153 @@ impl CfnIdMappingWorkflow {
     /// `AWS::EntityResolution::IdMappingWorkflow`
     pub const TYPE: &'static str = "AWS::EntityResolution::IdMappingWorkflow";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnIdMappingWorkflowProps<R0, R1, R2, R3>) -> Self where CfnIdMappingWorkflowProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdMappingWorkflowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkflowName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `UpdatedAt`: text.
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `WorkflowArn`: text.
+    /// The attribute `WorkflowArn`: `OtherArn`.
     pub fn attr_workflow_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("WorkflowArn") }
 }
 impl Parent for CfnIdMappingWorkflow { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EntityResolution::IdMappingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idmappingworkflow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIdMappingWorkflowProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnIdMappingWorkflowProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnIdMappingWorkflowProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIdMappingWorkflowProps<missing::IdMappingTechniques, missing::InputSourceConfig, missing::RoleArn, missing::WorkflowName> { CfnIdMappingWorkflowProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIdMappingWorkflowProps<Missing<required::IdMappingTechniques>, Missing<required::InputSourceConfig>, Missing<required::RoleArn>, Missing<required::WorkflowName>> { CfnIdMappingWorkflowProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnIdMappingWorkflowProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IdMappingIncrementalRunConfig`: `IdMappingIncrementalRunConfig`. Update: in place.
-    pub fn id_mapping_incremental_run_config(mut self, value: impl Arg<id_mapping_workflow::IdMappingIncrementalRunConfig>) -> Self { self.0.set("IdMappingIncrementalRunConfig", value.into_expr()); self }
+    pub fn id_mapping_incremental_run_config(self, value: impl Arg<id_mapping_workflow::IdMappingIncrementalRunConfig>) -> Self { Self(put(self.0, "IdMappingIncrementalRunConfig", value.into_expr()), Phase) }
     /// `IdMappingTechniques`: `IdMappingTechniques`, required. Update: in place.
-    pub fn id_mapping_techniques(mut self, value: impl Arg<id_mapping_workflow::IdMappingTechniques>) -> CfnIdMappingWorkflowProps<Set, R1, R2, R3> { self.0.set("IdMappingTechniques", value.into_expr()); CfnIdMappingWorkflowProps(self.0, Phase) }
+    pub fn id_mapping_techniques(self, value: impl Arg<id_mapping_workflow::IdMappingTechniques>) -> CfnIdMappingWorkflowProps<Set, R1, R2, R3> { CfnIdMappingWorkflowProps(put(self.0, "IdMappingTechniques", value.into_expr()), Phase) }
     /// `InputSourceConfig`: list of `IdMappingWorkflowInputSource`, required. Update: in place.
-    pub fn input_source_config(mut self, value: impl Arg<Arr<id_mapping_workflow::IdMappingWorkflowInputSource>>) -> CfnIdMappingWorkflowProps<R0, Set, R2, R3> { self.0.set("InputSourceConfig", value.into_expr()); CfnIdMappingWorkflowProps(self.0, Phase) }
+    pub fn input_source_config(self, value: impl Arg<Arr<id_mapping_workflow::IdMappingWorkflowInputSource>>) -> CfnIdMappingWorkflowProps<R0, Set, R2, R3> { CfnIdMappingWorkflowProps(put(self.0, "InputSourceConfig", value.into_expr()), Phase) }
     /// `OutputSourceConfig`: list of `IdMappingWorkflowOutputSource`. Update: in place.
-    pub fn output_source_config(mut self, value: impl Arg<Arr<id_mapping_workflow::IdMappingWorkflowOutputSource>>) -> Self { self.0.set("OutputSourceConfig", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnIdMappingWorkflowProps<R0, R1, Set, R3> { self.0.set("RoleArn", value.into_expr()); CfnIdMappingWorkflowProps(self.0, Phase) }
+    pub fn output_source_config(self, value: impl Arg<Arr<id_mapping_workflow::IdMappingWorkflowOutputSource>>) -> Self { Self(put(self.0, "OutputSourceConfig", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnIdMappingWorkflowProps<R0, R1, Set, R3> { CfnIdMappingWorkflowProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WorkflowName`: text, required. Update: replacement.
-    pub fn workflow_name(mut self, value: impl Arg<str>) -> CfnIdMappingWorkflowProps<R0, R1, R2, Set> { self.0.set("WorkflowName", value.into_expr()); CfnIdMappingWorkflowProps(self.0, Phase) }
+    pub fn workflow_name(self, value: impl Arg<str>) -> CfnIdMappingWorkflowProps<R0, R1, R2, Set> { CfnIdMappingWorkflowProps(put(self.0, "WorkflowName", value.into_expr()), Phase) }
 }
 impl Done for CfnIdMappingWorkflowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EntityResolution::IdMappingWorkflow`.
 pub mod id_mapping_workflow {
 use crate::cfn::support::*;
 /// The property type `IdMappingIncrementalRunConfig` of `AWS::EntityResolution::IdMappingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingincrementalrunconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdMappingIncrementalRunConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IdMappingIncrementalRunConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl IdMappingIncrementalRunConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IdMappingIncrementalRunConfig<super::missing::IncrementalRunType> { IdMappingIncrementalRunConfig(Bag::default(), Phase) }
+    pub fn new() -> IdMappingIncrementalRunConfig<Missing<super::required::IncrementalRunType>> { IdMappingIncrementalRunConfig(Bag::default(), Phase) }
 }
 impl<R0> IdMappingIncrementalRunConfig<R0> {
     /// `IncrementalRunType`: `IncrementalRunType`, required. Update: in place.
-    pub fn incremental_run_type(mut self, value: impl Arg<IncrementalRunType>) -> IdMappingIncrementalRunConfig<Set> { self.0.set("IncrementalRunType", value.into_expr()); IdMappingIncrementalRunConfig(self.0, Phase) }
+    pub fn incremental_run_type(self, value: impl Arg<IncrementalRunType>) -> IdMappingIncrementalRunConfig<Set> { IdMappingIncrementalRunConfig(put(self.0, "IncrementalRunType", value.into_expr()), Phase) }
 }
 impl Done for IdMappingIncrementalRunConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdMappingRuleBasedProperties` of `AWS::EntityResolution::IdMappingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingrulebasedproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdMappingRuleBasedProperties<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IdMappingRuleBasedProperties<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IdMappingRuleBasedProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IdMappingRuleBasedProperties<super::missing::AttributeMatchingModel, super::missing::RecordMatchingModel> { IdMappingRuleBasedProperties(Bag::default(), Phase) }
+    pub fn new() -> IdMappingRuleBasedProperties<Missing<super::required::AttributeMatchingModel>, Missing<super::required::RecordMatchingModel>> { IdMappingRuleBasedProperties(Bag::default(), Phase) }
 }
 impl<R0, R1> IdMappingRuleBasedProperties<R0, R1> {
     /// `AttributeMatchingModel`: `AttributeMatchingModel`, required. Update: in place.
-    pub fn attribute_matching_model(mut self, value: impl Arg<AttributeMatchingModel>) -> IdMappingRuleBasedProperties<Set, R1> { self.0.set("AttributeMatchingModel", value.into_expr()); IdMappingRuleBasedProperties(self.0, Phase) }
+    pub fn attribute_matching_model(self, value: impl Arg<AttributeMatchingModel>) -> IdMappingRuleBasedProperties<Set, R1> { IdMappingRuleBasedProperties(put(self.0, "AttributeMatchingModel", value.into_expr()), Phase) }
     /// `RecordMatchingModel`: `RecordMatchingModel`, required. Update: in place.
-    pub fn record_matching_model(mut self, value: impl Arg<RecordMatchingModel>) -> IdMappingRuleBasedProperties<R0, Set> { self.0.set("RecordMatchingModel", value.into_expr()); IdMappingRuleBasedProperties(self.0, Phase) }
+    pub fn record_matching_model(self, value: impl Arg<RecordMatchingModel>) -> IdMappingRuleBasedProperties<R0, Set> { IdMappingRuleBasedProperties(put(self.0, "RecordMatchingModel", value.into_expr()), Phase) }
     /// `RuleDefinitionType`: `RuleDefinitionType`. Update: in place.
-    pub fn rule_definition_type(mut self, value: impl Arg<RuleDefinitionType>) -> Self { self.0.set("RuleDefinitionType", value.into_expr()); self }
+    pub fn rule_definition_type(self, value: impl Arg<RuleDefinitionType>) -> Self { Self(put(self.0, "RuleDefinitionType", value.into_expr()), Phase) }
     /// `Rules`: list of `Rule`. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<Rule>>) -> Self { self.0.set("Rules", value.into_expr()); self }
+    pub fn rules(self, value: impl Arg<Arr<Rule>>) -> Self { Self(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for IdMappingRuleBasedProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdMappingTechniques` of `AWS::EntityResolution::IdMappingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingtechniques.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdMappingTechniques(Bag);
+#[must_use] pub struct IdMappingTechniques(Bag);
 impl IdMappingTechniques {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdMappingType`: `IdMappingType`. Update: in place.
-    pub fn id_mapping_type(mut self, value: impl Arg<IdMappingType>) -> Self { self.0.set("IdMappingType", value.into_expr()); self }
+    pub fn id_mapping_type(self, value: impl Arg<IdMappingType>) -> Self { Self(put(self.0, "IdMappingType", value.into_expr())) }
     /// `NormalizationVersion`: text. Update: in place.
-    pub fn normalization_version(mut self, value: impl Arg<str>) -> Self { self.0.set("NormalizationVersion", value.into_expr()); self }
+    pub fn normalization_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NormalizationVersion", value.into_expr())) }
     /// `ProviderProperties`: `ProviderProperties`. Update: in place.
-    pub fn provider_properties(mut self, value: impl Arg<ProviderProperties>) -> Self { self.0.set("ProviderProperties", value.into_expr()); self }
+    pub fn provider_properties(self, value: impl Arg<ProviderProperties>) -> Self { Self(put(self.0, "ProviderProperties", value.into_expr())) }
     /// `RuleBasedProperties`: `IdMappingRuleBasedProperties`. Update: in place.
-    pub fn rule_based_properties(mut self, value: impl Arg<IdMappingRuleBasedProperties>) -> Self { self.0.set("RuleBasedProperties", value.into_expr()); self }
+    pub fn rule_based_properties(self, value: impl Arg<IdMappingRuleBasedProperties>) -> Self { Self(put(self.0, "RuleBasedProperties", value.into_expr())) }
 }
 impl Done for IdMappingTechniques { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdMappingWorkflowInputSource` of `AWS::EntityResolution::IdMappingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingworkflowinputsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdMappingWorkflowInputSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IdMappingWorkflowInputSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl IdMappingWorkflowInputSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IdMappingWorkflowInputSource<super::missing::InputSourceARN> { IdMappingWorkflowInputSource(Bag::default(), Phase) }
+    pub fn new() -> IdMappingWorkflowInputSource<Missing<super::required::InputSourceARN>> { IdMappingWorkflowInputSource(Bag::default(), Phase) }
 }
 impl<R0> IdMappingWorkflowInputSource<R0> {
     /// `InputSourceARN`: text, required. Update: in place.
-    pub fn input_source_arn(mut self, value: impl Arg<str>) -> IdMappingWorkflowInputSource<Set> { self.0.set("InputSourceARN", value.into_expr()); IdMappingWorkflowInputSource(self.0, Phase) }
+    pub fn input_source_arn(self, value: impl Arg<str>) -> IdMappingWorkflowInputSource<Set> { IdMappingWorkflowInputSource(put(self.0, "InputSourceARN", value.into_expr()), Phase) }
     /// `SchemaArn`: text. Update: in place.
-    pub fn schema_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SchemaArn", value.into_expr()); self }
+    pub fn schema_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaArn", value.into_expr()), Phase) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for IdMappingWorkflowInputSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdMappingWorkflowOutputSource` of `AWS::EntityResolution::IdMappingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-idmappingworkflowoutputsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdMappingWorkflowOutputSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IdMappingWorkflowOutputSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl IdMappingWorkflowOutputSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IdMappingWorkflowOutputSource<super::missing::OutputS3Path> { IdMappingWorkflowOutputSource(Bag::default(), Phase) }
+    pub fn new() -> IdMappingWorkflowOutputSource<Missing<super::required::OutputS3Path>> { IdMappingWorkflowOutputSource(Bag::default(), Phase) }
 }
 impl<R0> IdMappingWorkflowOutputSource<R0> {
-    /// `KMSArn`: text. Update: in place.
-    pub fn kms_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KMSArn", value.into_expr()); self }
+    /// `KMSArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSArn", value.into_expr()), Phase) }
     /// `OutputS3Path`: text, required. Update: in place.
-    pub fn output_s3_path(mut self, value: impl Arg<str>) -> IdMappingWorkflowOutputSource<Set> { self.0.set("OutputS3Path", value.into_expr()); IdMappingWorkflowOutputSource(self.0, Phase) }
+    pub fn output_s3_path(self, value: impl Arg<str>) -> IdMappingWorkflowOutputSource<Set> { IdMappingWorkflowOutputSource(put(self.0, "OutputS3Path", value.into_expr()), Phase) }
 }
 impl Done for IdMappingWorkflowOutputSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntermediateSourceConfiguration` of `AWS::EntityResolution::IdMappingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-intermediatesourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntermediateSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IntermediateSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl IntermediateSourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IntermediateSourceConfiguration<super::missing::IntermediateS3Path> { IntermediateSourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> IntermediateSourceConfiguration<Missing<super::required::IntermediateS3Path>> { IntermediateSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> IntermediateSourceConfiguration<R0> {
     /// `IntermediateS3Path`: text, required. Update: in place.
-    pub fn intermediate_s3_path(mut self, value: impl Arg<str>) -> IntermediateSourceConfiguration<Set> { self.0.set("IntermediateS3Path", value.into_expr()); IntermediateSourceConfiguration(self.0, Phase) }
+    pub fn intermediate_s3_path(self, value: impl Arg<str>) -> IntermediateSourceConfiguration<Set> { IntermediateSourceConfiguration(put(self.0, "IntermediateS3Path", value.into_expr()), Phase) }
 }
 impl Done for IntermediateSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProviderProperties` of `AWS::EntityResolution::IdMappingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-providerproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProviderProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ProviderProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl ProviderProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProviderProperties<super::missing::ProviderServiceArn> { ProviderProperties(Bag::default(), Phase) }
+    pub fn new() -> ProviderProperties<Missing<super::required::ProviderServiceArn>> { ProviderProperties(Bag::default(), Phase) }
 }
 impl<R0> ProviderProperties<R0> {
     /// `IntermediateSourceConfiguration`: `IntermediateSourceConfiguration`. Update: in place.
-    pub fn intermediate_source_configuration(mut self, value: impl Arg<IntermediateSourceConfiguration>) -> Self { self.0.set("IntermediateSourceConfiguration", value.into_expr()); self }
+    pub fn intermediate_source_configuration(self, value: impl Arg<IntermediateSourceConfiguration>) -> Self { Self(put(self.0, "IntermediateSourceConfiguration", value.into_expr()), Phase) }
     /// `ProviderConfiguration`: map of text. Update: in place.
-    pub fn provider_configuration(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ProviderConfiguration", value.into_expr()); self }
+    pub fn provider_configuration(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ProviderConfiguration", value.into_expr()), Phase) }
     /// `ProviderServiceArn`: text, required. Update: in place.
-    pub fn provider_service_arn(mut self, value: impl Arg<str>) -> ProviderProperties<Set> { self.0.set("ProviderServiceArn", value.into_expr()); ProviderProperties(self.0, Phase) }
+    pub fn provider_service_arn(self, value: impl Arg<str>) -> ProviderProperties<Set> { ProviderProperties(put(self.0, "ProviderServiceArn", value.into_expr()), Phase) }
 }
 impl Done for ProviderProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::EntityResolution::IdMappingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idmappingworkflow-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Rule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Rule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Rule<super::missing::MatchingKeys, super::missing::RuleName> { Rule(Bag::default(), Phase) }
+    pub fn new() -> Rule<Missing<super::required::MatchingKeys>, Missing<super::required::RuleName>> { Rule(Bag::default(), Phase) }
 }
 impl<R0, R1> Rule<R0, R1> {
     /// `MatchingKeys`: list of text, required. Update: in place.
-    pub fn matching_keys(mut self, value: impl Arg<Arr<str>>) -> Rule<Set, R1> { self.0.set("MatchingKeys", value.into_expr()); Rule(self.0, Phase) }
+    pub fn matching_keys(self, value: impl Arg<Arr<str>>) -> Rule<Set, R1> { Rule(put(self.0, "MatchingKeys", value.into_expr()), Phase) }
     /// `RuleName`: text, required. Update: in place.
-    pub fn rule_name(mut self, value: impl Arg<str>) -> Rule<R0, Set> { self.0.set("RuleName", value.into_expr()); Rule(self.0, Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> Rule<R0, Set> { Rule(put(self.0, "RuleName", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AttributeMatchingModel` allows.
@@ -178,110 +178,110 @@ impl CfnIdNamespace {
     /// `AWS::EntityResolution::IdNamespace`
     pub const TYPE: &'static str = "AWS::EntityResolution::IdNamespace";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnIdNamespaceProps<R0, R1>) -> Self where CfnIdNamespaceProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdNamespaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IdNamespaceName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `IdNamespaceArn`: text.
+    /// The attribute `IdNamespaceArn`: `OtherArn`.
     pub fn attr_id_namespace_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdNamespaceArn") }
     /// The attribute `UpdatedAt`: text.
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnIdNamespace { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EntityResolution::IdNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-idnamespace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIdNamespaceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnIdNamespaceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnIdNamespaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIdNamespaceProps<missing::IdNamespaceName, missing::Type> { CfnIdNamespaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIdNamespaceProps<Missing<required::IdNamespaceName>, Missing<required::Type>> { CfnIdNamespaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnIdNamespaceProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IdMappingWorkflowProperties`: list of `IdNamespaceIdMappingWorkflowProperties`. Update: in place.
-    pub fn id_mapping_workflow_properties(mut self, value: impl Arg<Arr<id_namespace::IdNamespaceIdMappingWorkflowProperties>>) -> Self { self.0.set("IdMappingWorkflowProperties", value.into_expr()); self }
+    pub fn id_mapping_workflow_properties(self, value: impl Arg<Arr<id_namespace::IdNamespaceIdMappingWorkflowProperties>>) -> Self { Self(put(self.0, "IdMappingWorkflowProperties", value.into_expr()), Phase) }
     /// `IdNamespaceName`: text, required. Update: replacement.
-    pub fn id_namespace_name(mut self, value: impl Arg<str>) -> CfnIdNamespaceProps<Set, R1> { self.0.set("IdNamespaceName", value.into_expr()); CfnIdNamespaceProps(self.0, Phase) }
+    pub fn id_namespace_name(self, value: impl Arg<str>) -> CfnIdNamespaceProps<Set, R1> { CfnIdNamespaceProps(put(self.0, "IdNamespaceName", value.into_expr()), Phase) }
     /// `InputSourceConfig`: list of `IdNamespaceInputSource`. Update: in place.
-    pub fn input_source_config(mut self, value: impl Arg<Arr<id_namespace::IdNamespaceInputSource>>) -> Self { self.0.set("InputSourceConfig", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn input_source_config(self, value: impl Arg<Arr<id_namespace::IdNamespaceInputSource>>) -> Self { Self(put(self.0, "InputSourceConfig", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<id_namespace::Type>) -> CfnIdNamespaceProps<R0, Set> { self.0.set("Type", value.into_expr()); CfnIdNamespaceProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<id_namespace::Type>) -> CfnIdNamespaceProps<R0, Set> { CfnIdNamespaceProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnIdNamespaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EntityResolution::IdNamespace`.
 pub mod id_namespace {
 use crate::cfn::support::*;
 /// The property type `IdNamespaceIdMappingWorkflowProperties` of `AWS::EntityResolution::IdNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-idnamespaceidmappingworkflowproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdNamespaceIdMappingWorkflowProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IdNamespaceIdMappingWorkflowProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl IdNamespaceIdMappingWorkflowProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IdNamespaceIdMappingWorkflowProperties<super::missing::IdMappingType> { IdNamespaceIdMappingWorkflowProperties(Bag::default(), Phase) }
+    pub fn new() -> IdNamespaceIdMappingWorkflowProperties<Missing<super::required::IdMappingType>> { IdNamespaceIdMappingWorkflowProperties(Bag::default(), Phase) }
 }
 impl<R0> IdNamespaceIdMappingWorkflowProperties<R0> {
     /// `IdMappingType`: `IdMappingType`, required. Update: in place.
-    pub fn id_mapping_type(mut self, value: impl Arg<IdMappingType>) -> IdNamespaceIdMappingWorkflowProperties<Set> { self.0.set("IdMappingType", value.into_expr()); IdNamespaceIdMappingWorkflowProperties(self.0, Phase) }
+    pub fn id_mapping_type(self, value: impl Arg<IdMappingType>) -> IdNamespaceIdMappingWorkflowProperties<Set> { IdNamespaceIdMappingWorkflowProperties(put(self.0, "IdMappingType", value.into_expr()), Phase) }
     /// `ProviderProperties`: `NamespaceProviderProperties`. Update: in place.
-    pub fn provider_properties(mut self, value: impl Arg<NamespaceProviderProperties>) -> Self { self.0.set("ProviderProperties", value.into_expr()); self }
+    pub fn provider_properties(self, value: impl Arg<NamespaceProviderProperties>) -> Self { Self(put(self.0, "ProviderProperties", value.into_expr()), Phase) }
     /// `RuleBasedProperties`: `NamespaceRuleBasedProperties`. Update: in place.
-    pub fn rule_based_properties(mut self, value: impl Arg<NamespaceRuleBasedProperties>) -> Self { self.0.set("RuleBasedProperties", value.into_expr()); self }
+    pub fn rule_based_properties(self, value: impl Arg<NamespaceRuleBasedProperties>) -> Self { Self(put(self.0, "RuleBasedProperties", value.into_expr()), Phase) }
 }
 impl Done for IdNamespaceIdMappingWorkflowProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdNamespaceInputSource` of `AWS::EntityResolution::IdNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-idnamespaceinputsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdNamespaceInputSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IdNamespaceInputSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl IdNamespaceInputSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IdNamespaceInputSource<super::missing::InputSourceARN> { IdNamespaceInputSource(Bag::default(), Phase) }
+    pub fn new() -> IdNamespaceInputSource<Missing<super::required::InputSourceARN>> { IdNamespaceInputSource(Bag::default(), Phase) }
 }
 impl<R0> IdNamespaceInputSource<R0> {
     /// `InputSourceARN`: text, required. Update: in place.
-    pub fn input_source_arn(mut self, value: impl Arg<str>) -> IdNamespaceInputSource<Set> { self.0.set("InputSourceARN", value.into_expr()); IdNamespaceInputSource(self.0, Phase) }
+    pub fn input_source_arn(self, value: impl Arg<str>) -> IdNamespaceInputSource<Set> { IdNamespaceInputSource(put(self.0, "InputSourceARN", value.into_expr()), Phase) }
     /// `SchemaName`: text. Update: in place.
-    pub fn schema_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SchemaName", value.into_expr()); self }
+    pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value.into_expr()), Phase) }
 }
 impl Done for IdNamespaceInputSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NamespaceProviderProperties` of `AWS::EntityResolution::IdNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-namespaceproviderproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NamespaceProviderProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NamespaceProviderProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl NamespaceProviderProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NamespaceProviderProperties<super::missing::ProviderServiceArn> { NamespaceProviderProperties(Bag::default(), Phase) }
+    pub fn new() -> NamespaceProviderProperties<Missing<super::required::ProviderServiceArn>> { NamespaceProviderProperties(Bag::default(), Phase) }
 }
 impl<R0> NamespaceProviderProperties<R0> {
     /// `ProviderConfiguration`: map of text. Update: in place.
-    pub fn provider_configuration(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ProviderConfiguration", value.into_expr()); self }
+    pub fn provider_configuration(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ProviderConfiguration", value.into_expr()), Phase) }
     /// `ProviderServiceArn`: text, required. Update: in place.
-    pub fn provider_service_arn(mut self, value: impl Arg<str>) -> NamespaceProviderProperties<Set> { self.0.set("ProviderServiceArn", value.into_expr()); NamespaceProviderProperties(self.0, Phase) }
+    pub fn provider_service_arn(self, value: impl Arg<str>) -> NamespaceProviderProperties<Set> { NamespaceProviderProperties(put(self.0, "ProviderServiceArn", value.into_expr()), Phase) }
 }
 impl Done for NamespaceProviderProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NamespaceRuleBasedProperties` of `AWS::EntityResolution::IdNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-namespacerulebasedproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NamespaceRuleBasedProperties(Bag);
+#[must_use] pub struct NamespaceRuleBasedProperties(Bag);
 impl NamespaceRuleBasedProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttributeMatchingModel`: `AttributeMatchingModel`. Update: in place.
-    pub fn attribute_matching_model(mut self, value: impl Arg<AttributeMatchingModel>) -> Self { self.0.set("AttributeMatchingModel", value.into_expr()); self }
+    pub fn attribute_matching_model(self, value: impl Arg<AttributeMatchingModel>) -> Self { Self(put(self.0, "AttributeMatchingModel", value.into_expr())) }
     /// `RecordMatchingModels`: list of `RecordMatchingModels`. Update: in place.
-    pub fn record_matching_models(mut self, value: impl Arg<Arr<RecordMatchingModels>>) -> Self { self.0.set("RecordMatchingModels", value.into_expr()); self }
+    pub fn record_matching_models(self, value: impl Arg<Arr<RecordMatchingModels>>) -> Self { Self(put(self.0, "RecordMatchingModels", value.into_expr())) }
     /// `RuleDefinitionTypes`: list of `RuleDefinitionTypes`. Update: in place.
-    pub fn rule_definition_types(mut self, value: impl Arg<Arr<RuleDefinitionTypes>>) -> Self { self.0.set("RuleDefinitionTypes", value.into_expr()); self }
+    pub fn rule_definition_types(self, value: impl Arg<Arr<RuleDefinitionTypes>>) -> Self { Self(put(self.0, "RuleDefinitionTypes", value.into_expr())) }
     /// `Rules`: list of `Rule`. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<Rule>>) -> Self { self.0.set("Rules", value.into_expr()); self }
+    pub fn rules(self, value: impl Arg<Arr<Rule>>) -> Self { Self(put(self.0, "Rules", value.into_expr())) }
 }
 impl Done for NamespaceRuleBasedProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::EntityResolution::IdNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-idnamespace-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Rule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Rule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Rule<super::missing::MatchingKeys, super::missing::RuleName> { Rule(Bag::default(), Phase) }
+    pub fn new() -> Rule<Missing<super::required::MatchingKeys>, Missing<super::required::RuleName>> { Rule(Bag::default(), Phase) }
 }
 impl<R0, R1> Rule<R0, R1> {
     /// `MatchingKeys`: list of text, required. Update: in place.
-    pub fn matching_keys(mut self, value: impl Arg<Arr<str>>) -> Rule<Set, R1> { self.0.set("MatchingKeys", value.into_expr()); Rule(self.0, Phase) }
+    pub fn matching_keys(self, value: impl Arg<Arr<str>>) -> Rule<Set, R1> { Rule(put(self.0, "MatchingKeys", value.into_expr()), Phase) }
     /// `RuleName`: text, required. Update: in place.
-    pub fn rule_name(mut self, value: impl Arg<str>) -> Rule<R0, Set> { self.0.set("RuleName", value.into_expr()); Rule(self.0, Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> Rule<R0, Set> { Rule(put(self.0, "RuleName", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AttributeMatchingModel` allows.
@@ -301,218 +301,218 @@ impl CfnMatchingWorkflow {
     /// `AWS::EntityResolution::MatchingWorkflow`
     pub const TYPE: &'static str = "AWS::EntityResolution::MatchingWorkflow";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnMatchingWorkflowProps<R0, R1, R2, R3, R4>) -> Self where CfnMatchingWorkflowProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMatchingWorkflowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkflowName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `UpdatedAt`: text.
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `WorkflowArn`: text.
+    /// The attribute `WorkflowArn`: `OtherArn`.
     pub fn attr_workflow_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("WorkflowArn") }
 }
 impl Parent for CfnMatchingWorkflow { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-matchingworkflow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMatchingWorkflowProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnMatchingWorkflowProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnMatchingWorkflowProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMatchingWorkflowProps<missing::InputSourceConfig, missing::OutputSourceConfig, missing::ResolutionTechniques, missing::RoleArn, missing::WorkflowName> { CfnMatchingWorkflowProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMatchingWorkflowProps<Missing<required::InputSourceConfig>, Missing<required::OutputSourceConfig>, Missing<required::ResolutionTechniques>, Missing<required::RoleArn>, Missing<required::WorkflowName>> { CfnMatchingWorkflowProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnMatchingWorkflowProps<R0, R1, R2, R3, R4> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IncrementalRunConfig`: `IncrementalRunConfig`. Update: in place.
-    pub fn incremental_run_config(mut self, value: impl Arg<matching_workflow::IncrementalRunConfig>) -> Self { self.0.set("IncrementalRunConfig", value.into_expr()); self }
+    pub fn incremental_run_config(self, value: impl Arg<matching_workflow::IncrementalRunConfig>) -> Self { Self(put(self.0, "IncrementalRunConfig", value.into_expr()), Phase) }
     /// `InputSourceConfig`: list of `InputSource`, required. Update: in place.
-    pub fn input_source_config(mut self, value: impl Arg<Arr<matching_workflow::InputSource>>) -> CfnMatchingWorkflowProps<Set, R1, R2, R3, R4> { self.0.set("InputSourceConfig", value.into_expr()); CfnMatchingWorkflowProps(self.0, Phase) }
+    pub fn input_source_config(self, value: impl Arg<Arr<matching_workflow::InputSource>>) -> CfnMatchingWorkflowProps<Set, R1, R2, R3, R4> { CfnMatchingWorkflowProps(put(self.0, "InputSourceConfig", value.into_expr()), Phase) }
     /// `OutputSourceConfig`: list of `OutputSource`, required. Update: in place.
-    pub fn output_source_config(mut self, value: impl Arg<Arr<matching_workflow::OutputSource>>) -> CfnMatchingWorkflowProps<R0, Set, R2, R3, R4> { self.0.set("OutputSourceConfig", value.into_expr()); CfnMatchingWorkflowProps(self.0, Phase) }
+    pub fn output_source_config(self, value: impl Arg<Arr<matching_workflow::OutputSource>>) -> CfnMatchingWorkflowProps<R0, Set, R2, R3, R4> { CfnMatchingWorkflowProps(put(self.0, "OutputSourceConfig", value.into_expr()), Phase) }
     /// `ResolutionTechniques`: `ResolutionTechniques`, required. Update: in place.
-    pub fn resolution_techniques(mut self, value: impl Arg<matching_workflow::ResolutionTechniques>) -> CfnMatchingWorkflowProps<R0, R1, Set, R3, R4> { self.0.set("ResolutionTechniques", value.into_expr()); CfnMatchingWorkflowProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnMatchingWorkflowProps<R0, R1, R2, Set, R4> { self.0.set("RoleArn", value.into_expr()); CfnMatchingWorkflowProps(self.0, Phase) }
+    pub fn resolution_techniques(self, value: impl Arg<matching_workflow::ResolutionTechniques>) -> CfnMatchingWorkflowProps<R0, R1, Set, R3, R4> { CfnMatchingWorkflowProps(put(self.0, "ResolutionTechniques", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMatchingWorkflowProps<R0, R1, R2, Set, R4> { CfnMatchingWorkflowProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WorkflowName`: text, required. Update: replacement.
-    pub fn workflow_name(mut self, value: impl Arg<str>) -> CfnMatchingWorkflowProps<R0, R1, R2, R3, Set> { self.0.set("WorkflowName", value.into_expr()); CfnMatchingWorkflowProps(self.0, Phase) }
+    pub fn workflow_name(self, value: impl Arg<str>) -> CfnMatchingWorkflowProps<R0, R1, R2, R3, Set> { CfnMatchingWorkflowProps(put(self.0, "WorkflowName", value.into_expr()), Phase) }
 }
 impl Done for CfnMatchingWorkflowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EntityResolution::MatchingWorkflow`.
 pub mod matching_workflow {
 use crate::cfn::support::*;
 /// The property type `CustomerProfilesIntegrationConfig` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-customerprofilesintegrationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomerProfilesIntegrationConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomerProfilesIntegrationConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomerProfilesIntegrationConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomerProfilesIntegrationConfig<super::missing::DomainArn, super::missing::ObjectTypeArn> { CustomerProfilesIntegrationConfig(Bag::default(), Phase) }
+    pub fn new() -> CustomerProfilesIntegrationConfig<Missing<super::required::DomainArn>, Missing<super::required::ObjectTypeArn>> { CustomerProfilesIntegrationConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomerProfilesIntegrationConfig<R0, R1> {
     /// `DomainArn`: text, required. Update: in place.
-    pub fn domain_arn(mut self, value: impl Arg<str>) -> CustomerProfilesIntegrationConfig<Set, R1> { self.0.set("DomainArn", value.into_expr()); CustomerProfilesIntegrationConfig(self.0, Phase) }
+    pub fn domain_arn(self, value: impl Arg<str>) -> CustomerProfilesIntegrationConfig<Set, R1> { CustomerProfilesIntegrationConfig(put(self.0, "DomainArn", value.into_expr()), Phase) }
     /// `ObjectTypeArn`: text, required. Update: in place.
-    pub fn object_type_arn(mut self, value: impl Arg<str>) -> CustomerProfilesIntegrationConfig<R0, Set> { self.0.set("ObjectTypeArn", value.into_expr()); CustomerProfilesIntegrationConfig(self.0, Phase) }
+    pub fn object_type_arn(self, value: impl Arg<str>) -> CustomerProfilesIntegrationConfig<R0, Set> { CustomerProfilesIntegrationConfig(put(self.0, "ObjectTypeArn", value.into_expr()), Phase) }
 }
 impl Done for CustomerProfilesIntegrationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IncrementalRunConfig` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-incrementalrunconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IncrementalRunConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IncrementalRunConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl IncrementalRunConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IncrementalRunConfig<super::missing::IncrementalRunType> { IncrementalRunConfig(Bag::default(), Phase) }
+    pub fn new() -> IncrementalRunConfig<Missing<super::required::IncrementalRunType>> { IncrementalRunConfig(Bag::default(), Phase) }
 }
 impl<R0> IncrementalRunConfig<R0> {
     /// `IncrementalRunType`: `IncrementalRunType`, required. Update: in place.
-    pub fn incremental_run_type(mut self, value: impl Arg<IncrementalRunType>) -> IncrementalRunConfig<Set> { self.0.set("IncrementalRunType", value.into_expr()); IncrementalRunConfig(self.0, Phase) }
+    pub fn incremental_run_type(self, value: impl Arg<IncrementalRunType>) -> IncrementalRunConfig<Set> { IncrementalRunConfig(put(self.0, "IncrementalRunType", value.into_expr()), Phase) }
 }
 impl Done for IncrementalRunConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputSource` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-inputsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct InputSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl InputSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InputSource<super::missing::InputSourceARN, super::missing::SchemaArn> { InputSource(Bag::default(), Phase) }
+    pub fn new() -> InputSource<Missing<super::required::InputSourceARN>, Missing<super::required::SchemaArn>> { InputSource(Bag::default(), Phase) }
 }
 impl<R0, R1> InputSource<R0, R1> {
     /// `ApplyNormalization`: boolean. Update: in place.
-    pub fn apply_normalization(mut self, value: impl Arg<bool>) -> Self { self.0.set("ApplyNormalization", value.into_expr()); self }
+    pub fn apply_normalization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyNormalization", value.into_expr()), Phase) }
     /// `InputSourceARN`: text, required. Update: in place.
-    pub fn input_source_arn(mut self, value: impl Arg<str>) -> InputSource<Set, R1> { self.0.set("InputSourceARN", value.into_expr()); InputSource(self.0, Phase) }
+    pub fn input_source_arn(self, value: impl Arg<str>) -> InputSource<Set, R1> { InputSource(put(self.0, "InputSourceARN", value.into_expr()), Phase) }
     /// `SchemaArn`: text, required. Update: in place.
-    pub fn schema_arn(mut self, value: impl Arg<str>) -> InputSource<R0, Set> { self.0.set("SchemaArn", value.into_expr()); InputSource(self.0, Phase) }
+    pub fn schema_arn(self, value: impl Arg<str>) -> InputSource<R0, Set> { InputSource(put(self.0, "SchemaArn", value.into_expr()), Phase) }
 }
 impl Done for InputSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntermediateSourceConfiguration` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-intermediatesourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntermediateSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IntermediateSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl IntermediateSourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IntermediateSourceConfiguration<super::missing::IntermediateS3Path> { IntermediateSourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> IntermediateSourceConfiguration<Missing<super::required::IntermediateS3Path>> { IntermediateSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> IntermediateSourceConfiguration<R0> {
     /// `IntermediateS3Path`: text, required. Update: in place.
-    pub fn intermediate_s3_path(mut self, value: impl Arg<str>) -> IntermediateSourceConfiguration<Set> { self.0.set("IntermediateS3Path", value.into_expr()); IntermediateSourceConfiguration(self.0, Phase) }
+    pub fn intermediate_s3_path(self, value: impl Arg<str>) -> IntermediateSourceConfiguration<Set> { IntermediateSourceConfiguration(put(self.0, "IntermediateS3Path", value.into_expr()), Phase) }
 }
 impl Done for IntermediateSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchingConfig` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-matchingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MatchingConfig(Bag);
+#[must_use] pub struct MatchingConfig(Bag);
 impl MatchingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableTransitiveMatching`: boolean. Update: in place.
-    pub fn enable_transitive_matching(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableTransitiveMatching", value.into_expr()); self }
+    pub fn enable_transitive_matching(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableTransitiveMatching", value.into_expr())) }
 }
 impl Done for MatchingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputAttribute` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-outputattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputAttribute<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OutputAttribute<R0 = Set>(Bag, Phase<(R0,)>);
 impl OutputAttribute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OutputAttribute<super::missing::Name> { OutputAttribute(Bag::default(), Phase) }
+    pub fn new() -> OutputAttribute<Missing<super::required::Name>> { OutputAttribute(Bag::default(), Phase) }
 }
 impl<R0> OutputAttribute<R0> {
     /// `Hashed`: boolean. Update: in place.
-    pub fn hashed(mut self, value: impl Arg<bool>) -> Self { self.0.set("Hashed", value.into_expr()); self }
+    pub fn hashed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Hashed", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> OutputAttribute<Set> { self.0.set("Name", value.into_expr()); OutputAttribute(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> OutputAttribute<Set> { OutputAttribute(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for OutputAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputSource` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-outputsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OutputSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl OutputSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OutputSource<super::missing::Output> { OutputSource(Bag::default(), Phase) }
+    pub fn new() -> OutputSource<Missing<super::required::Output>> { OutputSource(Bag::default(), Phase) }
 }
 impl<R0> OutputSource<R0> {
     /// `ApplyNormalization`: boolean. Update: in place.
-    pub fn apply_normalization(mut self, value: impl Arg<bool>) -> Self { self.0.set("ApplyNormalization", value.into_expr()); self }
+    pub fn apply_normalization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyNormalization", value.into_expr()), Phase) }
     /// `CustomerProfilesIntegrationConfig`: `CustomerProfilesIntegrationConfig`. Update: in place.
-    pub fn customer_profiles_integration_config(mut self, value: impl Arg<CustomerProfilesIntegrationConfig>) -> Self { self.0.set("CustomerProfilesIntegrationConfig", value.into_expr()); self }
-    /// `KMSArn`: text. Update: in place.
-    pub fn kms_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KMSArn", value.into_expr()); self }
+    pub fn customer_profiles_integration_config(self, value: impl Arg<CustomerProfilesIntegrationConfig>) -> Self { Self(put(self.0, "CustomerProfilesIntegrationConfig", value.into_expr()), Phase) }
+    /// `KMSArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSArn", value.into_expr()), Phase) }
     /// `Output`: list of `OutputAttribute`, required. Update: in place.
-    pub fn output(mut self, value: impl Arg<Arr<OutputAttribute>>) -> OutputSource<Set> { self.0.set("Output", value.into_expr()); OutputSource(self.0, Phase) }
+    pub fn output(self, value: impl Arg<Arr<OutputAttribute>>) -> OutputSource<Set> { OutputSource(put(self.0, "Output", value.into_expr()), Phase) }
     /// `OutputS3Path`: text. Update: in place.
-    pub fn output_s3_path(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputS3Path", value.into_expr()); self }
+    pub fn output_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3Path", value.into_expr()), Phase) }
 }
 impl Done for OutputSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProviderProperties` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-providerproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProviderProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ProviderProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl ProviderProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProviderProperties<super::missing::ProviderServiceArn> { ProviderProperties(Bag::default(), Phase) }
+    pub fn new() -> ProviderProperties<Missing<super::required::ProviderServiceArn>> { ProviderProperties(Bag::default(), Phase) }
 }
 impl<R0> ProviderProperties<R0> {
     /// `IntermediateSourceConfiguration`: `IntermediateSourceConfiguration`. Update: in place.
-    pub fn intermediate_source_configuration(mut self, value: impl Arg<IntermediateSourceConfiguration>) -> Self { self.0.set("IntermediateSourceConfiguration", value.into_expr()); self }
+    pub fn intermediate_source_configuration(self, value: impl Arg<IntermediateSourceConfiguration>) -> Self { Self(put(self.0, "IntermediateSourceConfiguration", value.into_expr()), Phase) }
     /// `ProviderConfiguration`: map of text. Update: in place.
-    pub fn provider_configuration(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ProviderConfiguration", value.into_expr()); self }
+    pub fn provider_configuration(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ProviderConfiguration", value.into_expr()), Phase) }
     /// `ProviderServiceArn`: text, required. Update: in place.
-    pub fn provider_service_arn(mut self, value: impl Arg<str>) -> ProviderProperties<Set> { self.0.set("ProviderServiceArn", value.into_expr()); ProviderProperties(self.0, Phase) }
+    pub fn provider_service_arn(self, value: impl Arg<str>) -> ProviderProperties<Set> { ProviderProperties(put(self.0, "ProviderServiceArn", value.into_expr()), Phase) }
 }
 impl Done for ProviderProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResolutionTechniques` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-resolutiontechniques.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResolutionTechniques(Bag);
+#[must_use] pub struct ResolutionTechniques(Bag);
 impl ResolutionTechniques {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableRealTimeMatching`: boolean. Update: replacement.
-    pub fn enable_real_time_matching(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableRealTimeMatching", value.into_expr()); self }
+    pub fn enable_real_time_matching(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableRealTimeMatching", value.into_expr())) }
     /// `ProviderProperties`: `ProviderProperties`. Update: in place.
-    pub fn provider_properties(mut self, value: impl Arg<ProviderProperties>) -> Self { self.0.set("ProviderProperties", value.into_expr()); self }
+    pub fn provider_properties(self, value: impl Arg<ProviderProperties>) -> Self { Self(put(self.0, "ProviderProperties", value.into_expr())) }
     /// `ResolutionType`: `ResolutionType`. Update: in place.
-    pub fn resolution_type(mut self, value: impl Arg<ResolutionType>) -> Self { self.0.set("ResolutionType", value.into_expr()); self }
+    pub fn resolution_type(self, value: impl Arg<ResolutionType>) -> Self { Self(put(self.0, "ResolutionType", value.into_expr())) }
     /// `RuleBasedProperties`: `RuleBasedProperties`. Update: in place.
-    pub fn rule_based_properties(mut self, value: impl Arg<RuleBasedProperties>) -> Self { self.0.set("RuleBasedProperties", value.into_expr()); self }
+    pub fn rule_based_properties(self, value: impl Arg<RuleBasedProperties>) -> Self { Self(put(self.0, "RuleBasedProperties", value.into_expr())) }
     /// `RuleConditionProperties`: `RuleConditionProperties`. Update: in place.
-    pub fn rule_condition_properties(mut self, value: impl Arg<RuleConditionProperties>) -> Self { self.0.set("RuleConditionProperties", value.into_expr()); self }
+    pub fn rule_condition_properties(self, value: impl Arg<RuleConditionProperties>) -> Self { Self(put(self.0, "RuleConditionProperties", value.into_expr())) }
 }
 impl Done for ResolutionTechniques { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Rule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Rule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Rule<super::missing::MatchingKeys, super::missing::RuleName> { Rule(Bag::default(), Phase) }
+    pub fn new() -> Rule<Missing<super::required::MatchingKeys>, Missing<super::required::RuleName>> { Rule(Bag::default(), Phase) }
 }
 impl<R0, R1> Rule<R0, R1> {
     /// `MatchingKeys`: list of text, required. Update: in place.
-    pub fn matching_keys(mut self, value: impl Arg<Arr<str>>) -> Rule<Set, R1> { self.0.set("MatchingKeys", value.into_expr()); Rule(self.0, Phase) }
+    pub fn matching_keys(self, value: impl Arg<Arr<str>>) -> Rule<Set, R1> { Rule(put(self.0, "MatchingKeys", value.into_expr()), Phase) }
     /// `RuleName`: text, required. Update: in place.
-    pub fn rule_name(mut self, value: impl Arg<str>) -> Rule<R0, Set> { self.0.set("RuleName", value.into_expr()); Rule(self.0, Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> Rule<R0, Set> { Rule(put(self.0, "RuleName", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleBasedProperties` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-rulebasedproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleBasedProperties<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RuleBasedProperties<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RuleBasedProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuleBasedProperties<super::missing::AttributeMatchingModel, super::missing::Rules> { RuleBasedProperties(Bag::default(), Phase) }
+    pub fn new() -> RuleBasedProperties<Missing<super::required::AttributeMatchingModel>, Missing<super::required::Rules>> { RuleBasedProperties(Bag::default(), Phase) }
 }
 impl<R0, R1> RuleBasedProperties<R0, R1> {
     /// `AttributeMatchingModel`: `AttributeMatchingModel`, required. Update: in place.
-    pub fn attribute_matching_model(mut self, value: impl Arg<AttributeMatchingModel>) -> RuleBasedProperties<Set, R1> { self.0.set("AttributeMatchingModel", value.into_expr()); RuleBasedProperties(self.0, Phase) }
+    pub fn attribute_matching_model(self, value: impl Arg<AttributeMatchingModel>) -> RuleBasedProperties<Set, R1> { RuleBasedProperties(put(self.0, "AttributeMatchingModel", value.into_expr()), Phase) }
     /// `MatchPurpose`: `MatchPurpose`. Update: in place.
-    pub fn match_purpose(mut self, value: impl Arg<MatchPurpose>) -> Self { self.0.set("MatchPurpose", value.into_expr()); self }
+    pub fn match_purpose(self, value: impl Arg<MatchPurpose>) -> Self { Self(put(self.0, "MatchPurpose", value.into_expr()), Phase) }
     /// `Rules`: list of `Rule`, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<Rule>>) -> RuleBasedProperties<R0, Set> { self.0.set("Rules", value.into_expr()); RuleBasedProperties(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<Rule>>) -> RuleBasedProperties<R0, Set> { RuleBasedProperties(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for RuleBasedProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleCondition` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-rulecondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleCondition(Bag);
+#[must_use] pub struct RuleCondition(Bag);
 impl RuleCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Condition`: text. Update: in place.
-    pub fn condition(mut self, value: impl Arg<str>) -> Self { self.0.set("Condition", value.into_expr()); self }
+    pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
     /// `RuleName`: text. Update: in place.
-    pub fn rule_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RuleName", value.into_expr()); self }
+    pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value.into_expr())) }
 }
 impl Done for RuleCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleConditionProperties` of `AWS::EntityResolution::MatchingWorkflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-matchingworkflow-ruleconditionproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleConditionProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RuleConditionProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl RuleConditionProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuleConditionProperties<super::missing::Rules> { RuleConditionProperties(Bag::default(), Phase) }
+    pub fn new() -> RuleConditionProperties<Missing<super::required::Rules>> { RuleConditionProperties(Bag::default(), Phase) }
 }
 impl<R0> RuleConditionProperties<R0> {
     /// `MatchingConfig`: `MatchingConfig`. Update: in place.
-    pub fn matching_config(mut self, value: impl Arg<MatchingConfig>) -> Self { self.0.set("MatchingConfig", value.into_expr()); self }
+    pub fn matching_config(self, value: impl Arg<MatchingConfig>) -> Self { Self(put(self.0, "MatchingConfig", value.into_expr()), Phase) }
     /// `Rules`: list of `RuleCondition`, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<RuleCondition>>) -> RuleConditionProperties<Set> { self.0.set("Rules", value.into_expr()); RuleConditionProperties(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<RuleCondition>>) -> RuleConditionProperties<Set> { RuleConditionProperties(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for RuleConditionProperties { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AttributeMatchingModel` allows.
@@ -530,30 +530,30 @@ impl CfnPolicyStatement {
     /// `AWS::EntityResolution::PolicyStatement`
     pub const TYPE: &'static str = "AWS::EntityResolution::PolicyStatement";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnPolicyStatementProps<R0, R1>) -> Self where CfnPolicyStatementProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyStatementProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnPolicyStatement { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EntityResolution::PolicyStatement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-policystatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPolicyStatementProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnPolicyStatementProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnPolicyStatementProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPolicyStatementProps<missing::Arn, missing::StatementId> { CfnPolicyStatementProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPolicyStatementProps<Missing<required::Arn>, Missing<required::StatementId>> { CfnPolicyStatementProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPolicyStatementProps<R0, R1> {
     /// `Action`: list of text. Update: in place.
-    pub fn action(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Arn`: text, required. Update: replacement.
-    pub fn arn(mut self, value: impl Arg<str>) -> CfnPolicyStatementProps<Set, R1> { self.0.set("Arn", value.into_expr()); CfnPolicyStatementProps(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> CfnPolicyStatementProps<Set, R1> { CfnPolicyStatementProps(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `Condition`: text. Update: in place.
-    pub fn condition(mut self, value: impl Arg<str>) -> Self { self.0.set("Condition", value.into_expr()); self }
+    pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value.into_expr()), Phase) }
     /// `Effect`: `Effect`. Update: in place.
-    pub fn effect(mut self, value: impl Arg<policy_statement::Effect>) -> Self { self.0.set("Effect", value.into_expr()); self }
+    pub fn effect(self, value: impl Arg<policy_statement::Effect>) -> Self { Self(put(self.0, "Effect", value.into_expr()), Phase) }
     /// `Principal`: list of text. Update: in place.
-    pub fn principal(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Principal", value.into_expr()); self }
+    pub fn principal(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Principal", value.into_expr()), Phase) }
     /// `StatementId`: text, required. Update: replacement.
-    pub fn statement_id(mut self, value: impl Arg<str>) -> CfnPolicyStatementProps<R0, Set> { self.0.set("StatementId", value.into_expr()); CfnPolicyStatementProps(self.0, Phase) }
+    pub fn statement_id(self, value: impl Arg<str>) -> CfnPolicyStatementProps<R0, Set> { CfnPolicyStatementProps(put(self.0, "StatementId", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyStatementProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EntityResolution::PolicyStatement`.
@@ -568,62 +568,62 @@ impl CfnSchemaMapping {
     /// `AWS::EntityResolution::SchemaMapping`
     pub const TYPE: &'static str = "AWS::EntityResolution::SchemaMapping";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSchemaMappingProps<R0, R1>) -> Self where CfnSchemaMappingProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSchemaMappingProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SchemaName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `HasWorkflows`: boolean.
     pub fn attr_has_workflows(&self) -> Val<bool> { self.0.get_att("HasWorkflows") }
-    /// The attribute `SchemaArn`: text.
+    /// The attribute `SchemaArn`: `OtherArn`.
     pub fn attr_schema_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SchemaArn") }
     /// The attribute `UpdatedAt`: text.
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnSchemaMapping { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EntityResolution::SchemaMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-entityresolution-schemamapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSchemaMappingProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSchemaMappingProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSchemaMappingProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSchemaMappingProps<missing::MappedInputFields, missing::SchemaName> { CfnSchemaMappingProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSchemaMappingProps<Missing<required::MappedInputFields>, Missing<required::SchemaName>> { CfnSchemaMappingProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSchemaMappingProps<R0, R1> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `MappedInputFields`: list of `SchemaInputAttribute`, required. Update: replacement.
-    pub fn mapped_input_fields(mut self, value: impl Arg<Arr<schema_mapping::SchemaInputAttribute>>) -> CfnSchemaMappingProps<Set, R1> { self.0.set("MappedInputFields", value.into_expr()); CfnSchemaMappingProps(self.0, Phase) }
+    pub fn mapped_input_fields(self, value: impl Arg<Arr<schema_mapping::SchemaInputAttribute>>) -> CfnSchemaMappingProps<Set, R1> { CfnSchemaMappingProps(put(self.0, "MappedInputFields", value.into_expr()), Phase) }
     /// `SchemaName`: text, required. Update: replacement.
-    pub fn schema_name(mut self, value: impl Arg<str>) -> CfnSchemaMappingProps<R0, Set> { self.0.set("SchemaName", value.into_expr()); CfnSchemaMappingProps(self.0, Phase) }
+    pub fn schema_name(self, value: impl Arg<str>) -> CfnSchemaMappingProps<R0, Set> { CfnSchemaMappingProps(put(self.0, "SchemaName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSchemaMappingProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EntityResolution::SchemaMapping`.
 pub mod schema_mapping {
 use crate::cfn::support::*;
 /// The property type `SchemaInputAttribute` of `AWS::EntityResolution::SchemaMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-entityresolution-schemamapping-schemainputattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchemaInputAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SchemaInputAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SchemaInputAttribute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SchemaInputAttribute<super::missing::FieldName, super::missing::Type> { SchemaInputAttribute(Bag::default(), Phase) }
+    pub fn new() -> SchemaInputAttribute<Missing<super::required::FieldName>, Missing<super::required::Type>> { SchemaInputAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> SchemaInputAttribute<R0, R1> {
     /// `FieldName`: text, required. Update: replacement.
-    pub fn field_name(mut self, value: impl Arg<str>) -> SchemaInputAttribute<Set, R1> { self.0.set("FieldName", value.into_expr()); SchemaInputAttribute(self.0, Phase) }
+    pub fn field_name(self, value: impl Arg<str>) -> SchemaInputAttribute<Set, R1> { SchemaInputAttribute(put(self.0, "FieldName", value.into_expr()), Phase) }
     /// `GroupName`: text. Update: replacement.
-    pub fn group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupName", value.into_expr()); self }
+    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value.into_expr()), Phase) }
     /// `Hashed`: boolean. Update: replacement.
-    pub fn hashed(mut self, value: impl Arg<bool>) -> Self { self.0.set("Hashed", value.into_expr()); self }
+    pub fn hashed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Hashed", value.into_expr()), Phase) }
     /// `MatchKey`: text. Update: replacement.
-    pub fn match_key(mut self, value: impl Arg<str>) -> Self { self.0.set("MatchKey", value.into_expr()); self }
+    pub fn match_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MatchKey", value.into_expr()), Phase) }
     /// `SubType`: text. Update: replacement.
-    pub fn sub_type(mut self, value: impl Arg<str>) -> Self { self.0.set("SubType", value.into_expr()); self }
+    pub fn sub_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubType", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> SchemaInputAttribute<R0, Set> { self.0.set("Type", value.into_expr()); SchemaInputAttribute(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> SchemaInputAttribute<R0, Set> { SchemaInputAttribute(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SchemaInputAttribute { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
 Type { Address = "ADDRESS", AddressCity = "ADDRESS_CITY", AddressCountry = "ADDRESS_COUNTRY", AddressPostalcode = "ADDRESS_POSTALCODE", AddressState = "ADDRESS_STATE", AddressStreet1 = "ADDRESS_STREET1", AddressStreet2 = "ADDRESS_STREET2", AddressStreet3 = "ADDRESS_STREET3", Date = "DATE", EmailAddress = "EMAIL_ADDRESS", Name = "NAME", NameFirst = "NAME_FIRST", NameLast = "NAME_LAST", NameMiddle = "NAME_MIDDLE", Phone = "PHONE", PhoneCountrycode = "PHONE_COUNTRYCODE", PhoneNumber = "PHONE_NUMBER", ProviderId = "PROVIDER_ID", String = "STRING", UniqueId = "UNIQUE_ID" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Arn, AttributeMatchingModel, DomainArn, FieldName, IdMappingTechniques, IdMappingType, IdNamespaceName, IncrementalRunType, InputSourceARN, InputSourceConfig, IntermediateS3Path, MappedInputFields, MatchingKeys, Name, ObjectTypeArn, Output, OutputS3Path, OutputSourceConfig, ProviderServiceArn, RecordMatchingModel, ResolutionTechniques, RoleArn, RuleName, Rules, SchemaArn, SchemaName, StatementId, Type, WorkflowName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Arn, AttributeMatchingModel, DomainArn, FieldName, IdMappingTechniques, IdMappingType, IdNamespaceName, IncrementalRunType, InputSourceARN, InputSourceConfig, IntermediateS3Path, MappedInputFields, MatchingKeys, Name, ObjectTypeArn, Output, OutputS3Path, OutputSourceConfig, ProviderServiceArn, RecordMatchingModel, ResolutionTechniques, RoleArn, RuleName, Rules, SchemaArn, SchemaName, StatementId, Type, WorkflowName } }

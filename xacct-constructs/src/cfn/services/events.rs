@@ -10,34 +10,34 @@ impl CfnApiDestination {
     /// `AWS::Events::ApiDestination`
     pub const TYPE: &'static str = "AWS::Events::ApiDestination";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnApiDestinationProps<R0, R1, R2>) -> Self where CfnApiDestinationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApiDestinationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ArnForPolicy`: text.
     pub fn attr_arn_for_policy(&self) -> Val<str> { self.0.get_att("ArnForPolicy") }
 }
 impl Parent for CfnApiDestination { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Events::ApiDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-apidestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApiDestinationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnApiDestinationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnApiDestinationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApiDestinationProps<missing::ConnectionArn, missing::HttpMethod, missing::InvocationEndpoint> { CfnApiDestinationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApiDestinationProps<Missing<required::ConnectionArn>, Missing<required::HttpMethod>, Missing<required::InvocationEndpoint>> { CfnApiDestinationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnApiDestinationProps<R0, R1, R2> {
     /// `ConnectionArn`: text, required. Update: in place.
-    pub fn connection_arn(mut self, value: impl Arg<str>) -> CfnApiDestinationProps<Set, R1, R2> { self.0.set("ConnectionArn", value.into_expr()); CfnApiDestinationProps(self.0, Phase) }
+    pub fn connection_arn(self, value: impl Arg<str>) -> CfnApiDestinationProps<Set, R1, R2> { CfnApiDestinationProps(put(self.0, "ConnectionArn", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `HttpMethod`: `HttpMethod`, required. Update: in place.
-    pub fn http_method(mut self, value: impl Arg<api_destination::HttpMethod>) -> CfnApiDestinationProps<R0, Set, R2> { self.0.set("HttpMethod", value.into_expr()); CfnApiDestinationProps(self.0, Phase) }
+    pub fn http_method(self, value: impl Arg<api_destination::HttpMethod>) -> CfnApiDestinationProps<R0, Set, R2> { CfnApiDestinationProps(put(self.0, "HttpMethod", value.into_expr()), Phase) }
     /// `InvocationEndpoint`: text, required. Update: in place.
-    pub fn invocation_endpoint(mut self, value: impl Arg<str>) -> CfnApiDestinationProps<R0, R1, Set> { self.0.set("InvocationEndpoint", value.into_expr()); CfnApiDestinationProps(self.0, Phase) }
+    pub fn invocation_endpoint(self, value: impl Arg<str>) -> CfnApiDestinationProps<R0, R1, Set> { CfnApiDestinationProps(put(self.0, "InvocationEndpoint", value.into_expr()), Phase) }
     /// `InvocationRateLimitPerSecond`: integer. Update: in place.
-    pub fn invocation_rate_limit_per_second(mut self, value: impl Arg<i64>) -> Self { self.0.set("InvocationRateLimitPerSecond", value.into_expr()); self }
+    pub fn invocation_rate_limit_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InvocationRateLimitPerSecond", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnApiDestinationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Events::ApiDestination`.
@@ -52,32 +52,32 @@ impl CfnArchive {
     /// `AWS::Events::Archive`
     pub const TYPE: &'static str = "AWS::Events::Archive";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnArchiveProps<R0>) -> Self where CfnArchiveProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnArchiveProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ArchiveName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnArchive { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Events::Archive`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-archive.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnArchiveProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnArchiveProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnArchiveProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnArchiveProps<missing::SourceArn> { CfnArchiveProps(Bag::default(), Phase) }
+    pub fn new() -> CfnArchiveProps<Missing<required::SourceArn>> { CfnArchiveProps(Bag::default(), Phase) }
 }
 impl<R0> CfnArchiveProps<R0> {
     /// `ArchiveName`: text. Update: replacement.
-    pub fn archive_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ArchiveName", value.into_expr()); self }
+    pub fn archive_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArchiveName", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EventPattern`: JSON. Update: in place.
-    pub fn event_pattern(mut self, value: impl Arg<Any>) -> Self { self.0.set("EventPattern", value.into_expr()); self }
+    pub fn event_pattern(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "EventPattern", value.into_expr()), Phase) }
     /// `KmsKeyIdentifier`: text. Update: in place.
-    pub fn kms_key_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKeyIdentifier", value.into_expr()); self }
+    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
     /// `RetentionDays`: integer. Update: in place.
-    pub fn retention_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetentionDays", value.into_expr()); self }
-    /// `SourceArn`: text, required. Update: replacement.
-    pub fn source_arn(mut self, value: impl Arg<kind::EventsEventBusArn>) -> CfnArchiveProps<Set> { self.0.set("SourceArn", value.into_expr()); CfnArchiveProps(self.0, Phase) }
+    pub fn retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionDays", value.into_expr()), Phase) }
+    /// `SourceArn`: `EventsEventBusArn`, required. Update: replacement.
+    pub fn source_arn(self, value: impl Arg<kind::EventsEventBusArn>) -> CfnArchiveProps<Set> { CfnArchiveProps(put(self.0, "SourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnArchiveProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-connection.html)
@@ -89,174 +89,174 @@ impl CfnConnection {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnConnectionProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ArnForPolicy`: text.
     pub fn attr_arn_for_policy(&self) -> Val<str> { self.0.get_att("ArnForPolicy") }
-    /// The attribute `AuthParameters.ConnectivityParameters.ResourceParameters.ResourceAssociationArn`: text.
+    /// The attribute `AuthParameters.ConnectivityParameters.ResourceParameters.ResourceAssociationArn`: `OtherArn`.
     pub fn attr_auth_parameters_connectivity_parameters_resource_parameters_resource_association_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AuthParameters.ConnectivityParameters.ResourceParameters.ResourceAssociationArn") }
-    /// The attribute `InvocationConnectivityParameters.ResourceParameters.ResourceAssociationArn`: text.
+    /// The attribute `InvocationConnectivityParameters.ResourceParameters.ResourceAssociationArn`: `OtherArn`.
     pub fn attr_invocation_connectivity_parameters_resource_parameters_resource_association_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InvocationConnectivityParameters.ResourceParameters.ResourceAssociationArn") }
-    /// The attribute `SecretArn`: text.
+    /// The attribute `SecretArn`: `OtherArn`.
     pub fn attr_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SecretArn") }
 }
 impl Parent for CfnConnection { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-connection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectionProps(Bag);
+#[must_use] pub struct CfnConnectionProps(Bag);
 impl CfnConnectionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthParameters`: `AuthParameters`. Update: in place.
-    pub fn auth_parameters(mut self, value: impl Arg<connection::AuthParameters>) -> Self { self.0.set("AuthParameters", value.into_expr()); self }
+    pub fn auth_parameters(self, value: impl Arg<connection::AuthParameters>) -> Self { Self(put(self.0, "AuthParameters", value.into_expr())) }
     /// `AuthorizationType`: `AuthorizationType`. Update: in place.
-    pub fn authorization_type(mut self, value: impl Arg<connection::AuthorizationType>) -> Self { self.0.set("AuthorizationType", value.into_expr()); self }
+    pub fn authorization_type(self, value: impl Arg<connection::AuthorizationType>) -> Self { Self(put(self.0, "AuthorizationType", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `InvocationConnectivityParameters`: `InvocationConnectivityParameters`. Update: in place.
-    pub fn invocation_connectivity_parameters(mut self, value: impl Arg<connection::InvocationConnectivityParameters>) -> Self { self.0.set("InvocationConnectivityParameters", value.into_expr()); self }
+    pub fn invocation_connectivity_parameters(self, value: impl Arg<connection::InvocationConnectivityParameters>) -> Self { Self(put(self.0, "InvocationConnectivityParameters", value.into_expr())) }
     /// `KmsKeyIdentifier`: text. Update: in place.
-    pub fn kms_key_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKeyIdentifier", value.into_expr()); self }
+    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Events::Connection`.
 pub mod connection {
 use crate::cfn::support::*;
 /// The property type `ApiKeyAuthParameters` of `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-apikeyauthparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApiKeyAuthParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ApiKeyAuthParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ApiKeyAuthParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApiKeyAuthParameters<super::missing::ApiKeyName, super::missing::ApiKeyValue> { ApiKeyAuthParameters(Bag::default(), Phase) }
+    pub fn new() -> ApiKeyAuthParameters<Missing<super::required::ApiKeyName>, Missing<super::required::ApiKeyValue>> { ApiKeyAuthParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> ApiKeyAuthParameters<R0, R1> {
     /// `ApiKeyName`: text, required. Update: in place.
-    pub fn api_key_name(mut self, value: impl Arg<str>) -> ApiKeyAuthParameters<Set, R1> { self.0.set("ApiKeyName", value.into_expr()); ApiKeyAuthParameters(self.0, Phase) }
+    pub fn api_key_name(self, value: impl Arg<str>) -> ApiKeyAuthParameters<Set, R1> { ApiKeyAuthParameters(put(self.0, "ApiKeyName", value.into_expr()), Phase) }
     /// `ApiKeyValue`: text, required. Update: in place.
-    pub fn api_key_value(mut self, value: impl Arg<str>) -> ApiKeyAuthParameters<R0, Set> { self.0.set("ApiKeyValue", value.into_expr()); ApiKeyAuthParameters(self.0, Phase) }
+    pub fn api_key_value(self, value: impl Arg<str>) -> ApiKeyAuthParameters<R0, Set> { ApiKeyAuthParameters(put(self.0, "ApiKeyValue", value.into_expr()), Phase) }
 }
 impl Done for ApiKeyAuthParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthParameters` of `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-authparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthParameters(Bag);
+#[must_use] pub struct AuthParameters(Bag);
 impl AuthParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApiKeyAuthParameters`: `ApiKeyAuthParameters`. Update: in place.
-    pub fn api_key_auth_parameters(mut self, value: impl Arg<ApiKeyAuthParameters>) -> Self { self.0.set("ApiKeyAuthParameters", value.into_expr()); self }
+    pub fn api_key_auth_parameters(self, value: impl Arg<ApiKeyAuthParameters>) -> Self { Self(put(self.0, "ApiKeyAuthParameters", value.into_expr())) }
     /// `BasicAuthParameters`: `BasicAuthParameters`. Update: in place.
-    pub fn basic_auth_parameters(mut self, value: impl Arg<BasicAuthParameters>) -> Self { self.0.set("BasicAuthParameters", value.into_expr()); self }
+    pub fn basic_auth_parameters(self, value: impl Arg<BasicAuthParameters>) -> Self { Self(put(self.0, "BasicAuthParameters", value.into_expr())) }
     /// `ConnectivityParameters`: `ConnectivityParameters`. Update: in place.
-    pub fn connectivity_parameters(mut self, value: impl Arg<ConnectivityParameters>) -> Self { self.0.set("ConnectivityParameters", value.into_expr()); self }
+    pub fn connectivity_parameters(self, value: impl Arg<ConnectivityParameters>) -> Self { Self(put(self.0, "ConnectivityParameters", value.into_expr())) }
     /// `InvocationHttpParameters`: `ConnectionHttpParameters`. Update: in place.
-    pub fn invocation_http_parameters(mut self, value: impl Arg<ConnectionHttpParameters>) -> Self { self.0.set("InvocationHttpParameters", value.into_expr()); self }
+    pub fn invocation_http_parameters(self, value: impl Arg<ConnectionHttpParameters>) -> Self { Self(put(self.0, "InvocationHttpParameters", value.into_expr())) }
     /// `OAuthParameters`: `OAuthParameters`. Update: in place.
-    pub fn oauth_parameters(mut self, value: impl Arg<OAuthParameters>) -> Self { self.0.set("OAuthParameters", value.into_expr()); self }
+    pub fn oauth_parameters(self, value: impl Arg<OAuthParameters>) -> Self { Self(put(self.0, "OAuthParameters", value.into_expr())) }
 }
 impl Done for AuthParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BasicAuthParameters` of `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-basicauthparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BasicAuthParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BasicAuthParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BasicAuthParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BasicAuthParameters<super::missing::Password, super::missing::Username> { BasicAuthParameters(Bag::default(), Phase) }
+    pub fn new() -> BasicAuthParameters<Missing<super::required::Password>, Missing<super::required::Username>> { BasicAuthParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> BasicAuthParameters<R0, R1> {
     /// `Password`: text, required. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> BasicAuthParameters<Set, R1> { self.0.set("Password", value.into_expr()); BasicAuthParameters(self.0, Phase) }
+    pub fn password(self, value: impl Arg<str>) -> BasicAuthParameters<Set, R1> { BasicAuthParameters(put(self.0, "Password", value.into_expr()), Phase) }
     /// `Username`: text, required. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> BasicAuthParameters<R0, Set> { self.0.set("Username", value.into_expr()); BasicAuthParameters(self.0, Phase) }
+    pub fn username(self, value: impl Arg<str>) -> BasicAuthParameters<R0, Set> { BasicAuthParameters(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for BasicAuthParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientParameters` of `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-clientparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClientParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ClientParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ClientParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ClientParameters<super::missing::ClientID, super::missing::ClientSecret> { ClientParameters(Bag::default(), Phase) }
+    pub fn new() -> ClientParameters<Missing<super::required::ClientID>, Missing<super::required::ClientSecret>> { ClientParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> ClientParameters<R0, R1> {
     /// `ClientID`: text, required. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> ClientParameters<Set, R1> { self.0.set("ClientID", value.into_expr()); ClientParameters(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> ClientParameters<Set, R1> { ClientParameters(put(self.0, "ClientID", value.into_expr()), Phase) }
     /// `ClientSecret`: text, required. Update: in place.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> ClientParameters<R0, Set> { self.0.set("ClientSecret", value.into_expr()); ClientParameters(self.0, Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> ClientParameters<R0, Set> { ClientParameters(put(self.0, "ClientSecret", value.into_expr()), Phase) }
 }
 impl Done for ClientParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionHttpParameters` of `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-connectionhttpparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectionHttpParameters(Bag);
+#[must_use] pub struct ConnectionHttpParameters(Bag);
 impl ConnectionHttpParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BodyParameters`: list of `Parameter`. Update: in place.
-    pub fn body_parameters(mut self, value: impl Arg<Arr<Parameter>>) -> Self { self.0.set("BodyParameters", value.into_expr()); self }
+    pub fn body_parameters(self, value: impl Arg<Arr<Parameter>>) -> Self { Self(put(self.0, "BodyParameters", value.into_expr())) }
     /// `HeaderParameters`: list of `Parameter`. Update: in place.
-    pub fn header_parameters(mut self, value: impl Arg<Arr<Parameter>>) -> Self { self.0.set("HeaderParameters", value.into_expr()); self }
+    pub fn header_parameters(self, value: impl Arg<Arr<Parameter>>) -> Self { Self(put(self.0, "HeaderParameters", value.into_expr())) }
     /// `QueryStringParameters`: list of `Parameter`. Update: in place.
-    pub fn query_string_parameters(mut self, value: impl Arg<Arr<Parameter>>) -> Self { self.0.set("QueryStringParameters", value.into_expr()); self }
+    pub fn query_string_parameters(self, value: impl Arg<Arr<Parameter>>) -> Self { Self(put(self.0, "QueryStringParameters", value.into_expr())) }
 }
 impl Done for ConnectionHttpParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectivityParameters` of `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-connectivityparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectivityParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConnectivityParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConnectivityParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectivityParameters<super::missing::ResourceParameters> { ConnectivityParameters(Bag::default(), Phase) }
+    pub fn new() -> ConnectivityParameters<Missing<super::required::ResourceParameters>> { ConnectivityParameters(Bag::default(), Phase) }
 }
 impl<R0> ConnectivityParameters<R0> {
     /// `ResourceParameters`: `ResourceParameters`, required. Update: in place.
-    pub fn resource_parameters(mut self, value: impl Arg<ResourceParameters>) -> ConnectivityParameters<Set> { self.0.set("ResourceParameters", value.into_expr()); ConnectivityParameters(self.0, Phase) }
+    pub fn resource_parameters(self, value: impl Arg<ResourceParameters>) -> ConnectivityParameters<Set> { ConnectivityParameters(put(self.0, "ResourceParameters", value.into_expr()), Phase) }
 }
 impl Done for ConnectivityParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InvocationConnectivityParameters` of `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-invocationconnectivityparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InvocationConnectivityParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InvocationConnectivityParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl InvocationConnectivityParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InvocationConnectivityParameters<super::missing::ResourceParameters> { InvocationConnectivityParameters(Bag::default(), Phase) }
+    pub fn new() -> InvocationConnectivityParameters<Missing<super::required::ResourceParameters>> { InvocationConnectivityParameters(Bag::default(), Phase) }
 }
 impl<R0> InvocationConnectivityParameters<R0> {
     /// `ResourceParameters`: `ResourceParameters`, required. Update: in place.
-    pub fn resource_parameters(mut self, value: impl Arg<ResourceParameters>) -> InvocationConnectivityParameters<Set> { self.0.set("ResourceParameters", value.into_expr()); InvocationConnectivityParameters(self.0, Phase) }
+    pub fn resource_parameters(self, value: impl Arg<ResourceParameters>) -> InvocationConnectivityParameters<Set> { InvocationConnectivityParameters(put(self.0, "ResourceParameters", value.into_expr()), Phase) }
 }
 impl Done for InvocationConnectivityParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuthParameters` of `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-oauthparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OAuthParameters<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct OAuthParameters<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl OAuthParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OAuthParameters<super::missing::AuthorizationEndpoint, super::missing::ClientParameters, super::missing::HttpMethod> { OAuthParameters(Bag::default(), Phase) }
+    pub fn new() -> OAuthParameters<Missing<super::required::AuthorizationEndpoint>, Missing<super::required::ClientParameters>, Missing<super::required::HttpMethod>> { OAuthParameters(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> OAuthParameters<R0, R1, R2> {
     /// `AuthorizationEndpoint`: text, required. Update: in place.
-    pub fn authorization_endpoint(mut self, value: impl Arg<str>) -> OAuthParameters<Set, R1, R2> { self.0.set("AuthorizationEndpoint", value.into_expr()); OAuthParameters(self.0, Phase) }
+    pub fn authorization_endpoint(self, value: impl Arg<str>) -> OAuthParameters<Set, R1, R2> { OAuthParameters(put(self.0, "AuthorizationEndpoint", value.into_expr()), Phase) }
     /// `ClientParameters`: `ClientParameters`, required. Update: in place.
-    pub fn client_parameters(mut self, value: impl Arg<ClientParameters>) -> OAuthParameters<R0, Set, R2> { self.0.set("ClientParameters", value.into_expr()); OAuthParameters(self.0, Phase) }
+    pub fn client_parameters(self, value: impl Arg<ClientParameters>) -> OAuthParameters<R0, Set, R2> { OAuthParameters(put(self.0, "ClientParameters", value.into_expr()), Phase) }
     /// `HttpMethod`: `HttpMethod`, required. Update: in place.
-    pub fn http_method(mut self, value: impl Arg<HttpMethod>) -> OAuthParameters<R0, R1, Set> { self.0.set("HttpMethod", value.into_expr()); OAuthParameters(self.0, Phase) }
+    pub fn http_method(self, value: impl Arg<HttpMethod>) -> OAuthParameters<R0, R1, Set> { OAuthParameters(put(self.0, "HttpMethod", value.into_expr()), Phase) }
     /// `OAuthHttpParameters`: `ConnectionHttpParameters`. Update: in place.
-    pub fn oauth_http_parameters(mut self, value: impl Arg<ConnectionHttpParameters>) -> Self { self.0.set("OAuthHttpParameters", value.into_expr()); self }
+    pub fn oauth_http_parameters(self, value: impl Arg<ConnectionHttpParameters>) -> Self { Self(put(self.0, "OAuthHttpParameters", value.into_expr()), Phase) }
 }
 impl Done for OAuthParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Parameter` of `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-parameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Parameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Parameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Parameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Parameter<super::missing::Key, super::missing::Value> { Parameter(Bag::default(), Phase) }
+    pub fn new() -> Parameter<Missing<super::required::Key>, Missing<super::required::Value>> { Parameter(Bag::default(), Phase) }
 }
 impl<R0, R1> Parameter<R0, R1> {
     /// `IsValueSecret`: boolean. Update: in place.
-    pub fn is_value_secret(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsValueSecret", value.into_expr()); self }
+    pub fn is_value_secret(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsValueSecret", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Parameter<Set, R1> { self.0.set("Key", value.into_expr()); Parameter(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Parameter<Set, R1> { Parameter(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Parameter<R0, Set> { self.0.set("Value", value.into_expr()); Parameter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Parameter<R0, Set> { Parameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Parameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceParameters` of `AWS::Events::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-connection-resourceparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ResourceParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl ResourceParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceParameters<super::missing::ResourceConfigurationArn> { ResourceParameters(Bag::default(), Phase) }
+    pub fn new() -> ResourceParameters<Missing<super::required::ResourceConfigurationArn>> { ResourceParameters(Bag::default(), Phase) }
 }
 impl<R0> ResourceParameters<R0> {
     /// `ResourceAssociationArn`: text. Update: in place.
-    pub fn resource_association_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceAssociationArn", value.into_expr()); self }
+    pub fn resource_association_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceAssociationArn", value.into_expr()), Phase) }
     /// `ResourceConfigurationArn`: text, required. Update: in place.
-    pub fn resource_configuration_arn(mut self, value: impl Arg<str>) -> ResourceParameters<Set> { self.0.set("ResourceConfigurationArn", value.into_expr()); ResourceParameters(self.0, Phase) }
+    pub fn resource_configuration_arn(self, value: impl Arg<str>) -> ResourceParameters<Set> { ResourceParameters(put(self.0, "ResourceConfigurationArn", value.into_expr()), Phase) }
 }
 impl Done for ResourceParameters { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthorizationType` allows.
@@ -270,10 +270,10 @@ impl CfnEndpoint {
     /// `AWS::Events::Endpoint`
     pub const TYPE: &'static str = "AWS::Events::Endpoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnEndpointProps<R0, R1>) -> Self where CfnEndpointProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `EndpointId`: text.
     pub fn attr_endpoint_id(&self) -> Val<str> { self.0.get_att("EndpointId") }
@@ -286,95 +286,95 @@ impl CfnEndpoint {
 }
 impl Parent for CfnEndpoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Events::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-endpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEndpointProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnEndpointProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnEndpointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEndpointProps<missing::EventBuses, missing::RoutingConfig> { CfnEndpointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEndpointProps<Missing<required::EventBuses>, Missing<required::RoutingConfig>> { CfnEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEndpointProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EventBuses`: list of `EndpointEventBus`, required. Update: in place.
-    pub fn event_buses(mut self, value: impl Arg<Arr<endpoint::EndpointEventBus>>) -> CfnEndpointProps<Set, R1> { self.0.set("EventBuses", value.into_expr()); CfnEndpointProps(self.0, Phase) }
+    pub fn event_buses(self, value: impl Arg<Arr<endpoint::EndpointEventBus>>) -> CfnEndpointProps<Set, R1> { CfnEndpointProps(put(self.0, "EventBuses", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ReplicationConfig`: `ReplicationConfig`. Update: in place.
-    pub fn replication_config(mut self, value: impl Arg<endpoint::ReplicationConfig>) -> Self { self.0.set("ReplicationConfig", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn replication_config(self, value: impl Arg<endpoint::ReplicationConfig>) -> Self { Self(put(self.0, "ReplicationConfig", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `RoutingConfig`: `RoutingConfig`, required. Update: in place.
-    pub fn routing_config(mut self, value: impl Arg<endpoint::RoutingConfig>) -> CfnEndpointProps<R0, Set> { self.0.set("RoutingConfig", value.into_expr()); CfnEndpointProps(self.0, Phase) }
+    pub fn routing_config(self, value: impl Arg<endpoint::RoutingConfig>) -> CfnEndpointProps<R0, Set> { CfnEndpointProps(put(self.0, "RoutingConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Events::Endpoint`.
 pub mod endpoint {
 use crate::cfn::support::*;
 /// The property type `EndpointEventBus` of `AWS::Events::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-endpointeventbus.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EndpointEventBus<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EndpointEventBus<R0 = Set>(Bag, Phase<(R0,)>);
 impl EndpointEventBus {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EndpointEventBus<super::missing::EventBusArn> { EndpointEventBus(Bag::default(), Phase) }
+    pub fn new() -> EndpointEventBus<Missing<super::required::EventBusArn>> { EndpointEventBus(Bag::default(), Phase) }
 }
 impl<R0> EndpointEventBus<R0> {
     /// `EventBusArn`: text, required. Update: in place.
-    pub fn event_bus_arn(mut self, value: impl Arg<str>) -> EndpointEventBus<Set> { self.0.set("EventBusArn", value.into_expr()); EndpointEventBus(self.0, Phase) }
+    pub fn event_bus_arn(self, value: impl Arg<str>) -> EndpointEventBus<Set> { EndpointEventBus(put(self.0, "EventBusArn", value.into_expr()), Phase) }
 }
 impl Done for EndpointEventBus { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FailoverConfig` of `AWS::Events::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-failoverconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FailoverConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FailoverConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FailoverConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FailoverConfig<super::missing::Primary, super::missing::Secondary> { FailoverConfig(Bag::default(), Phase) }
+    pub fn new() -> FailoverConfig<Missing<super::required::Primary>, Missing<super::required::Secondary>> { FailoverConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> FailoverConfig<R0, R1> {
     /// `Primary`: `Primary`, required. Update: in place.
-    pub fn primary(mut self, value: impl Arg<Primary>) -> FailoverConfig<Set, R1> { self.0.set("Primary", value.into_expr()); FailoverConfig(self.0, Phase) }
+    pub fn primary(self, value: impl Arg<Primary>) -> FailoverConfig<Set, R1> { FailoverConfig(put(self.0, "Primary", value.into_expr()), Phase) }
     /// `Secondary`: `Secondary`, required. Update: in place.
-    pub fn secondary(mut self, value: impl Arg<Secondary>) -> FailoverConfig<R0, Set> { self.0.set("Secondary", value.into_expr()); FailoverConfig(self.0, Phase) }
+    pub fn secondary(self, value: impl Arg<Secondary>) -> FailoverConfig<R0, Set> { FailoverConfig(put(self.0, "Secondary", value.into_expr()), Phase) }
 }
 impl Done for FailoverConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Primary` of `AWS::Events::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-primary.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Primary<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Primary<R0 = Set>(Bag, Phase<(R0,)>);
 impl Primary {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Primary<super::missing::HealthCheck> { Primary(Bag::default(), Phase) }
+    pub fn new() -> Primary<Missing<super::required::HealthCheck>> { Primary(Bag::default(), Phase) }
 }
 impl<R0> Primary<R0> {
     /// `HealthCheck`: text, required. Update: in place.
-    pub fn health_check(mut self, value: impl Arg<str>) -> Primary<Set> { self.0.set("HealthCheck", value.into_expr()); Primary(self.0, Phase) }
+    pub fn health_check(self, value: impl Arg<str>) -> Primary<Set> { Primary(put(self.0, "HealthCheck", value.into_expr()), Phase) }
 }
 impl Done for Primary { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationConfig` of `AWS::Events::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-replicationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReplicationConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReplicationConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReplicationConfig<super::missing::State> { ReplicationConfig(Bag::default(), Phase) }
+    pub fn new() -> ReplicationConfig<Missing<super::required::State>> { ReplicationConfig(Bag::default(), Phase) }
 }
 impl<R0> ReplicationConfig<R0> {
     /// `State`: `State`, required. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> ReplicationConfig<Set> { self.0.set("State", value.into_expr()); ReplicationConfig(self.0, Phase) }
+    pub fn state(self, value: impl Arg<State>) -> ReplicationConfig<Set> { ReplicationConfig(put(self.0, "State", value.into_expr()), Phase) }
 }
 impl Done for ReplicationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoutingConfig` of `AWS::Events::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-routingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RoutingConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RoutingConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl RoutingConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RoutingConfig<super::missing::FailoverConfig> { RoutingConfig(Bag::default(), Phase) }
+    pub fn new() -> RoutingConfig<Missing<super::required::FailoverConfig>> { RoutingConfig(Bag::default(), Phase) }
 }
 impl<R0> RoutingConfig<R0> {
     /// `FailoverConfig`: `FailoverConfig`, required. Update: in place.
-    pub fn failover_config(mut self, value: impl Arg<FailoverConfig>) -> RoutingConfig<Set> { self.0.set("FailoverConfig", value.into_expr()); RoutingConfig(self.0, Phase) }
+    pub fn failover_config(self, value: impl Arg<FailoverConfig>) -> RoutingConfig<Set> { RoutingConfig(put(self.0, "FailoverConfig", value.into_expr()), Phase) }
 }
 impl Done for RoutingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Secondary` of `AWS::Events::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-endpoint-secondary.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Secondary<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Secondary<R0 = Set>(Bag, Phase<(R0,)>);
 impl Secondary {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Secondary<super::missing::Route> { Secondary(Bag::default(), Phase) }
+    pub fn new() -> Secondary<Missing<super::required::Route>> { Secondary(Bag::default(), Phase) }
 }
 impl<R0> Secondary<R0> {
     /// `Route`: text, required. Update: in place.
-    pub fn route(mut self, value: impl Arg<str>) -> Secondary<Set> { self.0.set("Route", value.into_expr()); Secondary(self.0, Phase) }
+    pub fn route(self, value: impl Arg<str>) -> Secondary<Set> { Secondary(put(self.0, "Route", value.into_expr()), Phase) }
 }
 impl Done for Secondary { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `State` allows.
@@ -386,76 +386,76 @@ impl CfnEventBus {
     /// `AWS::Events::EventBus`
     pub const TYPE: &'static str = "AWS::Events::EventBus";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnEventBusProps<R0>) -> Self where CfnEventBusProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventBusProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<kind::EventsEventBusName> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `EventsEventBusArn`.
     pub fn attr_arn(&self) -> Val<kind::EventsEventBusArn> { self.0.get_att("Arn") }
-    /// The attribute `Name`: text.
+    /// The attribute `Name`: `EventsEventBusName`.
     pub fn attr_name(&self) -> Val<kind::EventsEventBusName> { self.0.get_att("Name") }
     /// The attribute `Policy`: text.
     pub fn attr_policy(&self) -> Val<str> { self.0.get_att("Policy") }
 }
 impl Parent for CfnEventBus { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Events::EventBus`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbus.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventBusProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnEventBusProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnEventBusProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEventBusProps<missing::Name> { CfnEventBusProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEventBusProps<Missing<required::Name>> { CfnEventBusProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEventBusProps<R0> {
     /// `DeadLetterConfig`: `DeadLetterConfig`. Update: in place.
-    pub fn dead_letter_config(mut self, value: impl Arg<event_bus::DeadLetterConfig>) -> Self { self.0.set("DeadLetterConfig", value.into_expr()); self }
+    pub fn dead_letter_config(self, value: impl Arg<event_bus::DeadLetterConfig>) -> Self { Self(put(self.0, "DeadLetterConfig", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EventSourceName`: text. Update: replacement.
-    pub fn event_source_name(mut self, value: impl Arg<str>) -> Self { self.0.set("EventSourceName", value.into_expr()); self }
+    pub fn event_source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventSourceName", value.into_expr()), Phase) }
     /// `KmsKeyIdentifier`: text. Update: in place.
-    pub fn kms_key_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKeyIdentifier", value.into_expr()); self }
+    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
     /// `LogConfig`: `LogConfig`. Update: in place.
-    pub fn log_config(mut self, value: impl Arg<event_bus::LogConfig>) -> Self { self.0.set("LogConfig", value.into_expr()); self }
+    pub fn log_config(self, value: impl Arg<event_bus::LogConfig>) -> Self { Self(put(self.0, "LogConfig", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnEventBusProps<Set> { self.0.set("Name", value.into_expr()); CfnEventBusProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEventBusProps<Set> { CfnEventBusProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Policy`: JSON. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("Policy", value.into_expr()); self }
+    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventBusProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Events::EventBus`.
 pub mod event_bus {
 use crate::cfn::support::*;
 /// The property type `DeadLetterConfig` of `AWS::Events::EventBus`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbus-deadletterconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeadLetterConfig(Bag);
+#[must_use] pub struct DeadLetterConfig(Bag);
 impl DeadLetterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
 }
 impl Done for DeadLetterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfig` of `AWS::Events::EventBus`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbus-logconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogConfig(Bag);
+#[must_use] pub struct LogConfig(Bag);
 impl LogConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludeDetail`: `IncludeDetail`. Update: in place.
-    pub fn include_detail(mut self, value: impl Arg<IncludeDetail>) -> Self { self.0.set("IncludeDetail", value.into_expr()); self }
+    pub fn include_detail(self, value: impl Arg<IncludeDetail>) -> Self { Self(put(self.0, "IncludeDetail", value.into_expr())) }
     /// `Level`: `Level`. Update: in place.
-    pub fn level(mut self, value: impl Arg<Level>) -> Self { self.0.set("Level", value.into_expr()); self }
+    pub fn level(self, value: impl Arg<Level>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
 }
 impl Done for LogConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagEntry` of `AWS::Events::EventBus`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbus-tagentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagEntry<super::missing::Key, super::missing::Value> { TagEntry(Bag::default(), Phase) }
+    pub fn new() -> TagEntry<Missing<super::required::Key>, Missing<super::required::Value>> { TagEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> TagEntry<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagEntry<Set, R1> { self.0.set("Key", value.into_expr()); TagEntry(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagEntry<Set, R1> { TagEntry(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagEntry<R0, Set> { self.0.set("Value", value.into_expr()); TagEntry(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagEntry<R0, Set> { TagEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagEntry { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IncludeDetail` allows.
@@ -469,46 +469,46 @@ impl CfnEventBusPolicy {
     /// `AWS::Events::EventBusPolicy`
     pub const TYPE: &'static str = "AWS::Events::EventBusPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnEventBusPolicyProps<R0>) -> Self where CfnEventBusPolicyProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventBusPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnEventBusPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Events::EventBusPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-eventbuspolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventBusPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnEventBusPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnEventBusPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEventBusPolicyProps<missing::StatementId> { CfnEventBusPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEventBusPolicyProps<Missing<required::StatementId>> { CfnEventBusPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEventBusPolicyProps<R0> {
     /// `Action`: text. Update: in place. AWS advises against it.
-    pub fn action(mut self, value: impl Arg<str>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Condition`: `Condition`. Update: in place. AWS advises against it.
-    pub fn condition(mut self, value: impl Arg<event_bus_policy::Condition>) -> Self { self.0.set("Condition", value.into_expr()); self }
+    pub fn condition(self, value: impl Arg<event_bus_policy::Condition>) -> Self { Self(put(self.0, "Condition", value.into_expr()), Phase) }
     /// `EventBusName`: text. Update: replacement.
-    pub fn event_bus_name(mut self, value: impl Arg<str>) -> Self { self.0.set("EventBusName", value.into_expr()); self }
+    pub fn event_bus_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventBusName", value.into_expr()), Phase) }
     /// `Principal`: text. Update: in place. AWS advises against it.
-    pub fn principal(mut self, value: impl Arg<str>) -> Self { self.0.set("Principal", value.into_expr()); self }
+    pub fn principal(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Principal", value.into_expr()), Phase) }
     /// `Statement`: JSON. Update: in place.
-    pub fn statement(mut self, value: impl Arg<Any>) -> Self { self.0.set("Statement", value.into_expr()); self }
+    pub fn statement(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Statement", value.into_expr()), Phase) }
     /// `StatementId`: text, required. Update: replacement.
-    pub fn statement_id(mut self, value: impl Arg<str>) -> CfnEventBusPolicyProps<Set> { self.0.set("StatementId", value.into_expr()); CfnEventBusPolicyProps(self.0, Phase) }
+    pub fn statement_id(self, value: impl Arg<str>) -> CfnEventBusPolicyProps<Set> { CfnEventBusPolicyProps(put(self.0, "StatementId", value.into_expr()), Phase) }
 }
 impl Done for CfnEventBusPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Events::EventBusPolicy`.
 pub mod event_bus_policy {
 use crate::cfn::support::*;
 /// The property type `Condition` of `AWS::Events::EventBusPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-eventbuspolicy-condition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Condition(Bag);
+#[must_use] pub struct Condition(Bag);
 impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 }
@@ -521,377 +521,377 @@ impl CfnRule {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnRuleProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `RuleName`: text.
     pub fn attr_rule_name(&self) -> Val<str> { self.0.get_att("RuleName") }
 }
 impl Parent for CfnRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-events-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRuleProps(Bag);
+#[must_use] pub struct CfnRuleProps(Bag);
 impl CfnRuleProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `EventBusName`: text. Update: replacement.
-    pub fn event_bus_name(mut self, value: impl Arg<kind::EventsEventBusArnOrEventBusName>) -> Self { self.0.set("EventBusName", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    /// `EventBusName`: `EventsEventBusArnOrEventBusName`. Update: replacement.
+    pub fn event_bus_name(self, value: impl Arg<kind::EventsEventBusArnOrEventBusName>) -> Self { Self(put(self.0, "EventBusName", value.into_expr())) }
     /// `EventPattern`: JSON. Update: in place.
-    pub fn event_pattern(mut self, value: impl Arg<Any>) -> Self { self.0.set("EventPattern", value.into_expr()); self }
+    pub fn event_pattern(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "EventPattern", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
     /// `ScheduleExpression`: text. Update: in place.
-    pub fn schedule_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("ScheduleExpression", value.into_expr()); self }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr())) }
     /// `State`: `State`. Update: in place.
-    pub fn state(mut self, value: impl Arg<rule::State>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<rule::State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Targets`: list of `Target`. Update: in place.
-    pub fn targets(mut self, value: impl Arg<Arr<rule::Target>>) -> Self { self.0.set("Targets", value.into_expr()); self }
+    pub fn targets(self, value: impl Arg<Arr<rule::Target>>) -> Self { Self(put(self.0, "Targets", value.into_expr())) }
 }
 impl Done for CfnRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Events::Rule`.
 pub mod rule {
 use crate::cfn::support::*;
 /// The property type `AppSyncParameters` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-appsyncparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AppSyncParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AppSyncParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl AppSyncParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AppSyncParameters<super::missing::GraphQLOperation> { AppSyncParameters(Bag::default(), Phase) }
+    pub fn new() -> AppSyncParameters<Missing<super::required::GraphQLOperation>> { AppSyncParameters(Bag::default(), Phase) }
 }
 impl<R0> AppSyncParameters<R0> {
     /// `GraphQLOperation`: text, required. Update: in place.
-    pub fn graph_ql_operation(mut self, value: impl Arg<str>) -> AppSyncParameters<Set> { self.0.set("GraphQLOperation", value.into_expr()); AppSyncParameters(self.0, Phase) }
+    pub fn graph_ql_operation(self, value: impl Arg<str>) -> AppSyncParameters<Set> { AppSyncParameters(put(self.0, "GraphQLOperation", value.into_expr()), Phase) }
 }
 impl Done for AppSyncParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AwsVpcConfiguration` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-awsvpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AwsVpcConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AwsVpcConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AwsVpcConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AwsVpcConfiguration<super::missing::Subnets> { AwsVpcConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AwsVpcConfiguration<Missing<super::required::Subnets>> { AwsVpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AwsVpcConfiguration<R0> {
     /// `AssignPublicIp`: text. Update: in place.
-    pub fn assign_public_ip(mut self, value: impl Arg<str>) -> Self { self.0.set("AssignPublicIp", value.into_expr()); self }
-    /// `SecurityGroups`: list of text. Update: in place.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroups", value.into_expr()); self }
-    /// `Subnets`: list of text, required. Update: in place.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> AwsVpcConfiguration<Set> { self.0.set("Subnets", value.into_expr()); AwsVpcConfiguration(self.0, Phase) }
+    pub fn assign_public_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssignPublicIp", value.into_expr()), Phase) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> AwsVpcConfiguration<Set> { AwsVpcConfiguration(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for AwsVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchArrayProperties` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-batcharrayproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BatchArrayProperties(Bag);
+#[must_use] pub struct BatchArrayProperties(Bag);
 impl BatchArrayProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Size`: integer. Update: in place.
-    pub fn size(mut self, value: impl Arg<i64>) -> Self { self.0.set("Size", value.into_expr()); self }
+    pub fn size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Size", value.into_expr())) }
 }
 impl Done for BatchArrayProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchParameters` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-batchparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BatchParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BatchParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BatchParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BatchParameters<super::missing::JobDefinition, super::missing::JobName> { BatchParameters(Bag::default(), Phase) }
+    pub fn new() -> BatchParameters<Missing<super::required::JobDefinition>, Missing<super::required::JobName>> { BatchParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> BatchParameters<R0, R1> {
     /// `ArrayProperties`: `BatchArrayProperties`. Update: in place.
-    pub fn array_properties(mut self, value: impl Arg<BatchArrayProperties>) -> Self { self.0.set("ArrayProperties", value.into_expr()); self }
+    pub fn array_properties(self, value: impl Arg<BatchArrayProperties>) -> Self { Self(put(self.0, "ArrayProperties", value.into_expr()), Phase) }
     /// `JobDefinition`: text, required. Update: in place.
-    pub fn job_definition(mut self, value: impl Arg<str>) -> BatchParameters<Set, R1> { self.0.set("JobDefinition", value.into_expr()); BatchParameters(self.0, Phase) }
+    pub fn job_definition(self, value: impl Arg<str>) -> BatchParameters<Set, R1> { BatchParameters(put(self.0, "JobDefinition", value.into_expr()), Phase) }
     /// `JobName`: text, required. Update: in place.
-    pub fn job_name(mut self, value: impl Arg<str>) -> BatchParameters<R0, Set> { self.0.set("JobName", value.into_expr()); BatchParameters(self.0, Phase) }
+    pub fn job_name(self, value: impl Arg<str>) -> BatchParameters<R0, Set> { BatchParameters(put(self.0, "JobName", value.into_expr()), Phase) }
     /// `RetryStrategy`: `BatchRetryStrategy`. Update: in place.
-    pub fn retry_strategy(mut self, value: impl Arg<BatchRetryStrategy>) -> Self { self.0.set("RetryStrategy", value.into_expr()); self }
+    pub fn retry_strategy(self, value: impl Arg<BatchRetryStrategy>) -> Self { Self(put(self.0, "RetryStrategy", value.into_expr()), Phase) }
 }
 impl Done for BatchParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchRetryStrategy` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-batchretrystrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BatchRetryStrategy(Bag);
+#[must_use] pub struct BatchRetryStrategy(Bag);
 impl BatchRetryStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attempts`: integer. Update: in place.
-    pub fn attempts(mut self, value: impl Arg<i64>) -> Self { self.0.set("Attempts", value.into_expr()); self }
+    pub fn attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Attempts", value.into_expr())) }
 }
 impl Done for BatchRetryStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityProviderStrategyItem` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-capacityproviderstrategyitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityProviderStrategyItem<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CapacityProviderStrategyItem<R0 = Set>(Bag, Phase<(R0,)>);
 impl CapacityProviderStrategyItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CapacityProviderStrategyItem<super::missing::CapacityProvider> { CapacityProviderStrategyItem(Bag::default(), Phase) }
+    pub fn new() -> CapacityProviderStrategyItem<Missing<super::required::CapacityProvider>> { CapacityProviderStrategyItem(Bag::default(), Phase) }
 }
 impl<R0> CapacityProviderStrategyItem<R0> {
     /// `Base`: integer. Update: in place.
-    pub fn base(mut self, value: impl Arg<i64>) -> Self { self.0.set("Base", value.into_expr()); self }
+    pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value.into_expr()), Phase) }
     /// `CapacityProvider`: text, required. Update: in place.
-    pub fn capacity_provider(mut self, value: impl Arg<str>) -> CapacityProviderStrategyItem<Set> { self.0.set("CapacityProvider", value.into_expr()); CapacityProviderStrategyItem(self.0, Phase) }
+    pub fn capacity_provider(self, value: impl Arg<str>) -> CapacityProviderStrategyItem<Set> { CapacityProviderStrategyItem(put(self.0, "CapacityProvider", value.into_expr()), Phase) }
     /// `Weight`: integer. Update: in place.
-    pub fn weight(mut self, value: impl Arg<i64>) -> Self { self.0.set("Weight", value.into_expr()); self }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for CapacityProviderStrategyItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeadLetterConfig` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-deadletterconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeadLetterConfig(Bag);
+#[must_use] pub struct DeadLetterConfig(Bag);
 impl DeadLetterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<kind::SqsQueueArn>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    /// `Arn`: `SqsQueueArn`. Update: in place.
+    pub fn arn(self, value: impl Arg<kind::SqsQueueArn>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
 }
 impl Done for DeadLetterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsParameters` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-ecsparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EcsParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EcsParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl EcsParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EcsParameters<super::missing::TaskDefinitionArn> { EcsParameters(Bag::default(), Phase) }
+    pub fn new() -> EcsParameters<Missing<super::required::TaskDefinitionArn>> { EcsParameters(Bag::default(), Phase) }
 }
 impl<R0> EcsParameters<R0> {
     /// `CapacityProviderStrategy`: list of `CapacityProviderStrategyItem`. Update: in place.
-    pub fn capacity_provider_strategy(mut self, value: impl Arg<Arr<CapacityProviderStrategyItem>>) -> Self { self.0.set("CapacityProviderStrategy", value.into_expr()); self }
+    pub fn capacity_provider_strategy(self, value: impl Arg<Arr<CapacityProviderStrategyItem>>) -> Self { Self(put(self.0, "CapacityProviderStrategy", value.into_expr()), Phase) }
     /// `EnableECSManagedTags`: boolean. Update: in place.
-    pub fn enable_ecs_managed_tags(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableECSManagedTags", value.into_expr()); self }
+    pub fn enable_ecs_managed_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableECSManagedTags", value.into_expr()), Phase) }
     /// `EnableExecuteCommand`: boolean. Update: in place.
-    pub fn enable_execute_command(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableExecuteCommand", value.into_expr()); self }
+    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value.into_expr()), Phase) }
     /// `Group`: text. Update: in place.
-    pub fn group(mut self, value: impl Arg<str>) -> Self { self.0.set("Group", value.into_expr()); self }
+    pub fn group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Group", value.into_expr()), Phase) }
     /// `LaunchType`: text. Update: in place.
-    pub fn launch_type(mut self, value: impl Arg<str>) -> Self { self.0.set("LaunchType", value.into_expr()); self }
+    pub fn launch_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchType", value.into_expr()), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place.
-    pub fn network_configuration(mut self, value: impl Arg<NetworkConfiguration>) -> Self { self.0.set("NetworkConfiguration", value.into_expr()); self }
+    pub fn network_configuration(self, value: impl Arg<NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
     /// `PlacementConstraints`: list of `PlacementConstraint`. Update: in place.
-    pub fn placement_constraints(mut self, value: impl Arg<Arr<PlacementConstraint>>) -> Self { self.0.set("PlacementConstraints", value.into_expr()); self }
+    pub fn placement_constraints(self, value: impl Arg<Arr<PlacementConstraint>>) -> Self { Self(put(self.0, "PlacementConstraints", value.into_expr()), Phase) }
     /// `PlacementStrategies`: list of `PlacementStrategy`. Update: in place.
-    pub fn placement_strategies(mut self, value: impl Arg<Arr<PlacementStrategy>>) -> Self { self.0.set("PlacementStrategies", value.into_expr()); self }
+    pub fn placement_strategies(self, value: impl Arg<Arr<PlacementStrategy>>) -> Self { Self(put(self.0, "PlacementStrategies", value.into_expr()), Phase) }
     /// `PlatformVersion`: text. Update: in place.
-    pub fn platform_version(mut self, value: impl Arg<str>) -> Self { self.0.set("PlatformVersion", value.into_expr()); self }
+    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value.into_expr()), Phase) }
     /// `PropagateTags`: text. Update: in place.
-    pub fn propagate_tags(mut self, value: impl Arg<str>) -> Self { self.0.set("PropagateTags", value.into_expr()); self }
+    pub fn propagate_tags(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr()), Phase) }
     /// `ReferenceId`: text. Update: in place.
-    pub fn reference_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ReferenceId", value.into_expr()); self }
+    pub fn reference_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReferenceId", value.into_expr()), Phase) }
     /// `TagList`: list of tag. Update: in place.
-    pub fn tag_list(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("TagList", value.into_expr()); self }
+    pub fn tag_list(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "TagList", value.into_expr()), Phase) }
     /// `TaskCount`: integer. Update: in place.
-    pub fn task_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("TaskCount", value.into_expr()); self }
-    /// `TaskDefinitionArn`: text, required. Update: in place.
-    pub fn task_definition_arn(mut self, value: impl Arg<kind::EcsTaskDefinitionArn>) -> EcsParameters<Set> { self.0.set("TaskDefinitionArn", value.into_expr()); EcsParameters(self.0, Phase) }
+    pub fn task_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TaskCount", value.into_expr()), Phase) }
+    /// `TaskDefinitionArn`: `EcsTaskDefinitionArn`, required. Update: in place.
+    pub fn task_definition_arn(self, value: impl Arg<kind::EcsTaskDefinitionArn>) -> EcsParameters<Set> { EcsParameters(put(self.0, "TaskDefinitionArn", value.into_expr()), Phase) }
 }
 impl Done for EcsParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpParameters` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-httpparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpParameters(Bag);
+#[must_use] pub struct HttpParameters(Bag);
 impl HttpParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HeaderParameters`: map of text. Update: in place.
-    pub fn header_parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("HeaderParameters", value.into_expr()); self }
+    pub fn header_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "HeaderParameters", value.into_expr())) }
     /// `PathParameterValues`: list of text. Update: in place.
-    pub fn path_parameter_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PathParameterValues", value.into_expr()); self }
+    pub fn path_parameter_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PathParameterValues", value.into_expr())) }
     /// `QueryStringParameters`: map of text. Update: in place.
-    pub fn query_string_parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("QueryStringParameters", value.into_expr()); self }
+    pub fn query_string_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "QueryStringParameters", value.into_expr())) }
 }
 impl Done for HttpParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputTransformer` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-inputtransformer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputTransformer<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InputTransformer<R0 = Set>(Bag, Phase<(R0,)>);
 impl InputTransformer {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InputTransformer<super::missing::InputTemplate> { InputTransformer(Bag::default(), Phase) }
+    pub fn new() -> InputTransformer<Missing<super::required::InputTemplate>> { InputTransformer(Bag::default(), Phase) }
 }
 impl<R0> InputTransformer<R0> {
     /// `InputPathsMap`: map of text. Update: in place.
-    pub fn input_paths_map(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("InputPathsMap", value.into_expr()); self }
+    pub fn input_paths_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "InputPathsMap", value.into_expr()), Phase) }
     /// `InputTemplate`: text, required. Update: in place.
-    pub fn input_template(mut self, value: impl Arg<str>) -> InputTransformer<Set> { self.0.set("InputTemplate", value.into_expr()); InputTransformer(self.0, Phase) }
+    pub fn input_template(self, value: impl Arg<str>) -> InputTransformer<Set> { InputTransformer(put(self.0, "InputTemplate", value.into_expr()), Phase) }
 }
 impl Done for InputTransformer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisParameters` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-kinesisparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KinesisParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl KinesisParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisParameters<super::missing::PartitionKeyPath> { KinesisParameters(Bag::default(), Phase) }
+    pub fn new() -> KinesisParameters<Missing<super::required::PartitionKeyPath>> { KinesisParameters(Bag::default(), Phase) }
 }
 impl<R0> KinesisParameters<R0> {
     /// `PartitionKeyPath`: text, required. Update: in place.
-    pub fn partition_key_path(mut self, value: impl Arg<str>) -> KinesisParameters<Set> { self.0.set("PartitionKeyPath", value.into_expr()); KinesisParameters(self.0, Phase) }
+    pub fn partition_key_path(self, value: impl Arg<str>) -> KinesisParameters<Set> { KinesisParameters(put(self.0, "PartitionKeyPath", value.into_expr()), Phase) }
 }
 impl Done for KinesisParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-networkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkConfiguration(Bag);
+#[must_use] pub struct NetworkConfiguration(Bag);
 impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsVpcConfiguration`: `AwsVpcConfiguration`. Update: in place.
-    pub fn aws_vpc_configuration(mut self, value: impl Arg<AwsVpcConfiguration>) -> Self { self.0.set("AwsVpcConfiguration", value.into_expr()); self }
+    pub fn aws_vpc_configuration(self, value: impl Arg<AwsVpcConfiguration>) -> Self { Self(put(self.0, "AwsVpcConfiguration", value.into_expr())) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlacementConstraint` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-placementconstraint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PlacementConstraint(Bag);
+#[must_use] pub struct PlacementConstraint(Bag);
 impl PlacementConstraint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Expression`: text. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> Self { self.0.set("Expression", value.into_expr()); self }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for PlacementConstraint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlacementStrategy` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-placementstrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PlacementStrategy(Bag);
+#[must_use] pub struct PlacementStrategy(Bag);
 impl PlacementStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Field`: text. Update: in place.
-    pub fn field(mut self, value: impl Arg<str>) -> Self { self.0.set("Field", value.into_expr()); self }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for PlacementStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftDataParameters` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-redshiftdataparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftDataParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RedshiftDataParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl RedshiftDataParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedshiftDataParameters<super::missing::Database> { RedshiftDataParameters(Bag::default(), Phase) }
+    pub fn new() -> RedshiftDataParameters<Missing<super::required::Database>> { RedshiftDataParameters(Bag::default(), Phase) }
 }
 impl<R0> RedshiftDataParameters<R0> {
     /// `Database`: text, required. Update: in place.
-    pub fn database(mut self, value: impl Arg<str>) -> RedshiftDataParameters<Set> { self.0.set("Database", value.into_expr()); RedshiftDataParameters(self.0, Phase) }
+    pub fn database(self, value: impl Arg<str>) -> RedshiftDataParameters<Set> { RedshiftDataParameters(put(self.0, "Database", value.into_expr()), Phase) }
     /// `DbUser`: text. Update: in place.
-    pub fn db_user(mut self, value: impl Arg<str>) -> Self { self.0.set("DbUser", value.into_expr()); self }
+    pub fn db_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbUser", value.into_expr()), Phase) }
     /// `SecretManagerArn`: text. Update: in place.
-    pub fn secret_manager_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretManagerArn", value.into_expr()); self }
+    pub fn secret_manager_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretManagerArn", value.into_expr()), Phase) }
     /// `Sql`: text. Update: in place.
-    pub fn sql(mut self, value: impl Arg<str>) -> Self { self.0.set("Sql", value.into_expr()); self }
+    pub fn sql(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sql", value.into_expr()), Phase) }
     /// `Sqls`: list of text. Update: in place.
-    pub fn sqls(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Sqls", value.into_expr()); self }
+    pub fn sqls(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Sqls", value.into_expr()), Phase) }
     /// `StatementName`: text. Update: in place.
-    pub fn statement_name(mut self, value: impl Arg<str>) -> Self { self.0.set("StatementName", value.into_expr()); self }
+    pub fn statement_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatementName", value.into_expr()), Phase) }
     /// `WithEvent`: boolean. Update: in place.
-    pub fn with_event(mut self, value: impl Arg<bool>) -> Self { self.0.set("WithEvent", value.into_expr()); self }
+    pub fn with_event(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WithEvent", value.into_expr()), Phase) }
 }
 impl Done for RedshiftDataParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetryPolicy` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-retrypolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetryPolicy(Bag);
+#[must_use] pub struct RetryPolicy(Bag);
 impl RetryPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaximumEventAgeInSeconds`: integer. Update: in place.
-    pub fn maximum_event_age_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumEventAgeInSeconds", value.into_expr()); self }
+    pub fn maximum_event_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumEventAgeInSeconds", value.into_expr())) }
     /// `MaximumRetryAttempts`: integer. Update: in place.
-    pub fn maximum_retry_attempts(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumRetryAttempts", value.into_expr()); self }
+    pub fn maximum_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr())) }
 }
 impl Done for RetryPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RunCommandParameters` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-runcommandparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RunCommandParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RunCommandParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl RunCommandParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RunCommandParameters<super::missing::RunCommandTargets> { RunCommandParameters(Bag::default(), Phase) }
+    pub fn new() -> RunCommandParameters<Missing<super::required::RunCommandTargets>> { RunCommandParameters(Bag::default(), Phase) }
 }
 impl<R0> RunCommandParameters<R0> {
     /// `RunCommandTargets`: list of `RunCommandTarget`, required. Update: in place.
-    pub fn run_command_targets(mut self, value: impl Arg<Arr<RunCommandTarget>>) -> RunCommandParameters<Set> { self.0.set("RunCommandTargets", value.into_expr()); RunCommandParameters(self.0, Phase) }
+    pub fn run_command_targets(self, value: impl Arg<Arr<RunCommandTarget>>) -> RunCommandParameters<Set> { RunCommandParameters(put(self.0, "RunCommandTargets", value.into_expr()), Phase) }
 }
 impl Done for RunCommandParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RunCommandTarget` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-runcommandtarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RunCommandTarget<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RunCommandTarget<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RunCommandTarget {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RunCommandTarget<super::missing::Key, super::missing::Values> { RunCommandTarget(Bag::default(), Phase) }
+    pub fn new() -> RunCommandTarget<Missing<super::required::Key>, Missing<super::required::Values>> { RunCommandTarget(Bag::default(), Phase) }
 }
 impl<R0, R1> RunCommandTarget<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> RunCommandTarget<Set, R1> { self.0.set("Key", value.into_expr()); RunCommandTarget(self.0, Phase) }
-    /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<kind::Ec2InstanceId>>) -> RunCommandTarget<R0, Set> { self.0.set("Values", value.into_expr()); RunCommandTarget(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> RunCommandTarget<Set, R1> { RunCommandTarget(put(self.0, "Key", value.into_expr()), Phase) }
+    /// `Values`: list of `Ec2InstanceId`, required. Update: in place.
+    pub fn values(self, value: impl Arg<Arr<kind::Ec2InstanceId>>) -> RunCommandTarget<R0, Set> { RunCommandTarget(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for RunCommandTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SageMakerPipelineParameter` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-sagemakerpipelineparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SageMakerPipelineParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SageMakerPipelineParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SageMakerPipelineParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SageMakerPipelineParameter<super::missing::Name, super::missing::Value> { SageMakerPipelineParameter(Bag::default(), Phase) }
+    pub fn new() -> SageMakerPipelineParameter<Missing<super::required::Name>, Missing<super::required::Value>> { SageMakerPipelineParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> SageMakerPipelineParameter<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> SageMakerPipelineParameter<Set, R1> { self.0.set("Name", value.into_expr()); SageMakerPipelineParameter(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SageMakerPipelineParameter<Set, R1> { SageMakerPipelineParameter(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> SageMakerPipelineParameter<R0, Set> { self.0.set("Value", value.into_expr()); SageMakerPipelineParameter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> SageMakerPipelineParameter<R0, Set> { SageMakerPipelineParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for SageMakerPipelineParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SageMakerPipelineParameters` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-sagemakerpipelineparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SageMakerPipelineParameters(Bag);
+#[must_use] pub struct SageMakerPipelineParameters(Bag);
 impl SageMakerPipelineParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PipelineParameterList`: list of `SageMakerPipelineParameter`. Update: in place.
-    pub fn pipeline_parameter_list(mut self, value: impl Arg<Arr<SageMakerPipelineParameter>>) -> Self { self.0.set("PipelineParameterList", value.into_expr()); self }
+    pub fn pipeline_parameter_list(self, value: impl Arg<Arr<SageMakerPipelineParameter>>) -> Self { Self(put(self.0, "PipelineParameterList", value.into_expr())) }
 }
 impl Done for SageMakerPipelineParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SqsParameters` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-sqsparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SqsParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SqsParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl SqsParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SqsParameters<super::missing::MessageGroupId> { SqsParameters(Bag::default(), Phase) }
+    pub fn new() -> SqsParameters<Missing<super::required::MessageGroupId>> { SqsParameters(Bag::default(), Phase) }
 }
 impl<R0> SqsParameters<R0> {
     /// `MessageGroupId`: text, required. Update: in place.
-    pub fn message_group_id(mut self, value: impl Arg<str>) -> SqsParameters<Set> { self.0.set("MessageGroupId", value.into_expr()); SqsParameters(self.0, Phase) }
+    pub fn message_group_id(self, value: impl Arg<str>) -> SqsParameters<Set> { SqsParameters(put(self.0, "MessageGroupId", value.into_expr()), Phase) }
 }
 impl Done for SqsParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tag` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-tag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tag(Bag);
+#[must_use] pub struct Tag(Bag);
 impl Tag {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Target` of `AWS::Events::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-events-rule-target.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Target<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Target<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Target {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Target<super::missing::Arn, super::missing::Id> { Target(Bag::default(), Phase) }
+    pub fn new() -> Target<Missing<super::required::Arn>, Missing<super::required::Id>> { Target(Bag::default(), Phase) }
 }
 impl<R0, R1> Target<R0, R1> {
     /// `AppSyncParameters`: `AppSyncParameters`. Update: in place.
-    pub fn app_sync_parameters(mut self, value: impl Arg<AppSyncParameters>) -> Self { self.0.set("AppSyncParameters", value.into_expr()); self }
+    pub fn app_sync_parameters(self, value: impl Arg<AppSyncParameters>) -> Self { Self(put(self.0, "AppSyncParameters", value.into_expr()), Phase) }
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Target<Set, R1> { self.0.set("Arn", value.into_expr()); Target(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> Target<Set, R1> { Target(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `BatchParameters`: `BatchParameters`. Update: in place.
-    pub fn batch_parameters(mut self, value: impl Arg<BatchParameters>) -> Self { self.0.set("BatchParameters", value.into_expr()); self }
+    pub fn batch_parameters(self, value: impl Arg<BatchParameters>) -> Self { Self(put(self.0, "BatchParameters", value.into_expr()), Phase) }
     /// `DeadLetterConfig`: `DeadLetterConfig`. Update: in place.
-    pub fn dead_letter_config(mut self, value: impl Arg<DeadLetterConfig>) -> Self { self.0.set("DeadLetterConfig", value.into_expr()); self }
+    pub fn dead_letter_config(self, value: impl Arg<DeadLetterConfig>) -> Self { Self(put(self.0, "DeadLetterConfig", value.into_expr()), Phase) }
     /// `EcsParameters`: `EcsParameters`. Update: in place.
-    pub fn ecs_parameters(mut self, value: impl Arg<EcsParameters>) -> Self { self.0.set("EcsParameters", value.into_expr()); self }
+    pub fn ecs_parameters(self, value: impl Arg<EcsParameters>) -> Self { Self(put(self.0, "EcsParameters", value.into_expr()), Phase) }
     /// `HttpParameters`: `HttpParameters`. Update: in place.
-    pub fn http_parameters(mut self, value: impl Arg<HttpParameters>) -> Self { self.0.set("HttpParameters", value.into_expr()); self }
+    pub fn http_parameters(self, value: impl Arg<HttpParameters>) -> Self { Self(put(self.0, "HttpParameters", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Target<R0, Set> { self.0.set("Id", value.into_expr()); Target(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Target<R0, Set> { Target(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Input`: text. Update: in place.
-    pub fn input(mut self, value: impl Arg<str>) -> Self { self.0.set("Input", value.into_expr()); self }
+    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
     /// `InputPath`: text. Update: in place.
-    pub fn input_path(mut self, value: impl Arg<str>) -> Self { self.0.set("InputPath", value.into_expr()); self }
+    pub fn input_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPath", value.into_expr()), Phase) }
     /// `InputTransformer`: `InputTransformer`. Update: in place.
-    pub fn input_transformer(mut self, value: impl Arg<InputTransformer>) -> Self { self.0.set("InputTransformer", value.into_expr()); self }
+    pub fn input_transformer(self, value: impl Arg<InputTransformer>) -> Self { Self(put(self.0, "InputTransformer", value.into_expr()), Phase) }
     /// `KinesisParameters`: `KinesisParameters`. Update: in place.
-    pub fn kinesis_parameters(mut self, value: impl Arg<KinesisParameters>) -> Self { self.0.set("KinesisParameters", value.into_expr()); self }
+    pub fn kinesis_parameters(self, value: impl Arg<KinesisParameters>) -> Self { Self(put(self.0, "KinesisParameters", value.into_expr()), Phase) }
     /// `RedshiftDataParameters`: `RedshiftDataParameters`. Update: in place.
-    pub fn redshift_data_parameters(mut self, value: impl Arg<RedshiftDataParameters>) -> Self { self.0.set("RedshiftDataParameters", value.into_expr()); self }
+    pub fn redshift_data_parameters(self, value: impl Arg<RedshiftDataParameters>) -> Self { Self(put(self.0, "RedshiftDataParameters", value.into_expr()), Phase) }
     /// `RetryPolicy`: `RetryPolicy`. Update: in place.
-    pub fn retry_policy(mut self, value: impl Arg<RetryPolicy>) -> Self { self.0.set("RetryPolicy", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn retry_policy(self, value: impl Arg<RetryPolicy>) -> Self { Self(put(self.0, "RetryPolicy", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `RunCommandParameters`: `RunCommandParameters`. Update: in place.
-    pub fn run_command_parameters(mut self, value: impl Arg<RunCommandParameters>) -> Self { self.0.set("RunCommandParameters", value.into_expr()); self }
+    pub fn run_command_parameters(self, value: impl Arg<RunCommandParameters>) -> Self { Self(put(self.0, "RunCommandParameters", value.into_expr()), Phase) }
     /// `SageMakerPipelineParameters`: `SageMakerPipelineParameters`. Update: in place.
-    pub fn sage_maker_pipeline_parameters(mut self, value: impl Arg<SageMakerPipelineParameters>) -> Self { self.0.set("SageMakerPipelineParameters", value.into_expr()); self }
+    pub fn sage_maker_pipeline_parameters(self, value: impl Arg<SageMakerPipelineParameters>) -> Self { Self(put(self.0, "SageMakerPipelineParameters", value.into_expr()), Phase) }
     /// `SqsParameters`: `SqsParameters`. Update: in place.
-    pub fn sqs_parameters(mut self, value: impl Arg<SqsParameters>) -> Self { self.0.set("SqsParameters", value.into_expr()); self }
+    pub fn sqs_parameters(self, value: impl Arg<SqsParameters>) -> Self { Self(put(self.0, "SqsParameters", value.into_expr()), Phase) }
 }
 impl Done for Target { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `State` allows.
 State { Disabled = "DISABLED", Enabled = "ENABLED", EnabledWithAllCloudtrailManagementEvents = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ApiKeyName, ApiKeyValue, Arn, AuthorizationEndpoint, CapacityProvider, ClientID, ClientParameters, ClientSecret, ConnectionArn, Database, EventBusArn, EventBuses, FailoverConfig, GraphQLOperation, HealthCheck, HttpMethod, Id, InputTemplate, InvocationEndpoint, JobDefinition, JobName, Key, MessageGroupId, Name, PartitionKeyPath, Password, Primary, ResourceConfigurationArn, ResourceParameters, Route, RoutingConfig, RunCommandTargets, Secondary, SourceArn, State, StatementId, Subnets, TaskDefinitionArn, Username, Value, Values } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ApiKeyName, ApiKeyValue, Arn, AuthorizationEndpoint, CapacityProvider, ClientID, ClientParameters, ClientSecret, ConnectionArn, Database, EventBusArn, EventBuses, FailoverConfig, GraphQLOperation, HealthCheck, HttpMethod, Id, InputTemplate, InvocationEndpoint, JobDefinition, JobName, Key, MessageGroupId, Name, PartitionKeyPath, Password, Primary, ResourceConfigurationArn, ResourceParameters, Route, RoutingConfig, RunCommandTargets, Secondary, SourceArn, State, StatementId, Subnets, TaskDefinitionArn, Username, Value, Values } }

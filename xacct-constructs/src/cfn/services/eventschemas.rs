@@ -10,12 +10,12 @@ impl CfnDiscoverer {
     /// `AWS::EventSchemas::Discoverer`
     pub const TYPE: &'static str = "AWS::EventSchemas::Discoverer";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDiscovererProps<R0>) -> Self where CfnDiscovererProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDiscovererProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DiscovererArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CrossAccount`: boolean.
     pub fn attr_cross_account(&self) -> Val<bool> { self.0.get_att("CrossAccount") }
-    /// The attribute `DiscovererArn`: text.
+    /// The attribute `DiscovererArn`: `OtherArn`.
     pub fn attr_discoverer_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DiscovererArn") }
     /// The attribute `DiscovererId`: text.
     pub fn attr_discoverer_id(&self) -> Val<str> { self.0.get_att("DiscovererId") }
@@ -24,36 +24,36 @@ impl CfnDiscoverer {
 }
 impl Parent for CfnDiscoverer { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EventSchemas::Discoverer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-discoverer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDiscovererProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDiscovererProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDiscovererProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDiscovererProps<missing::SourceArn> { CfnDiscovererProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDiscovererProps<Missing<required::SourceArn>> { CfnDiscovererProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDiscovererProps<R0> {
     /// `CrossAccount`: boolean. Update: in place.
-    pub fn cross_account(mut self, value: impl Arg<bool>) -> Self { self.0.set("CrossAccount", value.into_expr()); self }
+    pub fn cross_account(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrossAccount", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `SourceArn`: text, required. Update: replacement.
-    pub fn source_arn(mut self, value: impl Arg<kind::EventsEventBusArn>) -> CfnDiscovererProps<Set> { self.0.set("SourceArn", value.into_expr()); CfnDiscovererProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `SourceArn`: `EventsEventBusArn`, required. Update: replacement.
+    pub fn source_arn(self, value: impl Arg<kind::EventsEventBusArn>) -> CfnDiscovererProps<Set> { CfnDiscovererProps(put(self.0, "SourceArn", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsEntry`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<discoverer::TagsEntry>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<discoverer::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDiscovererProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EventSchemas::Discoverer`.
 pub mod discoverer {
 use crate::cfn::support::*;
 /// The property type `TagsEntry` of `AWS::EventSchemas::Discoverer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventschemas-discoverer-tagsentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsEntry<super::missing::Key, super::missing::Value> { TagsEntry(Bag::default(), Phase) }
+    pub fn new() -> TagsEntry<Missing<super::required::Key>, Missing<super::required::Value>> { TagsEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsEntry<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsEntry<Set, R1> { self.0.set("Key", value.into_expr()); TagsEntry(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsEntry<R0, Set> { self.0.set("Value", value.into_expr()); TagsEntry(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }
 }
@@ -66,39 +66,39 @@ impl CfnRegistry {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnRegistryProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `RegistryArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `RegistryArn`: text.
+    /// The attribute `RegistryArn`: `OtherArn`.
     pub fn attr_registry_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RegistryArn") }
     /// The attribute `RegistryName`: text.
     pub fn attr_registry_name(&self) -> Val<str> { self.0.get_att("RegistryName") }
 }
 impl Parent for CfnRegistry { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EventSchemas::Registry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-registry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRegistryProps(Bag);
+#[must_use] pub struct CfnRegistryProps(Bag);
 impl CfnRegistryProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `RegistryName`: text. Update: replacement.
-    pub fn registry_name(mut self, value: impl Arg<kind::EventSchemasRegistryPolicyRegistryName>) -> Self { self.0.set("RegistryName", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    /// `RegistryName`: `EventSchemasRegistryPolicyRegistryName`. Update: replacement.
+    pub fn registry_name(self, value: impl Arg<kind::EventSchemasRegistryPolicyRegistryName>) -> Self { Self(put(self.0, "RegistryName", value.into_expr())) }
     /// `Tags`: list of `TagsEntry`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<registry::TagsEntry>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<registry::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnRegistryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EventSchemas::Registry`.
 pub mod registry {
 use crate::cfn::support::*;
 /// The property type `TagsEntry` of `AWS::EventSchemas::Registry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventschemas-registry-tagsentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsEntry<super::missing::Key, super::missing::Value> { TagsEntry(Bag::default(), Phase) }
+    pub fn new() -> TagsEntry<Missing<super::required::Key>, Missing<super::required::Value>> { TagsEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsEntry<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsEntry<Set, R1> { self.0.set("Key", value.into_expr()); TagsEntry(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsEntry<R0, Set> { self.0.set("Value", value.into_expr()); TagsEntry(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }
 }
@@ -108,7 +108,7 @@ impl CfnRegistryPolicy {
     /// `AWS::EventSchemas::RegistryPolicy`
     pub const TYPE: &'static str = "AWS::EventSchemas::RegistryPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnRegistryPolicyProps<R0, R1>) -> Self where CfnRegistryPolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRegistryPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RegistryName`.
     pub fn reference(&self) -> Val<kind::EventSchemasRegistryPolicyRegistryName> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -116,18 +116,18 @@ impl CfnRegistryPolicy {
 }
 impl Parent for CfnRegistryPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EventSchemas::RegistryPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-registrypolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRegistryPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnRegistryPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnRegistryPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRegistryPolicyProps<missing::Policy, missing::RegistryName> { CfnRegistryPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRegistryPolicyProps<Missing<required::Policy>, Missing<required::RegistryName>> { CfnRegistryPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRegistryPolicyProps<R0, R1> {
     /// `Policy`: JSON, required. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Any>) -> CfnRegistryPolicyProps<Set, R1> { self.0.set("Policy", value.into_expr()); CfnRegistryPolicyProps(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnRegistryPolicyProps<Set, R1> { CfnRegistryPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `RegistryName`: text, required. Update: in place.
-    pub fn registry_name(mut self, value: impl Arg<str>) -> CfnRegistryPolicyProps<R0, Set> { self.0.set("RegistryName", value.into_expr()); CfnRegistryPolicyProps(self.0, Phase) }
+    pub fn registry_name(self, value: impl Arg<str>) -> CfnRegistryPolicyProps<R0, Set> { CfnRegistryPolicyProps(put(self.0, "RegistryName", value.into_expr()), Phase) }
     /// `RevisionId`: text. Update: in place.
-    pub fn revision_id(mut self, value: impl Arg<str>) -> Self { self.0.set("RevisionId", value.into_expr()); self }
+    pub fn revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevisionId", value.into_expr()), Phase) }
 }
 impl Done for CfnRegistryPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::EventSchemas::Schema`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-schema.html)
@@ -136,12 +136,12 @@ impl CfnSchema {
     /// `AWS::EventSchemas::Schema`
     pub const TYPE: &'static str = "AWS::EventSchemas::Schema";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnSchemaProps<R0, R1, R2>) -> Self where CfnSchemaProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSchemaProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SchemaArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `LastModified`: text.
     pub fn attr_last_modified(&self) -> Val<str> { self.0.get_att("LastModified") }
-    /// The attribute `SchemaArn`: text.
+    /// The attribute `SchemaArn`: `OtherArn`.
     pub fn attr_schema_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SchemaArn") }
     /// The attribute `SchemaName`: text.
     pub fn attr_schema_name(&self) -> Val<str> { self.0.get_att("SchemaName") }
@@ -152,42 +152,42 @@ impl CfnSchema {
 }
 impl Parent for CfnSchema { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EventSchemas::Schema`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventschemas-schema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSchemaProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnSchemaProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnSchemaProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSchemaProps<missing::Content, missing::RegistryName, missing::Type> { CfnSchemaProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSchemaProps<Missing<required::Content>, Missing<required::RegistryName>, Missing<required::Type>> { CfnSchemaProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSchemaProps<R0, R1, R2> {
     /// `Content`: text, required. Update: in place.
-    pub fn content(mut self, value: impl Arg<str>) -> CfnSchemaProps<Set, R1, R2> { self.0.set("Content", value.into_expr()); CfnSchemaProps(self.0, Phase) }
+    pub fn content(self, value: impl Arg<str>) -> CfnSchemaProps<Set, R1, R2> { CfnSchemaProps(put(self.0, "Content", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `RegistryName`: text, required. Update: replacement.
-    pub fn registry_name(mut self, value: impl Arg<str>) -> CfnSchemaProps<R0, Set, R2> { self.0.set("RegistryName", value.into_expr()); CfnSchemaProps(self.0, Phase) }
+    pub fn registry_name(self, value: impl Arg<str>) -> CfnSchemaProps<R0, Set, R2> { CfnSchemaProps(put(self.0, "RegistryName", value.into_expr()), Phase) }
     /// `SchemaName`: text. Update: replacement.
-    pub fn schema_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SchemaName", value.into_expr()); self }
+    pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsEntry`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<schema::TagsEntry>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<schema::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> CfnSchemaProps<R0, R1, Set> { self.0.set("Type", value.into_expr()); CfnSchemaProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnSchemaProps<R0, R1, Set> { CfnSchemaProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnSchemaProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EventSchemas::Schema`.
 pub mod schema {
 use crate::cfn::support::*;
 /// The property type `TagsEntry` of `AWS::EventSchemas::Schema`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventschemas-schema-tagsentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsEntry<super::missing::Key, super::missing::Value> { TagsEntry(Bag::default(), Phase) }
+    pub fn new() -> TagsEntry<Missing<super::required::Key>, Missing<super::required::Value>> { TagsEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsEntry<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsEntry<Set, R1> { self.0.set("Key", value.into_expr()); TagsEntry(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsEntry<R0, Set> { self.0.set("Value", value.into_expr()); TagsEntry(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Content, Key, Policy, RegistryName, SourceArn, Type, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Content, Key, Policy, RegistryName, SourceArn, Type, Value } }

@@ -10,12 +10,12 @@ impl CfnEventBus {
     /// `AWS::EventsV2::EventBus`
     pub const TYPE: &'static str = "AWS::EventsV2::EventBus";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnEventBusProps<R0>) -> Self where CfnEventBusProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventBusProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EventBusArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `EventBusArn`: text.
+    /// The attribute `EventBusArn`: `OtherArn`.
     pub fn attr_event_bus_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EventBusArn") }
     /// The attribute `LastModifiedTime`: text.
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
@@ -24,43 +24,43 @@ impl CfnEventBus {
 }
 impl Parent for CfnEventBus { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EventsV2::EventBus`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventbus.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventBusProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnEventBusProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnEventBusProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEventBusProps<missing::Name> { CfnEventBusProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEventBusProps<Missing<required::Name>> { CfnEventBusProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEventBusProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place.
-    pub fn encryption_configuration(mut self, value: impl Arg<event_bus::EncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<event_bus::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnEventBusProps<Set> { self.0.set("Name", value.into_expr()); CfnEventBusProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEventBusProps<Set> { CfnEventBusProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `StorageConfiguration`: `StorageConfiguration`. Update: in place.
-    pub fn storage_configuration(mut self, value: impl Arg<event_bus::StorageConfiguration>) -> Self { self.0.set("StorageConfiguration", value.into_expr()); self }
+    pub fn storage_configuration(self, value: impl Arg<event_bus::StorageConfiguration>) -> Self { Self(put(self.0, "StorageConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventBusProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EventsV2::EventBus`.
 pub mod event_bus {
 use crate::cfn::support::*;
 /// The property type `EncryptionConfiguration` of `AWS::EventsV2::EventBus`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventbus-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration(Bag);
+#[must_use] pub struct EncryptionConfiguration(Bag);
 impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsKeyIdentifier`: text. Update: in place.
-    pub fn kms_key_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKeyIdentifier", value.into_expr()); self }
+    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr())) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageConfiguration` of `AWS::EventsV2::EventBus`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventbus-storageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageConfiguration(Bag);
+#[must_use] pub struct StorageConfiguration(Bag);
 impl StorageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RetentionPeriodInDays`: integer. Update: in place.
-    pub fn retention_period_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetentionPeriodInDays", value.into_expr()); self }
+    pub fn retention_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriodInDays", value.into_expr())) }
 }
 impl Done for StorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -70,12 +70,12 @@ impl CfnEventSource {
     /// `AWS::EventsV2::EventSource`
     pub const TYPE: &'static str = "AWS::EventsV2::EventSource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnEventSourceProps<R0, R1, R2>) -> Self where CfnEventSourceProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EventSourceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `EventSourceArn`: text.
+    /// The attribute `EventSourceArn`: `OtherArn`.
     pub fn attr_event_source_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EventSourceArn") }
     /// The attribute `LastModifiedTime`: text.
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
@@ -86,77 +86,77 @@ impl CfnEventSource {
 }
 impl Parent for CfnEventSource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EventsV2::EventSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-eventsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventSourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnEventSourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnEventSourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEventSourceProps<missing::Configuration, missing::EventBusArn, missing::Name> { CfnEventSourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEventSourceProps<Missing<required::Configuration>, Missing<required::EventBusArn>, Missing<required::Name>> { CfnEventSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEventSourceProps<R0, R1, R2> {
     /// `Configuration`: `EventSourceConfiguration`, required. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<event_source::EventSourceConfiguration>) -> CfnEventSourceProps<Set, R1, R2> { self.0.set("Configuration", value.into_expr()); CfnEventSourceProps(self.0, Phase) }
+    pub fn configuration(self, value: impl Arg<event_source::EventSourceConfiguration>) -> CfnEventSourceProps<Set, R1, R2> { CfnEventSourceProps(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EventBusArn`: text, required. Update: replacement.
-    pub fn event_bus_arn(mut self, value: impl Arg<str>) -> CfnEventSourceProps<R0, Set, R2> { self.0.set("EventBusArn", value.into_expr()); CfnEventSourceProps(self.0, Phase) }
+    pub fn event_bus_arn(self, value: impl Arg<str>) -> CfnEventSourceProps<R0, Set, R2> { CfnEventSourceProps(put(self.0, "EventBusArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnEventSourceProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnEventSourceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEventSourceProps<R0, R1, Set> { CfnEventSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EventsV2::EventSource`.
 pub mod event_source {
 use crate::cfn::support::*;
 /// The property type `AwsServiceEventsConfiguration` of `AWS::EventsV2::EventSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-awsserviceeventsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AwsServiceEventsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AwsServiceEventsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AwsServiceEventsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AwsServiceEventsConfiguration<super::missing::AwsService> { AwsServiceEventsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AwsServiceEventsConfiguration<Missing<super::required::AwsService>> { AwsServiceEventsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AwsServiceEventsConfiguration<R0> {
     /// `AwsService`: text, required. Update: in place.
-    pub fn aws_service(mut self, value: impl Arg<str>) -> AwsServiceEventsConfiguration<Set> { self.0.set("AwsService", value.into_expr()); AwsServiceEventsConfiguration(self.0, Phase) }
+    pub fn aws_service(self, value: impl Arg<str>) -> AwsServiceEventsConfiguration<Set> { AwsServiceEventsConfiguration(put(self.0, "AwsService", value.into_expr()), Phase) }
     /// `OnFailureConfiguration`: `OnFailureConfiguration`. Update: in place.
-    pub fn on_failure_configuration(mut self, value: impl Arg<OnFailureConfiguration>) -> Self { self.0.set("OnFailureConfiguration", value.into_expr()); self }
+    pub fn on_failure_configuration(self, value: impl Arg<OnFailureConfiguration>) -> Self { Self(put(self.0, "OnFailureConfiguration", value.into_expr()), Phase) }
     /// `Pattern`: text. Update: in place.
-    pub fn pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("Pattern", value.into_expr()); self }
+    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr()), Phase) }
 }
 impl Done for AwsServiceEventsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventSourceConfiguration` of `AWS::EventsV2::EventSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-eventsourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventSourceConfiguration(Bag);
+#[must_use] pub struct EventSourceConfiguration(Bag);
 impl EventSourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsServiceEventsConfiguration`: `AwsServiceEventsConfiguration`. Update: in place.
-    pub fn aws_service_events_configuration(mut self, value: impl Arg<AwsServiceEventsConfiguration>) -> Self { self.0.set("AwsServiceEventsConfiguration", value.into_expr()); self }
+    pub fn aws_service_events_configuration(self, value: impl Arg<AwsServiceEventsConfiguration>) -> Self { Self(put(self.0, "AwsServiceEventsConfiguration", value.into_expr())) }
     /// `PartnerEventsConfiguration`: `PartnerEventsConfiguration`. Update: in place.
-    pub fn partner_events_configuration(mut self, value: impl Arg<PartnerEventsConfiguration>) -> Self { self.0.set("PartnerEventsConfiguration", value.into_expr()); self }
+    pub fn partner_events_configuration(self, value: impl Arg<PartnerEventsConfiguration>) -> Self { Self(put(self.0, "PartnerEventsConfiguration", value.into_expr())) }
 }
 impl Done for EventSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnFailureConfiguration` of `AWS::EventsV2::EventSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-onfailureconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OnFailureConfiguration(Bag);
+#[must_use] pub struct OnFailureConfiguration(Bag);
 impl OnFailureConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
 }
 impl Done for OnFailureConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartnerEventsConfiguration` of `AWS::EventsV2::EventSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-eventsource-partnereventsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PartnerEventsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PartnerEventsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PartnerEventsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PartnerEventsConfiguration<super::missing::PartnerEventSourceArn> { PartnerEventsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PartnerEventsConfiguration<Missing<super::required::PartnerEventSourceArn>> { PartnerEventsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PartnerEventsConfiguration<R0> {
     /// `OnFailureConfiguration`: `OnFailureConfiguration`. Update: in place.
-    pub fn on_failure_configuration(mut self, value: impl Arg<OnFailureConfiguration>) -> Self { self.0.set("OnFailureConfiguration", value.into_expr()); self }
+    pub fn on_failure_configuration(self, value: impl Arg<OnFailureConfiguration>) -> Self { Self(put(self.0, "OnFailureConfiguration", value.into_expr()), Phase) }
     /// `PartnerBusKmsKeyIdentifier`: text. Update: in place.
-    pub fn partner_bus_kms_key_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("PartnerBusKmsKeyIdentifier", value.into_expr()); self }
+    pub fn partner_bus_kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PartnerBusKmsKeyIdentifier", value.into_expr()), Phase) }
     /// `PartnerEventSourceArn`: text, required. Update: replacement.
-    pub fn partner_event_source_arn(mut self, value: impl Arg<str>) -> PartnerEventsConfiguration<Set> { self.0.set("PartnerEventSourceArn", value.into_expr()); PartnerEventsConfiguration(self.0, Phase) }
+    pub fn partner_event_source_arn(self, value: impl Arg<str>) -> PartnerEventsConfiguration<Set> { PartnerEventsConfiguration(put(self.0, "PartnerEventSourceArn", value.into_expr()), Phase) }
     /// `Pattern`: text. Update: in place.
-    pub fn pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("Pattern", value.into_expr()); self }
+    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr()), Phase) }
 }
 impl Done for PartnerEventsConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -166,7 +166,7 @@ impl CfnResourcePolicy {
     /// `AWS::EventsV2::ResourcePolicy`
     pub const TYPE: &'static str = "AWS::EventsV2::ResourcePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResourcePolicyProps<R0, R1>) -> Self where CfnResourcePolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourcePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EventBusArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `RevisionId`: text.
@@ -174,16 +174,16 @@ impl CfnResourcePolicy {
 }
 impl Parent for CfnResourcePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EventsV2::ResourcePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-resourcepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResourcePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourcePolicyProps<missing::EventBusArn, missing::PolicyDocument> { CfnResourcePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourcePolicyProps<Missing<required::EventBusArn>, Missing<required::PolicyDocument>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `EventBusArn`: text, required. Update: replacement.
-    pub fn event_bus_arn(mut self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { self.0.set("EventBusArn", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn event_bus_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "EventBusArn", value.into_expr()), Phase) }
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> CfnResourcePolicyProps<R0, Set> { self.0.set("PolicyDocument", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::EventsV2::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html)
@@ -192,7 +192,7 @@ impl CfnSubscriber {
     /// `AWS::EventsV2::Subscriber`
     pub const TYPE: &'static str = "AWS::EventsV2::Subscriber";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSubscriberProps<R0, R1>) -> Self where CfnSubscriberProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSubscriberProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SubscriberArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `BusName`: text.
@@ -201,157 +201,157 @@ impl CfnSubscriber {
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
     /// The attribute `LastModifiedTime`: text.
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `SubscriberArn`: text.
+    /// The attribute `SubscriberArn`: `OtherArn`.
     pub fn attr_subscriber_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SubscriberArn") }
 }
 impl Parent for CfnSubscriber { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EventsV2::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-eventsv2-subscriber.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSubscriberProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSubscriberProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSubscriberProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSubscriberProps<missing::EventBusArn, missing::Name> { CfnSubscriberProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSubscriberProps<Missing<required::EventBusArn>, Missing<required::Name>> { CfnSubscriberProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSubscriberProps<R0, R1> {
     /// `BatchConfiguration`: `BatchConfiguration`. Update: in place.
-    pub fn batch_configuration(mut self, value: impl Arg<subscriber::BatchConfiguration>) -> Self { self.0.set("BatchConfiguration", value.into_expr()); self }
+    pub fn batch_configuration(self, value: impl Arg<subscriber::BatchConfiguration>) -> Self { Self(put(self.0, "BatchConfiguration", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EventBusArn`: text, required. Update: replacement.
-    pub fn event_bus_arn(mut self, value: impl Arg<str>) -> CfnSubscriberProps<Set, R1> { self.0.set("EventBusArn", value.into_expr()); CfnSubscriberProps(self.0, Phase) }
+    pub fn event_bus_arn(self, value: impl Arg<str>) -> CfnSubscriberProps<Set, R1> { CfnSubscriberProps(put(self.0, "EventBusArn", value.into_expr()), Phase) }
     /// `FilterConfiguration`: `FilterConfiguration`. Update: in place.
-    pub fn filter_configuration(mut self, value: impl Arg<subscriber::FilterConfiguration>) -> Self { self.0.set("FilterConfiguration", value.into_expr()); self }
+    pub fn filter_configuration(self, value: impl Arg<subscriber::FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
     /// `LogConfiguration`: `LogConfiguration`. Update: in place.
-    pub fn log_configuration(mut self, value: impl Arg<subscriber::LogConfiguration>) -> Self { self.0.set("LogConfiguration", value.into_expr()); self }
+    pub fn log_configuration(self, value: impl Arg<subscriber::LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSubscriberProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnSubscriberProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSubscriberProps<R0, Set> { CfnSubscriberProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OnFailureConfiguration`: `OnFailureConfiguration`. Update: in place.
-    pub fn on_failure_configuration(mut self, value: impl Arg<subscriber::OnFailureConfiguration>) -> Self { self.0.set("OnFailureConfiguration", value.into_expr()); self }
+    pub fn on_failure_configuration(self, value: impl Arg<subscriber::OnFailureConfiguration>) -> Self { Self(put(self.0, "OnFailureConfiguration", value.into_expr()), Phase) }
     /// `PointInTimeConfiguration`: `PointInTimeConfiguration`. Update: replacement.
-    pub fn point_in_time_configuration(mut self, value: impl Arg<subscriber::PointInTimeConfiguration>) -> Self { self.0.set("PointInTimeConfiguration", value.into_expr()); self }
+    pub fn point_in_time_configuration(self, value: impl Arg<subscriber::PointInTimeConfiguration>) -> Self { Self(put(self.0, "PointInTimeConfiguration", value.into_expr()), Phase) }
     /// `ResumePosition`: `ResumePosition`. Update: in place.
-    pub fn resume_position(mut self, value: impl Arg<subscriber::ResumePosition>) -> Self { self.0.set("ResumePosition", value.into_expr()); self }
+    pub fn resume_position(self, value: impl Arg<subscriber::ResumePosition>) -> Self { Self(put(self.0, "ResumePosition", value.into_expr()), Phase) }
     /// `RetryPolicy`: `RetryPolicy`. Update: in place.
-    pub fn retry_policy(mut self, value: impl Arg<subscriber::RetryPolicy>) -> Self { self.0.set("RetryPolicy", value.into_expr()); self }
+    pub fn retry_policy(self, value: impl Arg<subscriber::RetryPolicy>) -> Self { Self(put(self.0, "RetryPolicy", value.into_expr()), Phase) }
     /// `StartingPosition`: `StartingPosition`. Update: replacement.
-    pub fn starting_position(mut self, value: impl Arg<subscriber::StartingPosition>) -> Self { self.0.set("StartingPosition", value.into_expr()); self }
+    pub fn starting_position(self, value: impl Arg<subscriber::StartingPosition>) -> Self { Self(put(self.0, "StartingPosition", value.into_expr()), Phase) }
     /// `State`: `State`. Update: in place.
-    pub fn state(mut self, value: impl Arg<subscriber::State>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<subscriber::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Transformer`: `Transformer`. Update: in place.
-    pub fn transformer(mut self, value: impl Arg<subscriber::Transformer>) -> Self { self.0.set("Transformer", value.into_expr()); self }
+    pub fn transformer(self, value: impl Arg<subscriber::Transformer>) -> Self { Self(put(self.0, "Transformer", value.into_expr()), Phase) }
     /// `Type`: `Type`. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<subscriber::Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<subscriber::Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnSubscriberProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EventsV2::Subscriber`.
 pub mod subscriber {
 use crate::cfn::support::*;
 /// The property type `BatchConfiguration` of `AWS::EventsV2::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-batchconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BatchConfiguration(Bag);
+#[must_use] pub struct BatchConfiguration(Bag);
 impl BatchConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxBatchSize`: integer. Update: in place.
-    pub fn max_batch_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxBatchSize", value.into_expr()); self }
+    pub fn max_batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSize", value.into_expr())) }
     /// `MaxBatchWindowInSeconds`: integer. Update: in place.
-    pub fn max_batch_window_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxBatchWindowInSeconds", value.into_expr()); self }
+    pub fn max_batch_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchWindowInSeconds", value.into_expr())) }
 }
 impl Done for BatchConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::EventsV2::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-filter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Filter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Filter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Filter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Filter<super::missing::Pattern, super::missing::Scope> { Filter(Bag::default(), Phase) }
+    pub fn new() -> Filter<Missing<super::required::Pattern>, Missing<super::required::Scope>> { Filter(Bag::default(), Phase) }
 }
 impl<R0, R1> Filter<R0, R1> {
     /// `Pattern`: text, required. Update: in place.
-    pub fn pattern(mut self, value: impl Arg<str>) -> Filter<Set, R1> { self.0.set("Pattern", value.into_expr()); Filter(self.0, Phase) }
+    pub fn pattern(self, value: impl Arg<str>) -> Filter<Set, R1> { Filter(put(self.0, "Pattern", value.into_expr()), Phase) }
     /// `Scope`: `Scope`, required. Update: in place.
-    pub fn scope(mut self, value: impl Arg<Scope>) -> Filter<R0, Set> { self.0.set("Scope", value.into_expr()); Filter(self.0, Phase) }
+    pub fn scope(self, value: impl Arg<Scope>) -> Filter<R0, Set> { Filter(put(self.0, "Scope", value.into_expr()), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterConfiguration` of `AWS::EventsV2::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-filterconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilterConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FilterConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl FilterConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FilterConfiguration<super::missing::Filters> { FilterConfiguration(Bag::default(), Phase) }
+    pub fn new() -> FilterConfiguration<Missing<super::required::Filters>> { FilterConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FilterConfiguration<R0> {
     /// `Filters`: list of `Filter`, required. Update: in place.
-    pub fn filters(mut self, value: impl Arg<Arr<Filter>>) -> FilterConfiguration<Set> { self.0.set("Filters", value.into_expr()); FilterConfiguration(self.0, Phase) }
+    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> FilterConfiguration<Set> { FilterConfiguration(put(self.0, "Filters", value.into_expr()), Phase) }
     /// `Language`: `Language`. Update: in place.
-    pub fn language(mut self, value: impl Arg<Language>) -> Self { self.0.set("Language", value.into_expr()); self }
+    pub fn language(self, value: impl Arg<Language>) -> Self { Self(put(self.0, "Language", value.into_expr()), Phase) }
 }
 impl Done for FilterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JsonataConfiguration` of `AWS::EventsV2::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-jsonataconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JsonataConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct JsonataConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl JsonataConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JsonataConfiguration<super::missing::Expression> { JsonataConfiguration(Bag::default(), Phase) }
+    pub fn new() -> JsonataConfiguration<Missing<super::required::Expression>> { JsonataConfiguration(Bag::default(), Phase) }
 }
 impl<R0> JsonataConfiguration<R0> {
     /// `Expression`: text, required. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> JsonataConfiguration<Set> { self.0.set("Expression", value.into_expr()); JsonataConfiguration(self.0, Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> JsonataConfiguration<Set> { JsonataConfiguration(put(self.0, "Expression", value.into_expr()), Phase) }
 }
 impl Done for JsonataConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::EventsV2::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-logconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogConfiguration(Bag);
+#[must_use] pub struct LogConfiguration(Bag);
 impl LogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IncludePayload`: `IncludePayload`. Update: in place.
-    pub fn include_payload(mut self, value: impl Arg<IncludePayload>) -> Self { self.0.set("IncludePayload", value.into_expr()); self }
+    pub fn include_payload(self, value: impl Arg<IncludePayload>) -> Self { Self(put(self.0, "IncludePayload", value.into_expr())) }
     /// `Level`: `Level`. Update: in place.
-    pub fn level(mut self, value: impl Arg<Level>) -> Self { self.0.set("Level", value.into_expr()); self }
+    pub fn level(self, value: impl Arg<Level>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnFailureConfiguration` of `AWS::EventsV2::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-onfailureconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OnFailureConfiguration(Bag);
+#[must_use] pub struct OnFailureConfiguration(Bag);
 impl OnFailureConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
 }
 impl Done for OnFailureConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PointInTimeConfiguration` of `AWS::EventsV2::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-pointintimeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PointInTimeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PointInTimeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PointInTimeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PointInTimeConfiguration<super::missing::PointType> { PointInTimeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PointInTimeConfiguration<Missing<super::required::PointType>> { PointInTimeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PointInTimeConfiguration<R0> {
     /// `EndPoint`: integer. Update: replacement.
-    pub fn end_point(mut self, value: impl Arg<i64>) -> Self { self.0.set("EndPoint", value.into_expr()); self }
+    pub fn end_point(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndPoint", value.into_expr()), Phase) }
     /// `PointType`: `PointType`, required. Update: replacement.
-    pub fn point_type(mut self, value: impl Arg<PointType>) -> PointInTimeConfiguration<Set> { self.0.set("PointType", value.into_expr()); PointInTimeConfiguration(self.0, Phase) }
+    pub fn point_type(self, value: impl Arg<PointType>) -> PointInTimeConfiguration<Set> { PointInTimeConfiguration(put(self.0, "PointType", value.into_expr()), Phase) }
     /// `StartingPoint`: integer. Update: replacement.
-    pub fn starting_point(mut self, value: impl Arg<i64>) -> Self { self.0.set("StartingPoint", value.into_expr()); self }
+    pub fn starting_point(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartingPoint", value.into_expr()), Phase) }
 }
 impl Done for PointInTimeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetryPolicy` of `AWS::EventsV2::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-retrypolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetryPolicy(Bag);
+#[must_use] pub struct RetryPolicy(Bag);
 impl RetryPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxEventAgeInSeconds`: integer. Update: in place.
-    pub fn max_event_age_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxEventAgeInSeconds", value.into_expr()); self }
+    pub fn max_event_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxEventAgeInSeconds", value.into_expr())) }
     /// `MaxRetryAttempts`: integer. Update: in place.
-    pub fn max_retry_attempts(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxRetryAttempts", value.into_expr()); self }
+    pub fn max_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRetryAttempts", value.into_expr())) }
     /// `RetryStrategy`: `RetryStrategy`. Update: in place.
-    pub fn retry_strategy(mut self, value: impl Arg<RetryStrategy>) -> Self { self.0.set("RetryStrategy", value.into_expr()); self }
+    pub fn retry_strategy(self, value: impl Arg<RetryStrategy>) -> Self { Self(put(self.0, "RetryStrategy", value.into_expr())) }
 }
 impl Done for RetryPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Transformer` of `AWS::EventsV2::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-eventsv2-subscriber-transformer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Transformer(Bag);
+#[must_use] pub struct Transformer(Bag);
 impl Transformer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JsonataConfiguration`: `JsonataConfiguration`. Update: in place.
-    pub fn jsonata_configuration(mut self, value: impl Arg<JsonataConfiguration>) -> Self { self.0.set("JsonataConfiguration", value.into_expr()); self }
+    pub fn jsonata_configuration(self, value: impl Arg<JsonataConfiguration>) -> Self { Self(put(self.0, "JsonataConfiguration", value.into_expr())) }
     /// `Type`: `TransformerType`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<TransformerType>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<TransformerType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for Transformer { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IncludePayload` allows.
@@ -377,5 +377,5 @@ TransformerType { Jsonata = "JSONATA", Raw = "RAW", WithMetadata = "WITH_METADAT
 values! { /// Texts that `Type` allows.
 Type { Fifo = "FIFO", Unordered = "UNORDERED" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AwsService, Configuration, EventBusArn, Expression, Filters, Name, PartnerEventSourceArn, Pattern, PointType, PolicyDocument, Scope } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AwsService, Configuration, EventBusArn, Expression, Filters, Name, PartnerEventSourceArn, Pattern, PointType, PolicyDocument, Scope } }

@@ -10,126 +10,124 @@ impl CfnExperiment {
     /// `AWS::Evidently::Experiment`
     pub const TYPE: &'static str = "AWS::Evidently::Experiment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnExperimentProps<R0, R1, R2, R3, R4>) -> Self where CfnExperimentProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnExperimentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnExperiment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Evidently::Experiment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-experiment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnExperimentProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnExperimentProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnExperimentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnExperimentProps<missing::MetricGoals, missing::Name, missing::OnlineAbConfig, missing::Project, missing::Treatments> { CfnExperimentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnExperimentProps<Missing<required::MetricGoals>, Missing<required::Name>, Missing<required::OnlineAbConfig>, Missing<required::Project>, Missing<required::Treatments>> { CfnExperimentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnExperimentProps<R0, R1, R2, R3, R4> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `MetricGoals`: list of `MetricGoalObject`, required. Update: in place.
-    pub fn metric_goals(mut self, value: impl Arg<Arr<experiment::MetricGoalObject>>) -> CfnExperimentProps<Set, R1, R2, R3, R4> { self.0.set("MetricGoals", value.into_expr()); CfnExperimentProps(self.0, Phase) }
+    pub fn metric_goals(self, value: impl Arg<Arr<experiment::MetricGoalObject>>) -> CfnExperimentProps<Set, R1, R2, R3, R4> { CfnExperimentProps(put(self.0, "MetricGoals", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnExperimentProps<R0, Set, R2, R3, R4> { self.0.set("Name", value.into_expr()); CfnExperimentProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnExperimentProps<R0, Set, R2, R3, R4> { CfnExperimentProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OnlineAbConfig`: `OnlineAbConfigObject`, required. Update: in place.
-    pub fn online_ab_config(mut self, value: impl Arg<experiment::OnlineAbConfigObject>) -> CfnExperimentProps<R0, R1, Set, R3, R4> { self.0.set("OnlineAbConfig", value.into_expr()); CfnExperimentProps(self.0, Phase) }
+    pub fn online_ab_config(self, value: impl Arg<experiment::OnlineAbConfigObject>) -> CfnExperimentProps<R0, R1, Set, R3, R4> { CfnExperimentProps(put(self.0, "OnlineAbConfig", value.into_expr()), Phase) }
     /// `Project`: text, required. Update: replacement.
-    pub fn project(mut self, value: impl Arg<str>) -> CfnExperimentProps<R0, R1, R2, Set, R4> { self.0.set("Project", value.into_expr()); CfnExperimentProps(self.0, Phase) }
+    pub fn project(self, value: impl Arg<str>) -> CfnExperimentProps<R0, R1, R2, Set, R4> { CfnExperimentProps(put(self.0, "Project", value.into_expr()), Phase) }
     /// `RandomizationSalt`: text. Update: in place.
-    pub fn randomization_salt(mut self, value: impl Arg<str>) -> Self { self.0.set("RandomizationSalt", value.into_expr()); self }
+    pub fn randomization_salt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RandomizationSalt", value.into_expr()), Phase) }
     /// `RemoveSegment`: boolean. Update: in place.
-    pub fn remove_segment(mut self, value: impl Arg<bool>) -> Self { self.0.set("RemoveSegment", value.into_expr()); self }
+    pub fn remove_segment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveSegment", value.into_expr()), Phase) }
     /// `RunningStatus`: `RunningStatusObject`. Update: in place.
-    pub fn running_status(mut self, value: impl Arg<experiment::RunningStatusObject>) -> Self { self.0.set("RunningStatus", value.into_expr()); self }
+    pub fn running_status(self, value: impl Arg<experiment::RunningStatusObject>) -> Self { Self(put(self.0, "RunningStatus", value.into_expr()), Phase) }
     /// `SamplingRate`: integer. Update: in place.
-    pub fn sampling_rate(mut self, value: impl Arg<i64>) -> Self { self.0.set("SamplingRate", value.into_expr()); self }
+    pub fn sampling_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SamplingRate", value.into_expr()), Phase) }
     /// `Segment`: text. Update: in place.
-    pub fn segment(mut self, value: impl Arg<str>) -> Self { self.0.set("Segment", value.into_expr()); self }
+    pub fn segment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Segment", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Treatments`: list of `TreatmentObject`, required. Update: in place.
-    pub fn treatments(mut self, value: impl Arg<Arr<experiment::TreatmentObject>>) -> CfnExperimentProps<R0, R1, R2, R3, Set> { self.0.set("Treatments", value.into_expr()); CfnExperimentProps(self.0, Phase) }
+    pub fn treatments(self, value: impl Arg<Arr<experiment::TreatmentObject>>) -> CfnExperimentProps<R0, R1, R2, R3, Set> { CfnExperimentProps(put(self.0, "Treatments", value.into_expr()), Phase) }
 }
 impl Done for CfnExperimentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Evidently::Experiment`.
 pub mod experiment {
 use crate::cfn::support::*;
 /// The property type `MetricGoalObject` of `AWS::Evidently::Experiment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-metricgoalobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricGoalObject<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct MetricGoalObject<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl MetricGoalObject {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricGoalObject<super::missing::DesiredChange, super::missing::EntityIdKey, super::missing::MetricName, super::missing::ValueKey> { MetricGoalObject(Bag::default(), Phase) }
+    pub fn new() -> MetricGoalObject<Missing<super::required::DesiredChange>, Missing<super::required::EntityIdKey>, Missing<super::required::MetricName>, Missing<super::required::ValueKey>> { MetricGoalObject(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> MetricGoalObject<R0, R1, R2, R3> {
     /// `DesiredChange`: `DesiredChange`, required. Update: in place.
-    pub fn desired_change(mut self, value: impl Arg<DesiredChange>) -> MetricGoalObject<Set, R1, R2, R3> { self.0.set("DesiredChange", value.into_expr()); MetricGoalObject(self.0, Phase) }
+    pub fn desired_change(self, value: impl Arg<DesiredChange>) -> MetricGoalObject<Set, R1, R2, R3> { MetricGoalObject(put(self.0, "DesiredChange", value.into_expr()), Phase) }
     /// `EntityIdKey`: text, required. Update: in place.
-    pub fn entity_id_key(mut self, value: impl Arg<str>) -> MetricGoalObject<R0, Set, R2, R3> { self.0.set("EntityIdKey", value.into_expr()); MetricGoalObject(self.0, Phase) }
+    pub fn entity_id_key(self, value: impl Arg<str>) -> MetricGoalObject<R0, Set, R2, R3> { MetricGoalObject(put(self.0, "EntityIdKey", value.into_expr()), Phase) }
     /// `EventPattern`: text. Update: in place.
-    pub fn event_pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("EventPattern", value.into_expr()); self }
+    pub fn event_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventPattern", value.into_expr()), Phase) }
     /// `MetricName`: text, required. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> MetricGoalObject<R0, R1, Set, R3> { self.0.set("MetricName", value.into_expr()); MetricGoalObject(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> MetricGoalObject<R0, R1, Set, R3> { MetricGoalObject(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `UnitLabel`: text. Update: in place.
-    pub fn unit_label(mut self, value: impl Arg<str>) -> Self { self.0.set("UnitLabel", value.into_expr()); self }
+    pub fn unit_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnitLabel", value.into_expr()), Phase) }
     /// `ValueKey`: text, required. Update: in place.
-    pub fn value_key(mut self, value: impl Arg<str>) -> MetricGoalObject<R0, R1, R2, Set> { self.0.set("ValueKey", value.into_expr()); MetricGoalObject(self.0, Phase) }
+    pub fn value_key(self, value: impl Arg<str>) -> MetricGoalObject<R0, R1, R2, Set> { MetricGoalObject(put(self.0, "ValueKey", value.into_expr()), Phase) }
 }
 impl Done for MetricGoalObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnlineAbConfigObject` of `AWS::Evidently::Experiment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-onlineabconfigobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OnlineAbConfigObject(Bag);
+#[must_use] pub struct OnlineAbConfigObject(Bag);
 impl OnlineAbConfigObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ControlTreatmentName`: text. Update: in place.
-    pub fn control_treatment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ControlTreatmentName", value.into_expr()); self }
+    pub fn control_treatment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ControlTreatmentName", value.into_expr())) }
     /// `TreatmentWeights`: list of `TreatmentToWeight`. Update: in place.
-    pub fn treatment_weights(mut self, value: impl Arg<Arr<TreatmentToWeight>>) -> Self { self.0.set("TreatmentWeights", value.into_expr()); self }
+    pub fn treatment_weights(self, value: impl Arg<Arr<TreatmentToWeight>>) -> Self { Self(put(self.0, "TreatmentWeights", value.into_expr())) }
 }
 impl Done for OnlineAbConfigObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RunningStatusObject` of `AWS::Evidently::Experiment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-runningstatusobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RunningStatusObject<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RunningStatusObject(Bag);
 impl RunningStatusObject {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> RunningStatusObject<super::missing::Status> { RunningStatusObject(Bag::default(), Phase) }
-}
-impl<R0> RunningStatusObject<R0> {
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
     /// `AnalysisCompleteTime`: text. Update: in place.
-    pub fn analysis_complete_time(mut self, value: impl Arg<str>) -> Self { self.0.set("AnalysisCompleteTime", value.into_expr()); self }
+    pub fn analysis_complete_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnalysisCompleteTime", value.into_expr())) }
     /// `DesiredState`: text. Update: in place.
-    pub fn desired_state(mut self, value: impl Arg<str>) -> Self { self.0.set("DesiredState", value.into_expr()); self }
+    pub fn desired_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesiredState", value.into_expr())) }
     /// `Reason`: text. Update: in place.
-    pub fn reason(mut self, value: impl Arg<str>) -> Self { self.0.set("Reason", value.into_expr()); self }
-    /// `Status`: text, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> RunningStatusObject<Set> { self.0.set("Status", value.into_expr()); RunningStatusObject(self.0, Phase) }
+    pub fn reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Reason", value.into_expr())) }
+    /// `Status`: text. Update: in place.
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for RunningStatusObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TreatmentObject` of `AWS::Evidently::Experiment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-treatmentobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TreatmentObject<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct TreatmentObject<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl TreatmentObject {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TreatmentObject<super::missing::Feature, super::missing::TreatmentName, super::missing::Variation> { TreatmentObject(Bag::default(), Phase) }
+    pub fn new() -> TreatmentObject<Missing<super::required::Feature>, Missing<super::required::TreatmentName>, Missing<super::required::Variation>> { TreatmentObject(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> TreatmentObject<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Feature`: text, required. Update: in place.
-    pub fn feature(mut self, value: impl Arg<str>) -> TreatmentObject<Set, R1, R2> { self.0.set("Feature", value.into_expr()); TreatmentObject(self.0, Phase) }
+    pub fn feature(self, value: impl Arg<str>) -> TreatmentObject<Set, R1, R2> { TreatmentObject(put(self.0, "Feature", value.into_expr()), Phase) }
     /// `TreatmentName`: text, required. Update: in place.
-    pub fn treatment_name(mut self, value: impl Arg<str>) -> TreatmentObject<R0, Set, R2> { self.0.set("TreatmentName", value.into_expr()); TreatmentObject(self.0, Phase) }
+    pub fn treatment_name(self, value: impl Arg<str>) -> TreatmentObject<R0, Set, R2> { TreatmentObject(put(self.0, "TreatmentName", value.into_expr()), Phase) }
     /// `Variation`: text, required. Update: in place.
-    pub fn variation(mut self, value: impl Arg<str>) -> TreatmentObject<R0, R1, Set> { self.0.set("Variation", value.into_expr()); TreatmentObject(self.0, Phase) }
+    pub fn variation(self, value: impl Arg<str>) -> TreatmentObject<R0, R1, Set> { TreatmentObject(put(self.0, "Variation", value.into_expr()), Phase) }
 }
 impl Done for TreatmentObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TreatmentToWeight` of `AWS::Evidently::Experiment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-experiment-treatmenttoweight.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TreatmentToWeight<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TreatmentToWeight<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TreatmentToWeight {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TreatmentToWeight<super::missing::SplitWeight, super::missing::Treatment> { TreatmentToWeight(Bag::default(), Phase) }
+    pub fn new() -> TreatmentToWeight<Missing<super::required::SplitWeight>, Missing<super::required::Treatment>> { TreatmentToWeight(Bag::default(), Phase) }
 }
 impl<R0, R1> TreatmentToWeight<R0, R1> {
     /// `SplitWeight`: integer, required. Update: in place.
-    pub fn split_weight(mut self, value: impl Arg<i64>) -> TreatmentToWeight<Set, R1> { self.0.set("SplitWeight", value.into_expr()); TreatmentToWeight(self.0, Phase) }
+    pub fn split_weight(self, value: impl Arg<i64>) -> TreatmentToWeight<Set, R1> { TreatmentToWeight(put(self.0, "SplitWeight", value.into_expr()), Phase) }
     /// `Treatment`: text, required. Update: in place.
-    pub fn treatment(mut self, value: impl Arg<str>) -> TreatmentToWeight<R0, Set> { self.0.set("Treatment", value.into_expr()); TreatmentToWeight(self.0, Phase) }
+    pub fn treatment(self, value: impl Arg<str>) -> TreatmentToWeight<R0, Set> { TreatmentToWeight(put(self.0, "Treatment", value.into_expr()), Phase) }
 }
 impl Done for TreatmentToWeight { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DesiredChange` allows.
@@ -141,69 +139,67 @@ impl CfnFeature {
     /// `AWS::Evidently::Feature`
     pub const TYPE: &'static str = "AWS::Evidently::Feature";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnFeatureProps<R0, R1, R2>) -> Self where CfnFeatureProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFeatureProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnFeature { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Evidently::Feature`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-feature.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFeatureProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnFeatureProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnFeatureProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFeatureProps<missing::Name, missing::Project, missing::Variations> { CfnFeatureProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFeatureProps<Missing<required::Name>, Missing<required::Project>, Missing<required::Variations>> { CfnFeatureProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFeatureProps<R0, R1, R2> {
     /// `DefaultVariation`: text. Update: in place.
-    pub fn default_variation(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultVariation", value.into_expr()); self }
+    pub fn default_variation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultVariation", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EntityOverrides`: list of `EntityOverride`. Update: in place.
-    pub fn entity_overrides(mut self, value: impl Arg<Arr<feature::EntityOverride>>) -> Self { self.0.set("EntityOverrides", value.into_expr()); self }
+    pub fn entity_overrides(self, value: impl Arg<Arr<feature::EntityOverride>>) -> Self { Self(put(self.0, "EntityOverrides", value.into_expr()), Phase) }
     /// `EvaluationStrategy`: `EvaluationStrategy`. Update: in place.
-    pub fn evaluation_strategy(mut self, value: impl Arg<feature::EvaluationStrategy>) -> Self { self.0.set("EvaluationStrategy", value.into_expr()); self }
+    pub fn evaluation_strategy(self, value: impl Arg<feature::EvaluationStrategy>) -> Self { Self(put(self.0, "EvaluationStrategy", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFeatureProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnFeatureProps(self.0, Phase) }
-    /// `Project`: text, required. Update: replacement.
-    pub fn project(mut self, value: impl Arg<kind::EvidentlyProjectArn>) -> CfnFeatureProps<R0, Set, R2> { self.0.set("Project", value.into_expr()); CfnFeatureProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFeatureProps<Set, R1, R2> { CfnFeatureProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `Project`: `EvidentlyProjectArn`, required. Update: replacement.
+    pub fn project(self, value: impl Arg<kind::EvidentlyProjectArn>) -> CfnFeatureProps<R0, Set, R2> { CfnFeatureProps(put(self.0, "Project", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Variations`: list of `VariationObject`, required. Update: in place.
-    pub fn variations(mut self, value: impl Arg<Arr<feature::VariationObject>>) -> CfnFeatureProps<R0, R1, Set> { self.0.set("Variations", value.into_expr()); CfnFeatureProps(self.0, Phase) }
+    pub fn variations(self, value: impl Arg<Arr<feature::VariationObject>>) -> CfnFeatureProps<R0, R1, Set> { CfnFeatureProps(put(self.0, "Variations", value.into_expr()), Phase) }
 }
 impl Done for CfnFeatureProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Evidently::Feature`.
 pub mod feature {
 use crate::cfn::support::*;
 /// The property type `EntityOverride` of `AWS::Evidently::Feature`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-feature-entityoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EntityOverride(Bag);
+#[must_use] pub struct EntityOverride(Bag);
 impl EntityOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EntityId`: text. Update: in place.
-    pub fn entity_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EntityId", value.into_expr()); self }
+    pub fn entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityId", value.into_expr())) }
     /// `Variation`: text. Update: in place.
-    pub fn variation(mut self, value: impl Arg<str>) -> Self { self.0.set("Variation", value.into_expr()); self }
+    pub fn variation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Variation", value.into_expr())) }
 }
 impl Done for EntityOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VariationObject` of `AWS::Evidently::Feature`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-feature-variationobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VariationObject<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VariationObject(Bag);
 impl VariationObject {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> VariationObject<super::missing::VariationName> { VariationObject(Bag::default(), Phase) }
-}
-impl<R0> VariationObject<R0> {
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanValue`: boolean. Update: in place.
-    pub fn boolean_value(mut self, value: impl Arg<bool>) -> Self { self.0.set("BooleanValue", value.into_expr()); self }
+    pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
     /// `DoubleValue`: number. Update: in place.
-    pub fn double_value(mut self, value: impl Arg<f64>) -> Self { self.0.set("DoubleValue", value.into_expr()); self }
+    pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
     /// `LongValue`: number. Update: in place.
-    pub fn long_value(mut self, value: impl Arg<f64>) -> Self { self.0.set("LongValue", value.into_expr()); self }
+    pub fn long_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LongValue", value.into_expr())) }
     /// `StringValue`: text. Update: in place.
-    pub fn string_value(mut self, value: impl Arg<str>) -> Self { self.0.set("StringValue", value.into_expr()); self }
-    /// `VariationName`: text, required. Update: in place.
-    pub fn variation_name(mut self, value: impl Arg<str>) -> VariationObject<Set> { self.0.set("VariationName", value.into_expr()); VariationObject(self.0, Phase) }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
+    /// `VariationName`: text. Update: in place.
+    pub fn variation_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VariationName", value.into_expr())) }
 }
 impl Done for VariationObject { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EvaluationStrategy` allows.
@@ -215,135 +211,135 @@ impl CfnLaunch {
     /// `AWS::Evidently::Launch`
     pub const TYPE: &'static str = "AWS::Evidently::Launch";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnLaunchProps<R0, R1, R2, R3>) -> Self where CfnLaunchProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLaunchProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnLaunch { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Evidently::Launch`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-launch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLaunchProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnLaunchProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnLaunchProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLaunchProps<missing::Groups, missing::Name, missing::Project, missing::ScheduledSplitsConfig> { CfnLaunchProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLaunchProps<Missing<required::Groups>, Missing<required::Name>, Missing<required::Project>, Missing<required::ScheduledSplitsConfig>> { CfnLaunchProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnLaunchProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ExecutionStatus`: `ExecutionStatusObject`. Update: in place.
-    pub fn execution_status(mut self, value: impl Arg<launch::ExecutionStatusObject>) -> Self { self.0.set("ExecutionStatus", value.into_expr()); self }
+    pub fn execution_status(self, value: impl Arg<launch::ExecutionStatusObject>) -> Self { Self(put(self.0, "ExecutionStatus", value.into_expr()), Phase) }
     /// `Groups`: list of `LaunchGroupObject`, required. Update: in place.
-    pub fn groups(mut self, value: impl Arg<Arr<launch::LaunchGroupObject>>) -> CfnLaunchProps<Set, R1, R2, R3> { self.0.set("Groups", value.into_expr()); CfnLaunchProps(self.0, Phase) }
+    pub fn groups(self, value: impl Arg<Arr<launch::LaunchGroupObject>>) -> CfnLaunchProps<Set, R1, R2, R3> { CfnLaunchProps(put(self.0, "Groups", value.into_expr()), Phase) }
     /// `MetricMonitors`: list of `MetricDefinitionObject`. Update: in place.
-    pub fn metric_monitors(mut self, value: impl Arg<Arr<launch::MetricDefinitionObject>>) -> Self { self.0.set("MetricMonitors", value.into_expr()); self }
+    pub fn metric_monitors(self, value: impl Arg<Arr<launch::MetricDefinitionObject>>) -> Self { Self(put(self.0, "MetricMonitors", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnLaunchProps<R0, Set, R2, R3> { self.0.set("Name", value.into_expr()); CfnLaunchProps(self.0, Phase) }
-    /// `Project`: text, required. Update: replacement.
-    pub fn project(mut self, value: impl Arg<kind::EvidentlyProjectArn>) -> CfnLaunchProps<R0, R1, Set, R3> { self.0.set("Project", value.into_expr()); CfnLaunchProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnLaunchProps<R0, Set, R2, R3> { CfnLaunchProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `Project`: `EvidentlyProjectArn`, required. Update: replacement.
+    pub fn project(self, value: impl Arg<kind::EvidentlyProjectArn>) -> CfnLaunchProps<R0, R1, Set, R3> { CfnLaunchProps(put(self.0, "Project", value.into_expr()), Phase) }
     /// `RandomizationSalt`: text. Update: in place.
-    pub fn randomization_salt(mut self, value: impl Arg<str>) -> Self { self.0.set("RandomizationSalt", value.into_expr()); self }
+    pub fn randomization_salt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RandomizationSalt", value.into_expr()), Phase) }
     /// `ScheduledSplitsConfig`: list of `StepConfig`, required. Update: in place.
-    pub fn scheduled_splits_config(mut self, value: impl Arg<Arr<launch::StepConfig>>) -> CfnLaunchProps<R0, R1, R2, Set> { self.0.set("ScheduledSplitsConfig", value.into_expr()); CfnLaunchProps(self.0, Phase) }
+    pub fn scheduled_splits_config(self, value: impl Arg<Arr<launch::StepConfig>>) -> CfnLaunchProps<R0, R1, R2, Set> { CfnLaunchProps(put(self.0, "ScheduledSplitsConfig", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLaunchProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Evidently::Launch`.
 pub mod launch {
 use crate::cfn::support::*;
 /// The property type `ExecutionStatusObject` of `AWS::Evidently::Launch`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-executionstatusobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExecutionStatusObject<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ExecutionStatusObject<R0 = Set>(Bag, Phase<(R0,)>);
 impl ExecutionStatusObject {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExecutionStatusObject<super::missing::Status> { ExecutionStatusObject(Bag::default(), Phase) }
+    pub fn new() -> ExecutionStatusObject<Missing<super::required::Status>> { ExecutionStatusObject(Bag::default(), Phase) }
 }
 impl<R0> ExecutionStatusObject<R0> {
     /// `DesiredState`: text. Update: in place.
-    pub fn desired_state(mut self, value: impl Arg<str>) -> Self { self.0.set("DesiredState", value.into_expr()); self }
+    pub fn desired_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesiredState", value.into_expr()), Phase) }
     /// `Reason`: text. Update: in place.
-    pub fn reason(mut self, value: impl Arg<str>) -> Self { self.0.set("Reason", value.into_expr()); self }
+    pub fn reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Reason", value.into_expr()), Phase) }
     /// `Status`: text, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> ExecutionStatusObject<Set> { self.0.set("Status", value.into_expr()); ExecutionStatusObject(self.0, Phase) }
+    pub fn status(self, value: impl Arg<str>) -> ExecutionStatusObject<Set> { ExecutionStatusObject(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for ExecutionStatusObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GroupToWeight` of `AWS::Evidently::Launch`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-grouptoweight.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GroupToWeight<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GroupToWeight<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GroupToWeight {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GroupToWeight<super::missing::GroupName, super::missing::SplitWeight> { GroupToWeight(Bag::default(), Phase) }
+    pub fn new() -> GroupToWeight<Missing<super::required::GroupName>, Missing<super::required::SplitWeight>> { GroupToWeight(Bag::default(), Phase) }
 }
 impl<R0, R1> GroupToWeight<R0, R1> {
     /// `GroupName`: text, required. Update: in place.
-    pub fn group_name(mut self, value: impl Arg<str>) -> GroupToWeight<Set, R1> { self.0.set("GroupName", value.into_expr()); GroupToWeight(self.0, Phase) }
+    pub fn group_name(self, value: impl Arg<str>) -> GroupToWeight<Set, R1> { GroupToWeight(put(self.0, "GroupName", value.into_expr()), Phase) }
     /// `SplitWeight`: integer, required. Update: in place.
-    pub fn split_weight(mut self, value: impl Arg<i64>) -> GroupToWeight<R0, Set> { self.0.set("SplitWeight", value.into_expr()); GroupToWeight(self.0, Phase) }
+    pub fn split_weight(self, value: impl Arg<i64>) -> GroupToWeight<R0, Set> { GroupToWeight(put(self.0, "SplitWeight", value.into_expr()), Phase) }
 }
 impl Done for GroupToWeight { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchGroupObject` of `AWS::Evidently::Launch`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-launchgroupobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LaunchGroupObject<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct LaunchGroupObject<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl LaunchGroupObject {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LaunchGroupObject<super::missing::Feature, super::missing::GroupName, super::missing::Variation> { LaunchGroupObject(Bag::default(), Phase) }
+    pub fn new() -> LaunchGroupObject<Missing<super::required::Feature>, Missing<super::required::GroupName>, Missing<super::required::Variation>> { LaunchGroupObject(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> LaunchGroupObject<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Feature`: text, required. Update: in place.
-    pub fn feature(mut self, value: impl Arg<str>) -> LaunchGroupObject<Set, R1, R2> { self.0.set("Feature", value.into_expr()); LaunchGroupObject(self.0, Phase) }
+    pub fn feature(self, value: impl Arg<str>) -> LaunchGroupObject<Set, R1, R2> { LaunchGroupObject(put(self.0, "Feature", value.into_expr()), Phase) }
     /// `GroupName`: text, required. Update: in place.
-    pub fn group_name(mut self, value: impl Arg<str>) -> LaunchGroupObject<R0, Set, R2> { self.0.set("GroupName", value.into_expr()); LaunchGroupObject(self.0, Phase) }
+    pub fn group_name(self, value: impl Arg<str>) -> LaunchGroupObject<R0, Set, R2> { LaunchGroupObject(put(self.0, "GroupName", value.into_expr()), Phase) }
     /// `Variation`: text, required. Update: in place.
-    pub fn variation(mut self, value: impl Arg<str>) -> LaunchGroupObject<R0, R1, Set> { self.0.set("Variation", value.into_expr()); LaunchGroupObject(self.0, Phase) }
+    pub fn variation(self, value: impl Arg<str>) -> LaunchGroupObject<R0, R1, Set> { LaunchGroupObject(put(self.0, "Variation", value.into_expr()), Phase) }
 }
 impl Done for LaunchGroupObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDefinitionObject` of `AWS::Evidently::Launch`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-metricdefinitionobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricDefinitionObject<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MetricDefinitionObject<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MetricDefinitionObject {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricDefinitionObject<super::missing::EntityIdKey, super::missing::MetricName, super::missing::ValueKey> { MetricDefinitionObject(Bag::default(), Phase) }
+    pub fn new() -> MetricDefinitionObject<Missing<super::required::EntityIdKey>, Missing<super::required::MetricName>, Missing<super::required::ValueKey>> { MetricDefinitionObject(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MetricDefinitionObject<R0, R1, R2> {
     /// `EntityIdKey`: text, required. Update: in place.
-    pub fn entity_id_key(mut self, value: impl Arg<str>) -> MetricDefinitionObject<Set, R1, R2> { self.0.set("EntityIdKey", value.into_expr()); MetricDefinitionObject(self.0, Phase) }
+    pub fn entity_id_key(self, value: impl Arg<str>) -> MetricDefinitionObject<Set, R1, R2> { MetricDefinitionObject(put(self.0, "EntityIdKey", value.into_expr()), Phase) }
     /// `EventPattern`: text. Update: in place.
-    pub fn event_pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("EventPattern", value.into_expr()); self }
+    pub fn event_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventPattern", value.into_expr()), Phase) }
     /// `MetricName`: text, required. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> MetricDefinitionObject<R0, Set, R2> { self.0.set("MetricName", value.into_expr()); MetricDefinitionObject(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> MetricDefinitionObject<R0, Set, R2> { MetricDefinitionObject(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `UnitLabel`: text. Update: in place.
-    pub fn unit_label(mut self, value: impl Arg<str>) -> Self { self.0.set("UnitLabel", value.into_expr()); self }
+    pub fn unit_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnitLabel", value.into_expr()), Phase) }
     /// `ValueKey`: text, required. Update: in place.
-    pub fn value_key(mut self, value: impl Arg<str>) -> MetricDefinitionObject<R0, R1, Set> { self.0.set("ValueKey", value.into_expr()); MetricDefinitionObject(self.0, Phase) }
+    pub fn value_key(self, value: impl Arg<str>) -> MetricDefinitionObject<R0, R1, Set> { MetricDefinitionObject(put(self.0, "ValueKey", value.into_expr()), Phase) }
 }
 impl Done for MetricDefinitionObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SegmentOverride` of `AWS::Evidently::Launch`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-segmentoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SegmentOverride<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SegmentOverride<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SegmentOverride {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SegmentOverride<super::missing::EvaluationOrder, super::missing::Segment, super::missing::Weights> { SegmentOverride(Bag::default(), Phase) }
+    pub fn new() -> SegmentOverride<Missing<super::required::EvaluationOrder>, Missing<super::required::Segment>, Missing<super::required::Weights>> { SegmentOverride(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SegmentOverride<R0, R1, R2> {
     /// `EvaluationOrder`: integer, required. Update: in place.
-    pub fn evaluation_order(mut self, value: impl Arg<i64>) -> SegmentOverride<Set, R1, R2> { self.0.set("EvaluationOrder", value.into_expr()); SegmentOverride(self.0, Phase) }
+    pub fn evaluation_order(self, value: impl Arg<i64>) -> SegmentOverride<Set, R1, R2> { SegmentOverride(put(self.0, "EvaluationOrder", value.into_expr()), Phase) }
     /// `Segment`: text, required. Update: in place.
-    pub fn segment(mut self, value: impl Arg<str>) -> SegmentOverride<R0, Set, R2> { self.0.set("Segment", value.into_expr()); SegmentOverride(self.0, Phase) }
+    pub fn segment(self, value: impl Arg<str>) -> SegmentOverride<R0, Set, R2> { SegmentOverride(put(self.0, "Segment", value.into_expr()), Phase) }
     /// `Weights`: list of `GroupToWeight`, required. Update: in place.
-    pub fn weights(mut self, value: impl Arg<Arr<GroupToWeight>>) -> SegmentOverride<R0, R1, Set> { self.0.set("Weights", value.into_expr()); SegmentOverride(self.0, Phase) }
+    pub fn weights(self, value: impl Arg<Arr<GroupToWeight>>) -> SegmentOverride<R0, R1, Set> { SegmentOverride(put(self.0, "Weights", value.into_expr()), Phase) }
 }
 impl Done for SegmentOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StepConfig` of `AWS::Evidently::Launch`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-launch-stepconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StepConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StepConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StepConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StepConfig<super::missing::GroupWeights, super::missing::StartTime> { StepConfig(Bag::default(), Phase) }
+    pub fn new() -> StepConfig<Missing<super::required::GroupWeights>, Missing<super::required::StartTime>> { StepConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> StepConfig<R0, R1> {
     /// `GroupWeights`: list of `GroupToWeight`, required. Update: in place.
-    pub fn group_weights(mut self, value: impl Arg<Arr<GroupToWeight>>) -> StepConfig<Set, R1> { self.0.set("GroupWeights", value.into_expr()); StepConfig(self.0, Phase) }
+    pub fn group_weights(self, value: impl Arg<Arr<GroupToWeight>>) -> StepConfig<Set, R1> { StepConfig(put(self.0, "GroupWeights", value.into_expr()), Phase) }
     /// `SegmentOverrides`: list of `SegmentOverride`. Update: in place.
-    pub fn segment_overrides(mut self, value: impl Arg<Arr<SegmentOverride>>) -> Self { self.0.set("SegmentOverrides", value.into_expr()); self }
+    pub fn segment_overrides(self, value: impl Arg<Arr<SegmentOverride>>) -> Self { Self(put(self.0, "SegmentOverrides", value.into_expr()), Phase) }
     /// `StartTime`: text, required. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<str>) -> StepConfig<R0, Set> { self.0.set("StartTime", value.into_expr()); StepConfig(self.0, Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> StepConfig<R0, Set> { StepConfig(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for StepConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -353,70 +349,70 @@ impl CfnProject {
     /// `AWS::Evidently::Project`
     pub const TYPE: &'static str = "AWS::Evidently::Project";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnProjectProps<R0>) -> Self where CfnProjectProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProjectProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::EvidentlyProjectArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `EvidentlyProjectArn`.
     pub fn attr_arn(&self) -> Val<kind::EvidentlyProjectArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnProject { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Evidently::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-project.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProjectProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnProjectProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnProjectProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProjectProps<missing::Name> { CfnProjectProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProjectProps<Missing<required::Name>> { CfnProjectProps(Bag::default(), Phase) }
 }
 impl<R0> CfnProjectProps<R0> {
     /// `AppConfigResource`: `AppConfigResourceObject`. Update: in place.
-    pub fn app_config_resource(mut self, value: impl Arg<project::AppConfigResourceObject>) -> Self { self.0.set("AppConfigResource", value.into_expr()); self }
+    pub fn app_config_resource(self, value: impl Arg<project::AppConfigResourceObject>) -> Self { Self(put(self.0, "AppConfigResource", value.into_expr()), Phase) }
     /// `DataDelivery`: `DataDeliveryObject`. Update: in place.
-    pub fn data_delivery(mut self, value: impl Arg<project::DataDeliveryObject>) -> Self { self.0.set("DataDelivery", value.into_expr()); self }
+    pub fn data_delivery(self, value: impl Arg<project::DataDeliveryObject>) -> Self { Self(put(self.0, "DataDelivery", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnProjectProps<Set> { self.0.set("Name", value.into_expr()); CfnProjectProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProjectProps<Set> { CfnProjectProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Evidently::Project`.
 pub mod project {
 use crate::cfn::support::*;
 /// The property type `AppConfigResourceObject` of `AWS::Evidently::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-project-appconfigresourceobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AppConfigResourceObject<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AppConfigResourceObject<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AppConfigResourceObject {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AppConfigResourceObject<super::missing::ApplicationId, super::missing::EnvironmentId> { AppConfigResourceObject(Bag::default(), Phase) }
+    pub fn new() -> AppConfigResourceObject<Missing<super::required::ApplicationId>, Missing<super::required::EnvironmentId>> { AppConfigResourceObject(Bag::default(), Phase) }
 }
 impl<R0, R1> AppConfigResourceObject<R0, R1> {
-    /// `ApplicationId`: text, required. Update: in place.
-    pub fn application_id(mut self, value: impl Arg<kind::AppConfigApplicationId>) -> AppConfigResourceObject<Set, R1> { self.0.set("ApplicationId", value.into_expr()); AppConfigResourceObject(self.0, Phase) }
+    /// `ApplicationId`: `AppConfigApplicationId`, required. Update: in place.
+    pub fn application_id(self, value: impl Arg<kind::AppConfigApplicationId>) -> AppConfigResourceObject<Set, R1> { AppConfigResourceObject(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `EnvironmentId`: text, required. Update: in place.
-    pub fn environment_id(mut self, value: impl Arg<str>) -> AppConfigResourceObject<R0, Set> { self.0.set("EnvironmentId", value.into_expr()); AppConfigResourceObject(self.0, Phase) }
+    pub fn environment_id(self, value: impl Arg<str>) -> AppConfigResourceObject<R0, Set> { AppConfigResourceObject(put(self.0, "EnvironmentId", value.into_expr()), Phase) }
 }
 impl Done for AppConfigResourceObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataDeliveryObject` of `AWS::Evidently::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-project-datadeliveryobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataDeliveryObject(Bag);
+#[must_use] pub struct DataDeliveryObject(Bag);
 impl DataDeliveryObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroup`: text. Update: in place.
-    pub fn log_group(mut self, value: impl Arg<kind::LogsLogGroupName>) -> Self { self.0.set("LogGroup", value.into_expr()); self }
+    /// `LogGroup`: `LogsLogGroupName`. Update: in place.
+    pub fn log_group(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroup", value.into_expr())) }
     /// `S3`: `S3Destination`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<S3Destination>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<S3Destination>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for DataDeliveryObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Destination` of `AWS::Evidently::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evidently-project-s3destination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Destination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3Destination<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3Destination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Destination<super::missing::BucketName> { S3Destination(Bag::default(), Phase) }
+    pub fn new() -> S3Destination<Missing<super::required::BucketName>> { S3Destination(Bag::default(), Phase) }
 }
 impl<R0> S3Destination<R0> {
-    /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3Destination<Set> { self.0.set("BucketName", value.into_expr()); S3Destination(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Destination<Set> { S3Destination(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for S3Destination { fn into_props(self) -> Bag { self.0 } }
 }
@@ -426,29 +422,29 @@ impl CfnSegment {
     /// `AWS::Evidently::Segment`
     pub const TYPE: &'static str = "AWS::Evidently::Segment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSegmentProps<R0>) -> Self where CfnSegmentProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSegmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnSegment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Evidently::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evidently-segment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSegmentProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSegmentProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSegmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSegmentProps<missing::Name> { CfnSegmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSegmentProps<Missing<required::Name>> { CfnSegmentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSegmentProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSegmentProps<Set> { self.0.set("Name", value.into_expr()); CfnSegmentProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSegmentProps<Set> { CfnSegmentProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Pattern`: text. Update: in place.
-    pub fn pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("Pattern", value.into_expr()); self }
+    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSegmentProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ApplicationId, BucketName, DesiredChange, EntityIdKey, EnvironmentId, EvaluationOrder, Feature, GroupName, GroupWeights, Groups, MetricGoals, MetricName, Name, OnlineAbConfig, Project, ScheduledSplitsConfig, Segment, SplitWeight, StartTime, Status, Treatment, TreatmentName, Treatments, ValueKey, Variation, VariationName, Variations, Weights } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ApplicationId, BucketName, DesiredChange, EntityIdKey, EnvironmentId, EvaluationOrder, Feature, GroupName, GroupWeights, Groups, MetricGoals, MetricName, Name, OnlineAbConfig, Project, ScheduledSplitsConfig, Segment, SplitWeight, StartTime, Status, Treatment, TreatmentName, Treatments, ValueKey, Variation, Variations, Weights } }

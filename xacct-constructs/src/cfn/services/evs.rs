@@ -10,7 +10,7 @@ impl CfnEnvironment {
     /// `AWS::EVS::Environment`
     pub const TYPE: &'static str = "AWS::EVS::Environment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnEnvironmentProps<R0, R1, R2, R3>) -> Self where CfnEnvironmentProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EnvironmentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Checks`: list of `Check`.
@@ -19,7 +19,7 @@ impl CfnEnvironment {
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `Credentials`: list of `Secret`.
     pub fn attr_credentials(&self) -> Val<Arr<environment::Secret>> { self.0.get_att("Credentials") }
-    /// The attribute `EnvironmentArn`: text.
+    /// The attribute `EnvironmentArn`: `OtherArn`.
     pub fn attr_environment_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EnvironmentArn") }
     /// The attribute `EnvironmentId`: text.
     pub fn attr_environment_id(&self) -> Val<str> { self.0.get_att("EnvironmentId") }
@@ -32,190 +32,190 @@ impl CfnEnvironment {
 }
 impl Parent for CfnEnvironment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::EVS::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-evs-environment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEnvironmentProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnEnvironmentProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnEnvironmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEnvironmentProps<missing::ServiceAccessSubnetId, missing::TermsAccepted, missing::VcfVersion, missing::VpcId> { CfnEnvironmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEnvironmentProps<Missing<required::ServiceAccessSubnetId>, Missing<required::TermsAccepted>, Missing<required::VcfVersion>, Missing<required::VpcId>> { CfnEnvironmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnEnvironmentProps<R0, R1, R2, R3> {
     /// `ConnectivityInfo`: `ConnectivityInfo`. Update: replacement.
-    pub fn connectivity_info(mut self, value: impl Arg<environment::ConnectivityInfo>) -> Self { self.0.set("ConnectivityInfo", value.into_expr()); self }
+    pub fn connectivity_info(self, value: impl Arg<environment::ConnectivityInfo>) -> Self { Self(put(self.0, "ConnectivityInfo", value.into_expr()), Phase) }
     /// `EnvironmentName`: text. Update: replacement.
-    pub fn environment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentName", value.into_expr()); self }
+    pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value.into_expr()), Phase) }
     /// `Hosts`: list of `HostInfoForCreate`. Update: in place.
-    pub fn hosts(mut self, value: impl Arg<Arr<environment::HostInfoForCreate>>) -> Self { self.0.set("Hosts", value.into_expr()); self }
+    pub fn hosts(self, value: impl Arg<Arr<environment::HostInfoForCreate>>) -> Self { Self(put(self.0, "Hosts", value.into_expr()), Phase) }
     /// `InitialVlans`: `InitialVlans`. Update: in place.
-    pub fn initial_vlans(mut self, value: impl Arg<environment::InitialVlans>) -> Self { self.0.set("InitialVlans", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn initial_vlans(self, value: impl Arg<environment::InitialVlans>) -> Self { Self(put(self.0, "InitialVlans", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `LicenseInfo`: `LicenseInfo`. Update: replacement.
-    pub fn license_info(mut self, value: impl Arg<environment::LicenseInfo>) -> Self { self.0.set("LicenseInfo", value.into_expr()); self }
+    pub fn license_info(self, value: impl Arg<environment::LicenseInfo>) -> Self { Self(put(self.0, "LicenseInfo", value.into_expr()), Phase) }
     /// `ServiceAccessSecurityGroups`: `ServiceAccessSecurityGroups`. Update: replacement.
-    pub fn service_access_security_groups(mut self, value: impl Arg<environment::ServiceAccessSecurityGroups>) -> Self { self.0.set("ServiceAccessSecurityGroups", value.into_expr()); self }
+    pub fn service_access_security_groups(self, value: impl Arg<environment::ServiceAccessSecurityGroups>) -> Self { Self(put(self.0, "ServiceAccessSecurityGroups", value.into_expr()), Phase) }
     /// `ServiceAccessSubnetId`: text, required. Update: replacement.
-    pub fn service_access_subnet_id(mut self, value: impl Arg<str>) -> CfnEnvironmentProps<Set, R1, R2, R3> { self.0.set("ServiceAccessSubnetId", value.into_expr()); CfnEnvironmentProps(self.0, Phase) }
+    pub fn service_access_subnet_id(self, value: impl Arg<str>) -> CfnEnvironmentProps<Set, R1, R2, R3> { CfnEnvironmentProps(put(self.0, "ServiceAccessSubnetId", value.into_expr()), Phase) }
     /// `SiteId`: text. Update: replacement.
-    pub fn site_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SiteId", value.into_expr()); self }
+    pub fn site_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SiteId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TermsAccepted`: boolean, required. Update: replacement.
-    pub fn terms_accepted(mut self, value: impl Arg<bool>) -> CfnEnvironmentProps<R0, Set, R2, R3> { self.0.set("TermsAccepted", value.into_expr()); CfnEnvironmentProps(self.0, Phase) }
+    pub fn terms_accepted(self, value: impl Arg<bool>) -> CfnEnvironmentProps<R0, Set, R2, R3> { CfnEnvironmentProps(put(self.0, "TermsAccepted", value.into_expr()), Phase) }
     /// `VcfHostnames`: `VcfHostnames`. Update: replacement.
-    pub fn vcf_hostnames(mut self, value: impl Arg<environment::VcfHostnames>) -> Self { self.0.set("VcfHostnames", value.into_expr()); self }
+    pub fn vcf_hostnames(self, value: impl Arg<environment::VcfHostnames>) -> Self { Self(put(self.0, "VcfHostnames", value.into_expr()), Phase) }
     /// `VcfVersion`: `VcfVersion`, required. Update: replacement.
-    pub fn vcf_version(mut self, value: impl Arg<environment::VcfVersion>) -> CfnEnvironmentProps<R0, R1, Set, R3> { self.0.set("VcfVersion", value.into_expr()); CfnEnvironmentProps(self.0, Phase) }
-    /// `VpcId`: text, required. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> CfnEnvironmentProps<R0, R1, R2, Set> { self.0.set("VpcId", value.into_expr()); CfnEnvironmentProps(self.0, Phase) }
+    pub fn vcf_version(self, value: impl Arg<environment::VcfVersion>) -> CfnEnvironmentProps<R0, R1, Set, R3> { CfnEnvironmentProps(put(self.0, "VcfVersion", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnEnvironmentProps<R0, R1, R2, Set> { CfnEnvironmentProps(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::EVS::Environment`.
 pub mod environment {
 use crate::cfn::support::*;
 /// The property type `Check` of `AWS::EVS::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-check.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Check<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Check<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Check {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Check<super::missing::Result, super::missing::Type> { Check(Bag::default(), Phase) }
+    pub fn new() -> Check<Missing<super::required::Result>, Missing<super::required::Type>> { Check(Bag::default(), Phase) }
 }
 impl<R0, R1> Check<R0, R1> {
     /// `ImpairedSince`: text. Update: in place.
-    pub fn impaired_since(mut self, value: impl Arg<str>) -> Self { self.0.set("ImpairedSince", value.into_expr()); self }
+    pub fn impaired_since(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImpairedSince", value.into_expr()), Phase) }
     /// `Result`: `Result`, required. Update: in place.
-    pub fn result(mut self, value: impl Arg<Result>) -> Check<Set, R1> { self.0.set("Result", value.into_expr()); Check(self.0, Phase) }
+    pub fn result(self, value: impl Arg<Result>) -> Check<Set, R1> { Check(put(self.0, "Result", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Check<R0, Set> { self.0.set("Type", value.into_expr()); Check(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Check<R0, Set> { Check(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Check { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectivityInfo` of `AWS::EVS::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-connectivityinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectivityInfo<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConnectivityInfo<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConnectivityInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectivityInfo<super::missing::PrivateRouteServerPeerings> { ConnectivityInfo(Bag::default(), Phase) }
+    pub fn new() -> ConnectivityInfo<Missing<super::required::PrivateRouteServerPeerings>> { ConnectivityInfo(Bag::default(), Phase) }
 }
 impl<R0> ConnectivityInfo<R0> {
     /// `PrivateRouteServerPeerings`: list of text, required. Update: replacement.
-    pub fn private_route_server_peerings(mut self, value: impl Arg<Arr<str>>) -> ConnectivityInfo<Set> { self.0.set("PrivateRouteServerPeerings", value.into_expr()); ConnectivityInfo(self.0, Phase) }
+    pub fn private_route_server_peerings(self, value: impl Arg<Arr<str>>) -> ConnectivityInfo<Set> { ConnectivityInfo(put(self.0, "PrivateRouteServerPeerings", value.into_expr()), Phase) }
 }
 impl Done for ConnectivityInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostInfoForCreate` of `AWS::EVS::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-hostinfoforcreate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HostInfoForCreate<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct HostInfoForCreate<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl HostInfoForCreate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HostInfoForCreate<super::missing::HostName, super::missing::InstanceType, super::missing::KeyName> { HostInfoForCreate(Bag::default(), Phase) }
+    pub fn new() -> HostInfoForCreate<Missing<super::required::HostName>, Missing<super::required::InstanceType>, Missing<super::required::KeyName>> { HostInfoForCreate(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> HostInfoForCreate<R0, R1, R2> {
     /// `DedicatedHostId`: text. Update: in place.
-    pub fn dedicated_host_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DedicatedHostId", value.into_expr()); self }
+    pub fn dedicated_host_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DedicatedHostId", value.into_expr()), Phase) }
     /// `HostName`: text, required. Update: in place.
-    pub fn host_name(mut self, value: impl Arg<str>) -> HostInfoForCreate<Set, R1, R2> { self.0.set("HostName", value.into_expr()); HostInfoForCreate(self.0, Phase) }
+    pub fn host_name(self, value: impl Arg<str>) -> HostInfoForCreate<Set, R1, R2> { HostInfoForCreate(put(self.0, "HostName", value.into_expr()), Phase) }
     /// `InstanceType`: `InstanceType`, required. Update: in place.
-    pub fn instance_type(mut self, value: impl Arg<InstanceType>) -> HostInfoForCreate<R0, Set, R2> { self.0.set("InstanceType", value.into_expr()); HostInfoForCreate(self.0, Phase) }
+    pub fn instance_type(self, value: impl Arg<InstanceType>) -> HostInfoForCreate<R0, Set, R2> { HostInfoForCreate(put(self.0, "InstanceType", value.into_expr()), Phase) }
     /// `KeyName`: text, required. Update: in place.
-    pub fn key_name(mut self, value: impl Arg<str>) -> HostInfoForCreate<R0, R1, Set> { self.0.set("KeyName", value.into_expr()); HostInfoForCreate(self.0, Phase) }
+    pub fn key_name(self, value: impl Arg<str>) -> HostInfoForCreate<R0, R1, Set> { HostInfoForCreate(put(self.0, "KeyName", value.into_expr()), Phase) }
     /// `PlacementGroupId`: text. Update: in place.
-    pub fn placement_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PlacementGroupId", value.into_expr()); self }
+    pub fn placement_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlacementGroupId", value.into_expr()), Phase) }
 }
 impl Done for HostInfoForCreate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InitialVlanInfo` of `AWS::EVS::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlaninfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InitialVlanInfo<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InitialVlanInfo<R0 = Set>(Bag, Phase<(R0,)>);
 impl InitialVlanInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InitialVlanInfo<super::missing::Cidr> { InitialVlanInfo(Bag::default(), Phase) }
+    pub fn new() -> InitialVlanInfo<Missing<super::required::Cidr>> { InitialVlanInfo(Bag::default(), Phase) }
 }
 impl<R0> InitialVlanInfo<R0> {
     /// `Cidr`: text, required. Update: in place.
-    pub fn cidr(mut self, value: impl Arg<str>) -> InitialVlanInfo<Set> { self.0.set("Cidr", value.into_expr()); InitialVlanInfo(self.0, Phase) }
+    pub fn cidr(self, value: impl Arg<str>) -> InitialVlanInfo<Set> { InitialVlanInfo(put(self.0, "Cidr", value.into_expr()), Phase) }
 }
 impl Done for InitialVlanInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InitialVlans` of `AWS::EVS::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-initialvlans.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InitialVlans<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set, R8 = Set, R9 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7, R8, R9,)>);
+#[must_use] pub struct InitialVlans<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set, R8 = Set, R9 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7, R8, R9,)>);
 impl InitialVlans {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InitialVlans<super::missing::EdgeVTep, super::missing::ExpansionVlan1, super::missing::ExpansionVlan2, super::missing::Hcx, super::missing::NsxUpLink, super::missing::VMotion, super::missing::VSan, super::missing::VTep, super::missing::VmManagement, super::missing::VmkManagement> { InitialVlans(Bag::default(), Phase) }
+    pub fn new() -> InitialVlans<Missing<super::required::EdgeVTep>, Missing<super::required::ExpansionVlan1>, Missing<super::required::ExpansionVlan2>, Missing<super::required::Hcx>, Missing<super::required::NsxUpLink>, Missing<super::required::VMotion>, Missing<super::required::VSan>, Missing<super::required::VTep>, Missing<super::required::VmManagement>, Missing<super::required::VmkManagement>> { InitialVlans(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9> InitialVlans<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9> {
     /// `EdgeVTep`: `InitialVlanInfo`, required. Update: in place.
-    pub fn edge_v_tep(mut self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<Set, R1, R2, R3, R4, R5, R6, R7, R8, R9> { self.0.set("EdgeVTep", value.into_expr()); InitialVlans(self.0, Phase) }
+    pub fn edge_v_tep(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<Set, R1, R2, R3, R4, R5, R6, R7, R8, R9> { InitialVlans(put(self.0, "EdgeVTep", value.into_expr()), Phase) }
     /// `ExpansionVlan1`: `InitialVlanInfo`, required. Update: in place.
-    pub fn expansion_vlan1(mut self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, Set, R2, R3, R4, R5, R6, R7, R8, R9> { self.0.set("ExpansionVlan1", value.into_expr()); InitialVlans(self.0, Phase) }
+    pub fn expansion_vlan1(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, Set, R2, R3, R4, R5, R6, R7, R8, R9> { InitialVlans(put(self.0, "ExpansionVlan1", value.into_expr()), Phase) }
     /// `ExpansionVlan2`: `InitialVlanInfo`, required. Update: in place.
-    pub fn expansion_vlan2(mut self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, Set, R3, R4, R5, R6, R7, R8, R9> { self.0.set("ExpansionVlan2", value.into_expr()); InitialVlans(self.0, Phase) }
+    pub fn expansion_vlan2(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, Set, R3, R4, R5, R6, R7, R8, R9> { InitialVlans(put(self.0, "ExpansionVlan2", value.into_expr()), Phase) }
     /// `Hcx`: `InitialVlanInfo`, required. Update: in place.
-    pub fn hcx(mut self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, Set, R4, R5, R6, R7, R8, R9> { self.0.set("Hcx", value.into_expr()); InitialVlans(self.0, Phase) }
+    pub fn hcx(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, Set, R4, R5, R6, R7, R8, R9> { InitialVlans(put(self.0, "Hcx", value.into_expr()), Phase) }
     /// `HcxNetworkAclId`: text. Update: in place.
-    pub fn hcx_network_acl_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HcxNetworkAclId", value.into_expr()); self }
+    pub fn hcx_network_acl_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HcxNetworkAclId", value.into_expr()), Phase) }
     /// `IsHcxPublic`: boolean. Update: in place.
-    pub fn is_hcx_public(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsHcxPublic", value.into_expr()); self }
+    pub fn is_hcx_public(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsHcxPublic", value.into_expr()), Phase) }
     /// `NsxUpLink`: `InitialVlanInfo`, required. Update: in place.
-    pub fn nsx_up_link(mut self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, Set, R5, R6, R7, R8, R9> { self.0.set("NsxUpLink", value.into_expr()); InitialVlans(self.0, Phase) }
+    pub fn nsx_up_link(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, Set, R5, R6, R7, R8, R9> { InitialVlans(put(self.0, "NsxUpLink", value.into_expr()), Phase) }
     /// `VMotion`: `InitialVlanInfo`, required. Update: in place.
-    pub fn v_motion(mut self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, Set, R6, R7, R8, R9> { self.0.set("VMotion", value.into_expr()); InitialVlans(self.0, Phase) }
+    pub fn v_motion(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, Set, R6, R7, R8, R9> { InitialVlans(put(self.0, "VMotion", value.into_expr()), Phase) }
     /// `VSan`: `InitialVlanInfo`, required. Update: in place.
-    pub fn v_san(mut self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, R5, Set, R7, R8, R9> { self.0.set("VSan", value.into_expr()); InitialVlans(self.0, Phase) }
+    pub fn v_san(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, R5, Set, R7, R8, R9> { InitialVlans(put(self.0, "VSan", value.into_expr()), Phase) }
     /// `VTep`: `InitialVlanInfo`, required. Update: in place.
-    pub fn v_tep(mut self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, R5, R6, Set, R8, R9> { self.0.set("VTep", value.into_expr()); InitialVlans(self.0, Phase) }
+    pub fn v_tep(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, R5, R6, Set, R8, R9> { InitialVlans(put(self.0, "VTep", value.into_expr()), Phase) }
     /// `VmManagement`: `InitialVlanInfo`, required. Update: in place.
-    pub fn vm_management(mut self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, R5, R6, R7, Set, R9> { self.0.set("VmManagement", value.into_expr()); InitialVlans(self.0, Phase) }
+    pub fn vm_management(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, R5, R6, R7, Set, R9> { InitialVlans(put(self.0, "VmManagement", value.into_expr()), Phase) }
     /// `VmkManagement`: `InitialVlanInfo`, required. Update: in place.
-    pub fn vmk_management(mut self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, R5, R6, R7, R8, Set> { self.0.set("VmkManagement", value.into_expr()); InitialVlans(self.0, Phase) }
+    pub fn vmk_management(self, value: impl Arg<InitialVlanInfo>) -> InitialVlans<R0, R1, R2, R3, R4, R5, R6, R7, R8, Set> { InitialVlans(put(self.0, "VmkManagement", value.into_expr()), Phase) }
 }
 impl Done for InitialVlans { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LicenseInfo` of `AWS::EVS::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-licenseinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LicenseInfo<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LicenseInfo<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LicenseInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LicenseInfo<super::missing::SolutionKey, super::missing::VsanKey> { LicenseInfo(Bag::default(), Phase) }
+    pub fn new() -> LicenseInfo<Missing<super::required::SolutionKey>, Missing<super::required::VsanKey>> { LicenseInfo(Bag::default(), Phase) }
 }
 impl<R0, R1> LicenseInfo<R0, R1> {
     /// `SolutionKey`: text, required. Update: replacement.
-    pub fn solution_key(mut self, value: impl Arg<str>) -> LicenseInfo<Set, R1> { self.0.set("SolutionKey", value.into_expr()); LicenseInfo(self.0, Phase) }
+    pub fn solution_key(self, value: impl Arg<str>) -> LicenseInfo<Set, R1> { LicenseInfo(put(self.0, "SolutionKey", value.into_expr()), Phase) }
     /// `VsanKey`: text, required. Update: replacement.
-    pub fn vsan_key(mut self, value: impl Arg<str>) -> LicenseInfo<R0, Set> { self.0.set("VsanKey", value.into_expr()); LicenseInfo(self.0, Phase) }
+    pub fn vsan_key(self, value: impl Arg<str>) -> LicenseInfo<R0, Set> { LicenseInfo(put(self.0, "VsanKey", value.into_expr()), Phase) }
 }
 impl Done for LicenseInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Secret` of `AWS::EVS::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-secret.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Secret(Bag);
+#[must_use] pub struct Secret(Bag);
 impl Secret {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecretArn`: text. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretArn", value.into_expr()); self }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for Secret { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceAccessSecurityGroups` of `AWS::EVS::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-serviceaccesssecuritygroups.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceAccessSecurityGroups(Bag);
+#[must_use] pub struct ServiceAccessSecurityGroups(Bag);
 impl ServiceAccessSecurityGroups {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroups`: list of text. Update: replacement.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroups", value.into_expr()); self }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr())) }
 }
 impl Done for ServiceAccessSecurityGroups { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VcfHostnames` of `AWS::EVS::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-evs-environment-vcfhostnames.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VcfHostnames<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set, R8 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7, R8,)>);
+#[must_use] pub struct VcfHostnames<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set, R8 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7, R8,)>);
 impl VcfHostnames {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VcfHostnames<super::missing::CloudBuilder, super::missing::Nsx, super::missing::NsxEdge1, super::missing::NsxEdge2, super::missing::NsxManager1, super::missing::NsxManager2, super::missing::NsxManager3, super::missing::SddcManager, super::missing::VCenter> { VcfHostnames(Bag::default(), Phase) }
+    pub fn new() -> VcfHostnames<Missing<super::required::CloudBuilder>, Missing<super::required::Nsx>, Missing<super::required::NsxEdge1>, Missing<super::required::NsxEdge2>, Missing<super::required::NsxManager1>, Missing<super::required::NsxManager2>, Missing<super::required::NsxManager3>, Missing<super::required::SddcManager>, Missing<super::required::VCenter>> { VcfHostnames(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8> VcfHostnames<R0, R1, R2, R3, R4, R5, R6, R7, R8> {
     /// `CloudBuilder`: text, required. Update: replacement.
-    pub fn cloud_builder(mut self, value: impl Arg<str>) -> VcfHostnames<Set, R1, R2, R3, R4, R5, R6, R7, R8> { self.0.set("CloudBuilder", value.into_expr()); VcfHostnames(self.0, Phase) }
+    pub fn cloud_builder(self, value: impl Arg<str>) -> VcfHostnames<Set, R1, R2, R3, R4, R5, R6, R7, R8> { VcfHostnames(put(self.0, "CloudBuilder", value.into_expr()), Phase) }
     /// `Nsx`: text, required. Update: replacement.
-    pub fn nsx(mut self, value: impl Arg<str>) -> VcfHostnames<R0, Set, R2, R3, R4, R5, R6, R7, R8> { self.0.set("Nsx", value.into_expr()); VcfHostnames(self.0, Phase) }
+    pub fn nsx(self, value: impl Arg<str>) -> VcfHostnames<R0, Set, R2, R3, R4, R5, R6, R7, R8> { VcfHostnames(put(self.0, "Nsx", value.into_expr()), Phase) }
     /// `NsxEdge1`: text, required. Update: replacement.
-    pub fn nsx_edge1(mut self, value: impl Arg<str>) -> VcfHostnames<R0, R1, Set, R3, R4, R5, R6, R7, R8> { self.0.set("NsxEdge1", value.into_expr()); VcfHostnames(self.0, Phase) }
+    pub fn nsx_edge1(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, Set, R3, R4, R5, R6, R7, R8> { VcfHostnames(put(self.0, "NsxEdge1", value.into_expr()), Phase) }
     /// `NsxEdge2`: text, required. Update: replacement.
-    pub fn nsx_edge2(mut self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, Set, R4, R5, R6, R7, R8> { self.0.set("NsxEdge2", value.into_expr()); VcfHostnames(self.0, Phase) }
+    pub fn nsx_edge2(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, Set, R4, R5, R6, R7, R8> { VcfHostnames(put(self.0, "NsxEdge2", value.into_expr()), Phase) }
     /// `NsxManager1`: text, required. Update: replacement.
-    pub fn nsx_manager1(mut self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, Set, R5, R6, R7, R8> { self.0.set("NsxManager1", value.into_expr()); VcfHostnames(self.0, Phase) }
+    pub fn nsx_manager1(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, Set, R5, R6, R7, R8> { VcfHostnames(put(self.0, "NsxManager1", value.into_expr()), Phase) }
     /// `NsxManager2`: text, required. Update: replacement.
-    pub fn nsx_manager2(mut self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, R4, Set, R6, R7, R8> { self.0.set("NsxManager2", value.into_expr()); VcfHostnames(self.0, Phase) }
+    pub fn nsx_manager2(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, R4, Set, R6, R7, R8> { VcfHostnames(put(self.0, "NsxManager2", value.into_expr()), Phase) }
     /// `NsxManager3`: text, required. Update: replacement.
-    pub fn nsx_manager3(mut self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, R4, R5, Set, R7, R8> { self.0.set("NsxManager3", value.into_expr()); VcfHostnames(self.0, Phase) }
+    pub fn nsx_manager3(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, R4, R5, Set, R7, R8> { VcfHostnames(put(self.0, "NsxManager3", value.into_expr()), Phase) }
     /// `SddcManager`: text, required. Update: replacement.
-    pub fn sddc_manager(mut self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, R4, R5, R6, Set, R8> { self.0.set("SddcManager", value.into_expr()); VcfHostnames(self.0, Phase) }
+    pub fn sddc_manager(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, R4, R5, R6, Set, R8> { VcfHostnames(put(self.0, "SddcManager", value.into_expr()), Phase) }
     /// `VCenter`: text, required. Update: replacement.
-    pub fn v_center(mut self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, R4, R5, R6, R7, Set> { self.0.set("VCenter", value.into_expr()); VcfHostnames(self.0, Phase) }
+    pub fn v_center(self, value: impl Arg<str>) -> VcfHostnames<R0, R1, R2, R3, R4, R5, R6, R7, Set> { VcfHostnames(put(self.0, "VCenter", value.into_expr()), Phase) }
 }
 impl Done for VcfHostnames { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `InstanceType` allows.
@@ -227,5 +227,5 @@ Type { HostCount = "HOST_COUNT", KeyCoverage = "KEY_COVERAGE", KeyReuse = "KEY_R
 values! { /// Texts that `VcfVersion` allows.
 VcfVersion { SelfDeployed = "SELF_DEPLOYED", Vcf5_2_1 = "VCF-5.2.1", Vcf5_2_2 = "VCF-5.2.2" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Cidr, CloudBuilder, EdgeVTep, ExpansionVlan1, ExpansionVlan2, Hcx, HostName, InstanceType, KeyName, Nsx, NsxEdge1, NsxEdge2, NsxManager1, NsxManager2, NsxManager3, NsxUpLink, PrivateRouteServerPeerings, Result, SddcManager, ServiceAccessSubnetId, SolutionKey, TermsAccepted, Type, VCenter, VMotion, VSan, VTep, VcfVersion, VmManagement, VmkManagement, VpcId, VsanKey } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Cidr, CloudBuilder, EdgeVTep, ExpansionVlan1, ExpansionVlan2, Hcx, HostName, InstanceType, KeyName, Nsx, NsxEdge1, NsxEdge2, NsxManager1, NsxManager2, NsxManager3, NsxUpLink, PrivateRouteServerPeerings, Result, SddcManager, ServiceAccessSubnetId, SolutionKey, TermsAccepted, Type, VCenter, VMotion, VSan, VTep, VcfVersion, VmManagement, VmkManagement, VpcId, VsanKey } }

@@ -10,14 +10,14 @@ impl CfnEnvironment {
     /// `AWS::FinSpace::Environment`
     pub const TYPE: &'static str = "AWS::FinSpace::Environment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnEnvironmentProps<R0>) -> Self where CfnEnvironmentProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EnvironmentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AwsAccountId`: text.
     pub fn attr_aws_account_id(&self) -> Val<str> { self.0.get_att("AwsAccountId") }
     /// The attribute `DedicatedServiceAccountId`: text.
     pub fn attr_dedicated_service_account_id(&self) -> Val<str> { self.0.get_att("DedicatedServiceAccountId") }
-    /// The attribute `EnvironmentArn`: text.
+    /// The attribute `EnvironmentArn`: `OtherArn`.
     pub fn attr_environment_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EnvironmentArn") }
     /// The attribute `EnvironmentId`: text.
     pub fn attr_environment_id(&self) -> Val<str> { self.0.get_att("EnvironmentId") }
@@ -30,78 +30,78 @@ impl CfnEnvironment {
 }
 impl Parent for CfnEnvironment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FinSpace::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-finspace-environment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEnvironmentProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnEnvironmentProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnEnvironmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEnvironmentProps<missing::Name> { CfnEnvironmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEnvironmentProps<Missing<required::Name>> { CfnEnvironmentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEnvironmentProps<R0> {
     /// `DataBundles`: list of text. Update: replacement. AWS advises against it.
-    pub fn data_bundles(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DataBundles", value.into_expr()); self }
+    pub fn data_bundles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DataBundles", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FederationMode`: `FederationMode`. Update: in place.
-    pub fn federation_mode(mut self, value: impl Arg<environment::FederationMode>) -> Self { self.0.set("FederationMode", value.into_expr()); self }
+    pub fn federation_mode(self, value: impl Arg<environment::FederationMode>) -> Self { Self(put(self.0, "FederationMode", value.into_expr()), Phase) }
     /// `FederationParameters`: `FederationParameters`. Update: replacement.
-    pub fn federation_parameters(mut self, value: impl Arg<environment::FederationParameters>) -> Self { self.0.set("FederationParameters", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn federation_parameters(self, value: impl Arg<environment::FederationParameters>) -> Self { Self(put(self.0, "FederationParameters", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnEnvironmentProps<Set> { self.0.set("Name", value.into_expr()); CfnEnvironmentProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProps<Set> { CfnEnvironmentProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SuperuserParameters`: `SuperuserParameters`. Update: replacement.
-    pub fn superuser_parameters(mut self, value: impl Arg<environment::SuperuserParameters>) -> Self { self.0.set("SuperuserParameters", value.into_expr()); self }
+    pub fn superuser_parameters(self, value: impl Arg<environment::SuperuserParameters>) -> Self { Self(put(self.0, "SuperuserParameters", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FinSpace::Environment`.
 pub mod environment {
 use crate::cfn::support::*;
 /// The property type `AttributeMapItems` of `AWS::FinSpace::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-attributemapitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AttributeMapItems(Bag);
+#[must_use] pub struct AttributeMapItems(Bag);
 impl AttributeMapItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: text. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for AttributeMapItems { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FederationParameters` of `AWS::FinSpace::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-federationparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FederationParameters(Bag);
+#[must_use] pub struct FederationParameters(Bag);
 impl FederationParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationCallBackURL`: text. Update: replacement.
-    pub fn application_call_back_url(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationCallBackURL", value.into_expr()); self }
+    pub fn application_call_back_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationCallBackURL", value.into_expr())) }
     /// `AttributeMap`: list of `AttributeMapItems`. Update: replacement.
-    pub fn attribute_map(mut self, value: impl Arg<Arr<AttributeMapItems>>) -> Self { self.0.set("AttributeMap", value.into_expr()); self }
+    pub fn attribute_map(self, value: impl Arg<Arr<AttributeMapItems>>) -> Self { Self(put(self.0, "AttributeMap", value.into_expr())) }
     /// `FederationProviderName`: text. Update: replacement.
-    pub fn federation_provider_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FederationProviderName", value.into_expr()); self }
+    pub fn federation_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FederationProviderName", value.into_expr())) }
     /// `FederationURN`: text. Update: replacement.
-    pub fn federation_urn(mut self, value: impl Arg<str>) -> Self { self.0.set("FederationURN", value.into_expr()); self }
+    pub fn federation_urn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FederationURN", value.into_expr())) }
     /// `SamlMetadataDocument`: text. Update: replacement.
-    pub fn saml_metadata_document(mut self, value: impl Arg<str>) -> Self { self.0.set("SamlMetadataDocument", value.into_expr()); self }
+    pub fn saml_metadata_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SamlMetadataDocument", value.into_expr())) }
     /// `SamlMetadataURL`: text. Update: replacement.
-    pub fn saml_metadata_url(mut self, value: impl Arg<str>) -> Self { self.0.set("SamlMetadataURL", value.into_expr()); self }
+    pub fn saml_metadata_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SamlMetadataURL", value.into_expr())) }
 }
 impl Done for FederationParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SuperuserParameters` of `AWS::FinSpace::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-finspace-environment-superuserparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SuperuserParameters(Bag);
+#[must_use] pub struct SuperuserParameters(Bag);
 impl SuperuserParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EmailAddress`: text. Update: replacement.
-    pub fn email_address(mut self, value: impl Arg<str>) -> Self { self.0.set("EmailAddress", value.into_expr()); self }
+    pub fn email_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EmailAddress", value.into_expr())) }
     /// `FirstName`: text. Update: replacement.
-    pub fn first_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FirstName", value.into_expr()); self }
+    pub fn first_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirstName", value.into_expr())) }
     /// `LastName`: text. Update: replacement.
-    pub fn last_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LastName", value.into_expr()); self }
+    pub fn last_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastName", value.into_expr())) }
 }
 impl Done for SuperuserParameters { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FederationMode` allows.
 FederationMode { Federated = "FEDERATED", Local = "LOCAL" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Name } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Name } }

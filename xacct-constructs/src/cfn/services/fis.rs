@@ -10,7 +10,7 @@ impl CfnExperimentTemplate {
     /// `AWS::FIS::ExperimentTemplate`
     pub const TYPE: &'static str = "AWS::FIS::ExperimentTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnExperimentTemplateProps<R0, R1, R2, R3>) -> Self where CfnExperimentTemplateProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnExperimentTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -18,210 +18,210 @@ impl CfnExperimentTemplate {
 }
 impl Parent for CfnExperimentTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fis-experimenttemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnExperimentTemplateProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnExperimentTemplateProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnExperimentTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnExperimentTemplateProps<missing::Description, missing::RoleArn, missing::StopConditions, missing::Targets> { CfnExperimentTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnExperimentTemplateProps<Missing<required::Description>, Missing<required::RoleArn>, Missing<required::StopConditions>, Missing<required::Targets>> { CfnExperimentTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnExperimentTemplateProps<R0, R1, R2, R3> {
     /// `Actions`: map of `ExperimentTemplateAction`. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Dict<experiment_template::ExperimentTemplateAction>>) -> Self { self.0.set("Actions", value.into_expr()); self }
+    pub fn actions(self, value: impl Arg<Dict<experiment_template::ExperimentTemplateAction>>) -> Self { Self(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnExperimentTemplateProps<Set, R1, R2, R3> { self.0.set("Description", value.into_expr()); CfnExperimentTemplateProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnExperimentTemplateProps<Set, R1, R2, R3> { CfnExperimentTemplateProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ExperimentOptions`: `ExperimentTemplateExperimentOptions`. Update: in place.
-    pub fn experiment_options(mut self, value: impl Arg<experiment_template::ExperimentTemplateExperimentOptions>) -> Self { self.0.set("ExperimentOptions", value.into_expr()); self }
+    pub fn experiment_options(self, value: impl Arg<experiment_template::ExperimentTemplateExperimentOptions>) -> Self { Self(put(self.0, "ExperimentOptions", value.into_expr()), Phase) }
     /// `ExperimentReportConfiguration`: `ExperimentTemplateExperimentReportConfiguration`. Update: in place.
-    pub fn experiment_report_configuration(mut self, value: impl Arg<experiment_template::ExperimentTemplateExperimentReportConfiguration>) -> Self { self.0.set("ExperimentReportConfiguration", value.into_expr()); self }
+    pub fn experiment_report_configuration(self, value: impl Arg<experiment_template::ExperimentTemplateExperimentReportConfiguration>) -> Self { Self(put(self.0, "ExperimentReportConfiguration", value.into_expr()), Phase) }
     /// `LogConfiguration`: `ExperimentTemplateLogConfiguration`. Update: in place.
-    pub fn log_configuration(mut self, value: impl Arg<experiment_template::ExperimentTemplateLogConfiguration>) -> Self { self.0.set("LogConfiguration", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnExperimentTemplateProps<R0, Set, R2, R3> { self.0.set("RoleArn", value.into_expr()); CfnExperimentTemplateProps(self.0, Phase) }
+    pub fn log_configuration(self, value: impl Arg<experiment_template::ExperimentTemplateLogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnExperimentTemplateProps<R0, Set, R2, R3> { CfnExperimentTemplateProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `StopConditions`: list of `ExperimentTemplateStopCondition`, required. Update: in place.
-    pub fn stop_conditions(mut self, value: impl Arg<Arr<experiment_template::ExperimentTemplateStopCondition>>) -> CfnExperimentTemplateProps<R0, R1, Set, R3> { self.0.set("StopConditions", value.into_expr()); CfnExperimentTemplateProps(self.0, Phase) }
+    pub fn stop_conditions(self, value: impl Arg<Arr<experiment_template::ExperimentTemplateStopCondition>>) -> CfnExperimentTemplateProps<R0, R1, Set, R3> { CfnExperimentTemplateProps(put(self.0, "StopConditions", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Targets`: map of `ExperimentTemplateTarget`, required. Update: in place.
-    pub fn targets(mut self, value: impl Arg<Dict<experiment_template::ExperimentTemplateTarget>>) -> CfnExperimentTemplateProps<R0, R1, R2, Set> { self.0.set("Targets", value.into_expr()); CfnExperimentTemplateProps(self.0, Phase) }
+    pub fn targets(self, value: impl Arg<Dict<experiment_template::ExperimentTemplateTarget>>) -> CfnExperimentTemplateProps<R0, R1, R2, Set> { CfnExperimentTemplateProps(put(self.0, "Targets", value.into_expr()), Phase) }
 }
 impl Done for CfnExperimentTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FIS::ExperimentTemplate`.
 pub mod experiment_template {
 use crate::cfn::support::*;
 /// The property type `CloudWatchDashboard` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-cloudwatchdashboard.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchDashboard<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudWatchDashboard<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudWatchDashboard {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchDashboard<super::missing::DashboardIdentifier> { CloudWatchDashboard(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchDashboard<Missing<super::required::DashboardIdentifier>> { CloudWatchDashboard(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchDashboard<R0> {
     /// `DashboardIdentifier`: text, required. Update: in place.
-    pub fn dashboard_identifier(mut self, value: impl Arg<str>) -> CloudWatchDashboard<Set> { self.0.set("DashboardIdentifier", value.into_expr()); CloudWatchDashboard(self.0, Phase) }
+    pub fn dashboard_identifier(self, value: impl Arg<str>) -> CloudWatchDashboard<Set> { CloudWatchDashboard(put(self.0, "DashboardIdentifier", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchDashboard { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogsConfiguration` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-cloudwatchlogsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudWatchLogsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudWatchLogsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchLogsConfiguration<super::missing::LogGroupArn> { CloudWatchLogsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchLogsConfiguration<Missing<super::required::LogGroupArn>> { CloudWatchLogsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLogsConfiguration<R0> {
-    /// `LogGroupArn`: text, required. Update: in place.
-    pub fn log_group_arn(mut self, value: impl Arg<kind::LogsLogGroupArn>) -> CloudWatchLogsConfiguration<Set> { self.0.set("LogGroupArn", value.into_expr()); CloudWatchLogsConfiguration(self.0, Phase) }
+    /// `LogGroupArn`: `LogsLogGroupArn`, required. Update: in place.
+    pub fn log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> CloudWatchLogsConfiguration<Set> { CloudWatchLogsConfiguration(put(self.0, "LogGroupArn", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSources` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-datasources.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataSources(Bag);
+#[must_use] pub struct DataSources(Bag);
 impl DataSources {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchDashboards`: list of `CloudWatchDashboard`. Update: in place.
-    pub fn cloud_watch_dashboards(mut self, value: impl Arg<Arr<CloudWatchDashboard>>) -> Self { self.0.set("CloudWatchDashboards", value.into_expr()); self }
+    pub fn cloud_watch_dashboards(self, value: impl Arg<Arr<CloudWatchDashboard>>) -> Self { Self(put(self.0, "CloudWatchDashboards", value.into_expr())) }
 }
 impl Done for DataSources { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExperimentReportS3Configuration` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimentreports3configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExperimentReportS3Configuration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ExperimentReportS3Configuration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ExperimentReportS3Configuration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExperimentReportS3Configuration<super::missing::BucketName> { ExperimentReportS3Configuration(Bag::default(), Phase) }
+    pub fn new() -> ExperimentReportS3Configuration<Missing<super::required::BucketName>> { ExperimentReportS3Configuration(Bag::default(), Phase) }
 }
 impl<R0> ExperimentReportS3Configuration<R0> {
-    /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> ExperimentReportS3Configuration<Set> { self.0.set("BucketName", value.into_expr()); ExperimentReportS3Configuration(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> ExperimentReportS3Configuration<Set> { ExperimentReportS3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for ExperimentReportS3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExperimentTemplateAction` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplateaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExperimentTemplateAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ExperimentTemplateAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl ExperimentTemplateAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExperimentTemplateAction<super::missing::ActionId> { ExperimentTemplateAction(Bag::default(), Phase) }
+    pub fn new() -> ExperimentTemplateAction<Missing<super::required::ActionId>> { ExperimentTemplateAction(Bag::default(), Phase) }
 }
 impl<R0> ExperimentTemplateAction<R0> {
     /// `ActionId`: text, required. Update: in place.
-    pub fn action_id(mut self, value: impl Arg<str>) -> ExperimentTemplateAction<Set> { self.0.set("ActionId", value.into_expr()); ExperimentTemplateAction(self.0, Phase) }
+    pub fn action_id(self, value: impl Arg<str>) -> ExperimentTemplateAction<Set> { ExperimentTemplateAction(put(self.0, "ActionId", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Parameters`: map of text. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `StartAfter`: list of text. Update: in place.
-    pub fn start_after(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StartAfter", value.into_expr()); self }
+    pub fn start_after(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StartAfter", value.into_expr()), Phase) }
     /// `Targets`: map of text. Update: in place.
-    pub fn targets(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Targets", value.into_expr()); self }
+    pub fn targets(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Targets", value.into_expr()), Phase) }
 }
 impl Done for ExperimentTemplateAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExperimentTemplateExperimentOptions` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplateexperimentoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExperimentTemplateExperimentOptions(Bag);
+#[must_use] pub struct ExperimentTemplateExperimentOptions(Bag);
 impl ExperimentTemplateExperimentOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountTargeting`: `AccountTargeting`. Update: replacement.
-    pub fn account_targeting(mut self, value: impl Arg<AccountTargeting>) -> Self { self.0.set("AccountTargeting", value.into_expr()); self }
+    pub fn account_targeting(self, value: impl Arg<AccountTargeting>) -> Self { Self(put(self.0, "AccountTargeting", value.into_expr())) }
     /// `EmptyTargetResolutionMode`: `EmptyTargetResolutionMode`. Update: in place.
-    pub fn empty_target_resolution_mode(mut self, value: impl Arg<EmptyTargetResolutionMode>) -> Self { self.0.set("EmptyTargetResolutionMode", value.into_expr()); self }
+    pub fn empty_target_resolution_mode(self, value: impl Arg<EmptyTargetResolutionMode>) -> Self { Self(put(self.0, "EmptyTargetResolutionMode", value.into_expr())) }
 }
 impl Done for ExperimentTemplateExperimentOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExperimentTemplateExperimentReportConfiguration` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplateexperimentreportconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExperimentTemplateExperimentReportConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ExperimentTemplateExperimentReportConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ExperimentTemplateExperimentReportConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExperimentTemplateExperimentReportConfiguration<super::missing::Outputs> { ExperimentTemplateExperimentReportConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ExperimentTemplateExperimentReportConfiguration<Missing<super::required::Outputs>> { ExperimentTemplateExperimentReportConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ExperimentTemplateExperimentReportConfiguration<R0> {
     /// `DataSources`: `DataSources`. Update: in place.
-    pub fn data_sources(mut self, value: impl Arg<DataSources>) -> Self { self.0.set("DataSources", value.into_expr()); self }
+    pub fn data_sources(self, value: impl Arg<DataSources>) -> Self { Self(put(self.0, "DataSources", value.into_expr()), Phase) }
     /// `Outputs`: `Outputs`, required. Update: in place.
-    pub fn outputs(mut self, value: impl Arg<Outputs>) -> ExperimentTemplateExperimentReportConfiguration<Set> { self.0.set("Outputs", value.into_expr()); ExperimentTemplateExperimentReportConfiguration(self.0, Phase) }
+    pub fn outputs(self, value: impl Arg<Outputs>) -> ExperimentTemplateExperimentReportConfiguration<Set> { ExperimentTemplateExperimentReportConfiguration(put(self.0, "Outputs", value.into_expr()), Phase) }
     /// `PostExperimentDuration`: text. Update: in place.
-    pub fn post_experiment_duration(mut self, value: impl Arg<str>) -> Self { self.0.set("PostExperimentDuration", value.into_expr()); self }
+    pub fn post_experiment_duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostExperimentDuration", value.into_expr()), Phase) }
     /// `PreExperimentDuration`: text. Update: in place.
-    pub fn pre_experiment_duration(mut self, value: impl Arg<str>) -> Self { self.0.set("PreExperimentDuration", value.into_expr()); self }
+    pub fn pre_experiment_duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreExperimentDuration", value.into_expr()), Phase) }
 }
 impl Done for ExperimentTemplateExperimentReportConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExperimentTemplateLogConfiguration` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplatelogconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExperimentTemplateLogConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ExperimentTemplateLogConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ExperimentTemplateLogConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExperimentTemplateLogConfiguration<super::missing::LogSchemaVersion> { ExperimentTemplateLogConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ExperimentTemplateLogConfiguration<Missing<super::required::LogSchemaVersion>> { ExperimentTemplateLogConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ExperimentTemplateLogConfiguration<R0> {
     /// `CloudWatchLogsConfiguration`: `CloudWatchLogsConfiguration`. Update: in place.
-    pub fn cloud_watch_logs_configuration(mut self, value: impl Arg<CloudWatchLogsConfiguration>) -> Self { self.0.set("CloudWatchLogsConfiguration", value.into_expr()); self }
+    pub fn cloud_watch_logs_configuration(self, value: impl Arg<CloudWatchLogsConfiguration>) -> Self { Self(put(self.0, "CloudWatchLogsConfiguration", value.into_expr()), Phase) }
     /// `LogSchemaVersion`: integer, required. Update: in place.
-    pub fn log_schema_version(mut self, value: impl Arg<i64>) -> ExperimentTemplateLogConfiguration<Set> { self.0.set("LogSchemaVersion", value.into_expr()); ExperimentTemplateLogConfiguration(self.0, Phase) }
+    pub fn log_schema_version(self, value: impl Arg<i64>) -> ExperimentTemplateLogConfiguration<Set> { ExperimentTemplateLogConfiguration(put(self.0, "LogSchemaVersion", value.into_expr()), Phase) }
     /// `S3Configuration`: `S3Configuration`. Update: in place.
-    pub fn s3_configuration(mut self, value: impl Arg<S3Configuration>) -> Self { self.0.set("S3Configuration", value.into_expr()); self }
+    pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3Configuration", value.into_expr()), Phase) }
 }
 impl Done for ExperimentTemplateLogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExperimentTemplateStopCondition` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplatestopcondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExperimentTemplateStopCondition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ExperimentTemplateStopCondition<R0 = Set>(Bag, Phase<(R0,)>);
 impl ExperimentTemplateStopCondition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExperimentTemplateStopCondition<super::missing::Source> { ExperimentTemplateStopCondition(Bag::default(), Phase) }
+    pub fn new() -> ExperimentTemplateStopCondition<Missing<super::required::Source>> { ExperimentTemplateStopCondition(Bag::default(), Phase) }
 }
 impl<R0> ExperimentTemplateStopCondition<R0> {
     /// `Source`: text, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> ExperimentTemplateStopCondition<Set> { self.0.set("Source", value.into_expr()); ExperimentTemplateStopCondition(self.0, Phase) }
-    /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<kind::CloudWatchCompositeAlarmArn>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<str>) -> ExperimentTemplateStopCondition<Set> { ExperimentTemplateStopCondition(put(self.0, "Source", value.into_expr()), Phase) }
+    /// `Value`: `CloudWatchCompositeAlarmArn`. Update: in place.
+    pub fn value(self, value: impl Arg<kind::CloudWatchCompositeAlarmArn>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ExperimentTemplateStopCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExperimentTemplateTarget` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplatetarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExperimentTemplateTarget<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ExperimentTemplateTarget<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ExperimentTemplateTarget {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExperimentTemplateTarget<super::missing::ResourceType, super::missing::SelectionMode> { ExperimentTemplateTarget(Bag::default(), Phase) }
+    pub fn new() -> ExperimentTemplateTarget<Missing<super::required::ResourceType>, Missing<super::required::SelectionMode>> { ExperimentTemplateTarget(Bag::default(), Phase) }
 }
 impl<R0, R1> ExperimentTemplateTarget<R0, R1> {
     /// `Filters`: list of `ExperimentTemplateTargetFilter`. Update: in place.
-    pub fn filters(mut self, value: impl Arg<Arr<ExperimentTemplateTargetFilter>>) -> Self { self.0.set("Filters", value.into_expr()); self }
+    pub fn filters(self, value: impl Arg<Arr<ExperimentTemplateTargetFilter>>) -> Self { Self(put(self.0, "Filters", value.into_expr()), Phase) }
     /// `Parameters`: map of text. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `ResourceArns`: list of text. Update: in place.
-    pub fn resource_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourceArns", value.into_expr()); self }
+    pub fn resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceArns", value.into_expr()), Phase) }
     /// `ResourceTags`: map of text. Update: in place.
-    pub fn resource_tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ResourceTags", value.into_expr()); self }
+    pub fn resource_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
     /// `ResourceType`: text, required. Update: in place.
-    pub fn resource_type(mut self, value: impl Arg<str>) -> ExperimentTemplateTarget<Set, R1> { self.0.set("ResourceType", value.into_expr()); ExperimentTemplateTarget(self.0, Phase) }
+    pub fn resource_type(self, value: impl Arg<str>) -> ExperimentTemplateTarget<Set, R1> { ExperimentTemplateTarget(put(self.0, "ResourceType", value.into_expr()), Phase) }
     /// `SelectionMode`: text, required. Update: in place.
-    pub fn selection_mode(mut self, value: impl Arg<str>) -> ExperimentTemplateTarget<R0, Set> { self.0.set("SelectionMode", value.into_expr()); ExperimentTemplateTarget(self.0, Phase) }
+    pub fn selection_mode(self, value: impl Arg<str>) -> ExperimentTemplateTarget<R0, Set> { ExperimentTemplateTarget(put(self.0, "SelectionMode", value.into_expr()), Phase) }
 }
 impl Done for ExperimentTemplateTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExperimentTemplateTargetFilter` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-experimenttemplatetargetfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExperimentTemplateTargetFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ExperimentTemplateTargetFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ExperimentTemplateTargetFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExperimentTemplateTargetFilter<super::missing::Path, super::missing::Values> { ExperimentTemplateTargetFilter(Bag::default(), Phase) }
+    pub fn new() -> ExperimentTemplateTargetFilter<Missing<super::required::Path>, Missing<super::required::Values>> { ExperimentTemplateTargetFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> ExperimentTemplateTargetFilter<R0, R1> {
     /// `Path`: text, required. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> ExperimentTemplateTargetFilter<Set, R1> { self.0.set("Path", value.into_expr()); ExperimentTemplateTargetFilter(self.0, Phase) }
+    pub fn path(self, value: impl Arg<str>) -> ExperimentTemplateTargetFilter<Set, R1> { ExperimentTemplateTargetFilter(put(self.0, "Path", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> ExperimentTemplateTargetFilter<R0, Set> { self.0.set("Values", value.into_expr()); ExperimentTemplateTargetFilter(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> ExperimentTemplateTargetFilter<R0, Set> { ExperimentTemplateTargetFilter(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for ExperimentTemplateTargetFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Outputs` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-outputs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Outputs<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Outputs<R0 = Set>(Bag, Phase<(R0,)>);
 impl Outputs {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Outputs<super::missing::ExperimentReportS3Configuration> { Outputs(Bag::default(), Phase) }
+    pub fn new() -> Outputs<Missing<super::required::ExperimentReportS3Configuration>> { Outputs(Bag::default(), Phase) }
 }
 impl<R0> Outputs<R0> {
     /// `ExperimentReportS3Configuration`: `ExperimentReportS3Configuration`, required. Update: in place.
-    pub fn experiment_report_s3_configuration(mut self, value: impl Arg<ExperimentReportS3Configuration>) -> Outputs<Set> { self.0.set("ExperimentReportS3Configuration", value.into_expr()); Outputs(self.0, Phase) }
+    pub fn experiment_report_s3_configuration(self, value: impl Arg<ExperimentReportS3Configuration>) -> Outputs<Set> { Outputs(put(self.0, "ExperimentReportS3Configuration", value.into_expr()), Phase) }
 }
 impl Done for Outputs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Configuration` of `AWS::FIS::ExperimentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fis-experimenttemplate-s3configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Configuration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3Configuration<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3Configuration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Configuration<super::missing::BucketName> { S3Configuration(Bag::default(), Phase) }
+    pub fn new() -> S3Configuration<Missing<super::required::BucketName>> { S3Configuration(Bag::default(), Phase) }
 }
 impl<R0> S3Configuration<R0> {
-    /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set> { self.0.set("BucketName", value.into_expr()); S3Configuration(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set> { S3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccountTargeting` allows.
@@ -235,27 +235,27 @@ impl CfnTargetAccountConfiguration {
     /// `AWS::FIS::TargetAccountConfiguration`
     pub const TYPE: &'static str = "AWS::FIS::TargetAccountConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnTargetAccountConfigurationProps<R0, R1, R2>) -> Self where CfnTargetAccountConfigurationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTargetAccountConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnTargetAccountConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FIS::TargetAccountConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fis-targetaccountconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTargetAccountConfigurationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnTargetAccountConfigurationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnTargetAccountConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTargetAccountConfigurationProps<missing::AccountId, missing::ExperimentTemplateId, missing::RoleArn> { CfnTargetAccountConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTargetAccountConfigurationProps<Missing<required::AccountId>, Missing<required::ExperimentTemplateId>, Missing<required::RoleArn>> { CfnTargetAccountConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnTargetAccountConfigurationProps<R0, R1, R2> {
     /// `AccountId`: text, required. Update: replacement.
-    pub fn account_id(mut self, value: impl Arg<str>) -> CfnTargetAccountConfigurationProps<Set, R1, R2> { self.0.set("AccountId", value.into_expr()); CfnTargetAccountConfigurationProps(self.0, Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> CfnTargetAccountConfigurationProps<Set, R1, R2> { CfnTargetAccountConfigurationProps(put(self.0, "AccountId", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ExperimentTemplateId`: text, required. Update: replacement.
-    pub fn experiment_template_id(mut self, value: impl Arg<str>) -> CfnTargetAccountConfigurationProps<R0, Set, R2> { self.0.set("ExperimentTemplateId", value.into_expr()); CfnTargetAccountConfigurationProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnTargetAccountConfigurationProps<R0, R1, Set> { self.0.set("RoleArn", value.into_expr()); CfnTargetAccountConfigurationProps(self.0, Phase) }
+    pub fn experiment_template_id(self, value: impl Arg<str>) -> CfnTargetAccountConfigurationProps<R0, Set, R2> { CfnTargetAccountConfigurationProps(put(self.0, "ExperimentTemplateId", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnTargetAccountConfigurationProps<R0, R1, Set> { CfnTargetAccountConfigurationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CfnTargetAccountConfigurationProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccountId, ActionId, BucketName, DashboardIdentifier, Description, ExperimentReportS3Configuration, ExperimentTemplateId, LogGroupArn, LogSchemaVersion, Outputs, Path, ResourceType, RoleArn, SelectionMode, Source, StopConditions, Targets, Values } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccountId, ActionId, BucketName, DashboardIdentifier, Description, ExperimentReportS3Configuration, ExperimentTemplateId, LogGroupArn, LogSchemaVersion, Outputs, Path, ResourceType, RoleArn, SelectionMode, Source, StopConditions, Targets, Values } }

@@ -10,10 +10,10 @@ impl CfnApplicationsList {
     /// `AWS::FMS::ApplicationsList`
     pub const TYPE: &'static str = "AWS::FMS::ApplicationsList";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnApplicationsListProps<R0, R1>) -> Self where CfnApplicationsListProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationsListProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreateTime`: text.
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
@@ -24,36 +24,36 @@ impl CfnApplicationsList {
 }
 impl Parent for CfnApplicationsList { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FMS::ApplicationsList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-applicationslist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationsListProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnApplicationsListProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnApplicationsListProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationsListProps<missing::AppsList, missing::ListName> { CfnApplicationsListProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationsListProps<Missing<required::AppsList>, Missing<required::ListName>> { CfnApplicationsListProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationsListProps<R0, R1> {
     /// `AppsList`: list of `App`, required. Update: in place.
-    pub fn apps_list(mut self, value: impl Arg<Arr<applications_list::App>>) -> CfnApplicationsListProps<Set, R1> { self.0.set("AppsList", value.into_expr()); CfnApplicationsListProps(self.0, Phase) }
+    pub fn apps_list(self, value: impl Arg<Arr<applications_list::App>>) -> CfnApplicationsListProps<Set, R1> { CfnApplicationsListProps(put(self.0, "AppsList", value.into_expr()), Phase) }
     /// `ListName`: text, required. Update: in place.
-    pub fn list_name(mut self, value: impl Arg<str>) -> CfnApplicationsListProps<R0, Set> { self.0.set("ListName", value.into_expr()); CfnApplicationsListProps(self.0, Phase) }
+    pub fn list_name(self, value: impl Arg<str>) -> CfnApplicationsListProps<R0, Set> { CfnApplicationsListProps(put(self.0, "ListName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationsListProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FMS::ApplicationsList`.
 pub mod applications_list {
 use crate::cfn::support::*;
 /// The property type `App` of `AWS::FMS::ApplicationsList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-applicationslist-app.html)
-#[derive(Clone, Debug)] #[must_use] pub struct App<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct App<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl App {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> App<super::missing::AppName, super::missing::Port, super::missing::Protocol> { App(Bag::default(), Phase) }
+    pub fn new() -> App<Missing<super::required::AppName>, Missing<super::required::Port>, Missing<super::required::Protocol>> { App(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> App<R0, R1, R2> {
     /// `AppName`: text, required. Update: in place.
-    pub fn app_name(mut self, value: impl Arg<str>) -> App<Set, R1, R2> { self.0.set("AppName", value.into_expr()); App(self.0, Phase) }
+    pub fn app_name(self, value: impl Arg<str>) -> App<Set, R1, R2> { App(put(self.0, "AppName", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> App<R0, Set, R2> { self.0.set("Port", value.into_expr()); App(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> App<R0, Set, R2> { App(put(self.0, "Port", value.into_expr()), Phase) }
     /// `Protocol`: text, required. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<str>) -> App<R0, R1, Set> { self.0.set("Protocol", value.into_expr()); App(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> App<R0, R1, Set> { App(put(self.0, "Protocol", value.into_expr()), Phase) }
 }
 impl Done for App { fn into_props(self) -> Bag { self.0 } }
 }
@@ -63,22 +63,22 @@ impl CfnNotificationChannel {
     /// `AWS::FMS::NotificationChannel`
     pub const TYPE: &'static str = "AWS::FMS::NotificationChannel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnNotificationChannelProps<R0, R1>) -> Self where CfnNotificationChannelProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNotificationChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SnsTopicArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
 }
 impl Parent for CfnNotificationChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FMS::NotificationChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-notificationchannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnNotificationChannelProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnNotificationChannelProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnNotificationChannelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnNotificationChannelProps<missing::SnsRoleName, missing::SnsTopicArn> { CfnNotificationChannelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnNotificationChannelProps<Missing<required::SnsRoleName>, Missing<required::SnsTopicArn>> { CfnNotificationChannelProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnNotificationChannelProps<R0, R1> {
     /// `SnsRoleName`: text, required. Update: in place.
-    pub fn sns_role_name(mut self, value: impl Arg<str>) -> CfnNotificationChannelProps<Set, R1> { self.0.set("SnsRoleName", value.into_expr()); CfnNotificationChannelProps(self.0, Phase) }
+    pub fn sns_role_name(self, value: impl Arg<str>) -> CfnNotificationChannelProps<Set, R1> { CfnNotificationChannelProps(put(self.0, "SnsRoleName", value.into_expr()), Phase) }
     /// `SnsTopicArn`: text, required. Update: replacement.
-    pub fn sns_topic_arn(mut self, value: impl Arg<str>) -> CfnNotificationChannelProps<R0, Set> { self.0.set("SnsTopicArn", value.into_expr()); CfnNotificationChannelProps(self.0, Phase) }
+    pub fn sns_topic_arn(self, value: impl Arg<str>) -> CfnNotificationChannelProps<R0, Set> { CfnNotificationChannelProps(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
 }
 impl Done for CfnNotificationChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html)
@@ -87,219 +87,219 @@ impl CfnPolicy {
     /// `AWS::FMS::Policy`
     pub const TYPE: &'static str = "AWS::FMS::Policy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnPolicyProps<R0, R1, R2, R3>) -> Self where CfnPolicyProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-policy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPolicyProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnPolicyProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPolicyProps<missing::ExcludeResourceTags, missing::PolicyName, missing::RemediationEnabled, missing::SecurityServicePolicyData> { CfnPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPolicyProps<Missing<required::ExcludeResourceTags>, Missing<required::PolicyName>, Missing<required::RemediationEnabled>, Missing<required::SecurityServicePolicyData>> { CfnPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPolicyProps<R0, R1, R2, R3> {
     /// `DeleteAllPolicyResources`: boolean. Update: in place.
-    pub fn delete_all_policy_resources(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeleteAllPolicyResources", value.into_expr()); self }
+    pub fn delete_all_policy_resources(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteAllPolicyResources", value.into_expr()), Phase) }
     /// `ExcludeMap`: `IEMap`. Update: in place.
-    pub fn exclude_map(mut self, value: impl Arg<policy::IEMap>) -> Self { self.0.set("ExcludeMap", value.into_expr()); self }
+    pub fn exclude_map(self, value: impl Arg<policy::IEMap>) -> Self { Self(put(self.0, "ExcludeMap", value.into_expr()), Phase) }
     /// `ExcludeResourceTags`: boolean, required. Update: in place.
-    pub fn exclude_resource_tags(mut self, value: impl Arg<bool>) -> CfnPolicyProps<Set, R1, R2, R3> { self.0.set("ExcludeResourceTags", value.into_expr()); CfnPolicyProps(self.0, Phase) }
+    pub fn exclude_resource_tags(self, value: impl Arg<bool>) -> CfnPolicyProps<Set, R1, R2, R3> { CfnPolicyProps(put(self.0, "ExcludeResourceTags", value.into_expr()), Phase) }
     /// `IncludeMap`: `IEMap`. Update: in place.
-    pub fn include_map(mut self, value: impl Arg<policy::IEMap>) -> Self { self.0.set("IncludeMap", value.into_expr()); self }
+    pub fn include_map(self, value: impl Arg<policy::IEMap>) -> Self { Self(put(self.0, "IncludeMap", value.into_expr()), Phase) }
     /// `PolicyDescription`: text. Update: in place.
-    pub fn policy_description(mut self, value: impl Arg<str>) -> Self { self.0.set("PolicyDescription", value.into_expr()); self }
+    pub fn policy_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyDescription", value.into_expr()), Phase) }
     /// `PolicyName`: text, required. Update: in place.
-    pub fn policy_name(mut self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set, R2, R3> { self.0.set("PolicyName", value.into_expr()); CfnPolicyProps(self.0, Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set, R2, R3> { CfnPolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
     /// `RemediationEnabled`: boolean, required. Update: in place.
-    pub fn remediation_enabled(mut self, value: impl Arg<bool>) -> CfnPolicyProps<R0, R1, Set, R3> { self.0.set("RemediationEnabled", value.into_expr()); CfnPolicyProps(self.0, Phase) }
+    pub fn remediation_enabled(self, value: impl Arg<bool>) -> CfnPolicyProps<R0, R1, Set, R3> { CfnPolicyProps(put(self.0, "RemediationEnabled", value.into_expr()), Phase) }
     /// `ResourceSetIds`: list of text. Update: in place.
-    pub fn resource_set_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourceSetIds", value.into_expr()); self }
+    pub fn resource_set_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceSetIds", value.into_expr()), Phase) }
     /// `ResourceTagLogicalOperator`: `ResourceTagLogicalOperator`. Update: in place.
-    pub fn resource_tag_logical_operator(mut self, value: impl Arg<policy::ResourceTagLogicalOperator>) -> Self { self.0.set("ResourceTagLogicalOperator", value.into_expr()); self }
+    pub fn resource_tag_logical_operator(self, value: impl Arg<policy::ResourceTagLogicalOperator>) -> Self { Self(put(self.0, "ResourceTagLogicalOperator", value.into_expr()), Phase) }
     /// `ResourceTags`: list of `ResourceTag`. Update: in place.
-    pub fn resource_tags(mut self, value: impl Arg<Arr<policy::ResourceTag>>) -> Self { self.0.set("ResourceTags", value.into_expr()); self }
+    pub fn resource_tags(self, value: impl Arg<Arr<policy::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
     /// `ResourceType`: text. Update: in place.
-    pub fn resource_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceType", value.into_expr()); self }
+    pub fn resource_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceType", value.into_expr()), Phase) }
     /// `ResourceTypeList`: list of text. Update: in place.
-    pub fn resource_type_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourceTypeList", value.into_expr()); self }
+    pub fn resource_type_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypeList", value.into_expr()), Phase) }
     /// `ResourcesCleanUp`: boolean. Update: in place.
-    pub fn resources_clean_up(mut self, value: impl Arg<bool>) -> Self { self.0.set("ResourcesCleanUp", value.into_expr()); self }
+    pub fn resources_clean_up(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ResourcesCleanUp", value.into_expr()), Phase) }
     /// `SecurityServicePolicyData`: `SecurityServicePolicyData`, required. Update: in place.
-    pub fn security_service_policy_data(mut self, value: impl Arg<policy::SecurityServicePolicyData>) -> CfnPolicyProps<R0, R1, R2, Set> { self.0.set("SecurityServicePolicyData", value.into_expr()); CfnPolicyProps(self.0, Phase) }
+    pub fn security_service_policy_data(self, value: impl Arg<policy::SecurityServicePolicyData>) -> CfnPolicyProps<R0, R1, R2, Set> { CfnPolicyProps(put(self.0, "SecurityServicePolicyData", value.into_expr()), Phase) }
     /// `Tags`: list of `PolicyTag`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<policy::PolicyTag>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<policy::PolicyTag>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FMS::Policy`.
 pub mod policy {
 use crate::cfn::support::*;
 /// The property type `IEMap` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-iemap.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IEMap(Bag);
+#[must_use] pub struct IEMap(Bag);
 impl IEMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ACCOUNT`: list of text. Update: in place.
-    pub fn account(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ACCOUNT", value.into_expr()); self }
+    pub fn account(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ACCOUNT", value.into_expr())) }
     /// `ORGUNIT`: list of text. Update: in place.
-    pub fn orgunit(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ORGUNIT", value.into_expr()); self }
+    pub fn orgunit(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ORGUNIT", value.into_expr())) }
 }
 impl Done for IEMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcmpTypeCode` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-icmptypecode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcmpTypeCode<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IcmpTypeCode<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IcmpTypeCode {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IcmpTypeCode<super::missing::Code, super::missing::Type> { IcmpTypeCode(Bag::default(), Phase) }
+    pub fn new() -> IcmpTypeCode<Missing<super::required::Code>, Missing<super::required::Type>> { IcmpTypeCode(Bag::default(), Phase) }
 }
 impl<R0, R1> IcmpTypeCode<R0, R1> {
     /// `Code`: integer, required. Update: in place.
-    pub fn code(mut self, value: impl Arg<i64>) -> IcmpTypeCode<Set, R1> { self.0.set("Code", value.into_expr()); IcmpTypeCode(self.0, Phase) }
+    pub fn code(self, value: impl Arg<i64>) -> IcmpTypeCode<Set, R1> { IcmpTypeCode(put(self.0, "Code", value.into_expr()), Phase) }
     /// `Type`: integer, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<i64>) -> IcmpTypeCode<R0, Set> { self.0.set("Type", value.into_expr()); IcmpTypeCode(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<i64>) -> IcmpTypeCode<R0, Set> { IcmpTypeCode(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for IcmpTypeCode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkAclCommonPolicy` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclcommonpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkAclCommonPolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NetworkAclCommonPolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl NetworkAclCommonPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NetworkAclCommonPolicy<super::missing::NetworkAclEntrySet> { NetworkAclCommonPolicy(Bag::default(), Phase) }
+    pub fn new() -> NetworkAclCommonPolicy<Missing<super::required::NetworkAclEntrySet>> { NetworkAclCommonPolicy(Bag::default(), Phase) }
 }
 impl<R0> NetworkAclCommonPolicy<R0> {
     /// `NetworkAclEntrySet`: `NetworkAclEntrySet`, required. Update: in place.
-    pub fn network_acl_entry_set(mut self, value: impl Arg<NetworkAclEntrySet>) -> NetworkAclCommonPolicy<Set> { self.0.set("NetworkAclEntrySet", value.into_expr()); NetworkAclCommonPolicy(self.0, Phase) }
+    pub fn network_acl_entry_set(self, value: impl Arg<NetworkAclEntrySet>) -> NetworkAclCommonPolicy<Set> { NetworkAclCommonPolicy(put(self.0, "NetworkAclEntrySet", value.into_expr()), Phase) }
 }
 impl Done for NetworkAclCommonPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkAclEntry` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkAclEntry<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct NetworkAclEntry<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl NetworkAclEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NetworkAclEntry<super::missing::Egress, super::missing::Protocol, super::missing::RuleAction> { NetworkAclEntry(Bag::default(), Phase) }
+    pub fn new() -> NetworkAclEntry<Missing<super::required::Egress>, Missing<super::required::Protocol>, Missing<super::required::RuleAction>> { NetworkAclEntry(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> NetworkAclEntry<R0, R1, R2> {
     /// `CidrBlock`: text. Update: in place.
-    pub fn cidr_block(mut self, value: impl Arg<str>) -> Self { self.0.set("CidrBlock", value.into_expr()); self }
+    pub fn cidr_block(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CidrBlock", value.into_expr()), Phase) }
     /// `Egress`: boolean, required. Update: in place.
-    pub fn egress(mut self, value: impl Arg<bool>) -> NetworkAclEntry<Set, R1, R2> { self.0.set("Egress", value.into_expr()); NetworkAclEntry(self.0, Phase) }
+    pub fn egress(self, value: impl Arg<bool>) -> NetworkAclEntry<Set, R1, R2> { NetworkAclEntry(put(self.0, "Egress", value.into_expr()), Phase) }
     /// `IcmpTypeCode`: `IcmpTypeCode`. Update: in place.
-    pub fn icmp_type_code(mut self, value: impl Arg<IcmpTypeCode>) -> Self { self.0.set("IcmpTypeCode", value.into_expr()); self }
+    pub fn icmp_type_code(self, value: impl Arg<IcmpTypeCode>) -> Self { Self(put(self.0, "IcmpTypeCode", value.into_expr()), Phase) }
     /// `Ipv6CidrBlock`: text. Update: in place.
-    pub fn ipv6_cidr_block(mut self, value: impl Arg<str>) -> Self { self.0.set("Ipv6CidrBlock", value.into_expr()); self }
+    pub fn ipv6_cidr_block(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6CidrBlock", value.into_expr()), Phase) }
     /// `PortRange`: `PortRange`. Update: in place.
-    pub fn port_range(mut self, value: impl Arg<PortRange>) -> Self { self.0.set("PortRange", value.into_expr()); self }
+    pub fn port_range(self, value: impl Arg<PortRange>) -> Self { Self(put(self.0, "PortRange", value.into_expr()), Phase) }
     /// `Protocol`: text, required. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<str>) -> NetworkAclEntry<R0, Set, R2> { self.0.set("Protocol", value.into_expr()); NetworkAclEntry(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> NetworkAclEntry<R0, Set, R2> { NetworkAclEntry(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `RuleAction`: `RuleAction`, required. Update: in place.
-    pub fn rule_action(mut self, value: impl Arg<RuleAction>) -> NetworkAclEntry<R0, R1, Set> { self.0.set("RuleAction", value.into_expr()); NetworkAclEntry(self.0, Phase) }
+    pub fn rule_action(self, value: impl Arg<RuleAction>) -> NetworkAclEntry<R0, R1, Set> { NetworkAclEntry(put(self.0, "RuleAction", value.into_expr()), Phase) }
 }
 impl Done for NetworkAclEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkAclEntrySet` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkaclentryset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkAclEntrySet<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct NetworkAclEntrySet<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl NetworkAclEntrySet {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NetworkAclEntrySet<super::missing::ForceRemediateForFirstEntries, super::missing::ForceRemediateForLastEntries> { NetworkAclEntrySet(Bag::default(), Phase) }
+    pub fn new() -> NetworkAclEntrySet<Missing<super::required::ForceRemediateForFirstEntries>, Missing<super::required::ForceRemediateForLastEntries>> { NetworkAclEntrySet(Bag::default(), Phase) }
 }
 impl<R0, R1> NetworkAclEntrySet<R0, R1> {
     /// `FirstEntries`: list of `NetworkAclEntry`. Update: in place.
-    pub fn first_entries(mut self, value: impl Arg<Arr<NetworkAclEntry>>) -> Self { self.0.set("FirstEntries", value.into_expr()); self }
+    pub fn first_entries(self, value: impl Arg<Arr<NetworkAclEntry>>) -> Self { Self(put(self.0, "FirstEntries", value.into_expr()), Phase) }
     /// `ForceRemediateForFirstEntries`: boolean, required. Update: in place.
-    pub fn force_remediate_for_first_entries(mut self, value: impl Arg<bool>) -> NetworkAclEntrySet<Set, R1> { self.0.set("ForceRemediateForFirstEntries", value.into_expr()); NetworkAclEntrySet(self.0, Phase) }
+    pub fn force_remediate_for_first_entries(self, value: impl Arg<bool>) -> NetworkAclEntrySet<Set, R1> { NetworkAclEntrySet(put(self.0, "ForceRemediateForFirstEntries", value.into_expr()), Phase) }
     /// `ForceRemediateForLastEntries`: boolean, required. Update: in place.
-    pub fn force_remediate_for_last_entries(mut self, value: impl Arg<bool>) -> NetworkAclEntrySet<R0, Set> { self.0.set("ForceRemediateForLastEntries", value.into_expr()); NetworkAclEntrySet(self.0, Phase) }
+    pub fn force_remediate_for_last_entries(self, value: impl Arg<bool>) -> NetworkAclEntrySet<R0, Set> { NetworkAclEntrySet(put(self.0, "ForceRemediateForLastEntries", value.into_expr()), Phase) }
     /// `LastEntries`: list of `NetworkAclEntry`. Update: in place.
-    pub fn last_entries(mut self, value: impl Arg<Arr<NetworkAclEntry>>) -> Self { self.0.set("LastEntries", value.into_expr()); self }
+    pub fn last_entries(self, value: impl Arg<Arr<NetworkAclEntry>>) -> Self { Self(put(self.0, "LastEntries", value.into_expr()), Phase) }
 }
 impl Done for NetworkAclEntrySet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkFirewallPolicy` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-networkfirewallpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkFirewallPolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NetworkFirewallPolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl NetworkFirewallPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NetworkFirewallPolicy<super::missing::FirewallDeploymentModel> { NetworkFirewallPolicy(Bag::default(), Phase) }
+    pub fn new() -> NetworkFirewallPolicy<Missing<super::required::FirewallDeploymentModel>> { NetworkFirewallPolicy(Bag::default(), Phase) }
 }
 impl<R0> NetworkFirewallPolicy<R0> {
     /// `FirewallDeploymentModel`: `FirewallDeploymentModel`, required. Update: in place.
-    pub fn firewall_deployment_model(mut self, value: impl Arg<FirewallDeploymentModel>) -> NetworkFirewallPolicy<Set> { self.0.set("FirewallDeploymentModel", value.into_expr()); NetworkFirewallPolicy(self.0, Phase) }
+    pub fn firewall_deployment_model(self, value: impl Arg<FirewallDeploymentModel>) -> NetworkFirewallPolicy<Set> { NetworkFirewallPolicy(put(self.0, "FirewallDeploymentModel", value.into_expr()), Phase) }
 }
 impl Done for NetworkFirewallPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyOption` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-policyoption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyOption(Bag);
+#[must_use] pub struct PolicyOption(Bag);
 impl PolicyOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NetworkAclCommonPolicy`: `NetworkAclCommonPolicy`. Update: in place.
-    pub fn network_acl_common_policy(mut self, value: impl Arg<NetworkAclCommonPolicy>) -> Self { self.0.set("NetworkAclCommonPolicy", value.into_expr()); self }
+    pub fn network_acl_common_policy(self, value: impl Arg<NetworkAclCommonPolicy>) -> Self { Self(put(self.0, "NetworkAclCommonPolicy", value.into_expr())) }
     /// `NetworkFirewallPolicy`: `NetworkFirewallPolicy`. Update: in place.
-    pub fn network_firewall_policy(mut self, value: impl Arg<NetworkFirewallPolicy>) -> Self { self.0.set("NetworkFirewallPolicy", value.into_expr()); self }
+    pub fn network_firewall_policy(self, value: impl Arg<NetworkFirewallPolicy>) -> Self { Self(put(self.0, "NetworkFirewallPolicy", value.into_expr())) }
     /// `ThirdPartyFirewallPolicy`: `ThirdPartyFirewallPolicy`. Update: in place.
-    pub fn third_party_firewall_policy(mut self, value: impl Arg<ThirdPartyFirewallPolicy>) -> Self { self.0.set("ThirdPartyFirewallPolicy", value.into_expr()); self }
+    pub fn third_party_firewall_policy(self, value: impl Arg<ThirdPartyFirewallPolicy>) -> Self { Self(put(self.0, "ThirdPartyFirewallPolicy", value.into_expr())) }
 }
 impl Done for PolicyOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyTag` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-policytag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PolicyTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PolicyTag {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PolicyTag<super::missing::Key, super::missing::Value> { PolicyTag(Bag::default(), Phase) }
+    pub fn new() -> PolicyTag<Missing<super::required::Key>, Missing<super::required::Value>> { PolicyTag(Bag::default(), Phase) }
 }
 impl<R0, R1> PolicyTag<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> PolicyTag<Set, R1> { self.0.set("Key", value.into_expr()); PolicyTag(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> PolicyTag<Set, R1> { PolicyTag(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> PolicyTag<R0, Set> { self.0.set("Value", value.into_expr()); PolicyTag(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> PolicyTag<R0, Set> { PolicyTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for PolicyTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortRange` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-portrange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PortRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PortRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PortRange {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PortRange<super::missing::From, super::missing::To> { PortRange(Bag::default(), Phase) }
+    pub fn new() -> PortRange<Missing<super::required::From>, Missing<super::required::To>> { PortRange(Bag::default(), Phase) }
 }
 impl<R0, R1> PortRange<R0, R1> {
     /// `From`: integer, required. Update: in place.
-    pub fn from(mut self, value: impl Arg<i64>) -> PortRange<Set, R1> { self.0.set("From", value.into_expr()); PortRange(self.0, Phase) }
+    pub fn from(self, value: impl Arg<i64>) -> PortRange<Set, R1> { PortRange(put(self.0, "From", value.into_expr()), Phase) }
     /// `To`: integer, required. Update: in place.
-    pub fn to(mut self, value: impl Arg<i64>) -> PortRange<R0, Set> { self.0.set("To", value.into_expr()); PortRange(self.0, Phase) }
+    pub fn to(self, value: impl Arg<i64>) -> PortRange<R0, Set> { PortRange(put(self.0, "To", value.into_expr()), Phase) }
 }
 impl Done for PortRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceTag` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-resourcetag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceTag<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ResourceTag<R0 = Set>(Bag, Phase<(R0,)>);
 impl ResourceTag {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceTag<super::missing::Key> { ResourceTag(Bag::default(), Phase) }
+    pub fn new() -> ResourceTag<Missing<super::required::Key>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0> ResourceTag<R0> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> ResourceTag<Set> { self.0.set("Key", value.into_expr()); ResourceTag(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecurityServicePolicyData` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-securityservicepolicydata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecurityServicePolicyData<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SecurityServicePolicyData<R0 = Set>(Bag, Phase<(R0,)>);
 impl SecurityServicePolicyData {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SecurityServicePolicyData<super::missing::Type> { SecurityServicePolicyData(Bag::default(), Phase) }
+    pub fn new() -> SecurityServicePolicyData<Missing<super::required::Type>> { SecurityServicePolicyData(Bag::default(), Phase) }
 }
 impl<R0> SecurityServicePolicyData<R0> {
     /// `ManagedServiceData`: text. Update: in place.
-    pub fn managed_service_data(mut self, value: impl Arg<str>) -> Self { self.0.set("ManagedServiceData", value.into_expr()); self }
+    pub fn managed_service_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedServiceData", value.into_expr()), Phase) }
     /// `PolicyOption`: `PolicyOption`. Update: in place.
-    pub fn policy_option(mut self, value: impl Arg<PolicyOption>) -> Self { self.0.set("PolicyOption", value.into_expr()); self }
+    pub fn policy_option(self, value: impl Arg<PolicyOption>) -> Self { Self(put(self.0, "PolicyOption", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> SecurityServicePolicyData<Set> { self.0.set("Type", value.into_expr()); SecurityServicePolicyData(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> SecurityServicePolicyData<Set> { SecurityServicePolicyData(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SecurityServicePolicyData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ThirdPartyFirewallPolicy` of `AWS::FMS::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fms-policy-thirdpartyfirewallpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ThirdPartyFirewallPolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ThirdPartyFirewallPolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl ThirdPartyFirewallPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ThirdPartyFirewallPolicy<super::missing::FirewallDeploymentModel> { ThirdPartyFirewallPolicy(Bag::default(), Phase) }
+    pub fn new() -> ThirdPartyFirewallPolicy<Missing<super::required::FirewallDeploymentModel>> { ThirdPartyFirewallPolicy(Bag::default(), Phase) }
 }
 impl<R0> ThirdPartyFirewallPolicy<R0> {
     /// `FirewallDeploymentModel`: `FirewallDeploymentModel`, required. Update: in place.
-    pub fn firewall_deployment_model(mut self, value: impl Arg<FirewallDeploymentModel>) -> ThirdPartyFirewallPolicy<Set> { self.0.set("FirewallDeploymentModel", value.into_expr()); ThirdPartyFirewallPolicy(self.0, Phase) }
+    pub fn firewall_deployment_model(self, value: impl Arg<FirewallDeploymentModel>) -> ThirdPartyFirewallPolicy<Set> { ThirdPartyFirewallPolicy(put(self.0, "FirewallDeploymentModel", value.into_expr()), Phase) }
 }
 impl Done for ThirdPartyFirewallPolicy { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FirewallDeploymentModel` allows.
@@ -317,10 +317,10 @@ impl CfnProtocolsList {
     /// `AWS::FMS::ProtocolsList`
     pub const TYPE: &'static str = "AWS::FMS::ProtocolsList";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnProtocolsListProps<R0, R1>) -> Self where CfnProtocolsListProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProtocolsListProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreateTime`: text.
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
@@ -331,18 +331,18 @@ impl CfnProtocolsList {
 }
 impl Parent for CfnProtocolsList { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FMS::ProtocolsList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-protocolslist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProtocolsListProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnProtocolsListProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnProtocolsListProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProtocolsListProps<missing::ListName, missing::ProtocolsList> { CfnProtocolsListProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProtocolsListProps<Missing<required::ListName>, Missing<required::ProtocolsList>> { CfnProtocolsListProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnProtocolsListProps<R0, R1> {
     /// `ListName`: text, required. Update: in place.
-    pub fn list_name(mut self, value: impl Arg<str>) -> CfnProtocolsListProps<Set, R1> { self.0.set("ListName", value.into_expr()); CfnProtocolsListProps(self.0, Phase) }
+    pub fn list_name(self, value: impl Arg<str>) -> CfnProtocolsListProps<Set, R1> { CfnProtocolsListProps(put(self.0, "ListName", value.into_expr()), Phase) }
     /// `ProtocolsList`: list of text, required. Update: in place.
-    pub fn protocols_list(mut self, value: impl Arg<Arr<str>>) -> CfnProtocolsListProps<R0, Set> { self.0.set("ProtocolsList", value.into_expr()); CfnProtocolsListProps(self.0, Phase) }
+    pub fn protocols_list(self, value: impl Arg<Arr<str>>) -> CfnProtocolsListProps<R0, Set> { CfnProtocolsListProps(put(self.0, "ProtocolsList", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProtocolsListProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::FMS::ResourceSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-resourceset.html)
@@ -351,7 +351,7 @@ impl CfnResourceSet {
     /// `AWS::FMS::ResourceSet`
     pub const TYPE: &'static str = "AWS::FMS::ResourceSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResourceSetProps<R0, R1>) -> Self where CfnResourceSetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -359,23 +359,23 @@ impl CfnResourceSet {
 }
 impl Parent for CfnResourceSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FMS::ResourceSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fms-resourceset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourceSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResourceSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResourceSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourceSetProps<missing::Name, missing::ResourceTypeList> { CfnResourceSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourceSetProps<Missing<required::Name>, Missing<required::ResourceTypeList>> { CfnResourceSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourceSetProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnResourceSetProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnResourceSetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnResourceSetProps<Set, R1> { CfnResourceSetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ResourceTypeList`: list of text, required. Update: in place.
-    pub fn resource_type_list(mut self, value: impl Arg<Arr<str>>) -> CfnResourceSetProps<R0, Set> { self.0.set("ResourceTypeList", value.into_expr()); CfnResourceSetProps(self.0, Phase) }
+    pub fn resource_type_list(self, value: impl Arg<Arr<str>>) -> CfnResourceSetProps<R0, Set> { CfnResourceSetProps(put(self.0, "ResourceTypeList", value.into_expr()), Phase) }
     /// `Resources`: list of text. Update: in place.
-    pub fn resources(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Resources", value.into_expr()); self }
+    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceSetProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AppName, AppsList, Code, Egress, ExcludeResourceTags, FirewallDeploymentModel, ForceRemediateForFirstEntries, ForceRemediateForLastEntries, From, Key, ListName, Name, NetworkAclEntrySet, PolicyName, Port, Protocol, ProtocolsList, RemediationEnabled, ResourceTypeList, RuleAction, SecurityServicePolicyData, SnsRoleName, SnsTopicArn, To, Type, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AppName, AppsList, Code, Egress, ExcludeResourceTags, FirewallDeploymentModel, ForceRemediateForFirstEntries, ForceRemediateForLastEntries, From, Key, ListName, Name, NetworkAclEntrySet, PolicyName, Port, Protocol, ProtocolsList, RemediationEnabled, ResourceTypeList, RuleAction, SecurityServicePolicyData, SnsRoleName, SnsTopicArn, To, Type, Value } }

@@ -10,81 +10,81 @@ impl CfnDataset {
     /// `AWS::Forecast::Dataset`
     pub const TYPE: &'static str = "AWS::Forecast::Dataset";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnDatasetProps<R0, R1, R2, R3>) -> Self where CfnDatasetProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatasetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnDataset { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Forecast::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-dataset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDatasetProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnDatasetProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnDatasetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDatasetProps<missing::DatasetName, missing::DatasetType, missing::Domain, missing::Schema> { CfnDatasetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDatasetProps<Missing<required::DatasetName>, Missing<required::DatasetType>, Missing<required::Domain>, Missing<required::Schema>> { CfnDatasetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDatasetProps<R0, R1, R2, R3> {
     /// `DataFrequency`: text. Update: in place.
-    pub fn data_frequency(mut self, value: impl Arg<str>) -> Self { self.0.set("DataFrequency", value.into_expr()); self }
+    pub fn data_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataFrequency", value.into_expr()), Phase) }
     /// `DatasetName`: text, required. Update: replacement.
-    pub fn dataset_name(mut self, value: impl Arg<str>) -> CfnDatasetProps<Set, R1, R2, R3> { self.0.set("DatasetName", value.into_expr()); CfnDatasetProps(self.0, Phase) }
+    pub fn dataset_name(self, value: impl Arg<str>) -> CfnDatasetProps<Set, R1, R2, R3> { CfnDatasetProps(put(self.0, "DatasetName", value.into_expr()), Phase) }
     /// `DatasetType`: `DatasetType`, required. Update: in place.
-    pub fn dataset_type(mut self, value: impl Arg<dataset::DatasetType>) -> CfnDatasetProps<R0, Set, R2, R3> { self.0.set("DatasetType", value.into_expr()); CfnDatasetProps(self.0, Phase) }
+    pub fn dataset_type(self, value: impl Arg<dataset::DatasetType>) -> CfnDatasetProps<R0, Set, R2, R3> { CfnDatasetProps(put(self.0, "DatasetType", value.into_expr()), Phase) }
     /// `Domain`: `Domain`, required. Update: in place.
-    pub fn domain(mut self, value: impl Arg<dataset::Domain>) -> CfnDatasetProps<R0, R1, Set, R3> { self.0.set("Domain", value.into_expr()); CfnDatasetProps(self.0, Phase) }
+    pub fn domain(self, value: impl Arg<dataset::Domain>) -> CfnDatasetProps<R0, R1, Set, R3> { CfnDatasetProps(put(self.0, "Domain", value.into_expr()), Phase) }
     /// `EncryptionConfig`: `EncryptionConfig`. Update: in place.
-    pub fn encryption_config(mut self, value: impl Arg<dataset::EncryptionConfig>) -> Self { self.0.set("EncryptionConfig", value.into_expr()); self }
+    pub fn encryption_config(self, value: impl Arg<dataset::EncryptionConfig>) -> Self { Self(put(self.0, "EncryptionConfig", value.into_expr()), Phase) }
     /// `Schema`: `Schema`, required. Update: in place.
-    pub fn schema(mut self, value: impl Arg<dataset::Schema>) -> CfnDatasetProps<R0, R1, R2, Set> { self.0.set("Schema", value.into_expr()); CfnDatasetProps(self.0, Phase) }
+    pub fn schema(self, value: impl Arg<dataset::Schema>) -> CfnDatasetProps<R0, R1, R2, Set> { CfnDatasetProps(put(self.0, "Schema", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<dataset::TagsItems>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<dataset::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Forecast::Dataset`.
 pub mod dataset {
 use crate::cfn::support::*;
 /// The property type `AttributesItems` of `AWS::Forecast::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-forecast-dataset-attributesitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AttributesItems(Bag);
+#[must_use] pub struct AttributesItems(Bag);
 impl AttributesItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttributeName`: text. Update: in place.
-    pub fn attribute_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AttributeName", value.into_expr()); self }
+    pub fn attribute_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeName", value.into_expr())) }
     /// `AttributeType`: `AttributeType`. Update: in place.
-    pub fn attribute_type(mut self, value: impl Arg<AttributeType>) -> Self { self.0.set("AttributeType", value.into_expr()); self }
+    pub fn attribute_type(self, value: impl Arg<AttributeType>) -> Self { Self(put(self.0, "AttributeType", value.into_expr())) }
 }
 impl Done for AttributesItems { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfig` of `AWS::Forecast::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-forecast-dataset-encryptionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfig(Bag);
+#[must_use] pub struct EncryptionConfig(Bag);
 impl EncryptionConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
 }
 impl Done for EncryptionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schema` of `AWS::Forecast::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-forecast-dataset-schema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Schema(Bag);
+#[must_use] pub struct Schema(Bag);
 impl Schema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attributes`: list of `AttributesItems`. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Arr<AttributesItems>>) -> Self { self.0.set("Attributes", value.into_expr()); self }
+    pub fn attributes(self, value: impl Arg<Arr<AttributesItems>>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
 }
 impl Done for Schema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::Forecast::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-forecast-dataset-tagsitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsItems {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsItems<super::missing::Key, super::missing::Value> { TagsItems(Bag::default(), Phase) }
+    pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsItems<Set, R1> { self.0.set("Key", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsItems<R0, Set> { self.0.set("Value", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AttributeType` allows.
@@ -100,28 +100,28 @@ impl CfnDatasetGroup {
     /// `AWS::Forecast::DatasetGroup`
     pub const TYPE: &'static str = "AWS::Forecast::DatasetGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDatasetGroupProps<R0, R1>) -> Self where CfnDatasetGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatasetGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DatasetGroupArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DatasetGroupArn`: text.
+    /// The attribute `DatasetGroupArn`: `OtherArn`.
     pub fn attr_dataset_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DatasetGroupArn") }
 }
 impl Parent for CfnDatasetGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Forecast::DatasetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-forecast-datasetgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDatasetGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDatasetGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDatasetGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDatasetGroupProps<missing::DatasetGroupName, missing::Domain> { CfnDatasetGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDatasetGroupProps<Missing<required::DatasetGroupName>, Missing<required::Domain>> { CfnDatasetGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDatasetGroupProps<R0, R1> {
     /// `DatasetArns`: list of text. Update: in place.
-    pub fn dataset_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DatasetArns", value.into_expr()); self }
+    pub fn dataset_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DatasetArns", value.into_expr()), Phase) }
     /// `DatasetGroupName`: text, required. Update: replacement.
-    pub fn dataset_group_name(mut self, value: impl Arg<str>) -> CfnDatasetGroupProps<Set, R1> { self.0.set("DatasetGroupName", value.into_expr()); CfnDatasetGroupProps(self.0, Phase) }
+    pub fn dataset_group_name(self, value: impl Arg<str>) -> CfnDatasetGroupProps<Set, R1> { CfnDatasetGroupProps(put(self.0, "DatasetGroupName", value.into_expr()), Phase) }
     /// `Domain`: `Domain`, required. Update: in place.
-    pub fn domain(mut self, value: impl Arg<dataset_group::Domain>) -> CfnDatasetGroupProps<R0, Set> { self.0.set("Domain", value.into_expr()); CfnDatasetGroupProps(self.0, Phase) }
+    pub fn domain(self, value: impl Arg<dataset_group::Domain>) -> CfnDatasetGroupProps<R0, Set> { CfnDatasetGroupProps(put(self.0, "Domain", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDatasetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Forecast::DatasetGroup`.
@@ -130,5 +130,5 @@ use crate::cfn::support::*;
 values! { /// Texts that `Domain` allows.
 Domain { Custom = "CUSTOM", Ec2Capacity = "EC2_CAPACITY", InventoryPlanning = "INVENTORY_PLANNING", Metrics = "METRICS", Retail = "RETAIL", WebTraffic = "WEB_TRAFFIC", WorkForce = "WORK_FORCE" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DatasetGroupName, DatasetName, DatasetType, Domain, Key, Schema, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DatasetGroupName, DatasetName, DatasetType, Domain, Key, Schema, Value } }

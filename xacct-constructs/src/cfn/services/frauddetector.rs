@@ -10,16 +10,16 @@ impl CfnDetector {
     /// `AWS::FraudDetector::Detector`
     pub const TYPE: &'static str = "AWS::FraudDetector::Detector";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDetectorProps<R0, R1, R2>) -> Self where CfnDetectorProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDetectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
     /// The attribute `DetectorVersionId`: text.
     pub fn attr_detector_version_id(&self) -> Val<str> { self.0.get_att("DetectorVersionId") }
-    /// The attribute `EventType.Arn`: text.
+    /// The attribute `EventType.Arn`: `OtherArn`.
     pub fn attr_event_type_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EventType.Arn") }
     /// The attribute `EventType.CreatedTime`: text.
     pub fn attr_event_type_created_time(&self) -> Val<str> { self.0.get_att("EventType.CreatedTime") }
@@ -30,188 +30,188 @@ impl CfnDetector {
 }
 impl Parent for CfnDetector { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FraudDetector::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-detector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDetectorProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDetectorProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDetectorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDetectorProps<missing::DetectorId, missing::EventType, missing::Rules> { CfnDetectorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDetectorProps<Missing<required::DetectorId>, Missing<required::EventType>, Missing<required::Rules>> { CfnDetectorProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDetectorProps<R0, R1, R2> {
     /// `AssociatedModels`: list of `Model`. Update: in place.
-    pub fn associated_models(mut self, value: impl Arg<Arr<detector::Model>>) -> Self { self.0.set("AssociatedModels", value.into_expr()); self }
+    pub fn associated_models(self, value: impl Arg<Arr<detector::Model>>) -> Self { Self(put(self.0, "AssociatedModels", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DetectorId`: text, required. Update: replacement.
-    pub fn detector_id(mut self, value: impl Arg<str>) -> CfnDetectorProps<Set, R1, R2> { self.0.set("DetectorId", value.into_expr()); CfnDetectorProps(self.0, Phase) }
+    pub fn detector_id(self, value: impl Arg<str>) -> CfnDetectorProps<Set, R1, R2> { CfnDetectorProps(put(self.0, "DetectorId", value.into_expr()), Phase) }
     /// `DetectorVersionStatus`: `DetectorVersionStatus`. Update: in place.
-    pub fn detector_version_status(mut self, value: impl Arg<detector::DetectorVersionStatus>) -> Self { self.0.set("DetectorVersionStatus", value.into_expr()); self }
+    pub fn detector_version_status(self, value: impl Arg<detector::DetectorVersionStatus>) -> Self { Self(put(self.0, "DetectorVersionStatus", value.into_expr()), Phase) }
     /// `EventType`: `EventType`, required. Update: in place.
-    pub fn event_type(mut self, value: impl Arg<detector::EventType>) -> CfnDetectorProps<R0, Set, R2> { self.0.set("EventType", value.into_expr()); CfnDetectorProps(self.0, Phase) }
+    pub fn event_type(self, value: impl Arg<detector::EventType>) -> CfnDetectorProps<R0, Set, R2> { CfnDetectorProps(put(self.0, "EventType", value.into_expr()), Phase) }
     /// `RuleExecutionMode`: `RuleExecutionMode`. Update: in place.
-    pub fn rule_execution_mode(mut self, value: impl Arg<detector::RuleExecutionMode>) -> Self { self.0.set("RuleExecutionMode", value.into_expr()); self }
+    pub fn rule_execution_mode(self, value: impl Arg<detector::RuleExecutionMode>) -> Self { Self(put(self.0, "RuleExecutionMode", value.into_expr()), Phase) }
     /// `Rules`: list of `Rule`, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<detector::Rule>>) -> CfnDetectorProps<R0, R1, Set> { self.0.set("Rules", value.into_expr()); CfnDetectorProps(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<detector::Rule>>) -> CfnDetectorProps<R0, R1, Set> { CfnDetectorProps(put(self.0, "Rules", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDetectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FraudDetector::Detector`.
 pub mod detector {
 use crate::cfn::support::*;
 /// The property type `EntityType` of `AWS::FraudDetector::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-entitytype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EntityType(Bag);
+#[must_use] pub struct EntityType(Bag);
 impl EntityType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `CreatedTime`: text. Update: in place.
-    pub fn created_time(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedTime", value.into_expr()); self }
+    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Inline`: boolean. Update: in place.
-    pub fn inline(mut self, value: impl Arg<bool>) -> Self { self.0.set("Inline", value.into_expr()); self }
+    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
     /// `LastUpdatedTime`: text. Update: in place.
-    pub fn last_updated_time(mut self, value: impl Arg<str>) -> Self { self.0.set("LastUpdatedTime", value.into_expr()); self }
+    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for EntityType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventType` of `AWS::FraudDetector::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventType(Bag);
+#[must_use] pub struct EventType(Bag);
 impl EventType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `CreatedTime`: text. Update: in place.
-    pub fn created_time(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedTime", value.into_expr()); self }
+    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `EntityTypes`: list of `EntityType`. Update: in place.
-    pub fn entity_types(mut self, value: impl Arg<Arr<EntityType>>) -> Self { self.0.set("EntityTypes", value.into_expr()); self }
+    pub fn entity_types(self, value: impl Arg<Arr<EntityType>>) -> Self { Self(put(self.0, "EntityTypes", value.into_expr())) }
     /// `EventVariables`: list of `EventVariable`. Update: in place.
-    pub fn event_variables(mut self, value: impl Arg<Arr<EventVariable>>) -> Self { self.0.set("EventVariables", value.into_expr()); self }
+    pub fn event_variables(self, value: impl Arg<Arr<EventVariable>>) -> Self { Self(put(self.0, "EventVariables", value.into_expr())) }
     /// `Inline`: boolean. Update: in place.
-    pub fn inline(mut self, value: impl Arg<bool>) -> Self { self.0.set("Inline", value.into_expr()); self }
+    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
     /// `Labels`: list of `Label`. Update: in place.
-    pub fn labels(mut self, value: impl Arg<Arr<Label>>) -> Self { self.0.set("Labels", value.into_expr()); self }
+    pub fn labels(self, value: impl Arg<Arr<Label>>) -> Self { Self(put(self.0, "Labels", value.into_expr())) }
     /// `LastUpdatedTime`: text. Update: in place.
-    pub fn last_updated_time(mut self, value: impl Arg<str>) -> Self { self.0.set("LastUpdatedTime", value.into_expr()); self }
+    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for EventType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventVariable` of `AWS::FraudDetector::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-eventvariable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventVariable(Bag);
+#[must_use] pub struct EventVariable(Bag);
 impl EventVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `CreatedTime`: text. Update: in place.
-    pub fn created_time(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedTime", value.into_expr()); self }
+    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value.into_expr())) }
     /// `DataSource`: `DataSource`. Update: in place.
-    pub fn data_source(mut self, value: impl Arg<DataSource>) -> Self { self.0.set("DataSource", value.into_expr()); self }
+    pub fn data_source(self, value: impl Arg<DataSource>) -> Self { Self(put(self.0, "DataSource", value.into_expr())) }
     /// `DataType`: `DataType`. Update: in place.
-    pub fn data_type(mut self, value: impl Arg<DataType>) -> Self { self.0.set("DataType", value.into_expr()); self }
+    pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr())) }
     /// `DefaultValue`: text. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultValue", value.into_expr()); self }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Inline`: boolean. Update: in place.
-    pub fn inline(mut self, value: impl Arg<bool>) -> Self { self.0.set("Inline", value.into_expr()); self }
+    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
     /// `LastUpdatedTime`: text. Update: in place.
-    pub fn last_updated_time(mut self, value: impl Arg<str>) -> Self { self.0.set("LastUpdatedTime", value.into_expr()); self }
+    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `VariableType`: `VariableType`. Update: in place.
-    pub fn variable_type(mut self, value: impl Arg<VariableType>) -> Self { self.0.set("VariableType", value.into_expr()); self }
+    pub fn variable_type(self, value: impl Arg<VariableType>) -> Self { Self(put(self.0, "VariableType", value.into_expr())) }
 }
 impl Done for EventVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Label` of `AWS::FraudDetector::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-label.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Label(Bag);
+#[must_use] pub struct Label(Bag);
 impl Label {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `CreatedTime`: text. Update: in place.
-    pub fn created_time(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedTime", value.into_expr()); self }
+    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Inline`: boolean. Update: in place.
-    pub fn inline(mut self, value: impl Arg<bool>) -> Self { self.0.set("Inline", value.into_expr()); self }
+    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
     /// `LastUpdatedTime`: text. Update: in place.
-    pub fn last_updated_time(mut self, value: impl Arg<str>) -> Self { self.0.set("LastUpdatedTime", value.into_expr()); self }
+    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for Label { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Model` of `AWS::FraudDetector::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-model.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Model(Bag);
+#[must_use] pub struct Model(Bag);
 impl Model {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
 }
 impl Done for Model { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Outcome` of `AWS::FraudDetector::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-outcome.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Outcome(Bag);
+#[must_use] pub struct Outcome(Bag);
 impl Outcome {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `CreatedTime`: text. Update: in place.
-    pub fn created_time(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedTime", value.into_expr()); self }
+    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Inline`: boolean. Update: in place.
-    pub fn inline(mut self, value: impl Arg<bool>) -> Self { self.0.set("Inline", value.into_expr()); self }
+    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
     /// `LastUpdatedTime`: text. Update: in place.
-    pub fn last_updated_time(mut self, value: impl Arg<str>) -> Self { self.0.set("LastUpdatedTime", value.into_expr()); self }
+    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for Outcome { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::FraudDetector::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-detector-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rule(Bag);
+#[must_use] pub struct Rule(Bag);
 impl Rule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `CreatedTime`: text. Update: in place.
-    pub fn created_time(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedTime", value.into_expr()); self }
+    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `DetectorId`: text. Update: in place.
-    pub fn detector_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DetectorId", value.into_expr()); self }
+    pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value.into_expr())) }
     /// `Expression`: text. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> Self { self.0.set("Expression", value.into_expr()); self }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
     /// `Language`: `Language`. Update: in place.
-    pub fn language(mut self, value: impl Arg<Language>) -> Self { self.0.set("Language", value.into_expr()); self }
+    pub fn language(self, value: impl Arg<Language>) -> Self { Self(put(self.0, "Language", value.into_expr())) }
     /// `LastUpdatedTime`: text. Update: in place.
-    pub fn last_updated_time(mut self, value: impl Arg<str>) -> Self { self.0.set("LastUpdatedTime", value.into_expr()); self }
+    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value.into_expr())) }
     /// `Outcomes`: list of `Outcome`. Update: in place.
-    pub fn outcomes(mut self, value: impl Arg<Arr<Outcome>>) -> Self { self.0.set("Outcomes", value.into_expr()); self }
+    pub fn outcomes(self, value: impl Arg<Arr<Outcome>>) -> Self { Self(put(self.0, "Outcomes", value.into_expr())) }
     /// `RuleId`: text. Update: in place.
-    pub fn rule_id(mut self, value: impl Arg<str>) -> Self { self.0.set("RuleId", value.into_expr()); self }
+    pub fn rule_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleId", value.into_expr())) }
     /// `RuleVersion`: text. Update: in place.
-    pub fn rule_version(mut self, value: impl Arg<str>) -> Self { self.0.set("RuleVersion", value.into_expr()); self }
+    pub fn rule_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleVersion", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataSource` allows.
@@ -233,10 +233,10 @@ impl CfnEntityType {
     /// `AWS::FraudDetector::EntityType`
     pub const TYPE: &'static str = "AWS::FraudDetector::EntityType";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnEntityTypeProps<R0>) -> Self where CfnEntityTypeProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEntityTypeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
@@ -245,18 +245,18 @@ impl CfnEntityType {
 }
 impl Parent for CfnEntityType { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FraudDetector::EntityType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-entitytype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEntityTypeProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnEntityTypeProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnEntityTypeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEntityTypeProps<missing::Name> { CfnEntityTypeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEntityTypeProps<Missing<required::Name>> { CfnEntityTypeProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEntityTypeProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnEntityTypeProps<Set> { self.0.set("Name", value.into_expr()); CfnEntityTypeProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEntityTypeProps<Set> { CfnEntityTypeProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEntityTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::FraudDetector::EventType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-eventtype.html)
@@ -265,10 +265,10 @@ impl CfnEventType {
     /// `AWS::FraudDetector::EventType`
     pub const TYPE: &'static str = "AWS::FraudDetector::EventType";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnEventTypeProps<R0, R1, R2, R3>) -> Self where CfnEventTypeProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventTypeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
@@ -277,98 +277,98 @@ impl CfnEventType {
 }
 impl Parent for CfnEventType { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FraudDetector::EventType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-eventtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventTypeProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnEventTypeProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnEventTypeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEventTypeProps<missing::EntityTypes, missing::EventVariables, missing::Labels, missing::Name> { CfnEventTypeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEventTypeProps<Missing<required::EntityTypes>, Missing<required::EventVariables>, Missing<required::Labels>, Missing<required::Name>> { CfnEventTypeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnEventTypeProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EntityTypes`: list of `EntityType`, required. Update: in place.
-    pub fn entity_types(mut self, value: impl Arg<Arr<event_type::EntityType>>) -> CfnEventTypeProps<Set, R1, R2, R3> { self.0.set("EntityTypes", value.into_expr()); CfnEventTypeProps(self.0, Phase) }
+    pub fn entity_types(self, value: impl Arg<Arr<event_type::EntityType>>) -> CfnEventTypeProps<Set, R1, R2, R3> { CfnEventTypeProps(put(self.0, "EntityTypes", value.into_expr()), Phase) }
     /// `EventVariables`: list of `EventVariable`, required. Update: in place.
-    pub fn event_variables(mut self, value: impl Arg<Arr<event_type::EventVariable>>) -> CfnEventTypeProps<R0, Set, R2, R3> { self.0.set("EventVariables", value.into_expr()); CfnEventTypeProps(self.0, Phase) }
+    pub fn event_variables(self, value: impl Arg<Arr<event_type::EventVariable>>) -> CfnEventTypeProps<R0, Set, R2, R3> { CfnEventTypeProps(put(self.0, "EventVariables", value.into_expr()), Phase) }
     /// `Labels`: list of `Label`, required. Update: in place.
-    pub fn labels(mut self, value: impl Arg<Arr<event_type::Label>>) -> CfnEventTypeProps<R0, R1, Set, R3> { self.0.set("Labels", value.into_expr()); CfnEventTypeProps(self.0, Phase) }
+    pub fn labels(self, value: impl Arg<Arr<event_type::Label>>) -> CfnEventTypeProps<R0, R1, Set, R3> { CfnEventTypeProps(put(self.0, "Labels", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnEventTypeProps<R0, R1, R2, Set> { self.0.set("Name", value.into_expr()); CfnEventTypeProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEventTypeProps<R0, R1, R2, Set> { CfnEventTypeProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FraudDetector::EventType`.
 pub mod event_type {
 use crate::cfn::support::*;
 /// The property type `EntityType` of `AWS::FraudDetector::EventType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-entitytype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EntityType(Bag);
+#[must_use] pub struct EntityType(Bag);
 impl EntityType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `CreatedTime`: text. Update: in place.
-    pub fn created_time(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedTime", value.into_expr()); self }
+    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Inline`: boolean. Update: in place.
-    pub fn inline(mut self, value: impl Arg<bool>) -> Self { self.0.set("Inline", value.into_expr()); self }
+    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
     /// `LastUpdatedTime`: text. Update: in place.
-    pub fn last_updated_time(mut self, value: impl Arg<str>) -> Self { self.0.set("LastUpdatedTime", value.into_expr()); self }
+    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for EntityType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventVariable` of `AWS::FraudDetector::EventType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-eventvariable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventVariable(Bag);
+#[must_use] pub struct EventVariable(Bag);
 impl EventVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `CreatedTime`: text. Update: in place.
-    pub fn created_time(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedTime", value.into_expr()); self }
+    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value.into_expr())) }
     /// `DataSource`: `DataSource`. Update: in place.
-    pub fn data_source(mut self, value: impl Arg<DataSource>) -> Self { self.0.set("DataSource", value.into_expr()); self }
+    pub fn data_source(self, value: impl Arg<DataSource>) -> Self { Self(put(self.0, "DataSource", value.into_expr())) }
     /// `DataType`: `DataType`. Update: in place.
-    pub fn data_type(mut self, value: impl Arg<DataType>) -> Self { self.0.set("DataType", value.into_expr()); self }
+    pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr())) }
     /// `DefaultValue`: text. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultValue", value.into_expr()); self }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Inline`: boolean. Update: in place.
-    pub fn inline(mut self, value: impl Arg<bool>) -> Self { self.0.set("Inline", value.into_expr()); self }
+    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
     /// `LastUpdatedTime`: text. Update: in place.
-    pub fn last_updated_time(mut self, value: impl Arg<str>) -> Self { self.0.set("LastUpdatedTime", value.into_expr()); self }
+    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `VariableType`: `VariableType`. Update: in place.
-    pub fn variable_type(mut self, value: impl Arg<VariableType>) -> Self { self.0.set("VariableType", value.into_expr()); self }
+    pub fn variable_type(self, value: impl Arg<VariableType>) -> Self { Self(put(self.0, "VariableType", value.into_expr())) }
 }
 impl Done for EventVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Label` of `AWS::FraudDetector::EventType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-frauddetector-eventtype-label.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Label(Bag);
+#[must_use] pub struct Label(Bag);
 impl Label {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `CreatedTime`: text. Update: in place.
-    pub fn created_time(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedTime", value.into_expr()); self }
+    pub fn created_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedTime", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Inline`: boolean. Update: in place.
-    pub fn inline(mut self, value: impl Arg<bool>) -> Self { self.0.set("Inline", value.into_expr()); self }
+    pub fn inline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inline", value.into_expr())) }
     /// `LastUpdatedTime`: text. Update: in place.
-    pub fn last_updated_time(mut self, value: impl Arg<str>) -> Self { self.0.set("LastUpdatedTime", value.into_expr()); self }
+    pub fn last_updated_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedTime", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for Label { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataSource` allows.
@@ -384,10 +384,10 @@ impl CfnLabel {
     /// `AWS::FraudDetector::Label`
     pub const TYPE: &'static str = "AWS::FraudDetector::Label";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnLabelProps<R0>) -> Self where CfnLabelProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLabelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
@@ -396,18 +396,18 @@ impl CfnLabel {
 }
 impl Parent for CfnLabel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FraudDetector::Label`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-label.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLabelProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnLabelProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnLabelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLabelProps<missing::Name> { CfnLabelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLabelProps<Missing<required::Name>> { CfnLabelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLabelProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnLabelProps<Set> { self.0.set("Name", value.into_expr()); CfnLabelProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnLabelProps<Set> { CfnLabelProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLabelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::FraudDetector::List`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-list.html)
@@ -416,10 +416,10 @@ impl CfnList {
     /// `AWS::FraudDetector::List`
     pub const TYPE: &'static str = "AWS::FraudDetector::List";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnListProps<R0>) -> Self where CfnListProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnListProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
@@ -428,22 +428,22 @@ impl CfnList {
 }
 impl Parent for CfnList { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FraudDetector::List`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-list.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnListProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnListProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnListProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnListProps<missing::Name> { CfnListProps(Bag::default(), Phase) }
+    pub fn new() -> CfnListProps<Missing<required::Name>> { CfnListProps(Bag::default(), Phase) }
 }
 impl<R0> CfnListProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Elements`: list of text. Update: in place.
-    pub fn elements(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Elements", value.into_expr()); self }
+    pub fn elements(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Elements", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnListProps<Set> { self.0.set("Name", value.into_expr()); CfnListProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnListProps<Set> { CfnListProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VariableType`: text. Update: in place.
-    pub fn variable_type(mut self, value: impl Arg<str>) -> Self { self.0.set("VariableType", value.into_expr()); self }
+    pub fn variable_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VariableType", value.into_expr()), Phase) }
 }
 impl Done for CfnListProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::FraudDetector::Outcome`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-outcome.html)
@@ -452,10 +452,10 @@ impl CfnOutcome {
     /// `AWS::FraudDetector::Outcome`
     pub const TYPE: &'static str = "AWS::FraudDetector::Outcome";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnOutcomeProps<R0>) -> Self where CfnOutcomeProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOutcomeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
@@ -464,18 +464,18 @@ impl CfnOutcome {
 }
 impl Parent for CfnOutcome { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FraudDetector::Outcome`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-outcome.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOutcomeProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnOutcomeProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnOutcomeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOutcomeProps<missing::Name> { CfnOutcomeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOutcomeProps<Missing<required::Name>> { CfnOutcomeProps(Bag::default(), Phase) }
 }
 impl<R0> CfnOutcomeProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnOutcomeProps<Set> { self.0.set("Name", value.into_expr()); CfnOutcomeProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnOutcomeProps<Set> { CfnOutcomeProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnOutcomeProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::FraudDetector::Variable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-variable.html)
@@ -484,10 +484,10 @@ impl CfnVariable {
     /// `AWS::FraudDetector::Variable`
     pub const TYPE: &'static str = "AWS::FraudDetector::Variable";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnVariableProps<R0, R1, R2, R3>) -> Self where CfnVariableProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVariableProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
@@ -496,26 +496,26 @@ impl CfnVariable {
 }
 impl Parent for CfnVariable { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FraudDetector::Variable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-frauddetector-variable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVariableProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnVariableProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnVariableProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVariableProps<missing::DataSource, missing::DataType, missing::DefaultValue, missing::Name> { CfnVariableProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVariableProps<Missing<required::DataSource>, Missing<required::DataType>, Missing<required::DefaultValue>, Missing<required::Name>> { CfnVariableProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnVariableProps<R0, R1, R2, R3> {
     /// `DataSource`: `DataSource`, required. Update: in place.
-    pub fn data_source(mut self, value: impl Arg<variable::DataSource>) -> CfnVariableProps<Set, R1, R2, R3> { self.0.set("DataSource", value.into_expr()); CfnVariableProps(self.0, Phase) }
+    pub fn data_source(self, value: impl Arg<variable::DataSource>) -> CfnVariableProps<Set, R1, R2, R3> { CfnVariableProps(put(self.0, "DataSource", value.into_expr()), Phase) }
     /// `DataType`: `DataType`, required. Update: in place.
-    pub fn data_type(mut self, value: impl Arg<variable::DataType>) -> CfnVariableProps<R0, Set, R2, R3> { self.0.set("DataType", value.into_expr()); CfnVariableProps(self.0, Phase) }
+    pub fn data_type(self, value: impl Arg<variable::DataType>) -> CfnVariableProps<R0, Set, R2, R3> { CfnVariableProps(put(self.0, "DataType", value.into_expr()), Phase) }
     /// `DefaultValue`: text, required. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<str>) -> CfnVariableProps<R0, R1, Set, R3> { self.0.set("DefaultValue", value.into_expr()); CfnVariableProps(self.0, Phase) }
+    pub fn default_value(self, value: impl Arg<str>) -> CfnVariableProps<R0, R1, Set, R3> { CfnVariableProps(put(self.0, "DefaultValue", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnVariableProps<R0, R1, R2, Set> { self.0.set("Name", value.into_expr()); CfnVariableProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnVariableProps<R0, R1, R2, Set> { CfnVariableProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VariableType`: `VariableType`. Update: in place.
-    pub fn variable_type(mut self, value: impl Arg<variable::VariableType>) -> Self { self.0.set("VariableType", value.into_expr()); self }
+    pub fn variable_type(self, value: impl Arg<variable::VariableType>) -> Self { Self(put(self.0, "VariableType", value.into_expr()), Phase) }
 }
 impl Done for CfnVariableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FraudDetector::Variable`.
@@ -528,5 +528,5 @@ DataType { Boolean = "BOOLEAN", Float = "FLOAT", Integer = "INTEGER", String = "
 values! { /// Texts that `VariableType` allows.
 VariableType { AuthCode = "AUTH_CODE", Avs = "AVS", BillingAddressL1 = "BILLING_ADDRESS_L1", BillingAddressL2 = "BILLING_ADDRESS_L2", BillingCity = "BILLING_CITY", BillingCountry = "BILLING_COUNTRY", BillingName = "BILLING_NAME", BillingPhone = "BILLING_PHONE", BillingState = "BILLING_STATE", BillingZip = "BILLING_ZIP", CardBin = "CARD_BIN", Categorical = "CATEGORICAL", CurrencyCode = "CURRENCY_CODE", EmailAddress = "EMAIL_ADDRESS", Fingerprint = "FINGERPRINT", FraudLabel = "FRAUD_LABEL", FreeFormText = "FREE_FORM_TEXT", IpAddress = "IP_ADDRESS", Numeric = "NUMERIC", OrderId = "ORDER_ID", PaymentType = "PAYMENT_TYPE", PhoneNumber = "PHONE_NUMBER", Price = "PRICE", ProductCategory = "PRODUCT_CATEGORY", ShippingAddressL1 = "SHIPPING_ADDRESS_L1", ShippingAddressL2 = "SHIPPING_ADDRESS_L2", ShippingCity = "SHIPPING_CITY", ShippingCountry = "SHIPPING_COUNTRY", ShippingName = "SHIPPING_NAME", ShippingPhone = "SHIPPING_PHONE", ShippingState = "SHIPPING_STATE", ShippingZip = "SHIPPING_ZIP", Useragent = "USERAGENT" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DataSource, DataType, DefaultValue, DetectorId, EntityTypes, EventType, EventVariables, Labels, Name, Rules } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DataSource, DataType, DefaultValue, DetectorId, EntityTypes, EventType, EventVariables, Labels, Name, Rules } }

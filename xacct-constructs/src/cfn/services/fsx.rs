@@ -10,7 +10,7 @@ impl CfnBackup {
     /// `AWS::FSx::Backup`
     pub const TYPE: &'static str = "AWS::FSx::Backup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnBackupProps<R0>) -> Self where CfnBackupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBackupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `BackupId`: text.
@@ -26,16 +26,16 @@ impl CfnBackup {
 }
 impl Parent for CfnBackup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FSx::Backup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-backup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBackupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnBackupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnBackupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBackupProps<missing::FileSystemId> { CfnBackupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBackupProps<Missing<required::FileSystemId>> { CfnBackupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnBackupProps<R0> {
     /// `FileSystemId`: text, required. Update: replacement.
-    pub fn file_system_id(mut self, value: impl Arg<str>) -> CfnBackupProps<Set> { self.0.set("FileSystemId", value.into_expr()); CfnBackupProps(self.0, Phase) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> CfnBackupProps<Set> { CfnBackupProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnBackupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::FSx::DataRepositoryAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-datarepositoryassociation.html)
@@ -44,7 +44,7 @@ impl CfnDataRepositoryAssociation {
     /// `AWS::FSx::DataRepositoryAssociation`
     pub const TYPE: &'static str = "AWS::FSx::DataRepositoryAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDataRepositoryAssociationProps<R0, R1, R2>) -> Self where CfnDataRepositoryAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataRepositoryAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssociationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AssociationId`: text.
@@ -54,62 +54,62 @@ impl CfnDataRepositoryAssociation {
 }
 impl Parent for CfnDataRepositoryAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FSx::DataRepositoryAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-datarepositoryassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataRepositoryAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDataRepositoryAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDataRepositoryAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataRepositoryAssociationProps<missing::DataRepositoryPath, missing::FileSystemId, missing::FileSystemPath> { CfnDataRepositoryAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataRepositoryAssociationProps<Missing<required::DataRepositoryPath>, Missing<required::FileSystemId>, Missing<required::FileSystemPath>> { CfnDataRepositoryAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDataRepositoryAssociationProps<R0, R1, R2> {
     /// `BatchImportMetaDataOnCreate`: boolean. Update: replacement.
-    pub fn batch_import_meta_data_on_create(mut self, value: impl Arg<bool>) -> Self { self.0.set("BatchImportMetaDataOnCreate", value.into_expr()); self }
+    pub fn batch_import_meta_data_on_create(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchImportMetaDataOnCreate", value.into_expr()), Phase) }
     /// `DataRepositoryPath`: text, required. Update: replacement.
-    pub fn data_repository_path(mut self, value: impl Arg<str>) -> CfnDataRepositoryAssociationProps<Set, R1, R2> { self.0.set("DataRepositoryPath", value.into_expr()); CfnDataRepositoryAssociationProps(self.0, Phase) }
+    pub fn data_repository_path(self, value: impl Arg<str>) -> CfnDataRepositoryAssociationProps<Set, R1, R2> { CfnDataRepositoryAssociationProps(put(self.0, "DataRepositoryPath", value.into_expr()), Phase) }
     /// `FileSystemId`: text, required. Update: replacement.
-    pub fn file_system_id(mut self, value: impl Arg<str>) -> CfnDataRepositoryAssociationProps<R0, Set, R2> { self.0.set("FileSystemId", value.into_expr()); CfnDataRepositoryAssociationProps(self.0, Phase) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> CfnDataRepositoryAssociationProps<R0, Set, R2> { CfnDataRepositoryAssociationProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
     /// `FileSystemPath`: text, required. Update: replacement.
-    pub fn file_system_path(mut self, value: impl Arg<str>) -> CfnDataRepositoryAssociationProps<R0, R1, Set> { self.0.set("FileSystemPath", value.into_expr()); CfnDataRepositoryAssociationProps(self.0, Phase) }
+    pub fn file_system_path(self, value: impl Arg<str>) -> CfnDataRepositoryAssociationProps<R0, R1, Set> { CfnDataRepositoryAssociationProps(put(self.0, "FileSystemPath", value.into_expr()), Phase) }
     /// `ImportedFileChunkSize`: integer. Update: in place.
-    pub fn imported_file_chunk_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("ImportedFileChunkSize", value.into_expr()); self }
+    pub fn imported_file_chunk_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ImportedFileChunkSize", value.into_expr()), Phase) }
     /// `S3`: `S3`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<data_repository_association::S3>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<data_repository_association::S3>) -> Self { Self(put(self.0, "S3", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDataRepositoryAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FSx::DataRepositoryAssociation`.
 pub mod data_repository_association {
 use crate::cfn::support::*;
 /// The property type `AutoExportPolicy` of `AWS::FSx::DataRepositoryAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-datarepositoryassociation-autoexportpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoExportPolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AutoExportPolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl AutoExportPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AutoExportPolicy<super::missing::Events> { AutoExportPolicy(Bag::default(), Phase) }
+    pub fn new() -> AutoExportPolicy<Missing<super::required::Events>> { AutoExportPolicy(Bag::default(), Phase) }
 }
 impl<R0> AutoExportPolicy<R0> {
     /// `Events`: list of text, required. Update: in place.
-    pub fn events(mut self, value: impl Arg<Arr<str>>) -> AutoExportPolicy<Set> { self.0.set("Events", value.into_expr()); AutoExportPolicy(self.0, Phase) }
+    pub fn events(self, value: impl Arg<Arr<str>>) -> AutoExportPolicy<Set> { AutoExportPolicy(put(self.0, "Events", value.into_expr()), Phase) }
 }
 impl Done for AutoExportPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoImportPolicy` of `AWS::FSx::DataRepositoryAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-datarepositoryassociation-autoimportpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoImportPolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AutoImportPolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl AutoImportPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AutoImportPolicy<super::missing::Events> { AutoImportPolicy(Bag::default(), Phase) }
+    pub fn new() -> AutoImportPolicy<Missing<super::required::Events>> { AutoImportPolicy(Bag::default(), Phase) }
 }
 impl<R0> AutoImportPolicy<R0> {
     /// `Events`: list of text, required. Update: in place.
-    pub fn events(mut self, value: impl Arg<Arr<str>>) -> AutoImportPolicy<Set> { self.0.set("Events", value.into_expr()); AutoImportPolicy(self.0, Phase) }
+    pub fn events(self, value: impl Arg<Arr<str>>) -> AutoImportPolicy<Set> { AutoImportPolicy(put(self.0, "Events", value.into_expr()), Phase) }
 }
 impl Done for AutoImportPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3` of `AWS::FSx::DataRepositoryAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-datarepositoryassociation-s3.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3(Bag);
+#[must_use] pub struct S3(Bag);
 impl S3 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoExportPolicy`: `AutoExportPolicy`. Update: in place.
-    pub fn auto_export_policy(mut self, value: impl Arg<AutoExportPolicy>) -> Self { self.0.set("AutoExportPolicy", value.into_expr()); self }
+    pub fn auto_export_policy(self, value: impl Arg<AutoExportPolicy>) -> Self { Self(put(self.0, "AutoExportPolicy", value.into_expr())) }
     /// `AutoImportPolicy`: `AutoImportPolicy`. Update: in place.
-    pub fn auto_import_policy(mut self, value: impl Arg<AutoImportPolicy>) -> Self { self.0.set("AutoImportPolicy", value.into_expr()); self }
+    pub fn auto_import_policy(self, value: impl Arg<AutoImportPolicy>) -> Self { Self(put(self.0, "AutoImportPolicy", value.into_expr())) }
 }
 impl Done for S3 { fn into_props(self) -> Bag { self.0 } }
 }
@@ -119,7 +119,7 @@ impl CfnFileCache {
     /// `AWS::FSx::FileCache`
     pub const TYPE: &'static str = "AWS::FSx::FileCache";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnFileCacheProps<R0, R1, R2, R3>) -> Self where CfnFileCacheProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFileCacheProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreationTime`: text.
@@ -147,93 +147,93 @@ impl CfnFileCache {
 }
 impl Parent for CfnFileCache { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FSx::FileCache`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filecache.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFileCacheProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnFileCacheProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnFileCacheProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFileCacheProps<missing::FileCacheType, missing::FileCacheTypeVersion, missing::StorageCapacity, missing::SubnetIds> { CfnFileCacheProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFileCacheProps<Missing<required::FileCacheType>, Missing<required::FileCacheTypeVersion>, Missing<required::StorageCapacity>, Missing<required::SubnetIds>> { CfnFileCacheProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnFileCacheProps<R0, R1, R2, R3> {
     /// `CopyTagsToDataRepositoryAssociations`: boolean. Update: replacement.
-    pub fn copy_tags_to_data_repository_associations(mut self, value: impl Arg<bool>) -> Self { self.0.set("CopyTagsToDataRepositoryAssociations", value.into_expr()); self }
+    pub fn copy_tags_to_data_repository_associations(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToDataRepositoryAssociations", value.into_expr()), Phase) }
     /// `DataRepositoryAssociations`: list of `DataRepositoryAssociation`. Update: replacement.
-    pub fn data_repository_associations(mut self, value: impl Arg<Arr<file_cache::DataRepositoryAssociation>>) -> Self { self.0.set("DataRepositoryAssociations", value.into_expr()); self }
+    pub fn data_repository_associations(self, value: impl Arg<Arr<file_cache::DataRepositoryAssociation>>) -> Self { Self(put(self.0, "DataRepositoryAssociations", value.into_expr()), Phase) }
     /// `FileCacheType`: `FileCacheType`, required. Update: replacement.
-    pub fn file_cache_type(mut self, value: impl Arg<file_cache::FileCacheType>) -> CfnFileCacheProps<Set, R1, R2, R3> { self.0.set("FileCacheType", value.into_expr()); CfnFileCacheProps(self.0, Phase) }
+    pub fn file_cache_type(self, value: impl Arg<file_cache::FileCacheType>) -> CfnFileCacheProps<Set, R1, R2, R3> { CfnFileCacheProps(put(self.0, "FileCacheType", value.into_expr()), Phase) }
     /// `FileCacheTypeVersion`: text, required. Update: replacement.
-    pub fn file_cache_type_version(mut self, value: impl Arg<str>) -> CfnFileCacheProps<R0, Set, R2, R3> { self.0.set("FileCacheTypeVersion", value.into_expr()); CfnFileCacheProps(self.0, Phase) }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn file_cache_type_version(self, value: impl Arg<str>) -> CfnFileCacheProps<R0, Set, R2, R3> { CfnFileCacheProps(put(self.0, "FileCacheTypeVersion", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `LustreConfiguration`: `LustreConfiguration`. Update: in place.
-    pub fn lustre_configuration(mut self, value: impl Arg<file_cache::LustreConfiguration>) -> Self { self.0.set("LustreConfiguration", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn lustre_configuration(self, value: impl Arg<file_cache::LustreConfiguration>) -> Self { Self(put(self.0, "LustreConfiguration", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `StorageCapacity`: integer, required. Update: replacement.
-    pub fn storage_capacity(mut self, value: impl Arg<i64>) -> CfnFileCacheProps<R0, R1, Set, R3> { self.0.set("StorageCapacity", value.into_expr()); CfnFileCacheProps(self.0, Phase) }
+    pub fn storage_capacity(self, value: impl Arg<i64>) -> CfnFileCacheProps<R0, R1, Set, R3> { CfnFileCacheProps(put(self.0, "StorageCapacity", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> CfnFileCacheProps<R0, R1, R2, Set> { self.0.set("SubnetIds", value.into_expr()); CfnFileCacheProps(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnFileCacheProps<R0, R1, R2, Set> { CfnFileCacheProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFileCacheProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FSx::FileCache`.
 pub mod file_cache {
 use crate::cfn::support::*;
 /// The property type `DataRepositoryAssociation` of `AWS::FSx::FileCache`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-datarepositoryassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataRepositoryAssociation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DataRepositoryAssociation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DataRepositoryAssociation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataRepositoryAssociation<super::missing::DataRepositoryPath, super::missing::FileCachePath> { DataRepositoryAssociation(Bag::default(), Phase) }
+    pub fn new() -> DataRepositoryAssociation<Missing<super::required::DataRepositoryPath>, Missing<super::required::FileCachePath>> { DataRepositoryAssociation(Bag::default(), Phase) }
 }
 impl<R0, R1> DataRepositoryAssociation<R0, R1> {
     /// `DataRepositoryPath`: text, required. Update: replacement.
-    pub fn data_repository_path(mut self, value: impl Arg<str>) -> DataRepositoryAssociation<Set, R1> { self.0.set("DataRepositoryPath", value.into_expr()); DataRepositoryAssociation(self.0, Phase) }
+    pub fn data_repository_path(self, value: impl Arg<str>) -> DataRepositoryAssociation<Set, R1> { DataRepositoryAssociation(put(self.0, "DataRepositoryPath", value.into_expr()), Phase) }
     /// `FileCachePath`: text, required. Update: replacement.
-    pub fn file_cache_path(mut self, value: impl Arg<str>) -> DataRepositoryAssociation<R0, Set> { self.0.set("FileCachePath", value.into_expr()); DataRepositoryAssociation(self.0, Phase) }
+    pub fn file_cache_path(self, value: impl Arg<str>) -> DataRepositoryAssociation<R0, Set> { DataRepositoryAssociation(put(self.0, "FileCachePath", value.into_expr()), Phase) }
 }
 impl Done for DataRepositoryAssociation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::FSx::FileCache`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-logconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LogConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LogConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogConfiguration<super::missing::Level> { LogConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LogConfiguration<Missing<super::required::Level>> { LogConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogConfiguration<R0> {
     /// `Destination`: text. Update: in place.
-    pub fn destination(mut self, value: impl Arg<str>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr()), Phase) }
     /// `Level`: `Level`, required. Update: in place.
-    pub fn level(mut self, value: impl Arg<Level>) -> LogConfiguration<Set> { self.0.set("Level", value.into_expr()); LogConfiguration(self.0, Phase) }
+    pub fn level(self, value: impl Arg<Level>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "Level", value.into_expr()), Phase) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LustreConfiguration` of `AWS::FSx::FileCache`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-lustreconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LustreConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct LustreConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl LustreConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LustreConfiguration<super::missing::DeploymentType, super::missing::MetadataConfiguration, super::missing::PerUnitStorageThroughput> { LustreConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LustreConfiguration<Missing<super::required::DeploymentType>, Missing<super::required::MetadataConfiguration>, Missing<super::required::PerUnitStorageThroughput>> { LustreConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> LustreConfiguration<R0, R1, R2> {
     /// `DeploymentType`: `DeploymentType`, required. Update: replacement.
-    pub fn deployment_type(mut self, value: impl Arg<DeploymentType>) -> LustreConfiguration<Set, R1, R2> { self.0.set("DeploymentType", value.into_expr()); LustreConfiguration(self.0, Phase) }
+    pub fn deployment_type(self, value: impl Arg<DeploymentType>) -> LustreConfiguration<Set, R1, R2> { LustreConfiguration(put(self.0, "DeploymentType", value.into_expr()), Phase) }
     /// `LogConfiguration`: `LogConfiguration`. Update: in place.
-    pub fn log_configuration(mut self, value: impl Arg<LogConfiguration>) -> Self { self.0.set("LogConfiguration", value.into_expr()); self }
+    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
     /// `MetadataConfiguration`: `MetadataConfiguration`, required. Update: replacement.
-    pub fn metadata_configuration(mut self, value: impl Arg<MetadataConfiguration>) -> LustreConfiguration<R0, Set, R2> { self.0.set("MetadataConfiguration", value.into_expr()); LustreConfiguration(self.0, Phase) }
+    pub fn metadata_configuration(self, value: impl Arg<MetadataConfiguration>) -> LustreConfiguration<R0, Set, R2> { LustreConfiguration(put(self.0, "MetadataConfiguration", value.into_expr()), Phase) }
     /// `MountName`: text. Update: in place.
-    pub fn mount_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MountName", value.into_expr()); self }
+    pub fn mount_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountName", value.into_expr()), Phase) }
     /// `PerUnitStorageThroughput`: integer, required. Update: replacement.
-    pub fn per_unit_storage_throughput(mut self, value: impl Arg<i64>) -> LustreConfiguration<R0, R1, Set> { self.0.set("PerUnitStorageThroughput", value.into_expr()); LustreConfiguration(self.0, Phase) }
+    pub fn per_unit_storage_throughput(self, value: impl Arg<i64>) -> LustreConfiguration<R0, R1, Set> { LustreConfiguration(put(self.0, "PerUnitStorageThroughput", value.into_expr()), Phase) }
     /// `WeeklyMaintenanceStartTime`: text. Update: in place.
-    pub fn weekly_maintenance_start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("WeeklyMaintenanceStartTime", value.into_expr()); self }
+    pub fn weekly_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceStartTime", value.into_expr()), Phase) }
 }
 impl Done for LustreConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataConfiguration` of `AWS::FSx::FileCache`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filecache-metadataconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetadataConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetadataConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetadataConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetadataConfiguration<super::missing::StorageCapacity> { MetadataConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MetadataConfiguration<Missing<super::required::StorageCapacity>> { MetadataConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MetadataConfiguration<R0> {
     /// `StorageCapacity`: integer, required. Update: replacement.
-    pub fn storage_capacity(mut self, value: impl Arg<i64>) -> MetadataConfiguration<Set> { self.0.set("StorageCapacity", value.into_expr()); MetadataConfiguration(self.0, Phase) }
+    pub fn storage_capacity(self, value: impl Arg<i64>) -> MetadataConfiguration<Set> { MetadataConfiguration(put(self.0, "StorageCapacity", value.into_expr()), Phase) }
 }
 impl Done for MetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DeploymentType` allows.
@@ -249,7 +249,7 @@ impl CfnFileSystem {
     /// `AWS::FSx::FileSystem`
     pub const TYPE: &'static str = "AWS::FSx::FileSystem";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnFileSystemProps<R0, R1>) -> Self where CfnFileSystemProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFileSystemProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `DNSName`: text.
@@ -265,351 +265,351 @@ impl CfnFileSystem {
 }
 impl Parent for CfnFileSystem { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-filesystem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFileSystemProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnFileSystemProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnFileSystemProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFileSystemProps<missing::FileSystemType, missing::SubnetIds> { CfnFileSystemProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFileSystemProps<Missing<required::FileSystemType>, Missing<required::SubnetIds>> { CfnFileSystemProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFileSystemProps<R0, R1> {
     /// `BackupId`: text. Update: replacement.
-    pub fn backup_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BackupId", value.into_expr()); self }
+    pub fn backup_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupId", value.into_expr()), Phase) }
     /// `FileSystemType`: text, required. Update: replacement.
-    pub fn file_system_type(mut self, value: impl Arg<str>) -> CfnFileSystemProps<Set, R1> { self.0.set("FileSystemType", value.into_expr()); CfnFileSystemProps(self.0, Phase) }
+    pub fn file_system_type(self, value: impl Arg<str>) -> CfnFileSystemProps<Set, R1> { CfnFileSystemProps(put(self.0, "FileSystemType", value.into_expr()), Phase) }
     /// `FileSystemTypeVersion`: text. Update: replacement.
-    pub fn file_system_type_version(mut self, value: impl Arg<str>) -> Self { self.0.set("FileSystemTypeVersion", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn file_system_type_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemTypeVersion", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `LustreConfiguration`: `LustreConfiguration`. Update: in place.
-    pub fn lustre_configuration(mut self, value: impl Arg<file_system::LustreConfiguration>) -> Self { self.0.set("LustreConfiguration", value.into_expr()); self }
+    pub fn lustre_configuration(self, value: impl Arg<file_system::LustreConfiguration>) -> Self { Self(put(self.0, "LustreConfiguration", value.into_expr()), Phase) }
     /// `NetworkType`: text. Update: in place.
-    pub fn network_type(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
     /// `OntapConfiguration`: `OntapConfiguration`. Update: in place.
-    pub fn ontap_configuration(mut self, value: impl Arg<file_system::OntapConfiguration>) -> Self { self.0.set("OntapConfiguration", value.into_expr()); self }
+    pub fn ontap_configuration(self, value: impl Arg<file_system::OntapConfiguration>) -> Self { Self(put(self.0, "OntapConfiguration", value.into_expr()), Phase) }
     /// `OpenZFSConfiguration`: `OpenZFSConfiguration`. Update: in place.
-    pub fn open_zfs_configuration(mut self, value: impl Arg<file_system::OpenZFSConfiguration>) -> Self { self.0.set("OpenZFSConfiguration", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn open_zfs_configuration(self, value: impl Arg<file_system::OpenZFSConfiguration>) -> Self { Self(put(self.0, "OpenZFSConfiguration", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `StorageCapacity`: integer. Update: in place.
-    pub fn storage_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("StorageCapacity", value.into_expr()); self }
+    pub fn storage_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageCapacity", value.into_expr()), Phase) }
     /// `StorageType`: text. Update: in place.
-    pub fn storage_type(mut self, value: impl Arg<str>) -> Self { self.0.set("StorageType", value.into_expr()); self }
+    pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> CfnFileSystemProps<R0, Set> { self.0.set("SubnetIds", value.into_expr()); CfnFileSystemProps(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnFileSystemProps<R0, Set> { CfnFileSystemProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WindowsConfiguration`: `WindowsConfiguration`. Update: in place.
-    pub fn windows_configuration(mut self, value: impl Arg<file_system::WindowsConfiguration>) -> Self { self.0.set("WindowsConfiguration", value.into_expr()); self }
+    pub fn windows_configuration(self, value: impl Arg<file_system::WindowsConfiguration>) -> Self { Self(put(self.0, "WindowsConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnFileSystemProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FSx::FileSystem`.
 pub mod file_system {
 use crate::cfn::support::*;
 /// The property type `AuditLogConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-auditlogconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuditLogConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AuditLogConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AuditLogConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuditLogConfiguration<super::missing::FileAccessAuditLogLevel, super::missing::FileShareAccessAuditLogLevel> { AuditLogConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AuditLogConfiguration<Missing<super::required::FileAccessAuditLogLevel>, Missing<super::required::FileShareAccessAuditLogLevel>> { AuditLogConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> AuditLogConfiguration<R0, R1> {
     /// `AuditLogDestination`: text. Update: in place.
-    pub fn audit_log_destination(mut self, value: impl Arg<str>) -> Self { self.0.set("AuditLogDestination", value.into_expr()); self }
+    pub fn audit_log_destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuditLogDestination", value.into_expr()), Phase) }
     /// `FileAccessAuditLogLevel`: text, required. Update: in place.
-    pub fn file_access_audit_log_level(mut self, value: impl Arg<str>) -> AuditLogConfiguration<Set, R1> { self.0.set("FileAccessAuditLogLevel", value.into_expr()); AuditLogConfiguration(self.0, Phase) }
+    pub fn file_access_audit_log_level(self, value: impl Arg<str>) -> AuditLogConfiguration<Set, R1> { AuditLogConfiguration(put(self.0, "FileAccessAuditLogLevel", value.into_expr()), Phase) }
     /// `FileShareAccessAuditLogLevel`: text, required. Update: in place.
-    pub fn file_share_access_audit_log_level(mut self, value: impl Arg<str>) -> AuditLogConfiguration<R0, Set> { self.0.set("FileShareAccessAuditLogLevel", value.into_expr()); AuditLogConfiguration(self.0, Phase) }
+    pub fn file_share_access_audit_log_level(self, value: impl Arg<str>) -> AuditLogConfiguration<R0, Set> { AuditLogConfiguration(put(self.0, "FileShareAccessAuditLogLevel", value.into_expr()), Phase) }
 }
 impl Done for AuditLogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientConfigurations` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-clientconfigurations.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClientConfigurations(Bag);
+#[must_use] pub struct ClientConfigurations(Bag);
 impl ClientConfigurations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Clients`: text. Update: replacement.
-    pub fn clients(mut self, value: impl Arg<str>) -> Self { self.0.set("Clients", value.into_expr()); self }
+    pub fn clients(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Clients", value.into_expr())) }
     /// `Options`: list of text. Update: replacement.
-    pub fn options(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Options", value.into_expr()); self }
+    pub fn options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Options", value.into_expr())) }
 }
 impl Done for ClientConfigurations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataReadCacheConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-datareadcacheconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataReadCacheConfiguration(Bag);
+#[must_use] pub struct DataReadCacheConfiguration(Bag);
 impl DataReadCacheConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SizeGiB`: integer. Update: in place.
-    pub fn size_gi_b(mut self, value: impl Arg<i64>) -> Self { self.0.set("SizeGiB", value.into_expr()); self }
+    pub fn size_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeGiB", value.into_expr())) }
     /// `SizingMode`: text. Update: in place.
-    pub fn sizing_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("SizingMode", value.into_expr()); self }
+    pub fn sizing_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizingMode", value.into_expr())) }
 }
 impl Done for DataReadCacheConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DiskIopsConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-diskiopsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DiskIopsConfiguration(Bag);
+#[must_use] pub struct DiskIopsConfiguration(Bag);
 impl DiskIopsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Iops`: integer. Update: in place.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
     /// `Mode`: text. Update: in place.
-    pub fn mode(mut self, value: impl Arg<str>) -> Self { self.0.set("Mode", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
 }
 impl Done for DiskIopsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FsrmConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-fsrmconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FsrmConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FsrmConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl FsrmConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FsrmConfiguration<super::missing::FsrmServiceEnabled> { FsrmConfiguration(Bag::default(), Phase) }
+    pub fn new() -> FsrmConfiguration<Missing<super::required::FsrmServiceEnabled>> { FsrmConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FsrmConfiguration<R0> {
     /// `EventLogDestination`: text. Update: in place.
-    pub fn event_log_destination(mut self, value: impl Arg<str>) -> Self { self.0.set("EventLogDestination", value.into_expr()); self }
+    pub fn event_log_destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventLogDestination", value.into_expr()), Phase) }
     /// `FsrmServiceEnabled`: boolean, required. Update: in place.
-    pub fn fsrm_service_enabled(mut self, value: impl Arg<bool>) -> FsrmConfiguration<Set> { self.0.set("FsrmServiceEnabled", value.into_expr()); FsrmConfiguration(self.0, Phase) }
+    pub fn fsrm_service_enabled(self, value: impl Arg<bool>) -> FsrmConfiguration<Set> { FsrmConfiguration(put(self.0, "FsrmServiceEnabled", value.into_expr()), Phase) }
 }
 impl Done for FsrmConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-logconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LogConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LogConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogConfiguration<super::missing::Level> { LogConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LogConfiguration<Missing<super::required::Level>> { LogConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogConfiguration<R0> {
     /// `Destination`: text. Update: in place.
-    pub fn destination(mut self, value: impl Arg<str>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr()), Phase) }
     /// `Level`: text, required. Update: in place.
-    pub fn level(mut self, value: impl Arg<str>) -> LogConfiguration<Set> { self.0.set("Level", value.into_expr()); LogConfiguration(self.0, Phase) }
+    pub fn level(self, value: impl Arg<str>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "Level", value.into_expr()), Phase) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LustreConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-lustreconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LustreConfiguration(Bag);
+#[must_use] pub struct LustreConfiguration(Bag);
 impl LustreConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoImportPolicy`: text. Update: in place.
-    pub fn auto_import_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("AutoImportPolicy", value.into_expr()); self }
+    pub fn auto_import_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoImportPolicy", value.into_expr())) }
     /// `AutomaticBackupRetentionDays`: integer. Update: in place.
-    pub fn automatic_backup_retention_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("AutomaticBackupRetentionDays", value.into_expr()); self }
+    pub fn automatic_backup_retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticBackupRetentionDays", value.into_expr())) }
     /// `CopyTagsToBackups`: boolean. Update: replacement.
-    pub fn copy_tags_to_backups(mut self, value: impl Arg<bool>) -> Self { self.0.set("CopyTagsToBackups", value.into_expr()); self }
+    pub fn copy_tags_to_backups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToBackups", value.into_expr())) }
     /// `DailyAutomaticBackupStartTime`: text. Update: in place.
-    pub fn daily_automatic_backup_start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("DailyAutomaticBackupStartTime", value.into_expr()); self }
+    pub fn daily_automatic_backup_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DailyAutomaticBackupStartTime", value.into_expr())) }
     /// `DataCompressionType`: text. Update: in place.
-    pub fn data_compression_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DataCompressionType", value.into_expr()); self }
+    pub fn data_compression_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataCompressionType", value.into_expr())) }
     /// `DataReadCacheConfiguration`: `DataReadCacheConfiguration`. Update: in place.
-    pub fn data_read_cache_configuration(mut self, value: impl Arg<DataReadCacheConfiguration>) -> Self { self.0.set("DataReadCacheConfiguration", value.into_expr()); self }
+    pub fn data_read_cache_configuration(self, value: impl Arg<DataReadCacheConfiguration>) -> Self { Self(put(self.0, "DataReadCacheConfiguration", value.into_expr())) }
     /// `DeploymentType`: text. Update: replacement.
-    pub fn deployment_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DeploymentType", value.into_expr()); self }
+    pub fn deployment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentType", value.into_expr())) }
     /// `DriveCacheType`: text. Update: replacement.
-    pub fn drive_cache_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DriveCacheType", value.into_expr()); self }
+    pub fn drive_cache_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DriveCacheType", value.into_expr())) }
     /// `EfaEnabled`: boolean. Update: in place.
-    pub fn efa_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("EfaEnabled", value.into_expr()); self }
+    pub fn efa_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EfaEnabled", value.into_expr())) }
     /// `ExportPath`: text. Update: replacement.
-    pub fn export_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ExportPath", value.into_expr()); self }
+    pub fn export_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExportPath", value.into_expr())) }
     /// `ImportPath`: text. Update: replacement.
-    pub fn import_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ImportPath", value.into_expr()); self }
+    pub fn import_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImportPath", value.into_expr())) }
     /// `ImportedFileChunkSize`: integer. Update: replacement.
-    pub fn imported_file_chunk_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("ImportedFileChunkSize", value.into_expr()); self }
+    pub fn imported_file_chunk_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ImportedFileChunkSize", value.into_expr())) }
     /// `LogConfiguration`: `LogConfiguration`. Update: in place.
-    pub fn log_configuration(mut self, value: impl Arg<LogConfiguration>) -> Self { self.0.set("LogConfiguration", value.into_expr()); self }
+    pub fn log_configuration(self, value: impl Arg<LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr())) }
     /// `MetadataConfiguration`: `MetadataConfiguration`. Update: in place.
-    pub fn metadata_configuration(mut self, value: impl Arg<MetadataConfiguration>) -> Self { self.0.set("MetadataConfiguration", value.into_expr()); self }
+    pub fn metadata_configuration(self, value: impl Arg<MetadataConfiguration>) -> Self { Self(put(self.0, "MetadataConfiguration", value.into_expr())) }
     /// `PerUnitStorageThroughput`: integer. Update: replacement.
-    pub fn per_unit_storage_throughput(mut self, value: impl Arg<i64>) -> Self { self.0.set("PerUnitStorageThroughput", value.into_expr()); self }
+    pub fn per_unit_storage_throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PerUnitStorageThroughput", value.into_expr())) }
     /// `ThroughputCapacity`: integer. Update: in place.
-    pub fn throughput_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("ThroughputCapacity", value.into_expr()); self }
+    pub fn throughput_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputCapacity", value.into_expr())) }
     /// `WeeklyMaintenanceStartTime`: text. Update: in place.
-    pub fn weekly_maintenance_start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("WeeklyMaintenanceStartTime", value.into_expr()); self }
+    pub fn weekly_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceStartTime", value.into_expr())) }
 }
 impl Done for LustreConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-metadataconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetadataConfiguration(Bag);
+#[must_use] pub struct MetadataConfiguration(Bag);
 impl MetadataConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Iops`: integer. Update: in place.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
     /// `Mode`: text. Update: in place.
-    pub fn mode(mut self, value: impl Arg<str>) -> Self { self.0.set("Mode", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
 }
 impl Done for MetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NfsExports` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-nfsexports.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NfsExports(Bag);
+#[must_use] pub struct NfsExports(Bag);
 impl NfsExports {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientConfigurations`: list of `ClientConfigurations`. Update: replacement.
-    pub fn client_configurations(mut self, value: impl Arg<Arr<ClientConfigurations>>) -> Self { self.0.set("ClientConfigurations", value.into_expr()); self }
+    pub fn client_configurations(self, value: impl Arg<Arr<ClientConfigurations>>) -> Self { Self(put(self.0, "ClientConfigurations", value.into_expr())) }
 }
 impl Done for NfsExports { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OntapConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-ontapconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OntapConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OntapConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl OntapConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OntapConfiguration<super::missing::DeploymentType> { OntapConfiguration(Bag::default(), Phase) }
+    pub fn new() -> OntapConfiguration<Missing<super::required::DeploymentType>> { OntapConfiguration(Bag::default(), Phase) }
 }
 impl<R0> OntapConfiguration<R0> {
     /// `AutomaticBackupRetentionDays`: integer. Update: in place.
-    pub fn automatic_backup_retention_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("AutomaticBackupRetentionDays", value.into_expr()); self }
+    pub fn automatic_backup_retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticBackupRetentionDays", value.into_expr()), Phase) }
     /// `DailyAutomaticBackupStartTime`: text. Update: in place.
-    pub fn daily_automatic_backup_start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("DailyAutomaticBackupStartTime", value.into_expr()); self }
+    pub fn daily_automatic_backup_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DailyAutomaticBackupStartTime", value.into_expr()), Phase) }
     /// `DeploymentType`: text, required. Update: replacement.
-    pub fn deployment_type(mut self, value: impl Arg<str>) -> OntapConfiguration<Set> { self.0.set("DeploymentType", value.into_expr()); OntapConfiguration(self.0, Phase) }
+    pub fn deployment_type(self, value: impl Arg<str>) -> OntapConfiguration<Set> { OntapConfiguration(put(self.0, "DeploymentType", value.into_expr()), Phase) }
     /// `DiskIopsConfiguration`: `DiskIopsConfiguration`. Update: in place.
-    pub fn disk_iops_configuration(mut self, value: impl Arg<DiskIopsConfiguration>) -> Self { self.0.set("DiskIopsConfiguration", value.into_expr()); self }
+    pub fn disk_iops_configuration(self, value: impl Arg<DiskIopsConfiguration>) -> Self { Self(put(self.0, "DiskIopsConfiguration", value.into_expr()), Phase) }
     /// `EndpointIpAddressRange`: text. Update: replacement.
-    pub fn endpoint_ip_address_range(mut self, value: impl Arg<str>) -> Self { self.0.set("EndpointIpAddressRange", value.into_expr()); self }
+    pub fn endpoint_ip_address_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointIpAddressRange", value.into_expr()), Phase) }
     /// `EndpointIpv6AddressRange`: text. Update: in place.
-    pub fn endpoint_ipv6_address_range(mut self, value: impl Arg<str>) -> Self { self.0.set("EndpointIpv6AddressRange", value.into_expr()); self }
+    pub fn endpoint_ipv6_address_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointIpv6AddressRange", value.into_expr()), Phase) }
     /// `FsxAdminPassword`: text. Update: in place.
-    pub fn fsx_admin_password(mut self, value: impl Arg<str>) -> Self { self.0.set("FsxAdminPassword", value.into_expr()); self }
+    pub fn fsx_admin_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FsxAdminPassword", value.into_expr()), Phase) }
     /// `HAPairs`: integer. Update: in place.
-    pub fn ha_pairs(mut self, value: impl Arg<i64>) -> Self { self.0.set("HAPairs", value.into_expr()); self }
+    pub fn ha_pairs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HAPairs", value.into_expr()), Phase) }
     /// `PreferredSubnetId`: text. Update: replacement.
-    pub fn preferred_subnet_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredSubnetId", value.into_expr()); self }
+    pub fn preferred_subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredSubnetId", value.into_expr()), Phase) }
     /// `RouteTableIds`: list of text. Update: in place.
-    pub fn route_table_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("RouteTableIds", value.into_expr()); self }
+    pub fn route_table_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RouteTableIds", value.into_expr()), Phase) }
     /// `ThroughputCapacity`: integer. Update: in place.
-    pub fn throughput_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("ThroughputCapacity", value.into_expr()); self }
+    pub fn throughput_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputCapacity", value.into_expr()), Phase) }
     /// `ThroughputCapacityPerHAPair`: integer. Update: in place.
-    pub fn throughput_capacity_per_ha_pair(mut self, value: impl Arg<i64>) -> Self { self.0.set("ThroughputCapacityPerHAPair", value.into_expr()); self }
+    pub fn throughput_capacity_per_ha_pair(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputCapacityPerHAPair", value.into_expr()), Phase) }
     /// `WeeklyMaintenanceStartTime`: text. Update: in place.
-    pub fn weekly_maintenance_start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("WeeklyMaintenanceStartTime", value.into_expr()); self }
+    pub fn weekly_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceStartTime", value.into_expr()), Phase) }
 }
 impl Done for OntapConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenZFSConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-openzfsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenZFSConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OpenZFSConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl OpenZFSConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OpenZFSConfiguration<super::missing::DeploymentType> { OpenZFSConfiguration(Bag::default(), Phase) }
+    pub fn new() -> OpenZFSConfiguration<Missing<super::required::DeploymentType>> { OpenZFSConfiguration(Bag::default(), Phase) }
 }
 impl<R0> OpenZFSConfiguration<R0> {
     /// `AutomaticBackupRetentionDays`: integer. Update: in place.
-    pub fn automatic_backup_retention_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("AutomaticBackupRetentionDays", value.into_expr()); self }
+    pub fn automatic_backup_retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticBackupRetentionDays", value.into_expr()), Phase) }
     /// `CopyTagsToBackups`: boolean. Update: in place.
-    pub fn copy_tags_to_backups(mut self, value: impl Arg<bool>) -> Self { self.0.set("CopyTagsToBackups", value.into_expr()); self }
+    pub fn copy_tags_to_backups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToBackups", value.into_expr()), Phase) }
     /// `CopyTagsToVolumes`: boolean. Update: in place.
-    pub fn copy_tags_to_volumes(mut self, value: impl Arg<bool>) -> Self { self.0.set("CopyTagsToVolumes", value.into_expr()); self }
+    pub fn copy_tags_to_volumes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToVolumes", value.into_expr()), Phase) }
     /// `DailyAutomaticBackupStartTime`: text. Update: in place.
-    pub fn daily_automatic_backup_start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("DailyAutomaticBackupStartTime", value.into_expr()); self }
+    pub fn daily_automatic_backup_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DailyAutomaticBackupStartTime", value.into_expr()), Phase) }
     /// `DeploymentType`: text, required. Update: replacement.
-    pub fn deployment_type(mut self, value: impl Arg<str>) -> OpenZFSConfiguration<Set> { self.0.set("DeploymentType", value.into_expr()); OpenZFSConfiguration(self.0, Phase) }
+    pub fn deployment_type(self, value: impl Arg<str>) -> OpenZFSConfiguration<Set> { OpenZFSConfiguration(put(self.0, "DeploymentType", value.into_expr()), Phase) }
     /// `DiskIopsConfiguration`: `DiskIopsConfiguration`. Update: in place.
-    pub fn disk_iops_configuration(mut self, value: impl Arg<DiskIopsConfiguration>) -> Self { self.0.set("DiskIopsConfiguration", value.into_expr()); self }
+    pub fn disk_iops_configuration(self, value: impl Arg<DiskIopsConfiguration>) -> Self { Self(put(self.0, "DiskIopsConfiguration", value.into_expr()), Phase) }
     /// `EndpointIpAddressRange`: text. Update: replacement.
-    pub fn endpoint_ip_address_range(mut self, value: impl Arg<str>) -> Self { self.0.set("EndpointIpAddressRange", value.into_expr()); self }
+    pub fn endpoint_ip_address_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointIpAddressRange", value.into_expr()), Phase) }
     /// `EndpointIpv6AddressRange`: text. Update: in place.
-    pub fn endpoint_ipv6_address_range(mut self, value: impl Arg<str>) -> Self { self.0.set("EndpointIpv6AddressRange", value.into_expr()); self }
+    pub fn endpoint_ipv6_address_range(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointIpv6AddressRange", value.into_expr()), Phase) }
     /// `Options`: list of text. Update: in place.
-    pub fn options(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Options", value.into_expr()); self }
+    pub fn options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
     /// `PreferredSubnetId`: text. Update: replacement.
-    pub fn preferred_subnet_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredSubnetId", value.into_expr()); self }
+    pub fn preferred_subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredSubnetId", value.into_expr()), Phase) }
     /// `ReadCacheConfiguration`: `ReadCacheConfiguration`. Update: in place.
-    pub fn read_cache_configuration(mut self, value: impl Arg<ReadCacheConfiguration>) -> Self { self.0.set("ReadCacheConfiguration", value.into_expr()); self }
+    pub fn read_cache_configuration(self, value: impl Arg<ReadCacheConfiguration>) -> Self { Self(put(self.0, "ReadCacheConfiguration", value.into_expr()), Phase) }
     /// `RootVolumeConfiguration`: `RootVolumeConfiguration`. Update: in place.
-    pub fn root_volume_configuration(mut self, value: impl Arg<RootVolumeConfiguration>) -> Self { self.0.set("RootVolumeConfiguration", value.into_expr()); self }
+    pub fn root_volume_configuration(self, value: impl Arg<RootVolumeConfiguration>) -> Self { Self(put(self.0, "RootVolumeConfiguration", value.into_expr()), Phase) }
     /// `RouteTableIds`: list of text. Update: in place.
-    pub fn route_table_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("RouteTableIds", value.into_expr()); self }
+    pub fn route_table_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RouteTableIds", value.into_expr()), Phase) }
     /// `ThroughputCapacity`: integer. Update: in place.
-    pub fn throughput_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("ThroughputCapacity", value.into_expr()); self }
+    pub fn throughput_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputCapacity", value.into_expr()), Phase) }
     /// `WeeklyMaintenanceStartTime`: text. Update: in place.
-    pub fn weekly_maintenance_start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("WeeklyMaintenanceStartTime", value.into_expr()); self }
+    pub fn weekly_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceStartTime", value.into_expr()), Phase) }
 }
 impl Done for OpenZFSConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReadCacheConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-readcacheconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReadCacheConfiguration(Bag);
+#[must_use] pub struct ReadCacheConfiguration(Bag);
 impl ReadCacheConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SizeGiB`: integer. Update: in place.
-    pub fn size_gi_b(mut self, value: impl Arg<i64>) -> Self { self.0.set("SizeGiB", value.into_expr()); self }
+    pub fn size_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeGiB", value.into_expr())) }
     /// `SizingMode`: text. Update: in place.
-    pub fn sizing_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("SizingMode", value.into_expr()); self }
+    pub fn sizing_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizingMode", value.into_expr())) }
 }
 impl Done for ReadCacheConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RootVolumeConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-rootvolumeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RootVolumeConfiguration(Bag);
+#[must_use] pub struct RootVolumeConfiguration(Bag);
 impl RootVolumeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CopyTagsToSnapshots`: boolean. Update: replacement.
-    pub fn copy_tags_to_snapshots(mut self, value: impl Arg<bool>) -> Self { self.0.set("CopyTagsToSnapshots", value.into_expr()); self }
+    pub fn copy_tags_to_snapshots(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToSnapshots", value.into_expr())) }
     /// `DataCompressionType`: text. Update: replacement.
-    pub fn data_compression_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DataCompressionType", value.into_expr()); self }
+    pub fn data_compression_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataCompressionType", value.into_expr())) }
     /// `NfsExports`: list of `NfsExports`. Update: replacement.
-    pub fn nfs_exports(mut self, value: impl Arg<Arr<NfsExports>>) -> Self { self.0.set("NfsExports", value.into_expr()); self }
+    pub fn nfs_exports(self, value: impl Arg<Arr<NfsExports>>) -> Self { Self(put(self.0, "NfsExports", value.into_expr())) }
     /// `ReadOnly`: boolean. Update: replacement.
-    pub fn read_only(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReadOnly", value.into_expr()); self }
+    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr())) }
     /// `RecordSizeKiB`: integer. Update: replacement.
-    pub fn record_size_ki_b(mut self, value: impl Arg<i64>) -> Self { self.0.set("RecordSizeKiB", value.into_expr()); self }
+    pub fn record_size_ki_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecordSizeKiB", value.into_expr())) }
     /// `UserAndGroupQuotas`: list of `UserAndGroupQuotas`. Update: replacement.
-    pub fn user_and_group_quotas(mut self, value: impl Arg<Arr<UserAndGroupQuotas>>) -> Self { self.0.set("UserAndGroupQuotas", value.into_expr()); self }
+    pub fn user_and_group_quotas(self, value: impl Arg<Arr<UserAndGroupQuotas>>) -> Self { Self(put(self.0, "UserAndGroupQuotas", value.into_expr())) }
 }
 impl Done for RootVolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedActiveDirectoryConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-selfmanagedactivedirectoryconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SelfManagedActiveDirectoryConfiguration(Bag);
+#[must_use] pub struct SelfManagedActiveDirectoryConfiguration(Bag);
 impl SelfManagedActiveDirectoryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DnsIps`: list of text. Update: in place.
-    pub fn dns_ips(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DnsIps", value.into_expr()); self }
+    pub fn dns_ips(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DnsIps", value.into_expr())) }
     /// `DomainJoinServiceAccountSecret`: text. Update: in place.
-    pub fn domain_join_service_account_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainJoinServiceAccountSecret", value.into_expr()); self }
+    pub fn domain_join_service_account_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainJoinServiceAccountSecret", value.into_expr())) }
     /// `DomainName`: text. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainName", value.into_expr()); self }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
     /// `FileSystemAdministratorsGroup`: text. Update: replacement.
-    pub fn file_system_administrators_group(mut self, value: impl Arg<str>) -> Self { self.0.set("FileSystemAdministratorsGroup", value.into_expr()); self }
+    pub fn file_system_administrators_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemAdministratorsGroup", value.into_expr())) }
     /// `OrganizationalUnitDistinguishedName`: text. Update: replacement.
-    pub fn organizational_unit_distinguished_name(mut self, value: impl Arg<str>) -> Self { self.0.set("OrganizationalUnitDistinguishedName", value.into_expr()); self }
+    pub fn organizational_unit_distinguished_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnitDistinguishedName", value.into_expr())) }
     /// `Password`: text. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
     /// `UserName`: text. Update: in place.
-    pub fn user_name(mut self, value: impl Arg<str>) -> Self { self.0.set("UserName", value.into_expr()); self }
+    pub fn user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserName", value.into_expr())) }
 }
 impl Done for SelfManagedActiveDirectoryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserAndGroupQuotas` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-userandgroupquotas.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UserAndGroupQuotas(Bag);
+#[must_use] pub struct UserAndGroupQuotas(Bag);
 impl UserAndGroupQuotas {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Id`: integer. Update: replacement.
-    pub fn id(mut self, value: impl Arg<i64>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
     /// `StorageCapacityQuotaGiB`: integer. Update: replacement.
-    pub fn storage_capacity_quota_gi_b(mut self, value: impl Arg<i64>) -> Self { self.0.set("StorageCapacityQuotaGiB", value.into_expr()); self }
+    pub fn storage_capacity_quota_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageCapacityQuotaGiB", value.into_expr())) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for UserAndGroupQuotas { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WindowsConfiguration` of `AWS::FSx::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-filesystem-windowsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WindowsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WindowsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl WindowsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WindowsConfiguration<super::missing::ThroughputCapacity> { WindowsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> WindowsConfiguration<Missing<super::required::ThroughputCapacity>> { WindowsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> WindowsConfiguration<R0> {
     /// `ActiveDirectoryId`: text. Update: replacement.
-    pub fn active_directory_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ActiveDirectoryId", value.into_expr()); self }
+    pub fn active_directory_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveDirectoryId", value.into_expr()), Phase) }
     /// `Aliases`: list of text. Update: in place.
-    pub fn aliases(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Aliases", value.into_expr()); self }
+    pub fn aliases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Aliases", value.into_expr()), Phase) }
     /// `AuditLogConfiguration`: `AuditLogConfiguration`. Update: in place.
-    pub fn audit_log_configuration(mut self, value: impl Arg<AuditLogConfiguration>) -> Self { self.0.set("AuditLogConfiguration", value.into_expr()); self }
+    pub fn audit_log_configuration(self, value: impl Arg<AuditLogConfiguration>) -> Self { Self(put(self.0, "AuditLogConfiguration", value.into_expr()), Phase) }
     /// `AutomaticBackupRetentionDays`: integer. Update: in place.
-    pub fn automatic_backup_retention_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("AutomaticBackupRetentionDays", value.into_expr()); self }
+    pub fn automatic_backup_retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticBackupRetentionDays", value.into_expr()), Phase) }
     /// `CopyTagsToBackups`: boolean. Update: replacement.
-    pub fn copy_tags_to_backups(mut self, value: impl Arg<bool>) -> Self { self.0.set("CopyTagsToBackups", value.into_expr()); self }
+    pub fn copy_tags_to_backups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToBackups", value.into_expr()), Phase) }
     /// `DailyAutomaticBackupStartTime`: text. Update: in place.
-    pub fn daily_automatic_backup_start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("DailyAutomaticBackupStartTime", value.into_expr()); self }
+    pub fn daily_automatic_backup_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DailyAutomaticBackupStartTime", value.into_expr()), Phase) }
     /// `DeploymentType`: text. Update: replacement.
-    pub fn deployment_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DeploymentType", value.into_expr()); self }
+    pub fn deployment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentType", value.into_expr()), Phase) }
     /// `DiskIopsConfiguration`: `DiskIopsConfiguration`. Update: in place.
-    pub fn disk_iops_configuration(mut self, value: impl Arg<DiskIopsConfiguration>) -> Self { self.0.set("DiskIopsConfiguration", value.into_expr()); self }
+    pub fn disk_iops_configuration(self, value: impl Arg<DiskIopsConfiguration>) -> Self { Self(put(self.0, "DiskIopsConfiguration", value.into_expr()), Phase) }
     /// `FsrmConfiguration`: `FsrmConfiguration`. Update: in place.
-    pub fn fsrm_configuration(mut self, value: impl Arg<FsrmConfiguration>) -> Self { self.0.set("FsrmConfiguration", value.into_expr()); self }
+    pub fn fsrm_configuration(self, value: impl Arg<FsrmConfiguration>) -> Self { Self(put(self.0, "FsrmConfiguration", value.into_expr()), Phase) }
     /// `PreferredSubnetId`: text. Update: replacement.
-    pub fn preferred_subnet_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredSubnetId", value.into_expr()); self }
+    pub fn preferred_subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredSubnetId", value.into_expr()), Phase) }
     /// `SelfManagedActiveDirectoryConfiguration`: `SelfManagedActiveDirectoryConfiguration`. Update: in place.
-    pub fn self_managed_active_directory_configuration(mut self, value: impl Arg<SelfManagedActiveDirectoryConfiguration>) -> Self { self.0.set("SelfManagedActiveDirectoryConfiguration", value.into_expr()); self }
+    pub fn self_managed_active_directory_configuration(self, value: impl Arg<SelfManagedActiveDirectoryConfiguration>) -> Self { Self(put(self.0, "SelfManagedActiveDirectoryConfiguration", value.into_expr()), Phase) }
     /// `ThroughputCapacity`: integer, required. Update: in place.
-    pub fn throughput_capacity(mut self, value: impl Arg<i64>) -> WindowsConfiguration<Set> { self.0.set("ThroughputCapacity", value.into_expr()); WindowsConfiguration(self.0, Phase) }
+    pub fn throughput_capacity(self, value: impl Arg<i64>) -> WindowsConfiguration<Set> { WindowsConfiguration(put(self.0, "ThroughputCapacity", value.into_expr()), Phase) }
     /// `WeeklyMaintenanceStartTime`: text. Update: in place.
-    pub fn weekly_maintenance_start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("WeeklyMaintenanceStartTime", value.into_expr()); self }
+    pub fn weekly_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceStartTime", value.into_expr()), Phase) }
 }
 impl Done for WindowsConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -619,7 +619,7 @@ impl CfnS3AccessPointAttachment {
     /// `AWS::FSx::S3AccessPointAttachment`
     pub const TYPE: &'static str = "AWS::FSx::S3AccessPointAttachment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnS3AccessPointAttachmentProps<R0, R1>) -> Self where CfnS3AccessPointAttachmentProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnS3AccessPointAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Lifecycle`: text.
@@ -631,153 +631,153 @@ impl CfnS3AccessPointAttachment {
 }
 impl Parent for CfnS3AccessPointAttachment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FSx::S3AccessPointAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-s3accesspointattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnS3AccessPointAttachmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnS3AccessPointAttachmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnS3AccessPointAttachmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnS3AccessPointAttachmentProps<missing::Name, missing::Type> { CfnS3AccessPointAttachmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnS3AccessPointAttachmentProps<Missing<required::Name>, Missing<required::Type>> { CfnS3AccessPointAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnS3AccessPointAttachmentProps<R0, R1> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnS3AccessPointAttachmentProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnS3AccessPointAttachmentProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnS3AccessPointAttachmentProps<Set, R1> { CfnS3AccessPointAttachmentProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OntapConfiguration`: `S3AccessPointOntapConfiguration`. Update: replacement.
-    pub fn ontap_configuration(mut self, value: impl Arg<s3_access_point_attachment::S3AccessPointOntapConfiguration>) -> Self { self.0.set("OntapConfiguration", value.into_expr()); self }
+    pub fn ontap_configuration(self, value: impl Arg<s3_access_point_attachment::S3AccessPointOntapConfiguration>) -> Self { Self(put(self.0, "OntapConfiguration", value.into_expr()), Phase) }
     /// `OpenZFSConfiguration`: `S3AccessPointOpenZFSConfiguration`. Update: replacement.
-    pub fn open_zfs_configuration(mut self, value: impl Arg<s3_access_point_attachment::S3AccessPointOpenZFSConfiguration>) -> Self { self.0.set("OpenZFSConfiguration", value.into_expr()); self }
+    pub fn open_zfs_configuration(self, value: impl Arg<s3_access_point_attachment::S3AccessPointOpenZFSConfiguration>) -> Self { Self(put(self.0, "OpenZFSConfiguration", value.into_expr()), Phase) }
     /// `S3AccessPoint`: `S3AccessPoint`. Update: replacement.
-    pub fn s3_access_point(mut self, value: impl Arg<s3_access_point_attachment::S3AccessPoint>) -> Self { self.0.set("S3AccessPoint", value.into_expr()); self }
+    pub fn s3_access_point(self, value: impl Arg<s3_access_point_attachment::S3AccessPoint>) -> Self { Self(put(self.0, "S3AccessPoint", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<s3_access_point_attachment::Type>) -> CfnS3AccessPointAttachmentProps<R0, Set> { self.0.set("Type", value.into_expr()); CfnS3AccessPointAttachmentProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<s3_access_point_attachment::Type>) -> CfnS3AccessPointAttachmentProps<R0, Set> { CfnS3AccessPointAttachmentProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnS3AccessPointAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FSx::S3AccessPointAttachment`.
 pub mod s3_access_point_attachment {
 use crate::cfn::support::*;
 /// The property type `FileSystemGID` of `AWS::FSx::S3AccessPointAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-filesystemgid.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FileSystemGID<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FileSystemGID<R0 = Set>(Bag, Phase<(R0,)>);
 impl FileSystemGID {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FileSystemGID<super::missing::Gid> { FileSystemGID(Bag::default(), Phase) }
+    pub fn new() -> FileSystemGID<Missing<super::required::Gid>> { FileSystemGID(Bag::default(), Phase) }
 }
 impl<R0> FileSystemGID<R0> {
     /// `Gid`: number, required. Update: replacement.
-    pub fn gid(mut self, value: impl Arg<f64>) -> FileSystemGID<Set> { self.0.set("Gid", value.into_expr()); FileSystemGID(self.0, Phase) }
+    pub fn gid(self, value: impl Arg<f64>) -> FileSystemGID<Set> { FileSystemGID(put(self.0, "Gid", value.into_expr()), Phase) }
 }
 impl Done for FileSystemGID { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OntapFileSystemIdentity` of `AWS::FSx::S3AccessPointAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-ontapfilesystemidentity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OntapFileSystemIdentity<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OntapFileSystemIdentity<R0 = Set>(Bag, Phase<(R0,)>);
 impl OntapFileSystemIdentity {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OntapFileSystemIdentity<super::missing::Type> { OntapFileSystemIdentity(Bag::default(), Phase) }
+    pub fn new() -> OntapFileSystemIdentity<Missing<super::required::Type>> { OntapFileSystemIdentity(Bag::default(), Phase) }
 }
 impl<R0> OntapFileSystemIdentity<R0> {
     /// `Type`: `OntapFileSystemIdentityType`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<OntapFileSystemIdentityType>) -> OntapFileSystemIdentity<Set> { self.0.set("Type", value.into_expr()); OntapFileSystemIdentity(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<OntapFileSystemIdentityType>) -> OntapFileSystemIdentity<Set> { OntapFileSystemIdentity(put(self.0, "Type", value.into_expr()), Phase) }
     /// `UnixUser`: `OntapUnixFileSystemUser`. Update: replacement.
-    pub fn unix_user(mut self, value: impl Arg<OntapUnixFileSystemUser>) -> Self { self.0.set("UnixUser", value.into_expr()); self }
+    pub fn unix_user(self, value: impl Arg<OntapUnixFileSystemUser>) -> Self { Self(put(self.0, "UnixUser", value.into_expr()), Phase) }
     /// `WindowsUser`: `OntapWindowsFileSystemUser`. Update: replacement.
-    pub fn windows_user(mut self, value: impl Arg<OntapWindowsFileSystemUser>) -> Self { self.0.set("WindowsUser", value.into_expr()); self }
+    pub fn windows_user(self, value: impl Arg<OntapWindowsFileSystemUser>) -> Self { Self(put(self.0, "WindowsUser", value.into_expr()), Phase) }
 }
 impl Done for OntapFileSystemIdentity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OntapUnixFileSystemUser` of `AWS::FSx::S3AccessPointAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-ontapunixfilesystemuser.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OntapUnixFileSystemUser<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OntapUnixFileSystemUser<R0 = Set>(Bag, Phase<(R0,)>);
 impl OntapUnixFileSystemUser {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OntapUnixFileSystemUser<super::missing::Name> { OntapUnixFileSystemUser(Bag::default(), Phase) }
+    pub fn new() -> OntapUnixFileSystemUser<Missing<super::required::Name>> { OntapUnixFileSystemUser(Bag::default(), Phase) }
 }
 impl<R0> OntapUnixFileSystemUser<R0> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> OntapUnixFileSystemUser<Set> { self.0.set("Name", value.into_expr()); OntapUnixFileSystemUser(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> OntapUnixFileSystemUser<Set> { OntapUnixFileSystemUser(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for OntapUnixFileSystemUser { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OntapWindowsFileSystemUser` of `AWS::FSx::S3AccessPointAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-ontapwindowsfilesystemuser.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OntapWindowsFileSystemUser<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OntapWindowsFileSystemUser<R0 = Set>(Bag, Phase<(R0,)>);
 impl OntapWindowsFileSystemUser {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OntapWindowsFileSystemUser<super::missing::Name> { OntapWindowsFileSystemUser(Bag::default(), Phase) }
+    pub fn new() -> OntapWindowsFileSystemUser<Missing<super::required::Name>> { OntapWindowsFileSystemUser(Bag::default(), Phase) }
 }
 impl<R0> OntapWindowsFileSystemUser<R0> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> OntapWindowsFileSystemUser<Set> { self.0.set("Name", value.into_expr()); OntapWindowsFileSystemUser(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> OntapWindowsFileSystemUser<Set> { OntapWindowsFileSystemUser(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for OntapWindowsFileSystemUser { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenZFSFileSystemIdentity` of `AWS::FSx::S3AccessPointAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-openzfsfilesystemidentity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenZFSFileSystemIdentity<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OpenZFSFileSystemIdentity<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OpenZFSFileSystemIdentity {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OpenZFSFileSystemIdentity<super::missing::PosixUser, super::missing::Type> { OpenZFSFileSystemIdentity(Bag::default(), Phase) }
+    pub fn new() -> OpenZFSFileSystemIdentity<Missing<super::required::PosixUser>, Missing<super::required::Type>> { OpenZFSFileSystemIdentity(Bag::default(), Phase) }
 }
 impl<R0, R1> OpenZFSFileSystemIdentity<R0, R1> {
     /// `PosixUser`: `OpenZFSPosixFileSystemUser`, required. Update: replacement.
-    pub fn posix_user(mut self, value: impl Arg<OpenZFSPosixFileSystemUser>) -> OpenZFSFileSystemIdentity<Set, R1> { self.0.set("PosixUser", value.into_expr()); OpenZFSFileSystemIdentity(self.0, Phase) }
+    pub fn posix_user(self, value: impl Arg<OpenZFSPosixFileSystemUser>) -> OpenZFSFileSystemIdentity<Set, R1> { OpenZFSFileSystemIdentity(put(self.0, "PosixUser", value.into_expr()), Phase) }
     /// `Type`: `OpenZFSFileSystemIdentityType`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<OpenZFSFileSystemIdentityType>) -> OpenZFSFileSystemIdentity<R0, Set> { self.0.set("Type", value.into_expr()); OpenZFSFileSystemIdentity(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<OpenZFSFileSystemIdentityType>) -> OpenZFSFileSystemIdentity<R0, Set> { OpenZFSFileSystemIdentity(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for OpenZFSFileSystemIdentity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenZFSPosixFileSystemUser` of `AWS::FSx::S3AccessPointAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-openzfsposixfilesystemuser.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenZFSPosixFileSystemUser<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OpenZFSPosixFileSystemUser<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OpenZFSPosixFileSystemUser {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OpenZFSPosixFileSystemUser<super::missing::Gid, super::missing::Uid> { OpenZFSPosixFileSystemUser(Bag::default(), Phase) }
+    pub fn new() -> OpenZFSPosixFileSystemUser<Missing<super::required::Gid>, Missing<super::required::Uid>> { OpenZFSPosixFileSystemUser(Bag::default(), Phase) }
 }
 impl<R0, R1> OpenZFSPosixFileSystemUser<R0, R1> {
     /// `Gid`: number, required. Update: replacement.
-    pub fn gid(mut self, value: impl Arg<f64>) -> OpenZFSPosixFileSystemUser<Set, R1> { self.0.set("Gid", value.into_expr()); OpenZFSPosixFileSystemUser(self.0, Phase) }
+    pub fn gid(self, value: impl Arg<f64>) -> OpenZFSPosixFileSystemUser<Set, R1> { OpenZFSPosixFileSystemUser(put(self.0, "Gid", value.into_expr()), Phase) }
     /// `SecondaryGids`: list of `FileSystemGID`. Update: replacement.
-    pub fn secondary_gids(mut self, value: impl Arg<Arr<FileSystemGID>>) -> Self { self.0.set("SecondaryGids", value.into_expr()); self }
+    pub fn secondary_gids(self, value: impl Arg<Arr<FileSystemGID>>) -> Self { Self(put(self.0, "SecondaryGids", value.into_expr()), Phase) }
     /// `Uid`: number, required. Update: replacement.
-    pub fn uid(mut self, value: impl Arg<f64>) -> OpenZFSPosixFileSystemUser<R0, Set> { self.0.set("Uid", value.into_expr()); OpenZFSPosixFileSystemUser(self.0, Phase) }
+    pub fn uid(self, value: impl Arg<f64>) -> OpenZFSPosixFileSystemUser<R0, Set> { OpenZFSPosixFileSystemUser(put(self.0, "Uid", value.into_expr()), Phase) }
 }
 impl Done for OpenZFSPosixFileSystemUser { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3AccessPoint` of `AWS::FSx::S3AccessPointAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3AccessPoint(Bag);
+#[must_use] pub struct S3AccessPoint(Bag);
 impl S3AccessPoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alias`: text. Update: replacement.
-    pub fn alias(mut self, value: impl Arg<str>) -> Self { self.0.set("Alias", value.into_expr()); self }
+    pub fn alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alias", value.into_expr())) }
     /// `Policy`: JSON. Update: replacement.
-    pub fn policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("Policy", value.into_expr()); self }
+    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr())) }
     /// `ResourceARN`: text. Update: replacement.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceARN", value.into_expr()); self }
+    pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceARN", value.into_expr())) }
     /// `VpcConfiguration`: `S3AccessPointVpcConfiguration`. Update: replacement.
-    pub fn vpc_configuration(mut self, value: impl Arg<S3AccessPointVpcConfiguration>) -> Self { self.0.set("VpcConfiguration", value.into_expr()); self }
+    pub fn vpc_configuration(self, value: impl Arg<S3AccessPointVpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr())) }
 }
 impl Done for S3AccessPoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3AccessPointOntapConfiguration` of `AWS::FSx::S3AccessPointAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspointontapconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3AccessPointOntapConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3AccessPointOntapConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3AccessPointOntapConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3AccessPointOntapConfiguration<super::missing::FileSystemIdentity, super::missing::VolumeId> { S3AccessPointOntapConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3AccessPointOntapConfiguration<Missing<super::required::FileSystemIdentity>, Missing<super::required::VolumeId>> { S3AccessPointOntapConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3AccessPointOntapConfiguration<R0, R1> {
     /// `FileSystemIdentity`: `OntapFileSystemIdentity`, required. Update: replacement.
-    pub fn file_system_identity(mut self, value: impl Arg<OntapFileSystemIdentity>) -> S3AccessPointOntapConfiguration<Set, R1> { self.0.set("FileSystemIdentity", value.into_expr()); S3AccessPointOntapConfiguration(self.0, Phase) }
+    pub fn file_system_identity(self, value: impl Arg<OntapFileSystemIdentity>) -> S3AccessPointOntapConfiguration<Set, R1> { S3AccessPointOntapConfiguration(put(self.0, "FileSystemIdentity", value.into_expr()), Phase) }
     /// `VolumeId`: text, required. Update: replacement.
-    pub fn volume_id(mut self, value: impl Arg<str>) -> S3AccessPointOntapConfiguration<R0, Set> { self.0.set("VolumeId", value.into_expr()); S3AccessPointOntapConfiguration(self.0, Phase) }
+    pub fn volume_id(self, value: impl Arg<str>) -> S3AccessPointOntapConfiguration<R0, Set> { S3AccessPointOntapConfiguration(put(self.0, "VolumeId", value.into_expr()), Phase) }
 }
 impl Done for S3AccessPointOntapConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3AccessPointOpenZFSConfiguration` of `AWS::FSx::S3AccessPointAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspointopenzfsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3AccessPointOpenZFSConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3AccessPointOpenZFSConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3AccessPointOpenZFSConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3AccessPointOpenZFSConfiguration<super::missing::FileSystemIdentity, super::missing::VolumeId> { S3AccessPointOpenZFSConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3AccessPointOpenZFSConfiguration<Missing<super::required::FileSystemIdentity>, Missing<super::required::VolumeId>> { S3AccessPointOpenZFSConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3AccessPointOpenZFSConfiguration<R0, R1> {
     /// `FileSystemIdentity`: `OpenZFSFileSystemIdentity`, required. Update: replacement.
-    pub fn file_system_identity(mut self, value: impl Arg<OpenZFSFileSystemIdentity>) -> S3AccessPointOpenZFSConfiguration<Set, R1> { self.0.set("FileSystemIdentity", value.into_expr()); S3AccessPointOpenZFSConfiguration(self.0, Phase) }
+    pub fn file_system_identity(self, value: impl Arg<OpenZFSFileSystemIdentity>) -> S3AccessPointOpenZFSConfiguration<Set, R1> { S3AccessPointOpenZFSConfiguration(put(self.0, "FileSystemIdentity", value.into_expr()), Phase) }
     /// `VolumeId`: text, required. Update: replacement.
-    pub fn volume_id(mut self, value: impl Arg<str>) -> S3AccessPointOpenZFSConfiguration<R0, Set> { self.0.set("VolumeId", value.into_expr()); S3AccessPointOpenZFSConfiguration(self.0, Phase) }
+    pub fn volume_id(self, value: impl Arg<str>) -> S3AccessPointOpenZFSConfiguration<R0, Set> { S3AccessPointOpenZFSConfiguration(put(self.0, "VolumeId", value.into_expr()), Phase) }
 }
 impl Done for S3AccessPointOpenZFSConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3AccessPointVpcConfiguration` of `AWS::FSx::S3AccessPointAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-s3accesspointattachment-s3accesspointvpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3AccessPointVpcConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3AccessPointVpcConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3AccessPointVpcConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3AccessPointVpcConfiguration<super::missing::VpcId> { S3AccessPointVpcConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3AccessPointVpcConfiguration<Missing<super::required::VpcId>> { S3AccessPointVpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3AccessPointVpcConfiguration<R0> {
-    /// `VpcId`: text, required. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> S3AccessPointVpcConfiguration<Set> { self.0.set("VpcId", value.into_expr()); S3AccessPointVpcConfiguration(self.0, Phase) }
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> S3AccessPointVpcConfiguration<Set> { S3AccessPointVpcConfiguration(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for S3AccessPointVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -793,7 +793,7 @@ impl CfnSnapshot {
     /// `AWS::FSx::Snapshot`
     pub const TYPE: &'static str = "AWS::FSx::Snapshot";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSnapshotProps<R0, R1>) -> Self where CfnSnapshotProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -803,18 +803,18 @@ impl CfnSnapshot {
 }
 impl Parent for CfnSnapshot { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FSx::Snapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-snapshot.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSnapshotProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSnapshotProps<missing::Name, missing::VolumeId> { CfnSnapshotProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSnapshotProps<Missing<required::Name>, Missing<required::VolumeId>> { CfnSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSnapshotProps<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSnapshotProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnSnapshotProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSnapshotProps<Set, R1> { CfnSnapshotProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VolumeId`: text, required. Update: replacement.
-    pub fn volume_id(mut self, value: impl Arg<str>) -> CfnSnapshotProps<R0, Set> { self.0.set("VolumeId", value.into_expr()); CfnSnapshotProps(self.0, Phase) }
+    pub fn volume_id(self, value: impl Arg<str>) -> CfnSnapshotProps<R0, Set> { CfnSnapshotProps(put(self.0, "VolumeId", value.into_expr()), Phase) }
 }
 impl Done for CfnSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::FSx::StorageVirtualMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-storagevirtualmachine.html)
@@ -823,7 +823,7 @@ impl CfnStorageVirtualMachine {
     /// `AWS::FSx::StorageVirtualMachine`
     pub const TYPE: &'static str = "AWS::FSx::StorageVirtualMachine";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnStorageVirtualMachineProps<R0, R1>) -> Self where CfnStorageVirtualMachineProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStorageVirtualMachineProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `StorageVirtualMachineId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ResourceARN`: text.
@@ -835,59 +835,59 @@ impl CfnStorageVirtualMachine {
 }
 impl Parent for CfnStorageVirtualMachine { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FSx::StorageVirtualMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-storagevirtualmachine.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStorageVirtualMachineProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnStorageVirtualMachineProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnStorageVirtualMachineProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStorageVirtualMachineProps<missing::FileSystemId, missing::Name> { CfnStorageVirtualMachineProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStorageVirtualMachineProps<Missing<required::FileSystemId>, Missing<required::Name>> { CfnStorageVirtualMachineProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnStorageVirtualMachineProps<R0, R1> {
     /// `ActiveDirectoryConfiguration`: `ActiveDirectoryConfiguration`. Update: in place.
-    pub fn active_directory_configuration(mut self, value: impl Arg<storage_virtual_machine::ActiveDirectoryConfiguration>) -> Self { self.0.set("ActiveDirectoryConfiguration", value.into_expr()); self }
+    pub fn active_directory_configuration(self, value: impl Arg<storage_virtual_machine::ActiveDirectoryConfiguration>) -> Self { Self(put(self.0, "ActiveDirectoryConfiguration", value.into_expr()), Phase) }
     /// `FileSystemId`: text, required. Update: replacement.
-    pub fn file_system_id(mut self, value: impl Arg<str>) -> CfnStorageVirtualMachineProps<Set, R1> { self.0.set("FileSystemId", value.into_expr()); CfnStorageVirtualMachineProps(self.0, Phase) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> CfnStorageVirtualMachineProps<Set, R1> { CfnStorageVirtualMachineProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnStorageVirtualMachineProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnStorageVirtualMachineProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnStorageVirtualMachineProps<R0, Set> { CfnStorageVirtualMachineProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RootVolumeSecurityStyle`: text. Update: replacement.
-    pub fn root_volume_security_style(mut self, value: impl Arg<str>) -> Self { self.0.set("RootVolumeSecurityStyle", value.into_expr()); self }
+    pub fn root_volume_security_style(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootVolumeSecurityStyle", value.into_expr()), Phase) }
     /// `SvmAdminPassword`: text. Update: in place.
-    pub fn svm_admin_password(mut self, value: impl Arg<str>) -> Self { self.0.set("SvmAdminPassword", value.into_expr()); self }
+    pub fn svm_admin_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SvmAdminPassword", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStorageVirtualMachineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FSx::StorageVirtualMachine`.
 pub mod storage_virtual_machine {
 use crate::cfn::support::*;
 /// The property type `ActiveDirectoryConfiguration` of `AWS::FSx::StorageVirtualMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-storagevirtualmachine-activedirectoryconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ActiveDirectoryConfiguration(Bag);
+#[must_use] pub struct ActiveDirectoryConfiguration(Bag);
 impl ActiveDirectoryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NetBiosName`: text. Update: in place.
-    pub fn net_bios_name(mut self, value: impl Arg<str>) -> Self { self.0.set("NetBiosName", value.into_expr()); self }
+    pub fn net_bios_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetBiosName", value.into_expr())) }
     /// `SelfManagedActiveDirectoryConfiguration`: `SelfManagedActiveDirectoryConfiguration`. Update: in place.
-    pub fn self_managed_active_directory_configuration(mut self, value: impl Arg<SelfManagedActiveDirectoryConfiguration>) -> Self { self.0.set("SelfManagedActiveDirectoryConfiguration", value.into_expr()); self }
+    pub fn self_managed_active_directory_configuration(self, value: impl Arg<SelfManagedActiveDirectoryConfiguration>) -> Self { Self(put(self.0, "SelfManagedActiveDirectoryConfiguration", value.into_expr())) }
 }
 impl Done for ActiveDirectoryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedActiveDirectoryConfiguration` of `AWS::FSx::StorageVirtualMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-storagevirtualmachine-selfmanagedactivedirectoryconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SelfManagedActiveDirectoryConfiguration(Bag);
+#[must_use] pub struct SelfManagedActiveDirectoryConfiguration(Bag);
 impl SelfManagedActiveDirectoryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DnsIps`: list of text. Update: in place.
-    pub fn dns_ips(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DnsIps", value.into_expr()); self }
+    pub fn dns_ips(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DnsIps", value.into_expr())) }
     /// `DomainJoinServiceAccountSecret`: text. Update: in place.
-    pub fn domain_join_service_account_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainJoinServiceAccountSecret", value.into_expr()); self }
+    pub fn domain_join_service_account_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainJoinServiceAccountSecret", value.into_expr())) }
     /// `DomainName`: text. Update: in place.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainName", value.into_expr()); self }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
     /// `FileSystemAdministratorsGroup`: text. Update: in place.
-    pub fn file_system_administrators_group(mut self, value: impl Arg<str>) -> Self { self.0.set("FileSystemAdministratorsGroup", value.into_expr()); self }
+    pub fn file_system_administrators_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemAdministratorsGroup", value.into_expr())) }
     /// `OrganizationalUnitDistinguishedName`: text. Update: in place.
-    pub fn organizational_unit_distinguished_name(mut self, value: impl Arg<str>) -> Self { self.0.set("OrganizationalUnitDistinguishedName", value.into_expr()); self }
+    pub fn organizational_unit_distinguished_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationalUnitDistinguishedName", value.into_expr())) }
     /// `Password`: text. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
     /// `UserName`: text. Update: in place.
-    pub fn user_name(mut self, value: impl Arg<str>) -> Self { self.0.set("UserName", value.into_expr()); self }
+    pub fn user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserName", value.into_expr())) }
 }
 impl Done for SelfManagedActiveDirectoryConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -897,7 +897,7 @@ impl CfnVolume {
     /// `AWS::FSx::Volume`
     pub const TYPE: &'static str = "AWS::FSx::Volume";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnVolumeProps<R0>) -> Self where CfnVolumeProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVolumeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VolumeId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ResourceARN`: text.
@@ -909,231 +909,231 @@ impl CfnVolume {
 }
 impl Parent for CfnVolume { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-fsx-volume.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVolumeProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnVolumeProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnVolumeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVolumeProps<missing::Name> { CfnVolumeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVolumeProps<Missing<required::Name>> { CfnVolumeProps(Bag::default(), Phase) }
 }
 impl<R0> CfnVolumeProps<R0> {
     /// `BackupId`: text. Update: replacement.
-    pub fn backup_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BackupId", value.into_expr()); self }
+    pub fn backup_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnVolumeProps<Set> { self.0.set("Name", value.into_expr()); CfnVolumeProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnVolumeProps<Set> { CfnVolumeProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OntapConfiguration`: `OntapConfiguration`. Update: in place.
-    pub fn ontap_configuration(mut self, value: impl Arg<volume::OntapConfiguration>) -> Self { self.0.set("OntapConfiguration", value.into_expr()); self }
+    pub fn ontap_configuration(self, value: impl Arg<volume::OntapConfiguration>) -> Self { Self(put(self.0, "OntapConfiguration", value.into_expr()), Phase) }
     /// `OpenZFSConfiguration`: `OpenZFSConfiguration`. Update: in place.
-    pub fn open_zfs_configuration(mut self, value: impl Arg<volume::OpenZFSConfiguration>) -> Self { self.0.set("OpenZFSConfiguration", value.into_expr()); self }
+    pub fn open_zfs_configuration(self, value: impl Arg<volume::OpenZFSConfiguration>) -> Self { Self(put(self.0, "OpenZFSConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VolumeType`: text. Update: replacement.
-    pub fn volume_type(mut self, value: impl Arg<str>) -> Self { self.0.set("VolumeType", value.into_expr()); self }
+    pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value.into_expr()), Phase) }
 }
 impl Done for CfnVolumeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::FSx::Volume`.
 pub mod volume {
 use crate::cfn::support::*;
 /// The property type `AggregateConfiguration` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-aggregateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AggregateConfiguration(Bag);
+#[must_use] pub struct AggregateConfiguration(Bag);
 impl AggregateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Aggregates`: list of text. Update: in place.
-    pub fn aggregates(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Aggregates", value.into_expr()); self }
+    pub fn aggregates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Aggregates", value.into_expr())) }
     /// `ConstituentsPerAggregate`: integer. Update: in place.
-    pub fn constituents_per_aggregate(mut self, value: impl Arg<i64>) -> Self { self.0.set("ConstituentsPerAggregate", value.into_expr()); self }
+    pub fn constituents_per_aggregate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConstituentsPerAggregate", value.into_expr())) }
 }
 impl Done for AggregateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutocommitPeriod` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-autocommitperiod.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutocommitPeriod<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AutocommitPeriod<R0 = Set>(Bag, Phase<(R0,)>);
 impl AutocommitPeriod {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AutocommitPeriod<super::missing::Type> { AutocommitPeriod(Bag::default(), Phase) }
+    pub fn new() -> AutocommitPeriod<Missing<super::required::Type>> { AutocommitPeriod(Bag::default(), Phase) }
 }
 impl<R0> AutocommitPeriod<R0> {
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> AutocommitPeriod<Set> { self.0.set("Type", value.into_expr()); AutocommitPeriod(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> AutocommitPeriod<Set> { AutocommitPeriod(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: integer. Update: in place.
-    pub fn value(mut self, value: impl Arg<i64>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for AutocommitPeriod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientConfigurations` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-clientconfigurations.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClientConfigurations<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ClientConfigurations<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ClientConfigurations {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ClientConfigurations<super::missing::Clients, super::missing::Options> { ClientConfigurations(Bag::default(), Phase) }
+    pub fn new() -> ClientConfigurations<Missing<super::required::Clients>, Missing<super::required::Options>> { ClientConfigurations(Bag::default(), Phase) }
 }
 impl<R0, R1> ClientConfigurations<R0, R1> {
     /// `Clients`: text, required. Update: in place.
-    pub fn clients(mut self, value: impl Arg<str>) -> ClientConfigurations<Set, R1> { self.0.set("Clients", value.into_expr()); ClientConfigurations(self.0, Phase) }
+    pub fn clients(self, value: impl Arg<str>) -> ClientConfigurations<Set, R1> { ClientConfigurations(put(self.0, "Clients", value.into_expr()), Phase) }
     /// `Options`: list of text, required. Update: in place.
-    pub fn options(mut self, value: impl Arg<Arr<str>>) -> ClientConfigurations<R0, Set> { self.0.set("Options", value.into_expr()); ClientConfigurations(self.0, Phase) }
+    pub fn options(self, value: impl Arg<Arr<str>>) -> ClientConfigurations<R0, Set> { ClientConfigurations(put(self.0, "Options", value.into_expr()), Phase) }
 }
 impl Done for ClientConfigurations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NfsExports` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-nfsexports.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NfsExports<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NfsExports<R0 = Set>(Bag, Phase<(R0,)>);
 impl NfsExports {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NfsExports<super::missing::ClientConfigurations> { NfsExports(Bag::default(), Phase) }
+    pub fn new() -> NfsExports<Missing<super::required::ClientConfigurations>> { NfsExports(Bag::default(), Phase) }
 }
 impl<R0> NfsExports<R0> {
     /// `ClientConfigurations`: list of `ClientConfigurations`, required. Update: in place.
-    pub fn client_configurations(mut self, value: impl Arg<Arr<ClientConfigurations>>) -> NfsExports<Set> { self.0.set("ClientConfigurations", value.into_expr()); NfsExports(self.0, Phase) }
+    pub fn client_configurations(self, value: impl Arg<Arr<ClientConfigurations>>) -> NfsExports<Set> { NfsExports(put(self.0, "ClientConfigurations", value.into_expr()), Phase) }
 }
 impl Done for NfsExports { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OntapConfiguration` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-ontapconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OntapConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OntapConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl OntapConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OntapConfiguration<super::missing::StorageVirtualMachineId> { OntapConfiguration(Bag::default(), Phase) }
+    pub fn new() -> OntapConfiguration<Missing<super::required::StorageVirtualMachineId>> { OntapConfiguration(Bag::default(), Phase) }
 }
 impl<R0> OntapConfiguration<R0> {
     /// `AggregateConfiguration`: `AggregateConfiguration`. Update: in place.
-    pub fn aggregate_configuration(mut self, value: impl Arg<AggregateConfiguration>) -> Self { self.0.set("AggregateConfiguration", value.into_expr()); self }
+    pub fn aggregate_configuration(self, value: impl Arg<AggregateConfiguration>) -> Self { Self(put(self.0, "AggregateConfiguration", value.into_expr()), Phase) }
     /// `CopyTagsToBackups`: text. Update: in place.
-    pub fn copy_tags_to_backups(mut self, value: impl Arg<str>) -> Self { self.0.set("CopyTagsToBackups", value.into_expr()); self }
+    pub fn copy_tags_to_backups(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CopyTagsToBackups", value.into_expr()), Phase) }
     /// `JunctionPath`: text. Update: in place.
-    pub fn junction_path(mut self, value: impl Arg<str>) -> Self { self.0.set("JunctionPath", value.into_expr()); self }
+    pub fn junction_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JunctionPath", value.into_expr()), Phase) }
     /// `OntapVolumeType`: text. Update: replacement.
-    pub fn ontap_volume_type(mut self, value: impl Arg<str>) -> Self { self.0.set("OntapVolumeType", value.into_expr()); self }
+    pub fn ontap_volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OntapVolumeType", value.into_expr()), Phase) }
     /// `SecurityStyle`: text. Update: in place.
-    pub fn security_style(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityStyle", value.into_expr()); self }
+    pub fn security_style(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityStyle", value.into_expr()), Phase) }
     /// `SizeInBytes`: text. Update: in place.
-    pub fn size_in_bytes(mut self, value: impl Arg<str>) -> Self { self.0.set("SizeInBytes", value.into_expr()); self }
+    pub fn size_in_bytes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizeInBytes", value.into_expr()), Phase) }
     /// `SizeInMegabytes`: text. Update: in place.
-    pub fn size_in_megabytes(mut self, value: impl Arg<str>) -> Self { self.0.set("SizeInMegabytes", value.into_expr()); self }
+    pub fn size_in_megabytes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizeInMegabytes", value.into_expr()), Phase) }
     /// `SnaplockConfiguration`: `SnaplockConfiguration`. Update: in place.
-    pub fn snaplock_configuration(mut self, value: impl Arg<SnaplockConfiguration>) -> Self { self.0.set("SnaplockConfiguration", value.into_expr()); self }
+    pub fn snaplock_configuration(self, value: impl Arg<SnaplockConfiguration>) -> Self { Self(put(self.0, "SnaplockConfiguration", value.into_expr()), Phase) }
     /// `SnapshotPolicy`: text. Update: in place.
-    pub fn snapshot_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotPolicy", value.into_expr()); self }
+    pub fn snapshot_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotPolicy", value.into_expr()), Phase) }
     /// `StorageEfficiencyEnabled`: text. Update: in place.
-    pub fn storage_efficiency_enabled(mut self, value: impl Arg<str>) -> Self { self.0.set("StorageEfficiencyEnabled", value.into_expr()); self }
+    pub fn storage_efficiency_enabled(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageEfficiencyEnabled", value.into_expr()), Phase) }
     /// `StorageVirtualMachineId`: text, required. Update: replacement.
-    pub fn storage_virtual_machine_id(mut self, value: impl Arg<str>) -> OntapConfiguration<Set> { self.0.set("StorageVirtualMachineId", value.into_expr()); OntapConfiguration(self.0, Phase) }
+    pub fn storage_virtual_machine_id(self, value: impl Arg<str>) -> OntapConfiguration<Set> { OntapConfiguration(put(self.0, "StorageVirtualMachineId", value.into_expr()), Phase) }
     /// `TieringPolicy`: `TieringPolicy`. Update: in place.
-    pub fn tiering_policy(mut self, value: impl Arg<TieringPolicy>) -> Self { self.0.set("TieringPolicy", value.into_expr()); self }
+    pub fn tiering_policy(self, value: impl Arg<TieringPolicy>) -> Self { Self(put(self.0, "TieringPolicy", value.into_expr()), Phase) }
     /// `VolumeStyle`: text. Update: in place.
-    pub fn volume_style(mut self, value: impl Arg<str>) -> Self { self.0.set("VolumeStyle", value.into_expr()); self }
+    pub fn volume_style(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeStyle", value.into_expr()), Phase) }
 }
 impl Done for OntapConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenZFSConfiguration` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-openzfsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenZFSConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OpenZFSConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl OpenZFSConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OpenZFSConfiguration<super::missing::ParentVolumeId> { OpenZFSConfiguration(Bag::default(), Phase) }
+    pub fn new() -> OpenZFSConfiguration<Missing<super::required::ParentVolumeId>> { OpenZFSConfiguration(Bag::default(), Phase) }
 }
 impl<R0> OpenZFSConfiguration<R0> {
     /// `CopyTagsToSnapshots`: boolean. Update: in place.
-    pub fn copy_tags_to_snapshots(mut self, value: impl Arg<bool>) -> Self { self.0.set("CopyTagsToSnapshots", value.into_expr()); self }
+    pub fn copy_tags_to_snapshots(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToSnapshots", value.into_expr()), Phase) }
     /// `DataCompressionType`: text. Update: in place.
-    pub fn data_compression_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DataCompressionType", value.into_expr()); self }
+    pub fn data_compression_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataCompressionType", value.into_expr()), Phase) }
     /// `NfsExports`: list of `NfsExports`. Update: in place.
-    pub fn nfs_exports(mut self, value: impl Arg<Arr<NfsExports>>) -> Self { self.0.set("NfsExports", value.into_expr()); self }
+    pub fn nfs_exports(self, value: impl Arg<Arr<NfsExports>>) -> Self { Self(put(self.0, "NfsExports", value.into_expr()), Phase) }
     /// `Options`: list of text. Update: in place.
-    pub fn options(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Options", value.into_expr()); self }
+    pub fn options(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
     /// `OriginSnapshot`: `OriginSnapshot`. Update: replacement.
-    pub fn origin_snapshot(mut self, value: impl Arg<OriginSnapshot>) -> Self { self.0.set("OriginSnapshot", value.into_expr()); self }
+    pub fn origin_snapshot(self, value: impl Arg<OriginSnapshot>) -> Self { Self(put(self.0, "OriginSnapshot", value.into_expr()), Phase) }
     /// `ParentVolumeId`: text, required. Update: replacement.
-    pub fn parent_volume_id(mut self, value: impl Arg<str>) -> OpenZFSConfiguration<Set> { self.0.set("ParentVolumeId", value.into_expr()); OpenZFSConfiguration(self.0, Phase) }
+    pub fn parent_volume_id(self, value: impl Arg<str>) -> OpenZFSConfiguration<Set> { OpenZFSConfiguration(put(self.0, "ParentVolumeId", value.into_expr()), Phase) }
     /// `ReadOnly`: boolean. Update: in place.
-    pub fn read_only(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReadOnly", value.into_expr()); self }
+    pub fn read_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReadOnly", value.into_expr()), Phase) }
     /// `RecordSizeKiB`: integer. Update: in place.
-    pub fn record_size_ki_b(mut self, value: impl Arg<i64>) -> Self { self.0.set("RecordSizeKiB", value.into_expr()); self }
+    pub fn record_size_ki_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecordSizeKiB", value.into_expr()), Phase) }
     /// `StorageCapacityQuotaGiB`: integer. Update: in place.
-    pub fn storage_capacity_quota_gi_b(mut self, value: impl Arg<i64>) -> Self { self.0.set("StorageCapacityQuotaGiB", value.into_expr()); self }
+    pub fn storage_capacity_quota_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageCapacityQuotaGiB", value.into_expr()), Phase) }
     /// `StorageCapacityReservationGiB`: integer. Update: in place.
-    pub fn storage_capacity_reservation_gi_b(mut self, value: impl Arg<i64>) -> Self { self.0.set("StorageCapacityReservationGiB", value.into_expr()); self }
+    pub fn storage_capacity_reservation_gi_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageCapacityReservationGiB", value.into_expr()), Phase) }
     /// `UserAndGroupQuotas`: list of `UserAndGroupQuotas`. Update: in place.
-    pub fn user_and_group_quotas(mut self, value: impl Arg<Arr<UserAndGroupQuotas>>) -> Self { self.0.set("UserAndGroupQuotas", value.into_expr()); self }
+    pub fn user_and_group_quotas(self, value: impl Arg<Arr<UserAndGroupQuotas>>) -> Self { Self(put(self.0, "UserAndGroupQuotas", value.into_expr()), Phase) }
 }
 impl Done for OpenZFSConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OriginSnapshot` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-originsnapshot.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OriginSnapshot<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OriginSnapshot<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OriginSnapshot {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OriginSnapshot<super::missing::CopyStrategy, super::missing::SnapshotARN> { OriginSnapshot(Bag::default(), Phase) }
+    pub fn new() -> OriginSnapshot<Missing<super::required::CopyStrategy>, Missing<super::required::SnapshotARN>> { OriginSnapshot(Bag::default(), Phase) }
 }
 impl<R0, R1> OriginSnapshot<R0, R1> {
     /// `CopyStrategy`: text, required. Update: replacement.
-    pub fn copy_strategy(mut self, value: impl Arg<str>) -> OriginSnapshot<Set, R1> { self.0.set("CopyStrategy", value.into_expr()); OriginSnapshot(self.0, Phase) }
+    pub fn copy_strategy(self, value: impl Arg<str>) -> OriginSnapshot<Set, R1> { OriginSnapshot(put(self.0, "CopyStrategy", value.into_expr()), Phase) }
     /// `SnapshotARN`: text, required. Update: replacement.
-    pub fn snapshot_arn(mut self, value: impl Arg<str>) -> OriginSnapshot<R0, Set> { self.0.set("SnapshotARN", value.into_expr()); OriginSnapshot(self.0, Phase) }
+    pub fn snapshot_arn(self, value: impl Arg<str>) -> OriginSnapshot<R0, Set> { OriginSnapshot(put(self.0, "SnapshotARN", value.into_expr()), Phase) }
 }
 impl Done for OriginSnapshot { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetentionPeriod` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-retentionperiod.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetentionPeriod<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RetentionPeriod<R0 = Set>(Bag, Phase<(R0,)>);
 impl RetentionPeriod {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RetentionPeriod<super::missing::Type> { RetentionPeriod(Bag::default(), Phase) }
+    pub fn new() -> RetentionPeriod<Missing<super::required::Type>> { RetentionPeriod(Bag::default(), Phase) }
 }
 impl<R0> RetentionPeriod<R0> {
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> RetentionPeriod<Set> { self.0.set("Type", value.into_expr()); RetentionPeriod(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> RetentionPeriod<Set> { RetentionPeriod(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: integer. Update: in place.
-    pub fn value(mut self, value: impl Arg<i64>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for RetentionPeriod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnaplockConfiguration` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnaplockConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SnaplockConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SnaplockConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SnaplockConfiguration<super::missing::SnaplockType> { SnaplockConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SnaplockConfiguration<Missing<super::required::SnaplockType>> { SnaplockConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SnaplockConfiguration<R0> {
     /// `AuditLogVolume`: text. Update: in place.
-    pub fn audit_log_volume(mut self, value: impl Arg<str>) -> Self { self.0.set("AuditLogVolume", value.into_expr()); self }
+    pub fn audit_log_volume(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuditLogVolume", value.into_expr()), Phase) }
     /// `AutocommitPeriod`: `AutocommitPeriod`. Update: in place.
-    pub fn autocommit_period(mut self, value: impl Arg<AutocommitPeriod>) -> Self { self.0.set("AutocommitPeriod", value.into_expr()); self }
+    pub fn autocommit_period(self, value: impl Arg<AutocommitPeriod>) -> Self { Self(put(self.0, "AutocommitPeriod", value.into_expr()), Phase) }
     /// `PrivilegedDelete`: text. Update: in place.
-    pub fn privileged_delete(mut self, value: impl Arg<str>) -> Self { self.0.set("PrivilegedDelete", value.into_expr()); self }
+    pub fn privileged_delete(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivilegedDelete", value.into_expr()), Phase) }
     /// `RetentionPeriod`: `SnaplockRetentionPeriod`. Update: in place.
-    pub fn retention_period(mut self, value: impl Arg<SnaplockRetentionPeriod>) -> Self { self.0.set("RetentionPeriod", value.into_expr()); self }
+    pub fn retention_period(self, value: impl Arg<SnaplockRetentionPeriod>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr()), Phase) }
     /// `SnaplockType`: text, required. Update: replacement.
-    pub fn snaplock_type(mut self, value: impl Arg<str>) -> SnaplockConfiguration<Set> { self.0.set("SnaplockType", value.into_expr()); SnaplockConfiguration(self.0, Phase) }
+    pub fn snaplock_type(self, value: impl Arg<str>) -> SnaplockConfiguration<Set> { SnaplockConfiguration(put(self.0, "SnaplockType", value.into_expr()), Phase) }
     /// `VolumeAppendModeEnabled`: text. Update: in place.
-    pub fn volume_append_mode_enabled(mut self, value: impl Arg<str>) -> Self { self.0.set("VolumeAppendModeEnabled", value.into_expr()); self }
+    pub fn volume_append_mode_enabled(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeAppendModeEnabled", value.into_expr()), Phase) }
 }
 impl Done for SnaplockConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnaplockRetentionPeriod` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-snaplockretentionperiod.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnaplockRetentionPeriod<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SnaplockRetentionPeriod<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SnaplockRetentionPeriod {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SnaplockRetentionPeriod<super::missing::DefaultRetention, super::missing::MaximumRetention, super::missing::MinimumRetention> { SnaplockRetentionPeriod(Bag::default(), Phase) }
+    pub fn new() -> SnaplockRetentionPeriod<Missing<super::required::DefaultRetention>, Missing<super::required::MaximumRetention>, Missing<super::required::MinimumRetention>> { SnaplockRetentionPeriod(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SnaplockRetentionPeriod<R0, R1, R2> {
     /// `DefaultRetention`: `RetentionPeriod`, required. Update: in place.
-    pub fn default_retention(mut self, value: impl Arg<RetentionPeriod>) -> SnaplockRetentionPeriod<Set, R1, R2> { self.0.set("DefaultRetention", value.into_expr()); SnaplockRetentionPeriod(self.0, Phase) }
+    pub fn default_retention(self, value: impl Arg<RetentionPeriod>) -> SnaplockRetentionPeriod<Set, R1, R2> { SnaplockRetentionPeriod(put(self.0, "DefaultRetention", value.into_expr()), Phase) }
     /// `MaximumRetention`: `RetentionPeriod`, required. Update: in place.
-    pub fn maximum_retention(mut self, value: impl Arg<RetentionPeriod>) -> SnaplockRetentionPeriod<R0, Set, R2> { self.0.set("MaximumRetention", value.into_expr()); SnaplockRetentionPeriod(self.0, Phase) }
+    pub fn maximum_retention(self, value: impl Arg<RetentionPeriod>) -> SnaplockRetentionPeriod<R0, Set, R2> { SnaplockRetentionPeriod(put(self.0, "MaximumRetention", value.into_expr()), Phase) }
     /// `MinimumRetention`: `RetentionPeriod`, required. Update: in place.
-    pub fn minimum_retention(mut self, value: impl Arg<RetentionPeriod>) -> SnaplockRetentionPeriod<R0, R1, Set> { self.0.set("MinimumRetention", value.into_expr()); SnaplockRetentionPeriod(self.0, Phase) }
+    pub fn minimum_retention(self, value: impl Arg<RetentionPeriod>) -> SnaplockRetentionPeriod<R0, R1, Set> { SnaplockRetentionPeriod(put(self.0, "MinimumRetention", value.into_expr()), Phase) }
 }
 impl Done for SnaplockRetentionPeriod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TieringPolicy` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-tieringpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TieringPolicy(Bag);
+#[must_use] pub struct TieringPolicy(Bag);
 impl TieringPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CoolingPeriod`: integer. Update: in place.
-    pub fn cooling_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("CoolingPeriod", value.into_expr()); self }
+    pub fn cooling_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CoolingPeriod", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for TieringPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserAndGroupQuotas` of `AWS::FSx::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-fsx-volume-userandgroupquotas.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UserAndGroupQuotas<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct UserAndGroupQuotas<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl UserAndGroupQuotas {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UserAndGroupQuotas<super::missing::Id, super::missing::StorageCapacityQuotaGiB, super::missing::Type> { UserAndGroupQuotas(Bag::default(), Phase) }
+    pub fn new() -> UserAndGroupQuotas<Missing<super::required::Id>, Missing<super::required::StorageCapacityQuotaGiB>, Missing<super::required::Type>> { UserAndGroupQuotas(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> UserAndGroupQuotas<R0, R1, R2> {
     /// `Id`: integer, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<i64>) -> UserAndGroupQuotas<Set, R1, R2> { self.0.set("Id", value.into_expr()); UserAndGroupQuotas(self.0, Phase) }
+    pub fn id(self, value: impl Arg<i64>) -> UserAndGroupQuotas<Set, R1, R2> { UserAndGroupQuotas(put(self.0, "Id", value.into_expr()), Phase) }
     /// `StorageCapacityQuotaGiB`: integer, required. Update: in place.
-    pub fn storage_capacity_quota_gi_b(mut self, value: impl Arg<i64>) -> UserAndGroupQuotas<R0, Set, R2> { self.0.set("StorageCapacityQuotaGiB", value.into_expr()); UserAndGroupQuotas(self.0, Phase) }
+    pub fn storage_capacity_quota_gi_b(self, value: impl Arg<i64>) -> UserAndGroupQuotas<R0, Set, R2> { UserAndGroupQuotas(put(self.0, "StorageCapacityQuotaGiB", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> UserAndGroupQuotas<R0, R1, Set> { self.0.set("Type", value.into_expr()); UserAndGroupQuotas(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> UserAndGroupQuotas<R0, R1, Set> { UserAndGroupQuotas(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for UserAndGroupQuotas { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ClientConfigurations, Clients, CopyStrategy, DataRepositoryPath, DefaultRetention, DeploymentType, Events, FileAccessAuditLogLevel, FileCachePath, FileCacheType, FileCacheTypeVersion, FileShareAccessAuditLogLevel, FileSystemId, FileSystemIdentity, FileSystemPath, FileSystemType, FsrmServiceEnabled, Gid, Id, Level, MaximumRetention, MetadataConfiguration, MinimumRetention, Name, Options, ParentVolumeId, PerUnitStorageThroughput, PosixUser, SnaplockType, SnapshotARN, StorageCapacity, StorageCapacityQuotaGiB, StorageVirtualMachineId, SubnetIds, ThroughputCapacity, Type, Uid, VolumeId, VpcId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ClientConfigurations, Clients, CopyStrategy, DataRepositoryPath, DefaultRetention, DeploymentType, Events, FileAccessAuditLogLevel, FileCachePath, FileCacheType, FileCacheTypeVersion, FileShareAccessAuditLogLevel, FileSystemId, FileSystemIdentity, FileSystemPath, FileSystemType, FsrmServiceEnabled, Gid, Id, Level, MaximumRetention, MetadataConfiguration, MinimumRetention, Name, Options, ParentVolumeId, PerUnitStorageThroughput, PosixUser, SnaplockType, SnapshotARN, StorageCapacity, StorageCapacityQuotaGiB, StorageVirtualMachineId, SubnetIds, ThroughputCapacity, Type, Uid, VolumeId, VpcId } }

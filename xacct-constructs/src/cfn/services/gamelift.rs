@@ -10,48 +10,48 @@ impl CfnAlias {
     /// `AWS::GameLift::Alias`
     pub const TYPE: &'static str = "AWS::GameLift::Alias";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAliasProps<R0, R1>) -> Self where CfnAliasProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAliasProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AliasId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AliasArn`: text.
+    /// The attribute `AliasArn`: `OtherArn`.
     pub fn attr_alias_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AliasArn") }
     /// The attribute `AliasId`: text.
     pub fn attr_alias_id(&self) -> Val<str> { self.0.get_att("AliasId") }
 }
 impl Parent for CfnAlias { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GameLift::Alias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-alias.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAliasProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAliasProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAliasProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAliasProps<missing::Name, missing::RoutingStrategy> { CfnAliasProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAliasProps<Missing<required::Name>, Missing<required::RoutingStrategy>> { CfnAliasProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAliasProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAliasProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnAliasProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAliasProps<Set, R1> { CfnAliasProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RoutingStrategy`: `RoutingStrategy`, required. Update: in place.
-    pub fn routing_strategy(mut self, value: impl Arg<alias::RoutingStrategy>) -> CfnAliasProps<R0, Set> { self.0.set("RoutingStrategy", value.into_expr()); CfnAliasProps(self.0, Phase) }
+    pub fn routing_strategy(self, value: impl Arg<alias::RoutingStrategy>) -> CfnAliasProps<R0, Set> { CfnAliasProps(put(self.0, "RoutingStrategy", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLift::Alias`.
 pub mod alias {
 use crate::cfn::support::*;
 /// The property type `RoutingStrategy` of `AWS::GameLift::Alias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-alias-routingstrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RoutingStrategy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RoutingStrategy<R0 = Set>(Bag, Phase<(R0,)>);
 impl RoutingStrategy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RoutingStrategy<super::missing::Type> { RoutingStrategy(Bag::default(), Phase) }
+    pub fn new() -> RoutingStrategy<Missing<super::required::Type>> { RoutingStrategy(Bag::default(), Phase) }
 }
 impl<R0> RoutingStrategy<R0> {
     /// `FleetId`: text. Update: in place.
-    pub fn fleet_id(mut self, value: impl Arg<str>) -> Self { self.0.set("FleetId", value.into_expr()); self }
+    pub fn fleet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FleetId", value.into_expr()), Phase) }
     /// `Message`: text. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> Self { self.0.set("Message", value.into_expr()); self }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> RoutingStrategy<Set> { self.0.set("Type", value.into_expr()); RoutingStrategy(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> RoutingStrategy<Set> { RoutingStrategy(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for RoutingStrategy { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -66,49 +66,49 @@ impl CfnBuild {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnBuildProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `BuildId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `BuildArn`: text.
+    /// The attribute `BuildArn`: `OtherArn`.
     pub fn attr_build_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("BuildArn") }
     /// The attribute `BuildId`: text.
     pub fn attr_build_id(&self) -> Val<str> { self.0.get_att("BuildId") }
 }
 impl Parent for CfnBuild { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GameLift::Build`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-build.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBuildProps(Bag);
+#[must_use] pub struct CfnBuildProps(Bag);
 impl CfnBuildProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `OperatingSystem`: `OperatingSystem`. Update: replacement.
-    pub fn operating_system(mut self, value: impl Arg<build::OperatingSystem>) -> Self { self.0.set("OperatingSystem", value.into_expr()); self }
+    pub fn operating_system(self, value: impl Arg<build::OperatingSystem>) -> Self { Self(put(self.0, "OperatingSystem", value.into_expr())) }
     /// `ServerSdkVersion`: text. Update: replacement.
-    pub fn server_sdk_version(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerSdkVersion", value.into_expr()); self }
+    pub fn server_sdk_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerSdkVersion", value.into_expr())) }
     /// `StorageLocation`: `StorageLocation`. Update: replacement.
-    pub fn storage_location(mut self, value: impl Arg<build::StorageLocation>) -> Self { self.0.set("StorageLocation", value.into_expr()); self }
+    pub fn storage_location(self, value: impl Arg<build::StorageLocation>) -> Self { Self(put(self.0, "StorageLocation", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for CfnBuildProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLift::Build`.
 pub mod build {
 use crate::cfn::support::*;
 /// The property type `StorageLocation` of `AWS::GameLift::Build`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-build-storagelocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageLocation<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct StorageLocation<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl StorageLocation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StorageLocation<super::missing::Bucket, super::missing::Key, super::missing::RoleArn> { StorageLocation(Bag::default(), Phase) }
+    pub fn new() -> StorageLocation<Missing<super::required::Bucket>, Missing<super::required::Key>, Missing<super::required::RoleArn>> { StorageLocation(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> StorageLocation<R0, R1, R2> {
     /// `Bucket`: text, required. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<str>) -> StorageLocation<Set, R1, R2> { self.0.set("Bucket", value.into_expr()); StorageLocation(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> StorageLocation<Set, R1, R2> { StorageLocation(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> StorageLocation<R0, Set, R2> { self.0.set("Key", value.into_expr()); StorageLocation(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> StorageLocation<R0, Set, R2> { StorageLocation(put(self.0, "Key", value.into_expr()), Phase) }
     /// `ObjectVersion`: text. Update: replacement.
-    pub fn object_version(mut self, value: impl Arg<str>) -> Self { self.0.set("ObjectVersion", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> StorageLocation<R0, R1, Set> { self.0.set("RoleArn", value.into_expr()); StorageLocation(self.0, Phase) }
+    pub fn object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectVersion", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> StorageLocation<R0, R1, Set> { StorageLocation(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for StorageLocation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `OperatingSystem` allows.
@@ -120,234 +120,234 @@ impl CfnContainerFleet {
     /// `AWS::GameLift::ContainerFleet`
     pub const TYPE: &'static str = "AWS::GameLift::ContainerFleet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnContainerFleetProps<R0>) -> Self where CfnContainerFleetProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContainerFleetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FleetId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
     /// The attribute `DeploymentDetails`: `DeploymentDetails`.
     pub fn attr_deployment_details(&self) -> Val<container_fleet::DeploymentDetails> { self.0.get_att("DeploymentDetails") }
-    /// The attribute `FleetArn`: text.
+    /// The attribute `FleetArn`: `OtherArn`.
     pub fn attr_fleet_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FleetArn") }
     /// The attribute `FleetId`: text.
     pub fn attr_fleet_id(&self) -> Val<str> { self.0.get_att("FleetId") }
-    /// The attribute `GameServerContainerGroupDefinitionArn`: text.
+    /// The attribute `GameServerContainerGroupDefinitionArn`: `OtherArn`.
     pub fn attr_game_server_container_group_definition_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GameServerContainerGroupDefinitionArn") }
     /// The attribute `MaximumGameServerContainerGroupsPerInstance`: integer.
     pub fn attr_maximum_game_server_container_groups_per_instance(&self) -> Val<i64> { self.0.get_att("MaximumGameServerContainerGroupsPerInstance") }
-    /// The attribute `PerInstanceContainerGroupDefinitionArn`: text.
+    /// The attribute `PerInstanceContainerGroupDefinitionArn`: `OtherArn`.
     pub fn attr_per_instance_container_group_definition_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PerInstanceContainerGroupDefinitionArn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnContainerFleet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containerfleet.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnContainerFleetProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnContainerFleetProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnContainerFleetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnContainerFleetProps<missing::FleetRoleArn> { CfnContainerFleetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnContainerFleetProps<Missing<required::FleetRoleArn>> { CfnContainerFleetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnContainerFleetProps<R0> {
     /// `BillingType`: `BillingType`. Update: replacement.
-    pub fn billing_type(mut self, value: impl Arg<container_fleet::BillingType>) -> Self { self.0.set("BillingType", value.into_expr()); self }
+    pub fn billing_type(self, value: impl Arg<container_fleet::BillingType>) -> Self { Self(put(self.0, "BillingType", value.into_expr()), Phase) }
     /// `DeploymentConfiguration`: `DeploymentConfiguration`. Update: in place.
-    pub fn deployment_configuration(mut self, value: impl Arg<container_fleet::DeploymentConfiguration>) -> Self { self.0.set("DeploymentConfiguration", value.into_expr()); self }
+    pub fn deployment_configuration(self, value: impl Arg<container_fleet::DeploymentConfiguration>) -> Self { Self(put(self.0, "DeploymentConfiguration", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `FleetRoleArn`: text, required. Update: in place.
-    pub fn fleet_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnContainerFleetProps<Set> { self.0.set("FleetRoleArn", value.into_expr()); CfnContainerFleetProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `FleetRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn fleet_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnContainerFleetProps<Set> { CfnContainerFleetProps(put(self.0, "FleetRoleArn", value.into_expr()), Phase) }
     /// `GameServerContainerGroupDefinitionName`: text. Update: in place.
-    pub fn game_server_container_group_definition_name(mut self, value: impl Arg<str>) -> Self { self.0.set("GameServerContainerGroupDefinitionName", value.into_expr()); self }
+    pub fn game_server_container_group_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GameServerContainerGroupDefinitionName", value.into_expr()), Phase) }
     /// `GameServerContainerGroupsPerInstance`: integer. Update: in place.
-    pub fn game_server_container_groups_per_instance(mut self, value: impl Arg<i64>) -> Self { self.0.set("GameServerContainerGroupsPerInstance", value.into_expr()); self }
+    pub fn game_server_container_groups_per_instance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GameServerContainerGroupsPerInstance", value.into_expr()), Phase) }
     /// `GameSessionCreationLimitPolicy`: `GameSessionCreationLimitPolicy`. Update: in place.
-    pub fn game_session_creation_limit_policy(mut self, value: impl Arg<container_fleet::GameSessionCreationLimitPolicy>) -> Self { self.0.set("GameSessionCreationLimitPolicy", value.into_expr()); self }
+    pub fn game_session_creation_limit_policy(self, value: impl Arg<container_fleet::GameSessionCreationLimitPolicy>) -> Self { Self(put(self.0, "GameSessionCreationLimitPolicy", value.into_expr()), Phase) }
     /// `InstanceConnectionPortRange`: `ConnectionPortRange`. Update: in place.
-    pub fn instance_connection_port_range(mut self, value: impl Arg<container_fleet::ConnectionPortRange>) -> Self { self.0.set("InstanceConnectionPortRange", value.into_expr()); self }
+    pub fn instance_connection_port_range(self, value: impl Arg<container_fleet::ConnectionPortRange>) -> Self { Self(put(self.0, "InstanceConnectionPortRange", value.into_expr()), Phase) }
     /// `InstanceInboundPermissions`: list of `IpPermission`. Update: in place.
-    pub fn instance_inbound_permissions(mut self, value: impl Arg<Arr<container_fleet::IpPermission>>) -> Self { self.0.set("InstanceInboundPermissions", value.into_expr()); self }
+    pub fn instance_inbound_permissions(self, value: impl Arg<Arr<container_fleet::IpPermission>>) -> Self { Self(put(self.0, "InstanceInboundPermissions", value.into_expr()), Phase) }
     /// `InstanceType`: text. Update: replacement.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceType", value.into_expr()); self }
+    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr()), Phase) }
     /// `Locations`: list of `LocationConfiguration`. Update: in place.
-    pub fn locations(mut self, value: impl Arg<Arr<container_fleet::LocationConfiguration>>) -> Self { self.0.set("Locations", value.into_expr()); self }
+    pub fn locations(self, value: impl Arg<Arr<container_fleet::LocationConfiguration>>) -> Self { Self(put(self.0, "Locations", value.into_expr()), Phase) }
     /// `LogConfiguration`: `LogConfiguration`. Update: in place.
-    pub fn log_configuration(mut self, value: impl Arg<container_fleet::LogConfiguration>) -> Self { self.0.set("LogConfiguration", value.into_expr()); self }
+    pub fn log_configuration(self, value: impl Arg<container_fleet::LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
     /// `MetricGroups`: list of text. Update: in place.
-    pub fn metric_groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MetricGroups", value.into_expr()); self }
+    pub fn metric_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MetricGroups", value.into_expr()), Phase) }
     /// `NewGameSessionProtectionPolicy`: `NewGameSessionProtectionPolicy`. Update: in place.
-    pub fn new_game_session_protection_policy(mut self, value: impl Arg<container_fleet::NewGameSessionProtectionPolicy>) -> Self { self.0.set("NewGameSessionProtectionPolicy", value.into_expr()); self }
+    pub fn new_game_session_protection_policy(self, value: impl Arg<container_fleet::NewGameSessionProtectionPolicy>) -> Self { Self(put(self.0, "NewGameSessionProtectionPolicy", value.into_expr()), Phase) }
     /// `PerInstanceContainerGroupDefinitionName`: text. Update: in place.
-    pub fn per_instance_container_group_definition_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PerInstanceContainerGroupDefinitionName", value.into_expr()); self }
+    pub fn per_instance_container_group_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PerInstanceContainerGroupDefinitionName", value.into_expr()), Phase) }
     /// `PlayerGatewayMode`: `PlayerGatewayMode`. Update: replacement.
-    pub fn player_gateway_mode(mut self, value: impl Arg<container_fleet::PlayerGatewayMode>) -> Self { self.0.set("PlayerGatewayMode", value.into_expr()); self }
+    pub fn player_gateway_mode(self, value: impl Arg<container_fleet::PlayerGatewayMode>) -> Self { Self(put(self.0, "PlayerGatewayMode", value.into_expr()), Phase) }
     /// `ScalingPolicies`: list of `ScalingPolicy`. Update: in place.
-    pub fn scaling_policies(mut self, value: impl Arg<Arr<container_fleet::ScalingPolicy>>) -> Self { self.0.set("ScalingPolicies", value.into_expr()); self }
+    pub fn scaling_policies(self, value: impl Arg<Arr<container_fleet::ScalingPolicy>>) -> Self { Self(put(self.0, "ScalingPolicies", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnContainerFleetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLift::ContainerFleet`.
 pub mod container_fleet {
 use crate::cfn::support::*;
 /// The property type `ConnectionPortRange` of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-connectionportrange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectionPortRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConnectionPortRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConnectionPortRange {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectionPortRange<super::missing::FromPort, super::missing::ToPort> { ConnectionPortRange(Bag::default(), Phase) }
+    pub fn new() -> ConnectionPortRange<Missing<super::required::FromPort>, Missing<super::required::ToPort>> { ConnectionPortRange(Bag::default(), Phase) }
 }
 impl<R0, R1> ConnectionPortRange<R0, R1> {
     /// `FromPort`: integer, required. Update: in place.
-    pub fn from_port(mut self, value: impl Arg<i64>) -> ConnectionPortRange<Set, R1> { self.0.set("FromPort", value.into_expr()); ConnectionPortRange(self.0, Phase) }
+    pub fn from_port(self, value: impl Arg<i64>) -> ConnectionPortRange<Set, R1> { ConnectionPortRange(put(self.0, "FromPort", value.into_expr()), Phase) }
     /// `ToPort`: integer, required. Update: in place.
-    pub fn to_port(mut self, value: impl Arg<i64>) -> ConnectionPortRange<R0, Set> { self.0.set("ToPort", value.into_expr()); ConnectionPortRange(self.0, Phase) }
+    pub fn to_port(self, value: impl Arg<i64>) -> ConnectionPortRange<R0, Set> { ConnectionPortRange(put(self.0, "ToPort", value.into_expr()), Phase) }
 }
 impl Done for ConnectionPortRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentConfiguration` of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-deploymentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeploymentConfiguration(Bag);
+#[must_use] pub struct DeploymentConfiguration(Bag);
 impl DeploymentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImpairmentStrategy`: `ImpairmentStrategy`. Update: in place.
-    pub fn impairment_strategy(mut self, value: impl Arg<ImpairmentStrategy>) -> Self { self.0.set("ImpairmentStrategy", value.into_expr()); self }
+    pub fn impairment_strategy(self, value: impl Arg<ImpairmentStrategy>) -> Self { Self(put(self.0, "ImpairmentStrategy", value.into_expr())) }
     /// `MinimumHealthyPercentage`: integer. Update: in place.
-    pub fn minimum_healthy_percentage(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinimumHealthyPercentage", value.into_expr()); self }
+    pub fn minimum_healthy_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumHealthyPercentage", value.into_expr())) }
     /// `ProtectionStrategy`: `ProtectionStrategy`. Update: in place.
-    pub fn protection_strategy(mut self, value: impl Arg<ProtectionStrategy>) -> Self { self.0.set("ProtectionStrategy", value.into_expr()); self }
+    pub fn protection_strategy(self, value: impl Arg<ProtectionStrategy>) -> Self { Self(put(self.0, "ProtectionStrategy", value.into_expr())) }
 }
 impl Done for DeploymentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentDetails` of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-deploymentdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeploymentDetails(Bag);
+#[must_use] pub struct DeploymentDetails(Bag);
 impl DeploymentDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LatestDeploymentId`: text. Update: in place.
-    pub fn latest_deployment_id(mut self, value: impl Arg<str>) -> Self { self.0.set("LatestDeploymentId", value.into_expr()); self }
+    pub fn latest_deployment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LatestDeploymentId", value.into_expr())) }
 }
 impl Done for DeploymentDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GameSessionCreationLimitPolicy` of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-gamesessioncreationlimitpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GameSessionCreationLimitPolicy(Bag);
+#[must_use] pub struct GameSessionCreationLimitPolicy(Bag);
 impl GameSessionCreationLimitPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NewGameSessionsPerCreator`: integer. Update: in place.
-    pub fn new_game_sessions_per_creator(mut self, value: impl Arg<i64>) -> Self { self.0.set("NewGameSessionsPerCreator", value.into_expr()); self }
+    pub fn new_game_sessions_per_creator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NewGameSessionsPerCreator", value.into_expr())) }
     /// `PolicyPeriodInMinutes`: integer. Update: in place.
-    pub fn policy_period_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("PolicyPeriodInMinutes", value.into_expr()); self }
+    pub fn policy_period_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PolicyPeriodInMinutes", value.into_expr())) }
 }
 impl Done for GameSessionCreationLimitPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IpPermission` of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-ippermission.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IpPermission<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct IpPermission<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl IpPermission {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IpPermission<super::missing::FromPort, super::missing::IpRange, super::missing::Protocol, super::missing::ToPort> { IpPermission(Bag::default(), Phase) }
+    pub fn new() -> IpPermission<Missing<super::required::FromPort>, Missing<super::required::IpRange>, Missing<super::required::Protocol>, Missing<super::required::ToPort>> { IpPermission(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> IpPermission<R0, R1, R2, R3> {
     /// `FromPort`: integer, required. Update: in place.
-    pub fn from_port(mut self, value: impl Arg<i64>) -> IpPermission<Set, R1, R2, R3> { self.0.set("FromPort", value.into_expr()); IpPermission(self.0, Phase) }
+    pub fn from_port(self, value: impl Arg<i64>) -> IpPermission<Set, R1, R2, R3> { IpPermission(put(self.0, "FromPort", value.into_expr()), Phase) }
     /// `IpRange`: text, required. Update: in place.
-    pub fn ip_range(mut self, value: impl Arg<str>) -> IpPermission<R0, Set, R2, R3> { self.0.set("IpRange", value.into_expr()); IpPermission(self.0, Phase) }
+    pub fn ip_range(self, value: impl Arg<str>) -> IpPermission<R0, Set, R2, R3> { IpPermission(put(self.0, "IpRange", value.into_expr()), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<Protocol>) -> IpPermission<R0, R1, Set, R3> { self.0.set("Protocol", value.into_expr()); IpPermission(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> IpPermission<R0, R1, Set, R3> { IpPermission(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `ToPort`: integer, required. Update: in place.
-    pub fn to_port(mut self, value: impl Arg<i64>) -> IpPermission<R0, R1, R2, Set> { self.0.set("ToPort", value.into_expr()); IpPermission(self.0, Phase) }
+    pub fn to_port(self, value: impl Arg<i64>) -> IpPermission<R0, R1, R2, Set> { IpPermission(put(self.0, "ToPort", value.into_expr()), Phase) }
 }
 impl Done for IpPermission { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocationCapacity` of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-locationcapacity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LocationCapacity<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LocationCapacity<R0 = Set>(Bag, Phase<(R0,)>);
 impl LocationCapacity {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LocationCapacity<super::missing::MaxSize> { LocationCapacity(Bag::default(), Phase) }
+    pub fn new() -> LocationCapacity<Missing<super::required::MaxSize>> { LocationCapacity(Bag::default(), Phase) }
 }
 impl<R0> LocationCapacity<R0> {
     /// `DesiredEC2Instances`: integer. Update: in place.
-    pub fn desired_ec2_instances(mut self, value: impl Arg<i64>) -> Self { self.0.set("DesiredEC2Instances", value.into_expr()); self }
+    pub fn desired_ec2_instances(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredEC2Instances", value.into_expr()), Phase) }
     /// `ManagedCapacityConfiguration`: `ManagedCapacityConfiguration`. Update: in place.
-    pub fn managed_capacity_configuration(mut self, value: impl Arg<ManagedCapacityConfiguration>) -> Self { self.0.set("ManagedCapacityConfiguration", value.into_expr()); self }
+    pub fn managed_capacity_configuration(self, value: impl Arg<ManagedCapacityConfiguration>) -> Self { Self(put(self.0, "ManagedCapacityConfiguration", value.into_expr()), Phase) }
     /// `MaxSize`: integer, required. Update: in place.
-    pub fn max_size(mut self, value: impl Arg<i64>) -> LocationCapacity<Set> { self.0.set("MaxSize", value.into_expr()); LocationCapacity(self.0, Phase) }
+    pub fn max_size(self, value: impl Arg<i64>) -> LocationCapacity<Set> { LocationCapacity(put(self.0, "MaxSize", value.into_expr()), Phase) }
     /// `MinSize`: integer. Update: in place.
-    pub fn min_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinSize", value.into_expr()); self }
+    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value.into_expr()), Phase) }
 }
 impl Done for LocationCapacity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocationConfiguration` of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-locationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LocationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LocationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LocationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LocationConfiguration<super::missing::Location> { LocationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LocationConfiguration<Missing<super::required::Location>> { LocationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LocationConfiguration<R0> {
     /// `Location`: text, required. Update: in place.
-    pub fn location(mut self, value: impl Arg<str>) -> LocationConfiguration<Set> { self.0.set("Location", value.into_expr()); LocationConfiguration(self.0, Phase) }
+    pub fn location(self, value: impl Arg<str>) -> LocationConfiguration<Set> { LocationConfiguration(put(self.0, "Location", value.into_expr()), Phase) }
     /// `LocationCapacity`: `LocationCapacity`. Update: in place.
-    pub fn location_capacity(mut self, value: impl Arg<LocationCapacity>) -> Self { self.0.set("LocationCapacity", value.into_expr()); self }
+    pub fn location_capacity(self, value: impl Arg<LocationCapacity>) -> Self { Self(put(self.0, "LocationCapacity", value.into_expr()), Phase) }
     /// `PlayerGatewayStatus`: `PlayerGatewayStatus`. Update: in place.
-    pub fn player_gateway_status(mut self, value: impl Arg<PlayerGatewayStatus>) -> Self { self.0.set("PlayerGatewayStatus", value.into_expr()); self }
+    pub fn player_gateway_status(self, value: impl Arg<PlayerGatewayStatus>) -> Self { Self(put(self.0, "PlayerGatewayStatus", value.into_expr()), Phase) }
     /// `StoppedActions`: list of `StoppedActions`. Update: in place.
-    pub fn stopped_actions(mut self, value: impl Arg<Arr<StoppedActions>>) -> Self { self.0.set("StoppedActions", value.into_expr()); self }
+    pub fn stopped_actions(self, value: impl Arg<Arr<StoppedActions>>) -> Self { Self(put(self.0, "StoppedActions", value.into_expr()), Phase) }
 }
 impl Done for LocationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-logconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogConfiguration(Bag);
+#[must_use] pub struct LogConfiguration(Bag);
 impl LogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogDestination`: `LogDestination`. Update: in place.
-    pub fn log_destination(mut self, value: impl Arg<LogDestination>) -> Self { self.0.set("LogDestination", value.into_expr()); self }
+    pub fn log_destination(self, value: impl Arg<LogDestination>) -> Self { Self(put(self.0, "LogDestination", value.into_expr())) }
     /// `LogGroupArn`: text. Update: in place.
-    pub fn log_group_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("LogGroupArn", value.into_expr()); self }
-    /// `S3BucketName`: text. Update: in place.
-    pub fn s3_bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("S3BucketName", value.into_expr()); self }
+    pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value.into_expr())) }
+    /// `S3BucketName`: `S3BucketName`. Update: in place.
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3BucketName", value.into_expr())) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedCapacityConfiguration` of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-managedcapacityconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedCapacityConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ManagedCapacityConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ManagedCapacityConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedCapacityConfiguration<super::missing::ZeroCapacityStrategy> { ManagedCapacityConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ManagedCapacityConfiguration<Missing<super::required::ZeroCapacityStrategy>> { ManagedCapacityConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ManagedCapacityConfiguration<R0> {
     /// `ScaleInAfterInactivityMinutes`: integer. Update: in place.
-    pub fn scale_in_after_inactivity_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScaleInAfterInactivityMinutes", value.into_expr()); self }
+    pub fn scale_in_after_inactivity_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInAfterInactivityMinutes", value.into_expr()), Phase) }
     /// `ZeroCapacityStrategy`: `ZeroCapacityStrategy`, required. Update: in place.
-    pub fn zero_capacity_strategy(mut self, value: impl Arg<ZeroCapacityStrategy>) -> ManagedCapacityConfiguration<Set> { self.0.set("ZeroCapacityStrategy", value.into_expr()); ManagedCapacityConfiguration(self.0, Phase) }
+    pub fn zero_capacity_strategy(self, value: impl Arg<ZeroCapacityStrategy>) -> ManagedCapacityConfiguration<Set> { ManagedCapacityConfiguration(put(self.0, "ZeroCapacityStrategy", value.into_expr()), Phase) }
 }
 impl Done for ManagedCapacityConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingPolicy` of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-scalingpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScalingPolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ScalingPolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl ScalingPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScalingPolicy<super::missing::Name> { ScalingPolicy(Bag::default(), Phase) }
+    pub fn new() -> ScalingPolicy<Missing<super::required::Name>> { ScalingPolicy(Bag::default(), Phase) }
 }
 impl<R0> ScalingPolicy<R0> {
     /// `ComparisonOperator`: `ComparisonOperator`. Update: in place.
-    pub fn comparison_operator(mut self, value: impl Arg<ComparisonOperator>) -> Self { self.0.set("ComparisonOperator", value.into_expr()); self }
+    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> Self { Self(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
     /// `EvaluationPeriods`: integer. Update: in place.
-    pub fn evaluation_periods(mut self, value: impl Arg<i64>) -> Self { self.0.set("EvaluationPeriods", value.into_expr()); self }
+    pub fn evaluation_periods(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationPeriods", value.into_expr()), Phase) }
     /// `MetricName`: `MetricName`. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<MetricName>) -> Self { self.0.set("MetricName", value.into_expr()); self }
+    pub fn metric_name(self, value: impl Arg<MetricName>) -> Self { Self(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ScalingPolicy<Set> { self.0.set("Name", value.into_expr()); ScalingPolicy(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ScalingPolicy<Set> { ScalingPolicy(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PolicyType`: `PolicyType`. Update: in place.
-    pub fn policy_type(mut self, value: impl Arg<PolicyType>) -> Self { self.0.set("PolicyType", value.into_expr()); self }
+    pub fn policy_type(self, value: impl Arg<PolicyType>) -> Self { Self(put(self.0, "PolicyType", value.into_expr()), Phase) }
     /// `ScalingAdjustment`: integer. Update: in place.
-    pub fn scaling_adjustment(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScalingAdjustment", value.into_expr()); self }
+    pub fn scaling_adjustment(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScalingAdjustment", value.into_expr()), Phase) }
     /// `ScalingAdjustmentType`: `ScalingAdjustmentType`. Update: in place.
-    pub fn scaling_adjustment_type(mut self, value: impl Arg<ScalingAdjustmentType>) -> Self { self.0.set("ScalingAdjustmentType", value.into_expr()); self }
+    pub fn scaling_adjustment_type(self, value: impl Arg<ScalingAdjustmentType>) -> Self { Self(put(self.0, "ScalingAdjustmentType", value.into_expr()), Phase) }
     /// `TargetConfiguration`: `TargetConfiguration`. Update: in place.
-    pub fn target_configuration(mut self, value: impl Arg<TargetConfiguration>) -> Self { self.0.set("TargetConfiguration", value.into_expr()); self }
+    pub fn target_configuration(self, value: impl Arg<TargetConfiguration>) -> Self { Self(put(self.0, "TargetConfiguration", value.into_expr()), Phase) }
     /// `Threshold`: number. Update: in place.
-    pub fn threshold(mut self, value: impl Arg<f64>) -> Self { self.0.set("Threshold", value.into_expr()); self }
+    pub fn threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Threshold", value.into_expr()), Phase) }
 }
 impl Done for ScalingPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetConfiguration` of `AWS::GameLift::ContainerFleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containerfleet-targetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TargetConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetConfiguration<super::missing::TargetValue> { TargetConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TargetConfiguration<Missing<super::required::TargetValue>> { TargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TargetConfiguration<R0> {
     /// `TargetValue`: number, required. Update: in place.
-    pub fn target_value(mut self, value: impl Arg<f64>) -> TargetConfiguration<Set> { self.0.set("TargetValue", value.into_expr()); TargetConfiguration(self.0, Phase) }
+    pub fn target_value(self, value: impl Arg<f64>) -> TargetConfiguration<Set> { TargetConfiguration(put(self.0, "TargetValue", value.into_expr()), Phase) }
 }
 impl Done for TargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `BillingType` allows.
@@ -385,10 +385,10 @@ impl CfnContainerGroupDefinition {
     /// `AWS::GameLift::ContainerGroupDefinition`
     pub const TYPE: &'static str = "AWS::GameLift::ContainerGroupDefinition";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnContainerGroupDefinitionProps<R0, R1, R2, R3>) -> Self where CfnContainerGroupDefinitionProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContainerGroupDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ContainerGroupDefinitionArn`: text.
+    /// The attribute `ContainerGroupDefinitionArn`: `OtherArn`.
     pub fn attr_container_group_definition_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ContainerGroupDefinitionArn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -401,190 +401,190 @@ impl CfnContainerGroupDefinition {
 }
 impl Parent for CfnContainerGroupDefinition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GameLift::ContainerGroupDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-containergroupdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnContainerGroupDefinitionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnContainerGroupDefinitionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnContainerGroupDefinitionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnContainerGroupDefinitionProps<missing::Name, missing::OperatingSystem, missing::TotalMemoryLimitMebibytes, missing::TotalVcpuLimit> { CfnContainerGroupDefinitionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnContainerGroupDefinitionProps<Missing<required::Name>, Missing<required::OperatingSystem>, Missing<required::TotalMemoryLimitMebibytes>> { CfnContainerGroupDefinitionProps(Bag::default(), Phase) }
 }
-impl<R0, R1, R2, R3> CfnContainerGroupDefinitionProps<R0, R1, R2, R3> {
+impl<R0, R1, R2> CfnContainerGroupDefinitionProps<R0, R1, R2> {
     /// `ContainerGroupType`: `ContainerGroupType`. Update: replacement.
-    pub fn container_group_type(mut self, value: impl Arg<container_group_definition::ContainerGroupType>) -> Self { self.0.set("ContainerGroupType", value.into_expr()); self }
+    pub fn container_group_type(self, value: impl Arg<container_group_definition::ContainerGroupType>) -> Self { Self(put(self.0, "ContainerGroupType", value.into_expr()), Phase) }
     /// `GameServerContainerDefinition`: `GameServerContainerDefinition`. Update: in place.
-    pub fn game_server_container_definition(mut self, value: impl Arg<container_group_definition::GameServerContainerDefinition>) -> Self { self.0.set("GameServerContainerDefinition", value.into_expr()); self }
+    pub fn game_server_container_definition(self, value: impl Arg<container_group_definition::GameServerContainerDefinition>) -> Self { Self(put(self.0, "GameServerContainerDefinition", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnContainerGroupDefinitionProps<Set, R1, R2, R3> { self.0.set("Name", value.into_expr()); CfnContainerGroupDefinitionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnContainerGroupDefinitionProps<Set, R1, R2> { CfnContainerGroupDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OperatingSystem`: `OperatingSystem`, required. Update: in place.
-    pub fn operating_system(mut self, value: impl Arg<container_group_definition::OperatingSystem>) -> CfnContainerGroupDefinitionProps<R0, Set, R2, R3> { self.0.set("OperatingSystem", value.into_expr()); CfnContainerGroupDefinitionProps(self.0, Phase) }
+    pub fn operating_system(self, value: impl Arg<container_group_definition::OperatingSystem>) -> CfnContainerGroupDefinitionProps<R0, Set, R2> { CfnContainerGroupDefinitionProps(put(self.0, "OperatingSystem", value.into_expr()), Phase) }
     /// `SourceVersionNumber`: integer. Update: in place.
-    pub fn source_version_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("SourceVersionNumber", value.into_expr()); self }
+    pub fn source_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SourceVersionNumber", value.into_expr()), Phase) }
     /// `SupportContainerDefinitions`: list of `SupportContainerDefinition`. Update: in place.
-    pub fn support_container_definitions(mut self, value: impl Arg<Arr<container_group_definition::SupportContainerDefinition>>) -> Self { self.0.set("SupportContainerDefinitions", value.into_expr()); self }
+    pub fn support_container_definitions(self, value: impl Arg<Arr<container_group_definition::SupportContainerDefinition>>) -> Self { Self(put(self.0, "SupportContainerDefinitions", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TotalMemoryLimitMebibytes`: integer, required. Update: in place.
-    pub fn total_memory_limit_mebibytes(mut self, value: impl Arg<i64>) -> CfnContainerGroupDefinitionProps<R0, R1, Set, R3> { self.0.set("TotalMemoryLimitMebibytes", value.into_expr()); CfnContainerGroupDefinitionProps(self.0, Phase) }
-    /// `TotalVcpuLimit`: number, required. Update: in place.
-    pub fn total_vcpu_limit(mut self, value: impl Arg<f64>) -> CfnContainerGroupDefinitionProps<R0, R1, R2, Set> { self.0.set("TotalVcpuLimit", value.into_expr()); CfnContainerGroupDefinitionProps(self.0, Phase) }
+    pub fn total_memory_limit_mebibytes(self, value: impl Arg<i64>) -> CfnContainerGroupDefinitionProps<R0, R1, Set> { CfnContainerGroupDefinitionProps(put(self.0, "TotalMemoryLimitMebibytes", value.into_expr()), Phase) }
+    /// `TotalVcpuLimit`: number. Update: in place.
+    pub fn total_vcpu_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalVcpuLimit", value.into_expr()), Phase) }
     /// `VersionDescription`: text. Update: in place.
-    pub fn version_description(mut self, value: impl Arg<str>) -> Self { self.0.set("VersionDescription", value.into_expr()); self }
+    pub fn version_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionDescription", value.into_expr()), Phase) }
 }
 impl Done for CfnContainerGroupDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLift::ContainerGroupDefinition`.
 pub mod container_group_definition {
 use crate::cfn::support::*;
 /// The property type `ContainerDependency` of `AWS::GameLift::ContainerGroupDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containerdependency.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerDependency<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ContainerDependency<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ContainerDependency {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContainerDependency<super::missing::Condition, super::missing::ContainerName> { ContainerDependency(Bag::default(), Phase) }
+    pub fn new() -> ContainerDependency<Missing<super::required::Condition>, Missing<super::required::ContainerName>> { ContainerDependency(Bag::default(), Phase) }
 }
 impl<R0, R1> ContainerDependency<R0, R1> {
     /// `Condition`: `Condition`, required. Update: in place.
-    pub fn condition(mut self, value: impl Arg<Condition>) -> ContainerDependency<Set, R1> { self.0.set("Condition", value.into_expr()); ContainerDependency(self.0, Phase) }
+    pub fn condition(self, value: impl Arg<Condition>) -> ContainerDependency<Set, R1> { ContainerDependency(put(self.0, "Condition", value.into_expr()), Phase) }
     /// `ContainerName`: text, required. Update: in place.
-    pub fn container_name(mut self, value: impl Arg<str>) -> ContainerDependency<R0, Set> { self.0.set("ContainerName", value.into_expr()); ContainerDependency(self.0, Phase) }
+    pub fn container_name(self, value: impl Arg<str>) -> ContainerDependency<R0, Set> { ContainerDependency(put(self.0, "ContainerName", value.into_expr()), Phase) }
 }
 impl Done for ContainerDependency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerEnvironment` of `AWS::GameLift::ContainerGroupDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containerenvironment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerEnvironment<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ContainerEnvironment<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ContainerEnvironment {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContainerEnvironment<super::missing::Name, super::missing::Value> { ContainerEnvironment(Bag::default(), Phase) }
+    pub fn new() -> ContainerEnvironment<Missing<super::required::Name>, Missing<super::required::Value>> { ContainerEnvironment(Bag::default(), Phase) }
 }
 impl<R0, R1> ContainerEnvironment<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ContainerEnvironment<Set, R1> { self.0.set("Name", value.into_expr()); ContainerEnvironment(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ContainerEnvironment<Set, R1> { ContainerEnvironment(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> ContainerEnvironment<R0, Set> { self.0.set("Value", value.into_expr()); ContainerEnvironment(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ContainerEnvironment<R0, Set> { ContainerEnvironment(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ContainerEnvironment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerHealthCheck` of `AWS::GameLift::ContainerGroupDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containerhealthcheck.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerHealthCheck<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ContainerHealthCheck<R0 = Set>(Bag, Phase<(R0,)>);
 impl ContainerHealthCheck {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContainerHealthCheck<super::missing::Command> { ContainerHealthCheck(Bag::default(), Phase) }
+    pub fn new() -> ContainerHealthCheck<Missing<super::required::Command>> { ContainerHealthCheck(Bag::default(), Phase) }
 }
 impl<R0> ContainerHealthCheck<R0> {
     /// `Command`: list of text, required. Update: in place.
-    pub fn command(mut self, value: impl Arg<Arr<str>>) -> ContainerHealthCheck<Set> { self.0.set("Command", value.into_expr()); ContainerHealthCheck(self.0, Phase) }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> ContainerHealthCheck<Set> { ContainerHealthCheck(put(self.0, "Command", value.into_expr()), Phase) }
     /// `Interval`: integer. Update: in place.
-    pub fn interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("Interval", value.into_expr()); self }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr()), Phase) }
     /// `Retries`: integer. Update: in place.
-    pub fn retries(mut self, value: impl Arg<i64>) -> Self { self.0.set("Retries", value.into_expr()); self }
+    pub fn retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Retries", value.into_expr()), Phase) }
     /// `StartPeriod`: integer. Update: in place.
-    pub fn start_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("StartPeriod", value.into_expr()); self }
+    pub fn start_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartPeriod", value.into_expr()), Phase) }
     /// `Timeout`: integer. Update: in place.
-    pub fn timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
 }
 impl Done for ContainerHealthCheck { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerMountPoint` of `AWS::GameLift::ContainerGroupDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containermountpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerMountPoint<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ContainerMountPoint<R0 = Set>(Bag, Phase<(R0,)>);
 impl ContainerMountPoint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContainerMountPoint<super::missing::InstancePath> { ContainerMountPoint(Bag::default(), Phase) }
+    pub fn new() -> ContainerMountPoint<Missing<super::required::InstancePath>> { ContainerMountPoint(Bag::default(), Phase) }
 }
 impl<R0> ContainerMountPoint<R0> {
     /// `AccessLevel`: `AccessLevel`. Update: in place.
-    pub fn access_level(mut self, value: impl Arg<AccessLevel>) -> Self { self.0.set("AccessLevel", value.into_expr()); self }
+    pub fn access_level(self, value: impl Arg<AccessLevel>) -> Self { Self(put(self.0, "AccessLevel", value.into_expr()), Phase) }
     /// `ContainerPath`: text. Update: in place.
-    pub fn container_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerPath", value.into_expr()); self }
+    pub fn container_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerPath", value.into_expr()), Phase) }
     /// `InstancePath`: text, required. Update: in place.
-    pub fn instance_path(mut self, value: impl Arg<str>) -> ContainerMountPoint<Set> { self.0.set("InstancePath", value.into_expr()); ContainerMountPoint(self.0, Phase) }
+    pub fn instance_path(self, value: impl Arg<str>) -> ContainerMountPoint<Set> { ContainerMountPoint(put(self.0, "InstancePath", value.into_expr()), Phase) }
 }
 impl Done for ContainerMountPoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerPortRange` of `AWS::GameLift::ContainerGroupDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-containerportrange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerPortRange<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ContainerPortRange<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ContainerPortRange {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContainerPortRange<super::missing::FromPort, super::missing::Protocol, super::missing::ToPort> { ContainerPortRange(Bag::default(), Phase) }
+    pub fn new() -> ContainerPortRange<Missing<super::required::FromPort>, Missing<super::required::Protocol>, Missing<super::required::ToPort>> { ContainerPortRange(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ContainerPortRange<R0, R1, R2> {
     /// `FromPort`: integer, required. Update: in place.
-    pub fn from_port(mut self, value: impl Arg<i64>) -> ContainerPortRange<Set, R1, R2> { self.0.set("FromPort", value.into_expr()); ContainerPortRange(self.0, Phase) }
+    pub fn from_port(self, value: impl Arg<i64>) -> ContainerPortRange<Set, R1, R2> { ContainerPortRange(put(self.0, "FromPort", value.into_expr()), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<Protocol>) -> ContainerPortRange<R0, Set, R2> { self.0.set("Protocol", value.into_expr()); ContainerPortRange(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> ContainerPortRange<R0, Set, R2> { ContainerPortRange(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `ToPort`: integer, required. Update: in place.
-    pub fn to_port(mut self, value: impl Arg<i64>) -> ContainerPortRange<R0, R1, Set> { self.0.set("ToPort", value.into_expr()); ContainerPortRange(self.0, Phase) }
+    pub fn to_port(self, value: impl Arg<i64>) -> ContainerPortRange<R0, R1, Set> { ContainerPortRange(put(self.0, "ToPort", value.into_expr()), Phase) }
 }
 impl Done for ContainerPortRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GameServerContainerDefinition` of `AWS::GameLift::ContainerGroupDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-gameservercontainerdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GameServerContainerDefinition<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct GameServerContainerDefinition<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl GameServerContainerDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GameServerContainerDefinition<super::missing::ContainerName, super::missing::ImageUri, super::missing::ServerSdkVersion> { GameServerContainerDefinition(Bag::default(), Phase) }
+    pub fn new() -> GameServerContainerDefinition<Missing<super::required::ContainerName>, Missing<super::required::ImageUri>, Missing<super::required::ServerSdkVersion>> { GameServerContainerDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> GameServerContainerDefinition<R0, R1, R2> {
     /// `ContainerName`: text, required. Update: in place.
-    pub fn container_name(mut self, value: impl Arg<str>) -> GameServerContainerDefinition<Set, R1, R2> { self.0.set("ContainerName", value.into_expr()); GameServerContainerDefinition(self.0, Phase) }
+    pub fn container_name(self, value: impl Arg<str>) -> GameServerContainerDefinition<Set, R1, R2> { GameServerContainerDefinition(put(self.0, "ContainerName", value.into_expr()), Phase) }
     /// `DependsOn`: list of `ContainerDependency`. Update: in place.
-    pub fn depends_on(mut self, value: impl Arg<Arr<ContainerDependency>>) -> Self { self.0.set("DependsOn", value.into_expr()); self }
+    pub fn depends_on(self, value: impl Arg<Arr<ContainerDependency>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr()), Phase) }
     /// `EnvironmentOverride`: list of `ContainerEnvironment`. Update: in place.
-    pub fn environment_override(mut self, value: impl Arg<Arr<ContainerEnvironment>>) -> Self { self.0.set("EnvironmentOverride", value.into_expr()); self }
+    pub fn environment_override(self, value: impl Arg<Arr<ContainerEnvironment>>) -> Self { Self(put(self.0, "EnvironmentOverride", value.into_expr()), Phase) }
     /// `ImageUri`: text, required. Update: in place.
-    pub fn image_uri(mut self, value: impl Arg<str>) -> GameServerContainerDefinition<R0, Set, R2> { self.0.set("ImageUri", value.into_expr()); GameServerContainerDefinition(self.0, Phase) }
+    pub fn image_uri(self, value: impl Arg<str>) -> GameServerContainerDefinition<R0, Set, R2> { GameServerContainerDefinition(put(self.0, "ImageUri", value.into_expr()), Phase) }
     /// `LinuxCapabilities`: `LinuxCapabilities`. Update: in place.
-    pub fn linux_capabilities(mut self, value: impl Arg<LinuxCapabilities>) -> Self { self.0.set("LinuxCapabilities", value.into_expr()); self }
+    pub fn linux_capabilities(self, value: impl Arg<LinuxCapabilities>) -> Self { Self(put(self.0, "LinuxCapabilities", value.into_expr()), Phase) }
     /// `MountPoints`: list of `ContainerMountPoint`. Update: in place.
-    pub fn mount_points(mut self, value: impl Arg<Arr<ContainerMountPoint>>) -> Self { self.0.set("MountPoints", value.into_expr()); self }
+    pub fn mount_points(self, value: impl Arg<Arr<ContainerMountPoint>>) -> Self { Self(put(self.0, "MountPoints", value.into_expr()), Phase) }
     /// `PortConfiguration`: `PortConfiguration`. Update: in place.
-    pub fn port_configuration(mut self, value: impl Arg<PortConfiguration>) -> Self { self.0.set("PortConfiguration", value.into_expr()); self }
+    pub fn port_configuration(self, value: impl Arg<PortConfiguration>) -> Self { Self(put(self.0, "PortConfiguration", value.into_expr()), Phase) }
     /// `ResolvedImageDigest`: text. Update: in place.
-    pub fn resolved_image_digest(mut self, value: impl Arg<str>) -> Self { self.0.set("ResolvedImageDigest", value.into_expr()); self }
+    pub fn resolved_image_digest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResolvedImageDigest", value.into_expr()), Phase) }
     /// `ServerSdkVersion`: text, required. Update: in place.
-    pub fn server_sdk_version(mut self, value: impl Arg<str>) -> GameServerContainerDefinition<R0, R1, Set> { self.0.set("ServerSdkVersion", value.into_expr()); GameServerContainerDefinition(self.0, Phase) }
+    pub fn server_sdk_version(self, value: impl Arg<str>) -> GameServerContainerDefinition<R0, R1, Set> { GameServerContainerDefinition(put(self.0, "ServerSdkVersion", value.into_expr()), Phase) }
 }
 impl Done for GameServerContainerDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinuxCapabilities` of `AWS::GameLift::ContainerGroupDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-linuxcapabilities.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LinuxCapabilities(Bag);
+#[must_use] pub struct LinuxCapabilities(Bag);
 impl LinuxCapabilities {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Include`: list of `Include`. Update: in place.
-    pub fn include(mut self, value: impl Arg<Arr<Include>>) -> Self { self.0.set("Include", value.into_expr()); self }
+    pub fn include(self, value: impl Arg<Arr<Include>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for LinuxCapabilities { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortConfiguration` of `AWS::GameLift::ContainerGroupDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-portconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PortConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PortConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PortConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PortConfiguration<super::missing::ContainerPortRanges> { PortConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PortConfiguration<Missing<super::required::ContainerPortRanges>> { PortConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PortConfiguration<R0> {
     /// `ContainerPortRanges`: list of `ContainerPortRange`, required. Update: in place.
-    pub fn container_port_ranges(mut self, value: impl Arg<Arr<ContainerPortRange>>) -> PortConfiguration<Set> { self.0.set("ContainerPortRanges", value.into_expr()); PortConfiguration(self.0, Phase) }
+    pub fn container_port_ranges(self, value: impl Arg<Arr<ContainerPortRange>>) -> PortConfiguration<Set> { PortConfiguration(put(self.0, "ContainerPortRanges", value.into_expr()), Phase) }
 }
 impl Done for PortConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SupportContainerDefinition` of `AWS::GameLift::ContainerGroupDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-containergroupdefinition-supportcontainerdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SupportContainerDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SupportContainerDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SupportContainerDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SupportContainerDefinition<super::missing::ContainerName, super::missing::ImageUri> { SupportContainerDefinition(Bag::default(), Phase) }
+    pub fn new() -> SupportContainerDefinition<Missing<super::required::ContainerName>, Missing<super::required::ImageUri>> { SupportContainerDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> SupportContainerDefinition<R0, R1> {
     /// `ContainerName`: text, required. Update: in place.
-    pub fn container_name(mut self, value: impl Arg<str>) -> SupportContainerDefinition<Set, R1> { self.0.set("ContainerName", value.into_expr()); SupportContainerDefinition(self.0, Phase) }
+    pub fn container_name(self, value: impl Arg<str>) -> SupportContainerDefinition<Set, R1> { SupportContainerDefinition(put(self.0, "ContainerName", value.into_expr()), Phase) }
     /// `DependsOn`: list of `ContainerDependency`. Update: in place.
-    pub fn depends_on(mut self, value: impl Arg<Arr<ContainerDependency>>) -> Self { self.0.set("DependsOn", value.into_expr()); self }
+    pub fn depends_on(self, value: impl Arg<Arr<ContainerDependency>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr()), Phase) }
     /// `EnvironmentOverride`: list of `ContainerEnvironment`. Update: in place.
-    pub fn environment_override(mut self, value: impl Arg<Arr<ContainerEnvironment>>) -> Self { self.0.set("EnvironmentOverride", value.into_expr()); self }
+    pub fn environment_override(self, value: impl Arg<Arr<ContainerEnvironment>>) -> Self { Self(put(self.0, "EnvironmentOverride", value.into_expr()), Phase) }
     /// `Essential`: boolean. Update: in place.
-    pub fn essential(mut self, value: impl Arg<bool>) -> Self { self.0.set("Essential", value.into_expr()); self }
+    pub fn essential(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Essential", value.into_expr()), Phase) }
     /// `HealthCheck`: `ContainerHealthCheck`. Update: in place.
-    pub fn health_check(mut self, value: impl Arg<ContainerHealthCheck>) -> Self { self.0.set("HealthCheck", value.into_expr()); self }
+    pub fn health_check(self, value: impl Arg<ContainerHealthCheck>) -> Self { Self(put(self.0, "HealthCheck", value.into_expr()), Phase) }
     /// `ImageUri`: text, required. Update: in place.
-    pub fn image_uri(mut self, value: impl Arg<str>) -> SupportContainerDefinition<R0, Set> { self.0.set("ImageUri", value.into_expr()); SupportContainerDefinition(self.0, Phase) }
+    pub fn image_uri(self, value: impl Arg<str>) -> SupportContainerDefinition<R0, Set> { SupportContainerDefinition(put(self.0, "ImageUri", value.into_expr()), Phase) }
     /// `LinuxCapabilities`: `LinuxCapabilities`. Update: in place.
-    pub fn linux_capabilities(mut self, value: impl Arg<LinuxCapabilities>) -> Self { self.0.set("LinuxCapabilities", value.into_expr()); self }
+    pub fn linux_capabilities(self, value: impl Arg<LinuxCapabilities>) -> Self { Self(put(self.0, "LinuxCapabilities", value.into_expr()), Phase) }
     /// `MemoryHardLimitMebibytes`: integer. Update: in place.
-    pub fn memory_hard_limit_mebibytes(mut self, value: impl Arg<i64>) -> Self { self.0.set("MemoryHardLimitMebibytes", value.into_expr()); self }
+    pub fn memory_hard_limit_mebibytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryHardLimitMebibytes", value.into_expr()), Phase) }
     /// `MountPoints`: list of `ContainerMountPoint`. Update: in place.
-    pub fn mount_points(mut self, value: impl Arg<Arr<ContainerMountPoint>>) -> Self { self.0.set("MountPoints", value.into_expr()); self }
+    pub fn mount_points(self, value: impl Arg<Arr<ContainerMountPoint>>) -> Self { Self(put(self.0, "MountPoints", value.into_expr()), Phase) }
     /// `PortConfiguration`: `PortConfiguration`. Update: in place.
-    pub fn port_configuration(mut self, value: impl Arg<PortConfiguration>) -> Self { self.0.set("PortConfiguration", value.into_expr()); self }
+    pub fn port_configuration(self, value: impl Arg<PortConfiguration>) -> Self { Self(put(self.0, "PortConfiguration", value.into_expr()), Phase) }
     /// `ResolvedImageDigest`: text. Update: in place.
-    pub fn resolved_image_digest(mut self, value: impl Arg<str>) -> Self { self.0.set("ResolvedImageDigest", value.into_expr()); self }
+    pub fn resolved_image_digest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResolvedImageDigest", value.into_expr()), Phase) }
     /// `Vcpu`: number. Update: in place.
-    pub fn vcpu(mut self, value: impl Arg<f64>) -> Self { self.0.set("Vcpu", value.into_expr()); self }
+    pub fn vcpu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Vcpu", value.into_expr()), Phase) }
 }
 impl Done for SupportContainerDefinition { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccessLevel` allows.
@@ -606,261 +606,261 @@ impl CfnFleet {
     /// `AWS::GameLift::Fleet`
     pub const TYPE: &'static str = "AWS::GameLift::Fleet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnFleetProps<R0>) -> Self where CfnFleetProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFleetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FleetId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `FleetArn`: text.
+    /// The attribute `FleetArn`: `OtherArn`.
     pub fn attr_fleet_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FleetArn") }
     /// The attribute `FleetId`: text.
     pub fn attr_fleet_id(&self) -> Val<str> { self.0.get_att("FleetId") }
 }
 impl Parent for CfnFleet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-fleet.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFleetProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnFleetProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnFleetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFleetProps<missing::Name> { CfnFleetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFleetProps<Missing<required::Name>> { CfnFleetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnFleetProps<R0> {
     /// `AnywhereConfiguration`: `AnywhereConfiguration`. Update: in place.
-    pub fn anywhere_configuration(mut self, value: impl Arg<fleet::AnywhereConfiguration>) -> Self { self.0.set("AnywhereConfiguration", value.into_expr()); self }
+    pub fn anywhere_configuration(self, value: impl Arg<fleet::AnywhereConfiguration>) -> Self { Self(put(self.0, "AnywhereConfiguration", value.into_expr()), Phase) }
     /// `ApplyCapacity`: `ApplyCapacity`. Update: in place.
-    pub fn apply_capacity(mut self, value: impl Arg<fleet::ApplyCapacity>) -> Self { self.0.set("ApplyCapacity", value.into_expr()); self }
+    pub fn apply_capacity(self, value: impl Arg<fleet::ApplyCapacity>) -> Self { Self(put(self.0, "ApplyCapacity", value.into_expr()), Phase) }
     /// `BuildId`: text. Update: replacement.
-    pub fn build_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BuildId", value.into_expr()); self }
+    pub fn build_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuildId", value.into_expr()), Phase) }
     /// `CertificateConfiguration`: `CertificateConfiguration`. Update: replacement.
-    pub fn certificate_configuration(mut self, value: impl Arg<fleet::CertificateConfiguration>) -> Self { self.0.set("CertificateConfiguration", value.into_expr()); self }
+    pub fn certificate_configuration(self, value: impl Arg<fleet::CertificateConfiguration>) -> Self { Self(put(self.0, "CertificateConfiguration", value.into_expr()), Phase) }
     /// `ComputeType`: `ComputeType`. Update: replacement.
-    pub fn compute_type(mut self, value: impl Arg<fleet::ComputeType>) -> Self { self.0.set("ComputeType", value.into_expr()); self }
+    pub fn compute_type(self, value: impl Arg<fleet::ComputeType>) -> Self { Self(put(self.0, "ComputeType", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DesiredEC2Instances`: integer. Update: in place. AWS advises against it.
-    pub fn desired_ec2_instances(mut self, value: impl Arg<i64>) -> Self { self.0.set("DesiredEC2Instances", value.into_expr()); self }
+    pub fn desired_ec2_instances(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredEC2Instances", value.into_expr()), Phase) }
     /// `EC2InboundPermissions`: list of `IpPermission`. Update: in place.
-    pub fn ec2_inbound_permissions(mut self, value: impl Arg<Arr<fleet::IpPermission>>) -> Self { self.0.set("EC2InboundPermissions", value.into_expr()); self }
+    pub fn ec2_inbound_permissions(self, value: impl Arg<Arr<fleet::IpPermission>>) -> Self { Self(put(self.0, "EC2InboundPermissions", value.into_expr()), Phase) }
     /// `EC2InstanceType`: text. Update: replacement.
-    pub fn ec2_instance_type(mut self, value: impl Arg<str>) -> Self { self.0.set("EC2InstanceType", value.into_expr()); self }
+    pub fn ec2_instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2InstanceType", value.into_expr()), Phase) }
     /// `FleetType`: `FleetType`. Update: replacement.
-    pub fn fleet_type(mut self, value: impl Arg<fleet::FleetType>) -> Self { self.0.set("FleetType", value.into_expr()); self }
-    /// `InstanceRoleARN`: text. Update: replacement.
-    pub fn instance_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("InstanceRoleARN", value.into_expr()); self }
+    pub fn fleet_type(self, value: impl Arg<fleet::FleetType>) -> Self { Self(put(self.0, "FleetType", value.into_expr()), Phase) }
+    /// `InstanceRoleARN`: `IamRoleArn`. Update: replacement.
+    pub fn instance_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "InstanceRoleARN", value.into_expr()), Phase) }
     /// `InstanceRoleCredentialsProvider`: `InstanceRoleCredentialsProvider`. Update: replacement.
-    pub fn instance_role_credentials_provider(mut self, value: impl Arg<fleet::InstanceRoleCredentialsProvider>) -> Self { self.0.set("InstanceRoleCredentialsProvider", value.into_expr()); self }
+    pub fn instance_role_credentials_provider(self, value: impl Arg<fleet::InstanceRoleCredentialsProvider>) -> Self { Self(put(self.0, "InstanceRoleCredentialsProvider", value.into_expr()), Phase) }
     /// `Locations`: list of `LocationConfiguration`. Update: in place.
-    pub fn locations(mut self, value: impl Arg<Arr<fleet::LocationConfiguration>>) -> Self { self.0.set("Locations", value.into_expr()); self }
+    pub fn locations(self, value: impl Arg<Arr<fleet::LocationConfiguration>>) -> Self { Self(put(self.0, "Locations", value.into_expr()), Phase) }
     /// `LogPaths`: list of text. Update: replacement. AWS advises against it.
-    pub fn log_paths(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LogPaths", value.into_expr()); self }
+    pub fn log_paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogPaths", value.into_expr()), Phase) }
     /// `MaxSize`: integer. Update: in place. AWS advises against it.
-    pub fn max_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxSize", value.into_expr()); self }
+    pub fn max_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSize", value.into_expr()), Phase) }
     /// `MetricGroups`: list of text. Update: in place.
-    pub fn metric_groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MetricGroups", value.into_expr()); self }
+    pub fn metric_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MetricGroups", value.into_expr()), Phase) }
     /// `MinSize`: integer. Update: in place. AWS advises against it.
-    pub fn min_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinSize", value.into_expr()); self }
+    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFleetProps<Set> { self.0.set("Name", value.into_expr()); CfnFleetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFleetProps<Set> { CfnFleetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NewGameSessionProtectionPolicy`: `NewGameSessionProtectionPolicy`. Update: in place.
-    pub fn new_game_session_protection_policy(mut self, value: impl Arg<fleet::NewGameSessionProtectionPolicy>) -> Self { self.0.set("NewGameSessionProtectionPolicy", value.into_expr()); self }
+    pub fn new_game_session_protection_policy(self, value: impl Arg<fleet::NewGameSessionProtectionPolicy>) -> Self { Self(put(self.0, "NewGameSessionProtectionPolicy", value.into_expr()), Phase) }
     /// `PeerVpcAwsAccountId`: text. Update: replacement.
-    pub fn peer_vpc_aws_account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PeerVpcAwsAccountId", value.into_expr()); self }
+    pub fn peer_vpc_aws_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeerVpcAwsAccountId", value.into_expr()), Phase) }
     /// `PeerVpcId`: text. Update: replacement.
-    pub fn peer_vpc_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PeerVpcId", value.into_expr()); self }
+    pub fn peer_vpc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeerVpcId", value.into_expr()), Phase) }
     /// `PlayerGatewayConfiguration`: `PlayerGatewayConfiguration`. Update: replacement.
-    pub fn player_gateway_configuration(mut self, value: impl Arg<fleet::PlayerGatewayConfiguration>) -> Self { self.0.set("PlayerGatewayConfiguration", value.into_expr()); self }
+    pub fn player_gateway_configuration(self, value: impl Arg<fleet::PlayerGatewayConfiguration>) -> Self { Self(put(self.0, "PlayerGatewayConfiguration", value.into_expr()), Phase) }
     /// `PlayerGatewayMode`: `PlayerGatewayMode`. Update: replacement.
-    pub fn player_gateway_mode(mut self, value: impl Arg<fleet::PlayerGatewayMode>) -> Self { self.0.set("PlayerGatewayMode", value.into_expr()); self }
+    pub fn player_gateway_mode(self, value: impl Arg<fleet::PlayerGatewayMode>) -> Self { Self(put(self.0, "PlayerGatewayMode", value.into_expr()), Phase) }
     /// `ResourceCreationLimitPolicy`: `ResourceCreationLimitPolicy`. Update: in place.
-    pub fn resource_creation_limit_policy(mut self, value: impl Arg<fleet::ResourceCreationLimitPolicy>) -> Self { self.0.set("ResourceCreationLimitPolicy", value.into_expr()); self }
+    pub fn resource_creation_limit_policy(self, value: impl Arg<fleet::ResourceCreationLimitPolicy>) -> Self { Self(put(self.0, "ResourceCreationLimitPolicy", value.into_expr()), Phase) }
     /// `RuntimeConfiguration`: `RuntimeConfiguration`. Update: in place.
-    pub fn runtime_configuration(mut self, value: impl Arg<fleet::RuntimeConfiguration>) -> Self { self.0.set("RuntimeConfiguration", value.into_expr()); self }
+    pub fn runtime_configuration(self, value: impl Arg<fleet::RuntimeConfiguration>) -> Self { Self(put(self.0, "RuntimeConfiguration", value.into_expr()), Phase) }
     /// `ScalingPolicies`: list of `ScalingPolicy`. Update: in place.
-    pub fn scaling_policies(mut self, value: impl Arg<Arr<fleet::ScalingPolicy>>) -> Self { self.0.set("ScalingPolicies", value.into_expr()); self }
+    pub fn scaling_policies(self, value: impl Arg<Arr<fleet::ScalingPolicy>>) -> Self { Self(put(self.0, "ScalingPolicies", value.into_expr()), Phase) }
     /// `ScriptId`: text. Update: replacement.
-    pub fn script_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ScriptId", value.into_expr()); self }
+    pub fn script_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScriptId", value.into_expr()), Phase) }
     /// `ServerLaunchParameters`: text. Update: replacement. AWS advises against it.
-    pub fn server_launch_parameters(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerLaunchParameters", value.into_expr()); self }
+    pub fn server_launch_parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerLaunchParameters", value.into_expr()), Phase) }
     /// `ServerLaunchPath`: text. Update: replacement. AWS advises against it.
-    pub fn server_launch_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerLaunchPath", value.into_expr()); self }
+    pub fn server_launch_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerLaunchPath", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFleetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLift::Fleet`.
 pub mod fleet {
 use crate::cfn::support::*;
 /// The property type `AnywhereConfiguration` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-anywhereconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnywhereConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AnywhereConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AnywhereConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AnywhereConfiguration<super::missing::Cost> { AnywhereConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AnywhereConfiguration<Missing<super::required::Cost>> { AnywhereConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AnywhereConfiguration<R0> {
     /// `Cost`: text, required. Update: in place.
-    pub fn cost(mut self, value: impl Arg<str>) -> AnywhereConfiguration<Set> { self.0.set("Cost", value.into_expr()); AnywhereConfiguration(self.0, Phase) }
+    pub fn cost(self, value: impl Arg<str>) -> AnywhereConfiguration<Set> { AnywhereConfiguration(put(self.0, "Cost", value.into_expr()), Phase) }
 }
 impl Done for AnywhereConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CertificateConfiguration` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-certificateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CertificateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CertificateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CertificateConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CertificateConfiguration<super::missing::CertificateType> { CertificateConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CertificateConfiguration<Missing<super::required::CertificateType>> { CertificateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CertificateConfiguration<R0> {
     /// `CertificateType`: `CertificateType`, required. Update: replacement.
-    pub fn certificate_type(mut self, value: impl Arg<CertificateType>) -> CertificateConfiguration<Set> { self.0.set("CertificateType", value.into_expr()); CertificateConfiguration(self.0, Phase) }
+    pub fn certificate_type(self, value: impl Arg<CertificateType>) -> CertificateConfiguration<Set> { CertificateConfiguration(put(self.0, "CertificateType", value.into_expr()), Phase) }
 }
 impl Done for CertificateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IpPermission` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-ippermission.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IpPermission<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct IpPermission<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl IpPermission {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IpPermission<super::missing::FromPort, super::missing::IpRange, super::missing::Protocol, super::missing::ToPort> { IpPermission(Bag::default(), Phase) }
+    pub fn new() -> IpPermission<Missing<super::required::FromPort>, Missing<super::required::IpRange>, Missing<super::required::Protocol>, Missing<super::required::ToPort>> { IpPermission(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> IpPermission<R0, R1, R2, R3> {
     /// `FromPort`: integer, required. Update: in place.
-    pub fn from_port(mut self, value: impl Arg<i64>) -> IpPermission<Set, R1, R2, R3> { self.0.set("FromPort", value.into_expr()); IpPermission(self.0, Phase) }
+    pub fn from_port(self, value: impl Arg<i64>) -> IpPermission<Set, R1, R2, R3> { IpPermission(put(self.0, "FromPort", value.into_expr()), Phase) }
     /// `IpRange`: text, required. Update: in place.
-    pub fn ip_range(mut self, value: impl Arg<str>) -> IpPermission<R0, Set, R2, R3> { self.0.set("IpRange", value.into_expr()); IpPermission(self.0, Phase) }
+    pub fn ip_range(self, value: impl Arg<str>) -> IpPermission<R0, Set, R2, R3> { IpPermission(put(self.0, "IpRange", value.into_expr()), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<Protocol>) -> IpPermission<R0, R1, Set, R3> { self.0.set("Protocol", value.into_expr()); IpPermission(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> IpPermission<R0, R1, Set, R3> { IpPermission(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `ToPort`: integer, required. Update: in place.
-    pub fn to_port(mut self, value: impl Arg<i64>) -> IpPermission<R0, R1, R2, Set> { self.0.set("ToPort", value.into_expr()); IpPermission(self.0, Phase) }
+    pub fn to_port(self, value: impl Arg<i64>) -> IpPermission<R0, R1, R2, Set> { IpPermission(put(self.0, "ToPort", value.into_expr()), Phase) }
 }
 impl Done for IpPermission { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocationCapacity` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-locationcapacity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LocationCapacity<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LocationCapacity<R0 = Set>(Bag, Phase<(R0,)>);
 impl LocationCapacity {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LocationCapacity<super::missing::MaxSize> { LocationCapacity(Bag::default(), Phase) }
+    pub fn new() -> LocationCapacity<Missing<super::required::MaxSize>> { LocationCapacity(Bag::default(), Phase) }
 }
 impl<R0> LocationCapacity<R0> {
     /// `DesiredEC2Instances`: integer. Update: in place.
-    pub fn desired_ec2_instances(mut self, value: impl Arg<i64>) -> Self { self.0.set("DesiredEC2Instances", value.into_expr()); self }
+    pub fn desired_ec2_instances(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DesiredEC2Instances", value.into_expr()), Phase) }
     /// `ManagedCapacityConfiguration`: `ManagedCapacityConfiguration`. Update: in place.
-    pub fn managed_capacity_configuration(mut self, value: impl Arg<ManagedCapacityConfiguration>) -> Self { self.0.set("ManagedCapacityConfiguration", value.into_expr()); self }
+    pub fn managed_capacity_configuration(self, value: impl Arg<ManagedCapacityConfiguration>) -> Self { Self(put(self.0, "ManagedCapacityConfiguration", value.into_expr()), Phase) }
     /// `MaxSize`: integer, required. Update: in place.
-    pub fn max_size(mut self, value: impl Arg<i64>) -> LocationCapacity<Set> { self.0.set("MaxSize", value.into_expr()); LocationCapacity(self.0, Phase) }
+    pub fn max_size(self, value: impl Arg<i64>) -> LocationCapacity<Set> { LocationCapacity(put(self.0, "MaxSize", value.into_expr()), Phase) }
     /// `MinSize`: integer. Update: in place.
-    pub fn min_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinSize", value.into_expr()); self }
+    pub fn min_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSize", value.into_expr()), Phase) }
 }
 impl Done for LocationCapacity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocationConfiguration` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-locationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LocationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LocationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LocationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LocationConfiguration<super::missing::Location> { LocationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LocationConfiguration<Missing<super::required::Location>> { LocationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LocationConfiguration<R0> {
     /// `Location`: text, required. Update: in place.
-    pub fn location(mut self, value: impl Arg<str>) -> LocationConfiguration<Set> { self.0.set("Location", value.into_expr()); LocationConfiguration(self.0, Phase) }
+    pub fn location(self, value: impl Arg<str>) -> LocationConfiguration<Set> { LocationConfiguration(put(self.0, "Location", value.into_expr()), Phase) }
     /// `LocationCapacity`: `LocationCapacity`. Update: in place.
-    pub fn location_capacity(mut self, value: impl Arg<LocationCapacity>) -> Self { self.0.set("LocationCapacity", value.into_expr()); self }
+    pub fn location_capacity(self, value: impl Arg<LocationCapacity>) -> Self { Self(put(self.0, "LocationCapacity", value.into_expr()), Phase) }
     /// `PlayerGatewayStatus`: `PlayerGatewayStatus`. Update: in place.
-    pub fn player_gateway_status(mut self, value: impl Arg<PlayerGatewayStatus>) -> Self { self.0.set("PlayerGatewayStatus", value.into_expr()); self }
+    pub fn player_gateway_status(self, value: impl Arg<PlayerGatewayStatus>) -> Self { Self(put(self.0, "PlayerGatewayStatus", value.into_expr()), Phase) }
 }
 impl Done for LocationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedCapacityConfiguration` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-managedcapacityconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedCapacityConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ManagedCapacityConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ManagedCapacityConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ManagedCapacityConfiguration<super::missing::ZeroCapacityStrategy> { ManagedCapacityConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ManagedCapacityConfiguration<Missing<super::required::ZeroCapacityStrategy>> { ManagedCapacityConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ManagedCapacityConfiguration<R0> {
     /// `ScaleInAfterInactivityMinutes`: integer. Update: in place.
-    pub fn scale_in_after_inactivity_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScaleInAfterInactivityMinutes", value.into_expr()); self }
+    pub fn scale_in_after_inactivity_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleInAfterInactivityMinutes", value.into_expr()), Phase) }
     /// `ZeroCapacityStrategy`: `ZeroCapacityStrategy`, required. Update: in place.
-    pub fn zero_capacity_strategy(mut self, value: impl Arg<ZeroCapacityStrategy>) -> ManagedCapacityConfiguration<Set> { self.0.set("ZeroCapacityStrategy", value.into_expr()); ManagedCapacityConfiguration(self.0, Phase) }
+    pub fn zero_capacity_strategy(self, value: impl Arg<ZeroCapacityStrategy>) -> ManagedCapacityConfiguration<Set> { ManagedCapacityConfiguration(put(self.0, "ZeroCapacityStrategy", value.into_expr()), Phase) }
 }
 impl Done for ManagedCapacityConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlayerGatewayConfiguration` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-playergatewayconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PlayerGatewayConfiguration(Bag);
+#[must_use] pub struct PlayerGatewayConfiguration(Bag);
 impl PlayerGatewayConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GameServerIpProtocolSupported`: `GameServerIpProtocolSupported`. Update: replacement.
-    pub fn game_server_ip_protocol_supported(mut self, value: impl Arg<GameServerIpProtocolSupported>) -> Self { self.0.set("GameServerIpProtocolSupported", value.into_expr()); self }
+    pub fn game_server_ip_protocol_supported(self, value: impl Arg<GameServerIpProtocolSupported>) -> Self { Self(put(self.0, "GameServerIpProtocolSupported", value.into_expr())) }
 }
 impl Done for PlayerGatewayConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceCreationLimitPolicy` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-resourcecreationlimitpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceCreationLimitPolicy(Bag);
+#[must_use] pub struct ResourceCreationLimitPolicy(Bag);
 impl ResourceCreationLimitPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NewGameSessionsPerCreator`: integer. Update: in place.
-    pub fn new_game_sessions_per_creator(mut self, value: impl Arg<i64>) -> Self { self.0.set("NewGameSessionsPerCreator", value.into_expr()); self }
+    pub fn new_game_sessions_per_creator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NewGameSessionsPerCreator", value.into_expr())) }
     /// `PolicyPeriodInMinutes`: integer. Update: in place.
-    pub fn policy_period_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("PolicyPeriodInMinutes", value.into_expr()); self }
+    pub fn policy_period_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PolicyPeriodInMinutes", value.into_expr())) }
 }
 impl Done for ResourceCreationLimitPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuntimeConfiguration` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-runtimeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuntimeConfiguration(Bag);
+#[must_use] pub struct RuntimeConfiguration(Bag);
 impl RuntimeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GameSessionActivationTimeoutSeconds`: integer. Update: in place.
-    pub fn game_session_activation_timeout_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("GameSessionActivationTimeoutSeconds", value.into_expr()); self }
+    pub fn game_session_activation_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GameSessionActivationTimeoutSeconds", value.into_expr())) }
     /// `MaxConcurrentGameSessionActivations`: integer. Update: in place.
-    pub fn max_concurrent_game_session_activations(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxConcurrentGameSessionActivations", value.into_expr()); self }
+    pub fn max_concurrent_game_session_activations(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentGameSessionActivations", value.into_expr())) }
     /// `ServerProcesses`: list of `ServerProcess`. Update: in place.
-    pub fn server_processes(mut self, value: impl Arg<Arr<ServerProcess>>) -> Self { self.0.set("ServerProcesses", value.into_expr()); self }
+    pub fn server_processes(self, value: impl Arg<Arr<ServerProcess>>) -> Self { Self(put(self.0, "ServerProcesses", value.into_expr())) }
 }
 impl Done for RuntimeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingPolicy` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-scalingpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScalingPolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ScalingPolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl ScalingPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScalingPolicy<super::missing::Name> { ScalingPolicy(Bag::default(), Phase) }
+    pub fn new() -> ScalingPolicy<Missing<super::required::Name>> { ScalingPolicy(Bag::default(), Phase) }
 }
 impl<R0> ScalingPolicy<R0> {
     /// `ComparisonOperator`: `ComparisonOperator`. Update: in place.
-    pub fn comparison_operator(mut self, value: impl Arg<ComparisonOperator>) -> Self { self.0.set("ComparisonOperator", value.into_expr()); self }
+    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> Self { Self(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
     /// `EvaluationPeriods`: integer. Update: in place.
-    pub fn evaluation_periods(mut self, value: impl Arg<i64>) -> Self { self.0.set("EvaluationPeriods", value.into_expr()); self }
+    pub fn evaluation_periods(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EvaluationPeriods", value.into_expr()), Phase) }
     /// `Location`: text. Update: in place.
-    pub fn location(mut self, value: impl Arg<str>) -> Self { self.0.set("Location", value.into_expr()); self }
+    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
     /// `MetricName`: `MetricName`. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<MetricName>) -> Self { self.0.set("MetricName", value.into_expr()); self }
+    pub fn metric_name(self, value: impl Arg<MetricName>) -> Self { Self(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ScalingPolicy<Set> { self.0.set("Name", value.into_expr()); ScalingPolicy(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ScalingPolicy<Set> { ScalingPolicy(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PolicyType`: `PolicyType`. Update: in place.
-    pub fn policy_type(mut self, value: impl Arg<PolicyType>) -> Self { self.0.set("PolicyType", value.into_expr()); self }
+    pub fn policy_type(self, value: impl Arg<PolicyType>) -> Self { Self(put(self.0, "PolicyType", value.into_expr()), Phase) }
     /// `ScalingAdjustment`: integer. Update: in place.
-    pub fn scaling_adjustment(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScalingAdjustment", value.into_expr()); self }
+    pub fn scaling_adjustment(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScalingAdjustment", value.into_expr()), Phase) }
     /// `ScalingAdjustmentType`: `ScalingAdjustmentType`. Update: in place.
-    pub fn scaling_adjustment_type(mut self, value: impl Arg<ScalingAdjustmentType>) -> Self { self.0.set("ScalingAdjustmentType", value.into_expr()); self }
+    pub fn scaling_adjustment_type(self, value: impl Arg<ScalingAdjustmentType>) -> Self { Self(put(self.0, "ScalingAdjustmentType", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `TargetConfiguration`: `TargetConfiguration`. Update: in place.
-    pub fn target_configuration(mut self, value: impl Arg<TargetConfiguration>) -> Self { self.0.set("TargetConfiguration", value.into_expr()); self }
+    pub fn target_configuration(self, value: impl Arg<TargetConfiguration>) -> Self { Self(put(self.0, "TargetConfiguration", value.into_expr()), Phase) }
     /// `Threshold`: number. Update: in place.
-    pub fn threshold(mut self, value: impl Arg<f64>) -> Self { self.0.set("Threshold", value.into_expr()); self }
+    pub fn threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Threshold", value.into_expr()), Phase) }
     /// `UpdateStatus`: `UpdateStatus`. Update: in place.
-    pub fn update_status(mut self, value: impl Arg<UpdateStatus>) -> Self { self.0.set("UpdateStatus", value.into_expr()); self }
+    pub fn update_status(self, value: impl Arg<UpdateStatus>) -> Self { Self(put(self.0, "UpdateStatus", value.into_expr()), Phase) }
 }
 impl Done for ScalingPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerProcess` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-serverprocess.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServerProcess<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ServerProcess<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ServerProcess {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServerProcess<super::missing::ConcurrentExecutions, super::missing::LaunchPath> { ServerProcess(Bag::default(), Phase) }
+    pub fn new() -> ServerProcess<Missing<super::required::ConcurrentExecutions>, Missing<super::required::LaunchPath>> { ServerProcess(Bag::default(), Phase) }
 }
 impl<R0, R1> ServerProcess<R0, R1> {
     /// `ConcurrentExecutions`: integer, required. Update: in place.
-    pub fn concurrent_executions(mut self, value: impl Arg<i64>) -> ServerProcess<Set, R1> { self.0.set("ConcurrentExecutions", value.into_expr()); ServerProcess(self.0, Phase) }
+    pub fn concurrent_executions(self, value: impl Arg<i64>) -> ServerProcess<Set, R1> { ServerProcess(put(self.0, "ConcurrentExecutions", value.into_expr()), Phase) }
     /// `LaunchPath`: text, required. Update: in place.
-    pub fn launch_path(mut self, value: impl Arg<str>) -> ServerProcess<R0, Set> { self.0.set("LaunchPath", value.into_expr()); ServerProcess(self.0, Phase) }
+    pub fn launch_path(self, value: impl Arg<str>) -> ServerProcess<R0, Set> { ServerProcess(put(self.0, "LaunchPath", value.into_expr()), Phase) }
     /// `Parameters`: text. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<str>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
 }
 impl Done for ServerProcess { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetConfiguration` of `AWS::GameLift::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-fleet-targetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TargetConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetConfiguration<super::missing::TargetValue> { TargetConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TargetConfiguration<Missing<super::required::TargetValue>> { TargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TargetConfiguration<R0> {
     /// `TargetValue`: number, required. Update: in place.
-    pub fn target_value(mut self, value: impl Arg<f64>) -> TargetConfiguration<Set> { self.0.set("TargetValue", value.into_expr()); TargetConfiguration(self.0, Phase) }
+    pub fn target_value(self, value: impl Arg<f64>) -> TargetConfiguration<Set> { TargetConfiguration(put(self.0, "TargetValue", value.into_expr()), Phase) }
 }
 impl Done for TargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApplyCapacity` allows.
@@ -904,99 +904,99 @@ impl CfnGameServerGroup {
     /// `AWS::GameLift::GameServerGroup`
     pub const TYPE: &'static str = "AWS::GameLift::GameServerGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnGameServerGroupProps<R0, R1, R2>) -> Self where CfnGameServerGroupProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGameServerGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `GameServerGroupArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AutoScalingGroupArn`: text.
+    /// The attribute `AutoScalingGroupArn`: `OtherArn`.
     pub fn attr_auto_scaling_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AutoScalingGroupArn") }
-    /// The attribute `GameServerGroupArn`: text.
+    /// The attribute `GameServerGroupArn`: `OtherArn`.
     pub fn attr_game_server_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GameServerGroupArn") }
 }
 impl Parent for CfnGameServerGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GameLift::GameServerGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gameservergroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGameServerGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnGameServerGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnGameServerGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGameServerGroupProps<missing::GameServerGroupName, missing::InstanceDefinitions, missing::RoleArn> { CfnGameServerGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGameServerGroupProps<Missing<required::GameServerGroupName>, Missing<required::InstanceDefinitions>, Missing<required::RoleArn>> { CfnGameServerGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnGameServerGroupProps<R0, R1, R2> {
     /// `AutoScalingPolicy`: `AutoScalingPolicy`. Update: in place.
-    pub fn auto_scaling_policy(mut self, value: impl Arg<game_server_group::AutoScalingPolicy>) -> Self { self.0.set("AutoScalingPolicy", value.into_expr()); self }
+    pub fn auto_scaling_policy(self, value: impl Arg<game_server_group::AutoScalingPolicy>) -> Self { Self(put(self.0, "AutoScalingPolicy", value.into_expr()), Phase) }
     /// `BalancingStrategy`: `BalancingStrategy`. Update: in place.
-    pub fn balancing_strategy(mut self, value: impl Arg<game_server_group::BalancingStrategy>) -> Self { self.0.set("BalancingStrategy", value.into_expr()); self }
+    pub fn balancing_strategy(self, value: impl Arg<game_server_group::BalancingStrategy>) -> Self { Self(put(self.0, "BalancingStrategy", value.into_expr()), Phase) }
     /// `DeleteOption`: `DeleteOption`. Update: in place.
-    pub fn delete_option(mut self, value: impl Arg<game_server_group::DeleteOption>) -> Self { self.0.set("DeleteOption", value.into_expr()); self }
+    pub fn delete_option(self, value: impl Arg<game_server_group::DeleteOption>) -> Self { Self(put(self.0, "DeleteOption", value.into_expr()), Phase) }
     /// `GameServerGroupName`: text, required. Update: in place.
-    pub fn game_server_group_name(mut self, value: impl Arg<str>) -> CfnGameServerGroupProps<Set, R1, R2> { self.0.set("GameServerGroupName", value.into_expr()); CfnGameServerGroupProps(self.0, Phase) }
+    pub fn game_server_group_name(self, value: impl Arg<str>) -> CfnGameServerGroupProps<Set, R1, R2> { CfnGameServerGroupProps(put(self.0, "GameServerGroupName", value.into_expr()), Phase) }
     /// `GameServerProtectionPolicy`: `GameServerProtectionPolicy`. Update: in place.
-    pub fn game_server_protection_policy(mut self, value: impl Arg<game_server_group::GameServerProtectionPolicy>) -> Self { self.0.set("GameServerProtectionPolicy", value.into_expr()); self }
+    pub fn game_server_protection_policy(self, value: impl Arg<game_server_group::GameServerProtectionPolicy>) -> Self { Self(put(self.0, "GameServerProtectionPolicy", value.into_expr()), Phase) }
     /// `InstanceDefinitions`: list of `InstanceDefinition`, required. Update: in place.
-    pub fn instance_definitions(mut self, value: impl Arg<Arr<game_server_group::InstanceDefinition>>) -> CfnGameServerGroupProps<R0, Set, R2> { self.0.set("InstanceDefinitions", value.into_expr()); CfnGameServerGroupProps(self.0, Phase) }
+    pub fn instance_definitions(self, value: impl Arg<Arr<game_server_group::InstanceDefinition>>) -> CfnGameServerGroupProps<R0, Set, R2> { CfnGameServerGroupProps(put(self.0, "InstanceDefinitions", value.into_expr()), Phase) }
     /// `LaunchTemplate`: `LaunchTemplate`. Update: in place.
-    pub fn launch_template(mut self, value: impl Arg<game_server_group::LaunchTemplate>) -> Self { self.0.set("LaunchTemplate", value.into_expr()); self }
+    pub fn launch_template(self, value: impl Arg<game_server_group::LaunchTemplate>) -> Self { Self(put(self.0, "LaunchTemplate", value.into_expr()), Phase) }
     /// `MaxSize`: number. Update: in place.
-    pub fn max_size(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxSize", value.into_expr()); self }
+    pub fn max_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxSize", value.into_expr()), Phase) }
     /// `MinSize`: number. Update: in place.
-    pub fn min_size(mut self, value: impl Arg<f64>) -> Self { self.0.set("MinSize", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnGameServerGroupProps<R0, R1, Set> { self.0.set("RoleArn", value.into_expr()); CfnGameServerGroupProps(self.0, Phase) }
+    pub fn min_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinSize", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnGameServerGroupProps<R0, R1, Set> { CfnGameServerGroupProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcSubnets`: list of text. Update: in place.
-    pub fn vpc_subnets(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("VpcSubnets", value.into_expr()); self }
+    pub fn vpc_subnets(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcSubnets", value.into_expr()), Phase) }
 }
 impl Done for CfnGameServerGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLift::GameServerGroup`.
 pub mod game_server_group {
 use crate::cfn::support::*;
 /// The property type `AutoScalingPolicy` of `AWS::GameLift::GameServerGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gameservergroup-autoscalingpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoScalingPolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AutoScalingPolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl AutoScalingPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AutoScalingPolicy<super::missing::TargetTrackingConfiguration> { AutoScalingPolicy(Bag::default(), Phase) }
+    pub fn new() -> AutoScalingPolicy<Missing<super::required::TargetTrackingConfiguration>> { AutoScalingPolicy(Bag::default(), Phase) }
 }
 impl<R0> AutoScalingPolicy<R0> {
     /// `EstimatedInstanceWarmup`: number. Update: in place.
-    pub fn estimated_instance_warmup(mut self, value: impl Arg<f64>) -> Self { self.0.set("EstimatedInstanceWarmup", value.into_expr()); self }
+    pub fn estimated_instance_warmup(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "EstimatedInstanceWarmup", value.into_expr()), Phase) }
     /// `TargetTrackingConfiguration`: `TargetTrackingConfiguration`, required. Update: in place.
-    pub fn target_tracking_configuration(mut self, value: impl Arg<TargetTrackingConfiguration>) -> AutoScalingPolicy<Set> { self.0.set("TargetTrackingConfiguration", value.into_expr()); AutoScalingPolicy(self.0, Phase) }
+    pub fn target_tracking_configuration(self, value: impl Arg<TargetTrackingConfiguration>) -> AutoScalingPolicy<Set> { AutoScalingPolicy(put(self.0, "TargetTrackingConfiguration", value.into_expr()), Phase) }
 }
 impl Done for AutoScalingPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceDefinition` of `AWS::GameLift::GameServerGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gameservergroup-instancedefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceDefinition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InstanceDefinition<R0 = Set>(Bag, Phase<(R0,)>);
 impl InstanceDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InstanceDefinition<super::missing::InstanceType> { InstanceDefinition(Bag::default(), Phase) }
+    pub fn new() -> InstanceDefinition<Missing<super::required::InstanceType>> { InstanceDefinition(Bag::default(), Phase) }
 }
 impl<R0> InstanceDefinition<R0> {
     /// `InstanceType`: text, required. Update: in place.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> InstanceDefinition<Set> { self.0.set("InstanceType", value.into_expr()); InstanceDefinition(self.0, Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> InstanceDefinition<Set> { InstanceDefinition(put(self.0, "InstanceType", value.into_expr()), Phase) }
     /// `WeightedCapacity`: text. Update: in place.
-    pub fn weighted_capacity(mut self, value: impl Arg<str>) -> Self { self.0.set("WeightedCapacity", value.into_expr()); self }
+    pub fn weighted_capacity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeightedCapacity", value.into_expr()), Phase) }
 }
 impl Done for InstanceDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchTemplate` of `AWS::GameLift::GameServerGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gameservergroup-launchtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LaunchTemplate(Bag);
+#[must_use] pub struct LaunchTemplate(Bag);
 impl LaunchTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LaunchTemplateId`: text. Update: in place.
-    pub fn launch_template_id(mut self, value: impl Arg<str>) -> Self { self.0.set("LaunchTemplateId", value.into_expr()); self }
+    pub fn launch_template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateId", value.into_expr())) }
     /// `LaunchTemplateName`: text. Update: in place.
-    pub fn launch_template_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LaunchTemplateName", value.into_expr()); self }
+    pub fn launch_template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateName", value.into_expr())) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for LaunchTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingConfiguration` of `AWS::GameLift::GameServerGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gameservergroup-targettrackingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetTrackingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TargetTrackingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TargetTrackingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetTrackingConfiguration<super::missing::TargetValue> { TargetTrackingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TargetTrackingConfiguration<Missing<super::required::TargetValue>> { TargetTrackingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TargetTrackingConfiguration<R0> {
     /// `TargetValue`: number, required. Update: in place.
-    pub fn target_value(mut self, value: impl Arg<f64>) -> TargetTrackingConfiguration<Set> { self.0.set("TargetValue", value.into_expr()); TargetTrackingConfiguration(self.0, Phase) }
+    pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingConfiguration<Set> { TargetTrackingConfiguration(put(self.0, "TargetValue", value.into_expr()), Phase) }
 }
 impl Done for TargetTrackingConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `BalancingStrategy` allows.
@@ -1012,92 +1012,92 @@ impl CfnGameSessionQueue {
     /// `AWS::GameLift::GameSessionQueue`
     pub const TYPE: &'static str = "AWS::GameLift::GameSessionQueue";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnGameSessionQueueProps<R0>) -> Self where CfnGameSessionQueueProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGameSessionQueueProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnGameSessionQueue { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GameLift::GameSessionQueue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-gamesessionqueue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGameSessionQueueProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnGameSessionQueueProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnGameSessionQueueProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGameSessionQueueProps<missing::Name> { CfnGameSessionQueueProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGameSessionQueueProps<Missing<required::Name>> { CfnGameSessionQueueProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGameSessionQueueProps<R0> {
     /// `CustomEventData`: text. Update: in place.
-    pub fn custom_event_data(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomEventData", value.into_expr()); self }
+    pub fn custom_event_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEventData", value.into_expr()), Phase) }
     /// `Destinations`: list of `GameSessionQueueDestination`. Update: in place.
-    pub fn destinations(mut self, value: impl Arg<Arr<game_session_queue::GameSessionQueueDestination>>) -> Self { self.0.set("Destinations", value.into_expr()); self }
+    pub fn destinations(self, value: impl Arg<Arr<game_session_queue::GameSessionQueueDestination>>) -> Self { Self(put(self.0, "Destinations", value.into_expr()), Phase) }
     /// `FilterConfiguration`: `FilterConfiguration`. Update: in place.
-    pub fn filter_configuration(mut self, value: impl Arg<game_session_queue::FilterConfiguration>) -> Self { self.0.set("FilterConfiguration", value.into_expr()); self }
+    pub fn filter_configuration(self, value: impl Arg<game_session_queue::FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnGameSessionQueueProps<Set> { self.0.set("Name", value.into_expr()); CfnGameSessionQueueProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnGameSessionQueueProps<Set> { CfnGameSessionQueueProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NotificationTarget`: text. Update: in place.
-    pub fn notification_target(mut self, value: impl Arg<str>) -> Self { self.0.set("NotificationTarget", value.into_expr()); self }
+    pub fn notification_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTarget", value.into_expr()), Phase) }
     /// `PlayerLatencyPolicies`: list of `PlayerLatencyPolicy`. Update: in place.
-    pub fn player_latency_policies(mut self, value: impl Arg<Arr<game_session_queue::PlayerLatencyPolicy>>) -> Self { self.0.set("PlayerLatencyPolicies", value.into_expr()); self }
+    pub fn player_latency_policies(self, value: impl Arg<Arr<game_session_queue::PlayerLatencyPolicy>>) -> Self { Self(put(self.0, "PlayerLatencyPolicies", value.into_expr()), Phase) }
     /// `PriorityConfiguration`: `PriorityConfiguration`. Update: in place.
-    pub fn priority_configuration(mut self, value: impl Arg<game_session_queue::PriorityConfiguration>) -> Self { self.0.set("PriorityConfiguration", value.into_expr()); self }
+    pub fn priority_configuration(self, value: impl Arg<game_session_queue::PriorityConfiguration>) -> Self { Self(put(self.0, "PriorityConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TimeoutInSeconds`: integer. Update: in place.
-    pub fn timeout_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutInSeconds", value.into_expr()); self }
+    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value.into_expr()), Phase) }
 }
 impl Done for CfnGameSessionQueueProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLift::GameSessionQueue`.
 pub mod game_session_queue {
 use crate::cfn::support::*;
 /// The property type `Destination` of `AWS::GameLift::GameSessionQueue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gamesessionqueue-destination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Destination(Bag);
+#[must_use] pub struct Destination(Bag);
 impl Destination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationArn`: text. Update: in place.
-    pub fn destination_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationArn", value.into_expr()); self }
+    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
 }
 impl Done for Destination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterConfiguration` of `AWS::GameLift::GameSessionQueue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gamesessionqueue-filterconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilterConfiguration(Bag);
+#[must_use] pub struct FilterConfiguration(Bag);
 impl FilterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedLocations`: list of text. Update: in place.
-    pub fn allowed_locations(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedLocations", value.into_expr()); self }
+    pub fn allowed_locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedLocations", value.into_expr())) }
 }
 impl Done for FilterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GameSessionQueueDestination` of `AWS::GameLift::GameSessionQueue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gamesessionqueue-gamesessionqueuedestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GameSessionQueueDestination(Bag);
+#[must_use] pub struct GameSessionQueueDestination(Bag);
 impl GameSessionQueueDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationArn`: text. Update: in place.
-    pub fn destination_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationArn", value.into_expr()); self }
+    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
 }
 impl Done for GameSessionQueueDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlayerLatencyPolicy` of `AWS::GameLift::GameSessionQueue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gamesessionqueue-playerlatencypolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PlayerLatencyPolicy(Bag);
+#[must_use] pub struct PlayerLatencyPolicy(Bag);
 impl PlayerLatencyPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaximumIndividualPlayerLatencyMilliseconds`: integer. Update: in place.
-    pub fn maximum_individual_player_latency_milliseconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumIndividualPlayerLatencyMilliseconds", value.into_expr()); self }
+    pub fn maximum_individual_player_latency_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumIndividualPlayerLatencyMilliseconds", value.into_expr())) }
     /// `PolicyDurationSeconds`: integer. Update: in place.
-    pub fn policy_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("PolicyDurationSeconds", value.into_expr()); self }
+    pub fn policy_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PolicyDurationSeconds", value.into_expr())) }
 }
 impl Done for PlayerLatencyPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PriorityConfiguration` of `AWS::GameLift::GameSessionQueue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-gamesessionqueue-priorityconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PriorityConfiguration(Bag);
+#[must_use] pub struct PriorityConfiguration(Bag);
 impl PriorityConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LocationOrder`: list of text. Update: in place.
-    pub fn location_order(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LocationOrder", value.into_expr()); self }
+    pub fn location_order(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LocationOrder", value.into_expr())) }
     /// `PriorityOrder`: list of text. Update: in place.
-    pub fn priority_order(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PriorityOrder", value.into_expr()); self }
+    pub fn priority_order(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PriorityOrder", value.into_expr())) }
 }
 impl Done for PriorityConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1107,24 +1107,24 @@ impl CfnLocation {
     /// `AWS::GameLift::Location`
     pub const TYPE: &'static str = "AWS::GameLift::Location";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnLocationProps<R0>) -> Self where CfnLocationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLocationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LocationName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `LocationArn`: text.
+    /// The attribute `LocationArn`: `OtherArn`.
     pub fn attr_location_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LocationArn") }
 }
 impl Parent for CfnLocation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GameLift::Location`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLocationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnLocationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnLocationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLocationProps<missing::LocationName> { CfnLocationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLocationProps<Missing<required::LocationName>> { CfnLocationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLocationProps<R0> {
     /// `LocationName`: text, required. Update: replacement.
-    pub fn location_name(mut self, value: impl Arg<str>) -> CfnLocationProps<Set> { self.0.set("LocationName", value.into_expr()); CfnLocationProps(self.0, Phase) }
+    pub fn location_name(self, value: impl Arg<str>) -> CfnLocationProps<Set> { CfnLocationProps(put(self.0, "LocationName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLocationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::GameLift::MatchmakingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingconfiguration.html)
@@ -1133,72 +1133,72 @@ impl CfnMatchmakingConfiguration {
     /// `AWS::GameLift::MatchmakingConfiguration`
     pub const TYPE: &'static str = "AWS::GameLift::MatchmakingConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnMatchmakingConfigurationProps<R0, R1, R2, R3>) -> Self where CfnMatchmakingConfigurationProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMatchmakingConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnMatchmakingConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GameLift::MatchmakingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMatchmakingConfigurationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnMatchmakingConfigurationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnMatchmakingConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMatchmakingConfigurationProps<missing::AcceptanceRequired, missing::Name, missing::RequestTimeoutSeconds, missing::RuleSetName> { CfnMatchmakingConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMatchmakingConfigurationProps<Missing<required::AcceptanceRequired>, Missing<required::Name>, Missing<required::RequestTimeoutSeconds>, Missing<required::RuleSetName>> { CfnMatchmakingConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnMatchmakingConfigurationProps<R0, R1, R2, R3> {
     /// `AcceptanceRequired`: boolean, required. Update: in place.
-    pub fn acceptance_required(mut self, value: impl Arg<bool>) -> CfnMatchmakingConfigurationProps<Set, R1, R2, R3> { self.0.set("AcceptanceRequired", value.into_expr()); CfnMatchmakingConfigurationProps(self.0, Phase) }
+    pub fn acceptance_required(self, value: impl Arg<bool>) -> CfnMatchmakingConfigurationProps<Set, R1, R2, R3> { CfnMatchmakingConfigurationProps(put(self.0, "AcceptanceRequired", value.into_expr()), Phase) }
     /// `AcceptanceTimeoutSeconds`: integer. Update: in place.
-    pub fn acceptance_timeout_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("AcceptanceTimeoutSeconds", value.into_expr()); self }
+    pub fn acceptance_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AcceptanceTimeoutSeconds", value.into_expr()), Phase) }
     /// `AdditionalPlayerCount`: integer. Update: in place.
-    pub fn additional_player_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("AdditionalPlayerCount", value.into_expr()); self }
+    pub fn additional_player_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdditionalPlayerCount", value.into_expr()), Phase) }
     /// `BackfillMode`: `BackfillMode`. Update: in place.
-    pub fn backfill_mode(mut self, value: impl Arg<matchmaking_configuration::BackfillMode>) -> Self { self.0.set("BackfillMode", value.into_expr()); self }
+    pub fn backfill_mode(self, value: impl Arg<matchmaking_configuration::BackfillMode>) -> Self { Self(put(self.0, "BackfillMode", value.into_expr()), Phase) }
     /// `CreationTime`: text. Update: in place.
-    pub fn creation_time(mut self, value: impl Arg<str>) -> Self { self.0.set("CreationTime", value.into_expr()); self }
+    pub fn creation_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreationTime", value.into_expr()), Phase) }
     /// `CustomEventData`: text. Update: in place.
-    pub fn custom_event_data(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomEventData", value.into_expr()); self }
+    pub fn custom_event_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEventData", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FlexMatchMode`: `FlexMatchMode`. Update: in place.
-    pub fn flex_match_mode(mut self, value: impl Arg<matchmaking_configuration::FlexMatchMode>) -> Self { self.0.set("FlexMatchMode", value.into_expr()); self }
+    pub fn flex_match_mode(self, value: impl Arg<matchmaking_configuration::FlexMatchMode>) -> Self { Self(put(self.0, "FlexMatchMode", value.into_expr()), Phase) }
     /// `GameProperties`: list of `GameProperty`. Update: in place.
-    pub fn game_properties(mut self, value: impl Arg<Arr<matchmaking_configuration::GameProperty>>) -> Self { self.0.set("GameProperties", value.into_expr()); self }
+    pub fn game_properties(self, value: impl Arg<Arr<matchmaking_configuration::GameProperty>>) -> Self { Self(put(self.0, "GameProperties", value.into_expr()), Phase) }
     /// `GameSessionData`: text. Update: in place.
-    pub fn game_session_data(mut self, value: impl Arg<str>) -> Self { self.0.set("GameSessionData", value.into_expr()); self }
+    pub fn game_session_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GameSessionData", value.into_expr()), Phase) }
     /// `GameSessionQueueArns`: list of text. Update: in place.
-    pub fn game_session_queue_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("GameSessionQueueArns", value.into_expr()); self }
+    pub fn game_session_queue_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "GameSessionQueueArns", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnMatchmakingConfigurationProps<R0, Set, R2, R3> { self.0.set("Name", value.into_expr()); CfnMatchmakingConfigurationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMatchmakingConfigurationProps<R0, Set, R2, R3> { CfnMatchmakingConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NotificationTarget`: text. Update: in place.
-    pub fn notification_target(mut self, value: impl Arg<str>) -> Self { self.0.set("NotificationTarget", value.into_expr()); self }
+    pub fn notification_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationTarget", value.into_expr()), Phase) }
     /// `RequestTimeoutSeconds`: integer, required. Update: in place.
-    pub fn request_timeout_seconds(mut self, value: impl Arg<i64>) -> CfnMatchmakingConfigurationProps<R0, R1, Set, R3> { self.0.set("RequestTimeoutSeconds", value.into_expr()); CfnMatchmakingConfigurationProps(self.0, Phase) }
+    pub fn request_timeout_seconds(self, value: impl Arg<i64>) -> CfnMatchmakingConfigurationProps<R0, R1, Set, R3> { CfnMatchmakingConfigurationProps(put(self.0, "RequestTimeoutSeconds", value.into_expr()), Phase) }
     /// `RuleSetArn`: text. Update: in place.
-    pub fn rule_set_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("RuleSetArn", value.into_expr()); self }
+    pub fn rule_set_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleSetArn", value.into_expr()), Phase) }
     /// `RuleSetName`: text, required. Update: in place.
-    pub fn rule_set_name(mut self, value: impl Arg<str>) -> CfnMatchmakingConfigurationProps<R0, R1, R2, Set> { self.0.set("RuleSetName", value.into_expr()); CfnMatchmakingConfigurationProps(self.0, Phase) }
+    pub fn rule_set_name(self, value: impl Arg<str>) -> CfnMatchmakingConfigurationProps<R0, R1, R2, Set> { CfnMatchmakingConfigurationProps(put(self.0, "RuleSetName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMatchmakingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLift::MatchmakingConfiguration`.
 pub mod matchmaking_configuration {
 use crate::cfn::support::*;
 /// The property type `GameProperty` of `AWS::GameLift::MatchmakingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-matchmakingconfiguration-gameproperty.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GameProperty<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GameProperty<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GameProperty {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GameProperty<super::missing::Key, super::missing::Value> { GameProperty(Bag::default(), Phase) }
+    pub fn new() -> GameProperty<Missing<super::required::Key>, Missing<super::required::Value>> { GameProperty(Bag::default(), Phase) }
 }
 impl<R0, R1> GameProperty<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> GameProperty<Set, R1> { self.0.set("Key", value.into_expr()); GameProperty(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> GameProperty<Set, R1> { GameProperty(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> GameProperty<R0, Set> { self.0.set("Value", value.into_expr()); GameProperty(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> GameProperty<R0, Set> { GameProperty(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for GameProperty { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `BackfillMode` allows.
@@ -1212,10 +1212,10 @@ impl CfnMatchmakingRuleSet {
     /// `AWS::GameLift::MatchmakingRuleSet`
     pub const TYPE: &'static str = "AWS::GameLift::MatchmakingRuleSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnMatchmakingRuleSetProps<R0, R1>) -> Self where CfnMatchmakingRuleSetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMatchmakingRuleSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -1224,18 +1224,18 @@ impl CfnMatchmakingRuleSet {
 }
 impl Parent for CfnMatchmakingRuleSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GameLift::MatchmakingRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-matchmakingruleset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMatchmakingRuleSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnMatchmakingRuleSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnMatchmakingRuleSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMatchmakingRuleSetProps<missing::Name, missing::RuleSetBody> { CfnMatchmakingRuleSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMatchmakingRuleSetProps<Missing<required::Name>, Missing<required::RuleSetBody>> { CfnMatchmakingRuleSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMatchmakingRuleSetProps<R0, R1> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnMatchmakingRuleSetProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnMatchmakingRuleSetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMatchmakingRuleSetProps<Set, R1> { CfnMatchmakingRuleSetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RuleSetBody`: text, required. Update: replacement.
-    pub fn rule_set_body(mut self, value: impl Arg<str>) -> CfnMatchmakingRuleSetProps<R0, Set> { self.0.set("RuleSetBody", value.into_expr()); CfnMatchmakingRuleSetProps(self.0, Phase) }
+    pub fn rule_set_body(self, value: impl Arg<str>) -> CfnMatchmakingRuleSetProps<R0, Set> { CfnMatchmakingRuleSetProps(put(self.0, "RuleSetBody", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMatchmakingRuleSetProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::GameLift::Script`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-script.html)
@@ -1244,10 +1244,10 @@ impl CfnScript {
     /// `AWS::GameLift::Script`
     pub const TYPE: &'static str = "AWS::GameLift::Script";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnScriptProps<R0>) -> Self where CfnScriptProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScriptProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -1258,44 +1258,44 @@ impl CfnScript {
 }
 impl Parent for CfnScript { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GameLift::Script`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gamelift-script.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnScriptProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnScriptProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnScriptProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnScriptProps<missing::StorageLocation> { CfnScriptProps(Bag::default(), Phase) }
+    pub fn new() -> CfnScriptProps<Missing<required::StorageLocation>> { CfnScriptProps(Bag::default(), Phase) }
 }
 impl<R0> CfnScriptProps<R0> {
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NodeJsVersion`: text. Update: replacement.
-    pub fn node_js_version(mut self, value: impl Arg<str>) -> Self { self.0.set("NodeJsVersion", value.into_expr()); self }
+    pub fn node_js_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeJsVersion", value.into_expr()), Phase) }
     /// `StorageLocation`: `S3Location`, required. Update: in place.
-    pub fn storage_location(mut self, value: impl Arg<script::S3Location>) -> CfnScriptProps<Set> { self.0.set("StorageLocation", value.into_expr()); CfnScriptProps(self.0, Phase) }
+    pub fn storage_location(self, value: impl Arg<script::S3Location>) -> CfnScriptProps<Set> { CfnScriptProps(put(self.0, "StorageLocation", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for CfnScriptProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLift::Script`.
 pub mod script {
 use crate::cfn::support::*;
 /// The property type `S3Location` of `AWS::GameLift::Script`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gamelift-script-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct S3Location<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::Bucket, super::missing::Key, super::missing::RoleArn> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Key>, Missing<super::required::RoleArn>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3Location<R0, R1, R2> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3Location<Set, R1, R2> { self.0.set("Bucket", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1, R2> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> S3Location<R0, Set, R2> { self.0.set("Key", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set, R2> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
     /// `ObjectVersion`: text. Update: in place.
-    pub fn object_version(mut self, value: impl Arg<str>) -> Self { self.0.set("ObjectVersion", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> S3Location<R0, R1, Set> { self.0.set("RoleArn", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectVersion", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3Location<R0, R1, Set> { S3Location(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AcceptanceRequired, Bucket, CertificateType, Command, ConcurrentExecutions, Condition, ContainerName, ContainerPortRanges, Cost, FleetRoleArn, FromPort, GameServerGroupName, ImageUri, InstanceDefinitions, InstancePath, InstanceType, IpRange, Key, LaunchPath, Location, LocationName, MaxSize, Name, OperatingSystem, Protocol, RequestTimeoutSeconds, RoleArn, RoutingStrategy, RuleSetBody, RuleSetName, ServerSdkVersion, StorageLocation, TargetTrackingConfiguration, TargetValue, ToPort, TotalMemoryLimitMebibytes, TotalVcpuLimit, Type, Value, ZeroCapacityStrategy } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AcceptanceRequired, Bucket, CertificateType, Command, ConcurrentExecutions, Condition, ContainerName, ContainerPortRanges, Cost, FleetRoleArn, FromPort, GameServerGroupName, ImageUri, InstanceDefinitions, InstancePath, InstanceType, IpRange, Key, LaunchPath, Location, LocationName, MaxSize, Name, OperatingSystem, Protocol, RequestTimeoutSeconds, RoleArn, RoutingStrategy, RuleSetBody, RuleSetName, ServerSdkVersion, StorageLocation, TargetTrackingConfiguration, TargetValue, ToPort, TotalMemoryLimitMebibytes, Type, Value, ZeroCapacityStrategy } }

@@ -10,52 +10,52 @@ impl CfnApplication {
     /// `AWS::GameLiftStreams::Application`
     pub const TYPE: &'static str = "AWS::GameLiftStreams::Application";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnApplicationProps<R0, R1, R2, R3>) -> Self where CfnApplicationProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GameLiftStreams::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationProps<missing::ApplicationSourceUri, missing::Description, missing::ExecutablePath, missing::RuntimeEnvironment> { CfnApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationProps<Missing<required::ApplicationSourceUri>, Missing<required::Description>, Missing<required::ExecutablePath>, Missing<required::RuntimeEnvironment>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnApplicationProps<R0, R1, R2, R3> {
     /// `ApplicationLogOutputUri`: text. Update: in place.
-    pub fn application_log_output_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationLogOutputUri", value.into_expr()); self }
+    pub fn application_log_output_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationLogOutputUri", value.into_expr()), Phase) }
     /// `ApplicationLogPaths`: list of text. Update: in place.
-    pub fn application_log_paths(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ApplicationLogPaths", value.into_expr()); self }
+    pub fn application_log_paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApplicationLogPaths", value.into_expr()), Phase) }
     /// `ApplicationSourceUri`: text, required. Update: replacement.
-    pub fn application_source_uri(mut self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1, R2, R3> { self.0.set("ApplicationSourceUri", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn application_source_uri(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1, R2, R3> { CfnApplicationProps(put(self.0, "ApplicationSourceUri", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2, R3> { self.0.set("Description", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2, R3> { CfnApplicationProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ExecutablePath`: text, required. Update: replacement.
-    pub fn executable_path(mut self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, Set, R3> { self.0.set("ExecutablePath", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn executable_path(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, Set, R3> { CfnApplicationProps(put(self.0, "ExecutablePath", value.into_expr()), Phase) }
     /// `RuntimeEnvironment`: `RuntimeEnvironment`, required. Update: replacement.
-    pub fn runtime_environment(mut self, value: impl Arg<application::RuntimeEnvironment>) -> CfnApplicationProps<R0, R1, R2, Set> { self.0.set("RuntimeEnvironment", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn runtime_environment(self, value: impl Arg<application::RuntimeEnvironment>) -> CfnApplicationProps<R0, R1, R2, Set> { CfnApplicationProps(put(self.0, "RuntimeEnvironment", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLiftStreams::Application`.
 pub mod application {
 use crate::cfn::support::*;
 /// The property type `RuntimeEnvironment` of `AWS::GameLiftStreams::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-application-runtimeenvironment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuntimeEnvironment<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RuntimeEnvironment<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RuntimeEnvironment {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuntimeEnvironment<super::missing::Type, super::missing::Version> { RuntimeEnvironment(Bag::default(), Phase) }
+    pub fn new() -> RuntimeEnvironment<Missing<super::required::Type>, Missing<super::required::Version>> { RuntimeEnvironment(Bag::default(), Phase) }
 }
 impl<R0, R1> RuntimeEnvironment<R0, R1> {
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> RuntimeEnvironment<Set, R1> { self.0.set("Type", value.into_expr()); RuntimeEnvironment(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> RuntimeEnvironment<Set, R1> { RuntimeEnvironment(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Version`: text, required. Update: replacement.
-    pub fn version(mut self, value: impl Arg<str>) -> RuntimeEnvironment<R0, Set> { self.0.set("Version", value.into_expr()); RuntimeEnvironment(self.0, Phase) }
+    pub fn version(self, value: impl Arg<str>) -> RuntimeEnvironment<R0, Set> { RuntimeEnvironment(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for RuntimeEnvironment { fn into_props(self) -> Bag { self.0 } }
 }
@@ -65,82 +65,82 @@ impl CfnStreamGroup {
     /// `AWS::GameLiftStreams::StreamGroup`
     pub const TYPE: &'static str = "AWS::GameLiftStreams::StreamGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnStreamGroupProps<R0, R1, R2>) -> Self where CfnStreamGroupProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStreamGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnStreamGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GameLiftStreams::StreamGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-gameliftstreams-streamgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStreamGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnStreamGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnStreamGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStreamGroupProps<missing::Description, missing::LocationConfigurations, missing::StreamClass> { CfnStreamGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStreamGroupProps<Missing<required::Description>, Missing<required::LocationConfigurations>, Missing<required::StreamClass>> { CfnStreamGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnStreamGroupProps<R0, R1, R2> {
     /// `DefaultApplication`: `DefaultApplication`. Update: in place.
-    pub fn default_application(mut self, value: impl Arg<stream_group::DefaultApplication>) -> Self { self.0.set("DefaultApplication", value.into_expr()); self }
+    pub fn default_application(self, value: impl Arg<stream_group::DefaultApplication>) -> Self { Self(put(self.0, "DefaultApplication", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnStreamGroupProps<Set, R1, R2> { self.0.set("Description", value.into_expr()); CfnStreamGroupProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnStreamGroupProps<Set, R1, R2> { CfnStreamGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `LocationConfigurations`: list of `LocationConfiguration`, required. Update: in place.
-    pub fn location_configurations(mut self, value: impl Arg<Arr<stream_group::LocationConfiguration>>) -> CfnStreamGroupProps<R0, Set, R2> { self.0.set("LocationConfigurations", value.into_expr()); CfnStreamGroupProps(self.0, Phase) }
+    pub fn location_configurations(self, value: impl Arg<Arr<stream_group::LocationConfiguration>>) -> CfnStreamGroupProps<R0, Set, R2> { CfnStreamGroupProps(put(self.0, "LocationConfigurations", value.into_expr()), Phase) }
     /// `StreamClass`: text, required. Update: replacement.
-    pub fn stream_class(mut self, value: impl Arg<str>) -> CfnStreamGroupProps<R0, R1, Set> { self.0.set("StreamClass", value.into_expr()); CfnStreamGroupProps(self.0, Phase) }
+    pub fn stream_class(self, value: impl Arg<str>) -> CfnStreamGroupProps<R0, R1, Set> { CfnStreamGroupProps(put(self.0, "StreamClass", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStreamGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GameLiftStreams::StreamGroup`.
 pub mod stream_group {
 use crate::cfn::support::*;
 /// The property type `DefaultApplication` of `AWS::GameLiftStreams::StreamGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-defaultapplication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DefaultApplication(Bag);
+#[must_use] pub struct DefaultApplication(Bag);
 impl DefaultApplication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `Id`: text. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
 }
 impl Done for DefaultApplication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocationConfiguration` of `AWS::GameLiftStreams::StreamGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-locationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LocationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LocationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LocationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LocationConfiguration<super::missing::LocationName> { LocationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LocationConfiguration<Missing<super::required::LocationName>> { LocationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LocationConfiguration<R0> {
     /// `AlwaysOnCapacity`: integer. Update: in place.
-    pub fn always_on_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("AlwaysOnCapacity", value.into_expr()); self }
+    pub fn always_on_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AlwaysOnCapacity", value.into_expr()), Phase) }
     /// `LocationName`: text, required. Update: in place.
-    pub fn location_name(mut self, value: impl Arg<str>) -> LocationConfiguration<Set> { self.0.set("LocationName", value.into_expr()); LocationConfiguration(self.0, Phase) }
+    pub fn location_name(self, value: impl Arg<str>) -> LocationConfiguration<Set> { LocationConfiguration(put(self.0, "LocationName", value.into_expr()), Phase) }
     /// `MaximumCapacity`: integer. Update: in place.
-    pub fn maximum_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumCapacity", value.into_expr()); self }
+    pub fn maximum_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumCapacity", value.into_expr()), Phase) }
     /// `OnDemandCapacity`: integer. Update: in place.
-    pub fn on_demand_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("OnDemandCapacity", value.into_expr()); self }
+    pub fn on_demand_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OnDemandCapacity", value.into_expr()), Phase) }
     /// `TargetIdleCapacity`: integer. Update: in place.
-    pub fn target_idle_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("TargetIdleCapacity", value.into_expr()); self }
+    pub fn target_idle_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetIdleCapacity", value.into_expr()), Phase) }
     /// `VpcTransitConfiguration`: `VpcTransitConfiguration`. Update: in place.
-    pub fn vpc_transit_configuration(mut self, value: impl Arg<VpcTransitConfiguration>) -> Self { self.0.set("VpcTransitConfiguration", value.into_expr()); self }
+    pub fn vpc_transit_configuration(self, value: impl Arg<VpcTransitConfiguration>) -> Self { Self(put(self.0, "VpcTransitConfiguration", value.into_expr()), Phase) }
 }
 impl Done for LocationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcTransitConfiguration` of `AWS::GameLiftStreams::StreamGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-gameliftstreams-streamgroup-vpctransitconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcTransitConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VpcTransitConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VpcTransitConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcTransitConfiguration<super::missing::Ipv4CidrBlocks, super::missing::VpcId> { VpcTransitConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VpcTransitConfiguration<Missing<super::required::Ipv4CidrBlocks>, Missing<super::required::VpcId>> { VpcTransitConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcTransitConfiguration<R0, R1> {
     /// `Ipv4CidrBlocks`: list of text, required. Update: in place.
-    pub fn ipv4_cidr_blocks(mut self, value: impl Arg<Arr<str>>) -> VpcTransitConfiguration<Set, R1> { self.0.set("Ipv4CidrBlocks", value.into_expr()); VpcTransitConfiguration(self.0, Phase) }
-    /// `VpcId`: text, required. Update: in place.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> VpcTransitConfiguration<R0, Set> { self.0.set("VpcId", value.into_expr()); VpcTransitConfiguration(self.0, Phase) }
+    pub fn ipv4_cidr_blocks(self, value: impl Arg<Arr<str>>) -> VpcTransitConfiguration<Set, R1> { VpcTransitConfiguration(put(self.0, "Ipv4CidrBlocks", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`, required. Update: in place.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VpcTransitConfiguration<R0, Set> { VpcTransitConfiguration(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for VpcTransitConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ApplicationSourceUri, Description, ExecutablePath, Ipv4CidrBlocks, LocationConfigurations, LocationName, RuntimeEnvironment, StreamClass, Type, Version, VpcId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ApplicationSourceUri, Description, ExecutablePath, Ipv4CidrBlocks, LocationConfigurations, LocationName, RuntimeEnvironment, StreamClass, Type, Version, VpcId } }

@@ -10,10 +10,10 @@ impl CfnAccelerator {
     /// `AWS::GlobalAccelerator::Accelerator`
     pub const TYPE: &'static str = "AWS::GlobalAccelerator::Accelerator";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAcceleratorProps<R0>) -> Self where CfnAcceleratorProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAcceleratorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AcceleratorArn`.
     pub fn reference(&self) -> Val<kind::GlobalAcceleratorAcceleratorArn> { self.0.reference() }
-    /// The attribute `AcceleratorArn`: text.
+    /// The attribute `AcceleratorArn`: `GlobalAcceleratorAcceleratorArn`.
     pub fn attr_accelerator_arn(&self) -> Val<kind::GlobalAcceleratorAcceleratorArn> { self.0.get_att("AcceleratorArn") }
     /// The attribute `DnsName`: text.
     pub fn attr_dns_name(&self) -> Val<str> { self.0.get_att("DnsName") }
@@ -26,28 +26,28 @@ impl CfnAccelerator {
 }
 impl Parent for CfnAccelerator { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GlobalAccelerator::Accelerator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-accelerator.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAcceleratorProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAcceleratorProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAcceleratorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAcceleratorProps<missing::Name> { CfnAcceleratorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAcceleratorProps<Missing<required::Name>> { CfnAcceleratorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAcceleratorProps<R0> {
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `FlowLogsEnabled`: boolean. Update: in place.
-    pub fn flow_logs_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("FlowLogsEnabled", value.into_expr()); self }
+    pub fn flow_logs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FlowLogsEnabled", value.into_expr()), Phase) }
     /// `FlowLogsS3Bucket`: text. Update: in place.
-    pub fn flow_logs_s3_bucket(mut self, value: impl Arg<str>) -> Self { self.0.set("FlowLogsS3Bucket", value.into_expr()); self }
+    pub fn flow_logs_s3_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowLogsS3Bucket", value.into_expr()), Phase) }
     /// `FlowLogsS3Prefix`: text. Update: in place.
-    pub fn flow_logs_s3_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("FlowLogsS3Prefix", value.into_expr()); self }
+    pub fn flow_logs_s3_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowLogsS3Prefix", value.into_expr()), Phase) }
     /// `IpAddressType`: `IpAddressType`. Update: in place.
-    pub fn ip_address_type(mut self, value: impl Arg<accelerator::IpAddressType>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<accelerator::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
     /// `IpAddresses`: list of text. Update: in place.
-    pub fn ip_addresses(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IpAddresses", value.into_expr()); self }
+    pub fn ip_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IpAddresses", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAcceleratorProps<Set> { self.0.set("Name", value.into_expr()); CfnAcceleratorProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAcceleratorProps<Set> { CfnAcceleratorProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAcceleratorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GlobalAccelerator::Accelerator`.
@@ -62,44 +62,44 @@ impl CfnCrossAccountAttachment {
     /// `AWS::GlobalAccelerator::CrossAccountAttachment`
     pub const TYPE: &'static str = "AWS::GlobalAccelerator::CrossAccountAttachment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnCrossAccountAttachmentProps<R0>) -> Self where CfnCrossAccountAttachmentProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCrossAccountAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AttachmentArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AttachmentArn`: text.
+    /// The attribute `AttachmentArn`: `OtherArn`.
     pub fn attr_attachment_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AttachmentArn") }
 }
 impl Parent for CfnCrossAccountAttachment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GlobalAccelerator::CrossAccountAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-crossaccountattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCrossAccountAttachmentProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnCrossAccountAttachmentProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnCrossAccountAttachmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCrossAccountAttachmentProps<missing::Name> { CfnCrossAccountAttachmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCrossAccountAttachmentProps<Missing<required::Name>> { CfnCrossAccountAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCrossAccountAttachmentProps<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCrossAccountAttachmentProps<Set> { self.0.set("Name", value.into_expr()); CfnCrossAccountAttachmentProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCrossAccountAttachmentProps<Set> { CfnCrossAccountAttachmentProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Principals`: list of text. Update: in place.
-    pub fn principals(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Principals", value.into_expr()); self }
+    pub fn principals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Principals", value.into_expr()), Phase) }
     /// `Resources`: list of `Resource`. Update: in place.
-    pub fn resources(mut self, value: impl Arg<Arr<cross_account_attachment::Resource>>) -> Self { self.0.set("Resources", value.into_expr()); self }
+    pub fn resources(self, value: impl Arg<Arr<cross_account_attachment::Resource>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCrossAccountAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GlobalAccelerator::CrossAccountAttachment`.
 pub mod cross_account_attachment {
 use crate::cfn::support::*;
 /// The property type `Resource` of `AWS::GlobalAccelerator::CrossAccountAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-crossaccountattachment-resource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Resource(Bag);
+#[must_use] pub struct Resource(Bag);
 impl Resource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cidr`: text. Update: in place.
-    pub fn cidr(mut self, value: impl Arg<str>) -> Self { self.0.set("Cidr", value.into_expr()); self }
+    pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value.into_expr())) }
     /// `EndpointId`: text. Update: in place.
-    pub fn endpoint_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EndpointId", value.into_expr()); self }
+    pub fn endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointId", value.into_expr())) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
 }
 impl Done for Resource { fn into_props(self) -> Bag { self.0 } }
 }
@@ -109,73 +109,73 @@ impl CfnEndpointGroup {
     /// `AWS::GlobalAccelerator::EndpointGroup`
     pub const TYPE: &'static str = "AWS::GlobalAccelerator::EndpointGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnEndpointGroupProps<R0, R1>) -> Self where CfnEndpointGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEndpointGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EndpointGroupArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `EndpointGroupArn`: text.
+    /// The attribute `EndpointGroupArn`: `OtherArn`.
     pub fn attr_endpoint_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EndpointGroupArn") }
 }
 impl Parent for CfnEndpointGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GlobalAccelerator::EndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-endpointgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEndpointGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnEndpointGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnEndpointGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEndpointGroupProps<missing::EndpointGroupRegion, missing::ListenerArn> { CfnEndpointGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEndpointGroupProps<Missing<required::EndpointGroupRegion>, Missing<required::ListenerArn>> { CfnEndpointGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEndpointGroupProps<R0, R1> {
     /// `EndpointConfigurations`: list of `EndpointConfiguration`. Update: in place.
-    pub fn endpoint_configurations(mut self, value: impl Arg<Arr<endpoint_group::EndpointConfiguration>>) -> Self { self.0.set("EndpointConfigurations", value.into_expr()); self }
+    pub fn endpoint_configurations(self, value: impl Arg<Arr<endpoint_group::EndpointConfiguration>>) -> Self { Self(put(self.0, "EndpointConfigurations", value.into_expr()), Phase) }
     /// `EndpointGroupRegion`: text, required. Update: replacement.
-    pub fn endpoint_group_region(mut self, value: impl Arg<str>) -> CfnEndpointGroupProps<Set, R1> { self.0.set("EndpointGroupRegion", value.into_expr()); CfnEndpointGroupProps(self.0, Phase) }
+    pub fn endpoint_group_region(self, value: impl Arg<str>) -> CfnEndpointGroupProps<Set, R1> { CfnEndpointGroupProps(put(self.0, "EndpointGroupRegion", value.into_expr()), Phase) }
     /// `HealthCheckIntervalSeconds`: integer. Update: in place.
-    pub fn health_check_interval_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("HealthCheckIntervalSeconds", value.into_expr()); self }
+    pub fn health_check_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckIntervalSeconds", value.into_expr()), Phase) }
     /// `HealthCheckPath`: text. Update: in place.
-    pub fn health_check_path(mut self, value: impl Arg<str>) -> Self { self.0.set("HealthCheckPath", value.into_expr()); self }
+    pub fn health_check_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPath", value.into_expr()), Phase) }
     /// `HealthCheckPort`: integer. Update: in place.
-    pub fn health_check_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("HealthCheckPort", value.into_expr()); self }
+    pub fn health_check_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckPort", value.into_expr()), Phase) }
     /// `HealthCheckProtocol`: `HealthCheckProtocol`. Update: in place.
-    pub fn health_check_protocol(mut self, value: impl Arg<endpoint_group::HealthCheckProtocol>) -> Self { self.0.set("HealthCheckProtocol", value.into_expr()); self }
-    /// `ListenerArn`: text, required. Update: replacement.
-    pub fn listener_arn(mut self, value: impl Arg<kind::GlobalAcceleratorListenerArn>) -> CfnEndpointGroupProps<R0, Set> { self.0.set("ListenerArn", value.into_expr()); CfnEndpointGroupProps(self.0, Phase) }
+    pub fn health_check_protocol(self, value: impl Arg<endpoint_group::HealthCheckProtocol>) -> Self { Self(put(self.0, "HealthCheckProtocol", value.into_expr()), Phase) }
+    /// `ListenerArn`: `GlobalAcceleratorListenerArn`, required. Update: replacement.
+    pub fn listener_arn(self, value: impl Arg<kind::GlobalAcceleratorListenerArn>) -> CfnEndpointGroupProps<R0, Set> { CfnEndpointGroupProps(put(self.0, "ListenerArn", value.into_expr()), Phase) }
     /// `PortOverrides`: list of `PortOverride`. Update: in place.
-    pub fn port_overrides(mut self, value: impl Arg<Arr<endpoint_group::PortOverride>>) -> Self { self.0.set("PortOverrides", value.into_expr()); self }
+    pub fn port_overrides(self, value: impl Arg<Arr<endpoint_group::PortOverride>>) -> Self { Self(put(self.0, "PortOverrides", value.into_expr()), Phase) }
     /// `ThresholdCount`: integer. Update: in place.
-    pub fn threshold_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("ThresholdCount", value.into_expr()); self }
+    pub fn threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdCount", value.into_expr()), Phase) }
     /// `TrafficDialPercentage`: number. Update: in place.
-    pub fn traffic_dial_percentage(mut self, value: impl Arg<f64>) -> Self { self.0.set("TrafficDialPercentage", value.into_expr()); self }
+    pub fn traffic_dial_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TrafficDialPercentage", value.into_expr()), Phase) }
 }
 impl Done for CfnEndpointGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GlobalAccelerator::EndpointGroup`.
 pub mod endpoint_group {
 use crate::cfn::support::*;
 /// The property type `EndpointConfiguration` of `AWS::GlobalAccelerator::EndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-endpointgroup-endpointconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EndpointConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EndpointConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EndpointConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EndpointConfiguration<super::missing::EndpointId> { EndpointConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EndpointConfiguration<Missing<super::required::EndpointId>> { EndpointConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EndpointConfiguration<R0> {
     /// `AttachmentArn`: text. Update: in place.
-    pub fn attachment_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("AttachmentArn", value.into_expr()); self }
+    pub fn attachment_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachmentArn", value.into_expr()), Phase) }
     /// `ClientIPPreservationEnabled`: boolean. Update: in place.
-    pub fn client_ip_preservation_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("ClientIPPreservationEnabled", value.into_expr()); self }
+    pub fn client_ip_preservation_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ClientIPPreservationEnabled", value.into_expr()), Phase) }
     /// `EndpointId`: text, required. Update: in place.
-    pub fn endpoint_id(mut self, value: impl Arg<kind::ElasticLoadBalancingV2LoadBalancerArn>) -> EndpointConfiguration<Set> { self.0.set("EndpointId", value.into_expr()); EndpointConfiguration(self.0, Phase) }
+    pub fn endpoint_id(self, value: impl Arg<str>) -> EndpointConfiguration<Set> { EndpointConfiguration(put(self.0, "EndpointId", value.into_expr()), Phase) }
     /// `Weight`: integer. Update: in place.
-    pub fn weight(mut self, value: impl Arg<i64>) -> Self { self.0.set("Weight", value.into_expr()); self }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for EndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortOverride` of `AWS::GlobalAccelerator::EndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-endpointgroup-portoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PortOverride<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PortOverride<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PortOverride {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PortOverride<super::missing::EndpointPort, super::missing::ListenerPort> { PortOverride(Bag::default(), Phase) }
+    pub fn new() -> PortOverride<Missing<super::required::EndpointPort>, Missing<super::required::ListenerPort>> { PortOverride(Bag::default(), Phase) }
 }
 impl<R0, R1> PortOverride<R0, R1> {
     /// `EndpointPort`: integer, required. Update: in place.
-    pub fn endpoint_port(mut self, value: impl Arg<i64>) -> PortOverride<Set, R1> { self.0.set("EndpointPort", value.into_expr()); PortOverride(self.0, Phase) }
+    pub fn endpoint_port(self, value: impl Arg<i64>) -> PortOverride<Set, R1> { PortOverride(put(self.0, "EndpointPort", value.into_expr()), Phase) }
     /// `ListenerPort`: integer, required. Update: in place.
-    pub fn listener_port(mut self, value: impl Arg<i64>) -> PortOverride<R0, Set> { self.0.set("ListenerPort", value.into_expr()); PortOverride(self.0, Phase) }
+    pub fn listener_port(self, value: impl Arg<i64>) -> PortOverride<R0, Set> { PortOverride(put(self.0, "ListenerPort", value.into_expr()), Phase) }
 }
 impl Done for PortOverride { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `HealthCheckProtocol` allows.
@@ -187,44 +187,44 @@ impl CfnListener {
     /// `AWS::GlobalAccelerator::Listener`
     pub const TYPE: &'static str = "AWS::GlobalAccelerator::Listener";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnListenerProps<R0, R1, R2>) -> Self where CfnListenerProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnListenerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ListenerArn`.
     pub fn reference(&self) -> Val<kind::GlobalAcceleratorListenerArn> { self.0.reference() }
-    /// The attribute `ListenerArn`: text.
+    /// The attribute `ListenerArn`: `GlobalAcceleratorListenerArn`.
     pub fn attr_listener_arn(&self) -> Val<kind::GlobalAcceleratorListenerArn> { self.0.get_att("ListenerArn") }
 }
 impl Parent for CfnListener { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GlobalAccelerator::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-globalaccelerator-listener.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnListenerProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnListenerProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnListenerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnListenerProps<missing::AcceleratorArn, missing::PortRanges, missing::Protocol> { CfnListenerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnListenerProps<Missing<required::AcceleratorArn>, Missing<required::PortRanges>, Missing<required::Protocol>> { CfnListenerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnListenerProps<R0, R1, R2> {
-    /// `AcceleratorArn`: text, required. Update: replacement.
-    pub fn accelerator_arn(mut self, value: impl Arg<kind::GlobalAcceleratorAcceleratorArn>) -> CfnListenerProps<Set, R1, R2> { self.0.set("AcceleratorArn", value.into_expr()); CfnListenerProps(self.0, Phase) }
+    /// `AcceleratorArn`: `GlobalAcceleratorAcceleratorArn`, required. Update: replacement.
+    pub fn accelerator_arn(self, value: impl Arg<kind::GlobalAcceleratorAcceleratorArn>) -> CfnListenerProps<Set, R1, R2> { CfnListenerProps(put(self.0, "AcceleratorArn", value.into_expr()), Phase) }
     /// `ClientAffinity`: `ClientAffinity`. Update: in place.
-    pub fn client_affinity(mut self, value: impl Arg<listener::ClientAffinity>) -> Self { self.0.set("ClientAffinity", value.into_expr()); self }
+    pub fn client_affinity(self, value: impl Arg<listener::ClientAffinity>) -> Self { Self(put(self.0, "ClientAffinity", value.into_expr()), Phase) }
     /// `PortRanges`: list of `PortRange`, required. Update: in place.
-    pub fn port_ranges(mut self, value: impl Arg<Arr<listener::PortRange>>) -> CfnListenerProps<R0, Set, R2> { self.0.set("PortRanges", value.into_expr()); CfnListenerProps(self.0, Phase) }
+    pub fn port_ranges(self, value: impl Arg<Arr<listener::PortRange>>) -> CfnListenerProps<R0, Set, R2> { CfnListenerProps(put(self.0, "PortRanges", value.into_expr()), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<listener::Protocol>) -> CfnListenerProps<R0, R1, Set> { self.0.set("Protocol", value.into_expr()); CfnListenerProps(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<listener::Protocol>) -> CfnListenerProps<R0, R1, Set> { CfnListenerProps(put(self.0, "Protocol", value.into_expr()), Phase) }
 }
 impl Done for CfnListenerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GlobalAccelerator::Listener`.
 pub mod listener {
 use crate::cfn::support::*;
 /// The property type `PortRange` of `AWS::GlobalAccelerator::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-globalaccelerator-listener-portrange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PortRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PortRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PortRange {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PortRange<super::missing::FromPort, super::missing::ToPort> { PortRange(Bag::default(), Phase) }
+    pub fn new() -> PortRange<Missing<super::required::FromPort>, Missing<super::required::ToPort>> { PortRange(Bag::default(), Phase) }
 }
 impl<R0, R1> PortRange<R0, R1> {
     /// `FromPort`: integer, required. Update: in place.
-    pub fn from_port(mut self, value: impl Arg<i64>) -> PortRange<Set, R1> { self.0.set("FromPort", value.into_expr()); PortRange(self.0, Phase) }
+    pub fn from_port(self, value: impl Arg<i64>) -> PortRange<Set, R1> { PortRange(put(self.0, "FromPort", value.into_expr()), Phase) }
     /// `ToPort`: integer, required. Update: in place.
-    pub fn to_port(mut self, value: impl Arg<i64>) -> PortRange<R0, Set> { self.0.set("ToPort", value.into_expr()); PortRange(self.0, Phase) }
+    pub fn to_port(self, value: impl Arg<i64>) -> PortRange<R0, Set> { PortRange(put(self.0, "ToPort", value.into_expr()), Phase) }
 }
 impl Done for PortRange { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ClientAffinity` allows.
@@ -232,5 +232,5 @@ ClientAffinity { None = "NONE", SourceIp = "SOURCE_IP" } }
 values! { /// Texts that `Protocol` allows.
 Protocol { Tcp = "TCP", Udp = "UDP" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AcceleratorArn, EndpointGroupRegion, EndpointId, EndpointPort, FromPort, ListenerArn, ListenerPort, Name, PortRanges, Protocol, ToPort } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AcceleratorArn, EndpointGroupRegion, EndpointId, EndpointPort, FromPort, ListenerArn, ListenerPort, Name, PortRanges, Protocol, ToPort } }

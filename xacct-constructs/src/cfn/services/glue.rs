@@ -10,10 +10,10 @@ impl CfnBlueprint {
     /// `AWS::Glue::Blueprint`
     pub const TYPE: &'static str = "AWS::Glue::Blueprint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnBlueprintProps<R0, R1>) -> Self where CfnBlueprintProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBlueprintProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedOn`: text.
     pub fn attr_created_on(&self) -> Val<str> { self.0.get_att("CreatedOn") }
@@ -26,20 +26,20 @@ impl CfnBlueprint {
 }
 impl Parent for CfnBlueprint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::Blueprint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-blueprint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBlueprintProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnBlueprintProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnBlueprintProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBlueprintProps<missing::BlueprintLocation, missing::Name> { CfnBlueprintProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBlueprintProps<Missing<required::BlueprintLocation>, Missing<required::Name>> { CfnBlueprintProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBlueprintProps<R0, R1> {
     /// `BlueprintLocation`: text, required. Update: in place.
-    pub fn blueprint_location(mut self, value: impl Arg<str>) -> CfnBlueprintProps<Set, R1> { self.0.set("BlueprintLocation", value.into_expr()); CfnBlueprintProps(self.0, Phase) }
+    pub fn blueprint_location(self, value: impl Arg<str>) -> CfnBlueprintProps<Set, R1> { CfnBlueprintProps(put(self.0, "BlueprintLocation", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnBlueprintProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnBlueprintProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnBlueprintProps<R0, Set> { CfnBlueprintProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnBlueprintProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Glue::Catalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html)
@@ -48,7 +48,7 @@ impl CfnCatalog {
     /// `AWS::Glue::Catalog`
     pub const TYPE: &'static str = "AWS::Glue::Catalog";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnCatalogProps<R0>) -> Self where CfnCatalogProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCatalogProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CatalogId`: text.
@@ -63,120 +63,120 @@ impl CfnCatalog {
     pub fn attr_catalog_properties_data_lake_access_properties_redshift_database_name(&self) -> Val<str> { self.0.get_att("CatalogProperties.DataLakeAccessProperties.RedshiftDatabaseName") }
     /// The attribute `CreateTime`: integer.
     pub fn attr_create_time(&self) -> Val<i64> { self.0.get_att("CreateTime") }
-    /// The attribute `ResourceArn`: text.
+    /// The attribute `ResourceArn`: `OtherArn`.
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
     /// The attribute `UpdateTime`: integer.
     pub fn attr_update_time(&self) -> Val<i64> { self.0.get_att("UpdateTime") }
 }
 impl Parent for CfnCatalog { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::Catalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-catalog.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCatalogProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnCatalogProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnCatalogProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCatalogProps<missing::Name> { CfnCatalogProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCatalogProps<Missing<required::Name>> { CfnCatalogProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCatalogProps<R0> {
     /// `AllowFullTableExternalDataAccess`: `AllowFullTableExternalDataAccess`. Update: in place.
-    pub fn allow_full_table_external_data_access(mut self, value: impl Arg<catalog::AllowFullTableExternalDataAccess>) -> Self { self.0.set("AllowFullTableExternalDataAccess", value.into_expr()); self }
+    pub fn allow_full_table_external_data_access(self, value: impl Arg<catalog::AllowFullTableExternalDataAccess>) -> Self { Self(put(self.0, "AllowFullTableExternalDataAccess", value.into_expr()), Phase) }
     /// `CatalogProperties`: `CatalogProperties`. Update: in place.
-    pub fn catalog_properties(mut self, value: impl Arg<catalog::CatalogProperties>) -> Self { self.0.set("CatalogProperties", value.into_expr()); self }
+    pub fn catalog_properties(self, value: impl Arg<catalog::CatalogProperties>) -> Self { Self(put(self.0, "CatalogProperties", value.into_expr()), Phase) }
     /// `CreateDatabaseDefaultPermissions`: list of `PrincipalPermissions`. Update: in place.
-    pub fn create_database_default_permissions(mut self, value: impl Arg<Arr<catalog::PrincipalPermissions>>) -> Self { self.0.set("CreateDatabaseDefaultPermissions", value.into_expr()); self }
+    pub fn create_database_default_permissions(self, value: impl Arg<Arr<catalog::PrincipalPermissions>>) -> Self { Self(put(self.0, "CreateDatabaseDefaultPermissions", value.into_expr()), Phase) }
     /// `CreateTableDefaultPermissions`: list of `PrincipalPermissions`. Update: in place.
-    pub fn create_table_default_permissions(mut self, value: impl Arg<Arr<catalog::PrincipalPermissions>>) -> Self { self.0.set("CreateTableDefaultPermissions", value.into_expr()); self }
+    pub fn create_table_default_permissions(self, value: impl Arg<Arr<catalog::PrincipalPermissions>>) -> Self { Self(put(self.0, "CreateTableDefaultPermissions", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FederatedCatalog`: `FederatedCatalog`. Update: in place.
-    pub fn federated_catalog(mut self, value: impl Arg<catalog::FederatedCatalog>) -> Self { self.0.set("FederatedCatalog", value.into_expr()); self }
+    pub fn federated_catalog(self, value: impl Arg<catalog::FederatedCatalog>) -> Self { Self(put(self.0, "FederatedCatalog", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCatalogProps<Set> { self.0.set("Name", value.into_expr()); CfnCatalogProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCatalogProps<Set> { CfnCatalogProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OverwriteChildResourcePermissionsWithDefault`: `OverwriteChildResourcePermissionsWithDefault`. Update: in place.
-    pub fn overwrite_child_resource_permissions_with_default(mut self, value: impl Arg<catalog::OverwriteChildResourcePermissionsWithDefault>) -> Self { self.0.set("OverwriteChildResourcePermissionsWithDefault", value.into_expr()); self }
+    pub fn overwrite_child_resource_permissions_with_default(self, value: impl Arg<catalog::OverwriteChildResourcePermissionsWithDefault>) -> Self { Self(put(self.0, "OverwriteChildResourcePermissionsWithDefault", value.into_expr()), Phase) }
     /// `Parameters`: map of text. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetRedshiftCatalog`: `TargetRedshiftCatalog`. Update: in place.
-    pub fn target_redshift_catalog(mut self, value: impl Arg<catalog::TargetRedshiftCatalog>) -> Self { self.0.set("TargetRedshiftCatalog", value.into_expr()); self }
+    pub fn target_redshift_catalog(self, value: impl Arg<catalog::TargetRedshiftCatalog>) -> Self { Self(put(self.0, "TargetRedshiftCatalog", value.into_expr()), Phase) }
 }
 impl Done for CfnCatalogProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Catalog`.
 pub mod catalog {
 use crate::cfn::support::*;
 /// The property type `CatalogProperties` of `AWS::Glue::Catalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-catalogproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CatalogProperties(Bag);
+#[must_use] pub struct CatalogProperties(Bag);
 impl CatalogProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomProperties`: map of text. Update: in place.
-    pub fn custom_properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("CustomProperties", value.into_expr()); self }
+    pub fn custom_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "CustomProperties", value.into_expr())) }
     /// `DataLakeAccessProperties`: `DataLakeAccessProperties`. Update: in place.
-    pub fn data_lake_access_properties(mut self, value: impl Arg<DataLakeAccessProperties>) -> Self { self.0.set("DataLakeAccessProperties", value.into_expr()); self }
+    pub fn data_lake_access_properties(self, value: impl Arg<DataLakeAccessProperties>) -> Self { Self(put(self.0, "DataLakeAccessProperties", value.into_expr())) }
 }
 impl Done for CatalogProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataLakeAccessProperties` of `AWS::Glue::Catalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeaccessproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataLakeAccessProperties(Bag);
+#[must_use] pub struct DataLakeAccessProperties(Bag);
 impl DataLakeAccessProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowFullTableExternalDataAccess`: `AllowFullTableExternalDataAccess`. Update: in place.
-    pub fn allow_full_table_external_data_access(mut self, value: impl Arg<AllowFullTableExternalDataAccess>) -> Self { self.0.set("AllowFullTableExternalDataAccess", value.into_expr()); self }
+    pub fn allow_full_table_external_data_access(self, value: impl Arg<AllowFullTableExternalDataAccess>) -> Self { Self(put(self.0, "AllowFullTableExternalDataAccess", value.into_expr())) }
     /// `CatalogType`: text. Update: in place.
-    pub fn catalog_type(mut self, value: impl Arg<str>) -> Self { self.0.set("CatalogType", value.into_expr()); self }
+    pub fn catalog_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogType", value.into_expr())) }
     /// `DataLakeAccess`: boolean. Update: in place.
-    pub fn data_lake_access(mut self, value: impl Arg<bool>) -> Self { self.0.set("DataLakeAccess", value.into_expr()); self }
+    pub fn data_lake_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataLakeAccess", value.into_expr())) }
     /// `DataTransferRole`: text. Update: in place.
-    pub fn data_transfer_role(mut self, value: impl Arg<str>) -> Self { self.0.set("DataTransferRole", value.into_expr()); self }
+    pub fn data_transfer_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataTransferRole", value.into_expr())) }
     /// `KmsKey`: text. Update: in place.
-    pub fn kms_key(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKey", value.into_expr()); self }
+    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr())) }
     /// `ManagedWorkgroupName`: text. Update: in place.
-    pub fn managed_workgroup_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ManagedWorkgroupName", value.into_expr()); self }
+    pub fn managed_workgroup_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedWorkgroupName", value.into_expr())) }
     /// `ManagedWorkgroupStatus`: text. Update: in place.
-    pub fn managed_workgroup_status(mut self, value: impl Arg<str>) -> Self { self.0.set("ManagedWorkgroupStatus", value.into_expr()); self }
+    pub fn managed_workgroup_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedWorkgroupStatus", value.into_expr())) }
     /// `RedshiftDatabaseName`: text. Update: in place.
-    pub fn redshift_database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RedshiftDatabaseName", value.into_expr()); self }
+    pub fn redshift_database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedshiftDatabaseName", value.into_expr())) }
 }
 impl Done for DataLakeAccessProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataLakePrincipal` of `AWS::Glue::Catalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-datalakeprincipal.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataLakePrincipal(Bag);
+#[must_use] pub struct DataLakePrincipal(Bag);
 impl DataLakePrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataLakePrincipalIdentifier`: text. Update: in place.
-    pub fn data_lake_principal_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DataLakePrincipalIdentifier", value.into_expr()); self }
+    pub fn data_lake_principal_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLakePrincipalIdentifier", value.into_expr())) }
 }
 impl Done for DataLakePrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FederatedCatalog` of `AWS::Glue::Catalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-federatedcatalog.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FederatedCatalog(Bag);
+#[must_use] pub struct FederatedCatalog(Bag);
 impl FederatedCatalog {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionName`: text. Update: in place.
-    pub fn connection_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionName", value.into_expr()); self }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
     /// `Identifier`: text. Update: in place.
-    pub fn identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("Identifier", value.into_expr()); self }
+    pub fn identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Identifier", value.into_expr())) }
 }
 impl Done for FederatedCatalog { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrincipalPermissions` of `AWS::Glue::Catalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-principalpermissions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrincipalPermissions(Bag);
+#[must_use] pub struct PrincipalPermissions(Bag);
 impl PrincipalPermissions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Permissions`: list of `Permissions`. Update: in place.
-    pub fn permissions(mut self, value: impl Arg<Arr<Permissions>>) -> Self { self.0.set("Permissions", value.into_expr()); self }
+    pub fn permissions(self, value: impl Arg<Arr<Permissions>>) -> Self { Self(put(self.0, "Permissions", value.into_expr())) }
     /// `Principal`: `DataLakePrincipal`. Update: in place.
-    pub fn principal(mut self, value: impl Arg<DataLakePrincipal>) -> Self { self.0.set("Principal", value.into_expr()); self }
+    pub fn principal(self, value: impl Arg<DataLakePrincipal>) -> Self { Self(put(self.0, "Principal", value.into_expr())) }
 }
 impl Done for PrincipalPermissions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetRedshiftCatalog` of `AWS::Glue::Catalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-catalog-targetredshiftcatalog.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetRedshiftCatalog<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TargetRedshiftCatalog<R0 = Set>(Bag, Phase<(R0,)>);
 impl TargetRedshiftCatalog {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetRedshiftCatalog<super::missing::CatalogArn> { TargetRedshiftCatalog(Bag::default(), Phase) }
+    pub fn new() -> TargetRedshiftCatalog<Missing<super::required::CatalogArn>> { TargetRedshiftCatalog(Bag::default(), Phase) }
 }
 impl<R0> TargetRedshiftCatalog<R0> {
     /// `CatalogArn`: text, required. Update: in place.
-    pub fn catalog_arn(mut self, value: impl Arg<str>) -> TargetRedshiftCatalog<Set> { self.0.set("CatalogArn", value.into_expr()); TargetRedshiftCatalog(self.0, Phase) }
+    pub fn catalog_arn(self, value: impl Arg<str>) -> TargetRedshiftCatalog<Set> { TargetRedshiftCatalog(put(self.0, "CatalogArn", value.into_expr()), Phase) }
 }
 impl Done for TargetRedshiftCatalog { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AllowFullTableExternalDataAccess` allows.
@@ -200,91 +200,91 @@ impl CfnClassifier {
 }
 impl Parent for CfnClassifier { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::Classifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-classifier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClassifierProps(Bag);
+#[must_use] pub struct CfnClassifierProps(Bag);
 impl CfnClassifierProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CsvClassifier`: `CsvClassifier`. Update: in place.
-    pub fn csv_classifier(mut self, value: impl Arg<classifier::CsvClassifier>) -> Self { self.0.set("CsvClassifier", value.into_expr()); self }
+    pub fn csv_classifier(self, value: impl Arg<classifier::CsvClassifier>) -> Self { Self(put(self.0, "CsvClassifier", value.into_expr())) }
     /// `GrokClassifier`: `GrokClassifier`. Update: in place.
-    pub fn grok_classifier(mut self, value: impl Arg<classifier::GrokClassifier>) -> Self { self.0.set("GrokClassifier", value.into_expr()); self }
+    pub fn grok_classifier(self, value: impl Arg<classifier::GrokClassifier>) -> Self { Self(put(self.0, "GrokClassifier", value.into_expr())) }
     /// `JsonClassifier`: `JsonClassifier`. Update: in place.
-    pub fn json_classifier(mut self, value: impl Arg<classifier::JsonClassifier>) -> Self { self.0.set("JsonClassifier", value.into_expr()); self }
+    pub fn json_classifier(self, value: impl Arg<classifier::JsonClassifier>) -> Self { Self(put(self.0, "JsonClassifier", value.into_expr())) }
     /// `XMLClassifier`: `XMLClassifier`. Update: in place.
-    pub fn xml_classifier(mut self, value: impl Arg<classifier::XMLClassifier>) -> Self { self.0.set("XMLClassifier", value.into_expr()); self }
+    pub fn xml_classifier(self, value: impl Arg<classifier::XMLClassifier>) -> Self { Self(put(self.0, "XMLClassifier", value.into_expr())) }
 }
 impl Done for CfnClassifierProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Classifier`.
 pub mod classifier {
 use crate::cfn::support::*;
 /// The property type `CsvClassifier` of `AWS::Glue::Classifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-csvclassifier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CsvClassifier(Bag);
+#[must_use] pub struct CsvClassifier(Bag);
 impl CsvClassifier {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowSingleColumn`: boolean. Update: in place.
-    pub fn allow_single_column(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowSingleColumn", value.into_expr()); self }
+    pub fn allow_single_column(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowSingleColumn", value.into_expr())) }
     /// `ContainsCustomDatatype`: list of text. Update: in place.
-    pub fn contains_custom_datatype(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ContainsCustomDatatype", value.into_expr()); self }
+    pub fn contains_custom_datatype(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainsCustomDatatype", value.into_expr())) }
     /// `ContainsHeader`: text. Update: in place.
-    pub fn contains_header(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainsHeader", value.into_expr()); self }
+    pub fn contains_header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainsHeader", value.into_expr())) }
     /// `CustomDatatypeConfigured`: boolean. Update: in place.
-    pub fn custom_datatype_configured(mut self, value: impl Arg<bool>) -> Self { self.0.set("CustomDatatypeConfigured", value.into_expr()); self }
+    pub fn custom_datatype_configured(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CustomDatatypeConfigured", value.into_expr())) }
     /// `Delimiter`: text. Update: in place.
-    pub fn delimiter(mut self, value: impl Arg<str>) -> Self { self.0.set("Delimiter", value.into_expr()); self }
+    pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value.into_expr())) }
     /// `DisableValueTrimming`: boolean. Update: in place.
-    pub fn disable_value_trimming(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableValueTrimming", value.into_expr()); self }
+    pub fn disable_value_trimming(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableValueTrimming", value.into_expr())) }
     /// `Header`: list of text. Update: in place.
-    pub fn header(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Header", value.into_expr()); self }
+    pub fn header(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `QuoteSymbol`: text. Update: in place.
-    pub fn quote_symbol(mut self, value: impl Arg<str>) -> Self { self.0.set("QuoteSymbol", value.into_expr()); self }
+    pub fn quote_symbol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuoteSymbol", value.into_expr())) }
 }
 impl Done for CsvClassifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrokClassifier` of `AWS::Glue::Classifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-grokclassifier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GrokClassifier<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GrokClassifier<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GrokClassifier {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GrokClassifier<super::missing::Classification, super::missing::GrokPattern> { GrokClassifier(Bag::default(), Phase) }
+    pub fn new() -> GrokClassifier<Missing<super::required::Classification>, Missing<super::required::GrokPattern>> { GrokClassifier(Bag::default(), Phase) }
 }
 impl<R0, R1> GrokClassifier<R0, R1> {
     /// `Classification`: text, required. Update: in place.
-    pub fn classification(mut self, value: impl Arg<str>) -> GrokClassifier<Set, R1> { self.0.set("Classification", value.into_expr()); GrokClassifier(self.0, Phase) }
+    pub fn classification(self, value: impl Arg<str>) -> GrokClassifier<Set, R1> { GrokClassifier(put(self.0, "Classification", value.into_expr()), Phase) }
     /// `CustomPatterns`: text. Update: in place.
-    pub fn custom_patterns(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomPatterns", value.into_expr()); self }
+    pub fn custom_patterns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomPatterns", value.into_expr()), Phase) }
     /// `GrokPattern`: text, required. Update: in place.
-    pub fn grok_pattern(mut self, value: impl Arg<str>) -> GrokClassifier<R0, Set> { self.0.set("GrokPattern", value.into_expr()); GrokClassifier(self.0, Phase) }
+    pub fn grok_pattern(self, value: impl Arg<str>) -> GrokClassifier<R0, Set> { GrokClassifier(put(self.0, "GrokPattern", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for GrokClassifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JsonClassifier` of `AWS::Glue::Classifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-jsonclassifier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JsonClassifier<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct JsonClassifier<R0 = Set>(Bag, Phase<(R0,)>);
 impl JsonClassifier {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JsonClassifier<super::missing::JsonPath> { JsonClassifier(Bag::default(), Phase) }
+    pub fn new() -> JsonClassifier<Missing<super::required::JsonPath>> { JsonClassifier(Bag::default(), Phase) }
 }
 impl<R0> JsonClassifier<R0> {
     /// `JsonPath`: text, required. Update: in place.
-    pub fn json_path(mut self, value: impl Arg<str>) -> JsonClassifier<Set> { self.0.set("JsonPath", value.into_expr()); JsonClassifier(self.0, Phase) }
+    pub fn json_path(self, value: impl Arg<str>) -> JsonClassifier<Set> { JsonClassifier(put(self.0, "JsonPath", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for JsonClassifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `XMLClassifier` of `AWS::Glue::Classifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-classifier-xmlclassifier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct XMLClassifier<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct XMLClassifier<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl XMLClassifier {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> XMLClassifier<super::missing::Classification, super::missing::RowTag> { XMLClassifier(Bag::default(), Phase) }
+    pub fn new() -> XMLClassifier<Missing<super::required::Classification>, Missing<super::required::RowTag>> { XMLClassifier(Bag::default(), Phase) }
 }
 impl<R0, R1> XMLClassifier<R0, R1> {
     /// `Classification`: text, required. Update: in place.
-    pub fn classification(mut self, value: impl Arg<str>) -> XMLClassifier<Set, R1> { self.0.set("Classification", value.into_expr()); XMLClassifier(self.0, Phase) }
+    pub fn classification(self, value: impl Arg<str>) -> XMLClassifier<Set, R1> { XMLClassifier(put(self.0, "Classification", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RowTag`: text, required. Update: in place.
-    pub fn row_tag(mut self, value: impl Arg<str>) -> XMLClassifier<R0, Set> { self.0.set("RowTag", value.into_expr()); XMLClassifier(self.0, Phase) }
+    pub fn row_tag(self, value: impl Arg<str>) -> XMLClassifier<R0, Set> { XMLClassifier(put(self.0, "RowTag", value.into_expr()), Phase) }
 }
 impl Done for XMLClassifier { fn into_props(self) -> Bag { self.0 } }
 }
@@ -294,7 +294,7 @@ impl CfnConnection {
     /// `AWS::Glue::Connection`
     pub const TYPE: &'static str = "AWS::Glue::Connection";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnConnectionProps<R0, R1>) -> Self where CfnConnectionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Name`: text.
@@ -302,155 +302,155 @@ impl CfnConnection {
 }
 impl Parent for CfnConnection { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnConnectionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnConnectionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectionProps<missing::CatalogId, missing::ConnectionInput> { CfnConnectionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectionProps<Missing<required::CatalogId>, Missing<required::ConnectionInput>> { CfnConnectionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConnectionProps<R0, R1> {
     /// `CatalogId`: text, required. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> CfnConnectionProps<Set, R1> { self.0.set("CatalogId", value.into_expr()); CfnConnectionProps(self.0, Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> CfnConnectionProps<Set, R1> { CfnConnectionProps(put(self.0, "CatalogId", value.into_expr()), Phase) }
     /// `ConnectionInput`: `ConnectionInput`, required. Update: in place.
-    pub fn connection_input(mut self, value: impl Arg<connection::ConnectionInput>) -> CfnConnectionProps<R0, Set> { self.0.set("ConnectionInput", value.into_expr()); CfnConnectionProps(self.0, Phase) }
+    pub fn connection_input(self, value: impl Arg<connection::ConnectionInput>) -> CfnConnectionProps<R0, Set> { CfnConnectionProps(put(self.0, "ConnectionInput", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Connection`.
 pub mod connection {
 use crate::cfn::support::*;
 /// The property type `AuthenticationConfiguration` of `AWS::Glue::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-authenticationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthenticationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AuthenticationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AuthenticationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuthenticationConfiguration<super::missing::AuthenticationType> { AuthenticationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AuthenticationConfiguration<Missing<super::required::AuthenticationType>> { AuthenticationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AuthenticationConfiguration<R0> {
     /// `AuthenticationType`: text, required. Update: in place.
-    pub fn authentication_type(mut self, value: impl Arg<str>) -> AuthenticationConfiguration<Set> { self.0.set("AuthenticationType", value.into_expr()); AuthenticationConfiguration(self.0, Phase) }
+    pub fn authentication_type(self, value: impl Arg<str>) -> AuthenticationConfiguration<Set> { AuthenticationConfiguration(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
     /// `BasicAuthenticationCredentials`: `BasicAuthenticationCredentials`. Update: in place.
-    pub fn basic_authentication_credentials(mut self, value: impl Arg<BasicAuthenticationCredentials>) -> Self { self.0.set("BasicAuthenticationCredentials", value.into_expr()); self }
+    pub fn basic_authentication_credentials(self, value: impl Arg<BasicAuthenticationCredentials>) -> Self { Self(put(self.0, "BasicAuthenticationCredentials", value.into_expr()), Phase) }
     /// `CustomAuthenticationCredentials`: JSON. Update: in place.
-    pub fn custom_authentication_credentials(mut self, value: impl Arg<Any>) -> Self { self.0.set("CustomAuthenticationCredentials", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn custom_authentication_credentials(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CustomAuthenticationCredentials", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `OAuth2Properties`: `OAuth2Properties`. Update: in place.
-    pub fn oauth2_properties(mut self, value: impl Arg<OAuth2Properties>) -> Self { self.0.set("OAuth2Properties", value.into_expr()); self }
+    pub fn oauth2_properties(self, value: impl Arg<OAuth2Properties>) -> Self { Self(put(self.0, "OAuth2Properties", value.into_expr()), Phase) }
     /// `SecretArn`: text. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretArn", value.into_expr()); self }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for AuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthorizationCodeProperties` of `AWS::Glue::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-authorizationcodeproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthorizationCodeProperties(Bag);
+#[must_use] pub struct AuthorizationCodeProperties(Bag);
 impl AuthorizationCodeProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizationCode`: text. Update: in place.
-    pub fn authorization_code(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthorizationCode", value.into_expr()); self }
+    pub fn authorization_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationCode", value.into_expr())) }
     /// `RedirectUri`: text. Update: in place.
-    pub fn redirect_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("RedirectUri", value.into_expr()); self }
+    pub fn redirect_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedirectUri", value.into_expr())) }
 }
 impl Done for AuthorizationCodeProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BasicAuthenticationCredentials` of `AWS::Glue::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-basicauthenticationcredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BasicAuthenticationCredentials(Bag);
+#[must_use] pub struct BasicAuthenticationCredentials(Bag);
 impl BasicAuthenticationCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Password`: text. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
     /// `Username`: text. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for BasicAuthenticationCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionInput` of `AWS::Glue::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-connectioninput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectionInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConnectionInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConnectionInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectionInput<super::missing::ConnectionType> { ConnectionInput(Bag::default(), Phase) }
+    pub fn new() -> ConnectionInput<Missing<super::required::ConnectionType>> { ConnectionInput(Bag::default(), Phase) }
 }
 impl<R0> ConnectionInput<R0> {
     /// `AthenaProperties`: JSON. Update: in place.
-    pub fn athena_properties(mut self, value: impl Arg<Any>) -> Self { self.0.set("AthenaProperties", value.into_expr()); self }
+    pub fn athena_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AthenaProperties", value.into_expr()), Phase) }
     /// `AuthenticationConfiguration`: `AuthenticationConfiguration`. Update: in place.
-    pub fn authentication_configuration(mut self, value: impl Arg<AuthenticationConfiguration>) -> Self { self.0.set("AuthenticationConfiguration", value.into_expr()); self }
+    pub fn authentication_configuration(self, value: impl Arg<AuthenticationConfiguration>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value.into_expr()), Phase) }
     /// `ConnectionProperties`: JSON. Update: in place.
-    pub fn connection_properties(mut self, value: impl Arg<Any>) -> Self { self.0.set("ConnectionProperties", value.into_expr()); self }
+    pub fn connection_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ConnectionProperties", value.into_expr()), Phase) }
     /// `ConnectionType`: text, required. Update: in place.
-    pub fn connection_type(mut self, value: impl Arg<str>) -> ConnectionInput<Set> { self.0.set("ConnectionType", value.into_expr()); ConnectionInput(self.0, Phase) }
+    pub fn connection_type(self, value: impl Arg<str>) -> ConnectionInput<Set> { ConnectionInput(put(self.0, "ConnectionType", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `MatchCriteria`: list of text. Update: in place.
-    pub fn match_criteria(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MatchCriteria", value.into_expr()); self }
+    pub fn match_criteria(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchCriteria", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PhysicalConnectionRequirements`: `PhysicalConnectionRequirements`. Update: in place.
-    pub fn physical_connection_requirements(mut self, value: impl Arg<PhysicalConnectionRequirements>) -> Self { self.0.set("PhysicalConnectionRequirements", value.into_expr()); self }
+    pub fn physical_connection_requirements(self, value: impl Arg<PhysicalConnectionRequirements>) -> Self { Self(put(self.0, "PhysicalConnectionRequirements", value.into_expr()), Phase) }
     /// `PythonProperties`: JSON. Update: in place.
-    pub fn python_properties(mut self, value: impl Arg<Any>) -> Self { self.0.set("PythonProperties", value.into_expr()); self }
+    pub fn python_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PythonProperties", value.into_expr()), Phase) }
     /// `SparkProperties`: JSON. Update: in place.
-    pub fn spark_properties(mut self, value: impl Arg<Any>) -> Self { self.0.set("SparkProperties", value.into_expr()); self }
+    pub fn spark_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SparkProperties", value.into_expr()), Phase) }
     /// `ValidateCredentials`: boolean. Update: in place.
-    pub fn validate_credentials(mut self, value: impl Arg<bool>) -> Self { self.0.set("ValidateCredentials", value.into_expr()); self }
+    pub fn validate_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateCredentials", value.into_expr()), Phase) }
     /// `ValidateForComputeEnvironments`: list of text. Update: in place.
-    pub fn validate_for_compute_environments(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ValidateForComputeEnvironments", value.into_expr()); self }
+    pub fn validate_for_compute_environments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ValidateForComputeEnvironments", value.into_expr()), Phase) }
 }
 impl Done for ConnectionInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuth2ClientApplication` of `AWS::Glue::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2clientapplication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OAuth2ClientApplication(Bag);
+#[must_use] pub struct OAuth2ClientApplication(Bag);
 impl OAuth2ClientApplication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AWSManagedClientApplicationReference`: text. Update: in place.
-    pub fn aws_managed_client_application_reference(mut self, value: impl Arg<str>) -> Self { self.0.set("AWSManagedClientApplicationReference", value.into_expr()); self }
+    pub fn aws_managed_client_application_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AWSManagedClientApplicationReference", value.into_expr())) }
     /// `UserManagedClientApplicationClientId`: text. Update: in place.
-    pub fn user_managed_client_application_client_id(mut self, value: impl Arg<str>) -> Self { self.0.set("UserManagedClientApplicationClientId", value.into_expr()); self }
+    pub fn user_managed_client_application_client_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserManagedClientApplicationClientId", value.into_expr())) }
 }
 impl Done for OAuth2ClientApplication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuth2Credentials` of `AWS::Glue::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2credentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OAuth2Credentials(Bag);
+#[must_use] pub struct OAuth2Credentials(Bag);
 impl OAuth2Credentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessToken`: text. Update: in place.
-    pub fn access_token(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessToken", value.into_expr()); self }
+    pub fn access_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessToken", value.into_expr())) }
     /// `JwtToken`: text. Update: in place.
-    pub fn jwt_token(mut self, value: impl Arg<str>) -> Self { self.0.set("JwtToken", value.into_expr()); self }
+    pub fn jwt_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JwtToken", value.into_expr())) }
     /// `RefreshToken`: text. Update: in place.
-    pub fn refresh_token(mut self, value: impl Arg<str>) -> Self { self.0.set("RefreshToken", value.into_expr()); self }
+    pub fn refresh_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshToken", value.into_expr())) }
     /// `UserManagedClientApplicationClientSecret`: text. Update: in place.
-    pub fn user_managed_client_application_client_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("UserManagedClientApplicationClientSecret", value.into_expr()); self }
+    pub fn user_managed_client_application_client_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserManagedClientApplicationClientSecret", value.into_expr())) }
 }
 impl Done for OAuth2Credentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuth2Properties` of `AWS::Glue::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-oauth2properties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OAuth2Properties(Bag);
+#[must_use] pub struct OAuth2Properties(Bag);
 impl OAuth2Properties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizationCodeProperties`: `AuthorizationCodeProperties`. Update: in place.
-    pub fn authorization_code_properties(mut self, value: impl Arg<AuthorizationCodeProperties>) -> Self { self.0.set("AuthorizationCodeProperties", value.into_expr()); self }
+    pub fn authorization_code_properties(self, value: impl Arg<AuthorizationCodeProperties>) -> Self { Self(put(self.0, "AuthorizationCodeProperties", value.into_expr())) }
     /// `OAuth2ClientApplication`: `OAuth2ClientApplication`. Update: in place.
-    pub fn oauth2_client_application(mut self, value: impl Arg<OAuth2ClientApplication>) -> Self { self.0.set("OAuth2ClientApplication", value.into_expr()); self }
+    pub fn oauth2_client_application(self, value: impl Arg<OAuth2ClientApplication>) -> Self { Self(put(self.0, "OAuth2ClientApplication", value.into_expr())) }
     /// `OAuth2Credentials`: `OAuth2Credentials`. Update: in place.
-    pub fn oauth2_credentials(mut self, value: impl Arg<OAuth2Credentials>) -> Self { self.0.set("OAuth2Credentials", value.into_expr()); self }
+    pub fn oauth2_credentials(self, value: impl Arg<OAuth2Credentials>) -> Self { Self(put(self.0, "OAuth2Credentials", value.into_expr())) }
     /// `OAuth2GrantType`: text. Update: in place.
-    pub fn oauth2_grant_type(mut self, value: impl Arg<str>) -> Self { self.0.set("OAuth2GrantType", value.into_expr()); self }
+    pub fn oauth2_grant_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OAuth2GrantType", value.into_expr())) }
     /// `TokenUrl`: text. Update: in place.
-    pub fn token_url(mut self, value: impl Arg<str>) -> Self { self.0.set("TokenUrl", value.into_expr()); self }
+    pub fn token_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr())) }
     /// `TokenUrlParametersMap`: JSON. Update: in place.
-    pub fn token_url_parameters_map(mut self, value: impl Arg<Any>) -> Self { self.0.set("TokenUrlParametersMap", value.into_expr()); self }
+    pub fn token_url_parameters_map(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TokenUrlParametersMap", value.into_expr())) }
 }
 impl Done for OAuth2Properties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PhysicalConnectionRequirements` of `AWS::Glue::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connection-physicalconnectionrequirements.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PhysicalConnectionRequirements(Bag);
+#[must_use] pub struct PhysicalConnectionRequirements(Bag);
 impl PhysicalConnectionRequirements {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
-    /// `SecurityGroupIdList`: list of text. Update: in place.
-    pub fn security_group_id_list(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIdList", value.into_expr()); self }
-    /// `SubnetId`: text. Update: in place.
-    pub fn subnet_id(mut self, value: impl Arg<kind::Ec2SubnetId>) -> Self { self.0.set("SubnetId", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
+    /// `SecurityGroupIdList`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_id_list(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIdList", value.into_expr())) }
+    /// `SubnetId`: `Ec2SubnetId`. Update: in place.
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr())) }
 }
 impl Done for PhysicalConnectionRequirements { fn into_props(self) -> Bag { self.0 } }
 }
@@ -460,432 +460,432 @@ impl CfnConnectionType {
     /// `AWS::Glue::ConnectionType`
     pub const TYPE: &'static str = "AWS::Glue::ConnectionType";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnConnectionTypeProps<R0, R1>) -> Self where CfnConnectionTypeProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionTypeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectionTypeArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectionTypeArn`: text.
+    /// The attribute `ConnectionTypeArn`: `OtherArn`.
     pub fn attr_connection_type_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectionTypeArn") }
 }
 impl Parent for CfnConnectionType { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-connectiontype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectionTypeProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnConnectionTypeProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnConnectionTypeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectionTypeProps<missing::ConnectionType, missing::RestConfiguration> { CfnConnectionTypeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectionTypeProps<Missing<required::ConnectionType>, Missing<required::RestConfiguration>> { CfnConnectionTypeProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConnectionTypeProps<R0, R1> {
     /// `ConnectionProperties`: `ConnectionPropertiesConfiguration`. Update: replacement.
-    pub fn connection_properties(mut self, value: impl Arg<connection_type::ConnectionPropertiesConfiguration>) -> Self { self.0.set("ConnectionProperties", value.into_expr()); self }
+    pub fn connection_properties(self, value: impl Arg<connection_type::ConnectionPropertiesConfiguration>) -> Self { Self(put(self.0, "ConnectionProperties", value.into_expr()), Phase) }
     /// `ConnectionType`: text, required. Update: replacement.
-    pub fn connection_type(mut self, value: impl Arg<str>) -> CfnConnectionTypeProps<Set, R1> { self.0.set("ConnectionType", value.into_expr()); CfnConnectionTypeProps(self.0, Phase) }
+    pub fn connection_type(self, value: impl Arg<str>) -> CfnConnectionTypeProps<Set, R1> { CfnConnectionTypeProps(put(self.0, "ConnectionType", value.into_expr()), Phase) }
     /// `ConnectorAuthenticationConfiguration`: `ConnectorAuthenticationConfiguration`. Update: replacement.
-    pub fn connector_authentication_configuration(mut self, value: impl Arg<connection_type::ConnectorAuthenticationConfiguration>) -> Self { self.0.set("ConnectorAuthenticationConfiguration", value.into_expr()); self }
+    pub fn connector_authentication_configuration(self, value: impl Arg<connection_type::ConnectorAuthenticationConfiguration>) -> Self { Self(put(self.0, "ConnectorAuthenticationConfiguration", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IntegrationType`: `IntegrationType`. Update: replacement.
-    pub fn integration_type(mut self, value: impl Arg<connection_type::IntegrationType>) -> Self { self.0.set("IntegrationType", value.into_expr()); self }
+    pub fn integration_type(self, value: impl Arg<connection_type::IntegrationType>) -> Self { Self(put(self.0, "IntegrationType", value.into_expr()), Phase) }
     /// `RestConfiguration`: `RestConfiguration`, required. Update: replacement.
-    pub fn rest_configuration(mut self, value: impl Arg<connection_type::RestConfiguration>) -> CfnConnectionTypeProps<R0, Set> { self.0.set("RestConfiguration", value.into_expr()); CfnConnectionTypeProps(self.0, Phase) }
+    pub fn rest_configuration(self, value: impl Arg<connection_type::RestConfiguration>) -> CfnConnectionTypeProps<R0, Set> { CfnConnectionTypeProps(put(self.0, "RestConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::ConnectionType`.
 pub mod connection_type {
 use crate::cfn::support::*;
 /// The property type `BasicAuthenticationProperties` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-basicauthenticationproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BasicAuthenticationProperties(Bag);
+#[must_use] pub struct BasicAuthenticationProperties(Bag);
 impl BasicAuthenticationProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Password`: `SecretConnectorProperty`. Update: replacement.
-    pub fn password(mut self, value: impl Arg<SecretConnectorProperty>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
     /// `Username`: `SecretConnectorProperty`. Update: replacement.
-    pub fn username(mut self, value: impl Arg<SecretConnectorProperty>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for BasicAuthenticationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BetweenConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-betweenconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BetweenConfiguration(Bag);
+#[must_use] pub struct BetweenConfiguration(Bag);
 impl BetweenConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HighBoundKey`: text. Update: replacement.
-    pub fn high_bound_key(mut self, value: impl Arg<str>) -> Self { self.0.set("HighBoundKey", value.into_expr()); self }
+    pub fn high_bound_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HighBoundKey", value.into_expr())) }
     /// `LowBoundKey`: text. Update: replacement.
-    pub fn low_bound_key(mut self, value: impl Arg<str>) -> Self { self.0.set("LowBoundKey", value.into_expr()); self }
+    pub fn low_bound_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LowBoundKey", value.into_expr())) }
     /// `Template`: text. Update: replacement.
-    pub fn template(mut self, value: impl Arg<str>) -> Self { self.0.set("Template", value.into_expr()); self }
+    pub fn template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Template", value.into_expr())) }
 }
 impl Done for BetweenConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientCredentialsProperties` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-clientcredentialsproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClientCredentialsProperties(Bag);
+#[must_use] pub struct ClientCredentialsProperties(Bag);
 impl ClientCredentialsProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientId`: `SecretConnectorProperty`. Update: replacement.
-    pub fn client_id(mut self, value: impl Arg<SecretConnectorProperty>) -> Self { self.0.set("ClientId", value.into_expr()); self }
+    pub fn client_id(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "ClientId", value.into_expr())) }
     /// `ClientSecret`: `SecretConnectorProperty`. Update: replacement.
-    pub fn client_secret(mut self, value: impl Arg<SecretConnectorProperty>) -> Self { self.0.set("ClientSecret", value.into_expr()); self }
+    pub fn client_secret(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr())) }
     /// `ContentType`: `ContentType`. Update: replacement.
-    pub fn content_type(mut self, value: impl Arg<ContentType>) -> Self { self.0.set("ContentType", value.into_expr()); self }
+    pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value.into_expr())) }
     /// `RequestMethod`: `RequestMethod`. Update: replacement.
-    pub fn request_method(mut self, value: impl Arg<RequestMethod>) -> Self { self.0.set("RequestMethod", value.into_expr()); self }
+    pub fn request_method(self, value: impl Arg<RequestMethod>) -> Self { Self(put(self.0, "RequestMethod", value.into_expr())) }
     /// `Scope`: `ConnectorProperty`. Update: replacement.
-    pub fn scope(mut self, value: impl Arg<ConnectorProperty>) -> Self { self.0.set("Scope", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "Scope", value.into_expr())) }
     /// `TokenUrl`: `ConnectorProperty`. Update: replacement.
-    pub fn token_url(mut self, value: impl Arg<ConnectorProperty>) -> Self { self.0.set("TokenUrl", value.into_expr()); self }
+    pub fn token_url(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr())) }
     /// `TokenUrlParameters`: list of `ConnectorProperty`. Update: replacement.
-    pub fn token_url_parameters(mut self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { self.0.set("TokenUrlParameters", value.into_expr()); self }
+    pub fn token_url_parameters(self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { Self(put(self.0, "TokenUrlParameters", value.into_expr())) }
 }
 impl Done for ClientCredentialsProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionPropertiesConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectionpropertiesconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectionPropertiesConfiguration(Bag);
+#[must_use] pub struct ConnectionPropertiesConfiguration(Bag);
 impl ConnectionPropertiesConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalRequestParameters`: list of `ConnectorProperty`. Update: replacement.
-    pub fn additional_request_parameters(mut self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { self.0.set("AdditionalRequestParameters", value.into_expr()); self }
+    pub fn additional_request_parameters(self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { Self(put(self.0, "AdditionalRequestParameters", value.into_expr())) }
     /// `Url`: `ConnectorProperty`. Update: replacement.
-    pub fn url(mut self, value: impl Arg<ConnectorProperty>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for ConnectionPropertiesConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorAuthenticationConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthenticationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorAuthenticationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConnectorAuthenticationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConnectorAuthenticationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectorAuthenticationConfiguration<super::missing::AuthenticationTypes> { ConnectorAuthenticationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ConnectorAuthenticationConfiguration<Missing<super::required::AuthenticationTypes>> { ConnectorAuthenticationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ConnectorAuthenticationConfiguration<R0> {
     /// `AuthenticationTypes`: list of `AuthenticationTypes`, required. Update: replacement.
-    pub fn authentication_types(mut self, value: impl Arg<Arr<AuthenticationTypes>>) -> ConnectorAuthenticationConfiguration<Set> { self.0.set("AuthenticationTypes", value.into_expr()); ConnectorAuthenticationConfiguration(self.0, Phase) }
+    pub fn authentication_types(self, value: impl Arg<Arr<AuthenticationTypes>>) -> ConnectorAuthenticationConfiguration<Set> { ConnectorAuthenticationConfiguration(put(self.0, "AuthenticationTypes", value.into_expr()), Phase) }
     /// `BasicAuthenticationProperties`: `BasicAuthenticationProperties`. Update: replacement.
-    pub fn basic_authentication_properties(mut self, value: impl Arg<BasicAuthenticationProperties>) -> Self { self.0.set("BasicAuthenticationProperties", value.into_expr()); self }
+    pub fn basic_authentication_properties(self, value: impl Arg<BasicAuthenticationProperties>) -> Self { Self(put(self.0, "BasicAuthenticationProperties", value.into_expr()), Phase) }
     /// `CustomAuthenticationProperties`: `CustomAuthenticationProperties`. Update: replacement.
-    pub fn custom_authentication_properties(mut self, value: impl Arg<CustomAuthenticationProperties>) -> Self { self.0.set("CustomAuthenticationProperties", value.into_expr()); self }
+    pub fn custom_authentication_properties(self, value: impl Arg<CustomAuthenticationProperties>) -> Self { Self(put(self.0, "CustomAuthenticationProperties", value.into_expr()), Phase) }
     /// `OAuth2Properties`: `ConnectorOAuth2Properties`. Update: replacement.
-    pub fn oauth2_properties(mut self, value: impl Arg<ConnectorOAuth2Properties>) -> Self { self.0.set("OAuth2Properties", value.into_expr()); self }
+    pub fn oauth2_properties(self, value: impl Arg<ConnectorOAuth2Properties>) -> Self { Self(put(self.0, "OAuth2Properties", value.into_expr()), Phase) }
 }
 impl Done for ConnectorAuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorAuthorizationCodeProperties` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorauthorizationcodeproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorAuthorizationCodeProperties(Bag);
+#[must_use] pub struct ConnectorAuthorizationCodeProperties(Bag);
 impl ConnectorAuthorizationCodeProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizationCode`: `ConnectorProperty`. Update: replacement.
-    pub fn authorization_code(mut self, value: impl Arg<ConnectorProperty>) -> Self { self.0.set("AuthorizationCode", value.into_expr()); self }
+    pub fn authorization_code(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "AuthorizationCode", value.into_expr())) }
     /// `AuthorizationCodeUrl`: `ConnectorProperty`. Update: replacement.
-    pub fn authorization_code_url(mut self, value: impl Arg<ConnectorProperty>) -> Self { self.0.set("AuthorizationCodeUrl", value.into_expr()); self }
+    pub fn authorization_code_url(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "AuthorizationCodeUrl", value.into_expr())) }
     /// `ClientId`: `SecretConnectorProperty`. Update: replacement.
-    pub fn client_id(mut self, value: impl Arg<SecretConnectorProperty>) -> Self { self.0.set("ClientId", value.into_expr()); self }
+    pub fn client_id(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "ClientId", value.into_expr())) }
     /// `ClientSecret`: `SecretConnectorProperty`. Update: replacement.
-    pub fn client_secret(mut self, value: impl Arg<SecretConnectorProperty>) -> Self { self.0.set("ClientSecret", value.into_expr()); self }
+    pub fn client_secret(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "ClientSecret", value.into_expr())) }
     /// `ContentType`: `ContentType`. Update: replacement.
-    pub fn content_type(mut self, value: impl Arg<ContentType>) -> Self { self.0.set("ContentType", value.into_expr()); self }
+    pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value.into_expr())) }
     /// `Prompt`: `ConnectorProperty`. Update: replacement.
-    pub fn prompt(mut self, value: impl Arg<ConnectorProperty>) -> Self { self.0.set("Prompt", value.into_expr()); self }
+    pub fn prompt(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "Prompt", value.into_expr())) }
     /// `RedirectUri`: `ConnectorProperty`. Update: replacement.
-    pub fn redirect_uri(mut self, value: impl Arg<ConnectorProperty>) -> Self { self.0.set("RedirectUri", value.into_expr()); self }
+    pub fn redirect_uri(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "RedirectUri", value.into_expr())) }
     /// `RequestMethod`: `RequestMethod`. Update: replacement.
-    pub fn request_method(mut self, value: impl Arg<RequestMethod>) -> Self { self.0.set("RequestMethod", value.into_expr()); self }
+    pub fn request_method(self, value: impl Arg<RequestMethod>) -> Self { Self(put(self.0, "RequestMethod", value.into_expr())) }
     /// `Scope`: `ConnectorProperty`. Update: replacement.
-    pub fn scope(mut self, value: impl Arg<ConnectorProperty>) -> Self { self.0.set("Scope", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "Scope", value.into_expr())) }
     /// `TokenUrl`: `ConnectorProperty`. Update: replacement.
-    pub fn token_url(mut self, value: impl Arg<ConnectorProperty>) -> Self { self.0.set("TokenUrl", value.into_expr()); self }
+    pub fn token_url(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr())) }
     /// `TokenUrlParameters`: list of `ConnectorProperty`. Update: replacement.
-    pub fn token_url_parameters(mut self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { self.0.set("TokenUrlParameters", value.into_expr()); self }
+    pub fn token_url_parameters(self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { Self(put(self.0, "TokenUrlParameters", value.into_expr())) }
 }
 impl Done for ConnectorAuthorizationCodeProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorOAuth2Properties` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectoroauth2properties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorOAuth2Properties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConnectorOAuth2Properties<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConnectorOAuth2Properties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectorOAuth2Properties<super::missing::OAuth2GrantType> { ConnectorOAuth2Properties(Bag::default(), Phase) }
+    pub fn new() -> ConnectorOAuth2Properties<Missing<super::required::OAuth2GrantType>> { ConnectorOAuth2Properties(Bag::default(), Phase) }
 }
 impl<R0> ConnectorOAuth2Properties<R0> {
     /// `AuthorizationCodeProperties`: `ConnectorAuthorizationCodeProperties`. Update: replacement.
-    pub fn authorization_code_properties(mut self, value: impl Arg<ConnectorAuthorizationCodeProperties>) -> Self { self.0.set("AuthorizationCodeProperties", value.into_expr()); self }
+    pub fn authorization_code_properties(self, value: impl Arg<ConnectorAuthorizationCodeProperties>) -> Self { Self(put(self.0, "AuthorizationCodeProperties", value.into_expr()), Phase) }
     /// `ClientCredentialsProperties`: `ClientCredentialsProperties`. Update: replacement.
-    pub fn client_credentials_properties(mut self, value: impl Arg<ClientCredentialsProperties>) -> Self { self.0.set("ClientCredentialsProperties", value.into_expr()); self }
+    pub fn client_credentials_properties(self, value: impl Arg<ClientCredentialsProperties>) -> Self { Self(put(self.0, "ClientCredentialsProperties", value.into_expr()), Phase) }
     /// `JWTBearerProperties`: `JWTBearerProperties`. Update: replacement.
-    pub fn jwt_bearer_properties(mut self, value: impl Arg<JWTBearerProperties>) -> Self { self.0.set("JWTBearerProperties", value.into_expr()); self }
+    pub fn jwt_bearer_properties(self, value: impl Arg<JWTBearerProperties>) -> Self { Self(put(self.0, "JWTBearerProperties", value.into_expr()), Phase) }
     /// `OAuth2GrantType`: `OAuth2GrantType`, required. Update: replacement.
-    pub fn oauth2_grant_type(mut self, value: impl Arg<OAuth2GrantType>) -> ConnectorOAuth2Properties<Set> { self.0.set("OAuth2GrantType", value.into_expr()); ConnectorOAuth2Properties(self.0, Phase) }
+    pub fn oauth2_grant_type(self, value: impl Arg<OAuth2GrantType>) -> ConnectorOAuth2Properties<Set> { ConnectorOAuth2Properties(put(self.0, "OAuth2GrantType", value.into_expr()), Phase) }
 }
 impl Done for ConnectorOAuth2Properties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorProperty` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-connectorproperty.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorProperty<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ConnectorProperty<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ConnectorProperty {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectorProperty<super::missing::Name, super::missing::PropertyType, super::missing::Required> { ConnectorProperty(Bag::default(), Phase) }
+    pub fn new() -> ConnectorProperty<Missing<super::required::Name>, Missing<super::required::PropertyType>, Missing<super::required::Required>> { ConnectorProperty(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ConnectorProperty<R0, R1, R2> {
     /// `AllowedValues`: list of text. Update: replacement.
-    pub fn allowed_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedValues", value.into_expr()); self }
+    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr()), Phase) }
     /// `DefaultValue`: text. Update: replacement.
-    pub fn default_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultValue", value.into_expr()); self }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
     /// `KeyOverride`: text. Update: replacement.
-    pub fn key_override(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyOverride", value.into_expr()); self }
+    pub fn key_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyOverride", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> ConnectorProperty<Set, R1, R2> { self.0.set("Name", value.into_expr()); ConnectorProperty(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ConnectorProperty<Set, R1, R2> { ConnectorProperty(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PropertyLocation`: `PropertyLocation`. Update: replacement.
-    pub fn property_location(mut self, value: impl Arg<PropertyLocation>) -> Self { self.0.set("PropertyLocation", value.into_expr()); self }
+    pub fn property_location(self, value: impl Arg<PropertyLocation>) -> Self { Self(put(self.0, "PropertyLocation", value.into_expr()), Phase) }
     /// `PropertyType`: `PropertyType`, required. Update: replacement.
-    pub fn property_type(mut self, value: impl Arg<PropertyType>) -> ConnectorProperty<R0, Set, R2> { self.0.set("PropertyType", value.into_expr()); ConnectorProperty(self.0, Phase) }
+    pub fn property_type(self, value: impl Arg<PropertyType>) -> ConnectorProperty<R0, Set, R2> { ConnectorProperty(put(self.0, "PropertyType", value.into_expr()), Phase) }
     /// `Required`: boolean, required. Update: replacement.
-    pub fn required(mut self, value: impl Arg<bool>) -> ConnectorProperty<R0, R1, Set> { self.0.set("Required", value.into_expr()); ConnectorProperty(self.0, Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> ConnectorProperty<R0, R1, Set> { ConnectorProperty(put(self.0, "Required", value.into_expr()), Phase) }
 }
 impl Done for ConnectorProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CursorConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-cursorconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CursorConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CursorConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CursorConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CursorConfiguration<super::missing::NextPage> { CursorConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CursorConfiguration<Missing<super::required::NextPage>> { CursorConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CursorConfiguration<R0> {
     /// `LimitParameter`: `ExtractedParameter`. Update: replacement.
-    pub fn limit_parameter(mut self, value: impl Arg<ExtractedParameter>) -> Self { self.0.set("LimitParameter", value.into_expr()); self }
+    pub fn limit_parameter(self, value: impl Arg<ExtractedParameter>) -> Self { Self(put(self.0, "LimitParameter", value.into_expr()), Phase) }
     /// `NextPage`: `ExtractedParameter`, required. Update: replacement.
-    pub fn next_page(mut self, value: impl Arg<ExtractedParameter>) -> CursorConfiguration<Set> { self.0.set("NextPage", value.into_expr()); CursorConfiguration(self.0, Phase) }
+    pub fn next_page(self, value: impl Arg<ExtractedParameter>) -> CursorConfiguration<Set> { CursorConfiguration(put(self.0, "NextPage", value.into_expr()), Phase) }
 }
 impl Done for CursorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomAuthenticationProperties` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-customauthenticationproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomAuthenticationProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomAuthenticationProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomAuthenticationProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomAuthenticationProperties<super::missing::AuthenticationParameters> { CustomAuthenticationProperties(Bag::default(), Phase) }
+    pub fn new() -> CustomAuthenticationProperties<Missing<super::required::AuthenticationParameters>> { CustomAuthenticationProperties(Bag::default(), Phase) }
 }
 impl<R0> CustomAuthenticationProperties<R0> {
     /// `AuthenticationParameters`: list of `SecretConnectorProperty`, required. Update: replacement.
-    pub fn authentication_parameters(mut self, value: impl Arg<Arr<SecretConnectorProperty>>) -> CustomAuthenticationProperties<Set> { self.0.set("AuthenticationParameters", value.into_expr()); CustomAuthenticationProperties(self.0, Phase) }
+    pub fn authentication_parameters(self, value: impl Arg<Arr<SecretConnectorProperty>>) -> CustomAuthenticationProperties<Set> { CustomAuthenticationProperties(put(self.0, "AuthenticationParameters", value.into_expr()), Phase) }
 }
 impl Done for CustomAuthenticationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EntityConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-entityconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EntityConfiguration(Bag);
+#[must_use] pub struct EntityConfiguration(Bag);
 impl EntityConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Schema`: map of `FieldDefinition`. Update: replacement.
-    pub fn schema(mut self, value: impl Arg<Dict<FieldDefinition>>) -> Self { self.0.set("Schema", value.into_expr()); self }
+    pub fn schema(self, value: impl Arg<Dict<FieldDefinition>>) -> Self { Self(put(self.0, "Schema", value.into_expr())) }
     /// `SourceConfiguration`: `SourceConfiguration`. Update: replacement.
-    pub fn source_configuration(mut self, value: impl Arg<SourceConfiguration>) -> Self { self.0.set("SourceConfiguration", value.into_expr()); self }
+    pub fn source_configuration(self, value: impl Arg<SourceConfiguration>) -> Self { Self(put(self.0, "SourceConfiguration", value.into_expr())) }
 }
 impl Done for EntityConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExtractedParameter` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-extractedparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExtractedParameter(Bag);
+#[must_use] pub struct ExtractedParameter(Bag);
 impl ExtractedParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultValue`: text. Update: replacement.
-    pub fn default_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultValue", value.into_expr()); self }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
     /// `Key`: text. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `PropertyLocation`: `PropertyLocation`. Update: replacement.
-    pub fn property_location(mut self, value: impl Arg<PropertyLocation>) -> Self { self.0.set("PropertyLocation", value.into_expr()); self }
+    pub fn property_location(self, value: impl Arg<PropertyLocation>) -> Self { Self(put(self.0, "PropertyLocation", value.into_expr())) }
     /// `Value`: `ResponseExtractionMapping`. Update: replacement.
-    pub fn value(mut self, value: impl Arg<ResponseExtractionMapping>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<ResponseExtractionMapping>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for ExtractedParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldDefinition` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-fielddefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FieldDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FieldDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FieldDefinition<super::missing::FieldDataType, super::missing::Name> { FieldDefinition(Bag::default(), Phase) }
+    pub fn new() -> FieldDefinition<Missing<super::required::FieldDataType>, Missing<super::required::Name>> { FieldDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> FieldDefinition<R0, R1> {
     /// `FieldDataType`: `FieldDataType`, required. Update: replacement.
-    pub fn field_data_type(mut self, value: impl Arg<FieldDataType>) -> FieldDefinition<Set, R1> { self.0.set("FieldDataType", value.into_expr()); FieldDefinition(self.0, Phase) }
+    pub fn field_data_type(self, value: impl Arg<FieldDataType>) -> FieldDefinition<Set, R1> { FieldDefinition(put(self.0, "FieldDataType", value.into_expr()), Phase) }
     /// `FilterOverrides`: `FilterOverrides`. Update: replacement.
-    pub fn filter_overrides(mut self, value: impl Arg<FilterOverrides>) -> Self { self.0.set("FilterOverrides", value.into_expr()); self }
+    pub fn filter_overrides(self, value: impl Arg<FilterOverrides>) -> Self { Self(put(self.0, "FilterOverrides", value.into_expr()), Phase) }
     /// `IsNullable`: boolean. Update: replacement.
-    pub fn is_nullable(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsNullable", value.into_expr()); self }
+    pub fn is_nullable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsNullable", value.into_expr()), Phase) }
     /// `IsOrderable`: boolean. Update: replacement.
-    pub fn is_orderable(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsOrderable", value.into_expr()); self }
+    pub fn is_orderable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsOrderable", value.into_expr()), Phase) }
     /// `IsPartitionable`: boolean. Update: replacement.
-    pub fn is_partitionable(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsPartitionable", value.into_expr()); self }
+    pub fn is_partitionable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsPartitionable", value.into_expr()), Phase) }
     /// `IsQueryable`: boolean. Update: replacement.
-    pub fn is_queryable(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsQueryable", value.into_expr()); self }
+    pub fn is_queryable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsQueryable", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> FieldDefinition<R0, Set> { self.0.set("Name", value.into_expr()); FieldDefinition(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FieldDefinition<R0, Set> { FieldDefinition(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ResponseDateFormat`: text. Update: replacement.
-    pub fn response_date_format(mut self, value: impl Arg<str>) -> Self { self.0.set("ResponseDateFormat", value.into_expr()); self }
+    pub fn response_date_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseDateFormat", value.into_expr()), Phase) }
 }
 impl Done for FieldDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilterConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FilterConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl FilterConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FilterConfiguration<super::missing::FilterMode> { FilterConfiguration(Bag::default(), Phase) }
+    pub fn new() -> FilterConfiguration<Missing<super::required::FilterMode>> { FilterConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FilterConfiguration<R0> {
     /// `BetweenConfiguration`: `BetweenConfiguration`. Update: replacement.
-    pub fn between_configuration(mut self, value: impl Arg<BetweenConfiguration>) -> Self { self.0.set("BetweenConfiguration", value.into_expr()); self }
+    pub fn between_configuration(self, value: impl Arg<BetweenConfiguration>) -> Self { Self(put(self.0, "BetweenConfiguration", value.into_expr()), Phase) }
     /// `DateTimeFormat`: text. Update: replacement.
-    pub fn date_time_format(mut self, value: impl Arg<str>) -> Self { self.0.set("DateTimeFormat", value.into_expr()); self }
+    pub fn date_time_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateTimeFormat", value.into_expr()), Phase) }
     /// `FilterMode`: `FilterMode`, required. Update: replacement.
-    pub fn filter_mode(mut self, value: impl Arg<FilterMode>) -> FilterConfiguration<Set> { self.0.set("FilterMode", value.into_expr()); FilterConfiguration(self.0, Phase) }
+    pub fn filter_mode(self, value: impl Arg<FilterMode>) -> FilterConfiguration<Set> { FilterConfiguration(put(self.0, "FilterMode", value.into_expr()), Phase) }
     /// `FilterStringConfiguration`: `FilterStringConfiguration`. Update: replacement.
-    pub fn filter_string_configuration(mut self, value: impl Arg<FilterStringConfiguration>) -> Self { self.0.set("FilterStringConfiguration", value.into_expr()); self }
+    pub fn filter_string_configuration(self, value: impl Arg<FilterStringConfiguration>) -> Self { Self(put(self.0, "FilterStringConfiguration", value.into_expr()), Phase) }
     /// `OperatorMappings`: map of text. Update: replacement.
-    pub fn operator_mappings(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("OperatorMappings", value.into_expr()); self }
+    pub fn operator_mappings(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "OperatorMappings", value.into_expr()), Phase) }
     /// `StripQuotes`: boolean. Update: replacement.
-    pub fn strip_quotes(mut self, value: impl Arg<bool>) -> Self { self.0.set("StripQuotes", value.into_expr()); self }
+    pub fn strip_quotes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StripQuotes", value.into_expr()), Phase) }
 }
 impl Done for FilterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterOverrides` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filteroverrides.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilterOverrides(Bag);
+#[must_use] pub struct FilterOverrides(Bag);
 impl FilterOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BetweenConfiguration`: `BetweenConfiguration`. Update: replacement.
-    pub fn between_configuration(mut self, value: impl Arg<BetweenConfiguration>) -> Self { self.0.set("BetweenConfiguration", value.into_expr()); self }
+    pub fn between_configuration(self, value: impl Arg<BetweenConfiguration>) -> Self { Self(put(self.0, "BetweenConfiguration", value.into_expr())) }
     /// `DateTimeFormat`: text. Update: replacement.
-    pub fn date_time_format(mut self, value: impl Arg<str>) -> Self { self.0.set("DateTimeFormat", value.into_expr()); self }
+    pub fn date_time_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateTimeFormat", value.into_expr())) }
     /// `FieldName`: text. Update: replacement.
-    pub fn field_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FieldName", value.into_expr()); self }
+    pub fn field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldName", value.into_expr())) }
     /// `OperatorMappings`: map of text. Update: replacement.
-    pub fn operator_mappings(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("OperatorMappings", value.into_expr()); self }
+    pub fn operator_mappings(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "OperatorMappings", value.into_expr())) }
 }
 impl Done for FilterOverrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterStringConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-filterstringconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilterStringConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FilterStringConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl FilterStringConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FilterStringConfiguration<super::missing::QueryParameterName> { FilterStringConfiguration(Bag::default(), Phase) }
+    pub fn new() -> FilterStringConfiguration<Missing<super::required::QueryParameterName>> { FilterStringConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FilterStringConfiguration<R0> {
     /// `QueryParameterName`: text, required. Update: replacement.
-    pub fn query_parameter_name(mut self, value: impl Arg<str>) -> FilterStringConfiguration<Set> { self.0.set("QueryParameterName", value.into_expr()); FilterStringConfiguration(self.0, Phase) }
+    pub fn query_parameter_name(self, value: impl Arg<str>) -> FilterStringConfiguration<Set> { FilterStringConfiguration(put(self.0, "QueryParameterName", value.into_expr()), Phase) }
     /// `QuoteCharacter`: text. Update: replacement.
-    pub fn quote_character(mut self, value: impl Arg<str>) -> Self { self.0.set("QuoteCharacter", value.into_expr()); self }
+    pub fn quote_character(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuoteCharacter", value.into_expr()), Phase) }
     /// `QuoteStringValues`: boolean. Update: replacement.
-    pub fn quote_string_values(mut self, value: impl Arg<bool>) -> Self { self.0.set("QuoteStringValues", value.into_expr()); self }
+    pub fn quote_string_values(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "QuoteStringValues", value.into_expr()), Phase) }
 }
 impl Done for FilterStringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JWTBearerProperties` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-jwtbearerproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JWTBearerProperties(Bag);
+#[must_use] pub struct JWTBearerProperties(Bag);
 impl JWTBearerProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContentType`: `ContentType`. Update: replacement.
-    pub fn content_type(mut self, value: impl Arg<ContentType>) -> Self { self.0.set("ContentType", value.into_expr()); self }
+    pub fn content_type(self, value: impl Arg<ContentType>) -> Self { Self(put(self.0, "ContentType", value.into_expr())) }
     /// `JwtToken`: `SecretConnectorProperty`. Update: replacement.
-    pub fn jwt_token(mut self, value: impl Arg<SecretConnectorProperty>) -> Self { self.0.set("JwtToken", value.into_expr()); self }
+    pub fn jwt_token(self, value: impl Arg<SecretConnectorProperty>) -> Self { Self(put(self.0, "JwtToken", value.into_expr())) }
     /// `RequestMethod`: `RequestMethod`. Update: replacement.
-    pub fn request_method(mut self, value: impl Arg<RequestMethod>) -> Self { self.0.set("RequestMethod", value.into_expr()); self }
+    pub fn request_method(self, value: impl Arg<RequestMethod>) -> Self { Self(put(self.0, "RequestMethod", value.into_expr())) }
     /// `TokenUrl`: `ConnectorProperty`. Update: replacement.
-    pub fn token_url(mut self, value: impl Arg<ConnectorProperty>) -> Self { self.0.set("TokenUrl", value.into_expr()); self }
+    pub fn token_url(self, value: impl Arg<ConnectorProperty>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr())) }
     /// `TokenUrlParameters`: list of `ConnectorProperty`. Update: replacement.
-    pub fn token_url_parameters(mut self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { self.0.set("TokenUrlParameters", value.into_expr()); self }
+    pub fn token_url_parameters(self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { Self(put(self.0, "TokenUrlParameters", value.into_expr())) }
 }
 impl Done for JWTBearerProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OffsetConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-offsetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OffsetConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OffsetConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OffsetConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OffsetConfiguration<super::missing::LimitParameter, super::missing::OffsetParameter> { OffsetConfiguration(Bag::default(), Phase) }
+    pub fn new() -> OffsetConfiguration<Missing<super::required::LimitParameter>, Missing<super::required::OffsetParameter>> { OffsetConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> OffsetConfiguration<R0, R1> {
     /// `LimitParameter`: `ExtractedParameter`, required. Update: replacement.
-    pub fn limit_parameter(mut self, value: impl Arg<ExtractedParameter>) -> OffsetConfiguration<Set, R1> { self.0.set("LimitParameter", value.into_expr()); OffsetConfiguration(self.0, Phase) }
+    pub fn limit_parameter(self, value: impl Arg<ExtractedParameter>) -> OffsetConfiguration<Set, R1> { OffsetConfiguration(put(self.0, "LimitParameter", value.into_expr()), Phase) }
     /// `OffsetParameter`: `ExtractedParameter`, required. Update: replacement.
-    pub fn offset_parameter(mut self, value: impl Arg<ExtractedParameter>) -> OffsetConfiguration<R0, Set> { self.0.set("OffsetParameter", value.into_expr()); OffsetConfiguration(self.0, Phase) }
+    pub fn offset_parameter(self, value: impl Arg<ExtractedParameter>) -> OffsetConfiguration<R0, Set> { OffsetConfiguration(put(self.0, "OffsetParameter", value.into_expr()), Phase) }
 }
 impl Done for OffsetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PaginationConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-paginationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PaginationConfiguration(Bag);
+#[must_use] pub struct PaginationConfiguration(Bag);
 impl PaginationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CursorConfiguration`: `CursorConfiguration`. Update: replacement.
-    pub fn cursor_configuration(mut self, value: impl Arg<CursorConfiguration>) -> Self { self.0.set("CursorConfiguration", value.into_expr()); self }
+    pub fn cursor_configuration(self, value: impl Arg<CursorConfiguration>) -> Self { Self(put(self.0, "CursorConfiguration", value.into_expr())) }
     /// `OffsetConfiguration`: `OffsetConfiguration`. Update: replacement.
-    pub fn offset_configuration(mut self, value: impl Arg<OffsetConfiguration>) -> Self { self.0.set("OffsetConfiguration", value.into_expr()); self }
+    pub fn offset_configuration(self, value: impl Arg<OffsetConfiguration>) -> Self { Self(put(self.0, "OffsetConfiguration", value.into_expr())) }
 }
 impl Done for PaginationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-responseconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResponseConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ResponseConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ResponseConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResponseConfiguration<super::missing::ResultPath> { ResponseConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ResponseConfiguration<Missing<super::required::ResultPath>> { ResponseConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ResponseConfiguration<R0> {
     /// `ErrorPath`: text. Update: replacement.
-    pub fn error_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ErrorPath", value.into_expr()); self }
+    pub fn error_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorPath", value.into_expr()), Phase) }
     /// `ResultPath`: text, required. Update: replacement.
-    pub fn result_path(mut self, value: impl Arg<str>) -> ResponseConfiguration<Set> { self.0.set("ResultPath", value.into_expr()); ResponseConfiguration(self.0, Phase) }
+    pub fn result_path(self, value: impl Arg<str>) -> ResponseConfiguration<Set> { ResponseConfiguration(put(self.0, "ResultPath", value.into_expr()), Phase) }
 }
 impl Done for ResponseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseExtractionMapping` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-responseextractionmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResponseExtractionMapping(Bag);
+#[must_use] pub struct ResponseExtractionMapping(Bag);
 impl ResponseExtractionMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContentPath`: text. Update: replacement.
-    pub fn content_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ContentPath", value.into_expr()); self }
+    pub fn content_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentPath", value.into_expr())) }
     /// `HeaderKey`: text. Update: replacement.
-    pub fn header_key(mut self, value: impl Arg<str>) -> Self { self.0.set("HeaderKey", value.into_expr()); self }
+    pub fn header_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HeaderKey", value.into_expr())) }
 }
 impl Done for ResponseExtractionMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RestConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-restconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RestConfiguration(Bag);
+#[must_use] pub struct RestConfiguration(Bag);
 impl RestConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EntityConfigurations`: map of `EntityConfiguration`. Update: replacement.
-    pub fn entity_configurations(mut self, value: impl Arg<Dict<EntityConfiguration>>) -> Self { self.0.set("EntityConfigurations", value.into_expr()); self }
+    pub fn entity_configurations(self, value: impl Arg<Dict<EntityConfiguration>>) -> Self { Self(put(self.0, "EntityConfigurations", value.into_expr())) }
     /// `GlobalSourceConfiguration`: `SourceConfiguration`. Update: replacement.
-    pub fn global_source_configuration(mut self, value: impl Arg<SourceConfiguration>) -> Self { self.0.set("GlobalSourceConfiguration", value.into_expr()); self }
+    pub fn global_source_configuration(self, value: impl Arg<SourceConfiguration>) -> Self { Self(put(self.0, "GlobalSourceConfiguration", value.into_expr())) }
     /// `ValidationEndpointConfiguration`: `ValidationEndpointConfiguration`. Update: replacement.
-    pub fn validation_endpoint_configuration(mut self, value: impl Arg<ValidationEndpointConfiguration>) -> Self { self.0.set("ValidationEndpointConfiguration", value.into_expr()); self }
+    pub fn validation_endpoint_configuration(self, value: impl Arg<ValidationEndpointConfiguration>) -> Self { Self(put(self.0, "ValidationEndpointConfiguration", value.into_expr())) }
 }
 impl Done for RestConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretConnectorProperty` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-secretconnectorproperty.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecretConnectorProperty<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SecretConnectorProperty<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SecretConnectorProperty {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SecretConnectorProperty<super::missing::Name, super::missing::PropertyType, super::missing::Required> { SecretConnectorProperty(Bag::default(), Phase) }
+    pub fn new() -> SecretConnectorProperty<Missing<super::required::Name>, Missing<super::required::PropertyType>, Missing<super::required::Required>> { SecretConnectorProperty(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SecretConnectorProperty<R0, R1, R2> {
     /// `KeyOverride`: text. Update: replacement.
-    pub fn key_override(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyOverride", value.into_expr()); self }
+    pub fn key_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyOverride", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> SecretConnectorProperty<Set, R1, R2> { self.0.set("Name", value.into_expr()); SecretConnectorProperty(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SecretConnectorProperty<Set, R1, R2> { SecretConnectorProperty(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PropertyLocation`: `PropertyLocation`. Update: replacement.
-    pub fn property_location(mut self, value: impl Arg<PropertyLocation>) -> Self { self.0.set("PropertyLocation", value.into_expr()); self }
+    pub fn property_location(self, value: impl Arg<PropertyLocation>) -> Self { Self(put(self.0, "PropertyLocation", value.into_expr()), Phase) }
     /// `PropertyType`: `SecretConnectorPropertyPropertyType`, required. Update: replacement.
-    pub fn property_type(mut self, value: impl Arg<SecretConnectorPropertyPropertyType>) -> SecretConnectorProperty<R0, Set, R2> { self.0.set("PropertyType", value.into_expr()); SecretConnectorProperty(self.0, Phase) }
+    pub fn property_type(self, value: impl Arg<SecretConnectorPropertyPropertyType>) -> SecretConnectorProperty<R0, Set, R2> { SecretConnectorProperty(put(self.0, "PropertyType", value.into_expr()), Phase) }
     /// `Required`: boolean, required. Update: replacement.
-    pub fn required(mut self, value: impl Arg<bool>) -> SecretConnectorProperty<R0, R1, Set> { self.0.set("Required", value.into_expr()); SecretConnectorProperty(self.0, Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> SecretConnectorProperty<R0, R1, Set> { SecretConnectorProperty(put(self.0, "Required", value.into_expr()), Phase) }
 }
 impl Done for SecretConnectorProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-sourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceConfiguration(Bag);
+#[must_use] pub struct SourceConfiguration(Bag);
 impl SourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FilterConfiguration`: `FilterConfiguration`. Update: replacement.
-    pub fn filter_configuration(mut self, value: impl Arg<FilterConfiguration>) -> Self { self.0.set("FilterConfiguration", value.into_expr()); self }
+    pub fn filter_configuration(self, value: impl Arg<FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr())) }
     /// `PaginationConfiguration`: `PaginationConfiguration`. Update: replacement.
-    pub fn pagination_configuration(mut self, value: impl Arg<PaginationConfiguration>) -> Self { self.0.set("PaginationConfiguration", value.into_expr()); self }
+    pub fn pagination_configuration(self, value: impl Arg<PaginationConfiguration>) -> Self { Self(put(self.0, "PaginationConfiguration", value.into_expr())) }
     /// `RequestMethod`: `RequestMethod`. Update: replacement.
-    pub fn request_method(mut self, value: impl Arg<RequestMethod>) -> Self { self.0.set("RequestMethod", value.into_expr()); self }
+    pub fn request_method(self, value: impl Arg<RequestMethod>) -> Self { Self(put(self.0, "RequestMethod", value.into_expr())) }
     /// `RequestParameters`: list of `ConnectorProperty`. Update: replacement.
-    pub fn request_parameters(mut self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { self.0.set("RequestParameters", value.into_expr()); self }
+    pub fn request_parameters(self, value: impl Arg<Arr<ConnectorProperty>>) -> Self { Self(put(self.0, "RequestParameters", value.into_expr())) }
     /// `RequestPath`: text. Update: replacement.
-    pub fn request_path(mut self, value: impl Arg<str>) -> Self { self.0.set("RequestPath", value.into_expr()); self }
+    pub fn request_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestPath", value.into_expr())) }
     /// `ResponseConfiguration`: `ResponseConfiguration`. Update: replacement.
-    pub fn response_configuration(mut self, value: impl Arg<ResponseConfiguration>) -> Self { self.0.set("ResponseConfiguration", value.into_expr()); self }
+    pub fn response_configuration(self, value: impl Arg<ResponseConfiguration>) -> Self { Self(put(self.0, "ResponseConfiguration", value.into_expr())) }
 }
 impl Done for SourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ValidationEndpointConfiguration` of `AWS::Glue::ConnectionType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-connectiontype-validationendpointconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ValidationEndpointConfiguration(Bag);
+#[must_use] pub struct ValidationEndpointConfiguration(Bag);
 impl ValidationEndpointConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RequestMethod`: `RequestMethod`. Update: replacement.
-    pub fn request_method(mut self, value: impl Arg<RequestMethod>) -> Self { self.0.set("RequestMethod", value.into_expr()); self }
+    pub fn request_method(self, value: impl Arg<RequestMethod>) -> Self { Self(put(self.0, "RequestMethod", value.into_expr())) }
     /// `RequestPath`: text. Update: replacement.
-    pub fn request_path(mut self, value: impl Arg<str>) -> Self { self.0.set("RequestPath", value.into_expr()); self }
+    pub fn request_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestPath", value.into_expr())) }
 }
 impl Done for ValidationEndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthenticationTypes` allows.
@@ -915,232 +915,232 @@ impl CfnCrawler {
     /// `AWS::Glue::Crawler`
     pub const TYPE: &'static str = "AWS::Glue::Crawler";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCrawlerProps<R0, R1>) -> Self where CfnCrawlerProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCrawlerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<kind::GlueCrawlerName> { self.0.reference() }
 }
 impl Parent for CfnCrawler { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-crawler.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCrawlerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCrawlerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCrawlerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCrawlerProps<missing::Role, missing::Targets> { CfnCrawlerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCrawlerProps<Missing<required::Role>, Missing<required::Targets>> { CfnCrawlerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCrawlerProps<R0, R1> {
     /// `Classifiers`: list of text. Update: in place.
-    pub fn classifiers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Classifiers", value.into_expr()); self }
+    pub fn classifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Classifiers", value.into_expr()), Phase) }
     /// `Configuration`: text. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<str>) -> Self { self.0.set("Configuration", value.into_expr()); self }
+    pub fn configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `CrawlerSecurityConfiguration`: text. Update: in place.
-    pub fn crawler_security_configuration(mut self, value: impl Arg<str>) -> Self { self.0.set("CrawlerSecurityConfiguration", value.into_expr()); self }
+    pub fn crawler_security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrawlerSecurityConfiguration", value.into_expr()), Phase) }
     /// `DatabaseName`: text. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `LakeFormationConfiguration`: `LakeFormationConfiguration`. Update: in place.
-    pub fn lake_formation_configuration(mut self, value: impl Arg<crawler::LakeFormationConfiguration>) -> Self { self.0.set("LakeFormationConfiguration", value.into_expr()); self }
+    pub fn lake_formation_configuration(self, value: impl Arg<crawler::LakeFormationConfiguration>) -> Self { Self(put(self.0, "LakeFormationConfiguration", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RecrawlPolicy`: `RecrawlPolicy`. Update: in place.
-    pub fn recrawl_policy(mut self, value: impl Arg<crawler::RecrawlPolicy>) -> Self { self.0.set("RecrawlPolicy", value.into_expr()); self }
-    /// `Role`: text, required. Update: in place.
-    pub fn role(mut self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> CfnCrawlerProps<Set, R1> { self.0.set("Role", value.into_expr()); CfnCrawlerProps(self.0, Phase) }
+    pub fn recrawl_policy(self, value: impl Arg<crawler::RecrawlPolicy>) -> Self { Self(put(self.0, "RecrawlPolicy", value.into_expr()), Phase) }
+    /// `Role`: `IamRoleArnOrRoleName`, required. Update: in place.
+    pub fn role(self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> CfnCrawlerProps<Set, R1> { CfnCrawlerProps(put(self.0, "Role", value.into_expr()), Phase) }
     /// `Schedule`: `Schedule`. Update: in place.
-    pub fn schedule(mut self, value: impl Arg<crawler::Schedule>) -> Self { self.0.set("Schedule", value.into_expr()); self }
+    pub fn schedule(self, value: impl Arg<crawler::Schedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
     /// `SchemaChangePolicy`: `SchemaChangePolicy`. Update: in place.
-    pub fn schema_change_policy(mut self, value: impl Arg<crawler::SchemaChangePolicy>) -> Self { self.0.set("SchemaChangePolicy", value.into_expr()); self }
+    pub fn schema_change_policy(self, value: impl Arg<crawler::SchemaChangePolicy>) -> Self { Self(put(self.0, "SchemaChangePolicy", value.into_expr()), Phase) }
     /// `TablePrefix`: text. Update: in place.
-    pub fn table_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("TablePrefix", value.into_expr()); self }
+    pub fn table_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TablePrefix", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Targets`: `Targets`, required. Update: in place.
-    pub fn targets(mut self, value: impl Arg<crawler::Targets>) -> CfnCrawlerProps<R0, Set> { self.0.set("Targets", value.into_expr()); CfnCrawlerProps(self.0, Phase) }
+    pub fn targets(self, value: impl Arg<crawler::Targets>) -> CfnCrawlerProps<R0, Set> { CfnCrawlerProps(put(self.0, "Targets", value.into_expr()), Phase) }
 }
 impl Done for CfnCrawlerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Crawler`.
 pub mod crawler {
 use crate::cfn::support::*;
 /// The property type `CatalogTarget` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-catalogtarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CatalogTarget(Bag);
+#[must_use] pub struct CatalogTarget(Bag);
 impl CatalogTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionName`: text. Update: in place.
-    pub fn connection_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionName", value.into_expr()); self }
-    /// `DatabaseName`: text. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<kind::GlueDatabaseName>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
+    /// `DatabaseName`: `GlueDatabaseName`. Update: in place.
+    pub fn database_name(self, value: impl Arg<kind::GlueDatabaseName>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
     /// `DlqEventQueueArn`: text. Update: in place.
-    pub fn dlq_event_queue_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DlqEventQueueArn", value.into_expr()); self }
+    pub fn dlq_event_queue_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DlqEventQueueArn", value.into_expr())) }
     /// `EventQueueArn`: text. Update: in place.
-    pub fn event_queue_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("EventQueueArn", value.into_expr()); self }
+    pub fn event_queue_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventQueueArn", value.into_expr())) }
     /// `Tables`: list of text. Update: in place.
-    pub fn tables(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Tables", value.into_expr()); self }
+    pub fn tables(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Tables", value.into_expr())) }
 }
 impl Done for CatalogTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeltaTarget` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-deltatarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeltaTarget(Bag);
+#[must_use] pub struct DeltaTarget(Bag);
 impl DeltaTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionName`: text. Update: in place.
-    pub fn connection_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionName", value.into_expr()); self }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
     /// `CreateNativeDeltaTable`: boolean. Update: in place.
-    pub fn create_native_delta_table(mut self, value: impl Arg<bool>) -> Self { self.0.set("CreateNativeDeltaTable", value.into_expr()); self }
+    pub fn create_native_delta_table(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CreateNativeDeltaTable", value.into_expr())) }
     /// `DeltaTables`: list of text. Update: in place.
-    pub fn delta_tables(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DeltaTables", value.into_expr()); self }
+    pub fn delta_tables(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DeltaTables", value.into_expr())) }
     /// `WriteManifest`: boolean. Update: in place.
-    pub fn write_manifest(mut self, value: impl Arg<bool>) -> Self { self.0.set("WriteManifest", value.into_expr()); self }
+    pub fn write_manifest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WriteManifest", value.into_expr())) }
 }
 impl Done for DeltaTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamoDBTarget` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-dynamodbtarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DynamoDBTarget(Bag);
+#[must_use] pub struct DynamoDBTarget(Bag);
 impl DynamoDBTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<kind::DynamoDBTableName>) -> Self { self.0.set("Path", value.into_expr()); self }
+    /// `Path`: `DynamoDBTableName`. Update: in place.
+    pub fn path(self, value: impl Arg<kind::DynamoDBTableName>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
     /// `ScanAll`: boolean. Update: in place.
-    pub fn scan_all(mut self, value: impl Arg<bool>) -> Self { self.0.set("ScanAll", value.into_expr()); self }
+    pub fn scan_all(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ScanAll", value.into_expr())) }
     /// `ScanRate`: number. Update: in place.
-    pub fn scan_rate(mut self, value: impl Arg<f64>) -> Self { self.0.set("ScanRate", value.into_expr()); self }
+    pub fn scan_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScanRate", value.into_expr())) }
 }
 impl Done for DynamoDBTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HudiTarget` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-huditarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HudiTarget(Bag);
+#[must_use] pub struct HudiTarget(Bag);
 impl HudiTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionName`: text. Update: in place.
-    pub fn connection_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionName", value.into_expr()); self }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
     /// `Exclusions`: list of text. Update: in place.
-    pub fn exclusions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Exclusions", value.into_expr()); self }
+    pub fn exclusions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclusions", value.into_expr())) }
     /// `MaximumTraversalDepth`: integer. Update: in place.
-    pub fn maximum_traversal_depth(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumTraversalDepth", value.into_expr()); self }
+    pub fn maximum_traversal_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumTraversalDepth", value.into_expr())) }
     /// `Paths`: list of text. Update: in place.
-    pub fn paths(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Paths", value.into_expr()); self }
+    pub fn paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Paths", value.into_expr())) }
 }
 impl Done for HudiTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergTarget` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-icebergtarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcebergTarget(Bag);
+#[must_use] pub struct IcebergTarget(Bag);
 impl IcebergTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionName`: text. Update: in place.
-    pub fn connection_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionName", value.into_expr()); self }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
     /// `Exclusions`: list of text. Update: in place.
-    pub fn exclusions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Exclusions", value.into_expr()); self }
+    pub fn exclusions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclusions", value.into_expr())) }
     /// `MaximumTraversalDepth`: integer. Update: in place.
-    pub fn maximum_traversal_depth(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumTraversalDepth", value.into_expr()); self }
+    pub fn maximum_traversal_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumTraversalDepth", value.into_expr())) }
     /// `Paths`: list of text. Update: in place.
-    pub fn paths(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Paths", value.into_expr()); self }
+    pub fn paths(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Paths", value.into_expr())) }
 }
 impl Done for IcebergTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JdbcTarget` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-jdbctarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JdbcTarget(Bag);
+#[must_use] pub struct JdbcTarget(Bag);
 impl JdbcTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionName`: text. Update: in place.
-    pub fn connection_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionName", value.into_expr()); self }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
     /// `EnableAdditionalMetadata`: list of text. Update: in place.
-    pub fn enable_additional_metadata(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EnableAdditionalMetadata", value.into_expr()); self }
+    pub fn enable_additional_metadata(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnableAdditionalMetadata", value.into_expr())) }
     /// `Exclusions`: list of text. Update: in place.
-    pub fn exclusions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Exclusions", value.into_expr()); self }
+    pub fn exclusions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclusions", value.into_expr())) }
     /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
 }
 impl Done for JdbcTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LakeFormationConfiguration` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-lakeformationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LakeFormationConfiguration(Bag);
+#[must_use] pub struct LakeFormationConfiguration(Bag);
 impl LakeFormationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountId`: text. Update: in place.
-    pub fn account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AccountId", value.into_expr()); self }
+    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr())) }
     /// `UseLakeFormationCredentials`: boolean. Update: in place.
-    pub fn use_lake_formation_credentials(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseLakeFormationCredentials", value.into_expr()); self }
+    pub fn use_lake_formation_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLakeFormationCredentials", value.into_expr())) }
 }
 impl Done for LakeFormationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MongoDBTarget` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-mongodbtarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MongoDBTarget(Bag);
+#[must_use] pub struct MongoDBTarget(Bag);
 impl MongoDBTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionName`: text. Update: in place.
-    pub fn connection_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionName", value.into_expr()); self }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
     /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
 }
 impl Done for MongoDBTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecrawlPolicy` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-recrawlpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecrawlPolicy(Bag);
+#[must_use] pub struct RecrawlPolicy(Bag);
 impl RecrawlPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RecrawlBehavior`: text. Update: in place.
-    pub fn recrawl_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("RecrawlBehavior", value.into_expr()); self }
+    pub fn recrawl_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecrawlBehavior", value.into_expr())) }
 }
 impl Done for RecrawlPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Target` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-s3target.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Target(Bag);
+#[must_use] pub struct S3Target(Bag);
 impl S3Target {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionName`: text. Update: in place.
-    pub fn connection_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionName", value.into_expr()); self }
-    /// `DlqEventQueueArn`: text. Update: in place.
-    pub fn dlq_event_queue_arn(mut self, value: impl Arg<kind::SqsQueueArn>) -> Self { self.0.set("DlqEventQueueArn", value.into_expr()); self }
-    /// `EventQueueArn`: text. Update: in place.
-    pub fn event_queue_arn(mut self, value: impl Arg<kind::SqsQueueArn>) -> Self { self.0.set("EventQueueArn", value.into_expr()); self }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
+    /// `DlqEventQueueArn`: `SqsQueueArn`. Update: in place.
+    pub fn dlq_event_queue_arn(self, value: impl Arg<kind::SqsQueueArn>) -> Self { Self(put(self.0, "DlqEventQueueArn", value.into_expr())) }
+    /// `EventQueueArn`: `SqsQueueArn`. Update: in place.
+    pub fn event_queue_arn(self, value: impl Arg<kind::SqsQueueArn>) -> Self { Self(put(self.0, "EventQueueArn", value.into_expr())) }
     /// `Exclusions`: list of text. Update: in place.
-    pub fn exclusions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Exclusions", value.into_expr()); self }
-    /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn exclusions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclusions", value.into_expr())) }
+    /// `Path`: `S3BucketName`. Update: in place.
+    pub fn path(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
     /// `SampleSize`: integer. Update: in place.
-    pub fn sample_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("SampleSize", value.into_expr()); self }
+    pub fn sample_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SampleSize", value.into_expr())) }
 }
 impl Done for S3Target { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-schedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Schedule(Bag);
+#[must_use] pub struct Schedule(Bag);
 impl Schedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ScheduleExpression`: text. Update: in place.
-    pub fn schedule_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("ScheduleExpression", value.into_expr()); self }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr())) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaChangePolicy` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-schemachangepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchemaChangePolicy(Bag);
+#[must_use] pub struct SchemaChangePolicy(Bag);
 impl SchemaChangePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeleteBehavior`: text. Update: in place.
-    pub fn delete_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("DeleteBehavior", value.into_expr()); self }
+    pub fn delete_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeleteBehavior", value.into_expr())) }
     /// `UpdateBehavior`: text. Update: in place.
-    pub fn update_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("UpdateBehavior", value.into_expr()); self }
+    pub fn update_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateBehavior", value.into_expr())) }
 }
 impl Done for SchemaChangePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Targets` of `AWS::Glue::Crawler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-crawler-targets.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Targets(Bag);
+#[must_use] pub struct Targets(Bag);
 impl Targets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogTargets`: list of `CatalogTarget`. Update: in place.
-    pub fn catalog_targets(mut self, value: impl Arg<Arr<CatalogTarget>>) -> Self { self.0.set("CatalogTargets", value.into_expr()); self }
+    pub fn catalog_targets(self, value: impl Arg<Arr<CatalogTarget>>) -> Self { Self(put(self.0, "CatalogTargets", value.into_expr())) }
     /// `DeltaTargets`: list of `DeltaTarget`. Update: in place.
-    pub fn delta_targets(mut self, value: impl Arg<Arr<DeltaTarget>>) -> Self { self.0.set("DeltaTargets", value.into_expr()); self }
+    pub fn delta_targets(self, value: impl Arg<Arr<DeltaTarget>>) -> Self { Self(put(self.0, "DeltaTargets", value.into_expr())) }
     /// `DynamoDBTargets`: list of `DynamoDBTarget`. Update: in place.
-    pub fn dynamo_db_targets(mut self, value: impl Arg<Arr<DynamoDBTarget>>) -> Self { self.0.set("DynamoDBTargets", value.into_expr()); self }
+    pub fn dynamo_db_targets(self, value: impl Arg<Arr<DynamoDBTarget>>) -> Self { Self(put(self.0, "DynamoDBTargets", value.into_expr())) }
     /// `HudiTargets`: list of `HudiTarget`. Update: in place.
-    pub fn hudi_targets(mut self, value: impl Arg<Arr<HudiTarget>>) -> Self { self.0.set("HudiTargets", value.into_expr()); self }
+    pub fn hudi_targets(self, value: impl Arg<Arr<HudiTarget>>) -> Self { Self(put(self.0, "HudiTargets", value.into_expr())) }
     /// `IcebergTargets`: list of `IcebergTarget`. Update: in place.
-    pub fn iceberg_targets(mut self, value: impl Arg<Arr<IcebergTarget>>) -> Self { self.0.set("IcebergTargets", value.into_expr()); self }
+    pub fn iceberg_targets(self, value: impl Arg<Arr<IcebergTarget>>) -> Self { Self(put(self.0, "IcebergTargets", value.into_expr())) }
     /// `JdbcTargets`: list of `JdbcTarget`. Update: in place.
-    pub fn jdbc_targets(mut self, value: impl Arg<Arr<JdbcTarget>>) -> Self { self.0.set("JdbcTargets", value.into_expr()); self }
+    pub fn jdbc_targets(self, value: impl Arg<Arr<JdbcTarget>>) -> Self { Self(put(self.0, "JdbcTargets", value.into_expr())) }
     /// `MongoDBTargets`: list of `MongoDBTarget`. Update: in place.
-    pub fn mongo_db_targets(mut self, value: impl Arg<Arr<MongoDBTarget>>) -> Self { self.0.set("MongoDBTargets", value.into_expr()); self }
+    pub fn mongo_db_targets(self, value: impl Arg<Arr<MongoDBTarget>>) -> Self { Self(put(self.0, "MongoDBTargets", value.into_expr())) }
     /// `S3Targets`: list of `S3Target`. Update: in place.
-    pub fn s3_targets(mut self, value: impl Arg<Arr<S3Target>>) -> Self { self.0.set("S3Targets", value.into_expr()); self }
+    pub fn s3_targets(self, value: impl Arg<Arr<S3Target>>) -> Self { Self(put(self.0, "S3Targets", value.into_expr())) }
 }
 impl Done for Targets { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1156,18 +1156,18 @@ impl CfnCustomEntityType {
 }
 impl Parent for CfnCustomEntityType { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::CustomEntityType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-customentitytype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCustomEntityTypeProps(Bag);
+#[must_use] pub struct CfnCustomEntityTypeProps(Bag);
 impl CfnCustomEntityTypeProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContextWords`: list of text. Update: in place.
-    pub fn context_words(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ContextWords", value.into_expr()); self }
+    pub fn context_words(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContextWords", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `RegexString`: text. Update: in place.
-    pub fn regex_string(mut self, value: impl Arg<str>) -> Self { self.0.set("RegexString", value.into_expr()); self }
+    pub fn regex_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegexString", value.into_expr())) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnCustomEntityTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Glue::DataCatalogEncryptionSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-datacatalogencryptionsettings.html)
@@ -1176,60 +1176,60 @@ impl CfnDataCatalogEncryptionSettings {
     /// `AWS::Glue::DataCatalogEncryptionSettings`
     pub const TYPE: &'static str = "AWS::Glue::DataCatalogEncryptionSettings";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDataCatalogEncryptionSettingsProps<R0, R1>) -> Self where CfnDataCatalogEncryptionSettingsProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataCatalogEncryptionSettingsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CatalogId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnDataCatalogEncryptionSettings { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::DataCatalogEncryptionSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-datacatalogencryptionsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataCatalogEncryptionSettingsProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDataCatalogEncryptionSettingsProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDataCatalogEncryptionSettingsProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataCatalogEncryptionSettingsProps<missing::CatalogId, missing::DataCatalogEncryptionSettings> { CfnDataCatalogEncryptionSettingsProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataCatalogEncryptionSettingsProps<Missing<required::CatalogId>, Missing<required::DataCatalogEncryptionSettings>> { CfnDataCatalogEncryptionSettingsProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDataCatalogEncryptionSettingsProps<R0, R1> {
     /// `CatalogId`: text, required. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> CfnDataCatalogEncryptionSettingsProps<Set, R1> { self.0.set("CatalogId", value.into_expr()); CfnDataCatalogEncryptionSettingsProps(self.0, Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> CfnDataCatalogEncryptionSettingsProps<Set, R1> { CfnDataCatalogEncryptionSettingsProps(put(self.0, "CatalogId", value.into_expr()), Phase) }
     /// `DataCatalogEncryptionSettings`: `DataCatalogEncryptionSettings`, required. Update: in place.
-    pub fn data_catalog_encryption_settings(mut self, value: impl Arg<data_catalog_encryption_settings::DataCatalogEncryptionSettings>) -> CfnDataCatalogEncryptionSettingsProps<R0, Set> { self.0.set("DataCatalogEncryptionSettings", value.into_expr()); CfnDataCatalogEncryptionSettingsProps(self.0, Phase) }
+    pub fn data_catalog_encryption_settings(self, value: impl Arg<data_catalog_encryption_settings::DataCatalogEncryptionSettings>) -> CfnDataCatalogEncryptionSettingsProps<R0, Set> { CfnDataCatalogEncryptionSettingsProps(put(self.0, "DataCatalogEncryptionSettings", value.into_expr()), Phase) }
 }
 impl Done for CfnDataCatalogEncryptionSettingsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::DataCatalogEncryptionSettings`.
 pub mod data_catalog_encryption_settings {
 use crate::cfn::support::*;
 /// The property type `ConnectionPasswordEncryption` of `AWS::Glue::DataCatalogEncryptionSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-datacatalogencryptionsettings-connectionpasswordencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectionPasswordEncryption(Bag);
+#[must_use] pub struct ConnectionPasswordEncryption(Bag);
 impl ConnectionPasswordEncryption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `ReturnConnectionPasswordEncrypted`: boolean. Update: in place.
-    pub fn return_connection_password_encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReturnConnectionPasswordEncrypted", value.into_expr()); self }
+    pub fn return_connection_password_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReturnConnectionPasswordEncrypted", value.into_expr())) }
 }
 impl Done for ConnectionPasswordEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataCatalogEncryptionSettings` of `AWS::Glue::DataCatalogEncryptionSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-datacatalogencryptionsettings-datacatalogencryptionsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataCatalogEncryptionSettings(Bag);
+#[must_use] pub struct DataCatalogEncryptionSettings(Bag);
 impl DataCatalogEncryptionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionPasswordEncryption`: `ConnectionPasswordEncryption`. Update: in place.
-    pub fn connection_password_encryption(mut self, value: impl Arg<ConnectionPasswordEncryption>) -> Self { self.0.set("ConnectionPasswordEncryption", value.into_expr()); self }
+    pub fn connection_password_encryption(self, value: impl Arg<ConnectionPasswordEncryption>) -> Self { Self(put(self.0, "ConnectionPasswordEncryption", value.into_expr())) }
     /// `EncryptionAtRest`: `EncryptionAtRest`. Update: in place.
-    pub fn encryption_at_rest(mut self, value: impl Arg<EncryptionAtRest>) -> Self { self.0.set("EncryptionAtRest", value.into_expr()); self }
+    pub fn encryption_at_rest(self, value: impl Arg<EncryptionAtRest>) -> Self { Self(put(self.0, "EncryptionAtRest", value.into_expr())) }
 }
 impl Done for DataCatalogEncryptionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionAtRest` of `AWS::Glue::DataCatalogEncryptionSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-datacatalogencryptionsettings-encryptionatrest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionAtRest(Bag);
+#[must_use] pub struct EncryptionAtRest(Bag);
 impl EncryptionAtRest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogEncryptionMode`: text. Update: in place.
-    pub fn catalog_encryption_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("CatalogEncryptionMode", value.into_expr()); self }
+    pub fn catalog_encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogEncryptionMode", value.into_expr())) }
     /// `CatalogEncryptionServiceRole`: text. Update: in place.
-    pub fn catalog_encryption_service_role(mut self, value: impl Arg<str>) -> Self { self.0.set("CatalogEncryptionServiceRole", value.into_expr()); self }
+    pub fn catalog_encryption_service_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogEncryptionServiceRole", value.into_expr())) }
     /// `SseAwsKmsKeyId`: text. Update: in place.
-    pub fn sse_aws_kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SseAwsKmsKeyId", value.into_expr()); self }
+    pub fn sse_aws_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SseAwsKmsKeyId", value.into_expr())) }
 }
 impl Done for EncryptionAtRest { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1239,46 +1239,46 @@ impl CfnDataQualityRuleset {
     /// `AWS::Glue::DataQualityRuleset`
     pub const TYPE: &'static str = "AWS::Glue::DataQualityRuleset";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDataQualityRulesetProps<R0>) -> Self where CfnDataQualityRulesetProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataQualityRulesetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnDataQualityRuleset { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::DataQualityRuleset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-dataqualityruleset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataQualityRulesetProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDataQualityRulesetProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDataQualityRulesetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataQualityRulesetProps<missing::Name> { CfnDataQualityRulesetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataQualityRulesetProps<Missing<required::Name>> { CfnDataQualityRulesetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDataQualityRulesetProps<R0> {
     /// `ClientToken`: text. Update: in place.
-    pub fn client_token(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientToken", value.into_expr()); self }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDataQualityRulesetProps<Set> { self.0.set("Name", value.into_expr()); CfnDataQualityRulesetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataQualityRulesetProps<Set> { CfnDataQualityRulesetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Ruleset`: text. Update: in place.
-    pub fn ruleset(mut self, value: impl Arg<str>) -> Self { self.0.set("Ruleset", value.into_expr()); self }
+    pub fn ruleset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ruleset", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetTable`: `DataQualityTargetTable`. Update: in place.
-    pub fn target_table(mut self, value: impl Arg<data_quality_ruleset::DataQualityTargetTable>) -> Self { self.0.set("TargetTable", value.into_expr()); self }
+    pub fn target_table(self, value: impl Arg<data_quality_ruleset::DataQualityTargetTable>) -> Self { Self(put(self.0, "TargetTable", value.into_expr()), Phase) }
 }
 impl Done for CfnDataQualityRulesetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::DataQualityRuleset`.
 pub mod data_quality_ruleset {
 use crate::cfn::support::*;
 /// The property type `DataQualityTargetTable` of `AWS::Glue::DataQualityRuleset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-dataqualityruleset-dataqualitytargettable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataQualityTargetTable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DataQualityTargetTable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DataQualityTargetTable {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataQualityTargetTable<super::missing::DatabaseName, super::missing::TableName> { DataQualityTargetTable(Bag::default(), Phase) }
+    pub fn new() -> DataQualityTargetTable<Missing<super::required::DatabaseName>, Missing<super::required::TableName>> { DataQualityTargetTable(Bag::default(), Phase) }
 }
 impl<R0, R1> DataQualityTargetTable<R0, R1> {
     /// `DatabaseName`: text, required. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> DataQualityTargetTable<Set, R1> { self.0.set("DatabaseName", value.into_expr()); DataQualityTargetTable(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> DataQualityTargetTable<Set, R1> { DataQualityTargetTable(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<str>) -> DataQualityTargetTable<R0, Set> { self.0.set("TableName", value.into_expr()); DataQualityTargetTable(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> DataQualityTargetTable<R0, Set> { DataQualityTargetTable(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for DataQualityTargetTable { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1288,92 +1288,92 @@ impl CfnDatabase {
     /// `AWS::Glue::Database`
     pub const TYPE: &'static str = "AWS::Glue::Database";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDatabaseProps<R0, R1>) -> Self where CfnDatabaseProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatabaseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DatabaseName`.
     pub fn reference(&self) -> Val<kind::GlueDatabaseName> { self.0.reference() }
 }
 impl Parent for CfnDatabase { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::Database`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-database.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDatabaseProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDatabaseProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDatabaseProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDatabaseProps<missing::CatalogId, missing::DatabaseInput> { CfnDatabaseProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDatabaseProps<Missing<required::CatalogId>, Missing<required::DatabaseInput>> { CfnDatabaseProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDatabaseProps<R0, R1> {
     /// `CatalogId`: text, required. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> CfnDatabaseProps<Set, R1> { self.0.set("CatalogId", value.into_expr()); CfnDatabaseProps(self.0, Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> CfnDatabaseProps<Set, R1> { CfnDatabaseProps(put(self.0, "CatalogId", value.into_expr()), Phase) }
     /// `DatabaseInput`: `DatabaseInput`, required. Update: in place.
-    pub fn database_input(mut self, value: impl Arg<database::DatabaseInput>) -> CfnDatabaseProps<R0, Set> { self.0.set("DatabaseInput", value.into_expr()); CfnDatabaseProps(self.0, Phase) }
+    pub fn database_input(self, value: impl Arg<database::DatabaseInput>) -> CfnDatabaseProps<R0, Set> { CfnDatabaseProps(put(self.0, "DatabaseInput", value.into_expr()), Phase) }
     /// `DatabaseName`: text. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr()), Phase) }
 }
 impl Done for CfnDatabaseProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Database`.
 pub mod database {
 use crate::cfn::support::*;
 /// The property type `DataLakePrincipal` of `AWS::Glue::Database`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-datalakeprincipal.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataLakePrincipal(Bag);
+#[must_use] pub struct DataLakePrincipal(Bag);
 impl DataLakePrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataLakePrincipalIdentifier`: text. Update: in place.
-    pub fn data_lake_principal_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DataLakePrincipalIdentifier", value.into_expr()); self }
+    pub fn data_lake_principal_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLakePrincipalIdentifier", value.into_expr())) }
 }
 impl Done for DataLakePrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseIdentifier` of `AWS::Glue::Database`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseidentifier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatabaseIdentifier(Bag);
+#[must_use] pub struct DatabaseIdentifier(Bag);
 impl DatabaseIdentifier {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogId`: text. Update: in place.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CatalogId", value.into_expr()); self }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
     /// `DatabaseName`: text. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
 }
 impl Done for DatabaseIdentifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseInput` of `AWS::Glue::Database`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-databaseinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatabaseInput(Bag);
+#[must_use] pub struct DatabaseInput(Bag);
 impl DatabaseInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CreateTableDefaultPermissions`: list of `PrincipalPrivileges`. Update: in place.
-    pub fn create_table_default_permissions(mut self, value: impl Arg<Arr<PrincipalPrivileges>>) -> Self { self.0.set("CreateTableDefaultPermissions", value.into_expr()); self }
+    pub fn create_table_default_permissions(self, value: impl Arg<Arr<PrincipalPrivileges>>) -> Self { Self(put(self.0, "CreateTableDefaultPermissions", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `FederatedDatabase`: `FederatedDatabase`. Update: in place.
-    pub fn federated_database(mut self, value: impl Arg<FederatedDatabase>) -> Self { self.0.set("FederatedDatabase", value.into_expr()); self }
+    pub fn federated_database(self, value: impl Arg<FederatedDatabase>) -> Self { Self(put(self.0, "FederatedDatabase", value.into_expr())) }
     /// `LocationUri`: text. Update: in place.
-    pub fn location_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("LocationUri", value.into_expr()); self }
-    /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn location_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocationUri", value.into_expr())) }
+    /// `Name`: `S3BucketName`. Update: replacement.
+    pub fn name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Parameters`: JSON. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Any>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
     /// `TargetDatabase`: `DatabaseIdentifier`. Update: in place.
-    pub fn target_database(mut self, value: impl Arg<DatabaseIdentifier>) -> Self { self.0.set("TargetDatabase", value.into_expr()); self }
+    pub fn target_database(self, value: impl Arg<DatabaseIdentifier>) -> Self { Self(put(self.0, "TargetDatabase", value.into_expr())) }
 }
 impl Done for DatabaseInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FederatedDatabase` of `AWS::Glue::Database`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-federateddatabase.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FederatedDatabase(Bag);
+#[must_use] pub struct FederatedDatabase(Bag);
 impl FederatedDatabase {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionName`: text. Update: in place.
-    pub fn connection_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionName", value.into_expr()); self }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr())) }
     /// `Identifier`: text. Update: in place.
-    pub fn identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("Identifier", value.into_expr()); self }
+    pub fn identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Identifier", value.into_expr())) }
 }
 impl Done for FederatedDatabase { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrincipalPrivileges` of `AWS::Glue::Database`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-database-principalprivileges.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrincipalPrivileges(Bag);
+#[must_use] pub struct PrincipalPrivileges(Bag);
 impl PrincipalPrivileges {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Permissions`: list of text. Update: in place.
-    pub fn permissions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Permissions", value.into_expr()); self }
+    pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value.into_expr())) }
     /// `Principal`: `DataLakePrincipal`. Update: in place.
-    pub fn principal(mut self, value: impl Arg<DataLakePrincipal>) -> Self { self.0.set("Principal", value.into_expr()); self }
+    pub fn principal(self, value: impl Arg<DataLakePrincipal>) -> Self { Self(put(self.0, "Principal", value.into_expr())) }
 }
 impl Done for PrincipalPrivileges { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1383,7 +1383,7 @@ impl CfnDevEndpoint {
     /// `AWS::Glue::DevEndpoint`
     pub const TYPE: &'static str = "AWS::Glue::DevEndpoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDevEndpointProps<R0>) -> Self where CfnDevEndpointProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDevEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EndpointName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -1391,42 +1391,42 @@ impl CfnDevEndpoint {
 }
 impl Parent for CfnDevEndpoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::DevEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-devendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDevEndpointProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDevEndpointProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDevEndpointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDevEndpointProps<missing::RoleArn> { CfnDevEndpointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDevEndpointProps<Missing<required::RoleArn>> { CfnDevEndpointProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDevEndpointProps<R0> {
     /// `Arguments`: JSON. Update: in place.
-    pub fn arguments(mut self, value: impl Arg<Any>) -> Self { self.0.set("Arguments", value.into_expr()); self }
+    pub fn arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Arguments", value.into_expr()), Phase) }
     /// `EndpointName`: text. Update: replacement.
-    pub fn endpoint_name(mut self, value: impl Arg<str>) -> Self { self.0.set("EndpointName", value.into_expr()); self }
+    pub fn endpoint_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointName", value.into_expr()), Phase) }
     /// `ExtraJarsS3Path`: text. Update: in place.
-    pub fn extra_jars_s3_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ExtraJarsS3Path", value.into_expr()); self }
+    pub fn extra_jars_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtraJarsS3Path", value.into_expr()), Phase) }
     /// `ExtraPythonLibsS3Path`: text. Update: in place.
-    pub fn extra_python_libs_s3_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ExtraPythonLibsS3Path", value.into_expr()); self }
+    pub fn extra_python_libs_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExtraPythonLibsS3Path", value.into_expr()), Phase) }
     /// `GlueVersion`: text. Update: in place.
-    pub fn glue_version(mut self, value: impl Arg<str>) -> Self { self.0.set("GlueVersion", value.into_expr()); self }
+    pub fn glue_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueVersion", value.into_expr()), Phase) }
     /// `NumberOfNodes`: integer. Update: in place.
-    pub fn number_of_nodes(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfNodes", value.into_expr()); self }
+    pub fn number_of_nodes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNodes", value.into_expr()), Phase) }
     /// `NumberOfWorkers`: integer. Update: in place.
-    pub fn number_of_workers(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfWorkers", value.into_expr()); self }
+    pub fn number_of_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfWorkers", value.into_expr()), Phase) }
     /// `PublicKey`: text. Update: in place.
-    pub fn public_key(mut self, value: impl Arg<str>) -> Self { self.0.set("PublicKey", value.into_expr()); self }
+    pub fn public_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicKey", value.into_expr()), Phase) }
     /// `PublicKeys`: list of text. Update: in place.
-    pub fn public_keys(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PublicKeys", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnDevEndpointProps<Set> { self.0.set("RoleArn", value.into_expr()); CfnDevEndpointProps(self.0, Phase) }
+    pub fn public_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PublicKeys", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDevEndpointProps<Set> { CfnDevEndpointProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SecurityConfiguration`: text. Update: in place.
-    pub fn security_configuration(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityConfiguration", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
-    /// `SubnetId`: text. Update: in place.
-    pub fn subnet_id(mut self, value: impl Arg<kind::Ec2SubnetId>) -> Self { self.0.set("SubnetId", value.into_expr()); self }
+    pub fn security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfiguration", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    /// `SubnetId`: `Ec2SubnetId`. Update: in place.
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WorkerType`: text. Update: in place.
-    pub fn worker_type(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkerType", value.into_expr()); self }
+    pub fn worker_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkerType", value.into_expr()), Phase) }
 }
 impl Done for CfnDevEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Glue::IdentityCenterConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-identitycenterconfiguration.html)
@@ -1435,28 +1435,28 @@ impl CfnIdentityCenterConfiguration {
     /// `AWS::Glue::IdentityCenterConfiguration`
     pub const TYPE: &'static str = "AWS::Glue::IdentityCenterConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnIdentityCenterConfigurationProps<R0>) -> Self where CfnIdentityCenterConfigurationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdentityCenterConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AccountId`: text.
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
-    /// The attribute `ApplicationArn`: text.
+    /// The attribute `ApplicationArn`: `OtherArn`.
     pub fn attr_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ApplicationArn") }
 }
 impl Parent for CfnIdentityCenterConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::IdentityCenterConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-identitycenterconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIdentityCenterConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnIdentityCenterConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnIdentityCenterConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIdentityCenterConfigurationProps<missing::InstanceArn> { CfnIdentityCenterConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIdentityCenterConfigurationProps<Missing<required::InstanceArn>> { CfnIdentityCenterConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIdentityCenterConfigurationProps<R0> {
     /// `InstanceArn`: text, required. Update: replacement.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> CfnIdentityCenterConfigurationProps<Set> { self.0.set("InstanceArn", value.into_expr()); CfnIdentityCenterConfigurationProps(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnIdentityCenterConfigurationProps<Set> { CfnIdentityCenterConfigurationProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Scopes`: list of text. Update: in place.
-    pub fn scopes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Scopes", value.into_expr()); self }
+    pub fn scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Scopes", value.into_expr()), Phase) }
     /// `UserBackgroundSessionsEnabled`: boolean. Update: in place.
-    pub fn user_background_sessions_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("UserBackgroundSessionsEnabled", value.into_expr()); self }
+    pub fn user_background_sessions_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserBackgroundSessionsEnabled", value.into_expr()), Phase) }
 }
 impl Done for CfnIdentityCenterConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Glue::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html)
@@ -1465,58 +1465,58 @@ impl CfnIntegration {
     /// `AWS::Glue::Integration`
     pub const TYPE: &'static str = "AWS::Glue::Integration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnIntegrationProps<R0, R1, R2>) -> Self where CfnIntegrationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntegrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreateTime`: text.
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
-    /// The attribute `IntegrationArn`: text.
+    /// The attribute `IntegrationArn`: `OtherArn`.
     pub fn attr_integration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IntegrationArn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnIntegration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIntegrationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnIntegrationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnIntegrationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIntegrationProps<missing::IntegrationName, missing::SourceArn, missing::TargetArn> { CfnIntegrationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIntegrationProps<Missing<required::IntegrationName>, Missing<required::SourceArn>, Missing<required::TargetArn>> { CfnIntegrationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIntegrationProps<R0, R1, R2> {
     /// `AdditionalEncryptionContext`: map of text. Update: replacement.
-    pub fn additional_encryption_context(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AdditionalEncryptionContext", value.into_expr()); self }
+    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr()), Phase) }
     /// `DataFilter`: text. Update: in place.
-    pub fn data_filter(mut self, value: impl Arg<str>) -> Self { self.0.set("DataFilter", value.into_expr()); self }
+    pub fn data_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataFilter", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IntegrationConfig`: `IntegrationConfig`. Update: replacement.
-    pub fn integration_config(mut self, value: impl Arg<integration::IntegrationConfig>) -> Self { self.0.set("IntegrationConfig", value.into_expr()); self }
+    pub fn integration_config(self, value: impl Arg<integration::IntegrationConfig>) -> Self { Self(put(self.0, "IntegrationConfig", value.into_expr()), Phase) }
     /// `IntegrationName`: text, required. Update: replacement.
-    pub fn integration_name(mut self, value: impl Arg<str>) -> CfnIntegrationProps<Set, R1, R2> { self.0.set("IntegrationName", value.into_expr()); CfnIntegrationProps(self.0, Phase) }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn integration_name(self, value: impl Arg<str>) -> CfnIntegrationProps<Set, R1, R2> { CfnIntegrationProps(put(self.0, "IntegrationName", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `SourceArn`: text, required. Update: replacement.
-    pub fn source_arn(mut self, value: impl Arg<str>) -> CfnIntegrationProps<R0, Set, R2> { self.0.set("SourceArn", value.into_expr()); CfnIntegrationProps(self.0, Phase) }
+    pub fn source_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<R0, Set, R2> { CfnIntegrationProps(put(self.0, "SourceArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetArn`: text, required. Update: replacement.
-    pub fn target_arn(mut self, value: impl Arg<str>) -> CfnIntegrationProps<R0, R1, Set> { self.0.set("TargetArn", value.into_expr()); CfnIntegrationProps(self.0, Phase) }
+    pub fn target_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<R0, R1, Set> { CfnIntegrationProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
 }
 impl Done for CfnIntegrationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Integration`.
 pub mod integration {
 use crate::cfn::support::*;
 /// The property type `IntegrationConfig` of `AWS::Glue::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-integration-integrationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntegrationConfig(Bag);
+#[must_use] pub struct IntegrationConfig(Bag);
 impl IntegrationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContinuousSync`: boolean. Update: replacement.
-    pub fn continuous_sync(mut self, value: impl Arg<bool>) -> Self { self.0.set("ContinuousSync", value.into_expr()); self }
+    pub fn continuous_sync(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ContinuousSync", value.into_expr())) }
     /// `RefreshInterval`: text. Update: replacement.
-    pub fn refresh_interval(mut self, value: impl Arg<str>) -> Self { self.0.set("RefreshInterval", value.into_expr()); self }
+    pub fn refresh_interval(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshInterval", value.into_expr())) }
     /// `SourceProperties`: map of text. Update: replacement.
-    pub fn source_properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("SourceProperties", value.into_expr()); self }
+    pub fn source_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "SourceProperties", value.into_expr())) }
 }
 impl Done for IntegrationConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1526,59 +1526,59 @@ impl CfnIntegrationResourceProperty {
     /// `AWS::Glue::IntegrationResourceProperty`
     pub const TYPE: &'static str = "AWS::Glue::IntegrationResourceProperty";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnIntegrationResourcePropertyProps<R0>) -> Self where CfnIntegrationResourcePropertyProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntegrationResourcePropertyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ResourcePropertyArn`: text.
+    /// The attribute `ResourcePropertyArn`: `OtherArn`.
     pub fn attr_resource_property_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourcePropertyArn") }
 }
 impl Parent for CfnIntegrationResourceProperty { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::IntegrationResourceProperty`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-integrationresourceproperty.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIntegrationResourcePropertyProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnIntegrationResourcePropertyProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnIntegrationResourcePropertyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIntegrationResourcePropertyProps<missing::ResourceArn> { CfnIntegrationResourcePropertyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIntegrationResourcePropertyProps<Missing<required::ResourceArn>> { CfnIntegrationResourcePropertyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIntegrationResourcePropertyProps<R0> {
     /// `ResourceArn`: text, required. Update: replacement.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> CfnIntegrationResourcePropertyProps<Set> { self.0.set("ResourceArn", value.into_expr()); CfnIntegrationResourcePropertyProps(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnIntegrationResourcePropertyProps<Set> { CfnIntegrationResourcePropertyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
     /// `SourceProcessingProperties`: `SourceProcessingProperties`. Update: in place.
-    pub fn source_processing_properties(mut self, value: impl Arg<integration_resource_property::SourceProcessingProperties>) -> Self { self.0.set("SourceProcessingProperties", value.into_expr()); self }
+    pub fn source_processing_properties(self, value: impl Arg<integration_resource_property::SourceProcessingProperties>) -> Self { Self(put(self.0, "SourceProcessingProperties", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetProcessingProperties`: `TargetProcessingProperties`. Update: in place.
-    pub fn target_processing_properties(mut self, value: impl Arg<integration_resource_property::TargetProcessingProperties>) -> Self { self.0.set("TargetProcessingProperties", value.into_expr()); self }
+    pub fn target_processing_properties(self, value: impl Arg<integration_resource_property::TargetProcessingProperties>) -> Self { Self(put(self.0, "TargetProcessingProperties", value.into_expr()), Phase) }
 }
 impl Done for CfnIntegrationResourcePropertyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::IntegrationResourceProperty`.
 pub mod integration_resource_property {
 use crate::cfn::support::*;
 /// The property type `SourceProcessingProperties` of `AWS::Glue::IntegrationResourceProperty`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-integrationresourceproperty-sourceprocessingproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceProcessingProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SourceProcessingProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl SourceProcessingProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SourceProcessingProperties<super::missing::RoleArn> { SourceProcessingProperties(Bag::default(), Phase) }
+    pub fn new() -> SourceProcessingProperties<Missing<super::required::RoleArn>> { SourceProcessingProperties(Bag::default(), Phase) }
 }
 impl<R0> SourceProcessingProperties<R0> {
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> SourceProcessingProperties<Set> { self.0.set("RoleArn", value.into_expr()); SourceProcessingProperties(self.0, Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SourceProcessingProperties<Set> { SourceProcessingProperties(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for SourceProcessingProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetProcessingProperties` of `AWS::Glue::IntegrationResourceProperty`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-integrationresourceproperty-targetprocessingproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetProcessingProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TargetProcessingProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl TargetProcessingProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetProcessingProperties<super::missing::RoleArn> { TargetProcessingProperties(Bag::default(), Phase) }
+    pub fn new() -> TargetProcessingProperties<Missing<super::required::RoleArn>> { TargetProcessingProperties(Bag::default(), Phase) }
 }
 impl<R0> TargetProcessingProperties<R0> {
     /// `ConnectionName`: text. Update: in place.
-    pub fn connection_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionName", value.into_expr()); self }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr()), Phase) }
     /// `EventBusArn`: text. Update: in place.
-    pub fn event_bus_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("EventBusArn", value.into_expr()); self }
-    /// `KmsArn`: text. Update: in place.
-    pub fn kms_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsArn", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> TargetProcessingProperties<Set> { self.0.set("RoleArn", value.into_expr()); TargetProcessingProperties(self.0, Phase) }
+    pub fn event_bus_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventBusArn", value.into_expr()), Phase) }
+    /// `KmsArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsArn", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> TargetProcessingProperties<Set> { TargetProcessingProperties(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for TargetProcessingProperties { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1588,109 +1588,109 @@ impl CfnJob {
     /// `AWS::Glue::Job`
     pub const TYPE: &'static str = "AWS::Glue::Job";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnJobProps<R0, R1>) -> Self where CfnJobProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnJobProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<kind::GlueJobName> { self.0.reference() }
 }
 impl Parent for CfnJob { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-job.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnJobProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnJobProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnJobProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnJobProps<missing::Command, missing::Role> { CfnJobProps(Bag::default(), Phase) }
+    pub fn new() -> CfnJobProps<Missing<required::Command>, Missing<required::Role>> { CfnJobProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnJobProps<R0, R1> {
     /// `AllocatedCapacity`: number. Update: in place.
-    pub fn allocated_capacity(mut self, value: impl Arg<f64>) -> Self { self.0.set("AllocatedCapacity", value.into_expr()); self }
+    pub fn allocated_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AllocatedCapacity", value.into_expr()), Phase) }
     /// `Command`: `JobCommand`, required. Update: in place.
-    pub fn command(mut self, value: impl Arg<job::JobCommand>) -> CfnJobProps<Set, R1> { self.0.set("Command", value.into_expr()); CfnJobProps(self.0, Phase) }
+    pub fn command(self, value: impl Arg<job::JobCommand>) -> CfnJobProps<Set, R1> { CfnJobProps(put(self.0, "Command", value.into_expr()), Phase) }
     /// `Connections`: `ConnectionsList`. Update: in place.
-    pub fn connections(mut self, value: impl Arg<job::ConnectionsList>) -> Self { self.0.set("Connections", value.into_expr()); self }
+    pub fn connections(self, value: impl Arg<job::ConnectionsList>) -> Self { Self(put(self.0, "Connections", value.into_expr()), Phase) }
     /// `DefaultArguments`: JSON. Update: in place.
-    pub fn default_arguments(mut self, value: impl Arg<Any>) -> Self { self.0.set("DefaultArguments", value.into_expr()); self }
+    pub fn default_arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DefaultArguments", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ExecutionClass`: text. Update: in place.
-    pub fn execution_class(mut self, value: impl Arg<str>) -> Self { self.0.set("ExecutionClass", value.into_expr()); self }
+    pub fn execution_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionClass", value.into_expr()), Phase) }
     /// `ExecutionProperty`: `ExecutionProperty`. Update: in place.
-    pub fn execution_property(mut self, value: impl Arg<job::ExecutionProperty>) -> Self { self.0.set("ExecutionProperty", value.into_expr()); self }
+    pub fn execution_property(self, value: impl Arg<job::ExecutionProperty>) -> Self { Self(put(self.0, "ExecutionProperty", value.into_expr()), Phase) }
     /// `GlueVersion`: text. Update: in place.
-    pub fn glue_version(mut self, value: impl Arg<str>) -> Self { self.0.set("GlueVersion", value.into_expr()); self }
+    pub fn glue_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueVersion", value.into_expr()), Phase) }
     /// `JobMode`: text. Update: in place.
-    pub fn job_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("JobMode", value.into_expr()); self }
+    pub fn job_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobMode", value.into_expr()), Phase) }
     /// `JobRunQueuingEnabled`: boolean. Update: in place.
-    pub fn job_run_queuing_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("JobRunQueuingEnabled", value.into_expr()); self }
+    pub fn job_run_queuing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "JobRunQueuingEnabled", value.into_expr()), Phase) }
     /// `LogUri`: text. Update: in place.
-    pub fn log_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("LogUri", value.into_expr()); self }
+    pub fn log_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogUri", value.into_expr()), Phase) }
     /// `MaintenanceWindow`: text. Update: in place.
-    pub fn maintenance_window(mut self, value: impl Arg<str>) -> Self { self.0.set("MaintenanceWindow", value.into_expr()); self }
+    pub fn maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceWindow", value.into_expr()), Phase) }
     /// `MaxCapacity`: number. Update: in place.
-    pub fn max_capacity(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxCapacity", value.into_expr()); self }
+    pub fn max_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
     /// `MaxRetries`: number. Update: in place.
-    pub fn max_retries(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxRetries", value.into_expr()); self }
+    pub fn max_retries(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxRetries", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NonOverridableArguments`: JSON. Update: in place.
-    pub fn non_overridable_arguments(mut self, value: impl Arg<Any>) -> Self { self.0.set("NonOverridableArguments", value.into_expr()); self }
+    pub fn non_overridable_arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "NonOverridableArguments", value.into_expr()), Phase) }
     /// `NotificationProperty`: `NotificationProperty`. Update: in place.
-    pub fn notification_property(mut self, value: impl Arg<job::NotificationProperty>) -> Self { self.0.set("NotificationProperty", value.into_expr()); self }
+    pub fn notification_property(self, value: impl Arg<job::NotificationProperty>) -> Self { Self(put(self.0, "NotificationProperty", value.into_expr()), Phase) }
     /// `NumberOfWorkers`: integer. Update: in place.
-    pub fn number_of_workers(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfWorkers", value.into_expr()); self }
-    /// `Role`: text, required. Update: in place.
-    pub fn role(mut self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> CfnJobProps<R0, Set> { self.0.set("Role", value.into_expr()); CfnJobProps(self.0, Phase) }
+    pub fn number_of_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfWorkers", value.into_expr()), Phase) }
+    /// `Role`: `IamRoleArnOrRoleName`, required. Update: in place.
+    pub fn role(self, value: impl Arg<kind::IamRoleArnOrRoleName>) -> CfnJobProps<R0, Set> { CfnJobProps(put(self.0, "Role", value.into_expr()), Phase) }
     /// `SecurityConfiguration`: text. Update: in place.
-    pub fn security_configuration(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityConfiguration", value.into_expr()); self }
+    pub fn security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfiguration", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Timeout`: integer. Update: in place.
-    pub fn timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
     /// `WorkerType`: `WorkerType`. Update: in place.
-    pub fn worker_type(mut self, value: impl Arg<job::WorkerType>) -> Self { self.0.set("WorkerType", value.into_expr()); self }
+    pub fn worker_type(self, value: impl Arg<job::WorkerType>) -> Self { Self(put(self.0, "WorkerType", value.into_expr()), Phase) }
 }
 impl Done for CfnJobProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Job`.
 pub mod job {
 use crate::cfn::support::*;
 /// The property type `ConnectionsList` of `AWS::Glue::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-job-connectionslist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectionsList(Bag);
+#[must_use] pub struct ConnectionsList(Bag);
 impl ConnectionsList {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Connections`: list of text. Update: in place.
-    pub fn connections(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Connections", value.into_expr()); self }
+    pub fn connections(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Connections", value.into_expr())) }
 }
 impl Done for ConnectionsList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExecutionProperty` of `AWS::Glue::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-job-executionproperty.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExecutionProperty(Bag);
+#[must_use] pub struct ExecutionProperty(Bag);
 impl ExecutionProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxConcurrentRuns`: number. Update: in place.
-    pub fn max_concurrent_runs(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxConcurrentRuns", value.into_expr()); self }
+    pub fn max_concurrent_runs(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxConcurrentRuns", value.into_expr())) }
 }
 impl Done for ExecutionProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobCommand` of `AWS::Glue::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-job-jobcommand.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JobCommand(Bag);
+#[must_use] pub struct JobCommand(Bag);
 impl JobCommand {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `PythonVersion`: text. Update: in place.
-    pub fn python_version(mut self, value: impl Arg<str>) -> Self { self.0.set("PythonVersion", value.into_expr()); self }
+    pub fn python_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PythonVersion", value.into_expr())) }
     /// `Runtime`: text. Update: in place.
-    pub fn runtime(mut self, value: impl Arg<str>) -> Self { self.0.set("Runtime", value.into_expr()); self }
+    pub fn runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Runtime", value.into_expr())) }
     /// `ScriptLocation`: text. Update: in place.
-    pub fn script_location(mut self, value: impl Arg<str>) -> Self { self.0.set("ScriptLocation", value.into_expr()); self }
+    pub fn script_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScriptLocation", value.into_expr())) }
 }
 impl Done for JobCommand { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationProperty` of `AWS::Glue::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-job-notificationproperty.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotificationProperty(Bag);
+#[must_use] pub struct NotificationProperty(Bag);
 impl NotificationProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NotifyDelayAfter`: integer. Update: in place.
-    pub fn notify_delay_after(mut self, value: impl Arg<i64>) -> Self { self.0.set("NotifyDelayAfter", value.into_expr()); self }
+    pub fn notify_delay_after(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NotifyDelayAfter", value.into_expr())) }
 }
 impl Done for NotificationProperty { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `WorkerType` allows.
@@ -1702,7 +1702,7 @@ impl CfnMLTransform {
     /// `AWS::Glue::MLTransform`
     pub const TYPE: &'static str = "AWS::Glue::MLTransform";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnMLTransformProps<R0, R1, R2>) -> Self where CfnMLTransformProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMLTransformProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TransformId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `TransformId`: text.
@@ -1710,121 +1710,121 @@ impl CfnMLTransform {
 }
 impl Parent for CfnMLTransform { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::MLTransform`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-mltransform.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMLTransformProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnMLTransformProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnMLTransformProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMLTransformProps<missing::InputRecordTables, missing::Role, missing::TransformParameters> { CfnMLTransformProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMLTransformProps<Missing<required::InputRecordTables>, Missing<required::Role>, Missing<required::TransformParameters>> { CfnMLTransformProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMLTransformProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `GlueVersion`: text. Update: in place.
-    pub fn glue_version(mut self, value: impl Arg<str>) -> Self { self.0.set("GlueVersion", value.into_expr()); self }
+    pub fn glue_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueVersion", value.into_expr()), Phase) }
     /// `InputRecordTables`: `InputRecordTables`, required. Update: replacement.
-    pub fn input_record_tables(mut self, value: impl Arg<ml_transform::InputRecordTables>) -> CfnMLTransformProps<Set, R1, R2> { self.0.set("InputRecordTables", value.into_expr()); CfnMLTransformProps(self.0, Phase) }
+    pub fn input_record_tables(self, value: impl Arg<ml_transform::InputRecordTables>) -> CfnMLTransformProps<Set, R1, R2> { CfnMLTransformProps(put(self.0, "InputRecordTables", value.into_expr()), Phase) }
     /// `MaxCapacity`: number. Update: in place.
-    pub fn max_capacity(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxCapacity", value.into_expr()); self }
+    pub fn max_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
     /// `MaxRetries`: integer. Update: in place.
-    pub fn max_retries(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxRetries", value.into_expr()); self }
+    pub fn max_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRetries", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NumberOfWorkers`: integer. Update: in place.
-    pub fn number_of_workers(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfWorkers", value.into_expr()); self }
+    pub fn number_of_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfWorkers", value.into_expr()), Phase) }
     /// `Role`: text, required. Update: in place.
-    pub fn role(mut self, value: impl Arg<str>) -> CfnMLTransformProps<R0, Set, R2> { self.0.set("Role", value.into_expr()); CfnMLTransformProps(self.0, Phase) }
+    pub fn role(self, value: impl Arg<str>) -> CfnMLTransformProps<R0, Set, R2> { CfnMLTransformProps(put(self.0, "Role", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Timeout`: integer. Update: in place.
-    pub fn timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
     /// `TransformEncryption`: `TransformEncryption`. Update: replacement.
-    pub fn transform_encryption(mut self, value: impl Arg<ml_transform::TransformEncryption>) -> Self { self.0.set("TransformEncryption", value.into_expr()); self }
+    pub fn transform_encryption(self, value: impl Arg<ml_transform::TransformEncryption>) -> Self { Self(put(self.0, "TransformEncryption", value.into_expr()), Phase) }
     /// `TransformParameters`: `TransformParameters`, required. Update: in place.
-    pub fn transform_parameters(mut self, value: impl Arg<ml_transform::TransformParameters>) -> CfnMLTransformProps<R0, R1, Set> { self.0.set("TransformParameters", value.into_expr()); CfnMLTransformProps(self.0, Phase) }
+    pub fn transform_parameters(self, value: impl Arg<ml_transform::TransformParameters>) -> CfnMLTransformProps<R0, R1, Set> { CfnMLTransformProps(put(self.0, "TransformParameters", value.into_expr()), Phase) }
     /// `WorkerType`: text. Update: in place.
-    pub fn worker_type(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkerType", value.into_expr()); self }
+    pub fn worker_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkerType", value.into_expr()), Phase) }
 }
 impl Done for CfnMLTransformProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::MLTransform`.
 pub mod ml_transform {
 use crate::cfn::support::*;
 /// The property type `FindMatchesParameters` of `AWS::Glue::MLTransform`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-findmatchesparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FindMatchesParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FindMatchesParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl FindMatchesParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FindMatchesParameters<super::missing::PrimaryKeyColumnName> { FindMatchesParameters(Bag::default(), Phase) }
+    pub fn new() -> FindMatchesParameters<Missing<super::required::PrimaryKeyColumnName>> { FindMatchesParameters(Bag::default(), Phase) }
 }
 impl<R0> FindMatchesParameters<R0> {
     /// `AccuracyCostTradeoff`: number. Update: in place.
-    pub fn accuracy_cost_tradeoff(mut self, value: impl Arg<f64>) -> Self { self.0.set("AccuracyCostTradeoff", value.into_expr()); self }
+    pub fn accuracy_cost_tradeoff(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AccuracyCostTradeoff", value.into_expr()), Phase) }
     /// `EnforceProvidedLabels`: boolean. Update: in place.
-    pub fn enforce_provided_labels(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnforceProvidedLabels", value.into_expr()); self }
+    pub fn enforce_provided_labels(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnforceProvidedLabels", value.into_expr()), Phase) }
     /// `PrecisionRecallTradeoff`: number. Update: in place.
-    pub fn precision_recall_tradeoff(mut self, value: impl Arg<f64>) -> Self { self.0.set("PrecisionRecallTradeoff", value.into_expr()); self }
+    pub fn precision_recall_tradeoff(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PrecisionRecallTradeoff", value.into_expr()), Phase) }
     /// `PrimaryKeyColumnName`: text, required. Update: replacement.
-    pub fn primary_key_column_name(mut self, value: impl Arg<str>) -> FindMatchesParameters<Set> { self.0.set("PrimaryKeyColumnName", value.into_expr()); FindMatchesParameters(self.0, Phase) }
+    pub fn primary_key_column_name(self, value: impl Arg<str>) -> FindMatchesParameters<Set> { FindMatchesParameters(put(self.0, "PrimaryKeyColumnName", value.into_expr()), Phase) }
 }
 impl Done for FindMatchesParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlueTables` of `AWS::Glue::MLTransform`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-gluetables.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GlueTables<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GlueTables<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GlueTables {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GlueTables<super::missing::DatabaseName, super::missing::TableName> { GlueTables(Bag::default(), Phase) }
+    pub fn new() -> GlueTables<Missing<super::required::DatabaseName>, Missing<super::required::TableName>> { GlueTables(Bag::default(), Phase) }
 }
 impl<R0, R1> GlueTables<R0, R1> {
     /// `CatalogId`: text. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CatalogId", value.into_expr()); self }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr()), Phase) }
     /// `ConnectionName`: text. Update: replacement.
-    pub fn connection_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionName", value.into_expr()); self }
+    pub fn connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionName", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> GlueTables<Set, R1> { self.0.set("DatabaseName", value.into_expr()); GlueTables(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> GlueTables<Set, R1> { GlueTables(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: replacement.
-    pub fn table_name(mut self, value: impl Arg<str>) -> GlueTables<R0, Set> { self.0.set("TableName", value.into_expr()); GlueTables(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> GlueTables<R0, Set> { GlueTables(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for GlueTables { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputRecordTables` of `AWS::Glue::MLTransform`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-inputrecordtables.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputRecordTables(Bag);
+#[must_use] pub struct InputRecordTables(Bag);
 impl InputRecordTables {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GlueTables`: list of `GlueTables`. Update: replacement.
-    pub fn glue_tables(mut self, value: impl Arg<Arr<GlueTables>>) -> Self { self.0.set("GlueTables", value.into_expr()); self }
+    pub fn glue_tables(self, value: impl Arg<Arr<GlueTables>>) -> Self { Self(put(self.0, "GlueTables", value.into_expr())) }
 }
 impl Done for InputRecordTables { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MLUserDataEncryption` of `AWS::Glue::MLTransform`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-mluserdataencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MLUserDataEncryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MLUserDataEncryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl MLUserDataEncryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MLUserDataEncryption<super::missing::MLUserDataEncryptionMode> { MLUserDataEncryption(Bag::default(), Phase) }
+    pub fn new() -> MLUserDataEncryption<Missing<super::required::MLUserDataEncryptionMode>> { MLUserDataEncryption(Bag::default(), Phase) }
 }
 impl<R0> MLUserDataEncryption<R0> {
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `MLUserDataEncryptionMode`: text, required. Update: replacement.
-    pub fn ml_user_data_encryption_mode(mut self, value: impl Arg<str>) -> MLUserDataEncryption<Set> { self.0.set("MLUserDataEncryptionMode", value.into_expr()); MLUserDataEncryption(self.0, Phase) }
+    pub fn ml_user_data_encryption_mode(self, value: impl Arg<str>) -> MLUserDataEncryption<Set> { MLUserDataEncryption(put(self.0, "MLUserDataEncryptionMode", value.into_expr()), Phase) }
 }
 impl Done for MLUserDataEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TransformEncryption` of `AWS::Glue::MLTransform`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-transformencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TransformEncryption(Bag);
+#[must_use] pub struct TransformEncryption(Bag);
 impl TransformEncryption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MLUserDataEncryption`: `MLUserDataEncryption`. Update: replacement.
-    pub fn ml_user_data_encryption(mut self, value: impl Arg<MLUserDataEncryption>) -> Self { self.0.set("MLUserDataEncryption", value.into_expr()); self }
+    pub fn ml_user_data_encryption(self, value: impl Arg<MLUserDataEncryption>) -> Self { Self(put(self.0, "MLUserDataEncryption", value.into_expr())) }
     /// `TaskRunSecurityConfigurationName`: text. Update: replacement.
-    pub fn task_run_security_configuration_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TaskRunSecurityConfigurationName", value.into_expr()); self }
+    pub fn task_run_security_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TaskRunSecurityConfigurationName", value.into_expr())) }
 }
 impl Done for TransformEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TransformParameters` of `AWS::Glue::MLTransform`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-mltransform-transformparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TransformParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TransformParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl TransformParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TransformParameters<super::missing::TransformType> { TransformParameters(Bag::default(), Phase) }
+    pub fn new() -> TransformParameters<Missing<super::required::TransformType>> { TransformParameters(Bag::default(), Phase) }
 }
 impl<R0> TransformParameters<R0> {
     /// `FindMatchesParameters`: `FindMatchesParameters`. Update: in place.
-    pub fn find_matches_parameters(mut self, value: impl Arg<FindMatchesParameters>) -> Self { self.0.set("FindMatchesParameters", value.into_expr()); self }
+    pub fn find_matches_parameters(self, value: impl Arg<FindMatchesParameters>) -> Self { Self(put(self.0, "FindMatchesParameters", value.into_expr()), Phase) }
     /// `TransformType`: text, required. Update: in place.
-    pub fn transform_type(mut self, value: impl Arg<str>) -> TransformParameters<Set> { self.0.set("TransformType", value.into_expr()); TransformParameters(self.0, Phase) }
+    pub fn transform_type(self, value: impl Arg<str>) -> TransformParameters<Set> { TransformParameters(put(self.0, "TransformType", value.into_expr()), Phase) }
 }
 impl Done for TransformParameters { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1834,7 +1834,7 @@ impl CfnPartition {
     /// `AWS::Glue::Partition`
     pub const TYPE: &'static str = "AWS::Glue::Partition";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnPartitionProps<R0, R1, R2, R3>) -> Self where CfnPartitionProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPartitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `IdentifierPartitionInputValues`: text.
@@ -1842,151 +1842,151 @@ impl CfnPartition {
 }
 impl Parent for CfnPartition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::Partition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-partition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPartitionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnPartitionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnPartitionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPartitionProps<missing::CatalogId, missing::DatabaseName, missing::PartitionInput, missing::TableName> { CfnPartitionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPartitionProps<Missing<required::CatalogId>, Missing<required::DatabaseName>, Missing<required::PartitionInput>, Missing<required::TableName>> { CfnPartitionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPartitionProps<R0, R1, R2, R3> {
     /// `CatalogId`: text, required. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> CfnPartitionProps<Set, R1, R2, R3> { self.0.set("CatalogId", value.into_expr()); CfnPartitionProps(self.0, Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> CfnPartitionProps<Set, R1, R2, R3> { CfnPartitionProps(put(self.0, "CatalogId", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> CfnPartitionProps<R0, Set, R2, R3> { self.0.set("DatabaseName", value.into_expr()); CfnPartitionProps(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> CfnPartitionProps<R0, Set, R2, R3> { CfnPartitionProps(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `PartitionInput`: `PartitionInput`, required. Update: in place.
-    pub fn partition_input(mut self, value: impl Arg<partition::PartitionInput>) -> CfnPartitionProps<R0, R1, Set, R3> { self.0.set("PartitionInput", value.into_expr()); CfnPartitionProps(self.0, Phase) }
+    pub fn partition_input(self, value: impl Arg<partition::PartitionInput>) -> CfnPartitionProps<R0, R1, Set, R3> { CfnPartitionProps(put(self.0, "PartitionInput", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: replacement.
-    pub fn table_name(mut self, value: impl Arg<str>) -> CfnPartitionProps<R0, R1, R2, Set> { self.0.set("TableName", value.into_expr()); CfnPartitionProps(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> CfnPartitionProps<R0, R1, R2, Set> { CfnPartitionProps(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for CfnPartitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Partition`.
 pub mod partition {
 use crate::cfn::support::*;
 /// The property type `Column` of `AWS::Glue::Partition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-column.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Column<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Column<R0 = Set>(Bag, Phase<(R0,)>);
 impl Column {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Column<super::missing::Name> { Column(Bag::default(), Phase) }
+    pub fn new() -> Column<Missing<super::required::Name>> { Column(Bag::default(), Phase) }
 }
 impl<R0> Column<R0> {
     /// `Comment`: text. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> Self { self.0.set("Comment", value.into_expr()); self }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Column<Set> { self.0.set("Name", value.into_expr()); Column(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Column<Set> { Column(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Column { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Order` of `AWS::Glue::Partition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-order.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Order<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Order<R0 = Set>(Bag, Phase<(R0,)>);
 impl Order {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Order<super::missing::Column> { Order(Bag::default(), Phase) }
+    pub fn new() -> Order<Missing<super::required::Column>> { Order(Bag::default(), Phase) }
 }
 impl<R0> Order<R0> {
     /// `Column`: text, required. Update: in place.
-    pub fn column(mut self, value: impl Arg<str>) -> Order<Set> { self.0.set("Column", value.into_expr()); Order(self.0, Phase) }
+    pub fn column(self, value: impl Arg<str>) -> Order<Set> { Order(put(self.0, "Column", value.into_expr()), Phase) }
     /// `SortOrder`: integer. Update: in place.
-    pub fn sort_order(mut self, value: impl Arg<i64>) -> Self { self.0.set("SortOrder", value.into_expr()); self }
+    pub fn sort_order(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SortOrder", value.into_expr()), Phase) }
 }
 impl Done for Order { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartitionInput` of `AWS::Glue::Partition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-partitioninput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PartitionInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PartitionInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl PartitionInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PartitionInput<super::missing::Values> { PartitionInput(Bag::default(), Phase) }
+    pub fn new() -> PartitionInput<Missing<super::required::Values>> { PartitionInput(Bag::default(), Phase) }
 }
 impl<R0> PartitionInput<R0> {
     /// `Parameters`: JSON. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Any>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `StorageDescriptor`: `StorageDescriptor`. Update: in place.
-    pub fn storage_descriptor(mut self, value: impl Arg<StorageDescriptor>) -> Self { self.0.set("StorageDescriptor", value.into_expr()); self }
+    pub fn storage_descriptor(self, value: impl Arg<StorageDescriptor>) -> Self { Self(put(self.0, "StorageDescriptor", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: replacement.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> PartitionInput<Set> { self.0.set("Values", value.into_expr()); PartitionInput(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> PartitionInput<Set> { PartitionInput(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for PartitionInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaId` of `AWS::Glue::Partition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-schemaid.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchemaId(Bag);
+#[must_use] pub struct SchemaId(Bag);
 impl SchemaId {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RegistryName`: text. Update: in place.
-    pub fn registry_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RegistryName", value.into_expr()); self }
+    pub fn registry_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryName", value.into_expr())) }
     /// `SchemaArn`: text. Update: in place.
-    pub fn schema_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SchemaArn", value.into_expr()); self }
+    pub fn schema_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaArn", value.into_expr())) }
     /// `SchemaName`: text. Update: in place.
-    pub fn schema_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SchemaName", value.into_expr()); self }
+    pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value.into_expr())) }
 }
 impl Done for SchemaId { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaReference` of `AWS::Glue::Partition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-schemareference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchemaReference(Bag);
+#[must_use] pub struct SchemaReference(Bag);
 impl SchemaReference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SchemaId`: `SchemaId`. Update: in place.
-    pub fn schema_id(mut self, value: impl Arg<SchemaId>) -> Self { self.0.set("SchemaId", value.into_expr()); self }
+    pub fn schema_id(self, value: impl Arg<SchemaId>) -> Self { Self(put(self.0, "SchemaId", value.into_expr())) }
     /// `SchemaVersionId`: text. Update: in place.
-    pub fn schema_version_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SchemaVersionId", value.into_expr()); self }
+    pub fn schema_version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaVersionId", value.into_expr())) }
     /// `SchemaVersionNumber`: integer. Update: in place.
-    pub fn schema_version_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("SchemaVersionNumber", value.into_expr()); self }
+    pub fn schema_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchemaVersionNumber", value.into_expr())) }
 }
 impl Done for SchemaReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SerdeInfo` of `AWS::Glue::Partition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-serdeinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SerdeInfo(Bag);
+#[must_use] pub struct SerdeInfo(Bag);
 impl SerdeInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Parameters`: JSON. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Any>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
     /// `SerializationLibrary`: text. Update: in place.
-    pub fn serialization_library(mut self, value: impl Arg<str>) -> Self { self.0.set("SerializationLibrary", value.into_expr()); self }
+    pub fn serialization_library(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SerializationLibrary", value.into_expr())) }
 }
 impl Done for SerdeInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SkewedInfo` of `AWS::Glue::Partition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-skewedinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SkewedInfo(Bag);
+#[must_use] pub struct SkewedInfo(Bag);
 impl SkewedInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SkewedColumnNames`: list of text. Update: in place.
-    pub fn skewed_column_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SkewedColumnNames", value.into_expr()); self }
+    pub fn skewed_column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SkewedColumnNames", value.into_expr())) }
     /// `SkewedColumnValueLocationMaps`: JSON. Update: in place.
-    pub fn skewed_column_value_location_maps(mut self, value: impl Arg<Any>) -> Self { self.0.set("SkewedColumnValueLocationMaps", value.into_expr()); self }
+    pub fn skewed_column_value_location_maps(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SkewedColumnValueLocationMaps", value.into_expr())) }
     /// `SkewedColumnValues`: list of text. Update: in place.
-    pub fn skewed_column_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SkewedColumnValues", value.into_expr()); self }
+    pub fn skewed_column_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SkewedColumnValues", value.into_expr())) }
 }
 impl Done for SkewedInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageDescriptor` of `AWS::Glue::Partition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-partition-storagedescriptor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageDescriptor(Bag);
+#[must_use] pub struct StorageDescriptor(Bag);
 impl StorageDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketColumns`: list of text. Update: in place.
-    pub fn bucket_columns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("BucketColumns", value.into_expr()); self }
+    pub fn bucket_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BucketColumns", value.into_expr())) }
     /// `Columns`: list of `Column`. Update: in place.
-    pub fn columns(mut self, value: impl Arg<Arr<Column>>) -> Self { self.0.set("Columns", value.into_expr()); self }
+    pub fn columns(self, value: impl Arg<Arr<Column>>) -> Self { Self(put(self.0, "Columns", value.into_expr())) }
     /// `Compressed`: boolean. Update: in place.
-    pub fn compressed(mut self, value: impl Arg<bool>) -> Self { self.0.set("Compressed", value.into_expr()); self }
+    pub fn compressed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Compressed", value.into_expr())) }
     /// `InputFormat`: text. Update: in place.
-    pub fn input_format(mut self, value: impl Arg<str>) -> Self { self.0.set("InputFormat", value.into_expr()); self }
+    pub fn input_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputFormat", value.into_expr())) }
     /// `Location`: text. Update: in place.
-    pub fn location(mut self, value: impl Arg<str>) -> Self { self.0.set("Location", value.into_expr()); self }
+    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr())) }
     /// `NumberOfBuckets`: integer. Update: in place.
-    pub fn number_of_buckets(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfBuckets", value.into_expr()); self }
+    pub fn number_of_buckets(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfBuckets", value.into_expr())) }
     /// `OutputFormat`: text. Update: in place.
-    pub fn output_format(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputFormat", value.into_expr()); self }
+    pub fn output_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr())) }
     /// `Parameters`: JSON. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Any>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
     /// `SchemaReference`: `SchemaReference`. Update: in place.
-    pub fn schema_reference(mut self, value: impl Arg<SchemaReference>) -> Self { self.0.set("SchemaReference", value.into_expr()); self }
+    pub fn schema_reference(self, value: impl Arg<SchemaReference>) -> Self { Self(put(self.0, "SchemaReference", value.into_expr())) }
     /// `SerdeInfo`: `SerdeInfo`. Update: in place.
-    pub fn serde_info(mut self, value: impl Arg<SerdeInfo>) -> Self { self.0.set("SerdeInfo", value.into_expr()); self }
+    pub fn serde_info(self, value: impl Arg<SerdeInfo>) -> Self { Self(put(self.0, "SerdeInfo", value.into_expr())) }
     /// `SkewedInfo`: `SkewedInfo`. Update: in place.
-    pub fn skewed_info(mut self, value: impl Arg<SkewedInfo>) -> Self { self.0.set("SkewedInfo", value.into_expr()); self }
+    pub fn skewed_info(self, value: impl Arg<SkewedInfo>) -> Self { Self(put(self.0, "SkewedInfo", value.into_expr())) }
     /// `SortColumns`: list of `Order`. Update: in place.
-    pub fn sort_columns(mut self, value: impl Arg<Arr<Order>>) -> Self { self.0.set("SortColumns", value.into_expr()); self }
+    pub fn sort_columns(self, value: impl Arg<Arr<Order>>) -> Self { Self(put(self.0, "SortColumns", value.into_expr())) }
     /// `StoredAsSubDirectories`: boolean. Update: in place.
-    pub fn stored_as_sub_directories(mut self, value: impl Arg<bool>) -> Self { self.0.set("StoredAsSubDirectories", value.into_expr()); self }
+    pub fn stored_as_sub_directories(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StoredAsSubDirectories", value.into_expr())) }
 }
 impl Done for StorageDescriptor { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1996,26 +1996,26 @@ impl CfnRegistry {
     /// `AWS::Glue::Registry`
     pub const TYPE: &'static str = "AWS::Glue::Registry";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnRegistryProps<R0>) -> Self where CfnRegistryProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRegistryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::GlueRegistryArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `GlueRegistryArn`.
     pub fn attr_arn(&self) -> Val<kind::GlueRegistryArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnRegistry { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::Registry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-registry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRegistryProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnRegistryProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnRegistryProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRegistryProps<missing::Name> { CfnRegistryProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRegistryProps<Missing<required::Name>> { CfnRegistryProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRegistryProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnRegistryProps<Set> { self.0.set("Name", value.into_expr()); CfnRegistryProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRegistryProps<Set> { CfnRegistryProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRegistryProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Glue::Schema`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schema.html)
@@ -2024,63 +2024,63 @@ impl CfnSchema {
     /// `AWS::Glue::Schema`
     pub const TYPE: &'static str = "AWS::Glue::Schema";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnSchemaProps<R0, R1, R2>) -> Self where CfnSchemaProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSchemaProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::GlueSchemaArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `GlueSchemaArn`.
     pub fn attr_arn(&self) -> Val<kind::GlueSchemaArn> { self.0.get_att("Arn") }
     /// The attribute `InitialSchemaVersionId`: text.
     pub fn attr_initial_schema_version_id(&self) -> Val<str> { self.0.get_att("InitialSchemaVersionId") }
 }
 impl Parent for CfnSchema { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::Schema`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSchemaProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnSchemaProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnSchemaProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSchemaProps<missing::Compatibility, missing::DataFormat, missing::Name> { CfnSchemaProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSchemaProps<Missing<required::Compatibility>, Missing<required::DataFormat>, Missing<required::Name>> { CfnSchemaProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSchemaProps<R0, R1, R2> {
     /// `CheckpointVersion`: `SchemaVersion`. Update: in place.
-    pub fn checkpoint_version(mut self, value: impl Arg<schema::SchemaVersion>) -> Self { self.0.set("CheckpointVersion", value.into_expr()); self }
+    pub fn checkpoint_version(self, value: impl Arg<schema::SchemaVersion>) -> Self { Self(put(self.0, "CheckpointVersion", value.into_expr()), Phase) }
     /// `Compatibility`: `Compatibility`, required. Update: in place.
-    pub fn compatibility(mut self, value: impl Arg<schema::Compatibility>) -> CfnSchemaProps<Set, R1, R2> { self.0.set("Compatibility", value.into_expr()); CfnSchemaProps(self.0, Phase) }
+    pub fn compatibility(self, value: impl Arg<schema::Compatibility>) -> CfnSchemaProps<Set, R1, R2> { CfnSchemaProps(put(self.0, "Compatibility", value.into_expr()), Phase) }
     /// `DataFormat`: `DataFormat`, required. Update: replacement.
-    pub fn data_format(mut self, value: impl Arg<schema::DataFormat>) -> CfnSchemaProps<R0, Set, R2> { self.0.set("DataFormat", value.into_expr()); CfnSchemaProps(self.0, Phase) }
+    pub fn data_format(self, value: impl Arg<schema::DataFormat>) -> CfnSchemaProps<R0, Set, R2> { CfnSchemaProps(put(self.0, "DataFormat", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSchemaProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnSchemaProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSchemaProps<R0, R1, Set> { CfnSchemaProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Registry`: `Registry`. Update: replacement.
-    pub fn registry(mut self, value: impl Arg<schema::Registry>) -> Self { self.0.set("Registry", value.into_expr()); self }
+    pub fn registry(self, value: impl Arg<schema::Registry>) -> Self { Self(put(self.0, "Registry", value.into_expr()), Phase) }
     /// `SchemaDefinition`: text. Update: replacement.
-    pub fn schema_definition(mut self, value: impl Arg<str>) -> Self { self.0.set("SchemaDefinition", value.into_expr()); self }
+    pub fn schema_definition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaDefinition", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSchemaProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Schema`.
 pub mod schema {
 use crate::cfn::support::*;
 /// The property type `Registry` of `AWS::Glue::Schema`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-schema-registry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Registry(Bag);
+#[must_use] pub struct Registry(Bag);
 impl Registry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: replacement.
-    pub fn arn(mut self, value: impl Arg<kind::GlueRegistryArn>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    /// `Arn`: `GlueRegistryArn`. Update: replacement.
+    pub fn arn(self, value: impl Arg<kind::GlueRegistryArn>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for Registry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaVersion` of `AWS::Glue::Schema`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-schema-schemaversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchemaVersion(Bag);
+#[must_use] pub struct SchemaVersion(Bag);
 impl SchemaVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsLatest`: boolean. Update: in place.
-    pub fn is_latest(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsLatest", value.into_expr()); self }
+    pub fn is_latest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsLatest", value.into_expr())) }
     /// `VersionNumber`: integer. Update: in place.
-    pub fn version_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("VersionNumber", value.into_expr()); self }
+    pub fn version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VersionNumber", value.into_expr())) }
 }
 impl Done for SchemaVersion { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Compatibility` allows.
@@ -2094,40 +2094,40 @@ impl CfnSchemaVersion {
     /// `AWS::Glue::SchemaVersion`
     pub const TYPE: &'static str = "AWS::Glue::SchemaVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSchemaVersionProps<R0, R1>) -> Self where CfnSchemaVersionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSchemaVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VersionId`.
-    pub fn reference(&self) -> Val<kind::GlueSchemaVersionVersionId> { self.0.reference() }
-    /// The attribute `VersionId`: text.
-    pub fn attr_version_id(&self) -> Val<kind::GlueSchemaVersionVersionId> { self.0.get_att("VersionId") }
+    pub fn reference(&self) -> Val<kind::GlueSchemaVersionId> { self.0.reference() }
+    /// The attribute `VersionId`: `GlueSchemaVersionId`.
+    pub fn attr_version_id(&self) -> Val<kind::GlueSchemaVersionId> { self.0.get_att("VersionId") }
 }
 impl Parent for CfnSchemaVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::SchemaVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schemaversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSchemaVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSchemaVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSchemaVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSchemaVersionProps<missing::Schema, missing::SchemaDefinition> { CfnSchemaVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSchemaVersionProps<Missing<required::Schema>, Missing<required::SchemaDefinition>> { CfnSchemaVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSchemaVersionProps<R0, R1> {
     /// `Schema`: `Schema`, required. Update: replacement.
-    pub fn schema(mut self, value: impl Arg<schema_version::Schema>) -> CfnSchemaVersionProps<Set, R1> { self.0.set("Schema", value.into_expr()); CfnSchemaVersionProps(self.0, Phase) }
+    pub fn schema(self, value: impl Arg<schema_version::Schema>) -> CfnSchemaVersionProps<Set, R1> { CfnSchemaVersionProps(put(self.0, "Schema", value.into_expr()), Phase) }
     /// `SchemaDefinition`: text, required. Update: replacement.
-    pub fn schema_definition(mut self, value: impl Arg<str>) -> CfnSchemaVersionProps<R0, Set> { self.0.set("SchemaDefinition", value.into_expr()); CfnSchemaVersionProps(self.0, Phase) }
+    pub fn schema_definition(self, value: impl Arg<str>) -> CfnSchemaVersionProps<R0, Set> { CfnSchemaVersionProps(put(self.0, "SchemaDefinition", value.into_expr()), Phase) }
 }
 impl Done for CfnSchemaVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::SchemaVersion`.
 pub mod schema_version {
 use crate::cfn::support::*;
 /// The property type `Schema` of `AWS::Glue::SchemaVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-schemaversion-schema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Schema(Bag);
+#[must_use] pub struct Schema(Bag);
 impl Schema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RegistryName`: text. Update: replacement.
-    pub fn registry_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RegistryName", value.into_expr()); self }
-    /// `SchemaArn`: text. Update: replacement.
-    pub fn schema_arn(mut self, value: impl Arg<kind::GlueSchemaArn>) -> Self { self.0.set("SchemaArn", value.into_expr()); self }
+    pub fn registry_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryName", value.into_expr())) }
+    /// `SchemaArn`: `GlueSchemaArn`. Update: replacement.
+    pub fn schema_arn(self, value: impl Arg<kind::GlueSchemaArn>) -> Self { Self(put(self.0, "SchemaArn", value.into_expr())) }
     /// `SchemaName`: text. Update: replacement.
-    pub fn schema_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SchemaName", value.into_expr()); self }
+    pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value.into_expr())) }
 }
 impl Done for Schema { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2137,24 +2137,24 @@ impl CfnSchemaVersionMetadata {
     /// `AWS::Glue::SchemaVersionMetadata`
     pub const TYPE: &'static str = "AWS::Glue::SchemaVersionMetadata";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnSchemaVersionMetadataProps<R0, R1, R2>) -> Self where CfnSchemaVersionMetadataProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSchemaVersionMetadataProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnSchemaVersionMetadata { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::SchemaVersionMetadata`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-schemaversionmetadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSchemaVersionMetadataProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnSchemaVersionMetadataProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnSchemaVersionMetadataProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSchemaVersionMetadataProps<missing::Key, missing::SchemaVersionId, missing::Value> { CfnSchemaVersionMetadataProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSchemaVersionMetadataProps<Missing<required::Key>, Missing<required::SchemaVersionId>, Missing<required::Value>> { CfnSchemaVersionMetadataProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSchemaVersionMetadataProps<R0, R1, R2> {
     /// `Key`: text, required. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> CfnSchemaVersionMetadataProps<Set, R1, R2> { self.0.set("Key", value.into_expr()); CfnSchemaVersionMetadataProps(self.0, Phase) }
-    /// `SchemaVersionId`: text, required. Update: replacement.
-    pub fn schema_version_id(mut self, value: impl Arg<kind::GlueSchemaVersionVersionId>) -> CfnSchemaVersionMetadataProps<R0, Set, R2> { self.0.set("SchemaVersionId", value.into_expr()); CfnSchemaVersionMetadataProps(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> CfnSchemaVersionMetadataProps<Set, R1, R2> { CfnSchemaVersionMetadataProps(put(self.0, "Key", value.into_expr()), Phase) }
+    /// `SchemaVersionId`: `GlueSchemaVersionId`, required. Update: replacement.
+    pub fn schema_version_id(self, value: impl Arg<kind::GlueSchemaVersionId>) -> CfnSchemaVersionMetadataProps<R0, Set, R2> { CfnSchemaVersionMetadataProps(put(self.0, "SchemaVersionId", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> CfnSchemaVersionMetadataProps<R0, R1, Set> { self.0.set("Value", value.into_expr()); CfnSchemaVersionMetadataProps(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> CfnSchemaVersionMetadataProps<R0, R1, Set> { CfnSchemaVersionMetadataProps(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for CfnSchemaVersionMetadataProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Glue::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-securityconfiguration.html)
@@ -2163,71 +2163,71 @@ impl CfnSecurityConfiguration {
     /// `AWS::Glue::SecurityConfiguration`
     pub const TYPE: &'static str = "AWS::Glue::SecurityConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSecurityConfigurationProps<R0, R1>) -> Self where CfnSecurityConfigurationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSecurityConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnSecurityConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-securityconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSecurityConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSecurityConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSecurityConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSecurityConfigurationProps<missing::EncryptionConfiguration, missing::Name> { CfnSecurityConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSecurityConfigurationProps<Missing<required::EncryptionConfiguration>, Missing<required::Name>> { CfnSecurityConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSecurityConfigurationProps<R0, R1> {
     /// `EncryptionConfiguration`: `EncryptionConfiguration`, required. Update: in place.
-    pub fn encryption_configuration(mut self, value: impl Arg<security_configuration::EncryptionConfiguration>) -> CfnSecurityConfigurationProps<Set, R1> { self.0.set("EncryptionConfiguration", value.into_expr()); CfnSecurityConfigurationProps(self.0, Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<security_configuration::EncryptionConfiguration>) -> CfnSecurityConfigurationProps<Set, R1> { CfnSecurityConfigurationProps(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSecurityConfigurationProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnSecurityConfigurationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSecurityConfigurationProps<R0, Set> { CfnSecurityConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnSecurityConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::SecurityConfiguration`.
 pub mod security_configuration {
 use crate::cfn::support::*;
 /// The property type `CloudWatchEncryption` of `AWS::Glue::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-cloudwatchencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchEncryption(Bag);
+#[must_use] pub struct CloudWatchEncryption(Bag);
 impl CloudWatchEncryption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchEncryptionMode`: text. Update: in place.
-    pub fn cloud_watch_encryption_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("CloudWatchEncryptionMode", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn cloud_watch_encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchEncryptionMode", value.into_expr())) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
 }
 impl Done for CloudWatchEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::Glue::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration(Bag);
+#[must_use] pub struct EncryptionConfiguration(Bag);
 impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchEncryption`: `CloudWatchEncryption`. Update: in place.
-    pub fn cloud_watch_encryption(mut self, value: impl Arg<CloudWatchEncryption>) -> Self { self.0.set("CloudWatchEncryption", value.into_expr()); self }
+    pub fn cloud_watch_encryption(self, value: impl Arg<CloudWatchEncryption>) -> Self { Self(put(self.0, "CloudWatchEncryption", value.into_expr())) }
     /// `JobBookmarksEncryption`: `JobBookmarksEncryption`. Update: in place.
-    pub fn job_bookmarks_encryption(mut self, value: impl Arg<JobBookmarksEncryption>) -> Self { self.0.set("JobBookmarksEncryption", value.into_expr()); self }
+    pub fn job_bookmarks_encryption(self, value: impl Arg<JobBookmarksEncryption>) -> Self { Self(put(self.0, "JobBookmarksEncryption", value.into_expr())) }
     /// `S3Encryptions`: list of `S3Encryption`. Update: in place.
-    pub fn s3_encryptions(mut self, value: impl Arg<Arr<S3Encryption>>) -> Self { self.0.set("S3Encryptions", value.into_expr()); self }
+    pub fn s3_encryptions(self, value: impl Arg<Arr<S3Encryption>>) -> Self { Self(put(self.0, "S3Encryptions", value.into_expr())) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobBookmarksEncryption` of `AWS::Glue::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-jobbookmarksencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JobBookmarksEncryption(Bag);
+#[must_use] pub struct JobBookmarksEncryption(Bag);
 impl JobBookmarksEncryption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JobBookmarksEncryptionMode`: text. Update: in place.
-    pub fn job_bookmarks_encryption_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("JobBookmarksEncryptionMode", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn job_bookmarks_encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobBookmarksEncryptionMode", value.into_expr())) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
 }
 impl Done for JobBookmarksEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Encryption` of `AWS::Glue::SecurityConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-securityconfiguration-s3encryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Encryption(Bag);
+#[must_use] pub struct S3Encryption(Bag);
 impl S3Encryption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
     /// `S3EncryptionMode`: text. Update: in place.
-    pub fn s3_encryption_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("S3EncryptionMode", value.into_expr()); self }
+    pub fn s3_encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3EncryptionMode", value.into_expr())) }
 }
 impl Done for S3Encryption { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2237,10 +2237,10 @@ impl CfnSession {
     /// `AWS::Glue::Session`
     pub const TYPE: &'static str = "AWS::Glue::Session";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnSessionProps<R0, R1, R2>) -> Self where CfnSessionProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSessionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedOn`: text.
     pub fn attr_created_on(&self) -> Val<str> { self.0.get_att("CreatedOn") }
@@ -2251,65 +2251,65 @@ impl CfnSession {
 }
 impl Parent for CfnSession { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::Session`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-session.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSessionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnSessionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnSessionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSessionProps<missing::Command, missing::Id, missing::Role> { CfnSessionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSessionProps<Missing<required::Command>, Missing<required::Id>, Missing<required::Role>> { CfnSessionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSessionProps<R0, R1, R2> {
     /// `Command`: `SessionCommand`, required. Update: replacement.
-    pub fn command(mut self, value: impl Arg<session::SessionCommand>) -> CfnSessionProps<Set, R1, R2> { self.0.set("Command", value.into_expr()); CfnSessionProps(self.0, Phase) }
+    pub fn command(self, value: impl Arg<session::SessionCommand>) -> CfnSessionProps<Set, R1, R2> { CfnSessionProps(put(self.0, "Command", value.into_expr()), Phase) }
     /// `Connections`: `ConnectionsList`. Update: replacement.
-    pub fn connections(mut self, value: impl Arg<session::ConnectionsList>) -> Self { self.0.set("Connections", value.into_expr()); self }
+    pub fn connections(self, value: impl Arg<session::ConnectionsList>) -> Self { Self(put(self.0, "Connections", value.into_expr()), Phase) }
     /// `DefaultArguments`: map of text. Update: replacement.
-    pub fn default_arguments(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("DefaultArguments", value.into_expr()); self }
+    pub fn default_arguments(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DefaultArguments", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `GlueVersion`: text. Update: replacement.
-    pub fn glue_version(mut self, value: impl Arg<str>) -> Self { self.0.set("GlueVersion", value.into_expr()); self }
+    pub fn glue_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueVersion", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> CfnSessionProps<R0, Set, R2> { self.0.set("Id", value.into_expr()); CfnSessionProps(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> CfnSessionProps<R0, Set, R2> { CfnSessionProps(put(self.0, "Id", value.into_expr()), Phase) }
     /// `IdleTimeout`: integer. Update: replacement.
-    pub fn idle_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("IdleTimeout", value.into_expr()); self }
+    pub fn idle_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeout", value.into_expr()), Phase) }
     /// `MaxCapacity`: number. Update: replacement.
-    pub fn max_capacity(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxCapacity", value.into_expr()); self }
+    pub fn max_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
     /// `NumberOfWorkers`: integer. Update: replacement.
-    pub fn number_of_workers(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfWorkers", value.into_expr()); self }
+    pub fn number_of_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfWorkers", value.into_expr()), Phase) }
     /// `RequestOrigin`: text. Update: replacement.
-    pub fn request_origin(mut self, value: impl Arg<str>) -> Self { self.0.set("RequestOrigin", value.into_expr()); self }
+    pub fn request_origin(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequestOrigin", value.into_expr()), Phase) }
     /// `Role`: text, required. Update: replacement.
-    pub fn role(mut self, value: impl Arg<str>) -> CfnSessionProps<R0, R1, Set> { self.0.set("Role", value.into_expr()); CfnSessionProps(self.0, Phase) }
+    pub fn role(self, value: impl Arg<str>) -> CfnSessionProps<R0, R1, Set> { CfnSessionProps(put(self.0, "Role", value.into_expr()), Phase) }
     /// `SecurityConfiguration`: text. Update: replacement.
-    pub fn security_configuration(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityConfiguration", value.into_expr()); self }
+    pub fn security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Timeout`: integer. Update: replacement.
-    pub fn timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
     /// `WorkerType`: `WorkerType`. Update: replacement.
-    pub fn worker_type(mut self, value: impl Arg<session::WorkerType>) -> Self { self.0.set("WorkerType", value.into_expr()); self }
+    pub fn worker_type(self, value: impl Arg<session::WorkerType>) -> Self { Self(put(self.0, "WorkerType", value.into_expr()), Phase) }
 }
 impl Done for CfnSessionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Session`.
 pub mod session {
 use crate::cfn::support::*;
 /// The property type `ConnectionsList` of `AWS::Glue::Session`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-session-connectionslist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectionsList(Bag);
+#[must_use] pub struct ConnectionsList(Bag);
 impl ConnectionsList {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Connections`: list of text. Update: replacement.
-    pub fn connections(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Connections", value.into_expr()); self }
+    pub fn connections(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Connections", value.into_expr())) }
 }
 impl Done for ConnectionsList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionCommand` of `AWS::Glue::Session`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-session-sessioncommand.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SessionCommand(Bag);
+#[must_use] pub struct SessionCommand(Bag);
 impl SessionCommand {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `PythonVersion`: text. Update: replacement.
-    pub fn python_version(mut self, value: impl Arg<str>) -> Self { self.0.set("PythonVersion", value.into_expr()); self }
+    pub fn python_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PythonVersion", value.into_expr())) }
 }
 impl Done for SessionCommand { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `WorkerType` allows.
@@ -2321,7 +2321,7 @@ impl CfnTable {
     /// `AWS::Glue::Table`
     pub const TYPE: &'static str = "AWS::Glue::Table";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTableProps<R0, R1>) -> Self where CfnTableProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTableProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -2329,353 +2329,353 @@ impl CfnTable {
 }
 impl Parent for CfnTable { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-table.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTableProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTableProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTableProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTableProps<missing::CatalogId, missing::DatabaseName> { CfnTableProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTableProps<Missing<required::CatalogId>, Missing<required::DatabaseName>> { CfnTableProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTableProps<R0, R1> {
     /// `CatalogId`: text, required. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> CfnTableProps<Set, R1> { self.0.set("CatalogId", value.into_expr()); CfnTableProps(self.0, Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> CfnTableProps<Set, R1> { CfnTableProps(put(self.0, "CatalogId", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> CfnTableProps<R0, Set> { self.0.set("DatabaseName", value.into_expr()); CfnTableProps(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> CfnTableProps<R0, Set> { CfnTableProps(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OpenTableFormatInput`: `OpenTableFormatInput`. Update: in place.
-    pub fn open_table_format_input(mut self, value: impl Arg<table::OpenTableFormatInput>) -> Self { self.0.set("OpenTableFormatInput", value.into_expr()); self }
+    pub fn open_table_format_input(self, value: impl Arg<table::OpenTableFormatInput>) -> Self { Self(put(self.0, "OpenTableFormatInput", value.into_expr()), Phase) }
     /// `TableInput`: `TableInput`. Update: in place.
-    pub fn table_input(mut self, value: impl Arg<table::TableInput>) -> Self { self.0.set("TableInput", value.into_expr()); self }
+    pub fn table_input(self, value: impl Arg<table::TableInput>) -> Self { Self(put(self.0, "TableInput", value.into_expr()), Phase) }
 }
 impl Done for CfnTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Table`.
 pub mod table {
 use crate::cfn::support::*;
 /// The property type `Column` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-column.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Column<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Column<R0 = Set>(Bag, Phase<(R0,)>);
 impl Column {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Column<super::missing::Name> { Column(Bag::default(), Phase) }
+    pub fn new() -> Column<Missing<super::required::Name>> { Column(Bag::default(), Phase) }
 }
 impl<R0> Column<R0> {
     /// `Comment`: text. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> Self { self.0.set("Comment", value.into_expr()); self }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Column<Set> { self.0.set("Name", value.into_expr()); Column(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Column<Set> { Column(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Column { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergInput` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-iceberginput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcebergInput(Bag);
+#[must_use] pub struct IcebergInput(Bag);
 impl IcebergInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IcebergTableInput`: `IcebergTableInput`. Update: in place.
-    pub fn iceberg_table_input(mut self, value: impl Arg<IcebergTableInput>) -> Self { self.0.set("IcebergTableInput", value.into_expr()); self }
+    pub fn iceberg_table_input(self, value: impl Arg<IcebergTableInput>) -> Self { Self(put(self.0, "IcebergTableInput", value.into_expr())) }
     /// `MetadataOperation`: JSON. Update: in place.
-    pub fn metadata_operation(mut self, value: impl Arg<Any>) -> Self { self.0.set("MetadataOperation", value.into_expr()); self }
+    pub fn metadata_operation(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "MetadataOperation", value.into_expr())) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for IcebergInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergPartitionField` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergpartitionfield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcebergPartitionField<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct IcebergPartitionField<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl IcebergPartitionField {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IcebergPartitionField<super::missing::Name, super::missing::SourceId, super::missing::Transform> { IcebergPartitionField(Bag::default(), Phase) }
+    pub fn new() -> IcebergPartitionField<Missing<super::required::Name>, Missing<super::required::SourceId>, Missing<super::required::Transform>> { IcebergPartitionField(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> IcebergPartitionField<R0, R1, R2> {
     /// `FieldId`: integer. Update: in place.
-    pub fn field_id(mut self, value: impl Arg<i64>) -> Self { self.0.set("FieldId", value.into_expr()); self }
+    pub fn field_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FieldId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> IcebergPartitionField<Set, R1, R2> { self.0.set("Name", value.into_expr()); IcebergPartitionField(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> IcebergPartitionField<Set, R1, R2> { IcebergPartitionField(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SourceId`: integer, required. Update: in place.
-    pub fn source_id(mut self, value: impl Arg<i64>) -> IcebergPartitionField<R0, Set, R2> { self.0.set("SourceId", value.into_expr()); IcebergPartitionField(self.0, Phase) }
+    pub fn source_id(self, value: impl Arg<i64>) -> IcebergPartitionField<R0, Set, R2> { IcebergPartitionField(put(self.0, "SourceId", value.into_expr()), Phase) }
     /// `Transform`: text, required. Update: in place.
-    pub fn transform(mut self, value: impl Arg<str>) -> IcebergPartitionField<R0, R1, Set> { self.0.set("Transform", value.into_expr()); IcebergPartitionField(self.0, Phase) }
+    pub fn transform(self, value: impl Arg<str>) -> IcebergPartitionField<R0, R1, Set> { IcebergPartitionField(put(self.0, "Transform", value.into_expr()), Phase) }
 }
 impl Done for IcebergPartitionField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergPartitionSpec` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergpartitionspec.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcebergPartitionSpec<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IcebergPartitionSpec<R0 = Set>(Bag, Phase<(R0,)>);
 impl IcebergPartitionSpec {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IcebergPartitionSpec<super::missing::Fields> { IcebergPartitionSpec(Bag::default(), Phase) }
+    pub fn new() -> IcebergPartitionSpec<Missing<super::required::Fields>> { IcebergPartitionSpec(Bag::default(), Phase) }
 }
 impl<R0> IcebergPartitionSpec<R0> {
     /// `Fields`: list of `IcebergPartitionField`, required. Update: in place.
-    pub fn fields(mut self, value: impl Arg<Arr<IcebergPartitionField>>) -> IcebergPartitionSpec<Set> { self.0.set("Fields", value.into_expr()); IcebergPartitionSpec(self.0, Phase) }
+    pub fn fields(self, value: impl Arg<Arr<IcebergPartitionField>>) -> IcebergPartitionSpec<Set> { IcebergPartitionSpec(put(self.0, "Fields", value.into_expr()), Phase) }
     /// `SpecId`: integer. Update: in place.
-    pub fn spec_id(mut self, value: impl Arg<i64>) -> Self { self.0.set("SpecId", value.into_expr()); self }
+    pub fn spec_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SpecId", value.into_expr()), Phase) }
 }
 impl Done for IcebergPartitionSpec { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergSchema` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcebergSchema<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IcebergSchema<R0 = Set>(Bag, Phase<(R0,)>);
 impl IcebergSchema {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IcebergSchema<super::missing::Fields> { IcebergSchema(Bag::default(), Phase) }
+    pub fn new() -> IcebergSchema<Missing<super::required::Fields>> { IcebergSchema(Bag::default(), Phase) }
 }
 impl<R0> IcebergSchema<R0> {
     /// `Fields`: list of `IcebergStructField`, required. Update: in place.
-    pub fn fields(mut self, value: impl Arg<Arr<IcebergStructField>>) -> IcebergSchema<Set> { self.0.set("Fields", value.into_expr()); IcebergSchema(self.0, Phase) }
+    pub fn fields(self, value: impl Arg<Arr<IcebergStructField>>) -> IcebergSchema<Set> { IcebergSchema(put(self.0, "Fields", value.into_expr()), Phase) }
     /// `IdentifierFieldIds`: list of integer. Update: in place.
-    pub fn identifier_field_ids(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("IdentifierFieldIds", value.into_expr()); self }
+    pub fn identifier_field_ids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IdentifierFieldIds", value.into_expr()), Phase) }
     /// `SchemaId`: integer. Update: in place.
-    pub fn schema_id(mut self, value: impl Arg<i64>) -> Self { self.0.set("SchemaId", value.into_expr()); self }
+    pub fn schema_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchemaId", value.into_expr()), Phase) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for IcebergSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergSortField` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergsortfield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcebergSortField<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct IcebergSortField<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl IcebergSortField {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IcebergSortField<super::missing::Direction, super::missing::NullOrder, super::missing::SourceId, super::missing::Transform> { IcebergSortField(Bag::default(), Phase) }
+    pub fn new() -> IcebergSortField<Missing<super::required::Direction>, Missing<super::required::NullOrder>, Missing<super::required::SourceId>, Missing<super::required::Transform>> { IcebergSortField(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> IcebergSortField<R0, R1, R2, R3> {
     /// `Direction`: text, required. Update: in place.
-    pub fn direction(mut self, value: impl Arg<str>) -> IcebergSortField<Set, R1, R2, R3> { self.0.set("Direction", value.into_expr()); IcebergSortField(self.0, Phase) }
+    pub fn direction(self, value: impl Arg<str>) -> IcebergSortField<Set, R1, R2, R3> { IcebergSortField(put(self.0, "Direction", value.into_expr()), Phase) }
     /// `NullOrder`: text, required. Update: in place.
-    pub fn null_order(mut self, value: impl Arg<str>) -> IcebergSortField<R0, Set, R2, R3> { self.0.set("NullOrder", value.into_expr()); IcebergSortField(self.0, Phase) }
+    pub fn null_order(self, value: impl Arg<str>) -> IcebergSortField<R0, Set, R2, R3> { IcebergSortField(put(self.0, "NullOrder", value.into_expr()), Phase) }
     /// `SourceId`: integer, required. Update: in place.
-    pub fn source_id(mut self, value: impl Arg<i64>) -> IcebergSortField<R0, R1, Set, R3> { self.0.set("SourceId", value.into_expr()); IcebergSortField(self.0, Phase) }
+    pub fn source_id(self, value: impl Arg<i64>) -> IcebergSortField<R0, R1, Set, R3> { IcebergSortField(put(self.0, "SourceId", value.into_expr()), Phase) }
     /// `Transform`: text, required. Update: in place.
-    pub fn transform(mut self, value: impl Arg<str>) -> IcebergSortField<R0, R1, R2, Set> { self.0.set("Transform", value.into_expr()); IcebergSortField(self.0, Phase) }
+    pub fn transform(self, value: impl Arg<str>) -> IcebergSortField<R0, R1, R2, Set> { IcebergSortField(put(self.0, "Transform", value.into_expr()), Phase) }
 }
 impl Done for IcebergSortField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergSortOrder` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergsortorder.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcebergSortOrder<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IcebergSortOrder<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IcebergSortOrder {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IcebergSortOrder<super::missing::Fields, super::missing::OrderId> { IcebergSortOrder(Bag::default(), Phase) }
+    pub fn new() -> IcebergSortOrder<Missing<super::required::Fields>, Missing<super::required::OrderId>> { IcebergSortOrder(Bag::default(), Phase) }
 }
 impl<R0, R1> IcebergSortOrder<R0, R1> {
     /// `Fields`: list of `IcebergSortField`, required. Update: in place.
-    pub fn fields(mut self, value: impl Arg<Arr<IcebergSortField>>) -> IcebergSortOrder<Set, R1> { self.0.set("Fields", value.into_expr()); IcebergSortOrder(self.0, Phase) }
+    pub fn fields(self, value: impl Arg<Arr<IcebergSortField>>) -> IcebergSortOrder<Set, R1> { IcebergSortOrder(put(self.0, "Fields", value.into_expr()), Phase) }
     /// `OrderId`: integer, required. Update: in place.
-    pub fn order_id(mut self, value: impl Arg<i64>) -> IcebergSortOrder<R0, Set> { self.0.set("OrderId", value.into_expr()); IcebergSortOrder(self.0, Phase) }
+    pub fn order_id(self, value: impl Arg<i64>) -> IcebergSortOrder<R0, Set> { IcebergSortOrder(put(self.0, "OrderId", value.into_expr()), Phase) }
 }
 impl Done for IcebergSortOrder { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergStructField` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergstructfield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcebergStructField<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct IcebergStructField<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl IcebergStructField {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IcebergStructField<super::missing::Id, super::missing::Name, super::missing::Required, super::missing::Type> { IcebergStructField(Bag::default(), Phase) }
+    pub fn new() -> IcebergStructField<Missing<super::required::Id>, Missing<super::required::Name>, Missing<super::required::Required>, Missing<super::required::Type>> { IcebergStructField(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> IcebergStructField<R0, R1, R2, R3> {
     /// `Doc`: text. Update: in place.
-    pub fn doc(mut self, value: impl Arg<str>) -> Self { self.0.set("Doc", value.into_expr()); self }
+    pub fn doc(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Doc", value.into_expr()), Phase) }
     /// `Id`: integer, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<i64>) -> IcebergStructField<Set, R1, R2, R3> { self.0.set("Id", value.into_expr()); IcebergStructField(self.0, Phase) }
+    pub fn id(self, value: impl Arg<i64>) -> IcebergStructField<Set, R1, R2, R3> { IcebergStructField(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> IcebergStructField<R0, Set, R2, R3> { self.0.set("Name", value.into_expr()); IcebergStructField(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> IcebergStructField<R0, Set, R2, R3> { IcebergStructField(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Required`: boolean, required. Update: in place.
-    pub fn required(mut self, value: impl Arg<bool>) -> IcebergStructField<R0, R1, Set, R3> { self.0.set("Required", value.into_expr()); IcebergStructField(self.0, Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> IcebergStructField<R0, R1, Set, R3> { IcebergStructField(put(self.0, "Required", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> IcebergStructField<R0, R1, R2, Set> { self.0.set("Type", value.into_expr()); IcebergStructField(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> IcebergStructField<R0, R1, R2, Set> { IcebergStructField(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for IcebergStructField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergTableInput` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-icebergtableinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcebergTableInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IcebergTableInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IcebergTableInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IcebergTableInput<super::missing::Location, super::missing::Schema> { IcebergTableInput(Bag::default(), Phase) }
+    pub fn new() -> IcebergTableInput<Missing<super::required::Location>, Missing<super::required::Schema>> { IcebergTableInput(Bag::default(), Phase) }
 }
 impl<R0, R1> IcebergTableInput<R0, R1> {
     /// `Location`: text, required. Update: in place.
-    pub fn location(mut self, value: impl Arg<str>) -> IcebergTableInput<Set, R1> { self.0.set("Location", value.into_expr()); IcebergTableInput(self.0, Phase) }
+    pub fn location(self, value: impl Arg<str>) -> IcebergTableInput<Set, R1> { IcebergTableInput(put(self.0, "Location", value.into_expr()), Phase) }
     /// `PartitionSpec`: `IcebergPartitionSpec`. Update: in place.
-    pub fn partition_spec(mut self, value: impl Arg<IcebergPartitionSpec>) -> Self { self.0.set("PartitionSpec", value.into_expr()); self }
+    pub fn partition_spec(self, value: impl Arg<IcebergPartitionSpec>) -> Self { Self(put(self.0, "PartitionSpec", value.into_expr()), Phase) }
     /// `Properties`: JSON. Update: in place.
-    pub fn properties(mut self, value: impl Arg<Any>) -> Self { self.0.set("Properties", value.into_expr()); self }
+    pub fn properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
     /// `Schema`: `IcebergSchema`, required. Update: in place.
-    pub fn schema(mut self, value: impl Arg<IcebergSchema>) -> IcebergTableInput<R0, Set> { self.0.set("Schema", value.into_expr()); IcebergTableInput(self.0, Phase) }
+    pub fn schema(self, value: impl Arg<IcebergSchema>) -> IcebergTableInput<R0, Set> { IcebergTableInput(put(self.0, "Schema", value.into_expr()), Phase) }
     /// `WriteOrder`: `IcebergSortOrder`. Update: in place.
-    pub fn write_order(mut self, value: impl Arg<IcebergSortOrder>) -> Self { self.0.set("WriteOrder", value.into_expr()); self }
+    pub fn write_order(self, value: impl Arg<IcebergSortOrder>) -> Self { Self(put(self.0, "WriteOrder", value.into_expr()), Phase) }
 }
 impl Done for IcebergTableInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenTableFormatInput` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-opentableformatinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenTableFormatInput(Bag);
+#[must_use] pub struct OpenTableFormatInput(Bag);
 impl OpenTableFormatInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IcebergInput`: `IcebergInput`. Update: in place.
-    pub fn iceberg_input(mut self, value: impl Arg<IcebergInput>) -> Self { self.0.set("IcebergInput", value.into_expr()); self }
+    pub fn iceberg_input(self, value: impl Arg<IcebergInput>) -> Self { Self(put(self.0, "IcebergInput", value.into_expr())) }
 }
 impl Done for OpenTableFormatInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Order` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-order.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Order<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Order<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Order {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Order<super::missing::Column, super::missing::SortOrder> { Order(Bag::default(), Phase) }
+    pub fn new() -> Order<Missing<super::required::Column>, Missing<super::required::SortOrder>> { Order(Bag::default(), Phase) }
 }
 impl<R0, R1> Order<R0, R1> {
     /// `Column`: text, required. Update: in place.
-    pub fn column(mut self, value: impl Arg<str>) -> Order<Set, R1> { self.0.set("Column", value.into_expr()); Order(self.0, Phase) }
+    pub fn column(self, value: impl Arg<str>) -> Order<Set, R1> { Order(put(self.0, "Column", value.into_expr()), Phase) }
     /// `SortOrder`: integer, required. Update: in place.
-    pub fn sort_order(mut self, value: impl Arg<i64>) -> Order<R0, Set> { self.0.set("SortOrder", value.into_expr()); Order(self.0, Phase) }
+    pub fn sort_order(self, value: impl Arg<i64>) -> Order<R0, Set> { Order(put(self.0, "SortOrder", value.into_expr()), Phase) }
 }
 impl Done for Order { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaId` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-schemaid.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchemaId(Bag);
+#[must_use] pub struct SchemaId(Bag);
 impl SchemaId {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RegistryName`: text. Update: in place.
-    pub fn registry_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RegistryName", value.into_expr()); self }
+    pub fn registry_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegistryName", value.into_expr())) }
     /// `SchemaArn`: text. Update: in place.
-    pub fn schema_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SchemaArn", value.into_expr()); self }
+    pub fn schema_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaArn", value.into_expr())) }
     /// `SchemaName`: text. Update: in place.
-    pub fn schema_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SchemaName", value.into_expr()); self }
+    pub fn schema_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaName", value.into_expr())) }
 }
 impl Done for SchemaId { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaReference` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-schemareference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchemaReference(Bag);
+#[must_use] pub struct SchemaReference(Bag);
 impl SchemaReference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SchemaId`: `SchemaId`. Update: in place.
-    pub fn schema_id(mut self, value: impl Arg<SchemaId>) -> Self { self.0.set("SchemaId", value.into_expr()); self }
+    pub fn schema_id(self, value: impl Arg<SchemaId>) -> Self { Self(put(self.0, "SchemaId", value.into_expr())) }
     /// `SchemaVersionId`: text. Update: in place.
-    pub fn schema_version_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SchemaVersionId", value.into_expr()); self }
+    pub fn schema_version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaVersionId", value.into_expr())) }
     /// `SchemaVersionNumber`: integer. Update: in place.
-    pub fn schema_version_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("SchemaVersionNumber", value.into_expr()); self }
+    pub fn schema_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchemaVersionNumber", value.into_expr())) }
 }
 impl Done for SchemaReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SerdeInfo` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-serdeinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SerdeInfo(Bag);
+#[must_use] pub struct SerdeInfo(Bag);
 impl SerdeInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Parameters`: JSON. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Any>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
     /// `SerializationLibrary`: text. Update: in place.
-    pub fn serialization_library(mut self, value: impl Arg<str>) -> Self { self.0.set("SerializationLibrary", value.into_expr()); self }
+    pub fn serialization_library(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SerializationLibrary", value.into_expr())) }
 }
 impl Done for SerdeInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SkewedInfo` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-skewedinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SkewedInfo(Bag);
+#[must_use] pub struct SkewedInfo(Bag);
 impl SkewedInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SkewedColumnNames`: list of text. Update: in place.
-    pub fn skewed_column_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SkewedColumnNames", value.into_expr()); self }
+    pub fn skewed_column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SkewedColumnNames", value.into_expr())) }
     /// `SkewedColumnValueLocationMaps`: JSON. Update: in place.
-    pub fn skewed_column_value_location_maps(mut self, value: impl Arg<Any>) -> Self { self.0.set("SkewedColumnValueLocationMaps", value.into_expr()); self }
+    pub fn skewed_column_value_location_maps(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SkewedColumnValueLocationMaps", value.into_expr())) }
     /// `SkewedColumnValues`: list of text. Update: in place.
-    pub fn skewed_column_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SkewedColumnValues", value.into_expr()); self }
+    pub fn skewed_column_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SkewedColumnValues", value.into_expr())) }
 }
 impl Done for SkewedInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageDescriptor` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-storagedescriptor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageDescriptor(Bag);
+#[must_use] pub struct StorageDescriptor(Bag);
 impl StorageDescriptor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketColumns`: list of text. Update: in place.
-    pub fn bucket_columns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("BucketColumns", value.into_expr()); self }
+    pub fn bucket_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BucketColumns", value.into_expr())) }
     /// `Columns`: list of `Column`. Update: in place.
-    pub fn columns(mut self, value: impl Arg<Arr<Column>>) -> Self { self.0.set("Columns", value.into_expr()); self }
+    pub fn columns(self, value: impl Arg<Arr<Column>>) -> Self { Self(put(self.0, "Columns", value.into_expr())) }
     /// `Compressed`: boolean. Update: in place.
-    pub fn compressed(mut self, value: impl Arg<bool>) -> Self { self.0.set("Compressed", value.into_expr()); self }
+    pub fn compressed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Compressed", value.into_expr())) }
     /// `InputFormat`: text. Update: in place.
-    pub fn input_format(mut self, value: impl Arg<str>) -> Self { self.0.set("InputFormat", value.into_expr()); self }
+    pub fn input_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputFormat", value.into_expr())) }
     /// `Location`: text. Update: in place.
-    pub fn location(mut self, value: impl Arg<str>) -> Self { self.0.set("Location", value.into_expr()); self }
+    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr())) }
     /// `NumberOfBuckets`: integer. Update: in place.
-    pub fn number_of_buckets(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfBuckets", value.into_expr()); self }
+    pub fn number_of_buckets(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfBuckets", value.into_expr())) }
     /// `OutputFormat`: text. Update: in place.
-    pub fn output_format(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputFormat", value.into_expr()); self }
+    pub fn output_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr())) }
     /// `Parameters`: JSON. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Any>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
     /// `SchemaReference`: `SchemaReference`. Update: in place.
-    pub fn schema_reference(mut self, value: impl Arg<SchemaReference>) -> Self { self.0.set("SchemaReference", value.into_expr()); self }
+    pub fn schema_reference(self, value: impl Arg<SchemaReference>) -> Self { Self(put(self.0, "SchemaReference", value.into_expr())) }
     /// `SerdeInfo`: `SerdeInfo`. Update: in place.
-    pub fn serde_info(mut self, value: impl Arg<SerdeInfo>) -> Self { self.0.set("SerdeInfo", value.into_expr()); self }
+    pub fn serde_info(self, value: impl Arg<SerdeInfo>) -> Self { Self(put(self.0, "SerdeInfo", value.into_expr())) }
     /// `SkewedInfo`: `SkewedInfo`. Update: in place.
-    pub fn skewed_info(mut self, value: impl Arg<SkewedInfo>) -> Self { self.0.set("SkewedInfo", value.into_expr()); self }
+    pub fn skewed_info(self, value: impl Arg<SkewedInfo>) -> Self { Self(put(self.0, "SkewedInfo", value.into_expr())) }
     /// `SortColumns`: list of `Order`. Update: in place.
-    pub fn sort_columns(mut self, value: impl Arg<Arr<Order>>) -> Self { self.0.set("SortColumns", value.into_expr()); self }
+    pub fn sort_columns(self, value: impl Arg<Arr<Order>>) -> Self { Self(put(self.0, "SortColumns", value.into_expr())) }
     /// `StoredAsSubDirectories`: boolean. Update: in place.
-    pub fn stored_as_sub_directories(mut self, value: impl Arg<bool>) -> Self { self.0.set("StoredAsSubDirectories", value.into_expr()); self }
+    pub fn stored_as_sub_directories(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StoredAsSubDirectories", value.into_expr())) }
 }
 impl Done for StorageDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableIdentifier` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableidentifier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TableIdentifier(Bag);
+#[must_use] pub struct TableIdentifier(Bag);
 impl TableIdentifier {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogId`: text. Update: in place.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CatalogId", value.into_expr()); self }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
     /// `DatabaseName`: text. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
 }
 impl Done for TableIdentifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableInput` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-tableinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TableInput(Bag);
+#[must_use] pub struct TableInput(Bag);
 impl TableInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Owner`: text. Update: in place.
-    pub fn owner(mut self, value: impl Arg<str>) -> Self { self.0.set("Owner", value.into_expr()); self }
+    pub fn owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Owner", value.into_expr())) }
     /// `Parameters`: JSON. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Any>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
     /// `PartitionKeys`: list of `Column`. Update: in place.
-    pub fn partition_keys(mut self, value: impl Arg<Arr<Column>>) -> Self { self.0.set("PartitionKeys", value.into_expr()); self }
+    pub fn partition_keys(self, value: impl Arg<Arr<Column>>) -> Self { Self(put(self.0, "PartitionKeys", value.into_expr())) }
     /// `Retention`: integer. Update: in place.
-    pub fn retention(mut self, value: impl Arg<i64>) -> Self { self.0.set("Retention", value.into_expr()); self }
+    pub fn retention(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Retention", value.into_expr())) }
     /// `StorageDescriptor`: `StorageDescriptor`. Update: in place.
-    pub fn storage_descriptor(mut self, value: impl Arg<StorageDescriptor>) -> Self { self.0.set("StorageDescriptor", value.into_expr()); self }
+    pub fn storage_descriptor(self, value: impl Arg<StorageDescriptor>) -> Self { Self(put(self.0, "StorageDescriptor", value.into_expr())) }
     /// `TableType`: text. Update: in place.
-    pub fn table_type(mut self, value: impl Arg<str>) -> Self { self.0.set("TableType", value.into_expr()); self }
+    pub fn table_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableType", value.into_expr())) }
     /// `TargetTable`: `TableIdentifier`. Update: in place.
-    pub fn target_table(mut self, value: impl Arg<TableIdentifier>) -> Self { self.0.set("TargetTable", value.into_expr()); self }
+    pub fn target_table(self, value: impl Arg<TableIdentifier>) -> Self { Self(put(self.0, "TargetTable", value.into_expr())) }
     /// `ViewDefinition`: `ViewDefinition`. Update: in place.
-    pub fn view_definition(mut self, value: impl Arg<ViewDefinition>) -> Self { self.0.set("ViewDefinition", value.into_expr()); self }
+    pub fn view_definition(self, value: impl Arg<ViewDefinition>) -> Self { Self(put(self.0, "ViewDefinition", value.into_expr())) }
     /// `ViewExpandedText`: text. Update: in place.
-    pub fn view_expanded_text(mut self, value: impl Arg<str>) -> Self { self.0.set("ViewExpandedText", value.into_expr()); self }
+    pub fn view_expanded_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewExpandedText", value.into_expr())) }
     /// `ViewOriginalText`: text. Update: in place.
-    pub fn view_original_text(mut self, value: impl Arg<str>) -> Self { self.0.set("ViewOriginalText", value.into_expr()); self }
+    pub fn view_original_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewOriginalText", value.into_expr())) }
 }
 impl Done for TableInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ViewDefinition` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ViewDefinition(Bag);
+#[must_use] pub struct ViewDefinition(Bag);
 impl ViewDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Definer`: text. Update: in place.
-    pub fn definer(mut self, value: impl Arg<str>) -> Self { self.0.set("Definer", value.into_expr()); self }
+    pub fn definer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Definer", value.into_expr())) }
     /// `IsProtected`: boolean. Update: in place.
-    pub fn is_protected(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsProtected", value.into_expr()); self }
+    pub fn is_protected(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsProtected", value.into_expr())) }
     /// `Representations`: list of `ViewRepresentation`. Update: in place.
-    pub fn representations(mut self, value: impl Arg<Arr<ViewRepresentation>>) -> Self { self.0.set("Representations", value.into_expr()); self }
+    pub fn representations(self, value: impl Arg<Arr<ViewRepresentation>>) -> Self { Self(put(self.0, "Representations", value.into_expr())) }
     /// `SubObjects`: list of text. Update: in place.
-    pub fn sub_objects(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubObjects", value.into_expr()); self }
+    pub fn sub_objects(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubObjects", value.into_expr())) }
 }
 impl Done for ViewDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ViewRepresentation` of `AWS::Glue::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-table-viewrepresentation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ViewRepresentation(Bag);
+#[must_use] pub struct ViewRepresentation(Bag);
 impl ViewRepresentation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dialect`: text. Update: in place.
-    pub fn dialect(mut self, value: impl Arg<str>) -> Self { self.0.set("Dialect", value.into_expr()); self }
+    pub fn dialect(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Dialect", value.into_expr())) }
     /// `DialectVersion`: text. Update: in place.
-    pub fn dialect_version(mut self, value: impl Arg<str>) -> Self { self.0.set("DialectVersion", value.into_expr()); self }
+    pub fn dialect_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DialectVersion", value.into_expr())) }
     /// `ValidationConnection`: text. Update: in place.
-    pub fn validation_connection(mut self, value: impl Arg<str>) -> Self { self.0.set("ValidationConnection", value.into_expr()); self }
+    pub fn validation_connection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidationConnection", value.into_expr())) }
     /// `ViewExpandedText`: text. Update: in place.
-    pub fn view_expanded_text(mut self, value: impl Arg<str>) -> Self { self.0.set("ViewExpandedText", value.into_expr()); self }
+    pub fn view_expanded_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewExpandedText", value.into_expr())) }
     /// `ViewOriginalText`: text. Update: in place.
-    pub fn view_original_text(mut self, value: impl Arg<str>) -> Self { self.0.set("ViewOriginalText", value.into_expr()); self }
+    pub fn view_original_text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ViewOriginalText", value.into_expr())) }
 }
 impl Done for ViewRepresentation { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2685,125 +2685,125 @@ impl CfnTableOptimizer {
     /// `AWS::Glue::TableOptimizer`
     pub const TYPE: &'static str = "AWS::Glue::TableOptimizer";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnTableOptimizerProps<R0, R1, R2, R3, R4>) -> Self where CfnTableOptimizerProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTableOptimizerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnTableOptimizer { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::TableOptimizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-tableoptimizer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTableOptimizerProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnTableOptimizerProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnTableOptimizerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTableOptimizerProps<missing::CatalogId, missing::DatabaseName, missing::TableName, missing::TableOptimizerConfiguration, missing::Type> { CfnTableOptimizerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTableOptimizerProps<Missing<required::CatalogId>, Missing<required::DatabaseName>, Missing<required::TableName>, Missing<required::TableOptimizerConfiguration>, Missing<required::Type>> { CfnTableOptimizerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnTableOptimizerProps<R0, R1, R2, R3, R4> {
     /// `CatalogId`: text, required. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> CfnTableOptimizerProps<Set, R1, R2, R3, R4> { self.0.set("CatalogId", value.into_expr()); CfnTableOptimizerProps(self.0, Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> CfnTableOptimizerProps<Set, R1, R2, R3, R4> { CfnTableOptimizerProps(put(self.0, "CatalogId", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> CfnTableOptimizerProps<R0, Set, R2, R3, R4> { self.0.set("DatabaseName", value.into_expr()); CfnTableOptimizerProps(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> CfnTableOptimizerProps<R0, Set, R2, R3, R4> { CfnTableOptimizerProps(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: replacement.
-    pub fn table_name(mut self, value: impl Arg<str>) -> CfnTableOptimizerProps<R0, R1, Set, R3, R4> { self.0.set("TableName", value.into_expr()); CfnTableOptimizerProps(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> CfnTableOptimizerProps<R0, R1, Set, R3, R4> { CfnTableOptimizerProps(put(self.0, "TableName", value.into_expr()), Phase) }
     /// `TableOptimizerConfiguration`: `TableOptimizerConfiguration`, required. Update: in place.
-    pub fn table_optimizer_configuration(mut self, value: impl Arg<table_optimizer::TableOptimizerConfiguration>) -> CfnTableOptimizerProps<R0, R1, R2, Set, R4> { self.0.set("TableOptimizerConfiguration", value.into_expr()); CfnTableOptimizerProps(self.0, Phase) }
+    pub fn table_optimizer_configuration(self, value: impl Arg<table_optimizer::TableOptimizerConfiguration>) -> CfnTableOptimizerProps<R0, R1, R2, Set, R4> { CfnTableOptimizerProps(put(self.0, "TableOptimizerConfiguration", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> CfnTableOptimizerProps<R0, R1, R2, R3, Set> { self.0.set("Type", value.into_expr()); CfnTableOptimizerProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnTableOptimizerProps<R0, R1, R2, R3, Set> { CfnTableOptimizerProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnTableOptimizerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::TableOptimizer`.
 pub mod table_optimizer {
 use crate::cfn::support::*;
 /// The property type `CompactionConfiguration` of `AWS::Glue::TableOptimizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-compactionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CompactionConfiguration(Bag);
+#[must_use] pub struct CompactionConfiguration(Bag);
 impl CompactionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IcebergConfiguration`: `IcebergCompactionConfiguration`. Update: in place.
-    pub fn iceberg_configuration(mut self, value: impl Arg<IcebergCompactionConfiguration>) -> Self { self.0.set("IcebergConfiguration", value.into_expr()); self }
+    pub fn iceberg_configuration(self, value: impl Arg<IcebergCompactionConfiguration>) -> Self { Self(put(self.0, "IcebergConfiguration", value.into_expr())) }
 }
 impl Done for CompactionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergCompactionConfiguration` of `AWS::Glue::TableOptimizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergcompactionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcebergCompactionConfiguration(Bag);
+#[must_use] pub struct IcebergCompactionConfiguration(Bag);
 impl IcebergCompactionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeleteFileThreshold`: integer. Update: in place.
-    pub fn delete_file_threshold(mut self, value: impl Arg<i64>) -> Self { self.0.set("DeleteFileThreshold", value.into_expr()); self }
+    pub fn delete_file_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DeleteFileThreshold", value.into_expr())) }
     /// `MinInputFiles`: integer. Update: in place.
-    pub fn min_input_files(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinInputFiles", value.into_expr()); self }
+    pub fn min_input_files(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinInputFiles", value.into_expr())) }
     /// `Strategy`: text. Update: in place.
-    pub fn strategy(mut self, value: impl Arg<str>) -> Self { self.0.set("Strategy", value.into_expr()); self }
+    pub fn strategy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Strategy", value.into_expr())) }
 }
 impl Done for IcebergCompactionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergConfiguration` of `AWS::Glue::TableOptimizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcebergConfiguration(Bag);
+#[must_use] pub struct IcebergConfiguration(Bag);
 impl IcebergConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Location`: text. Update: in place.
-    pub fn location(mut self, value: impl Arg<str>) -> Self { self.0.set("Location", value.into_expr()); self }
+    pub fn location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Location", value.into_expr())) }
     /// `OrphanFileRetentionPeriodInDays`: integer. Update: in place.
-    pub fn orphan_file_retention_period_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("OrphanFileRetentionPeriodInDays", value.into_expr()); self }
+    pub fn orphan_file_retention_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OrphanFileRetentionPeriodInDays", value.into_expr())) }
 }
 impl Done for IcebergConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergRetentionConfiguration` of `AWS::Glue::TableOptimizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-icebergretentionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcebergRetentionConfiguration(Bag);
+#[must_use] pub struct IcebergRetentionConfiguration(Bag);
 impl IcebergRetentionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CleanExpiredFiles`: boolean. Update: in place.
-    pub fn clean_expired_files(mut self, value: impl Arg<bool>) -> Self { self.0.set("CleanExpiredFiles", value.into_expr()); self }
+    pub fn clean_expired_files(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CleanExpiredFiles", value.into_expr())) }
     /// `NumberOfSnapshotsToRetain`: integer. Update: in place.
-    pub fn number_of_snapshots_to_retain(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfSnapshotsToRetain", value.into_expr()); self }
+    pub fn number_of_snapshots_to_retain(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfSnapshotsToRetain", value.into_expr())) }
     /// `SnapshotRetentionPeriodInDays`: integer. Update: in place.
-    pub fn snapshot_retention_period_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("SnapshotRetentionPeriodInDays", value.into_expr()); self }
+    pub fn snapshot_retention_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionPeriodInDays", value.into_expr())) }
 }
 impl Done for IcebergRetentionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrphanFileDeletionConfiguration` of `AWS::Glue::TableOptimizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-orphanfiledeletionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OrphanFileDeletionConfiguration(Bag);
+#[must_use] pub struct OrphanFileDeletionConfiguration(Bag);
 impl OrphanFileDeletionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IcebergConfiguration`: `IcebergConfiguration`. Update: in place.
-    pub fn iceberg_configuration(mut self, value: impl Arg<IcebergConfiguration>) -> Self { self.0.set("IcebergConfiguration", value.into_expr()); self }
+    pub fn iceberg_configuration(self, value: impl Arg<IcebergConfiguration>) -> Self { Self(put(self.0, "IcebergConfiguration", value.into_expr())) }
 }
 impl Done for OrphanFileDeletionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetentionConfiguration` of `AWS::Glue::TableOptimizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-retentionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetentionConfiguration(Bag);
+#[must_use] pub struct RetentionConfiguration(Bag);
 impl RetentionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IcebergConfiguration`: `IcebergRetentionConfiguration`. Update: in place.
-    pub fn iceberg_configuration(mut self, value: impl Arg<IcebergRetentionConfiguration>) -> Self { self.0.set("IcebergConfiguration", value.into_expr()); self }
+    pub fn iceberg_configuration(self, value: impl Arg<IcebergRetentionConfiguration>) -> Self { Self(put(self.0, "IcebergConfiguration", value.into_expr())) }
 }
 impl Done for RetentionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableOptimizerConfiguration` of `AWS::Glue::TableOptimizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-tableoptimizerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TableOptimizerConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TableOptimizerConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TableOptimizerConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TableOptimizerConfiguration<super::missing::Enabled, super::missing::RoleArn> { TableOptimizerConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TableOptimizerConfiguration<Missing<super::required::Enabled>, Missing<super::required::RoleArn>> { TableOptimizerConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> TableOptimizerConfiguration<R0, R1> {
     /// `CompactionConfiguration`: `CompactionConfiguration`. Update: in place.
-    pub fn compaction_configuration(mut self, value: impl Arg<CompactionConfiguration>) -> Self { self.0.set("CompactionConfiguration", value.into_expr()); self }
+    pub fn compaction_configuration(self, value: impl Arg<CompactionConfiguration>) -> Self { Self(put(self.0, "CompactionConfiguration", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> TableOptimizerConfiguration<Set, R1> { self.0.set("Enabled", value.into_expr()); TableOptimizerConfiguration(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> TableOptimizerConfiguration<Set, R1> { TableOptimizerConfiguration(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `OrphanFileDeletionConfiguration`: `OrphanFileDeletionConfiguration`. Update: in place.
-    pub fn orphan_file_deletion_configuration(mut self, value: impl Arg<OrphanFileDeletionConfiguration>) -> Self { self.0.set("OrphanFileDeletionConfiguration", value.into_expr()); self }
+    pub fn orphan_file_deletion_configuration(self, value: impl Arg<OrphanFileDeletionConfiguration>) -> Self { Self(put(self.0, "OrphanFileDeletionConfiguration", value.into_expr()), Phase) }
     /// `RetentionConfiguration`: `RetentionConfiguration`. Update: in place.
-    pub fn retention_configuration(mut self, value: impl Arg<RetentionConfiguration>) -> Self { self.0.set("RetentionConfiguration", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> TableOptimizerConfiguration<R0, Set> { self.0.set("RoleArn", value.into_expr()); TableOptimizerConfiguration(self.0, Phase) }
+    pub fn retention_configuration(self, value: impl Arg<RetentionConfiguration>) -> Self { Self(put(self.0, "RetentionConfiguration", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> TableOptimizerConfiguration<R0, Set> { TableOptimizerConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`. Update: in place.
-    pub fn vpc_configuration(mut self, value: impl Arg<VpcConfiguration>) -> Self { self.0.set("VpcConfiguration", value.into_expr()); self }
+    pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for TableOptimizerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfiguration` of `AWS::Glue::TableOptimizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-tableoptimizer-vpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfiguration(Bag);
+#[must_use] pub struct VpcConfiguration(Bag);
 impl VpcConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GlueConnectionName`: text. Update: in place.
-    pub fn glue_connection_name(mut self, value: impl Arg<str>) -> Self { self.0.set("GlueConnectionName", value.into_expr()); self }
+    pub fn glue_connection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlueConnectionName", value.into_expr())) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2813,110 +2813,110 @@ impl CfnTrigger {
     /// `AWS::Glue::Trigger`
     pub const TYPE: &'static str = "AWS::Glue::Trigger";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTriggerProps<R0, R1>) -> Self where CfnTriggerProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTriggerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnTrigger { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::Trigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-trigger.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTriggerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTriggerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTriggerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTriggerProps<missing::Actions, missing::Type> { CfnTriggerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTriggerProps<Missing<required::Actions>, Missing<required::Type>> { CfnTriggerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTriggerProps<R0, R1> {
     /// `Actions`: list of `Action`, required. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Arr<trigger::Action>>) -> CfnTriggerProps<Set, R1> { self.0.set("Actions", value.into_expr()); CfnTriggerProps(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<Arr<trigger::Action>>) -> CfnTriggerProps<Set, R1> { CfnTriggerProps(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EventBatchingCondition`: `EventBatchingCondition`. Update: in place.
-    pub fn event_batching_condition(mut self, value: impl Arg<trigger::EventBatchingCondition>) -> Self { self.0.set("EventBatchingCondition", value.into_expr()); self }
+    pub fn event_batching_condition(self, value: impl Arg<trigger::EventBatchingCondition>) -> Self { Self(put(self.0, "EventBatchingCondition", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Predicate`: `Predicate`. Update: in place.
-    pub fn predicate(mut self, value: impl Arg<trigger::Predicate>) -> Self { self.0.set("Predicate", value.into_expr()); self }
+    pub fn predicate(self, value: impl Arg<trigger::Predicate>) -> Self { Self(put(self.0, "Predicate", value.into_expr()), Phase) }
     /// `Schedule`: text. Update: in place.
-    pub fn schedule(mut self, value: impl Arg<str>) -> Self { self.0.set("Schedule", value.into_expr()); self }
+    pub fn schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
     /// `StartOnCreation`: boolean. Update: in place.
-    pub fn start_on_creation(mut self, value: impl Arg<bool>) -> Self { self.0.set("StartOnCreation", value.into_expr()); self }
+    pub fn start_on_creation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StartOnCreation", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> CfnTriggerProps<R0, Set> { self.0.set("Type", value.into_expr()); CfnTriggerProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnTriggerProps<R0, Set> { CfnTriggerProps(put(self.0, "Type", value.into_expr()), Phase) }
     /// `WorkflowName`: text. Update: replacement.
-    pub fn workflow_name(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkflowName", value.into_expr()); self }
+    pub fn workflow_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowName", value.into_expr()), Phase) }
 }
 impl Done for CfnTriggerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::Trigger`.
 pub mod trigger {
 use crate::cfn::support::*;
 /// The property type `Action` of `AWS::Glue::Trigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Action(Bag);
+#[must_use] pub struct Action(Bag);
 impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arguments`: JSON. Update: in place.
-    pub fn arguments(mut self, value: impl Arg<Any>) -> Self { self.0.set("Arguments", value.into_expr()); self }
-    /// `CrawlerName`: text. Update: in place.
-    pub fn crawler_name(mut self, value: impl Arg<kind::GlueCrawlerName>) -> Self { self.0.set("CrawlerName", value.into_expr()); self }
-    /// `JobName`: text. Update: in place.
-    pub fn job_name(mut self, value: impl Arg<kind::GlueJobName>) -> Self { self.0.set("JobName", value.into_expr()); self }
+    pub fn arguments(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Arguments", value.into_expr())) }
+    /// `CrawlerName`: `GlueCrawlerName`. Update: in place.
+    pub fn crawler_name(self, value: impl Arg<kind::GlueCrawlerName>) -> Self { Self(put(self.0, "CrawlerName", value.into_expr())) }
+    /// `JobName`: `GlueJobName`. Update: in place.
+    pub fn job_name(self, value: impl Arg<kind::GlueJobName>) -> Self { Self(put(self.0, "JobName", value.into_expr())) }
     /// `NotificationProperty`: `NotificationProperty`. Update: in place.
-    pub fn notification_property(mut self, value: impl Arg<NotificationProperty>) -> Self { self.0.set("NotificationProperty", value.into_expr()); self }
+    pub fn notification_property(self, value: impl Arg<NotificationProperty>) -> Self { Self(put(self.0, "NotificationProperty", value.into_expr())) }
     /// `SecurityConfiguration`: text. Update: in place.
-    pub fn security_configuration(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityConfiguration", value.into_expr()); self }
+    pub fn security_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityConfiguration", value.into_expr())) }
     /// `Timeout`: integer. Update: in place.
-    pub fn timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Condition` of `AWS::Glue::Trigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-condition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Condition(Bag);
+#[must_use] pub struct Condition(Bag);
 impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CrawlState`: text. Update: in place.
-    pub fn crawl_state(mut self, value: impl Arg<str>) -> Self { self.0.set("CrawlState", value.into_expr()); self }
-    /// `CrawlerName`: text. Update: in place.
-    pub fn crawler_name(mut self, value: impl Arg<kind::GlueCrawlerName>) -> Self { self.0.set("CrawlerName", value.into_expr()); self }
-    /// `JobName`: text. Update: in place.
-    pub fn job_name(mut self, value: impl Arg<kind::GlueJobName>) -> Self { self.0.set("JobName", value.into_expr()); self }
+    pub fn crawl_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrawlState", value.into_expr())) }
+    /// `CrawlerName`: `GlueCrawlerName`. Update: in place.
+    pub fn crawler_name(self, value: impl Arg<kind::GlueCrawlerName>) -> Self { Self(put(self.0, "CrawlerName", value.into_expr())) }
+    /// `JobName`: `GlueJobName`. Update: in place.
+    pub fn job_name(self, value: impl Arg<kind::GlueJobName>) -> Self { Self(put(self.0, "JobName", value.into_expr())) }
     /// `LogicalOperator`: text. Update: in place.
-    pub fn logical_operator(mut self, value: impl Arg<str>) -> Self { self.0.set("LogicalOperator", value.into_expr()); self }
+    pub fn logical_operator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalOperator", value.into_expr())) }
     /// `State`: text. Update: in place.
-    pub fn state(mut self, value: impl Arg<str>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventBatchingCondition` of `AWS::Glue::Trigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-eventbatchingcondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventBatchingCondition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EventBatchingCondition<R0 = Set>(Bag, Phase<(R0,)>);
 impl EventBatchingCondition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventBatchingCondition<super::missing::BatchSize> { EventBatchingCondition(Bag::default(), Phase) }
+    pub fn new() -> EventBatchingCondition<Missing<super::required::BatchSize>> { EventBatchingCondition(Bag::default(), Phase) }
 }
 impl<R0> EventBatchingCondition<R0> {
     /// `BatchSize`: integer, required. Update: in place.
-    pub fn batch_size(mut self, value: impl Arg<i64>) -> EventBatchingCondition<Set> { self.0.set("BatchSize", value.into_expr()); EventBatchingCondition(self.0, Phase) }
+    pub fn batch_size(self, value: impl Arg<i64>) -> EventBatchingCondition<Set> { EventBatchingCondition(put(self.0, "BatchSize", value.into_expr()), Phase) }
     /// `BatchWindow`: integer. Update: in place.
-    pub fn batch_window(mut self, value: impl Arg<i64>) -> Self { self.0.set("BatchWindow", value.into_expr()); self }
+    pub fn batch_window(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchWindow", value.into_expr()), Phase) }
 }
 impl Done for EventBatchingCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationProperty` of `AWS::Glue::Trigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-notificationproperty.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotificationProperty(Bag);
+#[must_use] pub struct NotificationProperty(Bag);
 impl NotificationProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NotifyDelayAfter`: integer. Update: in place.
-    pub fn notify_delay_after(mut self, value: impl Arg<i64>) -> Self { self.0.set("NotifyDelayAfter", value.into_expr()); self }
+    pub fn notify_delay_after(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NotifyDelayAfter", value.into_expr())) }
 }
 impl Done for NotificationProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Predicate` of `AWS::Glue::Trigger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-trigger-predicate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Predicate(Bag);
+#[must_use] pub struct Predicate(Bag);
 impl Predicate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Conditions`: list of `Condition`. Update: in place.
-    pub fn conditions(mut self, value: impl Arg<Arr<Condition>>) -> Self { self.0.set("Conditions", value.into_expr()); self }
+    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr())) }
     /// `Logical`: text. Update: in place.
-    pub fn logical(mut self, value: impl Arg<str>) -> Self { self.0.set("Logical", value.into_expr()); self }
+    pub fn logical(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Logical", value.into_expr())) }
 }
 impl Done for Predicate { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2926,7 +2926,7 @@ impl CfnUsageProfile {
     /// `AWS::Glue::UsageProfile`
     pub const TYPE: &'static str = "AWS::Glue::UsageProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnUsageProfileProps<R0>) -> Self where CfnUsageProfileProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUsageProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedOn`: text.
@@ -2934,49 +2934,49 @@ impl CfnUsageProfile {
 }
 impl Parent for CfnUsageProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::UsageProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-usageprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUsageProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnUsageProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnUsageProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUsageProfileProps<missing::Name> { CfnUsageProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUsageProfileProps<Missing<required::Name>> { CfnUsageProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnUsageProfileProps<R0> {
     /// `Configuration`: `ProfileConfiguration`. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<usage_profile::ProfileConfiguration>) -> Self { self.0.set("Configuration", value.into_expr()); self }
+    pub fn configuration(self, value: impl Arg<usage_profile::ProfileConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnUsageProfileProps<Set> { self.0.set("Name", value.into_expr()); CfnUsageProfileProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnUsageProfileProps<Set> { CfnUsageProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnUsageProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::UsageProfile`.
 pub mod usage_profile {
 use crate::cfn::support::*;
 /// The property type `ConfigurationObject` of `AWS::Glue::UsageProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-usageprofile-configurationobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfigurationObject(Bag);
+#[must_use] pub struct ConfigurationObject(Bag);
 impl ConfigurationObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedValues`: list of text. Update: in place.
-    pub fn allowed_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedValues", value.into_expr()); self }
+    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr())) }
     /// `DefaultValue`: text. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultValue", value.into_expr()); self }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
     /// `MaxValue`: text. Update: in place.
-    pub fn max_value(mut self, value: impl Arg<str>) -> Self { self.0.set("MaxValue", value.into_expr()); self }
+    pub fn max_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxValue", value.into_expr())) }
     /// `MinValue`: text. Update: in place.
-    pub fn min_value(mut self, value: impl Arg<str>) -> Self { self.0.set("MinValue", value.into_expr()); self }
+    pub fn min_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MinValue", value.into_expr())) }
 }
 impl Done for ConfigurationObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProfileConfiguration` of `AWS::Glue::UsageProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-usageprofile-profileconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProfileConfiguration(Bag);
+#[must_use] pub struct ProfileConfiguration(Bag);
 impl ProfileConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JobConfiguration`: map of `ConfigurationObject`. Update: in place.
-    pub fn job_configuration(mut self, value: impl Arg<Dict<ConfigurationObject>>) -> Self { self.0.set("JobConfiguration", value.into_expr()); self }
+    pub fn job_configuration(self, value: impl Arg<Dict<ConfigurationObject>>) -> Self { Self(put(self.0, "JobConfiguration", value.into_expr())) }
     /// `SessionConfiguration`: map of `ConfigurationObject`. Update: in place.
-    pub fn session_configuration(mut self, value: impl Arg<Dict<ConfigurationObject>>) -> Self { self.0.set("SessionConfiguration", value.into_expr()); self }
+    pub fn session_configuration(self, value: impl Arg<Dict<ConfigurationObject>>) -> Self { Self(put(self.0, "SessionConfiguration", value.into_expr())) }
 }
 impl Done for ProfileConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2986,48 +2986,48 @@ impl CfnUserDefinedFunction {
     /// `AWS::Glue::UserDefinedFunction`
     pub const TYPE: &'static str = "AWS::Glue::UserDefinedFunction";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnUserDefinedFunctionProps<R0, R1>) -> Self where CfnUserDefinedFunctionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserDefinedFunctionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnUserDefinedFunction { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::UserDefinedFunction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-userdefinedfunction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserDefinedFunctionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnUserDefinedFunctionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnUserDefinedFunctionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserDefinedFunctionProps<missing::DatabaseName, missing::FunctionName> { CfnUserDefinedFunctionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserDefinedFunctionProps<Missing<required::DatabaseName>, Missing<required::FunctionName>> { CfnUserDefinedFunctionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserDefinedFunctionProps<R0, R1> {
     /// `ClassName`: text. Update: in place.
-    pub fn class_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ClassName", value.into_expr()); self }
+    pub fn class_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClassName", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> CfnUserDefinedFunctionProps<Set, R1> { self.0.set("DatabaseName", value.into_expr()); CfnUserDefinedFunctionProps(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> CfnUserDefinedFunctionProps<Set, R1> { CfnUserDefinedFunctionProps(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `FunctionName`: text, required. Update: replacement.
-    pub fn function_name(mut self, value: impl Arg<str>) -> CfnUserDefinedFunctionProps<R0, Set> { self.0.set("FunctionName", value.into_expr()); CfnUserDefinedFunctionProps(self.0, Phase) }
+    pub fn function_name(self, value: impl Arg<str>) -> CfnUserDefinedFunctionProps<R0, Set> { CfnUserDefinedFunctionProps(put(self.0, "FunctionName", value.into_expr()), Phase) }
     /// `FunctionType`: `FunctionType`. Update: replacement.
-    pub fn function_type(mut self, value: impl Arg<user_defined_function::FunctionType>) -> Self { self.0.set("FunctionType", value.into_expr()); self }
+    pub fn function_type(self, value: impl Arg<user_defined_function::FunctionType>) -> Self { Self(put(self.0, "FunctionType", value.into_expr()), Phase) }
     /// `OwnerName`: text. Update: in place.
-    pub fn owner_name(mut self, value: impl Arg<str>) -> Self { self.0.set("OwnerName", value.into_expr()); self }
+    pub fn owner_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerName", value.into_expr()), Phase) }
     /// `OwnerType`: `OwnerType`. Update: in place.
-    pub fn owner_type(mut self, value: impl Arg<user_defined_function::OwnerType>) -> Self { self.0.set("OwnerType", value.into_expr()); self }
+    pub fn owner_type(self, value: impl Arg<user_defined_function::OwnerType>) -> Self { Self(put(self.0, "OwnerType", value.into_expr()), Phase) }
     /// `ResourceUris`: list of `ResourceUri`. Update: in place.
-    pub fn resource_uris(mut self, value: impl Arg<Arr<user_defined_function::ResourceUri>>) -> Self { self.0.set("ResourceUris", value.into_expr()); self }
+    pub fn resource_uris(self, value: impl Arg<Arr<user_defined_function::ResourceUri>>) -> Self { Self(put(self.0, "ResourceUris", value.into_expr()), Phase) }
 }
 impl Done for CfnUserDefinedFunctionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Glue::UserDefinedFunction`.
 pub mod user_defined_function {
 use crate::cfn::support::*;
 /// The property type `ResourceUri` of `AWS::Glue::UserDefinedFunction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-glue-userdefinedfunction-resourceuri.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceUri(Bag);
+#[must_use] pub struct ResourceUri(Bag);
 impl ResourceUri {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourceType`: `ResourceType`. Update: in place.
-    pub fn resource_type(mut self, value: impl Arg<ResourceType>) -> Self { self.0.set("ResourceType", value.into_expr()); self }
+    pub fn resource_type(self, value: impl Arg<ResourceType>) -> Self { Self(put(self.0, "ResourceType", value.into_expr())) }
     /// `Uri`: text. Update: in place.
-    pub fn uri(mut self, value: impl Arg<str>) -> Self { self.0.set("Uri", value.into_expr()); self }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
 }
 impl Done for ResourceUri { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FunctionType` allows.
@@ -3049,21 +3049,21 @@ impl CfnWorkflow {
 }
 impl Parent for CfnWorkflow { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Glue::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-glue-workflow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkflowProps(Bag);
+#[must_use] pub struct CfnWorkflowProps(Bag);
 impl CfnWorkflowProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultRunProperties`: JSON. Update: in place.
-    pub fn default_run_properties(mut self, value: impl Arg<Any>) -> Self { self.0.set("DefaultRunProperties", value.into_expr()); self }
+    pub fn default_run_properties(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DefaultRunProperties", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `MaxConcurrentRuns`: integer. Update: in place.
-    pub fn max_concurrent_runs(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxConcurrentRuns", value.into_expr()); self }
+    pub fn max_concurrent_runs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentRuns", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnWorkflowProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Actions, AuthenticationParameters, AuthenticationType, AuthenticationTypes, BatchSize, BlueprintLocation, CatalogArn, CatalogId, Classification, Column, Command, Compatibility, ConnectionInput, ConnectionType, DataCatalogEncryptionSettings, DataFormat, DatabaseInput, DatabaseName, Direction, Enabled, EncryptionConfiguration, FieldDataType, Fields, FilterMode, FunctionName, GrokPattern, Id, InputRecordTables, InstanceArn, IntegrationName, JsonPath, Key, LimitParameter, Location, MLUserDataEncryptionMode, Name, NextPage, NullOrder, OAuth2GrantType, OffsetParameter, OrderId, PartitionInput, PrimaryKeyColumnName, PropertyType, QueryParameterName, Required, ResourceArn, RestConfiguration, ResultPath, Role, RoleArn, RowTag, Schema, SchemaDefinition, SchemaVersionId, SortOrder, SourceArn, SourceId, TableName, TableOptimizerConfiguration, TargetArn, Targets, Transform, TransformParameters, TransformType, Type, Value, Values } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Actions, AuthenticationParameters, AuthenticationType, AuthenticationTypes, BatchSize, BlueprintLocation, CatalogArn, CatalogId, Classification, Column, Command, Compatibility, ConnectionInput, ConnectionType, DataCatalogEncryptionSettings, DataFormat, DatabaseInput, DatabaseName, Direction, Enabled, EncryptionConfiguration, FieldDataType, Fields, FilterMode, FunctionName, GrokPattern, Id, InputRecordTables, InstanceArn, IntegrationName, JsonPath, Key, LimitParameter, Location, MLUserDataEncryptionMode, Name, NextPage, NullOrder, OAuth2GrantType, OffsetParameter, OrderId, PartitionInput, PrimaryKeyColumnName, PropertyType, QueryParameterName, Required, ResourceArn, RestConfiguration, ResultPath, Role, RoleArn, RowTag, Schema, SchemaDefinition, SchemaVersionId, SortOrder, SourceArn, SourceId, TableName, TableOptimizerConfiguration, TargetArn, Targets, Transform, TransformParameters, TransformType, Type, Value, Values } }

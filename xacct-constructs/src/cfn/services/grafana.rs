@@ -10,7 +10,7 @@ impl CfnWorkspace {
     /// `AWS::Grafana::Workspace`
     pub const TYPE: &'static str = "AWS::Grafana::Workspace";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnWorkspaceProps<R0, R1, R2>) -> Self where CfnWorkspaceProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkspaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreationTimestamp`: text.
@@ -32,148 +32,148 @@ impl CfnWorkspace {
 }
 impl Parent for CfnWorkspace { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Grafana::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-grafana-workspace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkspaceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnWorkspaceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnWorkspaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWorkspaceProps<missing::AccountAccessType, missing::AuthenticationProviders, missing::PermissionType> { CfnWorkspaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWorkspaceProps<Missing<required::AccountAccessType>, Missing<required::AuthenticationProviders>, Missing<required::PermissionType>> { CfnWorkspaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnWorkspaceProps<R0, R1, R2> {
     /// `AccountAccessType`: `AccountAccessType`, required. Update: in place.
-    pub fn account_access_type(mut self, value: impl Arg<workspace::AccountAccessType>) -> CfnWorkspaceProps<Set, R1, R2> { self.0.set("AccountAccessType", value.into_expr()); CfnWorkspaceProps(self.0, Phase) }
+    pub fn account_access_type(self, value: impl Arg<workspace::AccountAccessType>) -> CfnWorkspaceProps<Set, R1, R2> { CfnWorkspaceProps(put(self.0, "AccountAccessType", value.into_expr()), Phase) }
     /// `AuthenticationProviders`: list of text, required. Update: in place.
-    pub fn authentication_providers(mut self, value: impl Arg<Arr<str>>) -> CfnWorkspaceProps<R0, Set, R2> { self.0.set("AuthenticationProviders", value.into_expr()); CfnWorkspaceProps(self.0, Phase) }
+    pub fn authentication_providers(self, value: impl Arg<Arr<str>>) -> CfnWorkspaceProps<R0, Set, R2> { CfnWorkspaceProps(put(self.0, "AuthenticationProviders", value.into_expr()), Phase) }
     /// `ClientToken`: text. Update: replacement.
-    pub fn client_token(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientToken", value.into_expr()); self }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
     /// `DataSources`: list of text. Update: in place.
-    pub fn data_sources(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DataSources", value.into_expr()); self }
+    pub fn data_sources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DataSources", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `GrafanaVersion`: text. Update: in place.
-    pub fn grafana_version(mut self, value: impl Arg<str>) -> Self { self.0.set("GrafanaVersion", value.into_expr()); self }
+    pub fn grafana_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GrafanaVersion", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NetworkAccessControl`: `NetworkAccessControl`. Update: in place.
-    pub fn network_access_control(mut self, value: impl Arg<workspace::NetworkAccessControl>) -> Self { self.0.set("NetworkAccessControl", value.into_expr()); self }
+    pub fn network_access_control(self, value: impl Arg<workspace::NetworkAccessControl>) -> Self { Self(put(self.0, "NetworkAccessControl", value.into_expr()), Phase) }
     /// `NotificationDestinations`: list of text. Update: in place.
-    pub fn notification_destinations(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotificationDestinations", value.into_expr()); self }
+    pub fn notification_destinations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationDestinations", value.into_expr()), Phase) }
     /// `OrganizationRoleName`: text. Update: in place.
-    pub fn organization_role_name(mut self, value: impl Arg<str>) -> Self { self.0.set("OrganizationRoleName", value.into_expr()); self }
+    pub fn organization_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationRoleName", value.into_expr()), Phase) }
     /// `OrganizationalUnits`: list of text. Update: in place.
-    pub fn organizational_units(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("OrganizationalUnits", value.into_expr()); self }
+    pub fn organizational_units(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationalUnits", value.into_expr()), Phase) }
     /// `PermissionType`: `PermissionType`, required. Update: in place.
-    pub fn permission_type(mut self, value: impl Arg<workspace::PermissionType>) -> CfnWorkspaceProps<R0, R1, Set> { self.0.set("PermissionType", value.into_expr()); CfnWorkspaceProps(self.0, Phase) }
+    pub fn permission_type(self, value: impl Arg<workspace::PermissionType>) -> CfnWorkspaceProps<R0, R1, Set> { CfnWorkspaceProps(put(self.0, "PermissionType", value.into_expr()), Phase) }
     /// `PluginAdminEnabled`: boolean. Update: in place.
-    pub fn plugin_admin_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("PluginAdminEnabled", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn plugin_admin_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PluginAdminEnabled", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SamlConfiguration`: `SamlConfiguration`. Update: in place.
-    pub fn saml_configuration(mut self, value: impl Arg<workspace::SamlConfiguration>) -> Self { self.0.set("SamlConfiguration", value.into_expr()); self }
+    pub fn saml_configuration(self, value: impl Arg<workspace::SamlConfiguration>) -> Self { Self(put(self.0, "SamlConfiguration", value.into_expr()), Phase) }
     /// `StackSetName`: text. Update: in place.
-    pub fn stack_set_name(mut self, value: impl Arg<str>) -> Self { self.0.set("StackSetName", value.into_expr()); self }
+    pub fn stack_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StackSetName", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<workspace::TagsItems>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<workspace::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`. Update: in place.
-    pub fn vpc_configuration(mut self, value: impl Arg<workspace::VpcConfiguration>) -> Self { self.0.set("VpcConfiguration", value.into_expr()); self }
+    pub fn vpc_configuration(self, value: impl Arg<workspace::VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkspaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Grafana::Workspace`.
 pub mod workspace {
 use crate::cfn::support::*;
 /// The property type `AssertionAttributes` of `AWS::Grafana::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-assertionattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssertionAttributes(Bag);
+#[must_use] pub struct AssertionAttributes(Bag);
 impl AssertionAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Email`: text. Update: in place.
-    pub fn email(mut self, value: impl Arg<str>) -> Self { self.0.set("Email", value.into_expr()); self }
+    pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value.into_expr())) }
     /// `Groups`: text. Update: in place.
-    pub fn groups(mut self, value: impl Arg<str>) -> Self { self.0.set("Groups", value.into_expr()); self }
+    pub fn groups(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Groups", value.into_expr())) }
     /// `Login`: text. Update: in place.
-    pub fn login(mut self, value: impl Arg<str>) -> Self { self.0.set("Login", value.into_expr()); self }
+    pub fn login(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Login", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Org`: text. Update: in place.
-    pub fn org(mut self, value: impl Arg<str>) -> Self { self.0.set("Org", value.into_expr()); self }
+    pub fn org(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Org", value.into_expr())) }
     /// `Role`: text. Update: in place.
-    pub fn role(mut self, value: impl Arg<str>) -> Self { self.0.set("Role", value.into_expr()); self }
+    pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
 }
 impl Done for AssertionAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdpMetadata` of `AWS::Grafana::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-idpmetadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdpMetadata(Bag);
+#[must_use] pub struct IdpMetadata(Bag);
 impl IdpMetadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
     /// `Xml`: text. Update: in place.
-    pub fn xml(mut self, value: impl Arg<str>) -> Self { self.0.set("Xml", value.into_expr()); self }
+    pub fn xml(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Xml", value.into_expr())) }
 }
 impl Done for IdpMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkAccessControl` of `AWS::Grafana::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-networkaccesscontrol.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkAccessControl(Bag);
+#[must_use] pub struct NetworkAccessControl(Bag);
 impl NetworkAccessControl {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PrefixListIds`: list of text. Update: in place.
-    pub fn prefix_list_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PrefixListIds", value.into_expr()); self }
+    pub fn prefix_list_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PrefixListIds", value.into_expr())) }
     /// `VpceIds`: list of text. Update: in place.
-    pub fn vpce_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("VpceIds", value.into_expr()); self }
+    pub fn vpce_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpceIds", value.into_expr())) }
 }
 impl Done for NetworkAccessControl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoleValues` of `AWS::Grafana::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-rolevalues.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RoleValues(Bag);
+#[must_use] pub struct RoleValues(Bag);
 impl RoleValues {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Admin`: list of text. Update: in place.
-    pub fn admin(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Admin", value.into_expr()); self }
+    pub fn admin(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Admin", value.into_expr())) }
     /// `Editor`: list of text. Update: in place.
-    pub fn editor(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Editor", value.into_expr()); self }
+    pub fn editor(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Editor", value.into_expr())) }
 }
 impl Done for RoleValues { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SamlConfiguration` of `AWS::Grafana::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-samlconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SamlConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SamlConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SamlConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SamlConfiguration<super::missing::IdpMetadata> { SamlConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SamlConfiguration<Missing<super::required::IdpMetadata>> { SamlConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SamlConfiguration<R0> {
     /// `AllowedOrganizations`: list of text. Update: in place.
-    pub fn allowed_organizations(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedOrganizations", value.into_expr()); self }
+    pub fn allowed_organizations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOrganizations", value.into_expr()), Phase) }
     /// `AssertionAttributes`: `AssertionAttributes`. Update: in place.
-    pub fn assertion_attributes(mut self, value: impl Arg<AssertionAttributes>) -> Self { self.0.set("AssertionAttributes", value.into_expr()); self }
+    pub fn assertion_attributes(self, value: impl Arg<AssertionAttributes>) -> Self { Self(put(self.0, "AssertionAttributes", value.into_expr()), Phase) }
     /// `IdpMetadata`: `IdpMetadata`, required. Update: in place.
-    pub fn idp_metadata(mut self, value: impl Arg<IdpMetadata>) -> SamlConfiguration<Set> { self.0.set("IdpMetadata", value.into_expr()); SamlConfiguration(self.0, Phase) }
+    pub fn idp_metadata(self, value: impl Arg<IdpMetadata>) -> SamlConfiguration<Set> { SamlConfiguration(put(self.0, "IdpMetadata", value.into_expr()), Phase) }
     /// `LoginValidityDuration`: number. Update: in place.
-    pub fn login_validity_duration(mut self, value: impl Arg<f64>) -> Self { self.0.set("LoginValidityDuration", value.into_expr()); self }
+    pub fn login_validity_duration(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LoginValidityDuration", value.into_expr()), Phase) }
     /// `RoleValues`: `RoleValues`. Update: in place.
-    pub fn role_values(mut self, value: impl Arg<RoleValues>) -> Self { self.0.set("RoleValues", value.into_expr()); self }
+    pub fn role_values(self, value: impl Arg<RoleValues>) -> Self { Self(put(self.0, "RoleValues", value.into_expr()), Phase) }
 }
 impl Done for SamlConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::Grafana::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-tagsitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsItems {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsItems<super::missing::Key, super::missing::Value> { TagsItems(Bag::default(), Phase) }
+    pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsItems<Set, R1> { self.0.set("Key", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsItems<R0, Set> { self.0.set("Value", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfiguration` of `AWS::Grafana::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-grafana-workspace-vpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VpcConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VpcConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcConfiguration<super::missing::SecurityGroupIds, super::missing::SubnetIds> { VpcConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VpcConfiguration<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>> { VpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfiguration<R0, R1> {
-    /// `SecurityGroupIds`: list of text, required. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> VpcConfiguration<Set, R1> { self.0.set("SecurityGroupIds", value.into_expr()); VpcConfiguration(self.0, Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<Set, R1> { VpcConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> VpcConfiguration<R0, Set> { self.0.set("SubnetIds", value.into_expr()); VpcConfiguration(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfiguration<R0, Set> { VpcConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccountAccessType` allows.
@@ -181,5 +181,5 @@ AccountAccessType { CurrentAccount = "CURRENT_ACCOUNT", Organization = "ORGANIZA
 values! { /// Texts that `PermissionType` allows.
 PermissionType { CustomerManaged = "CUSTOMER_MANAGED", ServiceManaged = "SERVICE_MANAGED" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccountAccessType, AuthenticationProviders, IdpMetadata, Key, PermissionType, SecurityGroupIds, SubnetIds, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccountAccessType, AuthenticationProviders, IdpMetadata, Key, PermissionType, SecurityGroupIds, SubnetIds, Value } }

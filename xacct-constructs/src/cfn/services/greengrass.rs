@@ -10,61 +10,61 @@ impl CfnConnectorDefinition {
     /// `AWS::Greengrass::ConnectorDefinition`
     pub const TYPE: &'static str = "AWS::Greengrass::ConnectorDefinition";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnConnectorDefinitionProps<R0>) -> Self where CfnConnectorDefinitionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LatestVersionArn`: text.
+    /// The attribute `LatestVersionArn`: `OtherArn`.
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersionArn") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnConnectorDefinition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Greengrass::ConnectorDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-connectordefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectorDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnConnectorDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnConnectorDefinitionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectorDefinitionProps<missing::Name> { CfnConnectorDefinitionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectorDefinitionProps<Missing<required::Name>> { CfnConnectorDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConnectorDefinitionProps<R0> {
     /// `InitialVersion`: `ConnectorDefinitionVersion`. Update: replacement.
-    pub fn initial_version(mut self, value: impl Arg<connector_definition::ConnectorDefinitionVersion>) -> Self { self.0.set("InitialVersion", value.into_expr()); self }
+    pub fn initial_version(self, value: impl Arg<connector_definition::ConnectorDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnConnectorDefinitionProps<Set> { self.0.set("Name", value.into_expr()); CfnConnectorDefinitionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConnectorDefinitionProps<Set> { CfnConnectorDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::ConnectorDefinition`.
 pub mod connector_definition {
 use crate::cfn::support::*;
 /// The property type `Connector` of `AWS::Greengrass::ConnectorDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-connectordefinition-connector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Connector<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Connector<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Connector {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Connector<super::missing::ConnectorArn, super::missing::Id> { Connector(Bag::default(), Phase) }
+    pub fn new() -> Connector<Missing<super::required::ConnectorArn>, Missing<super::required::Id>> { Connector(Bag::default(), Phase) }
 }
 impl<R0, R1> Connector<R0, R1> {
     /// `ConnectorArn`: text, required. Update: replacement.
-    pub fn connector_arn(mut self, value: impl Arg<str>) -> Connector<Set, R1> { self.0.set("ConnectorArn", value.into_expr()); Connector(self.0, Phase) }
+    pub fn connector_arn(self, value: impl Arg<str>) -> Connector<Set, R1> { Connector(put(self.0, "ConnectorArn", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> Connector<R0, Set> { self.0.set("Id", value.into_expr()); Connector(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Connector<R0, Set> { Connector(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Parameters`: JSON. Update: replacement.
-    pub fn parameters(mut self, value: impl Arg<Any>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
 }
 impl Done for Connector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorDefinitionVersion` of `AWS::Greengrass::ConnectorDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-connectordefinition-connectordefinitionversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorDefinitionVersion<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConnectorDefinitionVersion<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConnectorDefinitionVersion {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectorDefinitionVersion<super::missing::Connectors> { ConnectorDefinitionVersion(Bag::default(), Phase) }
+    pub fn new() -> ConnectorDefinitionVersion<Missing<super::required::Connectors>> { ConnectorDefinitionVersion(Bag::default(), Phase) }
 }
 impl<R0> ConnectorDefinitionVersion<R0> {
     /// `Connectors`: list of `Connector`, required. Update: replacement.
-    pub fn connectors(mut self, value: impl Arg<Arr<Connector>>) -> ConnectorDefinitionVersion<Set> { self.0.set("Connectors", value.into_expr()); ConnectorDefinitionVersion(self.0, Phase) }
+    pub fn connectors(self, value: impl Arg<Arr<Connector>>) -> ConnectorDefinitionVersion<Set> { ConnectorDefinitionVersion(put(self.0, "Connectors", value.into_expr()), Phase) }
 }
 impl Done for ConnectorDefinitionVersion { fn into_props(self) -> Bag { self.0 } }
 }
@@ -74,7 +74,7 @@ impl CfnConnectorDefinitionVersion {
     /// `AWS::Greengrass::ConnectorDefinitionVersion`
     pub const TYPE: &'static str = "AWS::Greengrass::ConnectorDefinitionVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnConnectorDefinitionVersionProps<R0, R1>) -> Self where CfnConnectorDefinitionVersionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorDefinitionVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -82,34 +82,34 @@ impl CfnConnectorDefinitionVersion {
 }
 impl Parent for CfnConnectorDefinitionVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Greengrass::ConnectorDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-connectordefinitionversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectorDefinitionVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnConnectorDefinitionVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnConnectorDefinitionVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectorDefinitionVersionProps<missing::ConnectorDefinitionId, missing::Connectors> { CfnConnectorDefinitionVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectorDefinitionVersionProps<Missing<required::ConnectorDefinitionId>, Missing<required::Connectors>> { CfnConnectorDefinitionVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConnectorDefinitionVersionProps<R0, R1> {
     /// `ConnectorDefinitionId`: text, required. Update: replacement.
-    pub fn connector_definition_id(mut self, value: impl Arg<str>) -> CfnConnectorDefinitionVersionProps<Set, R1> { self.0.set("ConnectorDefinitionId", value.into_expr()); CfnConnectorDefinitionVersionProps(self.0, Phase) }
+    pub fn connector_definition_id(self, value: impl Arg<str>) -> CfnConnectorDefinitionVersionProps<Set, R1> { CfnConnectorDefinitionVersionProps(put(self.0, "ConnectorDefinitionId", value.into_expr()), Phase) }
     /// `Connectors`: list of `Connector`, required. Update: replacement.
-    pub fn connectors(mut self, value: impl Arg<Arr<connector_definition_version::Connector>>) -> CfnConnectorDefinitionVersionProps<R0, Set> { self.0.set("Connectors", value.into_expr()); CfnConnectorDefinitionVersionProps(self.0, Phase) }
+    pub fn connectors(self, value: impl Arg<Arr<connector_definition_version::Connector>>) -> CfnConnectorDefinitionVersionProps<R0, Set> { CfnConnectorDefinitionVersionProps(put(self.0, "Connectors", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorDefinitionVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::ConnectorDefinitionVersion`.
 pub mod connector_definition_version {
 use crate::cfn::support::*;
 /// The property type `Connector` of `AWS::Greengrass::ConnectorDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-connectordefinitionversion-connector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Connector<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Connector<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Connector {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Connector<super::missing::ConnectorArn, super::missing::Id> { Connector(Bag::default(), Phase) }
+    pub fn new() -> Connector<Missing<super::required::ConnectorArn>, Missing<super::required::Id>> { Connector(Bag::default(), Phase) }
 }
 impl<R0, R1> Connector<R0, R1> {
     /// `ConnectorArn`: text, required. Update: replacement.
-    pub fn connector_arn(mut self, value: impl Arg<str>) -> Connector<Set, R1> { self.0.set("ConnectorArn", value.into_expr()); Connector(self.0, Phase) }
+    pub fn connector_arn(self, value: impl Arg<str>) -> Connector<Set, R1> { Connector(put(self.0, "ConnectorArn", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> Connector<R0, Set> { self.0.set("Id", value.into_expr()); Connector(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Connector<R0, Set> { Connector(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Parameters`: JSON. Update: replacement.
-    pub fn parameters(mut self, value: impl Arg<Any>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
 }
 impl Done for Connector { fn into_props(self) -> Bag { self.0 } }
 }
@@ -119,63 +119,63 @@ impl CfnCoreDefinition {
     /// `AWS::Greengrass::CoreDefinition`
     pub const TYPE: &'static str = "AWS::Greengrass::CoreDefinition";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnCoreDefinitionProps<R0>) -> Self where CfnCoreDefinitionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCoreDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LatestVersionArn`: text.
+    /// The attribute `LatestVersionArn`: `OtherArn`.
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersionArn") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnCoreDefinition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Greengrass::CoreDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-coredefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCoreDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnCoreDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnCoreDefinitionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCoreDefinitionProps<missing::Name> { CfnCoreDefinitionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCoreDefinitionProps<Missing<required::Name>> { CfnCoreDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCoreDefinitionProps<R0> {
     /// `InitialVersion`: `CoreDefinitionVersion`. Update: replacement.
-    pub fn initial_version(mut self, value: impl Arg<core_definition::CoreDefinitionVersion>) -> Self { self.0.set("InitialVersion", value.into_expr()); self }
+    pub fn initial_version(self, value: impl Arg<core_definition::CoreDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCoreDefinitionProps<Set> { self.0.set("Name", value.into_expr()); CfnCoreDefinitionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCoreDefinitionProps<Set> { CfnCoreDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCoreDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::CoreDefinition`.
 pub mod core_definition {
 use crate::cfn::support::*;
 /// The property type `Core` of `AWS::Greengrass::CoreDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinition-core.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Core<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Core<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Core {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Core<super::missing::CertificateArn, super::missing::Id, super::missing::ThingArn> { Core(Bag::default(), Phase) }
+    pub fn new() -> Core<Missing<super::required::CertificateArn>, Missing<super::required::Id>, Missing<super::required::ThingArn>> { Core(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Core<R0, R1, R2> {
     /// `CertificateArn`: text, required. Update: replacement.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Core<Set, R1, R2> { self.0.set("CertificateArn", value.into_expr()); Core(self.0, Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Core<Set, R1, R2> { Core(put(self.0, "CertificateArn", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> Core<R0, Set, R2> { self.0.set("Id", value.into_expr()); Core(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Core<R0, Set, R2> { Core(put(self.0, "Id", value.into_expr()), Phase) }
     /// `SyncShadow`: boolean. Update: replacement.
-    pub fn sync_shadow(mut self, value: impl Arg<bool>) -> Self { self.0.set("SyncShadow", value.into_expr()); self }
+    pub fn sync_shadow(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SyncShadow", value.into_expr()), Phase) }
     /// `ThingArn`: text, required. Update: replacement.
-    pub fn thing_arn(mut self, value: impl Arg<str>) -> Core<R0, R1, Set> { self.0.set("ThingArn", value.into_expr()); Core(self.0, Phase) }
+    pub fn thing_arn(self, value: impl Arg<str>) -> Core<R0, R1, Set> { Core(put(self.0, "ThingArn", value.into_expr()), Phase) }
 }
 impl Done for Core { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CoreDefinitionVersion` of `AWS::Greengrass::CoreDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinition-coredefinitionversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CoreDefinitionVersion<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CoreDefinitionVersion<R0 = Set>(Bag, Phase<(R0,)>);
 impl CoreDefinitionVersion {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CoreDefinitionVersion<super::missing::Cores> { CoreDefinitionVersion(Bag::default(), Phase) }
+    pub fn new() -> CoreDefinitionVersion<Missing<super::required::Cores>> { CoreDefinitionVersion(Bag::default(), Phase) }
 }
 impl<R0> CoreDefinitionVersion<R0> {
     /// `Cores`: list of `Core`, required. Update: replacement.
-    pub fn cores(mut self, value: impl Arg<Arr<Core>>) -> CoreDefinitionVersion<Set> { self.0.set("Cores", value.into_expr()); CoreDefinitionVersion(self.0, Phase) }
+    pub fn cores(self, value: impl Arg<Arr<Core>>) -> CoreDefinitionVersion<Set> { CoreDefinitionVersion(put(self.0, "Cores", value.into_expr()), Phase) }
 }
 impl Done for CoreDefinitionVersion { fn into_props(self) -> Bag { self.0 } }
 }
@@ -185,7 +185,7 @@ impl CfnCoreDefinitionVersion {
     /// `AWS::Greengrass::CoreDefinitionVersion`
     pub const TYPE: &'static str = "AWS::Greengrass::CoreDefinitionVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCoreDefinitionVersionProps<R0, R1>) -> Self where CfnCoreDefinitionVersionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCoreDefinitionVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -193,36 +193,36 @@ impl CfnCoreDefinitionVersion {
 }
 impl Parent for CfnCoreDefinitionVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Greengrass::CoreDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-coredefinitionversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCoreDefinitionVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCoreDefinitionVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCoreDefinitionVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCoreDefinitionVersionProps<missing::CoreDefinitionId, missing::Cores> { CfnCoreDefinitionVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCoreDefinitionVersionProps<Missing<required::CoreDefinitionId>, Missing<required::Cores>> { CfnCoreDefinitionVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCoreDefinitionVersionProps<R0, R1> {
     /// `CoreDefinitionId`: text, required. Update: replacement.
-    pub fn core_definition_id(mut self, value: impl Arg<str>) -> CfnCoreDefinitionVersionProps<Set, R1> { self.0.set("CoreDefinitionId", value.into_expr()); CfnCoreDefinitionVersionProps(self.0, Phase) }
+    pub fn core_definition_id(self, value: impl Arg<str>) -> CfnCoreDefinitionVersionProps<Set, R1> { CfnCoreDefinitionVersionProps(put(self.0, "CoreDefinitionId", value.into_expr()), Phase) }
     /// `Cores`: list of `Core`, required. Update: replacement.
-    pub fn cores(mut self, value: impl Arg<Arr<core_definition_version::Core>>) -> CfnCoreDefinitionVersionProps<R0, Set> { self.0.set("Cores", value.into_expr()); CfnCoreDefinitionVersionProps(self.0, Phase) }
+    pub fn cores(self, value: impl Arg<Arr<core_definition_version::Core>>) -> CfnCoreDefinitionVersionProps<R0, Set> { CfnCoreDefinitionVersionProps(put(self.0, "Cores", value.into_expr()), Phase) }
 }
 impl Done for CfnCoreDefinitionVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::CoreDefinitionVersion`.
 pub mod core_definition_version {
 use crate::cfn::support::*;
 /// The property type `Core` of `AWS::Greengrass::CoreDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-coredefinitionversion-core.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Core<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Core<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Core {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Core<super::missing::CertificateArn, super::missing::Id, super::missing::ThingArn> { Core(Bag::default(), Phase) }
+    pub fn new() -> Core<Missing<super::required::CertificateArn>, Missing<super::required::Id>, Missing<super::required::ThingArn>> { Core(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Core<R0, R1, R2> {
     /// `CertificateArn`: text, required. Update: replacement.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Core<Set, R1, R2> { self.0.set("CertificateArn", value.into_expr()); Core(self.0, Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Core<Set, R1, R2> { Core(put(self.0, "CertificateArn", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> Core<R0, Set, R2> { self.0.set("Id", value.into_expr()); Core(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Core<R0, Set, R2> { Core(put(self.0, "Id", value.into_expr()), Phase) }
     /// `SyncShadow`: boolean. Update: replacement.
-    pub fn sync_shadow(mut self, value: impl Arg<bool>) -> Self { self.0.set("SyncShadow", value.into_expr()); self }
+    pub fn sync_shadow(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SyncShadow", value.into_expr()), Phase) }
     /// `ThingArn`: text, required. Update: replacement.
-    pub fn thing_arn(mut self, value: impl Arg<str>) -> Core<R0, R1, Set> { self.0.set("ThingArn", value.into_expr()); Core(self.0, Phase) }
+    pub fn thing_arn(self, value: impl Arg<str>) -> Core<R0, R1, Set> { Core(put(self.0, "ThingArn", value.into_expr()), Phase) }
 }
 impl Done for Core { fn into_props(self) -> Bag { self.0 } }
 }
@@ -232,63 +232,63 @@ impl CfnDeviceDefinition {
     /// `AWS::Greengrass::DeviceDefinition`
     pub const TYPE: &'static str = "AWS::Greengrass::DeviceDefinition";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDeviceDefinitionProps<R0>) -> Self where CfnDeviceDefinitionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeviceDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LatestVersionArn`: text.
+    /// The attribute `LatestVersionArn`: `OtherArn`.
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersionArn") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnDeviceDefinition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Greengrass::DeviceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-devicedefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDeviceDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDeviceDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDeviceDefinitionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDeviceDefinitionProps<missing::Name> { CfnDeviceDefinitionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDeviceDefinitionProps<Missing<required::Name>> { CfnDeviceDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDeviceDefinitionProps<R0> {
     /// `InitialVersion`: `DeviceDefinitionVersion`. Update: replacement.
-    pub fn initial_version(mut self, value: impl Arg<device_definition::DeviceDefinitionVersion>) -> Self { self.0.set("InitialVersion", value.into_expr()); self }
+    pub fn initial_version(self, value: impl Arg<device_definition::DeviceDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDeviceDefinitionProps<Set> { self.0.set("Name", value.into_expr()); CfnDeviceDefinitionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDeviceDefinitionProps<Set> { CfnDeviceDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDeviceDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::DeviceDefinition`.
 pub mod device_definition {
 use crate::cfn::support::*;
 /// The property type `Device` of `AWS::Greengrass::DeviceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinition-device.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Device<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Device<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Device {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Device<super::missing::CertificateArn, super::missing::Id, super::missing::ThingArn> { Device(Bag::default(), Phase) }
+    pub fn new() -> Device<Missing<super::required::CertificateArn>, Missing<super::required::Id>, Missing<super::required::ThingArn>> { Device(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Device<R0, R1, R2> {
     /// `CertificateArn`: text, required. Update: replacement.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Device<Set, R1, R2> { self.0.set("CertificateArn", value.into_expr()); Device(self.0, Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Device<Set, R1, R2> { Device(put(self.0, "CertificateArn", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> Device<R0, Set, R2> { self.0.set("Id", value.into_expr()); Device(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Device<R0, Set, R2> { Device(put(self.0, "Id", value.into_expr()), Phase) }
     /// `SyncShadow`: boolean. Update: replacement.
-    pub fn sync_shadow(mut self, value: impl Arg<bool>) -> Self { self.0.set("SyncShadow", value.into_expr()); self }
+    pub fn sync_shadow(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SyncShadow", value.into_expr()), Phase) }
     /// `ThingArn`: text, required. Update: replacement.
-    pub fn thing_arn(mut self, value: impl Arg<str>) -> Device<R0, R1, Set> { self.0.set("ThingArn", value.into_expr()); Device(self.0, Phase) }
+    pub fn thing_arn(self, value: impl Arg<str>) -> Device<R0, R1, Set> { Device(put(self.0, "ThingArn", value.into_expr()), Phase) }
 }
 impl Done for Device { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeviceDefinitionVersion` of `AWS::Greengrass::DeviceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinition-devicedefinitionversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeviceDefinitionVersion<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DeviceDefinitionVersion<R0 = Set>(Bag, Phase<(R0,)>);
 impl DeviceDefinitionVersion {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeviceDefinitionVersion<super::missing::Devices> { DeviceDefinitionVersion(Bag::default(), Phase) }
+    pub fn new() -> DeviceDefinitionVersion<Missing<super::required::Devices>> { DeviceDefinitionVersion(Bag::default(), Phase) }
 }
 impl<R0> DeviceDefinitionVersion<R0> {
     /// `Devices`: list of `Device`, required. Update: replacement.
-    pub fn devices(mut self, value: impl Arg<Arr<Device>>) -> DeviceDefinitionVersion<Set> { self.0.set("Devices", value.into_expr()); DeviceDefinitionVersion(self.0, Phase) }
+    pub fn devices(self, value: impl Arg<Arr<Device>>) -> DeviceDefinitionVersion<Set> { DeviceDefinitionVersion(put(self.0, "Devices", value.into_expr()), Phase) }
 }
 impl Done for DeviceDefinitionVersion { fn into_props(self) -> Bag { self.0 } }
 }
@@ -298,7 +298,7 @@ impl CfnDeviceDefinitionVersion {
     /// `AWS::Greengrass::DeviceDefinitionVersion`
     pub const TYPE: &'static str = "AWS::Greengrass::DeviceDefinitionVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDeviceDefinitionVersionProps<R0, R1>) -> Self where CfnDeviceDefinitionVersionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeviceDefinitionVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -306,36 +306,36 @@ impl CfnDeviceDefinitionVersion {
 }
 impl Parent for CfnDeviceDefinitionVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Greengrass::DeviceDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-devicedefinitionversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDeviceDefinitionVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDeviceDefinitionVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDeviceDefinitionVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDeviceDefinitionVersionProps<missing::DeviceDefinitionId, missing::Devices> { CfnDeviceDefinitionVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDeviceDefinitionVersionProps<Missing<required::DeviceDefinitionId>, Missing<required::Devices>> { CfnDeviceDefinitionVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDeviceDefinitionVersionProps<R0, R1> {
     /// `DeviceDefinitionId`: text, required. Update: replacement.
-    pub fn device_definition_id(mut self, value: impl Arg<str>) -> CfnDeviceDefinitionVersionProps<Set, R1> { self.0.set("DeviceDefinitionId", value.into_expr()); CfnDeviceDefinitionVersionProps(self.0, Phase) }
+    pub fn device_definition_id(self, value: impl Arg<str>) -> CfnDeviceDefinitionVersionProps<Set, R1> { CfnDeviceDefinitionVersionProps(put(self.0, "DeviceDefinitionId", value.into_expr()), Phase) }
     /// `Devices`: list of `Device`, required. Update: replacement.
-    pub fn devices(mut self, value: impl Arg<Arr<device_definition_version::Device>>) -> CfnDeviceDefinitionVersionProps<R0, Set> { self.0.set("Devices", value.into_expr()); CfnDeviceDefinitionVersionProps(self.0, Phase) }
+    pub fn devices(self, value: impl Arg<Arr<device_definition_version::Device>>) -> CfnDeviceDefinitionVersionProps<R0, Set> { CfnDeviceDefinitionVersionProps(put(self.0, "Devices", value.into_expr()), Phase) }
 }
 impl Done for CfnDeviceDefinitionVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::DeviceDefinitionVersion`.
 pub mod device_definition_version {
 use crate::cfn::support::*;
 /// The property type `Device` of `AWS::Greengrass::DeviceDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-devicedefinitionversion-device.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Device<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Device<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Device {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Device<super::missing::CertificateArn, super::missing::Id, super::missing::ThingArn> { Device(Bag::default(), Phase) }
+    pub fn new() -> Device<Missing<super::required::CertificateArn>, Missing<super::required::Id>, Missing<super::required::ThingArn>> { Device(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Device<R0, R1, R2> {
     /// `CertificateArn`: text, required. Update: replacement.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Device<Set, R1, R2> { self.0.set("CertificateArn", value.into_expr()); Device(self.0, Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Device<Set, R1, R2> { Device(put(self.0, "CertificateArn", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> Device<R0, Set, R2> { self.0.set("Id", value.into_expr()); Device(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Device<R0, Set, R2> { Device(put(self.0, "Id", value.into_expr()), Phase) }
     /// `SyncShadow`: boolean. Update: replacement.
-    pub fn sync_shadow(mut self, value: impl Arg<bool>) -> Self { self.0.set("SyncShadow", value.into_expr()); self }
+    pub fn sync_shadow(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SyncShadow", value.into_expr()), Phase) }
     /// `ThingArn`: text, required. Update: replacement.
-    pub fn thing_arn(mut self, value: impl Arg<str>) -> Device<R0, R1, Set> { self.0.set("ThingArn", value.into_expr()); Device(self.0, Phase) }
+    pub fn thing_arn(self, value: impl Arg<str>) -> Device<R0, R1, Set> { Device(put(self.0, "ThingArn", value.into_expr()), Phase) }
 }
 impl Done for Device { fn into_props(self) -> Bag { self.0 } }
 }
@@ -345,145 +345,145 @@ impl CfnFunctionDefinition {
     /// `AWS::Greengrass::FunctionDefinition`
     pub const TYPE: &'static str = "AWS::Greengrass::FunctionDefinition";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnFunctionDefinitionProps<R0>) -> Self where CfnFunctionDefinitionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFunctionDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LatestVersionArn`: text.
+    /// The attribute `LatestVersionArn`: `OtherArn`.
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersionArn") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnFunctionDefinition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Greengrass::FunctionDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-functiondefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFunctionDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnFunctionDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnFunctionDefinitionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFunctionDefinitionProps<missing::Name> { CfnFunctionDefinitionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFunctionDefinitionProps<Missing<required::Name>> { CfnFunctionDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnFunctionDefinitionProps<R0> {
     /// `InitialVersion`: `FunctionDefinitionVersion`. Update: replacement.
-    pub fn initial_version(mut self, value: impl Arg<function_definition::FunctionDefinitionVersion>) -> Self { self.0.set("InitialVersion", value.into_expr()); self }
+    pub fn initial_version(self, value: impl Arg<function_definition::FunctionDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFunctionDefinitionProps<Set> { self.0.set("Name", value.into_expr()); CfnFunctionDefinitionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFunctionDefinitionProps<Set> { CfnFunctionDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFunctionDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::FunctionDefinition`.
 pub mod function_definition {
 use crate::cfn::support::*;
 /// The property type `DefaultConfig` of `AWS::Greengrass::FunctionDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-defaultconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DefaultConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DefaultConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl DefaultConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DefaultConfig<super::missing::Execution> { DefaultConfig(Bag::default(), Phase) }
+    pub fn new() -> DefaultConfig<Missing<super::required::Execution>> { DefaultConfig(Bag::default(), Phase) }
 }
 impl<R0> DefaultConfig<R0> {
     /// `Execution`: `Execution`, required. Update: replacement.
-    pub fn execution(mut self, value: impl Arg<Execution>) -> DefaultConfig<Set> { self.0.set("Execution", value.into_expr()); DefaultConfig(self.0, Phase) }
+    pub fn execution(self, value: impl Arg<Execution>) -> DefaultConfig<Set> { DefaultConfig(put(self.0, "Execution", value.into_expr()), Phase) }
 }
 impl Done for DefaultConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Environment` of `AWS::Greengrass::FunctionDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-environment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Environment(Bag);
+#[must_use] pub struct Environment(Bag);
 impl Environment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessSysfs`: boolean. Update: replacement.
-    pub fn access_sysfs(mut self, value: impl Arg<bool>) -> Self { self.0.set("AccessSysfs", value.into_expr()); self }
+    pub fn access_sysfs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AccessSysfs", value.into_expr())) }
     /// `Execution`: `Execution`. Update: replacement.
-    pub fn execution(mut self, value: impl Arg<Execution>) -> Self { self.0.set("Execution", value.into_expr()); self }
+    pub fn execution(self, value: impl Arg<Execution>) -> Self { Self(put(self.0, "Execution", value.into_expr())) }
     /// `ResourceAccessPolicies`: list of `ResourceAccessPolicy`. Update: replacement.
-    pub fn resource_access_policies(mut self, value: impl Arg<Arr<ResourceAccessPolicy>>) -> Self { self.0.set("ResourceAccessPolicies", value.into_expr()); self }
+    pub fn resource_access_policies(self, value: impl Arg<Arr<ResourceAccessPolicy>>) -> Self { Self(put(self.0, "ResourceAccessPolicies", value.into_expr())) }
     /// `Variables`: JSON. Update: replacement.
-    pub fn variables(mut self, value: impl Arg<Any>) -> Self { self.0.set("Variables", value.into_expr()); self }
+    pub fn variables(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Variables", value.into_expr())) }
 }
 impl Done for Environment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Execution` of `AWS::Greengrass::FunctionDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-execution.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Execution(Bag);
+#[must_use] pub struct Execution(Bag);
 impl Execution {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsolationMode`: text. Update: replacement.
-    pub fn isolation_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("IsolationMode", value.into_expr()); self }
+    pub fn isolation_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IsolationMode", value.into_expr())) }
     /// `RunAs`: `RunAs`. Update: replacement.
-    pub fn run_as(mut self, value: impl Arg<RunAs>) -> Self { self.0.set("RunAs", value.into_expr()); self }
+    pub fn run_as(self, value: impl Arg<RunAs>) -> Self { Self(put(self.0, "RunAs", value.into_expr())) }
 }
 impl Done for Execution { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Function` of `AWS::Greengrass::FunctionDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-function.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Function<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Function<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Function {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Function<super::missing::FunctionArn, super::missing::FunctionConfiguration, super::missing::Id> { Function(Bag::default(), Phase) }
+    pub fn new() -> Function<Missing<super::required::FunctionArn>, Missing<super::required::FunctionConfiguration>, Missing<super::required::Id>> { Function(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Function<R0, R1, R2> {
-    /// `FunctionArn`: text, required. Update: replacement.
-    pub fn function_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Function<Set, R1, R2> { self.0.set("FunctionArn", value.into_expr()); Function(self.0, Phase) }
+    /// `FunctionArn`: `LambdaFunctionArn`, required. Update: replacement.
+    pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Function<Set, R1, R2> { Function(put(self.0, "FunctionArn", value.into_expr()), Phase) }
     /// `FunctionConfiguration`: `FunctionConfiguration`, required. Update: replacement.
-    pub fn function_configuration(mut self, value: impl Arg<FunctionConfiguration>) -> Function<R0, Set, R2> { self.0.set("FunctionConfiguration", value.into_expr()); Function(self.0, Phase) }
+    pub fn function_configuration(self, value: impl Arg<FunctionConfiguration>) -> Function<R0, Set, R2> { Function(put(self.0, "FunctionConfiguration", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> Function<R0, R1, Set> { self.0.set("Id", value.into_expr()); Function(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Function<R0, R1, Set> { Function(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for Function { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionConfiguration` of `AWS::Greengrass::FunctionDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FunctionConfiguration(Bag);
+#[must_use] pub struct FunctionConfiguration(Bag);
 impl FunctionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncodingType`: text. Update: replacement.
-    pub fn encoding_type(mut self, value: impl Arg<str>) -> Self { self.0.set("EncodingType", value.into_expr()); self }
+    pub fn encoding_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncodingType", value.into_expr())) }
     /// `Environment`: `Environment`. Update: replacement.
-    pub fn environment(mut self, value: impl Arg<Environment>) -> Self { self.0.set("Environment", value.into_expr()); self }
+    pub fn environment(self, value: impl Arg<Environment>) -> Self { Self(put(self.0, "Environment", value.into_expr())) }
     /// `ExecArgs`: text. Update: replacement.
-    pub fn exec_args(mut self, value: impl Arg<str>) -> Self { self.0.set("ExecArgs", value.into_expr()); self }
+    pub fn exec_args(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecArgs", value.into_expr())) }
     /// `Executable`: text. Update: replacement.
-    pub fn executable(mut self, value: impl Arg<str>) -> Self { self.0.set("Executable", value.into_expr()); self }
+    pub fn executable(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Executable", value.into_expr())) }
     /// `MemorySize`: integer. Update: replacement.
-    pub fn memory_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MemorySize", value.into_expr()); self }
+    pub fn memory_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySize", value.into_expr())) }
     /// `Pinned`: boolean. Update: replacement.
-    pub fn pinned(mut self, value: impl Arg<bool>) -> Self { self.0.set("Pinned", value.into_expr()); self }
+    pub fn pinned(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Pinned", value.into_expr())) }
     /// `Timeout`: integer. Update: replacement.
-    pub fn timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
 }
 impl Done for FunctionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionDefinitionVersion` of `AWS::Greengrass::FunctionDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-functiondefinitionversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FunctionDefinitionVersion<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FunctionDefinitionVersion<R0 = Set>(Bag, Phase<(R0,)>);
 impl FunctionDefinitionVersion {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FunctionDefinitionVersion<super::missing::Functions> { FunctionDefinitionVersion(Bag::default(), Phase) }
+    pub fn new() -> FunctionDefinitionVersion<Missing<super::required::Functions>> { FunctionDefinitionVersion(Bag::default(), Phase) }
 }
 impl<R0> FunctionDefinitionVersion<R0> {
     /// `DefaultConfig`: `DefaultConfig`. Update: replacement.
-    pub fn default_config(mut self, value: impl Arg<DefaultConfig>) -> Self { self.0.set("DefaultConfig", value.into_expr()); self }
+    pub fn default_config(self, value: impl Arg<DefaultConfig>) -> Self { Self(put(self.0, "DefaultConfig", value.into_expr()), Phase) }
     /// `Functions`: list of `Function`, required. Update: replacement.
-    pub fn functions(mut self, value: impl Arg<Arr<Function>>) -> FunctionDefinitionVersion<Set> { self.0.set("Functions", value.into_expr()); FunctionDefinitionVersion(self.0, Phase) }
+    pub fn functions(self, value: impl Arg<Arr<Function>>) -> FunctionDefinitionVersion<Set> { FunctionDefinitionVersion(put(self.0, "Functions", value.into_expr()), Phase) }
 }
 impl Done for FunctionDefinitionVersion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceAccessPolicy` of `AWS::Greengrass::FunctionDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-resourceaccesspolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceAccessPolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ResourceAccessPolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl ResourceAccessPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceAccessPolicy<super::missing::ResourceId> { ResourceAccessPolicy(Bag::default(), Phase) }
+    pub fn new() -> ResourceAccessPolicy<Missing<super::required::ResourceId>> { ResourceAccessPolicy(Bag::default(), Phase) }
 }
 impl<R0> ResourceAccessPolicy<R0> {
     /// `Permission`: text. Update: replacement.
-    pub fn permission(mut self, value: impl Arg<str>) -> Self { self.0.set("Permission", value.into_expr()); self }
+    pub fn permission(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Permission", value.into_expr()), Phase) }
     /// `ResourceId`: text, required. Update: replacement.
-    pub fn resource_id(mut self, value: impl Arg<str>) -> ResourceAccessPolicy<Set> { self.0.set("ResourceId", value.into_expr()); ResourceAccessPolicy(self.0, Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> ResourceAccessPolicy<Set> { ResourceAccessPolicy(put(self.0, "ResourceId", value.into_expr()), Phase) }
 }
 impl Done for ResourceAccessPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RunAs` of `AWS::Greengrass::FunctionDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinition-runas.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RunAs(Bag);
+#[must_use] pub struct RunAs(Bag);
 impl RunAs {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Gid`: integer. Update: replacement.
-    pub fn gid(mut self, value: impl Arg<i64>) -> Self { self.0.set("Gid", value.into_expr()); self }
+    pub fn gid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Gid", value.into_expr())) }
     /// `Uid`: integer. Update: replacement.
-    pub fn uid(mut self, value: impl Arg<i64>) -> Self { self.0.set("Uid", value.into_expr()); self }
+    pub fn uid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Uid", value.into_expr())) }
 }
 impl Done for RunAs { fn into_props(self) -> Bag { self.0 } }
 }
@@ -493,7 +493,7 @@ impl CfnFunctionDefinitionVersion {
     /// `AWS::Greengrass::FunctionDefinitionVersion`
     pub const TYPE: &'static str = "AWS::Greengrass::FunctionDefinitionVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnFunctionDefinitionVersionProps<R0, R1>) -> Self where CfnFunctionDefinitionVersionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFunctionDefinitionVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -501,118 +501,118 @@ impl CfnFunctionDefinitionVersion {
 }
 impl Parent for CfnFunctionDefinitionVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Greengrass::FunctionDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-functiondefinitionversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFunctionDefinitionVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnFunctionDefinitionVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnFunctionDefinitionVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFunctionDefinitionVersionProps<missing::FunctionDefinitionId, missing::Functions> { CfnFunctionDefinitionVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFunctionDefinitionVersionProps<Missing<required::FunctionDefinitionId>, Missing<required::Functions>> { CfnFunctionDefinitionVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFunctionDefinitionVersionProps<R0, R1> {
     /// `DefaultConfig`: `DefaultConfig`. Update: replacement.
-    pub fn default_config(mut self, value: impl Arg<function_definition_version::DefaultConfig>) -> Self { self.0.set("DefaultConfig", value.into_expr()); self }
+    pub fn default_config(self, value: impl Arg<function_definition_version::DefaultConfig>) -> Self { Self(put(self.0, "DefaultConfig", value.into_expr()), Phase) }
     /// `FunctionDefinitionId`: text, required. Update: replacement.
-    pub fn function_definition_id(mut self, value: impl Arg<str>) -> CfnFunctionDefinitionVersionProps<Set, R1> { self.0.set("FunctionDefinitionId", value.into_expr()); CfnFunctionDefinitionVersionProps(self.0, Phase) }
+    pub fn function_definition_id(self, value: impl Arg<str>) -> CfnFunctionDefinitionVersionProps<Set, R1> { CfnFunctionDefinitionVersionProps(put(self.0, "FunctionDefinitionId", value.into_expr()), Phase) }
     /// `Functions`: list of `Function`, required. Update: replacement.
-    pub fn functions(mut self, value: impl Arg<Arr<function_definition_version::Function>>) -> CfnFunctionDefinitionVersionProps<R0, Set> { self.0.set("Functions", value.into_expr()); CfnFunctionDefinitionVersionProps(self.0, Phase) }
+    pub fn functions(self, value: impl Arg<Arr<function_definition_version::Function>>) -> CfnFunctionDefinitionVersionProps<R0, Set> { CfnFunctionDefinitionVersionProps(put(self.0, "Functions", value.into_expr()), Phase) }
 }
 impl Done for CfnFunctionDefinitionVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::FunctionDefinitionVersion`.
 pub mod function_definition_version {
 use crate::cfn::support::*;
 /// The property type `DefaultConfig` of `AWS::Greengrass::FunctionDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-defaultconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DefaultConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DefaultConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl DefaultConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DefaultConfig<super::missing::Execution> { DefaultConfig(Bag::default(), Phase) }
+    pub fn new() -> DefaultConfig<Missing<super::required::Execution>> { DefaultConfig(Bag::default(), Phase) }
 }
 impl<R0> DefaultConfig<R0> {
     /// `Execution`: `Execution`, required. Update: replacement.
-    pub fn execution(mut self, value: impl Arg<Execution>) -> DefaultConfig<Set> { self.0.set("Execution", value.into_expr()); DefaultConfig(self.0, Phase) }
+    pub fn execution(self, value: impl Arg<Execution>) -> DefaultConfig<Set> { DefaultConfig(put(self.0, "Execution", value.into_expr()), Phase) }
 }
 impl Done for DefaultConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Environment` of `AWS::Greengrass::FunctionDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-environment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Environment(Bag);
+#[must_use] pub struct Environment(Bag);
 impl Environment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessSysfs`: boolean. Update: replacement.
-    pub fn access_sysfs(mut self, value: impl Arg<bool>) -> Self { self.0.set("AccessSysfs", value.into_expr()); self }
+    pub fn access_sysfs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AccessSysfs", value.into_expr())) }
     /// `Execution`: `Execution`. Update: replacement.
-    pub fn execution(mut self, value: impl Arg<Execution>) -> Self { self.0.set("Execution", value.into_expr()); self }
+    pub fn execution(self, value: impl Arg<Execution>) -> Self { Self(put(self.0, "Execution", value.into_expr())) }
     /// `ResourceAccessPolicies`: list of `ResourceAccessPolicy`. Update: replacement.
-    pub fn resource_access_policies(mut self, value: impl Arg<Arr<ResourceAccessPolicy>>) -> Self { self.0.set("ResourceAccessPolicies", value.into_expr()); self }
+    pub fn resource_access_policies(self, value: impl Arg<Arr<ResourceAccessPolicy>>) -> Self { Self(put(self.0, "ResourceAccessPolicies", value.into_expr())) }
     /// `Variables`: JSON. Update: replacement.
-    pub fn variables(mut self, value: impl Arg<Any>) -> Self { self.0.set("Variables", value.into_expr()); self }
+    pub fn variables(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Variables", value.into_expr())) }
 }
 impl Done for Environment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Execution` of `AWS::Greengrass::FunctionDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-execution.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Execution(Bag);
+#[must_use] pub struct Execution(Bag);
 impl Execution {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsolationMode`: text. Update: replacement.
-    pub fn isolation_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("IsolationMode", value.into_expr()); self }
+    pub fn isolation_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IsolationMode", value.into_expr())) }
     /// `RunAs`: `RunAs`. Update: replacement.
-    pub fn run_as(mut self, value: impl Arg<RunAs>) -> Self { self.0.set("RunAs", value.into_expr()); self }
+    pub fn run_as(self, value: impl Arg<RunAs>) -> Self { Self(put(self.0, "RunAs", value.into_expr())) }
 }
 impl Done for Execution { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Function` of `AWS::Greengrass::FunctionDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-function.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Function<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Function<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Function {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Function<super::missing::FunctionArn, super::missing::FunctionConfiguration, super::missing::Id> { Function(Bag::default(), Phase) }
+    pub fn new() -> Function<Missing<super::required::FunctionArn>, Missing<super::required::FunctionConfiguration>, Missing<super::required::Id>> { Function(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Function<R0, R1, R2> {
-    /// `FunctionArn`: text, required. Update: replacement.
-    pub fn function_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Function<Set, R1, R2> { self.0.set("FunctionArn", value.into_expr()); Function(self.0, Phase) }
+    /// `FunctionArn`: `LambdaFunctionArn`, required. Update: replacement.
+    pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Function<Set, R1, R2> { Function(put(self.0, "FunctionArn", value.into_expr()), Phase) }
     /// `FunctionConfiguration`: `FunctionConfiguration`, required. Update: replacement.
-    pub fn function_configuration(mut self, value: impl Arg<FunctionConfiguration>) -> Function<R0, Set, R2> { self.0.set("FunctionConfiguration", value.into_expr()); Function(self.0, Phase) }
+    pub fn function_configuration(self, value: impl Arg<FunctionConfiguration>) -> Function<R0, Set, R2> { Function(put(self.0, "FunctionConfiguration", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> Function<R0, R1, Set> { self.0.set("Id", value.into_expr()); Function(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Function<R0, R1, Set> { Function(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for Function { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionConfiguration` of `AWS::Greengrass::FunctionDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-functionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FunctionConfiguration(Bag);
+#[must_use] pub struct FunctionConfiguration(Bag);
 impl FunctionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncodingType`: text. Update: replacement.
-    pub fn encoding_type(mut self, value: impl Arg<str>) -> Self { self.0.set("EncodingType", value.into_expr()); self }
+    pub fn encoding_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncodingType", value.into_expr())) }
     /// `Environment`: `Environment`. Update: replacement.
-    pub fn environment(mut self, value: impl Arg<Environment>) -> Self { self.0.set("Environment", value.into_expr()); self }
+    pub fn environment(self, value: impl Arg<Environment>) -> Self { Self(put(self.0, "Environment", value.into_expr())) }
     /// `ExecArgs`: text. Update: replacement.
-    pub fn exec_args(mut self, value: impl Arg<str>) -> Self { self.0.set("ExecArgs", value.into_expr()); self }
+    pub fn exec_args(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecArgs", value.into_expr())) }
     /// `Executable`: text. Update: replacement.
-    pub fn executable(mut self, value: impl Arg<str>) -> Self { self.0.set("Executable", value.into_expr()); self }
+    pub fn executable(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Executable", value.into_expr())) }
     /// `MemorySize`: integer. Update: replacement.
-    pub fn memory_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MemorySize", value.into_expr()); self }
+    pub fn memory_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySize", value.into_expr())) }
     /// `Pinned`: boolean. Update: replacement.
-    pub fn pinned(mut self, value: impl Arg<bool>) -> Self { self.0.set("Pinned", value.into_expr()); self }
+    pub fn pinned(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Pinned", value.into_expr())) }
     /// `Timeout`: integer. Update: replacement.
-    pub fn timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
 }
 impl Done for FunctionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceAccessPolicy` of `AWS::Greengrass::FunctionDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-resourceaccesspolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceAccessPolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ResourceAccessPolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl ResourceAccessPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceAccessPolicy<super::missing::ResourceId> { ResourceAccessPolicy(Bag::default(), Phase) }
+    pub fn new() -> ResourceAccessPolicy<Missing<super::required::ResourceId>> { ResourceAccessPolicy(Bag::default(), Phase) }
 }
 impl<R0> ResourceAccessPolicy<R0> {
     /// `Permission`: text. Update: replacement.
-    pub fn permission(mut self, value: impl Arg<str>) -> Self { self.0.set("Permission", value.into_expr()); self }
+    pub fn permission(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Permission", value.into_expr()), Phase) }
     /// `ResourceId`: text, required. Update: replacement.
-    pub fn resource_id(mut self, value: impl Arg<str>) -> ResourceAccessPolicy<Set> { self.0.set("ResourceId", value.into_expr()); ResourceAccessPolicy(self.0, Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> ResourceAccessPolicy<Set> { ResourceAccessPolicy(put(self.0, "ResourceId", value.into_expr()), Phase) }
 }
 impl Done for ResourceAccessPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RunAs` of `AWS::Greengrass::FunctionDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-functiondefinitionversion-runas.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RunAs(Bag);
+#[must_use] pub struct RunAs(Bag);
 impl RunAs {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Gid`: integer. Update: replacement.
-    pub fn gid(mut self, value: impl Arg<i64>) -> Self { self.0.set("Gid", value.into_expr()); self }
+    pub fn gid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Gid", value.into_expr())) }
     /// `Uid`: integer. Update: replacement.
-    pub fn uid(mut self, value: impl Arg<i64>) -> Self { self.0.set("Uid", value.into_expr()); self }
+    pub fn uid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Uid", value.into_expr())) }
 }
 impl Done for RunAs { fn into_props(self) -> Bag { self.0 } }
 }
@@ -622,62 +622,62 @@ impl CfnGroup {
     /// `AWS::Greengrass::Group`
     pub const TYPE: &'static str = "AWS::Greengrass::Group";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnGroupProps<R0>) -> Self where CfnGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LatestVersionArn`: text.
+    /// The attribute `LatestVersionArn`: `OtherArn`.
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersionArn") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
-    /// The attribute `RoleArn`: text.
+    /// The attribute `RoleArn`: `OtherArn`.
     pub fn attr_role_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RoleArn") }
     /// The attribute `RoleAttachedAt`: text.
     pub fn attr_role_attached_at(&self) -> Val<str> { self.0.get_att("RoleAttachedAt") }
 }
 impl Parent for CfnGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Greengrass::Group`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-group.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGroupProps<missing::Name> { CfnGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGroupProps<Missing<required::Name>> { CfnGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGroupProps<R0> {
     /// `InitialVersion`: `GroupVersion`. Update: replacement.
-    pub fn initial_version(mut self, value: impl Arg<group::GroupVersion>) -> Self { self.0.set("InitialVersion", value.into_expr()); self }
+    pub fn initial_version(self, value: impl Arg<group::GroupVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnGroupProps<Set> { self.0.set("Name", value.into_expr()); CfnGroupProps(self.0, Phase) }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> CfnGroupProps<Set> { CfnGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::Group`.
 pub mod group {
 use crate::cfn::support::*;
 /// The property type `GroupVersion` of `AWS::Greengrass::Group`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-group-groupversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GroupVersion(Bag);
+#[must_use] pub struct GroupVersion(Bag);
 impl GroupVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectorDefinitionVersionArn`: text. Update: replacement.
-    pub fn connector_definition_version_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectorDefinitionVersionArn", value.into_expr()); self }
+    pub fn connector_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorDefinitionVersionArn", value.into_expr())) }
     /// `CoreDefinitionVersionArn`: text. Update: replacement.
-    pub fn core_definition_version_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CoreDefinitionVersionArn", value.into_expr()); self }
+    pub fn core_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CoreDefinitionVersionArn", value.into_expr())) }
     /// `DeviceDefinitionVersionArn`: text. Update: replacement.
-    pub fn device_definition_version_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DeviceDefinitionVersionArn", value.into_expr()); self }
+    pub fn device_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceDefinitionVersionArn", value.into_expr())) }
     /// `FunctionDefinitionVersionArn`: text. Update: replacement.
-    pub fn function_definition_version_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("FunctionDefinitionVersionArn", value.into_expr()); self }
+    pub fn function_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionDefinitionVersionArn", value.into_expr())) }
     /// `LoggerDefinitionVersionArn`: text. Update: replacement.
-    pub fn logger_definition_version_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("LoggerDefinitionVersionArn", value.into_expr()); self }
+    pub fn logger_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggerDefinitionVersionArn", value.into_expr())) }
     /// `ResourceDefinitionVersionArn`: text. Update: replacement.
-    pub fn resource_definition_version_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceDefinitionVersionArn", value.into_expr()); self }
+    pub fn resource_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceDefinitionVersionArn", value.into_expr())) }
     /// `SubscriptionDefinitionVersionArn`: text. Update: replacement.
-    pub fn subscription_definition_version_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SubscriptionDefinitionVersionArn", value.into_expr()); self }
+    pub fn subscription_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriptionDefinitionVersionArn", value.into_expr())) }
 }
 impl Done for GroupVersion { fn into_props(self) -> Bag { self.0 } }
 }
@@ -687,7 +687,7 @@ impl CfnGroupVersion {
     /// `AWS::Greengrass::GroupVersion`
     pub const TYPE: &'static str = "AWS::Greengrass::GroupVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnGroupVersionProps<R0>) -> Self where CfnGroupVersionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGroupVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -695,28 +695,28 @@ impl CfnGroupVersion {
 }
 impl Parent for CfnGroupVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Greengrass::GroupVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-groupversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGroupVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnGroupVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnGroupVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGroupVersionProps<missing::GroupId> { CfnGroupVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGroupVersionProps<Missing<required::GroupId>> { CfnGroupVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGroupVersionProps<R0> {
     /// `ConnectorDefinitionVersionArn`: text. Update: replacement.
-    pub fn connector_definition_version_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectorDefinitionVersionArn", value.into_expr()); self }
+    pub fn connector_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorDefinitionVersionArn", value.into_expr()), Phase) }
     /// `CoreDefinitionVersionArn`: text. Update: replacement.
-    pub fn core_definition_version_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CoreDefinitionVersionArn", value.into_expr()); self }
+    pub fn core_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CoreDefinitionVersionArn", value.into_expr()), Phase) }
     /// `DeviceDefinitionVersionArn`: text. Update: replacement.
-    pub fn device_definition_version_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DeviceDefinitionVersionArn", value.into_expr()); self }
+    pub fn device_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceDefinitionVersionArn", value.into_expr()), Phase) }
     /// `FunctionDefinitionVersionArn`: text. Update: replacement.
-    pub fn function_definition_version_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("FunctionDefinitionVersionArn", value.into_expr()); self }
+    pub fn function_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionDefinitionVersionArn", value.into_expr()), Phase) }
     /// `GroupId`: text, required. Update: replacement.
-    pub fn group_id(mut self, value: impl Arg<str>) -> CfnGroupVersionProps<Set> { self.0.set("GroupId", value.into_expr()); CfnGroupVersionProps(self.0, Phase) }
+    pub fn group_id(self, value: impl Arg<str>) -> CfnGroupVersionProps<Set> { CfnGroupVersionProps(put(self.0, "GroupId", value.into_expr()), Phase) }
     /// `LoggerDefinitionVersionArn`: text. Update: replacement.
-    pub fn logger_definition_version_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("LoggerDefinitionVersionArn", value.into_expr()); self }
+    pub fn logger_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggerDefinitionVersionArn", value.into_expr()), Phase) }
     /// `ResourceDefinitionVersionArn`: text. Update: replacement.
-    pub fn resource_definition_version_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceDefinitionVersionArn", value.into_expr()); self }
+    pub fn resource_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceDefinitionVersionArn", value.into_expr()), Phase) }
     /// `SubscriptionDefinitionVersionArn`: text. Update: replacement.
-    pub fn subscription_definition_version_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SubscriptionDefinitionVersionArn", value.into_expr()); self }
+    pub fn subscription_definition_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriptionDefinitionVersionArn", value.into_expr()), Phase) }
 }
 impl Done for CfnGroupVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Greengrass::LoggerDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-loggerdefinition.html)
@@ -725,65 +725,65 @@ impl CfnLoggerDefinition {
     /// `AWS::Greengrass::LoggerDefinition`
     pub const TYPE: &'static str = "AWS::Greengrass::LoggerDefinition";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnLoggerDefinitionProps<R0>) -> Self where CfnLoggerDefinitionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLoggerDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LatestVersionArn`: text.
+    /// The attribute `LatestVersionArn`: `OtherArn`.
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersionArn") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnLoggerDefinition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Greengrass::LoggerDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-loggerdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLoggerDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnLoggerDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnLoggerDefinitionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLoggerDefinitionProps<missing::Name> { CfnLoggerDefinitionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLoggerDefinitionProps<Missing<required::Name>> { CfnLoggerDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLoggerDefinitionProps<R0> {
     /// `InitialVersion`: `LoggerDefinitionVersion`. Update: replacement.
-    pub fn initial_version(mut self, value: impl Arg<logger_definition::LoggerDefinitionVersion>) -> Self { self.0.set("InitialVersion", value.into_expr()); self }
+    pub fn initial_version(self, value: impl Arg<logger_definition::LoggerDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnLoggerDefinitionProps<Set> { self.0.set("Name", value.into_expr()); CfnLoggerDefinitionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnLoggerDefinitionProps<Set> { CfnLoggerDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLoggerDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::LoggerDefinition`.
 pub mod logger_definition {
 use crate::cfn::support::*;
 /// The property type `Logger` of `AWS::Greengrass::LoggerDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinition-logger.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Logger<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct Logger<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl Logger {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Logger<super::missing::Component, super::missing::Id, super::missing::Level, super::missing::Type> { Logger(Bag::default(), Phase) }
+    pub fn new() -> Logger<Missing<super::required::Component>, Missing<super::required::Id>, Missing<super::required::Level>, Missing<super::required::Type>> { Logger(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> Logger<R0, R1, R2, R3> {
     /// `Component`: text, required. Update: replacement.
-    pub fn component(mut self, value: impl Arg<str>) -> Logger<Set, R1, R2, R3> { self.0.set("Component", value.into_expr()); Logger(self.0, Phase) }
+    pub fn component(self, value: impl Arg<str>) -> Logger<Set, R1, R2, R3> { Logger(put(self.0, "Component", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> Logger<R0, Set, R2, R3> { self.0.set("Id", value.into_expr()); Logger(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Logger<R0, Set, R2, R3> { Logger(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Level`: text, required. Update: replacement.
-    pub fn level(mut self, value: impl Arg<str>) -> Logger<R0, R1, Set, R3> { self.0.set("Level", value.into_expr()); Logger(self.0, Phase) }
+    pub fn level(self, value: impl Arg<str>) -> Logger<R0, R1, Set, R3> { Logger(put(self.0, "Level", value.into_expr()), Phase) }
     /// `Space`: integer. Update: replacement.
-    pub fn space(mut self, value: impl Arg<i64>) -> Self { self.0.set("Space", value.into_expr()); self }
+    pub fn space(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Space", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Logger<R0, R1, R2, Set> { self.0.set("Type", value.into_expr()); Logger(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Logger<R0, R1, R2, Set> { Logger(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Logger { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggerDefinitionVersion` of `AWS::Greengrass::LoggerDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinition-loggerdefinitionversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggerDefinitionVersion<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LoggerDefinitionVersion<R0 = Set>(Bag, Phase<(R0,)>);
 impl LoggerDefinitionVersion {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LoggerDefinitionVersion<super::missing::Loggers> { LoggerDefinitionVersion(Bag::default(), Phase) }
+    pub fn new() -> LoggerDefinitionVersion<Missing<super::required::Loggers>> { LoggerDefinitionVersion(Bag::default(), Phase) }
 }
 impl<R0> LoggerDefinitionVersion<R0> {
     /// `Loggers`: list of `Logger`, required. Update: replacement.
-    pub fn loggers(mut self, value: impl Arg<Arr<Logger>>) -> LoggerDefinitionVersion<Set> { self.0.set("Loggers", value.into_expr()); LoggerDefinitionVersion(self.0, Phase) }
+    pub fn loggers(self, value: impl Arg<Arr<Logger>>) -> LoggerDefinitionVersion<Set> { LoggerDefinitionVersion(put(self.0, "Loggers", value.into_expr()), Phase) }
 }
 impl Done for LoggerDefinitionVersion { fn into_props(self) -> Bag { self.0 } }
 }
@@ -793,7 +793,7 @@ impl CfnLoggerDefinitionVersion {
     /// `AWS::Greengrass::LoggerDefinitionVersion`
     pub const TYPE: &'static str = "AWS::Greengrass::LoggerDefinitionVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnLoggerDefinitionVersionProps<R0, R1>) -> Self where CfnLoggerDefinitionVersionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLoggerDefinitionVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -801,38 +801,38 @@ impl CfnLoggerDefinitionVersion {
 }
 impl Parent for CfnLoggerDefinitionVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Greengrass::LoggerDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-loggerdefinitionversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLoggerDefinitionVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnLoggerDefinitionVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnLoggerDefinitionVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLoggerDefinitionVersionProps<missing::LoggerDefinitionId, missing::Loggers> { CfnLoggerDefinitionVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLoggerDefinitionVersionProps<Missing<required::LoggerDefinitionId>, Missing<required::Loggers>> { CfnLoggerDefinitionVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLoggerDefinitionVersionProps<R0, R1> {
     /// `LoggerDefinitionId`: text, required. Update: replacement.
-    pub fn logger_definition_id(mut self, value: impl Arg<str>) -> CfnLoggerDefinitionVersionProps<Set, R1> { self.0.set("LoggerDefinitionId", value.into_expr()); CfnLoggerDefinitionVersionProps(self.0, Phase) }
+    pub fn logger_definition_id(self, value: impl Arg<str>) -> CfnLoggerDefinitionVersionProps<Set, R1> { CfnLoggerDefinitionVersionProps(put(self.0, "LoggerDefinitionId", value.into_expr()), Phase) }
     /// `Loggers`: list of `Logger`, required. Update: replacement.
-    pub fn loggers(mut self, value: impl Arg<Arr<logger_definition_version::Logger>>) -> CfnLoggerDefinitionVersionProps<R0, Set> { self.0.set("Loggers", value.into_expr()); CfnLoggerDefinitionVersionProps(self.0, Phase) }
+    pub fn loggers(self, value: impl Arg<Arr<logger_definition_version::Logger>>) -> CfnLoggerDefinitionVersionProps<R0, Set> { CfnLoggerDefinitionVersionProps(put(self.0, "Loggers", value.into_expr()), Phase) }
 }
 impl Done for CfnLoggerDefinitionVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::LoggerDefinitionVersion`.
 pub mod logger_definition_version {
 use crate::cfn::support::*;
 /// The property type `Logger` of `AWS::Greengrass::LoggerDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-loggerdefinitionversion-logger.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Logger<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct Logger<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl Logger {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Logger<super::missing::Component, super::missing::Id, super::missing::Level, super::missing::Type> { Logger(Bag::default(), Phase) }
+    pub fn new() -> Logger<Missing<super::required::Component>, Missing<super::required::Id>, Missing<super::required::Level>, Missing<super::required::Type>> { Logger(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> Logger<R0, R1, R2, R3> {
     /// `Component`: text, required. Update: replacement.
-    pub fn component(mut self, value: impl Arg<str>) -> Logger<Set, R1, R2, R3> { self.0.set("Component", value.into_expr()); Logger(self.0, Phase) }
+    pub fn component(self, value: impl Arg<str>) -> Logger<Set, R1, R2, R3> { Logger(put(self.0, "Component", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> Logger<R0, Set, R2, R3> { self.0.set("Id", value.into_expr()); Logger(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Logger<R0, Set, R2, R3> { Logger(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Level`: text, required. Update: replacement.
-    pub fn level(mut self, value: impl Arg<str>) -> Logger<R0, R1, Set, R3> { self.0.set("Level", value.into_expr()); Logger(self.0, Phase) }
+    pub fn level(self, value: impl Arg<str>) -> Logger<R0, R1, Set, R3> { Logger(put(self.0, "Level", value.into_expr()), Phase) }
     /// `Space`: integer. Update: replacement.
-    pub fn space(mut self, value: impl Arg<i64>) -> Self { self.0.set("Space", value.into_expr()); self }
+    pub fn space(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Space", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Logger<R0, R1, R2, Set> { self.0.set("Type", value.into_expr()); Logger(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Logger<R0, R1, R2, Set> { Logger(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Logger { fn into_props(self) -> Bag { self.0 } }
 }
@@ -842,175 +842,175 @@ impl CfnResourceDefinition {
     /// `AWS::Greengrass::ResourceDefinition`
     pub const TYPE: &'static str = "AWS::Greengrass::ResourceDefinition";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnResourceDefinitionProps<R0>) -> Self where CfnResourceDefinitionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LatestVersionArn`: text.
+    /// The attribute `LatestVersionArn`: `OtherArn`.
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersionArn") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnResourceDefinition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Greengrass::ResourceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-resourcedefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourceDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnResourceDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnResourceDefinitionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourceDefinitionProps<missing::Name> { CfnResourceDefinitionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourceDefinitionProps<Missing<required::Name>> { CfnResourceDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnResourceDefinitionProps<R0> {
     /// `InitialVersion`: `ResourceDefinitionVersion`. Update: replacement.
-    pub fn initial_version(mut self, value: impl Arg<resource_definition::ResourceDefinitionVersion>) -> Self { self.0.set("InitialVersion", value.into_expr()); self }
+    pub fn initial_version(self, value: impl Arg<resource_definition::ResourceDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnResourceDefinitionProps<Set> { self.0.set("Name", value.into_expr()); CfnResourceDefinitionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnResourceDefinitionProps<Set> { CfnResourceDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::ResourceDefinition`.
 pub mod resource_definition {
 use crate::cfn::support::*;
 /// The property type `GroupOwnerSetting` of `AWS::Greengrass::ResourceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-groupownersetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GroupOwnerSetting<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GroupOwnerSetting<R0 = Set>(Bag, Phase<(R0,)>);
 impl GroupOwnerSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GroupOwnerSetting<super::missing::AutoAddGroupOwner> { GroupOwnerSetting(Bag::default(), Phase) }
+    pub fn new() -> GroupOwnerSetting<Missing<super::required::AutoAddGroupOwner>> { GroupOwnerSetting(Bag::default(), Phase) }
 }
 impl<R0> GroupOwnerSetting<R0> {
     /// `AutoAddGroupOwner`: boolean, required. Update: replacement.
-    pub fn auto_add_group_owner(mut self, value: impl Arg<bool>) -> GroupOwnerSetting<Set> { self.0.set("AutoAddGroupOwner", value.into_expr()); GroupOwnerSetting(self.0, Phase) }
+    pub fn auto_add_group_owner(self, value: impl Arg<bool>) -> GroupOwnerSetting<Set> { GroupOwnerSetting(put(self.0, "AutoAddGroupOwner", value.into_expr()), Phase) }
     /// `GroupOwner`: text. Update: replacement.
-    pub fn group_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupOwner", value.into_expr()); self }
+    pub fn group_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupOwner", value.into_expr()), Phase) }
 }
 impl Done for GroupOwnerSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocalDeviceResourceData` of `AWS::Greengrass::ResourceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-localdeviceresourcedata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LocalDeviceResourceData<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LocalDeviceResourceData<R0 = Set>(Bag, Phase<(R0,)>);
 impl LocalDeviceResourceData {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LocalDeviceResourceData<super::missing::SourcePath> { LocalDeviceResourceData(Bag::default(), Phase) }
+    pub fn new() -> LocalDeviceResourceData<Missing<super::required::SourcePath>> { LocalDeviceResourceData(Bag::default(), Phase) }
 }
 impl<R0> LocalDeviceResourceData<R0> {
     /// `GroupOwnerSetting`: `GroupOwnerSetting`. Update: replacement.
-    pub fn group_owner_setting(mut self, value: impl Arg<GroupOwnerSetting>) -> Self { self.0.set("GroupOwnerSetting", value.into_expr()); self }
+    pub fn group_owner_setting(self, value: impl Arg<GroupOwnerSetting>) -> Self { Self(put(self.0, "GroupOwnerSetting", value.into_expr()), Phase) }
     /// `SourcePath`: text, required. Update: replacement.
-    pub fn source_path(mut self, value: impl Arg<str>) -> LocalDeviceResourceData<Set> { self.0.set("SourcePath", value.into_expr()); LocalDeviceResourceData(self.0, Phase) }
+    pub fn source_path(self, value: impl Arg<str>) -> LocalDeviceResourceData<Set> { LocalDeviceResourceData(put(self.0, "SourcePath", value.into_expr()), Phase) }
 }
 impl Done for LocalDeviceResourceData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocalVolumeResourceData` of `AWS::Greengrass::ResourceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-localvolumeresourcedata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LocalVolumeResourceData<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LocalVolumeResourceData<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LocalVolumeResourceData {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LocalVolumeResourceData<super::missing::DestinationPath, super::missing::SourcePath> { LocalVolumeResourceData(Bag::default(), Phase) }
+    pub fn new() -> LocalVolumeResourceData<Missing<super::required::DestinationPath>, Missing<super::required::SourcePath>> { LocalVolumeResourceData(Bag::default(), Phase) }
 }
 impl<R0, R1> LocalVolumeResourceData<R0, R1> {
     /// `DestinationPath`: text, required. Update: replacement.
-    pub fn destination_path(mut self, value: impl Arg<str>) -> LocalVolumeResourceData<Set, R1> { self.0.set("DestinationPath", value.into_expr()); LocalVolumeResourceData(self.0, Phase) }
+    pub fn destination_path(self, value: impl Arg<str>) -> LocalVolumeResourceData<Set, R1> { LocalVolumeResourceData(put(self.0, "DestinationPath", value.into_expr()), Phase) }
     /// `GroupOwnerSetting`: `GroupOwnerSetting`. Update: replacement.
-    pub fn group_owner_setting(mut self, value: impl Arg<GroupOwnerSetting>) -> Self { self.0.set("GroupOwnerSetting", value.into_expr()); self }
+    pub fn group_owner_setting(self, value: impl Arg<GroupOwnerSetting>) -> Self { Self(put(self.0, "GroupOwnerSetting", value.into_expr()), Phase) }
     /// `SourcePath`: text, required. Update: replacement.
-    pub fn source_path(mut self, value: impl Arg<str>) -> LocalVolumeResourceData<R0, Set> { self.0.set("SourcePath", value.into_expr()); LocalVolumeResourceData(self.0, Phase) }
+    pub fn source_path(self, value: impl Arg<str>) -> LocalVolumeResourceData<R0, Set> { LocalVolumeResourceData(put(self.0, "SourcePath", value.into_expr()), Phase) }
 }
 impl Done for LocalVolumeResourceData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceDataContainer` of `AWS::Greengrass::ResourceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedatacontainer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceDataContainer(Bag);
+#[must_use] pub struct ResourceDataContainer(Bag);
 impl ResourceDataContainer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LocalDeviceResourceData`: `LocalDeviceResourceData`. Update: replacement.
-    pub fn local_device_resource_data(mut self, value: impl Arg<LocalDeviceResourceData>) -> Self { self.0.set("LocalDeviceResourceData", value.into_expr()); self }
+    pub fn local_device_resource_data(self, value: impl Arg<LocalDeviceResourceData>) -> Self { Self(put(self.0, "LocalDeviceResourceData", value.into_expr())) }
     /// `LocalVolumeResourceData`: `LocalVolumeResourceData`. Update: replacement.
-    pub fn local_volume_resource_data(mut self, value: impl Arg<LocalVolumeResourceData>) -> Self { self.0.set("LocalVolumeResourceData", value.into_expr()); self }
+    pub fn local_volume_resource_data(self, value: impl Arg<LocalVolumeResourceData>) -> Self { Self(put(self.0, "LocalVolumeResourceData", value.into_expr())) }
     /// `S3MachineLearningModelResourceData`: `S3MachineLearningModelResourceData`. Update: replacement.
-    pub fn s3_machine_learning_model_resource_data(mut self, value: impl Arg<S3MachineLearningModelResourceData>) -> Self { self.0.set("S3MachineLearningModelResourceData", value.into_expr()); self }
+    pub fn s3_machine_learning_model_resource_data(self, value: impl Arg<S3MachineLearningModelResourceData>) -> Self { Self(put(self.0, "S3MachineLearningModelResourceData", value.into_expr())) }
     /// `SageMakerMachineLearningModelResourceData`: `SageMakerMachineLearningModelResourceData`. Update: replacement.
-    pub fn sage_maker_machine_learning_model_resource_data(mut self, value: impl Arg<SageMakerMachineLearningModelResourceData>) -> Self { self.0.set("SageMakerMachineLearningModelResourceData", value.into_expr()); self }
+    pub fn sage_maker_machine_learning_model_resource_data(self, value: impl Arg<SageMakerMachineLearningModelResourceData>) -> Self { Self(put(self.0, "SageMakerMachineLearningModelResourceData", value.into_expr())) }
     /// `SecretsManagerSecretResourceData`: `SecretsManagerSecretResourceData`. Update: replacement.
-    pub fn secrets_manager_secret_resource_data(mut self, value: impl Arg<SecretsManagerSecretResourceData>) -> Self { self.0.set("SecretsManagerSecretResourceData", value.into_expr()); self }
+    pub fn secrets_manager_secret_resource_data(self, value: impl Arg<SecretsManagerSecretResourceData>) -> Self { Self(put(self.0, "SecretsManagerSecretResourceData", value.into_expr())) }
 }
 impl Done for ResourceDataContainer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceDefinitionVersion` of `AWS::Greengrass::ResourceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedefinitionversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceDefinitionVersion<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ResourceDefinitionVersion<R0 = Set>(Bag, Phase<(R0,)>);
 impl ResourceDefinitionVersion {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceDefinitionVersion<super::missing::Resources> { ResourceDefinitionVersion(Bag::default(), Phase) }
+    pub fn new() -> ResourceDefinitionVersion<Missing<super::required::Resources>> { ResourceDefinitionVersion(Bag::default(), Phase) }
 }
 impl<R0> ResourceDefinitionVersion<R0> {
     /// `Resources`: list of `ResourceInstance`, required. Update: replacement.
-    pub fn resources(mut self, value: impl Arg<Arr<ResourceInstance>>) -> ResourceDefinitionVersion<Set> { self.0.set("Resources", value.into_expr()); ResourceDefinitionVersion(self.0, Phase) }
+    pub fn resources(self, value: impl Arg<Arr<ResourceInstance>>) -> ResourceDefinitionVersion<Set> { ResourceDefinitionVersion(put(self.0, "Resources", value.into_expr()), Phase) }
 }
 impl Done for ResourceDefinitionVersion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceDownloadOwnerSetting` of `AWS::Greengrass::ResourceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourcedownloadownersetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceDownloadOwnerSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ResourceDownloadOwnerSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ResourceDownloadOwnerSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceDownloadOwnerSetting<super::missing::GroupOwner, super::missing::GroupPermission> { ResourceDownloadOwnerSetting(Bag::default(), Phase) }
+    pub fn new() -> ResourceDownloadOwnerSetting<Missing<super::required::GroupOwner>, Missing<super::required::GroupPermission>> { ResourceDownloadOwnerSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceDownloadOwnerSetting<R0, R1> {
     /// `GroupOwner`: text, required. Update: replacement.
-    pub fn group_owner(mut self, value: impl Arg<str>) -> ResourceDownloadOwnerSetting<Set, R1> { self.0.set("GroupOwner", value.into_expr()); ResourceDownloadOwnerSetting(self.0, Phase) }
+    pub fn group_owner(self, value: impl Arg<str>) -> ResourceDownloadOwnerSetting<Set, R1> { ResourceDownloadOwnerSetting(put(self.0, "GroupOwner", value.into_expr()), Phase) }
     /// `GroupPermission`: text, required. Update: replacement.
-    pub fn group_permission(mut self, value: impl Arg<str>) -> ResourceDownloadOwnerSetting<R0, Set> { self.0.set("GroupPermission", value.into_expr()); ResourceDownloadOwnerSetting(self.0, Phase) }
+    pub fn group_permission(self, value: impl Arg<str>) -> ResourceDownloadOwnerSetting<R0, Set> { ResourceDownloadOwnerSetting(put(self.0, "GroupPermission", value.into_expr()), Phase) }
 }
 impl Done for ResourceDownloadOwnerSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceInstance` of `AWS::Greengrass::ResourceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-resourceinstance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceInstance<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ResourceInstance<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ResourceInstance {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceInstance<super::missing::Id, super::missing::Name, super::missing::ResourceDataContainer> { ResourceInstance(Bag::default(), Phase) }
+    pub fn new() -> ResourceInstance<Missing<super::required::Id>, Missing<super::required::Name>, Missing<super::required::ResourceDataContainer>> { ResourceInstance(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ResourceInstance<R0, R1, R2> {
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> ResourceInstance<Set, R1, R2> { self.0.set("Id", value.into_expr()); ResourceInstance(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ResourceInstance<Set, R1, R2> { ResourceInstance(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> ResourceInstance<R0, Set, R2> { self.0.set("Name", value.into_expr()); ResourceInstance(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ResourceInstance<R0, Set, R2> { ResourceInstance(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ResourceDataContainer`: `ResourceDataContainer`, required. Update: replacement.
-    pub fn resource_data_container(mut self, value: impl Arg<ResourceDataContainer>) -> ResourceInstance<R0, R1, Set> { self.0.set("ResourceDataContainer", value.into_expr()); ResourceInstance(self.0, Phase) }
+    pub fn resource_data_container(self, value: impl Arg<ResourceDataContainer>) -> ResourceInstance<R0, R1, Set> { ResourceInstance(put(self.0, "ResourceDataContainer", value.into_expr()), Phase) }
 }
 impl Done for ResourceInstance { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3MachineLearningModelResourceData` of `AWS::Greengrass::ResourceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-s3machinelearningmodelresourcedata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3MachineLearningModelResourceData<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3MachineLearningModelResourceData<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3MachineLearningModelResourceData {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3MachineLearningModelResourceData<super::missing::DestinationPath, super::missing::S3Uri> { S3MachineLearningModelResourceData(Bag::default(), Phase) }
+    pub fn new() -> S3MachineLearningModelResourceData<Missing<super::required::DestinationPath>, Missing<super::required::S3Uri>> { S3MachineLearningModelResourceData(Bag::default(), Phase) }
 }
 impl<R0, R1> S3MachineLearningModelResourceData<R0, R1> {
     /// `DestinationPath`: text, required. Update: replacement.
-    pub fn destination_path(mut self, value: impl Arg<str>) -> S3MachineLearningModelResourceData<Set, R1> { self.0.set("DestinationPath", value.into_expr()); S3MachineLearningModelResourceData(self.0, Phase) }
+    pub fn destination_path(self, value: impl Arg<str>) -> S3MachineLearningModelResourceData<Set, R1> { S3MachineLearningModelResourceData(put(self.0, "DestinationPath", value.into_expr()), Phase) }
     /// `OwnerSetting`: `ResourceDownloadOwnerSetting`. Update: replacement.
-    pub fn owner_setting(mut self, value: impl Arg<ResourceDownloadOwnerSetting>) -> Self { self.0.set("OwnerSetting", value.into_expr()); self }
+    pub fn owner_setting(self, value: impl Arg<ResourceDownloadOwnerSetting>) -> Self { Self(put(self.0, "OwnerSetting", value.into_expr()), Phase) }
     /// `S3Uri`: text, required. Update: replacement.
-    pub fn s3_uri(mut self, value: impl Arg<str>) -> S3MachineLearningModelResourceData<R0, Set> { self.0.set("S3Uri", value.into_expr()); S3MachineLearningModelResourceData(self.0, Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> S3MachineLearningModelResourceData<R0, Set> { S3MachineLearningModelResourceData(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for S3MachineLearningModelResourceData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SageMakerMachineLearningModelResourceData` of `AWS::Greengrass::ResourceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-sagemakermachinelearningmodelresourcedata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SageMakerMachineLearningModelResourceData<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SageMakerMachineLearningModelResourceData<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SageMakerMachineLearningModelResourceData {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SageMakerMachineLearningModelResourceData<super::missing::DestinationPath, super::missing::SageMakerJobArn> { SageMakerMachineLearningModelResourceData(Bag::default(), Phase) }
+    pub fn new() -> SageMakerMachineLearningModelResourceData<Missing<super::required::DestinationPath>, Missing<super::required::SageMakerJobArn>> { SageMakerMachineLearningModelResourceData(Bag::default(), Phase) }
 }
 impl<R0, R1> SageMakerMachineLearningModelResourceData<R0, R1> {
     /// `DestinationPath`: text, required. Update: replacement.
-    pub fn destination_path(mut self, value: impl Arg<str>) -> SageMakerMachineLearningModelResourceData<Set, R1> { self.0.set("DestinationPath", value.into_expr()); SageMakerMachineLearningModelResourceData(self.0, Phase) }
+    pub fn destination_path(self, value: impl Arg<str>) -> SageMakerMachineLearningModelResourceData<Set, R1> { SageMakerMachineLearningModelResourceData(put(self.0, "DestinationPath", value.into_expr()), Phase) }
     /// `OwnerSetting`: `ResourceDownloadOwnerSetting`. Update: replacement.
-    pub fn owner_setting(mut self, value: impl Arg<ResourceDownloadOwnerSetting>) -> Self { self.0.set("OwnerSetting", value.into_expr()); self }
+    pub fn owner_setting(self, value: impl Arg<ResourceDownloadOwnerSetting>) -> Self { Self(put(self.0, "OwnerSetting", value.into_expr()), Phase) }
     /// `SageMakerJobArn`: text, required. Update: replacement.
-    pub fn sage_maker_job_arn(mut self, value: impl Arg<str>) -> SageMakerMachineLearningModelResourceData<R0, Set> { self.0.set("SageMakerJobArn", value.into_expr()); SageMakerMachineLearningModelResourceData(self.0, Phase) }
+    pub fn sage_maker_job_arn(self, value: impl Arg<str>) -> SageMakerMachineLearningModelResourceData<R0, Set> { SageMakerMachineLearningModelResourceData(put(self.0, "SageMakerJobArn", value.into_expr()), Phase) }
 }
 impl Done for SageMakerMachineLearningModelResourceData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretsManagerSecretResourceData` of `AWS::Greengrass::ResourceDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinition-secretsmanagersecretresourcedata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecretsManagerSecretResourceData<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SecretsManagerSecretResourceData<R0 = Set>(Bag, Phase<(R0,)>);
 impl SecretsManagerSecretResourceData {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SecretsManagerSecretResourceData<super::missing::ARN> { SecretsManagerSecretResourceData(Bag::default(), Phase) }
+    pub fn new() -> SecretsManagerSecretResourceData<Missing<super::required::ARN>> { SecretsManagerSecretResourceData(Bag::default(), Phase) }
 }
 impl<R0> SecretsManagerSecretResourceData<R0> {
     /// `AdditionalStagingLabelsToDownload`: list of text. Update: replacement.
-    pub fn additional_staging_labels_to_download(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AdditionalStagingLabelsToDownload", value.into_expr()); self }
+    pub fn additional_staging_labels_to_download(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalStagingLabelsToDownload", value.into_expr()), Phase) }
     /// `ARN`: text, required. Update: replacement.
-    pub fn arn(mut self, value: impl Arg<str>) -> SecretsManagerSecretResourceData<Set> { self.0.set("ARN", value.into_expr()); SecretsManagerSecretResourceData(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> SecretsManagerSecretResourceData<Set> { SecretsManagerSecretResourceData(put(self.0, "ARN", value.into_expr()), Phase) }
 }
 impl Done for SecretsManagerSecretResourceData { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1020,7 +1020,7 @@ impl CfnResourceDefinitionVersion {
     /// `AWS::Greengrass::ResourceDefinitionVersion`
     pub const TYPE: &'static str = "AWS::Greengrass::ResourceDefinitionVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResourceDefinitionVersionProps<R0, R1>) -> Self where CfnResourceDefinitionVersionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceDefinitionVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -1028,148 +1028,148 @@ impl CfnResourceDefinitionVersion {
 }
 impl Parent for CfnResourceDefinitionVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Greengrass::ResourceDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-resourcedefinitionversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourceDefinitionVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResourceDefinitionVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResourceDefinitionVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourceDefinitionVersionProps<missing::ResourceDefinitionId, missing::Resources> { CfnResourceDefinitionVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourceDefinitionVersionProps<Missing<required::ResourceDefinitionId>, Missing<required::Resources>> { CfnResourceDefinitionVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourceDefinitionVersionProps<R0, R1> {
     /// `ResourceDefinitionId`: text, required. Update: replacement.
-    pub fn resource_definition_id(mut self, value: impl Arg<str>) -> CfnResourceDefinitionVersionProps<Set, R1> { self.0.set("ResourceDefinitionId", value.into_expr()); CfnResourceDefinitionVersionProps(self.0, Phase) }
+    pub fn resource_definition_id(self, value: impl Arg<str>) -> CfnResourceDefinitionVersionProps<Set, R1> { CfnResourceDefinitionVersionProps(put(self.0, "ResourceDefinitionId", value.into_expr()), Phase) }
     /// `Resources`: list of `ResourceInstance`, required. Update: replacement.
-    pub fn resources(mut self, value: impl Arg<Arr<resource_definition_version::ResourceInstance>>) -> CfnResourceDefinitionVersionProps<R0, Set> { self.0.set("Resources", value.into_expr()); CfnResourceDefinitionVersionProps(self.0, Phase) }
+    pub fn resources(self, value: impl Arg<Arr<resource_definition_version::ResourceInstance>>) -> CfnResourceDefinitionVersionProps<R0, Set> { CfnResourceDefinitionVersionProps(put(self.0, "Resources", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceDefinitionVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::ResourceDefinitionVersion`.
 pub mod resource_definition_version {
 use crate::cfn::support::*;
 /// The property type `GroupOwnerSetting` of `AWS::Greengrass::ResourceDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-groupownersetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GroupOwnerSetting<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GroupOwnerSetting<R0 = Set>(Bag, Phase<(R0,)>);
 impl GroupOwnerSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GroupOwnerSetting<super::missing::AutoAddGroupOwner> { GroupOwnerSetting(Bag::default(), Phase) }
+    pub fn new() -> GroupOwnerSetting<Missing<super::required::AutoAddGroupOwner>> { GroupOwnerSetting(Bag::default(), Phase) }
 }
 impl<R0> GroupOwnerSetting<R0> {
     /// `AutoAddGroupOwner`: boolean, required. Update: replacement.
-    pub fn auto_add_group_owner(mut self, value: impl Arg<bool>) -> GroupOwnerSetting<Set> { self.0.set("AutoAddGroupOwner", value.into_expr()); GroupOwnerSetting(self.0, Phase) }
+    pub fn auto_add_group_owner(self, value: impl Arg<bool>) -> GroupOwnerSetting<Set> { GroupOwnerSetting(put(self.0, "AutoAddGroupOwner", value.into_expr()), Phase) }
     /// `GroupOwner`: text. Update: replacement.
-    pub fn group_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupOwner", value.into_expr()); self }
+    pub fn group_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupOwner", value.into_expr()), Phase) }
 }
 impl Done for GroupOwnerSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocalDeviceResourceData` of `AWS::Greengrass::ResourceDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-localdeviceresourcedata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LocalDeviceResourceData<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LocalDeviceResourceData<R0 = Set>(Bag, Phase<(R0,)>);
 impl LocalDeviceResourceData {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LocalDeviceResourceData<super::missing::SourcePath> { LocalDeviceResourceData(Bag::default(), Phase) }
+    pub fn new() -> LocalDeviceResourceData<Missing<super::required::SourcePath>> { LocalDeviceResourceData(Bag::default(), Phase) }
 }
 impl<R0> LocalDeviceResourceData<R0> {
     /// `GroupOwnerSetting`: `GroupOwnerSetting`. Update: replacement.
-    pub fn group_owner_setting(mut self, value: impl Arg<GroupOwnerSetting>) -> Self { self.0.set("GroupOwnerSetting", value.into_expr()); self }
+    pub fn group_owner_setting(self, value: impl Arg<GroupOwnerSetting>) -> Self { Self(put(self.0, "GroupOwnerSetting", value.into_expr()), Phase) }
     /// `SourcePath`: text, required. Update: replacement.
-    pub fn source_path(mut self, value: impl Arg<str>) -> LocalDeviceResourceData<Set> { self.0.set("SourcePath", value.into_expr()); LocalDeviceResourceData(self.0, Phase) }
+    pub fn source_path(self, value: impl Arg<str>) -> LocalDeviceResourceData<Set> { LocalDeviceResourceData(put(self.0, "SourcePath", value.into_expr()), Phase) }
 }
 impl Done for LocalDeviceResourceData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocalVolumeResourceData` of `AWS::Greengrass::ResourceDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-localvolumeresourcedata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LocalVolumeResourceData<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LocalVolumeResourceData<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LocalVolumeResourceData {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LocalVolumeResourceData<super::missing::DestinationPath, super::missing::SourcePath> { LocalVolumeResourceData(Bag::default(), Phase) }
+    pub fn new() -> LocalVolumeResourceData<Missing<super::required::DestinationPath>, Missing<super::required::SourcePath>> { LocalVolumeResourceData(Bag::default(), Phase) }
 }
 impl<R0, R1> LocalVolumeResourceData<R0, R1> {
     /// `DestinationPath`: text, required. Update: replacement.
-    pub fn destination_path(mut self, value: impl Arg<str>) -> LocalVolumeResourceData<Set, R1> { self.0.set("DestinationPath", value.into_expr()); LocalVolumeResourceData(self.0, Phase) }
+    pub fn destination_path(self, value: impl Arg<str>) -> LocalVolumeResourceData<Set, R1> { LocalVolumeResourceData(put(self.0, "DestinationPath", value.into_expr()), Phase) }
     /// `GroupOwnerSetting`: `GroupOwnerSetting`. Update: replacement.
-    pub fn group_owner_setting(mut self, value: impl Arg<GroupOwnerSetting>) -> Self { self.0.set("GroupOwnerSetting", value.into_expr()); self }
+    pub fn group_owner_setting(self, value: impl Arg<GroupOwnerSetting>) -> Self { Self(put(self.0, "GroupOwnerSetting", value.into_expr()), Phase) }
     /// `SourcePath`: text, required. Update: replacement.
-    pub fn source_path(mut self, value: impl Arg<str>) -> LocalVolumeResourceData<R0, Set> { self.0.set("SourcePath", value.into_expr()); LocalVolumeResourceData(self.0, Phase) }
+    pub fn source_path(self, value: impl Arg<str>) -> LocalVolumeResourceData<R0, Set> { LocalVolumeResourceData(put(self.0, "SourcePath", value.into_expr()), Phase) }
 }
 impl Done for LocalVolumeResourceData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceDataContainer` of `AWS::Greengrass::ResourceDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourcedatacontainer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceDataContainer(Bag);
+#[must_use] pub struct ResourceDataContainer(Bag);
 impl ResourceDataContainer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LocalDeviceResourceData`: `LocalDeviceResourceData`. Update: replacement.
-    pub fn local_device_resource_data(mut self, value: impl Arg<LocalDeviceResourceData>) -> Self { self.0.set("LocalDeviceResourceData", value.into_expr()); self }
+    pub fn local_device_resource_data(self, value: impl Arg<LocalDeviceResourceData>) -> Self { Self(put(self.0, "LocalDeviceResourceData", value.into_expr())) }
     /// `LocalVolumeResourceData`: `LocalVolumeResourceData`. Update: replacement.
-    pub fn local_volume_resource_data(mut self, value: impl Arg<LocalVolumeResourceData>) -> Self { self.0.set("LocalVolumeResourceData", value.into_expr()); self }
+    pub fn local_volume_resource_data(self, value: impl Arg<LocalVolumeResourceData>) -> Self { Self(put(self.0, "LocalVolumeResourceData", value.into_expr())) }
     /// `S3MachineLearningModelResourceData`: `S3MachineLearningModelResourceData`. Update: replacement.
-    pub fn s3_machine_learning_model_resource_data(mut self, value: impl Arg<S3MachineLearningModelResourceData>) -> Self { self.0.set("S3MachineLearningModelResourceData", value.into_expr()); self }
+    pub fn s3_machine_learning_model_resource_data(self, value: impl Arg<S3MachineLearningModelResourceData>) -> Self { Self(put(self.0, "S3MachineLearningModelResourceData", value.into_expr())) }
     /// `SageMakerMachineLearningModelResourceData`: `SageMakerMachineLearningModelResourceData`. Update: replacement.
-    pub fn sage_maker_machine_learning_model_resource_data(mut self, value: impl Arg<SageMakerMachineLearningModelResourceData>) -> Self { self.0.set("SageMakerMachineLearningModelResourceData", value.into_expr()); self }
+    pub fn sage_maker_machine_learning_model_resource_data(self, value: impl Arg<SageMakerMachineLearningModelResourceData>) -> Self { Self(put(self.0, "SageMakerMachineLearningModelResourceData", value.into_expr())) }
     /// `SecretsManagerSecretResourceData`: `SecretsManagerSecretResourceData`. Update: replacement.
-    pub fn secrets_manager_secret_resource_data(mut self, value: impl Arg<SecretsManagerSecretResourceData>) -> Self { self.0.set("SecretsManagerSecretResourceData", value.into_expr()); self }
+    pub fn secrets_manager_secret_resource_data(self, value: impl Arg<SecretsManagerSecretResourceData>) -> Self { Self(put(self.0, "SecretsManagerSecretResourceData", value.into_expr())) }
 }
 impl Done for ResourceDataContainer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceDownloadOwnerSetting` of `AWS::Greengrass::ResourceDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourcedownloadownersetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceDownloadOwnerSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ResourceDownloadOwnerSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ResourceDownloadOwnerSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceDownloadOwnerSetting<super::missing::GroupOwner, super::missing::GroupPermission> { ResourceDownloadOwnerSetting(Bag::default(), Phase) }
+    pub fn new() -> ResourceDownloadOwnerSetting<Missing<super::required::GroupOwner>, Missing<super::required::GroupPermission>> { ResourceDownloadOwnerSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceDownloadOwnerSetting<R0, R1> {
     /// `GroupOwner`: text, required. Update: replacement.
-    pub fn group_owner(mut self, value: impl Arg<str>) -> ResourceDownloadOwnerSetting<Set, R1> { self.0.set("GroupOwner", value.into_expr()); ResourceDownloadOwnerSetting(self.0, Phase) }
+    pub fn group_owner(self, value: impl Arg<str>) -> ResourceDownloadOwnerSetting<Set, R1> { ResourceDownloadOwnerSetting(put(self.0, "GroupOwner", value.into_expr()), Phase) }
     /// `GroupPermission`: text, required. Update: replacement.
-    pub fn group_permission(mut self, value: impl Arg<str>) -> ResourceDownloadOwnerSetting<R0, Set> { self.0.set("GroupPermission", value.into_expr()); ResourceDownloadOwnerSetting(self.0, Phase) }
+    pub fn group_permission(self, value: impl Arg<str>) -> ResourceDownloadOwnerSetting<R0, Set> { ResourceDownloadOwnerSetting(put(self.0, "GroupPermission", value.into_expr()), Phase) }
 }
 impl Done for ResourceDownloadOwnerSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceInstance` of `AWS::Greengrass::ResourceDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-resourceinstance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceInstance<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ResourceInstance<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ResourceInstance {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceInstance<super::missing::Id, super::missing::Name, super::missing::ResourceDataContainer> { ResourceInstance(Bag::default(), Phase) }
+    pub fn new() -> ResourceInstance<Missing<super::required::Id>, Missing<super::required::Name>, Missing<super::required::ResourceDataContainer>> { ResourceInstance(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ResourceInstance<R0, R1, R2> {
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> ResourceInstance<Set, R1, R2> { self.0.set("Id", value.into_expr()); ResourceInstance(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ResourceInstance<Set, R1, R2> { ResourceInstance(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> ResourceInstance<R0, Set, R2> { self.0.set("Name", value.into_expr()); ResourceInstance(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ResourceInstance<R0, Set, R2> { ResourceInstance(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ResourceDataContainer`: `ResourceDataContainer`, required. Update: replacement.
-    pub fn resource_data_container(mut self, value: impl Arg<ResourceDataContainer>) -> ResourceInstance<R0, R1, Set> { self.0.set("ResourceDataContainer", value.into_expr()); ResourceInstance(self.0, Phase) }
+    pub fn resource_data_container(self, value: impl Arg<ResourceDataContainer>) -> ResourceInstance<R0, R1, Set> { ResourceInstance(put(self.0, "ResourceDataContainer", value.into_expr()), Phase) }
 }
 impl Done for ResourceInstance { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3MachineLearningModelResourceData` of `AWS::Greengrass::ResourceDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-s3machinelearningmodelresourcedata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3MachineLearningModelResourceData<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3MachineLearningModelResourceData<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3MachineLearningModelResourceData {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3MachineLearningModelResourceData<super::missing::DestinationPath, super::missing::S3Uri> { S3MachineLearningModelResourceData(Bag::default(), Phase) }
+    pub fn new() -> S3MachineLearningModelResourceData<Missing<super::required::DestinationPath>, Missing<super::required::S3Uri>> { S3MachineLearningModelResourceData(Bag::default(), Phase) }
 }
 impl<R0, R1> S3MachineLearningModelResourceData<R0, R1> {
     /// `DestinationPath`: text, required. Update: replacement.
-    pub fn destination_path(mut self, value: impl Arg<str>) -> S3MachineLearningModelResourceData<Set, R1> { self.0.set("DestinationPath", value.into_expr()); S3MachineLearningModelResourceData(self.0, Phase) }
+    pub fn destination_path(self, value: impl Arg<str>) -> S3MachineLearningModelResourceData<Set, R1> { S3MachineLearningModelResourceData(put(self.0, "DestinationPath", value.into_expr()), Phase) }
     /// `OwnerSetting`: `ResourceDownloadOwnerSetting`. Update: replacement.
-    pub fn owner_setting(mut self, value: impl Arg<ResourceDownloadOwnerSetting>) -> Self { self.0.set("OwnerSetting", value.into_expr()); self }
+    pub fn owner_setting(self, value: impl Arg<ResourceDownloadOwnerSetting>) -> Self { Self(put(self.0, "OwnerSetting", value.into_expr()), Phase) }
     /// `S3Uri`: text, required. Update: replacement.
-    pub fn s3_uri(mut self, value: impl Arg<str>) -> S3MachineLearningModelResourceData<R0, Set> { self.0.set("S3Uri", value.into_expr()); S3MachineLearningModelResourceData(self.0, Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> S3MachineLearningModelResourceData<R0, Set> { S3MachineLearningModelResourceData(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for S3MachineLearningModelResourceData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SageMakerMachineLearningModelResourceData` of `AWS::Greengrass::ResourceDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-sagemakermachinelearningmodelresourcedata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SageMakerMachineLearningModelResourceData<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SageMakerMachineLearningModelResourceData<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SageMakerMachineLearningModelResourceData {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SageMakerMachineLearningModelResourceData<super::missing::DestinationPath, super::missing::SageMakerJobArn> { SageMakerMachineLearningModelResourceData(Bag::default(), Phase) }
+    pub fn new() -> SageMakerMachineLearningModelResourceData<Missing<super::required::DestinationPath>, Missing<super::required::SageMakerJobArn>> { SageMakerMachineLearningModelResourceData(Bag::default(), Phase) }
 }
 impl<R0, R1> SageMakerMachineLearningModelResourceData<R0, R1> {
     /// `DestinationPath`: text, required. Update: replacement.
-    pub fn destination_path(mut self, value: impl Arg<str>) -> SageMakerMachineLearningModelResourceData<Set, R1> { self.0.set("DestinationPath", value.into_expr()); SageMakerMachineLearningModelResourceData(self.0, Phase) }
+    pub fn destination_path(self, value: impl Arg<str>) -> SageMakerMachineLearningModelResourceData<Set, R1> { SageMakerMachineLearningModelResourceData(put(self.0, "DestinationPath", value.into_expr()), Phase) }
     /// `OwnerSetting`: `ResourceDownloadOwnerSetting`. Update: replacement.
-    pub fn owner_setting(mut self, value: impl Arg<ResourceDownloadOwnerSetting>) -> Self { self.0.set("OwnerSetting", value.into_expr()); self }
+    pub fn owner_setting(self, value: impl Arg<ResourceDownloadOwnerSetting>) -> Self { Self(put(self.0, "OwnerSetting", value.into_expr()), Phase) }
     /// `SageMakerJobArn`: text, required. Update: replacement.
-    pub fn sage_maker_job_arn(mut self, value: impl Arg<str>) -> SageMakerMachineLearningModelResourceData<R0, Set> { self.0.set("SageMakerJobArn", value.into_expr()); SageMakerMachineLearningModelResourceData(self.0, Phase) }
+    pub fn sage_maker_job_arn(self, value: impl Arg<str>) -> SageMakerMachineLearningModelResourceData<R0, Set> { SageMakerMachineLearningModelResourceData(put(self.0, "SageMakerJobArn", value.into_expr()), Phase) }
 }
 impl Done for SageMakerMachineLearningModelResourceData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretsManagerSecretResourceData` of `AWS::Greengrass::ResourceDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-resourcedefinitionversion-secretsmanagersecretresourcedata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecretsManagerSecretResourceData<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SecretsManagerSecretResourceData<R0 = Set>(Bag, Phase<(R0,)>);
 impl SecretsManagerSecretResourceData {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SecretsManagerSecretResourceData<super::missing::ARN> { SecretsManagerSecretResourceData(Bag::default(), Phase) }
+    pub fn new() -> SecretsManagerSecretResourceData<Missing<super::required::ARN>> { SecretsManagerSecretResourceData(Bag::default(), Phase) }
 }
 impl<R0> SecretsManagerSecretResourceData<R0> {
     /// `AdditionalStagingLabelsToDownload`: list of text. Update: replacement.
-    pub fn additional_staging_labels_to_download(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AdditionalStagingLabelsToDownload", value.into_expr()); self }
+    pub fn additional_staging_labels_to_download(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalStagingLabelsToDownload", value.into_expr()), Phase) }
     /// `ARN`: text, required. Update: replacement.
-    pub fn arn(mut self, value: impl Arg<str>) -> SecretsManagerSecretResourceData<Set> { self.0.set("ARN", value.into_expr()); SecretsManagerSecretResourceData(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> SecretsManagerSecretResourceData<Set> { SecretsManagerSecretResourceData(put(self.0, "ARN", value.into_expr()), Phase) }
 }
 impl Done for SecretsManagerSecretResourceData { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1179,63 +1179,63 @@ impl CfnSubscriptionDefinition {
     /// `AWS::Greengrass::SubscriptionDefinition`
     pub const TYPE: &'static str = "AWS::Greengrass::SubscriptionDefinition";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSubscriptionDefinitionProps<R0>) -> Self where CfnSubscriptionDefinitionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSubscriptionDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `LatestVersionArn`: text.
+    /// The attribute `LatestVersionArn`: `OtherArn`.
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersionArn") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnSubscriptionDefinition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Greengrass::SubscriptionDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-subscriptiondefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSubscriptionDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSubscriptionDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSubscriptionDefinitionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSubscriptionDefinitionProps<missing::Name> { CfnSubscriptionDefinitionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSubscriptionDefinitionProps<Missing<required::Name>> { CfnSubscriptionDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSubscriptionDefinitionProps<R0> {
     /// `InitialVersion`: `SubscriptionDefinitionVersion`. Update: replacement.
-    pub fn initial_version(mut self, value: impl Arg<subscription_definition::SubscriptionDefinitionVersion>) -> Self { self.0.set("InitialVersion", value.into_expr()); self }
+    pub fn initial_version(self, value: impl Arg<subscription_definition::SubscriptionDefinitionVersion>) -> Self { Self(put(self.0, "InitialVersion", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSubscriptionDefinitionProps<Set> { self.0.set("Name", value.into_expr()); CfnSubscriptionDefinitionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSubscriptionDefinitionProps<Set> { CfnSubscriptionDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSubscriptionDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::SubscriptionDefinition`.
 pub mod subscription_definition {
 use crate::cfn::support::*;
 /// The property type `Subscription` of `AWS::Greengrass::SubscriptionDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinition-subscription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Subscription<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct Subscription<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl Subscription {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Subscription<super::missing::Id, super::missing::Source, super::missing::Subject, super::missing::Target> { Subscription(Bag::default(), Phase) }
+    pub fn new() -> Subscription<Missing<super::required::Id>, Missing<super::required::Source>, Missing<super::required::Subject>, Missing<super::required::Target>> { Subscription(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> Subscription<R0, R1, R2, R3> {
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> Subscription<Set, R1, R2, R3> { self.0.set("Id", value.into_expr()); Subscription(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Subscription<Set, R1, R2, R3> { Subscription(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Source`: text, required. Update: replacement.
-    pub fn source(mut self, value: impl Arg<str>) -> Subscription<R0, Set, R2, R3> { self.0.set("Source", value.into_expr()); Subscription(self.0, Phase) }
+    pub fn source(self, value: impl Arg<str>) -> Subscription<R0, Set, R2, R3> { Subscription(put(self.0, "Source", value.into_expr()), Phase) }
     /// `Subject`: text, required. Update: replacement.
-    pub fn subject(mut self, value: impl Arg<str>) -> Subscription<R0, R1, Set, R3> { self.0.set("Subject", value.into_expr()); Subscription(self.0, Phase) }
+    pub fn subject(self, value: impl Arg<str>) -> Subscription<R0, R1, Set, R3> { Subscription(put(self.0, "Subject", value.into_expr()), Phase) }
     /// `Target`: text, required. Update: replacement.
-    pub fn target(mut self, value: impl Arg<str>) -> Subscription<R0, R1, R2, Set> { self.0.set("Target", value.into_expr()); Subscription(self.0, Phase) }
+    pub fn target(self, value: impl Arg<str>) -> Subscription<R0, R1, R2, Set> { Subscription(put(self.0, "Target", value.into_expr()), Phase) }
 }
 impl Done for Subscription { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubscriptionDefinitionVersion` of `AWS::Greengrass::SubscriptionDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinition-subscriptiondefinitionversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubscriptionDefinitionVersion<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SubscriptionDefinitionVersion<R0 = Set>(Bag, Phase<(R0,)>);
 impl SubscriptionDefinitionVersion {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SubscriptionDefinitionVersion<super::missing::Subscriptions> { SubscriptionDefinitionVersion(Bag::default(), Phase) }
+    pub fn new() -> SubscriptionDefinitionVersion<Missing<super::required::Subscriptions>> { SubscriptionDefinitionVersion(Bag::default(), Phase) }
 }
 impl<R0> SubscriptionDefinitionVersion<R0> {
     /// `Subscriptions`: list of `Subscription`, required. Update: replacement.
-    pub fn subscriptions(mut self, value: impl Arg<Arr<Subscription>>) -> SubscriptionDefinitionVersion<Set> { self.0.set("Subscriptions", value.into_expr()); SubscriptionDefinitionVersion(self.0, Phase) }
+    pub fn subscriptions(self, value: impl Arg<Arr<Subscription>>) -> SubscriptionDefinitionVersion<Set> { SubscriptionDefinitionVersion(put(self.0, "Subscriptions", value.into_expr()), Phase) }
 }
 impl Done for SubscriptionDefinitionVersion { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1245,7 +1245,7 @@ impl CfnSubscriptionDefinitionVersion {
     /// `AWS::Greengrass::SubscriptionDefinitionVersion`
     pub const TYPE: &'static str = "AWS::Greengrass::SubscriptionDefinitionVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSubscriptionDefinitionVersionProps<R0, R1>) -> Self where CfnSubscriptionDefinitionVersionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSubscriptionDefinitionVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -1253,38 +1253,38 @@ impl CfnSubscriptionDefinitionVersion {
 }
 impl Parent for CfnSubscriptionDefinitionVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Greengrass::SubscriptionDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrass-subscriptiondefinitionversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSubscriptionDefinitionVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSubscriptionDefinitionVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSubscriptionDefinitionVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSubscriptionDefinitionVersionProps<missing::SubscriptionDefinitionId, missing::Subscriptions> { CfnSubscriptionDefinitionVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSubscriptionDefinitionVersionProps<Missing<required::SubscriptionDefinitionId>, Missing<required::Subscriptions>> { CfnSubscriptionDefinitionVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSubscriptionDefinitionVersionProps<R0, R1> {
     /// `SubscriptionDefinitionId`: text, required. Update: replacement.
-    pub fn subscription_definition_id(mut self, value: impl Arg<str>) -> CfnSubscriptionDefinitionVersionProps<Set, R1> { self.0.set("SubscriptionDefinitionId", value.into_expr()); CfnSubscriptionDefinitionVersionProps(self.0, Phase) }
+    pub fn subscription_definition_id(self, value: impl Arg<str>) -> CfnSubscriptionDefinitionVersionProps<Set, R1> { CfnSubscriptionDefinitionVersionProps(put(self.0, "SubscriptionDefinitionId", value.into_expr()), Phase) }
     /// `Subscriptions`: list of `Subscription`, required. Update: replacement.
-    pub fn subscriptions(mut self, value: impl Arg<Arr<subscription_definition_version::Subscription>>) -> CfnSubscriptionDefinitionVersionProps<R0, Set> { self.0.set("Subscriptions", value.into_expr()); CfnSubscriptionDefinitionVersionProps(self.0, Phase) }
+    pub fn subscriptions(self, value: impl Arg<Arr<subscription_definition_version::Subscription>>) -> CfnSubscriptionDefinitionVersionProps<R0, Set> { CfnSubscriptionDefinitionVersionProps(put(self.0, "Subscriptions", value.into_expr()), Phase) }
 }
 impl Done for CfnSubscriptionDefinitionVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Greengrass::SubscriptionDefinitionVersion`.
 pub mod subscription_definition_version {
 use crate::cfn::support::*;
 /// The property type `Subscription` of `AWS::Greengrass::SubscriptionDefinitionVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrass-subscriptiondefinitionversion-subscription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Subscription<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct Subscription<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl Subscription {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Subscription<super::missing::Id, super::missing::Source, super::missing::Subject, super::missing::Target> { Subscription(Bag::default(), Phase) }
+    pub fn new() -> Subscription<Missing<super::required::Id>, Missing<super::required::Source>, Missing<super::required::Subject>, Missing<super::required::Target>> { Subscription(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> Subscription<R0, R1, R2, R3> {
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> Subscription<Set, R1, R2, R3> { self.0.set("Id", value.into_expr()); Subscription(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Subscription<Set, R1, R2, R3> { Subscription(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Source`: text, required. Update: replacement.
-    pub fn source(mut self, value: impl Arg<str>) -> Subscription<R0, Set, R2, R3> { self.0.set("Source", value.into_expr()); Subscription(self.0, Phase) }
+    pub fn source(self, value: impl Arg<str>) -> Subscription<R0, Set, R2, R3> { Subscription(put(self.0, "Source", value.into_expr()), Phase) }
     /// `Subject`: text, required. Update: replacement.
-    pub fn subject(mut self, value: impl Arg<str>) -> Subscription<R0, R1, Set, R3> { self.0.set("Subject", value.into_expr()); Subscription(self.0, Phase) }
+    pub fn subject(self, value: impl Arg<str>) -> Subscription<R0, R1, Set, R3> { Subscription(put(self.0, "Subject", value.into_expr()), Phase) }
     /// `Target`: text, required. Update: replacement.
-    pub fn target(mut self, value: impl Arg<str>) -> Subscription<R0, R1, R2, Set> { self.0.set("Target", value.into_expr()); Subscription(self.0, Phase) }
+    pub fn target(self, value: impl Arg<str>) -> Subscription<R0, R1, R2, Set> { Subscription(put(self.0, "Target", value.into_expr()), Phase) }
 }
 impl Done for Subscription { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ARN, AutoAddGroupOwner, CertificateArn, Component, ConnectorArn, ConnectorDefinitionId, Connectors, CoreDefinitionId, Cores, DestinationPath, DeviceDefinitionId, Devices, Execution, FunctionArn, FunctionConfiguration, FunctionDefinitionId, Functions, GroupId, GroupOwner, GroupPermission, Id, Level, LoggerDefinitionId, Loggers, Name, ResourceDataContainer, ResourceDefinitionId, ResourceId, Resources, S3Uri, SageMakerJobArn, Source, SourcePath, Subject, SubscriptionDefinitionId, Subscriptions, Target, ThingArn, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ARN, AutoAddGroupOwner, CertificateArn, Component, ConnectorArn, ConnectorDefinitionId, Connectors, CoreDefinitionId, Cores, DestinationPath, DeviceDefinitionId, Devices, Execution, FunctionArn, FunctionConfiguration, FunctionDefinitionId, Functions, GroupId, GroupOwner, GroupPermission, Id, Level, LoggerDefinitionId, Loggers, Name, ResourceDataContainer, ResourceDefinitionId, ResourceId, Resources, S3Uri, SageMakerJobArn, Source, SourcePath, Subject, SubscriptionDefinitionId, Subscriptions, Target, ThingArn, Type } }

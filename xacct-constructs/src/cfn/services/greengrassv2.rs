@@ -13,7 +13,7 @@ impl CfnComponentVersion {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnComponentVersionProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ComponentName`: text.
     pub fn attr_component_name(&self) -> Val<str> { self.0.get_att("ComponentName") }
@@ -22,154 +22,154 @@ impl CfnComponentVersion {
 }
 impl Parent for CfnComponentVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GreengrassV2::ComponentVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-componentversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnComponentVersionProps(Bag);
+#[must_use] pub struct CfnComponentVersionProps(Bag);
 impl CfnComponentVersionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InlineRecipe`: text. Update: replacement.
-    pub fn inline_recipe(mut self, value: impl Arg<str>) -> Self { self.0.set("InlineRecipe", value.into_expr()); self }
+    pub fn inline_recipe(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InlineRecipe", value.into_expr())) }
     /// `LambdaFunction`: `LambdaFunctionRecipeSource`. Update: replacement.
-    pub fn lambda_function(mut self, value: impl Arg<component_version::LambdaFunctionRecipeSource>) -> Self { self.0.set("LambdaFunction", value.into_expr()); self }
+    pub fn lambda_function(self, value: impl Arg<component_version::LambdaFunctionRecipeSource>) -> Self { Self(put(self.0, "LambdaFunction", value.into_expr())) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnComponentVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GreengrassV2::ComponentVersion`.
 pub mod component_version {
 use crate::cfn::support::*;
 /// The property type `ComponentDependencyRequirement` of `AWS::GreengrassV2::ComponentVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-componentdependencyrequirement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentDependencyRequirement(Bag);
+#[must_use] pub struct ComponentDependencyRequirement(Bag);
 impl ComponentDependencyRequirement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DependencyType`: `DependencyType`. Update: replacement.
-    pub fn dependency_type(mut self, value: impl Arg<DependencyType>) -> Self { self.0.set("DependencyType", value.into_expr()); self }
+    pub fn dependency_type(self, value: impl Arg<DependencyType>) -> Self { Self(put(self.0, "DependencyType", value.into_expr())) }
     /// `VersionRequirement`: text. Update: replacement.
-    pub fn version_requirement(mut self, value: impl Arg<str>) -> Self { self.0.set("VersionRequirement", value.into_expr()); self }
+    pub fn version_requirement(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionRequirement", value.into_expr())) }
 }
 impl Done for ComponentDependencyRequirement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentPlatform` of `AWS::GreengrassV2::ComponentVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-componentplatform.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentPlatform(Bag);
+#[must_use] pub struct ComponentPlatform(Bag);
 impl ComponentPlatform {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attributes`: map of text. Update: replacement.
-    pub fn attributes(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Attributes", value.into_expr()); self }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for ComponentPlatform { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaContainerParams` of `AWS::GreengrassV2::ComponentVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdacontainerparams.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaContainerParams(Bag);
+#[must_use] pub struct LambdaContainerParams(Bag);
 impl LambdaContainerParams {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Devices`: list of `LambdaDeviceMount`. Update: replacement.
-    pub fn devices(mut self, value: impl Arg<Arr<LambdaDeviceMount>>) -> Self { self.0.set("Devices", value.into_expr()); self }
+    pub fn devices(self, value: impl Arg<Arr<LambdaDeviceMount>>) -> Self { Self(put(self.0, "Devices", value.into_expr())) }
     /// `MemorySizeInKB`: integer. Update: replacement.
-    pub fn memory_size_in_kb(mut self, value: impl Arg<i64>) -> Self { self.0.set("MemorySizeInKB", value.into_expr()); self }
+    pub fn memory_size_in_kb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySizeInKB", value.into_expr())) }
     /// `MountROSysfs`: boolean. Update: replacement.
-    pub fn mount_ro_sysfs(mut self, value: impl Arg<bool>) -> Self { self.0.set("MountROSysfs", value.into_expr()); self }
+    pub fn mount_ro_sysfs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MountROSysfs", value.into_expr())) }
     /// `Volumes`: list of `LambdaVolumeMount`. Update: replacement.
-    pub fn volumes(mut self, value: impl Arg<Arr<LambdaVolumeMount>>) -> Self { self.0.set("Volumes", value.into_expr()); self }
+    pub fn volumes(self, value: impl Arg<Arr<LambdaVolumeMount>>) -> Self { Self(put(self.0, "Volumes", value.into_expr())) }
 }
 impl Done for LambdaContainerParams { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaDeviceMount` of `AWS::GreengrassV2::ComponentVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdadevicemount.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaDeviceMount(Bag);
+#[must_use] pub struct LambdaDeviceMount(Bag);
 impl LambdaDeviceMount {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddGroupOwner`: boolean. Update: replacement.
-    pub fn add_group_owner(mut self, value: impl Arg<bool>) -> Self { self.0.set("AddGroupOwner", value.into_expr()); self }
+    pub fn add_group_owner(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddGroupOwner", value.into_expr())) }
     /// `Path`: text. Update: replacement.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
     /// `Permission`: `Permission`. Update: replacement.
-    pub fn permission(mut self, value: impl Arg<Permission>) -> Self { self.0.set("Permission", value.into_expr()); self }
+    pub fn permission(self, value: impl Arg<Permission>) -> Self { Self(put(self.0, "Permission", value.into_expr())) }
 }
 impl Done for LambdaDeviceMount { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaEventSource` of `AWS::GreengrassV2::ComponentVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaeventsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaEventSource(Bag);
+#[must_use] pub struct LambdaEventSource(Bag);
 impl LambdaEventSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Topic`: text. Update: replacement.
-    pub fn topic(mut self, value: impl Arg<str>) -> Self { self.0.set("Topic", value.into_expr()); self }
+    pub fn topic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Topic", value.into_expr())) }
     /// `Type`: `Type`. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for LambdaEventSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaExecutionParameters` of `AWS::GreengrassV2::ComponentVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdaexecutionparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaExecutionParameters(Bag);
+#[must_use] pub struct LambdaExecutionParameters(Bag);
 impl LambdaExecutionParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnvironmentVariables`: map of text. Update: replacement.
-    pub fn environment_variables(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("EnvironmentVariables", value.into_expr()); self }
+    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr())) }
     /// `EventSources`: list of `LambdaEventSource`. Update: replacement.
-    pub fn event_sources(mut self, value: impl Arg<Arr<LambdaEventSource>>) -> Self { self.0.set("EventSources", value.into_expr()); self }
+    pub fn event_sources(self, value: impl Arg<Arr<LambdaEventSource>>) -> Self { Self(put(self.0, "EventSources", value.into_expr())) }
     /// `ExecArgs`: list of text. Update: replacement.
-    pub fn exec_args(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExecArgs", value.into_expr()); self }
+    pub fn exec_args(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExecArgs", value.into_expr())) }
     /// `InputPayloadEncodingType`: `InputPayloadEncodingType`. Update: replacement.
-    pub fn input_payload_encoding_type(mut self, value: impl Arg<InputPayloadEncodingType>) -> Self { self.0.set("InputPayloadEncodingType", value.into_expr()); self }
+    pub fn input_payload_encoding_type(self, value: impl Arg<InputPayloadEncodingType>) -> Self { Self(put(self.0, "InputPayloadEncodingType", value.into_expr())) }
     /// `LinuxProcessParams`: `LambdaLinuxProcessParams`. Update: replacement.
-    pub fn linux_process_params(mut self, value: impl Arg<LambdaLinuxProcessParams>) -> Self { self.0.set("LinuxProcessParams", value.into_expr()); self }
+    pub fn linux_process_params(self, value: impl Arg<LambdaLinuxProcessParams>) -> Self { Self(put(self.0, "LinuxProcessParams", value.into_expr())) }
     /// `MaxIdleTimeInSeconds`: integer. Update: replacement.
-    pub fn max_idle_time_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxIdleTimeInSeconds", value.into_expr()); self }
+    pub fn max_idle_time_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxIdleTimeInSeconds", value.into_expr())) }
     /// `MaxInstancesCount`: integer. Update: replacement.
-    pub fn max_instances_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxInstancesCount", value.into_expr()); self }
+    pub fn max_instances_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxInstancesCount", value.into_expr())) }
     /// `MaxQueueSize`: integer. Update: replacement.
-    pub fn max_queue_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxQueueSize", value.into_expr()); self }
+    pub fn max_queue_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxQueueSize", value.into_expr())) }
     /// `Pinned`: boolean. Update: replacement.
-    pub fn pinned(mut self, value: impl Arg<bool>) -> Self { self.0.set("Pinned", value.into_expr()); self }
+    pub fn pinned(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Pinned", value.into_expr())) }
     /// `StatusTimeoutInSeconds`: integer. Update: replacement.
-    pub fn status_timeout_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("StatusTimeoutInSeconds", value.into_expr()); self }
+    pub fn status_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StatusTimeoutInSeconds", value.into_expr())) }
     /// `TimeoutInSeconds`: integer. Update: replacement.
-    pub fn timeout_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutInSeconds", value.into_expr()); self }
+    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value.into_expr())) }
 }
 impl Done for LambdaExecutionParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaFunctionRecipeSource` of `AWS::GreengrassV2::ComponentVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdafunctionrecipesource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaFunctionRecipeSource(Bag);
+#[must_use] pub struct LambdaFunctionRecipeSource(Bag);
 impl LambdaFunctionRecipeSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentDependencies`: map of `ComponentDependencyRequirement`. Update: replacement.
-    pub fn component_dependencies(mut self, value: impl Arg<Dict<ComponentDependencyRequirement>>) -> Self { self.0.set("ComponentDependencies", value.into_expr()); self }
+    pub fn component_dependencies(self, value: impl Arg<Dict<ComponentDependencyRequirement>>) -> Self { Self(put(self.0, "ComponentDependencies", value.into_expr())) }
     /// `ComponentLambdaParameters`: `LambdaExecutionParameters`. Update: replacement.
-    pub fn component_lambda_parameters(mut self, value: impl Arg<LambdaExecutionParameters>) -> Self { self.0.set("ComponentLambdaParameters", value.into_expr()); self }
+    pub fn component_lambda_parameters(self, value: impl Arg<LambdaExecutionParameters>) -> Self { Self(put(self.0, "ComponentLambdaParameters", value.into_expr())) }
     /// `ComponentName`: text. Update: replacement.
-    pub fn component_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ComponentName", value.into_expr()); self }
+    pub fn component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentName", value.into_expr())) }
     /// `ComponentPlatforms`: list of `ComponentPlatform`. Update: replacement.
-    pub fn component_platforms(mut self, value: impl Arg<Arr<ComponentPlatform>>) -> Self { self.0.set("ComponentPlatforms", value.into_expr()); self }
+    pub fn component_platforms(self, value: impl Arg<Arr<ComponentPlatform>>) -> Self { Self(put(self.0, "ComponentPlatforms", value.into_expr())) }
     /// `ComponentVersion`: text. Update: replacement.
-    pub fn component_version(mut self, value: impl Arg<str>) -> Self { self.0.set("ComponentVersion", value.into_expr()); self }
-    /// `LambdaArn`: text. Update: replacement.
-    pub fn lambda_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("LambdaArn", value.into_expr()); self }
+    pub fn component_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentVersion", value.into_expr())) }
+    /// `LambdaArn`: `LambdaFunctionArn`. Update: replacement.
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
 }
 impl Done for LambdaFunctionRecipeSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaLinuxProcessParams` of `AWS::GreengrassV2::ComponentVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdalinuxprocessparams.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaLinuxProcessParams(Bag);
+#[must_use] pub struct LambdaLinuxProcessParams(Bag);
 impl LambdaLinuxProcessParams {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerParams`: `LambdaContainerParams`. Update: replacement.
-    pub fn container_params(mut self, value: impl Arg<LambdaContainerParams>) -> Self { self.0.set("ContainerParams", value.into_expr()); self }
+    pub fn container_params(self, value: impl Arg<LambdaContainerParams>) -> Self { Self(put(self.0, "ContainerParams", value.into_expr())) }
     /// `IsolationMode`: `IsolationMode`. Update: replacement.
-    pub fn isolation_mode(mut self, value: impl Arg<IsolationMode>) -> Self { self.0.set("IsolationMode", value.into_expr()); self }
+    pub fn isolation_mode(self, value: impl Arg<IsolationMode>) -> Self { Self(put(self.0, "IsolationMode", value.into_expr())) }
 }
 impl Done for LambdaLinuxProcessParams { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaVolumeMount` of `AWS::GreengrassV2::ComponentVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-componentversion-lambdavolumemount.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaVolumeMount(Bag);
+#[must_use] pub struct LambdaVolumeMount(Bag);
 impl LambdaVolumeMount {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddGroupOwner`: boolean. Update: replacement.
-    pub fn add_group_owner(mut self, value: impl Arg<bool>) -> Self { self.0.set("AddGroupOwner", value.into_expr()); self }
+    pub fn add_group_owner(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddGroupOwner", value.into_expr())) }
     /// `DestinationPath`: text. Update: replacement.
-    pub fn destination_path(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationPath", value.into_expr()); self }
+    pub fn destination_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationPath", value.into_expr())) }
     /// `Permission`: `Permission`. Update: replacement.
-    pub fn permission(mut self, value: impl Arg<Permission>) -> Self { self.0.set("Permission", value.into_expr()); self }
+    pub fn permission(self, value: impl Arg<Permission>) -> Self { Self(put(self.0, "Permission", value.into_expr())) }
     /// `SourcePath`: text. Update: replacement.
-    pub fn source_path(mut self, value: impl Arg<str>) -> Self { self.0.set("SourcePath", value.into_expr()); self }
+    pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value.into_expr())) }
 }
 impl Done for LambdaVolumeMount { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DependencyType` allows.
@@ -189,7 +189,7 @@ impl CfnDeployment {
     /// `AWS::GreengrassV2::Deployment`
     pub const TYPE: &'static str = "AWS::GreengrassV2::Deployment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDeploymentProps<R0>) -> Self where CfnDeploymentProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeploymentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DeploymentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `DeploymentId`: text.
@@ -197,197 +197,197 @@ impl CfnDeployment {
 }
 impl Parent for CfnDeployment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-greengrassv2-deployment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDeploymentProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDeploymentProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDeploymentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDeploymentProps<missing::TargetArn> { CfnDeploymentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDeploymentProps<Missing<required::TargetArn>> { CfnDeploymentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDeploymentProps<R0> {
     /// `Components`: map of `ComponentDeploymentSpecification`. Update: replacement.
-    pub fn components(mut self, value: impl Arg<Dict<deployment::ComponentDeploymentSpecification>>) -> Self { self.0.set("Components", value.into_expr()); self }
+    pub fn components(self, value: impl Arg<Dict<deployment::ComponentDeploymentSpecification>>) -> Self { Self(put(self.0, "Components", value.into_expr()), Phase) }
     /// `DeploymentName`: text. Update: replacement.
-    pub fn deployment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DeploymentName", value.into_expr()); self }
+    pub fn deployment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentName", value.into_expr()), Phase) }
     /// `DeploymentPolicies`: `DeploymentPolicies`. Update: replacement.
-    pub fn deployment_policies(mut self, value: impl Arg<deployment::DeploymentPolicies>) -> Self { self.0.set("DeploymentPolicies", value.into_expr()); self }
+    pub fn deployment_policies(self, value: impl Arg<deployment::DeploymentPolicies>) -> Self { Self(put(self.0, "DeploymentPolicies", value.into_expr()), Phase) }
     /// `IotJobConfiguration`: `DeploymentIoTJobConfiguration`. Update: replacement.
-    pub fn iot_job_configuration(mut self, value: impl Arg<deployment::DeploymentIoTJobConfiguration>) -> Self { self.0.set("IotJobConfiguration", value.into_expr()); self }
+    pub fn iot_job_configuration(self, value: impl Arg<deployment::DeploymentIoTJobConfiguration>) -> Self { Self(put(self.0, "IotJobConfiguration", value.into_expr()), Phase) }
     /// `ParentTargetArn`: text. Update: replacement.
-    pub fn parent_target_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ParentTargetArn", value.into_expr()); self }
+    pub fn parent_target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentTargetArn", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetArn`: text, required. Update: replacement.
-    pub fn target_arn(mut self, value: impl Arg<str>) -> CfnDeploymentProps<Set> { self.0.set("TargetArn", value.into_expr()); CfnDeploymentProps(self.0, Phase) }
+    pub fn target_arn(self, value: impl Arg<str>) -> CfnDeploymentProps<Set> { CfnDeploymentProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
 }
 impl Done for CfnDeploymentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GreengrassV2::Deployment`.
 pub mod deployment {
 use crate::cfn::support::*;
 /// The property type `ComponentConfigurationUpdate` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-componentconfigurationupdate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentConfigurationUpdate(Bag);
+#[must_use] pub struct ComponentConfigurationUpdate(Bag);
 impl ComponentConfigurationUpdate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Merge`: text. Update: replacement.
-    pub fn merge(mut self, value: impl Arg<str>) -> Self { self.0.set("Merge", value.into_expr()); self }
+    pub fn merge(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Merge", value.into_expr())) }
     /// `Reset`: list of text. Update: replacement.
-    pub fn reset(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Reset", value.into_expr()); self }
+    pub fn reset(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Reset", value.into_expr())) }
 }
 impl Done for ComponentConfigurationUpdate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentDeploymentSpecification` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-componentdeploymentspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentDeploymentSpecification(Bag);
+#[must_use] pub struct ComponentDeploymentSpecification(Bag);
 impl ComponentDeploymentSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentVersion`: text. Update: replacement.
-    pub fn component_version(mut self, value: impl Arg<str>) -> Self { self.0.set("ComponentVersion", value.into_expr()); self }
+    pub fn component_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentVersion", value.into_expr())) }
     /// `ConfigurationUpdate`: `ComponentConfigurationUpdate`. Update: replacement.
-    pub fn configuration_update(mut self, value: impl Arg<ComponentConfigurationUpdate>) -> Self { self.0.set("ConfigurationUpdate", value.into_expr()); self }
+    pub fn configuration_update(self, value: impl Arg<ComponentConfigurationUpdate>) -> Self { Self(put(self.0, "ConfigurationUpdate", value.into_expr())) }
     /// `RunWith`: `ComponentRunWith`. Update: replacement.
-    pub fn run_with(mut self, value: impl Arg<ComponentRunWith>) -> Self { self.0.set("RunWith", value.into_expr()); self }
+    pub fn run_with(self, value: impl Arg<ComponentRunWith>) -> Self { Self(put(self.0, "RunWith", value.into_expr())) }
 }
 impl Done for ComponentDeploymentSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentRunWith` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-componentrunwith.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentRunWith(Bag);
+#[must_use] pub struct ComponentRunWith(Bag);
 impl ComponentRunWith {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PosixUser`: text. Update: replacement.
-    pub fn posix_user(mut self, value: impl Arg<str>) -> Self { self.0.set("PosixUser", value.into_expr()); self }
+    pub fn posix_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PosixUser", value.into_expr())) }
     /// `SystemResourceLimits`: `SystemResourceLimits`. Update: replacement.
-    pub fn system_resource_limits(mut self, value: impl Arg<SystemResourceLimits>) -> Self { self.0.set("SystemResourceLimits", value.into_expr()); self }
+    pub fn system_resource_limits(self, value: impl Arg<SystemResourceLimits>) -> Self { Self(put(self.0, "SystemResourceLimits", value.into_expr())) }
     /// `WindowsUser`: text. Update: replacement.
-    pub fn windows_user(mut self, value: impl Arg<str>) -> Self { self.0.set("WindowsUser", value.into_expr()); self }
+    pub fn windows_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WindowsUser", value.into_expr())) }
 }
 impl Done for ComponentRunWith { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentComponentUpdatePolicy` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentcomponentupdatepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeploymentComponentUpdatePolicy(Bag);
+#[must_use] pub struct DeploymentComponentUpdatePolicy(Bag);
 impl DeploymentComponentUpdatePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: `DeploymentComponentUpdatePolicyAction`. Update: replacement.
-    pub fn action(mut self, value: impl Arg<DeploymentComponentUpdatePolicyAction>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<DeploymentComponentUpdatePolicyAction>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
     /// `TimeoutInSeconds`: integer. Update: replacement.
-    pub fn timeout_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutInSeconds", value.into_expr()); self }
+    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value.into_expr())) }
 }
 impl Done for DeploymentComponentUpdatePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentConfigurationValidationPolicy` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentconfigurationvalidationpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeploymentConfigurationValidationPolicy(Bag);
+#[must_use] pub struct DeploymentConfigurationValidationPolicy(Bag);
 impl DeploymentConfigurationValidationPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TimeoutInSeconds`: integer. Update: replacement.
-    pub fn timeout_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutInSeconds", value.into_expr()); self }
+    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value.into_expr())) }
 }
 impl Done for DeploymentConfigurationValidationPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentIoTJobConfiguration` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentiotjobconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeploymentIoTJobConfiguration(Bag);
+#[must_use] pub struct DeploymentIoTJobConfiguration(Bag);
 impl DeploymentIoTJobConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AbortConfig`: `IoTJobAbortConfig`. Update: replacement.
-    pub fn abort_config(mut self, value: impl Arg<IoTJobAbortConfig>) -> Self { self.0.set("AbortConfig", value.into_expr()); self }
+    pub fn abort_config(self, value: impl Arg<IoTJobAbortConfig>) -> Self { Self(put(self.0, "AbortConfig", value.into_expr())) }
     /// `JobExecutionsRolloutConfig`: `IoTJobExecutionsRolloutConfig`. Update: replacement.
-    pub fn job_executions_rollout_config(mut self, value: impl Arg<IoTJobExecutionsRolloutConfig>) -> Self { self.0.set("JobExecutionsRolloutConfig", value.into_expr()); self }
+    pub fn job_executions_rollout_config(self, value: impl Arg<IoTJobExecutionsRolloutConfig>) -> Self { Self(put(self.0, "JobExecutionsRolloutConfig", value.into_expr())) }
     /// `TimeoutConfig`: `IoTJobTimeoutConfig`. Update: replacement.
-    pub fn timeout_config(mut self, value: impl Arg<IoTJobTimeoutConfig>) -> Self { self.0.set("TimeoutConfig", value.into_expr()); self }
+    pub fn timeout_config(self, value: impl Arg<IoTJobTimeoutConfig>) -> Self { Self(put(self.0, "TimeoutConfig", value.into_expr())) }
 }
 impl Done for DeploymentIoTJobConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentPolicies` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-deploymentpolicies.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeploymentPolicies(Bag);
+#[must_use] pub struct DeploymentPolicies(Bag);
 impl DeploymentPolicies {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentUpdatePolicy`: `DeploymentComponentUpdatePolicy`. Update: replacement.
-    pub fn component_update_policy(mut self, value: impl Arg<DeploymentComponentUpdatePolicy>) -> Self { self.0.set("ComponentUpdatePolicy", value.into_expr()); self }
+    pub fn component_update_policy(self, value: impl Arg<DeploymentComponentUpdatePolicy>) -> Self { Self(put(self.0, "ComponentUpdatePolicy", value.into_expr())) }
     /// `ConfigurationValidationPolicy`: `DeploymentConfigurationValidationPolicy`. Update: replacement.
-    pub fn configuration_validation_policy(mut self, value: impl Arg<DeploymentConfigurationValidationPolicy>) -> Self { self.0.set("ConfigurationValidationPolicy", value.into_expr()); self }
+    pub fn configuration_validation_policy(self, value: impl Arg<DeploymentConfigurationValidationPolicy>) -> Self { Self(put(self.0, "ConfigurationValidationPolicy", value.into_expr())) }
     /// `FailureHandlingPolicy`: `FailureHandlingPolicy`. Update: replacement.
-    pub fn failure_handling_policy(mut self, value: impl Arg<FailureHandlingPolicy>) -> Self { self.0.set("FailureHandlingPolicy", value.into_expr()); self }
+    pub fn failure_handling_policy(self, value: impl Arg<FailureHandlingPolicy>) -> Self { Self(put(self.0, "FailureHandlingPolicy", value.into_expr())) }
 }
 impl Done for DeploymentPolicies { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IoTJobAbortConfig` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobabortconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IoTJobAbortConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IoTJobAbortConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl IoTJobAbortConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IoTJobAbortConfig<super::missing::CriteriaList> { IoTJobAbortConfig(Bag::default(), Phase) }
+    pub fn new() -> IoTJobAbortConfig<Missing<super::required::CriteriaList>> { IoTJobAbortConfig(Bag::default(), Phase) }
 }
 impl<R0> IoTJobAbortConfig<R0> {
     /// `CriteriaList`: list of `IoTJobAbortCriteria`, required. Update: replacement.
-    pub fn criteria_list(mut self, value: impl Arg<Arr<IoTJobAbortCriteria>>) -> IoTJobAbortConfig<Set> { self.0.set("CriteriaList", value.into_expr()); IoTJobAbortConfig(self.0, Phase) }
+    pub fn criteria_list(self, value: impl Arg<Arr<IoTJobAbortCriteria>>) -> IoTJobAbortConfig<Set> { IoTJobAbortConfig(put(self.0, "CriteriaList", value.into_expr()), Phase) }
 }
 impl Done for IoTJobAbortConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IoTJobAbortCriteria` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobabortcriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IoTJobAbortCriteria<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct IoTJobAbortCriteria<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl IoTJobAbortCriteria {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IoTJobAbortCriteria<super::missing::Action, super::missing::FailureType, super::missing::MinNumberOfExecutedThings, super::missing::ThresholdPercentage> { IoTJobAbortCriteria(Bag::default(), Phase) }
+    pub fn new() -> IoTJobAbortCriteria<Missing<super::required::Action>, Missing<super::required::FailureType>, Missing<super::required::MinNumberOfExecutedThings>, Missing<super::required::ThresholdPercentage>> { IoTJobAbortCriteria(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> IoTJobAbortCriteria<R0, R1, R2, R3> {
     /// `Action`: `Action`, required. Update: replacement.
-    pub fn action(mut self, value: impl Arg<Action>) -> IoTJobAbortCriteria<Set, R1, R2, R3> { self.0.set("Action", value.into_expr()); IoTJobAbortCriteria(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> IoTJobAbortCriteria<Set, R1, R2, R3> { IoTJobAbortCriteria(put(self.0, "Action", value.into_expr()), Phase) }
     /// `FailureType`: `FailureType`, required. Update: replacement.
-    pub fn failure_type(mut self, value: impl Arg<FailureType>) -> IoTJobAbortCriteria<R0, Set, R2, R3> { self.0.set("FailureType", value.into_expr()); IoTJobAbortCriteria(self.0, Phase) }
+    pub fn failure_type(self, value: impl Arg<FailureType>) -> IoTJobAbortCriteria<R0, Set, R2, R3> { IoTJobAbortCriteria(put(self.0, "FailureType", value.into_expr()), Phase) }
     /// `MinNumberOfExecutedThings`: integer, required. Update: replacement.
-    pub fn min_number_of_executed_things(mut self, value: impl Arg<i64>) -> IoTJobAbortCriteria<R0, R1, Set, R3> { self.0.set("MinNumberOfExecutedThings", value.into_expr()); IoTJobAbortCriteria(self.0, Phase) }
+    pub fn min_number_of_executed_things(self, value: impl Arg<i64>) -> IoTJobAbortCriteria<R0, R1, Set, R3> { IoTJobAbortCriteria(put(self.0, "MinNumberOfExecutedThings", value.into_expr()), Phase) }
     /// `ThresholdPercentage`: number, required. Update: replacement.
-    pub fn threshold_percentage(mut self, value: impl Arg<f64>) -> IoTJobAbortCriteria<R0, R1, R2, Set> { self.0.set("ThresholdPercentage", value.into_expr()); IoTJobAbortCriteria(self.0, Phase) }
+    pub fn threshold_percentage(self, value: impl Arg<f64>) -> IoTJobAbortCriteria<R0, R1, R2, Set> { IoTJobAbortCriteria(put(self.0, "ThresholdPercentage", value.into_expr()), Phase) }
 }
 impl Done for IoTJobAbortCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IoTJobExecutionsRolloutConfig` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobexecutionsrolloutconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IoTJobExecutionsRolloutConfig(Bag);
+#[must_use] pub struct IoTJobExecutionsRolloutConfig(Bag);
 impl IoTJobExecutionsRolloutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExponentialRate`: `IoTJobExponentialRolloutRate`. Update: replacement.
-    pub fn exponential_rate(mut self, value: impl Arg<IoTJobExponentialRolloutRate>) -> Self { self.0.set("ExponentialRate", value.into_expr()); self }
+    pub fn exponential_rate(self, value: impl Arg<IoTJobExponentialRolloutRate>) -> Self { Self(put(self.0, "ExponentialRate", value.into_expr())) }
     /// `MaximumPerMinute`: integer. Update: replacement.
-    pub fn maximum_per_minute(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumPerMinute", value.into_expr()); self }
+    pub fn maximum_per_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumPerMinute", value.into_expr())) }
 }
 impl Done for IoTJobExecutionsRolloutConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IoTJobExponentialRolloutRate` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobexponentialrolloutrate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IoTJobExponentialRolloutRate<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct IoTJobExponentialRolloutRate<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl IoTJobExponentialRolloutRate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IoTJobExponentialRolloutRate<super::missing::BaseRatePerMinute, super::missing::IncrementFactor, super::missing::RateIncreaseCriteria> { IoTJobExponentialRolloutRate(Bag::default(), Phase) }
+    pub fn new() -> IoTJobExponentialRolloutRate<Missing<super::required::BaseRatePerMinute>, Missing<super::required::IncrementFactor>, Missing<super::required::RateIncreaseCriteria>> { IoTJobExponentialRolloutRate(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> IoTJobExponentialRolloutRate<R0, R1, R2> {
     /// `BaseRatePerMinute`: integer, required. Update: replacement.
-    pub fn base_rate_per_minute(mut self, value: impl Arg<i64>) -> IoTJobExponentialRolloutRate<Set, R1, R2> { self.0.set("BaseRatePerMinute", value.into_expr()); IoTJobExponentialRolloutRate(self.0, Phase) }
+    pub fn base_rate_per_minute(self, value: impl Arg<i64>) -> IoTJobExponentialRolloutRate<Set, R1, R2> { IoTJobExponentialRolloutRate(put(self.0, "BaseRatePerMinute", value.into_expr()), Phase) }
     /// `IncrementFactor`: number, required. Update: replacement.
-    pub fn increment_factor(mut self, value: impl Arg<f64>) -> IoTJobExponentialRolloutRate<R0, Set, R2> { self.0.set("IncrementFactor", value.into_expr()); IoTJobExponentialRolloutRate(self.0, Phase) }
+    pub fn increment_factor(self, value: impl Arg<f64>) -> IoTJobExponentialRolloutRate<R0, Set, R2> { IoTJobExponentialRolloutRate(put(self.0, "IncrementFactor", value.into_expr()), Phase) }
     /// `RateIncreaseCriteria`: `IoTJobRateIncreaseCriteria`, required. Update: replacement.
-    pub fn rate_increase_criteria(mut self, value: impl Arg<IoTJobRateIncreaseCriteria>) -> IoTJobExponentialRolloutRate<R0, R1, Set> { self.0.set("RateIncreaseCriteria", value.into_expr()); IoTJobExponentialRolloutRate(self.0, Phase) }
+    pub fn rate_increase_criteria(self, value: impl Arg<IoTJobRateIncreaseCriteria>) -> IoTJobExponentialRolloutRate<R0, R1, Set> { IoTJobExponentialRolloutRate(put(self.0, "RateIncreaseCriteria", value.into_expr()), Phase) }
 }
 impl Done for IoTJobExponentialRolloutRate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IoTJobRateIncreaseCriteria` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobrateincreasecriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IoTJobRateIncreaseCriteria(Bag);
+#[must_use] pub struct IoTJobRateIncreaseCriteria(Bag);
 impl IoTJobRateIncreaseCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NumberOfNotifiedThings`: integer. Update: replacement.
-    pub fn number_of_notified_things(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfNotifiedThings", value.into_expr()); self }
+    pub fn number_of_notified_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNotifiedThings", value.into_expr())) }
     /// `NumberOfSucceededThings`: integer. Update: replacement.
-    pub fn number_of_succeeded_things(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfSucceededThings", value.into_expr()); self }
+    pub fn number_of_succeeded_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfSucceededThings", value.into_expr())) }
 }
 impl Done for IoTJobRateIncreaseCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IoTJobTimeoutConfig` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-iotjobtimeoutconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IoTJobTimeoutConfig(Bag);
+#[must_use] pub struct IoTJobTimeoutConfig(Bag);
 impl IoTJobTimeoutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InProgressTimeoutInMinutes`: integer. Update: replacement.
-    pub fn in_progress_timeout_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("InProgressTimeoutInMinutes", value.into_expr()); self }
+    pub fn in_progress_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InProgressTimeoutInMinutes", value.into_expr())) }
 }
 impl Done for IoTJobTimeoutConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SystemResourceLimits` of `AWS::GreengrassV2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-greengrassv2-deployment-systemresourcelimits.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SystemResourceLimits(Bag);
+#[must_use] pub struct SystemResourceLimits(Bag);
 impl SystemResourceLimits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cpus`: number. Update: replacement.
-    pub fn cpus(mut self, value: impl Arg<f64>) -> Self { self.0.set("Cpus", value.into_expr()); self }
+    pub fn cpus(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Cpus", value.into_expr())) }
     /// `Memory`: integer. Update: replacement.
-    pub fn memory(mut self, value: impl Arg<i64>) -> Self { self.0.set("Memory", value.into_expr()); self }
+    pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value.into_expr())) }
 }
 impl Done for SystemResourceLimits { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -399,5 +399,5 @@ FailureHandlingPolicy { DoNothing = "DO_NOTHING", Rollback = "ROLLBACK" } }
 values! { /// Texts that `FailureType` allows.
 FailureType { All = "ALL", Failed = "FAILED", Rejected = "REJECTED", TimedOut = "TIMED_OUT" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, BaseRatePerMinute, CriteriaList, FailureType, IncrementFactor, MinNumberOfExecutedThings, RateIncreaseCriteria, TargetArn, ThresholdPercentage } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, BaseRatePerMinute, CriteriaList, FailureType, IncrementFactor, MinNumberOfExecutedThings, RateIncreaseCriteria, TargetArn, ThresholdPercentage } }

@@ -10,10 +10,10 @@ impl CfnConfig {
     /// `AWS::GroundStation::Config`
     pub const TYPE: &'static str = "AWS::GroundStation::Config";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnConfigProps<R0, R1>) -> Self where CfnConfigProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::GroundStationConfigArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `GroundStationConfigArn`.
     pub fn attr_arn(&self) -> Val<kind::GroundStationConfigArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -22,235 +22,233 @@ impl CfnConfig {
 }
 impl Parent for CfnConfig { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-config.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfigProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnConfigProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnConfigProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConfigProps<missing::ConfigData, missing::Name> { CfnConfigProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConfigProps<Missing<required::ConfigData>, Missing<required::Name>> { CfnConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConfigProps<R0, R1> {
     /// `ConfigData`: `ConfigData`, required. Update: in place.
-    pub fn config_data(mut self, value: impl Arg<config::ConfigData>) -> CfnConfigProps<Set, R1> { self.0.set("ConfigData", value.into_expr()); CfnConfigProps(self.0, Phase) }
+    pub fn config_data(self, value: impl Arg<config::ConfigData>) -> CfnConfigProps<Set, R1> { CfnConfigProps(put(self.0, "ConfigData", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnConfigProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnConfigProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfigProps<R0, Set> { CfnConfigProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GroundStation::Config`.
 pub mod config {
 use crate::cfn::support::*;
 /// The property type `AntennaDownlinkConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-antennadownlinkconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AntennaDownlinkConfig(Bag);
+#[must_use] pub struct AntennaDownlinkConfig(Bag);
 impl AntennaDownlinkConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SpectrumConfig`: `SpectrumConfig`. Update: in place.
-    pub fn spectrum_config(mut self, value: impl Arg<SpectrumConfig>) -> Self { self.0.set("SpectrumConfig", value.into_expr()); self }
+    pub fn spectrum_config(self, value: impl Arg<SpectrumConfig>) -> Self { Self(put(self.0, "SpectrumConfig", value.into_expr())) }
 }
 impl Done for AntennaDownlinkConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AntennaDownlinkDemodDecodeConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-antennadownlinkdemoddecodeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AntennaDownlinkDemodDecodeConfig(Bag);
+#[must_use] pub struct AntennaDownlinkDemodDecodeConfig(Bag);
 impl AntennaDownlinkDemodDecodeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DecodeConfig`: `DecodeConfig`. Update: in place.
-    pub fn decode_config(mut self, value: impl Arg<DecodeConfig>) -> Self { self.0.set("DecodeConfig", value.into_expr()); self }
+    pub fn decode_config(self, value: impl Arg<DecodeConfig>) -> Self { Self(put(self.0, "DecodeConfig", value.into_expr())) }
     /// `DemodulationConfig`: `DemodulationConfig`. Update: in place.
-    pub fn demodulation_config(mut self, value: impl Arg<DemodulationConfig>) -> Self { self.0.set("DemodulationConfig", value.into_expr()); self }
+    pub fn demodulation_config(self, value: impl Arg<DemodulationConfig>) -> Self { Self(put(self.0, "DemodulationConfig", value.into_expr())) }
     /// `SpectrumConfig`: `SpectrumConfig`. Update: in place.
-    pub fn spectrum_config(mut self, value: impl Arg<SpectrumConfig>) -> Self { self.0.set("SpectrumConfig", value.into_expr()); self }
+    pub fn spectrum_config(self, value: impl Arg<SpectrumConfig>) -> Self { Self(put(self.0, "SpectrumConfig", value.into_expr())) }
 }
 impl Done for AntennaDownlinkDemodDecodeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AntennaUplinkConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-antennauplinkconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AntennaUplinkConfig(Bag);
+#[must_use] pub struct AntennaUplinkConfig(Bag);
 impl AntennaUplinkConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SpectrumConfig`: `UplinkSpectrumConfig`. Update: in place.
-    pub fn spectrum_config(mut self, value: impl Arg<UplinkSpectrumConfig>) -> Self { self.0.set("SpectrumConfig", value.into_expr()); self }
+    pub fn spectrum_config(self, value: impl Arg<UplinkSpectrumConfig>) -> Self { Self(put(self.0, "SpectrumConfig", value.into_expr())) }
     /// `TargetEirp`: `Eirp`. Update: in place.
-    pub fn target_eirp(mut self, value: impl Arg<Eirp>) -> Self { self.0.set("TargetEirp", value.into_expr()); self }
+    pub fn target_eirp(self, value: impl Arg<Eirp>) -> Self { Self(put(self.0, "TargetEirp", value.into_expr())) }
     /// `TransmitDisabled`: boolean. Update: in place.
-    pub fn transmit_disabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("TransmitDisabled", value.into_expr()); self }
+    pub fn transmit_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TransmitDisabled", value.into_expr())) }
 }
 impl Done for AntennaUplinkConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfigData` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-configdata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfigData(Bag);
+#[must_use] pub struct ConfigData(Bag);
 impl ConfigData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AntennaDownlinkConfig`: `AntennaDownlinkConfig`. Update: in place.
-    pub fn antenna_downlink_config(mut self, value: impl Arg<AntennaDownlinkConfig>) -> Self { self.0.set("AntennaDownlinkConfig", value.into_expr()); self }
+    pub fn antenna_downlink_config(self, value: impl Arg<AntennaDownlinkConfig>) -> Self { Self(put(self.0, "AntennaDownlinkConfig", value.into_expr())) }
     /// `AntennaDownlinkDemodDecodeConfig`: `AntennaDownlinkDemodDecodeConfig`. Update: in place.
-    pub fn antenna_downlink_demod_decode_config(mut self, value: impl Arg<AntennaDownlinkDemodDecodeConfig>) -> Self { self.0.set("AntennaDownlinkDemodDecodeConfig", value.into_expr()); self }
+    pub fn antenna_downlink_demod_decode_config(self, value: impl Arg<AntennaDownlinkDemodDecodeConfig>) -> Self { Self(put(self.0, "AntennaDownlinkDemodDecodeConfig", value.into_expr())) }
     /// `AntennaUplinkConfig`: `AntennaUplinkConfig`. Update: in place.
-    pub fn antenna_uplink_config(mut self, value: impl Arg<AntennaUplinkConfig>) -> Self { self.0.set("AntennaUplinkConfig", value.into_expr()); self }
+    pub fn antenna_uplink_config(self, value: impl Arg<AntennaUplinkConfig>) -> Self { Self(put(self.0, "AntennaUplinkConfig", value.into_expr())) }
     /// `DataflowEndpointConfig`: `DataflowEndpointConfig`. Update: in place.
-    pub fn dataflow_endpoint_config(mut self, value: impl Arg<DataflowEndpointConfig>) -> Self { self.0.set("DataflowEndpointConfig", value.into_expr()); self }
+    pub fn dataflow_endpoint_config(self, value: impl Arg<DataflowEndpointConfig>) -> Self { Self(put(self.0, "DataflowEndpointConfig", value.into_expr())) }
     /// `S3RecordingConfig`: `S3RecordingConfig`. Update: in place.
-    pub fn s3_recording_config(mut self, value: impl Arg<S3RecordingConfig>) -> Self { self.0.set("S3RecordingConfig", value.into_expr()); self }
+    pub fn s3_recording_config(self, value: impl Arg<S3RecordingConfig>) -> Self { Self(put(self.0, "S3RecordingConfig", value.into_expr())) }
     /// `TelemetrySinkConfig`: `TelemetrySinkConfig`. Update: in place.
-    pub fn telemetry_sink_config(mut self, value: impl Arg<TelemetrySinkConfig>) -> Self { self.0.set("TelemetrySinkConfig", value.into_expr()); self }
+    pub fn telemetry_sink_config(self, value: impl Arg<TelemetrySinkConfig>) -> Self { Self(put(self.0, "TelemetrySinkConfig", value.into_expr())) }
     /// `TrackingConfig`: `TrackingConfig`. Update: in place.
-    pub fn tracking_config(mut self, value: impl Arg<TrackingConfig>) -> Self { self.0.set("TrackingConfig", value.into_expr()); self }
+    pub fn tracking_config(self, value: impl Arg<TrackingConfig>) -> Self { Self(put(self.0, "TrackingConfig", value.into_expr())) }
     /// `UplinkEchoConfig`: `UplinkEchoConfig`. Update: in place.
-    pub fn uplink_echo_config(mut self, value: impl Arg<UplinkEchoConfig>) -> Self { self.0.set("UplinkEchoConfig", value.into_expr()); self }
+    pub fn uplink_echo_config(self, value: impl Arg<UplinkEchoConfig>) -> Self { Self(put(self.0, "UplinkEchoConfig", value.into_expr())) }
 }
 impl Done for ConfigData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataflowEndpointConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-dataflowendpointconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataflowEndpointConfig(Bag);
+#[must_use] pub struct DataflowEndpointConfig(Bag);
 impl DataflowEndpointConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataflowEndpointName`: text. Update: in place.
-    pub fn dataflow_endpoint_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DataflowEndpointName", value.into_expr()); self }
+    pub fn dataflow_endpoint_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataflowEndpointName", value.into_expr())) }
     /// `DataflowEndpointRegion`: text. Update: in place.
-    pub fn dataflow_endpoint_region(mut self, value: impl Arg<str>) -> Self { self.0.set("DataflowEndpointRegion", value.into_expr()); self }
+    pub fn dataflow_endpoint_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataflowEndpointRegion", value.into_expr())) }
 }
 impl Done for DataflowEndpointConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DecodeConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-decodeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DecodeConfig(Bag);
+#[must_use] pub struct DecodeConfig(Bag);
 impl DecodeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `UnvalidatedJSON`: text. Update: in place.
-    pub fn unvalidated_json(mut self, value: impl Arg<str>) -> Self { self.0.set("UnvalidatedJSON", value.into_expr()); self }
+    pub fn unvalidated_json(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnvalidatedJSON", value.into_expr())) }
 }
 impl Done for DecodeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DemodulationConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-demodulationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DemodulationConfig(Bag);
+#[must_use] pub struct DemodulationConfig(Bag);
 impl DemodulationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `UnvalidatedJSON`: text. Update: in place.
-    pub fn unvalidated_json(mut self, value: impl Arg<str>) -> Self { self.0.set("UnvalidatedJSON", value.into_expr()); self }
+    pub fn unvalidated_json(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnvalidatedJSON", value.into_expr())) }
 }
 impl Done for DemodulationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Eirp` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-eirp.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Eirp(Bag);
+#[must_use] pub struct Eirp(Bag);
 impl Eirp {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Units`: `EirpUnits`. Update: in place.
-    pub fn units(mut self, value: impl Arg<EirpUnits>) -> Self { self.0.set("Units", value.into_expr()); self }
+    pub fn units(self, value: impl Arg<EirpUnits>) -> Self { Self(put(self.0, "Units", value.into_expr())) }
     /// `Value`: number. Update: in place.
-    pub fn value(mut self, value: impl Arg<f64>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Eirp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Frequency` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-frequency.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Frequency(Bag);
+#[must_use] pub struct Frequency(Bag);
 impl Frequency {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Units`: `Units`. Update: in place.
-    pub fn units(mut self, value: impl Arg<Units>) -> Self { self.0.set("Units", value.into_expr()); self }
+    pub fn units(self, value: impl Arg<Units>) -> Self { Self(put(self.0, "Units", value.into_expr())) }
     /// `Value`: number. Update: in place.
-    pub fn value(mut self, value: impl Arg<f64>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Frequency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FrequencyBandwidth` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-frequencybandwidth.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FrequencyBandwidth(Bag);
+#[must_use] pub struct FrequencyBandwidth(Bag);
 impl FrequencyBandwidth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Units`: `Units`. Update: in place.
-    pub fn units(mut self, value: impl Arg<Units>) -> Self { self.0.set("Units", value.into_expr()); self }
+    pub fn units(self, value: impl Arg<Units>) -> Self { Self(put(self.0, "Units", value.into_expr())) }
     /// `Value`: number. Update: in place.
-    pub fn value(mut self, value: impl Arg<f64>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for FrequencyBandwidth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisDataStreamData` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-kinesisdatastreamdata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisDataStreamData<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KinesisDataStreamData<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KinesisDataStreamData {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisDataStreamData<super::missing::KinesisDataStreamArn, super::missing::KinesisRoleArn> { KinesisDataStreamData(Bag::default(), Phase) }
+    pub fn new() -> KinesisDataStreamData<Missing<super::required::KinesisDataStreamArn>, Missing<super::required::KinesisRoleArn>> { KinesisDataStreamData(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisDataStreamData<R0, R1> {
     /// `KinesisDataStreamArn`: text, required. Update: in place.
-    pub fn kinesis_data_stream_arn(mut self, value: impl Arg<str>) -> KinesisDataStreamData<Set, R1> { self.0.set("KinesisDataStreamArn", value.into_expr()); KinesisDataStreamData(self.0, Phase) }
-    /// `KinesisRoleArn`: text, required. Update: in place.
-    pub fn kinesis_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> KinesisDataStreamData<R0, Set> { self.0.set("KinesisRoleArn", value.into_expr()); KinesisDataStreamData(self.0, Phase) }
+    pub fn kinesis_data_stream_arn(self, value: impl Arg<str>) -> KinesisDataStreamData<Set, R1> { KinesisDataStreamData(put(self.0, "KinesisDataStreamArn", value.into_expr()), Phase) }
+    /// `KinesisRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn kinesis_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisDataStreamData<R0, Set> { KinesisDataStreamData(put(self.0, "KinesisRoleArn", value.into_expr()), Phase) }
 }
 impl Done for KinesisDataStreamData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3RecordingConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-s3recordingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3RecordingConfig(Bag);
+#[must_use] pub struct S3RecordingConfig(Bag);
 impl S3RecordingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketArn`: text. Update: in place.
-    pub fn bucket_arn(mut self, value: impl Arg<kind::S3BucketArn>) -> Self { self.0.set("BucketArn", value.into_expr()); self }
+    /// `BucketArn`: `S3BucketArn`. Update: in place.
+    pub fn bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> Self { Self(put(self.0, "BucketArn", value.into_expr())) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
 }
 impl Done for S3RecordingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpectrumConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-spectrumconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SpectrumConfig(Bag);
+#[must_use] pub struct SpectrumConfig(Bag);
 impl SpectrumConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bandwidth`: `FrequencyBandwidth`. Update: in place.
-    pub fn bandwidth(mut self, value: impl Arg<FrequencyBandwidth>) -> Self { self.0.set("Bandwidth", value.into_expr()); self }
+    pub fn bandwidth(self, value: impl Arg<FrequencyBandwidth>) -> Self { Self(put(self.0, "Bandwidth", value.into_expr())) }
     /// `CenterFrequency`: `Frequency`. Update: in place.
-    pub fn center_frequency(mut self, value: impl Arg<Frequency>) -> Self { self.0.set("CenterFrequency", value.into_expr()); self }
+    pub fn center_frequency(self, value: impl Arg<Frequency>) -> Self { Self(put(self.0, "CenterFrequency", value.into_expr())) }
     /// `Polarization`: `Polarization`. Update: in place.
-    pub fn polarization(mut self, value: impl Arg<Polarization>) -> Self { self.0.set("Polarization", value.into_expr()); self }
+    pub fn polarization(self, value: impl Arg<Polarization>) -> Self { Self(put(self.0, "Polarization", value.into_expr())) }
 }
 impl Done for SpectrumConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelemetrySinkConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-telemetrysinkconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TelemetrySinkConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TelemetrySinkConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TelemetrySinkConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TelemetrySinkConfig<super::missing::TelemetrySinkData, super::missing::TelemetrySinkType> { TelemetrySinkConfig(Bag::default(), Phase) }
+    pub fn new() -> TelemetrySinkConfig<Missing<super::required::TelemetrySinkData>, Missing<super::required::TelemetrySinkType>> { TelemetrySinkConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> TelemetrySinkConfig<R0, R1> {
     /// `TelemetrySinkData`: `TelemetrySinkData`, required. Update: in place.
-    pub fn telemetry_sink_data(mut self, value: impl Arg<TelemetrySinkData>) -> TelemetrySinkConfig<Set, R1> { self.0.set("TelemetrySinkData", value.into_expr()); TelemetrySinkConfig(self.0, Phase) }
+    pub fn telemetry_sink_data(self, value: impl Arg<TelemetrySinkData>) -> TelemetrySinkConfig<Set, R1> { TelemetrySinkConfig(put(self.0, "TelemetrySinkData", value.into_expr()), Phase) }
     /// `TelemetrySinkType`: `TelemetrySinkType`, required. Update: in place.
-    pub fn telemetry_sink_type(mut self, value: impl Arg<TelemetrySinkType>) -> TelemetrySinkConfig<R0, Set> { self.0.set("TelemetrySinkType", value.into_expr()); TelemetrySinkConfig(self.0, Phase) }
+    pub fn telemetry_sink_type(self, value: impl Arg<TelemetrySinkType>) -> TelemetrySinkConfig<R0, Set> { TelemetrySinkConfig(put(self.0, "TelemetrySinkType", value.into_expr()), Phase) }
 }
 impl Done for TelemetrySinkConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelemetrySinkData` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-telemetrysinkdata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TelemetrySinkData<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TelemetrySinkData(Bag);
 impl TelemetrySinkData {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> TelemetrySinkData<super::missing::KinesisDataStreamData> { TelemetrySinkData(Bag::default(), Phase) }
-}
-impl<R0> TelemetrySinkData<R0> {
-    /// `KinesisDataStreamData`: `KinesisDataStreamData`, required. Update: in place.
-    pub fn kinesis_data_stream_data(mut self, value: impl Arg<KinesisDataStreamData>) -> TelemetrySinkData<Set> { self.0.set("KinesisDataStreamData", value.into_expr()); TelemetrySinkData(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `KinesisDataStreamData`: `KinesisDataStreamData`. Update: in place.
+    pub fn kinesis_data_stream_data(self, value: impl Arg<KinesisDataStreamData>) -> Self { Self(put(self.0, "KinesisDataStreamData", value.into_expr())) }
 }
 impl Done for TelemetrySinkData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrackingConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-trackingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrackingConfig(Bag);
+#[must_use] pub struct TrackingConfig(Bag);
 impl TrackingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Autotrack`: `Autotrack`. Update: in place.
-    pub fn autotrack(mut self, value: impl Arg<Autotrack>) -> Self { self.0.set("Autotrack", value.into_expr()); self }
+    pub fn autotrack(self, value: impl Arg<Autotrack>) -> Self { Self(put(self.0, "Autotrack", value.into_expr())) }
 }
 impl Done for TrackingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UplinkEchoConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-uplinkechoconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UplinkEchoConfig(Bag);
+#[must_use] pub struct UplinkEchoConfig(Bag);
 impl UplinkEchoConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AntennaUplinkConfigArn`: text. Update: in place.
-    pub fn antenna_uplink_config_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("AntennaUplinkConfigArn", value.into_expr()); self }
+    pub fn antenna_uplink_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AntennaUplinkConfigArn", value.into_expr())) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for UplinkEchoConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UplinkSpectrumConfig` of `AWS::GroundStation::Config`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-config-uplinkspectrumconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UplinkSpectrumConfig(Bag);
+#[must_use] pub struct UplinkSpectrumConfig(Bag);
 impl UplinkSpectrumConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CenterFrequency`: `Frequency`. Update: in place.
-    pub fn center_frequency(mut self, value: impl Arg<Frequency>) -> Self { self.0.set("CenterFrequency", value.into_expr()); self }
+    pub fn center_frequency(self, value: impl Arg<Frequency>) -> Self { Self(put(self.0, "CenterFrequency", value.into_expr())) }
     /// `Polarization`: `Polarization`. Update: in place.
-    pub fn polarization(mut self, value: impl Arg<Polarization>) -> Self { self.0.set("Polarization", value.into_expr()); self }
+    pub fn polarization(self, value: impl Arg<Polarization>) -> Self { Self(put(self.0, "Polarization", value.into_expr())) }
 }
 impl Done for UplinkSpectrumConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Autotrack` allows.
@@ -270,144 +268,144 @@ impl CfnDataflowEndpointGroup {
     /// `AWS::GroundStation::DataflowEndpointGroup`
     pub const TYPE: &'static str = "AWS::GroundStation::DataflowEndpointGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDataflowEndpointGroupProps<R0>) -> Self where CfnDataflowEndpointGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataflowEndpointGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnDataflowEndpointGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GroundStation::DataflowEndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataflowEndpointGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDataflowEndpointGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDataflowEndpointGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataflowEndpointGroupProps<missing::EndpointDetails> { CfnDataflowEndpointGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataflowEndpointGroupProps<Missing<required::EndpointDetails>> { CfnDataflowEndpointGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDataflowEndpointGroupProps<R0> {
     /// `ContactPostPassDurationSeconds`: integer. Update: replacement.
-    pub fn contact_post_pass_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ContactPostPassDurationSeconds", value.into_expr()); self }
+    pub fn contact_post_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPostPassDurationSeconds", value.into_expr()), Phase) }
     /// `ContactPrePassDurationSeconds`: integer. Update: replacement.
-    pub fn contact_pre_pass_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ContactPrePassDurationSeconds", value.into_expr()); self }
+    pub fn contact_pre_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPrePassDurationSeconds", value.into_expr()), Phase) }
     /// `EndpointDetails`: list of `EndpointDetails`, required. Update: replacement.
-    pub fn endpoint_details(mut self, value: impl Arg<Arr<dataflow_endpoint_group::EndpointDetails>>) -> CfnDataflowEndpointGroupProps<Set> { self.0.set("EndpointDetails", value.into_expr()); CfnDataflowEndpointGroupProps(self.0, Phase) }
+    pub fn endpoint_details(self, value: impl Arg<Arr<dataflow_endpoint_group::EndpointDetails>>) -> CfnDataflowEndpointGroupProps<Set> { CfnDataflowEndpointGroupProps(put(self.0, "EndpointDetails", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDataflowEndpointGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GroundStation::DataflowEndpointGroup`.
 pub mod dataflow_endpoint_group {
 use crate::cfn::support::*;
 /// The property type `AwsGroundStationAgentEndpoint` of `AWS::GroundStation::DataflowEndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-awsgroundstationagentendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AwsGroundStationAgentEndpoint(Bag);
+#[must_use] pub struct AwsGroundStationAgentEndpoint(Bag);
 impl AwsGroundStationAgentEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AgentStatus`: `AgentStatus`. Update: replacement.
-    pub fn agent_status(mut self, value: impl Arg<AgentStatus>) -> Self { self.0.set("AgentStatus", value.into_expr()); self }
+    pub fn agent_status(self, value: impl Arg<AgentStatus>) -> Self { Self(put(self.0, "AgentStatus", value.into_expr())) }
     /// `AuditResults`: `AuditResults`. Update: replacement.
-    pub fn audit_results(mut self, value: impl Arg<AuditResults>) -> Self { self.0.set("AuditResults", value.into_expr()); self }
+    pub fn audit_results(self, value: impl Arg<AuditResults>) -> Self { Self(put(self.0, "AuditResults", value.into_expr())) }
     /// `EgressAddress`: `ConnectionDetails`. Update: replacement.
-    pub fn egress_address(mut self, value: impl Arg<ConnectionDetails>) -> Self { self.0.set("EgressAddress", value.into_expr()); self }
+    pub fn egress_address(self, value: impl Arg<ConnectionDetails>) -> Self { Self(put(self.0, "EgressAddress", value.into_expr())) }
     /// `IngressAddress`: `RangedConnectionDetails`. Update: replacement.
-    pub fn ingress_address(mut self, value: impl Arg<RangedConnectionDetails>) -> Self { self.0.set("IngressAddress", value.into_expr()); self }
+    pub fn ingress_address(self, value: impl Arg<RangedConnectionDetails>) -> Self { Self(put(self.0, "IngressAddress", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for AwsGroundStationAgentEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionDetails` of `AWS::GroundStation::DataflowEndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-connectiondetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectionDetails(Bag);
+#[must_use] pub struct ConnectionDetails(Bag);
 impl ConnectionDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Mtu`: integer. Update: replacement.
-    pub fn mtu(mut self, value: impl Arg<i64>) -> Self { self.0.set("Mtu", value.into_expr()); self }
+    pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value.into_expr())) }
     /// `SocketAddress`: `SocketAddress`. Update: replacement.
-    pub fn socket_address(mut self, value: impl Arg<SocketAddress>) -> Self { self.0.set("SocketAddress", value.into_expr()); self }
+    pub fn socket_address(self, value: impl Arg<SocketAddress>) -> Self { Self(put(self.0, "SocketAddress", value.into_expr())) }
 }
 impl Done for ConnectionDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataflowEndpoint` of `AWS::GroundStation::DataflowEndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-dataflowendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataflowEndpoint(Bag);
+#[must_use] pub struct DataflowEndpoint(Bag);
 impl DataflowEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: `SocketAddress`. Update: replacement.
-    pub fn address(mut self, value: impl Arg<SocketAddress>) -> Self { self.0.set("Address", value.into_expr()); self }
+    pub fn address(self, value: impl Arg<SocketAddress>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
     /// `Mtu`: integer. Update: replacement.
-    pub fn mtu(mut self, value: impl Arg<i64>) -> Self { self.0.set("Mtu", value.into_expr()); self }
+    pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for DataflowEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EndpointDetails` of `AWS::GroundStation::DataflowEndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-endpointdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EndpointDetails(Bag);
+#[must_use] pub struct EndpointDetails(Bag);
 impl EndpointDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsGroundStationAgentEndpoint`: `AwsGroundStationAgentEndpoint`. Update: replacement.
-    pub fn aws_ground_station_agent_endpoint(mut self, value: impl Arg<AwsGroundStationAgentEndpoint>) -> Self { self.0.set("AwsGroundStationAgentEndpoint", value.into_expr()); self }
+    pub fn aws_ground_station_agent_endpoint(self, value: impl Arg<AwsGroundStationAgentEndpoint>) -> Self { Self(put(self.0, "AwsGroundStationAgentEndpoint", value.into_expr())) }
     /// `Endpoint`: `DataflowEndpoint`. Update: replacement.
-    pub fn endpoint(mut self, value: impl Arg<DataflowEndpoint>) -> Self { self.0.set("Endpoint", value.into_expr()); self }
+    pub fn endpoint(self, value: impl Arg<DataflowEndpoint>) -> Self { Self(put(self.0, "Endpoint", value.into_expr())) }
     /// `SecurityDetails`: `SecurityDetails`. Update: replacement.
-    pub fn security_details(mut self, value: impl Arg<SecurityDetails>) -> Self { self.0.set("SecurityDetails", value.into_expr()); self }
+    pub fn security_details(self, value: impl Arg<SecurityDetails>) -> Self { Self(put(self.0, "SecurityDetails", value.into_expr())) }
 }
 impl Done for EndpointDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntegerRange` of `AWS::GroundStation::DataflowEndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-integerrange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntegerRange(Bag);
+#[must_use] pub struct IntegerRange(Bag);
 impl IntegerRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Maximum`: integer. Update: replacement.
-    pub fn maximum(mut self, value: impl Arg<i64>) -> Self { self.0.set("Maximum", value.into_expr()); self }
+    pub fn maximum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Maximum", value.into_expr())) }
     /// `Minimum`: integer. Update: replacement.
-    pub fn minimum(mut self, value: impl Arg<i64>) -> Self { self.0.set("Minimum", value.into_expr()); self }
+    pub fn minimum(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Minimum", value.into_expr())) }
 }
 impl Done for IntegerRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RangedConnectionDetails` of `AWS::GroundStation::DataflowEndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-rangedconnectiondetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RangedConnectionDetails(Bag);
+#[must_use] pub struct RangedConnectionDetails(Bag);
 impl RangedConnectionDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Mtu`: integer. Update: replacement.
-    pub fn mtu(mut self, value: impl Arg<i64>) -> Self { self.0.set("Mtu", value.into_expr()); self }
+    pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value.into_expr())) }
     /// `SocketAddress`: `RangedSocketAddress`. Update: replacement.
-    pub fn socket_address(mut self, value: impl Arg<RangedSocketAddress>) -> Self { self.0.set("SocketAddress", value.into_expr()); self }
+    pub fn socket_address(self, value: impl Arg<RangedSocketAddress>) -> Self { Self(put(self.0, "SocketAddress", value.into_expr())) }
 }
 impl Done for RangedConnectionDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RangedSocketAddress` of `AWS::GroundStation::DataflowEndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-rangedsocketaddress.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RangedSocketAddress(Bag);
+#[must_use] pub struct RangedSocketAddress(Bag);
 impl RangedSocketAddress {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `PortRange`: `IntegerRange`. Update: replacement.
-    pub fn port_range(mut self, value: impl Arg<IntegerRange>) -> Self { self.0.set("PortRange", value.into_expr()); self }
+    pub fn port_range(self, value: impl Arg<IntegerRange>) -> Self { Self(put(self.0, "PortRange", value.into_expr())) }
 }
 impl Done for RangedSocketAddress { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecurityDetails` of `AWS::GroundStation::DataflowEndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-securitydetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecurityDetails(Bag);
+#[must_use] pub struct SecurityDetails(Bag);
 impl SecurityDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RoleArn`: text. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    /// `RoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
     /// `SubnetIds`: list of text. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for SecurityDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SocketAddress` of `AWS::GroundStation::DataflowEndpointGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroup-socketaddress.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SocketAddress(Bag);
+#[must_use] pub struct SocketAddress(Bag);
 impl SocketAddress {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Port`: integer. Update: replacement.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
 }
 impl Done for SocketAddress { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AgentStatus` allows.
@@ -424,7 +422,7 @@ impl CfnDataflowEndpointGroupV2 {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDataflowEndpointGroupV2Props) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `EndpointDetails`: list of `EndpointDetails`.
     pub fn attr_endpoint_details(&self) -> Val<Arr<dataflow_endpoint_group_v2::EndpointDetails>> { self.0.get_att("EndpointDetails") }
@@ -433,216 +431,212 @@ impl CfnDataflowEndpointGroupV2 {
 }
 impl Parent for CfnDataflowEndpointGroupV2 { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-dataflowendpointgroupv2.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataflowEndpointGroupV2Props(Bag);
+#[must_use] pub struct CfnDataflowEndpointGroupV2Props(Bag);
 impl CfnDataflowEndpointGroupV2Props {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContactPostPassDurationSeconds`: integer. Update: replacement.
-    pub fn contact_post_pass_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ContactPostPassDurationSeconds", value.into_expr()); self }
+    pub fn contact_post_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPostPassDurationSeconds", value.into_expr())) }
     /// `ContactPrePassDurationSeconds`: integer. Update: replacement.
-    pub fn contact_pre_pass_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ContactPrePassDurationSeconds", value.into_expr()); self }
+    pub fn contact_pre_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPrePassDurationSeconds", value.into_expr())) }
     /// `Endpoints`: list of `CreateEndpointDetails`. Update: replacement.
-    pub fn endpoints(mut self, value: impl Arg<Arr<dataflow_endpoint_group_v2::CreateEndpointDetails>>) -> Self { self.0.set("Endpoints", value.into_expr()); self }
+    pub fn endpoints(self, value: impl Arg<Arr<dataflow_endpoint_group_v2::CreateEndpointDetails>>) -> Self { Self(put(self.0, "Endpoints", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDataflowEndpointGroupV2Props { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GroundStation::DataflowEndpointGroupV2`.
 pub mod dataflow_endpoint_group_v2 {
 use crate::cfn::support::*;
 /// The property type `ConnectionDetails` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-connectiondetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectionDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConnectionDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConnectionDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectionDetails<super::missing::SocketAddress> { ConnectionDetails(Bag::default(), Phase) }
+    pub fn new() -> ConnectionDetails<Missing<super::required::SocketAddress>> { ConnectionDetails(Bag::default(), Phase) }
 }
 impl<R0> ConnectionDetails<R0> {
     /// `Mtu`: integer. Update: replacement.
-    pub fn mtu(mut self, value: impl Arg<i64>) -> Self { self.0.set("Mtu", value.into_expr()); self }
+    pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value.into_expr()), Phase) }
     /// `SocketAddress`: `SocketAddress`, required. Update: replacement.
-    pub fn socket_address(mut self, value: impl Arg<SocketAddress>) -> ConnectionDetails<Set> { self.0.set("SocketAddress", value.into_expr()); ConnectionDetails(self.0, Phase) }
+    pub fn socket_address(self, value: impl Arg<SocketAddress>) -> ConnectionDetails<Set> { ConnectionDetails(put(self.0, "SocketAddress", value.into_expr()), Phase) }
 }
 impl Done for ConnectionDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateEndpointDetails` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-createendpointdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CreateEndpointDetails(Bag);
+#[must_use] pub struct CreateEndpointDetails(Bag);
 impl CreateEndpointDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DownlinkAwsGroundStationAgentEndpoint`: `DownlinkAwsGroundStationAgentEndpoint`. Update: replacement.
-    pub fn downlink_aws_ground_station_agent_endpoint(mut self, value: impl Arg<DownlinkAwsGroundStationAgentEndpoint>) -> Self { self.0.set("DownlinkAwsGroundStationAgentEndpoint", value.into_expr()); self }
+    pub fn downlink_aws_ground_station_agent_endpoint(self, value: impl Arg<DownlinkAwsGroundStationAgentEndpoint>) -> Self { Self(put(self.0, "DownlinkAwsGroundStationAgentEndpoint", value.into_expr())) }
     /// `UplinkAwsGroundStationAgentEndpoint`: `UplinkAwsGroundStationAgentEndpoint`. Update: replacement.
-    pub fn uplink_aws_ground_station_agent_endpoint(mut self, value: impl Arg<UplinkAwsGroundStationAgentEndpoint>) -> Self { self.0.set("UplinkAwsGroundStationAgentEndpoint", value.into_expr()); self }
+    pub fn uplink_aws_ground_station_agent_endpoint(self, value: impl Arg<UplinkAwsGroundStationAgentEndpoint>) -> Self { Self(put(self.0, "UplinkAwsGroundStationAgentEndpoint", value.into_expr())) }
 }
 impl Done for CreateEndpointDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DownlinkAwsGroundStationAgentEndpoint` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DownlinkAwsGroundStationAgentEndpoint<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DownlinkAwsGroundStationAgentEndpoint<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DownlinkAwsGroundStationAgentEndpoint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DownlinkAwsGroundStationAgentEndpoint<super::missing::DataflowDetails, super::missing::Name> { DownlinkAwsGroundStationAgentEndpoint(Bag::default(), Phase) }
+    pub fn new() -> DownlinkAwsGroundStationAgentEndpoint<Missing<super::required::DataflowDetails>, Missing<super::required::Name>> { DownlinkAwsGroundStationAgentEndpoint(Bag::default(), Phase) }
 }
 impl<R0, R1> DownlinkAwsGroundStationAgentEndpoint<R0, R1> {
     /// `DataflowDetails`: `DownlinkDataflowDetails`, required. Update: replacement.
-    pub fn dataflow_details(mut self, value: impl Arg<DownlinkDataflowDetails>) -> DownlinkAwsGroundStationAgentEndpoint<Set, R1> { self.0.set("DataflowDetails", value.into_expr()); DownlinkAwsGroundStationAgentEndpoint(self.0, Phase) }
+    pub fn dataflow_details(self, value: impl Arg<DownlinkDataflowDetails>) -> DownlinkAwsGroundStationAgentEndpoint<Set, R1> { DownlinkAwsGroundStationAgentEndpoint(put(self.0, "DataflowDetails", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> DownlinkAwsGroundStationAgentEndpoint<R0, Set> { self.0.set("Name", value.into_expr()); DownlinkAwsGroundStationAgentEndpoint(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DownlinkAwsGroundStationAgentEndpoint<R0, Set> { DownlinkAwsGroundStationAgentEndpoint(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for DownlinkAwsGroundStationAgentEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DownlinkAwsGroundStationAgentEndpointDetails` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkawsgroundstationagentendpointdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DownlinkAwsGroundStationAgentEndpointDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DownlinkAwsGroundStationAgentEndpointDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DownlinkAwsGroundStationAgentEndpointDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DownlinkAwsGroundStationAgentEndpointDetails<super::missing::DataflowDetails, super::missing::Name> { DownlinkAwsGroundStationAgentEndpointDetails(Bag::default(), Phase) }
+    pub fn new() -> DownlinkAwsGroundStationAgentEndpointDetails<Missing<super::required::DataflowDetails>, Missing<super::required::Name>> { DownlinkAwsGroundStationAgentEndpointDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> DownlinkAwsGroundStationAgentEndpointDetails<R0, R1> {
     /// `AgentStatus`: `AgentStatus`. Update: in place.
-    pub fn agent_status(mut self, value: impl Arg<AgentStatus>) -> Self { self.0.set("AgentStatus", value.into_expr()); self }
+    pub fn agent_status(self, value: impl Arg<AgentStatus>) -> Self { Self(put(self.0, "AgentStatus", value.into_expr()), Phase) }
     /// `AuditResults`: `AuditResults`. Update: in place.
-    pub fn audit_results(mut self, value: impl Arg<AuditResults>) -> Self { self.0.set("AuditResults", value.into_expr()); self }
+    pub fn audit_results(self, value: impl Arg<AuditResults>) -> Self { Self(put(self.0, "AuditResults", value.into_expr()), Phase) }
     /// `DataflowDetails`: `DownlinkDataflowDetails`, required. Update: in place.
-    pub fn dataflow_details(mut self, value: impl Arg<DownlinkDataflowDetails>) -> DownlinkAwsGroundStationAgentEndpointDetails<Set, R1> { self.0.set("DataflowDetails", value.into_expr()); DownlinkAwsGroundStationAgentEndpointDetails(self.0, Phase) }
+    pub fn dataflow_details(self, value: impl Arg<DownlinkDataflowDetails>) -> DownlinkAwsGroundStationAgentEndpointDetails<Set, R1> { DownlinkAwsGroundStationAgentEndpointDetails(put(self.0, "DataflowDetails", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> DownlinkAwsGroundStationAgentEndpointDetails<R0, Set> { self.0.set("Name", value.into_expr()); DownlinkAwsGroundStationAgentEndpointDetails(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DownlinkAwsGroundStationAgentEndpointDetails<R0, Set> { DownlinkAwsGroundStationAgentEndpointDetails(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for DownlinkAwsGroundStationAgentEndpointDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DownlinkConnectionDetails` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkconnectiondetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DownlinkConnectionDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DownlinkConnectionDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DownlinkConnectionDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DownlinkConnectionDetails<super::missing::AgentIpAndPortAddress, super::missing::EgressAddressAndPort> { DownlinkConnectionDetails(Bag::default(), Phase) }
+    pub fn new() -> DownlinkConnectionDetails<Missing<super::required::AgentIpAndPortAddress>, Missing<super::required::EgressAddressAndPort>> { DownlinkConnectionDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> DownlinkConnectionDetails<R0, R1> {
     /// `AgentIpAndPortAddress`: `RangedConnectionDetails`, required. Update: replacement.
-    pub fn agent_ip_and_port_address(mut self, value: impl Arg<RangedConnectionDetails>) -> DownlinkConnectionDetails<Set, R1> { self.0.set("AgentIpAndPortAddress", value.into_expr()); DownlinkConnectionDetails(self.0, Phase) }
+    pub fn agent_ip_and_port_address(self, value: impl Arg<RangedConnectionDetails>) -> DownlinkConnectionDetails<Set, R1> { DownlinkConnectionDetails(put(self.0, "AgentIpAndPortAddress", value.into_expr()), Phase) }
     /// `EgressAddressAndPort`: `ConnectionDetails`, required. Update: replacement.
-    pub fn egress_address_and_port(mut self, value: impl Arg<ConnectionDetails>) -> DownlinkConnectionDetails<R0, Set> { self.0.set("EgressAddressAndPort", value.into_expr()); DownlinkConnectionDetails(self.0, Phase) }
+    pub fn egress_address_and_port(self, value: impl Arg<ConnectionDetails>) -> DownlinkConnectionDetails<R0, Set> { DownlinkConnectionDetails(put(self.0, "EgressAddressAndPort", value.into_expr()), Phase) }
 }
 impl Done for DownlinkConnectionDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DownlinkDataflowDetails` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-downlinkdataflowdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DownlinkDataflowDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DownlinkDataflowDetails(Bag);
 impl DownlinkDataflowDetails {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> DownlinkDataflowDetails<super::missing::AgentConnectionDetails> { DownlinkDataflowDetails(Bag::default(), Phase) }
-}
-impl<R0> DownlinkDataflowDetails<R0> {
-    /// `AgentConnectionDetails`: `DownlinkConnectionDetails`, required. Update: replacement.
-    pub fn agent_connection_details(mut self, value: impl Arg<DownlinkConnectionDetails>) -> DownlinkDataflowDetails<Set> { self.0.set("AgentConnectionDetails", value.into_expr()); DownlinkDataflowDetails(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `AgentConnectionDetails`: `DownlinkConnectionDetails`. Update: replacement.
+    pub fn agent_connection_details(self, value: impl Arg<DownlinkConnectionDetails>) -> Self { Self(put(self.0, "AgentConnectionDetails", value.into_expr())) }
 }
 impl Done for DownlinkDataflowDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EndpointDetails` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-endpointdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EndpointDetails(Bag);
+#[must_use] pub struct EndpointDetails(Bag);
 impl EndpointDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DownlinkAwsGroundStationAgentEndpoint`: `DownlinkAwsGroundStationAgentEndpointDetails`. Update: in place.
-    pub fn downlink_aws_ground_station_agent_endpoint(mut self, value: impl Arg<DownlinkAwsGroundStationAgentEndpointDetails>) -> Self { self.0.set("DownlinkAwsGroundStationAgentEndpoint", value.into_expr()); self }
+    pub fn downlink_aws_ground_station_agent_endpoint(self, value: impl Arg<DownlinkAwsGroundStationAgentEndpointDetails>) -> Self { Self(put(self.0, "DownlinkAwsGroundStationAgentEndpoint", value.into_expr())) }
     /// `UplinkAwsGroundStationAgentEndpoint`: `UplinkAwsGroundStationAgentEndpointDetails`. Update: in place.
-    pub fn uplink_aws_ground_station_agent_endpoint(mut self, value: impl Arg<UplinkAwsGroundStationAgentEndpointDetails>) -> Self { self.0.set("UplinkAwsGroundStationAgentEndpoint", value.into_expr()); self }
+    pub fn uplink_aws_ground_station_agent_endpoint(self, value: impl Arg<UplinkAwsGroundStationAgentEndpointDetails>) -> Self { Self(put(self.0, "UplinkAwsGroundStationAgentEndpoint", value.into_expr())) }
 }
 impl Done for EndpointDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntegerRange` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-integerrange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntegerRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IntegerRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IntegerRange {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IntegerRange<super::missing::Maximum, super::missing::Minimum> { IntegerRange(Bag::default(), Phase) }
+    pub fn new() -> IntegerRange<Missing<super::required::Maximum>, Missing<super::required::Minimum>> { IntegerRange(Bag::default(), Phase) }
 }
 impl<R0, R1> IntegerRange<R0, R1> {
     /// `Maximum`: integer, required. Update: replacement.
-    pub fn maximum(mut self, value: impl Arg<i64>) -> IntegerRange<Set, R1> { self.0.set("Maximum", value.into_expr()); IntegerRange(self.0, Phase) }
+    pub fn maximum(self, value: impl Arg<i64>) -> IntegerRange<Set, R1> { IntegerRange(put(self.0, "Maximum", value.into_expr()), Phase) }
     /// `Minimum`: integer, required. Update: replacement.
-    pub fn minimum(mut self, value: impl Arg<i64>) -> IntegerRange<R0, Set> { self.0.set("Minimum", value.into_expr()); IntegerRange(self.0, Phase) }
+    pub fn minimum(self, value: impl Arg<i64>) -> IntegerRange<R0, Set> { IntegerRange(put(self.0, "Minimum", value.into_expr()), Phase) }
 }
 impl Done for IntegerRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RangedConnectionDetails` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-rangedconnectiondetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RangedConnectionDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RangedConnectionDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl RangedConnectionDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RangedConnectionDetails<super::missing::SocketAddress> { RangedConnectionDetails(Bag::default(), Phase) }
+    pub fn new() -> RangedConnectionDetails<Missing<super::required::SocketAddress>> { RangedConnectionDetails(Bag::default(), Phase) }
 }
 impl<R0> RangedConnectionDetails<R0> {
     /// `Mtu`: integer. Update: replacement.
-    pub fn mtu(mut self, value: impl Arg<i64>) -> Self { self.0.set("Mtu", value.into_expr()); self }
+    pub fn mtu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Mtu", value.into_expr()), Phase) }
     /// `SocketAddress`: `RangedSocketAddress`, required. Update: replacement.
-    pub fn socket_address(mut self, value: impl Arg<RangedSocketAddress>) -> RangedConnectionDetails<Set> { self.0.set("SocketAddress", value.into_expr()); RangedConnectionDetails(self.0, Phase) }
+    pub fn socket_address(self, value: impl Arg<RangedSocketAddress>) -> RangedConnectionDetails<Set> { RangedConnectionDetails(put(self.0, "SocketAddress", value.into_expr()), Phase) }
 }
 impl Done for RangedConnectionDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RangedSocketAddress` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-rangedsocketaddress.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RangedSocketAddress<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RangedSocketAddress<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RangedSocketAddress {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RangedSocketAddress<super::missing::Name, super::missing::PortRange> { RangedSocketAddress(Bag::default(), Phase) }
+    pub fn new() -> RangedSocketAddress<Missing<super::required::Name>, Missing<super::required::PortRange>> { RangedSocketAddress(Bag::default(), Phase) }
 }
 impl<R0, R1> RangedSocketAddress<R0, R1> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> RangedSocketAddress<Set, R1> { self.0.set("Name", value.into_expr()); RangedSocketAddress(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RangedSocketAddress<Set, R1> { RangedSocketAddress(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PortRange`: `IntegerRange`, required. Update: replacement.
-    pub fn port_range(mut self, value: impl Arg<IntegerRange>) -> RangedSocketAddress<R0, Set> { self.0.set("PortRange", value.into_expr()); RangedSocketAddress(self.0, Phase) }
+    pub fn port_range(self, value: impl Arg<IntegerRange>) -> RangedSocketAddress<R0, Set> { RangedSocketAddress(put(self.0, "PortRange", value.into_expr()), Phase) }
 }
 impl Done for RangedSocketAddress { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SocketAddress` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-socketaddress.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SocketAddress<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SocketAddress<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SocketAddress {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SocketAddress<super::missing::Name, super::missing::Port> { SocketAddress(Bag::default(), Phase) }
+    pub fn new() -> SocketAddress<Missing<super::required::Name>, Missing<super::required::Port>> { SocketAddress(Bag::default(), Phase) }
 }
 impl<R0, R1> SocketAddress<R0, R1> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> SocketAddress<Set, R1> { self.0.set("Name", value.into_expr()); SocketAddress(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SocketAddress<Set, R1> { SocketAddress(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: replacement.
-    pub fn port(mut self, value: impl Arg<i64>) -> SocketAddress<R0, Set> { self.0.set("Port", value.into_expr()); SocketAddress(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> SocketAddress<R0, Set> { SocketAddress(put(self.0, "Port", value.into_expr()), Phase) }
 }
 impl Done for SocketAddress { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UplinkAwsGroundStationAgentEndpoint` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UplinkAwsGroundStationAgentEndpoint<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct UplinkAwsGroundStationAgentEndpoint<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl UplinkAwsGroundStationAgentEndpoint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UplinkAwsGroundStationAgentEndpoint<super::missing::DataflowDetails, super::missing::Name> { UplinkAwsGroundStationAgentEndpoint(Bag::default(), Phase) }
+    pub fn new() -> UplinkAwsGroundStationAgentEndpoint<Missing<super::required::DataflowDetails>, Missing<super::required::Name>> { UplinkAwsGroundStationAgentEndpoint(Bag::default(), Phase) }
 }
 impl<R0, R1> UplinkAwsGroundStationAgentEndpoint<R0, R1> {
     /// `DataflowDetails`: `UplinkDataflowDetails`, required. Update: replacement.
-    pub fn dataflow_details(mut self, value: impl Arg<UplinkDataflowDetails>) -> UplinkAwsGroundStationAgentEndpoint<Set, R1> { self.0.set("DataflowDetails", value.into_expr()); UplinkAwsGroundStationAgentEndpoint(self.0, Phase) }
+    pub fn dataflow_details(self, value: impl Arg<UplinkDataflowDetails>) -> UplinkAwsGroundStationAgentEndpoint<Set, R1> { UplinkAwsGroundStationAgentEndpoint(put(self.0, "DataflowDetails", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> UplinkAwsGroundStationAgentEndpoint<R0, Set> { self.0.set("Name", value.into_expr()); UplinkAwsGroundStationAgentEndpoint(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> UplinkAwsGroundStationAgentEndpoint<R0, Set> { UplinkAwsGroundStationAgentEndpoint(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for UplinkAwsGroundStationAgentEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UplinkAwsGroundStationAgentEndpointDetails` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkawsgroundstationagentendpointdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UplinkAwsGroundStationAgentEndpointDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct UplinkAwsGroundStationAgentEndpointDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl UplinkAwsGroundStationAgentEndpointDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UplinkAwsGroundStationAgentEndpointDetails<super::missing::DataflowDetails, super::missing::Name> { UplinkAwsGroundStationAgentEndpointDetails(Bag::default(), Phase) }
+    pub fn new() -> UplinkAwsGroundStationAgentEndpointDetails<Missing<super::required::DataflowDetails>, Missing<super::required::Name>> { UplinkAwsGroundStationAgentEndpointDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> UplinkAwsGroundStationAgentEndpointDetails<R0, R1> {
     /// `AgentStatus`: `AgentStatus`. Update: in place.
-    pub fn agent_status(mut self, value: impl Arg<AgentStatus>) -> Self { self.0.set("AgentStatus", value.into_expr()); self }
+    pub fn agent_status(self, value: impl Arg<AgentStatus>) -> Self { Self(put(self.0, "AgentStatus", value.into_expr()), Phase) }
     /// `AuditResults`: `AuditResults`. Update: in place.
-    pub fn audit_results(mut self, value: impl Arg<AuditResults>) -> Self { self.0.set("AuditResults", value.into_expr()); self }
+    pub fn audit_results(self, value: impl Arg<AuditResults>) -> Self { Self(put(self.0, "AuditResults", value.into_expr()), Phase) }
     /// `DataflowDetails`: `UplinkDataflowDetails`, required. Update: in place.
-    pub fn dataflow_details(mut self, value: impl Arg<UplinkDataflowDetails>) -> UplinkAwsGroundStationAgentEndpointDetails<Set, R1> { self.0.set("DataflowDetails", value.into_expr()); UplinkAwsGroundStationAgentEndpointDetails(self.0, Phase) }
+    pub fn dataflow_details(self, value: impl Arg<UplinkDataflowDetails>) -> UplinkAwsGroundStationAgentEndpointDetails<Set, R1> { UplinkAwsGroundStationAgentEndpointDetails(put(self.0, "DataflowDetails", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> UplinkAwsGroundStationAgentEndpointDetails<R0, Set> { self.0.set("Name", value.into_expr()); UplinkAwsGroundStationAgentEndpointDetails(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> UplinkAwsGroundStationAgentEndpointDetails<R0, Set> { UplinkAwsGroundStationAgentEndpointDetails(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for UplinkAwsGroundStationAgentEndpointDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UplinkConnectionDetails` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkconnectiondetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UplinkConnectionDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct UplinkConnectionDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl UplinkConnectionDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UplinkConnectionDetails<super::missing::AgentIpAndPortAddress, super::missing::IngressAddressAndPort> { UplinkConnectionDetails(Bag::default(), Phase) }
+    pub fn new() -> UplinkConnectionDetails<Missing<super::required::AgentIpAndPortAddress>, Missing<super::required::IngressAddressAndPort>> { UplinkConnectionDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> UplinkConnectionDetails<R0, R1> {
     /// `AgentIpAndPortAddress`: `RangedConnectionDetails`, required. Update: replacement.
-    pub fn agent_ip_and_port_address(mut self, value: impl Arg<RangedConnectionDetails>) -> UplinkConnectionDetails<Set, R1> { self.0.set("AgentIpAndPortAddress", value.into_expr()); UplinkConnectionDetails(self.0, Phase) }
+    pub fn agent_ip_and_port_address(self, value: impl Arg<RangedConnectionDetails>) -> UplinkConnectionDetails<Set, R1> { UplinkConnectionDetails(put(self.0, "AgentIpAndPortAddress", value.into_expr()), Phase) }
     /// `IngressAddressAndPort`: `ConnectionDetails`, required. Update: replacement.
-    pub fn ingress_address_and_port(mut self, value: impl Arg<ConnectionDetails>) -> UplinkConnectionDetails<R0, Set> { self.0.set("IngressAddressAndPort", value.into_expr()); UplinkConnectionDetails(self.0, Phase) }
+    pub fn ingress_address_and_port(self, value: impl Arg<ConnectionDetails>) -> UplinkConnectionDetails<R0, Set> { UplinkConnectionDetails(put(self.0, "IngressAddressAndPort", value.into_expr()), Phase) }
 }
 impl Done for UplinkConnectionDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UplinkDataflowDetails` of `AWS::GroundStation::DataflowEndpointGroupV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-dataflowendpointgroupv2-uplinkdataflowdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UplinkDataflowDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct UplinkDataflowDetails(Bag);
 impl UplinkDataflowDetails {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> UplinkDataflowDetails<super::missing::AgentConnectionDetails> { UplinkDataflowDetails(Bag::default(), Phase) }
-}
-impl<R0> UplinkDataflowDetails<R0> {
-    /// `AgentConnectionDetails`: `UplinkConnectionDetails`, required. Update: replacement.
-    pub fn agent_connection_details(mut self, value: impl Arg<UplinkConnectionDetails>) -> UplinkDataflowDetails<Set> { self.0.set("AgentConnectionDetails", value.into_expr()); UplinkDataflowDetails(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `AgentConnectionDetails`: `UplinkConnectionDetails`. Update: replacement.
+    pub fn agent_connection_details(self, value: impl Arg<UplinkConnectionDetails>) -> Self { Self(put(self.0, "AgentConnectionDetails", value.into_expr())) }
 }
 impl Done for UplinkDataflowDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AgentStatus` allows.
@@ -656,10 +650,10 @@ impl CfnMissionProfile {
     /// `AWS::GroundStation::MissionProfile`
     pub const TYPE: &'static str = "AWS::GroundStation::MissionProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnMissionProfileProps<R0, R1, R2, R3>) -> Self where CfnMissionProfileProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMissionProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -668,61 +662,61 @@ impl CfnMissionProfile {
 }
 impl Parent for CfnMissionProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GroundStation::MissionProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-groundstation-missionprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMissionProfileProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnMissionProfileProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnMissionProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMissionProfileProps<missing::DataflowEdges, missing::MinimumViableContactDurationSeconds, missing::Name, missing::TrackingConfigArn> { CfnMissionProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMissionProfileProps<Missing<required::DataflowEdges>, Missing<required::MinimumViableContactDurationSeconds>, Missing<required::Name>, Missing<required::TrackingConfigArn>> { CfnMissionProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnMissionProfileProps<R0, R1, R2, R3> {
     /// `ContactPostPassDurationSeconds`: integer. Update: in place.
-    pub fn contact_post_pass_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ContactPostPassDurationSeconds", value.into_expr()); self }
+    pub fn contact_post_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPostPassDurationSeconds", value.into_expr()), Phase) }
     /// `ContactPrePassDurationSeconds`: integer. Update: in place.
-    pub fn contact_pre_pass_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ContactPrePassDurationSeconds", value.into_expr()); self }
+    pub fn contact_pre_pass_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContactPrePassDurationSeconds", value.into_expr()), Phase) }
     /// `DataflowEdges`: list of `DataflowEdge`, required. Update: in place.
-    pub fn dataflow_edges(mut self, value: impl Arg<Arr<mission_profile::DataflowEdge>>) -> CfnMissionProfileProps<Set, R1, R2, R3> { self.0.set("DataflowEdges", value.into_expr()); CfnMissionProfileProps(self.0, Phase) }
+    pub fn dataflow_edges(self, value: impl Arg<Arr<mission_profile::DataflowEdge>>) -> CfnMissionProfileProps<Set, R1, R2, R3> { CfnMissionProfileProps(put(self.0, "DataflowEdges", value.into_expr()), Phase) }
     /// `MinimumViableContactDurationSeconds`: integer, required. Update: in place.
-    pub fn minimum_viable_contact_duration_seconds(mut self, value: impl Arg<i64>) -> CfnMissionProfileProps<R0, Set, R2, R3> { self.0.set("MinimumViableContactDurationSeconds", value.into_expr()); CfnMissionProfileProps(self.0, Phase) }
+    pub fn minimum_viable_contact_duration_seconds(self, value: impl Arg<i64>) -> CfnMissionProfileProps<R0, Set, R2, R3> { CfnMissionProfileProps(put(self.0, "MinimumViableContactDurationSeconds", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnMissionProfileProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnMissionProfileProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMissionProfileProps<R0, R1, Set, R3> { CfnMissionProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `StreamsKmsKey`: `StreamsKmsKey`. Update: in place.
-    pub fn streams_kms_key(mut self, value: impl Arg<mission_profile::StreamsKmsKey>) -> Self { self.0.set("StreamsKmsKey", value.into_expr()); self }
+    pub fn streams_kms_key(self, value: impl Arg<mission_profile::StreamsKmsKey>) -> Self { Self(put(self.0, "StreamsKmsKey", value.into_expr()), Phase) }
     /// `StreamsKmsRole`: text. Update: in place.
-    pub fn streams_kms_role(mut self, value: impl Arg<str>) -> Self { self.0.set("StreamsKmsRole", value.into_expr()); self }
+    pub fn streams_kms_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamsKmsRole", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TelemetrySinkConfigArn`: text. Update: in place.
-    pub fn telemetry_sink_config_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TelemetrySinkConfigArn", value.into_expr()); self }
-    /// `TrackingConfigArn`: text, required. Update: in place.
-    pub fn tracking_config_arn(mut self, value: impl Arg<kind::GroundStationConfigArn>) -> CfnMissionProfileProps<R0, R1, R2, Set> { self.0.set("TrackingConfigArn", value.into_expr()); CfnMissionProfileProps(self.0, Phase) }
+    pub fn telemetry_sink_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TelemetrySinkConfigArn", value.into_expr()), Phase) }
+    /// `TrackingConfigArn`: `GroundStationConfigArn`, required. Update: in place.
+    pub fn tracking_config_arn(self, value: impl Arg<kind::GroundStationConfigArn>) -> CfnMissionProfileProps<R0, R1, R2, Set> { CfnMissionProfileProps(put(self.0, "TrackingConfigArn", value.into_expr()), Phase) }
 }
 impl Done for CfnMissionProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GroundStation::MissionProfile`.
 pub mod mission_profile {
 use crate::cfn::support::*;
 /// The property type `DataflowEdge` of `AWS::GroundStation::MissionProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-missionprofile-dataflowedge.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataflowEdge(Bag);
+#[must_use] pub struct DataflowEdge(Bag);
 impl DataflowEdge {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Destination`: text. Update: in place.
-    pub fn destination(mut self, value: impl Arg<kind::GroundStationConfigArn>) -> Self { self.0.set("Destination", value.into_expr()); self }
-    /// `Source`: text. Update: in place.
-    pub fn source(mut self, value: impl Arg<kind::GroundStationConfigArn>) -> Self { self.0.set("Source", value.into_expr()); self }
+    /// `Destination`: `GroundStationConfigArn`. Update: in place.
+    pub fn destination(self, value: impl Arg<kind::GroundStationConfigArn>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
+    /// `Source`: `GroundStationConfigArn`. Update: in place.
+    pub fn source(self, value: impl Arg<kind::GroundStationConfigArn>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for DataflowEdge { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamsKmsKey` of `AWS::GroundStation::MissionProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-groundstation-missionprofile-streamskmskey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StreamsKmsKey(Bag);
+#[must_use] pub struct StreamsKmsKey(Bag);
 impl StreamsKmsKey {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KmsAliasArn`: text. Update: in place.
-    pub fn kms_alias_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsAliasArn", value.into_expr()); self }
+    pub fn kms_alias_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsAliasArn", value.into_expr())) }
     /// `KmsAliasName`: text. Update: in place.
-    pub fn kms_alias_name(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsAliasName", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn kms_alias_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsAliasName", value.into_expr())) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
 }
 impl Done for StreamsKmsKey { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AgentConnectionDetails, AgentIpAndPortAddress, ConfigData, DataflowDetails, DataflowEdges, EgressAddressAndPort, EndpointDetails, IngressAddressAndPort, KinesisDataStreamArn, KinesisDataStreamData, KinesisRoleArn, Maximum, Minimum, MinimumViableContactDurationSeconds, Name, Port, PortRange, SocketAddress, TelemetrySinkData, TelemetrySinkType, TrackingConfigArn } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AgentIpAndPortAddress, ConfigData, DataflowDetails, DataflowEdges, EgressAddressAndPort, EndpointDetails, IngressAddressAndPort, KinesisDataStreamArn, KinesisRoleArn, Maximum, Minimum, MinimumViableContactDurationSeconds, Name, Port, PortRange, SocketAddress, TelemetrySinkData, TelemetrySinkType, TrackingConfigArn } }

@@ -10,12 +10,12 @@ impl CfnCustomDetectionRuleAssociation {
     /// `AWS::GuardDuty::CustomDetectionRuleAssociation`
     pub const TYPE: &'static str = "AWS::GuardDuty::CustomDetectionRuleAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCustomDetectionRuleAssociationProps<R0, R1>) -> Self where CfnCustomDetectionRuleAssociationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCustomDetectionRuleAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AccountId`: text.
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `AssociationId`: text.
     pub fn attr_association_id(&self) -> Val<str> { self.0.get_att("AssociationId") }
@@ -26,34 +26,34 @@ impl CfnCustomDetectionRuleAssociation {
 }
 impl Parent for CfnCustomDetectionRuleAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GuardDuty::CustomDetectionRuleAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-customdetectionruleassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCustomDetectionRuleAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCustomDetectionRuleAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCustomDetectionRuleAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCustomDetectionRuleAssociationProps<missing::Mode, missing::RuleId> { CfnCustomDetectionRuleAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCustomDetectionRuleAssociationProps<Missing<required::Mode>, Missing<required::RuleId>> { CfnCustomDetectionRuleAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCustomDetectionRuleAssociationProps<R0, R1> {
     /// `Mode`: `Mode`, required. Update: in place.
-    pub fn mode(mut self, value: impl Arg<custom_detection_rule_association::Mode>) -> CfnCustomDetectionRuleAssociationProps<Set, R1> { self.0.set("Mode", value.into_expr()); CfnCustomDetectionRuleAssociationProps(self.0, Phase) }
+    pub fn mode(self, value: impl Arg<custom_detection_rule_association::Mode>) -> CfnCustomDetectionRuleAssociationProps<Set, R1> { CfnCustomDetectionRuleAssociationProps(put(self.0, "Mode", value.into_expr()), Phase) }
     /// `RuleId`: text, required. Update: replacement.
-    pub fn rule_id(mut self, value: impl Arg<str>) -> CfnCustomDetectionRuleAssociationProps<R0, Set> { self.0.set("RuleId", value.into_expr()); CfnCustomDetectionRuleAssociationProps(self.0, Phase) }
+    pub fn rule_id(self, value: impl Arg<str>) -> CfnCustomDetectionRuleAssociationProps<R0, Set> { CfnCustomDetectionRuleAssociationProps(put(self.0, "RuleId", value.into_expr()), Phase) }
     /// `Tags`: list of `TagItem`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<custom_detection_rule_association::TagItem>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<custom_detection_rule_association::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCustomDetectionRuleAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GuardDuty::CustomDetectionRuleAssociation`.
 pub mod custom_detection_rule_association {
 use crate::cfn::support::*;
 /// The property type `TagItem` of `AWS::GuardDuty::CustomDetectionRuleAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-customdetectionruleassociation-tagitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagItem<super::missing::Key, super::missing::Value> { TagItem(Bag::default(), Phase) }
+    pub fn new() -> TagItem<Missing<super::required::Key>, Missing<super::required::Value>> { TagItem(Bag::default(), Phase) }
 }
 impl<R0, R1> TagItem<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagItem<Set, R1> { self.0.set("Key", value.into_expr()); TagItem(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagItem<R0, Set> { self.0.set("Value", value.into_expr()); TagItem(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Mode` allows.
@@ -65,7 +65,7 @@ impl CfnDetector {
     /// `AWS::GuardDuty::Detector`
     pub const TYPE: &'static str = "AWS::GuardDuty::Detector";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDetectorProps<R0>) -> Self where CfnDetectorProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDetectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -73,128 +73,128 @@ impl CfnDetector {
 }
 impl Parent for CfnDetector { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GuardDuty::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-detector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDetectorProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDetectorProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDetectorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDetectorProps<missing::Enable> { CfnDetectorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDetectorProps<Missing<required::Enable>> { CfnDetectorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDetectorProps<R0> {
     /// `DataSources`: `CFNDataSourceConfigurations`. Update: in place.
-    pub fn data_sources(mut self, value: impl Arg<detector::CFNDataSourceConfigurations>) -> Self { self.0.set("DataSources", value.into_expr()); self }
+    pub fn data_sources(self, value: impl Arg<detector::CFNDataSourceConfigurations>) -> Self { Self(put(self.0, "DataSources", value.into_expr()), Phase) }
     /// `Enable`: boolean, required. Update: in place.
-    pub fn enable(mut self, value: impl Arg<bool>) -> CfnDetectorProps<Set> { self.0.set("Enable", value.into_expr()); CfnDetectorProps(self.0, Phase) }
+    pub fn enable(self, value: impl Arg<bool>) -> CfnDetectorProps<Set> { CfnDetectorProps(put(self.0, "Enable", value.into_expr()), Phase) }
     /// `Features`: list of `CFNFeatureConfiguration`. Update: in place.
-    pub fn features(mut self, value: impl Arg<Arr<detector::CFNFeatureConfiguration>>) -> Self { self.0.set("Features", value.into_expr()); self }
+    pub fn features(self, value: impl Arg<Arr<detector::CFNFeatureConfiguration>>) -> Self { Self(put(self.0, "Features", value.into_expr()), Phase) }
     /// `FindingPublishingFrequency`: text. Update: in place.
-    pub fn finding_publishing_frequency(mut self, value: impl Arg<str>) -> Self { self.0.set("FindingPublishingFrequency", value.into_expr()); self }
+    pub fn finding_publishing_frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FindingPublishingFrequency", value.into_expr()), Phase) }
     /// `Tags`: list of `TagItem`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<detector::TagItem>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<detector::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDetectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GuardDuty::Detector`.
 pub mod detector {
 use crate::cfn::support::*;
 /// The property type `CFNDataSourceConfigurations` of `AWS::GuardDuty::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfndatasourceconfigurations.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CFNDataSourceConfigurations(Bag);
+#[must_use] pub struct CFNDataSourceConfigurations(Bag);
 impl CFNDataSourceConfigurations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Kubernetes`: `CFNKubernetesConfiguration`. Update: in place.
-    pub fn kubernetes(mut self, value: impl Arg<CFNKubernetesConfiguration>) -> Self { self.0.set("Kubernetes", value.into_expr()); self }
+    pub fn kubernetes(self, value: impl Arg<CFNKubernetesConfiguration>) -> Self { Self(put(self.0, "Kubernetes", value.into_expr())) }
     /// `MalwareProtection`: `CFNMalwareProtectionConfiguration`. Update: in place.
-    pub fn malware_protection(mut self, value: impl Arg<CFNMalwareProtectionConfiguration>) -> Self { self.0.set("MalwareProtection", value.into_expr()); self }
+    pub fn malware_protection(self, value: impl Arg<CFNMalwareProtectionConfiguration>) -> Self { Self(put(self.0, "MalwareProtection", value.into_expr())) }
     /// `S3Logs`: `CFNS3LogsConfiguration`. Update: in place.
-    pub fn s3_logs(mut self, value: impl Arg<CFNS3LogsConfiguration>) -> Self { self.0.set("S3Logs", value.into_expr()); self }
+    pub fn s3_logs(self, value: impl Arg<CFNS3LogsConfiguration>) -> Self { Self(put(self.0, "S3Logs", value.into_expr())) }
 }
 impl Done for CFNDataSourceConfigurations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CFNFeatureAdditionalConfiguration` of `AWS::GuardDuty::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnfeatureadditionalconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CFNFeatureAdditionalConfiguration(Bag);
+#[must_use] pub struct CFNFeatureAdditionalConfiguration(Bag);
 impl CFNFeatureAdditionalConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for CFNFeatureAdditionalConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CFNFeatureConfiguration` of `AWS::GuardDuty::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnfeatureconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CFNFeatureConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CFNFeatureConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CFNFeatureConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CFNFeatureConfiguration<super::missing::Name, super::missing::Status> { CFNFeatureConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CFNFeatureConfiguration<Missing<super::required::Name>, Missing<super::required::Status>> { CFNFeatureConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> CFNFeatureConfiguration<R0, R1> {
     /// `AdditionalConfiguration`: list of `CFNFeatureAdditionalConfiguration`. Update: in place.
-    pub fn additional_configuration(mut self, value: impl Arg<Arr<CFNFeatureAdditionalConfiguration>>) -> Self { self.0.set("AdditionalConfiguration", value.into_expr()); self }
+    pub fn additional_configuration(self, value: impl Arg<Arr<CFNFeatureAdditionalConfiguration>>) -> Self { Self(put(self.0, "AdditionalConfiguration", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CFNFeatureConfiguration<Set, R1> { self.0.set("Name", value.into_expr()); CFNFeatureConfiguration(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CFNFeatureConfiguration<Set, R1> { CFNFeatureConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> CFNFeatureConfiguration<R0, Set> { self.0.set("Status", value.into_expr()); CFNFeatureConfiguration(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> CFNFeatureConfiguration<R0, Set> { CFNFeatureConfiguration(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for CFNFeatureConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CFNKubernetesAuditLogsConfiguration` of `AWS::GuardDuty::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnkubernetesauditlogsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CFNKubernetesAuditLogsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CFNKubernetesAuditLogsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CFNKubernetesAuditLogsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CFNKubernetesAuditLogsConfiguration<super::missing::Enable> { CFNKubernetesAuditLogsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CFNKubernetesAuditLogsConfiguration<Missing<super::required::Enable>> { CFNKubernetesAuditLogsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CFNKubernetesAuditLogsConfiguration<R0> {
     /// `Enable`: boolean, required. Update: in place.
-    pub fn enable(mut self, value: impl Arg<bool>) -> CFNKubernetesAuditLogsConfiguration<Set> { self.0.set("Enable", value.into_expr()); CFNKubernetesAuditLogsConfiguration(self.0, Phase) }
+    pub fn enable(self, value: impl Arg<bool>) -> CFNKubernetesAuditLogsConfiguration<Set> { CFNKubernetesAuditLogsConfiguration(put(self.0, "Enable", value.into_expr()), Phase) }
 }
 impl Done for CFNKubernetesAuditLogsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CFNKubernetesConfiguration` of `AWS::GuardDuty::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnkubernetesconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CFNKubernetesConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CFNKubernetesConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CFNKubernetesConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CFNKubernetesConfiguration<super::missing::AuditLogs> { CFNKubernetesConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CFNKubernetesConfiguration<Missing<super::required::AuditLogs>> { CFNKubernetesConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CFNKubernetesConfiguration<R0> {
     /// `AuditLogs`: `CFNKubernetesAuditLogsConfiguration`, required. Update: in place.
-    pub fn audit_logs(mut self, value: impl Arg<CFNKubernetesAuditLogsConfiguration>) -> CFNKubernetesConfiguration<Set> { self.0.set("AuditLogs", value.into_expr()); CFNKubernetesConfiguration(self.0, Phase) }
+    pub fn audit_logs(self, value: impl Arg<CFNKubernetesAuditLogsConfiguration>) -> CFNKubernetesConfiguration<Set> { CFNKubernetesConfiguration(put(self.0, "AuditLogs", value.into_expr()), Phase) }
 }
 impl Done for CFNKubernetesConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CFNMalwareProtectionConfiguration` of `AWS::GuardDuty::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnmalwareprotectionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CFNMalwareProtectionConfiguration(Bag);
+#[must_use] pub struct CFNMalwareProtectionConfiguration(Bag);
 impl CFNMalwareProtectionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ScanEc2InstanceWithFindings`: `CFNScanEc2InstanceWithFindingsConfiguration`. Update: in place.
-    pub fn scan_ec2_instance_with_findings(mut self, value: impl Arg<CFNScanEc2InstanceWithFindingsConfiguration>) -> Self { self.0.set("ScanEc2InstanceWithFindings", value.into_expr()); self }
+    pub fn scan_ec2_instance_with_findings(self, value: impl Arg<CFNScanEc2InstanceWithFindingsConfiguration>) -> Self { Self(put(self.0, "ScanEc2InstanceWithFindings", value.into_expr())) }
 }
 impl Done for CFNMalwareProtectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CFNS3LogsConfiguration` of `AWS::GuardDuty::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfns3logsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CFNS3LogsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CFNS3LogsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CFNS3LogsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CFNS3LogsConfiguration<super::missing::Enable> { CFNS3LogsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CFNS3LogsConfiguration<Missing<super::required::Enable>> { CFNS3LogsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CFNS3LogsConfiguration<R0> {
     /// `Enable`: boolean, required. Update: in place.
-    pub fn enable(mut self, value: impl Arg<bool>) -> CFNS3LogsConfiguration<Set> { self.0.set("Enable", value.into_expr()); CFNS3LogsConfiguration(self.0, Phase) }
+    pub fn enable(self, value: impl Arg<bool>) -> CFNS3LogsConfiguration<Set> { CFNS3LogsConfiguration(put(self.0, "Enable", value.into_expr()), Phase) }
 }
 impl Done for CFNS3LogsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CFNScanEc2InstanceWithFindingsConfiguration` of `AWS::GuardDuty::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-cfnscanec2instancewithfindingsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CFNScanEc2InstanceWithFindingsConfiguration(Bag);
+#[must_use] pub struct CFNScanEc2InstanceWithFindingsConfiguration(Bag);
 impl CFNScanEc2InstanceWithFindingsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EbsVolumes`: boolean. Update: in place.
-    pub fn ebs_volumes(mut self, value: impl Arg<bool>) -> Self { self.0.set("EbsVolumes", value.into_expr()); self }
+    pub fn ebs_volumes(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsVolumes", value.into_expr())) }
 }
 impl Done for CFNScanEc2InstanceWithFindingsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagItem` of `AWS::GuardDuty::Detector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-detector-tagitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagItem<super::missing::Key, super::missing::Value> { TagItem(Bag::default(), Phase) }
+    pub fn new() -> TagItem<Missing<super::required::Key>, Missing<super::required::Value>> { TagItem(Bag::default(), Phase) }
 }
 impl<R0, R1> TagItem<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagItem<Set, R1> { self.0.set("Key", value.into_expr()); TagItem(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagItem<R0, Set> { self.0.set("Value", value.into_expr()); TagItem(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -206,94 +206,94 @@ impl CfnFilter {
     /// `AWS::GuardDuty::Filter`
     pub const TYPE: &'static str = "AWS::GuardDuty::Filter";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnFilterProps<R0, R1, R2>) -> Self where CfnFilterProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFilterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnFilter { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GuardDuty::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-filter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFilterProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnFilterProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnFilterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFilterProps<missing::DetectorId, missing::FindingCriteria, missing::Name> { CfnFilterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFilterProps<Missing<required::DetectorId>, Missing<required::FindingCriteria>, Missing<required::Name>> { CfnFilterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFilterProps<R0, R1, R2> {
     /// `Action`: text. Update: in place.
-    pub fn action(mut self, value: impl Arg<str>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DetectorId`: text, required. Update: replacement.
-    pub fn detector_id(mut self, value: impl Arg<str>) -> CfnFilterProps<Set, R1, R2> { self.0.set("DetectorId", value.into_expr()); CfnFilterProps(self.0, Phase) }
+    pub fn detector_id(self, value: impl Arg<str>) -> CfnFilterProps<Set, R1, R2> { CfnFilterProps(put(self.0, "DetectorId", value.into_expr()), Phase) }
     /// `FindingCriteria`: `FindingCriteria`, required. Update: in place.
-    pub fn finding_criteria(mut self, value: impl Arg<filter::FindingCriteria>) -> CfnFilterProps<R0, Set, R2> { self.0.set("FindingCriteria", value.into_expr()); CfnFilterProps(self.0, Phase) }
+    pub fn finding_criteria(self, value: impl Arg<filter::FindingCriteria>) -> CfnFilterProps<R0, Set, R2> { CfnFilterProps(put(self.0, "FindingCriteria", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFilterProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnFilterProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFilterProps<R0, R1, Set> { CfnFilterProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Rank`: integer. Update: in place.
-    pub fn rank(mut self, value: impl Arg<i64>) -> Self { self.0.set("Rank", value.into_expr()); self }
+    pub fn rank(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Rank", value.into_expr()), Phase) }
     /// `Tags`: list of `TagItem`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<filter::TagItem>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<filter::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFilterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GuardDuty::Filter`.
 pub mod filter {
 use crate::cfn::support::*;
 /// The property type `Condition` of `AWS::GuardDuty::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-condition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Condition(Bag);
+#[must_use] pub struct Condition(Bag);
 impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Eq`: list of text. Update: in place.
-    pub fn eq(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Eq", value.into_expr()); self }
+    pub fn eq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Eq", value.into_expr())) }
     /// `Equals`: list of text. Update: in place.
-    pub fn equals(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Equals", value.into_expr()); self }
+    pub fn equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Equals", value.into_expr())) }
     /// `GreaterThan`: integer. Update: in place.
-    pub fn greater_than(mut self, value: impl Arg<i64>) -> Self { self.0.set("GreaterThan", value.into_expr()); self }
+    pub fn greater_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GreaterThan", value.into_expr())) }
     /// `GreaterThanOrEqual`: integer. Update: in place.
-    pub fn greater_than_or_equal(mut self, value: impl Arg<i64>) -> Self { self.0.set("GreaterThanOrEqual", value.into_expr()); self }
+    pub fn greater_than_or_equal(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GreaterThanOrEqual", value.into_expr())) }
     /// `Gt`: integer. Update: in place.
-    pub fn gt(mut self, value: impl Arg<i64>) -> Self { self.0.set("Gt", value.into_expr()); self }
+    pub fn gt(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Gt", value.into_expr())) }
     /// `Gte`: integer. Update: in place.
-    pub fn gte(mut self, value: impl Arg<i64>) -> Self { self.0.set("Gte", value.into_expr()); self }
+    pub fn gte(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Gte", value.into_expr())) }
     /// `LessThan`: integer. Update: in place.
-    pub fn less_than(mut self, value: impl Arg<i64>) -> Self { self.0.set("LessThan", value.into_expr()); self }
+    pub fn less_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LessThan", value.into_expr())) }
     /// `LessThanOrEqual`: integer. Update: in place.
-    pub fn less_than_or_equal(mut self, value: impl Arg<i64>) -> Self { self.0.set("LessThanOrEqual", value.into_expr()); self }
+    pub fn less_than_or_equal(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LessThanOrEqual", value.into_expr())) }
     /// `Lt`: integer. Update: in place.
-    pub fn lt(mut self, value: impl Arg<i64>) -> Self { self.0.set("Lt", value.into_expr()); self }
+    pub fn lt(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Lt", value.into_expr())) }
     /// `Lte`: integer. Update: in place.
-    pub fn lte(mut self, value: impl Arg<i64>) -> Self { self.0.set("Lte", value.into_expr()); self }
+    pub fn lte(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Lte", value.into_expr())) }
     /// `Matches`: list of text. Update: in place.
-    pub fn matches(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Matches", value.into_expr()); self }
+    pub fn matches(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Matches", value.into_expr())) }
     /// `Neq`: list of text. Update: in place.
-    pub fn neq(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Neq", value.into_expr()); self }
+    pub fn neq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Neq", value.into_expr())) }
     /// `NotEquals`: list of text. Update: in place.
-    pub fn not_equals(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotEquals", value.into_expr()); self }
+    pub fn not_equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEquals", value.into_expr())) }
     /// `NotMatches`: list of text. Update: in place.
-    pub fn not_matches(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotMatches", value.into_expr()); self }
+    pub fn not_matches(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotMatches", value.into_expr())) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FindingCriteria` of `AWS::GuardDuty::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-findingcriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FindingCriteria(Bag);
+#[must_use] pub struct FindingCriteria(Bag);
 impl FindingCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Criterion`: map of `Condition`. Update: in place.
-    pub fn criterion(mut self, value: impl Arg<Dict<Condition>>) -> Self { self.0.set("Criterion", value.into_expr()); self }
+    pub fn criterion(self, value: impl Arg<Dict<Condition>>) -> Self { Self(put(self.0, "Criterion", value.into_expr())) }
     /// `ItemType`: `Condition`. Update: in place.
-    pub fn item_type(mut self, value: impl Arg<Condition>) -> Self { self.0.set("ItemType", value.into_expr()); self }
+    pub fn item_type(self, value: impl Arg<Condition>) -> Self { Self(put(self.0, "ItemType", value.into_expr())) }
 }
 impl Done for FindingCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagItem` of `AWS::GuardDuty::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-filter-tagitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagItem<super::missing::Key, super::missing::Value> { TagItem(Bag::default(), Phase) }
+    pub fn new() -> TagItem<Missing<super::required::Key>, Missing<super::required::Value>> { TagItem(Bag::default(), Phase) }
 }
 impl<R0, R1> TagItem<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagItem<Set, R1> { self.0.set("Key", value.into_expr()); TagItem(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagItem<R0, Set> { self.0.set("Value", value.into_expr()); TagItem(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
 }
@@ -303,7 +303,7 @@ impl CfnIPSet {
     /// `AWS::GuardDuty::IPSet`
     pub const TYPE: &'static str = "AWS::GuardDuty::IPSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnIPSetProps<R0, R1>) -> Self where CfnIPSetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIPSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -311,42 +311,42 @@ impl CfnIPSet {
 }
 impl Parent for CfnIPSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GuardDuty::IPSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-ipset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIPSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnIPSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnIPSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIPSetProps<missing::Format, missing::Location> { CfnIPSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIPSetProps<Missing<required::Format>, Missing<required::Location>> { CfnIPSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnIPSetProps<R0, R1> {
     /// `Activate`: boolean. Update: in place.
-    pub fn activate(mut self, value: impl Arg<bool>) -> Self { self.0.set("Activate", value.into_expr()); self }
+    pub fn activate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Activate", value.into_expr()), Phase) }
     /// `DetectorId`: text. Update: replacement.
-    pub fn detector_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DetectorId", value.into_expr()); self }
+    pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value.into_expr()), Phase) }
     /// `ExpectedBucketOwner`: text. Update: in place.
-    pub fn expected_bucket_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("ExpectedBucketOwner", value.into_expr()); self }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
     /// `Format`: text, required. Update: replacement.
-    pub fn format(mut self, value: impl Arg<str>) -> CfnIPSetProps<Set, R1> { self.0.set("Format", value.into_expr()); CfnIPSetProps(self.0, Phase) }
+    pub fn format(self, value: impl Arg<str>) -> CfnIPSetProps<Set, R1> { CfnIPSetProps(put(self.0, "Format", value.into_expr()), Phase) }
     /// `Location`: text, required. Update: in place.
-    pub fn location(mut self, value: impl Arg<str>) -> CfnIPSetProps<R0, Set> { self.0.set("Location", value.into_expr()); CfnIPSetProps(self.0, Phase) }
+    pub fn location(self, value: impl Arg<str>) -> CfnIPSetProps<R0, Set> { CfnIPSetProps(put(self.0, "Location", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of `TagItem`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<ip_set::TagItem>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<ip_set::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIPSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GuardDuty::IPSet`.
 pub mod ip_set {
 use crate::cfn::support::*;
 /// The property type `TagItem` of `AWS::GuardDuty::IPSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-ipset-tagitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagItem<super::missing::Key, super::missing::Value> { TagItem(Bag::default(), Phase) }
+    pub fn new() -> TagItem<Missing<super::required::Key>, Missing<super::required::Value>> { TagItem(Bag::default(), Phase) }
 }
 impl<R0, R1> TagItem<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagItem<Set, R1> { self.0.set("Key", value.into_expr()); TagItem(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagItem<R0, Set> { self.0.set("Value", value.into_expr()); TagItem(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
 }
@@ -356,10 +356,10 @@ impl CfnMalwareProtectionPlan {
     /// `AWS::GuardDuty::MalwareProtectionPlan`
     pub const TYPE: &'static str = "AWS::GuardDuty::MalwareProtectionPlan";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnMalwareProtectionPlanProps<R0, R1>) -> Self where CfnMalwareProtectionPlanProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMalwareProtectionPlanProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MalwareProtectionPlanId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -372,87 +372,87 @@ impl CfnMalwareProtectionPlan {
 }
 impl Parent for CfnMalwareProtectionPlan { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GuardDuty::MalwareProtectionPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-malwareprotectionplan.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMalwareProtectionPlanProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnMalwareProtectionPlanProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnMalwareProtectionPlanProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMalwareProtectionPlanProps<missing::ProtectedResource, missing::Role> { CfnMalwareProtectionPlanProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMalwareProtectionPlanProps<Missing<required::ProtectedResource>, Missing<required::Role>> { CfnMalwareProtectionPlanProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMalwareProtectionPlanProps<R0, R1> {
     /// `Actions`: `CFNActions`. Update: in place.
-    pub fn actions(mut self, value: impl Arg<malware_protection_plan::CFNActions>) -> Self { self.0.set("Actions", value.into_expr()); self }
+    pub fn actions(self, value: impl Arg<malware_protection_plan::CFNActions>) -> Self { Self(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `ProtectedResource`: `CFNProtectedResource`, required. Update: in place.
-    pub fn protected_resource(mut self, value: impl Arg<malware_protection_plan::CFNProtectedResource>) -> CfnMalwareProtectionPlanProps<Set, R1> { self.0.set("ProtectedResource", value.into_expr()); CfnMalwareProtectionPlanProps(self.0, Phase) }
+    pub fn protected_resource(self, value: impl Arg<malware_protection_plan::CFNProtectedResource>) -> CfnMalwareProtectionPlanProps<Set, R1> { CfnMalwareProtectionPlanProps(put(self.0, "ProtectedResource", value.into_expr()), Phase) }
     /// `Role`: text, required. Update: in place.
-    pub fn role(mut self, value: impl Arg<str>) -> CfnMalwareProtectionPlanProps<R0, Set> { self.0.set("Role", value.into_expr()); CfnMalwareProtectionPlanProps(self.0, Phase) }
+    pub fn role(self, value: impl Arg<str>) -> CfnMalwareProtectionPlanProps<R0, Set> { CfnMalwareProtectionPlanProps(put(self.0, "Role", value.into_expr()), Phase) }
     /// `Tags`: list of `TagItem`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<malware_protection_plan::TagItem>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<malware_protection_plan::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMalwareProtectionPlanProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GuardDuty::MalwareProtectionPlan`.
 pub mod malware_protection_plan {
 use crate::cfn::support::*;
 /// The property type `CFNActions` of `AWS::GuardDuty::MalwareProtectionPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-cfnactions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CFNActions(Bag);
+#[must_use] pub struct CFNActions(Bag);
 impl CFNActions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Tagging`: `CFNTagging`. Update: in place.
-    pub fn tagging(mut self, value: impl Arg<CFNTagging>) -> Self { self.0.set("Tagging", value.into_expr()); self }
+    pub fn tagging(self, value: impl Arg<CFNTagging>) -> Self { Self(put(self.0, "Tagging", value.into_expr())) }
 }
 impl Done for CFNActions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CFNProtectedResource` of `AWS::GuardDuty::MalwareProtectionPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-cfnprotectedresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CFNProtectedResource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CFNProtectedResource<R0 = Set>(Bag, Phase<(R0,)>);
 impl CFNProtectedResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CFNProtectedResource<super::missing::S3Bucket> { CFNProtectedResource(Bag::default(), Phase) }
+    pub fn new() -> CFNProtectedResource<Missing<super::required::S3Bucket>> { CFNProtectedResource(Bag::default(), Phase) }
 }
 impl<R0> CFNProtectedResource<R0> {
     /// `S3Bucket`: `S3Bucket`, required. Update: in place.
-    pub fn s3_bucket(mut self, value: impl Arg<S3Bucket>) -> CFNProtectedResource<Set> { self.0.set("S3Bucket", value.into_expr()); CFNProtectedResource(self.0, Phase) }
+    pub fn s3_bucket(self, value: impl Arg<S3Bucket>) -> CFNProtectedResource<Set> { CFNProtectedResource(put(self.0, "S3Bucket", value.into_expr()), Phase) }
 }
 impl Done for CFNProtectedResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CFNStatusReasons` of `AWS::GuardDuty::MalwareProtectionPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-cfnstatusreasons.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CFNStatusReasons(Bag);
+#[must_use] pub struct CFNStatusReasons(Bag);
 impl CFNStatusReasons {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Code`: text. Update: in place.
-    pub fn code(mut self, value: impl Arg<str>) -> Self { self.0.set("Code", value.into_expr()); self }
+    pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
     /// `Message`: text. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> Self { self.0.set("Message", value.into_expr()); self }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
 }
 impl Done for CFNStatusReasons { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CFNTagging` of `AWS::GuardDuty::MalwareProtectionPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-cfntagging.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CFNTagging(Bag);
+#[must_use] pub struct CFNTagging(Bag);
 impl CFNTagging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for CFNTagging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Bucket` of `AWS::GuardDuty::MalwareProtectionPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-s3bucket.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Bucket(Bag);
+#[must_use] pub struct S3Bucket(Bag);
 impl S3Bucket {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketName`: text. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("BucketName", value.into_expr()); self }
+    /// `BucketName`: `S3BucketName`. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
     /// `ObjectPrefixes`: list of text. Update: in place.
-    pub fn object_prefixes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ObjectPrefixes", value.into_expr()); self }
+    pub fn object_prefixes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ObjectPrefixes", value.into_expr())) }
 }
 impl Done for S3Bucket { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagItem` of `AWS::GuardDuty::MalwareProtectionPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-malwareprotectionplan-tagitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagItem<super::missing::Key, super::missing::Value> { TagItem(Bag::default(), Phase) }
+    pub fn new() -> TagItem<Missing<super::required::Key>, Missing<super::required::Value>> { TagItem(Bag::default(), Phase) }
 }
 impl<R0, R1> TagItem<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagItem<Set, R1> { self.0.set("Key", value.into_expr()); TagItem(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagItem<R0, Set> { self.0.set("Value", value.into_expr()); TagItem(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
 }
@@ -462,24 +462,24 @@ impl CfnMaster {
     /// `AWS::GuardDuty::Master`
     pub const TYPE: &'static str = "AWS::GuardDuty::Master";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnMasterProps<R0, R1>) -> Self where CfnMasterProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMasterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnMaster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GuardDuty::Master`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-master.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMasterProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnMasterProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnMasterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMasterProps<missing::DetectorId, missing::MasterId> { CfnMasterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMasterProps<Missing<required::DetectorId>, Missing<required::MasterId>> { CfnMasterProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMasterProps<R0, R1> {
     /// `DetectorId`: text, required. Update: replacement.
-    pub fn detector_id(mut self, value: impl Arg<str>) -> CfnMasterProps<Set, R1> { self.0.set("DetectorId", value.into_expr()); CfnMasterProps(self.0, Phase) }
+    pub fn detector_id(self, value: impl Arg<str>) -> CfnMasterProps<Set, R1> { CfnMasterProps(put(self.0, "DetectorId", value.into_expr()), Phase) }
     /// `InvitationId`: text. Update: replacement.
-    pub fn invitation_id(mut self, value: impl Arg<str>) -> Self { self.0.set("InvitationId", value.into_expr()); self }
+    pub fn invitation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvitationId", value.into_expr()), Phase) }
     /// `MasterId`: text, required. Update: replacement.
-    pub fn master_id(mut self, value: impl Arg<str>) -> CfnMasterProps<R0, Set> { self.0.set("MasterId", value.into_expr()); CfnMasterProps(self.0, Phase) }
+    pub fn master_id(self, value: impl Arg<str>) -> CfnMasterProps<R0, Set> { CfnMasterProps(put(self.0, "MasterId", value.into_expr()), Phase) }
 }
 impl Done for CfnMasterProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::GuardDuty::Member`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-member.html)
@@ -488,30 +488,30 @@ impl CfnMember {
     /// `AWS::GuardDuty::Member`
     pub const TYPE: &'static str = "AWS::GuardDuty::Member";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnMemberProps<R0>) -> Self where CfnMemberProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMemberProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnMember { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GuardDuty::Member`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-member.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMemberProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnMemberProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnMemberProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMemberProps<missing::Email> { CfnMemberProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMemberProps<Missing<required::Email>> { CfnMemberProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMemberProps<R0> {
     /// `DetectorId`: text. Update: replacement.
-    pub fn detector_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DetectorId", value.into_expr()); self }
+    pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value.into_expr()), Phase) }
     /// `DisableEmailNotification`: boolean. Update: in place.
-    pub fn disable_email_notification(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableEmailNotification", value.into_expr()); self }
+    pub fn disable_email_notification(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableEmailNotification", value.into_expr()), Phase) }
     /// `Email`: text, required. Update: replacement.
-    pub fn email(mut self, value: impl Arg<str>) -> CfnMemberProps<Set> { self.0.set("Email", value.into_expr()); CfnMemberProps(self.0, Phase) }
+    pub fn email(self, value: impl Arg<str>) -> CfnMemberProps<Set> { CfnMemberProps(put(self.0, "Email", value.into_expr()), Phase) }
     /// `MemberId`: text. Update: replacement.
-    pub fn member_id(mut self, value: impl Arg<str>) -> Self { self.0.set("MemberId", value.into_expr()); self }
+    pub fn member_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MemberId", value.into_expr()), Phase) }
     /// `Message`: text. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> Self { self.0.set("Message", value.into_expr()); self }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr()), Phase) }
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for CfnMemberProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::GuardDuty::PublishingDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-publishingdestination.html)
@@ -520,7 +520,7 @@ impl CfnPublishingDestination {
     /// `AWS::GuardDuty::PublishingDestination`
     pub const TYPE: &'static str = "AWS::GuardDuty::PublishingDestination";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnPublishingDestinationProps<R0, R1, R2>) -> Self where CfnPublishingDestinationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPublishingDestinationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -532,47 +532,47 @@ impl CfnPublishingDestination {
 }
 impl Parent for CfnPublishingDestination { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GuardDuty::PublishingDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-publishingdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPublishingDestinationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnPublishingDestinationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnPublishingDestinationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPublishingDestinationProps<missing::DestinationProperties, missing::DestinationType, missing::DetectorId> { CfnPublishingDestinationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPublishingDestinationProps<Missing<required::DestinationProperties>, Missing<required::DestinationType>, Missing<required::DetectorId>> { CfnPublishingDestinationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPublishingDestinationProps<R0, R1, R2> {
     /// `DestinationProperties`: `CFNDestinationProperties`, required. Update: in place.
-    pub fn destination_properties(mut self, value: impl Arg<publishing_destination::CFNDestinationProperties>) -> CfnPublishingDestinationProps<Set, R1, R2> { self.0.set("DestinationProperties", value.into_expr()); CfnPublishingDestinationProps(self.0, Phase) }
+    pub fn destination_properties(self, value: impl Arg<publishing_destination::CFNDestinationProperties>) -> CfnPublishingDestinationProps<Set, R1, R2> { CfnPublishingDestinationProps(put(self.0, "DestinationProperties", value.into_expr()), Phase) }
     /// `DestinationType`: text, required. Update: in place.
-    pub fn destination_type(mut self, value: impl Arg<str>) -> CfnPublishingDestinationProps<R0, Set, R2> { self.0.set("DestinationType", value.into_expr()); CfnPublishingDestinationProps(self.0, Phase) }
+    pub fn destination_type(self, value: impl Arg<str>) -> CfnPublishingDestinationProps<R0, Set, R2> { CfnPublishingDestinationProps(put(self.0, "DestinationType", value.into_expr()), Phase) }
     /// `DetectorId`: text, required. Update: replacement.
-    pub fn detector_id(mut self, value: impl Arg<str>) -> CfnPublishingDestinationProps<R0, R1, Set> { self.0.set("DetectorId", value.into_expr()); CfnPublishingDestinationProps(self.0, Phase) }
+    pub fn detector_id(self, value: impl Arg<str>) -> CfnPublishingDestinationProps<R0, R1, Set> { CfnPublishingDestinationProps(put(self.0, "DetectorId", value.into_expr()), Phase) }
     /// `Tags`: list of `TagItem`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<publishing_destination::TagItem>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<publishing_destination::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPublishingDestinationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GuardDuty::PublishingDestination`.
 pub mod publishing_destination {
 use crate::cfn::support::*;
 /// The property type `CFNDestinationProperties` of `AWS::GuardDuty::PublishingDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-publishingdestination-cfndestinationproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CFNDestinationProperties(Bag);
+#[must_use] pub struct CFNDestinationProperties(Bag);
 impl CFNDestinationProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationArn`: text. Update: in place.
-    pub fn destination_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationArn", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
 }
 impl Done for CFNDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagItem` of `AWS::GuardDuty::PublishingDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-publishingdestination-tagitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagItem<super::missing::Key, super::missing::Value> { TagItem(Bag::default(), Phase) }
+    pub fn new() -> TagItem<Missing<super::required::Key>, Missing<super::required::Value>> { TagItem(Bag::default(), Phase) }
 }
 impl<R0, R1> TagItem<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagItem<Set, R1> { self.0.set("Key", value.into_expr()); TagItem(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagItem<R0, Set> { self.0.set("Value", value.into_expr()); TagItem(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
 }
@@ -582,7 +582,7 @@ impl CfnThreatEntitySet {
     /// `AWS::GuardDuty::ThreatEntitySet`
     pub const TYPE: &'static str = "AWS::GuardDuty::ThreatEntitySet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnThreatEntitySetProps<R0, R1>) -> Self where CfnThreatEntitySetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnThreatEntitySetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -598,42 +598,42 @@ impl CfnThreatEntitySet {
 }
 impl Parent for CfnThreatEntitySet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GuardDuty::ThreatEntitySet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatentityset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnThreatEntitySetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnThreatEntitySetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnThreatEntitySetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnThreatEntitySetProps<missing::Format, missing::Location> { CfnThreatEntitySetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnThreatEntitySetProps<Missing<required::Format>, Missing<required::Location>> { CfnThreatEntitySetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnThreatEntitySetProps<R0, R1> {
     /// `Activate`: boolean. Update: in place.
-    pub fn activate(mut self, value: impl Arg<bool>) -> Self { self.0.set("Activate", value.into_expr()); self }
+    pub fn activate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Activate", value.into_expr()), Phase) }
     /// `DetectorId`: text. Update: replacement.
-    pub fn detector_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DetectorId", value.into_expr()); self }
+    pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value.into_expr()), Phase) }
     /// `ExpectedBucketOwner`: text. Update: in place.
-    pub fn expected_bucket_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("ExpectedBucketOwner", value.into_expr()); self }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
     /// `Format`: text, required. Update: replacement.
-    pub fn format(mut self, value: impl Arg<str>) -> CfnThreatEntitySetProps<Set, R1> { self.0.set("Format", value.into_expr()); CfnThreatEntitySetProps(self.0, Phase) }
+    pub fn format(self, value: impl Arg<str>) -> CfnThreatEntitySetProps<Set, R1> { CfnThreatEntitySetProps(put(self.0, "Format", value.into_expr()), Phase) }
     /// `Location`: text, required. Update: in place.
-    pub fn location(mut self, value: impl Arg<str>) -> CfnThreatEntitySetProps<R0, Set> { self.0.set("Location", value.into_expr()); CfnThreatEntitySetProps(self.0, Phase) }
+    pub fn location(self, value: impl Arg<str>) -> CfnThreatEntitySetProps<R0, Set> { CfnThreatEntitySetProps(put(self.0, "Location", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of `TagItem`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<threat_entity_set::TagItem>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<threat_entity_set::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnThreatEntitySetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GuardDuty::ThreatEntitySet`.
 pub mod threat_entity_set {
 use crate::cfn::support::*;
 /// The property type `TagItem` of `AWS::GuardDuty::ThreatEntitySet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-threatentityset-tagitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagItem<super::missing::Key, super::missing::Value> { TagItem(Bag::default(), Phase) }
+    pub fn new() -> TagItem<Missing<super::required::Key>, Missing<super::required::Value>> { TagItem(Bag::default(), Phase) }
 }
 impl<R0, R1> TagItem<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagItem<Set, R1> { self.0.set("Key", value.into_expr()); TagItem(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagItem<R0, Set> { self.0.set("Value", value.into_expr()); TagItem(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
 }
@@ -643,7 +643,7 @@ impl CfnThreatIntelSet {
     /// `AWS::GuardDuty::ThreatIntelSet`
     pub const TYPE: &'static str = "AWS::GuardDuty::ThreatIntelSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnThreatIntelSetProps<R0, R1>) -> Self where CfnThreatIntelSetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnThreatIntelSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -651,42 +651,42 @@ impl CfnThreatIntelSet {
 }
 impl Parent for CfnThreatIntelSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GuardDuty::ThreatIntelSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-threatintelset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnThreatIntelSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnThreatIntelSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnThreatIntelSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnThreatIntelSetProps<missing::Format, missing::Location> { CfnThreatIntelSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnThreatIntelSetProps<Missing<required::Format>, Missing<required::Location>> { CfnThreatIntelSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnThreatIntelSetProps<R0, R1> {
     /// `Activate`: boolean. Update: in place.
-    pub fn activate(mut self, value: impl Arg<bool>) -> Self { self.0.set("Activate", value.into_expr()); self }
+    pub fn activate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Activate", value.into_expr()), Phase) }
     /// `DetectorId`: text. Update: replacement.
-    pub fn detector_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DetectorId", value.into_expr()); self }
+    pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value.into_expr()), Phase) }
     /// `ExpectedBucketOwner`: text. Update: in place.
-    pub fn expected_bucket_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("ExpectedBucketOwner", value.into_expr()); self }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
     /// `Format`: text, required. Update: replacement.
-    pub fn format(mut self, value: impl Arg<str>) -> CfnThreatIntelSetProps<Set, R1> { self.0.set("Format", value.into_expr()); CfnThreatIntelSetProps(self.0, Phase) }
+    pub fn format(self, value: impl Arg<str>) -> CfnThreatIntelSetProps<Set, R1> { CfnThreatIntelSetProps(put(self.0, "Format", value.into_expr()), Phase) }
     /// `Location`: text, required. Update: in place.
-    pub fn location(mut self, value: impl Arg<str>) -> CfnThreatIntelSetProps<R0, Set> { self.0.set("Location", value.into_expr()); CfnThreatIntelSetProps(self.0, Phase) }
+    pub fn location(self, value: impl Arg<str>) -> CfnThreatIntelSetProps<R0, Set> { CfnThreatIntelSetProps(put(self.0, "Location", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of `TagItem`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<threat_intel_set::TagItem>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<threat_intel_set::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnThreatIntelSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GuardDuty::ThreatIntelSet`.
 pub mod threat_intel_set {
 use crate::cfn::support::*;
 /// The property type `TagItem` of `AWS::GuardDuty::ThreatIntelSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-threatintelset-tagitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagItem<super::missing::Key, super::missing::Value> { TagItem(Bag::default(), Phase) }
+    pub fn new() -> TagItem<Missing<super::required::Key>, Missing<super::required::Value>> { TagItem(Bag::default(), Phase) }
 }
 impl<R0, R1> TagItem<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagItem<Set, R1> { self.0.set("Key", value.into_expr()); TagItem(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagItem<R0, Set> { self.0.set("Value", value.into_expr()); TagItem(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
 }
@@ -696,7 +696,7 @@ impl CfnTrustedEntitySet {
     /// `AWS::GuardDuty::TrustedEntitySet`
     pub const TYPE: &'static str = "AWS::GuardDuty::TrustedEntitySet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTrustedEntitySetProps<R0, R1>) -> Self where CfnTrustedEntitySetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrustedEntitySetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -712,44 +712,44 @@ impl CfnTrustedEntitySet {
 }
 impl Parent for CfnTrustedEntitySet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::GuardDuty::TrustedEntitySet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-guardduty-trustedentityset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTrustedEntitySetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTrustedEntitySetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTrustedEntitySetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTrustedEntitySetProps<missing::Format, missing::Location> { CfnTrustedEntitySetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTrustedEntitySetProps<Missing<required::Format>, Missing<required::Location>> { CfnTrustedEntitySetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTrustedEntitySetProps<R0, R1> {
     /// `Activate`: boolean. Update: in place.
-    pub fn activate(mut self, value: impl Arg<bool>) -> Self { self.0.set("Activate", value.into_expr()); self }
+    pub fn activate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Activate", value.into_expr()), Phase) }
     /// `DetectorId`: text. Update: replacement.
-    pub fn detector_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DetectorId", value.into_expr()); self }
+    pub fn detector_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorId", value.into_expr()), Phase) }
     /// `ExpectedBucketOwner`: text. Update: in place.
-    pub fn expected_bucket_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("ExpectedBucketOwner", value.into_expr()); self }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
     /// `Format`: text, required. Update: replacement.
-    pub fn format(mut self, value: impl Arg<str>) -> CfnTrustedEntitySetProps<Set, R1> { self.0.set("Format", value.into_expr()); CfnTrustedEntitySetProps(self.0, Phase) }
+    pub fn format(self, value: impl Arg<str>) -> CfnTrustedEntitySetProps<Set, R1> { CfnTrustedEntitySetProps(put(self.0, "Format", value.into_expr()), Phase) }
     /// `Location`: text, required. Update: in place.
-    pub fn location(mut self, value: impl Arg<str>) -> CfnTrustedEntitySetProps<R0, Set> { self.0.set("Location", value.into_expr()); CfnTrustedEntitySetProps(self.0, Phase) }
+    pub fn location(self, value: impl Arg<str>) -> CfnTrustedEntitySetProps<R0, Set> { CfnTrustedEntitySetProps(put(self.0, "Location", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of `TagItem`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<trusted_entity_set::TagItem>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<trusted_entity_set::TagItem>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTrustedEntitySetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::GuardDuty::TrustedEntitySet`.
 pub mod trusted_entity_set {
 use crate::cfn::support::*;
 /// The property type `TagItem` of `AWS::GuardDuty::TrustedEntitySet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-guardduty-trustedentityset-tagitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagItem<super::missing::Key, super::missing::Value> { TagItem(Bag::default(), Phase) }
+    pub fn new() -> TagItem<Missing<super::required::Key>, Missing<super::required::Value>> { TagItem(Bag::default(), Phase) }
 }
 impl<R0, R1> TagItem<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagItem<Set, R1> { self.0.set("Key", value.into_expr()); TagItem(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagItem<Set, R1> { TagItem(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagItem<R0, Set> { self.0.set("Value", value.into_expr()); TagItem(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagItem<R0, Set> { TagItem(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagItem { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AuditLogs, DestinationProperties, DestinationType, DetectorId, Email, Enable, FindingCriteria, Format, Key, Location, MasterId, Mode, Name, ProtectedResource, Role, RuleId, S3Bucket, Status, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AuditLogs, DestinationProperties, DestinationType, DetectorId, Email, Enable, FindingCriteria, Format, Key, Location, MasterId, Mode, Name, ProtectedResource, Role, RuleId, S3Bucket, Status, Value } }

@@ -10,10 +10,10 @@ impl CfnDomain {
     /// `AWS::HealthAgent::Domain`
     pub const TYPE: &'static str = "AWS::HealthAgent::Domain";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDomainProps<R0>) -> Self where CfnDomainProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -26,47 +26,47 @@ impl CfnDomain {
 }
 impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::HealthAgent::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthagent-domain.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDomainProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDomainProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDomainProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDomainProps<missing::Name> { CfnDomainProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDomainProps<Missing<required::Name>> { CfnDomainProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDomainProps<R0> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDomainProps<Set> { self.0.set("Name", value.into_expr()); CfnDomainProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDomainProps<Set> { CfnDomainProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<domain::TagsItems>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<domain::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::HealthAgent::Domain`.
 pub mod domain {
 use crate::cfn::support::*;
 /// The property type `EncryptionContext` of `AWS::HealthAgent::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthagent-domain-encryptioncontext.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionContext<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EncryptionContext<R0 = Set>(Bag, Phase<(R0,)>);
 impl EncryptionContext {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionContext<super::missing::EncryptionType> { EncryptionContext(Bag::default(), Phase) }
+    pub fn new() -> EncryptionContext<Missing<super::required::EncryptionType>> { EncryptionContext(Bag::default(), Phase) }
 }
 impl<R0> EncryptionContext<R0> {
     /// `EncryptionType`: `EncryptionType`, required. Update: in place.
-    pub fn encryption_type(mut self, value: impl Arg<EncryptionType>) -> EncryptionContext<Set> { self.0.set("EncryptionType", value.into_expr()); EncryptionContext(self.0, Phase) }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionContext<Set> { EncryptionContext(put(self.0, "EncryptionType", value.into_expr()), Phase) }
 }
 impl Done for EncryptionContext { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::HealthAgent::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthagent-domain-tagsitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsItems {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsItems<super::missing::Key, super::missing::Value> { TagsItems(Bag::default(), Phase) }
+    pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsItems<Set, R1> { self.0.set("Key", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsItems<R0, Set> { self.0.set("Value", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EncryptionType` allows.
 EncryptionType { AwsOwnedKey = "AWS_OWNED_KEY", CustomerManagedKey = "CUSTOMER_MANAGED_KEY" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { EncryptionType, Key, Name, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { EncryptionType, Key, Name, Value } }

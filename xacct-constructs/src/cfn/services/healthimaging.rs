@@ -15,7 +15,7 @@ impl CfnDatastore {
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DatastoreArn`: text.
+    /// The attribute `DatastoreArn`: `OtherArn`.
     pub fn attr_datastore_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DatastoreArn") }
     /// The attribute `DatastoreId`: text.
     pub fn attr_datastore_id(&self) -> Val<str> { self.0.get_att("DatastoreId") }
@@ -26,15 +26,15 @@ impl CfnDatastore {
 }
 impl Parent for CfnDatastore { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::HealthImaging::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthimaging-datastore.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDatastoreProps(Bag);
+#[must_use] pub struct CfnDatastoreProps(Bag);
 impl CfnDatastoreProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DatastoreName`: text. Update: replacement.
-    pub fn datastore_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatastoreName", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn datastore_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatastoreName", value.into_expr())) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDatastoreProps { fn into_props(self) -> Bag { self.0 } }

@@ -10,10 +10,10 @@ impl CfnDataTransformationProfile {
     /// `AWS::HealthLake::DataTransformationProfile`
     pub const TYPE: &'static str = "AWS::HealthLake::DataTransformationProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDataTransformationProfileProps<R0, R1>) -> Self where CfnDataTransformationProfileProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataTransformationProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ProfileId`: text.
     pub fn attr_profile_id(&self) -> Val<str> { self.0.get_att("ProfileId") }
@@ -22,75 +22,75 @@ impl CfnDataTransformationProfile {
 }
 impl Parent for CfnDataTransformationProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::HealthLake::DataTransformationProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-datatransformationprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataTransformationProfileProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDataTransformationProfileProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDataTransformationProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataTransformationProfileProps<missing::ProfileName, missing::SourceFormat> { CfnDataTransformationProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataTransformationProfileProps<Missing<required::ProfileName>, Missing<required::SourceFormat>> { CfnDataTransformationProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDataTransformationProfileProps<R0, R1> {
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `ProfileDescription`: text. Update: replacement.
-    pub fn profile_description(mut self, value: impl Arg<str>) -> Self { self.0.set("ProfileDescription", value.into_expr()); self }
+    pub fn profile_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileDescription", value.into_expr()), Phase) }
     /// `ProfileName`: text, required. Update: replacement.
-    pub fn profile_name(mut self, value: impl Arg<str>) -> CfnDataTransformationProfileProps<Set, R1> { self.0.set("ProfileName", value.into_expr()); CfnDataTransformationProfileProps(self.0, Phase) }
+    pub fn profile_name(self, value: impl Arg<str>) -> CfnDataTransformationProfileProps<Set, R1> { CfnDataTransformationProfileProps(put(self.0, "ProfileName", value.into_expr()), Phase) }
     /// `Source`: `Source`. Update: replacement.
-    pub fn source(mut self, value: impl Arg<data_transformation_profile::Source>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<data_transformation_profile::Source>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
     /// `SourceFormat`: `SourceFormat`, required. Update: replacement.
-    pub fn source_format(mut self, value: impl Arg<data_transformation_profile::SourceFormat>) -> CfnDataTransformationProfileProps<R0, Set> { self.0.set("SourceFormat", value.into_expr()); CfnDataTransformationProfileProps(self.0, Phase) }
+    pub fn source_format(self, value: impl Arg<data_transformation_profile::SourceFormat>) -> CfnDataTransformationProfileProps<R0, Set> { CfnDataTransformationProfileProps(put(self.0, "SourceFormat", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDataTransformationProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::HealthLake::DataTransformationProfile`.
 pub mod data_transformation_profile {
 use crate::cfn::support::*;
 /// The property type `ExistingVersionedProfileSource` of `AWS::HealthLake::DataTransformationProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-datatransformationprofile-existingversionedprofilesource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExistingVersionedProfileSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ExistingVersionedProfileSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ExistingVersionedProfileSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExistingVersionedProfileSource<super::missing::ProfileId, super::missing::Version> { ExistingVersionedProfileSource(Bag::default(), Phase) }
+    pub fn new() -> ExistingVersionedProfileSource<Missing<super::required::ProfileId>, Missing<super::required::Version>> { ExistingVersionedProfileSource(Bag::default(), Phase) }
 }
 impl<R0, R1> ExistingVersionedProfileSource<R0, R1> {
     /// `ProfileId`: text, required. Update: replacement.
-    pub fn profile_id(mut self, value: impl Arg<str>) -> ExistingVersionedProfileSource<Set, R1> { self.0.set("ProfileId", value.into_expr()); ExistingVersionedProfileSource(self.0, Phase) }
+    pub fn profile_id(self, value: impl Arg<str>) -> ExistingVersionedProfileSource<Set, R1> { ExistingVersionedProfileSource(put(self.0, "ProfileId", value.into_expr()), Phase) }
     /// `Version`: integer, required. Update: replacement.
-    pub fn version(mut self, value: impl Arg<i64>) -> ExistingVersionedProfileSource<R0, Set> { self.0.set("Version", value.into_expr()); ExistingVersionedProfileSource(self.0, Phase) }
+    pub fn version(self, value: impl Arg<i64>) -> ExistingVersionedProfileSource<R0, Set> { ExistingVersionedProfileSource(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for ExistingVersionedProfileSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProfileMappingSource` of `AWS::HealthLake::DataTransformationProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-datatransformationprofile-profilemappingsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProfileMappingSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ProfileMappingSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl ProfileMappingSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProfileMappingSource<super::missing::ProfileMapping> { ProfileMappingSource(Bag::default(), Phase) }
+    pub fn new() -> ProfileMappingSource<Missing<super::required::ProfileMapping>> { ProfileMappingSource(Bag::default(), Phase) }
 }
 impl<R0> ProfileMappingSource<R0> {
     /// `ProfileMapping`: map of text, required. Update: replacement.
-    pub fn profile_mapping(mut self, value: impl Arg<Dict<str>>) -> ProfileMappingSource<Set> { self.0.set("ProfileMapping", value.into_expr()); ProfileMappingSource(self.0, Phase) }
+    pub fn profile_mapping(self, value: impl Arg<Dict<str>>) -> ProfileMappingSource<Set> { ProfileMappingSource(put(self.0, "ProfileMapping", value.into_expr()), Phase) }
 }
 impl Done for ProfileMappingSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::HealthLake::DataTransformationProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-datatransformationprofile-source.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Source(Bag);
+#[must_use] pub struct Source(Bag);
 impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExistingVersionedProfileId`: `ExistingVersionedProfileSource`. Update: replacement.
-    pub fn existing_versioned_profile_id(mut self, value: impl Arg<ExistingVersionedProfileSource>) -> Self { self.0.set("ExistingVersionedProfileId", value.into_expr()); self }
+    pub fn existing_versioned_profile_id(self, value: impl Arg<ExistingVersionedProfileSource>) -> Self { Self(put(self.0, "ExistingVersionedProfileId", value.into_expr())) }
     /// `ProfileMapping`: `ProfileMappingSource`. Update: replacement.
-    pub fn profile_mapping(mut self, value: impl Arg<ProfileMappingSource>) -> Self { self.0.set("ProfileMapping", value.into_expr()); self }
+    pub fn profile_mapping(self, value: impl Arg<ProfileMappingSource>) -> Self { Self(put(self.0, "ProfileMapping", value.into_expr())) }
     /// `StarterProfile`: `StarterProfileSource`. Update: replacement.
-    pub fn starter_profile(mut self, value: impl Arg<StarterProfileSource>) -> Self { self.0.set("StarterProfile", value.into_expr()); self }
+    pub fn starter_profile(self, value: impl Arg<StarterProfileSource>) -> Self { Self(put(self.0, "StarterProfile", value.into_expr())) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StarterProfileSource` of `AWS::HealthLake::DataTransformationProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-datatransformationprofile-starterprofilesource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StarterProfileSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StarterProfileSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl StarterProfileSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StarterProfileSource<super::missing::StarterProfileName> { StarterProfileSource(Bag::default(), Phase) }
+    pub fn new() -> StarterProfileSource<Missing<super::required::StarterProfileName>> { StarterProfileSource(Bag::default(), Phase) }
 }
 impl<R0> StarterProfileSource<R0> {
     /// `StarterProfileName`: text, required. Update: replacement.
-    pub fn starter_profile_name(mut self, value: impl Arg<str>) -> StarterProfileSource<Set> { self.0.set("StarterProfileName", value.into_expr()); StarterProfileSource(self.0, Phase) }
+    pub fn starter_profile_name(self, value: impl Arg<str>) -> StarterProfileSource<Set> { StarterProfileSource(put(self.0, "StarterProfileName", value.into_expr()), Phase) }
 }
 impl Done for StarterProfileSource { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `SourceFormat` allows.
@@ -102,7 +102,7 @@ impl CfnFHIRDatastore {
     /// `AWS::HealthLake::FHIRDatastore`
     pub const TYPE: &'static str = "AWS::HealthLake::FHIRDatastore";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnFHIRDatastoreProps<R0>) -> Self where CfnFHIRDatastoreProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFHIRDatastoreProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DatastoreId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: `CreatedAt`.
@@ -111,7 +111,7 @@ impl CfnFHIRDatastore {
     pub fn attr_created_at_nanos(&self) -> Val<i64> { self.0.get_att("CreatedAt.Nanos") }
     /// The attribute `CreatedAt.Seconds`: text.
     pub fn attr_created_at_seconds(&self) -> Val<str> { self.0.get_att("CreatedAt.Seconds") }
-    /// The attribute `DatastoreArn`: text.
+    /// The attribute `DatastoreArn`: `OtherArn`.
     pub fn attr_datastore_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DatastoreArn") }
     /// The attribute `DatastoreEndpoint`: text.
     pub fn attr_datastore_endpoint(&self) -> Val<str> { self.0.get_att("DatastoreEndpoint") }
@@ -122,92 +122,92 @@ impl CfnFHIRDatastore {
 }
 impl Parent for CfnFHIRDatastore { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::HealthLake::FHIRDatastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-healthlake-fhirdatastore.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFHIRDatastoreProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnFHIRDatastoreProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnFHIRDatastoreProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFHIRDatastoreProps<missing::DatastoreTypeVersion> { CfnFHIRDatastoreProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFHIRDatastoreProps<Missing<required::DatastoreTypeVersion>> { CfnFHIRDatastoreProps(Bag::default(), Phase) }
 }
 impl<R0> CfnFHIRDatastoreProps<R0> {
     /// `DatastoreName`: text. Update: replacement.
-    pub fn datastore_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatastoreName", value.into_expr()); self }
+    pub fn datastore_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatastoreName", value.into_expr()), Phase) }
     /// `DatastoreTypeVersion`: `DatastoreTypeVersion`, required. Update: replacement.
-    pub fn datastore_type_version(mut self, value: impl Arg<fhir_datastore::DatastoreTypeVersion>) -> CfnFHIRDatastoreProps<Set> { self.0.set("DatastoreTypeVersion", value.into_expr()); CfnFHIRDatastoreProps(self.0, Phase) }
+    pub fn datastore_type_version(self, value: impl Arg<fhir_datastore::DatastoreTypeVersion>) -> CfnFHIRDatastoreProps<Set> { CfnFHIRDatastoreProps(put(self.0, "DatastoreTypeVersion", value.into_expr()), Phase) }
     /// `IdentityProviderConfiguration`: `IdentityProviderConfiguration`. Update: replacement.
-    pub fn identity_provider_configuration(mut self, value: impl Arg<fhir_datastore::IdentityProviderConfiguration>) -> Self { self.0.set("IdentityProviderConfiguration", value.into_expr()); self }
+    pub fn identity_provider_configuration(self, value: impl Arg<fhir_datastore::IdentityProviderConfiguration>) -> Self { Self(put(self.0, "IdentityProviderConfiguration", value.into_expr()), Phase) }
     /// `PreloadDataConfig`: `PreloadDataConfig`. Update: replacement.
-    pub fn preload_data_config(mut self, value: impl Arg<fhir_datastore::PreloadDataConfig>) -> Self { self.0.set("PreloadDataConfig", value.into_expr()); self }
+    pub fn preload_data_config(self, value: impl Arg<fhir_datastore::PreloadDataConfig>) -> Self { Self(put(self.0, "PreloadDataConfig", value.into_expr()), Phase) }
     /// `SseConfiguration`: `SseConfiguration`. Update: replacement.
-    pub fn sse_configuration(mut self, value: impl Arg<fhir_datastore::SseConfiguration>) -> Self { self.0.set("SseConfiguration", value.into_expr()); self }
+    pub fn sse_configuration(self, value: impl Arg<fhir_datastore::SseConfiguration>) -> Self { Self(put(self.0, "SseConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFHIRDatastoreProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::HealthLake::FHIRDatastore`.
 pub mod fhir_datastore {
 use crate::cfn::support::*;
 /// The property type `CreatedAt` of `AWS::HealthLake::FHIRDatastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-createdat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CreatedAt<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CreatedAt<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CreatedAt {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CreatedAt<super::missing::Nanos, super::missing::Seconds> { CreatedAt(Bag::default(), Phase) }
+    pub fn new() -> CreatedAt<Missing<super::required::Nanos>, Missing<super::required::Seconds>> { CreatedAt(Bag::default(), Phase) }
 }
 impl<R0, R1> CreatedAt<R0, R1> {
     /// `Nanos`: integer, required. Update: in place.
-    pub fn nanos(mut self, value: impl Arg<i64>) -> CreatedAt<Set, R1> { self.0.set("Nanos", value.into_expr()); CreatedAt(self.0, Phase) }
+    pub fn nanos(self, value: impl Arg<i64>) -> CreatedAt<Set, R1> { CreatedAt(put(self.0, "Nanos", value.into_expr()), Phase) }
     /// `Seconds`: text, required. Update: in place.
-    pub fn seconds(mut self, value: impl Arg<str>) -> CreatedAt<R0, Set> { self.0.set("Seconds", value.into_expr()); CreatedAt(self.0, Phase) }
+    pub fn seconds(self, value: impl Arg<str>) -> CreatedAt<R0, Set> { CreatedAt(put(self.0, "Seconds", value.into_expr()), Phase) }
 }
 impl Done for CreatedAt { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentityProviderConfiguration` of `AWS::HealthLake::FHIRDatastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-identityproviderconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdentityProviderConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IdentityProviderConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl IdentityProviderConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IdentityProviderConfiguration<super::missing::AuthorizationStrategy> { IdentityProviderConfiguration(Bag::default(), Phase) }
+    pub fn new() -> IdentityProviderConfiguration<Missing<super::required::AuthorizationStrategy>> { IdentityProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0> IdentityProviderConfiguration<R0> {
     /// `AuthorizationStrategy`: `AuthorizationStrategy`, required. Update: replacement.
-    pub fn authorization_strategy(mut self, value: impl Arg<AuthorizationStrategy>) -> IdentityProviderConfiguration<Set> { self.0.set("AuthorizationStrategy", value.into_expr()); IdentityProviderConfiguration(self.0, Phase) }
+    pub fn authorization_strategy(self, value: impl Arg<AuthorizationStrategy>) -> IdentityProviderConfiguration<Set> { IdentityProviderConfiguration(put(self.0, "AuthorizationStrategy", value.into_expr()), Phase) }
     /// `FineGrainedAuthorizationEnabled`: boolean. Update: replacement.
-    pub fn fine_grained_authorization_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("FineGrainedAuthorizationEnabled", value.into_expr()); self }
+    pub fn fine_grained_authorization_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FineGrainedAuthorizationEnabled", value.into_expr()), Phase) }
     /// `IdpLambdaArn`: text. Update: replacement.
-    pub fn idp_lambda_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("IdpLambdaArn", value.into_expr()); self }
+    pub fn idp_lambda_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdpLambdaArn", value.into_expr()), Phase) }
     /// `Metadata`: text. Update: replacement.
-    pub fn metadata(mut self, value: impl Arg<str>) -> Self { self.0.set("Metadata", value.into_expr()); self }
+    pub fn metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metadata", value.into_expr()), Phase) }
 }
 impl Done for IdentityProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KmsEncryptionConfig` of `AWS::HealthLake::FHIRDatastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-kmsencryptionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KmsEncryptionConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KmsEncryptionConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl KmsEncryptionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KmsEncryptionConfig<super::missing::CmkType> { KmsEncryptionConfig(Bag::default(), Phase) }
+    pub fn new() -> KmsEncryptionConfig<Missing<super::required::CmkType>> { KmsEncryptionConfig(Bag::default(), Phase) }
 }
 impl<R0> KmsEncryptionConfig<R0> {
     /// `CmkType`: `CmkType`, required. Update: replacement.
-    pub fn cmk_type(mut self, value: impl Arg<CmkType>) -> KmsEncryptionConfig<Set> { self.0.set("CmkType", value.into_expr()); KmsEncryptionConfig(self.0, Phase) }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn cmk_type(self, value: impl Arg<CmkType>) -> KmsEncryptionConfig<Set> { KmsEncryptionConfig(put(self.0, "CmkType", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
 }
 impl Done for KmsEncryptionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PreloadDataConfig` of `AWS::HealthLake::FHIRDatastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-preloaddataconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PreloadDataConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PreloadDataConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl PreloadDataConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PreloadDataConfig<super::missing::PreloadDataType> { PreloadDataConfig(Bag::default(), Phase) }
+    pub fn new() -> PreloadDataConfig<Missing<super::required::PreloadDataType>> { PreloadDataConfig(Bag::default(), Phase) }
 }
 impl<R0> PreloadDataConfig<R0> {
     /// `PreloadDataType`: `PreloadDataType`, required. Update: replacement.
-    pub fn preload_data_type(mut self, value: impl Arg<PreloadDataType>) -> PreloadDataConfig<Set> { self.0.set("PreloadDataType", value.into_expr()); PreloadDataConfig(self.0, Phase) }
+    pub fn preload_data_type(self, value: impl Arg<PreloadDataType>) -> PreloadDataConfig<Set> { PreloadDataConfig(put(self.0, "PreloadDataType", value.into_expr()), Phase) }
 }
 impl Done for PreloadDataConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SseConfiguration` of `AWS::HealthLake::FHIRDatastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-healthlake-fhirdatastore-sseconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SseConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SseConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SseConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SseConfiguration<super::missing::KmsEncryptionConfig> { SseConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SseConfiguration<Missing<super::required::KmsEncryptionConfig>> { SseConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SseConfiguration<R0> {
     /// `KmsEncryptionConfig`: `KmsEncryptionConfig`, required. Update: replacement.
-    pub fn kms_encryption_config(mut self, value: impl Arg<KmsEncryptionConfig>) -> SseConfiguration<Set> { self.0.set("KmsEncryptionConfig", value.into_expr()); SseConfiguration(self.0, Phase) }
+    pub fn kms_encryption_config(self, value: impl Arg<KmsEncryptionConfig>) -> SseConfiguration<Set> { SseConfiguration(put(self.0, "KmsEncryptionConfig", value.into_expr()), Phase) }
 }
 impl Done for SseConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthorizationStrategy` allows.
@@ -219,5 +219,5 @@ DatastoreTypeVersion { R4 = "R4" } }
 values! { /// Texts that `PreloadDataType` allows.
 PreloadDataType { Synthea = "SYNTHEA" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AuthorizationStrategy, CmkType, DatastoreTypeVersion, KmsEncryptionConfig, Nanos, PreloadDataType, ProfileId, ProfileMapping, ProfileName, Seconds, SourceFormat, StarterProfileName, Version } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AuthorizationStrategy, CmkType, DatastoreTypeVersion, KmsEncryptionConfig, Nanos, PreloadDataType, ProfileId, ProfileMapping, ProfileName, Seconds, SourceFormat, StarterProfileName, Version } }

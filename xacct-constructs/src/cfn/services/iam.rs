@@ -10,7 +10,7 @@ impl CfnAccessKey {
     /// `AWS::IAM::AccessKey`
     pub const TYPE: &'static str = "AWS::IAM::AccessKey";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAccessKeyProps<R0>) -> Self where CfnAccessKeyProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessKeyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -20,18 +20,18 @@ impl CfnAccessKey {
 }
 impl Parent for CfnAccessKey { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IAM::AccessKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-accesskey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccessKeyProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAccessKeyProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAccessKeyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccessKeyProps<missing::UserName> { CfnAccessKeyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccessKeyProps<Missing<required::UserName>> { CfnAccessKeyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAccessKeyProps<R0> {
     /// `Serial`: integer. Update: replacement.
-    pub fn serial(mut self, value: impl Arg<i64>) -> Self { self.0.set("Serial", value.into_expr()); self }
+    pub fn serial(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Serial", value.into_expr()), Phase) }
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `UserName`: text, required. Update: replacement.
-    pub fn user_name(mut self, value: impl Arg<str>) -> CfnAccessKeyProps<Set> { self.0.set("UserName", value.into_expr()); CfnAccessKeyProps(self.0, Phase) }
+    pub fn user_name(self, value: impl Arg<str>) -> CfnAccessKeyProps<Set> { CfnAccessKeyProps(put(self.0, "UserName", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::Group`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-group.html)
@@ -43,39 +43,39 @@ impl CfnGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnGroupProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `GroupName`.
     pub fn reference(&self) -> Val<kind::IamGroupName> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IAM::Group`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-group.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGroupProps(Bag);
+#[must_use] pub struct CfnGroupProps(Bag);
 impl CfnGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupName`: text. Update: replacement.
-    pub fn group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupName", value.into_expr()); self }
-    /// `ManagedPolicyArns`: list of text. Update: in place.
-    pub fn managed_policy_arns(mut self, value: impl Arg<Arr<kind::IamManagedPolicyPolicyArn>>) -> Self { self.0.set("ManagedPolicyArns", value.into_expr()); self }
+    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value.into_expr())) }
+    /// `ManagedPolicyArns`: list of `IamManagedPolicyArn`. Update: in place.
+    pub fn managed_policy_arns(self, value: impl Arg<Arr<kind::IamManagedPolicyArn>>) -> Self { Self(put(self.0, "ManagedPolicyArns", value.into_expr())) }
     /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
     /// `Policies`: list of `Policy`. Update: in place.
-    pub fn policies(mut self, value: impl Arg<Arr<group::Policy>>) -> Self { self.0.set("Policies", value.into_expr()); self }
+    pub fn policies(self, value: impl Arg<Arr<group::Policy>>) -> Self { Self(put(self.0, "Policies", value.into_expr())) }
 }
 impl Done for CfnGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IAM::Group`.
 pub mod group {
 use crate::cfn::support::*;
 /// The property type `Policy` of `AWS::IAM::Group`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-group-policy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Policy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Policy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Policy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Policy<super::missing::PolicyDocument, super::missing::PolicyName> { Policy(Bag::default(), Phase) }
+    pub fn new() -> Policy<Missing<super::required::PolicyDocument>, Missing<super::required::PolicyName>> { Policy(Bag::default(), Phase) }
 }
 impl<R0, R1> Policy<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> Policy<Set, R1> { self.0.set("PolicyDocument", value.into_expr()); Policy(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> Policy<Set, R1> { Policy(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
     /// `PolicyName`: text, required. Update: in place.
-    pub fn policy_name(mut self, value: impl Arg<str>) -> Policy<R0, Set> { self.0.set("PolicyName", value.into_expr()); Policy(self.0, Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> Policy<R0, Set> { Policy(put(self.0, "PolicyName", value.into_expr()), Phase) }
 }
 impl Done for Policy { fn into_props(self) -> Bag { self.0 } }
 }
@@ -85,24 +85,24 @@ impl CfnGroupPolicy {
     /// `AWS::IAM::GroupPolicy`
     pub const TYPE: &'static str = "AWS::IAM::GroupPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnGroupPolicyProps<R0, R1>) -> Self where CfnGroupPolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGroupPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnGroupPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IAM::GroupPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-grouppolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGroupPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnGroupPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnGroupPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGroupPolicyProps<missing::GroupName, missing::PolicyName> { CfnGroupPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGroupPolicyProps<Missing<required::GroupName>, Missing<required::PolicyName>> { CfnGroupPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnGroupPolicyProps<R0, R1> {
     /// `GroupName`: text, required. Update: replacement.
-    pub fn group_name(mut self, value: impl Arg<str>) -> CfnGroupPolicyProps<Set, R1> { self.0.set("GroupName", value.into_expr()); CfnGroupPolicyProps(self.0, Phase) }
+    pub fn group_name(self, value: impl Arg<str>) -> CfnGroupPolicyProps<Set, R1> { CfnGroupPolicyProps(put(self.0, "GroupName", value.into_expr()), Phase) }
     /// `PolicyDocument`: JSON. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> Self { self.0.set("PolicyDocument", value.into_expr()); self }
+    pub fn policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
     /// `PolicyName`: text, required. Update: replacement.
-    pub fn policy_name(mut self, value: impl Arg<str>) -> CfnGroupPolicyProps<R0, Set> { self.0.set("PolicyName", value.into_expr()); CfnGroupPolicyProps(self.0, Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnGroupPolicyProps<R0, Set> { CfnGroupPolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
 }
 impl Done for CfnGroupPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::InstanceProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-instanceprofile.html)
@@ -111,26 +111,26 @@ impl CfnInstanceProfile {
     /// `AWS::IAM::InstanceProfile`
     pub const TYPE: &'static str = "AWS::IAM::InstanceProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnInstanceProfileProps<R0>) -> Self where CfnInstanceProfileProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInstanceProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `InstanceProfileName`.
     pub fn reference(&self) -> Val<kind::IamInstanceProfileName> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `IamInstanceProfileArn`.
     pub fn attr_arn(&self) -> Val<kind::IamInstanceProfileArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnInstanceProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IAM::InstanceProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-instanceprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInstanceProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnInstanceProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnInstanceProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnInstanceProfileProps<missing::Roles> { CfnInstanceProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnInstanceProfileProps<Missing<required::Roles>> { CfnInstanceProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnInstanceProfileProps<R0> {
     /// `InstanceProfileName`: text. Update: replacement.
-    pub fn instance_profile_name(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceProfileName", value.into_expr()); self }
+    pub fn instance_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceProfileName", value.into_expr()), Phase) }
     /// `Path`: text. Update: replacement.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
-    /// `Roles`: list of text, required. Update: in place.
-    pub fn roles(mut self, value: impl Arg<Arr<kind::IamRoleName>>) -> CfnInstanceProfileProps<Set> { self.0.set("Roles", value.into_expr()); CfnInstanceProfileProps(self.0, Phase) }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
+    /// `Roles`: list of `IamRoleName`, required. Update: in place.
+    pub fn roles(self, value: impl Arg<Arr<kind::IamRoleName>>) -> CfnInstanceProfileProps<Set> { CfnInstanceProfileProps(put(self.0, "Roles", value.into_expr()), Phase) }
 }
 impl Done for CfnInstanceProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::ManagedPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html)
@@ -139,9 +139,9 @@ impl CfnManagedPolicy {
     /// `AWS::IAM::ManagedPolicy`
     pub const TYPE: &'static str = "AWS::IAM::ManagedPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnManagedPolicyProps<R0>) -> Self where CfnManagedPolicyProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnManagedPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PolicyArn`.
-    pub fn reference(&self) -> Val<kind::IamManagedPolicyPolicyArn> { self.0.reference() }
+    pub fn reference(&self) -> Val<kind::IamManagedPolicyArn> { self.0.reference() }
     /// The attribute `AttachmentCount`: integer.
     pub fn attr_attachment_count(&self) -> Val<i64> { self.0.get_att("AttachmentCount") }
     /// The attribute `CreateDate`: text.
@@ -152,8 +152,8 @@ impl CfnManagedPolicy {
     pub fn attr_is_attachable(&self) -> Val<bool> { self.0.get_att("IsAttachable") }
     /// The attribute `PermissionsBoundaryUsageCount`: integer.
     pub fn attr_permissions_boundary_usage_count(&self) -> Val<i64> { self.0.get_att("PermissionsBoundaryUsageCount") }
-    /// The attribute `PolicyArn`: text.
-    pub fn attr_policy_arn(&self) -> Val<kind::IamManagedPolicyPolicyArn> { self.0.get_att("PolicyArn") }
+    /// The attribute `PolicyArn`: `IamManagedPolicyArn`.
+    pub fn attr_policy_arn(&self) -> Val<kind::IamManagedPolicyArn> { self.0.get_att("PolicyArn") }
     /// The attribute `PolicyId`: text.
     pub fn attr_policy_id(&self) -> Val<str> { self.0.get_att("PolicyId") }
     /// The attribute `UpdateDate`: text.
@@ -161,26 +161,26 @@ impl CfnManagedPolicy {
 }
 impl Parent for CfnManagedPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IAM::ManagedPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnManagedPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnManagedPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnManagedPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnManagedPolicyProps<missing::PolicyDocument> { CfnManagedPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnManagedPolicyProps<Missing<required::PolicyDocument>> { CfnManagedPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnManagedPolicyProps<R0> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `Groups`: list of text. Update: in place.
-    pub fn groups(mut self, value: impl Arg<Arr<kind::IamGroupName>>) -> Self { self.0.set("Groups", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `Groups`: list of `IamGroupName`. Update: in place.
+    pub fn groups(self, value: impl Arg<Arr<kind::IamGroupName>>) -> Self { Self(put(self.0, "Groups", value.into_expr()), Phase) }
     /// `ManagedPolicyName`: text. Update: replacement.
-    pub fn managed_policy_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ManagedPolicyName", value.into_expr()); self }
+    pub fn managed_policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedPolicyName", value.into_expr()), Phase) }
     /// `Path`: text. Update: replacement.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> CfnManagedPolicyProps<Set> { self.0.set("PolicyDocument", value.into_expr()); CfnManagedPolicyProps(self.0, Phase) }
-    /// `Roles`: list of text. Update: in place.
-    pub fn roles(mut self, value: impl Arg<Arr<kind::IamRoleName>>) -> Self { self.0.set("Roles", value.into_expr()); self }
-    /// `Users`: list of text. Update: in place.
-    pub fn users(mut self, value: impl Arg<Arr<kind::IamUserName>>) -> Self { self.0.set("Users", value.into_expr()); self }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnManagedPolicyProps<Set> { CfnManagedPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    /// `Roles`: list of `IamRoleName`. Update: in place.
+    pub fn roles(self, value: impl Arg<Arr<kind::IamRoleName>>) -> Self { Self(put(self.0, "Roles", value.into_expr()), Phase) }
+    /// `Users`: list of `IamUserName`. Update: in place.
+    pub fn users(self, value: impl Arg<Arr<kind::IamUserName>>) -> Self { Self(put(self.0, "Users", value.into_expr()), Phase) }
 }
 impl Done for CfnManagedPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::OIDCProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-oidcprovider.html)
@@ -192,23 +192,23 @@ impl CfnOIDCProvider {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnOIDCProviderProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::IamOIDCProviderArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `IamOIDCProviderArn`.
     pub fn attr_arn(&self) -> Val<kind::IamOIDCProviderArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnOIDCProvider { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IAM::OIDCProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-oidcprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOIDCProviderProps(Bag);
+#[must_use] pub struct CfnOIDCProviderProps(Bag);
 impl CfnOIDCProviderProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientIdList`: list of text. Update: in place.
-    pub fn client_id_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ClientIdList", value.into_expr()); self }
+    pub fn client_id_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClientIdList", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `ThumbprintList`: list of text. Update: in place.
-    pub fn thumbprint_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ThumbprintList", value.into_expr()); self }
+    pub fn thumbprint_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ThumbprintList", value.into_expr())) }
     /// `Url`: text. Update: replacement.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for CfnOIDCProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-policy.html)
@@ -217,7 +217,7 @@ impl CfnPolicy {
     /// `AWS::IAM::Policy`
     pub const TYPE: &'static str = "AWS::IAM::Policy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnPolicyProps<R0, R1>) -> Self where CfnPolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -225,22 +225,22 @@ impl CfnPolicy {
 }
 impl Parent for CfnPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IAM::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-policy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPolicyProps<missing::PolicyDocument, missing::PolicyName> { CfnPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPolicyProps<Missing<required::PolicyDocument>, Missing<required::PolicyName>> { CfnPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPolicyProps<R0, R1> {
     /// `Groups`: list of text. Update: in place.
-    pub fn groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Groups", value.into_expr()); self }
+    pub fn groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Groups", value.into_expr()), Phase) }
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> CfnPolicyProps<Set, R1> { self.0.set("PolicyDocument", value.into_expr()); CfnPolicyProps(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnPolicyProps<Set, R1> { CfnPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
     /// `PolicyName`: text, required. Update: in place.
-    pub fn policy_name(mut self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set> { self.0.set("PolicyName", value.into_expr()); CfnPolicyProps(self.0, Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set> { CfnPolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
     /// `Roles`: list of text. Update: in place.
-    pub fn roles(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Roles", value.into_expr()); self }
+    pub fn roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Roles", value.into_expr()), Phase) }
     /// `Users`: list of text. Update: in place.
-    pub fn users(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Users", value.into_expr()); self }
+    pub fn users(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Users", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::Role`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html)
@@ -249,56 +249,56 @@ impl CfnRole {
     /// `AWS::IAM::Role`
     pub const TYPE: &'static str = "AWS::IAM::Role";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnRoleProps<R0>) -> Self where CfnRoleProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRoleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RoleName`.
     pub fn reference(&self) -> Val<kind::IamRoleName> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `IamRoleArn`.
     pub fn attr_arn(&self) -> Val<kind::IamRoleArn> { self.0.get_att("Arn") }
     /// The attribute `RoleId`: text.
     pub fn attr_role_id(&self) -> Val<str> { self.0.get_att("RoleId") }
 }
 impl Parent for CfnRole { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IAM::Role`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRoleProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnRoleProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnRoleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRoleProps<missing::AssumeRolePolicyDocument> { CfnRoleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRoleProps<Missing<required::AssumeRolePolicyDocument>> { CfnRoleProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRoleProps<R0> {
     /// `AssumeRolePolicyDocument`: JSON, required. Update: in place.
-    pub fn assume_role_policy_document(mut self, value: impl Arg<Any>) -> CfnRoleProps<Set> { self.0.set("AssumeRolePolicyDocument", value.into_expr()); CfnRoleProps(self.0, Phase) }
+    pub fn assume_role_policy_document(self, value: impl Arg<Any>) -> CfnRoleProps<Set> { CfnRoleProps(put(self.0, "AssumeRolePolicyDocument", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `ManagedPolicyArns`: list of text. Update: in place.
-    pub fn managed_policy_arns(mut self, value: impl Arg<Arr<kind::IamManagedPolicyPolicyArn>>) -> Self { self.0.set("ManagedPolicyArns", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `ManagedPolicyArns`: list of `IamManagedPolicyArn`. Update: in place.
+    pub fn managed_policy_arns(self, value: impl Arg<Arr<kind::IamManagedPolicyArn>>) -> Self { Self(put(self.0, "ManagedPolicyArns", value.into_expr()), Phase) }
     /// `MaxSessionDuration`: integer. Update: in place.
-    pub fn max_session_duration(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxSessionDuration", value.into_expr()); self }
+    pub fn max_session_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSessionDuration", value.into_expr()), Phase) }
     /// `Path`: text. Update: replacement.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
-    /// `PermissionsBoundary`: text. Update: in place.
-    pub fn permissions_boundary(mut self, value: impl Arg<kind::IamManagedPolicyPolicyArn>) -> Self { self.0.set("PermissionsBoundary", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
+    /// `PermissionsBoundary`: `IamManagedPolicyArn`. Update: in place.
+    pub fn permissions_boundary(self, value: impl Arg<kind::IamManagedPolicyArn>) -> Self { Self(put(self.0, "PermissionsBoundary", value.into_expr()), Phase) }
     /// `Policies`: list of `Policy`. Update: in place.
-    pub fn policies(mut self, value: impl Arg<Arr<role::Policy>>) -> Self { self.0.set("Policies", value.into_expr()); self }
+    pub fn policies(self, value: impl Arg<Arr<role::Policy>>) -> Self { Self(put(self.0, "Policies", value.into_expr()), Phase) }
     /// `RoleName`: text. Update: replacement.
-    pub fn role_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RoleName", value.into_expr()); self }
+    pub fn role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRoleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IAM::Role`.
 pub mod role {
 use crate::cfn::support::*;
 /// The property type `Policy` of `AWS::IAM::Role`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-role-policy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Policy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Policy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Policy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Policy<super::missing::PolicyDocument, super::missing::PolicyName> { Policy(Bag::default(), Phase) }
+    pub fn new() -> Policy<Missing<super::required::PolicyDocument>, Missing<super::required::PolicyName>> { Policy(Bag::default(), Phase) }
 }
 impl<R0, R1> Policy<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> Policy<Set, R1> { self.0.set("PolicyDocument", value.into_expr()); Policy(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> Policy<Set, R1> { Policy(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
     /// `PolicyName`: text, required. Update: in place.
-    pub fn policy_name(mut self, value: impl Arg<str>) -> Policy<R0, Set> { self.0.set("PolicyName", value.into_expr()); Policy(self.0, Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> Policy<R0, Set> { Policy(put(self.0, "PolicyName", value.into_expr()), Phase) }
 }
 impl Done for Policy { fn into_props(self) -> Bag { self.0 } }
 }
@@ -308,24 +308,24 @@ impl CfnRolePolicy {
     /// `AWS::IAM::RolePolicy`
     pub const TYPE: &'static str = "AWS::IAM::RolePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnRolePolicyProps<R0, R1>) -> Self where CfnRolePolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRolePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnRolePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IAM::RolePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-rolepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRolePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnRolePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnRolePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRolePolicyProps<missing::PolicyName, missing::RoleName> { CfnRolePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRolePolicyProps<Missing<required::PolicyName>, Missing<required::RoleName>> { CfnRolePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRolePolicyProps<R0, R1> {
     /// `PolicyDocument`: JSON. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> Self { self.0.set("PolicyDocument", value.into_expr()); self }
+    pub fn policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
     /// `PolicyName`: text, required. Update: replacement.
-    pub fn policy_name(mut self, value: impl Arg<str>) -> CfnRolePolicyProps<Set, R1> { self.0.set("PolicyName", value.into_expr()); CfnRolePolicyProps(self.0, Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnRolePolicyProps<Set, R1> { CfnRolePolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
     /// `RoleName`: text, required. Update: replacement.
-    pub fn role_name(mut self, value: impl Arg<str>) -> CfnRolePolicyProps<R0, Set> { self.0.set("RoleName", value.into_expr()); CfnRolePolicyProps(self.0, Phase) }
+    pub fn role_name(self, value: impl Arg<str>) -> CfnRolePolicyProps<R0, Set> { CfnRolePolicyProps(put(self.0, "RoleName", value.into_expr()), Phase) }
 }
 impl Done for CfnRolePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::SAMLProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-samlprovider.html)
@@ -337,47 +337,47 @@ impl CfnSAMLProvider {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnSAMLProviderProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `SamlProviderUUID`: text.
     pub fn attr_saml_provider_uuid(&self) -> Val<str> { self.0.get_att("SamlProviderUUID") }
 }
 impl Parent for CfnSAMLProvider { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IAM::SAMLProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-samlprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSAMLProviderProps(Bag);
+#[must_use] pub struct CfnSAMLProviderProps(Bag);
 impl CfnSAMLProviderProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddPrivateKey`: text. Update: replacement.
-    pub fn add_private_key(mut self, value: impl Arg<str>) -> Self { self.0.set("AddPrivateKey", value.into_expr()); self }
+    pub fn add_private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AddPrivateKey", value.into_expr())) }
     /// `AssertionEncryptionMode`: `AssertionEncryptionMode`. Update: in place.
-    pub fn assertion_encryption_mode(mut self, value: impl Arg<saml_provider::AssertionEncryptionMode>) -> Self { self.0.set("AssertionEncryptionMode", value.into_expr()); self }
+    pub fn assertion_encryption_mode(self, value: impl Arg<saml_provider::AssertionEncryptionMode>) -> Self { Self(put(self.0, "AssertionEncryptionMode", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `PrivateKeyList`: list of `SAMLPrivateKey`. Update: in place.
-    pub fn private_key_list(mut self, value: impl Arg<Arr<saml_provider::SAMLPrivateKey>>) -> Self { self.0.set("PrivateKeyList", value.into_expr()); self }
+    pub fn private_key_list(self, value: impl Arg<Arr<saml_provider::SAMLPrivateKey>>) -> Self { Self(put(self.0, "PrivateKeyList", value.into_expr())) }
     /// `RemovePrivateKey`: text. Update: replacement.
-    pub fn remove_private_key(mut self, value: impl Arg<str>) -> Self { self.0.set("RemovePrivateKey", value.into_expr()); self }
+    pub fn remove_private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemovePrivateKey", value.into_expr())) }
     /// `SamlMetadataDocument`: text. Update: in place.
-    pub fn saml_metadata_document(mut self, value: impl Arg<str>) -> Self { self.0.set("SamlMetadataDocument", value.into_expr()); self }
+    pub fn saml_metadata_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SamlMetadataDocument", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnSAMLProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IAM::SAMLProvider`.
 pub mod saml_provider {
 use crate::cfn::support::*;
 /// The property type `SAMLPrivateKey` of `AWS::IAM::SAMLProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-samlprovider-samlprivatekey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SAMLPrivateKey<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SAMLPrivateKey<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SAMLPrivateKey {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SAMLPrivateKey<super::missing::KeyId, super::missing::Timestamp> { SAMLPrivateKey(Bag::default(), Phase) }
+    pub fn new() -> SAMLPrivateKey<Missing<super::required::KeyId>, Missing<super::required::Timestamp>> { SAMLPrivateKey(Bag::default(), Phase) }
 }
 impl<R0, R1> SAMLPrivateKey<R0, R1> {
     /// `KeyId`: text, required. Update: in place.
-    pub fn key_id(mut self, value: impl Arg<str>) -> SAMLPrivateKey<Set, R1> { self.0.set("KeyId", value.into_expr()); SAMLPrivateKey(self.0, Phase) }
+    pub fn key_id(self, value: impl Arg<str>) -> SAMLPrivateKey<Set, R1> { SAMLPrivateKey(put(self.0, "KeyId", value.into_expr()), Phase) }
     /// `Timestamp`: text, required. Update: in place.
-    pub fn timestamp(mut self, value: impl Arg<str>) -> SAMLPrivateKey<R0, Set> { self.0.set("Timestamp", value.into_expr()); SAMLPrivateKey(self.0, Phase) }
+    pub fn timestamp(self, value: impl Arg<str>) -> SAMLPrivateKey<R0, Set> { SAMLPrivateKey(put(self.0, "Timestamp", value.into_expr()), Phase) }
 }
 impl Done for SAMLPrivateKey { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AssertionEncryptionMode` allows.
@@ -392,27 +392,27 @@ impl CfnServerCertificate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnServerCertificateProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ServerCertificateName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnServerCertificate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IAM::ServerCertificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servercertificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServerCertificateProps(Bag);
+#[must_use] pub struct CfnServerCertificateProps(Bag);
 impl CfnServerCertificateProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateBody`: text. Update: replacement.
-    pub fn certificate_body(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateBody", value.into_expr()); self }
+    pub fn certificate_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateBody", value.into_expr())) }
     /// `CertificateChain`: text. Update: replacement.
-    pub fn certificate_chain(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateChain", value.into_expr()); self }
+    pub fn certificate_chain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateChain", value.into_expr())) }
     /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
     /// `PrivateKey`: text. Update: replacement.
-    pub fn private_key(mut self, value: impl Arg<str>) -> Self { self.0.set("PrivateKey", value.into_expr()); self }
+    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr())) }
     /// `ServerCertificateName`: text. Update: replacement.
-    pub fn server_certificate_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerCertificateName", value.into_expr()); self }
+    pub fn server_certificate_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerCertificateName", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnServerCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::ServiceLinkedRole`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servicelinkedrole.html)
@@ -429,16 +429,16 @@ impl CfnServiceLinkedRole {
 }
 impl Parent for CfnServiceLinkedRole { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IAM::ServiceLinkedRole`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-servicelinkedrole.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServiceLinkedRoleProps(Bag);
+#[must_use] pub struct CfnServiceLinkedRoleProps(Bag);
 impl CfnServiceLinkedRoleProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AWSServiceName`: text. Update: replacement.
-    pub fn aws_service_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AWSServiceName", value.into_expr()); self }
+    pub fn aws_service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AWSServiceName", value.into_expr())) }
     /// `CustomSuffix`: text. Update: replacement.
-    pub fn custom_suffix(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomSuffix", value.into_expr()); self }
+    pub fn custom_suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomSuffix", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
 }
 impl Done for CfnServiceLinkedRoleProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-user.html)
@@ -450,60 +450,60 @@ impl CfnUser {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnUserProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `UserName`.
     pub fn reference(&self) -> Val<kind::IamUserName> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `IamUserArn`.
     pub fn attr_arn(&self) -> Val<kind::IamUserArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnUser { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IAM::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-user.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserProps(Bag);
+#[must_use] pub struct CfnUserProps(Bag);
 impl CfnUserProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Groups`: list of text. Update: in place.
-    pub fn groups(mut self, value: impl Arg<Arr<kind::IamGroupName>>) -> Self { self.0.set("Groups", value.into_expr()); self }
+    /// `Groups`: list of `IamGroupName`. Update: in place.
+    pub fn groups(self, value: impl Arg<Arr<kind::IamGroupName>>) -> Self { Self(put(self.0, "Groups", value.into_expr())) }
     /// `LoginProfile`: `LoginProfile`. Update: in place.
-    pub fn login_profile(mut self, value: impl Arg<user::LoginProfile>) -> Self { self.0.set("LoginProfile", value.into_expr()); self }
-    /// `ManagedPolicyArns`: list of text. Update: in place.
-    pub fn managed_policy_arns(mut self, value: impl Arg<Arr<kind::IamManagedPolicyPolicyArn>>) -> Self { self.0.set("ManagedPolicyArns", value.into_expr()); self }
+    pub fn login_profile(self, value: impl Arg<user::LoginProfile>) -> Self { Self(put(self.0, "LoginProfile", value.into_expr())) }
+    /// `ManagedPolicyArns`: list of `IamManagedPolicyArn`. Update: in place.
+    pub fn managed_policy_arns(self, value: impl Arg<Arr<kind::IamManagedPolicyArn>>) -> Self { Self(put(self.0, "ManagedPolicyArns", value.into_expr())) }
     /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
-    /// `PermissionsBoundary`: text. Update: in place.
-    pub fn permissions_boundary(mut self, value: impl Arg<kind::IamManagedPolicyPolicyArn>) -> Self { self.0.set("PermissionsBoundary", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
+    /// `PermissionsBoundary`: `IamManagedPolicyArn`. Update: in place.
+    pub fn permissions_boundary(self, value: impl Arg<kind::IamManagedPolicyArn>) -> Self { Self(put(self.0, "PermissionsBoundary", value.into_expr())) }
     /// `Policies`: list of `Policy`. Update: in place.
-    pub fn policies(mut self, value: impl Arg<Arr<user::Policy>>) -> Self { self.0.set("Policies", value.into_expr()); self }
+    pub fn policies(self, value: impl Arg<Arr<user::Policy>>) -> Self { Self(put(self.0, "Policies", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `UserName`: text. Update: replacement.
-    pub fn user_name(mut self, value: impl Arg<str>) -> Self { self.0.set("UserName", value.into_expr()); self }
+    pub fn user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserName", value.into_expr())) }
 }
 impl Done for CfnUserProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IAM::User`.
 pub mod user {
 use crate::cfn::support::*;
 /// The property type `LoginProfile` of `AWS::IAM::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-user-loginprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoginProfile<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LoginProfile<R0 = Set>(Bag, Phase<(R0,)>);
 impl LoginProfile {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LoginProfile<super::missing::Password> { LoginProfile(Bag::default(), Phase) }
+    pub fn new() -> LoginProfile<Missing<super::required::Password>> { LoginProfile(Bag::default(), Phase) }
 }
 impl<R0> LoginProfile<R0> {
     /// `Password`: text, required. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> LoginProfile<Set> { self.0.set("Password", value.into_expr()); LoginProfile(self.0, Phase) }
+    pub fn password(self, value: impl Arg<str>) -> LoginProfile<Set> { LoginProfile(put(self.0, "Password", value.into_expr()), Phase) }
     /// `PasswordResetRequired`: boolean. Update: in place.
-    pub fn password_reset_required(mut self, value: impl Arg<bool>) -> Self { self.0.set("PasswordResetRequired", value.into_expr()); self }
+    pub fn password_reset_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PasswordResetRequired", value.into_expr()), Phase) }
 }
 impl Done for LoginProfile { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Policy` of `AWS::IAM::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iam-user-policy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Policy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Policy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Policy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Policy<super::missing::PolicyDocument, super::missing::PolicyName> { Policy(Bag::default(), Phase) }
+    pub fn new() -> Policy<Missing<super::required::PolicyDocument>, Missing<super::required::PolicyName>> { Policy(Bag::default(), Phase) }
 }
 impl<R0, R1> Policy<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> Policy<Set, R1> { self.0.set("PolicyDocument", value.into_expr()); Policy(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> Policy<Set, R1> { Policy(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
     /// `PolicyName`: text, required. Update: in place.
-    pub fn policy_name(mut self, value: impl Arg<str>) -> Policy<R0, Set> { self.0.set("PolicyName", value.into_expr()); Policy(self.0, Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> Policy<R0, Set> { Policy(put(self.0, "PolicyName", value.into_expr()), Phase) }
 }
 impl Done for Policy { fn into_props(self) -> Bag { self.0 } }
 }
@@ -513,24 +513,24 @@ impl CfnUserPolicy {
     /// `AWS::IAM::UserPolicy`
     pub const TYPE: &'static str = "AWS::IAM::UserPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnUserPolicyProps<R0, R1>) -> Self where CfnUserPolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnUserPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IAM::UserPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-userpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnUserPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnUserPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserPolicyProps<missing::PolicyName, missing::UserName> { CfnUserPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserPolicyProps<Missing<required::PolicyName>, Missing<required::UserName>> { CfnUserPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserPolicyProps<R0, R1> {
     /// `PolicyDocument`: JSON. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> Self { self.0.set("PolicyDocument", value.into_expr()); self }
+    pub fn policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
     /// `PolicyName`: text, required. Update: replacement.
-    pub fn policy_name(mut self, value: impl Arg<str>) -> CfnUserPolicyProps<Set, R1> { self.0.set("PolicyName", value.into_expr()); CfnUserPolicyProps(self.0, Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnUserPolicyProps<Set, R1> { CfnUserPolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
     /// `UserName`: text, required. Update: replacement.
-    pub fn user_name(mut self, value: impl Arg<str>) -> CfnUserPolicyProps<R0, Set> { self.0.set("UserName", value.into_expr()); CfnUserPolicyProps(self.0, Phase) }
+    pub fn user_name(self, value: impl Arg<str>) -> CfnUserPolicyProps<R0, Set> { CfnUserPolicyProps(put(self.0, "UserName", value.into_expr()), Phase) }
 }
 impl Done for CfnUserPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::UserToGroupAddition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-usertogroupaddition.html)
@@ -539,7 +539,7 @@ impl CfnUserToGroupAddition {
     /// `AWS::IAM::UserToGroupAddition`
     pub const TYPE: &'static str = "AWS::IAM::UserToGroupAddition";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnUserToGroupAdditionProps<R0, R1>) -> Self where CfnUserToGroupAdditionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserToGroupAdditionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -547,16 +547,16 @@ impl CfnUserToGroupAddition {
 }
 impl Parent for CfnUserToGroupAddition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IAM::UserToGroupAddition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-usertogroupaddition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserToGroupAdditionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnUserToGroupAdditionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnUserToGroupAdditionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserToGroupAdditionProps<missing::GroupName, missing::Users> { CfnUserToGroupAdditionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserToGroupAdditionProps<Missing<required::GroupName>, Missing<required::Users>> { CfnUserToGroupAdditionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserToGroupAdditionProps<R0, R1> {
     /// `GroupName`: text, required. Update: in place.
-    pub fn group_name(mut self, value: impl Arg<str>) -> CfnUserToGroupAdditionProps<Set, R1> { self.0.set("GroupName", value.into_expr()); CfnUserToGroupAdditionProps(self.0, Phase) }
+    pub fn group_name(self, value: impl Arg<str>) -> CfnUserToGroupAdditionProps<Set, R1> { CfnUserToGroupAdditionProps(put(self.0, "GroupName", value.into_expr()), Phase) }
     /// `Users`: list of text, required. Update: in place.
-    pub fn users(mut self, value: impl Arg<Arr<str>>) -> CfnUserToGroupAdditionProps<R0, Set> { self.0.set("Users", value.into_expr()); CfnUserToGroupAdditionProps(self.0, Phase) }
+    pub fn users(self, value: impl Arg<Arr<str>>) -> CfnUserToGroupAdditionProps<R0, Set> { CfnUserToGroupAdditionProps(put(self.0, "Users", value.into_expr()), Phase) }
 }
 impl Done for CfnUserToGroupAdditionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IAM::VirtualMFADevice`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-virtualmfadevice.html)
@@ -565,7 +565,7 @@ impl CfnVirtualMFADevice {
     /// `AWS::IAM::VirtualMFADevice`
     pub const TYPE: &'static str = "AWS::IAM::VirtualMFADevice";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnVirtualMFADeviceProps<R0>) -> Self where CfnVirtualMFADeviceProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVirtualMFADeviceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SerialNumber`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `SerialNumber`: text.
@@ -573,21 +573,21 @@ impl CfnVirtualMFADevice {
 }
 impl Parent for CfnVirtualMFADevice { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IAM::VirtualMFADevice`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-virtualmfadevice.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVirtualMFADeviceProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnVirtualMFADeviceProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnVirtualMFADeviceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVirtualMFADeviceProps<missing::Users> { CfnVirtualMFADeviceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVirtualMFADeviceProps<Missing<required::Users>> { CfnVirtualMFADeviceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnVirtualMFADeviceProps<R0> {
     /// `Path`: text. Update: replacement.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Users`: list of text, required. Update: in place.
-    pub fn users(mut self, value: impl Arg<Arr<str>>) -> CfnVirtualMFADeviceProps<Set> { self.0.set("Users", value.into_expr()); CfnVirtualMFADeviceProps(self.0, Phase) }
+    pub fn users(self, value: impl Arg<Arr<str>>) -> CfnVirtualMFADeviceProps<Set> { CfnVirtualMFADeviceProps(put(self.0, "Users", value.into_expr()), Phase) }
     /// `VirtualMfaDeviceName`: text. Update: replacement.
-    pub fn virtual_mfa_device_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VirtualMfaDeviceName", value.into_expr()); self }
+    pub fn virtual_mfa_device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualMfaDeviceName", value.into_expr()), Phase) }
 }
 impl Done for CfnVirtualMFADeviceProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AssumeRolePolicyDocument, GroupName, KeyId, Password, PolicyDocument, PolicyName, RoleName, Roles, Timestamp, UserName, Users } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AssumeRolePolicyDocument, GroupName, KeyId, Password, PolicyDocument, PolicyName, RoleName, Roles, Timestamp, UserName, Users } }

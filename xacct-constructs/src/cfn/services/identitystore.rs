@@ -10,7 +10,7 @@ impl CfnGroup {
     /// `AWS::IdentityStore::Group`
     pub const TYPE: &'static str = "AWS::IdentityStore::Group";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnGroupProps<R0, R1>) -> Self where CfnGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `GroupId`: text.
@@ -18,18 +18,18 @@ impl CfnGroup {
 }
 impl Parent for CfnGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IdentityStore::Group`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-group.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGroupProps<missing::DisplayName, missing::IdentityStoreId> { CfnGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGroupProps<Missing<required::DisplayName>, Missing<required::IdentityStoreId>> { CfnGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnGroupProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text, required. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> CfnGroupProps<Set, R1> { self.0.set("DisplayName", value.into_expr()); CfnGroupProps(self.0, Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnGroupProps<Set, R1> { CfnGroupProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `IdentityStoreId`: text, required. Update: replacement.
-    pub fn identity_store_id(mut self, value: impl Arg<str>) -> CfnGroupProps<R0, Set> { self.0.set("IdentityStoreId", value.into_expr()); CfnGroupProps(self.0, Phase) }
+    pub fn identity_store_id(self, value: impl Arg<str>) -> CfnGroupProps<R0, Set> { CfnGroupProps(put(self.0, "IdentityStoreId", value.into_expr()), Phase) }
 }
 impl Done for CfnGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IdentityStore::GroupMembership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-groupmembership.html)
@@ -38,7 +38,7 @@ impl CfnGroupMembership {
     /// `AWS::IdentityStore::GroupMembership`
     pub const TYPE: &'static str = "AWS::IdentityStore::GroupMembership";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnGroupMembershipProps<R0, R1, R2>) -> Self where CfnGroupMembershipProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGroupMembershipProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `MembershipId`: text.
@@ -46,32 +46,32 @@ impl CfnGroupMembership {
 }
 impl Parent for CfnGroupMembership { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IdentityStore::GroupMembership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-groupmembership.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGroupMembershipProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnGroupMembershipProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnGroupMembershipProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGroupMembershipProps<missing::GroupId, missing::IdentityStoreId, missing::MemberId> { CfnGroupMembershipProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGroupMembershipProps<Missing<required::GroupId>, Missing<required::IdentityStoreId>, Missing<required::MemberId>> { CfnGroupMembershipProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnGroupMembershipProps<R0, R1, R2> {
     /// `GroupId`: text, required. Update: replacement.
-    pub fn group_id(mut self, value: impl Arg<str>) -> CfnGroupMembershipProps<Set, R1, R2> { self.0.set("GroupId", value.into_expr()); CfnGroupMembershipProps(self.0, Phase) }
+    pub fn group_id(self, value: impl Arg<str>) -> CfnGroupMembershipProps<Set, R1, R2> { CfnGroupMembershipProps(put(self.0, "GroupId", value.into_expr()), Phase) }
     /// `IdentityStoreId`: text, required. Update: replacement.
-    pub fn identity_store_id(mut self, value: impl Arg<str>) -> CfnGroupMembershipProps<R0, Set, R2> { self.0.set("IdentityStoreId", value.into_expr()); CfnGroupMembershipProps(self.0, Phase) }
+    pub fn identity_store_id(self, value: impl Arg<str>) -> CfnGroupMembershipProps<R0, Set, R2> { CfnGroupMembershipProps(put(self.0, "IdentityStoreId", value.into_expr()), Phase) }
     /// `MemberId`: `MemberId`, required. Update: replacement.
-    pub fn member_id(mut self, value: impl Arg<group_membership::MemberId>) -> CfnGroupMembershipProps<R0, R1, Set> { self.0.set("MemberId", value.into_expr()); CfnGroupMembershipProps(self.0, Phase) }
+    pub fn member_id(self, value: impl Arg<group_membership::MemberId>) -> CfnGroupMembershipProps<R0, R1, Set> { CfnGroupMembershipProps(put(self.0, "MemberId", value.into_expr()), Phase) }
 }
 impl Done for CfnGroupMembershipProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IdentityStore::GroupMembership`.
 pub mod group_membership {
 use crate::cfn::support::*;
 /// The property type `MemberId` of `AWS::IdentityStore::GroupMembership`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-groupmembership-memberid.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MemberId<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MemberId<R0 = Set>(Bag, Phase<(R0,)>);
 impl MemberId {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MemberId<super::missing::UserId> { MemberId(Bag::default(), Phase) }
+    pub fn new() -> MemberId<Missing<super::required::UserId>> { MemberId(Bag::default(), Phase) }
 }
 impl<R0> MemberId<R0> {
     /// `UserId`: text, required. Update: replacement.
-    pub fn user_id(mut self, value: impl Arg<str>) -> MemberId<Set> { self.0.set("UserId", value.into_expr()); MemberId(self.0, Phase) }
+    pub fn user_id(self, value: impl Arg<str>) -> MemberId<Set> { MemberId(put(self.0, "UserId", value.into_expr()), Phase) }
 }
 impl Done for MemberId { fn into_props(self) -> Bag { self.0 } }
 }
@@ -81,10 +81,10 @@ impl CfnUser {
     /// `AWS::IdentityStore::User`
     pub const TYPE: &'static str = "AWS::IdentityStore::User";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnUserProps<R0>) -> Self where CfnUserProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -101,151 +101,151 @@ impl CfnUser {
 }
 impl Parent for CfnUser { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IdentityStore::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-identitystore-user.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnUserProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnUserProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserProps<missing::IdentityStoreId> { CfnUserProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserProps<Missing<required::IdentityStoreId>> { CfnUserProps(Bag::default(), Phase) }
 }
 impl<R0> CfnUserProps<R0> {
     /// `Addresses`: list of `AddressesItems`. Update: replacement.
-    pub fn addresses(mut self, value: impl Arg<Arr<user::AddressesItems>>) -> Self { self.0.set("Addresses", value.into_expr()); self }
+    pub fn addresses(self, value: impl Arg<Arr<user::AddressesItems>>) -> Self { Self(put(self.0, "Addresses", value.into_expr()), Phase) }
     /// `Birthdate`: text. Update: in place.
-    pub fn birthdate(mut self, value: impl Arg<str>) -> Self { self.0.set("Birthdate", value.into_expr()); self }
+    pub fn birthdate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Birthdate", value.into_expr()), Phase) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `Emails`: list of `EmailsItems`. Update: replacement.
-    pub fn emails(mut self, value: impl Arg<Arr<user::EmailsItems>>) -> Self { self.0.set("Emails", value.into_expr()); self }
+    pub fn emails(self, value: impl Arg<Arr<user::EmailsItems>>) -> Self { Self(put(self.0, "Emails", value.into_expr()), Phase) }
     /// `IdentityStoreId`: text, required. Update: replacement.
-    pub fn identity_store_id(mut self, value: impl Arg<str>) -> CfnUserProps<Set> { self.0.set("IdentityStoreId", value.into_expr()); CfnUserProps(self.0, Phase) }
+    pub fn identity_store_id(self, value: impl Arg<str>) -> CfnUserProps<Set> { CfnUserProps(put(self.0, "IdentityStoreId", value.into_expr()), Phase) }
     /// `Locale`: text. Update: in place.
-    pub fn locale(mut self, value: impl Arg<str>) -> Self { self.0.set("Locale", value.into_expr()); self }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr()), Phase) }
     /// `Name`: `Name`. Update: in place.
-    pub fn name(mut self, value: impl Arg<user::Name>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<user::Name>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NickName`: text. Update: in place.
-    pub fn nick_name(mut self, value: impl Arg<str>) -> Self { self.0.set("NickName", value.into_expr()); self }
+    pub fn nick_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NickName", value.into_expr()), Phase) }
     /// `PhoneNumbers`: list of `PhoneNumbersItems`. Update: replacement.
-    pub fn phone_numbers(mut self, value: impl Arg<Arr<user::PhoneNumbersItems>>) -> Self { self.0.set("PhoneNumbers", value.into_expr()); self }
+    pub fn phone_numbers(self, value: impl Arg<Arr<user::PhoneNumbersItems>>) -> Self { Self(put(self.0, "PhoneNumbers", value.into_expr()), Phase) }
     /// `Photos`: list of `PhotosItems`. Update: replacement.
-    pub fn photos(mut self, value: impl Arg<Arr<user::PhotosItems>>) -> Self { self.0.set("Photos", value.into_expr()); self }
+    pub fn photos(self, value: impl Arg<Arr<user::PhotosItems>>) -> Self { Self(put(self.0, "Photos", value.into_expr()), Phase) }
     /// `PreferredLanguage`: text. Update: in place.
-    pub fn preferred_language(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredLanguage", value.into_expr()); self }
+    pub fn preferred_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredLanguage", value.into_expr()), Phase) }
     /// `ProfileUrl`: text. Update: in place.
-    pub fn profile_url(mut self, value: impl Arg<str>) -> Self { self.0.set("ProfileUrl", value.into_expr()); self }
+    pub fn profile_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileUrl", value.into_expr()), Phase) }
     /// `Roles`: list of `RolesItems`. Update: replacement.
-    pub fn roles(mut self, value: impl Arg<Arr<user::RolesItems>>) -> Self { self.0.set("Roles", value.into_expr()); self }
+    pub fn roles(self, value: impl Arg<Arr<user::RolesItems>>) -> Self { Self(put(self.0, "Roles", value.into_expr()), Phase) }
     /// `Timezone`: text. Update: in place.
-    pub fn timezone(mut self, value: impl Arg<str>) -> Self { self.0.set("Timezone", value.into_expr()); self }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr()), Phase) }
     /// `Title`: text. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> Self { self.0.set("Title", value.into_expr()); self }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr()), Phase) }
     /// `UserName`: text. Update: replacement.
-    pub fn user_name(mut self, value: impl Arg<str>) -> Self { self.0.set("UserName", value.into_expr()); self }
+    pub fn user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserName", value.into_expr()), Phase) }
     /// `UserType`: text. Update: in place.
-    pub fn user_type(mut self, value: impl Arg<str>) -> Self { self.0.set("UserType", value.into_expr()); self }
+    pub fn user_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserType", value.into_expr()), Phase) }
     /// `Website`: text. Update: in place.
-    pub fn website(mut self, value: impl Arg<str>) -> Self { self.0.set("Website", value.into_expr()); self }
+    pub fn website(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Website", value.into_expr()), Phase) }
 }
 impl Done for CfnUserProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IdentityStore::User`.
 pub mod user {
 use crate::cfn::support::*;
 /// The property type `AddressesItems` of `AWS::IdentityStore::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-addressesitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AddressesItems(Bag);
+#[must_use] pub struct AddressesItems(Bag);
 impl AddressesItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Country`: text. Update: replacement.
-    pub fn country(mut self, value: impl Arg<str>) -> Self { self.0.set("Country", value.into_expr()); self }
+    pub fn country(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Country", value.into_expr())) }
     /// `Formatted`: text. Update: replacement.
-    pub fn formatted(mut self, value: impl Arg<str>) -> Self { self.0.set("Formatted", value.into_expr()); self }
+    pub fn formatted(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Formatted", value.into_expr())) }
     /// `Locality`: text. Update: replacement.
-    pub fn locality(mut self, value: impl Arg<str>) -> Self { self.0.set("Locality", value.into_expr()); self }
+    pub fn locality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locality", value.into_expr())) }
     /// `PostalCode`: text. Update: replacement.
-    pub fn postal_code(mut self, value: impl Arg<str>) -> Self { self.0.set("PostalCode", value.into_expr()); self }
+    pub fn postal_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostalCode", value.into_expr())) }
     /// `Primary`: boolean. Update: replacement.
-    pub fn primary(mut self, value: impl Arg<bool>) -> Self { self.0.set("Primary", value.into_expr()); self }
+    pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value.into_expr())) }
     /// `Region`: text. Update: replacement.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
     /// `StreetAddress`: text. Update: replacement.
-    pub fn street_address(mut self, value: impl Arg<str>) -> Self { self.0.set("StreetAddress", value.into_expr()); self }
+    pub fn street_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreetAddress", value.into_expr())) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for AddressesItems { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmailsItems` of `AWS::IdentityStore::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-emailsitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmailsItems(Bag);
+#[must_use] pub struct EmailsItems(Bag);
 impl EmailsItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Primary`: boolean. Update: replacement.
-    pub fn primary(mut self, value: impl Arg<bool>) -> Self { self.0.set("Primary", value.into_expr()); self }
+    pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value.into_expr())) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `Value`: text. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for EmailsItems { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Name` of `AWS::IdentityStore::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-name.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Name(Bag);
+#[must_use] pub struct Name(Bag);
 impl Name {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FamilyName`: text. Update: in place.
-    pub fn family_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FamilyName", value.into_expr()); self }
+    pub fn family_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FamilyName", value.into_expr())) }
     /// `Formatted`: text. Update: in place.
-    pub fn formatted(mut self, value: impl Arg<str>) -> Self { self.0.set("Formatted", value.into_expr()); self }
+    pub fn formatted(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Formatted", value.into_expr())) }
     /// `GivenName`: text. Update: in place.
-    pub fn given_name(mut self, value: impl Arg<str>) -> Self { self.0.set("GivenName", value.into_expr()); self }
+    pub fn given_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GivenName", value.into_expr())) }
     /// `HonorificPrefix`: text. Update: in place.
-    pub fn honorific_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("HonorificPrefix", value.into_expr()); self }
+    pub fn honorific_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HonorificPrefix", value.into_expr())) }
     /// `HonorificSuffix`: text. Update: in place.
-    pub fn honorific_suffix(mut self, value: impl Arg<str>) -> Self { self.0.set("HonorificSuffix", value.into_expr()); self }
+    pub fn honorific_suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HonorificSuffix", value.into_expr())) }
     /// `MiddleName`: text. Update: in place.
-    pub fn middle_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MiddleName", value.into_expr()); self }
+    pub fn middle_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MiddleName", value.into_expr())) }
 }
 impl Done for Name { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PhoneNumbersItems` of `AWS::IdentityStore::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-phonenumbersitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PhoneNumbersItems(Bag);
+#[must_use] pub struct PhoneNumbersItems(Bag);
 impl PhoneNumbersItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Primary`: boolean. Update: replacement.
-    pub fn primary(mut self, value: impl Arg<bool>) -> Self { self.0.set("Primary", value.into_expr()); self }
+    pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value.into_expr())) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `Value`: text. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for PhoneNumbersItems { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PhotosItems` of `AWS::IdentityStore::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-photositems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PhotosItems<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PhotosItems<R0 = Set>(Bag, Phase<(R0,)>);
 impl PhotosItems {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PhotosItems<super::missing::Value> { PhotosItems(Bag::default(), Phase) }
+    pub fn new() -> PhotosItems<Missing<super::required::Value>> { PhotosItems(Bag::default(), Phase) }
 }
 impl<R0> PhotosItems<R0> {
     /// `Display`: text. Update: replacement.
-    pub fn display(mut self, value: impl Arg<str>) -> Self { self.0.set("Display", value.into_expr()); self }
+    pub fn display(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Display", value.into_expr()), Phase) }
     /// `Primary`: boolean. Update: replacement.
-    pub fn primary(mut self, value: impl Arg<bool>) -> Self { self.0.set("Primary", value.into_expr()); self }
+    pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value.into_expr()), Phase) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> PhotosItems<Set> { self.0.set("Value", value.into_expr()); PhotosItems(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> PhotosItems<Set> { PhotosItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for PhotosItems { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RolesItems` of `AWS::IdentityStore::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-identitystore-user-rolesitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RolesItems(Bag);
+#[must_use] pub struct RolesItems(Bag);
 impl RolesItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Primary`: boolean. Update: replacement.
-    pub fn primary(mut self, value: impl Arg<bool>) -> Self { self.0.set("Primary", value.into_expr()); self }
+    pub fn primary(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Primary", value.into_expr())) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `Value`: text. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for RolesItems { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DisplayName, GroupId, IdentityStoreId, MemberId, UserId, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DisplayName, GroupId, IdentityStoreId, MemberId, UserId, Value } }

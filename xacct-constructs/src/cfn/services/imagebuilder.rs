@@ -10,16 +10,16 @@ impl CfnComponent {
     /// `AWS::ImageBuilder::Component`
     pub const TYPE: &'static str = "AWS::ImageBuilder::Component";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnComponentProps<R0, R1, R2>) -> Self where CfnComponentProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnComponentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::ImageBuilderComponentArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `ImageBuilderComponentArn`.
     pub fn attr_arn(&self) -> Val<kind::ImageBuilderComponentArn> { self.0.get_att("Arn") }
     /// The attribute `Encrypted`: boolean.
     pub fn attr_encrypted(&self) -> Val<bool> { self.0.get_att("Encrypted") }
     /// The attribute `LatestVersion`: `LatestVersion`.
     pub fn attr_latest_version(&self) -> Val<component::LatestVersion> { self.0.get_att("LatestVersion") }
-    /// The attribute `LatestVersion.Arn`: text.
+    /// The attribute `LatestVersion.Arn`: `OtherArn`.
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersion.Arn") }
     /// The attribute `LatestVersion.Major`: text.
     pub fn attr_latest_version_major(&self) -> Val<str> { self.0.get_att("LatestVersion.Major") }
@@ -34,50 +34,50 @@ impl CfnComponent {
 }
 impl Parent for CfnComponent { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ImageBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-component.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnComponentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnComponentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnComponentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnComponentProps<missing::Name, missing::Platform, missing::Version> { CfnComponentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnComponentProps<Missing<required::Name>, Missing<required::Platform>, Missing<required::Version>> { CfnComponentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnComponentProps<R0, R1, R2> {
     /// `ChangeDescription`: text. Update: replacement.
-    pub fn change_description(mut self, value: impl Arg<str>) -> Self { self.0.set("ChangeDescription", value.into_expr()); self }
+    pub fn change_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChangeDescription", value.into_expr()), Phase) }
     /// `Data`: text. Update: replacement.
-    pub fn data(mut self, value: impl Arg<str>) -> Self { self.0.set("Data", value.into_expr()); self }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnComponentProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnComponentProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnComponentProps<Set, R1, R2> { CfnComponentProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Platform`: `Platform`, required. Update: replacement.
-    pub fn platform(mut self, value: impl Arg<component::Platform>) -> CfnComponentProps<R0, Set, R2> { self.0.set("Platform", value.into_expr()); CfnComponentProps(self.0, Phase) }
+    pub fn platform(self, value: impl Arg<component::Platform>) -> CfnComponentProps<R0, Set, R2> { CfnComponentProps(put(self.0, "Platform", value.into_expr()), Phase) }
     /// `SupportedOsVersions`: list of text. Update: replacement.
-    pub fn supported_os_versions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SupportedOsVersions", value.into_expr()); self }
+    pub fn supported_os_versions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupportedOsVersions", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Uri`: text. Update: replacement.
-    pub fn uri(mut self, value: impl Arg<str>) -> Self { self.0.set("Uri", value.into_expr()); self }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr()), Phase) }
     /// `Version`: text, required. Update: replacement.
-    pub fn version(mut self, value: impl Arg<str>) -> CfnComponentProps<R0, R1, Set> { self.0.set("Version", value.into_expr()); CfnComponentProps(self.0, Phase) }
+    pub fn version(self, value: impl Arg<str>) -> CfnComponentProps<R0, R1, Set> { CfnComponentProps(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for CfnComponentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ImageBuilder::Component`.
 pub mod component {
 use crate::cfn::support::*;
 /// The property type `LatestVersion` of `AWS::ImageBuilder::Component`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-component-latestversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LatestVersion(Bag);
+#[must_use] pub struct LatestVersion(Bag);
 impl LatestVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `Major`: text. Update: in place.
-    pub fn major(mut self, value: impl Arg<str>) -> Self { self.0.set("Major", value.into_expr()); self }
+    pub fn major(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Major", value.into_expr())) }
     /// `Minor`: text. Update: in place.
-    pub fn minor(mut self, value: impl Arg<str>) -> Self { self.0.set("Minor", value.into_expr()); self }
+    pub fn minor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Minor", value.into_expr())) }
     /// `Patch`: text. Update: in place.
-    pub fn patch(mut self, value: impl Arg<str>) -> Self { self.0.set("Patch", value.into_expr()); self }
+    pub fn patch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Patch", value.into_expr())) }
 }
 impl Done for LatestVersion { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Platform` allows.
@@ -89,14 +89,14 @@ impl CfnContainerRecipe {
     /// `AWS::ImageBuilder::ContainerRecipe`
     pub const TYPE: &'static str = "AWS::ImageBuilder::ContainerRecipe";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnContainerRecipeProps<R0, R1, R2, R3, R4>) -> Self where CfnContainerRecipeProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnContainerRecipeProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::ImageBuilderContainerRecipeArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `ImageBuilderContainerRecipeArn`.
     pub fn attr_arn(&self) -> Val<kind::ImageBuilderContainerRecipeArn> { self.0.get_att("Arn") }
     /// The attribute `LatestVersion`: `LatestVersion`.
     pub fn attr_latest_version(&self) -> Val<container_recipe::LatestVersion> { self.0.get_att("LatestVersion") }
-    /// The attribute `LatestVersion.Arn`: text.
+    /// The attribute `LatestVersion.Arn`: `OtherArn`.
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersion.Arn") }
     /// The attribute `LatestVersion.Major`: text.
     pub fn attr_latest_version_major(&self) -> Val<str> { self.0.get_att("LatestVersion.Major") }
@@ -109,144 +109,142 @@ impl CfnContainerRecipe {
 }
 impl Parent for CfnContainerRecipe { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ImageBuilder::ContainerRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-containerrecipe.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnContainerRecipeProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnContainerRecipeProps(Bag);
 impl CfnContainerRecipeProps {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnContainerRecipeProps<missing::ContainerType, missing::Name, missing::ParentImage, missing::TargetRepository, missing::Version> { CfnContainerRecipeProps(Bag::default(), Phase) }
-}
-impl<R0, R1, R2, R3, R4> CfnContainerRecipeProps<R0, R1, R2, R3, R4> {
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
     /// `Components`: list of `ComponentConfiguration`. Update: replacement.
-    pub fn components(mut self, value: impl Arg<Arr<container_recipe::ComponentConfiguration>>) -> Self { self.0.set("Components", value.into_expr()); self }
-    /// `ContainerType`: `ContainerType`, required. Update: replacement.
-    pub fn container_type(mut self, value: impl Arg<container_recipe::ContainerType>) -> CfnContainerRecipeProps<Set, R1, R2, R3, R4> { self.0.set("ContainerType", value.into_expr()); CfnContainerRecipeProps(self.0, Phase) }
+    pub fn components(self, value: impl Arg<Arr<container_recipe::ComponentConfiguration>>) -> Self { Self(put(self.0, "Components", value.into_expr())) }
+    /// `ContainerType`: `ContainerType`. Update: replacement.
+    pub fn container_type(self, value: impl Arg<container_recipe::ContainerType>) -> Self { Self(put(self.0, "ContainerType", value.into_expr())) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `DockerfileTemplateData`: text. Update: replacement.
-    pub fn dockerfile_template_data(mut self, value: impl Arg<str>) -> Self { self.0.set("DockerfileTemplateData", value.into_expr()); self }
+    pub fn dockerfile_template_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DockerfileTemplateData", value.into_expr())) }
     /// `DockerfileTemplateUri`: text. Update: replacement.
-    pub fn dockerfile_template_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("DockerfileTemplateUri", value.into_expr()); self }
+    pub fn dockerfile_template_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DockerfileTemplateUri", value.into_expr())) }
     /// `ImageOsVersionOverride`: text. Update: replacement.
-    pub fn image_os_version_override(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageOsVersionOverride", value.into_expr()); self }
+    pub fn image_os_version_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageOsVersionOverride", value.into_expr())) }
     /// `InstanceConfiguration`: `InstanceConfiguration`. Update: replacement.
-    pub fn instance_configuration(mut self, value: impl Arg<container_recipe::InstanceConfiguration>) -> Self { self.0.set("InstanceConfiguration", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
-    /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnContainerRecipeProps<R0, Set, R2, R3, R4> { self.0.set("Name", value.into_expr()); CfnContainerRecipeProps(self.0, Phase) }
-    /// `ParentImage`: text, required. Update: replacement.
-    pub fn parent_image(mut self, value: impl Arg<str>) -> CfnContainerRecipeProps<R0, R1, Set, R3, R4> { self.0.set("ParentImage", value.into_expr()); CfnContainerRecipeProps(self.0, Phase) }
+    pub fn instance_configuration(self, value: impl Arg<container_recipe::InstanceConfiguration>) -> Self { Self(put(self.0, "InstanceConfiguration", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
+    /// `Name`: text. Update: replacement.
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    /// `ParentImage`: text. Update: replacement.
+    pub fn parent_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentImage", value.into_expr())) }
     /// `PlatformOverride`: `PlatformOverride`. Update: replacement.
-    pub fn platform_override(mut self, value: impl Arg<container_recipe::PlatformOverride>) -> Self { self.0.set("PlatformOverride", value.into_expr()); self }
+    pub fn platform_override(self, value: impl Arg<container_recipe::PlatformOverride>) -> Self { Self(put(self.0, "PlatformOverride", value.into_expr())) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
-    /// `TargetRepository`: `TargetContainerRepository`, required. Update: replacement.
-    pub fn target_repository(mut self, value: impl Arg<container_recipe::TargetContainerRepository>) -> CfnContainerRecipeProps<R0, R1, R2, Set, R4> { self.0.set("TargetRepository", value.into_expr()); CfnContainerRecipeProps(self.0, Phase) }
-    /// `Version`: text, required. Update: replacement.
-    pub fn version(mut self, value: impl Arg<str>) -> CfnContainerRecipeProps<R0, R1, R2, R3, Set> { self.0.set("Version", value.into_expr()); CfnContainerRecipeProps(self.0, Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
+    /// `TargetRepository`: `TargetContainerRepository`. Update: replacement.
+    pub fn target_repository(self, value: impl Arg<container_recipe::TargetContainerRepository>) -> Self { Self(put(self.0, "TargetRepository", value.into_expr())) }
+    /// `Version`: text. Update: replacement.
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
     /// `WorkingDirectory`: text. Update: replacement.
-    pub fn working_directory(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkingDirectory", value.into_expr()); self }
+    pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value.into_expr())) }
 }
 impl Done for CfnContainerRecipeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ImageBuilder::ContainerRecipe`.
 pub mod container_recipe {
 use crate::cfn::support::*;
 /// The property type `ComponentConfiguration` of `AWS::ImageBuilder::ContainerRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-componentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentConfiguration(Bag);
+#[must_use] pub struct ComponentConfiguration(Bag);
 impl ComponentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentArn`: text. Update: replacement.
-    pub fn component_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ComponentArn", value.into_expr()); self }
+    pub fn component_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentArn", value.into_expr())) }
     /// `Parameters`: list of `ComponentParameter`. Update: replacement.
-    pub fn parameters(mut self, value: impl Arg<Arr<ComponentParameter>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Arr<ComponentParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
 }
 impl Done for ComponentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentParameter` of `AWS::ImageBuilder::ContainerRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-componentparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ComponentParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ComponentParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ComponentParameter<super::missing::Name, super::missing::Value> { ComponentParameter(Bag::default(), Phase) }
+    pub fn new() -> ComponentParameter<Missing<super::required::Name>, Missing<super::required::Value>> { ComponentParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> ComponentParameter<R0, R1> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> ComponentParameter<Set, R1> { self.0.set("Name", value.into_expr()); ComponentParameter(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ComponentParameter<Set, R1> { ComponentParameter(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: list of text, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<Arr<str>>) -> ComponentParameter<R0, Set> { self.0.set("Value", value.into_expr()); ComponentParameter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<Arr<str>>) -> ComponentParameter<R0, Set> { ComponentParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ComponentParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsInstanceBlockDeviceSpecification` of `AWS::ImageBuilder::ContainerRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-ebsinstanceblockdevicespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EbsInstanceBlockDeviceSpecification(Bag);
+#[must_use] pub struct EbsInstanceBlockDeviceSpecification(Bag);
 impl EbsInstanceBlockDeviceSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeleteOnTermination`: boolean. Update: replacement.
-    pub fn delete_on_termination(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeleteOnTermination", value.into_expr()); self }
+    pub fn delete_on_termination(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteOnTermination", value.into_expr())) }
     /// `Encrypted`: boolean. Update: replacement.
-    pub fn encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("Encrypted", value.into_expr()); self }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
     /// `Iops`: integer. Update: replacement.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `SnapshotId`: text. Update: replacement.
-    pub fn snapshot_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotId", value.into_expr()); self }
+    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr())) }
     /// `Throughput`: integer. Update: replacement.
-    pub fn throughput(mut self, value: impl Arg<i64>) -> Self { self.0.set("Throughput", value.into_expr()); self }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
     /// `VolumeSize`: integer. Update: replacement.
-    pub fn volume_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("VolumeSize", value.into_expr()); self }
+    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
     /// `VolumeType`: `VolumeType`. Update: replacement.
-    pub fn volume_type(mut self, value: impl Arg<VolumeType>) -> Self { self.0.set("VolumeType", value.into_expr()); self }
+    pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
 }
 impl Done for EbsInstanceBlockDeviceSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceBlockDeviceMapping` of `AWS::ImageBuilder::ContainerRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-instanceblockdevicemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceBlockDeviceMapping(Bag);
+#[must_use] pub struct InstanceBlockDeviceMapping(Bag);
 impl InstanceBlockDeviceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeviceName`: text. Update: replacement.
-    pub fn device_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DeviceName", value.into_expr()); self }
+    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
     /// `Ebs`: `EbsInstanceBlockDeviceSpecification`. Update: replacement.
-    pub fn ebs(mut self, value: impl Arg<EbsInstanceBlockDeviceSpecification>) -> Self { self.0.set("Ebs", value.into_expr()); self }
+    pub fn ebs(self, value: impl Arg<EbsInstanceBlockDeviceSpecification>) -> Self { Self(put(self.0, "Ebs", value.into_expr())) }
     /// `NoDevice`: text. Update: replacement.
-    pub fn no_device(mut self, value: impl Arg<str>) -> Self { self.0.set("NoDevice", value.into_expr()); self }
+    pub fn no_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoDevice", value.into_expr())) }
     /// `VirtualName`: text. Update: replacement.
-    pub fn virtual_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VirtualName", value.into_expr()); self }
+    pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value.into_expr())) }
 }
 impl Done for InstanceBlockDeviceMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceConfiguration` of `AWS::ImageBuilder::ContainerRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-instanceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceConfiguration(Bag);
+#[must_use] pub struct InstanceConfiguration(Bag);
 impl InstanceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockDeviceMappings`: list of `InstanceBlockDeviceMapping`. Update: replacement.
-    pub fn block_device_mappings(mut self, value: impl Arg<Arr<InstanceBlockDeviceMapping>>) -> Self { self.0.set("BlockDeviceMappings", value.into_expr()); self }
+    pub fn block_device_mappings(self, value: impl Arg<Arr<InstanceBlockDeviceMapping>>) -> Self { Self(put(self.0, "BlockDeviceMappings", value.into_expr())) }
     /// `Image`: text. Update: replacement.
-    pub fn image(mut self, value: impl Arg<str>) -> Self { self.0.set("Image", value.into_expr()); self }
+    pub fn image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Image", value.into_expr())) }
 }
 impl Done for InstanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LatestVersion` of `AWS::ImageBuilder::ContainerRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-latestversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LatestVersion(Bag);
+#[must_use] pub struct LatestVersion(Bag);
 impl LatestVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `Major`: text. Update: in place.
-    pub fn major(mut self, value: impl Arg<str>) -> Self { self.0.set("Major", value.into_expr()); self }
+    pub fn major(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Major", value.into_expr())) }
     /// `Minor`: text. Update: in place.
-    pub fn minor(mut self, value: impl Arg<str>) -> Self { self.0.set("Minor", value.into_expr()); self }
+    pub fn minor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Minor", value.into_expr())) }
     /// `Patch`: text. Update: in place.
-    pub fn patch(mut self, value: impl Arg<str>) -> Self { self.0.set("Patch", value.into_expr()); self }
+    pub fn patch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Patch", value.into_expr())) }
 }
 impl Done for LatestVersion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetContainerRepository` of `AWS::ImageBuilder::ContainerRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-containerrecipe-targetcontainerrepository.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetContainerRepository(Bag);
+#[must_use] pub struct TargetContainerRepository(Bag);
 impl TargetContainerRepository {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RepositoryName`: text. Update: replacement.
-    pub fn repository_name(mut self, value: impl Arg<kind::EcrRepositoryName>) -> Self { self.0.set("RepositoryName", value.into_expr()); self }
+    /// `RepositoryName`: `EcrRepositoryName`. Update: replacement.
+    pub fn repository_name(self, value: impl Arg<kind::EcrRepositoryName>) -> Self { Self(put(self.0, "RepositoryName", value.into_expr())) }
     /// `Service`: `Service`. Update: replacement.
-    pub fn service(mut self, value: impl Arg<Service>) -> Self { self.0.set("Service", value.into_expr()); self }
+    pub fn service(self, value: impl Arg<Service>) -> Self { Self(put(self.0, "Service", value.into_expr())) }
 }
 impl Done for TargetContainerRepository { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ContainerType` allows.
@@ -264,181 +262,181 @@ impl CfnDistributionConfiguration {
     /// `AWS::ImageBuilder::DistributionConfiguration`
     pub const TYPE: &'static str = "AWS::ImageBuilder::DistributionConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDistributionConfigurationProps<R0, R1>) -> Self where CfnDistributionConfigurationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDistributionConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::ImageBuilderDistributionConfigurationArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `ImageBuilderDistributionConfigurationArn`.
     pub fn attr_arn(&self) -> Val<kind::ImageBuilderDistributionConfigurationArn> { self.0.get_att("Arn") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnDistributionConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ImageBuilder::DistributionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-distributionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDistributionConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDistributionConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDistributionConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDistributionConfigurationProps<missing::Distributions, missing::Name> { CfnDistributionConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDistributionConfigurationProps<Missing<required::Distributions>, Missing<required::Name>> { CfnDistributionConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDistributionConfigurationProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Distributions`: list of `Distribution`, required. Update: in place.
-    pub fn distributions(mut self, value: impl Arg<Arr<distribution_configuration::Distribution>>) -> CfnDistributionConfigurationProps<Set, R1> { self.0.set("Distributions", value.into_expr()); CfnDistributionConfigurationProps(self.0, Phase) }
+    pub fn distributions(self, value: impl Arg<Arr<distribution_configuration::Distribution>>) -> CfnDistributionConfigurationProps<Set, R1> { CfnDistributionConfigurationProps(put(self.0, "Distributions", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDistributionConfigurationProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnDistributionConfigurationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDistributionConfigurationProps<R0, Set> { CfnDistributionConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDistributionConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ImageBuilder::DistributionConfiguration`.
 pub mod distribution_configuration {
 use crate::cfn::support::*;
 /// The property type `AmiDistributionConfiguration` of `AWS::ImageBuilder::DistributionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-amidistributionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AmiDistributionConfiguration(Bag);
+#[must_use] pub struct AmiDistributionConfiguration(Bag);
 impl AmiDistributionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AmiTags`: map of text. Update: in place.
-    pub fn ami_tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AmiTags", value.into_expr()); self }
+    pub fn ami_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AmiTags", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `LaunchPermissionConfiguration`: `LaunchPermissionConfiguration`. Update: in place.
-    pub fn launch_permission_configuration(mut self, value: impl Arg<LaunchPermissionConfiguration>) -> Self { self.0.set("LaunchPermissionConfiguration", value.into_expr()); self }
+    pub fn launch_permission_configuration(self, value: impl Arg<LaunchPermissionConfiguration>) -> Self { Self(put(self.0, "LaunchPermissionConfiguration", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `TargetAccountIds`: list of text. Update: in place.
-    pub fn target_account_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TargetAccountIds", value.into_expr()); self }
+    pub fn target_account_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetAccountIds", value.into_expr())) }
 }
 impl Done for AmiDistributionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerDistributionConfiguration` of `AWS::ImageBuilder::DistributionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-containerdistributionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerDistributionConfiguration(Bag);
+#[must_use] pub struct ContainerDistributionConfiguration(Bag);
 impl ContainerDistributionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerTags`: list of text. Update: in place.
-    pub fn container_tags(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ContainerTags", value.into_expr()); self }
+    pub fn container_tags(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerTags", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `TargetRepository`: `TargetContainerRepository`. Update: in place.
-    pub fn target_repository(mut self, value: impl Arg<TargetContainerRepository>) -> Self { self.0.set("TargetRepository", value.into_expr()); self }
+    pub fn target_repository(self, value: impl Arg<TargetContainerRepository>) -> Self { Self(put(self.0, "TargetRepository", value.into_expr())) }
 }
 impl Done for ContainerDistributionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Distribution` of `AWS::ImageBuilder::DistributionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-distribution.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Distribution<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Distribution<R0 = Set>(Bag, Phase<(R0,)>);
 impl Distribution {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Distribution<super::missing::Region> { Distribution(Bag::default(), Phase) }
+    pub fn new() -> Distribution<Missing<super::required::Region>> { Distribution(Bag::default(), Phase) }
 }
 impl<R0> Distribution<R0> {
     /// `AmiDistributionConfiguration`: `AmiDistributionConfiguration`. Update: in place.
-    pub fn ami_distribution_configuration(mut self, value: impl Arg<AmiDistributionConfiguration>) -> Self { self.0.set("AmiDistributionConfiguration", value.into_expr()); self }
+    pub fn ami_distribution_configuration(self, value: impl Arg<AmiDistributionConfiguration>) -> Self { Self(put(self.0, "AmiDistributionConfiguration", value.into_expr()), Phase) }
     /// `ContainerDistributionConfiguration`: `ContainerDistributionConfiguration`. Update: in place.
-    pub fn container_distribution_configuration(mut self, value: impl Arg<ContainerDistributionConfiguration>) -> Self { self.0.set("ContainerDistributionConfiguration", value.into_expr()); self }
+    pub fn container_distribution_configuration(self, value: impl Arg<ContainerDistributionConfiguration>) -> Self { Self(put(self.0, "ContainerDistributionConfiguration", value.into_expr()), Phase) }
     /// `FastLaunchConfigurations`: list of `FastLaunchConfiguration`. Update: in place.
-    pub fn fast_launch_configurations(mut self, value: impl Arg<Arr<FastLaunchConfiguration>>) -> Self { self.0.set("FastLaunchConfigurations", value.into_expr()); self }
+    pub fn fast_launch_configurations(self, value: impl Arg<Arr<FastLaunchConfiguration>>) -> Self { Self(put(self.0, "FastLaunchConfigurations", value.into_expr()), Phase) }
     /// `LaunchTemplateConfigurations`: list of `LaunchTemplateConfiguration`. Update: in place.
-    pub fn launch_template_configurations(mut self, value: impl Arg<Arr<LaunchTemplateConfiguration>>) -> Self { self.0.set("LaunchTemplateConfigurations", value.into_expr()); self }
+    pub fn launch_template_configurations(self, value: impl Arg<Arr<LaunchTemplateConfiguration>>) -> Self { Self(put(self.0, "LaunchTemplateConfigurations", value.into_expr()), Phase) }
     /// `LicenseConfigurationArns`: list of text. Update: in place.
-    pub fn license_configuration_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LicenseConfigurationArns", value.into_expr()); self }
+    pub fn license_configuration_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LicenseConfigurationArns", value.into_expr()), Phase) }
     /// `Region`: text, required. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Distribution<Set> { self.0.set("Region", value.into_expr()); Distribution(self.0, Phase) }
+    pub fn region(self, value: impl Arg<str>) -> Distribution<Set> { Distribution(put(self.0, "Region", value.into_expr()), Phase) }
     /// `SsmParameterConfigurations`: list of `SsmParameterConfiguration`. Update: in place.
-    pub fn ssm_parameter_configurations(mut self, value: impl Arg<Arr<SsmParameterConfiguration>>) -> Self { self.0.set("SsmParameterConfigurations", value.into_expr()); self }
+    pub fn ssm_parameter_configurations(self, value: impl Arg<Arr<SsmParameterConfiguration>>) -> Self { Self(put(self.0, "SsmParameterConfigurations", value.into_expr()), Phase) }
 }
 impl Done for Distribution { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FastLaunchConfiguration` of `AWS::ImageBuilder::DistributionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FastLaunchConfiguration(Bag);
+#[must_use] pub struct FastLaunchConfiguration(Bag);
 impl FastLaunchConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountId`: text. Update: in place.
-    pub fn account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AccountId", value.into_expr()); self }
+    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr())) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `LaunchTemplate`: `FastLaunchLaunchTemplateSpecification`. Update: in place.
-    pub fn launch_template(mut self, value: impl Arg<FastLaunchLaunchTemplateSpecification>) -> Self { self.0.set("LaunchTemplate", value.into_expr()); self }
+    pub fn launch_template(self, value: impl Arg<FastLaunchLaunchTemplateSpecification>) -> Self { Self(put(self.0, "LaunchTemplate", value.into_expr())) }
     /// `MaxParallelLaunches`: integer. Update: in place.
-    pub fn max_parallel_launches(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxParallelLaunches", value.into_expr()); self }
+    pub fn max_parallel_launches(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxParallelLaunches", value.into_expr())) }
     /// `SnapshotConfiguration`: `FastLaunchSnapshotConfiguration`. Update: in place.
-    pub fn snapshot_configuration(mut self, value: impl Arg<FastLaunchSnapshotConfiguration>) -> Self { self.0.set("SnapshotConfiguration", value.into_expr()); self }
+    pub fn snapshot_configuration(self, value: impl Arg<FastLaunchSnapshotConfiguration>) -> Self { Self(put(self.0, "SnapshotConfiguration", value.into_expr())) }
 }
 impl Done for FastLaunchConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FastLaunchLaunchTemplateSpecification` of `AWS::ImageBuilder::DistributionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchlaunchtemplatespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FastLaunchLaunchTemplateSpecification(Bag);
+#[must_use] pub struct FastLaunchLaunchTemplateSpecification(Bag);
 impl FastLaunchLaunchTemplateSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LaunchTemplateId`: text. Update: in place.
-    pub fn launch_template_id(mut self, value: impl Arg<str>) -> Self { self.0.set("LaunchTemplateId", value.into_expr()); self }
+    pub fn launch_template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateId", value.into_expr())) }
     /// `LaunchTemplateName`: text. Update: in place.
-    pub fn launch_template_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LaunchTemplateName", value.into_expr()); self }
+    pub fn launch_template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateName", value.into_expr())) }
     /// `LaunchTemplateVersion`: text. Update: in place.
-    pub fn launch_template_version(mut self, value: impl Arg<str>) -> Self { self.0.set("LaunchTemplateVersion", value.into_expr()); self }
+    pub fn launch_template_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LaunchTemplateVersion", value.into_expr())) }
 }
 impl Done for FastLaunchLaunchTemplateSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FastLaunchSnapshotConfiguration` of `AWS::ImageBuilder::DistributionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-fastlaunchsnapshotconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FastLaunchSnapshotConfiguration(Bag);
+#[must_use] pub struct FastLaunchSnapshotConfiguration(Bag);
 impl FastLaunchSnapshotConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetResourceCount`: integer. Update: in place.
-    pub fn target_resource_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("TargetResourceCount", value.into_expr()); self }
+    pub fn target_resource_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetResourceCount", value.into_expr())) }
 }
 impl Done for FastLaunchSnapshotConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchPermissionConfiguration` of `AWS::ImageBuilder::DistributionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-launchpermissionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LaunchPermissionConfiguration(Bag);
+#[must_use] pub struct LaunchPermissionConfiguration(Bag);
 impl LaunchPermissionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OrganizationArns`: list of text. Update: in place.
-    pub fn organization_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("OrganizationArns", value.into_expr()); self }
+    pub fn organization_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationArns", value.into_expr())) }
     /// `OrganizationalUnitArns`: list of text. Update: in place.
-    pub fn organizational_unit_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("OrganizationalUnitArns", value.into_expr()); self }
+    pub fn organizational_unit_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationalUnitArns", value.into_expr())) }
     /// `UserGroups`: list of text. Update: in place.
-    pub fn user_groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("UserGroups", value.into_expr()); self }
+    pub fn user_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserGroups", value.into_expr())) }
     /// `UserIds`: list of text. Update: in place.
-    pub fn user_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("UserIds", value.into_expr()); self }
+    pub fn user_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserIds", value.into_expr())) }
 }
 impl Done for LaunchPermissionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LaunchTemplateConfiguration` of `AWS::ImageBuilder::DistributionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-launchtemplateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LaunchTemplateConfiguration(Bag);
+#[must_use] pub struct LaunchTemplateConfiguration(Bag);
 impl LaunchTemplateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountId`: text. Update: in place.
-    pub fn account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AccountId", value.into_expr()); self }
-    /// `LaunchTemplateId`: text. Update: in place.
-    pub fn launch_template_id(mut self, value: impl Arg<kind::Ec2LaunchTemplateId>) -> Self { self.0.set("LaunchTemplateId", value.into_expr()); self }
+    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr())) }
+    /// `LaunchTemplateId`: `Ec2LaunchTemplateId`. Update: in place.
+    pub fn launch_template_id(self, value: impl Arg<kind::Ec2LaunchTemplateId>) -> Self { Self(put(self.0, "LaunchTemplateId", value.into_expr())) }
     /// `SetDefaultVersion`: boolean. Update: in place.
-    pub fn set_default_version(mut self, value: impl Arg<bool>) -> Self { self.0.set("SetDefaultVersion", value.into_expr()); self }
+    pub fn set_default_version(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SetDefaultVersion", value.into_expr())) }
 }
 impl Done for LaunchTemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SsmParameterConfiguration` of `AWS::ImageBuilder::DistributionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-ssmparameterconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SsmParameterConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SsmParameterConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SsmParameterConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SsmParameterConfiguration<super::missing::ParameterName> { SsmParameterConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SsmParameterConfiguration<Missing<super::required::ParameterName>> { SsmParameterConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SsmParameterConfiguration<R0> {
     /// `AmiAccountId`: text. Update: in place.
-    pub fn ami_account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AmiAccountId", value.into_expr()); self }
+    pub fn ami_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmiAccountId", value.into_expr()), Phase) }
     /// `DataType`: `DataType`. Update: in place.
-    pub fn data_type(mut self, value: impl Arg<DataType>) -> Self { self.0.set("DataType", value.into_expr()); self }
+    pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr()), Phase) }
     /// `ParameterName`: text, required. Update: in place.
-    pub fn parameter_name(mut self, value: impl Arg<str>) -> SsmParameterConfiguration<Set> { self.0.set("ParameterName", value.into_expr()); SsmParameterConfiguration(self.0, Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> SsmParameterConfiguration<Set> { SsmParameterConfiguration(put(self.0, "ParameterName", value.into_expr()), Phase) }
 }
 impl Done for SsmParameterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetContainerRepository` of `AWS::ImageBuilder::DistributionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-distributionconfiguration-targetcontainerrepository.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetContainerRepository(Bag);
+#[must_use] pub struct TargetContainerRepository(Bag);
 impl TargetContainerRepository {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RepositoryName`: text. Update: in place.
-    pub fn repository_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RepositoryName", value.into_expr()); self }
+    pub fn repository_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryName", value.into_expr())) }
     /// `Service`: `Service`. Update: in place.
-    pub fn service(mut self, value: impl Arg<Service>) -> Self { self.0.set("Service", value.into_expr()); self }
+    pub fn service(self, value: impl Arg<Service>) -> Self { Self(put(self.0, "Service", value.into_expr())) }
 }
 impl Done for TargetContainerRepository { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataType` allows.
@@ -455,7 +453,7 @@ impl CfnImage {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnImageProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ImageId`: text.
     pub fn attr_image_id(&self) -> Val<str> { self.0.get_att("ImageId") }
@@ -463,7 +461,7 @@ impl CfnImage {
     pub fn attr_image_uri(&self) -> Val<str> { self.0.get_att("ImageUri") }
     /// The attribute `LatestVersion`: `LatestVersion`.
     pub fn attr_latest_version(&self) -> Val<image::LatestVersion> { self.0.get_att("LatestVersion") }
-    /// The attribute `LatestVersion.Arn`: text.
+    /// The attribute `LatestVersion.Arn`: `OtherArn`.
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersion.Arn") }
     /// The attribute `LatestVersion.Major`: text.
     pub fn attr_latest_version_major(&self) -> Val<str> { self.0.get_att("LatestVersion.Major") }
@@ -476,144 +474,144 @@ impl CfnImage {
 }
 impl Parent for CfnImage { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ImageBuilder::Image`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-image.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnImageProps(Bag);
+#[must_use] pub struct CfnImageProps(Bag);
 impl CfnImageProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerRecipeArn`: text. Update: replacement.
-    pub fn container_recipe_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerRecipeArn", value.into_expr()); self }
+    pub fn container_recipe_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerRecipeArn", value.into_expr())) }
     /// `DeletionSettings`: `DeletionSettings`. Update: in place.
-    pub fn deletion_settings(mut self, value: impl Arg<image::DeletionSettings>) -> Self { self.0.set("DeletionSettings", value.into_expr()); self }
-    /// `DistributionConfigurationArn`: text. Update: replacement.
-    pub fn distribution_configuration_arn(mut self, value: impl Arg<kind::ImageBuilderDistributionConfigurationArn>) -> Self { self.0.set("DistributionConfigurationArn", value.into_expr()); self }
+    pub fn deletion_settings(self, value: impl Arg<image::DeletionSettings>) -> Self { Self(put(self.0, "DeletionSettings", value.into_expr())) }
+    /// `DistributionConfigurationArn`: `ImageBuilderDistributionConfigurationArn`. Update: replacement.
+    pub fn distribution_configuration_arn(self, value: impl Arg<kind::ImageBuilderDistributionConfigurationArn>) -> Self { Self(put(self.0, "DistributionConfigurationArn", value.into_expr())) }
     /// `EnhancedImageMetadataEnabled`: boolean. Update: replacement.
-    pub fn enhanced_image_metadata_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnhancedImageMetadataEnabled", value.into_expr()); self }
+    pub fn enhanced_image_metadata_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedImageMetadataEnabled", value.into_expr())) }
     /// `ExecutionRole`: text. Update: in place.
-    pub fn execution_role(mut self, value: impl Arg<str>) -> Self { self.0.set("ExecutionRole", value.into_expr()); self }
+    pub fn execution_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionRole", value.into_expr())) }
     /// `ImagePipelineExecutionSettings`: `ImagePipelineExecutionSettings`. Update: in place.
-    pub fn image_pipeline_execution_settings(mut self, value: impl Arg<image::ImagePipelineExecutionSettings>) -> Self { self.0.set("ImagePipelineExecutionSettings", value.into_expr()); self }
-    /// `ImageRecipeArn`: text. Update: replacement.
-    pub fn image_recipe_arn(mut self, value: impl Arg<kind::ImageBuilderImageRecipeArn>) -> Self { self.0.set("ImageRecipeArn", value.into_expr()); self }
+    pub fn image_pipeline_execution_settings(self, value: impl Arg<image::ImagePipelineExecutionSettings>) -> Self { Self(put(self.0, "ImagePipelineExecutionSettings", value.into_expr())) }
+    /// `ImageRecipeArn`: `ImageBuilderImageRecipeArn`. Update: replacement.
+    pub fn image_recipe_arn(self, value: impl Arg<kind::ImageBuilderImageRecipeArn>) -> Self { Self(put(self.0, "ImageRecipeArn", value.into_expr())) }
     /// `ImageScanningConfiguration`: `ImageScanningConfiguration`. Update: replacement.
-    pub fn image_scanning_configuration(mut self, value: impl Arg<image::ImageScanningConfiguration>) -> Self { self.0.set("ImageScanningConfiguration", value.into_expr()); self }
+    pub fn image_scanning_configuration(self, value: impl Arg<image::ImageScanningConfiguration>) -> Self { Self(put(self.0, "ImageScanningConfiguration", value.into_expr())) }
     /// `ImageTestsConfiguration`: `ImageTestsConfiguration`. Update: replacement.
-    pub fn image_tests_configuration(mut self, value: impl Arg<image::ImageTestsConfiguration>) -> Self { self.0.set("ImageTestsConfiguration", value.into_expr()); self }
-    /// `InfrastructureConfigurationArn`: text. Update: replacement.
-    pub fn infrastructure_configuration_arn(mut self, value: impl Arg<kind::ImageBuilderInfrastructureConfigurationArn>) -> Self { self.0.set("InfrastructureConfigurationArn", value.into_expr()); self }
+    pub fn image_tests_configuration(self, value: impl Arg<image::ImageTestsConfiguration>) -> Self { Self(put(self.0, "ImageTestsConfiguration", value.into_expr())) }
+    /// `InfrastructureConfigurationArn`: `ImageBuilderInfrastructureConfigurationArn`. Update: replacement.
+    pub fn infrastructure_configuration_arn(self, value: impl Arg<kind::ImageBuilderInfrastructureConfigurationArn>) -> Self { Self(put(self.0, "InfrastructureConfigurationArn", value.into_expr())) }
     /// `LoggingConfiguration`: `ImageLoggingConfiguration`. Update: in place.
-    pub fn logging_configuration(mut self, value: impl Arg<image::ImageLoggingConfiguration>) -> Self { self.0.set("LoggingConfiguration", value.into_expr()); self }
+    pub fn logging_configuration(self, value: impl Arg<image::ImageLoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr())) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Workflows`: list of `WorkflowConfiguration`. Update: replacement.
-    pub fn workflows(mut self, value: impl Arg<Arr<image::WorkflowConfiguration>>) -> Self { self.0.set("Workflows", value.into_expr()); self }
+    pub fn workflows(self, value: impl Arg<Arr<image::WorkflowConfiguration>>) -> Self { Self(put(self.0, "Workflows", value.into_expr())) }
 }
 impl Done for CfnImageProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ImageBuilder::Image`.
 pub mod image {
 use crate::cfn::support::*;
 /// The property type `DeletionSettings` of `AWS::ImageBuilder::Image`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-deletionsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeletionSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DeletionSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl DeletionSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeletionSettings<super::missing::ExecutionRole> { DeletionSettings(Bag::default(), Phase) }
+    pub fn new() -> DeletionSettings<Missing<super::required::ExecutionRole>> { DeletionSettings(Bag::default(), Phase) }
 }
 impl<R0> DeletionSettings<R0> {
     /// `ExecutionRole`: text, required. Update: in place.
-    pub fn execution_role(mut self, value: impl Arg<str>) -> DeletionSettings<Set> { self.0.set("ExecutionRole", value.into_expr()); DeletionSettings(self.0, Phase) }
+    pub fn execution_role(self, value: impl Arg<str>) -> DeletionSettings<Set> { DeletionSettings(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
 }
 impl Done for DeletionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcrConfiguration` of `AWS::ImageBuilder::Image`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-ecrconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EcrConfiguration(Bag);
+#[must_use] pub struct EcrConfiguration(Bag);
 impl EcrConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerTags`: list of text. Update: replacement.
-    pub fn container_tags(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ContainerTags", value.into_expr()); self }
+    pub fn container_tags(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerTags", value.into_expr())) }
     /// `RepositoryName`: text. Update: replacement.
-    pub fn repository_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RepositoryName", value.into_expr()); self }
+    pub fn repository_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryName", value.into_expr())) }
 }
 impl Done for EcrConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageLoggingConfiguration` of `AWS::ImageBuilder::Image`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imageloggingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageLoggingConfiguration(Bag);
+#[must_use] pub struct ImageLoggingConfiguration(Bag);
 impl ImageLoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupName`: text. Update: in place.
-    pub fn log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> Self { self.0.set("LogGroupName", value.into_expr()); self }
+    /// `LogGroupName`: `LogsLogGroupName`. Update: in place.
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
 }
 impl Done for ImageLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImagePipelineExecutionSettings` of `AWS::ImageBuilder::Image`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imagepipelineexecutionsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImagePipelineExecutionSettings(Bag);
+#[must_use] pub struct ImagePipelineExecutionSettings(Bag);
 impl ImagePipelineExecutionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeploymentId`: text. Update: in place.
-    pub fn deployment_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DeploymentId", value.into_expr()); self }
+    pub fn deployment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentId", value.into_expr())) }
     /// `OnUpdate`: boolean. Update: in place.
-    pub fn on_update(mut self, value: impl Arg<bool>) -> Self { self.0.set("OnUpdate", value.into_expr()); self }
+    pub fn on_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OnUpdate", value.into_expr())) }
 }
 impl Done for ImagePipelineExecutionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageScanningConfiguration` of `AWS::ImageBuilder::Image`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imagescanningconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageScanningConfiguration(Bag);
+#[must_use] pub struct ImageScanningConfiguration(Bag);
 impl ImageScanningConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EcrConfiguration`: `EcrConfiguration`. Update: replacement.
-    pub fn ecr_configuration(mut self, value: impl Arg<EcrConfiguration>) -> Self { self.0.set("EcrConfiguration", value.into_expr()); self }
+    pub fn ecr_configuration(self, value: impl Arg<EcrConfiguration>) -> Self { Self(put(self.0, "EcrConfiguration", value.into_expr())) }
     /// `ImageScanningEnabled`: boolean. Update: replacement.
-    pub fn image_scanning_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("ImageScanningEnabled", value.into_expr()); self }
+    pub fn image_scanning_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ImageScanningEnabled", value.into_expr())) }
 }
 impl Done for ImageScanningConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageTestsConfiguration` of `AWS::ImageBuilder::Image`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-imagetestsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageTestsConfiguration(Bag);
+#[must_use] pub struct ImageTestsConfiguration(Bag);
 impl ImageTestsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImageTestsEnabled`: boolean. Update: replacement.
-    pub fn image_tests_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("ImageTestsEnabled", value.into_expr()); self }
+    pub fn image_tests_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ImageTestsEnabled", value.into_expr())) }
     /// `TimeoutMinutes`: integer. Update: replacement.
-    pub fn timeout_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutMinutes", value.into_expr()); self }
+    pub fn timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr())) }
 }
 impl Done for ImageTestsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LatestVersion` of `AWS::ImageBuilder::Image`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-latestversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LatestVersion(Bag);
+#[must_use] pub struct LatestVersion(Bag);
 impl LatestVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `Major`: text. Update: in place.
-    pub fn major(mut self, value: impl Arg<str>) -> Self { self.0.set("Major", value.into_expr()); self }
+    pub fn major(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Major", value.into_expr())) }
     /// `Minor`: text. Update: in place.
-    pub fn minor(mut self, value: impl Arg<str>) -> Self { self.0.set("Minor", value.into_expr()); self }
+    pub fn minor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Minor", value.into_expr())) }
     /// `Patch`: text. Update: in place.
-    pub fn patch(mut self, value: impl Arg<str>) -> Self { self.0.set("Patch", value.into_expr()); self }
+    pub fn patch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Patch", value.into_expr())) }
 }
 impl Done for LatestVersion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowConfiguration` of `AWS::ImageBuilder::Image`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-workflowconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkflowConfiguration(Bag);
+#[must_use] pub struct WorkflowConfiguration(Bag);
 impl WorkflowConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnFailure`: `OnFailure`. Update: replacement.
-    pub fn on_failure(mut self, value: impl Arg<OnFailure>) -> Self { self.0.set("OnFailure", value.into_expr()); self }
+    pub fn on_failure(self, value: impl Arg<OnFailure>) -> Self { Self(put(self.0, "OnFailure", value.into_expr())) }
     /// `ParallelGroup`: text. Update: replacement.
-    pub fn parallel_group(mut self, value: impl Arg<str>) -> Self { self.0.set("ParallelGroup", value.into_expr()); self }
+    pub fn parallel_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParallelGroup", value.into_expr())) }
     /// `Parameters`: list of `WorkflowParameter`. Update: replacement.
-    pub fn parameters(mut self, value: impl Arg<Arr<WorkflowParameter>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Arr<WorkflowParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
     /// `WorkflowArn`: text. Update: replacement.
-    pub fn workflow_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkflowArn", value.into_expr()); self }
+    pub fn workflow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowArn", value.into_expr())) }
 }
 impl Done for WorkflowConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowParameter` of `AWS::ImageBuilder::Image`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-image-workflowparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkflowParameter(Bag);
+#[must_use] pub struct WorkflowParameter(Bag);
 impl WorkflowParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: list of text. Update: replacement.
-    pub fn value(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for WorkflowParameter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `OnFailure` allows.
@@ -625,10 +623,10 @@ impl CfnImagePipeline {
     /// `AWS::ImageBuilder::ImagePipeline`
     pub const TYPE: &'static str = "AWS::ImageBuilder::ImagePipeline";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnImagePipelineProps<R0, R1>) -> Self where CfnImagePipelineProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnImagePipelineProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `DeploymentId`: text.
     pub fn attr_deployment_id(&self) -> Val<str> { self.0.get_att("DeploymentId") }
@@ -637,143 +635,141 @@ impl CfnImagePipeline {
 }
 impl Parent for CfnImagePipeline { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ImageBuilder::ImagePipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagepipeline.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnImagePipelineProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnImagePipelineProps(Bag);
 impl CfnImagePipelineProps {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnImagePipelineProps<missing::InfrastructureConfigurationArn, missing::Name> { CfnImagePipelineProps(Bag::default(), Phase) }
-}
-impl<R0, R1> CfnImagePipelineProps<R0, R1> {
-    /// `ContainerRecipeArn`: text. Update: in place.
-    pub fn container_recipe_arn(mut self, value: impl Arg<kind::ImageBuilderContainerRecipeArn>) -> Self { self.0.set("ContainerRecipeArn", value.into_expr()); self }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `ContainerRecipeArn`: `ImageBuilderContainerRecipeArn`. Update: in place.
+    pub fn container_recipe_arn(self, value: impl Arg<kind::ImageBuilderContainerRecipeArn>) -> Self { Self(put(self.0, "ContainerRecipeArn", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `DistributionConfigurationArn`: text. Update: in place.
-    pub fn distribution_configuration_arn(mut self, value: impl Arg<kind::ImageBuilderDistributionConfigurationArn>) -> Self { self.0.set("DistributionConfigurationArn", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
+    /// `DistributionConfigurationArn`: `ImageBuilderDistributionConfigurationArn`. Update: in place.
+    pub fn distribution_configuration_arn(self, value: impl Arg<kind::ImageBuilderDistributionConfigurationArn>) -> Self { Self(put(self.0, "DistributionConfigurationArn", value.into_expr())) }
     /// `EnhancedImageMetadataEnabled`: boolean. Update: in place.
-    pub fn enhanced_image_metadata_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnhancedImageMetadataEnabled", value.into_expr()); self }
+    pub fn enhanced_image_metadata_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedImageMetadataEnabled", value.into_expr())) }
     /// `ExecutionRole`: text. Update: in place.
-    pub fn execution_role(mut self, value: impl Arg<str>) -> Self { self.0.set("ExecutionRole", value.into_expr()); self }
-    /// `ImageRecipeArn`: text. Update: in place.
-    pub fn image_recipe_arn(mut self, value: impl Arg<kind::ImageBuilderImageRecipeArn>) -> Self { self.0.set("ImageRecipeArn", value.into_expr()); self }
+    pub fn execution_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionRole", value.into_expr())) }
+    /// `ImageRecipeArn`: `ImageBuilderImageRecipeArn`. Update: in place.
+    pub fn image_recipe_arn(self, value: impl Arg<kind::ImageBuilderImageRecipeArn>) -> Self { Self(put(self.0, "ImageRecipeArn", value.into_expr())) }
     /// `ImageScanningConfiguration`: `ImageScanningConfiguration`. Update: in place.
-    pub fn image_scanning_configuration(mut self, value: impl Arg<image_pipeline::ImageScanningConfiguration>) -> Self { self.0.set("ImageScanningConfiguration", value.into_expr()); self }
+    pub fn image_scanning_configuration(self, value: impl Arg<image_pipeline::ImageScanningConfiguration>) -> Self { Self(put(self.0, "ImageScanningConfiguration", value.into_expr())) }
     /// `ImageTags`: map of text. Update: in place.
-    pub fn image_tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ImageTags", value.into_expr()); self }
+    pub fn image_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ImageTags", value.into_expr())) }
     /// `ImageTestsConfiguration`: `ImageTestsConfiguration`. Update: in place.
-    pub fn image_tests_configuration(mut self, value: impl Arg<image_pipeline::ImageTestsConfiguration>) -> Self { self.0.set("ImageTestsConfiguration", value.into_expr()); self }
-    /// `InfrastructureConfigurationArn`: text, required. Update: in place.
-    pub fn infrastructure_configuration_arn(mut self, value: impl Arg<kind::ImageBuilderInfrastructureConfigurationArn>) -> CfnImagePipelineProps<Set, R1> { self.0.set("InfrastructureConfigurationArn", value.into_expr()); CfnImagePipelineProps(self.0, Phase) }
+    pub fn image_tests_configuration(self, value: impl Arg<image_pipeline::ImageTestsConfiguration>) -> Self { Self(put(self.0, "ImageTestsConfiguration", value.into_expr())) }
+    /// `InfrastructureConfigurationArn`: `ImageBuilderInfrastructureConfigurationArn`. Update: in place.
+    pub fn infrastructure_configuration_arn(self, value: impl Arg<kind::ImageBuilderInfrastructureConfigurationArn>) -> Self { Self(put(self.0, "InfrastructureConfigurationArn", value.into_expr())) }
     /// `LoggingConfiguration`: `PipelineLoggingConfiguration`. Update: in place.
-    pub fn logging_configuration(mut self, value: impl Arg<image_pipeline::PipelineLoggingConfiguration>) -> Self { self.0.set("LoggingConfiguration", value.into_expr()); self }
-    /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnImagePipelineProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnImagePipelineProps(self.0, Phase) }
+    pub fn logging_configuration(self, value: impl Arg<image_pipeline::PipelineLoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr())) }
+    /// `Name`: text. Update: replacement.
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Schedule`: `Schedule`. Update: in place.
-    pub fn schedule(mut self, value: impl Arg<image_pipeline::Schedule>) -> Self { self.0.set("Schedule", value.into_expr()); self }
+    pub fn schedule(self, value: impl Arg<image_pipeline::Schedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<image_pipeline::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<image_pipeline::Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Workflows`: list of `WorkflowConfiguration`. Update: in place.
-    pub fn workflows(mut self, value: impl Arg<Arr<image_pipeline::WorkflowConfiguration>>) -> Self { self.0.set("Workflows", value.into_expr()); self }
+    pub fn workflows(self, value: impl Arg<Arr<image_pipeline::WorkflowConfiguration>>) -> Self { Self(put(self.0, "Workflows", value.into_expr())) }
 }
 impl Done for CfnImagePipelineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ImageBuilder::ImagePipeline`.
 pub mod image_pipeline {
 use crate::cfn::support::*;
 /// The property type `AutoDisablePolicy` of `AWS::ImageBuilder::ImagePipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-autodisablepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoDisablePolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AutoDisablePolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl AutoDisablePolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AutoDisablePolicy<super::missing::FailureCount> { AutoDisablePolicy(Bag::default(), Phase) }
+    pub fn new() -> AutoDisablePolicy<Missing<super::required::FailureCount>> { AutoDisablePolicy(Bag::default(), Phase) }
 }
 impl<R0> AutoDisablePolicy<R0> {
     /// `FailureCount`: integer, required. Update: in place.
-    pub fn failure_count(mut self, value: impl Arg<i64>) -> AutoDisablePolicy<Set> { self.0.set("FailureCount", value.into_expr()); AutoDisablePolicy(self.0, Phase) }
+    pub fn failure_count(self, value: impl Arg<i64>) -> AutoDisablePolicy<Set> { AutoDisablePolicy(put(self.0, "FailureCount", value.into_expr()), Phase) }
 }
 impl Done for AutoDisablePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcrConfiguration` of `AWS::ImageBuilder::ImagePipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-ecrconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EcrConfiguration(Bag);
+#[must_use] pub struct EcrConfiguration(Bag);
 impl EcrConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerTags`: list of text. Update: in place.
-    pub fn container_tags(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ContainerTags", value.into_expr()); self }
+    pub fn container_tags(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContainerTags", value.into_expr())) }
     /// `RepositoryName`: text. Update: in place.
-    pub fn repository_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RepositoryName", value.into_expr()); self }
+    pub fn repository_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepositoryName", value.into_expr())) }
 }
 impl Done for EcrConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageScanningConfiguration` of `AWS::ImageBuilder::ImagePipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-imagescanningconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageScanningConfiguration(Bag);
+#[must_use] pub struct ImageScanningConfiguration(Bag);
 impl ImageScanningConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EcrConfiguration`: `EcrConfiguration`. Update: in place.
-    pub fn ecr_configuration(mut self, value: impl Arg<EcrConfiguration>) -> Self { self.0.set("EcrConfiguration", value.into_expr()); self }
+    pub fn ecr_configuration(self, value: impl Arg<EcrConfiguration>) -> Self { Self(put(self.0, "EcrConfiguration", value.into_expr())) }
     /// `ImageScanningEnabled`: boolean. Update: in place.
-    pub fn image_scanning_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("ImageScanningEnabled", value.into_expr()); self }
+    pub fn image_scanning_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ImageScanningEnabled", value.into_expr())) }
 }
 impl Done for ImageScanningConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageTestsConfiguration` of `AWS::ImageBuilder::ImagePipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-imagetestsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageTestsConfiguration(Bag);
+#[must_use] pub struct ImageTestsConfiguration(Bag);
 impl ImageTestsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImageTestsEnabled`: boolean. Update: in place.
-    pub fn image_tests_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("ImageTestsEnabled", value.into_expr()); self }
+    pub fn image_tests_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ImageTestsEnabled", value.into_expr())) }
     /// `TimeoutMinutes`: integer. Update: in place.
-    pub fn timeout_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutMinutes", value.into_expr()); self }
+    pub fn timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutMinutes", value.into_expr())) }
 }
 impl Done for ImageTestsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipelineLoggingConfiguration` of `AWS::ImageBuilder::ImagePipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-pipelineloggingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipelineLoggingConfiguration(Bag);
+#[must_use] pub struct PipelineLoggingConfiguration(Bag);
 impl PipelineLoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImageLogGroupName`: text. Update: in place.
-    pub fn image_log_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageLogGroupName", value.into_expr()); self }
+    pub fn image_log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageLogGroupName", value.into_expr())) }
     /// `PipelineLogGroupName`: text. Update: in place.
-    pub fn pipeline_log_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PipelineLogGroupName", value.into_expr()); self }
+    pub fn pipeline_log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PipelineLogGroupName", value.into_expr())) }
 }
 impl Done for PipelineLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::ImageBuilder::ImagePipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-schedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Schedule(Bag);
+#[must_use] pub struct Schedule(Bag);
 impl Schedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoDisablePolicy`: `AutoDisablePolicy`. Update: in place.
-    pub fn auto_disable_policy(mut self, value: impl Arg<AutoDisablePolicy>) -> Self { self.0.set("AutoDisablePolicy", value.into_expr()); self }
+    pub fn auto_disable_policy(self, value: impl Arg<AutoDisablePolicy>) -> Self { Self(put(self.0, "AutoDisablePolicy", value.into_expr())) }
     /// `PipelineExecutionStartCondition`: `PipelineExecutionStartCondition`. Update: in place.
-    pub fn pipeline_execution_start_condition(mut self, value: impl Arg<PipelineExecutionStartCondition>) -> Self { self.0.set("PipelineExecutionStartCondition", value.into_expr()); self }
+    pub fn pipeline_execution_start_condition(self, value: impl Arg<PipelineExecutionStartCondition>) -> Self { Self(put(self.0, "PipelineExecutionStartCondition", value.into_expr())) }
     /// `ScheduleExpression`: text. Update: in place.
-    pub fn schedule_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("ScheduleExpression", value.into_expr()); self }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr())) }
     /// `Timezone`: text. Update: in place.
-    pub fn timezone(mut self, value: impl Arg<str>) -> Self { self.0.set("Timezone", value.into_expr()); self }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr())) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowConfiguration` of `AWS::ImageBuilder::ImagePipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-workflowconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkflowConfiguration(Bag);
+#[must_use] pub struct WorkflowConfiguration(Bag);
 impl WorkflowConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnFailure`: `OnFailure`. Update: in place.
-    pub fn on_failure(mut self, value: impl Arg<OnFailure>) -> Self { self.0.set("OnFailure", value.into_expr()); self }
+    pub fn on_failure(self, value: impl Arg<OnFailure>) -> Self { Self(put(self.0, "OnFailure", value.into_expr())) }
     /// `ParallelGroup`: text. Update: in place.
-    pub fn parallel_group(mut self, value: impl Arg<str>) -> Self { self.0.set("ParallelGroup", value.into_expr()); self }
+    pub fn parallel_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParallelGroup", value.into_expr())) }
     /// `Parameters`: list of `WorkflowParameter`. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Arr<WorkflowParameter>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Arr<WorkflowParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
     /// `WorkflowArn`: text. Update: in place.
-    pub fn workflow_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkflowArn", value.into_expr()); self }
+    pub fn workflow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowArn", value.into_expr())) }
 }
 impl Done for WorkflowConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowParameter` of `AWS::ImageBuilder::ImagePipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagepipeline-workflowparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkflowParameter(Bag);
+#[must_use] pub struct WorkflowParameter(Bag);
 impl WorkflowParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: list of text. Update: in place.
-    pub fn value(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for WorkflowParameter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `OnFailure` allows.
@@ -789,14 +785,14 @@ impl CfnImageRecipe {
     /// `AWS::ImageBuilder::ImageRecipe`
     pub const TYPE: &'static str = "AWS::ImageBuilder::ImageRecipe";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnImageRecipeProps<R0, R1, R2>) -> Self where CfnImageRecipeProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnImageRecipeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::ImageBuilderImageRecipeArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `ImageBuilderImageRecipeArn`.
     pub fn attr_arn(&self) -> Val<kind::ImageBuilderImageRecipeArn> { self.0.get_att("Arn") }
     /// The attribute `LatestVersion`: `LatestVersion`.
     pub fn attr_latest_version(&self) -> Val<image_recipe::LatestVersion> { self.0.get_att("LatestVersion") }
-    /// The attribute `LatestVersion.Arn`: text.
+    /// The attribute `LatestVersion.Arn`: `OtherArn`.
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersion.Arn") }
     /// The attribute `LatestVersion.Major`: text.
     pub fn attr_latest_version_major(&self) -> Val<str> { self.0.get_att("LatestVersion.Major") }
@@ -809,134 +805,134 @@ impl CfnImageRecipe {
 }
 impl Parent for CfnImageRecipe { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ImageBuilder::ImageRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-imagerecipe.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnImageRecipeProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnImageRecipeProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnImageRecipeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnImageRecipeProps<missing::Name, missing::ParentImage, missing::Version> { CfnImageRecipeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnImageRecipeProps<Missing<required::Name>, Missing<required::ParentImage>, Missing<required::Version>> { CfnImageRecipeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnImageRecipeProps<R0, R1, R2> {
     /// `AdditionalInstanceConfiguration`: `AdditionalInstanceConfiguration`. Update: replacement.
-    pub fn additional_instance_configuration(mut self, value: impl Arg<image_recipe::AdditionalInstanceConfiguration>) -> Self { self.0.set("AdditionalInstanceConfiguration", value.into_expr()); self }
+    pub fn additional_instance_configuration(self, value: impl Arg<image_recipe::AdditionalInstanceConfiguration>) -> Self { Self(put(self.0, "AdditionalInstanceConfiguration", value.into_expr()), Phase) }
     /// `AmiTags`: map of text. Update: replacement.
-    pub fn ami_tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AmiTags", value.into_expr()); self }
+    pub fn ami_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AmiTags", value.into_expr()), Phase) }
     /// `AmiWatermarks`: list of text. Update: replacement.
-    pub fn ami_watermarks(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AmiWatermarks", value.into_expr()); self }
+    pub fn ami_watermarks(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AmiWatermarks", value.into_expr()), Phase) }
     /// `BlockDeviceMappings`: list of `InstanceBlockDeviceMapping`. Update: replacement.
-    pub fn block_device_mappings(mut self, value: impl Arg<Arr<image_recipe::InstanceBlockDeviceMapping>>) -> Self { self.0.set("BlockDeviceMappings", value.into_expr()); self }
+    pub fn block_device_mappings(self, value: impl Arg<Arr<image_recipe::InstanceBlockDeviceMapping>>) -> Self { Self(put(self.0, "BlockDeviceMappings", value.into_expr()), Phase) }
     /// `Components`: list of `ComponentConfiguration`. Update: replacement.
-    pub fn components(mut self, value: impl Arg<Arr<image_recipe::ComponentConfiguration>>) -> Self { self.0.set("Components", value.into_expr()); self }
+    pub fn components(self, value: impl Arg<Arr<image_recipe::ComponentConfiguration>>) -> Self { Self(put(self.0, "Components", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnImageRecipeProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnImageRecipeProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnImageRecipeProps<Set, R1, R2> { CfnImageRecipeProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ParentImage`: text, required. Update: replacement.
-    pub fn parent_image(mut self, value: impl Arg<str>) -> CfnImageRecipeProps<R0, Set, R2> { self.0.set("ParentImage", value.into_expr()); CfnImageRecipeProps(self.0, Phase) }
+    pub fn parent_image(self, value: impl Arg<str>) -> CfnImageRecipeProps<R0, Set, R2> { CfnImageRecipeProps(put(self.0, "ParentImage", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Version`: text, required. Update: replacement.
-    pub fn version(mut self, value: impl Arg<str>) -> CfnImageRecipeProps<R0, R1, Set> { self.0.set("Version", value.into_expr()); CfnImageRecipeProps(self.0, Phase) }
+    pub fn version(self, value: impl Arg<str>) -> CfnImageRecipeProps<R0, R1, Set> { CfnImageRecipeProps(put(self.0, "Version", value.into_expr()), Phase) }
     /// `WorkingDirectory`: text. Update: replacement.
-    pub fn working_directory(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkingDirectory", value.into_expr()); self }
+    pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value.into_expr()), Phase) }
 }
 impl Done for CfnImageRecipeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ImageBuilder::ImageRecipe`.
 pub mod image_recipe {
 use crate::cfn::support::*;
 /// The property type `AdditionalInstanceConfiguration` of `AWS::ImageBuilder::ImageRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-additionalinstanceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdditionalInstanceConfiguration(Bag);
+#[must_use] pub struct AdditionalInstanceConfiguration(Bag);
 impl AdditionalInstanceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SystemsManagerAgent`: `SystemsManagerAgent`. Update: replacement.
-    pub fn systems_manager_agent(mut self, value: impl Arg<SystemsManagerAgent>) -> Self { self.0.set("SystemsManagerAgent", value.into_expr()); self }
+    pub fn systems_manager_agent(self, value: impl Arg<SystemsManagerAgent>) -> Self { Self(put(self.0, "SystemsManagerAgent", value.into_expr())) }
     /// `UserDataOverride`: text. Update: replacement.
-    pub fn user_data_override(mut self, value: impl Arg<str>) -> Self { self.0.set("UserDataOverride", value.into_expr()); self }
+    pub fn user_data_override(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserDataOverride", value.into_expr())) }
 }
 impl Done for AdditionalInstanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentConfiguration` of `AWS::ImageBuilder::ImageRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-componentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentConfiguration(Bag);
+#[must_use] pub struct ComponentConfiguration(Bag);
 impl ComponentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ComponentArn`: text. Update: replacement.
-    pub fn component_arn(mut self, value: impl Arg<kind::ImageBuilderComponentArn>) -> Self { self.0.set("ComponentArn", value.into_expr()); self }
+    /// `ComponentArn`: `ImageBuilderComponentArn`. Update: replacement.
+    pub fn component_arn(self, value: impl Arg<kind::ImageBuilderComponentArn>) -> Self { Self(put(self.0, "ComponentArn", value.into_expr())) }
     /// `Parameters`: list of `ComponentParameter`. Update: replacement.
-    pub fn parameters(mut self, value: impl Arg<Arr<ComponentParameter>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Arr<ComponentParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
 }
 impl Done for ComponentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComponentParameter` of `AWS::ImageBuilder::ImageRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-componentparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ComponentParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ComponentParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ComponentParameter<super::missing::Name, super::missing::Value> { ComponentParameter(Bag::default(), Phase) }
+    pub fn new() -> ComponentParameter<Missing<super::required::Name>, Missing<super::required::Value>> { ComponentParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> ComponentParameter<R0, R1> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> ComponentParameter<Set, R1> { self.0.set("Name", value.into_expr()); ComponentParameter(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ComponentParameter<Set, R1> { ComponentParameter(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: list of text, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<Arr<str>>) -> ComponentParameter<R0, Set> { self.0.set("Value", value.into_expr()); ComponentParameter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<Arr<str>>) -> ComponentParameter<R0, Set> { ComponentParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ComponentParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsInstanceBlockDeviceSpecification` of `AWS::ImageBuilder::ImageRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-ebsinstanceblockdevicespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EbsInstanceBlockDeviceSpecification(Bag);
+#[must_use] pub struct EbsInstanceBlockDeviceSpecification(Bag);
 impl EbsInstanceBlockDeviceSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeleteOnTermination`: boolean. Update: replacement.
-    pub fn delete_on_termination(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeleteOnTermination", value.into_expr()); self }
+    pub fn delete_on_termination(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteOnTermination", value.into_expr())) }
     /// `Encrypted`: boolean. Update: replacement.
-    pub fn encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("Encrypted", value.into_expr()); self }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
     /// `Iops`: integer. Update: replacement.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `SnapshotId`: text. Update: replacement.
-    pub fn snapshot_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotId", value.into_expr()); self }
+    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr())) }
     /// `Throughput`: integer. Update: replacement.
-    pub fn throughput(mut self, value: impl Arg<i64>) -> Self { self.0.set("Throughput", value.into_expr()); self }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
     /// `VolumeSize`: integer. Update: replacement.
-    pub fn volume_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("VolumeSize", value.into_expr()); self }
+    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
     /// `VolumeType`: `VolumeType`. Update: replacement.
-    pub fn volume_type(mut self, value: impl Arg<VolumeType>) -> Self { self.0.set("VolumeType", value.into_expr()); self }
+    pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
 }
 impl Done for EbsInstanceBlockDeviceSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceBlockDeviceMapping` of `AWS::ImageBuilder::ImageRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-instanceblockdevicemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceBlockDeviceMapping(Bag);
+#[must_use] pub struct InstanceBlockDeviceMapping(Bag);
 impl InstanceBlockDeviceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeviceName`: text. Update: replacement.
-    pub fn device_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DeviceName", value.into_expr()); self }
+    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
     /// `Ebs`: `EbsInstanceBlockDeviceSpecification`. Update: replacement.
-    pub fn ebs(mut self, value: impl Arg<EbsInstanceBlockDeviceSpecification>) -> Self { self.0.set("Ebs", value.into_expr()); self }
+    pub fn ebs(self, value: impl Arg<EbsInstanceBlockDeviceSpecification>) -> Self { Self(put(self.0, "Ebs", value.into_expr())) }
     /// `NoDevice`: text. Update: replacement.
-    pub fn no_device(mut self, value: impl Arg<str>) -> Self { self.0.set("NoDevice", value.into_expr()); self }
+    pub fn no_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoDevice", value.into_expr())) }
     /// `VirtualName`: text. Update: replacement.
-    pub fn virtual_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VirtualName", value.into_expr()); self }
+    pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value.into_expr())) }
 }
 impl Done for InstanceBlockDeviceMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LatestVersion` of `AWS::ImageBuilder::ImageRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-latestversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LatestVersion(Bag);
+#[must_use] pub struct LatestVersion(Bag);
 impl LatestVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `Major`: text. Update: in place.
-    pub fn major(mut self, value: impl Arg<str>) -> Self { self.0.set("Major", value.into_expr()); self }
+    pub fn major(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Major", value.into_expr())) }
     /// `Minor`: text. Update: in place.
-    pub fn minor(mut self, value: impl Arg<str>) -> Self { self.0.set("Minor", value.into_expr()); self }
+    pub fn minor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Minor", value.into_expr())) }
     /// `Patch`: text. Update: in place.
-    pub fn patch(mut self, value: impl Arg<str>) -> Self { self.0.set("Patch", value.into_expr()); self }
+    pub fn patch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Patch", value.into_expr())) }
 }
 impl Done for LatestVersion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SystemsManagerAgent` of `AWS::ImageBuilder::ImageRecipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-imagerecipe-systemsmanageragent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SystemsManagerAgent(Bag);
+#[must_use] pub struct SystemsManagerAgent(Bag);
 impl SystemsManagerAgent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `UninstallAfterBuild`: boolean. Update: replacement.
-    pub fn uninstall_after_build(mut self, value: impl Arg<bool>) -> Self { self.0.set("UninstallAfterBuild", value.into_expr()); self }
+    pub fn uninstall_after_build(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UninstallAfterBuild", value.into_expr())) }
 }
 impl Done for SystemsManagerAgent { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `VolumeType` allows.
@@ -948,99 +944,99 @@ impl CfnInfrastructureConfiguration {
     /// `AWS::ImageBuilder::InfrastructureConfiguration`
     pub const TYPE: &'static str = "AWS::ImageBuilder::InfrastructureConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnInfrastructureConfigurationProps<R0, R1>) -> Self where CfnInfrastructureConfigurationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInfrastructureConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::ImageBuilderInfrastructureConfigurationArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `ImageBuilderInfrastructureConfigurationArn`.
     pub fn attr_arn(&self) -> Val<kind::ImageBuilderInfrastructureConfigurationArn> { self.0.get_att("Arn") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnInfrastructureConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ImageBuilder::InfrastructureConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-infrastructureconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInfrastructureConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnInfrastructureConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnInfrastructureConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnInfrastructureConfigurationProps<missing::InstanceProfileName, missing::Name> { CfnInfrastructureConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnInfrastructureConfigurationProps<Missing<required::InstanceProfileName>, Missing<required::Name>> { CfnInfrastructureConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnInfrastructureConfigurationProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InstanceMetadataOptions`: `InstanceMetadataOptions`. Update: in place.
-    pub fn instance_metadata_options(mut self, value: impl Arg<infrastructure_configuration::InstanceMetadataOptions>) -> Self { self.0.set("InstanceMetadataOptions", value.into_expr()); self }
-    /// `InstanceProfileName`: text, required. Update: in place.
-    pub fn instance_profile_name(mut self, value: impl Arg<kind::IamInstanceProfileName>) -> CfnInfrastructureConfigurationProps<Set, R1> { self.0.set("InstanceProfileName", value.into_expr()); CfnInfrastructureConfigurationProps(self.0, Phase) }
+    pub fn instance_metadata_options(self, value: impl Arg<infrastructure_configuration::InstanceMetadataOptions>) -> Self { Self(put(self.0, "InstanceMetadataOptions", value.into_expr()), Phase) }
+    /// `InstanceProfileName`: `IamInstanceProfileName`, required. Update: in place.
+    pub fn instance_profile_name(self, value: impl Arg<kind::IamInstanceProfileName>) -> CfnInfrastructureConfigurationProps<Set, R1> { CfnInfrastructureConfigurationProps(put(self.0, "InstanceProfileName", value.into_expr()), Phase) }
     /// `InstanceTypes`: list of text. Update: in place.
-    pub fn instance_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InstanceTypes", value.into_expr()); self }
+    pub fn instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InstanceTypes", value.into_expr()), Phase) }
     /// `KeyPair`: text. Update: in place.
-    pub fn key_pair(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyPair", value.into_expr()); self }
+    pub fn key_pair(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPair", value.into_expr()), Phase) }
     /// `Logging`: `Logging`. Update: in place.
-    pub fn logging(mut self, value: impl Arg<infrastructure_configuration::Logging>) -> Self { self.0.set("Logging", value.into_expr()); self }
+    pub fn logging(self, value: impl Arg<infrastructure_configuration::Logging>) -> Self { Self(put(self.0, "Logging", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnInfrastructureConfigurationProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnInfrastructureConfigurationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnInfrastructureConfigurationProps<R0, Set> { CfnInfrastructureConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Placement`: `Placement`. Update: in place.
-    pub fn placement(mut self, value: impl Arg<infrastructure_configuration::Placement>) -> Self { self.0.set("Placement", value.into_expr()); self }
+    pub fn placement(self, value: impl Arg<infrastructure_configuration::Placement>) -> Self { Self(put(self.0, "Placement", value.into_expr()), Phase) }
     /// `ResourceTags`: map of text. Update: in place.
-    pub fn resource_tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ResourceTags", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
-    /// `SnsTopicArn`: text. Update: in place.
-    pub fn sns_topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> Self { self.0.set("SnsTopicArn", value.into_expr()); self }
-    /// `SubnetId`: text. Update: in place.
-    pub fn subnet_id(mut self, value: impl Arg<kind::Ec2SubnetId>) -> Self { self.0.set("SubnetId", value.into_expr()); self }
+    pub fn resource_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    /// `SnsTopicArn`: `SnsTopicArn`. Update: in place.
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
+    /// `SubnetId`: `Ec2SubnetId`. Update: in place.
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TerminateInstanceOnFailure`: boolean. Update: in place.
-    pub fn terminate_instance_on_failure(mut self, value: impl Arg<bool>) -> Self { self.0.set("TerminateInstanceOnFailure", value.into_expr()); self }
+    pub fn terminate_instance_on_failure(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TerminateInstanceOnFailure", value.into_expr()), Phase) }
 }
 impl Done for CfnInfrastructureConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ImageBuilder::InfrastructureConfiguration`.
 pub mod infrastructure_configuration {
 use crate::cfn::support::*;
 /// The property type `InstanceMetadataOptions` of `AWS::ImageBuilder::InfrastructureConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-instancemetadataoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceMetadataOptions(Bag);
+#[must_use] pub struct InstanceMetadataOptions(Bag);
 impl InstanceMetadataOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HttpPutResponseHopLimit`: integer. Update: in place.
-    pub fn http_put_response_hop_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("HttpPutResponseHopLimit", value.into_expr()); self }
+    pub fn http_put_response_hop_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HttpPutResponseHopLimit", value.into_expr())) }
     /// `HttpTokens`: `HttpTokens`. Update: in place.
-    pub fn http_tokens(mut self, value: impl Arg<HttpTokens>) -> Self { self.0.set("HttpTokens", value.into_expr()); self }
+    pub fn http_tokens(self, value: impl Arg<HttpTokens>) -> Self { Self(put(self.0, "HttpTokens", value.into_expr())) }
 }
 impl Done for InstanceMetadataOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Logging` of `AWS::ImageBuilder::InfrastructureConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-logging.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Logging(Bag);
+#[must_use] pub struct Logging(Bag);
 impl Logging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3Logs`: `S3Logs`. Update: in place.
-    pub fn s3_logs(mut self, value: impl Arg<S3Logs>) -> Self { self.0.set("S3Logs", value.into_expr()); self }
+    pub fn s3_logs(self, value: impl Arg<S3Logs>) -> Self { Self(put(self.0, "S3Logs", value.into_expr())) }
 }
 impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Placement` of `AWS::ImageBuilder::InfrastructureConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-placement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Placement(Bag);
+#[must_use] pub struct Placement(Bag);
 impl Placement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
     /// `HostId`: text. Update: in place.
-    pub fn host_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HostId", value.into_expr()); self }
+    pub fn host_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostId", value.into_expr())) }
     /// `HostResourceGroupArn`: text. Update: in place.
-    pub fn host_resource_group_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("HostResourceGroupArn", value.into_expr()); self }
+    pub fn host_resource_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostResourceGroupArn", value.into_expr())) }
     /// `Tenancy`: `Tenancy`. Update: in place.
-    pub fn tenancy(mut self, value: impl Arg<Tenancy>) -> Self { self.0.set("Tenancy", value.into_expr()); self }
+    pub fn tenancy(self, value: impl Arg<Tenancy>) -> Self { Self(put(self.0, "Tenancy", value.into_expr())) }
 }
 impl Done for Placement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Logs` of `AWS::ImageBuilder::InfrastructureConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-infrastructureconfiguration-s3logs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Logs(Bag);
+#[must_use] pub struct S3Logs(Bag);
 impl S3Logs {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `S3BucketName`: text. Update: in place.
-    pub fn s3_bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("S3BucketName", value.into_expr()); self }
+    /// `S3BucketName`: `S3BucketName`. Update: in place.
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3BucketName", value.into_expr())) }
     /// `S3KeyPrefix`: text. Update: in place.
-    pub fn s3_key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("S3KeyPrefix", value.into_expr()); self }
+    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr())) }
 }
 impl Done for S3Logs { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `HttpTokens` allows.
@@ -1054,162 +1050,162 @@ impl CfnLifecyclePolicy {
     /// `AWS::ImageBuilder::LifecyclePolicy`
     pub const TYPE: &'static str = "AWS::ImageBuilder::LifecyclePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnLifecyclePolicyProps<R0, R1, R2, R3, R4>) -> Self where CfnLifecyclePolicyProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLifecyclePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnLifecyclePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ImageBuilder::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-lifecyclepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLifecyclePolicyProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnLifecyclePolicyProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnLifecyclePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLifecyclePolicyProps<missing::ExecutionRole, missing::Name, missing::PolicyDetails, missing::ResourceSelection, missing::ResourceType> { CfnLifecyclePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLifecyclePolicyProps<Missing<required::ExecutionRole>, Missing<required::Name>, Missing<required::PolicyDetails>, Missing<required::ResourceSelection>, Missing<required::ResourceType>> { CfnLifecyclePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnLifecyclePolicyProps<R0, R1, R2, R3, R4> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ExecutionRole`: text, required. Update: in place.
-    pub fn execution_role(mut self, value: impl Arg<str>) -> CfnLifecyclePolicyProps<Set, R1, R2, R3, R4> { self.0.set("ExecutionRole", value.into_expr()); CfnLifecyclePolicyProps(self.0, Phase) }
+    pub fn execution_role(self, value: impl Arg<str>) -> CfnLifecyclePolicyProps<Set, R1, R2, R3, R4> { CfnLifecyclePolicyProps(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnLifecyclePolicyProps<R0, Set, R2, R3, R4> { self.0.set("Name", value.into_expr()); CfnLifecyclePolicyProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnLifecyclePolicyProps<R0, Set, R2, R3, R4> { CfnLifecyclePolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PolicyDetails`: list of `PolicyDetail`, required. Update: in place.
-    pub fn policy_details(mut self, value: impl Arg<Arr<lifecycle_policy::PolicyDetail>>) -> CfnLifecyclePolicyProps<R0, R1, Set, R3, R4> { self.0.set("PolicyDetails", value.into_expr()); CfnLifecyclePolicyProps(self.0, Phase) }
+    pub fn policy_details(self, value: impl Arg<Arr<lifecycle_policy::PolicyDetail>>) -> CfnLifecyclePolicyProps<R0, R1, Set, R3, R4> { CfnLifecyclePolicyProps(put(self.0, "PolicyDetails", value.into_expr()), Phase) }
     /// `ResourceSelection`: `ResourceSelection`, required. Update: in place.
-    pub fn resource_selection(mut self, value: impl Arg<lifecycle_policy::ResourceSelection>) -> CfnLifecyclePolicyProps<R0, R1, R2, Set, R4> { self.0.set("ResourceSelection", value.into_expr()); CfnLifecyclePolicyProps(self.0, Phase) }
+    pub fn resource_selection(self, value: impl Arg<lifecycle_policy::ResourceSelection>) -> CfnLifecyclePolicyProps<R0, R1, R2, Set, R4> { CfnLifecyclePolicyProps(put(self.0, "ResourceSelection", value.into_expr()), Phase) }
     /// `ResourceType`: `ResourceType`, required. Update: in place.
-    pub fn resource_type(mut self, value: impl Arg<lifecycle_policy::ResourceType>) -> CfnLifecyclePolicyProps<R0, R1, R2, R3, Set> { self.0.set("ResourceType", value.into_expr()); CfnLifecyclePolicyProps(self.0, Phase) }
+    pub fn resource_type(self, value: impl Arg<lifecycle_policy::ResourceType>) -> CfnLifecyclePolicyProps<R0, R1, R2, R3, Set> { CfnLifecyclePolicyProps(put(self.0, "ResourceType", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<lifecycle_policy::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<lifecycle_policy::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLifecyclePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ImageBuilder::LifecyclePolicy`.
 pub mod lifecycle_policy {
 use crate::cfn::support::*;
 /// The property type `Action` of `AWS::ImageBuilder::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Action<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Action<R0 = Set>(Bag, Phase<(R0,)>);
 impl Action {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Action<super::missing::Type> { Action(Bag::default(), Phase) }
+    pub fn new() -> Action<Missing<super::required::Type>> { Action(Bag::default(), Phase) }
 }
 impl<R0> Action<R0> {
     /// `IncludeResources`: `IncludeResources`. Update: in place.
-    pub fn include_resources(mut self, value: impl Arg<IncludeResources>) -> Self { self.0.set("IncludeResources", value.into_expr()); self }
+    pub fn include_resources(self, value: impl Arg<IncludeResources>) -> Self { Self(put(self.0, "IncludeResources", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Action<Set> { self.0.set("Type", value.into_expr()); Action(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Action<Set> { Action(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AmiExclusionRules` of `AWS::ImageBuilder::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-amiexclusionrules.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AmiExclusionRules(Bag);
+#[must_use] pub struct AmiExclusionRules(Bag);
 impl AmiExclusionRules {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsPublic`: boolean. Update: in place.
-    pub fn is_public(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsPublic", value.into_expr()); self }
+    pub fn is_public(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsPublic", value.into_expr())) }
     /// `LastLaunched`: `LastLaunched`. Update: in place.
-    pub fn last_launched(mut self, value: impl Arg<LastLaunched>) -> Self { self.0.set("LastLaunched", value.into_expr()); self }
+    pub fn last_launched(self, value: impl Arg<LastLaunched>) -> Self { Self(put(self.0, "LastLaunched", value.into_expr())) }
     /// `Regions`: list of text. Update: in place.
-    pub fn regions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Regions", value.into_expr()); self }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr())) }
     /// `SharedAccounts`: list of text. Update: in place.
-    pub fn shared_accounts(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SharedAccounts", value.into_expr()); self }
+    pub fn shared_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SharedAccounts", value.into_expr())) }
     /// `TagMap`: map of text. Update: in place.
-    pub fn tag_map(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("TagMap", value.into_expr()); self }
+    pub fn tag_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TagMap", value.into_expr())) }
 }
 impl Done for AmiExclusionRules { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExclusionRules` of `AWS::ImageBuilder::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-exclusionrules.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExclusionRules(Bag);
+#[must_use] pub struct ExclusionRules(Bag);
 impl ExclusionRules {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Amis`: `AmiExclusionRules`. Update: in place.
-    pub fn amis(mut self, value: impl Arg<AmiExclusionRules>) -> Self { self.0.set("Amis", value.into_expr()); self }
+    pub fn amis(self, value: impl Arg<AmiExclusionRules>) -> Self { Self(put(self.0, "Amis", value.into_expr())) }
     /// `TagMap`: map of text. Update: in place.
-    pub fn tag_map(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("TagMap", value.into_expr()); self }
+    pub fn tag_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TagMap", value.into_expr())) }
 }
 impl Done for ExclusionRules { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::ImageBuilder::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-filter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Filter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Filter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Filter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Filter<super::missing::Type, super::missing::Value> { Filter(Bag::default(), Phase) }
+    pub fn new() -> Filter<Missing<super::required::Type>, Missing<super::required::Value>> { Filter(Bag::default(), Phase) }
 }
 impl<R0, R1> Filter<R0, R1> {
     /// `RetainAtLeast`: integer. Update: in place.
-    pub fn retain_at_least(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetainAtLeast", value.into_expr()); self }
+    pub fn retain_at_least(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetainAtLeast", value.into_expr()), Phase) }
     /// `Type`: `FilterType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<FilterType>) -> Filter<Set, R1> { self.0.set("Type", value.into_expr()); Filter(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<FilterType>) -> Filter<Set, R1> { Filter(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Unit`: `Unit`. Update: in place.
-    pub fn unit(mut self, value: impl Arg<Unit>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<Unit>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
     /// `Value`: integer, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<i64>) -> Filter<R0, Set> { self.0.set("Value", value.into_expr()); Filter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> Filter<R0, Set> { Filter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IncludeResources` of `AWS::ImageBuilder::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-includeresources.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IncludeResources(Bag);
+#[must_use] pub struct IncludeResources(Bag);
 impl IncludeResources {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Amis`: boolean. Update: in place.
-    pub fn amis(mut self, value: impl Arg<bool>) -> Self { self.0.set("Amis", value.into_expr()); self }
+    pub fn amis(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Amis", value.into_expr())) }
     /// `Containers`: boolean. Update: in place.
-    pub fn containers(mut self, value: impl Arg<bool>) -> Self { self.0.set("Containers", value.into_expr()); self }
+    pub fn containers(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Containers", value.into_expr())) }
     /// `Snapshots`: boolean. Update: in place.
-    pub fn snapshots(mut self, value: impl Arg<bool>) -> Self { self.0.set("Snapshots", value.into_expr()); self }
+    pub fn snapshots(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Snapshots", value.into_expr())) }
 }
 impl Done for IncludeResources { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LastLaunched` of `AWS::ImageBuilder::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-lastlaunched.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LastLaunched<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LastLaunched<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LastLaunched {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LastLaunched<super::missing::Unit, super::missing::Value> { LastLaunched(Bag::default(), Phase) }
+    pub fn new() -> LastLaunched<Missing<super::required::Unit>, Missing<super::required::Value>> { LastLaunched(Bag::default(), Phase) }
 }
 impl<R0, R1> LastLaunched<R0, R1> {
     /// `Unit`: `Unit`, required. Update: in place.
-    pub fn unit(mut self, value: impl Arg<Unit>) -> LastLaunched<Set, R1> { self.0.set("Unit", value.into_expr()); LastLaunched(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> LastLaunched<Set, R1> { LastLaunched(put(self.0, "Unit", value.into_expr()), Phase) }
     /// `Value`: integer, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<i64>) -> LastLaunched<R0, Set> { self.0.set("Value", value.into_expr()); LastLaunched(self.0, Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> LastLaunched<R0, Set> { LastLaunched(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for LastLaunched { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyDetail` of `AWS::ImageBuilder::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-policydetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyDetail<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PolicyDetail<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PolicyDetail {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PolicyDetail<super::missing::Action, super::missing::Filter> { PolicyDetail(Bag::default(), Phase) }
+    pub fn new() -> PolicyDetail<Missing<super::required::Action>, Missing<super::required::Filter>> { PolicyDetail(Bag::default(), Phase) }
 }
 impl<R0, R1> PolicyDetail<R0, R1> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> PolicyDetail<Set, R1> { self.0.set("Action", value.into_expr()); PolicyDetail(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> PolicyDetail<Set, R1> { PolicyDetail(put(self.0, "Action", value.into_expr()), Phase) }
     /// `ExclusionRules`: `ExclusionRules`. Update: in place.
-    pub fn exclusion_rules(mut self, value: impl Arg<ExclusionRules>) -> Self { self.0.set("ExclusionRules", value.into_expr()); self }
+    pub fn exclusion_rules(self, value: impl Arg<ExclusionRules>) -> Self { Self(put(self.0, "ExclusionRules", value.into_expr()), Phase) }
     /// `Filter`: `Filter`, required. Update: in place.
-    pub fn filter(mut self, value: impl Arg<Filter>) -> PolicyDetail<R0, Set> { self.0.set("Filter", value.into_expr()); PolicyDetail(self.0, Phase) }
+    pub fn filter(self, value: impl Arg<Filter>) -> PolicyDetail<R0, Set> { PolicyDetail(put(self.0, "Filter", value.into_expr()), Phase) }
 }
 impl Done for PolicyDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecipeSelection` of `AWS::ImageBuilder::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-recipeselection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecipeSelection<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RecipeSelection<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RecipeSelection {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecipeSelection<super::missing::Name, super::missing::SemanticVersion> { RecipeSelection(Bag::default(), Phase) }
+    pub fn new() -> RecipeSelection<Missing<super::required::Name>, Missing<super::required::SemanticVersion>> { RecipeSelection(Bag::default(), Phase) }
 }
 impl<R0, R1> RecipeSelection<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> RecipeSelection<Set, R1> { self.0.set("Name", value.into_expr()); RecipeSelection(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RecipeSelection<Set, R1> { RecipeSelection(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SemanticVersion`: text, required. Update: in place.
-    pub fn semantic_version(mut self, value: impl Arg<str>) -> RecipeSelection<R0, Set> { self.0.set("SemanticVersion", value.into_expr()); RecipeSelection(self.0, Phase) }
+    pub fn semantic_version(self, value: impl Arg<str>) -> RecipeSelection<R0, Set> { RecipeSelection(put(self.0, "SemanticVersion", value.into_expr()), Phase) }
 }
 impl Done for RecipeSelection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceSelection` of `AWS::ImageBuilder::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-lifecyclepolicy-resourceselection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceSelection(Bag);
+#[must_use] pub struct ResourceSelection(Bag);
 impl ResourceSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Recipes`: list of `RecipeSelection`. Update: in place.
-    pub fn recipes(mut self, value: impl Arg<Arr<RecipeSelection>>) -> Self { self.0.set("Recipes", value.into_expr()); self }
+    pub fn recipes(self, value: impl Arg<Arr<RecipeSelection>>) -> Self { Self(put(self.0, "Recipes", value.into_expr())) }
     /// `TagMap`: map of text. Update: in place.
-    pub fn tag_map(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("TagMap", value.into_expr()); self }
+    pub fn tag_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TagMap", value.into_expr())) }
 }
 impl Done for ResourceSelection { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -1229,14 +1225,14 @@ impl CfnWorkflow {
     /// `AWS::ImageBuilder::Workflow`
     pub const TYPE: &'static str = "AWS::ImageBuilder::Workflow";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnWorkflowProps<R0, R1, R2>) -> Self where CfnWorkflowProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkflowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `LatestVersion`: `LatestVersion`.
     pub fn attr_latest_version(&self) -> Val<workflow::LatestVersion> { self.0.get_att("LatestVersion") }
-    /// The attribute `LatestVersion.Arn`: text.
+    /// The attribute `LatestVersion.Arn`: `OtherArn`.
     pub fn attr_latest_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LatestVersion.Arn") }
     /// The attribute `LatestVersion.Major`: text.
     pub fn attr_latest_version_major(&self) -> Val<str> { self.0.get_att("LatestVersion.Major") }
@@ -1247,52 +1243,52 @@ impl CfnWorkflow {
 }
 impl Parent for CfnWorkflow { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ImageBuilder::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-imagebuilder-workflow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkflowProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnWorkflowProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnWorkflowProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWorkflowProps<missing::Name, missing::Type, missing::Version> { CfnWorkflowProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWorkflowProps<Missing<required::Name>, Missing<required::Type>, Missing<required::Version>> { CfnWorkflowProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnWorkflowProps<R0, R1, R2> {
     /// `ChangeDescription`: text. Update: replacement.
-    pub fn change_description(mut self, value: impl Arg<str>) -> Self { self.0.set("ChangeDescription", value.into_expr()); self }
+    pub fn change_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChangeDescription", value.into_expr()), Phase) }
     /// `Data`: text. Update: replacement.
-    pub fn data(mut self, value: impl Arg<str>) -> Self { self.0.set("Data", value.into_expr()); self }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnWorkflowProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnWorkflowProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnWorkflowProps<Set, R1, R2> { CfnWorkflowProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<workflow::Type>) -> CfnWorkflowProps<R0, Set, R2> { self.0.set("Type", value.into_expr()); CfnWorkflowProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<workflow::Type>) -> CfnWorkflowProps<R0, Set, R2> { CfnWorkflowProps(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Uri`: text. Update: replacement.
-    pub fn uri(mut self, value: impl Arg<str>) -> Self { self.0.set("Uri", value.into_expr()); self }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr()), Phase) }
     /// `Version`: text, required. Update: replacement.
-    pub fn version(mut self, value: impl Arg<str>) -> CfnWorkflowProps<R0, R1, Set> { self.0.set("Version", value.into_expr()); CfnWorkflowProps(self.0, Phase) }
+    pub fn version(self, value: impl Arg<str>) -> CfnWorkflowProps<R0, R1, Set> { CfnWorkflowProps(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkflowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ImageBuilder::Workflow`.
 pub mod workflow {
 use crate::cfn::support::*;
 /// The property type `LatestVersion` of `AWS::ImageBuilder::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-imagebuilder-workflow-latestversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LatestVersion(Bag);
+#[must_use] pub struct LatestVersion(Bag);
 impl LatestVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `Major`: text. Update: in place.
-    pub fn major(mut self, value: impl Arg<str>) -> Self { self.0.set("Major", value.into_expr()); self }
+    pub fn major(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Major", value.into_expr())) }
     /// `Minor`: text. Update: in place.
-    pub fn minor(mut self, value: impl Arg<str>) -> Self { self.0.set("Minor", value.into_expr()); self }
+    pub fn minor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Minor", value.into_expr())) }
     /// `Patch`: text. Update: in place.
-    pub fn patch(mut self, value: impl Arg<str>) -> Self { self.0.set("Patch", value.into_expr()); self }
+    pub fn patch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Patch", value.into_expr())) }
 }
 impl Done for LatestVersion { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
 Type { Build = "BUILD", Distribution = "DISTRIBUTION", Test = "TEST" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, ContainerType, Distributions, ExecutionRole, FailureCount, Filter, InfrastructureConfigurationArn, InstanceProfileName, Name, ParameterName, ParentImage, Platform, PolicyDetails, Region, ResourceSelection, ResourceType, SemanticVersion, TargetRepository, Type, Unit, Value, Version } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, Distributions, ExecutionRole, FailureCount, Filter, InstanceProfileName, Name, ParameterName, ParentImage, Platform, PolicyDetails, Region, ResourceSelection, ResourceType, SemanticVersion, Type, Unit, Value, Version } }

@@ -13,19 +13,19 @@ impl CfnAssessmentTarget {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnAssessmentTargetProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::InspectorAssessmentTargetArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `InspectorAssessmentTargetArn`.
     pub fn attr_arn(&self) -> Val<kind::InspectorAssessmentTargetArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAssessmentTarget { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Inspector::AssessmentTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-assessmenttarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAssessmentTargetProps(Bag);
+#[must_use] pub struct CfnAssessmentTargetProps(Bag);
 impl CfnAssessmentTargetProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssessmentTargetName`: text. Update: replacement.
-    pub fn assessment_target_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AssessmentTargetName", value.into_expr()); self }
-    /// `ResourceGroupArn`: text. Update: in place.
-    pub fn resource_group_arn(mut self, value: impl Arg<kind::InspectorResourceGroupArn>) -> Self { self.0.set("ResourceGroupArn", value.into_expr()); self }
+    pub fn assessment_target_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssessmentTargetName", value.into_expr())) }
+    /// `ResourceGroupArn`: `InspectorResourceGroupArn`. Update: in place.
+    pub fn resource_group_arn(self, value: impl Arg<kind::InspectorResourceGroupArn>) -> Self { Self(put(self.0, "ResourceGroupArn", value.into_expr())) }
 }
 impl Done for CfnAssessmentTargetProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Inspector::AssessmentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-assessmenttemplate.html)
@@ -34,30 +34,30 @@ impl CfnAssessmentTemplate {
     /// `AWS::Inspector::AssessmentTemplate`
     pub const TYPE: &'static str = "AWS::Inspector::AssessmentTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAssessmentTemplateProps<R0, R1, R2>) -> Self where CfnAssessmentTemplateProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAssessmentTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAssessmentTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Inspector::AssessmentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-assessmenttemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAssessmentTemplateProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAssessmentTemplateProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAssessmentTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAssessmentTemplateProps<missing::AssessmentTargetArn, missing::DurationInSeconds, missing::RulesPackageArns> { CfnAssessmentTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAssessmentTemplateProps<Missing<required::AssessmentTargetArn>, Missing<required::DurationInSeconds>, Missing<required::RulesPackageArns>> { CfnAssessmentTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAssessmentTemplateProps<R0, R1, R2> {
-    /// `AssessmentTargetArn`: text, required. Update: replacement.
-    pub fn assessment_target_arn(mut self, value: impl Arg<kind::InspectorAssessmentTargetArn>) -> CfnAssessmentTemplateProps<Set, R1, R2> { self.0.set("AssessmentTargetArn", value.into_expr()); CfnAssessmentTemplateProps(self.0, Phase) }
+    /// `AssessmentTargetArn`: `InspectorAssessmentTargetArn`, required. Update: replacement.
+    pub fn assessment_target_arn(self, value: impl Arg<kind::InspectorAssessmentTargetArn>) -> CfnAssessmentTemplateProps<Set, R1, R2> { CfnAssessmentTemplateProps(put(self.0, "AssessmentTargetArn", value.into_expr()), Phase) }
     /// `AssessmentTemplateName`: text. Update: replacement.
-    pub fn assessment_template_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AssessmentTemplateName", value.into_expr()); self }
+    pub fn assessment_template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssessmentTemplateName", value.into_expr()), Phase) }
     /// `DurationInSeconds`: integer, required. Update: replacement.
-    pub fn duration_in_seconds(mut self, value: impl Arg<i64>) -> CfnAssessmentTemplateProps<R0, Set, R2> { self.0.set("DurationInSeconds", value.into_expr()); CfnAssessmentTemplateProps(self.0, Phase) }
+    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> CfnAssessmentTemplateProps<R0, Set, R2> { CfnAssessmentTemplateProps(put(self.0, "DurationInSeconds", value.into_expr()), Phase) }
     /// `RulesPackageArns`: list of text, required. Update: replacement.
-    pub fn rules_package_arns(mut self, value: impl Arg<Arr<str>>) -> CfnAssessmentTemplateProps<R0, R1, Set> { self.0.set("RulesPackageArns", value.into_expr()); CfnAssessmentTemplateProps(self.0, Phase) }
+    pub fn rules_package_arns(self, value: impl Arg<Arr<str>>) -> CfnAssessmentTemplateProps<R0, R1, Set> { CfnAssessmentTemplateProps(put(self.0, "RulesPackageArns", value.into_expr()), Phase) }
     /// `UserAttributesForFindings`: list of tag. Update: replacement.
-    pub fn user_attributes_for_findings(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("UserAttributesForFindings", value.into_expr()); self }
+    pub fn user_attributes_for_findings(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "UserAttributesForFindings", value.into_expr()), Phase) }
 }
 impl Done for CfnAssessmentTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Inspector::ResourceGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-resourcegroup.html)
@@ -66,23 +66,23 @@ impl CfnResourceGroup {
     /// `AWS::Inspector::ResourceGroup`
     pub const TYPE: &'static str = "AWS::Inspector::ResourceGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnResourceGroupProps<R0>) -> Self where CfnResourceGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::InspectorResourceGroupArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `InspectorResourceGroupArn`.
     pub fn attr_arn(&self) -> Val<kind::InspectorResourceGroupArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnResourceGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Inspector::ResourceGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspector-resourcegroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourceGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnResourceGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnResourceGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourceGroupProps<missing::ResourceGroupTags> { CfnResourceGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourceGroupProps<Missing<required::ResourceGroupTags>> { CfnResourceGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnResourceGroupProps<R0> {
     /// `ResourceGroupTags`: list of tag, required. Update: replacement.
-    pub fn resource_group_tags(mut self, value: impl Arg<Arr<Pair>>) -> CfnResourceGroupProps<Set> { self.0.set("ResourceGroupTags", value.into_expr()); CfnResourceGroupProps(self.0, Phase) }
+    pub fn resource_group_tags(self, value: impl Arg<Arr<Pair>>) -> CfnResourceGroupProps<Set> { CfnResourceGroupProps(put(self.0, "ResourceGroupTags", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceGroupProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AssessmentTargetArn, DurationInSeconds, ResourceGroupTags, RulesPackageArns } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AssessmentTargetArn, DurationInSeconds, ResourceGroupTags, RulesPackageArns } }

@@ -10,111 +10,111 @@ impl CfnCisScanConfiguration {
     /// `AWS::InspectorV2::CisScanConfiguration`
     pub const TYPE: &'static str = "AWS::InspectorV2::CisScanConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnCisScanConfigurationProps<R0, R1, R2, R3>) -> Self where CfnCisScanConfigurationProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCisScanConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnCisScanConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::InspectorV2::CisScanConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-cisscanconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCisScanConfigurationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnCisScanConfigurationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnCisScanConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCisScanConfigurationProps<missing::ScanName, missing::Schedule, missing::SecurityLevel, missing::Targets> { CfnCisScanConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCisScanConfigurationProps<Missing<required::ScanName>, Missing<required::Schedule>, Missing<required::SecurityLevel>, Missing<required::Targets>> { CfnCisScanConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnCisScanConfigurationProps<R0, R1, R2, R3> {
     /// `ScanName`: text, required. Update: in place.
-    pub fn scan_name(mut self, value: impl Arg<str>) -> CfnCisScanConfigurationProps<Set, R1, R2, R3> { self.0.set("ScanName", value.into_expr()); CfnCisScanConfigurationProps(self.0, Phase) }
+    pub fn scan_name(self, value: impl Arg<str>) -> CfnCisScanConfigurationProps<Set, R1, R2, R3> { CfnCisScanConfigurationProps(put(self.0, "ScanName", value.into_expr()), Phase) }
     /// `Schedule`: `Schedule`, required. Update: in place.
-    pub fn schedule(mut self, value: impl Arg<cis_scan_configuration::Schedule>) -> CfnCisScanConfigurationProps<R0, Set, R2, R3> { self.0.set("Schedule", value.into_expr()); CfnCisScanConfigurationProps(self.0, Phase) }
+    pub fn schedule(self, value: impl Arg<cis_scan_configuration::Schedule>) -> CfnCisScanConfigurationProps<R0, Set, R2, R3> { CfnCisScanConfigurationProps(put(self.0, "Schedule", value.into_expr()), Phase) }
     /// `SecurityLevel`: `SecurityLevel`, required. Update: in place.
-    pub fn security_level(mut self, value: impl Arg<cis_scan_configuration::SecurityLevel>) -> CfnCisScanConfigurationProps<R0, R1, Set, R3> { self.0.set("SecurityLevel", value.into_expr()); CfnCisScanConfigurationProps(self.0, Phase) }
+    pub fn security_level(self, value: impl Arg<cis_scan_configuration::SecurityLevel>) -> CfnCisScanConfigurationProps<R0, R1, Set, R3> { CfnCisScanConfigurationProps(put(self.0, "SecurityLevel", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Targets`: `CisTargets`, required. Update: in place.
-    pub fn targets(mut self, value: impl Arg<cis_scan_configuration::CisTargets>) -> CfnCisScanConfigurationProps<R0, R1, R2, Set> { self.0.set("Targets", value.into_expr()); CfnCisScanConfigurationProps(self.0, Phase) }
+    pub fn targets(self, value: impl Arg<cis_scan_configuration::CisTargets>) -> CfnCisScanConfigurationProps<R0, R1, R2, Set> { CfnCisScanConfigurationProps(put(self.0, "Targets", value.into_expr()), Phase) }
 }
 impl Done for CfnCisScanConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::InspectorV2::CisScanConfiguration`.
 pub mod cis_scan_configuration {
 use crate::cfn::support::*;
 /// The property type `CisTargets` of `AWS::InspectorV2::CisScanConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-cistargets.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CisTargets<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CisTargets<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CisTargets {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CisTargets<super::missing::AccountIds, super::missing::TargetResourceTags> { CisTargets(Bag::default(), Phase) }
+    pub fn new() -> CisTargets<Missing<super::required::AccountIds>, Missing<super::required::TargetResourceTags>> { CisTargets(Bag::default(), Phase) }
 }
 impl<R0, R1> CisTargets<R0, R1> {
     /// `AccountIds`: list of text, required. Update: in place.
-    pub fn account_ids(mut self, value: impl Arg<Arr<str>>) -> CisTargets<Set, R1> { self.0.set("AccountIds", value.into_expr()); CisTargets(self.0, Phase) }
+    pub fn account_ids(self, value: impl Arg<Arr<str>>) -> CisTargets<Set, R1> { CisTargets(put(self.0, "AccountIds", value.into_expr()), Phase) }
     /// `TargetResourceTags`: map of list of text, required. Update: in place.
-    pub fn target_resource_tags(mut self, value: impl Arg<Dict<Arr<str>>>) -> CisTargets<R0, Set> { self.0.set("TargetResourceTags", value.into_expr()); CisTargets(self.0, Phase) }
+    pub fn target_resource_tags(self, value: impl Arg<Dict<Arr<str>>>) -> CisTargets<R0, Set> { CisTargets(put(self.0, "TargetResourceTags", value.into_expr()), Phase) }
 }
 impl Done for CisTargets { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DailySchedule` of `AWS::InspectorV2::CisScanConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-dailyschedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DailySchedule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DailySchedule<R0 = Set>(Bag, Phase<(R0,)>);
 impl DailySchedule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DailySchedule<super::missing::StartTime> { DailySchedule(Bag::default(), Phase) }
+    pub fn new() -> DailySchedule<Missing<super::required::StartTime>> { DailySchedule(Bag::default(), Phase) }
 }
 impl<R0> DailySchedule<R0> {
     /// `StartTime`: `Time`, required. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<Time>) -> DailySchedule<Set> { self.0.set("StartTime", value.into_expr()); DailySchedule(self.0, Phase) }
+    pub fn start_time(self, value: impl Arg<Time>) -> DailySchedule<Set> { DailySchedule(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for DailySchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonthlySchedule` of `AWS::InspectorV2::CisScanConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-monthlyschedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MonthlySchedule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MonthlySchedule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MonthlySchedule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MonthlySchedule<super::missing::Day, super::missing::StartTime> { MonthlySchedule(Bag::default(), Phase) }
+    pub fn new() -> MonthlySchedule<Missing<super::required::Day>, Missing<super::required::StartTime>> { MonthlySchedule(Bag::default(), Phase) }
 }
 impl<R0, R1> MonthlySchedule<R0, R1> {
     /// `Day`: `Day`, required. Update: in place.
-    pub fn day(mut self, value: impl Arg<Day>) -> MonthlySchedule<Set, R1> { self.0.set("Day", value.into_expr()); MonthlySchedule(self.0, Phase) }
+    pub fn day(self, value: impl Arg<Day>) -> MonthlySchedule<Set, R1> { MonthlySchedule(put(self.0, "Day", value.into_expr()), Phase) }
     /// `StartTime`: `Time`, required. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<Time>) -> MonthlySchedule<R0, Set> { self.0.set("StartTime", value.into_expr()); MonthlySchedule(self.0, Phase) }
+    pub fn start_time(self, value: impl Arg<Time>) -> MonthlySchedule<R0, Set> { MonthlySchedule(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for MonthlySchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::InspectorV2::CisScanConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-schedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Schedule(Bag);
+#[must_use] pub struct Schedule(Bag);
 impl Schedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Daily`: `DailySchedule`. Update: in place.
-    pub fn daily(mut self, value: impl Arg<DailySchedule>) -> Self { self.0.set("Daily", value.into_expr()); self }
+    pub fn daily(self, value: impl Arg<DailySchedule>) -> Self { Self(put(self.0, "Daily", value.into_expr())) }
     /// `Monthly`: `MonthlySchedule`. Update: in place.
-    pub fn monthly(mut self, value: impl Arg<MonthlySchedule>) -> Self { self.0.set("Monthly", value.into_expr()); self }
+    pub fn monthly(self, value: impl Arg<MonthlySchedule>) -> Self { Self(put(self.0, "Monthly", value.into_expr())) }
     /// `OneTime`: JSON. Update: in place.
-    pub fn one_time(mut self, value: impl Arg<Any>) -> Self { self.0.set("OneTime", value.into_expr()); self }
+    pub fn one_time(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "OneTime", value.into_expr())) }
     /// `Weekly`: `WeeklySchedule`. Update: in place.
-    pub fn weekly(mut self, value: impl Arg<WeeklySchedule>) -> Self { self.0.set("Weekly", value.into_expr()); self }
+    pub fn weekly(self, value: impl Arg<WeeklySchedule>) -> Self { Self(put(self.0, "Weekly", value.into_expr())) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Time` of `AWS::InspectorV2::CisScanConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-time.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Time<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Time<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Time {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Time<super::missing::TimeOfDay, super::missing::TimeZone> { Time(Bag::default(), Phase) }
+    pub fn new() -> Time<Missing<super::required::TimeOfDay>, Missing<super::required::TimeZone>> { Time(Bag::default(), Phase) }
 }
 impl<R0, R1> Time<R0, R1> {
     /// `TimeOfDay`: text, required. Update: in place.
-    pub fn time_of_day(mut self, value: impl Arg<str>) -> Time<Set, R1> { self.0.set("TimeOfDay", value.into_expr()); Time(self.0, Phase) }
+    pub fn time_of_day(self, value: impl Arg<str>) -> Time<Set, R1> { Time(put(self.0, "TimeOfDay", value.into_expr()), Phase) }
     /// `TimeZone`: text, required. Update: in place.
-    pub fn time_zone(mut self, value: impl Arg<str>) -> Time<R0, Set> { self.0.set("TimeZone", value.into_expr()); Time(self.0, Phase) }
+    pub fn time_zone(self, value: impl Arg<str>) -> Time<R0, Set> { Time(put(self.0, "TimeZone", value.into_expr()), Phase) }
 }
 impl Done for Time { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WeeklySchedule` of `AWS::InspectorV2::CisScanConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-cisscanconfiguration-weeklyschedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WeeklySchedule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct WeeklySchedule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl WeeklySchedule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WeeklySchedule<super::missing::Days, super::missing::StartTime> { WeeklySchedule(Bag::default(), Phase) }
+    pub fn new() -> WeeklySchedule<Missing<super::required::Days>, Missing<super::required::StartTime>> { WeeklySchedule(Bag::default(), Phase) }
 }
 impl<R0, R1> WeeklySchedule<R0, R1> {
     /// `Days`: list of `Days`, required. Update: in place.
-    pub fn days(mut self, value: impl Arg<Arr<Days>>) -> WeeklySchedule<Set, R1> { self.0.set("Days", value.into_expr()); WeeklySchedule(self.0, Phase) }
+    pub fn days(self, value: impl Arg<Arr<Days>>) -> WeeklySchedule<Set, R1> { WeeklySchedule(put(self.0, "Days", value.into_expr()), Phase) }
     /// `StartTime`: `Time`, required. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<Time>) -> WeeklySchedule<R0, Set> { self.0.set("StartTime", value.into_expr()); WeeklySchedule(self.0, Phase) }
+    pub fn start_time(self, value: impl Arg<Time>) -> WeeklySchedule<R0, Set> { WeeklySchedule(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for WeeklySchedule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Day` allows.
@@ -133,7 +133,7 @@ impl CfnCodeSecurityIntegration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnCodeSecurityIntegrationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `AuthorizationUrl`: text.
     pub fn attr_authorization_url(&self) -> Val<str> { self.0.get_att("AuthorizationUrl") }
@@ -148,82 +148,82 @@ impl CfnCodeSecurityIntegration {
 }
 impl Parent for CfnCodeSecurityIntegration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::InspectorV2::CodeSecurityIntegration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityintegration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCodeSecurityIntegrationProps(Bag);
+#[must_use] pub struct CfnCodeSecurityIntegrationProps(Bag);
 impl CfnCodeSecurityIntegrationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CreateIntegrationDetails`: `CreateDetails`. Update: replacement.
-    pub fn create_integration_details(mut self, value: impl Arg<code_security_integration::CreateDetails>) -> Self { self.0.set("CreateIntegrationDetails", value.into_expr()); self }
+    pub fn create_integration_details(self, value: impl Arg<code_security_integration::CreateDetails>) -> Self { Self(put(self.0, "CreateIntegrationDetails", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<code_security_integration::Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<code_security_integration::Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `UpdateIntegrationDetails`: `UpdateDetails`. Update: in place.
-    pub fn update_integration_details(mut self, value: impl Arg<code_security_integration::UpdateDetails>) -> Self { self.0.set("UpdateIntegrationDetails", value.into_expr()); self }
+    pub fn update_integration_details(self, value: impl Arg<code_security_integration::UpdateDetails>) -> Self { Self(put(self.0, "UpdateIntegrationDetails", value.into_expr())) }
 }
 impl Done for CfnCodeSecurityIntegrationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::InspectorV2::CodeSecurityIntegration`.
 pub mod code_security_integration {
 use crate::cfn::support::*;
 /// The property type `CreateDetails` of `AWS::InspectorV2::CodeSecurityIntegration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-createdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CreateDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CreateDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl CreateDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CreateDetails<super::missing::GitlabSelfManaged> { CreateDetails(Bag::default(), Phase) }
+    pub fn new() -> CreateDetails<Missing<super::required::GitlabSelfManaged>> { CreateDetails(Bag::default(), Phase) }
 }
 impl<R0> CreateDetails<R0> {
     /// `gitlabSelfManaged`: `CreateGitLabSelfManagedIntegrationDetail`, required. Update: replacement.
-    pub fn gitlab_self_managed(mut self, value: impl Arg<CreateGitLabSelfManagedIntegrationDetail>) -> CreateDetails<Set> { self.0.set("gitlabSelfManaged", value.into_expr()); CreateDetails(self.0, Phase) }
+    pub fn gitlab_self_managed(self, value: impl Arg<CreateGitLabSelfManagedIntegrationDetail>) -> CreateDetails<Set> { CreateDetails(put(self.0, "gitlabSelfManaged", value.into_expr()), Phase) }
 }
 impl Done for CreateDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreateGitLabSelfManagedIntegrationDetail` of `AWS::InspectorV2::CodeSecurityIntegration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-creategitlabselfmanagedintegrationdetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CreateGitLabSelfManagedIntegrationDetail<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CreateGitLabSelfManagedIntegrationDetail<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CreateGitLabSelfManagedIntegrationDetail {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CreateGitLabSelfManagedIntegrationDetail<super::missing::AccessToken, super::missing::InstanceUrl> { CreateGitLabSelfManagedIntegrationDetail(Bag::default(), Phase) }
+    pub fn new() -> CreateGitLabSelfManagedIntegrationDetail<Missing<super::required::AccessToken>, Missing<super::required::InstanceUrl>> { CreateGitLabSelfManagedIntegrationDetail(Bag::default(), Phase) }
 }
 impl<R0, R1> CreateGitLabSelfManagedIntegrationDetail<R0, R1> {
     /// `accessToken`: text, required. Update: replacement.
-    pub fn access_token(mut self, value: impl Arg<str>) -> CreateGitLabSelfManagedIntegrationDetail<Set, R1> { self.0.set("accessToken", value.into_expr()); CreateGitLabSelfManagedIntegrationDetail(self.0, Phase) }
+    pub fn access_token(self, value: impl Arg<str>) -> CreateGitLabSelfManagedIntegrationDetail<Set, R1> { CreateGitLabSelfManagedIntegrationDetail(put(self.0, "accessToken", value.into_expr()), Phase) }
     /// `instanceUrl`: text, required. Update: replacement.
-    pub fn instance_url(mut self, value: impl Arg<str>) -> CreateGitLabSelfManagedIntegrationDetail<R0, Set> { self.0.set("instanceUrl", value.into_expr()); CreateGitLabSelfManagedIntegrationDetail(self.0, Phase) }
+    pub fn instance_url(self, value: impl Arg<str>) -> CreateGitLabSelfManagedIntegrationDetail<R0, Set> { CreateGitLabSelfManagedIntegrationDetail(put(self.0, "instanceUrl", value.into_expr()), Phase) }
 }
 impl Done for CreateGitLabSelfManagedIntegrationDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpdateDetails` of `AWS::InspectorV2::CodeSecurityIntegration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-updatedetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UpdateDetails(Bag);
+#[must_use] pub struct UpdateDetails(Bag);
 impl UpdateDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `github`: `UpdateGitHubIntegrationDetail`. Update: in place.
-    pub fn github(mut self, value: impl Arg<UpdateGitHubIntegrationDetail>) -> Self { self.0.set("github", value.into_expr()); self }
+    pub fn github(self, value: impl Arg<UpdateGitHubIntegrationDetail>) -> Self { Self(put(self.0, "github", value.into_expr())) }
     /// `gitlabSelfManaged`: `UpdateGitLabSelfManagedIntegrationDetail`. Update: in place.
-    pub fn gitlab_self_managed(mut self, value: impl Arg<UpdateGitLabSelfManagedIntegrationDetail>) -> Self { self.0.set("gitlabSelfManaged", value.into_expr()); self }
+    pub fn gitlab_self_managed(self, value: impl Arg<UpdateGitLabSelfManagedIntegrationDetail>) -> Self { Self(put(self.0, "gitlabSelfManaged", value.into_expr())) }
 }
 impl Done for UpdateDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpdateGitHubIntegrationDetail` of `AWS::InspectorV2::CodeSecurityIntegration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-updategithubintegrationdetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UpdateGitHubIntegrationDetail<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct UpdateGitHubIntegrationDetail<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl UpdateGitHubIntegrationDetail {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UpdateGitHubIntegrationDetail<super::missing::Code, super::missing::InstallationId> { UpdateGitHubIntegrationDetail(Bag::default(), Phase) }
+    pub fn new() -> UpdateGitHubIntegrationDetail<Missing<super::required::Code>, Missing<super::required::InstallationId>> { UpdateGitHubIntegrationDetail(Bag::default(), Phase) }
 }
 impl<R0, R1> UpdateGitHubIntegrationDetail<R0, R1> {
     /// `code`: text, required. Update: in place.
-    pub fn code(mut self, value: impl Arg<str>) -> UpdateGitHubIntegrationDetail<Set, R1> { self.0.set("code", value.into_expr()); UpdateGitHubIntegrationDetail(self.0, Phase) }
+    pub fn code(self, value: impl Arg<str>) -> UpdateGitHubIntegrationDetail<Set, R1> { UpdateGitHubIntegrationDetail(put(self.0, "code", value.into_expr()), Phase) }
     /// `installationId`: text, required. Update: in place.
-    pub fn installation_id(mut self, value: impl Arg<str>) -> UpdateGitHubIntegrationDetail<R0, Set> { self.0.set("installationId", value.into_expr()); UpdateGitHubIntegrationDetail(self.0, Phase) }
+    pub fn installation_id(self, value: impl Arg<str>) -> UpdateGitHubIntegrationDetail<R0, Set> { UpdateGitHubIntegrationDetail(put(self.0, "installationId", value.into_expr()), Phase) }
 }
 impl Done for UpdateGitHubIntegrationDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpdateGitLabSelfManagedIntegrationDetail` of `AWS::InspectorV2::CodeSecurityIntegration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityintegration-updategitlabselfmanagedintegrationdetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UpdateGitLabSelfManagedIntegrationDetail<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct UpdateGitLabSelfManagedIntegrationDetail<R0 = Set>(Bag, Phase<(R0,)>);
 impl UpdateGitLabSelfManagedIntegrationDetail {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UpdateGitLabSelfManagedIntegrationDetail<super::missing::AuthCode> { UpdateGitLabSelfManagedIntegrationDetail(Bag::default(), Phase) }
+    pub fn new() -> UpdateGitLabSelfManagedIntegrationDetail<Missing<super::required::AuthCode>> { UpdateGitLabSelfManagedIntegrationDetail(Bag::default(), Phase) }
 }
 impl<R0> UpdateGitLabSelfManagedIntegrationDetail<R0> {
     /// `authCode`: text, required. Update: in place.
-    pub fn auth_code(mut self, value: impl Arg<str>) -> UpdateGitLabSelfManagedIntegrationDetail<Set> { self.0.set("authCode", value.into_expr()); UpdateGitLabSelfManagedIntegrationDetail(self.0, Phase) }
+    pub fn auth_code(self, value: impl Arg<str>) -> UpdateGitLabSelfManagedIntegrationDetail<Set> { UpdateGitLabSelfManagedIntegrationDetail(put(self.0, "authCode", value.into_expr()), Phase) }
 }
 impl Done for UpdateGitLabSelfManagedIntegrationDetail { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -238,74 +238,74 @@ impl CfnCodeSecurityScanConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnCodeSecurityScanConfigurationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnCodeSecurityScanConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::InspectorV2::CodeSecurityScanConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-codesecurityscanconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCodeSecurityScanConfigurationProps(Bag);
+#[must_use] pub struct CfnCodeSecurityScanConfigurationProps(Bag);
 impl CfnCodeSecurityScanConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Configuration`: `CodeSecurityScanConfiguration`. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<code_security_scan_configuration::CodeSecurityScanConfiguration>) -> Self { self.0.set("Configuration", value.into_expr()); self }
+    pub fn configuration(self, value: impl Arg<code_security_scan_configuration::CodeSecurityScanConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
     /// `Level`: `Level`. Update: replacement.
-    pub fn level(mut self, value: impl Arg<code_security_scan_configuration::Level>) -> Self { self.0.set("Level", value.into_expr()); self }
+    pub fn level(self, value: impl Arg<code_security_scan_configuration::Level>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `ScopeSettings`: `ScopeSettings`. Update: replacement.
-    pub fn scope_settings(mut self, value: impl Arg<code_security_scan_configuration::ScopeSettings>) -> Self { self.0.set("ScopeSettings", value.into_expr()); self }
+    pub fn scope_settings(self, value: impl Arg<code_security_scan_configuration::ScopeSettings>) -> Self { Self(put(self.0, "ScopeSettings", value.into_expr())) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnCodeSecurityScanConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::InspectorV2::CodeSecurityScanConfiguration`.
 pub mod code_security_scan_configuration {
 use crate::cfn::support::*;
 /// The property type `CodeSecurityScanConfiguration` of `AWS::InspectorV2::CodeSecurityScanConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityscanconfiguration-codesecurityscanconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CodeSecurityScanConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CodeSecurityScanConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CodeSecurityScanConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CodeSecurityScanConfiguration<super::missing::RuleSetCategories> { CodeSecurityScanConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CodeSecurityScanConfiguration<Missing<super::required::RuleSetCategories>> { CodeSecurityScanConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CodeSecurityScanConfiguration<R0> {
     /// `continuousIntegrationScanConfiguration`: `ContinuousIntegrationScanConfiguration`. Update: in place.
-    pub fn continuous_integration_scan_configuration(mut self, value: impl Arg<ContinuousIntegrationScanConfiguration>) -> Self { self.0.set("continuousIntegrationScanConfiguration", value.into_expr()); self }
+    pub fn continuous_integration_scan_configuration(self, value: impl Arg<ContinuousIntegrationScanConfiguration>) -> Self { Self(put(self.0, "continuousIntegrationScanConfiguration", value.into_expr()), Phase) }
     /// `periodicScanConfiguration`: `PeriodicScanConfiguration`. Update: in place.
-    pub fn periodic_scan_configuration(mut self, value: impl Arg<PeriodicScanConfiguration>) -> Self { self.0.set("periodicScanConfiguration", value.into_expr()); self }
+    pub fn periodic_scan_configuration(self, value: impl Arg<PeriodicScanConfiguration>) -> Self { Self(put(self.0, "periodicScanConfiguration", value.into_expr()), Phase) }
     /// `ruleSetCategories`: list of `RuleSetCategories`, required. Update: in place.
-    pub fn rule_set_categories(mut self, value: impl Arg<Arr<RuleSetCategories>>) -> CodeSecurityScanConfiguration<Set> { self.0.set("ruleSetCategories", value.into_expr()); CodeSecurityScanConfiguration(self.0, Phase) }
+    pub fn rule_set_categories(self, value: impl Arg<Arr<RuleSetCategories>>) -> CodeSecurityScanConfiguration<Set> { CodeSecurityScanConfiguration(put(self.0, "ruleSetCategories", value.into_expr()), Phase) }
 }
 impl Done for CodeSecurityScanConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContinuousIntegrationScanConfiguration` of `AWS::InspectorV2::CodeSecurityScanConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityscanconfiguration-continuousintegrationscanconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContinuousIntegrationScanConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ContinuousIntegrationScanConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ContinuousIntegrationScanConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContinuousIntegrationScanConfiguration<super::missing::SupportedEvents> { ContinuousIntegrationScanConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ContinuousIntegrationScanConfiguration<Missing<super::required::SupportedEvents>> { ContinuousIntegrationScanConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ContinuousIntegrationScanConfiguration<R0> {
     /// `supportedEvents`: list of `SupportedEvents`, required. Update: in place.
-    pub fn supported_events(mut self, value: impl Arg<Arr<SupportedEvents>>) -> ContinuousIntegrationScanConfiguration<Set> { self.0.set("supportedEvents", value.into_expr()); ContinuousIntegrationScanConfiguration(self.0, Phase) }
+    pub fn supported_events(self, value: impl Arg<Arr<SupportedEvents>>) -> ContinuousIntegrationScanConfiguration<Set> { ContinuousIntegrationScanConfiguration(put(self.0, "supportedEvents", value.into_expr()), Phase) }
 }
 impl Done for ContinuousIntegrationScanConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PeriodicScanConfiguration` of `AWS::InspectorV2::CodeSecurityScanConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityscanconfiguration-periodicscanconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PeriodicScanConfiguration(Bag);
+#[must_use] pub struct PeriodicScanConfiguration(Bag);
 impl PeriodicScanConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `frequency`: `Frequency`. Update: in place.
-    pub fn frequency(mut self, value: impl Arg<Frequency>) -> Self { self.0.set("frequency", value.into_expr()); self }
+    pub fn frequency(self, value: impl Arg<Frequency>) -> Self { Self(put(self.0, "frequency", value.into_expr())) }
     /// `frequencyExpression`: text. Update: in place.
-    pub fn frequency_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("frequencyExpression", value.into_expr()); self }
+    pub fn frequency_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "frequencyExpression", value.into_expr())) }
 }
 impl Done for PeriodicScanConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScopeSettings` of `AWS::InspectorV2::CodeSecurityScanConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-codesecurityscanconfiguration-scopesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScopeSettings(Bag);
+#[must_use] pub struct ScopeSettings(Bag);
 impl ScopeSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `projectSelectionScope`: `ProjectSelectionScope`. Update: replacement.
-    pub fn project_selection_scope(mut self, value: impl Arg<ProjectSelectionScope>) -> Self { self.0.set("projectSelectionScope", value.into_expr()); self }
+    pub fn project_selection_scope(self, value: impl Arg<ProjectSelectionScope>) -> Self { Self(put(self.0, "projectSelectionScope", value.into_expr())) }
 }
 impl Done for ScopeSettings { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `frequency` allows.
@@ -325,10 +325,10 @@ impl CfnConnector {
     /// `AWS::InspectorV2::Connector`
     pub const TYPE: &'static str = "AWS::InspectorV2::Connector";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnConnectorProps<R0, R1, R2>) -> Self where CfnConnectorProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectorArn`: text.
+    /// The attribute `ConnectorArn`: `OtherArn`.
     pub fn attr_connector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectorArn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -355,96 +355,96 @@ impl CfnConnector {
 }
 impl Parent for CfnConnector { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::InspectorV2::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-connector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectorProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnConnectorProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnConnectorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectorProps<missing::Name, missing::Provider, missing::ProviderConfiguration> { CfnConnectorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectorProps<Missing<required::Name>, Missing<required::Provider>, Missing<required::ProviderConfiguration>> { CfnConnectorProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnConnectorProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnConnectorProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConnectorProps<Set, R1, R2> { CfnConnectorProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Provider`: `Provider`, required. Update: replacement.
-    pub fn provider(mut self, value: impl Arg<connector::Provider>) -> CfnConnectorProps<R0, Set, R2> { self.0.set("Provider", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn provider(self, value: impl Arg<connector::Provider>) -> CfnConnectorProps<R0, Set, R2> { CfnConnectorProps(put(self.0, "Provider", value.into_expr()), Phase) }
     /// `ProviderConfiguration`: `ProviderConfiguration`, required. Update: in place.
-    pub fn provider_configuration(mut self, value: impl Arg<connector::ProviderConfiguration>) -> CfnConnectorProps<R0, R1, Set> { self.0.set("ProviderConfiguration", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn provider_configuration(self, value: impl Arg<connector::ProviderConfiguration>) -> CfnConnectorProps<R0, R1, Set> { CfnConnectorProps(put(self.0, "ProviderConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::InspectorV2::Connector`.
 pub mod connector {
 use crate::cfn::support::*;
 /// The property type `AzureProviderConfiguration` of `AWS::InspectorV2::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-azureproviderconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AzureProviderConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct AzureProviderConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl AzureProviderConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AzureProviderConfiguration<super::missing::AwsConfigConnectorArn, super::missing::AzureRegions, super::missing::ScopeConfiguration> { AzureProviderConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AzureProviderConfiguration<Missing<super::required::AwsConfigConnectorArn>, Missing<super::required::AzureRegions>, Missing<super::required::ScopeConfiguration>> { AzureProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AzureProviderConfiguration<R0, R1, R2> {
     /// `AutoInstallVMScanner`: boolean. Update: in place.
-    pub fn auto_install_vm_scanner(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoInstallVMScanner", value.into_expr()); self }
+    pub fn auto_install_vm_scanner(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoInstallVMScanner", value.into_expr()), Phase) }
     /// `AwsConfigConnectorArn`: text, required. Update: replacement.
-    pub fn aws_config_connector_arn(mut self, value: impl Arg<str>) -> AzureProviderConfiguration<Set, R1, R2> { self.0.set("AwsConfigConnectorArn", value.into_expr()); AzureProviderConfiguration(self.0, Phase) }
+    pub fn aws_config_connector_arn(self, value: impl Arg<str>) -> AzureProviderConfiguration<Set, R1, R2> { AzureProviderConfiguration(put(self.0, "AwsConfigConnectorArn", value.into_expr()), Phase) }
     /// `AzureRegions`: list of text, required. Update: in place.
-    pub fn azure_regions(mut self, value: impl Arg<Arr<str>>) -> AzureProviderConfiguration<R0, Set, R2> { self.0.set("AzureRegions", value.into_expr()); AzureProviderConfiguration(self.0, Phase) }
+    pub fn azure_regions(self, value: impl Arg<Arr<str>>) -> AzureProviderConfiguration<R0, Set, R2> { AzureProviderConfiguration(put(self.0, "AzureRegions", value.into_expr()), Phase) }
     /// `ScopeConfiguration`: `AzureScopeConfigurationMap`, required. Update: in place.
-    pub fn scope_configuration(mut self, value: impl Arg<AzureScopeConfigurationMap>) -> AzureProviderConfiguration<R0, R1, Set> { self.0.set("ScopeConfiguration", value.into_expr()); AzureProviderConfiguration(self.0, Phase) }
+    pub fn scope_configuration(self, value: impl Arg<AzureScopeConfigurationMap>) -> AzureProviderConfiguration<R0, R1, Set> { AzureProviderConfiguration(put(self.0, "ScopeConfiguration", value.into_expr()), Phase) }
 }
 impl Done for AzureProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AzureScopeConfigurationMap` of `AWS::InspectorV2::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-azurescopeconfigurationmap.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AzureScopeConfigurationMap(Bag);
+#[must_use] pub struct AzureScopeConfigurationMap(Bag);
 impl AzureScopeConfigurationMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerImageScanning`: `ScopeConfiguration`. Update: in place.
-    pub fn container_image_scanning(mut self, value: impl Arg<ScopeConfiguration>) -> Self { self.0.set("ContainerImageScanning", value.into_expr()); self }
+    pub fn container_image_scanning(self, value: impl Arg<ScopeConfiguration>) -> Self { Self(put(self.0, "ContainerImageScanning", value.into_expr())) }
     /// `ServerlessScanning`: `ScopeConfiguration`. Update: in place.
-    pub fn serverless_scanning(mut self, value: impl Arg<ScopeConfiguration>) -> Self { self.0.set("ServerlessScanning", value.into_expr()); self }
+    pub fn serverless_scanning(self, value: impl Arg<ScopeConfiguration>) -> Self { Self(put(self.0, "ServerlessScanning", value.into_expr())) }
     /// `VmScanning`: `ScopeConfiguration`. Update: in place.
-    pub fn vm_scanning(mut self, value: impl Arg<ScopeConfiguration>) -> Self { self.0.set("VmScanning", value.into_expr()); self }
+    pub fn vm_scanning(self, value: impl Arg<ScopeConfiguration>) -> Self { Self(put(self.0, "VmScanning", value.into_expr())) }
 }
 impl Done for AzureScopeConfigurationMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorHealth` of `AWS::InspectorV2::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-connectorhealth.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorHealth(Bag);
+#[must_use] pub struct ConnectorHealth(Bag);
 impl ConnectorHealth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectorStatus`: `ConnectorStatus`. Update: in place.
-    pub fn connector_status(mut self, value: impl Arg<ConnectorStatus>) -> Self { self.0.set("ConnectorStatus", value.into_expr()); self }
+    pub fn connector_status(self, value: impl Arg<ConnectorStatus>) -> Self { Self(put(self.0, "ConnectorStatus", value.into_expr())) }
     /// `LastCheckedAt`: text. Update: in place.
-    pub fn last_checked_at(mut self, value: impl Arg<str>) -> Self { self.0.set("LastCheckedAt", value.into_expr()); self }
+    pub fn last_checked_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastCheckedAt", value.into_expr())) }
     /// `Message`: text. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> Self { self.0.set("Message", value.into_expr()); self }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
 }
 impl Done for ConnectorHealth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProviderConfiguration` of `AWS::InspectorV2::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-providerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProviderConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ProviderConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ProviderConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProviderConfiguration<super::missing::Azure> { ProviderConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ProviderConfiguration<Missing<super::required::Azure>> { ProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ProviderConfiguration<R0> {
     /// `Azure`: `AzureProviderConfiguration`, required. Update: in place.
-    pub fn azure(mut self, value: impl Arg<AzureProviderConfiguration>) -> ProviderConfiguration<Set> { self.0.set("Azure", value.into_expr()); ProviderConfiguration(self.0, Phase) }
+    pub fn azure(self, value: impl Arg<AzureProviderConfiguration>) -> ProviderConfiguration<Set> { ProviderConfiguration(put(self.0, "Azure", value.into_expr()), Phase) }
 }
 impl Done for ProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScopeConfiguration` of `AWS::InspectorV2::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-connector-scopeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScopeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ScopeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ScopeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScopeConfiguration<super::missing::ScopeType> { ScopeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ScopeConfiguration<Missing<super::required::ScopeType>> { ScopeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ScopeConfiguration<R0> {
     /// `ScopeType`: `ScopeType`, required. Update: in place.
-    pub fn scope_type(mut self, value: impl Arg<ScopeType>) -> ScopeConfiguration<Set> { self.0.set("ScopeType", value.into_expr()); ScopeConfiguration(self.0, Phase) }
+    pub fn scope_type(self, value: impl Arg<ScopeType>) -> ScopeConfiguration<Set> { ScopeConfiguration(put(self.0, "ScopeType", value.into_expr()), Phase) }
     /// `ScopeValues`: list of text. Update: in place.
-    pub fn scope_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ScopeValues", value.into_expr()); self }
+    pub fn scope_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ScopeValues", value.into_expr()), Phase) }
     /// `State`: `State`. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
     /// `StateReason`: text. Update: in place.
-    pub fn state_reason(mut self, value: impl Arg<str>) -> Self { self.0.set("StateReason", value.into_expr()); self }
+    pub fn state_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StateReason", value.into_expr()), Phase) }
 }
 impl Done for ScopeConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ConnectorStatus` allows.
@@ -462,208 +462,208 @@ impl CfnFilter {
     /// `AWS::InspectorV2::Filter`
     pub const TYPE: &'static str = "AWS::InspectorV2::Filter";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnFilterProps<R0, R1, R2>) -> Self where CfnFilterProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFilterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnFilter { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::InspectorV2::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-inspectorv2-filter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFilterProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnFilterProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnFilterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFilterProps<missing::FilterAction, missing::FilterCriteria, missing::Name> { CfnFilterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFilterProps<Missing<required::FilterAction>, Missing<required::FilterCriteria>, Missing<required::Name>> { CfnFilterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFilterProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FilterAction`: `FilterAction`, required. Update: in place.
-    pub fn filter_action(mut self, value: impl Arg<filter::FilterAction>) -> CfnFilterProps<Set, R1, R2> { self.0.set("FilterAction", value.into_expr()); CfnFilterProps(self.0, Phase) }
+    pub fn filter_action(self, value: impl Arg<filter::FilterAction>) -> CfnFilterProps<Set, R1, R2> { CfnFilterProps(put(self.0, "FilterAction", value.into_expr()), Phase) }
     /// `FilterCriteria`: `FilterCriteria`, required. Update: in place.
-    pub fn filter_criteria(mut self, value: impl Arg<filter::FilterCriteria>) -> CfnFilterProps<R0, Set, R2> { self.0.set("FilterCriteria", value.into_expr()); CfnFilterProps(self.0, Phase) }
+    pub fn filter_criteria(self, value: impl Arg<filter::FilterCriteria>) -> CfnFilterProps<R0, Set, R2> { CfnFilterProps(put(self.0, "FilterCriteria", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFilterProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnFilterProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFilterProps<R0, R1, Set> { CfnFilterProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFilterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::InspectorV2::Filter`.
 pub mod filter {
 use crate::cfn::support::*;
 /// The property type `DateFilter` of `AWS::InspectorV2::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-datefilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DateFilter(Bag);
+#[must_use] pub struct DateFilter(Bag);
 impl DateFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndInclusive`: integer. Update: in place.
-    pub fn end_inclusive(mut self, value: impl Arg<i64>) -> Self { self.0.set("EndInclusive", value.into_expr()); self }
+    pub fn end_inclusive(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndInclusive", value.into_expr())) }
     /// `StartInclusive`: integer. Update: in place.
-    pub fn start_inclusive(mut self, value: impl Arg<i64>) -> Self { self.0.set("StartInclusive", value.into_expr()); self }
+    pub fn start_inclusive(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartInclusive", value.into_expr())) }
 }
 impl Done for DateFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterCriteria` of `AWS::InspectorV2::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-filtercriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilterCriteria(Bag);
+#[must_use] pub struct FilterCriteria(Bag);
 impl FilterCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsAccountId`: list of `StringFilter`. Update: in place.
-    pub fn aws_account_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("AwsAccountId", value.into_expr()); self }
+    pub fn aws_account_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "AwsAccountId", value.into_expr())) }
     /// `CodeVulnerabilityDetectorName`: list of `StringFilter`. Update: in place.
-    pub fn code_vulnerability_detector_name(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("CodeVulnerabilityDetectorName", value.into_expr()); self }
+    pub fn code_vulnerability_detector_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "CodeVulnerabilityDetectorName", value.into_expr())) }
     /// `CodeVulnerabilityDetectorTags`: list of `StringFilter`. Update: in place.
-    pub fn code_vulnerability_detector_tags(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("CodeVulnerabilityDetectorTags", value.into_expr()); self }
+    pub fn code_vulnerability_detector_tags(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "CodeVulnerabilityDetectorTags", value.into_expr())) }
     /// `CodeVulnerabilityFilePath`: list of `StringFilter`. Update: in place.
-    pub fn code_vulnerability_file_path(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("CodeVulnerabilityFilePath", value.into_expr()); self }
+    pub fn code_vulnerability_file_path(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "CodeVulnerabilityFilePath", value.into_expr())) }
     /// `ComponentId`: list of `StringFilter`. Update: in place.
-    pub fn component_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ComponentId", value.into_expr()); self }
+    pub fn component_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComponentId", value.into_expr())) }
     /// `ComponentType`: list of `StringFilter`. Update: in place.
-    pub fn component_type(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ComponentType", value.into_expr()); self }
+    pub fn component_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComponentType", value.into_expr())) }
     /// `Ec2InstanceImageId`: list of `StringFilter`. Update: in place.
-    pub fn ec2_instance_image_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("Ec2InstanceImageId", value.into_expr()); self }
+    pub fn ec2_instance_image_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Ec2InstanceImageId", value.into_expr())) }
     /// `Ec2InstanceSubnetId`: list of `StringFilter`. Update: in place.
-    pub fn ec2_instance_subnet_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("Ec2InstanceSubnetId", value.into_expr()); self }
+    pub fn ec2_instance_subnet_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Ec2InstanceSubnetId", value.into_expr())) }
     /// `Ec2InstanceVpcId`: list of `StringFilter`. Update: in place.
-    pub fn ec2_instance_vpc_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("Ec2InstanceVpcId", value.into_expr()); self }
+    pub fn ec2_instance_vpc_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Ec2InstanceVpcId", value.into_expr())) }
     /// `EcrImageArchitecture`: list of `StringFilter`. Update: in place.
-    pub fn ecr_image_architecture(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("EcrImageArchitecture", value.into_expr()); self }
+    pub fn ecr_image_architecture(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "EcrImageArchitecture", value.into_expr())) }
     /// `EcrImageHash`: list of `StringFilter`. Update: in place.
-    pub fn ecr_image_hash(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("EcrImageHash", value.into_expr()); self }
+    pub fn ecr_image_hash(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "EcrImageHash", value.into_expr())) }
     /// `EcrImagePushedAt`: list of `DateFilter`. Update: in place.
-    pub fn ecr_image_pushed_at(mut self, value: impl Arg<Arr<DateFilter>>) -> Self { self.0.set("EcrImagePushedAt", value.into_expr()); self }
+    pub fn ecr_image_pushed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "EcrImagePushedAt", value.into_expr())) }
     /// `EcrImageRegistry`: list of `StringFilter`. Update: in place.
-    pub fn ecr_image_registry(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("EcrImageRegistry", value.into_expr()); self }
+    pub fn ecr_image_registry(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "EcrImageRegistry", value.into_expr())) }
     /// `EcrImageRepositoryName`: list of `StringFilter`. Update: in place.
-    pub fn ecr_image_repository_name(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("EcrImageRepositoryName", value.into_expr()); self }
+    pub fn ecr_image_repository_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "EcrImageRepositoryName", value.into_expr())) }
     /// `EcrImageTags`: list of `StringFilter`. Update: in place.
-    pub fn ecr_image_tags(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("EcrImageTags", value.into_expr()); self }
+    pub fn ecr_image_tags(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "EcrImageTags", value.into_expr())) }
     /// `EpssScore`: list of `NumberFilter`. Update: in place.
-    pub fn epss_score(mut self, value: impl Arg<Arr<NumberFilter>>) -> Self { self.0.set("EpssScore", value.into_expr()); self }
+    pub fn epss_score(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "EpssScore", value.into_expr())) }
     /// `ExploitAvailable`: list of `StringFilter`. Update: in place.
-    pub fn exploit_available(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ExploitAvailable", value.into_expr()); self }
+    pub fn exploit_available(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ExploitAvailable", value.into_expr())) }
     /// `FindingArn`: list of `StringFilter`. Update: in place.
-    pub fn finding_arn(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("FindingArn", value.into_expr()); self }
+    pub fn finding_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingArn", value.into_expr())) }
     /// `FindingStatus`: list of `StringFilter`. Update: in place.
-    pub fn finding_status(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("FindingStatus", value.into_expr()); self }
+    pub fn finding_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingStatus", value.into_expr())) }
     /// `FindingType`: list of `StringFilter`. Update: in place.
-    pub fn finding_type(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("FindingType", value.into_expr()); self }
+    pub fn finding_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingType", value.into_expr())) }
     /// `FirstObservedAt`: list of `DateFilter`. Update: in place.
-    pub fn first_observed_at(mut self, value: impl Arg<Arr<DateFilter>>) -> Self { self.0.set("FirstObservedAt", value.into_expr()); self }
+    pub fn first_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "FirstObservedAt", value.into_expr())) }
     /// `FixAvailable`: list of `StringFilter`. Update: in place.
-    pub fn fix_available(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("FixAvailable", value.into_expr()); self }
+    pub fn fix_available(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FixAvailable", value.into_expr())) }
     /// `InspectorScore`: list of `NumberFilter`. Update: in place.
-    pub fn inspector_score(mut self, value: impl Arg<Arr<NumberFilter>>) -> Self { self.0.set("InspectorScore", value.into_expr()); self }
+    pub fn inspector_score(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "InspectorScore", value.into_expr())) }
     /// `LambdaFunctionExecutionRoleArn`: list of `StringFilter`. Update: in place.
-    pub fn lambda_function_execution_role_arn(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("LambdaFunctionExecutionRoleArn", value.into_expr()); self }
+    pub fn lambda_function_execution_role_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "LambdaFunctionExecutionRoleArn", value.into_expr())) }
     /// `LambdaFunctionLastModifiedAt`: list of `DateFilter`. Update: in place.
-    pub fn lambda_function_last_modified_at(mut self, value: impl Arg<Arr<DateFilter>>) -> Self { self.0.set("LambdaFunctionLastModifiedAt", value.into_expr()); self }
+    pub fn lambda_function_last_modified_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "LambdaFunctionLastModifiedAt", value.into_expr())) }
     /// `LambdaFunctionLayers`: list of `StringFilter`. Update: in place.
-    pub fn lambda_function_layers(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("LambdaFunctionLayers", value.into_expr()); self }
+    pub fn lambda_function_layers(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "LambdaFunctionLayers", value.into_expr())) }
     /// `LambdaFunctionName`: list of `StringFilter`. Update: in place.
-    pub fn lambda_function_name(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("LambdaFunctionName", value.into_expr()); self }
+    pub fn lambda_function_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "LambdaFunctionName", value.into_expr())) }
     /// `LambdaFunctionRuntime`: list of `StringFilter`. Update: in place.
-    pub fn lambda_function_runtime(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("LambdaFunctionRuntime", value.into_expr()); self }
+    pub fn lambda_function_runtime(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "LambdaFunctionRuntime", value.into_expr())) }
     /// `LastObservedAt`: list of `DateFilter`. Update: in place.
-    pub fn last_observed_at(mut self, value: impl Arg<Arr<DateFilter>>) -> Self { self.0.set("LastObservedAt", value.into_expr()); self }
+    pub fn last_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "LastObservedAt", value.into_expr())) }
     /// `NetworkProtocol`: list of `StringFilter`. Update: in place.
-    pub fn network_protocol(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("NetworkProtocol", value.into_expr()); self }
+    pub fn network_protocol(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkProtocol", value.into_expr())) }
     /// `PortRange`: list of `PortRangeFilter`. Update: in place.
-    pub fn port_range(mut self, value: impl Arg<Arr<PortRangeFilter>>) -> Self { self.0.set("PortRange", value.into_expr()); self }
+    pub fn port_range(self, value: impl Arg<Arr<PortRangeFilter>>) -> Self { Self(put(self.0, "PortRange", value.into_expr())) }
     /// `RelatedVulnerabilities`: list of `StringFilter`. Update: in place.
-    pub fn related_vulnerabilities(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("RelatedVulnerabilities", value.into_expr()); self }
+    pub fn related_vulnerabilities(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RelatedVulnerabilities", value.into_expr())) }
     /// `ResourceId`: list of `StringFilter`. Update: in place.
-    pub fn resource_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceId", value.into_expr()); self }
+    pub fn resource_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceId", value.into_expr())) }
     /// `ResourceTags`: list of `MapFilter`. Update: in place.
-    pub fn resource_tags(mut self, value: impl Arg<Arr<MapFilter>>) -> Self { self.0.set("ResourceTags", value.into_expr()); self }
+    pub fn resource_tags(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr())) }
     /// `ResourceType`: list of `StringFilter`. Update: in place.
-    pub fn resource_type(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceType", value.into_expr()); self }
+    pub fn resource_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceType", value.into_expr())) }
     /// `Severity`: list of `StringFilter`. Update: in place.
-    pub fn severity(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("Severity", value.into_expr()); self }
+    pub fn severity(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Severity", value.into_expr())) }
     /// `Title`: list of `StringFilter`. Update: in place.
-    pub fn title(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("Title", value.into_expr()); self }
+    pub fn title(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
     /// `UpdatedAt`: list of `DateFilter`. Update: in place.
-    pub fn updated_at(mut self, value: impl Arg<Arr<DateFilter>>) -> Self { self.0.set("UpdatedAt", value.into_expr()); self }
+    pub fn updated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr())) }
     /// `VendorSeverity`: list of `StringFilter`. Update: in place.
-    pub fn vendor_severity(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("VendorSeverity", value.into_expr()); self }
+    pub fn vendor_severity(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VendorSeverity", value.into_expr())) }
     /// `VulnerabilityId`: list of `StringFilter`. Update: in place.
-    pub fn vulnerability_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("VulnerabilityId", value.into_expr()); self }
+    pub fn vulnerability_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VulnerabilityId", value.into_expr())) }
     /// `VulnerabilitySource`: list of `StringFilter`. Update: in place.
-    pub fn vulnerability_source(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("VulnerabilitySource", value.into_expr()); self }
+    pub fn vulnerability_source(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VulnerabilitySource", value.into_expr())) }
     /// `VulnerablePackages`: list of `PackageFilter`. Update: in place.
-    pub fn vulnerable_packages(mut self, value: impl Arg<Arr<PackageFilter>>) -> Self { self.0.set("VulnerablePackages", value.into_expr()); self }
+    pub fn vulnerable_packages(self, value: impl Arg<Arr<PackageFilter>>) -> Self { Self(put(self.0, "VulnerablePackages", value.into_expr())) }
 }
 impl Done for FilterCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MapFilter` of `AWS::InspectorV2::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-mapfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MapFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MapFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl MapFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MapFilter<super::missing::Comparison> { MapFilter(Bag::default(), Phase) }
+    pub fn new() -> MapFilter<Missing<super::required::Comparison>> { MapFilter(Bag::default(), Phase) }
 }
 impl<R0> MapFilter<R0> {
     /// `Comparison`: `Comparison`, required. Update: in place.
-    pub fn comparison(mut self, value: impl Arg<Comparison>) -> MapFilter<Set> { self.0.set("Comparison", value.into_expr()); MapFilter(self.0, Phase) }
+    pub fn comparison(self, value: impl Arg<Comparison>) -> MapFilter<Set> { MapFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for MapFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NumberFilter` of `AWS::InspectorV2::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-numberfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NumberFilter(Bag);
+#[must_use] pub struct NumberFilter(Bag);
 impl NumberFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LowerInclusive`: number. Update: in place.
-    pub fn lower_inclusive(mut self, value: impl Arg<f64>) -> Self { self.0.set("LowerInclusive", value.into_expr()); self }
+    pub fn lower_inclusive(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LowerInclusive", value.into_expr())) }
     /// `UpperInclusive`: number. Update: in place.
-    pub fn upper_inclusive(mut self, value: impl Arg<f64>) -> Self { self.0.set("UpperInclusive", value.into_expr()); self }
+    pub fn upper_inclusive(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "UpperInclusive", value.into_expr())) }
 }
 impl Done for NumberFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PackageFilter` of `AWS::InspectorV2::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-packagefilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PackageFilter(Bag);
+#[must_use] pub struct PackageFilter(Bag);
 impl PackageFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Architecture`: `StringFilter`. Update: in place.
-    pub fn architecture(mut self, value: impl Arg<StringFilter>) -> Self { self.0.set("Architecture", value.into_expr()); self }
+    pub fn architecture(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "Architecture", value.into_expr())) }
     /// `Epoch`: `NumberFilter`. Update: in place.
-    pub fn epoch(mut self, value: impl Arg<NumberFilter>) -> Self { self.0.set("Epoch", value.into_expr()); self }
+    pub fn epoch(self, value: impl Arg<NumberFilter>) -> Self { Self(put(self.0, "Epoch", value.into_expr())) }
     /// `FilePath`: `StringFilter`. Update: in place.
-    pub fn file_path(mut self, value: impl Arg<StringFilter>) -> Self { self.0.set("FilePath", value.into_expr()); self }
+    pub fn file_path(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "FilePath", value.into_expr())) }
     /// `Name`: `StringFilter`. Update: in place.
-    pub fn name(mut self, value: impl Arg<StringFilter>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Release`: `StringFilter`. Update: in place.
-    pub fn release(mut self, value: impl Arg<StringFilter>) -> Self { self.0.set("Release", value.into_expr()); self }
+    pub fn release(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "Release", value.into_expr())) }
     /// `SourceLambdaLayerArn`: `StringFilter`. Update: in place.
-    pub fn source_lambda_layer_arn(mut self, value: impl Arg<StringFilter>) -> Self { self.0.set("SourceLambdaLayerArn", value.into_expr()); self }
+    pub fn source_lambda_layer_arn(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "SourceLambdaLayerArn", value.into_expr())) }
     /// `SourceLayerHash`: `StringFilter`. Update: in place.
-    pub fn source_layer_hash(mut self, value: impl Arg<StringFilter>) -> Self { self.0.set("SourceLayerHash", value.into_expr()); self }
+    pub fn source_layer_hash(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "SourceLayerHash", value.into_expr())) }
     /// `Version`: `StringFilter`. Update: in place.
-    pub fn version(mut self, value: impl Arg<StringFilter>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<StringFilter>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for PackageFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortRangeFilter` of `AWS::InspectorV2::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-portrangefilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PortRangeFilter(Bag);
+#[must_use] pub struct PortRangeFilter(Bag);
 impl PortRangeFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BeginInclusive`: integer. Update: in place.
-    pub fn begin_inclusive(mut self, value: impl Arg<i64>) -> Self { self.0.set("BeginInclusive", value.into_expr()); self }
+    pub fn begin_inclusive(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BeginInclusive", value.into_expr())) }
     /// `EndInclusive`: integer. Update: in place.
-    pub fn end_inclusive(mut self, value: impl Arg<i64>) -> Self { self.0.set("EndInclusive", value.into_expr()); self }
+    pub fn end_inclusive(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndInclusive", value.into_expr())) }
 }
 impl Done for PortRangeFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StringFilter` of `AWS::InspectorV2::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-inspectorv2-filter-stringfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StringFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StringFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StringFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StringFilter<super::missing::Comparison, super::missing::Value> { StringFilter(Bag::default(), Phase) }
+    pub fn new() -> StringFilter<Missing<super::required::Comparison>, Missing<super::required::Value>> { StringFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> StringFilter<R0, R1> {
     /// `Comparison`: `StringFilterComparison`, required. Update: in place.
-    pub fn comparison(mut self, value: impl Arg<StringFilterComparison>) -> StringFilter<Set, R1> { self.0.set("Comparison", value.into_expr()); StringFilter(self.0, Phase) }
+    pub fn comparison(self, value: impl Arg<StringFilterComparison>) -> StringFilter<Set, R1> { StringFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> StringFilter<R0, Set> { self.0.set("Value", value.into_expr()); StringFilter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> StringFilter<R0, Set> { StringFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for StringFilter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Comparison` allows.
@@ -673,5 +673,5 @@ FilterAction { None = "NONE", Suppress = "SUPPRESS" } }
 values! { /// Texts that `Comparison` allows.
 StringFilterComparison { Equals = "EQUALS", NotEquals = "NOT_EQUALS", Prefix = "PREFIX" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccessToken, AccountIds, AuthCode, AwsConfigConnectorArn, Azure, AzureRegions, Code, Comparison, Day, Days, FilterAction, FilterCriteria, GitlabSelfManaged, InstallationId, InstanceUrl, Name, Provider, ProviderConfiguration, RuleSetCategories, ScanName, Schedule, ScopeConfiguration, ScopeType, SecurityLevel, StartTime, SupportedEvents, TargetResourceTags, Targets, TimeOfDay, TimeZone, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccessToken, AccountIds, AuthCode, AwsConfigConnectorArn, Azure, AzureRegions, Code, Comparison, Day, Days, FilterAction, FilterCriteria, GitlabSelfManaged, InstallationId, InstanceUrl, Name, Provider, ProviderConfiguration, RuleSetCategories, ScanName, Schedule, ScopeConfiguration, ScopeType, SecurityLevel, StartTime, SupportedEvents, TargetResourceTags, Targets, TimeOfDay, TimeZone, Value } }

@@ -10,10 +10,10 @@ impl CfnConnection {
     /// `AWS::Interconnect::Connection`
     pub const TYPE: &'static str = "AWS::Interconnect::Connection";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnConnectionProps<R0>) -> Self where CfnConnectionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `BillingTier`: integer.
     pub fn attr_billing_tier(&self) -> Val<i64> { self.0.get_att("BillingTier") }
@@ -32,66 +32,66 @@ impl CfnConnection {
 }
 impl Parent for CfnConnection { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Interconnect::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-interconnect-connection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnConnectionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnConnectionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectionProps<missing::AttachPoint> { CfnConnectionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectionProps<Missing<required::AttachPoint>> { CfnConnectionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConnectionProps<R0> {
     /// `ActivationKey`: text. Update: replacement.
-    pub fn activation_key(mut self, value: impl Arg<str>) -> Self { self.0.set("ActivationKey", value.into_expr()); self }
+    pub fn activation_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActivationKey", value.into_expr()), Phase) }
     /// `AttachPoint`: `AttachPoint`, required. Update: replacement.
-    pub fn attach_point(mut self, value: impl Arg<connection::AttachPoint>) -> CfnConnectionProps<Set> { self.0.set("AttachPoint", value.into_expr()); CfnConnectionProps(self.0, Phase) }
+    pub fn attach_point(self, value: impl Arg<connection::AttachPoint>) -> CfnConnectionProps<Set> { CfnConnectionProps(put(self.0, "AttachPoint", value.into_expr()), Phase) }
     /// `Bandwidth`: text. Update: in place.
-    pub fn bandwidth(mut self, value: impl Arg<str>) -> Self { self.0.set("Bandwidth", value.into_expr()); self }
+    pub fn bandwidth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bandwidth", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EnvironmentId`: text. Update: replacement.
-    pub fn environment_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentId", value.into_expr()); self }
+    pub fn environment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentId", value.into_expr()), Phase) }
     /// `RemoteAccount`: `RemoteAccount`. Update: replacement.
-    pub fn remote_account(mut self, value: impl Arg<connection::RemoteAccount>) -> Self { self.0.set("RemoteAccount", value.into_expr()); self }
+    pub fn remote_account(self, value: impl Arg<connection::RemoteAccount>) -> Self { Self(put(self.0, "RemoteAccount", value.into_expr()), Phase) }
     /// `RemoteOwnerAccount`: text. Update: in place. AWS advises against it.
-    pub fn remote_owner_account(mut self, value: impl Arg<str>) -> Self { self.0.set("RemoteOwnerAccount", value.into_expr()); self }
+    pub fn remote_owner_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoteOwnerAccount", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Interconnect::Connection`.
 pub mod connection {
 use crate::cfn::support::*;
 /// The property type `AttachPoint` of `AWS::Interconnect::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-interconnect-connection-attachpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AttachPoint(Bag);
+#[must_use] pub struct AttachPoint(Bag);
 impl AttachPoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: replacement.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `DirectConnectGateway`: text. Update: replacement.
-    pub fn direct_connect_gateway(mut self, value: impl Arg<str>) -> Self { self.0.set("DirectConnectGateway", value.into_expr()); self }
+    pub fn direct_connect_gateway(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectConnectGateway", value.into_expr())) }
 }
 impl Done for AttachPoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Provider` of `AWS::Interconnect::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-interconnect-connection-provider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Provider(Bag);
+#[must_use] pub struct Provider(Bag);
 impl Provider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudServiceProvider`: text. Update: in place.
-    pub fn cloud_service_provider(mut self, value: impl Arg<str>) -> Self { self.0.set("CloudServiceProvider", value.into_expr()); self }
+    pub fn cloud_service_provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudServiceProvider", value.into_expr())) }
     /// `LastMileProvider`: text. Update: in place.
-    pub fn last_mile_provider(mut self, value: impl Arg<str>) -> Self { self.0.set("LastMileProvider", value.into_expr()); self }
+    pub fn last_mile_provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastMileProvider", value.into_expr())) }
 }
 impl Done for Provider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RemoteAccount` of `AWS::Interconnect::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-interconnect-connection-remoteaccount.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RemoteAccount<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RemoteAccount<R0 = Set>(Bag, Phase<(R0,)>);
 impl RemoteAccount {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RemoteAccount<super::missing::Identifier> { RemoteAccount(Bag::default(), Phase) }
+    pub fn new() -> RemoteAccount<Missing<super::required::Identifier>> { RemoteAccount(Bag::default(), Phase) }
 }
 impl<R0> RemoteAccount<R0> {
     /// `Identifier`: text, required. Update: replacement.
-    pub fn identifier(mut self, value: impl Arg<str>) -> RemoteAccount<Set> { self.0.set("Identifier", value.into_expr()); RemoteAccount(self.0, Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> RemoteAccount<Set> { RemoteAccount(put(self.0, "Identifier", value.into_expr()), Phase) }
 }
 impl Done for RemoteAccount { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AttachPoint, Identifier } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AttachPoint, Identifier } }

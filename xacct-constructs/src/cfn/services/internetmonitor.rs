@@ -10,14 +10,14 @@ impl CfnMonitor {
     /// `AWS::InternetMonitor::Monitor`
     pub const TYPE: &'static str = "AWS::InternetMonitor::Monitor";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnMonitorProps<R0>) -> Self where CfnMonitorProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMonitorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MonitorName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `ModifiedAt`: text.
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
-    /// The attribute `MonitorArn`: text.
+    /// The attribute `MonitorArn`: `OtherArn`.
     pub fn attr_monitor_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MonitorArn") }
     /// The attribute `ProcessingStatus`: text.
     pub fn attr_processing_status(&self) -> Val<str> { self.0.get_att("ProcessingStatus") }
@@ -26,89 +26,89 @@ impl CfnMonitor {
 }
 impl Parent for CfnMonitor { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::InternetMonitor::Monitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-internetmonitor-monitor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMonitorProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnMonitorProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnMonitorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMonitorProps<missing::MonitorName> { CfnMonitorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMonitorProps<Missing<required::MonitorName>> { CfnMonitorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMonitorProps<R0> {
     /// `HealthEventsConfig`: `HealthEventsConfig`. Update: in place.
-    pub fn health_events_config(mut self, value: impl Arg<monitor::HealthEventsConfig>) -> Self { self.0.set("HealthEventsConfig", value.into_expr()); self }
+    pub fn health_events_config(self, value: impl Arg<monitor::HealthEventsConfig>) -> Self { Self(put(self.0, "HealthEventsConfig", value.into_expr()), Phase) }
     /// `IncludeLinkedAccounts`: boolean. Update: in place.
-    pub fn include_linked_accounts(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeLinkedAccounts", value.into_expr()); self }
+    pub fn include_linked_accounts(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeLinkedAccounts", value.into_expr()), Phase) }
     /// `InternetMeasurementsLogDelivery`: `InternetMeasurementsLogDelivery`. Update: in place.
-    pub fn internet_measurements_log_delivery(mut self, value: impl Arg<monitor::InternetMeasurementsLogDelivery>) -> Self { self.0.set("InternetMeasurementsLogDelivery", value.into_expr()); self }
+    pub fn internet_measurements_log_delivery(self, value: impl Arg<monitor::InternetMeasurementsLogDelivery>) -> Self { Self(put(self.0, "InternetMeasurementsLogDelivery", value.into_expr()), Phase) }
     /// `LinkedAccountId`: text. Update: in place.
-    pub fn linked_account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("LinkedAccountId", value.into_expr()); self }
+    pub fn linked_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LinkedAccountId", value.into_expr()), Phase) }
     /// `MaxCityNetworksToMonitor`: integer. Update: in place.
-    pub fn max_city_networks_to_monitor(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxCityNetworksToMonitor", value.into_expr()); self }
+    pub fn max_city_networks_to_monitor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCityNetworksToMonitor", value.into_expr()), Phase) }
     /// `MonitorName`: text, required. Update: replacement.
-    pub fn monitor_name(mut self, value: impl Arg<str>) -> CfnMonitorProps<Set> { self.0.set("MonitorName", value.into_expr()); CfnMonitorProps(self.0, Phase) }
+    pub fn monitor_name(self, value: impl Arg<str>) -> CfnMonitorProps<Set> { CfnMonitorProps(put(self.0, "MonitorName", value.into_expr()), Phase) }
     /// `Resources`: list of text. Update: in place.
-    pub fn resources(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Resources", value.into_expr()); self }
+    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
     /// `ResourcesToAdd`: list of text. Update: in place.
-    pub fn resources_to_add(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourcesToAdd", value.into_expr()); self }
+    pub fn resources_to_add(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourcesToAdd", value.into_expr()), Phase) }
     /// `ResourcesToRemove`: list of text. Update: in place.
-    pub fn resources_to_remove(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourcesToRemove", value.into_expr()); self }
+    pub fn resources_to_remove(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourcesToRemove", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<monitor::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<monitor::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TrafficPercentageToMonitor`: integer. Update: in place.
-    pub fn traffic_percentage_to_monitor(mut self, value: impl Arg<i64>) -> Self { self.0.set("TrafficPercentageToMonitor", value.into_expr()); self }
+    pub fn traffic_percentage_to_monitor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TrafficPercentageToMonitor", value.into_expr()), Phase) }
 }
 impl Done for CfnMonitorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::InternetMonitor::Monitor`.
 pub mod monitor {
 use crate::cfn::support::*;
 /// The property type `HealthEventsConfig` of `AWS::InternetMonitor::Monitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-healtheventsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HealthEventsConfig(Bag);
+#[must_use] pub struct HealthEventsConfig(Bag);
 impl HealthEventsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityLocalHealthEventsConfig`: `LocalHealthEventsConfig`. Update: in place.
-    pub fn availability_local_health_events_config(mut self, value: impl Arg<LocalHealthEventsConfig>) -> Self { self.0.set("AvailabilityLocalHealthEventsConfig", value.into_expr()); self }
+    pub fn availability_local_health_events_config(self, value: impl Arg<LocalHealthEventsConfig>) -> Self { Self(put(self.0, "AvailabilityLocalHealthEventsConfig", value.into_expr())) }
     /// `AvailabilityScoreThreshold`: number. Update: in place.
-    pub fn availability_score_threshold(mut self, value: impl Arg<f64>) -> Self { self.0.set("AvailabilityScoreThreshold", value.into_expr()); self }
+    pub fn availability_score_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AvailabilityScoreThreshold", value.into_expr())) }
     /// `PerformanceLocalHealthEventsConfig`: `LocalHealthEventsConfig`. Update: in place.
-    pub fn performance_local_health_events_config(mut self, value: impl Arg<LocalHealthEventsConfig>) -> Self { self.0.set("PerformanceLocalHealthEventsConfig", value.into_expr()); self }
+    pub fn performance_local_health_events_config(self, value: impl Arg<LocalHealthEventsConfig>) -> Self { Self(put(self.0, "PerformanceLocalHealthEventsConfig", value.into_expr())) }
     /// `PerformanceScoreThreshold`: number. Update: in place.
-    pub fn performance_score_threshold(mut self, value: impl Arg<f64>) -> Self { self.0.set("PerformanceScoreThreshold", value.into_expr()); self }
+    pub fn performance_score_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PerformanceScoreThreshold", value.into_expr())) }
 }
 impl Done for HealthEventsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InternetMeasurementsLogDelivery` of `AWS::InternetMonitor::Monitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-internetmeasurementslogdelivery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InternetMeasurementsLogDelivery(Bag);
+#[must_use] pub struct InternetMeasurementsLogDelivery(Bag);
 impl InternetMeasurementsLogDelivery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3Config`: `S3Config`. Update: in place.
-    pub fn s3_config(mut self, value: impl Arg<S3Config>) -> Self { self.0.set("S3Config", value.into_expr()); self }
+    pub fn s3_config(self, value: impl Arg<S3Config>) -> Self { Self(put(self.0, "S3Config", value.into_expr())) }
 }
 impl Done for InternetMeasurementsLogDelivery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocalHealthEventsConfig` of `AWS::InternetMonitor::Monitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-localhealtheventsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LocalHealthEventsConfig(Bag);
+#[must_use] pub struct LocalHealthEventsConfig(Bag);
 impl LocalHealthEventsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HealthScoreThreshold`: number. Update: in place.
-    pub fn health_score_threshold(mut self, value: impl Arg<f64>) -> Self { self.0.set("HealthScoreThreshold", value.into_expr()); self }
+    pub fn health_score_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "HealthScoreThreshold", value.into_expr())) }
     /// `MinTrafficImpact`: number. Update: in place.
-    pub fn min_traffic_impact(mut self, value: impl Arg<f64>) -> Self { self.0.set("MinTrafficImpact", value.into_expr()); self }
+    pub fn min_traffic_impact(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinTrafficImpact", value.into_expr())) }
     /// `Status`: `LocalHealthEventsConfigStatus`. Update: in place.
-    pub fn status(mut self, value: impl Arg<LocalHealthEventsConfigStatus>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<LocalHealthEventsConfigStatus>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for LocalHealthEventsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Config` of `AWS::InternetMonitor::Monitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-internetmonitor-monitor-s3config.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Config(Bag);
+#[must_use] pub struct S3Config(Bag);
 impl S3Config {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketName`: text. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("BucketName", value.into_expr()); self }
+    /// `BucketName`: `S3BucketName`. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
     /// `BucketPrefix`: text. Update: in place.
-    pub fn bucket_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketPrefix", value.into_expr()); self }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr())) }
     /// `LogDeliveryStatus`: `LogDeliveryStatus`. Update: in place.
-    pub fn log_delivery_status(mut self, value: impl Arg<LogDeliveryStatus>) -> Self { self.0.set("LogDeliveryStatus", value.into_expr()); self }
+    pub fn log_delivery_status(self, value: impl Arg<LogDeliveryStatus>) -> Self { Self(put(self.0, "LogDeliveryStatus", value.into_expr())) }
 }
 impl Done for S3Config { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -118,5 +118,5 @@ LogDeliveryStatus { Disabled = "DISABLED", Enabled = "ENABLED" } }
 values! { /// Texts that `Status` allows.
 Status { Active = "ACTIVE", Error = "ERROR", Inactive = "INACTIVE", Pending = "PENDING" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { MonitorName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { MonitorName } }

@@ -10,61 +10,61 @@ impl CfnInvoiceUnit {
     /// `AWS::Invoicing::InvoiceUnit`
     pub const TYPE: &'static str = "AWS::Invoicing::InvoiceUnit";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnInvoiceUnitProps<R0, R1, R2>) -> Self where CfnInvoiceUnitProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInvoiceUnitProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `InvoiceUnitArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `InvoiceUnitArn`: text.
+    /// The attribute `InvoiceUnitArn`: `OtherArn`.
     pub fn attr_invoice_unit_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InvoiceUnitArn") }
     /// The attribute `LastModified`: number.
     pub fn attr_last_modified(&self) -> Val<f64> { self.0.get_att("LastModified") }
 }
 impl Parent for CfnInvoiceUnit { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Invoicing::InvoiceUnit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-invoiceunit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInvoiceUnitProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnInvoiceUnitProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnInvoiceUnitProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnInvoiceUnitProps<missing::InvoiceReceiver, missing::Name, missing::Rule> { CfnInvoiceUnitProps(Bag::default(), Phase) }
+    pub fn new() -> CfnInvoiceUnitProps<Missing<required::InvoiceReceiver>, Missing<required::Name>, Missing<required::Rule>> { CfnInvoiceUnitProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnInvoiceUnitProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InvoiceReceiver`: text, required. Update: replacement.
-    pub fn invoice_receiver(mut self, value: impl Arg<str>) -> CfnInvoiceUnitProps<Set, R1, R2> { self.0.set("InvoiceReceiver", value.into_expr()); CfnInvoiceUnitProps(self.0, Phase) }
+    pub fn invoice_receiver(self, value: impl Arg<str>) -> CfnInvoiceUnitProps<Set, R1, R2> { CfnInvoiceUnitProps(put(self.0, "InvoiceReceiver", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnInvoiceUnitProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnInvoiceUnitProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnInvoiceUnitProps<R0, Set, R2> { CfnInvoiceUnitProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ResourceTags`: list of `ResourceTag`. Update: in place.
-    pub fn resource_tags(mut self, value: impl Arg<Arr<invoice_unit::ResourceTag>>) -> Self { self.0.set("ResourceTags", value.into_expr()); self }
+    pub fn resource_tags(self, value: impl Arg<Arr<invoice_unit::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
     /// `Rule`: `Rule`, required. Update: in place.
-    pub fn rule(mut self, value: impl Arg<invoice_unit::Rule>) -> CfnInvoiceUnitProps<R0, R1, Set> { self.0.set("Rule", value.into_expr()); CfnInvoiceUnitProps(self.0, Phase) }
+    pub fn rule(self, value: impl Arg<invoice_unit::Rule>) -> CfnInvoiceUnitProps<R0, R1, Set> { CfnInvoiceUnitProps(put(self.0, "Rule", value.into_expr()), Phase) }
     /// `TaxInheritanceDisabled`: boolean. Update: in place.
-    pub fn tax_inheritance_disabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("TaxInheritanceDisabled", value.into_expr()); self }
+    pub fn tax_inheritance_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TaxInheritanceDisabled", value.into_expr()), Phase) }
 }
 impl Done for CfnInvoiceUnitProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Invoicing::InvoiceUnit`.
 pub mod invoice_unit {
 use crate::cfn::support::*;
 /// The property type `ResourceTag` of `AWS::Invoicing::InvoiceUnit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-invoiceunit-resourcetag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ResourceTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ResourceTag {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceTag<super::missing::Key, super::missing::Value> { ResourceTag(Bag::default(), Phase) }
+    pub fn new() -> ResourceTag<Missing<super::required::Key>, Missing<super::required::Value>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceTag<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> ResourceTag<Set, R1> { self.0.set("Key", value.into_expr()); ResourceTag(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> ResourceTag<R0, Set> { self.0.set("Value", value.into_expr()); ResourceTag(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::Invoicing::InvoiceUnit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-invoiceunit-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Rule<R0 = Set>(Bag, Phase<(R0,)>);
 impl Rule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Rule<super::missing::LinkedAccounts> { Rule(Bag::default(), Phase) }
+    pub fn new() -> Rule<Missing<super::required::LinkedAccounts>> { Rule(Bag::default(), Phase) }
 }
 impl<R0> Rule<R0> {
     /// `LinkedAccounts`: list of text, required. Update: in place.
-    pub fn linked_accounts(mut self, value: impl Arg<Arr<str>>) -> Rule<Set> { self.0.set("LinkedAccounts", value.into_expr()); Rule(self.0, Phase) }
+    pub fn linked_accounts(self, value: impl Arg<Arr<str>>) -> Rule<Set> { Rule(put(self.0, "LinkedAccounts", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 }
@@ -74,7 +74,7 @@ impl CfnProcurementPortalPreference {
     /// `AWS::Invoicing::ProcurementPortalPreference`
     pub const TYPE: &'static str = "AWS::Invoicing::ProcurementPortalPreference";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5, R6, R7>(scope: &dyn Parent, id: &str, props: CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, R4, R5, R6, R7>) -> Self where CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, R4, R5, R6, R7>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProcurementPortalPreferenceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProcurementPortalPreferenceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AwsAccountId`: text.
@@ -85,7 +85,7 @@ impl CfnProcurementPortalPreference {
     pub fn attr_einvoice_delivery_preference_status(&self) -> Val<str> { self.0.get_att("EinvoiceDeliveryPreferenceStatus") }
     /// The attribute `LastUpdateDate`: text.
     pub fn attr_last_update_date(&self) -> Val<str> { self.0.get_att("LastUpdateDate") }
-    /// The attribute `ProcurementPortalPreferenceArn`: text.
+    /// The attribute `ProcurementPortalPreferenceArn`: `OtherArn`.
     pub fn attr_procurement_portal_preference_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProcurementPortalPreferenceArn") }
     /// The attribute `PurchaseOrderRetrievalEndpoint`: text.
     pub fn attr_purchase_order_retrieval_endpoint(&self) -> Val<str> { self.0.get_att("PurchaseOrderRetrievalEndpoint") }
@@ -96,112 +96,112 @@ impl CfnProcurementPortalPreference {
 }
 impl Parent for CfnProcurementPortalPreference { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Invoicing::ProcurementPortalPreference`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-invoicing-procurementportalpreference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProcurementPortalPreferenceProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7,)>);
+#[must_use] pub struct CfnProcurementPortalPreferenceProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7,)>);
 impl CfnProcurementPortalPreferenceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProcurementPortalPreferenceProps<missing::BuyerDomain, missing::BuyerIdentifier, missing::Contacts, missing::EinvoiceDeliveryEnabled, missing::ProcurementPortalName, missing::PurchaseOrderRetrievalEnabled, missing::SupplierDomain, missing::SupplierIdentifier> { CfnProcurementPortalPreferenceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProcurementPortalPreferenceProps<Missing<required::BuyerDomain>, Missing<required::BuyerIdentifier>, Missing<required::Contacts>, Missing<required::EinvoiceDeliveryEnabled>, Missing<required::ProcurementPortalName>, Missing<required::PurchaseOrderRetrievalEnabled>, Missing<required::SupplierDomain>, Missing<required::SupplierIdentifier>> { CfnProcurementPortalPreferenceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, R4, R5, R6, R7> {
     /// `BuyerDomain`: `BuyerDomain`, required. Update: replacement.
-    pub fn buyer_domain(mut self, value: impl Arg<procurement_portal_preference::BuyerDomain>) -> CfnProcurementPortalPreferenceProps<Set, R1, R2, R3, R4, R5, R6, R7> { self.0.set("BuyerDomain", value.into_expr()); CfnProcurementPortalPreferenceProps(self.0, Phase) }
+    pub fn buyer_domain(self, value: impl Arg<procurement_portal_preference::BuyerDomain>) -> CfnProcurementPortalPreferenceProps<Set, R1, R2, R3, R4, R5, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "BuyerDomain", value.into_expr()), Phase) }
     /// `BuyerIdentifier`: text, required. Update: replacement.
-    pub fn buyer_identifier(mut self, value: impl Arg<str>) -> CfnProcurementPortalPreferenceProps<R0, Set, R2, R3, R4, R5, R6, R7> { self.0.set("BuyerIdentifier", value.into_expr()); CfnProcurementPortalPreferenceProps(self.0, Phase) }
+    pub fn buyer_identifier(self, value: impl Arg<str>) -> CfnProcurementPortalPreferenceProps<R0, Set, R2, R3, R4, R5, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "BuyerIdentifier", value.into_expr()), Phase) }
     /// `Contacts`: list of `Contact`, required. Update: in place.
-    pub fn contacts(mut self, value: impl Arg<Arr<procurement_portal_preference::Contact>>) -> CfnProcurementPortalPreferenceProps<R0, R1, Set, R3, R4, R5, R6, R7> { self.0.set("Contacts", value.into_expr()); CfnProcurementPortalPreferenceProps(self.0, Phase) }
+    pub fn contacts(self, value: impl Arg<Arr<procurement_portal_preference::Contact>>) -> CfnProcurementPortalPreferenceProps<R0, R1, Set, R3, R4, R5, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "Contacts", value.into_expr()), Phase) }
     /// `EinvoiceDeliveryEnabled`: boolean, required. Update: in place.
-    pub fn einvoice_delivery_enabled(mut self, value: impl Arg<bool>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, Set, R4, R5, R6, R7> { self.0.set("EinvoiceDeliveryEnabled", value.into_expr()); CfnProcurementPortalPreferenceProps(self.0, Phase) }
+    pub fn einvoice_delivery_enabled(self, value: impl Arg<bool>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, Set, R4, R5, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "EinvoiceDeliveryEnabled", value.into_expr()), Phase) }
     /// `EinvoiceDeliveryPreference`: `EinvoiceDeliveryPreference`. Update: in place.
-    pub fn einvoice_delivery_preference(mut self, value: impl Arg<procurement_portal_preference::EinvoiceDeliveryPreference>) -> Self { self.0.set("EinvoiceDeliveryPreference", value.into_expr()); self }
+    pub fn einvoice_delivery_preference(self, value: impl Arg<procurement_portal_preference::EinvoiceDeliveryPreference>) -> Self { Self(put(self.0, "EinvoiceDeliveryPreference", value.into_expr()), Phase) }
     /// `ProcurementPortalInstanceEndpoint`: text. Update: in place.
-    pub fn procurement_portal_instance_endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("ProcurementPortalInstanceEndpoint", value.into_expr()); self }
+    pub fn procurement_portal_instance_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProcurementPortalInstanceEndpoint", value.into_expr()), Phase) }
     /// `ProcurementPortalName`: `ProcurementPortalName`, required. Update: replacement.
-    pub fn procurement_portal_name(mut self, value: impl Arg<procurement_portal_preference::ProcurementPortalName>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, Set, R5, R6, R7> { self.0.set("ProcurementPortalName", value.into_expr()); CfnProcurementPortalPreferenceProps(self.0, Phase) }
+    pub fn procurement_portal_name(self, value: impl Arg<procurement_portal_preference::ProcurementPortalName>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, Set, R5, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "ProcurementPortalName", value.into_expr()), Phase) }
     /// `ProcurementPortalSharedSecret`: text. Update: in place.
-    pub fn procurement_portal_shared_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("ProcurementPortalSharedSecret", value.into_expr()); self }
+    pub fn procurement_portal_shared_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProcurementPortalSharedSecret", value.into_expr()), Phase) }
     /// `PurchaseOrderRetrievalEnabled`: boolean, required. Update: in place.
-    pub fn purchase_order_retrieval_enabled(mut self, value: impl Arg<bool>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, R4, Set, R6, R7> { self.0.set("PurchaseOrderRetrievalEnabled", value.into_expr()); CfnProcurementPortalPreferenceProps(self.0, Phase) }
+    pub fn purchase_order_retrieval_enabled(self, value: impl Arg<bool>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, R4, Set, R6, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "PurchaseOrderRetrievalEnabled", value.into_expr()), Phase) }
     /// `Selector`: `ProcurementPortalPreferenceSelector`. Update: in place.
-    pub fn selector(mut self, value: impl Arg<procurement_portal_preference::ProcurementPortalPreferenceSelector>) -> Self { self.0.set("Selector", value.into_expr()); self }
+    pub fn selector(self, value: impl Arg<procurement_portal_preference::ProcurementPortalPreferenceSelector>) -> Self { Self(put(self.0, "Selector", value.into_expr()), Phase) }
     /// `SupplierDomain`: `SupplierDomain`, required. Update: replacement.
-    pub fn supplier_domain(mut self, value: impl Arg<procurement_portal_preference::SupplierDomain>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, R4, R5, Set, R7> { self.0.set("SupplierDomain", value.into_expr()); CfnProcurementPortalPreferenceProps(self.0, Phase) }
+    pub fn supplier_domain(self, value: impl Arg<procurement_portal_preference::SupplierDomain>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, R4, R5, Set, R7> { CfnProcurementPortalPreferenceProps(put(self.0, "SupplierDomain", value.into_expr()), Phase) }
     /// `SupplierIdentifier`: text, required. Update: replacement.
-    pub fn supplier_identifier(mut self, value: impl Arg<str>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, R4, R5, R6, Set> { self.0.set("SupplierIdentifier", value.into_expr()); CfnProcurementPortalPreferenceProps(self.0, Phase) }
+    pub fn supplier_identifier(self, value: impl Arg<str>) -> CfnProcurementPortalPreferenceProps<R0, R1, R2, R3, R4, R5, R6, Set> { CfnProcurementPortalPreferenceProps(put(self.0, "SupplierIdentifier", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TestEnvPreference`: `TestEnvPreference`. Update: in place.
-    pub fn test_env_preference(mut self, value: impl Arg<procurement_portal_preference::TestEnvPreference>) -> Self { self.0.set("TestEnvPreference", value.into_expr()); self }
+    pub fn test_env_preference(self, value: impl Arg<procurement_portal_preference::TestEnvPreference>) -> Self { Self(put(self.0, "TestEnvPreference", value.into_expr()), Phase) }
 }
 impl Done for CfnProcurementPortalPreferenceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Invoicing::ProcurementPortalPreference`.
 pub mod procurement_portal_preference {
 use crate::cfn::support::*;
 /// The property type `Contact` of `AWS::Invoicing::ProcurementPortalPreference`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-contact.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Contact(Bag);
+#[must_use] pub struct Contact(Bag);
 impl Contact {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Email`: text. Update: in place.
-    pub fn email(mut self, value: impl Arg<str>) -> Self { self.0.set("Email", value.into_expr()); self }
+    pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for Contact { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EinvoiceDeliveryPreference` of `AWS::Invoicing::ProcurementPortalPreference`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-einvoicedeliverypreference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EinvoiceDeliveryPreference(Bag);
+#[must_use] pub struct EinvoiceDeliveryPreference(Bag);
 impl EinvoiceDeliveryPreference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionTestingMethod`: `ConnectionTestingMethod`. Update: in place.
-    pub fn connection_testing_method(mut self, value: impl Arg<ConnectionTestingMethod>) -> Self { self.0.set("ConnectionTestingMethod", value.into_expr()); self }
+    pub fn connection_testing_method(self, value: impl Arg<ConnectionTestingMethod>) -> Self { Self(put(self.0, "ConnectionTestingMethod", value.into_expr())) }
     /// `EinvoiceDeliveryActivationDate`: text. Update: in place.
-    pub fn einvoice_delivery_activation_date(mut self, value: impl Arg<str>) -> Self { self.0.set("EinvoiceDeliveryActivationDate", value.into_expr()); self }
+    pub fn einvoice_delivery_activation_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EinvoiceDeliveryActivationDate", value.into_expr())) }
     /// `EinvoiceDeliveryAttachmentTypes`: list of `EinvoiceDeliveryAttachmentTypes`. Update: in place.
-    pub fn einvoice_delivery_attachment_types(mut self, value: impl Arg<Arr<EinvoiceDeliveryAttachmentTypes>>) -> Self { self.0.set("EinvoiceDeliveryAttachmentTypes", value.into_expr()); self }
+    pub fn einvoice_delivery_attachment_types(self, value: impl Arg<Arr<EinvoiceDeliveryAttachmentTypes>>) -> Self { Self(put(self.0, "EinvoiceDeliveryAttachmentTypes", value.into_expr())) }
     /// `EinvoiceDeliveryDocumentTypes`: list of `EinvoiceDeliveryDocumentTypes`. Update: in place.
-    pub fn einvoice_delivery_document_types(mut self, value: impl Arg<Arr<EinvoiceDeliveryDocumentTypes>>) -> Self { self.0.set("EinvoiceDeliveryDocumentTypes", value.into_expr()); self }
+    pub fn einvoice_delivery_document_types(self, value: impl Arg<Arr<EinvoiceDeliveryDocumentTypes>>) -> Self { Self(put(self.0, "EinvoiceDeliveryDocumentTypes", value.into_expr())) }
     /// `Protocol`: `Protocol`. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<Protocol>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
     /// `PurchaseOrderDataSources`: list of `PurchaseOrderDataSource`. Update: in place.
-    pub fn purchase_order_data_sources(mut self, value: impl Arg<Arr<PurchaseOrderDataSource>>) -> Self { self.0.set("PurchaseOrderDataSources", value.into_expr()); self }
+    pub fn purchase_order_data_sources(self, value: impl Arg<Arr<PurchaseOrderDataSource>>) -> Self { Self(put(self.0, "PurchaseOrderDataSources", value.into_expr())) }
 }
 impl Done for EinvoiceDeliveryPreference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProcurementPortalPreferenceSelector` of `AWS::Invoicing::ProcurementPortalPreference`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-procurementportalpreferenceselector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProcurementPortalPreferenceSelector(Bag);
+#[must_use] pub struct ProcurementPortalPreferenceSelector(Bag);
 impl ProcurementPortalPreferenceSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InvoiceUnitArns`: list of text. Update: in place.
-    pub fn invoice_unit_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InvoiceUnitArns", value.into_expr()); self }
+    pub fn invoice_unit_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InvoiceUnitArns", value.into_expr())) }
 }
 impl Done for ProcurementPortalPreferenceSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PurchaseOrderDataSource` of `AWS::Invoicing::ProcurementPortalPreference`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-purchaseorderdatasource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PurchaseOrderDataSource(Bag);
+#[must_use] pub struct PurchaseOrderDataSource(Bag);
 impl PurchaseOrderDataSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EinvoiceDeliveryDocumentType`: `EinvoiceDeliveryDocumentType`. Update: in place.
-    pub fn einvoice_delivery_document_type(mut self, value: impl Arg<EinvoiceDeliveryDocumentType>) -> Self { self.0.set("EinvoiceDeliveryDocumentType", value.into_expr()); self }
+    pub fn einvoice_delivery_document_type(self, value: impl Arg<EinvoiceDeliveryDocumentType>) -> Self { Self(put(self.0, "EinvoiceDeliveryDocumentType", value.into_expr())) }
     /// `PurchaseOrderDataSourceType`: `PurchaseOrderDataSourceType`. Update: in place.
-    pub fn purchase_order_data_source_type(mut self, value: impl Arg<PurchaseOrderDataSourceType>) -> Self { self.0.set("PurchaseOrderDataSourceType", value.into_expr()); self }
+    pub fn purchase_order_data_source_type(self, value: impl Arg<PurchaseOrderDataSourceType>) -> Self { Self(put(self.0, "PurchaseOrderDataSourceType", value.into_expr())) }
 }
 impl Done for PurchaseOrderDataSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TestEnvPreference` of `AWS::Invoicing::ProcurementPortalPreference`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-invoicing-procurementportalpreference-testenvpreference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TestEnvPreference(Bag);
+#[must_use] pub struct TestEnvPreference(Bag);
 impl TestEnvPreference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BuyerDomain`: `BuyerDomain`. Update: in place.
-    pub fn buyer_domain(mut self, value: impl Arg<BuyerDomain>) -> Self { self.0.set("BuyerDomain", value.into_expr()); self }
+    pub fn buyer_domain(self, value: impl Arg<BuyerDomain>) -> Self { Self(put(self.0, "BuyerDomain", value.into_expr())) }
     /// `BuyerIdentifier`: text. Update: in place.
-    pub fn buyer_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("BuyerIdentifier", value.into_expr()); self }
+    pub fn buyer_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BuyerIdentifier", value.into_expr())) }
     /// `ProcurementPortalInstanceEndpoint`: text. Update: in place.
-    pub fn procurement_portal_instance_endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("ProcurementPortalInstanceEndpoint", value.into_expr()); self }
+    pub fn procurement_portal_instance_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProcurementPortalInstanceEndpoint", value.into_expr())) }
     /// `ProcurementPortalSharedSecret`: text. Update: in place.
-    pub fn procurement_portal_shared_secret(mut self, value: impl Arg<str>) -> Self { self.0.set("ProcurementPortalSharedSecret", value.into_expr()); self }
+    pub fn procurement_portal_shared_secret(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProcurementPortalSharedSecret", value.into_expr())) }
     /// `SupplierDomain`: `SupplierDomain`. Update: in place.
-    pub fn supplier_domain(mut self, value: impl Arg<SupplierDomain>) -> Self { self.0.set("SupplierDomain", value.into_expr()); self }
+    pub fn supplier_domain(self, value: impl Arg<SupplierDomain>) -> Self { Self(put(self.0, "SupplierDomain", value.into_expr())) }
     /// `SupplierIdentifier`: text. Update: in place.
-    pub fn supplier_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("SupplierIdentifier", value.into_expr()); self }
+    pub fn supplier_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupplierIdentifier", value.into_expr())) }
 }
 impl Done for TestEnvPreference { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `BuyerDomain` allows.
@@ -223,5 +223,5 @@ PurchaseOrderDataSourceType { AssociatedPurchaseOrderRequired = "ASSOCIATED_PURC
 values! { /// Texts that `SupplierDomain` allows.
 SupplierDomain { NetworkID = "NetworkID" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { BuyerDomain, BuyerIdentifier, Contacts, EinvoiceDeliveryEnabled, InvoiceReceiver, Key, LinkedAccounts, Name, ProcurementPortalName, PurchaseOrderRetrievalEnabled, Rule, SupplierDomain, SupplierIdentifier, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { BuyerDomain, BuyerIdentifier, Contacts, EinvoiceDeliveryEnabled, InvoiceReceiver, Key, LinkedAccounts, Name, ProcurementPortalName, PurchaseOrderRetrievalEnabled, Rule, SupplierDomain, SupplierIdentifier, Value } }

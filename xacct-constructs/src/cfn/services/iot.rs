@@ -10,141 +10,141 @@ impl CfnAccountAuditConfiguration {
     /// `AWS::IoT::AccountAuditConfiguration`
     pub const TYPE: &'static str = "AWS::IoT::AccountAuditConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAccountAuditConfigurationProps<R0, R1, R2>) -> Self where CfnAccountAuditConfigurationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccountAuditConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnAccountAuditConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::AccountAuditConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-accountauditconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccountAuditConfigurationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAccountAuditConfigurationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAccountAuditConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccountAuditConfigurationProps<missing::AccountId, missing::AuditCheckConfigurations, missing::RoleArn> { CfnAccountAuditConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccountAuditConfigurationProps<Missing<required::AccountId>, Missing<required::AuditCheckConfigurations>, Missing<required::RoleArn>> { CfnAccountAuditConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAccountAuditConfigurationProps<R0, R1, R2> {
     /// `AccountId`: text, required. Update: replacement.
-    pub fn account_id(mut self, value: impl Arg<str>) -> CfnAccountAuditConfigurationProps<Set, R1, R2> { self.0.set("AccountId", value.into_expr()); CfnAccountAuditConfigurationProps(self.0, Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> CfnAccountAuditConfigurationProps<Set, R1, R2> { CfnAccountAuditConfigurationProps(put(self.0, "AccountId", value.into_expr()), Phase) }
     /// `AuditCheckConfigurations`: `AuditCheckConfigurations`, required. Update: in place.
-    pub fn audit_check_configurations(mut self, value: impl Arg<account_audit_configuration::AuditCheckConfigurations>) -> CfnAccountAuditConfigurationProps<R0, Set, R2> { self.0.set("AuditCheckConfigurations", value.into_expr()); CfnAccountAuditConfigurationProps(self.0, Phase) }
+    pub fn audit_check_configurations(self, value: impl Arg<account_audit_configuration::AuditCheckConfigurations>) -> CfnAccountAuditConfigurationProps<R0, Set, R2> { CfnAccountAuditConfigurationProps(put(self.0, "AuditCheckConfigurations", value.into_expr()), Phase) }
     /// `AuditNotificationTargetConfigurations`: `AuditNotificationTargetConfigurations`. Update: in place.
-    pub fn audit_notification_target_configurations(mut self, value: impl Arg<account_audit_configuration::AuditNotificationTargetConfigurations>) -> Self { self.0.set("AuditNotificationTargetConfigurations", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnAccountAuditConfigurationProps<R0, R1, Set> { self.0.set("RoleArn", value.into_expr()); CfnAccountAuditConfigurationProps(self.0, Phase) }
+    pub fn audit_notification_target_configurations(self, value: impl Arg<account_audit_configuration::AuditNotificationTargetConfigurations>) -> Self { Self(put(self.0, "AuditNotificationTargetConfigurations", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAccountAuditConfigurationProps<R0, R1, Set> { CfnAccountAuditConfigurationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CfnAccountAuditConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::AccountAuditConfiguration`.
 pub mod account_audit_configuration {
 use crate::cfn::support::*;
 /// The property type `AuditCheckConfiguration` of `AWS::IoT::AccountAuditConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuditCheckConfiguration(Bag);
+#[must_use] pub struct AuditCheckConfiguration(Bag);
 impl AuditCheckConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for AuditCheckConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuditCheckConfigurations` of `AWS::IoT::AccountAuditConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditcheckconfigurations.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuditCheckConfigurations(Bag);
+#[must_use] pub struct AuditCheckConfigurations(Bag);
 impl AuditCheckConfigurations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthenticatedCognitoRoleOverlyPermissiveCheck`: `AuditCheckConfiguration`. Update: in place.
-    pub fn authenticated_cognito_role_overly_permissive_check(mut self, value: impl Arg<AuditCheckConfiguration>) -> Self { self.0.set("AuthenticatedCognitoRoleOverlyPermissiveCheck", value.into_expr()); self }
+    pub fn authenticated_cognito_role_overly_permissive_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "AuthenticatedCognitoRoleOverlyPermissiveCheck", value.into_expr())) }
     /// `CaCertificateExpiringCheck`: `AuditCheckConfiguration`. Update: in place.
-    pub fn ca_certificate_expiring_check(mut self, value: impl Arg<AuditCheckConfiguration>) -> Self { self.0.set("CaCertificateExpiringCheck", value.into_expr()); self }
+    pub fn ca_certificate_expiring_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "CaCertificateExpiringCheck", value.into_expr())) }
     /// `CaCertificateKeyQualityCheck`: `AuditCheckConfiguration`. Update: in place.
-    pub fn ca_certificate_key_quality_check(mut self, value: impl Arg<AuditCheckConfiguration>) -> Self { self.0.set("CaCertificateKeyQualityCheck", value.into_expr()); self }
+    pub fn ca_certificate_key_quality_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "CaCertificateKeyQualityCheck", value.into_expr())) }
     /// `ConflictingClientIdsCheck`: `AuditCheckConfiguration`. Update: in place.
-    pub fn conflicting_client_ids_check(mut self, value: impl Arg<AuditCheckConfiguration>) -> Self { self.0.set("ConflictingClientIdsCheck", value.into_expr()); self }
+    pub fn conflicting_client_ids_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "ConflictingClientIdsCheck", value.into_expr())) }
     /// `DeviceCertificateAgeCheck`: `DeviceCertAgeAuditCheckConfiguration`. Update: in place.
-    pub fn device_certificate_age_check(mut self, value: impl Arg<DeviceCertAgeAuditCheckConfiguration>) -> Self { self.0.set("DeviceCertificateAgeCheck", value.into_expr()); self }
+    pub fn device_certificate_age_check(self, value: impl Arg<DeviceCertAgeAuditCheckConfiguration>) -> Self { Self(put(self.0, "DeviceCertificateAgeCheck", value.into_expr())) }
     /// `DeviceCertificateExpiringCheck`: `DeviceCertExpirationAuditCheckConfiguration`. Update: in place.
-    pub fn device_certificate_expiring_check(mut self, value: impl Arg<DeviceCertExpirationAuditCheckConfiguration>) -> Self { self.0.set("DeviceCertificateExpiringCheck", value.into_expr()); self }
+    pub fn device_certificate_expiring_check(self, value: impl Arg<DeviceCertExpirationAuditCheckConfiguration>) -> Self { Self(put(self.0, "DeviceCertificateExpiringCheck", value.into_expr())) }
     /// `DeviceCertificateKeyQualityCheck`: `AuditCheckConfiguration`. Update: in place.
-    pub fn device_certificate_key_quality_check(mut self, value: impl Arg<AuditCheckConfiguration>) -> Self { self.0.set("DeviceCertificateKeyQualityCheck", value.into_expr()); self }
+    pub fn device_certificate_key_quality_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "DeviceCertificateKeyQualityCheck", value.into_expr())) }
     /// `DeviceCertificateSharedCheck`: `AuditCheckConfiguration`. Update: in place.
-    pub fn device_certificate_shared_check(mut self, value: impl Arg<AuditCheckConfiguration>) -> Self { self.0.set("DeviceCertificateSharedCheck", value.into_expr()); self }
+    pub fn device_certificate_shared_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "DeviceCertificateSharedCheck", value.into_expr())) }
     /// `IntermediateCaRevokedForActiveDeviceCertificatesCheck`: `AuditCheckConfiguration`. Update: in place.
-    pub fn intermediate_ca_revoked_for_active_device_certificates_check(mut self, value: impl Arg<AuditCheckConfiguration>) -> Self { self.0.set("IntermediateCaRevokedForActiveDeviceCertificatesCheck", value.into_expr()); self }
+    pub fn intermediate_ca_revoked_for_active_device_certificates_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "IntermediateCaRevokedForActiveDeviceCertificatesCheck", value.into_expr())) }
     /// `IotPolicyOverlyPermissiveCheck`: `AuditCheckConfiguration`. Update: in place.
-    pub fn iot_policy_overly_permissive_check(mut self, value: impl Arg<AuditCheckConfiguration>) -> Self { self.0.set("IotPolicyOverlyPermissiveCheck", value.into_expr()); self }
+    pub fn iot_policy_overly_permissive_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "IotPolicyOverlyPermissiveCheck", value.into_expr())) }
     /// `IoTPolicyPotentialMisConfigurationCheck`: `AuditCheckConfiguration`. Update: in place.
-    pub fn iot_policy_potential_mis_configuration_check(mut self, value: impl Arg<AuditCheckConfiguration>) -> Self { self.0.set("IoTPolicyPotentialMisConfigurationCheck", value.into_expr()); self }
+    pub fn iot_policy_potential_mis_configuration_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "IoTPolicyPotentialMisConfigurationCheck", value.into_expr())) }
     /// `IotRoleAliasAllowsAccessToUnusedServicesCheck`: `AuditCheckConfiguration`. Update: in place.
-    pub fn iot_role_alias_allows_access_to_unused_services_check(mut self, value: impl Arg<AuditCheckConfiguration>) -> Self { self.0.set("IotRoleAliasAllowsAccessToUnusedServicesCheck", value.into_expr()); self }
+    pub fn iot_role_alias_allows_access_to_unused_services_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "IotRoleAliasAllowsAccessToUnusedServicesCheck", value.into_expr())) }
     /// `IotRoleAliasOverlyPermissiveCheck`: `AuditCheckConfiguration`. Update: in place.
-    pub fn iot_role_alias_overly_permissive_check(mut self, value: impl Arg<AuditCheckConfiguration>) -> Self { self.0.set("IotRoleAliasOverlyPermissiveCheck", value.into_expr()); self }
+    pub fn iot_role_alias_overly_permissive_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "IotRoleAliasOverlyPermissiveCheck", value.into_expr())) }
     /// `LoggingDisabledCheck`: `AuditCheckConfiguration`. Update: in place.
-    pub fn logging_disabled_check(mut self, value: impl Arg<AuditCheckConfiguration>) -> Self { self.0.set("LoggingDisabledCheck", value.into_expr()); self }
+    pub fn logging_disabled_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "LoggingDisabledCheck", value.into_expr())) }
     /// `RevokedCaCertificateStillActiveCheck`: `AuditCheckConfiguration`. Update: in place.
-    pub fn revoked_ca_certificate_still_active_check(mut self, value: impl Arg<AuditCheckConfiguration>) -> Self { self.0.set("RevokedCaCertificateStillActiveCheck", value.into_expr()); self }
+    pub fn revoked_ca_certificate_still_active_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "RevokedCaCertificateStillActiveCheck", value.into_expr())) }
     /// `RevokedDeviceCertificateStillActiveCheck`: `AuditCheckConfiguration`. Update: in place.
-    pub fn revoked_device_certificate_still_active_check(mut self, value: impl Arg<AuditCheckConfiguration>) -> Self { self.0.set("RevokedDeviceCertificateStillActiveCheck", value.into_expr()); self }
+    pub fn revoked_device_certificate_still_active_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "RevokedDeviceCertificateStillActiveCheck", value.into_expr())) }
     /// `UnauthenticatedCognitoRoleOverlyPermissiveCheck`: `AuditCheckConfiguration`. Update: in place.
-    pub fn unauthenticated_cognito_role_overly_permissive_check(mut self, value: impl Arg<AuditCheckConfiguration>) -> Self { self.0.set("UnauthenticatedCognitoRoleOverlyPermissiveCheck", value.into_expr()); self }
+    pub fn unauthenticated_cognito_role_overly_permissive_check(self, value: impl Arg<AuditCheckConfiguration>) -> Self { Self(put(self.0, "UnauthenticatedCognitoRoleOverlyPermissiveCheck", value.into_expr())) }
 }
 impl Done for AuditCheckConfigurations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuditNotificationTarget` of `AWS::IoT::AccountAuditConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditnotificationtarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuditNotificationTarget(Bag);
+#[must_use] pub struct AuditNotificationTarget(Bag);
 impl AuditNotificationTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
     /// `TargetArn`: text. Update: in place.
-    pub fn target_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetArn", value.into_expr()); self }
+    pub fn target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetArn", value.into_expr())) }
 }
 impl Done for AuditNotificationTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuditNotificationTargetConfigurations` of `AWS::IoT::AccountAuditConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-auditnotificationtargetconfigurations.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuditNotificationTargetConfigurations(Bag);
+#[must_use] pub struct AuditNotificationTargetConfigurations(Bag);
 impl AuditNotificationTargetConfigurations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Sns`: `AuditNotificationTarget`. Update: in place.
-    pub fn sns(mut self, value: impl Arg<AuditNotificationTarget>) -> Self { self.0.set("Sns", value.into_expr()); self }
+    pub fn sns(self, value: impl Arg<AuditNotificationTarget>) -> Self { Self(put(self.0, "Sns", value.into_expr())) }
 }
 impl Done for AuditNotificationTargetConfigurations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CertAgeCheckCustomConfiguration` of `AWS::IoT::AccountAuditConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-certagecheckcustomconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CertAgeCheckCustomConfiguration(Bag);
+#[must_use] pub struct CertAgeCheckCustomConfiguration(Bag);
 impl CertAgeCheckCustomConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertAgeThresholdInDays`: text. Update: in place.
-    pub fn cert_age_threshold_in_days(mut self, value: impl Arg<str>) -> Self { self.0.set("CertAgeThresholdInDays", value.into_expr()); self }
+    pub fn cert_age_threshold_in_days(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertAgeThresholdInDays", value.into_expr())) }
 }
 impl Done for CertAgeCheckCustomConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CertExpirationCheckCustomConfiguration` of `AWS::IoT::AccountAuditConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-certexpirationcheckcustomconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CertExpirationCheckCustomConfiguration(Bag);
+#[must_use] pub struct CertExpirationCheckCustomConfiguration(Bag);
 impl CertExpirationCheckCustomConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertExpirationThresholdInDays`: text. Update: in place.
-    pub fn cert_expiration_threshold_in_days(mut self, value: impl Arg<str>) -> Self { self.0.set("CertExpirationThresholdInDays", value.into_expr()); self }
+    pub fn cert_expiration_threshold_in_days(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertExpirationThresholdInDays", value.into_expr())) }
 }
 impl Done for CertExpirationCheckCustomConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeviceCertAgeAuditCheckConfiguration` of `AWS::IoT::AccountAuditConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-devicecertageauditcheckconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeviceCertAgeAuditCheckConfiguration(Bag);
+#[must_use] pub struct DeviceCertAgeAuditCheckConfiguration(Bag);
 impl DeviceCertAgeAuditCheckConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Configuration`: `CertAgeCheckCustomConfiguration`. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<CertAgeCheckCustomConfiguration>) -> Self { self.0.set("Configuration", value.into_expr()); self }
+    pub fn configuration(self, value: impl Arg<CertAgeCheckCustomConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for DeviceCertAgeAuditCheckConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeviceCertExpirationAuditCheckConfiguration` of `AWS::IoT::AccountAuditConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-accountauditconfiguration-devicecertexpirationauditcheckconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeviceCertExpirationAuditCheckConfiguration(Bag);
+#[must_use] pub struct DeviceCertExpirationAuditCheckConfiguration(Bag);
 impl DeviceCertExpirationAuditCheckConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Configuration`: `CertExpirationCheckCustomConfiguration`. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<CertExpirationCheckCustomConfiguration>) -> Self { self.0.set("Configuration", value.into_expr()); self }
+    pub fn configuration(self, value: impl Arg<CertExpirationCheckCustomConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for DeviceCertExpirationAuditCheckConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -154,36 +154,36 @@ impl CfnAuthorizer {
     /// `AWS::IoT::Authorizer`
     pub const TYPE: &'static str = "AWS::IoT::Authorizer";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAuthorizerProps<R0>) -> Self where CfnAuthorizerProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAuthorizerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AuthorizerName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAuthorizer { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::Authorizer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-authorizer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAuthorizerProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAuthorizerProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAuthorizerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAuthorizerProps<missing::AuthorizerFunctionArn> { CfnAuthorizerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAuthorizerProps<Missing<required::AuthorizerFunctionArn>> { CfnAuthorizerProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAuthorizerProps<R0> {
     /// `AuthorizerFunctionArn`: text, required. Update: in place.
-    pub fn authorizer_function_arn(mut self, value: impl Arg<str>) -> CfnAuthorizerProps<Set> { self.0.set("AuthorizerFunctionArn", value.into_expr()); CfnAuthorizerProps(self.0, Phase) }
+    pub fn authorizer_function_arn(self, value: impl Arg<str>) -> CfnAuthorizerProps<Set> { CfnAuthorizerProps(put(self.0, "AuthorizerFunctionArn", value.into_expr()), Phase) }
     /// `AuthorizerName`: text. Update: replacement.
-    pub fn authorizer_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthorizerName", value.into_expr()); self }
+    pub fn authorizer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizerName", value.into_expr()), Phase) }
     /// `EnableCachingForHttp`: boolean. Update: in place.
-    pub fn enable_caching_for_http(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableCachingForHttp", value.into_expr()); self }
+    pub fn enable_caching_for_http(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableCachingForHttp", value.into_expr()), Phase) }
     /// `SigningDisabled`: boolean. Update: replacement.
-    pub fn signing_disabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("SigningDisabled", value.into_expr()); self }
+    pub fn signing_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SigningDisabled", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<authorizer::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<authorizer::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TokenKeyName`: text. Update: in place.
-    pub fn token_key_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TokenKeyName", value.into_expr()); self }
+    pub fn token_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKeyName", value.into_expr()), Phase) }
     /// `TokenSigningPublicKeys`: map of text. Update: in place.
-    pub fn token_signing_public_keys(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("TokenSigningPublicKeys", value.into_expr()); self }
+    pub fn token_signing_public_keys(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TokenSigningPublicKeys", value.into_expr()), Phase) }
 }
 impl Done for CfnAuthorizerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::Authorizer`.
@@ -201,35 +201,35 @@ impl CfnBillingGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnBillingGroupProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `BillingGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnBillingGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::BillingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-billinggroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBillingGroupProps(Bag);
+#[must_use] pub struct CfnBillingGroupProps(Bag);
 impl CfnBillingGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BillingGroupName`: text. Update: replacement.
-    pub fn billing_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("BillingGroupName", value.into_expr()); self }
+    pub fn billing_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingGroupName", value.into_expr())) }
     /// `BillingGroupProperties`: `BillingGroupProperties`. Update: in place.
-    pub fn billing_group_properties(mut self, value: impl Arg<billing_group::BillingGroupProperties>) -> Self { self.0.set("BillingGroupProperties", value.into_expr()); self }
+    pub fn billing_group_properties(self, value: impl Arg<billing_group::BillingGroupProperties>) -> Self { Self(put(self.0, "BillingGroupProperties", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnBillingGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::BillingGroup`.
 pub mod billing_group {
 use crate::cfn::support::*;
 /// The property type `BillingGroupProperties` of `AWS::IoT::BillingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-billinggroup-billinggroupproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BillingGroupProperties(Bag);
+#[must_use] pub struct BillingGroupProperties(Bag);
 impl BillingGroupProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BillingGroupDescription`: text. Update: in place.
-    pub fn billing_group_description(mut self, value: impl Arg<str>) -> Self { self.0.set("BillingGroupDescription", value.into_expr()); self }
+    pub fn billing_group_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BillingGroupDescription", value.into_expr())) }
 }
 impl Done for BillingGroupProperties { fn into_props(self) -> Bag { self.0 } }
 }
@@ -239,54 +239,54 @@ impl CfnCACertificate {
     /// `AWS::IoT::CACertificate`
     pub const TYPE: &'static str = "AWS::IoT::CACertificate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCACertificateProps<R0, R1>) -> Self where CfnCACertificateProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCACertificateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnCACertificate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::CACertificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-cacertificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCACertificateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCACertificateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCACertificateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCACertificateProps<missing::CACertificatePem, missing::Status> { CfnCACertificateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCACertificateProps<Missing<required::CACertificatePem>, Missing<required::Status>> { CfnCACertificateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCACertificateProps<R0, R1> {
     /// `AutoRegistrationStatus`: `AutoRegistrationStatus`. Update: in place.
-    pub fn auto_registration_status(mut self, value: impl Arg<ca_certificate::AutoRegistrationStatus>) -> Self { self.0.set("AutoRegistrationStatus", value.into_expr()); self }
+    pub fn auto_registration_status(self, value: impl Arg<ca_certificate::AutoRegistrationStatus>) -> Self { Self(put(self.0, "AutoRegistrationStatus", value.into_expr()), Phase) }
     /// `CACertificatePem`: text, required. Update: replacement.
-    pub fn ca_certificate_pem(mut self, value: impl Arg<str>) -> CfnCACertificateProps<Set, R1> { self.0.set("CACertificatePem", value.into_expr()); CfnCACertificateProps(self.0, Phase) }
+    pub fn ca_certificate_pem(self, value: impl Arg<str>) -> CfnCACertificateProps<Set, R1> { CfnCACertificateProps(put(self.0, "CACertificatePem", value.into_expr()), Phase) }
     /// `CertificateMode`: `CertificateMode`. Update: replacement.
-    pub fn certificate_mode(mut self, value: impl Arg<ca_certificate::CertificateMode>) -> Self { self.0.set("CertificateMode", value.into_expr()); self }
+    pub fn certificate_mode(self, value: impl Arg<ca_certificate::CertificateMode>) -> Self { Self(put(self.0, "CertificateMode", value.into_expr()), Phase) }
     /// `RegistrationConfig`: `RegistrationConfig`. Update: in place.
-    pub fn registration_config(mut self, value: impl Arg<ca_certificate::RegistrationConfig>) -> Self { self.0.set("RegistrationConfig", value.into_expr()); self }
+    pub fn registration_config(self, value: impl Arg<ca_certificate::RegistrationConfig>) -> Self { Self(put(self.0, "RegistrationConfig", value.into_expr()), Phase) }
     /// `RemoveAutoRegistration`: boolean. Update: in place.
-    pub fn remove_auto_registration(mut self, value: impl Arg<bool>) -> Self { self.0.set("RemoveAutoRegistration", value.into_expr()); self }
+    pub fn remove_auto_registration(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveAutoRegistration", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<ca_certificate::Status>) -> CfnCACertificateProps<R0, Set> { self.0.set("Status", value.into_expr()); CfnCACertificateProps(self.0, Phase) }
+    pub fn status(self, value: impl Arg<ca_certificate::Status>) -> CfnCACertificateProps<R0, Set> { CfnCACertificateProps(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VerificationCertificatePem`: text. Update: replacement.
-    pub fn verification_certificate_pem(mut self, value: impl Arg<str>) -> Self { self.0.set("VerificationCertificatePem", value.into_expr()); self }
+    pub fn verification_certificate_pem(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VerificationCertificatePem", value.into_expr()), Phase) }
 }
 impl Done for CfnCACertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::CACertificate`.
 pub mod ca_certificate {
 use crate::cfn::support::*;
 /// The property type `RegistrationConfig` of `AWS::IoT::CACertificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-cacertificate-registrationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegistrationConfig(Bag);
+#[must_use] pub struct RegistrationConfig(Bag);
 impl RegistrationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
     /// `TemplateBody`: text. Update: in place.
-    pub fn template_body(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateBody", value.into_expr()); self }
+    pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value.into_expr())) }
     /// `TemplateName`: text. Update: in place.
-    pub fn template_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateName", value.into_expr()); self }
+    pub fn template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateName", value.into_expr())) }
 }
 impl Done for RegistrationConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AutoRegistrationStatus` allows.
@@ -302,32 +302,32 @@ impl CfnCertificate {
     /// `AWS::IoT::Certificate`
     pub const TYPE: &'static str = "AWS::IoT::Certificate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnCertificateProps<R0>) -> Self where CfnCertificateProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCertificateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnCertificate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCertificateProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnCertificateProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnCertificateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCertificateProps<missing::Status> { CfnCertificateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCertificateProps<Missing<required::Status>> { CfnCertificateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCertificateProps<R0> {
     /// `CACertificatePem`: text. Update: replacement.
-    pub fn ca_certificate_pem(mut self, value: impl Arg<str>) -> Self { self.0.set("CACertificatePem", value.into_expr()); self }
+    pub fn ca_certificate_pem(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CACertificatePem", value.into_expr()), Phase) }
     /// `CertificateMode`: `CertificateMode`. Update: replacement.
-    pub fn certificate_mode(mut self, value: impl Arg<certificate::CertificateMode>) -> Self { self.0.set("CertificateMode", value.into_expr()); self }
+    pub fn certificate_mode(self, value: impl Arg<certificate::CertificateMode>) -> Self { Self(put(self.0, "CertificateMode", value.into_expr()), Phase) }
     /// `CertificatePem`: text. Update: replacement.
-    pub fn certificate_pem(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificatePem", value.into_expr()); self }
+    pub fn certificate_pem(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificatePem", value.into_expr()), Phase) }
     /// `CertificateSigningRequest`: text. Update: replacement.
-    pub fn certificate_signing_request(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateSigningRequest", value.into_expr()); self }
+    pub fn certificate_signing_request(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateSigningRequest", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<certificate::Status>) -> CfnCertificateProps<Set> { self.0.set("Status", value.into_expr()); CfnCertificateProps(self.0, Phase) }
+    pub fn status(self, value: impl Arg<certificate::Status>) -> CfnCertificateProps<Set> { CfnCertificateProps(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for CfnCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::Certificate`.
@@ -344,28 +344,28 @@ impl CfnCertificateProvider {
     /// `AWS::IoT::CertificateProvider`
     pub const TYPE: &'static str = "AWS::IoT::CertificateProvider";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCertificateProviderProps<R0, R1>) -> Self where CfnCertificateProviderProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCertificateProviderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CertificateProviderName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnCertificateProvider { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::CertificateProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-certificateprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCertificateProviderProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCertificateProviderProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCertificateProviderProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCertificateProviderProps<missing::AccountDefaultForOperations, missing::LambdaFunctionArn> { CfnCertificateProviderProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCertificateProviderProps<Missing<required::AccountDefaultForOperations>, Missing<required::LambdaFunctionArn>> { CfnCertificateProviderProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCertificateProviderProps<R0, R1> {
     /// `AccountDefaultForOperations`: list of `AccountDefaultForOperations`, required. Update: in place.
-    pub fn account_default_for_operations(mut self, value: impl Arg<Arr<certificate_provider::AccountDefaultForOperations>>) -> CfnCertificateProviderProps<Set, R1> { self.0.set("AccountDefaultForOperations", value.into_expr()); CfnCertificateProviderProps(self.0, Phase) }
+    pub fn account_default_for_operations(self, value: impl Arg<Arr<certificate_provider::AccountDefaultForOperations>>) -> CfnCertificateProviderProps<Set, R1> { CfnCertificateProviderProps(put(self.0, "AccountDefaultForOperations", value.into_expr()), Phase) }
     /// `CertificateProviderName`: text. Update: replacement.
-    pub fn certificate_provider_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateProviderName", value.into_expr()); self }
-    /// `LambdaFunctionArn`: text, required. Update: in place.
-    pub fn lambda_function_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> CfnCertificateProviderProps<R0, Set> { self.0.set("LambdaFunctionArn", value.into_expr()); CfnCertificateProviderProps(self.0, Phase) }
+    pub fn certificate_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateProviderName", value.into_expr()), Phase) }
+    /// `LambdaFunctionArn`: `LambdaFunctionArn`, required. Update: in place.
+    pub fn lambda_function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> CfnCertificateProviderProps<R0, Set> { CfnCertificateProviderProps(put(self.0, "LambdaFunctionArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCertificateProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::CertificateProvider`.
@@ -380,167 +380,167 @@ impl CfnCommand {
     /// `AWS::IoT::Command`
     pub const TYPE: &'static str = "AWS::IoT::Command";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnCommandProps<R0>) -> Self where CfnCommandProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCommandProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CommandId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CommandArn`: text.
+    /// The attribute `CommandArn`: `OtherArn`.
     pub fn attr_command_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CommandArn") }
 }
 impl Parent for CfnCommand { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::Command`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-command.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCommandProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnCommandProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnCommandProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCommandProps<missing::CommandId> { CfnCommandProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCommandProps<Missing<required::CommandId>> { CfnCommandProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCommandProps<R0> {
     /// `CommandId`: text, required. Update: replacement.
-    pub fn command_id(mut self, value: impl Arg<str>) -> CfnCommandProps<Set> { self.0.set("CommandId", value.into_expr()); CfnCommandProps(self.0, Phase) }
+    pub fn command_id(self, value: impl Arg<str>) -> CfnCommandProps<Set> { CfnCommandProps(put(self.0, "CommandId", value.into_expr()), Phase) }
     /// `CreatedAt`: text. Update: in place.
-    pub fn created_at(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedAt", value.into_expr()); self }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr()), Phase) }
     /// `Deprecated`: boolean. Update: in place.
-    pub fn deprecated(mut self, value: impl Arg<bool>) -> Self { self.0.set("Deprecated", value.into_expr()); self }
+    pub fn deprecated(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Deprecated", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `LastUpdatedAt`: text. Update: in place.
-    pub fn last_updated_at(mut self, value: impl Arg<str>) -> Self { self.0.set("LastUpdatedAt", value.into_expr()); self }
+    pub fn last_updated_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdatedAt", value.into_expr()), Phase) }
     /// `MandatoryParameters`: list of `CommandParameter`. Update: in place.
-    pub fn mandatory_parameters(mut self, value: impl Arg<Arr<command::CommandParameter>>) -> Self { self.0.set("MandatoryParameters", value.into_expr()); self }
+    pub fn mandatory_parameters(self, value: impl Arg<Arr<command::CommandParameter>>) -> Self { Self(put(self.0, "MandatoryParameters", value.into_expr()), Phase) }
     /// `Namespace`: `Namespace`. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<command::Namespace>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<command::Namespace>) -> Self { Self(put(self.0, "Namespace", value.into_expr()), Phase) }
     /// `Payload`: `CommandPayload`. Update: in place.
-    pub fn payload(mut self, value: impl Arg<command::CommandPayload>) -> Self { self.0.set("Payload", value.into_expr()); self }
+    pub fn payload(self, value: impl Arg<command::CommandPayload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
     /// `PayloadTemplate`: text. Update: replacement.
-    pub fn payload_template(mut self, value: impl Arg<str>) -> Self { self.0.set("PayloadTemplate", value.into_expr()); self }
+    pub fn payload_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadTemplate", value.into_expr()), Phase) }
     /// `PendingDeletion`: boolean. Update: in place.
-    pub fn pending_deletion(mut self, value: impl Arg<bool>) -> Self { self.0.set("PendingDeletion", value.into_expr()); self }
+    pub fn pending_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PendingDeletion", value.into_expr()), Phase) }
     /// `Preprocessor`: `CommandPreprocessor`. Update: replacement.
-    pub fn preprocessor(mut self, value: impl Arg<command::CommandPreprocessor>) -> Self { self.0.set("Preprocessor", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn preprocessor(self, value: impl Arg<command::CommandPreprocessor>) -> Self { Self(put(self.0, "Preprocessor", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCommandProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::Command`.
 pub mod command {
 use crate::cfn::support::*;
 /// The property type `AwsJsonSubstitutionCommandPreprocessorConfig` of `AWS::IoT::Command`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-awsjsonsubstitutioncommandpreprocessorconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AwsJsonSubstitutionCommandPreprocessorConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AwsJsonSubstitutionCommandPreprocessorConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl AwsJsonSubstitutionCommandPreprocessorConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AwsJsonSubstitutionCommandPreprocessorConfig<super::missing::OutputFormat> { AwsJsonSubstitutionCommandPreprocessorConfig(Bag::default(), Phase) }
+    pub fn new() -> AwsJsonSubstitutionCommandPreprocessorConfig<Missing<super::required::OutputFormat>> { AwsJsonSubstitutionCommandPreprocessorConfig(Bag::default(), Phase) }
 }
 impl<R0> AwsJsonSubstitutionCommandPreprocessorConfig<R0> {
     /// `OutputFormat`: `OutputFormat`, required. Update: replacement.
-    pub fn output_format(mut self, value: impl Arg<OutputFormat>) -> AwsJsonSubstitutionCommandPreprocessorConfig<Set> { self.0.set("OutputFormat", value.into_expr()); AwsJsonSubstitutionCommandPreprocessorConfig(self.0, Phase) }
+    pub fn output_format(self, value: impl Arg<OutputFormat>) -> AwsJsonSubstitutionCommandPreprocessorConfig<Set> { AwsJsonSubstitutionCommandPreprocessorConfig(put(self.0, "OutputFormat", value.into_expr()), Phase) }
 }
 impl Done for AwsJsonSubstitutionCommandPreprocessorConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommandParameter` of `AWS::IoT::Command`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CommandParameter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CommandParameter<R0 = Set>(Bag, Phase<(R0,)>);
 impl CommandParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CommandParameter<super::missing::Name> { CommandParameter(Bag::default(), Phase) }
+    pub fn new() -> CommandParameter<Missing<super::required::Name>> { CommandParameter(Bag::default(), Phase) }
 }
 impl<R0> CommandParameter<R0> {
     /// `DefaultValue`: `CommandParameterValue`. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<CommandParameterValue>) -> Self { self.0.set("DefaultValue", value.into_expr()); self }
+    pub fn default_value(self, value: impl Arg<CommandParameterValue>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CommandParameter<Set> { self.0.set("Name", value.into_expr()); CommandParameter(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CommandParameter<Set> { CommandParameter(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: `CommandParameterValue`. Update: in place.
-    pub fn value(mut self, value: impl Arg<CommandParameterValue>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<CommandParameterValue>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
     /// `ValueConditions`: list of `CommandParameterValueCondition`. Update: in place.
-    pub fn value_conditions(mut self, value: impl Arg<Arr<CommandParameterValueCondition>>) -> Self { self.0.set("ValueConditions", value.into_expr()); self }
+    pub fn value_conditions(self, value: impl Arg<Arr<CommandParameterValueCondition>>) -> Self { Self(put(self.0, "ValueConditions", value.into_expr()), Phase) }
 }
 impl Done for CommandParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommandParameterValue` of `AWS::IoT::Command`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CommandParameterValue(Bag);
+#[must_use] pub struct CommandParameterValue(Bag);
 impl CommandParameterValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `B`: boolean. Update: in place.
-    pub fn b(mut self, value: impl Arg<bool>) -> Self { self.0.set("B", value.into_expr()); self }
+    pub fn b(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "B", value.into_expr())) }
     /// `BIN`: text. Update: in place.
-    pub fn bin(mut self, value: impl Arg<str>) -> Self { self.0.set("BIN", value.into_expr()); self }
+    pub fn bin(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BIN", value.into_expr())) }
     /// `D`: number. Update: in place.
-    pub fn d(mut self, value: impl Arg<f64>) -> Self { self.0.set("D", value.into_expr()); self }
+    pub fn d(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "D", value.into_expr())) }
     /// `I`: integer. Update: in place.
-    pub fn i(mut self, value: impl Arg<i64>) -> Self { self.0.set("I", value.into_expr()); self }
+    pub fn i(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "I", value.into_expr())) }
     /// `L`: text. Update: in place.
-    pub fn l(mut self, value: impl Arg<str>) -> Self { self.0.set("L", value.into_expr()); self }
+    pub fn l(self, value: impl Arg<str>) -> Self { Self(put(self.0, "L", value.into_expr())) }
     /// `S`: text. Update: in place.
-    pub fn s(mut self, value: impl Arg<str>) -> Self { self.0.set("S", value.into_expr()); self }
+    pub fn s(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S", value.into_expr())) }
     /// `UL`: text. Update: in place.
-    pub fn ul(mut self, value: impl Arg<str>) -> Self { self.0.set("UL", value.into_expr()); self }
+    pub fn ul(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UL", value.into_expr())) }
 }
 impl Done for CommandParameterValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommandParameterValueComparisonOperand` of `AWS::IoT::Command`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluecomparisonoperand.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CommandParameterValueComparisonOperand(Bag);
+#[must_use] pub struct CommandParameterValueComparisonOperand(Bag);
 impl CommandParameterValueComparisonOperand {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Number`: text. Update: in place.
-    pub fn number(mut self, value: impl Arg<str>) -> Self { self.0.set("Number", value.into_expr()); self }
+    pub fn number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Number", value.into_expr())) }
     /// `NumberRange`: `CommandParameterValueNumberRange`. Update: in place.
-    pub fn number_range(mut self, value: impl Arg<CommandParameterValueNumberRange>) -> Self { self.0.set("NumberRange", value.into_expr()); self }
+    pub fn number_range(self, value: impl Arg<CommandParameterValueNumberRange>) -> Self { Self(put(self.0, "NumberRange", value.into_expr())) }
     /// `Numbers`: list of text. Update: in place.
-    pub fn numbers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Numbers", value.into_expr()); self }
+    pub fn numbers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Numbers", value.into_expr())) }
     /// `String`: text. Update: in place.
-    pub fn string(mut self, value: impl Arg<str>) -> Self { self.0.set("String", value.into_expr()); self }
+    pub fn string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "String", value.into_expr())) }
     /// `Strings`: list of text. Update: in place.
-    pub fn strings(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Strings", value.into_expr()); self }
+    pub fn strings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Strings", value.into_expr())) }
 }
 impl Done for CommandParameterValueComparisonOperand { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommandParameterValueCondition` of `AWS::IoT::Command`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluecondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CommandParameterValueCondition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CommandParameterValueCondition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CommandParameterValueCondition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CommandParameterValueCondition<super::missing::ComparisonOperator, super::missing::Operand> { CommandParameterValueCondition(Bag::default(), Phase) }
+    pub fn new() -> CommandParameterValueCondition<Missing<super::required::ComparisonOperator>, Missing<super::required::Operand>> { CommandParameterValueCondition(Bag::default(), Phase) }
 }
 impl<R0, R1> CommandParameterValueCondition<R0, R1> {
     /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place.
-    pub fn comparison_operator(mut self, value: impl Arg<ComparisonOperator>) -> CommandParameterValueCondition<Set, R1> { self.0.set("ComparisonOperator", value.into_expr()); CommandParameterValueCondition(self.0, Phase) }
+    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> CommandParameterValueCondition<Set, R1> { CommandParameterValueCondition(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
     /// `Operand`: `CommandParameterValueComparisonOperand`, required. Update: in place.
-    pub fn operand(mut self, value: impl Arg<CommandParameterValueComparisonOperand>) -> CommandParameterValueCondition<R0, Set> { self.0.set("Operand", value.into_expr()); CommandParameterValueCondition(self.0, Phase) }
+    pub fn operand(self, value: impl Arg<CommandParameterValueComparisonOperand>) -> CommandParameterValueCondition<R0, Set> { CommandParameterValueCondition(put(self.0, "Operand", value.into_expr()), Phase) }
 }
 impl Done for CommandParameterValueCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommandParameterValueNumberRange` of `AWS::IoT::Command`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandparametervaluenumberrange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CommandParameterValueNumberRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CommandParameterValueNumberRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CommandParameterValueNumberRange {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CommandParameterValueNumberRange<super::missing::Max, super::missing::Min> { CommandParameterValueNumberRange(Bag::default(), Phase) }
+    pub fn new() -> CommandParameterValueNumberRange<Missing<super::required::Max>, Missing<super::required::Min>> { CommandParameterValueNumberRange(Bag::default(), Phase) }
 }
 impl<R0, R1> CommandParameterValueNumberRange<R0, R1> {
     /// `Max`: text, required. Update: in place.
-    pub fn max(mut self, value: impl Arg<str>) -> CommandParameterValueNumberRange<Set, R1> { self.0.set("Max", value.into_expr()); CommandParameterValueNumberRange(self.0, Phase) }
+    pub fn max(self, value: impl Arg<str>) -> CommandParameterValueNumberRange<Set, R1> { CommandParameterValueNumberRange(put(self.0, "Max", value.into_expr()), Phase) }
     /// `Min`: text, required. Update: in place.
-    pub fn min(mut self, value: impl Arg<str>) -> CommandParameterValueNumberRange<R0, Set> { self.0.set("Min", value.into_expr()); CommandParameterValueNumberRange(self.0, Phase) }
+    pub fn min(self, value: impl Arg<str>) -> CommandParameterValueNumberRange<R0, Set> { CommandParameterValueNumberRange(put(self.0, "Min", value.into_expr()), Phase) }
 }
 impl Done for CommandParameterValueNumberRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommandPayload` of `AWS::IoT::Command`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandpayload.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CommandPayload(Bag);
+#[must_use] pub struct CommandPayload(Bag);
 impl CommandPayload {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Content`: text. Update: in place.
-    pub fn content(mut self, value: impl Arg<str>) -> Self { self.0.set("Content", value.into_expr()); self }
+    pub fn content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Content", value.into_expr())) }
     /// `ContentType`: text. Update: in place.
-    pub fn content_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ContentType", value.into_expr()); self }
+    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr())) }
 }
 impl Done for CommandPayload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CommandPreprocessor` of `AWS::IoT::Command`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-command-commandpreprocessor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CommandPreprocessor(Bag);
+#[must_use] pub struct CommandPreprocessor(Bag);
 impl CommandPreprocessor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsJsonSubstitution`: `AwsJsonSubstitutionCommandPreprocessorConfig`. Update: replacement.
-    pub fn aws_json_substitution(mut self, value: impl Arg<AwsJsonSubstitutionCommandPreprocessorConfig>) -> Self { self.0.set("AwsJsonSubstitution", value.into_expr()); self }
+    pub fn aws_json_substitution(self, value: impl Arg<AwsJsonSubstitutionCommandPreprocessorConfig>) -> Self { Self(put(self.0, "AwsJsonSubstitution", value.into_expr())) }
 }
 impl Done for CommandPreprocessor { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ComparisonOperator` allows.
@@ -558,28 +558,28 @@ impl CfnCustomMetric {
     /// `AWS::IoT::CustomMetric`
     pub const TYPE: &'static str = "AWS::IoT::CustomMetric";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnCustomMetricProps<R0>) -> Self where CfnCustomMetricProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCustomMetricProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MetricName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `MetricArn`: text.
+    /// The attribute `MetricArn`: `OtherArn`.
     pub fn attr_metric_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MetricArn") }
 }
 impl Parent for CfnCustomMetric { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::CustomMetric`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-custommetric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCustomMetricProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnCustomMetricProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnCustomMetricProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCustomMetricProps<missing::MetricType> { CfnCustomMetricProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCustomMetricProps<Missing<required::MetricType>> { CfnCustomMetricProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCustomMetricProps<R0> {
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `MetricName`: text. Update: replacement.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricName", value.into_expr()); self }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `MetricType`: `MetricType`, required. Update: replacement.
-    pub fn metric_type(mut self, value: impl Arg<custom_metric::MetricType>) -> CfnCustomMetricProps<Set> { self.0.set("MetricType", value.into_expr()); CfnCustomMetricProps(self.0, Phase) }
+    pub fn metric_type(self, value: impl Arg<custom_metric::MetricType>) -> CfnCustomMetricProps<Set> { CfnCustomMetricProps(put(self.0, "MetricType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCustomMetricProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::CustomMetric`.
@@ -594,28 +594,28 @@ impl CfnDimension {
     /// `AWS::IoT::Dimension`
     pub const TYPE: &'static str = "AWS::IoT::Dimension";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDimensionProps<R0, R1>) -> Self where CfnDimensionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDimensionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnDimension { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::Dimension`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-dimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDimensionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDimensionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDimensionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDimensionProps<missing::StringValues, missing::Type> { CfnDimensionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDimensionProps<Missing<required::StringValues>, Missing<required::Type>> { CfnDimensionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDimensionProps<R0, R1> {
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `StringValues`: list of text, required. Update: in place.
-    pub fn string_values(mut self, value: impl Arg<Arr<str>>) -> CfnDimensionProps<Set, R1> { self.0.set("StringValues", value.into_expr()); CfnDimensionProps(self.0, Phase) }
+    pub fn string_values(self, value: impl Arg<Arr<str>>) -> CfnDimensionProps<Set, R1> { CfnDimensionProps(put(self.0, "StringValues", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<dimension::Type>) -> CfnDimensionProps<R0, Set> { self.0.set("Type", value.into_expr()); CfnDimensionProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<dimension::Type>) -> CfnDimensionProps<R0, Set> { CfnDimensionProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnDimensionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::Dimension`.
@@ -633,7 +633,7 @@ impl CfnDomainConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDomainConfigurationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `DomainConfigurationName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `DomainType`: text.
     pub fn attr_domain_type(&self) -> Val<str> { self.0.get_att("DomainType") }
@@ -642,94 +642,94 @@ impl CfnDomainConfiguration {
 }
 impl Parent for CfnDomainConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::DomainConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-domainconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDomainConfigurationProps(Bag);
+#[must_use] pub struct CfnDomainConfigurationProps(Bag);
 impl CfnDomainConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationProtocol`: `ApplicationProtocol`. Update: in place.
-    pub fn application_protocol(mut self, value: impl Arg<domain_configuration::ApplicationProtocol>) -> Self { self.0.set("ApplicationProtocol", value.into_expr()); self }
+    pub fn application_protocol(self, value: impl Arg<domain_configuration::ApplicationProtocol>) -> Self { Self(put(self.0, "ApplicationProtocol", value.into_expr())) }
     /// `AuthenticationType`: `AuthenticationType`. Update: in place.
-    pub fn authentication_type(mut self, value: impl Arg<domain_configuration::AuthenticationType>) -> Self { self.0.set("AuthenticationType", value.into_expr()); self }
+    pub fn authentication_type(self, value: impl Arg<domain_configuration::AuthenticationType>) -> Self { Self(put(self.0, "AuthenticationType", value.into_expr())) }
     /// `AuthorizerConfig`: `AuthorizerConfig`. Update: in place.
-    pub fn authorizer_config(mut self, value: impl Arg<domain_configuration::AuthorizerConfig>) -> Self { self.0.set("AuthorizerConfig", value.into_expr()); self }
+    pub fn authorizer_config(self, value: impl Arg<domain_configuration::AuthorizerConfig>) -> Self { Self(put(self.0, "AuthorizerConfig", value.into_expr())) }
     /// `ClientCertificateConfig`: `ClientCertificateConfig`. Update: in place.
-    pub fn client_certificate_config(mut self, value: impl Arg<domain_configuration::ClientCertificateConfig>) -> Self { self.0.set("ClientCertificateConfig", value.into_expr()); self }
+    pub fn client_certificate_config(self, value: impl Arg<domain_configuration::ClientCertificateConfig>) -> Self { Self(put(self.0, "ClientCertificateConfig", value.into_expr())) }
     /// `DomainConfigurationName`: text. Update: replacement.
-    pub fn domain_configuration_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainConfigurationName", value.into_expr()); self }
+    pub fn domain_configuration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainConfigurationName", value.into_expr())) }
     /// `DomainConfigurationStatus`: `DomainConfigurationStatus`. Update: in place.
-    pub fn domain_configuration_status(mut self, value: impl Arg<domain_configuration::DomainConfigurationStatus>) -> Self { self.0.set("DomainConfigurationStatus", value.into_expr()); self }
+    pub fn domain_configuration_status(self, value: impl Arg<domain_configuration::DomainConfigurationStatus>) -> Self { Self(put(self.0, "DomainConfigurationStatus", value.into_expr())) }
     /// `DomainName`: text. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainName", value.into_expr()); self }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
     /// `ServerCertificateArns`: list of text. Update: replacement.
-    pub fn server_certificate_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ServerCertificateArns", value.into_expr()); self }
+    pub fn server_certificate_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ServerCertificateArns", value.into_expr())) }
     /// `ServerCertificateConfig`: `ServerCertificateConfig`. Update: in place.
-    pub fn server_certificate_config(mut self, value: impl Arg<domain_configuration::ServerCertificateConfig>) -> Self { self.0.set("ServerCertificateConfig", value.into_expr()); self }
+    pub fn server_certificate_config(self, value: impl Arg<domain_configuration::ServerCertificateConfig>) -> Self { Self(put(self.0, "ServerCertificateConfig", value.into_expr())) }
     /// `ServiceType`: `ServiceType`. Update: replacement.
-    pub fn service_type(mut self, value: impl Arg<domain_configuration::ServiceType>) -> Self { self.0.set("ServiceType", value.into_expr()); self }
+    pub fn service_type(self, value: impl Arg<domain_configuration::ServiceType>) -> Self { Self(put(self.0, "ServiceType", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `TlsConfig`: `TlsConfig`. Update: in place.
-    pub fn tls_config(mut self, value: impl Arg<domain_configuration::TlsConfig>) -> Self { self.0.set("TlsConfig", value.into_expr()); self }
+    pub fn tls_config(self, value: impl Arg<domain_configuration::TlsConfig>) -> Self { Self(put(self.0, "TlsConfig", value.into_expr())) }
     /// `ValidationCertificateArn`: text. Update: replacement.
-    pub fn validation_certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ValidationCertificateArn", value.into_expr()); self }
+    pub fn validation_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidationCertificateArn", value.into_expr())) }
 }
 impl Done for CfnDomainConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::DomainConfiguration`.
 pub mod domain_configuration {
 use crate::cfn::support::*;
 /// The property type `AuthorizerConfig` of `AWS::IoT::DomainConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-authorizerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthorizerConfig(Bag);
+#[must_use] pub struct AuthorizerConfig(Bag);
 impl AuthorizerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowAuthorizerOverride`: boolean. Update: in place.
-    pub fn allow_authorizer_override(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowAuthorizerOverride", value.into_expr()); self }
+    pub fn allow_authorizer_override(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowAuthorizerOverride", value.into_expr())) }
     /// `DefaultAuthorizerName`: text. Update: in place.
-    pub fn default_authorizer_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultAuthorizerName", value.into_expr()); self }
+    pub fn default_authorizer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthorizerName", value.into_expr())) }
 }
 impl Done for AuthorizerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientCertificateConfig` of `AWS::IoT::DomainConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-clientcertificateconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClientCertificateConfig(Bag);
+#[must_use] pub struct ClientCertificateConfig(Bag);
 impl ClientCertificateConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientCertificateCallbackArn`: text. Update: in place.
-    pub fn client_certificate_callback_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientCertificateCallbackArn", value.into_expr()); self }
+    pub fn client_certificate_callback_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCertificateCallbackArn", value.into_expr())) }
 }
 impl Done for ClientCertificateConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerCertificateConfig` of `AWS::IoT::DomainConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-servercertificateconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServerCertificateConfig(Bag);
+#[must_use] pub struct ServerCertificateConfig(Bag);
 impl ServerCertificateConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableOCSPCheck`: boolean. Update: in place.
-    pub fn enable_ocsp_check(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableOCSPCheck", value.into_expr()); self }
+    pub fn enable_ocsp_check(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableOCSPCheck", value.into_expr())) }
     /// `OcspAuthorizedResponderArn`: text. Update: in place.
-    pub fn ocsp_authorized_responder_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("OcspAuthorizedResponderArn", value.into_expr()); self }
+    pub fn ocsp_authorized_responder_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcspAuthorizedResponderArn", value.into_expr())) }
     /// `OcspLambdaArn`: text. Update: in place.
-    pub fn ocsp_lambda_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("OcspLambdaArn", value.into_expr()); self }
+    pub fn ocsp_lambda_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcspLambdaArn", value.into_expr())) }
 }
 impl Done for ServerCertificateConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerCertificateSummary` of `AWS::IoT::DomainConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-servercertificatesummary.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServerCertificateSummary(Bag);
+#[must_use] pub struct ServerCertificateSummary(Bag);
 impl ServerCertificateSummary {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ServerCertificateArn`: text. Update: in place.
-    pub fn server_certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerCertificateArn", value.into_expr()); self }
+    pub fn server_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerCertificateArn", value.into_expr())) }
     /// `ServerCertificateStatus`: `ServerCertificateStatus`. Update: in place.
-    pub fn server_certificate_status(mut self, value: impl Arg<ServerCertificateStatus>) -> Self { self.0.set("ServerCertificateStatus", value.into_expr()); self }
+    pub fn server_certificate_status(self, value: impl Arg<ServerCertificateStatus>) -> Self { Self(put(self.0, "ServerCertificateStatus", value.into_expr())) }
     /// `ServerCertificateStatusDetail`: text. Update: in place.
-    pub fn server_certificate_status_detail(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerCertificateStatusDetail", value.into_expr()); self }
+    pub fn server_certificate_status_detail(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerCertificateStatusDetail", value.into_expr())) }
 }
 impl Done for ServerCertificateSummary { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TlsConfig` of `AWS::IoT::DomainConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-domainconfiguration-tlsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TlsConfig(Bag);
+#[must_use] pub struct TlsConfig(Bag);
 impl TlsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityPolicy`: text. Update: in place.
-    pub fn security_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityPolicy", value.into_expr()); self }
+    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
 }
 impl Done for TlsConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApplicationProtocol` allows.
@@ -749,7 +749,7 @@ impl CfnEncryptionConfiguration {
     /// `AWS::IoT::EncryptionConfiguration`
     pub const TYPE: &'static str = "AWS::IoT::EncryptionConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnEncryptionConfigurationProps<R0>) -> Self where CfnEncryptionConfigurationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEncryptionConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AccountId`: text.
@@ -761,34 +761,34 @@ impl CfnEncryptionConfiguration {
 }
 impl Parent for CfnEncryptionConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::EncryptionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEncryptionConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnEncryptionConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnEncryptionConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEncryptionConfigurationProps<missing::EncryptionType> { CfnEncryptionConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEncryptionConfigurationProps<Missing<required::EncryptionType>> { CfnEncryptionConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEncryptionConfigurationProps<R0> {
     /// `EncryptionType`: `EncryptionType`, required. Update: in place.
-    pub fn encryption_type(mut self, value: impl Arg<encryption_configuration::EncryptionType>) -> CfnEncryptionConfigurationProps<Set> { self.0.set("EncryptionType", value.into_expr()); CfnEncryptionConfigurationProps(self.0, Phase) }
-    /// `KmsAccessRoleArn`: text. Update: in place.
-    pub fn kms_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("KmsAccessRoleArn", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn encryption_type(self, value: impl Arg<encryption_configuration::EncryptionType>) -> CfnEncryptionConfigurationProps<Set> { CfnEncryptionConfigurationProps(put(self.0, "EncryptionType", value.into_expr()), Phase) }
+    /// `KmsAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn kms_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "KmsAccessRoleArn", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
 }
 impl Done for CfnEncryptionConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::EncryptionConfiguration`.
 pub mod encryption_configuration {
 use crate::cfn::support::*;
 /// The property type `ConfigurationDetails` of `AWS::IoT::EncryptionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-encryptionconfiguration-configurationdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfigurationDetails(Bag);
+#[must_use] pub struct ConfigurationDetails(Bag);
 impl ConfigurationDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfigurationStatus`: `ConfigurationStatus`. Update: in place.
-    pub fn configuration_status(mut self, value: impl Arg<ConfigurationStatus>) -> Self { self.0.set("ConfigurationStatus", value.into_expr()); self }
+    pub fn configuration_status(self, value: impl Arg<ConfigurationStatus>) -> Self { Self(put(self.0, "ConfigurationStatus", value.into_expr())) }
     /// `ErrorCode`: text. Update: in place.
-    pub fn error_code(mut self, value: impl Arg<str>) -> Self { self.0.set("ErrorCode", value.into_expr()); self }
+    pub fn error_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorCode", value.into_expr())) }
     /// `ErrorMessage`: text. Update: in place.
-    pub fn error_message(mut self, value: impl Arg<str>) -> Self { self.0.set("ErrorMessage", value.into_expr()); self }
+    pub fn error_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorMessage", value.into_expr())) }
 }
 impl Done for ConfigurationDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ConfigurationStatus` allows.
@@ -802,62 +802,62 @@ impl CfnFleetMetric {
     /// `AWS::IoT::FleetMetric`
     pub const TYPE: &'static str = "AWS::IoT::FleetMetric";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnFleetMetricProps<R0>) -> Self where CfnFleetMetricProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFleetMetricProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MetricName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreationDate`: text.
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
     /// The attribute `LastModifiedDate`: text.
     pub fn attr_last_modified_date(&self) -> Val<str> { self.0.get_att("LastModifiedDate") }
-    /// The attribute `MetricArn`: text.
+    /// The attribute `MetricArn`: `OtherArn`.
     pub fn attr_metric_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MetricArn") }
     /// The attribute `Version`: number.
     pub fn attr_version(&self) -> Val<f64> { self.0.get_att("Version") }
 }
 impl Parent for CfnFleetMetric { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::FleetMetric`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-fleetmetric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFleetMetricProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnFleetMetricProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnFleetMetricProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFleetMetricProps<missing::MetricName> { CfnFleetMetricProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFleetMetricProps<Missing<required::MetricName>> { CfnFleetMetricProps(Bag::default(), Phase) }
 }
 impl<R0> CfnFleetMetricProps<R0> {
     /// `AggregationField`: text. Update: in place.
-    pub fn aggregation_field(mut self, value: impl Arg<str>) -> Self { self.0.set("AggregationField", value.into_expr()); self }
+    pub fn aggregation_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AggregationField", value.into_expr()), Phase) }
     /// `AggregationType`: `AggregationType`. Update: in place.
-    pub fn aggregation_type(mut self, value: impl Arg<fleet_metric::AggregationType>) -> Self { self.0.set("AggregationType", value.into_expr()); self }
+    pub fn aggregation_type(self, value: impl Arg<fleet_metric::AggregationType>) -> Self { Self(put(self.0, "AggregationType", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IndexName`: text. Update: in place.
-    pub fn index_name(mut self, value: impl Arg<str>) -> Self { self.0.set("IndexName", value.into_expr()); self }
+    pub fn index_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexName", value.into_expr()), Phase) }
     /// `MetricName`: text, required. Update: replacement.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> CfnFleetMetricProps<Set> { self.0.set("MetricName", value.into_expr()); CfnFleetMetricProps(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CfnFleetMetricProps<Set> { CfnFleetMetricProps(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `Period`: integer. Update: in place.
-    pub fn period(mut self, value: impl Arg<i64>) -> Self { self.0.set("Period", value.into_expr()); self }
+    pub fn period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Period", value.into_expr()), Phase) }
     /// `QueryString`: text. Update: in place.
-    pub fn query_string(mut self, value: impl Arg<str>) -> Self { self.0.set("QueryString", value.into_expr()); self }
+    pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value.into_expr()), Phase) }
     /// `QueryVersion`: text. Update: in place.
-    pub fn query_version(mut self, value: impl Arg<str>) -> Self { self.0.set("QueryVersion", value.into_expr()); self }
+    pub fn query_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryVersion", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Unit`: text. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for CfnFleetMetricProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::FleetMetric`.
 pub mod fleet_metric {
 use crate::cfn::support::*;
 /// The property type `AggregationType` of `AWS::IoT::FleetMetric`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-fleetmetric-aggregationtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AggregationType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AggregationType<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AggregationType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AggregationType<super::missing::Name, super::missing::Values> { AggregationType(Bag::default(), Phase) }
+    pub fn new() -> AggregationType<Missing<super::required::Name>, Missing<super::required::Values>> { AggregationType(Bag::default(), Phase) }
 }
 impl<R0, R1> AggregationType<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> AggregationType<Set, R1> { self.0.set("Name", value.into_expr()); AggregationType(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> AggregationType<Set, R1> { AggregationType(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> AggregationType<R0, Set> { self.0.set("Values", value.into_expr()); AggregationType(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> AggregationType<R0, Set> { AggregationType(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for AggregationType { fn into_props(self) -> Bag { self.0 } }
 }
@@ -867,194 +867,194 @@ impl CfnJob {
     /// `AWS::IoT::Job`
     pub const TYPE: &'static str = "AWS::IoT::Job";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnJobProps<R0, R1>) -> Self where CfnJobProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnJobProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
 }
 impl Parent for CfnJob { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-job.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnJobProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnJobProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnJobProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnJobProps<missing::JobId, missing::Targets> { CfnJobProps(Bag::default(), Phase) }
+    pub fn new() -> CfnJobProps<Missing<required::JobId>, Missing<required::Targets>> { CfnJobProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnJobProps<R0, R1> {
     /// `AbortConfig`: `AbortConfig`. Update: in place.
-    pub fn abort_config(mut self, value: impl Arg<job::AbortConfig>) -> Self { self.0.set("AbortConfig", value.into_expr()); self }
+    pub fn abort_config(self, value: impl Arg<job::AbortConfig>) -> Self { Self(put(self.0, "AbortConfig", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DestinationPackageVersions`: list of text. Update: replacement.
-    pub fn destination_package_versions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DestinationPackageVersions", value.into_expr()); self }
+    pub fn destination_package_versions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DestinationPackageVersions", value.into_expr()), Phase) }
     /// `Document`: text. Update: replacement.
-    pub fn document(mut self, value: impl Arg<str>) -> Self { self.0.set("Document", value.into_expr()); self }
+    pub fn document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Document", value.into_expr()), Phase) }
     /// `DocumentParameters`: map of text. Update: replacement.
-    pub fn document_parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("DocumentParameters", value.into_expr()); self }
+    pub fn document_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DocumentParameters", value.into_expr()), Phase) }
     /// `DocumentSource`: text. Update: replacement.
-    pub fn document_source(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentSource", value.into_expr()); self }
+    pub fn document_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentSource", value.into_expr()), Phase) }
     /// `JobExecutionsRetryConfig`: `JobExecutionsRetryConfig`. Update: replacement.
-    pub fn job_executions_retry_config(mut self, value: impl Arg<job::JobExecutionsRetryConfig>) -> Self { self.0.set("JobExecutionsRetryConfig", value.into_expr()); self }
+    pub fn job_executions_retry_config(self, value: impl Arg<job::JobExecutionsRetryConfig>) -> Self { Self(put(self.0, "JobExecutionsRetryConfig", value.into_expr()), Phase) }
     /// `JobExecutionsRolloutConfig`: `JobExecutionsRolloutConfig`. Update: in place.
-    pub fn job_executions_rollout_config(mut self, value: impl Arg<job::JobExecutionsRolloutConfig>) -> Self { self.0.set("JobExecutionsRolloutConfig", value.into_expr()); self }
+    pub fn job_executions_rollout_config(self, value: impl Arg<job::JobExecutionsRolloutConfig>) -> Self { Self(put(self.0, "JobExecutionsRolloutConfig", value.into_expr()), Phase) }
     /// `JobId`: text, required. Update: replacement.
-    pub fn job_id(mut self, value: impl Arg<str>) -> CfnJobProps<Set, R1> { self.0.set("JobId", value.into_expr()); CfnJobProps(self.0, Phase) }
+    pub fn job_id(self, value: impl Arg<str>) -> CfnJobProps<Set, R1> { CfnJobProps(put(self.0, "JobId", value.into_expr()), Phase) }
     /// `JobTemplateArn`: text. Update: replacement.
-    pub fn job_template_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("JobTemplateArn", value.into_expr()); self }
+    pub fn job_template_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobTemplateArn", value.into_expr()), Phase) }
     /// `PresignedUrlConfig`: `PresignedUrlConfig`. Update: in place.
-    pub fn presigned_url_config(mut self, value: impl Arg<job::PresignedUrlConfig>) -> Self { self.0.set("PresignedUrlConfig", value.into_expr()); self }
+    pub fn presigned_url_config(self, value: impl Arg<job::PresignedUrlConfig>) -> Self { Self(put(self.0, "PresignedUrlConfig", value.into_expr()), Phase) }
     /// `SchedulingConfig`: `SchedulingConfig`. Update: replacement.
-    pub fn scheduling_config(mut self, value: impl Arg<job::SchedulingConfig>) -> Self { self.0.set("SchedulingConfig", value.into_expr()); self }
+    pub fn scheduling_config(self, value: impl Arg<job::SchedulingConfig>) -> Self { Self(put(self.0, "SchedulingConfig", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetSelection`: `TargetSelection`. Update: replacement.
-    pub fn target_selection(mut self, value: impl Arg<job::TargetSelection>) -> Self { self.0.set("TargetSelection", value.into_expr()); self }
+    pub fn target_selection(self, value: impl Arg<job::TargetSelection>) -> Self { Self(put(self.0, "TargetSelection", value.into_expr()), Phase) }
     /// `Targets`: list of text, required. Update: replacement.
-    pub fn targets(mut self, value: impl Arg<Arr<str>>) -> CfnJobProps<R0, Set> { self.0.set("Targets", value.into_expr()); CfnJobProps(self.0, Phase) }
+    pub fn targets(self, value: impl Arg<Arr<str>>) -> CfnJobProps<R0, Set> { CfnJobProps(put(self.0, "Targets", value.into_expr()), Phase) }
     /// `TimeoutConfig`: `TimeoutConfig`. Update: in place.
-    pub fn timeout_config(mut self, value: impl Arg<job::TimeoutConfig>) -> Self { self.0.set("TimeoutConfig", value.into_expr()); self }
+    pub fn timeout_config(self, value: impl Arg<job::TimeoutConfig>) -> Self { Self(put(self.0, "TimeoutConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnJobProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::Job`.
 pub mod job {
 use crate::cfn::support::*;
 /// The property type `AbortConfig` of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-abortconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AbortConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AbortConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl AbortConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AbortConfig<super::missing::CriteriaList> { AbortConfig(Bag::default(), Phase) }
+    pub fn new() -> AbortConfig<Missing<super::required::CriteriaList>> { AbortConfig(Bag::default(), Phase) }
 }
 impl<R0> AbortConfig<R0> {
     /// `CriteriaList`: list of `AbortCriteria`, required. Update: in place.
-    pub fn criteria_list(mut self, value: impl Arg<Arr<AbortCriteria>>) -> AbortConfig<Set> { self.0.set("CriteriaList", value.into_expr()); AbortConfig(self.0, Phase) }
+    pub fn criteria_list(self, value: impl Arg<Arr<AbortCriteria>>) -> AbortConfig<Set> { AbortConfig(put(self.0, "CriteriaList", value.into_expr()), Phase) }
 }
 impl Done for AbortConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AbortCriteria` of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-abortcriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AbortCriteria<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct AbortCriteria<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl AbortCriteria {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AbortCriteria<super::missing::Action, super::missing::FailureType, super::missing::MinNumberOfExecutedThings, super::missing::ThresholdPercentage> { AbortCriteria(Bag::default(), Phase) }
+    pub fn new() -> AbortCriteria<Missing<super::required::Action>, Missing<super::required::FailureType>, Missing<super::required::MinNumberOfExecutedThings>, Missing<super::required::ThresholdPercentage>> { AbortCriteria(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> AbortCriteria<R0, R1, R2, R3> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> AbortCriteria<Set, R1, R2, R3> { self.0.set("Action", value.into_expr()); AbortCriteria(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> AbortCriteria<Set, R1, R2, R3> { AbortCriteria(put(self.0, "Action", value.into_expr()), Phase) }
     /// `FailureType`: `FailureType`, required. Update: in place.
-    pub fn failure_type(mut self, value: impl Arg<FailureType>) -> AbortCriteria<R0, Set, R2, R3> { self.0.set("FailureType", value.into_expr()); AbortCriteria(self.0, Phase) }
+    pub fn failure_type(self, value: impl Arg<FailureType>) -> AbortCriteria<R0, Set, R2, R3> { AbortCriteria(put(self.0, "FailureType", value.into_expr()), Phase) }
     /// `MinNumberOfExecutedThings`: integer, required. Update: in place.
-    pub fn min_number_of_executed_things(mut self, value: impl Arg<i64>) -> AbortCriteria<R0, R1, Set, R3> { self.0.set("MinNumberOfExecutedThings", value.into_expr()); AbortCriteria(self.0, Phase) }
+    pub fn min_number_of_executed_things(self, value: impl Arg<i64>) -> AbortCriteria<R0, R1, Set, R3> { AbortCriteria(put(self.0, "MinNumberOfExecutedThings", value.into_expr()), Phase) }
     /// `ThresholdPercentage`: number, required. Update: in place.
-    pub fn threshold_percentage(mut self, value: impl Arg<f64>) -> AbortCriteria<R0, R1, R2, Set> { self.0.set("ThresholdPercentage", value.into_expr()); AbortCriteria(self.0, Phase) }
+    pub fn threshold_percentage(self, value: impl Arg<f64>) -> AbortCriteria<R0, R1, R2, Set> { AbortCriteria(put(self.0, "ThresholdPercentage", value.into_expr()), Phase) }
 }
 impl Done for AbortCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExponentialRolloutRate` of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-exponentialrolloutrate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExponentialRolloutRate<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ExponentialRolloutRate<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ExponentialRolloutRate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExponentialRolloutRate<super::missing::BaseRatePerMinute, super::missing::IncrementFactor, super::missing::RateIncreaseCriteria> { ExponentialRolloutRate(Bag::default(), Phase) }
+    pub fn new() -> ExponentialRolloutRate<Missing<super::required::BaseRatePerMinute>, Missing<super::required::IncrementFactor>, Missing<super::required::RateIncreaseCriteria>> { ExponentialRolloutRate(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ExponentialRolloutRate<R0, R1, R2> {
     /// `BaseRatePerMinute`: integer, required. Update: in place.
-    pub fn base_rate_per_minute(mut self, value: impl Arg<i64>) -> ExponentialRolloutRate<Set, R1, R2> { self.0.set("BaseRatePerMinute", value.into_expr()); ExponentialRolloutRate(self.0, Phase) }
+    pub fn base_rate_per_minute(self, value: impl Arg<i64>) -> ExponentialRolloutRate<Set, R1, R2> { ExponentialRolloutRate(put(self.0, "BaseRatePerMinute", value.into_expr()), Phase) }
     /// `IncrementFactor`: number, required. Update: in place.
-    pub fn increment_factor(mut self, value: impl Arg<f64>) -> ExponentialRolloutRate<R0, Set, R2> { self.0.set("IncrementFactor", value.into_expr()); ExponentialRolloutRate(self.0, Phase) }
+    pub fn increment_factor(self, value: impl Arg<f64>) -> ExponentialRolloutRate<R0, Set, R2> { ExponentialRolloutRate(put(self.0, "IncrementFactor", value.into_expr()), Phase) }
     /// `RateIncreaseCriteria`: `RateIncreaseCriteria`, required. Update: in place.
-    pub fn rate_increase_criteria(mut self, value: impl Arg<RateIncreaseCriteria>) -> ExponentialRolloutRate<R0, R1, Set> { self.0.set("RateIncreaseCriteria", value.into_expr()); ExponentialRolloutRate(self.0, Phase) }
+    pub fn rate_increase_criteria(self, value: impl Arg<RateIncreaseCriteria>) -> ExponentialRolloutRate<R0, R1, Set> { ExponentialRolloutRate(put(self.0, "RateIncreaseCriteria", value.into_expr()), Phase) }
 }
 impl Done for ExponentialRolloutRate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobExecutionsRetryConfig` of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-jobexecutionsretryconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JobExecutionsRetryConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct JobExecutionsRetryConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl JobExecutionsRetryConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JobExecutionsRetryConfig<super::missing::CriteriaList> { JobExecutionsRetryConfig(Bag::default(), Phase) }
+    pub fn new() -> JobExecutionsRetryConfig<Missing<super::required::CriteriaList>> { JobExecutionsRetryConfig(Bag::default(), Phase) }
 }
 impl<R0> JobExecutionsRetryConfig<R0> {
     /// `CriteriaList`: list of `RetryCriteria`, required. Update: replacement.
-    pub fn criteria_list(mut self, value: impl Arg<Arr<RetryCriteria>>) -> JobExecutionsRetryConfig<Set> { self.0.set("CriteriaList", value.into_expr()); JobExecutionsRetryConfig(self.0, Phase) }
+    pub fn criteria_list(self, value: impl Arg<Arr<RetryCriteria>>) -> JobExecutionsRetryConfig<Set> { JobExecutionsRetryConfig(put(self.0, "CriteriaList", value.into_expr()), Phase) }
 }
 impl Done for JobExecutionsRetryConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobExecutionsRolloutConfig` of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-jobexecutionsrolloutconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JobExecutionsRolloutConfig(Bag);
+#[must_use] pub struct JobExecutionsRolloutConfig(Bag);
 impl JobExecutionsRolloutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExponentialRate`: `ExponentialRolloutRate`. Update: in place.
-    pub fn exponential_rate(mut self, value: impl Arg<ExponentialRolloutRate>) -> Self { self.0.set("ExponentialRate", value.into_expr()); self }
+    pub fn exponential_rate(self, value: impl Arg<ExponentialRolloutRate>) -> Self { Self(put(self.0, "ExponentialRate", value.into_expr())) }
     /// `MaximumPerMinute`: integer. Update: in place.
-    pub fn maximum_per_minute(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumPerMinute", value.into_expr()); self }
+    pub fn maximum_per_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumPerMinute", value.into_expr())) }
 }
 impl Done for JobExecutionsRolloutConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceWindow` of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-maintenancewindow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MaintenanceWindow<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MaintenanceWindow<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MaintenanceWindow {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MaintenanceWindow<super::missing::DurationInMinutes, super::missing::StartTime> { MaintenanceWindow(Bag::default(), Phase) }
+    pub fn new() -> MaintenanceWindow<Missing<super::required::DurationInMinutes>, Missing<super::required::StartTime>> { MaintenanceWindow(Bag::default(), Phase) }
 }
 impl<R0, R1> MaintenanceWindow<R0, R1> {
     /// `DurationInMinutes`: integer, required. Update: replacement.
-    pub fn duration_in_minutes(mut self, value: impl Arg<i64>) -> MaintenanceWindow<Set, R1> { self.0.set("DurationInMinutes", value.into_expr()); MaintenanceWindow(self.0, Phase) }
+    pub fn duration_in_minutes(self, value: impl Arg<i64>) -> MaintenanceWindow<Set, R1> { MaintenanceWindow(put(self.0, "DurationInMinutes", value.into_expr()), Phase) }
     /// `StartTime`: text, required. Update: replacement.
-    pub fn start_time(mut self, value: impl Arg<str>) -> MaintenanceWindow<R0, Set> { self.0.set("StartTime", value.into_expr()); MaintenanceWindow(self.0, Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> MaintenanceWindow<R0, Set> { MaintenanceWindow(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for MaintenanceWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PresignedUrlConfig` of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-presignedurlconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PresignedUrlConfig(Bag);
+#[must_use] pub struct PresignedUrlConfig(Bag);
 impl PresignedUrlConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExpiresInSec`: integer. Update: in place.
-    pub fn expires_in_sec(mut self, value: impl Arg<i64>) -> Self { self.0.set("ExpiresInSec", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn expires_in_sec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpiresInSec", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
 }
 impl Done for PresignedUrlConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateIncreaseCriteria` of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-rateincreasecriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateIncreaseCriteria(Bag);
+#[must_use] pub struct RateIncreaseCriteria(Bag);
 impl RateIncreaseCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NumberOfNotifiedThings`: integer. Update: in place.
-    pub fn number_of_notified_things(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfNotifiedThings", value.into_expr()); self }
+    pub fn number_of_notified_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNotifiedThings", value.into_expr())) }
     /// `NumberOfSucceededThings`: integer. Update: in place.
-    pub fn number_of_succeeded_things(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfSucceededThings", value.into_expr()); self }
+    pub fn number_of_succeeded_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfSucceededThings", value.into_expr())) }
 }
 impl Done for RateIncreaseCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetryCriteria` of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-retrycriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetryCriteria<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RetryCriteria<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RetryCriteria {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RetryCriteria<super::missing::FailureType, super::missing::NumberOfRetries> { RetryCriteria(Bag::default(), Phase) }
+    pub fn new() -> RetryCriteria<Missing<super::required::FailureType>, Missing<super::required::NumberOfRetries>> { RetryCriteria(Bag::default(), Phase) }
 }
 impl<R0, R1> RetryCriteria<R0, R1> {
     /// `FailureType`: `RetryCriteriaFailureType`, required. Update: replacement.
-    pub fn failure_type(mut self, value: impl Arg<RetryCriteriaFailureType>) -> RetryCriteria<Set, R1> { self.0.set("FailureType", value.into_expr()); RetryCriteria(self.0, Phase) }
+    pub fn failure_type(self, value: impl Arg<RetryCriteriaFailureType>) -> RetryCriteria<Set, R1> { RetryCriteria(put(self.0, "FailureType", value.into_expr()), Phase) }
     /// `NumberOfRetries`: integer, required. Update: replacement.
-    pub fn number_of_retries(mut self, value: impl Arg<i64>) -> RetryCriteria<R0, Set> { self.0.set("NumberOfRetries", value.into_expr()); RetryCriteria(self.0, Phase) }
+    pub fn number_of_retries(self, value: impl Arg<i64>) -> RetryCriteria<R0, Set> { RetryCriteria(put(self.0, "NumberOfRetries", value.into_expr()), Phase) }
 }
 impl Done for RetryCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchedulingConfig` of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-schedulingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchedulingConfig(Bag);
+#[must_use] pub struct SchedulingConfig(Bag);
 impl SchedulingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndBehavior`: `EndBehavior`. Update: replacement.
-    pub fn end_behavior(mut self, value: impl Arg<EndBehavior>) -> Self { self.0.set("EndBehavior", value.into_expr()); self }
+    pub fn end_behavior(self, value: impl Arg<EndBehavior>) -> Self { Self(put(self.0, "EndBehavior", value.into_expr())) }
     /// `EndTime`: text. Update: replacement.
-    pub fn end_time(mut self, value: impl Arg<str>) -> Self { self.0.set("EndTime", value.into_expr()); self }
+    pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr())) }
     /// `MaintenanceWindows`: list of `MaintenanceWindow`. Update: replacement.
-    pub fn maintenance_windows(mut self, value: impl Arg<Arr<MaintenanceWindow>>) -> Self { self.0.set("MaintenanceWindows", value.into_expr()); self }
+    pub fn maintenance_windows(self, value: impl Arg<Arr<MaintenanceWindow>>) -> Self { Self(put(self.0, "MaintenanceWindows", value.into_expr())) }
     /// `StartTime`: text. Update: replacement.
-    pub fn start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("StartTime", value.into_expr()); self }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr())) }
 }
 impl Done for SchedulingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeoutConfig` of `AWS::IoT::Job`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-job-timeoutconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimeoutConfig(Bag);
+#[must_use] pub struct TimeoutConfig(Bag);
 impl TimeoutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InProgressTimeoutInMinutes`: integer. Update: in place.
-    pub fn in_progress_timeout_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("InProgressTimeoutInMinutes", value.into_expr()); self }
+    pub fn in_progress_timeout_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InProgressTimeoutInMinutes", value.into_expr())) }
 }
 impl Done for TimeoutConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -1074,169 +1074,169 @@ impl CfnJobTemplate {
     /// `AWS::IoT::JobTemplate`
     pub const TYPE: &'static str = "AWS::IoT::JobTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnJobTemplateProps<R0, R1>) -> Self where CfnJobTemplateProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnJobTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `JobTemplateId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnJobTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-jobtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnJobTemplateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnJobTemplateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnJobTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnJobTemplateProps<missing::Description, missing::JobTemplateId> { CfnJobTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnJobTemplateProps<Missing<required::Description>, Missing<required::JobTemplateId>> { CfnJobTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnJobTemplateProps<R0, R1> {
     /// `AbortConfig`: `AbortConfig`. Update: replacement.
-    pub fn abort_config(mut self, value: impl Arg<job_template::AbortConfig>) -> Self { self.0.set("AbortConfig", value.into_expr()); self }
+    pub fn abort_config(self, value: impl Arg<job_template::AbortConfig>) -> Self { Self(put(self.0, "AbortConfig", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnJobTemplateProps<Set, R1> { self.0.set("Description", value.into_expr()); CfnJobTemplateProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnJobTemplateProps<Set, R1> { CfnJobTemplateProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DestinationPackageVersions`: list of text. Update: replacement.
-    pub fn destination_package_versions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DestinationPackageVersions", value.into_expr()); self }
+    pub fn destination_package_versions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DestinationPackageVersions", value.into_expr()), Phase) }
     /// `Document`: text. Update: replacement.
-    pub fn document(mut self, value: impl Arg<str>) -> Self { self.0.set("Document", value.into_expr()); self }
+    pub fn document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Document", value.into_expr()), Phase) }
     /// `DocumentSource`: text. Update: replacement.
-    pub fn document_source(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentSource", value.into_expr()); self }
+    pub fn document_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentSource", value.into_expr()), Phase) }
     /// `JobArn`: text. Update: replacement.
-    pub fn job_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("JobArn", value.into_expr()); self }
+    pub fn job_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobArn", value.into_expr()), Phase) }
     /// `JobExecutionsRetryConfig`: `JobExecutionsRetryConfig`. Update: replacement.
-    pub fn job_executions_retry_config(mut self, value: impl Arg<job_template::JobExecutionsRetryConfig>) -> Self { self.0.set("JobExecutionsRetryConfig", value.into_expr()); self }
+    pub fn job_executions_retry_config(self, value: impl Arg<job_template::JobExecutionsRetryConfig>) -> Self { Self(put(self.0, "JobExecutionsRetryConfig", value.into_expr()), Phase) }
     /// `JobExecutionsRolloutConfig`: `JobExecutionsRolloutConfig`. Update: replacement.
-    pub fn job_executions_rollout_config(mut self, value: impl Arg<job_template::JobExecutionsRolloutConfig>) -> Self { self.0.set("JobExecutionsRolloutConfig", value.into_expr()); self }
+    pub fn job_executions_rollout_config(self, value: impl Arg<job_template::JobExecutionsRolloutConfig>) -> Self { Self(put(self.0, "JobExecutionsRolloutConfig", value.into_expr()), Phase) }
     /// `JobTemplateId`: text, required. Update: replacement.
-    pub fn job_template_id(mut self, value: impl Arg<str>) -> CfnJobTemplateProps<R0, Set> { self.0.set("JobTemplateId", value.into_expr()); CfnJobTemplateProps(self.0, Phase) }
+    pub fn job_template_id(self, value: impl Arg<str>) -> CfnJobTemplateProps<R0, Set> { CfnJobTemplateProps(put(self.0, "JobTemplateId", value.into_expr()), Phase) }
     /// `MaintenanceWindows`: list of `MaintenanceWindow`. Update: replacement.
-    pub fn maintenance_windows(mut self, value: impl Arg<Arr<job_template::MaintenanceWindow>>) -> Self { self.0.set("MaintenanceWindows", value.into_expr()); self }
+    pub fn maintenance_windows(self, value: impl Arg<Arr<job_template::MaintenanceWindow>>) -> Self { Self(put(self.0, "MaintenanceWindows", value.into_expr()), Phase) }
     /// `PresignedUrlConfig`: `PresignedUrlConfig`. Update: replacement.
-    pub fn presigned_url_config(mut self, value: impl Arg<job_template::PresignedUrlConfig>) -> Self { self.0.set("PresignedUrlConfig", value.into_expr()); self }
+    pub fn presigned_url_config(self, value: impl Arg<job_template::PresignedUrlConfig>) -> Self { Self(put(self.0, "PresignedUrlConfig", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TimeoutConfig`: `TimeoutConfig`. Update: replacement.
-    pub fn timeout_config(mut self, value: impl Arg<job_template::TimeoutConfig>) -> Self { self.0.set("TimeoutConfig", value.into_expr()); self }
+    pub fn timeout_config(self, value: impl Arg<job_template::TimeoutConfig>) -> Self { Self(put(self.0, "TimeoutConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnJobTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::JobTemplate`.
 pub mod job_template {
 use crate::cfn::support::*;
 /// The property type `AbortConfig` of `AWS::IoT::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-abortconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AbortConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AbortConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl AbortConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AbortConfig<super::missing::CriteriaList> { AbortConfig(Bag::default(), Phase) }
+    pub fn new() -> AbortConfig<Missing<super::required::CriteriaList>> { AbortConfig(Bag::default(), Phase) }
 }
 impl<R0> AbortConfig<R0> {
     /// `CriteriaList`: list of `AbortCriteria`, required. Update: replacement.
-    pub fn criteria_list(mut self, value: impl Arg<Arr<AbortCriteria>>) -> AbortConfig<Set> { self.0.set("CriteriaList", value.into_expr()); AbortConfig(self.0, Phase) }
+    pub fn criteria_list(self, value: impl Arg<Arr<AbortCriteria>>) -> AbortConfig<Set> { AbortConfig(put(self.0, "CriteriaList", value.into_expr()), Phase) }
 }
 impl Done for AbortConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AbortCriteria` of `AWS::IoT::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-abortcriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AbortCriteria<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct AbortCriteria<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl AbortCriteria {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AbortCriteria<super::missing::Action, super::missing::FailureType, super::missing::MinNumberOfExecutedThings, super::missing::ThresholdPercentage> { AbortCriteria(Bag::default(), Phase) }
+    pub fn new() -> AbortCriteria<Missing<super::required::Action>, Missing<super::required::FailureType>, Missing<super::required::MinNumberOfExecutedThings>, Missing<super::required::ThresholdPercentage>> { AbortCriteria(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> AbortCriteria<R0, R1, R2, R3> {
     /// `Action`: `Action`, required. Update: replacement.
-    pub fn action(mut self, value: impl Arg<Action>) -> AbortCriteria<Set, R1, R2, R3> { self.0.set("Action", value.into_expr()); AbortCriteria(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> AbortCriteria<Set, R1, R2, R3> { AbortCriteria(put(self.0, "Action", value.into_expr()), Phase) }
     /// `FailureType`: `AbortCriteriaFailureType`, required. Update: replacement.
-    pub fn failure_type(mut self, value: impl Arg<AbortCriteriaFailureType>) -> AbortCriteria<R0, Set, R2, R3> { self.0.set("FailureType", value.into_expr()); AbortCriteria(self.0, Phase) }
+    pub fn failure_type(self, value: impl Arg<AbortCriteriaFailureType>) -> AbortCriteria<R0, Set, R2, R3> { AbortCriteria(put(self.0, "FailureType", value.into_expr()), Phase) }
     /// `MinNumberOfExecutedThings`: integer, required. Update: replacement.
-    pub fn min_number_of_executed_things(mut self, value: impl Arg<i64>) -> AbortCriteria<R0, R1, Set, R3> { self.0.set("MinNumberOfExecutedThings", value.into_expr()); AbortCriteria(self.0, Phase) }
+    pub fn min_number_of_executed_things(self, value: impl Arg<i64>) -> AbortCriteria<R0, R1, Set, R3> { AbortCriteria(put(self.0, "MinNumberOfExecutedThings", value.into_expr()), Phase) }
     /// `ThresholdPercentage`: number, required. Update: replacement.
-    pub fn threshold_percentage(mut self, value: impl Arg<f64>) -> AbortCriteria<R0, R1, R2, Set> { self.0.set("ThresholdPercentage", value.into_expr()); AbortCriteria(self.0, Phase) }
+    pub fn threshold_percentage(self, value: impl Arg<f64>) -> AbortCriteria<R0, R1, R2, Set> { AbortCriteria(put(self.0, "ThresholdPercentage", value.into_expr()), Phase) }
 }
 impl Done for AbortCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExponentialRolloutRate` of `AWS::IoT::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-exponentialrolloutrate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExponentialRolloutRate<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ExponentialRolloutRate<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ExponentialRolloutRate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExponentialRolloutRate<super::missing::BaseRatePerMinute, super::missing::IncrementFactor, super::missing::RateIncreaseCriteria> { ExponentialRolloutRate(Bag::default(), Phase) }
+    pub fn new() -> ExponentialRolloutRate<Missing<super::required::BaseRatePerMinute>, Missing<super::required::IncrementFactor>, Missing<super::required::RateIncreaseCriteria>> { ExponentialRolloutRate(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ExponentialRolloutRate<R0, R1, R2> {
     /// `BaseRatePerMinute`: integer, required. Update: replacement.
-    pub fn base_rate_per_minute(mut self, value: impl Arg<i64>) -> ExponentialRolloutRate<Set, R1, R2> { self.0.set("BaseRatePerMinute", value.into_expr()); ExponentialRolloutRate(self.0, Phase) }
+    pub fn base_rate_per_minute(self, value: impl Arg<i64>) -> ExponentialRolloutRate<Set, R1, R2> { ExponentialRolloutRate(put(self.0, "BaseRatePerMinute", value.into_expr()), Phase) }
     /// `IncrementFactor`: number, required. Update: replacement.
-    pub fn increment_factor(mut self, value: impl Arg<f64>) -> ExponentialRolloutRate<R0, Set, R2> { self.0.set("IncrementFactor", value.into_expr()); ExponentialRolloutRate(self.0, Phase) }
+    pub fn increment_factor(self, value: impl Arg<f64>) -> ExponentialRolloutRate<R0, Set, R2> { ExponentialRolloutRate(put(self.0, "IncrementFactor", value.into_expr()), Phase) }
     /// `RateIncreaseCriteria`: `RateIncreaseCriteria`, required. Update: replacement.
-    pub fn rate_increase_criteria(mut self, value: impl Arg<RateIncreaseCriteria>) -> ExponentialRolloutRate<R0, R1, Set> { self.0.set("RateIncreaseCriteria", value.into_expr()); ExponentialRolloutRate(self.0, Phase) }
+    pub fn rate_increase_criteria(self, value: impl Arg<RateIncreaseCriteria>) -> ExponentialRolloutRate<R0, R1, Set> { ExponentialRolloutRate(put(self.0, "RateIncreaseCriteria", value.into_expr()), Phase) }
 }
 impl Done for ExponentialRolloutRate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobExecutionsRetryConfig` of `AWS::IoT::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-jobexecutionsretryconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JobExecutionsRetryConfig(Bag);
+#[must_use] pub struct JobExecutionsRetryConfig(Bag);
 impl JobExecutionsRetryConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RetryCriteriaList`: list of `RetryCriteria`. Update: replacement.
-    pub fn retry_criteria_list(mut self, value: impl Arg<Arr<RetryCriteria>>) -> Self { self.0.set("RetryCriteriaList", value.into_expr()); self }
+    pub fn retry_criteria_list(self, value: impl Arg<Arr<RetryCriteria>>) -> Self { Self(put(self.0, "RetryCriteriaList", value.into_expr())) }
 }
 impl Done for JobExecutionsRetryConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JobExecutionsRolloutConfig` of `AWS::IoT::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-jobexecutionsrolloutconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JobExecutionsRolloutConfig(Bag);
+#[must_use] pub struct JobExecutionsRolloutConfig(Bag);
 impl JobExecutionsRolloutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExponentialRolloutRate`: `ExponentialRolloutRate`. Update: replacement.
-    pub fn exponential_rollout_rate(mut self, value: impl Arg<ExponentialRolloutRate>) -> Self { self.0.set("ExponentialRolloutRate", value.into_expr()); self }
+    pub fn exponential_rollout_rate(self, value: impl Arg<ExponentialRolloutRate>) -> Self { Self(put(self.0, "ExponentialRolloutRate", value.into_expr())) }
     /// `MaximumPerMinute`: integer. Update: replacement.
-    pub fn maximum_per_minute(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumPerMinute", value.into_expr()); self }
+    pub fn maximum_per_minute(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumPerMinute", value.into_expr())) }
 }
 impl Done for JobExecutionsRolloutConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceWindow` of `AWS::IoT::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-maintenancewindow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MaintenanceWindow(Bag);
+#[must_use] pub struct MaintenanceWindow(Bag);
 impl MaintenanceWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationInMinutes`: integer. Update: replacement.
-    pub fn duration_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("DurationInMinutes", value.into_expr()); self }
+    pub fn duration_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInMinutes", value.into_expr())) }
     /// `StartTime`: text. Update: replacement.
-    pub fn start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("StartTime", value.into_expr()); self }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr())) }
 }
 impl Done for MaintenanceWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PresignedUrlConfig` of `AWS::IoT::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-presignedurlconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PresignedUrlConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PresignedUrlConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl PresignedUrlConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PresignedUrlConfig<super::missing::RoleArn> { PresignedUrlConfig(Bag::default(), Phase) }
+    pub fn new() -> PresignedUrlConfig<Missing<super::required::RoleArn>> { PresignedUrlConfig(Bag::default(), Phase) }
 }
 impl<R0> PresignedUrlConfig<R0> {
     /// `ExpiresInSec`: integer. Update: replacement.
-    pub fn expires_in_sec(mut self, value: impl Arg<i64>) -> Self { self.0.set("ExpiresInSec", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> PresignedUrlConfig<Set> { self.0.set("RoleArn", value.into_expr()); PresignedUrlConfig(self.0, Phase) }
+    pub fn expires_in_sec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpiresInSec", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> PresignedUrlConfig<Set> { PresignedUrlConfig(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for PresignedUrlConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RateIncreaseCriteria` of `AWS::IoT::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-rateincreasecriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RateIncreaseCriteria(Bag);
+#[must_use] pub struct RateIncreaseCriteria(Bag);
 impl RateIncreaseCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NumberOfNotifiedThings`: integer. Update: replacement.
-    pub fn number_of_notified_things(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfNotifiedThings", value.into_expr()); self }
+    pub fn number_of_notified_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNotifiedThings", value.into_expr())) }
     /// `NumberOfSucceededThings`: integer. Update: replacement.
-    pub fn number_of_succeeded_things(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfSucceededThings", value.into_expr()); self }
+    pub fn number_of_succeeded_things(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfSucceededThings", value.into_expr())) }
 }
 impl Done for RateIncreaseCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetryCriteria` of `AWS::IoT::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-retrycriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetryCriteria(Bag);
+#[must_use] pub struct RetryCriteria(Bag);
 impl RetryCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FailureType`: `FailureType`. Update: replacement.
-    pub fn failure_type(mut self, value: impl Arg<FailureType>) -> Self { self.0.set("FailureType", value.into_expr()); self }
+    pub fn failure_type(self, value: impl Arg<FailureType>) -> Self { Self(put(self.0, "FailureType", value.into_expr())) }
     /// `NumberOfRetries`: integer. Update: replacement.
-    pub fn number_of_retries(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfRetries", value.into_expr()); self }
+    pub fn number_of_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfRetries", value.into_expr())) }
 }
 impl Done for RetryCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeoutConfig` of `AWS::IoT::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-jobtemplate-timeoutconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimeoutConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TimeoutConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl TimeoutConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TimeoutConfig<super::missing::InProgressTimeoutInMinutes> { TimeoutConfig(Bag::default(), Phase) }
+    pub fn new() -> TimeoutConfig<Missing<super::required::InProgressTimeoutInMinutes>> { TimeoutConfig(Bag::default(), Phase) }
 }
 impl<R0> TimeoutConfig<R0> {
     /// `InProgressTimeoutInMinutes`: integer, required. Update: replacement.
-    pub fn in_progress_timeout_in_minutes(mut self, value: impl Arg<i64>) -> TimeoutConfig<Set> { self.0.set("InProgressTimeoutInMinutes", value.into_expr()); TimeoutConfig(self.0, Phase) }
+    pub fn in_progress_timeout_in_minutes(self, value: impl Arg<i64>) -> TimeoutConfig<Set> { TimeoutConfig(put(self.0, "InProgressTimeoutInMinutes", value.into_expr()), Phase) }
 }
 impl Done for TimeoutConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FailureType` allows.
@@ -1252,44 +1252,44 @@ impl CfnLogging {
     /// `AWS::IoT::Logging`
     pub const TYPE: &'static str = "AWS::IoT::Logging";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnLoggingProps<R0, R1, R2>) -> Self where CfnLoggingProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLoggingProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnLogging { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::Logging`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-logging.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLoggingProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnLoggingProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnLoggingProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLoggingProps<missing::AccountId, missing::DefaultLogLevel, missing::RoleArn> { CfnLoggingProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLoggingProps<Missing<required::AccountId>, Missing<required::DefaultLogLevel>, Missing<required::RoleArn>> { CfnLoggingProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLoggingProps<R0, R1, R2> {
     /// `AccountId`: text, required. Update: replacement.
-    pub fn account_id(mut self, value: impl Arg<str>) -> CfnLoggingProps<Set, R1, R2> { self.0.set("AccountId", value.into_expr()); CfnLoggingProps(self.0, Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> CfnLoggingProps<Set, R1, R2> { CfnLoggingProps(put(self.0, "AccountId", value.into_expr()), Phase) }
     /// `DefaultLogLevel`: `DefaultLogLevel`, required. Update: in place.
-    pub fn default_log_level(mut self, value: impl Arg<logging::DefaultLogLevel>) -> CfnLoggingProps<R0, Set, R2> { self.0.set("DefaultLogLevel", value.into_expr()); CfnLoggingProps(self.0, Phase) }
+    pub fn default_log_level(self, value: impl Arg<logging::DefaultLogLevel>) -> CfnLoggingProps<R0, Set, R2> { CfnLoggingProps(put(self.0, "DefaultLogLevel", value.into_expr()), Phase) }
     /// `EventConfigurations`: list of `EventConfiguration`. Update: in place.
-    pub fn event_configurations(mut self, value: impl Arg<Arr<logging::EventConfiguration>>) -> Self { self.0.set("EventConfigurations", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnLoggingProps<R0, R1, Set> { self.0.set("RoleArn", value.into_expr()); CfnLoggingProps(self.0, Phase) }
+    pub fn event_configurations(self, value: impl Arg<Arr<logging::EventConfiguration>>) -> Self { Self(put(self.0, "EventConfigurations", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnLoggingProps<R0, R1, Set> { CfnLoggingProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CfnLoggingProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::Logging`.
 pub mod logging {
 use crate::cfn::support::*;
 /// The property type `EventConfiguration` of `AWS::IoT::Logging`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-logging-eventconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EventConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EventConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventConfiguration<super::missing::EventType> { EventConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EventConfiguration<Missing<super::required::EventType>> { EventConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EventConfiguration<R0> {
     /// `EventType`: text, required. Update: in place.
-    pub fn event_type(mut self, value: impl Arg<str>) -> EventConfiguration<Set> { self.0.set("EventType", value.into_expr()); EventConfiguration(self.0, Phase) }
+    pub fn event_type(self, value: impl Arg<str>) -> EventConfiguration<Set> { EventConfiguration(put(self.0, "EventType", value.into_expr()), Phase) }
     /// `LogDestination`: text. Update: in place.
-    pub fn log_destination(mut self, value: impl Arg<str>) -> Self { self.0.set("LogDestination", value.into_expr()); self }
+    pub fn log_destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogDestination", value.into_expr()), Phase) }
     /// `LogLevel`: `LogLevel`. Update: in place.
-    pub fn log_level(mut self, value: impl Arg<LogLevel>) -> Self { self.0.set("LogLevel", value.into_expr()); self }
+    pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value.into_expr()), Phase) }
 }
 impl Done for EventConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DefaultLogLevel` allows.
@@ -1303,122 +1303,122 @@ impl CfnMitigationAction {
     /// `AWS::IoT::MitigationAction`
     pub const TYPE: &'static str = "AWS::IoT::MitigationAction";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnMitigationActionProps<R0, R1>) -> Self where CfnMitigationActionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMitigationActionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ActionName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `MitigationActionArn`: text.
+    /// The attribute `MitigationActionArn`: `OtherArn`.
     pub fn attr_mitigation_action_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MitigationActionArn") }
     /// The attribute `MitigationActionId`: text.
     pub fn attr_mitigation_action_id(&self) -> Val<str> { self.0.get_att("MitigationActionId") }
 }
 impl Parent for CfnMitigationAction { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::MitigationAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-mitigationaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMitigationActionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnMitigationActionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnMitigationActionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMitigationActionProps<missing::ActionParams, missing::RoleArn> { CfnMitigationActionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMitigationActionProps<Missing<required::ActionParams>, Missing<required::RoleArn>> { CfnMitigationActionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMitigationActionProps<R0, R1> {
     /// `ActionName`: text. Update: replacement.
-    pub fn action_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ActionName", value.into_expr()); self }
+    pub fn action_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActionName", value.into_expr()), Phase) }
     /// `ActionParams`: `ActionParams`, required. Update: in place.
-    pub fn action_params(mut self, value: impl Arg<mitigation_action::ActionParams>) -> CfnMitigationActionProps<Set, R1> { self.0.set("ActionParams", value.into_expr()); CfnMitigationActionProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnMitigationActionProps<R0, Set> { self.0.set("RoleArn", value.into_expr()); CfnMitigationActionProps(self.0, Phase) }
+    pub fn action_params(self, value: impl Arg<mitigation_action::ActionParams>) -> CfnMitigationActionProps<Set, R1> { CfnMitigationActionProps(put(self.0, "ActionParams", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMitigationActionProps<R0, Set> { CfnMitigationActionProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMitigationActionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::MitigationAction`.
 pub mod mitigation_action {
 use crate::cfn::support::*;
 /// The property type `ActionParams` of `AWS::IoT::MitigationAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-actionparams.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ActionParams(Bag);
+#[must_use] pub struct ActionParams(Bag);
 impl ActionParams {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddThingsToThingGroupParams`: `AddThingsToThingGroupParams`. Update: in place.
-    pub fn add_things_to_thing_group_params(mut self, value: impl Arg<AddThingsToThingGroupParams>) -> Self { self.0.set("AddThingsToThingGroupParams", value.into_expr()); self }
+    pub fn add_things_to_thing_group_params(self, value: impl Arg<AddThingsToThingGroupParams>) -> Self { Self(put(self.0, "AddThingsToThingGroupParams", value.into_expr())) }
     /// `EnableIoTLoggingParams`: `EnableIoTLoggingParams`. Update: in place.
-    pub fn enable_iot_logging_params(mut self, value: impl Arg<EnableIoTLoggingParams>) -> Self { self.0.set("EnableIoTLoggingParams", value.into_expr()); self }
+    pub fn enable_iot_logging_params(self, value: impl Arg<EnableIoTLoggingParams>) -> Self { Self(put(self.0, "EnableIoTLoggingParams", value.into_expr())) }
     /// `PublishFindingToSnsParams`: `PublishFindingToSnsParams`. Update: in place.
-    pub fn publish_finding_to_sns_params(mut self, value: impl Arg<PublishFindingToSnsParams>) -> Self { self.0.set("PublishFindingToSnsParams", value.into_expr()); self }
+    pub fn publish_finding_to_sns_params(self, value: impl Arg<PublishFindingToSnsParams>) -> Self { Self(put(self.0, "PublishFindingToSnsParams", value.into_expr())) }
     /// `ReplaceDefaultPolicyVersionParams`: `ReplaceDefaultPolicyVersionParams`. Update: in place.
-    pub fn replace_default_policy_version_params(mut self, value: impl Arg<ReplaceDefaultPolicyVersionParams>) -> Self { self.0.set("ReplaceDefaultPolicyVersionParams", value.into_expr()); self }
+    pub fn replace_default_policy_version_params(self, value: impl Arg<ReplaceDefaultPolicyVersionParams>) -> Self { Self(put(self.0, "ReplaceDefaultPolicyVersionParams", value.into_expr())) }
     /// `UpdateCACertificateParams`: `UpdateCACertificateParams`. Update: in place.
-    pub fn update_ca_certificate_params(mut self, value: impl Arg<UpdateCACertificateParams>) -> Self { self.0.set("UpdateCACertificateParams", value.into_expr()); self }
+    pub fn update_ca_certificate_params(self, value: impl Arg<UpdateCACertificateParams>) -> Self { Self(put(self.0, "UpdateCACertificateParams", value.into_expr())) }
     /// `UpdateDeviceCertificateParams`: `UpdateDeviceCertificateParams`. Update: in place.
-    pub fn update_device_certificate_params(mut self, value: impl Arg<UpdateDeviceCertificateParams>) -> Self { self.0.set("UpdateDeviceCertificateParams", value.into_expr()); self }
+    pub fn update_device_certificate_params(self, value: impl Arg<UpdateDeviceCertificateParams>) -> Self { Self(put(self.0, "UpdateDeviceCertificateParams", value.into_expr())) }
 }
 impl Done for ActionParams { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AddThingsToThingGroupParams` of `AWS::IoT::MitigationAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-addthingstothinggroupparams.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AddThingsToThingGroupParams<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AddThingsToThingGroupParams<R0 = Set>(Bag, Phase<(R0,)>);
 impl AddThingsToThingGroupParams {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AddThingsToThingGroupParams<super::missing::ThingGroupNames> { AddThingsToThingGroupParams(Bag::default(), Phase) }
+    pub fn new() -> AddThingsToThingGroupParams<Missing<super::required::ThingGroupNames>> { AddThingsToThingGroupParams(Bag::default(), Phase) }
 }
 impl<R0> AddThingsToThingGroupParams<R0> {
     /// `OverrideDynamicGroups`: boolean. Update: in place.
-    pub fn override_dynamic_groups(mut self, value: impl Arg<bool>) -> Self { self.0.set("OverrideDynamicGroups", value.into_expr()); self }
+    pub fn override_dynamic_groups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverrideDynamicGroups", value.into_expr()), Phase) }
     /// `ThingGroupNames`: list of text, required. Update: in place.
-    pub fn thing_group_names(mut self, value: impl Arg<Arr<str>>) -> AddThingsToThingGroupParams<Set> { self.0.set("ThingGroupNames", value.into_expr()); AddThingsToThingGroupParams(self.0, Phase) }
+    pub fn thing_group_names(self, value: impl Arg<Arr<str>>) -> AddThingsToThingGroupParams<Set> { AddThingsToThingGroupParams(put(self.0, "ThingGroupNames", value.into_expr()), Phase) }
 }
 impl Done for AddThingsToThingGroupParams { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnableIoTLoggingParams` of `AWS::IoT::MitigationAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-enableiotloggingparams.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnableIoTLoggingParams<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EnableIoTLoggingParams<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EnableIoTLoggingParams {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EnableIoTLoggingParams<super::missing::LogLevel, super::missing::RoleArnForLogging> { EnableIoTLoggingParams(Bag::default(), Phase) }
+    pub fn new() -> EnableIoTLoggingParams<Missing<super::required::LogLevel>, Missing<super::required::RoleArnForLogging>> { EnableIoTLoggingParams(Bag::default(), Phase) }
 }
 impl<R0, R1> EnableIoTLoggingParams<R0, R1> {
     /// `LogLevel`: `LogLevel`, required. Update: in place.
-    pub fn log_level(mut self, value: impl Arg<LogLevel>) -> EnableIoTLoggingParams<Set, R1> { self.0.set("LogLevel", value.into_expr()); EnableIoTLoggingParams(self.0, Phase) }
+    pub fn log_level(self, value: impl Arg<LogLevel>) -> EnableIoTLoggingParams<Set, R1> { EnableIoTLoggingParams(put(self.0, "LogLevel", value.into_expr()), Phase) }
     /// `RoleArnForLogging`: text, required. Update: in place.
-    pub fn role_arn_for_logging(mut self, value: impl Arg<str>) -> EnableIoTLoggingParams<R0, Set> { self.0.set("RoleArnForLogging", value.into_expr()); EnableIoTLoggingParams(self.0, Phase) }
+    pub fn role_arn_for_logging(self, value: impl Arg<str>) -> EnableIoTLoggingParams<R0, Set> { EnableIoTLoggingParams(put(self.0, "RoleArnForLogging", value.into_expr()), Phase) }
 }
 impl Done for EnableIoTLoggingParams { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublishFindingToSnsParams` of `AWS::IoT::MitigationAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-publishfindingtosnsparams.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PublishFindingToSnsParams<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PublishFindingToSnsParams<R0 = Set>(Bag, Phase<(R0,)>);
 impl PublishFindingToSnsParams {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PublishFindingToSnsParams<super::missing::TopicArn> { PublishFindingToSnsParams(Bag::default(), Phase) }
+    pub fn new() -> PublishFindingToSnsParams<Missing<super::required::TopicArn>> { PublishFindingToSnsParams(Bag::default(), Phase) }
 }
 impl<R0> PublishFindingToSnsParams<R0> {
-    /// `TopicArn`: text, required. Update: in place.
-    pub fn topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> PublishFindingToSnsParams<Set> { self.0.set("TopicArn", value.into_expr()); PublishFindingToSnsParams(self.0, Phase) }
+    /// `TopicArn`: `SnsTopicArn`, required. Update: in place.
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> PublishFindingToSnsParams<Set> { PublishFindingToSnsParams(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for PublishFindingToSnsParams { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplaceDefaultPolicyVersionParams` of `AWS::IoT::MitigationAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-replacedefaultpolicyversionparams.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplaceDefaultPolicyVersionParams<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReplaceDefaultPolicyVersionParams<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReplaceDefaultPolicyVersionParams {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReplaceDefaultPolicyVersionParams<super::missing::TemplateName> { ReplaceDefaultPolicyVersionParams(Bag::default(), Phase) }
+    pub fn new() -> ReplaceDefaultPolicyVersionParams<Missing<super::required::TemplateName>> { ReplaceDefaultPolicyVersionParams(Bag::default(), Phase) }
 }
 impl<R0> ReplaceDefaultPolicyVersionParams<R0> {
     /// `TemplateName`: `TemplateName`, required. Update: in place.
-    pub fn template_name(mut self, value: impl Arg<TemplateName>) -> ReplaceDefaultPolicyVersionParams<Set> { self.0.set("TemplateName", value.into_expr()); ReplaceDefaultPolicyVersionParams(self.0, Phase) }
+    pub fn template_name(self, value: impl Arg<TemplateName>) -> ReplaceDefaultPolicyVersionParams<Set> { ReplaceDefaultPolicyVersionParams(put(self.0, "TemplateName", value.into_expr()), Phase) }
 }
 impl Done for ReplaceDefaultPolicyVersionParams { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpdateCACertificateParams` of `AWS::IoT::MitigationAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-updatecacertificateparams.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UpdateCACertificateParams<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct UpdateCACertificateParams<R0 = Set>(Bag, Phase<(R0,)>);
 impl UpdateCACertificateParams {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UpdateCACertificateParams<super::missing::Action> { UpdateCACertificateParams(Bag::default(), Phase) }
+    pub fn new() -> UpdateCACertificateParams<Missing<super::required::Action>> { UpdateCACertificateParams(Bag::default(), Phase) }
 }
 impl<R0> UpdateCACertificateParams<R0> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> UpdateCACertificateParams<Set> { self.0.set("Action", value.into_expr()); UpdateCACertificateParams(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> UpdateCACertificateParams<Set> { UpdateCACertificateParams(put(self.0, "Action", value.into_expr()), Phase) }
 }
 impl Done for UpdateCACertificateParams { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpdateDeviceCertificateParams` of `AWS::IoT::MitigationAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-mitigationaction-updatedevicecertificateparams.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UpdateDeviceCertificateParams<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct UpdateDeviceCertificateParams<R0 = Set>(Bag, Phase<(R0,)>);
 impl UpdateDeviceCertificateParams {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UpdateDeviceCertificateParams<super::missing::Action> { UpdateDeviceCertificateParams(Bag::default(), Phase) }
+    pub fn new() -> UpdateDeviceCertificateParams<Missing<super::required::Action>> { UpdateDeviceCertificateParams(Bag::default(), Phase) }
 }
 impl<R0> UpdateDeviceCertificateParams<R0> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> UpdateDeviceCertificateParams<Set> { self.0.set("Action", value.into_expr()); UpdateDeviceCertificateParams(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> UpdateDeviceCertificateParams<Set> { UpdateDeviceCertificateParams(put(self.0, "Action", value.into_expr()), Phase) }
 }
 impl Done for UpdateDeviceCertificateParams { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -1434,28 +1434,28 @@ impl CfnPolicy {
     /// `AWS::IoT::Policy`
     pub const TYPE: &'static str = "AWS::IoT::Policy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPolicyProps<R0>) -> Self where CfnPolicyProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PolicyName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-policy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPolicyProps<missing::PolicyDocument> { CfnPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPolicyProps<Missing<required::PolicyDocument>> { CfnPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPolicyProps<R0> {
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> CfnPolicyProps<Set> { self.0.set("PolicyDocument", value.into_expr()); CfnPolicyProps(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnPolicyProps<Set> { CfnPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
     /// `PolicyName`: text. Update: replacement.
-    pub fn policy_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PolicyName", value.into_expr()); self }
+    pub fn policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoT::PolicyPrincipalAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-policyprincipalattachment.html)
@@ -1464,7 +1464,7 @@ impl CfnPolicyPrincipalAttachment {
     /// `AWS::IoT::PolicyPrincipalAttachment`
     pub const TYPE: &'static str = "AWS::IoT::PolicyPrincipalAttachment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnPolicyPrincipalAttachmentProps<R0, R1>) -> Self where CfnPolicyPrincipalAttachmentProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyPrincipalAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -1472,16 +1472,16 @@ impl CfnPolicyPrincipalAttachment {
 }
 impl Parent for CfnPolicyPrincipalAttachment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::PolicyPrincipalAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-policyprincipalattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPolicyPrincipalAttachmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnPolicyPrincipalAttachmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnPolicyPrincipalAttachmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPolicyPrincipalAttachmentProps<missing::PolicyName, missing::Principal> { CfnPolicyPrincipalAttachmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPolicyPrincipalAttachmentProps<Missing<required::PolicyName>, Missing<required::Principal>> { CfnPolicyPrincipalAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPolicyPrincipalAttachmentProps<R0, R1> {
     /// `PolicyName`: text, required. Update: replacement.
-    pub fn policy_name(mut self, value: impl Arg<str>) -> CfnPolicyPrincipalAttachmentProps<Set, R1> { self.0.set("PolicyName", value.into_expr()); CfnPolicyPrincipalAttachmentProps(self.0, Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnPolicyPrincipalAttachmentProps<Set, R1> { CfnPolicyPrincipalAttachmentProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
     /// `Principal`: text, required. Update: replacement.
-    pub fn principal(mut self, value: impl Arg<str>) -> CfnPolicyPrincipalAttachmentProps<R0, Set> { self.0.set("Principal", value.into_expr()); CfnPolicyPrincipalAttachmentProps(self.0, Phase) }
+    pub fn principal(self, value: impl Arg<str>) -> CfnPolicyPrincipalAttachmentProps<R0, Set> { CfnPolicyPrincipalAttachmentProps(put(self.0, "Principal", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyPrincipalAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoT::ProvisioningTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-provisioningtemplate.html)
@@ -1490,50 +1490,50 @@ impl CfnProvisioningTemplate {
     /// `AWS::IoT::ProvisioningTemplate`
     pub const TYPE: &'static str = "AWS::IoT::ProvisioningTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnProvisioningTemplateProps<R0, R1>) -> Self where CfnProvisioningTemplateProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProvisioningTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TemplateName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `TemplateArn`: text.
+    /// The attribute `TemplateArn`: `OtherArn`.
     pub fn attr_template_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TemplateArn") }
 }
 impl Parent for CfnProvisioningTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::ProvisioningTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-provisioningtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProvisioningTemplateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnProvisioningTemplateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnProvisioningTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProvisioningTemplateProps<missing::ProvisioningRoleArn, missing::TemplateBody> { CfnProvisioningTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProvisioningTemplateProps<Missing<required::ProvisioningRoleArn>, Missing<required::TemplateBody>> { CfnProvisioningTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnProvisioningTemplateProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `PreProvisioningHook`: `ProvisioningHook`. Update: in place.
-    pub fn pre_provisioning_hook(mut self, value: impl Arg<provisioning_template::ProvisioningHook>) -> Self { self.0.set("PreProvisioningHook", value.into_expr()); self }
-    /// `ProvisioningRoleArn`: text, required. Update: in place.
-    pub fn provisioning_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnProvisioningTemplateProps<Set, R1> { self.0.set("ProvisioningRoleArn", value.into_expr()); CfnProvisioningTemplateProps(self.0, Phase) }
+    pub fn pre_provisioning_hook(self, value: impl Arg<provisioning_template::ProvisioningHook>) -> Self { Self(put(self.0, "PreProvisioningHook", value.into_expr()), Phase) }
+    /// `ProvisioningRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn provisioning_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnProvisioningTemplateProps<Set, R1> { CfnProvisioningTemplateProps(put(self.0, "ProvisioningRoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TemplateBody`: text, required. Update: in place.
-    pub fn template_body(mut self, value: impl Arg<str>) -> CfnProvisioningTemplateProps<R0, Set> { self.0.set("TemplateBody", value.into_expr()); CfnProvisioningTemplateProps(self.0, Phase) }
+    pub fn template_body(self, value: impl Arg<str>) -> CfnProvisioningTemplateProps<R0, Set> { CfnProvisioningTemplateProps(put(self.0, "TemplateBody", value.into_expr()), Phase) }
     /// `TemplateName`: text. Update: replacement.
-    pub fn template_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateName", value.into_expr()); self }
+    pub fn template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateName", value.into_expr()), Phase) }
     /// `TemplateType`: `TemplateType`. Update: replacement.
-    pub fn template_type(mut self, value: impl Arg<provisioning_template::TemplateType>) -> Self { self.0.set("TemplateType", value.into_expr()); self }
+    pub fn template_type(self, value: impl Arg<provisioning_template::TemplateType>) -> Self { Self(put(self.0, "TemplateType", value.into_expr()), Phase) }
 }
 impl Done for CfnProvisioningTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::ProvisioningTemplate`.
 pub mod provisioning_template {
 use crate::cfn::support::*;
 /// The property type `ProvisioningHook` of `AWS::IoT::ProvisioningTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-provisioningtemplate-provisioninghook.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProvisioningHook(Bag);
+#[must_use] pub struct ProvisioningHook(Bag);
 impl ProvisioningHook {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PayloadVersion`: text. Update: in place.
-    pub fn payload_version(mut self, value: impl Arg<str>) -> Self { self.0.set("PayloadVersion", value.into_expr()); self }
-    /// `TargetArn`: text. Update: in place.
-    pub fn target_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("TargetArn", value.into_expr()); self }
+    pub fn payload_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadVersion", value.into_expr())) }
+    /// `TargetArn`: `LambdaFunctionArn`. Update: in place.
+    pub fn target_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "TargetArn", value.into_expr())) }
 }
 impl Done for ProvisioningHook { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `TemplateType` allows.
@@ -1545,7 +1545,7 @@ impl CfnResourceSpecificLogging {
     /// `AWS::IoT::ResourceSpecificLogging`
     pub const TYPE: &'static str = "AWS::IoT::ResourceSpecificLogging";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnResourceSpecificLoggingProps<R0, R1, R2>) -> Self where CfnResourceSpecificLoggingProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceSpecificLoggingProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TargetId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `TargetId`: text.
@@ -1553,18 +1553,18 @@ impl CfnResourceSpecificLogging {
 }
 impl Parent for CfnResourceSpecificLogging { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::ResourceSpecificLogging`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-resourcespecificlogging.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourceSpecificLoggingProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnResourceSpecificLoggingProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnResourceSpecificLoggingProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourceSpecificLoggingProps<missing::LogLevel, missing::TargetName, missing::TargetType> { CfnResourceSpecificLoggingProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourceSpecificLoggingProps<Missing<required::LogLevel>, Missing<required::TargetName>, Missing<required::TargetType>> { CfnResourceSpecificLoggingProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnResourceSpecificLoggingProps<R0, R1, R2> {
     /// `LogLevel`: `LogLevel`, required. Update: in place.
-    pub fn log_level(mut self, value: impl Arg<resource_specific_logging::LogLevel>) -> CfnResourceSpecificLoggingProps<Set, R1, R2> { self.0.set("LogLevel", value.into_expr()); CfnResourceSpecificLoggingProps(self.0, Phase) }
+    pub fn log_level(self, value: impl Arg<resource_specific_logging::LogLevel>) -> CfnResourceSpecificLoggingProps<Set, R1, R2> { CfnResourceSpecificLoggingProps(put(self.0, "LogLevel", value.into_expr()), Phase) }
     /// `TargetName`: text, required. Update: replacement.
-    pub fn target_name(mut self, value: impl Arg<str>) -> CfnResourceSpecificLoggingProps<R0, Set, R2> { self.0.set("TargetName", value.into_expr()); CfnResourceSpecificLoggingProps(self.0, Phase) }
+    pub fn target_name(self, value: impl Arg<str>) -> CfnResourceSpecificLoggingProps<R0, Set, R2> { CfnResourceSpecificLoggingProps(put(self.0, "TargetName", value.into_expr()), Phase) }
     /// `TargetType`: `TargetType`, required. Update: replacement.
-    pub fn target_type(mut self, value: impl Arg<resource_specific_logging::TargetType>) -> CfnResourceSpecificLoggingProps<R0, R1, Set> { self.0.set("TargetType", value.into_expr()); CfnResourceSpecificLoggingProps(self.0, Phase) }
+    pub fn target_type(self, value: impl Arg<resource_specific_logging::TargetType>) -> CfnResourceSpecificLoggingProps<R0, R1, Set> { CfnResourceSpecificLoggingProps(put(self.0, "TargetType", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceSpecificLoggingProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::ResourceSpecificLogging`.
@@ -1581,28 +1581,28 @@ impl CfnRoleAlias {
     /// `AWS::IoT::RoleAlias`
     pub const TYPE: &'static str = "AWS::IoT::RoleAlias";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnRoleAliasProps<R0>) -> Self where CfnRoleAliasProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRoleAliasProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RoleAlias`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `RoleAliasArn`: text.
+    /// The attribute `RoleAliasArn`: `OtherArn`.
     pub fn attr_role_alias_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RoleAliasArn") }
 }
 impl Parent for CfnRoleAlias { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::RoleAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-rolealias.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRoleAliasProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnRoleAliasProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnRoleAliasProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRoleAliasProps<missing::RoleArn> { CfnRoleAliasProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRoleAliasProps<Missing<required::RoleArn>> { CfnRoleAliasProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRoleAliasProps<R0> {
     /// `CredentialDurationSeconds`: integer. Update: in place.
-    pub fn credential_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("CredentialDurationSeconds", value.into_expr()); self }
+    pub fn credential_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CredentialDurationSeconds", value.into_expr()), Phase) }
     /// `RoleAlias`: text. Update: replacement.
-    pub fn role_alias(mut self, value: impl Arg<str>) -> Self { self.0.set("RoleAlias", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnRoleAliasProps<Set> { self.0.set("RoleArn", value.into_expr()); CfnRoleAliasProps(self.0, Phase) }
+    pub fn role_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleAlias", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnRoleAliasProps<Set> { CfnRoleAliasProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRoleAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoT::ScheduledAudit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-scheduledaudit.html)
@@ -1611,32 +1611,32 @@ impl CfnScheduledAudit {
     /// `AWS::IoT::ScheduledAudit`
     pub const TYPE: &'static str = "AWS::IoT::ScheduledAudit";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnScheduledAuditProps<R0, R1>) -> Self where CfnScheduledAuditProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScheduledAuditProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ScheduledAuditName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ScheduledAuditArn`: text.
+    /// The attribute `ScheduledAuditArn`: `OtherArn`.
     pub fn attr_scheduled_audit_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ScheduledAuditArn") }
 }
 impl Parent for CfnScheduledAudit { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::ScheduledAudit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-scheduledaudit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnScheduledAuditProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnScheduledAuditProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnScheduledAuditProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnScheduledAuditProps<missing::Frequency, missing::TargetCheckNames> { CfnScheduledAuditProps(Bag::default(), Phase) }
+    pub fn new() -> CfnScheduledAuditProps<Missing<required::Frequency>, Missing<required::TargetCheckNames>> { CfnScheduledAuditProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnScheduledAuditProps<R0, R1> {
     /// `DayOfMonth`: text. Update: in place.
-    pub fn day_of_month(mut self, value: impl Arg<str>) -> Self { self.0.set("DayOfMonth", value.into_expr()); self }
+    pub fn day_of_month(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DayOfMonth", value.into_expr()), Phase) }
     /// `DayOfWeek`: `DayOfWeek`. Update: in place.
-    pub fn day_of_week(mut self, value: impl Arg<scheduled_audit::DayOfWeek>) -> Self { self.0.set("DayOfWeek", value.into_expr()); self }
+    pub fn day_of_week(self, value: impl Arg<scheduled_audit::DayOfWeek>) -> Self { Self(put(self.0, "DayOfWeek", value.into_expr()), Phase) }
     /// `Frequency`: `Frequency`, required. Update: in place.
-    pub fn frequency(mut self, value: impl Arg<scheduled_audit::Frequency>) -> CfnScheduledAuditProps<Set, R1> { self.0.set("Frequency", value.into_expr()); CfnScheduledAuditProps(self.0, Phase) }
+    pub fn frequency(self, value: impl Arg<scheduled_audit::Frequency>) -> CfnScheduledAuditProps<Set, R1> { CfnScheduledAuditProps(put(self.0, "Frequency", value.into_expr()), Phase) }
     /// `ScheduledAuditName`: text. Update: replacement.
-    pub fn scheduled_audit_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ScheduledAuditName", value.into_expr()); self }
+    pub fn scheduled_audit_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduledAuditName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetCheckNames`: list of text, required. Update: in place.
-    pub fn target_check_names(mut self, value: impl Arg<Arr<str>>) -> CfnScheduledAuditProps<R0, Set> { self.0.set("TargetCheckNames", value.into_expr()); CfnScheduledAuditProps(self.0, Phase) }
+    pub fn target_check_names(self, value: impl Arg<Arr<str>>) -> CfnScheduledAuditProps<R0, Set> { CfnScheduledAuditProps(put(self.0, "TargetCheckNames", value.into_expr()), Phase) }
 }
 impl Done for CfnScheduledAuditProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::ScheduledAudit`.
@@ -1656,167 +1656,167 @@ impl CfnSecurityProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnSecurityProfileProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `SecurityProfileName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `SecurityProfileArn`: text.
+    /// The attribute `SecurityProfileArn`: `OtherArn`.
     pub fn attr_security_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SecurityProfileArn") }
 }
 impl Parent for CfnSecurityProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-securityprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSecurityProfileProps(Bag);
+#[must_use] pub struct CfnSecurityProfileProps(Bag);
 impl CfnSecurityProfileProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalMetricsToRetainV2`: list of `MetricToRetain`. Update: in place.
-    pub fn additional_metrics_to_retain_v2(mut self, value: impl Arg<Arr<security_profile::MetricToRetain>>) -> Self { self.0.set("AdditionalMetricsToRetainV2", value.into_expr()); self }
+    pub fn additional_metrics_to_retain_v2(self, value: impl Arg<Arr<security_profile::MetricToRetain>>) -> Self { Self(put(self.0, "AdditionalMetricsToRetainV2", value.into_expr())) }
     /// `AlertTargets`: map of `AlertTarget`. Update: in place.
-    pub fn alert_targets(mut self, value: impl Arg<Dict<security_profile::AlertTarget>>) -> Self { self.0.set("AlertTargets", value.into_expr()); self }
+    pub fn alert_targets(self, value: impl Arg<Dict<security_profile::AlertTarget>>) -> Self { Self(put(self.0, "AlertTargets", value.into_expr())) }
     /// `Behaviors`: list of `Behavior`. Update: in place.
-    pub fn behaviors(mut self, value: impl Arg<Arr<security_profile::Behavior>>) -> Self { self.0.set("Behaviors", value.into_expr()); self }
+    pub fn behaviors(self, value: impl Arg<Arr<security_profile::Behavior>>) -> Self { Self(put(self.0, "Behaviors", value.into_expr())) }
     /// `MetricsExportConfig`: `MetricsExportConfig`. Update: in place.
-    pub fn metrics_export_config(mut self, value: impl Arg<security_profile::MetricsExportConfig>) -> Self { self.0.set("MetricsExportConfig", value.into_expr()); self }
+    pub fn metrics_export_config(self, value: impl Arg<security_profile::MetricsExportConfig>) -> Self { Self(put(self.0, "MetricsExportConfig", value.into_expr())) }
     /// `SecurityProfileDescription`: text. Update: in place.
-    pub fn security_profile_description(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityProfileDescription", value.into_expr()); self }
+    pub fn security_profile_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityProfileDescription", value.into_expr())) }
     /// `SecurityProfileName`: text. Update: replacement.
-    pub fn security_profile_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityProfileName", value.into_expr()); self }
+    pub fn security_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityProfileName", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `TargetArns`: list of text. Update: in place.
-    pub fn target_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TargetArns", value.into_expr()); self }
+    pub fn target_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetArns", value.into_expr())) }
 }
 impl Done for CfnSecurityProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::SecurityProfile`.
 pub mod security_profile {
 use crate::cfn::support::*;
 /// The property type `AlertTarget` of `AWS::IoT::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-alerttarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AlertTarget<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AlertTarget<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AlertTarget {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AlertTarget<super::missing::AlertTargetArn, super::missing::RoleArn> { AlertTarget(Bag::default(), Phase) }
+    pub fn new() -> AlertTarget<Missing<super::required::AlertTargetArn>, Missing<super::required::RoleArn>> { AlertTarget(Bag::default(), Phase) }
 }
 impl<R0, R1> AlertTarget<R0, R1> {
     /// `AlertTargetArn`: text, required. Update: in place.
-    pub fn alert_target_arn(mut self, value: impl Arg<str>) -> AlertTarget<Set, R1> { self.0.set("AlertTargetArn", value.into_expr()); AlertTarget(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> AlertTarget<R0, Set> { self.0.set("RoleArn", value.into_expr()); AlertTarget(self.0, Phase) }
+    pub fn alert_target_arn(self, value: impl Arg<str>) -> AlertTarget<Set, R1> { AlertTarget(put(self.0, "AlertTargetArn", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> AlertTarget<R0, Set> { AlertTarget(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for AlertTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Behavior` of `AWS::IoT::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behavior.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Behavior<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Behavior<R0 = Set>(Bag, Phase<(R0,)>);
 impl Behavior {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Behavior<super::missing::Name> { Behavior(Bag::default(), Phase) }
+    pub fn new() -> Behavior<Missing<super::required::Name>> { Behavior(Bag::default(), Phase) }
 }
 impl<R0> Behavior<R0> {
     /// `Criteria`: `BehaviorCriteria`. Update: in place.
-    pub fn criteria(mut self, value: impl Arg<BehaviorCriteria>) -> Self { self.0.set("Criteria", value.into_expr()); self }
+    pub fn criteria(self, value: impl Arg<BehaviorCriteria>) -> Self { Self(put(self.0, "Criteria", value.into_expr()), Phase) }
     /// `ExportMetric`: boolean. Update: in place.
-    pub fn export_metric(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExportMetric", value.into_expr()); self }
+    pub fn export_metric(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExportMetric", value.into_expr()), Phase) }
     /// `Metric`: text. Update: in place.
-    pub fn metric(mut self, value: impl Arg<str>) -> Self { self.0.set("Metric", value.into_expr()); self }
+    pub fn metric(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Metric", value.into_expr()), Phase) }
     /// `MetricDimension`: `MetricDimension`. Update: in place.
-    pub fn metric_dimension(mut self, value: impl Arg<MetricDimension>) -> Self { self.0.set("MetricDimension", value.into_expr()); self }
+    pub fn metric_dimension(self, value: impl Arg<MetricDimension>) -> Self { Self(put(self.0, "MetricDimension", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Behavior<Set> { self.0.set("Name", value.into_expr()); Behavior(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Behavior<Set> { Behavior(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SuppressAlerts`: boolean. Update: in place.
-    pub fn suppress_alerts(mut self, value: impl Arg<bool>) -> Self { self.0.set("SuppressAlerts", value.into_expr()); self }
+    pub fn suppress_alerts(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SuppressAlerts", value.into_expr()), Phase) }
 }
 impl Done for Behavior { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BehaviorCriteria` of `AWS::IoT::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-behaviorcriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BehaviorCriteria(Bag);
+#[must_use] pub struct BehaviorCriteria(Bag);
 impl BehaviorCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComparisonOperator`: `ComparisonOperator`. Update: in place.
-    pub fn comparison_operator(mut self, value: impl Arg<ComparisonOperator>) -> Self { self.0.set("ComparisonOperator", value.into_expr()); self }
+    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> Self { Self(put(self.0, "ComparisonOperator", value.into_expr())) }
     /// `ConsecutiveDatapointsToAlarm`: integer. Update: in place.
-    pub fn consecutive_datapoints_to_alarm(mut self, value: impl Arg<i64>) -> Self { self.0.set("ConsecutiveDatapointsToAlarm", value.into_expr()); self }
+    pub fn consecutive_datapoints_to_alarm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConsecutiveDatapointsToAlarm", value.into_expr())) }
     /// `ConsecutiveDatapointsToClear`: integer. Update: in place.
-    pub fn consecutive_datapoints_to_clear(mut self, value: impl Arg<i64>) -> Self { self.0.set("ConsecutiveDatapointsToClear", value.into_expr()); self }
+    pub fn consecutive_datapoints_to_clear(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConsecutiveDatapointsToClear", value.into_expr())) }
     /// `DurationSeconds`: integer. Update: in place.
-    pub fn duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("DurationSeconds", value.into_expr()); self }
+    pub fn duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationSeconds", value.into_expr())) }
     /// `MlDetectionConfig`: `MachineLearningDetectionConfig`. Update: in place.
-    pub fn ml_detection_config(mut self, value: impl Arg<MachineLearningDetectionConfig>) -> Self { self.0.set("MlDetectionConfig", value.into_expr()); self }
+    pub fn ml_detection_config(self, value: impl Arg<MachineLearningDetectionConfig>) -> Self { Self(put(self.0, "MlDetectionConfig", value.into_expr())) }
     /// `StatisticalThreshold`: `StatisticalThreshold`. Update: in place.
-    pub fn statistical_threshold(mut self, value: impl Arg<StatisticalThreshold>) -> Self { self.0.set("StatisticalThreshold", value.into_expr()); self }
+    pub fn statistical_threshold(self, value: impl Arg<StatisticalThreshold>) -> Self { Self(put(self.0, "StatisticalThreshold", value.into_expr())) }
     /// `Value`: `MetricValue`. Update: in place.
-    pub fn value(mut self, value: impl Arg<MetricValue>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<MetricValue>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for BehaviorCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MachineLearningDetectionConfig` of `AWS::IoT::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-machinelearningdetectionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MachineLearningDetectionConfig(Bag);
+#[must_use] pub struct MachineLearningDetectionConfig(Bag);
 impl MachineLearningDetectionConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfidenceLevel`: `ConfidenceLevel`. Update: in place.
-    pub fn confidence_level(mut self, value: impl Arg<ConfidenceLevel>) -> Self { self.0.set("ConfidenceLevel", value.into_expr()); self }
+    pub fn confidence_level(self, value: impl Arg<ConfidenceLevel>) -> Self { Self(put(self.0, "ConfidenceLevel", value.into_expr())) }
 }
 impl Done for MachineLearningDetectionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDimension` of `AWS::IoT::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricdimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricDimension<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetricDimension<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetricDimension {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricDimension<super::missing::DimensionName> { MetricDimension(Bag::default(), Phase) }
+    pub fn new() -> MetricDimension<Missing<super::required::DimensionName>> { MetricDimension(Bag::default(), Phase) }
 }
 impl<R0> MetricDimension<R0> {
     /// `DimensionName`: text, required. Update: in place.
-    pub fn dimension_name(mut self, value: impl Arg<str>) -> MetricDimension<Set> { self.0.set("DimensionName", value.into_expr()); MetricDimension(self.0, Phase) }
+    pub fn dimension_name(self, value: impl Arg<str>) -> MetricDimension<Set> { MetricDimension(put(self.0, "DimensionName", value.into_expr()), Phase) }
     /// `Operator`: `Operator`. Update: in place.
-    pub fn operator(mut self, value: impl Arg<Operator>) -> Self { self.0.set("Operator", value.into_expr()); self }
+    pub fn operator(self, value: impl Arg<Operator>) -> Self { Self(put(self.0, "Operator", value.into_expr()), Phase) }
 }
 impl Done for MetricDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricToRetain` of `AWS::IoT::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metrictoretain.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricToRetain<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetricToRetain<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetricToRetain {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricToRetain<super::missing::Metric> { MetricToRetain(Bag::default(), Phase) }
+    pub fn new() -> MetricToRetain<Missing<super::required::Metric>> { MetricToRetain(Bag::default(), Phase) }
 }
 impl<R0> MetricToRetain<R0> {
     /// `ExportMetric`: boolean. Update: in place.
-    pub fn export_metric(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExportMetric", value.into_expr()); self }
+    pub fn export_metric(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExportMetric", value.into_expr()), Phase) }
     /// `Metric`: text, required. Update: in place.
-    pub fn metric(mut self, value: impl Arg<str>) -> MetricToRetain<Set> { self.0.set("Metric", value.into_expr()); MetricToRetain(self.0, Phase) }
+    pub fn metric(self, value: impl Arg<str>) -> MetricToRetain<Set> { MetricToRetain(put(self.0, "Metric", value.into_expr()), Phase) }
     /// `MetricDimension`: `MetricDimension`. Update: in place.
-    pub fn metric_dimension(mut self, value: impl Arg<MetricDimension>) -> Self { self.0.set("MetricDimension", value.into_expr()); self }
+    pub fn metric_dimension(self, value: impl Arg<MetricDimension>) -> Self { Self(put(self.0, "MetricDimension", value.into_expr()), Phase) }
 }
 impl Done for MetricToRetain { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricValue` of `AWS::IoT::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricValue(Bag);
+#[must_use] pub struct MetricValue(Bag);
 impl MetricValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cidrs`: list of text. Update: in place.
-    pub fn cidrs(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Cidrs", value.into_expr()); self }
+    pub fn cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cidrs", value.into_expr())) }
     /// `Count`: text. Update: in place.
-    pub fn count(mut self, value: impl Arg<str>) -> Self { self.0.set("Count", value.into_expr()); self }
+    pub fn count(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
     /// `Number`: number. Update: in place.
-    pub fn number(mut self, value: impl Arg<f64>) -> Self { self.0.set("Number", value.into_expr()); self }
+    pub fn number(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Number", value.into_expr())) }
     /// `Numbers`: list of number. Update: in place.
-    pub fn numbers(mut self, value: impl Arg<Arr<f64>>) -> Self { self.0.set("Numbers", value.into_expr()); self }
+    pub fn numbers(self, value: impl Arg<Arr<f64>>) -> Self { Self(put(self.0, "Numbers", value.into_expr())) }
     /// `Ports`: list of integer. Update: in place.
-    pub fn ports(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("Ports", value.into_expr()); self }
+    pub fn ports(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Ports", value.into_expr())) }
     /// `Strings`: list of text. Update: in place.
-    pub fn strings(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Strings", value.into_expr()); self }
+    pub fn strings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Strings", value.into_expr())) }
 }
 impl Done for MetricValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricsExportConfig` of `AWS::IoT::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-metricsexportconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricsExportConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MetricsExportConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MetricsExportConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricsExportConfig<super::missing::MqttTopic, super::missing::RoleArn> { MetricsExportConfig(Bag::default(), Phase) }
+    pub fn new() -> MetricsExportConfig<Missing<super::required::MqttTopic>, Missing<super::required::RoleArn>> { MetricsExportConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricsExportConfig<R0, R1> {
     /// `MqttTopic`: text, required. Update: in place.
-    pub fn mqtt_topic(mut self, value: impl Arg<str>) -> MetricsExportConfig<Set, R1> { self.0.set("MqttTopic", value.into_expr()); MetricsExportConfig(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> MetricsExportConfig<R0, Set> { self.0.set("RoleArn", value.into_expr()); MetricsExportConfig(self.0, Phase) }
+    pub fn mqtt_topic(self, value: impl Arg<str>) -> MetricsExportConfig<Set, R1> { MetricsExportConfig(put(self.0, "MqttTopic", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> MetricsExportConfig<R0, Set> { MetricsExportConfig(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for MetricsExportConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatisticalThreshold` of `AWS::IoT::SecurityProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-securityprofile-statisticalthreshold.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StatisticalThreshold(Bag);
+#[must_use] pub struct StatisticalThreshold(Bag);
 impl StatisticalThreshold {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Statistic`: `Statistic`. Update: in place.
-    pub fn statistic(mut self, value: impl Arg<Statistic>) -> Self { self.0.set("Statistic", value.into_expr()); self }
+    pub fn statistic(self, value: impl Arg<Statistic>) -> Self { Self(put(self.0, "Statistic", value.into_expr())) }
 }
 impl Done for StatisticalThreshold { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ComparisonOperator` allows.
@@ -1837,21 +1837,21 @@ impl CfnSoftwarePackage {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnSoftwarePackageProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `PackageName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `PackageArn`: text.
+    /// The attribute `PackageArn`: `OtherArn`.
     pub fn attr_package_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PackageArn") }
 }
 impl Parent for CfnSoftwarePackage { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::SoftwarePackage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSoftwarePackageProps(Bag);
+#[must_use] pub struct CfnSoftwarePackageProps(Bag);
 impl CfnSoftwarePackageProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `PackageName`: text. Update: replacement.
-    pub fn package_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PackageName", value.into_expr()); self }
+    pub fn package_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PackageName", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnSoftwarePackageProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoT::SoftwarePackageVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html)
@@ -1860,12 +1860,12 @@ impl CfnSoftwarePackageVersion {
     /// `AWS::IoT::SoftwarePackageVersion`
     pub const TYPE: &'static str = "AWS::IoT::SoftwarePackageVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSoftwarePackageVersionProps<R0>) -> Self where CfnSoftwarePackageVersionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSoftwarePackageVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ErrorReason`: text.
     pub fn attr_error_reason(&self) -> Val<str> { self.0.get_att("ErrorReason") }
-    /// The attribute `PackageVersionArn`: text.
+    /// The attribute `PackageVersionArn`: `OtherArn`.
     pub fn attr_package_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PackageVersionArn") }
     /// The attribute `SbomValidationStatus`: text.
     pub fn attr_sbom_validation_status(&self) -> Val<str> { self.0.get_att("SbomValidationStatus") }
@@ -1874,68 +1874,68 @@ impl CfnSoftwarePackageVersion {
 }
 impl Parent for CfnSoftwarePackageVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::SoftwarePackageVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-softwarepackageversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSoftwarePackageVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSoftwarePackageVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSoftwarePackageVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSoftwarePackageVersionProps<missing::PackageName> { CfnSoftwarePackageVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSoftwarePackageVersionProps<Missing<required::PackageName>> { CfnSoftwarePackageVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSoftwarePackageVersionProps<R0> {
     /// `Artifact`: `PackageVersionArtifact`. Update: in place.
-    pub fn artifact(mut self, value: impl Arg<software_package_version::PackageVersionArtifact>) -> Self { self.0.set("Artifact", value.into_expr()); self }
+    pub fn artifact(self, value: impl Arg<software_package_version::PackageVersionArtifact>) -> Self { Self(put(self.0, "Artifact", value.into_expr()), Phase) }
     /// `Attributes`: map of text. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Attributes", value.into_expr()); self }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `PackageName`: text, required. Update: replacement.
-    pub fn package_name(mut self, value: impl Arg<str>) -> CfnSoftwarePackageVersionProps<Set> { self.0.set("PackageName", value.into_expr()); CfnSoftwarePackageVersionProps(self.0, Phase) }
+    pub fn package_name(self, value: impl Arg<str>) -> CfnSoftwarePackageVersionProps<Set> { CfnSoftwarePackageVersionProps(put(self.0, "PackageName", value.into_expr()), Phase) }
     /// `Recipe`: text. Update: in place.
-    pub fn recipe(mut self, value: impl Arg<str>) -> Self { self.0.set("Recipe", value.into_expr()); self }
+    pub fn recipe(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Recipe", value.into_expr()), Phase) }
     /// `Sbom`: `Sbom`. Update: in place.
-    pub fn sbom(mut self, value: impl Arg<software_package_version::Sbom>) -> Self { self.0.set("Sbom", value.into_expr()); self }
+    pub fn sbom(self, value: impl Arg<software_package_version::Sbom>) -> Self { Self(put(self.0, "Sbom", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VersionName`: text. Update: replacement.
-    pub fn version_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VersionName", value.into_expr()); self }
+    pub fn version_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionName", value.into_expr()), Phase) }
 }
 impl Done for CfnSoftwarePackageVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::SoftwarePackageVersion`.
 pub mod software_package_version {
 use crate::cfn::support::*;
 /// The property type `PackageVersionArtifact` of `AWS::IoT::SoftwarePackageVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-softwarepackageversion-packageversionartifact.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PackageVersionArtifact<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PackageVersionArtifact<R0 = Set>(Bag, Phase<(R0,)>);
 impl PackageVersionArtifact {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PackageVersionArtifact<super::missing::S3Location> { PackageVersionArtifact(Bag::default(), Phase) }
+    pub fn new() -> PackageVersionArtifact<Missing<super::required::S3Location>> { PackageVersionArtifact(Bag::default(), Phase) }
 }
 impl<R0> PackageVersionArtifact<R0> {
     /// `S3Location`: `S3Location`, required. Update: in place.
-    pub fn s3_location(mut self, value: impl Arg<S3Location>) -> PackageVersionArtifact<Set> { self.0.set("S3Location", value.into_expr()); PackageVersionArtifact(self.0, Phase) }
+    pub fn s3_location(self, value: impl Arg<S3Location>) -> PackageVersionArtifact<Set> { PackageVersionArtifact(put(self.0, "S3Location", value.into_expr()), Phase) }
 }
 impl Done for PackageVersionArtifact { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::IoT::SoftwarePackageVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-softwarepackageversion-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct S3Location<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::Bucket, super::missing::Key, super::missing::Version> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Key>, Missing<super::required::Version>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3Location<R0, R1, R2> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3Location<Set, R1, R2> { self.0.set("Bucket", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1, R2> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> S3Location<R0, Set, R2> { self.0.set("Key", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set, R2> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Version`: text, required. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> S3Location<R0, R1, Set> { self.0.set("Version", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn version(self, value: impl Arg<str>) -> S3Location<R0, R1, Set> { S3Location(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Sbom` of `AWS::IoT::SoftwarePackageVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-softwarepackageversion-sbom.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Sbom<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Sbom<R0 = Set>(Bag, Phase<(R0,)>);
 impl Sbom {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Sbom<super::missing::S3Location> { Sbom(Bag::default(), Phase) }
+    pub fn new() -> Sbom<Missing<super::required::S3Location>> { Sbom(Bag::default(), Phase) }
 }
 impl<R0> Sbom<R0> {
     /// `S3Location`: `S3Location`, required. Update: in place.
-    pub fn s3_location(mut self, value: impl Arg<S3Location>) -> Sbom<Set> { self.0.set("S3Location", value.into_expr()); Sbom(self.0, Phase) }
+    pub fn s3_location(self, value: impl Arg<S3Location>) -> Sbom<Set> { Sbom(put(self.0, "S3Location", value.into_expr()), Phase) }
 }
 impl Done for Sbom { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1945,10 +1945,10 @@ impl CfnStream {
     /// `AWS::IoT::Stream`
     pub const TYPE: &'static str = "AWS::IoT::Stream";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnStreamProps<R0, R1, R2>) -> Self where CfnStreamProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStreamProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -1959,49 +1959,49 @@ impl CfnStream {
 }
 impl Parent for CfnStream { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::Stream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-stream.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStreamProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnStreamProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnStreamProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStreamProps<missing::Files, missing::RoleArn, missing::StreamId> { CfnStreamProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStreamProps<Missing<required::Files>, Missing<required::RoleArn>, Missing<required::StreamId>> { CfnStreamProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnStreamProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Files`: list of `StreamFile`, required. Update: in place.
-    pub fn files(mut self, value: impl Arg<Arr<stream::StreamFile>>) -> CfnStreamProps<Set, R1, R2> { self.0.set("Files", value.into_expr()); CfnStreamProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnStreamProps<R0, Set, R2> { self.0.set("RoleArn", value.into_expr()); CfnStreamProps(self.0, Phase) }
+    pub fn files(self, value: impl Arg<Arr<stream::StreamFile>>) -> CfnStreamProps<Set, R1, R2> { CfnStreamProps(put(self.0, "Files", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStreamProps<R0, Set, R2> { CfnStreamProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `StreamId`: text, required. Update: replacement.
-    pub fn stream_id(mut self, value: impl Arg<str>) -> CfnStreamProps<R0, R1, Set> { self.0.set("StreamId", value.into_expr()); CfnStreamProps(self.0, Phase) }
+    pub fn stream_id(self, value: impl Arg<str>) -> CfnStreamProps<R0, R1, Set> { CfnStreamProps(put(self.0, "StreamId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStreamProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::Stream`.
 pub mod stream {
 use crate::cfn::support::*;
 /// The property type `S3Location` of `AWS::IoT::Stream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-stream-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location(Bag);
+#[must_use] pub struct S3Location(Bag);
 impl S3Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bucket`: text. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> Self { self.0.set("Bucket", value.into_expr()); self }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamFile` of `AWS::IoT::Stream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-stream-streamfile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StreamFile(Bag);
+#[must_use] pub struct StreamFile(Bag);
 impl StreamFile {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FileId`: integer. Update: in place.
-    pub fn file_id(mut self, value: impl Arg<i64>) -> Self { self.0.set("FileId", value.into_expr()); self }
+    pub fn file_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FileId", value.into_expr())) }
     /// `S3Location`: `S3Location`. Update: in place.
-    pub fn s3_location(mut self, value: impl Arg<S3Location>) -> Self { self.0.set("S3Location", value.into_expr()); self }
+    pub fn s3_location(self, value: impl Arg<S3Location>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
 }
 impl Done for StreamFile { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2014,33 +2014,33 @@ impl CfnThing {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnThingProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ThingName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnThing { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::Thing`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thing.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnThingProps(Bag);
+#[must_use] pub struct CfnThingProps(Bag);
 impl CfnThingProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttributePayload`: `AttributePayload`. Update: in place.
-    pub fn attribute_payload(mut self, value: impl Arg<thing::AttributePayload>) -> Self { self.0.set("AttributePayload", value.into_expr()); self }
+    pub fn attribute_payload(self, value: impl Arg<thing::AttributePayload>) -> Self { Self(put(self.0, "AttributePayload", value.into_expr())) }
     /// `ThingName`: text. Update: replacement.
-    pub fn thing_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ThingName", value.into_expr()); self }
+    pub fn thing_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingName", value.into_expr())) }
 }
 impl Done for CfnThingProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::Thing`.
 pub mod thing {
 use crate::cfn::support::*;
 /// The property type `AttributePayload` of `AWS::IoT::Thing`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thing-attributepayload.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AttributePayload(Bag);
+#[must_use] pub struct AttributePayload(Bag);
 impl AttributePayload {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attributes`: map of text. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Attributes", value.into_expr()); self }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
 }
 impl Done for AttributePayload { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2053,50 +2053,50 @@ impl CfnThingGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnThingGroupProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ThingGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnThingGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::ThingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thinggroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnThingGroupProps(Bag);
+#[must_use] pub struct CfnThingGroupProps(Bag);
 impl CfnThingGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ParentGroupName`: text. Update: replacement.
-    pub fn parent_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ParentGroupName", value.into_expr()); self }
+    pub fn parent_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentGroupName", value.into_expr())) }
     /// `QueryString`: text. Update: in place.
-    pub fn query_string(mut self, value: impl Arg<str>) -> Self { self.0.set("QueryString", value.into_expr()); self }
+    pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `ThingGroupName`: text. Update: replacement.
-    pub fn thing_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ThingGroupName", value.into_expr()); self }
+    pub fn thing_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingGroupName", value.into_expr())) }
     /// `ThingGroupProperties`: `ThingGroupProperties`. Update: in place.
-    pub fn thing_group_properties(mut self, value: impl Arg<thing_group::ThingGroupProperties>) -> Self { self.0.set("ThingGroupProperties", value.into_expr()); self }
+    pub fn thing_group_properties(self, value: impl Arg<thing_group::ThingGroupProperties>) -> Self { Self(put(self.0, "ThingGroupProperties", value.into_expr())) }
 }
 impl Done for CfnThingGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::ThingGroup`.
 pub mod thing_group {
 use crate::cfn::support::*;
 /// The property type `AttributePayload` of `AWS::IoT::ThingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thinggroup-attributepayload.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AttributePayload(Bag);
+#[must_use] pub struct AttributePayload(Bag);
 impl AttributePayload {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attributes`: map of text. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Attributes", value.into_expr()); self }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
 }
 impl Done for AttributePayload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ThingGroupProperties` of `AWS::IoT::ThingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thinggroup-thinggroupproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ThingGroupProperties(Bag);
+#[must_use] pub struct ThingGroupProperties(Bag);
 impl ThingGroupProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttributePayload`: `AttributePayload`. Update: in place.
-    pub fn attribute_payload(mut self, value: impl Arg<AttributePayload>) -> Self { self.0.set("AttributePayload", value.into_expr()); self }
+    pub fn attribute_payload(self, value: impl Arg<AttributePayload>) -> Self { Self(put(self.0, "AttributePayload", value.into_expr())) }
     /// `ThingGroupDescription`: text. Update: in place.
-    pub fn thing_group_description(mut self, value: impl Arg<str>) -> Self { self.0.set("ThingGroupDescription", value.into_expr()); self }
+    pub fn thing_group_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingGroupDescription", value.into_expr())) }
 }
 impl Done for ThingGroupProperties { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2106,24 +2106,24 @@ impl CfnThingPrincipalAttachment {
     /// `AWS::IoT::ThingPrincipalAttachment`
     pub const TYPE: &'static str = "AWS::IoT::ThingPrincipalAttachment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnThingPrincipalAttachmentProps<R0, R1>) -> Self where CfnThingPrincipalAttachmentProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnThingPrincipalAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnThingPrincipalAttachment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::ThingPrincipalAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thingprincipalattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnThingPrincipalAttachmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnThingPrincipalAttachmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnThingPrincipalAttachmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnThingPrincipalAttachmentProps<missing::Principal, missing::ThingName> { CfnThingPrincipalAttachmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnThingPrincipalAttachmentProps<Missing<required::Principal>, Missing<required::ThingName>> { CfnThingPrincipalAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnThingPrincipalAttachmentProps<R0, R1> {
     /// `Principal`: text, required. Update: replacement.
-    pub fn principal(mut self, value: impl Arg<str>) -> CfnThingPrincipalAttachmentProps<Set, R1> { self.0.set("Principal", value.into_expr()); CfnThingPrincipalAttachmentProps(self.0, Phase) }
+    pub fn principal(self, value: impl Arg<str>) -> CfnThingPrincipalAttachmentProps<Set, R1> { CfnThingPrincipalAttachmentProps(put(self.0, "Principal", value.into_expr()), Phase) }
     /// `ThingName`: text, required. Update: replacement.
-    pub fn thing_name(mut self, value: impl Arg<str>) -> CfnThingPrincipalAttachmentProps<R0, Set> { self.0.set("ThingName", value.into_expr()); CfnThingPrincipalAttachmentProps(self.0, Phase) }
+    pub fn thing_name(self, value: impl Arg<str>) -> CfnThingPrincipalAttachmentProps<R0, Set> { CfnThingPrincipalAttachmentProps(put(self.0, "ThingName", value.into_expr()), Phase) }
     /// `ThingPrincipalType`: text. Update: replacement.
-    pub fn thing_principal_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ThingPrincipalType", value.into_expr()); self }
+    pub fn thing_principal_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingPrincipalType", value.into_expr()), Phase) }
 }
 impl Done for CfnThingPrincipalAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoT::ThingType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thingtype.html)
@@ -2135,65 +2135,65 @@ impl CfnThingType {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnThingTypeProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ThingTypeName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnThingType { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::ThingType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-thingtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnThingTypeProps(Bag);
+#[must_use] pub struct CfnThingTypeProps(Bag);
 impl CfnThingTypeProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeprecateThingType`: boolean. Update: in place.
-    pub fn deprecate_thing_type(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeprecateThingType", value.into_expr()); self }
+    pub fn deprecate_thing_type(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeprecateThingType", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `ThingTypeName`: text. Update: replacement.
-    pub fn thing_type_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ThingTypeName", value.into_expr()); self }
+    pub fn thing_type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingTypeName", value.into_expr())) }
     /// `ThingTypeProperties`: `ThingTypeProperties`. Update: replacement.
-    pub fn thing_type_properties(mut self, value: impl Arg<thing_type::ThingTypeProperties>) -> Self { self.0.set("ThingTypeProperties", value.into_expr()); self }
+    pub fn thing_type_properties(self, value: impl Arg<thing_type::ThingTypeProperties>) -> Self { Self(put(self.0, "ThingTypeProperties", value.into_expr())) }
 }
 impl Done for CfnThingTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::ThingType`.
 pub mod thing_type {
 use crate::cfn::support::*;
 /// The property type `Mqtt5Configuration` of `AWS::IoT::ThingType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thingtype-mqtt5configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Mqtt5Configuration(Bag);
+#[must_use] pub struct Mqtt5Configuration(Bag);
 impl Mqtt5Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PropagatingAttributes`: list of `PropagatingAttribute`. Update: replacement.
-    pub fn propagating_attributes(mut self, value: impl Arg<Arr<PropagatingAttribute>>) -> Self { self.0.set("PropagatingAttributes", value.into_expr()); self }
+    pub fn propagating_attributes(self, value: impl Arg<Arr<PropagatingAttribute>>) -> Self { Self(put(self.0, "PropagatingAttributes", value.into_expr())) }
 }
 impl Done for Mqtt5Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PropagatingAttribute` of `AWS::IoT::ThingType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thingtype-propagatingattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PropagatingAttribute<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PropagatingAttribute<R0 = Set>(Bag, Phase<(R0,)>);
 impl PropagatingAttribute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PropagatingAttribute<super::missing::UserPropertyKey> { PropagatingAttribute(Bag::default(), Phase) }
+    pub fn new() -> PropagatingAttribute<Missing<super::required::UserPropertyKey>> { PropagatingAttribute(Bag::default(), Phase) }
 }
 impl<R0> PropagatingAttribute<R0> {
     /// `ConnectionAttribute`: `ConnectionAttribute`. Update: replacement.
-    pub fn connection_attribute(mut self, value: impl Arg<ConnectionAttribute>) -> Self { self.0.set("ConnectionAttribute", value.into_expr()); self }
+    pub fn connection_attribute(self, value: impl Arg<ConnectionAttribute>) -> Self { Self(put(self.0, "ConnectionAttribute", value.into_expr()), Phase) }
     /// `ThingAttribute`: text. Update: replacement.
-    pub fn thing_attribute(mut self, value: impl Arg<str>) -> Self { self.0.set("ThingAttribute", value.into_expr()); self }
+    pub fn thing_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingAttribute", value.into_expr()), Phase) }
     /// `UserPropertyKey`: text, required. Update: replacement.
-    pub fn user_property_key(mut self, value: impl Arg<str>) -> PropagatingAttribute<Set> { self.0.set("UserPropertyKey", value.into_expr()); PropagatingAttribute(self.0, Phase) }
+    pub fn user_property_key(self, value: impl Arg<str>) -> PropagatingAttribute<Set> { PropagatingAttribute(put(self.0, "UserPropertyKey", value.into_expr()), Phase) }
 }
 impl Done for PropagatingAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ThingTypeProperties` of `AWS::IoT::ThingType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-thingtype-thingtypeproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ThingTypeProperties(Bag);
+#[must_use] pub struct ThingTypeProperties(Bag);
 impl ThingTypeProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Mqtt5Configuration`: `Mqtt5Configuration`. Update: replacement.
-    pub fn mqtt5_configuration(mut self, value: impl Arg<Mqtt5Configuration>) -> Self { self.0.set("Mqtt5Configuration", value.into_expr()); self }
+    pub fn mqtt5_configuration(self, value: impl Arg<Mqtt5Configuration>) -> Self { Self(put(self.0, "Mqtt5Configuration", value.into_expr())) }
     /// `SearchableAttributes`: list of text. Update: replacement.
-    pub fn searchable_attributes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SearchableAttributes", value.into_expr()); self }
+    pub fn searchable_attributes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SearchableAttributes", value.into_expr())) }
     /// `ThingTypeDescription`: text. Update: replacement.
-    pub fn thing_type_description(mut self, value: impl Arg<str>) -> Self { self.0.set("ThingTypeDescription", value.into_expr()); self }
+    pub fn thing_type_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingTypeDescription", value.into_expr())) }
 }
 impl Done for ThingTypeProperties { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ConnectionAttribute` allows.
@@ -2205,728 +2205,728 @@ impl CfnTopicRule {
     /// `AWS::IoT::TopicRule`
     pub const TYPE: &'static str = "AWS::IoT::TopicRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnTopicRuleProps<R0>) -> Self where CfnTopicRuleProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTopicRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnTopicRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-topicrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTopicRuleProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnTopicRuleProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnTopicRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTopicRuleProps<missing::TopicRulePayload> { CfnTopicRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTopicRuleProps<Missing<required::TopicRulePayload>> { CfnTopicRuleProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTopicRuleProps<R0> {
     /// `RuleName`: text. Update: replacement.
-    pub fn rule_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RuleName", value.into_expr()); self }
+    pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TopicRulePayload`: `TopicRulePayload`, required. Update: in place.
-    pub fn topic_rule_payload(mut self, value: impl Arg<topic_rule::TopicRulePayload>) -> CfnTopicRuleProps<Set> { self.0.set("TopicRulePayload", value.into_expr()); CfnTopicRuleProps(self.0, Phase) }
+    pub fn topic_rule_payload(self, value: impl Arg<topic_rule::TopicRulePayload>) -> CfnTopicRuleProps<Set> { CfnTopicRuleProps(put(self.0, "TopicRulePayload", value.into_expr()), Phase) }
 }
 impl Done for CfnTopicRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::TopicRule`.
 pub mod topic_rule {
 use crate::cfn::support::*;
 /// The property type `Action` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Action(Bag);
+#[must_use] pub struct Action(Bag);
 impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudwatchAlarm`: `CloudwatchAlarmAction`. Update: in place.
-    pub fn cloudwatch_alarm(mut self, value: impl Arg<CloudwatchAlarmAction>) -> Self { self.0.set("CloudwatchAlarm", value.into_expr()); self }
+    pub fn cloudwatch_alarm(self, value: impl Arg<CloudwatchAlarmAction>) -> Self { Self(put(self.0, "CloudwatchAlarm", value.into_expr())) }
     /// `CloudwatchLogs`: `CloudwatchLogsAction`. Update: in place.
-    pub fn cloudwatch_logs(mut self, value: impl Arg<CloudwatchLogsAction>) -> Self { self.0.set("CloudwatchLogs", value.into_expr()); self }
+    pub fn cloudwatch_logs(self, value: impl Arg<CloudwatchLogsAction>) -> Self { Self(put(self.0, "CloudwatchLogs", value.into_expr())) }
     /// `CloudwatchMetric`: `CloudwatchMetricAction`. Update: in place.
-    pub fn cloudwatch_metric(mut self, value: impl Arg<CloudwatchMetricAction>) -> Self { self.0.set("CloudwatchMetric", value.into_expr()); self }
-    /// `DynamoDBv2`: `DynamoDBv2Action`. Update: in place.
-    pub fn dynamo_d_bv2(mut self, value: impl Arg<DynamoDBv2Action>) -> Self { self.0.set("DynamoDBv2", value.into_expr()); self }
+    pub fn cloudwatch_metric(self, value: impl Arg<CloudwatchMetricAction>) -> Self { Self(put(self.0, "CloudwatchMetric", value.into_expr())) }
     /// `DynamoDB`: `DynamoDBAction`. Update: in place.
-    pub fn dynamo_db(mut self, value: impl Arg<DynamoDBAction>) -> Self { self.0.set("DynamoDB", value.into_expr()); self }
+    pub fn dynamo_db(self, value: impl Arg<DynamoDBAction>) -> Self { Self(put(self.0, "DynamoDB", value.into_expr())) }
+    /// `DynamoDBv2`: `DynamoDBv2Action`. Update: in place.
+    pub fn dynamo_db_v2(self, value: impl Arg<DynamoDBv2Action>) -> Self { Self(put(self.0, "DynamoDBv2", value.into_expr())) }
     /// `Elasticsearch`: `ElasticsearchAction`. Update: in place.
-    pub fn elasticsearch(mut self, value: impl Arg<ElasticsearchAction>) -> Self { self.0.set("Elasticsearch", value.into_expr()); self }
+    pub fn elasticsearch(self, value: impl Arg<ElasticsearchAction>) -> Self { Self(put(self.0, "Elasticsearch", value.into_expr())) }
     /// `Firehose`: `FirehoseAction`. Update: in place.
-    pub fn firehose(mut self, value: impl Arg<FirehoseAction>) -> Self { self.0.set("Firehose", value.into_expr()); self }
+    pub fn firehose(self, value: impl Arg<FirehoseAction>) -> Self { Self(put(self.0, "Firehose", value.into_expr())) }
     /// `Http`: `HttpAction`. Update: in place.
-    pub fn http(mut self, value: impl Arg<HttpAction>) -> Self { self.0.set("Http", value.into_expr()); self }
+    pub fn http(self, value: impl Arg<HttpAction>) -> Self { Self(put(self.0, "Http", value.into_expr())) }
     /// `InfluxDB`: `InfluxDBAction`. Update: in place.
-    pub fn influx_db(mut self, value: impl Arg<InfluxDBAction>) -> Self { self.0.set("InfluxDB", value.into_expr()); self }
+    pub fn influx_db(self, value: impl Arg<InfluxDBAction>) -> Self { Self(put(self.0, "InfluxDB", value.into_expr())) }
     /// `IotAnalytics`: `IotAnalyticsAction`. Update: in place.
-    pub fn iot_analytics(mut self, value: impl Arg<IotAnalyticsAction>) -> Self { self.0.set("IotAnalytics", value.into_expr()); self }
+    pub fn iot_analytics(self, value: impl Arg<IotAnalyticsAction>) -> Self { Self(put(self.0, "IotAnalytics", value.into_expr())) }
     /// `IotEvents`: `IotEventsAction`. Update: in place.
-    pub fn iot_events(mut self, value: impl Arg<IotEventsAction>) -> Self { self.0.set("IotEvents", value.into_expr()); self }
+    pub fn iot_events(self, value: impl Arg<IotEventsAction>) -> Self { Self(put(self.0, "IotEvents", value.into_expr())) }
     /// `IotSiteWise`: `IotSiteWiseAction`. Update: in place.
-    pub fn iot_site_wise(mut self, value: impl Arg<IotSiteWiseAction>) -> Self { self.0.set("IotSiteWise", value.into_expr()); self }
+    pub fn iot_site_wise(self, value: impl Arg<IotSiteWiseAction>) -> Self { Self(put(self.0, "IotSiteWise", value.into_expr())) }
     /// `Kafka`: `KafkaAction`. Update: in place.
-    pub fn kafka(mut self, value: impl Arg<KafkaAction>) -> Self { self.0.set("Kafka", value.into_expr()); self }
+    pub fn kafka(self, value: impl Arg<KafkaAction>) -> Self { Self(put(self.0, "Kafka", value.into_expr())) }
     /// `Kinesis`: `KinesisAction`. Update: in place.
-    pub fn kinesis(mut self, value: impl Arg<KinesisAction>) -> Self { self.0.set("Kinesis", value.into_expr()); self }
+    pub fn kinesis(self, value: impl Arg<KinesisAction>) -> Self { Self(put(self.0, "Kinesis", value.into_expr())) }
     /// `Lambda`: `LambdaAction`. Update: in place.
-    pub fn lambda(mut self, value: impl Arg<LambdaAction>) -> Self { self.0.set("Lambda", value.into_expr()); self }
+    pub fn lambda(self, value: impl Arg<LambdaAction>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
     /// `Location`: `LocationAction`. Update: in place.
-    pub fn location(mut self, value: impl Arg<LocationAction>) -> Self { self.0.set("Location", value.into_expr()); self }
+    pub fn location(self, value: impl Arg<LocationAction>) -> Self { Self(put(self.0, "Location", value.into_expr())) }
     /// `OpenSearch`: `OpenSearchAction`. Update: in place.
-    pub fn open_search(mut self, value: impl Arg<OpenSearchAction>) -> Self { self.0.set("OpenSearch", value.into_expr()); self }
+    pub fn open_search(self, value: impl Arg<OpenSearchAction>) -> Self { Self(put(self.0, "OpenSearch", value.into_expr())) }
     /// `Republish`: `RepublishAction`. Update: in place.
-    pub fn republish(mut self, value: impl Arg<RepublishAction>) -> Self { self.0.set("Republish", value.into_expr()); self }
+    pub fn republish(self, value: impl Arg<RepublishAction>) -> Self { Self(put(self.0, "Republish", value.into_expr())) }
     /// `S3`: `S3Action`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<S3Action>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<S3Action>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
     /// `Sns`: `SnsAction`. Update: in place.
-    pub fn sns(mut self, value: impl Arg<SnsAction>) -> Self { self.0.set("Sns", value.into_expr()); self }
+    pub fn sns(self, value: impl Arg<SnsAction>) -> Self { Self(put(self.0, "Sns", value.into_expr())) }
     /// `Sqs`: `SqsAction`. Update: in place.
-    pub fn sqs(mut self, value: impl Arg<SqsAction>) -> Self { self.0.set("Sqs", value.into_expr()); self }
+    pub fn sqs(self, value: impl Arg<SqsAction>) -> Self { Self(put(self.0, "Sqs", value.into_expr())) }
     /// `StepFunctions`: `StepFunctionsAction`. Update: in place.
-    pub fn step_functions(mut self, value: impl Arg<StepFunctionsAction>) -> Self { self.0.set("StepFunctions", value.into_expr()); self }
+    pub fn step_functions(self, value: impl Arg<StepFunctionsAction>) -> Self { Self(put(self.0, "StepFunctions", value.into_expr())) }
     /// `Timestream`: `TimestreamAction`. Update: in place.
-    pub fn timestream(mut self, value: impl Arg<TimestreamAction>) -> Self { self.0.set("Timestream", value.into_expr()); self }
+    pub fn timestream(self, value: impl Arg<TimestreamAction>) -> Self { Self(put(self.0, "Timestream", value.into_expr())) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetPropertyTimestamp` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertytimestamp.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssetPropertyTimestamp<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AssetPropertyTimestamp<R0 = Set>(Bag, Phase<(R0,)>);
 impl AssetPropertyTimestamp {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AssetPropertyTimestamp<super::missing::TimeInSeconds> { AssetPropertyTimestamp(Bag::default(), Phase) }
+    pub fn new() -> AssetPropertyTimestamp<Missing<super::required::TimeInSeconds>> { AssetPropertyTimestamp(Bag::default(), Phase) }
 }
 impl<R0> AssetPropertyTimestamp<R0> {
     /// `OffsetInNanos`: text. Update: in place.
-    pub fn offset_in_nanos(mut self, value: impl Arg<str>) -> Self { self.0.set("OffsetInNanos", value.into_expr()); self }
+    pub fn offset_in_nanos(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OffsetInNanos", value.into_expr()), Phase) }
     /// `TimeInSeconds`: text, required. Update: in place.
-    pub fn time_in_seconds(mut self, value: impl Arg<str>) -> AssetPropertyTimestamp<Set> { self.0.set("TimeInSeconds", value.into_expr()); AssetPropertyTimestamp(self.0, Phase) }
+    pub fn time_in_seconds(self, value: impl Arg<str>) -> AssetPropertyTimestamp<Set> { AssetPropertyTimestamp(put(self.0, "TimeInSeconds", value.into_expr()), Phase) }
 }
 impl Done for AssetPropertyTimestamp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetPropertyValue` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertyvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssetPropertyValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AssetPropertyValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AssetPropertyValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AssetPropertyValue<super::missing::Timestamp, super::missing::Value> { AssetPropertyValue(Bag::default(), Phase) }
+    pub fn new() -> AssetPropertyValue<Missing<super::required::Timestamp>, Missing<super::required::Value>> { AssetPropertyValue(Bag::default(), Phase) }
 }
 impl<R0, R1> AssetPropertyValue<R0, R1> {
     /// `Quality`: text. Update: in place.
-    pub fn quality(mut self, value: impl Arg<str>) -> Self { self.0.set("Quality", value.into_expr()); self }
+    pub fn quality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Quality", value.into_expr()), Phase) }
     /// `Timestamp`: `AssetPropertyTimestamp`, required. Update: in place.
-    pub fn timestamp(mut self, value: impl Arg<AssetPropertyTimestamp>) -> AssetPropertyValue<Set, R1> { self.0.set("Timestamp", value.into_expr()); AssetPropertyValue(self.0, Phase) }
+    pub fn timestamp(self, value: impl Arg<AssetPropertyTimestamp>) -> AssetPropertyValue<Set, R1> { AssetPropertyValue(put(self.0, "Timestamp", value.into_expr()), Phase) }
     /// `Value`: `AssetPropertyVariant`, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<AssetPropertyVariant>) -> AssetPropertyValue<R0, Set> { self.0.set("Value", value.into_expr()); AssetPropertyValue(self.0, Phase) }
+    pub fn value(self, value: impl Arg<AssetPropertyVariant>) -> AssetPropertyValue<R0, Set> { AssetPropertyValue(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for AssetPropertyValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetPropertyVariant` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-assetpropertyvariant.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssetPropertyVariant(Bag);
+#[must_use] pub struct AssetPropertyVariant(Bag);
 impl AssetPropertyVariant {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanValue`: text. Update: in place.
-    pub fn boolean_value(mut self, value: impl Arg<str>) -> Self { self.0.set("BooleanValue", value.into_expr()); self }
+    pub fn boolean_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
     /// `DoubleValue`: text. Update: in place.
-    pub fn double_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DoubleValue", value.into_expr()); self }
+    pub fn double_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
     /// `IntegerValue`: text. Update: in place.
-    pub fn integer_value(mut self, value: impl Arg<str>) -> Self { self.0.set("IntegerValue", value.into_expr()); self }
+    pub fn integer_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegerValue", value.into_expr())) }
     /// `StringValue`: text. Update: in place.
-    pub fn string_value(mut self, value: impl Arg<str>) -> Self { self.0.set("StringValue", value.into_expr()); self }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for AssetPropertyVariant { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchConfig` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-batchconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BatchConfig(Bag);
+#[must_use] pub struct BatchConfig(Bag);
 impl BatchConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BatchAcrossTopics`: boolean. Update: in place.
-    pub fn batch_across_topics(mut self, value: impl Arg<bool>) -> Self { self.0.set("BatchAcrossTopics", value.into_expr()); self }
+    pub fn batch_across_topics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchAcrossTopics", value.into_expr())) }
     /// `MaxBatchOpenMs`: integer. Update: in place.
-    pub fn max_batch_open_ms(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxBatchOpenMs", value.into_expr()); self }
+    pub fn max_batch_open_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchOpenMs", value.into_expr())) }
     /// `MaxBatchSize`: integer. Update: in place.
-    pub fn max_batch_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxBatchSize", value.into_expr()); self }
+    pub fn max_batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSize", value.into_expr())) }
     /// `MaxBatchSizeBytes`: integer. Update: in place.
-    pub fn max_batch_size_bytes(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxBatchSizeBytes", value.into_expr()); self }
+    pub fn max_batch_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSizeBytes", value.into_expr())) }
 }
 impl Done for BatchConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudwatchAlarmAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchalarmaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudwatchAlarmAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CloudwatchAlarmAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CloudwatchAlarmAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudwatchAlarmAction<super::missing::AlarmName, super::missing::RoleArn, super::missing::StateReason, super::missing::StateValue> { CloudwatchAlarmAction(Bag::default(), Phase) }
+    pub fn new() -> CloudwatchAlarmAction<Missing<super::required::AlarmName>, Missing<super::required::RoleArn>, Missing<super::required::StateReason>, Missing<super::required::StateValue>> { CloudwatchAlarmAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CloudwatchAlarmAction<R0, R1, R2, R3> {
     /// `AlarmName`: text, required. Update: in place.
-    pub fn alarm_name(mut self, value: impl Arg<str>) -> CloudwatchAlarmAction<Set, R1, R2, R3> { self.0.set("AlarmName", value.into_expr()); CloudwatchAlarmAction(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CloudwatchAlarmAction<R0, Set, R2, R3> { self.0.set("RoleArn", value.into_expr()); CloudwatchAlarmAction(self.0, Phase) }
+    pub fn alarm_name(self, value: impl Arg<str>) -> CloudwatchAlarmAction<Set, R1, R2, R3> { CloudwatchAlarmAction(put(self.0, "AlarmName", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CloudwatchAlarmAction<R0, Set, R2, R3> { CloudwatchAlarmAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `StateReason`: text, required. Update: in place.
-    pub fn state_reason(mut self, value: impl Arg<str>) -> CloudwatchAlarmAction<R0, R1, Set, R3> { self.0.set("StateReason", value.into_expr()); CloudwatchAlarmAction(self.0, Phase) }
+    pub fn state_reason(self, value: impl Arg<str>) -> CloudwatchAlarmAction<R0, R1, Set, R3> { CloudwatchAlarmAction(put(self.0, "StateReason", value.into_expr()), Phase) }
     /// `StateValue`: text, required. Update: in place.
-    pub fn state_value(mut self, value: impl Arg<str>) -> CloudwatchAlarmAction<R0, R1, R2, Set> { self.0.set("StateValue", value.into_expr()); CloudwatchAlarmAction(self.0, Phase) }
+    pub fn state_value(self, value: impl Arg<str>) -> CloudwatchAlarmAction<R0, R1, R2, Set> { CloudwatchAlarmAction(put(self.0, "StateValue", value.into_expr()), Phase) }
 }
 impl Done for CloudwatchAlarmAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudwatchLogsAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchlogsaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudwatchLogsAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CloudwatchLogsAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CloudwatchLogsAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudwatchLogsAction<super::missing::LogGroupName, super::missing::RoleArn> { CloudwatchLogsAction(Bag::default(), Phase) }
+    pub fn new() -> CloudwatchLogsAction<Missing<super::required::LogGroupName>, Missing<super::required::RoleArn>> { CloudwatchLogsAction(Bag::default(), Phase) }
 }
 impl<R0, R1> CloudwatchLogsAction<R0, R1> {
     /// `BatchMode`: boolean. Update: in place.
-    pub fn batch_mode(mut self, value: impl Arg<bool>) -> Self { self.0.set("BatchMode", value.into_expr()); self }
-    /// `LogGroupName`: text, required. Update: in place.
-    pub fn log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> CloudwatchLogsAction<Set, R1> { self.0.set("LogGroupName", value.into_expr()); CloudwatchLogsAction(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CloudwatchLogsAction<R0, Set> { self.0.set("RoleArn", value.into_expr()); CloudwatchLogsAction(self.0, Phase) }
+    pub fn batch_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchMode", value.into_expr()), Phase) }
+    /// `LogGroupName`: `LogsLogGroupName`, required. Update: in place.
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CloudwatchLogsAction<Set, R1> { CloudwatchLogsAction(put(self.0, "LogGroupName", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CloudwatchLogsAction<R0, Set> { CloudwatchLogsAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CloudwatchLogsAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudwatchMetricAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-cloudwatchmetricaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudwatchMetricAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CloudwatchMetricAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CloudwatchMetricAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudwatchMetricAction<super::missing::MetricName, super::missing::MetricNamespace, super::missing::MetricUnit, super::missing::MetricValue, super::missing::RoleArn> { CloudwatchMetricAction(Bag::default(), Phase) }
+    pub fn new() -> CloudwatchMetricAction<Missing<super::required::MetricName>, Missing<super::required::MetricNamespace>, Missing<super::required::MetricUnit>, Missing<super::required::MetricValue>, Missing<super::required::RoleArn>> { CloudwatchMetricAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CloudwatchMetricAction<R0, R1, R2, R3, R4> {
     /// `MetricName`: text, required. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> CloudwatchMetricAction<Set, R1, R2, R3, R4> { self.0.set("MetricName", value.into_expr()); CloudwatchMetricAction(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CloudwatchMetricAction<Set, R1, R2, R3, R4> { CloudwatchMetricAction(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `MetricNamespace`: text, required. Update: in place.
-    pub fn metric_namespace(mut self, value: impl Arg<str>) -> CloudwatchMetricAction<R0, Set, R2, R3, R4> { self.0.set("MetricNamespace", value.into_expr()); CloudwatchMetricAction(self.0, Phase) }
+    pub fn metric_namespace(self, value: impl Arg<str>) -> CloudwatchMetricAction<R0, Set, R2, R3, R4> { CloudwatchMetricAction(put(self.0, "MetricNamespace", value.into_expr()), Phase) }
     /// `MetricTimestamp`: text. Update: in place.
-    pub fn metric_timestamp(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricTimestamp", value.into_expr()); self }
+    pub fn metric_timestamp(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricTimestamp", value.into_expr()), Phase) }
     /// `MetricUnit`: text, required. Update: in place.
-    pub fn metric_unit(mut self, value: impl Arg<str>) -> CloudwatchMetricAction<R0, R1, Set, R3, R4> { self.0.set("MetricUnit", value.into_expr()); CloudwatchMetricAction(self.0, Phase) }
+    pub fn metric_unit(self, value: impl Arg<str>) -> CloudwatchMetricAction<R0, R1, Set, R3, R4> { CloudwatchMetricAction(put(self.0, "MetricUnit", value.into_expr()), Phase) }
     /// `MetricValue`: text, required. Update: in place.
-    pub fn metric_value(mut self, value: impl Arg<str>) -> CloudwatchMetricAction<R0, R1, R2, Set, R4> { self.0.set("MetricValue", value.into_expr()); CloudwatchMetricAction(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CloudwatchMetricAction<R0, R1, R2, R3, Set> { self.0.set("RoleArn", value.into_expr()); CloudwatchMetricAction(self.0, Phase) }
+    pub fn metric_value(self, value: impl Arg<str>) -> CloudwatchMetricAction<R0, R1, R2, Set, R4> { CloudwatchMetricAction(put(self.0, "MetricValue", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CloudwatchMetricAction<R0, R1, R2, R3, Set> { CloudwatchMetricAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CloudwatchMetricAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamoDBAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DynamoDBAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct DynamoDBAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl DynamoDBAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DynamoDBAction<super::missing::HashKeyField, super::missing::HashKeyValue, super::missing::RoleArn, super::missing::TableName> { DynamoDBAction(Bag::default(), Phase) }
+    pub fn new() -> DynamoDBAction<Missing<super::required::HashKeyField>, Missing<super::required::HashKeyValue>, Missing<super::required::RoleArn>, Missing<super::required::TableName>> { DynamoDBAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> DynamoDBAction<R0, R1, R2, R3> {
     /// `HashKeyField`: text, required. Update: in place.
-    pub fn hash_key_field(mut self, value: impl Arg<str>) -> DynamoDBAction<Set, R1, R2, R3> { self.0.set("HashKeyField", value.into_expr()); DynamoDBAction(self.0, Phase) }
+    pub fn hash_key_field(self, value: impl Arg<str>) -> DynamoDBAction<Set, R1, R2, R3> { DynamoDBAction(put(self.0, "HashKeyField", value.into_expr()), Phase) }
     /// `HashKeyType`: text. Update: in place.
-    pub fn hash_key_type(mut self, value: impl Arg<str>) -> Self { self.0.set("HashKeyType", value.into_expr()); self }
+    pub fn hash_key_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HashKeyType", value.into_expr()), Phase) }
     /// `HashKeyValue`: text, required. Update: in place.
-    pub fn hash_key_value(mut self, value: impl Arg<str>) -> DynamoDBAction<R0, Set, R2, R3> { self.0.set("HashKeyValue", value.into_expr()); DynamoDBAction(self.0, Phase) }
+    pub fn hash_key_value(self, value: impl Arg<str>) -> DynamoDBAction<R0, Set, R2, R3> { DynamoDBAction(put(self.0, "HashKeyValue", value.into_expr()), Phase) }
     /// `PayloadField`: text. Update: in place.
-    pub fn payload_field(mut self, value: impl Arg<str>) -> Self { self.0.set("PayloadField", value.into_expr()); self }
+    pub fn payload_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadField", value.into_expr()), Phase) }
     /// `RangeKeyField`: text. Update: in place.
-    pub fn range_key_field(mut self, value: impl Arg<str>) -> Self { self.0.set("RangeKeyField", value.into_expr()); self }
+    pub fn range_key_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyField", value.into_expr()), Phase) }
     /// `RangeKeyType`: text. Update: in place.
-    pub fn range_key_type(mut self, value: impl Arg<str>) -> Self { self.0.set("RangeKeyType", value.into_expr()); self }
+    pub fn range_key_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyType", value.into_expr()), Phase) }
     /// `RangeKeyValue`: text. Update: in place.
-    pub fn range_key_value(mut self, value: impl Arg<str>) -> Self { self.0.set("RangeKeyValue", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> DynamoDBAction<R0, R1, Set, R3> { self.0.set("RoleArn", value.into_expr()); DynamoDBAction(self.0, Phase) }
+    pub fn range_key_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyValue", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DynamoDBAction<R0, R1, Set, R3> { DynamoDBAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<str>) -> DynamoDBAction<R0, R1, R2, Set> { self.0.set("TableName", value.into_expr()); DynamoDBAction(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> DynamoDBAction<R0, R1, R2, Set> { DynamoDBAction(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for DynamoDBAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamoDBv2Action` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-dynamodbv2action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DynamoDBv2Action(Bag);
+#[must_use] pub struct DynamoDBv2Action(Bag);
 impl DynamoDBv2Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PutItem`: `PutItemInput`. Update: in place.
-    pub fn put_item(mut self, value: impl Arg<PutItemInput>) -> Self { self.0.set("PutItem", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn put_item(self, value: impl Arg<PutItemInput>) -> Self { Self(put(self.0, "PutItem", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
 }
 impl Done for DynamoDBv2Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElasticsearchAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-elasticsearchaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ElasticsearchAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct ElasticsearchAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl ElasticsearchAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ElasticsearchAction<super::missing::Endpoint, super::missing::Id, super::missing::Index, super::missing::RoleArn, super::missing::Type> { ElasticsearchAction(Bag::default(), Phase) }
+    pub fn new() -> ElasticsearchAction<Missing<super::required::Endpoint>, Missing<super::required::Id>, Missing<super::required::Index>, Missing<super::required::RoleArn>, Missing<super::required::Type>> { ElasticsearchAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> ElasticsearchAction<R0, R1, R2, R3, R4> {
     /// `Endpoint`: text, required. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> ElasticsearchAction<Set, R1, R2, R3, R4> { self.0.set("Endpoint", value.into_expr()); ElasticsearchAction(self.0, Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> ElasticsearchAction<Set, R1, R2, R3, R4> { ElasticsearchAction(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> ElasticsearchAction<R0, Set, R2, R3, R4> { self.0.set("Id", value.into_expr()); ElasticsearchAction(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> ElasticsearchAction<R0, Set, R2, R3, R4> { ElasticsearchAction(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Index`: text, required. Update: in place.
-    pub fn index(mut self, value: impl Arg<str>) -> ElasticsearchAction<R0, R1, Set, R3, R4> { self.0.set("Index", value.into_expr()); ElasticsearchAction(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> ElasticsearchAction<R0, R1, R2, Set, R4> { self.0.set("RoleArn", value.into_expr()); ElasticsearchAction(self.0, Phase) }
+    pub fn index(self, value: impl Arg<str>) -> ElasticsearchAction<R0, R1, Set, R3, R4> { ElasticsearchAction(put(self.0, "Index", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ElasticsearchAction<R0, R1, R2, Set, R4> { ElasticsearchAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> ElasticsearchAction<R0, R1, R2, R3, Set> { self.0.set("Type", value.into_expr()); ElasticsearchAction(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> ElasticsearchAction<R0, R1, R2, R3, Set> { ElasticsearchAction(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ElasticsearchAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirehoseAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-firehoseaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FirehoseAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FirehoseAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FirehoseAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FirehoseAction<super::missing::DeliveryStreamName, super::missing::RoleArn> { FirehoseAction(Bag::default(), Phase) }
+    pub fn new() -> FirehoseAction<Missing<super::required::DeliveryStreamName>, Missing<super::required::RoleArn>> { FirehoseAction(Bag::default(), Phase) }
 }
 impl<R0, R1> FirehoseAction<R0, R1> {
     /// `BatchMode`: boolean. Update: in place.
-    pub fn batch_mode(mut self, value: impl Arg<bool>) -> Self { self.0.set("BatchMode", value.into_expr()); self }
-    /// `DeliveryStreamName`: text, required. Update: in place.
-    pub fn delivery_stream_name(mut self, value: impl Arg<kind::KinesisFirehoseDeliveryStreamName>) -> FirehoseAction<Set, R1> { self.0.set("DeliveryStreamName", value.into_expr()); FirehoseAction(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> FirehoseAction<R0, Set> { self.0.set("RoleArn", value.into_expr()); FirehoseAction(self.0, Phase) }
+    pub fn batch_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchMode", value.into_expr()), Phase) }
+    /// `DeliveryStreamName`: `KinesisFirehoseDeliveryStreamName`, required. Update: in place.
+    pub fn delivery_stream_name(self, value: impl Arg<kind::KinesisFirehoseDeliveryStreamName>) -> FirehoseAction<Set, R1> { FirehoseAction(put(self.0, "DeliveryStreamName", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> FirehoseAction<R0, Set> { FirehoseAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Separator`: text. Update: in place.
-    pub fn separator(mut self, value: impl Arg<str>) -> Self { self.0.set("Separator", value.into_expr()); self }
+    pub fn separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Separator", value.into_expr()), Phase) }
 }
 impl Done for FirehoseAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HttpAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl HttpAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpAction<super::missing::Url> { HttpAction(Bag::default(), Phase) }
+    pub fn new() -> HttpAction<Missing<super::required::Url>> { HttpAction(Bag::default(), Phase) }
 }
 impl<R0> HttpAction<R0> {
     /// `Auth`: `HttpAuthorization`. Update: in place.
-    pub fn auth(mut self, value: impl Arg<HttpAuthorization>) -> Self { self.0.set("Auth", value.into_expr()); self }
+    pub fn auth(self, value: impl Arg<HttpAuthorization>) -> Self { Self(put(self.0, "Auth", value.into_expr()), Phase) }
     /// `BatchConfig`: `BatchConfig`. Update: in place.
-    pub fn batch_config(mut self, value: impl Arg<BatchConfig>) -> Self { self.0.set("BatchConfig", value.into_expr()); self }
+    pub fn batch_config(self, value: impl Arg<BatchConfig>) -> Self { Self(put(self.0, "BatchConfig", value.into_expr()), Phase) }
     /// `ConfirmationUrl`: text. Update: in place.
-    pub fn confirmation_url(mut self, value: impl Arg<str>) -> Self { self.0.set("ConfirmationUrl", value.into_expr()); self }
+    pub fn confirmation_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfirmationUrl", value.into_expr()), Phase) }
     /// `EnableBatching`: boolean. Update: in place.
-    pub fn enable_batching(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableBatching", value.into_expr()); self }
+    pub fn enable_batching(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableBatching", value.into_expr()), Phase) }
     /// `Headers`: list of `HttpActionHeader`. Update: in place.
-    pub fn headers(mut self, value: impl Arg<Arr<HttpActionHeader>>) -> Self { self.0.set("Headers", value.into_expr()); self }
+    pub fn headers(self, value: impl Arg<Arr<HttpActionHeader>>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
     /// `Url`: text, required. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> HttpAction<Set> { self.0.set("Url", value.into_expr()); HttpAction(self.0, Phase) }
+    pub fn url(self, value: impl Arg<str>) -> HttpAction<Set> { HttpAction(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for HttpAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpActionHeader` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpactionheader.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpActionHeader<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HttpActionHeader<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HttpActionHeader {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpActionHeader<super::missing::Key, super::missing::Value> { HttpActionHeader(Bag::default(), Phase) }
+    pub fn new() -> HttpActionHeader<Missing<super::required::Key>, Missing<super::required::Value>> { HttpActionHeader(Bag::default(), Phase) }
 }
 impl<R0, R1> HttpActionHeader<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> HttpActionHeader<Set, R1> { self.0.set("Key", value.into_expr()); HttpActionHeader(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> HttpActionHeader<Set, R1> { HttpActionHeader(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> HttpActionHeader<R0, Set> { self.0.set("Value", value.into_expr()); HttpActionHeader(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> HttpActionHeader<R0, Set> { HttpActionHeader(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for HttpActionHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpAuthorization` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-httpauthorization.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpAuthorization(Bag);
+#[must_use] pub struct HttpAuthorization(Bag);
 impl HttpAuthorization {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Sigv4`: `SigV4Authorization`. Update: in place.
-    pub fn sigv4(mut self, value: impl Arg<SigV4Authorization>) -> Self { self.0.set("Sigv4", value.into_expr()); self }
+    pub fn sigv4(self, value: impl Arg<SigV4Authorization>) -> Self { Self(put(self.0, "Sigv4", value.into_expr())) }
 }
 impl Done for HttpAuthorization { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InfluxDBAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InfluxDBAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct InfluxDBAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl InfluxDBAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InfluxDBAction<super::missing::DatabaseName, super::missing::DestinationArn, super::missing::RoleArn, super::missing::TableName> { InfluxDBAction(Bag::default(), Phase) }
+    pub fn new() -> InfluxDBAction<Missing<super::required::DatabaseName>, Missing<super::required::DestinationArn>, Missing<super::required::RoleArn>, Missing<super::required::TableName>> { InfluxDBAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> InfluxDBAction<R0, R1, R2, R3> {
     /// `BatchConfig`: `InfluxDBBatchConfig`. Update: in place.
-    pub fn batch_config(mut self, value: impl Arg<InfluxDBBatchConfig>) -> Self { self.0.set("BatchConfig", value.into_expr()); self }
+    pub fn batch_config(self, value: impl Arg<InfluxDBBatchConfig>) -> Self { Self(put(self.0, "BatchConfig", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> InfluxDBAction<Set, R1, R2, R3> { self.0.set("DatabaseName", value.into_expr()); InfluxDBAction(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> InfluxDBAction<Set, R1, R2, R3> { InfluxDBAction(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `DestinationArn`: text, required. Update: in place.
-    pub fn destination_arn(mut self, value: impl Arg<str>) -> InfluxDBAction<R0, Set, R2, R3> { self.0.set("DestinationArn", value.into_expr()); InfluxDBAction(self.0, Phase) }
+    pub fn destination_arn(self, value: impl Arg<str>) -> InfluxDBAction<R0, Set, R2, R3> { InfluxDBAction(put(self.0, "DestinationArn", value.into_expr()), Phase) }
     /// `Organization`: text. Update: in place.
-    pub fn organization(mut self, value: impl Arg<str>) -> Self { self.0.set("Organization", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> InfluxDBAction<R0, R1, Set, R3> { self.0.set("RoleArn", value.into_expr()); InfluxDBAction(self.0, Phase) }
+    pub fn organization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Organization", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> InfluxDBAction<R0, R1, Set, R3> { InfluxDBAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<str>) -> InfluxDBAction<R0, R1, R2, Set> { self.0.set("TableName", value.into_expr()); InfluxDBAction(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> InfluxDBAction<R0, R1, R2, Set> { InfluxDBAction(put(self.0, "TableName", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TimestampUnit`: text. Update: in place.
-    pub fn timestamp_unit(mut self, value: impl Arg<str>) -> Self { self.0.set("TimestampUnit", value.into_expr()); self }
+    pub fn timestamp_unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampUnit", value.into_expr()), Phase) }
 }
 impl Done for InfluxDBAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InfluxDBBatchConfig` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-influxdbbatchconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InfluxDBBatchConfig(Bag);
+#[must_use] pub struct InfluxDBBatchConfig(Bag);
 impl InfluxDBBatchConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BatchAcrossTopics`: boolean. Update: in place.
-    pub fn batch_across_topics(mut self, value: impl Arg<bool>) -> Self { self.0.set("BatchAcrossTopics", value.into_expr()); self }
+    pub fn batch_across_topics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchAcrossTopics", value.into_expr())) }
     /// `MaxBatchOpenMs`: integer. Update: in place.
-    pub fn max_batch_open_ms(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxBatchOpenMs", value.into_expr()); self }
+    pub fn max_batch_open_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchOpenMs", value.into_expr())) }
     /// `MaxBatchSize`: integer. Update: in place.
-    pub fn max_batch_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxBatchSize", value.into_expr()); self }
+    pub fn max_batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSize", value.into_expr())) }
     /// `MaxBatchSizeBytes`: integer. Update: in place.
-    pub fn max_batch_size_bytes(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxBatchSizeBytes", value.into_expr()); self }
+    pub fn max_batch_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBatchSizeBytes", value.into_expr())) }
 }
 impl Done for InfluxDBBatchConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotAnalyticsAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-iotanalyticsaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IotAnalyticsAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IotAnalyticsAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IotAnalyticsAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IotAnalyticsAction<super::missing::ChannelName, super::missing::RoleArn> { IotAnalyticsAction(Bag::default(), Phase) }
+    pub fn new() -> IotAnalyticsAction<Missing<super::required::ChannelName>, Missing<super::required::RoleArn>> { IotAnalyticsAction(Bag::default(), Phase) }
 }
 impl<R0, R1> IotAnalyticsAction<R0, R1> {
     /// `BatchMode`: boolean. Update: in place.
-    pub fn batch_mode(mut self, value: impl Arg<bool>) -> Self { self.0.set("BatchMode", value.into_expr()); self }
+    pub fn batch_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchMode", value.into_expr()), Phase) }
     /// `ChannelName`: text, required. Update: in place.
-    pub fn channel_name(mut self, value: impl Arg<str>) -> IotAnalyticsAction<Set, R1> { self.0.set("ChannelName", value.into_expr()); IotAnalyticsAction(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> IotAnalyticsAction<R0, Set> { self.0.set("RoleArn", value.into_expr()); IotAnalyticsAction(self.0, Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> IotAnalyticsAction<Set, R1> { IotAnalyticsAction(put(self.0, "ChannelName", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IotAnalyticsAction<R0, Set> { IotAnalyticsAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for IotAnalyticsAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotEventsAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-ioteventsaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IotEventsAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IotEventsAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IotEventsAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IotEventsAction<super::missing::InputName, super::missing::RoleArn> { IotEventsAction(Bag::default(), Phase) }
+    pub fn new() -> IotEventsAction<Missing<super::required::InputName>, Missing<super::required::RoleArn>> { IotEventsAction(Bag::default(), Phase) }
 }
 impl<R0, R1> IotEventsAction<R0, R1> {
     /// `BatchMode`: boolean. Update: in place.
-    pub fn batch_mode(mut self, value: impl Arg<bool>) -> Self { self.0.set("BatchMode", value.into_expr()); self }
-    /// `InputName`: text, required. Update: in place.
-    pub fn input_name(mut self, value: impl Arg<kind::IoTEventsInputName>) -> IotEventsAction<Set, R1> { self.0.set("InputName", value.into_expr()); IotEventsAction(self.0, Phase) }
+    pub fn batch_mode(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BatchMode", value.into_expr()), Phase) }
+    /// `InputName`: `IoTEventsInputName`, required. Update: in place.
+    pub fn input_name(self, value: impl Arg<kind::IoTEventsInputName>) -> IotEventsAction<Set, R1> { IotEventsAction(put(self.0, "InputName", value.into_expr()), Phase) }
     /// `MessageId`: text. Update: in place.
-    pub fn message_id(mut self, value: impl Arg<str>) -> Self { self.0.set("MessageId", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> IotEventsAction<R0, Set> { self.0.set("RoleArn", value.into_expr()); IotEventsAction(self.0, Phase) }
+    pub fn message_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageId", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IotEventsAction<R0, Set> { IotEventsAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for IotEventsAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotSiteWiseAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-iotsitewiseaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IotSiteWiseAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IotSiteWiseAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IotSiteWiseAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IotSiteWiseAction<super::missing::PutAssetPropertyValueEntries, super::missing::RoleArn> { IotSiteWiseAction(Bag::default(), Phase) }
+    pub fn new() -> IotSiteWiseAction<Missing<super::required::PutAssetPropertyValueEntries>, Missing<super::required::RoleArn>> { IotSiteWiseAction(Bag::default(), Phase) }
 }
 impl<R0, R1> IotSiteWiseAction<R0, R1> {
     /// `PutAssetPropertyValueEntries`: list of `PutAssetPropertyValueEntry`, required. Update: in place.
-    pub fn put_asset_property_value_entries(mut self, value: impl Arg<Arr<PutAssetPropertyValueEntry>>) -> IotSiteWiseAction<Set, R1> { self.0.set("PutAssetPropertyValueEntries", value.into_expr()); IotSiteWiseAction(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> IotSiteWiseAction<R0, Set> { self.0.set("RoleArn", value.into_expr()); IotSiteWiseAction(self.0, Phase) }
+    pub fn put_asset_property_value_entries(self, value: impl Arg<Arr<PutAssetPropertyValueEntry>>) -> IotSiteWiseAction<Set, R1> { IotSiteWiseAction(put(self.0, "PutAssetPropertyValueEntries", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IotSiteWiseAction<R0, Set> { IotSiteWiseAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for IotSiteWiseAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kafkaaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KafkaAction<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct KafkaAction<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl KafkaAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KafkaAction<super::missing::ClientProperties, super::missing::DestinationArn, super::missing::Topic> { KafkaAction(Bag::default(), Phase) }
+    pub fn new() -> KafkaAction<Missing<super::required::ClientProperties>, Missing<super::required::DestinationArn>, Missing<super::required::Topic>> { KafkaAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> KafkaAction<R0, R1, R2> {
     /// `ClientProperties`: map of text, required. Update: in place.
-    pub fn client_properties(mut self, value: impl Arg<Dict<str>>) -> KafkaAction<Set, R1, R2> { self.0.set("ClientProperties", value.into_expr()); KafkaAction(self.0, Phase) }
+    pub fn client_properties(self, value: impl Arg<Dict<str>>) -> KafkaAction<Set, R1, R2> { KafkaAction(put(self.0, "ClientProperties", value.into_expr()), Phase) }
     /// `DestinationArn`: text, required. Update: in place.
-    pub fn destination_arn(mut self, value: impl Arg<str>) -> KafkaAction<R0, Set, R2> { self.0.set("DestinationArn", value.into_expr()); KafkaAction(self.0, Phase) }
+    pub fn destination_arn(self, value: impl Arg<str>) -> KafkaAction<R0, Set, R2> { KafkaAction(put(self.0, "DestinationArn", value.into_expr()), Phase) }
     /// `Headers`: list of `KafkaActionHeader`. Update: in place.
-    pub fn headers(mut self, value: impl Arg<Arr<KafkaActionHeader>>) -> Self { self.0.set("Headers", value.into_expr()); self }
+    pub fn headers(self, value: impl Arg<Arr<KafkaActionHeader>>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Partition`: text. Update: in place.
-    pub fn partition(mut self, value: impl Arg<str>) -> Self { self.0.set("Partition", value.into_expr()); self }
+    pub fn partition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Partition", value.into_expr()), Phase) }
     /// `Topic`: text, required. Update: in place.
-    pub fn topic(mut self, value: impl Arg<str>) -> KafkaAction<R0, R1, Set> { self.0.set("Topic", value.into_expr()); KafkaAction(self.0, Phase) }
+    pub fn topic(self, value: impl Arg<str>) -> KafkaAction<R0, R1, Set> { KafkaAction(put(self.0, "Topic", value.into_expr()), Phase) }
 }
 impl Done for KafkaAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaActionHeader` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kafkaactionheader.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KafkaActionHeader<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KafkaActionHeader<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KafkaActionHeader {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KafkaActionHeader<super::missing::Key, super::missing::Value> { KafkaActionHeader(Bag::default(), Phase) }
+    pub fn new() -> KafkaActionHeader<Missing<super::required::Key>, Missing<super::required::Value>> { KafkaActionHeader(Bag::default(), Phase) }
 }
 impl<R0, R1> KafkaActionHeader<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> KafkaActionHeader<Set, R1> { self.0.set("Key", value.into_expr()); KafkaActionHeader(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> KafkaActionHeader<Set, R1> { KafkaActionHeader(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> KafkaActionHeader<R0, Set> { self.0.set("Value", value.into_expr()); KafkaActionHeader(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> KafkaActionHeader<R0, Set> { KafkaActionHeader(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for KafkaActionHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-kinesisaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KinesisAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KinesisAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisAction<super::missing::RoleArn, super::missing::StreamName> { KinesisAction(Bag::default(), Phase) }
+    pub fn new() -> KinesisAction<Missing<super::required::RoleArn>, Missing<super::required::StreamName>> { KinesisAction(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisAction<R0, R1> {
     /// `PartitionKey`: text. Update: in place.
-    pub fn partition_key(mut self, value: impl Arg<str>) -> Self { self.0.set("PartitionKey", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> KinesisAction<Set, R1> { self.0.set("RoleArn", value.into_expr()); KinesisAction(self.0, Phase) }
+    pub fn partition_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PartitionKey", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisAction<Set, R1> { KinesisAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `StreamName`: text, required. Update: in place.
-    pub fn stream_name(mut self, value: impl Arg<str>) -> KinesisAction<R0, Set> { self.0.set("StreamName", value.into_expr()); KinesisAction(self.0, Phase) }
+    pub fn stream_name(self, value: impl Arg<str>) -> KinesisAction<R0, Set> { KinesisAction(put(self.0, "StreamName", value.into_expr()), Phase) }
 }
 impl Done for KinesisAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-lambdaaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaAction(Bag);
+#[must_use] pub struct LambdaAction(Bag);
 impl LambdaAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `FunctionArn`: text. Update: in place.
-    pub fn function_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("FunctionArn", value.into_expr()); self }
+    /// `FunctionArn`: `LambdaFunctionArn`. Update: in place.
+    pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "FunctionArn", value.into_expr())) }
 }
 impl Done for LambdaAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LocationAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-locationaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LocationAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct LocationAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl LocationAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LocationAction<super::missing::DeviceId, super::missing::Latitude, super::missing::Longitude, super::missing::RoleArn, super::missing::TrackerName> { LocationAction(Bag::default(), Phase) }
+    pub fn new() -> LocationAction<Missing<super::required::DeviceId>, Missing<super::required::Latitude>, Missing<super::required::Longitude>, Missing<super::required::RoleArn>, Missing<super::required::TrackerName>> { LocationAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> LocationAction<R0, R1, R2, R3, R4> {
     /// `DeviceId`: text, required. Update: in place.
-    pub fn device_id(mut self, value: impl Arg<str>) -> LocationAction<Set, R1, R2, R3, R4> { self.0.set("DeviceId", value.into_expr()); LocationAction(self.0, Phase) }
+    pub fn device_id(self, value: impl Arg<str>) -> LocationAction<Set, R1, R2, R3, R4> { LocationAction(put(self.0, "DeviceId", value.into_expr()), Phase) }
     /// `Latitude`: text, required. Update: in place.
-    pub fn latitude(mut self, value: impl Arg<str>) -> LocationAction<R0, Set, R2, R3, R4> { self.0.set("Latitude", value.into_expr()); LocationAction(self.0, Phase) }
+    pub fn latitude(self, value: impl Arg<str>) -> LocationAction<R0, Set, R2, R3, R4> { LocationAction(put(self.0, "Latitude", value.into_expr()), Phase) }
     /// `Longitude`: text, required. Update: in place.
-    pub fn longitude(mut self, value: impl Arg<str>) -> LocationAction<R0, R1, Set, R3, R4> { self.0.set("Longitude", value.into_expr()); LocationAction(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> LocationAction<R0, R1, R2, Set, R4> { self.0.set("RoleArn", value.into_expr()); LocationAction(self.0, Phase) }
+    pub fn longitude(self, value: impl Arg<str>) -> LocationAction<R0, R1, Set, R3, R4> { LocationAction(put(self.0, "Longitude", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> LocationAction<R0, R1, R2, Set, R4> { LocationAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Timestamp`: `Timestamp`. Update: in place.
-    pub fn timestamp(mut self, value: impl Arg<Timestamp>) -> Self { self.0.set("Timestamp", value.into_expr()); self }
+    pub fn timestamp(self, value: impl Arg<Timestamp>) -> Self { Self(put(self.0, "Timestamp", value.into_expr()), Phase) }
     /// `TrackerName`: text, required. Update: in place.
-    pub fn tracker_name(mut self, value: impl Arg<str>) -> LocationAction<R0, R1, R2, R3, Set> { self.0.set("TrackerName", value.into_expr()); LocationAction(self.0, Phase) }
+    pub fn tracker_name(self, value: impl Arg<str>) -> LocationAction<R0, R1, R2, R3, Set> { LocationAction(put(self.0, "TrackerName", value.into_expr()), Phase) }
 }
 impl Done for LocationAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenSearchAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-opensearchaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenSearchAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct OpenSearchAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl OpenSearchAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OpenSearchAction<super::missing::Endpoint, super::missing::Id, super::missing::Index, super::missing::RoleArn, super::missing::Type> { OpenSearchAction(Bag::default(), Phase) }
+    pub fn new() -> OpenSearchAction<Missing<super::required::Endpoint>, Missing<super::required::Id>, Missing<super::required::Index>, Missing<super::required::RoleArn>, Missing<super::required::Type>> { OpenSearchAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> OpenSearchAction<R0, R1, R2, R3, R4> {
     /// `Endpoint`: text, required. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> OpenSearchAction<Set, R1, R2, R3, R4> { self.0.set("Endpoint", value.into_expr()); OpenSearchAction(self.0, Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> OpenSearchAction<Set, R1, R2, R3, R4> { OpenSearchAction(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> OpenSearchAction<R0, Set, R2, R3, R4> { self.0.set("Id", value.into_expr()); OpenSearchAction(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> OpenSearchAction<R0, Set, R2, R3, R4> { OpenSearchAction(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Index`: text, required. Update: in place.
-    pub fn index(mut self, value: impl Arg<str>) -> OpenSearchAction<R0, R1, Set, R3, R4> { self.0.set("Index", value.into_expr()); OpenSearchAction(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> OpenSearchAction<R0, R1, R2, Set, R4> { self.0.set("RoleArn", value.into_expr()); OpenSearchAction(self.0, Phase) }
+    pub fn index(self, value: impl Arg<str>) -> OpenSearchAction<R0, R1, Set, R3, R4> { OpenSearchAction(put(self.0, "Index", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> OpenSearchAction<R0, R1, R2, Set, R4> { OpenSearchAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> OpenSearchAction<R0, R1, R2, R3, Set> { self.0.set("Type", value.into_expr()); OpenSearchAction(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> OpenSearchAction<R0, R1, R2, R3, Set> { OpenSearchAction(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for OpenSearchAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PutAssetPropertyValueEntry` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-putassetpropertyvalueentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PutAssetPropertyValueEntry<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PutAssetPropertyValueEntry<R0 = Set>(Bag, Phase<(R0,)>);
 impl PutAssetPropertyValueEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PutAssetPropertyValueEntry<super::missing::PropertyValues> { PutAssetPropertyValueEntry(Bag::default(), Phase) }
+    pub fn new() -> PutAssetPropertyValueEntry<Missing<super::required::PropertyValues>> { PutAssetPropertyValueEntry(Bag::default(), Phase) }
 }
 impl<R0> PutAssetPropertyValueEntry<R0> {
     /// `AssetId`: text. Update: in place.
-    pub fn asset_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AssetId", value.into_expr()); self }
+    pub fn asset_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetId", value.into_expr()), Phase) }
     /// `EntryId`: text. Update: in place.
-    pub fn entry_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EntryId", value.into_expr()); self }
+    pub fn entry_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntryId", value.into_expr()), Phase) }
     /// `PropertyAlias`: text. Update: in place.
-    pub fn property_alias(mut self, value: impl Arg<str>) -> Self { self.0.set("PropertyAlias", value.into_expr()); self }
+    pub fn property_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyAlias", value.into_expr()), Phase) }
     /// `PropertyId`: text. Update: in place.
-    pub fn property_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PropertyId", value.into_expr()); self }
+    pub fn property_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyId", value.into_expr()), Phase) }
     /// `PropertyValues`: list of `AssetPropertyValue`, required. Update: in place.
-    pub fn property_values(mut self, value: impl Arg<Arr<AssetPropertyValue>>) -> PutAssetPropertyValueEntry<Set> { self.0.set("PropertyValues", value.into_expr()); PutAssetPropertyValueEntry(self.0, Phase) }
+    pub fn property_values(self, value: impl Arg<Arr<AssetPropertyValue>>) -> PutAssetPropertyValueEntry<Set> { PutAssetPropertyValueEntry(put(self.0, "PropertyValues", value.into_expr()), Phase) }
 }
 impl Done for PutAssetPropertyValueEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PutItemInput` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-putiteminput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PutItemInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PutItemInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl PutItemInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PutItemInput<super::missing::TableName> { PutItemInput(Bag::default(), Phase) }
+    pub fn new() -> PutItemInput<Missing<super::required::TableName>> { PutItemInput(Bag::default(), Phase) }
 }
 impl<R0> PutItemInput<R0> {
-    /// `TableName`: text, required. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<kind::DynamoDBTableName>) -> PutItemInput<Set> { self.0.set("TableName", value.into_expr()); PutItemInput(self.0, Phase) }
+    /// `TableName`: `DynamoDBTableName`, required. Update: in place.
+    pub fn table_name(self, value: impl Arg<kind::DynamoDBTableName>) -> PutItemInput<Set> { PutItemInput(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for PutItemInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RepublishAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RepublishAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RepublishAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RepublishAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RepublishAction<super::missing::RoleArn, super::missing::Topic> { RepublishAction(Bag::default(), Phase) }
+    pub fn new() -> RepublishAction<Missing<super::required::RoleArn>, Missing<super::required::Topic>> { RepublishAction(Bag::default(), Phase) }
 }
 impl<R0, R1> RepublishAction<R0, R1> {
     /// `Headers`: `RepublishActionHeaders`. Update: in place.
-    pub fn headers(mut self, value: impl Arg<RepublishActionHeaders>) -> Self { self.0.set("Headers", value.into_expr()); self }
+    pub fn headers(self, value: impl Arg<RepublishActionHeaders>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
     /// `Qos`: integer. Update: in place.
-    pub fn qos(mut self, value: impl Arg<i64>) -> Self { self.0.set("Qos", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> RepublishAction<Set, R1> { self.0.set("RoleArn", value.into_expr()); RepublishAction(self.0, Phase) }
+    pub fn qos(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Qos", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> RepublishAction<Set, R1> { RepublishAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Topic`: text, required. Update: in place.
-    pub fn topic(mut self, value: impl Arg<str>) -> RepublishAction<R0, Set> { self.0.set("Topic", value.into_expr()); RepublishAction(self.0, Phase) }
+    pub fn topic(self, value: impl Arg<str>) -> RepublishAction<R0, Set> { RepublishAction(put(self.0, "Topic", value.into_expr()), Phase) }
 }
 impl Done for RepublishAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RepublishActionHeaders` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-republishactionheaders.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RepublishActionHeaders(Bag);
+#[must_use] pub struct RepublishActionHeaders(Bag);
 impl RepublishActionHeaders {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContentType`: text. Update: in place.
-    pub fn content_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ContentType", value.into_expr()); self }
+    pub fn content_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentType", value.into_expr())) }
     /// `CorrelationData`: text. Update: in place.
-    pub fn correlation_data(mut self, value: impl Arg<str>) -> Self { self.0.set("CorrelationData", value.into_expr()); self }
+    pub fn correlation_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CorrelationData", value.into_expr())) }
     /// `MessageExpiry`: text. Update: in place.
-    pub fn message_expiry(mut self, value: impl Arg<str>) -> Self { self.0.set("MessageExpiry", value.into_expr()); self }
+    pub fn message_expiry(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageExpiry", value.into_expr())) }
     /// `PayloadFormatIndicator`: text. Update: in place.
-    pub fn payload_format_indicator(mut self, value: impl Arg<str>) -> Self { self.0.set("PayloadFormatIndicator", value.into_expr()); self }
+    pub fn payload_format_indicator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadFormatIndicator", value.into_expr())) }
     /// `ResponseTopic`: text. Update: in place.
-    pub fn response_topic(mut self, value: impl Arg<str>) -> Self { self.0.set("ResponseTopic", value.into_expr()); self }
+    pub fn response_topic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseTopic", value.into_expr())) }
     /// `UserProperties`: list of `UserProperty`. Update: in place.
-    pub fn user_properties(mut self, value: impl Arg<Arr<UserProperty>>) -> Self { self.0.set("UserProperties", value.into_expr()); self }
+    pub fn user_properties(self, value: impl Arg<Arr<UserProperty>>) -> Self { Self(put(self.0, "UserProperties", value.into_expr())) }
 }
 impl Done for RepublishActionHeaders { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Action` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-s3action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Action<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct S3Action<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl S3Action {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Action<super::missing::BucketName, super::missing::Key, super::missing::RoleArn> { S3Action(Bag::default(), Phase) }
+    pub fn new() -> S3Action<Missing<super::required::BucketName>, Missing<super::required::Key>, Missing<super::required::RoleArn>> { S3Action(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3Action<R0, R1, R2> {
-    /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3Action<Set, R1, R2> { self.0.set("BucketName", value.into_expr()); S3Action(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Action<Set, R1, R2> { S3Action(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `CannedAcl`: `CannedAcl`. Update: in place.
-    pub fn canned_acl(mut self, value: impl Arg<CannedAcl>) -> Self { self.0.set("CannedAcl", value.into_expr()); self }
+    pub fn canned_acl(self, value: impl Arg<CannedAcl>) -> Self { Self(put(self.0, "CannedAcl", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> S3Action<R0, Set, R2> { self.0.set("Key", value.into_expr()); S3Action(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> S3Action<R0, R1, Set> { self.0.set("RoleArn", value.into_expr()); S3Action(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Action<R0, Set, R2> { S3Action(put(self.0, "Key", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3Action<R0, R1, Set> { S3Action(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for S3Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SigV4Authorization` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-sigv4authorization.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SigV4Authorization<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SigV4Authorization<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SigV4Authorization {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SigV4Authorization<super::missing::RoleArn, super::missing::ServiceName, super::missing::SigningRegion> { SigV4Authorization(Bag::default(), Phase) }
+    pub fn new() -> SigV4Authorization<Missing<super::required::RoleArn>, Missing<super::required::ServiceName>, Missing<super::required::SigningRegion>> { SigV4Authorization(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SigV4Authorization<R0, R1, R2> {
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> SigV4Authorization<Set, R1, R2> { self.0.set("RoleArn", value.into_expr()); SigV4Authorization(self.0, Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SigV4Authorization<Set, R1, R2> { SigV4Authorization(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `ServiceName`: text, required. Update: in place.
-    pub fn service_name(mut self, value: impl Arg<str>) -> SigV4Authorization<R0, Set, R2> { self.0.set("ServiceName", value.into_expr()); SigV4Authorization(self.0, Phase) }
+    pub fn service_name(self, value: impl Arg<str>) -> SigV4Authorization<R0, Set, R2> { SigV4Authorization(put(self.0, "ServiceName", value.into_expr()), Phase) }
     /// `SigningRegion`: text, required. Update: in place.
-    pub fn signing_region(mut self, value: impl Arg<str>) -> SigV4Authorization<R0, R1, Set> { self.0.set("SigningRegion", value.into_expr()); SigV4Authorization(self.0, Phase) }
+    pub fn signing_region(self, value: impl Arg<str>) -> SigV4Authorization<R0, R1, Set> { SigV4Authorization(put(self.0, "SigningRegion", value.into_expr()), Phase) }
 }
 impl Done for SigV4Authorization { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnsAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-snsaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnsAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SnsAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SnsAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SnsAction<super::missing::RoleArn, super::missing::TargetArn> { SnsAction(Bag::default(), Phase) }
+    pub fn new() -> SnsAction<Missing<super::required::RoleArn>, Missing<super::required::TargetArn>> { SnsAction(Bag::default(), Phase) }
 }
 impl<R0, R1> SnsAction<R0, R1> {
     /// `MessageFormat`: text. Update: in place.
-    pub fn message_format(mut self, value: impl Arg<str>) -> Self { self.0.set("MessageFormat", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> SnsAction<Set, R1> { self.0.set("RoleArn", value.into_expr()); SnsAction(self.0, Phase) }
-    /// `TargetArn`: text, required. Update: in place.
-    pub fn target_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> SnsAction<R0, Set> { self.0.set("TargetArn", value.into_expr()); SnsAction(self.0, Phase) }
+    pub fn message_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageFormat", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SnsAction<Set, R1> { SnsAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    /// `TargetArn`: `SnsTopicArn`, required. Update: in place.
+    pub fn target_arn(self, value: impl Arg<kind::SnsTopicArn>) -> SnsAction<R0, Set> { SnsAction(put(self.0, "TargetArn", value.into_expr()), Phase) }
 }
 impl Done for SnsAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SqsAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-sqsaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SqsAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SqsAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SqsAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SqsAction<super::missing::QueueUrl, super::missing::RoleArn> { SqsAction(Bag::default(), Phase) }
+    pub fn new() -> SqsAction<Missing<super::required::QueueUrl>, Missing<super::required::RoleArn>> { SqsAction(Bag::default(), Phase) }
 }
 impl<R0, R1> SqsAction<R0, R1> {
-    /// `QueueUrl`: text, required. Update: in place.
-    pub fn queue_url(mut self, value: impl Arg<kind::SqsQueueUrl>) -> SqsAction<Set, R1> { self.0.set("QueueUrl", value.into_expr()); SqsAction(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> SqsAction<R0, Set> { self.0.set("RoleArn", value.into_expr()); SqsAction(self.0, Phase) }
+    /// `QueueUrl`: `SqsQueueUrl`, required. Update: in place.
+    pub fn queue_url(self, value: impl Arg<kind::SqsQueueUrl>) -> SqsAction<Set, R1> { SqsAction(put(self.0, "QueueUrl", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SqsAction<R0, Set> { SqsAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `UseBase64`: boolean. Update: in place.
-    pub fn use_base64(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseBase64", value.into_expr()); self }
+    pub fn use_base64(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseBase64", value.into_expr()), Phase) }
 }
 impl Done for SqsAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StepFunctionsAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-stepfunctionsaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StepFunctionsAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StepFunctionsAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StepFunctionsAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StepFunctionsAction<super::missing::RoleArn, super::missing::StateMachineName> { StepFunctionsAction(Bag::default(), Phase) }
+    pub fn new() -> StepFunctionsAction<Missing<super::required::RoleArn>, Missing<super::required::StateMachineName>> { StepFunctionsAction(Bag::default(), Phase) }
 }
 impl<R0, R1> StepFunctionsAction<R0, R1> {
     /// `ExecutionNamePrefix`: text. Update: in place.
-    pub fn execution_name_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("ExecutionNamePrefix", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> StepFunctionsAction<Set, R1> { self.0.set("RoleArn", value.into_expr()); StepFunctionsAction(self.0, Phase) }
+    pub fn execution_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExecutionNamePrefix", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> StepFunctionsAction<Set, R1> { StepFunctionsAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `StateMachineName`: text, required. Update: in place.
-    pub fn state_machine_name(mut self, value: impl Arg<str>) -> StepFunctionsAction<R0, Set> { self.0.set("StateMachineName", value.into_expr()); StepFunctionsAction(self.0, Phase) }
+    pub fn state_machine_name(self, value: impl Arg<str>) -> StepFunctionsAction<R0, Set> { StepFunctionsAction(put(self.0, "StateMachineName", value.into_expr()), Phase) }
 }
 impl Done for StepFunctionsAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Timestamp` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestamp.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Timestamp<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Timestamp<R0 = Set>(Bag, Phase<(R0,)>);
 impl Timestamp {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Timestamp<super::missing::Value> { Timestamp(Bag::default(), Phase) }
+    pub fn new() -> Timestamp<Missing<super::required::Value>> { Timestamp(Bag::default(), Phase) }
 }
 impl<R0> Timestamp<R0> {
     /// `Unit`: text. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Timestamp<Set> { self.0.set("Value", value.into_expr()); Timestamp(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Timestamp<Set> { Timestamp(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Timestamp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimestreamAction` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimestreamAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct TimestreamAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl TimestreamAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TimestreamAction<super::missing::DatabaseName, super::missing::Dimensions, super::missing::RoleArn, super::missing::TableName> { TimestreamAction(Bag::default(), Phase) }
+    pub fn new() -> TimestreamAction<Missing<super::required::DatabaseName>, Missing<super::required::Dimensions>, Missing<super::required::RoleArn>, Missing<super::required::TableName>> { TimestreamAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> TimestreamAction<R0, R1, R2, R3> {
     /// `DatabaseName`: text, required. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> TimestreamAction<Set, R1, R2, R3> { self.0.set("DatabaseName", value.into_expr()); TimestreamAction(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> TimestreamAction<Set, R1, R2, R3> { TimestreamAction(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `Dimensions`: list of `TimestreamDimension`, required. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<Arr<TimestreamDimension>>) -> TimestreamAction<R0, Set, R2, R3> { self.0.set("Dimensions", value.into_expr()); TimestreamAction(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> TimestreamAction<R0, R1, Set, R3> { self.0.set("RoleArn", value.into_expr()); TimestreamAction(self.0, Phase) }
+    pub fn dimensions(self, value: impl Arg<Arr<TimestreamDimension>>) -> TimestreamAction<R0, Set, R2, R3> { TimestreamAction(put(self.0, "Dimensions", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> TimestreamAction<R0, R1, Set, R3> { TimestreamAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<str>) -> TimestreamAction<R0, R1, R2, Set> { self.0.set("TableName", value.into_expr()); TimestreamAction(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> TimestreamAction<R0, R1, R2, Set> { TimestreamAction(put(self.0, "TableName", value.into_expr()), Phase) }
     /// `Timestamp`: `TimestreamTimestamp`. Update: in place.
-    pub fn timestamp(mut self, value: impl Arg<TimestreamTimestamp>) -> Self { self.0.set("Timestamp", value.into_expr()); self }
+    pub fn timestamp(self, value: impl Arg<TimestreamTimestamp>) -> Self { Self(put(self.0, "Timestamp", value.into_expr()), Phase) }
 }
 impl Done for TimestreamAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimestreamDimension` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamdimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimestreamDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TimestreamDimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TimestreamDimension {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TimestreamDimension<super::missing::Name, super::missing::Value> { TimestreamDimension(Bag::default(), Phase) }
+    pub fn new() -> TimestreamDimension<Missing<super::required::Name>, Missing<super::required::Value>> { TimestreamDimension(Bag::default(), Phase) }
 }
 impl<R0, R1> TimestreamDimension<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> TimestreamDimension<Set, R1> { self.0.set("Name", value.into_expr()); TimestreamDimension(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> TimestreamDimension<Set, R1> { TimestreamDimension(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TimestreamDimension<R0, Set> { self.0.set("Value", value.into_expr()); TimestreamDimension(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TimestreamDimension<R0, Set> { TimestreamDimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TimestreamDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimestreamTimestamp` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-timestreamtimestamp.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimestreamTimestamp<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TimestreamTimestamp<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TimestreamTimestamp {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TimestreamTimestamp<super::missing::Unit, super::missing::Value> { TimestreamTimestamp(Bag::default(), Phase) }
+    pub fn new() -> TimestreamTimestamp<Missing<super::required::Unit>, Missing<super::required::Value>> { TimestreamTimestamp(Bag::default(), Phase) }
 }
 impl<R0, R1> TimestreamTimestamp<R0, R1> {
     /// `Unit`: text, required. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> TimestreamTimestamp<Set, R1> { self.0.set("Unit", value.into_expr()); TimestreamTimestamp(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> TimestreamTimestamp<Set, R1> { TimestreamTimestamp(put(self.0, "Unit", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TimestreamTimestamp<R0, Set> { self.0.set("Value", value.into_expr()); TimestreamTimestamp(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TimestreamTimestamp<R0, Set> { TimestreamTimestamp(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TimestreamTimestamp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TopicRulePayload` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-topicrulepayload.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TopicRulePayload<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TopicRulePayload<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TopicRulePayload {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TopicRulePayload<super::missing::Actions, super::missing::Sql> { TopicRulePayload(Bag::default(), Phase) }
+    pub fn new() -> TopicRulePayload<Missing<super::required::Actions>, Missing<super::required::Sql>> { TopicRulePayload(Bag::default(), Phase) }
 }
 impl<R0, R1> TopicRulePayload<R0, R1> {
     /// `Actions`: list of `Action`, required. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Arr<Action>>) -> TopicRulePayload<Set, R1> { self.0.set("Actions", value.into_expr()); TopicRulePayload(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<Arr<Action>>) -> TopicRulePayload<Set, R1> { TopicRulePayload(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `AwsIotSqlVersion`: text. Update: in place.
-    pub fn aws_iot_sql_version(mut self, value: impl Arg<str>) -> Self { self.0.set("AwsIotSqlVersion", value.into_expr()); self }
+    pub fn aws_iot_sql_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIotSqlVersion", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ErrorAction`: `Action`. Update: in place.
-    pub fn error_action(mut self, value: impl Arg<Action>) -> Self { self.0.set("ErrorAction", value.into_expr()); self }
+    pub fn error_action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "ErrorAction", value.into_expr()), Phase) }
     /// `RuleDisabled`: boolean. Update: in place.
-    pub fn rule_disabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("RuleDisabled", value.into_expr()); self }
+    pub fn rule_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RuleDisabled", value.into_expr()), Phase) }
     /// `Sql`: text, required. Update: in place.
-    pub fn sql(mut self, value: impl Arg<str>) -> TopicRulePayload<R0, Set> { self.0.set("Sql", value.into_expr()); TopicRulePayload(self.0, Phase) }
+    pub fn sql(self, value: impl Arg<str>) -> TopicRulePayload<R0, Set> { TopicRulePayload(put(self.0, "Sql", value.into_expr()), Phase) }
 }
 impl Done for TopicRulePayload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserProperty` of `AWS::IoT::TopicRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicrule-userproperty.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UserProperty<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct UserProperty<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl UserProperty {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UserProperty<super::missing::Key, super::missing::Value> { UserProperty(Bag::default(), Phase) }
+    pub fn new() -> UserProperty<Missing<super::required::Key>, Missing<super::required::Value>> { UserProperty(Bag::default(), Phase) }
 }
 impl<R0, R1> UserProperty<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> UserProperty<Set, R1> { self.0.set("Key", value.into_expr()); UserProperty(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> UserProperty<Set, R1> { UserProperty(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> UserProperty<R0, Set> { self.0.set("Value", value.into_expr()); UserProperty(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> UserProperty<R0, Set> { UserProperty(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for UserProperty { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CannedAcl` allows.
@@ -2941,75 +2941,75 @@ impl CfnTopicRuleDestination {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnTopicRuleDestinationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `StatusReason`: text.
     pub fn attr_status_reason(&self) -> Val<str> { self.0.get_att("StatusReason") }
 }
 impl Parent for CfnTopicRuleDestination { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoT::TopicRuleDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iot-topicruledestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTopicRuleDestinationProps(Bag);
+#[must_use] pub struct CfnTopicRuleDestinationProps(Bag);
 impl CfnTopicRuleDestinationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HttpUrlProperties`: `HttpUrlDestinationSummary`. Update: replacement.
-    pub fn http_url_properties(mut self, value: impl Arg<topic_rule_destination::HttpUrlDestinationSummary>) -> Self { self.0.set("HttpUrlProperties", value.into_expr()); self }
+    pub fn http_url_properties(self, value: impl Arg<topic_rule_destination::HttpUrlDestinationSummary>) -> Self { Self(put(self.0, "HttpUrlProperties", value.into_expr())) }
     /// `InfluxDBProperties`: `InfluxDBDestinationProperties`. Update: replacement.
-    pub fn influx_db_properties(mut self, value: impl Arg<topic_rule_destination::InfluxDBDestinationProperties>) -> Self { self.0.set("InfluxDBProperties", value.into_expr()); self }
+    pub fn influx_db_properties(self, value: impl Arg<topic_rule_destination::InfluxDBDestinationProperties>) -> Self { Self(put(self.0, "InfluxDBProperties", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<topic_rule_destination::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<topic_rule_destination::Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
     /// `VpcProperties`: `VpcDestinationProperties`. Update: replacement.
-    pub fn vpc_properties(mut self, value: impl Arg<topic_rule_destination::VpcDestinationProperties>) -> Self { self.0.set("VpcProperties", value.into_expr()); self }
+    pub fn vpc_properties(self, value: impl Arg<topic_rule_destination::VpcDestinationProperties>) -> Self { Self(put(self.0, "VpcProperties", value.into_expr())) }
 }
 impl Done for CfnTopicRuleDestinationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoT::TopicRuleDestination`.
 pub mod topic_rule_destination {
 use crate::cfn::support::*;
 /// The property type `HttpUrlDestinationSummary` of `AWS::IoT::TopicRuleDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-httpurldestinationsummary.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpUrlDestinationSummary(Bag);
+#[must_use] pub struct HttpUrlDestinationSummary(Bag);
 impl HttpUrlDestinationSummary {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfirmationUrl`: text. Update: replacement.
-    pub fn confirmation_url(mut self, value: impl Arg<str>) -> Self { self.0.set("ConfirmationUrl", value.into_expr()); self }
+    pub fn confirmation_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfirmationUrl", value.into_expr())) }
 }
 impl Done for HttpUrlDestinationSummary { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InfluxDBDestinationProperties` of `AWS::IoT::TopicRuleDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-influxdbdestinationproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InfluxDBDestinationProperties<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct InfluxDBDestinationProperties<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl InfluxDBDestinationProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InfluxDBDestinationProperties<super::missing::Endpoint, super::missing::InfluxDBVersion, super::missing::SecretId> { InfluxDBDestinationProperties(Bag::default(), Phase) }
+    pub fn new() -> InfluxDBDestinationProperties<Missing<super::required::Endpoint>, Missing<super::required::InfluxDBVersion>, Missing<super::required::SecretId>> { InfluxDBDestinationProperties(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> InfluxDBDestinationProperties<R0, R1, R2> {
     /// `Endpoint`: text, required. Update: replacement.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> InfluxDBDestinationProperties<Set, R1, R2> { self.0.set("Endpoint", value.into_expr()); InfluxDBDestinationProperties(self.0, Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> InfluxDBDestinationProperties<Set, R1, R2> { InfluxDBDestinationProperties(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `InfluxDBVersion`: text, required. Update: replacement.
-    pub fn influx_db_version(mut self, value: impl Arg<str>) -> InfluxDBDestinationProperties<R0, Set, R2> { self.0.set("InfluxDBVersion", value.into_expr()); InfluxDBDestinationProperties(self.0, Phase) }
+    pub fn influx_db_version(self, value: impl Arg<str>) -> InfluxDBDestinationProperties<R0, Set, R2> { InfluxDBDestinationProperties(put(self.0, "InfluxDBVersion", value.into_expr()), Phase) }
     /// `SecretId`: text, required. Update: replacement.
-    pub fn secret_id(mut self, value: impl Arg<str>) -> InfluxDBDestinationProperties<R0, R1, Set> { self.0.set("SecretId", value.into_expr()); InfluxDBDestinationProperties(self.0, Phase) }
+    pub fn secret_id(self, value: impl Arg<str>) -> InfluxDBDestinationProperties<R0, R1, Set> { InfluxDBDestinationProperties(put(self.0, "SecretId", value.into_expr()), Phase) }
     /// `SecretKey`: text. Update: replacement.
-    pub fn secret_key(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretKey", value.into_expr()); self }
+    pub fn secret_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretKey", value.into_expr()), Phase) }
     /// `SecretType`: text. Update: replacement.
-    pub fn secret_type(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretType", value.into_expr()); self }
+    pub fn secret_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretType", value.into_expr()), Phase) }
 }
 impl Done for InfluxDBDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcDestinationProperties` of `AWS::IoT::TopicRuleDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iot-topicruledestination-vpcdestinationproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcDestinationProperties(Bag);
+#[must_use] pub struct VpcDestinationProperties(Bag);
 impl VpcDestinationProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `RoleArn`: text. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
-    /// `SecurityGroups`: list of text. Update: replacement.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroups", value.into_expr()); self }
+    /// `RoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr())) }
     /// `SubnetIds`: list of text. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
-    /// `VpcId`: text. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> Self { self.0.set("VpcId", value.into_expr()); self }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
+    /// `VpcId`: `Ec2VpcId`. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for VpcDestinationProperties { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
 Status { Disabled = "DISABLED", Enabled = "ENABLED", InProgress = "IN_PROGRESS" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccountDefaultForOperations, AccountId, Action, ActionParams, Actions, AlarmName, AlertTargetArn, AuditCheckConfigurations, AuthorizerFunctionArn, BaseRatePerMinute, Bucket, BucketName, CACertificatePem, ChannelName, ClientProperties, CommandId, ComparisonOperator, CriteriaList, DatabaseName, DefaultLogLevel, DeliveryStreamName, Description, DestinationArn, DeviceId, DimensionName, Dimensions, DurationInMinutes, EncryptionType, Endpoint, EventType, FailureType, Files, Frequency, HashKeyField, HashKeyValue, Id, InProgressTimeoutInMinutes, IncrementFactor, Index, InfluxDBVersion, InputName, JobId, JobTemplateId, Key, LambdaFunctionArn, Latitude, LogGroupName, LogLevel, Longitude, Max, Metric, MetricName, MetricNamespace, MetricType, MetricUnit, MetricValue, Min, MinNumberOfExecutedThings, MqttTopic, Name, NumberOfRetries, Operand, OutputFormat, PackageName, PolicyDocument, PolicyName, Principal, PropertyValues, ProvisioningRoleArn, PutAssetPropertyValueEntries, QueueUrl, RateIncreaseCriteria, RoleArn, RoleArnForLogging, S3Location, SecretId, ServiceName, SigningRegion, Sql, StartTime, StateMachineName, StateReason, StateValue, Status, StreamId, StreamName, StringValues, TableName, TargetArn, TargetCheckNames, TargetName, TargetType, Targets, TemplateBody, TemplateName, ThingGroupNames, ThingName, ThresholdPercentage, TimeInSeconds, Timestamp, Topic, TopicArn, TopicRulePayload, TrackerName, Type, Unit, Url, UserPropertyKey, Value, Values, Version } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccountDefaultForOperations, AccountId, Action, ActionParams, Actions, AlarmName, AlertTargetArn, AuditCheckConfigurations, AuthorizerFunctionArn, BaseRatePerMinute, Bucket, BucketName, CACertificatePem, ChannelName, ClientProperties, CommandId, ComparisonOperator, CriteriaList, DatabaseName, DefaultLogLevel, DeliveryStreamName, Description, DestinationArn, DeviceId, DimensionName, Dimensions, DurationInMinutes, EncryptionType, Endpoint, EventType, FailureType, Files, Frequency, HashKeyField, HashKeyValue, Id, InProgressTimeoutInMinutes, IncrementFactor, Index, InfluxDBVersion, InputName, JobId, JobTemplateId, Key, LambdaFunctionArn, Latitude, LogGroupName, LogLevel, Longitude, Max, Metric, MetricName, MetricNamespace, MetricType, MetricUnit, MetricValue, Min, MinNumberOfExecutedThings, MqttTopic, Name, NumberOfRetries, Operand, OutputFormat, PackageName, PolicyDocument, PolicyName, Principal, PropertyValues, ProvisioningRoleArn, PutAssetPropertyValueEntries, QueueUrl, RateIncreaseCriteria, RoleArn, RoleArnForLogging, S3Location, SecretId, ServiceName, SigningRegion, Sql, StartTime, StateMachineName, StateReason, StateValue, Status, StreamId, StreamName, StringValues, TableName, TargetArn, TargetCheckNames, TargetName, TargetType, Targets, TemplateBody, TemplateName, ThingGroupNames, ThingName, ThresholdPercentage, TimeInSeconds, Timestamp, Topic, TopicArn, TopicRulePayload, TrackerName, Type, Unit, Url, UserPropertyKey, Value, Values, Version } }

@@ -18,58 +18,58 @@ impl CfnChannel {
 }
 impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTAnalytics::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-channel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnChannelProps(Bag);
+#[must_use] pub struct CfnChannelProps(Bag);
 impl CfnChannelProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChannelName`: text. Update: replacement.
-    pub fn channel_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ChannelName", value.into_expr()); self }
+    pub fn channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelName", value.into_expr())) }
     /// `ChannelStorage`: `ChannelStorage`. Update: in place.
-    pub fn channel_storage(mut self, value: impl Arg<channel::ChannelStorage>) -> Self { self.0.set("ChannelStorage", value.into_expr()); self }
+    pub fn channel_storage(self, value: impl Arg<channel::ChannelStorage>) -> Self { Self(put(self.0, "ChannelStorage", value.into_expr())) }
     /// `RetentionPeriod`: `RetentionPeriod`. Update: in place.
-    pub fn retention_period(mut self, value: impl Arg<channel::RetentionPeriod>) -> Self { self.0.set("RetentionPeriod", value.into_expr()); self }
+    pub fn retention_period(self, value: impl Arg<channel::RetentionPeriod>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTAnalytics::Channel`.
 pub mod channel {
 use crate::cfn::support::*;
 /// The property type `ChannelStorage` of `AWS::IoTAnalytics::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-channel-channelstorage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ChannelStorage(Bag);
+#[must_use] pub struct ChannelStorage(Bag);
 impl ChannelStorage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerManagedS3`: `CustomerManagedS3`. Update: in place.
-    pub fn customer_managed_s3(mut self, value: impl Arg<CustomerManagedS3>) -> Self { self.0.set("CustomerManagedS3", value.into_expr()); self }
+    pub fn customer_managed_s3(self, value: impl Arg<CustomerManagedS3>) -> Self { Self(put(self.0, "CustomerManagedS3", value.into_expr())) }
     /// `ServiceManagedS3`: JSON. Update: in place.
-    pub fn service_managed_s3(mut self, value: impl Arg<Any>) -> Self { self.0.set("ServiceManagedS3", value.into_expr()); self }
+    pub fn service_managed_s3(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ServiceManagedS3", value.into_expr())) }
 }
 impl Done for ChannelStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomerManagedS3` of `AWS::IoTAnalytics::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-channel-customermanageds3.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomerManagedS3<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomerManagedS3<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomerManagedS3 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomerManagedS3<super::missing::Bucket, super::missing::RoleArn> { CustomerManagedS3(Bag::default(), Phase) }
+    pub fn new() -> CustomerManagedS3<Missing<super::required::Bucket>, Missing<super::required::RoleArn>> { CustomerManagedS3(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomerManagedS3<R0, R1> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> CustomerManagedS3<Set, R1> { self.0.set("Bucket", value.into_expr()); CustomerManagedS3(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> CustomerManagedS3<Set, R1> { CustomerManagedS3(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `KeyPrefix`: text. Update: in place.
-    pub fn key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyPrefix", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CustomerManagedS3<R0, Set> { self.0.set("RoleArn", value.into_expr()); CustomerManagedS3(self.0, Phase) }
+    pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomerManagedS3<R0, Set> { CustomerManagedS3(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CustomerManagedS3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetentionPeriod` of `AWS::IoTAnalytics::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-channel-retentionperiod.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetentionPeriod(Bag);
+#[must_use] pub struct RetentionPeriod(Bag);
 impl RetentionPeriod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NumberOfDays`: integer. Update: in place.
-    pub fn number_of_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfDays", value.into_expr()); self }
+    pub fn number_of_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDays", value.into_expr())) }
     /// `Unlimited`: boolean. Update: in place.
-    pub fn unlimited(mut self, value: impl Arg<bool>) -> Self { self.0.set("Unlimited", value.into_expr()); self }
+    pub fn unlimited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unlimited", value.into_expr())) }
 }
 impl Done for RetentionPeriod { fn into_props(self) -> Bag { self.0 } }
 }
@@ -79,7 +79,7 @@ impl CfnDataset {
     /// `AWS::IoTAnalytics::Dataset`
     pub const TYPE: &'static str = "AWS::IoTAnalytics::Dataset";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDatasetProps<R0>) -> Self where CfnDatasetProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatasetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DatasetName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -87,307 +87,307 @@ impl CfnDataset {
 }
 impl Parent for CfnDataset { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-dataset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDatasetProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDatasetProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDatasetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDatasetProps<missing::Actions> { CfnDatasetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDatasetProps<Missing<required::Actions>> { CfnDatasetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDatasetProps<R0> {
     /// `Actions`: list of `Action`, required. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Arr<dataset::Action>>) -> CfnDatasetProps<Set> { self.0.set("Actions", value.into_expr()); CfnDatasetProps(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<Arr<dataset::Action>>) -> CfnDatasetProps<Set> { CfnDatasetProps(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `ContentDeliveryRules`: list of `DatasetContentDeliveryRule`. Update: in place.
-    pub fn content_delivery_rules(mut self, value: impl Arg<Arr<dataset::DatasetContentDeliveryRule>>) -> Self { self.0.set("ContentDeliveryRules", value.into_expr()); self }
+    pub fn content_delivery_rules(self, value: impl Arg<Arr<dataset::DatasetContentDeliveryRule>>) -> Self { Self(put(self.0, "ContentDeliveryRules", value.into_expr()), Phase) }
     /// `DatasetName`: text. Update: replacement.
-    pub fn dataset_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatasetName", value.into_expr()); self }
+    pub fn dataset_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetName", value.into_expr()), Phase) }
     /// `LateDataRules`: list of `LateDataRule`. Update: in place.
-    pub fn late_data_rules(mut self, value: impl Arg<Arr<dataset::LateDataRule>>) -> Self { self.0.set("LateDataRules", value.into_expr()); self }
+    pub fn late_data_rules(self, value: impl Arg<Arr<dataset::LateDataRule>>) -> Self { Self(put(self.0, "LateDataRules", value.into_expr()), Phase) }
     /// `RetentionPeriod`: `RetentionPeriod`. Update: in place.
-    pub fn retention_period(mut self, value: impl Arg<dataset::RetentionPeriod>) -> Self { self.0.set("RetentionPeriod", value.into_expr()); self }
+    pub fn retention_period(self, value: impl Arg<dataset::RetentionPeriod>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Triggers`: list of `Trigger`. Update: in place.
-    pub fn triggers(mut self, value: impl Arg<Arr<dataset::Trigger>>) -> Self { self.0.set("Triggers", value.into_expr()); self }
+    pub fn triggers(self, value: impl Arg<Arr<dataset::Trigger>>) -> Self { Self(put(self.0, "Triggers", value.into_expr()), Phase) }
     /// `VersioningConfiguration`: `VersioningConfiguration`. Update: in place.
-    pub fn versioning_configuration(mut self, value: impl Arg<dataset::VersioningConfiguration>) -> Self { self.0.set("VersioningConfiguration", value.into_expr()); self }
+    pub fn versioning_configuration(self, value: impl Arg<dataset::VersioningConfiguration>) -> Self { Self(put(self.0, "VersioningConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTAnalytics::Dataset`.
 pub mod dataset {
 use crate::cfn::support::*;
 /// The property type `Action` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Action<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Action<R0 = Set>(Bag, Phase<(R0,)>);
 impl Action {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Action<super::missing::ActionName> { Action(Bag::default(), Phase) }
+    pub fn new() -> Action<Missing<super::required::ActionName>> { Action(Bag::default(), Phase) }
 }
 impl<R0> Action<R0> {
     /// `ActionName`: text, required. Update: in place.
-    pub fn action_name(mut self, value: impl Arg<str>) -> Action<Set> { self.0.set("ActionName", value.into_expr()); Action(self.0, Phase) }
+    pub fn action_name(self, value: impl Arg<str>) -> Action<Set> { Action(put(self.0, "ActionName", value.into_expr()), Phase) }
     /// `ContainerAction`: `ContainerAction`. Update: in place.
-    pub fn container_action(mut self, value: impl Arg<ContainerAction>) -> Self { self.0.set("ContainerAction", value.into_expr()); self }
+    pub fn container_action(self, value: impl Arg<ContainerAction>) -> Self { Self(put(self.0, "ContainerAction", value.into_expr()), Phase) }
     /// `QueryAction`: `QueryAction`. Update: in place.
-    pub fn query_action(mut self, value: impl Arg<QueryAction>) -> Self { self.0.set("QueryAction", value.into_expr()); self }
+    pub fn query_action(self, value: impl Arg<QueryAction>) -> Self { Self(put(self.0, "QueryAction", value.into_expr()), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerAction` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-containeraction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerAction<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ContainerAction<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ContainerAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContainerAction<super::missing::ExecutionRoleArn, super::missing::Image, super::missing::ResourceConfiguration> { ContainerAction(Bag::default(), Phase) }
+    pub fn new() -> ContainerAction<Missing<super::required::ExecutionRoleArn>, Missing<super::required::Image>, Missing<super::required::ResourceConfiguration>> { ContainerAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ContainerAction<R0, R1, R2> {
-    /// `ExecutionRoleArn`: text, required. Update: in place.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> ContainerAction<Set, R1, R2> { self.0.set("ExecutionRoleArn", value.into_expr()); ContainerAction(self.0, Phase) }
+    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ContainerAction<Set, R1, R2> { ContainerAction(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
     /// `Image`: text, required. Update: in place.
-    pub fn image(mut self, value: impl Arg<str>) -> ContainerAction<R0, Set, R2> { self.0.set("Image", value.into_expr()); ContainerAction(self.0, Phase) }
+    pub fn image(self, value: impl Arg<str>) -> ContainerAction<R0, Set, R2> { ContainerAction(put(self.0, "Image", value.into_expr()), Phase) }
     /// `ResourceConfiguration`: `ResourceConfiguration`, required. Update: in place.
-    pub fn resource_configuration(mut self, value: impl Arg<ResourceConfiguration>) -> ContainerAction<R0, R1, Set> { self.0.set("ResourceConfiguration", value.into_expr()); ContainerAction(self.0, Phase) }
+    pub fn resource_configuration(self, value: impl Arg<ResourceConfiguration>) -> ContainerAction<R0, R1, Set> { ContainerAction(put(self.0, "ResourceConfiguration", value.into_expr()), Phase) }
     /// `Variables`: list of `Variable`. Update: in place.
-    pub fn variables(mut self, value: impl Arg<Arr<Variable>>) -> Self { self.0.set("Variables", value.into_expr()); self }
+    pub fn variables(self, value: impl Arg<Arr<Variable>>) -> Self { Self(put(self.0, "Variables", value.into_expr()), Phase) }
 }
 impl Done for ContainerAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatasetContentDeliveryRule` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-datasetcontentdeliveryrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatasetContentDeliveryRule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DatasetContentDeliveryRule<R0 = Set>(Bag, Phase<(R0,)>);
 impl DatasetContentDeliveryRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DatasetContentDeliveryRule<super::missing::Destination> { DatasetContentDeliveryRule(Bag::default(), Phase) }
+    pub fn new() -> DatasetContentDeliveryRule<Missing<super::required::Destination>> { DatasetContentDeliveryRule(Bag::default(), Phase) }
 }
 impl<R0> DatasetContentDeliveryRule<R0> {
     /// `Destination`: `DatasetContentDeliveryRuleDestination`, required. Update: in place.
-    pub fn destination(mut self, value: impl Arg<DatasetContentDeliveryRuleDestination>) -> DatasetContentDeliveryRule<Set> { self.0.set("Destination", value.into_expr()); DatasetContentDeliveryRule(self.0, Phase) }
+    pub fn destination(self, value: impl Arg<DatasetContentDeliveryRuleDestination>) -> DatasetContentDeliveryRule<Set> { DatasetContentDeliveryRule(put(self.0, "Destination", value.into_expr()), Phase) }
     /// `EntryName`: text. Update: in place.
-    pub fn entry_name(mut self, value: impl Arg<str>) -> Self { self.0.set("EntryName", value.into_expr()); self }
+    pub fn entry_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntryName", value.into_expr()), Phase) }
 }
 impl Done for DatasetContentDeliveryRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatasetContentDeliveryRuleDestination` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-datasetcontentdeliveryruledestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatasetContentDeliveryRuleDestination(Bag);
+#[must_use] pub struct DatasetContentDeliveryRuleDestination(Bag);
 impl DatasetContentDeliveryRuleDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IotEventsDestinationConfiguration`: `IotEventsDestinationConfiguration`. Update: in place.
-    pub fn iot_events_destination_configuration(mut self, value: impl Arg<IotEventsDestinationConfiguration>) -> Self { self.0.set("IotEventsDestinationConfiguration", value.into_expr()); self }
+    pub fn iot_events_destination_configuration(self, value: impl Arg<IotEventsDestinationConfiguration>) -> Self { Self(put(self.0, "IotEventsDestinationConfiguration", value.into_expr())) }
     /// `S3DestinationConfiguration`: `S3DestinationConfiguration`. Update: in place.
-    pub fn s3_destination_configuration(mut self, value: impl Arg<S3DestinationConfiguration>) -> Self { self.0.set("S3DestinationConfiguration", value.into_expr()); self }
+    pub fn s3_destination_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3DestinationConfiguration", value.into_expr())) }
 }
 impl Done for DatasetContentDeliveryRuleDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatasetContentVersionValue` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-datasetcontentversionvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatasetContentVersionValue<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DatasetContentVersionValue<R0 = Set>(Bag, Phase<(R0,)>);
 impl DatasetContentVersionValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DatasetContentVersionValue<super::missing::DatasetName> { DatasetContentVersionValue(Bag::default(), Phase) }
+    pub fn new() -> DatasetContentVersionValue<Missing<super::required::DatasetName>> { DatasetContentVersionValue(Bag::default(), Phase) }
 }
 impl<R0> DatasetContentVersionValue<R0> {
     /// `DatasetName`: text, required. Update: in place.
-    pub fn dataset_name(mut self, value: impl Arg<str>) -> DatasetContentVersionValue<Set> { self.0.set("DatasetName", value.into_expr()); DatasetContentVersionValue(self.0, Phase) }
+    pub fn dataset_name(self, value: impl Arg<str>) -> DatasetContentVersionValue<Set> { DatasetContentVersionValue(put(self.0, "DatasetName", value.into_expr()), Phase) }
 }
 impl Done for DatasetContentVersionValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeltaTime` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-deltatime.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeltaTime<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DeltaTime<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DeltaTime {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeltaTime<super::missing::OffsetSeconds, super::missing::TimeExpression> { DeltaTime(Bag::default(), Phase) }
+    pub fn new() -> DeltaTime<Missing<super::required::OffsetSeconds>, Missing<super::required::TimeExpression>> { DeltaTime(Bag::default(), Phase) }
 }
 impl<R0, R1> DeltaTime<R0, R1> {
     /// `OffsetSeconds`: integer, required. Update: in place.
-    pub fn offset_seconds(mut self, value: impl Arg<i64>) -> DeltaTime<Set, R1> { self.0.set("OffsetSeconds", value.into_expr()); DeltaTime(self.0, Phase) }
+    pub fn offset_seconds(self, value: impl Arg<i64>) -> DeltaTime<Set, R1> { DeltaTime(put(self.0, "OffsetSeconds", value.into_expr()), Phase) }
     /// `TimeExpression`: text, required. Update: in place.
-    pub fn time_expression(mut self, value: impl Arg<str>) -> DeltaTime<R0, Set> { self.0.set("TimeExpression", value.into_expr()); DeltaTime(self.0, Phase) }
+    pub fn time_expression(self, value: impl Arg<str>) -> DeltaTime<R0, Set> { DeltaTime(put(self.0, "TimeExpression", value.into_expr()), Phase) }
 }
 impl Done for DeltaTime { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeltaTimeSessionWindowConfiguration` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-deltatimesessionwindowconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeltaTimeSessionWindowConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DeltaTimeSessionWindowConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl DeltaTimeSessionWindowConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeltaTimeSessionWindowConfiguration<super::missing::TimeoutInMinutes> { DeltaTimeSessionWindowConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DeltaTimeSessionWindowConfiguration<Missing<super::required::TimeoutInMinutes>> { DeltaTimeSessionWindowConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DeltaTimeSessionWindowConfiguration<R0> {
     /// `TimeoutInMinutes`: integer, required. Update: in place.
-    pub fn timeout_in_minutes(mut self, value: impl Arg<i64>) -> DeltaTimeSessionWindowConfiguration<Set> { self.0.set("TimeoutInMinutes", value.into_expr()); DeltaTimeSessionWindowConfiguration(self.0, Phase) }
+    pub fn timeout_in_minutes(self, value: impl Arg<i64>) -> DeltaTimeSessionWindowConfiguration<Set> { DeltaTimeSessionWindowConfiguration(put(self.0, "TimeoutInMinutes", value.into_expr()), Phase) }
 }
 impl Done for DeltaTimeSessionWindowConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-filter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Filter(Bag);
+#[must_use] pub struct Filter(Bag);
 impl Filter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeltaTime`: `DeltaTime`. Update: in place.
-    pub fn delta_time(mut self, value: impl Arg<DeltaTime>) -> Self { self.0.set("DeltaTime", value.into_expr()); self }
+    pub fn delta_time(self, value: impl Arg<DeltaTime>) -> Self { Self(put(self.0, "DeltaTime", value.into_expr())) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlueConfiguration` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-glueconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GlueConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GlueConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GlueConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GlueConfiguration<super::missing::DatabaseName, super::missing::TableName> { GlueConfiguration(Bag::default(), Phase) }
+    pub fn new() -> GlueConfiguration<Missing<super::required::DatabaseName>, Missing<super::required::TableName>> { GlueConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> GlueConfiguration<R0, R1> {
     /// `DatabaseName`: text, required. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> GlueConfiguration<Set, R1> { self.0.set("DatabaseName", value.into_expr()); GlueConfiguration(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> GlueConfiguration<Set, R1> { GlueConfiguration(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<str>) -> GlueConfiguration<R0, Set> { self.0.set("TableName", value.into_expr()); GlueConfiguration(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> GlueConfiguration<R0, Set> { GlueConfiguration(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for GlueConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotEventsDestinationConfiguration` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-ioteventsdestinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IotEventsDestinationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IotEventsDestinationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IotEventsDestinationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IotEventsDestinationConfiguration<super::missing::InputName, super::missing::RoleArn> { IotEventsDestinationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> IotEventsDestinationConfiguration<Missing<super::required::InputName>, Missing<super::required::RoleArn>> { IotEventsDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> IotEventsDestinationConfiguration<R0, R1> {
     /// `InputName`: text, required. Update: in place.
-    pub fn input_name(mut self, value: impl Arg<str>) -> IotEventsDestinationConfiguration<Set, R1> { self.0.set("InputName", value.into_expr()); IotEventsDestinationConfiguration(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> IotEventsDestinationConfiguration<R0, Set> { self.0.set("RoleArn", value.into_expr()); IotEventsDestinationConfiguration(self.0, Phase) }
+    pub fn input_name(self, value: impl Arg<str>) -> IotEventsDestinationConfiguration<Set, R1> { IotEventsDestinationConfiguration(put(self.0, "InputName", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IotEventsDestinationConfiguration<R0, Set> { IotEventsDestinationConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for IotEventsDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LateDataRule` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-latedatarule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LateDataRule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LateDataRule<R0 = Set>(Bag, Phase<(R0,)>);
 impl LateDataRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LateDataRule<super::missing::RuleConfiguration> { LateDataRule(Bag::default(), Phase) }
+    pub fn new() -> LateDataRule<Missing<super::required::RuleConfiguration>> { LateDataRule(Bag::default(), Phase) }
 }
 impl<R0> LateDataRule<R0> {
     /// `RuleConfiguration`: `LateDataRuleConfiguration`, required. Update: in place.
-    pub fn rule_configuration(mut self, value: impl Arg<LateDataRuleConfiguration>) -> LateDataRule<Set> { self.0.set("RuleConfiguration", value.into_expr()); LateDataRule(self.0, Phase) }
+    pub fn rule_configuration(self, value: impl Arg<LateDataRuleConfiguration>) -> LateDataRule<Set> { LateDataRule(put(self.0, "RuleConfiguration", value.into_expr()), Phase) }
     /// `RuleName`: text. Update: in place.
-    pub fn rule_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RuleName", value.into_expr()); self }
+    pub fn rule_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleName", value.into_expr()), Phase) }
 }
 impl Done for LateDataRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LateDataRuleConfiguration` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-latedataruleconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LateDataRuleConfiguration(Bag);
+#[must_use] pub struct LateDataRuleConfiguration(Bag);
 impl LateDataRuleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeltaTimeSessionWindowConfiguration`: `DeltaTimeSessionWindowConfiguration`. Update: in place.
-    pub fn delta_time_session_window_configuration(mut self, value: impl Arg<DeltaTimeSessionWindowConfiguration>) -> Self { self.0.set("DeltaTimeSessionWindowConfiguration", value.into_expr()); self }
+    pub fn delta_time_session_window_configuration(self, value: impl Arg<DeltaTimeSessionWindowConfiguration>) -> Self { Self(put(self.0, "DeltaTimeSessionWindowConfiguration", value.into_expr())) }
 }
 impl Done for LateDataRuleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputFileUriValue` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-outputfileurivalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputFileUriValue<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OutputFileUriValue<R0 = Set>(Bag, Phase<(R0,)>);
 impl OutputFileUriValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OutputFileUriValue<super::missing::FileName> { OutputFileUriValue(Bag::default(), Phase) }
+    pub fn new() -> OutputFileUriValue<Missing<super::required::FileName>> { OutputFileUriValue(Bag::default(), Phase) }
 }
 impl<R0> OutputFileUriValue<R0> {
     /// `FileName`: text, required. Update: in place.
-    pub fn file_name(mut self, value: impl Arg<str>) -> OutputFileUriValue<Set> { self.0.set("FileName", value.into_expr()); OutputFileUriValue(self.0, Phase) }
+    pub fn file_name(self, value: impl Arg<str>) -> OutputFileUriValue<Set> { OutputFileUriValue(put(self.0, "FileName", value.into_expr()), Phase) }
 }
 impl Done for OutputFileUriValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryAction` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-queryaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QueryAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct QueryAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl QueryAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QueryAction<super::missing::SqlQuery> { QueryAction(Bag::default(), Phase) }
+    pub fn new() -> QueryAction<Missing<super::required::SqlQuery>> { QueryAction(Bag::default(), Phase) }
 }
 impl<R0> QueryAction<R0> {
     /// `Filters`: list of `Filter`. Update: in place.
-    pub fn filters(mut self, value: impl Arg<Arr<Filter>>) -> Self { self.0.set("Filters", value.into_expr()); self }
+    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value.into_expr()), Phase) }
     /// `SqlQuery`: text, required. Update: in place.
-    pub fn sql_query(mut self, value: impl Arg<str>) -> QueryAction<Set> { self.0.set("SqlQuery", value.into_expr()); QueryAction(self.0, Phase) }
+    pub fn sql_query(self, value: impl Arg<str>) -> QueryAction<Set> { QueryAction(put(self.0, "SqlQuery", value.into_expr()), Phase) }
 }
 impl Done for QueryAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceConfiguration` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-resourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ResourceConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ResourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceConfiguration<super::missing::ComputeType, super::missing::VolumeSizeInGB> { ResourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ResourceConfiguration<Missing<super::required::ComputeType>, Missing<super::required::VolumeSizeInGB>> { ResourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceConfiguration<R0, R1> {
     /// `ComputeType`: `ComputeType`, required. Update: in place.
-    pub fn compute_type(mut self, value: impl Arg<ComputeType>) -> ResourceConfiguration<Set, R1> { self.0.set("ComputeType", value.into_expr()); ResourceConfiguration(self.0, Phase) }
+    pub fn compute_type(self, value: impl Arg<ComputeType>) -> ResourceConfiguration<Set, R1> { ResourceConfiguration(put(self.0, "ComputeType", value.into_expr()), Phase) }
     /// `VolumeSizeInGB`: integer, required. Update: in place.
-    pub fn volume_size_in_gb(mut self, value: impl Arg<i64>) -> ResourceConfiguration<R0, Set> { self.0.set("VolumeSizeInGB", value.into_expr()); ResourceConfiguration(self.0, Phase) }
+    pub fn volume_size_in_gb(self, value: impl Arg<i64>) -> ResourceConfiguration<R0, Set> { ResourceConfiguration(put(self.0, "VolumeSizeInGB", value.into_expr()), Phase) }
 }
 impl Done for ResourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetentionPeriod` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-retentionperiod.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetentionPeriod(Bag);
+#[must_use] pub struct RetentionPeriod(Bag);
 impl RetentionPeriod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NumberOfDays`: integer. Update: in place.
-    pub fn number_of_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfDays", value.into_expr()); self }
+    pub fn number_of_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDays", value.into_expr())) }
     /// `Unlimited`: boolean. Update: in place.
-    pub fn unlimited(mut self, value: impl Arg<bool>) -> Self { self.0.set("Unlimited", value.into_expr()); self }
+    pub fn unlimited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unlimited", value.into_expr())) }
 }
 impl Done for RetentionPeriod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3DestinationConfiguration` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-s3destinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3DestinationConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct S3DestinationConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl S3DestinationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3DestinationConfiguration<super::missing::Bucket, super::missing::Key, super::missing::RoleArn> { S3DestinationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3DestinationConfiguration<Missing<super::required::Bucket>, Missing<super::required::Key>, Missing<super::required::RoleArn>> { S3DestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3DestinationConfiguration<R0, R1, R2> {
-    /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<kind::S3BucketName>) -> S3DestinationConfiguration<Set, R1, R2> { self.0.set("Bucket", value.into_expr()); S3DestinationConfiguration(self.0, Phase) }
+    /// `Bucket`: `S3BucketName`, required. Update: in place.
+    pub fn bucket(self, value: impl Arg<kind::S3BucketName>) -> S3DestinationConfiguration<Set, R1, R2> { S3DestinationConfiguration(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `GlueConfiguration`: `GlueConfiguration`. Update: in place.
-    pub fn glue_configuration(mut self, value: impl Arg<GlueConfiguration>) -> Self { self.0.set("GlueConfiguration", value.into_expr()); self }
+    pub fn glue_configuration(self, value: impl Arg<GlueConfiguration>) -> Self { Self(put(self.0, "GlueConfiguration", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> S3DestinationConfiguration<R0, Set, R2> { self.0.set("Key", value.into_expr()); S3DestinationConfiguration(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> S3DestinationConfiguration<R0, R1, Set> { self.0.set("RoleArn", value.into_expr()); S3DestinationConfiguration(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3DestinationConfiguration<R0, Set, R2> { S3DestinationConfiguration(put(self.0, "Key", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3DestinationConfiguration<R0, R1, Set> { S3DestinationConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for S3DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-schedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Schedule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Schedule<R0 = Set>(Bag, Phase<(R0,)>);
 impl Schedule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Schedule<super::missing::ScheduleExpression> { Schedule(Bag::default(), Phase) }
+    pub fn new() -> Schedule<Missing<super::required::ScheduleExpression>> { Schedule(Bag::default(), Phase) }
 }
 impl<R0> Schedule<R0> {
     /// `ScheduleExpression`: text, required. Update: in place.
-    pub fn schedule_expression(mut self, value: impl Arg<str>) -> Schedule<Set> { self.0.set("ScheduleExpression", value.into_expr()); Schedule(self.0, Phase) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> Schedule<Set> { Schedule(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Trigger` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-trigger.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Trigger(Bag);
+#[must_use] pub struct Trigger(Bag);
 impl Trigger {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Schedule`: `Schedule`. Update: in place.
-    pub fn schedule(mut self, value: impl Arg<Schedule>) -> Self { self.0.set("Schedule", value.into_expr()); self }
+    pub fn schedule(self, value: impl Arg<Schedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr())) }
     /// `TriggeringDataset`: `TriggeringDataset`. Update: in place.
-    pub fn triggering_dataset(mut self, value: impl Arg<TriggeringDataset>) -> Self { self.0.set("TriggeringDataset", value.into_expr()); self }
+    pub fn triggering_dataset(self, value: impl Arg<TriggeringDataset>) -> Self { Self(put(self.0, "TriggeringDataset", value.into_expr())) }
 }
 impl Done for Trigger { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TriggeringDataset` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-triggeringdataset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TriggeringDataset<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TriggeringDataset<R0 = Set>(Bag, Phase<(R0,)>);
 impl TriggeringDataset {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TriggeringDataset<super::missing::DatasetName> { TriggeringDataset(Bag::default(), Phase) }
+    pub fn new() -> TriggeringDataset<Missing<super::required::DatasetName>> { TriggeringDataset(Bag::default(), Phase) }
 }
 impl<R0> TriggeringDataset<R0> {
     /// `DatasetName`: text, required. Update: in place.
-    pub fn dataset_name(mut self, value: impl Arg<str>) -> TriggeringDataset<Set> { self.0.set("DatasetName", value.into_expr()); TriggeringDataset(self.0, Phase) }
+    pub fn dataset_name(self, value: impl Arg<str>) -> TriggeringDataset<Set> { TriggeringDataset(put(self.0, "DatasetName", value.into_expr()), Phase) }
 }
 impl Done for TriggeringDataset { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Variable` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-variable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Variable<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Variable<R0 = Set>(Bag, Phase<(R0,)>);
 impl Variable {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Variable<super::missing::VariableName> { Variable(Bag::default(), Phase) }
+    pub fn new() -> Variable<Missing<super::required::VariableName>> { Variable(Bag::default(), Phase) }
 }
 impl<R0> Variable<R0> {
     /// `DatasetContentVersionValue`: `DatasetContentVersionValue`. Update: in place.
-    pub fn dataset_content_version_value(mut self, value: impl Arg<DatasetContentVersionValue>) -> Self { self.0.set("DatasetContentVersionValue", value.into_expr()); self }
+    pub fn dataset_content_version_value(self, value: impl Arg<DatasetContentVersionValue>) -> Self { Self(put(self.0, "DatasetContentVersionValue", value.into_expr()), Phase) }
     /// `DoubleValue`: number. Update: in place.
-    pub fn double_value(mut self, value: impl Arg<f64>) -> Self { self.0.set("DoubleValue", value.into_expr()); self }
+    pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr()), Phase) }
     /// `OutputFileUriValue`: `OutputFileUriValue`. Update: in place.
-    pub fn output_file_uri_value(mut self, value: impl Arg<OutputFileUriValue>) -> Self { self.0.set("OutputFileUriValue", value.into_expr()); self }
+    pub fn output_file_uri_value(self, value: impl Arg<OutputFileUriValue>) -> Self { Self(put(self.0, "OutputFileUriValue", value.into_expr()), Phase) }
     /// `StringValue`: text. Update: in place.
-    pub fn string_value(mut self, value: impl Arg<str>) -> Self { self.0.set("StringValue", value.into_expr()); self }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr()), Phase) }
     /// `VariableName`: text, required. Update: in place.
-    pub fn variable_name(mut self, value: impl Arg<str>) -> Variable<Set> { self.0.set("VariableName", value.into_expr()); Variable(self.0, Phase) }
+    pub fn variable_name(self, value: impl Arg<str>) -> Variable<Set> { Variable(put(self.0, "VariableName", value.into_expr()), Phase) }
 }
 impl Done for Variable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VersioningConfiguration` of `AWS::IoTAnalytics::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-dataset-versioningconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VersioningConfiguration(Bag);
+#[must_use] pub struct VersioningConfiguration(Bag);
 impl VersioningConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxVersions`: integer. Update: in place.
-    pub fn max_versions(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxVersions", value.into_expr()); self }
+    pub fn max_versions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxVersions", value.into_expr())) }
     /// `Unlimited`: boolean. Update: in place.
-    pub fn unlimited(mut self, value: impl Arg<bool>) -> Self { self.0.set("Unlimited", value.into_expr()); self }
+    pub fn unlimited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unlimited", value.into_expr())) }
 }
 impl Done for VersioningConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ComputeType` allows.
@@ -407,172 +407,172 @@ impl CfnDatastore {
 }
 impl Parent for CfnDatastore { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-datastore.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDatastoreProps(Bag);
+#[must_use] pub struct CfnDatastoreProps(Bag);
 impl CfnDatastoreProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DatastoreName`: text. Update: replacement.
-    pub fn datastore_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatastoreName", value.into_expr()); self }
+    pub fn datastore_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatastoreName", value.into_expr())) }
     /// `DatastorePartitions`: `DatastorePartitions`. Update: in place.
-    pub fn datastore_partitions(mut self, value: impl Arg<datastore::DatastorePartitions>) -> Self { self.0.set("DatastorePartitions", value.into_expr()); self }
+    pub fn datastore_partitions(self, value: impl Arg<datastore::DatastorePartitions>) -> Self { Self(put(self.0, "DatastorePartitions", value.into_expr())) }
     /// `DatastoreStorage`: `DatastoreStorage`. Update: in place.
-    pub fn datastore_storage(mut self, value: impl Arg<datastore::DatastoreStorage>) -> Self { self.0.set("DatastoreStorage", value.into_expr()); self }
+    pub fn datastore_storage(self, value: impl Arg<datastore::DatastoreStorage>) -> Self { Self(put(self.0, "DatastoreStorage", value.into_expr())) }
     /// `FileFormatConfiguration`: `FileFormatConfiguration`. Update: in place.
-    pub fn file_format_configuration(mut self, value: impl Arg<datastore::FileFormatConfiguration>) -> Self { self.0.set("FileFormatConfiguration", value.into_expr()); self }
+    pub fn file_format_configuration(self, value: impl Arg<datastore::FileFormatConfiguration>) -> Self { Self(put(self.0, "FileFormatConfiguration", value.into_expr())) }
     /// `RetentionPeriod`: `RetentionPeriod`. Update: in place.
-    pub fn retention_period(mut self, value: impl Arg<datastore::RetentionPeriod>) -> Self { self.0.set("RetentionPeriod", value.into_expr()); self }
+    pub fn retention_period(self, value: impl Arg<datastore::RetentionPeriod>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDatastoreProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTAnalytics::Datastore`.
 pub mod datastore {
 use crate::cfn::support::*;
 /// The property type `Column` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-column.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Column<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Column<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Column {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Column<super::missing::Name, super::missing::Type> { Column(Bag::default(), Phase) }
+    pub fn new() -> Column<Missing<super::required::Name>, Missing<super::required::Type>> { Column(Bag::default(), Phase) }
 }
 impl<R0, R1> Column<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Column<Set, R1> { self.0.set("Name", value.into_expr()); Column(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Column<Set, R1> { Column(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Column<R0, Set> { self.0.set("Type", value.into_expr()); Column(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Column<R0, Set> { Column(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Column { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomerManagedS3` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-customermanageds3.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomerManagedS3<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomerManagedS3<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomerManagedS3 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomerManagedS3<super::missing::Bucket, super::missing::RoleArn> { CustomerManagedS3(Bag::default(), Phase) }
+    pub fn new() -> CustomerManagedS3<Missing<super::required::Bucket>, Missing<super::required::RoleArn>> { CustomerManagedS3(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomerManagedS3<R0, R1> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> CustomerManagedS3<Set, R1> { self.0.set("Bucket", value.into_expr()); CustomerManagedS3(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> CustomerManagedS3<Set, R1> { CustomerManagedS3(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `KeyPrefix`: text. Update: in place.
-    pub fn key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyPrefix", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CustomerManagedS3<R0, Set> { self.0.set("RoleArn", value.into_expr()); CustomerManagedS3(self.0, Phase) }
+    pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CustomerManagedS3<R0, Set> { CustomerManagedS3(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CustomerManagedS3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomerManagedS3Storage` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-customermanageds3storage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomerManagedS3Storage<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomerManagedS3Storage<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomerManagedS3Storage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomerManagedS3Storage<super::missing::Bucket> { CustomerManagedS3Storage(Bag::default(), Phase) }
+    pub fn new() -> CustomerManagedS3Storage<Missing<super::required::Bucket>> { CustomerManagedS3Storage(Bag::default(), Phase) }
 }
 impl<R0> CustomerManagedS3Storage<R0> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> CustomerManagedS3Storage<Set> { self.0.set("Bucket", value.into_expr()); CustomerManagedS3Storage(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> CustomerManagedS3Storage<Set> { CustomerManagedS3Storage(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `KeyPrefix`: text. Update: in place.
-    pub fn key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyPrefix", value.into_expr()); self }
+    pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value.into_expr()), Phase) }
 }
 impl Done for CustomerManagedS3Storage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatastorePartition` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-datastorepartition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatastorePartition(Bag);
+#[must_use] pub struct DatastorePartition(Bag);
 impl DatastorePartition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Partition`: `Partition`. Update: in place.
-    pub fn partition(mut self, value: impl Arg<Partition>) -> Self { self.0.set("Partition", value.into_expr()); self }
+    pub fn partition(self, value: impl Arg<Partition>) -> Self { Self(put(self.0, "Partition", value.into_expr())) }
     /// `TimestampPartition`: `TimestampPartition`. Update: in place.
-    pub fn timestamp_partition(mut self, value: impl Arg<TimestampPartition>) -> Self { self.0.set("TimestampPartition", value.into_expr()); self }
+    pub fn timestamp_partition(self, value: impl Arg<TimestampPartition>) -> Self { Self(put(self.0, "TimestampPartition", value.into_expr())) }
 }
 impl Done for DatastorePartition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatastorePartitions` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-datastorepartitions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatastorePartitions(Bag);
+#[must_use] pub struct DatastorePartitions(Bag);
 impl DatastorePartitions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Partitions`: list of `DatastorePartition`. Update: in place.
-    pub fn partitions(mut self, value: impl Arg<Arr<DatastorePartition>>) -> Self { self.0.set("Partitions", value.into_expr()); self }
+    pub fn partitions(self, value: impl Arg<Arr<DatastorePartition>>) -> Self { Self(put(self.0, "Partitions", value.into_expr())) }
 }
 impl Done for DatastorePartitions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatastoreStorage` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-datastorestorage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatastoreStorage(Bag);
+#[must_use] pub struct DatastoreStorage(Bag);
 impl DatastoreStorage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerManagedS3`: `CustomerManagedS3`. Update: in place.
-    pub fn customer_managed_s3(mut self, value: impl Arg<CustomerManagedS3>) -> Self { self.0.set("CustomerManagedS3", value.into_expr()); self }
+    pub fn customer_managed_s3(self, value: impl Arg<CustomerManagedS3>) -> Self { Self(put(self.0, "CustomerManagedS3", value.into_expr())) }
     /// `IotSiteWiseMultiLayerStorage`: `IotSiteWiseMultiLayerStorage`. Update: in place.
-    pub fn iot_site_wise_multi_layer_storage(mut self, value: impl Arg<IotSiteWiseMultiLayerStorage>) -> Self { self.0.set("IotSiteWiseMultiLayerStorage", value.into_expr()); self }
+    pub fn iot_site_wise_multi_layer_storage(self, value: impl Arg<IotSiteWiseMultiLayerStorage>) -> Self { Self(put(self.0, "IotSiteWiseMultiLayerStorage", value.into_expr())) }
     /// `ServiceManagedS3`: JSON. Update: in place.
-    pub fn service_managed_s3(mut self, value: impl Arg<Any>) -> Self { self.0.set("ServiceManagedS3", value.into_expr()); self }
+    pub fn service_managed_s3(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ServiceManagedS3", value.into_expr())) }
 }
 impl Done for DatastoreStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FileFormatConfiguration` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-fileformatconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FileFormatConfiguration(Bag);
+#[must_use] pub struct FileFormatConfiguration(Bag);
 impl FileFormatConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JsonConfiguration`: JSON. Update: in place.
-    pub fn json_configuration(mut self, value: impl Arg<Any>) -> Self { self.0.set("JsonConfiguration", value.into_expr()); self }
+    pub fn json_configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "JsonConfiguration", value.into_expr())) }
     /// `ParquetConfiguration`: `ParquetConfiguration`. Update: in place.
-    pub fn parquet_configuration(mut self, value: impl Arg<ParquetConfiguration>) -> Self { self.0.set("ParquetConfiguration", value.into_expr()); self }
+    pub fn parquet_configuration(self, value: impl Arg<ParquetConfiguration>) -> Self { Self(put(self.0, "ParquetConfiguration", value.into_expr())) }
 }
 impl Done for FileFormatConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotSiteWiseMultiLayerStorage` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-iotsitewisemultilayerstorage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IotSiteWiseMultiLayerStorage(Bag);
+#[must_use] pub struct IotSiteWiseMultiLayerStorage(Bag);
 impl IotSiteWiseMultiLayerStorage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerManagedS3Storage`: `CustomerManagedS3Storage`. Update: in place.
-    pub fn customer_managed_s3_storage(mut self, value: impl Arg<CustomerManagedS3Storage>) -> Self { self.0.set("CustomerManagedS3Storage", value.into_expr()); self }
+    pub fn customer_managed_s3_storage(self, value: impl Arg<CustomerManagedS3Storage>) -> Self { Self(put(self.0, "CustomerManagedS3Storage", value.into_expr())) }
 }
 impl Done for IotSiteWiseMultiLayerStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParquetConfiguration` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-parquetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParquetConfiguration(Bag);
+#[must_use] pub struct ParquetConfiguration(Bag);
 impl ParquetConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SchemaDefinition`: `SchemaDefinition`. Update: in place.
-    pub fn schema_definition(mut self, value: impl Arg<SchemaDefinition>) -> Self { self.0.set("SchemaDefinition", value.into_expr()); self }
+    pub fn schema_definition(self, value: impl Arg<SchemaDefinition>) -> Self { Self(put(self.0, "SchemaDefinition", value.into_expr())) }
 }
 impl Done for ParquetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Partition` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-partition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Partition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Partition<R0 = Set>(Bag, Phase<(R0,)>);
 impl Partition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Partition<super::missing::AttributeName> { Partition(Bag::default(), Phase) }
+    pub fn new() -> Partition<Missing<super::required::AttributeName>> { Partition(Bag::default(), Phase) }
 }
 impl<R0> Partition<R0> {
     /// `AttributeName`: text, required. Update: in place.
-    pub fn attribute_name(mut self, value: impl Arg<str>) -> Partition<Set> { self.0.set("AttributeName", value.into_expr()); Partition(self.0, Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> Partition<Set> { Partition(put(self.0, "AttributeName", value.into_expr()), Phase) }
 }
 impl Done for Partition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetentionPeriod` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-retentionperiod.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetentionPeriod(Bag);
+#[must_use] pub struct RetentionPeriod(Bag);
 impl RetentionPeriod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NumberOfDays`: integer. Update: in place.
-    pub fn number_of_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfDays", value.into_expr()); self }
+    pub fn number_of_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDays", value.into_expr())) }
     /// `Unlimited`: boolean. Update: in place.
-    pub fn unlimited(mut self, value: impl Arg<bool>) -> Self { self.0.set("Unlimited", value.into_expr()); self }
+    pub fn unlimited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unlimited", value.into_expr())) }
 }
 impl Done for RetentionPeriod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaDefinition` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-schemadefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchemaDefinition(Bag);
+#[must_use] pub struct SchemaDefinition(Bag);
 impl SchemaDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Columns`: list of `Column`. Update: in place.
-    pub fn columns(mut self, value: impl Arg<Arr<Column>>) -> Self { self.0.set("Columns", value.into_expr()); self }
+    pub fn columns(self, value: impl Arg<Arr<Column>>) -> Self { Self(put(self.0, "Columns", value.into_expr())) }
 }
 impl Done for SchemaDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimestampPartition` of `AWS::IoTAnalytics::Datastore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-datastore-timestamppartition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimestampPartition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TimestampPartition<R0 = Set>(Bag, Phase<(R0,)>);
 impl TimestampPartition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TimestampPartition<super::missing::AttributeName> { TimestampPartition(Bag::default(), Phase) }
+    pub fn new() -> TimestampPartition<Missing<super::required::AttributeName>> { TimestampPartition(Bag::default(), Phase) }
 }
 impl<R0> TimestampPartition<R0> {
     /// `AttributeName`: text, required. Update: in place.
-    pub fn attribute_name(mut self, value: impl Arg<str>) -> TimestampPartition<Set> { self.0.set("AttributeName", value.into_expr()); TimestampPartition(self.0, Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> TimestampPartition<Set> { TimestampPartition(put(self.0, "AttributeName", value.into_expr()), Phase) }
     /// `TimestampFormat`: text. Update: in place.
-    pub fn timestamp_format(mut self, value: impl Arg<str>) -> Self { self.0.set("TimestampFormat", value.into_expr()); self }
+    pub fn timestamp_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampFormat", value.into_expr()), Phase) }
 }
 impl Done for TimestampPartition { fn into_props(self) -> Bag { self.0 } }
 }
@@ -582,7 +582,7 @@ impl CfnPipeline {
     /// `AWS::IoTAnalytics::Pipeline`
     pub const TYPE: &'static str = "AWS::IoTAnalytics::Pipeline";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPipelineProps<R0>) -> Self where CfnPipelineProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPipelineProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PipelineName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -590,210 +590,210 @@ impl CfnPipeline {
 }
 impl Parent for CfnPipeline { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotanalytics-pipeline.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPipelineProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPipelineProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPipelineProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPipelineProps<missing::PipelineActivities> { CfnPipelineProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPipelineProps<Missing<required::PipelineActivities>> { CfnPipelineProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPipelineProps<R0> {
     /// `PipelineActivities`: list of `Activity`, required. Update: in place.
-    pub fn pipeline_activities(mut self, value: impl Arg<Arr<pipeline::Activity>>) -> CfnPipelineProps<Set> { self.0.set("PipelineActivities", value.into_expr()); CfnPipelineProps(self.0, Phase) }
+    pub fn pipeline_activities(self, value: impl Arg<Arr<pipeline::Activity>>) -> CfnPipelineProps<Set> { CfnPipelineProps(put(self.0, "PipelineActivities", value.into_expr()), Phase) }
     /// `PipelineName`: text. Update: replacement.
-    pub fn pipeline_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PipelineName", value.into_expr()); self }
+    pub fn pipeline_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PipelineName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPipelineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTAnalytics::Pipeline`.
 pub mod pipeline {
 use crate::cfn::support::*;
 /// The property type `Activity` of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-activity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Activity(Bag);
+#[must_use] pub struct Activity(Bag);
 impl Activity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddAttributes`: `AddAttributes`. Update: in place.
-    pub fn add_attributes(mut self, value: impl Arg<AddAttributes>) -> Self { self.0.set("AddAttributes", value.into_expr()); self }
+    pub fn add_attributes(self, value: impl Arg<AddAttributes>) -> Self { Self(put(self.0, "AddAttributes", value.into_expr())) }
     /// `Channel`: `Channel`. Update: in place.
-    pub fn channel(mut self, value: impl Arg<Channel>) -> Self { self.0.set("Channel", value.into_expr()); self }
+    pub fn channel(self, value: impl Arg<Channel>) -> Self { Self(put(self.0, "Channel", value.into_expr())) }
     /// `Datastore`: `Datastore`. Update: in place.
-    pub fn datastore(mut self, value: impl Arg<Datastore>) -> Self { self.0.set("Datastore", value.into_expr()); self }
+    pub fn datastore(self, value: impl Arg<Datastore>) -> Self { Self(put(self.0, "Datastore", value.into_expr())) }
     /// `DeviceRegistryEnrich`: `DeviceRegistryEnrich`. Update: in place.
-    pub fn device_registry_enrich(mut self, value: impl Arg<DeviceRegistryEnrich>) -> Self { self.0.set("DeviceRegistryEnrich", value.into_expr()); self }
+    pub fn device_registry_enrich(self, value: impl Arg<DeviceRegistryEnrich>) -> Self { Self(put(self.0, "DeviceRegistryEnrich", value.into_expr())) }
     /// `DeviceShadowEnrich`: `DeviceShadowEnrich`. Update: in place.
-    pub fn device_shadow_enrich(mut self, value: impl Arg<DeviceShadowEnrich>) -> Self { self.0.set("DeviceShadowEnrich", value.into_expr()); self }
+    pub fn device_shadow_enrich(self, value: impl Arg<DeviceShadowEnrich>) -> Self { Self(put(self.0, "DeviceShadowEnrich", value.into_expr())) }
     /// `Filter`: `Filter`. Update: in place.
-    pub fn filter(mut self, value: impl Arg<Filter>) -> Self { self.0.set("Filter", value.into_expr()); self }
+    pub fn filter(self, value: impl Arg<Filter>) -> Self { Self(put(self.0, "Filter", value.into_expr())) }
     /// `Lambda`: `Lambda`. Update: in place.
-    pub fn lambda(mut self, value: impl Arg<Lambda>) -> Self { self.0.set("Lambda", value.into_expr()); self }
+    pub fn lambda(self, value: impl Arg<Lambda>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
     /// `Math`: `Math`. Update: in place.
-    pub fn math(mut self, value: impl Arg<Math>) -> Self { self.0.set("Math", value.into_expr()); self }
+    pub fn math(self, value: impl Arg<Math>) -> Self { Self(put(self.0, "Math", value.into_expr())) }
     /// `RemoveAttributes`: `RemoveAttributes`. Update: in place.
-    pub fn remove_attributes(mut self, value: impl Arg<RemoveAttributes>) -> Self { self.0.set("RemoveAttributes", value.into_expr()); self }
+    pub fn remove_attributes(self, value: impl Arg<RemoveAttributes>) -> Self { Self(put(self.0, "RemoveAttributes", value.into_expr())) }
     /// `SelectAttributes`: `SelectAttributes`. Update: in place.
-    pub fn select_attributes(mut self, value: impl Arg<SelectAttributes>) -> Self { self.0.set("SelectAttributes", value.into_expr()); self }
+    pub fn select_attributes(self, value: impl Arg<SelectAttributes>) -> Self { Self(put(self.0, "SelectAttributes", value.into_expr())) }
 }
 impl Done for Activity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AddAttributes` of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-addattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AddAttributes<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AddAttributes<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AddAttributes {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AddAttributes<super::missing::Attributes, super::missing::Name> { AddAttributes(Bag::default(), Phase) }
+    pub fn new() -> AddAttributes<Missing<super::required::Attributes>, Missing<super::required::Name>> { AddAttributes(Bag::default(), Phase) }
 }
 impl<R0, R1> AddAttributes<R0, R1> {
     /// `Attributes`: map of text, required. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Dict<str>>) -> AddAttributes<Set, R1> { self.0.set("Attributes", value.into_expr()); AddAttributes(self.0, Phase) }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> AddAttributes<Set, R1> { AddAttributes(put(self.0, "Attributes", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> AddAttributes<R0, Set> { self.0.set("Name", value.into_expr()); AddAttributes(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> AddAttributes<R0, Set> { AddAttributes(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Next`: text. Update: in place.
-    pub fn next(mut self, value: impl Arg<str>) -> Self { self.0.set("Next", value.into_expr()); self }
+    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
 }
 impl Done for AddAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Channel` of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-channel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Channel<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Channel<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Channel {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Channel<super::missing::ChannelName, super::missing::Name> { Channel(Bag::default(), Phase) }
+    pub fn new() -> Channel<Missing<super::required::ChannelName>, Missing<super::required::Name>> { Channel(Bag::default(), Phase) }
 }
 impl<R0, R1> Channel<R0, R1> {
     /// `ChannelName`: text, required. Update: in place.
-    pub fn channel_name(mut self, value: impl Arg<str>) -> Channel<Set, R1> { self.0.set("ChannelName", value.into_expr()); Channel(self.0, Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> Channel<Set, R1> { Channel(put(self.0, "ChannelName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Channel<R0, Set> { self.0.set("Name", value.into_expr()); Channel(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Channel<R0, Set> { Channel(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Next`: text. Update: in place.
-    pub fn next(mut self, value: impl Arg<str>) -> Self { self.0.set("Next", value.into_expr()); self }
+    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
 }
 impl Done for Channel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Datastore` of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-datastore.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Datastore<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Datastore<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Datastore {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Datastore<super::missing::DatastoreName, super::missing::Name> { Datastore(Bag::default(), Phase) }
+    pub fn new() -> Datastore<Missing<super::required::DatastoreName>, Missing<super::required::Name>> { Datastore(Bag::default(), Phase) }
 }
 impl<R0, R1> Datastore<R0, R1> {
     /// `DatastoreName`: text, required. Update: in place.
-    pub fn datastore_name(mut self, value: impl Arg<str>) -> Datastore<Set, R1> { self.0.set("DatastoreName", value.into_expr()); Datastore(self.0, Phase) }
+    pub fn datastore_name(self, value: impl Arg<str>) -> Datastore<Set, R1> { Datastore(put(self.0, "DatastoreName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Datastore<R0, Set> { self.0.set("Name", value.into_expr()); Datastore(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Datastore<R0, Set> { Datastore(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Datastore { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeviceRegistryEnrich` of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceregistryenrich.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeviceRegistryEnrich<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct DeviceRegistryEnrich<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl DeviceRegistryEnrich {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeviceRegistryEnrich<super::missing::Attribute, super::missing::Name, super::missing::RoleArn, super::missing::ThingName> { DeviceRegistryEnrich(Bag::default(), Phase) }
+    pub fn new() -> DeviceRegistryEnrich<Missing<super::required::Attribute>, Missing<super::required::Name>, Missing<super::required::RoleArn>, Missing<super::required::ThingName>> { DeviceRegistryEnrich(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> DeviceRegistryEnrich<R0, R1, R2, R3> {
     /// `Attribute`: text, required. Update: in place.
-    pub fn attribute(mut self, value: impl Arg<str>) -> DeviceRegistryEnrich<Set, R1, R2, R3> { self.0.set("Attribute", value.into_expr()); DeviceRegistryEnrich(self.0, Phase) }
+    pub fn attribute(self, value: impl Arg<str>) -> DeviceRegistryEnrich<Set, R1, R2, R3> { DeviceRegistryEnrich(put(self.0, "Attribute", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> DeviceRegistryEnrich<R0, Set, R2, R3> { self.0.set("Name", value.into_expr()); DeviceRegistryEnrich(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DeviceRegistryEnrich<R0, Set, R2, R3> { DeviceRegistryEnrich(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Next`: text. Update: in place.
-    pub fn next(mut self, value: impl Arg<str>) -> Self { self.0.set("Next", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> DeviceRegistryEnrich<R0, R1, Set, R3> { self.0.set("RoleArn", value.into_expr()); DeviceRegistryEnrich(self.0, Phase) }
+    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DeviceRegistryEnrich<R0, R1, Set, R3> { DeviceRegistryEnrich(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `ThingName`: text, required. Update: in place.
-    pub fn thing_name(mut self, value: impl Arg<str>) -> DeviceRegistryEnrich<R0, R1, R2, Set> { self.0.set("ThingName", value.into_expr()); DeviceRegistryEnrich(self.0, Phase) }
+    pub fn thing_name(self, value: impl Arg<str>) -> DeviceRegistryEnrich<R0, R1, R2, Set> { DeviceRegistryEnrich(put(self.0, "ThingName", value.into_expr()), Phase) }
 }
 impl Done for DeviceRegistryEnrich { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeviceShadowEnrich` of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-deviceshadowenrich.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeviceShadowEnrich<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct DeviceShadowEnrich<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl DeviceShadowEnrich {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeviceShadowEnrich<super::missing::Attribute, super::missing::Name, super::missing::RoleArn, super::missing::ThingName> { DeviceShadowEnrich(Bag::default(), Phase) }
+    pub fn new() -> DeviceShadowEnrich<Missing<super::required::Attribute>, Missing<super::required::Name>, Missing<super::required::RoleArn>, Missing<super::required::ThingName>> { DeviceShadowEnrich(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> DeviceShadowEnrich<R0, R1, R2, R3> {
     /// `Attribute`: text, required. Update: in place.
-    pub fn attribute(mut self, value: impl Arg<str>) -> DeviceShadowEnrich<Set, R1, R2, R3> { self.0.set("Attribute", value.into_expr()); DeviceShadowEnrich(self.0, Phase) }
+    pub fn attribute(self, value: impl Arg<str>) -> DeviceShadowEnrich<Set, R1, R2, R3> { DeviceShadowEnrich(put(self.0, "Attribute", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> DeviceShadowEnrich<R0, Set, R2, R3> { self.0.set("Name", value.into_expr()); DeviceShadowEnrich(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DeviceShadowEnrich<R0, Set, R2, R3> { DeviceShadowEnrich(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Next`: text. Update: in place.
-    pub fn next(mut self, value: impl Arg<str>) -> Self { self.0.set("Next", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> DeviceShadowEnrich<R0, R1, Set, R3> { self.0.set("RoleArn", value.into_expr()); DeviceShadowEnrich(self.0, Phase) }
+    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DeviceShadowEnrich<R0, R1, Set, R3> { DeviceShadowEnrich(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `ThingName`: text, required. Update: in place.
-    pub fn thing_name(mut self, value: impl Arg<str>) -> DeviceShadowEnrich<R0, R1, R2, Set> { self.0.set("ThingName", value.into_expr()); DeviceShadowEnrich(self.0, Phase) }
+    pub fn thing_name(self, value: impl Arg<str>) -> DeviceShadowEnrich<R0, R1, R2, Set> { DeviceShadowEnrich(put(self.0, "ThingName", value.into_expr()), Phase) }
 }
 impl Done for DeviceShadowEnrich { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-filter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Filter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Filter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Filter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Filter<super::missing::Filter, super::missing::Name> { Filter(Bag::default(), Phase) }
+    pub fn new() -> Filter<Missing<super::required::Filter>, Missing<super::required::Name>> { Filter(Bag::default(), Phase) }
 }
 impl<R0, R1> Filter<R0, R1> {
     /// `Filter`: text, required. Update: in place.
-    pub fn filter(mut self, value: impl Arg<str>) -> Filter<Set, R1> { self.0.set("Filter", value.into_expr()); Filter(self.0, Phase) }
+    pub fn filter(self, value: impl Arg<str>) -> Filter<Set, R1> { Filter(put(self.0, "Filter", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Filter<R0, Set> { self.0.set("Name", value.into_expr()); Filter(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Filter<R0, Set> { Filter(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Next`: text. Update: in place.
-    pub fn next(mut self, value: impl Arg<str>) -> Self { self.0.set("Next", value.into_expr()); self }
+    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Lambda` of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-lambda.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Lambda<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Lambda<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Lambda {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Lambda<super::missing::BatchSize, super::missing::LambdaName, super::missing::Name> { Lambda(Bag::default(), Phase) }
+    pub fn new() -> Lambda<Missing<super::required::BatchSize>, Missing<super::required::LambdaName>, Missing<super::required::Name>> { Lambda(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Lambda<R0, R1, R2> {
     /// `BatchSize`: integer, required. Update: in place.
-    pub fn batch_size(mut self, value: impl Arg<i64>) -> Lambda<Set, R1, R2> { self.0.set("BatchSize", value.into_expr()); Lambda(self.0, Phase) }
-    /// `LambdaName`: text, required. Update: in place.
-    pub fn lambda_name(mut self, value: impl Arg<kind::LambdaFunctionName>) -> Lambda<R0, Set, R2> { self.0.set("LambdaName", value.into_expr()); Lambda(self.0, Phase) }
+    pub fn batch_size(self, value: impl Arg<i64>) -> Lambda<Set, R1, R2> { Lambda(put(self.0, "BatchSize", value.into_expr()), Phase) }
+    /// `LambdaName`: `LambdaFunctionName`, required. Update: in place.
+    pub fn lambda_name(self, value: impl Arg<kind::LambdaFunctionName>) -> Lambda<R0, Set, R2> { Lambda(put(self.0, "LambdaName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Lambda<R0, R1, Set> { self.0.set("Name", value.into_expr()); Lambda(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Lambda<R0, R1, Set> { Lambda(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Next`: text. Update: in place.
-    pub fn next(mut self, value: impl Arg<str>) -> Self { self.0.set("Next", value.into_expr()); self }
+    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
 }
 impl Done for Lambda { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Math` of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-math.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Math<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Math<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Math {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Math<super::missing::Attribute, super::missing::Math, super::missing::Name> { Math(Bag::default(), Phase) }
+    pub fn new() -> Math<Missing<super::required::Attribute>, Missing<super::required::Math>, Missing<super::required::Name>> { Math(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Math<R0, R1, R2> {
     /// `Attribute`: text, required. Update: in place.
-    pub fn attribute(mut self, value: impl Arg<str>) -> Math<Set, R1, R2> { self.0.set("Attribute", value.into_expr()); Math(self.0, Phase) }
+    pub fn attribute(self, value: impl Arg<str>) -> Math<Set, R1, R2> { Math(put(self.0, "Attribute", value.into_expr()), Phase) }
     /// `Math`: text, required. Update: in place.
-    pub fn math(mut self, value: impl Arg<str>) -> Math<R0, Set, R2> { self.0.set("Math", value.into_expr()); Math(self.0, Phase) }
+    pub fn math(self, value: impl Arg<str>) -> Math<R0, Set, R2> { Math(put(self.0, "Math", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Math<R0, R1, Set> { self.0.set("Name", value.into_expr()); Math(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Math<R0, R1, Set> { Math(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Next`: text. Update: in place.
-    pub fn next(mut self, value: impl Arg<str>) -> Self { self.0.set("Next", value.into_expr()); self }
+    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
 }
 impl Done for Math { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RemoveAttributes` of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-removeattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RemoveAttributes<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RemoveAttributes<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RemoveAttributes {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RemoveAttributes<super::missing::Attributes, super::missing::Name> { RemoveAttributes(Bag::default(), Phase) }
+    pub fn new() -> RemoveAttributes<Missing<super::required::Attributes>, Missing<super::required::Name>> { RemoveAttributes(Bag::default(), Phase) }
 }
 impl<R0, R1> RemoveAttributes<R0, R1> {
     /// `Attributes`: list of text, required. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Arr<str>>) -> RemoveAttributes<Set, R1> { self.0.set("Attributes", value.into_expr()); RemoveAttributes(self.0, Phase) }
+    pub fn attributes(self, value: impl Arg<Arr<str>>) -> RemoveAttributes<Set, R1> { RemoveAttributes(put(self.0, "Attributes", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> RemoveAttributes<R0, Set> { self.0.set("Name", value.into_expr()); RemoveAttributes(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RemoveAttributes<R0, Set> { RemoveAttributes(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Next`: text. Update: in place.
-    pub fn next(mut self, value: impl Arg<str>) -> Self { self.0.set("Next", value.into_expr()); self }
+    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
 }
 impl Done for RemoveAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelectAttributes` of `AWS::IoTAnalytics::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotanalytics-pipeline-selectattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SelectAttributes<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SelectAttributes<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SelectAttributes {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SelectAttributes<super::missing::Attributes, super::missing::Name> { SelectAttributes(Bag::default(), Phase) }
+    pub fn new() -> SelectAttributes<Missing<super::required::Attributes>, Missing<super::required::Name>> { SelectAttributes(Bag::default(), Phase) }
 }
 impl<R0, R1> SelectAttributes<R0, R1> {
     /// `Attributes`: list of text, required. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Arr<str>>) -> SelectAttributes<Set, R1> { self.0.set("Attributes", value.into_expr()); SelectAttributes(self.0, Phase) }
+    pub fn attributes(self, value: impl Arg<Arr<str>>) -> SelectAttributes<Set, R1> { SelectAttributes(put(self.0, "Attributes", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> SelectAttributes<R0, Set> { self.0.set("Name", value.into_expr()); SelectAttributes(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SelectAttributes<R0, Set> { SelectAttributes(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Next`: text. Update: in place.
-    pub fn next(mut self, value: impl Arg<str>) -> Self { self.0.set("Next", value.into_expr()); self }
+    pub fn next(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Next", value.into_expr()), Phase) }
 }
 impl Done for SelectAttributes { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ActionName, Actions, Attribute, AttributeName, Attributes, BatchSize, Bucket, ChannelName, ComputeType, DatabaseName, DatasetName, DatastoreName, Destination, ExecutionRoleArn, FileName, Filter, Image, InputName, Key, LambdaName, Math, Name, OffsetSeconds, PipelineActivities, ResourceConfiguration, RoleArn, RuleConfiguration, ScheduleExpression, SqlQuery, TableName, ThingName, TimeExpression, TimeoutInMinutes, Type, VariableName, VolumeSizeInGB } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ActionName, Actions, Attribute, AttributeName, Attributes, BatchSize, Bucket, ChannelName, ComputeType, DatabaseName, DatasetName, DatastoreName, Destination, ExecutionRoleArn, FileName, Filter, Image, InputName, Key, LambdaName, Math, Name, OffsetSeconds, PipelineActivities, ResourceConfiguration, RoleArn, RuleConfiguration, ScheduleExpression, SqlQuery, TableName, ThingName, TimeExpression, TimeoutInMinutes, Type, VariableName, VolumeSizeInGB } }

@@ -10,10 +10,10 @@ impl CfnSuiteDefinition {
     /// `AWS::IoTCoreDeviceAdvisor::SuiteDefinition`
     pub const TYPE: &'static str = "AWS::IoTCoreDeviceAdvisor::SuiteDefinition";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSuiteDefinitionProps<R0>) -> Self where CfnSuiteDefinitionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSuiteDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SuiteDefinitionId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `SuiteDefinitionArn`: text.
+    /// The attribute `SuiteDefinitionArn`: `OtherArn`.
     pub fn attr_suite_definition_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SuiteDefinitionArn") }
     /// The attribute `SuiteDefinitionId`: text.
     pub fn attr_suite_definition_id(&self) -> Val<str> { self.0.get_att("SuiteDefinitionId") }
@@ -22,51 +22,51 @@ impl CfnSuiteDefinition {
 }
 impl Parent for CfnSuiteDefinition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTCoreDeviceAdvisor::SuiteDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotcoredeviceadvisor-suitedefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSuiteDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSuiteDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSuiteDefinitionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSuiteDefinitionProps<missing::SuiteDefinitionConfiguration> { CfnSuiteDefinitionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSuiteDefinitionProps<Missing<required::SuiteDefinitionConfiguration>> { CfnSuiteDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSuiteDefinitionProps<R0> {
     /// `SuiteDefinitionConfiguration`: `SuiteDefinitionConfiguration`, required. Update: in place.
-    pub fn suite_definition_configuration(mut self, value: impl Arg<suite_definition::SuiteDefinitionConfiguration>) -> CfnSuiteDefinitionProps<Set> { self.0.set("SuiteDefinitionConfiguration", value.into_expr()); CfnSuiteDefinitionProps(self.0, Phase) }
+    pub fn suite_definition_configuration(self, value: impl Arg<suite_definition::SuiteDefinitionConfiguration>) -> CfnSuiteDefinitionProps<Set> { CfnSuiteDefinitionProps(put(self.0, "SuiteDefinitionConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSuiteDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTCoreDeviceAdvisor::SuiteDefinition`.
 pub mod suite_definition {
 use crate::cfn::support::*;
 /// The property type `DeviceUnderTest` of `AWS::IoTCoreDeviceAdvisor::SuiteDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotcoredeviceadvisor-suitedefinition-deviceundertest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeviceUnderTest(Bag);
+#[must_use] pub struct DeviceUnderTest(Bag);
 impl DeviceUnderTest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
     /// `ThingArn`: text. Update: in place.
-    pub fn thing_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ThingArn", value.into_expr()); self }
+    pub fn thing_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingArn", value.into_expr())) }
 }
 impl Done for DeviceUnderTest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SuiteDefinitionConfiguration` of `AWS::IoTCoreDeviceAdvisor::SuiteDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotcoredeviceadvisor-suitedefinition-suitedefinitionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SuiteDefinitionConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SuiteDefinitionConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SuiteDefinitionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SuiteDefinitionConfiguration<super::missing::DevicePermissionRoleArn, super::missing::RootGroup> { SuiteDefinitionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SuiteDefinitionConfiguration<Missing<super::required::DevicePermissionRoleArn>, Missing<super::required::RootGroup>> { SuiteDefinitionConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SuiteDefinitionConfiguration<R0, R1> {
     /// `DevicePermissionRoleArn`: text, required. Update: in place.
-    pub fn device_permission_role_arn(mut self, value: impl Arg<str>) -> SuiteDefinitionConfiguration<Set, R1> { self.0.set("DevicePermissionRoleArn", value.into_expr()); SuiteDefinitionConfiguration(self.0, Phase) }
+    pub fn device_permission_role_arn(self, value: impl Arg<str>) -> SuiteDefinitionConfiguration<Set, R1> { SuiteDefinitionConfiguration(put(self.0, "DevicePermissionRoleArn", value.into_expr()), Phase) }
     /// `Devices`: list of `DeviceUnderTest`. Update: in place.
-    pub fn devices(mut self, value: impl Arg<Arr<DeviceUnderTest>>) -> Self { self.0.set("Devices", value.into_expr()); self }
+    pub fn devices(self, value: impl Arg<Arr<DeviceUnderTest>>) -> Self { Self(put(self.0, "Devices", value.into_expr()), Phase) }
     /// `IntendedForQualification`: boolean. Update: in place.
-    pub fn intended_for_qualification(mut self, value: impl Arg<bool>) -> Self { self.0.set("IntendedForQualification", value.into_expr()); self }
+    pub fn intended_for_qualification(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IntendedForQualification", value.into_expr()), Phase) }
     /// `RootGroup`: text, required. Update: in place.
-    pub fn root_group(mut self, value: impl Arg<str>) -> SuiteDefinitionConfiguration<R0, Set> { self.0.set("RootGroup", value.into_expr()); SuiteDefinitionConfiguration(self.0, Phase) }
+    pub fn root_group(self, value: impl Arg<str>) -> SuiteDefinitionConfiguration<R0, Set> { SuiteDefinitionConfiguration(put(self.0, "RootGroup", value.into_expr()), Phase) }
     /// `SuiteDefinitionName`: text. Update: in place.
-    pub fn suite_definition_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SuiteDefinitionName", value.into_expr()); self }
+    pub fn suite_definition_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SuiteDefinitionName", value.into_expr()), Phase) }
 }
 impl Done for SuiteDefinitionConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DevicePermissionRoleArn, RootGroup, SuiteDefinitionConfiguration } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DevicePermissionRoleArn, RootGroup, SuiteDefinitionConfiguration } }

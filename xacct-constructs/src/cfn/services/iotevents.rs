@@ -10,325 +10,325 @@ impl CfnAlarmModel {
     /// `AWS::IoTEvents::AlarmModel`
     pub const TYPE: &'static str = "AWS::IoTEvents::AlarmModel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAlarmModelProps<R0, R1>) -> Self where CfnAlarmModelProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAlarmModelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AlarmModelName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnAlarmModel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-alarmmodel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAlarmModelProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAlarmModelProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAlarmModelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAlarmModelProps<missing::AlarmRule, missing::RoleArn> { CfnAlarmModelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAlarmModelProps<Missing<required::AlarmRule>, Missing<required::RoleArn>> { CfnAlarmModelProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAlarmModelProps<R0, R1> {
     /// `AlarmCapabilities`: `AlarmCapabilities`. Update: in place.
-    pub fn alarm_capabilities(mut self, value: impl Arg<alarm_model::AlarmCapabilities>) -> Self { self.0.set("AlarmCapabilities", value.into_expr()); self }
+    pub fn alarm_capabilities(self, value: impl Arg<alarm_model::AlarmCapabilities>) -> Self { Self(put(self.0, "AlarmCapabilities", value.into_expr()), Phase) }
     /// `AlarmEventActions`: `AlarmEventActions`. Update: in place.
-    pub fn alarm_event_actions(mut self, value: impl Arg<alarm_model::AlarmEventActions>) -> Self { self.0.set("AlarmEventActions", value.into_expr()); self }
+    pub fn alarm_event_actions(self, value: impl Arg<alarm_model::AlarmEventActions>) -> Self { Self(put(self.0, "AlarmEventActions", value.into_expr()), Phase) }
     /// `AlarmModelDescription`: text. Update: in place.
-    pub fn alarm_model_description(mut self, value: impl Arg<str>) -> Self { self.0.set("AlarmModelDescription", value.into_expr()); self }
+    pub fn alarm_model_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmModelDescription", value.into_expr()), Phase) }
     /// `AlarmModelName`: text. Update: replacement.
-    pub fn alarm_model_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AlarmModelName", value.into_expr()); self }
+    pub fn alarm_model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmModelName", value.into_expr()), Phase) }
     /// `AlarmRule`: `AlarmRule`, required. Update: in place.
-    pub fn alarm_rule(mut self, value: impl Arg<alarm_model::AlarmRule>) -> CfnAlarmModelProps<Set, R1> { self.0.set("AlarmRule", value.into_expr()); CfnAlarmModelProps(self.0, Phase) }
+    pub fn alarm_rule(self, value: impl Arg<alarm_model::AlarmRule>) -> CfnAlarmModelProps<Set, R1> { CfnAlarmModelProps(put(self.0, "AlarmRule", value.into_expr()), Phase) }
     /// `Key`: text. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnAlarmModelProps<R0, Set> { self.0.set("RoleArn", value.into_expr()); CfnAlarmModelProps(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAlarmModelProps<R0, Set> { CfnAlarmModelProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Severity`: integer. Update: in place.
-    pub fn severity(mut self, value: impl Arg<i64>) -> Self { self.0.set("Severity", value.into_expr()); self }
+    pub fn severity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Severity", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAlarmModelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTEvents::AlarmModel`.
 pub mod alarm_model {
 use crate::cfn::support::*;
 /// The property type `AcknowledgeFlow` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-acknowledgeflow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AcknowledgeFlow(Bag);
+#[must_use] pub struct AcknowledgeFlow(Bag);
 impl AcknowledgeFlow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for AcknowledgeFlow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AlarmAction` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-alarmaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AlarmAction(Bag);
+#[must_use] pub struct AlarmAction(Bag);
 impl AlarmAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DynamoDBv2`: `DynamoDBv2`. Update: in place.
-    pub fn dynamo_d_bv2(mut self, value: impl Arg<DynamoDBv2>) -> Self { self.0.set("DynamoDBv2", value.into_expr()); self }
     /// `DynamoDB`: `DynamoDB`. Update: in place.
-    pub fn dynamo_db(mut self, value: impl Arg<DynamoDB>) -> Self { self.0.set("DynamoDB", value.into_expr()); self }
+    pub fn dynamo_db(self, value: impl Arg<DynamoDB>) -> Self { Self(put(self.0, "DynamoDB", value.into_expr())) }
+    /// `DynamoDBv2`: `DynamoDBv2`. Update: in place.
+    pub fn dynamo_db_v2(self, value: impl Arg<DynamoDBv2>) -> Self { Self(put(self.0, "DynamoDBv2", value.into_expr())) }
     /// `Firehose`: `Firehose`. Update: in place.
-    pub fn firehose(mut self, value: impl Arg<Firehose>) -> Self { self.0.set("Firehose", value.into_expr()); self }
+    pub fn firehose(self, value: impl Arg<Firehose>) -> Self { Self(put(self.0, "Firehose", value.into_expr())) }
     /// `IotEvents`: `IotEvents`. Update: in place.
-    pub fn iot_events(mut self, value: impl Arg<IotEvents>) -> Self { self.0.set("IotEvents", value.into_expr()); self }
+    pub fn iot_events(self, value: impl Arg<IotEvents>) -> Self { Self(put(self.0, "IotEvents", value.into_expr())) }
     /// `IotSiteWise`: `IotSiteWise`. Update: in place.
-    pub fn iot_site_wise(mut self, value: impl Arg<IotSiteWise>) -> Self { self.0.set("IotSiteWise", value.into_expr()); self }
+    pub fn iot_site_wise(self, value: impl Arg<IotSiteWise>) -> Self { Self(put(self.0, "IotSiteWise", value.into_expr())) }
     /// `IotTopicPublish`: `IotTopicPublish`. Update: in place.
-    pub fn iot_topic_publish(mut self, value: impl Arg<IotTopicPublish>) -> Self { self.0.set("IotTopicPublish", value.into_expr()); self }
+    pub fn iot_topic_publish(self, value: impl Arg<IotTopicPublish>) -> Self { Self(put(self.0, "IotTopicPublish", value.into_expr())) }
     /// `Lambda`: `Lambda`. Update: in place.
-    pub fn lambda(mut self, value: impl Arg<Lambda>) -> Self { self.0.set("Lambda", value.into_expr()); self }
+    pub fn lambda(self, value: impl Arg<Lambda>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
     /// `Sns`: `Sns`. Update: in place.
-    pub fn sns(mut self, value: impl Arg<Sns>) -> Self { self.0.set("Sns", value.into_expr()); self }
+    pub fn sns(self, value: impl Arg<Sns>) -> Self { Self(put(self.0, "Sns", value.into_expr())) }
     /// `Sqs`: `Sqs`. Update: in place.
-    pub fn sqs(mut self, value: impl Arg<Sqs>) -> Self { self.0.set("Sqs", value.into_expr()); self }
+    pub fn sqs(self, value: impl Arg<Sqs>) -> Self { Self(put(self.0, "Sqs", value.into_expr())) }
 }
 impl Done for AlarmAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AlarmCapabilities` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-alarmcapabilities.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AlarmCapabilities(Bag);
+#[must_use] pub struct AlarmCapabilities(Bag);
 impl AlarmCapabilities {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AcknowledgeFlow`: `AcknowledgeFlow`. Update: in place.
-    pub fn acknowledge_flow(mut self, value: impl Arg<AcknowledgeFlow>) -> Self { self.0.set("AcknowledgeFlow", value.into_expr()); self }
+    pub fn acknowledge_flow(self, value: impl Arg<AcknowledgeFlow>) -> Self { Self(put(self.0, "AcknowledgeFlow", value.into_expr())) }
     /// `InitializationConfiguration`: `InitializationConfiguration`. Update: in place.
-    pub fn initialization_configuration(mut self, value: impl Arg<InitializationConfiguration>) -> Self { self.0.set("InitializationConfiguration", value.into_expr()); self }
+    pub fn initialization_configuration(self, value: impl Arg<InitializationConfiguration>) -> Self { Self(put(self.0, "InitializationConfiguration", value.into_expr())) }
 }
 impl Done for AlarmCapabilities { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AlarmEventActions` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-alarmeventactions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AlarmEventActions(Bag);
+#[must_use] pub struct AlarmEventActions(Bag);
 impl AlarmEventActions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AlarmActions`: list of `AlarmAction`. Update: in place.
-    pub fn alarm_actions(mut self, value: impl Arg<Arr<AlarmAction>>) -> Self { self.0.set("AlarmActions", value.into_expr()); self }
+    pub fn alarm_actions(self, value: impl Arg<Arr<AlarmAction>>) -> Self { Self(put(self.0, "AlarmActions", value.into_expr())) }
 }
 impl Done for AlarmEventActions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AlarmRule` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-alarmrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AlarmRule(Bag);
+#[must_use] pub struct AlarmRule(Bag);
 impl AlarmRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SimpleRule`: `SimpleRule`. Update: in place.
-    pub fn simple_rule(mut self, value: impl Arg<SimpleRule>) -> Self { self.0.set("SimpleRule", value.into_expr()); self }
+    pub fn simple_rule(self, value: impl Arg<SimpleRule>) -> Self { Self(put(self.0, "SimpleRule", value.into_expr())) }
 }
 impl Done for AlarmRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetPropertyTimestamp` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-assetpropertytimestamp.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssetPropertyTimestamp<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AssetPropertyTimestamp<R0 = Set>(Bag, Phase<(R0,)>);
 impl AssetPropertyTimestamp {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AssetPropertyTimestamp<super::missing::TimeInSeconds> { AssetPropertyTimestamp(Bag::default(), Phase) }
+    pub fn new() -> AssetPropertyTimestamp<Missing<super::required::TimeInSeconds>> { AssetPropertyTimestamp(Bag::default(), Phase) }
 }
 impl<R0> AssetPropertyTimestamp<R0> {
     /// `OffsetInNanos`: text. Update: in place.
-    pub fn offset_in_nanos(mut self, value: impl Arg<str>) -> Self { self.0.set("OffsetInNanos", value.into_expr()); self }
+    pub fn offset_in_nanos(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OffsetInNanos", value.into_expr()), Phase) }
     /// `TimeInSeconds`: text, required. Update: in place.
-    pub fn time_in_seconds(mut self, value: impl Arg<str>) -> AssetPropertyTimestamp<Set> { self.0.set("TimeInSeconds", value.into_expr()); AssetPropertyTimestamp(self.0, Phase) }
+    pub fn time_in_seconds(self, value: impl Arg<str>) -> AssetPropertyTimestamp<Set> { AssetPropertyTimestamp(put(self.0, "TimeInSeconds", value.into_expr()), Phase) }
 }
 impl Done for AssetPropertyTimestamp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetPropertyValue` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-assetpropertyvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssetPropertyValue<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AssetPropertyValue<R0 = Set>(Bag, Phase<(R0,)>);
 impl AssetPropertyValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AssetPropertyValue<super::missing::Value> { AssetPropertyValue(Bag::default(), Phase) }
+    pub fn new() -> AssetPropertyValue<Missing<super::required::Value>> { AssetPropertyValue(Bag::default(), Phase) }
 }
 impl<R0> AssetPropertyValue<R0> {
     /// `Quality`: text. Update: in place.
-    pub fn quality(mut self, value: impl Arg<str>) -> Self { self.0.set("Quality", value.into_expr()); self }
+    pub fn quality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Quality", value.into_expr()), Phase) }
     /// `Timestamp`: `AssetPropertyTimestamp`. Update: in place.
-    pub fn timestamp(mut self, value: impl Arg<AssetPropertyTimestamp>) -> Self { self.0.set("Timestamp", value.into_expr()); self }
+    pub fn timestamp(self, value: impl Arg<AssetPropertyTimestamp>) -> Self { Self(put(self.0, "Timestamp", value.into_expr()), Phase) }
     /// `Value`: `AssetPropertyVariant`, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<AssetPropertyVariant>) -> AssetPropertyValue<Set> { self.0.set("Value", value.into_expr()); AssetPropertyValue(self.0, Phase) }
+    pub fn value(self, value: impl Arg<AssetPropertyVariant>) -> AssetPropertyValue<Set> { AssetPropertyValue(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for AssetPropertyValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetPropertyVariant` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-assetpropertyvariant.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssetPropertyVariant(Bag);
+#[must_use] pub struct AssetPropertyVariant(Bag);
 impl AssetPropertyVariant {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanValue`: text. Update: in place.
-    pub fn boolean_value(mut self, value: impl Arg<str>) -> Self { self.0.set("BooleanValue", value.into_expr()); self }
+    pub fn boolean_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
     /// `DoubleValue`: text. Update: in place.
-    pub fn double_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DoubleValue", value.into_expr()); self }
+    pub fn double_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
     /// `IntegerValue`: text. Update: in place.
-    pub fn integer_value(mut self, value: impl Arg<str>) -> Self { self.0.set("IntegerValue", value.into_expr()); self }
+    pub fn integer_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegerValue", value.into_expr())) }
     /// `StringValue`: text. Update: in place.
-    pub fn string_value(mut self, value: impl Arg<str>) -> Self { self.0.set("StringValue", value.into_expr()); self }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for AssetPropertyVariant { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamoDB` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-dynamodb.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DynamoDB<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct DynamoDB<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl DynamoDB {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DynamoDB<super::missing::HashKeyField, super::missing::HashKeyValue, super::missing::TableName> { DynamoDB(Bag::default(), Phase) }
+    pub fn new() -> DynamoDB<Missing<super::required::HashKeyField>, Missing<super::required::HashKeyValue>, Missing<super::required::TableName>> { DynamoDB(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DynamoDB<R0, R1, R2> {
     /// `HashKeyField`: text, required. Update: in place.
-    pub fn hash_key_field(mut self, value: impl Arg<str>) -> DynamoDB<Set, R1, R2> { self.0.set("HashKeyField", value.into_expr()); DynamoDB(self.0, Phase) }
+    pub fn hash_key_field(self, value: impl Arg<str>) -> DynamoDB<Set, R1, R2> { DynamoDB(put(self.0, "HashKeyField", value.into_expr()), Phase) }
     /// `HashKeyType`: text. Update: in place.
-    pub fn hash_key_type(mut self, value: impl Arg<str>) -> Self { self.0.set("HashKeyType", value.into_expr()); self }
+    pub fn hash_key_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HashKeyType", value.into_expr()), Phase) }
     /// `HashKeyValue`: text, required. Update: in place.
-    pub fn hash_key_value(mut self, value: impl Arg<str>) -> DynamoDB<R0, Set, R2> { self.0.set("HashKeyValue", value.into_expr()); DynamoDB(self.0, Phase) }
+    pub fn hash_key_value(self, value: impl Arg<str>) -> DynamoDB<R0, Set, R2> { DynamoDB(put(self.0, "HashKeyValue", value.into_expr()), Phase) }
     /// `Operation`: text. Update: in place.
-    pub fn operation(mut self, value: impl Arg<str>) -> Self { self.0.set("Operation", value.into_expr()); self }
+    pub fn operation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operation", value.into_expr()), Phase) }
     /// `Payload`: `Payload`. Update: in place.
-    pub fn payload(mut self, value: impl Arg<Payload>) -> Self { self.0.set("Payload", value.into_expr()); self }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
     /// `PayloadField`: text. Update: in place.
-    pub fn payload_field(mut self, value: impl Arg<str>) -> Self { self.0.set("PayloadField", value.into_expr()); self }
+    pub fn payload_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadField", value.into_expr()), Phase) }
     /// `RangeKeyField`: text. Update: in place.
-    pub fn range_key_field(mut self, value: impl Arg<str>) -> Self { self.0.set("RangeKeyField", value.into_expr()); self }
+    pub fn range_key_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyField", value.into_expr()), Phase) }
     /// `RangeKeyType`: text. Update: in place.
-    pub fn range_key_type(mut self, value: impl Arg<str>) -> Self { self.0.set("RangeKeyType", value.into_expr()); self }
+    pub fn range_key_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyType", value.into_expr()), Phase) }
     /// `RangeKeyValue`: text. Update: in place.
-    pub fn range_key_value(mut self, value: impl Arg<str>) -> Self { self.0.set("RangeKeyValue", value.into_expr()); self }
+    pub fn range_key_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyValue", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<str>) -> DynamoDB<R0, R1, Set> { self.0.set("TableName", value.into_expr()); DynamoDB(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> DynamoDB<R0, R1, Set> { DynamoDB(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for DynamoDB { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamoDBv2` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-dynamodbv2.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DynamoDBv2<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DynamoDBv2<R0 = Set>(Bag, Phase<(R0,)>);
 impl DynamoDBv2 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DynamoDBv2<super::missing::TableName> { DynamoDBv2(Bag::default(), Phase) }
+    pub fn new() -> DynamoDBv2<Missing<super::required::TableName>> { DynamoDBv2(Bag::default(), Phase) }
 }
 impl<R0> DynamoDBv2<R0> {
     /// `Payload`: `Payload`. Update: in place.
-    pub fn payload(mut self, value: impl Arg<Payload>) -> Self { self.0.set("Payload", value.into_expr()); self }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<str>) -> DynamoDBv2<Set> { self.0.set("TableName", value.into_expr()); DynamoDBv2(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> DynamoDBv2<Set> { DynamoDBv2(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for DynamoDBv2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Firehose` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-firehose.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Firehose<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Firehose<R0 = Set>(Bag, Phase<(R0,)>);
 impl Firehose {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Firehose<super::missing::DeliveryStreamName> { Firehose(Bag::default(), Phase) }
+    pub fn new() -> Firehose<Missing<super::required::DeliveryStreamName>> { Firehose(Bag::default(), Phase) }
 }
 impl<R0> Firehose<R0> {
     /// `DeliveryStreamName`: text, required. Update: in place.
-    pub fn delivery_stream_name(mut self, value: impl Arg<str>) -> Firehose<Set> { self.0.set("DeliveryStreamName", value.into_expr()); Firehose(self.0, Phase) }
+    pub fn delivery_stream_name(self, value: impl Arg<str>) -> Firehose<Set> { Firehose(put(self.0, "DeliveryStreamName", value.into_expr()), Phase) }
     /// `Payload`: `Payload`. Update: in place.
-    pub fn payload(mut self, value: impl Arg<Payload>) -> Self { self.0.set("Payload", value.into_expr()); self }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
     /// `Separator`: text. Update: in place.
-    pub fn separator(mut self, value: impl Arg<str>) -> Self { self.0.set("Separator", value.into_expr()); self }
+    pub fn separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Separator", value.into_expr()), Phase) }
 }
 impl Done for Firehose { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InitializationConfiguration` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-initializationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InitializationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InitializationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl InitializationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InitializationConfiguration<super::missing::DisabledOnInitialization> { InitializationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> InitializationConfiguration<Missing<super::required::DisabledOnInitialization>> { InitializationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> InitializationConfiguration<R0> {
     /// `DisabledOnInitialization`: boolean, required. Update: in place.
-    pub fn disabled_on_initialization(mut self, value: impl Arg<bool>) -> InitializationConfiguration<Set> { self.0.set("DisabledOnInitialization", value.into_expr()); InitializationConfiguration(self.0, Phase) }
+    pub fn disabled_on_initialization(self, value: impl Arg<bool>) -> InitializationConfiguration<Set> { InitializationConfiguration(put(self.0, "DisabledOnInitialization", value.into_expr()), Phase) }
 }
 impl Done for InitializationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotEvents` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-iotevents.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IotEvents<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IotEvents<R0 = Set>(Bag, Phase<(R0,)>);
 impl IotEvents {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IotEvents<super::missing::InputName> { IotEvents(Bag::default(), Phase) }
+    pub fn new() -> IotEvents<Missing<super::required::InputName>> { IotEvents(Bag::default(), Phase) }
 }
 impl<R0> IotEvents<R0> {
     /// `InputName`: text, required. Update: in place.
-    pub fn input_name(mut self, value: impl Arg<str>) -> IotEvents<Set> { self.0.set("InputName", value.into_expr()); IotEvents(self.0, Phase) }
+    pub fn input_name(self, value: impl Arg<str>) -> IotEvents<Set> { IotEvents(put(self.0, "InputName", value.into_expr()), Phase) }
     /// `Payload`: `Payload`. Update: in place.
-    pub fn payload(mut self, value: impl Arg<Payload>) -> Self { self.0.set("Payload", value.into_expr()); self }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
 }
 impl Done for IotEvents { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotSiteWise` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-iotsitewise.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IotSiteWise(Bag);
+#[must_use] pub struct IotSiteWise(Bag);
 impl IotSiteWise {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssetId`: text. Update: in place.
-    pub fn asset_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AssetId", value.into_expr()); self }
+    pub fn asset_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetId", value.into_expr())) }
     /// `EntryId`: text. Update: in place.
-    pub fn entry_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EntryId", value.into_expr()); self }
+    pub fn entry_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntryId", value.into_expr())) }
     /// `PropertyAlias`: text. Update: in place.
-    pub fn property_alias(mut self, value: impl Arg<str>) -> Self { self.0.set("PropertyAlias", value.into_expr()); self }
+    pub fn property_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyAlias", value.into_expr())) }
     /// `PropertyId`: text. Update: in place.
-    pub fn property_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PropertyId", value.into_expr()); self }
+    pub fn property_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyId", value.into_expr())) }
     /// `PropertyValue`: `AssetPropertyValue`. Update: in place.
-    pub fn property_value(mut self, value: impl Arg<AssetPropertyValue>) -> Self { self.0.set("PropertyValue", value.into_expr()); self }
+    pub fn property_value(self, value: impl Arg<AssetPropertyValue>) -> Self { Self(put(self.0, "PropertyValue", value.into_expr())) }
 }
 impl Done for IotSiteWise { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotTopicPublish` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-iottopicpublish.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IotTopicPublish<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IotTopicPublish<R0 = Set>(Bag, Phase<(R0,)>);
 impl IotTopicPublish {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IotTopicPublish<super::missing::MqttTopic> { IotTopicPublish(Bag::default(), Phase) }
+    pub fn new() -> IotTopicPublish<Missing<super::required::MqttTopic>> { IotTopicPublish(Bag::default(), Phase) }
 }
 impl<R0> IotTopicPublish<R0> {
     /// `MqttTopic`: text, required. Update: in place.
-    pub fn mqtt_topic(mut self, value: impl Arg<str>) -> IotTopicPublish<Set> { self.0.set("MqttTopic", value.into_expr()); IotTopicPublish(self.0, Phase) }
+    pub fn mqtt_topic(self, value: impl Arg<str>) -> IotTopicPublish<Set> { IotTopicPublish(put(self.0, "MqttTopic", value.into_expr()), Phase) }
     /// `Payload`: `Payload`. Update: in place.
-    pub fn payload(mut self, value: impl Arg<Payload>) -> Self { self.0.set("Payload", value.into_expr()); self }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
 }
 impl Done for IotTopicPublish { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Lambda` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-lambda.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Lambda<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Lambda<R0 = Set>(Bag, Phase<(R0,)>);
 impl Lambda {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Lambda<super::missing::FunctionArn> { Lambda(Bag::default(), Phase) }
+    pub fn new() -> Lambda<Missing<super::required::FunctionArn>> { Lambda(Bag::default(), Phase) }
 }
 impl<R0> Lambda<R0> {
-    /// `FunctionArn`: text, required. Update: in place.
-    pub fn function_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Lambda<Set> { self.0.set("FunctionArn", value.into_expr()); Lambda(self.0, Phase) }
+    /// `FunctionArn`: `LambdaFunctionArn`, required. Update: in place.
+    pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Lambda<Set> { Lambda(put(self.0, "FunctionArn", value.into_expr()), Phase) }
     /// `Payload`: `Payload`. Update: in place.
-    pub fn payload(mut self, value: impl Arg<Payload>) -> Self { self.0.set("Payload", value.into_expr()); self }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
 }
 impl Done for Lambda { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Payload` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-payload.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Payload<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Payload<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Payload {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Payload<super::missing::ContentExpression, super::missing::Type> { Payload(Bag::default(), Phase) }
+    pub fn new() -> Payload<Missing<super::required::ContentExpression>, Missing<super::required::Type>> { Payload(Bag::default(), Phase) }
 }
 impl<R0, R1> Payload<R0, R1> {
     /// `ContentExpression`: text, required. Update: in place.
-    pub fn content_expression(mut self, value: impl Arg<str>) -> Payload<Set, R1> { self.0.set("ContentExpression", value.into_expr()); Payload(self.0, Phase) }
+    pub fn content_expression(self, value: impl Arg<str>) -> Payload<Set, R1> { Payload(put(self.0, "ContentExpression", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Payload<R0, Set> { self.0.set("Type", value.into_expr()); Payload(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Payload<R0, Set> { Payload(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Payload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SimpleRule` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-simplerule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SimpleRule<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SimpleRule<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SimpleRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SimpleRule<super::missing::ComparisonOperator, super::missing::InputProperty, super::missing::Threshold> { SimpleRule(Bag::default(), Phase) }
+    pub fn new() -> SimpleRule<Missing<super::required::ComparisonOperator>, Missing<super::required::InputProperty>, Missing<super::required::Threshold>> { SimpleRule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SimpleRule<R0, R1, R2> {
     /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place.
-    pub fn comparison_operator(mut self, value: impl Arg<ComparisonOperator>) -> SimpleRule<Set, R1, R2> { self.0.set("ComparisonOperator", value.into_expr()); SimpleRule(self.0, Phase) }
+    pub fn comparison_operator(self, value: impl Arg<ComparisonOperator>) -> SimpleRule<Set, R1, R2> { SimpleRule(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
     /// `InputProperty`: text, required. Update: in place.
-    pub fn input_property(mut self, value: impl Arg<str>) -> SimpleRule<R0, Set, R2> { self.0.set("InputProperty", value.into_expr()); SimpleRule(self.0, Phase) }
+    pub fn input_property(self, value: impl Arg<str>) -> SimpleRule<R0, Set, R2> { SimpleRule(put(self.0, "InputProperty", value.into_expr()), Phase) }
     /// `Threshold`: text, required. Update: in place.
-    pub fn threshold(mut self, value: impl Arg<str>) -> SimpleRule<R0, R1, Set> { self.0.set("Threshold", value.into_expr()); SimpleRule(self.0, Phase) }
+    pub fn threshold(self, value: impl Arg<str>) -> SimpleRule<R0, R1, Set> { SimpleRule(put(self.0, "Threshold", value.into_expr()), Phase) }
 }
 impl Done for SimpleRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Sns` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-sns.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Sns<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Sns<R0 = Set>(Bag, Phase<(R0,)>);
 impl Sns {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Sns<super::missing::TargetArn> { Sns(Bag::default(), Phase) }
+    pub fn new() -> Sns<Missing<super::required::TargetArn>> { Sns(Bag::default(), Phase) }
 }
 impl<R0> Sns<R0> {
     /// `Payload`: `Payload`. Update: in place.
-    pub fn payload(mut self, value: impl Arg<Payload>) -> Self { self.0.set("Payload", value.into_expr()); self }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
     /// `TargetArn`: text, required. Update: in place.
-    pub fn target_arn(mut self, value: impl Arg<str>) -> Sns<Set> { self.0.set("TargetArn", value.into_expr()); Sns(self.0, Phase) }
+    pub fn target_arn(self, value: impl Arg<str>) -> Sns<Set> { Sns(put(self.0, "TargetArn", value.into_expr()), Phase) }
 }
 impl Done for Sns { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Sqs` of `AWS::IoTEvents::AlarmModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-alarmmodel-sqs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Sqs<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Sqs<R0 = Set>(Bag, Phase<(R0,)>);
 impl Sqs {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Sqs<super::missing::QueueUrl> { Sqs(Bag::default(), Phase) }
+    pub fn new() -> Sqs<Missing<super::required::QueueUrl>> { Sqs(Bag::default(), Phase) }
 }
 impl<R0> Sqs<R0> {
     /// `Payload`: `Payload`. Update: in place.
-    pub fn payload(mut self, value: impl Arg<Payload>) -> Self { self.0.set("Payload", value.into_expr()); self }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
     /// `QueueUrl`: text, required. Update: in place.
-    pub fn queue_url(mut self, value: impl Arg<str>) -> Sqs<Set> { self.0.set("QueueUrl", value.into_expr()); Sqs(self.0, Phase) }
+    pub fn queue_url(self, value: impl Arg<str>) -> Sqs<Set> { Sqs(put(self.0, "QueueUrl", value.into_expr()), Phase) }
     /// `UseBase64`: boolean. Update: in place.
-    pub fn use_base64(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseBase64", value.into_expr()); self }
+    pub fn use_base64(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseBase64", value.into_expr()), Phase) }
 }
 impl Done for Sqs { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ComparisonOperator` allows.
@@ -340,408 +340,408 @@ impl CfnDetectorModel {
     /// `AWS::IoTEvents::DetectorModel`
     pub const TYPE: &'static str = "AWS::IoTEvents::DetectorModel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDetectorModelProps<R0, R1>) -> Self where CfnDetectorModelProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDetectorModelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DetectorModelName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnDetectorModel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-detectormodel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDetectorModelProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDetectorModelProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDetectorModelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDetectorModelProps<missing::DetectorModelDefinition, missing::RoleArn> { CfnDetectorModelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDetectorModelProps<Missing<required::DetectorModelDefinition>, Missing<required::RoleArn>> { CfnDetectorModelProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDetectorModelProps<R0, R1> {
     /// `DetectorModelDefinition`: `DetectorModelDefinition`, required. Update: in place.
-    pub fn detector_model_definition(mut self, value: impl Arg<detector_model::DetectorModelDefinition>) -> CfnDetectorModelProps<Set, R1> { self.0.set("DetectorModelDefinition", value.into_expr()); CfnDetectorModelProps(self.0, Phase) }
+    pub fn detector_model_definition(self, value: impl Arg<detector_model::DetectorModelDefinition>) -> CfnDetectorModelProps<Set, R1> { CfnDetectorModelProps(put(self.0, "DetectorModelDefinition", value.into_expr()), Phase) }
     /// `DetectorModelDescription`: text. Update: in place.
-    pub fn detector_model_description(mut self, value: impl Arg<str>) -> Self { self.0.set("DetectorModelDescription", value.into_expr()); self }
+    pub fn detector_model_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorModelDescription", value.into_expr()), Phase) }
     /// `DetectorModelName`: text. Update: replacement.
-    pub fn detector_model_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DetectorModelName", value.into_expr()); self }
+    pub fn detector_model_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorModelName", value.into_expr()), Phase) }
     /// `EvaluationMethod`: `EvaluationMethod`. Update: in place.
-    pub fn evaluation_method(mut self, value: impl Arg<detector_model::EvaluationMethod>) -> Self { self.0.set("EvaluationMethod", value.into_expr()); self }
+    pub fn evaluation_method(self, value: impl Arg<detector_model::EvaluationMethod>) -> Self { Self(put(self.0, "EvaluationMethod", value.into_expr()), Phase) }
     /// `Key`: text. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnDetectorModelProps<R0, Set> { self.0.set("RoleArn", value.into_expr()); CfnDetectorModelProps(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDetectorModelProps<R0, Set> { CfnDetectorModelProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDetectorModelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTEvents::DetectorModel`.
 pub mod detector_model {
 use crate::cfn::support::*;
 /// The property type `Action` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Action(Bag);
+#[must_use] pub struct Action(Bag);
 impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClearTimer`: `ClearTimer`. Update: in place.
-    pub fn clear_timer(mut self, value: impl Arg<ClearTimer>) -> Self { self.0.set("ClearTimer", value.into_expr()); self }
-    /// `DynamoDBv2`: `DynamoDBv2`. Update: in place.
-    pub fn dynamo_d_bv2(mut self, value: impl Arg<DynamoDBv2>) -> Self { self.0.set("DynamoDBv2", value.into_expr()); self }
+    pub fn clear_timer(self, value: impl Arg<ClearTimer>) -> Self { Self(put(self.0, "ClearTimer", value.into_expr())) }
     /// `DynamoDB`: `DynamoDB`. Update: in place.
-    pub fn dynamo_db(mut self, value: impl Arg<DynamoDB>) -> Self { self.0.set("DynamoDB", value.into_expr()); self }
+    pub fn dynamo_db(self, value: impl Arg<DynamoDB>) -> Self { Self(put(self.0, "DynamoDB", value.into_expr())) }
+    /// `DynamoDBv2`: `DynamoDBv2`. Update: in place.
+    pub fn dynamo_db_v2(self, value: impl Arg<DynamoDBv2>) -> Self { Self(put(self.0, "DynamoDBv2", value.into_expr())) }
     /// `Firehose`: `Firehose`. Update: in place.
-    pub fn firehose(mut self, value: impl Arg<Firehose>) -> Self { self.0.set("Firehose", value.into_expr()); self }
+    pub fn firehose(self, value: impl Arg<Firehose>) -> Self { Self(put(self.0, "Firehose", value.into_expr())) }
     /// `IotEvents`: `IotEvents`. Update: in place.
-    pub fn iot_events(mut self, value: impl Arg<IotEvents>) -> Self { self.0.set("IotEvents", value.into_expr()); self }
+    pub fn iot_events(self, value: impl Arg<IotEvents>) -> Self { Self(put(self.0, "IotEvents", value.into_expr())) }
     /// `IotSiteWise`: `IotSiteWise`. Update: in place.
-    pub fn iot_site_wise(mut self, value: impl Arg<IotSiteWise>) -> Self { self.0.set("IotSiteWise", value.into_expr()); self }
+    pub fn iot_site_wise(self, value: impl Arg<IotSiteWise>) -> Self { Self(put(self.0, "IotSiteWise", value.into_expr())) }
     /// `IotTopicPublish`: `IotTopicPublish`. Update: in place.
-    pub fn iot_topic_publish(mut self, value: impl Arg<IotTopicPublish>) -> Self { self.0.set("IotTopicPublish", value.into_expr()); self }
+    pub fn iot_topic_publish(self, value: impl Arg<IotTopicPublish>) -> Self { Self(put(self.0, "IotTopicPublish", value.into_expr())) }
     /// `Lambda`: `Lambda`. Update: in place.
-    pub fn lambda(mut self, value: impl Arg<Lambda>) -> Self { self.0.set("Lambda", value.into_expr()); self }
+    pub fn lambda(self, value: impl Arg<Lambda>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
     /// `ResetTimer`: `ResetTimer`. Update: in place.
-    pub fn reset_timer(mut self, value: impl Arg<ResetTimer>) -> Self { self.0.set("ResetTimer", value.into_expr()); self }
+    pub fn reset_timer(self, value: impl Arg<ResetTimer>) -> Self { Self(put(self.0, "ResetTimer", value.into_expr())) }
     /// `SetTimer`: `SetTimer`. Update: in place.
-    pub fn set_timer(mut self, value: impl Arg<SetTimer>) -> Self { self.0.set("SetTimer", value.into_expr()); self }
+    pub fn set_timer(self, value: impl Arg<SetTimer>) -> Self { Self(put(self.0, "SetTimer", value.into_expr())) }
     /// `SetVariable`: `SetVariable`. Update: in place.
-    pub fn set_variable(mut self, value: impl Arg<SetVariable>) -> Self { self.0.set("SetVariable", value.into_expr()); self }
+    pub fn set_variable(self, value: impl Arg<SetVariable>) -> Self { Self(put(self.0, "SetVariable", value.into_expr())) }
     /// `Sns`: `Sns`. Update: in place.
-    pub fn sns(mut self, value: impl Arg<Sns>) -> Self { self.0.set("Sns", value.into_expr()); self }
+    pub fn sns(self, value: impl Arg<Sns>) -> Self { Self(put(self.0, "Sns", value.into_expr())) }
     /// `Sqs`: `Sqs`. Update: in place.
-    pub fn sqs(mut self, value: impl Arg<Sqs>) -> Self { self.0.set("Sqs", value.into_expr()); self }
+    pub fn sqs(self, value: impl Arg<Sqs>) -> Self { Self(put(self.0, "Sqs", value.into_expr())) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetPropertyTimestamp` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-assetpropertytimestamp.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssetPropertyTimestamp<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AssetPropertyTimestamp<R0 = Set>(Bag, Phase<(R0,)>);
 impl AssetPropertyTimestamp {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AssetPropertyTimestamp<super::missing::TimeInSeconds> { AssetPropertyTimestamp(Bag::default(), Phase) }
+    pub fn new() -> AssetPropertyTimestamp<Missing<super::required::TimeInSeconds>> { AssetPropertyTimestamp(Bag::default(), Phase) }
 }
 impl<R0> AssetPropertyTimestamp<R0> {
     /// `OffsetInNanos`: text. Update: in place.
-    pub fn offset_in_nanos(mut self, value: impl Arg<str>) -> Self { self.0.set("OffsetInNanos", value.into_expr()); self }
+    pub fn offset_in_nanos(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OffsetInNanos", value.into_expr()), Phase) }
     /// `TimeInSeconds`: text, required. Update: in place.
-    pub fn time_in_seconds(mut self, value: impl Arg<str>) -> AssetPropertyTimestamp<Set> { self.0.set("TimeInSeconds", value.into_expr()); AssetPropertyTimestamp(self.0, Phase) }
+    pub fn time_in_seconds(self, value: impl Arg<str>) -> AssetPropertyTimestamp<Set> { AssetPropertyTimestamp(put(self.0, "TimeInSeconds", value.into_expr()), Phase) }
 }
 impl Done for AssetPropertyTimestamp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetPropertyValue` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-assetpropertyvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssetPropertyValue<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AssetPropertyValue<R0 = Set>(Bag, Phase<(R0,)>);
 impl AssetPropertyValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AssetPropertyValue<super::missing::Value> { AssetPropertyValue(Bag::default(), Phase) }
+    pub fn new() -> AssetPropertyValue<Missing<super::required::Value>> { AssetPropertyValue(Bag::default(), Phase) }
 }
 impl<R0> AssetPropertyValue<R0> {
     /// `Quality`: text. Update: in place.
-    pub fn quality(mut self, value: impl Arg<str>) -> Self { self.0.set("Quality", value.into_expr()); self }
+    pub fn quality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Quality", value.into_expr()), Phase) }
     /// `Timestamp`: `AssetPropertyTimestamp`. Update: in place.
-    pub fn timestamp(mut self, value: impl Arg<AssetPropertyTimestamp>) -> Self { self.0.set("Timestamp", value.into_expr()); self }
+    pub fn timestamp(self, value: impl Arg<AssetPropertyTimestamp>) -> Self { Self(put(self.0, "Timestamp", value.into_expr()), Phase) }
     /// `Value`: `AssetPropertyVariant`, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<AssetPropertyVariant>) -> AssetPropertyValue<Set> { self.0.set("Value", value.into_expr()); AssetPropertyValue(self.0, Phase) }
+    pub fn value(self, value: impl Arg<AssetPropertyVariant>) -> AssetPropertyValue<Set> { AssetPropertyValue(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for AssetPropertyValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetPropertyVariant` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-assetpropertyvariant.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssetPropertyVariant(Bag);
+#[must_use] pub struct AssetPropertyVariant(Bag);
 impl AssetPropertyVariant {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanValue`: text. Update: in place.
-    pub fn boolean_value(mut self, value: impl Arg<str>) -> Self { self.0.set("BooleanValue", value.into_expr()); self }
+    pub fn boolean_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
     /// `DoubleValue`: text. Update: in place.
-    pub fn double_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DoubleValue", value.into_expr()); self }
+    pub fn double_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
     /// `IntegerValue`: text. Update: in place.
-    pub fn integer_value(mut self, value: impl Arg<str>) -> Self { self.0.set("IntegerValue", value.into_expr()); self }
+    pub fn integer_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegerValue", value.into_expr())) }
     /// `StringValue`: text. Update: in place.
-    pub fn string_value(mut self, value: impl Arg<str>) -> Self { self.0.set("StringValue", value.into_expr()); self }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for AssetPropertyVariant { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClearTimer` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-cleartimer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClearTimer<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ClearTimer<R0 = Set>(Bag, Phase<(R0,)>);
 impl ClearTimer {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ClearTimer<super::missing::TimerName> { ClearTimer(Bag::default(), Phase) }
+    pub fn new() -> ClearTimer<Missing<super::required::TimerName>> { ClearTimer(Bag::default(), Phase) }
 }
 impl<R0> ClearTimer<R0> {
     /// `TimerName`: text, required. Update: in place.
-    pub fn timer_name(mut self, value: impl Arg<str>) -> ClearTimer<Set> { self.0.set("TimerName", value.into_expr()); ClearTimer(self.0, Phase) }
+    pub fn timer_name(self, value: impl Arg<str>) -> ClearTimer<Set> { ClearTimer(put(self.0, "TimerName", value.into_expr()), Phase) }
 }
 impl Done for ClearTimer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DetectorModelDefinition` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-detectormodeldefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DetectorModelDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DetectorModelDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DetectorModelDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DetectorModelDefinition<super::missing::InitialStateName, super::missing::States> { DetectorModelDefinition(Bag::default(), Phase) }
+    pub fn new() -> DetectorModelDefinition<Missing<super::required::InitialStateName>, Missing<super::required::States>> { DetectorModelDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> DetectorModelDefinition<R0, R1> {
     /// `InitialStateName`: text, required. Update: in place.
-    pub fn initial_state_name(mut self, value: impl Arg<str>) -> DetectorModelDefinition<Set, R1> { self.0.set("InitialStateName", value.into_expr()); DetectorModelDefinition(self.0, Phase) }
+    pub fn initial_state_name(self, value: impl Arg<str>) -> DetectorModelDefinition<Set, R1> { DetectorModelDefinition(put(self.0, "InitialStateName", value.into_expr()), Phase) }
     /// `States`: list of `State`, required. Update: in place.
-    pub fn states(mut self, value: impl Arg<Arr<State>>) -> DetectorModelDefinition<R0, Set> { self.0.set("States", value.into_expr()); DetectorModelDefinition(self.0, Phase) }
+    pub fn states(self, value: impl Arg<Arr<State>>) -> DetectorModelDefinition<R0, Set> { DetectorModelDefinition(put(self.0, "States", value.into_expr()), Phase) }
 }
 impl Done for DetectorModelDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamoDB` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-dynamodb.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DynamoDB<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct DynamoDB<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl DynamoDB {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DynamoDB<super::missing::HashKeyField, super::missing::HashKeyValue, super::missing::TableName> { DynamoDB(Bag::default(), Phase) }
+    pub fn new() -> DynamoDB<Missing<super::required::HashKeyField>, Missing<super::required::HashKeyValue>, Missing<super::required::TableName>> { DynamoDB(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DynamoDB<R0, R1, R2> {
     /// `HashKeyField`: text, required. Update: in place.
-    pub fn hash_key_field(mut self, value: impl Arg<str>) -> DynamoDB<Set, R1, R2> { self.0.set("HashKeyField", value.into_expr()); DynamoDB(self.0, Phase) }
+    pub fn hash_key_field(self, value: impl Arg<str>) -> DynamoDB<Set, R1, R2> { DynamoDB(put(self.0, "HashKeyField", value.into_expr()), Phase) }
     /// `HashKeyType`: text. Update: in place.
-    pub fn hash_key_type(mut self, value: impl Arg<str>) -> Self { self.0.set("HashKeyType", value.into_expr()); self }
+    pub fn hash_key_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HashKeyType", value.into_expr()), Phase) }
     /// `HashKeyValue`: text, required. Update: in place.
-    pub fn hash_key_value(mut self, value: impl Arg<str>) -> DynamoDB<R0, Set, R2> { self.0.set("HashKeyValue", value.into_expr()); DynamoDB(self.0, Phase) }
+    pub fn hash_key_value(self, value: impl Arg<str>) -> DynamoDB<R0, Set, R2> { DynamoDB(put(self.0, "HashKeyValue", value.into_expr()), Phase) }
     /// `Operation`: text. Update: in place.
-    pub fn operation(mut self, value: impl Arg<str>) -> Self { self.0.set("Operation", value.into_expr()); self }
+    pub fn operation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Operation", value.into_expr()), Phase) }
     /// `Payload`: `Payload`. Update: in place.
-    pub fn payload(mut self, value: impl Arg<Payload>) -> Self { self.0.set("Payload", value.into_expr()); self }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
     /// `PayloadField`: text. Update: in place.
-    pub fn payload_field(mut self, value: impl Arg<str>) -> Self { self.0.set("PayloadField", value.into_expr()); self }
+    pub fn payload_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadField", value.into_expr()), Phase) }
     /// `RangeKeyField`: text. Update: in place.
-    pub fn range_key_field(mut self, value: impl Arg<str>) -> Self { self.0.set("RangeKeyField", value.into_expr()); self }
+    pub fn range_key_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyField", value.into_expr()), Phase) }
     /// `RangeKeyType`: text. Update: in place.
-    pub fn range_key_type(mut self, value: impl Arg<str>) -> Self { self.0.set("RangeKeyType", value.into_expr()); self }
+    pub fn range_key_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyType", value.into_expr()), Phase) }
     /// `RangeKeyValue`: text. Update: in place.
-    pub fn range_key_value(mut self, value: impl Arg<str>) -> Self { self.0.set("RangeKeyValue", value.into_expr()); self }
+    pub fn range_key_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RangeKeyValue", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<str>) -> DynamoDB<R0, R1, Set> { self.0.set("TableName", value.into_expr()); DynamoDB(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> DynamoDB<R0, R1, Set> { DynamoDB(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for DynamoDB { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamoDBv2` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-dynamodbv2.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DynamoDBv2<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DynamoDBv2<R0 = Set>(Bag, Phase<(R0,)>);
 impl DynamoDBv2 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DynamoDBv2<super::missing::TableName> { DynamoDBv2(Bag::default(), Phase) }
+    pub fn new() -> DynamoDBv2<Missing<super::required::TableName>> { DynamoDBv2(Bag::default(), Phase) }
 }
 impl<R0> DynamoDBv2<R0> {
     /// `Payload`: `Payload`. Update: in place.
-    pub fn payload(mut self, value: impl Arg<Payload>) -> Self { self.0.set("Payload", value.into_expr()); self }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<str>) -> DynamoDBv2<Set> { self.0.set("TableName", value.into_expr()); DynamoDBv2(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> DynamoDBv2<Set> { DynamoDBv2(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for DynamoDBv2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Event` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-event.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Event<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Event<R0 = Set>(Bag, Phase<(R0,)>);
 impl Event {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Event<super::missing::EventName> { Event(Bag::default(), Phase) }
+    pub fn new() -> Event<Missing<super::required::EventName>> { Event(Bag::default(), Phase) }
 }
 impl<R0> Event<R0> {
     /// `Actions`: list of `Action`. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Arr<Action>>) -> Self { self.0.set("Actions", value.into_expr()); self }
+    pub fn actions(self, value: impl Arg<Arr<Action>>) -> Self { Self(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `Condition`: text. Update: in place.
-    pub fn condition(mut self, value: impl Arg<str>) -> Self { self.0.set("Condition", value.into_expr()); self }
+    pub fn condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Condition", value.into_expr()), Phase) }
     /// `EventName`: text, required. Update: in place.
-    pub fn event_name(mut self, value: impl Arg<str>) -> Event<Set> { self.0.set("EventName", value.into_expr()); Event(self.0, Phase) }
+    pub fn event_name(self, value: impl Arg<str>) -> Event<Set> { Event(put(self.0, "EventName", value.into_expr()), Phase) }
 }
 impl Done for Event { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Firehose` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-firehose.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Firehose<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Firehose<R0 = Set>(Bag, Phase<(R0,)>);
 impl Firehose {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Firehose<super::missing::DeliveryStreamName> { Firehose(Bag::default(), Phase) }
+    pub fn new() -> Firehose<Missing<super::required::DeliveryStreamName>> { Firehose(Bag::default(), Phase) }
 }
 impl<R0> Firehose<R0> {
     /// `DeliveryStreamName`: text, required. Update: in place.
-    pub fn delivery_stream_name(mut self, value: impl Arg<str>) -> Firehose<Set> { self.0.set("DeliveryStreamName", value.into_expr()); Firehose(self.0, Phase) }
+    pub fn delivery_stream_name(self, value: impl Arg<str>) -> Firehose<Set> { Firehose(put(self.0, "DeliveryStreamName", value.into_expr()), Phase) }
     /// `Payload`: `Payload`. Update: in place.
-    pub fn payload(mut self, value: impl Arg<Payload>) -> Self { self.0.set("Payload", value.into_expr()); self }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
     /// `Separator`: text. Update: in place.
-    pub fn separator(mut self, value: impl Arg<str>) -> Self { self.0.set("Separator", value.into_expr()); self }
+    pub fn separator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Separator", value.into_expr()), Phase) }
 }
 impl Done for Firehose { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotEvents` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-iotevents.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IotEvents<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IotEvents<R0 = Set>(Bag, Phase<(R0,)>);
 impl IotEvents {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IotEvents<super::missing::InputName> { IotEvents(Bag::default(), Phase) }
+    pub fn new() -> IotEvents<Missing<super::required::InputName>> { IotEvents(Bag::default(), Phase) }
 }
 impl<R0> IotEvents<R0> {
     /// `InputName`: text, required. Update: in place.
-    pub fn input_name(mut self, value: impl Arg<str>) -> IotEvents<Set> { self.0.set("InputName", value.into_expr()); IotEvents(self.0, Phase) }
+    pub fn input_name(self, value: impl Arg<str>) -> IotEvents<Set> { IotEvents(put(self.0, "InputName", value.into_expr()), Phase) }
     /// `Payload`: `Payload`. Update: in place.
-    pub fn payload(mut self, value: impl Arg<Payload>) -> Self { self.0.set("Payload", value.into_expr()); self }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
 }
 impl Done for IotEvents { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotSiteWise` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-iotsitewise.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IotSiteWise<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IotSiteWise<R0 = Set>(Bag, Phase<(R0,)>);
 impl IotSiteWise {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IotSiteWise<super::missing::PropertyValue> { IotSiteWise(Bag::default(), Phase) }
+    pub fn new() -> IotSiteWise<Missing<super::required::PropertyValue>> { IotSiteWise(Bag::default(), Phase) }
 }
 impl<R0> IotSiteWise<R0> {
     /// `AssetId`: text. Update: in place.
-    pub fn asset_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AssetId", value.into_expr()); self }
+    pub fn asset_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetId", value.into_expr()), Phase) }
     /// `EntryId`: text. Update: in place.
-    pub fn entry_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EntryId", value.into_expr()); self }
+    pub fn entry_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntryId", value.into_expr()), Phase) }
     /// `PropertyAlias`: text. Update: in place.
-    pub fn property_alias(mut self, value: impl Arg<str>) -> Self { self.0.set("PropertyAlias", value.into_expr()); self }
+    pub fn property_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyAlias", value.into_expr()), Phase) }
     /// `PropertyId`: text. Update: in place.
-    pub fn property_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PropertyId", value.into_expr()); self }
+    pub fn property_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyId", value.into_expr()), Phase) }
     /// `PropertyValue`: `AssetPropertyValue`, required. Update: in place.
-    pub fn property_value(mut self, value: impl Arg<AssetPropertyValue>) -> IotSiteWise<Set> { self.0.set("PropertyValue", value.into_expr()); IotSiteWise(self.0, Phase) }
+    pub fn property_value(self, value: impl Arg<AssetPropertyValue>) -> IotSiteWise<Set> { IotSiteWise(put(self.0, "PropertyValue", value.into_expr()), Phase) }
 }
 impl Done for IotSiteWise { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IotTopicPublish` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-iottopicpublish.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IotTopicPublish<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IotTopicPublish<R0 = Set>(Bag, Phase<(R0,)>);
 impl IotTopicPublish {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IotTopicPublish<super::missing::MqttTopic> { IotTopicPublish(Bag::default(), Phase) }
+    pub fn new() -> IotTopicPublish<Missing<super::required::MqttTopic>> { IotTopicPublish(Bag::default(), Phase) }
 }
 impl<R0> IotTopicPublish<R0> {
     /// `MqttTopic`: text, required. Update: in place.
-    pub fn mqtt_topic(mut self, value: impl Arg<str>) -> IotTopicPublish<Set> { self.0.set("MqttTopic", value.into_expr()); IotTopicPublish(self.0, Phase) }
+    pub fn mqtt_topic(self, value: impl Arg<str>) -> IotTopicPublish<Set> { IotTopicPublish(put(self.0, "MqttTopic", value.into_expr()), Phase) }
     /// `Payload`: `Payload`. Update: in place.
-    pub fn payload(mut self, value: impl Arg<Payload>) -> Self { self.0.set("Payload", value.into_expr()); self }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
 }
 impl Done for IotTopicPublish { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Lambda` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-lambda.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Lambda<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Lambda<R0 = Set>(Bag, Phase<(R0,)>);
 impl Lambda {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Lambda<super::missing::FunctionArn> { Lambda(Bag::default(), Phase) }
+    pub fn new() -> Lambda<Missing<super::required::FunctionArn>> { Lambda(Bag::default(), Phase) }
 }
 impl<R0> Lambda<R0> {
-    /// `FunctionArn`: text, required. Update: in place.
-    pub fn function_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Lambda<Set> { self.0.set("FunctionArn", value.into_expr()); Lambda(self.0, Phase) }
+    /// `FunctionArn`: `LambdaFunctionArn`, required. Update: in place.
+    pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Lambda<Set> { Lambda(put(self.0, "FunctionArn", value.into_expr()), Phase) }
     /// `Payload`: `Payload`. Update: in place.
-    pub fn payload(mut self, value: impl Arg<Payload>) -> Self { self.0.set("Payload", value.into_expr()); self }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
 }
 impl Done for Lambda { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnEnter` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-onenter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OnEnter(Bag);
+#[must_use] pub struct OnEnter(Bag);
 impl OnEnter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Events`: list of `Event`. Update: in place.
-    pub fn events(mut self, value: impl Arg<Arr<Event>>) -> Self { self.0.set("Events", value.into_expr()); self }
+    pub fn events(self, value: impl Arg<Arr<Event>>) -> Self { Self(put(self.0, "Events", value.into_expr())) }
 }
 impl Done for OnEnter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnExit` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-onexit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OnExit(Bag);
+#[must_use] pub struct OnExit(Bag);
 impl OnExit {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Events`: list of `Event`. Update: in place.
-    pub fn events(mut self, value: impl Arg<Arr<Event>>) -> Self { self.0.set("Events", value.into_expr()); self }
+    pub fn events(self, value: impl Arg<Arr<Event>>) -> Self { Self(put(self.0, "Events", value.into_expr())) }
 }
 impl Done for OnExit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnInput` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-oninput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OnInput(Bag);
+#[must_use] pub struct OnInput(Bag);
 impl OnInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Events`: list of `Event`. Update: in place.
-    pub fn events(mut self, value: impl Arg<Arr<Event>>) -> Self { self.0.set("Events", value.into_expr()); self }
+    pub fn events(self, value: impl Arg<Arr<Event>>) -> Self { Self(put(self.0, "Events", value.into_expr())) }
     /// `TransitionEvents`: list of `TransitionEvent`. Update: in place.
-    pub fn transition_events(mut self, value: impl Arg<Arr<TransitionEvent>>) -> Self { self.0.set("TransitionEvents", value.into_expr()); self }
+    pub fn transition_events(self, value: impl Arg<Arr<TransitionEvent>>) -> Self { Self(put(self.0, "TransitionEvents", value.into_expr())) }
 }
 impl Done for OnInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Payload` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-payload.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Payload<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Payload<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Payload {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Payload<super::missing::ContentExpression, super::missing::Type> { Payload(Bag::default(), Phase) }
+    pub fn new() -> Payload<Missing<super::required::ContentExpression>, Missing<super::required::Type>> { Payload(Bag::default(), Phase) }
 }
 impl<R0, R1> Payload<R0, R1> {
     /// `ContentExpression`: text, required. Update: in place.
-    pub fn content_expression(mut self, value: impl Arg<str>) -> Payload<Set, R1> { self.0.set("ContentExpression", value.into_expr()); Payload(self.0, Phase) }
+    pub fn content_expression(self, value: impl Arg<str>) -> Payload<Set, R1> { Payload(put(self.0, "ContentExpression", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Payload<R0, Set> { self.0.set("Type", value.into_expr()); Payload(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Payload<R0, Set> { Payload(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Payload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResetTimer` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-resettimer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResetTimer<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ResetTimer<R0 = Set>(Bag, Phase<(R0,)>);
 impl ResetTimer {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResetTimer<super::missing::TimerName> { ResetTimer(Bag::default(), Phase) }
+    pub fn new() -> ResetTimer<Missing<super::required::TimerName>> { ResetTimer(Bag::default(), Phase) }
 }
 impl<R0> ResetTimer<R0> {
     /// `TimerName`: text, required. Update: in place.
-    pub fn timer_name(mut self, value: impl Arg<str>) -> ResetTimer<Set> { self.0.set("TimerName", value.into_expr()); ResetTimer(self.0, Phase) }
+    pub fn timer_name(self, value: impl Arg<str>) -> ResetTimer<Set> { ResetTimer(put(self.0, "TimerName", value.into_expr()), Phase) }
 }
 impl Done for ResetTimer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SetTimer` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-settimer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SetTimer<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SetTimer<R0 = Set>(Bag, Phase<(R0,)>);
 impl SetTimer {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SetTimer<super::missing::TimerName> { SetTimer(Bag::default(), Phase) }
+    pub fn new() -> SetTimer<Missing<super::required::TimerName>> { SetTimer(Bag::default(), Phase) }
 }
 impl<R0> SetTimer<R0> {
     /// `DurationExpression`: text. Update: in place.
-    pub fn duration_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("DurationExpression", value.into_expr()); self }
+    pub fn duration_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DurationExpression", value.into_expr()), Phase) }
     /// `Seconds`: integer. Update: in place.
-    pub fn seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("Seconds", value.into_expr()); self }
+    pub fn seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Seconds", value.into_expr()), Phase) }
     /// `TimerName`: text, required. Update: in place.
-    pub fn timer_name(mut self, value: impl Arg<str>) -> SetTimer<Set> { self.0.set("TimerName", value.into_expr()); SetTimer(self.0, Phase) }
+    pub fn timer_name(self, value: impl Arg<str>) -> SetTimer<Set> { SetTimer(put(self.0, "TimerName", value.into_expr()), Phase) }
 }
 impl Done for SetTimer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SetVariable` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-setvariable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SetVariable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SetVariable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SetVariable {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SetVariable<super::missing::Value, super::missing::VariableName> { SetVariable(Bag::default(), Phase) }
+    pub fn new() -> SetVariable<Missing<super::required::Value>, Missing<super::required::VariableName>> { SetVariable(Bag::default(), Phase) }
 }
 impl<R0, R1> SetVariable<R0, R1> {
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> SetVariable<Set, R1> { self.0.set("Value", value.into_expr()); SetVariable(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> SetVariable<Set, R1> { SetVariable(put(self.0, "Value", value.into_expr()), Phase) }
     /// `VariableName`: text, required. Update: in place.
-    pub fn variable_name(mut self, value: impl Arg<str>) -> SetVariable<R0, Set> { self.0.set("VariableName", value.into_expr()); SetVariable(self.0, Phase) }
+    pub fn variable_name(self, value: impl Arg<str>) -> SetVariable<R0, Set> { SetVariable(put(self.0, "VariableName", value.into_expr()), Phase) }
 }
 impl Done for SetVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Sns` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-sns.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Sns<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Sns<R0 = Set>(Bag, Phase<(R0,)>);
 impl Sns {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Sns<super::missing::TargetArn> { Sns(Bag::default(), Phase) }
+    pub fn new() -> Sns<Missing<super::required::TargetArn>> { Sns(Bag::default(), Phase) }
 }
 impl<R0> Sns<R0> {
     /// `Payload`: `Payload`. Update: in place.
-    pub fn payload(mut self, value: impl Arg<Payload>) -> Self { self.0.set("Payload", value.into_expr()); self }
-    /// `TargetArn`: text, required. Update: in place.
-    pub fn target_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> Sns<Set> { self.0.set("TargetArn", value.into_expr()); Sns(self.0, Phase) }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
+    /// `TargetArn`: `SnsTopicArn`, required. Update: in place.
+    pub fn target_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Sns<Set> { Sns(put(self.0, "TargetArn", value.into_expr()), Phase) }
 }
 impl Done for Sns { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Sqs` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-sqs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Sqs<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Sqs<R0 = Set>(Bag, Phase<(R0,)>);
 impl Sqs {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Sqs<super::missing::QueueUrl> { Sqs(Bag::default(), Phase) }
+    pub fn new() -> Sqs<Missing<super::required::QueueUrl>> { Sqs(Bag::default(), Phase) }
 }
 impl<R0> Sqs<R0> {
     /// `Payload`: `Payload`. Update: in place.
-    pub fn payload(mut self, value: impl Arg<Payload>) -> Self { self.0.set("Payload", value.into_expr()); self }
+    pub fn payload(self, value: impl Arg<Payload>) -> Self { Self(put(self.0, "Payload", value.into_expr()), Phase) }
     /// `QueueUrl`: text, required. Update: in place.
-    pub fn queue_url(mut self, value: impl Arg<str>) -> Sqs<Set> { self.0.set("QueueUrl", value.into_expr()); Sqs(self.0, Phase) }
+    pub fn queue_url(self, value: impl Arg<str>) -> Sqs<Set> { Sqs(put(self.0, "QueueUrl", value.into_expr()), Phase) }
     /// `UseBase64`: boolean. Update: in place.
-    pub fn use_base64(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseBase64", value.into_expr()); self }
+    pub fn use_base64(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseBase64", value.into_expr()), Phase) }
 }
 impl Done for Sqs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `State` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-state.html)
-#[derive(Clone, Debug)] #[must_use] pub struct State<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct State<R0 = Set>(Bag, Phase<(R0,)>);
 impl State {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> State<super::missing::StateName> { State(Bag::default(), Phase) }
+    pub fn new() -> State<Missing<super::required::StateName>> { State(Bag::default(), Phase) }
 }
 impl<R0> State<R0> {
     /// `OnEnter`: `OnEnter`. Update: in place.
-    pub fn on_enter(mut self, value: impl Arg<OnEnter>) -> Self { self.0.set("OnEnter", value.into_expr()); self }
+    pub fn on_enter(self, value: impl Arg<OnEnter>) -> Self { Self(put(self.0, "OnEnter", value.into_expr()), Phase) }
     /// `OnExit`: `OnExit`. Update: in place.
-    pub fn on_exit(mut self, value: impl Arg<OnExit>) -> Self { self.0.set("OnExit", value.into_expr()); self }
+    pub fn on_exit(self, value: impl Arg<OnExit>) -> Self { Self(put(self.0, "OnExit", value.into_expr()), Phase) }
     /// `OnInput`: `OnInput`. Update: in place.
-    pub fn on_input(mut self, value: impl Arg<OnInput>) -> Self { self.0.set("OnInput", value.into_expr()); self }
+    pub fn on_input(self, value: impl Arg<OnInput>) -> Self { Self(put(self.0, "OnInput", value.into_expr()), Phase) }
     /// `StateName`: text, required. Update: in place.
-    pub fn state_name(mut self, value: impl Arg<str>) -> State<Set> { self.0.set("StateName", value.into_expr()); State(self.0, Phase) }
+    pub fn state_name(self, value: impl Arg<str>) -> State<Set> { State(put(self.0, "StateName", value.into_expr()), Phase) }
 }
 impl Done for State { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TransitionEvent` of `AWS::IoTEvents::DetectorModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-detectormodel-transitionevent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TransitionEvent<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct TransitionEvent<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl TransitionEvent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TransitionEvent<super::missing::Condition, super::missing::EventName, super::missing::NextState> { TransitionEvent(Bag::default(), Phase) }
+    pub fn new() -> TransitionEvent<Missing<super::required::Condition>, Missing<super::required::EventName>, Missing<super::required::NextState>> { TransitionEvent(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> TransitionEvent<R0, R1, R2> {
     /// `Actions`: list of `Action`. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Arr<Action>>) -> Self { self.0.set("Actions", value.into_expr()); self }
+    pub fn actions(self, value: impl Arg<Arr<Action>>) -> Self { Self(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `Condition`: text, required. Update: in place.
-    pub fn condition(mut self, value: impl Arg<str>) -> TransitionEvent<Set, R1, R2> { self.0.set("Condition", value.into_expr()); TransitionEvent(self.0, Phase) }
+    pub fn condition(self, value: impl Arg<str>) -> TransitionEvent<Set, R1, R2> { TransitionEvent(put(self.0, "Condition", value.into_expr()), Phase) }
     /// `EventName`: text, required. Update: in place.
-    pub fn event_name(mut self, value: impl Arg<str>) -> TransitionEvent<R0, Set, R2> { self.0.set("EventName", value.into_expr()); TransitionEvent(self.0, Phase) }
+    pub fn event_name(self, value: impl Arg<str>) -> TransitionEvent<R0, Set, R2> { TransitionEvent(put(self.0, "EventName", value.into_expr()), Phase) }
     /// `NextState`: text, required. Update: in place.
-    pub fn next_state(mut self, value: impl Arg<str>) -> TransitionEvent<R0, R1, Set> { self.0.set("NextState", value.into_expr()); TransitionEvent(self.0, Phase) }
+    pub fn next_state(self, value: impl Arg<str>) -> TransitionEvent<R0, R1, Set> { TransitionEvent(put(self.0, "NextState", value.into_expr()), Phase) }
 }
 impl Done for TransitionEvent { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EvaluationMethod` allows.
@@ -753,53 +753,53 @@ impl CfnInput {
     /// `AWS::IoTEvents::Input`
     pub const TYPE: &'static str = "AWS::IoTEvents::Input";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnInputProps<R0>) -> Self where CfnInputProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInputProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `InputName`.
     pub fn reference(&self) -> Val<kind::IoTEventsInputName> { self.0.reference() }
 }
 impl Parent for CfnInput { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTEvents::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotevents-input.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInputProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnInputProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnInputProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnInputProps<missing::InputDefinition> { CfnInputProps(Bag::default(), Phase) }
+    pub fn new() -> CfnInputProps<Missing<required::InputDefinition>> { CfnInputProps(Bag::default(), Phase) }
 }
 impl<R0> CfnInputProps<R0> {
     /// `InputDefinition`: `InputDefinition`, required. Update: in place.
-    pub fn input_definition(mut self, value: impl Arg<input::InputDefinition>) -> CfnInputProps<Set> { self.0.set("InputDefinition", value.into_expr()); CfnInputProps(self.0, Phase) }
+    pub fn input_definition(self, value: impl Arg<input::InputDefinition>) -> CfnInputProps<Set> { CfnInputProps(put(self.0, "InputDefinition", value.into_expr()), Phase) }
     /// `InputDescription`: text. Update: in place.
-    pub fn input_description(mut self, value: impl Arg<str>) -> Self { self.0.set("InputDescription", value.into_expr()); self }
+    pub fn input_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputDescription", value.into_expr()), Phase) }
     /// `InputName`: text. Update: replacement.
-    pub fn input_name(mut self, value: impl Arg<str>) -> Self { self.0.set("InputName", value.into_expr()); self }
+    pub fn input_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnInputProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTEvents::Input`.
 pub mod input {
 use crate::cfn::support::*;
 /// The property type `Attribute` of `AWS::IoTEvents::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-input-attribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Attribute<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Attribute<R0 = Set>(Bag, Phase<(R0,)>);
 impl Attribute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Attribute<super::missing::JsonPath> { Attribute(Bag::default(), Phase) }
+    pub fn new() -> Attribute<Missing<super::required::JsonPath>> { Attribute(Bag::default(), Phase) }
 }
 impl<R0> Attribute<R0> {
     /// `JsonPath`: text, required. Update: in place.
-    pub fn json_path(mut self, value: impl Arg<str>) -> Attribute<Set> { self.0.set("JsonPath", value.into_expr()); Attribute(self.0, Phase) }
+    pub fn json_path(self, value: impl Arg<str>) -> Attribute<Set> { Attribute(put(self.0, "JsonPath", value.into_expr()), Phase) }
 }
 impl Done for Attribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputDefinition` of `AWS::IoTEvents::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotevents-input-inputdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputDefinition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InputDefinition<R0 = Set>(Bag, Phase<(R0,)>);
 impl InputDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InputDefinition<super::missing::Attributes> { InputDefinition(Bag::default(), Phase) }
+    pub fn new() -> InputDefinition<Missing<super::required::Attributes>> { InputDefinition(Bag::default(), Phase) }
 }
 impl<R0> InputDefinition<R0> {
     /// `Attributes`: list of `Attribute`, required. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Arr<Attribute>>) -> InputDefinition<Set> { self.0.set("Attributes", value.into_expr()); InputDefinition(self.0, Phase) }
+    pub fn attributes(self, value: impl Arg<Arr<Attribute>>) -> InputDefinition<Set> { InputDefinition(put(self.0, "Attributes", value.into_expr()), Phase) }
 }
 impl Done for InputDefinition { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AlarmRule, Attributes, ComparisonOperator, Condition, ContentExpression, DeliveryStreamName, DetectorModelDefinition, DisabledOnInitialization, EventName, FunctionArn, HashKeyField, HashKeyValue, InitialStateName, InputDefinition, InputName, InputProperty, JsonPath, MqttTopic, NextState, PropertyValue, QueueUrl, RoleArn, StateName, States, TableName, TargetArn, Threshold, TimeInSeconds, TimerName, Type, Value, VariableName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AlarmRule, Attributes, ComparisonOperator, Condition, ContentExpression, DeliveryStreamName, DetectorModelDefinition, DisabledOnInitialization, EventName, FunctionArn, HashKeyField, HashKeyValue, InitialStateName, InputDefinition, InputName, InputProperty, JsonPath, MqttTopic, NextState, PropertyValue, QueueUrl, RoleArn, StateName, States, TableName, TargetArn, Threshold, TimeInSeconds, TimerName, Type, Value, VariableName } }

@@ -10,10 +10,10 @@ impl CfnCampaign {
     /// `AWS::IoTFleetWise::Campaign`
     pub const TYPE: &'static str = "AWS::IoTFleetWise::Campaign";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnCampaignProps<R0, R1, R2, R3>) -> Self where CfnCampaignProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCampaignProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -24,286 +24,286 @@ impl CfnCampaign {
 }
 impl Parent for CfnCampaign { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-campaign.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCampaignProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnCampaignProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnCampaignProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCampaignProps<missing::CollectionScheme, missing::Name, missing::SignalCatalogArn, missing::TargetArn> { CfnCampaignProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCampaignProps<Missing<required::CollectionScheme>, Missing<required::Name>, Missing<required::SignalCatalogArn>, Missing<required::TargetArn>> { CfnCampaignProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnCampaignProps<R0, R1, R2, R3> {
     /// `Action`: `Action`. Update: in place.
-    pub fn action(mut self, value: impl Arg<campaign::Action>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<campaign::Action>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
     /// `CollectionScheme`: `CollectionScheme`, required. Update: replacement.
-    pub fn collection_scheme(mut self, value: impl Arg<campaign::CollectionScheme>) -> CfnCampaignProps<Set, R1, R2, R3> { self.0.set("CollectionScheme", value.into_expr()); CfnCampaignProps(self.0, Phase) }
+    pub fn collection_scheme(self, value: impl Arg<campaign::CollectionScheme>) -> CfnCampaignProps<Set, R1, R2, R3> { CfnCampaignProps(put(self.0, "CollectionScheme", value.into_expr()), Phase) }
     /// `Compression`: `Compression`. Update: replacement.
-    pub fn compression(mut self, value: impl Arg<campaign::Compression>) -> Self { self.0.set("Compression", value.into_expr()); self }
+    pub fn compression(self, value: impl Arg<campaign::Compression>) -> Self { Self(put(self.0, "Compression", value.into_expr()), Phase) }
     /// `DataDestinationConfigs`: list of `DataDestinationConfig`. Update: replacement.
-    pub fn data_destination_configs(mut self, value: impl Arg<Arr<campaign::DataDestinationConfig>>) -> Self { self.0.set("DataDestinationConfigs", value.into_expr()); self }
+    pub fn data_destination_configs(self, value: impl Arg<Arr<campaign::DataDestinationConfig>>) -> Self { Self(put(self.0, "DataDestinationConfigs", value.into_expr()), Phase) }
     /// `DataExtraDimensions`: list of text. Update: in place.
-    pub fn data_extra_dimensions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DataExtraDimensions", value.into_expr()); self }
+    pub fn data_extra_dimensions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DataExtraDimensions", value.into_expr()), Phase) }
     /// `DataPartitions`: list of `DataPartition`. Update: replacement.
-    pub fn data_partitions(mut self, value: impl Arg<Arr<campaign::DataPartition>>) -> Self { self.0.set("DataPartitions", value.into_expr()); self }
+    pub fn data_partitions(self, value: impl Arg<Arr<campaign::DataPartition>>) -> Self { Self(put(self.0, "DataPartitions", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DiagnosticsMode`: `DiagnosticsMode`. Update: replacement.
-    pub fn diagnostics_mode(mut self, value: impl Arg<campaign::DiagnosticsMode>) -> Self { self.0.set("DiagnosticsMode", value.into_expr()); self }
+    pub fn diagnostics_mode(self, value: impl Arg<campaign::DiagnosticsMode>) -> Self { Self(put(self.0, "DiagnosticsMode", value.into_expr()), Phase) }
     /// `ExpiryTime`: text. Update: replacement.
-    pub fn expiry_time(mut self, value: impl Arg<str>) -> Self { self.0.set("ExpiryTime", value.into_expr()); self }
+    pub fn expiry_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpiryTime", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCampaignProps<R0, Set, R2, R3> { self.0.set("Name", value.into_expr()); CfnCampaignProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCampaignProps<R0, Set, R2, R3> { CfnCampaignProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PostTriggerCollectionDuration`: number. Update: replacement.
-    pub fn post_trigger_collection_duration(mut self, value: impl Arg<f64>) -> Self { self.0.set("PostTriggerCollectionDuration", value.into_expr()); self }
+    pub fn post_trigger_collection_duration(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PostTriggerCollectionDuration", value.into_expr()), Phase) }
     /// `Priority`: integer. Update: replacement.
-    pub fn priority(mut self, value: impl Arg<i64>) -> Self { self.0.set("Priority", value.into_expr()); self }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `SignalCatalogArn`: text, required. Update: replacement.
-    pub fn signal_catalog_arn(mut self, value: impl Arg<str>) -> CfnCampaignProps<R0, R1, Set, R3> { self.0.set("SignalCatalogArn", value.into_expr()); CfnCampaignProps(self.0, Phase) }
+    pub fn signal_catalog_arn(self, value: impl Arg<str>) -> CfnCampaignProps<R0, R1, Set, R3> { CfnCampaignProps(put(self.0, "SignalCatalogArn", value.into_expr()), Phase) }
     /// `SignalsToCollect`: list of `SignalInformation`. Update: replacement.
-    pub fn signals_to_collect(mut self, value: impl Arg<Arr<campaign::SignalInformation>>) -> Self { self.0.set("SignalsToCollect", value.into_expr()); self }
+    pub fn signals_to_collect(self, value: impl Arg<Arr<campaign::SignalInformation>>) -> Self { Self(put(self.0, "SignalsToCollect", value.into_expr()), Phase) }
     /// `SignalsToFetch`: list of `SignalFetchInformation`. Update: replacement.
-    pub fn signals_to_fetch(mut self, value: impl Arg<Arr<campaign::SignalFetchInformation>>) -> Self { self.0.set("SignalsToFetch", value.into_expr()); self }
+    pub fn signals_to_fetch(self, value: impl Arg<Arr<campaign::SignalFetchInformation>>) -> Self { Self(put(self.0, "SignalsToFetch", value.into_expr()), Phase) }
     /// `SpoolingMode`: `SpoolingMode`. Update: replacement.
-    pub fn spooling_mode(mut self, value: impl Arg<campaign::SpoolingMode>) -> Self { self.0.set("SpoolingMode", value.into_expr()); self }
+    pub fn spooling_mode(self, value: impl Arg<campaign::SpoolingMode>) -> Self { Self(put(self.0, "SpoolingMode", value.into_expr()), Phase) }
     /// `StartTime`: text. Update: replacement.
-    pub fn start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("StartTime", value.into_expr()); self }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetArn`: text, required. Update: replacement.
-    pub fn target_arn(mut self, value: impl Arg<str>) -> CfnCampaignProps<R0, R1, R2, Set> { self.0.set("TargetArn", value.into_expr()); CfnCampaignProps(self.0, Phase) }
+    pub fn target_arn(self, value: impl Arg<str>) -> CfnCampaignProps<R0, R1, R2, Set> { CfnCampaignProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
 }
 impl Done for CfnCampaignProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTFleetWise::Campaign`.
 pub mod campaign {
 use crate::cfn::support::*;
 /// The property type `CollectionScheme` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-collectionscheme.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CollectionScheme(Bag);
+#[must_use] pub struct CollectionScheme(Bag);
 impl CollectionScheme {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConditionBasedCollectionScheme`: `ConditionBasedCollectionScheme`. Update: replacement.
-    pub fn condition_based_collection_scheme(mut self, value: impl Arg<ConditionBasedCollectionScheme>) -> Self { self.0.set("ConditionBasedCollectionScheme", value.into_expr()); self }
+    pub fn condition_based_collection_scheme(self, value: impl Arg<ConditionBasedCollectionScheme>) -> Self { Self(put(self.0, "ConditionBasedCollectionScheme", value.into_expr())) }
     /// `TimeBasedCollectionScheme`: `TimeBasedCollectionScheme`. Update: replacement.
-    pub fn time_based_collection_scheme(mut self, value: impl Arg<TimeBasedCollectionScheme>) -> Self { self.0.set("TimeBasedCollectionScheme", value.into_expr()); self }
+    pub fn time_based_collection_scheme(self, value: impl Arg<TimeBasedCollectionScheme>) -> Self { Self(put(self.0, "TimeBasedCollectionScheme", value.into_expr())) }
 }
 impl Done for CollectionScheme { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionBasedCollectionScheme` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-conditionbasedcollectionscheme.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConditionBasedCollectionScheme<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConditionBasedCollectionScheme<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConditionBasedCollectionScheme {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConditionBasedCollectionScheme<super::missing::Expression> { ConditionBasedCollectionScheme(Bag::default(), Phase) }
+    pub fn new() -> ConditionBasedCollectionScheme<Missing<super::required::Expression>> { ConditionBasedCollectionScheme(Bag::default(), Phase) }
 }
 impl<R0> ConditionBasedCollectionScheme<R0> {
     /// `ConditionLanguageVersion`: integer. Update: replacement.
-    pub fn condition_language_version(mut self, value: impl Arg<i64>) -> Self { self.0.set("ConditionLanguageVersion", value.into_expr()); self }
+    pub fn condition_language_version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConditionLanguageVersion", value.into_expr()), Phase) }
     /// `Expression`: text, required. Update: replacement.
-    pub fn expression(mut self, value: impl Arg<str>) -> ConditionBasedCollectionScheme<Set> { self.0.set("Expression", value.into_expr()); ConditionBasedCollectionScheme(self.0, Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> ConditionBasedCollectionScheme<Set> { ConditionBasedCollectionScheme(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `MinimumTriggerIntervalMs`: number. Update: replacement.
-    pub fn minimum_trigger_interval_ms(mut self, value: impl Arg<f64>) -> Self { self.0.set("MinimumTriggerIntervalMs", value.into_expr()); self }
+    pub fn minimum_trigger_interval_ms(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinimumTriggerIntervalMs", value.into_expr()), Phase) }
     /// `TriggerMode`: `TriggerMode`. Update: replacement.
-    pub fn trigger_mode(mut self, value: impl Arg<TriggerMode>) -> Self { self.0.set("TriggerMode", value.into_expr()); self }
+    pub fn trigger_mode(self, value: impl Arg<TriggerMode>) -> Self { Self(put(self.0, "TriggerMode", value.into_expr()), Phase) }
 }
 impl Done for ConditionBasedCollectionScheme { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionBasedSignalFetchConfig` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-conditionbasedsignalfetchconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConditionBasedSignalFetchConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConditionBasedSignalFetchConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConditionBasedSignalFetchConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConditionBasedSignalFetchConfig<super::missing::ConditionExpression, super::missing::TriggerMode> { ConditionBasedSignalFetchConfig(Bag::default(), Phase) }
+    pub fn new() -> ConditionBasedSignalFetchConfig<Missing<super::required::ConditionExpression>, Missing<super::required::TriggerMode>> { ConditionBasedSignalFetchConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ConditionBasedSignalFetchConfig<R0, R1> {
     /// `ConditionExpression`: text, required. Update: replacement.
-    pub fn condition_expression(mut self, value: impl Arg<str>) -> ConditionBasedSignalFetchConfig<Set, R1> { self.0.set("ConditionExpression", value.into_expr()); ConditionBasedSignalFetchConfig(self.0, Phase) }
+    pub fn condition_expression(self, value: impl Arg<str>) -> ConditionBasedSignalFetchConfig<Set, R1> { ConditionBasedSignalFetchConfig(put(self.0, "ConditionExpression", value.into_expr()), Phase) }
     /// `TriggerMode`: `TriggerMode`, required. Update: replacement.
-    pub fn trigger_mode(mut self, value: impl Arg<TriggerMode>) -> ConditionBasedSignalFetchConfig<R0, Set> { self.0.set("TriggerMode", value.into_expr()); ConditionBasedSignalFetchConfig(self.0, Phase) }
+    pub fn trigger_mode(self, value: impl Arg<TriggerMode>) -> ConditionBasedSignalFetchConfig<R0, Set> { ConditionBasedSignalFetchConfig(put(self.0, "TriggerMode", value.into_expr()), Phase) }
 }
 impl Done for ConditionBasedSignalFetchConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataDestinationConfig` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datadestinationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataDestinationConfig(Bag);
+#[must_use] pub struct DataDestinationConfig(Bag);
 impl DataDestinationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MqttTopicConfig`: `MqttTopicConfig`. Update: replacement.
-    pub fn mqtt_topic_config(mut self, value: impl Arg<MqttTopicConfig>) -> Self { self.0.set("MqttTopicConfig", value.into_expr()); self }
+    pub fn mqtt_topic_config(self, value: impl Arg<MqttTopicConfig>) -> Self { Self(put(self.0, "MqttTopicConfig", value.into_expr())) }
     /// `S3Config`: `S3Config`. Update: replacement.
-    pub fn s3_config(mut self, value: impl Arg<S3Config>) -> Self { self.0.set("S3Config", value.into_expr()); self }
+    pub fn s3_config(self, value: impl Arg<S3Config>) -> Self { Self(put(self.0, "S3Config", value.into_expr())) }
     /// `TimestreamConfig`: `TimestreamConfig`. Update: replacement.
-    pub fn timestream_config(mut self, value: impl Arg<TimestreamConfig>) -> Self { self.0.set("TimestreamConfig", value.into_expr()); self }
+    pub fn timestream_config(self, value: impl Arg<TimestreamConfig>) -> Self { Self(put(self.0, "TimestreamConfig", value.into_expr())) }
 }
 impl Done for DataDestinationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataPartition` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataPartition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DataPartition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DataPartition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataPartition<super::missing::Id, super::missing::StorageOptions> { DataPartition(Bag::default(), Phase) }
+    pub fn new() -> DataPartition<Missing<super::required::Id>, Missing<super::required::StorageOptions>> { DataPartition(Bag::default(), Phase) }
 }
 impl<R0, R1> DataPartition<R0, R1> {
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> DataPartition<Set, R1> { self.0.set("Id", value.into_expr()); DataPartition(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> DataPartition<Set, R1> { DataPartition(put(self.0, "Id", value.into_expr()), Phase) }
     /// `StorageOptions`: `DataPartitionStorageOptions`, required. Update: replacement.
-    pub fn storage_options(mut self, value: impl Arg<DataPartitionStorageOptions>) -> DataPartition<R0, Set> { self.0.set("StorageOptions", value.into_expr()); DataPartition(self.0, Phase) }
+    pub fn storage_options(self, value: impl Arg<DataPartitionStorageOptions>) -> DataPartition<R0, Set> { DataPartition(put(self.0, "StorageOptions", value.into_expr()), Phase) }
     /// `UploadOptions`: `DataPartitionUploadOptions`. Update: replacement.
-    pub fn upload_options(mut self, value: impl Arg<DataPartitionUploadOptions>) -> Self { self.0.set("UploadOptions", value.into_expr()); self }
+    pub fn upload_options(self, value: impl Arg<DataPartitionUploadOptions>) -> Self { Self(put(self.0, "UploadOptions", value.into_expr()), Phase) }
 }
 impl Done for DataPartition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataPartitionStorageOptions` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartitionstorageoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataPartitionStorageOptions<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct DataPartitionStorageOptions<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl DataPartitionStorageOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataPartitionStorageOptions<super::missing::MaximumSize, super::missing::MinimumTimeToLive, super::missing::StorageLocation> { DataPartitionStorageOptions(Bag::default(), Phase) }
+    pub fn new() -> DataPartitionStorageOptions<Missing<super::required::MaximumSize>, Missing<super::required::MinimumTimeToLive>, Missing<super::required::StorageLocation>> { DataPartitionStorageOptions(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DataPartitionStorageOptions<R0, R1, R2> {
     /// `MaximumSize`: `StorageMaximumSize`, required. Update: replacement.
-    pub fn maximum_size(mut self, value: impl Arg<StorageMaximumSize>) -> DataPartitionStorageOptions<Set, R1, R2> { self.0.set("MaximumSize", value.into_expr()); DataPartitionStorageOptions(self.0, Phase) }
+    pub fn maximum_size(self, value: impl Arg<StorageMaximumSize>) -> DataPartitionStorageOptions<Set, R1, R2> { DataPartitionStorageOptions(put(self.0, "MaximumSize", value.into_expr()), Phase) }
     /// `MinimumTimeToLive`: `StorageMinimumTimeToLive`, required. Update: replacement.
-    pub fn minimum_time_to_live(mut self, value: impl Arg<StorageMinimumTimeToLive>) -> DataPartitionStorageOptions<R0, Set, R2> { self.0.set("MinimumTimeToLive", value.into_expr()); DataPartitionStorageOptions(self.0, Phase) }
+    pub fn minimum_time_to_live(self, value: impl Arg<StorageMinimumTimeToLive>) -> DataPartitionStorageOptions<R0, Set, R2> { DataPartitionStorageOptions(put(self.0, "MinimumTimeToLive", value.into_expr()), Phase) }
     /// `StorageLocation`: text, required. Update: replacement.
-    pub fn storage_location(mut self, value: impl Arg<str>) -> DataPartitionStorageOptions<R0, R1, Set> { self.0.set("StorageLocation", value.into_expr()); DataPartitionStorageOptions(self.0, Phase) }
+    pub fn storage_location(self, value: impl Arg<str>) -> DataPartitionStorageOptions<R0, R1, Set> { DataPartitionStorageOptions(put(self.0, "StorageLocation", value.into_expr()), Phase) }
 }
 impl Done for DataPartitionStorageOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataPartitionUploadOptions` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-datapartitionuploadoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataPartitionUploadOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataPartitionUploadOptions<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataPartitionUploadOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataPartitionUploadOptions<super::missing::Expression> { DataPartitionUploadOptions(Bag::default(), Phase) }
+    pub fn new() -> DataPartitionUploadOptions<Missing<super::required::Expression>> { DataPartitionUploadOptions(Bag::default(), Phase) }
 }
 impl<R0> DataPartitionUploadOptions<R0> {
     /// `ConditionLanguageVersion`: integer. Update: replacement.
-    pub fn condition_language_version(mut self, value: impl Arg<i64>) -> Self { self.0.set("ConditionLanguageVersion", value.into_expr()); self }
+    pub fn condition_language_version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConditionLanguageVersion", value.into_expr()), Phase) }
     /// `Expression`: text, required. Update: replacement.
-    pub fn expression(mut self, value: impl Arg<str>) -> DataPartitionUploadOptions<Set> { self.0.set("Expression", value.into_expr()); DataPartitionUploadOptions(self.0, Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> DataPartitionUploadOptions<Set> { DataPartitionUploadOptions(put(self.0, "Expression", value.into_expr()), Phase) }
 }
 impl Done for DataPartitionUploadOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MqttTopicConfig` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-mqtttopicconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MqttTopicConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MqttTopicConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MqttTopicConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MqttTopicConfig<super::missing::ExecutionRoleArn, super::missing::MqttTopicArn> { MqttTopicConfig(Bag::default(), Phase) }
+    pub fn new() -> MqttTopicConfig<Missing<super::required::ExecutionRoleArn>, Missing<super::required::MqttTopicArn>> { MqttTopicConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> MqttTopicConfig<R0, R1> {
     /// `ExecutionRoleArn`: text, required. Update: replacement.
-    pub fn execution_role_arn(mut self, value: impl Arg<str>) -> MqttTopicConfig<Set, R1> { self.0.set("ExecutionRoleArn", value.into_expr()); MqttTopicConfig(self.0, Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<str>) -> MqttTopicConfig<Set, R1> { MqttTopicConfig(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
     /// `MqttTopicArn`: text, required. Update: replacement.
-    pub fn mqtt_topic_arn(mut self, value: impl Arg<str>) -> MqttTopicConfig<R0, Set> { self.0.set("MqttTopicArn", value.into_expr()); MqttTopicConfig(self.0, Phase) }
+    pub fn mqtt_topic_arn(self, value: impl Arg<str>) -> MqttTopicConfig<R0, Set> { MqttTopicConfig(put(self.0, "MqttTopicArn", value.into_expr()), Phase) }
 }
 impl Done for MqttTopicConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Config` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-s3config.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Config<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3Config<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3Config {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Config<super::missing::BucketArn> { S3Config(Bag::default(), Phase) }
+    pub fn new() -> S3Config<Missing<super::required::BucketArn>> { S3Config(Bag::default(), Phase) }
 }
 impl<R0> S3Config<R0> {
     /// `BucketArn`: text, required. Update: replacement.
-    pub fn bucket_arn(mut self, value: impl Arg<str>) -> S3Config<Set> { self.0.set("BucketArn", value.into_expr()); S3Config(self.0, Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> S3Config<Set> { S3Config(put(self.0, "BucketArn", value.into_expr()), Phase) }
     /// `DataFormat`: `DataFormat`. Update: replacement.
-    pub fn data_format(mut self, value: impl Arg<DataFormat>) -> Self { self.0.set("DataFormat", value.into_expr()); self }
+    pub fn data_format(self, value: impl Arg<DataFormat>) -> Self { Self(put(self.0, "DataFormat", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: replacement.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
     /// `StorageCompressionFormat`: `StorageCompressionFormat`. Update: replacement.
-    pub fn storage_compression_format(mut self, value: impl Arg<StorageCompressionFormat>) -> Self { self.0.set("StorageCompressionFormat", value.into_expr()); self }
+    pub fn storage_compression_format(self, value: impl Arg<StorageCompressionFormat>) -> Self { Self(put(self.0, "StorageCompressionFormat", value.into_expr()), Phase) }
 }
 impl Done for S3Config { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SignalFetchConfig` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalfetchconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SignalFetchConfig(Bag);
+#[must_use] pub struct SignalFetchConfig(Bag);
 impl SignalFetchConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConditionBased`: `ConditionBasedSignalFetchConfig`. Update: replacement.
-    pub fn condition_based(mut self, value: impl Arg<ConditionBasedSignalFetchConfig>) -> Self { self.0.set("ConditionBased", value.into_expr()); self }
+    pub fn condition_based(self, value: impl Arg<ConditionBasedSignalFetchConfig>) -> Self { Self(put(self.0, "ConditionBased", value.into_expr())) }
     /// `TimeBased`: `TimeBasedSignalFetchConfig`. Update: replacement.
-    pub fn time_based(mut self, value: impl Arg<TimeBasedSignalFetchConfig>) -> Self { self.0.set("TimeBased", value.into_expr()); self }
+    pub fn time_based(self, value: impl Arg<TimeBasedSignalFetchConfig>) -> Self { Self(put(self.0, "TimeBased", value.into_expr())) }
 }
 impl Done for SignalFetchConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SignalFetchInformation` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalfetchinformation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SignalFetchInformation<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SignalFetchInformation<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SignalFetchInformation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SignalFetchInformation<super::missing::Actions, super::missing::FullyQualifiedName, super::missing::SignalFetchConfig> { SignalFetchInformation(Bag::default(), Phase) }
+    pub fn new() -> SignalFetchInformation<Missing<super::required::Actions>, Missing<super::required::FullyQualifiedName>, Missing<super::required::SignalFetchConfig>> { SignalFetchInformation(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SignalFetchInformation<R0, R1, R2> {
     /// `Actions`: list of text, required. Update: replacement.
-    pub fn actions(mut self, value: impl Arg<Arr<str>>) -> SignalFetchInformation<Set, R1, R2> { self.0.set("Actions", value.into_expr()); SignalFetchInformation(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<Arr<str>>) -> SignalFetchInformation<Set, R1, R2> { SignalFetchInformation(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `ConditionLanguageVersion`: number. Update: replacement.
-    pub fn condition_language_version(mut self, value: impl Arg<f64>) -> Self { self.0.set("ConditionLanguageVersion", value.into_expr()); self }
+    pub fn condition_language_version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ConditionLanguageVersion", value.into_expr()), Phase) }
     /// `FullyQualifiedName`: text, required. Update: replacement.
-    pub fn fully_qualified_name(mut self, value: impl Arg<str>) -> SignalFetchInformation<R0, Set, R2> { self.0.set("FullyQualifiedName", value.into_expr()); SignalFetchInformation(self.0, Phase) }
+    pub fn fully_qualified_name(self, value: impl Arg<str>) -> SignalFetchInformation<R0, Set, R2> { SignalFetchInformation(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
     /// `SignalFetchConfig`: `SignalFetchConfig`, required. Update: replacement.
-    pub fn signal_fetch_config(mut self, value: impl Arg<SignalFetchConfig>) -> SignalFetchInformation<R0, R1, Set> { self.0.set("SignalFetchConfig", value.into_expr()); SignalFetchInformation(self.0, Phase) }
+    pub fn signal_fetch_config(self, value: impl Arg<SignalFetchConfig>) -> SignalFetchInformation<R0, R1, Set> { SignalFetchInformation(put(self.0, "SignalFetchConfig", value.into_expr()), Phase) }
 }
 impl Done for SignalFetchInformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SignalInformation` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-signalinformation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SignalInformation<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SignalInformation<R0 = Set>(Bag, Phase<(R0,)>);
 impl SignalInformation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SignalInformation<super::missing::Name> { SignalInformation(Bag::default(), Phase) }
+    pub fn new() -> SignalInformation<Missing<super::required::Name>> { SignalInformation(Bag::default(), Phase) }
 }
 impl<R0> SignalInformation<R0> {
     /// `DataPartitionId`: text. Update: replacement.
-    pub fn data_partition_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DataPartitionId", value.into_expr()); self }
+    pub fn data_partition_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataPartitionId", value.into_expr()), Phase) }
     /// `MaxSampleCount`: number. Update: replacement.
-    pub fn max_sample_count(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxSampleCount", value.into_expr()); self }
+    pub fn max_sample_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxSampleCount", value.into_expr()), Phase) }
     /// `MinimumSamplingIntervalMs`: number. Update: replacement.
-    pub fn minimum_sampling_interval_ms(mut self, value: impl Arg<f64>) -> Self { self.0.set("MinimumSamplingIntervalMs", value.into_expr()); self }
+    pub fn minimum_sampling_interval_ms(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinimumSamplingIntervalMs", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> SignalInformation<Set> { self.0.set("Name", value.into_expr()); SignalInformation(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SignalInformation<Set> { SignalInformation(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SignalInformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageMaximumSize` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-storagemaximumsize.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageMaximumSize<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StorageMaximumSize<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StorageMaximumSize {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StorageMaximumSize<super::missing::Unit, super::missing::Value> { StorageMaximumSize(Bag::default(), Phase) }
+    pub fn new() -> StorageMaximumSize<Missing<super::required::Unit>, Missing<super::required::Value>> { StorageMaximumSize(Bag::default(), Phase) }
 }
 impl<R0, R1> StorageMaximumSize<R0, R1> {
     /// `Unit`: `Unit`, required. Update: replacement.
-    pub fn unit(mut self, value: impl Arg<Unit>) -> StorageMaximumSize<Set, R1> { self.0.set("Unit", value.into_expr()); StorageMaximumSize(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> StorageMaximumSize<Set, R1> { StorageMaximumSize(put(self.0, "Unit", value.into_expr()), Phase) }
     /// `Value`: integer, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<i64>) -> StorageMaximumSize<R0, Set> { self.0.set("Value", value.into_expr()); StorageMaximumSize(self.0, Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> StorageMaximumSize<R0, Set> { StorageMaximumSize(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for StorageMaximumSize { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageMinimumTimeToLive` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-storageminimumtimetolive.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageMinimumTimeToLive<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StorageMinimumTimeToLive<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StorageMinimumTimeToLive {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StorageMinimumTimeToLive<super::missing::Unit, super::missing::Value> { StorageMinimumTimeToLive(Bag::default(), Phase) }
+    pub fn new() -> StorageMinimumTimeToLive<Missing<super::required::Unit>, Missing<super::required::Value>> { StorageMinimumTimeToLive(Bag::default(), Phase) }
 }
 impl<R0, R1> StorageMinimumTimeToLive<R0, R1> {
     /// `Unit`: `StorageMinimumTimeToLiveUnit`, required. Update: replacement.
-    pub fn unit(mut self, value: impl Arg<StorageMinimumTimeToLiveUnit>) -> StorageMinimumTimeToLive<Set, R1> { self.0.set("Unit", value.into_expr()); StorageMinimumTimeToLive(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<StorageMinimumTimeToLiveUnit>) -> StorageMinimumTimeToLive<Set, R1> { StorageMinimumTimeToLive(put(self.0, "Unit", value.into_expr()), Phase) }
     /// `Value`: integer, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<i64>) -> StorageMinimumTimeToLive<R0, Set> { self.0.set("Value", value.into_expr()); StorageMinimumTimeToLive(self.0, Phase) }
+    pub fn value(self, value: impl Arg<i64>) -> StorageMinimumTimeToLive<R0, Set> { StorageMinimumTimeToLive(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for StorageMinimumTimeToLive { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeBasedCollectionScheme` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-timebasedcollectionscheme.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimeBasedCollectionScheme<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TimeBasedCollectionScheme<R0 = Set>(Bag, Phase<(R0,)>);
 impl TimeBasedCollectionScheme {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TimeBasedCollectionScheme<super::missing::PeriodMs> { TimeBasedCollectionScheme(Bag::default(), Phase) }
+    pub fn new() -> TimeBasedCollectionScheme<Missing<super::required::PeriodMs>> { TimeBasedCollectionScheme(Bag::default(), Phase) }
 }
 impl<R0> TimeBasedCollectionScheme<R0> {
     /// `PeriodMs`: number, required. Update: replacement.
-    pub fn period_ms(mut self, value: impl Arg<f64>) -> TimeBasedCollectionScheme<Set> { self.0.set("PeriodMs", value.into_expr()); TimeBasedCollectionScheme(self.0, Phase) }
+    pub fn period_ms(self, value: impl Arg<f64>) -> TimeBasedCollectionScheme<Set> { TimeBasedCollectionScheme(put(self.0, "PeriodMs", value.into_expr()), Phase) }
 }
 impl Done for TimeBasedCollectionScheme { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeBasedSignalFetchConfig` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-timebasedsignalfetchconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimeBasedSignalFetchConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TimeBasedSignalFetchConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl TimeBasedSignalFetchConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TimeBasedSignalFetchConfig<super::missing::ExecutionFrequencyMs> { TimeBasedSignalFetchConfig(Bag::default(), Phase) }
+    pub fn new() -> TimeBasedSignalFetchConfig<Missing<super::required::ExecutionFrequencyMs>> { TimeBasedSignalFetchConfig(Bag::default(), Phase) }
 }
 impl<R0> TimeBasedSignalFetchConfig<R0> {
     /// `ExecutionFrequencyMs`: number, required. Update: replacement.
-    pub fn execution_frequency_ms(mut self, value: impl Arg<f64>) -> TimeBasedSignalFetchConfig<Set> { self.0.set("ExecutionFrequencyMs", value.into_expr()); TimeBasedSignalFetchConfig(self.0, Phase) }
+    pub fn execution_frequency_ms(self, value: impl Arg<f64>) -> TimeBasedSignalFetchConfig<Set> { TimeBasedSignalFetchConfig(put(self.0, "ExecutionFrequencyMs", value.into_expr()), Phase) }
 }
 impl Done for TimeBasedSignalFetchConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimestreamConfig` of `AWS::IoTFleetWise::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-campaign-timestreamconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimestreamConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TimestreamConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TimestreamConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TimestreamConfig<super::missing::ExecutionRoleArn, super::missing::TimestreamTableArn> { TimestreamConfig(Bag::default(), Phase) }
+    pub fn new() -> TimestreamConfig<Missing<super::required::ExecutionRoleArn>, Missing<super::required::TimestreamTableArn>> { TimestreamConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> TimestreamConfig<R0, R1> {
     /// `ExecutionRoleArn`: text, required. Update: replacement.
-    pub fn execution_role_arn(mut self, value: impl Arg<str>) -> TimestreamConfig<Set, R1> { self.0.set("ExecutionRoleArn", value.into_expr()); TimestreamConfig(self.0, Phase) }
+    pub fn execution_role_arn(self, value: impl Arg<str>) -> TimestreamConfig<Set, R1> { TimestreamConfig(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
     /// `TimestreamTableArn`: text, required. Update: replacement.
-    pub fn timestream_table_arn(mut self, value: impl Arg<str>) -> TimestreamConfig<R0, Set> { self.0.set("TimestreamTableArn", value.into_expr()); TimestreamConfig(self.0, Phase) }
+    pub fn timestream_table_arn(self, value: impl Arg<str>) -> TimestreamConfig<R0, Set> { TimestreamConfig(put(self.0, "TimestreamTableArn", value.into_expr()), Phase) }
 }
 impl Done for TimestreamConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -331,10 +331,10 @@ impl CfnDecoderManifest {
     /// `AWS::IoTFleetWise::DecoderManifest`
     pub const TYPE: &'static str = "AWS::IoTFleetWise::DecoderManifest";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDecoderManifestProps<R0, R1>) -> Self where CfnDecoderManifestProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDecoderManifestProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -343,227 +343,227 @@ impl CfnDecoderManifest {
 }
 impl Parent for CfnDecoderManifest { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTFleetWise::DecoderManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-decodermanifest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDecoderManifestProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDecoderManifestProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDecoderManifestProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDecoderManifestProps<missing::ModelManifestArn, missing::Name> { CfnDecoderManifestProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDecoderManifestProps<Missing<required::ModelManifestArn>, Missing<required::Name>> { CfnDecoderManifestProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDecoderManifestProps<R0, R1> {
     /// `DefaultForUnmappedSignals`: `DefaultForUnmappedSignals`. Update: in place.
-    pub fn default_for_unmapped_signals(mut self, value: impl Arg<decoder_manifest::DefaultForUnmappedSignals>) -> Self { self.0.set("DefaultForUnmappedSignals", value.into_expr()); self }
+    pub fn default_for_unmapped_signals(self, value: impl Arg<decoder_manifest::DefaultForUnmappedSignals>) -> Self { Self(put(self.0, "DefaultForUnmappedSignals", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ModelManifestArn`: text, required. Update: replacement.
-    pub fn model_manifest_arn(mut self, value: impl Arg<str>) -> CfnDecoderManifestProps<Set, R1> { self.0.set("ModelManifestArn", value.into_expr()); CfnDecoderManifestProps(self.0, Phase) }
+    pub fn model_manifest_arn(self, value: impl Arg<str>) -> CfnDecoderManifestProps<Set, R1> { CfnDecoderManifestProps(put(self.0, "ModelManifestArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDecoderManifestProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnDecoderManifestProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDecoderManifestProps<R0, Set> { CfnDecoderManifestProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NetworkInterfaces`: list of `NetworkInterfacesChoice`. Update: in place.
-    pub fn network_interfaces(mut self, value: impl Arg<Arr<decoder_manifest::NetworkInterfacesChoice>>) -> Self { self.0.set("NetworkInterfaces", value.into_expr()); self }
+    pub fn network_interfaces(self, value: impl Arg<Arr<decoder_manifest::NetworkInterfacesChoice>>) -> Self { Self(put(self.0, "NetworkInterfaces", value.into_expr()), Phase) }
     /// `SignalDecoders`: list of `SignalDecodersChoice`. Update: in place.
-    pub fn signal_decoders(mut self, value: impl Arg<Arr<decoder_manifest::SignalDecodersChoice>>) -> Self { self.0.set("SignalDecoders", value.into_expr()); self }
+    pub fn signal_decoders(self, value: impl Arg<Arr<decoder_manifest::SignalDecodersChoice>>) -> Self { Self(put(self.0, "SignalDecoders", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<decoder_manifest::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<decoder_manifest::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDecoderManifestProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTFleetWise::DecoderManifest`.
 pub mod decoder_manifest {
 use crate::cfn::support::*;
 /// The property type `CanInterface` of `AWS::IoTFleetWise::DecoderManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-caninterface.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CanInterface<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CanInterface<R0 = Set>(Bag, Phase<(R0,)>);
 impl CanInterface {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CanInterface<super::missing::Name> { CanInterface(Bag::default(), Phase) }
+    pub fn new() -> CanInterface<Missing<super::required::Name>> { CanInterface(Bag::default(), Phase) }
 }
 impl<R0> CanInterface<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CanInterface<Set> { self.0.set("Name", value.into_expr()); CanInterface(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CanInterface<Set> { CanInterface(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ProtocolName`: text. Update: in place.
-    pub fn protocol_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ProtocolName", value.into_expr()); self }
+    pub fn protocol_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtocolName", value.into_expr()), Phase) }
     /// `ProtocolVersion`: text. Update: in place.
-    pub fn protocol_version(mut self, value: impl Arg<str>) -> Self { self.0.set("ProtocolVersion", value.into_expr()); self }
+    pub fn protocol_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtocolVersion", value.into_expr()), Phase) }
 }
 impl Done for CanInterface { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CanNetworkInterface` of `AWS::IoTFleetWise::DecoderManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cannetworkinterface.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CanNetworkInterface<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CanNetworkInterface<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CanNetworkInterface {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CanNetworkInterface<super::missing::CanInterface, super::missing::InterfaceId, super::missing::Type> { CanNetworkInterface(Bag::default(), Phase) }
+    pub fn new() -> CanNetworkInterface<Missing<super::required::CanInterface>, Missing<super::required::InterfaceId>, Missing<super::required::Type>> { CanNetworkInterface(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CanNetworkInterface<R0, R1, R2> {
     /// `CanInterface`: `CanInterface`, required. Update: in place.
-    pub fn can_interface(mut self, value: impl Arg<CanInterface>) -> CanNetworkInterface<Set, R1, R2> { self.0.set("CanInterface", value.into_expr()); CanNetworkInterface(self.0, Phase) }
+    pub fn can_interface(self, value: impl Arg<CanInterface>) -> CanNetworkInterface<Set, R1, R2> { CanNetworkInterface(put(self.0, "CanInterface", value.into_expr()), Phase) }
     /// `InterfaceId`: text, required. Update: in place.
-    pub fn interface_id(mut self, value: impl Arg<str>) -> CanNetworkInterface<R0, Set, R2> { self.0.set("InterfaceId", value.into_expr()); CanNetworkInterface(self.0, Phase) }
+    pub fn interface_id(self, value: impl Arg<str>) -> CanNetworkInterface<R0, Set, R2> { CanNetworkInterface(put(self.0, "InterfaceId", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> CanNetworkInterface<R0, R1, Set> { self.0.set("Type", value.into_expr()); CanNetworkInterface(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> CanNetworkInterface<R0, R1, Set> { CanNetworkInterface(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CanNetworkInterface { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CanSignal` of `AWS::IoTFleetWise::DecoderManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignal.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CanSignal<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6,)>);
+#[must_use] pub struct CanSignal<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6,)>);
 impl CanSignal {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CanSignal<super::missing::Factor, super::missing::IsBigEndian, super::missing::IsSigned, super::missing::Length, super::missing::MessageId, super::missing::Offset, super::missing::StartBit> { CanSignal(Bag::default(), Phase) }
+    pub fn new() -> CanSignal<Missing<super::required::Factor>, Missing<super::required::IsBigEndian>, Missing<super::required::IsSigned>, Missing<super::required::Length>, Missing<super::required::MessageId>, Missing<super::required::Offset>, Missing<super::required::StartBit>> { CanSignal(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6> CanSignal<R0, R1, R2, R3, R4, R5, R6> {
     /// `Factor`: text, number or boolean, required. Update: in place.
-    pub fn factor(mut self, value: impl Arg<Scalar>) -> CanSignal<Set, R1, R2, R3, R4, R5, R6> { self.0.set("Factor", value.into_expr()); CanSignal(self.0, Phase) }
+    pub fn factor(self, value: impl Arg<Scalar>) -> CanSignal<Set, R1, R2, R3, R4, R5, R6> { CanSignal(put(self.0, "Factor", value.into_expr()), Phase) }
     /// `IsBigEndian`: text, number or boolean, required. Update: in place.
-    pub fn is_big_endian(mut self, value: impl Arg<Scalar>) -> CanSignal<R0, Set, R2, R3, R4, R5, R6> { self.0.set("IsBigEndian", value.into_expr()); CanSignal(self.0, Phase) }
+    pub fn is_big_endian(self, value: impl Arg<Scalar>) -> CanSignal<R0, Set, R2, R3, R4, R5, R6> { CanSignal(put(self.0, "IsBigEndian", value.into_expr()), Phase) }
     /// `IsSigned`: text, number or boolean, required. Update: in place.
-    pub fn is_signed(mut self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, Set, R3, R4, R5, R6> { self.0.set("IsSigned", value.into_expr()); CanSignal(self.0, Phase) }
+    pub fn is_signed(self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, Set, R3, R4, R5, R6> { CanSignal(put(self.0, "IsSigned", value.into_expr()), Phase) }
     /// `Length`: text, number or boolean, required. Update: in place.
-    pub fn length(mut self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, R2, Set, R4, R5, R6> { self.0.set("Length", value.into_expr()); CanSignal(self.0, Phase) }
+    pub fn length(self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, R2, Set, R4, R5, R6> { CanSignal(put(self.0, "Length", value.into_expr()), Phase) }
     /// `MessageId`: text, number or boolean, required. Update: in place.
-    pub fn message_id(mut self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, R2, R3, Set, R5, R6> { self.0.set("MessageId", value.into_expr()); CanSignal(self.0, Phase) }
+    pub fn message_id(self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, R2, R3, Set, R5, R6> { CanSignal(put(self.0, "MessageId", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Offset`: text, number or boolean, required. Update: in place.
-    pub fn offset(mut self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, R2, R3, R4, Set, R6> { self.0.set("Offset", value.into_expr()); CanSignal(self.0, Phase) }
+    pub fn offset(self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, R2, R3, R4, Set, R6> { CanSignal(put(self.0, "Offset", value.into_expr()), Phase) }
     /// `SignalValueType`: `SignalValueType`. Update: in place.
-    pub fn signal_value_type(mut self, value: impl Arg<SignalValueType>) -> Self { self.0.set("SignalValueType", value.into_expr()); self }
+    pub fn signal_value_type(self, value: impl Arg<SignalValueType>) -> Self { Self(put(self.0, "SignalValueType", value.into_expr()), Phase) }
     /// `StartBit`: text, number or boolean, required. Update: in place.
-    pub fn start_bit(mut self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, R2, R3, R4, R5, Set> { self.0.set("StartBit", value.into_expr()); CanSignal(self.0, Phase) }
+    pub fn start_bit(self, value: impl Arg<Scalar>) -> CanSignal<R0, R1, R2, R3, R4, R5, Set> { CanSignal(put(self.0, "StartBit", value.into_expr()), Phase) }
 }
 impl Done for CanSignal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CanSignalDecoder` of `AWS::IoTFleetWise::DecoderManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-cansignaldecoder.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CanSignalDecoder<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CanSignalDecoder<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CanSignalDecoder {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CanSignalDecoder<super::missing::CanSignal, super::missing::FullyQualifiedName, super::missing::InterfaceId, super::missing::Type> { CanSignalDecoder(Bag::default(), Phase) }
+    pub fn new() -> CanSignalDecoder<Missing<super::required::CanSignal>, Missing<super::required::FullyQualifiedName>, Missing<super::required::InterfaceId>, Missing<super::required::Type>> { CanSignalDecoder(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CanSignalDecoder<R0, R1, R2, R3> {
     /// `CanSignal`: `CanSignal`, required. Update: in place.
-    pub fn can_signal(mut self, value: impl Arg<CanSignal>) -> CanSignalDecoder<Set, R1, R2, R3> { self.0.set("CanSignal", value.into_expr()); CanSignalDecoder(self.0, Phase) }
+    pub fn can_signal(self, value: impl Arg<CanSignal>) -> CanSignalDecoder<Set, R1, R2, R3> { CanSignalDecoder(put(self.0, "CanSignal", value.into_expr()), Phase) }
     /// `FullyQualifiedName`: text, required. Update: in place.
-    pub fn fully_qualified_name(mut self, value: impl Arg<str>) -> CanSignalDecoder<R0, Set, R2, R3> { self.0.set("FullyQualifiedName", value.into_expr()); CanSignalDecoder(self.0, Phase) }
+    pub fn fully_qualified_name(self, value: impl Arg<str>) -> CanSignalDecoder<R0, Set, R2, R3> { CanSignalDecoder(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
     /// `InterfaceId`: text, required. Update: in place.
-    pub fn interface_id(mut self, value: impl Arg<str>) -> CanSignalDecoder<R0, R1, Set, R3> { self.0.set("InterfaceId", value.into_expr()); CanSignalDecoder(self.0, Phase) }
+    pub fn interface_id(self, value: impl Arg<str>) -> CanSignalDecoder<R0, R1, Set, R3> { CanSignalDecoder(put(self.0, "InterfaceId", value.into_expr()), Phase) }
     /// `Type`: `CanSignalDecoderType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<CanSignalDecoderType>) -> CanSignalDecoder<R0, R1, R2, Set> { self.0.set("Type", value.into_expr()); CanSignalDecoder(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<CanSignalDecoderType>) -> CanSignalDecoder<R0, R1, R2, Set> { CanSignalDecoder(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CanSignalDecoder { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkInterfacesItems` of `AWS::IoTFleetWise::DecoderManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-networkinterfacesitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkInterfacesItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct NetworkInterfacesItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl NetworkInterfacesItems {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NetworkInterfacesItems<super::missing::InterfaceId, super::missing::Type> { NetworkInterfacesItems(Bag::default(), Phase) }
+    pub fn new() -> NetworkInterfacesItems<Missing<super::required::InterfaceId>, Missing<super::required::Type>> { NetworkInterfacesItems(Bag::default(), Phase) }
 }
 impl<R0, R1> NetworkInterfacesItems<R0, R1> {
     /// `CanInterface`: `CanInterface`. Update: in place.
-    pub fn can_interface(mut self, value: impl Arg<CanInterface>) -> Self { self.0.set("CanInterface", value.into_expr()); self }
+    pub fn can_interface(self, value: impl Arg<CanInterface>) -> Self { Self(put(self.0, "CanInterface", value.into_expr()), Phase) }
     /// `InterfaceId`: text, required. Update: in place.
-    pub fn interface_id(mut self, value: impl Arg<str>) -> NetworkInterfacesItems<Set, R1> { self.0.set("InterfaceId", value.into_expr()); NetworkInterfacesItems(self.0, Phase) }
+    pub fn interface_id(self, value: impl Arg<str>) -> NetworkInterfacesItems<Set, R1> { NetworkInterfacesItems(put(self.0, "InterfaceId", value.into_expr()), Phase) }
     /// `ObdInterface`: `ObdInterface`. Update: in place.
-    pub fn obd_interface(mut self, value: impl Arg<ObdInterface>) -> Self { self.0.set("ObdInterface", value.into_expr()); self }
+    pub fn obd_interface(self, value: impl Arg<ObdInterface>) -> Self { Self(put(self.0, "ObdInterface", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> NetworkInterfacesItems<R0, Set> { self.0.set("Type", value.into_expr()); NetworkInterfacesItems(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> NetworkInterfacesItems<R0, Set> { NetworkInterfacesItems(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for NetworkInterfacesItems { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObdInterface` of `AWS::IoTFleetWise::DecoderManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdinterface.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ObdInterface<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ObdInterface<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ObdInterface {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ObdInterface<super::missing::Name, super::missing::RequestMessageId> { ObdInterface(Bag::default(), Phase) }
+    pub fn new() -> ObdInterface<Missing<super::required::Name>, Missing<super::required::RequestMessageId>> { ObdInterface(Bag::default(), Phase) }
 }
 impl<R0, R1> ObdInterface<R0, R1> {
     /// `DtcRequestIntervalSeconds`: text, number or boolean. Update: in place.
-    pub fn dtc_request_interval_seconds(mut self, value: impl Arg<Scalar>) -> Self { self.0.set("DtcRequestIntervalSeconds", value.into_expr()); self }
+    pub fn dtc_request_interval_seconds(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "DtcRequestIntervalSeconds", value.into_expr()), Phase) }
     /// `HasTransmissionEcu`: text, number or boolean. Update: in place.
-    pub fn has_transmission_ecu(mut self, value: impl Arg<Scalar>) -> Self { self.0.set("HasTransmissionEcu", value.into_expr()); self }
+    pub fn has_transmission_ecu(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "HasTransmissionEcu", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ObdInterface<Set, R1> { self.0.set("Name", value.into_expr()); ObdInterface(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ObdInterface<Set, R1> { ObdInterface(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ObdStandard`: text. Update: in place.
-    pub fn obd_standard(mut self, value: impl Arg<str>) -> Self { self.0.set("ObdStandard", value.into_expr()); self }
+    pub fn obd_standard(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObdStandard", value.into_expr()), Phase) }
     /// `PidRequestIntervalSeconds`: text, number or boolean. Update: in place.
-    pub fn pid_request_interval_seconds(mut self, value: impl Arg<Scalar>) -> Self { self.0.set("PidRequestIntervalSeconds", value.into_expr()); self }
+    pub fn pid_request_interval_seconds(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "PidRequestIntervalSeconds", value.into_expr()), Phase) }
     /// `RequestMessageId`: text, number or boolean, required. Update: in place.
-    pub fn request_message_id(mut self, value: impl Arg<Scalar>) -> ObdInterface<R0, Set> { self.0.set("RequestMessageId", value.into_expr()); ObdInterface(self.0, Phase) }
+    pub fn request_message_id(self, value: impl Arg<Scalar>) -> ObdInterface<R0, Set> { ObdInterface(put(self.0, "RequestMessageId", value.into_expr()), Phase) }
     /// `UseExtendedIds`: text, number or boolean. Update: in place.
-    pub fn use_extended_ids(mut self, value: impl Arg<Scalar>) -> Self { self.0.set("UseExtendedIds", value.into_expr()); self }
+    pub fn use_extended_ids(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "UseExtendedIds", value.into_expr()), Phase) }
 }
 impl Done for ObdInterface { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObdNetworkInterface` of `AWS::IoTFleetWise::DecoderManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdnetworkinterface.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ObdNetworkInterface<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ObdNetworkInterface<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ObdNetworkInterface {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ObdNetworkInterface<super::missing::InterfaceId, super::missing::ObdInterface, super::missing::Type> { ObdNetworkInterface(Bag::default(), Phase) }
+    pub fn new() -> ObdNetworkInterface<Missing<super::required::InterfaceId>, Missing<super::required::ObdInterface>, Missing<super::required::Type>> { ObdNetworkInterface(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ObdNetworkInterface<R0, R1, R2> {
     /// `InterfaceId`: text, required. Update: in place.
-    pub fn interface_id(mut self, value: impl Arg<str>) -> ObdNetworkInterface<Set, R1, R2> { self.0.set("InterfaceId", value.into_expr()); ObdNetworkInterface(self.0, Phase) }
+    pub fn interface_id(self, value: impl Arg<str>) -> ObdNetworkInterface<Set, R1, R2> { ObdNetworkInterface(put(self.0, "InterfaceId", value.into_expr()), Phase) }
     /// `ObdInterface`: `ObdInterface`, required. Update: in place.
-    pub fn obd_interface(mut self, value: impl Arg<ObdInterface>) -> ObdNetworkInterface<R0, Set, R2> { self.0.set("ObdInterface", value.into_expr()); ObdNetworkInterface(self.0, Phase) }
+    pub fn obd_interface(self, value: impl Arg<ObdInterface>) -> ObdNetworkInterface<R0, Set, R2> { ObdNetworkInterface(put(self.0, "ObdInterface", value.into_expr()), Phase) }
     /// `Type`: `ObdNetworkInterfaceType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<ObdNetworkInterfaceType>) -> ObdNetworkInterface<R0, R1, Set> { self.0.set("Type", value.into_expr()); ObdNetworkInterface(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<ObdNetworkInterfaceType>) -> ObdNetworkInterface<R0, R1, Set> { ObdNetworkInterface(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ObdNetworkInterface { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObdSignal` of `AWS::IoTFleetWise::DecoderManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignal.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ObdSignal<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6,)>);
+#[must_use] pub struct ObdSignal<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6,)>);
 impl ObdSignal {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ObdSignal<super::missing::ByteLength, super::missing::Offset, super::missing::Pid, super::missing::PidResponseLength, super::missing::Scaling, super::missing::ServiceMode, super::missing::StartByte> { ObdSignal(Bag::default(), Phase) }
+    pub fn new() -> ObdSignal<Missing<super::required::ByteLength>, Missing<super::required::Offset>, Missing<super::required::Pid>, Missing<super::required::PidResponseLength>, Missing<super::required::Scaling>, Missing<super::required::ServiceMode>, Missing<super::required::StartByte>> { ObdSignal(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6> ObdSignal<R0, R1, R2, R3, R4, R5, R6> {
     /// `BitMaskLength`: text, number or boolean. Update: in place.
-    pub fn bit_mask_length(mut self, value: impl Arg<Scalar>) -> Self { self.0.set("BitMaskLength", value.into_expr()); self }
+    pub fn bit_mask_length(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "BitMaskLength", value.into_expr()), Phase) }
     /// `BitRightShift`: text, number or boolean. Update: in place.
-    pub fn bit_right_shift(mut self, value: impl Arg<Scalar>) -> Self { self.0.set("BitRightShift", value.into_expr()); self }
+    pub fn bit_right_shift(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "BitRightShift", value.into_expr()), Phase) }
     /// `ByteLength`: text, number or boolean, required. Update: in place.
-    pub fn byte_length(mut self, value: impl Arg<Scalar>) -> ObdSignal<Set, R1, R2, R3, R4, R5, R6> { self.0.set("ByteLength", value.into_expr()); ObdSignal(self.0, Phase) }
+    pub fn byte_length(self, value: impl Arg<Scalar>) -> ObdSignal<Set, R1, R2, R3, R4, R5, R6> { ObdSignal(put(self.0, "ByteLength", value.into_expr()), Phase) }
     /// `IsSigned`: text, number or boolean. Update: in place.
-    pub fn is_signed(mut self, value: impl Arg<Scalar>) -> Self { self.0.set("IsSigned", value.into_expr()); self }
+    pub fn is_signed(self, value: impl Arg<Scalar>) -> Self { Self(put(self.0, "IsSigned", value.into_expr()), Phase) }
     /// `Offset`: text, number or boolean, required. Update: in place.
-    pub fn offset(mut self, value: impl Arg<Scalar>) -> ObdSignal<R0, Set, R2, R3, R4, R5, R6> { self.0.set("Offset", value.into_expr()); ObdSignal(self.0, Phase) }
+    pub fn offset(self, value: impl Arg<Scalar>) -> ObdSignal<R0, Set, R2, R3, R4, R5, R6> { ObdSignal(put(self.0, "Offset", value.into_expr()), Phase) }
     /// `Pid`: text, number or boolean, required. Update: in place.
-    pub fn pid(mut self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, Set, R3, R4, R5, R6> { self.0.set("Pid", value.into_expr()); ObdSignal(self.0, Phase) }
+    pub fn pid(self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, Set, R3, R4, R5, R6> { ObdSignal(put(self.0, "Pid", value.into_expr()), Phase) }
     /// `PidResponseLength`: text, number or boolean, required. Update: in place.
-    pub fn pid_response_length(mut self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, R2, Set, R4, R5, R6> { self.0.set("PidResponseLength", value.into_expr()); ObdSignal(self.0, Phase) }
+    pub fn pid_response_length(self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, R2, Set, R4, R5, R6> { ObdSignal(put(self.0, "PidResponseLength", value.into_expr()), Phase) }
     /// `Scaling`: text, number or boolean, required. Update: in place.
-    pub fn scaling(mut self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, R2, R3, Set, R5, R6> { self.0.set("Scaling", value.into_expr()); ObdSignal(self.0, Phase) }
+    pub fn scaling(self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, R2, R3, Set, R5, R6> { ObdSignal(put(self.0, "Scaling", value.into_expr()), Phase) }
     /// `ServiceMode`: text, number or boolean, required. Update: in place.
-    pub fn service_mode(mut self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, R2, R3, R4, Set, R6> { self.0.set("ServiceMode", value.into_expr()); ObdSignal(self.0, Phase) }
+    pub fn service_mode(self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, R2, R3, R4, Set, R6> { ObdSignal(put(self.0, "ServiceMode", value.into_expr()), Phase) }
     /// `SignalValueType`: `SignalValueType`. Update: in place.
-    pub fn signal_value_type(mut self, value: impl Arg<SignalValueType>) -> Self { self.0.set("SignalValueType", value.into_expr()); self }
+    pub fn signal_value_type(self, value: impl Arg<SignalValueType>) -> Self { Self(put(self.0, "SignalValueType", value.into_expr()), Phase) }
     /// `StartByte`: text, number or boolean, required. Update: in place.
-    pub fn start_byte(mut self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, R2, R3, R4, R5, Set> { self.0.set("StartByte", value.into_expr()); ObdSignal(self.0, Phase) }
+    pub fn start_byte(self, value: impl Arg<Scalar>) -> ObdSignal<R0, R1, R2, R3, R4, R5, Set> { ObdSignal(put(self.0, "StartByte", value.into_expr()), Phase) }
 }
 impl Done for ObdSignal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObdSignalDecoder` of `AWS::IoTFleetWise::DecoderManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-obdsignaldecoder.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ObdSignalDecoder<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct ObdSignalDecoder<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl ObdSignalDecoder {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ObdSignalDecoder<super::missing::FullyQualifiedName, super::missing::InterfaceId, super::missing::ObdSignal, super::missing::Type> { ObdSignalDecoder(Bag::default(), Phase) }
+    pub fn new() -> ObdSignalDecoder<Missing<super::required::FullyQualifiedName>, Missing<super::required::InterfaceId>, Missing<super::required::ObdSignal>, Missing<super::required::Type>> { ObdSignalDecoder(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> ObdSignalDecoder<R0, R1, R2, R3> {
     /// `FullyQualifiedName`: text, required. Update: in place.
-    pub fn fully_qualified_name(mut self, value: impl Arg<str>) -> ObdSignalDecoder<Set, R1, R2, R3> { self.0.set("FullyQualifiedName", value.into_expr()); ObdSignalDecoder(self.0, Phase) }
+    pub fn fully_qualified_name(self, value: impl Arg<str>) -> ObdSignalDecoder<Set, R1, R2, R3> { ObdSignalDecoder(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
     /// `InterfaceId`: text, required. Update: in place.
-    pub fn interface_id(mut self, value: impl Arg<str>) -> ObdSignalDecoder<R0, Set, R2, R3> { self.0.set("InterfaceId", value.into_expr()); ObdSignalDecoder(self.0, Phase) }
+    pub fn interface_id(self, value: impl Arg<str>) -> ObdSignalDecoder<R0, Set, R2, R3> { ObdSignalDecoder(put(self.0, "InterfaceId", value.into_expr()), Phase) }
     /// `ObdSignal`: `ObdSignal`, required. Update: in place.
-    pub fn obd_signal(mut self, value: impl Arg<ObdSignal>) -> ObdSignalDecoder<R0, R1, Set, R3> { self.0.set("ObdSignal", value.into_expr()); ObdSignalDecoder(self.0, Phase) }
+    pub fn obd_signal(self, value: impl Arg<ObdSignal>) -> ObdSignalDecoder<R0, R1, Set, R3> { ObdSignalDecoder(put(self.0, "ObdSignal", value.into_expr()), Phase) }
     /// `Type`: `ObdSignalDecoderType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<ObdSignalDecoderType>) -> ObdSignalDecoder<R0, R1, R2, Set> { self.0.set("Type", value.into_expr()); ObdSignalDecoder(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<ObdSignalDecoderType>) -> ObdSignalDecoder<R0, R1, R2, Set> { ObdSignalDecoder(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ObdSignalDecoder { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SignalDecodersItems` of `AWS::IoTFleetWise::DecoderManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-decodermanifest-signaldecodersitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SignalDecodersItems<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SignalDecodersItems<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SignalDecodersItems {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SignalDecodersItems<super::missing::FullyQualifiedName, super::missing::InterfaceId, super::missing::Type> { SignalDecodersItems(Bag::default(), Phase) }
+    pub fn new() -> SignalDecodersItems<Missing<super::required::FullyQualifiedName>, Missing<super::required::InterfaceId>, Missing<super::required::Type>> { SignalDecodersItems(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SignalDecodersItems<R0, R1, R2> {
     /// `CanSignal`: `CanSignal`. Update: in place.
-    pub fn can_signal(mut self, value: impl Arg<CanSignal>) -> Self { self.0.set("CanSignal", value.into_expr()); self }
+    pub fn can_signal(self, value: impl Arg<CanSignal>) -> Self { Self(put(self.0, "CanSignal", value.into_expr()), Phase) }
     /// `FullyQualifiedName`: text, required. Update: in place.
-    pub fn fully_qualified_name(mut self, value: impl Arg<str>) -> SignalDecodersItems<Set, R1, R2> { self.0.set("FullyQualifiedName", value.into_expr()); SignalDecodersItems(self.0, Phase) }
+    pub fn fully_qualified_name(self, value: impl Arg<str>) -> SignalDecodersItems<Set, R1, R2> { SignalDecodersItems(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
     /// `InterfaceId`: text, required. Update: in place.
-    pub fn interface_id(mut self, value: impl Arg<str>) -> SignalDecodersItems<R0, Set, R2> { self.0.set("InterfaceId", value.into_expr()); SignalDecodersItems(self.0, Phase) }
+    pub fn interface_id(self, value: impl Arg<str>) -> SignalDecodersItems<R0, Set, R2> { SignalDecodersItems(put(self.0, "InterfaceId", value.into_expr()), Phase) }
     /// `ObdSignal`: `ObdSignal`. Update: in place.
-    pub fn obd_signal(mut self, value: impl Arg<ObdSignal>) -> Self { self.0.set("ObdSignal", value.into_expr()); self }
+    pub fn obd_signal(self, value: impl Arg<ObdSignal>) -> Self { Self(put(self.0, "ObdSignal", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> SignalDecodersItems<R0, R1, Set> { self.0.set("Type", value.into_expr()); SignalDecodersItems(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> SignalDecodersItems<R0, R1, Set> { SignalDecodersItems(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SignalDecodersItems { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -582,16 +582,16 @@ values! { /// Texts that `Type` allows.
 Type { CanInterface = "CAN_INTERFACE" } }
 /// One of: `CanNetworkInterface`, `ObdNetworkInterface`.
 pub struct NetworkInterfacesChoice;
-impl Arg<NetworkInterfacesChoice> for CanNetworkInterface { fn into_expr(self) -> Expr { Arg::<CanNetworkInterface>::into_expr(self) } }
-impl Arg<NetworkInterfacesChoice> for Val<CanNetworkInterface> { fn into_expr(self) -> Expr { Arg::<CanNetworkInterface>::into_expr(self) } }
-impl Arg<NetworkInterfacesChoice> for ObdNetworkInterface { fn into_expr(self) -> Expr { Arg::<ObdNetworkInterface>::into_expr(self) } }
-impl Arg<NetworkInterfacesChoice> for Val<ObdNetworkInterface> { fn into_expr(self) -> Expr { Arg::<ObdNetworkInterface>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<NetworkInterfacesChoice> for CanNetworkInterface { fn into_expr(self) -> Expr { Arg::<CanNetworkInterface>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<NetworkInterfacesChoice> for Val<CanNetworkInterface> { fn into_expr(self) -> Expr { Arg::<CanNetworkInterface>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<NetworkInterfacesChoice> for ObdNetworkInterface { fn into_expr(self) -> Expr { Arg::<ObdNetworkInterface>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<NetworkInterfacesChoice> for Val<ObdNetworkInterface> { fn into_expr(self) -> Expr { Arg::<ObdNetworkInterface>::into_expr(self) } }
 /// One of: `CanSignalDecoder`, `ObdSignalDecoder`.
 pub struct SignalDecodersChoice;
-impl Arg<SignalDecodersChoice> for CanSignalDecoder { fn into_expr(self) -> Expr { Arg::<CanSignalDecoder>::into_expr(self) } }
-impl Arg<SignalDecodersChoice> for Val<CanSignalDecoder> { fn into_expr(self) -> Expr { Arg::<CanSignalDecoder>::into_expr(self) } }
-impl Arg<SignalDecodersChoice> for ObdSignalDecoder { fn into_expr(self) -> Expr { Arg::<ObdSignalDecoder>::into_expr(self) } }
-impl Arg<SignalDecodersChoice> for Val<ObdSignalDecoder> { fn into_expr(self) -> Expr { Arg::<ObdSignalDecoder>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<SignalDecodersChoice> for CanSignalDecoder { fn into_expr(self) -> Expr { Arg::<CanSignalDecoder>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<SignalDecodersChoice> for Val<CanSignalDecoder> { fn into_expr(self) -> Expr { Arg::<CanSignalDecoder>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<SignalDecodersChoice> for ObdSignalDecoder { fn into_expr(self) -> Expr { Arg::<ObdSignalDecoder>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<SignalDecodersChoice> for Val<ObdSignalDecoder> { fn into_expr(self) -> Expr { Arg::<ObdSignalDecoder>::into_expr(self) } }
 }
 /// A resource of type `AWS::IoTFleetWise::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-fleet.html)
 #[derive(Clone, Debug)] pub struct CfnFleet(Place);
@@ -599,10 +599,10 @@ impl CfnFleet {
     /// `AWS::IoTFleetWise::Fleet`
     pub const TYPE: &'static str = "AWS::IoTFleetWise::Fleet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnFleetProps<R0, R1>) -> Self where CfnFleetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFleetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -611,20 +611,20 @@ impl CfnFleet {
 }
 impl Parent for CfnFleet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTFleetWise::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-fleet.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFleetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnFleetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnFleetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFleetProps<missing::Id, missing::SignalCatalogArn> { CfnFleetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFleetProps<Missing<required::Id>, Missing<required::SignalCatalogArn>> { CfnFleetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFleetProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> CfnFleetProps<Set, R1> { self.0.set("Id", value.into_expr()); CfnFleetProps(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> CfnFleetProps<Set, R1> { CfnFleetProps(put(self.0, "Id", value.into_expr()), Phase) }
     /// `SignalCatalogArn`: text, required. Update: replacement.
-    pub fn signal_catalog_arn(mut self, value: impl Arg<str>) -> CfnFleetProps<R0, Set> { self.0.set("SignalCatalogArn", value.into_expr()); CfnFleetProps(self.0, Phase) }
+    pub fn signal_catalog_arn(self, value: impl Arg<str>) -> CfnFleetProps<R0, Set> { CfnFleetProps(put(self.0, "SignalCatalogArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFleetProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoTFleetWise::ModelManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-modelmanifest.html)
@@ -633,10 +633,10 @@ impl CfnModelManifest {
     /// `AWS::IoTFleetWise::ModelManifest`
     pub const TYPE: &'static str = "AWS::IoTFleetWise::ModelManifest";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnModelManifestProps<R0, R1>) -> Self where CfnModelManifestProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnModelManifestProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -645,24 +645,24 @@ impl CfnModelManifest {
 }
 impl Parent for CfnModelManifest { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTFleetWise::ModelManifest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-modelmanifest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnModelManifestProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnModelManifestProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnModelManifestProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnModelManifestProps<missing::Name, missing::SignalCatalogArn> { CfnModelManifestProps(Bag::default(), Phase) }
+    pub fn new() -> CfnModelManifestProps<Missing<required::Name>, Missing<required::SignalCatalogArn>> { CfnModelManifestProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnModelManifestProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnModelManifestProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnModelManifestProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnModelManifestProps<Set, R1> { CfnModelManifestProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Nodes`: list of text. Update: in place.
-    pub fn nodes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Nodes", value.into_expr()); self }
+    pub fn nodes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Nodes", value.into_expr()), Phase) }
     /// `SignalCatalogArn`: text, required. Update: replacement.
-    pub fn signal_catalog_arn(mut self, value: impl Arg<str>) -> CfnModelManifestProps<R0, Set> { self.0.set("SignalCatalogArn", value.into_expr()); CfnModelManifestProps(self.0, Phase) }
+    pub fn signal_catalog_arn(self, value: impl Arg<str>) -> CfnModelManifestProps<R0, Set> { CfnModelManifestProps(put(self.0, "SignalCatalogArn", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<model_manifest::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<model_manifest::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnModelManifestProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTFleetWise::ModelManifest`.
@@ -680,7 +680,7 @@ impl CfnSignalCatalog {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnSignalCatalogProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -699,143 +699,143 @@ impl CfnSignalCatalog {
 }
 impl Parent for CfnSignalCatalog { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTFleetWise::SignalCatalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-signalcatalog.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSignalCatalogProps(Bag);
+#[must_use] pub struct CfnSignalCatalogProps(Bag);
 impl CfnSignalCatalogProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `NodeCounts`: `NodeCounts`. Update: in place.
-    pub fn node_counts(mut self, value: impl Arg<signal_catalog::NodeCounts>) -> Self { self.0.set("NodeCounts", value.into_expr()); self }
+    pub fn node_counts(self, value: impl Arg<signal_catalog::NodeCounts>) -> Self { Self(put(self.0, "NodeCounts", value.into_expr())) }
     /// `Nodes`: list of `Node`. Update: in place.
-    pub fn nodes(mut self, value: impl Arg<Arr<signal_catalog::Node>>) -> Self { self.0.set("Nodes", value.into_expr()); self }
+    pub fn nodes(self, value: impl Arg<Arr<signal_catalog::Node>>) -> Self { Self(put(self.0, "Nodes", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnSignalCatalogProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTFleetWise::SignalCatalog`.
 pub mod signal_catalog {
 use crate::cfn::support::*;
 /// The property type `Actuator` of `AWS::IoTFleetWise::SignalCatalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-actuator.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Actuator<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Actuator<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Actuator {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Actuator<super::missing::DataType, super::missing::FullyQualifiedName> { Actuator(Bag::default(), Phase) }
+    pub fn new() -> Actuator<Missing<super::required::DataType>, Missing<super::required::FullyQualifiedName>> { Actuator(Bag::default(), Phase) }
 }
 impl<R0, R1> Actuator<R0, R1> {
     /// `AllowedValues`: list of text. Update: in place.
-    pub fn allowed_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedValues", value.into_expr()); self }
+    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr()), Phase) }
     /// `AssignedValue`: text. Update: in place.
-    pub fn assigned_value(mut self, value: impl Arg<str>) -> Self { self.0.set("AssignedValue", value.into_expr()); self }
+    pub fn assigned_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssignedValue", value.into_expr()), Phase) }
     /// `DataType`: `DataType`, required. Update: in place.
-    pub fn data_type(mut self, value: impl Arg<DataType>) -> Actuator<Set, R1> { self.0.set("DataType", value.into_expr()); Actuator(self.0, Phase) }
+    pub fn data_type(self, value: impl Arg<DataType>) -> Actuator<Set, R1> { Actuator(put(self.0, "DataType", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FullyQualifiedName`: text, required. Update: in place.
-    pub fn fully_qualified_name(mut self, value: impl Arg<str>) -> Actuator<R0, Set> { self.0.set("FullyQualifiedName", value.into_expr()); Actuator(self.0, Phase) }
+    pub fn fully_qualified_name(self, value: impl Arg<str>) -> Actuator<R0, Set> { Actuator(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
     /// `Max`: number. Update: in place.
-    pub fn max(mut self, value: impl Arg<f64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
     /// `Min`: number. Update: in place.
-    pub fn min(mut self, value: impl Arg<f64>) -> Self { self.0.set("Min", value.into_expr()); self }
+    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr()), Phase) }
     /// `Unit`: text. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for Actuator { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Attribute` of `AWS::IoTFleetWise::SignalCatalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-attribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Attribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Attribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Attribute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Attribute<super::missing::DataType, super::missing::FullyQualifiedName> { Attribute(Bag::default(), Phase) }
+    pub fn new() -> Attribute<Missing<super::required::DataType>, Missing<super::required::FullyQualifiedName>> { Attribute(Bag::default(), Phase) }
 }
 impl<R0, R1> Attribute<R0, R1> {
     /// `AllowedValues`: list of text. Update: in place.
-    pub fn allowed_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedValues", value.into_expr()); self }
+    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr()), Phase) }
     /// `AssignedValue`: text. Update: in place.
-    pub fn assigned_value(mut self, value: impl Arg<str>) -> Self { self.0.set("AssignedValue", value.into_expr()); self }
+    pub fn assigned_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssignedValue", value.into_expr()), Phase) }
     /// `DataType`: `DataType`, required. Update: in place.
-    pub fn data_type(mut self, value: impl Arg<DataType>) -> Attribute<Set, R1> { self.0.set("DataType", value.into_expr()); Attribute(self.0, Phase) }
+    pub fn data_type(self, value: impl Arg<DataType>) -> Attribute<Set, R1> { Attribute(put(self.0, "DataType", value.into_expr()), Phase) }
     /// `DefaultValue`: text. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultValue", value.into_expr()); self }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FullyQualifiedName`: text, required. Update: in place.
-    pub fn fully_qualified_name(mut self, value: impl Arg<str>) -> Attribute<R0, Set> { self.0.set("FullyQualifiedName", value.into_expr()); Attribute(self.0, Phase) }
+    pub fn fully_qualified_name(self, value: impl Arg<str>) -> Attribute<R0, Set> { Attribute(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
     /// `Max`: number. Update: in place.
-    pub fn max(mut self, value: impl Arg<f64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
     /// `Min`: number. Update: in place.
-    pub fn min(mut self, value: impl Arg<f64>) -> Self { self.0.set("Min", value.into_expr()); self }
+    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr()), Phase) }
     /// `Unit`: text. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for Attribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Branch` of `AWS::IoTFleetWise::SignalCatalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-branch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Branch<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Branch<R0 = Set>(Bag, Phase<(R0,)>);
 impl Branch {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Branch<super::missing::FullyQualifiedName> { Branch(Bag::default(), Phase) }
+    pub fn new() -> Branch<Missing<super::required::FullyQualifiedName>> { Branch(Bag::default(), Phase) }
 }
 impl<R0> Branch<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FullyQualifiedName`: text, required. Update: in place.
-    pub fn fully_qualified_name(mut self, value: impl Arg<str>) -> Branch<Set> { self.0.set("FullyQualifiedName", value.into_expr()); Branch(self.0, Phase) }
+    pub fn fully_qualified_name(self, value: impl Arg<str>) -> Branch<Set> { Branch(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
 }
 impl Done for Branch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Node` of `AWS::IoTFleetWise::SignalCatalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-node.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Node(Bag);
+#[must_use] pub struct Node(Bag);
 impl Node {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Actuator`: `Actuator`. Update: in place.
-    pub fn actuator(mut self, value: impl Arg<Actuator>) -> Self { self.0.set("Actuator", value.into_expr()); self }
+    pub fn actuator(self, value: impl Arg<Actuator>) -> Self { Self(put(self.0, "Actuator", value.into_expr())) }
     /// `Attribute`: `Attribute`. Update: in place.
-    pub fn attribute(mut self, value: impl Arg<Attribute>) -> Self { self.0.set("Attribute", value.into_expr()); self }
+    pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
     /// `Branch`: `Branch`. Update: in place.
-    pub fn branch(mut self, value: impl Arg<Branch>) -> Self { self.0.set("Branch", value.into_expr()); self }
+    pub fn branch(self, value: impl Arg<Branch>) -> Self { Self(put(self.0, "Branch", value.into_expr())) }
     /// `Sensor`: `Sensor`. Update: in place.
-    pub fn sensor(mut self, value: impl Arg<Sensor>) -> Self { self.0.set("Sensor", value.into_expr()); self }
+    pub fn sensor(self, value: impl Arg<Sensor>) -> Self { Self(put(self.0, "Sensor", value.into_expr())) }
 }
 impl Done for Node { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeCounts` of `AWS::IoTFleetWise::SignalCatalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-nodecounts.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NodeCounts(Bag);
+#[must_use] pub struct NodeCounts(Bag);
 impl NodeCounts {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TotalActuators`: number. Update: in place.
-    pub fn total_actuators(mut self, value: impl Arg<f64>) -> Self { self.0.set("TotalActuators", value.into_expr()); self }
+    pub fn total_actuators(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalActuators", value.into_expr())) }
     /// `TotalAttributes`: number. Update: in place.
-    pub fn total_attributes(mut self, value: impl Arg<f64>) -> Self { self.0.set("TotalAttributes", value.into_expr()); self }
+    pub fn total_attributes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalAttributes", value.into_expr())) }
     /// `TotalBranches`: number. Update: in place.
-    pub fn total_branches(mut self, value: impl Arg<f64>) -> Self { self.0.set("TotalBranches", value.into_expr()); self }
+    pub fn total_branches(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalBranches", value.into_expr())) }
     /// `TotalNodes`: number. Update: in place.
-    pub fn total_nodes(mut self, value: impl Arg<f64>) -> Self { self.0.set("TotalNodes", value.into_expr()); self }
+    pub fn total_nodes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalNodes", value.into_expr())) }
     /// `TotalSensors`: number. Update: in place.
-    pub fn total_sensors(mut self, value: impl Arg<f64>) -> Self { self.0.set("TotalSensors", value.into_expr()); self }
+    pub fn total_sensors(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TotalSensors", value.into_expr())) }
 }
 impl Done for NodeCounts { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Sensor` of `AWS::IoTFleetWise::SignalCatalog`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-signalcatalog-sensor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Sensor<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Sensor<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Sensor {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Sensor<super::missing::DataType, super::missing::FullyQualifiedName> { Sensor(Bag::default(), Phase) }
+    pub fn new() -> Sensor<Missing<super::required::DataType>, Missing<super::required::FullyQualifiedName>> { Sensor(Bag::default(), Phase) }
 }
 impl<R0, R1> Sensor<R0, R1> {
     /// `AllowedValues`: list of text. Update: in place.
-    pub fn allowed_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedValues", value.into_expr()); self }
+    pub fn allowed_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr()), Phase) }
     /// `DataType`: `DataType`, required. Update: in place.
-    pub fn data_type(mut self, value: impl Arg<DataType>) -> Sensor<Set, R1> { self.0.set("DataType", value.into_expr()); Sensor(self.0, Phase) }
+    pub fn data_type(self, value: impl Arg<DataType>) -> Sensor<Set, R1> { Sensor(put(self.0, "DataType", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FullyQualifiedName`: text, required. Update: in place.
-    pub fn fully_qualified_name(mut self, value: impl Arg<str>) -> Sensor<R0, Set> { self.0.set("FullyQualifiedName", value.into_expr()); Sensor(self.0, Phase) }
+    pub fn fully_qualified_name(self, value: impl Arg<str>) -> Sensor<R0, Set> { Sensor(put(self.0, "FullyQualifiedName", value.into_expr()), Phase) }
     /// `Max`: number. Update: in place.
-    pub fn max(mut self, value: impl Arg<f64>) -> Self { self.0.set("Max", value.into_expr()); self }
+    pub fn max(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Max", value.into_expr()), Phase) }
     /// `Min`: number. Update: in place.
-    pub fn min(mut self, value: impl Arg<f64>) -> Self { self.0.set("Min", value.into_expr()); self }
+    pub fn min(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Min", value.into_expr()), Phase) }
     /// `Unit`: text. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for Sensor { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataType` allows.
@@ -847,10 +847,10 @@ impl CfnStateTemplate {
     /// `AWS::IoTFleetWise::StateTemplate`
     pub const TYPE: &'static str = "AWS::IoTFleetWise::StateTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnStateTemplateProps<R0, R1, R2>) -> Self where CfnStateTemplateProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStateTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -861,26 +861,26 @@ impl CfnStateTemplate {
 }
 impl Parent for CfnStateTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTFleetWise::StateTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-statetemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStateTemplateProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnStateTemplateProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnStateTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStateTemplateProps<missing::Name, missing::SignalCatalogArn, missing::StateTemplateProperties> { CfnStateTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStateTemplateProps<Missing<required::Name>, Missing<required::SignalCatalogArn>, Missing<required::StateTemplateProperties>> { CfnStateTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnStateTemplateProps<R0, R1, R2> {
     /// `DataExtraDimensions`: list of text. Update: in place.
-    pub fn data_extra_dimensions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DataExtraDimensions", value.into_expr()); self }
+    pub fn data_extra_dimensions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DataExtraDimensions", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `MetadataExtraDimensions`: list of text. Update: in place.
-    pub fn metadata_extra_dimensions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MetadataExtraDimensions", value.into_expr()); self }
+    pub fn metadata_extra_dimensions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MetadataExtraDimensions", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnStateTemplateProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnStateTemplateProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnStateTemplateProps<Set, R1, R2> { CfnStateTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SignalCatalogArn`: text, required. Update: replacement.
-    pub fn signal_catalog_arn(mut self, value: impl Arg<str>) -> CfnStateTemplateProps<R0, Set, R2> { self.0.set("SignalCatalogArn", value.into_expr()); CfnStateTemplateProps(self.0, Phase) }
+    pub fn signal_catalog_arn(self, value: impl Arg<str>) -> CfnStateTemplateProps<R0, Set, R2> { CfnStateTemplateProps(put(self.0, "SignalCatalogArn", value.into_expr()), Phase) }
     /// `StateTemplateProperties`: list of text, required. Update: in place.
-    pub fn state_template_properties(mut self, value: impl Arg<Arr<str>>) -> CfnStateTemplateProps<R0, R1, Set> { self.0.set("StateTemplateProperties", value.into_expr()); CfnStateTemplateProps(self.0, Phase) }
+    pub fn state_template_properties(self, value: impl Arg<Arr<str>>) -> CfnStateTemplateProps<R0, R1, Set> { CfnStateTemplateProps(put(self.0, "StateTemplateProperties", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStateTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoTFleetWise::Vehicle`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-vehicle.html)
@@ -889,10 +889,10 @@ impl CfnVehicle {
     /// `AWS::IoTFleetWise::Vehicle`
     pub const TYPE: &'static str = "AWS::IoTFleetWise::Vehicle";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnVehicleProps<R0, R1, R2>) -> Self where CfnVehicleProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVehicleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -901,77 +901,77 @@ impl CfnVehicle {
 }
 impl Parent for CfnVehicle { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTFleetWise::Vehicle`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotfleetwise-vehicle.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVehicleProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnVehicleProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnVehicleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVehicleProps<missing::DecoderManifestArn, missing::ModelManifestArn, missing::Name> { CfnVehicleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVehicleProps<Missing<required::DecoderManifestArn>, Missing<required::ModelManifestArn>, Missing<required::Name>> { CfnVehicleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnVehicleProps<R0, R1, R2> {
     /// `AssociationBehavior`: `AssociationBehavior`. Update: in place.
-    pub fn association_behavior(mut self, value: impl Arg<vehicle::AssociationBehavior>) -> Self { self.0.set("AssociationBehavior", value.into_expr()); self }
+    pub fn association_behavior(self, value: impl Arg<vehicle::AssociationBehavior>) -> Self { Self(put(self.0, "AssociationBehavior", value.into_expr()), Phase) }
     /// `Attributes`: map of text. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Attributes", value.into_expr()); self }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
     /// `DecoderManifestArn`: text, required. Update: in place.
-    pub fn decoder_manifest_arn(mut self, value: impl Arg<str>) -> CfnVehicleProps<Set, R1, R2> { self.0.set("DecoderManifestArn", value.into_expr()); CfnVehicleProps(self.0, Phase) }
+    pub fn decoder_manifest_arn(self, value: impl Arg<str>) -> CfnVehicleProps<Set, R1, R2> { CfnVehicleProps(put(self.0, "DecoderManifestArn", value.into_expr()), Phase) }
     /// `ModelManifestArn`: text, required. Update: in place.
-    pub fn model_manifest_arn(mut self, value: impl Arg<str>) -> CfnVehicleProps<R0, Set, R2> { self.0.set("ModelManifestArn", value.into_expr()); CfnVehicleProps(self.0, Phase) }
+    pub fn model_manifest_arn(self, value: impl Arg<str>) -> CfnVehicleProps<R0, Set, R2> { CfnVehicleProps(put(self.0, "ModelManifestArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnVehicleProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnVehicleProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnVehicleProps<R0, R1, Set> { CfnVehicleProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `StateTemplates`: list of `StateTemplateAssociation`. Update: in place.
-    pub fn state_templates(mut self, value: impl Arg<Arr<vehicle::StateTemplateAssociation>>) -> Self { self.0.set("StateTemplates", value.into_expr()); self }
+    pub fn state_templates(self, value: impl Arg<Arr<vehicle::StateTemplateAssociation>>) -> Self { Self(put(self.0, "StateTemplates", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnVehicleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTFleetWise::Vehicle`.
 pub mod vehicle {
 use crate::cfn::support::*;
 /// The property type `PeriodicStateTemplateUpdateStrategy` of `AWS::IoTFleetWise::Vehicle`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-vehicle-periodicstatetemplateupdatestrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PeriodicStateTemplateUpdateStrategy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PeriodicStateTemplateUpdateStrategy<R0 = Set>(Bag, Phase<(R0,)>);
 impl PeriodicStateTemplateUpdateStrategy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PeriodicStateTemplateUpdateStrategy<super::missing::StateTemplateUpdateRate> { PeriodicStateTemplateUpdateStrategy(Bag::default(), Phase) }
+    pub fn new() -> PeriodicStateTemplateUpdateStrategy<Missing<super::required::StateTemplateUpdateRate>> { PeriodicStateTemplateUpdateStrategy(Bag::default(), Phase) }
 }
 impl<R0> PeriodicStateTemplateUpdateStrategy<R0> {
     /// `StateTemplateUpdateRate`: `TimePeriod`, required. Update: in place.
-    pub fn state_template_update_rate(mut self, value: impl Arg<TimePeriod>) -> PeriodicStateTemplateUpdateStrategy<Set> { self.0.set("StateTemplateUpdateRate", value.into_expr()); PeriodicStateTemplateUpdateStrategy(self.0, Phase) }
+    pub fn state_template_update_rate(self, value: impl Arg<TimePeriod>) -> PeriodicStateTemplateUpdateStrategy<Set> { PeriodicStateTemplateUpdateStrategy(put(self.0, "StateTemplateUpdateRate", value.into_expr()), Phase) }
 }
 impl Done for PeriodicStateTemplateUpdateStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StateTemplateAssociation` of `AWS::IoTFleetWise::Vehicle`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-vehicle-statetemplateassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StateTemplateAssociation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StateTemplateAssociation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StateTemplateAssociation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StateTemplateAssociation<super::missing::Identifier, super::missing::StateTemplateUpdateStrategy> { StateTemplateAssociation(Bag::default(), Phase) }
+    pub fn new() -> StateTemplateAssociation<Missing<super::required::Identifier>, Missing<super::required::StateTemplateUpdateStrategy>> { StateTemplateAssociation(Bag::default(), Phase) }
 }
 impl<R0, R1> StateTemplateAssociation<R0, R1> {
     /// `Identifier`: text, required. Update: in place.
-    pub fn identifier(mut self, value: impl Arg<str>) -> StateTemplateAssociation<Set, R1> { self.0.set("Identifier", value.into_expr()); StateTemplateAssociation(self.0, Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> StateTemplateAssociation<Set, R1> { StateTemplateAssociation(put(self.0, "Identifier", value.into_expr()), Phase) }
     /// `StateTemplateUpdateStrategy`: `StateTemplateUpdateStrategy`, required. Update: in place.
-    pub fn state_template_update_strategy(mut self, value: impl Arg<StateTemplateUpdateStrategy>) -> StateTemplateAssociation<R0, Set> { self.0.set("StateTemplateUpdateStrategy", value.into_expr()); StateTemplateAssociation(self.0, Phase) }
+    pub fn state_template_update_strategy(self, value: impl Arg<StateTemplateUpdateStrategy>) -> StateTemplateAssociation<R0, Set> { StateTemplateAssociation(put(self.0, "StateTemplateUpdateStrategy", value.into_expr()), Phase) }
 }
 impl Done for StateTemplateAssociation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StateTemplateUpdateStrategy` of `AWS::IoTFleetWise::Vehicle`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-vehicle-statetemplateupdatestrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StateTemplateUpdateStrategy(Bag);
+#[must_use] pub struct StateTemplateUpdateStrategy(Bag);
 impl StateTemplateUpdateStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnChange`: JSON. Update: in place.
-    pub fn on_change(mut self, value: impl Arg<Any>) -> Self { self.0.set("OnChange", value.into_expr()); self }
+    pub fn on_change(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "OnChange", value.into_expr())) }
     /// `Periodic`: `PeriodicStateTemplateUpdateStrategy`. Update: in place.
-    pub fn periodic(mut self, value: impl Arg<PeriodicStateTemplateUpdateStrategy>) -> Self { self.0.set("Periodic", value.into_expr()); self }
+    pub fn periodic(self, value: impl Arg<PeriodicStateTemplateUpdateStrategy>) -> Self { Self(put(self.0, "Periodic", value.into_expr())) }
 }
 impl Done for StateTemplateUpdateStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimePeriod` of `AWS::IoTFleetWise::Vehicle`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotfleetwise-vehicle-timeperiod.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimePeriod<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TimePeriod<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TimePeriod {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TimePeriod<super::missing::Unit, super::missing::Value> { TimePeriod(Bag::default(), Phase) }
+    pub fn new() -> TimePeriod<Missing<super::required::Unit>, Missing<super::required::Value>> { TimePeriod(Bag::default(), Phase) }
 }
 impl<R0, R1> TimePeriod<R0, R1> {
     /// `Unit`: `Unit`, required. Update: in place.
-    pub fn unit(mut self, value: impl Arg<Unit>) -> TimePeriod<Set, R1> { self.0.set("Unit", value.into_expr()); TimePeriod(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> TimePeriod<Set, R1> { TimePeriod(put(self.0, "Unit", value.into_expr()), Phase) }
     /// `Value`: number, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<f64>) -> TimePeriod<R0, Set> { self.0.set("Value", value.into_expr()); TimePeriod(self.0, Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> TimePeriod<R0, Set> { TimePeriod(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TimePeriod { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AssociationBehavior` allows.
@@ -979,5 +979,5 @@ AssociationBehavior { CreateIotThing = "CreateIotThing", ValidateIotThingExists 
 values! { /// Texts that `Unit` allows.
 Unit { Hour = "HOUR", Millisecond = "MILLISECOND", Minute = "MINUTE", Second = "SECOND" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Actions, BucketArn, ByteLength, CanInterface, CanSignal, CollectionScheme, ConditionExpression, DataType, DecoderManifestArn, ExecutionFrequencyMs, ExecutionRoleArn, Expression, Factor, FullyQualifiedName, Id, Identifier, InterfaceId, IsBigEndian, IsSigned, Length, MaximumSize, MessageId, MinimumTimeToLive, ModelManifestArn, MqttTopicArn, Name, ObdInterface, ObdSignal, Offset, PeriodMs, Pid, PidResponseLength, RequestMessageId, Scaling, ServiceMode, SignalCatalogArn, SignalFetchConfig, StartBit, StartByte, StateTemplateProperties, StateTemplateUpdateRate, StateTemplateUpdateStrategy, StorageLocation, StorageOptions, TargetArn, TimestreamTableArn, TriggerMode, Type, Unit, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Actions, BucketArn, ByteLength, CanInterface, CanSignal, CollectionScheme, ConditionExpression, DataType, DecoderManifestArn, ExecutionFrequencyMs, ExecutionRoleArn, Expression, Factor, FullyQualifiedName, Id, Identifier, InterfaceId, IsBigEndian, IsSigned, Length, MaximumSize, MessageId, MinimumTimeToLive, ModelManifestArn, MqttTopicArn, Name, ObdInterface, ObdSignal, Offset, PeriodMs, Pid, PidResponseLength, RequestMessageId, Scaling, ServiceMode, SignalCatalogArn, SignalFetchConfig, StartBit, StartByte, StateTemplateProperties, StateTemplateUpdateRate, StateTemplateUpdateStrategy, StorageLocation, StorageOptions, TargetArn, TimestreamTableArn, TriggerMode, Type, Unit, Value } }

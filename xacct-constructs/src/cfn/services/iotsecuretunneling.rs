@@ -15,52 +15,52 @@ impl CfnTunnel {
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TunnelArn`: text.
+    /// The attribute `TunnelArn`: `OtherArn`.
     pub fn attr_tunnel_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TunnelArn") }
     /// The attribute `TunnelId`: text.
     pub fn attr_tunnel_id(&self) -> Val<str> { self.0.get_att("TunnelId") }
 }
 impl Parent for CfnTunnel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTSecureTunneling::Tunnel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsecuretunneling-tunnel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTunnelProps(Bag);
+#[must_use] pub struct CfnTunnelProps(Bag);
 impl CfnTunnelProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `DestinationConfig`: `DestinationConfig`. Update: replacement.
-    pub fn destination_config(mut self, value: impl Arg<tunnel::DestinationConfig>) -> Self { self.0.set("DestinationConfig", value.into_expr()); self }
+    pub fn destination_config(self, value: impl Arg<tunnel::DestinationConfig>) -> Self { Self(put(self.0, "DestinationConfig", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `TimeoutConfig`: `TimeoutConfig`. Update: replacement.
-    pub fn timeout_config(mut self, value: impl Arg<tunnel::TimeoutConfig>) -> Self { self.0.set("TimeoutConfig", value.into_expr()); self }
+    pub fn timeout_config(self, value: impl Arg<tunnel::TimeoutConfig>) -> Self { Self(put(self.0, "TimeoutConfig", value.into_expr())) }
 }
 impl Done for CfnTunnelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSecureTunneling::Tunnel`.
 pub mod tunnel {
 use crate::cfn::support::*;
 /// The property type `DestinationConfig` of `AWS::IoTSecureTunneling::Tunnel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsecuretunneling-tunnel-destinationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DestinationConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DestinationConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl DestinationConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DestinationConfig<super::missing::Services> { DestinationConfig(Bag::default(), Phase) }
+    pub fn new() -> DestinationConfig<Missing<super::required::Services>> { DestinationConfig(Bag::default(), Phase) }
 }
 impl<R0> DestinationConfig<R0> {
     /// `Services`: list of text, required. Update: replacement.
-    pub fn services(mut self, value: impl Arg<Arr<str>>) -> DestinationConfig<Set> { self.0.set("Services", value.into_expr()); DestinationConfig(self.0, Phase) }
+    pub fn services(self, value: impl Arg<Arr<str>>) -> DestinationConfig<Set> { DestinationConfig(put(self.0, "Services", value.into_expr()), Phase) }
     /// `ThingName`: text. Update: replacement.
-    pub fn thing_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ThingName", value.into_expr()); self }
+    pub fn thing_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingName", value.into_expr()), Phase) }
 }
 impl Done for DestinationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeoutConfig` of `AWS::IoTSecureTunneling::Tunnel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsecuretunneling-tunnel-timeoutconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimeoutConfig(Bag);
+#[must_use] pub struct TimeoutConfig(Bag);
 impl TimeoutConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxLifetimeTimeoutMinutes`: integer. Update: replacement.
-    pub fn max_lifetime_timeout_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxLifetimeTimeoutMinutes", value.into_expr()); self }
+    pub fn max_lifetime_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLifetimeTimeoutMinutes", value.into_expr())) }
 }
 impl Done for TimeoutConfig { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Services } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Services } }

@@ -10,100 +10,100 @@ impl CfnAccessPolicy {
     /// `AWS::IoTSiteWise::AccessPolicy`
     pub const TYPE: &'static str = "AWS::IoTSiteWise::AccessPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAccessPolicyProps<R0, R1, R2>) -> Self where CfnAccessPolicyProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccessPolicyId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccessPolicyArn`: text.
+    /// The attribute `AccessPolicyArn`: `OtherArn`.
     pub fn attr_access_policy_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AccessPolicyArn") }
     /// The attribute `AccessPolicyId`: text.
     pub fn attr_access_policy_id(&self) -> Val<str> { self.0.get_att("AccessPolicyId") }
 }
 impl Parent for CfnAccessPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTSiteWise::AccessPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-accesspolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccessPolicyProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAccessPolicyProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAccessPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccessPolicyProps<missing::AccessPolicyIdentity, missing::AccessPolicyPermission, missing::AccessPolicyResource> { CfnAccessPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccessPolicyProps<Missing<required::AccessPolicyIdentity>, Missing<required::AccessPolicyPermission>, Missing<required::AccessPolicyResource>> { CfnAccessPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAccessPolicyProps<R0, R1, R2> {
     /// `AccessPolicyIdentity`: `AccessPolicyIdentity`, required. Update: in place.
-    pub fn access_policy_identity(mut self, value: impl Arg<access_policy::AccessPolicyIdentity>) -> CfnAccessPolicyProps<Set, R1, R2> { self.0.set("AccessPolicyIdentity", value.into_expr()); CfnAccessPolicyProps(self.0, Phase) }
+    pub fn access_policy_identity(self, value: impl Arg<access_policy::AccessPolicyIdentity>) -> CfnAccessPolicyProps<Set, R1, R2> { CfnAccessPolicyProps(put(self.0, "AccessPolicyIdentity", value.into_expr()), Phase) }
     /// `AccessPolicyPermission`: text, required. Update: in place.
-    pub fn access_policy_permission(mut self, value: impl Arg<str>) -> CfnAccessPolicyProps<R0, Set, R2> { self.0.set("AccessPolicyPermission", value.into_expr()); CfnAccessPolicyProps(self.0, Phase) }
+    pub fn access_policy_permission(self, value: impl Arg<str>) -> CfnAccessPolicyProps<R0, Set, R2> { CfnAccessPolicyProps(put(self.0, "AccessPolicyPermission", value.into_expr()), Phase) }
     /// `AccessPolicyResource`: `AccessPolicyResource`, required. Update: in place.
-    pub fn access_policy_resource(mut self, value: impl Arg<access_policy::AccessPolicyResource>) -> CfnAccessPolicyProps<R0, R1, Set> { self.0.set("AccessPolicyResource", value.into_expr()); CfnAccessPolicyProps(self.0, Phase) }
+    pub fn access_policy_resource(self, value: impl Arg<access_policy::AccessPolicyResource>) -> CfnAccessPolicyProps<R0, R1, Set> { CfnAccessPolicyProps(put(self.0, "AccessPolicyResource", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSiteWise::AccessPolicy`.
 pub mod access_policy {
 use crate::cfn::support::*;
 /// The property type `AccessPolicyIdentity` of `AWS::IoTSiteWise::AccessPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-accesspolicyidentity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessPolicyIdentity(Bag);
+#[must_use] pub struct AccessPolicyIdentity(Bag);
 impl AccessPolicyIdentity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IamRole`: `IamRole`. Update: in place.
-    pub fn iam_role(mut self, value: impl Arg<IamRole>) -> Self { self.0.set("IamRole", value.into_expr()); self }
+    pub fn iam_role(self, value: impl Arg<IamRole>) -> Self { Self(put(self.0, "IamRole", value.into_expr())) }
     /// `IamUser`: `IamUser`. Update: in place.
-    pub fn iam_user(mut self, value: impl Arg<IamUser>) -> Self { self.0.set("IamUser", value.into_expr()); self }
+    pub fn iam_user(self, value: impl Arg<IamUser>) -> Self { Self(put(self.0, "IamUser", value.into_expr())) }
     /// `User`: `User`. Update: in place.
-    pub fn user(mut self, value: impl Arg<User>) -> Self { self.0.set("User", value.into_expr()); self }
+    pub fn user(self, value: impl Arg<User>) -> Self { Self(put(self.0, "User", value.into_expr())) }
 }
 impl Done for AccessPolicyIdentity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccessPolicyResource` of `AWS::IoTSiteWise::AccessPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-accesspolicyresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessPolicyResource(Bag);
+#[must_use] pub struct AccessPolicyResource(Bag);
 impl AccessPolicyResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Portal`: `Portal`. Update: in place.
-    pub fn portal(mut self, value: impl Arg<Portal>) -> Self { self.0.set("Portal", value.into_expr()); self }
+    pub fn portal(self, value: impl Arg<Portal>) -> Self { Self(put(self.0, "Portal", value.into_expr())) }
     /// `Project`: `Project`. Update: in place.
-    pub fn project(mut self, value: impl Arg<Project>) -> Self { self.0.set("Project", value.into_expr()); self }
+    pub fn project(self, value: impl Arg<Project>) -> Self { Self(put(self.0, "Project", value.into_expr())) }
 }
 impl Done for AccessPolicyResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IamRole` of `AWS::IoTSiteWise::AccessPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-iamrole.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IamRole(Bag);
+#[must_use] pub struct IamRole(Bag);
 impl IamRole {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "arn", value.into_expr())) }
 }
 impl Done for IamRole { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IamUser` of `AWS::IoTSiteWise::AccessPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-iamuser.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IamUser(Bag);
+#[must_use] pub struct IamUser(Bag);
 impl IamUser {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "arn", value.into_expr())) }
 }
 impl Done for IamUser { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Portal` of `AWS::IoTSiteWise::AccessPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-portal.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Portal(Bag);
+#[must_use] pub struct Portal(Bag);
 impl Portal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "id", value.into_expr())) }
 }
 impl Done for Portal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Project` of `AWS::IoTSiteWise::AccessPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-project.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Project(Bag);
+#[must_use] pub struct Project(Bag);
 impl Project {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "id", value.into_expr())) }
 }
 impl Done for Project { fn into_props(self) -> Bag { self.0 } }
 /// The property type `User` of `AWS::IoTSiteWise::AccessPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-accesspolicy-user.html)
-#[derive(Clone, Debug)] #[must_use] pub struct User(Bag);
+#[must_use] pub struct User(Bag);
 impl User {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "id", value.into_expr())) }
 }
 impl Done for User { fn into_props(self) -> Bag { self.0 } }
 }
@@ -113,18 +113,18 @@ impl CfnApplication {
     /// `AWS::IoTSiteWise::Application`
     pub const TYPE: &'static str = "AWS::IoTSiteWise::Application";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnApplicationProps<R0, R1>) -> Self where CfnApplicationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `ApplicationId`: text.
     pub fn attr_application_id(&self) -> Val<str> { self.0.get_att("ApplicationId") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `DnsSubdomain`: text.
     pub fn attr_dns_subdomain(&self) -> Val<str> { self.0.get_att("DnsSubdomain") }
-    /// The attribute `IdcApplicationArn`: text.
+    /// The attribute `IdcApplicationArn`: `OtherArn`.
     pub fn attr_idc_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdcApplicationArn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
@@ -133,22 +133,22 @@ impl CfnApplication {
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTSiteWise::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationProps<missing::Name, missing::WorkspaceName> { CfnApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationProps<Missing<required::Name>, Missing<required::WorkspaceName>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationProps<R0, R1> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IdcInstanceArn`: text. Update: replacement.
-    pub fn idc_instance_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("IdcInstanceArn", value.into_expr()); self }
+    pub fn idc_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdcInstanceArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WorkspaceName`: text, required. Update: replacement.
-    pub fn workspace_name(mut self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set> { self.0.set("WorkspaceName", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn workspace_name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set> { CfnApplicationProps(put(self.0, "WorkspaceName", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoTSiteWise::Asset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-asset.html)
@@ -157,75 +157,75 @@ impl CfnAsset {
     /// `AWS::IoTSiteWise::Asset`
     pub const TYPE: &'static str = "AWS::IoTSiteWise::Asset";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAssetProps<R0, R1>) -> Self where CfnAssetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAssetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssetId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AssetArn`: text.
+    /// The attribute `AssetArn`: `OtherArn`.
     pub fn attr_asset_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssetArn") }
     /// The attribute `AssetId`: text.
     pub fn attr_asset_id(&self) -> Val<str> { self.0.get_att("AssetId") }
 }
 impl Parent for CfnAsset { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTSiteWise::Asset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-asset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAssetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAssetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAssetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAssetProps<missing::AssetModelId, missing::AssetName> { CfnAssetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAssetProps<Missing<required::AssetModelId>, Missing<required::AssetName>> { CfnAssetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAssetProps<R0, R1> {
     /// `AssetDescription`: text. Update: in place.
-    pub fn asset_description(mut self, value: impl Arg<str>) -> Self { self.0.set("AssetDescription", value.into_expr()); self }
+    pub fn asset_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetDescription", value.into_expr()), Phase) }
     /// `AssetExternalId`: text. Update: in place.
-    pub fn asset_external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AssetExternalId", value.into_expr()); self }
+    pub fn asset_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetExternalId", value.into_expr()), Phase) }
     /// `AssetHierarchies`: list of `AssetHierarchy`. Update: in place.
-    pub fn asset_hierarchies(mut self, value: impl Arg<Arr<asset::AssetHierarchy>>) -> Self { self.0.set("AssetHierarchies", value.into_expr()); self }
-    /// `AssetModelId`: text, required. Update: in place.
-    pub fn asset_model_id(mut self, value: impl Arg<kind::IoTSiteWiseAssetModelId>) -> CfnAssetProps<Set, R1> { self.0.set("AssetModelId", value.into_expr()); CfnAssetProps(self.0, Phase) }
+    pub fn asset_hierarchies(self, value: impl Arg<Arr<asset::AssetHierarchy>>) -> Self { Self(put(self.0, "AssetHierarchies", value.into_expr()), Phase) }
+    /// `AssetModelId`: `IoTSiteWiseAssetModelId`, required. Update: in place.
+    pub fn asset_model_id(self, value: impl Arg<kind::IoTSiteWiseAssetModelId>) -> CfnAssetProps<Set, R1> { CfnAssetProps(put(self.0, "AssetModelId", value.into_expr()), Phase) }
     /// `AssetName`: text, required. Update: in place.
-    pub fn asset_name(mut self, value: impl Arg<str>) -> CfnAssetProps<R0, Set> { self.0.set("AssetName", value.into_expr()); CfnAssetProps(self.0, Phase) }
+    pub fn asset_name(self, value: impl Arg<str>) -> CfnAssetProps<R0, Set> { CfnAssetProps(put(self.0, "AssetName", value.into_expr()), Phase) }
     /// `AssetProperties`: list of `AssetProperty`. Update: in place.
-    pub fn asset_properties(mut self, value: impl Arg<Arr<asset::AssetProperty>>) -> Self { self.0.set("AssetProperties", value.into_expr()); self }
+    pub fn asset_properties(self, value: impl Arg<Arr<asset::AssetProperty>>) -> Self { Self(put(self.0, "AssetProperties", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAssetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSiteWise::Asset`.
 pub mod asset {
 use crate::cfn::support::*;
 /// The property type `AssetHierarchy` of `AWS::IoTSiteWise::Asset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assethierarchy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssetHierarchy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AssetHierarchy<R0 = Set>(Bag, Phase<(R0,)>);
 impl AssetHierarchy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AssetHierarchy<super::missing::ChildAssetId> { AssetHierarchy(Bag::default(), Phase) }
+    pub fn new() -> AssetHierarchy<Missing<super::required::ChildAssetId>> { AssetHierarchy(Bag::default(), Phase) }
 }
 impl<R0> AssetHierarchy<R0> {
     /// `ChildAssetId`: text, required. Update: in place.
-    pub fn child_asset_id(mut self, value: impl Arg<str>) -> AssetHierarchy<Set> { self.0.set("ChildAssetId", value.into_expr()); AssetHierarchy(self.0, Phase) }
+    pub fn child_asset_id(self, value: impl Arg<str>) -> AssetHierarchy<Set> { AssetHierarchy(put(self.0, "ChildAssetId", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
     /// `LogicalId`: text. Update: in place.
-    pub fn logical_id(mut self, value: impl Arg<str>) -> Self { self.0.set("LogicalId", value.into_expr()); self }
+    pub fn logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalId", value.into_expr()), Phase) }
 }
 impl Done for AssetHierarchy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetProperty` of `AWS::IoTSiteWise::Asset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-asset-assetproperty.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssetProperty(Bag);
+#[must_use] pub struct AssetProperty(Bag);
 impl AssetProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alias`: text. Update: in place.
-    pub fn alias(mut self, value: impl Arg<str>) -> Self { self.0.set("Alias", value.into_expr()); self }
+    pub fn alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alias", value.into_expr())) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr())) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
     /// `LogicalId`: text. Update: in place.
-    pub fn logical_id(mut self, value: impl Arg<str>) -> Self { self.0.set("LogicalId", value.into_expr()); self }
+    pub fn logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalId", value.into_expr())) }
     /// `NotificationState`: `NotificationState`. Update: in place.
-    pub fn notification_state(mut self, value: impl Arg<NotificationState>) -> Self { self.0.set("NotificationState", value.into_expr()); self }
+    pub fn notification_state(self, value: impl Arg<NotificationState>) -> Self { Self(put(self.0, "NotificationState", value.into_expr())) }
     /// `Unit`: text. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr())) }
 }
 impl Done for AssetProperty { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `NotificationState` allows.
@@ -237,261 +237,261 @@ impl CfnAssetModel {
     /// `AWS::IoTSiteWise::AssetModel`
     pub const TYPE: &'static str = "AWS::IoTSiteWise::AssetModel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAssetModelProps<R0>) -> Self where CfnAssetModelProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAssetModelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssetModelId`.
     pub fn reference(&self) -> Val<kind::IoTSiteWiseAssetModelId> { self.0.reference() }
-    /// The attribute `AssetModelArn`: text.
+    /// The attribute `AssetModelArn`: `OtherArn`.
     pub fn attr_asset_model_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AssetModelArn") }
-    /// The attribute `AssetModelId`: text.
+    /// The attribute `AssetModelId`: `IoTSiteWiseAssetModelId`.
     pub fn attr_asset_model_id(&self) -> Val<kind::IoTSiteWiseAssetModelId> { self.0.get_att("AssetModelId") }
 }
 impl Parent for CfnAssetModel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-assetmodel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAssetModelProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAssetModelProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAssetModelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAssetModelProps<missing::AssetModelName> { CfnAssetModelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAssetModelProps<Missing<required::AssetModelName>> { CfnAssetModelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAssetModelProps<R0> {
     /// `AssetModelCompositeModels`: list of `AssetModelCompositeModel`. Update: in place.
-    pub fn asset_model_composite_models(mut self, value: impl Arg<Arr<asset_model::AssetModelCompositeModel>>) -> Self { self.0.set("AssetModelCompositeModels", value.into_expr()); self }
+    pub fn asset_model_composite_models(self, value: impl Arg<Arr<asset_model::AssetModelCompositeModel>>) -> Self { Self(put(self.0, "AssetModelCompositeModels", value.into_expr()), Phase) }
     /// `AssetModelDescription`: text. Update: in place.
-    pub fn asset_model_description(mut self, value: impl Arg<str>) -> Self { self.0.set("AssetModelDescription", value.into_expr()); self }
+    pub fn asset_model_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetModelDescription", value.into_expr()), Phase) }
     /// `AssetModelExternalId`: text. Update: in place.
-    pub fn asset_model_external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AssetModelExternalId", value.into_expr()); self }
+    pub fn asset_model_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetModelExternalId", value.into_expr()), Phase) }
     /// `AssetModelHierarchies`: list of `AssetModelHierarchy`. Update: in place.
-    pub fn asset_model_hierarchies(mut self, value: impl Arg<Arr<asset_model::AssetModelHierarchy>>) -> Self { self.0.set("AssetModelHierarchies", value.into_expr()); self }
+    pub fn asset_model_hierarchies(self, value: impl Arg<Arr<asset_model::AssetModelHierarchy>>) -> Self { Self(put(self.0, "AssetModelHierarchies", value.into_expr()), Phase) }
     /// `AssetModelName`: text, required. Update: in place.
-    pub fn asset_model_name(mut self, value: impl Arg<str>) -> CfnAssetModelProps<Set> { self.0.set("AssetModelName", value.into_expr()); CfnAssetModelProps(self.0, Phase) }
+    pub fn asset_model_name(self, value: impl Arg<str>) -> CfnAssetModelProps<Set> { CfnAssetModelProps(put(self.0, "AssetModelName", value.into_expr()), Phase) }
     /// `AssetModelProperties`: list of `AssetModelProperty`. Update: in place.
-    pub fn asset_model_properties(mut self, value: impl Arg<Arr<asset_model::AssetModelProperty>>) -> Self { self.0.set("AssetModelProperties", value.into_expr()); self }
+    pub fn asset_model_properties(self, value: impl Arg<Arr<asset_model::AssetModelProperty>>) -> Self { Self(put(self.0, "AssetModelProperties", value.into_expr()), Phase) }
     /// `AssetModelType`: text. Update: replacement.
-    pub fn asset_model_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AssetModelType", value.into_expr()); self }
+    pub fn asset_model_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetModelType", value.into_expr()), Phase) }
     /// `EnforcedAssetModelInterfaceRelationships`: list of `EnforcedAssetModelInterfaceRelationship`. Update: in place.
-    pub fn enforced_asset_model_interface_relationships(mut self, value: impl Arg<Arr<asset_model::EnforcedAssetModelInterfaceRelationship>>) -> Self { self.0.set("EnforcedAssetModelInterfaceRelationships", value.into_expr()); self }
+    pub fn enforced_asset_model_interface_relationships(self, value: impl Arg<Arr<asset_model::EnforcedAssetModelInterfaceRelationship>>) -> Self { Self(put(self.0, "EnforcedAssetModelInterfaceRelationships", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAssetModelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSiteWise::AssetModel`.
 pub mod asset_model {
 use crate::cfn::support::*;
 /// The property type `AssetModelCompositeModel` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelcompositemodel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssetModelCompositeModel<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AssetModelCompositeModel<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AssetModelCompositeModel {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AssetModelCompositeModel<super::missing::Name, super::missing::Type> { AssetModelCompositeModel(Bag::default(), Phase) }
+    pub fn new() -> AssetModelCompositeModel<Missing<super::required::Name>, Missing<super::required::Type>> { AssetModelCompositeModel(Bag::default(), Phase) }
 }
 impl<R0, R1> AssetModelCompositeModel<R0, R1> {
     /// `ComposedAssetModelId`: text. Update: in place.
-    pub fn composed_asset_model_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ComposedAssetModelId", value.into_expr()); self }
+    pub fn composed_asset_model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComposedAssetModelId", value.into_expr()), Phase) }
     /// `CompositeModelProperties`: list of `AssetModelProperty`. Update: in place.
-    pub fn composite_model_properties(mut self, value: impl Arg<Arr<AssetModelProperty>>) -> Self { self.0.set("CompositeModelProperties", value.into_expr()); self }
+    pub fn composite_model_properties(self, value: impl Arg<Arr<AssetModelProperty>>) -> Self { Self(put(self.0, "CompositeModelProperties", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> AssetModelCompositeModel<Set, R1> { self.0.set("Name", value.into_expr()); AssetModelCompositeModel(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> AssetModelCompositeModel<Set, R1> { AssetModelCompositeModel(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ParentAssetModelCompositeModelExternalId`: text. Update: in place.
-    pub fn parent_asset_model_composite_model_external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ParentAssetModelCompositeModelExternalId", value.into_expr()); self }
+    pub fn parent_asset_model_composite_model_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentAssetModelCompositeModelExternalId", value.into_expr()), Phase) }
     /// `Path`: list of text. Update: in place.
-    pub fn path(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> AssetModelCompositeModel<R0, Set> { self.0.set("Type", value.into_expr()); AssetModelCompositeModel(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> AssetModelCompositeModel<R0, Set> { AssetModelCompositeModel(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AssetModelCompositeModel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetModelHierarchy` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelhierarchy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssetModelHierarchy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AssetModelHierarchy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AssetModelHierarchy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AssetModelHierarchy<super::missing::ChildAssetModelId, super::missing::Name> { AssetModelHierarchy(Bag::default(), Phase) }
+    pub fn new() -> AssetModelHierarchy<Missing<super::required::ChildAssetModelId>, Missing<super::required::Name>> { AssetModelHierarchy(Bag::default(), Phase) }
 }
 impl<R0, R1> AssetModelHierarchy<R0, R1> {
     /// `ChildAssetModelId`: text, required. Update: in place.
-    pub fn child_asset_model_id(mut self, value: impl Arg<str>) -> AssetModelHierarchy<Set, R1> { self.0.set("ChildAssetModelId", value.into_expr()); AssetModelHierarchy(self.0, Phase) }
+    pub fn child_asset_model_id(self, value: impl Arg<str>) -> AssetModelHierarchy<Set, R1> { AssetModelHierarchy(put(self.0, "ChildAssetModelId", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
     /// `LogicalId`: text. Update: in place.
-    pub fn logical_id(mut self, value: impl Arg<str>) -> Self { self.0.set("LogicalId", value.into_expr()); self }
+    pub fn logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> AssetModelHierarchy<R0, Set> { self.0.set("Name", value.into_expr()); AssetModelHierarchy(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> AssetModelHierarchy<R0, Set> { AssetModelHierarchy(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for AssetModelHierarchy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetModelProperty` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-assetmodelproperty.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssetModelProperty<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct AssetModelProperty<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl AssetModelProperty {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AssetModelProperty<super::missing::DataType, super::missing::Name, super::missing::Type> { AssetModelProperty(Bag::default(), Phase) }
+    pub fn new() -> AssetModelProperty<Missing<super::required::DataType>, Missing<super::required::Name>, Missing<super::required::Type>> { AssetModelProperty(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AssetModelProperty<R0, R1, R2> {
     /// `DataType`: `DataType`, required. Update: in place.
-    pub fn data_type(mut self, value: impl Arg<DataType>) -> AssetModelProperty<Set, R1, R2> { self.0.set("DataType", value.into_expr()); AssetModelProperty(self.0, Phase) }
+    pub fn data_type(self, value: impl Arg<DataType>) -> AssetModelProperty<Set, R1, R2> { AssetModelProperty(put(self.0, "DataType", value.into_expr()), Phase) }
     /// `DataTypeSpec`: `DataTypeSpec`. Update: in place.
-    pub fn data_type_spec(mut self, value: impl Arg<DataTypeSpec>) -> Self { self.0.set("DataTypeSpec", value.into_expr()); self }
+    pub fn data_type_spec(self, value: impl Arg<DataTypeSpec>) -> Self { Self(put(self.0, "DataTypeSpec", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
     /// `LogicalId`: text. Update: in place.
-    pub fn logical_id(mut self, value: impl Arg<str>) -> Self { self.0.set("LogicalId", value.into_expr()); self }
+    pub fn logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> AssetModelProperty<R0, Set, R2> { self.0.set("Name", value.into_expr()); AssetModelProperty(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> AssetModelProperty<R0, Set, R2> { AssetModelProperty(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: `PropertyType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<PropertyType>) -> AssetModelProperty<R0, R1, Set> { self.0.set("Type", value.into_expr()); AssetModelProperty(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<PropertyType>) -> AssetModelProperty<R0, R1, Set> { AssetModelProperty(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Unit`: text. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for AssetModelProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Attribute` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-attribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Attribute(Bag);
+#[must_use] pub struct Attribute(Bag);
 impl Attribute {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultValue`: text. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultValue", value.into_expr()); self }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
 }
 impl Done for Attribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnforcedAssetModelInterfacePropertyMapping` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-enforcedassetmodelinterfacepropertymapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnforcedAssetModelInterfacePropertyMapping<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EnforcedAssetModelInterfacePropertyMapping<R0 = Set>(Bag, Phase<(R0,)>);
 impl EnforcedAssetModelInterfacePropertyMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EnforcedAssetModelInterfacePropertyMapping<super::missing::InterfaceAssetModelPropertyExternalId> { EnforcedAssetModelInterfacePropertyMapping(Bag::default(), Phase) }
+    pub fn new() -> EnforcedAssetModelInterfacePropertyMapping<Missing<super::required::InterfaceAssetModelPropertyExternalId>> { EnforcedAssetModelInterfacePropertyMapping(Bag::default(), Phase) }
 }
 impl<R0> EnforcedAssetModelInterfacePropertyMapping<R0> {
     /// `AssetModelPropertyExternalId`: text. Update: in place.
-    pub fn asset_model_property_external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AssetModelPropertyExternalId", value.into_expr()); self }
+    pub fn asset_model_property_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetModelPropertyExternalId", value.into_expr()), Phase) }
     /// `AssetModelPropertyLogicalId`: text. Update: in place.
-    pub fn asset_model_property_logical_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AssetModelPropertyLogicalId", value.into_expr()); self }
+    pub fn asset_model_property_logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssetModelPropertyLogicalId", value.into_expr()), Phase) }
     /// `InterfaceAssetModelPropertyExternalId`: text, required. Update: in place.
-    pub fn interface_asset_model_property_external_id(mut self, value: impl Arg<str>) -> EnforcedAssetModelInterfacePropertyMapping<Set> { self.0.set("InterfaceAssetModelPropertyExternalId", value.into_expr()); EnforcedAssetModelInterfacePropertyMapping(self.0, Phase) }
+    pub fn interface_asset_model_property_external_id(self, value: impl Arg<str>) -> EnforcedAssetModelInterfacePropertyMapping<Set> { EnforcedAssetModelInterfacePropertyMapping(put(self.0, "InterfaceAssetModelPropertyExternalId", value.into_expr()), Phase) }
 }
 impl Done for EnforcedAssetModelInterfacePropertyMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnforcedAssetModelInterfaceRelationship` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-enforcedassetmodelinterfacerelationship.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnforcedAssetModelInterfaceRelationship(Bag);
+#[must_use] pub struct EnforcedAssetModelInterfaceRelationship(Bag);
 impl EnforcedAssetModelInterfaceRelationship {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InterfaceAssetModelId`: text. Update: in place.
-    pub fn interface_asset_model_id(mut self, value: impl Arg<str>) -> Self { self.0.set("InterfaceAssetModelId", value.into_expr()); self }
+    pub fn interface_asset_model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InterfaceAssetModelId", value.into_expr())) }
     /// `PropertyMappings`: list of `EnforcedAssetModelInterfacePropertyMapping`. Update: in place.
-    pub fn property_mappings(mut self, value: impl Arg<Arr<EnforcedAssetModelInterfacePropertyMapping>>) -> Self { self.0.set("PropertyMappings", value.into_expr()); self }
+    pub fn property_mappings(self, value: impl Arg<Arr<EnforcedAssetModelInterfacePropertyMapping>>) -> Self { Self(put(self.0, "PropertyMappings", value.into_expr())) }
 }
 impl Done for EnforcedAssetModelInterfaceRelationship { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExpressionVariable` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-expressionvariable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExpressionVariable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ExpressionVariable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ExpressionVariable {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExpressionVariable<super::missing::Name, super::missing::Value> { ExpressionVariable(Bag::default(), Phase) }
+    pub fn new() -> ExpressionVariable<Missing<super::required::Name>, Missing<super::required::Value>> { ExpressionVariable(Bag::default(), Phase) }
 }
 impl<R0, R1> ExpressionVariable<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ExpressionVariable<Set, R1> { self.0.set("Name", value.into_expr()); ExpressionVariable(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ExpressionVariable<Set, R1> { ExpressionVariable(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: `VariableValue`, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<VariableValue>) -> ExpressionVariable<R0, Set> { self.0.set("Value", value.into_expr()); ExpressionVariable(self.0, Phase) }
+    pub fn value(self, value: impl Arg<VariableValue>) -> ExpressionVariable<R0, Set> { ExpressionVariable(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ExpressionVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Metric` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-metric.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Metric<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Metric<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Metric {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Metric<super::missing::Expression, super::missing::Variables, super::missing::Window> { Metric(Bag::default(), Phase) }
+    pub fn new() -> Metric<Missing<super::required::Expression>, Missing<super::required::Variables>, Missing<super::required::Window>> { Metric(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Metric<R0, R1, R2> {
     /// `Expression`: text, required. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> Metric<Set, R1, R2> { self.0.set("Expression", value.into_expr()); Metric(self.0, Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> Metric<Set, R1, R2> { Metric(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `Variables`: list of `ExpressionVariable`, required. Update: in place.
-    pub fn variables(mut self, value: impl Arg<Arr<ExpressionVariable>>) -> Metric<R0, Set, R2> { self.0.set("Variables", value.into_expr()); Metric(self.0, Phase) }
+    pub fn variables(self, value: impl Arg<Arr<ExpressionVariable>>) -> Metric<R0, Set, R2> { Metric(put(self.0, "Variables", value.into_expr()), Phase) }
     /// `Window`: `MetricWindow`, required. Update: in place.
-    pub fn window(mut self, value: impl Arg<MetricWindow>) -> Metric<R0, R1, Set> { self.0.set("Window", value.into_expr()); Metric(self.0, Phase) }
+    pub fn window(self, value: impl Arg<MetricWindow>) -> Metric<R0, R1, Set> { Metric(put(self.0, "Window", value.into_expr()), Phase) }
 }
 impl Done for Metric { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricWindow` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-metricwindow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricWindow(Bag);
+#[must_use] pub struct MetricWindow(Bag);
 impl MetricWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Tumbling`: `TumblingWindow`. Update: in place.
-    pub fn tumbling(mut self, value: impl Arg<TumblingWindow>) -> Self { self.0.set("Tumbling", value.into_expr()); self }
+    pub fn tumbling(self, value: impl Arg<TumblingWindow>) -> Self { Self(put(self.0, "Tumbling", value.into_expr())) }
 }
 impl Done for MetricWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PropertyPathDefinition` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-propertypathdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PropertyPathDefinition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PropertyPathDefinition<R0 = Set>(Bag, Phase<(R0,)>);
 impl PropertyPathDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PropertyPathDefinition<super::missing::Name> { PropertyPathDefinition(Bag::default(), Phase) }
+    pub fn new() -> PropertyPathDefinition<Missing<super::required::Name>> { PropertyPathDefinition(Bag::default(), Phase) }
 }
 impl<R0> PropertyPathDefinition<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> PropertyPathDefinition<Set> { self.0.set("Name", value.into_expr()); PropertyPathDefinition(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> PropertyPathDefinition<Set> { PropertyPathDefinition(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for PropertyPathDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PropertyType` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-propertytype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PropertyType<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PropertyType<R0 = Set>(Bag, Phase<(R0,)>);
 impl PropertyType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PropertyType<super::missing::TypeName> { PropertyType(Bag::default(), Phase) }
+    pub fn new() -> PropertyType<Missing<super::required::TypeName>> { PropertyType(Bag::default(), Phase) }
 }
 impl<R0> PropertyType<R0> {
     /// `Attribute`: `Attribute`. Update: in place.
-    pub fn attribute(mut self, value: impl Arg<Attribute>) -> Self { self.0.set("Attribute", value.into_expr()); self }
+    pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr()), Phase) }
     /// `Metric`: `Metric`. Update: in place.
-    pub fn metric(mut self, value: impl Arg<Metric>) -> Self { self.0.set("Metric", value.into_expr()); self }
+    pub fn metric(self, value: impl Arg<Metric>) -> Self { Self(put(self.0, "Metric", value.into_expr()), Phase) }
     /// `Transform`: `Transform`. Update: in place.
-    pub fn transform(mut self, value: impl Arg<Transform>) -> Self { self.0.set("Transform", value.into_expr()); self }
+    pub fn transform(self, value: impl Arg<Transform>) -> Self { Self(put(self.0, "Transform", value.into_expr()), Phase) }
     /// `TypeName`: `TypeName`, required. Update: in place.
-    pub fn type_name(mut self, value: impl Arg<TypeName>) -> PropertyType<Set> { self.0.set("TypeName", value.into_expr()); PropertyType(self.0, Phase) }
+    pub fn type_name(self, value: impl Arg<TypeName>) -> PropertyType<Set> { PropertyType(put(self.0, "TypeName", value.into_expr()), Phase) }
 }
 impl Done for PropertyType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Transform` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-transform.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Transform<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Transform<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Transform {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Transform<super::missing::Expression, super::missing::Variables> { Transform(Bag::default(), Phase) }
+    pub fn new() -> Transform<Missing<super::required::Expression>, Missing<super::required::Variables>> { Transform(Bag::default(), Phase) }
 }
 impl<R0, R1> Transform<R0, R1> {
     /// `Expression`: text, required. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> Transform<Set, R1> { self.0.set("Expression", value.into_expr()); Transform(self.0, Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> Transform<Set, R1> { Transform(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `Variables`: list of `ExpressionVariable`, required. Update: in place.
-    pub fn variables(mut self, value: impl Arg<Arr<ExpressionVariable>>) -> Transform<R0, Set> { self.0.set("Variables", value.into_expr()); Transform(self.0, Phase) }
+    pub fn variables(self, value: impl Arg<Arr<ExpressionVariable>>) -> Transform<R0, Set> { Transform(put(self.0, "Variables", value.into_expr()), Phase) }
 }
 impl Done for Transform { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TumblingWindow` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-tumblingwindow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TumblingWindow<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TumblingWindow<R0 = Set>(Bag, Phase<(R0,)>);
 impl TumblingWindow {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TumblingWindow<super::missing::Interval> { TumblingWindow(Bag::default(), Phase) }
+    pub fn new() -> TumblingWindow<Missing<super::required::Interval>> { TumblingWindow(Bag::default(), Phase) }
 }
 impl<R0> TumblingWindow<R0> {
     /// `Interval`: text, required. Update: in place.
-    pub fn interval(mut self, value: impl Arg<str>) -> TumblingWindow<Set> { self.0.set("Interval", value.into_expr()); TumblingWindow(self.0, Phase) }
+    pub fn interval(self, value: impl Arg<str>) -> TumblingWindow<Set> { TumblingWindow(put(self.0, "Interval", value.into_expr()), Phase) }
     /// `Offset`: text. Update: in place.
-    pub fn offset(mut self, value: impl Arg<str>) -> Self { self.0.set("Offset", value.into_expr()); self }
+    pub fn offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Offset", value.into_expr()), Phase) }
 }
 impl Done for TumblingWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VariableValue` of `AWS::IoTSiteWise::AssetModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-assetmodel-variablevalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VariableValue(Bag);
+#[must_use] pub struct VariableValue(Bag);
 impl VariableValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HierarchyExternalId`: text. Update: in place.
-    pub fn hierarchy_external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HierarchyExternalId", value.into_expr()); self }
+    pub fn hierarchy_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyExternalId", value.into_expr())) }
     /// `HierarchyId`: text. Update: in place.
-    pub fn hierarchy_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HierarchyId", value.into_expr()); self }
+    pub fn hierarchy_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyId", value.into_expr())) }
     /// `HierarchyLogicalId`: text. Update: in place.
-    pub fn hierarchy_logical_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HierarchyLogicalId", value.into_expr()); self }
+    pub fn hierarchy_logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HierarchyLogicalId", value.into_expr())) }
     /// `PropertyExternalId`: text. Update: in place.
-    pub fn property_external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PropertyExternalId", value.into_expr()); self }
+    pub fn property_external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyExternalId", value.into_expr())) }
     /// `PropertyId`: text. Update: in place.
-    pub fn property_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PropertyId", value.into_expr()); self }
+    pub fn property_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyId", value.into_expr())) }
     /// `PropertyLogicalId`: text. Update: in place.
-    pub fn property_logical_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PropertyLogicalId", value.into_expr()); self }
+    pub fn property_logical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyLogicalId", value.into_expr())) }
     /// `PropertyPath`: list of `PropertyPathDefinition`. Update: in place.
-    pub fn property_path(mut self, value: impl Arg<Arr<PropertyPathDefinition>>) -> Self { self.0.set("PropertyPath", value.into_expr()); self }
+    pub fn property_path(self, value: impl Arg<Arr<PropertyPathDefinition>>) -> Self { Self(put(self.0, "PropertyPath", value.into_expr())) }
 }
 impl Done for VariableValue { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataType` allows.
@@ -507,96 +507,96 @@ impl CfnComputationModel {
     /// `AWS::IoTSiteWise::ComputationModel`
     pub const TYPE: &'static str = "AWS::IoTSiteWise::ComputationModel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnComputationModelProps<R0, R1, R2>) -> Self where CfnComputationModelProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnComputationModelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ComputationModelId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ComputationModelArn`: text.
+    /// The attribute `ComputationModelArn`: `OtherArn`.
     pub fn attr_computation_model_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ComputationModelArn") }
     /// The attribute `ComputationModelId`: text.
     pub fn attr_computation_model_id(&self) -> Val<str> { self.0.get_att("ComputationModelId") }
 }
 impl Parent for CfnComputationModel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTSiteWise::ComputationModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-computationmodel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnComputationModelProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnComputationModelProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnComputationModelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnComputationModelProps<missing::ComputationModelConfiguration, missing::ComputationModelDataBinding, missing::ComputationModelName> { CfnComputationModelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnComputationModelProps<Missing<required::ComputationModelConfiguration>, Missing<required::ComputationModelDataBinding>, Missing<required::ComputationModelName>> { CfnComputationModelProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnComputationModelProps<R0, R1, R2> {
     /// `ComputationModelConfiguration`: `ComputationModelConfiguration`, required. Update: in place.
-    pub fn computation_model_configuration(mut self, value: impl Arg<computation_model::ComputationModelConfiguration>) -> CfnComputationModelProps<Set, R1, R2> { self.0.set("ComputationModelConfiguration", value.into_expr()); CfnComputationModelProps(self.0, Phase) }
+    pub fn computation_model_configuration(self, value: impl Arg<computation_model::ComputationModelConfiguration>) -> CfnComputationModelProps<Set, R1, R2> { CfnComputationModelProps(put(self.0, "ComputationModelConfiguration", value.into_expr()), Phase) }
     /// `ComputationModelDataBinding`: map of `ComputationModelDataBindingValue`, required. Update: in place.
-    pub fn computation_model_data_binding(mut self, value: impl Arg<Dict<computation_model::ComputationModelDataBindingValue>>) -> CfnComputationModelProps<R0, Set, R2> { self.0.set("ComputationModelDataBinding", value.into_expr()); CfnComputationModelProps(self.0, Phase) }
+    pub fn computation_model_data_binding(self, value: impl Arg<Dict<computation_model::ComputationModelDataBindingValue>>) -> CfnComputationModelProps<R0, Set, R2> { CfnComputationModelProps(put(self.0, "ComputationModelDataBinding", value.into_expr()), Phase) }
     /// `ComputationModelDescription`: text. Update: in place.
-    pub fn computation_model_description(mut self, value: impl Arg<str>) -> Self { self.0.set("ComputationModelDescription", value.into_expr()); self }
+    pub fn computation_model_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputationModelDescription", value.into_expr()), Phase) }
     /// `ComputationModelName`: text, required. Update: in place.
-    pub fn computation_model_name(mut self, value: impl Arg<str>) -> CfnComputationModelProps<R0, R1, Set> { self.0.set("ComputationModelName", value.into_expr()); CfnComputationModelProps(self.0, Phase) }
+    pub fn computation_model_name(self, value: impl Arg<str>) -> CfnComputationModelProps<R0, R1, Set> { CfnComputationModelProps(put(self.0, "ComputationModelName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnComputationModelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSiteWise::ComputationModel`.
 pub mod computation_model {
 use crate::cfn::support::*;
 /// The property type `AnomalyDetectionComputationModelConfiguration` of `AWS::IoTSiteWise::ComputationModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-anomalydetectioncomputationmodelconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnomalyDetectionComputationModelConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AnomalyDetectionComputationModelConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AnomalyDetectionComputationModelConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AnomalyDetectionComputationModelConfiguration<super::missing::InputProperties, super::missing::ResultProperty> { AnomalyDetectionComputationModelConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AnomalyDetectionComputationModelConfiguration<Missing<super::required::InputProperties>, Missing<super::required::ResultProperty>> { AnomalyDetectionComputationModelConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> AnomalyDetectionComputationModelConfiguration<R0, R1> {
     /// `InputProperties`: text, required. Update: in place.
-    pub fn input_properties(mut self, value: impl Arg<str>) -> AnomalyDetectionComputationModelConfiguration<Set, R1> { self.0.set("InputProperties", value.into_expr()); AnomalyDetectionComputationModelConfiguration(self.0, Phase) }
+    pub fn input_properties(self, value: impl Arg<str>) -> AnomalyDetectionComputationModelConfiguration<Set, R1> { AnomalyDetectionComputationModelConfiguration(put(self.0, "InputProperties", value.into_expr()), Phase) }
     /// `ResultProperty`: text, required. Update: in place.
-    pub fn result_property(mut self, value: impl Arg<str>) -> AnomalyDetectionComputationModelConfiguration<R0, Set> { self.0.set("ResultProperty", value.into_expr()); AnomalyDetectionComputationModelConfiguration(self.0, Phase) }
+    pub fn result_property(self, value: impl Arg<str>) -> AnomalyDetectionComputationModelConfiguration<R0, Set> { AnomalyDetectionComputationModelConfiguration(put(self.0, "ResultProperty", value.into_expr()), Phase) }
 }
 impl Done for AnomalyDetectionComputationModelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetModelPropertyBindingValue` of `AWS::IoTSiteWise::ComputationModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-assetmodelpropertybindingvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssetModelPropertyBindingValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AssetModelPropertyBindingValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AssetModelPropertyBindingValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AssetModelPropertyBindingValue<super::missing::AssetModelId, super::missing::PropertyId> { AssetModelPropertyBindingValue(Bag::default(), Phase) }
+    pub fn new() -> AssetModelPropertyBindingValue<Missing<super::required::AssetModelId>, Missing<super::required::PropertyId>> { AssetModelPropertyBindingValue(Bag::default(), Phase) }
 }
 impl<R0, R1> AssetModelPropertyBindingValue<R0, R1> {
     /// `AssetModelId`: text, required. Update: in place.
-    pub fn asset_model_id(mut self, value: impl Arg<str>) -> AssetModelPropertyBindingValue<Set, R1> { self.0.set("AssetModelId", value.into_expr()); AssetModelPropertyBindingValue(self.0, Phase) }
+    pub fn asset_model_id(self, value: impl Arg<str>) -> AssetModelPropertyBindingValue<Set, R1> { AssetModelPropertyBindingValue(put(self.0, "AssetModelId", value.into_expr()), Phase) }
     /// `PropertyId`: text, required. Update: in place.
-    pub fn property_id(mut self, value: impl Arg<str>) -> AssetModelPropertyBindingValue<R0, Set> { self.0.set("PropertyId", value.into_expr()); AssetModelPropertyBindingValue(self.0, Phase) }
+    pub fn property_id(self, value: impl Arg<str>) -> AssetModelPropertyBindingValue<R0, Set> { AssetModelPropertyBindingValue(put(self.0, "PropertyId", value.into_expr()), Phase) }
 }
 impl Done for AssetModelPropertyBindingValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssetPropertyBindingValue` of `AWS::IoTSiteWise::ComputationModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-assetpropertybindingvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssetPropertyBindingValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AssetPropertyBindingValue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AssetPropertyBindingValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AssetPropertyBindingValue<super::missing::AssetId, super::missing::PropertyId> { AssetPropertyBindingValue(Bag::default(), Phase) }
+    pub fn new() -> AssetPropertyBindingValue<Missing<super::required::AssetId>, Missing<super::required::PropertyId>> { AssetPropertyBindingValue(Bag::default(), Phase) }
 }
 impl<R0, R1> AssetPropertyBindingValue<R0, R1> {
     /// `AssetId`: text, required. Update: in place.
-    pub fn asset_id(mut self, value: impl Arg<str>) -> AssetPropertyBindingValue<Set, R1> { self.0.set("AssetId", value.into_expr()); AssetPropertyBindingValue(self.0, Phase) }
+    pub fn asset_id(self, value: impl Arg<str>) -> AssetPropertyBindingValue<Set, R1> { AssetPropertyBindingValue(put(self.0, "AssetId", value.into_expr()), Phase) }
     /// `PropertyId`: text, required. Update: in place.
-    pub fn property_id(mut self, value: impl Arg<str>) -> AssetPropertyBindingValue<R0, Set> { self.0.set("PropertyId", value.into_expr()); AssetPropertyBindingValue(self.0, Phase) }
+    pub fn property_id(self, value: impl Arg<str>) -> AssetPropertyBindingValue<R0, Set> { AssetPropertyBindingValue(put(self.0, "PropertyId", value.into_expr()), Phase) }
 }
 impl Done for AssetPropertyBindingValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComputationModelConfiguration` of `AWS::IoTSiteWise::ComputationModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-computationmodelconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComputationModelConfiguration(Bag);
+#[must_use] pub struct ComputationModelConfiguration(Bag);
 impl ComputationModelConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnomalyDetection`: `AnomalyDetectionComputationModelConfiguration`. Update: in place.
-    pub fn anomaly_detection(mut self, value: impl Arg<AnomalyDetectionComputationModelConfiguration>) -> Self { self.0.set("AnomalyDetection", value.into_expr()); self }
+    pub fn anomaly_detection(self, value: impl Arg<AnomalyDetectionComputationModelConfiguration>) -> Self { Self(put(self.0, "AnomalyDetection", value.into_expr())) }
 }
 impl Done for ComputationModelConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ComputationModelDataBindingValue` of `AWS::IoTSiteWise::ComputationModel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-computationmodel-computationmodeldatabindingvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComputationModelDataBindingValue(Bag);
+#[must_use] pub struct ComputationModelDataBindingValue(Bag);
 impl ComputationModelDataBindingValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssetModelProperty`: `AssetModelPropertyBindingValue`. Update: in place.
-    pub fn asset_model_property(mut self, value: impl Arg<AssetModelPropertyBindingValue>) -> Self { self.0.set("AssetModelProperty", value.into_expr()); self }
+    pub fn asset_model_property(self, value: impl Arg<AssetModelPropertyBindingValue>) -> Self { Self(put(self.0, "AssetModelProperty", value.into_expr())) }
     /// `AssetProperty`: `AssetPropertyBindingValue`. Update: in place.
-    pub fn asset_property(mut self, value: impl Arg<AssetPropertyBindingValue>) -> Self { self.0.set("AssetProperty", value.into_expr()); self }
+    pub fn asset_property(self, value: impl Arg<AssetPropertyBindingValue>) -> Self { Self(put(self.0, "AssetProperty", value.into_expr())) }
     /// `List`: list of `ComputationModelDataBindingValue`. Update: in place.
-    pub fn list(mut self, value: impl Arg<Arr<ComputationModelDataBindingValue>>) -> Self { self.0.set("List", value.into_expr()); self }
+    pub fn list(self, value: impl Arg<Arr<ComputationModelDataBindingValue>>) -> Self { Self(put(self.0, "List", value.into_expr())) }
 }
 impl Done for ComputationModelDataBindingValue { fn into_props(self) -> Bag { self.0 } }
 }
@@ -606,32 +606,32 @@ impl CfnDashboard {
     /// `AWS::IoTSiteWise::Dashboard`
     pub const TYPE: &'static str = "AWS::IoTSiteWise::Dashboard";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDashboardProps<R0, R1, R2>) -> Self where CfnDashboardProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDashboardProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DashboardId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DashboardArn`: text.
+    /// The attribute `DashboardArn`: `OtherArn`.
     pub fn attr_dashboard_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DashboardArn") }
     /// The attribute `DashboardId`: text.
     pub fn attr_dashboard_id(&self) -> Val<str> { self.0.get_att("DashboardId") }
 }
 impl Parent for CfnDashboard { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTSiteWise::Dashboard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dashboard.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDashboardProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDashboardProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDashboardProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDashboardProps<missing::DashboardDefinition, missing::DashboardDescription, missing::DashboardName> { CfnDashboardProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDashboardProps<Missing<required::DashboardDefinition>, Missing<required::DashboardDescription>, Missing<required::DashboardName>> { CfnDashboardProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDashboardProps<R0, R1, R2> {
     /// `DashboardDefinition`: text, required. Update: in place.
-    pub fn dashboard_definition(mut self, value: impl Arg<str>) -> CfnDashboardProps<Set, R1, R2> { self.0.set("DashboardDefinition", value.into_expr()); CfnDashboardProps(self.0, Phase) }
+    pub fn dashboard_definition(self, value: impl Arg<str>) -> CfnDashboardProps<Set, R1, R2> { CfnDashboardProps(put(self.0, "DashboardDefinition", value.into_expr()), Phase) }
     /// `DashboardDescription`: text, required. Update: in place.
-    pub fn dashboard_description(mut self, value: impl Arg<str>) -> CfnDashboardProps<R0, Set, R2> { self.0.set("DashboardDescription", value.into_expr()); CfnDashboardProps(self.0, Phase) }
+    pub fn dashboard_description(self, value: impl Arg<str>) -> CfnDashboardProps<R0, Set, R2> { CfnDashboardProps(put(self.0, "DashboardDescription", value.into_expr()), Phase) }
     /// `DashboardName`: text, required. Update: in place.
-    pub fn dashboard_name(mut self, value: impl Arg<str>) -> CfnDashboardProps<R0, R1, Set> { self.0.set("DashboardName", value.into_expr()); CfnDashboardProps(self.0, Phase) }
+    pub fn dashboard_name(self, value: impl Arg<str>) -> CfnDashboardProps<R0, R1, Set> { CfnDashboardProps(put(self.0, "DashboardName", value.into_expr()), Phase) }
     /// `ProjectId`: text. Update: replacement.
-    pub fn project_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ProjectId", value.into_expr()); self }
+    pub fn project_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDashboardProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoTSiteWise::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dataset.html)
@@ -640,98 +640,98 @@ impl CfnDataset {
     /// `AWS::IoTSiteWise::Dataset`
     pub const TYPE: &'static str = "AWS::IoTSiteWise::Dataset";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDatasetProps<R0>) -> Self where CfnDatasetProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatasetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DatasetId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DatasetArn`: text.
+    /// The attribute `DatasetArn`: `OtherArn`.
     pub fn attr_dataset_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DatasetArn") }
     /// The attribute `DatasetId`: text.
     pub fn attr_dataset_id(&self) -> Val<str> { self.0.get_att("DatasetId") }
 }
 impl Parent for CfnDataset { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTSiteWise::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-dataset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDatasetProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDatasetProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDatasetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDatasetProps<missing::DatasetName> { CfnDatasetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDatasetProps<Missing<required::DatasetName>> { CfnDatasetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDatasetProps<R0> {
     /// `DatasetConfig`: `DatasetConfig`. Update: in place.
-    pub fn dataset_config(mut self, value: impl Arg<dataset::DatasetConfig>) -> Self { self.0.set("DatasetConfig", value.into_expr()); self }
+    pub fn dataset_config(self, value: impl Arg<dataset::DatasetConfig>) -> Self { Self(put(self.0, "DatasetConfig", value.into_expr()), Phase) }
     /// `DatasetDescription`: text. Update: in place.
-    pub fn dataset_description(mut self, value: impl Arg<str>) -> Self { self.0.set("DatasetDescription", value.into_expr()); self }
+    pub fn dataset_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetDescription", value.into_expr()), Phase) }
     /// `DatasetName`: text, required. Update: in place.
-    pub fn dataset_name(mut self, value: impl Arg<str>) -> CfnDatasetProps<Set> { self.0.set("DatasetName", value.into_expr()); CfnDatasetProps(self.0, Phase) }
+    pub fn dataset_name(self, value: impl Arg<str>) -> CfnDatasetProps<Set> { CfnDatasetProps(put(self.0, "DatasetName", value.into_expr()), Phase) }
     /// `DatasetSource`: `DatasetSource`. Update: in place.
-    pub fn dataset_source(mut self, value: impl Arg<dataset::DatasetSource>) -> Self { self.0.set("DatasetSource", value.into_expr()); self }
+    pub fn dataset_source(self, value: impl Arg<dataset::DatasetSource>) -> Self { Self(put(self.0, "DatasetSource", value.into_expr()), Phase) }
     /// `DatasetType`: `DatasetType`. Update: replacement.
-    pub fn dataset_type(mut self, value: impl Arg<dataset::DatasetType>) -> Self { self.0.set("DatasetType", value.into_expr()); self }
+    pub fn dataset_type(self, value: impl Arg<dataset::DatasetType>) -> Self { Self(put(self.0, "DatasetType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WorkspaceName`: text. Update: replacement.
-    pub fn workspace_name(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkspaceName", value.into_expr()); self }
+    pub fn workspace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkspaceName", value.into_expr()), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSiteWise::Dataset`.
 pub mod dataset {
 use crate::cfn::support::*;
 /// The property type `DatasetConfig` of `AWS::IoTSiteWise::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-datasetconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatasetConfig(Bag);
+#[must_use] pub struct DatasetConfig(Bag);
 impl DatasetConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Session`: `SessionConfig`. Update: in place.
-    pub fn session(mut self, value: impl Arg<SessionConfig>) -> Self { self.0.set("Session", value.into_expr()); self }
+    pub fn session(self, value: impl Arg<SessionConfig>) -> Self { Self(put(self.0, "Session", value.into_expr())) }
 }
 impl Done for DatasetConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatasetSource` of `AWS::IoTSiteWise::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-datasetsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatasetSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DatasetSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DatasetSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DatasetSource<super::missing::SourceFormat, super::missing::SourceType> { DatasetSource(Bag::default(), Phase) }
+    pub fn new() -> DatasetSource<Missing<super::required::SourceFormat>, Missing<super::required::SourceType>> { DatasetSource(Bag::default(), Phase) }
 }
 impl<R0, R1> DatasetSource<R0, R1> {
     /// `SourceDetail`: `SourceDetail`. Update: in place.
-    pub fn source_detail(mut self, value: impl Arg<SourceDetail>) -> Self { self.0.set("SourceDetail", value.into_expr()); self }
+    pub fn source_detail(self, value: impl Arg<SourceDetail>) -> Self { Self(put(self.0, "SourceDetail", value.into_expr()), Phase) }
     /// `SourceFormat`: `SourceFormat`, required. Update: in place.
-    pub fn source_format(mut self, value: impl Arg<SourceFormat>) -> DatasetSource<Set, R1> { self.0.set("SourceFormat", value.into_expr()); DatasetSource(self.0, Phase) }
+    pub fn source_format(self, value: impl Arg<SourceFormat>) -> DatasetSource<Set, R1> { DatasetSource(put(self.0, "SourceFormat", value.into_expr()), Phase) }
     /// `SourceType`: `SourceType`, required. Update: in place.
-    pub fn source_type(mut self, value: impl Arg<SourceType>) -> DatasetSource<R0, Set> { self.0.set("SourceType", value.into_expr()); DatasetSource(self.0, Phase) }
+    pub fn source_type(self, value: impl Arg<SourceType>) -> DatasetSource<R0, Set> { DatasetSource(put(self.0, "SourceType", value.into_expr()), Phase) }
 }
 impl Done for DatasetSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KendraSourceDetail` of `AWS::IoTSiteWise::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-kendrasourcedetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KendraSourceDetail<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KendraSourceDetail<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KendraSourceDetail {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KendraSourceDetail<super::missing::KnowledgeBaseArn, super::missing::RoleArn> { KendraSourceDetail(Bag::default(), Phase) }
+    pub fn new() -> KendraSourceDetail<Missing<super::required::KnowledgeBaseArn>, Missing<super::required::RoleArn>> { KendraSourceDetail(Bag::default(), Phase) }
 }
 impl<R0, R1> KendraSourceDetail<R0, R1> {
     /// `KnowledgeBaseArn`: text, required. Update: in place.
-    pub fn knowledge_base_arn(mut self, value: impl Arg<str>) -> KendraSourceDetail<Set, R1> { self.0.set("KnowledgeBaseArn", value.into_expr()); KendraSourceDetail(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> KendraSourceDetail<R0, Set> { self.0.set("RoleArn", value.into_expr()); KendraSourceDetail(self.0, Phase) }
+    pub fn knowledge_base_arn(self, value: impl Arg<str>) -> KendraSourceDetail<Set, R1> { KendraSourceDetail(put(self.0, "KnowledgeBaseArn", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KendraSourceDetail<R0, Set> { KendraSourceDetail(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for KendraSourceDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionConfig` of `AWS::IoTSiteWise::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-sessionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SessionConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SessionConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SessionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SessionConfig<super::missing::SessionEndTime, super::missing::SessionStartTime> { SessionConfig(Bag::default(), Phase) }
+    pub fn new() -> SessionConfig<Missing<super::required::SessionEndTime>, Missing<super::required::SessionStartTime>> { SessionConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> SessionConfig<R0, R1> {
     /// `SessionEndTime`: text, required. Update: in place.
-    pub fn session_end_time(mut self, value: impl Arg<str>) -> SessionConfig<Set, R1> { self.0.set("SessionEndTime", value.into_expr()); SessionConfig(self.0, Phase) }
+    pub fn session_end_time(self, value: impl Arg<str>) -> SessionConfig<Set, R1> { SessionConfig(put(self.0, "SessionEndTime", value.into_expr()), Phase) }
     /// `SessionStartTime`: text, required. Update: in place.
-    pub fn session_start_time(mut self, value: impl Arg<str>) -> SessionConfig<R0, Set> { self.0.set("SessionStartTime", value.into_expr()); SessionConfig(self.0, Phase) }
+    pub fn session_start_time(self, value: impl Arg<str>) -> SessionConfig<R0, Set> { SessionConfig(put(self.0, "SessionStartTime", value.into_expr()), Phase) }
 }
 impl Done for SessionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceDetail` of `AWS::IoTSiteWise::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-dataset-sourcedetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceDetail(Bag);
+#[must_use] pub struct SourceDetail(Bag);
 impl SourceDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Kendra`: `KendraSourceDetail`. Update: in place.
-    pub fn kendra(mut self, value: impl Arg<KendraSourceDetail>) -> Self { self.0.set("Kendra", value.into_expr()); self }
+    pub fn kendra(self, value: impl Arg<KendraSourceDetail>) -> Self { Self(put(self.0, "Kendra", value.into_expr())) }
 }
 impl Done for SourceDetail { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DatasetType` allows.
@@ -747,7 +747,7 @@ impl CfnGateway {
     /// `AWS::IoTSiteWise::Gateway`
     pub const TYPE: &'static str = "AWS::IoTSiteWise::Gateway";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnGatewayProps<R0, R1>) -> Self where CfnGatewayProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGatewayProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `GatewayId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `GatewayId`: text.
@@ -755,86 +755,86 @@ impl CfnGateway {
 }
 impl Parent for CfnGateway { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTSiteWise::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-gateway.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGatewayProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnGatewayProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnGatewayProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGatewayProps<missing::GatewayName, missing::GatewayPlatform> { CfnGatewayProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGatewayProps<Missing<required::GatewayName>, Missing<required::GatewayPlatform>> { CfnGatewayProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnGatewayProps<R0, R1> {
     /// `GatewayCapabilitySummaries`: list of `GatewayCapabilitySummary`. Update: in place.
-    pub fn gateway_capability_summaries(mut self, value: impl Arg<Arr<gateway::GatewayCapabilitySummary>>) -> Self { self.0.set("GatewayCapabilitySummaries", value.into_expr()); self }
+    pub fn gateway_capability_summaries(self, value: impl Arg<Arr<gateway::GatewayCapabilitySummary>>) -> Self { Self(put(self.0, "GatewayCapabilitySummaries", value.into_expr()), Phase) }
     /// `GatewayName`: text, required. Update: in place.
-    pub fn gateway_name(mut self, value: impl Arg<str>) -> CfnGatewayProps<Set, R1> { self.0.set("GatewayName", value.into_expr()); CfnGatewayProps(self.0, Phase) }
+    pub fn gateway_name(self, value: impl Arg<str>) -> CfnGatewayProps<Set, R1> { CfnGatewayProps(put(self.0, "GatewayName", value.into_expr()), Phase) }
     /// `GatewayPlatform`: `GatewayPlatform`, required. Update: replacement.
-    pub fn gateway_platform(mut self, value: impl Arg<gateway::GatewayPlatform>) -> CfnGatewayProps<R0, Set> { self.0.set("GatewayPlatform", value.into_expr()); CfnGatewayProps(self.0, Phase) }
+    pub fn gateway_platform(self, value: impl Arg<gateway::GatewayPlatform>) -> CfnGatewayProps<R0, Set> { CfnGatewayProps(put(self.0, "GatewayPlatform", value.into_expr()), Phase) }
     /// `GatewayVersion`: text. Update: replacement.
-    pub fn gateway_version(mut self, value: impl Arg<str>) -> Self { self.0.set("GatewayVersion", value.into_expr()); self }
+    pub fn gateway_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GatewayVersion", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnGatewayProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSiteWise::Gateway`.
 pub mod gateway {
 use crate::cfn::support::*;
 /// The property type `GatewayCapabilitySummary` of `AWS::IoTSiteWise::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-gatewaycapabilitysummary.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GatewayCapabilitySummary<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GatewayCapabilitySummary<R0 = Set>(Bag, Phase<(R0,)>);
 impl GatewayCapabilitySummary {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GatewayCapabilitySummary<super::missing::CapabilityNamespace> { GatewayCapabilitySummary(Bag::default(), Phase) }
+    pub fn new() -> GatewayCapabilitySummary<Missing<super::required::CapabilityNamespace>> { GatewayCapabilitySummary(Bag::default(), Phase) }
 }
 impl<R0> GatewayCapabilitySummary<R0> {
     /// `CapabilityConfiguration`: text. Update: in place.
-    pub fn capability_configuration(mut self, value: impl Arg<str>) -> Self { self.0.set("CapabilityConfiguration", value.into_expr()); self }
+    pub fn capability_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapabilityConfiguration", value.into_expr()), Phase) }
     /// `CapabilityNamespace`: text, required. Update: in place.
-    pub fn capability_namespace(mut self, value: impl Arg<str>) -> GatewayCapabilitySummary<Set> { self.0.set("CapabilityNamespace", value.into_expr()); GatewayCapabilitySummary(self.0, Phase) }
+    pub fn capability_namespace(self, value: impl Arg<str>) -> GatewayCapabilitySummary<Set> { GatewayCapabilitySummary(put(self.0, "CapabilityNamespace", value.into_expr()), Phase) }
 }
 impl Done for GatewayCapabilitySummary { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayPlatform` of `AWS::IoTSiteWise::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-gatewayplatform.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GatewayPlatform(Bag);
+#[must_use] pub struct GatewayPlatform(Bag);
 impl GatewayPlatform {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Greengrass`: `Greengrass`. Update: replacement.
-    pub fn greengrass(mut self, value: impl Arg<Greengrass>) -> Self { self.0.set("Greengrass", value.into_expr()); self }
+    pub fn greengrass(self, value: impl Arg<Greengrass>) -> Self { Self(put(self.0, "Greengrass", value.into_expr())) }
     /// `GreengrassV2`: `GreengrassV2`. Update: replacement.
-    pub fn greengrass_v2(mut self, value: impl Arg<GreengrassV2>) -> Self { self.0.set("GreengrassV2", value.into_expr()); self }
+    pub fn greengrass_v2(self, value: impl Arg<GreengrassV2>) -> Self { Self(put(self.0, "GreengrassV2", value.into_expr())) }
     /// `SiemensIE`: `SiemensIE`. Update: replacement.
-    pub fn siemens_ie(mut self, value: impl Arg<SiemensIE>) -> Self { self.0.set("SiemensIE", value.into_expr()); self }
+    pub fn siemens_ie(self, value: impl Arg<SiemensIE>) -> Self { Self(put(self.0, "SiemensIE", value.into_expr())) }
 }
 impl Done for GatewayPlatform { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Greengrass` of `AWS::IoTSiteWise::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-greengrass.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Greengrass<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Greengrass<R0 = Set>(Bag, Phase<(R0,)>);
 impl Greengrass {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Greengrass<super::missing::GroupArn> { Greengrass(Bag::default(), Phase) }
+    pub fn new() -> Greengrass<Missing<super::required::GroupArn>> { Greengrass(Bag::default(), Phase) }
 }
 impl<R0> Greengrass<R0> {
     /// `GroupArn`: text, required. Update: replacement.
-    pub fn group_arn(mut self, value: impl Arg<str>) -> Greengrass<Set> { self.0.set("GroupArn", value.into_expr()); Greengrass(self.0, Phase) }
+    pub fn group_arn(self, value: impl Arg<str>) -> Greengrass<Set> { Greengrass(put(self.0, "GroupArn", value.into_expr()), Phase) }
 }
 impl Done for Greengrass { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GreengrassV2` of `AWS::IoTSiteWise::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-greengrassv2.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GreengrassV2<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GreengrassV2<R0 = Set>(Bag, Phase<(R0,)>);
 impl GreengrassV2 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GreengrassV2<super::missing::CoreDeviceThingName> { GreengrassV2(Bag::default(), Phase) }
+    pub fn new() -> GreengrassV2<Missing<super::required::CoreDeviceThingName>> { GreengrassV2(Bag::default(), Phase) }
 }
 impl<R0> GreengrassV2<R0> {
     /// `CoreDeviceOperatingSystem`: `CoreDeviceOperatingSystem`. Update: replacement.
-    pub fn core_device_operating_system(mut self, value: impl Arg<CoreDeviceOperatingSystem>) -> Self { self.0.set("CoreDeviceOperatingSystem", value.into_expr()); self }
+    pub fn core_device_operating_system(self, value: impl Arg<CoreDeviceOperatingSystem>) -> Self { Self(put(self.0, "CoreDeviceOperatingSystem", value.into_expr()), Phase) }
     /// `CoreDeviceThingName`: text, required. Update: replacement.
-    pub fn core_device_thing_name(mut self, value: impl Arg<str>) -> GreengrassV2<Set> { self.0.set("CoreDeviceThingName", value.into_expr()); GreengrassV2(self.0, Phase) }
+    pub fn core_device_thing_name(self, value: impl Arg<str>) -> GreengrassV2<Set> { GreengrassV2(put(self.0, "CoreDeviceThingName", value.into_expr()), Phase) }
 }
 impl Done for GreengrassV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SiemensIE` of `AWS::IoTSiteWise::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-gateway-siemensie.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SiemensIE<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SiemensIE<R0 = Set>(Bag, Phase<(R0,)>);
 impl SiemensIE {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SiemensIE<super::missing::IotCoreThingName> { SiemensIE(Bag::default(), Phase) }
+    pub fn new() -> SiemensIE<Missing<super::required::IotCoreThingName>> { SiemensIE(Bag::default(), Phase) }
 }
 impl<R0> SiemensIE<R0> {
     /// `IotCoreThingName`: text, required. Update: replacement.
-    pub fn iot_core_thing_name(mut self, value: impl Arg<str>) -> SiemensIE<Set> { self.0.set("IotCoreThingName", value.into_expr()); SiemensIE(self.0, Phase) }
+    pub fn iot_core_thing_name(self, value: impl Arg<str>) -> SiemensIE<Set> { SiemensIE(put(self.0, "IotCoreThingName", value.into_expr()), Phase) }
 }
 impl Done for SiemensIE { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CoreDeviceOperatingSystem` allows.
@@ -846,54 +846,54 @@ impl CfnPipeline {
     /// `AWS::IoTSiteWise::Pipeline`
     pub const TYPE: &'static str = "AWS::IoTSiteWise::Pipeline";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnPipelineProps<R0, R1, R2>) -> Self where CfnPipelineProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPipelineProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PipelineArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `PipelineArn`: text.
+    /// The attribute `PipelineArn`: `OtherArn`.
     pub fn attr_pipeline_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PipelineArn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnPipeline { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTSiteWise::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-pipeline.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPipelineProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnPipelineProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnPipelineProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPipelineProps<missing::Computations, missing::PipelineName, missing::WorkspaceName> { CfnPipelineProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPipelineProps<Missing<required::Computations>, Missing<required::PipelineName>, Missing<required::WorkspaceName>> { CfnPipelineProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPipelineProps<R0, R1, R2> {
     /// `Computations`: list of `ComputeNode`, required. Update: in place.
-    pub fn computations(mut self, value: impl Arg<Arr<pipeline::ComputeNode>>) -> CfnPipelineProps<Set, R1, R2> { self.0.set("Computations", value.into_expr()); CfnPipelineProps(self.0, Phase) }
+    pub fn computations(self, value: impl Arg<Arr<pipeline::ComputeNode>>) -> CfnPipelineProps<Set, R1, R2> { CfnPipelineProps(put(self.0, "Computations", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EnvironmentVariables`: map of text. Update: in place.
-    pub fn environment_variables(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("EnvironmentVariables", value.into_expr()); self }
+    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
     /// `PipelineName`: text, required. Update: replacement.
-    pub fn pipeline_name(mut self, value: impl Arg<str>) -> CfnPipelineProps<R0, Set, R2> { self.0.set("PipelineName", value.into_expr()); CfnPipelineProps(self.0, Phase) }
+    pub fn pipeline_name(self, value: impl Arg<str>) -> CfnPipelineProps<R0, Set, R2> { CfnPipelineProps(put(self.0, "PipelineName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WorkspaceName`: text, required. Update: replacement.
-    pub fn workspace_name(mut self, value: impl Arg<str>) -> CfnPipelineProps<R0, R1, Set> { self.0.set("WorkspaceName", value.into_expr()); CfnPipelineProps(self.0, Phase) }
+    pub fn workspace_name(self, value: impl Arg<str>) -> CfnPipelineProps<R0, R1, Set> { CfnPipelineProps(put(self.0, "WorkspaceName", value.into_expr()), Phase) }
 }
 impl Done for CfnPipelineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSiteWise::Pipeline`.
 pub mod pipeline {
 use crate::cfn::support::*;
 /// The property type `ComputeNode` of `AWS::IoTSiteWise::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-pipeline-computenode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComputeNode<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ComputeNode<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ComputeNode {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ComputeNode<super::missing::ComputeNodeName, super::missing::TaskName> { ComputeNode(Bag::default(), Phase) }
+    pub fn new() -> ComputeNode<Missing<super::required::ComputeNodeName>, Missing<super::required::TaskName>> { ComputeNode(Bag::default(), Phase) }
 }
 impl<R0, R1> ComputeNode<R0, R1> {
     /// `ComputeNodeName`: text, required. Update: in place.
-    pub fn compute_node_name(mut self, value: impl Arg<str>) -> ComputeNode<Set, R1> { self.0.set("ComputeNodeName", value.into_expr()); ComputeNode(self.0, Phase) }
+    pub fn compute_node_name(self, value: impl Arg<str>) -> ComputeNode<Set, R1> { ComputeNode(put(self.0, "ComputeNodeName", value.into_expr()), Phase) }
     /// `DependsOn`: list of text. Update: in place.
-    pub fn depends_on(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DependsOn", value.into_expr()); self }
+    pub fn depends_on(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr()), Phase) }
     /// `EnvironmentVariables`: map of text. Update: in place.
-    pub fn environment_variables(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("EnvironmentVariables", value.into_expr()); self }
+    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
     /// `TaskName`: text, required. Update: in place.
-    pub fn task_name(mut self, value: impl Arg<str>) -> ComputeNode<R0, Set> { self.0.set("TaskName", value.into_expr()); ComputeNode(self.0, Phase) }
+    pub fn task_name(self, value: impl Arg<str>) -> ComputeNode<R0, Set> { ComputeNode(put(self.0, "TaskName", value.into_expr()), Phase) }
 }
 impl Done for ComputeNode { fn into_props(self) -> Bag { self.0 } }
 }
@@ -903,10 +903,10 @@ impl CfnPortal {
     /// `AWS::IoTSiteWise::Portal`
     pub const TYPE: &'static str = "AWS::IoTSiteWise::Portal";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnPortalProps<R0, R1, R2>) -> Self where CfnPortalProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPortalProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PortalId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `PortalArn`: text.
+    /// The attribute `PortalArn`: `OtherArn`.
     pub fn attr_portal_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PortalArn") }
     /// The attribute `PortalClientId`: text.
     pub fn attr_portal_client_id(&self) -> Val<str> { self.0.get_att("PortalClientId") }
@@ -917,57 +917,57 @@ impl CfnPortal {
 }
 impl Parent for CfnPortal { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTSiteWise::Portal`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-portal.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPortalProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnPortalProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnPortalProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPortalProps<missing::PortalContactEmail, missing::PortalName, missing::RoleArn> { CfnPortalProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPortalProps<Missing<required::PortalContactEmail>, Missing<required::PortalName>, Missing<required::RoleArn>> { CfnPortalProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPortalProps<R0, R1, R2> {
     /// `Alarms`: `Alarms`. Update: in place.
-    pub fn alarms(mut self, value: impl Arg<portal::Alarms>) -> Self { self.0.set("Alarms", value.into_expr()); self }
+    pub fn alarms(self, value: impl Arg<portal::Alarms>) -> Self { Self(put(self.0, "Alarms", value.into_expr()), Phase) }
     /// `NotificationSenderEmail`: text. Update: in place.
-    pub fn notification_sender_email(mut self, value: impl Arg<str>) -> Self { self.0.set("NotificationSenderEmail", value.into_expr()); self }
+    pub fn notification_sender_email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationSenderEmail", value.into_expr()), Phase) }
     /// `PortalAuthMode`: text. Update: replacement.
-    pub fn portal_auth_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("PortalAuthMode", value.into_expr()); self }
+    pub fn portal_auth_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortalAuthMode", value.into_expr()), Phase) }
     /// `PortalContactEmail`: text, required. Update: in place.
-    pub fn portal_contact_email(mut self, value: impl Arg<str>) -> CfnPortalProps<Set, R1, R2> { self.0.set("PortalContactEmail", value.into_expr()); CfnPortalProps(self.0, Phase) }
+    pub fn portal_contact_email(self, value: impl Arg<str>) -> CfnPortalProps<Set, R1, R2> { CfnPortalProps(put(self.0, "PortalContactEmail", value.into_expr()), Phase) }
     /// `PortalDescription`: text. Update: in place.
-    pub fn portal_description(mut self, value: impl Arg<str>) -> Self { self.0.set("PortalDescription", value.into_expr()); self }
+    pub fn portal_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortalDescription", value.into_expr()), Phase) }
     /// `PortalName`: text, required. Update: in place.
-    pub fn portal_name(mut self, value: impl Arg<str>) -> CfnPortalProps<R0, Set, R2> { self.0.set("PortalName", value.into_expr()); CfnPortalProps(self.0, Phase) }
+    pub fn portal_name(self, value: impl Arg<str>) -> CfnPortalProps<R0, Set, R2> { CfnPortalProps(put(self.0, "PortalName", value.into_expr()), Phase) }
     /// `PortalType`: `PortalType`. Update: replacement.
-    pub fn portal_type(mut self, value: impl Arg<portal::PortalType>) -> Self { self.0.set("PortalType", value.into_expr()); self }
+    pub fn portal_type(self, value: impl Arg<portal::PortalType>) -> Self { Self(put(self.0, "PortalType", value.into_expr()), Phase) }
     /// `PortalTypeConfiguration`: map of `PortalTypeEntry`. Update: in place.
-    pub fn portal_type_configuration(mut self, value: impl Arg<Dict<portal::PortalTypeEntry>>) -> Self { self.0.set("PortalTypeConfiguration", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnPortalProps<R0, R1, Set> { self.0.set("RoleArn", value.into_expr()); CfnPortalProps(self.0, Phase) }
+    pub fn portal_type_configuration(self, value: impl Arg<Dict<portal::PortalTypeEntry>>) -> Self { Self(put(self.0, "PortalTypeConfiguration", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnPortalProps<R0, R1, Set> { CfnPortalProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPortalProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSiteWise::Portal`.
 pub mod portal {
 use crate::cfn::support::*;
 /// The property type `Alarms` of `AWS::IoTSiteWise::Portal`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-portal-alarms.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Alarms(Bag);
+#[must_use] pub struct Alarms(Bag);
 impl Alarms {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AlarmRoleArn`: text. Update: in place.
-    pub fn alarm_role_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("AlarmRoleArn", value.into_expr()); self }
+    pub fn alarm_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlarmRoleArn", value.into_expr())) }
     /// `NotificationLambdaArn`: text. Update: in place.
-    pub fn notification_lambda_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("NotificationLambdaArn", value.into_expr()); self }
+    pub fn notification_lambda_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationLambdaArn", value.into_expr())) }
 }
 impl Done for Alarms { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortalTypeEntry` of `AWS::IoTSiteWise::Portal`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-portal-portaltypeentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PortalTypeEntry<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PortalTypeEntry<R0 = Set>(Bag, Phase<(R0,)>);
 impl PortalTypeEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PortalTypeEntry<super::missing::PortalTools> { PortalTypeEntry(Bag::default(), Phase) }
+    pub fn new() -> PortalTypeEntry<Missing<super::required::PortalTools>> { PortalTypeEntry(Bag::default(), Phase) }
 }
 impl<R0> PortalTypeEntry<R0> {
     /// `PortalTools`: list of text, required. Update: in place.
-    pub fn portal_tools(mut self, value: impl Arg<Arr<str>>) -> PortalTypeEntry<Set> { self.0.set("PortalTools", value.into_expr()); PortalTypeEntry(self.0, Phase) }
+    pub fn portal_tools(self, value: impl Arg<Arr<str>>) -> PortalTypeEntry<Set> { PortalTypeEntry(put(self.0, "PortalTools", value.into_expr()), Phase) }
 }
 impl Done for PortalTypeEntry { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `PortalType` allows.
@@ -979,32 +979,32 @@ impl CfnProject {
     /// `AWS::IoTSiteWise::Project`
     pub const TYPE: &'static str = "AWS::IoTSiteWise::Project";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnProjectProps<R0, R1>) -> Self where CfnProjectProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProjectProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProjectId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ProjectArn`: text.
+    /// The attribute `ProjectArn`: `OtherArn`.
     pub fn attr_project_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProjectArn") }
     /// The attribute `ProjectId`: text.
     pub fn attr_project_id(&self) -> Val<str> { self.0.get_att("ProjectId") }
 }
 impl Parent for CfnProject { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTSiteWise::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-project.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProjectProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnProjectProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnProjectProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProjectProps<missing::PortalId, missing::ProjectName> { CfnProjectProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProjectProps<Missing<required::PortalId>, Missing<required::ProjectName>> { CfnProjectProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnProjectProps<R0, R1> {
     /// `AssetIds`: list of text. Update: in place.
-    pub fn asset_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AssetIds", value.into_expr()); self }
+    pub fn asset_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AssetIds", value.into_expr()), Phase) }
     /// `PortalId`: text, required. Update: replacement.
-    pub fn portal_id(mut self, value: impl Arg<str>) -> CfnProjectProps<Set, R1> { self.0.set("PortalId", value.into_expr()); CfnProjectProps(self.0, Phase) }
+    pub fn portal_id(self, value: impl Arg<str>) -> CfnProjectProps<Set, R1> { CfnProjectProps(put(self.0, "PortalId", value.into_expr()), Phase) }
     /// `ProjectDescription`: text. Update: in place.
-    pub fn project_description(mut self, value: impl Arg<str>) -> Self { self.0.set("ProjectDescription", value.into_expr()); self }
+    pub fn project_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectDescription", value.into_expr()), Phase) }
     /// `ProjectName`: text, required. Update: in place.
-    pub fn project_name(mut self, value: impl Arg<str>) -> CfnProjectProps<R0, Set> { self.0.set("ProjectName", value.into_expr()); CfnProjectProps(self.0, Phase) }
+    pub fn project_name(self, value: impl Arg<str>) -> CfnProjectProps<R0, Set> { CfnProjectProps(put(self.0, "ProjectName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoTSiteWise::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-task.html)
@@ -1013,127 +1013,127 @@ impl CfnTask {
     /// `AWS::IoTSiteWise::Task`
     pub const TYPE: &'static str = "AWS::IoTSiteWise::Task";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnTaskProps<R0, R1, R2>) -> Self where CfnTaskProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTaskProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TaskArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TaskArn`: text.
+    /// The attribute `TaskArn`: `OtherArn`.
     pub fn attr_task_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TaskArn") }
 }
 impl Parent for CfnTask { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTSiteWise::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-task.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTaskProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnTaskProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnTaskProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTaskProps<missing::TaskConfiguration, missing::TaskName, missing::WorkspaceName> { CfnTaskProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTaskProps<Missing<required::TaskConfiguration>, Missing<required::TaskName>, Missing<required::WorkspaceName>> { CfnTaskProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnTaskProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TaskConfiguration`: `TaskConfiguration`, required. Update: in place.
-    pub fn task_configuration(mut self, value: impl Arg<task::TaskConfiguration>) -> CfnTaskProps<Set, R1, R2> { self.0.set("TaskConfiguration", value.into_expr()); CfnTaskProps(self.0, Phase) }
+    pub fn task_configuration(self, value: impl Arg<task::TaskConfiguration>) -> CfnTaskProps<Set, R1, R2> { CfnTaskProps(put(self.0, "TaskConfiguration", value.into_expr()), Phase) }
     /// `TaskName`: text, required. Update: replacement.
-    pub fn task_name(mut self, value: impl Arg<str>) -> CfnTaskProps<R0, Set, R2> { self.0.set("TaskName", value.into_expr()); CfnTaskProps(self.0, Phase) }
+    pub fn task_name(self, value: impl Arg<str>) -> CfnTaskProps<R0, Set, R2> { CfnTaskProps(put(self.0, "TaskName", value.into_expr()), Phase) }
     /// `WorkspaceName`: text, required. Update: replacement.
-    pub fn workspace_name(mut self, value: impl Arg<str>) -> CfnTaskProps<R0, R1, Set> { self.0.set("WorkspaceName", value.into_expr()); CfnTaskProps(self.0, Phase) }
+    pub fn workspace_name(self, value: impl Arg<str>) -> CfnTaskProps<R0, R1, Set> { CfnTaskProps(put(self.0, "WorkspaceName", value.into_expr()), Phase) }
 }
 impl Done for CfnTaskProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSiteWise::Task`.
 pub mod task {
 use crate::cfn::support::*;
 /// The property type `ContainerTaskConfiguration` of `AWS::IoTSiteWise::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-containertaskconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerTaskConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct ContainerTaskConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl ContainerTaskConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContainerTaskConfiguration<super::missing::EcrUri, super::missing::ProcessingType, super::missing::ProcessingUnit, super::missing::TaskExecutionRole> { ContainerTaskConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ContainerTaskConfiguration<Missing<super::required::EcrUri>, Missing<super::required::ProcessingType>, Missing<super::required::ProcessingUnit>, Missing<super::required::TaskExecutionRole>> { ContainerTaskConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> ContainerTaskConfiguration<R0, R1, R2, R3> {
     /// `Command`: list of text. Update: in place.
-    pub fn command(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Command", value.into_expr()); self }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr()), Phase) }
     /// `EcrUri`: text, required. Update: in place.
-    pub fn ecr_uri(mut self, value: impl Arg<str>) -> ContainerTaskConfiguration<Set, R1, R2, R3> { self.0.set("EcrUri", value.into_expr()); ContainerTaskConfiguration(self.0, Phase) }
+    pub fn ecr_uri(self, value: impl Arg<str>) -> ContainerTaskConfiguration<Set, R1, R2, R3> { ContainerTaskConfiguration(put(self.0, "EcrUri", value.into_expr()), Phase) }
     /// `EnvironmentVariables`: map of text. Update: in place.
-    pub fn environment_variables(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("EnvironmentVariables", value.into_expr()); self }
+    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
     /// `EphemeralStorageConfiguration`: `EphemeralStorageConfiguration`. Update: in place.
-    pub fn ephemeral_storage_configuration(mut self, value: impl Arg<EphemeralStorageConfiguration>) -> Self { self.0.set("EphemeralStorageConfiguration", value.into_expr()); self }
+    pub fn ephemeral_storage_configuration(self, value: impl Arg<EphemeralStorageConfiguration>) -> Self { Self(put(self.0, "EphemeralStorageConfiguration", value.into_expr()), Phase) }
     /// `Mounts`: list of `Mount`. Update: in place.
-    pub fn mounts(mut self, value: impl Arg<Arr<Mount>>) -> Self { self.0.set("Mounts", value.into_expr()); self }
+    pub fn mounts(self, value: impl Arg<Arr<Mount>>) -> Self { Self(put(self.0, "Mounts", value.into_expr()), Phase) }
     /// `ProcessingType`: `ProcessingType`, required. Update: in place.
-    pub fn processing_type(mut self, value: impl Arg<ProcessingType>) -> ContainerTaskConfiguration<R0, Set, R2, R3> { self.0.set("ProcessingType", value.into_expr()); ContainerTaskConfiguration(self.0, Phase) }
+    pub fn processing_type(self, value: impl Arg<ProcessingType>) -> ContainerTaskConfiguration<R0, Set, R2, R3> { ContainerTaskConfiguration(put(self.0, "ProcessingType", value.into_expr()), Phase) }
     /// `ProcessingUnit`: `ProcessingUnit`, required. Update: in place.
-    pub fn processing_unit(mut self, value: impl Arg<ProcessingUnit>) -> ContainerTaskConfiguration<R0, R1, Set, R3> { self.0.set("ProcessingUnit", value.into_expr()); ContainerTaskConfiguration(self.0, Phase) }
+    pub fn processing_unit(self, value: impl Arg<ProcessingUnit>) -> ContainerTaskConfiguration<R0, R1, Set, R3> { ContainerTaskConfiguration(put(self.0, "ProcessingUnit", value.into_expr()), Phase) }
     /// `TaskExecutionRole`: text, required. Update: in place.
-    pub fn task_execution_role(mut self, value: impl Arg<str>) -> ContainerTaskConfiguration<R0, R1, R2, Set> { self.0.set("TaskExecutionRole", value.into_expr()); ContainerTaskConfiguration(self.0, Phase) }
+    pub fn task_execution_role(self, value: impl Arg<str>) -> ContainerTaskConfiguration<R0, R1, R2, Set> { ContainerTaskConfiguration(put(self.0, "TaskExecutionRole", value.into_expr()), Phase) }
     /// `TimeoutSeconds`: integer. Update: in place.
-    pub fn timeout_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutSeconds", value.into_expr()); self }
+    pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value.into_expr()), Phase) }
 }
 impl Done for ContainerTaskConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EphemeralStorageConfiguration` of `AWS::IoTSiteWise::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-ephemeralstorageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EphemeralStorageConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EphemeralStorageConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EphemeralStorageConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EphemeralStorageConfiguration<super::missing::StorageClass, super::missing::StorageSizeInGiB> { EphemeralStorageConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EphemeralStorageConfiguration<Missing<super::required::StorageClass>, Missing<super::required::StorageSizeInGiB>> { EphemeralStorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EphemeralStorageConfiguration<R0, R1> {
     /// `StorageClass`: `StorageClass`, required. Update: in place.
-    pub fn storage_class(mut self, value: impl Arg<StorageClass>) -> EphemeralStorageConfiguration<Set, R1> { self.0.set("StorageClass", value.into_expr()); EphemeralStorageConfiguration(self.0, Phase) }
+    pub fn storage_class(self, value: impl Arg<StorageClass>) -> EphemeralStorageConfiguration<Set, R1> { EphemeralStorageConfiguration(put(self.0, "StorageClass", value.into_expr()), Phase) }
     /// `StorageSizeInGiB`: integer, required. Update: in place.
-    pub fn storage_size_in_gi_b(mut self, value: impl Arg<i64>) -> EphemeralStorageConfiguration<R0, Set> { self.0.set("StorageSizeInGiB", value.into_expr()); EphemeralStorageConfiguration(self.0, Phase) }
+    pub fn storage_size_in_gi_b(self, value: impl Arg<i64>) -> EphemeralStorageConfiguration<R0, Set> { EphemeralStorageConfiguration(put(self.0, "StorageSizeInGiB", value.into_expr()), Phase) }
 }
 impl Done for EphemeralStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Mount` of `AWS::IoTSiteWise::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-mount.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Mount<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct Mount<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl Mount {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Mount<super::missing::Name, super::missing::RelativePath, super::missing::Source, super::missing::StorageType> { Mount(Bag::default(), Phase) }
+    pub fn new() -> Mount<Missing<super::required::Name>, Missing<super::required::RelativePath>, Missing<super::required::Source>, Missing<super::required::StorageType>> { Mount(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> Mount<R0, R1, R2, R3> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Mount<Set, R1, R2, R3> { self.0.set("Name", value.into_expr()); Mount(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Mount<Set, R1, R2, R3> { Mount(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RelativePath`: text, required. Update: in place.
-    pub fn relative_path(mut self, value: impl Arg<str>) -> Mount<R0, Set, R2, R3> { self.0.set("RelativePath", value.into_expr()); Mount(self.0, Phase) }
+    pub fn relative_path(self, value: impl Arg<str>) -> Mount<R0, Set, R2, R3> { Mount(put(self.0, "RelativePath", value.into_expr()), Phase) }
     /// `Source`: `MountSource`, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<MountSource>) -> Mount<R0, R1, Set, R3> { self.0.set("Source", value.into_expr()); Mount(self.0, Phase) }
+    pub fn source(self, value: impl Arg<MountSource>) -> Mount<R0, R1, Set, R3> { Mount(put(self.0, "Source", value.into_expr()), Phase) }
     /// `StorageType`: `StorageType`, required. Update: in place.
-    pub fn storage_type(mut self, value: impl Arg<StorageType>) -> Mount<R0, R1, R2, Set> { self.0.set("StorageType", value.into_expr()); Mount(self.0, Phase) }
+    pub fn storage_type(self, value: impl Arg<StorageType>) -> Mount<R0, R1, R2, Set> { Mount(put(self.0, "StorageType", value.into_expr()), Phase) }
 }
 impl Done for Mount { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MountSource` of `AWS::IoTSiteWise::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-mountsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MountSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MountSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl MountSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MountSource<super::missing::S3AccessPoint> { MountSource(Bag::default(), Phase) }
+    pub fn new() -> MountSource<Missing<super::required::S3AccessPoint>> { MountSource(Bag::default(), Phase) }
 }
 impl<R0> MountSource<R0> {
     /// `S3AccessPoint`: `S3AccessPointSource`, required. Update: in place.
-    pub fn s3_access_point(mut self, value: impl Arg<S3AccessPointSource>) -> MountSource<Set> { self.0.set("S3AccessPoint", value.into_expr()); MountSource(self.0, Phase) }
+    pub fn s3_access_point(self, value: impl Arg<S3AccessPointSource>) -> MountSource<Set> { MountSource(put(self.0, "S3AccessPoint", value.into_expr()), Phase) }
 }
 impl Done for MountSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3AccessPointSource` of `AWS::IoTSiteWise::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-s3accesspointsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3AccessPointSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3AccessPointSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3AccessPointSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3AccessPointSource<super::missing::AccessPointArn> { S3AccessPointSource(Bag::default(), Phase) }
+    pub fn new() -> S3AccessPointSource<Missing<super::required::AccessPointArn>> { S3AccessPointSource(Bag::default(), Phase) }
 }
 impl<R0> S3AccessPointSource<R0> {
     /// `AccessPointArn`: text, required. Update: in place.
-    pub fn access_point_arn(mut self, value: impl Arg<str>) -> S3AccessPointSource<Set> { self.0.set("AccessPointArn", value.into_expr()); S3AccessPointSource(self.0, Phase) }
+    pub fn access_point_arn(self, value: impl Arg<str>) -> S3AccessPointSource<Set> { S3AccessPointSource(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for S3AccessPointSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskConfiguration` of `AWS::IoTSiteWise::Task`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-task-taskconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TaskConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TaskConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TaskConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TaskConfiguration<super::missing::ContainerTaskConfiguration> { TaskConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TaskConfiguration<Missing<super::required::ContainerTaskConfiguration>> { TaskConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TaskConfiguration<R0> {
     /// `ContainerTaskConfiguration`: `ContainerTaskConfiguration`, required. Update: in place.
-    pub fn container_task_configuration(mut self, value: impl Arg<ContainerTaskConfiguration>) -> TaskConfiguration<Set> { self.0.set("ContainerTaskConfiguration", value.into_expr()); TaskConfiguration(self.0, Phase) }
+    pub fn container_task_configuration(self, value: impl Arg<ContainerTaskConfiguration>) -> TaskConfiguration<Set> { TaskConfiguration(put(self.0, "ContainerTaskConfiguration", value.into_expr()), Phase) }
 }
 impl Done for TaskConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ProcessingType` allows.
@@ -1151,7 +1151,7 @@ impl CfnWorkspace {
     /// `AWS::IoTSiteWise::Workspace`
     pub const TYPE: &'static str = "AWS::IoTSiteWise::Workspace";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnWorkspaceProps<R0, R1>) -> Self where CfnWorkspaceProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkspaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkspaceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -1160,45 +1160,45 @@ impl CfnWorkspace {
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
     /// The attribute `UpdatedAt`: text.
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `WorkspaceArn`: text.
+    /// The attribute `WorkspaceArn`: `OtherArn`.
     pub fn attr_workspace_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("WorkspaceArn") }
 }
 impl Parent for CfnWorkspace { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTSiteWise::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotsitewise-workspace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkspaceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnWorkspaceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnWorkspaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWorkspaceProps<missing::EncryptionConfiguration, missing::WorkspaceName> { CfnWorkspaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWorkspaceProps<Missing<required::EncryptionConfiguration>, Missing<required::WorkspaceName>> { CfnWorkspaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnWorkspaceProps<R0, R1> {
     /// `EncryptionConfiguration`: `EncryptionConfiguration`, required. Update: replacement.
-    pub fn encryption_configuration(mut self, value: impl Arg<workspace::EncryptionConfiguration>) -> CfnWorkspaceProps<Set, R1> { self.0.set("EncryptionConfiguration", value.into_expr()); CfnWorkspaceProps(self.0, Phase) }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<workspace::EncryptionConfiguration>) -> CfnWorkspaceProps<Set, R1> { CfnWorkspaceProps(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WorkspaceDescription`: text. Update: in place.
-    pub fn workspace_description(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkspaceDescription", value.into_expr()); self }
+    pub fn workspace_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkspaceDescription", value.into_expr()), Phase) }
     /// `WorkspaceName`: text, required. Update: replacement.
-    pub fn workspace_name(mut self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, Set> { self.0.set("WorkspaceName", value.into_expr()); CfnWorkspaceProps(self.0, Phase) }
+    pub fn workspace_name(self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, Set> { CfnWorkspaceProps(put(self.0, "WorkspaceName", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkspaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTSiteWise::Workspace`.
 pub mod workspace {
 use crate::cfn::support::*;
 /// The property type `EncryptionConfiguration` of `AWS::IoTSiteWise::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotsitewise-workspace-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EncryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionConfiguration<super::missing::EncryptionType> { EncryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EncryptionConfiguration<Missing<super::required::EncryptionType>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
     /// `EncryptionType`: `EncryptionType`, required. Update: replacement.
-    pub fn encryption_type(mut self, value: impl Arg<EncryptionType>) -> EncryptionConfiguration<Set> { self.0.set("EncryptionType", value.into_expr()); EncryptionConfiguration(self.0, Phase) }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "EncryptionType", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EncryptionType` allows.
 EncryptionType { KmsBasedEncryption = "KMS_BASED_ENCRYPTION", SitewiseDefaultEncryption = "SITEWISE_DEFAULT_ENCRYPTION" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccessPointArn, AccessPolicyIdentity, AccessPolicyPermission, AccessPolicyResource, AssetId, AssetModelId, AssetModelName, AssetName, CapabilityNamespace, ChildAssetId, ChildAssetModelId, ComputationModelConfiguration, ComputationModelDataBinding, ComputationModelName, Computations, ComputeNodeName, ContainerTaskConfiguration, CoreDeviceThingName, DashboardDefinition, DashboardDescription, DashboardName, DataType, DatasetName, EcrUri, EncryptionConfiguration, EncryptionType, Expression, GatewayName, GatewayPlatform, GroupArn, InputProperties, InterfaceAssetModelPropertyExternalId, Interval, IotCoreThingName, KnowledgeBaseArn, Name, PipelineName, PortalContactEmail, PortalId, PortalName, PortalTools, ProcessingType, ProcessingUnit, ProjectName, PropertyId, RelativePath, ResultProperty, RoleArn, S3AccessPoint, SessionEndTime, SessionStartTime, Source, SourceFormat, SourceType, StorageClass, StorageSizeInGiB, StorageType, TaskConfiguration, TaskExecutionRole, TaskName, Type, TypeName, Value, Variables, Window, WorkspaceName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccessPointArn, AccessPolicyIdentity, AccessPolicyPermission, AccessPolicyResource, AssetId, AssetModelId, AssetModelName, AssetName, CapabilityNamespace, ChildAssetId, ChildAssetModelId, ComputationModelConfiguration, ComputationModelDataBinding, ComputationModelName, Computations, ComputeNodeName, ContainerTaskConfiguration, CoreDeviceThingName, DashboardDefinition, DashboardDescription, DashboardName, DataType, DatasetName, EcrUri, EncryptionConfiguration, EncryptionType, Expression, GatewayName, GatewayPlatform, GroupArn, InputProperties, InterfaceAssetModelPropertyExternalId, Interval, IotCoreThingName, KnowledgeBaseArn, Name, PipelineName, PortalContactEmail, PortalId, PortalName, PortalTools, ProcessingType, ProcessingUnit, ProjectName, PropertyId, RelativePath, ResultProperty, RoleArn, S3AccessPoint, SessionEndTime, SessionStartTime, Source, SourceFormat, SourceType, StorageClass, StorageSizeInGiB, StorageType, TaskConfiguration, TaskExecutionRole, TaskName, Type, TypeName, Value, Variables, Window, WorkspaceName } }

@@ -10,7 +10,7 @@ impl CfnFlowTemplate {
     /// `AWS::IoTThingsGraph::FlowTemplate`
     pub const TYPE: &'static str = "AWS::IoTThingsGraph::FlowTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnFlowTemplateProps<R0>) -> Self where CfnFlowTemplateProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -18,34 +18,34 @@ impl CfnFlowTemplate {
 }
 impl Parent for CfnFlowTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTThingsGraph::FlowTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotthingsgraph-flowtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFlowTemplateProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnFlowTemplateProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnFlowTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFlowTemplateProps<missing::Definition> { CfnFlowTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFlowTemplateProps<Missing<required::Definition>> { CfnFlowTemplateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnFlowTemplateProps<R0> {
     /// `CompatibleNamespaceVersion`: number. Update: in place.
-    pub fn compatible_namespace_version(mut self, value: impl Arg<f64>) -> Self { self.0.set("CompatibleNamespaceVersion", value.into_expr()); self }
+    pub fn compatible_namespace_version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CompatibleNamespaceVersion", value.into_expr()), Phase) }
     /// `Definition`: `DefinitionDocument`, required. Update: in place.
-    pub fn definition(mut self, value: impl Arg<flow_template::DefinitionDocument>) -> CfnFlowTemplateProps<Set> { self.0.set("Definition", value.into_expr()); CfnFlowTemplateProps(self.0, Phase) }
+    pub fn definition(self, value: impl Arg<flow_template::DefinitionDocument>) -> CfnFlowTemplateProps<Set> { CfnFlowTemplateProps(put(self.0, "Definition", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTThingsGraph::FlowTemplate`.
 pub mod flow_template {
 use crate::cfn::support::*;
 /// The property type `DefinitionDocument` of `AWS::IoTThingsGraph::FlowTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotthingsgraph-flowtemplate-definitiondocument.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DefinitionDocument<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DefinitionDocument<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DefinitionDocument {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DefinitionDocument<super::missing::Language, super::missing::Text> { DefinitionDocument(Bag::default(), Phase) }
+    pub fn new() -> DefinitionDocument<Missing<super::required::Language>, Missing<super::required::Text>> { DefinitionDocument(Bag::default(), Phase) }
 }
 impl<R0, R1> DefinitionDocument<R0, R1> {
     /// `Language`: text, required. Update: in place.
-    pub fn language(mut self, value: impl Arg<str>) -> DefinitionDocument<Set, R1> { self.0.set("Language", value.into_expr()); DefinitionDocument(self.0, Phase) }
+    pub fn language(self, value: impl Arg<str>) -> DefinitionDocument<Set, R1> { DefinitionDocument(put(self.0, "Language", value.into_expr()), Phase) }
     /// `Text`: text, required. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> DefinitionDocument<R0, Set> { self.0.set("Text", value.into_expr()); DefinitionDocument(self.0, Phase) }
+    pub fn text(self, value: impl Arg<str>) -> DefinitionDocument<R0, Set> { DefinitionDocument(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for DefinitionDocument { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Definition, Language, Text } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Definition, Language, Text } }

@@ -10,10 +10,10 @@ impl CfnComponentType {
     /// `AWS::IoTTwinMaker::ComponentType`
     pub const TYPE: &'static str = "AWS::IoTTwinMaker::ComponentType";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnComponentTypeProps<R0, R1>) -> Self where CfnComponentTypeProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnComponentTypeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationDateTime`: text.
     pub fn attr_creation_date_time(&self) -> Val<str> { self.0.get_att("CreationDateTime") }
@@ -36,199 +36,199 @@ impl CfnComponentType {
 }
 impl Parent for CfnComponentType { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-componenttype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnComponentTypeProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnComponentTypeProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnComponentTypeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnComponentTypeProps<missing::ComponentTypeId, missing::WorkspaceId> { CfnComponentTypeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnComponentTypeProps<Missing<required::ComponentTypeId>, Missing<required::WorkspaceId>> { CfnComponentTypeProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnComponentTypeProps<R0, R1> {
     /// `ComponentTypeId`: text, required. Update: replacement.
-    pub fn component_type_id(mut self, value: impl Arg<str>) -> CfnComponentTypeProps<Set, R1> { self.0.set("ComponentTypeId", value.into_expr()); CfnComponentTypeProps(self.0, Phase) }
+    pub fn component_type_id(self, value: impl Arg<str>) -> CfnComponentTypeProps<Set, R1> { CfnComponentTypeProps(put(self.0, "ComponentTypeId", value.into_expr()), Phase) }
     /// `CompositeComponentTypes`: map of `CompositeComponentType`. Update: in place.
-    pub fn composite_component_types(mut self, value: impl Arg<Dict<component_type::CompositeComponentType>>) -> Self { self.0.set("CompositeComponentTypes", value.into_expr()); self }
+    pub fn composite_component_types(self, value: impl Arg<Dict<component_type::CompositeComponentType>>) -> Self { Self(put(self.0, "CompositeComponentTypes", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ExtendsFrom`: list of text. Update: in place.
-    pub fn extends_from(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExtendsFrom", value.into_expr()); self }
+    pub fn extends_from(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExtendsFrom", value.into_expr()), Phase) }
     /// `Functions`: map of `Function`. Update: in place.
-    pub fn functions(mut self, value: impl Arg<Dict<component_type::Function>>) -> Self { self.0.set("Functions", value.into_expr()); self }
+    pub fn functions(self, value: impl Arg<Dict<component_type::Function>>) -> Self { Self(put(self.0, "Functions", value.into_expr()), Phase) }
     /// `IsSingleton`: boolean. Update: in place.
-    pub fn is_singleton(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsSingleton", value.into_expr()); self }
+    pub fn is_singleton(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSingleton", value.into_expr()), Phase) }
     /// `PropertyDefinitions`: map of `PropertyDefinition`. Update: in place.
-    pub fn property_definitions(mut self, value: impl Arg<Dict<component_type::PropertyDefinition>>) -> Self { self.0.set("PropertyDefinitions", value.into_expr()); self }
+    pub fn property_definitions(self, value: impl Arg<Dict<component_type::PropertyDefinition>>) -> Self { Self(put(self.0, "PropertyDefinitions", value.into_expr()), Phase) }
     /// `PropertyGroups`: map of `PropertyGroup`. Update: in place.
-    pub fn property_groups(mut self, value: impl Arg<Dict<component_type::PropertyGroup>>) -> Self { self.0.set("PropertyGroups", value.into_expr()); self }
+    pub fn property_groups(self, value: impl Arg<Dict<component_type::PropertyGroup>>) -> Self { Self(put(self.0, "PropertyGroups", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WorkspaceId`: text, required. Update: replacement.
-    pub fn workspace_id(mut self, value: impl Arg<str>) -> CfnComponentTypeProps<R0, Set> { self.0.set("WorkspaceId", value.into_expr()); CfnComponentTypeProps(self.0, Phase) }
+    pub fn workspace_id(self, value: impl Arg<str>) -> CfnComponentTypeProps<R0, Set> { CfnComponentTypeProps(put(self.0, "WorkspaceId", value.into_expr()), Phase) }
 }
 impl Done for CfnComponentTypeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTTwinMaker::ComponentType`.
 pub mod component_type {
 use crate::cfn::support::*;
 /// The property type `CompositeComponentType` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-compositecomponenttype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CompositeComponentType(Bag);
+#[must_use] pub struct CompositeComponentType(Bag);
 impl CompositeComponentType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentTypeId`: text. Update: in place.
-    pub fn component_type_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ComponentTypeId", value.into_expr()); self }
+    pub fn component_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentTypeId", value.into_expr())) }
 }
 impl Done for CompositeComponentType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataConnector` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-dataconnector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataConnector(Bag);
+#[must_use] pub struct DataConnector(Bag);
 impl DataConnector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsNative`: boolean. Update: in place.
-    pub fn is_native(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsNative", value.into_expr()); self }
+    pub fn is_native(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsNative", value.into_expr())) }
     /// `Lambda`: `LambdaFunction`. Update: in place.
-    pub fn lambda(mut self, value: impl Arg<LambdaFunction>) -> Self { self.0.set("Lambda", value.into_expr()); self }
+    pub fn lambda(self, value: impl Arg<LambdaFunction>) -> Self { Self(put(self.0, "Lambda", value.into_expr())) }
 }
 impl Done for DataConnector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataType` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datatype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataType<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataType<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataType<super::missing::Type> { DataType(Bag::default(), Phase) }
+    pub fn new() -> DataType<Missing<super::required::Type>> { DataType(Bag::default(), Phase) }
 }
 impl<R0> DataType<R0> {
     /// `AllowedValues`: list of `DataValue`. Update: in place.
-    pub fn allowed_values(mut self, value: impl Arg<Arr<DataValue>>) -> Self { self.0.set("AllowedValues", value.into_expr()); self }
+    pub fn allowed_values(self, value: impl Arg<Arr<DataValue>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr()), Phase) }
     /// `NestedType`: `DataType`. Update: in place.
-    pub fn nested_type(mut self, value: impl Arg<DataType>) -> Self { self.0.set("NestedType", value.into_expr()); self }
+    pub fn nested_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "NestedType", value.into_expr()), Phase) }
     /// `Relationship`: `Relationship`. Update: in place.
-    pub fn relationship(mut self, value: impl Arg<Relationship>) -> Self { self.0.set("Relationship", value.into_expr()); self }
+    pub fn relationship(self, value: impl Arg<Relationship>) -> Self { Self(put(self.0, "Relationship", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> DataType<Set> { self.0.set("Type", value.into_expr()); DataType(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DataType<Set> { DataType(put(self.0, "Type", value.into_expr()), Phase) }
     /// `UnitOfMeasure`: text. Update: in place.
-    pub fn unit_of_measure(mut self, value: impl Arg<str>) -> Self { self.0.set("UnitOfMeasure", value.into_expr()); self }
+    pub fn unit_of_measure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnitOfMeasure", value.into_expr()), Phase) }
 }
 impl Done for DataType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataValue` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-datavalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataValue(Bag);
+#[must_use] pub struct DataValue(Bag);
 impl DataValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanValue`: boolean. Update: in place.
-    pub fn boolean_value(mut self, value: impl Arg<bool>) -> Self { self.0.set("BooleanValue", value.into_expr()); self }
+    pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
     /// `DoubleValue`: number. Update: in place.
-    pub fn double_value(mut self, value: impl Arg<f64>) -> Self { self.0.set("DoubleValue", value.into_expr()); self }
+    pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
     /// `Expression`: text. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> Self { self.0.set("Expression", value.into_expr()); self }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
     /// `IntegerValue`: integer. Update: in place.
-    pub fn integer_value(mut self, value: impl Arg<i64>) -> Self { self.0.set("IntegerValue", value.into_expr()); self }
+    pub fn integer_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntegerValue", value.into_expr())) }
     /// `ListValue`: list of `DataValue`. Update: in place.
-    pub fn list_value(mut self, value: impl Arg<Arr<DataValue>>) -> Self { self.0.set("ListValue", value.into_expr()); self }
+    pub fn list_value(self, value: impl Arg<Arr<DataValue>>) -> Self { Self(put(self.0, "ListValue", value.into_expr())) }
     /// `LongValue`: number. Update: in place.
-    pub fn long_value(mut self, value: impl Arg<f64>) -> Self { self.0.set("LongValue", value.into_expr()); self }
+    pub fn long_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LongValue", value.into_expr())) }
     /// `MapValue`: map of `DataValue`. Update: in place.
-    pub fn map_value(mut self, value: impl Arg<Dict<DataValue>>) -> Self { self.0.set("MapValue", value.into_expr()); self }
+    pub fn map_value(self, value: impl Arg<Dict<DataValue>>) -> Self { Self(put(self.0, "MapValue", value.into_expr())) }
     /// `RelationshipValue`: `RelationshipValue`. Update: in place.
-    pub fn relationship_value(mut self, value: impl Arg<RelationshipValue>) -> Self { self.0.set("RelationshipValue", value.into_expr()); self }
+    pub fn relationship_value(self, value: impl Arg<RelationshipValue>) -> Self { Self(put(self.0, "RelationshipValue", value.into_expr())) }
     /// `StringValue`: text. Update: in place.
-    pub fn string_value(mut self, value: impl Arg<str>) -> Self { self.0.set("StringValue", value.into_expr()); self }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for DataValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Error` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-error.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Error(Bag);
+#[must_use] pub struct Error(Bag);
 impl Error {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Code`: `Code`. Update: in place.
-    pub fn code(mut self, value: impl Arg<Code>) -> Self { self.0.set("Code", value.into_expr()); self }
+    pub fn code(self, value: impl Arg<Code>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
     /// `Message`: text. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> Self { self.0.set("Message", value.into_expr()); self }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
 }
 impl Done for Error { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Function` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-function.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Function(Bag);
+#[must_use] pub struct Function(Bag);
 impl Function {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImplementedBy`: `DataConnector`. Update: in place.
-    pub fn implemented_by(mut self, value: impl Arg<DataConnector>) -> Self { self.0.set("ImplementedBy", value.into_expr()); self }
+    pub fn implemented_by(self, value: impl Arg<DataConnector>) -> Self { Self(put(self.0, "ImplementedBy", value.into_expr())) }
     /// `RequiredProperties`: list of text. Update: in place.
-    pub fn required_properties(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("RequiredProperties", value.into_expr()); self }
+    pub fn required_properties(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RequiredProperties", value.into_expr())) }
     /// `Scope`: `Scope`. Update: in place.
-    pub fn scope(mut self, value: impl Arg<Scope>) -> Self { self.0.set("Scope", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr())) }
 }
 impl Done for Function { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaFunction` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-lambdafunction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaFunction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LambdaFunction<R0 = Set>(Bag, Phase<(R0,)>);
 impl LambdaFunction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LambdaFunction<super::missing::Arn> { LambdaFunction(Bag::default(), Phase) }
+    pub fn new() -> LambdaFunction<Missing<super::required::Arn>> { LambdaFunction(Bag::default(), Phase) }
 }
 impl<R0> LambdaFunction<R0> {
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> LambdaFunction<Set> { self.0.set("Arn", value.into_expr()); LambdaFunction(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> LambdaFunction<Set> { LambdaFunction(put(self.0, "Arn", value.into_expr()), Phase) }
 }
 impl Done for LambdaFunction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PropertyDefinition` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertydefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PropertyDefinition(Bag);
+#[must_use] pub struct PropertyDefinition(Bag);
 impl PropertyDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Configurations`: map of text. Update: in place.
-    pub fn configurations(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Configurations", value.into_expr()); self }
+    pub fn configurations(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Configurations", value.into_expr())) }
     /// `DataType`: `DataType`. Update: in place.
-    pub fn data_type(mut self, value: impl Arg<DataType>) -> Self { self.0.set("DataType", value.into_expr()); self }
+    pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr())) }
     /// `DefaultValue`: `DataValue`. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<DataValue>) -> Self { self.0.set("DefaultValue", value.into_expr()); self }
+    pub fn default_value(self, value: impl Arg<DataValue>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
     /// `IsExternalId`: boolean. Update: in place.
-    pub fn is_external_id(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsExternalId", value.into_expr()); self }
+    pub fn is_external_id(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsExternalId", value.into_expr())) }
     /// `IsRequiredInEntity`: boolean. Update: in place.
-    pub fn is_required_in_entity(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsRequiredInEntity", value.into_expr()); self }
+    pub fn is_required_in_entity(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsRequiredInEntity", value.into_expr())) }
     /// `IsStoredExternally`: boolean. Update: in place.
-    pub fn is_stored_externally(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsStoredExternally", value.into_expr()); self }
+    pub fn is_stored_externally(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsStoredExternally", value.into_expr())) }
     /// `IsTimeSeries`: boolean. Update: in place.
-    pub fn is_time_series(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsTimeSeries", value.into_expr()); self }
+    pub fn is_time_series(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsTimeSeries", value.into_expr())) }
 }
 impl Done for PropertyDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PropertyGroup` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-propertygroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PropertyGroup(Bag);
+#[must_use] pub struct PropertyGroup(Bag);
 impl PropertyGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupType`: `GroupType`. Update: in place.
-    pub fn group_type(mut self, value: impl Arg<GroupType>) -> Self { self.0.set("GroupType", value.into_expr()); self }
+    pub fn group_type(self, value: impl Arg<GroupType>) -> Self { Self(put(self.0, "GroupType", value.into_expr())) }
     /// `PropertyNames`: list of text. Update: in place.
-    pub fn property_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PropertyNames", value.into_expr()); self }
+    pub fn property_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PropertyNames", value.into_expr())) }
 }
 impl Done for PropertyGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Relationship` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-relationship.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Relationship(Bag);
+#[must_use] pub struct Relationship(Bag);
 impl Relationship {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RelationshipType`: text. Update: in place.
-    pub fn relationship_type(mut self, value: impl Arg<str>) -> Self { self.0.set("RelationshipType", value.into_expr()); self }
+    pub fn relationship_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RelationshipType", value.into_expr())) }
     /// `TargetComponentTypeId`: text. Update: in place.
-    pub fn target_component_type_id(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetComponentTypeId", value.into_expr()); self }
+    pub fn target_component_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetComponentTypeId", value.into_expr())) }
 }
 impl Done for Relationship { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RelationshipValue` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-relationshipvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RelationshipValue(Bag);
+#[must_use] pub struct RelationshipValue(Bag);
 impl RelationshipValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetComponentName`: text. Update: in place.
-    pub fn target_component_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetComponentName", value.into_expr()); self }
+    pub fn target_component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetComponentName", value.into_expr())) }
     /// `TargetEntityId`: text. Update: in place.
-    pub fn target_entity_id(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetEntityId", value.into_expr()); self }
+    pub fn target_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetEntityId", value.into_expr())) }
 }
 impl Done for RelationshipValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Status` of `AWS::IoTTwinMaker::ComponentType`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-componenttype-status.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Status(Bag);
+#[must_use] pub struct Status(Bag);
 impl Status {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Error`: `ErrorChoice`. Update: in place.
-    pub fn error(mut self, value: impl Arg<ErrorChoice>) -> Self { self.0.set("Error", value.into_expr()); self }
+    pub fn error(self, value: impl Arg<ErrorChoice>) -> Self { Self(put(self.0, "Error", value.into_expr())) }
     /// `State`: `State`. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for Status { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Code` allows.
@@ -243,11 +243,11 @@ values! { /// Texts that `Type` allows.
 Type { Boolean = "BOOLEAN", Double = "DOUBLE", Integer = "INTEGER", List = "LIST", Long = "LONG", Map = "MAP", Relationship = "RELATIONSHIP", String = "STRING" } }
 /// One of: JSON, `Error`.
 pub struct ErrorChoice;
-impl Arg<ErrorChoice> for Expr { fn into_expr(self) -> Expr { Arg::<Any>::into_expr(self) } }
-impl Arg<ErrorChoice> for serde_json::Value { fn into_expr(self) -> Expr { Arg::<Any>::into_expr(self) } }
-impl Arg<ErrorChoice> for Val<Any> { fn into_expr(self) -> Expr { Arg::<Any>::into_expr(self) } }
-impl Arg<ErrorChoice> for Error { fn into_expr(self) -> Expr { Arg::<Error>::into_expr(self) } }
-impl Arg<ErrorChoice> for Val<Error> { fn into_expr(self) -> Expr { Arg::<Error>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<ErrorChoice> for Expr { fn into_expr(self) -> Expr { Arg::<Any>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<ErrorChoice> for serde_json::Value { fn into_expr(self) -> Expr { Arg::<Any>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<ErrorChoice> for Val<Any> { fn into_expr(self) -> Expr { Arg::<Any>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<ErrorChoice> for Error { fn into_expr(self) -> Expr { Arg::<Error>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<ErrorChoice> for Val<Error> { fn into_expr(self) -> Expr { Arg::<Error>::into_expr(self) } }
 }
 /// A resource of type `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html)
 #[derive(Clone, Debug)] pub struct CfnEntity(Place);
@@ -255,10 +255,10 @@ impl CfnEntity {
     /// `AWS::IoTTwinMaker::Entity`
     pub const TYPE: &'static str = "AWS::IoTTwinMaker::Entity";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnEntityProps<R0, R1>) -> Self where CfnEntityProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEntityProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationDateTime`: text.
     pub fn attr_creation_date_time(&self) -> Val<str> { self.0.get_att("CreationDateTime") }
@@ -279,208 +279,208 @@ impl CfnEntity {
 }
 impl Parent for CfnEntity { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-entity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEntityProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnEntityProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnEntityProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEntityProps<missing::EntityName, missing::WorkspaceId> { CfnEntityProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEntityProps<Missing<required::EntityName>, Missing<required::WorkspaceId>> { CfnEntityProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEntityProps<R0, R1> {
     /// `Components`: map of `Component`. Update: in place.
-    pub fn components(mut self, value: impl Arg<Dict<entity::Component>>) -> Self { self.0.set("Components", value.into_expr()); self }
+    pub fn components(self, value: impl Arg<Dict<entity::Component>>) -> Self { Self(put(self.0, "Components", value.into_expr()), Phase) }
     /// `CompositeComponents`: map of `CompositeComponent`. Update: in place.
-    pub fn composite_components(mut self, value: impl Arg<Dict<entity::CompositeComponent>>) -> Self { self.0.set("CompositeComponents", value.into_expr()); self }
+    pub fn composite_components(self, value: impl Arg<Dict<entity::CompositeComponent>>) -> Self { Self(put(self.0, "CompositeComponents", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EntityId`: text. Update: replacement.
-    pub fn entity_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EntityId", value.into_expr()); self }
+    pub fn entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityId", value.into_expr()), Phase) }
     /// `EntityName`: text, required. Update: in place.
-    pub fn entity_name(mut self, value: impl Arg<str>) -> CfnEntityProps<Set, R1> { self.0.set("EntityName", value.into_expr()); CfnEntityProps(self.0, Phase) }
+    pub fn entity_name(self, value: impl Arg<str>) -> CfnEntityProps<Set, R1> { CfnEntityProps(put(self.0, "EntityName", value.into_expr()), Phase) }
     /// `ParentEntityId`: text. Update: in place.
-    pub fn parent_entity_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ParentEntityId", value.into_expr()); self }
+    pub fn parent_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentEntityId", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WorkspaceId`: text, required. Update: replacement.
-    pub fn workspace_id(mut self, value: impl Arg<str>) -> CfnEntityProps<R0, Set> { self.0.set("WorkspaceId", value.into_expr()); CfnEntityProps(self.0, Phase) }
+    pub fn workspace_id(self, value: impl Arg<str>) -> CfnEntityProps<R0, Set> { CfnEntityProps(put(self.0, "WorkspaceId", value.into_expr()), Phase) }
 }
 impl Done for CfnEntityProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTTwinMaker::Entity`.
 pub mod entity {
 use crate::cfn::support::*;
 /// The property type `Component` of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-component.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Component(Bag);
+#[must_use] pub struct Component(Bag);
 impl Component {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentName`: text. Update: in place.
-    pub fn component_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ComponentName", value.into_expr()); self }
+    pub fn component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentName", value.into_expr())) }
     /// `ComponentTypeId`: text. Update: in place.
-    pub fn component_type_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ComponentTypeId", value.into_expr()); self }
+    pub fn component_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentTypeId", value.into_expr())) }
     /// `DefinedIn`: text. Update: in place.
-    pub fn defined_in(mut self, value: impl Arg<str>) -> Self { self.0.set("DefinedIn", value.into_expr()); self }
+    pub fn defined_in(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinedIn", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Properties`: map of `Property`. Update: in place.
-    pub fn properties(mut self, value: impl Arg<Dict<Property>>) -> Self { self.0.set("Properties", value.into_expr()); self }
+    pub fn properties(self, value: impl Arg<Dict<Property>>) -> Self { Self(put(self.0, "Properties", value.into_expr())) }
     /// `PropertyGroups`: map of `PropertyGroup`. Update: in place.
-    pub fn property_groups(mut self, value: impl Arg<Dict<PropertyGroup>>) -> Self { self.0.set("PropertyGroups", value.into_expr()); self }
+    pub fn property_groups(self, value: impl Arg<Dict<PropertyGroup>>) -> Self { Self(put(self.0, "PropertyGroups", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for Component { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CompositeComponent` of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-compositecomponent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CompositeComponent(Bag);
+#[must_use] pub struct CompositeComponent(Bag);
 impl CompositeComponent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentName`: text. Update: in place.
-    pub fn component_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ComponentName", value.into_expr()); self }
+    pub fn component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentName", value.into_expr())) }
     /// `ComponentPath`: text. Update: in place.
-    pub fn component_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ComponentPath", value.into_expr()); self }
+    pub fn component_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentPath", value.into_expr())) }
     /// `ComponentTypeId`: text. Update: in place.
-    pub fn component_type_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ComponentTypeId", value.into_expr()); self }
+    pub fn component_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentTypeId", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Properties`: map of `Property`. Update: in place.
-    pub fn properties(mut self, value: impl Arg<Dict<Property>>) -> Self { self.0.set("Properties", value.into_expr()); self }
+    pub fn properties(self, value: impl Arg<Dict<Property>>) -> Self { Self(put(self.0, "Properties", value.into_expr())) }
     /// `PropertyGroups`: map of `PropertyGroup`. Update: in place.
-    pub fn property_groups(mut self, value: impl Arg<Dict<PropertyGroup>>) -> Self { self.0.set("PropertyGroups", value.into_expr()); self }
+    pub fn property_groups(self, value: impl Arg<Dict<PropertyGroup>>) -> Self { Self(put(self.0, "PropertyGroups", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for CompositeComponent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataType` of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datatype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataType(Bag);
+#[must_use] pub struct DataType(Bag);
 impl DataType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedValues`: list of `DataValue`. Update: in place.
-    pub fn allowed_values(mut self, value: impl Arg<Arr<DataValue>>) -> Self { self.0.set("AllowedValues", value.into_expr()); self }
+    pub fn allowed_values(self, value: impl Arg<Arr<DataValue>>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr())) }
     /// `NestedType`: `DataType`. Update: in place.
-    pub fn nested_type(mut self, value: impl Arg<DataType>) -> Self { self.0.set("NestedType", value.into_expr()); self }
+    pub fn nested_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "NestedType", value.into_expr())) }
     /// `Relationship`: `Relationship`. Update: in place.
-    pub fn relationship(mut self, value: impl Arg<Relationship>) -> Self { self.0.set("Relationship", value.into_expr()); self }
+    pub fn relationship(self, value: impl Arg<Relationship>) -> Self { Self(put(self.0, "Relationship", value.into_expr())) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `UnitOfMeasure`: text. Update: in place.
-    pub fn unit_of_measure(mut self, value: impl Arg<str>) -> Self { self.0.set("UnitOfMeasure", value.into_expr()); self }
+    pub fn unit_of_measure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnitOfMeasure", value.into_expr())) }
 }
 impl Done for DataType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataValue` of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-datavalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataValue(Bag);
+#[must_use] pub struct DataValue(Bag);
 impl DataValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanValue`: boolean. Update: in place.
-    pub fn boolean_value(mut self, value: impl Arg<bool>) -> Self { self.0.set("BooleanValue", value.into_expr()); self }
+    pub fn boolean_value(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BooleanValue", value.into_expr())) }
     /// `DoubleValue`: number. Update: in place.
-    pub fn double_value(mut self, value: impl Arg<f64>) -> Self { self.0.set("DoubleValue", value.into_expr()); self }
+    pub fn double_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DoubleValue", value.into_expr())) }
     /// `Expression`: text. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> Self { self.0.set("Expression", value.into_expr()); self }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
     /// `IntegerValue`: integer. Update: in place.
-    pub fn integer_value(mut self, value: impl Arg<i64>) -> Self { self.0.set("IntegerValue", value.into_expr()); self }
+    pub fn integer_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntegerValue", value.into_expr())) }
     /// `ListValue`: list of `DataValue`. Update: in place.
-    pub fn list_value(mut self, value: impl Arg<Arr<DataValue>>) -> Self { self.0.set("ListValue", value.into_expr()); self }
+    pub fn list_value(self, value: impl Arg<Arr<DataValue>>) -> Self { Self(put(self.0, "ListValue", value.into_expr())) }
     /// `LongValue`: number. Update: in place.
-    pub fn long_value(mut self, value: impl Arg<f64>) -> Self { self.0.set("LongValue", value.into_expr()); self }
+    pub fn long_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LongValue", value.into_expr())) }
     /// `MapValue`: map of `DataValue`. Update: in place.
-    pub fn map_value(mut self, value: impl Arg<Dict<DataValue>>) -> Self { self.0.set("MapValue", value.into_expr()); self }
+    pub fn map_value(self, value: impl Arg<Dict<DataValue>>) -> Self { Self(put(self.0, "MapValue", value.into_expr())) }
     /// `RelationshipValue`: `RelationshipValue`. Update: in place.
-    pub fn relationship_value(mut self, value: impl Arg<RelationshipValue>) -> Self { self.0.set("RelationshipValue", value.into_expr()); self }
+    pub fn relationship_value(self, value: impl Arg<RelationshipValue>) -> Self { Self(put(self.0, "RelationshipValue", value.into_expr())) }
     /// `StringValue`: text. Update: in place.
-    pub fn string_value(mut self, value: impl Arg<str>) -> Self { self.0.set("StringValue", value.into_expr()); self }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for DataValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Definition` of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-definition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Definition(Bag);
+#[must_use] pub struct Definition(Bag);
 impl Definition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Configuration`: map of text. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Configuration", value.into_expr()); self }
+    pub fn configuration(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
     /// `DataType`: `DataType`. Update: in place.
-    pub fn data_type(mut self, value: impl Arg<DataType>) -> Self { self.0.set("DataType", value.into_expr()); self }
+    pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr())) }
     /// `DefaultValue`: `DataValue`. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<DataValue>) -> Self { self.0.set("DefaultValue", value.into_expr()); self }
+    pub fn default_value(self, value: impl Arg<DataValue>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr())) }
     /// `IsExternalId`: boolean. Update: in place.
-    pub fn is_external_id(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsExternalId", value.into_expr()); self }
+    pub fn is_external_id(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsExternalId", value.into_expr())) }
     /// `IsFinal`: boolean. Update: in place.
-    pub fn is_final(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsFinal", value.into_expr()); self }
+    pub fn is_final(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsFinal", value.into_expr())) }
     /// `IsImported`: boolean. Update: in place.
-    pub fn is_imported(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsImported", value.into_expr()); self }
+    pub fn is_imported(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsImported", value.into_expr())) }
     /// `IsInherited`: boolean. Update: in place.
-    pub fn is_inherited(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsInherited", value.into_expr()); self }
+    pub fn is_inherited(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsInherited", value.into_expr())) }
     /// `IsRequiredInEntity`: boolean. Update: in place.
-    pub fn is_required_in_entity(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsRequiredInEntity", value.into_expr()); self }
+    pub fn is_required_in_entity(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsRequiredInEntity", value.into_expr())) }
     /// `IsStoredExternally`: boolean. Update: in place.
-    pub fn is_stored_externally(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsStoredExternally", value.into_expr()); self }
+    pub fn is_stored_externally(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsStoredExternally", value.into_expr())) }
     /// `IsTimeSeries`: boolean. Update: in place.
-    pub fn is_time_series(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsTimeSeries", value.into_expr()); self }
+    pub fn is_time_series(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsTimeSeries", value.into_expr())) }
 }
 impl Done for Definition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Error` of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-error.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Error(Bag);
+#[must_use] pub struct Error(Bag);
 impl Error {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Code`: `Code`. Update: in place.
-    pub fn code(mut self, value: impl Arg<Code>) -> Self { self.0.set("Code", value.into_expr()); self }
+    pub fn code(self, value: impl Arg<Code>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
     /// `Message`: text. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> Self { self.0.set("Message", value.into_expr()); self }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
 }
 impl Done for Error { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Property` of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-property.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Property(Bag);
+#[must_use] pub struct Property(Bag);
 impl Property {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Definition`: `Definition`. Update: in place.
-    pub fn definition(mut self, value: impl Arg<Definition>) -> Self { self.0.set("Definition", value.into_expr()); self }
+    pub fn definition(self, value: impl Arg<Definition>) -> Self { Self(put(self.0, "Definition", value.into_expr())) }
     /// `Value`: `DataValue`. Update: in place.
-    pub fn value(mut self, value: impl Arg<DataValue>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<DataValue>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Property { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PropertyGroup` of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-propertygroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PropertyGroup(Bag);
+#[must_use] pub struct PropertyGroup(Bag);
 impl PropertyGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupType`: `GroupType`. Update: in place.
-    pub fn group_type(mut self, value: impl Arg<GroupType>) -> Self { self.0.set("GroupType", value.into_expr()); self }
+    pub fn group_type(self, value: impl Arg<GroupType>) -> Self { Self(put(self.0, "GroupType", value.into_expr())) }
     /// `PropertyNames`: list of text. Update: in place.
-    pub fn property_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PropertyNames", value.into_expr()); self }
+    pub fn property_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PropertyNames", value.into_expr())) }
 }
 impl Done for PropertyGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Relationship` of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-relationship.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Relationship(Bag);
+#[must_use] pub struct Relationship(Bag);
 impl Relationship {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RelationshipType`: text. Update: in place.
-    pub fn relationship_type(mut self, value: impl Arg<str>) -> Self { self.0.set("RelationshipType", value.into_expr()); self }
+    pub fn relationship_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RelationshipType", value.into_expr())) }
     /// `TargetComponentTypeId`: text. Update: in place.
-    pub fn target_component_type_id(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetComponentTypeId", value.into_expr()); self }
+    pub fn target_component_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetComponentTypeId", value.into_expr())) }
 }
 impl Done for Relationship { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RelationshipValue` of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-relationshipvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RelationshipValue(Bag);
+#[must_use] pub struct RelationshipValue(Bag);
 impl RelationshipValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetComponentName`: text. Update: in place.
-    pub fn target_component_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetComponentName", value.into_expr()); self }
+    pub fn target_component_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetComponentName", value.into_expr())) }
     /// `TargetEntityId`: text. Update: in place.
-    pub fn target_entity_id(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetEntityId", value.into_expr()); self }
+    pub fn target_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetEntityId", value.into_expr())) }
 }
 impl Done for RelationshipValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Status` of `AWS::IoTTwinMaker::Entity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iottwinmaker-entity-status.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Status(Bag);
+#[must_use] pub struct Status(Bag);
 impl Status {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Error`: `ErrorChoice`. Update: in place.
-    pub fn error(mut self, value: impl Arg<ErrorChoice>) -> Self { self.0.set("Error", value.into_expr()); self }
+    pub fn error(self, value: impl Arg<ErrorChoice>) -> Self { Self(put(self.0, "Error", value.into_expr())) }
     /// `State`: `State`. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for Status { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Code` allows.
@@ -493,11 +493,11 @@ values! { /// Texts that `Type` allows.
 Type { Boolean = "BOOLEAN", Double = "DOUBLE", Integer = "INTEGER", List = "LIST", Long = "LONG", Map = "MAP", Relationship = "RELATIONSHIP", String = "STRING" } }
 /// One of: JSON, `Error`.
 pub struct ErrorChoice;
-impl Arg<ErrorChoice> for Expr { fn into_expr(self) -> Expr { Arg::<Any>::into_expr(self) } }
-impl Arg<ErrorChoice> for serde_json::Value { fn into_expr(self) -> Expr { Arg::<Any>::into_expr(self) } }
-impl Arg<ErrorChoice> for Val<Any> { fn into_expr(self) -> Expr { Arg::<Any>::into_expr(self) } }
-impl Arg<ErrorChoice> for Error { fn into_expr(self) -> Expr { Arg::<Error>::into_expr(self) } }
-impl Arg<ErrorChoice> for Val<Error> { fn into_expr(self) -> Expr { Arg::<Error>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<ErrorChoice> for Expr { fn into_expr(self) -> Expr { Arg::<Any>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<ErrorChoice> for serde_json::Value { fn into_expr(self) -> Expr { Arg::<Any>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<ErrorChoice> for Val<Any> { fn into_expr(self) -> Expr { Arg::<Any>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<ErrorChoice> for Error { fn into_expr(self) -> Expr { Arg::<Error>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<ErrorChoice> for Val<Error> { fn into_expr(self) -> Expr { Arg::<Error>::into_expr(self) } }
 }
 /// A resource of type `AWS::IoTTwinMaker::Scene`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-scene.html)
 #[derive(Clone, Debug)] pub struct CfnScene(Place);
@@ -505,10 +505,10 @@ impl CfnScene {
     /// `AWS::IoTTwinMaker::Scene`
     pub const TYPE: &'static str = "AWS::IoTTwinMaker::Scene";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnSceneProps<R0, R1, R2>) -> Self where CfnSceneProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSceneProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationDateTime`: text.
     pub fn attr_creation_date_time(&self) -> Val<str> { self.0.get_att("CreationDateTime") }
@@ -519,26 +519,26 @@ impl CfnScene {
 }
 impl Parent for CfnScene { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTTwinMaker::Scene`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-scene.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSceneProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnSceneProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnSceneProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSceneProps<missing::ContentLocation, missing::SceneId, missing::WorkspaceId> { CfnSceneProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSceneProps<Missing<required::ContentLocation>, Missing<required::SceneId>, Missing<required::WorkspaceId>> { CfnSceneProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSceneProps<R0, R1, R2> {
     /// `Capabilities`: list of text. Update: in place.
-    pub fn capabilities(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Capabilities", value.into_expr()); self }
+    pub fn capabilities(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Capabilities", value.into_expr()), Phase) }
     /// `ContentLocation`: text, required. Update: in place.
-    pub fn content_location(mut self, value: impl Arg<str>) -> CfnSceneProps<Set, R1, R2> { self.0.set("ContentLocation", value.into_expr()); CfnSceneProps(self.0, Phase) }
+    pub fn content_location(self, value: impl Arg<str>) -> CfnSceneProps<Set, R1, R2> { CfnSceneProps(put(self.0, "ContentLocation", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `SceneId`: text, required. Update: replacement.
-    pub fn scene_id(mut self, value: impl Arg<str>) -> CfnSceneProps<R0, Set, R2> { self.0.set("SceneId", value.into_expr()); CfnSceneProps(self.0, Phase) }
+    pub fn scene_id(self, value: impl Arg<str>) -> CfnSceneProps<R0, Set, R2> { CfnSceneProps(put(self.0, "SceneId", value.into_expr()), Phase) }
     /// `SceneMetadata`: map of text. Update: in place.
-    pub fn scene_metadata(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("SceneMetadata", value.into_expr()); self }
+    pub fn scene_metadata(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "SceneMetadata", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WorkspaceId`: text, required. Update: replacement.
-    pub fn workspace_id(mut self, value: impl Arg<str>) -> CfnSceneProps<R0, R1, Set> { self.0.set("WorkspaceId", value.into_expr()); CfnSceneProps(self.0, Phase) }
+    pub fn workspace_id(self, value: impl Arg<str>) -> CfnSceneProps<R0, R1, Set> { CfnSceneProps(put(self.0, "WorkspaceId", value.into_expr()), Phase) }
 }
 impl Done for CfnSceneProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoTTwinMaker::SyncJob`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-syncjob.html)
@@ -547,10 +547,10 @@ impl CfnSyncJob {
     /// `AWS::IoTTwinMaker::SyncJob`
     pub const TYPE: &'static str = "AWS::IoTTwinMaker::SyncJob";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnSyncJobProps<R0, R1, R2>) -> Self where CfnSyncJobProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSyncJobProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationDateTime`: text.
     pub fn attr_creation_date_time(&self) -> Val<str> { self.0.get_att("CreationDateTime") }
@@ -561,20 +561,20 @@ impl CfnSyncJob {
 }
 impl Parent for CfnSyncJob { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTTwinMaker::SyncJob`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-syncjob.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSyncJobProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnSyncJobProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnSyncJobProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSyncJobProps<missing::SyncRole, missing::SyncSource, missing::WorkspaceId> { CfnSyncJobProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSyncJobProps<Missing<required::SyncRole>, Missing<required::SyncSource>, Missing<required::WorkspaceId>> { CfnSyncJobProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSyncJobProps<R0, R1, R2> {
     /// `SyncRole`: text, required. Update: replacement.
-    pub fn sync_role(mut self, value: impl Arg<str>) -> CfnSyncJobProps<Set, R1, R2> { self.0.set("SyncRole", value.into_expr()); CfnSyncJobProps(self.0, Phase) }
+    pub fn sync_role(self, value: impl Arg<str>) -> CfnSyncJobProps<Set, R1, R2> { CfnSyncJobProps(put(self.0, "SyncRole", value.into_expr()), Phase) }
     /// `SyncSource`: text, required. Update: replacement.
-    pub fn sync_source(mut self, value: impl Arg<str>) -> CfnSyncJobProps<R0, Set, R2> { self.0.set("SyncSource", value.into_expr()); CfnSyncJobProps(self.0, Phase) }
+    pub fn sync_source(self, value: impl Arg<str>) -> CfnSyncJobProps<R0, Set, R2> { CfnSyncJobProps(put(self.0, "SyncSource", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WorkspaceId`: text, required. Update: replacement.
-    pub fn workspace_id(mut self, value: impl Arg<str>) -> CfnSyncJobProps<R0, R1, Set> { self.0.set("WorkspaceId", value.into_expr()); CfnSyncJobProps(self.0, Phase) }
+    pub fn workspace_id(self, value: impl Arg<str>) -> CfnSyncJobProps<R0, R1, Set> { CfnSyncJobProps(put(self.0, "WorkspaceId", value.into_expr()), Phase) }
 }
 impl Done for CfnSyncJobProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IoTTwinMaker::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-workspace.html)
@@ -583,10 +583,10 @@ impl CfnWorkspace {
     /// `AWS::IoTTwinMaker::Workspace`
     pub const TYPE: &'static str = "AWS::IoTTwinMaker::Workspace";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnWorkspaceProps<R0, R1, R2>) -> Self where CfnWorkspaceProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkspaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkspaceId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationDateTime`: text.
     pub fn attr_creation_date_time(&self) -> Val<str> { self.0.get_att("CreationDateTime") }
@@ -595,23 +595,23 @@ impl CfnWorkspace {
 }
 impl Parent for CfnWorkspace { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTTwinMaker::Workspace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iottwinmaker-workspace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkspaceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnWorkspaceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnWorkspaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWorkspaceProps<missing::Role, missing::S3Location, missing::WorkspaceId> { CfnWorkspaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWorkspaceProps<Missing<required::Role>, Missing<required::S3Location>, Missing<required::WorkspaceId>> { CfnWorkspaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnWorkspaceProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `Role`: text, required. Update: in place.
-    pub fn role(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnWorkspaceProps<Set, R1, R2> { self.0.set("Role", value.into_expr()); CfnWorkspaceProps(self.0, Phase) }
-    /// `S3Location`: text, required. Update: in place.
-    pub fn s3_location(mut self, value: impl Arg<kind::S3BucketArn>) -> CfnWorkspaceProps<R0, Set, R2> { self.0.set("S3Location", value.into_expr()); CfnWorkspaceProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `Role`: `IamRoleArn`, required. Update: in place.
+    pub fn role(self, value: impl Arg<kind::IamRoleArn>) -> CfnWorkspaceProps<Set, R1, R2> { CfnWorkspaceProps(put(self.0, "Role", value.into_expr()), Phase) }
+    /// `S3Location`: `S3BucketArn`, required. Update: in place.
+    pub fn s3_location(self, value: impl Arg<kind::S3BucketArn>) -> CfnWorkspaceProps<R0, Set, R2> { CfnWorkspaceProps(put(self.0, "S3Location", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WorkspaceId`: text, required. Update: replacement.
-    pub fn workspace_id(mut self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, R1, Set> { self.0.set("WorkspaceId", value.into_expr()); CfnWorkspaceProps(self.0, Phase) }
+    pub fn workspace_id(self, value: impl Arg<str>) -> CfnWorkspaceProps<R0, R1, Set> { CfnWorkspaceProps(put(self.0, "WorkspaceId", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkspaceProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Arn, ComponentTypeId, ContentLocation, EntityName, Role, S3Location, SceneId, SyncRole, SyncSource, Type, WorkspaceId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Arn, ComponentTypeId, ContentLocation, EntityName, Role, S3Location, SceneId, SyncRole, SyncSource, Type, WorkspaceId } }

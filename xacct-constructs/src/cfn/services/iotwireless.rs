@@ -10,32 +10,32 @@ impl CfnDestination {
     /// `AWS::IoTWireless::Destination`
     pub const TYPE: &'static str = "AWS::IoTWireless::Destination";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDestinationProps<R0, R1, R2>) -> Self where CfnDestinationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDestinationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnDestination { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTWireless::Destination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-destination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDestinationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDestinationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDestinationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDestinationProps<missing::Expression, missing::ExpressionType, missing::Name> { CfnDestinationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDestinationProps<Missing<required::Expression>, Missing<required::ExpressionType>, Missing<required::Name>> { CfnDestinationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDestinationProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Expression`: text, required. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> CfnDestinationProps<Set, R1, R2> { self.0.set("Expression", value.into_expr()); CfnDestinationProps(self.0, Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> CfnDestinationProps<Set, R1, R2> { CfnDestinationProps(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `ExpressionType`: `ExpressionType`, required. Update: in place.
-    pub fn expression_type(mut self, value: impl Arg<destination::ExpressionType>) -> CfnDestinationProps<R0, Set, R2> { self.0.set("ExpressionType", value.into_expr()); CfnDestinationProps(self.0, Phase) }
+    pub fn expression_type(self, value: impl Arg<destination::ExpressionType>) -> CfnDestinationProps<R0, Set, R2> { CfnDestinationProps(put(self.0, "ExpressionType", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDestinationProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnDestinationProps(self.0, Phase) }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> CfnDestinationProps<R0, R1, Set> { CfnDestinationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDestinationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::Destination`.
@@ -53,71 +53,71 @@ impl CfnDeviceProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDeviceProfileProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnDeviceProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTWireless::DeviceProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-deviceprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDeviceProfileProps(Bag);
+#[must_use] pub struct CfnDeviceProfileProps(Bag);
 impl CfnDeviceProfileProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LoRaWAN`: `LoRaWANDeviceProfile`. Update: replacement.
-    pub fn lo_ra_wan(mut self, value: impl Arg<device_profile::LoRaWANDeviceProfile>) -> Self { self.0.set("LoRaWAN", value.into_expr()); self }
+    pub fn lo_ra_wan(self, value: impl Arg<device_profile::LoRaWANDeviceProfile>) -> Self { Self(put(self.0, "LoRaWAN", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDeviceProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::DeviceProfile`.
 pub mod device_profile {
 use crate::cfn::support::*;
 /// The property type `LoRaWANDeviceProfile` of `AWS::IoTWireless::DeviceProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-deviceprofile-lorawandeviceprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoRaWANDeviceProfile(Bag);
+#[must_use] pub struct LoRaWANDeviceProfile(Bag);
 impl LoRaWANDeviceProfile {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClassBTimeout`: integer. Update: replacement.
-    pub fn class_b_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("ClassBTimeout", value.into_expr()); self }
+    pub fn class_b_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ClassBTimeout", value.into_expr())) }
     /// `ClassCTimeout`: integer. Update: replacement.
-    pub fn class_c_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("ClassCTimeout", value.into_expr()); self }
+    pub fn class_c_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ClassCTimeout", value.into_expr())) }
     /// `FactoryPresetFreqsList`: list of integer. Update: replacement.
-    pub fn factory_preset_freqs_list(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("FactoryPresetFreqsList", value.into_expr()); self }
+    pub fn factory_preset_freqs_list(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "FactoryPresetFreqsList", value.into_expr())) }
     /// `MacVersion`: text. Update: replacement.
-    pub fn mac_version(mut self, value: impl Arg<str>) -> Self { self.0.set("MacVersion", value.into_expr()); self }
+    pub fn mac_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MacVersion", value.into_expr())) }
     /// `MaxDutyCycle`: integer. Update: replacement.
-    pub fn max_duty_cycle(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxDutyCycle", value.into_expr()); self }
+    pub fn max_duty_cycle(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxDutyCycle", value.into_expr())) }
     /// `MaxEirp`: integer. Update: replacement.
-    pub fn max_eirp(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxEirp", value.into_expr()); self }
+    pub fn max_eirp(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxEirp", value.into_expr())) }
     /// `PingSlotDr`: integer. Update: replacement.
-    pub fn ping_slot_dr(mut self, value: impl Arg<i64>) -> Self { self.0.set("PingSlotDr", value.into_expr()); self }
+    pub fn ping_slot_dr(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PingSlotDr", value.into_expr())) }
     /// `PingSlotFreq`: integer. Update: replacement.
-    pub fn ping_slot_freq(mut self, value: impl Arg<i64>) -> Self { self.0.set("PingSlotFreq", value.into_expr()); self }
+    pub fn ping_slot_freq(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PingSlotFreq", value.into_expr())) }
     /// `PingSlotPeriod`: integer. Update: replacement.
-    pub fn ping_slot_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("PingSlotPeriod", value.into_expr()); self }
+    pub fn ping_slot_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PingSlotPeriod", value.into_expr())) }
     /// `RegParamsRevision`: text. Update: replacement.
-    pub fn reg_params_revision(mut self, value: impl Arg<str>) -> Self { self.0.set("RegParamsRevision", value.into_expr()); self }
+    pub fn reg_params_revision(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegParamsRevision", value.into_expr())) }
     /// `RfRegion`: text. Update: replacement.
-    pub fn rf_region(mut self, value: impl Arg<str>) -> Self { self.0.set("RfRegion", value.into_expr()); self }
+    pub fn rf_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RfRegion", value.into_expr())) }
     /// `RxDataRate2`: integer. Update: replacement.
-    pub fn rx_data_rate2(mut self, value: impl Arg<i64>) -> Self { self.0.set("RxDataRate2", value.into_expr()); self }
+    pub fn rx_data_rate2(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RxDataRate2", value.into_expr())) }
     /// `RxDelay1`: integer. Update: replacement.
-    pub fn rx_delay1(mut self, value: impl Arg<i64>) -> Self { self.0.set("RxDelay1", value.into_expr()); self }
+    pub fn rx_delay1(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RxDelay1", value.into_expr())) }
     /// `RxDrOffset1`: integer. Update: replacement.
-    pub fn rx_dr_offset1(mut self, value: impl Arg<i64>) -> Self { self.0.set("RxDrOffset1", value.into_expr()); self }
+    pub fn rx_dr_offset1(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RxDrOffset1", value.into_expr())) }
     /// `RxFreq2`: integer. Update: replacement.
-    pub fn rx_freq2(mut self, value: impl Arg<i64>) -> Self { self.0.set("RxFreq2", value.into_expr()); self }
+    pub fn rx_freq2(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RxFreq2", value.into_expr())) }
     /// `Supports32BitFCnt`: boolean. Update: replacement.
-    pub fn supports32_bit_f_cnt(mut self, value: impl Arg<bool>) -> Self { self.0.set("Supports32BitFCnt", value.into_expr()); self }
+    pub fn supports32_bit_f_cnt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Supports32BitFCnt", value.into_expr())) }
     /// `SupportsClassB`: boolean. Update: replacement.
-    pub fn supports_class_b(mut self, value: impl Arg<bool>) -> Self { self.0.set("SupportsClassB", value.into_expr()); self }
+    pub fn supports_class_b(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SupportsClassB", value.into_expr())) }
     /// `SupportsClassC`: boolean. Update: replacement.
-    pub fn supports_class_c(mut self, value: impl Arg<bool>) -> Self { self.0.set("SupportsClassC", value.into_expr()); self }
+    pub fn supports_class_c(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SupportsClassC", value.into_expr())) }
     /// `SupportsJoin`: boolean. Update: replacement.
-    pub fn supports_join(mut self, value: impl Arg<bool>) -> Self { self.0.set("SupportsJoin", value.into_expr()); self }
+    pub fn supports_join(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SupportsJoin", value.into_expr())) }
 }
 impl Done for LoRaWANDeviceProfile { fn into_props(self) -> Bag { self.0 } }
 }
@@ -127,10 +127,10 @@ impl CfnFuotaTask {
     /// `AWS::IoTWireless::FuotaTask`
     pub const TYPE: &'static str = "AWS::IoTWireless::FuotaTask";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnFuotaTaskProps<R0, R1, R2>) -> Self where CfnFuotaTaskProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFuotaTaskProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `FuotaTaskStatus`: text.
     pub fn attr_fuota_task_status(&self) -> Val<str> { self.0.get_att("FuotaTaskStatus") }
@@ -141,48 +141,48 @@ impl CfnFuotaTask {
 }
 impl Parent for CfnFuotaTask { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTWireless::FuotaTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-fuotatask.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFuotaTaskProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnFuotaTaskProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnFuotaTaskProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFuotaTaskProps<missing::FirmwareUpdateImage, missing::FirmwareUpdateRole, missing::LoRaWAN> { CfnFuotaTaskProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFuotaTaskProps<Missing<required::FirmwareUpdateImage>, Missing<required::FirmwareUpdateRole>, Missing<required::LoRaWAN>> { CfnFuotaTaskProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFuotaTaskProps<R0, R1, R2> {
     /// `AssociateMulticastGroup`: text. Update: in place.
-    pub fn associate_multicast_group(mut self, value: impl Arg<str>) -> Self { self.0.set("AssociateMulticastGroup", value.into_expr()); self }
+    pub fn associate_multicast_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociateMulticastGroup", value.into_expr()), Phase) }
     /// `AssociateWirelessDevice`: text. Update: in place.
-    pub fn associate_wireless_device(mut self, value: impl Arg<str>) -> Self { self.0.set("AssociateWirelessDevice", value.into_expr()); self }
+    pub fn associate_wireless_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociateWirelessDevice", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisassociateMulticastGroup`: text. Update: in place.
-    pub fn disassociate_multicast_group(mut self, value: impl Arg<str>) -> Self { self.0.set("DisassociateMulticastGroup", value.into_expr()); self }
+    pub fn disassociate_multicast_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisassociateMulticastGroup", value.into_expr()), Phase) }
     /// `DisassociateWirelessDevice`: text. Update: in place.
-    pub fn disassociate_wireless_device(mut self, value: impl Arg<str>) -> Self { self.0.set("DisassociateWirelessDevice", value.into_expr()); self }
+    pub fn disassociate_wireless_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisassociateWirelessDevice", value.into_expr()), Phase) }
     /// `FirmwareUpdateImage`: text, required. Update: in place.
-    pub fn firmware_update_image(mut self, value: impl Arg<str>) -> CfnFuotaTaskProps<Set, R1, R2> { self.0.set("FirmwareUpdateImage", value.into_expr()); CfnFuotaTaskProps(self.0, Phase) }
+    pub fn firmware_update_image(self, value: impl Arg<str>) -> CfnFuotaTaskProps<Set, R1, R2> { CfnFuotaTaskProps(put(self.0, "FirmwareUpdateImage", value.into_expr()), Phase) }
     /// `FirmwareUpdateRole`: text, required. Update: in place.
-    pub fn firmware_update_role(mut self, value: impl Arg<str>) -> CfnFuotaTaskProps<R0, Set, R2> { self.0.set("FirmwareUpdateRole", value.into_expr()); CfnFuotaTaskProps(self.0, Phase) }
+    pub fn firmware_update_role(self, value: impl Arg<str>) -> CfnFuotaTaskProps<R0, Set, R2> { CfnFuotaTaskProps(put(self.0, "FirmwareUpdateRole", value.into_expr()), Phase) }
     /// `LoRaWAN`: `LoRaWAN`, required. Update: in place.
-    pub fn lo_ra_wan(mut self, value: impl Arg<fuota_task::LoRaWAN>) -> CfnFuotaTaskProps<R0, R1, Set> { self.0.set("LoRaWAN", value.into_expr()); CfnFuotaTaskProps(self.0, Phase) }
+    pub fn lo_ra_wan(self, value: impl Arg<fuota_task::LoRaWAN>) -> CfnFuotaTaskProps<R0, R1, Set> { CfnFuotaTaskProps(put(self.0, "LoRaWAN", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFuotaTaskProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::FuotaTask`.
 pub mod fuota_task {
 use crate::cfn::support::*;
 /// The property type `LoRaWAN` of `AWS::IoTWireless::FuotaTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-fuotatask-lorawan.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoRaWAN<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LoRaWAN<R0 = Set>(Bag, Phase<(R0,)>);
 impl LoRaWAN {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LoRaWAN<super::missing::RfRegion> { LoRaWAN(Bag::default(), Phase) }
+    pub fn new() -> LoRaWAN<Missing<super::required::RfRegion>> { LoRaWAN(Bag::default(), Phase) }
 }
 impl<R0> LoRaWAN<R0> {
     /// `RfRegion`: text, required. Update: in place.
-    pub fn rf_region(mut self, value: impl Arg<str>) -> LoRaWAN<Set> { self.0.set("RfRegion", value.into_expr()); LoRaWAN(self.0, Phase) }
+    pub fn rf_region(self, value: impl Arg<str>) -> LoRaWAN<Set> { LoRaWAN(put(self.0, "RfRegion", value.into_expr()), Phase) }
     /// `StartTime`: text. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("StartTime", value.into_expr()); self }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for LoRaWAN { fn into_props(self) -> Bag { self.0 } }
 }
@@ -192,10 +192,10 @@ impl CfnMulticastGroup {
     /// `AWS::IoTWireless::MulticastGroup`
     pub const TYPE: &'static str = "AWS::IoTWireless::MulticastGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnMulticastGroupProps<R0>) -> Self where CfnMulticastGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMulticastGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -208,44 +208,44 @@ impl CfnMulticastGroup {
 }
 impl Parent for CfnMulticastGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTWireless::MulticastGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-multicastgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMulticastGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnMulticastGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnMulticastGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMulticastGroupProps<missing::LoRaWAN> { CfnMulticastGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMulticastGroupProps<Missing<required::LoRaWAN>> { CfnMulticastGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMulticastGroupProps<R0> {
     /// `AssociateWirelessDevice`: text. Update: in place.
-    pub fn associate_wireless_device(mut self, value: impl Arg<str>) -> Self { self.0.set("AssociateWirelessDevice", value.into_expr()); self }
+    pub fn associate_wireless_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociateWirelessDevice", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisassociateWirelessDevice`: text. Update: in place.
-    pub fn disassociate_wireless_device(mut self, value: impl Arg<str>) -> Self { self.0.set("DisassociateWirelessDevice", value.into_expr()); self }
+    pub fn disassociate_wireless_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisassociateWirelessDevice", value.into_expr()), Phase) }
     /// `LoRaWAN`: `LoRaWAN`, required. Update: in place.
-    pub fn lo_ra_wan(mut self, value: impl Arg<multicast_group::LoRaWAN>) -> CfnMulticastGroupProps<Set> { self.0.set("LoRaWAN", value.into_expr()); CfnMulticastGroupProps(self.0, Phase) }
+    pub fn lo_ra_wan(self, value: impl Arg<multicast_group::LoRaWAN>) -> CfnMulticastGroupProps<Set> { CfnMulticastGroupProps(put(self.0, "LoRaWAN", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMulticastGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::MulticastGroup`.
 pub mod multicast_group {
 use crate::cfn::support::*;
 /// The property type `LoRaWAN` of `AWS::IoTWireless::MulticastGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-multicastgroup-lorawan.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoRaWAN<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LoRaWAN<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LoRaWAN {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LoRaWAN<super::missing::DlClass, super::missing::RfRegion> { LoRaWAN(Bag::default(), Phase) }
+    pub fn new() -> LoRaWAN<Missing<super::required::DlClass>, Missing<super::required::RfRegion>> { LoRaWAN(Bag::default(), Phase) }
 }
 impl<R0, R1> LoRaWAN<R0, R1> {
     /// `DlClass`: text, required. Update: in place.
-    pub fn dl_class(mut self, value: impl Arg<str>) -> LoRaWAN<Set, R1> { self.0.set("DlClass", value.into_expr()); LoRaWAN(self.0, Phase) }
+    pub fn dl_class(self, value: impl Arg<str>) -> LoRaWAN<Set, R1> { LoRaWAN(put(self.0, "DlClass", value.into_expr()), Phase) }
     /// `NumberOfDevicesInGroup`: integer. Update: in place.
-    pub fn number_of_devices_in_group(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfDevicesInGroup", value.into_expr()); self }
+    pub fn number_of_devices_in_group(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDevicesInGroup", value.into_expr()), Phase) }
     /// `NumberOfDevicesRequested`: integer. Update: in place.
-    pub fn number_of_devices_requested(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfDevicesRequested", value.into_expr()); self }
+    pub fn number_of_devices_requested(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDevicesRequested", value.into_expr()), Phase) }
     /// `RfRegion`: text, required. Update: in place.
-    pub fn rf_region(mut self, value: impl Arg<str>) -> LoRaWAN<R0, Set> { self.0.set("RfRegion", value.into_expr()); LoRaWAN(self.0, Phase) }
+    pub fn rf_region(self, value: impl Arg<str>) -> LoRaWAN<R0, Set> { LoRaWAN(put(self.0, "RfRegion", value.into_expr()), Phase) }
 }
 impl Done for LoRaWAN { fn into_props(self) -> Bag { self.0 } }
 }
@@ -255,46 +255,46 @@ impl CfnNetworkAnalyzerConfiguration {
     /// `AWS::IoTWireless::NetworkAnalyzerConfiguration`
     pub const TYPE: &'static str = "AWS::IoTWireless::NetworkAnalyzerConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnNetworkAnalyzerConfigurationProps<R0>) -> Self where CfnNetworkAnalyzerConfigurationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNetworkAnalyzerConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnNetworkAnalyzerConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTWireless::NetworkAnalyzerConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-networkanalyzerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnNetworkAnalyzerConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnNetworkAnalyzerConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnNetworkAnalyzerConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnNetworkAnalyzerConfigurationProps<missing::Name> { CfnNetworkAnalyzerConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnNetworkAnalyzerConfigurationProps<Missing<required::Name>> { CfnNetworkAnalyzerConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnNetworkAnalyzerConfigurationProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnNetworkAnalyzerConfigurationProps<Set> { self.0.set("Name", value.into_expr()); CfnNetworkAnalyzerConfigurationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnNetworkAnalyzerConfigurationProps<Set> { CfnNetworkAnalyzerConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TraceContent`: `TraceContent`. Update: in place.
-    pub fn trace_content(mut self, value: impl Arg<network_analyzer_configuration::TraceContent>) -> Self { self.0.set("TraceContent", value.into_expr()); self }
+    pub fn trace_content(self, value: impl Arg<network_analyzer_configuration::TraceContent>) -> Self { Self(put(self.0, "TraceContent", value.into_expr()), Phase) }
     /// `WirelessDevices`: list of text. Update: in place.
-    pub fn wireless_devices(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("WirelessDevices", value.into_expr()); self }
+    pub fn wireless_devices(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WirelessDevices", value.into_expr()), Phase) }
     /// `WirelessGateways`: list of text. Update: in place.
-    pub fn wireless_gateways(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("WirelessGateways", value.into_expr()); self }
+    pub fn wireless_gateways(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "WirelessGateways", value.into_expr()), Phase) }
 }
 impl Done for CfnNetworkAnalyzerConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::NetworkAnalyzerConfiguration`.
 pub mod network_analyzer_configuration {
 use crate::cfn::support::*;
 /// The property type `TraceContent` of `AWS::IoTWireless::NetworkAnalyzerConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-networkanalyzerconfiguration-tracecontent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TraceContent(Bag);
+#[must_use] pub struct TraceContent(Bag);
 impl TraceContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogLevel`: `LogLevel`. Update: in place.
-    pub fn log_level(mut self, value: impl Arg<LogLevel>) -> Self { self.0.set("LogLevel", value.into_expr()); self }
+    pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value.into_expr())) }
     /// `WirelessDeviceFrameInfo`: `WirelessDeviceFrameInfo`. Update: in place.
-    pub fn wireless_device_frame_info(mut self, value: impl Arg<WirelessDeviceFrameInfo>) -> Self { self.0.set("WirelessDeviceFrameInfo", value.into_expr()); self }
+    pub fn wireless_device_frame_info(self, value: impl Arg<WirelessDeviceFrameInfo>) -> Self { Self(put(self.0, "WirelessDeviceFrameInfo", value.into_expr())) }
 }
 impl Done for TraceContent { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `LogLevel` allows.
@@ -311,67 +311,67 @@ impl CfnPartnerAccount {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnPartnerAccountProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `PartnerAccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Fingerprint`: text.
     pub fn attr_fingerprint(&self) -> Val<str> { self.0.get_att("Fingerprint") }
 }
 impl Parent for CfnPartnerAccount { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTWireless::PartnerAccount`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-partneraccount.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPartnerAccountProps(Bag);
+#[must_use] pub struct CfnPartnerAccountProps(Bag);
 impl CfnPartnerAccountProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountLinked`: boolean. Update: in place.
-    pub fn account_linked(mut self, value: impl Arg<bool>) -> Self { self.0.set("AccountLinked", value.into_expr()); self }
+    pub fn account_linked(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AccountLinked", value.into_expr())) }
     /// `PartnerAccountId`: text. Update: replacement.
-    pub fn partner_account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PartnerAccountId", value.into_expr()); self }
+    pub fn partner_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PartnerAccountId", value.into_expr())) }
     /// `PartnerType`: `PartnerType`. Update: in place.
-    pub fn partner_type(mut self, value: impl Arg<partner_account::PartnerType>) -> Self { self.0.set("PartnerType", value.into_expr()); self }
+    pub fn partner_type(self, value: impl Arg<partner_account::PartnerType>) -> Self { Self(put(self.0, "PartnerType", value.into_expr())) }
     /// `Sidewalk`: `SidewalkAccountInfo`. Update: in place.
-    pub fn sidewalk(mut self, value: impl Arg<partner_account::SidewalkAccountInfo>) -> Self { self.0.set("Sidewalk", value.into_expr()); self }
+    pub fn sidewalk(self, value: impl Arg<partner_account::SidewalkAccountInfo>) -> Self { Self(put(self.0, "Sidewalk", value.into_expr())) }
     /// `SidewalkResponse`: `SidewalkAccountInfoWithFingerprint`. Update: in place.
-    pub fn sidewalk_response(mut self, value: impl Arg<partner_account::SidewalkAccountInfoWithFingerprint>) -> Self { self.0.set("SidewalkResponse", value.into_expr()); self }
+    pub fn sidewalk_response(self, value: impl Arg<partner_account::SidewalkAccountInfoWithFingerprint>) -> Self { Self(put(self.0, "SidewalkResponse", value.into_expr())) }
     /// `SidewalkUpdate`: `SidewalkUpdateAccount`. Update: in place.
-    pub fn sidewalk_update(mut self, value: impl Arg<partner_account::SidewalkUpdateAccount>) -> Self { self.0.set("SidewalkUpdate", value.into_expr()); self }
+    pub fn sidewalk_update(self, value: impl Arg<partner_account::SidewalkUpdateAccount>) -> Self { Self(put(self.0, "SidewalkUpdate", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnPartnerAccountProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::PartnerAccount`.
 pub mod partner_account {
 use crate::cfn::support::*;
 /// The property type `SidewalkAccountInfo` of `AWS::IoTWireless::PartnerAccount`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-partneraccount-sidewalkaccountinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SidewalkAccountInfo<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SidewalkAccountInfo<R0 = Set>(Bag, Phase<(R0,)>);
 impl SidewalkAccountInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SidewalkAccountInfo<super::missing::AppServerPrivateKey> { SidewalkAccountInfo(Bag::default(), Phase) }
+    pub fn new() -> SidewalkAccountInfo<Missing<super::required::AppServerPrivateKey>> { SidewalkAccountInfo(Bag::default(), Phase) }
 }
 impl<R0> SidewalkAccountInfo<R0> {
     /// `AppServerPrivateKey`: text, required. Update: in place.
-    pub fn app_server_private_key(mut self, value: impl Arg<str>) -> SidewalkAccountInfo<Set> { self.0.set("AppServerPrivateKey", value.into_expr()); SidewalkAccountInfo(self.0, Phase) }
+    pub fn app_server_private_key(self, value: impl Arg<str>) -> SidewalkAccountInfo<Set> { SidewalkAccountInfo(put(self.0, "AppServerPrivateKey", value.into_expr()), Phase) }
 }
 impl Done for SidewalkAccountInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SidewalkAccountInfoWithFingerprint` of `AWS::IoTWireless::PartnerAccount`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-partneraccount-sidewalkaccountinfowithfingerprint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SidewalkAccountInfoWithFingerprint(Bag);
+#[must_use] pub struct SidewalkAccountInfoWithFingerprint(Bag);
 impl SidewalkAccountInfoWithFingerprint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AmazonId`: text. Update: in place.
-    pub fn amazon_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AmazonId", value.into_expr()); self }
+    pub fn amazon_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmazonId", value.into_expr())) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `Fingerprint`: text. Update: in place.
-    pub fn fingerprint(mut self, value: impl Arg<str>) -> Self { self.0.set("Fingerprint", value.into_expr()); self }
+    pub fn fingerprint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Fingerprint", value.into_expr())) }
 }
 impl Done for SidewalkAccountInfoWithFingerprint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SidewalkUpdateAccount` of `AWS::IoTWireless::PartnerAccount`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-partneraccount-sidewalkupdateaccount.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SidewalkUpdateAccount(Bag);
+#[must_use] pub struct SidewalkUpdateAccount(Bag);
 impl SidewalkUpdateAccount {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AppServerPrivateKey`: text. Update: in place.
-    pub fn app_server_private_key(mut self, value: impl Arg<str>) -> Self { self.0.set("AppServerPrivateKey", value.into_expr()); self }
+    pub fn app_server_private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AppServerPrivateKey", value.into_expr())) }
 }
 impl Done for SidewalkUpdateAccount { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `PartnerType` allows.
@@ -386,7 +386,7 @@ impl CfnServiceProfile {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnServiceProfileProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -427,64 +427,64 @@ impl CfnServiceProfile {
 }
 impl Parent for CfnServiceProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTWireless::ServiceProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-serviceprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServiceProfileProps(Bag);
+#[must_use] pub struct CfnServiceProfileProps(Bag);
 impl CfnServiceProfileProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LoRaWAN`: `LoRaWANServiceProfile`. Update: replacement.
-    pub fn lo_ra_wan(mut self, value: impl Arg<service_profile::LoRaWANServiceProfile>) -> Self { self.0.set("LoRaWAN", value.into_expr()); self }
+    pub fn lo_ra_wan(self, value: impl Arg<service_profile::LoRaWANServiceProfile>) -> Self { Self(put(self.0, "LoRaWAN", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnServiceProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::ServiceProfile`.
 pub mod service_profile {
 use crate::cfn::support::*;
 /// The property type `LoRaWANServiceProfile` of `AWS::IoTWireless::ServiceProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-serviceprofile-lorawanserviceprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoRaWANServiceProfile(Bag);
+#[must_use] pub struct LoRaWANServiceProfile(Bag);
 impl LoRaWANServiceProfile {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddGwMetadata`: boolean. Update: replacement.
-    pub fn add_gw_metadata(mut self, value: impl Arg<bool>) -> Self { self.0.set("AddGwMetadata", value.into_expr()); self }
+    pub fn add_gw_metadata(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddGwMetadata", value.into_expr())) }
     /// `ChannelMask`: text. Update: replacement.
-    pub fn channel_mask(mut self, value: impl Arg<str>) -> Self { self.0.set("ChannelMask", value.into_expr()); self }
+    pub fn channel_mask(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelMask", value.into_expr())) }
     /// `DevStatusReqFreq`: integer. Update: replacement.
-    pub fn dev_status_req_freq(mut self, value: impl Arg<i64>) -> Self { self.0.set("DevStatusReqFreq", value.into_expr()); self }
+    pub fn dev_status_req_freq(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DevStatusReqFreq", value.into_expr())) }
     /// `DlBucketSize`: integer. Update: replacement.
-    pub fn dl_bucket_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("DlBucketSize", value.into_expr()); self }
+    pub fn dl_bucket_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DlBucketSize", value.into_expr())) }
     /// `DlRate`: integer. Update: replacement.
-    pub fn dl_rate(mut self, value: impl Arg<i64>) -> Self { self.0.set("DlRate", value.into_expr()); self }
+    pub fn dl_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DlRate", value.into_expr())) }
     /// `DlRatePolicy`: text. Update: replacement.
-    pub fn dl_rate_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("DlRatePolicy", value.into_expr()); self }
+    pub fn dl_rate_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DlRatePolicy", value.into_expr())) }
     /// `DrMax`: integer. Update: replacement.
-    pub fn dr_max(mut self, value: impl Arg<i64>) -> Self { self.0.set("DrMax", value.into_expr()); self }
+    pub fn dr_max(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DrMax", value.into_expr())) }
     /// `DrMin`: integer. Update: replacement.
-    pub fn dr_min(mut self, value: impl Arg<i64>) -> Self { self.0.set("DrMin", value.into_expr()); self }
+    pub fn dr_min(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DrMin", value.into_expr())) }
     /// `HrAllowed`: boolean. Update: replacement.
-    pub fn hr_allowed(mut self, value: impl Arg<bool>) -> Self { self.0.set("HrAllowed", value.into_expr()); self }
+    pub fn hr_allowed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HrAllowed", value.into_expr())) }
     /// `MinGwDiversity`: integer. Update: replacement.
-    pub fn min_gw_diversity(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinGwDiversity", value.into_expr()); self }
+    pub fn min_gw_diversity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinGwDiversity", value.into_expr())) }
     /// `NwkGeoLoc`: boolean. Update: replacement.
-    pub fn nwk_geo_loc(mut self, value: impl Arg<bool>) -> Self { self.0.set("NwkGeoLoc", value.into_expr()); self }
+    pub fn nwk_geo_loc(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NwkGeoLoc", value.into_expr())) }
     /// `PrAllowed`: boolean. Update: replacement.
-    pub fn pr_allowed(mut self, value: impl Arg<bool>) -> Self { self.0.set("PrAllowed", value.into_expr()); self }
+    pub fn pr_allowed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PrAllowed", value.into_expr())) }
     /// `RaAllowed`: boolean. Update: replacement.
-    pub fn ra_allowed(mut self, value: impl Arg<bool>) -> Self { self.0.set("RaAllowed", value.into_expr()); self }
+    pub fn ra_allowed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RaAllowed", value.into_expr())) }
     /// `ReportDevStatusBattery`: boolean. Update: replacement.
-    pub fn report_dev_status_battery(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReportDevStatusBattery", value.into_expr()); self }
+    pub fn report_dev_status_battery(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReportDevStatusBattery", value.into_expr())) }
     /// `ReportDevStatusMargin`: boolean. Update: replacement.
-    pub fn report_dev_status_margin(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReportDevStatusMargin", value.into_expr()); self }
+    pub fn report_dev_status_margin(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReportDevStatusMargin", value.into_expr())) }
     /// `TargetPer`: integer. Update: replacement.
-    pub fn target_per(mut self, value: impl Arg<i64>) -> Self { self.0.set("TargetPer", value.into_expr()); self }
+    pub fn target_per(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetPer", value.into_expr())) }
     /// `UlBucketSize`: integer. Update: replacement.
-    pub fn ul_bucket_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("UlBucketSize", value.into_expr()); self }
+    pub fn ul_bucket_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UlBucketSize", value.into_expr())) }
     /// `UlRate`: integer. Update: replacement.
-    pub fn ul_rate(mut self, value: impl Arg<i64>) -> Self { self.0.set("UlRate", value.into_expr()); self }
+    pub fn ul_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UlRate", value.into_expr())) }
     /// `UlRatePolicy`: text. Update: replacement.
-    pub fn ul_rate_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("UlRatePolicy", value.into_expr()); self }
+    pub fn ul_rate_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UlRatePolicy", value.into_expr())) }
 }
 impl Done for LoRaWANServiceProfile { fn into_props(self) -> Bag { self.0 } }
 }
@@ -494,89 +494,89 @@ impl CfnTaskDefinition {
     /// `AWS::IoTWireless::TaskDefinition`
     pub const TYPE: &'static str = "AWS::IoTWireless::TaskDefinition";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnTaskDefinitionProps<R0>) -> Self where CfnTaskDefinitionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTaskDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnTaskDefinition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTWireless::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-taskdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTaskDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnTaskDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnTaskDefinitionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTaskDefinitionProps<missing::AutoCreateTasks> { CfnTaskDefinitionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTaskDefinitionProps<Missing<required::AutoCreateTasks>> { CfnTaskDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTaskDefinitionProps<R0> {
     /// `AutoCreateTasks`: boolean, required. Update: in place.
-    pub fn auto_create_tasks(mut self, value: impl Arg<bool>) -> CfnTaskDefinitionProps<Set> { self.0.set("AutoCreateTasks", value.into_expr()); CfnTaskDefinitionProps(self.0, Phase) }
+    pub fn auto_create_tasks(self, value: impl Arg<bool>) -> CfnTaskDefinitionProps<Set> { CfnTaskDefinitionProps(put(self.0, "AutoCreateTasks", value.into_expr()), Phase) }
     /// `LoRaWANUpdateGatewayTaskEntry`: `LoRaWANUpdateGatewayTaskEntry`. Update: in place.
-    pub fn lo_ra_wan_update_gateway_task_entry(mut self, value: impl Arg<task_definition::LoRaWANUpdateGatewayTaskEntry>) -> Self { self.0.set("LoRaWANUpdateGatewayTaskEntry", value.into_expr()); self }
+    pub fn lo_ra_wan_update_gateway_task_entry(self, value: impl Arg<task_definition::LoRaWANUpdateGatewayTaskEntry>) -> Self { Self(put(self.0, "LoRaWANUpdateGatewayTaskEntry", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TaskDefinitionType`: `TaskDefinitionType`. Update: in place.
-    pub fn task_definition_type(mut self, value: impl Arg<task_definition::TaskDefinitionType>) -> Self { self.0.set("TaskDefinitionType", value.into_expr()); self }
+    pub fn task_definition_type(self, value: impl Arg<task_definition::TaskDefinitionType>) -> Self { Self(put(self.0, "TaskDefinitionType", value.into_expr()), Phase) }
     /// `Update`: `UpdateWirelessGatewayTaskCreate`. Update: in place.
-    pub fn update(mut self, value: impl Arg<task_definition::UpdateWirelessGatewayTaskCreate>) -> Self { self.0.set("Update", value.into_expr()); self }
+    pub fn update(self, value: impl Arg<task_definition::UpdateWirelessGatewayTaskCreate>) -> Self { Self(put(self.0, "Update", value.into_expr()), Phase) }
 }
 impl Done for CfnTaskDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::TaskDefinition`.
 pub mod task_definition {
 use crate::cfn::support::*;
 /// The property type `LoRaWANGatewayVersion` of `AWS::IoTWireless::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawangatewayversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoRaWANGatewayVersion(Bag);
+#[must_use] pub struct LoRaWANGatewayVersion(Bag);
 impl LoRaWANGatewayVersion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Model`: text. Update: in place.
-    pub fn model(mut self, value: impl Arg<str>) -> Self { self.0.set("Model", value.into_expr()); self }
+    pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value.into_expr())) }
     /// `PackageVersion`: text. Update: in place.
-    pub fn package_version(mut self, value: impl Arg<str>) -> Self { self.0.set("PackageVersion", value.into_expr()); self }
+    pub fn package_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PackageVersion", value.into_expr())) }
     /// `Station`: text. Update: in place.
-    pub fn station(mut self, value: impl Arg<str>) -> Self { self.0.set("Station", value.into_expr()); self }
+    pub fn station(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Station", value.into_expr())) }
 }
 impl Done for LoRaWANGatewayVersion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoRaWANUpdateGatewayTaskCreate` of `AWS::IoTWireless::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawanupdategatewaytaskcreate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoRaWANUpdateGatewayTaskCreate(Bag);
+#[must_use] pub struct LoRaWANUpdateGatewayTaskCreate(Bag);
 impl LoRaWANUpdateGatewayTaskCreate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CurrentVersion`: `LoRaWANGatewayVersion`. Update: in place.
-    pub fn current_version(mut self, value: impl Arg<LoRaWANGatewayVersion>) -> Self { self.0.set("CurrentVersion", value.into_expr()); self }
+    pub fn current_version(self, value: impl Arg<LoRaWANGatewayVersion>) -> Self { Self(put(self.0, "CurrentVersion", value.into_expr())) }
     /// `SigKeyCrc`: integer. Update: in place.
-    pub fn sig_key_crc(mut self, value: impl Arg<i64>) -> Self { self.0.set("SigKeyCrc", value.into_expr()); self }
+    pub fn sig_key_crc(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SigKeyCrc", value.into_expr())) }
     /// `UpdateSignature`: text. Update: in place.
-    pub fn update_signature(mut self, value: impl Arg<str>) -> Self { self.0.set("UpdateSignature", value.into_expr()); self }
+    pub fn update_signature(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateSignature", value.into_expr())) }
     /// `UpdateVersion`: `LoRaWANGatewayVersion`. Update: in place.
-    pub fn update_version(mut self, value: impl Arg<LoRaWANGatewayVersion>) -> Self { self.0.set("UpdateVersion", value.into_expr()); self }
+    pub fn update_version(self, value: impl Arg<LoRaWANGatewayVersion>) -> Self { Self(put(self.0, "UpdateVersion", value.into_expr())) }
 }
 impl Done for LoRaWANUpdateGatewayTaskCreate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoRaWANUpdateGatewayTaskEntry` of `AWS::IoTWireless::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-lorawanupdategatewaytaskentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoRaWANUpdateGatewayTaskEntry(Bag);
+#[must_use] pub struct LoRaWANUpdateGatewayTaskEntry(Bag);
 impl LoRaWANUpdateGatewayTaskEntry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CurrentVersion`: `LoRaWANGatewayVersion`. Update: in place.
-    pub fn current_version(mut self, value: impl Arg<LoRaWANGatewayVersion>) -> Self { self.0.set("CurrentVersion", value.into_expr()); self }
+    pub fn current_version(self, value: impl Arg<LoRaWANGatewayVersion>) -> Self { Self(put(self.0, "CurrentVersion", value.into_expr())) }
     /// `UpdateVersion`: `LoRaWANGatewayVersion`. Update: in place.
-    pub fn update_version(mut self, value: impl Arg<LoRaWANGatewayVersion>) -> Self { self.0.set("UpdateVersion", value.into_expr()); self }
+    pub fn update_version(self, value: impl Arg<LoRaWANGatewayVersion>) -> Self { Self(put(self.0, "UpdateVersion", value.into_expr())) }
 }
 impl Done for LoRaWANUpdateGatewayTaskEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpdateWirelessGatewayTaskCreate` of `AWS::IoTWireless::TaskDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-taskdefinition-updatewirelessgatewaytaskcreate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UpdateWirelessGatewayTaskCreate(Bag);
+#[must_use] pub struct UpdateWirelessGatewayTaskCreate(Bag);
 impl UpdateWirelessGatewayTaskCreate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LoRaWAN`: `LoRaWANUpdateGatewayTaskCreate`. Update: in place.
-    pub fn lo_ra_wan(mut self, value: impl Arg<LoRaWANUpdateGatewayTaskCreate>) -> Self { self.0.set("LoRaWAN", value.into_expr()); self }
+    pub fn lo_ra_wan(self, value: impl Arg<LoRaWANUpdateGatewayTaskCreate>) -> Self { Self(put(self.0, "LoRaWAN", value.into_expr())) }
     /// `UpdateDataRole`: text. Update: in place.
-    pub fn update_data_role(mut self, value: impl Arg<str>) -> Self { self.0.set("UpdateDataRole", value.into_expr()); self }
+    pub fn update_data_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateDataRole", value.into_expr())) }
     /// `UpdateDataSource`: text. Update: in place.
-    pub fn update_data_source(mut self, value: impl Arg<str>) -> Self { self.0.set("UpdateDataSource", value.into_expr()); self }
+    pub fn update_data_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateDataSource", value.into_expr())) }
 }
 impl Done for UpdateWirelessGatewayTaskCreate { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `TaskDefinitionType` allows.
@@ -588,10 +588,10 @@ impl CfnWirelessDevice {
     /// `AWS::IoTWireless::WirelessDevice`
     pub const TYPE: &'static str = "AWS::IoTWireless::WirelessDevice";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnWirelessDeviceProps<R0, R1>) -> Self where CfnWirelessDeviceProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWirelessDeviceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -600,162 +600,162 @@ impl CfnWirelessDevice {
 }
 impl Parent for CfnWirelessDevice { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTWireless::WirelessDevice`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdevice.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWirelessDeviceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnWirelessDeviceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnWirelessDeviceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWirelessDeviceProps<missing::DestinationName, missing::Type> { CfnWirelessDeviceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWirelessDeviceProps<Missing<required::DestinationName>, Missing<required::Type>> { CfnWirelessDeviceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnWirelessDeviceProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DestinationName`: text, required. Update: in place.
-    pub fn destination_name(mut self, value: impl Arg<str>) -> CfnWirelessDeviceProps<Set, R1> { self.0.set("DestinationName", value.into_expr()); CfnWirelessDeviceProps(self.0, Phase) }
+    pub fn destination_name(self, value: impl Arg<str>) -> CfnWirelessDeviceProps<Set, R1> { CfnWirelessDeviceProps(put(self.0, "DestinationName", value.into_expr()), Phase) }
     /// `LastUplinkReceivedAt`: text. Update: in place.
-    pub fn last_uplink_received_at(mut self, value: impl Arg<str>) -> Self { self.0.set("LastUplinkReceivedAt", value.into_expr()); self }
+    pub fn last_uplink_received_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUplinkReceivedAt", value.into_expr()), Phase) }
     /// `LoRaWAN`: `LoRaWANDevice`. Update: in place.
-    pub fn lo_ra_wan(mut self, value: impl Arg<wireless_device::LoRaWANDevice>) -> Self { self.0.set("LoRaWAN", value.into_expr()); self }
+    pub fn lo_ra_wan(self, value: impl Arg<wireless_device::LoRaWANDevice>) -> Self { Self(put(self.0, "LoRaWAN", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Positioning`: `Positioning`. Update: in place.
-    pub fn positioning(mut self, value: impl Arg<wireless_device::Positioning>) -> Self { self.0.set("Positioning", value.into_expr()); self }
+    pub fn positioning(self, value: impl Arg<wireless_device::Positioning>) -> Self { Self(put(self.0, "Positioning", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `ThingArn`: text. Update: in place.
-    pub fn thing_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ThingArn", value.into_expr()); self }
+    pub fn thing_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingArn", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<wireless_device::Type>) -> CfnWirelessDeviceProps<R0, Set> { self.0.set("Type", value.into_expr()); CfnWirelessDeviceProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<wireless_device::Type>) -> CfnWirelessDeviceProps<R0, Set> { CfnWirelessDeviceProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnWirelessDeviceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::WirelessDevice`.
 pub mod wireless_device {
 use crate::cfn::support::*;
 /// The property type `AbpV10x` of `AWS::IoTWireless::WirelessDevice`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-abpv10x.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AbpV10x<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AbpV10x<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AbpV10x {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AbpV10x<super::missing::DevAddr, super::missing::SessionKeys> { AbpV10x(Bag::default(), Phase) }
+    pub fn new() -> AbpV10x<Missing<super::required::DevAddr>, Missing<super::required::SessionKeys>> { AbpV10x(Bag::default(), Phase) }
 }
 impl<R0, R1> AbpV10x<R0, R1> {
     /// `DevAddr`: text, required. Update: in place.
-    pub fn dev_addr(mut self, value: impl Arg<str>) -> AbpV10x<Set, R1> { self.0.set("DevAddr", value.into_expr()); AbpV10x(self.0, Phase) }
+    pub fn dev_addr(self, value: impl Arg<str>) -> AbpV10x<Set, R1> { AbpV10x(put(self.0, "DevAddr", value.into_expr()), Phase) }
     /// `SessionKeys`: `SessionKeysAbpV10x`, required. Update: in place.
-    pub fn session_keys(mut self, value: impl Arg<SessionKeysAbpV10x>) -> AbpV10x<R0, Set> { self.0.set("SessionKeys", value.into_expr()); AbpV10x(self.0, Phase) }
+    pub fn session_keys(self, value: impl Arg<SessionKeysAbpV10x>) -> AbpV10x<R0, Set> { AbpV10x(put(self.0, "SessionKeys", value.into_expr()), Phase) }
 }
 impl Done for AbpV10x { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AbpV11` of `AWS::IoTWireless::WirelessDevice`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-abpv11.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AbpV11<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AbpV11<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AbpV11 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AbpV11<super::missing::DevAddr, super::missing::SessionKeys> { AbpV11(Bag::default(), Phase) }
+    pub fn new() -> AbpV11<Missing<super::required::DevAddr>, Missing<super::required::SessionKeys>> { AbpV11(Bag::default(), Phase) }
 }
 impl<R0, R1> AbpV11<R0, R1> {
     /// `DevAddr`: text, required. Update: in place.
-    pub fn dev_addr(mut self, value: impl Arg<str>) -> AbpV11<Set, R1> { self.0.set("DevAddr", value.into_expr()); AbpV11(self.0, Phase) }
+    pub fn dev_addr(self, value: impl Arg<str>) -> AbpV11<Set, R1> { AbpV11(put(self.0, "DevAddr", value.into_expr()), Phase) }
     /// `SessionKeys`: `SessionKeysAbpV11`, required. Update: in place.
-    pub fn session_keys(mut self, value: impl Arg<SessionKeysAbpV11>) -> AbpV11<R0, Set> { self.0.set("SessionKeys", value.into_expr()); AbpV11(self.0, Phase) }
+    pub fn session_keys(self, value: impl Arg<SessionKeysAbpV11>) -> AbpV11<R0, Set> { AbpV11(put(self.0, "SessionKeys", value.into_expr()), Phase) }
 }
 impl Done for AbpV11 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Application` of `AWS::IoTWireless::WirelessDevice`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Application(Bag);
+#[must_use] pub struct Application(Bag);
 impl Application {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationName`: text. Update: in place.
-    pub fn destination_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationName", value.into_expr()); self }
+    pub fn destination_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationName", value.into_expr())) }
     /// `FPort`: integer. Update: in place.
-    pub fn f_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("FPort", value.into_expr()); self }
+    pub fn f_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FPort", value.into_expr())) }
     /// `Type`: `ApplicationType`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<ApplicationType>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<ApplicationType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for Application { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FPorts` of `AWS::IoTWireless::WirelessDevice`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-fports.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FPorts(Bag);
+#[must_use] pub struct FPorts(Bag);
 impl FPorts {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Applications`: list of `Application`. Update: in place.
-    pub fn applications(mut self, value: impl Arg<Arr<Application>>) -> Self { self.0.set("Applications", value.into_expr()); self }
+    pub fn applications(self, value: impl Arg<Arr<Application>>) -> Self { Self(put(self.0, "Applications", value.into_expr())) }
 }
 impl Done for FPorts { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoRaWANDevice` of `AWS::IoTWireless::WirelessDevice`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-lorawandevice.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoRaWANDevice(Bag);
+#[must_use] pub struct LoRaWANDevice(Bag);
 impl LoRaWANDevice {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AbpV10x`: `AbpV10x`. Update: in place.
-    pub fn abp_v10x(mut self, value: impl Arg<AbpV10x>) -> Self { self.0.set("AbpV10x", value.into_expr()); self }
+    pub fn abp_v10x(self, value: impl Arg<AbpV10x>) -> Self { Self(put(self.0, "AbpV10x", value.into_expr())) }
     /// `AbpV11`: `AbpV11`. Update: in place.
-    pub fn abp_v11(mut self, value: impl Arg<AbpV11>) -> Self { self.0.set("AbpV11", value.into_expr()); self }
+    pub fn abp_v11(self, value: impl Arg<AbpV11>) -> Self { Self(put(self.0, "AbpV11", value.into_expr())) }
     /// `DevEui`: text. Update: in place.
-    pub fn dev_eui(mut self, value: impl Arg<str>) -> Self { self.0.set("DevEui", value.into_expr()); self }
+    pub fn dev_eui(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DevEui", value.into_expr())) }
     /// `DeviceProfileId`: text. Update: in place.
-    pub fn device_profile_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DeviceProfileId", value.into_expr()); self }
+    pub fn device_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceProfileId", value.into_expr())) }
     /// `FPorts`: `FPorts`. Update: in place.
-    pub fn f_ports(mut self, value: impl Arg<FPorts>) -> Self { self.0.set("FPorts", value.into_expr()); self }
+    pub fn f_ports(self, value: impl Arg<FPorts>) -> Self { Self(put(self.0, "FPorts", value.into_expr())) }
     /// `OtaaV10x`: `OtaaV10x`. Update: in place.
-    pub fn otaa_v10x(mut self, value: impl Arg<OtaaV10x>) -> Self { self.0.set("OtaaV10x", value.into_expr()); self }
+    pub fn otaa_v10x(self, value: impl Arg<OtaaV10x>) -> Self { Self(put(self.0, "OtaaV10x", value.into_expr())) }
     /// `OtaaV11`: `OtaaV11`. Update: in place.
-    pub fn otaa_v11(mut self, value: impl Arg<OtaaV11>) -> Self { self.0.set("OtaaV11", value.into_expr()); self }
+    pub fn otaa_v11(self, value: impl Arg<OtaaV11>) -> Self { Self(put(self.0, "OtaaV11", value.into_expr())) }
     /// `ServiceProfileId`: text. Update: in place.
-    pub fn service_profile_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceProfileId", value.into_expr()); self }
+    pub fn service_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceProfileId", value.into_expr())) }
 }
 impl Done for LoRaWANDevice { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OtaaV10x` of `AWS::IoTWireless::WirelessDevice`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-otaav10x.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OtaaV10x<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OtaaV10x<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OtaaV10x {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OtaaV10x<super::missing::AppEui, super::missing::AppKey> { OtaaV10x(Bag::default(), Phase) }
+    pub fn new() -> OtaaV10x<Missing<super::required::AppEui>, Missing<super::required::AppKey>> { OtaaV10x(Bag::default(), Phase) }
 }
 impl<R0, R1> OtaaV10x<R0, R1> {
     /// `AppEui`: text, required. Update: in place.
-    pub fn app_eui(mut self, value: impl Arg<str>) -> OtaaV10x<Set, R1> { self.0.set("AppEui", value.into_expr()); OtaaV10x(self.0, Phase) }
+    pub fn app_eui(self, value: impl Arg<str>) -> OtaaV10x<Set, R1> { OtaaV10x(put(self.0, "AppEui", value.into_expr()), Phase) }
     /// `AppKey`: text, required. Update: in place.
-    pub fn app_key(mut self, value: impl Arg<str>) -> OtaaV10x<R0, Set> { self.0.set("AppKey", value.into_expr()); OtaaV10x(self.0, Phase) }
+    pub fn app_key(self, value: impl Arg<str>) -> OtaaV10x<R0, Set> { OtaaV10x(put(self.0, "AppKey", value.into_expr()), Phase) }
 }
 impl Done for OtaaV10x { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OtaaV11` of `AWS::IoTWireless::WirelessDevice`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-otaav11.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OtaaV11<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct OtaaV11<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl OtaaV11 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OtaaV11<super::missing::AppKey, super::missing::JoinEui, super::missing::NwkKey> { OtaaV11(Bag::default(), Phase) }
+    pub fn new() -> OtaaV11<Missing<super::required::AppKey>, Missing<super::required::JoinEui>, Missing<super::required::NwkKey>> { OtaaV11(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> OtaaV11<R0, R1, R2> {
     /// `AppKey`: text, required. Update: in place.
-    pub fn app_key(mut self, value: impl Arg<str>) -> OtaaV11<Set, R1, R2> { self.0.set("AppKey", value.into_expr()); OtaaV11(self.0, Phase) }
+    pub fn app_key(self, value: impl Arg<str>) -> OtaaV11<Set, R1, R2> { OtaaV11(put(self.0, "AppKey", value.into_expr()), Phase) }
     /// `JoinEui`: text, required. Update: in place.
-    pub fn join_eui(mut self, value: impl Arg<str>) -> OtaaV11<R0, Set, R2> { self.0.set("JoinEui", value.into_expr()); OtaaV11(self.0, Phase) }
+    pub fn join_eui(self, value: impl Arg<str>) -> OtaaV11<R0, Set, R2> { OtaaV11(put(self.0, "JoinEui", value.into_expr()), Phase) }
     /// `NwkKey`: text, required. Update: in place.
-    pub fn nwk_key(mut self, value: impl Arg<str>) -> OtaaV11<R0, R1, Set> { self.0.set("NwkKey", value.into_expr()); OtaaV11(self.0, Phase) }
+    pub fn nwk_key(self, value: impl Arg<str>) -> OtaaV11<R0, R1, Set> { OtaaV11(put(self.0, "NwkKey", value.into_expr()), Phase) }
 }
 impl Done for OtaaV11 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionKeysAbpV10x` of `AWS::IoTWireless::WirelessDevice`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-sessionkeysabpv10x.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SessionKeysAbpV10x<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SessionKeysAbpV10x<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SessionKeysAbpV10x {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SessionKeysAbpV10x<super::missing::AppSKey, super::missing::NwkSKey> { SessionKeysAbpV10x(Bag::default(), Phase) }
+    pub fn new() -> SessionKeysAbpV10x<Missing<super::required::AppSKey>, Missing<super::required::NwkSKey>> { SessionKeysAbpV10x(Bag::default(), Phase) }
 }
 impl<R0, R1> SessionKeysAbpV10x<R0, R1> {
     /// `AppSKey`: text, required. Update: in place.
-    pub fn app_s_key(mut self, value: impl Arg<str>) -> SessionKeysAbpV10x<Set, R1> { self.0.set("AppSKey", value.into_expr()); SessionKeysAbpV10x(self.0, Phase) }
+    pub fn app_s_key(self, value: impl Arg<str>) -> SessionKeysAbpV10x<Set, R1> { SessionKeysAbpV10x(put(self.0, "AppSKey", value.into_expr()), Phase) }
     /// `NwkSKey`: text, required. Update: in place.
-    pub fn nwk_s_key(mut self, value: impl Arg<str>) -> SessionKeysAbpV10x<R0, Set> { self.0.set("NwkSKey", value.into_expr()); SessionKeysAbpV10x(self.0, Phase) }
+    pub fn nwk_s_key(self, value: impl Arg<str>) -> SessionKeysAbpV10x<R0, Set> { SessionKeysAbpV10x(put(self.0, "NwkSKey", value.into_expr()), Phase) }
 }
 impl Done for SessionKeysAbpV10x { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionKeysAbpV11` of `AWS::IoTWireless::WirelessDevice`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdevice-sessionkeysabpv11.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SessionKeysAbpV11<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct SessionKeysAbpV11<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl SessionKeysAbpV11 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SessionKeysAbpV11<super::missing::AppSKey, super::missing::FNwkSIntKey, super::missing::NwkSEncKey, super::missing::SNwkSIntKey> { SessionKeysAbpV11(Bag::default(), Phase) }
+    pub fn new() -> SessionKeysAbpV11<Missing<super::required::AppSKey>, Missing<super::required::FNwkSIntKey>, Missing<super::required::NwkSEncKey>, Missing<super::required::SNwkSIntKey>> { SessionKeysAbpV11(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> SessionKeysAbpV11<R0, R1, R2, R3> {
     /// `AppSKey`: text, required. Update: in place.
-    pub fn app_s_key(mut self, value: impl Arg<str>) -> SessionKeysAbpV11<Set, R1, R2, R3> { self.0.set("AppSKey", value.into_expr()); SessionKeysAbpV11(self.0, Phase) }
+    pub fn app_s_key(self, value: impl Arg<str>) -> SessionKeysAbpV11<Set, R1, R2, R3> { SessionKeysAbpV11(put(self.0, "AppSKey", value.into_expr()), Phase) }
     /// `FNwkSIntKey`: text, required. Update: in place.
-    pub fn f_nwk_s_int_key(mut self, value: impl Arg<str>) -> SessionKeysAbpV11<R0, Set, R2, R3> { self.0.set("FNwkSIntKey", value.into_expr()); SessionKeysAbpV11(self.0, Phase) }
+    pub fn f_nwk_s_int_key(self, value: impl Arg<str>) -> SessionKeysAbpV11<R0, Set, R2, R3> { SessionKeysAbpV11(put(self.0, "FNwkSIntKey", value.into_expr()), Phase) }
     /// `NwkSEncKey`: text, required. Update: in place.
-    pub fn nwk_s_enc_key(mut self, value: impl Arg<str>) -> SessionKeysAbpV11<R0, R1, Set, R3> { self.0.set("NwkSEncKey", value.into_expr()); SessionKeysAbpV11(self.0, Phase) }
+    pub fn nwk_s_enc_key(self, value: impl Arg<str>) -> SessionKeysAbpV11<R0, R1, Set, R3> { SessionKeysAbpV11(put(self.0, "NwkSEncKey", value.into_expr()), Phase) }
     /// `SNwkSIntKey`: text, required. Update: in place.
-    pub fn s_nwk_s_int_key(mut self, value: impl Arg<str>) -> SessionKeysAbpV11<R0, R1, R2, Set> { self.0.set("SNwkSIntKey", value.into_expr()); SessionKeysAbpV11(self.0, Phase) }
+    pub fn s_nwk_s_int_key(self, value: impl Arg<str>) -> SessionKeysAbpV11<R0, R1, R2, Set> { SessionKeysAbpV11(put(self.0, "SNwkSIntKey", value.into_expr()), Phase) }
 }
 impl Done for SessionKeysAbpV11 { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -771,10 +771,10 @@ impl CfnWirelessDeviceImportTask {
     /// `AWS::IoTWireless::WirelessDeviceImportTask`
     pub const TYPE: &'static str = "AWS::IoTWireless::WirelessDeviceImportTask";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnWirelessDeviceImportTaskProps<R0, R1>) -> Self where CfnWirelessDeviceImportTaskProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWirelessDeviceImportTaskProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationDate`: text.
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
@@ -797,36 +797,36 @@ impl CfnWirelessDeviceImportTask {
 }
 impl Parent for CfnWirelessDeviceImportTask { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTWireless::WirelessDeviceImportTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessdeviceimporttask.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWirelessDeviceImportTaskProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnWirelessDeviceImportTaskProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnWirelessDeviceImportTaskProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWirelessDeviceImportTaskProps<missing::DestinationName, missing::Sidewalk> { CfnWirelessDeviceImportTaskProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWirelessDeviceImportTaskProps<Missing<required::DestinationName>, Missing<required::Sidewalk>> { CfnWirelessDeviceImportTaskProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnWirelessDeviceImportTaskProps<R0, R1> {
     /// `DestinationName`: text, required. Update: in place.
-    pub fn destination_name(mut self, value: impl Arg<str>) -> CfnWirelessDeviceImportTaskProps<Set, R1> { self.0.set("DestinationName", value.into_expr()); CfnWirelessDeviceImportTaskProps(self.0, Phase) }
+    pub fn destination_name(self, value: impl Arg<str>) -> CfnWirelessDeviceImportTaskProps<Set, R1> { CfnWirelessDeviceImportTaskProps(put(self.0, "DestinationName", value.into_expr()), Phase) }
     /// `Sidewalk`: `Sidewalk`, required. Update: in place.
-    pub fn sidewalk(mut self, value: impl Arg<wireless_device_import_task::Sidewalk>) -> CfnWirelessDeviceImportTaskProps<R0, Set> { self.0.set("Sidewalk", value.into_expr()); CfnWirelessDeviceImportTaskProps(self.0, Phase) }
+    pub fn sidewalk(self, value: impl Arg<wireless_device_import_task::Sidewalk>) -> CfnWirelessDeviceImportTaskProps<R0, Set> { CfnWirelessDeviceImportTaskProps(put(self.0, "Sidewalk", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnWirelessDeviceImportTaskProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::WirelessDeviceImportTask`.
 pub mod wireless_device_import_task {
 use crate::cfn::support::*;
 /// The property type `Sidewalk` of `AWS::IoTWireless::WirelessDeviceImportTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessdeviceimporttask-sidewalk.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Sidewalk(Bag);
+#[must_use] pub struct Sidewalk(Bag);
 impl Sidewalk {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeviceCreationFile`: text. Update: in place.
-    pub fn device_creation_file(mut self, value: impl Arg<str>) -> Self { self.0.set("DeviceCreationFile", value.into_expr()); self }
+    pub fn device_creation_file(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceCreationFile", value.into_expr())) }
     /// `DeviceCreationFileList`: list of text. Update: in place.
-    pub fn device_creation_file_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DeviceCreationFileList", value.into_expr()); self }
+    pub fn device_creation_file_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DeviceCreationFileList", value.into_expr())) }
     /// `Role`: text. Update: in place.
-    pub fn role(mut self, value: impl Arg<str>) -> Self { self.0.set("Role", value.into_expr()); self }
+    pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
     /// `SidewalkManufacturingSn`: text. Update: in place.
-    pub fn sidewalk_manufacturing_sn(mut self, value: impl Arg<str>) -> Self { self.0.set("SidewalkManufacturingSn", value.into_expr()); self }
+    pub fn sidewalk_manufacturing_sn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SidewalkManufacturingSn", value.into_expr())) }
 }
 impl Done for Sidewalk { fn into_props(self) -> Bag { self.0 } }
 }
@@ -836,54 +836,54 @@ impl CfnWirelessGateway {
     /// `AWS::IoTWireless::WirelessGateway`
     pub const TYPE: &'static str = "AWS::IoTWireless::WirelessGateway";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnWirelessGatewayProps<R0>) -> Self where CfnWirelessGatewayProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWirelessGatewayProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnWirelessGateway { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IoTWireless::WirelessGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iotwireless-wirelessgateway.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWirelessGatewayProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnWirelessGatewayProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnWirelessGatewayProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWirelessGatewayProps<missing::LoRaWAN> { CfnWirelessGatewayProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWirelessGatewayProps<Missing<required::LoRaWAN>> { CfnWirelessGatewayProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWirelessGatewayProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `LastUplinkReceivedAt`: text. Update: in place.
-    pub fn last_uplink_received_at(mut self, value: impl Arg<str>) -> Self { self.0.set("LastUplinkReceivedAt", value.into_expr()); self }
+    pub fn last_uplink_received_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUplinkReceivedAt", value.into_expr()), Phase) }
     /// `LoRaWAN`: `LoRaWANGateway`, required. Update: in place.
-    pub fn lo_ra_wan(mut self, value: impl Arg<wireless_gateway::LoRaWANGateway>) -> CfnWirelessGatewayProps<Set> { self.0.set("LoRaWAN", value.into_expr()); CfnWirelessGatewayProps(self.0, Phase) }
+    pub fn lo_ra_wan(self, value: impl Arg<wireless_gateway::LoRaWANGateway>) -> CfnWirelessGatewayProps<Set> { CfnWirelessGatewayProps(put(self.0, "LoRaWAN", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `ThingArn`: text. Update: in place.
-    pub fn thing_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ThingArn", value.into_expr()); self }
+    pub fn thing_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingArn", value.into_expr()), Phase) }
     /// `ThingName`: text. Update: in place.
-    pub fn thing_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ThingName", value.into_expr()); self }
+    pub fn thing_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThingName", value.into_expr()), Phase) }
 }
 impl Done for CfnWirelessGatewayProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IoTWireless::WirelessGateway`.
 pub mod wireless_gateway {
 use crate::cfn::support::*;
 /// The property type `LoRaWANGateway` of `AWS::IoTWireless::WirelessGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-iotwireless-wirelessgateway-lorawangateway.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoRaWANGateway<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LoRaWANGateway<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LoRaWANGateway {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LoRaWANGateway<super::missing::GatewayEui, super::missing::RfRegion> { LoRaWANGateway(Bag::default(), Phase) }
+    pub fn new() -> LoRaWANGateway<Missing<super::required::GatewayEui>, Missing<super::required::RfRegion>> { LoRaWANGateway(Bag::default(), Phase) }
 }
 impl<R0, R1> LoRaWANGateway<R0, R1> {
     /// `GatewayEui`: text, required. Update: in place.
-    pub fn gateway_eui(mut self, value: impl Arg<str>) -> LoRaWANGateway<Set, R1> { self.0.set("GatewayEui", value.into_expr()); LoRaWANGateway(self.0, Phase) }
+    pub fn gateway_eui(self, value: impl Arg<str>) -> LoRaWANGateway<Set, R1> { LoRaWANGateway(put(self.0, "GatewayEui", value.into_expr()), Phase) }
     /// `RfRegion`: text, required. Update: in place.
-    pub fn rf_region(mut self, value: impl Arg<str>) -> LoRaWANGateway<R0, Set> { self.0.set("RfRegion", value.into_expr()); LoRaWANGateway(self.0, Phase) }
+    pub fn rf_region(self, value: impl Arg<str>) -> LoRaWANGateway<R0, Set> { LoRaWANGateway(put(self.0, "RfRegion", value.into_expr()), Phase) }
 }
 impl Done for LoRaWANGateway { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AppEui, AppKey, AppSKey, AppServerPrivateKey, AutoCreateTasks, DestinationName, DevAddr, DlClass, Expression, ExpressionType, FNwkSIntKey, FirmwareUpdateImage, FirmwareUpdateRole, GatewayEui, JoinEui, LoRaWAN, Name, NwkKey, NwkSEncKey, NwkSKey, RfRegion, SNwkSIntKey, SessionKeys, Sidewalk, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AppEui, AppKey, AppSKey, AppServerPrivateKey, AutoCreateTasks, DestinationName, DevAddr, DlClass, Expression, ExpressionType, FNwkSIntKey, FirmwareUpdateImage, FirmwareUpdateRole, GatewayEui, JoinEui, LoRaWAN, Name, NwkKey, NwkSEncKey, NwkSKey, RfRegion, SNwkSIntKey, SessionKeys, Sidewalk, Type } }

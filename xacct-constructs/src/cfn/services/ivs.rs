@@ -13,7 +13,7 @@ impl CfnChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnChannelProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::IvsChannelArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `IvsChannelArn`.
     pub fn attr_arn(&self) -> Val<kind::IvsChannelArn> { self.0.get_att("Arn") }
     /// The attribute `IngestEndpoint`: text.
     pub fn attr_ingest_endpoint(&self) -> Val<str> { self.0.get_att("IngestEndpoint") }
@@ -22,46 +22,46 @@ impl CfnChannel {
 }
 impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IVS::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-channel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnChannelProps(Bag);
+#[must_use] pub struct CfnChannelProps(Bag);
 impl CfnChannelProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Authorized`: boolean. Update: in place.
-    pub fn authorized(mut self, value: impl Arg<bool>) -> Self { self.0.set("Authorized", value.into_expr()); self }
+    pub fn authorized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Authorized", value.into_expr())) }
     /// `ContainerFormat`: `ContainerFormat`. Update: in place.
-    pub fn container_format(mut self, value: impl Arg<channel::ContainerFormat>) -> Self { self.0.set("ContainerFormat", value.into_expr()); self }
+    pub fn container_format(self, value: impl Arg<channel::ContainerFormat>) -> Self { Self(put(self.0, "ContainerFormat", value.into_expr())) }
     /// `InsecureIngest`: boolean. Update: in place.
-    pub fn insecure_ingest(mut self, value: impl Arg<bool>) -> Self { self.0.set("InsecureIngest", value.into_expr()); self }
+    pub fn insecure_ingest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InsecureIngest", value.into_expr())) }
     /// `LatencyMode`: `LatencyMode`. Update: in place.
-    pub fn latency_mode(mut self, value: impl Arg<channel::LatencyMode>) -> Self { self.0.set("LatencyMode", value.into_expr()); self }
+    pub fn latency_mode(self, value: impl Arg<channel::LatencyMode>) -> Self { Self(put(self.0, "LatencyMode", value.into_expr())) }
     /// `MultitrackInputConfiguration`: `MultitrackInputConfiguration`. Update: in place.
-    pub fn multitrack_input_configuration(mut self, value: impl Arg<channel::MultitrackInputConfiguration>) -> Self { self.0.set("MultitrackInputConfiguration", value.into_expr()); self }
+    pub fn multitrack_input_configuration(self, value: impl Arg<channel::MultitrackInputConfiguration>) -> Self { Self(put(self.0, "MultitrackInputConfiguration", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Preset`: `Preset`. Update: in place.
-    pub fn preset(mut self, value: impl Arg<channel::Preset>) -> Self { self.0.set("Preset", value.into_expr()); self }
-    /// `RecordingConfigurationArn`: text. Update: in place.
-    pub fn recording_configuration_arn(mut self, value: impl Arg<kind::IvsRecordingConfigurationArn>) -> Self { self.0.set("RecordingConfigurationArn", value.into_expr()); self }
+    pub fn preset(self, value: impl Arg<channel::Preset>) -> Self { Self(put(self.0, "Preset", value.into_expr())) }
+    /// `RecordingConfigurationArn`: `IvsRecordingConfigurationArn`. Update: in place.
+    pub fn recording_configuration_arn(self, value: impl Arg<kind::IvsRecordingConfigurationArn>) -> Self { Self(put(self.0, "RecordingConfigurationArn", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<channel::Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<channel::Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IVS::Channel`.
 pub mod channel {
 use crate::cfn::support::*;
 /// The property type `MultitrackInputConfiguration` of `AWS::IVS::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-channel-multitrackinputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultitrackInputConfiguration(Bag);
+#[must_use] pub struct MultitrackInputConfiguration(Bag);
 impl MultitrackInputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `MaximumResolution`: `MaximumResolution`. Update: in place.
-    pub fn maximum_resolution(mut self, value: impl Arg<MaximumResolution>) -> Self { self.0.set("MaximumResolution", value.into_expr()); self }
+    pub fn maximum_resolution(self, value: impl Arg<MaximumResolution>) -> Self { Self(put(self.0, "MaximumResolution", value.into_expr())) }
     /// `Policy`: `Policy`. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Policy>) -> Self { self.0.set("Policy", value.into_expr()); self }
+    pub fn policy(self, value: impl Arg<Policy>) -> Self { Self(put(self.0, "Policy", value.into_expr())) }
 }
 impl Done for MultitrackInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ContainerFormat` allows.
@@ -86,39 +86,39 @@ impl CfnEncoderConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnEncoderConfigurationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnEncoderConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IVS::EncoderConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-encoderconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEncoderConfigurationProps(Bag);
+#[must_use] pub struct CfnEncoderConfigurationProps(Bag);
 impl CfnEncoderConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Video`: `Video`. Update: replacement.
-    pub fn video(mut self, value: impl Arg<encoder_configuration::Video>) -> Self { self.0.set("Video", value.into_expr()); self }
+    pub fn video(self, value: impl Arg<encoder_configuration::Video>) -> Self { Self(put(self.0, "Video", value.into_expr())) }
 }
 impl Done for CfnEncoderConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IVS::EncoderConfiguration`.
 pub mod encoder_configuration {
 use crate::cfn::support::*;
 /// The property type `Video` of `AWS::IVS::EncoderConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-encoderconfiguration-video.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Video(Bag);
+#[must_use] pub struct Video(Bag);
 impl Video {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bitrate`: integer. Update: replacement.
-    pub fn bitrate(mut self, value: impl Arg<i64>) -> Self { self.0.set("Bitrate", value.into_expr()); self }
+    pub fn bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
     /// `Framerate`: number. Update: replacement.
-    pub fn framerate(mut self, value: impl Arg<f64>) -> Self { self.0.set("Framerate", value.into_expr()); self }
+    pub fn framerate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Framerate", value.into_expr())) }
     /// `Height`: integer. Update: replacement.
-    pub fn height(mut self, value: impl Arg<i64>) -> Self { self.0.set("Height", value.into_expr()); self }
+    pub fn height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Height", value.into_expr())) }
     /// `Width`: integer. Update: replacement.
-    pub fn width(mut self, value: impl Arg<i64>) -> Self { self.0.set("Width", value.into_expr()); self }
+    pub fn width(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Width", value.into_expr())) }
 }
 impl Done for Video { fn into_props(self) -> Bag { self.0 } }
 }
@@ -131,7 +131,7 @@ impl CfnIngestConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnIngestConfigurationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ParticipantId`: text.
     pub fn attr_participant_id(&self) -> Val<str> { self.0.get_att("ParticipantId") }
@@ -142,22 +142,22 @@ impl CfnIngestConfiguration {
 }
 impl Parent for CfnIngestConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IVS::IngestConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-ingestconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIngestConfigurationProps(Bag);
+#[must_use] pub struct CfnIngestConfigurationProps(Bag);
 impl CfnIngestConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IngestProtocol`: `IngestProtocol`. Update: replacement.
-    pub fn ingest_protocol(mut self, value: impl Arg<ingest_configuration::IngestProtocol>) -> Self { self.0.set("IngestProtocol", value.into_expr()); self }
+    pub fn ingest_protocol(self, value: impl Arg<ingest_configuration::IngestProtocol>) -> Self { Self(put(self.0, "IngestProtocol", value.into_expr())) }
     /// `InsecureIngest`: boolean. Update: replacement.
-    pub fn insecure_ingest(mut self, value: impl Arg<bool>) -> Self { self.0.set("InsecureIngest", value.into_expr()); self }
+    pub fn insecure_ingest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InsecureIngest", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `StageArn`: text. Update: in place.
-    pub fn stage_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("StageArn", value.into_expr()); self }
+    pub fn stage_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageArn", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `UserId`: text. Update: replacement.
-    pub fn user_id(mut self, value: impl Arg<str>) -> Self { self.0.set("UserId", value.into_expr()); self }
+    pub fn user_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserId", value.into_expr())) }
 }
 impl Done for CfnIngestConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IVS::IngestConfiguration`.
@@ -175,23 +175,23 @@ impl CfnPlaybackKeyPair {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnPlaybackKeyPairProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Fingerprint`: text.
     pub fn attr_fingerprint(&self) -> Val<str> { self.0.get_att("Fingerprint") }
 }
 impl Parent for CfnPlaybackKeyPair { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IVS::PlaybackKeyPair`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackkeypair.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPlaybackKeyPairProps(Bag);
+#[must_use] pub struct CfnPlaybackKeyPairProps(Bag);
 impl CfnPlaybackKeyPairProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `PublicKeyMaterial`: text. Update: replacement.
-    pub fn public_key_material(mut self, value: impl Arg<str>) -> Self { self.0.set("PublicKeyMaterial", value.into_expr()); self }
+    pub fn public_key_material(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicKeyMaterial", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnPlaybackKeyPairProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IVS::PlaybackRestrictionPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackrestrictionpolicy.html)
@@ -203,25 +203,25 @@ impl CfnPlaybackRestrictionPolicy {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnPlaybackRestrictionPolicyProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnPlaybackRestrictionPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IVS::PlaybackRestrictionPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-playbackrestrictionpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPlaybackRestrictionPolicyProps(Bag);
+#[must_use] pub struct CfnPlaybackRestrictionPolicyProps(Bag);
 impl CfnPlaybackRestrictionPolicyProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedCountries`: list of text. Update: in place.
-    pub fn allowed_countries(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedCountries", value.into_expr()); self }
+    pub fn allowed_countries(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedCountries", value.into_expr())) }
     /// `AllowedOrigins`: list of text. Update: in place.
-    pub fn allowed_origins(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedOrigins", value.into_expr()); self }
+    pub fn allowed_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOrigins", value.into_expr())) }
     /// `EnableStrictOriginEnforcement`: boolean. Update: in place.
-    pub fn enable_strict_origin_enforcement(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableStrictOriginEnforcement", value.into_expr()); self }
+    pub fn enable_strict_origin_enforcement(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableStrictOriginEnforcement", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnPlaybackRestrictionPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IVS::PublicKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-publickey.html)
@@ -233,23 +233,23 @@ impl CfnPublicKey {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnPublicKeyProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Fingerprint`: text.
     pub fn attr_fingerprint(&self) -> Val<str> { self.0.get_att("Fingerprint") }
 }
 impl Parent for CfnPublicKey { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IVS::PublicKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-publickey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPublicKeyProps(Bag);
+#[must_use] pub struct CfnPublicKeyProps(Bag);
 impl CfnPublicKeyProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `PublicKeyMaterial`: text. Update: replacement.
-    pub fn public_key_material(mut self, value: impl Arg<str>) -> Self { self.0.set("PublicKeyMaterial", value.into_expr()); self }
+    pub fn public_key_material(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicKeyMaterial", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnPublicKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::IVS::RecordingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-recordingconfiguration.html)
@@ -258,83 +258,83 @@ impl CfnRecordingConfiguration {
     /// `AWS::IVS::RecordingConfiguration`
     pub const TYPE: &'static str = "AWS::IVS::RecordingConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnRecordingConfigurationProps<R0>) -> Self where CfnRecordingConfigurationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRecordingConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::IvsRecordingConfigurationArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `IvsRecordingConfigurationArn`.
     pub fn attr_arn(&self) -> Val<kind::IvsRecordingConfigurationArn> { self.0.get_att("Arn") }
     /// The attribute `State`: text.
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnRecordingConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IVS::RecordingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-recordingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRecordingConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnRecordingConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnRecordingConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRecordingConfigurationProps<missing::DestinationConfiguration> { CfnRecordingConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRecordingConfigurationProps<Missing<required::DestinationConfiguration>> { CfnRecordingConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRecordingConfigurationProps<R0> {
     /// `DestinationConfiguration`: `DestinationConfiguration`, required. Update: replacement.
-    pub fn destination_configuration(mut self, value: impl Arg<recording_configuration::DestinationConfiguration>) -> CfnRecordingConfigurationProps<Set> { self.0.set("DestinationConfiguration", value.into_expr()); CfnRecordingConfigurationProps(self.0, Phase) }
+    pub fn destination_configuration(self, value: impl Arg<recording_configuration::DestinationConfiguration>) -> CfnRecordingConfigurationProps<Set> { CfnRecordingConfigurationProps(put(self.0, "DestinationConfiguration", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RecordingReconnectWindowSeconds`: integer. Update: replacement.
-    pub fn recording_reconnect_window_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("RecordingReconnectWindowSeconds", value.into_expr()); self }
+    pub fn recording_reconnect_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecordingReconnectWindowSeconds", value.into_expr()), Phase) }
     /// `RenditionConfiguration`: `RenditionConfiguration`. Update: replacement.
-    pub fn rendition_configuration(mut self, value: impl Arg<recording_configuration::RenditionConfiguration>) -> Self { self.0.set("RenditionConfiguration", value.into_expr()); self }
+    pub fn rendition_configuration(self, value: impl Arg<recording_configuration::RenditionConfiguration>) -> Self { Self(put(self.0, "RenditionConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `ThumbnailConfiguration`: `ThumbnailConfiguration`. Update: replacement.
-    pub fn thumbnail_configuration(mut self, value: impl Arg<recording_configuration::ThumbnailConfiguration>) -> Self { self.0.set("ThumbnailConfiguration", value.into_expr()); self }
+    pub fn thumbnail_configuration(self, value: impl Arg<recording_configuration::ThumbnailConfiguration>) -> Self { Self(put(self.0, "ThumbnailConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnRecordingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IVS::RecordingConfiguration`.
 pub mod recording_configuration {
 use crate::cfn::support::*;
 /// The property type `DestinationConfiguration` of `AWS::IVS::RecordingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-destinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DestinationConfiguration(Bag);
+#[must_use] pub struct DestinationConfiguration(Bag);
 impl DestinationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3`: `S3DestinationConfiguration`. Update: replacement.
-    pub fn s3(mut self, value: impl Arg<S3DestinationConfiguration>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RenditionConfiguration` of `AWS::IVS::RecordingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-renditionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RenditionConfiguration(Bag);
+#[must_use] pub struct RenditionConfiguration(Bag);
 impl RenditionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RenditionSelection`: `RenditionSelection`. Update: replacement.
-    pub fn rendition_selection(mut self, value: impl Arg<RenditionSelection>) -> Self { self.0.set("RenditionSelection", value.into_expr()); self }
+    pub fn rendition_selection(self, value: impl Arg<RenditionSelection>) -> Self { Self(put(self.0, "RenditionSelection", value.into_expr())) }
     /// `Renditions`: list of text. Update: replacement.
-    pub fn renditions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Renditions", value.into_expr()); self }
+    pub fn renditions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Renditions", value.into_expr())) }
 }
 impl Done for RenditionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3DestinationConfiguration` of `AWS::IVS::RecordingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-s3destinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3DestinationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3DestinationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3DestinationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3DestinationConfiguration<super::missing::BucketName> { S3DestinationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3DestinationConfiguration<Missing<super::required::BucketName>> { S3DestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3DestinationConfiguration<R0> {
-    /// `BucketName`: text, required. Update: replacement.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3DestinationConfiguration<Set> { self.0.set("BucketName", value.into_expr()); S3DestinationConfiguration(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: replacement.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3DestinationConfiguration<Set> { S3DestinationConfiguration(put(self.0, "BucketName", value.into_expr()), Phase) }
 }
 impl Done for S3DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ThumbnailConfiguration` of `AWS::IVS::RecordingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-recordingconfiguration-thumbnailconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ThumbnailConfiguration(Bag);
+#[must_use] pub struct ThumbnailConfiguration(Bag);
 impl ThumbnailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RecordingMode`: `RecordingMode`. Update: replacement.
-    pub fn recording_mode(mut self, value: impl Arg<RecordingMode>) -> Self { self.0.set("RecordingMode", value.into_expr()); self }
+    pub fn recording_mode(self, value: impl Arg<RecordingMode>) -> Self { Self(put(self.0, "RecordingMode", value.into_expr())) }
     /// `Resolution`: `Resolution`. Update: replacement.
-    pub fn resolution(mut self, value: impl Arg<Resolution>) -> Self { self.0.set("Resolution", value.into_expr()); self }
+    pub fn resolution(self, value: impl Arg<Resolution>) -> Self { Self(put(self.0, "Resolution", value.into_expr())) }
     /// `Storage`: list of text. Update: replacement.
-    pub fn storage(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Storage", value.into_expr()); self }
+    pub fn storage(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Storage", value.into_expr())) }
     /// `TargetIntervalSeconds`: integer. Update: replacement.
-    pub fn target_interval_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("TargetIntervalSeconds", value.into_expr()); self }
+    pub fn target_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetIntervalSeconds", value.into_expr())) }
 }
 impl Done for ThumbnailConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RecordingMode` allows.
@@ -355,83 +355,83 @@ impl CfnStage {
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `ActiveSessionId`: text.
     pub fn attr_active_session_id(&self) -> Val<str> { self.0.get_att("ActiveSessionId") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnStage { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IVS::Stage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-stage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStageProps(Bag);
+#[must_use] pub struct CfnStageProps(Bag);
 impl CfnStageProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoParticipantRecordingConfiguration`: `AutoParticipantRecordingConfiguration`. Update: in place.
-    pub fn auto_participant_recording_configuration(mut self, value: impl Arg<stage::AutoParticipantRecordingConfiguration>) -> Self { self.0.set("AutoParticipantRecordingConfiguration", value.into_expr()); self }
+    pub fn auto_participant_recording_configuration(self, value: impl Arg<stage::AutoParticipantRecordingConfiguration>) -> Self { Self(put(self.0, "AutoParticipantRecordingConfiguration", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnStageProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IVS::Stage`.
 pub mod stage {
 use crate::cfn::support::*;
 /// The property type `AutoParticipantRecordingConfiguration` of `AWS::IVS::Stage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-autoparticipantrecordingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoParticipantRecordingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AutoParticipantRecordingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AutoParticipantRecordingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AutoParticipantRecordingConfiguration<super::missing::StorageConfigurationArn> { AutoParticipantRecordingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AutoParticipantRecordingConfiguration<Missing<super::required::StorageConfigurationArn>> { AutoParticipantRecordingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AutoParticipantRecordingConfiguration<R0> {
     /// `HlsConfiguration`: `HlsConfiguration`. Update: in place.
-    pub fn hls_configuration(mut self, value: impl Arg<HlsConfiguration>) -> Self { self.0.set("HlsConfiguration", value.into_expr()); self }
+    pub fn hls_configuration(self, value: impl Arg<HlsConfiguration>) -> Self { Self(put(self.0, "HlsConfiguration", value.into_expr()), Phase) }
     /// `MediaTypes`: list of `MediaTypes`. Update: in place.
-    pub fn media_types(mut self, value: impl Arg<Arr<MediaTypes>>) -> Self { self.0.set("MediaTypes", value.into_expr()); self }
+    pub fn media_types(self, value: impl Arg<Arr<MediaTypes>>) -> Self { Self(put(self.0, "MediaTypes", value.into_expr()), Phase) }
     /// `RecordingReconnectWindowSeconds`: integer. Update: in place.
-    pub fn recording_reconnect_window_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("RecordingReconnectWindowSeconds", value.into_expr()); self }
+    pub fn recording_reconnect_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecordingReconnectWindowSeconds", value.into_expr()), Phase) }
     /// `StorageConfigurationArn`: text, required. Update: in place.
-    pub fn storage_configuration_arn(mut self, value: impl Arg<str>) -> AutoParticipantRecordingConfiguration<Set> { self.0.set("StorageConfigurationArn", value.into_expr()); AutoParticipantRecordingConfiguration(self.0, Phase) }
+    pub fn storage_configuration_arn(self, value: impl Arg<str>) -> AutoParticipantRecordingConfiguration<Set> { AutoParticipantRecordingConfiguration(put(self.0, "StorageConfigurationArn", value.into_expr()), Phase) }
     /// `ThumbnailConfiguration`: `ThumbnailConfiguration`. Update: in place.
-    pub fn thumbnail_configuration(mut self, value: impl Arg<ThumbnailConfiguration>) -> Self { self.0.set("ThumbnailConfiguration", value.into_expr()); self }
+    pub fn thumbnail_configuration(self, value: impl Arg<ThumbnailConfiguration>) -> Self { Self(put(self.0, "ThumbnailConfiguration", value.into_expr()), Phase) }
 }
 impl Done for AutoParticipantRecordingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsConfiguration` of `AWS::IVS::Stage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-hlsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HlsConfiguration(Bag);
+#[must_use] pub struct HlsConfiguration(Bag);
 impl HlsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ParticipantRecordingHlsConfiguration`: `ParticipantRecordingHlsConfiguration`. Update: in place.
-    pub fn participant_recording_hls_configuration(mut self, value: impl Arg<ParticipantRecordingHlsConfiguration>) -> Self { self.0.set("ParticipantRecordingHlsConfiguration", value.into_expr()); self }
+    pub fn participant_recording_hls_configuration(self, value: impl Arg<ParticipantRecordingHlsConfiguration>) -> Self { Self(put(self.0, "ParticipantRecordingHlsConfiguration", value.into_expr())) }
 }
 impl Done for HlsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParticipantRecordingHlsConfiguration` of `AWS::IVS::Stage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-participantrecordinghlsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParticipantRecordingHlsConfiguration(Bag);
+#[must_use] pub struct ParticipantRecordingHlsConfiguration(Bag);
 impl ParticipantRecordingHlsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetSegmentDurationSeconds`: integer. Update: in place.
-    pub fn target_segment_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("TargetSegmentDurationSeconds", value.into_expr()); self }
+    pub fn target_segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetSegmentDurationSeconds", value.into_expr())) }
 }
 impl Done for ParticipantRecordingHlsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParticipantThumbnailConfiguration` of `AWS::IVS::Stage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-participantthumbnailconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParticipantThumbnailConfiguration(Bag);
+#[must_use] pub struct ParticipantThumbnailConfiguration(Bag);
 impl ParticipantThumbnailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RecordingMode`: `RecordingMode`. Update: in place.
-    pub fn recording_mode(mut self, value: impl Arg<RecordingMode>) -> Self { self.0.set("RecordingMode", value.into_expr()); self }
+    pub fn recording_mode(self, value: impl Arg<RecordingMode>) -> Self { Self(put(self.0, "RecordingMode", value.into_expr())) }
     /// `Storage`: list of `Storage`. Update: in place.
-    pub fn storage(mut self, value: impl Arg<Arr<Storage>>) -> Self { self.0.set("Storage", value.into_expr()); self }
+    pub fn storage(self, value: impl Arg<Arr<Storage>>) -> Self { Self(put(self.0, "Storage", value.into_expr())) }
     /// `TargetIntervalSeconds`: integer. Update: in place.
-    pub fn target_interval_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("TargetIntervalSeconds", value.into_expr()); self }
+    pub fn target_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetIntervalSeconds", value.into_expr())) }
 }
 impl Done for ParticipantThumbnailConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ThumbnailConfiguration` of `AWS::IVS::Stage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-stage-thumbnailconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ThumbnailConfiguration(Bag);
+#[must_use] pub struct ThumbnailConfiguration(Bag);
 impl ThumbnailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ParticipantThumbnailConfiguration`: `ParticipantThumbnailConfiguration`. Update: in place.
-    pub fn participant_thumbnail_configuration(mut self, value: impl Arg<ParticipantThumbnailConfiguration>) -> Self { self.0.set("ParticipantThumbnailConfiguration", value.into_expr()); self }
+    pub fn participant_thumbnail_configuration(self, value: impl Arg<ParticipantThumbnailConfiguration>) -> Self { Self(put(self.0, "ParticipantThumbnailConfiguration", value.into_expr())) }
 }
 impl Done for ThumbnailConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `MediaTypes` allows.
@@ -447,40 +447,40 @@ impl CfnStorageConfiguration {
     /// `AWS::IVS::StorageConfiguration`
     pub const TYPE: &'static str = "AWS::IVS::StorageConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnStorageConfigurationProps<R0>) -> Self where CfnStorageConfigurationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStorageConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnStorageConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IVS::StorageConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-storageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStorageConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnStorageConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnStorageConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStorageConfigurationProps<missing::S3> { CfnStorageConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStorageConfigurationProps<Missing<required::S3>> { CfnStorageConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnStorageConfigurationProps<R0> {
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `S3`: `S3StorageConfiguration`, required. Update: replacement.
-    pub fn s3(mut self, value: impl Arg<storage_configuration::S3StorageConfiguration>) -> CfnStorageConfigurationProps<Set> { self.0.set("S3", value.into_expr()); CfnStorageConfigurationProps(self.0, Phase) }
+    pub fn s3(self, value: impl Arg<storage_configuration::S3StorageConfiguration>) -> CfnStorageConfigurationProps<Set> { CfnStorageConfigurationProps(put(self.0, "S3", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStorageConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IVS::StorageConfiguration`.
 pub mod storage_configuration {
 use crate::cfn::support::*;
 /// The property type `S3StorageConfiguration` of `AWS::IVS::StorageConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivs-storageconfiguration-s3storageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3StorageConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3StorageConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3StorageConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3StorageConfiguration<super::missing::BucketName> { S3StorageConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3StorageConfiguration<Missing<super::required::BucketName>> { S3StorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3StorageConfiguration<R0> {
-    /// `BucketName`: text, required. Update: replacement.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3StorageConfiguration<Set> { self.0.set("BucketName", value.into_expr()); S3StorageConfiguration(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: replacement.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3StorageConfiguration<Set> { S3StorageConfiguration(put(self.0, "BucketName", value.into_expr()), Phase) }
 }
 impl Done for S3StorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -490,27 +490,27 @@ impl CfnStreamKey {
     /// `AWS::IVS::StreamKey`
     pub const TYPE: &'static str = "AWS::IVS::StreamKey";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnStreamKeyProps<R0>) -> Self where CfnStreamKeyProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStreamKeyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Value`: text.
     pub fn attr_value(&self) -> Val<str> { self.0.get_att("Value") }
 }
 impl Parent for CfnStreamKey { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IVS::StreamKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivs-streamkey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStreamKeyProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnStreamKeyProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnStreamKeyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStreamKeyProps<missing::ChannelArn> { CfnStreamKeyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStreamKeyProps<Missing<required::ChannelArn>> { CfnStreamKeyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnStreamKeyProps<R0> {
-    /// `ChannelArn`: text, required. Update: replacement.
-    pub fn channel_arn(mut self, value: impl Arg<kind::IvsChannelArn>) -> CfnStreamKeyProps<Set> { self.0.set("ChannelArn", value.into_expr()); CfnStreamKeyProps(self.0, Phase) }
+    /// `ChannelArn`: `IvsChannelArn`, required. Update: replacement.
+    pub fn channel_arn(self, value: impl Arg<kind::IvsChannelArn>) -> CfnStreamKeyProps<Set> { CfnStreamKeyProps(put(self.0, "ChannelArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStreamKeyProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { BucketName, ChannelArn, DestinationConfiguration, S3, StorageConfigurationArn } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { BucketName, ChannelArn, DestinationConfiguration, S3, StorageConfigurationArn } }

@@ -10,10 +10,10 @@ impl CfnLoggingConfiguration {
     /// `AWS::IVSChat::LoggingConfiguration`
     pub const TYPE: &'static str = "AWS::IVSChat::LoggingConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnLoggingConfigurationProps<R0>) -> Self where CfnLoggingConfigurationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLoggingConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::IVSChatLoggingConfigurationArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `IVSChatLoggingConfigurationArn`.
     pub fn attr_arn(&self) -> Val<kind::IVSChatLoggingConfigurationArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -22,67 +22,67 @@ impl CfnLoggingConfiguration {
 }
 impl Parent for CfnLoggingConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IVSChat::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-loggingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLoggingConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnLoggingConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnLoggingConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLoggingConfigurationProps<missing::DestinationConfiguration> { CfnLoggingConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLoggingConfigurationProps<Missing<required::DestinationConfiguration>> { CfnLoggingConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLoggingConfigurationProps<R0> {
     /// `DestinationConfiguration`: `DestinationConfiguration`, required. Update: in place.
-    pub fn destination_configuration(mut self, value: impl Arg<logging_configuration::DestinationConfiguration>) -> CfnLoggingConfigurationProps<Set> { self.0.set("DestinationConfiguration", value.into_expr()); CfnLoggingConfigurationProps(self.0, Phase) }
+    pub fn destination_configuration(self, value: impl Arg<logging_configuration::DestinationConfiguration>) -> CfnLoggingConfigurationProps<Set> { CfnLoggingConfigurationProps(put(self.0, "DestinationConfiguration", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLoggingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IVSChat::LoggingConfiguration`.
 pub mod logging_configuration {
 use crate::cfn::support::*;
 /// The property type `CloudWatchLogsDestinationConfiguration` of `AWS::IVSChat::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-loggingconfiguration-cloudwatchlogsdestinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogsDestinationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudWatchLogsDestinationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudWatchLogsDestinationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchLogsDestinationConfiguration<super::missing::LogGroupName> { CloudWatchLogsDestinationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchLogsDestinationConfiguration<Missing<super::required::LogGroupName>> { CloudWatchLogsDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLogsDestinationConfiguration<R0> {
-    /// `LogGroupName`: text, required. Update: in place.
-    pub fn log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> CloudWatchLogsDestinationConfiguration<Set> { self.0.set("LogGroupName", value.into_expr()); CloudWatchLogsDestinationConfiguration(self.0, Phase) }
+    /// `LogGroupName`: `LogsLogGroupName`, required. Update: in place.
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CloudWatchLogsDestinationConfiguration<Set> { CloudWatchLogsDestinationConfiguration(put(self.0, "LogGroupName", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogsDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationConfiguration` of `AWS::IVSChat::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-loggingconfiguration-destinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DestinationConfiguration(Bag);
+#[must_use] pub struct DestinationConfiguration(Bag);
 impl DestinationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogs`: `CloudWatchLogsDestinationConfiguration`. Update: in place.
-    pub fn cloud_watch_logs(mut self, value: impl Arg<CloudWatchLogsDestinationConfiguration>) -> Self { self.0.set("CloudWatchLogs", value.into_expr()); self }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsDestinationConfiguration>) -> Self { Self(put(self.0, "CloudWatchLogs", value.into_expr())) }
     /// `Firehose`: `FirehoseDestinationConfiguration`. Update: in place.
-    pub fn firehose(mut self, value: impl Arg<FirehoseDestinationConfiguration>) -> Self { self.0.set("Firehose", value.into_expr()); self }
+    pub fn firehose(self, value: impl Arg<FirehoseDestinationConfiguration>) -> Self { Self(put(self.0, "Firehose", value.into_expr())) }
     /// `S3`: `S3DestinationConfiguration`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<S3DestinationConfiguration>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirehoseDestinationConfiguration` of `AWS::IVSChat::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-loggingconfiguration-firehosedestinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FirehoseDestinationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FirehoseDestinationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl FirehoseDestinationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FirehoseDestinationConfiguration<super::missing::DeliveryStreamName> { FirehoseDestinationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> FirehoseDestinationConfiguration<Missing<super::required::DeliveryStreamName>> { FirehoseDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FirehoseDestinationConfiguration<R0> {
-    /// `DeliveryStreamName`: text, required. Update: in place.
-    pub fn delivery_stream_name(mut self, value: impl Arg<kind::KinesisFirehoseDeliveryStreamName>) -> FirehoseDestinationConfiguration<Set> { self.0.set("DeliveryStreamName", value.into_expr()); FirehoseDestinationConfiguration(self.0, Phase) }
+    /// `DeliveryStreamName`: `KinesisFirehoseDeliveryStreamName`, required. Update: in place.
+    pub fn delivery_stream_name(self, value: impl Arg<kind::KinesisFirehoseDeliveryStreamName>) -> FirehoseDestinationConfiguration<Set> { FirehoseDestinationConfiguration(put(self.0, "DeliveryStreamName", value.into_expr()), Phase) }
 }
 impl Done for FirehoseDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3DestinationConfiguration` of `AWS::IVSChat::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-loggingconfiguration-s3destinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3DestinationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3DestinationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3DestinationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3DestinationConfiguration<super::missing::BucketName> { S3DestinationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3DestinationConfiguration<Missing<super::required::BucketName>> { S3DestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3DestinationConfiguration<R0> {
-    /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3DestinationConfiguration<Set> { self.0.set("BucketName", value.into_expr()); S3DestinationConfiguration(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3DestinationConfiguration<Set> { S3DestinationConfiguration(put(self.0, "BucketName", value.into_expr()), Phase) }
 }
 impl Done for S3DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -95,47 +95,47 @@ impl CfnRoom {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnRoomProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnRoom { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::IVSChat::Room`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ivschat-room.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRoomProps(Bag);
+#[must_use] pub struct CfnRoomProps(Bag);
 impl CfnRoomProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LoggingConfigurationIdentifiers`: list of text. Update: in place.
-    pub fn logging_configuration_identifiers(mut self, value: impl Arg<Arr<kind::IVSChatLoggingConfigurationArn>>) -> Self { self.0.set("LoggingConfigurationIdentifiers", value.into_expr()); self }
+    /// `LoggingConfigurationIdentifiers`: list of `IVSChatLoggingConfigurationArn`. Update: in place.
+    pub fn logging_configuration_identifiers(self, value: impl Arg<Arr<kind::IVSChatLoggingConfigurationArn>>) -> Self { Self(put(self.0, "LoggingConfigurationIdentifiers", value.into_expr())) }
     /// `MaximumMessageLength`: integer. Update: in place.
-    pub fn maximum_message_length(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumMessageLength", value.into_expr()); self }
+    pub fn maximum_message_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumMessageLength", value.into_expr())) }
     /// `MaximumMessageRatePerSecond`: integer. Update: in place.
-    pub fn maximum_message_rate_per_second(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumMessageRatePerSecond", value.into_expr()); self }
+    pub fn maximum_message_rate_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumMessageRatePerSecond", value.into_expr())) }
     /// `MessageReviewHandler`: `MessageReviewHandler`. Update: in place.
-    pub fn message_review_handler(mut self, value: impl Arg<room::MessageReviewHandler>) -> Self { self.0.set("MessageReviewHandler", value.into_expr()); self }
+    pub fn message_review_handler(self, value: impl Arg<room::MessageReviewHandler>) -> Self { Self(put(self.0, "MessageReviewHandler", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnRoomProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::IVSChat::Room`.
 pub mod room {
 use crate::cfn::support::*;
 /// The property type `MessageReviewHandler` of `AWS::IVSChat::Room`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ivschat-room-messagereviewhandler.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MessageReviewHandler(Bag);
+#[must_use] pub struct MessageReviewHandler(Bag);
 impl MessageReviewHandler {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FallbackResult`: `FallbackResult`. Update: in place.
-    pub fn fallback_result(mut self, value: impl Arg<FallbackResult>) -> Self { self.0.set("FallbackResult", value.into_expr()); self }
-    /// `Uri`: text. Update: in place.
-    pub fn uri(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("Uri", value.into_expr()); self }
+    pub fn fallback_result(self, value: impl Arg<FallbackResult>) -> Self { Self(put(self.0, "FallbackResult", value.into_expr())) }
+    /// `Uri`: `LambdaFunctionArn`. Update: in place.
+    pub fn uri(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
 }
 impl Done for MessageReviewHandler { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FallbackResult` allows.
 FallbackResult { Allow = "ALLOW", Deny = "DENY" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { BucketName, DeliveryStreamName, DestinationConfiguration, LogGroupName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { BucketName, DeliveryStreamName, DestinationConfiguration, LogGroupName } }

@@ -10,279 +10,279 @@ impl CfnConnector {
     /// `AWS::KafkaConnect::Connector`
     pub const TYPE: &'static str = "AWS::KafkaConnect::Connector";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5, R6, R7, R8>(scope: &dyn Parent, id: &str, props: CfnConnectorProps<R0, R1, R2, R3, R4, R5, R6, R7, R8>) -> Self where CfnConnectorProps<R0, R1, R2, R3, R4, R5, R6, R7, R8>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectorArn`: text.
+    /// The attribute `ConnectorArn`: `OtherArn`.
     pub fn attr_connector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectorArn") }
 }
 impl Parent for CfnConnector { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-connector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectorProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set, R8 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7, R8,)>);
+#[must_use] pub struct CfnConnectorProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set, R8 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7, R8,)>);
 impl CfnConnectorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectorProps<missing::Capacity, missing::ConnectorConfiguration, missing::ConnectorName, missing::KafkaCluster, missing::KafkaClusterClientAuthentication, missing::KafkaClusterEncryptionInTransit, missing::KafkaConnectVersion, missing::Plugins, missing::ServiceExecutionRoleArn> { CfnConnectorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectorProps<Missing<required::Capacity>, Missing<required::ConnectorConfiguration>, Missing<required::ConnectorName>, Missing<required::KafkaCluster>, Missing<required::KafkaClusterClientAuthentication>, Missing<required::KafkaClusterEncryptionInTransit>, Missing<required::KafkaConnectVersion>, Missing<required::Plugins>, Missing<required::ServiceExecutionRoleArn>> { CfnConnectorProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8> CfnConnectorProps<R0, R1, R2, R3, R4, R5, R6, R7, R8> {
     /// `Capacity`: `Capacity`, required. Update: in place.
-    pub fn capacity(mut self, value: impl Arg<connector::Capacity>) -> CfnConnectorProps<Set, R1, R2, R3, R4, R5, R6, R7, R8> { self.0.set("Capacity", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn capacity(self, value: impl Arg<connector::Capacity>) -> CfnConnectorProps<Set, R1, R2, R3, R4, R5, R6, R7, R8> { CfnConnectorProps(put(self.0, "Capacity", value.into_expr()), Phase) }
     /// `ConnectorConfiguration`: map of text, required. Update: replacement.
-    pub fn connector_configuration(mut self, value: impl Arg<Dict<str>>) -> CfnConnectorProps<R0, Set, R2, R3, R4, R5, R6, R7, R8> { self.0.set("ConnectorConfiguration", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn connector_configuration(self, value: impl Arg<Dict<str>>) -> CfnConnectorProps<R0, Set, R2, R3, R4, R5, R6, R7, R8> { CfnConnectorProps(put(self.0, "ConnectorConfiguration", value.into_expr()), Phase) }
     /// `ConnectorDescription`: text. Update: replacement.
-    pub fn connector_description(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectorDescription", value.into_expr()); self }
+    pub fn connector_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorDescription", value.into_expr()), Phase) }
     /// `ConnectorName`: text, required. Update: replacement.
-    pub fn connector_name(mut self, value: impl Arg<str>) -> CfnConnectorProps<R0, R1, Set, R3, R4, R5, R6, R7, R8> { self.0.set("ConnectorName", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn connector_name(self, value: impl Arg<str>) -> CfnConnectorProps<R0, R1, Set, R3, R4, R5, R6, R7, R8> { CfnConnectorProps(put(self.0, "ConnectorName", value.into_expr()), Phase) }
     /// `KafkaCluster`: `KafkaCluster`, required. Update: replacement.
-    pub fn kafka_cluster(mut self, value: impl Arg<connector::KafkaCluster>) -> CfnConnectorProps<R0, R1, R2, Set, R4, R5, R6, R7, R8> { self.0.set("KafkaCluster", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn kafka_cluster(self, value: impl Arg<connector::KafkaCluster>) -> CfnConnectorProps<R0, R1, R2, Set, R4, R5, R6, R7, R8> { CfnConnectorProps(put(self.0, "KafkaCluster", value.into_expr()), Phase) }
     /// `KafkaClusterClientAuthentication`: `KafkaClusterClientAuthentication`, required. Update: replacement.
-    pub fn kafka_cluster_client_authentication(mut self, value: impl Arg<connector::KafkaClusterClientAuthentication>) -> CfnConnectorProps<R0, R1, R2, R3, Set, R5, R6, R7, R8> { self.0.set("KafkaClusterClientAuthentication", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn kafka_cluster_client_authentication(self, value: impl Arg<connector::KafkaClusterClientAuthentication>) -> CfnConnectorProps<R0, R1, R2, R3, Set, R5, R6, R7, R8> { CfnConnectorProps(put(self.0, "KafkaClusterClientAuthentication", value.into_expr()), Phase) }
     /// `KafkaClusterEncryptionInTransit`: `KafkaClusterEncryptionInTransit`, required. Update: replacement.
-    pub fn kafka_cluster_encryption_in_transit(mut self, value: impl Arg<connector::KafkaClusterEncryptionInTransit>) -> CfnConnectorProps<R0, R1, R2, R3, R4, Set, R6, R7, R8> { self.0.set("KafkaClusterEncryptionInTransit", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn kafka_cluster_encryption_in_transit(self, value: impl Arg<connector::KafkaClusterEncryptionInTransit>) -> CfnConnectorProps<R0, R1, R2, R3, R4, Set, R6, R7, R8> { CfnConnectorProps(put(self.0, "KafkaClusterEncryptionInTransit", value.into_expr()), Phase) }
     /// `KafkaConnectVersion`: text, required. Update: replacement.
-    pub fn kafka_connect_version(mut self, value: impl Arg<str>) -> CfnConnectorProps<R0, R1, R2, R3, R4, R5, Set, R7, R8> { self.0.set("KafkaConnectVersion", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn kafka_connect_version(self, value: impl Arg<str>) -> CfnConnectorProps<R0, R1, R2, R3, R4, R5, Set, R7, R8> { CfnConnectorProps(put(self.0, "KafkaConnectVersion", value.into_expr()), Phase) }
     /// `LogDelivery`: `LogDelivery`. Update: replacement.
-    pub fn log_delivery(mut self, value: impl Arg<connector::LogDelivery>) -> Self { self.0.set("LogDelivery", value.into_expr()); self }
+    pub fn log_delivery(self, value: impl Arg<connector::LogDelivery>) -> Self { Self(put(self.0, "LogDelivery", value.into_expr()), Phase) }
     /// `NetworkType`: `NetworkType`. Update: replacement.
-    pub fn network_type(mut self, value: impl Arg<connector::NetworkType>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<connector::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
     /// `Plugins`: list of `Plugin`, required. Update: replacement.
-    pub fn plugins(mut self, value: impl Arg<Arr<connector::Plugin>>) -> CfnConnectorProps<R0, R1, R2, R3, R4, R5, R6, Set, R8> { self.0.set("Plugins", value.into_expr()); CfnConnectorProps(self.0, Phase) }
-    /// `ServiceExecutionRoleArn`: text, required. Update: replacement.
-    pub fn service_execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnConnectorProps<R0, R1, R2, R3, R4, R5, R6, R7, Set> { self.0.set("ServiceExecutionRoleArn", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn plugins(self, value: impl Arg<Arr<connector::Plugin>>) -> CfnConnectorProps<R0, R1, R2, R3, R4, R5, R6, Set, R8> { CfnConnectorProps(put(self.0, "Plugins", value.into_expr()), Phase) }
+    /// `ServiceExecutionRoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn service_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnConnectorProps<R0, R1, R2, R3, R4, R5, R6, R7, Set> { CfnConnectorProps(put(self.0, "ServiceExecutionRoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WorkerConfiguration`: `WorkerConfiguration`. Update: replacement.
-    pub fn worker_configuration(mut self, value: impl Arg<connector::WorkerConfiguration>) -> Self { self.0.set("WorkerConfiguration", value.into_expr()); self }
+    pub fn worker_configuration(self, value: impl Arg<connector::WorkerConfiguration>) -> Self { Self(put(self.0, "WorkerConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KafkaConnect::Connector`.
 pub mod connector {
 use crate::cfn::support::*;
 /// The property type `ApacheKafkaCluster` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-apachekafkacluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApacheKafkaCluster<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ApacheKafkaCluster<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ApacheKafkaCluster {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApacheKafkaCluster<super::missing::BootstrapServers, super::missing::Vpc> { ApacheKafkaCluster(Bag::default(), Phase) }
+    pub fn new() -> ApacheKafkaCluster<Missing<super::required::BootstrapServers>, Missing<super::required::Vpc>> { ApacheKafkaCluster(Bag::default(), Phase) }
 }
 impl<R0, R1> ApacheKafkaCluster<R0, R1> {
     /// `BootstrapServers`: text, required. Update: replacement.
-    pub fn bootstrap_servers(mut self, value: impl Arg<str>) -> ApacheKafkaCluster<Set, R1> { self.0.set("BootstrapServers", value.into_expr()); ApacheKafkaCluster(self.0, Phase) }
+    pub fn bootstrap_servers(self, value: impl Arg<str>) -> ApacheKafkaCluster<Set, R1> { ApacheKafkaCluster(put(self.0, "BootstrapServers", value.into_expr()), Phase) }
     /// `Vpc`: `Vpc`, required. Update: replacement.
-    pub fn vpc(mut self, value: impl Arg<Vpc>) -> ApacheKafkaCluster<R0, Set> { self.0.set("Vpc", value.into_expr()); ApacheKafkaCluster(self.0, Phase) }
+    pub fn vpc(self, value: impl Arg<Vpc>) -> ApacheKafkaCluster<R0, Set> { ApacheKafkaCluster(put(self.0, "Vpc", value.into_expr()), Phase) }
 }
 impl Done for ApacheKafkaCluster { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoScaling` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-autoscaling.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoScaling<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct AutoScaling<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl AutoScaling {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AutoScaling<super::missing::MaxWorkerCount, super::missing::McuCount, super::missing::MinWorkerCount, super::missing::ScaleInPolicy, super::missing::ScaleOutPolicy> { AutoScaling(Bag::default(), Phase) }
+    pub fn new() -> AutoScaling<Missing<super::required::MaxWorkerCount>, Missing<super::required::McuCount>, Missing<super::required::MinWorkerCount>, Missing<super::required::ScaleInPolicy>, Missing<super::required::ScaleOutPolicy>> { AutoScaling(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> AutoScaling<R0, R1, R2, R3, R4> {
     /// `MaxAutoscalingTaskCount`: integer. Update: in place.
-    pub fn max_autoscaling_task_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxAutoscalingTaskCount", value.into_expr()); self }
+    pub fn max_autoscaling_task_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAutoscalingTaskCount", value.into_expr()), Phase) }
     /// `MaxWorkerCount`: integer, required. Update: in place.
-    pub fn max_worker_count(mut self, value: impl Arg<i64>) -> AutoScaling<Set, R1, R2, R3, R4> { self.0.set("MaxWorkerCount", value.into_expr()); AutoScaling(self.0, Phase) }
+    pub fn max_worker_count(self, value: impl Arg<i64>) -> AutoScaling<Set, R1, R2, R3, R4> { AutoScaling(put(self.0, "MaxWorkerCount", value.into_expr()), Phase) }
     /// `McuCount`: integer, required. Update: in place.
-    pub fn mcu_count(mut self, value: impl Arg<i64>) -> AutoScaling<R0, Set, R2, R3, R4> { self.0.set("McuCount", value.into_expr()); AutoScaling(self.0, Phase) }
+    pub fn mcu_count(self, value: impl Arg<i64>) -> AutoScaling<R0, Set, R2, R3, R4> { AutoScaling(put(self.0, "McuCount", value.into_expr()), Phase) }
     /// `MinWorkerCount`: integer, required. Update: in place.
-    pub fn min_worker_count(mut self, value: impl Arg<i64>) -> AutoScaling<R0, R1, Set, R3, R4> { self.0.set("MinWorkerCount", value.into_expr()); AutoScaling(self.0, Phase) }
+    pub fn min_worker_count(self, value: impl Arg<i64>) -> AutoScaling<R0, R1, Set, R3, R4> { AutoScaling(put(self.0, "MinWorkerCount", value.into_expr()), Phase) }
     /// `ScaleInPolicy`: `ScaleInPolicy`, required. Update: in place.
-    pub fn scale_in_policy(mut self, value: impl Arg<ScaleInPolicy>) -> AutoScaling<R0, R1, R2, Set, R4> { self.0.set("ScaleInPolicy", value.into_expr()); AutoScaling(self.0, Phase) }
+    pub fn scale_in_policy(self, value: impl Arg<ScaleInPolicy>) -> AutoScaling<R0, R1, R2, Set, R4> { AutoScaling(put(self.0, "ScaleInPolicy", value.into_expr()), Phase) }
     /// `ScaleOutPolicy`: `ScaleOutPolicy`, required. Update: in place.
-    pub fn scale_out_policy(mut self, value: impl Arg<ScaleOutPolicy>) -> AutoScaling<R0, R1, R2, R3, Set> { self.0.set("ScaleOutPolicy", value.into_expr()); AutoScaling(self.0, Phase) }
+    pub fn scale_out_policy(self, value: impl Arg<ScaleOutPolicy>) -> AutoScaling<R0, R1, R2, R3, Set> { AutoScaling(put(self.0, "ScaleOutPolicy", value.into_expr()), Phase) }
 }
 impl Done for AutoScaling { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Capacity` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-capacity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Capacity(Bag);
+#[must_use] pub struct Capacity(Bag);
 impl Capacity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoScaling`: `AutoScaling`. Update: in place.
-    pub fn auto_scaling(mut self, value: impl Arg<AutoScaling>) -> Self { self.0.set("AutoScaling", value.into_expr()); self }
+    pub fn auto_scaling(self, value: impl Arg<AutoScaling>) -> Self { Self(put(self.0, "AutoScaling", value.into_expr())) }
     /// `ProvisionedCapacity`: `ProvisionedCapacity`. Update: in place.
-    pub fn provisioned_capacity(mut self, value: impl Arg<ProvisionedCapacity>) -> Self { self.0.set("ProvisionedCapacity", value.into_expr()); self }
+    pub fn provisioned_capacity(self, value: impl Arg<ProvisionedCapacity>) -> Self { Self(put(self.0, "ProvisionedCapacity", value.into_expr())) }
 }
 impl Done for Capacity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogsLogDelivery` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-cloudwatchlogslogdelivery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogsLogDelivery<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudWatchLogsLogDelivery<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudWatchLogsLogDelivery {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchLogsLogDelivery<super::missing::Enabled> { CloudWatchLogsLogDelivery(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchLogsLogDelivery<Missing<super::required::Enabled>> { CloudWatchLogsLogDelivery(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLogsLogDelivery<R0> {
     /// `Enabled`: boolean, required. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> CloudWatchLogsLogDelivery<Set> { self.0.set("Enabled", value.into_expr()); CloudWatchLogsLogDelivery(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> CloudWatchLogsLogDelivery<Set> { CloudWatchLogsLogDelivery(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `LogGroup`: text. Update: replacement.
-    pub fn log_group(mut self, value: impl Arg<str>) -> Self { self.0.set("LogGroup", value.into_expr()); self }
+    pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogsLogDelivery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomPlugin` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-customplugin.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomPlugin<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomPlugin<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomPlugin {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomPlugin<super::missing::CustomPluginArn, super::missing::Revision> { CustomPlugin(Bag::default(), Phase) }
+    pub fn new() -> CustomPlugin<Missing<super::required::CustomPluginArn>, Missing<super::required::Revision>> { CustomPlugin(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomPlugin<R0, R1> {
     /// `CustomPluginArn`: text, required. Update: replacement.
-    pub fn custom_plugin_arn(mut self, value: impl Arg<str>) -> CustomPlugin<Set, R1> { self.0.set("CustomPluginArn", value.into_expr()); CustomPlugin(self.0, Phase) }
+    pub fn custom_plugin_arn(self, value: impl Arg<str>) -> CustomPlugin<Set, R1> { CustomPlugin(put(self.0, "CustomPluginArn", value.into_expr()), Phase) }
     /// `Revision`: integer, required. Update: replacement.
-    pub fn revision(mut self, value: impl Arg<i64>) -> CustomPlugin<R0, Set> { self.0.set("Revision", value.into_expr()); CustomPlugin(self.0, Phase) }
+    pub fn revision(self, value: impl Arg<i64>) -> CustomPlugin<R0, Set> { CustomPlugin(put(self.0, "Revision", value.into_expr()), Phase) }
 }
 impl Done for CustomPlugin { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirehoseLogDelivery` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-firehoselogdelivery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FirehoseLogDelivery<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FirehoseLogDelivery<R0 = Set>(Bag, Phase<(R0,)>);
 impl FirehoseLogDelivery {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FirehoseLogDelivery<super::missing::Enabled> { FirehoseLogDelivery(Bag::default(), Phase) }
+    pub fn new() -> FirehoseLogDelivery<Missing<super::required::Enabled>> { FirehoseLogDelivery(Bag::default(), Phase) }
 }
 impl<R0> FirehoseLogDelivery<R0> {
     /// `DeliveryStream`: text. Update: replacement.
-    pub fn delivery_stream(mut self, value: impl Arg<str>) -> Self { self.0.set("DeliveryStream", value.into_expr()); self }
+    pub fn delivery_stream(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryStream", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> FirehoseLogDelivery<Set> { self.0.set("Enabled", value.into_expr()); FirehoseLogDelivery(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> FirehoseLogDelivery<Set> { FirehoseLogDelivery(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for FirehoseLogDelivery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaCluster` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-kafkacluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KafkaCluster<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KafkaCluster<R0 = Set>(Bag, Phase<(R0,)>);
 impl KafkaCluster {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KafkaCluster<super::missing::ApacheKafkaCluster> { KafkaCluster(Bag::default(), Phase) }
+    pub fn new() -> KafkaCluster<Missing<super::required::ApacheKafkaCluster>> { KafkaCluster(Bag::default(), Phase) }
 }
 impl<R0> KafkaCluster<R0> {
     /// `ApacheKafkaCluster`: `ApacheKafkaCluster`, required. Update: replacement.
-    pub fn apache_kafka_cluster(mut self, value: impl Arg<ApacheKafkaCluster>) -> KafkaCluster<Set> { self.0.set("ApacheKafkaCluster", value.into_expr()); KafkaCluster(self.0, Phase) }
+    pub fn apache_kafka_cluster(self, value: impl Arg<ApacheKafkaCluster>) -> KafkaCluster<Set> { KafkaCluster(put(self.0, "ApacheKafkaCluster", value.into_expr()), Phase) }
 }
 impl Done for KafkaCluster { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterClientAuthentication` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-kafkaclusterclientauthentication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KafkaClusterClientAuthentication<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KafkaClusterClientAuthentication<R0 = Set>(Bag, Phase<(R0,)>);
 impl KafkaClusterClientAuthentication {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KafkaClusterClientAuthentication<super::missing::AuthenticationType> { KafkaClusterClientAuthentication(Bag::default(), Phase) }
+    pub fn new() -> KafkaClusterClientAuthentication<Missing<super::required::AuthenticationType>> { KafkaClusterClientAuthentication(Bag::default(), Phase) }
 }
 impl<R0> KafkaClusterClientAuthentication<R0> {
     /// `AuthenticationType`: `AuthenticationType`, required. Update: replacement.
-    pub fn authentication_type(mut self, value: impl Arg<AuthenticationType>) -> KafkaClusterClientAuthentication<Set> { self.0.set("AuthenticationType", value.into_expr()); KafkaClusterClientAuthentication(self.0, Phase) }
+    pub fn authentication_type(self, value: impl Arg<AuthenticationType>) -> KafkaClusterClientAuthentication<Set> { KafkaClusterClientAuthentication(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
 }
 impl Done for KafkaClusterClientAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterEncryptionInTransit` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-kafkaclusterencryptionintransit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KafkaClusterEncryptionInTransit<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KafkaClusterEncryptionInTransit<R0 = Set>(Bag, Phase<(R0,)>);
 impl KafkaClusterEncryptionInTransit {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KafkaClusterEncryptionInTransit<super::missing::EncryptionType> { KafkaClusterEncryptionInTransit(Bag::default(), Phase) }
+    pub fn new() -> KafkaClusterEncryptionInTransit<Missing<super::required::EncryptionType>> { KafkaClusterEncryptionInTransit(Bag::default(), Phase) }
 }
 impl<R0> KafkaClusterEncryptionInTransit<R0> {
     /// `EncryptionType`: `EncryptionType`, required. Update: replacement.
-    pub fn encryption_type(mut self, value: impl Arg<EncryptionType>) -> KafkaClusterEncryptionInTransit<Set> { self.0.set("EncryptionType", value.into_expr()); KafkaClusterEncryptionInTransit(self.0, Phase) }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> KafkaClusterEncryptionInTransit<Set> { KafkaClusterEncryptionInTransit(put(self.0, "EncryptionType", value.into_expr()), Phase) }
 }
 impl Done for KafkaClusterEncryptionInTransit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogDelivery` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-logdelivery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogDelivery<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LogDelivery<R0 = Set>(Bag, Phase<(R0,)>);
 impl LogDelivery {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogDelivery<super::missing::WorkerLogDelivery> { LogDelivery(Bag::default(), Phase) }
+    pub fn new() -> LogDelivery<Missing<super::required::WorkerLogDelivery>> { LogDelivery(Bag::default(), Phase) }
 }
 impl<R0> LogDelivery<R0> {
     /// `WorkerLogDelivery`: `WorkerLogDelivery`, required. Update: replacement.
-    pub fn worker_log_delivery(mut self, value: impl Arg<WorkerLogDelivery>) -> LogDelivery<Set> { self.0.set("WorkerLogDelivery", value.into_expr()); LogDelivery(self.0, Phase) }
+    pub fn worker_log_delivery(self, value: impl Arg<WorkerLogDelivery>) -> LogDelivery<Set> { LogDelivery(put(self.0, "WorkerLogDelivery", value.into_expr()), Phase) }
 }
 impl Done for LogDelivery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Plugin` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-plugin.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Plugin<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Plugin<R0 = Set>(Bag, Phase<(R0,)>);
 impl Plugin {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Plugin<super::missing::CustomPlugin> { Plugin(Bag::default(), Phase) }
+    pub fn new() -> Plugin<Missing<super::required::CustomPlugin>> { Plugin(Bag::default(), Phase) }
 }
 impl<R0> Plugin<R0> {
     /// `CustomPlugin`: `CustomPlugin`, required. Update: replacement.
-    pub fn custom_plugin(mut self, value: impl Arg<CustomPlugin>) -> Plugin<Set> { self.0.set("CustomPlugin", value.into_expr()); Plugin(self.0, Phase) }
+    pub fn custom_plugin(self, value: impl Arg<CustomPlugin>) -> Plugin<Set> { Plugin(put(self.0, "CustomPlugin", value.into_expr()), Phase) }
 }
 impl Done for Plugin { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisionedCapacity` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-provisionedcapacity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProvisionedCapacity<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ProvisionedCapacity<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ProvisionedCapacity {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProvisionedCapacity<super::missing::McuCount, super::missing::WorkerCount> { ProvisionedCapacity(Bag::default(), Phase) }
+    pub fn new() -> ProvisionedCapacity<Missing<super::required::McuCount>, Missing<super::required::WorkerCount>> { ProvisionedCapacity(Bag::default(), Phase) }
 }
 impl<R0, R1> ProvisionedCapacity<R0, R1> {
     /// `McuCount`: integer, required. Update: in place.
-    pub fn mcu_count(mut self, value: impl Arg<i64>) -> ProvisionedCapacity<Set, R1> { self.0.set("McuCount", value.into_expr()); ProvisionedCapacity(self.0, Phase) }
+    pub fn mcu_count(self, value: impl Arg<i64>) -> ProvisionedCapacity<Set, R1> { ProvisionedCapacity(put(self.0, "McuCount", value.into_expr()), Phase) }
     /// `WorkerCount`: integer, required. Update: in place.
-    pub fn worker_count(mut self, value: impl Arg<i64>) -> ProvisionedCapacity<R0, Set> { self.0.set("WorkerCount", value.into_expr()); ProvisionedCapacity(self.0, Phase) }
+    pub fn worker_count(self, value: impl Arg<i64>) -> ProvisionedCapacity<R0, Set> { ProvisionedCapacity(put(self.0, "WorkerCount", value.into_expr()), Phase) }
 }
 impl Done for ProvisionedCapacity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3LogDelivery` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-s3logdelivery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3LogDelivery<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3LogDelivery<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3LogDelivery {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3LogDelivery<super::missing::Enabled> { S3LogDelivery(Bag::default(), Phase) }
+    pub fn new() -> S3LogDelivery<Missing<super::required::Enabled>> { S3LogDelivery(Bag::default(), Phase) }
 }
 impl<R0> S3LogDelivery<R0> {
     /// `Bucket`: text. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<str>) -> Self { self.0.set("Bucket", value.into_expr()); self }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> S3LogDelivery<Set> { self.0.set("Enabled", value.into_expr()); S3LogDelivery(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> S3LogDelivery<Set> { S3LogDelivery(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: replacement.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for S3LogDelivery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScaleInPolicy` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-scaleinpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScaleInPolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ScaleInPolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl ScaleInPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScaleInPolicy<super::missing::CpuUtilizationPercentage> { ScaleInPolicy(Bag::default(), Phase) }
+    pub fn new() -> ScaleInPolicy<Missing<super::required::CpuUtilizationPercentage>> { ScaleInPolicy(Bag::default(), Phase) }
 }
 impl<R0> ScaleInPolicy<R0> {
     /// `CpuUtilizationPercentage`: integer, required. Update: in place.
-    pub fn cpu_utilization_percentage(mut self, value: impl Arg<i64>) -> ScaleInPolicy<Set> { self.0.set("CpuUtilizationPercentage", value.into_expr()); ScaleInPolicy(self.0, Phase) }
+    pub fn cpu_utilization_percentage(self, value: impl Arg<i64>) -> ScaleInPolicy<Set> { ScaleInPolicy(put(self.0, "CpuUtilizationPercentage", value.into_expr()), Phase) }
 }
 impl Done for ScaleInPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScaleOutPolicy` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-scaleoutpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScaleOutPolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ScaleOutPolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl ScaleOutPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScaleOutPolicy<super::missing::CpuUtilizationPercentage> { ScaleOutPolicy(Bag::default(), Phase) }
+    pub fn new() -> ScaleOutPolicy<Missing<super::required::CpuUtilizationPercentage>> { ScaleOutPolicy(Bag::default(), Phase) }
 }
 impl<R0> ScaleOutPolicy<R0> {
     /// `CpuUtilizationPercentage`: integer, required. Update: in place.
-    pub fn cpu_utilization_percentage(mut self, value: impl Arg<i64>) -> ScaleOutPolicy<Set> { self.0.set("CpuUtilizationPercentage", value.into_expr()); ScaleOutPolicy(self.0, Phase) }
+    pub fn cpu_utilization_percentage(self, value: impl Arg<i64>) -> ScaleOutPolicy<Set> { ScaleOutPolicy(put(self.0, "CpuUtilizationPercentage", value.into_expr()), Phase) }
 }
 impl Done for ScaleOutPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Vpc` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-vpc.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Vpc<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Vpc<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Vpc {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Vpc<super::missing::SecurityGroups, super::missing::Subnets> { Vpc(Bag::default(), Phase) }
+    pub fn new() -> Vpc<Missing<super::required::SecurityGroups>, Missing<super::required::Subnets>> { Vpc(Bag::default(), Phase) }
 }
 impl<R0, R1> Vpc<R0, R1> {
-    /// `SecurityGroups`: list of text, required. Update: replacement.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Vpc<Set, R1> { self.0.set("SecurityGroups", value.into_expr()); Vpc(self.0, Phase) }
-    /// `Subnets`: list of text, required. Update: replacement.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Vpc<R0, Set> { self.0.set("Subnets", value.into_expr()); Vpc(self.0, Phase) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Vpc<Set, R1> { Vpc(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Vpc<R0, Set> { Vpc(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for Vpc { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkerConfiguration` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-workerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkerConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct WorkerConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl WorkerConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WorkerConfiguration<super::missing::Revision, super::missing::WorkerConfigurationArn> { WorkerConfiguration(Bag::default(), Phase) }
+    pub fn new() -> WorkerConfiguration<Missing<super::required::Revision>, Missing<super::required::WorkerConfigurationArn>> { WorkerConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> WorkerConfiguration<R0, R1> {
     /// `Revision`: integer, required. Update: replacement.
-    pub fn revision(mut self, value: impl Arg<i64>) -> WorkerConfiguration<Set, R1> { self.0.set("Revision", value.into_expr()); WorkerConfiguration(self.0, Phase) }
+    pub fn revision(self, value: impl Arg<i64>) -> WorkerConfiguration<Set, R1> { WorkerConfiguration(put(self.0, "Revision", value.into_expr()), Phase) }
     /// `WorkerConfigurationArn`: text, required. Update: replacement.
-    pub fn worker_configuration_arn(mut self, value: impl Arg<str>) -> WorkerConfiguration<R0, Set> { self.0.set("WorkerConfigurationArn", value.into_expr()); WorkerConfiguration(self.0, Phase) }
+    pub fn worker_configuration_arn(self, value: impl Arg<str>) -> WorkerConfiguration<R0, Set> { WorkerConfiguration(put(self.0, "WorkerConfigurationArn", value.into_expr()), Phase) }
 }
 impl Done for WorkerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkerLogDelivery` of `AWS::KafkaConnect::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-connector-workerlogdelivery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkerLogDelivery(Bag);
+#[must_use] pub struct WorkerLogDelivery(Bag);
 impl WorkerLogDelivery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogs`: `CloudWatchLogsLogDelivery`. Update: replacement.
-    pub fn cloud_watch_logs(mut self, value: impl Arg<CloudWatchLogsLogDelivery>) -> Self { self.0.set("CloudWatchLogs", value.into_expr()); self }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsLogDelivery>) -> Self { Self(put(self.0, "CloudWatchLogs", value.into_expr())) }
     /// `Firehose`: `FirehoseLogDelivery`. Update: replacement.
-    pub fn firehose(mut self, value: impl Arg<FirehoseLogDelivery>) -> Self { self.0.set("Firehose", value.into_expr()); self }
+    pub fn firehose(self, value: impl Arg<FirehoseLogDelivery>) -> Self { Self(put(self.0, "Firehose", value.into_expr())) }
     /// `S3`: `S3LogDelivery`. Update: replacement.
-    pub fn s3(mut self, value: impl Arg<S3LogDelivery>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<S3LogDelivery>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for WorkerLogDelivery { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthenticationType` allows.
@@ -298,10 +298,10 @@ impl CfnCustomPlugin {
     /// `AWS::KafkaConnect::CustomPlugin`
     pub const TYPE: &'static str = "AWS::KafkaConnect::CustomPlugin";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnCustomPluginProps<R0, R1, R2>) -> Self where CfnCustomPluginProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCustomPluginProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CustomPluginArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CustomPluginArn`: text.
+    /// The attribute `CustomPluginArn`: `OtherArn`.
     pub fn attr_custom_plugin_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CustomPluginArn") }
     /// The attribute `FileDescription`: `CustomPluginFileDescription`.
     pub fn attr_file_description(&self) -> Val<custom_plugin::CustomPluginFileDescription> { self.0.get_att("FileDescription") }
@@ -310,62 +310,62 @@ impl CfnCustomPlugin {
 }
 impl Parent for CfnCustomPlugin { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::KafkaConnect::CustomPlugin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-customplugin.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCustomPluginProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnCustomPluginProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnCustomPluginProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCustomPluginProps<missing::ContentType, missing::Location, missing::Name> { CfnCustomPluginProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCustomPluginProps<Missing<required::ContentType>, Missing<required::Location>, Missing<required::Name>> { CfnCustomPluginProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnCustomPluginProps<R0, R1, R2> {
     /// `ContentType`: `ContentType`, required. Update: replacement.
-    pub fn content_type(mut self, value: impl Arg<custom_plugin::ContentType>) -> CfnCustomPluginProps<Set, R1, R2> { self.0.set("ContentType", value.into_expr()); CfnCustomPluginProps(self.0, Phase) }
+    pub fn content_type(self, value: impl Arg<custom_plugin::ContentType>) -> CfnCustomPluginProps<Set, R1, R2> { CfnCustomPluginProps(put(self.0, "ContentType", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Location`: `CustomPluginLocation`, required. Update: replacement.
-    pub fn location(mut self, value: impl Arg<custom_plugin::CustomPluginLocation>) -> CfnCustomPluginProps<R0, Set, R2> { self.0.set("Location", value.into_expr()); CfnCustomPluginProps(self.0, Phase) }
+    pub fn location(self, value: impl Arg<custom_plugin::CustomPluginLocation>) -> CfnCustomPluginProps<R0, Set, R2> { CfnCustomPluginProps(put(self.0, "Location", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCustomPluginProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnCustomPluginProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCustomPluginProps<R0, R1, Set> { CfnCustomPluginProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCustomPluginProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KafkaConnect::CustomPlugin`.
 pub mod custom_plugin {
 use crate::cfn::support::*;
 /// The property type `CustomPluginFileDescription` of `AWS::KafkaConnect::CustomPlugin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-customplugin-custompluginfiledescription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomPluginFileDescription(Bag);
+#[must_use] pub struct CustomPluginFileDescription(Bag);
 impl CustomPluginFileDescription {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FileMd5`: text. Update: in place.
-    pub fn file_md5(mut self, value: impl Arg<str>) -> Self { self.0.set("FileMd5", value.into_expr()); self }
+    pub fn file_md5(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileMd5", value.into_expr())) }
     /// `FileSize`: integer. Update: in place.
-    pub fn file_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("FileSize", value.into_expr()); self }
+    pub fn file_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FileSize", value.into_expr())) }
 }
 impl Done for CustomPluginFileDescription { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomPluginLocation` of `AWS::KafkaConnect::CustomPlugin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-customplugin-custompluginlocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomPluginLocation<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomPluginLocation<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomPluginLocation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomPluginLocation<super::missing::S3Location> { CustomPluginLocation(Bag::default(), Phase) }
+    pub fn new() -> CustomPluginLocation<Missing<super::required::S3Location>> { CustomPluginLocation(Bag::default(), Phase) }
 }
 impl<R0> CustomPluginLocation<R0> {
     /// `S3Location`: `S3Location`, required. Update: replacement.
-    pub fn s3_location(mut self, value: impl Arg<S3Location>) -> CustomPluginLocation<Set> { self.0.set("S3Location", value.into_expr()); CustomPluginLocation(self.0, Phase) }
+    pub fn s3_location(self, value: impl Arg<S3Location>) -> CustomPluginLocation<Set> { CustomPluginLocation(put(self.0, "S3Location", value.into_expr()), Phase) }
 }
 impl Done for CustomPluginLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::KafkaConnect::CustomPlugin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kafkaconnect-customplugin-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::BucketArn, super::missing::FileKey> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::BucketArn>, Missing<super::required::FileKey>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `BucketArn`: text, required. Update: replacement.
-    pub fn bucket_arn(mut self, value: impl Arg<str>) -> S3Location<Set, R1> { self.0.set("BucketArn", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "BucketArn", value.into_expr()), Phase) }
     /// `FileKey`: text, required. Update: replacement.
-    pub fn file_key(mut self, value: impl Arg<str>) -> S3Location<R0, Set> { self.0.set("FileKey", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn file_key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "FileKey", value.into_expr()), Phase) }
     /// `ObjectVersion`: text. Update: replacement.
-    pub fn object_version(mut self, value: impl Arg<str>) -> Self { self.0.set("ObjectVersion", value.into_expr()); self }
+    pub fn object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectVersion", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ContentType` allows.
@@ -377,31 +377,31 @@ impl CfnWorkerConfiguration {
     /// `AWS::KafkaConnect::WorkerConfiguration`
     pub const TYPE: &'static str = "AWS::KafkaConnect::WorkerConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnWorkerConfigurationProps<R0, R1>) -> Self where CfnWorkerConfigurationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkerConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkerConfigurationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `Revision`: integer.
     pub fn attr_revision(&self) -> Val<i64> { self.0.get_att("Revision") }
-    /// The attribute `WorkerConfigurationArn`: text.
+    /// The attribute `WorkerConfigurationArn`: `OtherArn`.
     pub fn attr_worker_configuration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("WorkerConfigurationArn") }
 }
 impl Parent for CfnWorkerConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::KafkaConnect::WorkerConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kafkaconnect-workerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkerConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnWorkerConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnWorkerConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWorkerConfigurationProps<missing::Name, missing::PropertiesFileContent> { CfnWorkerConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWorkerConfigurationProps<Missing<required::Name>, Missing<required::PropertiesFileContent>> { CfnWorkerConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnWorkerConfigurationProps<R0, R1> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnWorkerConfigurationProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnWorkerConfigurationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnWorkerConfigurationProps<Set, R1> { CfnWorkerConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PropertiesFileContent`: text, required. Update: replacement.
-    pub fn properties_file_content(mut self, value: impl Arg<str>) -> CfnWorkerConfigurationProps<R0, Set> { self.0.set("PropertiesFileContent", value.into_expr()); CfnWorkerConfigurationProps(self.0, Phase) }
+    pub fn properties_file_content(self, value: impl Arg<str>) -> CfnWorkerConfigurationProps<R0, Set> { CfnWorkerConfigurationProps(put(self.0, "PropertiesFileContent", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkerConfigurationProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ApacheKafkaCluster, AuthenticationType, BootstrapServers, BucketArn, Capacity, ConnectorConfiguration, ConnectorName, ContentType, CpuUtilizationPercentage, CustomPlugin, CustomPluginArn, Enabled, EncryptionType, FileKey, KafkaCluster, KafkaClusterClientAuthentication, KafkaClusterEncryptionInTransit, KafkaConnectVersion, Location, MaxWorkerCount, McuCount, MinWorkerCount, Name, Plugins, PropertiesFileContent, Revision, S3Location, ScaleInPolicy, ScaleOutPolicy, SecurityGroups, ServiceExecutionRoleArn, Subnets, Vpc, WorkerConfigurationArn, WorkerCount, WorkerLogDelivery } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ApacheKafkaCluster, AuthenticationType, BootstrapServers, BucketArn, Capacity, ConnectorConfiguration, ConnectorName, ContentType, CpuUtilizationPercentage, CustomPlugin, CustomPluginArn, Enabled, EncryptionType, FileKey, KafkaCluster, KafkaClusterClientAuthentication, KafkaClusterEncryptionInTransit, KafkaConnectVersion, Location, MaxWorkerCount, McuCount, MinWorkerCount, Name, Plugins, PropertiesFileContent, Revision, S3Location, ScaleInPolicy, ScaleOutPolicy, SecurityGroups, ServiceExecutionRoleArn, Subnets, Vpc, WorkerConfigurationArn, WorkerCount, WorkerLogDelivery } }

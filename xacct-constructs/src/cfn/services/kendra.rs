@@ -10,863 +10,863 @@ impl CfnDataSource {
     /// `AWS::Kendra::DataSource`
     pub const TYPE: &'static str = "AWS::Kendra::DataSource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDataSourceProps<R0, R1, R2>) -> Self where CfnDataSourceProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnDataSource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-datasource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataSourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDataSourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDataSourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataSourceProps<missing::IndexId, missing::Name, missing::Type> { CfnDataSourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataSourceProps<Missing<required::IndexId>, Missing<required::Name>, Missing<required::Type>> { CfnDataSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDataSourceProps<R0, R1, R2> {
     /// `CustomDocumentEnrichmentConfiguration`: `CustomDocumentEnrichmentConfiguration`. Update: in place.
-    pub fn custom_document_enrichment_configuration(mut self, value: impl Arg<data_source::CustomDocumentEnrichmentConfiguration>) -> Self { self.0.set("CustomDocumentEnrichmentConfiguration", value.into_expr()); self }
+    pub fn custom_document_enrichment_configuration(self, value: impl Arg<data_source::CustomDocumentEnrichmentConfiguration>) -> Self { Self(put(self.0, "CustomDocumentEnrichmentConfiguration", value.into_expr()), Phase) }
     /// `DataSourceConfiguration`: `DataSourceConfiguration`. Update: in place.
-    pub fn data_source_configuration(mut self, value: impl Arg<data_source::DataSourceConfiguration>) -> Self { self.0.set("DataSourceConfiguration", value.into_expr()); self }
+    pub fn data_source_configuration(self, value: impl Arg<data_source::DataSourceConfiguration>) -> Self { Self(put(self.0, "DataSourceConfiguration", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `IndexId`: text, required. Update: replacement.
-    pub fn index_id(mut self, value: impl Arg<kind::KendraIndexId>) -> CfnDataSourceProps<Set, R1, R2> { self.0.set("IndexId", value.into_expr()); CfnDataSourceProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `IndexId`: `KendraIndexId`, required. Update: replacement.
+    pub fn index_id(self, value: impl Arg<kind::KendraIndexId>) -> CfnDataSourceProps<Set, R1, R2> { CfnDataSourceProps(put(self.0, "IndexId", value.into_expr()), Phase) }
     /// `LanguageCode`: text. Update: in place.
-    pub fn language_code(mut self, value: impl Arg<str>) -> Self { self.0.set("LanguageCode", value.into_expr()); self }
+    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnDataSourceProps(self.0, Phase) }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2> { CfnDataSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Schedule`: text. Update: in place.
-    pub fn schedule(mut self, value: impl Arg<str>) -> Self { self.0.set("Schedule", value.into_expr()); self }
+    pub fn schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<data_source::Type>) -> CfnDataSourceProps<R0, R1, Set> { self.0.set("Type", value.into_expr()); CfnDataSourceProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<data_source::Type>) -> CfnDataSourceProps<R0, R1, Set> { CfnDataSourceProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnDataSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Kendra::DataSource`.
 pub mod data_source {
 use crate::cfn::support::*;
 /// The property type `AccessControlListConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-accesscontrollistconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessControlListConfiguration(Bag);
+#[must_use] pub struct AccessControlListConfiguration(Bag);
 impl AccessControlListConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KeyPath`: text. Update: in place.
-    pub fn key_path(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyPath", value.into_expr()); self }
+    pub fn key_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPath", value.into_expr())) }
 }
 impl Done for AccessControlListConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AclConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-aclconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AclConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AclConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AclConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AclConfiguration<super::missing::AllowedGroupsColumnName> { AclConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AclConfiguration<Missing<super::required::AllowedGroupsColumnName>> { AclConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AclConfiguration<R0> {
     /// `AllowedGroupsColumnName`: text, required. Update: in place.
-    pub fn allowed_groups_column_name(mut self, value: impl Arg<str>) -> AclConfiguration<Set> { self.0.set("AllowedGroupsColumnName", value.into_expr()); AclConfiguration(self.0, Phase) }
+    pub fn allowed_groups_column_name(self, value: impl Arg<str>) -> AclConfiguration<Set> { AclConfiguration(put(self.0, "AllowedGroupsColumnName", value.into_expr()), Phase) }
 }
 impl Done for AclConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ColumnConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-columnconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ColumnConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ColumnConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ColumnConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ColumnConfiguration<super::missing::ChangeDetectingColumns, super::missing::DocumentDataColumnName, super::missing::DocumentIdColumnName> { ColumnConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ColumnConfiguration<Missing<super::required::ChangeDetectingColumns>, Missing<super::required::DocumentDataColumnName>, Missing<super::required::DocumentIdColumnName>> { ColumnConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ColumnConfiguration<R0, R1, R2> {
     /// `ChangeDetectingColumns`: list of text, required. Update: in place.
-    pub fn change_detecting_columns(mut self, value: impl Arg<Arr<str>>) -> ColumnConfiguration<Set, R1, R2> { self.0.set("ChangeDetectingColumns", value.into_expr()); ColumnConfiguration(self.0, Phase) }
+    pub fn change_detecting_columns(self, value: impl Arg<Arr<str>>) -> ColumnConfiguration<Set, R1, R2> { ColumnConfiguration(put(self.0, "ChangeDetectingColumns", value.into_expr()), Phase) }
     /// `DocumentDataColumnName`: text, required. Update: in place.
-    pub fn document_data_column_name(mut self, value: impl Arg<str>) -> ColumnConfiguration<R0, Set, R2> { self.0.set("DocumentDataColumnName", value.into_expr()); ColumnConfiguration(self.0, Phase) }
+    pub fn document_data_column_name(self, value: impl Arg<str>) -> ColumnConfiguration<R0, Set, R2> { ColumnConfiguration(put(self.0, "DocumentDataColumnName", value.into_expr()), Phase) }
     /// `DocumentIdColumnName`: text, required. Update: in place.
-    pub fn document_id_column_name(mut self, value: impl Arg<str>) -> ColumnConfiguration<R0, R1, Set> { self.0.set("DocumentIdColumnName", value.into_expr()); ColumnConfiguration(self.0, Phase) }
+    pub fn document_id_column_name(self, value: impl Arg<str>) -> ColumnConfiguration<R0, R1, Set> { ColumnConfiguration(put(self.0, "DocumentIdColumnName", value.into_expr()), Phase) }
     /// `DocumentTitleColumnName`: text. Update: in place.
-    pub fn document_title_column_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentTitleColumnName", value.into_expr()); self }
+    pub fn document_title_column_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleColumnName", value.into_expr()), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
-    pub fn field_mappings(mut self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { self.0.set("FieldMappings", value.into_expr()); self }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
 }
 impl Done for ColumnConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluenceAttachmentConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceattachmentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfluenceAttachmentConfiguration(Bag);
+#[must_use] pub struct ConfluenceAttachmentConfiguration(Bag);
 impl ConfluenceAttachmentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentFieldMappings`: list of `ConfluenceAttachmentToIndexFieldMapping`. Update: in place.
-    pub fn attachment_field_mappings(mut self, value: impl Arg<Arr<ConfluenceAttachmentToIndexFieldMapping>>) -> Self { self.0.set("AttachmentFieldMappings", value.into_expr()); self }
+    pub fn attachment_field_mappings(self, value: impl Arg<Arr<ConfluenceAttachmentToIndexFieldMapping>>) -> Self { Self(put(self.0, "AttachmentFieldMappings", value.into_expr())) }
     /// `CrawlAttachments`: boolean. Update: in place.
-    pub fn crawl_attachments(mut self, value: impl Arg<bool>) -> Self { self.0.set("CrawlAttachments", value.into_expr()); self }
+    pub fn crawl_attachments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlAttachments", value.into_expr())) }
 }
 impl Done for ConfluenceAttachmentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluenceAttachmentToIndexFieldMapping` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceattachmenttoindexfieldmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfluenceAttachmentToIndexFieldMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConfluenceAttachmentToIndexFieldMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConfluenceAttachmentToIndexFieldMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConfluenceAttachmentToIndexFieldMapping<super::missing::DataSourceFieldName, super::missing::IndexFieldName> { ConfluenceAttachmentToIndexFieldMapping(Bag::default(), Phase) }
+    pub fn new() -> ConfluenceAttachmentToIndexFieldMapping<Missing<super::required::DataSourceFieldName>, Missing<super::required::IndexFieldName>> { ConfluenceAttachmentToIndexFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> ConfluenceAttachmentToIndexFieldMapping<R0, R1> {
     /// `DataSourceFieldName`: `DataSourceFieldName`, required. Update: in place.
-    pub fn data_source_field_name(mut self, value: impl Arg<DataSourceFieldName>) -> ConfluenceAttachmentToIndexFieldMapping<Set, R1> { self.0.set("DataSourceFieldName", value.into_expr()); ConfluenceAttachmentToIndexFieldMapping(self.0, Phase) }
+    pub fn data_source_field_name(self, value: impl Arg<DataSourceFieldName>) -> ConfluenceAttachmentToIndexFieldMapping<Set, R1> { ConfluenceAttachmentToIndexFieldMapping(put(self.0, "DataSourceFieldName", value.into_expr()), Phase) }
     /// `DateFieldFormat`: text. Update: in place.
-    pub fn date_field_format(mut self, value: impl Arg<str>) -> Self { self.0.set("DateFieldFormat", value.into_expr()); self }
+    pub fn date_field_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFieldFormat", value.into_expr()), Phase) }
     /// `IndexFieldName`: text, required. Update: in place.
-    pub fn index_field_name(mut self, value: impl Arg<str>) -> ConfluenceAttachmentToIndexFieldMapping<R0, Set> { self.0.set("IndexFieldName", value.into_expr()); ConfluenceAttachmentToIndexFieldMapping(self.0, Phase) }
+    pub fn index_field_name(self, value: impl Arg<str>) -> ConfluenceAttachmentToIndexFieldMapping<R0, Set> { ConfluenceAttachmentToIndexFieldMapping(put(self.0, "IndexFieldName", value.into_expr()), Phase) }
 }
 impl Done for ConfluenceAttachmentToIndexFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluenceBlogConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceblogconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfluenceBlogConfiguration(Bag);
+#[must_use] pub struct ConfluenceBlogConfiguration(Bag);
 impl ConfluenceBlogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlogFieldMappings`: list of `ConfluenceBlogToIndexFieldMapping`. Update: in place.
-    pub fn blog_field_mappings(mut self, value: impl Arg<Arr<ConfluenceBlogToIndexFieldMapping>>) -> Self { self.0.set("BlogFieldMappings", value.into_expr()); self }
+    pub fn blog_field_mappings(self, value: impl Arg<Arr<ConfluenceBlogToIndexFieldMapping>>) -> Self { Self(put(self.0, "BlogFieldMappings", value.into_expr())) }
 }
 impl Done for ConfluenceBlogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluenceBlogToIndexFieldMapping` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceblogtoindexfieldmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfluenceBlogToIndexFieldMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConfluenceBlogToIndexFieldMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConfluenceBlogToIndexFieldMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConfluenceBlogToIndexFieldMapping<super::missing::DataSourceFieldName, super::missing::IndexFieldName> { ConfluenceBlogToIndexFieldMapping(Bag::default(), Phase) }
+    pub fn new() -> ConfluenceBlogToIndexFieldMapping<Missing<super::required::DataSourceFieldName>, Missing<super::required::IndexFieldName>> { ConfluenceBlogToIndexFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> ConfluenceBlogToIndexFieldMapping<R0, R1> {
     /// `DataSourceFieldName`: `ConfluenceBlogToIndexFieldMappingDataSourceFieldName`, required. Update: in place.
-    pub fn data_source_field_name(mut self, value: impl Arg<ConfluenceBlogToIndexFieldMappingDataSourceFieldName>) -> ConfluenceBlogToIndexFieldMapping<Set, R1> { self.0.set("DataSourceFieldName", value.into_expr()); ConfluenceBlogToIndexFieldMapping(self.0, Phase) }
+    pub fn data_source_field_name(self, value: impl Arg<ConfluenceBlogToIndexFieldMappingDataSourceFieldName>) -> ConfluenceBlogToIndexFieldMapping<Set, R1> { ConfluenceBlogToIndexFieldMapping(put(self.0, "DataSourceFieldName", value.into_expr()), Phase) }
     /// `DateFieldFormat`: text. Update: in place.
-    pub fn date_field_format(mut self, value: impl Arg<str>) -> Self { self.0.set("DateFieldFormat", value.into_expr()); self }
+    pub fn date_field_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFieldFormat", value.into_expr()), Phase) }
     /// `IndexFieldName`: text, required. Update: in place.
-    pub fn index_field_name(mut self, value: impl Arg<str>) -> ConfluenceBlogToIndexFieldMapping<R0, Set> { self.0.set("IndexFieldName", value.into_expr()); ConfluenceBlogToIndexFieldMapping(self.0, Phase) }
+    pub fn index_field_name(self, value: impl Arg<str>) -> ConfluenceBlogToIndexFieldMapping<R0, Set> { ConfluenceBlogToIndexFieldMapping(put(self.0, "IndexFieldName", value.into_expr()), Phase) }
 }
 impl Done for ConfluenceBlogToIndexFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluenceConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluenceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfluenceConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ConfluenceConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ConfluenceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConfluenceConfiguration<super::missing::SecretArn, super::missing::ServerUrl, super::missing::Version> { ConfluenceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ConfluenceConfiguration<Missing<super::required::SecretArn>, Missing<super::required::ServerUrl>, Missing<super::required::Version>> { ConfluenceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ConfluenceConfiguration<R0, R1, R2> {
     /// `AttachmentConfiguration`: `ConfluenceAttachmentConfiguration`. Update: in place.
-    pub fn attachment_configuration(mut self, value: impl Arg<ConfluenceAttachmentConfiguration>) -> Self { self.0.set("AttachmentConfiguration", value.into_expr()); self }
+    pub fn attachment_configuration(self, value: impl Arg<ConfluenceAttachmentConfiguration>) -> Self { Self(put(self.0, "AttachmentConfiguration", value.into_expr()), Phase) }
     /// `BlogConfiguration`: `ConfluenceBlogConfiguration`. Update: in place.
-    pub fn blog_configuration(mut self, value: impl Arg<ConfluenceBlogConfiguration>) -> Self { self.0.set("BlogConfiguration", value.into_expr()); self }
+    pub fn blog_configuration(self, value: impl Arg<ConfluenceBlogConfiguration>) -> Self { Self(put(self.0, "BlogConfiguration", value.into_expr()), Phase) }
     /// `ExclusionPatterns`: list of text. Update: in place.
-    pub fn exclusion_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExclusionPatterns", value.into_expr()); self }
+    pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value.into_expr()), Phase) }
     /// `InclusionPatterns`: list of text. Update: in place.
-    pub fn inclusion_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InclusionPatterns", value.into_expr()); self }
+    pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value.into_expr()), Phase) }
     /// `PageConfiguration`: `ConfluencePageConfiguration`. Update: in place.
-    pub fn page_configuration(mut self, value: impl Arg<ConfluencePageConfiguration>) -> Self { self.0.set("PageConfiguration", value.into_expr()); self }
+    pub fn page_configuration(self, value: impl Arg<ConfluencePageConfiguration>) -> Self { Self(put(self.0, "PageConfiguration", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> ConfluenceConfiguration<Set, R1, R2> { self.0.set("SecretArn", value.into_expr()); ConfluenceConfiguration(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ConfluenceConfiguration<Set, R1, R2> { ConfluenceConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
     /// `ServerUrl`: text, required. Update: in place.
-    pub fn server_url(mut self, value: impl Arg<str>) -> ConfluenceConfiguration<R0, Set, R2> { self.0.set("ServerUrl", value.into_expr()); ConfluenceConfiguration(self.0, Phase) }
+    pub fn server_url(self, value: impl Arg<str>) -> ConfluenceConfiguration<R0, Set, R2> { ConfluenceConfiguration(put(self.0, "ServerUrl", value.into_expr()), Phase) }
     /// `SpaceConfiguration`: `ConfluenceSpaceConfiguration`. Update: in place.
-    pub fn space_configuration(mut self, value: impl Arg<ConfluenceSpaceConfiguration>) -> Self { self.0.set("SpaceConfiguration", value.into_expr()); self }
+    pub fn space_configuration(self, value: impl Arg<ConfluenceSpaceConfiguration>) -> Self { Self(put(self.0, "SpaceConfiguration", value.into_expr()), Phase) }
     /// `Version`: `Version`, required. Update: in place.
-    pub fn version(mut self, value: impl Arg<Version>) -> ConfluenceConfiguration<R0, R1, Set> { self.0.set("Version", value.into_expr()); ConfluenceConfiguration(self.0, Phase) }
+    pub fn version(self, value: impl Arg<Version>) -> ConfluenceConfiguration<R0, R1, Set> { ConfluenceConfiguration(put(self.0, "Version", value.into_expr()), Phase) }
     /// `VpcConfiguration`: `DataSourceVpcConfiguration`. Update: in place.
-    pub fn vpc_configuration(mut self, value: impl Arg<DataSourceVpcConfiguration>) -> Self { self.0.set("VpcConfiguration", value.into_expr()); self }
+    pub fn vpc_configuration(self, value: impl Arg<DataSourceVpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ConfluenceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluencePageConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencepageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfluencePageConfiguration(Bag);
+#[must_use] pub struct ConfluencePageConfiguration(Bag);
 impl ConfluencePageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PageFieldMappings`: list of `ConfluencePageToIndexFieldMapping`. Update: in place.
-    pub fn page_field_mappings(mut self, value: impl Arg<Arr<ConfluencePageToIndexFieldMapping>>) -> Self { self.0.set("PageFieldMappings", value.into_expr()); self }
+    pub fn page_field_mappings(self, value: impl Arg<Arr<ConfluencePageToIndexFieldMapping>>) -> Self { Self(put(self.0, "PageFieldMappings", value.into_expr())) }
 }
 impl Done for ConfluencePageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluencePageToIndexFieldMapping` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencepagetoindexfieldmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfluencePageToIndexFieldMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConfluencePageToIndexFieldMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConfluencePageToIndexFieldMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConfluencePageToIndexFieldMapping<super::missing::DataSourceFieldName, super::missing::IndexFieldName> { ConfluencePageToIndexFieldMapping(Bag::default(), Phase) }
+    pub fn new() -> ConfluencePageToIndexFieldMapping<Missing<super::required::DataSourceFieldName>, Missing<super::required::IndexFieldName>> { ConfluencePageToIndexFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> ConfluencePageToIndexFieldMapping<R0, R1> {
     /// `DataSourceFieldName`: `ConfluencePageToIndexFieldMappingDataSourceFieldName`, required. Update: in place.
-    pub fn data_source_field_name(mut self, value: impl Arg<ConfluencePageToIndexFieldMappingDataSourceFieldName>) -> ConfluencePageToIndexFieldMapping<Set, R1> { self.0.set("DataSourceFieldName", value.into_expr()); ConfluencePageToIndexFieldMapping(self.0, Phase) }
+    pub fn data_source_field_name(self, value: impl Arg<ConfluencePageToIndexFieldMappingDataSourceFieldName>) -> ConfluencePageToIndexFieldMapping<Set, R1> { ConfluencePageToIndexFieldMapping(put(self.0, "DataSourceFieldName", value.into_expr()), Phase) }
     /// `DateFieldFormat`: text. Update: in place.
-    pub fn date_field_format(mut self, value: impl Arg<str>) -> Self { self.0.set("DateFieldFormat", value.into_expr()); self }
+    pub fn date_field_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFieldFormat", value.into_expr()), Phase) }
     /// `IndexFieldName`: text, required. Update: in place.
-    pub fn index_field_name(mut self, value: impl Arg<str>) -> ConfluencePageToIndexFieldMapping<R0, Set> { self.0.set("IndexFieldName", value.into_expr()); ConfluencePageToIndexFieldMapping(self.0, Phase) }
+    pub fn index_field_name(self, value: impl Arg<str>) -> ConfluencePageToIndexFieldMapping<R0, Set> { ConfluencePageToIndexFieldMapping(put(self.0, "IndexFieldName", value.into_expr()), Phase) }
 }
 impl Done for ConfluencePageToIndexFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluenceSpaceConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencespaceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfluenceSpaceConfiguration(Bag);
+#[must_use] pub struct ConfluenceSpaceConfiguration(Bag);
 impl ConfluenceSpaceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CrawlArchivedSpaces`: boolean. Update: in place.
-    pub fn crawl_archived_spaces(mut self, value: impl Arg<bool>) -> Self { self.0.set("CrawlArchivedSpaces", value.into_expr()); self }
+    pub fn crawl_archived_spaces(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlArchivedSpaces", value.into_expr())) }
     /// `CrawlPersonalSpaces`: boolean. Update: in place.
-    pub fn crawl_personal_spaces(mut self, value: impl Arg<bool>) -> Self { self.0.set("CrawlPersonalSpaces", value.into_expr()); self }
+    pub fn crawl_personal_spaces(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlPersonalSpaces", value.into_expr())) }
     /// `ExcludeSpaces`: list of text. Update: in place.
-    pub fn exclude_spaces(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludeSpaces", value.into_expr()); self }
+    pub fn exclude_spaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeSpaces", value.into_expr())) }
     /// `IncludeSpaces`: list of text. Update: in place.
-    pub fn include_spaces(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IncludeSpaces", value.into_expr()); self }
+    pub fn include_spaces(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeSpaces", value.into_expr())) }
     /// `SpaceFieldMappings`: list of `ConfluenceSpaceToIndexFieldMapping`. Update: in place.
-    pub fn space_field_mappings(mut self, value: impl Arg<Arr<ConfluenceSpaceToIndexFieldMapping>>) -> Self { self.0.set("SpaceFieldMappings", value.into_expr()); self }
+    pub fn space_field_mappings(self, value: impl Arg<Arr<ConfluenceSpaceToIndexFieldMapping>>) -> Self { Self(put(self.0, "SpaceFieldMappings", value.into_expr())) }
 }
 impl Done for ConfluenceSpaceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfluenceSpaceToIndexFieldMapping` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-confluencespacetoindexfieldmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfluenceSpaceToIndexFieldMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConfluenceSpaceToIndexFieldMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConfluenceSpaceToIndexFieldMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConfluenceSpaceToIndexFieldMapping<super::missing::DataSourceFieldName, super::missing::IndexFieldName> { ConfluenceSpaceToIndexFieldMapping(Bag::default(), Phase) }
+    pub fn new() -> ConfluenceSpaceToIndexFieldMapping<Missing<super::required::DataSourceFieldName>, Missing<super::required::IndexFieldName>> { ConfluenceSpaceToIndexFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> ConfluenceSpaceToIndexFieldMapping<R0, R1> {
     /// `DataSourceFieldName`: `ConfluenceSpaceToIndexFieldMappingDataSourceFieldName`, required. Update: in place.
-    pub fn data_source_field_name(mut self, value: impl Arg<ConfluenceSpaceToIndexFieldMappingDataSourceFieldName>) -> ConfluenceSpaceToIndexFieldMapping<Set, R1> { self.0.set("DataSourceFieldName", value.into_expr()); ConfluenceSpaceToIndexFieldMapping(self.0, Phase) }
+    pub fn data_source_field_name(self, value: impl Arg<ConfluenceSpaceToIndexFieldMappingDataSourceFieldName>) -> ConfluenceSpaceToIndexFieldMapping<Set, R1> { ConfluenceSpaceToIndexFieldMapping(put(self.0, "DataSourceFieldName", value.into_expr()), Phase) }
     /// `DateFieldFormat`: text. Update: in place.
-    pub fn date_field_format(mut self, value: impl Arg<str>) -> Self { self.0.set("DateFieldFormat", value.into_expr()); self }
+    pub fn date_field_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFieldFormat", value.into_expr()), Phase) }
     /// `IndexFieldName`: text, required. Update: in place.
-    pub fn index_field_name(mut self, value: impl Arg<str>) -> ConfluenceSpaceToIndexFieldMapping<R0, Set> { self.0.set("IndexFieldName", value.into_expr()); ConfluenceSpaceToIndexFieldMapping(self.0, Phase) }
+    pub fn index_field_name(self, value: impl Arg<str>) -> ConfluenceSpaceToIndexFieldMapping<R0, Set> { ConfluenceSpaceToIndexFieldMapping(put(self.0, "IndexFieldName", value.into_expr()), Phase) }
 }
 impl Done for ConfluenceSpaceToIndexFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-connectionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectionConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct ConnectionConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl ConnectionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectionConfiguration<super::missing::DatabaseHost, super::missing::DatabaseName, super::missing::DatabasePort, super::missing::SecretArn, super::missing::TableName> { ConnectionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ConnectionConfiguration<Missing<super::required::DatabaseHost>, Missing<super::required::DatabaseName>, Missing<super::required::DatabasePort>, Missing<super::required::SecretArn>, Missing<super::required::TableName>> { ConnectionConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> ConnectionConfiguration<R0, R1, R2, R3, R4> {
     /// `DatabaseHost`: text, required. Update: in place.
-    pub fn database_host(mut self, value: impl Arg<str>) -> ConnectionConfiguration<Set, R1, R2, R3, R4> { self.0.set("DatabaseHost", value.into_expr()); ConnectionConfiguration(self.0, Phase) }
+    pub fn database_host(self, value: impl Arg<str>) -> ConnectionConfiguration<Set, R1, R2, R3, R4> { ConnectionConfiguration(put(self.0, "DatabaseHost", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> ConnectionConfiguration<R0, Set, R2, R3, R4> { self.0.set("DatabaseName", value.into_expr()); ConnectionConfiguration(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> ConnectionConfiguration<R0, Set, R2, R3, R4> { ConnectionConfiguration(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `DatabasePort`: integer, required. Update: in place.
-    pub fn database_port(mut self, value: impl Arg<i64>) -> ConnectionConfiguration<R0, R1, Set, R3, R4> { self.0.set("DatabasePort", value.into_expr()); ConnectionConfiguration(self.0, Phase) }
+    pub fn database_port(self, value: impl Arg<i64>) -> ConnectionConfiguration<R0, R1, Set, R3, R4> { ConnectionConfiguration(put(self.0, "DatabasePort", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> ConnectionConfiguration<R0, R1, R2, Set, R4> { self.0.set("SecretArn", value.into_expr()); ConnectionConfiguration(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ConnectionConfiguration<R0, R1, R2, Set, R4> { ConnectionConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<str>) -> ConnectionConfiguration<R0, R1, R2, R3, Set> { self.0.set("TableName", value.into_expr()); ConnectionConfiguration(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> ConnectionConfiguration<R0, R1, R2, R3, Set> { ConnectionConfiguration(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for ConnectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomDocumentEnrichmentConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-customdocumentenrichmentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomDocumentEnrichmentConfiguration(Bag);
+#[must_use] pub struct CustomDocumentEnrichmentConfiguration(Bag);
 impl CustomDocumentEnrichmentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InlineConfigurations`: list of `InlineCustomDocumentEnrichmentConfiguration`. Update: in place.
-    pub fn inline_configurations(mut self, value: impl Arg<Arr<InlineCustomDocumentEnrichmentConfiguration>>) -> Self { self.0.set("InlineConfigurations", value.into_expr()); self }
+    pub fn inline_configurations(self, value: impl Arg<Arr<InlineCustomDocumentEnrichmentConfiguration>>) -> Self { Self(put(self.0, "InlineConfigurations", value.into_expr())) }
     /// `PostExtractionHookConfiguration`: `HookConfiguration`. Update: in place.
-    pub fn post_extraction_hook_configuration(mut self, value: impl Arg<HookConfiguration>) -> Self { self.0.set("PostExtractionHookConfiguration", value.into_expr()); self }
+    pub fn post_extraction_hook_configuration(self, value: impl Arg<HookConfiguration>) -> Self { Self(put(self.0, "PostExtractionHookConfiguration", value.into_expr())) }
     /// `PreExtractionHookConfiguration`: `HookConfiguration`. Update: in place.
-    pub fn pre_extraction_hook_configuration(mut self, value: impl Arg<HookConfiguration>) -> Self { self.0.set("PreExtractionHookConfiguration", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn pre_extraction_hook_configuration(self, value: impl Arg<HookConfiguration>) -> Self { Self(put(self.0, "PreExtractionHookConfiguration", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
 }
 impl Done for CustomDocumentEnrichmentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSourceConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataSourceConfiguration(Bag);
+#[must_use] pub struct DataSourceConfiguration(Bag);
 impl DataSourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfluenceConfiguration`: `ConfluenceConfiguration`. Update: in place.
-    pub fn confluence_configuration(mut self, value: impl Arg<ConfluenceConfiguration>) -> Self { self.0.set("ConfluenceConfiguration", value.into_expr()); self }
+    pub fn confluence_configuration(self, value: impl Arg<ConfluenceConfiguration>) -> Self { Self(put(self.0, "ConfluenceConfiguration", value.into_expr())) }
     /// `DatabaseConfiguration`: `DatabaseConfiguration`. Update: in place.
-    pub fn database_configuration(mut self, value: impl Arg<DatabaseConfiguration>) -> Self { self.0.set("DatabaseConfiguration", value.into_expr()); self }
+    pub fn database_configuration(self, value: impl Arg<DatabaseConfiguration>) -> Self { Self(put(self.0, "DatabaseConfiguration", value.into_expr())) }
     /// `GoogleDriveConfiguration`: `GoogleDriveConfiguration`. Update: in place.
-    pub fn google_drive_configuration(mut self, value: impl Arg<GoogleDriveConfiguration>) -> Self { self.0.set("GoogleDriveConfiguration", value.into_expr()); self }
+    pub fn google_drive_configuration(self, value: impl Arg<GoogleDriveConfiguration>) -> Self { Self(put(self.0, "GoogleDriveConfiguration", value.into_expr())) }
     /// `OneDriveConfiguration`: `OneDriveConfiguration`. Update: in place.
-    pub fn one_drive_configuration(mut self, value: impl Arg<OneDriveConfiguration>) -> Self { self.0.set("OneDriveConfiguration", value.into_expr()); self }
+    pub fn one_drive_configuration(self, value: impl Arg<OneDriveConfiguration>) -> Self { Self(put(self.0, "OneDriveConfiguration", value.into_expr())) }
     /// `S3Configuration`: `S3DataSourceConfiguration`. Update: in place.
-    pub fn s3_configuration(mut self, value: impl Arg<S3DataSourceConfiguration>) -> Self { self.0.set("S3Configuration", value.into_expr()); self }
+    pub fn s3_configuration(self, value: impl Arg<S3DataSourceConfiguration>) -> Self { Self(put(self.0, "S3Configuration", value.into_expr())) }
     /// `SalesforceConfiguration`: `SalesforceConfiguration`. Update: in place.
-    pub fn salesforce_configuration(mut self, value: impl Arg<SalesforceConfiguration>) -> Self { self.0.set("SalesforceConfiguration", value.into_expr()); self }
+    pub fn salesforce_configuration(self, value: impl Arg<SalesforceConfiguration>) -> Self { Self(put(self.0, "SalesforceConfiguration", value.into_expr())) }
     /// `ServiceNowConfiguration`: `ServiceNowConfiguration`. Update: in place.
-    pub fn service_now_configuration(mut self, value: impl Arg<ServiceNowConfiguration>) -> Self { self.0.set("ServiceNowConfiguration", value.into_expr()); self }
+    pub fn service_now_configuration(self, value: impl Arg<ServiceNowConfiguration>) -> Self { Self(put(self.0, "ServiceNowConfiguration", value.into_expr())) }
     /// `SharePointConfiguration`: `SharePointConfiguration`. Update: in place.
-    pub fn share_point_configuration(mut self, value: impl Arg<SharePointConfiguration>) -> Self { self.0.set("SharePointConfiguration", value.into_expr()); self }
+    pub fn share_point_configuration(self, value: impl Arg<SharePointConfiguration>) -> Self { Self(put(self.0, "SharePointConfiguration", value.into_expr())) }
     /// `TemplateConfiguration`: `TemplateConfiguration`. Update: in place.
-    pub fn template_configuration(mut self, value: impl Arg<TemplateConfiguration>) -> Self { self.0.set("TemplateConfiguration", value.into_expr()); self }
+    pub fn template_configuration(self, value: impl Arg<TemplateConfiguration>) -> Self { Self(put(self.0, "TemplateConfiguration", value.into_expr())) }
     /// `WebCrawlerConfiguration`: `WebCrawlerConfiguration`. Update: in place.
-    pub fn web_crawler_configuration(mut self, value: impl Arg<WebCrawlerConfiguration>) -> Self { self.0.set("WebCrawlerConfiguration", value.into_expr()); self }
+    pub fn web_crawler_configuration(self, value: impl Arg<WebCrawlerConfiguration>) -> Self { Self(put(self.0, "WebCrawlerConfiguration", value.into_expr())) }
     /// `WorkDocsConfiguration`: `WorkDocsConfiguration`. Update: in place.
-    pub fn work_docs_configuration(mut self, value: impl Arg<WorkDocsConfiguration>) -> Self { self.0.set("WorkDocsConfiguration", value.into_expr()); self }
+    pub fn work_docs_configuration(self, value: impl Arg<WorkDocsConfiguration>) -> Self { Self(put(self.0, "WorkDocsConfiguration", value.into_expr())) }
 }
 impl Done for DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSourceToIndexFieldMapping` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourcetoindexfieldmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataSourceToIndexFieldMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DataSourceToIndexFieldMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DataSourceToIndexFieldMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataSourceToIndexFieldMapping<super::missing::DataSourceFieldName, super::missing::IndexFieldName> { DataSourceToIndexFieldMapping(Bag::default(), Phase) }
+    pub fn new() -> DataSourceToIndexFieldMapping<Missing<super::required::DataSourceFieldName>, Missing<super::required::IndexFieldName>> { DataSourceToIndexFieldMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> DataSourceToIndexFieldMapping<R0, R1> {
     /// `DataSourceFieldName`: text, required. Update: in place.
-    pub fn data_source_field_name(mut self, value: impl Arg<str>) -> DataSourceToIndexFieldMapping<Set, R1> { self.0.set("DataSourceFieldName", value.into_expr()); DataSourceToIndexFieldMapping(self.0, Phase) }
+    pub fn data_source_field_name(self, value: impl Arg<str>) -> DataSourceToIndexFieldMapping<Set, R1> { DataSourceToIndexFieldMapping(put(self.0, "DataSourceFieldName", value.into_expr()), Phase) }
     /// `DateFieldFormat`: text. Update: in place.
-    pub fn date_field_format(mut self, value: impl Arg<str>) -> Self { self.0.set("DateFieldFormat", value.into_expr()); self }
+    pub fn date_field_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateFieldFormat", value.into_expr()), Phase) }
     /// `IndexFieldName`: text, required. Update: in place.
-    pub fn index_field_name(mut self, value: impl Arg<str>) -> DataSourceToIndexFieldMapping<R0, Set> { self.0.set("IndexFieldName", value.into_expr()); DataSourceToIndexFieldMapping(self.0, Phase) }
+    pub fn index_field_name(self, value: impl Arg<str>) -> DataSourceToIndexFieldMapping<R0, Set> { DataSourceToIndexFieldMapping(put(self.0, "IndexFieldName", value.into_expr()), Phase) }
 }
 impl Done for DataSourceToIndexFieldMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSourceVpcConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-datasourcevpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataSourceVpcConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DataSourceVpcConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DataSourceVpcConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataSourceVpcConfiguration<super::missing::SecurityGroupIds, super::missing::SubnetIds> { DataSourceVpcConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DataSourceVpcConfiguration<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>> { DataSourceVpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> DataSourceVpcConfiguration<R0, R1> {
-    /// `SecurityGroupIds`: list of text, required. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> DataSourceVpcConfiguration<Set, R1> { self.0.set("SecurityGroupIds", value.into_expr()); DataSourceVpcConfiguration(self.0, Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> DataSourceVpcConfiguration<Set, R1> { DataSourceVpcConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> DataSourceVpcConfiguration<R0, Set> { self.0.set("SubnetIds", value.into_expr()); DataSourceVpcConfiguration(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> DataSourceVpcConfiguration<R0, Set> { DataSourceVpcConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for DataSourceVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-databaseconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatabaseConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct DatabaseConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl DatabaseConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DatabaseConfiguration<super::missing::ColumnConfiguration, super::missing::ConnectionConfiguration, super::missing::DatabaseEngineType> { DatabaseConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DatabaseConfiguration<Missing<super::required::ColumnConfiguration>, Missing<super::required::ConnectionConfiguration>, Missing<super::required::DatabaseEngineType>> { DatabaseConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DatabaseConfiguration<R0, R1, R2> {
     /// `AclConfiguration`: `AclConfiguration`. Update: in place.
-    pub fn acl_configuration(mut self, value: impl Arg<AclConfiguration>) -> Self { self.0.set("AclConfiguration", value.into_expr()); self }
+    pub fn acl_configuration(self, value: impl Arg<AclConfiguration>) -> Self { Self(put(self.0, "AclConfiguration", value.into_expr()), Phase) }
     /// `ColumnConfiguration`: `ColumnConfiguration`, required. Update: in place.
-    pub fn column_configuration(mut self, value: impl Arg<ColumnConfiguration>) -> DatabaseConfiguration<Set, R1, R2> { self.0.set("ColumnConfiguration", value.into_expr()); DatabaseConfiguration(self.0, Phase) }
+    pub fn column_configuration(self, value: impl Arg<ColumnConfiguration>) -> DatabaseConfiguration<Set, R1, R2> { DatabaseConfiguration(put(self.0, "ColumnConfiguration", value.into_expr()), Phase) }
     /// `ConnectionConfiguration`: `ConnectionConfiguration`, required. Update: in place.
-    pub fn connection_configuration(mut self, value: impl Arg<ConnectionConfiguration>) -> DatabaseConfiguration<R0, Set, R2> { self.0.set("ConnectionConfiguration", value.into_expr()); DatabaseConfiguration(self.0, Phase) }
+    pub fn connection_configuration(self, value: impl Arg<ConnectionConfiguration>) -> DatabaseConfiguration<R0, Set, R2> { DatabaseConfiguration(put(self.0, "ConnectionConfiguration", value.into_expr()), Phase) }
     /// `DatabaseEngineType`: `DatabaseEngineType`, required. Update: in place.
-    pub fn database_engine_type(mut self, value: impl Arg<DatabaseEngineType>) -> DatabaseConfiguration<R0, R1, Set> { self.0.set("DatabaseEngineType", value.into_expr()); DatabaseConfiguration(self.0, Phase) }
+    pub fn database_engine_type(self, value: impl Arg<DatabaseEngineType>) -> DatabaseConfiguration<R0, R1, Set> { DatabaseConfiguration(put(self.0, "DatabaseEngineType", value.into_expr()), Phase) }
     /// `SqlConfiguration`: `SqlConfiguration`. Update: in place.
-    pub fn sql_configuration(mut self, value: impl Arg<SqlConfiguration>) -> Self { self.0.set("SqlConfiguration", value.into_expr()); self }
+    pub fn sql_configuration(self, value: impl Arg<SqlConfiguration>) -> Self { Self(put(self.0, "SqlConfiguration", value.into_expr()), Phase) }
     /// `VpcConfiguration`: `DataSourceVpcConfiguration`. Update: in place.
-    pub fn vpc_configuration(mut self, value: impl Arg<DataSourceVpcConfiguration>) -> Self { self.0.set("VpcConfiguration", value.into_expr()); self }
+    pub fn vpc_configuration(self, value: impl Arg<DataSourceVpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for DatabaseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentAttributeCondition` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributecondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentAttributeCondition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DocumentAttributeCondition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DocumentAttributeCondition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DocumentAttributeCondition<super::missing::ConditionDocumentAttributeKey, super::missing::Operator> { DocumentAttributeCondition(Bag::default(), Phase) }
+    pub fn new() -> DocumentAttributeCondition<Missing<super::required::ConditionDocumentAttributeKey>, Missing<super::required::Operator>> { DocumentAttributeCondition(Bag::default(), Phase) }
 }
 impl<R0, R1> DocumentAttributeCondition<R0, R1> {
     /// `ConditionDocumentAttributeKey`: text, required. Update: in place.
-    pub fn condition_document_attribute_key(mut self, value: impl Arg<str>) -> DocumentAttributeCondition<Set, R1> { self.0.set("ConditionDocumentAttributeKey", value.into_expr()); DocumentAttributeCondition(self.0, Phase) }
+    pub fn condition_document_attribute_key(self, value: impl Arg<str>) -> DocumentAttributeCondition<Set, R1> { DocumentAttributeCondition(put(self.0, "ConditionDocumentAttributeKey", value.into_expr()), Phase) }
     /// `ConditionOnValue`: `DocumentAttributeValue`. Update: in place.
-    pub fn condition_on_value(mut self, value: impl Arg<DocumentAttributeValue>) -> Self { self.0.set("ConditionOnValue", value.into_expr()); self }
+    pub fn condition_on_value(self, value: impl Arg<DocumentAttributeValue>) -> Self { Self(put(self.0, "ConditionOnValue", value.into_expr()), Phase) }
     /// `Operator`: `Operator`, required. Update: in place.
-    pub fn operator(mut self, value: impl Arg<Operator>) -> DocumentAttributeCondition<R0, Set> { self.0.set("Operator", value.into_expr()); DocumentAttributeCondition(self.0, Phase) }
+    pub fn operator(self, value: impl Arg<Operator>) -> DocumentAttributeCondition<R0, Set> { DocumentAttributeCondition(put(self.0, "Operator", value.into_expr()), Phase) }
 }
 impl Done for DocumentAttributeCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentAttributeTarget` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributetarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentAttributeTarget<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DocumentAttributeTarget<R0 = Set>(Bag, Phase<(R0,)>);
 impl DocumentAttributeTarget {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DocumentAttributeTarget<super::missing::TargetDocumentAttributeKey> { DocumentAttributeTarget(Bag::default(), Phase) }
+    pub fn new() -> DocumentAttributeTarget<Missing<super::required::TargetDocumentAttributeKey>> { DocumentAttributeTarget(Bag::default(), Phase) }
 }
 impl<R0> DocumentAttributeTarget<R0> {
     /// `TargetDocumentAttributeKey`: text, required. Update: in place.
-    pub fn target_document_attribute_key(mut self, value: impl Arg<str>) -> DocumentAttributeTarget<Set> { self.0.set("TargetDocumentAttributeKey", value.into_expr()); DocumentAttributeTarget(self.0, Phase) }
+    pub fn target_document_attribute_key(self, value: impl Arg<str>) -> DocumentAttributeTarget<Set> { DocumentAttributeTarget(put(self.0, "TargetDocumentAttributeKey", value.into_expr()), Phase) }
     /// `TargetDocumentAttributeValue`: `DocumentAttributeValue`. Update: in place.
-    pub fn target_document_attribute_value(mut self, value: impl Arg<DocumentAttributeValue>) -> Self { self.0.set("TargetDocumentAttributeValue", value.into_expr()); self }
+    pub fn target_document_attribute_value(self, value: impl Arg<DocumentAttributeValue>) -> Self { Self(put(self.0, "TargetDocumentAttributeValue", value.into_expr()), Phase) }
     /// `TargetDocumentAttributeValueDeletion`: boolean. Update: in place.
-    pub fn target_document_attribute_value_deletion(mut self, value: impl Arg<bool>) -> Self { self.0.set("TargetDocumentAttributeValueDeletion", value.into_expr()); self }
+    pub fn target_document_attribute_value_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TargetDocumentAttributeValueDeletion", value.into_expr()), Phase) }
 }
 impl Done for DocumentAttributeTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentAttributeValue` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentattributevalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentAttributeValue(Bag);
+#[must_use] pub struct DocumentAttributeValue(Bag);
 impl DocumentAttributeValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DateValue`: text. Update: in place.
-    pub fn date_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DateValue", value.into_expr()); self }
+    pub fn date_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateValue", value.into_expr())) }
     /// `LongValue`: integer. Update: in place.
-    pub fn long_value(mut self, value: impl Arg<i64>) -> Self { self.0.set("LongValue", value.into_expr()); self }
+    pub fn long_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LongValue", value.into_expr())) }
     /// `StringListValue`: list of text. Update: in place.
-    pub fn string_list_value(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StringListValue", value.into_expr()); self }
+    pub fn string_list_value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringListValue", value.into_expr())) }
     /// `StringValue`: text. Update: in place.
-    pub fn string_value(mut self, value: impl Arg<str>) -> Self { self.0.set("StringValue", value.into_expr()); self }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for DocumentAttributeValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentsMetadataConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-documentsmetadataconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentsMetadataConfiguration(Bag);
+#[must_use] pub struct DocumentsMetadataConfiguration(Bag);
 impl DocumentsMetadataConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3Prefix`: text. Update: in place.
-    pub fn s3_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("S3Prefix", value.into_expr()); self }
+    pub fn s3_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Prefix", value.into_expr())) }
 }
 impl Done for DocumentsMetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GoogleDriveConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-googledriveconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GoogleDriveConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GoogleDriveConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl GoogleDriveConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GoogleDriveConfiguration<super::missing::SecretArn> { GoogleDriveConfiguration(Bag::default(), Phase) }
+    pub fn new() -> GoogleDriveConfiguration<Missing<super::required::SecretArn>> { GoogleDriveConfiguration(Bag::default(), Phase) }
 }
 impl<R0> GoogleDriveConfiguration<R0> {
     /// `ExcludeMimeTypes`: list of text. Update: in place.
-    pub fn exclude_mime_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludeMimeTypes", value.into_expr()); self }
+    pub fn exclude_mime_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeMimeTypes", value.into_expr()), Phase) }
     /// `ExcludeSharedDrives`: list of text. Update: in place.
-    pub fn exclude_shared_drives(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludeSharedDrives", value.into_expr()); self }
+    pub fn exclude_shared_drives(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeSharedDrives", value.into_expr()), Phase) }
     /// `ExcludeUserAccounts`: list of text. Update: in place.
-    pub fn exclude_user_accounts(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludeUserAccounts", value.into_expr()); self }
+    pub fn exclude_user_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeUserAccounts", value.into_expr()), Phase) }
     /// `ExclusionPatterns`: list of text. Update: in place.
-    pub fn exclusion_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExclusionPatterns", value.into_expr()); self }
+    pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value.into_expr()), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
-    pub fn field_mappings(mut self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { self.0.set("FieldMappings", value.into_expr()); self }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
     /// `InclusionPatterns`: list of text. Update: in place.
-    pub fn inclusion_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InclusionPatterns", value.into_expr()); self }
+    pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> GoogleDriveConfiguration<Set> { self.0.set("SecretArn", value.into_expr()); GoogleDriveConfiguration(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> GoogleDriveConfiguration<Set> { GoogleDriveConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for GoogleDriveConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HookConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-hookconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HookConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HookConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HookConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HookConfiguration<super::missing::LambdaArn, super::missing::S3Bucket> { HookConfiguration(Bag::default(), Phase) }
+    pub fn new() -> HookConfiguration<Missing<super::required::LambdaArn>, Missing<super::required::S3Bucket>> { HookConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> HookConfiguration<R0, R1> {
     /// `InvocationCondition`: `DocumentAttributeCondition`. Update: in place.
-    pub fn invocation_condition(mut self, value: impl Arg<DocumentAttributeCondition>) -> Self { self.0.set("InvocationCondition", value.into_expr()); self }
-    /// `LambdaArn`: text, required. Update: in place.
-    pub fn lambda_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> HookConfiguration<Set, R1> { self.0.set("LambdaArn", value.into_expr()); HookConfiguration(self.0, Phase) }
-    /// `S3Bucket`: text, required. Update: in place.
-    pub fn s3_bucket(mut self, value: impl Arg<kind::S3BucketName>) -> HookConfiguration<R0, Set> { self.0.set("S3Bucket", value.into_expr()); HookConfiguration(self.0, Phase) }
+    pub fn invocation_condition(self, value: impl Arg<DocumentAttributeCondition>) -> Self { Self(put(self.0, "InvocationCondition", value.into_expr()), Phase) }
+    /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place.
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> HookConfiguration<Set, R1> { HookConfiguration(put(self.0, "LambdaArn", value.into_expr()), Phase) }
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> HookConfiguration<R0, Set> { HookConfiguration(put(self.0, "S3Bucket", value.into_expr()), Phase) }
 }
 impl Done for HookConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InlineCustomDocumentEnrichmentConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-inlinecustomdocumentenrichmentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InlineCustomDocumentEnrichmentConfiguration(Bag);
+#[must_use] pub struct InlineCustomDocumentEnrichmentConfiguration(Bag);
 impl InlineCustomDocumentEnrichmentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Condition`: `DocumentAttributeCondition`. Update: in place.
-    pub fn condition(mut self, value: impl Arg<DocumentAttributeCondition>) -> Self { self.0.set("Condition", value.into_expr()); self }
+    pub fn condition(self, value: impl Arg<DocumentAttributeCondition>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
     /// `DocumentContentDeletion`: boolean. Update: in place.
-    pub fn document_content_deletion(mut self, value: impl Arg<bool>) -> Self { self.0.set("DocumentContentDeletion", value.into_expr()); self }
+    pub fn document_content_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DocumentContentDeletion", value.into_expr())) }
     /// `Target`: `DocumentAttributeTarget`. Update: in place.
-    pub fn target(mut self, value: impl Arg<DocumentAttributeTarget>) -> Self { self.0.set("Target", value.into_expr()); self }
+    pub fn target(self, value: impl Arg<DocumentAttributeTarget>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
 }
 impl Done for InlineCustomDocumentEnrichmentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OneDriveConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OneDriveConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct OneDriveConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl OneDriveConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OneDriveConfiguration<super::missing::OneDriveUsers, super::missing::SecretArn, super::missing::TenantDomain> { OneDriveConfiguration(Bag::default(), Phase) }
+    pub fn new() -> OneDriveConfiguration<Missing<super::required::OneDriveUsers>, Missing<super::required::SecretArn>, Missing<super::required::TenantDomain>> { OneDriveConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> OneDriveConfiguration<R0, R1, R2> {
     /// `DisableLocalGroups`: boolean. Update: in place.
-    pub fn disable_local_groups(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableLocalGroups", value.into_expr()); self }
+    pub fn disable_local_groups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableLocalGroups", value.into_expr()), Phase) }
     /// `ExclusionPatterns`: list of text. Update: in place.
-    pub fn exclusion_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExclusionPatterns", value.into_expr()); self }
+    pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value.into_expr()), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
-    pub fn field_mappings(mut self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { self.0.set("FieldMappings", value.into_expr()); self }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
     /// `InclusionPatterns`: list of text. Update: in place.
-    pub fn inclusion_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InclusionPatterns", value.into_expr()); self }
+    pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value.into_expr()), Phase) }
     /// `OneDriveUsers`: `OneDriveUsers`, required. Update: in place.
-    pub fn one_drive_users(mut self, value: impl Arg<OneDriveUsers>) -> OneDriveConfiguration<Set, R1, R2> { self.0.set("OneDriveUsers", value.into_expr()); OneDriveConfiguration(self.0, Phase) }
+    pub fn one_drive_users(self, value: impl Arg<OneDriveUsers>) -> OneDriveConfiguration<Set, R1, R2> { OneDriveConfiguration(put(self.0, "OneDriveUsers", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> OneDriveConfiguration<R0, Set, R2> { self.0.set("SecretArn", value.into_expr()); OneDriveConfiguration(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> OneDriveConfiguration<R0, Set, R2> { OneDriveConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
     /// `TenantDomain`: text, required. Update: in place.
-    pub fn tenant_domain(mut self, value: impl Arg<str>) -> OneDriveConfiguration<R0, R1, Set> { self.0.set("TenantDomain", value.into_expr()); OneDriveConfiguration(self.0, Phase) }
+    pub fn tenant_domain(self, value: impl Arg<str>) -> OneDriveConfiguration<R0, R1, Set> { OneDriveConfiguration(put(self.0, "TenantDomain", value.into_expr()), Phase) }
 }
 impl Done for OneDriveConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OneDriveUsers` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-onedriveusers.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OneDriveUsers(Bag);
+#[must_use] pub struct OneDriveUsers(Bag);
 impl OneDriveUsers {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OneDriveUserList`: list of text. Update: in place.
-    pub fn one_drive_user_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("OneDriveUserList", value.into_expr()); self }
+    pub fn one_drive_user_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OneDriveUserList", value.into_expr())) }
     /// `OneDriveUserS3Path`: `S3Path`. Update: in place.
-    pub fn one_drive_user_s3_path(mut self, value: impl Arg<S3Path>) -> Self { self.0.set("OneDriveUserS3Path", value.into_expr()); self }
+    pub fn one_drive_user_s3_path(self, value: impl Arg<S3Path>) -> Self { Self(put(self.0, "OneDriveUserS3Path", value.into_expr())) }
 }
 impl Done for OneDriveUsers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProxyConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-proxyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProxyConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ProxyConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ProxyConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProxyConfiguration<super::missing::Host, super::missing::Port> { ProxyConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ProxyConfiguration<Missing<super::required::Host>, Missing<super::required::Port>> { ProxyConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ProxyConfiguration<R0, R1> {
     /// `Credentials`: text. Update: in place.
-    pub fn credentials(mut self, value: impl Arg<str>) -> Self { self.0.set("Credentials", value.into_expr()); self }
+    pub fn credentials(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Credentials", value.into_expr()), Phase) }
     /// `Host`: text, required. Update: in place.
-    pub fn host(mut self, value: impl Arg<str>) -> ProxyConfiguration<Set, R1> { self.0.set("Host", value.into_expr()); ProxyConfiguration(self.0, Phase) }
+    pub fn host(self, value: impl Arg<str>) -> ProxyConfiguration<Set, R1> { ProxyConfiguration(put(self.0, "Host", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> ProxyConfiguration<R0, Set> { self.0.set("Port", value.into_expr()); ProxyConfiguration(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> ProxyConfiguration<R0, Set> { ProxyConfiguration(put(self.0, "Port", value.into_expr()), Phase) }
 }
 impl Done for ProxyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3DataSourceConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-s3datasourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3DataSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3DataSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3DataSourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3DataSourceConfiguration<super::missing::BucketName> { S3DataSourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3DataSourceConfiguration<Missing<super::required::BucketName>> { S3DataSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3DataSourceConfiguration<R0> {
     /// `AccessControlListConfiguration`: `AccessControlListConfiguration`. Update: in place.
-    pub fn access_control_list_configuration(mut self, value: impl Arg<AccessControlListConfiguration>) -> Self { self.0.set("AccessControlListConfiguration", value.into_expr()); self }
-    /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3DataSourceConfiguration<Set> { self.0.set("BucketName", value.into_expr()); S3DataSourceConfiguration(self.0, Phase) }
+    pub fn access_control_list_configuration(self, value: impl Arg<AccessControlListConfiguration>) -> Self { Self(put(self.0, "AccessControlListConfiguration", value.into_expr()), Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3DataSourceConfiguration<Set> { S3DataSourceConfiguration(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `DocumentsMetadataConfiguration`: `DocumentsMetadataConfiguration`. Update: in place.
-    pub fn documents_metadata_configuration(mut self, value: impl Arg<DocumentsMetadataConfiguration>) -> Self { self.0.set("DocumentsMetadataConfiguration", value.into_expr()); self }
+    pub fn documents_metadata_configuration(self, value: impl Arg<DocumentsMetadataConfiguration>) -> Self { Self(put(self.0, "DocumentsMetadataConfiguration", value.into_expr()), Phase) }
     /// `ExclusionPatterns`: list of text. Update: in place.
-    pub fn exclusion_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExclusionPatterns", value.into_expr()); self }
+    pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value.into_expr()), Phase) }
     /// `InclusionPatterns`: list of text. Update: in place.
-    pub fn inclusion_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InclusionPatterns", value.into_expr()); self }
+    pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value.into_expr()), Phase) }
     /// `InclusionPrefixes`: list of text. Update: in place.
-    pub fn inclusion_prefixes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InclusionPrefixes", value.into_expr()); self }
+    pub fn inclusion_prefixes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPrefixes", value.into_expr()), Phase) }
 }
 impl Done for S3DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Path` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-s3path.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Path<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Path<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Path {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Path<super::missing::Bucket, super::missing::Key> { S3Path(Bag::default(), Phase) }
+    pub fn new() -> S3Path<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Path(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Path<R0, R1> {
-    /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<kind::S3BucketName>) -> S3Path<Set, R1> { self.0.set("Bucket", value.into_expr()); S3Path(self.0, Phase) }
+    /// `Bucket`: `S3BucketName`, required. Update: in place.
+    pub fn bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Path<Set, R1> { S3Path(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> S3Path<R0, Set> { self.0.set("Key", value.into_expr()); S3Path(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Path<R0, Set> { S3Path(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for S3Path { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceChatterFeedConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcechatterfeedconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SalesforceChatterFeedConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SalesforceChatterFeedConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SalesforceChatterFeedConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SalesforceChatterFeedConfiguration<super::missing::DocumentDataFieldName> { SalesforceChatterFeedConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SalesforceChatterFeedConfiguration<Missing<super::required::DocumentDataFieldName>> { SalesforceChatterFeedConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SalesforceChatterFeedConfiguration<R0> {
     /// `DocumentDataFieldName`: text, required. Update: in place.
-    pub fn document_data_field_name(mut self, value: impl Arg<str>) -> SalesforceChatterFeedConfiguration<Set> { self.0.set("DocumentDataFieldName", value.into_expr()); SalesforceChatterFeedConfiguration(self.0, Phase) }
+    pub fn document_data_field_name(self, value: impl Arg<str>) -> SalesforceChatterFeedConfiguration<Set> { SalesforceChatterFeedConfiguration(put(self.0, "DocumentDataFieldName", value.into_expr()), Phase) }
     /// `DocumentTitleFieldName`: text. Update: in place.
-    pub fn document_title_field_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentTitleFieldName", value.into_expr()); self }
+    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr()), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
-    pub fn field_mappings(mut self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { self.0.set("FieldMappings", value.into_expr()); self }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
     /// `IncludeFilterTypes`: list of text. Update: in place.
-    pub fn include_filter_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IncludeFilterTypes", value.into_expr()); self }
+    pub fn include_filter_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeFilterTypes", value.into_expr()), Phase) }
 }
 impl Done for SalesforceChatterFeedConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SalesforceConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SalesforceConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SalesforceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SalesforceConfiguration<super::missing::SecretArn, super::missing::ServerUrl> { SalesforceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SalesforceConfiguration<Missing<super::required::SecretArn>, Missing<super::required::ServerUrl>> { SalesforceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SalesforceConfiguration<R0, R1> {
     /// `ChatterFeedConfiguration`: `SalesforceChatterFeedConfiguration`. Update: in place.
-    pub fn chatter_feed_configuration(mut self, value: impl Arg<SalesforceChatterFeedConfiguration>) -> Self { self.0.set("ChatterFeedConfiguration", value.into_expr()); self }
+    pub fn chatter_feed_configuration(self, value: impl Arg<SalesforceChatterFeedConfiguration>) -> Self { Self(put(self.0, "ChatterFeedConfiguration", value.into_expr()), Phase) }
     /// `CrawlAttachments`: boolean. Update: in place.
-    pub fn crawl_attachments(mut self, value: impl Arg<bool>) -> Self { self.0.set("CrawlAttachments", value.into_expr()); self }
+    pub fn crawl_attachments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlAttachments", value.into_expr()), Phase) }
     /// `ExcludeAttachmentFilePatterns`: list of text. Update: in place.
-    pub fn exclude_attachment_file_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludeAttachmentFilePatterns", value.into_expr()); self }
+    pub fn exclude_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeAttachmentFilePatterns", value.into_expr()), Phase) }
     /// `IncludeAttachmentFilePatterns`: list of text. Update: in place.
-    pub fn include_attachment_file_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IncludeAttachmentFilePatterns", value.into_expr()); self }
+    pub fn include_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeAttachmentFilePatterns", value.into_expr()), Phase) }
     /// `KnowledgeArticleConfiguration`: `SalesforceKnowledgeArticleConfiguration`. Update: in place.
-    pub fn knowledge_article_configuration(mut self, value: impl Arg<SalesforceKnowledgeArticleConfiguration>) -> Self { self.0.set("KnowledgeArticleConfiguration", value.into_expr()); self }
+    pub fn knowledge_article_configuration(self, value: impl Arg<SalesforceKnowledgeArticleConfiguration>) -> Self { Self(put(self.0, "KnowledgeArticleConfiguration", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> SalesforceConfiguration<Set, R1> { self.0.set("SecretArn", value.into_expr()); SalesforceConfiguration(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> SalesforceConfiguration<Set, R1> { SalesforceConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
     /// `ServerUrl`: text, required. Update: in place.
-    pub fn server_url(mut self, value: impl Arg<str>) -> SalesforceConfiguration<R0, Set> { self.0.set("ServerUrl", value.into_expr()); SalesforceConfiguration(self.0, Phase) }
+    pub fn server_url(self, value: impl Arg<str>) -> SalesforceConfiguration<R0, Set> { SalesforceConfiguration(put(self.0, "ServerUrl", value.into_expr()), Phase) }
     /// `StandardObjectAttachmentConfiguration`: `SalesforceStandardObjectAttachmentConfiguration`. Update: in place.
-    pub fn standard_object_attachment_configuration(mut self, value: impl Arg<SalesforceStandardObjectAttachmentConfiguration>) -> Self { self.0.set("StandardObjectAttachmentConfiguration", value.into_expr()); self }
+    pub fn standard_object_attachment_configuration(self, value: impl Arg<SalesforceStandardObjectAttachmentConfiguration>) -> Self { Self(put(self.0, "StandardObjectAttachmentConfiguration", value.into_expr()), Phase) }
     /// `StandardObjectConfigurations`: list of `SalesforceStandardObjectConfiguration`. Update: in place.
-    pub fn standard_object_configurations(mut self, value: impl Arg<Arr<SalesforceStandardObjectConfiguration>>) -> Self { self.0.set("StandardObjectConfigurations", value.into_expr()); self }
+    pub fn standard_object_configurations(self, value: impl Arg<Arr<SalesforceStandardObjectConfiguration>>) -> Self { Self(put(self.0, "StandardObjectConfigurations", value.into_expr()), Phase) }
 }
 impl Done for SalesforceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceCustomKnowledgeArticleTypeConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcecustomknowledgearticletypeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SalesforceCustomKnowledgeArticleTypeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SalesforceCustomKnowledgeArticleTypeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SalesforceCustomKnowledgeArticleTypeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SalesforceCustomKnowledgeArticleTypeConfiguration<super::missing::DocumentDataFieldName, super::missing::Name> { SalesforceCustomKnowledgeArticleTypeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SalesforceCustomKnowledgeArticleTypeConfiguration<Missing<super::required::DocumentDataFieldName>, Missing<super::required::Name>> { SalesforceCustomKnowledgeArticleTypeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SalesforceCustomKnowledgeArticleTypeConfiguration<R0, R1> {
     /// `DocumentDataFieldName`: text, required. Update: in place.
-    pub fn document_data_field_name(mut self, value: impl Arg<str>) -> SalesforceCustomKnowledgeArticleTypeConfiguration<Set, R1> { self.0.set("DocumentDataFieldName", value.into_expr()); SalesforceCustomKnowledgeArticleTypeConfiguration(self.0, Phase) }
+    pub fn document_data_field_name(self, value: impl Arg<str>) -> SalesforceCustomKnowledgeArticleTypeConfiguration<Set, R1> { SalesforceCustomKnowledgeArticleTypeConfiguration(put(self.0, "DocumentDataFieldName", value.into_expr()), Phase) }
     /// `DocumentTitleFieldName`: text. Update: in place.
-    pub fn document_title_field_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentTitleFieldName", value.into_expr()); self }
+    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr()), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
-    pub fn field_mappings(mut self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { self.0.set("FieldMappings", value.into_expr()); self }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> SalesforceCustomKnowledgeArticleTypeConfiguration<R0, Set> { self.0.set("Name", value.into_expr()); SalesforceCustomKnowledgeArticleTypeConfiguration(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SalesforceCustomKnowledgeArticleTypeConfiguration<R0, Set> { SalesforceCustomKnowledgeArticleTypeConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SalesforceCustomKnowledgeArticleTypeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceKnowledgeArticleConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforceknowledgearticleconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SalesforceKnowledgeArticleConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SalesforceKnowledgeArticleConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SalesforceKnowledgeArticleConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SalesforceKnowledgeArticleConfiguration<super::missing::IncludedStates> { SalesforceKnowledgeArticleConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SalesforceKnowledgeArticleConfiguration<Missing<super::required::IncludedStates>> { SalesforceKnowledgeArticleConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SalesforceKnowledgeArticleConfiguration<R0> {
     /// `CustomKnowledgeArticleTypeConfigurations`: list of `SalesforceCustomKnowledgeArticleTypeConfiguration`. Update: in place.
-    pub fn custom_knowledge_article_type_configurations(mut self, value: impl Arg<Arr<SalesforceCustomKnowledgeArticleTypeConfiguration>>) -> Self { self.0.set("CustomKnowledgeArticleTypeConfigurations", value.into_expr()); self }
+    pub fn custom_knowledge_article_type_configurations(self, value: impl Arg<Arr<SalesforceCustomKnowledgeArticleTypeConfiguration>>) -> Self { Self(put(self.0, "CustomKnowledgeArticleTypeConfigurations", value.into_expr()), Phase) }
     /// `IncludedStates`: list of text, required. Update: in place.
-    pub fn included_states(mut self, value: impl Arg<Arr<str>>) -> SalesforceKnowledgeArticleConfiguration<Set> { self.0.set("IncludedStates", value.into_expr()); SalesforceKnowledgeArticleConfiguration(self.0, Phase) }
+    pub fn included_states(self, value: impl Arg<Arr<str>>) -> SalesforceKnowledgeArticleConfiguration<Set> { SalesforceKnowledgeArticleConfiguration(put(self.0, "IncludedStates", value.into_expr()), Phase) }
     /// `StandardKnowledgeArticleTypeConfiguration`: `SalesforceStandardKnowledgeArticleTypeConfiguration`. Update: in place.
-    pub fn standard_knowledge_article_type_configuration(mut self, value: impl Arg<SalesforceStandardKnowledgeArticleTypeConfiguration>) -> Self { self.0.set("StandardKnowledgeArticleTypeConfiguration", value.into_expr()); self }
+    pub fn standard_knowledge_article_type_configuration(self, value: impl Arg<SalesforceStandardKnowledgeArticleTypeConfiguration>) -> Self { Self(put(self.0, "StandardKnowledgeArticleTypeConfiguration", value.into_expr()), Phase) }
 }
 impl Done for SalesforceKnowledgeArticleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceStandardKnowledgeArticleTypeConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardknowledgearticletypeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SalesforceStandardKnowledgeArticleTypeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SalesforceStandardKnowledgeArticleTypeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SalesforceStandardKnowledgeArticleTypeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SalesforceStandardKnowledgeArticleTypeConfiguration<super::missing::DocumentDataFieldName> { SalesforceStandardKnowledgeArticleTypeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SalesforceStandardKnowledgeArticleTypeConfiguration<Missing<super::required::DocumentDataFieldName>> { SalesforceStandardKnowledgeArticleTypeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SalesforceStandardKnowledgeArticleTypeConfiguration<R0> {
     /// `DocumentDataFieldName`: text, required. Update: in place.
-    pub fn document_data_field_name(mut self, value: impl Arg<str>) -> SalesforceStandardKnowledgeArticleTypeConfiguration<Set> { self.0.set("DocumentDataFieldName", value.into_expr()); SalesforceStandardKnowledgeArticleTypeConfiguration(self.0, Phase) }
+    pub fn document_data_field_name(self, value: impl Arg<str>) -> SalesforceStandardKnowledgeArticleTypeConfiguration<Set> { SalesforceStandardKnowledgeArticleTypeConfiguration(put(self.0, "DocumentDataFieldName", value.into_expr()), Phase) }
     /// `DocumentTitleFieldName`: text. Update: in place.
-    pub fn document_title_field_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentTitleFieldName", value.into_expr()); self }
+    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr()), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
-    pub fn field_mappings(mut self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { self.0.set("FieldMappings", value.into_expr()); self }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
 }
 impl Done for SalesforceStandardKnowledgeArticleTypeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceStandardObjectAttachmentConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardobjectattachmentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SalesforceStandardObjectAttachmentConfiguration(Bag);
+#[must_use] pub struct SalesforceStandardObjectAttachmentConfiguration(Bag);
 impl SalesforceStandardObjectAttachmentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DocumentTitleFieldName`: text. Update: in place.
-    pub fn document_title_field_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentTitleFieldName", value.into_expr()); self }
+    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr())) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
-    pub fn field_mappings(mut self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { self.0.set("FieldMappings", value.into_expr()); self }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr())) }
 }
 impl Done for SalesforceStandardObjectAttachmentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SalesforceStandardObjectConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-salesforcestandardobjectconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SalesforceStandardObjectConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SalesforceStandardObjectConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SalesforceStandardObjectConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SalesforceStandardObjectConfiguration<super::missing::DocumentDataFieldName, super::missing::Name> { SalesforceStandardObjectConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SalesforceStandardObjectConfiguration<Missing<super::required::DocumentDataFieldName>, Missing<super::required::Name>> { SalesforceStandardObjectConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SalesforceStandardObjectConfiguration<R0, R1> {
     /// `DocumentDataFieldName`: text, required. Update: in place.
-    pub fn document_data_field_name(mut self, value: impl Arg<str>) -> SalesforceStandardObjectConfiguration<Set, R1> { self.0.set("DocumentDataFieldName", value.into_expr()); SalesforceStandardObjectConfiguration(self.0, Phase) }
+    pub fn document_data_field_name(self, value: impl Arg<str>) -> SalesforceStandardObjectConfiguration<Set, R1> { SalesforceStandardObjectConfiguration(put(self.0, "DocumentDataFieldName", value.into_expr()), Phase) }
     /// `DocumentTitleFieldName`: text. Update: in place.
-    pub fn document_title_field_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentTitleFieldName", value.into_expr()); self }
+    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr()), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
-    pub fn field_mappings(mut self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { self.0.set("FieldMappings", value.into_expr()); self }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
     /// `Name`: `Name`, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<Name>) -> SalesforceStandardObjectConfiguration<R0, Set> { self.0.set("Name", value.into_expr()); SalesforceStandardObjectConfiguration(self.0, Phase) }
+    pub fn name(self, value: impl Arg<Name>) -> SalesforceStandardObjectConfiguration<R0, Set> { SalesforceStandardObjectConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SalesforceStandardObjectConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceNowConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ServiceNowConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ServiceNowConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceNowConfiguration<super::missing::HostUrl, super::missing::SecretArn, super::missing::ServiceNowBuildVersion> { ServiceNowConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ServiceNowConfiguration<Missing<super::required::HostUrl>, Missing<super::required::SecretArn>, Missing<super::required::ServiceNowBuildVersion>> { ServiceNowConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ServiceNowConfiguration<R0, R1, R2> {
     /// `AuthenticationType`: `AuthenticationType`. Update: in place.
-    pub fn authentication_type(mut self, value: impl Arg<AuthenticationType>) -> Self { self.0.set("AuthenticationType", value.into_expr()); self }
+    pub fn authentication_type(self, value: impl Arg<AuthenticationType>) -> Self { Self(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
     /// `HostUrl`: text, required. Update: in place.
-    pub fn host_url(mut self, value: impl Arg<str>) -> ServiceNowConfiguration<Set, R1, R2> { self.0.set("HostUrl", value.into_expr()); ServiceNowConfiguration(self.0, Phase) }
+    pub fn host_url(self, value: impl Arg<str>) -> ServiceNowConfiguration<Set, R1, R2> { ServiceNowConfiguration(put(self.0, "HostUrl", value.into_expr()), Phase) }
     /// `KnowledgeArticleConfiguration`: `ServiceNowKnowledgeArticleConfiguration`. Update: in place.
-    pub fn knowledge_article_configuration(mut self, value: impl Arg<ServiceNowKnowledgeArticleConfiguration>) -> Self { self.0.set("KnowledgeArticleConfiguration", value.into_expr()); self }
+    pub fn knowledge_article_configuration(self, value: impl Arg<ServiceNowKnowledgeArticleConfiguration>) -> Self { Self(put(self.0, "KnowledgeArticleConfiguration", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> ServiceNowConfiguration<R0, Set, R2> { self.0.set("SecretArn", value.into_expr()); ServiceNowConfiguration(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ServiceNowConfiguration<R0, Set, R2> { ServiceNowConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
     /// `ServiceCatalogConfiguration`: `ServiceNowServiceCatalogConfiguration`. Update: in place.
-    pub fn service_catalog_configuration(mut self, value: impl Arg<ServiceNowServiceCatalogConfiguration>) -> Self { self.0.set("ServiceCatalogConfiguration", value.into_expr()); self }
+    pub fn service_catalog_configuration(self, value: impl Arg<ServiceNowServiceCatalogConfiguration>) -> Self { Self(put(self.0, "ServiceCatalogConfiguration", value.into_expr()), Phase) }
     /// `ServiceNowBuildVersion`: `ServiceNowBuildVersion`, required. Update: in place.
-    pub fn service_now_build_version(mut self, value: impl Arg<ServiceNowBuildVersion>) -> ServiceNowConfiguration<R0, R1, Set> { self.0.set("ServiceNowBuildVersion", value.into_expr()); ServiceNowConfiguration(self.0, Phase) }
+    pub fn service_now_build_version(self, value: impl Arg<ServiceNowBuildVersion>) -> ServiceNowConfiguration<R0, R1, Set> { ServiceNowConfiguration(put(self.0, "ServiceNowBuildVersion", value.into_expr()), Phase) }
 }
 impl Done for ServiceNowConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowKnowledgeArticleConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowknowledgearticleconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceNowKnowledgeArticleConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServiceNowKnowledgeArticleConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServiceNowKnowledgeArticleConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceNowKnowledgeArticleConfiguration<super::missing::DocumentDataFieldName> { ServiceNowKnowledgeArticleConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ServiceNowKnowledgeArticleConfiguration<Missing<super::required::DocumentDataFieldName>> { ServiceNowKnowledgeArticleConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ServiceNowKnowledgeArticleConfiguration<R0> {
     /// `CrawlAttachments`: boolean. Update: in place.
-    pub fn crawl_attachments(mut self, value: impl Arg<bool>) -> Self { self.0.set("CrawlAttachments", value.into_expr()); self }
+    pub fn crawl_attachments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlAttachments", value.into_expr()), Phase) }
     /// `DocumentDataFieldName`: text, required. Update: in place.
-    pub fn document_data_field_name(mut self, value: impl Arg<str>) -> ServiceNowKnowledgeArticleConfiguration<Set> { self.0.set("DocumentDataFieldName", value.into_expr()); ServiceNowKnowledgeArticleConfiguration(self.0, Phase) }
+    pub fn document_data_field_name(self, value: impl Arg<str>) -> ServiceNowKnowledgeArticleConfiguration<Set> { ServiceNowKnowledgeArticleConfiguration(put(self.0, "DocumentDataFieldName", value.into_expr()), Phase) }
     /// `DocumentTitleFieldName`: text. Update: in place.
-    pub fn document_title_field_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentTitleFieldName", value.into_expr()); self }
+    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr()), Phase) }
     /// `ExcludeAttachmentFilePatterns`: list of text. Update: in place.
-    pub fn exclude_attachment_file_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludeAttachmentFilePatterns", value.into_expr()); self }
+    pub fn exclude_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeAttachmentFilePatterns", value.into_expr()), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
-    pub fn field_mappings(mut self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { self.0.set("FieldMappings", value.into_expr()); self }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
     /// `FilterQuery`: text. Update: in place.
-    pub fn filter_query(mut self, value: impl Arg<str>) -> Self { self.0.set("FilterQuery", value.into_expr()); self }
+    pub fn filter_query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterQuery", value.into_expr()), Phase) }
     /// `IncludeAttachmentFilePatterns`: list of text. Update: in place.
-    pub fn include_attachment_file_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IncludeAttachmentFilePatterns", value.into_expr()); self }
+    pub fn include_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeAttachmentFilePatterns", value.into_expr()), Phase) }
 }
 impl Done for ServiceNowKnowledgeArticleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowServiceCatalogConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-servicenowservicecatalogconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceNowServiceCatalogConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServiceNowServiceCatalogConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServiceNowServiceCatalogConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceNowServiceCatalogConfiguration<super::missing::DocumentDataFieldName> { ServiceNowServiceCatalogConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ServiceNowServiceCatalogConfiguration<Missing<super::required::DocumentDataFieldName>> { ServiceNowServiceCatalogConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ServiceNowServiceCatalogConfiguration<R0> {
     /// `CrawlAttachments`: boolean. Update: in place.
-    pub fn crawl_attachments(mut self, value: impl Arg<bool>) -> Self { self.0.set("CrawlAttachments", value.into_expr()); self }
+    pub fn crawl_attachments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlAttachments", value.into_expr()), Phase) }
     /// `DocumentDataFieldName`: text, required. Update: in place.
-    pub fn document_data_field_name(mut self, value: impl Arg<str>) -> ServiceNowServiceCatalogConfiguration<Set> { self.0.set("DocumentDataFieldName", value.into_expr()); ServiceNowServiceCatalogConfiguration(self.0, Phase) }
+    pub fn document_data_field_name(self, value: impl Arg<str>) -> ServiceNowServiceCatalogConfiguration<Set> { ServiceNowServiceCatalogConfiguration(put(self.0, "DocumentDataFieldName", value.into_expr()), Phase) }
     /// `DocumentTitleFieldName`: text. Update: in place.
-    pub fn document_title_field_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentTitleFieldName", value.into_expr()); self }
+    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr()), Phase) }
     /// `ExcludeAttachmentFilePatterns`: list of text. Update: in place.
-    pub fn exclude_attachment_file_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludeAttachmentFilePatterns", value.into_expr()); self }
+    pub fn exclude_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeAttachmentFilePatterns", value.into_expr()), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
-    pub fn field_mappings(mut self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { self.0.set("FieldMappings", value.into_expr()); self }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
     /// `IncludeAttachmentFilePatterns`: list of text. Update: in place.
-    pub fn include_attachment_file_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IncludeAttachmentFilePatterns", value.into_expr()); self }
+    pub fn include_attachment_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeAttachmentFilePatterns", value.into_expr()), Phase) }
 }
 impl Done for ServiceNowServiceCatalogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SharePointConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sharepointconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SharePointConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SharePointConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SharePointConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SharePointConfiguration<super::missing::SecretArn, super::missing::SharePointVersion, super::missing::Urls> { SharePointConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SharePointConfiguration<Missing<super::required::SecretArn>, Missing<super::required::SharePointVersion>, Missing<super::required::Urls>> { SharePointConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SharePointConfiguration<R0, R1, R2> {
     /// `CrawlAttachments`: boolean. Update: in place.
-    pub fn crawl_attachments(mut self, value: impl Arg<bool>) -> Self { self.0.set("CrawlAttachments", value.into_expr()); self }
+    pub fn crawl_attachments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlAttachments", value.into_expr()), Phase) }
     /// `DisableLocalGroups`: boolean. Update: in place.
-    pub fn disable_local_groups(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableLocalGroups", value.into_expr()); self }
+    pub fn disable_local_groups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableLocalGroups", value.into_expr()), Phase) }
     /// `DocumentTitleFieldName`: text. Update: in place.
-    pub fn document_title_field_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentTitleFieldName", value.into_expr()); self }
+    pub fn document_title_field_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentTitleFieldName", value.into_expr()), Phase) }
     /// `ExclusionPatterns`: list of text. Update: in place.
-    pub fn exclusion_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExclusionPatterns", value.into_expr()); self }
+    pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value.into_expr()), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
-    pub fn field_mappings(mut self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { self.0.set("FieldMappings", value.into_expr()); self }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
     /// `InclusionPatterns`: list of text. Update: in place.
-    pub fn inclusion_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InclusionPatterns", value.into_expr()); self }
+    pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> SharePointConfiguration<Set, R1, R2> { self.0.set("SecretArn", value.into_expr()); SharePointConfiguration(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> SharePointConfiguration<Set, R1, R2> { SharePointConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
     /// `SharePointVersion`: `SharePointVersion`, required. Update: in place.
-    pub fn share_point_version(mut self, value: impl Arg<SharePointVersion>) -> SharePointConfiguration<R0, Set, R2> { self.0.set("SharePointVersion", value.into_expr()); SharePointConfiguration(self.0, Phase) }
+    pub fn share_point_version(self, value: impl Arg<SharePointVersion>) -> SharePointConfiguration<R0, Set, R2> { SharePointConfiguration(put(self.0, "SharePointVersion", value.into_expr()), Phase) }
     /// `SslCertificateS3Path`: `S3Path`. Update: in place.
-    pub fn ssl_certificate_s3_path(mut self, value: impl Arg<S3Path>) -> Self { self.0.set("SslCertificateS3Path", value.into_expr()); self }
+    pub fn ssl_certificate_s3_path(self, value: impl Arg<S3Path>) -> Self { Self(put(self.0, "SslCertificateS3Path", value.into_expr()), Phase) }
     /// `Urls`: list of text, required. Update: in place.
-    pub fn urls(mut self, value: impl Arg<Arr<str>>) -> SharePointConfiguration<R0, R1, Set> { self.0.set("Urls", value.into_expr()); SharePointConfiguration(self.0, Phase) }
+    pub fn urls(self, value: impl Arg<Arr<str>>) -> SharePointConfiguration<R0, R1, Set> { SharePointConfiguration(put(self.0, "Urls", value.into_expr()), Phase) }
     /// `UseChangeLog`: boolean. Update: in place.
-    pub fn use_change_log(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseChangeLog", value.into_expr()); self }
+    pub fn use_change_log(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseChangeLog", value.into_expr()), Phase) }
     /// `VpcConfiguration`: `DataSourceVpcConfiguration`. Update: in place.
-    pub fn vpc_configuration(mut self, value: impl Arg<DataSourceVpcConfiguration>) -> Self { self.0.set("VpcConfiguration", value.into_expr()); self }
+    pub fn vpc_configuration(self, value: impl Arg<DataSourceVpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for SharePointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SqlConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-sqlconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SqlConfiguration(Bag);
+#[must_use] pub struct SqlConfiguration(Bag);
 impl SqlConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `QueryIdentifiersEnclosingOption`: `QueryIdentifiersEnclosingOption`. Update: in place.
-    pub fn query_identifiers_enclosing_option(mut self, value: impl Arg<QueryIdentifiersEnclosingOption>) -> Self { self.0.set("QueryIdentifiersEnclosingOption", value.into_expr()); self }
+    pub fn query_identifiers_enclosing_option(self, value: impl Arg<QueryIdentifiersEnclosingOption>) -> Self { Self(put(self.0, "QueryIdentifiersEnclosingOption", value.into_expr())) }
 }
 impl Done for SqlConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-templateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TemplateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TemplateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TemplateConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TemplateConfiguration<super::missing::Template> { TemplateConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TemplateConfiguration<Missing<super::required::Template>> { TemplateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TemplateConfiguration<R0> {
     /// `Template`: JSON, required. Update: in place.
-    pub fn template(mut self, value: impl Arg<Any>) -> TemplateConfiguration<Set> { self.0.set("Template", value.into_expr()); TemplateConfiguration(self.0, Phase) }
+    pub fn template(self, value: impl Arg<Any>) -> TemplateConfiguration<Set> { TemplateConfiguration(put(self.0, "Template", value.into_expr()), Phase) }
 }
 impl Done for TemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebCrawlerAuthenticationConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerauthenticationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WebCrawlerAuthenticationConfiguration(Bag);
+#[must_use] pub struct WebCrawlerAuthenticationConfiguration(Bag);
 impl WebCrawlerAuthenticationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BasicAuthentication`: list of `WebCrawlerBasicAuthentication`. Update: in place.
-    pub fn basic_authentication(mut self, value: impl Arg<Arr<WebCrawlerBasicAuthentication>>) -> Self { self.0.set("BasicAuthentication", value.into_expr()); self }
+    pub fn basic_authentication(self, value: impl Arg<Arr<WebCrawlerBasicAuthentication>>) -> Self { Self(put(self.0, "BasicAuthentication", value.into_expr())) }
 }
 impl Done for WebCrawlerAuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebCrawlerBasicAuthentication` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerbasicauthentication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WebCrawlerBasicAuthentication<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct WebCrawlerBasicAuthentication<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl WebCrawlerBasicAuthentication {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WebCrawlerBasicAuthentication<super::missing::Credentials, super::missing::Host, super::missing::Port> { WebCrawlerBasicAuthentication(Bag::default(), Phase) }
+    pub fn new() -> WebCrawlerBasicAuthentication<Missing<super::required::Credentials>, Missing<super::required::Host>, Missing<super::required::Port>> { WebCrawlerBasicAuthentication(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> WebCrawlerBasicAuthentication<R0, R1, R2> {
     /// `Credentials`: text, required. Update: in place.
-    pub fn credentials(mut self, value: impl Arg<str>) -> WebCrawlerBasicAuthentication<Set, R1, R2> { self.0.set("Credentials", value.into_expr()); WebCrawlerBasicAuthentication(self.0, Phase) }
+    pub fn credentials(self, value: impl Arg<str>) -> WebCrawlerBasicAuthentication<Set, R1, R2> { WebCrawlerBasicAuthentication(put(self.0, "Credentials", value.into_expr()), Phase) }
     /// `Host`: text, required. Update: in place.
-    pub fn host(mut self, value: impl Arg<str>) -> WebCrawlerBasicAuthentication<R0, Set, R2> { self.0.set("Host", value.into_expr()); WebCrawlerBasicAuthentication(self.0, Phase) }
+    pub fn host(self, value: impl Arg<str>) -> WebCrawlerBasicAuthentication<R0, Set, R2> { WebCrawlerBasicAuthentication(put(self.0, "Host", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> WebCrawlerBasicAuthentication<R0, R1, Set> { self.0.set("Port", value.into_expr()); WebCrawlerBasicAuthentication(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> WebCrawlerBasicAuthentication<R0, R1, Set> { WebCrawlerBasicAuthentication(put(self.0, "Port", value.into_expr()), Phase) }
 }
 impl Done for WebCrawlerBasicAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebCrawlerConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WebCrawlerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WebCrawlerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl WebCrawlerConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WebCrawlerConfiguration<super::missing::Urls> { WebCrawlerConfiguration(Bag::default(), Phase) }
+    pub fn new() -> WebCrawlerConfiguration<Missing<super::required::Urls>> { WebCrawlerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> WebCrawlerConfiguration<R0> {
     /// `AuthenticationConfiguration`: `WebCrawlerAuthenticationConfiguration`. Update: in place.
-    pub fn authentication_configuration(mut self, value: impl Arg<WebCrawlerAuthenticationConfiguration>) -> Self { self.0.set("AuthenticationConfiguration", value.into_expr()); self }
+    pub fn authentication_configuration(self, value: impl Arg<WebCrawlerAuthenticationConfiguration>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value.into_expr()), Phase) }
     /// `CrawlDepth`: integer. Update: in place.
-    pub fn crawl_depth(mut self, value: impl Arg<i64>) -> Self { self.0.set("CrawlDepth", value.into_expr()); self }
+    pub fn crawl_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CrawlDepth", value.into_expr()), Phase) }
     /// `MaxContentSizePerPageInMegaBytes`: number. Update: in place.
-    pub fn max_content_size_per_page_in_mega_bytes(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxContentSizePerPageInMegaBytes", value.into_expr()); self }
+    pub fn max_content_size_per_page_in_mega_bytes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxContentSizePerPageInMegaBytes", value.into_expr()), Phase) }
     /// `MaxLinksPerPage`: integer. Update: in place.
-    pub fn max_links_per_page(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxLinksPerPage", value.into_expr()); self }
+    pub fn max_links_per_page(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLinksPerPage", value.into_expr()), Phase) }
     /// `MaxUrlsPerMinuteCrawlRate`: integer. Update: in place.
-    pub fn max_urls_per_minute_crawl_rate(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxUrlsPerMinuteCrawlRate", value.into_expr()); self }
+    pub fn max_urls_per_minute_crawl_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxUrlsPerMinuteCrawlRate", value.into_expr()), Phase) }
     /// `ProxyConfiguration`: `ProxyConfiguration`. Update: in place.
-    pub fn proxy_configuration(mut self, value: impl Arg<ProxyConfiguration>) -> Self { self.0.set("ProxyConfiguration", value.into_expr()); self }
+    pub fn proxy_configuration(self, value: impl Arg<ProxyConfiguration>) -> Self { Self(put(self.0, "ProxyConfiguration", value.into_expr()), Phase) }
     /// `UrlExclusionPatterns`: list of text. Update: in place.
-    pub fn url_exclusion_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("UrlExclusionPatterns", value.into_expr()); self }
+    pub fn url_exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UrlExclusionPatterns", value.into_expr()), Phase) }
     /// `UrlInclusionPatterns`: list of text. Update: in place.
-    pub fn url_inclusion_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("UrlInclusionPatterns", value.into_expr()); self }
+    pub fn url_inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UrlInclusionPatterns", value.into_expr()), Phase) }
     /// `Urls`: `WebCrawlerUrls`, required. Update: in place.
-    pub fn urls(mut self, value: impl Arg<WebCrawlerUrls>) -> WebCrawlerConfiguration<Set> { self.0.set("Urls", value.into_expr()); WebCrawlerConfiguration(self.0, Phase) }
+    pub fn urls(self, value: impl Arg<WebCrawlerUrls>) -> WebCrawlerConfiguration<Set> { WebCrawlerConfiguration(put(self.0, "Urls", value.into_expr()), Phase) }
 }
 impl Done for WebCrawlerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebCrawlerSeedUrlConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerseedurlconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WebCrawlerSeedUrlConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WebCrawlerSeedUrlConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl WebCrawlerSeedUrlConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WebCrawlerSeedUrlConfiguration<super::missing::SeedUrls> { WebCrawlerSeedUrlConfiguration(Bag::default(), Phase) }
+    pub fn new() -> WebCrawlerSeedUrlConfiguration<Missing<super::required::SeedUrls>> { WebCrawlerSeedUrlConfiguration(Bag::default(), Phase) }
 }
 impl<R0> WebCrawlerSeedUrlConfiguration<R0> {
     /// `SeedUrls`: list of text, required. Update: in place.
-    pub fn seed_urls(mut self, value: impl Arg<Arr<str>>) -> WebCrawlerSeedUrlConfiguration<Set> { self.0.set("SeedUrls", value.into_expr()); WebCrawlerSeedUrlConfiguration(self.0, Phase) }
+    pub fn seed_urls(self, value: impl Arg<Arr<str>>) -> WebCrawlerSeedUrlConfiguration<Set> { WebCrawlerSeedUrlConfiguration(put(self.0, "SeedUrls", value.into_expr()), Phase) }
     /// `WebCrawlerMode`: `WebCrawlerMode`. Update: in place.
-    pub fn web_crawler_mode(mut self, value: impl Arg<WebCrawlerMode>) -> Self { self.0.set("WebCrawlerMode", value.into_expr()); self }
+    pub fn web_crawler_mode(self, value: impl Arg<WebCrawlerMode>) -> Self { Self(put(self.0, "WebCrawlerMode", value.into_expr()), Phase) }
 }
 impl Done for WebCrawlerSeedUrlConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebCrawlerSiteMapsConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlersitemapsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WebCrawlerSiteMapsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WebCrawlerSiteMapsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl WebCrawlerSiteMapsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WebCrawlerSiteMapsConfiguration<super::missing::SiteMaps> { WebCrawlerSiteMapsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> WebCrawlerSiteMapsConfiguration<Missing<super::required::SiteMaps>> { WebCrawlerSiteMapsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> WebCrawlerSiteMapsConfiguration<R0> {
     /// `SiteMaps`: list of text, required. Update: in place.
-    pub fn site_maps(mut self, value: impl Arg<Arr<str>>) -> WebCrawlerSiteMapsConfiguration<Set> { self.0.set("SiteMaps", value.into_expr()); WebCrawlerSiteMapsConfiguration(self.0, Phase) }
+    pub fn site_maps(self, value: impl Arg<Arr<str>>) -> WebCrawlerSiteMapsConfiguration<Set> { WebCrawlerSiteMapsConfiguration(put(self.0, "SiteMaps", value.into_expr()), Phase) }
 }
 impl Done for WebCrawlerSiteMapsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebCrawlerUrls` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-webcrawlerurls.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WebCrawlerUrls(Bag);
+#[must_use] pub struct WebCrawlerUrls(Bag);
 impl WebCrawlerUrls {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SeedUrlConfiguration`: `WebCrawlerSeedUrlConfiguration`. Update: in place.
-    pub fn seed_url_configuration(mut self, value: impl Arg<WebCrawlerSeedUrlConfiguration>) -> Self { self.0.set("SeedUrlConfiguration", value.into_expr()); self }
+    pub fn seed_url_configuration(self, value: impl Arg<WebCrawlerSeedUrlConfiguration>) -> Self { Self(put(self.0, "SeedUrlConfiguration", value.into_expr())) }
     /// `SiteMapsConfiguration`: `WebCrawlerSiteMapsConfiguration`. Update: in place.
-    pub fn site_maps_configuration(mut self, value: impl Arg<WebCrawlerSiteMapsConfiguration>) -> Self { self.0.set("SiteMapsConfiguration", value.into_expr()); self }
+    pub fn site_maps_configuration(self, value: impl Arg<WebCrawlerSiteMapsConfiguration>) -> Self { Self(put(self.0, "SiteMapsConfiguration", value.into_expr())) }
 }
 impl Done for WebCrawlerUrls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkDocsConfiguration` of `AWS::Kendra::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-datasource-workdocsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkDocsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WorkDocsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl WorkDocsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WorkDocsConfiguration<super::missing::OrganizationId> { WorkDocsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> WorkDocsConfiguration<Missing<super::required::OrganizationId>> { WorkDocsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> WorkDocsConfiguration<R0> {
     /// `CrawlComments`: boolean. Update: in place.
-    pub fn crawl_comments(mut self, value: impl Arg<bool>) -> Self { self.0.set("CrawlComments", value.into_expr()); self }
+    pub fn crawl_comments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CrawlComments", value.into_expr()), Phase) }
     /// `ExclusionPatterns`: list of text. Update: in place.
-    pub fn exclusion_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExclusionPatterns", value.into_expr()); self }
+    pub fn exclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExclusionPatterns", value.into_expr()), Phase) }
     /// `FieldMappings`: list of `DataSourceToIndexFieldMapping`. Update: in place.
-    pub fn field_mappings(mut self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { self.0.set("FieldMappings", value.into_expr()); self }
+    pub fn field_mappings(self, value: impl Arg<Arr<DataSourceToIndexFieldMapping>>) -> Self { Self(put(self.0, "FieldMappings", value.into_expr()), Phase) }
     /// `InclusionPatterns`: list of text. Update: in place.
-    pub fn inclusion_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InclusionPatterns", value.into_expr()); self }
+    pub fn inclusion_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InclusionPatterns", value.into_expr()), Phase) }
     /// `OrganizationId`: text, required. Update: in place.
-    pub fn organization_id(mut self, value: impl Arg<str>) -> WorkDocsConfiguration<Set> { self.0.set("OrganizationId", value.into_expr()); WorkDocsConfiguration(self.0, Phase) }
+    pub fn organization_id(self, value: impl Arg<str>) -> WorkDocsConfiguration<Set> { WorkDocsConfiguration(put(self.0, "OrganizationId", value.into_expr()), Phase) }
     /// `UseChangeLog`: boolean. Update: in place.
-    pub fn use_change_log(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseChangeLog", value.into_expr()); self }
+    pub fn use_change_log(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseChangeLog", value.into_expr()), Phase) }
 }
 impl Done for WorkDocsConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthenticationType` allows.
@@ -904,54 +904,54 @@ impl CfnFaq {
     /// `AWS::Kendra::Faq`
     pub const TYPE: &'static str = "AWS::Kendra::Faq";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnFaqProps<R0, R1, R2, R3>) -> Self where CfnFaqProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFaqProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnFaq { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Kendra::Faq`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-faq.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFaqProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnFaqProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnFaqProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFaqProps<missing::IndexId, missing::Name, missing::RoleArn, missing::S3Path> { CfnFaqProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFaqProps<Missing<required::IndexId>, Missing<required::Name>, Missing<required::RoleArn>, Missing<required::S3Path>> { CfnFaqProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnFaqProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FileFormat`: `FileFormat`. Update: replacement.
-    pub fn file_format(mut self, value: impl Arg<faq::FileFormat>) -> Self { self.0.set("FileFormat", value.into_expr()); self }
+    pub fn file_format(self, value: impl Arg<faq::FileFormat>) -> Self { Self(put(self.0, "FileFormat", value.into_expr()), Phase) }
     /// `IndexId`: text, required. Update: replacement.
-    pub fn index_id(mut self, value: impl Arg<str>) -> CfnFaqProps<Set, R1, R2, R3> { self.0.set("IndexId", value.into_expr()); CfnFaqProps(self.0, Phase) }
+    pub fn index_id(self, value: impl Arg<str>) -> CfnFaqProps<Set, R1, R2, R3> { CfnFaqProps(put(self.0, "IndexId", value.into_expr()), Phase) }
     /// `LanguageCode`: text. Update: in place.
-    pub fn language_code(mut self, value: impl Arg<str>) -> Self { self.0.set("LanguageCode", value.into_expr()); self }
+    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFaqProps<R0, Set, R2, R3> { self.0.set("Name", value.into_expr()); CfnFaqProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnFaqProps<R0, R1, Set, R3> { self.0.set("RoleArn", value.into_expr()); CfnFaqProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFaqProps<R0, Set, R2, R3> { CfnFaqProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFaqProps<R0, R1, Set, R3> { CfnFaqProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `S3Path`: `S3Path`, required. Update: replacement.
-    pub fn s3_path(mut self, value: impl Arg<faq::S3Path>) -> CfnFaqProps<R0, R1, R2, Set> { self.0.set("S3Path", value.into_expr()); CfnFaqProps(self.0, Phase) }
+    pub fn s3_path(self, value: impl Arg<faq::S3Path>) -> CfnFaqProps<R0, R1, R2, Set> { CfnFaqProps(put(self.0, "S3Path", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFaqProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Kendra::Faq`.
 pub mod faq {
 use crate::cfn::support::*;
 /// The property type `S3Path` of `AWS::Kendra::Faq`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-faq-s3path.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Path<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Path<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Path {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Path<super::missing::Bucket, super::missing::Key> { S3Path(Bag::default(), Phase) }
+    pub fn new() -> S3Path<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Path(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Path<R0, R1> {
     /// `Bucket`: text, required. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3Path<Set, R1> { self.0.set("Bucket", value.into_expr()); S3Path(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Path<Set, R1> { S3Path(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> S3Path<R0, Set> { self.0.set("Key", value.into_expr()); S3Path(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Path<R0, Set> { S3Path(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for S3Path { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FileFormat` allows.
@@ -963,48 +963,48 @@ impl CfnFeaturedResultsSet {
     /// `AWS::Kendra::FeaturedResultsSet`
     pub const TYPE: &'static str = "AWS::Kendra::FeaturedResultsSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnFeaturedResultsSetProps<R0, R1>) -> Self where CfnFeaturedResultsSetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFeaturedResultsSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `FeaturedResultsSetId`: text.
     pub fn attr_featured_results_set_id(&self) -> Val<str> { self.0.get_att("FeaturedResultsSetId") }
 }
 impl Parent for CfnFeaturedResultsSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Kendra::FeaturedResultsSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-featuredresultsset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFeaturedResultsSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnFeaturedResultsSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnFeaturedResultsSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFeaturedResultsSetProps<missing::FeaturedResultsSetName, missing::IndexId> { CfnFeaturedResultsSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFeaturedResultsSetProps<Missing<required::FeaturedResultsSetName>, Missing<required::IndexId>> { CfnFeaturedResultsSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFeaturedResultsSetProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FeaturedDocuments`: list of `FeaturedDocument`. Update: in place.
-    pub fn featured_documents(mut self, value: impl Arg<Arr<featured_results_set::FeaturedDocument>>) -> Self { self.0.set("FeaturedDocuments", value.into_expr()); self }
+    pub fn featured_documents(self, value: impl Arg<Arr<featured_results_set::FeaturedDocument>>) -> Self { Self(put(self.0, "FeaturedDocuments", value.into_expr()), Phase) }
     /// `FeaturedResultsSetName`: text, required. Update: in place.
-    pub fn featured_results_set_name(mut self, value: impl Arg<str>) -> CfnFeaturedResultsSetProps<Set, R1> { self.0.set("FeaturedResultsSetName", value.into_expr()); CfnFeaturedResultsSetProps(self.0, Phase) }
+    pub fn featured_results_set_name(self, value: impl Arg<str>) -> CfnFeaturedResultsSetProps<Set, R1> { CfnFeaturedResultsSetProps(put(self.0, "FeaturedResultsSetName", value.into_expr()), Phase) }
     /// `IndexId`: text, required. Update: replacement.
-    pub fn index_id(mut self, value: impl Arg<str>) -> CfnFeaturedResultsSetProps<R0, Set> { self.0.set("IndexId", value.into_expr()); CfnFeaturedResultsSetProps(self.0, Phase) }
+    pub fn index_id(self, value: impl Arg<str>) -> CfnFeaturedResultsSetProps<R0, Set> { CfnFeaturedResultsSetProps(put(self.0, "IndexId", value.into_expr()), Phase) }
     /// `QueryTexts`: list of text. Update: in place.
-    pub fn query_texts(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("QueryTexts", value.into_expr()); self }
+    pub fn query_texts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryTexts", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<featured_results_set::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<featured_results_set::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFeaturedResultsSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Kendra::FeaturedResultsSet`.
 pub mod featured_results_set {
 use crate::cfn::support::*;
 /// The property type `FeaturedDocument` of `AWS::Kendra::FeaturedResultsSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-featuredresultsset-featureddocument.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FeaturedDocument(Bag);
+#[must_use] pub struct FeaturedDocument(Bag);
 impl FeaturedDocument {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
 }
 impl Done for FeaturedDocument { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -1016,174 +1016,174 @@ impl CfnIndex {
     /// `AWS::Kendra::Index`
     pub const TYPE: &'static str = "AWS::Kendra::Index";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnIndexProps<R0, R1, R2>) -> Self where CfnIndexProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIndexProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::KendraIndexId> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: `KendraIndexId`.
     pub fn attr_id(&self) -> Val<kind::KendraIndexId> { self.0.get_att("Id") }
 }
 impl Parent for CfnIndex { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Kendra::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-index.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIndexProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnIndexProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnIndexProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIndexProps<missing::Edition, missing::Name, missing::RoleArn> { CfnIndexProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIndexProps<Missing<required::Edition>, Missing<required::Name>, Missing<required::RoleArn>> { CfnIndexProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIndexProps<R0, R1, R2> {
     /// `CapacityUnits`: `CapacityUnitsConfiguration`. Update: in place.
-    pub fn capacity_units(mut self, value: impl Arg<index::CapacityUnitsConfiguration>) -> Self { self.0.set("CapacityUnits", value.into_expr()); self }
+    pub fn capacity_units(self, value: impl Arg<index::CapacityUnitsConfiguration>) -> Self { Self(put(self.0, "CapacityUnits", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DocumentMetadataConfigurations`: list of `DocumentMetadataConfiguration`. Update: in place.
-    pub fn document_metadata_configurations(mut self, value: impl Arg<Arr<index::DocumentMetadataConfiguration>>) -> Self { self.0.set("DocumentMetadataConfigurations", value.into_expr()); self }
+    pub fn document_metadata_configurations(self, value: impl Arg<Arr<index::DocumentMetadataConfiguration>>) -> Self { Self(put(self.0, "DocumentMetadataConfigurations", value.into_expr()), Phase) }
     /// `Edition`: `Edition`, required. Update: replacement.
-    pub fn edition(mut self, value: impl Arg<index::Edition>) -> CfnIndexProps<Set, R1, R2> { self.0.set("Edition", value.into_expr()); CfnIndexProps(self.0, Phase) }
+    pub fn edition(self, value: impl Arg<index::Edition>) -> CfnIndexProps<Set, R1, R2> { CfnIndexProps(put(self.0, "Edition", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnIndexProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnIndexProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnIndexProps<R0, R1, Set> { self.0.set("RoleArn", value.into_expr()); CfnIndexProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnIndexProps<R0, Set, R2> { CfnIndexProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnIndexProps<R0, R1, Set> { CfnIndexProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `ServerSideEncryptionConfiguration`: `ServerSideEncryptionConfiguration`. Update: replacement.
-    pub fn server_side_encryption_configuration(mut self, value: impl Arg<index::ServerSideEncryptionConfiguration>) -> Self { self.0.set("ServerSideEncryptionConfiguration", value.into_expr()); self }
+    pub fn server_side_encryption_configuration(self, value: impl Arg<index::ServerSideEncryptionConfiguration>) -> Self { Self(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UserContextPolicy`: `UserContextPolicy`. Update: in place.
-    pub fn user_context_policy(mut self, value: impl Arg<index::UserContextPolicy>) -> Self { self.0.set("UserContextPolicy", value.into_expr()); self }
+    pub fn user_context_policy(self, value: impl Arg<index::UserContextPolicy>) -> Self { Self(put(self.0, "UserContextPolicy", value.into_expr()), Phase) }
     /// `UserTokenConfigurations`: list of `UserTokenConfiguration`. Update: in place.
-    pub fn user_token_configurations(mut self, value: impl Arg<Arr<index::UserTokenConfiguration>>) -> Self { self.0.set("UserTokenConfigurations", value.into_expr()); self }
+    pub fn user_token_configurations(self, value: impl Arg<Arr<index::UserTokenConfiguration>>) -> Self { Self(put(self.0, "UserTokenConfigurations", value.into_expr()), Phase) }
 }
 impl Done for CfnIndexProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Kendra::Index`.
 pub mod index {
 use crate::cfn::support::*;
 /// The property type `CapacityUnitsConfiguration` of `AWS::Kendra::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-capacityunitsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityUnitsConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CapacityUnitsConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CapacityUnitsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CapacityUnitsConfiguration<super::missing::QueryCapacityUnits, super::missing::StorageCapacityUnits> { CapacityUnitsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CapacityUnitsConfiguration<Missing<super::required::QueryCapacityUnits>, Missing<super::required::StorageCapacityUnits>> { CapacityUnitsConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> CapacityUnitsConfiguration<R0, R1> {
     /// `QueryCapacityUnits`: integer, required. Update: in place.
-    pub fn query_capacity_units(mut self, value: impl Arg<i64>) -> CapacityUnitsConfiguration<Set, R1> { self.0.set("QueryCapacityUnits", value.into_expr()); CapacityUnitsConfiguration(self.0, Phase) }
+    pub fn query_capacity_units(self, value: impl Arg<i64>) -> CapacityUnitsConfiguration<Set, R1> { CapacityUnitsConfiguration(put(self.0, "QueryCapacityUnits", value.into_expr()), Phase) }
     /// `StorageCapacityUnits`: integer, required. Update: in place.
-    pub fn storage_capacity_units(mut self, value: impl Arg<i64>) -> CapacityUnitsConfiguration<R0, Set> { self.0.set("StorageCapacityUnits", value.into_expr()); CapacityUnitsConfiguration(self.0, Phase) }
+    pub fn storage_capacity_units(self, value: impl Arg<i64>) -> CapacityUnitsConfiguration<R0, Set> { CapacityUnitsConfiguration(put(self.0, "StorageCapacityUnits", value.into_expr()), Phase) }
 }
 impl Done for CapacityUnitsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentMetadataConfiguration` of `AWS::Kendra::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-documentmetadataconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentMetadataConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DocumentMetadataConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DocumentMetadataConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DocumentMetadataConfiguration<super::missing::Name, super::missing::Type> { DocumentMetadataConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DocumentMetadataConfiguration<Missing<super::required::Name>, Missing<super::required::Type>> { DocumentMetadataConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> DocumentMetadataConfiguration<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> DocumentMetadataConfiguration<Set, R1> { self.0.set("Name", value.into_expr()); DocumentMetadataConfiguration(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DocumentMetadataConfiguration<Set, R1> { DocumentMetadataConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Relevance`: `Relevance`. Update: in place.
-    pub fn relevance(mut self, value: impl Arg<Relevance>) -> Self { self.0.set("Relevance", value.into_expr()); self }
+    pub fn relevance(self, value: impl Arg<Relevance>) -> Self { Self(put(self.0, "Relevance", value.into_expr()), Phase) }
     /// `Search`: `Search`. Update: in place.
-    pub fn search(mut self, value: impl Arg<Search>) -> Self { self.0.set("Search", value.into_expr()); self }
+    pub fn search(self, value: impl Arg<Search>) -> Self { Self(put(self.0, "Search", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> DocumentMetadataConfiguration<R0, Set> { self.0.set("Type", value.into_expr()); DocumentMetadataConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DocumentMetadataConfiguration<R0, Set> { DocumentMetadataConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for DocumentMetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JsonTokenTypeConfiguration` of `AWS::Kendra::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jsontokentypeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JsonTokenTypeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct JsonTokenTypeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl JsonTokenTypeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JsonTokenTypeConfiguration<super::missing::GroupAttributeField, super::missing::UserNameAttributeField> { JsonTokenTypeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> JsonTokenTypeConfiguration<Missing<super::required::GroupAttributeField>, Missing<super::required::UserNameAttributeField>> { JsonTokenTypeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> JsonTokenTypeConfiguration<R0, R1> {
     /// `GroupAttributeField`: text, required. Update: in place.
-    pub fn group_attribute_field(mut self, value: impl Arg<str>) -> JsonTokenTypeConfiguration<Set, R1> { self.0.set("GroupAttributeField", value.into_expr()); JsonTokenTypeConfiguration(self.0, Phase) }
+    pub fn group_attribute_field(self, value: impl Arg<str>) -> JsonTokenTypeConfiguration<Set, R1> { JsonTokenTypeConfiguration(put(self.0, "GroupAttributeField", value.into_expr()), Phase) }
     /// `UserNameAttributeField`: text, required. Update: in place.
-    pub fn user_name_attribute_field(mut self, value: impl Arg<str>) -> JsonTokenTypeConfiguration<R0, Set> { self.0.set("UserNameAttributeField", value.into_expr()); JsonTokenTypeConfiguration(self.0, Phase) }
+    pub fn user_name_attribute_field(self, value: impl Arg<str>) -> JsonTokenTypeConfiguration<R0, Set> { JsonTokenTypeConfiguration(put(self.0, "UserNameAttributeField", value.into_expr()), Phase) }
 }
 impl Done for JsonTokenTypeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JwtTokenTypeConfiguration` of `AWS::Kendra::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-jwttokentypeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JwtTokenTypeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct JwtTokenTypeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl JwtTokenTypeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JwtTokenTypeConfiguration<super::missing::KeyLocation> { JwtTokenTypeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> JwtTokenTypeConfiguration<Missing<super::required::KeyLocation>> { JwtTokenTypeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> JwtTokenTypeConfiguration<R0> {
     /// `ClaimRegex`: text. Update: in place.
-    pub fn claim_regex(mut self, value: impl Arg<str>) -> Self { self.0.set("ClaimRegex", value.into_expr()); self }
+    pub fn claim_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClaimRegex", value.into_expr()), Phase) }
     /// `GroupAttributeField`: text. Update: in place.
-    pub fn group_attribute_field(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupAttributeField", value.into_expr()); self }
+    pub fn group_attribute_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupAttributeField", value.into_expr()), Phase) }
     /// `Issuer`: text. Update: in place.
-    pub fn issuer(mut self, value: impl Arg<str>) -> Self { self.0.set("Issuer", value.into_expr()); self }
+    pub fn issuer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Issuer", value.into_expr()), Phase) }
     /// `KeyLocation`: `KeyLocation`, required. Update: in place.
-    pub fn key_location(mut self, value: impl Arg<KeyLocation>) -> JwtTokenTypeConfiguration<Set> { self.0.set("KeyLocation", value.into_expr()); JwtTokenTypeConfiguration(self.0, Phase) }
+    pub fn key_location(self, value: impl Arg<KeyLocation>) -> JwtTokenTypeConfiguration<Set> { JwtTokenTypeConfiguration(put(self.0, "KeyLocation", value.into_expr()), Phase) }
     /// `SecretManagerArn`: text. Update: in place.
-    pub fn secret_manager_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretManagerArn", value.into_expr()); self }
+    pub fn secret_manager_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretManagerArn", value.into_expr()), Phase) }
     /// `URL`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("URL", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "URL", value.into_expr()), Phase) }
     /// `UserNameAttributeField`: text. Update: in place.
-    pub fn user_name_attribute_field(mut self, value: impl Arg<str>) -> Self { self.0.set("UserNameAttributeField", value.into_expr()); self }
+    pub fn user_name_attribute_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserNameAttributeField", value.into_expr()), Phase) }
 }
 impl Done for JwtTokenTypeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Relevance` of `AWS::Kendra::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-relevance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Relevance(Bag);
+#[must_use] pub struct Relevance(Bag);
 impl Relevance {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Duration`: text. Update: in place.
-    pub fn duration(mut self, value: impl Arg<str>) -> Self { self.0.set("Duration", value.into_expr()); self }
+    pub fn duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Duration", value.into_expr())) }
     /// `Freshness`: boolean. Update: in place.
-    pub fn freshness(mut self, value: impl Arg<bool>) -> Self { self.0.set("Freshness", value.into_expr()); self }
+    pub fn freshness(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Freshness", value.into_expr())) }
     /// `Importance`: integer. Update: in place.
-    pub fn importance(mut self, value: impl Arg<i64>) -> Self { self.0.set("Importance", value.into_expr()); self }
+    pub fn importance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Importance", value.into_expr())) }
     /// `RankOrder`: `RankOrder`. Update: in place.
-    pub fn rank_order(mut self, value: impl Arg<RankOrder>) -> Self { self.0.set("RankOrder", value.into_expr()); self }
+    pub fn rank_order(self, value: impl Arg<RankOrder>) -> Self { Self(put(self.0, "RankOrder", value.into_expr())) }
     /// `ValueImportanceItems`: list of `ValueImportanceItem`. Update: in place.
-    pub fn value_importance_items(mut self, value: impl Arg<Arr<ValueImportanceItem>>) -> Self { self.0.set("ValueImportanceItems", value.into_expr()); self }
+    pub fn value_importance_items(self, value: impl Arg<Arr<ValueImportanceItem>>) -> Self { Self(put(self.0, "ValueImportanceItems", value.into_expr())) }
 }
 impl Done for Relevance { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Search` of `AWS::Kendra::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-search.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Search(Bag);
+#[must_use] pub struct Search(Bag);
 impl Search {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Displayable`: boolean. Update: in place.
-    pub fn displayable(mut self, value: impl Arg<bool>) -> Self { self.0.set("Displayable", value.into_expr()); self }
+    pub fn displayable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Displayable", value.into_expr())) }
     /// `Facetable`: boolean. Update: in place.
-    pub fn facetable(mut self, value: impl Arg<bool>) -> Self { self.0.set("Facetable", value.into_expr()); self }
+    pub fn facetable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Facetable", value.into_expr())) }
     /// `Searchable`: boolean. Update: in place.
-    pub fn searchable(mut self, value: impl Arg<bool>) -> Self { self.0.set("Searchable", value.into_expr()); self }
+    pub fn searchable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Searchable", value.into_expr())) }
     /// `Sortable`: boolean. Update: in place.
-    pub fn sortable(mut self, value: impl Arg<bool>) -> Self { self.0.set("Sortable", value.into_expr()); self }
+    pub fn sortable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Sortable", value.into_expr())) }
 }
 impl Done for Search { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerSideEncryptionConfiguration` of `AWS::Kendra::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-serversideencryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServerSideEncryptionConfiguration(Bag);
+#[must_use] pub struct ServerSideEncryptionConfiguration(Bag);
 impl ServerSideEncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
 }
 impl Done for ServerSideEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UserTokenConfiguration` of `AWS::Kendra::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-usertokenconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UserTokenConfiguration(Bag);
+#[must_use] pub struct UserTokenConfiguration(Bag);
 impl UserTokenConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JsonTokenTypeConfiguration`: `JsonTokenTypeConfiguration`. Update: in place.
-    pub fn json_token_type_configuration(mut self, value: impl Arg<JsonTokenTypeConfiguration>) -> Self { self.0.set("JsonTokenTypeConfiguration", value.into_expr()); self }
+    pub fn json_token_type_configuration(self, value: impl Arg<JsonTokenTypeConfiguration>) -> Self { Self(put(self.0, "JsonTokenTypeConfiguration", value.into_expr())) }
     /// `JwtTokenTypeConfiguration`: `JwtTokenTypeConfiguration`. Update: in place.
-    pub fn jwt_token_type_configuration(mut self, value: impl Arg<JwtTokenTypeConfiguration>) -> Self { self.0.set("JwtTokenTypeConfiguration", value.into_expr()); self }
+    pub fn jwt_token_type_configuration(self, value: impl Arg<JwtTokenTypeConfiguration>) -> Self { Self(put(self.0, "JwtTokenTypeConfiguration", value.into_expr())) }
 }
 impl Done for UserTokenConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ValueImportanceItem` of `AWS::Kendra::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-index-valueimportanceitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ValueImportanceItem(Bag);
+#[must_use] pub struct ValueImportanceItem(Bag);
 impl ValueImportanceItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: integer. Update: in place.
-    pub fn value(mut self, value: impl Arg<i64>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for ValueImportanceItem { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Edition` allows.
@@ -1203,50 +1203,50 @@ impl CfnQuerySuggestionsBlockList {
     /// `AWS::Kendra::QuerySuggestionsBlockList`
     pub const TYPE: &'static str = "AWS::Kendra::QuerySuggestionsBlockList";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnQuerySuggestionsBlockListProps<R0, R1, R2, R3>) -> Self where CfnQuerySuggestionsBlockListProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQuerySuggestionsBlockListProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnQuerySuggestionsBlockList { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Kendra::QuerySuggestionsBlockList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-querysuggestionsblocklist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnQuerySuggestionsBlockListProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnQuerySuggestionsBlockListProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnQuerySuggestionsBlockListProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnQuerySuggestionsBlockListProps<missing::IndexId, missing::Name, missing::RoleArn, missing::SourceS3Path> { CfnQuerySuggestionsBlockListProps(Bag::default(), Phase) }
+    pub fn new() -> CfnQuerySuggestionsBlockListProps<Missing<required::IndexId>, Missing<required::Name>, Missing<required::RoleArn>, Missing<required::SourceS3Path>> { CfnQuerySuggestionsBlockListProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnQuerySuggestionsBlockListProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IndexId`: text, required. Update: replacement.
-    pub fn index_id(mut self, value: impl Arg<str>) -> CfnQuerySuggestionsBlockListProps<Set, R1, R2, R3> { self.0.set("IndexId", value.into_expr()); CfnQuerySuggestionsBlockListProps(self.0, Phase) }
+    pub fn index_id(self, value: impl Arg<str>) -> CfnQuerySuggestionsBlockListProps<Set, R1, R2, R3> { CfnQuerySuggestionsBlockListProps(put(self.0, "IndexId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnQuerySuggestionsBlockListProps<R0, Set, R2, R3> { self.0.set("Name", value.into_expr()); CfnQuerySuggestionsBlockListProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnQuerySuggestionsBlockListProps<R0, R1, Set, R3> { self.0.set("RoleArn", value.into_expr()); CfnQuerySuggestionsBlockListProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnQuerySuggestionsBlockListProps<R0, Set, R2, R3> { CfnQuerySuggestionsBlockListProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnQuerySuggestionsBlockListProps<R0, R1, Set, R3> { CfnQuerySuggestionsBlockListProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SourceS3Path`: `S3Path`, required. Update: in place.
-    pub fn source_s3_path(mut self, value: impl Arg<query_suggestions_block_list::S3Path>) -> CfnQuerySuggestionsBlockListProps<R0, R1, R2, Set> { self.0.set("SourceS3Path", value.into_expr()); CfnQuerySuggestionsBlockListProps(self.0, Phase) }
+    pub fn source_s3_path(self, value: impl Arg<query_suggestions_block_list::S3Path>) -> CfnQuerySuggestionsBlockListProps<R0, R1, R2, Set> { CfnQuerySuggestionsBlockListProps(put(self.0, "SourceS3Path", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnQuerySuggestionsBlockListProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Kendra::QuerySuggestionsBlockList`.
 pub mod query_suggestions_block_list {
 use crate::cfn::support::*;
 /// The property type `S3Path` of `AWS::Kendra::QuerySuggestionsBlockList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-querysuggestionsblocklist-s3path.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Path<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Path<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Path {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Path<super::missing::Bucket, super::missing::Key> { S3Path(Bag::default(), Phase) }
+    pub fn new() -> S3Path<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Path(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Path<R0, R1> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3Path<Set, R1> { self.0.set("Bucket", value.into_expr()); S3Path(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Path<Set, R1> { S3Path(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> S3Path<R0, Set> { self.0.set("Key", value.into_expr()); S3Path(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Path<R0, Set> { S3Path(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for S3Path { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1256,52 +1256,52 @@ impl CfnThesaurus {
     /// `AWS::Kendra::Thesaurus`
     pub const TYPE: &'static str = "AWS::Kendra::Thesaurus";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnThesaurusProps<R0, R1, R2, R3>) -> Self where CfnThesaurusProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnThesaurusProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnThesaurus { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Kendra::Thesaurus`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendra-thesaurus.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnThesaurusProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnThesaurusProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnThesaurusProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnThesaurusProps<missing::IndexId, missing::Name, missing::RoleArn, missing::SourceS3Path> { CfnThesaurusProps(Bag::default(), Phase) }
+    pub fn new() -> CfnThesaurusProps<Missing<required::IndexId>, Missing<required::Name>, Missing<required::RoleArn>, Missing<required::SourceS3Path>> { CfnThesaurusProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnThesaurusProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IndexId`: text, required. Update: replacement.
-    pub fn index_id(mut self, value: impl Arg<str>) -> CfnThesaurusProps<Set, R1, R2, R3> { self.0.set("IndexId", value.into_expr()); CfnThesaurusProps(self.0, Phase) }
+    pub fn index_id(self, value: impl Arg<str>) -> CfnThesaurusProps<Set, R1, R2, R3> { CfnThesaurusProps(put(self.0, "IndexId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnThesaurusProps<R0, Set, R2, R3> { self.0.set("Name", value.into_expr()); CfnThesaurusProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnThesaurusProps<R0, R1, Set, R3> { self.0.set("RoleArn", value.into_expr()); CfnThesaurusProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnThesaurusProps<R0, Set, R2, R3> { CfnThesaurusProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnThesaurusProps<R0, R1, Set, R3> { CfnThesaurusProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SourceS3Path`: `S3Path`, required. Update: in place.
-    pub fn source_s3_path(mut self, value: impl Arg<thesaurus::S3Path>) -> CfnThesaurusProps<R0, R1, R2, Set> { self.0.set("SourceS3Path", value.into_expr()); CfnThesaurusProps(self.0, Phase) }
+    pub fn source_s3_path(self, value: impl Arg<thesaurus::S3Path>) -> CfnThesaurusProps<R0, R1, R2, Set> { CfnThesaurusProps(put(self.0, "SourceS3Path", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnThesaurusProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Kendra::Thesaurus`.
 pub mod thesaurus {
 use crate::cfn::support::*;
 /// The property type `S3Path` of `AWS::Kendra::Thesaurus`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendra-thesaurus-s3path.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Path<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Path<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Path {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Path<super::missing::Bucket, super::missing::Key> { S3Path(Bag::default(), Phase) }
+    pub fn new() -> S3Path<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Path(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Path<R0, R1> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3Path<Set, R1> { self.0.set("Bucket", value.into_expr()); S3Path(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Path<Set, R1> { S3Path(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> S3Path<R0, Set> { self.0.set("Key", value.into_expr()); S3Path(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Path<R0, Set> { S3Path(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for S3Path { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AllowedGroupsColumnName, Bucket, BucketName, ChangeDetectingColumns, ColumnConfiguration, ConditionDocumentAttributeKey, ConnectionConfiguration, Credentials, DataSourceFieldName, DatabaseEngineType, DatabaseHost, DatabaseName, DatabasePort, DocumentDataColumnName, DocumentDataFieldName, DocumentIdColumnName, Edition, FeaturedResultsSetName, GroupAttributeField, Host, HostUrl, IncludedStates, IndexFieldName, IndexId, Key, KeyLocation, LambdaArn, Name, OneDriveUsers, Operator, OrganizationId, Port, QueryCapacityUnits, RoleArn, S3Bucket, S3Path, SecretArn, SecurityGroupIds, SeedUrls, ServerUrl, ServiceNowBuildVersion, SharePointVersion, SiteMaps, SourceS3Path, StorageCapacityUnits, SubnetIds, TableName, TargetDocumentAttributeKey, Template, TenantDomain, Type, Urls, UserNameAttributeField, Version } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AllowedGroupsColumnName, Bucket, BucketName, ChangeDetectingColumns, ColumnConfiguration, ConditionDocumentAttributeKey, ConnectionConfiguration, Credentials, DataSourceFieldName, DatabaseEngineType, DatabaseHost, DatabaseName, DatabasePort, DocumentDataColumnName, DocumentDataFieldName, DocumentIdColumnName, Edition, FeaturedResultsSetName, GroupAttributeField, Host, HostUrl, IncludedStates, IndexFieldName, IndexId, Key, KeyLocation, LambdaArn, Name, OneDriveUsers, Operator, OrganizationId, Port, QueryCapacityUnits, RoleArn, S3Bucket, S3Path, SecretArn, SecurityGroupIds, SeedUrls, ServerUrl, ServiceNowBuildVersion, SharePointVersion, SiteMaps, SourceS3Path, StorageCapacityUnits, SubnetIds, TableName, TargetDocumentAttributeKey, Template, TenantDomain, Type, Urls, UserNameAttributeField, Version } }

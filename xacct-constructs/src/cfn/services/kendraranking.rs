@@ -10,46 +10,46 @@ impl CfnExecutionPlan {
     /// `AWS::KendraRanking::ExecutionPlan`
     pub const TYPE: &'static str = "AWS::KendraRanking::ExecutionPlan";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnExecutionPlanProps<R0>) -> Self where CfnExecutionPlanProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnExecutionPlanProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnExecutionPlan { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::KendraRanking::ExecutionPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kendraranking-executionplan.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnExecutionPlanProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnExecutionPlanProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnExecutionPlanProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnExecutionPlanProps<missing::Name> { CfnExecutionPlanProps(Bag::default(), Phase) }
+    pub fn new() -> CfnExecutionPlanProps<Missing<required::Name>> { CfnExecutionPlanProps(Bag::default(), Phase) }
 }
 impl<R0> CfnExecutionPlanProps<R0> {
     /// `CapacityUnits`: `CapacityUnitsConfiguration`. Update: in place.
-    pub fn capacity_units(mut self, value: impl Arg<execution_plan::CapacityUnitsConfiguration>) -> Self { self.0.set("CapacityUnits", value.into_expr()); self }
+    pub fn capacity_units(self, value: impl Arg<execution_plan::CapacityUnitsConfiguration>) -> Self { Self(put(self.0, "CapacityUnits", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnExecutionPlanProps<Set> { self.0.set("Name", value.into_expr()); CfnExecutionPlanProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnExecutionPlanProps<Set> { CfnExecutionPlanProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnExecutionPlanProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KendraRanking::ExecutionPlan`.
 pub mod execution_plan {
 use crate::cfn::support::*;
 /// The property type `CapacityUnitsConfiguration` of `AWS::KendraRanking::ExecutionPlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kendraranking-executionplan-capacityunitsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityUnitsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CapacityUnitsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CapacityUnitsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CapacityUnitsConfiguration<super::missing::RescoreCapacityUnits> { CapacityUnitsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CapacityUnitsConfiguration<Missing<super::required::RescoreCapacityUnits>> { CapacityUnitsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CapacityUnitsConfiguration<R0> {
     /// `RescoreCapacityUnits`: integer, required. Update: in place.
-    pub fn rescore_capacity_units(mut self, value: impl Arg<i64>) -> CapacityUnitsConfiguration<Set> { self.0.set("RescoreCapacityUnits", value.into_expr()); CapacityUnitsConfiguration(self.0, Phase) }
+    pub fn rescore_capacity_units(self, value: impl Arg<i64>) -> CapacityUnitsConfiguration<Set> { CapacityUnitsConfiguration(put(self.0, "RescoreCapacityUnits", value.into_expr()), Phase) }
 }
 impl Done for CapacityUnitsConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Name, RescoreCapacityUnits } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Name, RescoreCapacityUnits } }

@@ -10,7 +10,7 @@ impl CfnChannel {
     /// `AWS::Kinesis::Channel`
     pub const TYPE: &'static str = "AWS::Kinesis::Channel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnChannelProps<R0, R1, R2>) -> Self where CfnChannelProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ChannelARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ChannelARN`: text.
@@ -24,203 +24,203 @@ impl CfnChannel {
 }
 impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-channel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnChannelProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnChannelProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnChannelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnChannelProps<missing::ChannelName, missing::ServiceExecutionRoleARN, missing::StreamConfigurationList> { CfnChannelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnChannelProps<Missing<required::ChannelName>, Missing<required::ServiceExecutionRoleARN>, Missing<required::StreamConfigurationList>> { CfnChannelProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnChannelProps<R0, R1, R2> {
     /// `ChannelName`: text, required. Update: replacement.
-    pub fn channel_name(mut self, value: impl Arg<str>) -> CfnChannelProps<Set, R1, R2> { self.0.set("ChannelName", value.into_expr()); CfnChannelProps(self.0, Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> CfnChannelProps<Set, R1, R2> { CfnChannelProps(put(self.0, "ChannelName", value.into_expr()), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement.
-    pub fn encryption_configuration(mut self, value: impl Arg<channel::EncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<channel::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `LoggingConfiguration`: `LoggingConfiguration`. Update: in place.
-    pub fn logging_configuration(mut self, value: impl Arg<channel::LoggingConfiguration>) -> Self { self.0.set("LoggingConfiguration", value.into_expr()); self }
+    pub fn logging_configuration(self, value: impl Arg<channel::LoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr()), Phase) }
     /// `S3DestinationConfiguration`: `S3DestinationConfiguration`. Update: in place.
-    pub fn s3_destination_configuration(mut self, value: impl Arg<channel::S3DestinationConfiguration>) -> Self { self.0.set("S3DestinationConfiguration", value.into_expr()); self }
+    pub fn s3_destination_configuration(self, value: impl Arg<channel::S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3DestinationConfiguration", value.into_expr()), Phase) }
     /// `S3TablesDestinationConfiguration`: `S3TablesDestinationConfiguration`. Update: in place.
-    pub fn s3_tables_destination_configuration(mut self, value: impl Arg<channel::S3TablesDestinationConfiguration>) -> Self { self.0.set("S3TablesDestinationConfiguration", value.into_expr()); self }
-    /// `ServiceExecutionRoleARN`: text, required. Update: replacement.
-    pub fn service_execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnChannelProps<R0, Set, R2> { self.0.set("ServiceExecutionRoleARN", value.into_expr()); CfnChannelProps(self.0, Phase) }
+    pub fn s3_tables_destination_configuration(self, value: impl Arg<channel::S3TablesDestinationConfiguration>) -> Self { Self(put(self.0, "S3TablesDestinationConfiguration", value.into_expr()), Phase) }
+    /// `ServiceExecutionRoleARN`: `IamRoleArn`, required. Update: replacement.
+    pub fn service_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnChannelProps<R0, Set, R2> { CfnChannelProps(put(self.0, "ServiceExecutionRoleARN", value.into_expr()), Phase) }
     /// `StreamConfigurationList`: list of `StreamConfiguration`, required. Update: replacement.
-    pub fn stream_configuration_list(mut self, value: impl Arg<Arr<channel::StreamConfiguration>>) -> CfnChannelProps<R0, R1, Set> { self.0.set("StreamConfigurationList", value.into_expr()); CfnChannelProps(self.0, Phase) }
+    pub fn stream_configuration_list(self, value: impl Arg<Arr<channel::StreamConfiguration>>) -> CfnChannelProps<R0, R1, Set> { CfnChannelProps(put(self.0, "StreamConfigurationList", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Kinesis::Channel`.
 pub mod channel {
 use crate::cfn::support::*;
 /// The property type `CloudWatchLogsConfiguration` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-cloudwatchlogsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudWatchLogsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudWatchLogsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchLogsConfiguration<super::missing::Enabled> { CloudWatchLogsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchLogsConfiguration<Missing<super::required::Enabled>> { CloudWatchLogsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLogsConfiguration<R0> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> CloudWatchLogsConfiguration<Set> { self.0.set("Enabled", value.into_expr()); CloudWatchLogsConfiguration(self.0, Phase) }
-    /// `LogGroupName`: text. Update: in place.
-    pub fn log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> Self { self.0.set("LogGroupName", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> CloudWatchLogsConfiguration<Set> { CloudWatchLogsConfiguration(put(self.0, "Enabled", value.into_expr()), Phase) }
+    /// `LogGroupName`: `LogsLogGroupName`. Update: in place.
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr()), Phase) }
     /// `LogStreamName`: text. Update: in place.
-    pub fn log_stream_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LogStreamName", value.into_expr()); self }
+    pub fn log_stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamName", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeadLetterQueueS3Configuration` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-deadletterqueues3configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeadLetterQueueS3Configuration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DeadLetterQueueS3Configuration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DeadLetterQueueS3Configuration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeadLetterQueueS3Configuration<super::missing::BucketARN, super::missing::ExpectedBucketOwner> { DeadLetterQueueS3Configuration(Bag::default(), Phase) }
+    pub fn new() -> DeadLetterQueueS3Configuration<Missing<super::required::BucketARN>, Missing<super::required::ExpectedBucketOwner>> { DeadLetterQueueS3Configuration(Bag::default(), Phase) }
 }
 impl<R0, R1> DeadLetterQueueS3Configuration<R0, R1> {
     /// `BucketARN`: text, required. Update: replacement.
-    pub fn bucket_arn(mut self, value: impl Arg<str>) -> DeadLetterQueueS3Configuration<Set, R1> { self.0.set("BucketARN", value.into_expr()); DeadLetterQueueS3Configuration(self.0, Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> DeadLetterQueueS3Configuration<Set, R1> { DeadLetterQueueS3Configuration(put(self.0, "BucketARN", value.into_expr()), Phase) }
     /// `ErrorOutputPrefix`: text. Update: replacement.
-    pub fn error_output_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("ErrorOutputPrefix", value.into_expr()); self }
+    pub fn error_output_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorOutputPrefix", value.into_expr()), Phase) }
     /// `ExpectedBucketOwner`: text, required. Update: replacement.
-    pub fn expected_bucket_owner(mut self, value: impl Arg<str>) -> DeadLetterQueueS3Configuration<R0, Set> { self.0.set("ExpectedBucketOwner", value.into_expr()); DeadLetterQueueS3Configuration(self.0, Phase) }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> DeadLetterQueueS3Configuration<R0, Set> { DeadLetterQueueS3Configuration(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
 }
 impl Done for DeadLetterQueueS3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EncryptionConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EncryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionConfiguration<super::missing::EncryptionType, super::missing::KeyId> { EncryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EncryptionConfiguration<Missing<super::required::EncryptionType>, Missing<super::required::KeyId>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EncryptionConfiguration<R0, R1> {
     /// `EncryptionType`: `EncryptionType`, required. Update: replacement.
-    pub fn encryption_type(mut self, value: impl Arg<EncryptionType>) -> EncryptionConfiguration<Set, R1> { self.0.set("EncryptionType", value.into_expr()); EncryptionConfiguration(self.0, Phase) }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> EncryptionConfiguration<Set, R1> { EncryptionConfiguration(put(self.0, "EncryptionType", value.into_expr()), Phase) }
     /// `KeyId`: text, required. Update: replacement.
-    pub fn key_id(mut self, value: impl Arg<str>) -> EncryptionConfiguration<R0, Set> { self.0.set("KeyId", value.into_expr()); EncryptionConfiguration(self.0, Phase) }
+    pub fn key_id(self, value: impl Arg<str>) -> EncryptionConfiguration<R0, Set> { EncryptionConfiguration(put(self.0, "KeyId", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingConfiguration` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-loggingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LoggingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LoggingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LoggingConfiguration<super::missing::CloudWatchLogs> { LoggingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LoggingConfiguration<Missing<super::required::CloudWatchLogs>> { LoggingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LoggingConfiguration<R0> {
     /// `CloudWatchLogs`: `CloudWatchLogsConfiguration`, required. Update: in place.
-    pub fn cloud_watch_logs(mut self, value: impl Arg<CloudWatchLogsConfiguration>) -> LoggingConfiguration<Set> { self.0.set("CloudWatchLogs", value.into_expr()); LoggingConfiguration(self.0, Phase) }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsConfiguration>) -> LoggingConfiguration<Set> { LoggingConfiguration(put(self.0, "CloudWatchLogs", value.into_expr()), Phase) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartitionField` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-partitionfield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PartitionField<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PartitionField<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PartitionField {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PartitionField<super::missing::SourceName, super::missing::Transform> { PartitionField(Bag::default(), Phase) }
+    pub fn new() -> PartitionField<Missing<super::required::SourceName>, Missing<super::required::Transform>> { PartitionField(Bag::default(), Phase) }
 }
 impl<R0, R1> PartitionField<R0, R1> {
     /// `SourceName`: text, required. Update: replacement.
-    pub fn source_name(mut self, value: impl Arg<str>) -> PartitionField<Set, R1> { self.0.set("SourceName", value.into_expr()); PartitionField(self.0, Phase) }
+    pub fn source_name(self, value: impl Arg<str>) -> PartitionField<Set, R1> { PartitionField(put(self.0, "SourceName", value.into_expr()), Phase) }
     /// `Transform`: `Transform`, required. Update: replacement.
-    pub fn transform(mut self, value: impl Arg<Transform>) -> PartitionField<R0, Set> { self.0.set("Transform", value.into_expr()); PartitionField(self.0, Phase) }
+    pub fn transform(self, value: impl Arg<Transform>) -> PartitionField<R0, Set> { PartitionField(put(self.0, "Transform", value.into_expr()), Phase) }
 }
 impl Done for PartitionField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartitionSpec` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-partitionspec.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PartitionSpec<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PartitionSpec<R0 = Set>(Bag, Phase<(R0,)>);
 impl PartitionSpec {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PartitionSpec<super::missing::PartitionFields> { PartitionSpec(Bag::default(), Phase) }
+    pub fn new() -> PartitionSpec<Missing<super::required::PartitionFields>> { PartitionSpec(Bag::default(), Phase) }
 }
 impl<R0> PartitionSpec<R0> {
     /// `PartitionFields`: list of `PartitionField`, required. Update: replacement.
-    pub fn partition_fields(mut self, value: impl Arg<Arr<PartitionField>>) -> PartitionSpec<Set> { self.0.set("PartitionFields", value.into_expr()); PartitionSpec(self.0, Phase) }
+    pub fn partition_fields(self, value: impl Arg<Arr<PartitionField>>) -> PartitionSpec<Set> { PartitionSpec(put(self.0, "PartitionFields", value.into_expr()), Phase) }
 }
 impl Done for PartitionSpec { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordConfiguration` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-recordconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecordConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RecordConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RecordConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecordConfiguration<super::missing::RecordFormatType> { RecordConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RecordConfiguration<Missing<super::required::RecordFormatType>> { RecordConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RecordConfiguration<R0> {
     /// `GSRSchemaARN`: text. Update: replacement.
-    pub fn gsr_schema_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("GSRSchemaARN", value.into_expr()); self }
+    pub fn gsr_schema_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GSRSchemaARN", value.into_expr()), Phase) }
     /// `RecordFormatType`: `RecordFormatType`, required. Update: replacement.
-    pub fn record_format_type(mut self, value: impl Arg<RecordFormatType>) -> RecordConfiguration<Set> { self.0.set("RecordFormatType", value.into_expr()); RecordConfiguration(self.0, Phase) }
+    pub fn record_format_type(self, value: impl Arg<RecordFormatType>) -> RecordConfiguration<Set> { RecordConfiguration(put(self.0, "RecordFormatType", value.into_expr()), Phase) }
 }
 impl Done for RecordConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3DestinationConfiguration` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3destinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3DestinationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3DestinationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3DestinationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3DestinationConfiguration<super::missing::StorageConfiguration> { S3DestinationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3DestinationConfiguration<Missing<super::required::StorageConfiguration>> { S3DestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3DestinationConfiguration<R0> {
     /// `DataFreshnessInSeconds`: integer. Update: in place.
-    pub fn data_freshness_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("DataFreshnessInSeconds", value.into_expr()); self }
+    pub fn data_freshness_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataFreshnessInSeconds", value.into_expr()), Phase) }
     /// `DeadLetterQueueS3Configuration`: `DeadLetterQueueS3Configuration`. Update: replacement.
-    pub fn dead_letter_queue_s3_configuration(mut self, value: impl Arg<DeadLetterQueueS3Configuration>) -> Self { self.0.set("DeadLetterQueueS3Configuration", value.into_expr()); self }
+    pub fn dead_letter_queue_s3_configuration(self, value: impl Arg<DeadLetterQueueS3Configuration>) -> Self { Self(put(self.0, "DeadLetterQueueS3Configuration", value.into_expr()), Phase) }
     /// `StorageConfiguration`: `S3StorageConfiguration`, required. Update: replacement.
-    pub fn storage_configuration(mut self, value: impl Arg<S3StorageConfiguration>) -> S3DestinationConfiguration<Set> { self.0.set("StorageConfiguration", value.into_expr()); S3DestinationConfiguration(self.0, Phase) }
+    pub fn storage_configuration(self, value: impl Arg<S3StorageConfiguration>) -> S3DestinationConfiguration<Set> { S3DestinationConfiguration(put(self.0, "StorageConfiguration", value.into_expr()), Phase) }
 }
 impl Done for S3DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3StorageConfiguration` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3storageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3StorageConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct S3StorageConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl S3StorageConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3StorageConfiguration<super::missing::BucketARN, super::missing::CompressionType, super::missing::ExpectedBucketOwner> { S3StorageConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3StorageConfiguration<Missing<super::required::BucketARN>, Missing<super::required::CompressionType>, Missing<super::required::ExpectedBucketOwner>> { S3StorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3StorageConfiguration<R0, R1, R2> {
     /// `BucketARN`: text, required. Update: replacement.
-    pub fn bucket_arn(mut self, value: impl Arg<str>) -> S3StorageConfiguration<Set, R1, R2> { self.0.set("BucketARN", value.into_expr()); S3StorageConfiguration(self.0, Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> S3StorageConfiguration<Set, R1, R2> { S3StorageConfiguration(put(self.0, "BucketARN", value.into_expr()), Phase) }
     /// `CompressionType`: `CompressionType`, required. Update: replacement.
-    pub fn compression_type(mut self, value: impl Arg<CompressionType>) -> S3StorageConfiguration<R0, Set, R2> { self.0.set("CompressionType", value.into_expr()); S3StorageConfiguration(self.0, Phase) }
+    pub fn compression_type(self, value: impl Arg<CompressionType>) -> S3StorageConfiguration<R0, Set, R2> { S3StorageConfiguration(put(self.0, "CompressionType", value.into_expr()), Phase) }
     /// `ExpectedBucketOwner`: text, required. Update: replacement.
-    pub fn expected_bucket_owner(mut self, value: impl Arg<str>) -> S3StorageConfiguration<R0, R1, Set> { self.0.set("ExpectedBucketOwner", value.into_expr()); S3StorageConfiguration(self.0, Phase) }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> S3StorageConfiguration<R0, R1, Set> { S3StorageConfiguration(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
     /// `OutputKeyTemplate`: text. Update: replacement.
-    pub fn output_key_template(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputKeyTemplate", value.into_expr()); self }
+    pub fn output_key_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputKeyTemplate", value.into_expr()), Phase) }
     /// `StorageClass`: `StorageClass`. Update: replacement.
-    pub fn storage_class(mut self, value: impl Arg<StorageClass>) -> Self { self.0.set("StorageClass", value.into_expr()); self }
+    pub fn storage_class(self, value: impl Arg<StorageClass>) -> Self { Self(put(self.0, "StorageClass", value.into_expr()), Phase) }
 }
 impl Done for S3StorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3TableConfiguration` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3tableconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3TableConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct S3TableConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl S3TableConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3TableConfiguration<super::missing::CompressionType, super::missing::Namespace, super::missing::TableBucketARN, super::missing::TableName> { S3TableConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3TableConfiguration<Missing<super::required::CompressionType>, Missing<super::required::Namespace>, Missing<super::required::TableBucketARN>, Missing<super::required::TableName>> { S3TableConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> S3TableConfiguration<R0, R1, R2, R3> {
     /// `CompressionType`: `S3TableConfigurationCompressionType`, required. Update: replacement.
-    pub fn compression_type(mut self, value: impl Arg<S3TableConfigurationCompressionType>) -> S3TableConfiguration<Set, R1, R2, R3> { self.0.set("CompressionType", value.into_expr()); S3TableConfiguration(self.0, Phase) }
+    pub fn compression_type(self, value: impl Arg<S3TableConfigurationCompressionType>) -> S3TableConfiguration<Set, R1, R2, R3> { S3TableConfiguration(put(self.0, "CompressionType", value.into_expr()), Phase) }
     /// `Namespace`: text, required. Update: replacement.
-    pub fn namespace(mut self, value: impl Arg<str>) -> S3TableConfiguration<R0, Set, R2, R3> { self.0.set("Namespace", value.into_expr()); S3TableConfiguration(self.0, Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> S3TableConfiguration<R0, Set, R2, R3> { S3TableConfiguration(put(self.0, "Namespace", value.into_expr()), Phase) }
     /// `PartitionSpec`: `PartitionSpec`. Update: replacement.
-    pub fn partition_spec(mut self, value: impl Arg<PartitionSpec>) -> Self { self.0.set("PartitionSpec", value.into_expr()); self }
+    pub fn partition_spec(self, value: impl Arg<PartitionSpec>) -> Self { Self(put(self.0, "PartitionSpec", value.into_expr()), Phase) }
     /// `TableBucketARN`: text, required. Update: replacement.
-    pub fn table_bucket_arn(mut self, value: impl Arg<str>) -> S3TableConfiguration<R0, R1, Set, R3> { self.0.set("TableBucketARN", value.into_expr()); S3TableConfiguration(self.0, Phase) }
+    pub fn table_bucket_arn(self, value: impl Arg<str>) -> S3TableConfiguration<R0, R1, Set, R3> { S3TableConfiguration(put(self.0, "TableBucketARN", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: replacement.
-    pub fn table_name(mut self, value: impl Arg<str>) -> S3TableConfiguration<R0, R1, R2, Set> { self.0.set("TableName", value.into_expr()); S3TableConfiguration(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> S3TableConfiguration<R0, R1, R2, Set> { S3TableConfiguration(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for S3TableConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3TablesDestinationConfiguration` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-s3tablesdestinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3TablesDestinationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3TablesDestinationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3TablesDestinationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3TablesDestinationConfiguration<super::missing::DeadLetterQueueS3Configuration, super::missing::S3TablesConfigurationList> { S3TablesDestinationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3TablesDestinationConfiguration<Missing<super::required::DeadLetterQueueS3Configuration>, Missing<super::required::S3TablesConfigurationList>> { S3TablesDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3TablesDestinationConfiguration<R0, R1> {
     /// `DataFreshnessInSeconds`: integer. Update: in place.
-    pub fn data_freshness_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("DataFreshnessInSeconds", value.into_expr()); self }
+    pub fn data_freshness_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataFreshnessInSeconds", value.into_expr()), Phase) }
     /// `DeadLetterQueueS3Configuration`: `DeadLetterQueueS3Configuration`, required. Update: replacement.
-    pub fn dead_letter_queue_s3_configuration(mut self, value: impl Arg<DeadLetterQueueS3Configuration>) -> S3TablesDestinationConfiguration<Set, R1> { self.0.set("DeadLetterQueueS3Configuration", value.into_expr()); S3TablesDestinationConfiguration(self.0, Phase) }
+    pub fn dead_letter_queue_s3_configuration(self, value: impl Arg<DeadLetterQueueS3Configuration>) -> S3TablesDestinationConfiguration<Set, R1> { S3TablesDestinationConfiguration(put(self.0, "DeadLetterQueueS3Configuration", value.into_expr()), Phase) }
     /// `S3TablesConfigurationList`: list of `S3TableConfiguration`, required. Update: replacement.
-    pub fn s3_tables_configuration_list(mut self, value: impl Arg<Arr<S3TableConfiguration>>) -> S3TablesDestinationConfiguration<R0, Set> { self.0.set("S3TablesConfigurationList", value.into_expr()); S3TablesDestinationConfiguration(self.0, Phase) }
+    pub fn s3_tables_configuration_list(self, value: impl Arg<Arr<S3TableConfiguration>>) -> S3TablesDestinationConfiguration<R0, Set> { S3TablesDestinationConfiguration(put(self.0, "S3TablesConfigurationList", value.into_expr()), Phase) }
 }
 impl Done for S3TablesDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamConfiguration` of `AWS::Kinesis::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-channel-streamconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StreamConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StreamConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StreamConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StreamConfiguration<super::missing::RecordConfiguration, super::missing::StreamARN> { StreamConfiguration(Bag::default(), Phase) }
+    pub fn new() -> StreamConfiguration<Missing<super::required::RecordConfiguration>, Missing<super::required::StreamARN>> { StreamConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> StreamConfiguration<R0, R1> {
     /// `RecordConfiguration`: `RecordConfiguration`, required. Update: replacement.
-    pub fn record_configuration(mut self, value: impl Arg<RecordConfiguration>) -> StreamConfiguration<Set, R1> { self.0.set("RecordConfiguration", value.into_expr()); StreamConfiguration(self.0, Phase) }
+    pub fn record_configuration(self, value: impl Arg<RecordConfiguration>) -> StreamConfiguration<Set, R1> { StreamConfiguration(put(self.0, "RecordConfiguration", value.into_expr()), Phase) }
     /// `StreamARN`: text, required. Update: replacement.
-    pub fn stream_arn(mut self, value: impl Arg<str>) -> StreamConfiguration<R0, Set> { self.0.set("StreamARN", value.into_expr()); StreamConfiguration(self.0, Phase) }
+    pub fn stream_arn(self, value: impl Arg<str>) -> StreamConfiguration<R0, Set> { StreamConfiguration(put(self.0, "StreamARN", value.into_expr()), Phase) }
 }
 impl Done for StreamConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CompressionType` allows.
@@ -242,22 +242,22 @@ impl CfnResourcePolicy {
     /// `AWS::Kinesis::ResourcePolicy`
     pub const TYPE: &'static str = "AWS::Kinesis::ResourcePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResourcePolicyProps<R0, R1>) -> Self where CfnResourcePolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourcePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
 }
 impl Parent for CfnResourcePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Kinesis::ResourcePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-resourcepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResourcePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourcePolicyProps<missing::ResourceArn, missing::ResourcePolicy> { CfnResourcePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourcePolicyProps<Missing<required::ResourceArn>, Missing<required::ResourcePolicy>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
-    /// `ResourceArn`: text, required. Update: replacement.
-    pub fn resource_arn(mut self, value: impl Arg<kind::KinesisStreamArnOrStreamConsumerConsumerARN>) -> CfnResourcePolicyProps<Set, R1> { self.0.set("ResourceArn", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    /// `ResourceArn`: `KinesisStreamArnOrStreamConsumerARN`, required. Update: replacement.
+    pub fn resource_arn(self, value: impl Arg<kind::KinesisStreamArnOrStreamConsumerARN>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
     /// `ResourcePolicy`: JSON, required. Update: in place.
-    pub fn resource_policy(mut self, value: impl Arg<Any>) -> CfnResourcePolicyProps<R0, Set> { self.0.set("ResourcePolicy", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn resource_policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Kinesis::Stream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html)
@@ -269,73 +269,73 @@ impl CfnStream {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnStreamProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<kind::KinesisStreamName> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `KinesisStreamArn`.
     pub fn attr_arn(&self) -> Val<kind::KinesisStreamArn> { self.0.get_att("Arn") }
     /// The attribute `WarmThroughputObject`: `WarmThroughputObject`.
     pub fn attr_warm_throughput_object(&self) -> Val<stream::WarmThroughputObject> { self.0.get_att("WarmThroughputObject") }
 }
 impl Parent for CfnStream { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Kinesis::Stream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-stream.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStreamProps(Bag);
+#[must_use] pub struct CfnStreamProps(Bag);
 impl CfnStreamProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DesiredShardLevelMetrics`: list of `DesiredShardLevelMetrics`. Update: in place.
-    pub fn desired_shard_level_metrics(mut self, value: impl Arg<Arr<stream::DesiredShardLevelMetrics>>) -> Self { self.0.set("DesiredShardLevelMetrics", value.into_expr()); self }
+    pub fn desired_shard_level_metrics(self, value: impl Arg<Arr<stream::DesiredShardLevelMetrics>>) -> Self { Self(put(self.0, "DesiredShardLevelMetrics", value.into_expr())) }
     /// `MaxRecordSizeInKiB`: integer. Update: in place.
-    pub fn max_record_size_in_ki_b(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxRecordSizeInKiB", value.into_expr()); self }
+    pub fn max_record_size_in_ki_b(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxRecordSizeInKiB", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `RetentionPeriodHours`: integer. Update: in place.
-    pub fn retention_period_hours(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetentionPeriodHours", value.into_expr()); self }
+    pub fn retention_period_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriodHours", value.into_expr())) }
     /// `ShardCount`: integer. Update: in place.
-    pub fn shard_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("ShardCount", value.into_expr()); self }
+    pub fn shard_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShardCount", value.into_expr())) }
     /// `StreamEncryption`: `StreamEncryption`. Update: in place.
-    pub fn stream_encryption(mut self, value: impl Arg<stream::StreamEncryption>) -> Self { self.0.set("StreamEncryption", value.into_expr()); self }
+    pub fn stream_encryption(self, value: impl Arg<stream::StreamEncryption>) -> Self { Self(put(self.0, "StreamEncryption", value.into_expr())) }
     /// `StreamModeDetails`: `StreamModeDetails`. Update: in place.
-    pub fn stream_mode_details(mut self, value: impl Arg<stream::StreamModeDetails>) -> Self { self.0.set("StreamModeDetails", value.into_expr()); self }
+    pub fn stream_mode_details(self, value: impl Arg<stream::StreamModeDetails>) -> Self { Self(put(self.0, "StreamModeDetails", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `WarmThroughputMiBps`: integer. Update: in place.
-    pub fn warm_throughput_mi_bps(mut self, value: impl Arg<i64>) -> Self { self.0.set("WarmThroughputMiBps", value.into_expr()); self }
+    pub fn warm_throughput_mi_bps(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WarmThroughputMiBps", value.into_expr())) }
 }
 impl Done for CfnStreamProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Kinesis::Stream`.
 pub mod stream {
 use crate::cfn::support::*;
 /// The property type `StreamEncryption` of `AWS::Kinesis::Stream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-stream-streamencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StreamEncryption<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StreamEncryption<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StreamEncryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StreamEncryption<super::missing::EncryptionType, super::missing::KeyId> { StreamEncryption(Bag::default(), Phase) }
+    pub fn new() -> StreamEncryption<Missing<super::required::EncryptionType>, Missing<super::required::KeyId>> { StreamEncryption(Bag::default(), Phase) }
 }
 impl<R0, R1> StreamEncryption<R0, R1> {
     /// `EncryptionType`: `EncryptionType`, required. Update: in place.
-    pub fn encryption_type(mut self, value: impl Arg<EncryptionType>) -> StreamEncryption<Set, R1> { self.0.set("EncryptionType", value.into_expr()); StreamEncryption(self.0, Phase) }
-    /// `KeyId`: text, required. Update: in place.
-    pub fn key_id(mut self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> StreamEncryption<R0, Set> { self.0.set("KeyId", value.into_expr()); StreamEncryption(self.0, Phase) }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> StreamEncryption<Set, R1> { StreamEncryption(put(self.0, "EncryptionType", value.into_expr()), Phase) }
+    /// `KeyId`: `KmsKeyArnOrKeyId`, required. Update: in place.
+    pub fn key_id(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> StreamEncryption<R0, Set> { StreamEncryption(put(self.0, "KeyId", value.into_expr()), Phase) }
 }
 impl Done for StreamEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamModeDetails` of `AWS::Kinesis::Stream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-stream-streammodedetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StreamModeDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StreamModeDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl StreamModeDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StreamModeDetails<super::missing::StreamMode> { StreamModeDetails(Bag::default(), Phase) }
+    pub fn new() -> StreamModeDetails<Missing<super::required::StreamMode>> { StreamModeDetails(Bag::default(), Phase) }
 }
 impl<R0> StreamModeDetails<R0> {
     /// `StreamMode`: `StreamMode`, required. Update: in place.
-    pub fn stream_mode(mut self, value: impl Arg<StreamMode>) -> StreamModeDetails<Set> { self.0.set("StreamMode", value.into_expr()); StreamModeDetails(self.0, Phase) }
+    pub fn stream_mode(self, value: impl Arg<StreamMode>) -> StreamModeDetails<Set> { StreamModeDetails(put(self.0, "StreamMode", value.into_expr()), Phase) }
 }
 impl Done for StreamModeDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WarmThroughputObject` of `AWS::Kinesis::Stream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesis-stream-warmthroughputobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WarmThroughputObject(Bag);
+#[must_use] pub struct WarmThroughputObject(Bag);
 impl WarmThroughputObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CurrentMiBps`: integer. Update: in place.
-    pub fn current_mi_bps(mut self, value: impl Arg<i64>) -> Self { self.0.set("CurrentMiBps", value.into_expr()); self }
+    pub fn current_mi_bps(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CurrentMiBps", value.into_expr())) }
     /// `TargetMiBps`: integer. Update: in place.
-    pub fn target_mi_bps(mut self, value: impl Arg<i64>) -> Self { self.0.set("TargetMiBps", value.into_expr()); self }
+    pub fn target_mi_bps(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetMiBps", value.into_expr())) }
 }
 impl Done for WarmThroughputObject { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DesiredShardLevelMetrics` allows.
@@ -351,11 +351,11 @@ impl CfnStreamConsumer {
     /// `AWS::Kinesis::StreamConsumer`
     pub const TYPE: &'static str = "AWS::Kinesis::StreamConsumer";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnStreamConsumerProps<R0, R1>) -> Self where CfnStreamConsumerProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStreamConsumerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConsumerARN`.
-    pub fn reference(&self) -> Val<kind::KinesisStreamConsumerConsumerARN> { self.0.reference() }
-    /// The attribute `ConsumerARN`: text.
-    pub fn attr_consumer_arn(&self) -> Val<kind::KinesisStreamConsumerConsumerARN> { self.0.get_att("ConsumerARN") }
+    pub fn reference(&self) -> Val<kind::KinesisStreamConsumerARN> { self.0.reference() }
+    /// The attribute `ConsumerARN`: `KinesisStreamConsumerARN`.
+    pub fn attr_consumer_arn(&self) -> Val<kind::KinesisStreamConsumerARN> { self.0.get_att("ConsumerARN") }
     /// The attribute `ConsumerCreationTimestamp`: text.
     pub fn attr_consumer_creation_timestamp(&self) -> Val<str> { self.0.get_att("ConsumerCreationTimestamp") }
     /// The attribute `ConsumerName`: text.
@@ -367,19 +367,19 @@ impl CfnStreamConsumer {
 }
 impl Parent for CfnStreamConsumer { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Kinesis::StreamConsumer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-streamconsumer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStreamConsumerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnStreamConsumerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnStreamConsumerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStreamConsumerProps<missing::ConsumerName, missing::StreamARN> { CfnStreamConsumerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStreamConsumerProps<Missing<required::ConsumerName>, Missing<required::StreamARN>> { CfnStreamConsumerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnStreamConsumerProps<R0, R1> {
     /// `ConsumerName`: text, required. Update: replacement.
-    pub fn consumer_name(mut self, value: impl Arg<str>) -> CfnStreamConsumerProps<Set, R1> { self.0.set("ConsumerName", value.into_expr()); CfnStreamConsumerProps(self.0, Phase) }
+    pub fn consumer_name(self, value: impl Arg<str>) -> CfnStreamConsumerProps<Set, R1> { CfnStreamConsumerProps(put(self.0, "ConsumerName", value.into_expr()), Phase) }
     /// `StreamARN`: text, required. Update: replacement.
-    pub fn stream_arn(mut self, value: impl Arg<str>) -> CfnStreamConsumerProps<R0, Set> { self.0.set("StreamARN", value.into_expr()); CfnStreamConsumerProps(self.0, Phase) }
+    pub fn stream_arn(self, value: impl Arg<str>) -> CfnStreamConsumerProps<R0, Set> { CfnStreamConsumerProps(put(self.0, "StreamARN", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStreamConsumerProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { BucketARN, ChannelName, CloudWatchLogs, CompressionType, ConsumerName, DeadLetterQueueS3Configuration, Enabled, EncryptionType, ExpectedBucketOwner, KeyId, Namespace, PartitionFields, RecordConfiguration, RecordFormatType, ResourceArn, ResourcePolicy, S3TablesConfigurationList, ServiceExecutionRoleARN, SourceName, StorageConfiguration, StreamARN, StreamConfigurationList, StreamMode, TableBucketARN, TableName, Transform } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { BucketARN, ChannelName, CloudWatchLogs, CompressionType, ConsumerName, DeadLetterQueueS3Configuration, Enabled, EncryptionType, ExpectedBucketOwner, KeyId, Namespace, PartitionFields, RecordConfiguration, RecordFormatType, ResourceArn, ResourcePolicy, S3TablesConfigurationList, ServiceExecutionRoleARN, SourceName, StorageConfiguration, StreamARN, StreamConfigurationList, StreamMode, TableBucketARN, TableName, Transform } }

@@ -10,7 +10,7 @@ impl CfnApplication {
     /// `AWS::KinesisAnalytics::Application`
     pub const TYPE: &'static str = "AWS::KinesisAnalytics::Application";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnApplicationProps<R0>) -> Self where CfnApplicationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -18,179 +18,179 @@ impl CfnApplication {
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnApplicationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationProps<missing::Inputs> { CfnApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationProps<Missing<required::Inputs>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApplicationProps<R0> {
     /// `ApplicationCode`: text. Update: in place.
-    pub fn application_code(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationCode", value.into_expr()); self }
+    pub fn application_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationCode", value.into_expr()), Phase) }
     /// `ApplicationDescription`: text. Update: in place.
-    pub fn application_description(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationDescription", value.into_expr()); self }
+    pub fn application_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationDescription", value.into_expr()), Phase) }
     /// `ApplicationName`: text. Update: replacement.
-    pub fn application_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationName", value.into_expr()); self }
+    pub fn application_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationName", value.into_expr()), Phase) }
     /// `Inputs`: list of `Input`, required. Update: in place.
-    pub fn inputs(mut self, value: impl Arg<Arr<application::Input>>) -> CfnApplicationProps<Set> { self.0.set("Inputs", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn inputs(self, value: impl Arg<Arr<application::Input>>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "Inputs", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KinesisAnalytics::Application`.
 pub mod application {
 use crate::cfn::support::*;
 /// The property type `CSVMappingParameters` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-csvmappingparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CSVMappingParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CSVMappingParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CSVMappingParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CSVMappingParameters<super::missing::RecordColumnDelimiter, super::missing::RecordRowDelimiter> { CSVMappingParameters(Bag::default(), Phase) }
+    pub fn new() -> CSVMappingParameters<Missing<super::required::RecordColumnDelimiter>, Missing<super::required::RecordRowDelimiter>> { CSVMappingParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> CSVMappingParameters<R0, R1> {
     /// `RecordColumnDelimiter`: text, required. Update: in place.
-    pub fn record_column_delimiter(mut self, value: impl Arg<str>) -> CSVMappingParameters<Set, R1> { self.0.set("RecordColumnDelimiter", value.into_expr()); CSVMappingParameters(self.0, Phase) }
+    pub fn record_column_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<Set, R1> { CSVMappingParameters(put(self.0, "RecordColumnDelimiter", value.into_expr()), Phase) }
     /// `RecordRowDelimiter`: text, required. Update: in place.
-    pub fn record_row_delimiter(mut self, value: impl Arg<str>) -> CSVMappingParameters<R0, Set> { self.0.set("RecordRowDelimiter", value.into_expr()); CSVMappingParameters(self.0, Phase) }
+    pub fn record_row_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<R0, Set> { CSVMappingParameters(put(self.0, "RecordRowDelimiter", value.into_expr()), Phase) }
 }
 impl Done for CSVMappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Input` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-input.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Input<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Input<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Input {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Input<super::missing::InputSchema, super::missing::NamePrefix> { Input(Bag::default(), Phase) }
+    pub fn new() -> Input<Missing<super::required::InputSchema>, Missing<super::required::NamePrefix>> { Input(Bag::default(), Phase) }
 }
 impl<R0, R1> Input<R0, R1> {
     /// `InputParallelism`: `InputParallelism`. Update: in place.
-    pub fn input_parallelism(mut self, value: impl Arg<InputParallelism>) -> Self { self.0.set("InputParallelism", value.into_expr()); self }
+    pub fn input_parallelism(self, value: impl Arg<InputParallelism>) -> Self { Self(put(self.0, "InputParallelism", value.into_expr()), Phase) }
     /// `InputProcessingConfiguration`: `InputProcessingConfiguration`. Update: in place.
-    pub fn input_processing_configuration(mut self, value: impl Arg<InputProcessingConfiguration>) -> Self { self.0.set("InputProcessingConfiguration", value.into_expr()); self }
+    pub fn input_processing_configuration(self, value: impl Arg<InputProcessingConfiguration>) -> Self { Self(put(self.0, "InputProcessingConfiguration", value.into_expr()), Phase) }
     /// `InputSchema`: `InputSchema`, required. Update: in place.
-    pub fn input_schema(mut self, value: impl Arg<InputSchema>) -> Input<Set, R1> { self.0.set("InputSchema", value.into_expr()); Input(self.0, Phase) }
+    pub fn input_schema(self, value: impl Arg<InputSchema>) -> Input<Set, R1> { Input(put(self.0, "InputSchema", value.into_expr()), Phase) }
     /// `KinesisFirehoseInput`: `KinesisFirehoseInput`. Update: in place.
-    pub fn kinesis_firehose_input(mut self, value: impl Arg<KinesisFirehoseInput>) -> Self { self.0.set("KinesisFirehoseInput", value.into_expr()); self }
+    pub fn kinesis_firehose_input(self, value: impl Arg<KinesisFirehoseInput>) -> Self { Self(put(self.0, "KinesisFirehoseInput", value.into_expr()), Phase) }
     /// `KinesisStreamsInput`: `KinesisStreamsInput`. Update: in place.
-    pub fn kinesis_streams_input(mut self, value: impl Arg<KinesisStreamsInput>) -> Self { self.0.set("KinesisStreamsInput", value.into_expr()); self }
+    pub fn kinesis_streams_input(self, value: impl Arg<KinesisStreamsInput>) -> Self { Self(put(self.0, "KinesisStreamsInput", value.into_expr()), Phase) }
     /// `NamePrefix`: text, required. Update: in place.
-    pub fn name_prefix(mut self, value: impl Arg<str>) -> Input<R0, Set> { self.0.set("NamePrefix", value.into_expr()); Input(self.0, Phase) }
+    pub fn name_prefix(self, value: impl Arg<str>) -> Input<R0, Set> { Input(put(self.0, "NamePrefix", value.into_expr()), Phase) }
 }
 impl Done for Input { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputLambdaProcessor` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputlambdaprocessor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputLambdaProcessor<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct InputLambdaProcessor<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl InputLambdaProcessor {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InputLambdaProcessor<super::missing::ResourceARN, super::missing::RoleARN> { InputLambdaProcessor(Bag::default(), Phase) }
+    pub fn new() -> InputLambdaProcessor<Missing<super::required::ResourceARN>, Missing<super::required::RoleARN>> { InputLambdaProcessor(Bag::default(), Phase) }
 }
 impl<R0, R1> InputLambdaProcessor<R0, R1> {
     /// `ResourceARN`: text, required. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> InputLambdaProcessor<Set, R1> { self.0.set("ResourceARN", value.into_expr()); InputLambdaProcessor(self.0, Phase) }
-    /// `RoleARN`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> InputLambdaProcessor<R0, Set> { self.0.set("RoleARN", value.into_expr()); InputLambdaProcessor(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> InputLambdaProcessor<Set, R1> { InputLambdaProcessor(put(self.0, "ResourceARN", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> InputLambdaProcessor<R0, Set> { InputLambdaProcessor(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for InputLambdaProcessor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputParallelism` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputparallelism.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputParallelism(Bag);
+#[must_use] pub struct InputParallelism(Bag);
 impl InputParallelism {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Count`: integer. Update: in place.
-    pub fn count(mut self, value: impl Arg<i64>) -> Self { self.0.set("Count", value.into_expr()); self }
+    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
 }
 impl Done for InputParallelism { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputProcessingConfiguration` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputprocessingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputProcessingConfiguration(Bag);
+#[must_use] pub struct InputProcessingConfiguration(Bag);
 impl InputProcessingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InputLambdaProcessor`: `InputLambdaProcessor`. Update: in place.
-    pub fn input_lambda_processor(mut self, value: impl Arg<InputLambdaProcessor>) -> Self { self.0.set("InputLambdaProcessor", value.into_expr()); self }
+    pub fn input_lambda_processor(self, value: impl Arg<InputLambdaProcessor>) -> Self { Self(put(self.0, "InputLambdaProcessor", value.into_expr())) }
 }
 impl Done for InputProcessingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputSchema` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-inputschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputSchema<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct InputSchema<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl InputSchema {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InputSchema<super::missing::RecordColumns, super::missing::RecordFormat> { InputSchema(Bag::default(), Phase) }
+    pub fn new() -> InputSchema<Missing<super::required::RecordColumns>, Missing<super::required::RecordFormat>> { InputSchema(Bag::default(), Phase) }
 }
 impl<R0, R1> InputSchema<R0, R1> {
     /// `RecordColumns`: list of `RecordColumn`, required. Update: in place.
-    pub fn record_columns(mut self, value: impl Arg<Arr<RecordColumn>>) -> InputSchema<Set, R1> { self.0.set("RecordColumns", value.into_expr()); InputSchema(self.0, Phase) }
+    pub fn record_columns(self, value: impl Arg<Arr<RecordColumn>>) -> InputSchema<Set, R1> { InputSchema(put(self.0, "RecordColumns", value.into_expr()), Phase) }
     /// `RecordEncoding`: text. Update: in place.
-    pub fn record_encoding(mut self, value: impl Arg<str>) -> Self { self.0.set("RecordEncoding", value.into_expr()); self }
+    pub fn record_encoding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordEncoding", value.into_expr()), Phase) }
     /// `RecordFormat`: `RecordFormat`, required. Update: in place.
-    pub fn record_format(mut self, value: impl Arg<RecordFormat>) -> InputSchema<R0, Set> { self.0.set("RecordFormat", value.into_expr()); InputSchema(self.0, Phase) }
+    pub fn record_format(self, value: impl Arg<RecordFormat>) -> InputSchema<R0, Set> { InputSchema(put(self.0, "RecordFormat", value.into_expr()), Phase) }
 }
 impl Done for InputSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JSONMappingParameters` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-jsonmappingparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JSONMappingParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct JSONMappingParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl JSONMappingParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JSONMappingParameters<super::missing::RecordRowPath> { JSONMappingParameters(Bag::default(), Phase) }
+    pub fn new() -> JSONMappingParameters<Missing<super::required::RecordRowPath>> { JSONMappingParameters(Bag::default(), Phase) }
 }
 impl<R0> JSONMappingParameters<R0> {
     /// `RecordRowPath`: text, required. Update: in place.
-    pub fn record_row_path(mut self, value: impl Arg<str>) -> JSONMappingParameters<Set> { self.0.set("RecordRowPath", value.into_expr()); JSONMappingParameters(self.0, Phase) }
+    pub fn record_row_path(self, value: impl Arg<str>) -> JSONMappingParameters<Set> { JSONMappingParameters(put(self.0, "RecordRowPath", value.into_expr()), Phase) }
 }
 impl Done for JSONMappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisFirehoseInput` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-kinesisfirehoseinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisFirehoseInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KinesisFirehoseInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KinesisFirehoseInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisFirehoseInput<super::missing::ResourceARN, super::missing::RoleARN> { KinesisFirehoseInput(Bag::default(), Phase) }
+    pub fn new() -> KinesisFirehoseInput<Missing<super::required::ResourceARN>, Missing<super::required::RoleARN>> { KinesisFirehoseInput(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisFirehoseInput<R0, R1> {
     /// `ResourceARN`: text, required. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> KinesisFirehoseInput<Set, R1> { self.0.set("ResourceARN", value.into_expr()); KinesisFirehoseInput(self.0, Phase) }
-    /// `RoleARN`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseInput<R0, Set> { self.0.set("RoleARN", value.into_expr()); KinesisFirehoseInput(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisFirehoseInput<Set, R1> { KinesisFirehoseInput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseInput<R0, Set> { KinesisFirehoseInput(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for KinesisFirehoseInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisStreamsInput` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-kinesisstreamsinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisStreamsInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KinesisStreamsInput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KinesisStreamsInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisStreamsInput<super::missing::ResourceARN, super::missing::RoleARN> { KinesisStreamsInput(Bag::default(), Phase) }
+    pub fn new() -> KinesisStreamsInput<Missing<super::required::ResourceARN>, Missing<super::required::RoleARN>> { KinesisStreamsInput(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisStreamsInput<R0, R1> {
     /// `ResourceARN`: text, required. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> KinesisStreamsInput<Set, R1> { self.0.set("ResourceARN", value.into_expr()); KinesisStreamsInput(self.0, Phase) }
-    /// `RoleARN`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> KinesisStreamsInput<R0, Set> { self.0.set("RoleARN", value.into_expr()); KinesisStreamsInput(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisStreamsInput<Set, R1> { KinesisStreamsInput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisStreamsInput<R0, Set> { KinesisStreamsInput(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for KinesisStreamsInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MappingParameters` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-mappingparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MappingParameters(Bag);
+#[must_use] pub struct MappingParameters(Bag);
 impl MappingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CSVMappingParameters`: `CSVMappingParameters`. Update: in place.
-    pub fn csv_mapping_parameters(mut self, value: impl Arg<CSVMappingParameters>) -> Self { self.0.set("CSVMappingParameters", value.into_expr()); self }
+    pub fn csv_mapping_parameters(self, value: impl Arg<CSVMappingParameters>) -> Self { Self(put(self.0, "CSVMappingParameters", value.into_expr())) }
     /// `JSONMappingParameters`: `JSONMappingParameters`. Update: in place.
-    pub fn json_mapping_parameters(mut self, value: impl Arg<JSONMappingParameters>) -> Self { self.0.set("JSONMappingParameters", value.into_expr()); self }
+    pub fn json_mapping_parameters(self, value: impl Arg<JSONMappingParameters>) -> Self { Self(put(self.0, "JSONMappingParameters", value.into_expr())) }
 }
 impl Done for MappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordColumn` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-recordcolumn.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecordColumn<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RecordColumn<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RecordColumn {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecordColumn<super::missing::Name, super::missing::SqlType> { RecordColumn(Bag::default(), Phase) }
+    pub fn new() -> RecordColumn<Missing<super::required::Name>, Missing<super::required::SqlType>> { RecordColumn(Bag::default(), Phase) }
 }
 impl<R0, R1> RecordColumn<R0, R1> {
     /// `Mapping`: text. Update: in place.
-    pub fn mapping(mut self, value: impl Arg<str>) -> Self { self.0.set("Mapping", value.into_expr()); self }
+    pub fn mapping(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mapping", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> RecordColumn<Set, R1> { self.0.set("Name", value.into_expr()); RecordColumn(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RecordColumn<Set, R1> { RecordColumn(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SqlType`: text, required. Update: in place.
-    pub fn sql_type(mut self, value: impl Arg<str>) -> RecordColumn<R0, Set> { self.0.set("SqlType", value.into_expr()); RecordColumn(self.0, Phase) }
+    pub fn sql_type(self, value: impl Arg<str>) -> RecordColumn<R0, Set> { RecordColumn(put(self.0, "SqlType", value.into_expr()), Phase) }
 }
 impl Done for RecordColumn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordFormat` of `AWS::KinesisAnalytics::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-application-recordformat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecordFormat<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RecordFormat<R0 = Set>(Bag, Phase<(R0,)>);
 impl RecordFormat {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecordFormat<super::missing::RecordFormatType> { RecordFormat(Bag::default(), Phase) }
+    pub fn new() -> RecordFormat<Missing<super::required::RecordFormatType>> { RecordFormat(Bag::default(), Phase) }
 }
 impl<R0> RecordFormat<R0> {
     /// `MappingParameters`: `MappingParameters`. Update: in place.
-    pub fn mapping_parameters(mut self, value: impl Arg<MappingParameters>) -> Self { self.0.set("MappingParameters", value.into_expr()); self }
+    pub fn mapping_parameters(self, value: impl Arg<MappingParameters>) -> Self { Self(put(self.0, "MappingParameters", value.into_expr()), Phase) }
     /// `RecordFormatType`: text, required. Update: in place.
-    pub fn record_format_type(mut self, value: impl Arg<str>) -> RecordFormat<Set> { self.0.set("RecordFormatType", value.into_expr()); RecordFormat(self.0, Phase) }
+    pub fn record_format_type(self, value: impl Arg<str>) -> RecordFormat<Set> { RecordFormat(put(self.0, "RecordFormatType", value.into_expr()), Phase) }
 }
 impl Done for RecordFormat { fn into_props(self) -> Bag { self.0 } }
 }
@@ -200,7 +200,7 @@ impl CfnApplicationOutput {
     /// `AWS::KinesisAnalytics::ApplicationOutput`
     pub const TYPE: &'static str = "AWS::KinesisAnalytics::ApplicationOutput";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnApplicationOutputProps<R0, R1>) -> Self where CfnApplicationOutputProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationOutputProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -208,86 +208,86 @@ impl CfnApplicationOutput {
 }
 impl Parent for CfnApplicationOutput { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::KinesisAnalytics::ApplicationOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-applicationoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationOutputProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnApplicationOutputProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnApplicationOutputProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationOutputProps<missing::ApplicationName, missing::Output> { CfnApplicationOutputProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationOutputProps<Missing<required::ApplicationName>, Missing<required::Output>> { CfnApplicationOutputProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationOutputProps<R0, R1> {
     /// `ApplicationName`: text, required. Update: replacement.
-    pub fn application_name(mut self, value: impl Arg<str>) -> CfnApplicationOutputProps<Set, R1> { self.0.set("ApplicationName", value.into_expr()); CfnApplicationOutputProps(self.0, Phase) }
+    pub fn application_name(self, value: impl Arg<str>) -> CfnApplicationOutputProps<Set, R1> { CfnApplicationOutputProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
     /// `Output`: `Output`, required. Update: in place.
-    pub fn output(mut self, value: impl Arg<application_output::Output>) -> CfnApplicationOutputProps<R0, Set> { self.0.set("Output", value.into_expr()); CfnApplicationOutputProps(self.0, Phase) }
+    pub fn output(self, value: impl Arg<application_output::Output>) -> CfnApplicationOutputProps<R0, Set> { CfnApplicationOutputProps(put(self.0, "Output", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationOutputProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KinesisAnalytics::ApplicationOutput`.
 pub mod application_output {
 use crate::cfn::support::*;
 /// The property type `DestinationSchema` of `AWS::KinesisAnalytics::ApplicationOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-destinationschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DestinationSchema(Bag);
+#[must_use] pub struct DestinationSchema(Bag);
 impl DestinationSchema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RecordFormatType`: text. Update: in place.
-    pub fn record_format_type(mut self, value: impl Arg<str>) -> Self { self.0.set("RecordFormatType", value.into_expr()); self }
+    pub fn record_format_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordFormatType", value.into_expr())) }
 }
 impl Done for DestinationSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisFirehoseOutput` of `AWS::KinesisAnalytics::ApplicationOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-kinesisfirehoseoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisFirehoseOutput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KinesisFirehoseOutput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KinesisFirehoseOutput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisFirehoseOutput<super::missing::ResourceARN, super::missing::RoleARN> { KinesisFirehoseOutput(Bag::default(), Phase) }
+    pub fn new() -> KinesisFirehoseOutput<Missing<super::required::ResourceARN>, Missing<super::required::RoleARN>> { KinesisFirehoseOutput(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisFirehoseOutput<R0, R1> {
     /// `ResourceARN`: text, required. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> KinesisFirehoseOutput<Set, R1> { self.0.set("ResourceARN", value.into_expr()); KinesisFirehoseOutput(self.0, Phase) }
-    /// `RoleARN`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseOutput<R0, Set> { self.0.set("RoleARN", value.into_expr()); KinesisFirehoseOutput(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisFirehoseOutput<Set, R1> { KinesisFirehoseOutput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseOutput<R0, Set> { KinesisFirehoseOutput(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for KinesisFirehoseOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisStreamsOutput` of `AWS::KinesisAnalytics::ApplicationOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-kinesisstreamsoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisStreamsOutput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KinesisStreamsOutput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KinesisStreamsOutput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisStreamsOutput<super::missing::ResourceARN, super::missing::RoleARN> { KinesisStreamsOutput(Bag::default(), Phase) }
+    pub fn new() -> KinesisStreamsOutput<Missing<super::required::ResourceARN>, Missing<super::required::RoleARN>> { KinesisStreamsOutput(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisStreamsOutput<R0, R1> {
     /// `ResourceARN`: text, required. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> KinesisStreamsOutput<Set, R1> { self.0.set("ResourceARN", value.into_expr()); KinesisStreamsOutput(self.0, Phase) }
-    /// `RoleARN`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> KinesisStreamsOutput<R0, Set> { self.0.set("RoleARN", value.into_expr()); KinesisStreamsOutput(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisStreamsOutput<Set, R1> { KinesisStreamsOutput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisStreamsOutput<R0, Set> { KinesisStreamsOutput(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for KinesisStreamsOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaOutput` of `AWS::KinesisAnalytics::ApplicationOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-lambdaoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaOutput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LambdaOutput<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LambdaOutput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LambdaOutput<super::missing::ResourceARN, super::missing::RoleARN> { LambdaOutput(Bag::default(), Phase) }
+    pub fn new() -> LambdaOutput<Missing<super::required::ResourceARN>, Missing<super::required::RoleARN>> { LambdaOutput(Bag::default(), Phase) }
 }
 impl<R0, R1> LambdaOutput<R0, R1> {
     /// `ResourceARN`: text, required. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> LambdaOutput<Set, R1> { self.0.set("ResourceARN", value.into_expr()); LambdaOutput(self.0, Phase) }
-    /// `RoleARN`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> LambdaOutput<R0, Set> { self.0.set("RoleARN", value.into_expr()); LambdaOutput(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> LambdaOutput<Set, R1> { LambdaOutput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> LambdaOutput<R0, Set> { LambdaOutput(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for LambdaOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Output` of `AWS::KinesisAnalytics::ApplicationOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationoutput-output.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Output<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Output<R0 = Set>(Bag, Phase<(R0,)>);
 impl Output {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Output<super::missing::DestinationSchema> { Output(Bag::default(), Phase) }
+    pub fn new() -> Output<Missing<super::required::DestinationSchema>> { Output(Bag::default(), Phase) }
 }
 impl<R0> Output<R0> {
     /// `DestinationSchema`: `DestinationSchema`, required. Update: in place.
-    pub fn destination_schema(mut self, value: impl Arg<DestinationSchema>) -> Output<Set> { self.0.set("DestinationSchema", value.into_expr()); Output(self.0, Phase) }
+    pub fn destination_schema(self, value: impl Arg<DestinationSchema>) -> Output<Set> { Output(put(self.0, "DestinationSchema", value.into_expr()), Phase) }
     /// `KinesisFirehoseOutput`: `KinesisFirehoseOutput`. Update: in place.
-    pub fn kinesis_firehose_output(mut self, value: impl Arg<KinesisFirehoseOutput>) -> Self { self.0.set("KinesisFirehoseOutput", value.into_expr()); self }
+    pub fn kinesis_firehose_output(self, value: impl Arg<KinesisFirehoseOutput>) -> Self { Self(put(self.0, "KinesisFirehoseOutput", value.into_expr()), Phase) }
     /// `KinesisStreamsOutput`: `KinesisStreamsOutput`. Update: in place.
-    pub fn kinesis_streams_output(mut self, value: impl Arg<KinesisStreamsOutput>) -> Self { self.0.set("KinesisStreamsOutput", value.into_expr()); self }
+    pub fn kinesis_streams_output(self, value: impl Arg<KinesisStreamsOutput>) -> Self { Self(put(self.0, "KinesisStreamsOutput", value.into_expr()), Phase) }
     /// `LambdaOutput`: `LambdaOutput`. Update: in place.
-    pub fn lambda_output(mut self, value: impl Arg<LambdaOutput>) -> Self { self.0.set("LambdaOutput", value.into_expr()); self }
+    pub fn lambda_output(self, value: impl Arg<LambdaOutput>) -> Self { Self(put(self.0, "LambdaOutput", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Output { fn into_props(self) -> Bag { self.0 } }
 }
@@ -297,7 +297,7 @@ impl CfnApplicationReferenceDataSource {
     /// `AWS::KinesisAnalytics::ApplicationReferenceDataSource`
     pub const TYPE: &'static str = "AWS::KinesisAnalytics::ApplicationReferenceDataSource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnApplicationReferenceDataSourceProps<R0, R1>) -> Self where CfnApplicationReferenceDataSourceProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationReferenceDataSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -305,129 +305,129 @@ impl CfnApplicationReferenceDataSource {
 }
 impl Parent for CfnApplicationReferenceDataSource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::KinesisAnalytics::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalytics-applicationreferencedatasource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationReferenceDataSourceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnApplicationReferenceDataSourceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnApplicationReferenceDataSourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationReferenceDataSourceProps<missing::ApplicationName, missing::ReferenceDataSource> { CfnApplicationReferenceDataSourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationReferenceDataSourceProps<Missing<required::ApplicationName>, Missing<required::ReferenceDataSource>> { CfnApplicationReferenceDataSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationReferenceDataSourceProps<R0, R1> {
     /// `ApplicationName`: text, required. Update: replacement.
-    pub fn application_name(mut self, value: impl Arg<str>) -> CfnApplicationReferenceDataSourceProps<Set, R1> { self.0.set("ApplicationName", value.into_expr()); CfnApplicationReferenceDataSourceProps(self.0, Phase) }
+    pub fn application_name(self, value: impl Arg<str>) -> CfnApplicationReferenceDataSourceProps<Set, R1> { CfnApplicationReferenceDataSourceProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
     /// `ReferenceDataSource`: `ReferenceDataSource`, required. Update: in place.
-    pub fn reference_data_source(mut self, value: impl Arg<application_reference_data_source::ReferenceDataSource>) -> CfnApplicationReferenceDataSourceProps<R0, Set> { self.0.set("ReferenceDataSource", value.into_expr()); CfnApplicationReferenceDataSourceProps(self.0, Phase) }
+    pub fn reference_data_source(self, value: impl Arg<application_reference_data_source::ReferenceDataSource>) -> CfnApplicationReferenceDataSourceProps<R0, Set> { CfnApplicationReferenceDataSourceProps(put(self.0, "ReferenceDataSource", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationReferenceDataSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KinesisAnalytics::ApplicationReferenceDataSource`.
 pub mod application_reference_data_source {
 use crate::cfn::support::*;
 /// The property type `CSVMappingParameters` of `AWS::KinesisAnalytics::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-csvmappingparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CSVMappingParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CSVMappingParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CSVMappingParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CSVMappingParameters<super::missing::RecordColumnDelimiter, super::missing::RecordRowDelimiter> { CSVMappingParameters(Bag::default(), Phase) }
+    pub fn new() -> CSVMappingParameters<Missing<super::required::RecordColumnDelimiter>, Missing<super::required::RecordRowDelimiter>> { CSVMappingParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> CSVMappingParameters<R0, R1> {
     /// `RecordColumnDelimiter`: text, required. Update: in place.
-    pub fn record_column_delimiter(mut self, value: impl Arg<str>) -> CSVMappingParameters<Set, R1> { self.0.set("RecordColumnDelimiter", value.into_expr()); CSVMappingParameters(self.0, Phase) }
+    pub fn record_column_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<Set, R1> { CSVMappingParameters(put(self.0, "RecordColumnDelimiter", value.into_expr()), Phase) }
     /// `RecordRowDelimiter`: text, required. Update: in place.
-    pub fn record_row_delimiter(mut self, value: impl Arg<str>) -> CSVMappingParameters<R0, Set> { self.0.set("RecordRowDelimiter", value.into_expr()); CSVMappingParameters(self.0, Phase) }
+    pub fn record_row_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<R0, Set> { CSVMappingParameters(put(self.0, "RecordRowDelimiter", value.into_expr()), Phase) }
 }
 impl Done for CSVMappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JSONMappingParameters` of `AWS::KinesisAnalytics::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-jsonmappingparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JSONMappingParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct JSONMappingParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl JSONMappingParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JSONMappingParameters<super::missing::RecordRowPath> { JSONMappingParameters(Bag::default(), Phase) }
+    pub fn new() -> JSONMappingParameters<Missing<super::required::RecordRowPath>> { JSONMappingParameters(Bag::default(), Phase) }
 }
 impl<R0> JSONMappingParameters<R0> {
     /// `RecordRowPath`: text, required. Update: in place.
-    pub fn record_row_path(mut self, value: impl Arg<str>) -> JSONMappingParameters<Set> { self.0.set("RecordRowPath", value.into_expr()); JSONMappingParameters(self.0, Phase) }
+    pub fn record_row_path(self, value: impl Arg<str>) -> JSONMappingParameters<Set> { JSONMappingParameters(put(self.0, "RecordRowPath", value.into_expr()), Phase) }
 }
 impl Done for JSONMappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MappingParameters` of `AWS::KinesisAnalytics::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-mappingparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MappingParameters(Bag);
+#[must_use] pub struct MappingParameters(Bag);
 impl MappingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CSVMappingParameters`: `CSVMappingParameters`. Update: in place.
-    pub fn csv_mapping_parameters(mut self, value: impl Arg<CSVMappingParameters>) -> Self { self.0.set("CSVMappingParameters", value.into_expr()); self }
+    pub fn csv_mapping_parameters(self, value: impl Arg<CSVMappingParameters>) -> Self { Self(put(self.0, "CSVMappingParameters", value.into_expr())) }
     /// `JSONMappingParameters`: `JSONMappingParameters`. Update: in place.
-    pub fn json_mapping_parameters(mut self, value: impl Arg<JSONMappingParameters>) -> Self { self.0.set("JSONMappingParameters", value.into_expr()); self }
+    pub fn json_mapping_parameters(self, value: impl Arg<JSONMappingParameters>) -> Self { Self(put(self.0, "JSONMappingParameters", value.into_expr())) }
 }
 impl Done for MappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordColumn` of `AWS::KinesisAnalytics::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-recordcolumn.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecordColumn<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RecordColumn<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RecordColumn {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecordColumn<super::missing::Name, super::missing::SqlType> { RecordColumn(Bag::default(), Phase) }
+    pub fn new() -> RecordColumn<Missing<super::required::Name>, Missing<super::required::SqlType>> { RecordColumn(Bag::default(), Phase) }
 }
 impl<R0, R1> RecordColumn<R0, R1> {
     /// `Mapping`: text. Update: in place.
-    pub fn mapping(mut self, value: impl Arg<str>) -> Self { self.0.set("Mapping", value.into_expr()); self }
+    pub fn mapping(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mapping", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> RecordColumn<Set, R1> { self.0.set("Name", value.into_expr()); RecordColumn(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RecordColumn<Set, R1> { RecordColumn(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SqlType`: text, required. Update: in place.
-    pub fn sql_type(mut self, value: impl Arg<str>) -> RecordColumn<R0, Set> { self.0.set("SqlType", value.into_expr()); RecordColumn(self.0, Phase) }
+    pub fn sql_type(self, value: impl Arg<str>) -> RecordColumn<R0, Set> { RecordColumn(put(self.0, "SqlType", value.into_expr()), Phase) }
 }
 impl Done for RecordColumn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordFormat` of `AWS::KinesisAnalytics::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-recordformat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecordFormat<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RecordFormat<R0 = Set>(Bag, Phase<(R0,)>);
 impl RecordFormat {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecordFormat<super::missing::RecordFormatType> { RecordFormat(Bag::default(), Phase) }
+    pub fn new() -> RecordFormat<Missing<super::required::RecordFormatType>> { RecordFormat(Bag::default(), Phase) }
 }
 impl<R0> RecordFormat<R0> {
     /// `MappingParameters`: `MappingParameters`. Update: in place.
-    pub fn mapping_parameters(mut self, value: impl Arg<MappingParameters>) -> Self { self.0.set("MappingParameters", value.into_expr()); self }
+    pub fn mapping_parameters(self, value: impl Arg<MappingParameters>) -> Self { Self(put(self.0, "MappingParameters", value.into_expr()), Phase) }
     /// `RecordFormatType`: text, required. Update: in place.
-    pub fn record_format_type(mut self, value: impl Arg<str>) -> RecordFormat<Set> { self.0.set("RecordFormatType", value.into_expr()); RecordFormat(self.0, Phase) }
+    pub fn record_format_type(self, value: impl Arg<str>) -> RecordFormat<Set> { RecordFormat(put(self.0, "RecordFormatType", value.into_expr()), Phase) }
 }
 impl Done for RecordFormat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReferenceDataSource` of `AWS::KinesisAnalytics::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-referencedatasource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReferenceDataSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReferenceDataSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReferenceDataSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReferenceDataSource<super::missing::ReferenceSchema> { ReferenceDataSource(Bag::default(), Phase) }
+    pub fn new() -> ReferenceDataSource<Missing<super::required::ReferenceSchema>> { ReferenceDataSource(Bag::default(), Phase) }
 }
 impl<R0> ReferenceDataSource<R0> {
     /// `ReferenceSchema`: `ReferenceSchema`, required. Update: in place.
-    pub fn reference_schema(mut self, value: impl Arg<ReferenceSchema>) -> ReferenceDataSource<Set> { self.0.set("ReferenceSchema", value.into_expr()); ReferenceDataSource(self.0, Phase) }
+    pub fn reference_schema(self, value: impl Arg<ReferenceSchema>) -> ReferenceDataSource<Set> { ReferenceDataSource(put(self.0, "ReferenceSchema", value.into_expr()), Phase) }
     /// `S3ReferenceDataSource`: `S3ReferenceDataSource`. Update: in place.
-    pub fn s3_reference_data_source(mut self, value: impl Arg<S3ReferenceDataSource>) -> Self { self.0.set("S3ReferenceDataSource", value.into_expr()); self }
+    pub fn s3_reference_data_source(self, value: impl Arg<S3ReferenceDataSource>) -> Self { Self(put(self.0, "S3ReferenceDataSource", value.into_expr()), Phase) }
     /// `TableName`: text. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TableName", value.into_expr()); self }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for ReferenceDataSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReferenceSchema` of `AWS::KinesisAnalytics::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-referenceschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReferenceSchema<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ReferenceSchema<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ReferenceSchema {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReferenceSchema<super::missing::RecordColumns, super::missing::RecordFormat> { ReferenceSchema(Bag::default(), Phase) }
+    pub fn new() -> ReferenceSchema<Missing<super::required::RecordColumns>, Missing<super::required::RecordFormat>> { ReferenceSchema(Bag::default(), Phase) }
 }
 impl<R0, R1> ReferenceSchema<R0, R1> {
     /// `RecordColumns`: list of `RecordColumn`, required. Update: in place.
-    pub fn record_columns(mut self, value: impl Arg<Arr<RecordColumn>>) -> ReferenceSchema<Set, R1> { self.0.set("RecordColumns", value.into_expr()); ReferenceSchema(self.0, Phase) }
+    pub fn record_columns(self, value: impl Arg<Arr<RecordColumn>>) -> ReferenceSchema<Set, R1> { ReferenceSchema(put(self.0, "RecordColumns", value.into_expr()), Phase) }
     /// `RecordEncoding`: text. Update: in place.
-    pub fn record_encoding(mut self, value: impl Arg<str>) -> Self { self.0.set("RecordEncoding", value.into_expr()); self }
+    pub fn record_encoding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordEncoding", value.into_expr()), Phase) }
     /// `RecordFormat`: `RecordFormat`, required. Update: in place.
-    pub fn record_format(mut self, value: impl Arg<RecordFormat>) -> ReferenceSchema<R0, Set> { self.0.set("RecordFormat", value.into_expr()); ReferenceSchema(self.0, Phase) }
+    pub fn record_format(self, value: impl Arg<RecordFormat>) -> ReferenceSchema<R0, Set> { ReferenceSchema(put(self.0, "RecordFormat", value.into_expr()), Phase) }
 }
 impl Done for ReferenceSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3ReferenceDataSource` of `AWS::KinesisAnalytics::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalytics-applicationreferencedatasource-s3referencedatasource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3ReferenceDataSource<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct S3ReferenceDataSource<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl S3ReferenceDataSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3ReferenceDataSource<super::missing::BucketARN, super::missing::FileKey, super::missing::ReferenceRoleARN> { S3ReferenceDataSource(Bag::default(), Phase) }
+    pub fn new() -> S3ReferenceDataSource<Missing<super::required::BucketARN>, Missing<super::required::FileKey>, Missing<super::required::ReferenceRoleARN>> { S3ReferenceDataSource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3ReferenceDataSource<R0, R1, R2> {
     /// `BucketARN`: text, required. Update: in place.
-    pub fn bucket_arn(mut self, value: impl Arg<str>) -> S3ReferenceDataSource<Set, R1, R2> { self.0.set("BucketARN", value.into_expr()); S3ReferenceDataSource(self.0, Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> S3ReferenceDataSource<Set, R1, R2> { S3ReferenceDataSource(put(self.0, "BucketARN", value.into_expr()), Phase) }
     /// `FileKey`: text, required. Update: in place.
-    pub fn file_key(mut self, value: impl Arg<str>) -> S3ReferenceDataSource<R0, Set, R2> { self.0.set("FileKey", value.into_expr()); S3ReferenceDataSource(self.0, Phase) }
-    /// `ReferenceRoleARN`: text, required. Update: in place.
-    pub fn reference_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> S3ReferenceDataSource<R0, R1, Set> { self.0.set("ReferenceRoleARN", value.into_expr()); S3ReferenceDataSource(self.0, Phase) }
+    pub fn file_key(self, value: impl Arg<str>) -> S3ReferenceDataSource<R0, Set, R2> { S3ReferenceDataSource(put(self.0, "FileKey", value.into_expr()), Phase) }
+    /// `ReferenceRoleARN`: `IamRoleArn`, required. Update: in place.
+    pub fn reference_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3ReferenceDataSource<R0, R1, Set> { S3ReferenceDataSource(put(self.0, "ReferenceRoleARN", value.into_expr()), Phase) }
 }
 impl Done for S3ReferenceDataSource { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ApplicationName, BucketARN, DestinationSchema, FileKey, InputSchema, Inputs, Name, NamePrefix, Output, RecordColumnDelimiter, RecordColumns, RecordFormat, RecordFormatType, RecordRowDelimiter, RecordRowPath, ReferenceDataSource, ReferenceRoleARN, ReferenceSchema, ResourceARN, RoleARN, SqlType } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ApplicationName, BucketARN, DestinationSchema, FileKey, InputSchema, Inputs, Name, NamePrefix, Output, RecordColumnDelimiter, RecordColumns, RecordFormat, RecordFormatType, RecordRowDelimiter, RecordRowPath, ReferenceDataSource, ReferenceRoleARN, ReferenceSchema, ResourceARN, RoleARN, SqlType } }

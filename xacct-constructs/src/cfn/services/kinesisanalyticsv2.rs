@@ -10,534 +10,534 @@ impl CfnApplication {
     /// `AWS::KinesisAnalyticsV2::Application`
     pub const TYPE: &'static str = "AWS::KinesisAnalyticsV2::Application";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnApplicationProps<R0, R1>) -> Self where CfnApplicationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationProps<missing::RuntimeEnvironment, missing::ServiceExecutionRole> { CfnApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationProps<Missing<required::RuntimeEnvironment>, Missing<required::ServiceExecutionRole>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationProps<R0, R1> {
     /// `ApplicationConfiguration`: `ApplicationConfiguration`. Update: in place.
-    pub fn application_configuration(mut self, value: impl Arg<application::ApplicationConfiguration>) -> Self { self.0.set("ApplicationConfiguration", value.into_expr()); self }
+    pub fn application_configuration(self, value: impl Arg<application::ApplicationConfiguration>) -> Self { Self(put(self.0, "ApplicationConfiguration", value.into_expr()), Phase) }
     /// `ApplicationDescription`: text. Update: in place.
-    pub fn application_description(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationDescription", value.into_expr()); self }
+    pub fn application_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationDescription", value.into_expr()), Phase) }
     /// `ApplicationMaintenanceConfiguration`: `ApplicationMaintenanceConfiguration`. Update: in place.
-    pub fn application_maintenance_configuration(mut self, value: impl Arg<application::ApplicationMaintenanceConfiguration>) -> Self { self.0.set("ApplicationMaintenanceConfiguration", value.into_expr()); self }
+    pub fn application_maintenance_configuration(self, value: impl Arg<application::ApplicationMaintenanceConfiguration>) -> Self { Self(put(self.0, "ApplicationMaintenanceConfiguration", value.into_expr()), Phase) }
     /// `ApplicationMode`: `ApplicationMode`. Update: replacement.
-    pub fn application_mode(mut self, value: impl Arg<application::ApplicationMode>) -> Self { self.0.set("ApplicationMode", value.into_expr()); self }
+    pub fn application_mode(self, value: impl Arg<application::ApplicationMode>) -> Self { Self(put(self.0, "ApplicationMode", value.into_expr()), Phase) }
     /// `ApplicationName`: text. Update: replacement.
-    pub fn application_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationName", value.into_expr()); self }
+    pub fn application_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationName", value.into_expr()), Phase) }
     /// `RunConfiguration`: `RunConfiguration`. Update: in place.
-    pub fn run_configuration(mut self, value: impl Arg<application::RunConfiguration>) -> Self { self.0.set("RunConfiguration", value.into_expr()); self }
+    pub fn run_configuration(self, value: impl Arg<application::RunConfiguration>) -> Self { Self(put(self.0, "RunConfiguration", value.into_expr()), Phase) }
     /// `RuntimeEnvironment`: text, required. Update: replacement.
-    pub fn runtime_environment(mut self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1> { self.0.set("RuntimeEnvironment", value.into_expr()); CfnApplicationProps(self.0, Phase) }
-    /// `ServiceExecutionRole`: text, required. Update: in place.
-    pub fn service_execution_role(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnApplicationProps<R0, Set> { self.0.set("ServiceExecutionRole", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn runtime_environment(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1> { CfnApplicationProps(put(self.0, "RuntimeEnvironment", value.into_expr()), Phase) }
+    /// `ServiceExecutionRole`: `IamRoleArn`, required. Update: in place.
+    pub fn service_execution_role(self, value: impl Arg<kind::IamRoleArn>) -> CfnApplicationProps<R0, Set> { CfnApplicationProps(put(self.0, "ServiceExecutionRole", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KinesisAnalyticsV2::Application`.
 pub mod application {
 use crate::cfn::support::*;
 /// The property type `ApplicationCodeConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationcodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationCodeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ApplicationCodeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ApplicationCodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApplicationCodeConfiguration<super::missing::CodeContent, super::missing::CodeContentType> { ApplicationCodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ApplicationCodeConfiguration<Missing<super::required::CodeContent>, Missing<super::required::CodeContentType>> { ApplicationCodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ApplicationCodeConfiguration<R0, R1> {
     /// `CodeContent`: `CodeContent`, required. Update: in place.
-    pub fn code_content(mut self, value: impl Arg<CodeContent>) -> ApplicationCodeConfiguration<Set, R1> { self.0.set("CodeContent", value.into_expr()); ApplicationCodeConfiguration(self.0, Phase) }
+    pub fn code_content(self, value: impl Arg<CodeContent>) -> ApplicationCodeConfiguration<Set, R1> { ApplicationCodeConfiguration(put(self.0, "CodeContent", value.into_expr()), Phase) }
     /// `CodeContentType`: `CodeContentType`, required. Update: in place.
-    pub fn code_content_type(mut self, value: impl Arg<CodeContentType>) -> ApplicationCodeConfiguration<R0, Set> { self.0.set("CodeContentType", value.into_expr()); ApplicationCodeConfiguration(self.0, Phase) }
+    pub fn code_content_type(self, value: impl Arg<CodeContentType>) -> ApplicationCodeConfiguration<R0, Set> { ApplicationCodeConfiguration(put(self.0, "CodeContentType", value.into_expr()), Phase) }
 }
 impl Done for ApplicationCodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationConfiguration(Bag);
+#[must_use] pub struct ApplicationConfiguration(Bag);
 impl ApplicationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationCodeConfiguration`: `ApplicationCodeConfiguration`. Update: in place.
-    pub fn application_code_configuration(mut self, value: impl Arg<ApplicationCodeConfiguration>) -> Self { self.0.set("ApplicationCodeConfiguration", value.into_expr()); self }
+    pub fn application_code_configuration(self, value: impl Arg<ApplicationCodeConfiguration>) -> Self { Self(put(self.0, "ApplicationCodeConfiguration", value.into_expr())) }
     /// `ApplicationEncryptionConfiguration`: `ApplicationEncryptionConfiguration`. Update: in place.
-    pub fn application_encryption_configuration(mut self, value: impl Arg<ApplicationEncryptionConfiguration>) -> Self { self.0.set("ApplicationEncryptionConfiguration", value.into_expr()); self }
+    pub fn application_encryption_configuration(self, value: impl Arg<ApplicationEncryptionConfiguration>) -> Self { Self(put(self.0, "ApplicationEncryptionConfiguration", value.into_expr())) }
     /// `ApplicationSnapshotConfiguration`: `ApplicationSnapshotConfiguration`. Update: in place.
-    pub fn application_snapshot_configuration(mut self, value: impl Arg<ApplicationSnapshotConfiguration>) -> Self { self.0.set("ApplicationSnapshotConfiguration", value.into_expr()); self }
+    pub fn application_snapshot_configuration(self, value: impl Arg<ApplicationSnapshotConfiguration>) -> Self { Self(put(self.0, "ApplicationSnapshotConfiguration", value.into_expr())) }
     /// `ApplicationSystemRollbackConfiguration`: `ApplicationSystemRollbackConfiguration`. Update: in place.
-    pub fn application_system_rollback_configuration(mut self, value: impl Arg<ApplicationSystemRollbackConfiguration>) -> Self { self.0.set("ApplicationSystemRollbackConfiguration", value.into_expr()); self }
+    pub fn application_system_rollback_configuration(self, value: impl Arg<ApplicationSystemRollbackConfiguration>) -> Self { Self(put(self.0, "ApplicationSystemRollbackConfiguration", value.into_expr())) }
     /// `EnvironmentProperties`: `EnvironmentProperties`. Update: in place.
-    pub fn environment_properties(mut self, value: impl Arg<EnvironmentProperties>) -> Self { self.0.set("EnvironmentProperties", value.into_expr()); self }
+    pub fn environment_properties(self, value: impl Arg<EnvironmentProperties>) -> Self { Self(put(self.0, "EnvironmentProperties", value.into_expr())) }
     /// `FlinkApplicationConfiguration`: `FlinkApplicationConfiguration`. Update: in place.
-    pub fn flink_application_configuration(mut self, value: impl Arg<FlinkApplicationConfiguration>) -> Self { self.0.set("FlinkApplicationConfiguration", value.into_expr()); self }
+    pub fn flink_application_configuration(self, value: impl Arg<FlinkApplicationConfiguration>) -> Self { Self(put(self.0, "FlinkApplicationConfiguration", value.into_expr())) }
     /// `SqlApplicationConfiguration`: `SqlApplicationConfiguration`. Update: in place.
-    pub fn sql_application_configuration(mut self, value: impl Arg<SqlApplicationConfiguration>) -> Self { self.0.set("SqlApplicationConfiguration", value.into_expr()); self }
+    pub fn sql_application_configuration(self, value: impl Arg<SqlApplicationConfiguration>) -> Self { Self(put(self.0, "SqlApplicationConfiguration", value.into_expr())) }
     /// `VpcConfigurations`: list of `VpcConfiguration`. Update: in place.
-    pub fn vpc_configurations(mut self, value: impl Arg<Arr<VpcConfiguration>>) -> Self { self.0.set("VpcConfigurations", value.into_expr()); self }
+    pub fn vpc_configurations(self, value: impl Arg<Arr<VpcConfiguration>>) -> Self { Self(put(self.0, "VpcConfigurations", value.into_expr())) }
     /// `ZeppelinApplicationConfiguration`: `ZeppelinApplicationConfiguration`. Update: in place.
-    pub fn zeppelin_application_configuration(mut self, value: impl Arg<ZeppelinApplicationConfiguration>) -> Self { self.0.set("ZeppelinApplicationConfiguration", value.into_expr()); self }
+    pub fn zeppelin_application_configuration(self, value: impl Arg<ZeppelinApplicationConfiguration>) -> Self { Self(put(self.0, "ZeppelinApplicationConfiguration", value.into_expr())) }
 }
 impl Done for ApplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationEncryptionConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationencryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationEncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ApplicationEncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ApplicationEncryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApplicationEncryptionConfiguration<super::missing::KeyType> { ApplicationEncryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ApplicationEncryptionConfiguration<Missing<super::required::KeyType>> { ApplicationEncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ApplicationEncryptionConfiguration<R0> {
     /// `KeyId`: text. Update: in place.
-    pub fn key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyId", value.into_expr()); self }
+    pub fn key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyId", value.into_expr()), Phase) }
     /// `KeyType`: `KeyType`, required. Update: in place.
-    pub fn key_type(mut self, value: impl Arg<KeyType>) -> ApplicationEncryptionConfiguration<Set> { self.0.set("KeyType", value.into_expr()); ApplicationEncryptionConfiguration(self.0, Phase) }
+    pub fn key_type(self, value: impl Arg<KeyType>) -> ApplicationEncryptionConfiguration<Set> { ApplicationEncryptionConfiguration(put(self.0, "KeyType", value.into_expr()), Phase) }
 }
 impl Done for ApplicationEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationMaintenanceConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationmaintenanceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationMaintenanceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ApplicationMaintenanceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ApplicationMaintenanceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApplicationMaintenanceConfiguration<super::missing::ApplicationMaintenanceWindowStartTime> { ApplicationMaintenanceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ApplicationMaintenanceConfiguration<Missing<super::required::ApplicationMaintenanceWindowStartTime>> { ApplicationMaintenanceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ApplicationMaintenanceConfiguration<R0> {
     /// `ApplicationMaintenanceWindowStartTime`: text, required. Update: in place.
-    pub fn application_maintenance_window_start_time(mut self, value: impl Arg<str>) -> ApplicationMaintenanceConfiguration<Set> { self.0.set("ApplicationMaintenanceWindowStartTime", value.into_expr()); ApplicationMaintenanceConfiguration(self.0, Phase) }
+    pub fn application_maintenance_window_start_time(self, value: impl Arg<str>) -> ApplicationMaintenanceConfiguration<Set> { ApplicationMaintenanceConfiguration(put(self.0, "ApplicationMaintenanceWindowStartTime", value.into_expr()), Phase) }
 }
 impl Done for ApplicationMaintenanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationRestoreConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationrestoreconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationRestoreConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ApplicationRestoreConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ApplicationRestoreConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApplicationRestoreConfiguration<super::missing::ApplicationRestoreType> { ApplicationRestoreConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ApplicationRestoreConfiguration<Missing<super::required::ApplicationRestoreType>> { ApplicationRestoreConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ApplicationRestoreConfiguration<R0> {
     /// `ApplicationRestoreType`: `ApplicationRestoreType`, required. Update: in place.
-    pub fn application_restore_type(mut self, value: impl Arg<ApplicationRestoreType>) -> ApplicationRestoreConfiguration<Set> { self.0.set("ApplicationRestoreType", value.into_expr()); ApplicationRestoreConfiguration(self.0, Phase) }
+    pub fn application_restore_type(self, value: impl Arg<ApplicationRestoreType>) -> ApplicationRestoreConfiguration<Set> { ApplicationRestoreConfiguration(put(self.0, "ApplicationRestoreType", value.into_expr()), Phase) }
     /// `SnapshotName`: text. Update: in place.
-    pub fn snapshot_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotName", value.into_expr()); self }
+    pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value.into_expr()), Phase) }
 }
 impl Done for ApplicationRestoreConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationSnapshotConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationsnapshotconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationSnapshotConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ApplicationSnapshotConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ApplicationSnapshotConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApplicationSnapshotConfiguration<super::missing::SnapshotsEnabled> { ApplicationSnapshotConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ApplicationSnapshotConfiguration<Missing<super::required::SnapshotsEnabled>> { ApplicationSnapshotConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ApplicationSnapshotConfiguration<R0> {
     /// `SnapshotsEnabled`: boolean, required. Update: in place.
-    pub fn snapshots_enabled(mut self, value: impl Arg<bool>) -> ApplicationSnapshotConfiguration<Set> { self.0.set("SnapshotsEnabled", value.into_expr()); ApplicationSnapshotConfiguration(self.0, Phase) }
+    pub fn snapshots_enabled(self, value: impl Arg<bool>) -> ApplicationSnapshotConfiguration<Set> { ApplicationSnapshotConfiguration(put(self.0, "SnapshotsEnabled", value.into_expr()), Phase) }
 }
 impl Done for ApplicationSnapshotConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationSystemRollbackConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-applicationsystemrollbackconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationSystemRollbackConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ApplicationSystemRollbackConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ApplicationSystemRollbackConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApplicationSystemRollbackConfiguration<super::missing::RollbackEnabled> { ApplicationSystemRollbackConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ApplicationSystemRollbackConfiguration<Missing<super::required::RollbackEnabled>> { ApplicationSystemRollbackConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ApplicationSystemRollbackConfiguration<R0> {
     /// `RollbackEnabled`: boolean, required. Update: in place.
-    pub fn rollback_enabled(mut self, value: impl Arg<bool>) -> ApplicationSystemRollbackConfiguration<Set> { self.0.set("RollbackEnabled", value.into_expr()); ApplicationSystemRollbackConfiguration(self.0, Phase) }
+    pub fn rollback_enabled(self, value: impl Arg<bool>) -> ApplicationSystemRollbackConfiguration<Set> { ApplicationSystemRollbackConfiguration(put(self.0, "RollbackEnabled", value.into_expr()), Phase) }
 }
 impl Done for ApplicationSystemRollbackConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CSVMappingParameters` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-csvmappingparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CSVMappingParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CSVMappingParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CSVMappingParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CSVMappingParameters<super::missing::RecordColumnDelimiter, super::missing::RecordRowDelimiter> { CSVMappingParameters(Bag::default(), Phase) }
+    pub fn new() -> CSVMappingParameters<Missing<super::required::RecordColumnDelimiter>, Missing<super::required::RecordRowDelimiter>> { CSVMappingParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> CSVMappingParameters<R0, R1> {
     /// `RecordColumnDelimiter`: text, required. Update: in place.
-    pub fn record_column_delimiter(mut self, value: impl Arg<str>) -> CSVMappingParameters<Set, R1> { self.0.set("RecordColumnDelimiter", value.into_expr()); CSVMappingParameters(self.0, Phase) }
+    pub fn record_column_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<Set, R1> { CSVMappingParameters(put(self.0, "RecordColumnDelimiter", value.into_expr()), Phase) }
     /// `RecordRowDelimiter`: text, required. Update: in place.
-    pub fn record_row_delimiter(mut self, value: impl Arg<str>) -> CSVMappingParameters<R0, Set> { self.0.set("RecordRowDelimiter", value.into_expr()); CSVMappingParameters(self.0, Phase) }
+    pub fn record_row_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<R0, Set> { CSVMappingParameters(put(self.0, "RecordRowDelimiter", value.into_expr()), Phase) }
 }
 impl Done for CSVMappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CatalogConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-catalogconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CatalogConfiguration(Bag);
+#[must_use] pub struct CatalogConfiguration(Bag);
 impl CatalogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GlueDataCatalogConfiguration`: `GlueDataCatalogConfiguration`. Update: in place.
-    pub fn glue_data_catalog_configuration(mut self, value: impl Arg<GlueDataCatalogConfiguration>) -> Self { self.0.set("GlueDataCatalogConfiguration", value.into_expr()); self }
+    pub fn glue_data_catalog_configuration(self, value: impl Arg<GlueDataCatalogConfiguration>) -> Self { Self(put(self.0, "GlueDataCatalogConfiguration", value.into_expr())) }
 }
 impl Done for CatalogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CheckpointConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-checkpointconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CheckpointConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CheckpointConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CheckpointConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CheckpointConfiguration<super::missing::ConfigurationType> { CheckpointConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CheckpointConfiguration<Missing<super::required::ConfigurationType>> { CheckpointConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CheckpointConfiguration<R0> {
     /// `CheckpointInterval`: integer. Update: in place.
-    pub fn checkpoint_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("CheckpointInterval", value.into_expr()); self }
+    pub fn checkpoint_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CheckpointInterval", value.into_expr()), Phase) }
     /// `CheckpointingEnabled`: boolean. Update: in place.
-    pub fn checkpointing_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("CheckpointingEnabled", value.into_expr()); self }
+    pub fn checkpointing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CheckpointingEnabled", value.into_expr()), Phase) }
     /// `ConfigurationType`: `ConfigurationType`, required. Update: in place.
-    pub fn configuration_type(mut self, value: impl Arg<ConfigurationType>) -> CheckpointConfiguration<Set> { self.0.set("ConfigurationType", value.into_expr()); CheckpointConfiguration(self.0, Phase) }
+    pub fn configuration_type(self, value: impl Arg<ConfigurationType>) -> CheckpointConfiguration<Set> { CheckpointConfiguration(put(self.0, "ConfigurationType", value.into_expr()), Phase) }
     /// `MinPauseBetweenCheckpoints`: integer. Update: in place.
-    pub fn min_pause_between_checkpoints(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinPauseBetweenCheckpoints", value.into_expr()); self }
+    pub fn min_pause_between_checkpoints(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinPauseBetweenCheckpoints", value.into_expr()), Phase) }
 }
 impl Done for CheckpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeContent` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-codecontent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CodeContent(Bag);
+#[must_use] pub struct CodeContent(Bag);
 impl CodeContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3ContentLocation`: `S3ContentLocation`. Update: in place.
-    pub fn s3_content_location(mut self, value: impl Arg<S3ContentLocation>) -> Self { self.0.set("S3ContentLocation", value.into_expr()); self }
+    pub fn s3_content_location(self, value: impl Arg<S3ContentLocation>) -> Self { Self(put(self.0, "S3ContentLocation", value.into_expr())) }
     /// `TextContent`: text. Update: in place.
-    pub fn text_content(mut self, value: impl Arg<str>) -> Self { self.0.set("TextContent", value.into_expr()); self }
+    pub fn text_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextContent", value.into_expr())) }
     /// `ZipFileContent`: text. Update: in place.
-    pub fn zip_file_content(mut self, value: impl Arg<str>) -> Self { self.0.set("ZipFileContent", value.into_expr()); self }
+    pub fn zip_file_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ZipFileContent", value.into_expr())) }
 }
 impl Done for CodeContent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomArtifactConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-customartifactconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomArtifactConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomArtifactConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomArtifactConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomArtifactConfiguration<super::missing::ArtifactType> { CustomArtifactConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CustomArtifactConfiguration<Missing<super::required::ArtifactType>> { CustomArtifactConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CustomArtifactConfiguration<R0> {
     /// `ArtifactType`: `ArtifactType`, required. Update: in place.
-    pub fn artifact_type(mut self, value: impl Arg<ArtifactType>) -> CustomArtifactConfiguration<Set> { self.0.set("ArtifactType", value.into_expr()); CustomArtifactConfiguration(self.0, Phase) }
+    pub fn artifact_type(self, value: impl Arg<ArtifactType>) -> CustomArtifactConfiguration<Set> { CustomArtifactConfiguration(put(self.0, "ArtifactType", value.into_expr()), Phase) }
     /// `MavenReference`: `MavenReference`. Update: in place.
-    pub fn maven_reference(mut self, value: impl Arg<MavenReference>) -> Self { self.0.set("MavenReference", value.into_expr()); self }
+    pub fn maven_reference(self, value: impl Arg<MavenReference>) -> Self { Self(put(self.0, "MavenReference", value.into_expr()), Phase) }
     /// `S3ContentLocation`: `S3ContentLocation`. Update: in place.
-    pub fn s3_content_location(mut self, value: impl Arg<S3ContentLocation>) -> Self { self.0.set("S3ContentLocation", value.into_expr()); self }
+    pub fn s3_content_location(self, value: impl Arg<S3ContentLocation>) -> Self { Self(put(self.0, "S3ContentLocation", value.into_expr()), Phase) }
 }
 impl Done for CustomArtifactConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeployAsApplicationConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-deployasapplicationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeployAsApplicationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DeployAsApplicationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl DeployAsApplicationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeployAsApplicationConfiguration<super::missing::S3ContentLocation> { DeployAsApplicationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DeployAsApplicationConfiguration<Missing<super::required::S3ContentLocation>> { DeployAsApplicationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DeployAsApplicationConfiguration<R0> {
     /// `S3ContentLocation`: `S3ContentBaseLocation`, required. Update: in place.
-    pub fn s3_content_location(mut self, value: impl Arg<S3ContentBaseLocation>) -> DeployAsApplicationConfiguration<Set> { self.0.set("S3ContentLocation", value.into_expr()); DeployAsApplicationConfiguration(self.0, Phase) }
+    pub fn s3_content_location(self, value: impl Arg<S3ContentBaseLocation>) -> DeployAsApplicationConfiguration<Set> { DeployAsApplicationConfiguration(put(self.0, "S3ContentLocation", value.into_expr()), Phase) }
 }
 impl Done for DeployAsApplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentProperties` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-environmentproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnvironmentProperties(Bag);
+#[must_use] pub struct EnvironmentProperties(Bag);
 impl EnvironmentProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PropertyGroups`: list of `PropertyGroup`. Update: in place.
-    pub fn property_groups(mut self, value: impl Arg<Arr<PropertyGroup>>) -> Self { self.0.set("PropertyGroups", value.into_expr()); self }
+    pub fn property_groups(self, value: impl Arg<Arr<PropertyGroup>>) -> Self { Self(put(self.0, "PropertyGroups", value.into_expr())) }
 }
 impl Done for EnvironmentProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlinkApplicationConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-flinkapplicationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlinkApplicationConfiguration(Bag);
+#[must_use] pub struct FlinkApplicationConfiguration(Bag);
 impl FlinkApplicationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CheckpointConfiguration`: `CheckpointConfiguration`. Update: in place.
-    pub fn checkpoint_configuration(mut self, value: impl Arg<CheckpointConfiguration>) -> Self { self.0.set("CheckpointConfiguration", value.into_expr()); self }
+    pub fn checkpoint_configuration(self, value: impl Arg<CheckpointConfiguration>) -> Self { Self(put(self.0, "CheckpointConfiguration", value.into_expr())) }
     /// `MonitoringConfiguration`: `MonitoringConfiguration`. Update: in place.
-    pub fn monitoring_configuration(mut self, value: impl Arg<MonitoringConfiguration>) -> Self { self.0.set("MonitoringConfiguration", value.into_expr()); self }
+    pub fn monitoring_configuration(self, value: impl Arg<MonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value.into_expr())) }
     /// `ParallelismConfiguration`: `ParallelismConfiguration`. Update: in place.
-    pub fn parallelism_configuration(mut self, value: impl Arg<ParallelismConfiguration>) -> Self { self.0.set("ParallelismConfiguration", value.into_expr()); self }
+    pub fn parallelism_configuration(self, value: impl Arg<ParallelismConfiguration>) -> Self { Self(put(self.0, "ParallelismConfiguration", value.into_expr())) }
 }
 impl Done for FlinkApplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlinkRunConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-flinkrunconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlinkRunConfiguration(Bag);
+#[must_use] pub struct FlinkRunConfiguration(Bag);
 impl FlinkRunConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowNonRestoredState`: boolean. Update: in place.
-    pub fn allow_non_restored_state(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowNonRestoredState", value.into_expr()); self }
+    pub fn allow_non_restored_state(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowNonRestoredState", value.into_expr())) }
 }
 impl Done for FlinkRunConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlueDataCatalogConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-gluedatacatalogconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GlueDataCatalogConfiguration(Bag);
+#[must_use] pub struct GlueDataCatalogConfiguration(Bag);
 impl GlueDataCatalogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DatabaseARN`: text. Update: in place.
-    pub fn database_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseARN", value.into_expr()); self }
+    pub fn database_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseARN", value.into_expr())) }
 }
 impl Done for GlueDataCatalogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Input` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-input.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Input<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Input<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Input {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Input<super::missing::InputSchema, super::missing::NamePrefix> { Input(Bag::default(), Phase) }
+    pub fn new() -> Input<Missing<super::required::InputSchema>, Missing<super::required::NamePrefix>> { Input(Bag::default(), Phase) }
 }
 impl<R0, R1> Input<R0, R1> {
     /// `InputParallelism`: `InputParallelism`. Update: in place.
-    pub fn input_parallelism(mut self, value: impl Arg<InputParallelism>) -> Self { self.0.set("InputParallelism", value.into_expr()); self }
+    pub fn input_parallelism(self, value: impl Arg<InputParallelism>) -> Self { Self(put(self.0, "InputParallelism", value.into_expr()), Phase) }
     /// `InputProcessingConfiguration`: `InputProcessingConfiguration`. Update: in place.
-    pub fn input_processing_configuration(mut self, value: impl Arg<InputProcessingConfiguration>) -> Self { self.0.set("InputProcessingConfiguration", value.into_expr()); self }
+    pub fn input_processing_configuration(self, value: impl Arg<InputProcessingConfiguration>) -> Self { Self(put(self.0, "InputProcessingConfiguration", value.into_expr()), Phase) }
     /// `InputSchema`: `InputSchema`, required. Update: in place.
-    pub fn input_schema(mut self, value: impl Arg<InputSchema>) -> Input<Set, R1> { self.0.set("InputSchema", value.into_expr()); Input(self.0, Phase) }
+    pub fn input_schema(self, value: impl Arg<InputSchema>) -> Input<Set, R1> { Input(put(self.0, "InputSchema", value.into_expr()), Phase) }
     /// `KinesisFirehoseInput`: `KinesisFirehoseInput`. Update: in place.
-    pub fn kinesis_firehose_input(mut self, value: impl Arg<KinesisFirehoseInput>) -> Self { self.0.set("KinesisFirehoseInput", value.into_expr()); self }
+    pub fn kinesis_firehose_input(self, value: impl Arg<KinesisFirehoseInput>) -> Self { Self(put(self.0, "KinesisFirehoseInput", value.into_expr()), Phase) }
     /// `KinesisStreamsInput`: `KinesisStreamsInput`. Update: in place.
-    pub fn kinesis_streams_input(mut self, value: impl Arg<KinesisStreamsInput>) -> Self { self.0.set("KinesisStreamsInput", value.into_expr()); self }
+    pub fn kinesis_streams_input(self, value: impl Arg<KinesisStreamsInput>) -> Self { Self(put(self.0, "KinesisStreamsInput", value.into_expr()), Phase) }
     /// `NamePrefix`: text, required. Update: in place.
-    pub fn name_prefix(mut self, value: impl Arg<str>) -> Input<R0, Set> { self.0.set("NamePrefix", value.into_expr()); Input(self.0, Phase) }
+    pub fn name_prefix(self, value: impl Arg<str>) -> Input<R0, Set> { Input(put(self.0, "NamePrefix", value.into_expr()), Phase) }
 }
 impl Done for Input { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputLambdaProcessor` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-inputlambdaprocessor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputLambdaProcessor<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InputLambdaProcessor<R0 = Set>(Bag, Phase<(R0,)>);
 impl InputLambdaProcessor {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InputLambdaProcessor<super::missing::ResourceARN> { InputLambdaProcessor(Bag::default(), Phase) }
+    pub fn new() -> InputLambdaProcessor<Missing<super::required::ResourceARN>> { InputLambdaProcessor(Bag::default(), Phase) }
 }
 impl<R0> InputLambdaProcessor<R0> {
     /// `ResourceARN`: text, required. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> InputLambdaProcessor<Set> { self.0.set("ResourceARN", value.into_expr()); InputLambdaProcessor(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> InputLambdaProcessor<Set> { InputLambdaProcessor(put(self.0, "ResourceARN", value.into_expr()), Phase) }
 }
 impl Done for InputLambdaProcessor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputParallelism` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-inputparallelism.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputParallelism(Bag);
+#[must_use] pub struct InputParallelism(Bag);
 impl InputParallelism {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Count`: integer. Update: in place.
-    pub fn count(mut self, value: impl Arg<i64>) -> Self { self.0.set("Count", value.into_expr()); self }
+    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
 }
 impl Done for InputParallelism { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputProcessingConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-inputprocessingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputProcessingConfiguration(Bag);
+#[must_use] pub struct InputProcessingConfiguration(Bag);
 impl InputProcessingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InputLambdaProcessor`: `InputLambdaProcessor`. Update: in place.
-    pub fn input_lambda_processor(mut self, value: impl Arg<InputLambdaProcessor>) -> Self { self.0.set("InputLambdaProcessor", value.into_expr()); self }
+    pub fn input_lambda_processor(self, value: impl Arg<InputLambdaProcessor>) -> Self { Self(put(self.0, "InputLambdaProcessor", value.into_expr())) }
 }
 impl Done for InputProcessingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputSchema` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-inputschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputSchema<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct InputSchema<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl InputSchema {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InputSchema<super::missing::RecordColumns, super::missing::RecordFormat> { InputSchema(Bag::default(), Phase) }
+    pub fn new() -> InputSchema<Missing<super::required::RecordColumns>, Missing<super::required::RecordFormat>> { InputSchema(Bag::default(), Phase) }
 }
 impl<R0, R1> InputSchema<R0, R1> {
     /// `RecordColumns`: list of `RecordColumn`, required. Update: in place.
-    pub fn record_columns(mut self, value: impl Arg<Arr<RecordColumn>>) -> InputSchema<Set, R1> { self.0.set("RecordColumns", value.into_expr()); InputSchema(self.0, Phase) }
+    pub fn record_columns(self, value: impl Arg<Arr<RecordColumn>>) -> InputSchema<Set, R1> { InputSchema(put(self.0, "RecordColumns", value.into_expr()), Phase) }
     /// `RecordEncoding`: `RecordEncoding`. Update: in place.
-    pub fn record_encoding(mut self, value: impl Arg<RecordEncoding>) -> Self { self.0.set("RecordEncoding", value.into_expr()); self }
+    pub fn record_encoding(self, value: impl Arg<RecordEncoding>) -> Self { Self(put(self.0, "RecordEncoding", value.into_expr()), Phase) }
     /// `RecordFormat`: `RecordFormat`, required. Update: in place.
-    pub fn record_format(mut self, value: impl Arg<RecordFormat>) -> InputSchema<R0, Set> { self.0.set("RecordFormat", value.into_expr()); InputSchema(self.0, Phase) }
+    pub fn record_format(self, value: impl Arg<RecordFormat>) -> InputSchema<R0, Set> { InputSchema(put(self.0, "RecordFormat", value.into_expr()), Phase) }
 }
 impl Done for InputSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JSONMappingParameters` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-jsonmappingparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JSONMappingParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct JSONMappingParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl JSONMappingParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JSONMappingParameters<super::missing::RecordRowPath> { JSONMappingParameters(Bag::default(), Phase) }
+    pub fn new() -> JSONMappingParameters<Missing<super::required::RecordRowPath>> { JSONMappingParameters(Bag::default(), Phase) }
 }
 impl<R0> JSONMappingParameters<R0> {
     /// `RecordRowPath`: text, required. Update: in place.
-    pub fn record_row_path(mut self, value: impl Arg<str>) -> JSONMappingParameters<Set> { self.0.set("RecordRowPath", value.into_expr()); JSONMappingParameters(self.0, Phase) }
+    pub fn record_row_path(self, value: impl Arg<str>) -> JSONMappingParameters<Set> { JSONMappingParameters(put(self.0, "RecordRowPath", value.into_expr()), Phase) }
 }
 impl Done for JSONMappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisFirehoseInput` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-kinesisfirehoseinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisFirehoseInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KinesisFirehoseInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl KinesisFirehoseInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisFirehoseInput<super::missing::ResourceARN> { KinesisFirehoseInput(Bag::default(), Phase) }
+    pub fn new() -> KinesisFirehoseInput<Missing<super::required::ResourceARN>> { KinesisFirehoseInput(Bag::default(), Phase) }
 }
 impl<R0> KinesisFirehoseInput<R0> {
     /// `ResourceARN`: text, required. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> KinesisFirehoseInput<Set> { self.0.set("ResourceARN", value.into_expr()); KinesisFirehoseInput(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisFirehoseInput<Set> { KinesisFirehoseInput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
 }
 impl Done for KinesisFirehoseInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisStreamsInput` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-kinesisstreamsinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisStreamsInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KinesisStreamsInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl KinesisStreamsInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisStreamsInput<super::missing::ResourceARN> { KinesisStreamsInput(Bag::default(), Phase) }
+    pub fn new() -> KinesisStreamsInput<Missing<super::required::ResourceARN>> { KinesisStreamsInput(Bag::default(), Phase) }
 }
 impl<R0> KinesisStreamsInput<R0> {
     /// `ResourceARN`: text, required. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> KinesisStreamsInput<Set> { self.0.set("ResourceARN", value.into_expr()); KinesisStreamsInput(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisStreamsInput<Set> { KinesisStreamsInput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
 }
 impl Done for KinesisStreamsInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MappingParameters` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-mappingparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MappingParameters(Bag);
+#[must_use] pub struct MappingParameters(Bag);
 impl MappingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CSVMappingParameters`: `CSVMappingParameters`. Update: in place.
-    pub fn csv_mapping_parameters(mut self, value: impl Arg<CSVMappingParameters>) -> Self { self.0.set("CSVMappingParameters", value.into_expr()); self }
+    pub fn csv_mapping_parameters(self, value: impl Arg<CSVMappingParameters>) -> Self { Self(put(self.0, "CSVMappingParameters", value.into_expr())) }
     /// `JSONMappingParameters`: `JSONMappingParameters`. Update: in place.
-    pub fn json_mapping_parameters(mut self, value: impl Arg<JSONMappingParameters>) -> Self { self.0.set("JSONMappingParameters", value.into_expr()); self }
+    pub fn json_mapping_parameters(self, value: impl Arg<JSONMappingParameters>) -> Self { Self(put(self.0, "JSONMappingParameters", value.into_expr())) }
 }
 impl Done for MappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MavenReference` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-mavenreference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MavenReference<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MavenReference<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MavenReference {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MavenReference<super::missing::ArtifactId, super::missing::GroupId, super::missing::Version> { MavenReference(Bag::default(), Phase) }
+    pub fn new() -> MavenReference<Missing<super::required::ArtifactId>, Missing<super::required::GroupId>, Missing<super::required::Version>> { MavenReference(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MavenReference<R0, R1, R2> {
     /// `ArtifactId`: text, required. Update: in place.
-    pub fn artifact_id(mut self, value: impl Arg<str>) -> MavenReference<Set, R1, R2> { self.0.set("ArtifactId", value.into_expr()); MavenReference(self.0, Phase) }
+    pub fn artifact_id(self, value: impl Arg<str>) -> MavenReference<Set, R1, R2> { MavenReference(put(self.0, "ArtifactId", value.into_expr()), Phase) }
     /// `GroupId`: text, required. Update: in place.
-    pub fn group_id(mut self, value: impl Arg<str>) -> MavenReference<R0, Set, R2> { self.0.set("GroupId", value.into_expr()); MavenReference(self.0, Phase) }
+    pub fn group_id(self, value: impl Arg<str>) -> MavenReference<R0, Set, R2> { MavenReference(put(self.0, "GroupId", value.into_expr()), Phase) }
     /// `Version`: text, required. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> MavenReference<R0, R1, Set> { self.0.set("Version", value.into_expr()); MavenReference(self.0, Phase) }
+    pub fn version(self, value: impl Arg<str>) -> MavenReference<R0, R1, Set> { MavenReference(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for MavenReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonitoringConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-monitoringconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MonitoringConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MonitoringConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MonitoringConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MonitoringConfiguration<super::missing::ConfigurationType> { MonitoringConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MonitoringConfiguration<Missing<super::required::ConfigurationType>> { MonitoringConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MonitoringConfiguration<R0> {
     /// `ConfigurationType`: `ConfigurationType`, required. Update: in place.
-    pub fn configuration_type(mut self, value: impl Arg<ConfigurationType>) -> MonitoringConfiguration<Set> { self.0.set("ConfigurationType", value.into_expr()); MonitoringConfiguration(self.0, Phase) }
+    pub fn configuration_type(self, value: impl Arg<ConfigurationType>) -> MonitoringConfiguration<Set> { MonitoringConfiguration(put(self.0, "ConfigurationType", value.into_expr()), Phase) }
     /// `LogLevel`: `LogLevel`. Update: in place.
-    pub fn log_level(mut self, value: impl Arg<LogLevel>) -> Self { self.0.set("LogLevel", value.into_expr()); self }
+    pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value.into_expr()), Phase) }
     /// `MetricsLevel`: `MetricsLevel`. Update: in place.
-    pub fn metrics_level(mut self, value: impl Arg<MetricsLevel>) -> Self { self.0.set("MetricsLevel", value.into_expr()); self }
+    pub fn metrics_level(self, value: impl Arg<MetricsLevel>) -> Self { Self(put(self.0, "MetricsLevel", value.into_expr()), Phase) }
 }
 impl Done for MonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParallelismConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-parallelismconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParallelismConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ParallelismConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ParallelismConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ParallelismConfiguration<super::missing::ConfigurationType> { ParallelismConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ParallelismConfiguration<Missing<super::required::ConfigurationType>> { ParallelismConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ParallelismConfiguration<R0> {
     /// `AutoScalingEnabled`: boolean. Update: in place.
-    pub fn auto_scaling_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoScalingEnabled", value.into_expr()); self }
+    pub fn auto_scaling_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoScalingEnabled", value.into_expr()), Phase) }
     /// `ConfigurationType`: `ConfigurationType`, required. Update: in place.
-    pub fn configuration_type(mut self, value: impl Arg<ConfigurationType>) -> ParallelismConfiguration<Set> { self.0.set("ConfigurationType", value.into_expr()); ParallelismConfiguration(self.0, Phase) }
+    pub fn configuration_type(self, value: impl Arg<ConfigurationType>) -> ParallelismConfiguration<Set> { ParallelismConfiguration(put(self.0, "ConfigurationType", value.into_expr()), Phase) }
     /// `Parallelism`: integer. Update: in place.
-    pub fn parallelism(mut self, value: impl Arg<i64>) -> Self { self.0.set("Parallelism", value.into_expr()); self }
+    pub fn parallelism(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Parallelism", value.into_expr()), Phase) }
     /// `ParallelismPerKPU`: integer. Update: in place.
-    pub fn parallelism_per_kpu(mut self, value: impl Arg<i64>) -> Self { self.0.set("ParallelismPerKPU", value.into_expr()); self }
+    pub fn parallelism_per_kpu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelismPerKPU", value.into_expr()), Phase) }
 }
 impl Done for ParallelismConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PropertyGroup` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-propertygroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PropertyGroup(Bag);
+#[must_use] pub struct PropertyGroup(Bag);
 impl PropertyGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PropertyGroupId`: text. Update: in place.
-    pub fn property_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PropertyGroupId", value.into_expr()); self }
+    pub fn property_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PropertyGroupId", value.into_expr())) }
     /// `PropertyMap`: map of text. Update: in place.
-    pub fn property_map(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("PropertyMap", value.into_expr()); self }
+    pub fn property_map(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "PropertyMap", value.into_expr())) }
 }
 impl Done for PropertyGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordColumn` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-recordcolumn.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecordColumn<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RecordColumn<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RecordColumn {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecordColumn<super::missing::Name, super::missing::SqlType> { RecordColumn(Bag::default(), Phase) }
+    pub fn new() -> RecordColumn<Missing<super::required::Name>, Missing<super::required::SqlType>> { RecordColumn(Bag::default(), Phase) }
 }
 impl<R0, R1> RecordColumn<R0, R1> {
     /// `Mapping`: text. Update: in place.
-    pub fn mapping(mut self, value: impl Arg<str>) -> Self { self.0.set("Mapping", value.into_expr()); self }
+    pub fn mapping(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mapping", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> RecordColumn<Set, R1> { self.0.set("Name", value.into_expr()); RecordColumn(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RecordColumn<Set, R1> { RecordColumn(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SqlType`: text, required. Update: in place.
-    pub fn sql_type(mut self, value: impl Arg<str>) -> RecordColumn<R0, Set> { self.0.set("SqlType", value.into_expr()); RecordColumn(self.0, Phase) }
+    pub fn sql_type(self, value: impl Arg<str>) -> RecordColumn<R0, Set> { RecordColumn(put(self.0, "SqlType", value.into_expr()), Phase) }
 }
 impl Done for RecordColumn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordFormat` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-recordformat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecordFormat<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RecordFormat<R0 = Set>(Bag, Phase<(R0,)>);
 impl RecordFormat {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecordFormat<super::missing::RecordFormatType> { RecordFormat(Bag::default(), Phase) }
+    pub fn new() -> RecordFormat<Missing<super::required::RecordFormatType>> { RecordFormat(Bag::default(), Phase) }
 }
 impl<R0> RecordFormat<R0> {
     /// `MappingParameters`: `MappingParameters`. Update: in place.
-    pub fn mapping_parameters(mut self, value: impl Arg<MappingParameters>) -> Self { self.0.set("MappingParameters", value.into_expr()); self }
+    pub fn mapping_parameters(self, value: impl Arg<MappingParameters>) -> Self { Self(put(self.0, "MappingParameters", value.into_expr()), Phase) }
     /// `RecordFormatType`: `RecordFormatType`, required. Update: in place.
-    pub fn record_format_type(mut self, value: impl Arg<RecordFormatType>) -> RecordFormat<Set> { self.0.set("RecordFormatType", value.into_expr()); RecordFormat(self.0, Phase) }
+    pub fn record_format_type(self, value: impl Arg<RecordFormatType>) -> RecordFormat<Set> { RecordFormat(put(self.0, "RecordFormatType", value.into_expr()), Phase) }
 }
 impl Done for RecordFormat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RunConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-runconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RunConfiguration(Bag);
+#[must_use] pub struct RunConfiguration(Bag);
 impl RunConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationRestoreConfiguration`: `ApplicationRestoreConfiguration`. Update: in place.
-    pub fn application_restore_configuration(mut self, value: impl Arg<ApplicationRestoreConfiguration>) -> Self { self.0.set("ApplicationRestoreConfiguration", value.into_expr()); self }
+    pub fn application_restore_configuration(self, value: impl Arg<ApplicationRestoreConfiguration>) -> Self { Self(put(self.0, "ApplicationRestoreConfiguration", value.into_expr())) }
     /// `FlinkRunConfiguration`: `FlinkRunConfiguration`. Update: in place.
-    pub fn flink_run_configuration(mut self, value: impl Arg<FlinkRunConfiguration>) -> Self { self.0.set("FlinkRunConfiguration", value.into_expr()); self }
+    pub fn flink_run_configuration(self, value: impl Arg<FlinkRunConfiguration>) -> Self { Self(put(self.0, "FlinkRunConfiguration", value.into_expr())) }
 }
 impl Done for RunConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3ContentBaseLocation` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-s3contentbaselocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3ContentBaseLocation<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3ContentBaseLocation<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3ContentBaseLocation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3ContentBaseLocation<super::missing::BucketARN> { S3ContentBaseLocation(Bag::default(), Phase) }
+    pub fn new() -> S3ContentBaseLocation<Missing<super::required::BucketARN>> { S3ContentBaseLocation(Bag::default(), Phase) }
 }
 impl<R0> S3ContentBaseLocation<R0> {
     /// `BasePath`: text. Update: in place.
-    pub fn base_path(mut self, value: impl Arg<str>) -> Self { self.0.set("BasePath", value.into_expr()); self }
+    pub fn base_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePath", value.into_expr()), Phase) }
     /// `BucketARN`: text, required. Update: in place.
-    pub fn bucket_arn(mut self, value: impl Arg<str>) -> S3ContentBaseLocation<Set> { self.0.set("BucketARN", value.into_expr()); S3ContentBaseLocation(self.0, Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> S3ContentBaseLocation<Set> { S3ContentBaseLocation(put(self.0, "BucketARN", value.into_expr()), Phase) }
 }
 impl Done for S3ContentBaseLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3ContentLocation` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-s3contentlocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3ContentLocation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3ContentLocation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3ContentLocation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3ContentLocation<super::missing::BucketARN, super::missing::FileKey> { S3ContentLocation(Bag::default(), Phase) }
+    pub fn new() -> S3ContentLocation<Missing<super::required::BucketARN>, Missing<super::required::FileKey>> { S3ContentLocation(Bag::default(), Phase) }
 }
 impl<R0, R1> S3ContentLocation<R0, R1> {
     /// `BucketARN`: text, required. Update: in place.
-    pub fn bucket_arn(mut self, value: impl Arg<str>) -> S3ContentLocation<Set, R1> { self.0.set("BucketARN", value.into_expr()); S3ContentLocation(self.0, Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> S3ContentLocation<Set, R1> { S3ContentLocation(put(self.0, "BucketARN", value.into_expr()), Phase) }
     /// `FileKey`: text, required. Update: in place.
-    pub fn file_key(mut self, value: impl Arg<str>) -> S3ContentLocation<R0, Set> { self.0.set("FileKey", value.into_expr()); S3ContentLocation(self.0, Phase) }
+    pub fn file_key(self, value: impl Arg<str>) -> S3ContentLocation<R0, Set> { S3ContentLocation(put(self.0, "FileKey", value.into_expr()), Phase) }
     /// `ObjectVersion`: text. Update: in place.
-    pub fn object_version(mut self, value: impl Arg<str>) -> Self { self.0.set("ObjectVersion", value.into_expr()); self }
+    pub fn object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectVersion", value.into_expr()), Phase) }
 }
 impl Done for S3ContentLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SqlApplicationConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-sqlapplicationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SqlApplicationConfiguration(Bag);
+#[must_use] pub struct SqlApplicationConfiguration(Bag);
 impl SqlApplicationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Inputs`: list of `Input`. Update: in place.
-    pub fn inputs(mut self, value: impl Arg<Arr<Input>>) -> Self { self.0.set("Inputs", value.into_expr()); self }
+    pub fn inputs(self, value: impl Arg<Arr<Input>>) -> Self { Self(put(self.0, "Inputs", value.into_expr())) }
 }
 impl Done for SqlApplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-vpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VpcConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VpcConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcConfiguration<super::missing::SecurityGroupIds, super::missing::SubnetIds> { VpcConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VpcConfiguration<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>> { VpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcConfiguration<R0, R1> {
-    /// `SecurityGroupIds`: list of text, required. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> VpcConfiguration<Set, R1> { self.0.set("SecurityGroupIds", value.into_expr()); VpcConfiguration(self.0, Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<Set, R1> { VpcConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> VpcConfiguration<R0, Set> { self.0.set("SubnetIds", value.into_expr()); VpcConfiguration(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcConfiguration<R0, Set> { VpcConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZeppelinApplicationConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-zeppelinapplicationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ZeppelinApplicationConfiguration(Bag);
+#[must_use] pub struct ZeppelinApplicationConfiguration(Bag);
 impl ZeppelinApplicationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogConfiguration`: `CatalogConfiguration`. Update: in place.
-    pub fn catalog_configuration(mut self, value: impl Arg<CatalogConfiguration>) -> Self { self.0.set("CatalogConfiguration", value.into_expr()); self }
+    pub fn catalog_configuration(self, value: impl Arg<CatalogConfiguration>) -> Self { Self(put(self.0, "CatalogConfiguration", value.into_expr())) }
     /// `CustomArtifactsConfiguration`: list of `CustomArtifactConfiguration`. Update: in place.
-    pub fn custom_artifacts_configuration(mut self, value: impl Arg<Arr<CustomArtifactConfiguration>>) -> Self { self.0.set("CustomArtifactsConfiguration", value.into_expr()); self }
+    pub fn custom_artifacts_configuration(self, value: impl Arg<Arr<CustomArtifactConfiguration>>) -> Self { Self(put(self.0, "CustomArtifactsConfiguration", value.into_expr())) }
     /// `DeployAsApplicationConfiguration`: `DeployAsApplicationConfiguration`. Update: in place.
-    pub fn deploy_as_application_configuration(mut self, value: impl Arg<DeployAsApplicationConfiguration>) -> Self { self.0.set("DeployAsApplicationConfiguration", value.into_expr()); self }
+    pub fn deploy_as_application_configuration(self, value: impl Arg<DeployAsApplicationConfiguration>) -> Self { Self(put(self.0, "DeployAsApplicationConfiguration", value.into_expr())) }
     /// `MonitoringConfiguration`: `ZeppelinMonitoringConfiguration`. Update: in place.
-    pub fn monitoring_configuration(mut self, value: impl Arg<ZeppelinMonitoringConfiguration>) -> Self { self.0.set("MonitoringConfiguration", value.into_expr()); self }
+    pub fn monitoring_configuration(self, value: impl Arg<ZeppelinMonitoringConfiguration>) -> Self { Self(put(self.0, "MonitoringConfiguration", value.into_expr())) }
 }
 impl Done for ZeppelinApplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZeppelinMonitoringConfiguration` of `AWS::KinesisAnalyticsV2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-application-zeppelinmonitoringconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ZeppelinMonitoringConfiguration(Bag);
+#[must_use] pub struct ZeppelinMonitoringConfiguration(Bag);
 impl ZeppelinMonitoringConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogLevel`: `LogLevel`. Update: in place.
-    pub fn log_level(mut self, value: impl Arg<LogLevel>) -> Self { self.0.set("LogLevel", value.into_expr()); self }
+    pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value.into_expr())) }
 }
 impl Done for ZeppelinMonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApplicationMode` allows.
@@ -567,7 +567,7 @@ impl CfnApplicationCloudWatchLoggingOption {
     /// `AWS::KinesisAnalyticsV2::ApplicationCloudWatchLoggingOption`
     pub const TYPE: &'static str = "AWS::KinesisAnalyticsV2::ApplicationCloudWatchLoggingOption";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnApplicationCloudWatchLoggingOptionProps<R0, R1>) -> Self where CfnApplicationCloudWatchLoggingOptionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationCloudWatchLoggingOptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -575,30 +575,30 @@ impl CfnApplicationCloudWatchLoggingOption {
 }
 impl Parent for CfnApplicationCloudWatchLoggingOption { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::KinesisAnalyticsV2::ApplicationCloudWatchLoggingOption`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-applicationcloudwatchloggingoption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationCloudWatchLoggingOptionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnApplicationCloudWatchLoggingOptionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnApplicationCloudWatchLoggingOptionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationCloudWatchLoggingOptionProps<missing::ApplicationName, missing::CloudWatchLoggingOption> { CfnApplicationCloudWatchLoggingOptionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationCloudWatchLoggingOptionProps<Missing<required::ApplicationName>, Missing<required::CloudWatchLoggingOption>> { CfnApplicationCloudWatchLoggingOptionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationCloudWatchLoggingOptionProps<R0, R1> {
     /// `ApplicationName`: text, required. Update: replacement.
-    pub fn application_name(mut self, value: impl Arg<str>) -> CfnApplicationCloudWatchLoggingOptionProps<Set, R1> { self.0.set("ApplicationName", value.into_expr()); CfnApplicationCloudWatchLoggingOptionProps(self.0, Phase) }
+    pub fn application_name(self, value: impl Arg<str>) -> CfnApplicationCloudWatchLoggingOptionProps<Set, R1> { CfnApplicationCloudWatchLoggingOptionProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
     /// `CloudWatchLoggingOption`: `CloudWatchLoggingOption`, required. Update: in place.
-    pub fn cloud_watch_logging_option(mut self, value: impl Arg<application_cloud_watch_logging_option::CloudWatchLoggingOption>) -> CfnApplicationCloudWatchLoggingOptionProps<R0, Set> { self.0.set("CloudWatchLoggingOption", value.into_expr()); CfnApplicationCloudWatchLoggingOptionProps(self.0, Phase) }
+    pub fn cloud_watch_logging_option(self, value: impl Arg<application_cloud_watch_logging_option::CloudWatchLoggingOption>) -> CfnApplicationCloudWatchLoggingOptionProps<R0, Set> { CfnApplicationCloudWatchLoggingOptionProps(put(self.0, "CloudWatchLoggingOption", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationCloudWatchLoggingOptionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KinesisAnalyticsV2::ApplicationCloudWatchLoggingOption`.
 pub mod application_cloud_watch_logging_option {
 use crate::cfn::support::*;
 /// The property type `CloudWatchLoggingOption` of `AWS::KinesisAnalyticsV2::ApplicationCloudWatchLoggingOption`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationcloudwatchloggingoption-cloudwatchloggingoption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLoggingOption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudWatchLoggingOption<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudWatchLoggingOption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchLoggingOption<super::missing::LogStreamARN> { CloudWatchLoggingOption(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchLoggingOption<Missing<super::required::LogStreamARN>> { CloudWatchLoggingOption(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLoggingOption<R0> {
     /// `LogStreamARN`: text, required. Update: in place.
-    pub fn log_stream_arn(mut self, value: impl Arg<str>) -> CloudWatchLoggingOption<Set> { self.0.set("LogStreamARN", value.into_expr()); CloudWatchLoggingOption(self.0, Phase) }
+    pub fn log_stream_arn(self, value: impl Arg<str>) -> CloudWatchLoggingOption<Set> { CloudWatchLoggingOption(put(self.0, "LogStreamARN", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLoggingOption { fn into_props(self) -> Bag { self.0 } }
 }
@@ -608,7 +608,7 @@ impl CfnApplicationOutput {
     /// `AWS::KinesisAnalyticsV2::ApplicationOutput`
     pub const TYPE: &'static str = "AWS::KinesisAnalyticsV2::ApplicationOutput";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnApplicationOutputProps<R0, R1>) -> Self where CfnApplicationOutputProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationOutputProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -616,80 +616,80 @@ impl CfnApplicationOutput {
 }
 impl Parent for CfnApplicationOutput { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::KinesisAnalyticsV2::ApplicationOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-applicationoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationOutputProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnApplicationOutputProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnApplicationOutputProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationOutputProps<missing::ApplicationName, missing::Output> { CfnApplicationOutputProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationOutputProps<Missing<required::ApplicationName>, Missing<required::Output>> { CfnApplicationOutputProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationOutputProps<R0, R1> {
     /// `ApplicationName`: text, required. Update: replacement.
-    pub fn application_name(mut self, value: impl Arg<str>) -> CfnApplicationOutputProps<Set, R1> { self.0.set("ApplicationName", value.into_expr()); CfnApplicationOutputProps(self.0, Phase) }
+    pub fn application_name(self, value: impl Arg<str>) -> CfnApplicationOutputProps<Set, R1> { CfnApplicationOutputProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
     /// `Output`: `Output`, required. Update: in place.
-    pub fn output(mut self, value: impl Arg<application_output::Output>) -> CfnApplicationOutputProps<R0, Set> { self.0.set("Output", value.into_expr()); CfnApplicationOutputProps(self.0, Phase) }
+    pub fn output(self, value: impl Arg<application_output::Output>) -> CfnApplicationOutputProps<R0, Set> { CfnApplicationOutputProps(put(self.0, "Output", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationOutputProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KinesisAnalyticsV2::ApplicationOutput`.
 pub mod application_output {
 use crate::cfn::support::*;
 /// The property type `DestinationSchema` of `AWS::KinesisAnalyticsV2::ApplicationOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-destinationschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DestinationSchema(Bag);
+#[must_use] pub struct DestinationSchema(Bag);
 impl DestinationSchema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RecordFormatType`: text. Update: in place.
-    pub fn record_format_type(mut self, value: impl Arg<str>) -> Self { self.0.set("RecordFormatType", value.into_expr()); self }
+    pub fn record_format_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordFormatType", value.into_expr())) }
 }
 impl Done for DestinationSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisFirehoseOutput` of `AWS::KinesisAnalyticsV2::ApplicationOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-kinesisfirehoseoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisFirehoseOutput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KinesisFirehoseOutput<R0 = Set>(Bag, Phase<(R0,)>);
 impl KinesisFirehoseOutput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisFirehoseOutput<super::missing::ResourceARN> { KinesisFirehoseOutput(Bag::default(), Phase) }
+    pub fn new() -> KinesisFirehoseOutput<Missing<super::required::ResourceARN>> { KinesisFirehoseOutput(Bag::default(), Phase) }
 }
 impl<R0> KinesisFirehoseOutput<R0> {
     /// `ResourceARN`: text, required. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> KinesisFirehoseOutput<Set> { self.0.set("ResourceARN", value.into_expr()); KinesisFirehoseOutput(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisFirehoseOutput<Set> { KinesisFirehoseOutput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
 }
 impl Done for KinesisFirehoseOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisStreamsOutput` of `AWS::KinesisAnalyticsV2::ApplicationOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-kinesisstreamsoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisStreamsOutput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KinesisStreamsOutput<R0 = Set>(Bag, Phase<(R0,)>);
 impl KinesisStreamsOutput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisStreamsOutput<super::missing::ResourceARN> { KinesisStreamsOutput(Bag::default(), Phase) }
+    pub fn new() -> KinesisStreamsOutput<Missing<super::required::ResourceARN>> { KinesisStreamsOutput(Bag::default(), Phase) }
 }
 impl<R0> KinesisStreamsOutput<R0> {
     /// `ResourceARN`: text, required. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> KinesisStreamsOutput<Set> { self.0.set("ResourceARN", value.into_expr()); KinesisStreamsOutput(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> KinesisStreamsOutput<Set> { KinesisStreamsOutput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
 }
 impl Done for KinesisStreamsOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaOutput` of `AWS::KinesisAnalyticsV2::ApplicationOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-lambdaoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaOutput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LambdaOutput<R0 = Set>(Bag, Phase<(R0,)>);
 impl LambdaOutput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LambdaOutput<super::missing::ResourceARN> { LambdaOutput(Bag::default(), Phase) }
+    pub fn new() -> LambdaOutput<Missing<super::required::ResourceARN>> { LambdaOutput(Bag::default(), Phase) }
 }
 impl<R0> LambdaOutput<R0> {
     /// `ResourceARN`: text, required. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> LambdaOutput<Set> { self.0.set("ResourceARN", value.into_expr()); LambdaOutput(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> LambdaOutput<Set> { LambdaOutput(put(self.0, "ResourceARN", value.into_expr()), Phase) }
 }
 impl Done for LambdaOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Output` of `AWS::KinesisAnalyticsV2::ApplicationOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationoutput-output.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Output<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Output<R0 = Set>(Bag, Phase<(R0,)>);
 impl Output {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Output<super::missing::DestinationSchema> { Output(Bag::default(), Phase) }
+    pub fn new() -> Output<Missing<super::required::DestinationSchema>> { Output(Bag::default(), Phase) }
 }
 impl<R0> Output<R0> {
     /// `DestinationSchema`: `DestinationSchema`, required. Update: in place.
-    pub fn destination_schema(mut self, value: impl Arg<DestinationSchema>) -> Output<Set> { self.0.set("DestinationSchema", value.into_expr()); Output(self.0, Phase) }
+    pub fn destination_schema(self, value: impl Arg<DestinationSchema>) -> Output<Set> { Output(put(self.0, "DestinationSchema", value.into_expr()), Phase) }
     /// `KinesisFirehoseOutput`: `KinesisFirehoseOutput`. Update: in place.
-    pub fn kinesis_firehose_output(mut self, value: impl Arg<KinesisFirehoseOutput>) -> Self { self.0.set("KinesisFirehoseOutput", value.into_expr()); self }
+    pub fn kinesis_firehose_output(self, value: impl Arg<KinesisFirehoseOutput>) -> Self { Self(put(self.0, "KinesisFirehoseOutput", value.into_expr()), Phase) }
     /// `KinesisStreamsOutput`: `KinesisStreamsOutput`. Update: in place.
-    pub fn kinesis_streams_output(mut self, value: impl Arg<KinesisStreamsOutput>) -> Self { self.0.set("KinesisStreamsOutput", value.into_expr()); self }
+    pub fn kinesis_streams_output(self, value: impl Arg<KinesisStreamsOutput>) -> Self { Self(put(self.0, "KinesisStreamsOutput", value.into_expr()), Phase) }
     /// `LambdaOutput`: `LambdaOutput`. Update: in place.
-    pub fn lambda_output(mut self, value: impl Arg<LambdaOutput>) -> Self { self.0.set("LambdaOutput", value.into_expr()); self }
+    pub fn lambda_output(self, value: impl Arg<LambdaOutput>) -> Self { Self(put(self.0, "LambdaOutput", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Output { fn into_props(self) -> Bag { self.0 } }
 }
@@ -699,7 +699,7 @@ impl CfnApplicationReferenceDataSource {
     /// `AWS::KinesisAnalyticsV2::ApplicationReferenceDataSource`
     pub const TYPE: &'static str = "AWS::KinesisAnalyticsV2::ApplicationReferenceDataSource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnApplicationReferenceDataSourceProps<R0, R1>) -> Self where CfnApplicationReferenceDataSourceProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationReferenceDataSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -707,127 +707,127 @@ impl CfnApplicationReferenceDataSource {
 }
 impl Parent for CfnApplicationReferenceDataSource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::KinesisAnalyticsV2::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisanalyticsv2-applicationreferencedatasource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationReferenceDataSourceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnApplicationReferenceDataSourceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnApplicationReferenceDataSourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationReferenceDataSourceProps<missing::ApplicationName, missing::ReferenceDataSource> { CfnApplicationReferenceDataSourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationReferenceDataSourceProps<Missing<required::ApplicationName>, Missing<required::ReferenceDataSource>> { CfnApplicationReferenceDataSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationReferenceDataSourceProps<R0, R1> {
     /// `ApplicationName`: text, required. Update: replacement.
-    pub fn application_name(mut self, value: impl Arg<str>) -> CfnApplicationReferenceDataSourceProps<Set, R1> { self.0.set("ApplicationName", value.into_expr()); CfnApplicationReferenceDataSourceProps(self.0, Phase) }
+    pub fn application_name(self, value: impl Arg<str>) -> CfnApplicationReferenceDataSourceProps<Set, R1> { CfnApplicationReferenceDataSourceProps(put(self.0, "ApplicationName", value.into_expr()), Phase) }
     /// `ReferenceDataSource`: `ReferenceDataSource`, required. Update: in place.
-    pub fn reference_data_source(mut self, value: impl Arg<application_reference_data_source::ReferenceDataSource>) -> CfnApplicationReferenceDataSourceProps<R0, Set> { self.0.set("ReferenceDataSource", value.into_expr()); CfnApplicationReferenceDataSourceProps(self.0, Phase) }
+    pub fn reference_data_source(self, value: impl Arg<application_reference_data_source::ReferenceDataSource>) -> CfnApplicationReferenceDataSourceProps<R0, Set> { CfnApplicationReferenceDataSourceProps(put(self.0, "ReferenceDataSource", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationReferenceDataSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KinesisAnalyticsV2::ApplicationReferenceDataSource`.
 pub mod application_reference_data_source {
 use crate::cfn::support::*;
 /// The property type `CSVMappingParameters` of `AWS::KinesisAnalyticsV2::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-csvmappingparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CSVMappingParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CSVMappingParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CSVMappingParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CSVMappingParameters<super::missing::RecordColumnDelimiter, super::missing::RecordRowDelimiter> { CSVMappingParameters(Bag::default(), Phase) }
+    pub fn new() -> CSVMappingParameters<Missing<super::required::RecordColumnDelimiter>, Missing<super::required::RecordRowDelimiter>> { CSVMappingParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> CSVMappingParameters<R0, R1> {
     /// `RecordColumnDelimiter`: text, required. Update: in place.
-    pub fn record_column_delimiter(mut self, value: impl Arg<str>) -> CSVMappingParameters<Set, R1> { self.0.set("RecordColumnDelimiter", value.into_expr()); CSVMappingParameters(self.0, Phase) }
+    pub fn record_column_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<Set, R1> { CSVMappingParameters(put(self.0, "RecordColumnDelimiter", value.into_expr()), Phase) }
     /// `RecordRowDelimiter`: text, required. Update: in place.
-    pub fn record_row_delimiter(mut self, value: impl Arg<str>) -> CSVMappingParameters<R0, Set> { self.0.set("RecordRowDelimiter", value.into_expr()); CSVMappingParameters(self.0, Phase) }
+    pub fn record_row_delimiter(self, value: impl Arg<str>) -> CSVMappingParameters<R0, Set> { CSVMappingParameters(put(self.0, "RecordRowDelimiter", value.into_expr()), Phase) }
 }
 impl Done for CSVMappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JSONMappingParameters` of `AWS::KinesisAnalyticsV2::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-jsonmappingparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JSONMappingParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct JSONMappingParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl JSONMappingParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JSONMappingParameters<super::missing::RecordRowPath> { JSONMappingParameters(Bag::default(), Phase) }
+    pub fn new() -> JSONMappingParameters<Missing<super::required::RecordRowPath>> { JSONMappingParameters(Bag::default(), Phase) }
 }
 impl<R0> JSONMappingParameters<R0> {
     /// `RecordRowPath`: text, required. Update: in place.
-    pub fn record_row_path(mut self, value: impl Arg<str>) -> JSONMappingParameters<Set> { self.0.set("RecordRowPath", value.into_expr()); JSONMappingParameters(self.0, Phase) }
+    pub fn record_row_path(self, value: impl Arg<str>) -> JSONMappingParameters<Set> { JSONMappingParameters(put(self.0, "RecordRowPath", value.into_expr()), Phase) }
 }
 impl Done for JSONMappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MappingParameters` of `AWS::KinesisAnalyticsV2::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-mappingparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MappingParameters(Bag);
+#[must_use] pub struct MappingParameters(Bag);
 impl MappingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CSVMappingParameters`: `CSVMappingParameters`. Update: in place.
-    pub fn csv_mapping_parameters(mut self, value: impl Arg<CSVMappingParameters>) -> Self { self.0.set("CSVMappingParameters", value.into_expr()); self }
+    pub fn csv_mapping_parameters(self, value: impl Arg<CSVMappingParameters>) -> Self { Self(put(self.0, "CSVMappingParameters", value.into_expr())) }
     /// `JSONMappingParameters`: `JSONMappingParameters`. Update: in place.
-    pub fn json_mapping_parameters(mut self, value: impl Arg<JSONMappingParameters>) -> Self { self.0.set("JSONMappingParameters", value.into_expr()); self }
+    pub fn json_mapping_parameters(self, value: impl Arg<JSONMappingParameters>) -> Self { Self(put(self.0, "JSONMappingParameters", value.into_expr())) }
 }
 impl Done for MappingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordColumn` of `AWS::KinesisAnalyticsV2::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-recordcolumn.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecordColumn<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RecordColumn<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RecordColumn {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecordColumn<super::missing::Name, super::missing::SqlType> { RecordColumn(Bag::default(), Phase) }
+    pub fn new() -> RecordColumn<Missing<super::required::Name>, Missing<super::required::SqlType>> { RecordColumn(Bag::default(), Phase) }
 }
 impl<R0, R1> RecordColumn<R0, R1> {
     /// `Mapping`: text. Update: in place.
-    pub fn mapping(mut self, value: impl Arg<str>) -> Self { self.0.set("Mapping", value.into_expr()); self }
+    pub fn mapping(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mapping", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> RecordColumn<Set, R1> { self.0.set("Name", value.into_expr()); RecordColumn(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RecordColumn<Set, R1> { RecordColumn(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SqlType`: text, required. Update: in place.
-    pub fn sql_type(mut self, value: impl Arg<str>) -> RecordColumn<R0, Set> { self.0.set("SqlType", value.into_expr()); RecordColumn(self.0, Phase) }
+    pub fn sql_type(self, value: impl Arg<str>) -> RecordColumn<R0, Set> { RecordColumn(put(self.0, "SqlType", value.into_expr()), Phase) }
 }
 impl Done for RecordColumn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordFormat` of `AWS::KinesisAnalyticsV2::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-recordformat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecordFormat<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RecordFormat<R0 = Set>(Bag, Phase<(R0,)>);
 impl RecordFormat {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecordFormat<super::missing::RecordFormatType> { RecordFormat(Bag::default(), Phase) }
+    pub fn new() -> RecordFormat<Missing<super::required::RecordFormatType>> { RecordFormat(Bag::default(), Phase) }
 }
 impl<R0> RecordFormat<R0> {
     /// `MappingParameters`: `MappingParameters`. Update: in place.
-    pub fn mapping_parameters(mut self, value: impl Arg<MappingParameters>) -> Self { self.0.set("MappingParameters", value.into_expr()); self }
+    pub fn mapping_parameters(self, value: impl Arg<MappingParameters>) -> Self { Self(put(self.0, "MappingParameters", value.into_expr()), Phase) }
     /// `RecordFormatType`: text, required. Update: in place.
-    pub fn record_format_type(mut self, value: impl Arg<str>) -> RecordFormat<Set> { self.0.set("RecordFormatType", value.into_expr()); RecordFormat(self.0, Phase) }
+    pub fn record_format_type(self, value: impl Arg<str>) -> RecordFormat<Set> { RecordFormat(put(self.0, "RecordFormatType", value.into_expr()), Phase) }
 }
 impl Done for RecordFormat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReferenceDataSource` of `AWS::KinesisAnalyticsV2::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-referencedatasource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReferenceDataSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReferenceDataSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReferenceDataSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReferenceDataSource<super::missing::ReferenceSchema> { ReferenceDataSource(Bag::default(), Phase) }
+    pub fn new() -> ReferenceDataSource<Missing<super::required::ReferenceSchema>> { ReferenceDataSource(Bag::default(), Phase) }
 }
 impl<R0> ReferenceDataSource<R0> {
     /// `ReferenceSchema`: `ReferenceSchema`, required. Update: in place.
-    pub fn reference_schema(mut self, value: impl Arg<ReferenceSchema>) -> ReferenceDataSource<Set> { self.0.set("ReferenceSchema", value.into_expr()); ReferenceDataSource(self.0, Phase) }
+    pub fn reference_schema(self, value: impl Arg<ReferenceSchema>) -> ReferenceDataSource<Set> { ReferenceDataSource(put(self.0, "ReferenceSchema", value.into_expr()), Phase) }
     /// `S3ReferenceDataSource`: `S3ReferenceDataSource`. Update: in place.
-    pub fn s3_reference_data_source(mut self, value: impl Arg<S3ReferenceDataSource>) -> Self { self.0.set("S3ReferenceDataSource", value.into_expr()); self }
+    pub fn s3_reference_data_source(self, value: impl Arg<S3ReferenceDataSource>) -> Self { Self(put(self.0, "S3ReferenceDataSource", value.into_expr()), Phase) }
     /// `TableName`: text. Update: replacement.
-    pub fn table_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TableName", value.into_expr()); self }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for ReferenceDataSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReferenceSchema` of `AWS::KinesisAnalyticsV2::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-referenceschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReferenceSchema<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ReferenceSchema<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ReferenceSchema {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReferenceSchema<super::missing::RecordColumns, super::missing::RecordFormat> { ReferenceSchema(Bag::default(), Phase) }
+    pub fn new() -> ReferenceSchema<Missing<super::required::RecordColumns>, Missing<super::required::RecordFormat>> { ReferenceSchema(Bag::default(), Phase) }
 }
 impl<R0, R1> ReferenceSchema<R0, R1> {
     /// `RecordColumns`: list of `RecordColumn`, required. Update: in place.
-    pub fn record_columns(mut self, value: impl Arg<Arr<RecordColumn>>) -> ReferenceSchema<Set, R1> { self.0.set("RecordColumns", value.into_expr()); ReferenceSchema(self.0, Phase) }
+    pub fn record_columns(self, value: impl Arg<Arr<RecordColumn>>) -> ReferenceSchema<Set, R1> { ReferenceSchema(put(self.0, "RecordColumns", value.into_expr()), Phase) }
     /// `RecordEncoding`: text. Update: in place.
-    pub fn record_encoding(mut self, value: impl Arg<str>) -> Self { self.0.set("RecordEncoding", value.into_expr()); self }
+    pub fn record_encoding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordEncoding", value.into_expr()), Phase) }
     /// `RecordFormat`: `RecordFormat`, required. Update: in place.
-    pub fn record_format(mut self, value: impl Arg<RecordFormat>) -> ReferenceSchema<R0, Set> { self.0.set("RecordFormat", value.into_expr()); ReferenceSchema(self.0, Phase) }
+    pub fn record_format(self, value: impl Arg<RecordFormat>) -> ReferenceSchema<R0, Set> { ReferenceSchema(put(self.0, "RecordFormat", value.into_expr()), Phase) }
 }
 impl Done for ReferenceSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3ReferenceDataSource` of `AWS::KinesisAnalyticsV2::ApplicationReferenceDataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisanalyticsv2-applicationreferencedatasource-s3referencedatasource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3ReferenceDataSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3ReferenceDataSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3ReferenceDataSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3ReferenceDataSource<super::missing::BucketARN, super::missing::FileKey> { S3ReferenceDataSource(Bag::default(), Phase) }
+    pub fn new() -> S3ReferenceDataSource<Missing<super::required::BucketARN>, Missing<super::required::FileKey>> { S3ReferenceDataSource(Bag::default(), Phase) }
 }
 impl<R0, R1> S3ReferenceDataSource<R0, R1> {
     /// `BucketARN`: text, required. Update: in place.
-    pub fn bucket_arn(mut self, value: impl Arg<str>) -> S3ReferenceDataSource<Set, R1> { self.0.set("BucketARN", value.into_expr()); S3ReferenceDataSource(self.0, Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> S3ReferenceDataSource<Set, R1> { S3ReferenceDataSource(put(self.0, "BucketARN", value.into_expr()), Phase) }
     /// `FileKey`: text, required. Update: in place.
-    pub fn file_key(mut self, value: impl Arg<str>) -> S3ReferenceDataSource<R0, Set> { self.0.set("FileKey", value.into_expr()); S3ReferenceDataSource(self.0, Phase) }
+    pub fn file_key(self, value: impl Arg<str>) -> S3ReferenceDataSource<R0, Set> { S3ReferenceDataSource(put(self.0, "FileKey", value.into_expr()), Phase) }
 }
 impl Done for S3ReferenceDataSource { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ApplicationMaintenanceWindowStartTime, ApplicationName, ApplicationRestoreType, ArtifactId, ArtifactType, BucketARN, CloudWatchLoggingOption, CodeContent, CodeContentType, ConfigurationType, DestinationSchema, FileKey, GroupId, InputSchema, KeyType, LogStreamARN, Name, NamePrefix, Output, RecordColumnDelimiter, RecordColumns, RecordFormat, RecordFormatType, RecordRowDelimiter, RecordRowPath, ReferenceDataSource, ReferenceSchema, ResourceARN, RollbackEnabled, RuntimeEnvironment, S3ContentLocation, SecurityGroupIds, ServiceExecutionRole, SnapshotsEnabled, SqlType, SubnetIds, Version } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ApplicationMaintenanceWindowStartTime, ApplicationName, ApplicationRestoreType, ArtifactId, ArtifactType, BucketARN, CloudWatchLoggingOption, CodeContent, CodeContentType, ConfigurationType, DestinationSchema, FileKey, GroupId, InputSchema, KeyType, LogStreamARN, Name, NamePrefix, Output, RecordColumnDelimiter, RecordColumns, RecordFormat, RecordFormatType, RecordRowDelimiter, RecordRowPath, ReferenceDataSource, ReferenceSchema, ResourceARN, RollbackEnabled, RuntimeEnvironment, S3ContentLocation, SecurityGroupIds, ServiceExecutionRole, SnapshotsEnabled, SqlType, SubnetIds, Version } }

@@ -13,1090 +13,1090 @@ impl CfnDeliveryStream {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDeliveryStreamProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `DeliveryStreamName`.
     pub fn reference(&self) -> Val<kind::KinesisFirehoseDeliveryStreamName> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `KinesisFirehoseDeliveryStreamArn`.
     pub fn attr_arn(&self) -> Val<kind::KinesisFirehoseDeliveryStreamArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnDeliveryStream { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisfirehose-deliverystream.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDeliveryStreamProps(Bag);
+#[must_use] pub struct CfnDeliveryStreamProps(Bag);
 impl CfnDeliveryStreamProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AmazonOpenSearchServerlessDestinationConfiguration`: `AmazonOpenSearchServerlessDestinationConfiguration`. Update: in place.
-    pub fn amazon_open_search_serverless_destination_configuration(mut self, value: impl Arg<delivery_stream::AmazonOpenSearchServerlessDestinationConfiguration>) -> Self { self.0.set("AmazonOpenSearchServerlessDestinationConfiguration", value.into_expr()); self }
+    pub fn amazon_open_search_serverless_destination_configuration(self, value: impl Arg<delivery_stream::AmazonOpenSearchServerlessDestinationConfiguration>) -> Self { Self(put(self.0, "AmazonOpenSearchServerlessDestinationConfiguration", value.into_expr())) }
     /// `AmazonopensearchserviceDestinationConfiguration`: `AmazonopensearchserviceDestinationConfiguration`. Update: in place.
-    pub fn amazonopensearchservice_destination_configuration(mut self, value: impl Arg<delivery_stream::AmazonopensearchserviceDestinationConfiguration>) -> Self { self.0.set("AmazonopensearchserviceDestinationConfiguration", value.into_expr()); self }
+    pub fn amazonopensearchservice_destination_configuration(self, value: impl Arg<delivery_stream::AmazonopensearchserviceDestinationConfiguration>) -> Self { Self(put(self.0, "AmazonopensearchserviceDestinationConfiguration", value.into_expr())) }
     /// `DatabaseSourceConfiguration`: `DatabaseSourceConfiguration`. Update: replacement.
-    pub fn database_source_configuration(mut self, value: impl Arg<delivery_stream::DatabaseSourceConfiguration>) -> Self { self.0.set("DatabaseSourceConfiguration", value.into_expr()); self }
+    pub fn database_source_configuration(self, value: impl Arg<delivery_stream::DatabaseSourceConfiguration>) -> Self { Self(put(self.0, "DatabaseSourceConfiguration", value.into_expr())) }
     /// `DeliveryStreamEncryptionConfigurationInput`: `DeliveryStreamEncryptionConfigurationInput`. Update: in place.
-    pub fn delivery_stream_encryption_configuration_input(mut self, value: impl Arg<delivery_stream::DeliveryStreamEncryptionConfigurationInput>) -> Self { self.0.set("DeliveryStreamEncryptionConfigurationInput", value.into_expr()); self }
-    /// `DeliveryStreamName`: text. Update: replacement.
-    pub fn delivery_stream_name(mut self, value: impl Arg<kind::KinesisStreamName>) -> Self { self.0.set("DeliveryStreamName", value.into_expr()); self }
+    pub fn delivery_stream_encryption_configuration_input(self, value: impl Arg<delivery_stream::DeliveryStreamEncryptionConfigurationInput>) -> Self { Self(put(self.0, "DeliveryStreamEncryptionConfigurationInput", value.into_expr())) }
+    /// `DeliveryStreamName`: `KinesisStreamName`. Update: replacement.
+    pub fn delivery_stream_name(self, value: impl Arg<kind::KinesisStreamName>) -> Self { Self(put(self.0, "DeliveryStreamName", value.into_expr())) }
     /// `DeliveryStreamType`: `DeliveryStreamType`. Update: replacement.
-    pub fn delivery_stream_type(mut self, value: impl Arg<delivery_stream::DeliveryStreamType>) -> Self { self.0.set("DeliveryStreamType", value.into_expr()); self }
+    pub fn delivery_stream_type(self, value: impl Arg<delivery_stream::DeliveryStreamType>) -> Self { Self(put(self.0, "DeliveryStreamType", value.into_expr())) }
     /// `DirectPutSourceConfiguration`: `DirectPutSourceConfiguration`. Update: replacement.
-    pub fn direct_put_source_configuration(mut self, value: impl Arg<delivery_stream::DirectPutSourceConfiguration>) -> Self { self.0.set("DirectPutSourceConfiguration", value.into_expr()); self }
+    pub fn direct_put_source_configuration(self, value: impl Arg<delivery_stream::DirectPutSourceConfiguration>) -> Self { Self(put(self.0, "DirectPutSourceConfiguration", value.into_expr())) }
     /// `ElasticsearchDestinationConfiguration`: `ElasticsearchDestinationConfiguration`. Update: in place.
-    pub fn elasticsearch_destination_configuration(mut self, value: impl Arg<delivery_stream::ElasticsearchDestinationConfiguration>) -> Self { self.0.set("ElasticsearchDestinationConfiguration", value.into_expr()); self }
+    pub fn elasticsearch_destination_configuration(self, value: impl Arg<delivery_stream::ElasticsearchDestinationConfiguration>) -> Self { Self(put(self.0, "ElasticsearchDestinationConfiguration", value.into_expr())) }
     /// `ExtendedS3DestinationConfiguration`: `ExtendedS3DestinationConfiguration`. Update: in place.
-    pub fn extended_s3_destination_configuration(mut self, value: impl Arg<delivery_stream::ExtendedS3DestinationConfiguration>) -> Self { self.0.set("ExtendedS3DestinationConfiguration", value.into_expr()); self }
+    pub fn extended_s3_destination_configuration(self, value: impl Arg<delivery_stream::ExtendedS3DestinationConfiguration>) -> Self { Self(put(self.0, "ExtendedS3DestinationConfiguration", value.into_expr())) }
     /// `HttpEndpointDestinationConfiguration`: `HttpEndpointDestinationConfiguration`. Update: in place.
-    pub fn http_endpoint_destination_configuration(mut self, value: impl Arg<delivery_stream::HttpEndpointDestinationConfiguration>) -> Self { self.0.set("HttpEndpointDestinationConfiguration", value.into_expr()); self }
+    pub fn http_endpoint_destination_configuration(self, value: impl Arg<delivery_stream::HttpEndpointDestinationConfiguration>) -> Self { Self(put(self.0, "HttpEndpointDestinationConfiguration", value.into_expr())) }
     /// `IcebergDestinationConfiguration`: `IcebergDestinationConfiguration`. Update: in place.
-    pub fn iceberg_destination_configuration(mut self, value: impl Arg<delivery_stream::IcebergDestinationConfiguration>) -> Self { self.0.set("IcebergDestinationConfiguration", value.into_expr()); self }
+    pub fn iceberg_destination_configuration(self, value: impl Arg<delivery_stream::IcebergDestinationConfiguration>) -> Self { Self(put(self.0, "IcebergDestinationConfiguration", value.into_expr())) }
     /// `KinesisStreamSourceConfiguration`: `KinesisStreamSourceConfiguration`. Update: replacement.
-    pub fn kinesis_stream_source_configuration(mut self, value: impl Arg<delivery_stream::KinesisStreamSourceConfiguration>) -> Self { self.0.set("KinesisStreamSourceConfiguration", value.into_expr()); self }
+    pub fn kinesis_stream_source_configuration(self, value: impl Arg<delivery_stream::KinesisStreamSourceConfiguration>) -> Self { Self(put(self.0, "KinesisStreamSourceConfiguration", value.into_expr())) }
     /// `MSKSourceConfiguration`: `MSKSourceConfiguration`. Update: replacement.
-    pub fn msk_source_configuration(mut self, value: impl Arg<delivery_stream::MSKSourceConfiguration>) -> Self { self.0.set("MSKSourceConfiguration", value.into_expr()); self }
+    pub fn msk_source_configuration(self, value: impl Arg<delivery_stream::MSKSourceConfiguration>) -> Self { Self(put(self.0, "MSKSourceConfiguration", value.into_expr())) }
     /// `RedshiftDestinationConfiguration`: `RedshiftDestinationConfiguration`. Update: in place.
-    pub fn redshift_destination_configuration(mut self, value: impl Arg<delivery_stream::RedshiftDestinationConfiguration>) -> Self { self.0.set("RedshiftDestinationConfiguration", value.into_expr()); self }
+    pub fn redshift_destination_configuration(self, value: impl Arg<delivery_stream::RedshiftDestinationConfiguration>) -> Self { Self(put(self.0, "RedshiftDestinationConfiguration", value.into_expr())) }
     /// `S3DestinationConfiguration`: `S3DestinationConfiguration`. Update: in place.
-    pub fn s3_destination_configuration(mut self, value: impl Arg<delivery_stream::S3DestinationConfiguration>) -> Self { self.0.set("S3DestinationConfiguration", value.into_expr()); self }
+    pub fn s3_destination_configuration(self, value: impl Arg<delivery_stream::S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3DestinationConfiguration", value.into_expr())) }
     /// `SnowflakeDestinationConfiguration`: `SnowflakeDestinationConfiguration`. Update: in place.
-    pub fn snowflake_destination_configuration(mut self, value: impl Arg<delivery_stream::SnowflakeDestinationConfiguration>) -> Self { self.0.set("SnowflakeDestinationConfiguration", value.into_expr()); self }
+    pub fn snowflake_destination_configuration(self, value: impl Arg<delivery_stream::SnowflakeDestinationConfiguration>) -> Self { Self(put(self.0, "SnowflakeDestinationConfiguration", value.into_expr())) }
     /// `SplunkDestinationConfiguration`: `SplunkDestinationConfiguration`. Update: in place.
-    pub fn splunk_destination_configuration(mut self, value: impl Arg<delivery_stream::SplunkDestinationConfiguration>) -> Self { self.0.set("SplunkDestinationConfiguration", value.into_expr()); self }
+    pub fn splunk_destination_configuration(self, value: impl Arg<delivery_stream::SplunkDestinationConfiguration>) -> Self { Self(put(self.0, "SplunkDestinationConfiguration", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDeliveryStreamProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KinesisFirehose::DeliveryStream`.
 pub mod delivery_stream {
 use crate::cfn::support::*;
 /// The property type `AmazonOpenSearchServerlessBufferingHints` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessbufferinghints.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AmazonOpenSearchServerlessBufferingHints(Bag);
+#[must_use] pub struct AmazonOpenSearchServerlessBufferingHints(Bag);
 impl AmazonOpenSearchServerlessBufferingHints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IntervalInSeconds`: integer. Update: in place.
-    pub fn interval_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("IntervalInSeconds", value.into_expr()); self }
+    pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value.into_expr())) }
     /// `SizeInMBs`: integer. Update: in place.
-    pub fn size_in_mbs(mut self, value: impl Arg<i64>) -> Self { self.0.set("SizeInMBs", value.into_expr()); self }
+    pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value.into_expr())) }
 }
 impl Done for AmazonOpenSearchServerlessBufferingHints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AmazonOpenSearchServerlessDestinationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessdestinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AmazonOpenSearchServerlessDestinationConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct AmazonOpenSearchServerlessDestinationConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl AmazonOpenSearchServerlessDestinationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AmazonOpenSearchServerlessDestinationConfiguration<super::missing::IndexName, super::missing::RoleARN, super::missing::S3Configuration> { AmazonOpenSearchServerlessDestinationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AmazonOpenSearchServerlessDestinationConfiguration<Missing<super::required::IndexName>, Missing<super::required::RoleARN>, Missing<super::required::S3Configuration>> { AmazonOpenSearchServerlessDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AmazonOpenSearchServerlessDestinationConfiguration<R0, R1, R2> {
     /// `BufferingHints`: `AmazonOpenSearchServerlessBufferingHints`. Update: in place.
-    pub fn buffering_hints(mut self, value: impl Arg<AmazonOpenSearchServerlessBufferingHints>) -> Self { self.0.set("BufferingHints", value.into_expr()); self }
+    pub fn buffering_hints(self, value: impl Arg<AmazonOpenSearchServerlessBufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
     /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place.
-    pub fn cloud_watch_logging_options(mut self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { self.0.set("CloudWatchLoggingOptions", value.into_expr()); self }
+    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
     /// `CollectionEndpoint`: text. Update: in place.
-    pub fn collection_endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("CollectionEndpoint", value.into_expr()); self }
+    pub fn collection_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CollectionEndpoint", value.into_expr()), Phase) }
     /// `IndexName`: text, required. Update: in place.
-    pub fn index_name(mut self, value: impl Arg<str>) -> AmazonOpenSearchServerlessDestinationConfiguration<Set, R1, R2> { self.0.set("IndexName", value.into_expr()); AmazonOpenSearchServerlessDestinationConfiguration(self.0, Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> AmazonOpenSearchServerlessDestinationConfiguration<Set, R1, R2> { AmazonOpenSearchServerlessDestinationConfiguration(put(self.0, "IndexName", value.into_expr()), Phase) }
     /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place.
-    pub fn processing_configuration(mut self, value: impl Arg<ProcessingConfiguration>) -> Self { self.0.set("ProcessingConfiguration", value.into_expr()); self }
+    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
     /// `RetryOptions`: `AmazonOpenSearchServerlessRetryOptions`. Update: in place.
-    pub fn retry_options(mut self, value: impl Arg<AmazonOpenSearchServerlessRetryOptions>) -> Self { self.0.set("RetryOptions", value.into_expr()); self }
-    /// `RoleARN`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> AmazonOpenSearchServerlessDestinationConfiguration<R0, Set, R2> { self.0.set("RoleARN", value.into_expr()); AmazonOpenSearchServerlessDestinationConfiguration(self.0, Phase) }
+    pub fn retry_options(self, value: impl Arg<AmazonOpenSearchServerlessRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> AmazonOpenSearchServerlessDestinationConfiguration<R0, Set, R2> { AmazonOpenSearchServerlessDestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
     /// `S3BackupMode`: `AmazonOpenSearchServerlessDestinationConfigurationS3BackupMode`. Update: in place.
-    pub fn s3_backup_mode(mut self, value: impl Arg<AmazonOpenSearchServerlessDestinationConfigurationS3BackupMode>) -> Self { self.0.set("S3BackupMode", value.into_expr()); self }
+    pub fn s3_backup_mode(self, value: impl Arg<AmazonOpenSearchServerlessDestinationConfigurationS3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
     /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place.
-    pub fn s3_configuration(mut self, value: impl Arg<S3DestinationConfiguration>) -> AmazonOpenSearchServerlessDestinationConfiguration<R0, R1, Set> { self.0.set("S3Configuration", value.into_expr()); AmazonOpenSearchServerlessDestinationConfiguration(self.0, Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> AmazonOpenSearchServerlessDestinationConfiguration<R0, R1, Set> { AmazonOpenSearchServerlessDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement.
-    pub fn vpc_configuration(mut self, value: impl Arg<VpcConfiguration>) -> Self { self.0.set("VpcConfiguration", value.into_expr()); self }
+    pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for AmazonOpenSearchServerlessDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AmazonOpenSearchServerlessRetryOptions` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserverlessretryoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AmazonOpenSearchServerlessRetryOptions(Bag);
+#[must_use] pub struct AmazonOpenSearchServerlessRetryOptions(Bag);
 impl AmazonOpenSearchServerlessRetryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationInSeconds`: integer. Update: in place.
-    pub fn duration_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("DurationInSeconds", value.into_expr()); self }
+    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
 }
 impl Done for AmazonOpenSearchServerlessRetryOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AmazonopensearchserviceBufferingHints` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicebufferinghints.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AmazonopensearchserviceBufferingHints(Bag);
+#[must_use] pub struct AmazonopensearchserviceBufferingHints(Bag);
 impl AmazonopensearchserviceBufferingHints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IntervalInSeconds`: integer. Update: in place.
-    pub fn interval_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("IntervalInSeconds", value.into_expr()); self }
+    pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value.into_expr())) }
     /// `SizeInMBs`: integer. Update: in place.
-    pub fn size_in_mbs(mut self, value: impl Arg<i64>) -> Self { self.0.set("SizeInMBs", value.into_expr()); self }
+    pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value.into_expr())) }
 }
 impl Done for AmazonopensearchserviceBufferingHints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AmazonopensearchserviceDestinationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchservicedestinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AmazonopensearchserviceDestinationConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct AmazonopensearchserviceDestinationConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl AmazonopensearchserviceDestinationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AmazonopensearchserviceDestinationConfiguration<super::missing::IndexName, super::missing::RoleARN, super::missing::S3Configuration> { AmazonopensearchserviceDestinationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AmazonopensearchserviceDestinationConfiguration<Missing<super::required::IndexName>, Missing<super::required::RoleARN>, Missing<super::required::S3Configuration>> { AmazonopensearchserviceDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AmazonopensearchserviceDestinationConfiguration<R0, R1, R2> {
     /// `BufferingHints`: `AmazonopensearchserviceBufferingHints`. Update: in place.
-    pub fn buffering_hints(mut self, value: impl Arg<AmazonopensearchserviceBufferingHints>) -> Self { self.0.set("BufferingHints", value.into_expr()); self }
+    pub fn buffering_hints(self, value: impl Arg<AmazonopensearchserviceBufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
     /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place.
-    pub fn cloud_watch_logging_options(mut self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { self.0.set("CloudWatchLoggingOptions", value.into_expr()); self }
+    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
     /// `ClusterEndpoint`: text. Update: in place.
-    pub fn cluster_endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("ClusterEndpoint", value.into_expr()); self }
+    pub fn cluster_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterEndpoint", value.into_expr()), Phase) }
     /// `DocumentIdOptions`: `DocumentIdOptions`. Update: in place.
-    pub fn document_id_options(mut self, value: impl Arg<DocumentIdOptions>) -> Self { self.0.set("DocumentIdOptions", value.into_expr()); self }
-    /// `DomainARN`: text. Update: in place.
-    pub fn domain_arn(mut self, value: impl Arg<kind::OpenSearchServiceDomainArn>) -> Self { self.0.set("DomainARN", value.into_expr()); self }
+    pub fn document_id_options(self, value: impl Arg<DocumentIdOptions>) -> Self { Self(put(self.0, "DocumentIdOptions", value.into_expr()), Phase) }
+    /// `DomainARN`: `OpenSearchServiceDomainArn`. Update: in place.
+    pub fn domain_arn(self, value: impl Arg<kind::OpenSearchServiceDomainArn>) -> Self { Self(put(self.0, "DomainARN", value.into_expr()), Phase) }
     /// `IndexName`: text, required. Update: in place.
-    pub fn index_name(mut self, value: impl Arg<str>) -> AmazonopensearchserviceDestinationConfiguration<Set, R1, R2> { self.0.set("IndexName", value.into_expr()); AmazonopensearchserviceDestinationConfiguration(self.0, Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> AmazonopensearchserviceDestinationConfiguration<Set, R1, R2> { AmazonopensearchserviceDestinationConfiguration(put(self.0, "IndexName", value.into_expr()), Phase) }
     /// `IndexRotationPeriod`: `IndexRotationPeriod`. Update: in place.
-    pub fn index_rotation_period(mut self, value: impl Arg<IndexRotationPeriod>) -> Self { self.0.set("IndexRotationPeriod", value.into_expr()); self }
+    pub fn index_rotation_period(self, value: impl Arg<IndexRotationPeriod>) -> Self { Self(put(self.0, "IndexRotationPeriod", value.into_expr()), Phase) }
     /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place.
-    pub fn processing_configuration(mut self, value: impl Arg<ProcessingConfiguration>) -> Self { self.0.set("ProcessingConfiguration", value.into_expr()); self }
+    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
     /// `RetryOptions`: `AmazonopensearchserviceRetryOptions`. Update: in place.
-    pub fn retry_options(mut self, value: impl Arg<AmazonopensearchserviceRetryOptions>) -> Self { self.0.set("RetryOptions", value.into_expr()); self }
-    /// `RoleARN`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> AmazonopensearchserviceDestinationConfiguration<R0, Set, R2> { self.0.set("RoleARN", value.into_expr()); AmazonopensearchserviceDestinationConfiguration(self.0, Phase) }
+    pub fn retry_options(self, value: impl Arg<AmazonopensearchserviceRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> AmazonopensearchserviceDestinationConfiguration<R0, Set, R2> { AmazonopensearchserviceDestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
     /// `S3BackupMode`: `AmazonopensearchserviceDestinationConfigurationS3BackupMode`. Update: in place.
-    pub fn s3_backup_mode(mut self, value: impl Arg<AmazonopensearchserviceDestinationConfigurationS3BackupMode>) -> Self { self.0.set("S3BackupMode", value.into_expr()); self }
+    pub fn s3_backup_mode(self, value: impl Arg<AmazonopensearchserviceDestinationConfigurationS3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
     /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place.
-    pub fn s3_configuration(mut self, value: impl Arg<S3DestinationConfiguration>) -> AmazonopensearchserviceDestinationConfiguration<R0, R1, Set> { self.0.set("S3Configuration", value.into_expr()); AmazonopensearchserviceDestinationConfiguration(self.0, Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> AmazonopensearchserviceDestinationConfiguration<R0, R1, Set> { AmazonopensearchserviceDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
     /// `TypeName`: text. Update: in place.
-    pub fn type_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TypeName", value.into_expr()); self }
+    pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value.into_expr()), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement.
-    pub fn vpc_configuration(mut self, value: impl Arg<VpcConfiguration>) -> Self { self.0.set("VpcConfiguration", value.into_expr()); self }
+    pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for AmazonopensearchserviceDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AmazonopensearchserviceRetryOptions` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-amazonopensearchserviceretryoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AmazonopensearchserviceRetryOptions(Bag);
+#[must_use] pub struct AmazonopensearchserviceRetryOptions(Bag);
 impl AmazonopensearchserviceRetryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationInSeconds`: integer. Update: in place.
-    pub fn duration_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("DurationInSeconds", value.into_expr()); self }
+    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
 }
 impl Done for AmazonopensearchserviceRetryOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthenticationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-authenticationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthenticationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AuthenticationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AuthenticationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuthenticationConfiguration<super::missing::Connectivity, super::missing::RoleARN> { AuthenticationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AuthenticationConfiguration<Missing<super::required::Connectivity>, Missing<super::required::RoleARN>> { AuthenticationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> AuthenticationConfiguration<R0, R1> {
     /// `Connectivity`: `Connectivity`, required. Update: replacement.
-    pub fn connectivity(mut self, value: impl Arg<Connectivity>) -> AuthenticationConfiguration<Set, R1> { self.0.set("Connectivity", value.into_expr()); AuthenticationConfiguration(self.0, Phase) }
-    /// `RoleARN`: text, required. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> AuthenticationConfiguration<R0, Set> { self.0.set("RoleARN", value.into_expr()); AuthenticationConfiguration(self.0, Phase) }
+    pub fn connectivity(self, value: impl Arg<Connectivity>) -> AuthenticationConfiguration<Set, R1> { AuthenticationConfiguration(put(self.0, "Connectivity", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`, required. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> AuthenticationConfiguration<R0, Set> { AuthenticationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for AuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BufferingHints` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-bufferinghints.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BufferingHints(Bag);
+#[must_use] pub struct BufferingHints(Bag);
 impl BufferingHints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IntervalInSeconds`: integer. Update: in place.
-    pub fn interval_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("IntervalInSeconds", value.into_expr()); self }
+    pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value.into_expr())) }
     /// `SizeInMBs`: integer. Update: in place.
-    pub fn size_in_mbs(mut self, value: impl Arg<i64>) -> Self { self.0.set("SizeInMBs", value.into_expr()); self }
+    pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value.into_expr())) }
 }
 impl Done for BufferingHints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CatalogConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-catalogconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CatalogConfiguration(Bag);
+#[must_use] pub struct CatalogConfiguration(Bag);
 impl CatalogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogArn`: text. Update: replacement.
-    pub fn catalog_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CatalogArn", value.into_expr()); self }
+    pub fn catalog_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogArn", value.into_expr())) }
     /// `WarehouseLocation`: text. Update: replacement.
-    pub fn warehouse_location(mut self, value: impl Arg<str>) -> Self { self.0.set("WarehouseLocation", value.into_expr()); self }
+    pub fn warehouse_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WarehouseLocation", value.into_expr())) }
 }
 impl Done for CatalogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLoggingOptions` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-cloudwatchloggingoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLoggingOptions(Bag);
+#[must_use] pub struct CloudWatchLoggingOptions(Bag);
 impl CloudWatchLoggingOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
-    /// `LogGroupName`: text. Update: in place.
-    pub fn log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> Self { self.0.set("LogGroupName", value.into_expr()); self }
-    /// `LogStreamName`: text. Update: in place.
-    pub fn log_stream_name(mut self, value: impl Arg<kind::LogsLogGroupNameOrLogStreamLogGroupNameOrLogStreamName>) -> Self { self.0.set("LogStreamName", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    /// `LogGroupName`: `LogsLogGroupName`. Update: in place.
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
+    /// `LogStreamName`: `LogsLogGroupNameOrLogStreamLogGroupNameOrLogStreamName`. Update: in place.
+    pub fn log_stream_name(self, value: impl Arg<kind::LogsLogGroupNameOrLogStreamLogGroupNameOrLogStreamName>) -> Self { Self(put(self.0, "LogStreamName", value.into_expr())) }
 }
 impl Done for CloudWatchLoggingOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CopyCommand` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-copycommand.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CopyCommand<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CopyCommand<R0 = Set>(Bag, Phase<(R0,)>);
 impl CopyCommand {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CopyCommand<super::missing::DataTableName> { CopyCommand(Bag::default(), Phase) }
+    pub fn new() -> CopyCommand<Missing<super::required::DataTableName>> { CopyCommand(Bag::default(), Phase) }
 }
 impl<R0> CopyCommand<R0> {
     /// `CopyOptions`: text. Update: in place.
-    pub fn copy_options(mut self, value: impl Arg<str>) -> Self { self.0.set("CopyOptions", value.into_expr()); self }
+    pub fn copy_options(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CopyOptions", value.into_expr()), Phase) }
     /// `DataTableColumns`: text. Update: in place.
-    pub fn data_table_columns(mut self, value: impl Arg<str>) -> Self { self.0.set("DataTableColumns", value.into_expr()); self }
+    pub fn data_table_columns(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataTableColumns", value.into_expr()), Phase) }
     /// `DataTableName`: text, required. Update: in place.
-    pub fn data_table_name(mut self, value: impl Arg<str>) -> CopyCommand<Set> { self.0.set("DataTableName", value.into_expr()); CopyCommand(self.0, Phase) }
+    pub fn data_table_name(self, value: impl Arg<str>) -> CopyCommand<Set> { CopyCommand(put(self.0, "DataTableName", value.into_expr()), Phase) }
 }
 impl Done for CopyCommand { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataFormatConversionConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-dataformatconversionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataFormatConversionConfiguration(Bag);
+#[must_use] pub struct DataFormatConversionConfiguration(Bag);
 impl DataFormatConversionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `InputFormatConfiguration`: `InputFormatConfiguration`. Update: in place.
-    pub fn input_format_configuration(mut self, value: impl Arg<InputFormatConfiguration>) -> Self { self.0.set("InputFormatConfiguration", value.into_expr()); self }
+    pub fn input_format_configuration(self, value: impl Arg<InputFormatConfiguration>) -> Self { Self(put(self.0, "InputFormatConfiguration", value.into_expr())) }
     /// `OutputFormatConfiguration`: `OutputFormatConfiguration`. Update: in place.
-    pub fn output_format_configuration(mut self, value: impl Arg<OutputFormatConfiguration>) -> Self { self.0.set("OutputFormatConfiguration", value.into_expr()); self }
+    pub fn output_format_configuration(self, value: impl Arg<OutputFormatConfiguration>) -> Self { Self(put(self.0, "OutputFormatConfiguration", value.into_expr())) }
     /// `SchemaConfiguration`: `SchemaConfiguration`. Update: in place.
-    pub fn schema_configuration(mut self, value: impl Arg<SchemaConfiguration>) -> Self { self.0.set("SchemaConfiguration", value.into_expr()); self }
+    pub fn schema_configuration(self, value: impl Arg<SchemaConfiguration>) -> Self { Self(put(self.0, "SchemaConfiguration", value.into_expr())) }
 }
 impl Done for DataFormatConversionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseColumns` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasecolumns.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatabaseColumns(Bag);
+#[must_use] pub struct DatabaseColumns(Bag);
 impl DatabaseColumns {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exclude`: list of text. Update: replacement.
-    pub fn exclude(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Exclude", value.into_expr()); self }
+    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
     /// `Include`: list of text. Update: replacement.
-    pub fn include(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Include", value.into_expr()); self }
+    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for DatabaseColumns { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseSourceAuthenticationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceauthenticationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatabaseSourceAuthenticationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DatabaseSourceAuthenticationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl DatabaseSourceAuthenticationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DatabaseSourceAuthenticationConfiguration<super::missing::SecretsManagerConfiguration> { DatabaseSourceAuthenticationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DatabaseSourceAuthenticationConfiguration<Missing<super::required::SecretsManagerConfiguration>> { DatabaseSourceAuthenticationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DatabaseSourceAuthenticationConfiguration<R0> {
     /// `SecretsManagerConfiguration`: `SecretsManagerConfiguration`, required. Update: replacement.
-    pub fn secrets_manager_configuration(mut self, value: impl Arg<SecretsManagerConfiguration>) -> DatabaseSourceAuthenticationConfiguration<Set> { self.0.set("SecretsManagerConfiguration", value.into_expr()); DatabaseSourceAuthenticationConfiguration(self.0, Phase) }
+    pub fn secrets_manager_configuration(self, value: impl Arg<SecretsManagerConfiguration>) -> DatabaseSourceAuthenticationConfiguration<Set> { DatabaseSourceAuthenticationConfiguration(put(self.0, "SecretsManagerConfiguration", value.into_expr()), Phase) }
 }
 impl Done for DatabaseSourceAuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseSourceConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatabaseSourceConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7,)>);
+#[must_use] pub struct DatabaseSourceConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7,)>);
 impl DatabaseSourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DatabaseSourceConfiguration<super::missing::DatabaseSourceAuthenticationConfiguration, super::missing::DatabaseSourceVPCConfiguration, super::missing::Databases, super::missing::Endpoint, super::missing::Port, super::missing::SnapshotWatermarkTable, super::missing::Tables, super::missing::Type> { DatabaseSourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DatabaseSourceConfiguration<Missing<super::required::DatabaseSourceAuthenticationConfiguration>, Missing<super::required::DatabaseSourceVPCConfiguration>, Missing<super::required::Databases>, Missing<super::required::Endpoint>, Missing<super::required::Port>, Missing<super::required::SnapshotWatermarkTable>, Missing<super::required::Tables>, Missing<super::required::Type>> { DatabaseSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7> DatabaseSourceConfiguration<R0, R1, R2, R3, R4, R5, R6, R7> {
     /// `Columns`: `DatabaseColumns`. Update: replacement.
-    pub fn columns(mut self, value: impl Arg<DatabaseColumns>) -> Self { self.0.set("Columns", value.into_expr()); self }
+    pub fn columns(self, value: impl Arg<DatabaseColumns>) -> Self { Self(put(self.0, "Columns", value.into_expr()), Phase) }
     /// `DatabaseSourceAuthenticationConfiguration`: `DatabaseSourceAuthenticationConfiguration`, required. Update: replacement.
-    pub fn database_source_authentication_configuration(mut self, value: impl Arg<DatabaseSourceAuthenticationConfiguration>) -> DatabaseSourceConfiguration<Set, R1, R2, R3, R4, R5, R6, R7> { self.0.set("DatabaseSourceAuthenticationConfiguration", value.into_expr()); DatabaseSourceConfiguration(self.0, Phase) }
+    pub fn database_source_authentication_configuration(self, value: impl Arg<DatabaseSourceAuthenticationConfiguration>) -> DatabaseSourceConfiguration<Set, R1, R2, R3, R4, R5, R6, R7> { DatabaseSourceConfiguration(put(self.0, "DatabaseSourceAuthenticationConfiguration", value.into_expr()), Phase) }
     /// `DatabaseSourceVPCConfiguration`: `DatabaseSourceVPCConfiguration`, required. Update: replacement.
-    pub fn database_source_vpc_configuration(mut self, value: impl Arg<DatabaseSourceVPCConfiguration>) -> DatabaseSourceConfiguration<R0, Set, R2, R3, R4, R5, R6, R7> { self.0.set("DatabaseSourceVPCConfiguration", value.into_expr()); DatabaseSourceConfiguration(self.0, Phase) }
+    pub fn database_source_vpc_configuration(self, value: impl Arg<DatabaseSourceVPCConfiguration>) -> DatabaseSourceConfiguration<R0, Set, R2, R3, R4, R5, R6, R7> { DatabaseSourceConfiguration(put(self.0, "DatabaseSourceVPCConfiguration", value.into_expr()), Phase) }
     /// `Databases`: `Databases`, required. Update: replacement.
-    pub fn databases(mut self, value: impl Arg<Databases>) -> DatabaseSourceConfiguration<R0, R1, Set, R3, R4, R5, R6, R7> { self.0.set("Databases", value.into_expr()); DatabaseSourceConfiguration(self.0, Phase) }
+    pub fn databases(self, value: impl Arg<Databases>) -> DatabaseSourceConfiguration<R0, R1, Set, R3, R4, R5, R6, R7> { DatabaseSourceConfiguration(put(self.0, "Databases", value.into_expr()), Phase) }
     /// `Digest`: text. Update: replacement.
-    pub fn digest(mut self, value: impl Arg<str>) -> Self { self.0.set("Digest", value.into_expr()); self }
+    pub fn digest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Digest", value.into_expr()), Phase) }
     /// `Endpoint`: text, required. Update: replacement.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> DatabaseSourceConfiguration<R0, R1, R2, Set, R4, R5, R6, R7> { self.0.set("Endpoint", value.into_expr()); DatabaseSourceConfiguration(self.0, Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> DatabaseSourceConfiguration<R0, R1, R2, Set, R4, R5, R6, R7> { DatabaseSourceConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: replacement.
-    pub fn port(mut self, value: impl Arg<i64>) -> DatabaseSourceConfiguration<R0, R1, R2, R3, Set, R5, R6, R7> { self.0.set("Port", value.into_expr()); DatabaseSourceConfiguration(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> DatabaseSourceConfiguration<R0, R1, R2, R3, Set, R5, R6, R7> { DatabaseSourceConfiguration(put(self.0, "Port", value.into_expr()), Phase) }
     /// `PublicCertificate`: text. Update: replacement.
-    pub fn public_certificate(mut self, value: impl Arg<str>) -> Self { self.0.set("PublicCertificate", value.into_expr()); self }
+    pub fn public_certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicCertificate", value.into_expr()), Phase) }
     /// `SnapshotWatermarkTable`: text, required. Update: replacement.
-    pub fn snapshot_watermark_table(mut self, value: impl Arg<str>) -> DatabaseSourceConfiguration<R0, R1, R2, R3, R4, Set, R6, R7> { self.0.set("SnapshotWatermarkTable", value.into_expr()); DatabaseSourceConfiguration(self.0, Phase) }
+    pub fn snapshot_watermark_table(self, value: impl Arg<str>) -> DatabaseSourceConfiguration<R0, R1, R2, R3, R4, Set, R6, R7> { DatabaseSourceConfiguration(put(self.0, "SnapshotWatermarkTable", value.into_expr()), Phase) }
     /// `SSLMode`: `SSLMode`. Update: replacement.
-    pub fn ssl_mode(mut self, value: impl Arg<SSLMode>) -> Self { self.0.set("SSLMode", value.into_expr()); self }
+    pub fn ssl_mode(self, value: impl Arg<SSLMode>) -> Self { Self(put(self.0, "SSLMode", value.into_expr()), Phase) }
     /// `SurrogateKeys`: list of text. Update: replacement.
-    pub fn surrogate_keys(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SurrogateKeys", value.into_expr()); self }
+    pub fn surrogate_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SurrogateKeys", value.into_expr()), Phase) }
     /// `Tables`: `DatabaseTables`, required. Update: replacement.
-    pub fn tables(mut self, value: impl Arg<DatabaseTables>) -> DatabaseSourceConfiguration<R0, R1, R2, R3, R4, R5, Set, R7> { self.0.set("Tables", value.into_expr()); DatabaseSourceConfiguration(self.0, Phase) }
+    pub fn tables(self, value: impl Arg<DatabaseTables>) -> DatabaseSourceConfiguration<R0, R1, R2, R3, R4, R5, Set, R7> { DatabaseSourceConfiguration(put(self.0, "Tables", value.into_expr()), Phase) }
     /// `Type`: `DatabaseSourceConfigurationType`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<DatabaseSourceConfigurationType>) -> DatabaseSourceConfiguration<R0, R1, R2, R3, R4, R5, R6, Set> { self.0.set("Type", value.into_expr()); DatabaseSourceConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<DatabaseSourceConfigurationType>) -> DatabaseSourceConfiguration<R0, R1, R2, R3, R4, R5, R6, Set> { DatabaseSourceConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for DatabaseSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseSourceVPCConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasesourcevpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatabaseSourceVPCConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DatabaseSourceVPCConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl DatabaseSourceVPCConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DatabaseSourceVPCConfiguration<super::missing::VpcEndpointServiceName> { DatabaseSourceVPCConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DatabaseSourceVPCConfiguration<Missing<super::required::VpcEndpointServiceName>> { DatabaseSourceVPCConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DatabaseSourceVPCConfiguration<R0> {
     /// `VpcEndpointServiceName`: text, required. Update: replacement.
-    pub fn vpc_endpoint_service_name(mut self, value: impl Arg<str>) -> DatabaseSourceVPCConfiguration<Set> { self.0.set("VpcEndpointServiceName", value.into_expr()); DatabaseSourceVPCConfiguration(self.0, Phase) }
+    pub fn vpc_endpoint_service_name(self, value: impl Arg<str>) -> DatabaseSourceVPCConfiguration<Set> { DatabaseSourceVPCConfiguration(put(self.0, "VpcEndpointServiceName", value.into_expr()), Phase) }
 }
 impl Done for DatabaseSourceVPCConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseTables` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databasetables.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatabaseTables(Bag);
+#[must_use] pub struct DatabaseTables(Bag);
 impl DatabaseTables {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exclude`: list of text. Update: replacement.
-    pub fn exclude(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Exclude", value.into_expr()); self }
+    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
     /// `Include`: list of text. Update: replacement.
-    pub fn include(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Include", value.into_expr()); self }
+    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for DatabaseTables { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Databases` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-databases.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Databases(Bag);
+#[must_use] pub struct Databases(Bag);
 impl Databases {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exclude`: list of text. Update: replacement.
-    pub fn exclude(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Exclude", value.into_expr()); self }
+    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
     /// `Include`: list of text. Update: replacement.
-    pub fn include(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Include", value.into_expr()); self }
+    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for Databases { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeliveryStreamEncryptionConfigurationInput` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-deliverystreamencryptionconfigurationinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeliveryStreamEncryptionConfigurationInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DeliveryStreamEncryptionConfigurationInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl DeliveryStreamEncryptionConfigurationInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeliveryStreamEncryptionConfigurationInput<super::missing::KeyType> { DeliveryStreamEncryptionConfigurationInput(Bag::default(), Phase) }
+    pub fn new() -> DeliveryStreamEncryptionConfigurationInput<Missing<super::required::KeyType>> { DeliveryStreamEncryptionConfigurationInput(Bag::default(), Phase) }
 }
 impl<R0> DeliveryStreamEncryptionConfigurationInput<R0> {
-    /// `KeyARN`: text. Update: in place.
-    pub fn key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KeyARN", value.into_expr()); self }
+    /// `KeyARN`: `KmsKeyArn`. Update: in place.
+    pub fn key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KeyARN", value.into_expr()), Phase) }
     /// `KeyType`: `KeyType`, required. Update: in place.
-    pub fn key_type(mut self, value: impl Arg<KeyType>) -> DeliveryStreamEncryptionConfigurationInput<Set> { self.0.set("KeyType", value.into_expr()); DeliveryStreamEncryptionConfigurationInput(self.0, Phase) }
+    pub fn key_type(self, value: impl Arg<KeyType>) -> DeliveryStreamEncryptionConfigurationInput<Set> { DeliveryStreamEncryptionConfigurationInput(put(self.0, "KeyType", value.into_expr()), Phase) }
 }
 impl Done for DeliveryStreamEncryptionConfigurationInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Deserializer` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-deserializer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Deserializer(Bag);
+#[must_use] pub struct Deserializer(Bag);
 impl Deserializer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HiveJsonSerDe`: `HiveJsonSerDe`. Update: in place.
-    pub fn hive_json_ser_de(mut self, value: impl Arg<HiveJsonSerDe>) -> Self { self.0.set("HiveJsonSerDe", value.into_expr()); self }
+    pub fn hive_json_ser_de(self, value: impl Arg<HiveJsonSerDe>) -> Self { Self(put(self.0, "HiveJsonSerDe", value.into_expr())) }
     /// `OpenXJsonSerDe`: `OpenXJsonSerDe`. Update: in place.
-    pub fn open_x_json_ser_de(mut self, value: impl Arg<OpenXJsonSerDe>) -> Self { self.0.set("OpenXJsonSerDe", value.into_expr()); self }
+    pub fn open_x_json_ser_de(self, value: impl Arg<OpenXJsonSerDe>) -> Self { Self(put(self.0, "OpenXJsonSerDe", value.into_expr())) }
 }
 impl Done for Deserializer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationTableConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-destinationtableconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DestinationTableConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DestinationTableConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DestinationTableConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DestinationTableConfiguration<super::missing::DestinationDatabaseName, super::missing::DestinationTableName> { DestinationTableConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DestinationTableConfiguration<Missing<super::required::DestinationDatabaseName>, Missing<super::required::DestinationTableName>> { DestinationTableConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> DestinationTableConfiguration<R0, R1> {
     /// `DestinationDatabaseName`: text, required. Update: in place.
-    pub fn destination_database_name(mut self, value: impl Arg<str>) -> DestinationTableConfiguration<Set, R1> { self.0.set("DestinationDatabaseName", value.into_expr()); DestinationTableConfiguration(self.0, Phase) }
+    pub fn destination_database_name(self, value: impl Arg<str>) -> DestinationTableConfiguration<Set, R1> { DestinationTableConfiguration(put(self.0, "DestinationDatabaseName", value.into_expr()), Phase) }
     /// `DestinationTableName`: text, required. Update: in place.
-    pub fn destination_table_name(mut self, value: impl Arg<str>) -> DestinationTableConfiguration<R0, Set> { self.0.set("DestinationTableName", value.into_expr()); DestinationTableConfiguration(self.0, Phase) }
+    pub fn destination_table_name(self, value: impl Arg<str>) -> DestinationTableConfiguration<R0, Set> { DestinationTableConfiguration(put(self.0, "DestinationTableName", value.into_expr()), Phase) }
     /// `PartitionSpec`: `PartitionSpec`. Update: in place.
-    pub fn partition_spec(mut self, value: impl Arg<PartitionSpec>) -> Self { self.0.set("PartitionSpec", value.into_expr()); self }
+    pub fn partition_spec(self, value: impl Arg<PartitionSpec>) -> Self { Self(put(self.0, "PartitionSpec", value.into_expr()), Phase) }
     /// `S3ErrorOutputPrefix`: text. Update: in place.
-    pub fn s3_error_output_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("S3ErrorOutputPrefix", value.into_expr()); self }
+    pub fn s3_error_output_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ErrorOutputPrefix", value.into_expr()), Phase) }
     /// `UniqueKeys`: list of text. Update: in place.
-    pub fn unique_keys(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("UniqueKeys", value.into_expr()); self }
+    pub fn unique_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UniqueKeys", value.into_expr()), Phase) }
 }
 impl Done for DestinationTableConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DirectPutSourceConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-directputsourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DirectPutSourceConfiguration(Bag);
+#[must_use] pub struct DirectPutSourceConfiguration(Bag);
 impl DirectPutSourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ThroughputHintInMBs`: integer. Update: replacement.
-    pub fn throughput_hint_in_mbs(mut self, value: impl Arg<i64>) -> Self { self.0.set("ThroughputHintInMBs", value.into_expr()); self }
+    pub fn throughput_hint_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThroughputHintInMBs", value.into_expr())) }
 }
 impl Done for DirectPutSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentIdOptions` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-documentidoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentIdOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DocumentIdOptions<R0 = Set>(Bag, Phase<(R0,)>);
 impl DocumentIdOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DocumentIdOptions<super::missing::DefaultDocumentIdFormat> { DocumentIdOptions(Bag::default(), Phase) }
+    pub fn new() -> DocumentIdOptions<Missing<super::required::DefaultDocumentIdFormat>> { DocumentIdOptions(Bag::default(), Phase) }
 }
 impl<R0> DocumentIdOptions<R0> {
     /// `DefaultDocumentIdFormat`: `DefaultDocumentIdFormat`, required. Update: in place.
-    pub fn default_document_id_format(mut self, value: impl Arg<DefaultDocumentIdFormat>) -> DocumentIdOptions<Set> { self.0.set("DefaultDocumentIdFormat", value.into_expr()); DocumentIdOptions(self.0, Phase) }
+    pub fn default_document_id_format(self, value: impl Arg<DefaultDocumentIdFormat>) -> DocumentIdOptions<Set> { DocumentIdOptions(put(self.0, "DefaultDocumentIdFormat", value.into_expr()), Phase) }
 }
 impl Done for DocumentIdOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamicPartitioningConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-dynamicpartitioningconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DynamicPartitioningConfiguration(Bag);
+#[must_use] pub struct DynamicPartitioningConfiguration(Bag);
 impl DynamicPartitioningConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `RetryOptions`: `RetryOptions`. Update: in place.
-    pub fn retry_options(mut self, value: impl Arg<RetryOptions>) -> Self { self.0.set("RetryOptions", value.into_expr()); self }
+    pub fn retry_options(self, value: impl Arg<RetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr())) }
 }
 impl Done for DynamicPartitioningConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElasticsearchBufferingHints` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchbufferinghints.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ElasticsearchBufferingHints(Bag);
+#[must_use] pub struct ElasticsearchBufferingHints(Bag);
 impl ElasticsearchBufferingHints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IntervalInSeconds`: integer. Update: in place.
-    pub fn interval_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("IntervalInSeconds", value.into_expr()); self }
+    pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value.into_expr())) }
     /// `SizeInMBs`: integer. Update: in place.
-    pub fn size_in_mbs(mut self, value: impl Arg<i64>) -> Self { self.0.set("SizeInMBs", value.into_expr()); self }
+    pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value.into_expr())) }
 }
 impl Done for ElasticsearchBufferingHints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElasticsearchDestinationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchdestinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ElasticsearchDestinationConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ElasticsearchDestinationConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ElasticsearchDestinationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ElasticsearchDestinationConfiguration<super::missing::IndexName, super::missing::RoleARN, super::missing::S3Configuration> { ElasticsearchDestinationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ElasticsearchDestinationConfiguration<Missing<super::required::IndexName>, Missing<super::required::RoleARN>, Missing<super::required::S3Configuration>> { ElasticsearchDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ElasticsearchDestinationConfiguration<R0, R1, R2> {
     /// `BufferingHints`: `ElasticsearchBufferingHints`. Update: in place.
-    pub fn buffering_hints(mut self, value: impl Arg<ElasticsearchBufferingHints>) -> Self { self.0.set("BufferingHints", value.into_expr()); self }
+    pub fn buffering_hints(self, value: impl Arg<ElasticsearchBufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
     /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place.
-    pub fn cloud_watch_logging_options(mut self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { self.0.set("CloudWatchLoggingOptions", value.into_expr()); self }
+    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
     /// `ClusterEndpoint`: text. Update: in place.
-    pub fn cluster_endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("ClusterEndpoint", value.into_expr()); self }
+    pub fn cluster_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterEndpoint", value.into_expr()), Phase) }
     /// `DocumentIdOptions`: `DocumentIdOptions`. Update: in place.
-    pub fn document_id_options(mut self, value: impl Arg<DocumentIdOptions>) -> Self { self.0.set("DocumentIdOptions", value.into_expr()); self }
+    pub fn document_id_options(self, value: impl Arg<DocumentIdOptions>) -> Self { Self(put(self.0, "DocumentIdOptions", value.into_expr()), Phase) }
     /// `DomainARN`: text. Update: in place.
-    pub fn domain_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainARN", value.into_expr()); self }
+    pub fn domain_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainARN", value.into_expr()), Phase) }
     /// `IndexName`: text, required. Update: in place.
-    pub fn index_name(mut self, value: impl Arg<str>) -> ElasticsearchDestinationConfiguration<Set, R1, R2> { self.0.set("IndexName", value.into_expr()); ElasticsearchDestinationConfiguration(self.0, Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> ElasticsearchDestinationConfiguration<Set, R1, R2> { ElasticsearchDestinationConfiguration(put(self.0, "IndexName", value.into_expr()), Phase) }
     /// `IndexRotationPeriod`: `IndexRotationPeriod`. Update: in place.
-    pub fn index_rotation_period(mut self, value: impl Arg<IndexRotationPeriod>) -> Self { self.0.set("IndexRotationPeriod", value.into_expr()); self }
+    pub fn index_rotation_period(self, value: impl Arg<IndexRotationPeriod>) -> Self { Self(put(self.0, "IndexRotationPeriod", value.into_expr()), Phase) }
     /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place.
-    pub fn processing_configuration(mut self, value: impl Arg<ProcessingConfiguration>) -> Self { self.0.set("ProcessingConfiguration", value.into_expr()); self }
+    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
     /// `RetryOptions`: `ElasticsearchRetryOptions`. Update: in place.
-    pub fn retry_options(mut self, value: impl Arg<ElasticsearchRetryOptions>) -> Self { self.0.set("RetryOptions", value.into_expr()); self }
-    /// `RoleARN`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> ElasticsearchDestinationConfiguration<R0, Set, R2> { self.0.set("RoleARN", value.into_expr()); ElasticsearchDestinationConfiguration(self.0, Phase) }
+    pub fn retry_options(self, value: impl Arg<ElasticsearchRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ElasticsearchDestinationConfiguration<R0, Set, R2> { ElasticsearchDestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
     /// `S3BackupMode`: `ElasticsearchDestinationConfigurationS3BackupMode`. Update: in place.
-    pub fn s3_backup_mode(mut self, value: impl Arg<ElasticsearchDestinationConfigurationS3BackupMode>) -> Self { self.0.set("S3BackupMode", value.into_expr()); self }
+    pub fn s3_backup_mode(self, value: impl Arg<ElasticsearchDestinationConfigurationS3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
     /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place.
-    pub fn s3_configuration(mut self, value: impl Arg<S3DestinationConfiguration>) -> ElasticsearchDestinationConfiguration<R0, R1, Set> { self.0.set("S3Configuration", value.into_expr()); ElasticsearchDestinationConfiguration(self.0, Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> ElasticsearchDestinationConfiguration<R0, R1, Set> { ElasticsearchDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
     /// `TypeName`: text. Update: in place.
-    pub fn type_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TypeName", value.into_expr()); self }
+    pub fn type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeName", value.into_expr()), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement.
-    pub fn vpc_configuration(mut self, value: impl Arg<VpcConfiguration>) -> Self { self.0.set("VpcConfiguration", value.into_expr()); self }
+    pub fn vpc_configuration(self, value: impl Arg<VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ElasticsearchDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElasticsearchRetryOptions` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-elasticsearchretryoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ElasticsearchRetryOptions(Bag);
+#[must_use] pub struct ElasticsearchRetryOptions(Bag);
 impl ElasticsearchRetryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationInSeconds`: integer. Update: in place.
-    pub fn duration_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("DurationInSeconds", value.into_expr()); self }
+    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
 }
 impl Done for ElasticsearchRetryOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration(Bag);
+#[must_use] pub struct EncryptionConfiguration(Bag);
 impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KMSEncryptionConfig`: `KMSEncryptionConfig`. Update: in place.
-    pub fn kms_encryption_config(mut self, value: impl Arg<KMSEncryptionConfig>) -> Self { self.0.set("KMSEncryptionConfig", value.into_expr()); self }
+    pub fn kms_encryption_config(self, value: impl Arg<KMSEncryptionConfig>) -> Self { Self(put(self.0, "KMSEncryptionConfig", value.into_expr())) }
     /// `NoEncryptionConfig`: `NoEncryptionConfig`. Update: in place.
-    pub fn no_encryption_config(mut self, value: impl Arg<NoEncryptionConfig>) -> Self { self.0.set("NoEncryptionConfig", value.into_expr()); self }
+    pub fn no_encryption_config(self, value: impl Arg<NoEncryptionConfig>) -> Self { Self(put(self.0, "NoEncryptionConfig", value.into_expr())) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExtendedS3DestinationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-extendeds3destinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExtendedS3DestinationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ExtendedS3DestinationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ExtendedS3DestinationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExtendedS3DestinationConfiguration<super::missing::BucketARN, super::missing::RoleARN> { ExtendedS3DestinationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ExtendedS3DestinationConfiguration<Missing<super::required::BucketARN>, Missing<super::required::RoleARN>> { ExtendedS3DestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ExtendedS3DestinationConfiguration<R0, R1> {
-    /// `BucketARN`: text, required. Update: in place.
-    pub fn bucket_arn(mut self, value: impl Arg<kind::S3BucketArn>) -> ExtendedS3DestinationConfiguration<Set, R1> { self.0.set("BucketARN", value.into_expr()); ExtendedS3DestinationConfiguration(self.0, Phase) }
+    /// `BucketARN`: `S3BucketArn`, required. Update: in place.
+    pub fn bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> ExtendedS3DestinationConfiguration<Set, R1> { ExtendedS3DestinationConfiguration(put(self.0, "BucketARN", value.into_expr()), Phase) }
     /// `BufferingHints`: `BufferingHints`. Update: in place.
-    pub fn buffering_hints(mut self, value: impl Arg<BufferingHints>) -> Self { self.0.set("BufferingHints", value.into_expr()); self }
+    pub fn buffering_hints(self, value: impl Arg<BufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
     /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place.
-    pub fn cloud_watch_logging_options(mut self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { self.0.set("CloudWatchLoggingOptions", value.into_expr()); self }
+    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
     /// `CompressionFormat`: `CompressionFormat`. Update: in place.
-    pub fn compression_format(mut self, value: impl Arg<CompressionFormat>) -> Self { self.0.set("CompressionFormat", value.into_expr()); self }
+    pub fn compression_format(self, value: impl Arg<CompressionFormat>) -> Self { Self(put(self.0, "CompressionFormat", value.into_expr()), Phase) }
     /// `CustomTimeZone`: text. Update: in place.
-    pub fn custom_time_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomTimeZone", value.into_expr()); self }
+    pub fn custom_time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomTimeZone", value.into_expr()), Phase) }
     /// `DataFormatConversionConfiguration`: `DataFormatConversionConfiguration`. Update: in place.
-    pub fn data_format_conversion_configuration(mut self, value: impl Arg<DataFormatConversionConfiguration>) -> Self { self.0.set("DataFormatConversionConfiguration", value.into_expr()); self }
+    pub fn data_format_conversion_configuration(self, value: impl Arg<DataFormatConversionConfiguration>) -> Self { Self(put(self.0, "DataFormatConversionConfiguration", value.into_expr()), Phase) }
     /// `DynamicPartitioningConfiguration`: `DynamicPartitioningConfiguration`. Update: in place.
-    pub fn dynamic_partitioning_configuration(mut self, value: impl Arg<DynamicPartitioningConfiguration>) -> Self { self.0.set("DynamicPartitioningConfiguration", value.into_expr()); self }
+    pub fn dynamic_partitioning_configuration(self, value: impl Arg<DynamicPartitioningConfiguration>) -> Self { Self(put(self.0, "DynamicPartitioningConfiguration", value.into_expr()), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place.
-    pub fn encryption_configuration(mut self, value: impl Arg<EncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `ErrorOutputPrefix`: text. Update: in place.
-    pub fn error_output_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("ErrorOutputPrefix", value.into_expr()); self }
+    pub fn error_output_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorOutputPrefix", value.into_expr()), Phase) }
     /// `FileExtension`: text. Update: in place.
-    pub fn file_extension(mut self, value: impl Arg<str>) -> Self { self.0.set("FileExtension", value.into_expr()); self }
+    pub fn file_extension(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileExtension", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
     /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place.
-    pub fn processing_configuration(mut self, value: impl Arg<ProcessingConfiguration>) -> Self { self.0.set("ProcessingConfiguration", value.into_expr()); self }
-    /// `RoleARN`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> ExtendedS3DestinationConfiguration<R0, Set> { self.0.set("RoleARN", value.into_expr()); ExtendedS3DestinationConfiguration(self.0, Phase) }
+    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ExtendedS3DestinationConfiguration<R0, Set> { ExtendedS3DestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
     /// `S3BackupConfiguration`: `S3DestinationConfiguration`. Update: in place.
-    pub fn s3_backup_configuration(mut self, value: impl Arg<S3DestinationConfiguration>) -> Self { self.0.set("S3BackupConfiguration", value.into_expr()); self }
+    pub fn s3_backup_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3BackupConfiguration", value.into_expr()), Phase) }
     /// `S3BackupMode`: `S3BackupMode`. Update: in place.
-    pub fn s3_backup_mode(mut self, value: impl Arg<S3BackupMode>) -> Self { self.0.set("S3BackupMode", value.into_expr()); self }
+    pub fn s3_backup_mode(self, value: impl Arg<S3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
 }
 impl Done for ExtendedS3DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HiveJsonSerDe` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-hivejsonserde.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HiveJsonSerDe(Bag);
+#[must_use] pub struct HiveJsonSerDe(Bag);
 impl HiveJsonSerDe {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TimestampFormats`: list of text. Update: in place.
-    pub fn timestamp_formats(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TimestampFormats", value.into_expr()); self }
+    pub fn timestamp_formats(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TimestampFormats", value.into_expr())) }
 }
 impl Done for HiveJsonSerDe { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpEndpointCommonAttribute` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointcommonattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpEndpointCommonAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HttpEndpointCommonAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HttpEndpointCommonAttribute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpEndpointCommonAttribute<super::missing::AttributeName, super::missing::AttributeValue> { HttpEndpointCommonAttribute(Bag::default(), Phase) }
+    pub fn new() -> HttpEndpointCommonAttribute<Missing<super::required::AttributeName>, Missing<super::required::AttributeValue>> { HttpEndpointCommonAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> HttpEndpointCommonAttribute<R0, R1> {
     /// `AttributeName`: text, required. Update: in place.
-    pub fn attribute_name(mut self, value: impl Arg<str>) -> HttpEndpointCommonAttribute<Set, R1> { self.0.set("AttributeName", value.into_expr()); HttpEndpointCommonAttribute(self.0, Phase) }
+    pub fn attribute_name(self, value: impl Arg<str>) -> HttpEndpointCommonAttribute<Set, R1> { HttpEndpointCommonAttribute(put(self.0, "AttributeName", value.into_expr()), Phase) }
     /// `AttributeValue`: text, required. Update: in place.
-    pub fn attribute_value(mut self, value: impl Arg<str>) -> HttpEndpointCommonAttribute<R0, Set> { self.0.set("AttributeValue", value.into_expr()); HttpEndpointCommonAttribute(self.0, Phase) }
+    pub fn attribute_value(self, value: impl Arg<str>) -> HttpEndpointCommonAttribute<R0, Set> { HttpEndpointCommonAttribute(put(self.0, "AttributeValue", value.into_expr()), Phase) }
 }
 impl Done for HttpEndpointCommonAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpEndpointConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpEndpointConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HttpEndpointConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl HttpEndpointConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpEndpointConfiguration<super::missing::Url> { HttpEndpointConfiguration(Bag::default(), Phase) }
+    pub fn new() -> HttpEndpointConfiguration<Missing<super::required::Url>> { HttpEndpointConfiguration(Bag::default(), Phase) }
 }
 impl<R0> HttpEndpointConfiguration<R0> {
     /// `AccessKey`: text. Update: in place.
-    pub fn access_key(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessKey", value.into_expr()); self }
+    pub fn access_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessKey", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Url`: text, required. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> HttpEndpointConfiguration<Set> { self.0.set("Url", value.into_expr()); HttpEndpointConfiguration(self.0, Phase) }
+    pub fn url(self, value: impl Arg<str>) -> HttpEndpointConfiguration<Set> { HttpEndpointConfiguration(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for HttpEndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpEndpointDestinationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointdestinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpEndpointDestinationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HttpEndpointDestinationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HttpEndpointDestinationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpEndpointDestinationConfiguration<super::missing::EndpointConfiguration, super::missing::S3Configuration> { HttpEndpointDestinationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> HttpEndpointDestinationConfiguration<Missing<super::required::EndpointConfiguration>, Missing<super::required::S3Configuration>> { HttpEndpointDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> HttpEndpointDestinationConfiguration<R0, R1> {
     /// `BufferingHints`: `BufferingHints`. Update: in place.
-    pub fn buffering_hints(mut self, value: impl Arg<BufferingHints>) -> Self { self.0.set("BufferingHints", value.into_expr()); self }
+    pub fn buffering_hints(self, value: impl Arg<BufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
     /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place.
-    pub fn cloud_watch_logging_options(mut self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { self.0.set("CloudWatchLoggingOptions", value.into_expr()); self }
+    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
     /// `EndpointConfiguration`: `HttpEndpointConfiguration`, required. Update: in place.
-    pub fn endpoint_configuration(mut self, value: impl Arg<HttpEndpointConfiguration>) -> HttpEndpointDestinationConfiguration<Set, R1> { self.0.set("EndpointConfiguration", value.into_expr()); HttpEndpointDestinationConfiguration(self.0, Phase) }
+    pub fn endpoint_configuration(self, value: impl Arg<HttpEndpointConfiguration>) -> HttpEndpointDestinationConfiguration<Set, R1> { HttpEndpointDestinationConfiguration(put(self.0, "EndpointConfiguration", value.into_expr()), Phase) }
     /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place.
-    pub fn processing_configuration(mut self, value: impl Arg<ProcessingConfiguration>) -> Self { self.0.set("ProcessingConfiguration", value.into_expr()); self }
+    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
     /// `RequestConfiguration`: `HttpEndpointRequestConfiguration`. Update: in place.
-    pub fn request_configuration(mut self, value: impl Arg<HttpEndpointRequestConfiguration>) -> Self { self.0.set("RequestConfiguration", value.into_expr()); self }
+    pub fn request_configuration(self, value: impl Arg<HttpEndpointRequestConfiguration>) -> Self { Self(put(self.0, "RequestConfiguration", value.into_expr()), Phase) }
     /// `RetryOptions`: `RetryOptions`. Update: in place.
-    pub fn retry_options(mut self, value: impl Arg<RetryOptions>) -> Self { self.0.set("RetryOptions", value.into_expr()); self }
-    /// `RoleARN`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleARN", value.into_expr()); self }
+    pub fn retry_options(self, value: impl Arg<RetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr()), Phase) }
     /// `S3BackupMode`: text. Update: in place.
-    pub fn s3_backup_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("S3BackupMode", value.into_expr()); self }
+    pub fn s3_backup_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
     /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place.
-    pub fn s3_configuration(mut self, value: impl Arg<S3DestinationConfiguration>) -> HttpEndpointDestinationConfiguration<R0, Set> { self.0.set("S3Configuration", value.into_expr()); HttpEndpointDestinationConfiguration(self.0, Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> HttpEndpointDestinationConfiguration<R0, Set> { HttpEndpointDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
     /// `SecretsManagerConfiguration`: `SecretsManagerConfiguration`. Update: in place.
-    pub fn secrets_manager_configuration(mut self, value: impl Arg<SecretsManagerConfiguration>) -> Self { self.0.set("SecretsManagerConfiguration", value.into_expr()); self }
+    pub fn secrets_manager_configuration(self, value: impl Arg<SecretsManagerConfiguration>) -> Self { Self(put(self.0, "SecretsManagerConfiguration", value.into_expr()), Phase) }
 }
 impl Done for HttpEndpointDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpEndpointRequestConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-httpendpointrequestconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpEndpointRequestConfiguration(Bag);
+#[must_use] pub struct HttpEndpointRequestConfiguration(Bag);
 impl HttpEndpointRequestConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CommonAttributes`: list of `HttpEndpointCommonAttribute`. Update: in place.
-    pub fn common_attributes(mut self, value: impl Arg<Arr<HttpEndpointCommonAttribute>>) -> Self { self.0.set("CommonAttributes", value.into_expr()); self }
+    pub fn common_attributes(self, value: impl Arg<Arr<HttpEndpointCommonAttribute>>) -> Self { Self(put(self.0, "CommonAttributes", value.into_expr())) }
     /// `ContentEncoding`: `ContentEncoding`. Update: in place.
-    pub fn content_encoding(mut self, value: impl Arg<ContentEncoding>) -> Self { self.0.set("ContentEncoding", value.into_expr()); self }
+    pub fn content_encoding(self, value: impl Arg<ContentEncoding>) -> Self { Self(put(self.0, "ContentEncoding", value.into_expr())) }
 }
 impl Done for HttpEndpointRequestConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergDestinationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-icebergdestinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcebergDestinationConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct IcebergDestinationConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl IcebergDestinationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IcebergDestinationConfiguration<super::missing::CatalogConfiguration, super::missing::RoleARN, super::missing::S3Configuration> { IcebergDestinationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> IcebergDestinationConfiguration<Missing<super::required::CatalogConfiguration>, Missing<super::required::RoleARN>, Missing<super::required::S3Configuration>> { IcebergDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> IcebergDestinationConfiguration<R0, R1, R2> {
     /// `AppendOnly`: boolean. Update: in place.
-    pub fn append_only(mut self, value: impl Arg<bool>) -> Self { self.0.set("AppendOnly", value.into_expr()); self }
+    pub fn append_only(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AppendOnly", value.into_expr()), Phase) }
     /// `BufferingHints`: `BufferingHints`. Update: in place.
-    pub fn buffering_hints(mut self, value: impl Arg<BufferingHints>) -> Self { self.0.set("BufferingHints", value.into_expr()); self }
+    pub fn buffering_hints(self, value: impl Arg<BufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
     /// `CatalogConfiguration`: `CatalogConfiguration`, required. Update: replacement.
-    pub fn catalog_configuration(mut self, value: impl Arg<CatalogConfiguration>) -> IcebergDestinationConfiguration<Set, R1, R2> { self.0.set("CatalogConfiguration", value.into_expr()); IcebergDestinationConfiguration(self.0, Phase) }
+    pub fn catalog_configuration(self, value: impl Arg<CatalogConfiguration>) -> IcebergDestinationConfiguration<Set, R1, R2> { IcebergDestinationConfiguration(put(self.0, "CatalogConfiguration", value.into_expr()), Phase) }
     /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place.
-    pub fn cloud_watch_logging_options(mut self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { self.0.set("CloudWatchLoggingOptions", value.into_expr()); self }
+    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
     /// `DestinationTableConfigurationList`: list of `DestinationTableConfiguration`. Update: in place.
-    pub fn destination_table_configuration_list(mut self, value: impl Arg<Arr<DestinationTableConfiguration>>) -> Self { self.0.set("DestinationTableConfigurationList", value.into_expr()); self }
+    pub fn destination_table_configuration_list(self, value: impl Arg<Arr<DestinationTableConfiguration>>) -> Self { Self(put(self.0, "DestinationTableConfigurationList", value.into_expr()), Phase) }
     /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place.
-    pub fn processing_configuration(mut self, value: impl Arg<ProcessingConfiguration>) -> Self { self.0.set("ProcessingConfiguration", value.into_expr()); self }
+    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
     /// `RetryOptions`: `RetryOptions`. Update: in place.
-    pub fn retry_options(mut self, value: impl Arg<RetryOptions>) -> Self { self.0.set("RetryOptions", value.into_expr()); self }
-    /// `RoleARN`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> IcebergDestinationConfiguration<R0, Set, R2> { self.0.set("RoleARN", value.into_expr()); IcebergDestinationConfiguration(self.0, Phase) }
+    pub fn retry_options(self, value: impl Arg<RetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IcebergDestinationConfiguration<R0, Set, R2> { IcebergDestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
     /// `s3BackupMode`: `IcebergDestinationConfigurations3BackupMode`. Update: in place.
-    pub fn s3_backup_mode(mut self, value: impl Arg<IcebergDestinationConfigurations3BackupMode>) -> Self { self.0.set("s3BackupMode", value.into_expr()); self }
+    pub fn s3_backup_mode(self, value: impl Arg<IcebergDestinationConfigurations3BackupMode>) -> Self { Self(put(self.0, "s3BackupMode", value.into_expr()), Phase) }
     /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place.
-    pub fn s3_configuration(mut self, value: impl Arg<S3DestinationConfiguration>) -> IcebergDestinationConfiguration<R0, R1, Set> { self.0.set("S3Configuration", value.into_expr()); IcebergDestinationConfiguration(self.0, Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> IcebergDestinationConfiguration<R0, R1, Set> { IcebergDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
     /// `SchemaEvolutionConfiguration`: `SchemaEvolutionConfiguration`. Update: in place.
-    pub fn schema_evolution_configuration(mut self, value: impl Arg<SchemaEvolutionConfiguration>) -> Self { self.0.set("SchemaEvolutionConfiguration", value.into_expr()); self }
+    pub fn schema_evolution_configuration(self, value: impl Arg<SchemaEvolutionConfiguration>) -> Self { Self(put(self.0, "SchemaEvolutionConfiguration", value.into_expr()), Phase) }
     /// `TableCreationConfiguration`: `TableCreationConfiguration`. Update: in place.
-    pub fn table_creation_configuration(mut self, value: impl Arg<TableCreationConfiguration>) -> Self { self.0.set("TableCreationConfiguration", value.into_expr()); self }
+    pub fn table_creation_configuration(self, value: impl Arg<TableCreationConfiguration>) -> Self { Self(put(self.0, "TableCreationConfiguration", value.into_expr()), Phase) }
 }
 impl Done for IcebergDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputFormatConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-inputformatconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputFormatConfiguration(Bag);
+#[must_use] pub struct InputFormatConfiguration(Bag);
 impl InputFormatConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Deserializer`: `Deserializer`. Update: in place.
-    pub fn deserializer(mut self, value: impl Arg<Deserializer>) -> Self { self.0.set("Deserializer", value.into_expr()); self }
+    pub fn deserializer(self, value: impl Arg<Deserializer>) -> Self { Self(put(self.0, "Deserializer", value.into_expr())) }
 }
 impl Done for InputFormatConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KMSEncryptionConfig` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-kmsencryptionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KMSEncryptionConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KMSEncryptionConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl KMSEncryptionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KMSEncryptionConfig<super::missing::AWSKMSKeyARN> { KMSEncryptionConfig(Bag::default(), Phase) }
+    pub fn new() -> KMSEncryptionConfig<Missing<super::required::AWSKMSKeyARN>> { KMSEncryptionConfig(Bag::default(), Phase) }
 }
 impl<R0> KMSEncryptionConfig<R0> {
-    /// `AWSKMSKeyARN`: text, required. Update: in place.
-    pub fn awskms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> KMSEncryptionConfig<Set> { self.0.set("AWSKMSKeyARN", value.into_expr()); KMSEncryptionConfig(self.0, Phase) }
+    /// `AWSKMSKeyARN`: `KmsKeyArn`, required. Update: in place.
+    pub fn awskms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> KMSEncryptionConfig<Set> { KMSEncryptionConfig(put(self.0, "AWSKMSKeyARN", value.into_expr()), Phase) }
 }
 impl Done for KMSEncryptionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisStreamSourceConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-kinesisstreamsourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisStreamSourceConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KinesisStreamSourceConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KinesisStreamSourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisStreamSourceConfiguration<super::missing::KinesisStreamARN, super::missing::RoleARN> { KinesisStreamSourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> KinesisStreamSourceConfiguration<Missing<super::required::KinesisStreamARN>, Missing<super::required::RoleARN>> { KinesisStreamSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisStreamSourceConfiguration<R0, R1> {
-    /// `KinesisStreamARN`: text, required. Update: replacement.
-    pub fn kinesis_stream_arn(mut self, value: impl Arg<kind::KinesisStreamArn>) -> KinesisStreamSourceConfiguration<Set, R1> { self.0.set("KinesisStreamARN", value.into_expr()); KinesisStreamSourceConfiguration(self.0, Phase) }
-    /// `RoleARN`: text, required. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> KinesisStreamSourceConfiguration<R0, Set> { self.0.set("RoleARN", value.into_expr()); KinesisStreamSourceConfiguration(self.0, Phase) }
+    /// `KinesisStreamARN`: `KinesisStreamArn`, required. Update: replacement.
+    pub fn kinesis_stream_arn(self, value: impl Arg<kind::KinesisStreamArn>) -> KinesisStreamSourceConfiguration<Set, R1> { KinesisStreamSourceConfiguration(put(self.0, "KinesisStreamARN", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`, required. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisStreamSourceConfiguration<R0, Set> { KinesisStreamSourceConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for KinesisStreamSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MSKSourceConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-msksourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MSKSourceConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MSKSourceConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MSKSourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MSKSourceConfiguration<super::missing::AuthenticationConfiguration, super::missing::MSKClusterARN, super::missing::TopicName> { MSKSourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MSKSourceConfiguration<Missing<super::required::AuthenticationConfiguration>, Missing<super::required::MSKClusterARN>, Missing<super::required::TopicName>> { MSKSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MSKSourceConfiguration<R0, R1, R2> {
     /// `AuthenticationConfiguration`: `AuthenticationConfiguration`, required. Update: replacement.
-    pub fn authentication_configuration(mut self, value: impl Arg<AuthenticationConfiguration>) -> MSKSourceConfiguration<Set, R1, R2> { self.0.set("AuthenticationConfiguration", value.into_expr()); MSKSourceConfiguration(self.0, Phase) }
+    pub fn authentication_configuration(self, value: impl Arg<AuthenticationConfiguration>) -> MSKSourceConfiguration<Set, R1, R2> { MSKSourceConfiguration(put(self.0, "AuthenticationConfiguration", value.into_expr()), Phase) }
     /// `MSKClusterARN`: text, required. Update: replacement.
-    pub fn msk_cluster_arn(mut self, value: impl Arg<str>) -> MSKSourceConfiguration<R0, Set, R2> { self.0.set("MSKClusterARN", value.into_expr()); MSKSourceConfiguration(self.0, Phase) }
+    pub fn msk_cluster_arn(self, value: impl Arg<str>) -> MSKSourceConfiguration<R0, Set, R2> { MSKSourceConfiguration(put(self.0, "MSKClusterARN", value.into_expr()), Phase) }
     /// `ReadFromTimestamp`: text. Update: replacement.
-    pub fn read_from_timestamp(mut self, value: impl Arg<str>) -> Self { self.0.set("ReadFromTimestamp", value.into_expr()); self }
+    pub fn read_from_timestamp(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReadFromTimestamp", value.into_expr()), Phase) }
     /// `TopicName`: text, required. Update: replacement.
-    pub fn topic_name(mut self, value: impl Arg<str>) -> MSKSourceConfiguration<R0, R1, Set> { self.0.set("TopicName", value.into_expr()); MSKSourceConfiguration(self.0, Phase) }
+    pub fn topic_name(self, value: impl Arg<str>) -> MSKSourceConfiguration<R0, R1, Set> { MSKSourceConfiguration(put(self.0, "TopicName", value.into_expr()), Phase) }
 }
 impl Done for MSKSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenXJsonSerDe` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-openxjsonserde.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenXJsonSerDe(Bag);
+#[must_use] pub struct OpenXJsonSerDe(Bag);
 impl OpenXJsonSerDe {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CaseInsensitive`: boolean. Update: in place.
-    pub fn case_insensitive(mut self, value: impl Arg<bool>) -> Self { self.0.set("CaseInsensitive", value.into_expr()); self }
+    pub fn case_insensitive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaseInsensitive", value.into_expr())) }
     /// `ColumnToJsonKeyMappings`: map of text. Update: in place.
-    pub fn column_to_json_key_mappings(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ColumnToJsonKeyMappings", value.into_expr()); self }
+    pub fn column_to_json_key_mappings(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ColumnToJsonKeyMappings", value.into_expr())) }
     /// `ConvertDotsInJsonKeysToUnderscores`: boolean. Update: in place.
-    pub fn convert_dots_in_json_keys_to_underscores(mut self, value: impl Arg<bool>) -> Self { self.0.set("ConvertDotsInJsonKeysToUnderscores", value.into_expr()); self }
+    pub fn convert_dots_in_json_keys_to_underscores(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ConvertDotsInJsonKeysToUnderscores", value.into_expr())) }
 }
 impl Done for OpenXJsonSerDe { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrcSerDe` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-orcserde.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OrcSerDe(Bag);
+#[must_use] pub struct OrcSerDe(Bag);
 impl OrcSerDe {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockSizeBytes`: integer. Update: in place.
-    pub fn block_size_bytes(mut self, value: impl Arg<i64>) -> Self { self.0.set("BlockSizeBytes", value.into_expr()); self }
+    pub fn block_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockSizeBytes", value.into_expr())) }
     /// `BloomFilterColumns`: list of text. Update: in place.
-    pub fn bloom_filter_columns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("BloomFilterColumns", value.into_expr()); self }
+    pub fn bloom_filter_columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BloomFilterColumns", value.into_expr())) }
     /// `BloomFilterFalsePositiveProbability`: number. Update: in place.
-    pub fn bloom_filter_false_positive_probability(mut self, value: impl Arg<f64>) -> Self { self.0.set("BloomFilterFalsePositiveProbability", value.into_expr()); self }
+    pub fn bloom_filter_false_positive_probability(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BloomFilterFalsePositiveProbability", value.into_expr())) }
     /// `Compression`: text. Update: in place.
-    pub fn compression(mut self, value: impl Arg<str>) -> Self { self.0.set("Compression", value.into_expr()); self }
+    pub fn compression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Compression", value.into_expr())) }
     /// `DictionaryKeyThreshold`: number. Update: in place.
-    pub fn dictionary_key_threshold(mut self, value: impl Arg<f64>) -> Self { self.0.set("DictionaryKeyThreshold", value.into_expr()); self }
+    pub fn dictionary_key_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DictionaryKeyThreshold", value.into_expr())) }
     /// `EnablePadding`: boolean. Update: in place.
-    pub fn enable_padding(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnablePadding", value.into_expr()); self }
+    pub fn enable_padding(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePadding", value.into_expr())) }
     /// `FormatVersion`: text. Update: in place.
-    pub fn format_version(mut self, value: impl Arg<str>) -> Self { self.0.set("FormatVersion", value.into_expr()); self }
+    pub fn format_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FormatVersion", value.into_expr())) }
     /// `PaddingTolerance`: number. Update: in place.
-    pub fn padding_tolerance(mut self, value: impl Arg<f64>) -> Self { self.0.set("PaddingTolerance", value.into_expr()); self }
+    pub fn padding_tolerance(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PaddingTolerance", value.into_expr())) }
     /// `RowIndexStride`: integer. Update: in place.
-    pub fn row_index_stride(mut self, value: impl Arg<i64>) -> Self { self.0.set("RowIndexStride", value.into_expr()); self }
+    pub fn row_index_stride(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RowIndexStride", value.into_expr())) }
     /// `StripeSizeBytes`: integer. Update: in place.
-    pub fn stripe_size_bytes(mut self, value: impl Arg<i64>) -> Self { self.0.set("StripeSizeBytes", value.into_expr()); self }
+    pub fn stripe_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StripeSizeBytes", value.into_expr())) }
 }
 impl Done for OrcSerDe { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputFormatConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-outputformatconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputFormatConfiguration(Bag);
+#[must_use] pub struct OutputFormatConfiguration(Bag);
 impl OutputFormatConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Serializer`: `Serializer`. Update: in place.
-    pub fn serializer(mut self, value: impl Arg<Serializer>) -> Self { self.0.set("Serializer", value.into_expr()); self }
+    pub fn serializer(self, value: impl Arg<Serializer>) -> Self { Self(put(self.0, "Serializer", value.into_expr())) }
 }
 impl Done for OutputFormatConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParquetSerDe` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-parquetserde.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParquetSerDe(Bag);
+#[must_use] pub struct ParquetSerDe(Bag);
 impl ParquetSerDe {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockSizeBytes`: integer. Update: in place.
-    pub fn block_size_bytes(mut self, value: impl Arg<i64>) -> Self { self.0.set("BlockSizeBytes", value.into_expr()); self }
+    pub fn block_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockSizeBytes", value.into_expr())) }
     /// `Compression`: text. Update: in place.
-    pub fn compression(mut self, value: impl Arg<str>) -> Self { self.0.set("Compression", value.into_expr()); self }
+    pub fn compression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Compression", value.into_expr())) }
     /// `EnableDictionaryCompression`: boolean. Update: in place.
-    pub fn enable_dictionary_compression(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableDictionaryCompression", value.into_expr()); self }
+    pub fn enable_dictionary_compression(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDictionaryCompression", value.into_expr())) }
     /// `MaxPaddingBytes`: integer. Update: in place.
-    pub fn max_padding_bytes(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxPaddingBytes", value.into_expr()); self }
+    pub fn max_padding_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxPaddingBytes", value.into_expr())) }
     /// `PageSizeBytes`: integer. Update: in place.
-    pub fn page_size_bytes(mut self, value: impl Arg<i64>) -> Self { self.0.set("PageSizeBytes", value.into_expr()); self }
+    pub fn page_size_bytes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PageSizeBytes", value.into_expr())) }
     /// `WriterVersion`: text. Update: in place.
-    pub fn writer_version(mut self, value: impl Arg<str>) -> Self { self.0.set("WriterVersion", value.into_expr()); self }
+    pub fn writer_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WriterVersion", value.into_expr())) }
 }
 impl Done for ParquetSerDe { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartitionField` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-partitionfield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PartitionField<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PartitionField<R0 = Set>(Bag, Phase<(R0,)>);
 impl PartitionField {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PartitionField<super::missing::SourceName> { PartitionField(Bag::default(), Phase) }
+    pub fn new() -> PartitionField<Missing<super::required::SourceName>> { PartitionField(Bag::default(), Phase) }
 }
 impl<R0> PartitionField<R0> {
     /// `SourceName`: text, required. Update: in place.
-    pub fn source_name(mut self, value: impl Arg<str>) -> PartitionField<Set> { self.0.set("SourceName", value.into_expr()); PartitionField(self.0, Phase) }
+    pub fn source_name(self, value: impl Arg<str>) -> PartitionField<Set> { PartitionField(put(self.0, "SourceName", value.into_expr()), Phase) }
 }
 impl Done for PartitionField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartitionSpec` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-partitionspec.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PartitionSpec(Bag);
+#[must_use] pub struct PartitionSpec(Bag);
 impl PartitionSpec {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Identity`: list of `PartitionField`. Update: in place.
-    pub fn identity(mut self, value: impl Arg<Arr<PartitionField>>) -> Self { self.0.set("Identity", value.into_expr()); self }
+    pub fn identity(self, value: impl Arg<Arr<PartitionField>>) -> Self { Self(put(self.0, "Identity", value.into_expr())) }
 }
 impl Done for PartitionSpec { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProcessingConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-processingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProcessingConfiguration(Bag);
+#[must_use] pub struct ProcessingConfiguration(Bag);
 impl ProcessingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `Processors`: list of `Processor`. Update: in place.
-    pub fn processors(mut self, value: impl Arg<Arr<Processor>>) -> Self { self.0.set("Processors", value.into_expr()); self }
+    pub fn processors(self, value: impl Arg<Arr<Processor>>) -> Self { Self(put(self.0, "Processors", value.into_expr())) }
 }
 impl Done for ProcessingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Processor` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-processor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Processor<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Processor<R0 = Set>(Bag, Phase<(R0,)>);
 impl Processor {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Processor<super::missing::Type> { Processor(Bag::default(), Phase) }
+    pub fn new() -> Processor<Missing<super::required::Type>> { Processor(Bag::default(), Phase) }
 }
 impl<R0> Processor<R0> {
     /// `Parameters`: list of `ProcessorParameter`. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Arr<ProcessorParameter>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Arr<ProcessorParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Processor<Set> { self.0.set("Type", value.into_expr()); Processor(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Processor<Set> { Processor(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Processor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProcessorParameter` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-processorparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProcessorParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ProcessorParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ProcessorParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProcessorParameter<super::missing::ParameterName, super::missing::ParameterValue> { ProcessorParameter(Bag::default(), Phase) }
+    pub fn new() -> ProcessorParameter<Missing<super::required::ParameterName>, Missing<super::required::ParameterValue>> { ProcessorParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> ProcessorParameter<R0, R1> {
     /// `ParameterName`: text, required. Update: in place.
-    pub fn parameter_name(mut self, value: impl Arg<str>) -> ProcessorParameter<Set, R1> { self.0.set("ParameterName", value.into_expr()); ProcessorParameter(self.0, Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> ProcessorParameter<Set, R1> { ProcessorParameter(put(self.0, "ParameterName", value.into_expr()), Phase) }
     /// `ParameterValue`: text, required. Update: in place.
-    pub fn parameter_value(mut self, value: impl Arg<str>) -> ProcessorParameter<R0, Set> { self.0.set("ParameterValue", value.into_expr()); ProcessorParameter(self.0, Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> ProcessorParameter<R0, Set> { ProcessorParameter(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for ProcessorParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftDestinationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftdestinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftDestinationConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct RedshiftDestinationConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl RedshiftDestinationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedshiftDestinationConfiguration<super::missing::ClusterJDBCURL, super::missing::CopyCommand, super::missing::RoleARN, super::missing::S3Configuration> { RedshiftDestinationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RedshiftDestinationConfiguration<Missing<super::required::ClusterJDBCURL>, Missing<super::required::CopyCommand>, Missing<super::required::RoleARN>, Missing<super::required::S3Configuration>> { RedshiftDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> RedshiftDestinationConfiguration<R0, R1, R2, R3> {
     /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place.
-    pub fn cloud_watch_logging_options(mut self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { self.0.set("CloudWatchLoggingOptions", value.into_expr()); self }
+    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
     /// `ClusterJDBCURL`: text, required. Update: in place.
-    pub fn cluster_jdbcurl(mut self, value: impl Arg<str>) -> RedshiftDestinationConfiguration<Set, R1, R2, R3> { self.0.set("ClusterJDBCURL", value.into_expr()); RedshiftDestinationConfiguration(self.0, Phase) }
+    pub fn cluster_jdbcurl(self, value: impl Arg<str>) -> RedshiftDestinationConfiguration<Set, R1, R2, R3> { RedshiftDestinationConfiguration(put(self.0, "ClusterJDBCURL", value.into_expr()), Phase) }
     /// `CopyCommand`: `CopyCommand`, required. Update: in place.
-    pub fn copy_command(mut self, value: impl Arg<CopyCommand>) -> RedshiftDestinationConfiguration<R0, Set, R2, R3> { self.0.set("CopyCommand", value.into_expr()); RedshiftDestinationConfiguration(self.0, Phase) }
+    pub fn copy_command(self, value: impl Arg<CopyCommand>) -> RedshiftDestinationConfiguration<R0, Set, R2, R3> { RedshiftDestinationConfiguration(put(self.0, "CopyCommand", value.into_expr()), Phase) }
     /// `Password`: text. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr()), Phase) }
     /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place.
-    pub fn processing_configuration(mut self, value: impl Arg<ProcessingConfiguration>) -> Self { self.0.set("ProcessingConfiguration", value.into_expr()); self }
+    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
     /// `RetryOptions`: `RedshiftRetryOptions`. Update: in place.
-    pub fn retry_options(mut self, value: impl Arg<RedshiftRetryOptions>) -> Self { self.0.set("RetryOptions", value.into_expr()); self }
-    /// `RoleARN`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> RedshiftDestinationConfiguration<R0, R1, Set, R3> { self.0.set("RoleARN", value.into_expr()); RedshiftDestinationConfiguration(self.0, Phase) }
+    pub fn retry_options(self, value: impl Arg<RedshiftRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> RedshiftDestinationConfiguration<R0, R1, Set, R3> { RedshiftDestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
     /// `S3BackupConfiguration`: `S3DestinationConfiguration`. Update: in place.
-    pub fn s3_backup_configuration(mut self, value: impl Arg<S3DestinationConfiguration>) -> Self { self.0.set("S3BackupConfiguration", value.into_expr()); self }
+    pub fn s3_backup_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3BackupConfiguration", value.into_expr()), Phase) }
     /// `S3BackupMode`: `S3BackupMode`. Update: in place.
-    pub fn s3_backup_mode(mut self, value: impl Arg<S3BackupMode>) -> Self { self.0.set("S3BackupMode", value.into_expr()); self }
+    pub fn s3_backup_mode(self, value: impl Arg<S3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
     /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place.
-    pub fn s3_configuration(mut self, value: impl Arg<S3DestinationConfiguration>) -> RedshiftDestinationConfiguration<R0, R1, R2, Set> { self.0.set("S3Configuration", value.into_expr()); RedshiftDestinationConfiguration(self.0, Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> RedshiftDestinationConfiguration<R0, R1, R2, Set> { RedshiftDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
     /// `SecretsManagerConfiguration`: `SecretsManagerConfiguration`. Update: in place.
-    pub fn secrets_manager_configuration(mut self, value: impl Arg<SecretsManagerConfiguration>) -> Self { self.0.set("SecretsManagerConfiguration", value.into_expr()); self }
+    pub fn secrets_manager_configuration(self, value: impl Arg<SecretsManagerConfiguration>) -> Self { Self(put(self.0, "SecretsManagerConfiguration", value.into_expr()), Phase) }
     /// `Username`: text. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr()), Phase) }
 }
 impl Done for RedshiftDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedshiftRetryOptions` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-redshiftretryoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedshiftRetryOptions(Bag);
+#[must_use] pub struct RedshiftRetryOptions(Bag);
 impl RedshiftRetryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationInSeconds`: integer. Update: in place.
-    pub fn duration_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("DurationInSeconds", value.into_expr()); self }
+    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
 }
 impl Done for RedshiftRetryOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetryOptions` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-retryoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetryOptions(Bag);
+#[must_use] pub struct RetryOptions(Bag);
 impl RetryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationInSeconds`: integer. Update: in place.
-    pub fn duration_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("DurationInSeconds", value.into_expr()); self }
+    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
 }
 impl Done for RetryOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3DestinationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-s3destinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3DestinationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3DestinationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3DestinationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3DestinationConfiguration<super::missing::BucketARN, super::missing::RoleARN> { S3DestinationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3DestinationConfiguration<Missing<super::required::BucketARN>, Missing<super::required::RoleARN>> { S3DestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3DestinationConfiguration<R0, R1> {
-    /// `BucketARN`: text, required. Update: in place.
-    pub fn bucket_arn(mut self, value: impl Arg<kind::S3BucketArn>) -> S3DestinationConfiguration<Set, R1> { self.0.set("BucketARN", value.into_expr()); S3DestinationConfiguration(self.0, Phase) }
+    /// `BucketARN`: `S3BucketArn`, required. Update: in place.
+    pub fn bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> S3DestinationConfiguration<Set, R1> { S3DestinationConfiguration(put(self.0, "BucketARN", value.into_expr()), Phase) }
     /// `BufferingHints`: `BufferingHints`. Update: in place.
-    pub fn buffering_hints(mut self, value: impl Arg<BufferingHints>) -> Self { self.0.set("BufferingHints", value.into_expr()); self }
+    pub fn buffering_hints(self, value: impl Arg<BufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
     /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place.
-    pub fn cloud_watch_logging_options(mut self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { self.0.set("CloudWatchLoggingOptions", value.into_expr()); self }
+    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
     /// `CompressionFormat`: `CompressionFormat`. Update: in place.
-    pub fn compression_format(mut self, value: impl Arg<CompressionFormat>) -> Self { self.0.set("CompressionFormat", value.into_expr()); self }
+    pub fn compression_format(self, value: impl Arg<CompressionFormat>) -> Self { Self(put(self.0, "CompressionFormat", value.into_expr()), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place.
-    pub fn encryption_configuration(mut self, value: impl Arg<EncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `ErrorOutputPrefix`: text. Update: in place.
-    pub fn error_output_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("ErrorOutputPrefix", value.into_expr()); self }
+    pub fn error_output_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorOutputPrefix", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
-    /// `RoleARN`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> S3DestinationConfiguration<R0, Set> { self.0.set("RoleARN", value.into_expr()); S3DestinationConfiguration(self.0, Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3DestinationConfiguration<R0, Set> { S3DestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
 }
 impl Done for S3DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-schemaconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchemaConfiguration(Bag);
+#[must_use] pub struct SchemaConfiguration(Bag);
 impl SchemaConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogId`: text. Update: in place.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CatalogId", value.into_expr()); self }
-    /// `DatabaseName`: text. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<kind::GlueDatabaseName>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
+    /// `DatabaseName`: `GlueDatabaseName`. Update: in place.
+    pub fn database_name(self, value: impl Arg<kind::GlueDatabaseName>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
-    /// `RoleARN`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleARN", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
+    /// `RoleARN`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr())) }
     /// `TableName`: text. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TableName", value.into_expr()); self }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr())) }
     /// `VersionId`: text. Update: in place.
-    pub fn version_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VersionId", value.into_expr()); self }
+    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr())) }
 }
 impl Done for SchemaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaEvolutionConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-schemaevolutionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchemaEvolutionConfiguration(Bag);
+#[must_use] pub struct SchemaEvolutionConfiguration(Bag);
 impl SchemaEvolutionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for SchemaEvolutionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretsManagerConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-secretsmanagerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecretsManagerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SecretsManagerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SecretsManagerConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SecretsManagerConfiguration<super::missing::Enabled> { SecretsManagerConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SecretsManagerConfiguration<Missing<super::required::Enabled>> { SecretsManagerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SecretsManagerConfiguration<R0> {
     /// `Enabled`: boolean, required. Update: as its holder.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> SecretsManagerConfiguration<Set> { self.0.set("Enabled", value.into_expr()); SecretsManagerConfiguration(self.0, Phase) }
-    /// `RoleARN`: text. Update: as its holder.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleARN", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> SecretsManagerConfiguration<Set> { SecretsManagerConfiguration(put(self.0, "Enabled", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`. Update: as its holder.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleARN", value.into_expr()), Phase) }
     /// `SecretARN`: text. Update: as its holder.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretARN", value.into_expr()); self }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretARN", value.into_expr()), Phase) }
 }
 impl Done for SecretsManagerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Serializer` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-serializer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Serializer(Bag);
+#[must_use] pub struct Serializer(Bag);
 impl Serializer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OrcSerDe`: `OrcSerDe`. Update: in place.
-    pub fn orc_ser_de(mut self, value: impl Arg<OrcSerDe>) -> Self { self.0.set("OrcSerDe", value.into_expr()); self }
+    pub fn orc_ser_de(self, value: impl Arg<OrcSerDe>) -> Self { Self(put(self.0, "OrcSerDe", value.into_expr())) }
     /// `ParquetSerDe`: `ParquetSerDe`. Update: in place.
-    pub fn parquet_ser_de(mut self, value: impl Arg<ParquetSerDe>) -> Self { self.0.set("ParquetSerDe", value.into_expr()); self }
+    pub fn parquet_ser_de(self, value: impl Arg<ParquetSerDe>) -> Self { Self(put(self.0, "ParquetSerDe", value.into_expr())) }
 }
 impl Done for Serializer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeBufferingHints` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakebufferinghints.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnowflakeBufferingHints(Bag);
+#[must_use] pub struct SnowflakeBufferingHints(Bag);
 impl SnowflakeBufferingHints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IntervalInSeconds`: integer. Update: in place.
-    pub fn interval_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("IntervalInSeconds", value.into_expr()); self }
+    pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value.into_expr())) }
     /// `SizeInMBs`: integer. Update: in place.
-    pub fn size_in_mbs(mut self, value: impl Arg<i64>) -> Self { self.0.set("SizeInMBs", value.into_expr()); self }
+    pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value.into_expr())) }
 }
 impl Done for SnowflakeBufferingHints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeDestinationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakedestinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnowflakeDestinationConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct SnowflakeDestinationConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl SnowflakeDestinationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SnowflakeDestinationConfiguration<super::missing::AccountUrl, super::missing::Database, super::missing::RoleARN, super::missing::S3Configuration, super::missing::Schema, super::missing::Table> { SnowflakeDestinationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SnowflakeDestinationConfiguration<Missing<super::required::AccountUrl>, Missing<super::required::Database>, Missing<super::required::RoleARN>, Missing<super::required::S3Configuration>, Missing<super::required::Schema>, Missing<super::required::Table>> { SnowflakeDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> SnowflakeDestinationConfiguration<R0, R1, R2, R3, R4, R5> {
     /// `AccountUrl`: text, required. Update: in place.
-    pub fn account_url(mut self, value: impl Arg<str>) -> SnowflakeDestinationConfiguration<Set, R1, R2, R3, R4, R5> { self.0.set("AccountUrl", value.into_expr()); SnowflakeDestinationConfiguration(self.0, Phase) }
+    pub fn account_url(self, value: impl Arg<str>) -> SnowflakeDestinationConfiguration<Set, R1, R2, R3, R4, R5> { SnowflakeDestinationConfiguration(put(self.0, "AccountUrl", value.into_expr()), Phase) }
     /// `BufferingHints`: `SnowflakeBufferingHints`. Update: in place.
-    pub fn buffering_hints(mut self, value: impl Arg<SnowflakeBufferingHints>) -> Self { self.0.set("BufferingHints", value.into_expr()); self }
+    pub fn buffering_hints(self, value: impl Arg<SnowflakeBufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
     /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place.
-    pub fn cloud_watch_logging_options(mut self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { self.0.set("CloudWatchLoggingOptions", value.into_expr()); self }
+    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
     /// `ContentColumnName`: text. Update: in place.
-    pub fn content_column_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ContentColumnName", value.into_expr()); self }
+    pub fn content_column_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentColumnName", value.into_expr()), Phase) }
     /// `DataLoadingOption`: `DataLoadingOption`. Update: in place.
-    pub fn data_loading_option(mut self, value: impl Arg<DataLoadingOption>) -> Self { self.0.set("DataLoadingOption", value.into_expr()); self }
+    pub fn data_loading_option(self, value: impl Arg<DataLoadingOption>) -> Self { Self(put(self.0, "DataLoadingOption", value.into_expr()), Phase) }
     /// `Database`: text, required. Update: in place.
-    pub fn database(mut self, value: impl Arg<str>) -> SnowflakeDestinationConfiguration<R0, Set, R2, R3, R4, R5> { self.0.set("Database", value.into_expr()); SnowflakeDestinationConfiguration(self.0, Phase) }
+    pub fn database(self, value: impl Arg<str>) -> SnowflakeDestinationConfiguration<R0, Set, R2, R3, R4, R5> { SnowflakeDestinationConfiguration(put(self.0, "Database", value.into_expr()), Phase) }
     /// `KeyPassphrase`: text. Update: in place.
-    pub fn key_passphrase(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyPassphrase", value.into_expr()); self }
+    pub fn key_passphrase(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPassphrase", value.into_expr()), Phase) }
     /// `MetaDataColumnName`: text. Update: in place.
-    pub fn meta_data_column_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MetaDataColumnName", value.into_expr()); self }
+    pub fn meta_data_column_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetaDataColumnName", value.into_expr()), Phase) }
     /// `PrivateKey`: text. Update: in place.
-    pub fn private_key(mut self, value: impl Arg<str>) -> Self { self.0.set("PrivateKey", value.into_expr()); self }
+    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr()), Phase) }
     /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place.
-    pub fn processing_configuration(mut self, value: impl Arg<ProcessingConfiguration>) -> Self { self.0.set("ProcessingConfiguration", value.into_expr()); self }
+    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
     /// `RetryOptions`: `SnowflakeRetryOptions`. Update: in place.
-    pub fn retry_options(mut self, value: impl Arg<SnowflakeRetryOptions>) -> Self { self.0.set("RetryOptions", value.into_expr()); self }
-    /// `RoleARN`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> SnowflakeDestinationConfiguration<R0, R1, Set, R3, R4, R5> { self.0.set("RoleARN", value.into_expr()); SnowflakeDestinationConfiguration(self.0, Phase) }
+    pub fn retry_options(self, value: impl Arg<SnowflakeRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
+    /// `RoleARN`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SnowflakeDestinationConfiguration<R0, R1, Set, R3, R4, R5> { SnowflakeDestinationConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
     /// `S3BackupMode`: `SnowflakeDestinationConfigurationS3BackupMode`. Update: in place.
-    pub fn s3_backup_mode(mut self, value: impl Arg<SnowflakeDestinationConfigurationS3BackupMode>) -> Self { self.0.set("S3BackupMode", value.into_expr()); self }
+    pub fn s3_backup_mode(self, value: impl Arg<SnowflakeDestinationConfigurationS3BackupMode>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
     /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place.
-    pub fn s3_configuration(mut self, value: impl Arg<S3DestinationConfiguration>) -> SnowflakeDestinationConfiguration<R0, R1, R2, Set, R4, R5> { self.0.set("S3Configuration", value.into_expr()); SnowflakeDestinationConfiguration(self.0, Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> SnowflakeDestinationConfiguration<R0, R1, R2, Set, R4, R5> { SnowflakeDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
     /// `Schema`: text, required. Update: in place.
-    pub fn schema(mut self, value: impl Arg<str>) -> SnowflakeDestinationConfiguration<R0, R1, R2, R3, Set, R5> { self.0.set("Schema", value.into_expr()); SnowflakeDestinationConfiguration(self.0, Phase) }
+    pub fn schema(self, value: impl Arg<str>) -> SnowflakeDestinationConfiguration<R0, R1, R2, R3, Set, R5> { SnowflakeDestinationConfiguration(put(self.0, "Schema", value.into_expr()), Phase) }
     /// `SecretsManagerConfiguration`: `SecretsManagerConfiguration`. Update: in place.
-    pub fn secrets_manager_configuration(mut self, value: impl Arg<SecretsManagerConfiguration>) -> Self { self.0.set("SecretsManagerConfiguration", value.into_expr()); self }
+    pub fn secrets_manager_configuration(self, value: impl Arg<SecretsManagerConfiguration>) -> Self { Self(put(self.0, "SecretsManagerConfiguration", value.into_expr()), Phase) }
     /// `SnowflakeRoleConfiguration`: `SnowflakeRoleConfiguration`. Update: in place.
-    pub fn snowflake_role_configuration(mut self, value: impl Arg<SnowflakeRoleConfiguration>) -> Self { self.0.set("SnowflakeRoleConfiguration", value.into_expr()); self }
+    pub fn snowflake_role_configuration(self, value: impl Arg<SnowflakeRoleConfiguration>) -> Self { Self(put(self.0, "SnowflakeRoleConfiguration", value.into_expr()), Phase) }
     /// `SnowflakeVpcConfiguration`: `SnowflakeVpcConfiguration`. Update: replacement.
-    pub fn snowflake_vpc_configuration(mut self, value: impl Arg<SnowflakeVpcConfiguration>) -> Self { self.0.set("SnowflakeVpcConfiguration", value.into_expr()); self }
+    pub fn snowflake_vpc_configuration(self, value: impl Arg<SnowflakeVpcConfiguration>) -> Self { Self(put(self.0, "SnowflakeVpcConfiguration", value.into_expr()), Phase) }
     /// `Table`: text, required. Update: in place.
-    pub fn table(mut self, value: impl Arg<str>) -> SnowflakeDestinationConfiguration<R0, R1, R2, R3, R4, Set> { self.0.set("Table", value.into_expr()); SnowflakeDestinationConfiguration(self.0, Phase) }
+    pub fn table(self, value: impl Arg<str>) -> SnowflakeDestinationConfiguration<R0, R1, R2, R3, R4, Set> { SnowflakeDestinationConfiguration(put(self.0, "Table", value.into_expr()), Phase) }
     /// `User`: text. Update: in place.
-    pub fn user(mut self, value: impl Arg<str>) -> Self { self.0.set("User", value.into_expr()); self }
+    pub fn user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "User", value.into_expr()), Phase) }
 }
 impl Done for SnowflakeDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeRetryOptions` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakeretryoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnowflakeRetryOptions(Bag);
+#[must_use] pub struct SnowflakeRetryOptions(Bag);
 impl SnowflakeRetryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationInSeconds`: integer. Update: in place.
-    pub fn duration_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("DurationInSeconds", value.into_expr()); self }
+    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
 }
 impl Done for SnowflakeRetryOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeRoleConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakeroleconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnowflakeRoleConfiguration(Bag);
+#[must_use] pub struct SnowflakeRoleConfiguration(Bag);
 impl SnowflakeRoleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `SnowflakeRole`: text. Update: in place.
-    pub fn snowflake_role(mut self, value: impl Arg<str>) -> Self { self.0.set("SnowflakeRole", value.into_expr()); self }
+    pub fn snowflake_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnowflakeRole", value.into_expr())) }
 }
 impl Done for SnowflakeRoleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnowflakeVpcConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-snowflakevpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnowflakeVpcConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SnowflakeVpcConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SnowflakeVpcConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SnowflakeVpcConfiguration<super::missing::PrivateLinkVpceId> { SnowflakeVpcConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SnowflakeVpcConfiguration<Missing<super::required::PrivateLinkVpceId>> { SnowflakeVpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SnowflakeVpcConfiguration<R0> {
     /// `PrivateLinkVpceId`: text, required. Update: replacement.
-    pub fn private_link_vpce_id(mut self, value: impl Arg<str>) -> SnowflakeVpcConfiguration<Set> { self.0.set("PrivateLinkVpceId", value.into_expr()); SnowflakeVpcConfiguration(self.0, Phase) }
+    pub fn private_link_vpce_id(self, value: impl Arg<str>) -> SnowflakeVpcConfiguration<Set> { SnowflakeVpcConfiguration(put(self.0, "PrivateLinkVpceId", value.into_expr()), Phase) }
 }
 impl Done for SnowflakeVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SplunkBufferingHints` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkbufferinghints.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SplunkBufferingHints(Bag);
+#[must_use] pub struct SplunkBufferingHints(Bag);
 impl SplunkBufferingHints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IntervalInSeconds`: integer. Update: in place.
-    pub fn interval_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("IntervalInSeconds", value.into_expr()); self }
+    pub fn interval_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalInSeconds", value.into_expr())) }
     /// `SizeInMBs`: integer. Update: in place.
-    pub fn size_in_mbs(mut self, value: impl Arg<i64>) -> Self { self.0.set("SizeInMBs", value.into_expr()); self }
+    pub fn size_in_mbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizeInMBs", value.into_expr())) }
 }
 impl Done for SplunkBufferingHints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SplunkDestinationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkdestinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SplunkDestinationConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SplunkDestinationConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SplunkDestinationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SplunkDestinationConfiguration<super::missing::HECEndpoint, super::missing::HECEndpointType, super::missing::S3Configuration> { SplunkDestinationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SplunkDestinationConfiguration<Missing<super::required::HECEndpoint>, Missing<super::required::HECEndpointType>, Missing<super::required::S3Configuration>> { SplunkDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SplunkDestinationConfiguration<R0, R1, R2> {
     /// `BufferingHints`: `SplunkBufferingHints`. Update: in place.
-    pub fn buffering_hints(mut self, value: impl Arg<SplunkBufferingHints>) -> Self { self.0.set("BufferingHints", value.into_expr()); self }
+    pub fn buffering_hints(self, value: impl Arg<SplunkBufferingHints>) -> Self { Self(put(self.0, "BufferingHints", value.into_expr()), Phase) }
     /// `CloudWatchLoggingOptions`: `CloudWatchLoggingOptions`. Update: in place.
-    pub fn cloud_watch_logging_options(mut self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { self.0.set("CloudWatchLoggingOptions", value.into_expr()); self }
+    pub fn cloud_watch_logging_options(self, value: impl Arg<CloudWatchLoggingOptions>) -> Self { Self(put(self.0, "CloudWatchLoggingOptions", value.into_expr()), Phase) }
     /// `HECAcknowledgmentTimeoutInSeconds`: integer. Update: in place.
-    pub fn hec_acknowledgment_timeout_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("HECAcknowledgmentTimeoutInSeconds", value.into_expr()); self }
+    pub fn hec_acknowledgment_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HECAcknowledgmentTimeoutInSeconds", value.into_expr()), Phase) }
     /// `HECEndpoint`: text, required. Update: in place.
-    pub fn hec_endpoint(mut self, value: impl Arg<str>) -> SplunkDestinationConfiguration<Set, R1, R2> { self.0.set("HECEndpoint", value.into_expr()); SplunkDestinationConfiguration(self.0, Phase) }
+    pub fn hec_endpoint(self, value: impl Arg<str>) -> SplunkDestinationConfiguration<Set, R1, R2> { SplunkDestinationConfiguration(put(self.0, "HECEndpoint", value.into_expr()), Phase) }
     /// `HECEndpointType`: `HECEndpointType`, required. Update: in place.
-    pub fn hec_endpoint_type(mut self, value: impl Arg<HECEndpointType>) -> SplunkDestinationConfiguration<R0, Set, R2> { self.0.set("HECEndpointType", value.into_expr()); SplunkDestinationConfiguration(self.0, Phase) }
+    pub fn hec_endpoint_type(self, value: impl Arg<HECEndpointType>) -> SplunkDestinationConfiguration<R0, Set, R2> { SplunkDestinationConfiguration(put(self.0, "HECEndpointType", value.into_expr()), Phase) }
     /// `HECToken`: text. Update: in place.
-    pub fn hec_token(mut self, value: impl Arg<str>) -> Self { self.0.set("HECToken", value.into_expr()); self }
+    pub fn hec_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HECToken", value.into_expr()), Phase) }
     /// `ProcessingConfiguration`: `ProcessingConfiguration`. Update: in place.
-    pub fn processing_configuration(mut self, value: impl Arg<ProcessingConfiguration>) -> Self { self.0.set("ProcessingConfiguration", value.into_expr()); self }
+    pub fn processing_configuration(self, value: impl Arg<ProcessingConfiguration>) -> Self { Self(put(self.0, "ProcessingConfiguration", value.into_expr()), Phase) }
     /// `RetryOptions`: `SplunkRetryOptions`. Update: in place.
-    pub fn retry_options(mut self, value: impl Arg<SplunkRetryOptions>) -> Self { self.0.set("RetryOptions", value.into_expr()); self }
+    pub fn retry_options(self, value: impl Arg<SplunkRetryOptions>) -> Self { Self(put(self.0, "RetryOptions", value.into_expr()), Phase) }
     /// `S3BackupMode`: text. Update: in place.
-    pub fn s3_backup_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("S3BackupMode", value.into_expr()); self }
+    pub fn s3_backup_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3BackupMode", value.into_expr()), Phase) }
     /// `S3Configuration`: `S3DestinationConfiguration`, required. Update: in place.
-    pub fn s3_configuration(mut self, value: impl Arg<S3DestinationConfiguration>) -> SplunkDestinationConfiguration<R0, R1, Set> { self.0.set("S3Configuration", value.into_expr()); SplunkDestinationConfiguration(self.0, Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3DestinationConfiguration>) -> SplunkDestinationConfiguration<R0, R1, Set> { SplunkDestinationConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
     /// `SecretsManagerConfiguration`: `SecretsManagerConfiguration`. Update: in place.
-    pub fn secrets_manager_configuration(mut self, value: impl Arg<SecretsManagerConfiguration>) -> Self { self.0.set("SecretsManagerConfiguration", value.into_expr()); self }
+    pub fn secrets_manager_configuration(self, value: impl Arg<SecretsManagerConfiguration>) -> Self { Self(put(self.0, "SecretsManagerConfiguration", value.into_expr()), Phase) }
 }
 impl Done for SplunkDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SplunkRetryOptions` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-splunkretryoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SplunkRetryOptions(Bag);
+#[must_use] pub struct SplunkRetryOptions(Bag);
 impl SplunkRetryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationInSeconds`: integer. Update: in place.
-    pub fn duration_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("DurationInSeconds", value.into_expr()); self }
+    pub fn duration_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr())) }
 }
 impl Done for SplunkRetryOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableCreationConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-tablecreationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TableCreationConfiguration(Bag);
+#[must_use] pub struct TableCreationConfiguration(Bag);
 impl TableCreationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for TableCreationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfiguration` of `AWS::KinesisFirehose::DeliveryStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisfirehose-deliverystream-vpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct VpcConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl VpcConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcConfiguration<super::missing::RoleARN, super::missing::SecurityGroupIds, super::missing::SubnetIds> { VpcConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VpcConfiguration<Missing<super::required::RoleARN>, Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>> { VpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> VpcConfiguration<R0, R1, R2> {
-    /// `RoleARN`: text, required. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> VpcConfiguration<Set, R1, R2> { self.0.set("RoleARN", value.into_expr()); VpcConfiguration(self.0, Phase) }
-    /// `SecurityGroupIds`: list of text, required. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> VpcConfiguration<R0, Set, R2> { self.0.set("SecurityGroupIds", value.into_expr()); VpcConfiguration(self.0, Phase) }
-    /// `SubnetIds`: list of text, required. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfiguration<R0, R1, Set> { self.0.set("SubnetIds", value.into_expr()); VpcConfiguration(self.0, Phase) }
+    /// `RoleARN`: `IamRoleArn`, required. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> VpcConfiguration<Set, R1, R2> { VpcConfiguration(put(self.0, "RoleARN", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcConfiguration<R0, Set, R2> { VpcConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement.
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfiguration<R0, R1, Set> { VpcConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `S3BackupMode` allows.
@@ -1138,5 +1138,5 @@ SnowflakeDestinationConfigurationS3BackupMode { AllData = "AllData", FailedDataO
 values! { /// Texts that `Type` allows.
 Type { AppendDelimiterToRecord = "AppendDelimiterToRecord", CloudWatchLogProcessing = "CloudWatchLogProcessing", Decompression = "Decompression", Lambda = "Lambda", MetadataExtraction = "MetadataExtraction", RecordDeAggregation = "RecordDeAggregation" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AWSKMSKeyARN, AccountUrl, AttributeName, AttributeValue, AuthenticationConfiguration, BucketARN, CatalogConfiguration, ClusterJDBCURL, Connectivity, CopyCommand, DataTableName, Database, DatabaseSourceAuthenticationConfiguration, DatabaseSourceVPCConfiguration, Databases, DefaultDocumentIdFormat, DestinationDatabaseName, DestinationTableName, Enabled, Endpoint, EndpointConfiguration, HECEndpoint, HECEndpointType, IndexName, KeyType, KinesisStreamARN, MSKClusterARN, ParameterName, ParameterValue, Port, PrivateLinkVpceId, RoleARN, S3Configuration, Schema, SecretsManagerConfiguration, SecurityGroupIds, SnapshotWatermarkTable, SourceName, SubnetIds, Table, Tables, TopicName, Type, Url, VpcEndpointServiceName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AWSKMSKeyARN, AccountUrl, AttributeName, AttributeValue, AuthenticationConfiguration, BucketARN, CatalogConfiguration, ClusterJDBCURL, Connectivity, CopyCommand, DataTableName, Database, DatabaseSourceAuthenticationConfiguration, DatabaseSourceVPCConfiguration, Databases, DefaultDocumentIdFormat, DestinationDatabaseName, DestinationTableName, Enabled, Endpoint, EndpointConfiguration, HECEndpoint, HECEndpointType, IndexName, KeyType, KinesisStreamARN, MSKClusterARN, ParameterName, ParameterValue, Port, PrivateLinkVpceId, RoleARN, S3Configuration, Schema, SecretsManagerConfiguration, SecurityGroupIds, SnapshotWatermarkTable, SourceName, SubnetIds, Table, Tables, TopicName, Type, Url, VpcEndpointServiceName } }

@@ -13,23 +13,23 @@ impl CfnSignalingChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnSignalingChannelProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnSignalingChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::KinesisVideo::SignalingChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisvideo-signalingchannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSignalingChannelProps(Bag);
+#[must_use] pub struct CfnSignalingChannelProps(Bag);
 impl CfnSignalingChannelProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MessageTtlSeconds`: integer. Update: in place.
-    pub fn message_ttl_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MessageTtlSeconds", value.into_expr()); self }
+    pub fn message_ttl_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessageTtlSeconds", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<signaling_channel::Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<signaling_channel::Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for CfnSignalingChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KinesisVideo::SignalingChannel`.
@@ -47,41 +47,41 @@ impl CfnStream {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnStreamProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnStream { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::KinesisVideo::Stream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesisvideo-stream.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStreamProps(Bag);
+#[must_use] pub struct CfnStreamProps(Bag);
 impl CfnStreamProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataRetentionInHours`: integer. Update: in place.
-    pub fn data_retention_in_hours(mut self, value: impl Arg<i64>) -> Self { self.0.set("DataRetentionInHours", value.into_expr()); self }
+    pub fn data_retention_in_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataRetentionInHours", value.into_expr())) }
     /// `DeviceName`: text. Update: in place.
-    pub fn device_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DeviceName", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `MediaType`: text. Update: in place.
-    pub fn media_type(mut self, value: impl Arg<str>) -> Self { self.0.set("MediaType", value.into_expr()); self }
+    pub fn media_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaType", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `StreamStorageConfiguration`: `StreamStorageConfiguration`. Update: in place.
-    pub fn stream_storage_configuration(mut self, value: impl Arg<stream::StreamStorageConfiguration>) -> Self { self.0.set("StreamStorageConfiguration", value.into_expr()); self }
+    pub fn stream_storage_configuration(self, value: impl Arg<stream::StreamStorageConfiguration>) -> Self { Self(put(self.0, "StreamStorageConfiguration", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnStreamProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KinesisVideo::Stream`.
 pub mod stream {
 use crate::cfn::support::*;
 /// The property type `StreamStorageConfiguration` of `AWS::KinesisVideo::Stream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-kinesisvideo-stream-streamstorageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StreamStorageConfiguration(Bag);
+#[must_use] pub struct StreamStorageConfiguration(Bag);
 impl StreamStorageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultStorageTier`: `DefaultStorageTier`. Update: in place.
-    pub fn default_storage_tier(mut self, value: impl Arg<DefaultStorageTier>) -> Self { self.0.set("DefaultStorageTier", value.into_expr()); self }
+    pub fn default_storage_tier(self, value: impl Arg<DefaultStorageTier>) -> Self { Self(put(self.0, "DefaultStorageTier", value.into_expr())) }
 }
 impl Done for StreamStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DefaultStorageTier` allows.

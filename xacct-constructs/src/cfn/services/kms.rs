@@ -10,22 +10,22 @@ impl CfnAlias {
     /// `AWS::KMS::Alias`
     pub const TYPE: &'static str = "AWS::KMS::Alias";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAliasProps<R0, R1>) -> Self where CfnAliasProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAliasProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AliasName`.
     pub fn reference(&self) -> Val<kind::KmsAliasName> { self.0.reference() }
 }
 impl Parent for CfnAlias { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::KMS::Alias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-alias.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAliasProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAliasProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAliasProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAliasProps<missing::AliasName, missing::TargetKeyId> { CfnAliasProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAliasProps<Missing<required::AliasName>, Missing<required::TargetKeyId>> { CfnAliasProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAliasProps<R0, R1> {
-    /// `AliasName`: text, required. Update: replacement.
-    pub fn alias_name(mut self, value: impl Arg<kind::KmsAliasName>) -> CfnAliasProps<Set, R1> { self.0.set("AliasName", value.into_expr()); CfnAliasProps(self.0, Phase) }
-    /// `TargetKeyId`: text, required. Update: in place.
-    pub fn target_key_id(mut self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> CfnAliasProps<R0, Set> { self.0.set("TargetKeyId", value.into_expr()); CfnAliasProps(self.0, Phase) }
+    /// `AliasName`: `KmsAliasName`, required. Update: replacement.
+    pub fn alias_name(self, value: impl Arg<kind::KmsAliasName>) -> CfnAliasProps<Set, R1> { CfnAliasProps(put(self.0, "AliasName", value.into_expr()), Phase) }
+    /// `TargetKeyId`: `KmsKeyArnOrKeyId`, required. Update: in place.
+    pub fn target_key_id(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> CfnAliasProps<R0, Set> { CfnAliasProps(put(self.0, "TargetKeyId", value.into_expr()), Phase) }
 }
 impl Done for CfnAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::KMS::Key`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html)
@@ -37,41 +37,41 @@ impl CfnKey {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnKeyProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `KeyId`.
     pub fn reference(&self) -> Val<kind::KmsKeyId> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `KmsKeyArn`.
     pub fn attr_arn(&self) -> Val<kind::KmsKeyArn> { self.0.get_att("Arn") }
-    /// The attribute `KeyId`: text.
+    /// The attribute `KeyId`: `KmsKeyId`.
     pub fn attr_key_id(&self) -> Val<kind::KmsKeyId> { self.0.get_att("KeyId") }
 }
 impl Parent for CfnKey { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::KMS::Key`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnKeyProps(Bag);
+#[must_use] pub struct CfnKeyProps(Bag);
 impl CfnKeyProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BypassPolicyLockoutSafetyCheck`: boolean. Update: in place.
-    pub fn bypass_policy_lockout_safety_check(mut self, value: impl Arg<bool>) -> Self { self.0.set("BypassPolicyLockoutSafetyCheck", value.into_expr()); self }
+    pub fn bypass_policy_lockout_safety_check(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BypassPolicyLockoutSafetyCheck", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `EnableKeyRotation`: boolean. Update: in place.
-    pub fn enable_key_rotation(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableKeyRotation", value.into_expr()); self }
+    pub fn enable_key_rotation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableKeyRotation", value.into_expr())) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `KeyPolicy`: JSON. Update: in place.
-    pub fn key_policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("KeyPolicy", value.into_expr()); self }
+    pub fn key_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "KeyPolicy", value.into_expr())) }
     /// `KeySpec`: `KeySpec`. Update: in place.
-    pub fn key_spec(mut self, value: impl Arg<key::KeySpec>) -> Self { self.0.set("KeySpec", value.into_expr()); self }
+    pub fn key_spec(self, value: impl Arg<key::KeySpec>) -> Self { Self(put(self.0, "KeySpec", value.into_expr())) }
     /// `KeyUsage`: `KeyUsage`. Update: in place.
-    pub fn key_usage(mut self, value: impl Arg<key::KeyUsage>) -> Self { self.0.set("KeyUsage", value.into_expr()); self }
+    pub fn key_usage(self, value: impl Arg<key::KeyUsage>) -> Self { Self(put(self.0, "KeyUsage", value.into_expr())) }
     /// `MultiRegion`: boolean. Update: in place.
-    pub fn multi_region(mut self, value: impl Arg<bool>) -> Self { self.0.set("MultiRegion", value.into_expr()); self }
+    pub fn multi_region(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiRegion", value.into_expr())) }
     /// `Origin`: `Origin`. Update: in place.
-    pub fn origin(mut self, value: impl Arg<key::Origin>) -> Self { self.0.set("Origin", value.into_expr()); self }
+    pub fn origin(self, value: impl Arg<key::Origin>) -> Self { Self(put(self.0, "Origin", value.into_expr())) }
     /// `PendingWindowInDays`: integer. Update: in place.
-    pub fn pending_window_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("PendingWindowInDays", value.into_expr()); self }
+    pub fn pending_window_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PendingWindowInDays", value.into_expr())) }
     /// `RotationPeriodInDays`: integer. Update: in place.
-    pub fn rotation_period_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("RotationPeriodInDays", value.into_expr()); self }
+    pub fn rotation_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RotationPeriodInDays", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::KMS::Key`.
@@ -90,35 +90,35 @@ impl CfnReplicaKey {
     /// `AWS::KMS::ReplicaKey`
     pub const TYPE: &'static str = "AWS::KMS::ReplicaKey";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnReplicaKeyProps<R0, R1>) -> Self where CfnReplicaKeyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReplicaKeyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `KeyId`.
     pub fn reference(&self) -> Val<kind::KmsKeyId> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `KmsKeyArn`.
     pub fn attr_arn(&self) -> Val<kind::KmsKeyArn> { self.0.get_att("Arn") }
-    /// The attribute `KeyId`: text.
+    /// The attribute `KeyId`: `KmsKeyId`.
     pub fn attr_key_id(&self) -> Val<kind::KmsKeyId> { self.0.get_att("KeyId") }
 }
 impl Parent for CfnReplicaKey { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::KMS::ReplicaKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-replicakey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnReplicaKeyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnReplicaKeyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnReplicaKeyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnReplicaKeyProps<missing::KeyPolicy, missing::PrimaryKeyArn> { CfnReplicaKeyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnReplicaKeyProps<Missing<required::KeyPolicy>, Missing<required::PrimaryKeyArn>> { CfnReplicaKeyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnReplicaKeyProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `KeyPolicy`: JSON, required. Update: in place.
-    pub fn key_policy(mut self, value: impl Arg<Any>) -> CfnReplicaKeyProps<Set, R1> { self.0.set("KeyPolicy", value.into_expr()); CfnReplicaKeyProps(self.0, Phase) }
+    pub fn key_policy(self, value: impl Arg<Any>) -> CfnReplicaKeyProps<Set, R1> { CfnReplicaKeyProps(put(self.0, "KeyPolicy", value.into_expr()), Phase) }
     /// `PendingWindowInDays`: integer. Update: in place.
-    pub fn pending_window_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("PendingWindowInDays", value.into_expr()); self }
+    pub fn pending_window_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PendingWindowInDays", value.into_expr()), Phase) }
     /// `PrimaryKeyArn`: text, required. Update: replacement.
-    pub fn primary_key_arn(mut self, value: impl Arg<str>) -> CfnReplicaKeyProps<R0, Set> { self.0.set("PrimaryKeyArn", value.into_expr()); CfnReplicaKeyProps(self.0, Phase) }
+    pub fn primary_key_arn(self, value: impl Arg<str>) -> CfnReplicaKeyProps<R0, Set> { CfnReplicaKeyProps(put(self.0, "PrimaryKeyArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnReplicaKeyProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AliasName, KeyPolicy, PrimaryKeyArn, TargetKeyId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AliasName, KeyPolicy, PrimaryKeyArn, TargetKeyId } }

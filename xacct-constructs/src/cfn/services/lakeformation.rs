@@ -10,55 +10,55 @@ impl CfnDataCellsFilter {
     /// `AWS::LakeFormation::DataCellsFilter`
     pub const TYPE: &'static str = "AWS::LakeFormation::DataCellsFilter";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnDataCellsFilterProps<R0, R1, R2, R3>) -> Self where CfnDataCellsFilterProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataCellsFilterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnDataCellsFilter { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::LakeFormation::DataCellsFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datacellsfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataCellsFilterProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnDataCellsFilterProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnDataCellsFilterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataCellsFilterProps<missing::DatabaseName, missing::Name, missing::TableCatalogId, missing::TableName> { CfnDataCellsFilterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataCellsFilterProps<Missing<required::DatabaseName>, Missing<required::Name>, Missing<required::TableCatalogId>, Missing<required::TableName>> { CfnDataCellsFilterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDataCellsFilterProps<R0, R1, R2, R3> {
     /// `ColumnNames`: list of text. Update: replacement.
-    pub fn column_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ColumnNames", value.into_expr()); self }
+    pub fn column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ColumnNames", value.into_expr()), Phase) }
     /// `ColumnWildcard`: `ColumnWildcard`. Update: replacement.
-    pub fn column_wildcard(mut self, value: impl Arg<data_cells_filter::ColumnWildcard>) -> Self { self.0.set("ColumnWildcard", value.into_expr()); self }
+    pub fn column_wildcard(self, value: impl Arg<data_cells_filter::ColumnWildcard>) -> Self { Self(put(self.0, "ColumnWildcard", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> CfnDataCellsFilterProps<Set, R1, R2, R3> { self.0.set("DatabaseName", value.into_expr()); CfnDataCellsFilterProps(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> CfnDataCellsFilterProps<Set, R1, R2, R3> { CfnDataCellsFilterProps(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDataCellsFilterProps<R0, Set, R2, R3> { self.0.set("Name", value.into_expr()); CfnDataCellsFilterProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataCellsFilterProps<R0, Set, R2, R3> { CfnDataCellsFilterProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RowFilter`: `RowFilter`. Update: replacement.
-    pub fn row_filter(mut self, value: impl Arg<data_cells_filter::RowFilter>) -> Self { self.0.set("RowFilter", value.into_expr()); self }
+    pub fn row_filter(self, value: impl Arg<data_cells_filter::RowFilter>) -> Self { Self(put(self.0, "RowFilter", value.into_expr()), Phase) }
     /// `TableCatalogId`: text, required. Update: replacement.
-    pub fn table_catalog_id(mut self, value: impl Arg<str>) -> CfnDataCellsFilterProps<R0, R1, Set, R3> { self.0.set("TableCatalogId", value.into_expr()); CfnDataCellsFilterProps(self.0, Phase) }
+    pub fn table_catalog_id(self, value: impl Arg<str>) -> CfnDataCellsFilterProps<R0, R1, Set, R3> { CfnDataCellsFilterProps(put(self.0, "TableCatalogId", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: replacement.
-    pub fn table_name(mut self, value: impl Arg<str>) -> CfnDataCellsFilterProps<R0, R1, R2, Set> { self.0.set("TableName", value.into_expr()); CfnDataCellsFilterProps(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> CfnDataCellsFilterProps<R0, R1, R2, Set> { CfnDataCellsFilterProps(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for CfnDataCellsFilterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::LakeFormation::DataCellsFilter`.
 pub mod data_cells_filter {
 use crate::cfn::support::*;
 /// The property type `ColumnWildcard` of `AWS::LakeFormation::DataCellsFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-datacellsfilter-columnwildcard.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ColumnWildcard(Bag);
+#[must_use] pub struct ColumnWildcard(Bag);
 impl ColumnWildcard {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExcludedColumnNames`: list of text. Update: replacement.
-    pub fn excluded_column_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludedColumnNames", value.into_expr()); self }
+    pub fn excluded_column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedColumnNames", value.into_expr())) }
 }
 impl Done for ColumnWildcard { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RowFilter` of `AWS::LakeFormation::DataCellsFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-datacellsfilter-rowfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RowFilter(Bag);
+#[must_use] pub struct RowFilter(Bag);
 impl RowFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllRowsWildcard`: JSON. Update: replacement.
-    pub fn all_rows_wildcard(mut self, value: impl Arg<Any>) -> Self { self.0.set("AllRowsWildcard", value.into_expr()); self }
+    pub fn all_rows_wildcard(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllRowsWildcard", value.into_expr())) }
     /// `FilterExpression`: text. Update: replacement.
-    pub fn filter_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("FilterExpression", value.into_expr()); self }
+    pub fn filter_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterExpression", value.into_expr())) }
 }
 impl Done for RowFilter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -76,59 +76,59 @@ impl CfnDataLakeSettings {
 }
 impl Parent for CfnDataLakeSettings { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::LakeFormation::DataLakeSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-datalakesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataLakeSettingsProps(Bag);
+#[must_use] pub struct CfnDataLakeSettingsProps(Bag);
 impl CfnDataLakeSettingsProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Admins`: list of `DataLakePrincipal`. Update: in place.
-    pub fn admins(mut self, value: impl Arg<Arr<data_lake_settings::DataLakePrincipal>>) -> Self { self.0.set("Admins", value.into_expr()); self }
+    pub fn admins(self, value: impl Arg<Arr<data_lake_settings::DataLakePrincipal>>) -> Self { Self(put(self.0, "Admins", value.into_expr())) }
     /// `AllowExternalDataFiltering`: boolean. Update: in place.
-    pub fn allow_external_data_filtering(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowExternalDataFiltering", value.into_expr()); self }
+    pub fn allow_external_data_filtering(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowExternalDataFiltering", value.into_expr())) }
     /// `AllowFullTableExternalDataAccess`: boolean. Update: in place.
-    pub fn allow_full_table_external_data_access(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowFullTableExternalDataAccess", value.into_expr()); self }
+    pub fn allow_full_table_external_data_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowFullTableExternalDataAccess", value.into_expr())) }
     /// `AuthorizedSessionTagValueList`: list of text. Update: in place.
-    pub fn authorized_session_tag_value_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AuthorizedSessionTagValueList", value.into_expr()); self }
+    pub fn authorized_session_tag_value_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizedSessionTagValueList", value.into_expr())) }
     /// `CreateDatabaseDefaultPermissions`: list of `PrincipalPermissions`. Update: in place.
-    pub fn create_database_default_permissions(mut self, value: impl Arg<Arr<data_lake_settings::PrincipalPermissions>>) -> Self { self.0.set("CreateDatabaseDefaultPermissions", value.into_expr()); self }
+    pub fn create_database_default_permissions(self, value: impl Arg<Arr<data_lake_settings::PrincipalPermissions>>) -> Self { Self(put(self.0, "CreateDatabaseDefaultPermissions", value.into_expr())) }
     /// `CreateTableDefaultPermissions`: list of `PrincipalPermissions`. Update: in place.
-    pub fn create_table_default_permissions(mut self, value: impl Arg<Arr<data_lake_settings::PrincipalPermissions>>) -> Self { self.0.set("CreateTableDefaultPermissions", value.into_expr()); self }
+    pub fn create_table_default_permissions(self, value: impl Arg<Arr<data_lake_settings::PrincipalPermissions>>) -> Self { Self(put(self.0, "CreateTableDefaultPermissions", value.into_expr())) }
     /// `ExternalDataFilteringAllowList`: list of `DataLakePrincipal`. Update: in place.
-    pub fn external_data_filtering_allow_list(mut self, value: impl Arg<Arr<data_lake_settings::DataLakePrincipal>>) -> Self { self.0.set("ExternalDataFilteringAllowList", value.into_expr()); self }
+    pub fn external_data_filtering_allow_list(self, value: impl Arg<Arr<data_lake_settings::DataLakePrincipal>>) -> Self { Self(put(self.0, "ExternalDataFilteringAllowList", value.into_expr())) }
     /// `MutationType`: text. Update: in place.
-    pub fn mutation_type(mut self, value: impl Arg<str>) -> Self { self.0.set("MutationType", value.into_expr()); self }
+    pub fn mutation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MutationType", value.into_expr())) }
     /// `Parameters`: JSON. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Any>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
     /// `ReadOnlyAdmins`: list of `DataLakePrincipal`. Update: in place.
-    pub fn read_only_admins(mut self, value: impl Arg<Arr<data_lake_settings::DataLakePrincipal>>) -> Self { self.0.set("ReadOnlyAdmins", value.into_expr()); self }
+    pub fn read_only_admins(self, value: impl Arg<Arr<data_lake_settings::DataLakePrincipal>>) -> Self { Self(put(self.0, "ReadOnlyAdmins", value.into_expr())) }
     /// `TrustedResourceOwners`: list of text. Update: in place.
-    pub fn trusted_resource_owners(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TrustedResourceOwners", value.into_expr()); self }
+    pub fn trusted_resource_owners(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TrustedResourceOwners", value.into_expr())) }
 }
 impl Done for CfnDataLakeSettingsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::LakeFormation::DataLakeSettings`.
 pub mod data_lake_settings {
 use crate::cfn::support::*;
 /// The property type `DataLakePrincipal` of `AWS::LakeFormation::DataLakeSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-datalakesettings-datalakeprincipal.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataLakePrincipal<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataLakePrincipal<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataLakePrincipal {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataLakePrincipal<super::missing::DataLakePrincipalIdentifier> { DataLakePrincipal(Bag::default(), Phase) }
+    pub fn new() -> DataLakePrincipal<Missing<super::required::DataLakePrincipalIdentifier>> { DataLakePrincipal(Bag::default(), Phase) }
 }
 impl<R0> DataLakePrincipal<R0> {
     /// `DataLakePrincipalIdentifier`: text, required. Update: in place.
-    pub fn data_lake_principal_identifier(mut self, value: impl Arg<str>) -> DataLakePrincipal<Set> { self.0.set("DataLakePrincipalIdentifier", value.into_expr()); DataLakePrincipal(self.0, Phase) }
+    pub fn data_lake_principal_identifier(self, value: impl Arg<str>) -> DataLakePrincipal<Set> { DataLakePrincipal(put(self.0, "DataLakePrincipalIdentifier", value.into_expr()), Phase) }
 }
 impl Done for DataLakePrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrincipalPermissions` of `AWS::LakeFormation::DataLakeSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-datalakesettings-principalpermissions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrincipalPermissions<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PrincipalPermissions<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PrincipalPermissions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PrincipalPermissions<super::missing::Permissions, super::missing::Principal> { PrincipalPermissions(Bag::default(), Phase) }
+    pub fn new() -> PrincipalPermissions<Missing<super::required::Permissions>, Missing<super::required::Principal>> { PrincipalPermissions(Bag::default(), Phase) }
 }
 impl<R0, R1> PrincipalPermissions<R0, R1> {
     /// `Permissions`: list of text, required. Update: in place.
-    pub fn permissions(mut self, value: impl Arg<Arr<str>>) -> PrincipalPermissions<Set, R1> { self.0.set("Permissions", value.into_expr()); PrincipalPermissions(self.0, Phase) }
+    pub fn permissions(self, value: impl Arg<Arr<str>>) -> PrincipalPermissions<Set, R1> { PrincipalPermissions(put(self.0, "Permissions", value.into_expr()), Phase) }
     /// `Principal`: `DataLakePrincipal`, required. Update: in place.
-    pub fn principal(mut self, value: impl Arg<DataLakePrincipal>) -> PrincipalPermissions<R0, Set> { self.0.set("Principal", value.into_expr()); PrincipalPermissions(self.0, Phase) }
+    pub fn principal(self, value: impl Arg<DataLakePrincipal>) -> PrincipalPermissions<R0, Set> { PrincipalPermissions(put(self.0, "Principal", value.into_expr()), Phase) }
 }
 impl Done for PrincipalPermissions { fn into_props(self) -> Bag { self.0 } }
 }
@@ -138,7 +138,7 @@ impl CfnPermissions {
     /// `AWS::LakeFormation::Permissions`
     pub const TYPE: &'static str = "AWS::LakeFormation::Permissions";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnPermissionsProps<R0, R1>) -> Self where CfnPermissionsProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPermissionsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -146,117 +146,117 @@ impl CfnPermissions {
 }
 impl Parent for CfnPermissions { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::LakeFormation::Permissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-permissions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPermissionsProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnPermissionsProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnPermissionsProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPermissionsProps<missing::DataLakePrincipal, missing::Resource> { CfnPermissionsProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPermissionsProps<Missing<required::DataLakePrincipal>, Missing<required::Resource>> { CfnPermissionsProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPermissionsProps<R0, R1> {
     /// `DataLakePrincipal`: `DataLakePrincipal`, required. Update: replacement.
-    pub fn data_lake_principal(mut self, value: impl Arg<permissions::DataLakePrincipal>) -> CfnPermissionsProps<Set, R1> { self.0.set("DataLakePrincipal", value.into_expr()); CfnPermissionsProps(self.0, Phase) }
+    pub fn data_lake_principal(self, value: impl Arg<permissions::DataLakePrincipal>) -> CfnPermissionsProps<Set, R1> { CfnPermissionsProps(put(self.0, "DataLakePrincipal", value.into_expr()), Phase) }
     /// `Permissions`: list of text. Update: in place.
-    pub fn permissions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Permissions", value.into_expr()); self }
+    pub fn permissions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Permissions", value.into_expr()), Phase) }
     /// `PermissionsWithGrantOption`: list of text. Update: in place.
-    pub fn permissions_with_grant_option(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PermissionsWithGrantOption", value.into_expr()); self }
+    pub fn permissions_with_grant_option(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PermissionsWithGrantOption", value.into_expr()), Phase) }
     /// `Resource`: `Resource`, required. Update: replacement.
-    pub fn resource(mut self, value: impl Arg<permissions::Resource>) -> CfnPermissionsProps<R0, Set> { self.0.set("Resource", value.into_expr()); CfnPermissionsProps(self.0, Phase) }
+    pub fn resource(self, value: impl Arg<permissions::Resource>) -> CfnPermissionsProps<R0, Set> { CfnPermissionsProps(put(self.0, "Resource", value.into_expr()), Phase) }
 }
 impl Done for CfnPermissionsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::LakeFormation::Permissions`.
 pub mod permissions {
 use crate::cfn::support::*;
 /// The property type `ColumnWildcard` of `AWS::LakeFormation::Permissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-columnwildcard.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ColumnWildcard(Bag);
+#[must_use] pub struct ColumnWildcard(Bag);
 impl ColumnWildcard {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExcludedColumnNames`: list of text. Update: replacement.
-    pub fn excluded_column_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludedColumnNames", value.into_expr()); self }
+    pub fn excluded_column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedColumnNames", value.into_expr())) }
 }
 impl Done for ColumnWildcard { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataLakePrincipal` of `AWS::LakeFormation::Permissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-datalakeprincipal.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataLakePrincipal(Bag);
+#[must_use] pub struct DataLakePrincipal(Bag);
 impl DataLakePrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataLakePrincipalIdentifier`: text. Update: replacement.
-    pub fn data_lake_principal_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DataLakePrincipalIdentifier", value.into_expr()); self }
+    pub fn data_lake_principal_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLakePrincipalIdentifier", value.into_expr())) }
 }
 impl Done for DataLakePrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataLocationResource` of `AWS::LakeFormation::Permissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-datalocationresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataLocationResource(Bag);
+#[must_use] pub struct DataLocationResource(Bag);
 impl DataLocationResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogId`: text. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CatalogId", value.into_expr()); self }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
     /// `S3Resource`: text. Update: replacement.
-    pub fn s3_resource(mut self, value: impl Arg<str>) -> Self { self.0.set("S3Resource", value.into_expr()); self }
+    pub fn s3_resource(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Resource", value.into_expr())) }
 }
 impl Done for DataLocationResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseResource` of `AWS::LakeFormation::Permissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-databaseresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatabaseResource(Bag);
+#[must_use] pub struct DatabaseResource(Bag);
 impl DatabaseResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogId`: text. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CatalogId", value.into_expr()); self }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for DatabaseResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Resource` of `AWS::LakeFormation::Permissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-resource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Resource(Bag);
+#[must_use] pub struct Resource(Bag);
 impl Resource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataLocationResource`: `DataLocationResource`. Update: replacement.
-    pub fn data_location_resource(mut self, value: impl Arg<DataLocationResource>) -> Self { self.0.set("DataLocationResource", value.into_expr()); self }
+    pub fn data_location_resource(self, value: impl Arg<DataLocationResource>) -> Self { Self(put(self.0, "DataLocationResource", value.into_expr())) }
     /// `DatabaseResource`: `DatabaseResource`. Update: replacement.
-    pub fn database_resource(mut self, value: impl Arg<DatabaseResource>) -> Self { self.0.set("DatabaseResource", value.into_expr()); self }
+    pub fn database_resource(self, value: impl Arg<DatabaseResource>) -> Self { Self(put(self.0, "DatabaseResource", value.into_expr())) }
     /// `TableResource`: `TableResource`. Update: replacement.
-    pub fn table_resource(mut self, value: impl Arg<TableResource>) -> Self { self.0.set("TableResource", value.into_expr()); self }
+    pub fn table_resource(self, value: impl Arg<TableResource>) -> Self { Self(put(self.0, "TableResource", value.into_expr())) }
     /// `TableWithColumnsResource`: `TableWithColumnsResource`. Update: replacement.
-    pub fn table_with_columns_resource(mut self, value: impl Arg<TableWithColumnsResource>) -> Self { self.0.set("TableWithColumnsResource", value.into_expr()); self }
+    pub fn table_with_columns_resource(self, value: impl Arg<TableWithColumnsResource>) -> Self { Self(put(self.0, "TableWithColumnsResource", value.into_expr())) }
 }
 impl Done for Resource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableResource` of `AWS::LakeFormation::Permissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tableresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TableResource(Bag);
+#[must_use] pub struct TableResource(Bag);
 impl TableResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogId`: text. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CatalogId", value.into_expr()); self }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
     /// `DatabaseName`: text. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `TableWildcard`: JSON. Update: replacement.
-    pub fn table_wildcard(mut self, value: impl Arg<Any>) -> Self { self.0.set("TableWildcard", value.into_expr()); self }
+    pub fn table_wildcard(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TableWildcard", value.into_expr())) }
 }
 impl Done for TableResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableWildcard` of `AWS::LakeFormation::Permissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tablewildcard.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TableWildcard(Bag);
+#[must_use] pub struct TableWildcard(Bag);
 impl TableWildcard {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
 }
 impl Done for TableWildcard { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableWithColumnsResource` of `AWS::LakeFormation::Permissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-permissions-tablewithcolumnsresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TableWithColumnsResource(Bag);
+#[must_use] pub struct TableWithColumnsResource(Bag);
 impl TableWithColumnsResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogId`: text. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CatalogId", value.into_expr()); self }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr())) }
     /// `ColumnNames`: list of text. Update: replacement.
-    pub fn column_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ColumnNames", value.into_expr()); self }
+    pub fn column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ColumnNames", value.into_expr())) }
     /// `ColumnWildcard`: `ColumnWildcard`. Update: replacement.
-    pub fn column_wildcard(mut self, value: impl Arg<ColumnWildcard>) -> Self { self.0.set("ColumnWildcard", value.into_expr()); self }
+    pub fn column_wildcard(self, value: impl Arg<ColumnWildcard>) -> Self { Self(put(self.0, "ColumnWildcard", value.into_expr())) }
     /// `DatabaseName`: text. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for TableWithColumnsResource { fn into_props(self) -> Bag { self.0 } }
 }
@@ -266,7 +266,7 @@ impl CfnPrincipalPermissions {
     /// `AWS::LakeFormation::PrincipalPermissions`
     pub const TYPE: &'static str = "AWS::LakeFormation::PrincipalPermissions";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnPrincipalPermissionsProps<R0, R1, R2, R3>) -> Self where CfnPrincipalPermissionsProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPrincipalPermissionsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `PrincipalIdentifier`: text.
@@ -276,195 +276,195 @@ impl CfnPrincipalPermissions {
 }
 impl Parent for CfnPrincipalPermissions { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-principalpermissions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPrincipalPermissionsProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnPrincipalPermissionsProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnPrincipalPermissionsProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPrincipalPermissionsProps<missing::Permissions, missing::PermissionsWithGrantOption, missing::Principal, missing::Resource> { CfnPrincipalPermissionsProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPrincipalPermissionsProps<Missing<required::Permissions>, Missing<required::PermissionsWithGrantOption>, Missing<required::Principal>, Missing<required::Resource>> { CfnPrincipalPermissionsProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPrincipalPermissionsProps<R0, R1, R2, R3> {
     /// `Catalog`: text. Update: replacement.
-    pub fn catalog(mut self, value: impl Arg<str>) -> Self { self.0.set("Catalog", value.into_expr()); self }
+    pub fn catalog(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Catalog", value.into_expr()), Phase) }
     /// `Permissions`: list of text, required. Update: replacement.
-    pub fn permissions(mut self, value: impl Arg<Arr<str>>) -> CfnPrincipalPermissionsProps<Set, R1, R2, R3> { self.0.set("Permissions", value.into_expr()); CfnPrincipalPermissionsProps(self.0, Phase) }
+    pub fn permissions(self, value: impl Arg<Arr<str>>) -> CfnPrincipalPermissionsProps<Set, R1, R2, R3> { CfnPrincipalPermissionsProps(put(self.0, "Permissions", value.into_expr()), Phase) }
     /// `PermissionsWithGrantOption`: list of text, required. Update: replacement.
-    pub fn permissions_with_grant_option(mut self, value: impl Arg<Arr<str>>) -> CfnPrincipalPermissionsProps<R0, Set, R2, R3> { self.0.set("PermissionsWithGrantOption", value.into_expr()); CfnPrincipalPermissionsProps(self.0, Phase) }
+    pub fn permissions_with_grant_option(self, value: impl Arg<Arr<str>>) -> CfnPrincipalPermissionsProps<R0, Set, R2, R3> { CfnPrincipalPermissionsProps(put(self.0, "PermissionsWithGrantOption", value.into_expr()), Phase) }
     /// `Principal`: `DataLakePrincipal`, required. Update: replacement.
-    pub fn principal(mut self, value: impl Arg<principal_permissions::DataLakePrincipal>) -> CfnPrincipalPermissionsProps<R0, R1, Set, R3> { self.0.set("Principal", value.into_expr()); CfnPrincipalPermissionsProps(self.0, Phase) }
+    pub fn principal(self, value: impl Arg<principal_permissions::DataLakePrincipal>) -> CfnPrincipalPermissionsProps<R0, R1, Set, R3> { CfnPrincipalPermissionsProps(put(self.0, "Principal", value.into_expr()), Phase) }
     /// `Resource`: `Resource`, required. Update: replacement.
-    pub fn resource(mut self, value: impl Arg<principal_permissions::Resource>) -> CfnPrincipalPermissionsProps<R0, R1, R2, Set> { self.0.set("Resource", value.into_expr()); CfnPrincipalPermissionsProps(self.0, Phase) }
+    pub fn resource(self, value: impl Arg<principal_permissions::Resource>) -> CfnPrincipalPermissionsProps<R0, R1, R2, Set> { CfnPrincipalPermissionsProps(put(self.0, "Resource", value.into_expr()), Phase) }
 }
 impl Done for CfnPrincipalPermissionsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::LakeFormation::PrincipalPermissions`.
 pub mod principal_permissions {
 use crate::cfn::support::*;
 /// The property type `CatalogResource` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-catalogresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CatalogResource(Bag);
+#[must_use] pub struct CatalogResource(Bag);
 impl CatalogResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Id`: text. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
 }
 impl Done for CatalogResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ColumnWildcard` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-columnwildcard.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ColumnWildcard(Bag);
+#[must_use] pub struct ColumnWildcard(Bag);
 impl ColumnWildcard {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExcludedColumnNames`: list of text. Update: replacement.
-    pub fn excluded_column_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludedColumnNames", value.into_expr()); self }
+    pub fn excluded_column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedColumnNames", value.into_expr())) }
 }
 impl Done for ColumnWildcard { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataCellsFilterResource` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-datacellsfilterresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataCellsFilterResource<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct DataCellsFilterResource<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl DataCellsFilterResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataCellsFilterResource<super::missing::DatabaseName, super::missing::Name, super::missing::TableCatalogId, super::missing::TableName> { DataCellsFilterResource(Bag::default(), Phase) }
+    pub fn new() -> DataCellsFilterResource<Missing<super::required::DatabaseName>, Missing<super::required::Name>, Missing<super::required::TableCatalogId>, Missing<super::required::TableName>> { DataCellsFilterResource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> DataCellsFilterResource<R0, R1, R2, R3> {
     /// `DatabaseName`: text, required. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> DataCellsFilterResource<Set, R1, R2, R3> { self.0.set("DatabaseName", value.into_expr()); DataCellsFilterResource(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> DataCellsFilterResource<Set, R1, R2, R3> { DataCellsFilterResource(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> DataCellsFilterResource<R0, Set, R2, R3> { self.0.set("Name", value.into_expr()); DataCellsFilterResource(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DataCellsFilterResource<R0, Set, R2, R3> { DataCellsFilterResource(put(self.0, "Name", value.into_expr()), Phase) }
     /// `TableCatalogId`: text, required. Update: replacement.
-    pub fn table_catalog_id(mut self, value: impl Arg<str>) -> DataCellsFilterResource<R0, R1, Set, R3> { self.0.set("TableCatalogId", value.into_expr()); DataCellsFilterResource(self.0, Phase) }
+    pub fn table_catalog_id(self, value: impl Arg<str>) -> DataCellsFilterResource<R0, R1, Set, R3> { DataCellsFilterResource(put(self.0, "TableCatalogId", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: replacement.
-    pub fn table_name(mut self, value: impl Arg<str>) -> DataCellsFilterResource<R0, R1, R2, Set> { self.0.set("TableName", value.into_expr()); DataCellsFilterResource(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> DataCellsFilterResource<R0, R1, R2, Set> { DataCellsFilterResource(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for DataCellsFilterResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataLakePrincipal` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-datalakeprincipal.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataLakePrincipal(Bag);
+#[must_use] pub struct DataLakePrincipal(Bag);
 impl DataLakePrincipal {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataLakePrincipalIdentifier`: text. Update: replacement.
-    pub fn data_lake_principal_identifier(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("DataLakePrincipalIdentifier", value.into_expr()); self }
+    pub fn data_lake_principal_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLakePrincipalIdentifier", value.into_expr())) }
 }
 impl Done for DataLakePrincipal { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataLocationResource` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-datalocationresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataLocationResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DataLocationResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DataLocationResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataLocationResource<super::missing::CatalogId, super::missing::ResourceArn> { DataLocationResource(Bag::default(), Phase) }
+    pub fn new() -> DataLocationResource<Missing<super::required::CatalogId>, Missing<super::required::ResourceArn>> { DataLocationResource(Bag::default(), Phase) }
 }
 impl<R0, R1> DataLocationResource<R0, R1> {
     /// `CatalogId`: text, required. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> DataLocationResource<Set, R1> { self.0.set("CatalogId", value.into_expr()); DataLocationResource(self.0, Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> DataLocationResource<Set, R1> { DataLocationResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
     /// `ResourceArn`: text, required. Update: replacement.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> DataLocationResource<R0, Set> { self.0.set("ResourceArn", value.into_expr()); DataLocationResource(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> DataLocationResource<R0, Set> { DataLocationResource(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for DataLocationResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatabaseResource` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-databaseresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatabaseResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DatabaseResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DatabaseResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DatabaseResource<super::missing::CatalogId, super::missing::Name> { DatabaseResource(Bag::default(), Phase) }
+    pub fn new() -> DatabaseResource<Missing<super::required::CatalogId>, Missing<super::required::Name>> { DatabaseResource(Bag::default(), Phase) }
 }
 impl<R0, R1> DatabaseResource<R0, R1> {
     /// `CatalogId`: text, required. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> DatabaseResource<Set, R1> { self.0.set("CatalogId", value.into_expr()); DatabaseResource(self.0, Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> DatabaseResource<Set, R1> { DatabaseResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> DatabaseResource<R0, Set> { self.0.set("Name", value.into_expr()); DatabaseResource(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DatabaseResource<R0, Set> { DatabaseResource(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for DatabaseResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LFTag` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LFTag(Bag);
+#[must_use] pub struct LFTag(Bag);
 impl LFTag {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TagKey`: text. Update: replacement.
-    pub fn tag_key(mut self, value: impl Arg<str>) -> Self { self.0.set("TagKey", value.into_expr()); self }
+    pub fn tag_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagKey", value.into_expr())) }
     /// `TagValues`: list of text. Update: replacement.
-    pub fn tag_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TagValues", value.into_expr()); self }
+    pub fn tag_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TagValues", value.into_expr())) }
 }
 impl Done for LFTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LFTagKeyResource` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftagkeyresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LFTagKeyResource<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct LFTagKeyResource<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl LFTagKeyResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LFTagKeyResource<super::missing::CatalogId, super::missing::TagKey, super::missing::TagValues> { LFTagKeyResource(Bag::default(), Phase) }
+    pub fn new() -> LFTagKeyResource<Missing<super::required::CatalogId>, Missing<super::required::TagKey>, Missing<super::required::TagValues>> { LFTagKeyResource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> LFTagKeyResource<R0, R1, R2> {
     /// `CatalogId`: text, required. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> LFTagKeyResource<Set, R1, R2> { self.0.set("CatalogId", value.into_expr()); LFTagKeyResource(self.0, Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> LFTagKeyResource<Set, R1, R2> { LFTagKeyResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
     /// `TagKey`: text, required. Update: replacement.
-    pub fn tag_key(mut self, value: impl Arg<str>) -> LFTagKeyResource<R0, Set, R2> { self.0.set("TagKey", value.into_expr()); LFTagKeyResource(self.0, Phase) }
+    pub fn tag_key(self, value: impl Arg<str>) -> LFTagKeyResource<R0, Set, R2> { LFTagKeyResource(put(self.0, "TagKey", value.into_expr()), Phase) }
     /// `TagValues`: list of text, required. Update: replacement.
-    pub fn tag_values(mut self, value: impl Arg<Arr<str>>) -> LFTagKeyResource<R0, R1, Set> { self.0.set("TagValues", value.into_expr()); LFTagKeyResource(self.0, Phase) }
+    pub fn tag_values(self, value: impl Arg<Arr<str>>) -> LFTagKeyResource<R0, R1, Set> { LFTagKeyResource(put(self.0, "TagValues", value.into_expr()), Phase) }
 }
 impl Done for LFTagKeyResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LFTagPolicyResource` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-lftagpolicyresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LFTagPolicyResource<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct LFTagPolicyResource<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl LFTagPolicyResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LFTagPolicyResource<super::missing::CatalogId, super::missing::Expression, super::missing::ResourceType> { LFTagPolicyResource(Bag::default(), Phase) }
+    pub fn new() -> LFTagPolicyResource<Missing<super::required::CatalogId>, Missing<super::required::Expression>, Missing<super::required::ResourceType>> { LFTagPolicyResource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> LFTagPolicyResource<R0, R1, R2> {
     /// `CatalogId`: text, required. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> LFTagPolicyResource<Set, R1, R2> { self.0.set("CatalogId", value.into_expr()); LFTagPolicyResource(self.0, Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> LFTagPolicyResource<Set, R1, R2> { LFTagPolicyResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
     /// `Expression`: list of `LFTag`, required. Update: replacement.
-    pub fn expression(mut self, value: impl Arg<Arr<LFTag>>) -> LFTagPolicyResource<R0, Set, R2> { self.0.set("Expression", value.into_expr()); LFTagPolicyResource(self.0, Phase) }
+    pub fn expression(self, value: impl Arg<Arr<LFTag>>) -> LFTagPolicyResource<R0, Set, R2> { LFTagPolicyResource(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `ResourceType`: `ResourceType`, required. Update: replacement.
-    pub fn resource_type(mut self, value: impl Arg<ResourceType>) -> LFTagPolicyResource<R0, R1, Set> { self.0.set("ResourceType", value.into_expr()); LFTagPolicyResource(self.0, Phase) }
+    pub fn resource_type(self, value: impl Arg<ResourceType>) -> LFTagPolicyResource<R0, R1, Set> { LFTagPolicyResource(put(self.0, "ResourceType", value.into_expr()), Phase) }
 }
 impl Done for LFTagPolicyResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Resource` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-resource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Resource(Bag);
+#[must_use] pub struct Resource(Bag);
 impl Resource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Catalog`: `CatalogResource`. Update: replacement.
-    pub fn catalog(mut self, value: impl Arg<CatalogResource>) -> Self { self.0.set("Catalog", value.into_expr()); self }
+    pub fn catalog(self, value: impl Arg<CatalogResource>) -> Self { Self(put(self.0, "Catalog", value.into_expr())) }
     /// `DataCellsFilter`: `DataCellsFilterResource`. Update: replacement.
-    pub fn data_cells_filter(mut self, value: impl Arg<DataCellsFilterResource>) -> Self { self.0.set("DataCellsFilter", value.into_expr()); self }
+    pub fn data_cells_filter(self, value: impl Arg<DataCellsFilterResource>) -> Self { Self(put(self.0, "DataCellsFilter", value.into_expr())) }
     /// `DataLocation`: `DataLocationResource`. Update: replacement.
-    pub fn data_location(mut self, value: impl Arg<DataLocationResource>) -> Self { self.0.set("DataLocation", value.into_expr()); self }
+    pub fn data_location(self, value: impl Arg<DataLocationResource>) -> Self { Self(put(self.0, "DataLocation", value.into_expr())) }
     /// `Database`: `DatabaseResource`. Update: replacement.
-    pub fn database(mut self, value: impl Arg<DatabaseResource>) -> Self { self.0.set("Database", value.into_expr()); self }
+    pub fn database(self, value: impl Arg<DatabaseResource>) -> Self { Self(put(self.0, "Database", value.into_expr())) }
     /// `LFTag`: `LFTagKeyResource`. Update: replacement.
-    pub fn lf_tag(mut self, value: impl Arg<LFTagKeyResource>) -> Self { self.0.set("LFTag", value.into_expr()); self }
+    pub fn lf_tag(self, value: impl Arg<LFTagKeyResource>) -> Self { Self(put(self.0, "LFTag", value.into_expr())) }
     /// `LFTagPolicy`: `LFTagPolicyResource`. Update: replacement.
-    pub fn lf_tag_policy(mut self, value: impl Arg<LFTagPolicyResource>) -> Self { self.0.set("LFTagPolicy", value.into_expr()); self }
+    pub fn lf_tag_policy(self, value: impl Arg<LFTagPolicyResource>) -> Self { Self(put(self.0, "LFTagPolicy", value.into_expr())) }
     /// `Table`: `TableResource`. Update: replacement.
-    pub fn table(mut self, value: impl Arg<TableResource>) -> Self { self.0.set("Table", value.into_expr()); self }
+    pub fn table(self, value: impl Arg<TableResource>) -> Self { Self(put(self.0, "Table", value.into_expr())) }
     /// `TableWithColumns`: `TableWithColumnsResource`. Update: replacement.
-    pub fn table_with_columns(mut self, value: impl Arg<TableWithColumnsResource>) -> Self { self.0.set("TableWithColumns", value.into_expr()); self }
+    pub fn table_with_columns(self, value: impl Arg<TableWithColumnsResource>) -> Self { Self(put(self.0, "TableWithColumns", value.into_expr())) }
 }
 impl Done for Resource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableResource` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tableresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TableResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TableResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TableResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TableResource<super::missing::CatalogId, super::missing::DatabaseName> { TableResource(Bag::default(), Phase) }
+    pub fn new() -> TableResource<Missing<super::required::CatalogId>, Missing<super::required::DatabaseName>> { TableResource(Bag::default(), Phase) }
 }
 impl<R0, R1> TableResource<R0, R1> {
     /// `CatalogId`: text, required. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> TableResource<Set, R1> { self.0.set("CatalogId", value.into_expr()); TableResource(self.0, Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> TableResource<Set, R1> { TableResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> TableResource<R0, Set> { self.0.set("DatabaseName", value.into_expr()); TableResource(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> TableResource<R0, Set> { TableResource(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `TableWildcard`: JSON. Update: replacement.
-    pub fn table_wildcard(mut self, value: impl Arg<Any>) -> Self { self.0.set("TableWildcard", value.into_expr()); self }
+    pub fn table_wildcard(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TableWildcard", value.into_expr()), Phase) }
 }
 impl Done for TableResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableWithColumnsResource` of `AWS::LakeFormation::PrincipalPermissions`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-principalpermissions-tablewithcolumnsresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TableWithColumnsResource<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct TableWithColumnsResource<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl TableWithColumnsResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TableWithColumnsResource<super::missing::CatalogId, super::missing::DatabaseName, super::missing::Name> { TableWithColumnsResource(Bag::default(), Phase) }
+    pub fn new() -> TableWithColumnsResource<Missing<super::required::CatalogId>, Missing<super::required::DatabaseName>, Missing<super::required::Name>> { TableWithColumnsResource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> TableWithColumnsResource<R0, R1, R2> {
     /// `CatalogId`: text, required. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> TableWithColumnsResource<Set, R1, R2> { self.0.set("CatalogId", value.into_expr()); TableWithColumnsResource(self.0, Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> TableWithColumnsResource<Set, R1, R2> { TableWithColumnsResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
     /// `ColumnNames`: list of text. Update: replacement.
-    pub fn column_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ColumnNames", value.into_expr()); self }
+    pub fn column_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ColumnNames", value.into_expr()), Phase) }
     /// `ColumnWildcard`: `ColumnWildcard`. Update: replacement.
-    pub fn column_wildcard(mut self, value: impl Arg<ColumnWildcard>) -> Self { self.0.set("ColumnWildcard", value.into_expr()); self }
+    pub fn column_wildcard(self, value: impl Arg<ColumnWildcard>) -> Self { Self(put(self.0, "ColumnWildcard", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> TableWithColumnsResource<R0, Set, R2> { self.0.set("DatabaseName", value.into_expr()); TableWithColumnsResource(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> TableWithColumnsResource<R0, Set, R2> { TableWithColumnsResource(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> TableWithColumnsResource<R0, R1, Set> { self.0.set("Name", value.into_expr()); TableWithColumnsResource(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> TableWithColumnsResource<R0, R1, Set> { TableWithColumnsResource(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for TableWithColumnsResource { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ResourceType` allows.
@@ -476,7 +476,7 @@ impl CfnResource {
     /// `AWS::LakeFormation::Resource`
     pub const TYPE: &'static str = "AWS::LakeFormation::Resource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResourceProps<R0, R1>) -> Self where CfnResourceProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -484,22 +484,22 @@ impl CfnResource {
 }
 impl Parent for CfnResource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::LakeFormation::Resource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-resource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResourceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourceProps<missing::ResourceArn, missing::UseServiceLinkedRole> { CfnResourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourceProps<Missing<required::ResourceArn>, Missing<required::UseServiceLinkedRole>> { CfnResourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourceProps<R0, R1> {
     /// `HybridAccessEnabled`: boolean. Update: in place.
-    pub fn hybrid_access_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("HybridAccessEnabled", value.into_expr()); self }
+    pub fn hybrid_access_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HybridAccessEnabled", value.into_expr()), Phase) }
     /// `ResourceArn`: text, required. Update: replacement.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> CfnResourceProps<Set, R1> { self.0.set("ResourceArn", value.into_expr()); CfnResourceProps(self.0, Phase) }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourceProps<Set, R1> { CfnResourceProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `UseServiceLinkedRole`: boolean, required. Update: may replace.
-    pub fn use_service_linked_role(mut self, value: impl Arg<bool>) -> CfnResourceProps<R0, Set> { self.0.set("UseServiceLinkedRole", value.into_expr()); CfnResourceProps(self.0, Phase) }
+    pub fn use_service_linked_role(self, value: impl Arg<bool>) -> CfnResourceProps<R0, Set> { CfnResourceProps(put(self.0, "UseServiceLinkedRole", value.into_expr()), Phase) }
     /// `WithFederation`: boolean. Update: in place.
-    pub fn with_federation(mut self, value: impl Arg<bool>) -> Self { self.0.set("WithFederation", value.into_expr()); self }
+    pub fn with_federation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WithFederation", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::LakeFormation::Tag`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-tag.html)
@@ -508,24 +508,24 @@ impl CfnTag {
     /// `AWS::LakeFormation::Tag`
     pub const TYPE: &'static str = "AWS::LakeFormation::Tag";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTagProps<R0, R1>) -> Self where CfnTagProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTagProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TagKey`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnTag { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::LakeFormation::Tag`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-tag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTagProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTagProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTagProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTagProps<missing::TagKey, missing::TagValues> { CfnTagProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTagProps<Missing<required::TagKey>, Missing<required::TagValues>> { CfnTagProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTagProps<R0, R1> {
     /// `CatalogId`: text. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CatalogId", value.into_expr()); self }
+    pub fn catalog_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogId", value.into_expr()), Phase) }
     /// `TagKey`: text, required. Update: replacement.
-    pub fn tag_key(mut self, value: impl Arg<str>) -> CfnTagProps<Set, R1> { self.0.set("TagKey", value.into_expr()); CfnTagProps(self.0, Phase) }
+    pub fn tag_key(self, value: impl Arg<str>) -> CfnTagProps<Set, R1> { CfnTagProps(put(self.0, "TagKey", value.into_expr()), Phase) }
     /// `TagValues`: list of text, required. Update: in place.
-    pub fn tag_values(mut self, value: impl Arg<Arr<str>>) -> CfnTagProps<R0, Set> { self.0.set("TagValues", value.into_expr()); CfnTagProps(self.0, Phase) }
+    pub fn tag_values(self, value: impl Arg<Arr<str>>) -> CfnTagProps<R0, Set> { CfnTagProps(put(self.0, "TagValues", value.into_expr()), Phase) }
 }
 impl Done for CfnTagProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::LakeFormation::TagAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-tagassociation.html)
@@ -534,7 +534,7 @@ impl CfnTagAssociation {
     /// `AWS::LakeFormation::TagAssociation`
     pub const TYPE: &'static str = "AWS::LakeFormation::TagAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTagAssociationProps<R0, R1>) -> Self where CfnTagAssociationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTagAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ResourceIdentifier`: text.
@@ -544,98 +544,98 @@ impl CfnTagAssociation {
 }
 impl Parent for CfnTagAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::LakeFormation::TagAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lakeformation-tagassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTagAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTagAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTagAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTagAssociationProps<missing::LFTags, missing::Resource> { CfnTagAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTagAssociationProps<Missing<required::LFTags>, Missing<required::Resource>> { CfnTagAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTagAssociationProps<R0, R1> {
     /// `LFTags`: list of `LFTagPair`, required. Update: replacement.
-    pub fn lf_tags(mut self, value: impl Arg<Arr<tag_association::LFTagPair>>) -> CfnTagAssociationProps<Set, R1> { self.0.set("LFTags", value.into_expr()); CfnTagAssociationProps(self.0, Phase) }
+    pub fn lf_tags(self, value: impl Arg<Arr<tag_association::LFTagPair>>) -> CfnTagAssociationProps<Set, R1> { CfnTagAssociationProps(put(self.0, "LFTags", value.into_expr()), Phase) }
     /// `Resource`: `Resource`, required. Update: replacement.
-    pub fn resource(mut self, value: impl Arg<tag_association::Resource>) -> CfnTagAssociationProps<R0, Set> { self.0.set("Resource", value.into_expr()); CfnTagAssociationProps(self.0, Phase) }
+    pub fn resource(self, value: impl Arg<tag_association::Resource>) -> CfnTagAssociationProps<R0, Set> { CfnTagAssociationProps(put(self.0, "Resource", value.into_expr()), Phase) }
 }
 impl Done for CfnTagAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::LakeFormation::TagAssociation`.
 pub mod tag_association {
 use crate::cfn::support::*;
 /// The property type `DatabaseResource` of `AWS::LakeFormation::TagAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-databaseresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatabaseResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DatabaseResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DatabaseResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DatabaseResource<super::missing::CatalogId, super::missing::Name> { DatabaseResource(Bag::default(), Phase) }
+    pub fn new() -> DatabaseResource<Missing<super::required::CatalogId>, Missing<super::required::Name>> { DatabaseResource(Bag::default(), Phase) }
 }
 impl<R0, R1> DatabaseResource<R0, R1> {
     /// `CatalogId`: text, required. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> DatabaseResource<Set, R1> { self.0.set("CatalogId", value.into_expr()); DatabaseResource(self.0, Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> DatabaseResource<Set, R1> { DatabaseResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> DatabaseResource<R0, Set> { self.0.set("Name", value.into_expr()); DatabaseResource(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DatabaseResource<R0, Set> { DatabaseResource(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for DatabaseResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LFTagPair` of `AWS::LakeFormation::TagAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-lftagpair.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LFTagPair<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct LFTagPair<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl LFTagPair {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LFTagPair<super::missing::CatalogId, super::missing::TagKey, super::missing::TagValues> { LFTagPair(Bag::default(), Phase) }
+    pub fn new() -> LFTagPair<Missing<super::required::CatalogId>, Missing<super::required::TagKey>, Missing<super::required::TagValues>> { LFTagPair(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> LFTagPair<R0, R1, R2> {
     /// `CatalogId`: text, required. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> LFTagPair<Set, R1, R2> { self.0.set("CatalogId", value.into_expr()); LFTagPair(self.0, Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> LFTagPair<Set, R1, R2> { LFTagPair(put(self.0, "CatalogId", value.into_expr()), Phase) }
     /// `TagKey`: text, required. Update: replacement.
-    pub fn tag_key(mut self, value: impl Arg<str>) -> LFTagPair<R0, Set, R2> { self.0.set("TagKey", value.into_expr()); LFTagPair(self.0, Phase) }
+    pub fn tag_key(self, value: impl Arg<str>) -> LFTagPair<R0, Set, R2> { LFTagPair(put(self.0, "TagKey", value.into_expr()), Phase) }
     /// `TagValues`: list of text, required. Update: replacement.
-    pub fn tag_values(mut self, value: impl Arg<Arr<str>>) -> LFTagPair<R0, R1, Set> { self.0.set("TagValues", value.into_expr()); LFTagPair(self.0, Phase) }
+    pub fn tag_values(self, value: impl Arg<Arr<str>>) -> LFTagPair<R0, R1, Set> { LFTagPair(put(self.0, "TagValues", value.into_expr()), Phase) }
 }
 impl Done for LFTagPair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Resource` of `AWS::LakeFormation::TagAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-resource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Resource(Bag);
+#[must_use] pub struct Resource(Bag);
 impl Resource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Catalog`: JSON. Update: replacement.
-    pub fn catalog(mut self, value: impl Arg<Any>) -> Self { self.0.set("Catalog", value.into_expr()); self }
+    pub fn catalog(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Catalog", value.into_expr())) }
     /// `Database`: `DatabaseResource`. Update: replacement.
-    pub fn database(mut self, value: impl Arg<DatabaseResource>) -> Self { self.0.set("Database", value.into_expr()); self }
+    pub fn database(self, value: impl Arg<DatabaseResource>) -> Self { Self(put(self.0, "Database", value.into_expr())) }
     /// `Table`: `TableResource`. Update: replacement.
-    pub fn table(mut self, value: impl Arg<TableResource>) -> Self { self.0.set("Table", value.into_expr()); self }
+    pub fn table(self, value: impl Arg<TableResource>) -> Self { Self(put(self.0, "Table", value.into_expr())) }
     /// `TableWithColumns`: `TableWithColumnsResource`. Update: replacement.
-    pub fn table_with_columns(mut self, value: impl Arg<TableWithColumnsResource>) -> Self { self.0.set("TableWithColumns", value.into_expr()); self }
+    pub fn table_with_columns(self, value: impl Arg<TableWithColumnsResource>) -> Self { Self(put(self.0, "TableWithColumns", value.into_expr())) }
 }
 impl Done for Resource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableResource` of `AWS::LakeFormation::TagAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-tableresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TableResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TableResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TableResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TableResource<super::missing::CatalogId, super::missing::DatabaseName> { TableResource(Bag::default(), Phase) }
+    pub fn new() -> TableResource<Missing<super::required::CatalogId>, Missing<super::required::DatabaseName>> { TableResource(Bag::default(), Phase) }
 }
 impl<R0, R1> TableResource<R0, R1> {
     /// `CatalogId`: text, required. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> TableResource<Set, R1> { self.0.set("CatalogId", value.into_expr()); TableResource(self.0, Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> TableResource<Set, R1> { TableResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> TableResource<R0, Set> { self.0.set("DatabaseName", value.into_expr()); TableResource(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> TableResource<R0, Set> { TableResource(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `TableWildcard`: JSON. Update: replacement.
-    pub fn table_wildcard(mut self, value: impl Arg<Any>) -> Self { self.0.set("TableWildcard", value.into_expr()); self }
+    pub fn table_wildcard(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TableWildcard", value.into_expr()), Phase) }
 }
 impl Done for TableResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableWithColumnsResource` of `AWS::LakeFormation::TagAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lakeformation-tagassociation-tablewithcolumnsresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TableWithColumnsResource<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct TableWithColumnsResource<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl TableWithColumnsResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TableWithColumnsResource<super::missing::CatalogId, super::missing::ColumnNames, super::missing::DatabaseName, super::missing::Name> { TableWithColumnsResource(Bag::default(), Phase) }
+    pub fn new() -> TableWithColumnsResource<Missing<super::required::CatalogId>, Missing<super::required::ColumnNames>, Missing<super::required::DatabaseName>, Missing<super::required::Name>> { TableWithColumnsResource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> TableWithColumnsResource<R0, R1, R2, R3> {
     /// `CatalogId`: text, required. Update: replacement.
-    pub fn catalog_id(mut self, value: impl Arg<str>) -> TableWithColumnsResource<Set, R1, R2, R3> { self.0.set("CatalogId", value.into_expr()); TableWithColumnsResource(self.0, Phase) }
+    pub fn catalog_id(self, value: impl Arg<str>) -> TableWithColumnsResource<Set, R1, R2, R3> { TableWithColumnsResource(put(self.0, "CatalogId", value.into_expr()), Phase) }
     /// `ColumnNames`: list of text, required. Update: replacement.
-    pub fn column_names(mut self, value: impl Arg<Arr<str>>) -> TableWithColumnsResource<R0, Set, R2, R3> { self.0.set("ColumnNames", value.into_expr()); TableWithColumnsResource(self.0, Phase) }
+    pub fn column_names(self, value: impl Arg<Arr<str>>) -> TableWithColumnsResource<R0, Set, R2, R3> { TableWithColumnsResource(put(self.0, "ColumnNames", value.into_expr()), Phase) }
     /// `DatabaseName`: text, required. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> TableWithColumnsResource<R0, R1, Set, R3> { self.0.set("DatabaseName", value.into_expr()); TableWithColumnsResource(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> TableWithColumnsResource<R0, R1, Set, R3> { TableWithColumnsResource(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> TableWithColumnsResource<R0, R1, R2, Set> { self.0.set("Name", value.into_expr()); TableWithColumnsResource(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> TableWithColumnsResource<R0, R1, R2, Set> { TableWithColumnsResource(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for TableWithColumnsResource { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { CatalogId, ColumnNames, DataLakePrincipal, DataLakePrincipalIdentifier, DatabaseName, Expression, LFTags, Name, Permissions, PermissionsWithGrantOption, Principal, Resource, ResourceArn, ResourceType, TableCatalogId, TableName, TagKey, TagValues, UseServiceLinkedRole } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { CatalogId, ColumnNames, DataLakePrincipal, DataLakePrincipalIdentifier, DatabaseName, Expression, LFTags, Name, Permissions, PermissionsWithGrantOption, Principal, Resource, ResourceArn, ResourceType, TableCatalogId, TableName, TagKey, TagValues, UseServiceLinkedRole } }

@@ -10,68 +10,68 @@ impl CfnAlias {
     /// `AWS::Lambda::Alias`
     pub const TYPE: &'static str = "AWS::Lambda::Alias";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAliasProps<R0, R1, R2>) -> Self where CfnAliasProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAliasProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AliasArn`.
     pub fn reference(&self) -> Val<kind::LambdaFunctionArn> { self.0.reference() }
-    /// The attribute `AliasArn`: text.
+    /// The attribute `AliasArn`: `LambdaFunctionArn`.
     pub fn attr_alias_arn(&self) -> Val<kind::LambdaFunctionArn> { self.0.get_att("AliasArn") }
 }
 impl Parent for CfnAlias { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lambda::Alias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-alias.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAliasProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAliasProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAliasProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAliasProps<missing::FunctionName, missing::FunctionVersion, missing::Name> { CfnAliasProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAliasProps<Missing<required::FunctionName>, Missing<required::FunctionVersion>, Missing<required::Name>> { CfnAliasProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAliasProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `FunctionName`: text, required. Update: replacement.
-    pub fn function_name(mut self, value: impl Arg<kind::LambdaFunctionName>) -> CfnAliasProps<Set, R1, R2> { self.0.set("FunctionName", value.into_expr()); CfnAliasProps(self.0, Phase) }
-    /// `FunctionVersion`: text, required. Update: in place.
-    pub fn function_version(mut self, value: impl Arg<kind::LambdaVersion>) -> CfnAliasProps<R0, Set, R2> { self.0.set("FunctionVersion", value.into_expr()); CfnAliasProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `FunctionName`: `LambdaFunctionName`, required. Update: replacement.
+    pub fn function_name(self, value: impl Arg<kind::LambdaFunctionName>) -> CfnAliasProps<Set, R1, R2> { CfnAliasProps(put(self.0, "FunctionName", value.into_expr()), Phase) }
+    /// `FunctionVersion`: `LambdaVersion`, required. Update: in place.
+    pub fn function_version(self, value: impl Arg<kind::LambdaVersion>) -> CfnAliasProps<R0, Set, R2> { CfnAliasProps(put(self.0, "FunctionVersion", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAliasProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnAliasProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAliasProps<R0, R1, Set> { CfnAliasProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ProvisionedConcurrencyConfig`: `ProvisionedConcurrencyConfiguration`. Update: in place.
-    pub fn provisioned_concurrency_config(mut self, value: impl Arg<alias::ProvisionedConcurrencyConfiguration>) -> Self { self.0.set("ProvisionedConcurrencyConfig", value.into_expr()); self }
+    pub fn provisioned_concurrency_config(self, value: impl Arg<alias::ProvisionedConcurrencyConfiguration>) -> Self { Self(put(self.0, "ProvisionedConcurrencyConfig", value.into_expr()), Phase) }
     /// `RoutingConfig`: `AliasRoutingConfiguration`. Update: in place.
-    pub fn routing_config(mut self, value: impl Arg<alias::AliasRoutingConfiguration>) -> Self { self.0.set("RoutingConfig", value.into_expr()); self }
+    pub fn routing_config(self, value: impl Arg<alias::AliasRoutingConfiguration>) -> Self { Self(put(self.0, "RoutingConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::Alias`.
 pub mod alias {
 use crate::cfn::support::*;
 /// The property type `AliasRoutingConfiguration` of `AWS::Lambda::Alias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-alias-aliasroutingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AliasRoutingConfiguration(Bag);
+#[must_use] pub struct AliasRoutingConfiguration(Bag);
 impl AliasRoutingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalVersionWeights`: list of `VersionWeight`. Update: in place.
-    pub fn additional_version_weights(mut self, value: impl Arg<Arr<VersionWeight>>) -> Self { self.0.set("AdditionalVersionWeights", value.into_expr()); self }
+    pub fn additional_version_weights(self, value: impl Arg<Arr<VersionWeight>>) -> Self { Self(put(self.0, "AdditionalVersionWeights", value.into_expr())) }
 }
 impl Done for AliasRoutingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisionedConcurrencyConfiguration` of `AWS::Lambda::Alias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-alias-provisionedconcurrencyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProvisionedConcurrencyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ProvisionedConcurrencyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ProvisionedConcurrencyConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProvisionedConcurrencyConfiguration<super::missing::ProvisionedConcurrentExecutions> { ProvisionedConcurrencyConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ProvisionedConcurrencyConfiguration<Missing<super::required::ProvisionedConcurrentExecutions>> { ProvisionedConcurrencyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ProvisionedConcurrencyConfiguration<R0> {
     /// `ProvisionedConcurrentExecutions`: integer, required. Update: in place.
-    pub fn provisioned_concurrent_executions(mut self, value: impl Arg<i64>) -> ProvisionedConcurrencyConfiguration<Set> { self.0.set("ProvisionedConcurrentExecutions", value.into_expr()); ProvisionedConcurrencyConfiguration(self.0, Phase) }
+    pub fn provisioned_concurrent_executions(self, value: impl Arg<i64>) -> ProvisionedConcurrencyConfiguration<Set> { ProvisionedConcurrencyConfiguration(put(self.0, "ProvisionedConcurrentExecutions", value.into_expr()), Phase) }
 }
 impl Done for ProvisionedConcurrencyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VersionWeight` of `AWS::Lambda::Alias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-alias-versionweight.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VersionWeight<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VersionWeight<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VersionWeight {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VersionWeight<super::missing::FunctionVersion, super::missing::FunctionWeight> { VersionWeight(Bag::default(), Phase) }
+    pub fn new() -> VersionWeight<Missing<super::required::FunctionVersion>, Missing<super::required::FunctionWeight>> { VersionWeight(Bag::default(), Phase) }
 }
 impl<R0, R1> VersionWeight<R0, R1> {
     /// `FunctionVersion`: text, required. Update: in place.
-    pub fn function_version(mut self, value: impl Arg<str>) -> VersionWeight<Set, R1> { self.0.set("FunctionVersion", value.into_expr()); VersionWeight(self.0, Phase) }
+    pub fn function_version(self, value: impl Arg<str>) -> VersionWeight<Set, R1> { VersionWeight(put(self.0, "FunctionVersion", value.into_expr()), Phase) }
     /// `FunctionWeight`: number, required. Update: in place.
-    pub fn function_weight(mut self, value: impl Arg<f64>) -> VersionWeight<R0, Set> { self.0.set("FunctionWeight", value.into_expr()); VersionWeight(self.0, Phase) }
+    pub fn function_weight(self, value: impl Arg<f64>) -> VersionWeight<R0, Set> { VersionWeight(put(self.0, "FunctionWeight", value.into_expr()), Phase) }
 }
 impl Done for VersionWeight { fn into_props(self) -> Bag { self.0 } }
 }
@@ -81,137 +81,137 @@ impl CfnCapacityProvider {
     /// `AWS::Lambda::CapacityProvider`
     pub const TYPE: &'static str = "AWS::Lambda::CapacityProvider";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCapacityProviderProps<R0, R1>) -> Self where CfnCapacityProviderProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCapacityProviderProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CapacityProviderName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `State`: text.
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnCapacityProvider { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lambda::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-capacityprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCapacityProviderProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCapacityProviderProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCapacityProviderProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCapacityProviderProps<missing::PermissionsConfig, missing::VpcConfig> { CfnCapacityProviderProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCapacityProviderProps<Missing<required::PermissionsConfig>, Missing<required::VpcConfig>> { CfnCapacityProviderProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCapacityProviderProps<R0, R1> {
     /// `CapacityProviderName`: text. Update: replacement.
-    pub fn capacity_provider_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CapacityProviderName", value.into_expr()); self }
+    pub fn capacity_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CapacityProviderName", value.into_expr()), Phase) }
     /// `CapacityProviderScalingConfig`: `CapacityProviderScalingConfig`. Update: in place.
-    pub fn capacity_provider_scaling_config(mut self, value: impl Arg<capacity_provider::CapacityProviderScalingConfig>) -> Self { self.0.set("CapacityProviderScalingConfig", value.into_expr()); self }
+    pub fn capacity_provider_scaling_config(self, value: impl Arg<capacity_provider::CapacityProviderScalingConfig>) -> Self { Self(put(self.0, "CapacityProviderScalingConfig", value.into_expr()), Phase) }
     /// `InstanceRequirements`: `InstanceRequirements`. Update: replacement.
-    pub fn instance_requirements(mut self, value: impl Arg<capacity_provider::InstanceRequirements>) -> Self { self.0.set("InstanceRequirements", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn instance_requirements(self, value: impl Arg<capacity_provider::InstanceRequirements>) -> Self { Self(put(self.0, "InstanceRequirements", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `PermissionsConfig`: `CapacityProviderPermissionsConfig`, required. Update: replacement.
-    pub fn permissions_config(mut self, value: impl Arg<capacity_provider::CapacityProviderPermissionsConfig>) -> CfnCapacityProviderProps<Set, R1> { self.0.set("PermissionsConfig", value.into_expr()); CfnCapacityProviderProps(self.0, Phase) }
+    pub fn permissions_config(self, value: impl Arg<capacity_provider::CapacityProviderPermissionsConfig>) -> CfnCapacityProviderProps<Set, R1> { CfnCapacityProviderProps(put(self.0, "PermissionsConfig", value.into_expr()), Phase) }
     /// `PropagateTags`: `PropagateTagsConfig`. Update: in place.
-    pub fn propagate_tags(mut self, value: impl Arg<capacity_provider::PropagateTagsConfig>) -> Self { self.0.set("PropagateTags", value.into_expr()); self }
+    pub fn propagate_tags(self, value: impl Arg<capacity_provider::PropagateTagsConfig>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TelemetryConfig`: `CapacityProviderTelemetryConfig`. Update: in place.
-    pub fn telemetry_config(mut self, value: impl Arg<capacity_provider::CapacityProviderTelemetryConfig>) -> Self { self.0.set("TelemetryConfig", value.into_expr()); self }
+    pub fn telemetry_config(self, value: impl Arg<capacity_provider::CapacityProviderTelemetryConfig>) -> Self { Self(put(self.0, "TelemetryConfig", value.into_expr()), Phase) }
     /// `VpcConfig`: `CapacityProviderVpcConfig`, required. Update: replacement.
-    pub fn vpc_config(mut self, value: impl Arg<capacity_provider::CapacityProviderVpcConfig>) -> CfnCapacityProviderProps<R0, Set> { self.0.set("VpcConfig", value.into_expr()); CfnCapacityProviderProps(self.0, Phase) }
+    pub fn vpc_config(self, value: impl Arg<capacity_provider::CapacityProviderVpcConfig>) -> CfnCapacityProviderProps<R0, Set> { CfnCapacityProviderProps(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnCapacityProviderProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::CapacityProvider`.
 pub mod capacity_provider {
 use crate::cfn::support::*;
 /// The property type `CapacityProviderLoggingConfig` of `AWS::Lambda::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityproviderloggingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityProviderLoggingConfig(Bag);
+#[must_use] pub struct CapacityProviderLoggingConfig(Bag);
 impl CapacityProviderLoggingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroup`: text. Update: in place.
-    pub fn log_group(mut self, value: impl Arg<str>) -> Self { self.0.set("LogGroup", value.into_expr()); self }
+    pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value.into_expr())) }
     /// `SystemLogLevel`: `SystemLogLevel`. Update: in place.
-    pub fn system_log_level(mut self, value: impl Arg<SystemLogLevel>) -> Self { self.0.set("SystemLogLevel", value.into_expr()); self }
+    pub fn system_log_level(self, value: impl Arg<SystemLogLevel>) -> Self { Self(put(self.0, "SystemLogLevel", value.into_expr())) }
 }
 impl Done for CapacityProviderLoggingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityProviderPermissionsConfig` of `AWS::Lambda::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityproviderpermissionsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityProviderPermissionsConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CapacityProviderPermissionsConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl CapacityProviderPermissionsConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CapacityProviderPermissionsConfig<super::missing::CapacityProviderOperatorRoleArn> { CapacityProviderPermissionsConfig(Bag::default(), Phase) }
+    pub fn new() -> CapacityProviderPermissionsConfig<Missing<super::required::CapacityProviderOperatorRoleArn>> { CapacityProviderPermissionsConfig(Bag::default(), Phase) }
 }
 impl<R0> CapacityProviderPermissionsConfig<R0> {
-    /// `CapacityProviderOperatorRoleArn`: text, required. Update: replacement.
-    pub fn capacity_provider_operator_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CapacityProviderPermissionsConfig<Set> { self.0.set("CapacityProviderOperatorRoleArn", value.into_expr()); CapacityProviderPermissionsConfig(self.0, Phase) }
+    /// `CapacityProviderOperatorRoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn capacity_provider_operator_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CapacityProviderPermissionsConfig<Set> { CapacityProviderPermissionsConfig(put(self.0, "CapacityProviderOperatorRoleArn", value.into_expr()), Phase) }
 }
 impl Done for CapacityProviderPermissionsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityProviderScalingConfig` of `AWS::Lambda::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityproviderscalingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityProviderScalingConfig(Bag);
+#[must_use] pub struct CapacityProviderScalingConfig(Bag);
 impl CapacityProviderScalingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxVCpuCount`: integer. Update: in place.
-    pub fn max_v_cpu_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxVCpuCount", value.into_expr()); self }
+    pub fn max_v_cpu_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxVCpuCount", value.into_expr())) }
     /// `ScalingMode`: `ScalingMode`. Update: in place.
-    pub fn scaling_mode(mut self, value: impl Arg<ScalingMode>) -> Self { self.0.set("ScalingMode", value.into_expr()); self }
+    pub fn scaling_mode(self, value: impl Arg<ScalingMode>) -> Self { Self(put(self.0, "ScalingMode", value.into_expr())) }
     /// `ScalingPolicies`: list of `TargetTrackingScalingPolicy`. Update: in place.
-    pub fn scaling_policies(mut self, value: impl Arg<Arr<TargetTrackingScalingPolicy>>) -> Self { self.0.set("ScalingPolicies", value.into_expr()); self }
+    pub fn scaling_policies(self, value: impl Arg<Arr<TargetTrackingScalingPolicy>>) -> Self { Self(put(self.0, "ScalingPolicies", value.into_expr())) }
 }
 impl Done for CapacityProviderScalingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityProviderTelemetryConfig` of `AWS::Lambda::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityprovidertelemetryconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityProviderTelemetryConfig(Bag);
+#[must_use] pub struct CapacityProviderTelemetryConfig(Bag);
 impl CapacityProviderTelemetryConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LoggingConfig`: `CapacityProviderLoggingConfig`. Update: in place.
-    pub fn logging_config(mut self, value: impl Arg<CapacityProviderLoggingConfig>) -> Self { self.0.set("LoggingConfig", value.into_expr()); self }
+    pub fn logging_config(self, value: impl Arg<CapacityProviderLoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value.into_expr())) }
 }
 impl Done for CapacityProviderTelemetryConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityProviderVpcConfig` of `AWS::Lambda::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-capacityprovidervpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityProviderVpcConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CapacityProviderVpcConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CapacityProviderVpcConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CapacityProviderVpcConfig<super::missing::SecurityGroupIds, super::missing::SubnetIds> { CapacityProviderVpcConfig(Bag::default(), Phase) }
+    pub fn new() -> CapacityProviderVpcConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>> { CapacityProviderVpcConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CapacityProviderVpcConfig<R0, R1> {
-    /// `SecurityGroupIds`: list of text, required. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> CapacityProviderVpcConfig<Set, R1> { self.0.set("SecurityGroupIds", value.into_expr()); CapacityProviderVpcConfig(self.0, Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CapacityProviderVpcConfig<Set, R1> { CapacityProviderVpcConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> CapacityProviderVpcConfig<R0, Set> { self.0.set("SubnetIds", value.into_expr()); CapacityProviderVpcConfig(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CapacityProviderVpcConfig<R0, Set> { CapacityProviderVpcConfig(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for CapacityProviderVpcConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceRequirements` of `AWS::Lambda::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-instancerequirements.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceRequirements(Bag);
+#[must_use] pub struct InstanceRequirements(Bag);
 impl InstanceRequirements {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedInstanceTypes`: list of text. Update: replacement.
-    pub fn allowed_instance_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedInstanceTypes", value.into_expr()); self }
+    pub fn allowed_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedInstanceTypes", value.into_expr())) }
     /// `Architectures`: list of `Architectures`. Update: replacement.
-    pub fn architectures(mut self, value: impl Arg<Arr<Architectures>>) -> Self { self.0.set("Architectures", value.into_expr()); self }
+    pub fn architectures(self, value: impl Arg<Arr<Architectures>>) -> Self { Self(put(self.0, "Architectures", value.into_expr())) }
     /// `ExcludedInstanceTypes`: list of text. Update: replacement.
-    pub fn excluded_instance_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludedInstanceTypes", value.into_expr()); self }
+    pub fn excluded_instance_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedInstanceTypes", value.into_expr())) }
 }
 impl Done for InstanceRequirements { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PropagateTagsConfig` of `AWS::Lambda::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-propagatetagsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PropagateTagsConfig(Bag);
+#[must_use] pub struct PropagateTagsConfig(Bag);
 impl PropagateTagsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExplicitTags`: list of tag. Update: in place.
-    pub fn explicit_tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("ExplicitTags", value.into_expr()); self }
+    pub fn explicit_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "ExplicitTags", value.into_expr())) }
     /// `Mode`: `Mode`. Update: in place.
-    pub fn mode(mut self, value: impl Arg<Mode>) -> Self { self.0.set("Mode", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
 }
 impl Done for PropagateTagsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetTrackingScalingPolicy` of `AWS::Lambda::CapacityProvider`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-capacityprovider-targettrackingscalingpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetTrackingScalingPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TargetTrackingScalingPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TargetTrackingScalingPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetTrackingScalingPolicy<super::missing::PredefinedMetricType, super::missing::TargetValue> { TargetTrackingScalingPolicy(Bag::default(), Phase) }
+    pub fn new() -> TargetTrackingScalingPolicy<Missing<super::required::PredefinedMetricType>, Missing<super::required::TargetValue>> { TargetTrackingScalingPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> TargetTrackingScalingPolicy<R0, R1> {
     /// `PredefinedMetricType`: `PredefinedMetricType`, required. Update: in place.
-    pub fn predefined_metric_type(mut self, value: impl Arg<PredefinedMetricType>) -> TargetTrackingScalingPolicy<Set, R1> { self.0.set("PredefinedMetricType", value.into_expr()); TargetTrackingScalingPolicy(self.0, Phase) }
+    pub fn predefined_metric_type(self, value: impl Arg<PredefinedMetricType>) -> TargetTrackingScalingPolicy<Set, R1> { TargetTrackingScalingPolicy(put(self.0, "PredefinedMetricType", value.into_expr()), Phase) }
     /// `TargetValue`: number, required. Update: in place.
-    pub fn target_value(mut self, value: impl Arg<f64>) -> TargetTrackingScalingPolicy<R0, Set> { self.0.set("TargetValue", value.into_expr()); TargetTrackingScalingPolicy(self.0, Phase) }
+    pub fn target_value(self, value: impl Arg<f64>) -> TargetTrackingScalingPolicy<R0, Set> { TargetTrackingScalingPolicy(put(self.0, "TargetValue", value.into_expr()), Phase) }
 }
 impl Done for TargetTrackingScalingPolicy { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Architectures` allows.
@@ -231,55 +231,55 @@ impl CfnCodeSigningConfig {
     /// `AWS::Lambda::CodeSigningConfig`
     pub const TYPE: &'static str = "AWS::Lambda::CodeSigningConfig";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnCodeSigningConfigProps<R0>) -> Self where CfnCodeSigningConfigProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCodeSigningConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CodeSigningConfigArn`.
     pub fn reference(&self) -> Val<kind::LambdaCodeSigningConfigArn> { self.0.reference() }
-    /// The attribute `CodeSigningConfigArn`: text.
+    /// The attribute `CodeSigningConfigArn`: `LambdaCodeSigningConfigArn`.
     pub fn attr_code_signing_config_arn(&self) -> Val<kind::LambdaCodeSigningConfigArn> { self.0.get_att("CodeSigningConfigArn") }
     /// The attribute `CodeSigningConfigId`: text.
     pub fn attr_code_signing_config_id(&self) -> Val<str> { self.0.get_att("CodeSigningConfigId") }
 }
 impl Parent for CfnCodeSigningConfig { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lambda::CodeSigningConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-codesigningconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCodeSigningConfigProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnCodeSigningConfigProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnCodeSigningConfigProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCodeSigningConfigProps<missing::AllowedPublishers> { CfnCodeSigningConfigProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCodeSigningConfigProps<Missing<required::AllowedPublishers>> { CfnCodeSigningConfigProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCodeSigningConfigProps<R0> {
     /// `AllowedPublishers`: `AllowedPublishers`, required. Update: in place.
-    pub fn allowed_publishers(mut self, value: impl Arg<code_signing_config::AllowedPublishers>) -> CfnCodeSigningConfigProps<Set> { self.0.set("AllowedPublishers", value.into_expr()); CfnCodeSigningConfigProps(self.0, Phase) }
+    pub fn allowed_publishers(self, value: impl Arg<code_signing_config::AllowedPublishers>) -> CfnCodeSigningConfigProps<Set> { CfnCodeSigningConfigProps(put(self.0, "AllowedPublishers", value.into_expr()), Phase) }
     /// `CodeSigningPolicies`: `CodeSigningPolicies`. Update: in place.
-    pub fn code_signing_policies(mut self, value: impl Arg<code_signing_config::CodeSigningPolicies>) -> Self { self.0.set("CodeSigningPolicies", value.into_expr()); self }
+    pub fn code_signing_policies(self, value: impl Arg<code_signing_config::CodeSigningPolicies>) -> Self { Self(put(self.0, "CodeSigningPolicies", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCodeSigningConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::CodeSigningConfig`.
 pub mod code_signing_config {
 use crate::cfn::support::*;
 /// The property type `AllowedPublishers` of `AWS::Lambda::CodeSigningConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-codesigningconfig-allowedpublishers.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AllowedPublishers<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AllowedPublishers<R0 = Set>(Bag, Phase<(R0,)>);
 impl AllowedPublishers {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AllowedPublishers<super::missing::SigningProfileVersionArns> { AllowedPublishers(Bag::default(), Phase) }
+    pub fn new() -> AllowedPublishers<Missing<super::required::SigningProfileVersionArns>> { AllowedPublishers(Bag::default(), Phase) }
 }
 impl<R0> AllowedPublishers<R0> {
-    /// `SigningProfileVersionArns`: list of text, required. Update: in place.
-    pub fn signing_profile_version_arns(mut self, value: impl Arg<Arr<kind::SignerSigningProfileArn>>) -> AllowedPublishers<Set> { self.0.set("SigningProfileVersionArns", value.into_expr()); AllowedPublishers(self.0, Phase) }
+    /// `SigningProfileVersionArns`: list of `SignerSigningProfileArn`, required. Update: in place.
+    pub fn signing_profile_version_arns(self, value: impl Arg<Arr<kind::SignerSigningProfileArn>>) -> AllowedPublishers<Set> { AllowedPublishers(put(self.0, "SigningProfileVersionArns", value.into_expr()), Phase) }
 }
 impl Done for AllowedPublishers { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeSigningPolicies` of `AWS::Lambda::CodeSigningConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-codesigningconfig-codesigningpolicies.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CodeSigningPolicies<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CodeSigningPolicies<R0 = Set>(Bag, Phase<(R0,)>);
 impl CodeSigningPolicies {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CodeSigningPolicies<super::missing::UntrustedArtifactOnDeployment> { CodeSigningPolicies(Bag::default(), Phase) }
+    pub fn new() -> CodeSigningPolicies<Missing<super::required::UntrustedArtifactOnDeployment>> { CodeSigningPolicies(Bag::default(), Phase) }
 }
 impl<R0> CodeSigningPolicies<R0> {
     /// `UntrustedArtifactOnDeployment`: `UntrustedArtifactOnDeployment`, required. Update: in place.
-    pub fn untrusted_artifact_on_deployment(mut self, value: impl Arg<UntrustedArtifactOnDeployment>) -> CodeSigningPolicies<Set> { self.0.set("UntrustedArtifactOnDeployment", value.into_expr()); CodeSigningPolicies(self.0, Phase) }
+    pub fn untrusted_artifact_on_deployment(self, value: impl Arg<UntrustedArtifactOnDeployment>) -> CodeSigningPolicies<Set> { CodeSigningPolicies(put(self.0, "UntrustedArtifactOnDeployment", value.into_expr()), Phase) }
 }
 impl Done for CodeSigningPolicies { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `UntrustedArtifactOnDeployment` allows.
@@ -291,64 +291,64 @@ impl CfnEventInvokeConfig {
     /// `AWS::Lambda::EventInvokeConfig`
     pub const TYPE: &'static str = "AWS::Lambda::EventInvokeConfig";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnEventInvokeConfigProps<R0, R1>) -> Self where CfnEventInvokeConfigProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventInvokeConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnEventInvokeConfig { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lambda::EventInvokeConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventinvokeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventInvokeConfigProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnEventInvokeConfigProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnEventInvokeConfigProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEventInvokeConfigProps<missing::FunctionName, missing::Qualifier> { CfnEventInvokeConfigProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEventInvokeConfigProps<Missing<required::FunctionName>, Missing<required::Qualifier>> { CfnEventInvokeConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEventInvokeConfigProps<R0, R1> {
     /// `DestinationConfig`: `DestinationConfig`. Update: in place.
-    pub fn destination_config(mut self, value: impl Arg<event_invoke_config::DestinationConfig>) -> Self { self.0.set("DestinationConfig", value.into_expr()); self }
-    /// `FunctionName`: text, required. Update: replacement.
-    pub fn function_name(mut self, value: impl Arg<kind::LambdaFunctionName>) -> CfnEventInvokeConfigProps<Set, R1> { self.0.set("FunctionName", value.into_expr()); CfnEventInvokeConfigProps(self.0, Phase) }
+    pub fn destination_config(self, value: impl Arg<event_invoke_config::DestinationConfig>) -> Self { Self(put(self.0, "DestinationConfig", value.into_expr()), Phase) }
+    /// `FunctionName`: `LambdaFunctionName`, required. Update: replacement.
+    pub fn function_name(self, value: impl Arg<kind::LambdaFunctionName>) -> CfnEventInvokeConfigProps<Set, R1> { CfnEventInvokeConfigProps(put(self.0, "FunctionName", value.into_expr()), Phase) }
     /// `MaximumEventAgeInSeconds`: integer. Update: in place.
-    pub fn maximum_event_age_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumEventAgeInSeconds", value.into_expr()); self }
+    pub fn maximum_event_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumEventAgeInSeconds", value.into_expr()), Phase) }
     /// `MaximumRetryAttempts`: integer. Update: in place.
-    pub fn maximum_retry_attempts(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumRetryAttempts", value.into_expr()); self }
-    /// `Qualifier`: text, required. Update: replacement.
-    pub fn qualifier(mut self, value: impl Arg<kind::LambdaVersion>) -> CfnEventInvokeConfigProps<R0, Set> { self.0.set("Qualifier", value.into_expr()); CfnEventInvokeConfigProps(self.0, Phase) }
+    pub fn maximum_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr()), Phase) }
+    /// `Qualifier`: `LambdaVersion`, required. Update: replacement.
+    pub fn qualifier(self, value: impl Arg<kind::LambdaVersion>) -> CfnEventInvokeConfigProps<R0, Set> { CfnEventInvokeConfigProps(put(self.0, "Qualifier", value.into_expr()), Phase) }
 }
 impl Done for CfnEventInvokeConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::EventInvokeConfig`.
 pub mod event_invoke_config {
 use crate::cfn::support::*;
 /// The property type `DestinationConfig` of `AWS::Lambda::EventInvokeConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventinvokeconfig-destinationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DestinationConfig(Bag);
+#[must_use] pub struct DestinationConfig(Bag);
 impl DestinationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnFailure`: `OnFailure`. Update: in place.
-    pub fn on_failure(mut self, value: impl Arg<OnFailure>) -> Self { self.0.set("OnFailure", value.into_expr()); self }
+    pub fn on_failure(self, value: impl Arg<OnFailure>) -> Self { Self(put(self.0, "OnFailure", value.into_expr())) }
     /// `OnSuccess`: `OnSuccess`. Update: in place.
-    pub fn on_success(mut self, value: impl Arg<OnSuccess>) -> Self { self.0.set("OnSuccess", value.into_expr()); self }
+    pub fn on_success(self, value: impl Arg<OnSuccess>) -> Self { Self(put(self.0, "OnSuccess", value.into_expr())) }
 }
 impl Done for DestinationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnFailure` of `AWS::Lambda::EventInvokeConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventinvokeconfig-onfailure.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OnFailure<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OnFailure<R0 = Set>(Bag, Phase<(R0,)>);
 impl OnFailure {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OnFailure<super::missing::Destination> { OnFailure(Bag::default(), Phase) }
+    pub fn new() -> OnFailure<Missing<super::required::Destination>> { OnFailure(Bag::default(), Phase) }
 }
 impl<R0> OnFailure<R0> {
     /// `Destination`: text, required. Update: in place.
-    pub fn destination(mut self, value: impl Arg<str>) -> OnFailure<Set> { self.0.set("Destination", value.into_expr()); OnFailure(self.0, Phase) }
+    pub fn destination(self, value: impl Arg<str>) -> OnFailure<Set> { OnFailure(put(self.0, "Destination", value.into_expr()), Phase) }
 }
 impl Done for OnFailure { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnSuccess` of `AWS::Lambda::EventInvokeConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventinvokeconfig-onsuccess.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OnSuccess<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OnSuccess<R0 = Set>(Bag, Phase<(R0,)>);
 impl OnSuccess {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OnSuccess<super::missing::Destination> { OnSuccess(Bag::default(), Phase) }
+    pub fn new() -> OnSuccess<Missing<super::required::Destination>> { OnSuccess(Bag::default(), Phase) }
 }
 impl<R0> OnSuccess<R0> {
     /// `Destination`: text, required. Update: in place.
-    pub fn destination(mut self, value: impl Arg<str>) -> OnSuccess<Set> { self.0.set("Destination", value.into_expr()); OnSuccess(self.0, Phase) }
+    pub fn destination(self, value: impl Arg<str>) -> OnSuccess<Set> { OnSuccess(put(self.0, "Destination", value.into_expr()), Phase) }
 }
 impl Done for OnSuccess { fn into_props(self) -> Bag { self.0 } }
 }
@@ -358,258 +358,258 @@ impl CfnEventSourceMapping {
     /// `AWS::Lambda::EventSourceMapping`
     pub const TYPE: &'static str = "AWS::Lambda::EventSourceMapping";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnEventSourceMappingProps<R0>) -> Self where CfnEventSourceMappingProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventSourceMappingProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `EventSourceMappingArn`: text.
+    /// The attribute `EventSourceMappingArn`: `OtherArn`.
     pub fn attr_event_source_mapping_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EventSourceMappingArn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnEventSourceMapping { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventSourceMappingProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnEventSourceMappingProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnEventSourceMappingProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEventSourceMappingProps<missing::FunctionName> { CfnEventSourceMappingProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEventSourceMappingProps<Missing<required::FunctionName>> { CfnEventSourceMappingProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEventSourceMappingProps<R0> {
     /// `AmazonManagedKafkaEventSourceConfig`: `AmazonManagedKafkaEventSourceConfig`. Update: replacement.
-    pub fn amazon_managed_kafka_event_source_config(mut self, value: impl Arg<event_source_mapping::AmazonManagedKafkaEventSourceConfig>) -> Self { self.0.set("AmazonManagedKafkaEventSourceConfig", value.into_expr()); self }
+    pub fn amazon_managed_kafka_event_source_config(self, value: impl Arg<event_source_mapping::AmazonManagedKafkaEventSourceConfig>) -> Self { Self(put(self.0, "AmazonManagedKafkaEventSourceConfig", value.into_expr()), Phase) }
     /// `BatchSize`: integer. Update: in place.
-    pub fn batch_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("BatchSize", value.into_expr()); self }
+    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
     /// `BisectBatchOnFunctionError`: boolean. Update: in place.
-    pub fn bisect_batch_on_function_error(mut self, value: impl Arg<bool>) -> Self { self.0.set("BisectBatchOnFunctionError", value.into_expr()); self }
+    pub fn bisect_batch_on_function_error(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BisectBatchOnFunctionError", value.into_expr()), Phase) }
     /// `DestinationConfig`: `DestinationConfig`. Update: in place.
-    pub fn destination_config(mut self, value: impl Arg<event_source_mapping::DestinationConfig>) -> Self { self.0.set("DestinationConfig", value.into_expr()); self }
+    pub fn destination_config(self, value: impl Arg<event_source_mapping::DestinationConfig>) -> Self { Self(put(self.0, "DestinationConfig", value.into_expr()), Phase) }
     /// `DocumentDBEventSourceConfig`: `DocumentDBEventSourceConfig`. Update: in place.
-    pub fn document_db_event_source_config(mut self, value: impl Arg<event_source_mapping::DocumentDBEventSourceConfig>) -> Self { self.0.set("DocumentDBEventSourceConfig", value.into_expr()); self }
+    pub fn document_db_event_source_config(self, value: impl Arg<event_source_mapping::DocumentDBEventSourceConfig>) -> Self { Self(put(self.0, "DocumentDBEventSourceConfig", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `EventSourceArn`: text. Update: replacement.
-    pub fn event_source_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("EventSourceArn", value.into_expr()); self }
+    pub fn event_source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventSourceArn", value.into_expr()), Phase) }
     /// `FilterCriteria`: `FilterCriteria`. Update: in place.
-    pub fn filter_criteria(mut self, value: impl Arg<event_source_mapping::FilterCriteria>) -> Self { self.0.set("FilterCriteria", value.into_expr()); self }
-    /// `FunctionName`: text, required. Update: in place.
-    pub fn function_name(mut self, value: impl Arg<kind::LambdaFunctionArnOrFunctionName>) -> CfnEventSourceMappingProps<Set> { self.0.set("FunctionName", value.into_expr()); CfnEventSourceMappingProps(self.0, Phase) }
+    pub fn filter_criteria(self, value: impl Arg<event_source_mapping::FilterCriteria>) -> Self { Self(put(self.0, "FilterCriteria", value.into_expr()), Phase) }
+    /// `FunctionName`: `LambdaFunctionArnOrFunctionName`, required. Update: in place.
+    pub fn function_name(self, value: impl Arg<kind::LambdaFunctionArnOrFunctionName>) -> CfnEventSourceMappingProps<Set> { CfnEventSourceMappingProps(put(self.0, "FunctionName", value.into_expr()), Phase) }
     /// `FunctionResponseTypes`: list of text. Update: in place.
-    pub fn function_response_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("FunctionResponseTypes", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn function_response_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FunctionResponseTypes", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `LoggingConfig`: `LoggingConfig`. Update: in place.
-    pub fn logging_config(mut self, value: impl Arg<event_source_mapping::LoggingConfig>) -> Self { self.0.set("LoggingConfig", value.into_expr()); self }
+    pub fn logging_config(self, value: impl Arg<event_source_mapping::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value.into_expr()), Phase) }
     /// `MaximumBatchingWindowInSeconds`: integer. Update: in place.
-    pub fn maximum_batching_window_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumBatchingWindowInSeconds", value.into_expr()); self }
+    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
     /// `MaximumRecordAgeInSeconds`: integer. Update: in place.
-    pub fn maximum_record_age_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumRecordAgeInSeconds", value.into_expr()); self }
+    pub fn maximum_record_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRecordAgeInSeconds", value.into_expr()), Phase) }
     /// `MaximumRetryAttempts`: integer. Update: in place.
-    pub fn maximum_retry_attempts(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumRetryAttempts", value.into_expr()); self }
+    pub fn maximum_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr()), Phase) }
     /// `MetricsConfig`: `MetricsConfig`. Update: in place.
-    pub fn metrics_config(mut self, value: impl Arg<event_source_mapping::MetricsConfig>) -> Self { self.0.set("MetricsConfig", value.into_expr()); self }
+    pub fn metrics_config(self, value: impl Arg<event_source_mapping::MetricsConfig>) -> Self { Self(put(self.0, "MetricsConfig", value.into_expr()), Phase) }
     /// `ParallelizationFactor`: integer. Update: in place.
-    pub fn parallelization_factor(mut self, value: impl Arg<i64>) -> Self { self.0.set("ParallelizationFactor", value.into_expr()); self }
+    pub fn parallelization_factor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelizationFactor", value.into_expr()), Phase) }
     /// `ProvisionedPollerConfig`: `ProvisionedPollerConfig`. Update: in place.
-    pub fn provisioned_poller_config(mut self, value: impl Arg<event_source_mapping::ProvisionedPollerConfig>) -> Self { self.0.set("ProvisionedPollerConfig", value.into_expr()); self }
+    pub fn provisioned_poller_config(self, value: impl Arg<event_source_mapping::ProvisionedPollerConfig>) -> Self { Self(put(self.0, "ProvisionedPollerConfig", value.into_expr()), Phase) }
     /// `Queues`: list of text. Update: in place.
-    pub fn queues(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Queues", value.into_expr()); self }
+    pub fn queues(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Queues", value.into_expr()), Phase) }
     /// `ScalingConfig`: `ScalingConfig`. Update: in place.
-    pub fn scaling_config(mut self, value: impl Arg<event_source_mapping::ScalingConfig>) -> Self { self.0.set("ScalingConfig", value.into_expr()); self }
+    pub fn scaling_config(self, value: impl Arg<event_source_mapping::ScalingConfig>) -> Self { Self(put(self.0, "ScalingConfig", value.into_expr()), Phase) }
     /// `SelfManagedEventSource`: `SelfManagedEventSource`. Update: replacement.
-    pub fn self_managed_event_source(mut self, value: impl Arg<event_source_mapping::SelfManagedEventSource>) -> Self { self.0.set("SelfManagedEventSource", value.into_expr()); self }
+    pub fn self_managed_event_source(self, value: impl Arg<event_source_mapping::SelfManagedEventSource>) -> Self { Self(put(self.0, "SelfManagedEventSource", value.into_expr()), Phase) }
     /// `SelfManagedKafkaEventSourceConfig`: `SelfManagedKafkaEventSourceConfig`. Update: replacement.
-    pub fn self_managed_kafka_event_source_config(mut self, value: impl Arg<event_source_mapping::SelfManagedKafkaEventSourceConfig>) -> Self { self.0.set("SelfManagedKafkaEventSourceConfig", value.into_expr()); self }
+    pub fn self_managed_kafka_event_source_config(self, value: impl Arg<event_source_mapping::SelfManagedKafkaEventSourceConfig>) -> Self { Self(put(self.0, "SelfManagedKafkaEventSourceConfig", value.into_expr()), Phase) }
     /// `SourceAccessConfigurations`: list of `SourceAccessConfiguration`. Update: in place.
-    pub fn source_access_configurations(mut self, value: impl Arg<Arr<event_source_mapping::SourceAccessConfiguration>>) -> Self { self.0.set("SourceAccessConfigurations", value.into_expr()); self }
+    pub fn source_access_configurations(self, value: impl Arg<Arr<event_source_mapping::SourceAccessConfiguration>>) -> Self { Self(put(self.0, "SourceAccessConfigurations", value.into_expr()), Phase) }
     /// `StartingPosition`: text. Update: replacement.
-    pub fn starting_position(mut self, value: impl Arg<str>) -> Self { self.0.set("StartingPosition", value.into_expr()); self }
+    pub fn starting_position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartingPosition", value.into_expr()), Phase) }
     /// `StartingPositionTimestamp`: number. Update: replacement.
-    pub fn starting_position_timestamp(mut self, value: impl Arg<f64>) -> Self { self.0.set("StartingPositionTimestamp", value.into_expr()); self }
+    pub fn starting_position_timestamp(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StartingPositionTimestamp", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Topics`: list of text. Update: in place.
-    pub fn topics(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Topics", value.into_expr()); self }
+    pub fn topics(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Topics", value.into_expr()), Phase) }
     /// `TumblingWindowInSeconds`: integer. Update: in place.
-    pub fn tumbling_window_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("TumblingWindowInSeconds", value.into_expr()); self }
+    pub fn tumbling_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TumblingWindowInSeconds", value.into_expr()), Phase) }
 }
 impl Done for CfnEventSourceMappingProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::EventSourceMapping`.
 pub mod event_source_mapping {
 use crate::cfn::support::*;
 /// The property type `AmazonManagedKafkaEventSourceConfig` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-amazonmanagedkafkaeventsourceconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AmazonManagedKafkaEventSourceConfig(Bag);
+#[must_use] pub struct AmazonManagedKafkaEventSourceConfig(Bag);
 impl AmazonManagedKafkaEventSourceConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConsumerGroupId`: text. Update: replacement.
-    pub fn consumer_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ConsumerGroupId", value.into_expr()); self }
+    pub fn consumer_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConsumerGroupId", value.into_expr())) }
     /// `SchemaRegistryConfig`: `SchemaRegistryConfig`. Update: replacement.
-    pub fn schema_registry_config(mut self, value: impl Arg<SchemaRegistryConfig>) -> Self { self.0.set("SchemaRegistryConfig", value.into_expr()); self }
+    pub fn schema_registry_config(self, value: impl Arg<SchemaRegistryConfig>) -> Self { Self(put(self.0, "SchemaRegistryConfig", value.into_expr())) }
 }
 impl Done for AmazonManagedKafkaEventSourceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationConfig` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-destinationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DestinationConfig(Bag);
+#[must_use] pub struct DestinationConfig(Bag);
 impl DestinationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnFailure`: `OnFailure`. Update: in place.
-    pub fn on_failure(mut self, value: impl Arg<OnFailure>) -> Self { self.0.set("OnFailure", value.into_expr()); self }
+    pub fn on_failure(self, value: impl Arg<OnFailure>) -> Self { Self(put(self.0, "OnFailure", value.into_expr())) }
 }
 impl Done for DestinationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentDBEventSourceConfig` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-documentdbeventsourceconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentDBEventSourceConfig(Bag);
+#[must_use] pub struct DocumentDBEventSourceConfig(Bag);
 impl DocumentDBEventSourceConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CollectionName`: text. Update: in place.
-    pub fn collection_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CollectionName", value.into_expr()); self }
+    pub fn collection_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CollectionName", value.into_expr())) }
     /// `DatabaseName`: text. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
     /// `FullDocument`: `FullDocument`. Update: in place.
-    pub fn full_document(mut self, value: impl Arg<FullDocument>) -> Self { self.0.set("FullDocument", value.into_expr()); self }
+    pub fn full_document(self, value: impl Arg<FullDocument>) -> Self { Self(put(self.0, "FullDocument", value.into_expr())) }
 }
 impl Done for DocumentDBEventSourceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Endpoints` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-endpoints.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Endpoints(Bag);
+#[must_use] pub struct Endpoints(Bag);
 impl Endpoints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KafkaBootstrapServers`: list of text. Update: replacement.
-    pub fn kafka_bootstrap_servers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("KafkaBootstrapServers", value.into_expr()); self }
+    pub fn kafka_bootstrap_servers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "KafkaBootstrapServers", value.into_expr())) }
 }
 impl Done for Endpoints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-filter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Filter(Bag);
+#[must_use] pub struct Filter(Bag);
 impl Filter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Pattern`: text. Update: in place.
-    pub fn pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("Pattern", value.into_expr()); self }
+    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr())) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterCriteria` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-filtercriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilterCriteria(Bag);
+#[must_use] pub struct FilterCriteria(Bag);
 impl FilterCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Filters`: list of `Filter`. Update: in place.
-    pub fn filters(mut self, value: impl Arg<Arr<Filter>>) -> Self { self.0.set("Filters", value.into_expr()); self }
+    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value.into_expr())) }
 }
 impl Done for FilterCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingConfig` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-loggingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingConfig(Bag);
+#[must_use] pub struct LoggingConfig(Bag);
 impl LoggingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SystemLogLevel`: `SystemLogLevel`. Update: in place.
-    pub fn system_log_level(mut self, value: impl Arg<SystemLogLevel>) -> Self { self.0.set("SystemLogLevel", value.into_expr()); self }
+    pub fn system_log_level(self, value: impl Arg<SystemLogLevel>) -> Self { Self(put(self.0, "SystemLogLevel", value.into_expr())) }
 }
 impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricsConfig` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-metricsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricsConfig(Bag);
+#[must_use] pub struct MetricsConfig(Bag);
 impl MetricsConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Metrics`: list of `Metrics`. Update: in place.
-    pub fn metrics(mut self, value: impl Arg<Arr<Metrics>>) -> Self { self.0.set("Metrics", value.into_expr()); self }
+    pub fn metrics(self, value: impl Arg<Arr<Metrics>>) -> Self { Self(put(self.0, "Metrics", value.into_expr())) }
 }
 impl Done for MetricsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OnFailure` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-onfailure.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OnFailure(Bag);
+#[must_use] pub struct OnFailure(Bag);
 impl OnFailure {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destination`: text. Update: in place.
-    pub fn destination(mut self, value: impl Arg<str>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
 }
 impl Done for OnFailure { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisionedPollerConfig` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-provisionedpollerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProvisionedPollerConfig(Bag);
+#[must_use] pub struct ProvisionedPollerConfig(Bag);
 impl ProvisionedPollerConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaximumPollers`: integer. Update: in place.
-    pub fn maximum_pollers(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumPollers", value.into_expr()); self }
+    pub fn maximum_pollers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumPollers", value.into_expr())) }
     /// `MinimumPollers`: integer. Update: in place.
-    pub fn minimum_pollers(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinimumPollers", value.into_expr()); self }
+    pub fn minimum_pollers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumPollers", value.into_expr())) }
     /// `PollerGroupName`: text. Update: in place.
-    pub fn poller_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PollerGroupName", value.into_expr()); self }
+    pub fn poller_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PollerGroupName", value.into_expr())) }
 }
 impl Done for ProvisionedPollerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingConfig` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-scalingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScalingConfig(Bag);
+#[must_use] pub struct ScalingConfig(Bag);
 impl ScalingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaximumConcurrency`: integer. Update: in place.
-    pub fn maximum_concurrency(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumConcurrency", value.into_expr()); self }
+    pub fn maximum_concurrency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumConcurrency", value.into_expr())) }
 }
 impl Done for ScalingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaRegistryAccessConfig` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-schemaregistryaccessconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchemaRegistryAccessConfig(Bag);
+#[must_use] pub struct SchemaRegistryAccessConfig(Bag);
 impl SchemaRegistryAccessConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: `SchemaRegistryAccessConfigType`. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<SchemaRegistryAccessConfigType>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<SchemaRegistryAccessConfigType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `URI`: text. Update: replacement.
-    pub fn uri(mut self, value: impl Arg<str>) -> Self { self.0.set("URI", value.into_expr()); self }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "URI", value.into_expr())) }
 }
 impl Done for SchemaRegistryAccessConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaRegistryConfig` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-schemaregistryconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchemaRegistryConfig(Bag);
+#[must_use] pub struct SchemaRegistryConfig(Bag);
 impl SchemaRegistryConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessConfigs`: list of `SchemaRegistryAccessConfig`. Update: replacement.
-    pub fn access_configs(mut self, value: impl Arg<Arr<SchemaRegistryAccessConfig>>) -> Self { self.0.set("AccessConfigs", value.into_expr()); self }
+    pub fn access_configs(self, value: impl Arg<Arr<SchemaRegistryAccessConfig>>) -> Self { Self(put(self.0, "AccessConfigs", value.into_expr())) }
     /// `EventRecordFormat`: `EventRecordFormat`. Update: replacement.
-    pub fn event_record_format(mut self, value: impl Arg<EventRecordFormat>) -> Self { self.0.set("EventRecordFormat", value.into_expr()); self }
+    pub fn event_record_format(self, value: impl Arg<EventRecordFormat>) -> Self { Self(put(self.0, "EventRecordFormat", value.into_expr())) }
     /// `SchemaRegistryURI`: text. Update: replacement.
-    pub fn schema_registry_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("SchemaRegistryURI", value.into_expr()); self }
+    pub fn schema_registry_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SchemaRegistryURI", value.into_expr())) }
     /// `SchemaValidationConfigs`: list of `SchemaValidationConfig`. Update: replacement.
-    pub fn schema_validation_configs(mut self, value: impl Arg<Arr<SchemaValidationConfig>>) -> Self { self.0.set("SchemaValidationConfigs", value.into_expr()); self }
+    pub fn schema_validation_configs(self, value: impl Arg<Arr<SchemaValidationConfig>>) -> Self { Self(put(self.0, "SchemaValidationConfigs", value.into_expr())) }
 }
 impl Done for SchemaRegistryConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaValidationConfig` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-schemavalidationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchemaValidationConfig(Bag);
+#[must_use] pub struct SchemaValidationConfig(Bag);
 impl SchemaValidationConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attribute`: `Attribute`. Update: replacement.
-    pub fn attribute(mut self, value: impl Arg<Attribute>) -> Self { self.0.set("Attribute", value.into_expr()); self }
+    pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
 }
 impl Done for SchemaValidationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedEventSource` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-selfmanagedeventsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SelfManagedEventSource(Bag);
+#[must_use] pub struct SelfManagedEventSource(Bag);
 impl SelfManagedEventSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Endpoints`: `Endpoints`. Update: replacement.
-    pub fn endpoints(mut self, value: impl Arg<Endpoints>) -> Self { self.0.set("Endpoints", value.into_expr()); self }
+    pub fn endpoints(self, value: impl Arg<Endpoints>) -> Self { Self(put(self.0, "Endpoints", value.into_expr())) }
 }
 impl Done for SelfManagedEventSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedKafkaEventSourceConfig` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-selfmanagedkafkaeventsourceconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SelfManagedKafkaEventSourceConfig(Bag);
+#[must_use] pub struct SelfManagedKafkaEventSourceConfig(Bag);
 impl SelfManagedKafkaEventSourceConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConsumerGroupId`: text. Update: replacement.
-    pub fn consumer_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ConsumerGroupId", value.into_expr()); self }
+    pub fn consumer_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConsumerGroupId", value.into_expr())) }
     /// `ConsumptionMode`: `ConsumptionMode`. Update: replacement.
-    pub fn consumption_mode(mut self, value: impl Arg<ConsumptionMode>) -> Self { self.0.set("ConsumptionMode", value.into_expr()); self }
+    pub fn consumption_mode(self, value: impl Arg<ConsumptionMode>) -> Self { Self(put(self.0, "ConsumptionMode", value.into_expr())) }
     /// `SchemaRegistryConfig`: `SchemaRegistryConfig`. Update: replacement.
-    pub fn schema_registry_config(mut self, value: impl Arg<SchemaRegistryConfig>) -> Self { self.0.set("SchemaRegistryConfig", value.into_expr()); self }
+    pub fn schema_registry_config(self, value: impl Arg<SchemaRegistryConfig>) -> Self { Self(put(self.0, "SchemaRegistryConfig", value.into_expr())) }
 }
 impl Done for SelfManagedKafkaEventSourceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceAccessConfiguration` of `AWS::Lambda::EventSourceMapping`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventsourcemapping-sourceaccessconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceAccessConfiguration(Bag);
+#[must_use] pub struct SourceAccessConfiguration(Bag);
 impl SourceAccessConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `URI`: text. Update: in place.
-    pub fn uri(mut self, value: impl Arg<str>) -> Self { self.0.set("URI", value.into_expr()); self }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "URI", value.into_expr())) }
 }
 impl Done for SourceAccessConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Attribute` allows.
@@ -635,10 +635,10 @@ impl CfnFunction {
     /// `AWS::Lambda::Function`
     pub const TYPE: &'static str = "AWS::Lambda::Function";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnFunctionProps<R0, R1>) -> Self where CfnFunctionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFunctionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FunctionName`.
     pub fn reference(&self) -> Val<kind::LambdaFunctionName> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `LambdaFunctionArn`.
     pub fn attr_arn(&self) -> Val<kind::LambdaFunctionArn> { self.0.get_att("Arn") }
     /// The attribute `SnapStartResponse`: `SnapStartResponse`.
     pub fn attr_snap_start_response(&self) -> Val<function::SnapStartResponse> { self.0.get_att("SnapStartResponse") }
@@ -649,299 +649,299 @@ impl CfnFunction {
 }
 impl Parent for CfnFunction { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFunctionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnFunctionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnFunctionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFunctionProps<missing::Code, missing::Role> { CfnFunctionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFunctionProps<Missing<required::Code>, Missing<required::Role>> { CfnFunctionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFunctionProps<R0, R1> {
     /// `Architectures`: list of text. Update: in place.
-    pub fn architectures(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Architectures", value.into_expr()); self }
+    pub fn architectures(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Architectures", value.into_expr()), Phase) }
     /// `CapacityProviderConfig`: `CapacityProviderConfig`. Update: in place.
-    pub fn capacity_provider_config(mut self, value: impl Arg<function::CapacityProviderConfig>) -> Self { self.0.set("CapacityProviderConfig", value.into_expr()); self }
+    pub fn capacity_provider_config(self, value: impl Arg<function::CapacityProviderConfig>) -> Self { Self(put(self.0, "CapacityProviderConfig", value.into_expr()), Phase) }
     /// `Code`: `Code`, required. Update: in place.
-    pub fn code(mut self, value: impl Arg<function::Code>) -> CfnFunctionProps<Set, R1> { self.0.set("Code", value.into_expr()); CfnFunctionProps(self.0, Phase) }
-    /// `CodeSigningConfigArn`: text. Update: in place.
-    pub fn code_signing_config_arn(mut self, value: impl Arg<kind::LambdaCodeSigningConfigArn>) -> Self { self.0.set("CodeSigningConfigArn", value.into_expr()); self }
+    pub fn code(self, value: impl Arg<function::Code>) -> CfnFunctionProps<Set, R1> { CfnFunctionProps(put(self.0, "Code", value.into_expr()), Phase) }
+    /// `CodeSigningConfigArn`: `LambdaCodeSigningConfigArn`. Update: in place.
+    pub fn code_signing_config_arn(self, value: impl Arg<kind::LambdaCodeSigningConfigArn>) -> Self { Self(put(self.0, "CodeSigningConfigArn", value.into_expr()), Phase) }
     /// `DeadLetterConfig`: `DeadLetterConfig`. Update: in place.
-    pub fn dead_letter_config(mut self, value: impl Arg<function::DeadLetterConfig>) -> Self { self.0.set("DeadLetterConfig", value.into_expr()); self }
+    pub fn dead_letter_config(self, value: impl Arg<function::DeadLetterConfig>) -> Self { Self(put(self.0, "DeadLetterConfig", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DurableConfig`: `DurableConfig`. Update: in place.
-    pub fn durable_config(mut self, value: impl Arg<function::DurableConfig>) -> Self { self.0.set("DurableConfig", value.into_expr()); self }
+    pub fn durable_config(self, value: impl Arg<function::DurableConfig>) -> Self { Self(put(self.0, "DurableConfig", value.into_expr()), Phase) }
     /// `Environment`: `Environment`. Update: in place.
-    pub fn environment(mut self, value: impl Arg<function::Environment>) -> Self { self.0.set("Environment", value.into_expr()); self }
+    pub fn environment(self, value: impl Arg<function::Environment>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
     /// `EphemeralStorage`: `EphemeralStorage`. Update: in place.
-    pub fn ephemeral_storage(mut self, value: impl Arg<function::EphemeralStorage>) -> Self { self.0.set("EphemeralStorage", value.into_expr()); self }
+    pub fn ephemeral_storage(self, value: impl Arg<function::EphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value.into_expr()), Phase) }
     /// `FileSystemConfigs`: list of `FileSystemConfig`. Update: in place.
-    pub fn file_system_configs(mut self, value: impl Arg<Arr<function::FileSystemConfig>>) -> Self { self.0.set("FileSystemConfigs", value.into_expr()); self }
+    pub fn file_system_configs(self, value: impl Arg<Arr<function::FileSystemConfig>>) -> Self { Self(put(self.0, "FileSystemConfigs", value.into_expr()), Phase) }
     /// `FunctionName`: text. Update: replacement.
-    pub fn function_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FunctionName", value.into_expr()); self }
+    pub fn function_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionName", value.into_expr()), Phase) }
     /// `FunctionScalingConfig`: `FunctionScalingConfig`. Update: in place.
-    pub fn function_scaling_config(mut self, value: impl Arg<function::FunctionScalingConfig>) -> Self { self.0.set("FunctionScalingConfig", value.into_expr()); self }
+    pub fn function_scaling_config(self, value: impl Arg<function::FunctionScalingConfig>) -> Self { Self(put(self.0, "FunctionScalingConfig", value.into_expr()), Phase) }
     /// `Handler`: text. Update: in place.
-    pub fn handler(mut self, value: impl Arg<str>) -> Self { self.0.set("Handler", value.into_expr()); self }
+    pub fn handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Handler", value.into_expr()), Phase) }
     /// `ImageConfig`: `ImageConfig`. Update: in place.
-    pub fn image_config(mut self, value: impl Arg<function::ImageConfig>) -> Self { self.0.set("ImageConfig", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
-    /// `Layers`: list of text. Update: in place.
-    pub fn layers(mut self, value: impl Arg<Arr<kind::LambdaLayerVersionArn>>) -> Self { self.0.set("Layers", value.into_expr()); self }
+    pub fn image_config(self, value: impl Arg<function::ImageConfig>) -> Self { Self(put(self.0, "ImageConfig", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    /// `Layers`: list of `LambdaLayerVersionArn`. Update: in place.
+    pub fn layers(self, value: impl Arg<Arr<kind::LambdaLayerVersionArn>>) -> Self { Self(put(self.0, "Layers", value.into_expr()), Phase) }
     /// `LoggingConfig`: `LoggingConfig`. Update: in place.
-    pub fn logging_config(mut self, value: impl Arg<function::LoggingConfig>) -> Self { self.0.set("LoggingConfig", value.into_expr()); self }
+    pub fn logging_config(self, value: impl Arg<function::LoggingConfig>) -> Self { Self(put(self.0, "LoggingConfig", value.into_expr()), Phase) }
     /// `MemorySize`: integer. Update: in place.
-    pub fn memory_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MemorySize", value.into_expr()); self }
+    pub fn memory_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySize", value.into_expr()), Phase) }
     /// `PackageType`: `PackageType`. Update: replacement.
-    pub fn package_type(mut self, value: impl Arg<function::PackageType>) -> Self { self.0.set("PackageType", value.into_expr()); self }
+    pub fn package_type(self, value: impl Arg<function::PackageType>) -> Self { Self(put(self.0, "PackageType", value.into_expr()), Phase) }
     /// `PublishToLatestPublished`: boolean. Update: in place.
-    pub fn publish_to_latest_published(mut self, value: impl Arg<bool>) -> Self { self.0.set("PublishToLatestPublished", value.into_expr()); self }
+    pub fn publish_to_latest_published(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublishToLatestPublished", value.into_expr()), Phase) }
     /// `RecursiveLoop`: `RecursiveLoop`. Update: in place.
-    pub fn recursive_loop(mut self, value: impl Arg<function::RecursiveLoop>) -> Self { self.0.set("RecursiveLoop", value.into_expr()); self }
+    pub fn recursive_loop(self, value: impl Arg<function::RecursiveLoop>) -> Self { Self(put(self.0, "RecursiveLoop", value.into_expr()), Phase) }
     /// `ReservedConcurrentExecutions`: integer. Update: in place.
-    pub fn reserved_concurrent_executions(mut self, value: impl Arg<i64>) -> Self { self.0.set("ReservedConcurrentExecutions", value.into_expr()); self }
-    /// `Role`: text, required. Update: in place.
-    pub fn role(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnFunctionProps<R0, Set> { self.0.set("Role", value.into_expr()); CfnFunctionProps(self.0, Phase) }
+    pub fn reserved_concurrent_executions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReservedConcurrentExecutions", value.into_expr()), Phase) }
+    /// `Role`: `IamRoleArn`, required. Update: in place.
+    pub fn role(self, value: impl Arg<kind::IamRoleArn>) -> CfnFunctionProps<R0, Set> { CfnFunctionProps(put(self.0, "Role", value.into_expr()), Phase) }
     /// `Runtime`: text. Update: in place.
-    pub fn runtime(mut self, value: impl Arg<str>) -> Self { self.0.set("Runtime", value.into_expr()); self }
+    pub fn runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Runtime", value.into_expr()), Phase) }
     /// `RuntimeManagementConfig`: `RuntimeManagementConfig`. Update: in place.
-    pub fn runtime_management_config(mut self, value: impl Arg<function::RuntimeManagementConfig>) -> Self { self.0.set("RuntimeManagementConfig", value.into_expr()); self }
+    pub fn runtime_management_config(self, value: impl Arg<function::RuntimeManagementConfig>) -> Self { Self(put(self.0, "RuntimeManagementConfig", value.into_expr()), Phase) }
     /// `SnapStart`: `SnapStart`. Update: in place.
-    pub fn snap_start(mut self, value: impl Arg<function::SnapStart>) -> Self { self.0.set("SnapStart", value.into_expr()); self }
+    pub fn snap_start(self, value: impl Arg<function::SnapStart>) -> Self { Self(put(self.0, "SnapStart", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TenancyConfig`: `TenancyConfig`. Update: replacement.
-    pub fn tenancy_config(mut self, value: impl Arg<function::TenancyConfig>) -> Self { self.0.set("TenancyConfig", value.into_expr()); self }
+    pub fn tenancy_config(self, value: impl Arg<function::TenancyConfig>) -> Self { Self(put(self.0, "TenancyConfig", value.into_expr()), Phase) }
     /// `Timeout`: integer. Update: in place.
-    pub fn timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Timeout", value.into_expr()), Phase) }
     /// `TracingConfig`: `TracingConfig`. Update: in place.
-    pub fn tracing_config(mut self, value: impl Arg<function::TracingConfig>) -> Self { self.0.set("TracingConfig", value.into_expr()); self }
+    pub fn tracing_config(self, value: impl Arg<function::TracingConfig>) -> Self { Self(put(self.0, "TracingConfig", value.into_expr()), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: in place.
-    pub fn vpc_config(mut self, value: impl Arg<function::VpcConfig>) -> Self { self.0.set("VpcConfig", value.into_expr()); self }
+    pub fn vpc_config(self, value: impl Arg<function::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnFunctionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::Function`.
 pub mod function {
 use crate::cfn::support::*;
 /// The property type `CapacityProviderConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-capacityproviderconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityProviderConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CapacityProviderConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl CapacityProviderConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CapacityProviderConfig<super::missing::LambdaManagedInstancesCapacityProviderConfig> { CapacityProviderConfig(Bag::default(), Phase) }
+    pub fn new() -> CapacityProviderConfig<Missing<super::required::LambdaManagedInstancesCapacityProviderConfig>> { CapacityProviderConfig(Bag::default(), Phase) }
 }
 impl<R0> CapacityProviderConfig<R0> {
     /// `LambdaManagedInstancesCapacityProviderConfig`: `LambdaManagedInstancesCapacityProviderConfig`, required. Update: in place.
-    pub fn lambda_managed_instances_capacity_provider_config(mut self, value: impl Arg<LambdaManagedInstancesCapacityProviderConfig>) -> CapacityProviderConfig<Set> { self.0.set("LambdaManagedInstancesCapacityProviderConfig", value.into_expr()); CapacityProviderConfig(self.0, Phase) }
+    pub fn lambda_managed_instances_capacity_provider_config(self, value: impl Arg<LambdaManagedInstancesCapacityProviderConfig>) -> CapacityProviderConfig<Set> { CapacityProviderConfig(put(self.0, "LambdaManagedInstancesCapacityProviderConfig", value.into_expr()), Phase) }
 }
 impl Done for CapacityProviderConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Code` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-code.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Code(Bag);
+#[must_use] pub struct Code(Bag);
 impl Code {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImageUri`: text. Update: in place.
-    pub fn image_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageUri", value.into_expr()); self }
-    /// `S3Bucket`: text. Update: in place.
-    pub fn s3_bucket(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("S3Bucket", value.into_expr()); self }
+    pub fn image_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUri", value.into_expr())) }
+    /// `S3Bucket`: `S3BucketName`. Update: in place.
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3Bucket", value.into_expr())) }
     /// `S3Key`: text. Update: in place.
-    pub fn s3_key(mut self, value: impl Arg<str>) -> Self { self.0.set("S3Key", value.into_expr()); self }
+    pub fn s3_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Key", value.into_expr())) }
     /// `S3ObjectStorageMode`: `S3ObjectStorageMode`. Update: in place.
-    pub fn s3_object_storage_mode(mut self, value: impl Arg<S3ObjectStorageMode>) -> Self { self.0.set("S3ObjectStorageMode", value.into_expr()); self }
+    pub fn s3_object_storage_mode(self, value: impl Arg<S3ObjectStorageMode>) -> Self { Self(put(self.0, "S3ObjectStorageMode", value.into_expr())) }
     /// `S3ObjectVersion`: text. Update: in place.
-    pub fn s3_object_version(mut self, value: impl Arg<str>) -> Self { self.0.set("S3ObjectVersion", value.into_expr()); self }
+    pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value.into_expr())) }
     /// `SourceKMSKeyArn`: text. Update: in place.
-    pub fn source_kms_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceKMSKeyArn", value.into_expr()); self }
+    pub fn source_kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceKMSKeyArn", value.into_expr())) }
     /// `ZipFile`: text. Update: in place.
-    pub fn zip_file(mut self, value: impl Arg<str>) -> Self { self.0.set("ZipFile", value.into_expr()); self }
+    pub fn zip_file(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ZipFile", value.into_expr())) }
 }
 impl Done for Code { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeadLetterConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-deadletterconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeadLetterConfig(Bag);
+#[must_use] pub struct DeadLetterConfig(Bag);
 impl DeadLetterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TargetArn`: text. Update: in place.
-    pub fn target_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetArn", value.into_expr()); self }
+    pub fn target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetArn", value.into_expr())) }
 }
 impl Done for DeadLetterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DurableConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-durableconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DurableConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DurableConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl DurableConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DurableConfig<super::missing::ExecutionTimeout> { DurableConfig(Bag::default(), Phase) }
+    pub fn new() -> DurableConfig<Missing<super::required::ExecutionTimeout>> { DurableConfig(Bag::default(), Phase) }
 }
 impl<R0> DurableConfig<R0> {
     /// `ExecutionTimeout`: integer, required. Update: in place.
-    pub fn execution_timeout(mut self, value: impl Arg<i64>) -> DurableConfig<Set> { self.0.set("ExecutionTimeout", value.into_expr()); DurableConfig(self.0, Phase) }
-    /// `KMSKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KMSKeyArn", value.into_expr()); self }
+    pub fn execution_timeout(self, value: impl Arg<i64>) -> DurableConfig<Set> { DurableConfig(put(self.0, "ExecutionTimeout", value.into_expr()), Phase) }
+    /// `KMSKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSKeyArn", value.into_expr()), Phase) }
     /// `RetentionPeriodInDays`: integer. Update: in place.
-    pub fn retention_period_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetentionPeriodInDays", value.into_expr()); self }
+    pub fn retention_period_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriodInDays", value.into_expr()), Phase) }
 }
 impl Done for DurableConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Environment` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-environment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Environment(Bag);
+#[must_use] pub struct Environment(Bag);
 impl Environment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Variables`: map of text. Update: in place.
-    pub fn variables(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Variables", value.into_expr()); self }
+    pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value.into_expr())) }
 }
 impl Done for Environment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EphemeralStorage` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-ephemeralstorage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EphemeralStorage<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EphemeralStorage<R0 = Set>(Bag, Phase<(R0,)>);
 impl EphemeralStorage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EphemeralStorage<super::missing::Size> { EphemeralStorage(Bag::default(), Phase) }
+    pub fn new() -> EphemeralStorage<Missing<super::required::Size>> { EphemeralStorage(Bag::default(), Phase) }
 }
 impl<R0> EphemeralStorage<R0> {
     /// `Size`: integer, required. Update: in place.
-    pub fn size(mut self, value: impl Arg<i64>) -> EphemeralStorage<Set> { self.0.set("Size", value.into_expr()); EphemeralStorage(self.0, Phase) }
+    pub fn size(self, value: impl Arg<i64>) -> EphemeralStorage<Set> { EphemeralStorage(put(self.0, "Size", value.into_expr()), Phase) }
 }
 impl Done for EphemeralStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FileSystemConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-filesystemconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FileSystemConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FileSystemConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FileSystemConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FileSystemConfig<super::missing::Arn, super::missing::LocalMountPath> { FileSystemConfig(Bag::default(), Phase) }
+    pub fn new() -> FileSystemConfig<Missing<super::required::Arn>, Missing<super::required::LocalMountPath>> { FileSystemConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> FileSystemConfig<R0, R1> {
-    /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<kind::EfsAccessPointArn>) -> FileSystemConfig<Set, R1> { self.0.set("Arn", value.into_expr()); FileSystemConfig(self.0, Phase) }
+    /// `Arn`: `EfsAccessPointArn`, required. Update: in place.
+    pub fn arn(self, value: impl Arg<kind::EfsAccessPointArn>) -> FileSystemConfig<Set, R1> { FileSystemConfig(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `LocalMountPath`: text, required. Update: in place.
-    pub fn local_mount_path(mut self, value: impl Arg<str>) -> FileSystemConfig<R0, Set> { self.0.set("LocalMountPath", value.into_expr()); FileSystemConfig(self.0, Phase) }
+    pub fn local_mount_path(self, value: impl Arg<str>) -> FileSystemConfig<R0, Set> { FileSystemConfig(put(self.0, "LocalMountPath", value.into_expr()), Phase) }
     /// `S3FilesConfig`: `S3FilesConfig`. Update: in place.
-    pub fn s3_files_config(mut self, value: impl Arg<S3FilesConfig>) -> Self { self.0.set("S3FilesConfig", value.into_expr()); self }
+    pub fn s3_files_config(self, value: impl Arg<S3FilesConfig>) -> Self { Self(put(self.0, "S3FilesConfig", value.into_expr()), Phase) }
 }
 impl Done for FileSystemConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionScalingConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-functionscalingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FunctionScalingConfig(Bag);
+#[must_use] pub struct FunctionScalingConfig(Bag);
 impl FunctionScalingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxExecutionEnvironments`: integer. Update: in place.
-    pub fn max_execution_environments(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxExecutionEnvironments", value.into_expr()); self }
+    pub fn max_execution_environments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxExecutionEnvironments", value.into_expr())) }
     /// `MinExecutionEnvironments`: integer. Update: in place.
-    pub fn min_execution_environments(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinExecutionEnvironments", value.into_expr()); self }
+    pub fn min_execution_environments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinExecutionEnvironments", value.into_expr())) }
 }
 impl Done for FunctionScalingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-imageconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageConfig(Bag);
+#[must_use] pub struct ImageConfig(Bag);
 impl ImageConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Command`: list of text. Update: in place.
-    pub fn command(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Command", value.into_expr()); self }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr())) }
     /// `EntryPoint`: list of text. Update: in place.
-    pub fn entry_point(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EntryPoint", value.into_expr()); self }
+    pub fn entry_point(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntryPoint", value.into_expr())) }
     /// `WorkingDirectory`: text. Update: in place.
-    pub fn working_directory(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkingDirectory", value.into_expr()); self }
+    pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value.into_expr())) }
 }
 impl Done for ImageConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaManagedInstancesCapacityProviderConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-lambdamanagedinstancescapacityproviderconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaManagedInstancesCapacityProviderConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LambdaManagedInstancesCapacityProviderConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl LambdaManagedInstancesCapacityProviderConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LambdaManagedInstancesCapacityProviderConfig<super::missing::CapacityProviderArn> { LambdaManagedInstancesCapacityProviderConfig(Bag::default(), Phase) }
+    pub fn new() -> LambdaManagedInstancesCapacityProviderConfig<Missing<super::required::CapacityProviderArn>> { LambdaManagedInstancesCapacityProviderConfig(Bag::default(), Phase) }
 }
 impl<R0> LambdaManagedInstancesCapacityProviderConfig<R0> {
     /// `CapacityProviderArn`: text, required. Update: in place.
-    pub fn capacity_provider_arn(mut self, value: impl Arg<str>) -> LambdaManagedInstancesCapacityProviderConfig<Set> { self.0.set("CapacityProviderArn", value.into_expr()); LambdaManagedInstancesCapacityProviderConfig(self.0, Phase) }
+    pub fn capacity_provider_arn(self, value: impl Arg<str>) -> LambdaManagedInstancesCapacityProviderConfig<Set> { LambdaManagedInstancesCapacityProviderConfig(put(self.0, "CapacityProviderArn", value.into_expr()), Phase) }
     /// `ExecutionEnvironmentMemoryGiBPerVCpu`: number. Update: in place.
-    pub fn execution_environment_memory_gi_b_per_v_cpu(mut self, value: impl Arg<f64>) -> Self { self.0.set("ExecutionEnvironmentMemoryGiBPerVCpu", value.into_expr()); self }
+    pub fn execution_environment_memory_gi_b_per_v_cpu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ExecutionEnvironmentMemoryGiBPerVCpu", value.into_expr()), Phase) }
     /// `PerExecutionEnvironmentMaxConcurrency`: integer. Update: in place.
-    pub fn per_execution_environment_max_concurrency(mut self, value: impl Arg<i64>) -> Self { self.0.set("PerExecutionEnvironmentMaxConcurrency", value.into_expr()); self }
+    pub fn per_execution_environment_max_concurrency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PerExecutionEnvironmentMaxConcurrency", value.into_expr()), Phase) }
 }
 impl Done for LambdaManagedInstancesCapacityProviderConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-loggingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingConfig(Bag);
+#[must_use] pub struct LoggingConfig(Bag);
 impl LoggingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationLogLevel`: `ApplicationLogLevel`. Update: in place.
-    pub fn application_log_level(mut self, value: impl Arg<ApplicationLogLevel>) -> Self { self.0.set("ApplicationLogLevel", value.into_expr()); self }
+    pub fn application_log_level(self, value: impl Arg<ApplicationLogLevel>) -> Self { Self(put(self.0, "ApplicationLogLevel", value.into_expr())) }
     /// `LogFormat`: `LogFormat`. Update: in place.
-    pub fn log_format(mut self, value: impl Arg<LogFormat>) -> Self { self.0.set("LogFormat", value.into_expr()); self }
-    /// `LogGroup`: text. Update: in place.
-    pub fn log_group(mut self, value: impl Arg<kind::LogsLogGroupName>) -> Self { self.0.set("LogGroup", value.into_expr()); self }
+    pub fn log_format(self, value: impl Arg<LogFormat>) -> Self { Self(put(self.0, "LogFormat", value.into_expr())) }
+    /// `LogGroup`: `LogsLogGroupName`. Update: in place.
+    pub fn log_group(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroup", value.into_expr())) }
     /// `SystemLogLevel`: `SystemLogLevel`. Update: in place.
-    pub fn system_log_level(mut self, value: impl Arg<SystemLogLevel>) -> Self { self.0.set("SystemLogLevel", value.into_expr()); self }
+    pub fn system_log_level(self, value: impl Arg<SystemLogLevel>) -> Self { Self(put(self.0, "SystemLogLevel", value.into_expr())) }
 }
 impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuntimeManagementConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-runtimemanagementconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuntimeManagementConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RuntimeManagementConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl RuntimeManagementConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuntimeManagementConfig<super::missing::UpdateRuntimeOn> { RuntimeManagementConfig(Bag::default(), Phase) }
+    pub fn new() -> RuntimeManagementConfig<Missing<super::required::UpdateRuntimeOn>> { RuntimeManagementConfig(Bag::default(), Phase) }
 }
 impl<R0> RuntimeManagementConfig<R0> {
     /// `RuntimeVersionArn`: text. Update: in place.
-    pub fn runtime_version_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("RuntimeVersionArn", value.into_expr()); self }
+    pub fn runtime_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuntimeVersionArn", value.into_expr()), Phase) }
     /// `UpdateRuntimeOn`: `UpdateRuntimeOn`, required. Update: in place.
-    pub fn update_runtime_on(mut self, value: impl Arg<UpdateRuntimeOn>) -> RuntimeManagementConfig<Set> { self.0.set("UpdateRuntimeOn", value.into_expr()); RuntimeManagementConfig(self.0, Phase) }
+    pub fn update_runtime_on(self, value: impl Arg<UpdateRuntimeOn>) -> RuntimeManagementConfig<Set> { RuntimeManagementConfig(put(self.0, "UpdateRuntimeOn", value.into_expr()), Phase) }
 }
 impl Done for RuntimeManagementConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3FilesConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-s3filesconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3FilesConfig(Bag);
+#[must_use] pub struct S3FilesConfig(Bag);
 impl S3FilesConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DirectS3Read`: `DirectS3Read`. Update: in place.
-    pub fn direct_s3_read(mut self, value: impl Arg<DirectS3Read>) -> Self { self.0.set("DirectS3Read", value.into_expr()); self }
+    pub fn direct_s3_read(self, value: impl Arg<DirectS3Read>) -> Self { Self(put(self.0, "DirectS3Read", value.into_expr())) }
 }
 impl Done for S3FilesConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnapStart` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-snapstart.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnapStart<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SnapStart<R0 = Set>(Bag, Phase<(R0,)>);
 impl SnapStart {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SnapStart<super::missing::ApplyOn> { SnapStart(Bag::default(), Phase) }
+    pub fn new() -> SnapStart<Missing<super::required::ApplyOn>> { SnapStart(Bag::default(), Phase) }
 }
 impl<R0> SnapStart<R0> {
     /// `ApplyOn`: `ApplyOn`, required. Update: in place.
-    pub fn apply_on(mut self, value: impl Arg<ApplyOn>) -> SnapStart<Set> { self.0.set("ApplyOn", value.into_expr()); SnapStart(self.0, Phase) }
+    pub fn apply_on(self, value: impl Arg<ApplyOn>) -> SnapStart<Set> { SnapStart(put(self.0, "ApplyOn", value.into_expr()), Phase) }
 }
 impl Done for SnapStart { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnapStartResponse` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-snapstartresponse.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnapStartResponse(Bag);
+#[must_use] pub struct SnapStartResponse(Bag);
 impl SnapStartResponse {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplyOn`: `ApplyOn`. Update: in place.
-    pub fn apply_on(mut self, value: impl Arg<ApplyOn>) -> Self { self.0.set("ApplyOn", value.into_expr()); self }
+    pub fn apply_on(self, value: impl Arg<ApplyOn>) -> Self { Self(put(self.0, "ApplyOn", value.into_expr())) }
     /// `OptimizationStatus`: `OptimizationStatus`. Update: in place.
-    pub fn optimization_status(mut self, value: impl Arg<OptimizationStatus>) -> Self { self.0.set("OptimizationStatus", value.into_expr()); self }
+    pub fn optimization_status(self, value: impl Arg<OptimizationStatus>) -> Self { Self(put(self.0, "OptimizationStatus", value.into_expr())) }
 }
 impl Done for SnapStartResponse { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TenancyConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-tenancyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TenancyConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TenancyConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl TenancyConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TenancyConfig<super::missing::TenantIsolationMode> { TenancyConfig(Bag::default(), Phase) }
+    pub fn new() -> TenancyConfig<Missing<super::required::TenantIsolationMode>> { TenancyConfig(Bag::default(), Phase) }
 }
 impl<R0> TenancyConfig<R0> {
     /// `TenantIsolationMode`: `TenantIsolationMode`, required. Update: replacement.
-    pub fn tenant_isolation_mode(mut self, value: impl Arg<TenantIsolationMode>) -> TenancyConfig<Set> { self.0.set("TenantIsolationMode", value.into_expr()); TenancyConfig(self.0, Phase) }
+    pub fn tenant_isolation_mode(self, value: impl Arg<TenantIsolationMode>) -> TenancyConfig<Set> { TenancyConfig(put(self.0, "TenantIsolationMode", value.into_expr()), Phase) }
 }
 impl Done for TenancyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TracingConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-tracingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TracingConfig(Bag);
+#[must_use] pub struct TracingConfig(Bag);
 impl TracingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Mode`: `Mode`. Update: in place.
-    pub fn mode(mut self, value: impl Arg<Mode>) -> Self { self.0.set("Mode", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
 }
 impl Done for TracingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::Lambda::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-vpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfig(Bag);
+#[must_use] pub struct VpcConfig(Bag);
 impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ipv6AllowedForDualStack`: boolean. Update: in place.
-    pub fn ipv6_allowed_for_dual_stack(mut self, value: impl Arg<bool>) -> Self { self.0.set("Ipv6AllowedForDualStack", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
-    /// `SubnetIds`: list of text. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn ipv6_allowed_for_dual_stack(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Ipv6AllowedForDualStack", value.into_expr())) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    /// `SubnetIds`: list of `Ec2SubnetId`. Update: in place.
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApplicationLogLevel` allows.
@@ -975,52 +975,52 @@ impl CfnLayerVersion {
     /// `AWS::Lambda::LayerVersion`
     pub const TYPE: &'static str = "AWS::Lambda::LayerVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnLayerVersionProps<R0>) -> Self where CfnLayerVersionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLayerVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LayerVersionArn`.
     pub fn reference(&self) -> Val<kind::LambdaLayerVersionArn> { self.0.reference() }
-    /// The attribute `LayerVersionArn`: text.
+    /// The attribute `LayerVersionArn`: `LambdaLayerVersionArn`.
     pub fn attr_layer_version_arn(&self) -> Val<kind::LambdaLayerVersionArn> { self.0.get_att("LayerVersionArn") }
 }
 impl Parent for CfnLayerVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lambda::LayerVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLayerVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnLayerVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnLayerVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLayerVersionProps<missing::Content> { CfnLayerVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLayerVersionProps<Missing<required::Content>> { CfnLayerVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLayerVersionProps<R0> {
     /// `CompatibleArchitectures`: list of text. Update: replacement.
-    pub fn compatible_architectures(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CompatibleArchitectures", value.into_expr()); self }
+    pub fn compatible_architectures(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CompatibleArchitectures", value.into_expr()), Phase) }
     /// `CompatibleRuntimes`: list of text. Update: replacement.
-    pub fn compatible_runtimes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CompatibleRuntimes", value.into_expr()); self }
+    pub fn compatible_runtimes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CompatibleRuntimes", value.into_expr()), Phase) }
     /// `Content`: `Content`, required. Update: replacement.
-    pub fn content(mut self, value: impl Arg<layer_version::Content>) -> CfnLayerVersionProps<Set> { self.0.set("Content", value.into_expr()); CfnLayerVersionProps(self.0, Phase) }
+    pub fn content(self, value: impl Arg<layer_version::Content>) -> CfnLayerVersionProps<Set> { CfnLayerVersionProps(put(self.0, "Content", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `LayerName`: text. Update: replacement.
-    pub fn layer_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LayerName", value.into_expr()); self }
+    pub fn layer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LayerName", value.into_expr()), Phase) }
     /// `LicenseInfo`: text. Update: replacement.
-    pub fn license_info(mut self, value: impl Arg<str>) -> Self { self.0.set("LicenseInfo", value.into_expr()); self }
+    pub fn license_info(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseInfo", value.into_expr()), Phase) }
 }
 impl Done for CfnLayerVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::LayerVersion`.
 pub mod layer_version {
 use crate::cfn::support::*;
 /// The property type `Content` of `AWS::Lambda::LayerVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-layerversion-content.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Content<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Content<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Content {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Content<super::missing::S3Bucket, super::missing::S3Key> { Content(Bag::default(), Phase) }
+    pub fn new() -> Content<Missing<super::required::S3Bucket>, Missing<super::required::S3Key>> { Content(Bag::default(), Phase) }
 }
 impl<R0, R1> Content<R0, R1> {
-    /// `S3Bucket`: text, required. Update: replacement.
-    pub fn s3_bucket(mut self, value: impl Arg<kind::S3BucketName>) -> Content<Set, R1> { self.0.set("S3Bucket", value.into_expr()); Content(self.0, Phase) }
+    /// `S3Bucket`: `S3BucketName`, required. Update: replacement.
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> Content<Set, R1> { Content(put(self.0, "S3Bucket", value.into_expr()), Phase) }
     /// `S3Key`: text, required. Update: replacement.
-    pub fn s3_key(mut self, value: impl Arg<str>) -> Content<R0, Set> { self.0.set("S3Key", value.into_expr()); Content(self.0, Phase) }
+    pub fn s3_key(self, value: impl Arg<str>) -> Content<R0, Set> { Content(put(self.0, "S3Key", value.into_expr()), Phase) }
     /// `S3ObjectStorageMode`: `S3ObjectStorageMode`. Update: replacement.
-    pub fn s3_object_storage_mode(mut self, value: impl Arg<S3ObjectStorageMode>) -> Self { self.0.set("S3ObjectStorageMode", value.into_expr()); self }
+    pub fn s3_object_storage_mode(self, value: impl Arg<S3ObjectStorageMode>) -> Self { Self(put(self.0, "S3ObjectStorageMode", value.into_expr()), Phase) }
     /// `S3ObjectVersion`: text. Update: replacement.
-    pub fn s3_object_version(mut self, value: impl Arg<str>) -> Self { self.0.set("S3ObjectVersion", value.into_expr()); self }
+    pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value.into_expr()), Phase) }
 }
 impl Done for Content { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `S3ObjectStorageMode` allows.
@@ -1032,7 +1032,7 @@ impl CfnLayerVersionPermission {
     /// `AWS::Lambda::LayerVersionPermission`
     pub const TYPE: &'static str = "AWS::Lambda::LayerVersionPermission";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnLayerVersionPermissionProps<R0, R1, R2>) -> Self where CfnLayerVersionPermissionProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLayerVersionPermissionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -1040,20 +1040,20 @@ impl CfnLayerVersionPermission {
 }
 impl Parent for CfnLayerVersionPermission { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lambda::LayerVersionPermission`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversionpermission.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLayerVersionPermissionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnLayerVersionPermissionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnLayerVersionPermissionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLayerVersionPermissionProps<missing::Action, missing::LayerVersionArn, missing::Principal> { CfnLayerVersionPermissionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLayerVersionPermissionProps<Missing<required::Action>, Missing<required::LayerVersionArn>, Missing<required::Principal>> { CfnLayerVersionPermissionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLayerVersionPermissionProps<R0, R1, R2> {
     /// `Action`: text, required. Update: replacement.
-    pub fn action(mut self, value: impl Arg<str>) -> CfnLayerVersionPermissionProps<Set, R1, R2> { self.0.set("Action", value.into_expr()); CfnLayerVersionPermissionProps(self.0, Phase) }
-    /// `LayerVersionArn`: text, required. Update: replacement.
-    pub fn layer_version_arn(mut self, value: impl Arg<kind::LambdaLayerVersionArn>) -> CfnLayerVersionPermissionProps<R0, Set, R2> { self.0.set("LayerVersionArn", value.into_expr()); CfnLayerVersionPermissionProps(self.0, Phase) }
+    pub fn action(self, value: impl Arg<str>) -> CfnLayerVersionPermissionProps<Set, R1, R2> { CfnLayerVersionPermissionProps(put(self.0, "Action", value.into_expr()), Phase) }
+    /// `LayerVersionArn`: `LambdaLayerVersionArn`, required. Update: replacement.
+    pub fn layer_version_arn(self, value: impl Arg<kind::LambdaLayerVersionArn>) -> CfnLayerVersionPermissionProps<R0, Set, R2> { CfnLayerVersionPermissionProps(put(self.0, "LayerVersionArn", value.into_expr()), Phase) }
     /// `OrganizationId`: text. Update: replacement.
-    pub fn organization_id(mut self, value: impl Arg<str>) -> Self { self.0.set("OrganizationId", value.into_expr()); self }
+    pub fn organization_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OrganizationId", value.into_expr()), Phase) }
     /// `Principal`: text, required. Update: replacement.
-    pub fn principal(mut self, value: impl Arg<str>) -> CfnLayerVersionPermissionProps<R0, R1, Set> { self.0.set("Principal", value.into_expr()); CfnLayerVersionPermissionProps(self.0, Phase) }
+    pub fn principal(self, value: impl Arg<str>) -> CfnLayerVersionPermissionProps<R0, R1, Set> { CfnLayerVersionPermissionProps(put(self.0, "Principal", value.into_expr()), Phase) }
 }
 impl Done for CfnLayerVersionPermissionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Lambda::MicrovmImage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html)
@@ -1062,12 +1062,12 @@ impl CfnMicrovmImage {
     /// `AWS::Lambda::MicrovmImage`
     pub const TYPE: &'static str = "AWS::Lambda::MicrovmImage";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12>(scope: &dyn Parent, id: &str, props: CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12>) -> Self where CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMicrovmImageProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ImageArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `ImageArn`: text.
+    /// The attribute `ImageArn`: `OtherArn`.
     pub fn attr_image_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ImageArn") }
     /// The attribute `LatestActiveImageVersion`: text.
     pub fn attr_latest_active_image_version(&self) -> Val<str> { self.0.get_att("LatestActiveImageVersion") }
@@ -1080,162 +1080,162 @@ impl CfnMicrovmImage {
 }
 impl Parent for CfnMicrovmImage { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lambda::MicrovmImage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-microvmimage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMicrovmImageProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set, R8 = Set, R9 = Set, R10 = Set, R11 = Set, R12 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12,)>);
+#[must_use] pub struct CfnMicrovmImageProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set, R8 = Set, R9 = Set, R10 = Set, R11 = Set, R12 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12,)>);
 impl CfnMicrovmImageProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMicrovmImageProps<missing::AdditionalOsCapabilities, missing::BaseImageArn, missing::BaseImageVersion, missing::BuildRoleArn, missing::CodeArtifact, missing::CpuConfigurations, missing::Description, missing::EgressNetworkConnectors, missing::EnvironmentVariables, missing::Hooks, missing::Logging, missing::Name, missing::Resources> { CfnMicrovmImageProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMicrovmImageProps<Missing<required::AdditionalOsCapabilities>, Missing<required::BaseImageArn>, Missing<required::BaseImageVersion>, Missing<required::BuildRoleArn>, Missing<required::CodeArtifact>, Missing<required::CpuConfigurations>, Missing<required::Description>, Missing<required::EgressNetworkConnectors>, Missing<required::EnvironmentVariables>, Missing<required::Hooks>, Missing<required::Logging>, Missing<required::Name>, Missing<required::Resources>> { CfnMicrovmImageProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12> {
     /// `AdditionalOsCapabilities`: list of `AdditionalOsCapabilities`, required. Update: in place.
-    pub fn additional_os_capabilities(mut self, value: impl Arg<Arr<microvm_image::AdditionalOsCapabilities>>) -> CfnMicrovmImageProps<Set, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12> { self.0.set("AdditionalOsCapabilities", value.into_expr()); CfnMicrovmImageProps(self.0, Phase) }
+    pub fn additional_os_capabilities(self, value: impl Arg<Arr<microvm_image::AdditionalOsCapabilities>>) -> CfnMicrovmImageProps<Set, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "AdditionalOsCapabilities", value.into_expr()), Phase) }
     /// `BaseImageArn`: text, required. Update: in place.
-    pub fn base_image_arn(mut self, value: impl Arg<str>) -> CfnMicrovmImageProps<R0, Set, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12> { self.0.set("BaseImageArn", value.into_expr()); CfnMicrovmImageProps(self.0, Phase) }
+    pub fn base_image_arn(self, value: impl Arg<str>) -> CfnMicrovmImageProps<R0, Set, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "BaseImageArn", value.into_expr()), Phase) }
     /// `BaseImageVersion`: text, required. Update: in place.
-    pub fn base_image_version(mut self, value: impl Arg<str>) -> CfnMicrovmImageProps<R0, R1, Set, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12> { self.0.set("BaseImageVersion", value.into_expr()); CfnMicrovmImageProps(self.0, Phase) }
-    /// `BuildRoleArn`: text, required. Update: in place.
-    pub fn build_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnMicrovmImageProps<R0, R1, R2, Set, R4, R5, R6, R7, R8, R9, R10, R11, R12> { self.0.set("BuildRoleArn", value.into_expr()); CfnMicrovmImageProps(self.0, Phase) }
+    pub fn base_image_version(self, value: impl Arg<str>) -> CfnMicrovmImageProps<R0, R1, Set, R3, R4, R5, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "BaseImageVersion", value.into_expr()), Phase) }
+    /// `BuildRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn build_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnMicrovmImageProps<R0, R1, R2, Set, R4, R5, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "BuildRoleArn", value.into_expr()), Phase) }
     /// `CodeArtifact`: `CodeArtifact`, required. Update: in place.
-    pub fn code_artifact(mut self, value: impl Arg<microvm_image::CodeArtifact>) -> CfnMicrovmImageProps<R0, R1, R2, R3, Set, R5, R6, R7, R8, R9, R10, R11, R12> { self.0.set("CodeArtifact", value.into_expr()); CfnMicrovmImageProps(self.0, Phase) }
+    pub fn code_artifact(self, value: impl Arg<microvm_image::CodeArtifact>) -> CfnMicrovmImageProps<R0, R1, R2, R3, Set, R5, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "CodeArtifact", value.into_expr()), Phase) }
     /// `CpuConfigurations`: list of `CpuConfiguration`, required. Update: in place.
-    pub fn cpu_configurations(mut self, value: impl Arg<Arr<microvm_image::CpuConfiguration>>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, Set, R6, R7, R8, R9, R10, R11, R12> { self.0.set("CpuConfigurations", value.into_expr()); CfnMicrovmImageProps(self.0, Phase) }
+    pub fn cpu_configurations(self, value: impl Arg<Arr<microvm_image::CpuConfiguration>>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, Set, R6, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "CpuConfigurations", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, Set, R7, R8, R9, R10, R11, R12> { self.0.set("Description", value.into_expr()); CfnMicrovmImageProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, Set, R7, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EgressNetworkConnectors`: list of text, required. Update: in place.
-    pub fn egress_network_connectors(mut self, value: impl Arg<Arr<str>>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, Set, R8, R9, R10, R11, R12> { self.0.set("EgressNetworkConnectors", value.into_expr()); CfnMicrovmImageProps(self.0, Phase) }
+    pub fn egress_network_connectors(self, value: impl Arg<Arr<str>>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, Set, R8, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "EgressNetworkConnectors", value.into_expr()), Phase) }
     /// `EnvironmentVariables`: list of `EnvironmentVariable`, required. Update: in place.
-    pub fn environment_variables(mut self, value: impl Arg<Arr<microvm_image::EnvironmentVariable>>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, Set, R9, R10, R11, R12> { self.0.set("EnvironmentVariables", value.into_expr()); CfnMicrovmImageProps(self.0, Phase) }
+    pub fn environment_variables(self, value: impl Arg<Arr<microvm_image::EnvironmentVariable>>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, Set, R9, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "EnvironmentVariables", value.into_expr()), Phase) }
     /// `Hooks`: `Hooks`, required. Update: in place.
-    pub fn hooks(mut self, value: impl Arg<microvm_image::Hooks>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, Set, R10, R11, R12> { self.0.set("Hooks", value.into_expr()); CfnMicrovmImageProps(self.0, Phase) }
+    pub fn hooks(self, value: impl Arg<microvm_image::Hooks>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, Set, R10, R11, R12> { CfnMicrovmImageProps(put(self.0, "Hooks", value.into_expr()), Phase) }
     /// `Logging`: `Logging`, required. Update: in place.
-    pub fn logging(mut self, value: impl Arg<microvm_image::Logging>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, Set, R11, R12> { self.0.set("Logging", value.into_expr()); CfnMicrovmImageProps(self.0, Phase) }
+    pub fn logging(self, value: impl Arg<microvm_image::Logging>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, Set, R11, R12> { CfnMicrovmImageProps(put(self.0, "Logging", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, Set, R12> { self.0.set("Name", value.into_expr()); CfnMicrovmImageProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, Set, R12> { CfnMicrovmImageProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Resources`: list of `Resources`, required. Update: in place.
-    pub fn resources(mut self, value: impl Arg<Arr<microvm_image::Resources>>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, Set> { self.0.set("Resources", value.into_expr()); CfnMicrovmImageProps(self.0, Phase) }
+    pub fn resources(self, value: impl Arg<Arr<microvm_image::Resources>>) -> CfnMicrovmImageProps<R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10, R11, Set> { CfnMicrovmImageProps(put(self.0, "Resources", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMicrovmImageProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::MicrovmImage`.
 pub mod microvm_image {
 use crate::cfn::support::*;
 /// The property type `CloudWatchLogging` of `AWS::Lambda::MicrovmImage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-cloudwatchlogging.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogging(Bag);
+#[must_use] pub struct CloudWatchLogging(Bag);
 impl CloudWatchLogging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroup`: text. Update: in place.
-    pub fn log_group(mut self, value: impl Arg<str>) -> Self { self.0.set("LogGroup", value.into_expr()); self }
+    pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value.into_expr())) }
     /// `LogStream`: text. Update: in place.
-    pub fn log_stream(mut self, value: impl Arg<str>) -> Self { self.0.set("LogStream", value.into_expr()); self }
+    pub fn log_stream(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStream", value.into_expr())) }
 }
 impl Done for CloudWatchLogging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeArtifact` of `AWS::Lambda::MicrovmImage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-codeartifact.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CodeArtifact<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CodeArtifact<R0 = Set>(Bag, Phase<(R0,)>);
 impl CodeArtifact {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CodeArtifact<super::missing::Uri> { CodeArtifact(Bag::default(), Phase) }
+    pub fn new() -> CodeArtifact<Missing<super::required::Uri>> { CodeArtifact(Bag::default(), Phase) }
 }
 impl<R0> CodeArtifact<R0> {
     /// `Uri`: text, required. Update: in place.
-    pub fn uri(mut self, value: impl Arg<str>) -> CodeArtifact<Set> { self.0.set("Uri", value.into_expr()); CodeArtifact(self.0, Phase) }
+    pub fn uri(self, value: impl Arg<str>) -> CodeArtifact<Set> { CodeArtifact(put(self.0, "Uri", value.into_expr()), Phase) }
 }
 impl Done for CodeArtifact { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CpuConfiguration` of `AWS::Lambda::MicrovmImage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-cpuconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CpuConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CpuConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CpuConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CpuConfiguration<super::missing::Architecture> { CpuConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CpuConfiguration<Missing<super::required::Architecture>> { CpuConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CpuConfiguration<R0> {
     /// `Architecture`: `Architecture`, required. Update: in place.
-    pub fn architecture(mut self, value: impl Arg<Architecture>) -> CpuConfiguration<Set> { self.0.set("Architecture", value.into_expr()); CpuConfiguration(self.0, Phase) }
+    pub fn architecture(self, value: impl Arg<Architecture>) -> CpuConfiguration<Set> { CpuConfiguration(put(self.0, "Architecture", value.into_expr()), Phase) }
 }
 impl Done for CpuConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentVariable` of `AWS::Lambda::MicrovmImage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-environmentvariable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnvironmentVariable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EnvironmentVariable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EnvironmentVariable {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EnvironmentVariable<super::missing::Key, super::missing::Value> { EnvironmentVariable(Bag::default(), Phase) }
+    pub fn new() -> EnvironmentVariable<Missing<super::required::Key>, Missing<super::required::Value>> { EnvironmentVariable(Bag::default(), Phase) }
 }
 impl<R0, R1> EnvironmentVariable<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { self.0.set("Key", value.into_expr()); EnvironmentVariable(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { self.0.set("Value", value.into_expr()); EnvironmentVariable(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Hooks` of `AWS::Lambda::MicrovmImage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-hooks.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Hooks(Bag);
+#[must_use] pub struct Hooks(Bag);
 impl Hooks {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MicrovmHooks`: `MicrovmHooks`. Update: in place.
-    pub fn microvm_hooks(mut self, value: impl Arg<MicrovmHooks>) -> Self { self.0.set("MicrovmHooks", value.into_expr()); self }
+    pub fn microvm_hooks(self, value: impl Arg<MicrovmHooks>) -> Self { Self(put(self.0, "MicrovmHooks", value.into_expr())) }
     /// `MicrovmImageHooks`: `MicrovmImageHooks`. Update: in place.
-    pub fn microvm_image_hooks(mut self, value: impl Arg<MicrovmImageHooks>) -> Self { self.0.set("MicrovmImageHooks", value.into_expr()); self }
+    pub fn microvm_image_hooks(self, value: impl Arg<MicrovmImageHooks>) -> Self { Self(put(self.0, "MicrovmImageHooks", value.into_expr())) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
 }
 impl Done for Hooks { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Logging` of `AWS::Lambda::MicrovmImage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-logging.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Logging(Bag);
+#[must_use] pub struct Logging(Bag);
 impl Logging {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatch`: `CloudWatchLogging`. Update: in place.
-    pub fn cloud_watch(mut self, value: impl Arg<CloudWatchLogging>) -> Self { self.0.set("CloudWatch", value.into_expr()); self }
+    pub fn cloud_watch(self, value: impl Arg<CloudWatchLogging>) -> Self { Self(put(self.0, "CloudWatch", value.into_expr())) }
     /// `Disabled`: boolean. Update: in place.
-    pub fn disabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Disabled", value.into_expr()); self }
+    pub fn disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Disabled", value.into_expr())) }
 }
 impl Done for Logging { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MicrovmHooks` of `AWS::Lambda::MicrovmImage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmhooks.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MicrovmHooks(Bag);
+#[must_use] pub struct MicrovmHooks(Bag);
 impl MicrovmHooks {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Resume`: `Resume`. Update: in place.
-    pub fn resume(mut self, value: impl Arg<Resume>) -> Self { self.0.set("Resume", value.into_expr()); self }
+    pub fn resume(self, value: impl Arg<Resume>) -> Self { Self(put(self.0, "Resume", value.into_expr())) }
     /// `ResumeTimeoutInSeconds`: integer. Update: in place.
-    pub fn resume_timeout_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ResumeTimeoutInSeconds", value.into_expr()); self }
+    pub fn resume_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResumeTimeoutInSeconds", value.into_expr())) }
     /// `Run`: `Run`. Update: in place.
-    pub fn run(mut self, value: impl Arg<Run>) -> Self { self.0.set("Run", value.into_expr()); self }
+    pub fn run(self, value: impl Arg<Run>) -> Self { Self(put(self.0, "Run", value.into_expr())) }
     /// `RunTimeoutInSeconds`: integer. Update: in place.
-    pub fn run_timeout_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("RunTimeoutInSeconds", value.into_expr()); self }
+    pub fn run_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RunTimeoutInSeconds", value.into_expr())) }
     /// `Suspend`: `Suspend`. Update: in place.
-    pub fn suspend(mut self, value: impl Arg<Suspend>) -> Self { self.0.set("Suspend", value.into_expr()); self }
+    pub fn suspend(self, value: impl Arg<Suspend>) -> Self { Self(put(self.0, "Suspend", value.into_expr())) }
     /// `SuspendTimeoutInSeconds`: integer. Update: in place.
-    pub fn suspend_timeout_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("SuspendTimeoutInSeconds", value.into_expr()); self }
+    pub fn suspend_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SuspendTimeoutInSeconds", value.into_expr())) }
     /// `Terminate`: `Terminate`. Update: in place.
-    pub fn terminate(mut self, value: impl Arg<Terminate>) -> Self { self.0.set("Terminate", value.into_expr()); self }
+    pub fn terminate(self, value: impl Arg<Terminate>) -> Self { Self(put(self.0, "Terminate", value.into_expr())) }
     /// `TerminateTimeoutInSeconds`: integer. Update: in place.
-    pub fn terminate_timeout_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("TerminateTimeoutInSeconds", value.into_expr()); self }
+    pub fn terminate_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TerminateTimeoutInSeconds", value.into_expr())) }
 }
 impl Done for MicrovmHooks { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MicrovmImageHooks` of `AWS::Lambda::MicrovmImage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-microvmimagehooks.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MicrovmImageHooks(Bag);
+#[must_use] pub struct MicrovmImageHooks(Bag);
 impl MicrovmImageHooks {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ready`: `Ready`. Update: in place.
-    pub fn ready(mut self, value: impl Arg<Ready>) -> Self { self.0.set("Ready", value.into_expr()); self }
+    pub fn ready(self, value: impl Arg<Ready>) -> Self { Self(put(self.0, "Ready", value.into_expr())) }
     /// `ReadyTimeoutInSeconds`: integer. Update: in place.
-    pub fn ready_timeout_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ReadyTimeoutInSeconds", value.into_expr()); self }
+    pub fn ready_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReadyTimeoutInSeconds", value.into_expr())) }
     /// `Validate`: `Validate`. Update: in place.
-    pub fn validate(mut self, value: impl Arg<Validate>) -> Self { self.0.set("Validate", value.into_expr()); self }
+    pub fn validate(self, value: impl Arg<Validate>) -> Self { Self(put(self.0, "Validate", value.into_expr())) }
     /// `ValidateTimeoutInSeconds`: integer. Update: in place.
-    pub fn validate_timeout_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ValidateTimeoutInSeconds", value.into_expr()); self }
+    pub fn validate_timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ValidateTimeoutInSeconds", value.into_expr())) }
 }
 impl Done for MicrovmImageHooks { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Resources` of `AWS::Lambda::MicrovmImage`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-microvmimage-resources.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Resources<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Resources<R0 = Set>(Bag, Phase<(R0,)>);
 impl Resources {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Resources<super::missing::MinimumMemoryInMiB> { Resources(Bag::default(), Phase) }
+    pub fn new() -> Resources<Missing<super::required::MinimumMemoryInMiB>> { Resources(Bag::default(), Phase) }
 }
 impl<R0> Resources<R0> {
     /// `MinimumMemoryInMiB`: integer, required. Update: in place.
-    pub fn minimum_memory_in_mi_b(mut self, value: impl Arg<i64>) -> Resources<Set> { self.0.set("MinimumMemoryInMiB", value.into_expr()); Resources(self.0, Phase) }
+    pub fn minimum_memory_in_mi_b(self, value: impl Arg<i64>) -> Resources<Set> { Resources(put(self.0, "MinimumMemoryInMiB", value.into_expr()), Phase) }
 }
 impl Done for Resources { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AdditionalOsCapabilities` allows.
@@ -1261,61 +1261,61 @@ impl CfnNetworkConnector {
     /// `AWS::Lambda::NetworkConnector`
     pub const TYPE: &'static str = "AWS::Lambda::NetworkConnector";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnNetworkConnectorProps<R0>) -> Self where CfnNetworkConnectorProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNetworkConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `State`: text.
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnNetworkConnector { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lambda::NetworkConnector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-networkconnector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnNetworkConnectorProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnNetworkConnectorProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnNetworkConnectorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnNetworkConnectorProps<missing::Configuration> { CfnNetworkConnectorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnNetworkConnectorProps<Missing<required::Configuration>> { CfnNetworkConnectorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnNetworkConnectorProps<R0> {
     /// `Configuration`: `Config`, required. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<network_connector::Config>) -> CfnNetworkConnectorProps<Set> { self.0.set("Configuration", value.into_expr()); CfnNetworkConnectorProps(self.0, Phase) }
+    pub fn configuration(self, value: impl Arg<network_connector::Config>) -> CfnNetworkConnectorProps<Set> { CfnNetworkConnectorProps(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OperatorRole`: text. Update: in place.
-    pub fn operator_role(mut self, value: impl Arg<str>) -> Self { self.0.set("OperatorRole", value.into_expr()); self }
+    pub fn operator_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OperatorRole", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnNetworkConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::NetworkConnector`.
 pub mod network_connector {
 use crate::cfn::support::*;
 /// The property type `Config` of `AWS::Lambda::NetworkConnector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-networkconnector-config.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Config<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Config<R0 = Set>(Bag, Phase<(R0,)>);
 impl Config {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Config<super::missing::VpcEgressConfiguration> { Config(Bag::default(), Phase) }
+    pub fn new() -> Config<Missing<super::required::VpcEgressConfiguration>> { Config(Bag::default(), Phase) }
 }
 impl<R0> Config<R0> {
     /// `VpcEgressConfiguration`: `VpcEgressConfiguration`, required. Update: in place.
-    pub fn vpc_egress_configuration(mut self, value: impl Arg<VpcEgressConfiguration>) -> Config<Set> { self.0.set("VpcEgressConfiguration", value.into_expr()); Config(self.0, Phase) }
+    pub fn vpc_egress_configuration(self, value: impl Arg<VpcEgressConfiguration>) -> Config<Set> { Config(put(self.0, "VpcEgressConfiguration", value.into_expr()), Phase) }
 }
 impl Done for Config { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcEgressConfiguration` of `AWS::Lambda::NetworkConnector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-networkconnector-vpcegressconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcEgressConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VpcEgressConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VpcEgressConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcEgressConfiguration<super::missing::AssociatedComputeResourceTypes, super::missing::SubnetIds> { VpcEgressConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VpcEgressConfiguration<Missing<super::required::AssociatedComputeResourceTypes>, Missing<super::required::SubnetIds>> { VpcEgressConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcEgressConfiguration<R0, R1> {
     /// `AssociatedComputeResourceTypes`: list of `AssociatedComputeResourceTypes`, required. Update: in place.
-    pub fn associated_compute_resource_types(mut self, value: impl Arg<Arr<AssociatedComputeResourceTypes>>) -> VpcEgressConfiguration<Set, R1> { self.0.set("AssociatedComputeResourceTypes", value.into_expr()); VpcEgressConfiguration(self.0, Phase) }
+    pub fn associated_compute_resource_types(self, value: impl Arg<Arr<AssociatedComputeResourceTypes>>) -> VpcEgressConfiguration<Set, R1> { VpcEgressConfiguration(put(self.0, "AssociatedComputeResourceTypes", value.into_expr()), Phase) }
     /// `NetworkProtocol`: `NetworkProtocol`. Update: in place.
-    pub fn network_protocol(mut self, value: impl Arg<NetworkProtocol>) -> Self { self.0.set("NetworkProtocol", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn network_protocol(self, value: impl Arg<NetworkProtocol>) -> Self { Self(put(self.0, "NetworkProtocol", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> VpcEgressConfiguration<R0, Set> { self.0.set("SubnetIds", value.into_expr()); VpcEgressConfiguration(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcEgressConfiguration<R0, Set> { VpcEgressConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for VpcEgressConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AssociatedComputeResourceTypes` allows.
@@ -1329,7 +1329,7 @@ impl CfnPermission {
     /// `AWS::Lambda::Permission`
     pub const TYPE: &'static str = "AWS::Lambda::Permission";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnPermissionProps<R0, R1, R2>) -> Self where CfnPermissionProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPermissionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -1337,30 +1337,30 @@ impl CfnPermission {
 }
 impl Parent for CfnPermission { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lambda::Permission`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPermissionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnPermissionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnPermissionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPermissionProps<missing::Action, missing::FunctionName, missing::Principal> { CfnPermissionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPermissionProps<Missing<required::Action>, Missing<required::FunctionName>, Missing<required::Principal>> { CfnPermissionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPermissionProps<R0, R1, R2> {
     /// `Action`: text, required. Update: replacement.
-    pub fn action(mut self, value: impl Arg<str>) -> CfnPermissionProps<Set, R1, R2> { self.0.set("Action", value.into_expr()); CfnPermissionProps(self.0, Phase) }
+    pub fn action(self, value: impl Arg<str>) -> CfnPermissionProps<Set, R1, R2> { CfnPermissionProps(put(self.0, "Action", value.into_expr()), Phase) }
     /// `EventSourceToken`: text. Update: replacement.
-    pub fn event_source_token(mut self, value: impl Arg<str>) -> Self { self.0.set("EventSourceToken", value.into_expr()); self }
-    /// `FunctionName`: text, required. Update: replacement.
-    pub fn function_name(mut self, value: impl Arg<kind::LambdaFunctionArnOrFunctionName>) -> CfnPermissionProps<R0, Set, R2> { self.0.set("FunctionName", value.into_expr()); CfnPermissionProps(self.0, Phase) }
+    pub fn event_source_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventSourceToken", value.into_expr()), Phase) }
+    /// `FunctionName`: `LambdaFunctionArnOrFunctionName`, required. Update: replacement.
+    pub fn function_name(self, value: impl Arg<kind::LambdaFunctionArnOrFunctionName>) -> CfnPermissionProps<R0, Set, R2> { CfnPermissionProps(put(self.0, "FunctionName", value.into_expr()), Phase) }
     /// `FunctionUrlAuthType`: `FunctionUrlAuthType`. Update: replacement.
-    pub fn function_url_auth_type(mut self, value: impl Arg<permission::FunctionUrlAuthType>) -> Self { self.0.set("FunctionUrlAuthType", value.into_expr()); self }
+    pub fn function_url_auth_type(self, value: impl Arg<permission::FunctionUrlAuthType>) -> Self { Self(put(self.0, "FunctionUrlAuthType", value.into_expr()), Phase) }
     /// `InvokedViaFunctionUrl`: boolean. Update: replacement.
-    pub fn invoked_via_function_url(mut self, value: impl Arg<bool>) -> Self { self.0.set("InvokedViaFunctionUrl", value.into_expr()); self }
-    /// `Principal`: text, required. Update: replacement.
-    pub fn principal(mut self, value: impl Arg<kind::IamRoleArnOrUserArn>) -> CfnPermissionProps<R0, R1, Set> { self.0.set("Principal", value.into_expr()); CfnPermissionProps(self.0, Phase) }
+    pub fn invoked_via_function_url(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InvokedViaFunctionUrl", value.into_expr()), Phase) }
+    /// `Principal`: `IamRoleArnOrUserArn`, required. Update: replacement.
+    pub fn principal(self, value: impl Arg<kind::IamRoleArnOrUserArn>) -> CfnPermissionProps<R0, R1, Set> { CfnPermissionProps(put(self.0, "Principal", value.into_expr()), Phase) }
     /// `PrincipalOrgID`: text. Update: replacement.
-    pub fn principal_org_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PrincipalOrgID", value.into_expr()); self }
+    pub fn principal_org_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalOrgID", value.into_expr()), Phase) }
     /// `SourceAccount`: text. Update: replacement.
-    pub fn source_account(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceAccount", value.into_expr()); self }
+    pub fn source_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceAccount", value.into_expr()), Phase) }
     /// `SourceArn`: text. Update: replacement.
-    pub fn source_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceArn", value.into_expr()); self }
+    pub fn source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnPermissionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::Permission`.
@@ -1375,22 +1375,22 @@ impl CfnResourcePolicy {
     /// `AWS::Lambda::ResourcePolicy`
     pub const TYPE: &'static str = "AWS::Lambda::ResourcePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResourcePolicyProps<R0, R1>) -> Self where CfnResourcePolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourcePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
 }
 impl Parent for CfnResourcePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lambda::ResourcePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-resourcepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResourcePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourcePolicyProps<missing::PolicyDocument, missing::ResourceArn> { CfnResourcePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourcePolicyProps<Missing<required::PolicyDocument>, Missing<required::ResourceArn>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { self.0.set("PolicyDocument", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
     /// `ResourceArn`: text, required. Update: replacement.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { self.0.set("ResourceArn", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Lambda::Url`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-url.html)
@@ -1399,54 +1399,54 @@ impl CfnUrl {
     /// `AWS::Lambda::Url`
     pub const TYPE: &'static str = "AWS::Lambda::Url";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnUrlProps<R0, R1>) -> Self where CfnUrlProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUrlProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FunctionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `FunctionArn`: text.
+    /// The attribute `FunctionArn`: `OtherArn`.
     pub fn attr_function_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FunctionArn") }
     /// The attribute `FunctionUrl`: text.
     pub fn attr_function_url(&self) -> Val<str> { self.0.get_att("FunctionUrl") }
 }
 impl Parent for CfnUrl { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lambda::Url`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-url.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUrlProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnUrlProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnUrlProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUrlProps<missing::AuthType, missing::TargetFunctionArn> { CfnUrlProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUrlProps<Missing<required::AuthType>, Missing<required::TargetFunctionArn>> { CfnUrlProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUrlProps<R0, R1> {
     /// `AuthType`: `AuthType`, required. Update: in place.
-    pub fn auth_type(mut self, value: impl Arg<url::AuthType>) -> CfnUrlProps<Set, R1> { self.0.set("AuthType", value.into_expr()); CfnUrlProps(self.0, Phase) }
+    pub fn auth_type(self, value: impl Arg<url::AuthType>) -> CfnUrlProps<Set, R1> { CfnUrlProps(put(self.0, "AuthType", value.into_expr()), Phase) }
     /// `Cors`: `Cors`. Update: in place.
-    pub fn cors(mut self, value: impl Arg<url::Cors>) -> Self { self.0.set("Cors", value.into_expr()); self }
+    pub fn cors(self, value: impl Arg<url::Cors>) -> Self { Self(put(self.0, "Cors", value.into_expr()), Phase) }
     /// `InvokeMode`: `InvokeMode`. Update: in place.
-    pub fn invoke_mode(mut self, value: impl Arg<url::InvokeMode>) -> Self { self.0.set("InvokeMode", value.into_expr()); self }
+    pub fn invoke_mode(self, value: impl Arg<url::InvokeMode>) -> Self { Self(put(self.0, "InvokeMode", value.into_expr()), Phase) }
     /// `Qualifier`: text. Update: replacement.
-    pub fn qualifier(mut self, value: impl Arg<str>) -> Self { self.0.set("Qualifier", value.into_expr()); self }
-    /// `TargetFunctionArn`: text, required. Update: replacement.
-    pub fn target_function_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> CfnUrlProps<R0, Set> { self.0.set("TargetFunctionArn", value.into_expr()); CfnUrlProps(self.0, Phase) }
+    pub fn qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Qualifier", value.into_expr()), Phase) }
+    /// `TargetFunctionArn`: `LambdaFunctionArn`, required. Update: replacement.
+    pub fn target_function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> CfnUrlProps<R0, Set> { CfnUrlProps(put(self.0, "TargetFunctionArn", value.into_expr()), Phase) }
 }
 impl Done for CfnUrlProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::Url`.
 pub mod url {
 use crate::cfn::support::*;
 /// The property type `Cors` of `AWS::Lambda::Url`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-url-cors.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Cors(Bag);
+#[must_use] pub struct Cors(Bag);
 impl Cors {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowCredentials`: boolean. Update: in place.
-    pub fn allow_credentials(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowCredentials", value.into_expr()); self }
+    pub fn allow_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCredentials", value.into_expr())) }
     /// `AllowHeaders`: list of text. Update: in place.
-    pub fn allow_headers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowHeaders", value.into_expr()); self }
+    pub fn allow_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowHeaders", value.into_expr())) }
     /// `AllowMethods`: list of text. Update: in place.
-    pub fn allow_methods(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowMethods", value.into_expr()); self }
+    pub fn allow_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowMethods", value.into_expr())) }
     /// `AllowOrigins`: list of text. Update: in place.
-    pub fn allow_origins(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowOrigins", value.into_expr()); self }
+    pub fn allow_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowOrigins", value.into_expr())) }
     /// `ExposeHeaders`: list of text. Update: in place.
-    pub fn expose_headers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExposeHeaders", value.into_expr()); self }
+    pub fn expose_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExposeHeaders", value.into_expr())) }
     /// `MaxAge`: integer. Update: in place.
-    pub fn max_age(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxAge", value.into_expr()); self }
+    pub fn max_age(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAge", value.into_expr())) }
 }
 impl Done for Cors { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthType` allows.
@@ -1460,74 +1460,74 @@ impl CfnVersion {
     /// `AWS::Lambda::Version`
     pub const TYPE: &'static str = "AWS::Lambda::Version";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnVersionProps<R0>) -> Self where CfnVersionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FunctionArn`.
     pub fn reference(&self) -> Val<kind::LambdaFunctionArn> { self.0.reference() }
-    /// The attribute `FunctionArn`: text.
+    /// The attribute `FunctionArn`: `LambdaFunctionArn`.
     pub fn attr_function_arn(&self) -> Val<kind::LambdaFunctionArn> { self.0.get_att("FunctionArn") }
-    /// The attribute `Version`: text.
+    /// The attribute `Version`: `LambdaVersion`.
     pub fn attr_version(&self) -> Val<kind::LambdaVersion> { self.0.get_att("Version") }
 }
 impl Parent for CfnVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lambda::Version`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVersionProps<missing::FunctionName> { CfnVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVersionProps<Missing<required::FunctionName>> { CfnVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnVersionProps<R0> {
     /// `CodeSha256`: text. Update: replacement.
-    pub fn code_sha256(mut self, value: impl Arg<str>) -> Self { self.0.set("CodeSha256", value.into_expr()); self }
+    pub fn code_sha256(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeSha256", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `FunctionName`: text, required. Update: replacement.
-    pub fn function_name(mut self, value: impl Arg<kind::LambdaFunctionArnOrFunctionName>) -> CfnVersionProps<Set> { self.0.set("FunctionName", value.into_expr()); CfnVersionProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `FunctionName`: `LambdaFunctionArnOrFunctionName`, required. Update: replacement.
+    pub fn function_name(self, value: impl Arg<kind::LambdaFunctionArnOrFunctionName>) -> CfnVersionProps<Set> { CfnVersionProps(put(self.0, "FunctionName", value.into_expr()), Phase) }
     /// `FunctionScalingConfig`: `FunctionScalingConfig`. Update: in place.
-    pub fn function_scaling_config(mut self, value: impl Arg<version::FunctionScalingConfig>) -> Self { self.0.set("FunctionScalingConfig", value.into_expr()); self }
+    pub fn function_scaling_config(self, value: impl Arg<version::FunctionScalingConfig>) -> Self { Self(put(self.0, "FunctionScalingConfig", value.into_expr()), Phase) }
     /// `ProvisionedConcurrencyConfig`: `ProvisionedConcurrencyConfiguration`. Update: replacement.
-    pub fn provisioned_concurrency_config(mut self, value: impl Arg<version::ProvisionedConcurrencyConfiguration>) -> Self { self.0.set("ProvisionedConcurrencyConfig", value.into_expr()); self }
+    pub fn provisioned_concurrency_config(self, value: impl Arg<version::ProvisionedConcurrencyConfiguration>) -> Self { Self(put(self.0, "ProvisionedConcurrencyConfig", value.into_expr()), Phase) }
     /// `RuntimePolicy`: `RuntimePolicy`. Update: replacement.
-    pub fn runtime_policy(mut self, value: impl Arg<version::RuntimePolicy>) -> Self { self.0.set("RuntimePolicy", value.into_expr()); self }
+    pub fn runtime_policy(self, value: impl Arg<version::RuntimePolicy>) -> Self { Self(put(self.0, "RuntimePolicy", value.into_expr()), Phase) }
 }
 impl Done for CfnVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lambda::Version`.
 pub mod version {
 use crate::cfn::support::*;
 /// The property type `FunctionScalingConfig` of `AWS::Lambda::Version`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-version-functionscalingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FunctionScalingConfig(Bag);
+#[must_use] pub struct FunctionScalingConfig(Bag);
 impl FunctionScalingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxExecutionEnvironments`: integer. Update: in place.
-    pub fn max_execution_environments(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxExecutionEnvironments", value.into_expr()); self }
+    pub fn max_execution_environments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxExecutionEnvironments", value.into_expr())) }
     /// `MinExecutionEnvironments`: integer. Update: in place.
-    pub fn min_execution_environments(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinExecutionEnvironments", value.into_expr()); self }
+    pub fn min_execution_environments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinExecutionEnvironments", value.into_expr())) }
 }
 impl Done for FunctionScalingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisionedConcurrencyConfiguration` of `AWS::Lambda::Version`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-version-provisionedconcurrencyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProvisionedConcurrencyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ProvisionedConcurrencyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ProvisionedConcurrencyConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProvisionedConcurrencyConfiguration<super::missing::ProvisionedConcurrentExecutions> { ProvisionedConcurrencyConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ProvisionedConcurrencyConfiguration<Missing<super::required::ProvisionedConcurrentExecutions>> { ProvisionedConcurrencyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ProvisionedConcurrencyConfiguration<R0> {
     /// `ProvisionedConcurrentExecutions`: integer, required. Update: replacement.
-    pub fn provisioned_concurrent_executions(mut self, value: impl Arg<i64>) -> ProvisionedConcurrencyConfiguration<Set> { self.0.set("ProvisionedConcurrentExecutions", value.into_expr()); ProvisionedConcurrencyConfiguration(self.0, Phase) }
+    pub fn provisioned_concurrent_executions(self, value: impl Arg<i64>) -> ProvisionedConcurrencyConfiguration<Set> { ProvisionedConcurrencyConfiguration(put(self.0, "ProvisionedConcurrentExecutions", value.into_expr()), Phase) }
 }
 impl Done for ProvisionedConcurrencyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuntimePolicy` of `AWS::Lambda::Version`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-version-runtimepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuntimePolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RuntimePolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl RuntimePolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuntimePolicy<super::missing::UpdateRuntimeOn> { RuntimePolicy(Bag::default(), Phase) }
+    pub fn new() -> RuntimePolicy<Missing<super::required::UpdateRuntimeOn>> { RuntimePolicy(Bag::default(), Phase) }
 }
 impl<R0> RuntimePolicy<R0> {
     /// `RuntimeVersionArn`: text. Update: replacement.
-    pub fn runtime_version_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("RuntimeVersionArn", value.into_expr()); self }
+    pub fn runtime_version_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuntimeVersionArn", value.into_expr()), Phase) }
     /// `UpdateRuntimeOn`: text, required. Update: replacement.
-    pub fn update_runtime_on(mut self, value: impl Arg<str>) -> RuntimePolicy<Set> { self.0.set("UpdateRuntimeOn", value.into_expr()); RuntimePolicy(self.0, Phase) }
+    pub fn update_runtime_on(self, value: impl Arg<str>) -> RuntimePolicy<Set> { RuntimePolicy(put(self.0, "UpdateRuntimeOn", value.into_expr()), Phase) }
 }
 impl Done for RuntimePolicy { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, AdditionalOsCapabilities, AllowedPublishers, ApplyOn, Architecture, Arn, AssociatedComputeResourceTypes, AuthType, BaseImageArn, BaseImageVersion, BuildRoleArn, CapacityProviderArn, CapacityProviderOperatorRoleArn, Code, CodeArtifact, Configuration, Content, CpuConfigurations, Description, Destination, EgressNetworkConnectors, EnvironmentVariables, ExecutionTimeout, FunctionName, FunctionVersion, FunctionWeight, Hooks, Key, LambdaManagedInstancesCapacityProviderConfig, LayerVersionArn, LocalMountPath, Logging, MinimumMemoryInMiB, Name, PermissionsConfig, PolicyDocument, PredefinedMetricType, Principal, ProvisionedConcurrentExecutions, Qualifier, ResourceArn, Resources, Role, S3Bucket, S3Key, SecurityGroupIds, SigningProfileVersionArns, Size, SubnetIds, TargetFunctionArn, TargetValue, TenantIsolationMode, UntrustedArtifactOnDeployment, UpdateRuntimeOn, Uri, Value, VpcConfig, VpcEgressConfiguration } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, AdditionalOsCapabilities, AllowedPublishers, ApplyOn, Architecture, Arn, AssociatedComputeResourceTypes, AuthType, BaseImageArn, BaseImageVersion, BuildRoleArn, CapacityProviderArn, CapacityProviderOperatorRoleArn, Code, CodeArtifact, Configuration, Content, CpuConfigurations, Description, Destination, EgressNetworkConnectors, EnvironmentVariables, ExecutionTimeout, FunctionName, FunctionVersion, FunctionWeight, Hooks, Key, LambdaManagedInstancesCapacityProviderConfig, LayerVersionArn, LocalMountPath, Logging, MinimumMemoryInMiB, Name, PermissionsConfig, PolicyDocument, PredefinedMetricType, Principal, ProvisionedConcurrentExecutions, Qualifier, ResourceArn, Resources, Role, S3Bucket, S3Key, SecurityGroupIds, SigningProfileVersionArns, Size, SubnetIds, TargetFunctionArn, TargetValue, TenantIsolationMode, UntrustedArtifactOnDeployment, UpdateRuntimeOn, Uri, Value, VpcConfig, VpcEgressConfiguration } }

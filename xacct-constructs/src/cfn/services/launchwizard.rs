@@ -10,10 +10,10 @@ impl CfnDeployment {
     /// `AWS::LaunchWizard::Deployment`
     pub const TYPE: &'static str = "AWS::LaunchWizard::Deployment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDeploymentProps<R0, R1, R2>) -> Self where CfnDeploymentProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeploymentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -28,23 +28,23 @@ impl CfnDeployment {
 }
 impl Parent for CfnDeployment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::LaunchWizard::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-launchwizard-deployment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDeploymentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDeploymentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDeploymentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDeploymentProps<missing::DeploymentPatternName, missing::Name, missing::WorkloadName> { CfnDeploymentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDeploymentProps<Missing<required::DeploymentPatternName>, Missing<required::Name>, Missing<required::WorkloadName>> { CfnDeploymentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDeploymentProps<R0, R1, R2> {
     /// `DeploymentPatternName`: text, required. Update: replacement.
-    pub fn deployment_pattern_name(mut self, value: impl Arg<str>) -> CfnDeploymentProps<Set, R1, R2> { self.0.set("DeploymentPatternName", value.into_expr()); CfnDeploymentProps(self.0, Phase) }
+    pub fn deployment_pattern_name(self, value: impl Arg<str>) -> CfnDeploymentProps<Set, R1, R2> { CfnDeploymentProps(put(self.0, "DeploymentPatternName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDeploymentProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnDeploymentProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, Set, R2> { CfnDeploymentProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Specifications`: map of text. Update: in place.
-    pub fn specifications(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Specifications", value.into_expr()); self }
+    pub fn specifications(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Specifications", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WorkloadName`: text, required. Update: replacement.
-    pub fn workload_name(mut self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, Set> { self.0.set("WorkloadName", value.into_expr()); CfnDeploymentProps(self.0, Phase) }
+    pub fn workload_name(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, Set> { CfnDeploymentProps(put(self.0, "WorkloadName", value.into_expr()), Phase) }
 }
 impl Done for CfnDeploymentProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DeploymentPatternName, Name, WorkloadName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DeploymentPatternName, Name, WorkloadName } }

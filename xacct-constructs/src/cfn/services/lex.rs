@@ -10,1712 +10,1712 @@ impl CfnBot {
     /// `AWS::Lex::Bot`
     pub const TYPE: &'static str = "AWS::Lex::Bot";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnBotProps<R0, R1, R2, R3>) -> Self where CfnBotProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::LexBotId> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: `LexBotId`.
     pub fn attr_id(&self) -> Val<kind::LexBotId> { self.0.get_att("Id") }
 }
 impl Parent for CfnBot { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-bot.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBotProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnBotProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnBotProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBotProps<missing::DataPrivacy, missing::IdleSessionTTLInSeconds, missing::Name, missing::RoleArn> { CfnBotProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBotProps<Missing<required::DataPrivacy>, Missing<required::IdleSessionTTLInSeconds>, Missing<required::Name>, Missing<required::RoleArn>> { CfnBotProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnBotProps<R0, R1, R2, R3> {
     /// `AutoBuildBotLocales`: boolean. Update: in place.
-    pub fn auto_build_bot_locales(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoBuildBotLocales", value.into_expr()); self }
+    pub fn auto_build_bot_locales(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoBuildBotLocales", value.into_expr()), Phase) }
     /// `BotFileS3Location`: `S3Location`. Update: in place.
-    pub fn bot_file_s3_location(mut self, value: impl Arg<bot::S3Location>) -> Self { self.0.set("BotFileS3Location", value.into_expr()); self }
+    pub fn bot_file_s3_location(self, value: impl Arg<bot::S3Location>) -> Self { Self(put(self.0, "BotFileS3Location", value.into_expr()), Phase) }
     /// `BotLocales`: list of `BotLocale`. Update: in place.
-    pub fn bot_locales(mut self, value: impl Arg<Arr<bot::BotLocale>>) -> Self { self.0.set("BotLocales", value.into_expr()); self }
+    pub fn bot_locales(self, value: impl Arg<Arr<bot::BotLocale>>) -> Self { Self(put(self.0, "BotLocales", value.into_expr()), Phase) }
     /// `BotMembers`: list of `BotMember`. Update: in place.
-    pub fn bot_members(mut self, value: impl Arg<Arr<bot::BotMember>>) -> Self { self.0.set("BotMembers", value.into_expr()); self }
+    pub fn bot_members(self, value: impl Arg<Arr<bot::BotMember>>) -> Self { Self(put(self.0, "BotMembers", value.into_expr()), Phase) }
     /// `BotTags`: list of tag. Update: in place.
-    pub fn bot_tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("BotTags", value.into_expr()); self }
+    pub fn bot_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "BotTags", value.into_expr()), Phase) }
     /// `BotType`: `BotType`. Update: replacement.
-    pub fn bot_type(mut self, value: impl Arg<bot::BotType>) -> Self { self.0.set("BotType", value.into_expr()); self }
+    pub fn bot_type(self, value: impl Arg<bot::BotType>) -> Self { Self(put(self.0, "BotType", value.into_expr()), Phase) }
     /// `DataPrivacy`: `DataPrivacy`, required. Update: in place.
-    pub fn data_privacy(mut self, value: impl Arg<bot::DataPrivacy>) -> CfnBotProps<Set, R1, R2, R3> { self.0.set("DataPrivacy", value.into_expr()); CfnBotProps(self.0, Phase) }
+    pub fn data_privacy(self, value: impl Arg<bot::DataPrivacy>) -> CfnBotProps<Set, R1, R2, R3> { CfnBotProps(put(self.0, "DataPrivacy", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ErrorLogSettings`: `ErrorLogSettings`. Update: in place.
-    pub fn error_log_settings(mut self, value: impl Arg<bot::ErrorLogSettings>) -> Self { self.0.set("ErrorLogSettings", value.into_expr()); self }
+    pub fn error_log_settings(self, value: impl Arg<bot::ErrorLogSettings>) -> Self { Self(put(self.0, "ErrorLogSettings", value.into_expr()), Phase) }
     /// `IdleSessionTTLInSeconds`: integer, required. Update: in place.
-    pub fn idle_session_ttl_in_seconds(mut self, value: impl Arg<i64>) -> CfnBotProps<R0, Set, R2, R3> { self.0.set("IdleSessionTTLInSeconds", value.into_expr()); CfnBotProps(self.0, Phase) }
+    pub fn idle_session_ttl_in_seconds(self, value: impl Arg<i64>) -> CfnBotProps<R0, Set, R2, R3> { CfnBotProps(put(self.0, "IdleSessionTTLInSeconds", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnBotProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnBotProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnBotProps<R0, R1, Set, R3> { CfnBotProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Replication`: `Replication`. Update: in place.
-    pub fn replication(mut self, value: impl Arg<bot::Replication>) -> Self { self.0.set("Replication", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnBotProps<R0, R1, R2, Set> { self.0.set("RoleArn", value.into_expr()); CfnBotProps(self.0, Phase) }
+    pub fn replication(self, value: impl Arg<bot::Replication>) -> Self { Self(put(self.0, "Replication", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnBotProps<R0, R1, R2, Set> { CfnBotProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `TestBotAliasSettings`: `TestBotAliasSettings`. Update: in place.
-    pub fn test_bot_alias_settings(mut self, value: impl Arg<bot::TestBotAliasSettings>) -> Self { self.0.set("TestBotAliasSettings", value.into_expr()); self }
+    pub fn test_bot_alias_settings(self, value: impl Arg<bot::TestBotAliasSettings>) -> Self { Self(put(self.0, "TestBotAliasSettings", value.into_expr()), Phase) }
     /// `TestBotAliasTags`: list of tag. Update: in place.
-    pub fn test_bot_alias_tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("TestBotAliasTags", value.into_expr()); self }
+    pub fn test_bot_alias_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "TestBotAliasTags", value.into_expr()), Phase) }
 }
 impl Done for CfnBotProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lex::Bot`.
 pub mod bot {
 use crate::cfn::support::*;
 /// The property type `AdvancedRecognitionSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-advancedrecognitionsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdvancedRecognitionSetting(Bag);
+#[must_use] pub struct AdvancedRecognitionSetting(Bag);
 impl AdvancedRecognitionSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioRecognitionStrategy`: `AudioRecognitionStrategy`. Update: in place.
-    pub fn audio_recognition_strategy(mut self, value: impl Arg<AudioRecognitionStrategy>) -> Self { self.0.set("AudioRecognitionStrategy", value.into_expr()); self }
+    pub fn audio_recognition_strategy(self, value: impl Arg<AudioRecognitionStrategy>) -> Self { Self(put(self.0, "AudioRecognitionStrategy", value.into_expr())) }
 }
 impl Done for AdvancedRecognitionSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AllowedInputTypes` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-allowedinputtypes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AllowedInputTypes<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AllowedInputTypes<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AllowedInputTypes {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AllowedInputTypes<super::missing::AllowAudioInput, super::missing::AllowDTMFInput> { AllowedInputTypes(Bag::default(), Phase) }
+    pub fn new() -> AllowedInputTypes<Missing<super::required::AllowAudioInput>, Missing<super::required::AllowDTMFInput>> { AllowedInputTypes(Bag::default(), Phase) }
 }
 impl<R0, R1> AllowedInputTypes<R0, R1> {
     /// `AllowAudioInput`: boolean, required. Update: in place.
-    pub fn allow_audio_input(mut self, value: impl Arg<bool>) -> AllowedInputTypes<Set, R1> { self.0.set("AllowAudioInput", value.into_expr()); AllowedInputTypes(self.0, Phase) }
+    pub fn allow_audio_input(self, value: impl Arg<bool>) -> AllowedInputTypes<Set, R1> { AllowedInputTypes(put(self.0, "AllowAudioInput", value.into_expr()), Phase) }
     /// `AllowDTMFInput`: boolean, required. Update: in place.
-    pub fn allow_dtmf_input(mut self, value: impl Arg<bool>) -> AllowedInputTypes<R0, Set> { self.0.set("AllowDTMFInput", value.into_expr()); AllowedInputTypes(self.0, Phase) }
+    pub fn allow_dtmf_input(self, value: impl Arg<bool>) -> AllowedInputTypes<R0, Set> { AllowedInputTypes(put(self.0, "AllowDTMFInput", value.into_expr()), Phase) }
 }
 impl Done for AllowedInputTypes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioAndDTMFInputSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audioanddtmfinputspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioAndDTMFInputSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AudioAndDTMFInputSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl AudioAndDTMFInputSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AudioAndDTMFInputSpecification<super::missing::StartTimeoutMs> { AudioAndDTMFInputSpecification(Bag::default(), Phase) }
+    pub fn new() -> AudioAndDTMFInputSpecification<Missing<super::required::StartTimeoutMs>> { AudioAndDTMFInputSpecification(Bag::default(), Phase) }
 }
 impl<R0> AudioAndDTMFInputSpecification<R0> {
     /// `AudioSpecification`: `AudioSpecification`. Update: in place.
-    pub fn audio_specification(mut self, value: impl Arg<AudioSpecification>) -> Self { self.0.set("AudioSpecification", value.into_expr()); self }
+    pub fn audio_specification(self, value: impl Arg<AudioSpecification>) -> Self { Self(put(self.0, "AudioSpecification", value.into_expr()), Phase) }
     /// `DTMFSpecification`: `DTMFSpecification`. Update: in place.
-    pub fn dtmf_specification(mut self, value: impl Arg<DTMFSpecification>) -> Self { self.0.set("DTMFSpecification", value.into_expr()); self }
+    pub fn dtmf_specification(self, value: impl Arg<DTMFSpecification>) -> Self { Self(put(self.0, "DTMFSpecification", value.into_expr()), Phase) }
     /// `StartTimeoutMs`: integer, required. Update: in place.
-    pub fn start_timeout_ms(mut self, value: impl Arg<i64>) -> AudioAndDTMFInputSpecification<Set> { self.0.set("StartTimeoutMs", value.into_expr()); AudioAndDTMFInputSpecification(self.0, Phase) }
+    pub fn start_timeout_ms(self, value: impl Arg<i64>) -> AudioAndDTMFInputSpecification<Set> { AudioAndDTMFInputSpecification(put(self.0, "StartTimeoutMs", value.into_expr()), Phase) }
 }
 impl Done for AudioAndDTMFInputSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioFillerSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiofillersettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioFillerSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AudioFillerSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl AudioFillerSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AudioFillerSettings<super::missing::Enabled> { AudioFillerSettings(Bag::default(), Phase) }
+    pub fn new() -> AudioFillerSettings<Missing<super::required::Enabled>> { AudioFillerSettings(Bag::default(), Phase) }
 }
 impl<R0> AudioFillerSettings<R0> {
     /// `AudioType`: `AudioType`. Update: in place.
-    pub fn audio_type(mut self, value: impl Arg<AudioType>) -> Self { self.0.set("AudioType", value.into_expr()); self }
+    pub fn audio_type(self, value: impl Arg<AudioType>) -> Self { Self(put(self.0, "AudioType", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> AudioFillerSettings<Set> { self.0.set("Enabled", value.into_expr()); AudioFillerSettings(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> AudioFillerSettings<Set> { AudioFillerSettings(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `MinimumPlayDurationInMilliseconds`: integer. Update: in place.
-    pub fn minimum_play_duration_in_milliseconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinimumPlayDurationInMilliseconds", value.into_expr()); self }
+    pub fn minimum_play_duration_in_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumPlayDurationInMilliseconds", value.into_expr()), Phase) }
     /// `ResponseDeliveryDelayInMilliseconds`: integer. Update: in place.
-    pub fn response_delivery_delay_in_milliseconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ResponseDeliveryDelayInMilliseconds", value.into_expr()); self }
+    pub fn response_delivery_delay_in_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ResponseDeliveryDelayInMilliseconds", value.into_expr()), Phase) }
     /// `StartDelayInMilliseconds`: integer. Update: in place.
-    pub fn start_delay_in_milliseconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("StartDelayInMilliseconds", value.into_expr()); self }
+    pub fn start_delay_in_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartDelayInMilliseconds", value.into_expr()), Phase) }
 }
 impl Done for AudioFillerSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioLogDestination` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiologdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioLogDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AudioLogDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl AudioLogDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AudioLogDestination<super::missing::S3Bucket> { AudioLogDestination(Bag::default(), Phase) }
+    pub fn new() -> AudioLogDestination<Missing<super::required::S3Bucket>> { AudioLogDestination(Bag::default(), Phase) }
 }
 impl<R0> AudioLogDestination<R0> {
     /// `S3Bucket`: `S3BucketLogDestination`, required. Update: in place.
-    pub fn s3_bucket(mut self, value: impl Arg<S3BucketLogDestination>) -> AudioLogDestination<Set> { self.0.set("S3Bucket", value.into_expr()); AudioLogDestination(self.0, Phase) }
+    pub fn s3_bucket(self, value: impl Arg<S3BucketLogDestination>) -> AudioLogDestination<Set> { AudioLogDestination(put(self.0, "S3Bucket", value.into_expr()), Phase) }
 }
 impl Done for AudioLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioLogSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiologsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioLogSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AudioLogSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AudioLogSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AudioLogSetting<super::missing::Destination, super::missing::Enabled> { AudioLogSetting(Bag::default(), Phase) }
+    pub fn new() -> AudioLogSetting<Missing<super::required::Destination>, Missing<super::required::Enabled>> { AudioLogSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> AudioLogSetting<R0, R1> {
     /// `Destination`: `AudioLogDestination`, required. Update: in place.
-    pub fn destination(mut self, value: impl Arg<AudioLogDestination>) -> AudioLogSetting<Set, R1> { self.0.set("Destination", value.into_expr()); AudioLogSetting(self.0, Phase) }
+    pub fn destination(self, value: impl Arg<AudioLogDestination>) -> AudioLogSetting<Set, R1> { AudioLogSetting(put(self.0, "Destination", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> AudioLogSetting<R0, Set> { self.0.set("Enabled", value.into_expr()); AudioLogSetting(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> AudioLogSetting<R0, Set> { AudioLogSetting(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for AudioLogSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-audiospecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AudioSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AudioSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AudioSpecification<super::missing::EndTimeoutMs, super::missing::MaxLengthMs> { AudioSpecification(Bag::default(), Phase) }
+    pub fn new() -> AudioSpecification<Missing<super::required::EndTimeoutMs>, Missing<super::required::MaxLengthMs>> { AudioSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> AudioSpecification<R0, R1> {
     /// `EndTimeoutMs`: integer, required. Update: in place.
-    pub fn end_timeout_ms(mut self, value: impl Arg<i64>) -> AudioSpecification<Set, R1> { self.0.set("EndTimeoutMs", value.into_expr()); AudioSpecification(self.0, Phase) }
+    pub fn end_timeout_ms(self, value: impl Arg<i64>) -> AudioSpecification<Set, R1> { AudioSpecification(put(self.0, "EndTimeoutMs", value.into_expr()), Phase) }
     /// `MaxLengthMs`: integer, required. Update: in place.
-    pub fn max_length_ms(mut self, value: impl Arg<i64>) -> AudioSpecification<R0, Set> { self.0.set("MaxLengthMs", value.into_expr()); AudioSpecification(self.0, Phase) }
+    pub fn max_length_ms(self, value: impl Arg<i64>) -> AudioSpecification<R0, Set> { AudioSpecification(put(self.0, "MaxLengthMs", value.into_expr()), Phase) }
 }
 impl Done for AudioSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BKBExactResponseFields` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bkbexactresponsefields.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BKBExactResponseFields(Bag);
+#[must_use] pub struct BKBExactResponseFields(Bag);
 impl BKBExactResponseFields {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnswerField`: text. Update: in place.
-    pub fn answer_field(mut self, value: impl Arg<str>) -> Self { self.0.set("AnswerField", value.into_expr()); self }
+    pub fn answer_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerField", value.into_expr())) }
 }
 impl Done for BKBExactResponseFields { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockAgentConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockagentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BedrockAgentConfiguration(Bag);
+#[must_use] pub struct BedrockAgentConfiguration(Bag);
 impl BedrockAgentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BedrockAgentAliasId`: text. Update: in place.
-    pub fn bedrock_agent_alias_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BedrockAgentAliasId", value.into_expr()); self }
+    pub fn bedrock_agent_alias_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockAgentAliasId", value.into_expr())) }
     /// `BedrockAgentId`: text. Update: in place.
-    pub fn bedrock_agent_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BedrockAgentId", value.into_expr()); self }
+    pub fn bedrock_agent_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockAgentId", value.into_expr())) }
 }
 impl Done for BedrockAgentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockAgentIntentConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockagentintentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BedrockAgentIntentConfiguration(Bag);
+#[must_use] pub struct BedrockAgentIntentConfiguration(Bag);
 impl BedrockAgentIntentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BedrockAgentConfiguration`: `BedrockAgentConfiguration`. Update: in place.
-    pub fn bedrock_agent_configuration(mut self, value: impl Arg<BedrockAgentConfiguration>) -> Self { self.0.set("BedrockAgentConfiguration", value.into_expr()); self }
+    pub fn bedrock_agent_configuration(self, value: impl Arg<BedrockAgentConfiguration>) -> Self { Self(put(self.0, "BedrockAgentConfiguration", value.into_expr())) }
     /// `BedrockAgentIntentKnowledgeBaseConfiguration`: `BedrockAgentIntentKnowledgeBaseConfiguration`. Update: in place.
-    pub fn bedrock_agent_intent_knowledge_base_configuration(mut self, value: impl Arg<BedrockAgentIntentKnowledgeBaseConfiguration>) -> Self { self.0.set("BedrockAgentIntentKnowledgeBaseConfiguration", value.into_expr()); self }
+    pub fn bedrock_agent_intent_knowledge_base_configuration(self, value: impl Arg<BedrockAgentIntentKnowledgeBaseConfiguration>) -> Self { Self(put(self.0, "BedrockAgentIntentKnowledgeBaseConfiguration", value.into_expr())) }
 }
 impl Done for BedrockAgentIntentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockAgentIntentKnowledgeBaseConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockagentintentknowledgebaseconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BedrockAgentIntentKnowledgeBaseConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BedrockAgentIntentKnowledgeBaseConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BedrockAgentIntentKnowledgeBaseConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BedrockAgentIntentKnowledgeBaseConfiguration<super::missing::BedrockKnowledgeBaseArn, super::missing::BedrockModelConfiguration> { BedrockAgentIntentKnowledgeBaseConfiguration(Bag::default(), Phase) }
+    pub fn new() -> BedrockAgentIntentKnowledgeBaseConfiguration<Missing<super::required::BedrockKnowledgeBaseArn>, Missing<super::required::BedrockModelConfiguration>> { BedrockAgentIntentKnowledgeBaseConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> BedrockAgentIntentKnowledgeBaseConfiguration<R0, R1> {
     /// `BedrockKnowledgeBaseArn`: text, required. Update: in place.
-    pub fn bedrock_knowledge_base_arn(mut self, value: impl Arg<str>) -> BedrockAgentIntentKnowledgeBaseConfiguration<Set, R1> { self.0.set("BedrockKnowledgeBaseArn", value.into_expr()); BedrockAgentIntentKnowledgeBaseConfiguration(self.0, Phase) }
+    pub fn bedrock_knowledge_base_arn(self, value: impl Arg<str>) -> BedrockAgentIntentKnowledgeBaseConfiguration<Set, R1> { BedrockAgentIntentKnowledgeBaseConfiguration(put(self.0, "BedrockKnowledgeBaseArn", value.into_expr()), Phase) }
     /// `BedrockModelConfiguration`: `BedrockModelSpecification`, required. Update: in place.
-    pub fn bedrock_model_configuration(mut self, value: impl Arg<BedrockModelSpecification>) -> BedrockAgentIntentKnowledgeBaseConfiguration<R0, Set> { self.0.set("BedrockModelConfiguration", value.into_expr()); BedrockAgentIntentKnowledgeBaseConfiguration(self.0, Phase) }
+    pub fn bedrock_model_configuration(self, value: impl Arg<BedrockModelSpecification>) -> BedrockAgentIntentKnowledgeBaseConfiguration<R0, Set> { BedrockAgentIntentKnowledgeBaseConfiguration(put(self.0, "BedrockModelConfiguration", value.into_expr()), Phase) }
 }
 impl Done for BedrockAgentIntentKnowledgeBaseConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockGuardrailConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockguardrailconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BedrockGuardrailConfiguration(Bag);
+#[must_use] pub struct BedrockGuardrailConfiguration(Bag);
 impl BedrockGuardrailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BedrockGuardrailIdentifier`: text. Update: in place.
-    pub fn bedrock_guardrail_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("BedrockGuardrailIdentifier", value.into_expr()); self }
+    pub fn bedrock_guardrail_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockGuardrailIdentifier", value.into_expr())) }
     /// `BedrockGuardrailVersion`: text. Update: in place.
-    pub fn bedrock_guardrail_version(mut self, value: impl Arg<str>) -> Self { self.0.set("BedrockGuardrailVersion", value.into_expr()); self }
+    pub fn bedrock_guardrail_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockGuardrailVersion", value.into_expr())) }
 }
 impl Done for BedrockGuardrailConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockKnowledgeStoreConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockknowledgestoreconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BedrockKnowledgeStoreConfiguration(Bag);
+#[must_use] pub struct BedrockKnowledgeStoreConfiguration(Bag);
 impl BedrockKnowledgeStoreConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BedrockKnowledgeBaseArn`: text. Update: in place.
-    pub fn bedrock_knowledge_base_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("BedrockKnowledgeBaseArn", value.into_expr()); self }
+    pub fn bedrock_knowledge_base_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockKnowledgeBaseArn", value.into_expr())) }
     /// `BKBExactResponseFields`: `BKBExactResponseFields`. Update: in place.
-    pub fn bkb_exact_response_fields(mut self, value: impl Arg<BKBExactResponseFields>) -> Self { self.0.set("BKBExactResponseFields", value.into_expr()); self }
+    pub fn bkb_exact_response_fields(self, value: impl Arg<BKBExactResponseFields>) -> Self { Self(put(self.0, "BKBExactResponseFields", value.into_expr())) }
     /// `ExactResponse`: boolean. Update: in place.
-    pub fn exact_response(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExactResponse", value.into_expr()); self }
+    pub fn exact_response(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExactResponse", value.into_expr())) }
 }
 impl Done for BedrockKnowledgeStoreConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BedrockModelSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-bedrockmodelspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BedrockModelSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BedrockModelSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl BedrockModelSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BedrockModelSpecification<super::missing::ModelArn> { BedrockModelSpecification(Bag::default(), Phase) }
+    pub fn new() -> BedrockModelSpecification<Missing<super::required::ModelArn>> { BedrockModelSpecification(Bag::default(), Phase) }
 }
 impl<R0> BedrockModelSpecification<R0> {
     /// `BedrockGuardrailConfiguration`: `BedrockGuardrailConfiguration`. Update: in place.
-    pub fn bedrock_guardrail_configuration(mut self, value: impl Arg<BedrockGuardrailConfiguration>) -> Self { self.0.set("BedrockGuardrailConfiguration", value.into_expr()); self }
+    pub fn bedrock_guardrail_configuration(self, value: impl Arg<BedrockGuardrailConfiguration>) -> Self { Self(put(self.0, "BedrockGuardrailConfiguration", value.into_expr()), Phase) }
     /// `BedrockModelCustomPrompt`: text. Update: in place.
-    pub fn bedrock_model_custom_prompt(mut self, value: impl Arg<str>) -> Self { self.0.set("BedrockModelCustomPrompt", value.into_expr()); self }
+    pub fn bedrock_model_custom_prompt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BedrockModelCustomPrompt", value.into_expr()), Phase) }
     /// `BedrockTraceStatus`: `BedrockTraceStatus`. Update: in place.
-    pub fn bedrock_trace_status(mut self, value: impl Arg<BedrockTraceStatus>) -> Self { self.0.set("BedrockTraceStatus", value.into_expr()); self }
+    pub fn bedrock_trace_status(self, value: impl Arg<BedrockTraceStatus>) -> Self { Self(put(self.0, "BedrockTraceStatus", value.into_expr()), Phase) }
     /// `ModelArn`: text, required. Update: in place.
-    pub fn model_arn(mut self, value: impl Arg<str>) -> BedrockModelSpecification<Set> { self.0.set("ModelArn", value.into_expr()); BedrockModelSpecification(self.0, Phase) }
+    pub fn model_arn(self, value: impl Arg<str>) -> BedrockModelSpecification<Set> { BedrockModelSpecification(put(self.0, "ModelArn", value.into_expr()), Phase) }
 }
 impl Done for BedrockModelSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BotAliasLocaleSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botaliaslocalesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BotAliasLocaleSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BotAliasLocaleSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl BotAliasLocaleSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BotAliasLocaleSettings<super::missing::Enabled> { BotAliasLocaleSettings(Bag::default(), Phase) }
+    pub fn new() -> BotAliasLocaleSettings<Missing<super::required::Enabled>> { BotAliasLocaleSettings(Bag::default(), Phase) }
 }
 impl<R0> BotAliasLocaleSettings<R0> {
     /// `CodeHookSpecification`: `CodeHookSpecification`. Update: in place.
-    pub fn code_hook_specification(mut self, value: impl Arg<CodeHookSpecification>) -> Self { self.0.set("CodeHookSpecification", value.into_expr()); self }
+    pub fn code_hook_specification(self, value: impl Arg<CodeHookSpecification>) -> Self { Self(put(self.0, "CodeHookSpecification", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> BotAliasLocaleSettings<Set> { self.0.set("Enabled", value.into_expr()); BotAliasLocaleSettings(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> BotAliasLocaleSettings<Set> { BotAliasLocaleSettings(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for BotAliasLocaleSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BotAliasLocaleSettingsItem` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botaliaslocalesettingsitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BotAliasLocaleSettingsItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BotAliasLocaleSettingsItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BotAliasLocaleSettingsItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BotAliasLocaleSettingsItem<super::missing::BotAliasLocaleSetting, super::missing::LocaleId> { BotAliasLocaleSettingsItem(Bag::default(), Phase) }
+    pub fn new() -> BotAliasLocaleSettingsItem<Missing<super::required::BotAliasLocaleSetting>, Missing<super::required::LocaleId>> { BotAliasLocaleSettingsItem(Bag::default(), Phase) }
 }
 impl<R0, R1> BotAliasLocaleSettingsItem<R0, R1> {
     /// `BotAliasLocaleSetting`: `BotAliasLocaleSettings`, required. Update: in place.
-    pub fn bot_alias_locale_setting(mut self, value: impl Arg<BotAliasLocaleSettings>) -> BotAliasLocaleSettingsItem<Set, R1> { self.0.set("BotAliasLocaleSetting", value.into_expr()); BotAliasLocaleSettingsItem(self.0, Phase) }
+    pub fn bot_alias_locale_setting(self, value: impl Arg<BotAliasLocaleSettings>) -> BotAliasLocaleSettingsItem<Set, R1> { BotAliasLocaleSettingsItem(put(self.0, "BotAliasLocaleSetting", value.into_expr()), Phase) }
     /// `LocaleId`: text, required. Update: in place.
-    pub fn locale_id(mut self, value: impl Arg<str>) -> BotAliasLocaleSettingsItem<R0, Set> { self.0.set("LocaleId", value.into_expr()); BotAliasLocaleSettingsItem(self.0, Phase) }
+    pub fn locale_id(self, value: impl Arg<str>) -> BotAliasLocaleSettingsItem<R0, Set> { BotAliasLocaleSettingsItem(put(self.0, "LocaleId", value.into_expr()), Phase) }
 }
 impl Done for BotAliasLocaleSettingsItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BotLocale` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botlocale.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BotLocale<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BotLocale<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BotLocale {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BotLocale<super::missing::LocaleId, super::missing::NluConfidenceThreshold> { BotLocale(Bag::default(), Phase) }
+    pub fn new() -> BotLocale<Missing<super::required::LocaleId>, Missing<super::required::NluConfidenceThreshold>> { BotLocale(Bag::default(), Phase) }
 }
 impl<R0, R1> BotLocale<R0, R1> {
     /// `AudioFillerSettings`: `AudioFillerSettings`. Update: in place.
-    pub fn audio_filler_settings(mut self, value: impl Arg<AudioFillerSettings>) -> Self { self.0.set("AudioFillerSettings", value.into_expr()); self }
+    pub fn audio_filler_settings(self, value: impl Arg<AudioFillerSettings>) -> Self { Self(put(self.0, "AudioFillerSettings", value.into_expr()), Phase) }
     /// `CustomVocabulary`: `CustomVocabulary`. Update: in place.
-    pub fn custom_vocabulary(mut self, value: impl Arg<CustomVocabulary>) -> Self { self.0.set("CustomVocabulary", value.into_expr()); self }
+    pub fn custom_vocabulary(self, value: impl Arg<CustomVocabulary>) -> Self { Self(put(self.0, "CustomVocabulary", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `GenerativeAISettings`: `GenerativeAISettings`. Update: in place.
-    pub fn generative_ai_settings(mut self, value: impl Arg<GenerativeAISettings>) -> Self { self.0.set("GenerativeAISettings", value.into_expr()); self }
+    pub fn generative_ai_settings(self, value: impl Arg<GenerativeAISettings>) -> Self { Self(put(self.0, "GenerativeAISettings", value.into_expr()), Phase) }
     /// `Intents`: list of `Intent`. Update: in place.
-    pub fn intents(mut self, value: impl Arg<Arr<Intent>>) -> Self { self.0.set("Intents", value.into_expr()); self }
+    pub fn intents(self, value: impl Arg<Arr<Intent>>) -> Self { Self(put(self.0, "Intents", value.into_expr()), Phase) }
     /// `LocaleId`: text, required. Update: in place.
-    pub fn locale_id(mut self, value: impl Arg<str>) -> BotLocale<Set, R1> { self.0.set("LocaleId", value.into_expr()); BotLocale(self.0, Phase) }
+    pub fn locale_id(self, value: impl Arg<str>) -> BotLocale<Set, R1> { BotLocale(put(self.0, "LocaleId", value.into_expr()), Phase) }
     /// `NluConfidenceThreshold`: number, required. Update: in place.
-    pub fn nlu_confidence_threshold(mut self, value: impl Arg<f64>) -> BotLocale<R0, Set> { self.0.set("NluConfidenceThreshold", value.into_expr()); BotLocale(self.0, Phase) }
+    pub fn nlu_confidence_threshold(self, value: impl Arg<f64>) -> BotLocale<R0, Set> { BotLocale(put(self.0, "NluConfidenceThreshold", value.into_expr()), Phase) }
     /// `SlotTypes`: list of `SlotType`. Update: in place.
-    pub fn slot_types(mut self, value: impl Arg<Arr<SlotType>>) -> Self { self.0.set("SlotTypes", value.into_expr()); self }
+    pub fn slot_types(self, value: impl Arg<Arr<SlotType>>) -> Self { Self(put(self.0, "SlotTypes", value.into_expr()), Phase) }
     /// `SpeechDetectionSensitivity`: `SpeechDetectionSensitivity`. Update: in place.
-    pub fn speech_detection_sensitivity(mut self, value: impl Arg<SpeechDetectionSensitivity>) -> Self { self.0.set("SpeechDetectionSensitivity", value.into_expr()); self }
+    pub fn speech_detection_sensitivity(self, value: impl Arg<SpeechDetectionSensitivity>) -> Self { Self(put(self.0, "SpeechDetectionSensitivity", value.into_expr()), Phase) }
     /// `SpeechRecognitionSettings`: `SpeechRecognitionSettings`. Update: in place.
-    pub fn speech_recognition_settings(mut self, value: impl Arg<SpeechRecognitionSettings>) -> Self { self.0.set("SpeechRecognitionSettings", value.into_expr()); self }
+    pub fn speech_recognition_settings(self, value: impl Arg<SpeechRecognitionSettings>) -> Self { Self(put(self.0, "SpeechRecognitionSettings", value.into_expr()), Phase) }
     /// `UnifiedSpeechSettings`: `UnifiedSpeechSettings`. Update: in place.
-    pub fn unified_speech_settings(mut self, value: impl Arg<UnifiedSpeechSettings>) -> Self { self.0.set("UnifiedSpeechSettings", value.into_expr()); self }
+    pub fn unified_speech_settings(self, value: impl Arg<UnifiedSpeechSettings>) -> Self { Self(put(self.0, "UnifiedSpeechSettings", value.into_expr()), Phase) }
     /// `VoiceSettings`: `VoiceSettings`. Update: in place.
-    pub fn voice_settings(mut self, value: impl Arg<VoiceSettings>) -> Self { self.0.set("VoiceSettings", value.into_expr()); self }
+    pub fn voice_settings(self, value: impl Arg<VoiceSettings>) -> Self { Self(put(self.0, "VoiceSettings", value.into_expr()), Phase) }
 }
 impl Done for BotLocale { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BotMember` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-botmember.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BotMember<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct BotMember<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl BotMember {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BotMember<super::missing::BotMemberAliasId, super::missing::BotMemberAliasName, super::missing::BotMemberId, super::missing::BotMemberName, super::missing::BotMemberVersion> { BotMember(Bag::default(), Phase) }
+    pub fn new() -> BotMember<Missing<super::required::BotMemberAliasId>, Missing<super::required::BotMemberAliasName>, Missing<super::required::BotMemberId>, Missing<super::required::BotMemberName>, Missing<super::required::BotMemberVersion>> { BotMember(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> BotMember<R0, R1, R2, R3, R4> {
     /// `BotMemberAliasId`: text, required. Update: in place.
-    pub fn bot_member_alias_id(mut self, value: impl Arg<str>) -> BotMember<Set, R1, R2, R3, R4> { self.0.set("BotMemberAliasId", value.into_expr()); BotMember(self.0, Phase) }
+    pub fn bot_member_alias_id(self, value: impl Arg<str>) -> BotMember<Set, R1, R2, R3, R4> { BotMember(put(self.0, "BotMemberAliasId", value.into_expr()), Phase) }
     /// `BotMemberAliasName`: text, required. Update: in place.
-    pub fn bot_member_alias_name(mut self, value: impl Arg<str>) -> BotMember<R0, Set, R2, R3, R4> { self.0.set("BotMemberAliasName", value.into_expr()); BotMember(self.0, Phase) }
+    pub fn bot_member_alias_name(self, value: impl Arg<str>) -> BotMember<R0, Set, R2, R3, R4> { BotMember(put(self.0, "BotMemberAliasName", value.into_expr()), Phase) }
     /// `BotMemberId`: text, required. Update: in place.
-    pub fn bot_member_id(mut self, value: impl Arg<str>) -> BotMember<R0, R1, Set, R3, R4> { self.0.set("BotMemberId", value.into_expr()); BotMember(self.0, Phase) }
+    pub fn bot_member_id(self, value: impl Arg<str>) -> BotMember<R0, R1, Set, R3, R4> { BotMember(put(self.0, "BotMemberId", value.into_expr()), Phase) }
     /// `BotMemberName`: text, required. Update: in place.
-    pub fn bot_member_name(mut self, value: impl Arg<str>) -> BotMember<R0, R1, R2, Set, R4> { self.0.set("BotMemberName", value.into_expr()); BotMember(self.0, Phase) }
+    pub fn bot_member_name(self, value: impl Arg<str>) -> BotMember<R0, R1, R2, Set, R4> { BotMember(put(self.0, "BotMemberName", value.into_expr()), Phase) }
     /// `BotMemberVersion`: text, required. Update: in place.
-    pub fn bot_member_version(mut self, value: impl Arg<str>) -> BotMember<R0, R1, R2, R3, Set> { self.0.set("BotMemberVersion", value.into_expr()); BotMember(self.0, Phase) }
+    pub fn bot_member_version(self, value: impl Arg<str>) -> BotMember<R0, R1, R2, R3, Set> { BotMember(put(self.0, "BotMemberVersion", value.into_expr()), Phase) }
 }
 impl Done for BotMember { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BuildtimeSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-buildtimesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BuildtimeSettings(Bag);
+#[must_use] pub struct BuildtimeSettings(Bag);
 impl BuildtimeSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DescriptiveBotBuilderSpecification`: `DescriptiveBotBuilderSpecification`. Update: in place.
-    pub fn descriptive_bot_builder_specification(mut self, value: impl Arg<DescriptiveBotBuilderSpecification>) -> Self { self.0.set("DescriptiveBotBuilderSpecification", value.into_expr()); self }
+    pub fn descriptive_bot_builder_specification(self, value: impl Arg<DescriptiveBotBuilderSpecification>) -> Self { Self(put(self.0, "DescriptiveBotBuilderSpecification", value.into_expr())) }
     /// `SampleUtteranceGenerationSpecification`: `SampleUtteranceGenerationSpecification`. Update: in place.
-    pub fn sample_utterance_generation_specification(mut self, value: impl Arg<SampleUtteranceGenerationSpecification>) -> Self { self.0.set("SampleUtteranceGenerationSpecification", value.into_expr()); self }
+    pub fn sample_utterance_generation_specification(self, value: impl Arg<SampleUtteranceGenerationSpecification>) -> Self { Self(put(self.0, "SampleUtteranceGenerationSpecification", value.into_expr())) }
 }
 impl Done for BuildtimeSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Button` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-button.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Button<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Button<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Button {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Button<super::missing::Text, super::missing::Value> { Button(Bag::default(), Phase) }
+    pub fn new() -> Button<Missing<super::required::Text>, Missing<super::required::Value>> { Button(Bag::default(), Phase) }
 }
 impl<R0, R1> Button<R0, R1> {
     /// `Text`: text, required. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> Button<Set, R1> { self.0.set("Text", value.into_expr()); Button(self.0, Phase) }
+    pub fn text(self, value: impl Arg<str>) -> Button<Set, R1> { Button(put(self.0, "Text", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Button<R0, Set> { self.0.set("Value", value.into_expr()); Button(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Button<R0, Set> { Button(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Button { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogGroupLogDestination` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-cloudwatchloggrouplogdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogGroupLogDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CloudWatchLogGroupLogDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CloudWatchLogGroupLogDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchLogGroupLogDestination<super::missing::CloudWatchLogGroupArn, super::missing::LogPrefix> { CloudWatchLogGroupLogDestination(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchLogGroupLogDestination<Missing<super::required::CloudWatchLogGroupArn>, Missing<super::required::LogPrefix>> { CloudWatchLogGroupLogDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> CloudWatchLogGroupLogDestination<R0, R1> {
     /// `CloudWatchLogGroupArn`: text, required. Update: in place.
-    pub fn cloud_watch_log_group_arn(mut self, value: impl Arg<str>) -> CloudWatchLogGroupLogDestination<Set, R1> { self.0.set("CloudWatchLogGroupArn", value.into_expr()); CloudWatchLogGroupLogDestination(self.0, Phase) }
+    pub fn cloud_watch_log_group_arn(self, value: impl Arg<str>) -> CloudWatchLogGroupLogDestination<Set, R1> { CloudWatchLogGroupLogDestination(put(self.0, "CloudWatchLogGroupArn", value.into_expr()), Phase) }
     /// `LogPrefix`: text, required. Update: in place.
-    pub fn log_prefix(mut self, value: impl Arg<str>) -> CloudWatchLogGroupLogDestination<R0, Set> { self.0.set("LogPrefix", value.into_expr()); CloudWatchLogGroupLogDestination(self.0, Phase) }
+    pub fn log_prefix(self, value: impl Arg<str>) -> CloudWatchLogGroupLogDestination<R0, Set> { CloudWatchLogGroupLogDestination(put(self.0, "LogPrefix", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogGroupLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeHookSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-codehookspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CodeHookSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CodeHookSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl CodeHookSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CodeHookSpecification<super::missing::LambdaCodeHook> { CodeHookSpecification(Bag::default(), Phase) }
+    pub fn new() -> CodeHookSpecification<Missing<super::required::LambdaCodeHook>> { CodeHookSpecification(Bag::default(), Phase) }
 }
 impl<R0> CodeHookSpecification<R0> {
     /// `LambdaCodeHook`: `LambdaCodeHook`, required. Update: in place.
-    pub fn lambda_code_hook(mut self, value: impl Arg<LambdaCodeHook>) -> CodeHookSpecification<Set> { self.0.set("LambdaCodeHook", value.into_expr()); CodeHookSpecification(self.0, Phase) }
+    pub fn lambda_code_hook(self, value: impl Arg<LambdaCodeHook>) -> CodeHookSpecification<Set> { CodeHookSpecification(put(self.0, "LambdaCodeHook", value.into_expr()), Phase) }
 }
 impl Done for CodeHookSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CompositeSlotTypeSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-compositeslottypesetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CompositeSlotTypeSetting(Bag);
+#[must_use] pub struct CompositeSlotTypeSetting(Bag);
 impl CompositeSlotTypeSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SubSlots`: list of `SubSlotTypeComposition`. Update: in place.
-    pub fn sub_slots(mut self, value: impl Arg<Arr<SubSlotTypeComposition>>) -> Self { self.0.set("SubSlots", value.into_expr()); self }
+    pub fn sub_slots(self, value: impl Arg<Arr<SubSlotTypeComposition>>) -> Self { Self(put(self.0, "SubSlots", value.into_expr())) }
 }
 impl Done for CompositeSlotTypeSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Condition` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-condition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Condition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Condition<R0 = Set>(Bag, Phase<(R0,)>);
 impl Condition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Condition<super::missing::ExpressionString> { Condition(Bag::default(), Phase) }
+    pub fn new() -> Condition<Missing<super::required::ExpressionString>> { Condition(Bag::default(), Phase) }
 }
 impl<R0> Condition<R0> {
     /// `ExpressionString`: text, required. Update: in place.
-    pub fn expression_string(mut self, value: impl Arg<str>) -> Condition<Set> { self.0.set("ExpressionString", value.into_expr()); Condition(self.0, Phase) }
+    pub fn expression_string(self, value: impl Arg<str>) -> Condition<Set> { Condition(put(self.0, "ExpressionString", value.into_expr()), Phase) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionalBranch` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conditionalbranch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConditionalBranch<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ConditionalBranch<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ConditionalBranch {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConditionalBranch<super::missing::Condition, super::missing::Name, super::missing::NextStep> { ConditionalBranch(Bag::default(), Phase) }
+    pub fn new() -> ConditionalBranch<Missing<super::required::Condition>, Missing<super::required::Name>, Missing<super::required::NextStep>> { ConditionalBranch(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ConditionalBranch<R0, R1, R2> {
     /// `Condition`: `Condition`, required. Update: in place.
-    pub fn condition(mut self, value: impl Arg<Condition>) -> ConditionalBranch<Set, R1, R2> { self.0.set("Condition", value.into_expr()); ConditionalBranch(self.0, Phase) }
+    pub fn condition(self, value: impl Arg<Condition>) -> ConditionalBranch<Set, R1, R2> { ConditionalBranch(put(self.0, "Condition", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ConditionalBranch<R0, Set, R2> { self.0.set("Name", value.into_expr()); ConditionalBranch(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ConditionalBranch<R0, Set, R2> { ConditionalBranch(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NextStep`: `DialogState`, required. Update: in place.
-    pub fn next_step(mut self, value: impl Arg<DialogState>) -> ConditionalBranch<R0, R1, Set> { self.0.set("NextStep", value.into_expr()); ConditionalBranch(self.0, Phase) }
+    pub fn next_step(self, value: impl Arg<DialogState>) -> ConditionalBranch<R0, R1, Set> { ConditionalBranch(put(self.0, "NextStep", value.into_expr()), Phase) }
     /// `Response`: `ResponseSpecification`. Update: in place.
-    pub fn response(mut self, value: impl Arg<ResponseSpecification>) -> Self { self.0.set("Response", value.into_expr()); self }
+    pub fn response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "Response", value.into_expr()), Phase) }
 }
 impl Done for ConditionalBranch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionalSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conditionalspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConditionalSpecification<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ConditionalSpecification<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ConditionalSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConditionalSpecification<super::missing::ConditionalBranches, super::missing::DefaultBranch, super::missing::IsActive> { ConditionalSpecification(Bag::default(), Phase) }
+    pub fn new() -> ConditionalSpecification<Missing<super::required::ConditionalBranches>, Missing<super::required::DefaultBranch>, Missing<super::required::IsActive>> { ConditionalSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ConditionalSpecification<R0, R1, R2> {
     /// `ConditionalBranches`: list of `ConditionalBranch`, required. Update: in place.
-    pub fn conditional_branches(mut self, value: impl Arg<Arr<ConditionalBranch>>) -> ConditionalSpecification<Set, R1, R2> { self.0.set("ConditionalBranches", value.into_expr()); ConditionalSpecification(self.0, Phase) }
+    pub fn conditional_branches(self, value: impl Arg<Arr<ConditionalBranch>>) -> ConditionalSpecification<Set, R1, R2> { ConditionalSpecification(put(self.0, "ConditionalBranches", value.into_expr()), Phase) }
     /// `DefaultBranch`: `DefaultConditionalBranch`, required. Update: in place.
-    pub fn default_branch(mut self, value: impl Arg<DefaultConditionalBranch>) -> ConditionalSpecification<R0, Set, R2> { self.0.set("DefaultBranch", value.into_expr()); ConditionalSpecification(self.0, Phase) }
+    pub fn default_branch(self, value: impl Arg<DefaultConditionalBranch>) -> ConditionalSpecification<R0, Set, R2> { ConditionalSpecification(put(self.0, "DefaultBranch", value.into_expr()), Phase) }
     /// `IsActive`: boolean, required. Update: in place.
-    pub fn is_active(mut self, value: impl Arg<bool>) -> ConditionalSpecification<R0, R1, Set> { self.0.set("IsActive", value.into_expr()); ConditionalSpecification(self.0, Phase) }
+    pub fn is_active(self, value: impl Arg<bool>) -> ConditionalSpecification<R0, R1, Set> { ConditionalSpecification(put(self.0, "IsActive", value.into_expr()), Phase) }
 }
 impl Done for ConditionalSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConversationLogSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-conversationlogsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConversationLogSettings(Bag);
+#[must_use] pub struct ConversationLogSettings(Bag);
 impl ConversationLogSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioLogSettings`: list of `AudioLogSetting`. Update: in place.
-    pub fn audio_log_settings(mut self, value: impl Arg<Arr<AudioLogSetting>>) -> Self { self.0.set("AudioLogSettings", value.into_expr()); self }
+    pub fn audio_log_settings(self, value: impl Arg<Arr<AudioLogSetting>>) -> Self { Self(put(self.0, "AudioLogSettings", value.into_expr())) }
     /// `TextLogSettings`: list of `TextLogSetting`. Update: in place.
-    pub fn text_log_settings(mut self, value: impl Arg<Arr<TextLogSetting>>) -> Self { self.0.set("TextLogSettings", value.into_expr()); self }
+    pub fn text_log_settings(self, value: impl Arg<Arr<TextLogSetting>>) -> Self { Self(put(self.0, "TextLogSettings", value.into_expr())) }
 }
 impl Done for ConversationLogSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomPayload` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-custompayload.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomPayload<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomPayload<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomPayload {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomPayload<super::missing::Value> { CustomPayload(Bag::default(), Phase) }
+    pub fn new() -> CustomPayload<Missing<super::required::Value>> { CustomPayload(Bag::default(), Phase) }
 }
 impl<R0> CustomPayload<R0> {
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> CustomPayload<Set> { self.0.set("Value", value.into_expr()); CustomPayload(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> CustomPayload<Set> { CustomPayload(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for CustomPayload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomVocabulary` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-customvocabulary.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomVocabulary<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomVocabulary<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomVocabulary {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomVocabulary<super::missing::CustomVocabularyItems> { CustomVocabulary(Bag::default(), Phase) }
+    pub fn new() -> CustomVocabulary<Missing<super::required::CustomVocabularyItems>> { CustomVocabulary(Bag::default(), Phase) }
 }
 impl<R0> CustomVocabulary<R0> {
     /// `CustomVocabularyItems`: list of `CustomVocabularyItem`, required. Update: in place.
-    pub fn custom_vocabulary_items(mut self, value: impl Arg<Arr<CustomVocabularyItem>>) -> CustomVocabulary<Set> { self.0.set("CustomVocabularyItems", value.into_expr()); CustomVocabulary(self.0, Phase) }
+    pub fn custom_vocabulary_items(self, value: impl Arg<Arr<CustomVocabularyItem>>) -> CustomVocabulary<Set> { CustomVocabulary(put(self.0, "CustomVocabularyItems", value.into_expr()), Phase) }
 }
 impl Done for CustomVocabulary { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomVocabularyItem` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-customvocabularyitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomVocabularyItem<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomVocabularyItem<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomVocabularyItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomVocabularyItem<super::missing::Phrase> { CustomVocabularyItem(Bag::default(), Phase) }
+    pub fn new() -> CustomVocabularyItem<Missing<super::required::Phrase>> { CustomVocabularyItem(Bag::default(), Phase) }
 }
 impl<R0> CustomVocabularyItem<R0> {
     /// `DisplayAs`: text. Update: in place.
-    pub fn display_as(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayAs", value.into_expr()); self }
+    pub fn display_as(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayAs", value.into_expr()), Phase) }
     /// `Phrase`: text, required. Update: in place.
-    pub fn phrase(mut self, value: impl Arg<str>) -> CustomVocabularyItem<Set> { self.0.set("Phrase", value.into_expr()); CustomVocabularyItem(self.0, Phase) }
+    pub fn phrase(self, value: impl Arg<str>) -> CustomVocabularyItem<Set> { CustomVocabularyItem(put(self.0, "Phrase", value.into_expr()), Phase) }
     /// `Weight`: integer. Update: in place.
-    pub fn weight(mut self, value: impl Arg<i64>) -> Self { self.0.set("Weight", value.into_expr()); self }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for CustomVocabularyItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DTMFSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dtmfspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DTMFSpecification<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct DTMFSpecification<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl DTMFSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DTMFSpecification<super::missing::DeletionCharacter, super::missing::EndCharacter, super::missing::EndTimeoutMs, super::missing::MaxLength> { DTMFSpecification(Bag::default(), Phase) }
+    pub fn new() -> DTMFSpecification<Missing<super::required::DeletionCharacter>, Missing<super::required::EndCharacter>, Missing<super::required::EndTimeoutMs>, Missing<super::required::MaxLength>> { DTMFSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> DTMFSpecification<R0, R1, R2, R3> {
     /// `DeletionCharacter`: text, required. Update: in place.
-    pub fn deletion_character(mut self, value: impl Arg<str>) -> DTMFSpecification<Set, R1, R2, R3> { self.0.set("DeletionCharacter", value.into_expr()); DTMFSpecification(self.0, Phase) }
+    pub fn deletion_character(self, value: impl Arg<str>) -> DTMFSpecification<Set, R1, R2, R3> { DTMFSpecification(put(self.0, "DeletionCharacter", value.into_expr()), Phase) }
     /// `EndCharacter`: text, required. Update: in place.
-    pub fn end_character(mut self, value: impl Arg<str>) -> DTMFSpecification<R0, Set, R2, R3> { self.0.set("EndCharacter", value.into_expr()); DTMFSpecification(self.0, Phase) }
+    pub fn end_character(self, value: impl Arg<str>) -> DTMFSpecification<R0, Set, R2, R3> { DTMFSpecification(put(self.0, "EndCharacter", value.into_expr()), Phase) }
     /// `EndTimeoutMs`: integer, required. Update: in place.
-    pub fn end_timeout_ms(mut self, value: impl Arg<i64>) -> DTMFSpecification<R0, R1, Set, R3> { self.0.set("EndTimeoutMs", value.into_expr()); DTMFSpecification(self.0, Phase) }
+    pub fn end_timeout_ms(self, value: impl Arg<i64>) -> DTMFSpecification<R0, R1, Set, R3> { DTMFSpecification(put(self.0, "EndTimeoutMs", value.into_expr()), Phase) }
     /// `MaxLength`: integer, required. Update: in place.
-    pub fn max_length(mut self, value: impl Arg<i64>) -> DTMFSpecification<R0, R1, R2, Set> { self.0.set("MaxLength", value.into_expr()); DTMFSpecification(self.0, Phase) }
+    pub fn max_length(self, value: impl Arg<i64>) -> DTMFSpecification<R0, R1, R2, Set> { DTMFSpecification(put(self.0, "MaxLength", value.into_expr()), Phase) }
 }
 impl Done for DTMFSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataPrivacy` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dataprivacy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataPrivacy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataPrivacy<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataPrivacy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataPrivacy<super::missing::ChildDirected> { DataPrivacy(Bag::default(), Phase) }
+    pub fn new() -> DataPrivacy<Missing<super::required::ChildDirected>> { DataPrivacy(Bag::default(), Phase) }
 }
 impl<R0> DataPrivacy<R0> {
     /// `ChildDirected`: boolean, required. Update: in place.
-    pub fn child_directed(mut self, value: impl Arg<bool>) -> DataPrivacy<Set> { self.0.set("ChildDirected", value.into_expr()); DataPrivacy(self.0, Phase) }
+    pub fn child_directed(self, value: impl Arg<bool>) -> DataPrivacy<Set> { DataPrivacy(put(self.0, "ChildDirected", value.into_expr()), Phase) }
 }
 impl Done for DataPrivacy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSourceConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-datasourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataSourceConfiguration(Bag);
+#[must_use] pub struct DataSourceConfiguration(Bag);
 impl DataSourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BedrockKnowledgeStoreConfiguration`: `BedrockKnowledgeStoreConfiguration`. Update: in place.
-    pub fn bedrock_knowledge_store_configuration(mut self, value: impl Arg<BedrockKnowledgeStoreConfiguration>) -> Self { self.0.set("BedrockKnowledgeStoreConfiguration", value.into_expr()); self }
+    pub fn bedrock_knowledge_store_configuration(self, value: impl Arg<BedrockKnowledgeStoreConfiguration>) -> Self { Self(put(self.0, "BedrockKnowledgeStoreConfiguration", value.into_expr())) }
     /// `KendraConfiguration`: `QnAKendraConfiguration`. Update: in place.
-    pub fn kendra_configuration(mut self, value: impl Arg<QnAKendraConfiguration>) -> Self { self.0.set("KendraConfiguration", value.into_expr()); self }
+    pub fn kendra_configuration(self, value: impl Arg<QnAKendraConfiguration>) -> Self { Self(put(self.0, "KendraConfiguration", value.into_expr())) }
     /// `OpensearchConfiguration`: `OpensearchConfiguration`. Update: in place.
-    pub fn opensearch_configuration(mut self, value: impl Arg<OpensearchConfiguration>) -> Self { self.0.set("OpensearchConfiguration", value.into_expr()); self }
+    pub fn opensearch_configuration(self, value: impl Arg<OpensearchConfiguration>) -> Self { Self(put(self.0, "OpensearchConfiguration", value.into_expr())) }
 }
 impl Done for DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeepgramSpeechModelConfig` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-deepgramspeechmodelconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeepgramSpeechModelConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DeepgramSpeechModelConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl DeepgramSpeechModelConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeepgramSpeechModelConfig<super::missing::ApiTokenSecretArn> { DeepgramSpeechModelConfig(Bag::default(), Phase) }
+    pub fn new() -> DeepgramSpeechModelConfig<Missing<super::required::ApiTokenSecretArn>> { DeepgramSpeechModelConfig(Bag::default(), Phase) }
 }
 impl<R0> DeepgramSpeechModelConfig<R0> {
     /// `ApiTokenSecretArn`: text, required. Update: in place.
-    pub fn api_token_secret_arn(mut self, value: impl Arg<str>) -> DeepgramSpeechModelConfig<Set> { self.0.set("ApiTokenSecretArn", value.into_expr()); DeepgramSpeechModelConfig(self.0, Phase) }
+    pub fn api_token_secret_arn(self, value: impl Arg<str>) -> DeepgramSpeechModelConfig<Set> { DeepgramSpeechModelConfig(put(self.0, "ApiTokenSecretArn", value.into_expr()), Phase) }
     /// `ModelId`: text. Update: in place.
-    pub fn model_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ModelId", value.into_expr()); self }
+    pub fn model_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ModelId", value.into_expr()), Phase) }
 }
 impl Done for DeepgramSpeechModelConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefaultConditionalBranch` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-defaultconditionalbranch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DefaultConditionalBranch(Bag);
+#[must_use] pub struct DefaultConditionalBranch(Bag);
 impl DefaultConditionalBranch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NextStep`: `DialogState`. Update: in place.
-    pub fn next_step(mut self, value: impl Arg<DialogState>) -> Self { self.0.set("NextStep", value.into_expr()); self }
+    pub fn next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "NextStep", value.into_expr())) }
     /// `Response`: `ResponseSpecification`. Update: in place.
-    pub fn response(mut self, value: impl Arg<ResponseSpecification>) -> Self { self.0.set("Response", value.into_expr()); self }
+    pub fn response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "Response", value.into_expr())) }
 }
 impl Done for DefaultConditionalBranch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DescriptiveBotBuilderSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-descriptivebotbuilderspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DescriptiveBotBuilderSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DescriptiveBotBuilderSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl DescriptiveBotBuilderSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DescriptiveBotBuilderSpecification<super::missing::Enabled> { DescriptiveBotBuilderSpecification(Bag::default(), Phase) }
+    pub fn new() -> DescriptiveBotBuilderSpecification<Missing<super::required::Enabled>> { DescriptiveBotBuilderSpecification(Bag::default(), Phase) }
 }
 impl<R0> DescriptiveBotBuilderSpecification<R0> {
     /// `BedrockModelSpecification`: `BedrockModelSpecification`. Update: in place.
-    pub fn bedrock_model_specification(mut self, value: impl Arg<BedrockModelSpecification>) -> Self { self.0.set("BedrockModelSpecification", value.into_expr()); self }
+    pub fn bedrock_model_specification(self, value: impl Arg<BedrockModelSpecification>) -> Self { Self(put(self.0, "BedrockModelSpecification", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> DescriptiveBotBuilderSpecification<Set> { self.0.set("Enabled", value.into_expr()); DescriptiveBotBuilderSpecification(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> DescriptiveBotBuilderSpecification<Set> { DescriptiveBotBuilderSpecification(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for DescriptiveBotBuilderSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DialogAction` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DialogAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DialogAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl DialogAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DialogAction<super::missing::Type> { DialogAction(Bag::default(), Phase) }
+    pub fn new() -> DialogAction<Missing<super::required::Type>> { DialogAction(Bag::default(), Phase) }
 }
 impl<R0> DialogAction<R0> {
     /// `SlotToElicit`: text. Update: in place.
-    pub fn slot_to_elicit(mut self, value: impl Arg<str>) -> Self { self.0.set("SlotToElicit", value.into_expr()); self }
+    pub fn slot_to_elicit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotToElicit", value.into_expr()), Phase) }
     /// `SuppressNextMessage`: boolean. Update: in place.
-    pub fn suppress_next_message(mut self, value: impl Arg<bool>) -> Self { self.0.set("SuppressNextMessage", value.into_expr()); self }
+    pub fn suppress_next_message(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SuppressNextMessage", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> DialogAction<Set> { self.0.set("Type", value.into_expr()); DialogAction(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DialogAction<Set> { DialogAction(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for DialogAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DialogCodeHookInvocationSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogcodehookinvocationsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DialogCodeHookInvocationSetting<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct DialogCodeHookInvocationSetting<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl DialogCodeHookInvocationSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DialogCodeHookInvocationSetting<super::missing::EnableCodeHookInvocation, super::missing::IsActive, super::missing::PostCodeHookSpecification> { DialogCodeHookInvocationSetting(Bag::default(), Phase) }
+    pub fn new() -> DialogCodeHookInvocationSetting<Missing<super::required::EnableCodeHookInvocation>, Missing<super::required::IsActive>, Missing<super::required::PostCodeHookSpecification>> { DialogCodeHookInvocationSetting(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DialogCodeHookInvocationSetting<R0, R1, R2> {
     /// `EnableCodeHookInvocation`: boolean, required. Update: in place.
-    pub fn enable_code_hook_invocation(mut self, value: impl Arg<bool>) -> DialogCodeHookInvocationSetting<Set, R1, R2> { self.0.set("EnableCodeHookInvocation", value.into_expr()); DialogCodeHookInvocationSetting(self.0, Phase) }
+    pub fn enable_code_hook_invocation(self, value: impl Arg<bool>) -> DialogCodeHookInvocationSetting<Set, R1, R2> { DialogCodeHookInvocationSetting(put(self.0, "EnableCodeHookInvocation", value.into_expr()), Phase) }
     /// `InvocationLabel`: text. Update: in place.
-    pub fn invocation_label(mut self, value: impl Arg<str>) -> Self { self.0.set("InvocationLabel", value.into_expr()); self }
+    pub fn invocation_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvocationLabel", value.into_expr()), Phase) }
     /// `IsActive`: boolean, required. Update: in place.
-    pub fn is_active(mut self, value: impl Arg<bool>) -> DialogCodeHookInvocationSetting<R0, Set, R2> { self.0.set("IsActive", value.into_expr()); DialogCodeHookInvocationSetting(self.0, Phase) }
+    pub fn is_active(self, value: impl Arg<bool>) -> DialogCodeHookInvocationSetting<R0, Set, R2> { DialogCodeHookInvocationSetting(put(self.0, "IsActive", value.into_expr()), Phase) }
     /// `PostCodeHookSpecification`: `PostDialogCodeHookInvocationSpecification`, required. Update: in place.
-    pub fn post_code_hook_specification(mut self, value: impl Arg<PostDialogCodeHookInvocationSpecification>) -> DialogCodeHookInvocationSetting<R0, R1, Set> { self.0.set("PostCodeHookSpecification", value.into_expr()); DialogCodeHookInvocationSetting(self.0, Phase) }
+    pub fn post_code_hook_specification(self, value: impl Arg<PostDialogCodeHookInvocationSpecification>) -> DialogCodeHookInvocationSetting<R0, R1, Set> { DialogCodeHookInvocationSetting(put(self.0, "PostCodeHookSpecification", value.into_expr()), Phase) }
 }
 impl Done for DialogCodeHookInvocationSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DialogCodeHookSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogcodehooksetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DialogCodeHookSetting<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DialogCodeHookSetting<R0 = Set>(Bag, Phase<(R0,)>);
 impl DialogCodeHookSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DialogCodeHookSetting<super::missing::Enabled> { DialogCodeHookSetting(Bag::default(), Phase) }
+    pub fn new() -> DialogCodeHookSetting<Missing<super::required::Enabled>> { DialogCodeHookSetting(Bag::default(), Phase) }
 }
 impl<R0> DialogCodeHookSetting<R0> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> DialogCodeHookSetting<Set> { self.0.set("Enabled", value.into_expr()); DialogCodeHookSetting(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> DialogCodeHookSetting<Set> { DialogCodeHookSetting(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for DialogCodeHookSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DialogState` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-dialogstate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DialogState(Bag);
+#[must_use] pub struct DialogState(Bag);
 impl DialogState {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DialogAction`: `DialogAction`. Update: in place.
-    pub fn dialog_action(mut self, value: impl Arg<DialogAction>) -> Self { self.0.set("DialogAction", value.into_expr()); self }
+    pub fn dialog_action(self, value: impl Arg<DialogAction>) -> Self { Self(put(self.0, "DialogAction", value.into_expr())) }
     /// `Intent`: `IntentOverride`. Update: in place.
-    pub fn intent(mut self, value: impl Arg<IntentOverride>) -> Self { self.0.set("Intent", value.into_expr()); self }
+    pub fn intent(self, value: impl Arg<IntentOverride>) -> Self { Self(put(self.0, "Intent", value.into_expr())) }
     /// `SessionAttributes`: list of `SessionAttribute`. Update: in place.
-    pub fn session_attributes(mut self, value: impl Arg<Arr<SessionAttribute>>) -> Self { self.0.set("SessionAttributes", value.into_expr()); self }
+    pub fn session_attributes(self, value: impl Arg<Arr<SessionAttribute>>) -> Self { Self(put(self.0, "SessionAttributes", value.into_expr())) }
 }
 impl Done for DialogState { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElicitationCodeHookInvocationSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-elicitationcodehookinvocationsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ElicitationCodeHookInvocationSetting<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ElicitationCodeHookInvocationSetting<R0 = Set>(Bag, Phase<(R0,)>);
 impl ElicitationCodeHookInvocationSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ElicitationCodeHookInvocationSetting<super::missing::EnableCodeHookInvocation> { ElicitationCodeHookInvocationSetting(Bag::default(), Phase) }
+    pub fn new() -> ElicitationCodeHookInvocationSetting<Missing<super::required::EnableCodeHookInvocation>> { ElicitationCodeHookInvocationSetting(Bag::default(), Phase) }
 }
 impl<R0> ElicitationCodeHookInvocationSetting<R0> {
     /// `EnableCodeHookInvocation`: boolean, required. Update: in place.
-    pub fn enable_code_hook_invocation(mut self, value: impl Arg<bool>) -> ElicitationCodeHookInvocationSetting<Set> { self.0.set("EnableCodeHookInvocation", value.into_expr()); ElicitationCodeHookInvocationSetting(self.0, Phase) }
+    pub fn enable_code_hook_invocation(self, value: impl Arg<bool>) -> ElicitationCodeHookInvocationSetting<Set> { ElicitationCodeHookInvocationSetting(put(self.0, "EnableCodeHookInvocation", value.into_expr()), Phase) }
     /// `InvocationLabel`: text. Update: in place.
-    pub fn invocation_label(mut self, value: impl Arg<str>) -> Self { self.0.set("InvocationLabel", value.into_expr()); self }
+    pub fn invocation_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvocationLabel", value.into_expr()), Phase) }
 }
 impl Done for ElicitationCodeHookInvocationSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ErrorLogSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-errorlogsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ErrorLogSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ErrorLogSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl ErrorLogSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ErrorLogSettings<super::missing::Enabled> { ErrorLogSettings(Bag::default(), Phase) }
+    pub fn new() -> ErrorLogSettings<Missing<super::required::Enabled>> { ErrorLogSettings(Bag::default(), Phase) }
 }
 impl<R0> ErrorLogSettings<R0> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> ErrorLogSettings<Set> { self.0.set("Enabled", value.into_expr()); ErrorLogSettings(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> ErrorLogSettings<Set> { ErrorLogSettings(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for ErrorLogSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExactResponseFields` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-exactresponsefields.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExactResponseFields(Bag);
+#[must_use] pub struct ExactResponseFields(Bag);
 impl ExactResponseFields {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnswerField`: text. Update: in place.
-    pub fn answer_field(mut self, value: impl Arg<str>) -> Self { self.0.set("AnswerField", value.into_expr()); self }
+    pub fn answer_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnswerField", value.into_expr())) }
     /// `QuestionField`: text. Update: in place.
-    pub fn question_field(mut self, value: impl Arg<str>) -> Self { self.0.set("QuestionField", value.into_expr()); self }
+    pub fn question_field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuestionField", value.into_expr())) }
 }
 impl Done for ExactResponseFields { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExternalSourceSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-externalsourcesetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExternalSourceSetting(Bag);
+#[must_use] pub struct ExternalSourceSetting(Bag);
 impl ExternalSourceSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GrammarSlotTypeSetting`: `GrammarSlotTypeSetting`. Update: in place.
-    pub fn grammar_slot_type_setting(mut self, value: impl Arg<GrammarSlotTypeSetting>) -> Self { self.0.set("GrammarSlotTypeSetting", value.into_expr()); self }
+    pub fn grammar_slot_type_setting(self, value: impl Arg<GrammarSlotTypeSetting>) -> Self { Self(put(self.0, "GrammarSlotTypeSetting", value.into_expr())) }
 }
 impl Done for ExternalSourceSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FulfillmentCodeHookSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentcodehooksetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FulfillmentCodeHookSetting<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FulfillmentCodeHookSetting<R0 = Set>(Bag, Phase<(R0,)>);
 impl FulfillmentCodeHookSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FulfillmentCodeHookSetting<super::missing::Enabled> { FulfillmentCodeHookSetting(Bag::default(), Phase) }
+    pub fn new() -> FulfillmentCodeHookSetting<Missing<super::required::Enabled>> { FulfillmentCodeHookSetting(Bag::default(), Phase) }
 }
 impl<R0> FulfillmentCodeHookSetting<R0> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> FulfillmentCodeHookSetting<Set> { self.0.set("Enabled", value.into_expr()); FulfillmentCodeHookSetting(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> FulfillmentCodeHookSetting<Set> { FulfillmentCodeHookSetting(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `FulfillmentUpdatesSpecification`: `FulfillmentUpdatesSpecification`. Update: in place.
-    pub fn fulfillment_updates_specification(mut self, value: impl Arg<FulfillmentUpdatesSpecification>) -> Self { self.0.set("FulfillmentUpdatesSpecification", value.into_expr()); self }
+    pub fn fulfillment_updates_specification(self, value: impl Arg<FulfillmentUpdatesSpecification>) -> Self { Self(put(self.0, "FulfillmentUpdatesSpecification", value.into_expr()), Phase) }
     /// `IsActive`: boolean. Update: in place.
-    pub fn is_active(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsActive", value.into_expr()); self }
+    pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value.into_expr()), Phase) }
     /// `PostFulfillmentStatusSpecification`: `PostFulfillmentStatusSpecification`. Update: in place.
-    pub fn post_fulfillment_status_specification(mut self, value: impl Arg<PostFulfillmentStatusSpecification>) -> Self { self.0.set("PostFulfillmentStatusSpecification", value.into_expr()); self }
+    pub fn post_fulfillment_status_specification(self, value: impl Arg<PostFulfillmentStatusSpecification>) -> Self { Self(put(self.0, "PostFulfillmentStatusSpecification", value.into_expr()), Phase) }
 }
 impl Done for FulfillmentCodeHookSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FulfillmentStartResponseSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentstartresponsespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FulfillmentStartResponseSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FulfillmentStartResponseSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FulfillmentStartResponseSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FulfillmentStartResponseSpecification<super::missing::DelayInSeconds, super::missing::MessageGroups> { FulfillmentStartResponseSpecification(Bag::default(), Phase) }
+    pub fn new() -> FulfillmentStartResponseSpecification<Missing<super::required::DelayInSeconds>, Missing<super::required::MessageGroups>> { FulfillmentStartResponseSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> FulfillmentStartResponseSpecification<R0, R1> {
     /// `AllowInterrupt`: boolean. Update: in place.
-    pub fn allow_interrupt(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowInterrupt", value.into_expr()); self }
+    pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value.into_expr()), Phase) }
     /// `DelayInSeconds`: integer, required. Update: in place.
-    pub fn delay_in_seconds(mut self, value: impl Arg<i64>) -> FulfillmentStartResponseSpecification<Set, R1> { self.0.set("DelayInSeconds", value.into_expr()); FulfillmentStartResponseSpecification(self.0, Phase) }
+    pub fn delay_in_seconds(self, value: impl Arg<i64>) -> FulfillmentStartResponseSpecification<Set, R1> { FulfillmentStartResponseSpecification(put(self.0, "DelayInSeconds", value.into_expr()), Phase) }
     /// `MessageGroups`: list of `MessageGroup`, required. Update: in place.
-    pub fn message_groups(mut self, value: impl Arg<Arr<MessageGroup>>) -> FulfillmentStartResponseSpecification<R0, Set> { self.0.set("MessageGroups", value.into_expr()); FulfillmentStartResponseSpecification(self.0, Phase) }
+    pub fn message_groups(self, value: impl Arg<Arr<MessageGroup>>) -> FulfillmentStartResponseSpecification<R0, Set> { FulfillmentStartResponseSpecification(put(self.0, "MessageGroups", value.into_expr()), Phase) }
 }
 impl Done for FulfillmentStartResponseSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FulfillmentUpdateResponseSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentupdateresponsespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FulfillmentUpdateResponseSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FulfillmentUpdateResponseSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FulfillmentUpdateResponseSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FulfillmentUpdateResponseSpecification<super::missing::FrequencyInSeconds, super::missing::MessageGroups> { FulfillmentUpdateResponseSpecification(Bag::default(), Phase) }
+    pub fn new() -> FulfillmentUpdateResponseSpecification<Missing<super::required::FrequencyInSeconds>, Missing<super::required::MessageGroups>> { FulfillmentUpdateResponseSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> FulfillmentUpdateResponseSpecification<R0, R1> {
     /// `AllowInterrupt`: boolean. Update: in place.
-    pub fn allow_interrupt(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowInterrupt", value.into_expr()); self }
+    pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value.into_expr()), Phase) }
     /// `FrequencyInSeconds`: integer, required. Update: in place.
-    pub fn frequency_in_seconds(mut self, value: impl Arg<i64>) -> FulfillmentUpdateResponseSpecification<Set, R1> { self.0.set("FrequencyInSeconds", value.into_expr()); FulfillmentUpdateResponseSpecification(self.0, Phase) }
+    pub fn frequency_in_seconds(self, value: impl Arg<i64>) -> FulfillmentUpdateResponseSpecification<Set, R1> { FulfillmentUpdateResponseSpecification(put(self.0, "FrequencyInSeconds", value.into_expr()), Phase) }
     /// `MessageGroups`: list of `MessageGroup`, required. Update: in place.
-    pub fn message_groups(mut self, value: impl Arg<Arr<MessageGroup>>) -> FulfillmentUpdateResponseSpecification<R0, Set> { self.0.set("MessageGroups", value.into_expr()); FulfillmentUpdateResponseSpecification(self.0, Phase) }
+    pub fn message_groups(self, value: impl Arg<Arr<MessageGroup>>) -> FulfillmentUpdateResponseSpecification<R0, Set> { FulfillmentUpdateResponseSpecification(put(self.0, "MessageGroups", value.into_expr()), Phase) }
 }
 impl Done for FulfillmentUpdateResponseSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FulfillmentUpdatesSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-fulfillmentupdatesspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FulfillmentUpdatesSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FulfillmentUpdatesSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl FulfillmentUpdatesSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FulfillmentUpdatesSpecification<super::missing::Active> { FulfillmentUpdatesSpecification(Bag::default(), Phase) }
+    pub fn new() -> FulfillmentUpdatesSpecification<Missing<super::required::Active>> { FulfillmentUpdatesSpecification(Bag::default(), Phase) }
 }
 impl<R0> FulfillmentUpdatesSpecification<R0> {
     /// `Active`: boolean, required. Update: in place.
-    pub fn active(mut self, value: impl Arg<bool>) -> FulfillmentUpdatesSpecification<Set> { self.0.set("Active", value.into_expr()); FulfillmentUpdatesSpecification(self.0, Phase) }
+    pub fn active(self, value: impl Arg<bool>) -> FulfillmentUpdatesSpecification<Set> { FulfillmentUpdatesSpecification(put(self.0, "Active", value.into_expr()), Phase) }
     /// `StartResponse`: `FulfillmentStartResponseSpecification`. Update: in place.
-    pub fn start_response(mut self, value: impl Arg<FulfillmentStartResponseSpecification>) -> Self { self.0.set("StartResponse", value.into_expr()); self }
+    pub fn start_response(self, value: impl Arg<FulfillmentStartResponseSpecification>) -> Self { Self(put(self.0, "StartResponse", value.into_expr()), Phase) }
     /// `TimeoutInSeconds`: integer. Update: in place.
-    pub fn timeout_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutInSeconds", value.into_expr()); self }
+    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value.into_expr()), Phase) }
     /// `UpdateResponse`: `FulfillmentUpdateResponseSpecification`. Update: in place.
-    pub fn update_response(mut self, value: impl Arg<FulfillmentUpdateResponseSpecification>) -> Self { self.0.set("UpdateResponse", value.into_expr()); self }
+    pub fn update_response(self, value: impl Arg<FulfillmentUpdateResponseSpecification>) -> Self { Self(put(self.0, "UpdateResponse", value.into_expr()), Phase) }
 }
 impl Done for FulfillmentUpdatesSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GenerativeAISettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-generativeaisettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GenerativeAISettings(Bag);
+#[must_use] pub struct GenerativeAISettings(Bag);
 impl GenerativeAISettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BuildtimeSettings`: `BuildtimeSettings`. Update: in place.
-    pub fn buildtime_settings(mut self, value: impl Arg<BuildtimeSettings>) -> Self { self.0.set("BuildtimeSettings", value.into_expr()); self }
+    pub fn buildtime_settings(self, value: impl Arg<BuildtimeSettings>) -> Self { Self(put(self.0, "BuildtimeSettings", value.into_expr())) }
     /// `RuntimeSettings`: `RuntimeSettings`. Update: in place.
-    pub fn runtime_settings(mut self, value: impl Arg<RuntimeSettings>) -> Self { self.0.set("RuntimeSettings", value.into_expr()); self }
+    pub fn runtime_settings(self, value: impl Arg<RuntimeSettings>) -> Self { Self(put(self.0, "RuntimeSettings", value.into_expr())) }
 }
 impl Done for GenerativeAISettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrammarSlotTypeSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-grammarslottypesetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GrammarSlotTypeSetting(Bag);
+#[must_use] pub struct GrammarSlotTypeSetting(Bag);
 impl GrammarSlotTypeSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Source`: `GrammarSlotTypeSource`. Update: in place.
-    pub fn source(mut self, value: impl Arg<GrammarSlotTypeSource>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<GrammarSlotTypeSource>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for GrammarSlotTypeSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GrammarSlotTypeSource` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-grammarslottypesource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GrammarSlotTypeSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GrammarSlotTypeSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GrammarSlotTypeSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GrammarSlotTypeSource<super::missing::S3BucketName, super::missing::S3ObjectKey> { GrammarSlotTypeSource(Bag::default(), Phase) }
+    pub fn new() -> GrammarSlotTypeSource<Missing<super::required::S3BucketName>, Missing<super::required::S3ObjectKey>> { GrammarSlotTypeSource(Bag::default(), Phase) }
 }
 impl<R0, R1> GrammarSlotTypeSource<R0, R1> {
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
-    /// `S3BucketName`: text, required. Update: in place.
-    pub fn s3_bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> GrammarSlotTypeSource<Set, R1> { self.0.set("S3BucketName", value.into_expr()); GrammarSlotTypeSource(self.0, Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
+    /// `S3BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> GrammarSlotTypeSource<Set, R1> { GrammarSlotTypeSource(put(self.0, "S3BucketName", value.into_expr()), Phase) }
     /// `S3ObjectKey`: text, required. Update: in place.
-    pub fn s3_object_key(mut self, value: impl Arg<str>) -> GrammarSlotTypeSource<R0, Set> { self.0.set("S3ObjectKey", value.into_expr()); GrammarSlotTypeSource(self.0, Phase) }
+    pub fn s3_object_key(self, value: impl Arg<str>) -> GrammarSlotTypeSource<R0, Set> { GrammarSlotTypeSource(put(self.0, "S3ObjectKey", value.into_expr()), Phase) }
 }
 impl Done for GrammarSlotTypeSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageResponseCard` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-imageresponsecard.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageResponseCard<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ImageResponseCard<R0 = Set>(Bag, Phase<(R0,)>);
 impl ImageResponseCard {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ImageResponseCard<super::missing::Title> { ImageResponseCard(Bag::default(), Phase) }
+    pub fn new() -> ImageResponseCard<Missing<super::required::Title>> { ImageResponseCard(Bag::default(), Phase) }
 }
 impl<R0> ImageResponseCard<R0> {
     /// `Buttons`: list of `Button`. Update: in place.
-    pub fn buttons(mut self, value: impl Arg<Arr<Button>>) -> Self { self.0.set("Buttons", value.into_expr()); self }
+    pub fn buttons(self, value: impl Arg<Arr<Button>>) -> Self { Self(put(self.0, "Buttons", value.into_expr()), Phase) }
     /// `ImageUrl`: text. Update: in place.
-    pub fn image_url(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageUrl", value.into_expr()); self }
+    pub fn image_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUrl", value.into_expr()), Phase) }
     /// `Subtitle`: text. Update: in place.
-    pub fn subtitle(mut self, value: impl Arg<str>) -> Self { self.0.set("Subtitle", value.into_expr()); self }
+    pub fn subtitle(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subtitle", value.into_expr()), Phase) }
     /// `Title`: text, required. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> ImageResponseCard<Set> { self.0.set("Title", value.into_expr()); ImageResponseCard(self.0, Phase) }
+    pub fn title(self, value: impl Arg<str>) -> ImageResponseCard<Set> { ImageResponseCard(put(self.0, "Title", value.into_expr()), Phase) }
 }
 impl Done for ImageResponseCard { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InitialResponseSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-initialresponsesetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InitialResponseSetting(Bag);
+#[must_use] pub struct InitialResponseSetting(Bag);
 impl InitialResponseSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CodeHook`: `DialogCodeHookInvocationSetting`. Update: in place.
-    pub fn code_hook(mut self, value: impl Arg<DialogCodeHookInvocationSetting>) -> Self { self.0.set("CodeHook", value.into_expr()); self }
+    pub fn code_hook(self, value: impl Arg<DialogCodeHookInvocationSetting>) -> Self { Self(put(self.0, "CodeHook", value.into_expr())) }
     /// `Conditional`: `ConditionalSpecification`. Update: in place.
-    pub fn conditional(mut self, value: impl Arg<ConditionalSpecification>) -> Self { self.0.set("Conditional", value.into_expr()); self }
+    pub fn conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "Conditional", value.into_expr())) }
     /// `InitialResponse`: `ResponseSpecification`. Update: in place.
-    pub fn initial_response(mut self, value: impl Arg<ResponseSpecification>) -> Self { self.0.set("InitialResponse", value.into_expr()); self }
+    pub fn initial_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "InitialResponse", value.into_expr())) }
     /// `NextStep`: `DialogState`. Update: in place.
-    pub fn next_step(mut self, value: impl Arg<DialogState>) -> Self { self.0.set("NextStep", value.into_expr()); self }
+    pub fn next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "NextStep", value.into_expr())) }
 }
 impl Done for InitialResponseSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputContext` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-inputcontext.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputContext<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InputContext<R0 = Set>(Bag, Phase<(R0,)>);
 impl InputContext {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InputContext<super::missing::Name> { InputContext(Bag::default(), Phase) }
+    pub fn new() -> InputContext<Missing<super::required::Name>> { InputContext(Bag::default(), Phase) }
 }
 impl<R0> InputContext<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> InputContext<Set> { self.0.set("Name", value.into_expr()); InputContext(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> InputContext<Set> { InputContext(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for InputContext { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Intent` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Intent<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Intent<R0 = Set>(Bag, Phase<(R0,)>);
 impl Intent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Intent<super::missing::Name> { Intent(Bag::default(), Phase) }
+    pub fn new() -> Intent<Missing<super::required::Name>> { Intent(Bag::default(), Phase) }
 }
 impl<R0> Intent<R0> {
     /// `BedrockAgentIntentConfiguration`: `BedrockAgentIntentConfiguration`. Update: in place.
-    pub fn bedrock_agent_intent_configuration(mut self, value: impl Arg<BedrockAgentIntentConfiguration>) -> Self { self.0.set("BedrockAgentIntentConfiguration", value.into_expr()); self }
+    pub fn bedrock_agent_intent_configuration(self, value: impl Arg<BedrockAgentIntentConfiguration>) -> Self { Self(put(self.0, "BedrockAgentIntentConfiguration", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DialogCodeHook`: `DialogCodeHookSetting`. Update: in place.
-    pub fn dialog_code_hook(mut self, value: impl Arg<DialogCodeHookSetting>) -> Self { self.0.set("DialogCodeHook", value.into_expr()); self }
+    pub fn dialog_code_hook(self, value: impl Arg<DialogCodeHookSetting>) -> Self { Self(put(self.0, "DialogCodeHook", value.into_expr()), Phase) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `FulfillmentCodeHook`: `FulfillmentCodeHookSetting`. Update: in place.
-    pub fn fulfillment_code_hook(mut self, value: impl Arg<FulfillmentCodeHookSetting>) -> Self { self.0.set("FulfillmentCodeHook", value.into_expr()); self }
+    pub fn fulfillment_code_hook(self, value: impl Arg<FulfillmentCodeHookSetting>) -> Self { Self(put(self.0, "FulfillmentCodeHook", value.into_expr()), Phase) }
     /// `InitialResponseSetting`: `InitialResponseSetting`. Update: in place.
-    pub fn initial_response_setting(mut self, value: impl Arg<InitialResponseSetting>) -> Self { self.0.set("InitialResponseSetting", value.into_expr()); self }
+    pub fn initial_response_setting(self, value: impl Arg<InitialResponseSetting>) -> Self { Self(put(self.0, "InitialResponseSetting", value.into_expr()), Phase) }
     /// `InputContexts`: list of `InputContext`. Update: in place.
-    pub fn input_contexts(mut self, value: impl Arg<Arr<InputContext>>) -> Self { self.0.set("InputContexts", value.into_expr()); self }
+    pub fn input_contexts(self, value: impl Arg<Arr<InputContext>>) -> Self { Self(put(self.0, "InputContexts", value.into_expr()), Phase) }
     /// `IntentClosingSetting`: `IntentClosingSetting`. Update: in place.
-    pub fn intent_closing_setting(mut self, value: impl Arg<IntentClosingSetting>) -> Self { self.0.set("IntentClosingSetting", value.into_expr()); self }
+    pub fn intent_closing_setting(self, value: impl Arg<IntentClosingSetting>) -> Self { Self(put(self.0, "IntentClosingSetting", value.into_expr()), Phase) }
     /// `IntentConfirmationSetting`: `IntentConfirmationSetting`. Update: in place.
-    pub fn intent_confirmation_setting(mut self, value: impl Arg<IntentConfirmationSetting>) -> Self { self.0.set("IntentConfirmationSetting", value.into_expr()); self }
+    pub fn intent_confirmation_setting(self, value: impl Arg<IntentConfirmationSetting>) -> Self { Self(put(self.0, "IntentConfirmationSetting", value.into_expr()), Phase) }
     /// `KendraConfiguration`: `KendraConfiguration`. Update: in place.
-    pub fn kendra_configuration(mut self, value: impl Arg<KendraConfiguration>) -> Self { self.0.set("KendraConfiguration", value.into_expr()); self }
+    pub fn kendra_configuration(self, value: impl Arg<KendraConfiguration>) -> Self { Self(put(self.0, "KendraConfiguration", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Intent<Set> { self.0.set("Name", value.into_expr()); Intent(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Intent<Set> { Intent(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OutputContexts`: list of `OutputContext`. Update: in place.
-    pub fn output_contexts(mut self, value: impl Arg<Arr<OutputContext>>) -> Self { self.0.set("OutputContexts", value.into_expr()); self }
+    pub fn output_contexts(self, value: impl Arg<Arr<OutputContext>>) -> Self { Self(put(self.0, "OutputContexts", value.into_expr()), Phase) }
     /// `ParentIntentSignature`: text. Update: in place.
-    pub fn parent_intent_signature(mut self, value: impl Arg<str>) -> Self { self.0.set("ParentIntentSignature", value.into_expr()); self }
+    pub fn parent_intent_signature(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentIntentSignature", value.into_expr()), Phase) }
     /// `QInConnectIntentConfiguration`: `QInConnectIntentConfiguration`. Update: in place.
-    pub fn q_in_connect_intent_configuration(mut self, value: impl Arg<QInConnectIntentConfiguration>) -> Self { self.0.set("QInConnectIntentConfiguration", value.into_expr()); self }
+    pub fn q_in_connect_intent_configuration(self, value: impl Arg<QInConnectIntentConfiguration>) -> Self { Self(put(self.0, "QInConnectIntentConfiguration", value.into_expr()), Phase) }
     /// `QnAIntentConfiguration`: `QnAIntentConfiguration`. Update: in place.
-    pub fn qn_a_intent_configuration(mut self, value: impl Arg<QnAIntentConfiguration>) -> Self { self.0.set("QnAIntentConfiguration", value.into_expr()); self }
+    pub fn qn_a_intent_configuration(self, value: impl Arg<QnAIntentConfiguration>) -> Self { Self(put(self.0, "QnAIntentConfiguration", value.into_expr()), Phase) }
     /// `SampleUtterances`: list of `SampleUtterance`. Update: in place.
-    pub fn sample_utterances(mut self, value: impl Arg<Arr<SampleUtterance>>) -> Self { self.0.set("SampleUtterances", value.into_expr()); self }
+    pub fn sample_utterances(self, value: impl Arg<Arr<SampleUtterance>>) -> Self { Self(put(self.0, "SampleUtterances", value.into_expr()), Phase) }
     /// `SlotPriorities`: list of `SlotPriority`. Update: in place.
-    pub fn slot_priorities(mut self, value: impl Arg<Arr<SlotPriority>>) -> Self { self.0.set("SlotPriorities", value.into_expr()); self }
+    pub fn slot_priorities(self, value: impl Arg<Arr<SlotPriority>>) -> Self { Self(put(self.0, "SlotPriorities", value.into_expr()), Phase) }
     /// `Slots`: list of `Slot`. Update: in place.
-    pub fn slots(mut self, value: impl Arg<Arr<Slot>>) -> Self { self.0.set("Slots", value.into_expr()); self }
+    pub fn slots(self, value: impl Arg<Arr<Slot>>) -> Self { Self(put(self.0, "Slots", value.into_expr()), Phase) }
 }
 impl Done for Intent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntentClosingSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentclosingsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntentClosingSetting(Bag);
+#[must_use] pub struct IntentClosingSetting(Bag);
 impl IntentClosingSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClosingResponse`: `ResponseSpecification`. Update: in place.
-    pub fn closing_response(mut self, value: impl Arg<ResponseSpecification>) -> Self { self.0.set("ClosingResponse", value.into_expr()); self }
+    pub fn closing_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "ClosingResponse", value.into_expr())) }
     /// `Conditional`: `ConditionalSpecification`. Update: in place.
-    pub fn conditional(mut self, value: impl Arg<ConditionalSpecification>) -> Self { self.0.set("Conditional", value.into_expr()); self }
+    pub fn conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "Conditional", value.into_expr())) }
     /// `IsActive`: boolean. Update: in place.
-    pub fn is_active(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsActive", value.into_expr()); self }
+    pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value.into_expr())) }
     /// `NextStep`: `DialogState`. Update: in place.
-    pub fn next_step(mut self, value: impl Arg<DialogState>) -> Self { self.0.set("NextStep", value.into_expr()); self }
+    pub fn next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "NextStep", value.into_expr())) }
 }
 impl Done for IntentClosingSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntentConfirmationSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentconfirmationsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntentConfirmationSetting<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IntentConfirmationSetting<R0 = Set>(Bag, Phase<(R0,)>);
 impl IntentConfirmationSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IntentConfirmationSetting<super::missing::PromptSpecification> { IntentConfirmationSetting(Bag::default(), Phase) }
+    pub fn new() -> IntentConfirmationSetting<Missing<super::required::PromptSpecification>> { IntentConfirmationSetting(Bag::default(), Phase) }
 }
 impl<R0> IntentConfirmationSetting<R0> {
     /// `CodeHook`: `DialogCodeHookInvocationSetting`. Update: in place.
-    pub fn code_hook(mut self, value: impl Arg<DialogCodeHookInvocationSetting>) -> Self { self.0.set("CodeHook", value.into_expr()); self }
+    pub fn code_hook(self, value: impl Arg<DialogCodeHookInvocationSetting>) -> Self { Self(put(self.0, "CodeHook", value.into_expr()), Phase) }
     /// `ConfirmationConditional`: `ConditionalSpecification`. Update: in place.
-    pub fn confirmation_conditional(mut self, value: impl Arg<ConditionalSpecification>) -> Self { self.0.set("ConfirmationConditional", value.into_expr()); self }
+    pub fn confirmation_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "ConfirmationConditional", value.into_expr()), Phase) }
     /// `ConfirmationNextStep`: `DialogState`. Update: in place.
-    pub fn confirmation_next_step(mut self, value: impl Arg<DialogState>) -> Self { self.0.set("ConfirmationNextStep", value.into_expr()); self }
+    pub fn confirmation_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "ConfirmationNextStep", value.into_expr()), Phase) }
     /// `ConfirmationResponse`: `ResponseSpecification`. Update: in place.
-    pub fn confirmation_response(mut self, value: impl Arg<ResponseSpecification>) -> Self { self.0.set("ConfirmationResponse", value.into_expr()); self }
+    pub fn confirmation_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "ConfirmationResponse", value.into_expr()), Phase) }
     /// `DeclinationConditional`: `ConditionalSpecification`. Update: in place.
-    pub fn declination_conditional(mut self, value: impl Arg<ConditionalSpecification>) -> Self { self.0.set("DeclinationConditional", value.into_expr()); self }
+    pub fn declination_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "DeclinationConditional", value.into_expr()), Phase) }
     /// `DeclinationNextStep`: `DialogState`. Update: in place.
-    pub fn declination_next_step(mut self, value: impl Arg<DialogState>) -> Self { self.0.set("DeclinationNextStep", value.into_expr()); self }
+    pub fn declination_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "DeclinationNextStep", value.into_expr()), Phase) }
     /// `DeclinationResponse`: `ResponseSpecification`. Update: in place.
-    pub fn declination_response(mut self, value: impl Arg<ResponseSpecification>) -> Self { self.0.set("DeclinationResponse", value.into_expr()); self }
+    pub fn declination_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "DeclinationResponse", value.into_expr()), Phase) }
     /// `ElicitationCodeHook`: `ElicitationCodeHookInvocationSetting`. Update: in place.
-    pub fn elicitation_code_hook(mut self, value: impl Arg<ElicitationCodeHookInvocationSetting>) -> Self { self.0.set("ElicitationCodeHook", value.into_expr()); self }
+    pub fn elicitation_code_hook(self, value: impl Arg<ElicitationCodeHookInvocationSetting>) -> Self { Self(put(self.0, "ElicitationCodeHook", value.into_expr()), Phase) }
     /// `FailureConditional`: `ConditionalSpecification`. Update: in place.
-    pub fn failure_conditional(mut self, value: impl Arg<ConditionalSpecification>) -> Self { self.0.set("FailureConditional", value.into_expr()); self }
+    pub fn failure_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "FailureConditional", value.into_expr()), Phase) }
     /// `FailureNextStep`: `DialogState`. Update: in place.
-    pub fn failure_next_step(mut self, value: impl Arg<DialogState>) -> Self { self.0.set("FailureNextStep", value.into_expr()); self }
+    pub fn failure_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "FailureNextStep", value.into_expr()), Phase) }
     /// `FailureResponse`: `ResponseSpecification`. Update: in place.
-    pub fn failure_response(mut self, value: impl Arg<ResponseSpecification>) -> Self { self.0.set("FailureResponse", value.into_expr()); self }
+    pub fn failure_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "FailureResponse", value.into_expr()), Phase) }
     /// `IsActive`: boolean. Update: in place.
-    pub fn is_active(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsActive", value.into_expr()); self }
+    pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value.into_expr()), Phase) }
     /// `PromptSpecification`: `PromptSpecification`, required. Update: in place.
-    pub fn prompt_specification(mut self, value: impl Arg<PromptSpecification>) -> IntentConfirmationSetting<Set> { self.0.set("PromptSpecification", value.into_expr()); IntentConfirmationSetting(self.0, Phase) }
+    pub fn prompt_specification(self, value: impl Arg<PromptSpecification>) -> IntentConfirmationSetting<Set> { IntentConfirmationSetting(put(self.0, "PromptSpecification", value.into_expr()), Phase) }
 }
 impl Done for IntentConfirmationSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntentDisambiguationSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentdisambiguationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntentDisambiguationSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IntentDisambiguationSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl IntentDisambiguationSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IntentDisambiguationSettings<super::missing::Enabled> { IntentDisambiguationSettings(Bag::default(), Phase) }
+    pub fn new() -> IntentDisambiguationSettings<Missing<super::required::Enabled>> { IntentDisambiguationSettings(Bag::default(), Phase) }
 }
 impl<R0> IntentDisambiguationSettings<R0> {
     /// `CustomDisambiguationMessage`: text. Update: in place.
-    pub fn custom_disambiguation_message(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomDisambiguationMessage", value.into_expr()); self }
+    pub fn custom_disambiguation_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomDisambiguationMessage", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> IntentDisambiguationSettings<Set> { self.0.set("Enabled", value.into_expr()); IntentDisambiguationSettings(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> IntentDisambiguationSettings<Set> { IntentDisambiguationSettings(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `MaxDisambiguationIntents`: integer. Update: in place.
-    pub fn max_disambiguation_intents(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxDisambiguationIntents", value.into_expr()); self }
+    pub fn max_disambiguation_intents(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxDisambiguationIntents", value.into_expr()), Phase) }
 }
 impl Done for IntentDisambiguationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntentOverride` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-intentoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntentOverride(Bag);
+#[must_use] pub struct IntentOverride(Bag);
 impl IntentOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Slots`: list of `SlotValueOverrideMap`. Update: in place.
-    pub fn slots(mut self, value: impl Arg<Arr<SlotValueOverrideMap>>) -> Self { self.0.set("Slots", value.into_expr()); self }
+    pub fn slots(self, value: impl Arg<Arr<SlotValueOverrideMap>>) -> Self { Self(put(self.0, "Slots", value.into_expr())) }
 }
 impl Done for IntentOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KendraConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-kendraconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KendraConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KendraConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl KendraConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KendraConfiguration<super::missing::KendraIndex> { KendraConfiguration(Bag::default(), Phase) }
+    pub fn new() -> KendraConfiguration<Missing<super::required::KendraIndex>> { KendraConfiguration(Bag::default(), Phase) }
 }
 impl<R0> KendraConfiguration<R0> {
     /// `KendraIndex`: text, required. Update: in place.
-    pub fn kendra_index(mut self, value: impl Arg<str>) -> KendraConfiguration<Set> { self.0.set("KendraIndex", value.into_expr()); KendraConfiguration(self.0, Phase) }
+    pub fn kendra_index(self, value: impl Arg<str>) -> KendraConfiguration<Set> { KendraConfiguration(put(self.0, "KendraIndex", value.into_expr()), Phase) }
     /// `QueryFilterString`: text. Update: in place.
-    pub fn query_filter_string(mut self, value: impl Arg<str>) -> Self { self.0.set("QueryFilterString", value.into_expr()); self }
+    pub fn query_filter_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryFilterString", value.into_expr()), Phase) }
     /// `QueryFilterStringEnabled`: boolean. Update: in place.
-    pub fn query_filter_string_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("QueryFilterStringEnabled", value.into_expr()); self }
+    pub fn query_filter_string_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "QueryFilterStringEnabled", value.into_expr()), Phase) }
 }
 impl Done for KendraConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaCodeHook` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-lambdacodehook.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaCodeHook<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LambdaCodeHook<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LambdaCodeHook {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LambdaCodeHook<super::missing::CodeHookInterfaceVersion, super::missing::LambdaArn> { LambdaCodeHook(Bag::default(), Phase) }
+    pub fn new() -> LambdaCodeHook<Missing<super::required::CodeHookInterfaceVersion>, Missing<super::required::LambdaArn>> { LambdaCodeHook(Bag::default(), Phase) }
 }
 impl<R0, R1> LambdaCodeHook<R0, R1> {
     /// `CodeHookInterfaceVersion`: text, required. Update: in place.
-    pub fn code_hook_interface_version(mut self, value: impl Arg<str>) -> LambdaCodeHook<Set, R1> { self.0.set("CodeHookInterfaceVersion", value.into_expr()); LambdaCodeHook(self.0, Phase) }
-    /// `LambdaArn`: text, required. Update: in place.
-    pub fn lambda_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaCodeHook<R0, Set> { self.0.set("LambdaArn", value.into_expr()); LambdaCodeHook(self.0, Phase) }
+    pub fn code_hook_interface_version(self, value: impl Arg<str>) -> LambdaCodeHook<Set, R1> { LambdaCodeHook(put(self.0, "CodeHookInterfaceVersion", value.into_expr()), Phase) }
+    /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place.
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaCodeHook<R0, Set> { LambdaCodeHook(put(self.0, "LambdaArn", value.into_expr()), Phase) }
 }
 impl Done for LambdaCodeHook { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Message` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-message.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Message(Bag);
+#[must_use] pub struct Message(Bag);
 impl Message {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomPayload`: `CustomPayload`. Update: in place.
-    pub fn custom_payload(mut self, value: impl Arg<CustomPayload>) -> Self { self.0.set("CustomPayload", value.into_expr()); self }
+    pub fn custom_payload(self, value: impl Arg<CustomPayload>) -> Self { Self(put(self.0, "CustomPayload", value.into_expr())) }
     /// `ImageResponseCard`: `ImageResponseCard`. Update: in place.
-    pub fn image_response_card(mut self, value: impl Arg<ImageResponseCard>) -> Self { self.0.set("ImageResponseCard", value.into_expr()); self }
+    pub fn image_response_card(self, value: impl Arg<ImageResponseCard>) -> Self { Self(put(self.0, "ImageResponseCard", value.into_expr())) }
     /// `PlainTextMessage`: `PlainTextMessage`. Update: in place.
-    pub fn plain_text_message(mut self, value: impl Arg<PlainTextMessage>) -> Self { self.0.set("PlainTextMessage", value.into_expr()); self }
+    pub fn plain_text_message(self, value: impl Arg<PlainTextMessage>) -> Self { Self(put(self.0, "PlainTextMessage", value.into_expr())) }
     /// `SSMLMessage`: `SSMLMessage`. Update: in place.
-    pub fn ssml_message(mut self, value: impl Arg<SSMLMessage>) -> Self { self.0.set("SSMLMessage", value.into_expr()); self }
+    pub fn ssml_message(self, value: impl Arg<SSMLMessage>) -> Self { Self(put(self.0, "SSMLMessage", value.into_expr())) }
 }
 impl Done for Message { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MessageGroup` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-messagegroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MessageGroup<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MessageGroup<R0 = Set>(Bag, Phase<(R0,)>);
 impl MessageGroup {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MessageGroup<super::missing::Message> { MessageGroup(Bag::default(), Phase) }
+    pub fn new() -> MessageGroup<Missing<super::required::Message>> { MessageGroup(Bag::default(), Phase) }
 }
 impl<R0> MessageGroup<R0> {
     /// `Message`: `Message`, required. Update: in place.
-    pub fn message(mut self, value: impl Arg<Message>) -> MessageGroup<Set> { self.0.set("Message", value.into_expr()); MessageGroup(self.0, Phase) }
+    pub fn message(self, value: impl Arg<Message>) -> MessageGroup<Set> { MessageGroup(put(self.0, "Message", value.into_expr()), Phase) }
     /// `Variations`: list of `Message`. Update: in place.
-    pub fn variations(mut self, value: impl Arg<Arr<Message>>) -> Self { self.0.set("Variations", value.into_expr()); self }
+    pub fn variations(self, value: impl Arg<Arr<Message>>) -> Self { Self(put(self.0, "Variations", value.into_expr()), Phase) }
 }
 impl Done for MessageGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultipleValuesSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-multiplevaluessetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultipleValuesSetting(Bag);
+#[must_use] pub struct MultipleValuesSetting(Bag);
 impl MultipleValuesSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowMultipleValues`: boolean. Update: in place.
-    pub fn allow_multiple_values(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowMultipleValues", value.into_expr()); self }
+    pub fn allow_multiple_values(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowMultipleValues", value.into_expr())) }
 }
 impl Done for MultipleValuesSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NluImprovementSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-nluimprovementspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NluImprovementSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NluImprovementSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl NluImprovementSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NluImprovementSpecification<super::missing::Enabled> { NluImprovementSpecification(Bag::default(), Phase) }
+    pub fn new() -> NluImprovementSpecification<Missing<super::required::Enabled>> { NluImprovementSpecification(Bag::default(), Phase) }
 }
 impl<R0> NluImprovementSpecification<R0> {
     /// `AssistedNluMode`: `AssistedNluMode`. Update: in place.
-    pub fn assisted_nlu_mode(mut self, value: impl Arg<AssistedNluMode>) -> Self { self.0.set("AssistedNluMode", value.into_expr()); self }
+    pub fn assisted_nlu_mode(self, value: impl Arg<AssistedNluMode>) -> Self { Self(put(self.0, "AssistedNluMode", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> NluImprovementSpecification<Set> { self.0.set("Enabled", value.into_expr()); NluImprovementSpecification(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> NluImprovementSpecification<Set> { NluImprovementSpecification(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `IntentDisambiguationSettings`: `IntentDisambiguationSettings`. Update: in place.
-    pub fn intent_disambiguation_settings(mut self, value: impl Arg<IntentDisambiguationSettings>) -> Self { self.0.set("IntentDisambiguationSettings", value.into_expr()); self }
+    pub fn intent_disambiguation_settings(self, value: impl Arg<IntentDisambiguationSettings>) -> Self { Self(put(self.0, "IntentDisambiguationSettings", value.into_expr()), Phase) }
 }
 impl Done for NluImprovementSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObfuscationSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-obfuscationsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ObfuscationSetting<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ObfuscationSetting<R0 = Set>(Bag, Phase<(R0,)>);
 impl ObfuscationSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ObfuscationSetting<super::missing::ObfuscationSettingType> { ObfuscationSetting(Bag::default(), Phase) }
+    pub fn new() -> ObfuscationSetting<Missing<super::required::ObfuscationSettingType>> { ObfuscationSetting(Bag::default(), Phase) }
 }
 impl<R0> ObfuscationSetting<R0> {
     /// `ObfuscationSettingType`: `ObfuscationSettingType`, required. Update: in place.
-    pub fn obfuscation_setting_type(mut self, value: impl Arg<ObfuscationSettingType>) -> ObfuscationSetting<Set> { self.0.set("ObfuscationSettingType", value.into_expr()); ObfuscationSetting(self.0, Phase) }
+    pub fn obfuscation_setting_type(self, value: impl Arg<ObfuscationSettingType>) -> ObfuscationSetting<Set> { ObfuscationSetting(put(self.0, "ObfuscationSettingType", value.into_expr()), Phase) }
 }
 impl Done for ObfuscationSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpensearchConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-opensearchconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpensearchConfiguration(Bag);
+#[must_use] pub struct OpensearchConfiguration(Bag);
 impl OpensearchConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainEndpoint`: text. Update: in place.
-    pub fn domain_endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainEndpoint", value.into_expr()); self }
+    pub fn domain_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainEndpoint", value.into_expr())) }
     /// `ExactResponse`: boolean. Update: in place.
-    pub fn exact_response(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExactResponse", value.into_expr()); self }
+    pub fn exact_response(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExactResponse", value.into_expr())) }
     /// `ExactResponseFields`: `ExactResponseFields`. Update: in place.
-    pub fn exact_response_fields(mut self, value: impl Arg<ExactResponseFields>) -> Self { self.0.set("ExactResponseFields", value.into_expr()); self }
+    pub fn exact_response_fields(self, value: impl Arg<ExactResponseFields>) -> Self { Self(put(self.0, "ExactResponseFields", value.into_expr())) }
     /// `IncludeFields`: list of text. Update: in place.
-    pub fn include_fields(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IncludeFields", value.into_expr()); self }
+    pub fn include_fields(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludeFields", value.into_expr())) }
     /// `IndexName`: text. Update: in place.
-    pub fn index_name(mut self, value: impl Arg<str>) -> Self { self.0.set("IndexName", value.into_expr()); self }
+    pub fn index_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexName", value.into_expr())) }
 }
 impl Done for OpensearchConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputContext` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-outputcontext.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputContext<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct OutputContext<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl OutputContext {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OutputContext<super::missing::Name, super::missing::TimeToLiveInSeconds, super::missing::TurnsToLive> { OutputContext(Bag::default(), Phase) }
+    pub fn new() -> OutputContext<Missing<super::required::Name>, Missing<super::required::TimeToLiveInSeconds>, Missing<super::required::TurnsToLive>> { OutputContext(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> OutputContext<R0, R1, R2> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> OutputContext<Set, R1, R2> { self.0.set("Name", value.into_expr()); OutputContext(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> OutputContext<Set, R1, R2> { OutputContext(put(self.0, "Name", value.into_expr()), Phase) }
     /// `TimeToLiveInSeconds`: integer, required. Update: in place.
-    pub fn time_to_live_in_seconds(mut self, value: impl Arg<i64>) -> OutputContext<R0, Set, R2> { self.0.set("TimeToLiveInSeconds", value.into_expr()); OutputContext(self.0, Phase) }
+    pub fn time_to_live_in_seconds(self, value: impl Arg<i64>) -> OutputContext<R0, Set, R2> { OutputContext(put(self.0, "TimeToLiveInSeconds", value.into_expr()), Phase) }
     /// `TurnsToLive`: integer, required. Update: in place.
-    pub fn turns_to_live(mut self, value: impl Arg<i64>) -> OutputContext<R0, R1, Set> { self.0.set("TurnsToLive", value.into_expr()); OutputContext(self.0, Phase) }
+    pub fn turns_to_live(self, value: impl Arg<i64>) -> OutputContext<R0, R1, Set> { OutputContext(put(self.0, "TurnsToLive", value.into_expr()), Phase) }
 }
 impl Done for OutputContext { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlainTextMessage` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-plaintextmessage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PlainTextMessage<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PlainTextMessage<R0 = Set>(Bag, Phase<(R0,)>);
 impl PlainTextMessage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PlainTextMessage<super::missing::Value> { PlainTextMessage(Bag::default(), Phase) }
+    pub fn new() -> PlainTextMessage<Missing<super::required::Value>> { PlainTextMessage(Bag::default(), Phase) }
 }
 impl<R0> PlainTextMessage<R0> {
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> PlainTextMessage<Set> { self.0.set("Value", value.into_expr()); PlainTextMessage(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> PlainTextMessage<Set> { PlainTextMessage(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for PlainTextMessage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PostDialogCodeHookInvocationSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postdialogcodehookinvocationspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PostDialogCodeHookInvocationSpecification(Bag);
+#[must_use] pub struct PostDialogCodeHookInvocationSpecification(Bag);
 impl PostDialogCodeHookInvocationSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FailureConditional`: `ConditionalSpecification`. Update: in place.
-    pub fn failure_conditional(mut self, value: impl Arg<ConditionalSpecification>) -> Self { self.0.set("FailureConditional", value.into_expr()); self }
+    pub fn failure_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "FailureConditional", value.into_expr())) }
     /// `FailureNextStep`: `DialogState`. Update: in place.
-    pub fn failure_next_step(mut self, value: impl Arg<DialogState>) -> Self { self.0.set("FailureNextStep", value.into_expr()); self }
+    pub fn failure_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "FailureNextStep", value.into_expr())) }
     /// `FailureResponse`: `ResponseSpecification`. Update: in place.
-    pub fn failure_response(mut self, value: impl Arg<ResponseSpecification>) -> Self { self.0.set("FailureResponse", value.into_expr()); self }
+    pub fn failure_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "FailureResponse", value.into_expr())) }
     /// `SuccessConditional`: `ConditionalSpecification`. Update: in place.
-    pub fn success_conditional(mut self, value: impl Arg<ConditionalSpecification>) -> Self { self.0.set("SuccessConditional", value.into_expr()); self }
+    pub fn success_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "SuccessConditional", value.into_expr())) }
     /// `SuccessNextStep`: `DialogState`. Update: in place.
-    pub fn success_next_step(mut self, value: impl Arg<DialogState>) -> Self { self.0.set("SuccessNextStep", value.into_expr()); self }
+    pub fn success_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "SuccessNextStep", value.into_expr())) }
     /// `SuccessResponse`: `ResponseSpecification`. Update: in place.
-    pub fn success_response(mut self, value: impl Arg<ResponseSpecification>) -> Self { self.0.set("SuccessResponse", value.into_expr()); self }
+    pub fn success_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "SuccessResponse", value.into_expr())) }
     /// `TimeoutConditional`: `ConditionalSpecification`. Update: in place.
-    pub fn timeout_conditional(mut self, value: impl Arg<ConditionalSpecification>) -> Self { self.0.set("TimeoutConditional", value.into_expr()); self }
+    pub fn timeout_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "TimeoutConditional", value.into_expr())) }
     /// `TimeoutNextStep`: `DialogState`. Update: in place.
-    pub fn timeout_next_step(mut self, value: impl Arg<DialogState>) -> Self { self.0.set("TimeoutNextStep", value.into_expr()); self }
+    pub fn timeout_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "TimeoutNextStep", value.into_expr())) }
     /// `TimeoutResponse`: `ResponseSpecification`. Update: in place.
-    pub fn timeout_response(mut self, value: impl Arg<ResponseSpecification>) -> Self { self.0.set("TimeoutResponse", value.into_expr()); self }
+    pub fn timeout_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "TimeoutResponse", value.into_expr())) }
 }
 impl Done for PostDialogCodeHookInvocationSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PostFulfillmentStatusSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-postfulfillmentstatusspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PostFulfillmentStatusSpecification(Bag);
+#[must_use] pub struct PostFulfillmentStatusSpecification(Bag);
 impl PostFulfillmentStatusSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FailureConditional`: `ConditionalSpecification`. Update: in place.
-    pub fn failure_conditional(mut self, value: impl Arg<ConditionalSpecification>) -> Self { self.0.set("FailureConditional", value.into_expr()); self }
+    pub fn failure_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "FailureConditional", value.into_expr())) }
     /// `FailureNextStep`: `DialogState`. Update: in place.
-    pub fn failure_next_step(mut self, value: impl Arg<DialogState>) -> Self { self.0.set("FailureNextStep", value.into_expr()); self }
+    pub fn failure_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "FailureNextStep", value.into_expr())) }
     /// `FailureResponse`: `ResponseSpecification`. Update: in place.
-    pub fn failure_response(mut self, value: impl Arg<ResponseSpecification>) -> Self { self.0.set("FailureResponse", value.into_expr()); self }
+    pub fn failure_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "FailureResponse", value.into_expr())) }
     /// `SuccessConditional`: `ConditionalSpecification`. Update: in place.
-    pub fn success_conditional(mut self, value: impl Arg<ConditionalSpecification>) -> Self { self.0.set("SuccessConditional", value.into_expr()); self }
+    pub fn success_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "SuccessConditional", value.into_expr())) }
     /// `SuccessNextStep`: `DialogState`. Update: in place.
-    pub fn success_next_step(mut self, value: impl Arg<DialogState>) -> Self { self.0.set("SuccessNextStep", value.into_expr()); self }
+    pub fn success_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "SuccessNextStep", value.into_expr())) }
     /// `SuccessResponse`: `ResponseSpecification`. Update: in place.
-    pub fn success_response(mut self, value: impl Arg<ResponseSpecification>) -> Self { self.0.set("SuccessResponse", value.into_expr()); self }
+    pub fn success_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "SuccessResponse", value.into_expr())) }
     /// `TimeoutConditional`: `ConditionalSpecification`. Update: in place.
-    pub fn timeout_conditional(mut self, value: impl Arg<ConditionalSpecification>) -> Self { self.0.set("TimeoutConditional", value.into_expr()); self }
+    pub fn timeout_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "TimeoutConditional", value.into_expr())) }
     /// `TimeoutNextStep`: `DialogState`. Update: in place.
-    pub fn timeout_next_step(mut self, value: impl Arg<DialogState>) -> Self { self.0.set("TimeoutNextStep", value.into_expr()); self }
+    pub fn timeout_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "TimeoutNextStep", value.into_expr())) }
     /// `TimeoutResponse`: `ResponseSpecification`. Update: in place.
-    pub fn timeout_response(mut self, value: impl Arg<ResponseSpecification>) -> Self { self.0.set("TimeoutResponse", value.into_expr()); self }
+    pub fn timeout_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "TimeoutResponse", value.into_expr())) }
 }
 impl Done for PostFulfillmentStatusSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptAttemptSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptattemptspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptAttemptSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PromptAttemptSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl PromptAttemptSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptAttemptSpecification<super::missing::AllowedInputTypes> { PromptAttemptSpecification(Bag::default(), Phase) }
+    pub fn new() -> PromptAttemptSpecification<Missing<super::required::AllowedInputTypes>> { PromptAttemptSpecification(Bag::default(), Phase) }
 }
 impl<R0> PromptAttemptSpecification<R0> {
     /// `AllowInterrupt`: boolean. Update: in place.
-    pub fn allow_interrupt(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowInterrupt", value.into_expr()); self }
+    pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value.into_expr()), Phase) }
     /// `AllowedInputTypes`: `AllowedInputTypes`, required. Update: in place.
-    pub fn allowed_input_types(mut self, value: impl Arg<AllowedInputTypes>) -> PromptAttemptSpecification<Set> { self.0.set("AllowedInputTypes", value.into_expr()); PromptAttemptSpecification(self.0, Phase) }
+    pub fn allowed_input_types(self, value: impl Arg<AllowedInputTypes>) -> PromptAttemptSpecification<Set> { PromptAttemptSpecification(put(self.0, "AllowedInputTypes", value.into_expr()), Phase) }
     /// `AudioAndDTMFInputSpecification`: `AudioAndDTMFInputSpecification`. Update: in place.
-    pub fn audio_and_dtmf_input_specification(mut self, value: impl Arg<AudioAndDTMFInputSpecification>) -> Self { self.0.set("AudioAndDTMFInputSpecification", value.into_expr()); self }
+    pub fn audio_and_dtmf_input_specification(self, value: impl Arg<AudioAndDTMFInputSpecification>) -> Self { Self(put(self.0, "AudioAndDTMFInputSpecification", value.into_expr()), Phase) }
     /// `TextInputSpecification`: `TextInputSpecification`. Update: in place.
-    pub fn text_input_specification(mut self, value: impl Arg<TextInputSpecification>) -> Self { self.0.set("TextInputSpecification", value.into_expr()); self }
+    pub fn text_input_specification(self, value: impl Arg<TextInputSpecification>) -> Self { Self(put(self.0, "TextInputSpecification", value.into_expr()), Phase) }
 }
 impl Done for PromptAttemptSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PromptSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-promptspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PromptSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PromptSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PromptSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PromptSpecification<super::missing::MaxRetries, super::missing::MessageGroupsList> { PromptSpecification(Bag::default(), Phase) }
+    pub fn new() -> PromptSpecification<Missing<super::required::MaxRetries>, Missing<super::required::MessageGroupsList>> { PromptSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> PromptSpecification<R0, R1> {
     /// `AllowInterrupt`: boolean. Update: in place.
-    pub fn allow_interrupt(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowInterrupt", value.into_expr()); self }
+    pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value.into_expr()), Phase) }
     /// `MaxRetries`: integer, required. Update: in place.
-    pub fn max_retries(mut self, value: impl Arg<i64>) -> PromptSpecification<Set, R1> { self.0.set("MaxRetries", value.into_expr()); PromptSpecification(self.0, Phase) }
+    pub fn max_retries(self, value: impl Arg<i64>) -> PromptSpecification<Set, R1> { PromptSpecification(put(self.0, "MaxRetries", value.into_expr()), Phase) }
     /// `MessageGroupsList`: list of `MessageGroup`, required. Update: in place.
-    pub fn message_groups_list(mut self, value: impl Arg<Arr<MessageGroup>>) -> PromptSpecification<R0, Set> { self.0.set("MessageGroupsList", value.into_expr()); PromptSpecification(self.0, Phase) }
+    pub fn message_groups_list(self, value: impl Arg<Arr<MessageGroup>>) -> PromptSpecification<R0, Set> { PromptSpecification(put(self.0, "MessageGroupsList", value.into_expr()), Phase) }
     /// `MessageSelectionStrategy`: `MessageSelectionStrategy`. Update: in place.
-    pub fn message_selection_strategy(mut self, value: impl Arg<MessageSelectionStrategy>) -> Self { self.0.set("MessageSelectionStrategy", value.into_expr()); self }
+    pub fn message_selection_strategy(self, value: impl Arg<MessageSelectionStrategy>) -> Self { Self(put(self.0, "MessageSelectionStrategy", value.into_expr()), Phase) }
     /// `PromptAttemptsSpecification`: map of `PromptAttemptSpecification`. Update: in place.
-    pub fn prompt_attempts_specification(mut self, value: impl Arg<Dict<PromptAttemptSpecification>>) -> Self { self.0.set("PromptAttemptsSpecification", value.into_expr()); self }
+    pub fn prompt_attempts_specification(self, value: impl Arg<Dict<PromptAttemptSpecification>>) -> Self { Self(put(self.0, "PromptAttemptsSpecification", value.into_expr()), Phase) }
 }
 impl Done for PromptSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QInConnectAssistantConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qinconnectassistantconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QInConnectAssistantConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct QInConnectAssistantConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl QInConnectAssistantConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QInConnectAssistantConfiguration<super::missing::AssistantArn> { QInConnectAssistantConfiguration(Bag::default(), Phase) }
+    pub fn new() -> QInConnectAssistantConfiguration<Missing<super::required::AssistantArn>> { QInConnectAssistantConfiguration(Bag::default(), Phase) }
 }
 impl<R0> QInConnectAssistantConfiguration<R0> {
     /// `AssistantArn`: text, required. Update: in place.
-    pub fn assistant_arn(mut self, value: impl Arg<str>) -> QInConnectAssistantConfiguration<Set> { self.0.set("AssistantArn", value.into_expr()); QInConnectAssistantConfiguration(self.0, Phase) }
+    pub fn assistant_arn(self, value: impl Arg<str>) -> QInConnectAssistantConfiguration<Set> { QInConnectAssistantConfiguration(put(self.0, "AssistantArn", value.into_expr()), Phase) }
 }
 impl Done for QInConnectAssistantConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QInConnectIntentConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qinconnectintentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QInConnectIntentConfiguration(Bag);
+#[must_use] pub struct QInConnectIntentConfiguration(Bag);
 impl QInConnectIntentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `QInConnectAssistantConfiguration`: `QInConnectAssistantConfiguration`. Update: in place.
-    pub fn q_in_connect_assistant_configuration(mut self, value: impl Arg<QInConnectAssistantConfiguration>) -> Self { self.0.set("QInConnectAssistantConfiguration", value.into_expr()); self }
+    pub fn q_in_connect_assistant_configuration(self, value: impl Arg<QInConnectAssistantConfiguration>) -> Self { Self(put(self.0, "QInConnectAssistantConfiguration", value.into_expr())) }
 }
 impl Done for QInConnectIntentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QnAIntentConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qnaintentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QnAIntentConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct QnAIntentConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl QnAIntentConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QnAIntentConfiguration<super::missing::BedrockModelConfiguration, super::missing::DataSourceConfiguration> { QnAIntentConfiguration(Bag::default(), Phase) }
+    pub fn new() -> QnAIntentConfiguration<Missing<super::required::BedrockModelConfiguration>, Missing<super::required::DataSourceConfiguration>> { QnAIntentConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> QnAIntentConfiguration<R0, R1> {
     /// `BedrockModelConfiguration`: `BedrockModelSpecification`, required. Update: in place.
-    pub fn bedrock_model_configuration(mut self, value: impl Arg<BedrockModelSpecification>) -> QnAIntentConfiguration<Set, R1> { self.0.set("BedrockModelConfiguration", value.into_expr()); QnAIntentConfiguration(self.0, Phase) }
+    pub fn bedrock_model_configuration(self, value: impl Arg<BedrockModelSpecification>) -> QnAIntentConfiguration<Set, R1> { QnAIntentConfiguration(put(self.0, "BedrockModelConfiguration", value.into_expr()), Phase) }
     /// `DataSourceConfiguration`: `DataSourceConfiguration`, required. Update: in place.
-    pub fn data_source_configuration(mut self, value: impl Arg<DataSourceConfiguration>) -> QnAIntentConfiguration<R0, Set> { self.0.set("DataSourceConfiguration", value.into_expr()); QnAIntentConfiguration(self.0, Phase) }
+    pub fn data_source_configuration(self, value: impl Arg<DataSourceConfiguration>) -> QnAIntentConfiguration<R0, Set> { QnAIntentConfiguration(put(self.0, "DataSourceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for QnAIntentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QnAKendraConfiguration` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-qnakendraconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QnAKendraConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct QnAKendraConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl QnAKendraConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QnAKendraConfiguration<super::missing::ExactResponse, super::missing::KendraIndex, super::missing::QueryFilterStringEnabled> { QnAKendraConfiguration(Bag::default(), Phase) }
+    pub fn new() -> QnAKendraConfiguration<Missing<super::required::ExactResponse>, Missing<super::required::KendraIndex>, Missing<super::required::QueryFilterStringEnabled>> { QnAKendraConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> QnAKendraConfiguration<R0, R1, R2> {
     /// `ExactResponse`: boolean, required. Update: in place.
-    pub fn exact_response(mut self, value: impl Arg<bool>) -> QnAKendraConfiguration<Set, R1, R2> { self.0.set("ExactResponse", value.into_expr()); QnAKendraConfiguration(self.0, Phase) }
+    pub fn exact_response(self, value: impl Arg<bool>) -> QnAKendraConfiguration<Set, R1, R2> { QnAKendraConfiguration(put(self.0, "ExactResponse", value.into_expr()), Phase) }
     /// `KendraIndex`: text, required. Update: in place.
-    pub fn kendra_index(mut self, value: impl Arg<str>) -> QnAKendraConfiguration<R0, Set, R2> { self.0.set("KendraIndex", value.into_expr()); QnAKendraConfiguration(self.0, Phase) }
+    pub fn kendra_index(self, value: impl Arg<str>) -> QnAKendraConfiguration<R0, Set, R2> { QnAKendraConfiguration(put(self.0, "KendraIndex", value.into_expr()), Phase) }
     /// `QueryFilterString`: text. Update: in place.
-    pub fn query_filter_string(mut self, value: impl Arg<str>) -> Self { self.0.set("QueryFilterString", value.into_expr()); self }
+    pub fn query_filter_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryFilterString", value.into_expr()), Phase) }
     /// `QueryFilterStringEnabled`: boolean, required. Update: in place.
-    pub fn query_filter_string_enabled(mut self, value: impl Arg<bool>) -> QnAKendraConfiguration<R0, R1, Set> { self.0.set("QueryFilterStringEnabled", value.into_expr()); QnAKendraConfiguration(self.0, Phase) }
+    pub fn query_filter_string_enabled(self, value: impl Arg<bool>) -> QnAKendraConfiguration<R0, R1, Set> { QnAKendraConfiguration(put(self.0, "QueryFilterStringEnabled", value.into_expr()), Phase) }
 }
 impl Done for QnAKendraConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Replication` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-replication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Replication<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Replication<R0 = Set>(Bag, Phase<(R0,)>);
 impl Replication {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Replication<super::missing::ReplicaRegions> { Replication(Bag::default(), Phase) }
+    pub fn new() -> Replication<Missing<super::required::ReplicaRegions>> { Replication(Bag::default(), Phase) }
 }
 impl<R0> Replication<R0> {
     /// `ReplicaRegions`: list of text, required. Update: in place.
-    pub fn replica_regions(mut self, value: impl Arg<Arr<str>>) -> Replication<Set> { self.0.set("ReplicaRegions", value.into_expr()); Replication(self.0, Phase) }
+    pub fn replica_regions(self, value: impl Arg<Arr<str>>) -> Replication<Set> { Replication(put(self.0, "ReplicaRegions", value.into_expr()), Phase) }
 }
 impl Done for Replication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponseSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-responsespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResponseSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ResponseSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl ResponseSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResponseSpecification<super::missing::MessageGroupsList> { ResponseSpecification(Bag::default(), Phase) }
+    pub fn new() -> ResponseSpecification<Missing<super::required::MessageGroupsList>> { ResponseSpecification(Bag::default(), Phase) }
 }
 impl<R0> ResponseSpecification<R0> {
     /// `AllowInterrupt`: boolean. Update: in place.
-    pub fn allow_interrupt(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowInterrupt", value.into_expr()); self }
+    pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value.into_expr()), Phase) }
     /// `MessageGroupsList`: list of `MessageGroup`, required. Update: in place.
-    pub fn message_groups_list(mut self, value: impl Arg<Arr<MessageGroup>>) -> ResponseSpecification<Set> { self.0.set("MessageGroupsList", value.into_expr()); ResponseSpecification(self.0, Phase) }
+    pub fn message_groups_list(self, value: impl Arg<Arr<MessageGroup>>) -> ResponseSpecification<Set> { ResponseSpecification(put(self.0, "MessageGroupsList", value.into_expr()), Phase) }
 }
 impl Done for ResponseSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuntimeSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-runtimesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuntimeSettings(Bag);
+#[must_use] pub struct RuntimeSettings(Bag);
 impl RuntimeSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NluImprovementSpecification`: `NluImprovementSpecification`. Update: in place.
-    pub fn nlu_improvement_specification(mut self, value: impl Arg<NluImprovementSpecification>) -> Self { self.0.set("NluImprovementSpecification", value.into_expr()); self }
+    pub fn nlu_improvement_specification(self, value: impl Arg<NluImprovementSpecification>) -> Self { Self(put(self.0, "NluImprovementSpecification", value.into_expr())) }
     /// `SlotResolutionImprovementSpecification`: `SlotResolutionImprovementSpecification`. Update: in place.
-    pub fn slot_resolution_improvement_specification(mut self, value: impl Arg<SlotResolutionImprovementSpecification>) -> Self { self.0.set("SlotResolutionImprovementSpecification", value.into_expr()); self }
+    pub fn slot_resolution_improvement_specification(self, value: impl Arg<SlotResolutionImprovementSpecification>) -> Self { Self(put(self.0, "SlotResolutionImprovementSpecification", value.into_expr())) }
 }
 impl Done for RuntimeSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3BucketLogDestination` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-s3bucketlogdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3BucketLogDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3BucketLogDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3BucketLogDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3BucketLogDestination<super::missing::LogPrefix, super::missing::S3BucketArn> { S3BucketLogDestination(Bag::default(), Phase) }
+    pub fn new() -> S3BucketLogDestination<Missing<super::required::LogPrefix>, Missing<super::required::S3BucketArn>> { S3BucketLogDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> S3BucketLogDestination<R0, R1> {
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `LogPrefix`: text, required. Update: in place.
-    pub fn log_prefix(mut self, value: impl Arg<str>) -> S3BucketLogDestination<Set, R1> { self.0.set("LogPrefix", value.into_expr()); S3BucketLogDestination(self.0, Phase) }
+    pub fn log_prefix(self, value: impl Arg<str>) -> S3BucketLogDestination<Set, R1> { S3BucketLogDestination(put(self.0, "LogPrefix", value.into_expr()), Phase) }
     /// `S3BucketArn`: text, required. Update: in place.
-    pub fn s3_bucket_arn(mut self, value: impl Arg<str>) -> S3BucketLogDestination<R0, Set> { self.0.set("S3BucketArn", value.into_expr()); S3BucketLogDestination(self.0, Phase) }
+    pub fn s3_bucket_arn(self, value: impl Arg<str>) -> S3BucketLogDestination<R0, Set> { S3BucketLogDestination(put(self.0, "S3BucketArn", value.into_expr()), Phase) }
 }
 impl Done for S3BucketLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::S3Bucket, super::missing::S3ObjectKey> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::S3Bucket>, Missing<super::required::S3ObjectKey>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
-    /// `S3Bucket`: text, required. Update: in place.
-    pub fn s3_bucket(mut self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set, R1> { self.0.set("S3Bucket", value.into_expr()); S3Location(self.0, Phase) }
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set, R1> { S3Location(put(self.0, "S3Bucket", value.into_expr()), Phase) }
     /// `S3ObjectKey`: text, required. Update: in place.
-    pub fn s3_object_key(mut self, value: impl Arg<str>) -> S3Location<R0, Set> { self.0.set("S3ObjectKey", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn s3_object_key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "S3ObjectKey", value.into_expr()), Phase) }
     /// `S3ObjectVersion`: text. Update: in place.
-    pub fn s3_object_version(mut self, value: impl Arg<str>) -> Self { self.0.set("S3ObjectVersion", value.into_expr()); self }
+    pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SSMLMessage` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-ssmlmessage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SSMLMessage<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SSMLMessage<R0 = Set>(Bag, Phase<(R0,)>);
 impl SSMLMessage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SSMLMessage<super::missing::Value> { SSMLMessage(Bag::default(), Phase) }
+    pub fn new() -> SSMLMessage<Missing<super::required::Value>> { SSMLMessage(Bag::default(), Phase) }
 }
 impl<R0> SSMLMessage<R0> {
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> SSMLMessage<Set> { self.0.set("Value", value.into_expr()); SSMLMessage(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> SSMLMessage<Set> { SSMLMessage(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for SSMLMessage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SampleUtterance` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-sampleutterance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SampleUtterance<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SampleUtterance<R0 = Set>(Bag, Phase<(R0,)>);
 impl SampleUtterance {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SampleUtterance<super::missing::Utterance> { SampleUtterance(Bag::default(), Phase) }
+    pub fn new() -> SampleUtterance<Missing<super::required::Utterance>> { SampleUtterance(Bag::default(), Phase) }
 }
 impl<R0> SampleUtterance<R0> {
     /// `Utterance`: text, required. Update: in place.
-    pub fn utterance(mut self, value: impl Arg<str>) -> SampleUtterance<Set> { self.0.set("Utterance", value.into_expr()); SampleUtterance(self.0, Phase) }
+    pub fn utterance(self, value: impl Arg<str>) -> SampleUtterance<Set> { SampleUtterance(put(self.0, "Utterance", value.into_expr()), Phase) }
 }
 impl Done for SampleUtterance { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SampleUtteranceGenerationSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-sampleutterancegenerationspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SampleUtteranceGenerationSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SampleUtteranceGenerationSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl SampleUtteranceGenerationSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SampleUtteranceGenerationSpecification<super::missing::Enabled> { SampleUtteranceGenerationSpecification(Bag::default(), Phase) }
+    pub fn new() -> SampleUtteranceGenerationSpecification<Missing<super::required::Enabled>> { SampleUtteranceGenerationSpecification(Bag::default(), Phase) }
 }
 impl<R0> SampleUtteranceGenerationSpecification<R0> {
     /// `BedrockModelSpecification`: `BedrockModelSpecification`. Update: in place.
-    pub fn bedrock_model_specification(mut self, value: impl Arg<BedrockModelSpecification>) -> Self { self.0.set("BedrockModelSpecification", value.into_expr()); self }
+    pub fn bedrock_model_specification(self, value: impl Arg<BedrockModelSpecification>) -> Self { Self(put(self.0, "BedrockModelSpecification", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> SampleUtteranceGenerationSpecification<Set> { self.0.set("Enabled", value.into_expr()); SampleUtteranceGenerationSpecification(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> SampleUtteranceGenerationSpecification<Set> { SampleUtteranceGenerationSpecification(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for SampleUtteranceGenerationSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SampleValue` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-samplevalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SampleValue<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SampleValue<R0 = Set>(Bag, Phase<(R0,)>);
 impl SampleValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SampleValue<super::missing::Value> { SampleValue(Bag::default(), Phase) }
+    pub fn new() -> SampleValue<Missing<super::required::Value>> { SampleValue(Bag::default(), Phase) }
 }
 impl<R0> SampleValue<R0> {
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> SampleValue<Set> { self.0.set("Value", value.into_expr()); SampleValue(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> SampleValue<Set> { SampleValue(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for SampleValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SentimentAnalysisSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-sentimentanalysissettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SentimentAnalysisSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SentimentAnalysisSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl SentimentAnalysisSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SentimentAnalysisSettings<super::missing::DetectSentiment> { SentimentAnalysisSettings(Bag::default(), Phase) }
+    pub fn new() -> SentimentAnalysisSettings<Missing<super::required::DetectSentiment>> { SentimentAnalysisSettings(Bag::default(), Phase) }
 }
 impl<R0> SentimentAnalysisSettings<R0> {
     /// `DetectSentiment`: boolean, required. Update: in place.
-    pub fn detect_sentiment(mut self, value: impl Arg<bool>) -> SentimentAnalysisSettings<Set> { self.0.set("DetectSentiment", value.into_expr()); SentimentAnalysisSettings(self.0, Phase) }
+    pub fn detect_sentiment(self, value: impl Arg<bool>) -> SentimentAnalysisSettings<Set> { SentimentAnalysisSettings(put(self.0, "DetectSentiment", value.into_expr()), Phase) }
 }
 impl Done for SentimentAnalysisSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SessionAttribute` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-sessionattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SessionAttribute<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SessionAttribute<R0 = Set>(Bag, Phase<(R0,)>);
 impl SessionAttribute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SessionAttribute<super::missing::Key> { SessionAttribute(Bag::default(), Phase) }
+    pub fn new() -> SessionAttribute<Missing<super::required::Key>> { SessionAttribute(Bag::default(), Phase) }
 }
 impl<R0> SessionAttribute<R0> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> SessionAttribute<Set> { self.0.set("Key", value.into_expr()); SessionAttribute(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> SessionAttribute<Set> { SessionAttribute(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for SessionAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Slot` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slot.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Slot<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Slot<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Slot {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Slot<super::missing::Name, super::missing::SlotTypeName, super::missing::ValueElicitationSetting> { Slot(Bag::default(), Phase) }
+    pub fn new() -> Slot<Missing<super::required::Name>, Missing<super::required::SlotTypeName>, Missing<super::required::ValueElicitationSetting>> { Slot(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Slot<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `MultipleValuesSetting`: `MultipleValuesSetting`. Update: in place.
-    pub fn multiple_values_setting(mut self, value: impl Arg<MultipleValuesSetting>) -> Self { self.0.set("MultipleValuesSetting", value.into_expr()); self }
+    pub fn multiple_values_setting(self, value: impl Arg<MultipleValuesSetting>) -> Self { Self(put(self.0, "MultipleValuesSetting", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Slot<Set, R1, R2> { self.0.set("Name", value.into_expr()); Slot(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Slot<Set, R1, R2> { Slot(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ObfuscationSetting`: `ObfuscationSetting`. Update: in place.
-    pub fn obfuscation_setting(mut self, value: impl Arg<ObfuscationSetting>) -> Self { self.0.set("ObfuscationSetting", value.into_expr()); self }
+    pub fn obfuscation_setting(self, value: impl Arg<ObfuscationSetting>) -> Self { Self(put(self.0, "ObfuscationSetting", value.into_expr()), Phase) }
     /// `SlotTypeName`: text, required. Update: in place.
-    pub fn slot_type_name(mut self, value: impl Arg<str>) -> Slot<R0, Set, R2> { self.0.set("SlotTypeName", value.into_expr()); Slot(self.0, Phase) }
+    pub fn slot_type_name(self, value: impl Arg<str>) -> Slot<R0, Set, R2> { Slot(put(self.0, "SlotTypeName", value.into_expr()), Phase) }
     /// `SubSlotSetting`: `SubSlotSetting`. Update: in place.
-    pub fn sub_slot_setting(mut self, value: impl Arg<SubSlotSetting>) -> Self { self.0.set("SubSlotSetting", value.into_expr()); self }
+    pub fn sub_slot_setting(self, value: impl Arg<SubSlotSetting>) -> Self { Self(put(self.0, "SubSlotSetting", value.into_expr()), Phase) }
     /// `ValueElicitationSetting`: `SlotValueElicitationSetting`, required. Update: in place.
-    pub fn value_elicitation_setting(mut self, value: impl Arg<SlotValueElicitationSetting>) -> Slot<R0, R1, Set> { self.0.set("ValueElicitationSetting", value.into_expr()); Slot(self.0, Phase) }
+    pub fn value_elicitation_setting(self, value: impl Arg<SlotValueElicitationSetting>) -> Slot<R0, R1, Set> { Slot(put(self.0, "ValueElicitationSetting", value.into_expr()), Phase) }
 }
 impl Done for Slot { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotCaptureSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotcapturesetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlotCaptureSetting(Bag);
+#[must_use] pub struct SlotCaptureSetting(Bag);
 impl SlotCaptureSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CaptureConditional`: `ConditionalSpecification`. Update: in place.
-    pub fn capture_conditional(mut self, value: impl Arg<ConditionalSpecification>) -> Self { self.0.set("CaptureConditional", value.into_expr()); self }
+    pub fn capture_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "CaptureConditional", value.into_expr())) }
     /// `CaptureNextStep`: `DialogState`. Update: in place.
-    pub fn capture_next_step(mut self, value: impl Arg<DialogState>) -> Self { self.0.set("CaptureNextStep", value.into_expr()); self }
+    pub fn capture_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "CaptureNextStep", value.into_expr())) }
     /// `CaptureResponse`: `ResponseSpecification`. Update: in place.
-    pub fn capture_response(mut self, value: impl Arg<ResponseSpecification>) -> Self { self.0.set("CaptureResponse", value.into_expr()); self }
+    pub fn capture_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "CaptureResponse", value.into_expr())) }
     /// `CodeHook`: `DialogCodeHookInvocationSetting`. Update: in place.
-    pub fn code_hook(mut self, value: impl Arg<DialogCodeHookInvocationSetting>) -> Self { self.0.set("CodeHook", value.into_expr()); self }
+    pub fn code_hook(self, value: impl Arg<DialogCodeHookInvocationSetting>) -> Self { Self(put(self.0, "CodeHook", value.into_expr())) }
     /// `ElicitationCodeHook`: `ElicitationCodeHookInvocationSetting`. Update: in place.
-    pub fn elicitation_code_hook(mut self, value: impl Arg<ElicitationCodeHookInvocationSetting>) -> Self { self.0.set("ElicitationCodeHook", value.into_expr()); self }
+    pub fn elicitation_code_hook(self, value: impl Arg<ElicitationCodeHookInvocationSetting>) -> Self { Self(put(self.0, "ElicitationCodeHook", value.into_expr())) }
     /// `FailureConditional`: `ConditionalSpecification`. Update: in place.
-    pub fn failure_conditional(mut self, value: impl Arg<ConditionalSpecification>) -> Self { self.0.set("FailureConditional", value.into_expr()); self }
+    pub fn failure_conditional(self, value: impl Arg<ConditionalSpecification>) -> Self { Self(put(self.0, "FailureConditional", value.into_expr())) }
     /// `FailureNextStep`: `DialogState`. Update: in place.
-    pub fn failure_next_step(mut self, value: impl Arg<DialogState>) -> Self { self.0.set("FailureNextStep", value.into_expr()); self }
+    pub fn failure_next_step(self, value: impl Arg<DialogState>) -> Self { Self(put(self.0, "FailureNextStep", value.into_expr())) }
     /// `FailureResponse`: `ResponseSpecification`. Update: in place.
-    pub fn failure_response(mut self, value: impl Arg<ResponseSpecification>) -> Self { self.0.set("FailureResponse", value.into_expr()); self }
+    pub fn failure_response(self, value: impl Arg<ResponseSpecification>) -> Self { Self(put(self.0, "FailureResponse", value.into_expr())) }
 }
 impl Done for SlotCaptureSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotDefaultValue` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotdefaultvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlotDefaultValue<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SlotDefaultValue<R0 = Set>(Bag, Phase<(R0,)>);
 impl SlotDefaultValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SlotDefaultValue<super::missing::DefaultValue> { SlotDefaultValue(Bag::default(), Phase) }
+    pub fn new() -> SlotDefaultValue<Missing<super::required::DefaultValue>> { SlotDefaultValue(Bag::default(), Phase) }
 }
 impl<R0> SlotDefaultValue<R0> {
     /// `DefaultValue`: text, required. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<str>) -> SlotDefaultValue<Set> { self.0.set("DefaultValue", value.into_expr()); SlotDefaultValue(self.0, Phase) }
+    pub fn default_value(self, value: impl Arg<str>) -> SlotDefaultValue<Set> { SlotDefaultValue(put(self.0, "DefaultValue", value.into_expr()), Phase) }
 }
 impl Done for SlotDefaultValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotDefaultValueSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotdefaultvaluespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlotDefaultValueSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SlotDefaultValueSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl SlotDefaultValueSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SlotDefaultValueSpecification<super::missing::DefaultValueList> { SlotDefaultValueSpecification(Bag::default(), Phase) }
+    pub fn new() -> SlotDefaultValueSpecification<Missing<super::required::DefaultValueList>> { SlotDefaultValueSpecification(Bag::default(), Phase) }
 }
 impl<R0> SlotDefaultValueSpecification<R0> {
     /// `DefaultValueList`: list of `SlotDefaultValue`, required. Update: in place.
-    pub fn default_value_list(mut self, value: impl Arg<Arr<SlotDefaultValue>>) -> SlotDefaultValueSpecification<Set> { self.0.set("DefaultValueList", value.into_expr()); SlotDefaultValueSpecification(self.0, Phase) }
+    pub fn default_value_list(self, value: impl Arg<Arr<SlotDefaultValue>>) -> SlotDefaultValueSpecification<Set> { SlotDefaultValueSpecification(put(self.0, "DefaultValueList", value.into_expr()), Phase) }
 }
 impl Done for SlotDefaultValueSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotPriority` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotpriority.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlotPriority<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SlotPriority<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SlotPriority {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SlotPriority<super::missing::Priority, super::missing::SlotName> { SlotPriority(Bag::default(), Phase) }
+    pub fn new() -> SlotPriority<Missing<super::required::Priority>, Missing<super::required::SlotName>> { SlotPriority(Bag::default(), Phase) }
 }
 impl<R0, R1> SlotPriority<R0, R1> {
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> SlotPriority<Set, R1> { self.0.set("Priority", value.into_expr()); SlotPriority(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> SlotPriority<Set, R1> { SlotPriority(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `SlotName`: text, required. Update: in place.
-    pub fn slot_name(mut self, value: impl Arg<str>) -> SlotPriority<R0, Set> { self.0.set("SlotName", value.into_expr()); SlotPriority(self.0, Phase) }
+    pub fn slot_name(self, value: impl Arg<str>) -> SlotPriority<R0, Set> { SlotPriority(put(self.0, "SlotName", value.into_expr()), Phase) }
 }
 impl Done for SlotPriority { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotResolutionImprovementSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotresolutionimprovementspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlotResolutionImprovementSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SlotResolutionImprovementSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl SlotResolutionImprovementSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SlotResolutionImprovementSpecification<super::missing::Enabled> { SlotResolutionImprovementSpecification(Bag::default(), Phase) }
+    pub fn new() -> SlotResolutionImprovementSpecification<Missing<super::required::Enabled>> { SlotResolutionImprovementSpecification(Bag::default(), Phase) }
 }
 impl<R0> SlotResolutionImprovementSpecification<R0> {
     /// `BedrockModelSpecification`: `BedrockModelSpecification`. Update: in place.
-    pub fn bedrock_model_specification(mut self, value: impl Arg<BedrockModelSpecification>) -> Self { self.0.set("BedrockModelSpecification", value.into_expr()); self }
+    pub fn bedrock_model_specification(self, value: impl Arg<BedrockModelSpecification>) -> Self { Self(put(self.0, "BedrockModelSpecification", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> SlotResolutionImprovementSpecification<Set> { self.0.set("Enabled", value.into_expr()); SlotResolutionImprovementSpecification(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> SlotResolutionImprovementSpecification<Set> { SlotResolutionImprovementSpecification(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for SlotResolutionImprovementSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotType` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlotType<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SlotType<R0 = Set>(Bag, Phase<(R0,)>);
 impl SlotType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SlotType<super::missing::Name> { SlotType(Bag::default(), Phase) }
+    pub fn new() -> SlotType<Missing<super::required::Name>> { SlotType(Bag::default(), Phase) }
 }
 impl<R0> SlotType<R0> {
     /// `CompositeSlotTypeSetting`: `CompositeSlotTypeSetting`. Update: in place.
-    pub fn composite_slot_type_setting(mut self, value: impl Arg<CompositeSlotTypeSetting>) -> Self { self.0.set("CompositeSlotTypeSetting", value.into_expr()); self }
+    pub fn composite_slot_type_setting(self, value: impl Arg<CompositeSlotTypeSetting>) -> Self { Self(put(self.0, "CompositeSlotTypeSetting", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ExternalSourceSetting`: `ExternalSourceSetting`. Update: in place.
-    pub fn external_source_setting(mut self, value: impl Arg<ExternalSourceSetting>) -> Self { self.0.set("ExternalSourceSetting", value.into_expr()); self }
+    pub fn external_source_setting(self, value: impl Arg<ExternalSourceSetting>) -> Self { Self(put(self.0, "ExternalSourceSetting", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> SlotType<Set> { self.0.set("Name", value.into_expr()); SlotType(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SlotType<Set> { SlotType(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ParentSlotTypeSignature`: text. Update: in place.
-    pub fn parent_slot_type_signature(mut self, value: impl Arg<str>) -> Self { self.0.set("ParentSlotTypeSignature", value.into_expr()); self }
+    pub fn parent_slot_type_signature(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParentSlotTypeSignature", value.into_expr()), Phase) }
     /// `SlotTypeValues`: list of `SlotTypeValue`. Update: in place.
-    pub fn slot_type_values(mut self, value: impl Arg<Arr<SlotTypeValue>>) -> Self { self.0.set("SlotTypeValues", value.into_expr()); self }
+    pub fn slot_type_values(self, value: impl Arg<Arr<SlotTypeValue>>) -> Self { Self(put(self.0, "SlotTypeValues", value.into_expr()), Phase) }
     /// `ValueSelectionSetting`: `SlotValueSelectionSetting`. Update: in place.
-    pub fn value_selection_setting(mut self, value: impl Arg<SlotValueSelectionSetting>) -> Self { self.0.set("ValueSelectionSetting", value.into_expr()); self }
+    pub fn value_selection_setting(self, value: impl Arg<SlotValueSelectionSetting>) -> Self { Self(put(self.0, "ValueSelectionSetting", value.into_expr()), Phase) }
 }
 impl Done for SlotType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotTypeValue` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slottypevalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlotTypeValue<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SlotTypeValue<R0 = Set>(Bag, Phase<(R0,)>);
 impl SlotTypeValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SlotTypeValue<super::missing::SampleValue> { SlotTypeValue(Bag::default(), Phase) }
+    pub fn new() -> SlotTypeValue<Missing<super::required::SampleValue>> { SlotTypeValue(Bag::default(), Phase) }
 }
 impl<R0> SlotTypeValue<R0> {
     /// `SampleValue`: `SampleValue`, required. Update: in place.
-    pub fn sample_value(mut self, value: impl Arg<SampleValue>) -> SlotTypeValue<Set> { self.0.set("SampleValue", value.into_expr()); SlotTypeValue(self.0, Phase) }
+    pub fn sample_value(self, value: impl Arg<SampleValue>) -> SlotTypeValue<Set> { SlotTypeValue(put(self.0, "SampleValue", value.into_expr()), Phase) }
     /// `Synonyms`: list of `SampleValue`. Update: in place.
-    pub fn synonyms(mut self, value: impl Arg<Arr<SampleValue>>) -> Self { self.0.set("Synonyms", value.into_expr()); self }
+    pub fn synonyms(self, value: impl Arg<Arr<SampleValue>>) -> Self { Self(put(self.0, "Synonyms", value.into_expr()), Phase) }
 }
 impl Done for SlotTypeValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotValue` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlotValue(Bag);
+#[must_use] pub struct SlotValue(Bag);
 impl SlotValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InterpretedValue`: text. Update: in place.
-    pub fn interpreted_value(mut self, value: impl Arg<str>) -> Self { self.0.set("InterpretedValue", value.into_expr()); self }
+    pub fn interpreted_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InterpretedValue", value.into_expr())) }
 }
 impl Done for SlotValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotValueElicitationSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueelicitationsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlotValueElicitationSetting<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SlotValueElicitationSetting<R0 = Set>(Bag, Phase<(R0,)>);
 impl SlotValueElicitationSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SlotValueElicitationSetting<super::missing::SlotConstraint> { SlotValueElicitationSetting(Bag::default(), Phase) }
+    pub fn new() -> SlotValueElicitationSetting<Missing<super::required::SlotConstraint>> { SlotValueElicitationSetting(Bag::default(), Phase) }
 }
 impl<R0> SlotValueElicitationSetting<R0> {
     /// `DefaultValueSpecification`: `SlotDefaultValueSpecification`. Update: in place.
-    pub fn default_value_specification(mut self, value: impl Arg<SlotDefaultValueSpecification>) -> Self { self.0.set("DefaultValueSpecification", value.into_expr()); self }
+    pub fn default_value_specification(self, value: impl Arg<SlotDefaultValueSpecification>) -> Self { Self(put(self.0, "DefaultValueSpecification", value.into_expr()), Phase) }
     /// `PromptSpecification`: `PromptSpecification`. Update: in place.
-    pub fn prompt_specification(mut self, value: impl Arg<PromptSpecification>) -> Self { self.0.set("PromptSpecification", value.into_expr()); self }
+    pub fn prompt_specification(self, value: impl Arg<PromptSpecification>) -> Self { Self(put(self.0, "PromptSpecification", value.into_expr()), Phase) }
     /// `SampleUtterances`: list of `SampleUtterance`. Update: in place.
-    pub fn sample_utterances(mut self, value: impl Arg<Arr<SampleUtterance>>) -> Self { self.0.set("SampleUtterances", value.into_expr()); self }
+    pub fn sample_utterances(self, value: impl Arg<Arr<SampleUtterance>>) -> Self { Self(put(self.0, "SampleUtterances", value.into_expr()), Phase) }
     /// `SlotCaptureSetting`: `SlotCaptureSetting`. Update: in place.
-    pub fn slot_capture_setting(mut self, value: impl Arg<SlotCaptureSetting>) -> Self { self.0.set("SlotCaptureSetting", value.into_expr()); self }
+    pub fn slot_capture_setting(self, value: impl Arg<SlotCaptureSetting>) -> Self { Self(put(self.0, "SlotCaptureSetting", value.into_expr()), Phase) }
     /// `SlotConstraint`: `SlotConstraint`, required. Update: in place.
-    pub fn slot_constraint(mut self, value: impl Arg<SlotConstraint>) -> SlotValueElicitationSetting<Set> { self.0.set("SlotConstraint", value.into_expr()); SlotValueElicitationSetting(self.0, Phase) }
+    pub fn slot_constraint(self, value: impl Arg<SlotConstraint>) -> SlotValueElicitationSetting<Set> { SlotValueElicitationSetting(put(self.0, "SlotConstraint", value.into_expr()), Phase) }
     /// `WaitAndContinueSpecification`: `WaitAndContinueSpecification`. Update: in place.
-    pub fn wait_and_continue_specification(mut self, value: impl Arg<WaitAndContinueSpecification>) -> Self { self.0.set("WaitAndContinueSpecification", value.into_expr()); self }
+    pub fn wait_and_continue_specification(self, value: impl Arg<WaitAndContinueSpecification>) -> Self { Self(put(self.0, "WaitAndContinueSpecification", value.into_expr()), Phase) }
 }
 impl Done for SlotValueElicitationSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotValueOverride` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlotValueOverride(Bag);
+#[must_use] pub struct SlotValueOverride(Bag);
 impl SlotValueOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Shape`: `Shape`. Update: in place.
-    pub fn shape(mut self, value: impl Arg<Shape>) -> Self { self.0.set("Shape", value.into_expr()); self }
+    pub fn shape(self, value: impl Arg<Shape>) -> Self { Self(put(self.0, "Shape", value.into_expr())) }
     /// `Value`: `SlotValue`. Update: in place.
-    pub fn value(mut self, value: impl Arg<SlotValue>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<SlotValue>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
     /// `Values`: list of `SlotValueOverride`. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<SlotValueOverride>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<SlotValueOverride>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for SlotValueOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotValueOverrideMap` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueoverridemap.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlotValueOverrideMap(Bag);
+#[must_use] pub struct SlotValueOverrideMap(Bag);
 impl SlotValueOverrideMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SlotName`: text. Update: in place.
-    pub fn slot_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SlotName", value.into_expr()); self }
+    pub fn slot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotName", value.into_expr())) }
     /// `SlotValueOverride`: `SlotValueOverride`. Update: in place.
-    pub fn slot_value_override(mut self, value: impl Arg<SlotValueOverride>) -> Self { self.0.set("SlotValueOverride", value.into_expr()); self }
+    pub fn slot_value_override(self, value: impl Arg<SlotValueOverride>) -> Self { Self(put(self.0, "SlotValueOverride", value.into_expr())) }
 }
 impl Done for SlotValueOverrideMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotValueRegexFilter` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueregexfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlotValueRegexFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SlotValueRegexFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl SlotValueRegexFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SlotValueRegexFilter<super::missing::Pattern> { SlotValueRegexFilter(Bag::default(), Phase) }
+    pub fn new() -> SlotValueRegexFilter<Missing<super::required::Pattern>> { SlotValueRegexFilter(Bag::default(), Phase) }
 }
 impl<R0> SlotValueRegexFilter<R0> {
     /// `Pattern`: text, required. Update: in place.
-    pub fn pattern(mut self, value: impl Arg<str>) -> SlotValueRegexFilter<Set> { self.0.set("Pattern", value.into_expr()); SlotValueRegexFilter(self.0, Phase) }
+    pub fn pattern(self, value: impl Arg<str>) -> SlotValueRegexFilter<Set> { SlotValueRegexFilter(put(self.0, "Pattern", value.into_expr()), Phase) }
 }
 impl Done for SlotValueRegexFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlotValueSelectionSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-slotvalueselectionsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlotValueSelectionSetting<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SlotValueSelectionSetting<R0 = Set>(Bag, Phase<(R0,)>);
 impl SlotValueSelectionSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SlotValueSelectionSetting<super::missing::ResolutionStrategy> { SlotValueSelectionSetting(Bag::default(), Phase) }
+    pub fn new() -> SlotValueSelectionSetting<Missing<super::required::ResolutionStrategy>> { SlotValueSelectionSetting(Bag::default(), Phase) }
 }
 impl<R0> SlotValueSelectionSetting<R0> {
     /// `AdvancedRecognitionSetting`: `AdvancedRecognitionSetting`. Update: in place.
-    pub fn advanced_recognition_setting(mut self, value: impl Arg<AdvancedRecognitionSetting>) -> Self { self.0.set("AdvancedRecognitionSetting", value.into_expr()); self }
+    pub fn advanced_recognition_setting(self, value: impl Arg<AdvancedRecognitionSetting>) -> Self { Self(put(self.0, "AdvancedRecognitionSetting", value.into_expr()), Phase) }
     /// `RegexFilter`: `SlotValueRegexFilter`. Update: in place.
-    pub fn regex_filter(mut self, value: impl Arg<SlotValueRegexFilter>) -> Self { self.0.set("RegexFilter", value.into_expr()); self }
+    pub fn regex_filter(self, value: impl Arg<SlotValueRegexFilter>) -> Self { Self(put(self.0, "RegexFilter", value.into_expr()), Phase) }
     /// `ResolutionStrategy`: `ResolutionStrategy`, required. Update: in place.
-    pub fn resolution_strategy(mut self, value: impl Arg<ResolutionStrategy>) -> SlotValueSelectionSetting<Set> { self.0.set("ResolutionStrategy", value.into_expr()); SlotValueSelectionSetting(self.0, Phase) }
+    pub fn resolution_strategy(self, value: impl Arg<ResolutionStrategy>) -> SlotValueSelectionSetting<Set> { SlotValueSelectionSetting(put(self.0, "ResolutionStrategy", value.into_expr()), Phase) }
 }
 impl Done for SlotValueSelectionSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Specifications` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-specifications.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Specifications<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Specifications<R0 = Set>(Bag, Phase<(R0,)>);
 impl Specifications {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Specifications<super::missing::ValueElicitationSetting> { Specifications(Bag::default(), Phase) }
+    pub fn new() -> Specifications<Missing<super::required::ValueElicitationSetting>> { Specifications(Bag::default(), Phase) }
 }
 impl<R0> Specifications<R0> {
     /// `SlotTypeId`: text. Update: in place.
-    pub fn slot_type_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SlotTypeId", value.into_expr()); self }
+    pub fn slot_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotTypeId", value.into_expr()), Phase) }
     /// `SlotTypeName`: text. Update: in place.
-    pub fn slot_type_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SlotTypeName", value.into_expr()); self }
+    pub fn slot_type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotTypeName", value.into_expr()), Phase) }
     /// `ValueElicitationSetting`: `SubSlotValueElicitationSetting`, required. Update: in place.
-    pub fn value_elicitation_setting(mut self, value: impl Arg<SubSlotValueElicitationSetting>) -> Specifications<Set> { self.0.set("ValueElicitationSetting", value.into_expr()); Specifications(self.0, Phase) }
+    pub fn value_elicitation_setting(self, value: impl Arg<SubSlotValueElicitationSetting>) -> Specifications<Set> { Specifications(put(self.0, "ValueElicitationSetting", value.into_expr()), Phase) }
 }
 impl Done for Specifications { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpeechFoundationModel` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-speechfoundationmodel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SpeechFoundationModel<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SpeechFoundationModel<R0 = Set>(Bag, Phase<(R0,)>);
 impl SpeechFoundationModel {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SpeechFoundationModel<super::missing::ModelArn> { SpeechFoundationModel(Bag::default(), Phase) }
+    pub fn new() -> SpeechFoundationModel<Missing<super::required::ModelArn>> { SpeechFoundationModel(Bag::default(), Phase) }
 }
 impl<R0> SpeechFoundationModel<R0> {
     /// `ModelArn`: text, required. Update: in place.
-    pub fn model_arn(mut self, value: impl Arg<str>) -> SpeechFoundationModel<Set> { self.0.set("ModelArn", value.into_expr()); SpeechFoundationModel(self.0, Phase) }
+    pub fn model_arn(self, value: impl Arg<str>) -> SpeechFoundationModel<Set> { SpeechFoundationModel(put(self.0, "ModelArn", value.into_expr()), Phase) }
     /// `VoiceId`: text. Update: in place.
-    pub fn voice_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VoiceId", value.into_expr()); self }
+    pub fn voice_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VoiceId", value.into_expr()), Phase) }
 }
 impl Done for SpeechFoundationModel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpeechModelConfig` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-speechmodelconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SpeechModelConfig(Bag);
+#[must_use] pub struct SpeechModelConfig(Bag);
 impl SpeechModelConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeepgramConfig`: `DeepgramSpeechModelConfig`. Update: in place.
-    pub fn deepgram_config(mut self, value: impl Arg<DeepgramSpeechModelConfig>) -> Self { self.0.set("DeepgramConfig", value.into_expr()); self }
+    pub fn deepgram_config(self, value: impl Arg<DeepgramSpeechModelConfig>) -> Self { Self(put(self.0, "DeepgramConfig", value.into_expr())) }
 }
 impl Done for SpeechModelConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpeechRecognitionSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-speechrecognitionsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SpeechRecognitionSettings(Bag);
+#[must_use] pub struct SpeechRecognitionSettings(Bag);
 impl SpeechRecognitionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SpeechModelConfig`: `SpeechModelConfig`. Update: in place.
-    pub fn speech_model_config(mut self, value: impl Arg<SpeechModelConfig>) -> Self { self.0.set("SpeechModelConfig", value.into_expr()); self }
+    pub fn speech_model_config(self, value: impl Arg<SpeechModelConfig>) -> Self { Self(put(self.0, "SpeechModelConfig", value.into_expr())) }
     /// `SpeechModelPreference`: `SpeechModelPreference`. Update: in place.
-    pub fn speech_model_preference(mut self, value: impl Arg<SpeechModelPreference>) -> Self { self.0.set("SpeechModelPreference", value.into_expr()); self }
+    pub fn speech_model_preference(self, value: impl Arg<SpeechModelPreference>) -> Self { Self(put(self.0, "SpeechModelPreference", value.into_expr())) }
 }
 impl Done for SpeechRecognitionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StillWaitingResponseSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-stillwaitingresponsespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StillWaitingResponseSpecification<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct StillWaitingResponseSpecification<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl StillWaitingResponseSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StillWaitingResponseSpecification<super::missing::FrequencyInSeconds, super::missing::MessageGroupsList, super::missing::TimeoutInSeconds> { StillWaitingResponseSpecification(Bag::default(), Phase) }
+    pub fn new() -> StillWaitingResponseSpecification<Missing<super::required::FrequencyInSeconds>, Missing<super::required::MessageGroupsList>, Missing<super::required::TimeoutInSeconds>> { StillWaitingResponseSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> StillWaitingResponseSpecification<R0, R1, R2> {
     /// `AllowInterrupt`: boolean. Update: in place.
-    pub fn allow_interrupt(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowInterrupt", value.into_expr()); self }
+    pub fn allow_interrupt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowInterrupt", value.into_expr()), Phase) }
     /// `FrequencyInSeconds`: integer, required. Update: in place.
-    pub fn frequency_in_seconds(mut self, value: impl Arg<i64>) -> StillWaitingResponseSpecification<Set, R1, R2> { self.0.set("FrequencyInSeconds", value.into_expr()); StillWaitingResponseSpecification(self.0, Phase) }
+    pub fn frequency_in_seconds(self, value: impl Arg<i64>) -> StillWaitingResponseSpecification<Set, R1, R2> { StillWaitingResponseSpecification(put(self.0, "FrequencyInSeconds", value.into_expr()), Phase) }
     /// `MessageGroupsList`: list of `MessageGroup`, required. Update: in place.
-    pub fn message_groups_list(mut self, value: impl Arg<Arr<MessageGroup>>) -> StillWaitingResponseSpecification<R0, Set, R2> { self.0.set("MessageGroupsList", value.into_expr()); StillWaitingResponseSpecification(self.0, Phase) }
+    pub fn message_groups_list(self, value: impl Arg<Arr<MessageGroup>>) -> StillWaitingResponseSpecification<R0, Set, R2> { StillWaitingResponseSpecification(put(self.0, "MessageGroupsList", value.into_expr()), Phase) }
     /// `TimeoutInSeconds`: integer, required. Update: in place.
-    pub fn timeout_in_seconds(mut self, value: impl Arg<i64>) -> StillWaitingResponseSpecification<R0, R1, Set> { self.0.set("TimeoutInSeconds", value.into_expr()); StillWaitingResponseSpecification(self.0, Phase) }
+    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> StillWaitingResponseSpecification<R0, R1, Set> { StillWaitingResponseSpecification(put(self.0, "TimeoutInSeconds", value.into_expr()), Phase) }
 }
 impl Done for StillWaitingResponseSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubSlotSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslotsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubSlotSetting(Bag);
+#[must_use] pub struct SubSlotSetting(Bag);
 impl SubSlotSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Expression`: text. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> Self { self.0.set("Expression", value.into_expr()); self }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
     /// `SlotSpecifications`: map of `Specifications`. Update: in place.
-    pub fn slot_specifications(mut self, value: impl Arg<Dict<Specifications>>) -> Self { self.0.set("SlotSpecifications", value.into_expr()); self }
+    pub fn slot_specifications(self, value: impl Arg<Dict<Specifications>>) -> Self { Self(put(self.0, "SlotSpecifications", value.into_expr())) }
 }
 impl Done for SubSlotSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubSlotTypeComposition` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslottypecomposition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubSlotTypeComposition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SubSlotTypeComposition<R0 = Set>(Bag, Phase<(R0,)>);
 impl SubSlotTypeComposition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SubSlotTypeComposition<super::missing::Name> { SubSlotTypeComposition(Bag::default(), Phase) }
+    pub fn new() -> SubSlotTypeComposition<Missing<super::required::Name>> { SubSlotTypeComposition(Bag::default(), Phase) }
 }
 impl<R0> SubSlotTypeComposition<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> SubSlotTypeComposition<Set> { self.0.set("Name", value.into_expr()); SubSlotTypeComposition(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SubSlotTypeComposition<Set> { SubSlotTypeComposition(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SlotTypeId`: text. Update: in place.
-    pub fn slot_type_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SlotTypeId", value.into_expr()); self }
+    pub fn slot_type_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotTypeId", value.into_expr()), Phase) }
     /// `SlotTypeName`: text. Update: in place.
-    pub fn slot_type_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SlotTypeName", value.into_expr()); self }
+    pub fn slot_type_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlotTypeName", value.into_expr()), Phase) }
 }
 impl Done for SubSlotTypeComposition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubSlotValueElicitationSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-subslotvalueelicitationsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubSlotValueElicitationSetting(Bag);
+#[must_use] pub struct SubSlotValueElicitationSetting(Bag);
 impl SubSlotValueElicitationSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultValueSpecification`: `SlotDefaultValueSpecification`. Update: in place.
-    pub fn default_value_specification(mut self, value: impl Arg<SlotDefaultValueSpecification>) -> Self { self.0.set("DefaultValueSpecification", value.into_expr()); self }
+    pub fn default_value_specification(self, value: impl Arg<SlotDefaultValueSpecification>) -> Self { Self(put(self.0, "DefaultValueSpecification", value.into_expr())) }
     /// `PromptSpecification`: `PromptSpecification`. Update: in place.
-    pub fn prompt_specification(mut self, value: impl Arg<PromptSpecification>) -> Self { self.0.set("PromptSpecification", value.into_expr()); self }
+    pub fn prompt_specification(self, value: impl Arg<PromptSpecification>) -> Self { Self(put(self.0, "PromptSpecification", value.into_expr())) }
     /// `SampleUtterances`: list of `SampleUtterance`. Update: in place.
-    pub fn sample_utterances(mut self, value: impl Arg<Arr<SampleUtterance>>) -> Self { self.0.set("SampleUtterances", value.into_expr()); self }
+    pub fn sample_utterances(self, value: impl Arg<Arr<SampleUtterance>>) -> Self { Self(put(self.0, "SampleUtterances", value.into_expr())) }
     /// `WaitAndContinueSpecification`: `WaitAndContinueSpecification`. Update: in place.
-    pub fn wait_and_continue_specification(mut self, value: impl Arg<WaitAndContinueSpecification>) -> Self { self.0.set("WaitAndContinueSpecification", value.into_expr()); self }
+    pub fn wait_and_continue_specification(self, value: impl Arg<WaitAndContinueSpecification>) -> Self { Self(put(self.0, "WaitAndContinueSpecification", value.into_expr())) }
 }
 impl Done for SubSlotValueElicitationSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TestBotAliasSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-testbotaliassettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TestBotAliasSettings(Bag);
+#[must_use] pub struct TestBotAliasSettings(Bag);
 impl TestBotAliasSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BotAliasLocaleSettings`: list of `BotAliasLocaleSettingsItem`. Update: in place.
-    pub fn bot_alias_locale_settings(mut self, value: impl Arg<Arr<BotAliasLocaleSettingsItem>>) -> Self { self.0.set("BotAliasLocaleSettings", value.into_expr()); self }
+    pub fn bot_alias_locale_settings(self, value: impl Arg<Arr<BotAliasLocaleSettingsItem>>) -> Self { Self(put(self.0, "BotAliasLocaleSettings", value.into_expr())) }
     /// `ConversationLogSettings`: `ConversationLogSettings`. Update: in place.
-    pub fn conversation_log_settings(mut self, value: impl Arg<ConversationLogSettings>) -> Self { self.0.set("ConversationLogSettings", value.into_expr()); self }
+    pub fn conversation_log_settings(self, value: impl Arg<ConversationLogSettings>) -> Self { Self(put(self.0, "ConversationLogSettings", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `SentimentAnalysisSettings`: `SentimentAnalysisSettings`. Update: in place.
-    pub fn sentiment_analysis_settings(mut self, value: impl Arg<SentimentAnalysisSettings>) -> Self { self.0.set("SentimentAnalysisSettings", value.into_expr()); self }
+    pub fn sentiment_analysis_settings(self, value: impl Arg<SentimentAnalysisSettings>) -> Self { Self(put(self.0, "SentimentAnalysisSettings", value.into_expr())) }
 }
 impl Done for TestBotAliasSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextInputSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-textinputspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TextInputSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TextInputSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl TextInputSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TextInputSpecification<super::missing::StartTimeoutMs> { TextInputSpecification(Bag::default(), Phase) }
+    pub fn new() -> TextInputSpecification<Missing<super::required::StartTimeoutMs>> { TextInputSpecification(Bag::default(), Phase) }
 }
 impl<R0> TextInputSpecification<R0> {
     /// `StartTimeoutMs`: integer, required. Update: in place.
-    pub fn start_timeout_ms(mut self, value: impl Arg<i64>) -> TextInputSpecification<Set> { self.0.set("StartTimeoutMs", value.into_expr()); TextInputSpecification(self.0, Phase) }
+    pub fn start_timeout_ms(self, value: impl Arg<i64>) -> TextInputSpecification<Set> { TextInputSpecification(put(self.0, "StartTimeoutMs", value.into_expr()), Phase) }
 }
 impl Done for TextInputSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextLogDestination` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-textlogdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TextLogDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TextLogDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl TextLogDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TextLogDestination<super::missing::CloudWatch> { TextLogDestination(Bag::default(), Phase) }
+    pub fn new() -> TextLogDestination<Missing<super::required::CloudWatch>> { TextLogDestination(Bag::default(), Phase) }
 }
 impl<R0> TextLogDestination<R0> {
     /// `CloudWatch`: `CloudWatchLogGroupLogDestination`, required. Update: in place.
-    pub fn cloud_watch(mut self, value: impl Arg<CloudWatchLogGroupLogDestination>) -> TextLogDestination<Set> { self.0.set("CloudWatch", value.into_expr()); TextLogDestination(self.0, Phase) }
+    pub fn cloud_watch(self, value: impl Arg<CloudWatchLogGroupLogDestination>) -> TextLogDestination<Set> { TextLogDestination(put(self.0, "CloudWatch", value.into_expr()), Phase) }
 }
 impl Done for TextLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextLogSetting` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-textlogsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TextLogSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TextLogSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TextLogSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TextLogSetting<super::missing::Destination, super::missing::Enabled> { TextLogSetting(Bag::default(), Phase) }
+    pub fn new() -> TextLogSetting<Missing<super::required::Destination>, Missing<super::required::Enabled>> { TextLogSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> TextLogSetting<R0, R1> {
     /// `Destination`: `TextLogDestination`, required. Update: in place.
-    pub fn destination(mut self, value: impl Arg<TextLogDestination>) -> TextLogSetting<Set, R1> { self.0.set("Destination", value.into_expr()); TextLogSetting(self.0, Phase) }
+    pub fn destination(self, value: impl Arg<TextLogDestination>) -> TextLogSetting<Set, R1> { TextLogSetting(put(self.0, "Destination", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> TextLogSetting<R0, Set> { self.0.set("Enabled", value.into_expr()); TextLogSetting(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> TextLogSetting<R0, Set> { TextLogSetting(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for TextLogSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UnifiedSpeechSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-unifiedspeechsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UnifiedSpeechSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct UnifiedSpeechSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl UnifiedSpeechSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UnifiedSpeechSettings<super::missing::SpeechFoundationModel> { UnifiedSpeechSettings(Bag::default(), Phase) }
+    pub fn new() -> UnifiedSpeechSettings<Missing<super::required::SpeechFoundationModel>> { UnifiedSpeechSettings(Bag::default(), Phase) }
 }
 impl<R0> UnifiedSpeechSettings<R0> {
     /// `SpeechFoundationModel`: `SpeechFoundationModel`, required. Update: in place.
-    pub fn speech_foundation_model(mut self, value: impl Arg<SpeechFoundationModel>) -> UnifiedSpeechSettings<Set> { self.0.set("SpeechFoundationModel", value.into_expr()); UnifiedSpeechSettings(self.0, Phase) }
+    pub fn speech_foundation_model(self, value: impl Arg<SpeechFoundationModel>) -> UnifiedSpeechSettings<Set> { UnifiedSpeechSettings(put(self.0, "SpeechFoundationModel", value.into_expr()), Phase) }
 }
 impl Done for UnifiedSpeechSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VoiceSettings` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-voicesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VoiceSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VoiceSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl VoiceSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VoiceSettings<super::missing::VoiceId> { VoiceSettings(Bag::default(), Phase) }
+    pub fn new() -> VoiceSettings<Missing<super::required::VoiceId>> { VoiceSettings(Bag::default(), Phase) }
 }
 impl<R0> VoiceSettings<R0> {
     /// `Engine`: `Engine`. Update: in place.
-    pub fn engine(mut self, value: impl Arg<Engine>) -> Self { self.0.set("Engine", value.into_expr()); self }
+    pub fn engine(self, value: impl Arg<Engine>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
     /// `VoiceId`: text, required. Update: in place.
-    pub fn voice_id(mut self, value: impl Arg<str>) -> VoiceSettings<Set> { self.0.set("VoiceId", value.into_expr()); VoiceSettings(self.0, Phase) }
+    pub fn voice_id(self, value: impl Arg<str>) -> VoiceSettings<Set> { VoiceSettings(put(self.0, "VoiceId", value.into_expr()), Phase) }
 }
 impl Done for VoiceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WaitAndContinueSpecification` of `AWS::Lex::Bot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-bot-waitandcontinuespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WaitAndContinueSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct WaitAndContinueSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl WaitAndContinueSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WaitAndContinueSpecification<super::missing::ContinueResponse, super::missing::WaitingResponse> { WaitAndContinueSpecification(Bag::default(), Phase) }
+    pub fn new() -> WaitAndContinueSpecification<Missing<super::required::ContinueResponse>, Missing<super::required::WaitingResponse>> { WaitAndContinueSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> WaitAndContinueSpecification<R0, R1> {
     /// `ContinueResponse`: `ResponseSpecification`, required. Update: in place.
-    pub fn continue_response(mut self, value: impl Arg<ResponseSpecification>) -> WaitAndContinueSpecification<Set, R1> { self.0.set("ContinueResponse", value.into_expr()); WaitAndContinueSpecification(self.0, Phase) }
+    pub fn continue_response(self, value: impl Arg<ResponseSpecification>) -> WaitAndContinueSpecification<Set, R1> { WaitAndContinueSpecification(put(self.0, "ContinueResponse", value.into_expr()), Phase) }
     /// `IsActive`: boolean. Update: in place.
-    pub fn is_active(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsActive", value.into_expr()); self }
+    pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value.into_expr()), Phase) }
     /// `StillWaitingResponse`: `StillWaitingResponseSpecification`. Update: in place.
-    pub fn still_waiting_response(mut self, value: impl Arg<StillWaitingResponseSpecification>) -> Self { self.0.set("StillWaitingResponse", value.into_expr()); self }
+    pub fn still_waiting_response(self, value: impl Arg<StillWaitingResponseSpecification>) -> Self { Self(put(self.0, "StillWaitingResponse", value.into_expr()), Phase) }
     /// `WaitingResponse`: `ResponseSpecification`, required. Update: in place.
-    pub fn waiting_response(mut self, value: impl Arg<ResponseSpecification>) -> WaitAndContinueSpecification<R0, Set> { self.0.set("WaitingResponse", value.into_expr()); WaitAndContinueSpecification(self.0, Phase) }
+    pub fn waiting_response(self, value: impl Arg<ResponseSpecification>) -> WaitAndContinueSpecification<R0, Set> { WaitAndContinueSpecification(put(self.0, "WaitingResponse", value.into_expr()), Phase) }
 }
 impl Done for WaitAndContinueSpecification { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AssistedNluMode` allows.
@@ -1753,10 +1753,10 @@ impl CfnBotAlias {
     /// `AWS::Lex::BotAlias`
     pub const TYPE: &'static str = "AWS::Lex::BotAlias";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnBotAliasProps<R0, R1>) -> Self where CfnBotAliasProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBotAliasProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `BotAliasId`: text.
     pub fn attr_bot_alias_id(&self) -> Val<str> { self.0.get_att("BotAliasId") }
@@ -1765,179 +1765,179 @@ impl CfnBotAlias {
 }
 impl Parent for CfnBotAlias { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botalias.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBotAliasProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnBotAliasProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnBotAliasProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBotAliasProps<missing::BotAliasName, missing::BotId> { CfnBotAliasProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBotAliasProps<Missing<required::BotAliasName>, Missing<required::BotId>> { CfnBotAliasProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBotAliasProps<R0, R1> {
     /// `BotAliasLocaleSettings`: list of `BotAliasLocaleSettingsItem`. Update: in place.
-    pub fn bot_alias_locale_settings(mut self, value: impl Arg<Arr<bot_alias::BotAliasLocaleSettingsItem>>) -> Self { self.0.set("BotAliasLocaleSettings", value.into_expr()); self }
+    pub fn bot_alias_locale_settings(self, value: impl Arg<Arr<bot_alias::BotAliasLocaleSettingsItem>>) -> Self { Self(put(self.0, "BotAliasLocaleSettings", value.into_expr()), Phase) }
     /// `BotAliasName`: text, required. Update: in place.
-    pub fn bot_alias_name(mut self, value: impl Arg<str>) -> CfnBotAliasProps<Set, R1> { self.0.set("BotAliasName", value.into_expr()); CfnBotAliasProps(self.0, Phase) }
+    pub fn bot_alias_name(self, value: impl Arg<str>) -> CfnBotAliasProps<Set, R1> { CfnBotAliasProps(put(self.0, "BotAliasName", value.into_expr()), Phase) }
     /// `BotAliasTags`: list of tag. Update: in place.
-    pub fn bot_alias_tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("BotAliasTags", value.into_expr()); self }
+    pub fn bot_alias_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "BotAliasTags", value.into_expr()), Phase) }
     /// `BotId`: text, required. Update: replacement.
-    pub fn bot_id(mut self, value: impl Arg<str>) -> CfnBotAliasProps<R0, Set> { self.0.set("BotId", value.into_expr()); CfnBotAliasProps(self.0, Phase) }
+    pub fn bot_id(self, value: impl Arg<str>) -> CfnBotAliasProps<R0, Set> { CfnBotAliasProps(put(self.0, "BotId", value.into_expr()), Phase) }
     /// `BotVersion`: text. Update: in place.
-    pub fn bot_version(mut self, value: impl Arg<str>) -> Self { self.0.set("BotVersion", value.into_expr()); self }
+    pub fn bot_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BotVersion", value.into_expr()), Phase) }
     /// `ConversationLogSettings`: `ConversationLogSettings`. Update: in place.
-    pub fn conversation_log_settings(mut self, value: impl Arg<bot_alias::ConversationLogSettings>) -> Self { self.0.set("ConversationLogSettings", value.into_expr()); self }
+    pub fn conversation_log_settings(self, value: impl Arg<bot_alias::ConversationLogSettings>) -> Self { Self(put(self.0, "ConversationLogSettings", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `SentimentAnalysisSettings`: `SentimentAnalysisSettings`. Update: in place.
-    pub fn sentiment_analysis_settings(mut self, value: impl Arg<bot_alias::SentimentAnalysisSettings>) -> Self { self.0.set("SentimentAnalysisSettings", value.into_expr()); self }
+    pub fn sentiment_analysis_settings(self, value: impl Arg<bot_alias::SentimentAnalysisSettings>) -> Self { Self(put(self.0, "SentimentAnalysisSettings", value.into_expr()), Phase) }
 }
 impl Done for CfnBotAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lex::BotAlias`.
 pub mod bot_alias {
 use crate::cfn::support::*;
 /// The property type `AudioLogDestination` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-audiologdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioLogDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AudioLogDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl AudioLogDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AudioLogDestination<super::missing::S3Bucket> { AudioLogDestination(Bag::default(), Phase) }
+    pub fn new() -> AudioLogDestination<Missing<super::required::S3Bucket>> { AudioLogDestination(Bag::default(), Phase) }
 }
 impl<R0> AudioLogDestination<R0> {
     /// `S3Bucket`: `S3BucketLogDestination`, required. Update: in place.
-    pub fn s3_bucket(mut self, value: impl Arg<S3BucketLogDestination>) -> AudioLogDestination<Set> { self.0.set("S3Bucket", value.into_expr()); AudioLogDestination(self.0, Phase) }
+    pub fn s3_bucket(self, value: impl Arg<S3BucketLogDestination>) -> AudioLogDestination<Set> { AudioLogDestination(put(self.0, "S3Bucket", value.into_expr()), Phase) }
 }
 impl Done for AudioLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioLogSetting` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-audiologsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioLogSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AudioLogSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AudioLogSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AudioLogSetting<super::missing::Destination, super::missing::Enabled> { AudioLogSetting(Bag::default(), Phase) }
+    pub fn new() -> AudioLogSetting<Missing<super::required::Destination>, Missing<super::required::Enabled>> { AudioLogSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> AudioLogSetting<R0, R1> {
     /// `Destination`: `AudioLogDestination`, required. Update: in place.
-    pub fn destination(mut self, value: impl Arg<AudioLogDestination>) -> AudioLogSetting<Set, R1> { self.0.set("Destination", value.into_expr()); AudioLogSetting(self.0, Phase) }
+    pub fn destination(self, value: impl Arg<AudioLogDestination>) -> AudioLogSetting<Set, R1> { AudioLogSetting(put(self.0, "Destination", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> AudioLogSetting<R0, Set> { self.0.set("Enabled", value.into_expr()); AudioLogSetting(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> AudioLogSetting<R0, Set> { AudioLogSetting(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for AudioLogSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BotAliasLocaleSettings` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-botaliaslocalesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BotAliasLocaleSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BotAliasLocaleSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl BotAliasLocaleSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BotAliasLocaleSettings<super::missing::Enabled> { BotAliasLocaleSettings(Bag::default(), Phase) }
+    pub fn new() -> BotAliasLocaleSettings<Missing<super::required::Enabled>> { BotAliasLocaleSettings(Bag::default(), Phase) }
 }
 impl<R0> BotAliasLocaleSettings<R0> {
     /// `CodeHookSpecification`: `CodeHookSpecification`. Update: in place.
-    pub fn code_hook_specification(mut self, value: impl Arg<CodeHookSpecification>) -> Self { self.0.set("CodeHookSpecification", value.into_expr()); self }
+    pub fn code_hook_specification(self, value: impl Arg<CodeHookSpecification>) -> Self { Self(put(self.0, "CodeHookSpecification", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> BotAliasLocaleSettings<Set> { self.0.set("Enabled", value.into_expr()); BotAliasLocaleSettings(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> BotAliasLocaleSettings<Set> { BotAliasLocaleSettings(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for BotAliasLocaleSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BotAliasLocaleSettingsItem` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-botaliaslocalesettingsitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BotAliasLocaleSettingsItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BotAliasLocaleSettingsItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BotAliasLocaleSettingsItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BotAliasLocaleSettingsItem<super::missing::BotAliasLocaleSetting, super::missing::LocaleId> { BotAliasLocaleSettingsItem(Bag::default(), Phase) }
+    pub fn new() -> BotAliasLocaleSettingsItem<Missing<super::required::BotAliasLocaleSetting>, Missing<super::required::LocaleId>> { BotAliasLocaleSettingsItem(Bag::default(), Phase) }
 }
 impl<R0, R1> BotAliasLocaleSettingsItem<R0, R1> {
     /// `BotAliasLocaleSetting`: `BotAliasLocaleSettings`, required. Update: in place.
-    pub fn bot_alias_locale_setting(mut self, value: impl Arg<BotAliasLocaleSettings>) -> BotAliasLocaleSettingsItem<Set, R1> { self.0.set("BotAliasLocaleSetting", value.into_expr()); BotAliasLocaleSettingsItem(self.0, Phase) }
+    pub fn bot_alias_locale_setting(self, value: impl Arg<BotAliasLocaleSettings>) -> BotAliasLocaleSettingsItem<Set, R1> { BotAliasLocaleSettingsItem(put(self.0, "BotAliasLocaleSetting", value.into_expr()), Phase) }
     /// `LocaleId`: text, required. Update: in place.
-    pub fn locale_id(mut self, value: impl Arg<str>) -> BotAliasLocaleSettingsItem<R0, Set> { self.0.set("LocaleId", value.into_expr()); BotAliasLocaleSettingsItem(self.0, Phase) }
+    pub fn locale_id(self, value: impl Arg<str>) -> BotAliasLocaleSettingsItem<R0, Set> { BotAliasLocaleSettingsItem(put(self.0, "LocaleId", value.into_expr()), Phase) }
 }
 impl Done for BotAliasLocaleSettingsItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogGroupLogDestination` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-cloudwatchloggrouplogdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogGroupLogDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CloudWatchLogGroupLogDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CloudWatchLogGroupLogDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchLogGroupLogDestination<super::missing::CloudWatchLogGroupArn, super::missing::LogPrefix> { CloudWatchLogGroupLogDestination(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchLogGroupLogDestination<Missing<super::required::CloudWatchLogGroupArn>, Missing<super::required::LogPrefix>> { CloudWatchLogGroupLogDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> CloudWatchLogGroupLogDestination<R0, R1> {
-    /// `CloudWatchLogGroupArn`: text, required. Update: in place.
-    pub fn cloud_watch_log_group_arn(mut self, value: impl Arg<kind::LogsLogGroupArn>) -> CloudWatchLogGroupLogDestination<Set, R1> { self.0.set("CloudWatchLogGroupArn", value.into_expr()); CloudWatchLogGroupLogDestination(self.0, Phase) }
+    /// `CloudWatchLogGroupArn`: `LogsLogGroupArn`, required. Update: in place.
+    pub fn cloud_watch_log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> CloudWatchLogGroupLogDestination<Set, R1> { CloudWatchLogGroupLogDestination(put(self.0, "CloudWatchLogGroupArn", value.into_expr()), Phase) }
     /// `LogPrefix`: text, required. Update: in place.
-    pub fn log_prefix(mut self, value: impl Arg<str>) -> CloudWatchLogGroupLogDestination<R0, Set> { self.0.set("LogPrefix", value.into_expr()); CloudWatchLogGroupLogDestination(self.0, Phase) }
+    pub fn log_prefix(self, value: impl Arg<str>) -> CloudWatchLogGroupLogDestination<R0, Set> { CloudWatchLogGroupLogDestination(put(self.0, "LogPrefix", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogGroupLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeHookSpecification` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-codehookspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CodeHookSpecification<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CodeHookSpecification<R0 = Set>(Bag, Phase<(R0,)>);
 impl CodeHookSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CodeHookSpecification<super::missing::LambdaCodeHook> { CodeHookSpecification(Bag::default(), Phase) }
+    pub fn new() -> CodeHookSpecification<Missing<super::required::LambdaCodeHook>> { CodeHookSpecification(Bag::default(), Phase) }
 }
 impl<R0> CodeHookSpecification<R0> {
     /// `LambdaCodeHook`: `LambdaCodeHook`, required. Update: in place.
-    pub fn lambda_code_hook(mut self, value: impl Arg<LambdaCodeHook>) -> CodeHookSpecification<Set> { self.0.set("LambdaCodeHook", value.into_expr()); CodeHookSpecification(self.0, Phase) }
+    pub fn lambda_code_hook(self, value: impl Arg<LambdaCodeHook>) -> CodeHookSpecification<Set> { CodeHookSpecification(put(self.0, "LambdaCodeHook", value.into_expr()), Phase) }
 }
 impl Done for CodeHookSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConversationLogSettings` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-conversationlogsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConversationLogSettings(Bag);
+#[must_use] pub struct ConversationLogSettings(Bag);
 impl ConversationLogSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioLogSettings`: list of `AudioLogSetting`. Update: in place.
-    pub fn audio_log_settings(mut self, value: impl Arg<Arr<AudioLogSetting>>) -> Self { self.0.set("AudioLogSettings", value.into_expr()); self }
+    pub fn audio_log_settings(self, value: impl Arg<Arr<AudioLogSetting>>) -> Self { Self(put(self.0, "AudioLogSettings", value.into_expr())) }
     /// `TextLogSettings`: list of `TextLogSetting`. Update: in place.
-    pub fn text_log_settings(mut self, value: impl Arg<Arr<TextLogSetting>>) -> Self { self.0.set("TextLogSettings", value.into_expr()); self }
+    pub fn text_log_settings(self, value: impl Arg<Arr<TextLogSetting>>) -> Self { Self(put(self.0, "TextLogSettings", value.into_expr())) }
 }
 impl Done for ConversationLogSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaCodeHook` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-lambdacodehook.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaCodeHook<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LambdaCodeHook<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LambdaCodeHook {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LambdaCodeHook<super::missing::CodeHookInterfaceVersion, super::missing::LambdaArn> { LambdaCodeHook(Bag::default(), Phase) }
+    pub fn new() -> LambdaCodeHook<Missing<super::required::CodeHookInterfaceVersion>, Missing<super::required::LambdaArn>> { LambdaCodeHook(Bag::default(), Phase) }
 }
 impl<R0, R1> LambdaCodeHook<R0, R1> {
     /// `CodeHookInterfaceVersion`: text, required. Update: in place.
-    pub fn code_hook_interface_version(mut self, value: impl Arg<str>) -> LambdaCodeHook<Set, R1> { self.0.set("CodeHookInterfaceVersion", value.into_expr()); LambdaCodeHook(self.0, Phase) }
-    /// `LambdaArn`: text, required. Update: in place.
-    pub fn lambda_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaCodeHook<R0, Set> { self.0.set("LambdaArn", value.into_expr()); LambdaCodeHook(self.0, Phase) }
+    pub fn code_hook_interface_version(self, value: impl Arg<str>) -> LambdaCodeHook<Set, R1> { LambdaCodeHook(put(self.0, "CodeHookInterfaceVersion", value.into_expr()), Phase) }
+    /// `LambdaArn`: `LambdaFunctionArn`, required. Update: in place.
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaCodeHook<R0, Set> { LambdaCodeHook(put(self.0, "LambdaArn", value.into_expr()), Phase) }
 }
 impl Done for LambdaCodeHook { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3BucketLogDestination` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-s3bucketlogdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3BucketLogDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3BucketLogDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3BucketLogDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3BucketLogDestination<super::missing::LogPrefix, super::missing::S3BucketArn> { S3BucketLogDestination(Bag::default(), Phase) }
+    pub fn new() -> S3BucketLogDestination<Missing<super::required::LogPrefix>, Missing<super::required::S3BucketArn>> { S3BucketLogDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> S3BucketLogDestination<R0, R1> {
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `LogPrefix`: text, required. Update: in place.
-    pub fn log_prefix(mut self, value: impl Arg<str>) -> S3BucketLogDestination<Set, R1> { self.0.set("LogPrefix", value.into_expr()); S3BucketLogDestination(self.0, Phase) }
-    /// `S3BucketArn`: text, required. Update: in place.
-    pub fn s3_bucket_arn(mut self, value: impl Arg<kind::S3BucketArn>) -> S3BucketLogDestination<R0, Set> { self.0.set("S3BucketArn", value.into_expr()); S3BucketLogDestination(self.0, Phase) }
+    pub fn log_prefix(self, value: impl Arg<str>) -> S3BucketLogDestination<Set, R1> { S3BucketLogDestination(put(self.0, "LogPrefix", value.into_expr()), Phase) }
+    /// `S3BucketArn`: `S3BucketArn`, required. Update: in place.
+    pub fn s3_bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> S3BucketLogDestination<R0, Set> { S3BucketLogDestination(put(self.0, "S3BucketArn", value.into_expr()), Phase) }
 }
 impl Done for S3BucketLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SentimentAnalysisSettings` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-sentimentanalysissettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SentimentAnalysisSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SentimentAnalysisSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl SentimentAnalysisSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SentimentAnalysisSettings<super::missing::DetectSentiment> { SentimentAnalysisSettings(Bag::default(), Phase) }
+    pub fn new() -> SentimentAnalysisSettings<Missing<super::required::DetectSentiment>> { SentimentAnalysisSettings(Bag::default(), Phase) }
 }
 impl<R0> SentimentAnalysisSettings<R0> {
     /// `DetectSentiment`: boolean, required. Update: in place.
-    pub fn detect_sentiment(mut self, value: impl Arg<bool>) -> SentimentAnalysisSettings<Set> { self.0.set("DetectSentiment", value.into_expr()); SentimentAnalysisSettings(self.0, Phase) }
+    pub fn detect_sentiment(self, value: impl Arg<bool>) -> SentimentAnalysisSettings<Set> { SentimentAnalysisSettings(put(self.0, "DetectSentiment", value.into_expr()), Phase) }
 }
 impl Done for SentimentAnalysisSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextLogDestination` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-textlogdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TextLogDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TextLogDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl TextLogDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TextLogDestination<super::missing::CloudWatch> { TextLogDestination(Bag::default(), Phase) }
+    pub fn new() -> TextLogDestination<Missing<super::required::CloudWatch>> { TextLogDestination(Bag::default(), Phase) }
 }
 impl<R0> TextLogDestination<R0> {
     /// `CloudWatch`: `CloudWatchLogGroupLogDestination`, required. Update: in place.
-    pub fn cloud_watch(mut self, value: impl Arg<CloudWatchLogGroupLogDestination>) -> TextLogDestination<Set> { self.0.set("CloudWatch", value.into_expr()); TextLogDestination(self.0, Phase) }
+    pub fn cloud_watch(self, value: impl Arg<CloudWatchLogGroupLogDestination>) -> TextLogDestination<Set> { TextLogDestination(put(self.0, "CloudWatch", value.into_expr()), Phase) }
 }
 impl Done for TextLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextLogSetting` of `AWS::Lex::BotAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botalias-textlogsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TextLogSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TextLogSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TextLogSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TextLogSetting<super::missing::Destination, super::missing::Enabled> { TextLogSetting(Bag::default(), Phase) }
+    pub fn new() -> TextLogSetting<Missing<super::required::Destination>, Missing<super::required::Enabled>> { TextLogSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> TextLogSetting<R0, R1> {
     /// `Destination`: `TextLogDestination`, required. Update: in place.
-    pub fn destination(mut self, value: impl Arg<TextLogDestination>) -> TextLogSetting<Set, R1> { self.0.set("Destination", value.into_expr()); TextLogSetting(self.0, Phase) }
+    pub fn destination(self, value: impl Arg<TextLogDestination>) -> TextLogSetting<Set, R1> { TextLogSetting(put(self.0, "Destination", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> TextLogSetting<R0, Set> { self.0.set("Enabled", value.into_expr()); TextLogSetting(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> TextLogSetting<R0, Set> { TextLogSetting(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for TextLogSetting { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1947,7 +1947,7 @@ impl CfnBotVersion {
     /// `AWS::Lex::BotVersion`
     pub const TYPE: &'static str = "AWS::Lex::BotVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnBotVersionProps<R0, R1>) -> Self where CfnBotVersionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBotVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `BotVersion`: text.
@@ -1955,45 +1955,45 @@ impl CfnBotVersion {
 }
 impl Parent for CfnBotVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lex::BotVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-botversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBotVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnBotVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnBotVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBotVersionProps<missing::BotId, missing::BotVersionLocaleSpecification> { CfnBotVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBotVersionProps<Missing<required::BotId>, Missing<required::BotVersionLocaleSpecification>> { CfnBotVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBotVersionProps<R0, R1> {
-    /// `BotId`: text, required. Update: replacement.
-    pub fn bot_id(mut self, value: impl Arg<kind::LexBotId>) -> CfnBotVersionProps<Set, R1> { self.0.set("BotId", value.into_expr()); CfnBotVersionProps(self.0, Phase) }
+    /// `BotId`: `LexBotId`, required. Update: replacement.
+    pub fn bot_id(self, value: impl Arg<kind::LexBotId>) -> CfnBotVersionProps<Set, R1> { CfnBotVersionProps(put(self.0, "BotId", value.into_expr()), Phase) }
     /// `BotVersionLocaleSpecification`: list of `BotVersionLocaleSpecification`, required. Update: in place.
-    pub fn bot_version_locale_specification(mut self, value: impl Arg<Arr<bot_version::BotVersionLocaleSpecification>>) -> CfnBotVersionProps<R0, Set> { self.0.set("BotVersionLocaleSpecification", value.into_expr()); CfnBotVersionProps(self.0, Phase) }
+    pub fn bot_version_locale_specification(self, value: impl Arg<Arr<bot_version::BotVersionLocaleSpecification>>) -> CfnBotVersionProps<R0, Set> { CfnBotVersionProps(put(self.0, "BotVersionLocaleSpecification", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
 }
 impl Done for CfnBotVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lex::BotVersion`.
 pub mod bot_version {
 use crate::cfn::support::*;
 /// The property type `BotVersionLocaleDetails` of `AWS::Lex::BotVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botversion-botversionlocaledetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BotVersionLocaleDetails<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BotVersionLocaleDetails<R0 = Set>(Bag, Phase<(R0,)>);
 impl BotVersionLocaleDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BotVersionLocaleDetails<super::missing::SourceBotVersion> { BotVersionLocaleDetails(Bag::default(), Phase) }
+    pub fn new() -> BotVersionLocaleDetails<Missing<super::required::SourceBotVersion>> { BotVersionLocaleDetails(Bag::default(), Phase) }
 }
 impl<R0> BotVersionLocaleDetails<R0> {
     /// `SourceBotVersion`: text, required. Update: in place.
-    pub fn source_bot_version(mut self, value: impl Arg<str>) -> BotVersionLocaleDetails<Set> { self.0.set("SourceBotVersion", value.into_expr()); BotVersionLocaleDetails(self.0, Phase) }
+    pub fn source_bot_version(self, value: impl Arg<str>) -> BotVersionLocaleDetails<Set> { BotVersionLocaleDetails(put(self.0, "SourceBotVersion", value.into_expr()), Phase) }
 }
 impl Done for BotVersionLocaleDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BotVersionLocaleSpecification` of `AWS::Lex::BotVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lex-botversion-botversionlocalespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BotVersionLocaleSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BotVersionLocaleSpecification<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BotVersionLocaleSpecification {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BotVersionLocaleSpecification<super::missing::BotVersionLocaleDetails, super::missing::LocaleId> { BotVersionLocaleSpecification(Bag::default(), Phase) }
+    pub fn new() -> BotVersionLocaleSpecification<Missing<super::required::BotVersionLocaleDetails>, Missing<super::required::LocaleId>> { BotVersionLocaleSpecification(Bag::default(), Phase) }
 }
 impl<R0, R1> BotVersionLocaleSpecification<R0, R1> {
     /// `BotVersionLocaleDetails`: `BotVersionLocaleDetails`, required. Update: in place.
-    pub fn bot_version_locale_details(mut self, value: impl Arg<BotVersionLocaleDetails>) -> BotVersionLocaleSpecification<Set, R1> { self.0.set("BotVersionLocaleDetails", value.into_expr()); BotVersionLocaleSpecification(self.0, Phase) }
+    pub fn bot_version_locale_details(self, value: impl Arg<BotVersionLocaleDetails>) -> BotVersionLocaleSpecification<Set, R1> { BotVersionLocaleSpecification(put(self.0, "BotVersionLocaleDetails", value.into_expr()), Phase) }
     /// `LocaleId`: text, required. Update: in place.
-    pub fn locale_id(mut self, value: impl Arg<str>) -> BotVersionLocaleSpecification<R0, Set> { self.0.set("LocaleId", value.into_expr()); BotVersionLocaleSpecification(self.0, Phase) }
+    pub fn locale_id(self, value: impl Arg<str>) -> BotVersionLocaleSpecification<R0, Set> { BotVersionLocaleSpecification(put(self.0, "LocaleId", value.into_expr()), Phase) }
 }
 impl Done for BotVersionLocaleSpecification { fn into_props(self) -> Bag { self.0 } }
 }
@@ -2003,7 +2003,7 @@ impl CfnResourcePolicy {
     /// `AWS::Lex::ResourcePolicy`
     pub const TYPE: &'static str = "AWS::Lex::ResourcePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResourcePolicyProps<R0, R1>) -> Self where CfnResourcePolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourcePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -2013,17 +2013,17 @@ impl CfnResourcePolicy {
 }
 impl Parent for CfnResourcePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lex::ResourcePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lex-resourcepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResourcePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourcePolicyProps<missing::Policy, missing::ResourceArn> { CfnResourcePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourcePolicyProps<Missing<required::Policy>, Missing<required::ResourceArn>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `Policy`: JSON, required. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { self.0.set("Policy", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `ResourceArn`: text, required. Update: replacement.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { self.0.set("ResourceArn", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Active, AllowAudioInput, AllowDTMFInput, AllowedInputTypes, ApiTokenSecretArn, AssistantArn, BedrockKnowledgeBaseArn, BedrockModelConfiguration, BotAliasLocaleSetting, BotAliasName, BotId, BotMemberAliasId, BotMemberAliasName, BotMemberId, BotMemberName, BotMemberVersion, BotVersionLocaleDetails, BotVersionLocaleSpecification, ChildDirected, CloudWatch, CloudWatchLogGroupArn, CodeHookInterfaceVersion, Condition, ConditionalBranches, ContinueResponse, CustomVocabularyItems, DataPrivacy, DataSourceConfiguration, DefaultBranch, DefaultValue, DefaultValueList, DelayInSeconds, DeletionCharacter, Destination, DetectSentiment, EnableCodeHookInvocation, Enabled, EndCharacter, EndTimeoutMs, ExactResponse, ExpressionString, FrequencyInSeconds, IdleSessionTTLInSeconds, IsActive, KendraIndex, Key, LambdaArn, LambdaCodeHook, LocaleId, LogPrefix, MaxLength, MaxLengthMs, MaxRetries, Message, MessageGroups, MessageGroupsList, ModelArn, Name, NextStep, NluConfidenceThreshold, ObfuscationSettingType, Pattern, Phrase, Policy, PostCodeHookSpecification, Priority, PromptSpecification, QueryFilterStringEnabled, ReplicaRegions, ResolutionStrategy, ResourceArn, RoleArn, S3Bucket, S3BucketArn, S3BucketName, S3ObjectKey, SampleValue, SlotConstraint, SlotName, SlotTypeName, SourceBotVersion, SpeechFoundationModel, StartTimeoutMs, Text, TimeToLiveInSeconds, TimeoutInSeconds, Title, TurnsToLive, Type, Utterance, Value, ValueElicitationSetting, VoiceId, WaitingResponse } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Active, AllowAudioInput, AllowDTMFInput, AllowedInputTypes, ApiTokenSecretArn, AssistantArn, BedrockKnowledgeBaseArn, BedrockModelConfiguration, BotAliasLocaleSetting, BotAliasName, BotId, BotMemberAliasId, BotMemberAliasName, BotMemberId, BotMemberName, BotMemberVersion, BotVersionLocaleDetails, BotVersionLocaleSpecification, ChildDirected, CloudWatch, CloudWatchLogGroupArn, CodeHookInterfaceVersion, Condition, ConditionalBranches, ContinueResponse, CustomVocabularyItems, DataPrivacy, DataSourceConfiguration, DefaultBranch, DefaultValue, DefaultValueList, DelayInSeconds, DeletionCharacter, Destination, DetectSentiment, EnableCodeHookInvocation, Enabled, EndCharacter, EndTimeoutMs, ExactResponse, ExpressionString, FrequencyInSeconds, IdleSessionTTLInSeconds, IsActive, KendraIndex, Key, LambdaArn, LambdaCodeHook, LocaleId, LogPrefix, MaxLength, MaxLengthMs, MaxRetries, Message, MessageGroups, MessageGroupsList, ModelArn, Name, NextStep, NluConfidenceThreshold, ObfuscationSettingType, Pattern, Phrase, Policy, PostCodeHookSpecification, Priority, PromptSpecification, QueryFilterStringEnabled, ReplicaRegions, ResolutionStrategy, ResourceArn, RoleArn, S3Bucket, S3BucketArn, S3BucketName, S3ObjectKey, SampleValue, SlotConstraint, SlotName, SlotTypeName, SourceBotVersion, SpeechFoundationModel, StartTimeoutMs, Text, TimeToLiveInSeconds, TimeoutInSeconds, Title, TurnsToLive, Type, Utterance, Value, ValueElicitationSetting, VoiceId, WaitingResponse } }

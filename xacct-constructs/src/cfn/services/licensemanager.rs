@@ -13,31 +13,31 @@ impl CfnGrant {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnGrantProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `GrantArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `GrantArn`: text.
+    /// The attribute `GrantArn`: `OtherArn`.
     pub fn attr_grant_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GrantArn") }
     /// The attribute `Version`: text.
     pub fn attr_version(&self) -> Val<str> { self.0.get_att("Version") }
 }
 impl Parent for CfnGrant { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::LicenseManager::Grant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-grant.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGrantProps(Bag);
+#[must_use] pub struct CfnGrantProps(Bag);
 impl CfnGrantProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedOperations`: list of text. Update: in place.
-    pub fn allowed_operations(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedOperations", value.into_expr()); self }
+    pub fn allowed_operations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOperations", value.into_expr())) }
     /// `GrantName`: text. Update: in place.
-    pub fn grant_name(mut self, value: impl Arg<str>) -> Self { self.0.set("GrantName", value.into_expr()); self }
+    pub fn grant_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GrantName", value.into_expr())) }
     /// `HomeRegion`: text. Update: in place.
-    pub fn home_region(mut self, value: impl Arg<str>) -> Self { self.0.set("HomeRegion", value.into_expr()); self }
+    pub fn home_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HomeRegion", value.into_expr())) }
     /// `LicenseArn`: text. Update: in place.
-    pub fn license_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("LicenseArn", value.into_expr()); self }
+    pub fn license_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseArn", value.into_expr())) }
     /// `Principals`: list of text. Update: in place.
-    pub fn principals(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Principals", value.into_expr()); self }
+    pub fn principals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Principals", value.into_expr())) }
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnGrantProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::LicenseManager::License`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html)
@@ -46,146 +46,146 @@ impl CfnLicense {
     /// `AWS::LicenseManager::License`
     pub const TYPE: &'static str = "AWS::LicenseManager::License";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5, R6, R7, R8>(scope: &dyn Parent, id: &str, props: CfnLicenseProps<R0, R1, R2, R3, R4, R5, R6, R7, R8>) -> Self where CfnLicenseProps<R0, R1, R2, R3, R4, R5, R6, R7, R8>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLicenseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LicenseArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `LicenseArn`: text.
+    /// The attribute `LicenseArn`: `OtherArn`.
     pub fn attr_license_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LicenseArn") }
     /// The attribute `Version`: text.
     pub fn attr_version(&self) -> Val<str> { self.0.get_att("Version") }
 }
 impl Parent for CfnLicense { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::LicenseManager::License`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-license.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLicenseProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set, R8 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7, R8,)>);
+#[must_use] pub struct CfnLicenseProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set, R8 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7, R8,)>);
 impl CfnLicenseProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLicenseProps<missing::Beneficiary, missing::ConsumptionConfiguration, missing::Entitlements, missing::HomeRegion, missing::Issuer, missing::LicenseName, missing::ProductName, missing::ProductSKU, missing::Validity> { CfnLicenseProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLicenseProps<Missing<required::Beneficiary>, Missing<required::ConsumptionConfiguration>, Missing<required::Entitlements>, Missing<required::HomeRegion>, Missing<required::Issuer>, Missing<required::LicenseName>, Missing<required::ProductName>, Missing<required::ProductSKU>, Missing<required::Validity>> { CfnLicenseProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8> CfnLicenseProps<R0, R1, R2, R3, R4, R5, R6, R7, R8> {
     /// `Beneficiary`: text, required. Update: in place.
-    pub fn beneficiary(mut self, value: impl Arg<str>) -> CfnLicenseProps<Set, R1, R2, R3, R4, R5, R6, R7, R8> { self.0.set("Beneficiary", value.into_expr()); CfnLicenseProps(self.0, Phase) }
+    pub fn beneficiary(self, value: impl Arg<str>) -> CfnLicenseProps<Set, R1, R2, R3, R4, R5, R6, R7, R8> { CfnLicenseProps(put(self.0, "Beneficiary", value.into_expr()), Phase) }
     /// `ConsumptionConfiguration`: `ConsumptionConfiguration`, required. Update: in place.
-    pub fn consumption_configuration(mut self, value: impl Arg<license::ConsumptionConfiguration>) -> CfnLicenseProps<R0, Set, R2, R3, R4, R5, R6, R7, R8> { self.0.set("ConsumptionConfiguration", value.into_expr()); CfnLicenseProps(self.0, Phase) }
+    pub fn consumption_configuration(self, value: impl Arg<license::ConsumptionConfiguration>) -> CfnLicenseProps<R0, Set, R2, R3, R4, R5, R6, R7, R8> { CfnLicenseProps(put(self.0, "ConsumptionConfiguration", value.into_expr()), Phase) }
     /// `Entitlements`: list of `Entitlement`, required. Update: in place.
-    pub fn entitlements(mut self, value: impl Arg<Arr<license::Entitlement>>) -> CfnLicenseProps<R0, R1, Set, R3, R4, R5, R6, R7, R8> { self.0.set("Entitlements", value.into_expr()); CfnLicenseProps(self.0, Phase) }
+    pub fn entitlements(self, value: impl Arg<Arr<license::Entitlement>>) -> CfnLicenseProps<R0, R1, Set, R3, R4, R5, R6, R7, R8> { CfnLicenseProps(put(self.0, "Entitlements", value.into_expr()), Phase) }
     /// `HomeRegion`: text, required. Update: in place.
-    pub fn home_region(mut self, value: impl Arg<str>) -> CfnLicenseProps<R0, R1, R2, Set, R4, R5, R6, R7, R8> { self.0.set("HomeRegion", value.into_expr()); CfnLicenseProps(self.0, Phase) }
+    pub fn home_region(self, value: impl Arg<str>) -> CfnLicenseProps<R0, R1, R2, Set, R4, R5, R6, R7, R8> { CfnLicenseProps(put(self.0, "HomeRegion", value.into_expr()), Phase) }
     /// `Issuer`: `IssuerData`, required. Update: in place.
-    pub fn issuer(mut self, value: impl Arg<license::IssuerData>) -> CfnLicenseProps<R0, R1, R2, R3, Set, R5, R6, R7, R8> { self.0.set("Issuer", value.into_expr()); CfnLicenseProps(self.0, Phase) }
+    pub fn issuer(self, value: impl Arg<license::IssuerData>) -> CfnLicenseProps<R0, R1, R2, R3, Set, R5, R6, R7, R8> { CfnLicenseProps(put(self.0, "Issuer", value.into_expr()), Phase) }
     /// `LicenseMetadata`: list of `Metadata`. Update: in place.
-    pub fn license_metadata(mut self, value: impl Arg<Arr<license::Metadata>>) -> Self { self.0.set("LicenseMetadata", value.into_expr()); self }
+    pub fn license_metadata(self, value: impl Arg<Arr<license::Metadata>>) -> Self { Self(put(self.0, "LicenseMetadata", value.into_expr()), Phase) }
     /// `LicenseName`: text, required. Update: in place.
-    pub fn license_name(mut self, value: impl Arg<str>) -> CfnLicenseProps<R0, R1, R2, R3, R4, Set, R6, R7, R8> { self.0.set("LicenseName", value.into_expr()); CfnLicenseProps(self.0, Phase) }
+    pub fn license_name(self, value: impl Arg<str>) -> CfnLicenseProps<R0, R1, R2, R3, R4, Set, R6, R7, R8> { CfnLicenseProps(put(self.0, "LicenseName", value.into_expr()), Phase) }
     /// `ProductName`: text, required. Update: in place.
-    pub fn product_name(mut self, value: impl Arg<str>) -> CfnLicenseProps<R0, R1, R2, R3, R4, R5, Set, R7, R8> { self.0.set("ProductName", value.into_expr()); CfnLicenseProps(self.0, Phase) }
+    pub fn product_name(self, value: impl Arg<str>) -> CfnLicenseProps<R0, R1, R2, R3, R4, R5, Set, R7, R8> { CfnLicenseProps(put(self.0, "ProductName", value.into_expr()), Phase) }
     /// `ProductSKU`: text, required. Update: in place.
-    pub fn product_sku(mut self, value: impl Arg<str>) -> CfnLicenseProps<R0, R1, R2, R3, R4, R5, R6, Set, R8> { self.0.set("ProductSKU", value.into_expr()); CfnLicenseProps(self.0, Phase) }
+    pub fn product_sku(self, value: impl Arg<str>) -> CfnLicenseProps<R0, R1, R2, R3, R4, R5, R6, Set, R8> { CfnLicenseProps(put(self.0, "ProductSKU", value.into_expr()), Phase) }
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Validity`: `ValidityDateFormat`, required. Update: in place.
-    pub fn validity(mut self, value: impl Arg<license::ValidityDateFormat>) -> CfnLicenseProps<R0, R1, R2, R3, R4, R5, R6, R7, Set> { self.0.set("Validity", value.into_expr()); CfnLicenseProps(self.0, Phase) }
+    pub fn validity(self, value: impl Arg<license::ValidityDateFormat>) -> CfnLicenseProps<R0, R1, R2, R3, R4, R5, R6, R7, Set> { CfnLicenseProps(put(self.0, "Validity", value.into_expr()), Phase) }
 }
 impl Done for CfnLicenseProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::LicenseManager::License`.
 pub mod license {
 use crate::cfn::support::*;
 /// The property type `BorrowConfiguration` of `AWS::LicenseManager::License`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-borrowconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BorrowConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BorrowConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BorrowConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BorrowConfiguration<super::missing::AllowEarlyCheckIn, super::missing::MaxTimeToLiveInMinutes> { BorrowConfiguration(Bag::default(), Phase) }
+    pub fn new() -> BorrowConfiguration<Missing<super::required::AllowEarlyCheckIn>, Missing<super::required::MaxTimeToLiveInMinutes>> { BorrowConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> BorrowConfiguration<R0, R1> {
     /// `AllowEarlyCheckIn`: boolean, required. Update: in place.
-    pub fn allow_early_check_in(mut self, value: impl Arg<bool>) -> BorrowConfiguration<Set, R1> { self.0.set("AllowEarlyCheckIn", value.into_expr()); BorrowConfiguration(self.0, Phase) }
+    pub fn allow_early_check_in(self, value: impl Arg<bool>) -> BorrowConfiguration<Set, R1> { BorrowConfiguration(put(self.0, "AllowEarlyCheckIn", value.into_expr()), Phase) }
     /// `MaxTimeToLiveInMinutes`: integer, required. Update: in place.
-    pub fn max_time_to_live_in_minutes(mut self, value: impl Arg<i64>) -> BorrowConfiguration<R0, Set> { self.0.set("MaxTimeToLiveInMinutes", value.into_expr()); BorrowConfiguration(self.0, Phase) }
+    pub fn max_time_to_live_in_minutes(self, value: impl Arg<i64>) -> BorrowConfiguration<R0, Set> { BorrowConfiguration(put(self.0, "MaxTimeToLiveInMinutes", value.into_expr()), Phase) }
 }
 impl Done for BorrowConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConsumptionConfiguration` of `AWS::LicenseManager::License`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-consumptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConsumptionConfiguration(Bag);
+#[must_use] pub struct ConsumptionConfiguration(Bag);
 impl ConsumptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BorrowConfiguration`: `BorrowConfiguration`. Update: in place.
-    pub fn borrow_configuration(mut self, value: impl Arg<BorrowConfiguration>) -> Self { self.0.set("BorrowConfiguration", value.into_expr()); self }
+    pub fn borrow_configuration(self, value: impl Arg<BorrowConfiguration>) -> Self { Self(put(self.0, "BorrowConfiguration", value.into_expr())) }
     /// `ProvisionalConfiguration`: `ProvisionalConfiguration`. Update: in place.
-    pub fn provisional_configuration(mut self, value: impl Arg<ProvisionalConfiguration>) -> Self { self.0.set("ProvisionalConfiguration", value.into_expr()); self }
+    pub fn provisional_configuration(self, value: impl Arg<ProvisionalConfiguration>) -> Self { Self(put(self.0, "ProvisionalConfiguration", value.into_expr())) }
     /// `RenewType`: text. Update: in place.
-    pub fn renew_type(mut self, value: impl Arg<str>) -> Self { self.0.set("RenewType", value.into_expr()); self }
+    pub fn renew_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RenewType", value.into_expr())) }
 }
 impl Done for ConsumptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Entitlement` of `AWS::LicenseManager::License`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-entitlement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Entitlement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Entitlement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Entitlement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Entitlement<super::missing::Name, super::missing::Unit> { Entitlement(Bag::default(), Phase) }
+    pub fn new() -> Entitlement<Missing<super::required::Name>, Missing<super::required::Unit>> { Entitlement(Bag::default(), Phase) }
 }
 impl<R0, R1> Entitlement<R0, R1> {
     /// `AllowCheckIn`: boolean. Update: in place.
-    pub fn allow_check_in(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowCheckIn", value.into_expr()); self }
+    pub fn allow_check_in(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCheckIn", value.into_expr()), Phase) }
     /// `MaxCount`: integer. Update: in place.
-    pub fn max_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxCount", value.into_expr()); self }
+    pub fn max_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCount", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Entitlement<Set, R1> { self.0.set("Name", value.into_expr()); Entitlement(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Entitlement<Set, R1> { Entitlement(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Overage`: boolean. Update: in place.
-    pub fn overage(mut self, value: impl Arg<bool>) -> Self { self.0.set("Overage", value.into_expr()); self }
+    pub fn overage(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Overage", value.into_expr()), Phase) }
     /// `Unit`: text, required. Update: in place.
-    pub fn unit(mut self, value: impl Arg<str>) -> Entitlement<R0, Set> { self.0.set("Unit", value.into_expr()); Entitlement(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<str>) -> Entitlement<R0, Set> { Entitlement(put(self.0, "Unit", value.into_expr()), Phase) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Entitlement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IssuerData` of `AWS::LicenseManager::License`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-issuerdata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IssuerData<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IssuerData<R0 = Set>(Bag, Phase<(R0,)>);
 impl IssuerData {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IssuerData<super::missing::Name> { IssuerData(Bag::default(), Phase) }
+    pub fn new() -> IssuerData<Missing<super::required::Name>> { IssuerData(Bag::default(), Phase) }
 }
 impl<R0> IssuerData<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> IssuerData<Set> { self.0.set("Name", value.into_expr()); IssuerData(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> IssuerData<Set> { IssuerData(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SignKey`: text. Update: in place.
-    pub fn sign_key(mut self, value: impl Arg<str>) -> Self { self.0.set("SignKey", value.into_expr()); self }
+    pub fn sign_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SignKey", value.into_expr()), Phase) }
 }
 impl Done for IssuerData { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Metadata` of `AWS::LicenseManager::License`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-metadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Metadata<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Metadata<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Metadata {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Metadata<super::missing::Name, super::missing::Value> { Metadata(Bag::default(), Phase) }
+    pub fn new() -> Metadata<Missing<super::required::Name>, Missing<super::required::Value>> { Metadata(Bag::default(), Phase) }
 }
 impl<R0, R1> Metadata<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Metadata<Set, R1> { self.0.set("Name", value.into_expr()); Metadata(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Metadata<Set, R1> { Metadata(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Metadata<R0, Set> { self.0.set("Value", value.into_expr()); Metadata(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Metadata<R0, Set> { Metadata(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Metadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisionalConfiguration` of `AWS::LicenseManager::License`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-provisionalconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProvisionalConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ProvisionalConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ProvisionalConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProvisionalConfiguration<super::missing::MaxTimeToLiveInMinutes> { ProvisionalConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ProvisionalConfiguration<Missing<super::required::MaxTimeToLiveInMinutes>> { ProvisionalConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ProvisionalConfiguration<R0> {
     /// `MaxTimeToLiveInMinutes`: integer, required. Update: in place.
-    pub fn max_time_to_live_in_minutes(mut self, value: impl Arg<i64>) -> ProvisionalConfiguration<Set> { self.0.set("MaxTimeToLiveInMinutes", value.into_expr()); ProvisionalConfiguration(self.0, Phase) }
+    pub fn max_time_to_live_in_minutes(self, value: impl Arg<i64>) -> ProvisionalConfiguration<Set> { ProvisionalConfiguration(put(self.0, "MaxTimeToLiveInMinutes", value.into_expr()), Phase) }
 }
 impl Done for ProvisionalConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ValidityDateFormat` of `AWS::LicenseManager::License`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-license-validitydateformat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ValidityDateFormat<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ValidityDateFormat<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ValidityDateFormat {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ValidityDateFormat<super::missing::Begin, super::missing::End> { ValidityDateFormat(Bag::default(), Phase) }
+    pub fn new() -> ValidityDateFormat<Missing<super::required::Begin>, Missing<super::required::End>> { ValidityDateFormat(Bag::default(), Phase) }
 }
 impl<R0, R1> ValidityDateFormat<R0, R1> {
     /// `Begin`: text, required. Update: in place.
-    pub fn begin(mut self, value: impl Arg<str>) -> ValidityDateFormat<Set, R1> { self.0.set("Begin", value.into_expr()); ValidityDateFormat(self.0, Phase) }
+    pub fn begin(self, value: impl Arg<str>) -> ValidityDateFormat<Set, R1> { ValidityDateFormat(put(self.0, "Begin", value.into_expr()), Phase) }
     /// `End`: text, required. Update: in place.
-    pub fn end(mut self, value: impl Arg<str>) -> ValidityDateFormat<R0, Set> { self.0.set("End", value.into_expr()); ValidityDateFormat(self.0, Phase) }
+    pub fn end(self, value: impl Arg<str>) -> ValidityDateFormat<R0, Set> { ValidityDateFormat(put(self.0, "End", value.into_expr()), Phase) }
 }
 impl Done for ValidityDateFormat { fn into_props(self) -> Bag { self.0 } }
 }
@@ -195,55 +195,55 @@ impl CfnLicenseAssetGroup {
     /// `AWS::LicenseManager::LicenseAssetGroup`
     pub const TYPE: &'static str = "AWS::LicenseManager::LicenseAssetGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnLicenseAssetGroupProps<R0, R1, R2>) -> Self where CfnLicenseAssetGroupProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLicenseAssetGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LicenseAssetGroupArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `LicenseAssetGroupArn`: text.
+    /// The attribute `LicenseAssetGroupArn`: `OtherArn`.
     pub fn attr_license_asset_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LicenseAssetGroupArn") }
 }
 impl Parent for CfnLicenseAssetGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::LicenseManager::LicenseAssetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLicenseAssetGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnLicenseAssetGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnLicenseAssetGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLicenseAssetGroupProps<missing::AssociatedLicenseAssetRulesetARNs, missing::LicenseAssetGroupConfigurations, missing::Name> { CfnLicenseAssetGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLicenseAssetGroupProps<Missing<required::AssociatedLicenseAssetRulesetARNs>, Missing<required::LicenseAssetGroupConfigurations>, Missing<required::Name>> { CfnLicenseAssetGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLicenseAssetGroupProps<R0, R1, R2> {
     /// `AssociatedLicenseAssetRulesetARNs`: list of text, required. Update: in place.
-    pub fn associated_license_asset_ruleset_arns(mut self, value: impl Arg<Arr<str>>) -> CfnLicenseAssetGroupProps<Set, R1, R2> { self.0.set("AssociatedLicenseAssetRulesetARNs", value.into_expr()); CfnLicenseAssetGroupProps(self.0, Phase) }
+    pub fn associated_license_asset_ruleset_arns(self, value: impl Arg<Arr<str>>) -> CfnLicenseAssetGroupProps<Set, R1, R2> { CfnLicenseAssetGroupProps(put(self.0, "AssociatedLicenseAssetRulesetARNs", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `LicenseAssetGroupConfigurations`: list of `LicenseAssetGroupConfiguration`, required. Update: replacement.
-    pub fn license_asset_group_configurations(mut self, value: impl Arg<Arr<license_asset_group::LicenseAssetGroupConfiguration>>) -> CfnLicenseAssetGroupProps<R0, Set, R2> { self.0.set("LicenseAssetGroupConfigurations", value.into_expr()); CfnLicenseAssetGroupProps(self.0, Phase) }
+    pub fn license_asset_group_configurations(self, value: impl Arg<Arr<license_asset_group::LicenseAssetGroupConfiguration>>) -> CfnLicenseAssetGroupProps<R0, Set, R2> { CfnLicenseAssetGroupProps(put(self.0, "LicenseAssetGroupConfigurations", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnLicenseAssetGroupProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnLicenseAssetGroupProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnLicenseAssetGroupProps<R0, R1, Set> { CfnLicenseAssetGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Properties`: list of `LicenseAssetGroupProperty`. Update: in place.
-    pub fn properties(mut self, value: impl Arg<Arr<license_asset_group::LicenseAssetGroupProperty>>) -> Self { self.0.set("Properties", value.into_expr()); self }
+    pub fn properties(self, value: impl Arg<Arr<license_asset_group::LicenseAssetGroupProperty>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLicenseAssetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::LicenseManager::LicenseAssetGroup`.
 pub mod license_asset_group {
 use crate::cfn::support::*;
 /// The property type `LicenseAssetGroupConfiguration` of `AWS::LicenseManager::LicenseAssetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetgroup-licenseassetgroupconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LicenseAssetGroupConfiguration(Bag);
+#[must_use] pub struct LicenseAssetGroupConfiguration(Bag);
 impl LicenseAssetGroupConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `UsageDimension`: text. Update: replacement.
-    pub fn usage_dimension(mut self, value: impl Arg<str>) -> Self { self.0.set("UsageDimension", value.into_expr()); self }
+    pub fn usage_dimension(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UsageDimension", value.into_expr())) }
 }
 impl Done for LicenseAssetGroupConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LicenseAssetGroupProperty` of `AWS::LicenseManager::LicenseAssetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetgroup-licenseassetgroupproperty.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LicenseAssetGroupProperty(Bag);
+#[must_use] pub struct LicenseAssetGroupProperty(Bag);
 impl LicenseAssetGroupProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for LicenseAssetGroupProperty { fn into_props(self) -> Bag { self.0 } }
 }
@@ -253,129 +253,129 @@ impl CfnLicenseAssetRuleSet {
     /// `AWS::LicenseManager::LicenseAssetRuleSet`
     pub const TYPE: &'static str = "AWS::LicenseManager::LicenseAssetRuleSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnLicenseAssetRuleSetProps<R0, R1>) -> Self where CfnLicenseAssetRuleSetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLicenseAssetRuleSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LicenseAssetRulesetArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `LicenseAssetRulesetArn`: text.
+    /// The attribute `LicenseAssetRulesetArn`: `OtherArn`.
     pub fn attr_license_asset_ruleset_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LicenseAssetRulesetArn") }
 }
 impl Parent for CfnLicenseAssetRuleSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::LicenseManager::LicenseAssetRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-licensemanager-licenseassetruleset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLicenseAssetRuleSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnLicenseAssetRuleSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnLicenseAssetRuleSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLicenseAssetRuleSetProps<missing::Name, missing::Rules> { CfnLicenseAssetRuleSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLicenseAssetRuleSetProps<Missing<required::Name>, Missing<required::Rules>> { CfnLicenseAssetRuleSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLicenseAssetRuleSetProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnLicenseAssetRuleSetProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnLicenseAssetRuleSetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnLicenseAssetRuleSetProps<Set, R1> { CfnLicenseAssetRuleSetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Rules`: list of `LicenseAssetRule`, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<license_asset_rule_set::LicenseAssetRule>>) -> CfnLicenseAssetRuleSetProps<R0, Set> { self.0.set("Rules", value.into_expr()); CfnLicenseAssetRuleSetProps(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<license_asset_rule_set::LicenseAssetRule>>) -> CfnLicenseAssetRuleSetProps<R0, Set> { CfnLicenseAssetRuleSetProps(put(self.0, "Rules", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLicenseAssetRuleSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::LicenseManager::LicenseAssetRuleSet`.
 pub mod license_asset_rule_set {
 use crate::cfn::support::*;
 /// The property type `AndRuleStatement` of `AWS::LicenseManager::LicenseAssetRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-andrulestatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AndRuleStatement(Bag);
+#[must_use] pub struct AndRuleStatement(Bag);
 impl AndRuleStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchingRuleStatements`: list of `MatchingRuleStatement`. Update: in place.
-    pub fn matching_rule_statements(mut self, value: impl Arg<Arr<MatchingRuleStatement>>) -> Self { self.0.set("MatchingRuleStatements", value.into_expr()); self }
+    pub fn matching_rule_statements(self, value: impl Arg<Arr<MatchingRuleStatement>>) -> Self { Self(put(self.0, "MatchingRuleStatements", value.into_expr())) }
 }
 impl Done for AndRuleStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceRuleStatement` of `AWS::LicenseManager::LicenseAssetRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-instancerulestatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceRuleStatement(Bag);
+#[must_use] pub struct InstanceRuleStatement(Bag);
 impl InstanceRuleStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AndRuleStatement`: `AndRuleStatement`. Update: in place.
-    pub fn and_rule_statement(mut self, value: impl Arg<AndRuleStatement>) -> Self { self.0.set("AndRuleStatement", value.into_expr()); self }
+    pub fn and_rule_statement(self, value: impl Arg<AndRuleStatement>) -> Self { Self(put(self.0, "AndRuleStatement", value.into_expr())) }
     /// `MatchingRuleStatement`: `MatchingRuleStatement`. Update: in place.
-    pub fn matching_rule_statement(mut self, value: impl Arg<MatchingRuleStatement>) -> Self { self.0.set("MatchingRuleStatement", value.into_expr()); self }
+    pub fn matching_rule_statement(self, value: impl Arg<MatchingRuleStatement>) -> Self { Self(put(self.0, "MatchingRuleStatement", value.into_expr())) }
     /// `OrRuleStatement`: `OrRuleStatement`. Update: in place.
-    pub fn or_rule_statement(mut self, value: impl Arg<OrRuleStatement>) -> Self { self.0.set("OrRuleStatement", value.into_expr()); self }
+    pub fn or_rule_statement(self, value: impl Arg<OrRuleStatement>) -> Self { Self(put(self.0, "OrRuleStatement", value.into_expr())) }
 }
 impl Done for InstanceRuleStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LicenseAssetRule` of `AWS::LicenseManager::LicenseAssetRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-licenseassetrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LicenseAssetRule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LicenseAssetRule<R0 = Set>(Bag, Phase<(R0,)>);
 impl LicenseAssetRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LicenseAssetRule<super::missing::RuleStatement> { LicenseAssetRule(Bag::default(), Phase) }
+    pub fn new() -> LicenseAssetRule<Missing<super::required::RuleStatement>> { LicenseAssetRule(Bag::default(), Phase) }
 }
 impl<R0> LicenseAssetRule<R0> {
     /// `RuleStatement`: `RuleStatement`, required. Update: in place.
-    pub fn rule_statement(mut self, value: impl Arg<RuleStatement>) -> LicenseAssetRule<Set> { self.0.set("RuleStatement", value.into_expr()); LicenseAssetRule(self.0, Phase) }
+    pub fn rule_statement(self, value: impl Arg<RuleStatement>) -> LicenseAssetRule<Set> { LicenseAssetRule(put(self.0, "RuleStatement", value.into_expr()), Phase) }
 }
 impl Done for LicenseAssetRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LicenseConfigurationRuleStatement` of `AWS::LicenseManager::LicenseAssetRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-licenseconfigurationrulestatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LicenseConfigurationRuleStatement(Bag);
+#[must_use] pub struct LicenseConfigurationRuleStatement(Bag);
 impl LicenseConfigurationRuleStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AndRuleStatement`: `AndRuleStatement`. Update: in place.
-    pub fn and_rule_statement(mut self, value: impl Arg<AndRuleStatement>) -> Self { self.0.set("AndRuleStatement", value.into_expr()); self }
+    pub fn and_rule_statement(self, value: impl Arg<AndRuleStatement>) -> Self { Self(put(self.0, "AndRuleStatement", value.into_expr())) }
     /// `MatchingRuleStatement`: `MatchingRuleStatement`. Update: in place.
-    pub fn matching_rule_statement(mut self, value: impl Arg<MatchingRuleStatement>) -> Self { self.0.set("MatchingRuleStatement", value.into_expr()); self }
+    pub fn matching_rule_statement(self, value: impl Arg<MatchingRuleStatement>) -> Self { Self(put(self.0, "MatchingRuleStatement", value.into_expr())) }
     /// `OrRuleStatement`: `OrRuleStatement`. Update: in place.
-    pub fn or_rule_statement(mut self, value: impl Arg<OrRuleStatement>) -> Self { self.0.set("OrRuleStatement", value.into_expr()); self }
+    pub fn or_rule_statement(self, value: impl Arg<OrRuleStatement>) -> Self { Self(put(self.0, "OrRuleStatement", value.into_expr())) }
 }
 impl Done for LicenseConfigurationRuleStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LicenseRuleStatement` of `AWS::LicenseManager::LicenseAssetRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-licenserulestatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LicenseRuleStatement(Bag);
+#[must_use] pub struct LicenseRuleStatement(Bag);
 impl LicenseRuleStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AndRuleStatement`: `AndRuleStatement`. Update: in place.
-    pub fn and_rule_statement(mut self, value: impl Arg<AndRuleStatement>) -> Self { self.0.set("AndRuleStatement", value.into_expr()); self }
+    pub fn and_rule_statement(self, value: impl Arg<AndRuleStatement>) -> Self { Self(put(self.0, "AndRuleStatement", value.into_expr())) }
     /// `MatchingRuleStatement`: `MatchingRuleStatement`. Update: in place.
-    pub fn matching_rule_statement(mut self, value: impl Arg<MatchingRuleStatement>) -> Self { self.0.set("MatchingRuleStatement", value.into_expr()); self }
+    pub fn matching_rule_statement(self, value: impl Arg<MatchingRuleStatement>) -> Self { Self(put(self.0, "MatchingRuleStatement", value.into_expr())) }
     /// `OrRuleStatement`: `OrRuleStatement`. Update: in place.
-    pub fn or_rule_statement(mut self, value: impl Arg<OrRuleStatement>) -> Self { self.0.set("OrRuleStatement", value.into_expr()); self }
+    pub fn or_rule_statement(self, value: impl Arg<OrRuleStatement>) -> Self { Self(put(self.0, "OrRuleStatement", value.into_expr())) }
 }
 impl Done for LicenseRuleStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchingRuleStatement` of `AWS::LicenseManager::LicenseAssetRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-matchingrulestatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MatchingRuleStatement<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MatchingRuleStatement<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MatchingRuleStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MatchingRuleStatement<super::missing::Constraint, super::missing::KeyToMatch, super::missing::ValueToMatch> { MatchingRuleStatement(Bag::default(), Phase) }
+    pub fn new() -> MatchingRuleStatement<Missing<super::required::Constraint>, Missing<super::required::KeyToMatch>, Missing<super::required::ValueToMatch>> { MatchingRuleStatement(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MatchingRuleStatement<R0, R1, R2> {
     /// `Constraint`: text, required. Update: in place.
-    pub fn constraint(mut self, value: impl Arg<str>) -> MatchingRuleStatement<Set, R1, R2> { self.0.set("Constraint", value.into_expr()); MatchingRuleStatement(self.0, Phase) }
+    pub fn constraint(self, value: impl Arg<str>) -> MatchingRuleStatement<Set, R1, R2> { MatchingRuleStatement(put(self.0, "Constraint", value.into_expr()), Phase) }
     /// `KeyToMatch`: text, required. Update: in place.
-    pub fn key_to_match(mut self, value: impl Arg<str>) -> MatchingRuleStatement<R0, Set, R2> { self.0.set("KeyToMatch", value.into_expr()); MatchingRuleStatement(self.0, Phase) }
+    pub fn key_to_match(self, value: impl Arg<str>) -> MatchingRuleStatement<R0, Set, R2> { MatchingRuleStatement(put(self.0, "KeyToMatch", value.into_expr()), Phase) }
     /// `ValueToMatch`: list of text, required. Update: in place.
-    pub fn value_to_match(mut self, value: impl Arg<Arr<str>>) -> MatchingRuleStatement<R0, R1, Set> { self.0.set("ValueToMatch", value.into_expr()); MatchingRuleStatement(self.0, Phase) }
+    pub fn value_to_match(self, value: impl Arg<Arr<str>>) -> MatchingRuleStatement<R0, R1, Set> { MatchingRuleStatement(put(self.0, "ValueToMatch", value.into_expr()), Phase) }
 }
 impl Done for MatchingRuleStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OrRuleStatement` of `AWS::LicenseManager::LicenseAssetRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-orrulestatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OrRuleStatement(Bag);
+#[must_use] pub struct OrRuleStatement(Bag);
 impl OrRuleStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchingRuleStatements`: list of `MatchingRuleStatement`. Update: in place.
-    pub fn matching_rule_statements(mut self, value: impl Arg<Arr<MatchingRuleStatement>>) -> Self { self.0.set("MatchingRuleStatements", value.into_expr()); self }
+    pub fn matching_rule_statements(self, value: impl Arg<Arr<MatchingRuleStatement>>) -> Self { Self(put(self.0, "MatchingRuleStatements", value.into_expr())) }
 }
 impl Done for OrRuleStatement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleStatement` of `AWS::LicenseManager::LicenseAssetRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-licensemanager-licenseassetruleset-rulestatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleStatement(Bag);
+#[must_use] pub struct RuleStatement(Bag);
 impl RuleStatement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InstanceRuleStatement`: `InstanceRuleStatement`. Update: in place.
-    pub fn instance_rule_statement(mut self, value: impl Arg<InstanceRuleStatement>) -> Self { self.0.set("InstanceRuleStatement", value.into_expr()); self }
+    pub fn instance_rule_statement(self, value: impl Arg<InstanceRuleStatement>) -> Self { Self(put(self.0, "InstanceRuleStatement", value.into_expr())) }
     /// `LicenseConfigurationRuleStatement`: `LicenseConfigurationRuleStatement`. Update: in place.
-    pub fn license_configuration_rule_statement(mut self, value: impl Arg<LicenseConfigurationRuleStatement>) -> Self { self.0.set("LicenseConfigurationRuleStatement", value.into_expr()); self }
+    pub fn license_configuration_rule_statement(self, value: impl Arg<LicenseConfigurationRuleStatement>) -> Self { Self(put(self.0, "LicenseConfigurationRuleStatement", value.into_expr())) }
     /// `LicenseRuleStatement`: `LicenseRuleStatement`. Update: in place.
-    pub fn license_rule_statement(mut self, value: impl Arg<LicenseRuleStatement>) -> Self { self.0.set("LicenseRuleStatement", value.into_expr()); self }
+    pub fn license_rule_statement(self, value: impl Arg<LicenseRuleStatement>) -> Self { Self(put(self.0, "LicenseRuleStatement", value.into_expr())) }
 }
 impl Done for RuleStatement { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AllowEarlyCheckIn, AssociatedLicenseAssetRulesetARNs, Begin, Beneficiary, Constraint, ConsumptionConfiguration, End, Entitlements, HomeRegion, Issuer, KeyToMatch, LicenseAssetGroupConfigurations, LicenseName, MaxTimeToLiveInMinutes, Name, ProductName, ProductSKU, RuleStatement, Rules, Unit, Validity, Value, ValueToMatch } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AllowEarlyCheckIn, AssociatedLicenseAssetRulesetARNs, Begin, Beneficiary, Constraint, ConsumptionConfiguration, End, Entitlements, HomeRegion, Issuer, KeyToMatch, LicenseAssetGroupConfigurations, LicenseName, MaxTimeToLiveInMinutes, Name, ProductName, ProductSKU, RuleStatement, Rules, Unit, Validity, Value, ValueToMatch } }

@@ -10,44 +10,44 @@ impl CfnAlarm {
     /// `AWS::Lightsail::Alarm`
     pub const TYPE: &'static str = "AWS::Lightsail::Alarm";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5>(scope: &dyn Parent, id: &str, props: CfnAlarmProps<R0, R1, R2, R3, R4, R5>) -> Self where CfnAlarmProps<R0, R1, R2, R3, R4, R5>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAlarmProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AlarmName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AlarmArn`: text.
+    /// The attribute `AlarmArn`: `OtherArn`.
     pub fn attr_alarm_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AlarmArn") }
     /// The attribute `State`: text.
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnAlarm { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lightsail::Alarm`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-alarm.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAlarmProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct CfnAlarmProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl CfnAlarmProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAlarmProps<missing::AlarmName, missing::ComparisonOperator, missing::EvaluationPeriods, missing::MetricName, missing::MonitoredResourceName, missing::Threshold> { CfnAlarmProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAlarmProps<Missing<required::AlarmName>, Missing<required::ComparisonOperator>, Missing<required::EvaluationPeriods>, Missing<required::MetricName>, Missing<required::MonitoredResourceName>, Missing<required::Threshold>> { CfnAlarmProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnAlarmProps<R0, R1, R2, R3, R4, R5> {
     /// `AlarmName`: text, required. Update: replacement.
-    pub fn alarm_name(mut self, value: impl Arg<str>) -> CfnAlarmProps<Set, R1, R2, R3, R4, R5> { self.0.set("AlarmName", value.into_expr()); CfnAlarmProps(self.0, Phase) }
+    pub fn alarm_name(self, value: impl Arg<str>) -> CfnAlarmProps<Set, R1, R2, R3, R4, R5> { CfnAlarmProps(put(self.0, "AlarmName", value.into_expr()), Phase) }
     /// `ComparisonOperator`: text, required. Update: in place.
-    pub fn comparison_operator(mut self, value: impl Arg<str>) -> CfnAlarmProps<R0, Set, R2, R3, R4, R5> { self.0.set("ComparisonOperator", value.into_expr()); CfnAlarmProps(self.0, Phase) }
+    pub fn comparison_operator(self, value: impl Arg<str>) -> CfnAlarmProps<R0, Set, R2, R3, R4, R5> { CfnAlarmProps(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
     /// `ContactProtocols`: list of text. Update: in place.
-    pub fn contact_protocols(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ContactProtocols", value.into_expr()); self }
+    pub fn contact_protocols(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ContactProtocols", value.into_expr()), Phase) }
     /// `DatapointsToAlarm`: integer. Update: in place.
-    pub fn datapoints_to_alarm(mut self, value: impl Arg<i64>) -> Self { self.0.set("DatapointsToAlarm", value.into_expr()); self }
+    pub fn datapoints_to_alarm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DatapointsToAlarm", value.into_expr()), Phase) }
     /// `EvaluationPeriods`: integer, required. Update: in place.
-    pub fn evaluation_periods(mut self, value: impl Arg<i64>) -> CfnAlarmProps<R0, R1, Set, R3, R4, R5> { self.0.set("EvaluationPeriods", value.into_expr()); CfnAlarmProps(self.0, Phase) }
+    pub fn evaluation_periods(self, value: impl Arg<i64>) -> CfnAlarmProps<R0, R1, Set, R3, R4, R5> { CfnAlarmProps(put(self.0, "EvaluationPeriods", value.into_expr()), Phase) }
     /// `MetricName`: text, required. Update: replacement.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> CfnAlarmProps<R0, R1, R2, Set, R4, R5> { self.0.set("MetricName", value.into_expr()); CfnAlarmProps(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CfnAlarmProps<R0, R1, R2, Set, R4, R5> { CfnAlarmProps(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `MonitoredResourceName`: text, required. Update: replacement.
-    pub fn monitored_resource_name(mut self, value: impl Arg<str>) -> CfnAlarmProps<R0, R1, R2, R3, Set, R5> { self.0.set("MonitoredResourceName", value.into_expr()); CfnAlarmProps(self.0, Phase) }
+    pub fn monitored_resource_name(self, value: impl Arg<str>) -> CfnAlarmProps<R0, R1, R2, R3, Set, R5> { CfnAlarmProps(put(self.0, "MonitoredResourceName", value.into_expr()), Phase) }
     /// `NotificationEnabled`: boolean. Update: in place.
-    pub fn notification_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("NotificationEnabled", value.into_expr()); self }
+    pub fn notification_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotificationEnabled", value.into_expr()), Phase) }
     /// `NotificationTriggers`: list of text. Update: in place.
-    pub fn notification_triggers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotificationTriggers", value.into_expr()); self }
+    pub fn notification_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationTriggers", value.into_expr()), Phase) }
     /// `Threshold`: number, required. Update: in place.
-    pub fn threshold(mut self, value: impl Arg<f64>) -> CfnAlarmProps<R0, R1, R2, R3, R4, Set> { self.0.set("Threshold", value.into_expr()); CfnAlarmProps(self.0, Phase) }
+    pub fn threshold(self, value: impl Arg<f64>) -> CfnAlarmProps<R0, R1, R2, R3, R4, Set> { CfnAlarmProps(put(self.0, "Threshold", value.into_expr()), Phase) }
     /// `TreatMissingData`: text. Update: in place.
-    pub fn treat_missing_data(mut self, value: impl Arg<str>) -> Self { self.0.set("TreatMissingData", value.into_expr()); self }
+    pub fn treat_missing_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatMissingData", value.into_expr()), Phase) }
 }
 impl Done for CfnAlarmProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Lightsail::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-bucket.html)
@@ -56,52 +56,52 @@ impl CfnBucket {
     /// `AWS::Lightsail::Bucket`
     pub const TYPE: &'static str = "AWS::Lightsail::Bucket";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnBucketProps<R0, R1>) -> Self where CfnBucketProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBucketProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `BucketName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AbleToUpdateBundle`: boolean.
     pub fn attr_able_to_update_bundle(&self) -> Val<bool> { self.0.get_att("AbleToUpdateBundle") }
-    /// The attribute `BucketArn`: text.
+    /// The attribute `BucketArn`: `OtherArn`.
     pub fn attr_bucket_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("BucketArn") }
     /// The attribute `Url`: text.
     pub fn attr_url(&self) -> Val<str> { self.0.get_att("Url") }
 }
 impl Parent for CfnBucket { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lightsail::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-bucket.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBucketProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnBucketProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnBucketProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBucketProps<missing::BucketName, missing::BundleId> { CfnBucketProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBucketProps<Missing<required::BucketName>, Missing<required::BundleId>> { CfnBucketProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBucketProps<R0, R1> {
     /// `AccessRules`: `AccessRules`. Update: in place.
-    pub fn access_rules(mut self, value: impl Arg<bucket::AccessRules>) -> Self { self.0.set("AccessRules", value.into_expr()); self }
+    pub fn access_rules(self, value: impl Arg<bucket::AccessRules>) -> Self { Self(put(self.0, "AccessRules", value.into_expr()), Phase) }
     /// `BucketName`: text, required. Update: replacement.
-    pub fn bucket_name(mut self, value: impl Arg<str>) -> CfnBucketProps<Set, R1> { self.0.set("BucketName", value.into_expr()); CfnBucketProps(self.0, Phase) }
+    pub fn bucket_name(self, value: impl Arg<str>) -> CfnBucketProps<Set, R1> { CfnBucketProps(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `BundleId`: text, required. Update: in place.
-    pub fn bundle_id(mut self, value: impl Arg<str>) -> CfnBucketProps<R0, Set> { self.0.set("BundleId", value.into_expr()); CfnBucketProps(self.0, Phase) }
+    pub fn bundle_id(self, value: impl Arg<str>) -> CfnBucketProps<R0, Set> { CfnBucketProps(put(self.0, "BundleId", value.into_expr()), Phase) }
     /// `ObjectVersioning`: boolean. Update: in place.
-    pub fn object_versioning(mut self, value: impl Arg<bool>) -> Self { self.0.set("ObjectVersioning", value.into_expr()); self }
+    pub fn object_versioning(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ObjectVersioning", value.into_expr()), Phase) }
     /// `ReadOnlyAccessAccounts`: list of text. Update: in place.
-    pub fn read_only_access_accounts(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ReadOnlyAccessAccounts", value.into_expr()); self }
+    pub fn read_only_access_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReadOnlyAccessAccounts", value.into_expr()), Phase) }
     /// `ResourcesReceivingAccess`: list of text. Update: in place.
-    pub fn resources_receiving_access(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourcesReceivingAccess", value.into_expr()); self }
+    pub fn resources_receiving_access(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourcesReceivingAccess", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnBucketProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::Bucket`.
 pub mod bucket {
 use crate::cfn::support::*;
 /// The property type `AccessRules` of `AWS::Lightsail::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-bucket-accessrules.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessRules(Bag);
+#[must_use] pub struct AccessRules(Bag);
 impl AccessRules {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowPublicOverrides`: boolean. Update: in place.
-    pub fn allow_public_overrides(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowPublicOverrides", value.into_expr()); self }
+    pub fn allow_public_overrides(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowPublicOverrides", value.into_expr())) }
     /// `GetObject`: text. Update: in place.
-    pub fn get_object(mut self, value: impl Arg<str>) -> Self { self.0.set("GetObject", value.into_expr()); self }
+    pub fn get_object(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GetObject", value.into_expr())) }
 }
 impl Done for AccessRules { fn into_props(self) -> Bag { self.0 } }
 }
@@ -111,30 +111,30 @@ impl CfnCertificate {
     /// `AWS::Lightsail::Certificate`
     pub const TYPE: &'static str = "AWS::Lightsail::Certificate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCertificateProps<R0, R1>) -> Self where CfnCertificateProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCertificateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CertificateName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CertificateArn`: text.
+    /// The attribute `CertificateArn`: `OtherArn`.
     pub fn attr_certificate_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CertificateArn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnCertificate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lightsail::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-certificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCertificateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCertificateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCertificateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCertificateProps<missing::CertificateName, missing::DomainName> { CfnCertificateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCertificateProps<Missing<required::CertificateName>, Missing<required::DomainName>> { CfnCertificateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCertificateProps<R0, R1> {
     /// `CertificateName`: text, required. Update: replacement.
-    pub fn certificate_name(mut self, value: impl Arg<str>) -> CfnCertificateProps<Set, R1> { self.0.set("CertificateName", value.into_expr()); CfnCertificateProps(self.0, Phase) }
+    pub fn certificate_name(self, value: impl Arg<str>) -> CfnCertificateProps<Set, R1> { CfnCertificateProps(put(self.0, "CertificateName", value.into_expr()), Phase) }
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnCertificateProps<R0, Set> { self.0.set("DomainName", value.into_expr()); CfnCertificateProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnCertificateProps<R0, Set> { CfnCertificateProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `SubjectAlternativeNames`: list of text. Update: replacement.
-    pub fn subject_alternative_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubjectAlternativeNames", value.into_expr()); self }
+    pub fn subject_alternative_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubjectAlternativeNames", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Lightsail::ContactMethod`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-contactmethod.html)
@@ -143,10 +143,10 @@ impl CfnContactMethod {
     /// `AWS::Lightsail::ContactMethod`
     pub const TYPE: &'static str = "AWS::Lightsail::ContactMethod";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnContactMethodProps<R0, R1>) -> Self where CfnContactMethodProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContactMethodProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -161,16 +161,16 @@ impl CfnContactMethod {
 }
 impl Parent for CfnContactMethod { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lightsail::ContactMethod`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-contactmethod.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnContactMethodProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnContactMethodProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnContactMethodProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnContactMethodProps<missing::ContactEndpoint, missing::Protocol> { CfnContactMethodProps(Bag::default(), Phase) }
+    pub fn new() -> CfnContactMethodProps<Missing<required::ContactEndpoint>, Missing<required::Protocol>> { CfnContactMethodProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnContactMethodProps<R0, R1> {
     /// `ContactEndpoint`: text, required. Update: replacement.
-    pub fn contact_endpoint(mut self, value: impl Arg<str>) -> CfnContactMethodProps<Set, R1> { self.0.set("ContactEndpoint", value.into_expr()); CfnContactMethodProps(self.0, Phase) }
+    pub fn contact_endpoint(self, value: impl Arg<str>) -> CfnContactMethodProps<Set, R1> { CfnContactMethodProps(put(self.0, "ContactEndpoint", value.into_expr()), Phase) }
     /// `Protocol`: `Protocol`, required. Update: replacement.
-    pub fn protocol(mut self, value: impl Arg<contact_method::Protocol>) -> CfnContactMethodProps<R0, Set> { self.0.set("Protocol", value.into_expr()); CfnContactMethodProps(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<contact_method::Protocol>) -> CfnContactMethodProps<R0, Set> { CfnContactMethodProps(put(self.0, "Protocol", value.into_expr()), Phase) }
 }
 impl Done for CfnContactMethodProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::ContactMethod`.
@@ -185,158 +185,158 @@ impl CfnContainer {
     /// `AWS::Lightsail::Container`
     pub const TYPE: &'static str = "AWS::Lightsail::Container";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnContainerProps<R0, R1, R2>) -> Self where CfnContainerProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContainerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ServiceName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ContainerArn`: text.
+    /// The attribute `ContainerArn`: `OtherArn`.
     pub fn attr_container_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ContainerArn") }
-    /// The attribute `PrincipalArn`: text.
+    /// The attribute `PrincipalArn`: `OtherArn`.
     pub fn attr_principal_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PrincipalArn") }
-    /// The attribute `PrivateRegistryAccess.EcrImagePullerRole.PrincipalArn`: text.
+    /// The attribute `PrivateRegistryAccess.EcrImagePullerRole.PrincipalArn`: `OtherArn`.
     pub fn attr_private_registry_access_ecr_image_puller_role_principal_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PrivateRegistryAccess.EcrImagePullerRole.PrincipalArn") }
     /// The attribute `Url`: text.
     pub fn attr_url(&self) -> Val<str> { self.0.get_att("Url") }
 }
 impl Parent for CfnContainer { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lightsail::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-container.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnContainerProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnContainerProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnContainerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnContainerProps<missing::Power, missing::Scale, missing::ServiceName> { CfnContainerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnContainerProps<Missing<required::Power>, Missing<required::Scale>, Missing<required::ServiceName>> { CfnContainerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnContainerProps<R0, R1, R2> {
     /// `ContainerServiceDeployment`: `ContainerServiceDeployment`. Update: in place.
-    pub fn container_service_deployment(mut self, value: impl Arg<container::ContainerServiceDeployment>) -> Self { self.0.set("ContainerServiceDeployment", value.into_expr()); self }
+    pub fn container_service_deployment(self, value: impl Arg<container::ContainerServiceDeployment>) -> Self { Self(put(self.0, "ContainerServiceDeployment", value.into_expr()), Phase) }
     /// `IsDisabled`: boolean. Update: in place.
-    pub fn is_disabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsDisabled", value.into_expr()); self }
+    pub fn is_disabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsDisabled", value.into_expr()), Phase) }
     /// `Power`: text, required. Update: in place.
-    pub fn power(mut self, value: impl Arg<str>) -> CfnContainerProps<Set, R1, R2> { self.0.set("Power", value.into_expr()); CfnContainerProps(self.0, Phase) }
+    pub fn power(self, value: impl Arg<str>) -> CfnContainerProps<Set, R1, R2> { CfnContainerProps(put(self.0, "Power", value.into_expr()), Phase) }
     /// `PrivateRegistryAccess`: `PrivateRegistryAccess`. Update: in place.
-    pub fn private_registry_access(mut self, value: impl Arg<container::PrivateRegistryAccess>) -> Self { self.0.set("PrivateRegistryAccess", value.into_expr()); self }
+    pub fn private_registry_access(self, value: impl Arg<container::PrivateRegistryAccess>) -> Self { Self(put(self.0, "PrivateRegistryAccess", value.into_expr()), Phase) }
     /// `PublicDomainNames`: list of `PublicDomainName`. Update: in place.
-    pub fn public_domain_names(mut self, value: impl Arg<Arr<container::PublicDomainName>>) -> Self { self.0.set("PublicDomainNames", value.into_expr()); self }
+    pub fn public_domain_names(self, value: impl Arg<Arr<container::PublicDomainName>>) -> Self { Self(put(self.0, "PublicDomainNames", value.into_expr()), Phase) }
     /// `Scale`: integer, required. Update: in place.
-    pub fn scale(mut self, value: impl Arg<i64>) -> CfnContainerProps<R0, Set, R2> { self.0.set("Scale", value.into_expr()); CfnContainerProps(self.0, Phase) }
+    pub fn scale(self, value: impl Arg<i64>) -> CfnContainerProps<R0, Set, R2> { CfnContainerProps(put(self.0, "Scale", value.into_expr()), Phase) }
     /// `ServiceName`: text, required. Update: replacement.
-    pub fn service_name(mut self, value: impl Arg<str>) -> CfnContainerProps<R0, R1, Set> { self.0.set("ServiceName", value.into_expr()); CfnContainerProps(self.0, Phase) }
+    pub fn service_name(self, value: impl Arg<str>) -> CfnContainerProps<R0, R1, Set> { CfnContainerProps(put(self.0, "ServiceName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnContainerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::Container`.
 pub mod container {
 use crate::cfn::support::*;
 /// The property type `Container` of `AWS::Lightsail::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-container.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Container(Bag);
+#[must_use] pub struct Container(Bag);
 impl Container {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Command`: list of text. Update: in place.
-    pub fn command(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Command", value.into_expr()); self }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr())) }
     /// `ContainerName`: text. Update: in place.
-    pub fn container_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerName", value.into_expr()); self }
+    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
     /// `Environment`: list of `EnvironmentVariable`. Update: in place.
-    pub fn environment(mut self, value: impl Arg<Arr<EnvironmentVariable>>) -> Self { self.0.set("Environment", value.into_expr()); self }
+    pub fn environment(self, value: impl Arg<Arr<EnvironmentVariable>>) -> Self { Self(put(self.0, "Environment", value.into_expr())) }
     /// `Image`: text. Update: in place.
-    pub fn image(mut self, value: impl Arg<str>) -> Self { self.0.set("Image", value.into_expr()); self }
+    pub fn image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Image", value.into_expr())) }
     /// `Ports`: list of `PortInfo`. Update: in place.
-    pub fn ports(mut self, value: impl Arg<Arr<PortInfo>>) -> Self { self.0.set("Ports", value.into_expr()); self }
+    pub fn ports(self, value: impl Arg<Arr<PortInfo>>) -> Self { Self(put(self.0, "Ports", value.into_expr())) }
 }
 impl Done for Container { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerServiceDeployment` of `AWS::Lightsail::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-containerservicedeployment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerServiceDeployment(Bag);
+#[must_use] pub struct ContainerServiceDeployment(Bag);
 impl ContainerServiceDeployment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Containers`: list of `Container`. Update: in place.
-    pub fn containers(mut self, value: impl Arg<Arr<Container>>) -> Self { self.0.set("Containers", value.into_expr()); self }
+    pub fn containers(self, value: impl Arg<Arr<Container>>) -> Self { Self(put(self.0, "Containers", value.into_expr())) }
     /// `PublicEndpoint`: `PublicEndpoint`. Update: in place.
-    pub fn public_endpoint(mut self, value: impl Arg<PublicEndpoint>) -> Self { self.0.set("PublicEndpoint", value.into_expr()); self }
+    pub fn public_endpoint(self, value: impl Arg<PublicEndpoint>) -> Self { Self(put(self.0, "PublicEndpoint", value.into_expr())) }
 }
 impl Done for ContainerServiceDeployment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcrImagePullerRole` of `AWS::Lightsail::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-ecrimagepullerrole.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EcrImagePullerRole(Bag);
+#[must_use] pub struct EcrImagePullerRole(Bag);
 impl EcrImagePullerRole {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsActive`: boolean. Update: in place.
-    pub fn is_active(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsActive", value.into_expr()); self }
+    pub fn is_active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsActive", value.into_expr())) }
     /// `PrincipalArn`: text. Update: in place.
-    pub fn principal_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("PrincipalArn", value.into_expr()); self }
+    pub fn principal_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalArn", value.into_expr())) }
 }
 impl Done for EcrImagePullerRole { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentVariable` of `AWS::Lightsail::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-environmentvariable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnvironmentVariable(Bag);
+#[must_use] pub struct EnvironmentVariable(Bag);
 impl EnvironmentVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
     /// `Variable`: text. Update: in place.
-    pub fn variable(mut self, value: impl Arg<str>) -> Self { self.0.set("Variable", value.into_expr()); self }
+    pub fn variable(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Variable", value.into_expr())) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheckConfig` of `AWS::Lightsail::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-healthcheckconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HealthCheckConfig(Bag);
+#[must_use] pub struct HealthCheckConfig(Bag);
 impl HealthCheckConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HealthyThreshold`: integer. Update: in place.
-    pub fn healthy_threshold(mut self, value: impl Arg<i64>) -> Self { self.0.set("HealthyThreshold", value.into_expr()); self }
+    pub fn healthy_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyThreshold", value.into_expr())) }
     /// `IntervalSeconds`: integer. Update: in place.
-    pub fn interval_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("IntervalSeconds", value.into_expr()); self }
+    pub fn interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalSeconds", value.into_expr())) }
     /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
     /// `SuccessCodes`: text. Update: in place.
-    pub fn success_codes(mut self, value: impl Arg<str>) -> Self { self.0.set("SuccessCodes", value.into_expr()); self }
+    pub fn success_codes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SuccessCodes", value.into_expr())) }
     /// `TimeoutSeconds`: integer. Update: in place.
-    pub fn timeout_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutSeconds", value.into_expr()); self }
+    pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value.into_expr())) }
     /// `UnhealthyThreshold`: integer. Update: in place.
-    pub fn unhealthy_threshold(mut self, value: impl Arg<i64>) -> Self { self.0.set("UnhealthyThreshold", value.into_expr()); self }
+    pub fn unhealthy_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnhealthyThreshold", value.into_expr())) }
 }
 impl Done for HealthCheckConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortInfo` of `AWS::Lightsail::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-portinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PortInfo(Bag);
+#[must_use] pub struct PortInfo(Bag);
 impl PortInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Port`: text. Update: in place.
-    pub fn port(mut self, value: impl Arg<str>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `Protocol`: text. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<str>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
 }
 impl Done for PortInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateRegistryAccess` of `AWS::Lightsail::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-privateregistryaccess.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivateRegistryAccess(Bag);
+#[must_use] pub struct PrivateRegistryAccess(Bag);
 impl PrivateRegistryAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EcrImagePullerRole`: `EcrImagePullerRole`. Update: in place.
-    pub fn ecr_image_puller_role(mut self, value: impl Arg<EcrImagePullerRole>) -> Self { self.0.set("EcrImagePullerRole", value.into_expr()); self }
+    pub fn ecr_image_puller_role(self, value: impl Arg<EcrImagePullerRole>) -> Self { Self(put(self.0, "EcrImagePullerRole", value.into_expr())) }
 }
 impl Done for PrivateRegistryAccess { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublicDomainName` of `AWS::Lightsail::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-publicdomainname.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PublicDomainName(Bag);
+#[must_use] pub struct PublicDomainName(Bag);
 impl PublicDomainName {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateName`: text. Update: in place.
-    pub fn certificate_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateName", value.into_expr()); self }
+    pub fn certificate_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateName", value.into_expr())) }
     /// `DomainNames`: list of text. Update: in place.
-    pub fn domain_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DomainNames", value.into_expr()); self }
+    pub fn domain_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DomainNames", value.into_expr())) }
 }
 impl Done for PublicDomainName { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublicEndpoint` of `AWS::Lightsail::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-container-publicendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PublicEndpoint(Bag);
+#[must_use] pub struct PublicEndpoint(Bag);
 impl PublicEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerName`: text. Update: in place.
-    pub fn container_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerName", value.into_expr()); self }
+    pub fn container_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerName", value.into_expr())) }
     /// `ContainerPort`: integer. Update: in place.
-    pub fn container_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("ContainerPort", value.into_expr()); self }
+    pub fn container_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ContainerPort", value.into_expr())) }
     /// `HealthCheckConfig`: `HealthCheckConfig`. Update: in place.
-    pub fn health_check_config(mut self, value: impl Arg<HealthCheckConfig>) -> Self { self.0.set("HealthCheckConfig", value.into_expr()); self }
+    pub fn health_check_config(self, value: impl Arg<HealthCheckConfig>) -> Self { Self(put(self.0, "HealthCheckConfig", value.into_expr())) }
 }
 impl Done for PublicEndpoint { fn into_props(self) -> Bag { self.0 } }
 }
@@ -346,76 +346,76 @@ impl CfnDatabase {
     /// `AWS::Lightsail::Database`
     pub const TYPE: &'static str = "AWS::Lightsail::Database";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnDatabaseProps<R0, R1, R2, R3, R4>) -> Self where CfnDatabaseProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatabaseProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RelationalDatabaseName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DatabaseArn`: text.
+    /// The attribute `DatabaseArn`: `OtherArn`.
     pub fn attr_database_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DatabaseArn") }
 }
 impl Parent for CfnDatabase { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lightsail::Database`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-database.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDatabaseProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnDatabaseProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnDatabaseProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDatabaseProps<missing::MasterDatabaseName, missing::MasterUsername, missing::RelationalDatabaseBlueprintId, missing::RelationalDatabaseBundleId, missing::RelationalDatabaseName> { CfnDatabaseProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDatabaseProps<Missing<required::MasterDatabaseName>, Missing<required::MasterUsername>, Missing<required::RelationalDatabaseBlueprintId>, Missing<required::RelationalDatabaseBundleId>, Missing<required::RelationalDatabaseName>> { CfnDatabaseProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnDatabaseProps<R0, R1, R2, R3, R4> {
     /// `AvailabilityZone`: text. Update: replacement.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
     /// `BackupRetention`: boolean. Update: in place.
-    pub fn backup_retention(mut self, value: impl Arg<bool>) -> Self { self.0.set("BackupRetention", value.into_expr()); self }
+    pub fn backup_retention(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BackupRetention", value.into_expr()), Phase) }
     /// `CaCertificateIdentifier`: text. Update: in place.
-    pub fn ca_certificate_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("CaCertificateIdentifier", value.into_expr()); self }
+    pub fn ca_certificate_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaCertificateIdentifier", value.into_expr()), Phase) }
     /// `MasterDatabaseName`: text, required. Update: replacement.
-    pub fn master_database_name(mut self, value: impl Arg<str>) -> CfnDatabaseProps<Set, R1, R2, R3, R4> { self.0.set("MasterDatabaseName", value.into_expr()); CfnDatabaseProps(self.0, Phase) }
+    pub fn master_database_name(self, value: impl Arg<str>) -> CfnDatabaseProps<Set, R1, R2, R3, R4> { CfnDatabaseProps(put(self.0, "MasterDatabaseName", value.into_expr()), Phase) }
     /// `MasterUserPassword`: text. Update: in place.
-    pub fn master_user_password(mut self, value: impl Arg<str>) -> Self { self.0.set("MasterUserPassword", value.into_expr()); self }
+    pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value.into_expr()), Phase) }
     /// `MasterUsername`: text, required. Update: replacement.
-    pub fn master_username(mut self, value: impl Arg<str>) -> CfnDatabaseProps<R0, Set, R2, R3, R4> { self.0.set("MasterUsername", value.into_expr()); CfnDatabaseProps(self.0, Phase) }
+    pub fn master_username(self, value: impl Arg<str>) -> CfnDatabaseProps<R0, Set, R2, R3, R4> { CfnDatabaseProps(put(self.0, "MasterUsername", value.into_expr()), Phase) }
     /// `PreferredBackupWindow`: text. Update: in place.
-    pub fn preferred_backup_window(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredBackupWindow", value.into_expr()); self }
+    pub fn preferred_backup_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredBackupWindow", value.into_expr()), Phase) }
     /// `PreferredMaintenanceWindow`: text. Update: in place.
-    pub fn preferred_maintenance_window(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredMaintenanceWindow", value.into_expr()); self }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
     /// `PubliclyAccessible`: boolean. Update: in place.
-    pub fn publicly_accessible(mut self, value: impl Arg<bool>) -> Self { self.0.set("PubliclyAccessible", value.into_expr()); self }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
     /// `RelationalDatabaseBlueprintId`: text, required. Update: replacement.
-    pub fn relational_database_blueprint_id(mut self, value: impl Arg<str>) -> CfnDatabaseProps<R0, R1, Set, R3, R4> { self.0.set("RelationalDatabaseBlueprintId", value.into_expr()); CfnDatabaseProps(self.0, Phase) }
+    pub fn relational_database_blueprint_id(self, value: impl Arg<str>) -> CfnDatabaseProps<R0, R1, Set, R3, R4> { CfnDatabaseProps(put(self.0, "RelationalDatabaseBlueprintId", value.into_expr()), Phase) }
     /// `RelationalDatabaseBundleId`: text, required. Update: replacement.
-    pub fn relational_database_bundle_id(mut self, value: impl Arg<str>) -> CfnDatabaseProps<R0, R1, R2, Set, R4> { self.0.set("RelationalDatabaseBundleId", value.into_expr()); CfnDatabaseProps(self.0, Phase) }
+    pub fn relational_database_bundle_id(self, value: impl Arg<str>) -> CfnDatabaseProps<R0, R1, R2, Set, R4> { CfnDatabaseProps(put(self.0, "RelationalDatabaseBundleId", value.into_expr()), Phase) }
     /// `RelationalDatabaseName`: text, required. Update: replacement.
-    pub fn relational_database_name(mut self, value: impl Arg<str>) -> CfnDatabaseProps<R0, R1, R2, R3, Set> { self.0.set("RelationalDatabaseName", value.into_expr()); CfnDatabaseProps(self.0, Phase) }
+    pub fn relational_database_name(self, value: impl Arg<str>) -> CfnDatabaseProps<R0, R1, R2, R3, Set> { CfnDatabaseProps(put(self.0, "RelationalDatabaseName", value.into_expr()), Phase) }
     /// `RelationalDatabaseParameters`: list of `RelationalDatabaseParameter`. Update: in place.
-    pub fn relational_database_parameters(mut self, value: impl Arg<Arr<database::RelationalDatabaseParameter>>) -> Self { self.0.set("RelationalDatabaseParameters", value.into_expr()); self }
+    pub fn relational_database_parameters(self, value: impl Arg<Arr<database::RelationalDatabaseParameter>>) -> Self { Self(put(self.0, "RelationalDatabaseParameters", value.into_expr()), Phase) }
     /// `RotateMasterUserPassword`: boolean. Update: in place.
-    pub fn rotate_master_user_password(mut self, value: impl Arg<bool>) -> Self { self.0.set("RotateMasterUserPassword", value.into_expr()); self }
+    pub fn rotate_master_user_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RotateMasterUserPassword", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDatabaseProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::Database`.
 pub mod database {
 use crate::cfn::support::*;
 /// The property type `RelationalDatabaseParameter` of `AWS::Lightsail::Database`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-database-relationaldatabaseparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RelationalDatabaseParameter(Bag);
+#[must_use] pub struct RelationalDatabaseParameter(Bag);
 impl RelationalDatabaseParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedValues`: text. Update: in place.
-    pub fn allowed_values(mut self, value: impl Arg<str>) -> Self { self.0.set("AllowedValues", value.into_expr()); self }
+    pub fn allowed_values(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowedValues", value.into_expr())) }
     /// `ApplyMethod`: text. Update: in place.
-    pub fn apply_method(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplyMethod", value.into_expr()); self }
+    pub fn apply_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplyMethod", value.into_expr())) }
     /// `ApplyType`: text. Update: in place.
-    pub fn apply_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplyType", value.into_expr()); self }
+    pub fn apply_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplyType", value.into_expr())) }
     /// `DataType`: text. Update: in place.
-    pub fn data_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DataType", value.into_expr()); self }
+    pub fn data_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataType", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `IsModifiable`: boolean. Update: in place.
-    pub fn is_modifiable(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsModifiable", value.into_expr()); self }
+    pub fn is_modifiable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsModifiable", value.into_expr())) }
     /// `ParameterName`: text. Update: in place.
-    pub fn parameter_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ParameterName", value.into_expr()); self }
+    pub fn parameter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterName", value.into_expr())) }
     /// `ParameterValue`: text. Update: in place.
-    pub fn parameter_value(mut self, value: impl Arg<str>) -> Self { self.0.set("ParameterValue", value.into_expr()); self }
+    pub fn parameter_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterValue", value.into_expr())) }
 }
 impl Done for RelationalDatabaseParameter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -425,10 +425,10 @@ impl CfnDatabaseSnapshot {
     /// `AWS::Lightsail::DatabaseSnapshot`
     pub const TYPE: &'static str = "AWS::Lightsail::DatabaseSnapshot";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDatabaseSnapshotProps<R0, R1>) -> Self where CfnDatabaseSnapshotProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatabaseSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RelationalDatabaseSnapshotName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -436,7 +436,7 @@ impl CfnDatabaseSnapshot {
     pub fn attr_engine(&self) -> Val<str> { self.0.get_att("Engine") }
     /// The attribute `EngineVersion`: text.
     pub fn attr_engine_version(&self) -> Val<str> { self.0.get_att("EngineVersion") }
-    /// The attribute `FromRelationalDatabaseArn`: text.
+    /// The attribute `FromRelationalDatabaseArn`: `OtherArn`.
     pub fn attr_from_relational_database_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FromRelationalDatabaseArn") }
     /// The attribute `FromRelationalDatabaseBlueprintId`: text.
     pub fn attr_from_relational_database_blueprint_id(&self) -> Val<str> { self.0.get_att("FromRelationalDatabaseBlueprintId") }
@@ -459,32 +459,32 @@ impl CfnDatabaseSnapshot {
 }
 impl Parent for CfnDatabaseSnapshot { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lightsail::DatabaseSnapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-databasesnapshot.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDatabaseSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDatabaseSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDatabaseSnapshotProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDatabaseSnapshotProps<missing::RelationalDatabaseName, missing::RelationalDatabaseSnapshotName> { CfnDatabaseSnapshotProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDatabaseSnapshotProps<Missing<required::RelationalDatabaseName>, Missing<required::RelationalDatabaseSnapshotName>> { CfnDatabaseSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDatabaseSnapshotProps<R0, R1> {
     /// `RelationalDatabaseName`: text, required. Update: replacement.
-    pub fn relational_database_name(mut self, value: impl Arg<str>) -> CfnDatabaseSnapshotProps<Set, R1> { self.0.set("RelationalDatabaseName", value.into_expr()); CfnDatabaseSnapshotProps(self.0, Phase) }
+    pub fn relational_database_name(self, value: impl Arg<str>) -> CfnDatabaseSnapshotProps<Set, R1> { CfnDatabaseSnapshotProps(put(self.0, "RelationalDatabaseName", value.into_expr()), Phase) }
     /// `RelationalDatabaseSnapshotName`: text, required. Update: replacement.
-    pub fn relational_database_snapshot_name(mut self, value: impl Arg<str>) -> CfnDatabaseSnapshotProps<R0, Set> { self.0.set("RelationalDatabaseSnapshotName", value.into_expr()); CfnDatabaseSnapshotProps(self.0, Phase) }
+    pub fn relational_database_snapshot_name(self, value: impl Arg<str>) -> CfnDatabaseSnapshotProps<R0, Set> { CfnDatabaseSnapshotProps(put(self.0, "RelationalDatabaseSnapshotName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDatabaseSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::DatabaseSnapshot`.
 pub mod database_snapshot {
 use crate::cfn::support::*;
 /// The property type `Location` of `AWS::Lightsail::DatabaseSnapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-databasesnapshot-location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Location(Bag);
+#[must_use] pub struct Location(Bag);
 impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
     /// `RegionName`: text. Update: in place.
-    pub fn region_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RegionName", value.into_expr()); self }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 }
@@ -494,14 +494,14 @@ impl CfnDisk {
     /// `AWS::Lightsail::Disk`
     pub const TYPE: &'static str = "AWS::Lightsail::Disk";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDiskProps<R0, R1>) -> Self where CfnDiskProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDiskProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DiskName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AttachedTo`: text.
     pub fn attr_attached_to(&self) -> Val<str> { self.0.get_att("AttachedTo") }
     /// The attribute `AttachmentState`: text.
     pub fn attr_attachment_state(&self) -> Val<str> { self.0.get_att("AttachmentState") }
-    /// The attribute `DiskArn`: text.
+    /// The attribute `DiskArn`: `OtherArn`.
     pub fn attr_disk_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DiskArn") }
     /// The attribute `Iops`: integer.
     pub fn attr_iops(&self) -> Val<i64> { self.0.get_att("Iops") }
@@ -522,62 +522,62 @@ impl CfnDisk {
 }
 impl Parent for CfnDisk { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lightsail::Disk`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disk.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDiskProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDiskProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDiskProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDiskProps<missing::DiskName, missing::SizeInGb> { CfnDiskProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDiskProps<Missing<required::DiskName>, Missing<required::SizeInGb>> { CfnDiskProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDiskProps<R0, R1> {
     /// `AddOns`: list of `AddOn`. Update: in place.
-    pub fn add_ons(mut self, value: impl Arg<Arr<disk::AddOn>>) -> Self { self.0.set("AddOns", value.into_expr()); self }
+    pub fn add_ons(self, value: impl Arg<Arr<disk::AddOn>>) -> Self { Self(put(self.0, "AddOns", value.into_expr()), Phase) }
     /// `AvailabilityZone`: text. Update: replacement.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
     /// `DiskName`: text, required. Update: replacement.
-    pub fn disk_name(mut self, value: impl Arg<str>) -> CfnDiskProps<Set, R1> { self.0.set("DiskName", value.into_expr()); CfnDiskProps(self.0, Phase) }
+    pub fn disk_name(self, value: impl Arg<str>) -> CfnDiskProps<Set, R1> { CfnDiskProps(put(self.0, "DiskName", value.into_expr()), Phase) }
     /// `Location`: `Location`. Update: in place.
-    pub fn location(mut self, value: impl Arg<disk::Location>) -> Self { self.0.set("Location", value.into_expr()); self }
+    pub fn location(self, value: impl Arg<disk::Location>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
     /// `SizeInGb`: integer, required. Update: replacement.
-    pub fn size_in_gb(mut self, value: impl Arg<i64>) -> CfnDiskProps<R0, Set> { self.0.set("SizeInGb", value.into_expr()); CfnDiskProps(self.0, Phase) }
+    pub fn size_in_gb(self, value: impl Arg<i64>) -> CfnDiskProps<R0, Set> { CfnDiskProps(put(self.0, "SizeInGb", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDiskProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::Disk`.
 pub mod disk {
 use crate::cfn::support::*;
 /// The property type `AddOn` of `AWS::Lightsail::Disk`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disk-addon.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AddOn<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AddOn<R0 = Set>(Bag, Phase<(R0,)>);
 impl AddOn {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AddOn<super::missing::AddOnType> { AddOn(Bag::default(), Phase) }
+    pub fn new() -> AddOn<Missing<super::required::AddOnType>> { AddOn(Bag::default(), Phase) }
 }
 impl<R0> AddOn<R0> {
     /// `AddOnType`: text, required. Update: in place.
-    pub fn add_on_type(mut self, value: impl Arg<str>) -> AddOn<Set> { self.0.set("AddOnType", value.into_expr()); AddOn(self.0, Phase) }
+    pub fn add_on_type(self, value: impl Arg<str>) -> AddOn<Set> { AddOn(put(self.0, "AddOnType", value.into_expr()), Phase) }
     /// `AutoSnapshotAddOnRequest`: `AutoSnapshotAddOn`. Update: in place.
-    pub fn auto_snapshot_add_on_request(mut self, value: impl Arg<AutoSnapshotAddOn>) -> Self { self.0.set("AutoSnapshotAddOnRequest", value.into_expr()); self }
+    pub fn auto_snapshot_add_on_request(self, value: impl Arg<AutoSnapshotAddOn>) -> Self { Self(put(self.0, "AutoSnapshotAddOnRequest", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for AddOn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoSnapshotAddOn` of `AWS::Lightsail::Disk`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disk-autosnapshotaddon.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoSnapshotAddOn(Bag);
+#[must_use] pub struct AutoSnapshotAddOn(Bag);
 impl AutoSnapshotAddOn {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SnapshotTimeOfDay`: text. Update: in place.
-    pub fn snapshot_time_of_day(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotTimeOfDay", value.into_expr()); self }
+    pub fn snapshot_time_of_day(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotTimeOfDay", value.into_expr())) }
 }
 impl Done for AutoSnapshotAddOn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Location` of `AWS::Lightsail::Disk`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disk-location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Location(Bag);
+#[must_use] pub struct Location(Bag);
 impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
     /// `RegionName`: text. Update: in place.
-    pub fn region_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RegionName", value.into_expr()); self }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -589,12 +589,12 @@ impl CfnDiskSnapshot {
     /// `AWS::Lightsail::DiskSnapshot`
     pub const TYPE: &'static str = "AWS::Lightsail::DiskSnapshot";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDiskSnapshotProps<R0, R1>) -> Self where CfnDiskSnapshotProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDiskSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DiskSnapshotName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DiskSnapshotArn`: text.
+    /// The attribute `DiskSnapshotArn`: `OtherArn`.
     pub fn attr_disk_snapshot_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DiskSnapshotArn") }
     /// The attribute `FromDiskName`: text.
     pub fn attr_from_disk_name(&self) -> Val<str> { self.0.get_att("FromDiskName") }
@@ -615,32 +615,32 @@ impl CfnDiskSnapshot {
 }
 impl Parent for CfnDiskSnapshot { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lightsail::DiskSnapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-disksnapshot.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDiskSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDiskSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDiskSnapshotProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDiskSnapshotProps<missing::DiskName, missing::DiskSnapshotName> { CfnDiskSnapshotProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDiskSnapshotProps<Missing<required::DiskName>, Missing<required::DiskSnapshotName>> { CfnDiskSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDiskSnapshotProps<R0, R1> {
     /// `DiskName`: text, required. Update: replacement.
-    pub fn disk_name(mut self, value: impl Arg<str>) -> CfnDiskSnapshotProps<Set, R1> { self.0.set("DiskName", value.into_expr()); CfnDiskSnapshotProps(self.0, Phase) }
+    pub fn disk_name(self, value: impl Arg<str>) -> CfnDiskSnapshotProps<Set, R1> { CfnDiskSnapshotProps(put(self.0, "DiskName", value.into_expr()), Phase) }
     /// `DiskSnapshotName`: text, required. Update: replacement.
-    pub fn disk_snapshot_name(mut self, value: impl Arg<str>) -> CfnDiskSnapshotProps<R0, Set> { self.0.set("DiskSnapshotName", value.into_expr()); CfnDiskSnapshotProps(self.0, Phase) }
+    pub fn disk_snapshot_name(self, value: impl Arg<str>) -> CfnDiskSnapshotProps<R0, Set> { CfnDiskSnapshotProps(put(self.0, "DiskSnapshotName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDiskSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::DiskSnapshot`.
 pub mod disk_snapshot {
 use crate::cfn::support::*;
 /// The property type `Location` of `AWS::Lightsail::DiskSnapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-disksnapshot-location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Location(Bag);
+#[must_use] pub struct Location(Bag);
 impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
     /// `RegionName`: text. Update: in place.
-    pub fn region_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RegionName", value.into_expr()); self }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 }
@@ -650,136 +650,136 @@ impl CfnDistribution {
     /// `AWS::Lightsail::Distribution`
     pub const TYPE: &'static str = "AWS::Lightsail::Distribution";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnDistributionProps<R0, R1, R2, R3>) -> Self where CfnDistributionProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDistributionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DistributionName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AbleToUpdateBundle`: boolean.
     pub fn attr_able_to_update_bundle(&self) -> Val<bool> { self.0.get_att("AbleToUpdateBundle") }
-    /// The attribute `DistributionArn`: text.
+    /// The attribute `DistributionArn`: `OtherArn`.
     pub fn attr_distribution_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DistributionArn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnDistribution { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lightsail::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-distribution.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDistributionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnDistributionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnDistributionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDistributionProps<missing::BundleId, missing::DefaultCacheBehavior, missing::DistributionName, missing::Origin> { CfnDistributionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDistributionProps<Missing<required::BundleId>, Missing<required::DefaultCacheBehavior>, Missing<required::DistributionName>, Missing<required::Origin>> { CfnDistributionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDistributionProps<R0, R1, R2, R3> {
     /// `BundleId`: text, required. Update: in place.
-    pub fn bundle_id(mut self, value: impl Arg<str>) -> CfnDistributionProps<Set, R1, R2, R3> { self.0.set("BundleId", value.into_expr()); CfnDistributionProps(self.0, Phase) }
+    pub fn bundle_id(self, value: impl Arg<str>) -> CfnDistributionProps<Set, R1, R2, R3> { CfnDistributionProps(put(self.0, "BundleId", value.into_expr()), Phase) }
     /// `CacheBehaviorSettings`: `CacheSettings`. Update: in place.
-    pub fn cache_behavior_settings(mut self, value: impl Arg<distribution::CacheSettings>) -> Self { self.0.set("CacheBehaviorSettings", value.into_expr()); self }
+    pub fn cache_behavior_settings(self, value: impl Arg<distribution::CacheSettings>) -> Self { Self(put(self.0, "CacheBehaviorSettings", value.into_expr()), Phase) }
     /// `CacheBehaviors`: list of `CacheBehaviorPerPath`. Update: in place.
-    pub fn cache_behaviors(mut self, value: impl Arg<Arr<distribution::CacheBehaviorPerPath>>) -> Self { self.0.set("CacheBehaviors", value.into_expr()); self }
+    pub fn cache_behaviors(self, value: impl Arg<Arr<distribution::CacheBehaviorPerPath>>) -> Self { Self(put(self.0, "CacheBehaviors", value.into_expr()), Phase) }
     /// `CertificateName`: text. Update: in place.
-    pub fn certificate_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateName", value.into_expr()); self }
+    pub fn certificate_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateName", value.into_expr()), Phase) }
     /// `DefaultCacheBehavior`: `CacheBehavior`, required. Update: in place.
-    pub fn default_cache_behavior(mut self, value: impl Arg<distribution::CacheBehavior>) -> CfnDistributionProps<R0, Set, R2, R3> { self.0.set("DefaultCacheBehavior", value.into_expr()); CfnDistributionProps(self.0, Phase) }
+    pub fn default_cache_behavior(self, value: impl Arg<distribution::CacheBehavior>) -> CfnDistributionProps<R0, Set, R2, R3> { CfnDistributionProps(put(self.0, "DefaultCacheBehavior", value.into_expr()), Phase) }
     /// `DistributionName`: text, required. Update: replacement.
-    pub fn distribution_name(mut self, value: impl Arg<str>) -> CfnDistributionProps<R0, R1, Set, R3> { self.0.set("DistributionName", value.into_expr()); CfnDistributionProps(self.0, Phase) }
+    pub fn distribution_name(self, value: impl Arg<str>) -> CfnDistributionProps<R0, R1, Set, R3> { CfnDistributionProps(put(self.0, "DistributionName", value.into_expr()), Phase) }
     /// `IpAddressType`: text. Update: replacement.
-    pub fn ip_address_type(mut self, value: impl Arg<str>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
     /// `IsEnabled`: boolean. Update: in place.
-    pub fn is_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsEnabled", value.into_expr()); self }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr()), Phase) }
     /// `Origin`: `InputOrigin`, required. Update: in place.
-    pub fn origin(mut self, value: impl Arg<distribution::InputOrigin>) -> CfnDistributionProps<R0, R1, R2, Set> { self.0.set("Origin", value.into_expr()); CfnDistributionProps(self.0, Phase) }
+    pub fn origin(self, value: impl Arg<distribution::InputOrigin>) -> CfnDistributionProps<R0, R1, R2, Set> { CfnDistributionProps(put(self.0, "Origin", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDistributionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::Distribution`.
 pub mod distribution {
 use crate::cfn::support::*;
 /// The property type `CacheBehavior` of `AWS::Lightsail::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachebehavior.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CacheBehavior(Bag);
+#[must_use] pub struct CacheBehavior(Bag);
 impl CacheBehavior {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Behavior`: text. Update: in place.
-    pub fn behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("Behavior", value.into_expr()); self }
+    pub fn behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Behavior", value.into_expr())) }
 }
 impl Done for CacheBehavior { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CacheBehaviorPerPath` of `AWS::Lightsail::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachebehaviorperpath.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CacheBehaviorPerPath(Bag);
+#[must_use] pub struct CacheBehaviorPerPath(Bag);
 impl CacheBehaviorPerPath {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Behavior`: text. Update: in place.
-    pub fn behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("Behavior", value.into_expr()); self }
+    pub fn behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Behavior", value.into_expr())) }
     /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
 }
 impl Done for CacheBehaviorPerPath { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CacheSettings` of `AWS::Lightsail::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cachesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CacheSettings(Bag);
+#[must_use] pub struct CacheSettings(Bag);
 impl CacheSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedHTTPMethods`: text. Update: in place.
-    pub fn allowed_http_methods(mut self, value: impl Arg<str>) -> Self { self.0.set("AllowedHTTPMethods", value.into_expr()); self }
+    pub fn allowed_http_methods(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowedHTTPMethods", value.into_expr())) }
     /// `CachedHTTPMethods`: text. Update: in place.
-    pub fn cached_http_methods(mut self, value: impl Arg<str>) -> Self { self.0.set("CachedHTTPMethods", value.into_expr()); self }
+    pub fn cached_http_methods(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CachedHTTPMethods", value.into_expr())) }
     /// `DefaultTTL`: integer. Update: in place.
-    pub fn default_ttl(mut self, value: impl Arg<i64>) -> Self { self.0.set("DefaultTTL", value.into_expr()); self }
+    pub fn default_ttl(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultTTL", value.into_expr())) }
     /// `ForwardedCookies`: `CookieObject`. Update: in place.
-    pub fn forwarded_cookies(mut self, value: impl Arg<CookieObject>) -> Self { self.0.set("ForwardedCookies", value.into_expr()); self }
+    pub fn forwarded_cookies(self, value: impl Arg<CookieObject>) -> Self { Self(put(self.0, "ForwardedCookies", value.into_expr())) }
     /// `ForwardedHeaders`: `HeaderObject`. Update: in place.
-    pub fn forwarded_headers(mut self, value: impl Arg<HeaderObject>) -> Self { self.0.set("ForwardedHeaders", value.into_expr()); self }
+    pub fn forwarded_headers(self, value: impl Arg<HeaderObject>) -> Self { Self(put(self.0, "ForwardedHeaders", value.into_expr())) }
     /// `ForwardedQueryStrings`: `QueryStringObject`. Update: in place.
-    pub fn forwarded_query_strings(mut self, value: impl Arg<QueryStringObject>) -> Self { self.0.set("ForwardedQueryStrings", value.into_expr()); self }
+    pub fn forwarded_query_strings(self, value: impl Arg<QueryStringObject>) -> Self { Self(put(self.0, "ForwardedQueryStrings", value.into_expr())) }
     /// `MaximumTTL`: integer. Update: in place.
-    pub fn maximum_ttl(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumTTL", value.into_expr()); self }
+    pub fn maximum_ttl(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumTTL", value.into_expr())) }
     /// `MinimumTTL`: integer. Update: in place.
-    pub fn minimum_ttl(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinimumTTL", value.into_expr()); self }
+    pub fn minimum_ttl(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumTTL", value.into_expr())) }
 }
 impl Done for CacheSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CookieObject` of `AWS::Lightsail::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-cookieobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CookieObject(Bag);
+#[must_use] pub struct CookieObject(Bag);
 impl CookieObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CookiesAllowList`: list of text. Update: in place.
-    pub fn cookies_allow_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CookiesAllowList", value.into_expr()); self }
+    pub fn cookies_allow_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CookiesAllowList", value.into_expr())) }
     /// `Option`: text. Update: in place.
-    pub fn option(mut self, value: impl Arg<str>) -> Self { self.0.set("Option", value.into_expr()); self }
+    pub fn option(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Option", value.into_expr())) }
 }
 impl Done for CookieObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeaderObject` of `AWS::Lightsail::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-headerobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HeaderObject(Bag);
+#[must_use] pub struct HeaderObject(Bag);
 impl HeaderObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HeadersAllowList`: list of text. Update: in place.
-    pub fn headers_allow_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("HeadersAllowList", value.into_expr()); self }
+    pub fn headers_allow_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HeadersAllowList", value.into_expr())) }
     /// `Option`: text. Update: in place.
-    pub fn option(mut self, value: impl Arg<str>) -> Self { self.0.set("Option", value.into_expr()); self }
+    pub fn option(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Option", value.into_expr())) }
 }
 impl Done for HeaderObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputOrigin` of `AWS::Lightsail::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-inputorigin.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputOrigin(Bag);
+#[must_use] pub struct InputOrigin(Bag);
 impl InputOrigin {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `ProtocolPolicy`: text. Update: in place.
-    pub fn protocol_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("ProtocolPolicy", value.into_expr()); self }
+    pub fn protocol_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtocolPolicy", value.into_expr())) }
     /// `RegionName`: text. Update: in place.
-    pub fn region_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RegionName", value.into_expr()); self }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
 }
 impl Done for InputOrigin { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryStringObject` of `AWS::Lightsail::Distribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-distribution-querystringobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QueryStringObject(Bag);
+#[must_use] pub struct QueryStringObject(Bag);
 impl QueryStringObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Option`: boolean. Update: in place.
-    pub fn option(mut self, value: impl Arg<bool>) -> Self { self.0.set("Option", value.into_expr()); self }
+    pub fn option(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Option", value.into_expr())) }
     /// `QueryStringsAllowList`: list of text. Update: in place.
-    pub fn query_strings_allow_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("QueryStringsAllowList", value.into_expr()); self }
+    pub fn query_strings_allow_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "QueryStringsAllowList", value.into_expr())) }
 }
 impl Done for QueryStringObject { fn into_props(self) -> Bag { self.0 } }
 }
@@ -789,10 +789,10 @@ impl CfnDomain {
     /// `AWS::Lightsail::Domain`
     pub const TYPE: &'static str = "AWS::Lightsail::Domain";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDomainProps<R0>) -> Self where CfnDomainProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DomainName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -805,51 +805,51 @@ impl CfnDomain {
 }
 impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lightsail::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-domain.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDomainProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDomainProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDomainProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDomainProps<missing::DomainName> { CfnDomainProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDomainProps<Missing<required::DomainName>> { CfnDomainProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDomainProps<R0> {
     /// `DomainEntries`: list of `DomainEntry`. Update: in place.
-    pub fn domain_entries(mut self, value: impl Arg<Arr<domain::DomainEntry>>) -> Self { self.0.set("DomainEntries", value.into_expr()); self }
+    pub fn domain_entries(self, value: impl Arg<Arr<domain::DomainEntry>>) -> Self { Self(put(self.0, "DomainEntries", value.into_expr()), Phase) }
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnDomainProps<Set> { self.0.set("DomainName", value.into_expr()); CfnDomainProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainProps<Set> { CfnDomainProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::Domain`.
 pub mod domain {
 use crate::cfn::support::*;
 /// The property type `DomainEntry` of `AWS::Lightsail::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-domain-domainentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DomainEntry<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct DomainEntry<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl DomainEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DomainEntry<super::missing::Name, super::missing::Target, super::missing::Type> { DomainEntry(Bag::default(), Phase) }
+    pub fn new() -> DomainEntry<Missing<super::required::Name>, Missing<super::required::Target>, Missing<super::required::Type>> { DomainEntry(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DomainEntry<R0, R1, R2> {
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
     /// `IsAlias`: boolean. Update: in place.
-    pub fn is_alias(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsAlias", value.into_expr()); self }
+    pub fn is_alias(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsAlias", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> DomainEntry<Set, R1, R2> { self.0.set("Name", value.into_expr()); DomainEntry(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DomainEntry<Set, R1, R2> { DomainEntry(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Target`: text, required. Update: in place.
-    pub fn target(mut self, value: impl Arg<str>) -> DomainEntry<R0, Set, R2> { self.0.set("Target", value.into_expr()); DomainEntry(self.0, Phase) }
+    pub fn target(self, value: impl Arg<str>) -> DomainEntry<R0, Set, R2> { DomainEntry(put(self.0, "Target", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> DomainEntry<R0, R1, Set> { self.0.set("Type", value.into_expr()); DomainEntry(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DomainEntry<R0, R1, Set> { DomainEntry(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for DomainEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Location` of `AWS::Lightsail::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-domain-location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Location(Bag);
+#[must_use] pub struct Location(Bag);
 impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
     /// `RegionName`: text. Update: in place.
-    pub fn region_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RegionName", value.into_expr()); self }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -861,14 +861,14 @@ impl CfnInstance {
     /// `AWS::Lightsail::Instance`
     pub const TYPE: &'static str = "AWS::Lightsail::Instance";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnInstanceProps<R0, R1, R2>) -> Self where CfnInstanceProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInstanceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `InstanceName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Hardware.CpuCount`: integer.
     pub fn attr_hardware_cpu_count(&self) -> Val<i64> { self.0.get_att("Hardware.CpuCount") }
     /// The attribute `Hardware.RamSizeInGb`: integer.
     pub fn attr_hardware_ram_size_in_gb(&self) -> Val<i64> { self.0.get_att("Hardware.RamSizeInGb") }
-    /// The attribute `InstanceArn`: text.
+    /// The attribute `InstanceArn`: `OtherArn`.
     pub fn attr_instance_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InstanceArn") }
     /// The attribute `Ipv6Addresses`: list of text.
     pub fn attr_ipv6_addresses(&self) -> Val<Arr<str>> { self.0.get_att("Ipv6Addresses") }
@@ -899,170 +899,170 @@ impl CfnInstance {
 }
 impl Parent for CfnInstance { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lightsail::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInstanceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnInstanceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnInstanceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnInstanceProps<missing::BlueprintId, missing::BundleId, missing::InstanceName> { CfnInstanceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnInstanceProps<Missing<required::BlueprintId>, Missing<required::BundleId>, Missing<required::InstanceName>> { CfnInstanceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnInstanceProps<R0, R1, R2> {
     /// `AddOns`: list of `AddOn`. Update: in place.
-    pub fn add_ons(mut self, value: impl Arg<Arr<instance::AddOn>>) -> Self { self.0.set("AddOns", value.into_expr()); self }
+    pub fn add_ons(self, value: impl Arg<Arr<instance::AddOn>>) -> Self { Self(put(self.0, "AddOns", value.into_expr()), Phase) }
     /// `AvailabilityZone`: text. Update: replacement.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
     /// `BlueprintId`: text, required. Update: replacement.
-    pub fn blueprint_id(mut self, value: impl Arg<str>) -> CfnInstanceProps<Set, R1, R2> { self.0.set("BlueprintId", value.into_expr()); CfnInstanceProps(self.0, Phase) }
+    pub fn blueprint_id(self, value: impl Arg<str>) -> CfnInstanceProps<Set, R1, R2> { CfnInstanceProps(put(self.0, "BlueprintId", value.into_expr()), Phase) }
     /// `BundleId`: text, required. Update: replacement.
-    pub fn bundle_id(mut self, value: impl Arg<str>) -> CfnInstanceProps<R0, Set, R2> { self.0.set("BundleId", value.into_expr()); CfnInstanceProps(self.0, Phase) }
+    pub fn bundle_id(self, value: impl Arg<str>) -> CfnInstanceProps<R0, Set, R2> { CfnInstanceProps(put(self.0, "BundleId", value.into_expr()), Phase) }
     /// `Hardware`: `Hardware`. Update: in place.
-    pub fn hardware(mut self, value: impl Arg<instance::Hardware>) -> Self { self.0.set("Hardware", value.into_expr()); self }
+    pub fn hardware(self, value: impl Arg<instance::Hardware>) -> Self { Self(put(self.0, "Hardware", value.into_expr()), Phase) }
     /// `InstanceName`: text, required. Update: replacement.
-    pub fn instance_name(mut self, value: impl Arg<str>) -> CfnInstanceProps<R0, R1, Set> { self.0.set("InstanceName", value.into_expr()); CfnInstanceProps(self.0, Phase) }
+    pub fn instance_name(self, value: impl Arg<str>) -> CfnInstanceProps<R0, R1, Set> { CfnInstanceProps(put(self.0, "InstanceName", value.into_expr()), Phase) }
     /// `KeyPairName`: text. Update: in place.
-    pub fn key_pair_name(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyPairName", value.into_expr()); self }
+    pub fn key_pair_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPairName", value.into_expr()), Phase) }
     /// `Location`: `Location`. Update: in place.
-    pub fn location(mut self, value: impl Arg<instance::Location>) -> Self { self.0.set("Location", value.into_expr()); self }
+    pub fn location(self, value: impl Arg<instance::Location>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
     /// `Networking`: `Networking`. Update: in place.
-    pub fn networking(mut self, value: impl Arg<instance::Networking>) -> Self { self.0.set("Networking", value.into_expr()); self }
+    pub fn networking(self, value: impl Arg<instance::Networking>) -> Self { Self(put(self.0, "Networking", value.into_expr()), Phase) }
     /// `State`: `State`. Update: in place.
-    pub fn state(mut self, value: impl Arg<instance::State>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<instance::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UserData`: text. Update: in place.
-    pub fn user_data(mut self, value: impl Arg<str>) -> Self { self.0.set("UserData", value.into_expr()); self }
+    pub fn user_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserData", value.into_expr()), Phase) }
 }
 impl Done for CfnInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::Instance`.
 pub mod instance {
 use crate::cfn::support::*;
 /// The property type `AddOn` of `AWS::Lightsail::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-addon.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AddOn<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AddOn<R0 = Set>(Bag, Phase<(R0,)>);
 impl AddOn {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AddOn<super::missing::AddOnType> { AddOn(Bag::default(), Phase) }
+    pub fn new() -> AddOn<Missing<super::required::AddOnType>> { AddOn(Bag::default(), Phase) }
 }
 impl<R0> AddOn<R0> {
     /// `AddOnType`: text, required. Update: in place.
-    pub fn add_on_type(mut self, value: impl Arg<str>) -> AddOn<Set> { self.0.set("AddOnType", value.into_expr()); AddOn(self.0, Phase) }
+    pub fn add_on_type(self, value: impl Arg<str>) -> AddOn<Set> { AddOn(put(self.0, "AddOnType", value.into_expr()), Phase) }
     /// `AutoSnapshotAddOnRequest`: `AutoSnapshotAddOn`. Update: in place.
-    pub fn auto_snapshot_add_on_request(mut self, value: impl Arg<AutoSnapshotAddOn>) -> Self { self.0.set("AutoSnapshotAddOnRequest", value.into_expr()); self }
+    pub fn auto_snapshot_add_on_request(self, value: impl Arg<AutoSnapshotAddOn>) -> Self { Self(put(self.0, "AutoSnapshotAddOnRequest", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for AddOn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoSnapshotAddOn` of `AWS::Lightsail::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-autosnapshotaddon.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoSnapshotAddOn(Bag);
+#[must_use] pub struct AutoSnapshotAddOn(Bag);
 impl AutoSnapshotAddOn {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SnapshotTimeOfDay`: text. Update: in place.
-    pub fn snapshot_time_of_day(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotTimeOfDay", value.into_expr()); self }
+    pub fn snapshot_time_of_day(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotTimeOfDay", value.into_expr())) }
 }
 impl Done for AutoSnapshotAddOn { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Disk` of `AWS::Lightsail::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-disk.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Disk<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Disk<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Disk {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Disk<super::missing::DiskName, super::missing::Path> { Disk(Bag::default(), Phase) }
+    pub fn new() -> Disk<Missing<super::required::DiskName>, Missing<super::required::Path>> { Disk(Bag::default(), Phase) }
 }
 impl<R0, R1> Disk<R0, R1> {
     /// `AttachedTo`: text. Update: in place.
-    pub fn attached_to(mut self, value: impl Arg<str>) -> Self { self.0.set("AttachedTo", value.into_expr()); self }
+    pub fn attached_to(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachedTo", value.into_expr()), Phase) }
     /// `AttachmentState`: text. Update: in place.
-    pub fn attachment_state(mut self, value: impl Arg<str>) -> Self { self.0.set("AttachmentState", value.into_expr()); self }
+    pub fn attachment_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachmentState", value.into_expr()), Phase) }
     /// `DiskName`: text, required. Update: in place.
-    pub fn disk_name(mut self, value: impl Arg<str>) -> Disk<Set, R1> { self.0.set("DiskName", value.into_expr()); Disk(self.0, Phase) }
+    pub fn disk_name(self, value: impl Arg<str>) -> Disk<Set, R1> { Disk(put(self.0, "DiskName", value.into_expr()), Phase) }
     /// `IOPS`: integer. Update: in place.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("IOPS", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IOPS", value.into_expr()), Phase) }
     /// `IsSystemDisk`: boolean. Update: in place.
-    pub fn is_system_disk(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsSystemDisk", value.into_expr()); self }
+    pub fn is_system_disk(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSystemDisk", value.into_expr()), Phase) }
     /// `Path`: text, required. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> Disk<R0, Set> { self.0.set("Path", value.into_expr()); Disk(self.0, Phase) }
+    pub fn path(self, value: impl Arg<str>) -> Disk<R0, Set> { Disk(put(self.0, "Path", value.into_expr()), Phase) }
     /// `SizeInGb`: text. Update: in place.
-    pub fn size_in_gb(mut self, value: impl Arg<str>) -> Self { self.0.set("SizeInGb", value.into_expr()); self }
+    pub fn size_in_gb(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SizeInGb", value.into_expr()), Phase) }
 }
 impl Done for Disk { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Hardware` of `AWS::Lightsail::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-hardware.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Hardware(Bag);
+#[must_use] pub struct Hardware(Bag);
 impl Hardware {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CpuCount`: integer. Update: in place.
-    pub fn cpu_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("CpuCount", value.into_expr()); self }
+    pub fn cpu_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CpuCount", value.into_expr())) }
     /// `Disks`: list of `Disk`. Update: in place.
-    pub fn disks(mut self, value: impl Arg<Arr<Disk>>) -> Self { self.0.set("Disks", value.into_expr()); self }
+    pub fn disks(self, value: impl Arg<Arr<Disk>>) -> Self { Self(put(self.0, "Disks", value.into_expr())) }
     /// `RamSizeInGb`: integer. Update: in place.
-    pub fn ram_size_in_gb(mut self, value: impl Arg<i64>) -> Self { self.0.set("RamSizeInGb", value.into_expr()); self }
+    pub fn ram_size_in_gb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RamSizeInGb", value.into_expr())) }
 }
 impl Done for Hardware { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Location` of `AWS::Lightsail::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Location(Bag);
+#[must_use] pub struct Location(Bag);
 impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
     /// `RegionName`: text. Update: in place.
-    pub fn region_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RegionName", value.into_expr()); self }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonthlyTransfer` of `AWS::Lightsail::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-monthlytransfer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MonthlyTransfer(Bag);
+#[must_use] pub struct MonthlyTransfer(Bag);
 impl MonthlyTransfer {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GbPerMonthAllocated`: text. Update: in place.
-    pub fn gb_per_month_allocated(mut self, value: impl Arg<str>) -> Self { self.0.set("GbPerMonthAllocated", value.into_expr()); self }
+    pub fn gb_per_month_allocated(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GbPerMonthAllocated", value.into_expr())) }
 }
 impl Done for MonthlyTransfer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Networking` of `AWS::Lightsail::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-networking.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Networking<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Networking<R0 = Set>(Bag, Phase<(R0,)>);
 impl Networking {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Networking<super::missing::Ports> { Networking(Bag::default(), Phase) }
+    pub fn new() -> Networking<Missing<super::required::Ports>> { Networking(Bag::default(), Phase) }
 }
 impl<R0> Networking<R0> {
     /// `MonthlyTransfer`: `MonthlyTransfer`. Update: in place.
-    pub fn monthly_transfer(mut self, value: impl Arg<MonthlyTransfer>) -> Self { self.0.set("MonthlyTransfer", value.into_expr()); self }
+    pub fn monthly_transfer(self, value: impl Arg<MonthlyTransfer>) -> Self { Self(put(self.0, "MonthlyTransfer", value.into_expr()), Phase) }
     /// `Ports`: list of `Port`, required. Update: in place.
-    pub fn ports(mut self, value: impl Arg<Arr<Port>>) -> Networking<Set> { self.0.set("Ports", value.into_expr()); Networking(self.0, Phase) }
+    pub fn ports(self, value: impl Arg<Arr<Port>>) -> Networking<Set> { Networking(put(self.0, "Ports", value.into_expr()), Phase) }
 }
 impl Done for Networking { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Port` of `AWS::Lightsail::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-port.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Port(Bag);
+#[must_use] pub struct Port(Bag);
 impl Port {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessDirection`: text. Update: in place.
-    pub fn access_direction(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessDirection", value.into_expr()); self }
+    pub fn access_direction(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessDirection", value.into_expr())) }
     /// `AccessFrom`: text. Update: in place.
-    pub fn access_from(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessFrom", value.into_expr()); self }
+    pub fn access_from(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessFrom", value.into_expr())) }
     /// `AccessType`: text. Update: in place.
-    pub fn access_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessType", value.into_expr()); self }
+    pub fn access_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessType", value.into_expr())) }
     /// `CidrListAliases`: list of text. Update: in place.
-    pub fn cidr_list_aliases(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CidrListAliases", value.into_expr()); self }
+    pub fn cidr_list_aliases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CidrListAliases", value.into_expr())) }
     /// `Cidrs`: list of text. Update: in place.
-    pub fn cidrs(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Cidrs", value.into_expr()); self }
+    pub fn cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cidrs", value.into_expr())) }
     /// `CommonName`: text. Update: in place.
-    pub fn common_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CommonName", value.into_expr()); self }
+    pub fn common_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CommonName", value.into_expr())) }
     /// `FromPort`: integer. Update: in place.
-    pub fn from_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("FromPort", value.into_expr()); self }
+    pub fn from_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FromPort", value.into_expr())) }
     /// `Ipv6Cidrs`: list of text. Update: in place.
-    pub fn ipv6_cidrs(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Ipv6Cidrs", value.into_expr()); self }
+    pub fn ipv6_cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv6Cidrs", value.into_expr())) }
     /// `Protocol`: text. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<str>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
     /// `ToPort`: integer. Update: in place.
-    pub fn to_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("ToPort", value.into_expr()); self }
+    pub fn to_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ToPort", value.into_expr())) }
 }
 impl Done for Port { fn into_props(self) -> Bag { self.0 } }
 /// The property type `State` of `AWS::Lightsail::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instance-state.html)
-#[derive(Clone, Debug)] #[must_use] pub struct State(Bag);
+#[must_use] pub struct State(Bag);
 impl State {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Code`: integer. Update: in place.
-    pub fn code(mut self, value: impl Arg<i64>) -> Self { self.0.set("Code", value.into_expr()); self }
+    pub fn code(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for State { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -1074,12 +1074,12 @@ impl CfnInstanceSnapshot {
     /// `AWS::Lightsail::InstanceSnapshot`
     pub const TYPE: &'static str = "AWS::Lightsail::InstanceSnapshot";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnInstanceSnapshotProps<R0, R1>) -> Self where CfnInstanceSnapshotProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInstanceSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `InstanceSnapshotName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `FromInstanceArn`: text.
+    /// The attribute `FromInstanceArn`: `OtherArn`.
     pub fn attr_from_instance_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FromInstanceArn") }
     /// The attribute `FromInstanceName`: text.
     pub fn attr_from_instance_name(&self) -> Val<str> { self.0.get_att("FromInstanceName") }
@@ -1098,32 +1098,32 @@ impl CfnInstanceSnapshot {
 }
 impl Parent for CfnInstanceSnapshot { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lightsail::InstanceSnapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-instancesnapshot.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInstanceSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnInstanceSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnInstanceSnapshotProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnInstanceSnapshotProps<missing::InstanceName, missing::InstanceSnapshotName> { CfnInstanceSnapshotProps(Bag::default(), Phase) }
+    pub fn new() -> CfnInstanceSnapshotProps<Missing<required::InstanceName>, Missing<required::InstanceSnapshotName>> { CfnInstanceSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnInstanceSnapshotProps<R0, R1> {
     /// `InstanceName`: text, required. Update: replacement.
-    pub fn instance_name(mut self, value: impl Arg<str>) -> CfnInstanceSnapshotProps<Set, R1> { self.0.set("InstanceName", value.into_expr()); CfnInstanceSnapshotProps(self.0, Phase) }
+    pub fn instance_name(self, value: impl Arg<str>) -> CfnInstanceSnapshotProps<Set, R1> { CfnInstanceSnapshotProps(put(self.0, "InstanceName", value.into_expr()), Phase) }
     /// `InstanceSnapshotName`: text, required. Update: replacement.
-    pub fn instance_snapshot_name(mut self, value: impl Arg<str>) -> CfnInstanceSnapshotProps<R0, Set> { self.0.set("InstanceSnapshotName", value.into_expr()); CfnInstanceSnapshotProps(self.0, Phase) }
+    pub fn instance_snapshot_name(self, value: impl Arg<str>) -> CfnInstanceSnapshotProps<R0, Set> { CfnInstanceSnapshotProps(put(self.0, "InstanceSnapshotName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnInstanceSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::InstanceSnapshot`.
 pub mod instance_snapshot {
 use crate::cfn::support::*;
 /// The property type `Location` of `AWS::Lightsail::InstanceSnapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-instancesnapshot-location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Location(Bag);
+#[must_use] pub struct Location(Bag);
 impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
     /// `RegionName`: text. Update: in place.
-    pub fn region_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RegionName", value.into_expr()); self }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1133,14 +1133,14 @@ impl CfnKeyPair {
     /// `AWS::Lightsail::KeyPair`
     pub const TYPE: &'static str = "AWS::Lightsail::KeyPair";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnKeyPairProps<R0>) -> Self where CfnKeyPairProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnKeyPairProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `KeyPairName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `Fingerprint`: text.
     pub fn attr_fingerprint(&self) -> Val<str> { self.0.get_att("Fingerprint") }
-    /// The attribute `KeyPairArn`: text.
+    /// The attribute `KeyPairArn`: `OtherArn`.
     pub fn attr_key_pair_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("KeyPairArn") }
     /// The attribute `Location`: `ResourceLocation`.
     pub fn attr_location(&self) -> Val<key_pair::ResourceLocation> { self.0.get_att("Location") }
@@ -1151,30 +1151,30 @@ impl CfnKeyPair {
 }
 impl Parent for CfnKeyPair { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lightsail::KeyPair`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-keypair.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnKeyPairProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnKeyPairProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnKeyPairProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnKeyPairProps<missing::KeyPairName> { CfnKeyPairProps(Bag::default(), Phase) }
+    pub fn new() -> CfnKeyPairProps<Missing<required::KeyPairName>> { CfnKeyPairProps(Bag::default(), Phase) }
 }
 impl<R0> CfnKeyPairProps<R0> {
     /// `KeyPairName`: text, required. Update: replacement.
-    pub fn key_pair_name(mut self, value: impl Arg<str>) -> CfnKeyPairProps<Set> { self.0.set("KeyPairName", value.into_expr()); CfnKeyPairProps(self.0, Phase) }
+    pub fn key_pair_name(self, value: impl Arg<str>) -> CfnKeyPairProps<Set> { CfnKeyPairProps(put(self.0, "KeyPairName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnKeyPairProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Lightsail::KeyPair`.
 pub mod key_pair {
 use crate::cfn::support::*;
 /// The property type `ResourceLocation` of `AWS::Lightsail::KeyPair`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lightsail-keypair-resourcelocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceLocation(Bag);
+#[must_use] pub struct ResourceLocation(Bag);
 impl ResourceLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
     /// `RegionName`: text. Update: in place.
-    pub fn region_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RegionName", value.into_expr()); self }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
 }
 impl Done for ResourceLocation { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1184,38 +1184,38 @@ impl CfnLoadBalancer {
     /// `AWS::Lightsail::LoadBalancer`
     pub const TYPE: &'static str = "AWS::Lightsail::LoadBalancer";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnLoadBalancerProps<R0, R1>) -> Self where CfnLoadBalancerProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLoadBalancerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LoadBalancerName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `LoadBalancerArn`: text.
+    /// The attribute `LoadBalancerArn`: `OtherArn`.
     pub fn attr_load_balancer_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LoadBalancerArn") }
 }
 impl Parent for CfnLoadBalancer { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lightsail::LoadBalancer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLoadBalancerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnLoadBalancerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnLoadBalancerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLoadBalancerProps<missing::InstancePort, missing::LoadBalancerName> { CfnLoadBalancerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLoadBalancerProps<Missing<required::InstancePort>, Missing<required::LoadBalancerName>> { CfnLoadBalancerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLoadBalancerProps<R0, R1> {
     /// `AttachedInstances`: list of text. Update: in place.
-    pub fn attached_instances(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AttachedInstances", value.into_expr()); self }
+    pub fn attached_instances(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AttachedInstances", value.into_expr()), Phase) }
     /// `HealthCheckPath`: text. Update: in place.
-    pub fn health_check_path(mut self, value: impl Arg<str>) -> Self { self.0.set("HealthCheckPath", value.into_expr()); self }
+    pub fn health_check_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckPath", value.into_expr()), Phase) }
     /// `InstancePort`: integer, required. Update: replacement.
-    pub fn instance_port(mut self, value: impl Arg<i64>) -> CfnLoadBalancerProps<Set, R1> { self.0.set("InstancePort", value.into_expr()); CfnLoadBalancerProps(self.0, Phase) }
+    pub fn instance_port(self, value: impl Arg<i64>) -> CfnLoadBalancerProps<Set, R1> { CfnLoadBalancerProps(put(self.0, "InstancePort", value.into_expr()), Phase) }
     /// `IpAddressType`: text. Update: replacement.
-    pub fn ip_address_type(mut self, value: impl Arg<str>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
     /// `LoadBalancerName`: text, required. Update: replacement.
-    pub fn load_balancer_name(mut self, value: impl Arg<str>) -> CfnLoadBalancerProps<R0, Set> { self.0.set("LoadBalancerName", value.into_expr()); CfnLoadBalancerProps(self.0, Phase) }
+    pub fn load_balancer_name(self, value: impl Arg<str>) -> CfnLoadBalancerProps<R0, Set> { CfnLoadBalancerProps(put(self.0, "LoadBalancerName", value.into_expr()), Phase) }
     /// `SessionStickinessEnabled`: boolean. Update: in place.
-    pub fn session_stickiness_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("SessionStickinessEnabled", value.into_expr()); self }
+    pub fn session_stickiness_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SessionStickinessEnabled", value.into_expr()), Phase) }
     /// `SessionStickinessLBCookieDurationSeconds`: text. Update: in place.
-    pub fn session_stickiness_lb_cookie_duration_seconds(mut self, value: impl Arg<str>) -> Self { self.0.set("SessionStickinessLBCookieDurationSeconds", value.into_expr()); self }
+    pub fn session_stickiness_lb_cookie_duration_seconds(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionStickinessLBCookieDurationSeconds", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TlsPolicyName`: text. Update: in place.
-    pub fn tls_policy_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TlsPolicyName", value.into_expr()); self }
+    pub fn tls_policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TlsPolicyName", value.into_expr()), Phase) }
 }
 impl Done for CfnLoadBalancerProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Lightsail::LoadBalancerTlsCertificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancertlscertificate.html)
@@ -1224,34 +1224,34 @@ impl CfnLoadBalancerTlsCertificate {
     /// `AWS::Lightsail::LoadBalancerTlsCertificate`
     pub const TYPE: &'static str = "AWS::Lightsail::LoadBalancerTlsCertificate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnLoadBalancerTlsCertificateProps<R0, R1, R2>) -> Self where CfnLoadBalancerTlsCertificateProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLoadBalancerTlsCertificateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `LoadBalancerTlsCertificateArn`: text.
+    /// The attribute `LoadBalancerTlsCertificateArn`: `OtherArn`.
     pub fn attr_load_balancer_tls_certificate_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LoadBalancerTlsCertificateArn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnLoadBalancerTlsCertificate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lightsail::LoadBalancerTlsCertificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-loadbalancertlscertificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLoadBalancerTlsCertificateProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnLoadBalancerTlsCertificateProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnLoadBalancerTlsCertificateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLoadBalancerTlsCertificateProps<missing::CertificateDomainName, missing::CertificateName, missing::LoadBalancerName> { CfnLoadBalancerTlsCertificateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLoadBalancerTlsCertificateProps<Missing<required::CertificateDomainName>, Missing<required::CertificateName>, Missing<required::LoadBalancerName>> { CfnLoadBalancerTlsCertificateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLoadBalancerTlsCertificateProps<R0, R1, R2> {
     /// `CertificateAlternativeNames`: list of text. Update: replacement.
-    pub fn certificate_alternative_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CertificateAlternativeNames", value.into_expr()); self }
+    pub fn certificate_alternative_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CertificateAlternativeNames", value.into_expr()), Phase) }
     /// `CertificateDomainName`: text, required. Update: replacement.
-    pub fn certificate_domain_name(mut self, value: impl Arg<str>) -> CfnLoadBalancerTlsCertificateProps<Set, R1, R2> { self.0.set("CertificateDomainName", value.into_expr()); CfnLoadBalancerTlsCertificateProps(self.0, Phase) }
+    pub fn certificate_domain_name(self, value: impl Arg<str>) -> CfnLoadBalancerTlsCertificateProps<Set, R1, R2> { CfnLoadBalancerTlsCertificateProps(put(self.0, "CertificateDomainName", value.into_expr()), Phase) }
     /// `CertificateName`: text, required. Update: replacement.
-    pub fn certificate_name(mut self, value: impl Arg<str>) -> CfnLoadBalancerTlsCertificateProps<R0, Set, R2> { self.0.set("CertificateName", value.into_expr()); CfnLoadBalancerTlsCertificateProps(self.0, Phase) }
+    pub fn certificate_name(self, value: impl Arg<str>) -> CfnLoadBalancerTlsCertificateProps<R0, Set, R2> { CfnLoadBalancerTlsCertificateProps(put(self.0, "CertificateName", value.into_expr()), Phase) }
     /// `HttpsRedirectionEnabled`: boolean. Update: in place.
-    pub fn https_redirection_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("HttpsRedirectionEnabled", value.into_expr()); self }
+    pub fn https_redirection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HttpsRedirectionEnabled", value.into_expr()), Phase) }
     /// `IsAttached`: boolean. Update: in place.
-    pub fn is_attached(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsAttached", value.into_expr()); self }
+    pub fn is_attached(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsAttached", value.into_expr()), Phase) }
     /// `LoadBalancerName`: text, required. Update: replacement.
-    pub fn load_balancer_name(mut self, value: impl Arg<str>) -> CfnLoadBalancerTlsCertificateProps<R0, R1, Set> { self.0.set("LoadBalancerName", value.into_expr()); CfnLoadBalancerTlsCertificateProps(self.0, Phase) }
+    pub fn load_balancer_name(self, value: impl Arg<str>) -> CfnLoadBalancerTlsCertificateProps<R0, R1, Set> { CfnLoadBalancerTlsCertificateProps(put(self.0, "LoadBalancerName", value.into_expr()), Phase) }
 }
 impl Done for CfnLoadBalancerTlsCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Lightsail::StaticIp`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-staticip.html)
@@ -1260,29 +1260,29 @@ impl CfnStaticIp {
     /// `AWS::Lightsail::StaticIp`
     pub const TYPE: &'static str = "AWS::Lightsail::StaticIp";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnStaticIpProps<R0>) -> Self where CfnStaticIpProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStaticIpProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `StaticIpName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `IpAddress`: text.
     pub fn attr_ip_address(&self) -> Val<str> { self.0.get_att("IpAddress") }
     /// The attribute `IsAttached`: boolean.
     pub fn attr_is_attached(&self) -> Val<bool> { self.0.get_att("IsAttached") }
-    /// The attribute `StaticIpArn`: text.
+    /// The attribute `StaticIpArn`: `OtherArn`.
     pub fn attr_static_ip_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("StaticIpArn") }
 }
 impl Parent for CfnStaticIp { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Lightsail::StaticIp`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lightsail-staticip.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStaticIpProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnStaticIpProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnStaticIpProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStaticIpProps<missing::StaticIpName> { CfnStaticIpProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStaticIpProps<Missing<required::StaticIpName>> { CfnStaticIpProps(Bag::default(), Phase) }
 }
 impl<R0> CfnStaticIpProps<R0> {
     /// `AttachedTo`: text. Update: in place.
-    pub fn attached_to(mut self, value: impl Arg<str>) -> Self { self.0.set("AttachedTo", value.into_expr()); self }
+    pub fn attached_to(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachedTo", value.into_expr()), Phase) }
     /// `StaticIpName`: text, required. Update: replacement.
-    pub fn static_ip_name(mut self, value: impl Arg<str>) -> CfnStaticIpProps<Set> { self.0.set("StaticIpName", value.into_expr()); CfnStaticIpProps(self.0, Phase) }
+    pub fn static_ip_name(self, value: impl Arg<str>) -> CfnStaticIpProps<Set> { CfnStaticIpProps(put(self.0, "StaticIpName", value.into_expr()), Phase) }
 }
 impl Done for CfnStaticIpProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AddOnType, AlarmName, BlueprintId, BucketName, BundleId, CertificateDomainName, CertificateName, ComparisonOperator, ContactEndpoint, DefaultCacheBehavior, DiskName, DiskSnapshotName, DistributionName, DomainName, EvaluationPeriods, InstanceName, InstancePort, InstanceSnapshotName, KeyPairName, LoadBalancerName, MasterDatabaseName, MasterUsername, MetricName, MonitoredResourceName, Name, Origin, Path, Ports, Power, Protocol, RelationalDatabaseBlueprintId, RelationalDatabaseBundleId, RelationalDatabaseName, RelationalDatabaseSnapshotName, Scale, ServiceName, SizeInGb, StaticIpName, Target, Threshold, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AddOnType, AlarmName, BlueprintId, BucketName, BundleId, CertificateDomainName, CertificateName, ComparisonOperator, ContactEndpoint, DefaultCacheBehavior, DiskName, DiskSnapshotName, DistributionName, DomainName, EvaluationPeriods, InstanceName, InstancePort, InstanceSnapshotName, KeyPairName, LoadBalancerName, MasterDatabaseName, MasterUsername, MetricName, MonitoredResourceName, Name, Origin, Path, Ports, Power, Protocol, RelationalDatabaseBlueprintId, RelationalDatabaseBundleId, RelationalDatabaseName, RelationalDatabaseSnapshotName, Scale, ServiceName, SizeInGb, StaticIpName, Target, Threshold, Type } }

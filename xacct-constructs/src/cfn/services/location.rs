@@ -10,88 +10,88 @@ impl CfnAPIKey {
     /// `AWS::Location::APIKey`
     pub const TYPE: &'static str = "AWS::Location::APIKey";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAPIKeyProps<R0, R1>) -> Self where CfnAPIKeyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAPIKeyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `KeyName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreateTime`: text.
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
-    /// The attribute `KeyArn`: text.
+    /// The attribute `KeyArn`: `OtherArn`.
     pub fn attr_key_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("KeyArn") }
     /// The attribute `UpdateTime`: text.
     pub fn attr_update_time(&self) -> Val<str> { self.0.get_att("UpdateTime") }
 }
 impl Parent for CfnAPIKey { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Location::APIKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-apikey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAPIKeyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAPIKeyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAPIKeyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAPIKeyProps<missing::KeyName, missing::Restrictions> { CfnAPIKeyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAPIKeyProps<Missing<required::KeyName>, Missing<required::Restrictions>> { CfnAPIKeyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAPIKeyProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ExpireTime`: text. Update: in place.
-    pub fn expire_time(mut self, value: impl Arg<str>) -> Self { self.0.set("ExpireTime", value.into_expr()); self }
+    pub fn expire_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpireTime", value.into_expr()), Phase) }
     /// `ForceDelete`: boolean. Update: in place.
-    pub fn force_delete(mut self, value: impl Arg<bool>) -> Self { self.0.set("ForceDelete", value.into_expr()); self }
+    pub fn force_delete(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceDelete", value.into_expr()), Phase) }
     /// `ForceUpdate`: boolean. Update: in place.
-    pub fn force_update(mut self, value: impl Arg<bool>) -> Self { self.0.set("ForceUpdate", value.into_expr()); self }
+    pub fn force_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceUpdate", value.into_expr()), Phase) }
     /// `KeyName`: text, required. Update: replacement.
-    pub fn key_name(mut self, value: impl Arg<str>) -> CfnAPIKeyProps<Set, R1> { self.0.set("KeyName", value.into_expr()); CfnAPIKeyProps(self.0, Phase) }
+    pub fn key_name(self, value: impl Arg<str>) -> CfnAPIKeyProps<Set, R1> { CfnAPIKeyProps(put(self.0, "KeyName", value.into_expr()), Phase) }
     /// `NoExpiry`: boolean. Update: in place.
-    pub fn no_expiry(mut self, value: impl Arg<bool>) -> Self { self.0.set("NoExpiry", value.into_expr()); self }
+    pub fn no_expiry(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoExpiry", value.into_expr()), Phase) }
     /// `Restrictions`: `ApiKeyRestrictions`, required. Update: in place.
-    pub fn restrictions(mut self, value: impl Arg<api_key::ApiKeyRestrictions>) -> CfnAPIKeyProps<R0, Set> { self.0.set("Restrictions", value.into_expr()); CfnAPIKeyProps(self.0, Phase) }
+    pub fn restrictions(self, value: impl Arg<api_key::ApiKeyRestrictions>) -> CfnAPIKeyProps<R0, Set> { CfnAPIKeyProps(put(self.0, "Restrictions", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAPIKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Location::APIKey`.
 pub mod api_key {
 use crate::cfn::support::*;
 /// The property type `AndroidApp` of `AWS::Location::APIKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-apikey-androidapp.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AndroidApp<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AndroidApp<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AndroidApp {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AndroidApp<super::missing::CertificateFingerprint, super::missing::Package> { AndroidApp(Bag::default(), Phase) }
+    pub fn new() -> AndroidApp<Missing<super::required::CertificateFingerprint>, Missing<super::required::Package>> { AndroidApp(Bag::default(), Phase) }
 }
 impl<R0, R1> AndroidApp<R0, R1> {
     /// `CertificateFingerprint`: text, required. Update: in place.
-    pub fn certificate_fingerprint(mut self, value: impl Arg<str>) -> AndroidApp<Set, R1> { self.0.set("CertificateFingerprint", value.into_expr()); AndroidApp(self.0, Phase) }
+    pub fn certificate_fingerprint(self, value: impl Arg<str>) -> AndroidApp<Set, R1> { AndroidApp(put(self.0, "CertificateFingerprint", value.into_expr()), Phase) }
     /// `Package`: text, required. Update: in place.
-    pub fn package(mut self, value: impl Arg<str>) -> AndroidApp<R0, Set> { self.0.set("Package", value.into_expr()); AndroidApp(self.0, Phase) }
+    pub fn package(self, value: impl Arg<str>) -> AndroidApp<R0, Set> { AndroidApp(put(self.0, "Package", value.into_expr()), Phase) }
 }
 impl Done for AndroidApp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApiKeyRestrictions` of `AWS::Location::APIKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-apikey-apikeyrestrictions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApiKeyRestrictions<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ApiKeyRestrictions<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ApiKeyRestrictions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApiKeyRestrictions<super::missing::AllowActions, super::missing::AllowResources> { ApiKeyRestrictions(Bag::default(), Phase) }
+    pub fn new() -> ApiKeyRestrictions<Missing<super::required::AllowActions>, Missing<super::required::AllowResources>> { ApiKeyRestrictions(Bag::default(), Phase) }
 }
 impl<R0, R1> ApiKeyRestrictions<R0, R1> {
     /// `AllowActions`: list of text, required. Update: in place.
-    pub fn allow_actions(mut self, value: impl Arg<Arr<str>>) -> ApiKeyRestrictions<Set, R1> { self.0.set("AllowActions", value.into_expr()); ApiKeyRestrictions(self.0, Phase) }
+    pub fn allow_actions(self, value: impl Arg<Arr<str>>) -> ApiKeyRestrictions<Set, R1> { ApiKeyRestrictions(put(self.0, "AllowActions", value.into_expr()), Phase) }
     /// `AllowAndroidApps`: list of `AndroidApp`. Update: in place.
-    pub fn allow_android_apps(mut self, value: impl Arg<Arr<AndroidApp>>) -> Self { self.0.set("AllowAndroidApps", value.into_expr()); self }
+    pub fn allow_android_apps(self, value: impl Arg<Arr<AndroidApp>>) -> Self { Self(put(self.0, "AllowAndroidApps", value.into_expr()), Phase) }
     /// `AllowAppleApps`: list of `AppleApp`. Update: in place.
-    pub fn allow_apple_apps(mut self, value: impl Arg<Arr<AppleApp>>) -> Self { self.0.set("AllowAppleApps", value.into_expr()); self }
+    pub fn allow_apple_apps(self, value: impl Arg<Arr<AppleApp>>) -> Self { Self(put(self.0, "AllowAppleApps", value.into_expr()), Phase) }
     /// `AllowReferers`: list of text. Update: in place.
-    pub fn allow_referers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowReferers", value.into_expr()); self }
+    pub fn allow_referers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowReferers", value.into_expr()), Phase) }
     /// `AllowResources`: list of text, required. Update: in place.
-    pub fn allow_resources(mut self, value: impl Arg<Arr<str>>) -> ApiKeyRestrictions<R0, Set> { self.0.set("AllowResources", value.into_expr()); ApiKeyRestrictions(self.0, Phase) }
+    pub fn allow_resources(self, value: impl Arg<Arr<str>>) -> ApiKeyRestrictions<R0, Set> { ApiKeyRestrictions(put(self.0, "AllowResources", value.into_expr()), Phase) }
 }
 impl Done for ApiKeyRestrictions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AppleApp` of `AWS::Location::APIKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-apikey-appleapp.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AppleApp<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AppleApp<R0 = Set>(Bag, Phase<(R0,)>);
 impl AppleApp {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AppleApp<super::missing::BundleId> { AppleApp(Bag::default(), Phase) }
+    pub fn new() -> AppleApp<Missing<super::required::BundleId>> { AppleApp(Bag::default(), Phase) }
 }
 impl<R0> AppleApp<R0> {
     /// `BundleId`: text, required. Update: in place.
-    pub fn bundle_id(mut self, value: impl Arg<str>) -> AppleApp<Set> { self.0.set("BundleId", value.into_expr()); AppleApp(self.0, Phase) }
+    pub fn bundle_id(self, value: impl Arg<str>) -> AppleApp<Set> { AppleApp(put(self.0, "BundleId", value.into_expr()), Phase) }
 }
 impl Done for AppleApp { fn into_props(self) -> Bag { self.0 } }
 }
@@ -101,12 +101,12 @@ impl CfnGeofenceCollection {
     /// `AWS::Location::GeofenceCollection`
     pub const TYPE: &'static str = "AWS::Location::GeofenceCollection";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnGeofenceCollectionProps<R0>) -> Self where CfnGeofenceCollectionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGeofenceCollectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CollectionName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CollectionArn`: text.
+    /// The attribute `CollectionArn`: `OtherArn`.
     pub fn attr_collection_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CollectionArn") }
     /// The attribute `CreateTime`: text.
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
@@ -115,24 +115,24 @@ impl CfnGeofenceCollection {
 }
 impl Parent for CfnGeofenceCollection { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Location::GeofenceCollection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-geofencecollection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGeofenceCollectionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnGeofenceCollectionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnGeofenceCollectionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGeofenceCollectionProps<missing::CollectionName> { CfnGeofenceCollectionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGeofenceCollectionProps<Missing<required::CollectionName>> { CfnGeofenceCollectionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGeofenceCollectionProps<R0> {
     /// `CollectionName`: text, required. Update: replacement.
-    pub fn collection_name(mut self, value: impl Arg<str>) -> CfnGeofenceCollectionProps<Set> { self.0.set("CollectionName", value.into_expr()); CfnGeofenceCollectionProps(self.0, Phase) }
+    pub fn collection_name(self, value: impl Arg<str>) -> CfnGeofenceCollectionProps<Set> { CfnGeofenceCollectionProps(put(self.0, "CollectionName", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `PricingPlan`: `PricingPlan`. Update: in place. AWS advises against it.
-    pub fn pricing_plan(mut self, value: impl Arg<geofence_collection::PricingPlan>) -> Self { self.0.set("PricingPlan", value.into_expr()); self }
+    pub fn pricing_plan(self, value: impl Arg<geofence_collection::PricingPlan>) -> Self { Self(put(self.0, "PricingPlan", value.into_expr()), Phase) }
     /// `PricingPlanDataSource`: text. Update: in place. AWS advises against it.
-    pub fn pricing_plan_data_source(mut self, value: impl Arg<str>) -> Self { self.0.set("PricingPlanDataSource", value.into_expr()); self }
+    pub fn pricing_plan_data_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PricingPlanDataSource", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnGeofenceCollectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Location::GeofenceCollection`.
@@ -147,56 +147,56 @@ impl CfnMap {
     /// `AWS::Location::Map`
     pub const TYPE: &'static str = "AWS::Location::Map";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnMapProps<R0, R1>) -> Self where CfnMapProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMapProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MapName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreateTime`: text.
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
     /// The attribute `DataSource`: text.
     pub fn attr_data_source(&self) -> Val<str> { self.0.get_att("DataSource") }
-    /// The attribute `MapArn`: text.
+    /// The attribute `MapArn`: `OtherArn`.
     pub fn attr_map_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MapArn") }
     /// The attribute `UpdateTime`: text.
     pub fn attr_update_time(&self) -> Val<str> { self.0.get_att("UpdateTime") }
 }
 impl Parent for CfnMap { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Location::Map`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-map.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMapProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnMapProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnMapProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMapProps<missing::Configuration, missing::MapName> { CfnMapProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMapProps<Missing<required::Configuration>, Missing<required::MapName>> { CfnMapProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMapProps<R0, R1> {
     /// `Configuration`: `MapConfiguration`, required. Update: replacement.
-    pub fn configuration(mut self, value: impl Arg<map::MapConfiguration>) -> CfnMapProps<Set, R1> { self.0.set("Configuration", value.into_expr()); CfnMapProps(self.0, Phase) }
+    pub fn configuration(self, value: impl Arg<map::MapConfiguration>) -> CfnMapProps<Set, R1> { CfnMapProps(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `MapName`: text, required. Update: replacement.
-    pub fn map_name(mut self, value: impl Arg<str>) -> CfnMapProps<R0, Set> { self.0.set("MapName", value.into_expr()); CfnMapProps(self.0, Phase) }
+    pub fn map_name(self, value: impl Arg<str>) -> CfnMapProps<R0, Set> { CfnMapProps(put(self.0, "MapName", value.into_expr()), Phase) }
     /// `PricingPlan`: `PricingPlan`. Update: replacement.
-    pub fn pricing_plan(mut self, value: impl Arg<map::PricingPlan>) -> Self { self.0.set("PricingPlan", value.into_expr()); self }
+    pub fn pricing_plan(self, value: impl Arg<map::PricingPlan>) -> Self { Self(put(self.0, "PricingPlan", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMapProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Location::Map`.
 pub mod map {
 use crate::cfn::support::*;
 /// The property type `MapConfiguration` of `AWS::Location::Map`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-map-mapconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MapConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MapConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MapConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MapConfiguration<super::missing::Style> { MapConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MapConfiguration<Missing<super::required::Style>> { MapConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MapConfiguration<R0> {
     /// `CustomLayers`: list of text. Update: replacement.
-    pub fn custom_layers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CustomLayers", value.into_expr()); self }
+    pub fn custom_layers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CustomLayers", value.into_expr()), Phase) }
     /// `PoliticalView`: text. Update: replacement.
-    pub fn political_view(mut self, value: impl Arg<str>) -> Self { self.0.set("PoliticalView", value.into_expr()); self }
+    pub fn political_view(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoliticalView", value.into_expr()), Phase) }
     /// `Style`: text, required. Update: replacement.
-    pub fn style(mut self, value: impl Arg<str>) -> MapConfiguration<Set> { self.0.set("Style", value.into_expr()); MapConfiguration(self.0, Phase) }
+    pub fn style(self, value: impl Arg<str>) -> MapConfiguration<Set> { MapConfiguration(put(self.0, "Style", value.into_expr()), Phase) }
 }
 impl Done for MapConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `PricingPlan` allows.
@@ -208,50 +208,50 @@ impl CfnPlaceIndex {
     /// `AWS::Location::PlaceIndex`
     pub const TYPE: &'static str = "AWS::Location::PlaceIndex";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnPlaceIndexProps<R0, R1>) -> Self where CfnPlaceIndexProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPlaceIndexProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IndexName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreateTime`: text.
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
-    /// The attribute `IndexArn`: text.
+    /// The attribute `IndexArn`: `OtherArn`.
     pub fn attr_index_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IndexArn") }
     /// The attribute `UpdateTime`: text.
     pub fn attr_update_time(&self) -> Val<str> { self.0.get_att("UpdateTime") }
 }
 impl Parent for CfnPlaceIndex { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Location::PlaceIndex`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-placeindex.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPlaceIndexProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnPlaceIndexProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnPlaceIndexProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPlaceIndexProps<missing::DataSource, missing::IndexName> { CfnPlaceIndexProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPlaceIndexProps<Missing<required::DataSource>, Missing<required::IndexName>> { CfnPlaceIndexProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPlaceIndexProps<R0, R1> {
     /// `DataSource`: text, required. Update: replacement.
-    pub fn data_source(mut self, value: impl Arg<str>) -> CfnPlaceIndexProps<Set, R1> { self.0.set("DataSource", value.into_expr()); CfnPlaceIndexProps(self.0, Phase) }
+    pub fn data_source(self, value: impl Arg<str>) -> CfnPlaceIndexProps<Set, R1> { CfnPlaceIndexProps(put(self.0, "DataSource", value.into_expr()), Phase) }
     /// `DataSourceConfiguration`: `DataSourceConfiguration`. Update: replacement.
-    pub fn data_source_configuration(mut self, value: impl Arg<place_index::DataSourceConfiguration>) -> Self { self.0.set("DataSourceConfiguration", value.into_expr()); self }
+    pub fn data_source_configuration(self, value: impl Arg<place_index::DataSourceConfiguration>) -> Self { Self(put(self.0, "DataSourceConfiguration", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IndexName`: text, required. Update: replacement.
-    pub fn index_name(mut self, value: impl Arg<str>) -> CfnPlaceIndexProps<R0, Set> { self.0.set("IndexName", value.into_expr()); CfnPlaceIndexProps(self.0, Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> CfnPlaceIndexProps<R0, Set> { CfnPlaceIndexProps(put(self.0, "IndexName", value.into_expr()), Phase) }
     /// `PricingPlan`: `PricingPlan`. Update: replacement.
-    pub fn pricing_plan(mut self, value: impl Arg<place_index::PricingPlan>) -> Self { self.0.set("PricingPlan", value.into_expr()); self }
+    pub fn pricing_plan(self, value: impl Arg<place_index::PricingPlan>) -> Self { Self(put(self.0, "PricingPlan", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPlaceIndexProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Location::PlaceIndex`.
 pub mod place_index {
 use crate::cfn::support::*;
 /// The property type `DataSourceConfiguration` of `AWS::Location::PlaceIndex`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-location-placeindex-datasourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataSourceConfiguration(Bag);
+#[must_use] pub struct DataSourceConfiguration(Bag);
 impl DataSourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IntendedUse`: `IntendedUse`. Update: replacement.
-    pub fn intended_use(mut self, value: impl Arg<IntendedUse>) -> Self { self.0.set("IntendedUse", value.into_expr()); self }
+    pub fn intended_use(self, value: impl Arg<IntendedUse>) -> Self { Self(put(self.0, "IntendedUse", value.into_expr())) }
 }
 impl Done for DataSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IntendedUse` allows.
@@ -265,12 +265,12 @@ impl CfnRouteCalculator {
     /// `AWS::Location::RouteCalculator`
     pub const TYPE: &'static str = "AWS::Location::RouteCalculator";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnRouteCalculatorProps<R0, R1>) -> Self where CfnRouteCalculatorProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRouteCalculatorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CalculatorName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `CalculatorArn`: text.
+    /// The attribute `CalculatorArn`: `OtherArn`.
     pub fn attr_calculator_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CalculatorArn") }
     /// The attribute `CreateTime`: text.
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
@@ -279,22 +279,22 @@ impl CfnRouteCalculator {
 }
 impl Parent for CfnRouteCalculator { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Location::RouteCalculator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-routecalculator.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRouteCalculatorProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnRouteCalculatorProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnRouteCalculatorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRouteCalculatorProps<missing::CalculatorName, missing::DataSource> { CfnRouteCalculatorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRouteCalculatorProps<Missing<required::CalculatorName>, Missing<required::DataSource>> { CfnRouteCalculatorProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRouteCalculatorProps<R0, R1> {
     /// `CalculatorName`: text, required. Update: replacement.
-    pub fn calculator_name(mut self, value: impl Arg<str>) -> CfnRouteCalculatorProps<Set, R1> { self.0.set("CalculatorName", value.into_expr()); CfnRouteCalculatorProps(self.0, Phase) }
+    pub fn calculator_name(self, value: impl Arg<str>) -> CfnRouteCalculatorProps<Set, R1> { CfnRouteCalculatorProps(put(self.0, "CalculatorName", value.into_expr()), Phase) }
     /// `DataSource`: text, required. Update: replacement.
-    pub fn data_source(mut self, value: impl Arg<str>) -> CfnRouteCalculatorProps<R0, Set> { self.0.set("DataSource", value.into_expr()); CfnRouteCalculatorProps(self.0, Phase) }
+    pub fn data_source(self, value: impl Arg<str>) -> CfnRouteCalculatorProps<R0, Set> { CfnRouteCalculatorProps(put(self.0, "DataSource", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `PricingPlan`: `PricingPlan`. Update: replacement.
-    pub fn pricing_plan(mut self, value: impl Arg<route_calculator::PricingPlan>) -> Self { self.0.set("PricingPlan", value.into_expr()); self }
+    pub fn pricing_plan(self, value: impl Arg<route_calculator::PricingPlan>) -> Self { Self(put(self.0, "PricingPlan", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRouteCalculatorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Location::RouteCalculator`.
@@ -309,44 +309,44 @@ impl CfnTracker {
     /// `AWS::Location::Tracker`
     pub const TYPE: &'static str = "AWS::Location::Tracker";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnTrackerProps<R0>) -> Self where CfnTrackerProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrackerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TrackerName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreateTime`: text.
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
-    /// The attribute `TrackerArn`: text.
+    /// The attribute `TrackerArn`: `OtherArn`.
     pub fn attr_tracker_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TrackerArn") }
     /// The attribute `UpdateTime`: text.
     pub fn attr_update_time(&self) -> Val<str> { self.0.get_att("UpdateTime") }
 }
 impl Parent for CfnTracker { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Location::Tracker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-tracker.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTrackerProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnTrackerProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnTrackerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTrackerProps<missing::TrackerName> { CfnTrackerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTrackerProps<Missing<required::TrackerName>> { CfnTrackerProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTrackerProps<R0> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EventBridgeEnabled`: boolean. Update: in place.
-    pub fn event_bridge_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("EventBridgeEnabled", value.into_expr()); self }
+    pub fn event_bridge_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EventBridgeEnabled", value.into_expr()), Phase) }
     /// `KmsKeyEnableGeospatialQueries`: boolean. Update: in place.
-    pub fn kms_key_enable_geospatial_queries(mut self, value: impl Arg<bool>) -> Self { self.0.set("KmsKeyEnableGeospatialQueries", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn kms_key_enable_geospatial_queries(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KmsKeyEnableGeospatialQueries", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `PositionFiltering`: `PositionFiltering`. Update: replacement.
-    pub fn position_filtering(mut self, value: impl Arg<tracker::PositionFiltering>) -> Self { self.0.set("PositionFiltering", value.into_expr()); self }
+    pub fn position_filtering(self, value: impl Arg<tracker::PositionFiltering>) -> Self { Self(put(self.0, "PositionFiltering", value.into_expr()), Phase) }
     /// `PricingPlan`: `PricingPlan`. Update: in place. AWS advises against it.
-    pub fn pricing_plan(mut self, value: impl Arg<tracker::PricingPlan>) -> Self { self.0.set("PricingPlan", value.into_expr()); self }
+    pub fn pricing_plan(self, value: impl Arg<tracker::PricingPlan>) -> Self { Self(put(self.0, "PricingPlan", value.into_expr()), Phase) }
     /// `PricingPlanDataSource`: text. Update: in place. AWS advises against it.
-    pub fn pricing_plan_data_source(mut self, value: impl Arg<str>) -> Self { self.0.set("PricingPlanDataSource", value.into_expr()); self }
+    pub fn pricing_plan_data_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PricingPlanDataSource", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TrackerName`: text, required. Update: replacement.
-    pub fn tracker_name(mut self, value: impl Arg<str>) -> CfnTrackerProps<Set> { self.0.set("TrackerName", value.into_expr()); CfnTrackerProps(self.0, Phase) }
+    pub fn tracker_name(self, value: impl Arg<str>) -> CfnTrackerProps<Set> { CfnTrackerProps(put(self.0, "TrackerName", value.into_expr()), Phase) }
 }
 impl Done for CfnTrackerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Location::Tracker`.
@@ -363,23 +363,23 @@ impl CfnTrackerConsumer {
     /// `AWS::Location::TrackerConsumer`
     pub const TYPE: &'static str = "AWS::Location::TrackerConsumer";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTrackerConsumerProps<R0, R1>) -> Self where CfnTrackerConsumerProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrackerConsumerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnTrackerConsumer { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Location::TrackerConsumer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-location-trackerconsumer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTrackerConsumerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTrackerConsumerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTrackerConsumerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTrackerConsumerProps<missing::ConsumerArn, missing::TrackerName> { CfnTrackerConsumerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTrackerConsumerProps<Missing<required::ConsumerArn>, Missing<required::TrackerName>> { CfnTrackerConsumerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTrackerConsumerProps<R0, R1> {
     /// `ConsumerArn`: text, required. Update: replacement.
-    pub fn consumer_arn(mut self, value: impl Arg<str>) -> CfnTrackerConsumerProps<Set, R1> { self.0.set("ConsumerArn", value.into_expr()); CfnTrackerConsumerProps(self.0, Phase) }
+    pub fn consumer_arn(self, value: impl Arg<str>) -> CfnTrackerConsumerProps<Set, R1> { CfnTrackerConsumerProps(put(self.0, "ConsumerArn", value.into_expr()), Phase) }
     /// `TrackerName`: text, required. Update: replacement.
-    pub fn tracker_name(mut self, value: impl Arg<str>) -> CfnTrackerConsumerProps<R0, Set> { self.0.set("TrackerName", value.into_expr()); CfnTrackerConsumerProps(self.0, Phase) }
+    pub fn tracker_name(self, value: impl Arg<str>) -> CfnTrackerConsumerProps<R0, Set> { CfnTrackerConsumerProps(put(self.0, "TrackerName", value.into_expr()), Phase) }
 }
 impl Done for CfnTrackerConsumerProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AllowActions, AllowResources, BundleId, CalculatorName, CertificateFingerprint, CollectionName, Configuration, ConsumerArn, DataSource, IndexName, KeyName, MapName, Package, Restrictions, Style, TrackerName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AllowActions, AllowResources, BundleId, CalculatorName, CertificateFingerprint, CollectionName, Configuration, ConsumerArn, DataSource, IndexName, KeyName, MapName, Package, Restrictions, Style, TrackerName } }

@@ -10,7 +10,7 @@ impl CfnAccountPolicy {
     /// `AWS::Logs::AccountPolicy`
     pub const TYPE: &'static str = "AWS::Logs::AccountPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAccountPolicyProps<R0, R1, R2>) -> Self where CfnAccountPolicyProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccountPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AccountId`: text.
@@ -18,22 +18,22 @@ impl CfnAccountPolicy {
 }
 impl Parent for CfnAccountPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Logs::AccountPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-accountpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccountPolicyProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAccountPolicyProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAccountPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccountPolicyProps<missing::PolicyDocument, missing::PolicyName, missing::PolicyType> { CfnAccountPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccountPolicyProps<Missing<required::PolicyDocument>, Missing<required::PolicyName>, Missing<required::PolicyType>> { CfnAccountPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAccountPolicyProps<R0, R1, R2> {
     /// `PolicyDocument`: text, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<str>) -> CfnAccountPolicyProps<Set, R1, R2> { self.0.set("PolicyDocument", value.into_expr()); CfnAccountPolicyProps(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<str>) -> CfnAccountPolicyProps<Set, R1, R2> { CfnAccountPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
     /// `PolicyName`: text, required. Update: replacement.
-    pub fn policy_name(mut self, value: impl Arg<str>) -> CfnAccountPolicyProps<R0, Set, R2> { self.0.set("PolicyName", value.into_expr()); CfnAccountPolicyProps(self.0, Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnAccountPolicyProps<R0, Set, R2> { CfnAccountPolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
     /// `PolicyType`: `PolicyType`, required. Update: replacement.
-    pub fn policy_type(mut self, value: impl Arg<account_policy::PolicyType>) -> CfnAccountPolicyProps<R0, R1, Set> { self.0.set("PolicyType", value.into_expr()); CfnAccountPolicyProps(self.0, Phase) }
+    pub fn policy_type(self, value: impl Arg<account_policy::PolicyType>) -> CfnAccountPolicyProps<R0, R1, Set> { CfnAccountPolicyProps(put(self.0, "PolicyType", value.into_expr()), Phase) }
     /// `Scope`: `Scope`. Update: in place.
-    pub fn scope(mut self, value: impl Arg<account_policy::Scope>) -> Self { self.0.set("Scope", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<account_policy::Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
     /// `SelectionCriteria`: text. Update: in place.
-    pub fn selection_criteria(mut self, value: impl Arg<str>) -> Self { self.0.set("SelectionCriteria", value.into_expr()); self }
+    pub fn selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectionCriteria", value.into_expr()), Phase) }
 }
 impl Done for CfnAccountPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::AccountPolicy`.
@@ -50,10 +50,10 @@ impl CfnDelivery {
     /// `AWS::Logs::Delivery`
     pub const TYPE: &'static str = "AWS::Logs::Delivery";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDeliveryProps<R0, R1>) -> Self where CfnDeliveryProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeliveryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DeliveryId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `DeliveryDestinationType`: text.
     pub fn attr_delivery_destination_type(&self) -> Val<str> { self.0.get_att("DeliveryDestinationType") }
@@ -62,26 +62,26 @@ impl CfnDelivery {
 }
 impl Parent for CfnDelivery { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Logs::Delivery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-delivery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDeliveryProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDeliveryProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDeliveryProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDeliveryProps<missing::DeliveryDestinationArn, missing::DeliverySourceName> { CfnDeliveryProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDeliveryProps<Missing<required::DeliveryDestinationArn>, Missing<required::DeliverySourceName>> { CfnDeliveryProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDeliveryProps<R0, R1> {
     /// `DeliveryDestinationArn`: text, required. Update: replacement.
-    pub fn delivery_destination_arn(mut self, value: impl Arg<str>) -> CfnDeliveryProps<Set, R1> { self.0.set("DeliveryDestinationArn", value.into_expr()); CfnDeliveryProps(self.0, Phase) }
+    pub fn delivery_destination_arn(self, value: impl Arg<str>) -> CfnDeliveryProps<Set, R1> { CfnDeliveryProps(put(self.0, "DeliveryDestinationArn", value.into_expr()), Phase) }
     /// `DeliverySourceName`: text, required. Update: replacement.
-    pub fn delivery_source_name(mut self, value: impl Arg<str>) -> CfnDeliveryProps<R0, Set> { self.0.set("DeliverySourceName", value.into_expr()); CfnDeliveryProps(self.0, Phase) }
+    pub fn delivery_source_name(self, value: impl Arg<str>) -> CfnDeliveryProps<R0, Set> { CfnDeliveryProps(put(self.0, "DeliverySourceName", value.into_expr()), Phase) }
     /// `FieldDelimiter`: text. Update: in place.
-    pub fn field_delimiter(mut self, value: impl Arg<str>) -> Self { self.0.set("FieldDelimiter", value.into_expr()); self }
+    pub fn field_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldDelimiter", value.into_expr()), Phase) }
     /// `RecordFields`: list of text. Update: in place.
-    pub fn record_fields(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("RecordFields", value.into_expr()); self }
+    pub fn record_fields(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RecordFields", value.into_expr()), Phase) }
     /// `S3EnableHiveCompatiblePath`: boolean. Update: in place.
-    pub fn s3_enable_hive_compatible_path(mut self, value: impl Arg<bool>) -> Self { self.0.set("S3EnableHiveCompatiblePath", value.into_expr()); self }
+    pub fn s3_enable_hive_compatible_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "S3EnableHiveCompatiblePath", value.into_expr()), Phase) }
     /// `S3SuffixPath`: text. Update: in place.
-    pub fn s3_suffix_path(mut self, value: impl Arg<str>) -> Self { self.0.set("S3SuffixPath", value.into_expr()); self }
+    pub fn s3_suffix_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3SuffixPath", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDeliveryProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Logs::DeliveryDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverydestination.html)
@@ -90,46 +90,46 @@ impl CfnDeliveryDestination {
     /// `AWS::Logs::DeliveryDestination`
     pub const TYPE: &'static str = "AWS::Logs::DeliveryDestination";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDeliveryDestinationProps<R0>) -> Self where CfnDeliveryDestinationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeliveryDestinationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnDeliveryDestination { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Logs::DeliveryDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverydestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDeliveryDestinationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDeliveryDestinationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDeliveryDestinationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDeliveryDestinationProps<missing::Name> { CfnDeliveryDestinationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDeliveryDestinationProps<Missing<required::Name>> { CfnDeliveryDestinationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDeliveryDestinationProps<R0> {
     /// `DeliveryDestinationPolicy`: `DestinationPolicy`. Update: in place.
-    pub fn delivery_destination_policy(mut self, value: impl Arg<delivery_destination::DestinationPolicy>) -> Self { self.0.set("DeliveryDestinationPolicy", value.into_expr()); self }
+    pub fn delivery_destination_policy(self, value: impl Arg<delivery_destination::DestinationPolicy>) -> Self { Self(put(self.0, "DeliveryDestinationPolicy", value.into_expr()), Phase) }
     /// `DeliveryDestinationType`: text. Update: replacement.
-    pub fn delivery_destination_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DeliveryDestinationType", value.into_expr()); self }
+    pub fn delivery_destination_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryDestinationType", value.into_expr()), Phase) }
     /// `DestinationResourceArn`: text. Update: replacement.
-    pub fn destination_resource_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationResourceArn", value.into_expr()); self }
+    pub fn destination_resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationResourceArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDeliveryDestinationProps<Set> { self.0.set("Name", value.into_expr()); CfnDeliveryDestinationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDeliveryDestinationProps<Set> { CfnDeliveryDestinationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OutputFormat`: text. Update: replacement.
-    pub fn output_format(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputFormat", value.into_expr()); self }
+    pub fn output_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDeliveryDestinationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::DeliveryDestination`.
 pub mod delivery_destination {
 use crate::cfn::support::*;
 /// The property type `DestinationPolicy` of `AWS::Logs::DeliveryDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-deliverydestination-destinationpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DestinationPolicy(Bag);
+#[must_use] pub struct DestinationPolicy(Bag);
 impl DestinationPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeliveryDestinationName`: text. Update: in place.
-    pub fn delivery_destination_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DeliveryDestinationName", value.into_expr()); self }
+    pub fn delivery_destination_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryDestinationName", value.into_expr())) }
     /// `DeliveryDestinationPolicy`: JSON. Update: in place.
-    pub fn delivery_destination_policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("DeliveryDestinationPolicy", value.into_expr()); self }
+    pub fn delivery_destination_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DeliveryDestinationPolicy", value.into_expr())) }
 }
 impl Done for DestinationPolicy { fn into_props(self) -> Bag { self.0 } }
 }
@@ -139,10 +139,10 @@ impl CfnDeliverySource {
     /// `AWS::Logs::DeliverySource`
     pub const TYPE: &'static str = "AWS::Logs::DeliverySource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDeliverySourceProps<R0>) -> Self where CfnDeliverySourceProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeliverySourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ResourceArns`: list of text.
     pub fn attr_resource_arns(&self) -> Val<Arr<str>> { self.0.get_att("ResourceArns") }
@@ -155,22 +155,22 @@ impl CfnDeliverySource {
 }
 impl Parent for CfnDeliverySource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Logs::DeliverySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-deliverysource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDeliverySourceProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDeliverySourceProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDeliverySourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDeliverySourceProps<missing::Name> { CfnDeliverySourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDeliverySourceProps<Missing<required::Name>> { CfnDeliverySourceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDeliverySourceProps<R0> {
     /// `DeliverySourceConfiguration`: map of text. Update: in place.
-    pub fn delivery_source_configuration(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("DeliverySourceConfiguration", value.into_expr()); self }
+    pub fn delivery_source_configuration(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DeliverySourceConfiguration", value.into_expr()), Phase) }
     /// `LogType`: text. Update: in place.
-    pub fn log_type(mut self, value: impl Arg<str>) -> Self { self.0.set("LogType", value.into_expr()); self }
+    pub fn log_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogType", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDeliverySourceProps<Set> { self.0.set("Name", value.into_expr()); CfnDeliverySourceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDeliverySourceProps<Set> { CfnDeliverySourceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ResourceArn`: text. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceArn", value.into_expr()); self }
+    pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDeliverySourceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Logs::Destination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-destination.html)
@@ -179,30 +179,30 @@ impl CfnDestination {
     /// `AWS::Logs::Destination`
     pub const TYPE: &'static str = "AWS::Logs::Destination";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDestinationProps<R0, R1, R2>) -> Self where CfnDestinationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDestinationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DestinationName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnDestination { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Logs::Destination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-destination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDestinationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDestinationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDestinationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDestinationProps<missing::DestinationName, missing::RoleArn, missing::TargetArn> { CfnDestinationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDestinationProps<Missing<required::DestinationName>, Missing<required::RoleArn>, Missing<required::TargetArn>> { CfnDestinationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDestinationProps<R0, R1, R2> {
     /// `DestinationName`: text, required. Update: replacement.
-    pub fn destination_name(mut self, value: impl Arg<str>) -> CfnDestinationProps<Set, R1, R2> { self.0.set("DestinationName", value.into_expr()); CfnDestinationProps(self.0, Phase) }
+    pub fn destination_name(self, value: impl Arg<str>) -> CfnDestinationProps<Set, R1, R2> { CfnDestinationProps(put(self.0, "DestinationName", value.into_expr()), Phase) }
     /// `DestinationPolicy`: text. Update: in place.
-    pub fn destination_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationPolicy", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnDestinationProps<R0, Set, R2> { self.0.set("RoleArn", value.into_expr()); CfnDestinationProps(self.0, Phase) }
+    pub fn destination_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationPolicy", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDestinationProps<R0, Set, R2> { CfnDestinationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetArn`: text, required. Update: in place.
-    pub fn target_arn(mut self, value: impl Arg<str>) -> CfnDestinationProps<R0, R1, Set> { self.0.set("TargetArn", value.into_expr()); CfnDestinationProps(self.0, Phase) }
+    pub fn target_arn(self, value: impl Arg<str>) -> CfnDestinationProps<R0, R1, Set> { CfnDestinationProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
 }
 impl Done for CfnDestinationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Logs::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-integration.html)
@@ -211,7 +211,7 @@ impl CfnIntegration {
     /// `AWS::Logs::Integration`
     pub const TYPE: &'static str = "AWS::Logs::Integration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnIntegrationProps<R0, R1, R2>) -> Self where CfnIntegrationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntegrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IntegrationName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `IntegrationStatus`: text.
@@ -219,49 +219,49 @@ impl CfnIntegration {
 }
 impl Parent for CfnIntegration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Logs::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-integration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIntegrationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnIntegrationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnIntegrationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIntegrationProps<missing::IntegrationName, missing::IntegrationType, missing::ResourceConfig> { CfnIntegrationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIntegrationProps<Missing<required::IntegrationName>, Missing<required::IntegrationType>, Missing<required::ResourceConfig>> { CfnIntegrationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIntegrationProps<R0, R1, R2> {
     /// `IntegrationName`: text, required. Update: replacement.
-    pub fn integration_name(mut self, value: impl Arg<str>) -> CfnIntegrationProps<Set, R1, R2> { self.0.set("IntegrationName", value.into_expr()); CfnIntegrationProps(self.0, Phase) }
+    pub fn integration_name(self, value: impl Arg<str>) -> CfnIntegrationProps<Set, R1, R2> { CfnIntegrationProps(put(self.0, "IntegrationName", value.into_expr()), Phase) }
     /// `IntegrationType`: `IntegrationType`, required. Update: replacement.
-    pub fn integration_type(mut self, value: impl Arg<integration::IntegrationType>) -> CfnIntegrationProps<R0, Set, R2> { self.0.set("IntegrationType", value.into_expr()); CfnIntegrationProps(self.0, Phase) }
+    pub fn integration_type(self, value: impl Arg<integration::IntegrationType>) -> CfnIntegrationProps<R0, Set, R2> { CfnIntegrationProps(put(self.0, "IntegrationType", value.into_expr()), Phase) }
     /// `ResourceConfig`: `ResourceConfig`, required. Update: replacement.
-    pub fn resource_config(mut self, value: impl Arg<integration::ResourceConfig>) -> CfnIntegrationProps<R0, R1, Set> { self.0.set("ResourceConfig", value.into_expr()); CfnIntegrationProps(self.0, Phase) }
+    pub fn resource_config(self, value: impl Arg<integration::ResourceConfig>) -> CfnIntegrationProps<R0, R1, Set> { CfnIntegrationProps(put(self.0, "ResourceConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnIntegrationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::Integration`.
 pub mod integration {
 use crate::cfn::support::*;
 /// The property type `OpenSearchResourceConfig` of `AWS::Logs::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-integration-opensearchresourceconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenSearchResourceConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OpenSearchResourceConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OpenSearchResourceConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OpenSearchResourceConfig<super::missing::DashboardViewerPrincipals, super::missing::DataSourceRoleArn> { OpenSearchResourceConfig(Bag::default(), Phase) }
+    pub fn new() -> OpenSearchResourceConfig<Missing<super::required::DashboardViewerPrincipals>, Missing<super::required::DataSourceRoleArn>> { OpenSearchResourceConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> OpenSearchResourceConfig<R0, R1> {
     /// `ApplicationARN`: text. Update: replacement.
-    pub fn application_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationARN", value.into_expr()); self }
+    pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationARN", value.into_expr()), Phase) }
     /// `DashboardViewerPrincipals`: list of text, required. Update: replacement.
-    pub fn dashboard_viewer_principals(mut self, value: impl Arg<Arr<str>>) -> OpenSearchResourceConfig<Set, R1> { self.0.set("DashboardViewerPrincipals", value.into_expr()); OpenSearchResourceConfig(self.0, Phase) }
+    pub fn dashboard_viewer_principals(self, value: impl Arg<Arr<str>>) -> OpenSearchResourceConfig<Set, R1> { OpenSearchResourceConfig(put(self.0, "DashboardViewerPrincipals", value.into_expr()), Phase) }
     /// `DataSourceRoleArn`: text, required. Update: replacement.
-    pub fn data_source_role_arn(mut self, value: impl Arg<str>) -> OpenSearchResourceConfig<R0, Set> { self.0.set("DataSourceRoleArn", value.into_expr()); OpenSearchResourceConfig(self.0, Phase) }
+    pub fn data_source_role_arn(self, value: impl Arg<str>) -> OpenSearchResourceConfig<R0, Set> { OpenSearchResourceConfig(put(self.0, "DataSourceRoleArn", value.into_expr()), Phase) }
     /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `RetentionDays`: integer. Update: replacement.
-    pub fn retention_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetentionDays", value.into_expr()); self }
+    pub fn retention_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionDays", value.into_expr()), Phase) }
 }
 impl Done for OpenSearchResourceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceConfig` of `AWS::Logs::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-integration-resourceconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceConfig(Bag);
+#[must_use] pub struct ResourceConfig(Bag);
 impl ResourceConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OpenSearchResourceConfig`: `OpenSearchResourceConfig`. Update: replacement.
-    pub fn open_search_resource_config(mut self, value: impl Arg<OpenSearchResourceConfig>) -> Self { self.0.set("OpenSearchResourceConfig", value.into_expr()); self }
+    pub fn open_search_resource_config(self, value: impl Arg<OpenSearchResourceConfig>) -> Self { Self(put(self.0, "OpenSearchResourceConfig", value.into_expr())) }
 }
 impl Done for ResourceConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IntegrationType` allows.
@@ -276,7 +276,7 @@ impl CfnLogAnomalyDetector {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnLogAnomalyDetectorProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AnomalyDetectorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AnomalyDetectorArn`: text.
+    /// The attribute `AnomalyDetectorArn`: `OtherArn`.
     pub fn attr_anomaly_detector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AnomalyDetectorArn") }
     /// The attribute `AnomalyDetectorStatus`: text.
     pub fn attr_anomaly_detector_status(&self) -> Val<str> { self.0.get_att("AnomalyDetectorStatus") }
@@ -287,24 +287,24 @@ impl CfnLogAnomalyDetector {
 }
 impl Parent for CfnLogAnomalyDetector { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Logs::LogAnomalyDetector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loganomalydetector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLogAnomalyDetectorProps(Bag);
+#[must_use] pub struct CfnLogAnomalyDetectorProps(Bag);
 impl CfnLogAnomalyDetectorProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountId`: text. Update: in place.
-    pub fn account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AccountId", value.into_expr()); self }
+    pub fn account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccountId", value.into_expr())) }
     /// `AnomalyVisibilityTime`: number. Update: in place.
-    pub fn anomaly_visibility_time(mut self, value: impl Arg<f64>) -> Self { self.0.set("AnomalyVisibilityTime", value.into_expr()); self }
+    pub fn anomaly_visibility_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AnomalyVisibilityTime", value.into_expr())) }
     /// `DetectorName`: text. Update: in place.
-    pub fn detector_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DetectorName", value.into_expr()); self }
+    pub fn detector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetectorName", value.into_expr())) }
     /// `EvaluationFrequency`: `EvaluationFrequency`. Update: in place.
-    pub fn evaluation_frequency(mut self, value: impl Arg<log_anomaly_detector::EvaluationFrequency>) -> Self { self.0.set("EvaluationFrequency", value.into_expr()); self }
+    pub fn evaluation_frequency(self, value: impl Arg<log_anomaly_detector::EvaluationFrequency>) -> Self { Self(put(self.0, "EvaluationFrequency", value.into_expr())) }
     /// `FilterPattern`: text. Update: in place.
-    pub fn filter_pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("FilterPattern", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn filter_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterPattern", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `LogGroupArnList`: list of text. Update: in place.
-    pub fn log_group_arn_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LogGroupArnList", value.into_expr()); self }
+    pub fn log_group_arn_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroupArnList", value.into_expr())) }
 }
 impl Done for CfnLogAnomalyDetectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::LogAnomalyDetector`.
@@ -322,35 +322,35 @@ impl CfnLogGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnLogGroupProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `LogGroupName`.
     pub fn reference(&self) -> Val<kind::LogsLogGroupName> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `LogsLogGroupArn`.
     pub fn attr_arn(&self) -> Val<kind::LogsLogGroupArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnLogGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Logs::LogGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLogGroupProps(Bag);
+#[must_use] pub struct CfnLogGroupProps(Bag);
 impl CfnLogGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BearerTokenAuthenticationEnabled`: boolean. Update: in place.
-    pub fn bearer_token_authentication_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("BearerTokenAuthenticationEnabled", value.into_expr()); self }
+    pub fn bearer_token_authentication_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BearerTokenAuthenticationEnabled", value.into_expr())) }
     /// `DataProtectionPolicy`: JSON. Update: in place.
-    pub fn data_protection_policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("DataProtectionPolicy", value.into_expr()); self }
+    pub fn data_protection_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DataProtectionPolicy", value.into_expr())) }
     /// `DeletionProtectionEnabled`: boolean. Update: in place.
-    pub fn deletion_protection_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeletionProtectionEnabled", value.into_expr()); self }
+    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr())) }
     /// `FieldIndexPolicies`: list of JSON. Update: in place.
-    pub fn field_index_policies(mut self, value: impl Arg<Arr<Any>>) -> Self { self.0.set("FieldIndexPolicies", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn field_index_policies(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "FieldIndexPolicies", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `LogGroupClass`: `LogGroupClass`. Update: in place.
-    pub fn log_group_class(mut self, value: impl Arg<log_group::LogGroupClass>) -> Self { self.0.set("LogGroupClass", value.into_expr()); self }
+    pub fn log_group_class(self, value: impl Arg<log_group::LogGroupClass>) -> Self { Self(put(self.0, "LogGroupClass", value.into_expr())) }
     /// `LogGroupName`: text. Update: replacement.
-    pub fn log_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LogGroupName", value.into_expr()); self }
+    pub fn log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
     /// `ResourcePolicyDocument`: JSON. Update: in place.
-    pub fn resource_policy_document(mut self, value: impl Arg<Any>) -> Self { self.0.set("ResourcePolicyDocument", value.into_expr()); self }
+    pub fn resource_policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ResourcePolicyDocument", value.into_expr())) }
     /// `RetentionInDays`: integer. Update: in place.
-    pub fn retention_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetentionInDays", value.into_expr()); self }
+    pub fn retention_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionInDays", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnLogGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::LogGroup`.
@@ -365,22 +365,22 @@ impl CfnLogStream {
     /// `AWS::Logs::LogStream`
     pub const TYPE: &'static str = "AWS::Logs::LogStream";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnLogStreamProps<R0>) -> Self where CfnLogStreamProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLogStreamProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LogStreamName`.
     pub fn reference(&self) -> Val<kind::LogsLogStreamName> { self.0.reference() }
 }
 impl Parent for CfnLogStream { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Logs::LogStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-logstream.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLogStreamProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnLogStreamProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnLogStreamProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLogStreamProps<missing::LogGroupName> { CfnLogStreamProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLogStreamProps<Missing<required::LogGroupName>> { CfnLogStreamProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLogStreamProps<R0> {
-    /// `LogGroupName`: text, required. Update: replacement.
-    pub fn log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> CfnLogStreamProps<Set> { self.0.set("LogGroupName", value.into_expr()); CfnLogStreamProps(self.0, Phase) }
+    /// `LogGroupName`: `LogsLogGroupName`, required. Update: replacement.
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CfnLogStreamProps<Set> { CfnLogStreamProps(put(self.0, "LogGroupName", value.into_expr()), Phase) }
     /// `LogStreamName`: text. Update: replacement.
-    pub fn log_stream_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LogStreamName", value.into_expr()); self }
+    pub fn log_stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamName", value.into_expr()), Phase) }
 }
 impl Done for CfnLogStreamProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Logs::MetricFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-metricfilter.html)
@@ -389,69 +389,69 @@ impl CfnMetricFilter {
     /// `AWS::Logs::MetricFilter`
     pub const TYPE: &'static str = "AWS::Logs::MetricFilter";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnMetricFilterProps<R0, R1, R2>) -> Self where CfnMetricFilterProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMetricFilterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnMetricFilter { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Logs::MetricFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-metricfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMetricFilterProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnMetricFilterProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnMetricFilterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMetricFilterProps<missing::FilterPattern, missing::LogGroupName, missing::MetricTransformations> { CfnMetricFilterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMetricFilterProps<Missing<required::FilterPattern>, Missing<required::LogGroupName>, Missing<required::MetricTransformations>> { CfnMetricFilterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMetricFilterProps<R0, R1, R2> {
     /// `ApplyOnTransformedLogs`: boolean. Update: in place.
-    pub fn apply_on_transformed_logs(mut self, value: impl Arg<bool>) -> Self { self.0.set("ApplyOnTransformedLogs", value.into_expr()); self }
+    pub fn apply_on_transformed_logs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyOnTransformedLogs", value.into_expr()), Phase) }
     /// `EmitSystemFieldDimensions`: list of text. Update: in place.
-    pub fn emit_system_field_dimensions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EmitSystemFieldDimensions", value.into_expr()); self }
+    pub fn emit_system_field_dimensions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EmitSystemFieldDimensions", value.into_expr()), Phase) }
     /// `FieldSelectionCriteria`: text. Update: in place.
-    pub fn field_selection_criteria(mut self, value: impl Arg<str>) -> Self { self.0.set("FieldSelectionCriteria", value.into_expr()); self }
+    pub fn field_selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldSelectionCriteria", value.into_expr()), Phase) }
     /// `FilterName`: text. Update: replacement.
-    pub fn filter_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FilterName", value.into_expr()); self }
+    pub fn filter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterName", value.into_expr()), Phase) }
     /// `FilterPattern`: text, required. Update: in place.
-    pub fn filter_pattern(mut self, value: impl Arg<str>) -> CfnMetricFilterProps<Set, R1, R2> { self.0.set("FilterPattern", value.into_expr()); CfnMetricFilterProps(self.0, Phase) }
-    /// `LogGroupName`: text, required. Update: replacement.
-    pub fn log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> CfnMetricFilterProps<R0, Set, R2> { self.0.set("LogGroupName", value.into_expr()); CfnMetricFilterProps(self.0, Phase) }
+    pub fn filter_pattern(self, value: impl Arg<str>) -> CfnMetricFilterProps<Set, R1, R2> { CfnMetricFilterProps(put(self.0, "FilterPattern", value.into_expr()), Phase) }
+    /// `LogGroupName`: `LogsLogGroupName`, required. Update: replacement.
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CfnMetricFilterProps<R0, Set, R2> { CfnMetricFilterProps(put(self.0, "LogGroupName", value.into_expr()), Phase) }
     /// `MetricTransformations`: list of `MetricTransformation`, required. Update: in place.
-    pub fn metric_transformations(mut self, value: impl Arg<Arr<metric_filter::MetricTransformation>>) -> CfnMetricFilterProps<R0, R1, Set> { self.0.set("MetricTransformations", value.into_expr()); CfnMetricFilterProps(self.0, Phase) }
+    pub fn metric_transformations(self, value: impl Arg<Arr<metric_filter::MetricTransformation>>) -> CfnMetricFilterProps<R0, R1, Set> { CfnMetricFilterProps(put(self.0, "MetricTransformations", value.into_expr()), Phase) }
 }
 impl Done for CfnMetricFilterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::MetricFilter`.
 pub mod metric_filter {
 use crate::cfn::support::*;
 /// The property type `Dimension` of `AWS::Logs::MetricFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-metricfilter-dimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Dimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Dimension<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Dimension {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Dimension<super::missing::Key, super::missing::Value> { Dimension(Bag::default(), Phase) }
+    pub fn new() -> Dimension<Missing<super::required::Key>, Missing<super::required::Value>> { Dimension(Bag::default(), Phase) }
 }
 impl<R0, R1> Dimension<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Dimension<Set, R1> { self.0.set("Key", value.into_expr()); Dimension(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Dimension<Set, R1> { Dimension(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Dimension<R0, Set> { self.0.set("Value", value.into_expr()); Dimension(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Dimension<R0, Set> { Dimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricTransformation` of `AWS::Logs::MetricFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-metricfilter-metrictransformation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricTransformation<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MetricTransformation<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MetricTransformation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricTransformation<super::missing::MetricName, super::missing::MetricNamespace, super::missing::MetricValue> { MetricTransformation(Bag::default(), Phase) }
+    pub fn new() -> MetricTransformation<Missing<super::required::MetricName>, Missing<super::required::MetricNamespace>, Missing<super::required::MetricValue>> { MetricTransformation(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MetricTransformation<R0, R1, R2> {
     /// `DefaultValue`: number. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<f64>) -> Self { self.0.set("DefaultValue", value.into_expr()); self }
+    pub fn default_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
     /// `Dimensions`: list of `Dimension`. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<Arr<Dimension>>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
     /// `MetricName`: text, required. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> MetricTransformation<Set, R1, R2> { self.0.set("MetricName", value.into_expr()); MetricTransformation(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> MetricTransformation<Set, R1, R2> { MetricTransformation(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `MetricNamespace`: text, required. Update: in place.
-    pub fn metric_namespace(mut self, value: impl Arg<str>) -> MetricTransformation<R0, Set, R2> { self.0.set("MetricNamespace", value.into_expr()); MetricTransformation(self.0, Phase) }
+    pub fn metric_namespace(self, value: impl Arg<str>) -> MetricTransformation<R0, Set, R2> { MetricTransformation(put(self.0, "MetricNamespace", value.into_expr()), Phase) }
     /// `MetricValue`: text, required. Update: in place.
-    pub fn metric_value(mut self, value: impl Arg<str>) -> MetricTransformation<R0, R1, Set> { self.0.set("MetricValue", value.into_expr()); MetricTransformation(self.0, Phase) }
+    pub fn metric_value(self, value: impl Arg<str>) -> MetricTransformation<R0, R1, Set> { MetricTransformation(put(self.0, "MetricValue", value.into_expr()), Phase) }
     /// `Unit`: `Unit`. Update: in place.
-    pub fn unit(mut self, value: impl Arg<Unit>) -> Self { self.0.set("Unit", value.into_expr()); self }
+    pub fn unit(self, value: impl Arg<Unit>) -> Self { Self(put(self.0, "Unit", value.into_expr()), Phase) }
 }
 impl Done for MetricTransformation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Unit` allows.
@@ -463,7 +463,7 @@ impl CfnQueryDefinition {
     /// `AWS::Logs::QueryDefinition`
     pub const TYPE: &'static str = "AWS::Logs::QueryDefinition";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnQueryDefinitionProps<R0, R1>) -> Self where CfnQueryDefinitionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQueryDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `QueryDefinitionId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `QueryDefinitionId`: text.
@@ -471,40 +471,40 @@ impl CfnQueryDefinition {
 }
 impl Parent for CfnQueryDefinition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Logs::QueryDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-querydefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnQueryDefinitionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnQueryDefinitionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnQueryDefinitionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnQueryDefinitionProps<missing::Name, missing::QueryString> { CfnQueryDefinitionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnQueryDefinitionProps<Missing<required::Name>, Missing<required::QueryString>> { CfnQueryDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnQueryDefinitionProps<R0, R1> {
-    /// `LogGroupNames`: list of text. Update: in place.
-    pub fn log_group_names(mut self, value: impl Arg<Arr<kind::LogsLogGroupName>>) -> Self { self.0.set("LogGroupNames", value.into_expr()); self }
+    /// `LogGroupNames`: list of `LogsLogGroupName`. Update: in place.
+    pub fn log_group_names(self, value: impl Arg<Arr<kind::LogsLogGroupName>>) -> Self { Self(put(self.0, "LogGroupNames", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnQueryDefinitionProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnQueryDefinitionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnQueryDefinitionProps<Set, R1> { CfnQueryDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Parameters`: list of `QueryParameter`. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Arr<query_definition::QueryParameter>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Arr<query_definition::QueryParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `QueryLanguage`: `QueryLanguage`. Update: in place.
-    pub fn query_language(mut self, value: impl Arg<query_definition::QueryLanguage>) -> Self { self.0.set("QueryLanguage", value.into_expr()); self }
+    pub fn query_language(self, value: impl Arg<query_definition::QueryLanguage>) -> Self { Self(put(self.0, "QueryLanguage", value.into_expr()), Phase) }
     /// `QueryString`: text, required. Update: in place.
-    pub fn query_string(mut self, value: impl Arg<str>) -> CfnQueryDefinitionProps<R0, Set> { self.0.set("QueryString", value.into_expr()); CfnQueryDefinitionProps(self.0, Phase) }
+    pub fn query_string(self, value: impl Arg<str>) -> CfnQueryDefinitionProps<R0, Set> { CfnQueryDefinitionProps(put(self.0, "QueryString", value.into_expr()), Phase) }
 }
 impl Done for CfnQueryDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::QueryDefinition`.
 pub mod query_definition {
 use crate::cfn::support::*;
 /// The property type `QueryParameter` of `AWS::Logs::QueryDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-querydefinition-queryparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QueryParameter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct QueryParameter<R0 = Set>(Bag, Phase<(R0,)>);
 impl QueryParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QueryParameter<super::missing::Name> { QueryParameter(Bag::default(), Phase) }
+    pub fn new() -> QueryParameter<Missing<super::required::Name>> { QueryParameter(Bag::default(), Phase) }
 }
 impl<R0> QueryParameter<R0> {
     /// `DefaultValue`: text. Update: in place.
-    pub fn default_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultValue", value.into_expr()); self }
+    pub fn default_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultValue", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> QueryParameter<Set> { self.0.set("Name", value.into_expr()); QueryParameter(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> QueryParameter<Set> { QueryParameter(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for QueryParameter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `QueryLanguage` allows.
@@ -516,22 +516,22 @@ impl CfnResourcePolicy {
     /// `AWS::Logs::ResourcePolicy`
     pub const TYPE: &'static str = "AWS::Logs::ResourcePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResourcePolicyProps<R0, R1>) -> Self where CfnResourcePolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourcePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PolicyName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnResourcePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Logs::ResourcePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-resourcepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResourcePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourcePolicyProps<missing::PolicyDocument, missing::PolicyName> { CfnResourcePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourcePolicyProps<Missing<required::PolicyDocument>, Missing<required::PolicyName>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { self.0.set("PolicyDocument", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
     /// `PolicyName`: text, required. Update: replacement.
-    pub fn policy_name(mut self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { self.0.set("PolicyName", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Logs::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html)
@@ -540,7 +540,7 @@ impl CfnScheduledQuery {
     /// `AWS::Logs::ScheduledQuery`
     pub const TYPE: &'static str = "AWS::Logs::ScheduledQuery";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnScheduledQueryProps<R0, R1, R2, R3, R4>) -> Self where CfnScheduledQueryProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScheduledQueryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ScheduledQueryArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreationTime`: number.
@@ -551,83 +551,83 @@ impl CfnScheduledQuery {
     pub fn attr_last_triggered_time(&self) -> Val<f64> { self.0.get_att("LastTriggeredTime") }
     /// The attribute `LastUpdatedTime`: number.
     pub fn attr_last_updated_time(&self) -> Val<f64> { self.0.get_att("LastUpdatedTime") }
-    /// The attribute `ScheduledQueryArn`: text.
+    /// The attribute `ScheduledQueryArn`: `OtherArn`.
     pub fn attr_scheduled_query_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ScheduledQueryArn") }
 }
 impl Parent for CfnScheduledQuery { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Logs::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-scheduledquery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnScheduledQueryProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnScheduledQueryProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnScheduledQueryProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnScheduledQueryProps<missing::ExecutionRoleArn, missing::Name, missing::QueryLanguage, missing::QueryString, missing::ScheduleExpression> { CfnScheduledQueryProps(Bag::default(), Phase) }
+    pub fn new() -> CfnScheduledQueryProps<Missing<required::ExecutionRoleArn>, Missing<required::Name>, Missing<required::QueryLanguage>, Missing<required::QueryString>, Missing<required::ScheduleExpression>> { CfnScheduledQueryProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnScheduledQueryProps<R0, R1, R2, R3, R4> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DestinationConfiguration`: `DestinationConfiguration`. Update: in place.
-    pub fn destination_configuration(mut self, value: impl Arg<scheduled_query::DestinationConfiguration>) -> Self { self.0.set("DestinationConfiguration", value.into_expr()); self }
-    /// `ExecutionRoleArn`: text, required. Update: in place.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnScheduledQueryProps<Set, R1, R2, R3, R4> { self.0.set("ExecutionRoleArn", value.into_expr()); CfnScheduledQueryProps(self.0, Phase) }
+    pub fn destination_configuration(self, value: impl Arg<scheduled_query::DestinationConfiguration>) -> Self { Self(put(self.0, "DestinationConfiguration", value.into_expr()), Phase) }
+    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnScheduledQueryProps<Set, R1, R2, R3, R4> { CfnScheduledQueryProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
     /// `LogGroupIdentifiers`: list of text. Update: in place.
-    pub fn log_group_identifiers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LogGroupIdentifiers", value.into_expr()); self }
+    pub fn log_group_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroupIdentifiers", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, Set, R2, R3, R4> { self.0.set("Name", value.into_expr()); CfnScheduledQueryProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, Set, R2, R3, R4> { CfnScheduledQueryProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `QueryLanguage`: text, required. Update: in place.
-    pub fn query_language(mut self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, R1, Set, R3, R4> { self.0.set("QueryLanguage", value.into_expr()); CfnScheduledQueryProps(self.0, Phase) }
+    pub fn query_language(self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, R1, Set, R3, R4> { CfnScheduledQueryProps(put(self.0, "QueryLanguage", value.into_expr()), Phase) }
     /// `QueryString`: text, required. Update: in place.
-    pub fn query_string(mut self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, R1, R2, Set, R4> { self.0.set("QueryString", value.into_expr()); CfnScheduledQueryProps(self.0, Phase) }
+    pub fn query_string(self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, R1, R2, Set, R4> { CfnScheduledQueryProps(put(self.0, "QueryString", value.into_expr()), Phase) }
     /// `ScheduleEndTime`: number. Update: in place.
-    pub fn schedule_end_time(mut self, value: impl Arg<f64>) -> Self { self.0.set("ScheduleEndTime", value.into_expr()); self }
+    pub fn schedule_end_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleEndTime", value.into_expr()), Phase) }
     /// `ScheduleExpression`: text, required. Update: in place.
-    pub fn schedule_expression(mut self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, R1, R2, R3, Set> { self.0.set("ScheduleExpression", value.into_expr()); CfnScheduledQueryProps(self.0, Phase) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, R1, R2, R3, Set> { CfnScheduledQueryProps(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
     /// `ScheduleStartTime`: number. Update: in place.
-    pub fn schedule_start_time(mut self, value: impl Arg<f64>) -> Self { self.0.set("ScheduleStartTime", value.into_expr()); self }
+    pub fn schedule_start_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ScheduleStartTime", value.into_expr()), Phase) }
     /// `StartTimeOffset`: integer. Update: in place.
-    pub fn start_time_offset(mut self, value: impl Arg<i64>) -> Self { self.0.set("StartTimeOffset", value.into_expr()); self }
+    pub fn start_time_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTimeOffset", value.into_expr()), Phase) }
     /// `State`: `State`. Update: in place.
-    pub fn state(mut self, value: impl Arg<scheduled_query::State>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<scheduled_query::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<scheduled_query::TagsItems>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<scheduled_query::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Timezone`: text. Update: in place.
-    pub fn timezone(mut self, value: impl Arg<str>) -> Self { self.0.set("Timezone", value.into_expr()); self }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr()), Phase) }
 }
 impl Done for CfnScheduledQueryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::ScheduledQuery`.
 pub mod scheduled_query {
 use crate::cfn::support::*;
 /// The property type `DestinationConfiguration` of `AWS::Logs::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-scheduledquery-destinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DestinationConfiguration(Bag);
+#[must_use] pub struct DestinationConfiguration(Bag);
 impl DestinationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3Configuration`: `S3Configuration`. Update: in place.
-    pub fn s3_configuration(mut self, value: impl Arg<S3Configuration>) -> Self { self.0.set("S3Configuration", value.into_expr()); self }
+    pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3Configuration", value.into_expr())) }
 }
 impl Done for DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Configuration` of `AWS::Logs::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-scheduledquery-s3configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Configuration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Configuration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Configuration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Configuration<super::missing::DestinationIdentifier, super::missing::RoleArn> { S3Configuration(Bag::default(), Phase) }
+    pub fn new() -> S3Configuration<Missing<super::required::DestinationIdentifier>, Missing<super::required::RoleArn>> { S3Configuration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Configuration<R0, R1> {
     /// `DestinationIdentifier`: text, required. Update: in place.
-    pub fn destination_identifier(mut self, value: impl Arg<str>) -> S3Configuration<Set, R1> { self.0.set("DestinationIdentifier", value.into_expr()); S3Configuration(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> S3Configuration<R0, Set> { self.0.set("RoleArn", value.into_expr()); S3Configuration(self.0, Phase) }
+    pub fn destination_identifier(self, value: impl Arg<str>) -> S3Configuration<Set, R1> { S3Configuration(put(self.0, "DestinationIdentifier", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3Configuration<R0, Set> { S3Configuration(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::Logs::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-scheduledquery-tagsitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsItems {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsItems<super::missing::Key, super::missing::Value> { TagsItems(Bag::default(), Phase) }
+    pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsItems<Set, R1> { self.0.set("Key", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsItems<R0, Set> { self.0.set("Value", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `State` allows.
@@ -639,7 +639,7 @@ impl CfnStorageTierPolicy {
     /// `AWS::Logs::StorageTierPolicy`
     pub const TYPE: &'static str = "AWS::Logs::StorageTierPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnStorageTierPolicyProps<R0>) -> Self where CfnStorageTierPolicyProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStorageTierPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AccountId`: text.
@@ -649,14 +649,14 @@ impl CfnStorageTierPolicy {
 }
 impl Parent for CfnStorageTierPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Logs::StorageTierPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-storagetierpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStorageTierPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnStorageTierPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnStorageTierPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStorageTierPolicyProps<missing::StorageTier> { CfnStorageTierPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStorageTierPolicyProps<Missing<required::StorageTier>> { CfnStorageTierPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnStorageTierPolicyProps<R0> {
     /// `StorageTier`: `StorageTier`, required. Update: in place.
-    pub fn storage_tier(mut self, value: impl Arg<storage_tier_policy::StorageTier>) -> CfnStorageTierPolicyProps<Set> { self.0.set("StorageTier", value.into_expr()); CfnStorageTierPolicyProps(self.0, Phase) }
+    pub fn storage_tier(self, value: impl Arg<storage_tier_policy::StorageTier>) -> CfnStorageTierPolicyProps<Set> { CfnStorageTierPolicyProps(put(self.0, "StorageTier", value.into_expr()), Phase) }
 }
 impl Done for CfnStorageTierPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::StorageTierPolicy`.
@@ -671,36 +671,36 @@ impl CfnSubscriptionFilter {
     /// `AWS::Logs::SubscriptionFilter`
     pub const TYPE: &'static str = "AWS::Logs::SubscriptionFilter";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnSubscriptionFilterProps<R0, R1, R2>) -> Self where CfnSubscriptionFilterProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSubscriptionFilterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FilterName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnSubscriptionFilter { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Logs::SubscriptionFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-subscriptionfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSubscriptionFilterProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnSubscriptionFilterProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnSubscriptionFilterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSubscriptionFilterProps<missing::DestinationArn, missing::FilterPattern, missing::LogGroupName> { CfnSubscriptionFilterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSubscriptionFilterProps<Missing<required::DestinationArn>, Missing<required::FilterPattern>, Missing<required::LogGroupName>> { CfnSubscriptionFilterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSubscriptionFilterProps<R0, R1, R2> {
     /// `ApplyOnTransformedLogs`: boolean. Update: in place.
-    pub fn apply_on_transformed_logs(mut self, value: impl Arg<bool>) -> Self { self.0.set("ApplyOnTransformedLogs", value.into_expr()); self }
+    pub fn apply_on_transformed_logs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyOnTransformedLogs", value.into_expr()), Phase) }
     /// `DestinationArn`: text, required. Update: in place.
-    pub fn destination_arn(mut self, value: impl Arg<str>) -> CfnSubscriptionFilterProps<Set, R1, R2> { self.0.set("DestinationArn", value.into_expr()); CfnSubscriptionFilterProps(self.0, Phase) }
+    pub fn destination_arn(self, value: impl Arg<str>) -> CfnSubscriptionFilterProps<Set, R1, R2> { CfnSubscriptionFilterProps(put(self.0, "DestinationArn", value.into_expr()), Phase) }
     /// `Distribution`: `Distribution`. Update: in place.
-    pub fn distribution(mut self, value: impl Arg<subscription_filter::Distribution>) -> Self { self.0.set("Distribution", value.into_expr()); self }
+    pub fn distribution(self, value: impl Arg<subscription_filter::Distribution>) -> Self { Self(put(self.0, "Distribution", value.into_expr()), Phase) }
     /// `EmitSystemFields`: list of text. Update: in place.
-    pub fn emit_system_fields(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EmitSystemFields", value.into_expr()); self }
+    pub fn emit_system_fields(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EmitSystemFields", value.into_expr()), Phase) }
     /// `FieldSelectionCriteria`: text. Update: in place.
-    pub fn field_selection_criteria(mut self, value: impl Arg<str>) -> Self { self.0.set("FieldSelectionCriteria", value.into_expr()); self }
+    pub fn field_selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldSelectionCriteria", value.into_expr()), Phase) }
     /// `FilterName`: text. Update: replacement.
-    pub fn filter_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FilterName", value.into_expr()); self }
+    pub fn filter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterName", value.into_expr()), Phase) }
     /// `FilterPattern`: text, required. Update: in place.
-    pub fn filter_pattern(mut self, value: impl Arg<str>) -> CfnSubscriptionFilterProps<R0, Set, R2> { self.0.set("FilterPattern", value.into_expr()); CfnSubscriptionFilterProps(self.0, Phase) }
-    /// `LogGroupName`: text, required. Update: replacement.
-    pub fn log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> CfnSubscriptionFilterProps<R0, R1, Set> { self.0.set("LogGroupName", value.into_expr()); CfnSubscriptionFilterProps(self.0, Phase) }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn filter_pattern(self, value: impl Arg<str>) -> CfnSubscriptionFilterProps<R0, Set, R2> { CfnSubscriptionFilterProps(put(self.0, "FilterPattern", value.into_expr()), Phase) }
+    /// `LogGroupName`: `LogsLogGroupName`, required. Update: replacement.
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> CfnSubscriptionFilterProps<R0, R1, Set> { CfnSubscriptionFilterProps(put(self.0, "LogGroupName", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CfnSubscriptionFilterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::SubscriptionFilter`.
@@ -715,466 +715,466 @@ impl CfnTransformer {
     /// `AWS::Logs::Transformer`
     pub const TYPE: &'static str = "AWS::Logs::Transformer";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTransformerProps<R0, R1>) -> Self where CfnTransformerProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTransformerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `LogGroupIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnTransformer { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-logs-transformer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTransformerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTransformerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTransformerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTransformerProps<missing::LogGroupIdentifier, missing::TransformerConfig> { CfnTransformerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTransformerProps<Missing<required::LogGroupIdentifier>, Missing<required::TransformerConfig>> { CfnTransformerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTransformerProps<R0, R1> {
     /// `LogGroupIdentifier`: text, required. Update: replacement.
-    pub fn log_group_identifier(mut self, value: impl Arg<str>) -> CfnTransformerProps<Set, R1> { self.0.set("LogGroupIdentifier", value.into_expr()); CfnTransformerProps(self.0, Phase) }
+    pub fn log_group_identifier(self, value: impl Arg<str>) -> CfnTransformerProps<Set, R1> { CfnTransformerProps(put(self.0, "LogGroupIdentifier", value.into_expr()), Phase) }
     /// `TransformerConfig`: list of `Processor`, required. Update: in place.
-    pub fn transformer_config(mut self, value: impl Arg<Arr<transformer::Processor>>) -> CfnTransformerProps<R0, Set> { self.0.set("TransformerConfig", value.into_expr()); CfnTransformerProps(self.0, Phase) }
+    pub fn transformer_config(self, value: impl Arg<Arr<transformer::Processor>>) -> CfnTransformerProps<R0, Set> { CfnTransformerProps(put(self.0, "TransformerConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnTransformerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Logs::Transformer`.
 pub mod transformer {
 use crate::cfn::support::*;
 /// The property type `AddKeyEntry` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-addkeyentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AddKeyEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AddKeyEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AddKeyEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AddKeyEntry<super::missing::Key, super::missing::Value> { AddKeyEntry(Bag::default(), Phase) }
+    pub fn new() -> AddKeyEntry<Missing<super::required::Key>, Missing<super::required::Value>> { AddKeyEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> AddKeyEntry<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> AddKeyEntry<Set, R1> { self.0.set("Key", value.into_expr()); AddKeyEntry(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> AddKeyEntry<Set, R1> { AddKeyEntry(put(self.0, "Key", value.into_expr()), Phase) }
     /// `OverwriteIfExists`: boolean. Update: in place.
-    pub fn overwrite_if_exists(mut self, value: impl Arg<bool>) -> Self { self.0.set("OverwriteIfExists", value.into_expr()); self }
+    pub fn overwrite_if_exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverwriteIfExists", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> AddKeyEntry<R0, Set> { self.0.set("Value", value.into_expr()); AddKeyEntry(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> AddKeyEntry<R0, Set> { AddKeyEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for AddKeyEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AddKeys` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-addkeys.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AddKeys<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AddKeys<R0 = Set>(Bag, Phase<(R0,)>);
 impl AddKeys {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AddKeys<super::missing::Entries> { AddKeys(Bag::default(), Phase) }
+    pub fn new() -> AddKeys<Missing<super::required::Entries>> { AddKeys(Bag::default(), Phase) }
 }
 impl<R0> AddKeys<R0> {
     /// `Entries`: list of `AddKeyEntry`, required. Update: in place.
-    pub fn entries(mut self, value: impl Arg<Arr<AddKeyEntry>>) -> AddKeys<Set> { self.0.set("Entries", value.into_expr()); AddKeys(self.0, Phase) }
+    pub fn entries(self, value: impl Arg<Arr<AddKeyEntry>>) -> AddKeys<Set> { AddKeys(put(self.0, "Entries", value.into_expr()), Phase) }
 }
 impl Done for AddKeys { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CopyValue` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-copyvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CopyValue<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CopyValue<R0 = Set>(Bag, Phase<(R0,)>);
 impl CopyValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CopyValue<super::missing::Entries> { CopyValue(Bag::default(), Phase) }
+    pub fn new() -> CopyValue<Missing<super::required::Entries>> { CopyValue(Bag::default(), Phase) }
 }
 impl<R0> CopyValue<R0> {
     /// `Entries`: list of `CopyValueEntry`, required. Update: in place.
-    pub fn entries(mut self, value: impl Arg<Arr<CopyValueEntry>>) -> CopyValue<Set> { self.0.set("Entries", value.into_expr()); CopyValue(self.0, Phase) }
+    pub fn entries(self, value: impl Arg<Arr<CopyValueEntry>>) -> CopyValue<Set> { CopyValue(put(self.0, "Entries", value.into_expr()), Phase) }
 }
 impl Done for CopyValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CopyValueEntry` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-copyvalueentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CopyValueEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CopyValueEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CopyValueEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CopyValueEntry<super::missing::Source, super::missing::Target> { CopyValueEntry(Bag::default(), Phase) }
+    pub fn new() -> CopyValueEntry<Missing<super::required::Source>, Missing<super::required::Target>> { CopyValueEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> CopyValueEntry<R0, R1> {
     /// `OverwriteIfExists`: boolean. Update: in place.
-    pub fn overwrite_if_exists(mut self, value: impl Arg<bool>) -> Self { self.0.set("OverwriteIfExists", value.into_expr()); self }
+    pub fn overwrite_if_exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverwriteIfExists", value.into_expr()), Phase) }
     /// `Source`: text, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> CopyValueEntry<Set, R1> { self.0.set("Source", value.into_expr()); CopyValueEntry(self.0, Phase) }
+    pub fn source(self, value: impl Arg<str>) -> CopyValueEntry<Set, R1> { CopyValueEntry(put(self.0, "Source", value.into_expr()), Phase) }
     /// `Target`: text, required. Update: in place.
-    pub fn target(mut self, value: impl Arg<str>) -> CopyValueEntry<R0, Set> { self.0.set("Target", value.into_expr()); CopyValueEntry(self.0, Phase) }
+    pub fn target(self, value: impl Arg<str>) -> CopyValueEntry<R0, Set> { CopyValueEntry(put(self.0, "Target", value.into_expr()), Phase) }
 }
 impl Done for CopyValueEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Csv` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-csv.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Csv(Bag);
+#[must_use] pub struct Csv(Bag);
 impl Csv {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Columns`: list of text. Update: in place.
-    pub fn columns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Columns", value.into_expr()); self }
+    pub fn columns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Columns", value.into_expr())) }
     /// `Delimiter`: text. Update: in place.
-    pub fn delimiter(mut self, value: impl Arg<str>) -> Self { self.0.set("Delimiter", value.into_expr()); self }
+    pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value.into_expr())) }
     /// `QuoteCharacter`: text. Update: in place.
-    pub fn quote_character(mut self, value: impl Arg<str>) -> Self { self.0.set("QuoteCharacter", value.into_expr()); self }
+    pub fn quote_character(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QuoteCharacter", value.into_expr())) }
     /// `Source`: text. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for Csv { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateTimeConverter` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-datetimeconverter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DateTimeConverter<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct DateTimeConverter<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl DateTimeConverter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DateTimeConverter<super::missing::MatchPatterns, super::missing::Source, super::missing::Target> { DateTimeConverter(Bag::default(), Phase) }
+    pub fn new() -> DateTimeConverter<Missing<super::required::MatchPatterns>, Missing<super::required::Source>, Missing<super::required::Target>> { DateTimeConverter(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DateTimeConverter<R0, R1, R2> {
     /// `Locale`: text. Update: in place.
-    pub fn locale(mut self, value: impl Arg<str>) -> Self { self.0.set("Locale", value.into_expr()); self }
+    pub fn locale(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Locale", value.into_expr()), Phase) }
     /// `MatchPatterns`: list of text, required. Update: in place.
-    pub fn match_patterns(mut self, value: impl Arg<Arr<str>>) -> DateTimeConverter<Set, R1, R2> { self.0.set("MatchPatterns", value.into_expr()); DateTimeConverter(self.0, Phase) }
+    pub fn match_patterns(self, value: impl Arg<Arr<str>>) -> DateTimeConverter<Set, R1, R2> { DateTimeConverter(put(self.0, "MatchPatterns", value.into_expr()), Phase) }
     /// `Source`: text, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> DateTimeConverter<R0, Set, R2> { self.0.set("Source", value.into_expr()); DateTimeConverter(self.0, Phase) }
+    pub fn source(self, value: impl Arg<str>) -> DateTimeConverter<R0, Set, R2> { DateTimeConverter(put(self.0, "Source", value.into_expr()), Phase) }
     /// `SourceTimezone`: text. Update: in place.
-    pub fn source_timezone(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceTimezone", value.into_expr()); self }
+    pub fn source_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceTimezone", value.into_expr()), Phase) }
     /// `Target`: text, required. Update: in place.
-    pub fn target(mut self, value: impl Arg<str>) -> DateTimeConverter<R0, R1, Set> { self.0.set("Target", value.into_expr()); DateTimeConverter(self.0, Phase) }
+    pub fn target(self, value: impl Arg<str>) -> DateTimeConverter<R0, R1, Set> { DateTimeConverter(put(self.0, "Target", value.into_expr()), Phase) }
     /// `TargetFormat`: text. Update: in place.
-    pub fn target_format(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetFormat", value.into_expr()); self }
+    pub fn target_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetFormat", value.into_expr()), Phase) }
     /// `TargetTimezone`: text. Update: in place.
-    pub fn target_timezone(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetTimezone", value.into_expr()); self }
+    pub fn target_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetTimezone", value.into_expr()), Phase) }
 }
 impl Done for DateTimeConverter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeleteKeys` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-deletekeys.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeleteKeys<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DeleteKeys<R0 = Set>(Bag, Phase<(R0,)>);
 impl DeleteKeys {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeleteKeys<super::missing::WithKeys> { DeleteKeys(Bag::default(), Phase) }
+    pub fn new() -> DeleteKeys<Missing<super::required::WithKeys>> { DeleteKeys(Bag::default(), Phase) }
 }
 impl<R0> DeleteKeys<R0> {
     /// `WithKeys`: list of text, required. Update: in place.
-    pub fn with_keys(mut self, value: impl Arg<Arr<str>>) -> DeleteKeys<Set> { self.0.set("WithKeys", value.into_expr()); DeleteKeys(self.0, Phase) }
+    pub fn with_keys(self, value: impl Arg<Arr<str>>) -> DeleteKeys<Set> { DeleteKeys(put(self.0, "WithKeys", value.into_expr()), Phase) }
 }
 impl Done for DeleteKeys { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Grok` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-grok.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Grok<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Grok<R0 = Set>(Bag, Phase<(R0,)>);
 impl Grok {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Grok<super::missing::Match> { Grok(Bag::default(), Phase) }
+    pub fn new() -> Grok<Missing<super::required::Match>> { Grok(Bag::default(), Phase) }
 }
 impl<R0> Grok<R0> {
     /// `Match`: text, required. Update: in place.
-    pub fn match_(mut self, value: impl Arg<str>) -> Grok<Set> { self.0.set("Match", value.into_expr()); Grok(self.0, Phase) }
+    pub fn match_(self, value: impl Arg<str>) -> Grok<Set> { Grok(put(self.0, "Match", value.into_expr()), Phase) }
     /// `Source`: text. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for Grok { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListToMap` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-listtomap.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ListToMap<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ListToMap<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ListToMap {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ListToMap<super::missing::Key, super::missing::Source> { ListToMap(Bag::default(), Phase) }
+    pub fn new() -> ListToMap<Missing<super::required::Key>, Missing<super::required::Source>> { ListToMap(Bag::default(), Phase) }
 }
 impl<R0, R1> ListToMap<R0, R1> {
     /// `Flatten`: boolean. Update: in place.
-    pub fn flatten(mut self, value: impl Arg<bool>) -> Self { self.0.set("Flatten", value.into_expr()); self }
+    pub fn flatten(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Flatten", value.into_expr()), Phase) }
     /// `FlattenedElement`: `FlattenedElement`. Update: in place.
-    pub fn flattened_element(mut self, value: impl Arg<FlattenedElement>) -> Self { self.0.set("FlattenedElement", value.into_expr()); self }
+    pub fn flattened_element(self, value: impl Arg<FlattenedElement>) -> Self { Self(put(self.0, "FlattenedElement", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> ListToMap<Set, R1> { self.0.set("Key", value.into_expr()); ListToMap(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ListToMap<Set, R1> { ListToMap(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Source`: text, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> ListToMap<R0, Set> { self.0.set("Source", value.into_expr()); ListToMap(self.0, Phase) }
+    pub fn source(self, value: impl Arg<str>) -> ListToMap<R0, Set> { ListToMap(put(self.0, "Source", value.into_expr()), Phase) }
     /// `Target`: text. Update: in place.
-    pub fn target(mut self, value: impl Arg<str>) -> Self { self.0.set("Target", value.into_expr()); self }
+    pub fn target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Target", value.into_expr()), Phase) }
     /// `ValueKey`: text. Update: in place.
-    pub fn value_key(mut self, value: impl Arg<str>) -> Self { self.0.set("ValueKey", value.into_expr()); self }
+    pub fn value_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValueKey", value.into_expr()), Phase) }
 }
 impl Done for ListToMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LowerCaseString` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-lowercasestring.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LowerCaseString<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LowerCaseString<R0 = Set>(Bag, Phase<(R0,)>);
 impl LowerCaseString {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LowerCaseString<super::missing::WithKeys> { LowerCaseString(Bag::default(), Phase) }
+    pub fn new() -> LowerCaseString<Missing<super::required::WithKeys>> { LowerCaseString(Bag::default(), Phase) }
 }
 impl<R0> LowerCaseString<R0> {
     /// `WithKeys`: list of text, required. Update: in place.
-    pub fn with_keys(mut self, value: impl Arg<Arr<str>>) -> LowerCaseString<Set> { self.0.set("WithKeys", value.into_expr()); LowerCaseString(self.0, Phase) }
+    pub fn with_keys(self, value: impl Arg<Arr<str>>) -> LowerCaseString<Set> { LowerCaseString(put(self.0, "WithKeys", value.into_expr()), Phase) }
 }
 impl Done for LowerCaseString { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MoveKeyEntry` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-movekeyentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MoveKeyEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MoveKeyEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MoveKeyEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MoveKeyEntry<super::missing::Source, super::missing::Target> { MoveKeyEntry(Bag::default(), Phase) }
+    pub fn new() -> MoveKeyEntry<Missing<super::required::Source>, Missing<super::required::Target>> { MoveKeyEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> MoveKeyEntry<R0, R1> {
     /// `OverwriteIfExists`: boolean. Update: in place.
-    pub fn overwrite_if_exists(mut self, value: impl Arg<bool>) -> Self { self.0.set("OverwriteIfExists", value.into_expr()); self }
+    pub fn overwrite_if_exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverwriteIfExists", value.into_expr()), Phase) }
     /// `Source`: text, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> MoveKeyEntry<Set, R1> { self.0.set("Source", value.into_expr()); MoveKeyEntry(self.0, Phase) }
+    pub fn source(self, value: impl Arg<str>) -> MoveKeyEntry<Set, R1> { MoveKeyEntry(put(self.0, "Source", value.into_expr()), Phase) }
     /// `Target`: text, required. Update: in place.
-    pub fn target(mut self, value: impl Arg<str>) -> MoveKeyEntry<R0, Set> { self.0.set("Target", value.into_expr()); MoveKeyEntry(self.0, Phase) }
+    pub fn target(self, value: impl Arg<str>) -> MoveKeyEntry<R0, Set> { MoveKeyEntry(put(self.0, "Target", value.into_expr()), Phase) }
 }
 impl Done for MoveKeyEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MoveKeys` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-movekeys.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MoveKeys<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MoveKeys<R0 = Set>(Bag, Phase<(R0,)>);
 impl MoveKeys {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MoveKeys<super::missing::Entries> { MoveKeys(Bag::default(), Phase) }
+    pub fn new() -> MoveKeys<Missing<super::required::Entries>> { MoveKeys(Bag::default(), Phase) }
 }
 impl<R0> MoveKeys<R0> {
     /// `Entries`: list of `MoveKeyEntry`, required. Update: in place.
-    pub fn entries(mut self, value: impl Arg<Arr<MoveKeyEntry>>) -> MoveKeys<Set> { self.0.set("Entries", value.into_expr()); MoveKeys(self.0, Phase) }
+    pub fn entries(self, value: impl Arg<Arr<MoveKeyEntry>>) -> MoveKeys<Set> { MoveKeys(put(self.0, "Entries", value.into_expr()), Phase) }
 }
 impl Done for MoveKeys { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParseCloudfront` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsecloudfront.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParseCloudfront(Bag);
+#[must_use] pub struct ParseCloudfront(Bag);
 impl ParseCloudfront {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Source`: text. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for ParseCloudfront { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParseJSON` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsejson.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParseJSON(Bag);
+#[must_use] pub struct ParseJSON(Bag);
 impl ParseJSON {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destination`: text. Update: in place.
-    pub fn destination(mut self, value: impl Arg<str>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
     /// `Source`: text. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for ParseJSON { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParseKeyValue` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsekeyvalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParseKeyValue(Bag);
+#[must_use] pub struct ParseKeyValue(Bag);
 impl ParseKeyValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destination`: text. Update: in place.
-    pub fn destination(mut self, value: impl Arg<str>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
     /// `FieldDelimiter`: text. Update: in place.
-    pub fn field_delimiter(mut self, value: impl Arg<str>) -> Self { self.0.set("FieldDelimiter", value.into_expr()); self }
+    pub fn field_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldDelimiter", value.into_expr())) }
     /// `KeyPrefix`: text. Update: in place.
-    pub fn key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyPrefix", value.into_expr()); self }
+    pub fn key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefix", value.into_expr())) }
     /// `KeyValueDelimiter`: text. Update: in place.
-    pub fn key_value_delimiter(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyValueDelimiter", value.into_expr()); self }
+    pub fn key_value_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyValueDelimiter", value.into_expr())) }
     /// `NonMatchValue`: text. Update: in place.
-    pub fn non_match_value(mut self, value: impl Arg<str>) -> Self { self.0.set("NonMatchValue", value.into_expr()); self }
+    pub fn non_match_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NonMatchValue", value.into_expr())) }
     /// `OverwriteIfExists`: boolean. Update: in place.
-    pub fn overwrite_if_exists(mut self, value: impl Arg<bool>) -> Self { self.0.set("OverwriteIfExists", value.into_expr()); self }
+    pub fn overwrite_if_exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverwriteIfExists", value.into_expr())) }
     /// `Source`: text. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for ParseKeyValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParsePostgres` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsepostgres.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParsePostgres(Bag);
+#[must_use] pub struct ParsePostgres(Bag);
 impl ParsePostgres {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Source`: text. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for ParsePostgres { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParseRoute53` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parseroute53.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParseRoute53(Bag);
+#[must_use] pub struct ParseRoute53(Bag);
 impl ParseRoute53 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Source`: text. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for ParseRoute53 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParseToOCSF` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsetoocsf.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParseToOCSF<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ParseToOCSF<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ParseToOCSF {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ParseToOCSF<super::missing::EventSource, super::missing::OcsfVersion> { ParseToOCSF(Bag::default(), Phase) }
+    pub fn new() -> ParseToOCSF<Missing<super::required::EventSource>, Missing<super::required::OcsfVersion>> { ParseToOCSF(Bag::default(), Phase) }
 }
 impl<R0, R1> ParseToOCSF<R0, R1> {
     /// `EventSource`: `EventSource`, required. Update: in place.
-    pub fn event_source(mut self, value: impl Arg<EventSource>) -> ParseToOCSF<Set, R1> { self.0.set("EventSource", value.into_expr()); ParseToOCSF(self.0, Phase) }
+    pub fn event_source(self, value: impl Arg<EventSource>) -> ParseToOCSF<Set, R1> { ParseToOCSF(put(self.0, "EventSource", value.into_expr()), Phase) }
     /// `MappingVersion`: text. Update: in place.
-    pub fn mapping_version(mut self, value: impl Arg<str>) -> Self { self.0.set("MappingVersion", value.into_expr()); self }
+    pub fn mapping_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MappingVersion", value.into_expr()), Phase) }
     /// `OcsfVersion`: `OcsfVersion`, required. Update: in place.
-    pub fn ocsf_version(mut self, value: impl Arg<OcsfVersion>) -> ParseToOCSF<R0, Set> { self.0.set("OcsfVersion", value.into_expr()); ParseToOCSF(self.0, Phase) }
+    pub fn ocsf_version(self, value: impl Arg<OcsfVersion>) -> ParseToOCSF<R0, Set> { ParseToOCSF(put(self.0, "OcsfVersion", value.into_expr()), Phase) }
     /// `Source`: text. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for ParseToOCSF { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParseVPC` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsevpc.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParseVPC(Bag);
+#[must_use] pub struct ParseVPC(Bag);
 impl ParseVPC {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Source`: text. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for ParseVPC { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParseWAF` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-parsewaf.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParseWAF(Bag);
+#[must_use] pub struct ParseWAF(Bag);
 impl ParseWAF {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Source`: text. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
 }
 impl Done for ParseWAF { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Processor` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-processor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Processor(Bag);
+#[must_use] pub struct Processor(Bag);
 impl Processor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddKeys`: `AddKeys`. Update: in place.
-    pub fn add_keys(mut self, value: impl Arg<AddKeys>) -> Self { self.0.set("AddKeys", value.into_expr()); self }
+    pub fn add_keys(self, value: impl Arg<AddKeys>) -> Self { Self(put(self.0, "AddKeys", value.into_expr())) }
     /// `CopyValue`: `CopyValue`. Update: in place.
-    pub fn copy_value(mut self, value: impl Arg<CopyValue>) -> Self { self.0.set("CopyValue", value.into_expr()); self }
+    pub fn copy_value(self, value: impl Arg<CopyValue>) -> Self { Self(put(self.0, "CopyValue", value.into_expr())) }
     /// `Csv`: `Csv`. Update: in place.
-    pub fn csv(mut self, value: impl Arg<Csv>) -> Self { self.0.set("Csv", value.into_expr()); self }
+    pub fn csv(self, value: impl Arg<Csv>) -> Self { Self(put(self.0, "Csv", value.into_expr())) }
     /// `DateTimeConverter`: `DateTimeConverter`. Update: in place.
-    pub fn date_time_converter(mut self, value: impl Arg<DateTimeConverter>) -> Self { self.0.set("DateTimeConverter", value.into_expr()); self }
+    pub fn date_time_converter(self, value: impl Arg<DateTimeConverter>) -> Self { Self(put(self.0, "DateTimeConverter", value.into_expr())) }
     /// `DeleteKeys`: `DeleteKeys`. Update: in place.
-    pub fn delete_keys(mut self, value: impl Arg<DeleteKeys>) -> Self { self.0.set("DeleteKeys", value.into_expr()); self }
+    pub fn delete_keys(self, value: impl Arg<DeleteKeys>) -> Self { Self(put(self.0, "DeleteKeys", value.into_expr())) }
     /// `Grok`: `Grok`. Update: in place.
-    pub fn grok(mut self, value: impl Arg<Grok>) -> Self { self.0.set("Grok", value.into_expr()); self }
+    pub fn grok(self, value: impl Arg<Grok>) -> Self { Self(put(self.0, "Grok", value.into_expr())) }
     /// `ListToMap`: `ListToMap`. Update: in place.
-    pub fn list_to_map(mut self, value: impl Arg<ListToMap>) -> Self { self.0.set("ListToMap", value.into_expr()); self }
+    pub fn list_to_map(self, value: impl Arg<ListToMap>) -> Self { Self(put(self.0, "ListToMap", value.into_expr())) }
     /// `LowerCaseString`: `LowerCaseString`. Update: in place.
-    pub fn lower_case_string(mut self, value: impl Arg<LowerCaseString>) -> Self { self.0.set("LowerCaseString", value.into_expr()); self }
+    pub fn lower_case_string(self, value: impl Arg<LowerCaseString>) -> Self { Self(put(self.0, "LowerCaseString", value.into_expr())) }
     /// `MoveKeys`: `MoveKeys`. Update: in place.
-    pub fn move_keys(mut self, value: impl Arg<MoveKeys>) -> Self { self.0.set("MoveKeys", value.into_expr()); self }
+    pub fn move_keys(self, value: impl Arg<MoveKeys>) -> Self { Self(put(self.0, "MoveKeys", value.into_expr())) }
     /// `ParseCloudfront`: `ParseCloudfront`. Update: in place.
-    pub fn parse_cloudfront(mut self, value: impl Arg<ParseCloudfront>) -> Self { self.0.set("ParseCloudfront", value.into_expr()); self }
+    pub fn parse_cloudfront(self, value: impl Arg<ParseCloudfront>) -> Self { Self(put(self.0, "ParseCloudfront", value.into_expr())) }
     /// `ParseJSON`: `ParseJSON`. Update: in place.
-    pub fn parse_json(mut self, value: impl Arg<ParseJSON>) -> Self { self.0.set("ParseJSON", value.into_expr()); self }
+    pub fn parse_json(self, value: impl Arg<ParseJSON>) -> Self { Self(put(self.0, "ParseJSON", value.into_expr())) }
     /// `ParseKeyValue`: `ParseKeyValue`. Update: in place.
-    pub fn parse_key_value(mut self, value: impl Arg<ParseKeyValue>) -> Self { self.0.set("ParseKeyValue", value.into_expr()); self }
+    pub fn parse_key_value(self, value: impl Arg<ParseKeyValue>) -> Self { Self(put(self.0, "ParseKeyValue", value.into_expr())) }
     /// `ParsePostgres`: `ParsePostgres`. Update: in place.
-    pub fn parse_postgres(mut self, value: impl Arg<ParsePostgres>) -> Self { self.0.set("ParsePostgres", value.into_expr()); self }
+    pub fn parse_postgres(self, value: impl Arg<ParsePostgres>) -> Self { Self(put(self.0, "ParsePostgres", value.into_expr())) }
     /// `ParseRoute53`: `ParseRoute53`. Update: in place.
-    pub fn parse_route53(mut self, value: impl Arg<ParseRoute53>) -> Self { self.0.set("ParseRoute53", value.into_expr()); self }
+    pub fn parse_route53(self, value: impl Arg<ParseRoute53>) -> Self { Self(put(self.0, "ParseRoute53", value.into_expr())) }
     /// `ParseToOCSF`: `ParseToOCSF`. Update: in place.
-    pub fn parse_to_ocsf(mut self, value: impl Arg<ParseToOCSF>) -> Self { self.0.set("ParseToOCSF", value.into_expr()); self }
+    pub fn parse_to_ocsf(self, value: impl Arg<ParseToOCSF>) -> Self { Self(put(self.0, "ParseToOCSF", value.into_expr())) }
     /// `ParseVPC`: `ParseVPC`. Update: in place.
-    pub fn parse_vpc(mut self, value: impl Arg<ParseVPC>) -> Self { self.0.set("ParseVPC", value.into_expr()); self }
+    pub fn parse_vpc(self, value: impl Arg<ParseVPC>) -> Self { Self(put(self.0, "ParseVPC", value.into_expr())) }
     /// `ParseWAF`: `ParseWAF`. Update: in place.
-    pub fn parse_waf(mut self, value: impl Arg<ParseWAF>) -> Self { self.0.set("ParseWAF", value.into_expr()); self }
+    pub fn parse_waf(self, value: impl Arg<ParseWAF>) -> Self { Self(put(self.0, "ParseWAF", value.into_expr())) }
     /// `RenameKeys`: `RenameKeys`. Update: in place.
-    pub fn rename_keys(mut self, value: impl Arg<RenameKeys>) -> Self { self.0.set("RenameKeys", value.into_expr()); self }
+    pub fn rename_keys(self, value: impl Arg<RenameKeys>) -> Self { Self(put(self.0, "RenameKeys", value.into_expr())) }
     /// `SplitString`: `SplitString`. Update: in place.
-    pub fn split_string(mut self, value: impl Arg<SplitString>) -> Self { self.0.set("SplitString", value.into_expr()); self }
+    pub fn split_string(self, value: impl Arg<SplitString>) -> Self { Self(put(self.0, "SplitString", value.into_expr())) }
     /// `SubstituteString`: `SubstituteString`. Update: in place.
-    pub fn substitute_string(mut self, value: impl Arg<SubstituteString>) -> Self { self.0.set("SubstituteString", value.into_expr()); self }
+    pub fn substitute_string(self, value: impl Arg<SubstituteString>) -> Self { Self(put(self.0, "SubstituteString", value.into_expr())) }
     /// `TrimString`: `TrimString`. Update: in place.
-    pub fn trim_string(mut self, value: impl Arg<TrimString>) -> Self { self.0.set("TrimString", value.into_expr()); self }
+    pub fn trim_string(self, value: impl Arg<TrimString>) -> Self { Self(put(self.0, "TrimString", value.into_expr())) }
     /// `TypeConverter`: `TypeConverter`. Update: in place.
-    pub fn type_converter(mut self, value: impl Arg<TypeConverter>) -> Self { self.0.set("TypeConverter", value.into_expr()); self }
+    pub fn type_converter(self, value: impl Arg<TypeConverter>) -> Self { Self(put(self.0, "TypeConverter", value.into_expr())) }
     /// `UpperCaseString`: `UpperCaseString`. Update: in place.
-    pub fn upper_case_string(mut self, value: impl Arg<UpperCaseString>) -> Self { self.0.set("UpperCaseString", value.into_expr()); self }
+    pub fn upper_case_string(self, value: impl Arg<UpperCaseString>) -> Self { Self(put(self.0, "UpperCaseString", value.into_expr())) }
 }
 impl Done for Processor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RenameKeyEntry` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-renamekeyentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RenameKeyEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RenameKeyEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RenameKeyEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RenameKeyEntry<super::missing::Key, super::missing::RenameTo> { RenameKeyEntry(Bag::default(), Phase) }
+    pub fn new() -> RenameKeyEntry<Missing<super::required::Key>, Missing<super::required::RenameTo>> { RenameKeyEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> RenameKeyEntry<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> RenameKeyEntry<Set, R1> { self.0.set("Key", value.into_expr()); RenameKeyEntry(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> RenameKeyEntry<Set, R1> { RenameKeyEntry(put(self.0, "Key", value.into_expr()), Phase) }
     /// `OverwriteIfExists`: boolean. Update: in place.
-    pub fn overwrite_if_exists(mut self, value: impl Arg<bool>) -> Self { self.0.set("OverwriteIfExists", value.into_expr()); self }
+    pub fn overwrite_if_exists(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OverwriteIfExists", value.into_expr()), Phase) }
     /// `RenameTo`: text, required. Update: in place.
-    pub fn rename_to(mut self, value: impl Arg<str>) -> RenameKeyEntry<R0, Set> { self.0.set("RenameTo", value.into_expr()); RenameKeyEntry(self.0, Phase) }
+    pub fn rename_to(self, value: impl Arg<str>) -> RenameKeyEntry<R0, Set> { RenameKeyEntry(put(self.0, "RenameTo", value.into_expr()), Phase) }
 }
 impl Done for RenameKeyEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RenameKeys` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-renamekeys.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RenameKeys<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RenameKeys<R0 = Set>(Bag, Phase<(R0,)>);
 impl RenameKeys {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RenameKeys<super::missing::Entries> { RenameKeys(Bag::default(), Phase) }
+    pub fn new() -> RenameKeys<Missing<super::required::Entries>> { RenameKeys(Bag::default(), Phase) }
 }
 impl<R0> RenameKeys<R0> {
     /// `Entries`: list of `RenameKeyEntry`, required. Update: in place.
-    pub fn entries(mut self, value: impl Arg<Arr<RenameKeyEntry>>) -> RenameKeys<Set> { self.0.set("Entries", value.into_expr()); RenameKeys(self.0, Phase) }
+    pub fn entries(self, value: impl Arg<Arr<RenameKeyEntry>>) -> RenameKeys<Set> { RenameKeys(put(self.0, "Entries", value.into_expr()), Phase) }
 }
 impl Done for RenameKeys { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SplitString` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-splitstring.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SplitString<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SplitString<R0 = Set>(Bag, Phase<(R0,)>);
 impl SplitString {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SplitString<super::missing::Entries> { SplitString(Bag::default(), Phase) }
+    pub fn new() -> SplitString<Missing<super::required::Entries>> { SplitString(Bag::default(), Phase) }
 }
 impl<R0> SplitString<R0> {
     /// `Entries`: list of `SplitStringEntry`, required. Update: in place.
-    pub fn entries(mut self, value: impl Arg<Arr<SplitStringEntry>>) -> SplitString<Set> { self.0.set("Entries", value.into_expr()); SplitString(self.0, Phase) }
+    pub fn entries(self, value: impl Arg<Arr<SplitStringEntry>>) -> SplitString<Set> { SplitString(put(self.0, "Entries", value.into_expr()), Phase) }
 }
 impl Done for SplitString { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SplitStringEntry` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-splitstringentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SplitStringEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SplitStringEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SplitStringEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SplitStringEntry<super::missing::Delimiter, super::missing::Source> { SplitStringEntry(Bag::default(), Phase) }
+    pub fn new() -> SplitStringEntry<Missing<super::required::Delimiter>, Missing<super::required::Source>> { SplitStringEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> SplitStringEntry<R0, R1> {
     /// `Delimiter`: text, required. Update: in place.
-    pub fn delimiter(mut self, value: impl Arg<str>) -> SplitStringEntry<Set, R1> { self.0.set("Delimiter", value.into_expr()); SplitStringEntry(self.0, Phase) }
+    pub fn delimiter(self, value: impl Arg<str>) -> SplitStringEntry<Set, R1> { SplitStringEntry(put(self.0, "Delimiter", value.into_expr()), Phase) }
     /// `Source`: text, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> SplitStringEntry<R0, Set> { self.0.set("Source", value.into_expr()); SplitStringEntry(self.0, Phase) }
+    pub fn source(self, value: impl Arg<str>) -> SplitStringEntry<R0, Set> { SplitStringEntry(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for SplitStringEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubstituteString` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-substitutestring.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubstituteString<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SubstituteString<R0 = Set>(Bag, Phase<(R0,)>);
 impl SubstituteString {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SubstituteString<super::missing::Entries> { SubstituteString(Bag::default(), Phase) }
+    pub fn new() -> SubstituteString<Missing<super::required::Entries>> { SubstituteString(Bag::default(), Phase) }
 }
 impl<R0> SubstituteString<R0> {
     /// `Entries`: list of `SubstituteStringEntry`, required. Update: in place.
-    pub fn entries(mut self, value: impl Arg<Arr<SubstituteStringEntry>>) -> SubstituteString<Set> { self.0.set("Entries", value.into_expr()); SubstituteString(self.0, Phase) }
+    pub fn entries(self, value: impl Arg<Arr<SubstituteStringEntry>>) -> SubstituteString<Set> { SubstituteString(put(self.0, "Entries", value.into_expr()), Phase) }
 }
 impl Done for SubstituteString { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubstituteStringEntry` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-substitutestringentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubstituteStringEntry<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SubstituteStringEntry<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SubstituteStringEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SubstituteStringEntry<super::missing::From, super::missing::Source, super::missing::To> { SubstituteStringEntry(Bag::default(), Phase) }
+    pub fn new() -> SubstituteStringEntry<Missing<super::required::From>, Missing<super::required::Source>, Missing<super::required::To>> { SubstituteStringEntry(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SubstituteStringEntry<R0, R1, R2> {
     /// `From`: text, required. Update: in place.
-    pub fn from(mut self, value: impl Arg<str>) -> SubstituteStringEntry<Set, R1, R2> { self.0.set("From", value.into_expr()); SubstituteStringEntry(self.0, Phase) }
+    pub fn from(self, value: impl Arg<str>) -> SubstituteStringEntry<Set, R1, R2> { SubstituteStringEntry(put(self.0, "From", value.into_expr()), Phase) }
     /// `Source`: text, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> SubstituteStringEntry<R0, Set, R2> { self.0.set("Source", value.into_expr()); SubstituteStringEntry(self.0, Phase) }
+    pub fn source(self, value: impl Arg<str>) -> SubstituteStringEntry<R0, Set, R2> { SubstituteStringEntry(put(self.0, "Source", value.into_expr()), Phase) }
     /// `To`: text, required. Update: in place.
-    pub fn to(mut self, value: impl Arg<str>) -> SubstituteStringEntry<R0, R1, Set> { self.0.set("To", value.into_expr()); SubstituteStringEntry(self.0, Phase) }
+    pub fn to(self, value: impl Arg<str>) -> SubstituteStringEntry<R0, R1, Set> { SubstituteStringEntry(put(self.0, "To", value.into_expr()), Phase) }
 }
 impl Done for SubstituteStringEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrimString` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-trimstring.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrimString<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TrimString<R0 = Set>(Bag, Phase<(R0,)>);
 impl TrimString {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TrimString<super::missing::WithKeys> { TrimString(Bag::default(), Phase) }
+    pub fn new() -> TrimString<Missing<super::required::WithKeys>> { TrimString(Bag::default(), Phase) }
 }
 impl<R0> TrimString<R0> {
     /// `WithKeys`: list of text, required. Update: in place.
-    pub fn with_keys(mut self, value: impl Arg<Arr<str>>) -> TrimString<Set> { self.0.set("WithKeys", value.into_expr()); TrimString(self.0, Phase) }
+    pub fn with_keys(self, value: impl Arg<Arr<str>>) -> TrimString<Set> { TrimString(put(self.0, "WithKeys", value.into_expr()), Phase) }
 }
 impl Done for TrimString { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TypeConverter` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-typeconverter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TypeConverter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TypeConverter<R0 = Set>(Bag, Phase<(R0,)>);
 impl TypeConverter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TypeConverter<super::missing::Entries> { TypeConverter(Bag::default(), Phase) }
+    pub fn new() -> TypeConverter<Missing<super::required::Entries>> { TypeConverter(Bag::default(), Phase) }
 }
 impl<R0> TypeConverter<R0> {
     /// `Entries`: list of `TypeConverterEntry`, required. Update: in place.
-    pub fn entries(mut self, value: impl Arg<Arr<TypeConverterEntry>>) -> TypeConverter<Set> { self.0.set("Entries", value.into_expr()); TypeConverter(self.0, Phase) }
+    pub fn entries(self, value: impl Arg<Arr<TypeConverterEntry>>) -> TypeConverter<Set> { TypeConverter(put(self.0, "Entries", value.into_expr()), Phase) }
 }
 impl Done for TypeConverter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TypeConverterEntry` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-typeconverterentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TypeConverterEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TypeConverterEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TypeConverterEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TypeConverterEntry<super::missing::Key, super::missing::Type> { TypeConverterEntry(Bag::default(), Phase) }
+    pub fn new() -> TypeConverterEntry<Missing<super::required::Key>, Missing<super::required::Type>> { TypeConverterEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> TypeConverterEntry<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TypeConverterEntry<Set, R1> { self.0.set("Key", value.into_expr()); TypeConverterEntry(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TypeConverterEntry<Set, R1> { TypeConverterEntry(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> TypeConverterEntry<R0, Set> { self.0.set("Type", value.into_expr()); TypeConverterEntry(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> TypeConverterEntry<R0, Set> { TypeConverterEntry(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for TypeConverterEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UpperCaseString` of `AWS::Logs::Transformer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-logs-transformer-uppercasestring.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UpperCaseString<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct UpperCaseString<R0 = Set>(Bag, Phase<(R0,)>);
 impl UpperCaseString {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UpperCaseString<super::missing::WithKeys> { UpperCaseString(Bag::default(), Phase) }
+    pub fn new() -> UpperCaseString<Missing<super::required::WithKeys>> { UpperCaseString(Bag::default(), Phase) }
 }
 impl<R0> UpperCaseString<R0> {
     /// `WithKeys`: list of text, required. Update: in place.
-    pub fn with_keys(mut self, value: impl Arg<Arr<str>>) -> UpperCaseString<Set> { self.0.set("WithKeys", value.into_expr()); UpperCaseString(self.0, Phase) }
+    pub fn with_keys(self, value: impl Arg<Arr<str>>) -> UpperCaseString<Set> { UpperCaseString(put(self.0, "WithKeys", value.into_expr()), Phase) }
 }
 impl Done for UpperCaseString { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EventSource` allows.
@@ -1186,5 +1186,5 @@ OcsfVersion { V1_1 = "V1.1", V1_5 = "V1.5" } }
 values! { /// Texts that `Type` allows.
 Type { Boolean = "boolean", Double = "double", Integer = "integer", String = "string" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DashboardViewerPrincipals, DataSourceRoleArn, Delimiter, DeliveryDestinationArn, DeliverySourceName, DestinationArn, DestinationIdentifier, DestinationName, Entries, EventSource, ExecutionRoleArn, FilterPattern, From, IntegrationName, IntegrationType, Key, LogGroupIdentifier, LogGroupName, Match, MatchPatterns, MetricName, MetricNamespace, MetricTransformations, MetricValue, Name, OcsfVersion, PolicyDocument, PolicyName, PolicyType, QueryLanguage, QueryString, RenameTo, ResourceConfig, RoleArn, ScheduleExpression, Source, StorageTier, Target, TargetArn, To, TransformerConfig, Type, Value, WithKeys } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DashboardViewerPrincipals, DataSourceRoleArn, Delimiter, DeliveryDestinationArn, DeliverySourceName, DestinationArn, DestinationIdentifier, DestinationName, Entries, EventSource, ExecutionRoleArn, FilterPattern, From, IntegrationName, IntegrationType, Key, LogGroupIdentifier, LogGroupName, Match, MatchPatterns, MetricName, MetricNamespace, MetricTransformations, MetricValue, Name, OcsfVersion, PolicyDocument, PolicyName, PolicyType, QueryLanguage, QueryString, RenameTo, ResourceConfig, RoleArn, ScheduleExpression, Source, StorageTier, Target, TargetArn, To, TransformerConfig, Type, Value, WithKeys } }

@@ -10,110 +10,110 @@ impl CfnInferenceScheduler {
     /// `AWS::LookoutEquipment::InferenceScheduler`
     pub const TYPE: &'static str = "AWS::LookoutEquipment::InferenceScheduler";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnInferenceSchedulerProps<R0, R1, R2, R3, R4>) -> Self where CfnInferenceSchedulerProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInferenceSchedulerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `InferenceSchedulerName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `InferenceSchedulerArn`: text.
+    /// The attribute `InferenceSchedulerArn`: `OtherArn`.
     pub fn attr_inference_scheduler_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InferenceSchedulerArn") }
 }
 impl Parent for CfnInferenceScheduler { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::LookoutEquipment::InferenceScheduler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutequipment-inferencescheduler.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInferenceSchedulerProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnInferenceSchedulerProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnInferenceSchedulerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnInferenceSchedulerProps<missing::DataInputConfiguration, missing::DataOutputConfiguration, missing::DataUploadFrequency, missing::ModelName, missing::RoleArn> { CfnInferenceSchedulerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnInferenceSchedulerProps<Missing<required::DataInputConfiguration>, Missing<required::DataOutputConfiguration>, Missing<required::DataUploadFrequency>, Missing<required::ModelName>, Missing<required::RoleArn>> { CfnInferenceSchedulerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnInferenceSchedulerProps<R0, R1, R2, R3, R4> {
     /// `DataDelayOffsetInMinutes`: integer. Update: in place.
-    pub fn data_delay_offset_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("DataDelayOffsetInMinutes", value.into_expr()); self }
+    pub fn data_delay_offset_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataDelayOffsetInMinutes", value.into_expr()), Phase) }
     /// `DataInputConfiguration`: `DataInputConfiguration`, required. Update: in place.
-    pub fn data_input_configuration(mut self, value: impl Arg<inference_scheduler::DataInputConfiguration>) -> CfnInferenceSchedulerProps<Set, R1, R2, R3, R4> { self.0.set("DataInputConfiguration", value.into_expr()); CfnInferenceSchedulerProps(self.0, Phase) }
+    pub fn data_input_configuration(self, value: impl Arg<inference_scheduler::DataInputConfiguration>) -> CfnInferenceSchedulerProps<Set, R1, R2, R3, R4> { CfnInferenceSchedulerProps(put(self.0, "DataInputConfiguration", value.into_expr()), Phase) }
     /// `DataOutputConfiguration`: `DataOutputConfiguration`, required. Update: in place.
-    pub fn data_output_configuration(mut self, value: impl Arg<inference_scheduler::DataOutputConfiguration>) -> CfnInferenceSchedulerProps<R0, Set, R2, R3, R4> { self.0.set("DataOutputConfiguration", value.into_expr()); CfnInferenceSchedulerProps(self.0, Phase) }
+    pub fn data_output_configuration(self, value: impl Arg<inference_scheduler::DataOutputConfiguration>) -> CfnInferenceSchedulerProps<R0, Set, R2, R3, R4> { CfnInferenceSchedulerProps(put(self.0, "DataOutputConfiguration", value.into_expr()), Phase) }
     /// `DataUploadFrequency`: `DataUploadFrequency`, required. Update: in place.
-    pub fn data_upload_frequency(mut self, value: impl Arg<inference_scheduler::DataUploadFrequency>) -> CfnInferenceSchedulerProps<R0, R1, Set, R3, R4> { self.0.set("DataUploadFrequency", value.into_expr()); CfnInferenceSchedulerProps(self.0, Phase) }
+    pub fn data_upload_frequency(self, value: impl Arg<inference_scheduler::DataUploadFrequency>) -> CfnInferenceSchedulerProps<R0, R1, Set, R3, R4> { CfnInferenceSchedulerProps(put(self.0, "DataUploadFrequency", value.into_expr()), Phase) }
     /// `InferenceSchedulerName`: text. Update: replacement.
-    pub fn inference_scheduler_name(mut self, value: impl Arg<str>) -> Self { self.0.set("InferenceSchedulerName", value.into_expr()); self }
+    pub fn inference_scheduler_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InferenceSchedulerName", value.into_expr()), Phase) }
     /// `ModelName`: text, required. Update: replacement.
-    pub fn model_name(mut self, value: impl Arg<str>) -> CfnInferenceSchedulerProps<R0, R1, R2, Set, R4> { self.0.set("ModelName", value.into_expr()); CfnInferenceSchedulerProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnInferenceSchedulerProps<R0, R1, R2, R3, Set> { self.0.set("RoleArn", value.into_expr()); CfnInferenceSchedulerProps(self.0, Phase) }
+    pub fn model_name(self, value: impl Arg<str>) -> CfnInferenceSchedulerProps<R0, R1, R2, Set, R4> { CfnInferenceSchedulerProps(put(self.0, "ModelName", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnInferenceSchedulerProps<R0, R1, R2, R3, Set> { CfnInferenceSchedulerProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `ServerSideKmsKeyId`: text. Update: replacement.
-    pub fn server_side_kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerSideKmsKeyId", value.into_expr()); self }
+    pub fn server_side_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerSideKmsKeyId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnInferenceSchedulerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::LookoutEquipment::InferenceScheduler`.
 pub mod inference_scheduler {
 use crate::cfn::support::*;
 /// The property type `DataInputConfiguration` of `AWS::LookoutEquipment::InferenceScheduler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-datainputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataInputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataInputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataInputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataInputConfiguration<super::missing::S3InputConfiguration> { DataInputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DataInputConfiguration<Missing<super::required::S3InputConfiguration>> { DataInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DataInputConfiguration<R0> {
     /// `InferenceInputNameConfiguration`: `InputNameConfiguration`. Update: in place.
-    pub fn inference_input_name_configuration(mut self, value: impl Arg<InputNameConfiguration>) -> Self { self.0.set("InferenceInputNameConfiguration", value.into_expr()); self }
+    pub fn inference_input_name_configuration(self, value: impl Arg<InputNameConfiguration>) -> Self { Self(put(self.0, "InferenceInputNameConfiguration", value.into_expr()), Phase) }
     /// `InputTimeZoneOffset`: text. Update: in place.
-    pub fn input_time_zone_offset(mut self, value: impl Arg<str>) -> Self { self.0.set("InputTimeZoneOffset", value.into_expr()); self }
+    pub fn input_time_zone_offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputTimeZoneOffset", value.into_expr()), Phase) }
     /// `S3InputConfiguration`: `S3InputConfiguration`, required. Update: in place.
-    pub fn s3_input_configuration(mut self, value: impl Arg<S3InputConfiguration>) -> DataInputConfiguration<Set> { self.0.set("S3InputConfiguration", value.into_expr()); DataInputConfiguration(self.0, Phase) }
+    pub fn s3_input_configuration(self, value: impl Arg<S3InputConfiguration>) -> DataInputConfiguration<Set> { DataInputConfiguration(put(self.0, "S3InputConfiguration", value.into_expr()), Phase) }
 }
 impl Done for DataInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataOutputConfiguration` of `AWS::LookoutEquipment::InferenceScheduler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-dataoutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataOutputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataOutputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataOutputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataOutputConfiguration<super::missing::S3OutputConfiguration> { DataOutputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DataOutputConfiguration<Missing<super::required::S3OutputConfiguration>> { DataOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DataOutputConfiguration<R0> {
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `S3OutputConfiguration`: `S3OutputConfiguration`, required. Update: in place.
-    pub fn s3_output_configuration(mut self, value: impl Arg<S3OutputConfiguration>) -> DataOutputConfiguration<Set> { self.0.set("S3OutputConfiguration", value.into_expr()); DataOutputConfiguration(self.0, Phase) }
+    pub fn s3_output_configuration(self, value: impl Arg<S3OutputConfiguration>) -> DataOutputConfiguration<Set> { DataOutputConfiguration(put(self.0, "S3OutputConfiguration", value.into_expr()), Phase) }
 }
 impl Done for DataOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputNameConfiguration` of `AWS::LookoutEquipment::InferenceScheduler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-inputnameconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputNameConfiguration(Bag);
+#[must_use] pub struct InputNameConfiguration(Bag);
 impl InputNameConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentTimestampDelimiter`: text. Update: in place.
-    pub fn component_timestamp_delimiter(mut self, value: impl Arg<str>) -> Self { self.0.set("ComponentTimestampDelimiter", value.into_expr()); self }
+    pub fn component_timestamp_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentTimestampDelimiter", value.into_expr())) }
     /// `TimestampFormat`: text. Update: in place.
-    pub fn timestamp_format(mut self, value: impl Arg<str>) -> Self { self.0.set("TimestampFormat", value.into_expr()); self }
+    pub fn timestamp_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampFormat", value.into_expr())) }
 }
 impl Done for InputNameConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3InputConfiguration` of `AWS::LookoutEquipment::InferenceScheduler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-s3inputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3InputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3InputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3InputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3InputConfiguration<super::missing::Bucket> { S3InputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3InputConfiguration<Missing<super::required::Bucket>> { S3InputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3InputConfiguration<R0> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3InputConfiguration<Set> { self.0.set("Bucket", value.into_expr()); S3InputConfiguration(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3InputConfiguration<Set> { S3InputConfiguration(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for S3InputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3OutputConfiguration` of `AWS::LookoutEquipment::InferenceScheduler`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lookoutequipment-inferencescheduler-s3outputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3OutputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3OutputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3OutputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3OutputConfiguration<super::missing::Bucket> { S3OutputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3OutputConfiguration<Missing<super::required::Bucket>> { S3OutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> S3OutputConfiguration<R0> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3OutputConfiguration<Set> { self.0.set("Bucket", value.into_expr()); S3OutputConfiguration(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3OutputConfiguration<Set> { S3OutputConfiguration(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for S3OutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataUploadFrequency` allows.
 DataUploadFrequency { Pt10m = "PT10M", Pt15m = "PT15M", Pt1h = "PT1H", Pt30m = "PT30M", Pt5m = "PT5M" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Bucket, DataInputConfiguration, DataOutputConfiguration, DataUploadFrequency, ModelName, RoleArn, S3InputConfiguration, S3OutputConfiguration } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Bucket, DataInputConfiguration, DataOutputConfiguration, DataUploadFrequency, ModelName, RoleArn, S3InputConfiguration, S3OutputConfiguration } }

@@ -10,23 +10,23 @@ impl CfnProject {
     /// `AWS::LookoutVision::Project`
     pub const TYPE: &'static str = "AWS::LookoutVision::Project";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnProjectProps<R0>) -> Self where CfnProjectProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProjectProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProjectName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnProject { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::LookoutVision::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lookoutvision-project.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProjectProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnProjectProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnProjectProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProjectProps<missing::ProjectName> { CfnProjectProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProjectProps<Missing<required::ProjectName>> { CfnProjectProps(Bag::default(), Phase) }
 }
 impl<R0> CfnProjectProps<R0> {
     /// `ProjectName`: text, required. Update: replacement.
-    pub fn project_name(mut self, value: impl Arg<str>) -> CfnProjectProps<Set> { self.0.set("ProjectName", value.into_expr()); CfnProjectProps(self.0, Phase) }
+    pub fn project_name(self, value: impl Arg<str>) -> CfnProjectProps<Set> { CfnProjectProps(put(self.0, "ProjectName", value.into_expr()), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ProjectName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ProjectName } }

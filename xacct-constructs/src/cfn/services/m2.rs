@@ -10,50 +10,50 @@ impl CfnApplication {
     /// `AWS::M2::Application`
     pub const TYPE: &'static str = "AWS::M2::Application";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnApplicationProps<R0, R1>) -> Self where CfnApplicationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ApplicationArn`: text.
+    /// The attribute `ApplicationArn`: `OtherArn`.
     pub fn attr_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ApplicationArn") }
     /// The attribute `ApplicationId`: text.
     pub fn attr_application_id(&self) -> Val<str> { self.0.get_att("ApplicationId") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::M2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationProps<missing::EngineType, missing::Name> { CfnApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationProps<Missing<required::EngineType>, Missing<required::Name>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationProps<R0, R1> {
     /// `Definition`: `Definition`. Update: in place.
-    pub fn definition(mut self, value: impl Arg<application::Definition>) -> Self { self.0.set("Definition", value.into_expr()); self }
+    pub fn definition(self, value: impl Arg<application::Definition>) -> Self { Self(put(self.0, "Definition", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EngineType`: `EngineType`, required. Update: replacement.
-    pub fn engine_type(mut self, value: impl Arg<application::EngineType>) -> CfnApplicationProps<Set, R1> { self.0.set("EngineType", value.into_expr()); CfnApplicationProps(self.0, Phase) }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn engine_type(self, value: impl Arg<application::EngineType>) -> CfnApplicationProps<Set, R1> { CfnApplicationProps(put(self.0, "EngineType", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnApplicationProps(self.0, Phase) }
-    /// `RoleArn`: text. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::M2::Application`.
 pub mod application {
 use crate::cfn::support::*;
 /// The property type `Definition` of `AWS::M2::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-application-definition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Definition(Bag);
+#[must_use] pub struct Definition(Bag);
 impl Definition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Content`: text. Update: in place.
-    pub fn content(mut self, value: impl Arg<str>) -> Self { self.0.set("Content", value.into_expr()); self }
+    pub fn content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Content", value.into_expr())) }
     /// `S3Location`: text. Update: in place.
-    pub fn s3_location(mut self, value: impl Arg<str>) -> Self { self.0.set("S3Location", value.into_expr()); self }
+    pub fn s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
 }
 impl Done for Definition { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EngineType` allows.
@@ -65,7 +65,7 @@ impl CfnDeployment {
     /// `AWS::M2::Deployment`
     pub const TYPE: &'static str = "AWS::M2::Deployment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDeploymentProps<R0, R1, R2>) -> Self where CfnDeploymentProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeploymentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `DeploymentId`: text.
@@ -75,18 +75,18 @@ impl CfnDeployment {
 }
 impl Parent for CfnDeployment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::M2::Deployment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-deployment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDeploymentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDeploymentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDeploymentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDeploymentProps<missing::ApplicationId, missing::ApplicationVersion, missing::EnvironmentId> { CfnDeploymentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDeploymentProps<Missing<required::ApplicationId>, Missing<required::ApplicationVersion>, Missing<required::EnvironmentId>> { CfnDeploymentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDeploymentProps<R0, R1, R2> {
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnDeploymentProps<Set, R1, R2> { self.0.set("ApplicationId", value.into_expr()); CfnDeploymentProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnDeploymentProps<Set, R1, R2> { CfnDeploymentProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `ApplicationVersion`: integer, required. Update: in place.
-    pub fn application_version(mut self, value: impl Arg<i64>) -> CfnDeploymentProps<R0, Set, R2> { self.0.set("ApplicationVersion", value.into_expr()); CfnDeploymentProps(self.0, Phase) }
+    pub fn application_version(self, value: impl Arg<i64>) -> CfnDeploymentProps<R0, Set, R2> { CfnDeploymentProps(put(self.0, "ApplicationVersion", value.into_expr()), Phase) }
     /// `EnvironmentId`: text, required. Update: replacement.
-    pub fn environment_id(mut self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, Set> { self.0.set("EnvironmentId", value.into_expr()); CfnDeploymentProps(self.0, Phase) }
+    pub fn environment_id(self, value: impl Arg<str>) -> CfnDeploymentProps<R0, R1, Set> { CfnDeploymentProps(put(self.0, "EnvironmentId", value.into_expr()), Phase) }
 }
 impl Done for CfnDeploymentProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::M2::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html)
@@ -95,101 +95,101 @@ impl CfnEnvironment {
     /// `AWS::M2::Environment`
     pub const TYPE: &'static str = "AWS::M2::Environment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnEnvironmentProps<R0, R1, R2>) -> Self where CfnEnvironmentProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EnvironmentArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `EnvironmentArn`: text.
+    /// The attribute `EnvironmentArn`: `OtherArn`.
     pub fn attr_environment_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EnvironmentArn") }
     /// The attribute `EnvironmentId`: text.
     pub fn attr_environment_id(&self) -> Val<str> { self.0.get_att("EnvironmentId") }
 }
 impl Parent for CfnEnvironment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::M2::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-m2-environment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEnvironmentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnEnvironmentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnEnvironmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEnvironmentProps<missing::EngineType, missing::InstanceType, missing::Name> { CfnEnvironmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEnvironmentProps<Missing<required::EngineType>, Missing<required::InstanceType>, Missing<required::Name>> { CfnEnvironmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEnvironmentProps<R0, R1, R2> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EngineType`: `EngineType`, required. Update: replacement.
-    pub fn engine_type(mut self, value: impl Arg<environment::EngineType>) -> CfnEnvironmentProps<Set, R1, R2> { self.0.set("EngineType", value.into_expr()); CfnEnvironmentProps(self.0, Phase) }
+    pub fn engine_type(self, value: impl Arg<environment::EngineType>) -> CfnEnvironmentProps<Set, R1, R2> { CfnEnvironmentProps(put(self.0, "EngineType", value.into_expr()), Phase) }
     /// `EngineVersion`: text. Update: in place.
-    pub fn engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineVersion", value.into_expr()); self }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
     /// `HighAvailabilityConfig`: `HighAvailabilityConfig`. Update: in place.
-    pub fn high_availability_config(mut self, value: impl Arg<environment::HighAvailabilityConfig>) -> Self { self.0.set("HighAvailabilityConfig", value.into_expr()); self }
+    pub fn high_availability_config(self, value: impl Arg<environment::HighAvailabilityConfig>) -> Self { Self(put(self.0, "HighAvailabilityConfig", value.into_expr()), Phase) }
     /// `InstanceType`: text, required. Update: in place.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, Set, R2> { self.0.set("InstanceType", value.into_expr()); CfnEnvironmentProps(self.0, Phase) }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn instance_type(self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, Set, R2> { CfnEnvironmentProps(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnEnvironmentProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProps<R0, R1, Set> { CfnEnvironmentProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NetworkType`: `NetworkType`. Update: replacement.
-    pub fn network_type(mut self, value: impl Arg<environment::NetworkType>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<environment::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
     /// `PreferredMaintenanceWindow`: text. Update: in place.
-    pub fn preferred_maintenance_window(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredMaintenanceWindow", value.into_expr()); self }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
     /// `PubliclyAccessible`: boolean. Update: replacement.
-    pub fn publicly_accessible(mut self, value: impl Arg<bool>) -> Self { self.0.set("PubliclyAccessible", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `StorageConfigurations`: list of `StorageConfiguration`. Update: replacement.
-    pub fn storage_configurations(mut self, value: impl Arg<Arr<environment::StorageConfiguration>>) -> Self { self.0.set("StorageConfigurations", value.into_expr()); self }
+    pub fn storage_configurations(self, value: impl Arg<Arr<environment::StorageConfiguration>>) -> Self { Self(put(self.0, "StorageConfigurations", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::M2::Environment`.
 pub mod environment {
 use crate::cfn::support::*;
 /// The property type `EfsStorageConfiguration` of `AWS::M2::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-environment-efsstorageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EfsStorageConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EfsStorageConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EfsStorageConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EfsStorageConfiguration<super::missing::FileSystemId, super::missing::MountPoint> { EfsStorageConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EfsStorageConfiguration<Missing<super::required::FileSystemId>, Missing<super::required::MountPoint>> { EfsStorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EfsStorageConfiguration<R0, R1> {
     /// `FileSystemId`: text, required. Update: replacement.
-    pub fn file_system_id(mut self, value: impl Arg<str>) -> EfsStorageConfiguration<Set, R1> { self.0.set("FileSystemId", value.into_expr()); EfsStorageConfiguration(self.0, Phase) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> EfsStorageConfiguration<Set, R1> { EfsStorageConfiguration(put(self.0, "FileSystemId", value.into_expr()), Phase) }
     /// `MountPoint`: text, required. Update: replacement.
-    pub fn mount_point(mut self, value: impl Arg<str>) -> EfsStorageConfiguration<R0, Set> { self.0.set("MountPoint", value.into_expr()); EfsStorageConfiguration(self.0, Phase) }
+    pub fn mount_point(self, value: impl Arg<str>) -> EfsStorageConfiguration<R0, Set> { EfsStorageConfiguration(put(self.0, "MountPoint", value.into_expr()), Phase) }
 }
 impl Done for EfsStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FsxStorageConfiguration` of `AWS::M2::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-environment-fsxstorageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FsxStorageConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FsxStorageConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FsxStorageConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FsxStorageConfiguration<super::missing::FileSystemId, super::missing::MountPoint> { FsxStorageConfiguration(Bag::default(), Phase) }
+    pub fn new() -> FsxStorageConfiguration<Missing<super::required::FileSystemId>, Missing<super::required::MountPoint>> { FsxStorageConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> FsxStorageConfiguration<R0, R1> {
     /// `FileSystemId`: text, required. Update: replacement.
-    pub fn file_system_id(mut self, value: impl Arg<str>) -> FsxStorageConfiguration<Set, R1> { self.0.set("FileSystemId", value.into_expr()); FsxStorageConfiguration(self.0, Phase) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> FsxStorageConfiguration<Set, R1> { FsxStorageConfiguration(put(self.0, "FileSystemId", value.into_expr()), Phase) }
     /// `MountPoint`: text, required. Update: replacement.
-    pub fn mount_point(mut self, value: impl Arg<str>) -> FsxStorageConfiguration<R0, Set> { self.0.set("MountPoint", value.into_expr()); FsxStorageConfiguration(self.0, Phase) }
+    pub fn mount_point(self, value: impl Arg<str>) -> FsxStorageConfiguration<R0, Set> { FsxStorageConfiguration(put(self.0, "MountPoint", value.into_expr()), Phase) }
 }
 impl Done for FsxStorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HighAvailabilityConfig` of `AWS::M2::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-environment-highavailabilityconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HighAvailabilityConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HighAvailabilityConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl HighAvailabilityConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HighAvailabilityConfig<super::missing::DesiredCapacity> { HighAvailabilityConfig(Bag::default(), Phase) }
+    pub fn new() -> HighAvailabilityConfig<Missing<super::required::DesiredCapacity>> { HighAvailabilityConfig(Bag::default(), Phase) }
 }
 impl<R0> HighAvailabilityConfig<R0> {
     /// `DesiredCapacity`: integer, required. Update: in place.
-    pub fn desired_capacity(mut self, value: impl Arg<i64>) -> HighAvailabilityConfig<Set> { self.0.set("DesiredCapacity", value.into_expr()); HighAvailabilityConfig(self.0, Phase) }
+    pub fn desired_capacity(self, value: impl Arg<i64>) -> HighAvailabilityConfig<Set> { HighAvailabilityConfig(put(self.0, "DesiredCapacity", value.into_expr()), Phase) }
 }
 impl Done for HighAvailabilityConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageConfiguration` of `AWS::M2::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-m2-environment-storageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageConfiguration(Bag);
+#[must_use] pub struct StorageConfiguration(Bag);
 impl StorageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Efs`: `EfsStorageConfiguration`. Update: replacement.
-    pub fn efs(mut self, value: impl Arg<EfsStorageConfiguration>) -> Self { self.0.set("Efs", value.into_expr()); self }
+    pub fn efs(self, value: impl Arg<EfsStorageConfiguration>) -> Self { Self(put(self.0, "Efs", value.into_expr())) }
     /// `Fsx`: `FsxStorageConfiguration`. Update: replacement.
-    pub fn fsx(mut self, value: impl Arg<FsxStorageConfiguration>) -> Self { self.0.set("Fsx", value.into_expr()); self }
+    pub fn fsx(self, value: impl Arg<FsxStorageConfiguration>) -> Self { Self(put(self.0, "Fsx", value.into_expr())) }
 }
 impl Done for StorageConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EngineType` allows.
@@ -197,5 +197,5 @@ EngineType { Bluage = "bluage", Microfocus = "microfocus" } }
 values! { /// Texts that `NetworkType` allows.
 NetworkType { Dual = "dual", Ipv4 = "ipv4" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ApplicationId, ApplicationVersion, DesiredCapacity, EngineType, EnvironmentId, FileSystemId, InstanceType, MountPoint, Name } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ApplicationId, ApplicationVersion, DesiredCapacity, EngineType, EnvironmentId, FileSystemId, InstanceType, MountPoint, Name } }

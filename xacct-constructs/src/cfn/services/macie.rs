@@ -10,10 +10,10 @@ impl CfnAllowList {
     /// `AWS::Macie::AllowList`
     pub const TYPE: &'static str = "AWS::Macie::AllowList";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAllowListProps<R0, R1>) -> Self where CfnAllowListProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAllowListProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -22,47 +22,47 @@ impl CfnAllowList {
 }
 impl Parent for CfnAllowList { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Macie::AllowList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-allowlist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAllowListProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAllowListProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAllowListProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAllowListProps<missing::Criteria, missing::Name> { CfnAllowListProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAllowListProps<Missing<required::Criteria>, Missing<required::Name>> { CfnAllowListProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAllowListProps<R0, R1> {
     /// `Criteria`: `Criteria`, required. Update: in place.
-    pub fn criteria(mut self, value: impl Arg<allow_list::Criteria>) -> CfnAllowListProps<Set, R1> { self.0.set("Criteria", value.into_expr()); CfnAllowListProps(self.0, Phase) }
+    pub fn criteria(self, value: impl Arg<allow_list::Criteria>) -> CfnAllowListProps<Set, R1> { CfnAllowListProps(put(self.0, "Criteria", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAllowListProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnAllowListProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAllowListProps<R0, Set> { CfnAllowListProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAllowListProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Macie::AllowList`.
 pub mod allow_list {
 use crate::cfn::support::*;
 /// The property type `Criteria` of `AWS::Macie::AllowList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-allowlist-criteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Criteria(Bag);
+#[must_use] pub struct Criteria(Bag);
 impl Criteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Regex`: text. Update: in place.
-    pub fn regex(mut self, value: impl Arg<str>) -> Self { self.0.set("Regex", value.into_expr()); self }
+    pub fn regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Regex", value.into_expr())) }
     /// `S3WordsList`: `S3WordsList`. Update: in place.
-    pub fn s3_words_list(mut self, value: impl Arg<S3WordsList>) -> Self { self.0.set("S3WordsList", value.into_expr()); self }
+    pub fn s3_words_list(self, value: impl Arg<S3WordsList>) -> Self { Self(put(self.0, "S3WordsList", value.into_expr())) }
 }
 impl Done for Criteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3WordsList` of `AWS::Macie::AllowList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-allowlist-s3wordslist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3WordsList<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3WordsList<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3WordsList {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3WordsList<super::missing::BucketName, super::missing::ObjectKey> { S3WordsList(Bag::default(), Phase) }
+    pub fn new() -> S3WordsList<Missing<super::required::BucketName>, Missing<super::required::ObjectKey>> { S3WordsList(Bag::default(), Phase) }
 }
 impl<R0, R1> S3WordsList<R0, R1> {
     /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<str>) -> S3WordsList<Set, R1> { self.0.set("BucketName", value.into_expr()); S3WordsList(self.0, Phase) }
+    pub fn bucket_name(self, value: impl Arg<str>) -> S3WordsList<Set, R1> { S3WordsList(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `ObjectKey`: text, required. Update: in place.
-    pub fn object_key(mut self, value: impl Arg<str>) -> S3WordsList<R0, Set> { self.0.set("ObjectKey", value.into_expr()); S3WordsList(self.0, Phase) }
+    pub fn object_key(self, value: impl Arg<str>) -> S3WordsList<R0, Set> { S3WordsList(put(self.0, "ObjectKey", value.into_expr()), Phase) }
 }
 impl Done for S3WordsList { fn into_props(self) -> Bag { self.0 } }
 }
@@ -72,36 +72,36 @@ impl CfnCustomDataIdentifier {
     /// `AWS::Macie::CustomDataIdentifier`
     pub const TYPE: &'static str = "AWS::Macie::CustomDataIdentifier";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCustomDataIdentifierProps<R0, R1>) -> Self where CfnCustomDataIdentifierProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCustomDataIdentifierProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnCustomDataIdentifier { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Macie::CustomDataIdentifier`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-customdataidentifier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCustomDataIdentifierProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCustomDataIdentifierProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCustomDataIdentifierProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCustomDataIdentifierProps<missing::Name, missing::Regex> { CfnCustomDataIdentifierProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCustomDataIdentifierProps<Missing<required::Name>, Missing<required::Regex>> { CfnCustomDataIdentifierProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCustomDataIdentifierProps<R0, R1> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IgnoreWords`: list of text. Update: replacement.
-    pub fn ignore_words(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IgnoreWords", value.into_expr()); self }
+    pub fn ignore_words(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IgnoreWords", value.into_expr()), Phase) }
     /// `Keywords`: list of text. Update: replacement.
-    pub fn keywords(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Keywords", value.into_expr()); self }
+    pub fn keywords(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Keywords", value.into_expr()), Phase) }
     /// `MaximumMatchDistance`: integer. Update: replacement.
-    pub fn maximum_match_distance(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumMatchDistance", value.into_expr()); self }
+    pub fn maximum_match_distance(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumMatchDistance", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCustomDataIdentifierProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnCustomDataIdentifierProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCustomDataIdentifierProps<Set, R1> { CfnCustomDataIdentifierProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Regex`: text, required. Update: replacement.
-    pub fn regex(mut self, value: impl Arg<str>) -> CfnCustomDataIdentifierProps<R0, Set> { self.0.set("Regex", value.into_expr()); CfnCustomDataIdentifierProps(self.0, Phase) }
+    pub fn regex(self, value: impl Arg<str>) -> CfnCustomDataIdentifierProps<R0, Set> { CfnCustomDataIdentifierProps(put(self.0, "Regex", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCustomDataIdentifierProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Macie::FindingsFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-findingsfilter.html)
@@ -110,10 +110,10 @@ impl CfnFindingsFilter {
     /// `AWS::Macie::FindingsFilter`
     pub const TYPE: &'static str = "AWS::Macie::FindingsFilter";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnFindingsFilterProps<R0, R1>) -> Self where CfnFindingsFilterProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFindingsFilterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `FindingsFilterListItems`: list of JSON.
     pub fn attr_findings_filter_list_items(&self) -> Val<Arr<Any>> { self.0.get_att("FindingsFilterListItems") }
@@ -122,66 +122,66 @@ impl CfnFindingsFilter {
 }
 impl Parent for CfnFindingsFilter { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Macie::FindingsFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-findingsfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFindingsFilterProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnFindingsFilterProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnFindingsFilterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFindingsFilterProps<missing::FindingCriteria, missing::Name> { CfnFindingsFilterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFindingsFilterProps<Missing<required::FindingCriteria>, Missing<required::Name>> { CfnFindingsFilterProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFindingsFilterProps<R0, R1> {
     /// `Action`: `Action`. Update: in place.
-    pub fn action(mut self, value: impl Arg<findings_filter::Action>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<findings_filter::Action>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FindingCriteria`: `FindingCriteria`, required. Update: in place.
-    pub fn finding_criteria(mut self, value: impl Arg<findings_filter::FindingCriteria>) -> CfnFindingsFilterProps<Set, R1> { self.0.set("FindingCriteria", value.into_expr()); CfnFindingsFilterProps(self.0, Phase) }
+    pub fn finding_criteria(self, value: impl Arg<findings_filter::FindingCriteria>) -> CfnFindingsFilterProps<Set, R1> { CfnFindingsFilterProps(put(self.0, "FindingCriteria", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFindingsFilterProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnFindingsFilterProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFindingsFilterProps<R0, Set> { CfnFindingsFilterProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Position`: integer. Update: in place.
-    pub fn position(mut self, value: impl Arg<i64>) -> Self { self.0.set("Position", value.into_expr()); self }
+    pub fn position(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Position", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFindingsFilterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Macie::FindingsFilter`.
 pub mod findings_filter {
 use crate::cfn::support::*;
 /// The property type `CriterionAdditionalProperties` of `AWS::Macie::FindingsFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-criterionadditionalproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CriterionAdditionalProperties(Bag);
+#[must_use] pub struct CriterionAdditionalProperties(Bag);
 impl CriterionAdditionalProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `eq`: list of text. Update: in place.
-    pub fn eq(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("eq", value.into_expr()); self }
+    pub fn eq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "eq", value.into_expr())) }
     /// `gt`: integer. Update: in place.
-    pub fn gt(mut self, value: impl Arg<i64>) -> Self { self.0.set("gt", value.into_expr()); self }
+    pub fn gt(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "gt", value.into_expr())) }
     /// `gte`: integer. Update: in place.
-    pub fn gte(mut self, value: impl Arg<i64>) -> Self { self.0.set("gte", value.into_expr()); self }
+    pub fn gte(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "gte", value.into_expr())) }
     /// `lt`: integer. Update: in place.
-    pub fn lt(mut self, value: impl Arg<i64>) -> Self { self.0.set("lt", value.into_expr()); self }
+    pub fn lt(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "lt", value.into_expr())) }
     /// `lte`: integer. Update: in place.
-    pub fn lte(mut self, value: impl Arg<i64>) -> Self { self.0.set("lte", value.into_expr()); self }
+    pub fn lte(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "lte", value.into_expr())) }
     /// `neq`: list of text. Update: in place.
-    pub fn neq(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("neq", value.into_expr()); self }
+    pub fn neq(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "neq", value.into_expr())) }
 }
 impl Done for CriterionAdditionalProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FindingCriteria` of `AWS::Macie::FindingsFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-findingcriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FindingCriteria(Bag);
+#[must_use] pub struct FindingCriteria(Bag);
 impl FindingCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Criterion`: map of `CriterionAdditionalProperties`. Update: in place.
-    pub fn criterion(mut self, value: impl Arg<Dict<CriterionAdditionalProperties>>) -> Self { self.0.set("Criterion", value.into_expr()); self }
+    pub fn criterion(self, value: impl Arg<Dict<CriterionAdditionalProperties>>) -> Self { Self(put(self.0, "Criterion", value.into_expr())) }
 }
 impl Done for FindingCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FindingsFilterListItem` of `AWS::Macie::FindingsFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-macie-findingsfilter-findingsfilterlistitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FindingsFilterListItem(Bag);
+#[must_use] pub struct FindingsFilterListItem(Bag);
 impl FindingsFilterListItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for FindingsFilterListItem { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -193,12 +193,12 @@ impl CfnMember {
     /// `AWS::Macie::Member`
     pub const TYPE: &'static str = "AWS::Macie::Member";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnMemberProps<R0>) -> Self where CfnMemberProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMemberProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AdministratorAccountId`: text.
     pub fn attr_administrator_account_id(&self) -> Val<str> { self.0.get_att("AdministratorAccountId") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `RelationshipStatus`: text.
     pub fn attr_relationship_status(&self) -> Val<str> { self.0.get_att("RelationshipStatus") }
@@ -207,18 +207,18 @@ impl CfnMember {
 }
 impl Parent for CfnMember { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Macie::Member`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-member.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMemberProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnMemberProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnMemberProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMemberProps<missing::AccountId> { CfnMemberProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMemberProps<Missing<required::AccountId>> { CfnMemberProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMemberProps<R0> {
     /// `AccountId`: text, required. Update: replacement.
-    pub fn account_id(mut self, value: impl Arg<str>) -> CfnMemberProps<Set> { self.0.set("AccountId", value.into_expr()); CfnMemberProps(self.0, Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> CfnMemberProps<Set> { CfnMemberProps(put(self.0, "AccountId", value.into_expr()), Phase) }
     /// `Email`: text. Update: replacement.
-    pub fn email(mut self, value: impl Arg<str>) -> Self { self.0.set("Email", value.into_expr()); self }
+    pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMemberProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Macie::Session`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-session.html)
@@ -239,14 +239,14 @@ impl CfnSession {
 }
 impl Parent for CfnSession { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Macie::Session`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-macie-session.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSessionProps(Bag);
+#[must_use] pub struct CfnSessionProps(Bag);
 impl CfnSessionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FindingPublishingFrequency`: `FindingPublishingFrequency`. Update: in place.
-    pub fn finding_publishing_frequency(mut self, value: impl Arg<session::FindingPublishingFrequency>) -> Self { self.0.set("FindingPublishingFrequency", value.into_expr()); self }
+    pub fn finding_publishing_frequency(self, value: impl Arg<session::FindingPublishingFrequency>) -> Self { Self(put(self.0, "FindingPublishingFrequency", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<session::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<session::Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for CfnSessionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Macie::Session`.
@@ -257,5 +257,5 @@ FindingPublishingFrequency { FifteenMinutes = "FIFTEEN_MINUTES", OneHour = "ONE_
 values! { /// Texts that `Status` allows.
 Status { Enabled = "ENABLED", Paused = "PAUSED" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccountId, BucketName, Criteria, FindingCriteria, Name, ObjectKey, Regex } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccountId, BucketName, Criteria, FindingCriteria, Name, ObjectKey, Regex } }

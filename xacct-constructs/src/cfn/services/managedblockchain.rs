@@ -10,10 +10,10 @@ impl CfnAccessor {
     /// `AWS::ManagedBlockchain::Accessor`
     pub const TYPE: &'static str = "AWS::ManagedBlockchain::Accessor";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAccessorProps<R0>) -> Self where CfnAccessorProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `BillingToken`: text.
     pub fn attr_billing_token(&self) -> Val<str> { self.0.get_att("BillingToken") }
@@ -26,18 +26,18 @@ impl CfnAccessor {
 }
 impl Parent for CfnAccessor { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ManagedBlockchain::Accessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-accessor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccessorProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAccessorProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAccessorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccessorProps<missing::AccessorType> { CfnAccessorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccessorProps<Missing<required::AccessorType>> { CfnAccessorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAccessorProps<R0> {
     /// `AccessorType`: `AccessorType`, required. Update: replacement.
-    pub fn accessor_type(mut self, value: impl Arg<accessor::AccessorType>) -> CfnAccessorProps<Set> { self.0.set("AccessorType", value.into_expr()); CfnAccessorProps(self.0, Phase) }
+    pub fn accessor_type(self, value: impl Arg<accessor::AccessorType>) -> CfnAccessorProps<Set> { CfnAccessorProps(put(self.0, "AccessorType", value.into_expr()), Phase) }
     /// `NetworkType`: `NetworkType`. Update: replacement.
-    pub fn network_type(mut self, value: impl Arg<accessor::NetworkType>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<accessor::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ManagedBlockchain::Accessor`.
@@ -54,7 +54,7 @@ impl CfnMember {
     /// `AWS::ManagedBlockchain::Member`
     pub const TYPE: &'static str = "AWS::ManagedBlockchain::Member";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnMemberProps<R0>) -> Self where CfnMemberProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMemberProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MemberId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `MemberId`: text.
@@ -64,123 +64,123 @@ impl CfnMember {
 }
 impl Parent for CfnMember { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ManagedBlockchain::Member`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-member.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMemberProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnMemberProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnMemberProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMemberProps<missing::MemberConfiguration> { CfnMemberProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMemberProps<Missing<required::MemberConfiguration>> { CfnMemberProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMemberProps<R0> {
     /// `InvitationId`: text. Update: in place.
-    pub fn invitation_id(mut self, value: impl Arg<str>) -> Self { self.0.set("InvitationId", value.into_expr()); self }
+    pub fn invitation_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvitationId", value.into_expr()), Phase) }
     /// `MemberConfiguration`: `MemberConfiguration`, required. Update: in place.
-    pub fn member_configuration(mut self, value: impl Arg<member::MemberConfiguration>) -> CfnMemberProps<Set> { self.0.set("MemberConfiguration", value.into_expr()); CfnMemberProps(self.0, Phase) }
+    pub fn member_configuration(self, value: impl Arg<member::MemberConfiguration>) -> CfnMemberProps<Set> { CfnMemberProps(put(self.0, "MemberConfiguration", value.into_expr()), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place.
-    pub fn network_configuration(mut self, value: impl Arg<member::NetworkConfiguration>) -> Self { self.0.set("NetworkConfiguration", value.into_expr()); self }
+    pub fn network_configuration(self, value: impl Arg<member::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
     /// `NetworkId`: text. Update: in place.
-    pub fn network_id(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkId", value.into_expr()); self }
+    pub fn network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkId", value.into_expr()), Phase) }
 }
 impl Done for CfnMemberProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ManagedBlockchain::Member`.
 pub mod member {
 use crate::cfn::support::*;
 /// The property type `ApprovalThresholdPolicy` of `AWS::ManagedBlockchain::Member`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-approvalthresholdpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApprovalThresholdPolicy(Bag);
+#[must_use] pub struct ApprovalThresholdPolicy(Bag);
 impl ApprovalThresholdPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ProposalDurationInHours`: integer. Update: in place.
-    pub fn proposal_duration_in_hours(mut self, value: impl Arg<i64>) -> Self { self.0.set("ProposalDurationInHours", value.into_expr()); self }
+    pub fn proposal_duration_in_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProposalDurationInHours", value.into_expr())) }
     /// `ThresholdComparator`: text. Update: in place.
-    pub fn threshold_comparator(mut self, value: impl Arg<str>) -> Self { self.0.set("ThresholdComparator", value.into_expr()); self }
+    pub fn threshold_comparator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ThresholdComparator", value.into_expr())) }
     /// `ThresholdPercentage`: integer. Update: in place.
-    pub fn threshold_percentage(mut self, value: impl Arg<i64>) -> Self { self.0.set("ThresholdPercentage", value.into_expr()); self }
+    pub fn threshold_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdPercentage", value.into_expr())) }
 }
 impl Done for ApprovalThresholdPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemberConfiguration` of `AWS::ManagedBlockchain::Member`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-memberconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MemberConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MemberConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MemberConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MemberConfiguration<super::missing::Name> { MemberConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MemberConfiguration<Missing<super::required::Name>> { MemberConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MemberConfiguration<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `MemberFrameworkConfiguration`: `MemberFrameworkConfiguration`. Update: in place.
-    pub fn member_framework_configuration(mut self, value: impl Arg<MemberFrameworkConfiguration>) -> Self { self.0.set("MemberFrameworkConfiguration", value.into_expr()); self }
+    pub fn member_framework_configuration(self, value: impl Arg<MemberFrameworkConfiguration>) -> Self { Self(put(self.0, "MemberFrameworkConfiguration", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> MemberConfiguration<Set> { self.0.set("Name", value.into_expr()); MemberConfiguration(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> MemberConfiguration<Set> { MemberConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for MemberConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemberFabricConfiguration` of `AWS::ManagedBlockchain::Member`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-memberfabricconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MemberFabricConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MemberFabricConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MemberFabricConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MemberFabricConfiguration<super::missing::AdminPassword, super::missing::AdminUsername> { MemberFabricConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MemberFabricConfiguration<Missing<super::required::AdminPassword>, Missing<super::required::AdminUsername>> { MemberFabricConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> MemberFabricConfiguration<R0, R1> {
     /// `AdminPassword`: text, required. Update: in place.
-    pub fn admin_password(mut self, value: impl Arg<str>) -> MemberFabricConfiguration<Set, R1> { self.0.set("AdminPassword", value.into_expr()); MemberFabricConfiguration(self.0, Phase) }
+    pub fn admin_password(self, value: impl Arg<str>) -> MemberFabricConfiguration<Set, R1> { MemberFabricConfiguration(put(self.0, "AdminPassword", value.into_expr()), Phase) }
     /// `AdminUsername`: text, required. Update: in place.
-    pub fn admin_username(mut self, value: impl Arg<str>) -> MemberFabricConfiguration<R0, Set> { self.0.set("AdminUsername", value.into_expr()); MemberFabricConfiguration(self.0, Phase) }
+    pub fn admin_username(self, value: impl Arg<str>) -> MemberFabricConfiguration<R0, Set> { MemberFabricConfiguration(put(self.0, "AdminUsername", value.into_expr()), Phase) }
 }
 impl Done for MemberFabricConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MemberFrameworkConfiguration` of `AWS::ManagedBlockchain::Member`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-memberframeworkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MemberFrameworkConfiguration(Bag);
+#[must_use] pub struct MemberFrameworkConfiguration(Bag);
 impl MemberFrameworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MemberFabricConfiguration`: `MemberFabricConfiguration`. Update: in place.
-    pub fn member_fabric_configuration(mut self, value: impl Arg<MemberFabricConfiguration>) -> Self { self.0.set("MemberFabricConfiguration", value.into_expr()); self }
+    pub fn member_fabric_configuration(self, value: impl Arg<MemberFabricConfiguration>) -> Self { Self(put(self.0, "MemberFabricConfiguration", value.into_expr())) }
 }
 impl Done for MemberFrameworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::ManagedBlockchain::Member`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct NetworkConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl NetworkConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NetworkConfiguration<super::missing::Framework, super::missing::FrameworkVersion, super::missing::Name, super::missing::VotingPolicy> { NetworkConfiguration(Bag::default(), Phase) }
+    pub fn new() -> NetworkConfiguration<Missing<super::required::Framework>, Missing<super::required::FrameworkVersion>, Missing<super::required::Name>, Missing<super::required::VotingPolicy>> { NetworkConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> NetworkConfiguration<R0, R1, R2, R3> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Framework`: text, required. Update: in place.
-    pub fn framework(mut self, value: impl Arg<str>) -> NetworkConfiguration<Set, R1, R2, R3> { self.0.set("Framework", value.into_expr()); NetworkConfiguration(self.0, Phase) }
+    pub fn framework(self, value: impl Arg<str>) -> NetworkConfiguration<Set, R1, R2, R3> { NetworkConfiguration(put(self.0, "Framework", value.into_expr()), Phase) }
     /// `FrameworkVersion`: text, required. Update: in place.
-    pub fn framework_version(mut self, value: impl Arg<str>) -> NetworkConfiguration<R0, Set, R2, R3> { self.0.set("FrameworkVersion", value.into_expr()); NetworkConfiguration(self.0, Phase) }
+    pub fn framework_version(self, value: impl Arg<str>) -> NetworkConfiguration<R0, Set, R2, R3> { NetworkConfiguration(put(self.0, "FrameworkVersion", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> NetworkConfiguration<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); NetworkConfiguration(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> NetworkConfiguration<R0, R1, Set, R3> { NetworkConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NetworkFrameworkConfiguration`: `NetworkFrameworkConfiguration`. Update: in place.
-    pub fn network_framework_configuration(mut self, value: impl Arg<NetworkFrameworkConfiguration>) -> Self { self.0.set("NetworkFrameworkConfiguration", value.into_expr()); self }
+    pub fn network_framework_configuration(self, value: impl Arg<NetworkFrameworkConfiguration>) -> Self { Self(put(self.0, "NetworkFrameworkConfiguration", value.into_expr()), Phase) }
     /// `VotingPolicy`: `VotingPolicy`, required. Update: in place.
-    pub fn voting_policy(mut self, value: impl Arg<VotingPolicy>) -> NetworkConfiguration<R0, R1, R2, Set> { self.0.set("VotingPolicy", value.into_expr()); NetworkConfiguration(self.0, Phase) }
+    pub fn voting_policy(self, value: impl Arg<VotingPolicy>) -> NetworkConfiguration<R0, R1, R2, Set> { NetworkConfiguration(put(self.0, "VotingPolicy", value.into_expr()), Phase) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkFabricConfiguration` of `AWS::ManagedBlockchain::Member`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkfabricconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkFabricConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NetworkFabricConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl NetworkFabricConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NetworkFabricConfiguration<super::missing::Edition> { NetworkFabricConfiguration(Bag::default(), Phase) }
+    pub fn new() -> NetworkFabricConfiguration<Missing<super::required::Edition>> { NetworkFabricConfiguration(Bag::default(), Phase) }
 }
 impl<R0> NetworkFabricConfiguration<R0> {
     /// `Edition`: text, required. Update: in place.
-    pub fn edition(mut self, value: impl Arg<str>) -> NetworkFabricConfiguration<Set> { self.0.set("Edition", value.into_expr()); NetworkFabricConfiguration(self.0, Phase) }
+    pub fn edition(self, value: impl Arg<str>) -> NetworkFabricConfiguration<Set> { NetworkFabricConfiguration(put(self.0, "Edition", value.into_expr()), Phase) }
 }
 impl Done for NetworkFabricConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkFrameworkConfiguration` of `AWS::ManagedBlockchain::Member`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-networkframeworkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkFrameworkConfiguration(Bag);
+#[must_use] pub struct NetworkFrameworkConfiguration(Bag);
 impl NetworkFrameworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NetworkFabricConfiguration`: `NetworkFabricConfiguration`. Update: in place.
-    pub fn network_fabric_configuration(mut self, value: impl Arg<NetworkFabricConfiguration>) -> Self { self.0.set("NetworkFabricConfiguration", value.into_expr()); self }
+    pub fn network_fabric_configuration(self, value: impl Arg<NetworkFabricConfiguration>) -> Self { Self(put(self.0, "NetworkFabricConfiguration", value.into_expr())) }
 }
 impl Done for NetworkFrameworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VotingPolicy` of `AWS::ManagedBlockchain::Member`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-member-votingpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VotingPolicy(Bag);
+#[must_use] pub struct VotingPolicy(Bag);
 impl VotingPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApprovalThresholdPolicy`: `ApprovalThresholdPolicy`. Update: in place.
-    pub fn approval_threshold_policy(mut self, value: impl Arg<ApprovalThresholdPolicy>) -> Self { self.0.set("ApprovalThresholdPolicy", value.into_expr()); self }
+    pub fn approval_threshold_policy(self, value: impl Arg<ApprovalThresholdPolicy>) -> Self { Self(put(self.0, "ApprovalThresholdPolicy", value.into_expr())) }
 }
 impl Done for VotingPolicy { fn into_props(self) -> Bag { self.0 } }
 }
@@ -190,10 +190,10 @@ impl CfnNode {
     /// `AWS::ManagedBlockchain::Node`
     pub const TYPE: &'static str = "AWS::ManagedBlockchain::Node";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnNodeProps<R0, R1>) -> Self where CfnNodeProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNodeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `NodeId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `MemberId`: text.
     pub fn attr_member_id(&self) -> Val<str> { self.0.get_att("MemberId") }
@@ -204,36 +204,36 @@ impl CfnNode {
 }
 impl Parent for CfnNode { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ManagedBlockchain::Node`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-managedblockchain-node.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnNodeProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnNodeProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnNodeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnNodeProps<missing::NetworkId, missing::NodeConfiguration> { CfnNodeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnNodeProps<Missing<required::NetworkId>, Missing<required::NodeConfiguration>> { CfnNodeProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnNodeProps<R0, R1> {
     /// `MemberId`: text. Update: in place.
-    pub fn member_id(mut self, value: impl Arg<str>) -> Self { self.0.set("MemberId", value.into_expr()); self }
+    pub fn member_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MemberId", value.into_expr()), Phase) }
     /// `NetworkId`: text, required. Update: in place.
-    pub fn network_id(mut self, value: impl Arg<str>) -> CfnNodeProps<Set, R1> { self.0.set("NetworkId", value.into_expr()); CfnNodeProps(self.0, Phase) }
+    pub fn network_id(self, value: impl Arg<str>) -> CfnNodeProps<Set, R1> { CfnNodeProps(put(self.0, "NetworkId", value.into_expr()), Phase) }
     /// `NodeConfiguration`: `NodeConfiguration`, required. Update: in place.
-    pub fn node_configuration(mut self, value: impl Arg<node::NodeConfiguration>) -> CfnNodeProps<R0, Set> { self.0.set("NodeConfiguration", value.into_expr()); CfnNodeProps(self.0, Phase) }
+    pub fn node_configuration(self, value: impl Arg<node::NodeConfiguration>) -> CfnNodeProps<R0, Set> { CfnNodeProps(put(self.0, "NodeConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnNodeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ManagedBlockchain::Node`.
 pub mod node {
 use crate::cfn::support::*;
 /// The property type `NodeConfiguration` of `AWS::ManagedBlockchain::Node`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-managedblockchain-node-nodeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NodeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct NodeConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl NodeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NodeConfiguration<super::missing::AvailabilityZone, super::missing::InstanceType> { NodeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> NodeConfiguration<Missing<super::required::AvailabilityZone>, Missing<super::required::InstanceType>> { NodeConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> NodeConfiguration<R0, R1> {
     /// `AvailabilityZone`: text, required. Update: in place.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> NodeConfiguration<Set, R1> { self.0.set("AvailabilityZone", value.into_expr()); NodeConfiguration(self.0, Phase) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> NodeConfiguration<Set, R1> { NodeConfiguration(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
     /// `InstanceType`: text, required. Update: in place.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> NodeConfiguration<R0, Set> { self.0.set("InstanceType", value.into_expr()); NodeConfiguration(self.0, Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> NodeConfiguration<R0, Set> { NodeConfiguration(put(self.0, "InstanceType", value.into_expr()), Phase) }
 }
 impl Done for NodeConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccessorType, AdminPassword, AdminUsername, AvailabilityZone, Edition, Framework, FrameworkVersion, InstanceType, MemberConfiguration, Name, NetworkId, NodeConfiguration, VotingPolicy } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccessorType, AdminPassword, AdminUsername, AvailabilityZone, Edition, Framework, FrameworkVersion, InstanceType, MemberConfiguration, Name, NetworkId, NodeConfiguration, VotingPolicy } }

@@ -10,182 +10,182 @@ impl CfnBridge {
     /// `AWS::MediaConnect::Bridge`
     pub const TYPE: &'static str = "AWS::MediaConnect::Bridge";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnBridgeProps<R0, R1, R2>) -> Self where CfnBridgeProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBridgeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `BridgeArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `BridgeArn`: text.
+    /// The attribute `BridgeArn`: `OtherArn`.
     pub fn attr_bridge_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("BridgeArn") }
     /// The attribute `BridgeState`: text.
     pub fn attr_bridge_state(&self) -> Val<str> { self.0.get_att("BridgeState") }
 }
 impl Parent for CfnBridge { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridge.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBridgeProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnBridgeProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnBridgeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBridgeProps<missing::Name, missing::PlacementArn, missing::Sources> { CfnBridgeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBridgeProps<Missing<required::Name>, Missing<required::PlacementArn>, Missing<required::Sources>> { CfnBridgeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnBridgeProps<R0, R1, R2> {
     /// `EgressGatewayBridge`: `EgressGatewayBridge`. Update: in place.
-    pub fn egress_gateway_bridge(mut self, value: impl Arg<bridge::EgressGatewayBridge>) -> Self { self.0.set("EgressGatewayBridge", value.into_expr()); self }
+    pub fn egress_gateway_bridge(self, value: impl Arg<bridge::EgressGatewayBridge>) -> Self { Self(put(self.0, "EgressGatewayBridge", value.into_expr()), Phase) }
     /// `IngressGatewayBridge`: `IngressGatewayBridge`. Update: in place.
-    pub fn ingress_gateway_bridge(mut self, value: impl Arg<bridge::IngressGatewayBridge>) -> Self { self.0.set("IngressGatewayBridge", value.into_expr()); self }
+    pub fn ingress_gateway_bridge(self, value: impl Arg<bridge::IngressGatewayBridge>) -> Self { Self(put(self.0, "IngressGatewayBridge", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnBridgeProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnBridgeProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnBridgeProps<Set, R1, R2> { CfnBridgeProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Outputs`: list of `BridgeOutput`. Update: in place.
-    pub fn outputs(mut self, value: impl Arg<Arr<bridge::BridgeOutput>>) -> Self { self.0.set("Outputs", value.into_expr()); self }
+    pub fn outputs(self, value: impl Arg<Arr<bridge::BridgeOutput>>) -> Self { Self(put(self.0, "Outputs", value.into_expr()), Phase) }
     /// `PlacementArn`: text, required. Update: in place.
-    pub fn placement_arn(mut self, value: impl Arg<str>) -> CfnBridgeProps<R0, Set, R2> { self.0.set("PlacementArn", value.into_expr()); CfnBridgeProps(self.0, Phase) }
+    pub fn placement_arn(self, value: impl Arg<str>) -> CfnBridgeProps<R0, Set, R2> { CfnBridgeProps(put(self.0, "PlacementArn", value.into_expr()), Phase) }
     /// `SourceFailoverConfig`: `FailoverConfig`. Update: in place.
-    pub fn source_failover_config(mut self, value: impl Arg<bridge::FailoverConfig>) -> Self { self.0.set("SourceFailoverConfig", value.into_expr()); self }
+    pub fn source_failover_config(self, value: impl Arg<bridge::FailoverConfig>) -> Self { Self(put(self.0, "SourceFailoverConfig", value.into_expr()), Phase) }
     /// `Sources`: list of `BridgeSource`, required. Update: in place.
-    pub fn sources(mut self, value: impl Arg<Arr<bridge::BridgeSource>>) -> CfnBridgeProps<R0, R1, Set> { self.0.set("Sources", value.into_expr()); CfnBridgeProps(self.0, Phase) }
+    pub fn sources(self, value: impl Arg<Arr<bridge::BridgeSource>>) -> CfnBridgeProps<R0, R1, Set> { CfnBridgeProps(put(self.0, "Sources", value.into_expr()), Phase) }
 }
 impl Done for CfnBridgeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::Bridge`.
 pub mod bridge {
 use crate::cfn::support::*;
 /// The property type `BridgeFlowSource` of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgeflowsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BridgeFlowSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BridgeFlowSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BridgeFlowSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BridgeFlowSource<super::missing::FlowArn, super::missing::Name> { BridgeFlowSource(Bag::default(), Phase) }
+    pub fn new() -> BridgeFlowSource<Missing<super::required::FlowArn>, Missing<super::required::Name>> { BridgeFlowSource(Bag::default(), Phase) }
 }
 impl<R0, R1> BridgeFlowSource<R0, R1> {
     /// `FlowArn`: text, required. Update: in place.
-    pub fn flow_arn(mut self, value: impl Arg<str>) -> BridgeFlowSource<Set, R1> { self.0.set("FlowArn", value.into_expr()); BridgeFlowSource(self.0, Phase) }
+    pub fn flow_arn(self, value: impl Arg<str>) -> BridgeFlowSource<Set, R1> { BridgeFlowSource(put(self.0, "FlowArn", value.into_expr()), Phase) }
     /// `FlowVpcInterfaceAttachment`: `VpcInterfaceAttachment`. Update: in place.
-    pub fn flow_vpc_interface_attachment(mut self, value: impl Arg<VpcInterfaceAttachment>) -> Self { self.0.set("FlowVpcInterfaceAttachment", value.into_expr()); self }
+    pub fn flow_vpc_interface_attachment(self, value: impl Arg<VpcInterfaceAttachment>) -> Self { Self(put(self.0, "FlowVpcInterfaceAttachment", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> BridgeFlowSource<R0, Set> { self.0.set("Name", value.into_expr()); BridgeFlowSource(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> BridgeFlowSource<R0, Set> { BridgeFlowSource(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for BridgeFlowSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BridgeNetworkOutput` of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworkoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BridgeNetworkOutput<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct BridgeNetworkOutput<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl BridgeNetworkOutput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BridgeNetworkOutput<super::missing::IpAddress, super::missing::Name, super::missing::NetworkName, super::missing::Port, super::missing::Protocol, super::missing::Ttl> { BridgeNetworkOutput(Bag::default(), Phase) }
+    pub fn new() -> BridgeNetworkOutput<Missing<super::required::IpAddress>, Missing<super::required::Name>, Missing<super::required::NetworkName>, Missing<super::required::Port>, Missing<super::required::Protocol>, Missing<super::required::Ttl>> { BridgeNetworkOutput(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> BridgeNetworkOutput<R0, R1, R2, R3, R4, R5> {
     /// `IpAddress`: text, required. Update: in place.
-    pub fn ip_address(mut self, value: impl Arg<str>) -> BridgeNetworkOutput<Set, R1, R2, R3, R4, R5> { self.0.set("IpAddress", value.into_expr()); BridgeNetworkOutput(self.0, Phase) }
+    pub fn ip_address(self, value: impl Arg<str>) -> BridgeNetworkOutput<Set, R1, R2, R3, R4, R5> { BridgeNetworkOutput(put(self.0, "IpAddress", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> BridgeNetworkOutput<R0, Set, R2, R3, R4, R5> { self.0.set("Name", value.into_expr()); BridgeNetworkOutput(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> BridgeNetworkOutput<R0, Set, R2, R3, R4, R5> { BridgeNetworkOutput(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NetworkName`: text, required. Update: in place.
-    pub fn network_name(mut self, value: impl Arg<str>) -> BridgeNetworkOutput<R0, R1, Set, R3, R4, R5> { self.0.set("NetworkName", value.into_expr()); BridgeNetworkOutput(self.0, Phase) }
+    pub fn network_name(self, value: impl Arg<str>) -> BridgeNetworkOutput<R0, R1, Set, R3, R4, R5> { BridgeNetworkOutput(put(self.0, "NetworkName", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> BridgeNetworkOutput<R0, R1, R2, Set, R4, R5> { self.0.set("Port", value.into_expr()); BridgeNetworkOutput(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> BridgeNetworkOutput<R0, R1, R2, Set, R4, R5> { BridgeNetworkOutput(put(self.0, "Port", value.into_expr()), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<Protocol>) -> BridgeNetworkOutput<R0, R1, R2, R3, Set, R5> { self.0.set("Protocol", value.into_expr()); BridgeNetworkOutput(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> BridgeNetworkOutput<R0, R1, R2, R3, Set, R5> { BridgeNetworkOutput(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `Ttl`: integer, required. Update: in place.
-    pub fn ttl(mut self, value: impl Arg<i64>) -> BridgeNetworkOutput<R0, R1, R2, R3, R4, Set> { self.0.set("Ttl", value.into_expr()); BridgeNetworkOutput(self.0, Phase) }
+    pub fn ttl(self, value: impl Arg<i64>) -> BridgeNetworkOutput<R0, R1, R2, R3, R4, Set> { BridgeNetworkOutput(put(self.0, "Ttl", value.into_expr()), Phase) }
 }
 impl Done for BridgeNetworkOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BridgeNetworkSource` of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgenetworksource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BridgeNetworkSource<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct BridgeNetworkSource<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl BridgeNetworkSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BridgeNetworkSource<super::missing::MulticastIp, super::missing::Name, super::missing::NetworkName, super::missing::Port, super::missing::Protocol> { BridgeNetworkSource(Bag::default(), Phase) }
+    pub fn new() -> BridgeNetworkSource<Missing<super::required::MulticastIp>, Missing<super::required::Name>, Missing<super::required::NetworkName>, Missing<super::required::Port>, Missing<super::required::Protocol>> { BridgeNetworkSource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> BridgeNetworkSource<R0, R1, R2, R3, R4> {
     /// `MulticastIp`: text, required. Update: in place.
-    pub fn multicast_ip(mut self, value: impl Arg<str>) -> BridgeNetworkSource<Set, R1, R2, R3, R4> { self.0.set("MulticastIp", value.into_expr()); BridgeNetworkSource(self.0, Phase) }
+    pub fn multicast_ip(self, value: impl Arg<str>) -> BridgeNetworkSource<Set, R1, R2, R3, R4> { BridgeNetworkSource(put(self.0, "MulticastIp", value.into_expr()), Phase) }
     /// `MulticastSourceSettings`: `MulticastSourceSettings`. Update: in place.
-    pub fn multicast_source_settings(mut self, value: impl Arg<MulticastSourceSettings>) -> Self { self.0.set("MulticastSourceSettings", value.into_expr()); self }
+    pub fn multicast_source_settings(self, value: impl Arg<MulticastSourceSettings>) -> Self { Self(put(self.0, "MulticastSourceSettings", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> BridgeNetworkSource<R0, Set, R2, R3, R4> { self.0.set("Name", value.into_expr()); BridgeNetworkSource(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> BridgeNetworkSource<R0, Set, R2, R3, R4> { BridgeNetworkSource(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NetworkName`: text, required. Update: in place.
-    pub fn network_name(mut self, value: impl Arg<str>) -> BridgeNetworkSource<R0, R1, Set, R3, R4> { self.0.set("NetworkName", value.into_expr()); BridgeNetworkSource(self.0, Phase) }
+    pub fn network_name(self, value: impl Arg<str>) -> BridgeNetworkSource<R0, R1, Set, R3, R4> { BridgeNetworkSource(put(self.0, "NetworkName", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> BridgeNetworkSource<R0, R1, R2, Set, R4> { self.0.set("Port", value.into_expr()); BridgeNetworkSource(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> BridgeNetworkSource<R0, R1, R2, Set, R4> { BridgeNetworkSource(put(self.0, "Port", value.into_expr()), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<Protocol>) -> BridgeNetworkSource<R0, R1, R2, R3, Set> { self.0.set("Protocol", value.into_expr()); BridgeNetworkSource(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> BridgeNetworkSource<R0, R1, R2, R3, Set> { BridgeNetworkSource(put(self.0, "Protocol", value.into_expr()), Phase) }
 }
 impl Done for BridgeNetworkSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BridgeOutput` of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgeoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BridgeOutput(Bag);
+#[must_use] pub struct BridgeOutput(Bag);
 impl BridgeOutput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NetworkOutput`: `BridgeNetworkOutput`. Update: in place.
-    pub fn network_output(mut self, value: impl Arg<BridgeNetworkOutput>) -> Self { self.0.set("NetworkOutput", value.into_expr()); self }
+    pub fn network_output(self, value: impl Arg<BridgeNetworkOutput>) -> Self { Self(put(self.0, "NetworkOutput", value.into_expr())) }
 }
 impl Done for BridgeOutput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BridgeSource` of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-bridgesource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BridgeSource(Bag);
+#[must_use] pub struct BridgeSource(Bag);
 impl BridgeSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FlowSource`: `BridgeFlowSource`. Update: in place.
-    pub fn flow_source(mut self, value: impl Arg<BridgeFlowSource>) -> Self { self.0.set("FlowSource", value.into_expr()); self }
+    pub fn flow_source(self, value: impl Arg<BridgeFlowSource>) -> Self { Self(put(self.0, "FlowSource", value.into_expr())) }
     /// `NetworkSource`: `BridgeNetworkSource`. Update: in place.
-    pub fn network_source(mut self, value: impl Arg<BridgeNetworkSource>) -> Self { self.0.set("NetworkSource", value.into_expr()); self }
+    pub fn network_source(self, value: impl Arg<BridgeNetworkSource>) -> Self { Self(put(self.0, "NetworkSource", value.into_expr())) }
 }
 impl Done for BridgeSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EgressGatewayBridge` of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-egressgatewaybridge.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EgressGatewayBridge<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EgressGatewayBridge<R0 = Set>(Bag, Phase<(R0,)>);
 impl EgressGatewayBridge {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EgressGatewayBridge<super::missing::MaxBitrate> { EgressGatewayBridge(Bag::default(), Phase) }
+    pub fn new() -> EgressGatewayBridge<Missing<super::required::MaxBitrate>> { EgressGatewayBridge(Bag::default(), Phase) }
 }
 impl<R0> EgressGatewayBridge<R0> {
     /// `MaxBitrate`: integer, required. Update: in place.
-    pub fn max_bitrate(mut self, value: impl Arg<i64>) -> EgressGatewayBridge<Set> { self.0.set("MaxBitrate", value.into_expr()); EgressGatewayBridge(self.0, Phase) }
+    pub fn max_bitrate(self, value: impl Arg<i64>) -> EgressGatewayBridge<Set> { EgressGatewayBridge(put(self.0, "MaxBitrate", value.into_expr()), Phase) }
 }
 impl Done for EgressGatewayBridge { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FailoverConfig` of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-failoverconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FailoverConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FailoverConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl FailoverConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FailoverConfig<super::missing::FailoverMode> { FailoverConfig(Bag::default(), Phase) }
+    pub fn new() -> FailoverConfig<Missing<super::required::FailoverMode>> { FailoverConfig(Bag::default(), Phase) }
 }
 impl<R0> FailoverConfig<R0> {
     /// `FailoverMode`: `FailoverMode`, required. Update: in place.
-    pub fn failover_mode(mut self, value: impl Arg<FailoverMode>) -> FailoverConfig<Set> { self.0.set("FailoverMode", value.into_expr()); FailoverConfig(self.0, Phase) }
+    pub fn failover_mode(self, value: impl Arg<FailoverMode>) -> FailoverConfig<Set> { FailoverConfig(put(self.0, "FailoverMode", value.into_expr()), Phase) }
     /// `SourcePriority`: `SourcePriority`. Update: in place.
-    pub fn source_priority(mut self, value: impl Arg<SourcePriority>) -> Self { self.0.set("SourcePriority", value.into_expr()); self }
+    pub fn source_priority(self, value: impl Arg<SourcePriority>) -> Self { Self(put(self.0, "SourcePriority", value.into_expr()), Phase) }
     /// `State`: `State`. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
 }
 impl Done for FailoverConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressGatewayBridge` of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-ingressgatewaybridge.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IngressGatewayBridge<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IngressGatewayBridge<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IngressGatewayBridge {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IngressGatewayBridge<super::missing::MaxBitrate, super::missing::MaxOutputs> { IngressGatewayBridge(Bag::default(), Phase) }
+    pub fn new() -> IngressGatewayBridge<Missing<super::required::MaxBitrate>, Missing<super::required::MaxOutputs>> { IngressGatewayBridge(Bag::default(), Phase) }
 }
 impl<R0, R1> IngressGatewayBridge<R0, R1> {
     /// `MaxBitrate`: integer, required. Update: in place.
-    pub fn max_bitrate(mut self, value: impl Arg<i64>) -> IngressGatewayBridge<Set, R1> { self.0.set("MaxBitrate", value.into_expr()); IngressGatewayBridge(self.0, Phase) }
+    pub fn max_bitrate(self, value: impl Arg<i64>) -> IngressGatewayBridge<Set, R1> { IngressGatewayBridge(put(self.0, "MaxBitrate", value.into_expr()), Phase) }
     /// `MaxOutputs`: integer, required. Update: in place.
-    pub fn max_outputs(mut self, value: impl Arg<i64>) -> IngressGatewayBridge<R0, Set> { self.0.set("MaxOutputs", value.into_expr()); IngressGatewayBridge(self.0, Phase) }
+    pub fn max_outputs(self, value: impl Arg<i64>) -> IngressGatewayBridge<R0, Set> { IngressGatewayBridge(put(self.0, "MaxOutputs", value.into_expr()), Phase) }
 }
 impl Done for IngressGatewayBridge { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MulticastSourceSettings` of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-multicastsourcesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MulticastSourceSettings(Bag);
+#[must_use] pub struct MulticastSourceSettings(Bag);
 impl MulticastSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MulticastSourceIp`: text. Update: in place.
-    pub fn multicast_source_ip(mut self, value: impl Arg<str>) -> Self { self.0.set("MulticastSourceIp", value.into_expr()); self }
+    pub fn multicast_source_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MulticastSourceIp", value.into_expr())) }
 }
 impl Done for MulticastSourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourcePriority` of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-sourcepriority.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourcePriority(Bag);
+#[must_use] pub struct SourcePriority(Bag);
 impl SourcePriority {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PrimarySource`: text. Update: in place.
-    pub fn primary_source(mut self, value: impl Arg<str>) -> Self { self.0.set("PrimarySource", value.into_expr()); self }
+    pub fn primary_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimarySource", value.into_expr())) }
 }
 impl Done for SourcePriority { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcInterfaceAttachment` of `AWS::MediaConnect::Bridge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridge-vpcinterfaceattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcInterfaceAttachment(Bag);
+#[must_use] pub struct VpcInterfaceAttachment(Bag);
 impl VpcInterfaceAttachment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VpcInterfaceName`: text. Update: in place.
-    pub fn vpc_interface_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcInterfaceName", value.into_expr()); self }
+    pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value.into_expr())) }
 }
 impl Done for VpcInterfaceAttachment { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FailoverMode` allows.
@@ -201,46 +201,46 @@ impl CfnBridgeOutput {
     /// `AWS::MediaConnect::BridgeOutput`
     pub const TYPE: &'static str = "AWS::MediaConnect::BridgeOutput";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnBridgeOutputProps<R0, R1, R2>) -> Self where CfnBridgeOutputProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBridgeOutputProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnBridgeOutput { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaConnect::BridgeOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridgeoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBridgeOutputProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnBridgeOutputProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnBridgeOutputProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBridgeOutputProps<missing::BridgeArn, missing::Name, missing::NetworkOutput> { CfnBridgeOutputProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBridgeOutputProps<Missing<required::BridgeArn>, Missing<required::Name>, Missing<required::NetworkOutput>> { CfnBridgeOutputProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnBridgeOutputProps<R0, R1, R2> {
     /// `BridgeArn`: text, required. Update: replacement.
-    pub fn bridge_arn(mut self, value: impl Arg<str>) -> CfnBridgeOutputProps<Set, R1, R2> { self.0.set("BridgeArn", value.into_expr()); CfnBridgeOutputProps(self.0, Phase) }
+    pub fn bridge_arn(self, value: impl Arg<str>) -> CfnBridgeOutputProps<Set, R1, R2> { CfnBridgeOutputProps(put(self.0, "BridgeArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnBridgeOutputProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnBridgeOutputProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnBridgeOutputProps<R0, Set, R2> { CfnBridgeOutputProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NetworkOutput`: `BridgeNetworkOutput`, required. Update: in place.
-    pub fn network_output(mut self, value: impl Arg<bridge_output::BridgeNetworkOutput>) -> CfnBridgeOutputProps<R0, R1, Set> { self.0.set("NetworkOutput", value.into_expr()); CfnBridgeOutputProps(self.0, Phase) }
+    pub fn network_output(self, value: impl Arg<bridge_output::BridgeNetworkOutput>) -> CfnBridgeOutputProps<R0, R1, Set> { CfnBridgeOutputProps(put(self.0, "NetworkOutput", value.into_expr()), Phase) }
 }
 impl Done for CfnBridgeOutputProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::BridgeOutput`.
 pub mod bridge_output {
 use crate::cfn::support::*;
 /// The property type `BridgeNetworkOutput` of `AWS::MediaConnect::BridgeOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgeoutput-bridgenetworkoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BridgeNetworkOutput<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct BridgeNetworkOutput<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl BridgeNetworkOutput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BridgeNetworkOutput<super::missing::IpAddress, super::missing::NetworkName, super::missing::Port, super::missing::Protocol, super::missing::Ttl> { BridgeNetworkOutput(Bag::default(), Phase) }
+    pub fn new() -> BridgeNetworkOutput<Missing<super::required::IpAddress>, Missing<super::required::NetworkName>, Missing<super::required::Port>, Missing<super::required::Protocol>, Missing<super::required::Ttl>> { BridgeNetworkOutput(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> BridgeNetworkOutput<R0, R1, R2, R3, R4> {
     /// `IpAddress`: text, required. Update: in place.
-    pub fn ip_address(mut self, value: impl Arg<str>) -> BridgeNetworkOutput<Set, R1, R2, R3, R4> { self.0.set("IpAddress", value.into_expr()); BridgeNetworkOutput(self.0, Phase) }
+    pub fn ip_address(self, value: impl Arg<str>) -> BridgeNetworkOutput<Set, R1, R2, R3, R4> { BridgeNetworkOutput(put(self.0, "IpAddress", value.into_expr()), Phase) }
     /// `NetworkName`: text, required. Update: in place.
-    pub fn network_name(mut self, value: impl Arg<str>) -> BridgeNetworkOutput<R0, Set, R2, R3, R4> { self.0.set("NetworkName", value.into_expr()); BridgeNetworkOutput(self.0, Phase) }
+    pub fn network_name(self, value: impl Arg<str>) -> BridgeNetworkOutput<R0, Set, R2, R3, R4> { BridgeNetworkOutput(put(self.0, "NetworkName", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> BridgeNetworkOutput<R0, R1, Set, R3, R4> { self.0.set("Port", value.into_expr()); BridgeNetworkOutput(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> BridgeNetworkOutput<R0, R1, Set, R3, R4> { BridgeNetworkOutput(put(self.0, "Port", value.into_expr()), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<Protocol>) -> BridgeNetworkOutput<R0, R1, R2, Set, R4> { self.0.set("Protocol", value.into_expr()); BridgeNetworkOutput(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> BridgeNetworkOutput<R0, R1, R2, Set, R4> { BridgeNetworkOutput(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `Ttl`: integer, required. Update: in place.
-    pub fn ttl(mut self, value: impl Arg<i64>) -> BridgeNetworkOutput<R0, R1, R2, R3, Set> { self.0.set("Ttl", value.into_expr()); BridgeNetworkOutput(self.0, Phase) }
+    pub fn ttl(self, value: impl Arg<i64>) -> BridgeNetworkOutput<R0, R1, R2, R3, Set> { BridgeNetworkOutput(put(self.0, "Ttl", value.into_expr()), Phase) }
 }
 impl Done for BridgeNetworkOutput { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Protocol` allows.
@@ -252,79 +252,79 @@ impl CfnBridgeSource {
     /// `AWS::MediaConnect::BridgeSource`
     pub const TYPE: &'static str = "AWS::MediaConnect::BridgeSource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnBridgeSourceProps<R0, R1>) -> Self where CfnBridgeSourceProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBridgeSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnBridgeSource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaConnect::BridgeSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-bridgesource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBridgeSourceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnBridgeSourceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnBridgeSourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBridgeSourceProps<missing::BridgeArn, missing::Name> { CfnBridgeSourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBridgeSourceProps<Missing<required::BridgeArn>, Missing<required::Name>> { CfnBridgeSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBridgeSourceProps<R0, R1> {
     /// `BridgeArn`: text, required. Update: replacement.
-    pub fn bridge_arn(mut self, value: impl Arg<str>) -> CfnBridgeSourceProps<Set, R1> { self.0.set("BridgeArn", value.into_expr()); CfnBridgeSourceProps(self.0, Phase) }
+    pub fn bridge_arn(self, value: impl Arg<str>) -> CfnBridgeSourceProps<Set, R1> { CfnBridgeSourceProps(put(self.0, "BridgeArn", value.into_expr()), Phase) }
     /// `FlowSource`: `BridgeFlowSource`. Update: in place.
-    pub fn flow_source(mut self, value: impl Arg<bridge_source::BridgeFlowSource>) -> Self { self.0.set("FlowSource", value.into_expr()); self }
+    pub fn flow_source(self, value: impl Arg<bridge_source::BridgeFlowSource>) -> Self { Self(put(self.0, "FlowSource", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnBridgeSourceProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnBridgeSourceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnBridgeSourceProps<R0, Set> { CfnBridgeSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NetworkSource`: `BridgeNetworkSource`. Update: in place.
-    pub fn network_source(mut self, value: impl Arg<bridge_source::BridgeNetworkSource>) -> Self { self.0.set("NetworkSource", value.into_expr()); self }
+    pub fn network_source(self, value: impl Arg<bridge_source::BridgeNetworkSource>) -> Self { Self(put(self.0, "NetworkSource", value.into_expr()), Phase) }
 }
 impl Done for CfnBridgeSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::BridgeSource`.
 pub mod bridge_source {
 use crate::cfn::support::*;
 /// The property type `BridgeFlowSource` of `AWS::MediaConnect::BridgeSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-bridgeflowsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BridgeFlowSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BridgeFlowSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl BridgeFlowSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BridgeFlowSource<super::missing::FlowArn> { BridgeFlowSource(Bag::default(), Phase) }
+    pub fn new() -> BridgeFlowSource<Missing<super::required::FlowArn>> { BridgeFlowSource(Bag::default(), Phase) }
 }
 impl<R0> BridgeFlowSource<R0> {
     /// `FlowArn`: text, required. Update: in place.
-    pub fn flow_arn(mut self, value: impl Arg<str>) -> BridgeFlowSource<Set> { self.0.set("FlowArn", value.into_expr()); BridgeFlowSource(self.0, Phase) }
+    pub fn flow_arn(self, value: impl Arg<str>) -> BridgeFlowSource<Set> { BridgeFlowSource(put(self.0, "FlowArn", value.into_expr()), Phase) }
     /// `FlowVpcInterfaceAttachment`: `VpcInterfaceAttachment`. Update: in place.
-    pub fn flow_vpc_interface_attachment(mut self, value: impl Arg<VpcInterfaceAttachment>) -> Self { self.0.set("FlowVpcInterfaceAttachment", value.into_expr()); self }
+    pub fn flow_vpc_interface_attachment(self, value: impl Arg<VpcInterfaceAttachment>) -> Self { Self(put(self.0, "FlowVpcInterfaceAttachment", value.into_expr()), Phase) }
 }
 impl Done for BridgeFlowSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BridgeNetworkSource` of `AWS::MediaConnect::BridgeSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-bridgenetworksource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BridgeNetworkSource<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct BridgeNetworkSource<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl BridgeNetworkSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BridgeNetworkSource<super::missing::MulticastIp, super::missing::NetworkName, super::missing::Port, super::missing::Protocol> { BridgeNetworkSource(Bag::default(), Phase) }
+    pub fn new() -> BridgeNetworkSource<Missing<super::required::MulticastIp>, Missing<super::required::NetworkName>, Missing<super::required::Port>, Missing<super::required::Protocol>> { BridgeNetworkSource(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> BridgeNetworkSource<R0, R1, R2, R3> {
     /// `MulticastIp`: text, required. Update: in place.
-    pub fn multicast_ip(mut self, value: impl Arg<str>) -> BridgeNetworkSource<Set, R1, R2, R3> { self.0.set("MulticastIp", value.into_expr()); BridgeNetworkSource(self.0, Phase) }
+    pub fn multicast_ip(self, value: impl Arg<str>) -> BridgeNetworkSource<Set, R1, R2, R3> { BridgeNetworkSource(put(self.0, "MulticastIp", value.into_expr()), Phase) }
     /// `MulticastSourceSettings`: `MulticastSourceSettings`. Update: in place.
-    pub fn multicast_source_settings(mut self, value: impl Arg<MulticastSourceSettings>) -> Self { self.0.set("MulticastSourceSettings", value.into_expr()); self }
+    pub fn multicast_source_settings(self, value: impl Arg<MulticastSourceSettings>) -> Self { Self(put(self.0, "MulticastSourceSettings", value.into_expr()), Phase) }
     /// `NetworkName`: text, required. Update: in place.
-    pub fn network_name(mut self, value: impl Arg<str>) -> BridgeNetworkSource<R0, Set, R2, R3> { self.0.set("NetworkName", value.into_expr()); BridgeNetworkSource(self.0, Phase) }
+    pub fn network_name(self, value: impl Arg<str>) -> BridgeNetworkSource<R0, Set, R2, R3> { BridgeNetworkSource(put(self.0, "NetworkName", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> BridgeNetworkSource<R0, R1, Set, R3> { self.0.set("Port", value.into_expr()); BridgeNetworkSource(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> BridgeNetworkSource<R0, R1, Set, R3> { BridgeNetworkSource(put(self.0, "Port", value.into_expr()), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<Protocol>) -> BridgeNetworkSource<R0, R1, R2, Set> { self.0.set("Protocol", value.into_expr()); BridgeNetworkSource(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> BridgeNetworkSource<R0, R1, R2, Set> { BridgeNetworkSource(put(self.0, "Protocol", value.into_expr()), Phase) }
 }
 impl Done for BridgeNetworkSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MulticastSourceSettings` of `AWS::MediaConnect::BridgeSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-multicastsourcesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MulticastSourceSettings(Bag);
+#[must_use] pub struct MulticastSourceSettings(Bag);
 impl MulticastSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MulticastSourceIp`: text. Update: in place.
-    pub fn multicast_source_ip(mut self, value: impl Arg<str>) -> Self { self.0.set("MulticastSourceIp", value.into_expr()); self }
+    pub fn multicast_source_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MulticastSourceIp", value.into_expr())) }
 }
 impl Done for MulticastSourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcInterfaceAttachment` of `AWS::MediaConnect::BridgeSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-bridgesource-vpcinterfaceattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcInterfaceAttachment(Bag);
+#[must_use] pub struct VpcInterfaceAttachment(Bag);
 impl VpcInterfaceAttachment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VpcInterfaceName`: text. Update: in place.
-    pub fn vpc_interface_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcInterfaceName", value.into_expr()); self }
+    pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value.into_expr())) }
 }
 impl Done for VpcInterfaceAttachment { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Protocol` allows.
@@ -336,12 +336,12 @@ impl CfnFlow {
     /// `AWS::MediaConnect::Flow`
     pub const TYPE: &'static str = "AWS::MediaConnect::Flow";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnFlowProps<R0, R1>) -> Self where CfnFlowProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FlowArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `EgressIp`: text.
     pub fn attr_egress_ip(&self) -> Val<str> { self.0.get_att("EgressIp") }
-    /// The attribute `FlowArn`: text.
+    /// The attribute `FlowArn`: `OtherArn`.
     pub fn attr_flow_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FlowArn") }
     /// The attribute `FlowAvailabilityZone`: text.
     pub fn attr_flow_availability_zone(&self) -> Val<str> { self.0.get_att("FlowAvailabilityZone") }
@@ -349,467 +349,467 @@ impl CfnFlow {
     pub fn attr_flow_ndi_machine_name(&self) -> Val<str> { self.0.get_att("FlowNdiMachineName") }
     /// The attribute `Source.IngestIp`: text.
     pub fn attr_source_ingest_ip(&self) -> Val<str> { self.0.get_att("Source.IngestIp") }
-    /// The attribute `Source.SourceArn`: text.
+    /// The attribute `Source.SourceArn`: `OtherArn`.
     pub fn attr_source_source_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Source.SourceArn") }
     /// The attribute `Source.SourceIngestPort`: text.
     pub fn attr_source_source_ingest_port(&self) -> Val<str> { self.0.get_att("Source.SourceIngestPort") }
 }
 impl Parent for CfnFlow { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFlowProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnFlowProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnFlowProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFlowProps<missing::Name, missing::Source> { CfnFlowProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFlowProps<Missing<required::Name>, Missing<required::Source>> { CfnFlowProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFlowProps<R0, R1> {
     /// `AvailabilityZone`: text. Update: replacement.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
     /// `EncodingConfig`: `EncodingConfig`. Update: in place.
-    pub fn encoding_config(mut self, value: impl Arg<flow::EncodingConfig>) -> Self { self.0.set("EncodingConfig", value.into_expr()); self }
+    pub fn encoding_config(self, value: impl Arg<flow::EncodingConfig>) -> Self { Self(put(self.0, "EncodingConfig", value.into_expr()), Phase) }
     /// `FlowSize`: `FlowSize`. Update: in place.
-    pub fn flow_size(mut self, value: impl Arg<flow::FlowSize>) -> Self { self.0.set("FlowSize", value.into_expr()); self }
+    pub fn flow_size(self, value: impl Arg<flow::FlowSize>) -> Self { Self(put(self.0, "FlowSize", value.into_expr()), Phase) }
     /// `Maintenance`: `Maintenance`. Update: in place.
-    pub fn maintenance(mut self, value: impl Arg<flow::Maintenance>) -> Self { self.0.set("Maintenance", value.into_expr()); self }
+    pub fn maintenance(self, value: impl Arg<flow::Maintenance>) -> Self { Self(put(self.0, "Maintenance", value.into_expr()), Phase) }
     /// `MediaStreams`: list of `MediaStream`. Update: in place.
-    pub fn media_streams(mut self, value: impl Arg<Arr<flow::MediaStream>>) -> Self { self.0.set("MediaStreams", value.into_expr()); self }
+    pub fn media_streams(self, value: impl Arg<Arr<flow::MediaStream>>) -> Self { Self(put(self.0, "MediaStreams", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFlowProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnFlowProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFlowProps<Set, R1> { CfnFlowProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NdiConfig`: `NdiConfig`. Update: in place.
-    pub fn ndi_config(mut self, value: impl Arg<flow::NdiConfig>) -> Self { self.0.set("NdiConfig", value.into_expr()); self }
+    pub fn ndi_config(self, value: impl Arg<flow::NdiConfig>) -> Self { Self(put(self.0, "NdiConfig", value.into_expr()), Phase) }
     /// `Source`: `Source`, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<flow::Source>) -> CfnFlowProps<R0, Set> { self.0.set("Source", value.into_expr()); CfnFlowProps(self.0, Phase) }
+    pub fn source(self, value: impl Arg<flow::Source>) -> CfnFlowProps<R0, Set> { CfnFlowProps(put(self.0, "Source", value.into_expr()), Phase) }
     /// `SourceFailoverConfig`: `FailoverConfig`. Update: in place.
-    pub fn source_failover_config(mut self, value: impl Arg<flow::FailoverConfig>) -> Self { self.0.set("SourceFailoverConfig", value.into_expr()); self }
+    pub fn source_failover_config(self, value: impl Arg<flow::FailoverConfig>) -> Self { Self(put(self.0, "SourceFailoverConfig", value.into_expr()), Phase) }
     /// `SourceMonitoringConfig`: `SourceMonitoringConfig`. Update: in place.
-    pub fn source_monitoring_config(mut self, value: impl Arg<flow::SourceMonitoringConfig>) -> Self { self.0.set("SourceMonitoringConfig", value.into_expr()); self }
+    pub fn source_monitoring_config(self, value: impl Arg<flow::SourceMonitoringConfig>) -> Self { Self(put(self.0, "SourceMonitoringConfig", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcInterfaces`: list of `VpcInterface`. Update: in place.
-    pub fn vpc_interfaces(mut self, value: impl Arg<Arr<flow::VpcInterface>>) -> Self { self.0.set("VpcInterfaces", value.into_expr()); self }
+    pub fn vpc_interfaces(self, value: impl Arg<Arr<flow::VpcInterface>>) -> Self { Self(put(self.0, "VpcInterfaces", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::Flow`.
 pub mod flow {
 use crate::cfn::support::*;
 /// The property type `AudioMonitoringSetting` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-audiomonitoringsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioMonitoringSetting(Bag);
+#[must_use] pub struct AudioMonitoringSetting(Bag);
 impl AudioMonitoringSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SilentAudio`: `SilentAudio`. Update: in place.
-    pub fn silent_audio(mut self, value: impl Arg<SilentAudio>) -> Self { self.0.set("SilentAudio", value.into_expr()); self }
+    pub fn silent_audio(self, value: impl Arg<SilentAudio>) -> Self { Self(put(self.0, "SilentAudio", value.into_expr())) }
 }
 impl Done for AudioMonitoringSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BlackFrames` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-blackframes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BlackFrames(Bag);
+#[must_use] pub struct BlackFrames(Bag);
 impl BlackFrames {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `State`: `State`. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
     /// `ThresholdSeconds`: integer. Update: in place.
-    pub fn threshold_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ThresholdSeconds", value.into_expr()); self }
+    pub fn threshold_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdSeconds", value.into_expr())) }
 }
 impl Done for BlackFrames { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncodingConfig` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encodingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncodingConfig(Bag);
+#[must_use] pub struct EncodingConfig(Bag);
 impl EncodingConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncodingProfile`: `EncodingProfile`. Update: in place.
-    pub fn encoding_profile(mut self, value: impl Arg<EncodingProfile>) -> Self { self.0.set("EncodingProfile", value.into_expr()); self }
+    pub fn encoding_profile(self, value: impl Arg<EncodingProfile>) -> Self { Self(put(self.0, "EncodingProfile", value.into_expr())) }
     /// `VideoMaxBitrate`: integer. Update: in place.
-    pub fn video_max_bitrate(mut self, value: impl Arg<i64>) -> Self { self.0.set("VideoMaxBitrate", value.into_expr()); self }
+    pub fn video_max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VideoMaxBitrate", value.into_expr())) }
 }
 impl Done for EncodingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Encryption` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-encryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Encryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Encryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl Encryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Encryption<super::missing::RoleArn> { Encryption(Bag::default(), Phase) }
+    pub fn new() -> Encryption<Missing<super::required::RoleArn>> { Encryption(Bag::default(), Phase) }
 }
 impl<R0> Encryption<R0> {
     /// `Algorithm`: `Algorithm`. Update: in place.
-    pub fn algorithm(mut self, value: impl Arg<Algorithm>) -> Self { self.0.set("Algorithm", value.into_expr()); self }
+    pub fn algorithm(self, value: impl Arg<Algorithm>) -> Self { Self(put(self.0, "Algorithm", value.into_expr()), Phase) }
     /// `ConstantInitializationVector`: text. Update: in place.
-    pub fn constant_initialization_vector(mut self, value: impl Arg<str>) -> Self { self.0.set("ConstantInitializationVector", value.into_expr()); self }
+    pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value.into_expr()), Phase) }
     /// `DeviceId`: text. Update: in place.
-    pub fn device_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DeviceId", value.into_expr()); self }
+    pub fn device_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceId", value.into_expr()), Phase) }
     /// `KeyType`: `KeyType`. Update: in place.
-    pub fn key_type(mut self, value: impl Arg<KeyType>) -> Self { self.0.set("KeyType", value.into_expr()); self }
+    pub fn key_type(self, value: impl Arg<KeyType>) -> Self { Self(put(self.0, "KeyType", value.into_expr()), Phase) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
     /// `ResourceId`: text. Update: in place.
-    pub fn resource_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceId", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Encryption<Set> { self.0.set("RoleArn", value.into_expr()); Encryption(self.0, Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Encryption<Set> { Encryption(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SecretArn`: text. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretArn", value.into_expr()); self }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr()), Phase) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for Encryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FailoverConfig` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-failoverconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FailoverConfig(Bag);
+#[must_use] pub struct FailoverConfig(Bag);
 impl FailoverConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FailoverMode`: `FailoverMode`. Update: in place.
-    pub fn failover_mode(mut self, value: impl Arg<FailoverMode>) -> Self { self.0.set("FailoverMode", value.into_expr()); self }
+    pub fn failover_mode(self, value: impl Arg<FailoverMode>) -> Self { Self(put(self.0, "FailoverMode", value.into_expr())) }
     /// `RecoveryWindow`: integer. Update: in place.
-    pub fn recovery_window(mut self, value: impl Arg<i64>) -> Self { self.0.set("RecoveryWindow", value.into_expr()); self }
+    pub fn recovery_window(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecoveryWindow", value.into_expr())) }
     /// `SourcePriority`: `SourcePriority`. Update: in place.
-    pub fn source_priority(mut self, value: impl Arg<SourcePriority>) -> Self { self.0.set("SourcePriority", value.into_expr()); self }
+    pub fn source_priority(self, value: impl Arg<SourcePriority>) -> Self { Self(put(self.0, "SourcePriority", value.into_expr())) }
     /// `State`: `State`. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for FailoverConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowTransitEncryption` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-flowtransitencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowTransitEncryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FlowTransitEncryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl FlowTransitEncryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowTransitEncryption<super::missing::EncryptionKeyConfiguration> { FlowTransitEncryption(Bag::default(), Phase) }
+    pub fn new() -> FlowTransitEncryption<Missing<super::required::EncryptionKeyConfiguration>> { FlowTransitEncryption(Bag::default(), Phase) }
 }
 impl<R0> FlowTransitEncryption<R0> {
     /// `EncryptionKeyConfiguration`: `FlowTransitEncryptionKeyConfiguration`, required. Update: in place.
-    pub fn encryption_key_configuration(mut self, value: impl Arg<FlowTransitEncryptionKeyConfiguration>) -> FlowTransitEncryption<Set> { self.0.set("EncryptionKeyConfiguration", value.into_expr()); FlowTransitEncryption(self.0, Phase) }
+    pub fn encryption_key_configuration(self, value: impl Arg<FlowTransitEncryptionKeyConfiguration>) -> FlowTransitEncryption<Set> { FlowTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value.into_expr()), Phase) }
     /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place.
-    pub fn encryption_key_type(mut self, value: impl Arg<EncryptionKeyType>) -> Self { self.0.set("EncryptionKeyType", value.into_expr()); self }
+    pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value.into_expr()), Phase) }
 }
 impl Done for FlowTransitEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowTransitEncryptionKeyConfiguration` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-flowtransitencryptionkeyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowTransitEncryptionKeyConfiguration(Bag);
+#[must_use] pub struct FlowTransitEncryptionKeyConfiguration(Bag);
 impl FlowTransitEncryptionKeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Automatic`: JSON. Update: in place.
-    pub fn automatic(mut self, value: impl Arg<Any>) -> Self { self.0.set("Automatic", value.into_expr()); self }
+    pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value.into_expr())) }
     /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place.
-    pub fn secrets_manager(mut self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { self.0.set("SecretsManager", value.into_expr()); self }
+    pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value.into_expr())) }
 }
 impl Done for FlowTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Fmtp` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-fmtp.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Fmtp(Bag);
+#[must_use] pub struct Fmtp(Bag);
 impl Fmtp {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChannelOrder`: text. Update: in place.
-    pub fn channel_order(mut self, value: impl Arg<str>) -> Self { self.0.set("ChannelOrder", value.into_expr()); self }
+    pub fn channel_order(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelOrder", value.into_expr())) }
     /// `Colorimetry`: `Colorimetry`. Update: in place.
-    pub fn colorimetry(mut self, value: impl Arg<Colorimetry>) -> Self { self.0.set("Colorimetry", value.into_expr()); self }
+    pub fn colorimetry(self, value: impl Arg<Colorimetry>) -> Self { Self(put(self.0, "Colorimetry", value.into_expr())) }
     /// `ExactFramerate`: text. Update: in place.
-    pub fn exact_framerate(mut self, value: impl Arg<str>) -> Self { self.0.set("ExactFramerate", value.into_expr()); self }
+    pub fn exact_framerate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExactFramerate", value.into_expr())) }
     /// `Par`: text. Update: in place.
-    pub fn par(mut self, value: impl Arg<str>) -> Self { self.0.set("Par", value.into_expr()); self }
+    pub fn par(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Par", value.into_expr())) }
     /// `Range`: `Range`. Update: in place.
-    pub fn range(mut self, value: impl Arg<Range>) -> Self { self.0.set("Range", value.into_expr()); self }
+    pub fn range(self, value: impl Arg<Range>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
     /// `ScanMode`: `ScanMode`. Update: in place.
-    pub fn scan_mode(mut self, value: impl Arg<ScanMode>) -> Self { self.0.set("ScanMode", value.into_expr()); self }
+    pub fn scan_mode(self, value: impl Arg<ScanMode>) -> Self { Self(put(self.0, "ScanMode", value.into_expr())) }
     /// `Tcs`: `Tcs`. Update: in place.
-    pub fn tcs(mut self, value: impl Arg<Tcs>) -> Self { self.0.set("Tcs", value.into_expr()); self }
+    pub fn tcs(self, value: impl Arg<Tcs>) -> Self { Self(put(self.0, "Tcs", value.into_expr())) }
 }
 impl Done for Fmtp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FrozenFrames` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-frozenframes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FrozenFrames(Bag);
+#[must_use] pub struct FrozenFrames(Bag);
 impl FrozenFrames {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `State`: `State`. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
     /// `ThresholdSeconds`: integer. Update: in place.
-    pub fn threshold_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ThresholdSeconds", value.into_expr()); self }
+    pub fn threshold_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdSeconds", value.into_expr())) }
 }
 impl Done for FrozenFrames { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayBridgeSource` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-gatewaybridgesource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GatewayBridgeSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GatewayBridgeSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl GatewayBridgeSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GatewayBridgeSource<super::missing::BridgeArn> { GatewayBridgeSource(Bag::default(), Phase) }
+    pub fn new() -> GatewayBridgeSource<Missing<super::required::BridgeArn>> { GatewayBridgeSource(Bag::default(), Phase) }
 }
 impl<R0> GatewayBridgeSource<R0> {
     /// `BridgeArn`: text, required. Update: in place.
-    pub fn bridge_arn(mut self, value: impl Arg<str>) -> GatewayBridgeSource<Set> { self.0.set("BridgeArn", value.into_expr()); GatewayBridgeSource(self.0, Phase) }
+    pub fn bridge_arn(self, value: impl Arg<str>) -> GatewayBridgeSource<Set> { GatewayBridgeSource(put(self.0, "BridgeArn", value.into_expr()), Phase) }
     /// `VpcInterfaceAttachment`: `VpcInterfaceAttachment`. Update: in place.
-    pub fn vpc_interface_attachment(mut self, value: impl Arg<VpcInterfaceAttachment>) -> Self { self.0.set("VpcInterfaceAttachment", value.into_expr()); self }
+    pub fn vpc_interface_attachment(self, value: impl Arg<VpcInterfaceAttachment>) -> Self { Self(put(self.0, "VpcInterfaceAttachment", value.into_expr()), Phase) }
 }
 impl Done for GatewayBridgeSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputConfiguration` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-inputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct InputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl InputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InputConfiguration<super::missing::InputPort, super::missing::Interface> { InputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> InputConfiguration<Missing<super::required::InputPort>, Missing<super::required::Interface>> { InputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> InputConfiguration<R0, R1> {
     /// `InputPort`: integer, required. Update: in place.
-    pub fn input_port(mut self, value: impl Arg<i64>) -> InputConfiguration<Set, R1> { self.0.set("InputPort", value.into_expr()); InputConfiguration(self.0, Phase) }
+    pub fn input_port(self, value: impl Arg<i64>) -> InputConfiguration<Set, R1> { InputConfiguration(put(self.0, "InputPort", value.into_expr()), Phase) }
     /// `Interface`: `Interface`, required. Update: in place.
-    pub fn interface(mut self, value: impl Arg<Interface>) -> InputConfiguration<R0, Set> { self.0.set("Interface", value.into_expr()); InputConfiguration(self.0, Phase) }
+    pub fn interface(self, value: impl Arg<Interface>) -> InputConfiguration<R0, Set> { InputConfiguration(put(self.0, "Interface", value.into_expr()), Phase) }
 }
 impl Done for InputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Interface` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-interface.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Interface<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Interface<R0 = Set>(Bag, Phase<(R0,)>);
 impl Interface {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Interface<super::missing::Name> { Interface(Bag::default(), Phase) }
+    pub fn new() -> Interface<Missing<super::required::Name>> { Interface(Bag::default(), Phase) }
 }
 impl<R0> Interface<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Interface<Set> { self.0.set("Name", value.into_expr()); Interface(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Interface<Set> { Interface(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Interface { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Maintenance` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-maintenance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Maintenance<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Maintenance<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Maintenance {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Maintenance<super::missing::MaintenanceDay, super::missing::MaintenanceStartHour> { Maintenance(Bag::default(), Phase) }
+    pub fn new() -> Maintenance<Missing<super::required::MaintenanceDay>, Missing<super::required::MaintenanceStartHour>> { Maintenance(Bag::default(), Phase) }
 }
 impl<R0, R1> Maintenance<R0, R1> {
     /// `MaintenanceDay`: `MaintenanceDay`, required. Update: in place.
-    pub fn maintenance_day(mut self, value: impl Arg<MaintenanceDay>) -> Maintenance<Set, R1> { self.0.set("MaintenanceDay", value.into_expr()); Maintenance(self.0, Phase) }
+    pub fn maintenance_day(self, value: impl Arg<MaintenanceDay>) -> Maintenance<Set, R1> { Maintenance(put(self.0, "MaintenanceDay", value.into_expr()), Phase) }
     /// `MaintenanceStartHour`: text, required. Update: in place.
-    pub fn maintenance_start_hour(mut self, value: impl Arg<str>) -> Maintenance<R0, Set> { self.0.set("MaintenanceStartHour", value.into_expr()); Maintenance(self.0, Phase) }
+    pub fn maintenance_start_hour(self, value: impl Arg<str>) -> Maintenance<R0, Set> { Maintenance(put(self.0, "MaintenanceStartHour", value.into_expr()), Phase) }
 }
 impl Done for Maintenance { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaStream` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastream.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaStream<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MediaStream<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MediaStream {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MediaStream<super::missing::MediaStreamId, super::missing::MediaStreamName, super::missing::MediaStreamType> { MediaStream(Bag::default(), Phase) }
+    pub fn new() -> MediaStream<Missing<super::required::MediaStreamId>, Missing<super::required::MediaStreamName>, Missing<super::required::MediaStreamType>> { MediaStream(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MediaStream<R0, R1, R2> {
     /// `Attributes`: `MediaStreamAttributes`. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<MediaStreamAttributes>) -> Self { self.0.set("Attributes", value.into_expr()); self }
+    pub fn attributes(self, value: impl Arg<MediaStreamAttributes>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
     /// `ClockRate`: integer. Update: in place.
-    pub fn clock_rate(mut self, value: impl Arg<i64>) -> Self { self.0.set("ClockRate", value.into_expr()); self }
+    pub fn clock_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ClockRate", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Fmt`: integer. Update: in place.
-    pub fn fmt(mut self, value: impl Arg<i64>) -> Self { self.0.set("Fmt", value.into_expr()); self }
+    pub fn fmt(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Fmt", value.into_expr()), Phase) }
     /// `MediaStreamId`: integer, required. Update: in place.
-    pub fn media_stream_id(mut self, value: impl Arg<i64>) -> MediaStream<Set, R1, R2> { self.0.set("MediaStreamId", value.into_expr()); MediaStream(self.0, Phase) }
+    pub fn media_stream_id(self, value: impl Arg<i64>) -> MediaStream<Set, R1, R2> { MediaStream(put(self.0, "MediaStreamId", value.into_expr()), Phase) }
     /// `MediaStreamName`: text, required. Update: in place.
-    pub fn media_stream_name(mut self, value: impl Arg<str>) -> MediaStream<R0, Set, R2> { self.0.set("MediaStreamName", value.into_expr()); MediaStream(self.0, Phase) }
+    pub fn media_stream_name(self, value: impl Arg<str>) -> MediaStream<R0, Set, R2> { MediaStream(put(self.0, "MediaStreamName", value.into_expr()), Phase) }
     /// `MediaStreamType`: `MediaStreamType`, required. Update: in place.
-    pub fn media_stream_type(mut self, value: impl Arg<MediaStreamType>) -> MediaStream<R0, R1, Set> { self.0.set("MediaStreamType", value.into_expr()); MediaStream(self.0, Phase) }
+    pub fn media_stream_type(self, value: impl Arg<MediaStreamType>) -> MediaStream<R0, R1, Set> { MediaStream(put(self.0, "MediaStreamType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VideoFormat`: `VideoFormat`. Update: in place.
-    pub fn video_format(mut self, value: impl Arg<VideoFormat>) -> Self { self.0.set("VideoFormat", value.into_expr()); self }
+    pub fn video_format(self, value: impl Arg<VideoFormat>) -> Self { Self(put(self.0, "VideoFormat", value.into_expr()), Phase) }
 }
 impl Done for MediaStream { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaStreamAttributes` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastreamattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaStreamAttributes(Bag);
+#[must_use] pub struct MediaStreamAttributes(Bag);
 impl MediaStreamAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Fmtp`: `Fmtp`. Update: in place.
-    pub fn fmtp(mut self, value: impl Arg<Fmtp>) -> Self { self.0.set("Fmtp", value.into_expr()); self }
+    pub fn fmtp(self, value: impl Arg<Fmtp>) -> Self { Self(put(self.0, "Fmtp", value.into_expr())) }
     /// `Lang`: text. Update: in place.
-    pub fn lang(mut self, value: impl Arg<str>) -> Self { self.0.set("Lang", value.into_expr()); self }
+    pub fn lang(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Lang", value.into_expr())) }
 }
 impl Done for MediaStreamAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaStreamSourceConfiguration` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-mediastreamsourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaStreamSourceConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MediaStreamSourceConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MediaStreamSourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MediaStreamSourceConfiguration<super::missing::EncodingName, super::missing::MediaStreamName> { MediaStreamSourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MediaStreamSourceConfiguration<Missing<super::required::EncodingName>, Missing<super::required::MediaStreamName>> { MediaStreamSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> MediaStreamSourceConfiguration<R0, R1> {
     /// `EncodingName`: `EncodingName`, required. Update: in place.
-    pub fn encoding_name(mut self, value: impl Arg<EncodingName>) -> MediaStreamSourceConfiguration<Set, R1> { self.0.set("EncodingName", value.into_expr()); MediaStreamSourceConfiguration(self.0, Phase) }
+    pub fn encoding_name(self, value: impl Arg<EncodingName>) -> MediaStreamSourceConfiguration<Set, R1> { MediaStreamSourceConfiguration(put(self.0, "EncodingName", value.into_expr()), Phase) }
     /// `InputConfigurations`: list of `InputConfiguration`. Update: in place.
-    pub fn input_configurations(mut self, value: impl Arg<Arr<InputConfiguration>>) -> Self { self.0.set("InputConfigurations", value.into_expr()); self }
+    pub fn input_configurations(self, value: impl Arg<Arr<InputConfiguration>>) -> Self { Self(put(self.0, "InputConfigurations", value.into_expr()), Phase) }
     /// `MediaStreamName`: text, required. Update: in place.
-    pub fn media_stream_name(mut self, value: impl Arg<str>) -> MediaStreamSourceConfiguration<R0, Set> { self.0.set("MediaStreamName", value.into_expr()); MediaStreamSourceConfiguration(self.0, Phase) }
+    pub fn media_stream_name(self, value: impl Arg<str>) -> MediaStreamSourceConfiguration<R0, Set> { MediaStreamSourceConfiguration(put(self.0, "MediaStreamName", value.into_expr()), Phase) }
 }
 impl Done for MediaStreamSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NdiConfig` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-ndiconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NdiConfig(Bag);
+#[must_use] pub struct NdiConfig(Bag);
 impl NdiConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MachineName`: text. Update: in place.
-    pub fn machine_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MachineName", value.into_expr()); self }
+    pub fn machine_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MachineName", value.into_expr())) }
     /// `NdiDiscoveryServers`: list of `NdiDiscoveryServerConfig`. Update: in place.
-    pub fn ndi_discovery_servers(mut self, value: impl Arg<Arr<NdiDiscoveryServerConfig>>) -> Self { self.0.set("NdiDiscoveryServers", value.into_expr()); self }
+    pub fn ndi_discovery_servers(self, value: impl Arg<Arr<NdiDiscoveryServerConfig>>) -> Self { Self(put(self.0, "NdiDiscoveryServers", value.into_expr())) }
     /// `NdiState`: `NdiState`. Update: in place.
-    pub fn ndi_state(mut self, value: impl Arg<NdiState>) -> Self { self.0.set("NdiState", value.into_expr()); self }
+    pub fn ndi_state(self, value: impl Arg<NdiState>) -> Self { Self(put(self.0, "NdiState", value.into_expr())) }
 }
 impl Done for NdiConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NdiDiscoveryServerConfig` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-ndidiscoveryserverconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NdiDiscoveryServerConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct NdiDiscoveryServerConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl NdiDiscoveryServerConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NdiDiscoveryServerConfig<super::missing::DiscoveryServerAddress, super::missing::VpcInterfaceAdapter> { NdiDiscoveryServerConfig(Bag::default(), Phase) }
+    pub fn new() -> NdiDiscoveryServerConfig<Missing<super::required::DiscoveryServerAddress>, Missing<super::required::VpcInterfaceAdapter>> { NdiDiscoveryServerConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> NdiDiscoveryServerConfig<R0, R1> {
     /// `DiscoveryServerAddress`: text, required. Update: in place.
-    pub fn discovery_server_address(mut self, value: impl Arg<str>) -> NdiDiscoveryServerConfig<Set, R1> { self.0.set("DiscoveryServerAddress", value.into_expr()); NdiDiscoveryServerConfig(self.0, Phase) }
+    pub fn discovery_server_address(self, value: impl Arg<str>) -> NdiDiscoveryServerConfig<Set, R1> { NdiDiscoveryServerConfig(put(self.0, "DiscoveryServerAddress", value.into_expr()), Phase) }
     /// `DiscoveryServerPort`: integer. Update: in place.
-    pub fn discovery_server_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("DiscoveryServerPort", value.into_expr()); self }
+    pub fn discovery_server_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DiscoveryServerPort", value.into_expr()), Phase) }
     /// `VpcInterfaceAdapter`: text, required. Update: in place.
-    pub fn vpc_interface_adapter(mut self, value: impl Arg<str>) -> NdiDiscoveryServerConfig<R0, Set> { self.0.set("VpcInterfaceAdapter", value.into_expr()); NdiDiscoveryServerConfig(self.0, Phase) }
+    pub fn vpc_interface_adapter(self, value: impl Arg<str>) -> NdiDiscoveryServerConfig<R0, Set> { NdiDiscoveryServerConfig(put(self.0, "VpcInterfaceAdapter", value.into_expr()), Phase) }
 }
 impl Done for NdiDiscoveryServerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NdiSourceSettings` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-ndisourcesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NdiSourceSettings(Bag);
+#[must_use] pub struct NdiSourceSettings(Bag);
 impl NdiSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourceName`: text. Update: in place.
-    pub fn source_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceName", value.into_expr()); self }
+    pub fn source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceName", value.into_expr())) }
 }
 impl Done for NdiSourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretsManagerEncryptionKeyConfiguration` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-secretsmanagerencryptionkeyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecretsManagerEncryptionKeyConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SecretsManagerEncryptionKeyConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SecretsManagerEncryptionKeyConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SecretsManagerEncryptionKeyConfiguration<super::missing::RoleArn, super::missing::SecretArn> { SecretsManagerEncryptionKeyConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SecretsManagerEncryptionKeyConfiguration<Missing<super::required::RoleArn>, Missing<super::required::SecretArn>> { SecretsManagerEncryptionKeyConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SecretsManagerEncryptionKeyConfiguration<R0, R1> {
     /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<Set, R1> { self.0.set("RoleArn", value.into_expr()); SecretsManagerEncryptionKeyConfiguration(self.0, Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<Set, R1> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<R0, Set> { self.0.set("SecretArn", value.into_expr()); SecretsManagerEncryptionKeyConfiguration(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<R0, Set> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for SecretsManagerEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SilentAudio` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-silentaudio.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SilentAudio(Bag);
+#[must_use] pub struct SilentAudio(Bag);
 impl SilentAudio {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `State`: `State`. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<State>) -> Self { Self(put(self.0, "State", value.into_expr())) }
     /// `ThresholdSeconds`: integer. Update: in place.
-    pub fn threshold_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ThresholdSeconds", value.into_expr()); self }
+    pub fn threshold_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdSeconds", value.into_expr())) }
 }
 impl Done for SilentAudio { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-source.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Source(Bag);
+#[must_use] pub struct Source(Bag);
 impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Decryption`: `Encryption`. Update: in place.
-    pub fn decryption(mut self, value: impl Arg<Encryption>) -> Self { self.0.set("Decryption", value.into_expr()); self }
+    pub fn decryption(self, value: impl Arg<Encryption>) -> Self { Self(put(self.0, "Decryption", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `EntitlementArn`: text. Update: in place.
-    pub fn entitlement_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("EntitlementArn", value.into_expr()); self }
+    pub fn entitlement_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntitlementArn", value.into_expr())) }
     /// `GatewayBridgeSource`: `GatewayBridgeSource`. Update: in place.
-    pub fn gateway_bridge_source(mut self, value: impl Arg<GatewayBridgeSource>) -> Self { self.0.set("GatewayBridgeSource", value.into_expr()); self }
+    pub fn gateway_bridge_source(self, value: impl Arg<GatewayBridgeSource>) -> Self { Self(put(self.0, "GatewayBridgeSource", value.into_expr())) }
     /// `IngestIp`: text. Update: in place.
-    pub fn ingest_ip(mut self, value: impl Arg<str>) -> Self { self.0.set("IngestIp", value.into_expr()); self }
+    pub fn ingest_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IngestIp", value.into_expr())) }
     /// `IngestPort`: integer. Update: in place.
-    pub fn ingest_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("IngestPort", value.into_expr()); self }
+    pub fn ingest_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IngestPort", value.into_expr())) }
     /// `MaxBitrate`: integer. Update: in place.
-    pub fn max_bitrate(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxBitrate", value.into_expr()); self }
+    pub fn max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBitrate", value.into_expr())) }
     /// `MaxLatency`: integer. Update: in place.
-    pub fn max_latency(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxLatency", value.into_expr()); self }
+    pub fn max_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLatency", value.into_expr())) }
     /// `MaxSyncBuffer`: integer. Update: in place.
-    pub fn max_sync_buffer(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxSyncBuffer", value.into_expr()); self }
+    pub fn max_sync_buffer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSyncBuffer", value.into_expr())) }
     /// `MediaStreamSourceConfigurations`: list of `MediaStreamSourceConfiguration`. Update: in place.
-    pub fn media_stream_source_configurations(mut self, value: impl Arg<Arr<MediaStreamSourceConfiguration>>) -> Self { self.0.set("MediaStreamSourceConfigurations", value.into_expr()); self }
+    pub fn media_stream_source_configurations(self, value: impl Arg<Arr<MediaStreamSourceConfiguration>>) -> Self { Self(put(self.0, "MediaStreamSourceConfigurations", value.into_expr())) }
     /// `MinLatency`: integer. Update: in place.
-    pub fn min_latency(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinLatency", value.into_expr()); self }
+    pub fn min_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinLatency", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `NdiSourceSettings`: `NdiSourceSettings`. Update: in place.
-    pub fn ndi_source_settings(mut self, value: impl Arg<NdiSourceSettings>) -> Self { self.0.set("NdiSourceSettings", value.into_expr()); self }
+    pub fn ndi_source_settings(self, value: impl Arg<NdiSourceSettings>) -> Self { Self(put(self.0, "NdiSourceSettings", value.into_expr())) }
     /// `Protocol`: `Protocol`. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<Protocol>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
     /// `RouterIntegrationState`: `RouterIntegrationState`. Update: in place.
-    pub fn router_integration_state(mut self, value: impl Arg<RouterIntegrationState>) -> Self { self.0.set("RouterIntegrationState", value.into_expr()); self }
+    pub fn router_integration_state(self, value: impl Arg<RouterIntegrationState>) -> Self { Self(put(self.0, "RouterIntegrationState", value.into_expr())) }
     /// `RouterIntegrationTransitDecryption`: `FlowTransitEncryption`. Update: in place.
-    pub fn router_integration_transit_decryption(mut self, value: impl Arg<FlowTransitEncryption>) -> Self { self.0.set("RouterIntegrationTransitDecryption", value.into_expr()); self }
+    pub fn router_integration_transit_decryption(self, value: impl Arg<FlowTransitEncryption>) -> Self { Self(put(self.0, "RouterIntegrationTransitDecryption", value.into_expr())) }
     /// `SenderControlPort`: integer. Update: in place.
-    pub fn sender_control_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("SenderControlPort", value.into_expr()); self }
+    pub fn sender_control_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SenderControlPort", value.into_expr())) }
     /// `SenderIpAddress`: text. Update: in place.
-    pub fn sender_ip_address(mut self, value: impl Arg<str>) -> Self { self.0.set("SenderIpAddress", value.into_expr()); self }
+    pub fn sender_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderIpAddress", value.into_expr())) }
     /// `SourceArn`: text. Update: in place.
-    pub fn source_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceArn", value.into_expr()); self }
+    pub fn source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceArn", value.into_expr())) }
     /// `SourceIngestPort`: text. Update: in place.
-    pub fn source_ingest_port(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceIngestPort", value.into_expr()); self }
+    pub fn source_ingest_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceIngestPort", value.into_expr())) }
     /// `SourceListenerAddress`: text. Update: in place.
-    pub fn source_listener_address(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceListenerAddress", value.into_expr()); self }
+    pub fn source_listener_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceListenerAddress", value.into_expr())) }
     /// `SourceListenerPort`: integer. Update: in place.
-    pub fn source_listener_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("SourceListenerPort", value.into_expr()); self }
+    pub fn source_listener_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SourceListenerPort", value.into_expr())) }
     /// `StreamId`: text. Update: in place.
-    pub fn stream_id(mut self, value: impl Arg<str>) -> Self { self.0.set("StreamId", value.into_expr()); self }
+    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `VpcInterfaceName`: text. Update: in place.
-    pub fn vpc_interface_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcInterfaceName", value.into_expr()); self }
+    pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value.into_expr())) }
     /// `WhitelistCidr`: text. Update: in place.
-    pub fn whitelist_cidr(mut self, value: impl Arg<str>) -> Self { self.0.set("WhitelistCidr", value.into_expr()); self }
+    pub fn whitelist_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WhitelistCidr", value.into_expr())) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceMonitoringConfig` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-sourcemonitoringconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceMonitoringConfig(Bag);
+#[must_use] pub struct SourceMonitoringConfig(Bag);
 impl SourceMonitoringConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioMonitoringSettings`: list of `AudioMonitoringSetting`. Update: in place.
-    pub fn audio_monitoring_settings(mut self, value: impl Arg<Arr<AudioMonitoringSetting>>) -> Self { self.0.set("AudioMonitoringSettings", value.into_expr()); self }
+    pub fn audio_monitoring_settings(self, value: impl Arg<Arr<AudioMonitoringSetting>>) -> Self { Self(put(self.0, "AudioMonitoringSettings", value.into_expr())) }
     /// `ContentQualityAnalysisState`: `ContentQualityAnalysisState`. Update: in place.
-    pub fn content_quality_analysis_state(mut self, value: impl Arg<ContentQualityAnalysisState>) -> Self { self.0.set("ContentQualityAnalysisState", value.into_expr()); self }
+    pub fn content_quality_analysis_state(self, value: impl Arg<ContentQualityAnalysisState>) -> Self { Self(put(self.0, "ContentQualityAnalysisState", value.into_expr())) }
     /// `ThumbnailState`: `ThumbnailState`. Update: in place.
-    pub fn thumbnail_state(mut self, value: impl Arg<ThumbnailState>) -> Self { self.0.set("ThumbnailState", value.into_expr()); self }
+    pub fn thumbnail_state(self, value: impl Arg<ThumbnailState>) -> Self { Self(put(self.0, "ThumbnailState", value.into_expr())) }
     /// `VideoMonitoringSettings`: list of `VideoMonitoringSetting`. Update: in place.
-    pub fn video_monitoring_settings(mut self, value: impl Arg<Arr<VideoMonitoringSetting>>) -> Self { self.0.set("VideoMonitoringSettings", value.into_expr()); self }
+    pub fn video_monitoring_settings(self, value: impl Arg<Arr<VideoMonitoringSetting>>) -> Self { Self(put(self.0, "VideoMonitoringSettings", value.into_expr())) }
 }
 impl Done for SourceMonitoringConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourcePriority` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-sourcepriority.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourcePriority<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SourcePriority<R0 = Set>(Bag, Phase<(R0,)>);
 impl SourcePriority {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SourcePriority<super::missing::PrimarySource> { SourcePriority(Bag::default(), Phase) }
+    pub fn new() -> SourcePriority<Missing<super::required::PrimarySource>> { SourcePriority(Bag::default(), Phase) }
 }
 impl<R0> SourcePriority<R0> {
     /// `PrimarySource`: text, required. Update: in place.
-    pub fn primary_source(mut self, value: impl Arg<str>) -> SourcePriority<Set> { self.0.set("PrimarySource", value.into_expr()); SourcePriority(self.0, Phase) }
+    pub fn primary_source(self, value: impl Arg<str>) -> SourcePriority<Set> { SourcePriority(put(self.0, "PrimarySource", value.into_expr()), Phase) }
 }
 impl Done for SourcePriority { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoMonitoringSetting` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-videomonitoringsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VideoMonitoringSetting(Bag);
+#[must_use] pub struct VideoMonitoringSetting(Bag);
 impl VideoMonitoringSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlackFrames`: `BlackFrames`. Update: in place.
-    pub fn black_frames(mut self, value: impl Arg<BlackFrames>) -> Self { self.0.set("BlackFrames", value.into_expr()); self }
+    pub fn black_frames(self, value: impl Arg<BlackFrames>) -> Self { Self(put(self.0, "BlackFrames", value.into_expr())) }
     /// `FrozenFrames`: `FrozenFrames`. Update: in place.
-    pub fn frozen_frames(mut self, value: impl Arg<FrozenFrames>) -> Self { self.0.set("FrozenFrames", value.into_expr()); self }
+    pub fn frozen_frames(self, value: impl Arg<FrozenFrames>) -> Self { Self(put(self.0, "FrozenFrames", value.into_expr())) }
 }
 impl Done for VideoMonitoringSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcInterface` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-vpcinterface.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcInterface<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct VpcInterface<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl VpcInterface {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcInterface<super::missing::Name, super::missing::RoleArn, super::missing::SecurityGroupIds, super::missing::SubnetId> { VpcInterface(Bag::default(), Phase) }
+    pub fn new() -> VpcInterface<Missing<super::required::Name>, Missing<super::required::RoleArn>, Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetId>> { VpcInterface(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> VpcInterface<R0, R1, R2, R3> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> VpcInterface<Set, R1, R2, R3> { self.0.set("Name", value.into_expr()); VpcInterface(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> VpcInterface<Set, R1, R2, R3> { VpcInterface(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NetworkInterfaceIds`: list of text. Update: in place.
-    pub fn network_interface_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NetworkInterfaceIds", value.into_expr()); self }
+    pub fn network_interface_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NetworkInterfaceIds", value.into_expr()), Phase) }
     /// `NetworkInterfaceType`: `NetworkInterfaceType`. Update: in place.
-    pub fn network_interface_type(mut self, value: impl Arg<NetworkInterfaceType>) -> Self { self.0.set("NetworkInterfaceType", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> VpcInterface<R0, Set, R2, R3> { self.0.set("RoleArn", value.into_expr()); VpcInterface(self.0, Phase) }
-    /// `SecurityGroupIds`: list of text, required. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> VpcInterface<R0, R1, Set, R3> { self.0.set("SecurityGroupIds", value.into_expr()); VpcInterface(self.0, Phase) }
-    /// `SubnetId`: text, required. Update: in place.
-    pub fn subnet_id(mut self, value: impl Arg<kind::Ec2SubnetId>) -> VpcInterface<R0, R1, R2, Set> { self.0.set("SubnetId", value.into_expr()); VpcInterface(self.0, Phase) }
+    pub fn network_interface_type(self, value: impl Arg<NetworkInterfaceType>) -> Self { Self(put(self.0, "NetworkInterfaceType", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> VpcInterface<R0, Set, R2, R3> { VpcInterface(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcInterface<R0, R1, Set, R3> { VpcInterface(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    /// `SubnetId`: `Ec2SubnetId`, required. Update: in place.
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> VpcInterface<R0, R1, R2, Set> { VpcInterface(put(self.0, "SubnetId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for VpcInterface { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcInterfaceAttachment` of `AWS::MediaConnect::Flow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flow-vpcinterfaceattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcInterfaceAttachment(Bag);
+#[must_use] pub struct VpcInterfaceAttachment(Bag);
 impl VpcInterfaceAttachment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VpcInterfaceName`: text. Update: in place.
-    pub fn vpc_interface_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcInterfaceName", value.into_expr()); self }
+    pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value.into_expr())) }
 }
 impl Done for VpcInterfaceAttachment { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Algorithm` allows.
@@ -861,66 +861,66 @@ impl CfnFlowEntitlement {
     /// `AWS::MediaConnect::FlowEntitlement`
     pub const TYPE: &'static str = "AWS::MediaConnect::FlowEntitlement";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnFlowEntitlementProps<R0, R1, R2, R3>) -> Self where CfnFlowEntitlementProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowEntitlementProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EntitlementArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `EntitlementArn`: text.
+    /// The attribute `EntitlementArn`: `OtherArn`.
     pub fn attr_entitlement_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EntitlementArn") }
 }
 impl Parent for CfnFlowEntitlement { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaConnect::FlowEntitlement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowentitlement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFlowEntitlementProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnFlowEntitlementProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnFlowEntitlementProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFlowEntitlementProps<missing::Description, missing::FlowArn, missing::Name, missing::Subscribers> { CfnFlowEntitlementProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFlowEntitlementProps<Missing<required::Description>, Missing<required::FlowArn>, Missing<required::Name>, Missing<required::Subscribers>> { CfnFlowEntitlementProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnFlowEntitlementProps<R0, R1, R2, R3> {
     /// `DataTransferSubscriberFeePercent`: integer. Update: replacement.
-    pub fn data_transfer_subscriber_fee_percent(mut self, value: impl Arg<i64>) -> Self { self.0.set("DataTransferSubscriberFeePercent", value.into_expr()); self }
+    pub fn data_transfer_subscriber_fee_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataTransferSubscriberFeePercent", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnFlowEntitlementProps<Set, R1, R2, R3> { self.0.set("Description", value.into_expr()); CfnFlowEntitlementProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnFlowEntitlementProps<Set, R1, R2, R3> { CfnFlowEntitlementProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Encryption`: `Encryption`. Update: in place.
-    pub fn encryption(mut self, value: impl Arg<flow_entitlement::Encryption>) -> Self { self.0.set("Encryption", value.into_expr()); self }
+    pub fn encryption(self, value: impl Arg<flow_entitlement::Encryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
     /// `EntitlementStatus`: `EntitlementStatus`. Update: in place.
-    pub fn entitlement_status(mut self, value: impl Arg<flow_entitlement::EntitlementStatus>) -> Self { self.0.set("EntitlementStatus", value.into_expr()); self }
+    pub fn entitlement_status(self, value: impl Arg<flow_entitlement::EntitlementStatus>) -> Self { Self(put(self.0, "EntitlementStatus", value.into_expr()), Phase) }
     /// `FlowArn`: text, required. Update: replacement.
-    pub fn flow_arn(mut self, value: impl Arg<str>) -> CfnFlowEntitlementProps<R0, Set, R2, R3> { self.0.set("FlowArn", value.into_expr()); CfnFlowEntitlementProps(self.0, Phase) }
+    pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowEntitlementProps<R0, Set, R2, R3> { CfnFlowEntitlementProps(put(self.0, "FlowArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFlowEntitlementProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnFlowEntitlementProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFlowEntitlementProps<R0, R1, Set, R3> { CfnFlowEntitlementProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Subscribers`: list of text, required. Update: in place.
-    pub fn subscribers(mut self, value: impl Arg<Arr<str>>) -> CfnFlowEntitlementProps<R0, R1, R2, Set> { self.0.set("Subscribers", value.into_expr()); CfnFlowEntitlementProps(self.0, Phase) }
+    pub fn subscribers(self, value: impl Arg<Arr<str>>) -> CfnFlowEntitlementProps<R0, R1, R2, Set> { CfnFlowEntitlementProps(put(self.0, "Subscribers", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowEntitlementProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::FlowEntitlement`.
 pub mod flow_entitlement {
 use crate::cfn::support::*;
 /// The property type `Encryption` of `AWS::MediaConnect::FlowEntitlement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowentitlement-encryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Encryption<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Encryption<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Encryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Encryption<super::missing::Algorithm, super::missing::RoleArn> { Encryption(Bag::default(), Phase) }
+    pub fn new() -> Encryption<Missing<super::required::Algorithm>, Missing<super::required::RoleArn>> { Encryption(Bag::default(), Phase) }
 }
 impl<R0, R1> Encryption<R0, R1> {
     /// `Algorithm`: `Algorithm`, required. Update: in place.
-    pub fn algorithm(mut self, value: impl Arg<Algorithm>) -> Encryption<Set, R1> { self.0.set("Algorithm", value.into_expr()); Encryption(self.0, Phase) }
+    pub fn algorithm(self, value: impl Arg<Algorithm>) -> Encryption<Set, R1> { Encryption(put(self.0, "Algorithm", value.into_expr()), Phase) }
     /// `ConstantInitializationVector`: text. Update: in place.
-    pub fn constant_initialization_vector(mut self, value: impl Arg<str>) -> Self { self.0.set("ConstantInitializationVector", value.into_expr()); self }
+    pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value.into_expr()), Phase) }
     /// `DeviceId`: text. Update: in place.
-    pub fn device_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DeviceId", value.into_expr()); self }
+    pub fn device_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceId", value.into_expr()), Phase) }
     /// `KeyType`: `KeyType`. Update: in place.
-    pub fn key_type(mut self, value: impl Arg<KeyType>) -> Self { self.0.set("KeyType", value.into_expr()); self }
+    pub fn key_type(self, value: impl Arg<KeyType>) -> Self { Self(put(self.0, "KeyType", value.into_expr()), Phase) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
     /// `ResourceId`: text. Update: in place.
-    pub fn resource_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceId", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Encryption<R0, Set> { self.0.set("RoleArn", value.into_expr()); Encryption(self.0, Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Encryption<R0, Set> { Encryption(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SecretArn`: text. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretArn", value.into_expr()); self }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr()), Phase) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for Encryption { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Algorithm` allows.
@@ -936,75 +936,75 @@ impl CfnFlowMediaStream {
     /// `AWS::MediaConnect::FlowMediaStream`
     pub const TYPE: &'static str = "AWS::MediaConnect::FlowMediaStream";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnFlowMediaStreamProps<R0, R1, R2, R3>) -> Self where CfnFlowMediaStreamProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowMediaStreamProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Fmt`: integer.
     pub fn attr_fmt(&self) -> Val<i64> { self.0.get_att("Fmt") }
 }
 impl Parent for CfnFlowMediaStream { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaConnect::FlowMediaStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowmediastream.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFlowMediaStreamProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnFlowMediaStreamProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnFlowMediaStreamProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFlowMediaStreamProps<missing::FlowArn, missing::MediaStreamId, missing::MediaStreamName, missing::MediaStreamType> { CfnFlowMediaStreamProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFlowMediaStreamProps<Missing<required::FlowArn>, Missing<required::MediaStreamId>, Missing<required::MediaStreamName>, Missing<required::MediaStreamType>> { CfnFlowMediaStreamProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnFlowMediaStreamProps<R0, R1, R2, R3> {
     /// `Attributes`: `MediaStreamAttributes`. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<flow_media_stream::MediaStreamAttributes>) -> Self { self.0.set("Attributes", value.into_expr()); self }
+    pub fn attributes(self, value: impl Arg<flow_media_stream::MediaStreamAttributes>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
     /// `ClockRate`: integer. Update: in place.
-    pub fn clock_rate(mut self, value: impl Arg<i64>) -> Self { self.0.set("ClockRate", value.into_expr()); self }
+    pub fn clock_rate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ClockRate", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FlowArn`: text, required. Update: replacement.
-    pub fn flow_arn(mut self, value: impl Arg<str>) -> CfnFlowMediaStreamProps<Set, R1, R2, R3> { self.0.set("FlowArn", value.into_expr()); CfnFlowMediaStreamProps(self.0, Phase) }
+    pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowMediaStreamProps<Set, R1, R2, R3> { CfnFlowMediaStreamProps(put(self.0, "FlowArn", value.into_expr()), Phase) }
     /// `MediaStreamId`: integer, required. Update: replacement.
-    pub fn media_stream_id(mut self, value: impl Arg<i64>) -> CfnFlowMediaStreamProps<R0, Set, R2, R3> { self.0.set("MediaStreamId", value.into_expr()); CfnFlowMediaStreamProps(self.0, Phase) }
+    pub fn media_stream_id(self, value: impl Arg<i64>) -> CfnFlowMediaStreamProps<R0, Set, R2, R3> { CfnFlowMediaStreamProps(put(self.0, "MediaStreamId", value.into_expr()), Phase) }
     /// `MediaStreamName`: text, required. Update: replacement.
-    pub fn media_stream_name(mut self, value: impl Arg<str>) -> CfnFlowMediaStreamProps<R0, R1, Set, R3> { self.0.set("MediaStreamName", value.into_expr()); CfnFlowMediaStreamProps(self.0, Phase) }
+    pub fn media_stream_name(self, value: impl Arg<str>) -> CfnFlowMediaStreamProps<R0, R1, Set, R3> { CfnFlowMediaStreamProps(put(self.0, "MediaStreamName", value.into_expr()), Phase) }
     /// `MediaStreamType`: `MediaStreamType`, required. Update: in place.
-    pub fn media_stream_type(mut self, value: impl Arg<flow_media_stream::MediaStreamType>) -> CfnFlowMediaStreamProps<R0, R1, R2, Set> { self.0.set("MediaStreamType", value.into_expr()); CfnFlowMediaStreamProps(self.0, Phase) }
+    pub fn media_stream_type(self, value: impl Arg<flow_media_stream::MediaStreamType>) -> CfnFlowMediaStreamProps<R0, R1, R2, Set> { CfnFlowMediaStreamProps(put(self.0, "MediaStreamType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VideoFormat`: text. Update: in place.
-    pub fn video_format(mut self, value: impl Arg<str>) -> Self { self.0.set("VideoFormat", value.into_expr()); self }
+    pub fn video_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VideoFormat", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowMediaStreamProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::FlowMediaStream`.
 pub mod flow_media_stream {
 use crate::cfn::support::*;
 /// The property type `Fmtp` of `AWS::MediaConnect::FlowMediaStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowmediastream-fmtp.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Fmtp(Bag);
+#[must_use] pub struct Fmtp(Bag);
 impl Fmtp {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChannelOrder`: text. Update: in place.
-    pub fn channel_order(mut self, value: impl Arg<str>) -> Self { self.0.set("ChannelOrder", value.into_expr()); self }
+    pub fn channel_order(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelOrder", value.into_expr())) }
     /// `Colorimetry`: `Colorimetry`. Update: in place.
-    pub fn colorimetry(mut self, value: impl Arg<Colorimetry>) -> Self { self.0.set("Colorimetry", value.into_expr()); self }
+    pub fn colorimetry(self, value: impl Arg<Colorimetry>) -> Self { Self(put(self.0, "Colorimetry", value.into_expr())) }
     /// `ExactFramerate`: text. Update: in place.
-    pub fn exact_framerate(mut self, value: impl Arg<str>) -> Self { self.0.set("ExactFramerate", value.into_expr()); self }
+    pub fn exact_framerate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExactFramerate", value.into_expr())) }
     /// `Par`: text. Update: in place.
-    pub fn par(mut self, value: impl Arg<str>) -> Self { self.0.set("Par", value.into_expr()); self }
+    pub fn par(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Par", value.into_expr())) }
     /// `Range`: `Range`. Update: in place.
-    pub fn range(mut self, value: impl Arg<Range>) -> Self { self.0.set("Range", value.into_expr()); self }
+    pub fn range(self, value: impl Arg<Range>) -> Self { Self(put(self.0, "Range", value.into_expr())) }
     /// `ScanMode`: `ScanMode`. Update: in place.
-    pub fn scan_mode(mut self, value: impl Arg<ScanMode>) -> Self { self.0.set("ScanMode", value.into_expr()); self }
+    pub fn scan_mode(self, value: impl Arg<ScanMode>) -> Self { Self(put(self.0, "ScanMode", value.into_expr())) }
     /// `Tcs`: `Tcs`. Update: in place.
-    pub fn tcs(mut self, value: impl Arg<Tcs>) -> Self { self.0.set("Tcs", value.into_expr()); self }
+    pub fn tcs(self, value: impl Arg<Tcs>) -> Self { Self(put(self.0, "Tcs", value.into_expr())) }
 }
 impl Done for Fmtp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaStreamAttributes` of `AWS::MediaConnect::FlowMediaStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowmediastream-mediastreamattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaStreamAttributes(Bag);
+#[must_use] pub struct MediaStreamAttributes(Bag);
 impl MediaStreamAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Fmtp`: `Fmtp`. Update: in place.
-    pub fn fmtp(mut self, value: impl Arg<Fmtp>) -> Self { self.0.set("Fmtp", value.into_expr()); self }
+    pub fn fmtp(self, value: impl Arg<Fmtp>) -> Self { Self(put(self.0, "Fmtp", value.into_expr())) }
     /// `Lang`: text. Update: in place.
-    pub fn lang(mut self, value: impl Arg<str>) -> Self { self.0.set("Lang", value.into_expr()); self }
+    pub fn lang(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Lang", value.into_expr())) }
 }
 impl Done for MediaStreamAttributes { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Colorimetry` allows.
@@ -1024,186 +1024,186 @@ impl CfnFlowOutput {
     /// `AWS::MediaConnect::FlowOutput`
     pub const TYPE: &'static str = "AWS::MediaConnect::FlowOutput";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnFlowOutputProps<R0>) -> Self where CfnFlowOutputProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowOutputProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `OutputArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `OutputArn`: text.
+    /// The attribute `OutputArn`: `OtherArn`.
     pub fn attr_output_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("OutputArn") }
 }
 impl Parent for CfnFlowOutput { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaConnect::FlowOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowoutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFlowOutputProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnFlowOutputProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnFlowOutputProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFlowOutputProps<missing::FlowArn> { CfnFlowOutputProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFlowOutputProps<Missing<required::FlowArn>> { CfnFlowOutputProps(Bag::default(), Phase) }
 }
 impl<R0> CfnFlowOutputProps<R0> {
     /// `CidrAllowList`: list of text. Update: in place.
-    pub fn cidr_allow_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CidrAllowList", value.into_expr()); self }
+    pub fn cidr_allow_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CidrAllowList", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Destination`: text. Update: in place.
-    pub fn destination(mut self, value: impl Arg<str>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Destination", value.into_expr()), Phase) }
     /// `Encryption`: `Encryption`. Update: in place.
-    pub fn encryption(mut self, value: impl Arg<flow_output::Encryption>) -> Self { self.0.set("Encryption", value.into_expr()); self }
+    pub fn encryption(self, value: impl Arg<flow_output::Encryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
     /// `FlowArn`: text, required. Update: replacement.
-    pub fn flow_arn(mut self, value: impl Arg<str>) -> CfnFlowOutputProps<Set> { self.0.set("FlowArn", value.into_expr()); CfnFlowOutputProps(self.0, Phase) }
+    pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowOutputProps<Set> { CfnFlowOutputProps(put(self.0, "FlowArn", value.into_expr()), Phase) }
     /// `MaxLatency`: integer. Update: in place.
-    pub fn max_latency(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxLatency", value.into_expr()); self }
+    pub fn max_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLatency", value.into_expr()), Phase) }
     /// `MediaStreamOutputConfigurations`: list of `MediaStreamOutputConfiguration`. Update: in place.
-    pub fn media_stream_output_configurations(mut self, value: impl Arg<Arr<flow_output::MediaStreamOutputConfiguration>>) -> Self { self.0.set("MediaStreamOutputConfigurations", value.into_expr()); self }
+    pub fn media_stream_output_configurations(self, value: impl Arg<Arr<flow_output::MediaStreamOutputConfiguration>>) -> Self { Self(put(self.0, "MediaStreamOutputConfigurations", value.into_expr()), Phase) }
     /// `MinLatency`: integer. Update: in place.
-    pub fn min_latency(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinLatency", value.into_expr()); self }
+    pub fn min_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinLatency", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NdiOutputTimecodeSource`: `NdiOutputTimecodeSource`. Update: in place.
-    pub fn ndi_output_timecode_source(mut self, value: impl Arg<flow_output::NdiOutputTimecodeSource>) -> Self { self.0.set("NdiOutputTimecodeSource", value.into_expr()); self }
+    pub fn ndi_output_timecode_source(self, value: impl Arg<flow_output::NdiOutputTimecodeSource>) -> Self { Self(put(self.0, "NdiOutputTimecodeSource", value.into_expr()), Phase) }
     /// `NdiProgramName`: text. Update: in place.
-    pub fn ndi_program_name(mut self, value: impl Arg<str>) -> Self { self.0.set("NdiProgramName", value.into_expr()); self }
+    pub fn ndi_program_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NdiProgramName", value.into_expr()), Phase) }
     /// `NdiSpeedHqQuality`: integer. Update: in place.
-    pub fn ndi_speed_hq_quality(mut self, value: impl Arg<i64>) -> Self { self.0.set("NdiSpeedHqQuality", value.into_expr()); self }
+    pub fn ndi_speed_hq_quality(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NdiSpeedHqQuality", value.into_expr()), Phase) }
     /// `OutputStatus`: `OutputStatus`. Update: in place.
-    pub fn output_status(mut self, value: impl Arg<flow_output::OutputStatus>) -> Self { self.0.set("OutputStatus", value.into_expr()); self }
+    pub fn output_status(self, value: impl Arg<flow_output::OutputStatus>) -> Self { Self(put(self.0, "OutputStatus", value.into_expr()), Phase) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
     /// `Protocol`: `Protocol`. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<flow_output::Protocol>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<flow_output::Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `RemoteId`: text. Update: in place.
-    pub fn remote_id(mut self, value: impl Arg<str>) -> Self { self.0.set("RemoteId", value.into_expr()); self }
+    pub fn remote_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RemoteId", value.into_expr()), Phase) }
     /// `RouterIntegrationState`: `RouterIntegrationState`. Update: in place.
-    pub fn router_integration_state(mut self, value: impl Arg<flow_output::RouterIntegrationState>) -> Self { self.0.set("RouterIntegrationState", value.into_expr()); self }
+    pub fn router_integration_state(self, value: impl Arg<flow_output::RouterIntegrationState>) -> Self { Self(put(self.0, "RouterIntegrationState", value.into_expr()), Phase) }
     /// `RouterIntegrationTransitEncryption`: `FlowTransitEncryption`. Update: in place.
-    pub fn router_integration_transit_encryption(mut self, value: impl Arg<flow_output::FlowTransitEncryption>) -> Self { self.0.set("RouterIntegrationTransitEncryption", value.into_expr()); self }
+    pub fn router_integration_transit_encryption(self, value: impl Arg<flow_output::FlowTransitEncryption>) -> Self { Self(put(self.0, "RouterIntegrationTransitEncryption", value.into_expr()), Phase) }
     /// `SmoothingLatency`: integer. Update: in place.
-    pub fn smoothing_latency(mut self, value: impl Arg<i64>) -> Self { self.0.set("SmoothingLatency", value.into_expr()); self }
+    pub fn smoothing_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SmoothingLatency", value.into_expr()), Phase) }
     /// `StreamId`: text. Update: in place.
-    pub fn stream_id(mut self, value: impl Arg<str>) -> Self { self.0.set("StreamId", value.into_expr()); self }
+    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcInterfaceAttachment`: `VpcInterfaceAttachment`. Update: in place.
-    pub fn vpc_interface_attachment(mut self, value: impl Arg<flow_output::VpcInterfaceAttachment>) -> Self { self.0.set("VpcInterfaceAttachment", value.into_expr()); self }
+    pub fn vpc_interface_attachment(self, value: impl Arg<flow_output::VpcInterfaceAttachment>) -> Self { Self(put(self.0, "VpcInterfaceAttachment", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowOutputProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::FlowOutput`.
 pub mod flow_output {
 use crate::cfn::support::*;
 /// The property type `DestinationConfiguration` of `AWS::MediaConnect::FlowOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-destinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DestinationConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct DestinationConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl DestinationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DestinationConfiguration<super::missing::DestinationIp, super::missing::DestinationPort, super::missing::Interface> { DestinationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DestinationConfiguration<Missing<super::required::DestinationIp>, Missing<super::required::DestinationPort>, Missing<super::required::Interface>> { DestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DestinationConfiguration<R0, R1, R2> {
     /// `DestinationIp`: text, required. Update: in place.
-    pub fn destination_ip(mut self, value: impl Arg<str>) -> DestinationConfiguration<Set, R1, R2> { self.0.set("DestinationIp", value.into_expr()); DestinationConfiguration(self.0, Phase) }
+    pub fn destination_ip(self, value: impl Arg<str>) -> DestinationConfiguration<Set, R1, R2> { DestinationConfiguration(put(self.0, "DestinationIp", value.into_expr()), Phase) }
     /// `DestinationPort`: integer, required. Update: in place.
-    pub fn destination_port(mut self, value: impl Arg<i64>) -> DestinationConfiguration<R0, Set, R2> { self.0.set("DestinationPort", value.into_expr()); DestinationConfiguration(self.0, Phase) }
+    pub fn destination_port(self, value: impl Arg<i64>) -> DestinationConfiguration<R0, Set, R2> { DestinationConfiguration(put(self.0, "DestinationPort", value.into_expr()), Phase) }
     /// `Interface`: `Interface`, required. Update: in place.
-    pub fn interface(mut self, value: impl Arg<Interface>) -> DestinationConfiguration<R0, R1, Set> { self.0.set("Interface", value.into_expr()); DestinationConfiguration(self.0, Phase) }
+    pub fn interface(self, value: impl Arg<Interface>) -> DestinationConfiguration<R0, R1, Set> { DestinationConfiguration(put(self.0, "Interface", value.into_expr()), Phase) }
 }
 impl Done for DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncodingParameters` of `AWS::MediaConnect::FlowOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-encodingparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncodingParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EncodingParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl EncodingParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncodingParameters<super::missing::CompressionFactor> { EncodingParameters(Bag::default(), Phase) }
+    pub fn new() -> EncodingParameters<Missing<super::required::CompressionFactor>> { EncodingParameters(Bag::default(), Phase) }
 }
 impl<R0> EncodingParameters<R0> {
     /// `CompressionFactor`: number, required. Update: in place.
-    pub fn compression_factor(mut self, value: impl Arg<f64>) -> EncodingParameters<Set> { self.0.set("CompressionFactor", value.into_expr()); EncodingParameters(self.0, Phase) }
+    pub fn compression_factor(self, value: impl Arg<f64>) -> EncodingParameters<Set> { EncodingParameters(put(self.0, "CompressionFactor", value.into_expr()), Phase) }
     /// `EncoderProfile`: `EncoderProfile`. Update: in place.
-    pub fn encoder_profile(mut self, value: impl Arg<EncoderProfile>) -> Self { self.0.set("EncoderProfile", value.into_expr()); self }
+    pub fn encoder_profile(self, value: impl Arg<EncoderProfile>) -> Self { Self(put(self.0, "EncoderProfile", value.into_expr()), Phase) }
 }
 impl Done for EncodingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Encryption` of `AWS::MediaConnect::FlowOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-encryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Encryption<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Encryption<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Encryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Encryption<super::missing::RoleArn, super::missing::SecretArn> { Encryption(Bag::default(), Phase) }
+    pub fn new() -> Encryption<Missing<super::required::RoleArn>, Missing<super::required::SecretArn>> { Encryption(Bag::default(), Phase) }
 }
 impl<R0, R1> Encryption<R0, R1> {
     /// `Algorithm`: `Algorithm`. Update: in place.
-    pub fn algorithm(mut self, value: impl Arg<Algorithm>) -> Self { self.0.set("Algorithm", value.into_expr()); self }
+    pub fn algorithm(self, value: impl Arg<Algorithm>) -> Self { Self(put(self.0, "Algorithm", value.into_expr()), Phase) }
     /// `KeyType`: `KeyType`. Update: in place.
-    pub fn key_type(mut self, value: impl Arg<KeyType>) -> Self { self.0.set("KeyType", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Encryption<Set, R1> { self.0.set("RoleArn", value.into_expr()); Encryption(self.0, Phase) }
+    pub fn key_type(self, value: impl Arg<KeyType>) -> Self { Self(put(self.0, "KeyType", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Encryption<Set, R1> { Encryption(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Encryption<R0, Set> { self.0.set("SecretArn", value.into_expr()); Encryption(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Encryption<R0, Set> { Encryption(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for Encryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowTransitEncryption` of `AWS::MediaConnect::FlowOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-flowtransitencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowTransitEncryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FlowTransitEncryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl FlowTransitEncryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowTransitEncryption<super::missing::EncryptionKeyConfiguration> { FlowTransitEncryption(Bag::default(), Phase) }
+    pub fn new() -> FlowTransitEncryption<Missing<super::required::EncryptionKeyConfiguration>> { FlowTransitEncryption(Bag::default(), Phase) }
 }
 impl<R0> FlowTransitEncryption<R0> {
     /// `EncryptionKeyConfiguration`: `FlowTransitEncryptionKeyConfiguration`, required. Update: in place.
-    pub fn encryption_key_configuration(mut self, value: impl Arg<FlowTransitEncryptionKeyConfiguration>) -> FlowTransitEncryption<Set> { self.0.set("EncryptionKeyConfiguration", value.into_expr()); FlowTransitEncryption(self.0, Phase) }
+    pub fn encryption_key_configuration(self, value: impl Arg<FlowTransitEncryptionKeyConfiguration>) -> FlowTransitEncryption<Set> { FlowTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value.into_expr()), Phase) }
     /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place.
-    pub fn encryption_key_type(mut self, value: impl Arg<EncryptionKeyType>) -> Self { self.0.set("EncryptionKeyType", value.into_expr()); self }
+    pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value.into_expr()), Phase) }
 }
 impl Done for FlowTransitEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowTransitEncryptionKeyConfiguration` of `AWS::MediaConnect::FlowOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-flowtransitencryptionkeyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowTransitEncryptionKeyConfiguration(Bag);
+#[must_use] pub struct FlowTransitEncryptionKeyConfiguration(Bag);
 impl FlowTransitEncryptionKeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Automatic`: JSON. Update: in place.
-    pub fn automatic(mut self, value: impl Arg<Any>) -> Self { self.0.set("Automatic", value.into_expr()); self }
+    pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value.into_expr())) }
     /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place.
-    pub fn secrets_manager(mut self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { self.0.set("SecretsManager", value.into_expr()); self }
+    pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value.into_expr())) }
 }
 impl Done for FlowTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Interface` of `AWS::MediaConnect::FlowOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-interface.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Interface<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Interface<R0 = Set>(Bag, Phase<(R0,)>);
 impl Interface {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Interface<super::missing::Name> { Interface(Bag::default(), Phase) }
+    pub fn new() -> Interface<Missing<super::required::Name>> { Interface(Bag::default(), Phase) }
 }
 impl<R0> Interface<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Interface<Set> { self.0.set("Name", value.into_expr()); Interface(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Interface<Set> { Interface(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Interface { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaStreamOutputConfiguration` of `AWS::MediaConnect::FlowOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-mediastreamoutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaStreamOutputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MediaStreamOutputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MediaStreamOutputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MediaStreamOutputConfiguration<super::missing::EncodingName, super::missing::MediaStreamName> { MediaStreamOutputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MediaStreamOutputConfiguration<Missing<super::required::EncodingName>, Missing<super::required::MediaStreamName>> { MediaStreamOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> MediaStreamOutputConfiguration<R0, R1> {
     /// `DestinationConfigurations`: list of `DestinationConfiguration`. Update: in place.
-    pub fn destination_configurations(mut self, value: impl Arg<Arr<DestinationConfiguration>>) -> Self { self.0.set("DestinationConfigurations", value.into_expr()); self }
+    pub fn destination_configurations(self, value: impl Arg<Arr<DestinationConfiguration>>) -> Self { Self(put(self.0, "DestinationConfigurations", value.into_expr()), Phase) }
     /// `EncodingName`: `EncodingName`, required. Update: in place.
-    pub fn encoding_name(mut self, value: impl Arg<EncodingName>) -> MediaStreamOutputConfiguration<Set, R1> { self.0.set("EncodingName", value.into_expr()); MediaStreamOutputConfiguration(self.0, Phase) }
+    pub fn encoding_name(self, value: impl Arg<EncodingName>) -> MediaStreamOutputConfiguration<Set, R1> { MediaStreamOutputConfiguration(put(self.0, "EncodingName", value.into_expr()), Phase) }
     /// `EncodingParameters`: `EncodingParameters`. Update: in place.
-    pub fn encoding_parameters(mut self, value: impl Arg<EncodingParameters>) -> Self { self.0.set("EncodingParameters", value.into_expr()); self }
+    pub fn encoding_parameters(self, value: impl Arg<EncodingParameters>) -> Self { Self(put(self.0, "EncodingParameters", value.into_expr()), Phase) }
     /// `MediaStreamName`: text, required. Update: in place.
-    pub fn media_stream_name(mut self, value: impl Arg<str>) -> MediaStreamOutputConfiguration<R0, Set> { self.0.set("MediaStreamName", value.into_expr()); MediaStreamOutputConfiguration(self.0, Phase) }
+    pub fn media_stream_name(self, value: impl Arg<str>) -> MediaStreamOutputConfiguration<R0, Set> { MediaStreamOutputConfiguration(put(self.0, "MediaStreamName", value.into_expr()), Phase) }
 }
 impl Done for MediaStreamOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretsManagerEncryptionKeyConfiguration` of `AWS::MediaConnect::FlowOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-secretsmanagerencryptionkeyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecretsManagerEncryptionKeyConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SecretsManagerEncryptionKeyConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SecretsManagerEncryptionKeyConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SecretsManagerEncryptionKeyConfiguration<super::missing::RoleArn, super::missing::SecretArn> { SecretsManagerEncryptionKeyConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SecretsManagerEncryptionKeyConfiguration<Missing<super::required::RoleArn>, Missing<super::required::SecretArn>> { SecretsManagerEncryptionKeyConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SecretsManagerEncryptionKeyConfiguration<R0, R1> {
     /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<Set, R1> { self.0.set("RoleArn", value.into_expr()); SecretsManagerEncryptionKeyConfiguration(self.0, Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<Set, R1> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<R0, Set> { self.0.set("SecretArn", value.into_expr()); SecretsManagerEncryptionKeyConfiguration(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<R0, Set> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for SecretsManagerEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcInterfaceAttachment` of `AWS::MediaConnect::FlowOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowoutput-vpcinterfaceattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcInterfaceAttachment(Bag);
+#[must_use] pub struct VpcInterfaceAttachment(Bag);
 impl VpcInterfaceAttachment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VpcInterfaceName`: text. Update: in place.
-    pub fn vpc_interface_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcInterfaceName", value.into_expr()); self }
+    pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value.into_expr())) }
 }
 impl Done for VpcInterfaceAttachment { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Algorithm` allows.
@@ -1231,114 +1231,114 @@ impl CfnFlowSource {
     /// `AWS::MediaConnect::FlowSource`
     pub const TYPE: &'static str = "AWS::MediaConnect::FlowSource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnFlowSourceProps<R0, R1, R2>) -> Self where CfnFlowSourceProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SourceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `IngestIp`: text.
     pub fn attr_ingest_ip(&self) -> Val<str> { self.0.get_att("IngestIp") }
-    /// The attribute `SourceArn`: text.
+    /// The attribute `SourceArn`: `OtherArn`.
     pub fn attr_source_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SourceArn") }
     /// The attribute `SourceIngestPort`: text.
     pub fn attr_source_ingest_port(&self) -> Val<str> { self.0.get_att("SourceIngestPort") }
 }
 impl Parent for CfnFlowSource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaConnect::FlowSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFlowSourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnFlowSourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnFlowSourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFlowSourceProps<missing::Description, missing::FlowArn, missing::Name> { CfnFlowSourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFlowSourceProps<Missing<required::Description>, Missing<required::FlowArn>, Missing<required::Name>> { CfnFlowSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFlowSourceProps<R0, R1, R2> {
     /// `Decryption`: `Encryption`. Update: in place.
-    pub fn decryption(mut self, value: impl Arg<flow_source::Encryption>) -> Self { self.0.set("Decryption", value.into_expr()); self }
+    pub fn decryption(self, value: impl Arg<flow_source::Encryption>) -> Self { Self(put(self.0, "Decryption", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnFlowSourceProps<Set, R1, R2> { self.0.set("Description", value.into_expr()); CfnFlowSourceProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnFlowSourceProps<Set, R1, R2> { CfnFlowSourceProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EntitlementArn`: text. Update: in place. AWS advises against it.
-    pub fn entitlement_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("EntitlementArn", value.into_expr()); self }
+    pub fn entitlement_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntitlementArn", value.into_expr()), Phase) }
     /// `FlowArn`: text, required. Update: replacement.
-    pub fn flow_arn(mut self, value: impl Arg<str>) -> CfnFlowSourceProps<R0, Set, R2> { self.0.set("FlowArn", value.into_expr()); CfnFlowSourceProps(self.0, Phase) }
+    pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowSourceProps<R0, Set, R2> { CfnFlowSourceProps(put(self.0, "FlowArn", value.into_expr()), Phase) }
     /// `GatewayBridgeSource`: `GatewayBridgeSource`. Update: in place.
-    pub fn gateway_bridge_source(mut self, value: impl Arg<flow_source::GatewayBridgeSource>) -> Self { self.0.set("GatewayBridgeSource", value.into_expr()); self }
+    pub fn gateway_bridge_source(self, value: impl Arg<flow_source::GatewayBridgeSource>) -> Self { Self(put(self.0, "GatewayBridgeSource", value.into_expr()), Phase) }
     /// `IngestPort`: integer. Update: in place.
-    pub fn ingest_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("IngestPort", value.into_expr()); self }
+    pub fn ingest_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IngestPort", value.into_expr()), Phase) }
     /// `MaxBitrate`: integer. Update: in place.
-    pub fn max_bitrate(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxBitrate", value.into_expr()); self }
+    pub fn max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBitrate", value.into_expr()), Phase) }
     /// `MaxLatency`: integer. Update: in place.
-    pub fn max_latency(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxLatency", value.into_expr()); self }
+    pub fn max_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxLatency", value.into_expr()), Phase) }
     /// `MinLatency`: integer. Update: in place.
-    pub fn min_latency(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinLatency", value.into_expr()); self }
+    pub fn min_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinLatency", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFlowSourceProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnFlowSourceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFlowSourceProps<R0, R1, Set> { CfnFlowSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Protocol`: `Protocol`. Update: replacement.
-    pub fn protocol(mut self, value: impl Arg<flow_source::Protocol>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<flow_source::Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `SenderControlPort`: integer. Update: in place. AWS advises against it.
-    pub fn sender_control_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("SenderControlPort", value.into_expr()); self }
+    pub fn sender_control_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SenderControlPort", value.into_expr()), Phase) }
     /// `SenderIpAddress`: text. Update: in place. AWS advises against it.
-    pub fn sender_ip_address(mut self, value: impl Arg<str>) -> Self { self.0.set("SenderIpAddress", value.into_expr()); self }
+    pub fn sender_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderIpAddress", value.into_expr()), Phase) }
     /// `SourceListenerAddress`: text. Update: in place.
-    pub fn source_listener_address(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceListenerAddress", value.into_expr()); self }
+    pub fn source_listener_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceListenerAddress", value.into_expr()), Phase) }
     /// `SourceListenerPort`: integer. Update: in place.
-    pub fn source_listener_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("SourceListenerPort", value.into_expr()); self }
+    pub fn source_listener_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SourceListenerPort", value.into_expr()), Phase) }
     /// `StreamId`: text. Update: in place.
-    pub fn stream_id(mut self, value: impl Arg<str>) -> Self { self.0.set("StreamId", value.into_expr()); self }
+    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcInterfaceName`: text. Update: in place.
-    pub fn vpc_interface_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcInterfaceName", value.into_expr()); self }
+    pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value.into_expr()), Phase) }
     /// `WhitelistCidr`: text. Update: in place.
-    pub fn whitelist_cidr(mut self, value: impl Arg<str>) -> Self { self.0.set("WhitelistCidr", value.into_expr()); self }
+    pub fn whitelist_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WhitelistCidr", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::FlowSource`.
 pub mod flow_source {
 use crate::cfn::support::*;
 /// The property type `Encryption` of `AWS::MediaConnect::FlowSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-encryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Encryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Encryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl Encryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Encryption<super::missing::RoleArn> { Encryption(Bag::default(), Phase) }
+    pub fn new() -> Encryption<Missing<super::required::RoleArn>> { Encryption(Bag::default(), Phase) }
 }
 impl<R0> Encryption<R0> {
     /// `Algorithm`: `Algorithm`. Update: in place.
-    pub fn algorithm(mut self, value: impl Arg<Algorithm>) -> Self { self.0.set("Algorithm", value.into_expr()); self }
+    pub fn algorithm(self, value: impl Arg<Algorithm>) -> Self { Self(put(self.0, "Algorithm", value.into_expr()), Phase) }
     /// `ConstantInitializationVector`: text. Update: in place.
-    pub fn constant_initialization_vector(mut self, value: impl Arg<str>) -> Self { self.0.set("ConstantInitializationVector", value.into_expr()); self }
+    pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value.into_expr()), Phase) }
     /// `DeviceId`: text. Update: in place.
-    pub fn device_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DeviceId", value.into_expr()); self }
+    pub fn device_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceId", value.into_expr()), Phase) }
     /// `KeyType`: `KeyType`. Update: in place.
-    pub fn key_type(mut self, value: impl Arg<KeyType>) -> Self { self.0.set("KeyType", value.into_expr()); self }
+    pub fn key_type(self, value: impl Arg<KeyType>) -> Self { Self(put(self.0, "KeyType", value.into_expr()), Phase) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
     /// `ResourceId`: text. Update: in place.
-    pub fn resource_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceId", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Encryption<Set> { self.0.set("RoleArn", value.into_expr()); Encryption(self.0, Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Encryption<Set> { Encryption(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SecretArn`: text. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretArn", value.into_expr()); self }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr()), Phase) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for Encryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatewayBridgeSource` of `AWS::MediaConnect::FlowSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-gatewaybridgesource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GatewayBridgeSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GatewayBridgeSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl GatewayBridgeSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GatewayBridgeSource<super::missing::BridgeArn> { GatewayBridgeSource(Bag::default(), Phase) }
+    pub fn new() -> GatewayBridgeSource<Missing<super::required::BridgeArn>> { GatewayBridgeSource(Bag::default(), Phase) }
 }
 impl<R0> GatewayBridgeSource<R0> {
     /// `BridgeArn`: text, required. Update: in place.
-    pub fn bridge_arn(mut self, value: impl Arg<str>) -> GatewayBridgeSource<Set> { self.0.set("BridgeArn", value.into_expr()); GatewayBridgeSource(self.0, Phase) }
+    pub fn bridge_arn(self, value: impl Arg<str>) -> GatewayBridgeSource<Set> { GatewayBridgeSource(put(self.0, "BridgeArn", value.into_expr()), Phase) }
     /// `VpcInterfaceAttachment`: `VpcInterfaceAttachment`. Update: in place.
-    pub fn vpc_interface_attachment(mut self, value: impl Arg<VpcInterfaceAttachment>) -> Self { self.0.set("VpcInterfaceAttachment", value.into_expr()); self }
+    pub fn vpc_interface_attachment(self, value: impl Arg<VpcInterfaceAttachment>) -> Self { Self(put(self.0, "VpcInterfaceAttachment", value.into_expr()), Phase) }
 }
 impl Done for GatewayBridgeSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcInterfaceAttachment` of `AWS::MediaConnect::FlowSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-flowsource-vpcinterfaceattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcInterfaceAttachment(Bag);
+#[must_use] pub struct VpcInterfaceAttachment(Bag);
 impl VpcInterfaceAttachment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VpcInterfaceName`: text. Update: in place.
-    pub fn vpc_interface_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcInterfaceName", value.into_expr()); self }
+    pub fn vpc_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcInterfaceName", value.into_expr())) }
 }
 impl Done for VpcInterfaceAttachment { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Algorithm` allows.
@@ -1354,7 +1354,7 @@ impl CfnFlowVpcInterface {
     /// `AWS::MediaConnect::FlowVpcInterface`
     pub const TYPE: &'static str = "AWS::MediaConnect::FlowVpcInterface";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnFlowVpcInterfaceProps<R0, R1, R2, R3, R4>) -> Self where CfnFlowVpcInterfaceProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFlowVpcInterfaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `NetworkInterfaceIds`: list of text.
@@ -1362,24 +1362,24 @@ impl CfnFlowVpcInterface {
 }
 impl Parent for CfnFlowVpcInterface { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaConnect::FlowVpcInterface`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-flowvpcinterface.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFlowVpcInterfaceProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnFlowVpcInterfaceProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnFlowVpcInterfaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFlowVpcInterfaceProps<missing::FlowArn, missing::Name, missing::RoleArn, missing::SecurityGroupIds, missing::SubnetId> { CfnFlowVpcInterfaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFlowVpcInterfaceProps<Missing<required::FlowArn>, Missing<required::Name>, Missing<required::RoleArn>, Missing<required::SecurityGroupIds>, Missing<required::SubnetId>> { CfnFlowVpcInterfaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnFlowVpcInterfaceProps<R0, R1, R2, R3, R4> {
     /// `FlowArn`: text, required. Update: replacement.
-    pub fn flow_arn(mut self, value: impl Arg<str>) -> CfnFlowVpcInterfaceProps<Set, R1, R2, R3, R4> { self.0.set("FlowArn", value.into_expr()); CfnFlowVpcInterfaceProps(self.0, Phase) }
+    pub fn flow_arn(self, value: impl Arg<str>) -> CfnFlowVpcInterfaceProps<Set, R1, R2, R3, R4> { CfnFlowVpcInterfaceProps(put(self.0, "FlowArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFlowVpcInterfaceProps<R0, Set, R2, R3, R4> { self.0.set("Name", value.into_expr()); CfnFlowVpcInterfaceProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnFlowVpcInterfaceProps<R0, R1, Set, R3, R4> { self.0.set("RoleArn", value.into_expr()); CfnFlowVpcInterfaceProps(self.0, Phase) }
-    /// `SecurityGroupIds`: list of text, required. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> CfnFlowVpcInterfaceProps<R0, R1, R2, Set, R4> { self.0.set("SecurityGroupIds", value.into_expr()); CfnFlowVpcInterfaceProps(self.0, Phase) }
-    /// `SubnetId`: text, required. Update: in place.
-    pub fn subnet_id(mut self, value: impl Arg<kind::Ec2SubnetId>) -> CfnFlowVpcInterfaceProps<R0, R1, R2, R3, Set> { self.0.set("SubnetId", value.into_expr()); CfnFlowVpcInterfaceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFlowVpcInterfaceProps<R0, Set, R2, R3, R4> { CfnFlowVpcInterfaceProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFlowVpcInterfaceProps<R0, R1, Set, R3, R4> { CfnFlowVpcInterfaceProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnFlowVpcInterfaceProps<R0, R1, R2, Set, R4> { CfnFlowVpcInterfaceProps(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    /// `SubnetId`: `Ec2SubnetId`, required. Update: in place.
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> CfnFlowVpcInterfaceProps<R0, R1, R2, R3, Set> { CfnFlowVpcInterfaceProps(put(self.0, "SubnetId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFlowVpcInterfaceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MediaConnect::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-gateway.html)
@@ -1388,44 +1388,44 @@ impl CfnGateway {
     /// `AWS::MediaConnect::Gateway`
     pub const TYPE: &'static str = "AWS::MediaConnect::Gateway";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnGatewayProps<R0, R1, R2>) -> Self where CfnGatewayProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGatewayProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `GatewayArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `GatewayArn`: text.
+    /// The attribute `GatewayArn`: `OtherArn`.
     pub fn attr_gateway_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GatewayArn") }
     /// The attribute `GatewayState`: text.
     pub fn attr_gateway_state(&self) -> Val<str> { self.0.get_att("GatewayState") }
 }
 impl Parent for CfnGateway { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaConnect::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-gateway.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGatewayProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnGatewayProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnGatewayProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGatewayProps<missing::EgressCidrBlocks, missing::Name, missing::Networks> { CfnGatewayProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGatewayProps<Missing<required::EgressCidrBlocks>, Missing<required::Name>, Missing<required::Networks>> { CfnGatewayProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnGatewayProps<R0, R1, R2> {
     /// `EgressCidrBlocks`: list of text, required. Update: replacement.
-    pub fn egress_cidr_blocks(mut self, value: impl Arg<Arr<str>>) -> CfnGatewayProps<Set, R1, R2> { self.0.set("EgressCidrBlocks", value.into_expr()); CfnGatewayProps(self.0, Phase) }
+    pub fn egress_cidr_blocks(self, value: impl Arg<Arr<str>>) -> CfnGatewayProps<Set, R1, R2> { CfnGatewayProps(put(self.0, "EgressCidrBlocks", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnGatewayProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnGatewayProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnGatewayProps<R0, Set, R2> { CfnGatewayProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Networks`: list of `GatewayNetwork`, required. Update: replacement.
-    pub fn networks(mut self, value: impl Arg<Arr<gateway::GatewayNetwork>>) -> CfnGatewayProps<R0, R1, Set> { self.0.set("Networks", value.into_expr()); CfnGatewayProps(self.0, Phase) }
+    pub fn networks(self, value: impl Arg<Arr<gateway::GatewayNetwork>>) -> CfnGatewayProps<R0, R1, Set> { CfnGatewayProps(put(self.0, "Networks", value.into_expr()), Phase) }
 }
 impl Done for CfnGatewayProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::Gateway`.
 pub mod gateway {
 use crate::cfn::support::*;
 /// The property type `GatewayNetwork` of `AWS::MediaConnect::Gateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-gateway-gatewaynetwork.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GatewayNetwork<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GatewayNetwork<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GatewayNetwork {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GatewayNetwork<super::missing::CidrBlock, super::missing::Name> { GatewayNetwork(Bag::default(), Phase) }
+    pub fn new() -> GatewayNetwork<Missing<super::required::CidrBlock>, Missing<super::required::Name>> { GatewayNetwork(Bag::default(), Phase) }
 }
 impl<R0, R1> GatewayNetwork<R0, R1> {
     /// `CidrBlock`: text, required. Update: replacement.
-    pub fn cidr_block(mut self, value: impl Arg<str>) -> GatewayNetwork<Set, R1> { self.0.set("CidrBlock", value.into_expr()); GatewayNetwork(self.0, Phase) }
+    pub fn cidr_block(self, value: impl Arg<str>) -> GatewayNetwork<Set, R1> { GatewayNetwork(put(self.0, "CidrBlock", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> GatewayNetwork<R0, Set> { self.0.set("Name", value.into_expr()); GatewayNetwork(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> GatewayNetwork<R0, Set> { GatewayNetwork(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for GatewayNetwork { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1435,10 +1435,10 @@ impl CfnRouterInput {
     /// `AWS::MediaConnect::RouterInput`
     pub const TYPE: &'static str = "AWS::MediaConnect::RouterInput";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnRouterInputProps<R0, R1, R2, R3, R4>) -> Self where CfnRouterInputProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRouterInputProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ContentQualityAnalysisType`: text.
     pub fn attr_content_quality_analysis_type(&self) -> Val<str> { self.0.get_att("ContentQualityAnalysisType") }
@@ -1461,417 +1461,415 @@ impl CfnRouterInput {
 }
 impl Parent for CfnRouterInput { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routerinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRouterInputProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnRouterInputProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnRouterInputProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRouterInputProps<missing::Configuration, missing::MaximumBitrate, missing::Name, missing::RoutingScope, missing::Tier> { CfnRouterInputProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRouterInputProps<Missing<required::Configuration>, Missing<required::MaximumBitrate>, Missing<required::Name>, Missing<required::RoutingScope>, Missing<required::Tier>> { CfnRouterInputProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnRouterInputProps<R0, R1, R2, R3, R4> {
     /// `AvailabilityZone`: text. Update: replacement.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
     /// `Configuration`: `RouterInputConfiguration`, required. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<router_input::RouterInputConfiguration>) -> CfnRouterInputProps<Set, R1, R2, R3, R4> { self.0.set("Configuration", value.into_expr()); CfnRouterInputProps(self.0, Phase) }
+    pub fn configuration(self, value: impl Arg<router_input::RouterInputConfiguration>) -> CfnRouterInputProps<Set, R1, R2, R3, R4> { CfnRouterInputProps(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `ContentQualityAnalysisConfiguration`: `RouterContentQualityAnalysisConfiguration`. Update: in place.
-    pub fn content_quality_analysis_configuration(mut self, value: impl Arg<router_input::RouterContentQualityAnalysisConfiguration>) -> Self { self.0.set("ContentQualityAnalysisConfiguration", value.into_expr()); self }
+    pub fn content_quality_analysis_configuration(self, value: impl Arg<router_input::RouterContentQualityAnalysisConfiguration>) -> Self { Self(put(self.0, "ContentQualityAnalysisConfiguration", value.into_expr()), Phase) }
     /// `MaintenanceConfiguration`: `MaintenanceConfiguration`. Update: in place.
-    pub fn maintenance_configuration(mut self, value: impl Arg<router_input::MaintenanceConfiguration>) -> Self { self.0.set("MaintenanceConfiguration", value.into_expr()); self }
+    pub fn maintenance_configuration(self, value: impl Arg<router_input::MaintenanceConfiguration>) -> Self { Self(put(self.0, "MaintenanceConfiguration", value.into_expr()), Phase) }
     /// `MaximumBitrate`: integer, required. Update: in place.
-    pub fn maximum_bitrate(mut self, value: impl Arg<i64>) -> CfnRouterInputProps<R0, Set, R2, R3, R4> { self.0.set("MaximumBitrate", value.into_expr()); CfnRouterInputProps(self.0, Phase) }
+    pub fn maximum_bitrate(self, value: impl Arg<i64>) -> CfnRouterInputProps<R0, Set, R2, R3, R4> { CfnRouterInputProps(put(self.0, "MaximumBitrate", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnRouterInputProps<R0, R1, Set, R3, R4> { self.0.set("Name", value.into_expr()); CfnRouterInputProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRouterInputProps<R0, R1, Set, R3, R4> { CfnRouterInputProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RegionName`: text. Update: replacement.
-    pub fn region_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RegionName", value.into_expr()); self }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr()), Phase) }
     /// `RoutingScope`: `RoutingScope`, required. Update: in place.
-    pub fn routing_scope(mut self, value: impl Arg<router_input::RoutingScope>) -> CfnRouterInputProps<R0, R1, R2, Set, R4> { self.0.set("RoutingScope", value.into_expr()); CfnRouterInputProps(self.0, Phase) }
+    pub fn routing_scope(self, value: impl Arg<router_input::RoutingScope>) -> CfnRouterInputProps<R0, R1, R2, Set, R4> { CfnRouterInputProps(put(self.0, "RoutingScope", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Tier`: `Tier`, required. Update: in place.
-    pub fn tier(mut self, value: impl Arg<router_input::Tier>) -> CfnRouterInputProps<R0, R1, R2, R3, Set> { self.0.set("Tier", value.into_expr()); CfnRouterInputProps(self.0, Phase) }
+    pub fn tier(self, value: impl Arg<router_input::Tier>) -> CfnRouterInputProps<R0, R1, R2, R3, Set> { CfnRouterInputProps(put(self.0, "Tier", value.into_expr()), Phase) }
     /// `TransitEncryption`: `RouterInputTransitEncryption`. Update: in place.
-    pub fn transit_encryption(mut self, value: impl Arg<router_input::RouterInputTransitEncryption>) -> Self { self.0.set("TransitEncryption", value.into_expr()); self }
+    pub fn transit_encryption(self, value: impl Arg<router_input::RouterInputTransitEncryption>) -> Self { Self(put(self.0, "TransitEncryption", value.into_expr()), Phase) }
 }
 impl Done for CfnRouterInputProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::RouterInput`.
 pub mod router_input {
 use crate::cfn::support::*;
 /// The property type `BlackFramesConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-blackframesconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BlackFramesConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BlackFramesConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BlackFramesConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BlackFramesConfiguration<super::missing::State, super::missing::ThresholdSeconds> { BlackFramesConfiguration(Bag::default(), Phase) }
+    pub fn new() -> BlackFramesConfiguration<Missing<super::required::State>, Missing<super::required::ThresholdSeconds>> { BlackFramesConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> BlackFramesConfiguration<R0, R1> {
     /// `State`: `State`, required. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> BlackFramesConfiguration<Set, R1> { self.0.set("State", value.into_expr()); BlackFramesConfiguration(self.0, Phase) }
+    pub fn state(self, value: impl Arg<State>) -> BlackFramesConfiguration<Set, R1> { BlackFramesConfiguration(put(self.0, "State", value.into_expr()), Phase) }
     /// `ThresholdSeconds`: integer, required. Update: in place.
-    pub fn threshold_seconds(mut self, value: impl Arg<i64>) -> BlackFramesConfiguration<R0, Set> { self.0.set("ThresholdSeconds", value.into_expr()); BlackFramesConfiguration(self.0, Phase) }
+    pub fn threshold_seconds(self, value: impl Arg<i64>) -> BlackFramesConfiguration<R0, Set> { BlackFramesConfiguration(put(self.0, "ThresholdSeconds", value.into_expr()), Phase) }
 }
 impl Done for BlackFramesConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContentQualityAnalysisFeatureConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-contentqualityanalysisfeatureconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContentQualityAnalysisFeatureConfiguration(Bag);
+#[must_use] pub struct ContentQualityAnalysisFeatureConfiguration(Bag);
 impl ContentQualityAnalysisFeatureConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlackFrames`: `BlackFramesConfiguration`. Update: in place.
-    pub fn black_frames(mut self, value: impl Arg<BlackFramesConfiguration>) -> Self { self.0.set("BlackFrames", value.into_expr()); self }
+    pub fn black_frames(self, value: impl Arg<BlackFramesConfiguration>) -> Self { Self(put(self.0, "BlackFrames", value.into_expr())) }
     /// `FrozenFrames`: `FrozenFramesConfiguration`. Update: in place.
-    pub fn frozen_frames(mut self, value: impl Arg<FrozenFramesConfiguration>) -> Self { self.0.set("FrozenFrames", value.into_expr()); self }
+    pub fn frozen_frames(self, value: impl Arg<FrozenFramesConfiguration>) -> Self { Self(put(self.0, "FrozenFrames", value.into_expr())) }
     /// `SilentAudio`: `SilentAudioConfiguration`. Update: in place.
-    pub fn silent_audio(mut self, value: impl Arg<SilentAudioConfiguration>) -> Self { self.0.set("SilentAudio", value.into_expr()); self }
+    pub fn silent_audio(self, value: impl Arg<SilentAudioConfiguration>) -> Self { Self(put(self.0, "SilentAudio", value.into_expr())) }
 }
 impl Done for ContentQualityAnalysisFeatureConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FailoverRouterInputConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-failoverrouterinputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FailoverRouterInputConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct FailoverRouterInputConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl FailoverRouterInputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FailoverRouterInputConfiguration<super::missing::NetworkInterfaceArn, super::missing::ProtocolConfigurations, super::missing::SourcePriorityMode> { FailoverRouterInputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> FailoverRouterInputConfiguration<Missing<super::required::NetworkInterfaceArn>, Missing<super::required::ProtocolConfigurations>, Missing<super::required::SourcePriorityMode>> { FailoverRouterInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> FailoverRouterInputConfiguration<R0, R1, R2> {
     /// `NetworkInterfaceArn`: text, required. Update: replacement.
-    pub fn network_interface_arn(mut self, value: impl Arg<str>) -> FailoverRouterInputConfiguration<Set, R1, R2> { self.0.set("NetworkInterfaceArn", value.into_expr()); FailoverRouterInputConfiguration(self.0, Phase) }
+    pub fn network_interface_arn(self, value: impl Arg<str>) -> FailoverRouterInputConfiguration<Set, R1, R2> { FailoverRouterInputConfiguration(put(self.0, "NetworkInterfaceArn", value.into_expr()), Phase) }
     /// `PrimarySourceIndex`: integer. Update: in place.
-    pub fn primary_source_index(mut self, value: impl Arg<i64>) -> Self { self.0.set("PrimarySourceIndex", value.into_expr()); self }
+    pub fn primary_source_index(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PrimarySourceIndex", value.into_expr()), Phase) }
     /// `ProtocolConfigurations`: list of `FailoverRouterInputProtocolConfiguration`, required. Update: in place.
-    pub fn protocol_configurations(mut self, value: impl Arg<Arr<FailoverRouterInputProtocolConfiguration>>) -> FailoverRouterInputConfiguration<R0, Set, R2> { self.0.set("ProtocolConfigurations", value.into_expr()); FailoverRouterInputConfiguration(self.0, Phase) }
+    pub fn protocol_configurations(self, value: impl Arg<Arr<FailoverRouterInputProtocolConfiguration>>) -> FailoverRouterInputConfiguration<R0, Set, R2> { FailoverRouterInputConfiguration(put(self.0, "ProtocolConfigurations", value.into_expr()), Phase) }
     /// `SourcePriorityMode`: `SourcePriorityMode`, required. Update: in place.
-    pub fn source_priority_mode(mut self, value: impl Arg<SourcePriorityMode>) -> FailoverRouterInputConfiguration<R0, R1, Set> { self.0.set("SourcePriorityMode", value.into_expr()); FailoverRouterInputConfiguration(self.0, Phase) }
+    pub fn source_priority_mode(self, value: impl Arg<SourcePriorityMode>) -> FailoverRouterInputConfiguration<R0, R1, Set> { FailoverRouterInputConfiguration(put(self.0, "SourcePriorityMode", value.into_expr()), Phase) }
 }
 impl Done for FailoverRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FailoverRouterInputProtocolConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-failoverrouterinputprotocolconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FailoverRouterInputProtocolConfiguration(Bag);
+#[must_use] pub struct FailoverRouterInputProtocolConfiguration(Bag);
 impl FailoverRouterInputProtocolConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Rist`: `RistRouterInputConfiguration`. Update: in place.
-    pub fn rist(mut self, value: impl Arg<RistRouterInputConfiguration>) -> Self { self.0.set("Rist", value.into_expr()); self }
+    pub fn rist(self, value: impl Arg<RistRouterInputConfiguration>) -> Self { Self(put(self.0, "Rist", value.into_expr())) }
     /// `Rtp`: `RtpRouterInputConfiguration`. Update: in place.
-    pub fn rtp(mut self, value: impl Arg<RtpRouterInputConfiguration>) -> Self { self.0.set("Rtp", value.into_expr()); self }
+    pub fn rtp(self, value: impl Arg<RtpRouterInputConfiguration>) -> Self { Self(put(self.0, "Rtp", value.into_expr())) }
     /// `SrtCaller`: `SrtCallerRouterInputConfiguration`. Update: in place.
-    pub fn srt_caller(mut self, value: impl Arg<SrtCallerRouterInputConfiguration>) -> Self { self.0.set("SrtCaller", value.into_expr()); self }
+    pub fn srt_caller(self, value: impl Arg<SrtCallerRouterInputConfiguration>) -> Self { Self(put(self.0, "SrtCaller", value.into_expr())) }
     /// `SrtListener`: `SrtListenerRouterInputConfiguration`. Update: in place.
-    pub fn srt_listener(mut self, value: impl Arg<SrtListenerRouterInputConfiguration>) -> Self { self.0.set("SrtListener", value.into_expr()); self }
+    pub fn srt_listener(self, value: impl Arg<SrtListenerRouterInputConfiguration>) -> Self { Self(put(self.0, "SrtListener", value.into_expr())) }
 }
 impl Done for FailoverRouterInputProtocolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowTransitEncryption` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-flowtransitencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowTransitEncryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FlowTransitEncryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl FlowTransitEncryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowTransitEncryption<super::missing::EncryptionKeyConfiguration> { FlowTransitEncryption(Bag::default(), Phase) }
+    pub fn new() -> FlowTransitEncryption<Missing<super::required::EncryptionKeyConfiguration>> { FlowTransitEncryption(Bag::default(), Phase) }
 }
 impl<R0> FlowTransitEncryption<R0> {
     /// `EncryptionKeyConfiguration`: `FlowTransitEncryptionKeyConfiguration`, required. Update: in place.
-    pub fn encryption_key_configuration(mut self, value: impl Arg<FlowTransitEncryptionKeyConfiguration>) -> FlowTransitEncryption<Set> { self.0.set("EncryptionKeyConfiguration", value.into_expr()); FlowTransitEncryption(self.0, Phase) }
+    pub fn encryption_key_configuration(self, value: impl Arg<FlowTransitEncryptionKeyConfiguration>) -> FlowTransitEncryption<Set> { FlowTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value.into_expr()), Phase) }
     /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place.
-    pub fn encryption_key_type(mut self, value: impl Arg<EncryptionKeyType>) -> Self { self.0.set("EncryptionKeyType", value.into_expr()); self }
+    pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value.into_expr()), Phase) }
 }
 impl Done for FlowTransitEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowTransitEncryptionKeyConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-flowtransitencryptionkeyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowTransitEncryptionKeyConfiguration(Bag);
+#[must_use] pub struct FlowTransitEncryptionKeyConfiguration(Bag);
 impl FlowTransitEncryptionKeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Automatic`: JSON. Update: in place.
-    pub fn automatic(mut self, value: impl Arg<Any>) -> Self { self.0.set("Automatic", value.into_expr()); self }
+    pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value.into_expr())) }
     /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place.
-    pub fn secrets_manager(mut self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { self.0.set("SecretsManager", value.into_expr()); self }
+    pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value.into_expr())) }
 }
 impl Done for FlowTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FrozenFramesConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-frozenframesconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FrozenFramesConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FrozenFramesConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FrozenFramesConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FrozenFramesConfiguration<super::missing::State, super::missing::ThresholdSeconds> { FrozenFramesConfiguration(Bag::default(), Phase) }
+    pub fn new() -> FrozenFramesConfiguration<Missing<super::required::State>, Missing<super::required::ThresholdSeconds>> { FrozenFramesConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> FrozenFramesConfiguration<R0, R1> {
     /// `State`: `State`, required. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> FrozenFramesConfiguration<Set, R1> { self.0.set("State", value.into_expr()); FrozenFramesConfiguration(self.0, Phase) }
+    pub fn state(self, value: impl Arg<State>) -> FrozenFramesConfiguration<Set, R1> { FrozenFramesConfiguration(put(self.0, "State", value.into_expr()), Phase) }
     /// `ThresholdSeconds`: integer, required. Update: in place.
-    pub fn threshold_seconds(mut self, value: impl Arg<i64>) -> FrozenFramesConfiguration<R0, Set> { self.0.set("ThresholdSeconds", value.into_expr()); FrozenFramesConfiguration(self.0, Phase) }
+    pub fn threshold_seconds(self, value: impl Arg<i64>) -> FrozenFramesConfiguration<R0, Set> { FrozenFramesConfiguration(put(self.0, "ThresholdSeconds", value.into_expr()), Phase) }
 }
 impl Done for FrozenFramesConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-maintenanceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MaintenanceConfiguration(Bag);
+#[must_use] pub struct MaintenanceConfiguration(Bag);
 impl MaintenanceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Default`: JSON. Update: in place.
-    pub fn default(mut self, value: impl Arg<Any>) -> Self { self.0.set("Default", value.into_expr()); self }
+    pub fn default(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Default", value.into_expr())) }
     /// `PreferredDayTime`: `PreferredDayTimeMaintenanceConfiguration`. Update: in place.
-    pub fn preferred_day_time(mut self, value: impl Arg<PreferredDayTimeMaintenanceConfiguration>) -> Self { self.0.set("PreferredDayTime", value.into_expr()); self }
+    pub fn preferred_day_time(self, value: impl Arg<PreferredDayTimeMaintenanceConfiguration>) -> Self { Self(put(self.0, "PreferredDayTime", value.into_expr())) }
 }
 impl Done for MaintenanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaConnectFlowRouterInputConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mediaconnectflowrouterinputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaConnectFlowRouterInputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MediaConnectFlowRouterInputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MediaConnectFlowRouterInputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MediaConnectFlowRouterInputConfiguration<super::missing::SourceTransitDecryption> { MediaConnectFlowRouterInputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MediaConnectFlowRouterInputConfiguration<Missing<super::required::SourceTransitDecryption>> { MediaConnectFlowRouterInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MediaConnectFlowRouterInputConfiguration<R0> {
     /// `FlowArn`: text. Update: in place.
-    pub fn flow_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("FlowArn", value.into_expr()); self }
+    pub fn flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowArn", value.into_expr()), Phase) }
     /// `FlowOutputArn`: text. Update: in place.
-    pub fn flow_output_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("FlowOutputArn", value.into_expr()); self }
+    pub fn flow_output_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowOutputArn", value.into_expr()), Phase) }
     /// `SourceTransitDecryption`: `FlowTransitEncryption`, required. Update: in place.
-    pub fn source_transit_decryption(mut self, value: impl Arg<FlowTransitEncryption>) -> MediaConnectFlowRouterInputConfiguration<Set> { self.0.set("SourceTransitDecryption", value.into_expr()); MediaConnectFlowRouterInputConfiguration(self.0, Phase) }
+    pub fn source_transit_decryption(self, value: impl Arg<FlowTransitEncryption>) -> MediaConnectFlowRouterInputConfiguration<Set> { MediaConnectFlowRouterInputConfiguration(put(self.0, "SourceTransitDecryption", value.into_expr()), Phase) }
 }
 impl Done for MediaConnectFlowRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaLiveChannelRouterInputConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivechannelrouterinputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaLiveChannelRouterInputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MediaLiveChannelRouterInputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MediaLiveChannelRouterInputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MediaLiveChannelRouterInputConfiguration<super::missing::SourceTransitDecryption> { MediaLiveChannelRouterInputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MediaLiveChannelRouterInputConfiguration<Missing<super::required::SourceTransitDecryption>> { MediaLiveChannelRouterInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MediaLiveChannelRouterInputConfiguration<R0> {
     /// `MediaLiveChannelArn`: text. Update: in place.
-    pub fn media_live_channel_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("MediaLiveChannelArn", value.into_expr()); self }
+    pub fn media_live_channel_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaLiveChannelArn", value.into_expr()), Phase) }
     /// `MediaLiveChannelOutputName`: text. Update: in place.
-    pub fn media_live_channel_output_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MediaLiveChannelOutputName", value.into_expr()); self }
+    pub fn media_live_channel_output_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaLiveChannelOutputName", value.into_expr()), Phase) }
     /// `MediaLivePipelineId`: `MediaLivePipelineId`. Update: in place.
-    pub fn media_live_pipeline_id(mut self, value: impl Arg<MediaLivePipelineId>) -> Self { self.0.set("MediaLivePipelineId", value.into_expr()); self }
+    pub fn media_live_pipeline_id(self, value: impl Arg<MediaLivePipelineId>) -> Self { Self(put(self.0, "MediaLivePipelineId", value.into_expr()), Phase) }
     /// `SourceTransitDecryption`: `MediaLiveTransitEncryption`, required. Update: in place.
-    pub fn source_transit_decryption(mut self, value: impl Arg<MediaLiveTransitEncryption>) -> MediaLiveChannelRouterInputConfiguration<Set> { self.0.set("SourceTransitDecryption", value.into_expr()); MediaLiveChannelRouterInputConfiguration(self.0, Phase) }
+    pub fn source_transit_decryption(self, value: impl Arg<MediaLiveTransitEncryption>) -> MediaLiveChannelRouterInputConfiguration<Set> { MediaLiveChannelRouterInputConfiguration(put(self.0, "SourceTransitDecryption", value.into_expr()), Phase) }
 }
 impl Done for MediaLiveChannelRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaLiveTransitEncryption` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivetransitencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaLiveTransitEncryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MediaLiveTransitEncryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl MediaLiveTransitEncryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MediaLiveTransitEncryption<super::missing::EncryptionKeyConfiguration> { MediaLiveTransitEncryption(Bag::default(), Phase) }
+    pub fn new() -> MediaLiveTransitEncryption<Missing<super::required::EncryptionKeyConfiguration>> { MediaLiveTransitEncryption(Bag::default(), Phase) }
 }
 impl<R0> MediaLiveTransitEncryption<R0> {
     /// `EncryptionKeyConfiguration`: `MediaLiveTransitEncryptionKeyConfiguration`, required. Update: in place.
-    pub fn encryption_key_configuration(mut self, value: impl Arg<MediaLiveTransitEncryptionKeyConfiguration>) -> MediaLiveTransitEncryption<Set> { self.0.set("EncryptionKeyConfiguration", value.into_expr()); MediaLiveTransitEncryption(self.0, Phase) }
+    pub fn encryption_key_configuration(self, value: impl Arg<MediaLiveTransitEncryptionKeyConfiguration>) -> MediaLiveTransitEncryption<Set> { MediaLiveTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value.into_expr()), Phase) }
     /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place.
-    pub fn encryption_key_type(mut self, value: impl Arg<EncryptionKeyType>) -> Self { self.0.set("EncryptionKeyType", value.into_expr()); self }
+    pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value.into_expr()), Phase) }
 }
 impl Done for MediaLiveTransitEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaLiveTransitEncryptionKeyConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-medialivetransitencryptionkeyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaLiveTransitEncryptionKeyConfiguration(Bag);
+#[must_use] pub struct MediaLiveTransitEncryptionKeyConfiguration(Bag);
 impl MediaLiveTransitEncryptionKeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Automatic`: JSON. Update: in place.
-    pub fn automatic(mut self, value: impl Arg<Any>) -> Self { self.0.set("Automatic", value.into_expr()); self }
+    pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value.into_expr())) }
     /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place.
-    pub fn secrets_manager(mut self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { self.0.set("SecretsManager", value.into_expr()); self }
+    pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value.into_expr())) }
 }
 impl Done for MediaLiveTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MergeRouterInputConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mergerouterinputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MergeRouterInputConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MergeRouterInputConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MergeRouterInputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MergeRouterInputConfiguration<super::missing::MergeRecoveryWindowMilliseconds, super::missing::NetworkInterfaceArn, super::missing::ProtocolConfigurations> { MergeRouterInputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MergeRouterInputConfiguration<Missing<super::required::MergeRecoveryWindowMilliseconds>, Missing<super::required::NetworkInterfaceArn>, Missing<super::required::ProtocolConfigurations>> { MergeRouterInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MergeRouterInputConfiguration<R0, R1, R2> {
     /// `MergeRecoveryWindowMilliseconds`: integer, required. Update: in place.
-    pub fn merge_recovery_window_milliseconds(mut self, value: impl Arg<i64>) -> MergeRouterInputConfiguration<Set, R1, R2> { self.0.set("MergeRecoveryWindowMilliseconds", value.into_expr()); MergeRouterInputConfiguration(self.0, Phase) }
+    pub fn merge_recovery_window_milliseconds(self, value: impl Arg<i64>) -> MergeRouterInputConfiguration<Set, R1, R2> { MergeRouterInputConfiguration(put(self.0, "MergeRecoveryWindowMilliseconds", value.into_expr()), Phase) }
     /// `NetworkInterfaceArn`: text, required. Update: replacement.
-    pub fn network_interface_arn(mut self, value: impl Arg<str>) -> MergeRouterInputConfiguration<R0, Set, R2> { self.0.set("NetworkInterfaceArn", value.into_expr()); MergeRouterInputConfiguration(self.0, Phase) }
+    pub fn network_interface_arn(self, value: impl Arg<str>) -> MergeRouterInputConfiguration<R0, Set, R2> { MergeRouterInputConfiguration(put(self.0, "NetworkInterfaceArn", value.into_expr()), Phase) }
     /// `ProtocolConfigurations`: list of `MergeRouterInputProtocolConfiguration`, required. Update: in place.
-    pub fn protocol_configurations(mut self, value: impl Arg<Arr<MergeRouterInputProtocolConfiguration>>) -> MergeRouterInputConfiguration<R0, R1, Set> { self.0.set("ProtocolConfigurations", value.into_expr()); MergeRouterInputConfiguration(self.0, Phase) }
+    pub fn protocol_configurations(self, value: impl Arg<Arr<MergeRouterInputProtocolConfiguration>>) -> MergeRouterInputConfiguration<R0, R1, Set> { MergeRouterInputConfiguration(put(self.0, "ProtocolConfigurations", value.into_expr()), Phase) }
 }
 impl Done for MergeRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MergeRouterInputProtocolConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-mergerouterinputprotocolconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MergeRouterInputProtocolConfiguration(Bag);
+#[must_use] pub struct MergeRouterInputProtocolConfiguration(Bag);
 impl MergeRouterInputProtocolConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Rist`: `RistRouterInputConfiguration`. Update: in place.
-    pub fn rist(mut self, value: impl Arg<RistRouterInputConfiguration>) -> Self { self.0.set("Rist", value.into_expr()); self }
+    pub fn rist(self, value: impl Arg<RistRouterInputConfiguration>) -> Self { Self(put(self.0, "Rist", value.into_expr())) }
     /// `Rtp`: `RtpRouterInputConfiguration`. Update: in place.
-    pub fn rtp(mut self, value: impl Arg<RtpRouterInputConfiguration>) -> Self { self.0.set("Rtp", value.into_expr()); self }
+    pub fn rtp(self, value: impl Arg<RtpRouterInputConfiguration>) -> Self { Self(put(self.0, "Rtp", value.into_expr())) }
 }
 impl Done for MergeRouterInputProtocolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PreferredDayTimeMaintenanceConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-preferreddaytimemaintenanceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PreferredDayTimeMaintenanceConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PreferredDayTimeMaintenanceConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PreferredDayTimeMaintenanceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PreferredDayTimeMaintenanceConfiguration<super::missing::Day, super::missing::Time> { PreferredDayTimeMaintenanceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PreferredDayTimeMaintenanceConfiguration<Missing<super::required::Day>, Missing<super::required::Time>> { PreferredDayTimeMaintenanceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> PreferredDayTimeMaintenanceConfiguration<R0, R1> {
     /// `Day`: `Day`, required. Update: in place.
-    pub fn day(mut self, value: impl Arg<Day>) -> PreferredDayTimeMaintenanceConfiguration<Set, R1> { self.0.set("Day", value.into_expr()); PreferredDayTimeMaintenanceConfiguration(self.0, Phase) }
+    pub fn day(self, value: impl Arg<Day>) -> PreferredDayTimeMaintenanceConfiguration<Set, R1> { PreferredDayTimeMaintenanceConfiguration(put(self.0, "Day", value.into_expr()), Phase) }
     /// `Time`: text, required. Update: in place.
-    pub fn time(mut self, value: impl Arg<str>) -> PreferredDayTimeMaintenanceConfiguration<R0, Set> { self.0.set("Time", value.into_expr()); PreferredDayTimeMaintenanceConfiguration(self.0, Phase) }
+    pub fn time(self, value: impl Arg<str>) -> PreferredDayTimeMaintenanceConfiguration<R0, Set> { PreferredDayTimeMaintenanceConfiguration(put(self.0, "Time", value.into_expr()), Phase) }
 }
 impl Done for PreferredDayTimeMaintenanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RistRouterInputConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-ristrouterinputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RistRouterInputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RistRouterInputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RistRouterInputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RistRouterInputConfiguration<super::missing::Port, super::missing::RecoveryLatencyMilliseconds> { RistRouterInputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RistRouterInputConfiguration<Missing<super::required::Port>, Missing<super::required::RecoveryLatencyMilliseconds>> { RistRouterInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> RistRouterInputConfiguration<R0, R1> {
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> RistRouterInputConfiguration<Set, R1> { self.0.set("Port", value.into_expr()); RistRouterInputConfiguration(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> RistRouterInputConfiguration<Set, R1> { RistRouterInputConfiguration(put(self.0, "Port", value.into_expr()), Phase) }
     /// `RecoveryLatencyMilliseconds`: integer, required. Update: in place.
-    pub fn recovery_latency_milliseconds(mut self, value: impl Arg<i64>) -> RistRouterInputConfiguration<R0, Set> { self.0.set("RecoveryLatencyMilliseconds", value.into_expr()); RistRouterInputConfiguration(self.0, Phase) }
+    pub fn recovery_latency_milliseconds(self, value: impl Arg<i64>) -> RistRouterInputConfiguration<R0, Set> { RistRouterInputConfiguration(put(self.0, "RecoveryLatencyMilliseconds", value.into_expr()), Phase) }
 }
 impl Done for RistRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouterContentQualityAnalysisConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routercontentqualityanalysisconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RouterContentQualityAnalysisConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RouterContentQualityAnalysisConfiguration(Bag);
 impl RouterContentQualityAnalysisConfiguration {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> RouterContentQualityAnalysisConfiguration<super::missing::ContentLevel> { RouterContentQualityAnalysisConfiguration(Bag::default(), Phase) }
-}
-impl<R0> RouterContentQualityAnalysisConfiguration<R0> {
-    /// `ContentLevel`: `ContentQualityAnalysisFeatureConfiguration`, required. Update: in place.
-    pub fn content_level(mut self, value: impl Arg<ContentQualityAnalysisFeatureConfiguration>) -> RouterContentQualityAnalysisConfiguration<Set> { self.0.set("ContentLevel", value.into_expr()); RouterContentQualityAnalysisConfiguration(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `ContentLevel`: `ContentQualityAnalysisFeatureConfiguration`. Update: in place.
+    pub fn content_level(self, value: impl Arg<ContentQualityAnalysisFeatureConfiguration>) -> Self { Self(put(self.0, "ContentLevel", value.into_expr())) }
 }
 impl Done for RouterContentQualityAnalysisConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouterInputConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RouterInputConfiguration(Bag);
+#[must_use] pub struct RouterInputConfiguration(Bag);
 impl RouterInputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Failover`: `FailoverRouterInputConfiguration`. Update: in place.
-    pub fn failover(mut self, value: impl Arg<FailoverRouterInputConfiguration>) -> Self { self.0.set("Failover", value.into_expr()); self }
+    pub fn failover(self, value: impl Arg<FailoverRouterInputConfiguration>) -> Self { Self(put(self.0, "Failover", value.into_expr())) }
     /// `MediaConnectFlow`: `MediaConnectFlowRouterInputConfiguration`. Update: in place.
-    pub fn media_connect_flow(mut self, value: impl Arg<MediaConnectFlowRouterInputConfiguration>) -> Self { self.0.set("MediaConnectFlow", value.into_expr()); self }
+    pub fn media_connect_flow(self, value: impl Arg<MediaConnectFlowRouterInputConfiguration>) -> Self { Self(put(self.0, "MediaConnectFlow", value.into_expr())) }
     /// `MediaLiveChannel`: `MediaLiveChannelRouterInputConfiguration`. Update: in place.
-    pub fn media_live_channel(mut self, value: impl Arg<MediaLiveChannelRouterInputConfiguration>) -> Self { self.0.set("MediaLiveChannel", value.into_expr()); self }
+    pub fn media_live_channel(self, value: impl Arg<MediaLiveChannelRouterInputConfiguration>) -> Self { Self(put(self.0, "MediaLiveChannel", value.into_expr())) }
     /// `Merge`: `MergeRouterInputConfiguration`. Update: in place.
-    pub fn merge(mut self, value: impl Arg<MergeRouterInputConfiguration>) -> Self { self.0.set("Merge", value.into_expr()); self }
+    pub fn merge(self, value: impl Arg<MergeRouterInputConfiguration>) -> Self { Self(put(self.0, "Merge", value.into_expr())) }
     /// `Standard`: `StandardRouterInputConfiguration`. Update: in place.
-    pub fn standard(mut self, value: impl Arg<StandardRouterInputConfiguration>) -> Self { self.0.set("Standard", value.into_expr()); self }
+    pub fn standard(self, value: impl Arg<StandardRouterInputConfiguration>) -> Self { Self(put(self.0, "Standard", value.into_expr())) }
 }
 impl Done for RouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouterInputProtocolConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputprotocolconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RouterInputProtocolConfiguration(Bag);
+#[must_use] pub struct RouterInputProtocolConfiguration(Bag);
 impl RouterInputProtocolConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Rist`: `RistRouterInputConfiguration`. Update: in place.
-    pub fn rist(mut self, value: impl Arg<RistRouterInputConfiguration>) -> Self { self.0.set("Rist", value.into_expr()); self }
+    pub fn rist(self, value: impl Arg<RistRouterInputConfiguration>) -> Self { Self(put(self.0, "Rist", value.into_expr())) }
     /// `Rtp`: `RtpRouterInputConfiguration`. Update: in place.
-    pub fn rtp(mut self, value: impl Arg<RtpRouterInputConfiguration>) -> Self { self.0.set("Rtp", value.into_expr()); self }
+    pub fn rtp(self, value: impl Arg<RtpRouterInputConfiguration>) -> Self { Self(put(self.0, "Rtp", value.into_expr())) }
     /// `SrtCaller`: `SrtCallerRouterInputConfiguration`. Update: in place.
-    pub fn srt_caller(mut self, value: impl Arg<SrtCallerRouterInputConfiguration>) -> Self { self.0.set("SrtCaller", value.into_expr()); self }
+    pub fn srt_caller(self, value: impl Arg<SrtCallerRouterInputConfiguration>) -> Self { Self(put(self.0, "SrtCaller", value.into_expr())) }
     /// `SrtListener`: `SrtListenerRouterInputConfiguration`. Update: in place.
-    pub fn srt_listener(mut self, value: impl Arg<SrtListenerRouterInputConfiguration>) -> Self { self.0.set("SrtListener", value.into_expr()); self }
+    pub fn srt_listener(self, value: impl Arg<SrtListenerRouterInputConfiguration>) -> Self { Self(put(self.0, "SrtListener", value.into_expr())) }
 }
 impl Done for RouterInputProtocolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouterInputTransitEncryption` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputtransitencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RouterInputTransitEncryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RouterInputTransitEncryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl RouterInputTransitEncryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RouterInputTransitEncryption<super::missing::EncryptionKeyConfiguration> { RouterInputTransitEncryption(Bag::default(), Phase) }
+    pub fn new() -> RouterInputTransitEncryption<Missing<super::required::EncryptionKeyConfiguration>> { RouterInputTransitEncryption(Bag::default(), Phase) }
 }
 impl<R0> RouterInputTransitEncryption<R0> {
     /// `EncryptionKeyConfiguration`: `RouterInputTransitEncryptionKeyConfiguration`, required. Update: in place.
-    pub fn encryption_key_configuration(mut self, value: impl Arg<RouterInputTransitEncryptionKeyConfiguration>) -> RouterInputTransitEncryption<Set> { self.0.set("EncryptionKeyConfiguration", value.into_expr()); RouterInputTransitEncryption(self.0, Phase) }
+    pub fn encryption_key_configuration(self, value: impl Arg<RouterInputTransitEncryptionKeyConfiguration>) -> RouterInputTransitEncryption<Set> { RouterInputTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value.into_expr()), Phase) }
     /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place.
-    pub fn encryption_key_type(mut self, value: impl Arg<EncryptionKeyType>) -> Self { self.0.set("EncryptionKeyType", value.into_expr()); self }
+    pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value.into_expr()), Phase) }
 }
 impl Done for RouterInputTransitEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouterInputTransitEncryptionKeyConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-routerinputtransitencryptionkeyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RouterInputTransitEncryptionKeyConfiguration(Bag);
+#[must_use] pub struct RouterInputTransitEncryptionKeyConfiguration(Bag);
 impl RouterInputTransitEncryptionKeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Automatic`: JSON. Update: in place.
-    pub fn automatic(mut self, value: impl Arg<Any>) -> Self { self.0.set("Automatic", value.into_expr()); self }
+    pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value.into_expr())) }
     /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place.
-    pub fn secrets_manager(mut self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { self.0.set("SecretsManager", value.into_expr()); self }
+    pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value.into_expr())) }
 }
 impl Done for RouterInputTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RtpRouterInputConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-rtprouterinputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RtpRouterInputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RtpRouterInputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RtpRouterInputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RtpRouterInputConfiguration<super::missing::Port> { RtpRouterInputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RtpRouterInputConfiguration<Missing<super::required::Port>> { RtpRouterInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RtpRouterInputConfiguration<R0> {
     /// `ForwardErrorCorrection`: `ForwardErrorCorrection`. Update: in place.
-    pub fn forward_error_correction(mut self, value: impl Arg<ForwardErrorCorrection>) -> Self { self.0.set("ForwardErrorCorrection", value.into_expr()); self }
+    pub fn forward_error_correction(self, value: impl Arg<ForwardErrorCorrection>) -> Self { Self(put(self.0, "ForwardErrorCorrection", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> RtpRouterInputConfiguration<Set> { self.0.set("Port", value.into_expr()); RtpRouterInputConfiguration(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> RtpRouterInputConfiguration<Set> { RtpRouterInputConfiguration(put(self.0, "Port", value.into_expr()), Phase) }
 }
 impl Done for RtpRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretsManagerEncryptionKeyConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-secretsmanagerencryptionkeyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecretsManagerEncryptionKeyConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SecretsManagerEncryptionKeyConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SecretsManagerEncryptionKeyConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SecretsManagerEncryptionKeyConfiguration<super::missing::RoleArn, super::missing::SecretArn> { SecretsManagerEncryptionKeyConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SecretsManagerEncryptionKeyConfiguration<Missing<super::required::RoleArn>, Missing<super::required::SecretArn>> { SecretsManagerEncryptionKeyConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SecretsManagerEncryptionKeyConfiguration<R0, R1> {
     /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<Set, R1> { self.0.set("RoleArn", value.into_expr()); SecretsManagerEncryptionKeyConfiguration(self.0, Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<Set, R1> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<R0, Set> { self.0.set("SecretArn", value.into_expr()); SecretsManagerEncryptionKeyConfiguration(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<R0, Set> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for SecretsManagerEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SilentAudioConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-silentaudioconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SilentAudioConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SilentAudioConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SilentAudioConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SilentAudioConfiguration<super::missing::State, super::missing::ThresholdSeconds> { SilentAudioConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SilentAudioConfiguration<Missing<super::required::State>, Missing<super::required::ThresholdSeconds>> { SilentAudioConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SilentAudioConfiguration<R0, R1> {
     /// `State`: `State`, required. Update: in place.
-    pub fn state(mut self, value: impl Arg<State>) -> SilentAudioConfiguration<Set, R1> { self.0.set("State", value.into_expr()); SilentAudioConfiguration(self.0, Phase) }
+    pub fn state(self, value: impl Arg<State>) -> SilentAudioConfiguration<Set, R1> { SilentAudioConfiguration(put(self.0, "State", value.into_expr()), Phase) }
     /// `ThresholdSeconds`: integer, required. Update: in place.
-    pub fn threshold_seconds(mut self, value: impl Arg<i64>) -> SilentAudioConfiguration<R0, Set> { self.0.set("ThresholdSeconds", value.into_expr()); SilentAudioConfiguration(self.0, Phase) }
+    pub fn threshold_seconds(self, value: impl Arg<i64>) -> SilentAudioConfiguration<R0, Set> { SilentAudioConfiguration(put(self.0, "ThresholdSeconds", value.into_expr()), Phase) }
 }
 impl Done for SilentAudioConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtCallerRouterInputConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtcallerrouterinputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SrtCallerRouterInputConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SrtCallerRouterInputConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SrtCallerRouterInputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SrtCallerRouterInputConfiguration<super::missing::MinimumLatencyMilliseconds, super::missing::SourceAddress, super::missing::SourcePort> { SrtCallerRouterInputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SrtCallerRouterInputConfiguration<Missing<super::required::MinimumLatencyMilliseconds>, Missing<super::required::SourceAddress>, Missing<super::required::SourcePort>> { SrtCallerRouterInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SrtCallerRouterInputConfiguration<R0, R1, R2> {
     /// `DecryptionConfiguration`: `SrtDecryptionConfiguration`. Update: in place.
-    pub fn decryption_configuration(mut self, value: impl Arg<SrtDecryptionConfiguration>) -> Self { self.0.set("DecryptionConfiguration", value.into_expr()); self }
+    pub fn decryption_configuration(self, value: impl Arg<SrtDecryptionConfiguration>) -> Self { Self(put(self.0, "DecryptionConfiguration", value.into_expr()), Phase) }
     /// `MinimumLatencyMilliseconds`: integer, required. Update: in place.
-    pub fn minimum_latency_milliseconds(mut self, value: impl Arg<i64>) -> SrtCallerRouterInputConfiguration<Set, R1, R2> { self.0.set("MinimumLatencyMilliseconds", value.into_expr()); SrtCallerRouterInputConfiguration(self.0, Phase) }
+    pub fn minimum_latency_milliseconds(self, value: impl Arg<i64>) -> SrtCallerRouterInputConfiguration<Set, R1, R2> { SrtCallerRouterInputConfiguration(put(self.0, "MinimumLatencyMilliseconds", value.into_expr()), Phase) }
     /// `SourceAddress`: text, required. Update: in place.
-    pub fn source_address(mut self, value: impl Arg<str>) -> SrtCallerRouterInputConfiguration<R0, Set, R2> { self.0.set("SourceAddress", value.into_expr()); SrtCallerRouterInputConfiguration(self.0, Phase) }
+    pub fn source_address(self, value: impl Arg<str>) -> SrtCallerRouterInputConfiguration<R0, Set, R2> { SrtCallerRouterInputConfiguration(put(self.0, "SourceAddress", value.into_expr()), Phase) }
     /// `SourcePort`: integer, required. Update: in place.
-    pub fn source_port(mut self, value: impl Arg<i64>) -> SrtCallerRouterInputConfiguration<R0, R1, Set> { self.0.set("SourcePort", value.into_expr()); SrtCallerRouterInputConfiguration(self.0, Phase) }
+    pub fn source_port(self, value: impl Arg<i64>) -> SrtCallerRouterInputConfiguration<R0, R1, Set> { SrtCallerRouterInputConfiguration(put(self.0, "SourcePort", value.into_expr()), Phase) }
     /// `StreamId`: text. Update: in place.
-    pub fn stream_id(mut self, value: impl Arg<str>) -> Self { self.0.set("StreamId", value.into_expr()); self }
+    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr()), Phase) }
 }
 impl Done for SrtCallerRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtDecryptionConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtdecryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SrtDecryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SrtDecryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SrtDecryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SrtDecryptionConfiguration<super::missing::EncryptionKey> { SrtDecryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SrtDecryptionConfiguration<Missing<super::required::EncryptionKey>> { SrtDecryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SrtDecryptionConfiguration<R0> {
     /// `EncryptionKey`: `SecretsManagerEncryptionKeyConfiguration`, required. Update: in place.
-    pub fn encryption_key(mut self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> SrtDecryptionConfiguration<Set> { self.0.set("EncryptionKey", value.into_expr()); SrtDecryptionConfiguration(self.0, Phase) }
+    pub fn encryption_key(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> SrtDecryptionConfiguration<Set> { SrtDecryptionConfiguration(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
 }
 impl Done for SrtDecryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtListenerRouterInputConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-srtlistenerrouterinputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SrtListenerRouterInputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SrtListenerRouterInputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SrtListenerRouterInputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SrtListenerRouterInputConfiguration<super::missing::MinimumLatencyMilliseconds, super::missing::Port> { SrtListenerRouterInputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SrtListenerRouterInputConfiguration<Missing<super::required::MinimumLatencyMilliseconds>, Missing<super::required::Port>> { SrtListenerRouterInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SrtListenerRouterInputConfiguration<R0, R1> {
     /// `DecryptionConfiguration`: `SrtDecryptionConfiguration`. Update: in place.
-    pub fn decryption_configuration(mut self, value: impl Arg<SrtDecryptionConfiguration>) -> Self { self.0.set("DecryptionConfiguration", value.into_expr()); self }
+    pub fn decryption_configuration(self, value: impl Arg<SrtDecryptionConfiguration>) -> Self { Self(put(self.0, "DecryptionConfiguration", value.into_expr()), Phase) }
     /// `MinimumLatencyMilliseconds`: integer, required. Update: in place.
-    pub fn minimum_latency_milliseconds(mut self, value: impl Arg<i64>) -> SrtListenerRouterInputConfiguration<Set, R1> { self.0.set("MinimumLatencyMilliseconds", value.into_expr()); SrtListenerRouterInputConfiguration(self.0, Phase) }
+    pub fn minimum_latency_milliseconds(self, value: impl Arg<i64>) -> SrtListenerRouterInputConfiguration<Set, R1> { SrtListenerRouterInputConfiguration(put(self.0, "MinimumLatencyMilliseconds", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> SrtListenerRouterInputConfiguration<R0, Set> { self.0.set("Port", value.into_expr()); SrtListenerRouterInputConfiguration(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> SrtListenerRouterInputConfiguration<R0, Set> { SrtListenerRouterInputConfiguration(put(self.0, "Port", value.into_expr()), Phase) }
 }
 impl Done for SrtListenerRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StandardRouterInputConfiguration` of `AWS::MediaConnect::RouterInput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routerinput-standardrouterinputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StandardRouterInputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StandardRouterInputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StandardRouterInputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StandardRouterInputConfiguration<super::missing::NetworkInterfaceArn, super::missing::ProtocolConfiguration> { StandardRouterInputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> StandardRouterInputConfiguration<Missing<super::required::NetworkInterfaceArn>, Missing<super::required::ProtocolConfiguration>> { StandardRouterInputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> StandardRouterInputConfiguration<R0, R1> {
     /// `NetworkInterfaceArn`: text, required. Update: replacement.
-    pub fn network_interface_arn(mut self, value: impl Arg<str>) -> StandardRouterInputConfiguration<Set, R1> { self.0.set("NetworkInterfaceArn", value.into_expr()); StandardRouterInputConfiguration(self.0, Phase) }
+    pub fn network_interface_arn(self, value: impl Arg<str>) -> StandardRouterInputConfiguration<Set, R1> { StandardRouterInputConfiguration(put(self.0, "NetworkInterfaceArn", value.into_expr()), Phase) }
     /// `Protocol`: `Protocol`. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<Protocol>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `ProtocolConfiguration`: `RouterInputProtocolConfiguration`, required. Update: in place.
-    pub fn protocol_configuration(mut self, value: impl Arg<RouterInputProtocolConfiguration>) -> StandardRouterInputConfiguration<R0, Set> { self.0.set("ProtocolConfiguration", value.into_expr()); StandardRouterInputConfiguration(self.0, Phase) }
+    pub fn protocol_configuration(self, value: impl Arg<RouterInputProtocolConfiguration>) -> StandardRouterInputConfiguration<R0, Set> { StandardRouterInputConfiguration(put(self.0, "ProtocolConfiguration", value.into_expr()), Phase) }
 }
 impl Done for StandardRouterInputConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Day` allows.
@@ -1899,10 +1897,10 @@ impl CfnRouterNetworkInterface {
     /// `AWS::MediaConnect::RouterNetworkInterface`
     pub const TYPE: &'static str = "AWS::MediaConnect::RouterNetworkInterface";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnRouterNetworkInterfaceProps<R0, R1>) -> Self where CfnRouterNetworkInterfaceProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRouterNetworkInterfaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `AssociatedInputCount`: integer.
     pub fn attr_associated_input_count(&self) -> Val<i64> { self.0.get_att("AssociatedInputCount") }
@@ -1921,69 +1919,69 @@ impl CfnRouterNetworkInterface {
 }
 impl Parent for CfnRouterNetworkInterface { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaConnect::RouterNetworkInterface`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routernetworkinterface.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRouterNetworkInterfaceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnRouterNetworkInterfaceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnRouterNetworkInterfaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRouterNetworkInterfaceProps<missing::Configuration, missing::Name> { CfnRouterNetworkInterfaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRouterNetworkInterfaceProps<Missing<required::Configuration>, Missing<required::Name>> { CfnRouterNetworkInterfaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRouterNetworkInterfaceProps<R0, R1> {
     /// `Configuration`: `RouterNetworkInterfaceConfiguration`, required. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<router_network_interface::RouterNetworkInterfaceConfiguration>) -> CfnRouterNetworkInterfaceProps<Set, R1> { self.0.set("Configuration", value.into_expr()); CfnRouterNetworkInterfaceProps(self.0, Phase) }
+    pub fn configuration(self, value: impl Arg<router_network_interface::RouterNetworkInterfaceConfiguration>) -> CfnRouterNetworkInterfaceProps<Set, R1> { CfnRouterNetworkInterfaceProps(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnRouterNetworkInterfaceProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnRouterNetworkInterfaceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRouterNetworkInterfaceProps<R0, Set> { CfnRouterNetworkInterfaceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RegionName`: text. Update: replacement.
-    pub fn region_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RegionName", value.into_expr()); self }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRouterNetworkInterfaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::RouterNetworkInterface`.
 pub mod router_network_interface {
 use crate::cfn::support::*;
 /// The property type `PublicRouterNetworkInterfaceConfiguration` of `AWS::MediaConnect::RouterNetworkInterface`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routernetworkinterface-publicrouternetworkinterfaceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PublicRouterNetworkInterfaceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PublicRouterNetworkInterfaceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PublicRouterNetworkInterfaceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PublicRouterNetworkInterfaceConfiguration<super::missing::AllowRules> { PublicRouterNetworkInterfaceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PublicRouterNetworkInterfaceConfiguration<Missing<super::required::AllowRules>> { PublicRouterNetworkInterfaceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PublicRouterNetworkInterfaceConfiguration<R0> {
     /// `AllowRules`: list of `PublicRouterNetworkInterfaceRule`, required. Update: in place.
-    pub fn allow_rules(mut self, value: impl Arg<Arr<PublicRouterNetworkInterfaceRule>>) -> PublicRouterNetworkInterfaceConfiguration<Set> { self.0.set("AllowRules", value.into_expr()); PublicRouterNetworkInterfaceConfiguration(self.0, Phase) }
+    pub fn allow_rules(self, value: impl Arg<Arr<PublicRouterNetworkInterfaceRule>>) -> PublicRouterNetworkInterfaceConfiguration<Set> { PublicRouterNetworkInterfaceConfiguration(put(self.0, "AllowRules", value.into_expr()), Phase) }
 }
 impl Done for PublicRouterNetworkInterfaceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublicRouterNetworkInterfaceRule` of `AWS::MediaConnect::RouterNetworkInterface`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routernetworkinterface-publicrouternetworkinterfacerule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PublicRouterNetworkInterfaceRule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PublicRouterNetworkInterfaceRule<R0 = Set>(Bag, Phase<(R0,)>);
 impl PublicRouterNetworkInterfaceRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PublicRouterNetworkInterfaceRule<super::missing::Cidr> { PublicRouterNetworkInterfaceRule(Bag::default(), Phase) }
+    pub fn new() -> PublicRouterNetworkInterfaceRule<Missing<super::required::Cidr>> { PublicRouterNetworkInterfaceRule(Bag::default(), Phase) }
 }
 impl<R0> PublicRouterNetworkInterfaceRule<R0> {
     /// `Cidr`: text, required. Update: in place.
-    pub fn cidr(mut self, value: impl Arg<str>) -> PublicRouterNetworkInterfaceRule<Set> { self.0.set("Cidr", value.into_expr()); PublicRouterNetworkInterfaceRule(self.0, Phase) }
+    pub fn cidr(self, value: impl Arg<str>) -> PublicRouterNetworkInterfaceRule<Set> { PublicRouterNetworkInterfaceRule(put(self.0, "Cidr", value.into_expr()), Phase) }
 }
 impl Done for PublicRouterNetworkInterfaceRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouterNetworkInterfaceConfiguration` of `AWS::MediaConnect::RouterNetworkInterface`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routernetworkinterface-routernetworkinterfaceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RouterNetworkInterfaceConfiguration(Bag);
+#[must_use] pub struct RouterNetworkInterfaceConfiguration(Bag);
 impl RouterNetworkInterfaceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Public`: `PublicRouterNetworkInterfaceConfiguration`. Update: in place.
-    pub fn public(mut self, value: impl Arg<PublicRouterNetworkInterfaceConfiguration>) -> Self { self.0.set("Public", value.into_expr()); self }
+    pub fn public(self, value: impl Arg<PublicRouterNetworkInterfaceConfiguration>) -> Self { Self(put(self.0, "Public", value.into_expr())) }
     /// `Vpc`: `VpcRouterNetworkInterfaceConfiguration`. Update: in place.
-    pub fn vpc(mut self, value: impl Arg<VpcRouterNetworkInterfaceConfiguration>) -> Self { self.0.set("Vpc", value.into_expr()); self }
+    pub fn vpc(self, value: impl Arg<VpcRouterNetworkInterfaceConfiguration>) -> Self { Self(put(self.0, "Vpc", value.into_expr())) }
 }
 impl Done for RouterNetworkInterfaceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcRouterNetworkInterfaceConfiguration` of `AWS::MediaConnect::RouterNetworkInterface`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routernetworkinterface-vpcrouternetworkinterfaceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcRouterNetworkInterfaceConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VpcRouterNetworkInterfaceConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VpcRouterNetworkInterfaceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcRouterNetworkInterfaceConfiguration<super::missing::SecurityGroupIds, super::missing::SubnetId> { VpcRouterNetworkInterfaceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VpcRouterNetworkInterfaceConfiguration<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetId>> { VpcRouterNetworkInterfaceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcRouterNetworkInterfaceConfiguration<R0, R1> {
     /// `SecurityGroupIds`: list of text, required. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<str>>) -> VpcRouterNetworkInterfaceConfiguration<Set, R1> { self.0.set("SecurityGroupIds", value.into_expr()); VpcRouterNetworkInterfaceConfiguration(self.0, Phase) }
+    pub fn security_group_ids(self, value: impl Arg<Arr<str>>) -> VpcRouterNetworkInterfaceConfiguration<Set, R1> { VpcRouterNetworkInterfaceConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetId`: text, required. Update: in place.
-    pub fn subnet_id(mut self, value: impl Arg<str>) -> VpcRouterNetworkInterfaceConfiguration<R0, Set> { self.0.set("SubnetId", value.into_expr()); VpcRouterNetworkInterfaceConfiguration(self.0, Phase) }
+    pub fn subnet_id(self, value: impl Arg<str>) -> VpcRouterNetworkInterfaceConfiguration<R0, Set> { VpcRouterNetworkInterfaceConfiguration(put(self.0, "SubnetId", value.into_expr()), Phase) }
 }
 impl Done for VpcRouterNetworkInterfaceConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1993,10 +1991,10 @@ impl CfnRouterOutput {
     /// `AWS::MediaConnect::RouterOutput`
     pub const TYPE: &'static str = "AWS::MediaConnect::RouterOutput";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnRouterOutputProps<R0, R1, R2, R3, R4>) -> Self where CfnRouterOutputProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRouterOutputProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -2017,322 +2015,322 @@ impl CfnRouterOutput {
 }
 impl Parent for CfnRouterOutput { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconnect-routeroutput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRouterOutputProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnRouterOutputProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnRouterOutputProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRouterOutputProps<missing::Configuration, missing::MaximumBitrate, missing::Name, missing::RoutingScope, missing::Tier> { CfnRouterOutputProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRouterOutputProps<Missing<required::Configuration>, Missing<required::MaximumBitrate>, Missing<required::Name>, Missing<required::RoutingScope>, Missing<required::Tier>> { CfnRouterOutputProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnRouterOutputProps<R0, R1, R2, R3, R4> {
     /// `AvailabilityZone`: text. Update: replacement.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
     /// `Configuration`: `RouterOutputConfiguration`, required. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<router_output::RouterOutputConfiguration>) -> CfnRouterOutputProps<Set, R1, R2, R3, R4> { self.0.set("Configuration", value.into_expr()); CfnRouterOutputProps(self.0, Phase) }
+    pub fn configuration(self, value: impl Arg<router_output::RouterOutputConfiguration>) -> CfnRouterOutputProps<Set, R1, R2, R3, R4> { CfnRouterOutputProps(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `FabricConfiguration`: `FabricConfiguration`. Update: in place.
-    pub fn fabric_configuration(mut self, value: impl Arg<router_output::FabricConfiguration>) -> Self { self.0.set("FabricConfiguration", value.into_expr()); self }
+    pub fn fabric_configuration(self, value: impl Arg<router_output::FabricConfiguration>) -> Self { Self(put(self.0, "FabricConfiguration", value.into_expr()), Phase) }
     /// `MaintenanceConfiguration`: `MaintenanceConfiguration`. Update: in place.
-    pub fn maintenance_configuration(mut self, value: impl Arg<router_output::MaintenanceConfiguration>) -> Self { self.0.set("MaintenanceConfiguration", value.into_expr()); self }
+    pub fn maintenance_configuration(self, value: impl Arg<router_output::MaintenanceConfiguration>) -> Self { Self(put(self.0, "MaintenanceConfiguration", value.into_expr()), Phase) }
     /// `MaximumBitrate`: integer, required. Update: in place.
-    pub fn maximum_bitrate(mut self, value: impl Arg<i64>) -> CfnRouterOutputProps<R0, Set, R2, R3, R4> { self.0.set("MaximumBitrate", value.into_expr()); CfnRouterOutputProps(self.0, Phase) }
+    pub fn maximum_bitrate(self, value: impl Arg<i64>) -> CfnRouterOutputProps<R0, Set, R2, R3, R4> { CfnRouterOutputProps(put(self.0, "MaximumBitrate", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnRouterOutputProps<R0, R1, Set, R3, R4> { self.0.set("Name", value.into_expr()); CfnRouterOutputProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRouterOutputProps<R0, R1, Set, R3, R4> { CfnRouterOutputProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RegionName`: text. Update: replacement.
-    pub fn region_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RegionName", value.into_expr()); self }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr()), Phase) }
     /// `RoutingScope`: `RoutingScope`, required. Update: in place.
-    pub fn routing_scope(mut self, value: impl Arg<router_output::RoutingScope>) -> CfnRouterOutputProps<R0, R1, R2, Set, R4> { self.0.set("RoutingScope", value.into_expr()); CfnRouterOutputProps(self.0, Phase) }
+    pub fn routing_scope(self, value: impl Arg<router_output::RoutingScope>) -> CfnRouterOutputProps<R0, R1, R2, Set, R4> { CfnRouterOutputProps(put(self.0, "RoutingScope", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Tier`: `Tier`, required. Update: in place.
-    pub fn tier(mut self, value: impl Arg<router_output::Tier>) -> CfnRouterOutputProps<R0, R1, R2, R3, Set> { self.0.set("Tier", value.into_expr()); CfnRouterOutputProps(self.0, Phase) }
+    pub fn tier(self, value: impl Arg<router_output::Tier>) -> CfnRouterOutputProps<R0, R1, R2, R3, Set> { CfnRouterOutputProps(put(self.0, "Tier", value.into_expr()), Phase) }
 }
 impl Done for CfnRouterOutputProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConnect::RouterOutput`.
 pub mod router_output {
 use crate::cfn::support::*;
 /// The property type `FabricConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-fabricconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FabricConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FabricConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl FabricConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FabricConfiguration<super::missing::RecoveryLatencyMode> { FabricConfiguration(Bag::default(), Phase) }
+    pub fn new() -> FabricConfiguration<Missing<super::required::RecoveryLatencyMode>> { FabricConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FabricConfiguration<R0> {
     /// `RecoveryLatencyMode`: `RecoveryLatencyMode`, required. Update: in place.
-    pub fn recovery_latency_mode(mut self, value: impl Arg<RecoveryLatencyMode>) -> FabricConfiguration<Set> { self.0.set("RecoveryLatencyMode", value.into_expr()); FabricConfiguration(self.0, Phase) }
+    pub fn recovery_latency_mode(self, value: impl Arg<RecoveryLatencyMode>) -> FabricConfiguration<Set> { FabricConfiguration(put(self.0, "RecoveryLatencyMode", value.into_expr()), Phase) }
 }
 impl Done for FabricConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowTransitEncryption` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-flowtransitencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowTransitEncryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FlowTransitEncryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl FlowTransitEncryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlowTransitEncryption<super::missing::EncryptionKeyConfiguration> { FlowTransitEncryption(Bag::default(), Phase) }
+    pub fn new() -> FlowTransitEncryption<Missing<super::required::EncryptionKeyConfiguration>> { FlowTransitEncryption(Bag::default(), Phase) }
 }
 impl<R0> FlowTransitEncryption<R0> {
     /// `EncryptionKeyConfiguration`: `FlowTransitEncryptionKeyConfiguration`, required. Update: in place.
-    pub fn encryption_key_configuration(mut self, value: impl Arg<FlowTransitEncryptionKeyConfiguration>) -> FlowTransitEncryption<Set> { self.0.set("EncryptionKeyConfiguration", value.into_expr()); FlowTransitEncryption(self.0, Phase) }
+    pub fn encryption_key_configuration(self, value: impl Arg<FlowTransitEncryptionKeyConfiguration>) -> FlowTransitEncryption<Set> { FlowTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value.into_expr()), Phase) }
     /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place.
-    pub fn encryption_key_type(mut self, value: impl Arg<EncryptionKeyType>) -> Self { self.0.set("EncryptionKeyType", value.into_expr()); self }
+    pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value.into_expr()), Phase) }
 }
 impl Done for FlowTransitEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowTransitEncryptionKeyConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-flowtransitencryptionkeyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowTransitEncryptionKeyConfiguration(Bag);
+#[must_use] pub struct FlowTransitEncryptionKeyConfiguration(Bag);
 impl FlowTransitEncryptionKeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Automatic`: JSON. Update: in place.
-    pub fn automatic(mut self, value: impl Arg<Any>) -> Self { self.0.set("Automatic", value.into_expr()); self }
+    pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value.into_expr())) }
     /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place.
-    pub fn secrets_manager(mut self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { self.0.set("SecretsManager", value.into_expr()); self }
+    pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value.into_expr())) }
 }
 impl Done for FlowTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-maintenanceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MaintenanceConfiguration(Bag);
+#[must_use] pub struct MaintenanceConfiguration(Bag);
 impl MaintenanceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Default`: JSON. Update: in place.
-    pub fn default(mut self, value: impl Arg<Any>) -> Self { self.0.set("Default", value.into_expr()); self }
+    pub fn default(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Default", value.into_expr())) }
     /// `PreferredDayTime`: `PreferredDayTimeMaintenanceConfiguration`. Update: in place.
-    pub fn preferred_day_time(mut self, value: impl Arg<PreferredDayTimeMaintenanceConfiguration>) -> Self { self.0.set("PreferredDayTime", value.into_expr()); self }
+    pub fn preferred_day_time(self, value: impl Arg<PreferredDayTimeMaintenanceConfiguration>) -> Self { Self(put(self.0, "PreferredDayTime", value.into_expr())) }
 }
 impl Done for MaintenanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaConnectFlowRouterOutputConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-mediaconnectflowrouteroutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaConnectFlowRouterOutputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MediaConnectFlowRouterOutputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MediaConnectFlowRouterOutputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MediaConnectFlowRouterOutputConfiguration<super::missing::DestinationTransitEncryption> { MediaConnectFlowRouterOutputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MediaConnectFlowRouterOutputConfiguration<Missing<super::required::DestinationTransitEncryption>> { MediaConnectFlowRouterOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MediaConnectFlowRouterOutputConfiguration<R0> {
     /// `DestinationTransitEncryption`: `FlowTransitEncryption`, required. Update: in place.
-    pub fn destination_transit_encryption(mut self, value: impl Arg<FlowTransitEncryption>) -> MediaConnectFlowRouterOutputConfiguration<Set> { self.0.set("DestinationTransitEncryption", value.into_expr()); MediaConnectFlowRouterOutputConfiguration(self.0, Phase) }
+    pub fn destination_transit_encryption(self, value: impl Arg<FlowTransitEncryption>) -> MediaConnectFlowRouterOutputConfiguration<Set> { MediaConnectFlowRouterOutputConfiguration(put(self.0, "DestinationTransitEncryption", value.into_expr()), Phase) }
     /// `FlowArn`: text. Update: in place.
-    pub fn flow_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("FlowArn", value.into_expr()); self }
+    pub fn flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowArn", value.into_expr()), Phase) }
     /// `FlowSourceArn`: text. Update: in place.
-    pub fn flow_source_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("FlowSourceArn", value.into_expr()); self }
+    pub fn flow_source_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowSourceArn", value.into_expr()), Phase) }
 }
 impl Done for MediaConnectFlowRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaLiveInputRouterOutputConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-medialiveinputrouteroutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaLiveInputRouterOutputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MediaLiveInputRouterOutputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MediaLiveInputRouterOutputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MediaLiveInputRouterOutputConfiguration<super::missing::DestinationTransitEncryption> { MediaLiveInputRouterOutputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MediaLiveInputRouterOutputConfiguration<Missing<super::required::DestinationTransitEncryption>> { MediaLiveInputRouterOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MediaLiveInputRouterOutputConfiguration<R0> {
     /// `DestinationTransitEncryption`: `MediaLiveTransitEncryption`, required. Update: in place.
-    pub fn destination_transit_encryption(mut self, value: impl Arg<MediaLiveTransitEncryption>) -> MediaLiveInputRouterOutputConfiguration<Set> { self.0.set("DestinationTransitEncryption", value.into_expr()); MediaLiveInputRouterOutputConfiguration(self.0, Phase) }
+    pub fn destination_transit_encryption(self, value: impl Arg<MediaLiveTransitEncryption>) -> MediaLiveInputRouterOutputConfiguration<Set> { MediaLiveInputRouterOutputConfiguration(put(self.0, "DestinationTransitEncryption", value.into_expr()), Phase) }
     /// `MediaLiveInputArn`: text. Update: in place.
-    pub fn media_live_input_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("MediaLiveInputArn", value.into_expr()); self }
+    pub fn media_live_input_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaLiveInputArn", value.into_expr()), Phase) }
     /// `MediaLivePipelineId`: `MediaLivePipelineId`. Update: in place.
-    pub fn media_live_pipeline_id(mut self, value: impl Arg<MediaLivePipelineId>) -> Self { self.0.set("MediaLivePipelineId", value.into_expr()); self }
+    pub fn media_live_pipeline_id(self, value: impl Arg<MediaLivePipelineId>) -> Self { Self(put(self.0, "MediaLivePipelineId", value.into_expr()), Phase) }
 }
 impl Done for MediaLiveInputRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaLiveTransitEncryption` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-medialivetransitencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaLiveTransitEncryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MediaLiveTransitEncryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl MediaLiveTransitEncryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MediaLiveTransitEncryption<super::missing::EncryptionKeyConfiguration> { MediaLiveTransitEncryption(Bag::default(), Phase) }
+    pub fn new() -> MediaLiveTransitEncryption<Missing<super::required::EncryptionKeyConfiguration>> { MediaLiveTransitEncryption(Bag::default(), Phase) }
 }
 impl<R0> MediaLiveTransitEncryption<R0> {
     /// `EncryptionKeyConfiguration`: `MediaLiveTransitEncryptionKeyConfiguration`, required. Update: in place.
-    pub fn encryption_key_configuration(mut self, value: impl Arg<MediaLiveTransitEncryptionKeyConfiguration>) -> MediaLiveTransitEncryption<Set> { self.0.set("EncryptionKeyConfiguration", value.into_expr()); MediaLiveTransitEncryption(self.0, Phase) }
+    pub fn encryption_key_configuration(self, value: impl Arg<MediaLiveTransitEncryptionKeyConfiguration>) -> MediaLiveTransitEncryption<Set> { MediaLiveTransitEncryption(put(self.0, "EncryptionKeyConfiguration", value.into_expr()), Phase) }
     /// `EncryptionKeyType`: `EncryptionKeyType`. Update: in place.
-    pub fn encryption_key_type(mut self, value: impl Arg<EncryptionKeyType>) -> Self { self.0.set("EncryptionKeyType", value.into_expr()); self }
+    pub fn encryption_key_type(self, value: impl Arg<EncryptionKeyType>) -> Self { Self(put(self.0, "EncryptionKeyType", value.into_expr()), Phase) }
 }
 impl Done for MediaLiveTransitEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaLiveTransitEncryptionKeyConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-medialivetransitencryptionkeyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaLiveTransitEncryptionKeyConfiguration(Bag);
+#[must_use] pub struct MediaLiveTransitEncryptionKeyConfiguration(Bag);
 impl MediaLiveTransitEncryptionKeyConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Automatic`: JSON. Update: in place.
-    pub fn automatic(mut self, value: impl Arg<Any>) -> Self { self.0.set("Automatic", value.into_expr()); self }
+    pub fn automatic(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Automatic", value.into_expr())) }
     /// `SecretsManager`: `SecretsManagerEncryptionKeyConfiguration`. Update: in place.
-    pub fn secrets_manager(mut self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { self.0.set("SecretsManager", value.into_expr()); self }
+    pub fn secrets_manager(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> Self { Self(put(self.0, "SecretsManager", value.into_expr())) }
 }
 impl Done for MediaLiveTransitEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PreferredDayTimeMaintenanceConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-preferreddaytimemaintenanceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PreferredDayTimeMaintenanceConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PreferredDayTimeMaintenanceConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PreferredDayTimeMaintenanceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PreferredDayTimeMaintenanceConfiguration<super::missing::Day, super::missing::Time> { PreferredDayTimeMaintenanceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PreferredDayTimeMaintenanceConfiguration<Missing<super::required::Day>, Missing<super::required::Time>> { PreferredDayTimeMaintenanceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> PreferredDayTimeMaintenanceConfiguration<R0, R1> {
     /// `Day`: `Day`, required. Update: in place.
-    pub fn day(mut self, value: impl Arg<Day>) -> PreferredDayTimeMaintenanceConfiguration<Set, R1> { self.0.set("Day", value.into_expr()); PreferredDayTimeMaintenanceConfiguration(self.0, Phase) }
+    pub fn day(self, value: impl Arg<Day>) -> PreferredDayTimeMaintenanceConfiguration<Set, R1> { PreferredDayTimeMaintenanceConfiguration(put(self.0, "Day", value.into_expr()), Phase) }
     /// `Time`: text, required. Update: in place.
-    pub fn time(mut self, value: impl Arg<str>) -> PreferredDayTimeMaintenanceConfiguration<R0, Set> { self.0.set("Time", value.into_expr()); PreferredDayTimeMaintenanceConfiguration(self.0, Phase) }
+    pub fn time(self, value: impl Arg<str>) -> PreferredDayTimeMaintenanceConfiguration<R0, Set> { PreferredDayTimeMaintenanceConfiguration(put(self.0, "Time", value.into_expr()), Phase) }
 }
 impl Done for PreferredDayTimeMaintenanceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RistRouterOutputConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-ristrouteroutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RistRouterOutputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RistRouterOutputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RistRouterOutputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RistRouterOutputConfiguration<super::missing::DestinationAddress, super::missing::DestinationPort> { RistRouterOutputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RistRouterOutputConfiguration<Missing<super::required::DestinationAddress>, Missing<super::required::DestinationPort>> { RistRouterOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> RistRouterOutputConfiguration<R0, R1> {
     /// `DestinationAddress`: text, required. Update: in place.
-    pub fn destination_address(mut self, value: impl Arg<str>) -> RistRouterOutputConfiguration<Set, R1> { self.0.set("DestinationAddress", value.into_expr()); RistRouterOutputConfiguration(self.0, Phase) }
+    pub fn destination_address(self, value: impl Arg<str>) -> RistRouterOutputConfiguration<Set, R1> { RistRouterOutputConfiguration(put(self.0, "DestinationAddress", value.into_expr()), Phase) }
     /// `DestinationPort`: integer, required. Update: in place.
-    pub fn destination_port(mut self, value: impl Arg<i64>) -> RistRouterOutputConfiguration<R0, Set> { self.0.set("DestinationPort", value.into_expr()); RistRouterOutputConfiguration(self.0, Phase) }
+    pub fn destination_port(self, value: impl Arg<i64>) -> RistRouterOutputConfiguration<R0, Set> { RistRouterOutputConfiguration(put(self.0, "DestinationPort", value.into_expr()), Phase) }
 }
 impl Done for RistRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouterOutputConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-routeroutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RouterOutputConfiguration(Bag);
+#[must_use] pub struct RouterOutputConfiguration(Bag);
 impl RouterOutputConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MediaConnectFlow`: `MediaConnectFlowRouterOutputConfiguration`. Update: in place.
-    pub fn media_connect_flow(mut self, value: impl Arg<MediaConnectFlowRouterOutputConfiguration>) -> Self { self.0.set("MediaConnectFlow", value.into_expr()); self }
+    pub fn media_connect_flow(self, value: impl Arg<MediaConnectFlowRouterOutputConfiguration>) -> Self { Self(put(self.0, "MediaConnectFlow", value.into_expr())) }
     /// `MediaLiveInput`: `MediaLiveInputRouterOutputConfiguration`. Update: in place.
-    pub fn media_live_input(mut self, value: impl Arg<MediaLiveInputRouterOutputConfiguration>) -> Self { self.0.set("MediaLiveInput", value.into_expr()); self }
+    pub fn media_live_input(self, value: impl Arg<MediaLiveInputRouterOutputConfiguration>) -> Self { Self(put(self.0, "MediaLiveInput", value.into_expr())) }
     /// `Standard`: `StandardRouterOutputConfiguration`. Update: in place.
-    pub fn standard(mut self, value: impl Arg<StandardRouterOutputConfiguration>) -> Self { self.0.set("Standard", value.into_expr()); self }
+    pub fn standard(self, value: impl Arg<StandardRouterOutputConfiguration>) -> Self { Self(put(self.0, "Standard", value.into_expr())) }
 }
 impl Done for RouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouterOutputProtocolConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-routeroutputprotocolconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RouterOutputProtocolConfiguration(Bag);
+#[must_use] pub struct RouterOutputProtocolConfiguration(Bag);
 impl RouterOutputProtocolConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Rist`: `RistRouterOutputConfiguration`. Update: in place.
-    pub fn rist(mut self, value: impl Arg<RistRouterOutputConfiguration>) -> Self { self.0.set("Rist", value.into_expr()); self }
+    pub fn rist(self, value: impl Arg<RistRouterOutputConfiguration>) -> Self { Self(put(self.0, "Rist", value.into_expr())) }
     /// `RtmpPush`: `RtmpPushRouterOutputConfiguration`. Update: in place.
-    pub fn rtmp_push(mut self, value: impl Arg<RtmpPushRouterOutputConfiguration>) -> Self { self.0.set("RtmpPush", value.into_expr()); self }
+    pub fn rtmp_push(self, value: impl Arg<RtmpPushRouterOutputConfiguration>) -> Self { Self(put(self.0, "RtmpPush", value.into_expr())) }
     /// `Rtp`: `RtpRouterOutputConfiguration`. Update: in place.
-    pub fn rtp(mut self, value: impl Arg<RtpRouterOutputConfiguration>) -> Self { self.0.set("Rtp", value.into_expr()); self }
+    pub fn rtp(self, value: impl Arg<RtpRouterOutputConfiguration>) -> Self { Self(put(self.0, "Rtp", value.into_expr())) }
     /// `SrtCaller`: `SrtCallerRouterOutputConfiguration`. Update: in place.
-    pub fn srt_caller(mut self, value: impl Arg<SrtCallerRouterOutputConfiguration>) -> Self { self.0.set("SrtCaller", value.into_expr()); self }
+    pub fn srt_caller(self, value: impl Arg<SrtCallerRouterOutputConfiguration>) -> Self { Self(put(self.0, "SrtCaller", value.into_expr())) }
     /// `SrtListener`: `SrtListenerRouterOutputConfiguration`. Update: in place.
-    pub fn srt_listener(mut self, value: impl Arg<SrtListenerRouterOutputConfiguration>) -> Self { self.0.set("SrtListener", value.into_expr()); self }
+    pub fn srt_listener(self, value: impl Arg<SrtListenerRouterOutputConfiguration>) -> Self { Self(put(self.0, "SrtListener", value.into_expr())) }
 }
 impl Done for RouterOutputProtocolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RtmpPushRouterOutputConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-rtmppushrouteroutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RtmpPushRouterOutputConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct RtmpPushRouterOutputConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl RtmpPushRouterOutputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RtmpPushRouterOutputConfiguration<super::missing::ApplicationName, super::missing::DestinationAddress, super::missing::DestinationPort, super::missing::StreamName> { RtmpPushRouterOutputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RtmpPushRouterOutputConfiguration<Missing<super::required::ApplicationName>, Missing<super::required::DestinationAddress>, Missing<super::required::DestinationPort>, Missing<super::required::StreamName>> { RtmpPushRouterOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> RtmpPushRouterOutputConfiguration<R0, R1, R2, R3> {
     /// `ApplicationName`: text, required. Update: in place.
-    pub fn application_name(mut self, value: impl Arg<str>) -> RtmpPushRouterOutputConfiguration<Set, R1, R2, R3> { self.0.set("ApplicationName", value.into_expr()); RtmpPushRouterOutputConfiguration(self.0, Phase) }
+    pub fn application_name(self, value: impl Arg<str>) -> RtmpPushRouterOutputConfiguration<Set, R1, R2, R3> { RtmpPushRouterOutputConfiguration(put(self.0, "ApplicationName", value.into_expr()), Phase) }
     /// `DestinationAddress`: text, required. Update: in place.
-    pub fn destination_address(mut self, value: impl Arg<str>) -> RtmpPushRouterOutputConfiguration<R0, Set, R2, R3> { self.0.set("DestinationAddress", value.into_expr()); RtmpPushRouterOutputConfiguration(self.0, Phase) }
+    pub fn destination_address(self, value: impl Arg<str>) -> RtmpPushRouterOutputConfiguration<R0, Set, R2, R3> { RtmpPushRouterOutputConfiguration(put(self.0, "DestinationAddress", value.into_expr()), Phase) }
     /// `DestinationPort`: integer, required. Update: in place.
-    pub fn destination_port(mut self, value: impl Arg<i64>) -> RtmpPushRouterOutputConfiguration<R0, R1, Set, R3> { self.0.set("DestinationPort", value.into_expr()); RtmpPushRouterOutputConfiguration(self.0, Phase) }
+    pub fn destination_port(self, value: impl Arg<i64>) -> RtmpPushRouterOutputConfiguration<R0, R1, Set, R3> { RtmpPushRouterOutputConfiguration(put(self.0, "DestinationPort", value.into_expr()), Phase) }
     /// `StreamName`: text, required. Update: in place.
-    pub fn stream_name(mut self, value: impl Arg<str>) -> RtmpPushRouterOutputConfiguration<R0, R1, R2, Set> { self.0.set("StreamName", value.into_expr()); RtmpPushRouterOutputConfiguration(self.0, Phase) }
+    pub fn stream_name(self, value: impl Arg<str>) -> RtmpPushRouterOutputConfiguration<R0, R1, R2, Set> { RtmpPushRouterOutputConfiguration(put(self.0, "StreamName", value.into_expr()), Phase) }
     /// `TlsEncryption`: `TlsEncryption`. Update: in place.
-    pub fn tls_encryption(mut self, value: impl Arg<TlsEncryption>) -> Self { self.0.set("TlsEncryption", value.into_expr()); self }
+    pub fn tls_encryption(self, value: impl Arg<TlsEncryption>) -> Self { Self(put(self.0, "TlsEncryption", value.into_expr()), Phase) }
 }
 impl Done for RtmpPushRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RtpRouterOutputConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-rtprouteroutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RtpRouterOutputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RtpRouterOutputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RtpRouterOutputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RtpRouterOutputConfiguration<super::missing::DestinationAddress, super::missing::DestinationPort> { RtpRouterOutputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RtpRouterOutputConfiguration<Missing<super::required::DestinationAddress>, Missing<super::required::DestinationPort>> { RtpRouterOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> RtpRouterOutputConfiguration<R0, R1> {
     /// `DestinationAddress`: text, required. Update: in place.
-    pub fn destination_address(mut self, value: impl Arg<str>) -> RtpRouterOutputConfiguration<Set, R1> { self.0.set("DestinationAddress", value.into_expr()); RtpRouterOutputConfiguration(self.0, Phase) }
+    pub fn destination_address(self, value: impl Arg<str>) -> RtpRouterOutputConfiguration<Set, R1> { RtpRouterOutputConfiguration(put(self.0, "DestinationAddress", value.into_expr()), Phase) }
     /// `DestinationPort`: integer, required. Update: in place.
-    pub fn destination_port(mut self, value: impl Arg<i64>) -> RtpRouterOutputConfiguration<R0, Set> { self.0.set("DestinationPort", value.into_expr()); RtpRouterOutputConfiguration(self.0, Phase) }
+    pub fn destination_port(self, value: impl Arg<i64>) -> RtpRouterOutputConfiguration<R0, Set> { RtpRouterOutputConfiguration(put(self.0, "DestinationPort", value.into_expr()), Phase) }
     /// `ForwardErrorCorrection`: `ForwardErrorCorrection`. Update: in place.
-    pub fn forward_error_correction(mut self, value: impl Arg<ForwardErrorCorrection>) -> Self { self.0.set("ForwardErrorCorrection", value.into_expr()); self }
+    pub fn forward_error_correction(self, value: impl Arg<ForwardErrorCorrection>) -> Self { Self(put(self.0, "ForwardErrorCorrection", value.into_expr()), Phase) }
 }
 impl Done for RtpRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretsManagerEncryptionKeyConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-secretsmanagerencryptionkeyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecretsManagerEncryptionKeyConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SecretsManagerEncryptionKeyConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SecretsManagerEncryptionKeyConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SecretsManagerEncryptionKeyConfiguration<super::missing::RoleArn, super::missing::SecretArn> { SecretsManagerEncryptionKeyConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SecretsManagerEncryptionKeyConfiguration<Missing<super::required::RoleArn>, Missing<super::required::SecretArn>> { SecretsManagerEncryptionKeyConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SecretsManagerEncryptionKeyConfiguration<R0, R1> {
     /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<Set, R1> { self.0.set("RoleArn", value.into_expr()); SecretsManagerEncryptionKeyConfiguration(self.0, Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<Set, R1> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<R0, Set> { self.0.set("SecretArn", value.into_expr()); SecretsManagerEncryptionKeyConfiguration(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> SecretsManagerEncryptionKeyConfiguration<R0, Set> { SecretsManagerEncryptionKeyConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for SecretsManagerEncryptionKeyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtCallerRouterOutputConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtcallerrouteroutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SrtCallerRouterOutputConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SrtCallerRouterOutputConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SrtCallerRouterOutputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SrtCallerRouterOutputConfiguration<super::missing::DestinationAddress, super::missing::DestinationPort, super::missing::MinimumLatencyMilliseconds> { SrtCallerRouterOutputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SrtCallerRouterOutputConfiguration<Missing<super::required::DestinationAddress>, Missing<super::required::DestinationPort>, Missing<super::required::MinimumLatencyMilliseconds>> { SrtCallerRouterOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SrtCallerRouterOutputConfiguration<R0, R1, R2> {
     /// `DestinationAddress`: text, required. Update: in place.
-    pub fn destination_address(mut self, value: impl Arg<str>) -> SrtCallerRouterOutputConfiguration<Set, R1, R2> { self.0.set("DestinationAddress", value.into_expr()); SrtCallerRouterOutputConfiguration(self.0, Phase) }
+    pub fn destination_address(self, value: impl Arg<str>) -> SrtCallerRouterOutputConfiguration<Set, R1, R2> { SrtCallerRouterOutputConfiguration(put(self.0, "DestinationAddress", value.into_expr()), Phase) }
     /// `DestinationPort`: integer, required. Update: in place.
-    pub fn destination_port(mut self, value: impl Arg<i64>) -> SrtCallerRouterOutputConfiguration<R0, Set, R2> { self.0.set("DestinationPort", value.into_expr()); SrtCallerRouterOutputConfiguration(self.0, Phase) }
+    pub fn destination_port(self, value: impl Arg<i64>) -> SrtCallerRouterOutputConfiguration<R0, Set, R2> { SrtCallerRouterOutputConfiguration(put(self.0, "DestinationPort", value.into_expr()), Phase) }
     /// `EncryptionConfiguration`: `SrtEncryptionConfiguration`. Update: in place.
-    pub fn encryption_configuration(mut self, value: impl Arg<SrtEncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<SrtEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `MinimumLatencyMilliseconds`: integer, required. Update: in place.
-    pub fn minimum_latency_milliseconds(mut self, value: impl Arg<i64>) -> SrtCallerRouterOutputConfiguration<R0, R1, Set> { self.0.set("MinimumLatencyMilliseconds", value.into_expr()); SrtCallerRouterOutputConfiguration(self.0, Phase) }
+    pub fn minimum_latency_milliseconds(self, value: impl Arg<i64>) -> SrtCallerRouterOutputConfiguration<R0, R1, Set> { SrtCallerRouterOutputConfiguration(put(self.0, "MinimumLatencyMilliseconds", value.into_expr()), Phase) }
     /// `StreamId`: text. Update: in place.
-    pub fn stream_id(mut self, value: impl Arg<str>) -> Self { self.0.set("StreamId", value.into_expr()); self }
+    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr()), Phase) }
 }
 impl Done for SrtCallerRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtEncryptionConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtencryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SrtEncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SrtEncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SrtEncryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SrtEncryptionConfiguration<super::missing::EncryptionKey> { SrtEncryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SrtEncryptionConfiguration<Missing<super::required::EncryptionKey>> { SrtEncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SrtEncryptionConfiguration<R0> {
     /// `EncryptionKey`: `SecretsManagerEncryptionKeyConfiguration`, required. Update: in place.
-    pub fn encryption_key(mut self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> SrtEncryptionConfiguration<Set> { self.0.set("EncryptionKey", value.into_expr()); SrtEncryptionConfiguration(self.0, Phase) }
+    pub fn encryption_key(self, value: impl Arg<SecretsManagerEncryptionKeyConfiguration>) -> SrtEncryptionConfiguration<Set> { SrtEncryptionConfiguration(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
 }
 impl Done for SrtEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtListenerRouterOutputConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-srtlistenerrouteroutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SrtListenerRouterOutputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SrtListenerRouterOutputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SrtListenerRouterOutputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SrtListenerRouterOutputConfiguration<super::missing::MinimumLatencyMilliseconds, super::missing::Port> { SrtListenerRouterOutputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SrtListenerRouterOutputConfiguration<Missing<super::required::MinimumLatencyMilliseconds>, Missing<super::required::Port>> { SrtListenerRouterOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SrtListenerRouterOutputConfiguration<R0, R1> {
     /// `EncryptionConfiguration`: `SrtEncryptionConfiguration`. Update: in place.
-    pub fn encryption_configuration(mut self, value: impl Arg<SrtEncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<SrtEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `MinimumLatencyMilliseconds`: integer, required. Update: in place.
-    pub fn minimum_latency_milliseconds(mut self, value: impl Arg<i64>) -> SrtListenerRouterOutputConfiguration<Set, R1> { self.0.set("MinimumLatencyMilliseconds", value.into_expr()); SrtListenerRouterOutputConfiguration(self.0, Phase) }
+    pub fn minimum_latency_milliseconds(self, value: impl Arg<i64>) -> SrtListenerRouterOutputConfiguration<Set, R1> { SrtListenerRouterOutputConfiguration(put(self.0, "MinimumLatencyMilliseconds", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> SrtListenerRouterOutputConfiguration<R0, Set> { self.0.set("Port", value.into_expr()); SrtListenerRouterOutputConfiguration(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> SrtListenerRouterOutputConfiguration<R0, Set> { SrtListenerRouterOutputConfiguration(put(self.0, "Port", value.into_expr()), Phase) }
 }
 impl Done for SrtListenerRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StandardRouterOutputConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-standardrouteroutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StandardRouterOutputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StandardRouterOutputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StandardRouterOutputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StandardRouterOutputConfiguration<super::missing::NetworkInterfaceArn, super::missing::ProtocolConfiguration> { StandardRouterOutputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> StandardRouterOutputConfiguration<Missing<super::required::NetworkInterfaceArn>, Missing<super::required::ProtocolConfiguration>> { StandardRouterOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> StandardRouterOutputConfiguration<R0, R1> {
     /// `NetworkInterfaceArn`: text, required. Update: replacement.
-    pub fn network_interface_arn(mut self, value: impl Arg<str>) -> StandardRouterOutputConfiguration<Set, R1> { self.0.set("NetworkInterfaceArn", value.into_expr()); StandardRouterOutputConfiguration(self.0, Phase) }
+    pub fn network_interface_arn(self, value: impl Arg<str>) -> StandardRouterOutputConfiguration<Set, R1> { StandardRouterOutputConfiguration(put(self.0, "NetworkInterfaceArn", value.into_expr()), Phase) }
     /// `Protocol`: `Protocol`. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<Protocol>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `ProtocolConfiguration`: `RouterOutputProtocolConfiguration`, required. Update: in place.
-    pub fn protocol_configuration(mut self, value: impl Arg<RouterOutputProtocolConfiguration>) -> StandardRouterOutputConfiguration<R0, Set> { self.0.set("ProtocolConfiguration", value.into_expr()); StandardRouterOutputConfiguration(self.0, Phase) }
+    pub fn protocol_configuration(self, value: impl Arg<RouterOutputProtocolConfiguration>) -> StandardRouterOutputConfiguration<R0, Set> { StandardRouterOutputConfiguration(put(self.0, "ProtocolConfiguration", value.into_expr()), Phase) }
 }
 impl Done for StandardRouterOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TlsEncryption` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-tlsencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TlsEncryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TlsEncryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl TlsEncryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TlsEncryption<super::missing::EncryptionConfiguration> { TlsEncryption(Bag::default(), Phase) }
+    pub fn new() -> TlsEncryption<Missing<super::required::EncryptionConfiguration>> { TlsEncryption(Bag::default(), Phase) }
 }
 impl<R0> TlsEncryption<R0> {
     /// `EncryptionConfiguration`: `TlsEncryptionConfiguration`, required. Update: in place.
-    pub fn encryption_configuration(mut self, value: impl Arg<TlsEncryptionConfiguration>) -> TlsEncryption<Set> { self.0.set("EncryptionConfiguration", value.into_expr()); TlsEncryption(self.0, Phase) }
+    pub fn encryption_configuration(self, value: impl Arg<TlsEncryptionConfiguration>) -> TlsEncryption<Set> { TlsEncryption(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `EncryptionType`: `EncryptionType`. Update: in place.
-    pub fn encryption_type(mut self, value: impl Arg<EncryptionType>) -> Self { self.0.set("EncryptionType", value.into_expr()); self }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> Self { Self(put(self.0, "EncryptionType", value.into_expr()), Phase) }
 }
 impl Done for TlsEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TlsEncryptionConfiguration` of `AWS::MediaConnect::RouterOutput`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconnect-routeroutput-tlsencryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TlsEncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TlsEncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TlsEncryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TlsEncryptionConfiguration<super::missing::Public> { TlsEncryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TlsEncryptionConfiguration<Missing<super::required::Public>> { TlsEncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TlsEncryptionConfiguration<R0> {
     /// `Public`: JSON, required. Update: in place.
-    pub fn public(mut self, value: impl Arg<Any>) -> TlsEncryptionConfiguration<Set> { self.0.set("Public", value.into_expr()); TlsEncryptionConfiguration(self.0, Phase) }
+    pub fn public(self, value: impl Arg<Any>) -> TlsEncryptionConfiguration<Set> { TlsEncryptionConfiguration(put(self.0, "Public", value.into_expr()), Phase) }
 }
 impl Done for TlsEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Day` allows.
@@ -2354,5 +2352,5 @@ RoutingScope { Global = "GLOBAL", Regional = "REGIONAL" } }
 values! { /// Texts that `Tier` allows.
 Tier { Output100 = "OUTPUT_100", Output20 = "OUTPUT_20", Output50 = "OUTPUT_50" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Algorithm, AllowRules, ApplicationName, BridgeArn, Cidr, CidrBlock, CompressionFactor, Configuration, ContentLevel, Day, Description, DestinationAddress, DestinationIp, DestinationPort, DestinationTransitEncryption, DiscoveryServerAddress, EgressCidrBlocks, EncodingName, EncryptionConfiguration, EncryptionKey, EncryptionKeyConfiguration, FailoverMode, FlowArn, InputPort, Interface, IpAddress, MaintenanceDay, MaintenanceStartHour, MaxBitrate, MaxOutputs, MaximumBitrate, MediaStreamId, MediaStreamName, MediaStreamType, MergeRecoveryWindowMilliseconds, MinimumLatencyMilliseconds, MulticastIp, Name, NetworkInterfaceArn, NetworkName, NetworkOutput, Networks, PlacementArn, Port, PrimarySource, Protocol, ProtocolConfiguration, ProtocolConfigurations, Public, RecoveryLatencyMilliseconds, RecoveryLatencyMode, RoleArn, RoutingScope, SecretArn, SecurityGroupIds, Source, SourceAddress, SourcePort, SourcePriorityMode, SourceTransitDecryption, Sources, State, StreamName, SubnetId, Subscribers, ThresholdSeconds, Tier, Time, Ttl, VpcInterfaceAdapter } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Algorithm, AllowRules, ApplicationName, BridgeArn, Cidr, CidrBlock, CompressionFactor, Configuration, Day, Description, DestinationAddress, DestinationIp, DestinationPort, DestinationTransitEncryption, DiscoveryServerAddress, EgressCidrBlocks, EncodingName, EncryptionConfiguration, EncryptionKey, EncryptionKeyConfiguration, FailoverMode, FlowArn, InputPort, Interface, IpAddress, MaintenanceDay, MaintenanceStartHour, MaxBitrate, MaxOutputs, MaximumBitrate, MediaStreamId, MediaStreamName, MediaStreamType, MergeRecoveryWindowMilliseconds, MinimumLatencyMilliseconds, MulticastIp, Name, NetworkInterfaceArn, NetworkName, NetworkOutput, Networks, PlacementArn, Port, PrimarySource, Protocol, ProtocolConfiguration, ProtocolConfigurations, Public, RecoveryLatencyMilliseconds, RecoveryLatencyMode, RoleArn, RoutingScope, SecretArn, SecurityGroupIds, Source, SourceAddress, SourcePort, SourcePriorityMode, SourceTransitDecryption, Sources, State, StreamName, SubnetId, Subscribers, ThresholdSeconds, Tier, Time, Ttl, VpcInterfaceAdapter } }

@@ -10,69 +10,69 @@ impl CfnJobTemplate {
     /// `AWS::MediaConvert::JobTemplate`
     pub const TYPE: &'static str = "AWS::MediaConvert::JobTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnJobTemplateProps<R0>) -> Self where CfnJobTemplateProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnJobTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnJobTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaConvert::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-jobtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnJobTemplateProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnJobTemplateProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnJobTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnJobTemplateProps<missing::SettingsJson> { CfnJobTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnJobTemplateProps<Missing<required::SettingsJson>> { CfnJobTemplateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnJobTemplateProps<R0> {
     /// `AccelerationSettings`: `AccelerationSettings`. Update: in place.
-    pub fn acceleration_settings(mut self, value: impl Arg<job_template::AccelerationSettings>) -> Self { self.0.set("AccelerationSettings", value.into_expr()); self }
+    pub fn acceleration_settings(self, value: impl Arg<job_template::AccelerationSettings>) -> Self { Self(put(self.0, "AccelerationSettings", value.into_expr()), Phase) }
     /// `Category`: text. Update: in place.
-    pub fn category(mut self, value: impl Arg<str>) -> Self { self.0.set("Category", value.into_expr()); self }
+    pub fn category(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Category", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `HopDestinations`: list of `HopDestination`. Update: in place.
-    pub fn hop_destinations(mut self, value: impl Arg<Arr<job_template::HopDestination>>) -> Self { self.0.set("HopDestinations", value.into_expr()); self }
+    pub fn hop_destinations(self, value: impl Arg<Arr<job_template::HopDestination>>) -> Self { Self(put(self.0, "HopDestinations", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Priority`: integer. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> Self { self.0.set("Priority", value.into_expr()); self }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `Queue`: text. Update: in place.
-    pub fn queue(mut self, value: impl Arg<str>) -> Self { self.0.set("Queue", value.into_expr()); self }
+    pub fn queue(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Queue", value.into_expr()), Phase) }
     /// `SettingsJson`: JSON, required. Update: in place.
-    pub fn settings_json(mut self, value: impl Arg<Any>) -> CfnJobTemplateProps<Set> { self.0.set("SettingsJson", value.into_expr()); CfnJobTemplateProps(self.0, Phase) }
+    pub fn settings_json(self, value: impl Arg<Any>) -> CfnJobTemplateProps<Set> { CfnJobTemplateProps(put(self.0, "SettingsJson", value.into_expr()), Phase) }
     /// `StatusUpdateInterval`: text. Update: in place.
-    pub fn status_update_interval(mut self, value: impl Arg<str>) -> Self { self.0.set("StatusUpdateInterval", value.into_expr()); self }
+    pub fn status_update_interval(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusUpdateInterval", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnJobTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaConvert::JobTemplate`.
 pub mod job_template {
 use crate::cfn::support::*;
 /// The property type `AccelerationSettings` of `AWS::MediaConvert::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconvert-jobtemplate-accelerationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccelerationSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AccelerationSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl AccelerationSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AccelerationSettings<super::missing::Mode> { AccelerationSettings(Bag::default(), Phase) }
+    pub fn new() -> AccelerationSettings<Missing<super::required::Mode>> { AccelerationSettings(Bag::default(), Phase) }
 }
 impl<R0> AccelerationSettings<R0> {
     /// `Mode`: text, required. Update: in place.
-    pub fn mode(mut self, value: impl Arg<str>) -> AccelerationSettings<Set> { self.0.set("Mode", value.into_expr()); AccelerationSettings(self.0, Phase) }
+    pub fn mode(self, value: impl Arg<str>) -> AccelerationSettings<Set> { AccelerationSettings(put(self.0, "Mode", value.into_expr()), Phase) }
 }
 impl Done for AccelerationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HopDestination` of `AWS::MediaConvert::JobTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediaconvert-jobtemplate-hopdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HopDestination(Bag);
+#[must_use] pub struct HopDestination(Bag);
 impl HopDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Priority`: integer. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> Self { self.0.set("Priority", value.into_expr()); self }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr())) }
     /// `Queue`: text. Update: in place.
-    pub fn queue(mut self, value: impl Arg<str>) -> Self { self.0.set("Queue", value.into_expr()); self }
+    pub fn queue(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Queue", value.into_expr())) }
     /// `WaitMinutes`: integer. Update: in place.
-    pub fn wait_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("WaitMinutes", value.into_expr()); self }
+    pub fn wait_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WaitMinutes", value.into_expr())) }
 }
 impl Done for HopDestination { fn into_props(self) -> Bag { self.0 } }
 }
@@ -82,32 +82,32 @@ impl CfnPreset {
     /// `AWS::MediaConvert::Preset`
     pub const TYPE: &'static str = "AWS::MediaConvert::Preset";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPresetProps<R0>) -> Self where CfnPresetProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPresetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnPreset { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaConvert::Preset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-preset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPresetProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPresetProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPresetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPresetProps<missing::SettingsJson> { CfnPresetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPresetProps<Missing<required::SettingsJson>> { CfnPresetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPresetProps<R0> {
     /// `Category`: text. Update: in place.
-    pub fn category(mut self, value: impl Arg<str>) -> Self { self.0.set("Category", value.into_expr()); self }
+    pub fn category(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Category", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SettingsJson`: JSON, required. Update: in place.
-    pub fn settings_json(mut self, value: impl Arg<Any>) -> CfnPresetProps<Set> { self.0.set("SettingsJson", value.into_expr()); CfnPresetProps(self.0, Phase) }
+    pub fn settings_json(self, value: impl Arg<Any>) -> CfnPresetProps<Set> { CfnPresetProps(put(self.0, "SettingsJson", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPresetProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MediaConvert::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-queue.html)
@@ -119,32 +119,32 @@ impl CfnQueue {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnQueueProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnQueue { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaConvert::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediaconvert-queue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnQueueProps(Bag);
+#[must_use] pub struct CfnQueueProps(Bag);
 impl CfnQueueProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConcurrentJobs`: integer. Update: in place.
-    pub fn concurrent_jobs(mut self, value: impl Arg<i64>) -> Self { self.0.set("ConcurrentJobs", value.into_expr()); self }
+    pub fn concurrent_jobs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConcurrentJobs", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `MaximumConcurrentFeeds`: integer. Update: in place.
-    pub fn maximum_concurrent_feeds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumConcurrentFeeds", value.into_expr()); self }
+    pub fn maximum_concurrent_feeds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumConcurrentFeeds", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `PricingPlan`: text. Update: in place.
-    pub fn pricing_plan(mut self, value: impl Arg<str>) -> Self { self.0.set("PricingPlan", value.into_expr()); self }
+    pub fn pricing_plan(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PricingPlan", value.into_expr())) }
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnQueueProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Mode, SettingsJson } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Mode, SettingsJson } }

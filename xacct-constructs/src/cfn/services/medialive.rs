@@ -13,7 +13,7 @@ impl CfnChannel {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnChannelProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -22,3324 +22,3324 @@ impl CfnChannel {
 }
 impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnChannelProps(Bag);
+#[must_use] pub struct CfnChannelProps(Bag);
 impl CfnChannelProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnywhereSettings`: `AnywhereSettings`. Update: in place.
-    pub fn anywhere_settings(mut self, value: impl Arg<channel::AnywhereSettings>) -> Self { self.0.set("AnywhereSettings", value.into_expr()); self }
+    pub fn anywhere_settings(self, value: impl Arg<channel::AnywhereSettings>) -> Self { Self(put(self.0, "AnywhereSettings", value.into_expr())) }
     /// `CdiInputSpecification`: `CdiInputSpecification`. Update: in place.
-    pub fn cdi_input_specification(mut self, value: impl Arg<channel::CdiInputSpecification>) -> Self { self.0.set("CdiInputSpecification", value.into_expr()); self }
+    pub fn cdi_input_specification(self, value: impl Arg<channel::CdiInputSpecification>) -> Self { Self(put(self.0, "CdiInputSpecification", value.into_expr())) }
     /// `ChannelClass`: text. Update: in place.
-    pub fn channel_class(mut self, value: impl Arg<str>) -> Self { self.0.set("ChannelClass", value.into_expr()); self }
+    pub fn channel_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelClass", value.into_expr())) }
     /// `ChannelEngineVersion`: `ChannelEngineVersionRequest`. Update: in place.
-    pub fn channel_engine_version(mut self, value: impl Arg<channel::ChannelEngineVersionRequest>) -> Self { self.0.set("ChannelEngineVersion", value.into_expr()); self }
+    pub fn channel_engine_version(self, value: impl Arg<channel::ChannelEngineVersionRequest>) -> Self { Self(put(self.0, "ChannelEngineVersion", value.into_expr())) }
     /// `ChannelSecurityGroups`: list of text. Update: in place.
-    pub fn channel_security_groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ChannelSecurityGroups", value.into_expr()); self }
+    pub fn channel_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ChannelSecurityGroups", value.into_expr())) }
     /// `Destinations`: list of `OutputDestination`. Update: in place.
-    pub fn destinations(mut self, value: impl Arg<Arr<channel::OutputDestination>>) -> Self { self.0.set("Destinations", value.into_expr()); self }
+    pub fn destinations(self, value: impl Arg<Arr<channel::OutputDestination>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
     /// `DryRun`: boolean. Update: in place.
-    pub fn dry_run(mut self, value: impl Arg<bool>) -> Self { self.0.set("DryRun", value.into_expr()); self }
+    pub fn dry_run(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DryRun", value.into_expr())) }
     /// `EncoderSettings`: `EncoderSettings`. Update: in place.
-    pub fn encoder_settings(mut self, value: impl Arg<channel::EncoderSettings>) -> Self { self.0.set("EncoderSettings", value.into_expr()); self }
+    pub fn encoder_settings(self, value: impl Arg<channel::EncoderSettings>) -> Self { Self(put(self.0, "EncoderSettings", value.into_expr())) }
     /// `InferenceSettings`: `InferenceSettings`. Update: in place.
-    pub fn inference_settings(mut self, value: impl Arg<channel::InferenceSettings>) -> Self { self.0.set("InferenceSettings", value.into_expr()); self }
+    pub fn inference_settings(self, value: impl Arg<channel::InferenceSettings>) -> Self { Self(put(self.0, "InferenceSettings", value.into_expr())) }
     /// `InputAttachments`: list of `InputAttachment`. Update: in place.
-    pub fn input_attachments(mut self, value: impl Arg<Arr<channel::InputAttachment>>) -> Self { self.0.set("InputAttachments", value.into_expr()); self }
+    pub fn input_attachments(self, value: impl Arg<Arr<channel::InputAttachment>>) -> Self { Self(put(self.0, "InputAttachments", value.into_expr())) }
     /// `InputSpecification`: `InputSpecification`. Update: in place.
-    pub fn input_specification(mut self, value: impl Arg<channel::InputSpecification>) -> Self { self.0.set("InputSpecification", value.into_expr()); self }
+    pub fn input_specification(self, value: impl Arg<channel::InputSpecification>) -> Self { Self(put(self.0, "InputSpecification", value.into_expr())) }
     /// `LinkedChannelSettings`: `LinkedChannelSettings`. Update: in place.
-    pub fn linked_channel_settings(mut self, value: impl Arg<channel::LinkedChannelSettings>) -> Self { self.0.set("LinkedChannelSettings", value.into_expr()); self }
+    pub fn linked_channel_settings(self, value: impl Arg<channel::LinkedChannelSettings>) -> Self { Self(put(self.0, "LinkedChannelSettings", value.into_expr())) }
     /// `LogLevel`: text. Update: in place.
-    pub fn log_level(mut self, value: impl Arg<str>) -> Self { self.0.set("LogLevel", value.into_expr()); self }
+    pub fn log_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogLevel", value.into_expr())) }
     /// `Maintenance`: `MaintenanceCreateSettings`. Update: in place.
-    pub fn maintenance(mut self, value: impl Arg<channel::MaintenanceCreateSettings>) -> Self { self.0.set("Maintenance", value.into_expr()); self }
+    pub fn maintenance(self, value: impl Arg<channel::MaintenanceCreateSettings>) -> Self { Self(put(self.0, "Maintenance", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Vpc`: `VpcOutputSettings`. Update: replacement.
-    pub fn vpc(mut self, value: impl Arg<channel::VpcOutputSettings>) -> Self { self.0.set("Vpc", value.into_expr()); self }
+    pub fn vpc(self, value: impl Arg<channel::VpcOutputSettings>) -> Self { Self(put(self.0, "Vpc", value.into_expr())) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::Channel`.
 pub mod channel {
 use crate::cfn::support::*;
 /// The property type `AacSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aacsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AacSettings(Bag);
+#[must_use] pub struct AacSettings(Bag);
 impl AacSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bitrate`: number. Update: in place.
-    pub fn bitrate(mut self, value: impl Arg<f64>) -> Self { self.0.set("Bitrate", value.into_expr()); self }
+    pub fn bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
     /// `CodingMode`: text. Update: in place.
-    pub fn coding_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("CodingMode", value.into_expr()); self }
+    pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value.into_expr())) }
     /// `InputType`: text. Update: in place.
-    pub fn input_type(mut self, value: impl Arg<str>) -> Self { self.0.set("InputType", value.into_expr()); self }
+    pub fn input_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputType", value.into_expr())) }
     /// `Profile`: text. Update: in place.
-    pub fn profile(mut self, value: impl Arg<str>) -> Self { self.0.set("Profile", value.into_expr()); self }
+    pub fn profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Profile", value.into_expr())) }
     /// `RateControlMode`: text. Update: in place.
-    pub fn rate_control_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("RateControlMode", value.into_expr()); self }
+    pub fn rate_control_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateControlMode", value.into_expr())) }
     /// `RawFormat`: text. Update: in place.
-    pub fn raw_format(mut self, value: impl Arg<str>) -> Self { self.0.set("RawFormat", value.into_expr()); self }
+    pub fn raw_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RawFormat", value.into_expr())) }
     /// `SampleRate`: number. Update: in place.
-    pub fn sample_rate(mut self, value: impl Arg<f64>) -> Self { self.0.set("SampleRate", value.into_expr()); self }
+    pub fn sample_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SampleRate", value.into_expr())) }
     /// `Spec`: text. Update: in place.
-    pub fn spec(mut self, value: impl Arg<str>) -> Self { self.0.set("Spec", value.into_expr()); self }
+    pub fn spec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Spec", value.into_expr())) }
     /// `VbrQuality`: text. Update: in place.
-    pub fn vbr_quality(mut self, value: impl Arg<str>) -> Self { self.0.set("VbrQuality", value.into_expr()); self }
+    pub fn vbr_quality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VbrQuality", value.into_expr())) }
 }
 impl Done for AacSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AbWatermarkingCustomProfile` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-abwatermarkingcustomprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AbWatermarkingCustomProfile(Bag);
+#[must_use] pub struct AbWatermarkingCustomProfile(Bag);
 impl AbWatermarkingCustomProfile {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EmbeddingFrequency`: number. Update: in place.
-    pub fn embedding_frequency(mut self, value: impl Arg<f64>) -> Self { self.0.set("EmbeddingFrequency", value.into_expr()); self }
+    pub fn embedding_frequency(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "EmbeddingFrequency", value.into_expr())) }
     /// `SceneCut`: number. Update: in place.
-    pub fn scene_cut(mut self, value: impl Arg<f64>) -> Self { self.0.set("SceneCut", value.into_expr()); self }
+    pub fn scene_cut(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SceneCut", value.into_expr())) }
     /// `TargetPsnr`: number. Update: in place.
-    pub fn target_psnr(mut self, value: impl Arg<f64>) -> Self { self.0.set("TargetPsnr", value.into_expr()); self }
+    pub fn target_psnr(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetPsnr", value.into_expr())) }
 }
 impl Done for AbWatermarkingCustomProfile { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Ac3Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ac3settings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Ac3Settings(Bag);
+#[must_use] pub struct Ac3Settings(Bag);
 impl Ac3Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttenuationControl`: text. Update: in place.
-    pub fn attenuation_control(mut self, value: impl Arg<str>) -> Self { self.0.set("AttenuationControl", value.into_expr()); self }
+    pub fn attenuation_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttenuationControl", value.into_expr())) }
     /// `Bitrate`: number. Update: in place.
-    pub fn bitrate(mut self, value: impl Arg<f64>) -> Self { self.0.set("Bitrate", value.into_expr()); self }
+    pub fn bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
     /// `BitstreamMode`: text. Update: in place.
-    pub fn bitstream_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("BitstreamMode", value.into_expr()); self }
+    pub fn bitstream_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BitstreamMode", value.into_expr())) }
     /// `CodingMode`: text. Update: in place.
-    pub fn coding_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("CodingMode", value.into_expr()); self }
+    pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value.into_expr())) }
     /// `Dialnorm`: integer. Update: in place.
-    pub fn dialnorm(mut self, value: impl Arg<i64>) -> Self { self.0.set("Dialnorm", value.into_expr()); self }
+    pub fn dialnorm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Dialnorm", value.into_expr())) }
     /// `DrcProfile`: text. Update: in place.
-    pub fn drc_profile(mut self, value: impl Arg<str>) -> Self { self.0.set("DrcProfile", value.into_expr()); self }
+    pub fn drc_profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrcProfile", value.into_expr())) }
     /// `LfeFilter`: text. Update: in place.
-    pub fn lfe_filter(mut self, value: impl Arg<str>) -> Self { self.0.set("LfeFilter", value.into_expr()); self }
+    pub fn lfe_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LfeFilter", value.into_expr())) }
     /// `MetadataControl`: text. Update: in place.
-    pub fn metadata_control(mut self, value: impl Arg<str>) -> Self { self.0.set("MetadataControl", value.into_expr()); self }
+    pub fn metadata_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetadataControl", value.into_expr())) }
 }
 impl Done for Ac3Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdditionalDestinations` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-additionaldestinations.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdditionalDestinations(Bag);
+#[must_use] pub struct AdditionalDestinations(Bag);
 impl AdditionalDestinations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destination`: `OutputLocationRef`. Update: in place.
-    pub fn destination(mut self, value: impl Arg<OutputLocationRef>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
 }
 impl Done for AdditionalDestinations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AncillarySourceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ancillarysourcesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AncillarySourceSettings(Bag);
+#[must_use] pub struct AncillarySourceSettings(Bag);
 impl AncillarySourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourceAncillaryChannelNumber`: integer. Update: in place.
-    pub fn source_ancillary_channel_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("SourceAncillaryChannelNumber", value.into_expr()); self }
+    pub fn source_ancillary_channel_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SourceAncillaryChannelNumber", value.into_expr())) }
 }
 impl Done for AncillarySourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnywhereSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-anywheresettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnywhereSettings(Bag);
+#[must_use] pub struct AnywhereSettings(Bag);
 impl AnywhereSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChannelPlacementGroupId`: text. Update: in place.
-    pub fn channel_placement_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ChannelPlacementGroupId", value.into_expr()); self }
+    pub fn channel_placement_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelPlacementGroupId", value.into_expr())) }
     /// `ClusterId`: text. Update: in place.
-    pub fn cluster_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ClusterId", value.into_expr()); self }
+    pub fn cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterId", value.into_expr())) }
 }
 impl Done for AnywhereSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArchiveCdnSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archivecdnsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ArchiveCdnSettings(Bag);
+#[must_use] pub struct ArchiveCdnSettings(Bag);
 impl ArchiveCdnSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArchiveS3Settings`: `ArchiveFrameCaptureHlsS3Settings`. Update: in place.
-    pub fn archive_s3_settings(mut self, value: impl Arg<ArchiveFrameCaptureHlsS3Settings>) -> Self { self.0.set("ArchiveS3Settings", value.into_expr()); self }
+    pub fn archive_s3_settings(self, value: impl Arg<ArchiveFrameCaptureHlsS3Settings>) -> Self { Self(put(self.0, "ArchiveS3Settings", value.into_expr())) }
 }
 impl Done for ArchiveCdnSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArchiveContainerSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archivecontainersettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ArchiveContainerSettings(Bag);
+#[must_use] pub struct ArchiveContainerSettings(Bag);
 impl ArchiveContainerSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `M2tsSettings`: `M2tsSettings`. Update: in place.
-    pub fn m2ts_settings(mut self, value: impl Arg<M2tsSettings>) -> Self { self.0.set("M2tsSettings", value.into_expr()); self }
+    pub fn m2ts_settings(self, value: impl Arg<M2tsSettings>) -> Self { Self(put(self.0, "M2tsSettings", value.into_expr())) }
     /// `RawSettings`: JSON. Update: in place.
-    pub fn raw_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("RawSettings", value.into_expr()); self }
+    pub fn raw_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RawSettings", value.into_expr())) }
 }
 impl Done for ArchiveContainerSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArchiveFrameCaptureHlsS3Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archiveframecapturehlss3settings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ArchiveFrameCaptureHlsS3Settings(Bag);
+#[must_use] pub struct ArchiveFrameCaptureHlsS3Settings(Bag);
 impl ArchiveFrameCaptureHlsS3Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CannedAcl`: text. Update: in place.
-    pub fn canned_acl(mut self, value: impl Arg<str>) -> Self { self.0.set("CannedAcl", value.into_expr()); self }
+    pub fn canned_acl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CannedAcl", value.into_expr())) }
 }
 impl Done for ArchiveFrameCaptureHlsS3Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArchiveGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archivegroupsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ArchiveGroupSettings(Bag);
+#[must_use] pub struct ArchiveGroupSettings(Bag);
 impl ArchiveGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArchiveCdnSettings`: `ArchiveCdnSettings`. Update: in place.
-    pub fn archive_cdn_settings(mut self, value: impl Arg<ArchiveCdnSettings>) -> Self { self.0.set("ArchiveCdnSettings", value.into_expr()); self }
+    pub fn archive_cdn_settings(self, value: impl Arg<ArchiveCdnSettings>) -> Self { Self(put(self.0, "ArchiveCdnSettings", value.into_expr())) }
     /// `Destination`: `OutputLocationRef`. Update: in place.
-    pub fn destination(mut self, value: impl Arg<OutputLocationRef>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
     /// `RolloverInterval`: integer. Update: in place.
-    pub fn rollover_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("RolloverInterval", value.into_expr()); self }
+    pub fn rollover_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RolloverInterval", value.into_expr())) }
 }
 impl Done for ArchiveGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArchiveOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archiveoutputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ArchiveOutputSettings(Bag);
+#[must_use] pub struct ArchiveOutputSettings(Bag);
 impl ArchiveOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerSettings`: `ArchiveContainerSettings`. Update: in place.
-    pub fn container_settings(mut self, value: impl Arg<ArchiveContainerSettings>) -> Self { self.0.set("ContainerSettings", value.into_expr()); self }
+    pub fn container_settings(self, value: impl Arg<ArchiveContainerSettings>) -> Self { Self(put(self.0, "ContainerSettings", value.into_expr())) }
     /// `Extension`: text. Update: in place.
-    pub fn extension(mut self, value: impl Arg<str>) -> Self { self.0.set("Extension", value.into_expr()); self }
+    pub fn extension(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Extension", value.into_expr())) }
     /// `NameModifier`: text. Update: in place.
-    pub fn name_modifier(mut self, value: impl Arg<str>) -> Self { self.0.set("NameModifier", value.into_expr()); self }
+    pub fn name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameModifier", value.into_expr())) }
 }
 impl Done for ArchiveOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArchiveS3Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-archives3settings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ArchiveS3Settings(Bag);
+#[must_use] pub struct ArchiveS3Settings(Bag);
 impl ArchiveS3Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CannedAcl`: text. Update: in place.
-    pub fn canned_acl(mut self, value: impl Arg<str>) -> Self { self.0.set("CannedAcl", value.into_expr()); self }
+    pub fn canned_acl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CannedAcl", value.into_expr())) }
 }
 impl Done for ArchiveS3Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AribDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aribdestinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AribDestinationSettings(Bag);
+#[must_use] pub struct AribDestinationSettings(Bag);
 impl AribDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
 }
 impl Done for AribDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AribSourceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-aribsourcesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AribSourceSettings(Bag);
+#[must_use] pub struct AribSourceSettings(Bag);
 impl AribSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
 }
 impl Done for AribSourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioChannelMapping` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiochannelmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioChannelMapping(Bag);
+#[must_use] pub struct AudioChannelMapping(Bag);
 impl AudioChannelMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InputChannelLevels`: list of `InputChannelLevel`. Update: in place.
-    pub fn input_channel_levels(mut self, value: impl Arg<Arr<InputChannelLevel>>) -> Self { self.0.set("InputChannelLevels", value.into_expr()); self }
+    pub fn input_channel_levels(self, value: impl Arg<Arr<InputChannelLevel>>) -> Self { Self(put(self.0, "InputChannelLevels", value.into_expr())) }
     /// `OutputChannel`: integer. Update: in place.
-    pub fn output_channel(mut self, value: impl Arg<i64>) -> Self { self.0.set("OutputChannel", value.into_expr()); self }
+    pub fn output_channel(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OutputChannel", value.into_expr())) }
 }
 impl Done for AudioChannelMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioCodecSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiocodecsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioCodecSettings(Bag);
+#[must_use] pub struct AudioCodecSettings(Bag);
 impl AudioCodecSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AacSettings`: `AacSettings`. Update: in place.
-    pub fn aac_settings(mut self, value: impl Arg<AacSettings>) -> Self { self.0.set("AacSettings", value.into_expr()); self }
+    pub fn aac_settings(self, value: impl Arg<AacSettings>) -> Self { Self(put(self.0, "AacSettings", value.into_expr())) }
     /// `Ac3Settings`: `Ac3Settings`. Update: in place.
-    pub fn ac3_settings(mut self, value: impl Arg<Ac3Settings>) -> Self { self.0.set("Ac3Settings", value.into_expr()); self }
+    pub fn ac3_settings(self, value: impl Arg<Ac3Settings>) -> Self { Self(put(self.0, "Ac3Settings", value.into_expr())) }
     /// `Eac3AtmosSettings`: `Eac3AtmosSettings`. Update: in place.
-    pub fn eac3_atmos_settings(mut self, value: impl Arg<Eac3AtmosSettings>) -> Self { self.0.set("Eac3AtmosSettings", value.into_expr()); self }
+    pub fn eac3_atmos_settings(self, value: impl Arg<Eac3AtmosSettings>) -> Self { Self(put(self.0, "Eac3AtmosSettings", value.into_expr())) }
     /// `Eac3Settings`: `Eac3Settings`. Update: in place.
-    pub fn eac3_settings(mut self, value: impl Arg<Eac3Settings>) -> Self { self.0.set("Eac3Settings", value.into_expr()); self }
+    pub fn eac3_settings(self, value: impl Arg<Eac3Settings>) -> Self { Self(put(self.0, "Eac3Settings", value.into_expr())) }
     /// `Mp2Settings`: `Mp2Settings`. Update: in place.
-    pub fn mp2_settings(mut self, value: impl Arg<Mp2Settings>) -> Self { self.0.set("Mp2Settings", value.into_expr()); self }
+    pub fn mp2_settings(self, value: impl Arg<Mp2Settings>) -> Self { Self(put(self.0, "Mp2Settings", value.into_expr())) }
     /// `PassThroughSettings`: JSON. Update: in place.
-    pub fn pass_through_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("PassThroughSettings", value.into_expr()); self }
+    pub fn pass_through_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PassThroughSettings", value.into_expr())) }
     /// `WavSettings`: `WavSettings`. Update: in place.
-    pub fn wav_settings(mut self, value: impl Arg<WavSettings>) -> Self { self.0.set("WavSettings", value.into_expr()); self }
+    pub fn wav_settings(self, value: impl Arg<WavSettings>) -> Self { Self(put(self.0, "WavSettings", value.into_expr())) }
 }
 impl Done for AudioCodecSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioDescription` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodescription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioDescription(Bag);
+#[must_use] pub struct AudioDescription(Bag);
 impl AudioDescription {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioDashRoles`: list of text. Update: in place.
-    pub fn audio_dash_roles(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AudioDashRoles", value.into_expr()); self }
+    pub fn audio_dash_roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AudioDashRoles", value.into_expr())) }
     /// `AudioNormalizationSettings`: `AudioNormalizationSettings`. Update: in place.
-    pub fn audio_normalization_settings(mut self, value: impl Arg<AudioNormalizationSettings>) -> Self { self.0.set("AudioNormalizationSettings", value.into_expr()); self }
+    pub fn audio_normalization_settings(self, value: impl Arg<AudioNormalizationSettings>) -> Self { Self(put(self.0, "AudioNormalizationSettings", value.into_expr())) }
     /// `AudioSelectorName`: text. Update: in place.
-    pub fn audio_selector_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AudioSelectorName", value.into_expr()); self }
+    pub fn audio_selector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioSelectorName", value.into_expr())) }
     /// `AudioType`: text. Update: in place.
-    pub fn audio_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AudioType", value.into_expr()); self }
+    pub fn audio_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioType", value.into_expr())) }
     /// `AudioTypeControl`: text. Update: in place.
-    pub fn audio_type_control(mut self, value: impl Arg<str>) -> Self { self.0.set("AudioTypeControl", value.into_expr()); self }
+    pub fn audio_type_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioTypeControl", value.into_expr())) }
     /// `AudioWatermarkingSettings`: `AudioWatermarkSettings`. Update: in place.
-    pub fn audio_watermarking_settings(mut self, value: impl Arg<AudioWatermarkSettings>) -> Self { self.0.set("AudioWatermarkingSettings", value.into_expr()); self }
+    pub fn audio_watermarking_settings(self, value: impl Arg<AudioWatermarkSettings>) -> Self { Self(put(self.0, "AudioWatermarkingSettings", value.into_expr())) }
     /// `CodecSettings`: `AudioCodecSettings`. Update: in place.
-    pub fn codec_settings(mut self, value: impl Arg<AudioCodecSettings>) -> Self { self.0.set("CodecSettings", value.into_expr()); self }
+    pub fn codec_settings(self, value: impl Arg<AudioCodecSettings>) -> Self { Self(put(self.0, "CodecSettings", value.into_expr())) }
     /// `DvbDashAccessibility`: text. Update: in place.
-    pub fn dvb_dash_accessibility(mut self, value: impl Arg<str>) -> Self { self.0.set("DvbDashAccessibility", value.into_expr()); self }
+    pub fn dvb_dash_accessibility(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DvbDashAccessibility", value.into_expr())) }
     /// `LanguageCode`: text. Update: in place.
-    pub fn language_code(mut self, value: impl Arg<str>) -> Self { self.0.set("LanguageCode", value.into_expr()); self }
+    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
     /// `LanguageCodeControl`: text. Update: in place.
-    pub fn language_code_control(mut self, value: impl Arg<str>) -> Self { self.0.set("LanguageCodeControl", value.into_expr()); self }
+    pub fn language_code_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCodeControl", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `RemixSettings`: `RemixSettings`. Update: in place.
-    pub fn remix_settings(mut self, value: impl Arg<RemixSettings>) -> Self { self.0.set("RemixSettings", value.into_expr()); self }
+    pub fn remix_settings(self, value: impl Arg<RemixSettings>) -> Self { Self(put(self.0, "RemixSettings", value.into_expr())) }
     /// `StreamName`: text. Update: in place.
-    pub fn stream_name(mut self, value: impl Arg<str>) -> Self { self.0.set("StreamName", value.into_expr()); self }
+    pub fn stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamName", value.into_expr())) }
 }
 impl Done for AudioDescription { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioDolbyEDecode` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiodolbyedecode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioDolbyEDecode(Bag);
+#[must_use] pub struct AudioDolbyEDecode(Bag);
 impl AudioDolbyEDecode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ProgramSelection`: text. Update: in place.
-    pub fn program_selection(mut self, value: impl Arg<str>) -> Self { self.0.set("ProgramSelection", value.into_expr()); self }
+    pub fn program_selection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProgramSelection", value.into_expr())) }
 }
 impl Done for AudioDolbyEDecode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioFeedInput` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiofeedinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioFeedInput(Bag);
+#[must_use] pub struct AudioFeedInput(Bag);
 impl AudioFeedInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioSelectorName`: text. Update: in place.
-    pub fn audio_selector_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AudioSelectorName", value.into_expr()); self }
+    pub fn audio_selector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioSelectorName", value.into_expr())) }
     /// `FeedInput`: text. Update: in place.
-    pub fn feed_input(mut self, value: impl Arg<str>) -> Self { self.0.set("FeedInput", value.into_expr()); self }
+    pub fn feed_input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeedInput", value.into_expr())) }
 }
 impl Done for AudioFeedInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioHlsRenditionSelection` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiohlsrenditionselection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioHlsRenditionSelection(Bag);
+#[must_use] pub struct AudioHlsRenditionSelection(Bag);
 impl AudioHlsRenditionSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupId`: text. Update: in place.
-    pub fn group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupId", value.into_expr()); self }
+    pub fn group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupId", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for AudioHlsRenditionSelection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioLanguageSelection` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiolanguageselection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioLanguageSelection(Bag);
+#[must_use] pub struct AudioLanguageSelection(Bag);
 impl AudioLanguageSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LanguageCode`: text. Update: in place.
-    pub fn language_code(mut self, value: impl Arg<str>) -> Self { self.0.set("LanguageCode", value.into_expr()); self }
+    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
     /// `LanguageSelectionPolicy`: text. Update: in place.
-    pub fn language_selection_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("LanguageSelectionPolicy", value.into_expr()); self }
+    pub fn language_selection_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageSelectionPolicy", value.into_expr())) }
 }
 impl Done for AudioLanguageSelection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioNormalizationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audionormalizationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioNormalizationSettings(Bag);
+#[must_use] pub struct AudioNormalizationSettings(Bag);
 impl AudioNormalizationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Algorithm`: text. Update: in place.
-    pub fn algorithm(mut self, value: impl Arg<str>) -> Self { self.0.set("Algorithm", value.into_expr()); self }
+    pub fn algorithm(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Algorithm", value.into_expr())) }
     /// `AlgorithmControl`: text. Update: in place.
-    pub fn algorithm_control(mut self, value: impl Arg<str>) -> Self { self.0.set("AlgorithmControl", value.into_expr()); self }
+    pub fn algorithm_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlgorithmControl", value.into_expr())) }
     /// `PeakCalculation`: text. Update: in place.
-    pub fn peak_calculation(mut self, value: impl Arg<str>) -> Self { self.0.set("PeakCalculation", value.into_expr()); self }
+    pub fn peak_calculation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeakCalculation", value.into_expr())) }
     /// `PeakLimiterThreshold`: number. Update: in place.
-    pub fn peak_limiter_threshold(mut self, value: impl Arg<f64>) -> Self { self.0.set("PeakLimiterThreshold", value.into_expr()); self }
+    pub fn peak_limiter_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PeakLimiterThreshold", value.into_expr())) }
     /// `TargetLkfs`: number. Update: in place.
-    pub fn target_lkfs(mut self, value: impl Arg<f64>) -> Self { self.0.set("TargetLkfs", value.into_expr()); self }
+    pub fn target_lkfs(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TargetLkfs", value.into_expr())) }
 }
 impl Done for AudioNormalizationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioOnlyHlsSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioonlyhlssettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioOnlyHlsSettings(Bag);
+#[must_use] pub struct AudioOnlyHlsSettings(Bag);
 impl AudioOnlyHlsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioGroupId`: text. Update: in place.
-    pub fn audio_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AudioGroupId", value.into_expr()); self }
+    pub fn audio_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioGroupId", value.into_expr())) }
     /// `AudioOnlyImage`: `InputLocation`. Update: in place.
-    pub fn audio_only_image(mut self, value: impl Arg<InputLocation>) -> Self { self.0.set("AudioOnlyImage", value.into_expr()); self }
+    pub fn audio_only_image(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "AudioOnlyImage", value.into_expr())) }
     /// `AudioTrackType`: text. Update: in place.
-    pub fn audio_track_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AudioTrackType", value.into_expr()); self }
+    pub fn audio_track_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioTrackType", value.into_expr())) }
     /// `SegmentType`: text. Update: in place.
-    pub fn segment_type(mut self, value: impl Arg<str>) -> Self { self.0.set("SegmentType", value.into_expr()); self }
+    pub fn segment_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentType", value.into_expr())) }
 }
 impl Done for AudioOnlyHlsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioPid` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopid.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioPid(Bag);
+#[must_use] pub struct AudioPid(Bag);
 impl AudioPid {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DolbyEDecode`: `AudioDolbyEDecode`. Update: in place.
-    pub fn dolby_e_decode(mut self, value: impl Arg<AudioDolbyEDecode>) -> Self { self.0.set("DolbyEDecode", value.into_expr()); self }
+    pub fn dolby_e_decode(self, value: impl Arg<AudioDolbyEDecode>) -> Self { Self(put(self.0, "DolbyEDecode", value.into_expr())) }
     /// `Pid`: integer. Update: in place.
-    pub fn pid(mut self, value: impl Arg<i64>) -> Self { self.0.set("Pid", value.into_expr()); self }
+    pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value.into_expr())) }
     /// `PremixSettings`: `AudioPreMixerSettings`. Update: in place.
-    pub fn premix_settings(mut self, value: impl Arg<AudioPreMixerSettings>) -> Self { self.0.set("PremixSettings", value.into_expr()); self }
+    pub fn premix_settings(self, value: impl Arg<AudioPreMixerSettings>) -> Self { Self(put(self.0, "PremixSettings", value.into_expr())) }
 }
 impl Done for AudioPid { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioPidSelection` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopidselection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioPidSelection(Bag);
+#[must_use] pub struct AudioPidSelection(Bag);
 impl AudioPidSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Pid`: integer. Update: in place.
-    pub fn pid(mut self, value: impl Arg<i64>) -> Self { self.0.set("Pid", value.into_expr()); self }
+    pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value.into_expr())) }
     /// `Pids`: list of `AudioPid`. Update: in place.
-    pub fn pids(mut self, value: impl Arg<Arr<AudioPid>>) -> Self { self.0.set("Pids", value.into_expr()); self }
+    pub fn pids(self, value: impl Arg<Arr<AudioPid>>) -> Self { Self(put(self.0, "Pids", value.into_expr())) }
 }
 impl Done for AudioPidSelection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioPreMixerSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiopremixersettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioPreMixerSettings(Bag);
+#[must_use] pub struct AudioPreMixerSettings(Bag);
 impl AudioPreMixerSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioNormalizationSettings`: `AudioNormalizationSettings`. Update: in place.
-    pub fn audio_normalization_settings(mut self, value: impl Arg<AudioNormalizationSettings>) -> Self { self.0.set("AudioNormalizationSettings", value.into_expr()); self }
+    pub fn audio_normalization_settings(self, value: impl Arg<AudioNormalizationSettings>) -> Self { Self(put(self.0, "AudioNormalizationSettings", value.into_expr())) }
     /// `Channels`: integer. Update: in place.
-    pub fn channels(mut self, value: impl Arg<i64>) -> Self { self.0.set("Channels", value.into_expr()); self }
+    pub fn channels(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Channels", value.into_expr())) }
     /// `GainDb`: number. Update: in place.
-    pub fn gain_db(mut self, value: impl Arg<f64>) -> Self { self.0.set("GainDb", value.into_expr()); self }
+    pub fn gain_db(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GainDb", value.into_expr())) }
     /// `RemixSettings`: `RemixSettings`. Update: in place.
-    pub fn remix_settings(mut self, value: impl Arg<RemixSettings>) -> Self { self.0.set("RemixSettings", value.into_expr()); self }
+    pub fn remix_settings(self, value: impl Arg<RemixSettings>) -> Self { Self(put(self.0, "RemixSettings", value.into_expr())) }
 }
 impl Done for AudioPreMixerSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioSelector` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioselector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioSelector(Bag);
+#[must_use] pub struct AudioSelector(Bag);
 impl AudioSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `SelectorSettings`: `AudioSelectorSettings`. Update: in place.
-    pub fn selector_settings(mut self, value: impl Arg<AudioSelectorSettings>) -> Self { self.0.set("SelectorSettings", value.into_expr()); self }
+    pub fn selector_settings(self, value: impl Arg<AudioSelectorSettings>) -> Self { Self(put(self.0, "SelectorSettings", value.into_expr())) }
 }
 impl Done for AudioSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioSelectorSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audioselectorsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioSelectorSettings(Bag);
+#[must_use] pub struct AudioSelectorSettings(Bag);
 impl AudioSelectorSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioHlsRenditionSelection`: `AudioHlsRenditionSelection`. Update: in place.
-    pub fn audio_hls_rendition_selection(mut self, value: impl Arg<AudioHlsRenditionSelection>) -> Self { self.0.set("AudioHlsRenditionSelection", value.into_expr()); self }
+    pub fn audio_hls_rendition_selection(self, value: impl Arg<AudioHlsRenditionSelection>) -> Self { Self(put(self.0, "AudioHlsRenditionSelection", value.into_expr())) }
     /// `AudioLanguageSelection`: `AudioLanguageSelection`. Update: in place.
-    pub fn audio_language_selection(mut self, value: impl Arg<AudioLanguageSelection>) -> Self { self.0.set("AudioLanguageSelection", value.into_expr()); self }
+    pub fn audio_language_selection(self, value: impl Arg<AudioLanguageSelection>) -> Self { Self(put(self.0, "AudioLanguageSelection", value.into_expr())) }
     /// `AudioPidSelection`: `AudioPidSelection`. Update: in place.
-    pub fn audio_pid_selection(mut self, value: impl Arg<AudioPidSelection>) -> Self { self.0.set("AudioPidSelection", value.into_expr()); self }
+    pub fn audio_pid_selection(self, value: impl Arg<AudioPidSelection>) -> Self { Self(put(self.0, "AudioPidSelection", value.into_expr())) }
     /// `AudioTrackSelection`: `AudioTrackSelection`. Update: in place.
-    pub fn audio_track_selection(mut self, value: impl Arg<AudioTrackSelection>) -> Self { self.0.set("AudioTrackSelection", value.into_expr()); self }
+    pub fn audio_track_selection(self, value: impl Arg<AudioTrackSelection>) -> Self { Self(put(self.0, "AudioTrackSelection", value.into_expr())) }
 }
 impl Done for AudioSelectorSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioSilenceFailoverSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiosilencefailoversettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioSilenceFailoverSettings(Bag);
+#[must_use] pub struct AudioSilenceFailoverSettings(Bag);
 impl AudioSilenceFailoverSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioSelectorName`: text. Update: in place.
-    pub fn audio_selector_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AudioSelectorName", value.into_expr()); self }
+    pub fn audio_selector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioSelectorName", value.into_expr())) }
     /// `AudioSilenceThresholdMsec`: integer. Update: in place.
-    pub fn audio_silence_threshold_msec(mut self, value: impl Arg<i64>) -> Self { self.0.set("AudioSilenceThresholdMsec", value.into_expr()); self }
+    pub fn audio_silence_threshold_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AudioSilenceThresholdMsec", value.into_expr())) }
 }
 impl Done for AudioSilenceFailoverSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioTrack` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiotrack.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioTrack(Bag);
+#[must_use] pub struct AudioTrack(Bag);
 impl AudioTrack {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PremixSettings`: `AudioPreMixerSettings`. Update: in place.
-    pub fn premix_settings(mut self, value: impl Arg<AudioPreMixerSettings>) -> Self { self.0.set("PremixSettings", value.into_expr()); self }
+    pub fn premix_settings(self, value: impl Arg<AudioPreMixerSettings>) -> Self { Self(put(self.0, "PremixSettings", value.into_expr())) }
     /// `Track`: integer. Update: in place.
-    pub fn track(mut self, value: impl Arg<i64>) -> Self { self.0.set("Track", value.into_expr()); self }
+    pub fn track(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Track", value.into_expr())) }
 }
 impl Done for AudioTrack { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioTrackSelection` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiotrackselection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioTrackSelection(Bag);
+#[must_use] pub struct AudioTrackSelection(Bag);
 impl AudioTrackSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DolbyEDecode`: `AudioDolbyEDecode`. Update: in place.
-    pub fn dolby_e_decode(mut self, value: impl Arg<AudioDolbyEDecode>) -> Self { self.0.set("DolbyEDecode", value.into_expr()); self }
+    pub fn dolby_e_decode(self, value: impl Arg<AudioDolbyEDecode>) -> Self { Self(put(self.0, "DolbyEDecode", value.into_expr())) }
     /// `Tracks`: list of `AudioTrack`. Update: in place.
-    pub fn tracks(mut self, value: impl Arg<Arr<AudioTrack>>) -> Self { self.0.set("Tracks", value.into_expr()); self }
+    pub fn tracks(self, value: impl Arg<Arr<AudioTrack>>) -> Self { Self(put(self.0, "Tracks", value.into_expr())) }
 }
 impl Done for AudioTrackSelection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AudioWatermarkSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-audiowatermarksettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioWatermarkSettings(Bag);
+#[must_use] pub struct AudioWatermarkSettings(Bag);
 impl AudioWatermarkSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NielsenWatermarksSettings`: `NielsenWatermarksSettings`. Update: in place.
-    pub fn nielsen_watermarks_settings(mut self, value: impl Arg<NielsenWatermarksSettings>) -> Self { self.0.set("NielsenWatermarksSettings", value.into_expr()); self }
+    pub fn nielsen_watermarks_settings(self, value: impl Arg<NielsenWatermarksSettings>) -> Self { Self(put(self.0, "NielsenWatermarksSettings", value.into_expr())) }
 }
 impl Done for AudioWatermarkSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutomaticInputFailoverSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-automaticinputfailoversettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutomaticInputFailoverSettings(Bag);
+#[must_use] pub struct AutomaticInputFailoverSettings(Bag);
 impl AutomaticInputFailoverSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ErrorClearTimeMsec`: integer. Update: in place.
-    pub fn error_clear_time_msec(mut self, value: impl Arg<i64>) -> Self { self.0.set("ErrorClearTimeMsec", value.into_expr()); self }
+    pub fn error_clear_time_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ErrorClearTimeMsec", value.into_expr())) }
     /// `FailoverConditions`: list of `FailoverCondition`. Update: in place.
-    pub fn failover_conditions(mut self, value: impl Arg<Arr<FailoverCondition>>) -> Self { self.0.set("FailoverConditions", value.into_expr()); self }
+    pub fn failover_conditions(self, value: impl Arg<Arr<FailoverCondition>>) -> Self { Self(put(self.0, "FailoverConditions", value.into_expr())) }
     /// `InputPreference`: text. Update: in place.
-    pub fn input_preference(mut self, value: impl Arg<str>) -> Self { self.0.set("InputPreference", value.into_expr()); self }
+    pub fn input_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPreference", value.into_expr())) }
     /// `SecondaryInputId`: text. Update: in place.
-    pub fn secondary_input_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SecondaryInputId", value.into_expr()); self }
+    pub fn secondary_input_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecondaryInputId", value.into_expr())) }
 }
 impl Done for AutomaticInputFailoverSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Av1ColorSpaceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1colorspacesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Av1ColorSpaceSettings(Bag);
+#[must_use] pub struct Av1ColorSpaceSettings(Bag);
 impl Av1ColorSpaceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ColorSpacePassthroughSettings`: JSON. Update: in place.
-    pub fn color_space_passthrough_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("ColorSpacePassthroughSettings", value.into_expr()); self }
+    pub fn color_space_passthrough_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ColorSpacePassthroughSettings", value.into_expr())) }
     /// `Hdr10Settings`: `Hdr10Settings`. Update: in place.
-    pub fn hdr10_settings(mut self, value: impl Arg<Hdr10Settings>) -> Self { self.0.set("Hdr10Settings", value.into_expr()); self }
+    pub fn hdr10_settings(self, value: impl Arg<Hdr10Settings>) -> Self { Self(put(self.0, "Hdr10Settings", value.into_expr())) }
     /// `Hlg2020Settings`: JSON. Update: in place.
-    pub fn hlg2020_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("Hlg2020Settings", value.into_expr()); self }
+    pub fn hlg2020_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Hlg2020Settings", value.into_expr())) }
     /// `Rec601Settings`: JSON. Update: in place.
-    pub fn rec601_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("Rec601Settings", value.into_expr()); self }
+    pub fn rec601_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec601Settings", value.into_expr())) }
     /// `Rec709Settings`: JSON. Update: in place.
-    pub fn rec709_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("Rec709Settings", value.into_expr()); self }
+    pub fn rec709_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec709Settings", value.into_expr())) }
 }
 impl Done for Av1ColorSpaceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Av1Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-av1settings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Av1Settings(Bag);
+#[must_use] pub struct Av1Settings(Bag);
 impl Av1Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AfdSignaling`: text. Update: in place.
-    pub fn afd_signaling(mut self, value: impl Arg<str>) -> Self { self.0.set("AfdSignaling", value.into_expr()); self }
+    pub fn afd_signaling(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfdSignaling", value.into_expr())) }
     /// `BitDepth`: text. Update: in place.
-    pub fn bit_depth(mut self, value: impl Arg<str>) -> Self { self.0.set("BitDepth", value.into_expr()); self }
+    pub fn bit_depth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BitDepth", value.into_expr())) }
     /// `Bitrate`: integer. Update: in place.
-    pub fn bitrate(mut self, value: impl Arg<i64>) -> Self { self.0.set("Bitrate", value.into_expr()); self }
+    pub fn bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
     /// `BufSize`: integer. Update: in place.
-    pub fn buf_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("BufSize", value.into_expr()); self }
+    pub fn buf_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufSize", value.into_expr())) }
     /// `ColorSpaceSettings`: `Av1ColorSpaceSettings`. Update: in place.
-    pub fn color_space_settings(mut self, value: impl Arg<Av1ColorSpaceSettings>) -> Self { self.0.set("ColorSpaceSettings", value.into_expr()); self }
+    pub fn color_space_settings(self, value: impl Arg<Av1ColorSpaceSettings>) -> Self { Self(put(self.0, "ColorSpaceSettings", value.into_expr())) }
     /// `FixedAfd`: text. Update: in place.
-    pub fn fixed_afd(mut self, value: impl Arg<str>) -> Self { self.0.set("FixedAfd", value.into_expr()); self }
+    pub fn fixed_afd(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FixedAfd", value.into_expr())) }
     /// `FramerateDenominator`: integer. Update: in place.
-    pub fn framerate_denominator(mut self, value: impl Arg<i64>) -> Self { self.0.set("FramerateDenominator", value.into_expr()); self }
+    pub fn framerate_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateDenominator", value.into_expr())) }
     /// `FramerateNumerator`: integer. Update: in place.
-    pub fn framerate_numerator(mut self, value: impl Arg<i64>) -> Self { self.0.set("FramerateNumerator", value.into_expr()); self }
+    pub fn framerate_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateNumerator", value.into_expr())) }
     /// `GopSize`: number. Update: in place.
-    pub fn gop_size(mut self, value: impl Arg<f64>) -> Self { self.0.set("GopSize", value.into_expr()); self }
+    pub fn gop_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GopSize", value.into_expr())) }
     /// `GopSizeUnits`: text. Update: in place.
-    pub fn gop_size_units(mut self, value: impl Arg<str>) -> Self { self.0.set("GopSizeUnits", value.into_expr()); self }
+    pub fn gop_size_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopSizeUnits", value.into_expr())) }
     /// `Level`: text. Update: in place.
-    pub fn level(mut self, value: impl Arg<str>) -> Self { self.0.set("Level", value.into_expr()); self }
+    pub fn level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
     /// `LookAheadRateControl`: text. Update: in place.
-    pub fn look_ahead_rate_control(mut self, value: impl Arg<str>) -> Self { self.0.set("LookAheadRateControl", value.into_expr()); self }
+    pub fn look_ahead_rate_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LookAheadRateControl", value.into_expr())) }
     /// `MaxBitrate`: integer. Update: in place.
-    pub fn max_bitrate(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxBitrate", value.into_expr()); self }
+    pub fn max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBitrate", value.into_expr())) }
     /// `MinBitrate`: integer. Update: in place.
-    pub fn min_bitrate(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinBitrate", value.into_expr()); self }
+    pub fn min_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBitrate", value.into_expr())) }
     /// `MinIInterval`: integer. Update: in place.
-    pub fn min_i_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinIInterval", value.into_expr()); self }
+    pub fn min_i_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinIInterval", value.into_expr())) }
     /// `ParDenominator`: integer. Update: in place.
-    pub fn par_denominator(mut self, value: impl Arg<i64>) -> Self { self.0.set("ParDenominator", value.into_expr()); self }
+    pub fn par_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParDenominator", value.into_expr())) }
     /// `ParNumerator`: integer. Update: in place.
-    pub fn par_numerator(mut self, value: impl Arg<i64>) -> Self { self.0.set("ParNumerator", value.into_expr()); self }
+    pub fn par_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParNumerator", value.into_expr())) }
     /// `QvbrQualityLevel`: integer. Update: in place.
-    pub fn qvbr_quality_level(mut self, value: impl Arg<i64>) -> Self { self.0.set("QvbrQualityLevel", value.into_expr()); self }
+    pub fn qvbr_quality_level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QvbrQualityLevel", value.into_expr())) }
     /// `RateControlMode`: text. Update: in place.
-    pub fn rate_control_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("RateControlMode", value.into_expr()); self }
+    pub fn rate_control_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateControlMode", value.into_expr())) }
     /// `SceneChangeDetect`: text. Update: in place.
-    pub fn scene_change_detect(mut self, value: impl Arg<str>) -> Self { self.0.set("SceneChangeDetect", value.into_expr()); self }
+    pub fn scene_change_detect(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SceneChangeDetect", value.into_expr())) }
     /// `SpatialAq`: text. Update: in place.
-    pub fn spatial_aq(mut self, value: impl Arg<str>) -> Self { self.0.set("SpatialAq", value.into_expr()); self }
+    pub fn spatial_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpatialAq", value.into_expr())) }
     /// `TemporalAq`: text. Update: in place.
-    pub fn temporal_aq(mut self, value: impl Arg<str>) -> Self { self.0.set("TemporalAq", value.into_expr()); self }
+    pub fn temporal_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemporalAq", value.into_expr())) }
     /// `TimecodeBurninSettings`: `TimecodeBurninSettings`. Update: in place.
-    pub fn timecode_burnin_settings(mut self, value: impl Arg<TimecodeBurninSettings>) -> Self { self.0.set("TimecodeBurninSettings", value.into_expr()); self }
+    pub fn timecode_burnin_settings(self, value: impl Arg<TimecodeBurninSettings>) -> Self { Self(put(self.0, "TimecodeBurninSettings", value.into_expr())) }
     /// `TimecodeInsertion`: text. Update: in place.
-    pub fn timecode_insertion(mut self, value: impl Arg<str>) -> Self { self.0.set("TimecodeInsertion", value.into_expr()); self }
+    pub fn timecode_insertion(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimecodeInsertion", value.into_expr())) }
 }
 impl Done for Av1Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AvailBlanking` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-availblanking.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AvailBlanking(Bag);
+#[must_use] pub struct AvailBlanking(Bag);
 impl AvailBlanking {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailBlankingImage`: `InputLocation`. Update: in place.
-    pub fn avail_blanking_image(mut self, value: impl Arg<InputLocation>) -> Self { self.0.set("AvailBlankingImage", value.into_expr()); self }
+    pub fn avail_blanking_image(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "AvailBlankingImage", value.into_expr())) }
     /// `State`: text. Update: in place.
-    pub fn state(mut self, value: impl Arg<str>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for AvailBlanking { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AvailConfiguration` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-availconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AvailConfiguration(Bag);
+#[must_use] pub struct AvailConfiguration(Bag);
 impl AvailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailSettings`: `AvailSettings`. Update: in place.
-    pub fn avail_settings(mut self, value: impl Arg<AvailSettings>) -> Self { self.0.set("AvailSettings", value.into_expr()); self }
+    pub fn avail_settings(self, value: impl Arg<AvailSettings>) -> Self { Self(put(self.0, "AvailSettings", value.into_expr())) }
     /// `Scte35SegmentationScope`: text. Update: in place.
-    pub fn scte35_segmentation_scope(mut self, value: impl Arg<str>) -> Self { self.0.set("Scte35SegmentationScope", value.into_expr()); self }
+    pub fn scte35_segmentation_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35SegmentationScope", value.into_expr())) }
 }
 impl Done for AvailConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AvailSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-availsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AvailSettings(Bag);
+#[must_use] pub struct AvailSettings(Bag);
 impl AvailSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Esam`: `Esam`. Update: in place.
-    pub fn esam(mut self, value: impl Arg<Esam>) -> Self { self.0.set("Esam", value.into_expr()); self }
+    pub fn esam(self, value: impl Arg<Esam>) -> Self { Self(put(self.0, "Esam", value.into_expr())) }
     /// `Scte35SpliceInsert`: `Scte35SpliceInsertTimeSignalAposSettings`. Update: in place.
-    pub fn scte35_splice_insert(mut self, value: impl Arg<Scte35SpliceInsertTimeSignalAposSettings>) -> Self { self.0.set("Scte35SpliceInsert", value.into_expr()); self }
+    pub fn scte35_splice_insert(self, value: impl Arg<Scte35SpliceInsertTimeSignalAposSettings>) -> Self { Self(put(self.0, "Scte35SpliceInsert", value.into_expr())) }
     /// `Scte35TimeSignalApos`: `Scte35SpliceInsertTimeSignalAposSettings`. Update: in place.
-    pub fn scte35_time_signal_apos(mut self, value: impl Arg<Scte35SpliceInsertTimeSignalAposSettings>) -> Self { self.0.set("Scte35TimeSignalApos", value.into_expr()); self }
+    pub fn scte35_time_signal_apos(self, value: impl Arg<Scte35SpliceInsertTimeSignalAposSettings>) -> Self { Self(put(self.0, "Scte35TimeSignalApos", value.into_expr())) }
 }
 impl Done for AvailSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BandwidthReductionFilterSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-bandwidthreductionfiltersettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BandwidthReductionFilterSettings(Bag);
+#[must_use] pub struct BandwidthReductionFilterSettings(Bag);
 impl BandwidthReductionFilterSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PostFilterSharpening`: text. Update: in place.
-    pub fn post_filter_sharpening(mut self, value: impl Arg<str>) -> Self { self.0.set("PostFilterSharpening", value.into_expr()); self }
+    pub fn post_filter_sharpening(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostFilterSharpening", value.into_expr())) }
     /// `Strength`: text. Update: in place.
-    pub fn strength(mut self, value: impl Arg<str>) -> Self { self.0.set("Strength", value.into_expr()); self }
+    pub fn strength(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Strength", value.into_expr())) }
 }
 impl Done for BandwidthReductionFilterSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BlackoutSlate` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-blackoutslate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BlackoutSlate(Bag);
+#[must_use] pub struct BlackoutSlate(Bag);
 impl BlackoutSlate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlackoutSlateImage`: `InputLocation`. Update: in place.
-    pub fn blackout_slate_image(mut self, value: impl Arg<InputLocation>) -> Self { self.0.set("BlackoutSlateImage", value.into_expr()); self }
+    pub fn blackout_slate_image(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "BlackoutSlateImage", value.into_expr())) }
     /// `NetworkEndBlackout`: text. Update: in place.
-    pub fn network_end_blackout(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkEndBlackout", value.into_expr()); self }
+    pub fn network_end_blackout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkEndBlackout", value.into_expr())) }
     /// `NetworkEndBlackoutImage`: `InputLocation`. Update: in place.
-    pub fn network_end_blackout_image(mut self, value: impl Arg<InputLocation>) -> Self { self.0.set("NetworkEndBlackoutImage", value.into_expr()); self }
+    pub fn network_end_blackout_image(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "NetworkEndBlackoutImage", value.into_expr())) }
     /// `NetworkId`: text. Update: in place.
-    pub fn network_id(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkId", value.into_expr()); self }
+    pub fn network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkId", value.into_expr())) }
     /// `State`: text. Update: in place.
-    pub fn state(mut self, value: impl Arg<str>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for BlackoutSlate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BurnInDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-burnindestinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BurnInDestinationSettings(Bag);
+#[must_use] pub struct BurnInDestinationSettings(Bag);
 impl BurnInDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alignment`: text. Update: in place.
-    pub fn alignment(mut self, value: impl Arg<str>) -> Self { self.0.set("Alignment", value.into_expr()); self }
+    pub fn alignment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alignment", value.into_expr())) }
     /// `BackgroundColor`: text. Update: in place.
-    pub fn background_color(mut self, value: impl Arg<str>) -> Self { self.0.set("BackgroundColor", value.into_expr()); self }
+    pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value.into_expr())) }
     /// `BackgroundOpacity`: integer. Update: in place.
-    pub fn background_opacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("BackgroundOpacity", value.into_expr()); self }
+    pub fn background_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackgroundOpacity", value.into_expr())) }
     /// `Font`: `InputLocation`. Update: in place.
-    pub fn font(mut self, value: impl Arg<InputLocation>) -> Self { self.0.set("Font", value.into_expr()); self }
+    pub fn font(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "Font", value.into_expr())) }
     /// `FontColor`: text. Update: in place.
-    pub fn font_color(mut self, value: impl Arg<str>) -> Self { self.0.set("FontColor", value.into_expr()); self }
+    pub fn font_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontColor", value.into_expr())) }
     /// `FontOpacity`: integer. Update: in place.
-    pub fn font_opacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("FontOpacity", value.into_expr()); self }
+    pub fn font_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FontOpacity", value.into_expr())) }
     /// `FontResolution`: integer. Update: in place.
-    pub fn font_resolution(mut self, value: impl Arg<i64>) -> Self { self.0.set("FontResolution", value.into_expr()); self }
+    pub fn font_resolution(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FontResolution", value.into_expr())) }
     /// `FontSize`: text. Update: in place.
-    pub fn font_size(mut self, value: impl Arg<str>) -> Self { self.0.set("FontSize", value.into_expr()); self }
+    pub fn font_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontSize", value.into_expr())) }
     /// `OutlineColor`: text. Update: in place.
-    pub fn outline_color(mut self, value: impl Arg<str>) -> Self { self.0.set("OutlineColor", value.into_expr()); self }
+    pub fn outline_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutlineColor", value.into_expr())) }
     /// `OutlineSize`: integer. Update: in place.
-    pub fn outline_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("OutlineSize", value.into_expr()); self }
+    pub fn outline_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OutlineSize", value.into_expr())) }
     /// `ShadowColor`: text. Update: in place.
-    pub fn shadow_color(mut self, value: impl Arg<str>) -> Self { self.0.set("ShadowColor", value.into_expr()); self }
+    pub fn shadow_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShadowColor", value.into_expr())) }
     /// `ShadowOpacity`: integer. Update: in place.
-    pub fn shadow_opacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("ShadowOpacity", value.into_expr()); self }
+    pub fn shadow_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowOpacity", value.into_expr())) }
     /// `ShadowXOffset`: integer. Update: in place.
-    pub fn shadow_x_offset(mut self, value: impl Arg<i64>) -> Self { self.0.set("ShadowXOffset", value.into_expr()); self }
+    pub fn shadow_x_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowXOffset", value.into_expr())) }
     /// `ShadowYOffset`: integer. Update: in place.
-    pub fn shadow_y_offset(mut self, value: impl Arg<i64>) -> Self { self.0.set("ShadowYOffset", value.into_expr()); self }
+    pub fn shadow_y_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowYOffset", value.into_expr())) }
     /// `SubtitleRows`: text. Update: in place.
-    pub fn subtitle_rows(mut self, value: impl Arg<str>) -> Self { self.0.set("SubtitleRows", value.into_expr()); self }
+    pub fn subtitle_rows(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubtitleRows", value.into_expr())) }
     /// `TeletextGridControl`: text. Update: in place.
-    pub fn teletext_grid_control(mut self, value: impl Arg<str>) -> Self { self.0.set("TeletextGridControl", value.into_expr()); self }
+    pub fn teletext_grid_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeletextGridControl", value.into_expr())) }
     /// `XPosition`: integer. Update: in place.
-    pub fn x_position(mut self, value: impl Arg<i64>) -> Self { self.0.set("XPosition", value.into_expr()); self }
+    pub fn x_position(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "XPosition", value.into_expr())) }
     /// `YPosition`: integer. Update: in place.
-    pub fn y_position(mut self, value: impl Arg<i64>) -> Self { self.0.set("YPosition", value.into_expr()); self }
+    pub fn y_position(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "YPosition", value.into_expr())) }
 }
 impl Done for BurnInDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaptionDescription` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondescription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CaptionDescription(Bag);
+#[must_use] pub struct CaptionDescription(Bag);
 impl CaptionDescription {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Accessibility`: text. Update: in place.
-    pub fn accessibility(mut self, value: impl Arg<str>) -> Self { self.0.set("Accessibility", value.into_expr()); self }
+    pub fn accessibility(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Accessibility", value.into_expr())) }
     /// `CaptionDashRoles`: list of text. Update: in place.
-    pub fn caption_dash_roles(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CaptionDashRoles", value.into_expr()); self }
+    pub fn caption_dash_roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CaptionDashRoles", value.into_expr())) }
     /// `CaptionSelectorName`: text. Update: in place.
-    pub fn caption_selector_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CaptionSelectorName", value.into_expr()); self }
+    pub fn caption_selector_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaptionSelectorName", value.into_expr())) }
     /// `DestinationSettings`: `CaptionDestinationSettings`. Update: in place.
-    pub fn destination_settings(mut self, value: impl Arg<CaptionDestinationSettings>) -> Self { self.0.set("DestinationSettings", value.into_expr()); self }
+    pub fn destination_settings(self, value: impl Arg<CaptionDestinationSettings>) -> Self { Self(put(self.0, "DestinationSettings", value.into_expr())) }
     /// `DvbDashAccessibility`: text. Update: in place.
-    pub fn dvb_dash_accessibility(mut self, value: impl Arg<str>) -> Self { self.0.set("DvbDashAccessibility", value.into_expr()); self }
+    pub fn dvb_dash_accessibility(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DvbDashAccessibility", value.into_expr())) }
     /// `LanguageCode`: text. Update: in place.
-    pub fn language_code(mut self, value: impl Arg<str>) -> Self { self.0.set("LanguageCode", value.into_expr()); self }
+    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
     /// `LanguageDescription`: text. Update: in place.
-    pub fn language_description(mut self, value: impl Arg<str>) -> Self { self.0.set("LanguageDescription", value.into_expr()); self }
+    pub fn language_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageDescription", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for CaptionDescription { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaptionDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captiondestinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CaptionDestinationSettings(Bag);
+#[must_use] pub struct CaptionDestinationSettings(Bag);
 impl CaptionDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AribDestinationSettings`: JSON. Update: in place.
-    pub fn arib_destination_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("AribDestinationSettings", value.into_expr()); self }
+    pub fn arib_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AribDestinationSettings", value.into_expr())) }
     /// `BurnInDestinationSettings`: `BurnInDestinationSettings`. Update: in place.
-    pub fn burn_in_destination_settings(mut self, value: impl Arg<BurnInDestinationSettings>) -> Self { self.0.set("BurnInDestinationSettings", value.into_expr()); self }
+    pub fn burn_in_destination_settings(self, value: impl Arg<BurnInDestinationSettings>) -> Self { Self(put(self.0, "BurnInDestinationSettings", value.into_expr())) }
     /// `DvbSubDestinationSettings`: `DvbSubDestinationSettings`. Update: in place.
-    pub fn dvb_sub_destination_settings(mut self, value: impl Arg<DvbSubDestinationSettings>) -> Self { self.0.set("DvbSubDestinationSettings", value.into_expr()); self }
+    pub fn dvb_sub_destination_settings(self, value: impl Arg<DvbSubDestinationSettings>) -> Self { Self(put(self.0, "DvbSubDestinationSettings", value.into_expr())) }
     /// `EbuTtDDestinationSettings`: `EbuTtDDestinationSettings`. Update: in place.
-    pub fn ebu_tt_d_destination_settings(mut self, value: impl Arg<EbuTtDDestinationSettings>) -> Self { self.0.set("EbuTtDDestinationSettings", value.into_expr()); self }
+    pub fn ebu_tt_d_destination_settings(self, value: impl Arg<EbuTtDDestinationSettings>) -> Self { Self(put(self.0, "EbuTtDDestinationSettings", value.into_expr())) }
     /// `EmbeddedDestinationSettings`: `EmbeddedDestinationSettings`. Update: in place.
-    pub fn embedded_destination_settings(mut self, value: impl Arg<EmbeddedDestinationSettings>) -> Self { self.0.set("EmbeddedDestinationSettings", value.into_expr()); self }
+    pub fn embedded_destination_settings(self, value: impl Arg<EmbeddedDestinationSettings>) -> Self { Self(put(self.0, "EmbeddedDestinationSettings", value.into_expr())) }
     /// `EmbeddedPlusScte20DestinationSettings`: JSON. Update: in place.
-    pub fn embedded_plus_scte20_destination_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("EmbeddedPlusScte20DestinationSettings", value.into_expr()); self }
+    pub fn embedded_plus_scte20_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "EmbeddedPlusScte20DestinationSettings", value.into_expr())) }
     /// `RtmpCaptionInfoDestinationSettings`: JSON. Update: in place.
-    pub fn rtmp_caption_info_destination_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("RtmpCaptionInfoDestinationSettings", value.into_expr()); self }
+    pub fn rtmp_caption_info_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RtmpCaptionInfoDestinationSettings", value.into_expr())) }
     /// `Scte20PlusEmbeddedDestinationSettings`: JSON. Update: in place.
-    pub fn scte20_plus_embedded_destination_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("Scte20PlusEmbeddedDestinationSettings", value.into_expr()); self }
+    pub fn scte20_plus_embedded_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Scte20PlusEmbeddedDestinationSettings", value.into_expr())) }
     /// `Scte27DestinationSettings`: JSON. Update: in place.
-    pub fn scte27_destination_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("Scte27DestinationSettings", value.into_expr()); self }
+    pub fn scte27_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Scte27DestinationSettings", value.into_expr())) }
     /// `SmpteTtDestinationSettings`: JSON. Update: in place.
-    pub fn smpte_tt_destination_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("SmpteTtDestinationSettings", value.into_expr()); self }
+    pub fn smpte_tt_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SmpteTtDestinationSettings", value.into_expr())) }
     /// `TeletextDestinationSettings`: JSON. Update: in place.
-    pub fn teletext_destination_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("TeletextDestinationSettings", value.into_expr()); self }
+    pub fn teletext_destination_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TeletextDestinationSettings", value.into_expr())) }
     /// `TtmlDestinationSettings`: `TtmlDestinationSettings`. Update: in place.
-    pub fn ttml_destination_settings(mut self, value: impl Arg<TtmlDestinationSettings>) -> Self { self.0.set("TtmlDestinationSettings", value.into_expr()); self }
+    pub fn ttml_destination_settings(self, value: impl Arg<TtmlDestinationSettings>) -> Self { Self(put(self.0, "TtmlDestinationSettings", value.into_expr())) }
     /// `WebvttDestinationSettings`: `WebvttDestinationSettings`. Update: in place.
-    pub fn webvtt_destination_settings(mut self, value: impl Arg<WebvttDestinationSettings>) -> Self { self.0.set("WebvttDestinationSettings", value.into_expr()); self }
+    pub fn webvtt_destination_settings(self, value: impl Arg<WebvttDestinationSettings>) -> Self { Self(put(self.0, "WebvttDestinationSettings", value.into_expr())) }
 }
 impl Done for CaptionDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaptionLanguageMapping` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionlanguagemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CaptionLanguageMapping(Bag);
+#[must_use] pub struct CaptionLanguageMapping(Bag);
 impl CaptionLanguageMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CaptionChannel`: integer. Update: in place.
-    pub fn caption_channel(mut self, value: impl Arg<i64>) -> Self { self.0.set("CaptionChannel", value.into_expr()); self }
+    pub fn caption_channel(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CaptionChannel", value.into_expr())) }
     /// `LanguageCode`: text. Update: in place.
-    pub fn language_code(mut self, value: impl Arg<str>) -> Self { self.0.set("LanguageCode", value.into_expr()); self }
+    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
     /// `LanguageDescription`: text. Update: in place.
-    pub fn language_description(mut self, value: impl Arg<str>) -> Self { self.0.set("LanguageDescription", value.into_expr()); self }
+    pub fn language_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageDescription", value.into_expr())) }
 }
 impl Done for CaptionLanguageMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaptionRectangle` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionrectangle.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CaptionRectangle(Bag);
+#[must_use] pub struct CaptionRectangle(Bag);
 impl CaptionRectangle {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Height`: number. Update: in place.
-    pub fn height(mut self, value: impl Arg<f64>) -> Self { self.0.set("Height", value.into_expr()); self }
+    pub fn height(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Height", value.into_expr())) }
     /// `LeftOffset`: number. Update: in place.
-    pub fn left_offset(mut self, value: impl Arg<f64>) -> Self { self.0.set("LeftOffset", value.into_expr()); self }
+    pub fn left_offset(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LeftOffset", value.into_expr())) }
     /// `TopOffset`: number. Update: in place.
-    pub fn top_offset(mut self, value: impl Arg<f64>) -> Self { self.0.set("TopOffset", value.into_expr()); self }
+    pub fn top_offset(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TopOffset", value.into_expr())) }
     /// `Width`: number. Update: in place.
-    pub fn width(mut self, value: impl Arg<f64>) -> Self { self.0.set("Width", value.into_expr()); self }
+    pub fn width(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Width", value.into_expr())) }
 }
 impl Done for CaptionRectangle { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaptionSelector` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CaptionSelector(Bag);
+#[must_use] pub struct CaptionSelector(Bag);
 impl CaptionSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LanguageCode`: text. Update: in place.
-    pub fn language_code(mut self, value: impl Arg<str>) -> Self { self.0.set("LanguageCode", value.into_expr()); self }
+    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `SelectorSettings`: `CaptionSelectorSettings`. Update: in place.
-    pub fn selector_settings(mut self, value: impl Arg<CaptionSelectorSettings>) -> Self { self.0.set("SelectorSettings", value.into_expr()); self }
+    pub fn selector_settings(self, value: impl Arg<CaptionSelectorSettings>) -> Self { Self(put(self.0, "SelectorSettings", value.into_expr())) }
 }
 impl Done for CaptionSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaptionSelectorSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-captionselectorsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CaptionSelectorSettings(Bag);
+#[must_use] pub struct CaptionSelectorSettings(Bag);
 impl CaptionSelectorSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AncillarySourceSettings`: `AncillarySourceSettings`. Update: in place.
-    pub fn ancillary_source_settings(mut self, value: impl Arg<AncillarySourceSettings>) -> Self { self.0.set("AncillarySourceSettings", value.into_expr()); self }
+    pub fn ancillary_source_settings(self, value: impl Arg<AncillarySourceSettings>) -> Self { Self(put(self.0, "AncillarySourceSettings", value.into_expr())) }
     /// `AribSourceSettings`: JSON. Update: in place.
-    pub fn arib_source_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("AribSourceSettings", value.into_expr()); self }
+    pub fn arib_source_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AribSourceSettings", value.into_expr())) }
     /// `DvbSubSourceSettings`: `Scte27DvbSubSourceSettings`. Update: in place.
-    pub fn dvb_sub_source_settings(mut self, value: impl Arg<Scte27DvbSubSourceSettings>) -> Self { self.0.set("DvbSubSourceSettings", value.into_expr()); self }
+    pub fn dvb_sub_source_settings(self, value: impl Arg<Scte27DvbSubSourceSettings>) -> Self { Self(put(self.0, "DvbSubSourceSettings", value.into_expr())) }
     /// `EmbeddedSourceSettings`: `EmbeddedSourceSettings`. Update: in place.
-    pub fn embedded_source_settings(mut self, value: impl Arg<EmbeddedSourceSettings>) -> Self { self.0.set("EmbeddedSourceSettings", value.into_expr()); self }
+    pub fn embedded_source_settings(self, value: impl Arg<EmbeddedSourceSettings>) -> Self { Self(put(self.0, "EmbeddedSourceSettings", value.into_expr())) }
     /// `Scte20SourceSettings`: `Scte20SourceSettings`. Update: in place.
-    pub fn scte20_source_settings(mut self, value: impl Arg<Scte20SourceSettings>) -> Self { self.0.set("Scte20SourceSettings", value.into_expr()); self }
+    pub fn scte20_source_settings(self, value: impl Arg<Scte20SourceSettings>) -> Self { Self(put(self.0, "Scte20SourceSettings", value.into_expr())) }
     /// `Scte27SourceSettings`: `Scte27DvbSubSourceSettings`. Update: in place.
-    pub fn scte27_source_settings(mut self, value: impl Arg<Scte27DvbSubSourceSettings>) -> Self { self.0.set("Scte27SourceSettings", value.into_expr()); self }
+    pub fn scte27_source_settings(self, value: impl Arg<Scte27DvbSubSourceSettings>) -> Self { Self(put(self.0, "Scte27SourceSettings", value.into_expr())) }
     /// `SmartSubtitleSourceSettings`: `SmartSubtitleSourceSettings`. Update: in place.
-    pub fn smart_subtitle_source_settings(mut self, value: impl Arg<SmartSubtitleSourceSettings>) -> Self { self.0.set("SmartSubtitleSourceSettings", value.into_expr()); self }
+    pub fn smart_subtitle_source_settings(self, value: impl Arg<SmartSubtitleSourceSettings>) -> Self { Self(put(self.0, "SmartSubtitleSourceSettings", value.into_expr())) }
     /// `TeletextSourceSettings`: `TeletextSourceSettings`. Update: in place.
-    pub fn teletext_source_settings(mut self, value: impl Arg<TeletextSourceSettings>) -> Self { self.0.set("TeletextSourceSettings", value.into_expr()); self }
+    pub fn teletext_source_settings(self, value: impl Arg<TeletextSourceSettings>) -> Self { Self(put(self.0, "TeletextSourceSettings", value.into_expr())) }
 }
 impl Done for CaptionSelectorSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CdiInputSpecification` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cdiinputspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CdiInputSpecification(Bag);
+#[must_use] pub struct CdiInputSpecification(Bag);
 impl CdiInputSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Resolution`: text. Update: in place.
-    pub fn resolution(mut self, value: impl Arg<str>) -> Self { self.0.set("Resolution", value.into_expr()); self }
+    pub fn resolution(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Resolution", value.into_expr())) }
 }
 impl Done for CdiInputSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChannelEngineVersionRequest` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-channelengineversionrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ChannelEngineVersionRequest(Bag);
+#[must_use] pub struct ChannelEngineVersionRequest(Bag);
 impl ChannelEngineVersionRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for ChannelEngineVersionRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CmafIngestCaptionLanguageMapping` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestcaptionlanguagemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CmafIngestCaptionLanguageMapping(Bag);
+#[must_use] pub struct CmafIngestCaptionLanguageMapping(Bag);
 impl CmafIngestCaptionLanguageMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CaptionChannel`: integer. Update: in place.
-    pub fn caption_channel(mut self, value: impl Arg<i64>) -> Self { self.0.set("CaptionChannel", value.into_expr()); self }
+    pub fn caption_channel(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CaptionChannel", value.into_expr())) }
     /// `LanguageCode`: text. Update: in place.
-    pub fn language_code(mut self, value: impl Arg<str>) -> Self { self.0.set("LanguageCode", value.into_expr()); self }
+    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
 }
 impl Done for CmafIngestCaptionLanguageMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CmafIngestFrameCaptureOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestframecaptureoutputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CmafIngestFrameCaptureOutputSettings(Bag);
+#[must_use] pub struct CmafIngestFrameCaptureOutputSettings(Bag);
 impl CmafIngestFrameCaptureOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NameModifier`: text. Update: in place.
-    pub fn name_modifier(mut self, value: impl Arg<str>) -> Self { self.0.set("NameModifier", value.into_expr()); self }
+    pub fn name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameModifier", value.into_expr())) }
 }
 impl Done for CmafIngestFrameCaptureOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CmafIngestGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestgroupsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CmafIngestGroupSettings(Bag);
+#[must_use] pub struct CmafIngestGroupSettings(Bag);
 impl CmafIngestGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalDestinations`: list of `AdditionalDestinations`. Update: in place.
-    pub fn additional_destinations(mut self, value: impl Arg<Arr<AdditionalDestinations>>) -> Self { self.0.set("AdditionalDestinations", value.into_expr()); self }
+    pub fn additional_destinations(self, value: impl Arg<Arr<AdditionalDestinations>>) -> Self { Self(put(self.0, "AdditionalDestinations", value.into_expr())) }
     /// `CaptionLanguageMappings`: list of `CmafIngestCaptionLanguageMapping`. Update: in place.
-    pub fn caption_language_mappings(mut self, value: impl Arg<Arr<CmafIngestCaptionLanguageMapping>>) -> Self { self.0.set("CaptionLanguageMappings", value.into_expr()); self }
+    pub fn caption_language_mappings(self, value: impl Arg<Arr<CmafIngestCaptionLanguageMapping>>) -> Self { Self(put(self.0, "CaptionLanguageMappings", value.into_expr())) }
     /// `Destination`: `OutputLocationRef`. Update: in place.
-    pub fn destination(mut self, value: impl Arg<OutputLocationRef>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
     /// `Id3Behavior`: text. Update: in place.
-    pub fn id3_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("Id3Behavior", value.into_expr()); self }
+    pub fn id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id3Behavior", value.into_expr())) }
     /// `Id3NameModifier`: text. Update: in place.
-    pub fn id3_name_modifier(mut self, value: impl Arg<str>) -> Self { self.0.set("Id3NameModifier", value.into_expr()); self }
+    pub fn id3_name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id3NameModifier", value.into_expr())) }
     /// `KlvBehavior`: text. Update: in place.
-    pub fn klv_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("KlvBehavior", value.into_expr()); self }
+    pub fn klv_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvBehavior", value.into_expr())) }
     /// `KlvNameModifier`: text. Update: in place.
-    pub fn klv_name_modifier(mut self, value: impl Arg<str>) -> Self { self.0.set("KlvNameModifier", value.into_expr()); self }
+    pub fn klv_name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvNameModifier", value.into_expr())) }
     /// `NielsenId3Behavior`: text. Update: in place.
-    pub fn nielsen_id3_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("NielsenId3Behavior", value.into_expr()); self }
+    pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value.into_expr())) }
     /// `NielsenId3NameModifier`: text. Update: in place.
-    pub fn nielsen_id3_name_modifier(mut self, value: impl Arg<str>) -> Self { self.0.set("NielsenId3NameModifier", value.into_expr()); self }
+    pub fn nielsen_id3_name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3NameModifier", value.into_expr())) }
     /// `Scte35NameModifier`: text. Update: in place.
-    pub fn scte35_name_modifier(mut self, value: impl Arg<str>) -> Self { self.0.set("Scte35NameModifier", value.into_expr()); self }
+    pub fn scte35_name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35NameModifier", value.into_expr())) }
     /// `Scte35Type`: text. Update: in place.
-    pub fn scte35_type(mut self, value: impl Arg<str>) -> Self { self.0.set("Scte35Type", value.into_expr()); self }
+    pub fn scte35_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Type", value.into_expr())) }
     /// `SegmentLength`: integer. Update: in place.
-    pub fn segment_length(mut self, value: impl Arg<i64>) -> Self { self.0.set("SegmentLength", value.into_expr()); self }
+    pub fn segment_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentLength", value.into_expr())) }
     /// `SegmentLengthUnits`: text. Update: in place.
-    pub fn segment_length_units(mut self, value: impl Arg<str>) -> Self { self.0.set("SegmentLengthUnits", value.into_expr()); self }
+    pub fn segment_length_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentLengthUnits", value.into_expr())) }
     /// `SendDelayMs`: integer. Update: in place.
-    pub fn send_delay_ms(mut self, value: impl Arg<i64>) -> Self { self.0.set("SendDelayMs", value.into_expr()); self }
+    pub fn send_delay_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SendDelayMs", value.into_expr())) }
     /// `TimedMetadataId3Frame`: text. Update: in place.
-    pub fn timed_metadata_id3_frame(mut self, value: impl Arg<str>) -> Self { self.0.set("TimedMetadataId3Frame", value.into_expr()); self }
+    pub fn timed_metadata_id3_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataId3Frame", value.into_expr())) }
     /// `TimedMetadataId3Period`: integer. Update: in place.
-    pub fn timed_metadata_id3_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimedMetadataId3Period", value.into_expr()); self }
+    pub fn timed_metadata_id3_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimedMetadataId3Period", value.into_expr())) }
     /// `TimedMetadataPassthrough`: text. Update: in place.
-    pub fn timed_metadata_passthrough(mut self, value: impl Arg<str>) -> Self { self.0.set("TimedMetadataPassthrough", value.into_expr()); self }
+    pub fn timed_metadata_passthrough(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataPassthrough", value.into_expr())) }
     /// `WatermarkingSettings`: `CmafIngestWatermarkingSettings`. Update: in place.
-    pub fn watermarking_settings(mut self, value: impl Arg<CmafIngestWatermarkingSettings>) -> Self { self.0.set("WatermarkingSettings", value.into_expr()); self }
+    pub fn watermarking_settings(self, value: impl Arg<CmafIngestWatermarkingSettings>) -> Self { Self(put(self.0, "WatermarkingSettings", value.into_expr())) }
 }
 impl Done for CmafIngestGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestmediapackagev2abwatermarkerirdetosettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings(Bag);
+#[must_use] pub struct CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings(Bag);
 impl CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalDestinationsAlternateDestinations`: list of `OutputLocationRef`. Update: in place.
-    pub fn additional_destinations_alternate_destinations(mut self, value: impl Arg<Arr<OutputLocationRef>>) -> Self { self.0.set("AdditionalDestinationsAlternateDestinations", value.into_expr()); self }
+    pub fn additional_destinations_alternate_destinations(self, value: impl Arg<Arr<OutputLocationRef>>) -> Self { Self(put(self.0, "AdditionalDestinationsAlternateDestinations", value.into_expr())) }
     /// `AlternateDestination`: `OutputLocationRef`. Update: in place.
-    pub fn alternate_destination(mut self, value: impl Arg<OutputLocationRef>) -> Self { self.0.set("AlternateDestination", value.into_expr()); self }
+    pub fn alternate_destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "AlternateDestination", value.into_expr())) }
     /// `CustomProfile`: `AbWatermarkingCustomProfile`. Update: in place.
-    pub fn custom_profile(mut self, value: impl Arg<AbWatermarkingCustomProfile>) -> Self { self.0.set("CustomProfile", value.into_expr()); self }
+    pub fn custom_profile(self, value: impl Arg<AbWatermarkingCustomProfile>) -> Self { Self(put(self.0, "CustomProfile", value.into_expr())) }
     /// `License`: text. Update: in place.
-    pub fn license(mut self, value: impl Arg<str>) -> Self { self.0.set("License", value.into_expr()); self }
+    pub fn license(self, value: impl Arg<str>) -> Self { Self(put(self.0, "License", value.into_expr())) }
     /// `OperatorId`: integer. Update: in place.
-    pub fn operator_id(mut self, value: impl Arg<i64>) -> Self { self.0.set("OperatorId", value.into_expr()); self }
+    pub fn operator_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OperatorId", value.into_expr())) }
     /// `PolyPeriod`: integer. Update: in place.
-    pub fn poly_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("PolyPeriod", value.into_expr()); self }
+    pub fn poly_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PolyPeriod", value.into_expr())) }
     /// `Profile`: text. Update: in place.
-    pub fn profile(mut self, value: impl Arg<str>) -> Self { self.0.set("Profile", value.into_expr()); self }
+    pub fn profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Profile", value.into_expr())) }
     /// `WatermarkIdLength`: text. Update: in place.
-    pub fn watermark_id_length(mut self, value: impl Arg<str>) -> Self { self.0.set("WatermarkIdLength", value.into_expr()); self }
+    pub fn watermark_id_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WatermarkIdLength", value.into_expr())) }
 }
 impl Done for CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CmafIngestWatermarkingSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-cmafingestwatermarkingsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CmafIngestWatermarkingSettings(Bag);
+#[must_use] pub struct CmafIngestWatermarkingSettings(Bag);
 impl CmafIngestWatermarkingSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CmafIngestAbWatermarkerIrdetoSettings`: `CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings`. Update: in place.
-    pub fn cmaf_ingest_ab_watermarker_irdeto_settings(mut self, value: impl Arg<CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings>) -> Self { self.0.set("CmafIngestAbWatermarkerIrdetoSettings", value.into_expr()); self }
+    pub fn cmaf_ingest_ab_watermarker_irdeto_settings(self, value: impl Arg<CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings>) -> Self { Self(put(self.0, "CmafIngestAbWatermarkerIrdetoSettings", value.into_expr())) }
 }
 impl Done for CmafIngestWatermarkingSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ColorCorrection` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-colorcorrection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ColorCorrection(Bag);
+#[must_use] pub struct ColorCorrection(Bag);
 impl ColorCorrection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InputColorSpace`: text. Update: in place.
-    pub fn input_color_space(mut self, value: impl Arg<str>) -> Self { self.0.set("InputColorSpace", value.into_expr()); self }
+    pub fn input_color_space(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputColorSpace", value.into_expr())) }
     /// `OutputColorSpace`: text. Update: in place.
-    pub fn output_color_space(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputColorSpace", value.into_expr()); self }
+    pub fn output_color_space(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputColorSpace", value.into_expr())) }
     /// `Uri`: text. Update: in place.
-    pub fn uri(mut self, value: impl Arg<str>) -> Self { self.0.set("Uri", value.into_expr()); self }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
 }
 impl Done for ColorCorrection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ColorCorrectionSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-colorcorrectionsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ColorCorrectionSettings(Bag);
+#[must_use] pub struct ColorCorrectionSettings(Bag);
 impl ColorCorrectionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GlobalColorCorrections`: list of `ColorCorrection`. Update: in place.
-    pub fn global_color_corrections(mut self, value: impl Arg<Arr<ColorCorrection>>) -> Self { self.0.set("GlobalColorCorrections", value.into_expr()); self }
+    pub fn global_color_corrections(self, value: impl Arg<Arr<ColorCorrection>>) -> Self { Self(put(self.0, "GlobalColorCorrections", value.into_expr())) }
 }
 impl Done for ColorCorrectionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ColorSpacePassthroughSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-colorspacepassthroughsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ColorSpacePassthroughSettings(Bag);
+#[must_use] pub struct ColorSpacePassthroughSettings(Bag);
 impl ColorSpacePassthroughSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
 }
 impl Done for ColorSpacePassthroughSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DisabledLockingSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-disabledlockingsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DisabledLockingSettings(Bag);
+#[must_use] pub struct DisabledLockingSettings(Bag);
 impl DisabledLockingSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomEpoch`: text. Update: in place.
-    pub fn custom_epoch(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomEpoch", value.into_expr()); self }
+    pub fn custom_epoch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEpoch", value.into_expr())) }
 }
 impl Done for DisabledLockingSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DolbyVision81Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dolbyvision81settings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DolbyVision81Settings(Bag);
+#[must_use] pub struct DolbyVision81Settings(Bag);
 impl DolbyVision81Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
 }
 impl Done for DolbyVision81Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DvbNitSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbnitsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DvbNitSettings(Bag);
+#[must_use] pub struct DvbNitSettings(Bag);
 impl DvbNitSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NetworkId`: integer. Update: in place.
-    pub fn network_id(mut self, value: impl Arg<i64>) -> Self { self.0.set("NetworkId", value.into_expr()); self }
+    pub fn network_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NetworkId", value.into_expr())) }
     /// `NetworkName`: text. Update: in place.
-    pub fn network_name(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkName", value.into_expr()); self }
+    pub fn network_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkName", value.into_expr())) }
     /// `RepInterval`: integer. Update: in place.
-    pub fn rep_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("RepInterval", value.into_expr()); self }
+    pub fn rep_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RepInterval", value.into_expr())) }
 }
 impl Done for DvbNitSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DvbSdtSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsdtsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DvbSdtSettings(Bag);
+#[must_use] pub struct DvbSdtSettings(Bag);
 impl DvbSdtSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OutputSdt`: text. Update: in place.
-    pub fn output_sdt(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputSdt", value.into_expr()); self }
+    pub fn output_sdt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputSdt", value.into_expr())) }
     /// `RepInterval`: integer. Update: in place.
-    pub fn rep_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("RepInterval", value.into_expr()); self }
+    pub fn rep_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RepInterval", value.into_expr())) }
     /// `ServiceName`: text. Update: in place.
-    pub fn service_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceName", value.into_expr()); self }
+    pub fn service_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceName", value.into_expr())) }
     /// `ServiceProviderName`: text. Update: in place.
-    pub fn service_provider_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceProviderName", value.into_expr()); self }
+    pub fn service_provider_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceProviderName", value.into_expr())) }
 }
 impl Done for DvbSdtSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DvbSubDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubdestinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DvbSubDestinationSettings(Bag);
+#[must_use] pub struct DvbSubDestinationSettings(Bag);
 impl DvbSubDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alignment`: text. Update: in place.
-    pub fn alignment(mut self, value: impl Arg<str>) -> Self { self.0.set("Alignment", value.into_expr()); self }
+    pub fn alignment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alignment", value.into_expr())) }
     /// `BackgroundColor`: text. Update: in place.
-    pub fn background_color(mut self, value: impl Arg<str>) -> Self { self.0.set("BackgroundColor", value.into_expr()); self }
+    pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value.into_expr())) }
     /// `BackgroundOpacity`: integer. Update: in place.
-    pub fn background_opacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("BackgroundOpacity", value.into_expr()); self }
+    pub fn background_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackgroundOpacity", value.into_expr())) }
     /// `Font`: `InputLocation`. Update: in place.
-    pub fn font(mut self, value: impl Arg<InputLocation>) -> Self { self.0.set("Font", value.into_expr()); self }
+    pub fn font(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "Font", value.into_expr())) }
     /// `FontColor`: text. Update: in place.
-    pub fn font_color(mut self, value: impl Arg<str>) -> Self { self.0.set("FontColor", value.into_expr()); self }
+    pub fn font_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontColor", value.into_expr())) }
     /// `FontOpacity`: integer. Update: in place.
-    pub fn font_opacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("FontOpacity", value.into_expr()); self }
+    pub fn font_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FontOpacity", value.into_expr())) }
     /// `FontResolution`: integer. Update: in place.
-    pub fn font_resolution(mut self, value: impl Arg<i64>) -> Self { self.0.set("FontResolution", value.into_expr()); self }
+    pub fn font_resolution(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FontResolution", value.into_expr())) }
     /// `FontSize`: text. Update: in place.
-    pub fn font_size(mut self, value: impl Arg<str>) -> Self { self.0.set("FontSize", value.into_expr()); self }
+    pub fn font_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontSize", value.into_expr())) }
     /// `OutlineColor`: text. Update: in place.
-    pub fn outline_color(mut self, value: impl Arg<str>) -> Self { self.0.set("OutlineColor", value.into_expr()); self }
+    pub fn outline_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutlineColor", value.into_expr())) }
     /// `OutlineSize`: integer. Update: in place.
-    pub fn outline_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("OutlineSize", value.into_expr()); self }
+    pub fn outline_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OutlineSize", value.into_expr())) }
     /// `ShadowColor`: text. Update: in place.
-    pub fn shadow_color(mut self, value: impl Arg<str>) -> Self { self.0.set("ShadowColor", value.into_expr()); self }
+    pub fn shadow_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShadowColor", value.into_expr())) }
     /// `ShadowOpacity`: integer. Update: in place.
-    pub fn shadow_opacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("ShadowOpacity", value.into_expr()); self }
+    pub fn shadow_opacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowOpacity", value.into_expr())) }
     /// `ShadowXOffset`: integer. Update: in place.
-    pub fn shadow_x_offset(mut self, value: impl Arg<i64>) -> Self { self.0.set("ShadowXOffset", value.into_expr()); self }
+    pub fn shadow_x_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowXOffset", value.into_expr())) }
     /// `ShadowYOffset`: integer. Update: in place.
-    pub fn shadow_y_offset(mut self, value: impl Arg<i64>) -> Self { self.0.set("ShadowYOffset", value.into_expr()); self }
+    pub fn shadow_y_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ShadowYOffset", value.into_expr())) }
     /// `SubtitleRows`: text. Update: in place.
-    pub fn subtitle_rows(mut self, value: impl Arg<str>) -> Self { self.0.set("SubtitleRows", value.into_expr()); self }
+    pub fn subtitle_rows(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubtitleRows", value.into_expr())) }
     /// `TeletextGridControl`: text. Update: in place.
-    pub fn teletext_grid_control(mut self, value: impl Arg<str>) -> Self { self.0.set("TeletextGridControl", value.into_expr()); self }
+    pub fn teletext_grid_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeletextGridControl", value.into_expr())) }
     /// `XPosition`: integer. Update: in place.
-    pub fn x_position(mut self, value: impl Arg<i64>) -> Self { self.0.set("XPosition", value.into_expr()); self }
+    pub fn x_position(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "XPosition", value.into_expr())) }
     /// `YPosition`: integer. Update: in place.
-    pub fn y_position(mut self, value: impl Arg<i64>) -> Self { self.0.set("YPosition", value.into_expr()); self }
+    pub fn y_position(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "YPosition", value.into_expr())) }
 }
 impl Done for DvbSubDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DvbSubSourceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbsubsourcesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DvbSubSourceSettings(Bag);
+#[must_use] pub struct DvbSubSourceSettings(Bag);
 impl DvbSubSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OcrLanguage`: text. Update: in place.
-    pub fn ocr_language(mut self, value: impl Arg<str>) -> Self { self.0.set("OcrLanguage", value.into_expr()); self }
+    pub fn ocr_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcrLanguage", value.into_expr())) }
     /// `Pid`: integer. Update: in place.
-    pub fn pid(mut self, value: impl Arg<i64>) -> Self { self.0.set("Pid", value.into_expr()); self }
+    pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value.into_expr())) }
 }
 impl Done for DvbSubSourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DvbTdtSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-dvbtdtsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DvbTdtSettings(Bag);
+#[must_use] pub struct DvbTdtSettings(Bag);
 impl DvbTdtSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RepInterval`: integer. Update: in place.
-    pub fn rep_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("RepInterval", value.into_expr()); self }
+    pub fn rep_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RepInterval", value.into_expr())) }
 }
 impl Done for DvbTdtSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Eac3AtmosSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3atmossettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Eac3AtmosSettings(Bag);
+#[must_use] pub struct Eac3AtmosSettings(Bag);
 impl Eac3AtmosSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bitrate`: number. Update: in place.
-    pub fn bitrate(mut self, value: impl Arg<f64>) -> Self { self.0.set("Bitrate", value.into_expr()); self }
+    pub fn bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
     /// `CodingMode`: text. Update: in place.
-    pub fn coding_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("CodingMode", value.into_expr()); self }
+    pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value.into_expr())) }
     /// `Dialnorm`: integer. Update: in place.
-    pub fn dialnorm(mut self, value: impl Arg<i64>) -> Self { self.0.set("Dialnorm", value.into_expr()); self }
+    pub fn dialnorm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Dialnorm", value.into_expr())) }
     /// `DrcLine`: text. Update: in place.
-    pub fn drc_line(mut self, value: impl Arg<str>) -> Self { self.0.set("DrcLine", value.into_expr()); self }
+    pub fn drc_line(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrcLine", value.into_expr())) }
     /// `DrcRf`: text. Update: in place.
-    pub fn drc_rf(mut self, value: impl Arg<str>) -> Self { self.0.set("DrcRf", value.into_expr()); self }
+    pub fn drc_rf(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrcRf", value.into_expr())) }
     /// `HeightTrim`: number. Update: in place.
-    pub fn height_trim(mut self, value: impl Arg<f64>) -> Self { self.0.set("HeightTrim", value.into_expr()); self }
+    pub fn height_trim(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "HeightTrim", value.into_expr())) }
     /// `SurroundTrim`: number. Update: in place.
-    pub fn surround_trim(mut self, value: impl Arg<f64>) -> Self { self.0.set("SurroundTrim", value.into_expr()); self }
+    pub fn surround_trim(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SurroundTrim", value.into_expr())) }
 }
 impl Done for Eac3AtmosSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Eac3Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-eac3settings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Eac3Settings(Bag);
+#[must_use] pub struct Eac3Settings(Bag);
 impl Eac3Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttenuationControl`: text. Update: in place.
-    pub fn attenuation_control(mut self, value: impl Arg<str>) -> Self { self.0.set("AttenuationControl", value.into_expr()); self }
+    pub fn attenuation_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttenuationControl", value.into_expr())) }
     /// `Bitrate`: number. Update: in place.
-    pub fn bitrate(mut self, value: impl Arg<f64>) -> Self { self.0.set("Bitrate", value.into_expr()); self }
+    pub fn bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
     /// `BitstreamMode`: text. Update: in place.
-    pub fn bitstream_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("BitstreamMode", value.into_expr()); self }
+    pub fn bitstream_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BitstreamMode", value.into_expr())) }
     /// `CodingMode`: text. Update: in place.
-    pub fn coding_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("CodingMode", value.into_expr()); self }
+    pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value.into_expr())) }
     /// `DcFilter`: text. Update: in place.
-    pub fn dc_filter(mut self, value: impl Arg<str>) -> Self { self.0.set("DcFilter", value.into_expr()); self }
+    pub fn dc_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DcFilter", value.into_expr())) }
     /// `Dialnorm`: integer. Update: in place.
-    pub fn dialnorm(mut self, value: impl Arg<i64>) -> Self { self.0.set("Dialnorm", value.into_expr()); self }
+    pub fn dialnorm(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Dialnorm", value.into_expr())) }
     /// `DrcLine`: text. Update: in place.
-    pub fn drc_line(mut self, value: impl Arg<str>) -> Self { self.0.set("DrcLine", value.into_expr()); self }
+    pub fn drc_line(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrcLine", value.into_expr())) }
     /// `DrcRf`: text. Update: in place.
-    pub fn drc_rf(mut self, value: impl Arg<str>) -> Self { self.0.set("DrcRf", value.into_expr()); self }
+    pub fn drc_rf(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrcRf", value.into_expr())) }
     /// `LfeControl`: text. Update: in place.
-    pub fn lfe_control(mut self, value: impl Arg<str>) -> Self { self.0.set("LfeControl", value.into_expr()); self }
+    pub fn lfe_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LfeControl", value.into_expr())) }
     /// `LfeFilter`: text. Update: in place.
-    pub fn lfe_filter(mut self, value: impl Arg<str>) -> Self { self.0.set("LfeFilter", value.into_expr()); self }
+    pub fn lfe_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LfeFilter", value.into_expr())) }
     /// `LoRoCenterMixLevel`: number. Update: in place.
-    pub fn lo_ro_center_mix_level(mut self, value: impl Arg<f64>) -> Self { self.0.set("LoRoCenterMixLevel", value.into_expr()); self }
+    pub fn lo_ro_center_mix_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LoRoCenterMixLevel", value.into_expr())) }
     /// `LoRoSurroundMixLevel`: number. Update: in place.
-    pub fn lo_ro_surround_mix_level(mut self, value: impl Arg<f64>) -> Self { self.0.set("LoRoSurroundMixLevel", value.into_expr()); self }
+    pub fn lo_ro_surround_mix_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LoRoSurroundMixLevel", value.into_expr())) }
     /// `LtRtCenterMixLevel`: number. Update: in place.
-    pub fn lt_rt_center_mix_level(mut self, value: impl Arg<f64>) -> Self { self.0.set("LtRtCenterMixLevel", value.into_expr()); self }
+    pub fn lt_rt_center_mix_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LtRtCenterMixLevel", value.into_expr())) }
     /// `LtRtSurroundMixLevel`: number. Update: in place.
-    pub fn lt_rt_surround_mix_level(mut self, value: impl Arg<f64>) -> Self { self.0.set("LtRtSurroundMixLevel", value.into_expr()); self }
+    pub fn lt_rt_surround_mix_level(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LtRtSurroundMixLevel", value.into_expr())) }
     /// `MetadataControl`: text. Update: in place.
-    pub fn metadata_control(mut self, value: impl Arg<str>) -> Self { self.0.set("MetadataControl", value.into_expr()); self }
+    pub fn metadata_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetadataControl", value.into_expr())) }
     /// `PassthroughControl`: text. Update: in place.
-    pub fn passthrough_control(mut self, value: impl Arg<str>) -> Self { self.0.set("PassthroughControl", value.into_expr()); self }
+    pub fn passthrough_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PassthroughControl", value.into_expr())) }
     /// `PhaseControl`: text. Update: in place.
-    pub fn phase_control(mut self, value: impl Arg<str>) -> Self { self.0.set("PhaseControl", value.into_expr()); self }
+    pub fn phase_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PhaseControl", value.into_expr())) }
     /// `StereoDownmix`: text. Update: in place.
-    pub fn stereo_downmix(mut self, value: impl Arg<str>) -> Self { self.0.set("StereoDownmix", value.into_expr()); self }
+    pub fn stereo_downmix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StereoDownmix", value.into_expr())) }
     /// `SurroundExMode`: text. Update: in place.
-    pub fn surround_ex_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("SurroundExMode", value.into_expr()); self }
+    pub fn surround_ex_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SurroundExMode", value.into_expr())) }
     /// `SurroundMode`: text. Update: in place.
-    pub fn surround_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("SurroundMode", value.into_expr()); self }
+    pub fn surround_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SurroundMode", value.into_expr())) }
 }
 impl Done for Eac3Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbuTtDDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ebuttddestinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EbuTtDDestinationSettings(Bag);
+#[must_use] pub struct EbuTtDDestinationSettings(Bag);
 impl EbuTtDDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CopyrightHolder`: text. Update: in place.
-    pub fn copyright_holder(mut self, value: impl Arg<str>) -> Self { self.0.set("CopyrightHolder", value.into_expr()); self }
+    pub fn copyright_holder(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CopyrightHolder", value.into_expr())) }
     /// `DefaultFontSize`: integer. Update: in place.
-    pub fn default_font_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("DefaultFontSize", value.into_expr()); self }
+    pub fn default_font_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultFontSize", value.into_expr())) }
     /// `DefaultLineHeight`: integer. Update: in place.
-    pub fn default_line_height(mut self, value: impl Arg<i64>) -> Self { self.0.set("DefaultLineHeight", value.into_expr()); self }
+    pub fn default_line_height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultLineHeight", value.into_expr())) }
     /// `FillLineGap`: text. Update: in place.
-    pub fn fill_line_gap(mut self, value: impl Arg<str>) -> Self { self.0.set("FillLineGap", value.into_expr()); self }
+    pub fn fill_line_gap(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FillLineGap", value.into_expr())) }
     /// `FontFamily`: text. Update: in place.
-    pub fn font_family(mut self, value: impl Arg<str>) -> Self { self.0.set("FontFamily", value.into_expr()); self }
+    pub fn font_family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontFamily", value.into_expr())) }
     /// `StyleControl`: text. Update: in place.
-    pub fn style_control(mut self, value: impl Arg<str>) -> Self { self.0.set("StyleControl", value.into_expr()); self }
+    pub fn style_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StyleControl", value.into_expr())) }
 }
 impl Done for EbuTtDDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmbeddedCaptionPositionSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-embeddedcaptionpositionsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmbeddedCaptionPositionSettings(Bag);
+#[must_use] pub struct EmbeddedCaptionPositionSettings(Bag);
 impl EmbeddedCaptionPositionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `YPositionLine`: integer. Update: in place.
-    pub fn y_position_line(mut self, value: impl Arg<i64>) -> Self { self.0.set("YPositionLine", value.into_expr()); self }
+    pub fn y_position_line(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "YPositionLine", value.into_expr())) }
 }
 impl Done for EmbeddedCaptionPositionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmbeddedDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-embeddeddestinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmbeddedDestinationSettings(Bag);
+#[must_use] pub struct EmbeddedDestinationSettings(Bag);
 impl EmbeddedDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Position`: `EmbeddedCaptionPositionSettings`. Update: in place.
-    pub fn position(mut self, value: impl Arg<EmbeddedCaptionPositionSettings>) -> Self { self.0.set("Position", value.into_expr()); self }
+    pub fn position(self, value: impl Arg<EmbeddedCaptionPositionSettings>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
     /// `StyleControl`: text. Update: in place.
-    pub fn style_control(mut self, value: impl Arg<str>) -> Self { self.0.set("StyleControl", value.into_expr()); self }
+    pub fn style_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StyleControl", value.into_expr())) }
 }
 impl Done for EmbeddedDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmbeddedPlusScte20DestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-embeddedplusscte20destinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmbeddedPlusScte20DestinationSettings(Bag);
+#[must_use] pub struct EmbeddedPlusScte20DestinationSettings(Bag);
 impl EmbeddedPlusScte20DestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
 }
 impl Done for EmbeddedPlusScte20DestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmbeddedSourceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-embeddedsourcesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmbeddedSourceSettings(Bag);
+#[must_use] pub struct EmbeddedSourceSettings(Bag);
 impl EmbeddedSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Convert608To708`: text. Update: in place.
-    pub fn convert608_to708(mut self, value: impl Arg<str>) -> Self { self.0.set("Convert608To708", value.into_expr()); self }
+    pub fn convert608_to708(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Convert608To708", value.into_expr())) }
     /// `Scte20Detection`: text. Update: in place.
-    pub fn scte20_detection(mut self, value: impl Arg<str>) -> Self { self.0.set("Scte20Detection", value.into_expr()); self }
+    pub fn scte20_detection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte20Detection", value.into_expr())) }
     /// `Source608ChannelNumber`: integer. Update: in place.
-    pub fn source608_channel_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("Source608ChannelNumber", value.into_expr()); self }
+    pub fn source608_channel_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Source608ChannelNumber", value.into_expr())) }
     /// `Source608TrackNumber`: integer. Update: in place.
-    pub fn source608_track_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("Source608TrackNumber", value.into_expr()); self }
+    pub fn source608_track_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Source608TrackNumber", value.into_expr())) }
 }
 impl Done for EmbeddedSourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncoderSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-encodersettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncoderSettings(Bag);
+#[must_use] pub struct EncoderSettings(Bag);
 impl EncoderSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioDescriptions`: list of `AudioDescription`. Update: in place.
-    pub fn audio_descriptions(mut self, value: impl Arg<Arr<AudioDescription>>) -> Self { self.0.set("AudioDescriptions", value.into_expr()); self }
+    pub fn audio_descriptions(self, value: impl Arg<Arr<AudioDescription>>) -> Self { Self(put(self.0, "AudioDescriptions", value.into_expr())) }
     /// `AvailBlanking`: `AvailBlanking`. Update: in place.
-    pub fn avail_blanking(mut self, value: impl Arg<AvailBlanking>) -> Self { self.0.set("AvailBlanking", value.into_expr()); self }
+    pub fn avail_blanking(self, value: impl Arg<AvailBlanking>) -> Self { Self(put(self.0, "AvailBlanking", value.into_expr())) }
     /// `AvailConfiguration`: `AvailConfiguration`. Update: in place.
-    pub fn avail_configuration(mut self, value: impl Arg<AvailConfiguration>) -> Self { self.0.set("AvailConfiguration", value.into_expr()); self }
+    pub fn avail_configuration(self, value: impl Arg<AvailConfiguration>) -> Self { Self(put(self.0, "AvailConfiguration", value.into_expr())) }
     /// `BlackoutSlate`: `BlackoutSlate`. Update: in place.
-    pub fn blackout_slate(mut self, value: impl Arg<BlackoutSlate>) -> Self { self.0.set("BlackoutSlate", value.into_expr()); self }
+    pub fn blackout_slate(self, value: impl Arg<BlackoutSlate>) -> Self { Self(put(self.0, "BlackoutSlate", value.into_expr())) }
     /// `CaptionDescriptions`: list of `CaptionDescription`. Update: in place.
-    pub fn caption_descriptions(mut self, value: impl Arg<Arr<CaptionDescription>>) -> Self { self.0.set("CaptionDescriptions", value.into_expr()); self }
+    pub fn caption_descriptions(self, value: impl Arg<Arr<CaptionDescription>>) -> Self { Self(put(self.0, "CaptionDescriptions", value.into_expr())) }
     /// `ColorCorrectionSettings`: `ColorCorrectionSettings`. Update: in place.
-    pub fn color_correction_settings(mut self, value: impl Arg<ColorCorrectionSettings>) -> Self { self.0.set("ColorCorrectionSettings", value.into_expr()); self }
+    pub fn color_correction_settings(self, value: impl Arg<ColorCorrectionSettings>) -> Self { Self(put(self.0, "ColorCorrectionSettings", value.into_expr())) }
     /// `FeatureActivations`: `FeatureActivations`. Update: in place.
-    pub fn feature_activations(mut self, value: impl Arg<FeatureActivations>) -> Self { self.0.set("FeatureActivations", value.into_expr()); self }
+    pub fn feature_activations(self, value: impl Arg<FeatureActivations>) -> Self { Self(put(self.0, "FeatureActivations", value.into_expr())) }
     /// `GlobalConfiguration`: `GlobalConfiguration`. Update: in place.
-    pub fn global_configuration(mut self, value: impl Arg<GlobalConfiguration>) -> Self { self.0.set("GlobalConfiguration", value.into_expr()); self }
+    pub fn global_configuration(self, value: impl Arg<GlobalConfiguration>) -> Self { Self(put(self.0, "GlobalConfiguration", value.into_expr())) }
     /// `MotionGraphicsConfiguration`: `MotionGraphicsConfiguration`. Update: in place.
-    pub fn motion_graphics_configuration(mut self, value: impl Arg<MotionGraphicsConfiguration>) -> Self { self.0.set("MotionGraphicsConfiguration", value.into_expr()); self }
+    pub fn motion_graphics_configuration(self, value: impl Arg<MotionGraphicsConfiguration>) -> Self { Self(put(self.0, "MotionGraphicsConfiguration", value.into_expr())) }
     /// `NielsenConfiguration`: `NielsenConfiguration`. Update: in place.
-    pub fn nielsen_configuration(mut self, value: impl Arg<NielsenConfiguration>) -> Self { self.0.set("NielsenConfiguration", value.into_expr()); self }
+    pub fn nielsen_configuration(self, value: impl Arg<NielsenConfiguration>) -> Self { Self(put(self.0, "NielsenConfiguration", value.into_expr())) }
     /// `OutputGroups`: list of `OutputGroup`. Update: in place.
-    pub fn output_groups(mut self, value: impl Arg<Arr<OutputGroup>>) -> Self { self.0.set("OutputGroups", value.into_expr()); self }
+    pub fn output_groups(self, value: impl Arg<Arr<OutputGroup>>) -> Self { Self(put(self.0, "OutputGroups", value.into_expr())) }
     /// `ThumbnailConfiguration`: `ThumbnailConfiguration`. Update: in place.
-    pub fn thumbnail_configuration(mut self, value: impl Arg<ThumbnailConfiguration>) -> Self { self.0.set("ThumbnailConfiguration", value.into_expr()); self }
+    pub fn thumbnail_configuration(self, value: impl Arg<ThumbnailConfiguration>) -> Self { Self(put(self.0, "ThumbnailConfiguration", value.into_expr())) }
     /// `TimecodeConfig`: `TimecodeConfig`. Update: in place.
-    pub fn timecode_config(mut self, value: impl Arg<TimecodeConfig>) -> Self { self.0.set("TimecodeConfig", value.into_expr()); self }
+    pub fn timecode_config(self, value: impl Arg<TimecodeConfig>) -> Self { Self(put(self.0, "TimecodeConfig", value.into_expr())) }
     /// `VideoDescriptions`: list of `VideoDescription`. Update: in place.
-    pub fn video_descriptions(mut self, value: impl Arg<Arr<VideoDescription>>) -> Self { self.0.set("VideoDescriptions", value.into_expr()); self }
+    pub fn video_descriptions(self, value: impl Arg<Arr<VideoDescription>>) -> Self { Self(put(self.0, "VideoDescriptions", value.into_expr())) }
 }
 impl Done for EncoderSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EpochLockingSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-epochlockingsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EpochLockingSettings(Bag);
+#[must_use] pub struct EpochLockingSettings(Bag);
 impl EpochLockingSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomEpoch`: text. Update: in place.
-    pub fn custom_epoch(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomEpoch", value.into_expr()); self }
+    pub fn custom_epoch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEpoch", value.into_expr())) }
     /// `JamSyncTime`: text. Update: in place.
-    pub fn jam_sync_time(mut self, value: impl Arg<str>) -> Self { self.0.set("JamSyncTime", value.into_expr()); self }
+    pub fn jam_sync_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JamSyncTime", value.into_expr())) }
 }
 impl Done for EpochLockingSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Esam` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-esam.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Esam(Bag);
+#[must_use] pub struct Esam(Bag);
 impl Esam {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AcquisitionPointId`: text. Update: in place.
-    pub fn acquisition_point_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AcquisitionPointId", value.into_expr()); self }
+    pub fn acquisition_point_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcquisitionPointId", value.into_expr())) }
     /// `AdAvailOffset`: integer. Update: in place.
-    pub fn ad_avail_offset(mut self, value: impl Arg<i64>) -> Self { self.0.set("AdAvailOffset", value.into_expr()); self }
+    pub fn ad_avail_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdAvailOffset", value.into_expr())) }
     /// `PasswordParam`: text. Update: in place.
-    pub fn password_param(mut self, value: impl Arg<str>) -> Self { self.0.set("PasswordParam", value.into_expr()); self }
+    pub fn password_param(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PasswordParam", value.into_expr())) }
     /// `PoisEndpoint`: text. Update: in place.
-    pub fn pois_endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("PoisEndpoint", value.into_expr()); self }
+    pub fn pois_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoisEndpoint", value.into_expr())) }
     /// `Username`: text. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
     /// `ZoneIdentity`: text. Update: in place.
-    pub fn zone_identity(mut self, value: impl Arg<str>) -> Self { self.0.set("ZoneIdentity", value.into_expr()); self }
+    pub fn zone_identity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ZoneIdentity", value.into_expr())) }
 }
 impl Done for Esam { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FailoverCondition` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-failovercondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FailoverCondition(Bag);
+#[must_use] pub struct FailoverCondition(Bag);
 impl FailoverCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FailoverConditionSettings`: `FailoverConditionSettings`. Update: in place.
-    pub fn failover_condition_settings(mut self, value: impl Arg<FailoverConditionSettings>) -> Self { self.0.set("FailoverConditionSettings", value.into_expr()); self }
+    pub fn failover_condition_settings(self, value: impl Arg<FailoverConditionSettings>) -> Self { Self(put(self.0, "FailoverConditionSettings", value.into_expr())) }
 }
 impl Done for FailoverCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FailoverConditionSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-failoverconditionsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FailoverConditionSettings(Bag);
+#[must_use] pub struct FailoverConditionSettings(Bag);
 impl FailoverConditionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioSilenceSettings`: `AudioSilenceFailoverSettings`. Update: in place.
-    pub fn audio_silence_settings(mut self, value: impl Arg<AudioSilenceFailoverSettings>) -> Self { self.0.set("AudioSilenceSettings", value.into_expr()); self }
+    pub fn audio_silence_settings(self, value: impl Arg<AudioSilenceFailoverSettings>) -> Self { Self(put(self.0, "AudioSilenceSettings", value.into_expr())) }
     /// `InputLossSettings`: `InputLossFailoverSettings`. Update: in place.
-    pub fn input_loss_settings(mut self, value: impl Arg<InputLossFailoverSettings>) -> Self { self.0.set("InputLossSettings", value.into_expr()); self }
+    pub fn input_loss_settings(self, value: impl Arg<InputLossFailoverSettings>) -> Self { Self(put(self.0, "InputLossSettings", value.into_expr())) }
     /// `VideoBlackSettings`: `VideoBlackFailoverSettings`. Update: in place.
-    pub fn video_black_settings(mut self, value: impl Arg<VideoBlackFailoverSettings>) -> Self { self.0.set("VideoBlackSettings", value.into_expr()); self }
+    pub fn video_black_settings(self, value: impl Arg<VideoBlackFailoverSettings>) -> Self { Self(put(self.0, "VideoBlackSettings", value.into_expr())) }
 }
 impl Done for FailoverConditionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FeatureActivations` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-featureactivations.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FeatureActivations(Bag);
+#[must_use] pub struct FeatureActivations(Bag);
 impl FeatureActivations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InputPrepareScheduleActions`: text. Update: in place.
-    pub fn input_prepare_schedule_actions(mut self, value: impl Arg<str>) -> Self { self.0.set("InputPrepareScheduleActions", value.into_expr()); self }
+    pub fn input_prepare_schedule_actions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPrepareScheduleActions", value.into_expr())) }
     /// `OutputStaticImageOverlayScheduleActions`: text. Update: in place.
-    pub fn output_static_image_overlay_schedule_actions(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputStaticImageOverlayScheduleActions", value.into_expr()); self }
+    pub fn output_static_image_overlay_schedule_actions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputStaticImageOverlayScheduleActions", value.into_expr())) }
 }
 impl Done for FeatureActivations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FecOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-fecoutputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FecOutputSettings(Bag);
+#[must_use] pub struct FecOutputSettings(Bag);
 impl FecOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ColumnDepth`: integer. Update: in place.
-    pub fn column_depth(mut self, value: impl Arg<i64>) -> Self { self.0.set("ColumnDepth", value.into_expr()); self }
+    pub fn column_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ColumnDepth", value.into_expr())) }
     /// `IncludeFec`: text. Update: in place.
-    pub fn include_fec(mut self, value: impl Arg<str>) -> Self { self.0.set("IncludeFec", value.into_expr()); self }
+    pub fn include_fec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IncludeFec", value.into_expr())) }
     /// `RowLength`: integer. Update: in place.
-    pub fn row_length(mut self, value: impl Arg<i64>) -> Self { self.0.set("RowLength", value.into_expr()); self }
+    pub fn row_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RowLength", value.into_expr())) }
 }
 impl Done for FecOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Fmp4HlsSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-fmp4hlssettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Fmp4HlsSettings(Bag);
+#[must_use] pub struct Fmp4HlsSettings(Bag);
 impl Fmp4HlsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioRenditionSets`: text. Update: in place.
-    pub fn audio_rendition_sets(mut self, value: impl Arg<str>) -> Self { self.0.set("AudioRenditionSets", value.into_expr()); self }
+    pub fn audio_rendition_sets(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioRenditionSets", value.into_expr())) }
     /// `NielsenId3Behavior`: text. Update: in place.
-    pub fn nielsen_id3_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("NielsenId3Behavior", value.into_expr()); self }
+    pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value.into_expr())) }
     /// `TimedMetadataBehavior`: text. Update: in place.
-    pub fn timed_metadata_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("TimedMetadataBehavior", value.into_expr()); self }
+    pub fn timed_metadata_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataBehavior", value.into_expr())) }
 }
 impl Done for Fmp4HlsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FollowerChannelSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-followerchannelsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FollowerChannelSettings(Bag);
+#[must_use] pub struct FollowerChannelSettings(Bag);
 impl FollowerChannelSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LinkedChannelType`: text. Update: in place.
-    pub fn linked_channel_type(mut self, value: impl Arg<str>) -> Self { self.0.set("LinkedChannelType", value.into_expr()); self }
+    pub fn linked_channel_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LinkedChannelType", value.into_expr())) }
     /// `PrimaryChannelArn`: text. Update: in place.
-    pub fn primary_channel_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("PrimaryChannelArn", value.into_expr()); self }
+    pub fn primary_channel_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryChannelArn", value.into_expr())) }
 }
 impl Done for FollowerChannelSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FrameCaptureCdnSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecapturecdnsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FrameCaptureCdnSettings(Bag);
+#[must_use] pub struct FrameCaptureCdnSettings(Bag);
 impl FrameCaptureCdnSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FrameCaptureS3Settings`: `ArchiveFrameCaptureHlsS3Settings`. Update: in place.
-    pub fn frame_capture_s3_settings(mut self, value: impl Arg<ArchiveFrameCaptureHlsS3Settings>) -> Self { self.0.set("FrameCaptureS3Settings", value.into_expr()); self }
+    pub fn frame_capture_s3_settings(self, value: impl Arg<ArchiveFrameCaptureHlsS3Settings>) -> Self { Self(put(self.0, "FrameCaptureS3Settings", value.into_expr())) }
 }
 impl Done for FrameCaptureCdnSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FrameCaptureGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecapturegroupsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FrameCaptureGroupSettings(Bag);
+#[must_use] pub struct FrameCaptureGroupSettings(Bag);
 impl FrameCaptureGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destination`: `OutputLocationRef`. Update: in place.
-    pub fn destination(mut self, value: impl Arg<OutputLocationRef>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
     /// `FrameCaptureCdnSettings`: `FrameCaptureCdnSettings`. Update: in place.
-    pub fn frame_capture_cdn_settings(mut self, value: impl Arg<FrameCaptureCdnSettings>) -> Self { self.0.set("FrameCaptureCdnSettings", value.into_expr()); self }
+    pub fn frame_capture_cdn_settings(self, value: impl Arg<FrameCaptureCdnSettings>) -> Self { Self(put(self.0, "FrameCaptureCdnSettings", value.into_expr())) }
 }
 impl Done for FrameCaptureGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FrameCaptureHlsSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecapturehlssettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FrameCaptureHlsSettings(Bag);
+#[must_use] pub struct FrameCaptureHlsSettings(Bag);
 impl FrameCaptureHlsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
 }
 impl Done for FrameCaptureHlsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FrameCaptureOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecaptureoutputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FrameCaptureOutputSettings(Bag);
+#[must_use] pub struct FrameCaptureOutputSettings(Bag);
 impl FrameCaptureOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NameModifier`: text. Update: in place.
-    pub fn name_modifier(mut self, value: impl Arg<str>) -> Self { self.0.set("NameModifier", value.into_expr()); self }
+    pub fn name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameModifier", value.into_expr())) }
 }
 impl Done for FrameCaptureOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FrameCaptureS3Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecaptures3settings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FrameCaptureS3Settings(Bag);
+#[must_use] pub struct FrameCaptureS3Settings(Bag);
 impl FrameCaptureS3Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CannedAcl`: text. Update: in place.
-    pub fn canned_acl(mut self, value: impl Arg<str>) -> Self { self.0.set("CannedAcl", value.into_expr()); self }
+    pub fn canned_acl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CannedAcl", value.into_expr())) }
 }
 impl Done for FrameCaptureS3Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FrameCaptureSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-framecapturesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FrameCaptureSettings(Bag);
+#[must_use] pub struct FrameCaptureSettings(Bag);
 impl FrameCaptureSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CaptureInterval`: integer. Update: in place.
-    pub fn capture_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("CaptureInterval", value.into_expr()); self }
+    pub fn capture_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CaptureInterval", value.into_expr())) }
     /// `CaptureIntervalUnits`: text. Update: in place.
-    pub fn capture_interval_units(mut self, value: impl Arg<str>) -> Self { self.0.set("CaptureIntervalUnits", value.into_expr()); self }
+    pub fn capture_interval_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaptureIntervalUnits", value.into_expr())) }
     /// `TimecodeBurninSettings`: `TimecodeBurninSettings`. Update: in place.
-    pub fn timecode_burnin_settings(mut self, value: impl Arg<TimecodeBurninSettings>) -> Self { self.0.set("TimecodeBurninSettings", value.into_expr()); self }
+    pub fn timecode_burnin_settings(self, value: impl Arg<TimecodeBurninSettings>) -> Self { Self(put(self.0, "TimecodeBurninSettings", value.into_expr())) }
 }
 impl Done for FrameCaptureSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GlobalConfiguration` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-globalconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GlobalConfiguration(Bag);
+#[must_use] pub struct GlobalConfiguration(Bag);
 impl GlobalConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InitialAudioGain`: integer. Update: in place.
-    pub fn initial_audio_gain(mut self, value: impl Arg<i64>) -> Self { self.0.set("InitialAudioGain", value.into_expr()); self }
+    pub fn initial_audio_gain(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InitialAudioGain", value.into_expr())) }
     /// `InputEndAction`: text. Update: in place.
-    pub fn input_end_action(mut self, value: impl Arg<str>) -> Self { self.0.set("InputEndAction", value.into_expr()); self }
+    pub fn input_end_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputEndAction", value.into_expr())) }
     /// `InputLossBehavior`: `InputLossBehavior`. Update: in place.
-    pub fn input_loss_behavior(mut self, value: impl Arg<InputLossBehavior>) -> Self { self.0.set("InputLossBehavior", value.into_expr()); self }
+    pub fn input_loss_behavior(self, value: impl Arg<InputLossBehavior>) -> Self { Self(put(self.0, "InputLossBehavior", value.into_expr())) }
     /// `OutputLockingMode`: text. Update: in place.
-    pub fn output_locking_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputLockingMode", value.into_expr()); self }
+    pub fn output_locking_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputLockingMode", value.into_expr())) }
     /// `OutputLockingSettings`: `OutputLockingSettings`. Update: in place.
-    pub fn output_locking_settings(mut self, value: impl Arg<OutputLockingSettings>) -> Self { self.0.set("OutputLockingSettings", value.into_expr()); self }
+    pub fn output_locking_settings(self, value: impl Arg<OutputLockingSettings>) -> Self { Self(put(self.0, "OutputLockingSettings", value.into_expr())) }
     /// `OutputTimingSource`: text. Update: in place.
-    pub fn output_timing_source(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputTimingSource", value.into_expr()); self }
+    pub fn output_timing_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputTimingSource", value.into_expr())) }
     /// `SupportLowFramerateInputs`: text. Update: in place.
-    pub fn support_low_framerate_inputs(mut self, value: impl Arg<str>) -> Self { self.0.set("SupportLowFramerateInputs", value.into_expr()); self }
+    pub fn support_low_framerate_inputs(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupportLowFramerateInputs", value.into_expr())) }
 }
 impl Done for GlobalConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `H264ColorSpaceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264colorspacesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct H264ColorSpaceSettings(Bag);
+#[must_use] pub struct H264ColorSpaceSettings(Bag);
 impl H264ColorSpaceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ColorSpacePassthroughSettings`: JSON. Update: in place.
-    pub fn color_space_passthrough_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("ColorSpacePassthroughSettings", value.into_expr()); self }
+    pub fn color_space_passthrough_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ColorSpacePassthroughSettings", value.into_expr())) }
     /// `Rec601Settings`: JSON. Update: in place.
-    pub fn rec601_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("Rec601Settings", value.into_expr()); self }
+    pub fn rec601_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec601Settings", value.into_expr())) }
     /// `Rec709Settings`: JSON. Update: in place.
-    pub fn rec709_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("Rec709Settings", value.into_expr()); self }
+    pub fn rec709_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec709Settings", value.into_expr())) }
 }
 impl Done for H264ColorSpaceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `H264FilterSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264filtersettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct H264FilterSettings(Bag);
+#[must_use] pub struct H264FilterSettings(Bag);
 impl H264FilterSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BandwidthReductionFilterSettings`: `BandwidthReductionFilterSettings`. Update: in place.
-    pub fn bandwidth_reduction_filter_settings(mut self, value: impl Arg<BandwidthReductionFilterSettings>) -> Self { self.0.set("BandwidthReductionFilterSettings", value.into_expr()); self }
+    pub fn bandwidth_reduction_filter_settings(self, value: impl Arg<BandwidthReductionFilterSettings>) -> Self { Self(put(self.0, "BandwidthReductionFilterSettings", value.into_expr())) }
     /// `TemporalFilterSettings`: `TemporalFilterSettings`. Update: in place.
-    pub fn temporal_filter_settings(mut self, value: impl Arg<TemporalFilterSettings>) -> Self { self.0.set("TemporalFilterSettings", value.into_expr()); self }
+    pub fn temporal_filter_settings(self, value: impl Arg<TemporalFilterSettings>) -> Self { Self(put(self.0, "TemporalFilterSettings", value.into_expr())) }
 }
 impl Done for H264FilterSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `H264Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h264settings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct H264Settings(Bag);
+#[must_use] pub struct H264Settings(Bag);
 impl H264Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdaptiveQuantization`: text. Update: in place.
-    pub fn adaptive_quantization(mut self, value: impl Arg<str>) -> Self { self.0.set("AdaptiveQuantization", value.into_expr()); self }
+    pub fn adaptive_quantization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdaptiveQuantization", value.into_expr())) }
     /// `AfdSignaling`: text. Update: in place.
-    pub fn afd_signaling(mut self, value: impl Arg<str>) -> Self { self.0.set("AfdSignaling", value.into_expr()); self }
+    pub fn afd_signaling(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfdSignaling", value.into_expr())) }
     /// `Bitrate`: integer. Update: in place.
-    pub fn bitrate(mut self, value: impl Arg<i64>) -> Self { self.0.set("Bitrate", value.into_expr()); self }
+    pub fn bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
     /// `BufFillPct`: integer. Update: in place.
-    pub fn buf_fill_pct(mut self, value: impl Arg<i64>) -> Self { self.0.set("BufFillPct", value.into_expr()); self }
+    pub fn buf_fill_pct(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufFillPct", value.into_expr())) }
     /// `BufSize`: integer. Update: in place.
-    pub fn buf_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("BufSize", value.into_expr()); self }
+    pub fn buf_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufSize", value.into_expr())) }
     /// `ColorMetadata`: text. Update: in place.
-    pub fn color_metadata(mut self, value: impl Arg<str>) -> Self { self.0.set("ColorMetadata", value.into_expr()); self }
+    pub fn color_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorMetadata", value.into_expr())) }
     /// `ColorSpaceSettings`: `H264ColorSpaceSettings`. Update: in place.
-    pub fn color_space_settings(mut self, value: impl Arg<H264ColorSpaceSettings>) -> Self { self.0.set("ColorSpaceSettings", value.into_expr()); self }
+    pub fn color_space_settings(self, value: impl Arg<H264ColorSpaceSettings>) -> Self { Self(put(self.0, "ColorSpaceSettings", value.into_expr())) }
     /// `EntropyEncoding`: text. Update: in place.
-    pub fn entropy_encoding(mut self, value: impl Arg<str>) -> Self { self.0.set("EntropyEncoding", value.into_expr()); self }
+    pub fn entropy_encoding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntropyEncoding", value.into_expr())) }
     /// `FilterSettings`: `H264FilterSettings`. Update: in place.
-    pub fn filter_settings(mut self, value: impl Arg<H264FilterSettings>) -> Self { self.0.set("FilterSettings", value.into_expr()); self }
+    pub fn filter_settings(self, value: impl Arg<H264FilterSettings>) -> Self { Self(put(self.0, "FilterSettings", value.into_expr())) }
     /// `FixedAfd`: text. Update: in place.
-    pub fn fixed_afd(mut self, value: impl Arg<str>) -> Self { self.0.set("FixedAfd", value.into_expr()); self }
+    pub fn fixed_afd(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FixedAfd", value.into_expr())) }
     /// `FlickerAq`: text. Update: in place.
-    pub fn flicker_aq(mut self, value: impl Arg<str>) -> Self { self.0.set("FlickerAq", value.into_expr()); self }
+    pub fn flicker_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlickerAq", value.into_expr())) }
     /// `ForceFieldPictures`: text. Update: in place.
-    pub fn force_field_pictures(mut self, value: impl Arg<str>) -> Self { self.0.set("ForceFieldPictures", value.into_expr()); self }
+    pub fn force_field_pictures(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ForceFieldPictures", value.into_expr())) }
     /// `FramerateControl`: text. Update: in place.
-    pub fn framerate_control(mut self, value: impl Arg<str>) -> Self { self.0.set("FramerateControl", value.into_expr()); self }
+    pub fn framerate_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FramerateControl", value.into_expr())) }
     /// `FramerateDenominator`: integer. Update: in place.
-    pub fn framerate_denominator(mut self, value: impl Arg<i64>) -> Self { self.0.set("FramerateDenominator", value.into_expr()); self }
+    pub fn framerate_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateDenominator", value.into_expr())) }
     /// `FramerateNumerator`: integer. Update: in place.
-    pub fn framerate_numerator(mut self, value: impl Arg<i64>) -> Self { self.0.set("FramerateNumerator", value.into_expr()); self }
+    pub fn framerate_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateNumerator", value.into_expr())) }
     /// `GopBReference`: text. Update: in place.
-    pub fn gop_b_reference(mut self, value: impl Arg<str>) -> Self { self.0.set("GopBReference", value.into_expr()); self }
+    pub fn gop_b_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopBReference", value.into_expr())) }
     /// `GopClosedCadence`: integer. Update: in place.
-    pub fn gop_closed_cadence(mut self, value: impl Arg<i64>) -> Self { self.0.set("GopClosedCadence", value.into_expr()); self }
+    pub fn gop_closed_cadence(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopClosedCadence", value.into_expr())) }
     /// `GopNumBFrames`: integer. Update: in place.
-    pub fn gop_num_b_frames(mut self, value: impl Arg<i64>) -> Self { self.0.set("GopNumBFrames", value.into_expr()); self }
+    pub fn gop_num_b_frames(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopNumBFrames", value.into_expr())) }
     /// `GopSize`: number. Update: in place.
-    pub fn gop_size(mut self, value: impl Arg<f64>) -> Self { self.0.set("GopSize", value.into_expr()); self }
+    pub fn gop_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GopSize", value.into_expr())) }
     /// `GopSizeUnits`: text. Update: in place.
-    pub fn gop_size_units(mut self, value: impl Arg<str>) -> Self { self.0.set("GopSizeUnits", value.into_expr()); self }
+    pub fn gop_size_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopSizeUnits", value.into_expr())) }
     /// `Level`: text. Update: in place.
-    pub fn level(mut self, value: impl Arg<str>) -> Self { self.0.set("Level", value.into_expr()); self }
+    pub fn level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
     /// `LookAheadRateControl`: text. Update: in place.
-    pub fn look_ahead_rate_control(mut self, value: impl Arg<str>) -> Self { self.0.set("LookAheadRateControl", value.into_expr()); self }
+    pub fn look_ahead_rate_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LookAheadRateControl", value.into_expr())) }
     /// `MaxBitrate`: integer. Update: in place.
-    pub fn max_bitrate(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxBitrate", value.into_expr()); self }
+    pub fn max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBitrate", value.into_expr())) }
     /// `MinBitrate`: integer. Update: in place.
-    pub fn min_bitrate(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinBitrate", value.into_expr()); self }
+    pub fn min_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBitrate", value.into_expr())) }
     /// `MinIInterval`: integer. Update: in place.
-    pub fn min_i_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinIInterval", value.into_expr()); self }
+    pub fn min_i_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinIInterval", value.into_expr())) }
     /// `MinQp`: integer. Update: in place.
-    pub fn min_qp(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinQp", value.into_expr()); self }
+    pub fn min_qp(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinQp", value.into_expr())) }
     /// `NumRefFrames`: integer. Update: in place.
-    pub fn num_ref_frames(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumRefFrames", value.into_expr()); self }
+    pub fn num_ref_frames(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRefFrames", value.into_expr())) }
     /// `ParControl`: text. Update: in place.
-    pub fn par_control(mut self, value: impl Arg<str>) -> Self { self.0.set("ParControl", value.into_expr()); self }
+    pub fn par_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParControl", value.into_expr())) }
     /// `ParDenominator`: integer. Update: in place.
-    pub fn par_denominator(mut self, value: impl Arg<i64>) -> Self { self.0.set("ParDenominator", value.into_expr()); self }
+    pub fn par_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParDenominator", value.into_expr())) }
     /// `ParNumerator`: integer. Update: in place.
-    pub fn par_numerator(mut self, value: impl Arg<i64>) -> Self { self.0.set("ParNumerator", value.into_expr()); self }
+    pub fn par_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParNumerator", value.into_expr())) }
     /// `Profile`: text. Update: in place.
-    pub fn profile(mut self, value: impl Arg<str>) -> Self { self.0.set("Profile", value.into_expr()); self }
+    pub fn profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Profile", value.into_expr())) }
     /// `QualityLevel`: text. Update: in place.
-    pub fn quality_level(mut self, value: impl Arg<str>) -> Self { self.0.set("QualityLevel", value.into_expr()); self }
+    pub fn quality_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QualityLevel", value.into_expr())) }
     /// `QvbrQualityLevel`: integer. Update: in place.
-    pub fn qvbr_quality_level(mut self, value: impl Arg<i64>) -> Self { self.0.set("QvbrQualityLevel", value.into_expr()); self }
+    pub fn qvbr_quality_level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QvbrQualityLevel", value.into_expr())) }
     /// `RateControlMode`: text. Update: in place.
-    pub fn rate_control_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("RateControlMode", value.into_expr()); self }
+    pub fn rate_control_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateControlMode", value.into_expr())) }
     /// `ScanType`: text. Update: in place.
-    pub fn scan_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ScanType", value.into_expr()); self }
+    pub fn scan_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScanType", value.into_expr())) }
     /// `SceneChangeDetect`: text. Update: in place.
-    pub fn scene_change_detect(mut self, value: impl Arg<str>) -> Self { self.0.set("SceneChangeDetect", value.into_expr()); self }
+    pub fn scene_change_detect(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SceneChangeDetect", value.into_expr())) }
     /// `Slices`: integer. Update: in place.
-    pub fn slices(mut self, value: impl Arg<i64>) -> Self { self.0.set("Slices", value.into_expr()); self }
+    pub fn slices(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Slices", value.into_expr())) }
     /// `Softness`: integer. Update: in place.
-    pub fn softness(mut self, value: impl Arg<i64>) -> Self { self.0.set("Softness", value.into_expr()); self }
+    pub fn softness(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Softness", value.into_expr())) }
     /// `SpatialAq`: text. Update: in place.
-    pub fn spatial_aq(mut self, value: impl Arg<str>) -> Self { self.0.set("SpatialAq", value.into_expr()); self }
+    pub fn spatial_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpatialAq", value.into_expr())) }
     /// `SubgopLength`: text. Update: in place.
-    pub fn subgop_length(mut self, value: impl Arg<str>) -> Self { self.0.set("SubgopLength", value.into_expr()); self }
+    pub fn subgop_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubgopLength", value.into_expr())) }
     /// `Syntax`: text. Update: in place.
-    pub fn syntax(mut self, value: impl Arg<str>) -> Self { self.0.set("Syntax", value.into_expr()); self }
+    pub fn syntax(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Syntax", value.into_expr())) }
     /// `TemporalAq`: text. Update: in place.
-    pub fn temporal_aq(mut self, value: impl Arg<str>) -> Self { self.0.set("TemporalAq", value.into_expr()); self }
+    pub fn temporal_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemporalAq", value.into_expr())) }
     /// `TimecodeBurninSettings`: `TimecodeBurninSettings`. Update: in place.
-    pub fn timecode_burnin_settings(mut self, value: impl Arg<TimecodeBurninSettings>) -> Self { self.0.set("TimecodeBurninSettings", value.into_expr()); self }
+    pub fn timecode_burnin_settings(self, value: impl Arg<TimecodeBurninSettings>) -> Self { Self(put(self.0, "TimecodeBurninSettings", value.into_expr())) }
     /// `TimecodeInsertion`: text. Update: in place.
-    pub fn timecode_insertion(mut self, value: impl Arg<str>) -> Self { self.0.set("TimecodeInsertion", value.into_expr()); self }
+    pub fn timecode_insertion(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimecodeInsertion", value.into_expr())) }
 }
 impl Done for H264Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `H265ColorSpaceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265colorspacesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct H265ColorSpaceSettings(Bag);
+#[must_use] pub struct H265ColorSpaceSettings(Bag);
 impl H265ColorSpaceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ColorSpacePassthroughSettings`: JSON. Update: in place.
-    pub fn color_space_passthrough_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("ColorSpacePassthroughSettings", value.into_expr()); self }
+    pub fn color_space_passthrough_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ColorSpacePassthroughSettings", value.into_expr())) }
     /// `DolbyVision81Settings`: JSON. Update: in place.
-    pub fn dolby_vision81_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("DolbyVision81Settings", value.into_expr()); self }
+    pub fn dolby_vision81_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DolbyVision81Settings", value.into_expr())) }
     /// `Hdr10Settings`: `Hdr10Settings`. Update: in place.
-    pub fn hdr10_settings(mut self, value: impl Arg<Hdr10Settings>) -> Self { self.0.set("Hdr10Settings", value.into_expr()); self }
+    pub fn hdr10_settings(self, value: impl Arg<Hdr10Settings>) -> Self { Self(put(self.0, "Hdr10Settings", value.into_expr())) }
     /// `Hlg2020Settings`: JSON. Update: in place.
-    pub fn hlg2020_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("Hlg2020Settings", value.into_expr()); self }
+    pub fn hlg2020_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Hlg2020Settings", value.into_expr())) }
     /// `Rec601Settings`: JSON. Update: in place.
-    pub fn rec601_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("Rec601Settings", value.into_expr()); self }
+    pub fn rec601_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec601Settings", value.into_expr())) }
     /// `Rec709Settings`: JSON. Update: in place.
-    pub fn rec709_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("Rec709Settings", value.into_expr()); self }
+    pub fn rec709_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Rec709Settings", value.into_expr())) }
 }
 impl Done for H265ColorSpaceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `H265FilterSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265filtersettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct H265FilterSettings(Bag);
+#[must_use] pub struct H265FilterSettings(Bag);
 impl H265FilterSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BandwidthReductionFilterSettings`: `BandwidthReductionFilterSettings`. Update: in place.
-    pub fn bandwidth_reduction_filter_settings(mut self, value: impl Arg<BandwidthReductionFilterSettings>) -> Self { self.0.set("BandwidthReductionFilterSettings", value.into_expr()); self }
+    pub fn bandwidth_reduction_filter_settings(self, value: impl Arg<BandwidthReductionFilterSettings>) -> Self { Self(put(self.0, "BandwidthReductionFilterSettings", value.into_expr())) }
     /// `TemporalFilterSettings`: `TemporalFilterSettings`. Update: in place.
-    pub fn temporal_filter_settings(mut self, value: impl Arg<TemporalFilterSettings>) -> Self { self.0.set("TemporalFilterSettings", value.into_expr()); self }
+    pub fn temporal_filter_settings(self, value: impl Arg<TemporalFilterSettings>) -> Self { Self(put(self.0, "TemporalFilterSettings", value.into_expr())) }
 }
 impl Done for H265FilterSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `H265Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-h265settings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct H265Settings(Bag);
+#[must_use] pub struct H265Settings(Bag);
 impl H265Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdaptiveQuantization`: text. Update: in place.
-    pub fn adaptive_quantization(mut self, value: impl Arg<str>) -> Self { self.0.set("AdaptiveQuantization", value.into_expr()); self }
+    pub fn adaptive_quantization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdaptiveQuantization", value.into_expr())) }
     /// `AfdSignaling`: text. Update: in place.
-    pub fn afd_signaling(mut self, value: impl Arg<str>) -> Self { self.0.set("AfdSignaling", value.into_expr()); self }
+    pub fn afd_signaling(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfdSignaling", value.into_expr())) }
     /// `AlternativeTransferFunction`: text. Update: in place.
-    pub fn alternative_transfer_function(mut self, value: impl Arg<str>) -> Self { self.0.set("AlternativeTransferFunction", value.into_expr()); self }
+    pub fn alternative_transfer_function(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AlternativeTransferFunction", value.into_expr())) }
     /// `Bitrate`: integer. Update: in place.
-    pub fn bitrate(mut self, value: impl Arg<i64>) -> Self { self.0.set("Bitrate", value.into_expr()); self }
+    pub fn bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
     /// `BufSize`: integer. Update: in place.
-    pub fn buf_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("BufSize", value.into_expr()); self }
+    pub fn buf_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufSize", value.into_expr())) }
     /// `ColorMetadata`: text. Update: in place.
-    pub fn color_metadata(mut self, value: impl Arg<str>) -> Self { self.0.set("ColorMetadata", value.into_expr()); self }
+    pub fn color_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorMetadata", value.into_expr())) }
     /// `ColorSpaceSettings`: `H265ColorSpaceSettings`. Update: in place.
-    pub fn color_space_settings(mut self, value: impl Arg<H265ColorSpaceSettings>) -> Self { self.0.set("ColorSpaceSettings", value.into_expr()); self }
+    pub fn color_space_settings(self, value: impl Arg<H265ColorSpaceSettings>) -> Self { Self(put(self.0, "ColorSpaceSettings", value.into_expr())) }
     /// `Deblocking`: text. Update: in place.
-    pub fn deblocking(mut self, value: impl Arg<str>) -> Self { self.0.set("Deblocking", value.into_expr()); self }
+    pub fn deblocking(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Deblocking", value.into_expr())) }
     /// `FilterSettings`: `H265FilterSettings`. Update: in place.
-    pub fn filter_settings(mut self, value: impl Arg<H265FilterSettings>) -> Self { self.0.set("FilterSettings", value.into_expr()); self }
+    pub fn filter_settings(self, value: impl Arg<H265FilterSettings>) -> Self { Self(put(self.0, "FilterSettings", value.into_expr())) }
     /// `FixedAfd`: text. Update: in place.
-    pub fn fixed_afd(mut self, value: impl Arg<str>) -> Self { self.0.set("FixedAfd", value.into_expr()); self }
+    pub fn fixed_afd(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FixedAfd", value.into_expr())) }
     /// `FlickerAq`: text. Update: in place.
-    pub fn flicker_aq(mut self, value: impl Arg<str>) -> Self { self.0.set("FlickerAq", value.into_expr()); self }
+    pub fn flicker_aq(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlickerAq", value.into_expr())) }
     /// `FramerateDenominator`: integer. Update: in place.
-    pub fn framerate_denominator(mut self, value: impl Arg<i64>) -> Self { self.0.set("FramerateDenominator", value.into_expr()); self }
+    pub fn framerate_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateDenominator", value.into_expr())) }
     /// `FramerateNumerator`: integer. Update: in place.
-    pub fn framerate_numerator(mut self, value: impl Arg<i64>) -> Self { self.0.set("FramerateNumerator", value.into_expr()); self }
+    pub fn framerate_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateNumerator", value.into_expr())) }
     /// `GopBReference`: text. Update: in place.
-    pub fn gop_b_reference(mut self, value: impl Arg<str>) -> Self { self.0.set("GopBReference", value.into_expr()); self }
+    pub fn gop_b_reference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopBReference", value.into_expr())) }
     /// `GopClosedCadence`: integer. Update: in place.
-    pub fn gop_closed_cadence(mut self, value: impl Arg<i64>) -> Self { self.0.set("GopClosedCadence", value.into_expr()); self }
+    pub fn gop_closed_cadence(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopClosedCadence", value.into_expr())) }
     /// `GopNumBFrames`: integer. Update: in place.
-    pub fn gop_num_b_frames(mut self, value: impl Arg<i64>) -> Self { self.0.set("GopNumBFrames", value.into_expr()); self }
+    pub fn gop_num_b_frames(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopNumBFrames", value.into_expr())) }
     /// `GopSize`: number. Update: in place.
-    pub fn gop_size(mut self, value: impl Arg<f64>) -> Self { self.0.set("GopSize", value.into_expr()); self }
+    pub fn gop_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GopSize", value.into_expr())) }
     /// `GopSizeUnits`: text. Update: in place.
-    pub fn gop_size_units(mut self, value: impl Arg<str>) -> Self { self.0.set("GopSizeUnits", value.into_expr()); self }
+    pub fn gop_size_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopSizeUnits", value.into_expr())) }
     /// `Level`: text. Update: in place.
-    pub fn level(mut self, value: impl Arg<str>) -> Self { self.0.set("Level", value.into_expr()); self }
+    pub fn level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
     /// `LookAheadRateControl`: text. Update: in place.
-    pub fn look_ahead_rate_control(mut self, value: impl Arg<str>) -> Self { self.0.set("LookAheadRateControl", value.into_expr()); self }
+    pub fn look_ahead_rate_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LookAheadRateControl", value.into_expr())) }
     /// `MaxBitrate`: integer. Update: in place.
-    pub fn max_bitrate(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxBitrate", value.into_expr()); self }
+    pub fn max_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxBitrate", value.into_expr())) }
     /// `MinBitrate`: integer. Update: in place.
-    pub fn min_bitrate(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinBitrate", value.into_expr()); self }
+    pub fn min_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBitrate", value.into_expr())) }
     /// `MinIInterval`: integer. Update: in place.
-    pub fn min_i_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinIInterval", value.into_expr()); self }
+    pub fn min_i_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinIInterval", value.into_expr())) }
     /// `MinQp`: integer. Update: in place.
-    pub fn min_qp(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinQp", value.into_expr()); self }
+    pub fn min_qp(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinQp", value.into_expr())) }
     /// `MvOverPictureBoundaries`: text. Update: in place.
-    pub fn mv_over_picture_boundaries(mut self, value: impl Arg<str>) -> Self { self.0.set("MvOverPictureBoundaries", value.into_expr()); self }
+    pub fn mv_over_picture_boundaries(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MvOverPictureBoundaries", value.into_expr())) }
     /// `MvTemporalPredictor`: text. Update: in place.
-    pub fn mv_temporal_predictor(mut self, value: impl Arg<str>) -> Self { self.0.set("MvTemporalPredictor", value.into_expr()); self }
+    pub fn mv_temporal_predictor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MvTemporalPredictor", value.into_expr())) }
     /// `ParDenominator`: integer. Update: in place.
-    pub fn par_denominator(mut self, value: impl Arg<i64>) -> Self { self.0.set("ParDenominator", value.into_expr()); self }
+    pub fn par_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParDenominator", value.into_expr())) }
     /// `ParNumerator`: integer. Update: in place.
-    pub fn par_numerator(mut self, value: impl Arg<i64>) -> Self { self.0.set("ParNumerator", value.into_expr()); self }
+    pub fn par_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParNumerator", value.into_expr())) }
     /// `Profile`: text. Update: in place.
-    pub fn profile(mut self, value: impl Arg<str>) -> Self { self.0.set("Profile", value.into_expr()); self }
+    pub fn profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Profile", value.into_expr())) }
     /// `QvbrQualityLevel`: integer. Update: in place.
-    pub fn qvbr_quality_level(mut self, value: impl Arg<i64>) -> Self { self.0.set("QvbrQualityLevel", value.into_expr()); self }
+    pub fn qvbr_quality_level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "QvbrQualityLevel", value.into_expr())) }
     /// `RateControlMode`: text. Update: in place.
-    pub fn rate_control_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("RateControlMode", value.into_expr()); self }
+    pub fn rate_control_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateControlMode", value.into_expr())) }
     /// `ScanType`: text. Update: in place.
-    pub fn scan_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ScanType", value.into_expr()); self }
+    pub fn scan_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScanType", value.into_expr())) }
     /// `SceneChangeDetect`: text. Update: in place.
-    pub fn scene_change_detect(mut self, value: impl Arg<str>) -> Self { self.0.set("SceneChangeDetect", value.into_expr()); self }
+    pub fn scene_change_detect(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SceneChangeDetect", value.into_expr())) }
     /// `Slices`: integer. Update: in place.
-    pub fn slices(mut self, value: impl Arg<i64>) -> Self { self.0.set("Slices", value.into_expr()); self }
+    pub fn slices(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Slices", value.into_expr())) }
     /// `SubgopLength`: text. Update: in place.
-    pub fn subgop_length(mut self, value: impl Arg<str>) -> Self { self.0.set("SubgopLength", value.into_expr()); self }
+    pub fn subgop_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubgopLength", value.into_expr())) }
     /// `Tier`: text. Update: in place.
-    pub fn tier(mut self, value: impl Arg<str>) -> Self { self.0.set("Tier", value.into_expr()); self }
+    pub fn tier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Tier", value.into_expr())) }
     /// `TileHeight`: integer. Update: in place.
-    pub fn tile_height(mut self, value: impl Arg<i64>) -> Self { self.0.set("TileHeight", value.into_expr()); self }
+    pub fn tile_height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TileHeight", value.into_expr())) }
     /// `TilePadding`: text. Update: in place.
-    pub fn tile_padding(mut self, value: impl Arg<str>) -> Self { self.0.set("TilePadding", value.into_expr()); self }
+    pub fn tile_padding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TilePadding", value.into_expr())) }
     /// `TileWidth`: integer. Update: in place.
-    pub fn tile_width(mut self, value: impl Arg<i64>) -> Self { self.0.set("TileWidth", value.into_expr()); self }
+    pub fn tile_width(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TileWidth", value.into_expr())) }
     /// `TimecodeBurninSettings`: `TimecodeBurninSettings`. Update: in place.
-    pub fn timecode_burnin_settings(mut self, value: impl Arg<TimecodeBurninSettings>) -> Self { self.0.set("TimecodeBurninSettings", value.into_expr()); self }
+    pub fn timecode_burnin_settings(self, value: impl Arg<TimecodeBurninSettings>) -> Self { Self(put(self.0, "TimecodeBurninSettings", value.into_expr())) }
     /// `TimecodeInsertion`: text. Update: in place.
-    pub fn timecode_insertion(mut self, value: impl Arg<str>) -> Self { self.0.set("TimecodeInsertion", value.into_expr()); self }
+    pub fn timecode_insertion(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimecodeInsertion", value.into_expr())) }
     /// `TreeblockSize`: text. Update: in place.
-    pub fn treeblock_size(mut self, value: impl Arg<str>) -> Self { self.0.set("TreeblockSize", value.into_expr()); self }
+    pub fn treeblock_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreeblockSize", value.into_expr())) }
 }
 impl Done for H265Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Hdr10Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hdr10settings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Hdr10Settings(Bag);
+#[must_use] pub struct Hdr10Settings(Bag);
 impl Hdr10Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxCll`: integer. Update: in place.
-    pub fn max_cll(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxCll", value.into_expr()); self }
+    pub fn max_cll(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCll", value.into_expr())) }
     /// `MaxFall`: integer. Update: in place.
-    pub fn max_fall(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxFall", value.into_expr()); self }
+    pub fn max_fall(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxFall", value.into_expr())) }
 }
 impl Done for Hdr10Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsAkamaiSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsakamaisettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HlsAkamaiSettings(Bag);
+#[must_use] pub struct HlsAkamaiSettings(Bag);
 impl HlsAkamaiSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionRetryInterval`: integer. Update: in place.
-    pub fn connection_retry_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("ConnectionRetryInterval", value.into_expr()); self }
+    pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value.into_expr())) }
     /// `FilecacheDuration`: integer. Update: in place.
-    pub fn filecache_duration(mut self, value: impl Arg<i64>) -> Self { self.0.set("FilecacheDuration", value.into_expr()); self }
+    pub fn filecache_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilecacheDuration", value.into_expr())) }
     /// `HttpTransferMode`: text. Update: in place.
-    pub fn http_transfer_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("HttpTransferMode", value.into_expr()); self }
+    pub fn http_transfer_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpTransferMode", value.into_expr())) }
     /// `NumRetries`: integer. Update: in place.
-    pub fn num_retries(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumRetries", value.into_expr()); self }
+    pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value.into_expr())) }
     /// `RestartDelay`: integer. Update: in place.
-    pub fn restart_delay(mut self, value: impl Arg<i64>) -> Self { self.0.set("RestartDelay", value.into_expr()); self }
+    pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value.into_expr())) }
     /// `Salt`: text. Update: in place.
-    pub fn salt(mut self, value: impl Arg<str>) -> Self { self.0.set("Salt", value.into_expr()); self }
+    pub fn salt(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Salt", value.into_expr())) }
     /// `Token`: text. Update: in place.
-    pub fn token(mut self, value: impl Arg<str>) -> Self { self.0.set("Token", value.into_expr()); self }
+    pub fn token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Token", value.into_expr())) }
 }
 impl Done for HlsAkamaiSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsBasicPutSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsbasicputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HlsBasicPutSettings(Bag);
+#[must_use] pub struct HlsBasicPutSettings(Bag);
 impl HlsBasicPutSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionRetryInterval`: integer. Update: in place.
-    pub fn connection_retry_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("ConnectionRetryInterval", value.into_expr()); self }
+    pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value.into_expr())) }
     /// `FilecacheDuration`: integer. Update: in place.
-    pub fn filecache_duration(mut self, value: impl Arg<i64>) -> Self { self.0.set("FilecacheDuration", value.into_expr()); self }
+    pub fn filecache_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilecacheDuration", value.into_expr())) }
     /// `NumRetries`: integer. Update: in place.
-    pub fn num_retries(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumRetries", value.into_expr()); self }
+    pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value.into_expr())) }
     /// `RestartDelay`: integer. Update: in place.
-    pub fn restart_delay(mut self, value: impl Arg<i64>) -> Self { self.0.set("RestartDelay", value.into_expr()); self }
+    pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value.into_expr())) }
 }
 impl Done for HlsBasicPutSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsCdnSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlscdnsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HlsCdnSettings(Bag);
+#[must_use] pub struct HlsCdnSettings(Bag);
 impl HlsCdnSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HlsAkamaiSettings`: `HlsAkamaiSettings`. Update: in place.
-    pub fn hls_akamai_settings(mut self, value: impl Arg<HlsAkamaiSettings>) -> Self { self.0.set("HlsAkamaiSettings", value.into_expr()); self }
+    pub fn hls_akamai_settings(self, value: impl Arg<HlsAkamaiSettings>) -> Self { Self(put(self.0, "HlsAkamaiSettings", value.into_expr())) }
     /// `HlsBasicPutSettings`: `HlsBasicPutSettings`. Update: in place.
-    pub fn hls_basic_put_settings(mut self, value: impl Arg<HlsBasicPutSettings>) -> Self { self.0.set("HlsBasicPutSettings", value.into_expr()); self }
+    pub fn hls_basic_put_settings(self, value: impl Arg<HlsBasicPutSettings>) -> Self { Self(put(self.0, "HlsBasicPutSettings", value.into_expr())) }
     /// `HlsMediaStoreSettings`: `HlsMediaStoreSettings`. Update: in place.
-    pub fn hls_media_store_settings(mut self, value: impl Arg<HlsMediaStoreSettings>) -> Self { self.0.set("HlsMediaStoreSettings", value.into_expr()); self }
+    pub fn hls_media_store_settings(self, value: impl Arg<HlsMediaStoreSettings>) -> Self { Self(put(self.0, "HlsMediaStoreSettings", value.into_expr())) }
     /// `HlsS3Settings`: `ArchiveFrameCaptureHlsS3Settings`. Update: in place.
-    pub fn hls_s3_settings(mut self, value: impl Arg<ArchiveFrameCaptureHlsS3Settings>) -> Self { self.0.set("HlsS3Settings", value.into_expr()); self }
+    pub fn hls_s3_settings(self, value: impl Arg<ArchiveFrameCaptureHlsS3Settings>) -> Self { Self(put(self.0, "HlsS3Settings", value.into_expr())) }
     /// `HlsWebdavSettings`: `HlsWebdavSettings`. Update: in place.
-    pub fn hls_webdav_settings(mut self, value: impl Arg<HlsWebdavSettings>) -> Self { self.0.set("HlsWebdavSettings", value.into_expr()); self }
+    pub fn hls_webdav_settings(self, value: impl Arg<HlsWebdavSettings>) -> Self { Self(put(self.0, "HlsWebdavSettings", value.into_expr())) }
 }
 impl Done for HlsCdnSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsgroupsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HlsGroupSettings(Bag);
+#[must_use] pub struct HlsGroupSettings(Bag);
 impl HlsGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdMarkers`: list of text. Update: in place.
-    pub fn ad_markers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AdMarkers", value.into_expr()); self }
+    pub fn ad_markers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdMarkers", value.into_expr())) }
     /// `BaseUrlContent`: text. Update: in place.
-    pub fn base_url_content(mut self, value: impl Arg<str>) -> Self { self.0.set("BaseUrlContent", value.into_expr()); self }
+    pub fn base_url_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrlContent", value.into_expr())) }
     /// `BaseUrlContent1`: text. Update: in place.
-    pub fn base_url_content1(mut self, value: impl Arg<str>) -> Self { self.0.set("BaseUrlContent1", value.into_expr()); self }
+    pub fn base_url_content1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrlContent1", value.into_expr())) }
     /// `BaseUrlManifest`: text. Update: in place.
-    pub fn base_url_manifest(mut self, value: impl Arg<str>) -> Self { self.0.set("BaseUrlManifest", value.into_expr()); self }
+    pub fn base_url_manifest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrlManifest", value.into_expr())) }
     /// `BaseUrlManifest1`: text. Update: in place.
-    pub fn base_url_manifest1(mut self, value: impl Arg<str>) -> Self { self.0.set("BaseUrlManifest1", value.into_expr()); self }
+    pub fn base_url_manifest1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrlManifest1", value.into_expr())) }
     /// `CaptionLanguageMappings`: list of `CaptionLanguageMapping`. Update: in place.
-    pub fn caption_language_mappings(mut self, value: impl Arg<Arr<CaptionLanguageMapping>>) -> Self { self.0.set("CaptionLanguageMappings", value.into_expr()); self }
+    pub fn caption_language_mappings(self, value: impl Arg<Arr<CaptionLanguageMapping>>) -> Self { Self(put(self.0, "CaptionLanguageMappings", value.into_expr())) }
     /// `CaptionLanguageSetting`: text. Update: in place.
-    pub fn caption_language_setting(mut self, value: impl Arg<str>) -> Self { self.0.set("CaptionLanguageSetting", value.into_expr()); self }
+    pub fn caption_language_setting(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaptionLanguageSetting", value.into_expr())) }
     /// `ClientCache`: text. Update: in place.
-    pub fn client_cache(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientCache", value.into_expr()); self }
+    pub fn client_cache(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCache", value.into_expr())) }
     /// `CodecSpecification`: text. Update: in place.
-    pub fn codec_specification(mut self, value: impl Arg<str>) -> Self { self.0.set("CodecSpecification", value.into_expr()); self }
+    pub fn codec_specification(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodecSpecification", value.into_expr())) }
     /// `ConstantIv`: text. Update: in place.
-    pub fn constant_iv(mut self, value: impl Arg<str>) -> Self { self.0.set("ConstantIv", value.into_expr()); self }
+    pub fn constant_iv(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantIv", value.into_expr())) }
     /// `Destination`: `OutputLocationRef`. Update: in place.
-    pub fn destination(mut self, value: impl Arg<OutputLocationRef>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
     /// `DirectoryStructure`: text. Update: in place.
-    pub fn directory_structure(mut self, value: impl Arg<str>) -> Self { self.0.set("DirectoryStructure", value.into_expr()); self }
+    pub fn directory_structure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryStructure", value.into_expr())) }
     /// `DiscontinuityTags`: text. Update: in place.
-    pub fn discontinuity_tags(mut self, value: impl Arg<str>) -> Self { self.0.set("DiscontinuityTags", value.into_expr()); self }
+    pub fn discontinuity_tags(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DiscontinuityTags", value.into_expr())) }
     /// `EncryptionType`: text. Update: in place.
-    pub fn encryption_type(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionType", value.into_expr()); self }
+    pub fn encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionType", value.into_expr())) }
     /// `HlsCdnSettings`: `HlsCdnSettings`. Update: in place.
-    pub fn hls_cdn_settings(mut self, value: impl Arg<HlsCdnSettings>) -> Self { self.0.set("HlsCdnSettings", value.into_expr()); self }
+    pub fn hls_cdn_settings(self, value: impl Arg<HlsCdnSettings>) -> Self { Self(put(self.0, "HlsCdnSettings", value.into_expr())) }
     /// `HlsId3SegmentTagging`: text. Update: in place.
-    pub fn hls_id3_segment_tagging(mut self, value: impl Arg<str>) -> Self { self.0.set("HlsId3SegmentTagging", value.into_expr()); self }
+    pub fn hls_id3_segment_tagging(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HlsId3SegmentTagging", value.into_expr())) }
     /// `IFrameOnlyPlaylists`: text. Update: in place.
-    pub fn i_frame_only_playlists(mut self, value: impl Arg<str>) -> Self { self.0.set("IFrameOnlyPlaylists", value.into_expr()); self }
+    pub fn i_frame_only_playlists(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IFrameOnlyPlaylists", value.into_expr())) }
     /// `IncompleteSegmentBehavior`: text. Update: in place.
-    pub fn incomplete_segment_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("IncompleteSegmentBehavior", value.into_expr()); self }
+    pub fn incomplete_segment_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IncompleteSegmentBehavior", value.into_expr())) }
     /// `IndexNSegments`: integer. Update: in place.
-    pub fn index_n_segments(mut self, value: impl Arg<i64>) -> Self { self.0.set("IndexNSegments", value.into_expr()); self }
+    pub fn index_n_segments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IndexNSegments", value.into_expr())) }
     /// `InputLossAction`: text. Update: in place.
-    pub fn input_loss_action(mut self, value: impl Arg<str>) -> Self { self.0.set("InputLossAction", value.into_expr()); self }
+    pub fn input_loss_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossAction", value.into_expr())) }
     /// `IvInManifest`: text. Update: in place.
-    pub fn iv_in_manifest(mut self, value: impl Arg<str>) -> Self { self.0.set("IvInManifest", value.into_expr()); self }
+    pub fn iv_in_manifest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IvInManifest", value.into_expr())) }
     /// `IvSource`: text. Update: in place.
-    pub fn iv_source(mut self, value: impl Arg<str>) -> Self { self.0.set("IvSource", value.into_expr()); self }
+    pub fn iv_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IvSource", value.into_expr())) }
     /// `KeepSegments`: integer. Update: in place.
-    pub fn keep_segments(mut self, value: impl Arg<i64>) -> Self { self.0.set("KeepSegments", value.into_expr()); self }
+    pub fn keep_segments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KeepSegments", value.into_expr())) }
     /// `KeyFormat`: text. Update: in place.
-    pub fn key_format(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyFormat", value.into_expr()); self }
+    pub fn key_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyFormat", value.into_expr())) }
     /// `KeyFormatVersions`: text. Update: in place.
-    pub fn key_format_versions(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyFormatVersions", value.into_expr()); self }
+    pub fn key_format_versions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyFormatVersions", value.into_expr())) }
     /// `KeyProviderSettings`: `KeyProviderSettings`. Update: in place.
-    pub fn key_provider_settings(mut self, value: impl Arg<KeyProviderSettings>) -> Self { self.0.set("KeyProviderSettings", value.into_expr()); self }
+    pub fn key_provider_settings(self, value: impl Arg<KeyProviderSettings>) -> Self { Self(put(self.0, "KeyProviderSettings", value.into_expr())) }
     /// `ManifestCompression`: text. Update: in place.
-    pub fn manifest_compression(mut self, value: impl Arg<str>) -> Self { self.0.set("ManifestCompression", value.into_expr()); self }
+    pub fn manifest_compression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestCompression", value.into_expr())) }
     /// `ManifestDurationFormat`: text. Update: in place.
-    pub fn manifest_duration_format(mut self, value: impl Arg<str>) -> Self { self.0.set("ManifestDurationFormat", value.into_expr()); self }
+    pub fn manifest_duration_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestDurationFormat", value.into_expr())) }
     /// `MinSegmentLength`: integer. Update: in place.
-    pub fn min_segment_length(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinSegmentLength", value.into_expr()); self }
+    pub fn min_segment_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSegmentLength", value.into_expr())) }
     /// `Mode`: text. Update: in place.
-    pub fn mode(mut self, value: impl Arg<str>) -> Self { self.0.set("Mode", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
     /// `OutputSelection`: text. Update: in place.
-    pub fn output_selection(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputSelection", value.into_expr()); self }
+    pub fn output_selection(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputSelection", value.into_expr())) }
     /// `ProgramDateTime`: text. Update: in place.
-    pub fn program_date_time(mut self, value: impl Arg<str>) -> Self { self.0.set("ProgramDateTime", value.into_expr()); self }
+    pub fn program_date_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProgramDateTime", value.into_expr())) }
     /// `ProgramDateTimeClock`: text. Update: in place.
-    pub fn program_date_time_clock(mut self, value: impl Arg<str>) -> Self { self.0.set("ProgramDateTimeClock", value.into_expr()); self }
+    pub fn program_date_time_clock(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProgramDateTimeClock", value.into_expr())) }
     /// `ProgramDateTimePeriod`: integer. Update: in place.
-    pub fn program_date_time_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("ProgramDateTimePeriod", value.into_expr()); self }
+    pub fn program_date_time_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimePeriod", value.into_expr())) }
     /// `RedundantManifest`: text. Update: in place.
-    pub fn redundant_manifest(mut self, value: impl Arg<str>) -> Self { self.0.set("RedundantManifest", value.into_expr()); self }
+    pub fn redundant_manifest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedundantManifest", value.into_expr())) }
     /// `SegmentLength`: integer. Update: in place.
-    pub fn segment_length(mut self, value: impl Arg<i64>) -> Self { self.0.set("SegmentLength", value.into_expr()); self }
+    pub fn segment_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentLength", value.into_expr())) }
     /// `SegmentationMode`: text. Update: in place.
-    pub fn segmentation_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("SegmentationMode", value.into_expr()); self }
+    pub fn segmentation_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentationMode", value.into_expr())) }
     /// `SegmentsPerSubdirectory`: integer. Update: in place.
-    pub fn segments_per_subdirectory(mut self, value: impl Arg<i64>) -> Self { self.0.set("SegmentsPerSubdirectory", value.into_expr()); self }
+    pub fn segments_per_subdirectory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentsPerSubdirectory", value.into_expr())) }
     /// `StreamInfResolution`: text. Update: in place.
-    pub fn stream_inf_resolution(mut self, value: impl Arg<str>) -> Self { self.0.set("StreamInfResolution", value.into_expr()); self }
+    pub fn stream_inf_resolution(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamInfResolution", value.into_expr())) }
     /// `TimedMetadataId3Frame`: text. Update: in place.
-    pub fn timed_metadata_id3_frame(mut self, value: impl Arg<str>) -> Self { self.0.set("TimedMetadataId3Frame", value.into_expr()); self }
+    pub fn timed_metadata_id3_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataId3Frame", value.into_expr())) }
     /// `TimedMetadataId3Period`: integer. Update: in place.
-    pub fn timed_metadata_id3_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimedMetadataId3Period", value.into_expr()); self }
+    pub fn timed_metadata_id3_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimedMetadataId3Period", value.into_expr())) }
     /// `TimestampDeltaMilliseconds`: integer. Update: in place.
-    pub fn timestamp_delta_milliseconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimestampDeltaMilliseconds", value.into_expr()); self }
+    pub fn timestamp_delta_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimestampDeltaMilliseconds", value.into_expr())) }
     /// `TsFileMode`: text. Update: in place.
-    pub fn ts_file_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("TsFileMode", value.into_expr()); self }
+    pub fn ts_file_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TsFileMode", value.into_expr())) }
 }
 impl Done for HlsGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsInputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsinputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HlsInputSettings(Bag);
+#[must_use] pub struct HlsInputSettings(Bag);
 impl HlsInputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bandwidth`: integer. Update: in place.
-    pub fn bandwidth(mut self, value: impl Arg<i64>) -> Self { self.0.set("Bandwidth", value.into_expr()); self }
+    pub fn bandwidth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bandwidth", value.into_expr())) }
     /// `BufferSegments`: integer. Update: in place.
-    pub fn buffer_segments(mut self, value: impl Arg<i64>) -> Self { self.0.set("BufferSegments", value.into_expr()); self }
+    pub fn buffer_segments(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufferSegments", value.into_expr())) }
     /// `Retries`: integer. Update: in place.
-    pub fn retries(mut self, value: impl Arg<i64>) -> Self { self.0.set("Retries", value.into_expr()); self }
+    pub fn retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Retries", value.into_expr())) }
     /// `RetryInterval`: integer. Update: in place.
-    pub fn retry_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetryInterval", value.into_expr()); self }
+    pub fn retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetryInterval", value.into_expr())) }
     /// `Scte35Source`: text. Update: in place.
-    pub fn scte35_source(mut self, value: impl Arg<str>) -> Self { self.0.set("Scte35Source", value.into_expr()); self }
+    pub fn scte35_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Source", value.into_expr())) }
 }
 impl Done for HlsInputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsMediaStoreSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsmediastoresettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HlsMediaStoreSettings(Bag);
+#[must_use] pub struct HlsMediaStoreSettings(Bag);
 impl HlsMediaStoreSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionRetryInterval`: integer. Update: in place.
-    pub fn connection_retry_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("ConnectionRetryInterval", value.into_expr()); self }
+    pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value.into_expr())) }
     /// `FilecacheDuration`: integer. Update: in place.
-    pub fn filecache_duration(mut self, value: impl Arg<i64>) -> Self { self.0.set("FilecacheDuration", value.into_expr()); self }
+    pub fn filecache_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilecacheDuration", value.into_expr())) }
     /// `MediaStoreStorageClass`: text. Update: in place.
-    pub fn media_store_storage_class(mut self, value: impl Arg<str>) -> Self { self.0.set("MediaStoreStorageClass", value.into_expr()); self }
+    pub fn media_store_storage_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaStoreStorageClass", value.into_expr())) }
     /// `NumRetries`: integer. Update: in place.
-    pub fn num_retries(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumRetries", value.into_expr()); self }
+    pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value.into_expr())) }
     /// `RestartDelay`: integer. Update: in place.
-    pub fn restart_delay(mut self, value: impl Arg<i64>) -> Self { self.0.set("RestartDelay", value.into_expr()); self }
+    pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value.into_expr())) }
 }
 impl Done for HlsMediaStoreSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlsoutputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HlsOutputSettings(Bag);
+#[must_use] pub struct HlsOutputSettings(Bag);
 impl HlsOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `H265PackagingType`: text. Update: in place.
-    pub fn h265_packaging_type(mut self, value: impl Arg<str>) -> Self { self.0.set("H265PackagingType", value.into_expr()); self }
+    pub fn h265_packaging_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "H265PackagingType", value.into_expr())) }
     /// `HlsSettings`: `HlsSettings`. Update: in place.
-    pub fn hls_settings(mut self, value: impl Arg<HlsSettings>) -> Self { self.0.set("HlsSettings", value.into_expr()); self }
+    pub fn hls_settings(self, value: impl Arg<HlsSettings>) -> Self { Self(put(self.0, "HlsSettings", value.into_expr())) }
     /// `NameModifier`: text. Update: in place.
-    pub fn name_modifier(mut self, value: impl Arg<str>) -> Self { self.0.set("NameModifier", value.into_expr()); self }
+    pub fn name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameModifier", value.into_expr())) }
     /// `SegmentModifier`: text. Update: in place.
-    pub fn segment_modifier(mut self, value: impl Arg<str>) -> Self { self.0.set("SegmentModifier", value.into_expr()); self }
+    pub fn segment_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentModifier", value.into_expr())) }
 }
 impl Done for HlsOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsS3Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlss3settings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HlsS3Settings(Bag);
+#[must_use] pub struct HlsS3Settings(Bag);
 impl HlsS3Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CannedAcl`: text. Update: in place.
-    pub fn canned_acl(mut self, value: impl Arg<str>) -> Self { self.0.set("CannedAcl", value.into_expr()); self }
+    pub fn canned_acl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CannedAcl", value.into_expr())) }
 }
 impl Done for HlsS3Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlssettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HlsSettings(Bag);
+#[must_use] pub struct HlsSettings(Bag);
 impl HlsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioOnlyHlsSettings`: `AudioOnlyHlsSettings`. Update: in place.
-    pub fn audio_only_hls_settings(mut self, value: impl Arg<AudioOnlyHlsSettings>) -> Self { self.0.set("AudioOnlyHlsSettings", value.into_expr()); self }
+    pub fn audio_only_hls_settings(self, value: impl Arg<AudioOnlyHlsSettings>) -> Self { Self(put(self.0, "AudioOnlyHlsSettings", value.into_expr())) }
     /// `Fmp4HlsSettings`: `Fmp4HlsSettings`. Update: in place.
-    pub fn fmp4_hls_settings(mut self, value: impl Arg<Fmp4HlsSettings>) -> Self { self.0.set("Fmp4HlsSettings", value.into_expr()); self }
+    pub fn fmp4_hls_settings(self, value: impl Arg<Fmp4HlsSettings>) -> Self { Self(put(self.0, "Fmp4HlsSettings", value.into_expr())) }
     /// `FrameCaptureHlsSettings`: JSON. Update: in place.
-    pub fn frame_capture_hls_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("FrameCaptureHlsSettings", value.into_expr()); self }
+    pub fn frame_capture_hls_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "FrameCaptureHlsSettings", value.into_expr())) }
     /// `StandardHlsSettings`: `StandardHlsSettings`. Update: in place.
-    pub fn standard_hls_settings(mut self, value: impl Arg<StandardHlsSettings>) -> Self { self.0.set("StandardHlsSettings", value.into_expr()); self }
+    pub fn standard_hls_settings(self, value: impl Arg<StandardHlsSettings>) -> Self { Self(put(self.0, "StandardHlsSettings", value.into_expr())) }
 }
 impl Done for HlsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsWebdavSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-hlswebdavsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HlsWebdavSettings(Bag);
+#[must_use] pub struct HlsWebdavSettings(Bag);
 impl HlsWebdavSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionRetryInterval`: integer. Update: in place.
-    pub fn connection_retry_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("ConnectionRetryInterval", value.into_expr()); self }
+    pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value.into_expr())) }
     /// `FilecacheDuration`: integer. Update: in place.
-    pub fn filecache_duration(mut self, value: impl Arg<i64>) -> Self { self.0.set("FilecacheDuration", value.into_expr()); self }
+    pub fn filecache_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilecacheDuration", value.into_expr())) }
     /// `HttpTransferMode`: text. Update: in place.
-    pub fn http_transfer_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("HttpTransferMode", value.into_expr()); self }
+    pub fn http_transfer_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpTransferMode", value.into_expr())) }
     /// `NumRetries`: integer. Update: in place.
-    pub fn num_retries(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumRetries", value.into_expr()); self }
+    pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value.into_expr())) }
     /// `RestartDelay`: integer. Update: in place.
-    pub fn restart_delay(mut self, value: impl Arg<i64>) -> Self { self.0.set("RestartDelay", value.into_expr()); self }
+    pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value.into_expr())) }
 }
 impl Done for HlsWebdavSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HtmlMotionGraphicsSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-htmlmotiongraphicssettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HtmlMotionGraphicsSettings(Bag);
+#[must_use] pub struct HtmlMotionGraphicsSettings(Bag);
 impl HtmlMotionGraphicsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
 }
 impl Done for HtmlMotionGraphicsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InferenceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inferencesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InferenceSettings(Bag);
+#[must_use] pub struct InferenceSettings(Bag);
 impl InferenceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioFeedInputs`: list of `AudioFeedInput`. Update: in place.
-    pub fn audio_feed_inputs(mut self, value: impl Arg<Arr<AudioFeedInput>>) -> Self { self.0.set("AudioFeedInputs", value.into_expr()); self }
+    pub fn audio_feed_inputs(self, value: impl Arg<Arr<AudioFeedInput>>) -> Self { Self(put(self.0, "AudioFeedInputs", value.into_expr())) }
     /// `EnrichmentMethods`: list of text. Update: in place.
-    pub fn enrichment_methods(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EnrichmentMethods", value.into_expr()); self }
+    pub fn enrichment_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnrichmentMethods", value.into_expr())) }
     /// `FeedArn`: text. Update: in place.
-    pub fn feed_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("FeedArn", value.into_expr()); self }
+    pub fn feed_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeedArn", value.into_expr())) }
 }
 impl Done for InferenceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputAttachment` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputAttachment(Bag);
+#[must_use] pub struct InputAttachment(Bag);
 impl InputAttachment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutomaticInputFailoverSettings`: `AutomaticInputFailoverSettings`. Update: in place.
-    pub fn automatic_input_failover_settings(mut self, value: impl Arg<AutomaticInputFailoverSettings>) -> Self { self.0.set("AutomaticInputFailoverSettings", value.into_expr()); self }
+    pub fn automatic_input_failover_settings(self, value: impl Arg<AutomaticInputFailoverSettings>) -> Self { Self(put(self.0, "AutomaticInputFailoverSettings", value.into_expr())) }
     /// `InputAttachmentName`: text. Update: in place.
-    pub fn input_attachment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("InputAttachmentName", value.into_expr()); self }
+    pub fn input_attachment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputAttachmentName", value.into_expr())) }
     /// `InputId`: text. Update: replacement.
-    pub fn input_id(mut self, value: impl Arg<str>) -> Self { self.0.set("InputId", value.into_expr()); self }
+    pub fn input_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputId", value.into_expr())) }
     /// `InputSettings`: `InputSettings`. Update: in place.
-    pub fn input_settings(mut self, value: impl Arg<InputSettings>) -> Self { self.0.set("InputSettings", value.into_expr()); self }
+    pub fn input_settings(self, value: impl Arg<InputSettings>) -> Self { Self(put(self.0, "InputSettings", value.into_expr())) }
     /// `LogicalInterfaceNames`: list of text. Update: in place.
-    pub fn logical_interface_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LogicalInterfaceNames", value.into_expr()); self }
+    pub fn logical_interface_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogicalInterfaceNames", value.into_expr())) }
 }
 impl Done for InputAttachment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputChannelLevel` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputchannellevel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputChannelLevel(Bag);
+#[must_use] pub struct InputChannelLevel(Bag);
 impl InputChannelLevel {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Gain`: integer. Update: in place.
-    pub fn gain(mut self, value: impl Arg<i64>) -> Self { self.0.set("Gain", value.into_expr()); self }
+    pub fn gain(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Gain", value.into_expr())) }
     /// `InputChannel`: integer. Update: in place.
-    pub fn input_channel(mut self, value: impl Arg<i64>) -> Self { self.0.set("InputChannel", value.into_expr()); self }
+    pub fn input_channel(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InputChannel", value.into_expr())) }
 }
 impl Done for InputChannelLevel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputLocation` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputLocation(Bag);
+#[must_use] pub struct InputLocation(Bag);
 impl InputLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PasswordParam`: text. Update: in place.
-    pub fn password_param(mut self, value: impl Arg<str>) -> Self { self.0.set("PasswordParam", value.into_expr()); self }
+    pub fn password_param(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PasswordParam", value.into_expr())) }
     /// `Uri`: text. Update: in place.
-    pub fn uri(mut self, value: impl Arg<str>) -> Self { self.0.set("Uri", value.into_expr()); self }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
     /// `Username`: text. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for InputLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputLossBehavior` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlossbehavior.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputLossBehavior(Bag);
+#[must_use] pub struct InputLossBehavior(Bag);
 impl InputLossBehavior {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlackFrameMsec`: integer. Update: in place.
-    pub fn black_frame_msec(mut self, value: impl Arg<i64>) -> Self { self.0.set("BlackFrameMsec", value.into_expr()); self }
+    pub fn black_frame_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlackFrameMsec", value.into_expr())) }
     /// `InputLossImageColor`: text. Update: in place.
-    pub fn input_loss_image_color(mut self, value: impl Arg<str>) -> Self { self.0.set("InputLossImageColor", value.into_expr()); self }
+    pub fn input_loss_image_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossImageColor", value.into_expr())) }
     /// `InputLossImageSlate`: `InputLocation`. Update: in place.
-    pub fn input_loss_image_slate(mut self, value: impl Arg<InputLocation>) -> Self { self.0.set("InputLossImageSlate", value.into_expr()); self }
+    pub fn input_loss_image_slate(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "InputLossImageSlate", value.into_expr())) }
     /// `InputLossImageType`: text. Update: in place.
-    pub fn input_loss_image_type(mut self, value: impl Arg<str>) -> Self { self.0.set("InputLossImageType", value.into_expr()); self }
+    pub fn input_loss_image_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossImageType", value.into_expr())) }
     /// `RepeatFrameMsec`: integer. Update: in place.
-    pub fn repeat_frame_msec(mut self, value: impl Arg<i64>) -> Self { self.0.set("RepeatFrameMsec", value.into_expr()); self }
+    pub fn repeat_frame_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RepeatFrameMsec", value.into_expr())) }
 }
 impl Done for InputLossBehavior { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputLossFailoverSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputlossfailoversettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputLossFailoverSettings(Bag);
+#[must_use] pub struct InputLossFailoverSettings(Bag);
 impl InputLossFailoverSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InputLossThresholdMsec`: integer. Update: in place.
-    pub fn input_loss_threshold_msec(mut self, value: impl Arg<i64>) -> Self { self.0.set("InputLossThresholdMsec", value.into_expr()); self }
+    pub fn input_loss_threshold_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InputLossThresholdMsec", value.into_expr())) }
 }
 impl Done for InputLossFailoverSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputSettings(Bag);
+#[must_use] pub struct InputSettings(Bag);
 impl InputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioSelectors`: list of `AudioSelector`. Update: in place.
-    pub fn audio_selectors(mut self, value: impl Arg<Arr<AudioSelector>>) -> Self { self.0.set("AudioSelectors", value.into_expr()); self }
+    pub fn audio_selectors(self, value: impl Arg<Arr<AudioSelector>>) -> Self { Self(put(self.0, "AudioSelectors", value.into_expr())) }
     /// `CaptionSelectors`: list of `CaptionSelector`. Update: in place.
-    pub fn caption_selectors(mut self, value: impl Arg<Arr<CaptionSelector>>) -> Self { self.0.set("CaptionSelectors", value.into_expr()); self }
+    pub fn caption_selectors(self, value: impl Arg<Arr<CaptionSelector>>) -> Self { Self(put(self.0, "CaptionSelectors", value.into_expr())) }
     /// `DeblockFilter`: text. Update: in place.
-    pub fn deblock_filter(mut self, value: impl Arg<str>) -> Self { self.0.set("DeblockFilter", value.into_expr()); self }
+    pub fn deblock_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeblockFilter", value.into_expr())) }
     /// `DenoiseFilter`: text. Update: in place.
-    pub fn denoise_filter(mut self, value: impl Arg<str>) -> Self { self.0.set("DenoiseFilter", value.into_expr()); self }
+    pub fn denoise_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DenoiseFilter", value.into_expr())) }
     /// `FilterStrength`: integer. Update: in place.
-    pub fn filter_strength(mut self, value: impl Arg<i64>) -> Self { self.0.set("FilterStrength", value.into_expr()); self }
+    pub fn filter_strength(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilterStrength", value.into_expr())) }
     /// `InputFilter`: text. Update: in place.
-    pub fn input_filter(mut self, value: impl Arg<str>) -> Self { self.0.set("InputFilter", value.into_expr()); self }
+    pub fn input_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputFilter", value.into_expr())) }
     /// `NetworkInputSettings`: `NetworkInputSettings`. Update: in place.
-    pub fn network_input_settings(mut self, value: impl Arg<NetworkInputSettings>) -> Self { self.0.set("NetworkInputSettings", value.into_expr()); self }
+    pub fn network_input_settings(self, value: impl Arg<NetworkInputSettings>) -> Self { Self(put(self.0, "NetworkInputSettings", value.into_expr())) }
     /// `Scte35Pid`: integer. Update: in place.
-    pub fn scte35_pid(mut self, value: impl Arg<i64>) -> Self { self.0.set("Scte35Pid", value.into_expr()); self }
+    pub fn scte35_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Scte35Pid", value.into_expr())) }
     /// `Smpte2038DataPreference`: text. Update: in place.
-    pub fn smpte2038_data_preference(mut self, value: impl Arg<str>) -> Self { self.0.set("Smpte2038DataPreference", value.into_expr()); self }
+    pub fn smpte2038_data_preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Smpte2038DataPreference", value.into_expr())) }
     /// `SourceEndBehavior`: text. Update: in place.
-    pub fn source_end_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceEndBehavior", value.into_expr()); self }
+    pub fn source_end_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceEndBehavior", value.into_expr())) }
     /// `VideoSelector`: `VideoSelector`. Update: in place.
-    pub fn video_selector(mut self, value: impl Arg<VideoSelector>) -> Self { self.0.set("VideoSelector", value.into_expr()); self }
+    pub fn video_selector(self, value: impl Arg<VideoSelector>) -> Self { Self(put(self.0, "VideoSelector", value.into_expr())) }
 }
 impl Done for InputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputSpecification` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-inputspecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputSpecification(Bag);
+#[must_use] pub struct InputSpecification(Bag);
 impl InputSpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Codec`: text. Update: in place.
-    pub fn codec(mut self, value: impl Arg<str>) -> Self { self.0.set("Codec", value.into_expr()); self }
+    pub fn codec(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Codec", value.into_expr())) }
     /// `MaximumBitrate`: text. Update: in place.
-    pub fn maximum_bitrate(mut self, value: impl Arg<str>) -> Self { self.0.set("MaximumBitrate", value.into_expr()); self }
+    pub fn maximum_bitrate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumBitrate", value.into_expr())) }
     /// `Resolution`: text. Update: in place.
-    pub fn resolution(mut self, value: impl Arg<str>) -> Self { self.0.set("Resolution", value.into_expr()); self }
+    pub fn resolution(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Resolution", value.into_expr())) }
 }
 impl Done for InputSpecification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyProviderSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-keyprovidersettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyProviderSettings(Bag);
+#[must_use] pub struct KeyProviderSettings(Bag);
 impl KeyProviderSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StaticKeySettings`: `StaticKeySettings`. Update: in place.
-    pub fn static_key_settings(mut self, value: impl Arg<StaticKeySettings>) -> Self { self.0.set("StaticKeySettings", value.into_expr()); self }
+    pub fn static_key_settings(self, value: impl Arg<StaticKeySettings>) -> Self { Self(put(self.0, "StaticKeySettings", value.into_expr())) }
 }
 impl Done for KeyProviderSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkedChannelSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-linkedchannelsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LinkedChannelSettings(Bag);
+#[must_use] pub struct LinkedChannelSettings(Bag);
 impl LinkedChannelSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FollowerChannelSettings`: `FollowerChannelSettings`. Update: in place.
-    pub fn follower_channel_settings(mut self, value: impl Arg<FollowerChannelSettings>) -> Self { self.0.set("FollowerChannelSettings", value.into_expr()); self }
+    pub fn follower_channel_settings(self, value: impl Arg<FollowerChannelSettings>) -> Self { Self(put(self.0, "FollowerChannelSettings", value.into_expr())) }
     /// `PrimaryChannelSettings`: `PrimaryChannelSettings`. Update: in place.
-    pub fn primary_channel_settings(mut self, value: impl Arg<PrimaryChannelSettings>) -> Self { self.0.set("PrimaryChannelSettings", value.into_expr()); self }
+    pub fn primary_channel_settings(self, value: impl Arg<PrimaryChannelSettings>) -> Self { Self(put(self.0, "PrimaryChannelSettings", value.into_expr())) }
 }
 impl Done for LinkedChannelSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `M2tsSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m2tssettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct M2tsSettings(Bag);
+#[must_use] pub struct M2tsSettings(Bag);
 impl M2tsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AbsentInputAudioBehavior`: text. Update: in place.
-    pub fn absent_input_audio_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("AbsentInputAudioBehavior", value.into_expr()); self }
+    pub fn absent_input_audio_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AbsentInputAudioBehavior", value.into_expr())) }
     /// `Arib`: text. Update: in place.
-    pub fn arib(mut self, value: impl Arg<str>) -> Self { self.0.set("Arib", value.into_expr()); self }
+    pub fn arib(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arib", value.into_expr())) }
     /// `AribCaptionsPid`: text. Update: in place.
-    pub fn arib_captions_pid(mut self, value: impl Arg<str>) -> Self { self.0.set("AribCaptionsPid", value.into_expr()); self }
+    pub fn arib_captions_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AribCaptionsPid", value.into_expr())) }
     /// `AribCaptionsPidControl`: text. Update: in place.
-    pub fn arib_captions_pid_control(mut self, value: impl Arg<str>) -> Self { self.0.set("AribCaptionsPidControl", value.into_expr()); self }
+    pub fn arib_captions_pid_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AribCaptionsPidControl", value.into_expr())) }
     /// `AudioBufferModel`: text. Update: in place.
-    pub fn audio_buffer_model(mut self, value: impl Arg<str>) -> Self { self.0.set("AudioBufferModel", value.into_expr()); self }
+    pub fn audio_buffer_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioBufferModel", value.into_expr())) }
     /// `AudioFramesPerPes`: integer. Update: in place.
-    pub fn audio_frames_per_pes(mut self, value: impl Arg<i64>) -> Self { self.0.set("AudioFramesPerPes", value.into_expr()); self }
+    pub fn audio_frames_per_pes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AudioFramesPerPes", value.into_expr())) }
     /// `AudioPids`: text. Update: in place.
-    pub fn audio_pids(mut self, value: impl Arg<str>) -> Self { self.0.set("AudioPids", value.into_expr()); self }
+    pub fn audio_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioPids", value.into_expr())) }
     /// `AudioStreamType`: text. Update: in place.
-    pub fn audio_stream_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AudioStreamType", value.into_expr()); self }
+    pub fn audio_stream_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioStreamType", value.into_expr())) }
     /// `Bitrate`: integer. Update: in place.
-    pub fn bitrate(mut self, value: impl Arg<i64>) -> Self { self.0.set("Bitrate", value.into_expr()); self }
+    pub fn bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
     /// `BufferModel`: text. Update: in place.
-    pub fn buffer_model(mut self, value: impl Arg<str>) -> Self { self.0.set("BufferModel", value.into_expr()); self }
+    pub fn buffer_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BufferModel", value.into_expr())) }
     /// `CcDescriptor`: text. Update: in place.
-    pub fn cc_descriptor(mut self, value: impl Arg<str>) -> Self { self.0.set("CcDescriptor", value.into_expr()); self }
+    pub fn cc_descriptor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CcDescriptor", value.into_expr())) }
     /// `DvbNitSettings`: `DvbNitSettings`. Update: in place.
-    pub fn dvb_nit_settings(mut self, value: impl Arg<DvbNitSettings>) -> Self { self.0.set("DvbNitSettings", value.into_expr()); self }
+    pub fn dvb_nit_settings(self, value: impl Arg<DvbNitSettings>) -> Self { Self(put(self.0, "DvbNitSettings", value.into_expr())) }
     /// `DvbSdtSettings`: `DvbSdtSettings`. Update: in place.
-    pub fn dvb_sdt_settings(mut self, value: impl Arg<DvbSdtSettings>) -> Self { self.0.set("DvbSdtSettings", value.into_expr()); self }
+    pub fn dvb_sdt_settings(self, value: impl Arg<DvbSdtSettings>) -> Self { Self(put(self.0, "DvbSdtSettings", value.into_expr())) }
     /// `DvbSubPids`: text. Update: in place.
-    pub fn dvb_sub_pids(mut self, value: impl Arg<str>) -> Self { self.0.set("DvbSubPids", value.into_expr()); self }
+    pub fn dvb_sub_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DvbSubPids", value.into_expr())) }
     /// `DvbTdtSettings`: `DvbTdtSettings`. Update: in place.
-    pub fn dvb_tdt_settings(mut self, value: impl Arg<DvbTdtSettings>) -> Self { self.0.set("DvbTdtSettings", value.into_expr()); self }
+    pub fn dvb_tdt_settings(self, value: impl Arg<DvbTdtSettings>) -> Self { Self(put(self.0, "DvbTdtSettings", value.into_expr())) }
     /// `DvbTeletextPid`: text. Update: in place.
-    pub fn dvb_teletext_pid(mut self, value: impl Arg<str>) -> Self { self.0.set("DvbTeletextPid", value.into_expr()); self }
+    pub fn dvb_teletext_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DvbTeletextPid", value.into_expr())) }
     /// `Ebif`: text. Update: in place.
-    pub fn ebif(mut self, value: impl Arg<str>) -> Self { self.0.set("Ebif", value.into_expr()); self }
+    pub fn ebif(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ebif", value.into_expr())) }
     /// `EbpAudioInterval`: text. Update: in place.
-    pub fn ebp_audio_interval(mut self, value: impl Arg<str>) -> Self { self.0.set("EbpAudioInterval", value.into_expr()); self }
+    pub fn ebp_audio_interval(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EbpAudioInterval", value.into_expr())) }
     /// `EbpLookaheadMs`: integer. Update: in place.
-    pub fn ebp_lookahead_ms(mut self, value: impl Arg<i64>) -> Self { self.0.set("EbpLookaheadMs", value.into_expr()); self }
+    pub fn ebp_lookahead_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EbpLookaheadMs", value.into_expr())) }
     /// `EbpPlacement`: text. Update: in place.
-    pub fn ebp_placement(mut self, value: impl Arg<str>) -> Self { self.0.set("EbpPlacement", value.into_expr()); self }
+    pub fn ebp_placement(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EbpPlacement", value.into_expr())) }
     /// `EcmPid`: text. Update: in place.
-    pub fn ecm_pid(mut self, value: impl Arg<str>) -> Self { self.0.set("EcmPid", value.into_expr()); self }
+    pub fn ecm_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcmPid", value.into_expr())) }
     /// `EsRateInPes`: text. Update: in place.
-    pub fn es_rate_in_pes(mut self, value: impl Arg<str>) -> Self { self.0.set("EsRateInPes", value.into_expr()); self }
+    pub fn es_rate_in_pes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EsRateInPes", value.into_expr())) }
     /// `EtvPlatformPid`: text. Update: in place.
-    pub fn etv_platform_pid(mut self, value: impl Arg<str>) -> Self { self.0.set("EtvPlatformPid", value.into_expr()); self }
+    pub fn etv_platform_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EtvPlatformPid", value.into_expr())) }
     /// `EtvSignalPid`: text. Update: in place.
-    pub fn etv_signal_pid(mut self, value: impl Arg<str>) -> Self { self.0.set("EtvSignalPid", value.into_expr()); self }
+    pub fn etv_signal_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EtvSignalPid", value.into_expr())) }
     /// `FragmentTime`: number. Update: in place.
-    pub fn fragment_time(mut self, value: impl Arg<f64>) -> Self { self.0.set("FragmentTime", value.into_expr()); self }
+    pub fn fragment_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FragmentTime", value.into_expr())) }
     /// `Klv`: text. Update: in place.
-    pub fn klv(mut self, value: impl Arg<str>) -> Self { self.0.set("Klv", value.into_expr()); self }
+    pub fn klv(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Klv", value.into_expr())) }
     /// `KlvDataPids`: text. Update: in place.
-    pub fn klv_data_pids(mut self, value: impl Arg<str>) -> Self { self.0.set("KlvDataPids", value.into_expr()); self }
+    pub fn klv_data_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvDataPids", value.into_expr())) }
     /// `NielsenId3Behavior`: text. Update: in place.
-    pub fn nielsen_id3_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("NielsenId3Behavior", value.into_expr()); self }
+    pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value.into_expr())) }
     /// `NullPacketBitrate`: number. Update: in place.
-    pub fn null_packet_bitrate(mut self, value: impl Arg<f64>) -> Self { self.0.set("NullPacketBitrate", value.into_expr()); self }
+    pub fn null_packet_bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "NullPacketBitrate", value.into_expr())) }
     /// `PatInterval`: integer. Update: in place.
-    pub fn pat_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("PatInterval", value.into_expr()); self }
+    pub fn pat_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PatInterval", value.into_expr())) }
     /// `PcrControl`: text. Update: in place.
-    pub fn pcr_control(mut self, value: impl Arg<str>) -> Self { self.0.set("PcrControl", value.into_expr()); self }
+    pub fn pcr_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PcrControl", value.into_expr())) }
     /// `PcrPeriod`: integer. Update: in place.
-    pub fn pcr_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("PcrPeriod", value.into_expr()); self }
+    pub fn pcr_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PcrPeriod", value.into_expr())) }
     /// `PcrPid`: text. Update: in place.
-    pub fn pcr_pid(mut self, value: impl Arg<str>) -> Self { self.0.set("PcrPid", value.into_expr()); self }
+    pub fn pcr_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PcrPid", value.into_expr())) }
     /// `PmtInterval`: integer. Update: in place.
-    pub fn pmt_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("PmtInterval", value.into_expr()); self }
+    pub fn pmt_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PmtInterval", value.into_expr())) }
     /// `PmtPid`: text. Update: in place.
-    pub fn pmt_pid(mut self, value: impl Arg<str>) -> Self { self.0.set("PmtPid", value.into_expr()); self }
+    pub fn pmt_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PmtPid", value.into_expr())) }
     /// `ProgramNum`: integer. Update: in place.
-    pub fn program_num(mut self, value: impl Arg<i64>) -> Self { self.0.set("ProgramNum", value.into_expr()); self }
+    pub fn program_num(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramNum", value.into_expr())) }
     /// `RateMode`: text. Update: in place.
-    pub fn rate_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("RateMode", value.into_expr()); self }
+    pub fn rate_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RateMode", value.into_expr())) }
     /// `Scte27Pids`: text. Update: in place.
-    pub fn scte27_pids(mut self, value: impl Arg<str>) -> Self { self.0.set("Scte27Pids", value.into_expr()); self }
+    pub fn scte27_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte27Pids", value.into_expr())) }
     /// `Scte35Control`: text. Update: in place.
-    pub fn scte35_control(mut self, value: impl Arg<str>) -> Self { self.0.set("Scte35Control", value.into_expr()); self }
+    pub fn scte35_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Control", value.into_expr())) }
     /// `Scte35Pid`: text. Update: in place.
-    pub fn scte35_pid(mut self, value: impl Arg<str>) -> Self { self.0.set("Scte35Pid", value.into_expr()); self }
+    pub fn scte35_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Pid", value.into_expr())) }
     /// `Scte35PrerollPullupMilliseconds`: number. Update: in place.
-    pub fn scte35_preroll_pullup_milliseconds(mut self, value: impl Arg<f64>) -> Self { self.0.set("Scte35PrerollPullupMilliseconds", value.into_expr()); self }
+    pub fn scte35_preroll_pullup_milliseconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Scte35PrerollPullupMilliseconds", value.into_expr())) }
     /// `SegmentationMarkers`: text. Update: in place.
-    pub fn segmentation_markers(mut self, value: impl Arg<str>) -> Self { self.0.set("SegmentationMarkers", value.into_expr()); self }
+    pub fn segmentation_markers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentationMarkers", value.into_expr())) }
     /// `SegmentationStyle`: text. Update: in place.
-    pub fn segmentation_style(mut self, value: impl Arg<str>) -> Self { self.0.set("SegmentationStyle", value.into_expr()); self }
+    pub fn segmentation_style(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentationStyle", value.into_expr())) }
     /// `SegmentationTime`: number. Update: in place.
-    pub fn segmentation_time(mut self, value: impl Arg<f64>) -> Self { self.0.set("SegmentationTime", value.into_expr()); self }
+    pub fn segmentation_time(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SegmentationTime", value.into_expr())) }
     /// `TimedMetadataBehavior`: text. Update: in place.
-    pub fn timed_metadata_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("TimedMetadataBehavior", value.into_expr()); self }
+    pub fn timed_metadata_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataBehavior", value.into_expr())) }
     /// `TimedMetadataPid`: text. Update: in place.
-    pub fn timed_metadata_pid(mut self, value: impl Arg<str>) -> Self { self.0.set("TimedMetadataPid", value.into_expr()); self }
+    pub fn timed_metadata_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataPid", value.into_expr())) }
     /// `TransportStreamId`: integer. Update: in place.
-    pub fn transport_stream_id(mut self, value: impl Arg<i64>) -> Self { self.0.set("TransportStreamId", value.into_expr()); self }
+    pub fn transport_stream_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransportStreamId", value.into_expr())) }
     /// `VideoPid`: text. Update: in place.
-    pub fn video_pid(mut self, value: impl Arg<str>) -> Self { self.0.set("VideoPid", value.into_expr()); self }
+    pub fn video_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VideoPid", value.into_expr())) }
 }
 impl Done for M2tsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `M3u8Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-m3u8settings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct M3u8Settings(Bag);
+#[must_use] pub struct M3u8Settings(Bag);
 impl M3u8Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioFramesPerPes`: integer. Update: in place.
-    pub fn audio_frames_per_pes(mut self, value: impl Arg<i64>) -> Self { self.0.set("AudioFramesPerPes", value.into_expr()); self }
+    pub fn audio_frames_per_pes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AudioFramesPerPes", value.into_expr())) }
     /// `AudioPids`: text. Update: in place.
-    pub fn audio_pids(mut self, value: impl Arg<str>) -> Self { self.0.set("AudioPids", value.into_expr()); self }
+    pub fn audio_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioPids", value.into_expr())) }
     /// `EcmPid`: text. Update: in place.
-    pub fn ecm_pid(mut self, value: impl Arg<str>) -> Self { self.0.set("EcmPid", value.into_expr()); self }
+    pub fn ecm_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcmPid", value.into_expr())) }
     /// `KlvBehavior`: text. Update: in place.
-    pub fn klv_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("KlvBehavior", value.into_expr()); self }
+    pub fn klv_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvBehavior", value.into_expr())) }
     /// `KlvDataPids`: text. Update: in place.
-    pub fn klv_data_pids(mut self, value: impl Arg<str>) -> Self { self.0.set("KlvDataPids", value.into_expr()); self }
+    pub fn klv_data_pids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvDataPids", value.into_expr())) }
     /// `NielsenId3Behavior`: text. Update: in place.
-    pub fn nielsen_id3_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("NielsenId3Behavior", value.into_expr()); self }
+    pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value.into_expr())) }
     /// `PatInterval`: integer. Update: in place.
-    pub fn pat_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("PatInterval", value.into_expr()); self }
+    pub fn pat_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PatInterval", value.into_expr())) }
     /// `PcrControl`: text. Update: in place.
-    pub fn pcr_control(mut self, value: impl Arg<str>) -> Self { self.0.set("PcrControl", value.into_expr()); self }
+    pub fn pcr_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PcrControl", value.into_expr())) }
     /// `PcrPeriod`: integer. Update: in place.
-    pub fn pcr_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("PcrPeriod", value.into_expr()); self }
+    pub fn pcr_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PcrPeriod", value.into_expr())) }
     /// `PcrPid`: text. Update: in place.
-    pub fn pcr_pid(mut self, value: impl Arg<str>) -> Self { self.0.set("PcrPid", value.into_expr()); self }
+    pub fn pcr_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PcrPid", value.into_expr())) }
     /// `PmtInterval`: integer. Update: in place.
-    pub fn pmt_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("PmtInterval", value.into_expr()); self }
+    pub fn pmt_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PmtInterval", value.into_expr())) }
     /// `PmtPid`: text. Update: in place.
-    pub fn pmt_pid(mut self, value: impl Arg<str>) -> Self { self.0.set("PmtPid", value.into_expr()); self }
+    pub fn pmt_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PmtPid", value.into_expr())) }
     /// `ProgramNum`: integer. Update: in place.
-    pub fn program_num(mut self, value: impl Arg<i64>) -> Self { self.0.set("ProgramNum", value.into_expr()); self }
+    pub fn program_num(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramNum", value.into_expr())) }
     /// `Scte35Behavior`: text. Update: in place.
-    pub fn scte35_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("Scte35Behavior", value.into_expr()); self }
+    pub fn scte35_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Behavior", value.into_expr())) }
     /// `Scte35Pid`: text. Update: in place.
-    pub fn scte35_pid(mut self, value: impl Arg<str>) -> Self { self.0.set("Scte35Pid", value.into_expr()); self }
+    pub fn scte35_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Pid", value.into_expr())) }
     /// `TimedMetadataBehavior`: text. Update: in place.
-    pub fn timed_metadata_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("TimedMetadataBehavior", value.into_expr()); self }
+    pub fn timed_metadata_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataBehavior", value.into_expr())) }
     /// `TimedMetadataPid`: text. Update: in place.
-    pub fn timed_metadata_pid(mut self, value: impl Arg<str>) -> Self { self.0.set("TimedMetadataPid", value.into_expr()); self }
+    pub fn timed_metadata_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataPid", value.into_expr())) }
     /// `TransportStreamId`: integer. Update: in place.
-    pub fn transport_stream_id(mut self, value: impl Arg<i64>) -> Self { self.0.set("TransportStreamId", value.into_expr()); self }
+    pub fn transport_stream_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransportStreamId", value.into_expr())) }
     /// `VideoPid`: text. Update: in place.
-    pub fn video_pid(mut self, value: impl Arg<str>) -> Self { self.0.set("VideoPid", value.into_expr()); self }
+    pub fn video_pid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VideoPid", value.into_expr())) }
 }
 impl Done for M3u8Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceCreateSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-maintenancecreatesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MaintenanceCreateSettings(Bag);
+#[must_use] pub struct MaintenanceCreateSettings(Bag);
 impl MaintenanceCreateSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaintenanceDay`: text. Update: in place.
-    pub fn maintenance_day(mut self, value: impl Arg<str>) -> Self { self.0.set("MaintenanceDay", value.into_expr()); self }
+    pub fn maintenance_day(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceDay", value.into_expr())) }
     /// `MaintenanceStartTime`: text. Update: in place.
-    pub fn maintenance_start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("MaintenanceStartTime", value.into_expr()); self }
+    pub fn maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceStartTime", value.into_expr())) }
 }
 impl Done for MaintenanceCreateSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceUpdateSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-maintenanceupdatesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MaintenanceUpdateSettings(Bag);
+#[must_use] pub struct MaintenanceUpdateSettings(Bag);
 impl MaintenanceUpdateSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaintenanceDay`: text. Update: in place.
-    pub fn maintenance_day(mut self, value: impl Arg<str>) -> Self { self.0.set("MaintenanceDay", value.into_expr()); self }
+    pub fn maintenance_day(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceDay", value.into_expr())) }
     /// `MaintenanceScheduledDate`: text. Update: in place.
-    pub fn maintenance_scheduled_date(mut self, value: impl Arg<str>) -> Self { self.0.set("MaintenanceScheduledDate", value.into_expr()); self }
+    pub fn maintenance_scheduled_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceScheduledDate", value.into_expr())) }
     /// `MaintenanceStartTime`: text. Update: in place.
-    pub fn maintenance_start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("MaintenanceStartTime", value.into_expr()); self }
+    pub fn maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceStartTime", value.into_expr())) }
 }
 impl Done for MaintenanceUpdateSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaConnectRouterGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectroutergroupsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaConnectRouterGroupSettings(Bag);
+#[must_use] pub struct MediaConnectRouterGroupSettings(Bag);
 impl MediaConnectRouterGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZones`: list of text. Update: in place.
-    pub fn availability_zones(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AvailabilityZones", value.into_expr()); self }
+    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value.into_expr())) }
 }
 impl Done for MediaConnectRouterGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaConnectRouterOutputConnectionMap` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectrouteroutputconnectionmap.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaConnectRouterOutputConnectionMap(Bag);
+#[must_use] pub struct MediaConnectRouterOutputConnectionMap(Bag);
 impl MediaConnectRouterOutputConnectionMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Pipeline0`: text. Update: in place.
-    pub fn pipeline0(mut self, value: impl Arg<str>) -> Self { self.0.set("Pipeline0", value.into_expr()); self }
+    pub fn pipeline0(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pipeline0", value.into_expr())) }
     /// `Pipeline1`: text. Update: in place.
-    pub fn pipeline1(mut self, value: impl Arg<str>) -> Self { self.0.set("Pipeline1", value.into_expr()); self }
+    pub fn pipeline1(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pipeline1", value.into_expr())) }
 }
 impl Done for MediaConnectRouterOutputConnectionMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaConnectRouterOutputDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectrouteroutputdestinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaConnectRouterOutputDestinationSettings(Bag);
+#[must_use] pub struct MediaConnectRouterOutputDestinationSettings(Bag);
 impl MediaConnectRouterOutputDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionType`: text. Update: in place.
-    pub fn encryption_type(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionType", value.into_expr()); self }
+    pub fn encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionType", value.into_expr())) }
     /// `SecretArn`: text. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretArn", value.into_expr()); self }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for MediaConnectRouterOutputDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaConnectRouterOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediaconnectrouteroutputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaConnectRouterOutputSettings(Bag);
+#[must_use] pub struct MediaConnectRouterOutputSettings(Bag);
 impl MediaConnectRouterOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectedRouterInputs`: `MediaConnectRouterOutputConnectionMap`. Update: in place.
-    pub fn connected_router_inputs(mut self, value: impl Arg<MediaConnectRouterOutputConnectionMap>) -> Self { self.0.set("ConnectedRouterInputs", value.into_expr()); self }
+    pub fn connected_router_inputs(self, value: impl Arg<MediaConnectRouterOutputConnectionMap>) -> Self { Self(put(self.0, "ConnectedRouterInputs", value.into_expr())) }
     /// `ContainerSettings`: `UdpMediaConnectRouterContainerSettings`. Update: in place.
-    pub fn container_settings(mut self, value: impl Arg<UdpMediaConnectRouterContainerSettings>) -> Self { self.0.set("ContainerSettings", value.into_expr()); self }
+    pub fn container_settings(self, value: impl Arg<UdpMediaConnectRouterContainerSettings>) -> Self { Self(put(self.0, "ContainerSettings", value.into_expr())) }
     /// `Destination`: `OutputLocationRef`. Update: in place.
-    pub fn destination(mut self, value: impl Arg<OutputLocationRef>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
 }
 impl Done for MediaConnectRouterOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaPackageGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagegroupsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaPackageGroupSettings(Bag);
+#[must_use] pub struct MediaPackageGroupSettings(Bag);
 impl MediaPackageGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destination`: `OutputLocationRef`. Update: in place.
-    pub fn destination(mut self, value: impl Arg<OutputLocationRef>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
     /// `MediapackageV2GroupSettings`: `MediaPackageV2GroupSettings`. Update: in place.
-    pub fn mediapackage_v2_group_settings(mut self, value: impl Arg<MediaPackageV2GroupSettings>) -> Self { self.0.set("MediapackageV2GroupSettings", value.into_expr()); self }
+    pub fn mediapackage_v2_group_settings(self, value: impl Arg<MediaPackageV2GroupSettings>) -> Self { Self(put(self.0, "MediapackageV2GroupSettings", value.into_expr())) }
 }
 impl Done for MediaPackageGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaPackageOutputDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackageoutputdestinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaPackageOutputDestinationSettings(Bag);
+#[must_use] pub struct MediaPackageOutputDestinationSettings(Bag);
 impl MediaPackageOutputDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChannelEndpointId`: text. Update: in place.
-    pub fn channel_endpoint_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ChannelEndpointId", value.into_expr()); self }
+    pub fn channel_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelEndpointId", value.into_expr())) }
     /// `ChannelGroup`: text. Update: in place.
-    pub fn channel_group(mut self, value: impl Arg<str>) -> Self { self.0.set("ChannelGroup", value.into_expr()); self }
+    pub fn channel_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelGroup", value.into_expr())) }
     /// `ChannelId`: text. Update: in place.
-    pub fn channel_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ChannelId", value.into_expr()); self }
+    pub fn channel_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelId", value.into_expr())) }
     /// `ChannelName`: text. Update: in place.
-    pub fn channel_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ChannelName", value.into_expr()); self }
+    pub fn channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelName", value.into_expr())) }
     /// `MediaPackageRegionName`: text. Update: in place.
-    pub fn media_package_region_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MediaPackageRegionName", value.into_expr()); self }
+    pub fn media_package_region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaPackageRegionName", value.into_expr())) }
 }
 impl Done for MediaPackageOutputDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaPackageOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackageoutputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaPackageOutputSettings(Bag);
+#[must_use] pub struct MediaPackageOutputSettings(Bag);
 impl MediaPackageOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MediaPackageV2DestinationSettings`: `MediaPackageV2DestinationSettings`. Update: in place.
-    pub fn media_package_v2_destination_settings(mut self, value: impl Arg<MediaPackageV2DestinationSettings>) -> Self { self.0.set("MediaPackageV2DestinationSettings", value.into_expr()); self }
+    pub fn media_package_v2_destination_settings(self, value: impl Arg<MediaPackageV2DestinationSettings>) -> Self { Self(put(self.0, "MediaPackageV2DestinationSettings", value.into_expr())) }
 }
 impl Done for MediaPackageOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaPackageV2DestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2destinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaPackageV2DestinationSettings(Bag);
+#[must_use] pub struct MediaPackageV2DestinationSettings(Bag);
 impl MediaPackageV2DestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioGroupId`: text. Update: in place.
-    pub fn audio_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AudioGroupId", value.into_expr()); self }
+    pub fn audio_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioGroupId", value.into_expr())) }
     /// `AudioRenditionSets`: text. Update: in place.
-    pub fn audio_rendition_sets(mut self, value: impl Arg<str>) -> Self { self.0.set("AudioRenditionSets", value.into_expr()); self }
+    pub fn audio_rendition_sets(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioRenditionSets", value.into_expr())) }
     /// `HlsAutoSelect`: text. Update: in place.
-    pub fn hls_auto_select(mut self, value: impl Arg<str>) -> Self { self.0.set("HlsAutoSelect", value.into_expr()); self }
+    pub fn hls_auto_select(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HlsAutoSelect", value.into_expr())) }
     /// `HlsDefault`: text. Update: in place.
-    pub fn hls_default(mut self, value: impl Arg<str>) -> Self { self.0.set("HlsDefault", value.into_expr()); self }
+    pub fn hls_default(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HlsDefault", value.into_expr())) }
     /// `OutputUsage`: list of text. Update: in place.
-    pub fn output_usage(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("OutputUsage", value.into_expr()); self }
+    pub fn output_usage(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OutputUsage", value.into_expr())) }
 }
 impl Done for MediaPackageV2DestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaPackageV2GroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2groupsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaPackageV2GroupSettings(Bag);
+#[must_use] pub struct MediaPackageV2GroupSettings(Bag);
 impl MediaPackageV2GroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalDestinations`: list of `AdditionalDestinations`. Update: in place.
-    pub fn additional_destinations(mut self, value: impl Arg<Arr<AdditionalDestinations>>) -> Self { self.0.set("AdditionalDestinations", value.into_expr()); self }
+    pub fn additional_destinations(self, value: impl Arg<Arr<AdditionalDestinations>>) -> Self { Self(put(self.0, "AdditionalDestinations", value.into_expr())) }
     /// `CaptionLanguageMappings`: list of `CaptionLanguageMapping`. Update: in place.
-    pub fn caption_language_mappings(mut self, value: impl Arg<Arr<CaptionLanguageMapping>>) -> Self { self.0.set("CaptionLanguageMappings", value.into_expr()); self }
+    pub fn caption_language_mappings(self, value: impl Arg<Arr<CaptionLanguageMapping>>) -> Self { Self(put(self.0, "CaptionLanguageMappings", value.into_expr())) }
     /// `Id3Behavior`: text. Update: in place.
-    pub fn id3_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("Id3Behavior", value.into_expr()); self }
+    pub fn id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id3Behavior", value.into_expr())) }
     /// `KlvBehavior`: text. Update: in place.
-    pub fn klv_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("KlvBehavior", value.into_expr()); self }
+    pub fn klv_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KlvBehavior", value.into_expr())) }
     /// `NielsenId3Behavior`: text. Update: in place.
-    pub fn nielsen_id3_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("NielsenId3Behavior", value.into_expr()); self }
+    pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value.into_expr())) }
     /// `Scte35Type`: text. Update: in place.
-    pub fn scte35_type(mut self, value: impl Arg<str>) -> Self { self.0.set("Scte35Type", value.into_expr()); self }
+    pub fn scte35_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Type", value.into_expr())) }
     /// `SegmentLength`: integer. Update: in place.
-    pub fn segment_length(mut self, value: impl Arg<i64>) -> Self { self.0.set("SegmentLength", value.into_expr()); self }
+    pub fn segment_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentLength", value.into_expr())) }
     /// `SegmentLengthUnits`: text. Update: in place.
-    pub fn segment_length_units(mut self, value: impl Arg<str>) -> Self { self.0.set("SegmentLengthUnits", value.into_expr()); self }
+    pub fn segment_length_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentLengthUnits", value.into_expr())) }
     /// `TimedMetadataId3Frame`: text. Update: in place.
-    pub fn timed_metadata_id3_frame(mut self, value: impl Arg<str>) -> Self { self.0.set("TimedMetadataId3Frame", value.into_expr()); self }
+    pub fn timed_metadata_id3_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataId3Frame", value.into_expr())) }
     /// `TimedMetadataId3Period`: integer. Update: in place.
-    pub fn timed_metadata_id3_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimedMetadataId3Period", value.into_expr()); self }
+    pub fn timed_metadata_id3_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimedMetadataId3Period", value.into_expr())) }
     /// `TimedMetadataPassthrough`: text. Update: in place.
-    pub fn timed_metadata_passthrough(mut self, value: impl Arg<str>) -> Self { self.0.set("TimedMetadataPassthrough", value.into_expr()); self }
+    pub fn timed_metadata_passthrough(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataPassthrough", value.into_expr())) }
     /// `WatermarkingSettings`: `MediaPackageV2WatermarkingSettings`. Update: in place.
-    pub fn watermarking_settings(mut self, value: impl Arg<MediaPackageV2WatermarkingSettings>) -> Self { self.0.set("WatermarkingSettings", value.into_expr()); self }
+    pub fn watermarking_settings(self, value: impl Arg<MediaPackageV2WatermarkingSettings>) -> Self { Self(put(self.0, "WatermarkingSettings", value.into_expr())) }
 }
 impl Done for MediaPackageV2GroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaPackageV2WatermarkingSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mediapackagev2watermarkingsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaPackageV2WatermarkingSettings(Bag);
+#[must_use] pub struct MediaPackageV2WatermarkingSettings(Bag);
 impl MediaPackageV2WatermarkingSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MediaPackageV2AbWatermarkerIrdetoSettings`: `CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings`. Update: in place.
-    pub fn media_package_v2_ab_watermarker_irdeto_settings(mut self, value: impl Arg<CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings>) -> Self { self.0.set("MediaPackageV2AbWatermarkerIrdetoSettings", value.into_expr()); self }
+    pub fn media_package_v2_ab_watermarker_irdeto_settings(self, value: impl Arg<CmafIngestMediaPackageV2AbWatermarkerIrdetoSettings>) -> Self { Self(put(self.0, "MediaPackageV2AbWatermarkerIrdetoSettings", value.into_expr())) }
 }
 impl Done for MediaPackageV2WatermarkingSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MotionGraphicsConfiguration` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-motiongraphicsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MotionGraphicsConfiguration(Bag);
+#[must_use] pub struct MotionGraphicsConfiguration(Bag);
 impl MotionGraphicsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MotionGraphicsInsertion`: text. Update: in place.
-    pub fn motion_graphics_insertion(mut self, value: impl Arg<str>) -> Self { self.0.set("MotionGraphicsInsertion", value.into_expr()); self }
+    pub fn motion_graphics_insertion(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MotionGraphicsInsertion", value.into_expr())) }
     /// `MotionGraphicsSettings`: `MotionGraphicsSettings`. Update: in place.
-    pub fn motion_graphics_settings(mut self, value: impl Arg<MotionGraphicsSettings>) -> Self { self.0.set("MotionGraphicsSettings", value.into_expr()); self }
+    pub fn motion_graphics_settings(self, value: impl Arg<MotionGraphicsSettings>) -> Self { Self(put(self.0, "MotionGraphicsSettings", value.into_expr())) }
 }
 impl Done for MotionGraphicsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MotionGraphicsSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-motiongraphicssettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MotionGraphicsSettings(Bag);
+#[must_use] pub struct MotionGraphicsSettings(Bag);
 impl MotionGraphicsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HtmlMotionGraphicsSettings`: JSON. Update: in place.
-    pub fn html_motion_graphics_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("HtmlMotionGraphicsSettings", value.into_expr()); self }
+    pub fn html_motion_graphics_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "HtmlMotionGraphicsSettings", value.into_expr())) }
 }
 impl Done for MotionGraphicsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Mp2Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mp2settings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Mp2Settings(Bag);
+#[must_use] pub struct Mp2Settings(Bag);
 impl Mp2Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bitrate`: number. Update: in place.
-    pub fn bitrate(mut self, value: impl Arg<f64>) -> Self { self.0.set("Bitrate", value.into_expr()); self }
+    pub fn bitrate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Bitrate", value.into_expr())) }
     /// `CodingMode`: text. Update: in place.
-    pub fn coding_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("CodingMode", value.into_expr()); self }
+    pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value.into_expr())) }
     /// `SampleRate`: number. Update: in place.
-    pub fn sample_rate(mut self, value: impl Arg<f64>) -> Self { self.0.set("SampleRate", value.into_expr()); self }
+    pub fn sample_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SampleRate", value.into_expr())) }
 }
 impl Done for Mp2Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Mpeg2FilterSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2filtersettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Mpeg2FilterSettings(Bag);
+#[must_use] pub struct Mpeg2FilterSettings(Bag);
 impl Mpeg2FilterSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TemporalFilterSettings`: `TemporalFilterSettings`. Update: in place.
-    pub fn temporal_filter_settings(mut self, value: impl Arg<TemporalFilterSettings>) -> Self { self.0.set("TemporalFilterSettings", value.into_expr()); self }
+    pub fn temporal_filter_settings(self, value: impl Arg<TemporalFilterSettings>) -> Self { Self(put(self.0, "TemporalFilterSettings", value.into_expr())) }
 }
 impl Done for Mpeg2FilterSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Mpeg2Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mpeg2settings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Mpeg2Settings(Bag);
+#[must_use] pub struct Mpeg2Settings(Bag);
 impl Mpeg2Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdaptiveQuantization`: text. Update: in place.
-    pub fn adaptive_quantization(mut self, value: impl Arg<str>) -> Self { self.0.set("AdaptiveQuantization", value.into_expr()); self }
+    pub fn adaptive_quantization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdaptiveQuantization", value.into_expr())) }
     /// `AfdSignaling`: text. Update: in place.
-    pub fn afd_signaling(mut self, value: impl Arg<str>) -> Self { self.0.set("AfdSignaling", value.into_expr()); self }
+    pub fn afd_signaling(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AfdSignaling", value.into_expr())) }
     /// `ColorMetadata`: text. Update: in place.
-    pub fn color_metadata(mut self, value: impl Arg<str>) -> Self { self.0.set("ColorMetadata", value.into_expr()); self }
+    pub fn color_metadata(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorMetadata", value.into_expr())) }
     /// `ColorSpace`: text. Update: in place.
-    pub fn color_space(mut self, value: impl Arg<str>) -> Self { self.0.set("ColorSpace", value.into_expr()); self }
+    pub fn color_space(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorSpace", value.into_expr())) }
     /// `DisplayAspectRatio`: text. Update: in place.
-    pub fn display_aspect_ratio(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayAspectRatio", value.into_expr()); self }
+    pub fn display_aspect_ratio(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayAspectRatio", value.into_expr())) }
     /// `FilterSettings`: `Mpeg2FilterSettings`. Update: in place.
-    pub fn filter_settings(mut self, value: impl Arg<Mpeg2FilterSettings>) -> Self { self.0.set("FilterSettings", value.into_expr()); self }
+    pub fn filter_settings(self, value: impl Arg<Mpeg2FilterSettings>) -> Self { Self(put(self.0, "FilterSettings", value.into_expr())) }
     /// `FixedAfd`: text. Update: in place.
-    pub fn fixed_afd(mut self, value: impl Arg<str>) -> Self { self.0.set("FixedAfd", value.into_expr()); self }
+    pub fn fixed_afd(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FixedAfd", value.into_expr())) }
     /// `FramerateDenominator`: integer. Update: in place.
-    pub fn framerate_denominator(mut self, value: impl Arg<i64>) -> Self { self.0.set("FramerateDenominator", value.into_expr()); self }
+    pub fn framerate_denominator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateDenominator", value.into_expr())) }
     /// `FramerateNumerator`: integer. Update: in place.
-    pub fn framerate_numerator(mut self, value: impl Arg<i64>) -> Self { self.0.set("FramerateNumerator", value.into_expr()); self }
+    pub fn framerate_numerator(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FramerateNumerator", value.into_expr())) }
     /// `GopClosedCadence`: integer. Update: in place.
-    pub fn gop_closed_cadence(mut self, value: impl Arg<i64>) -> Self { self.0.set("GopClosedCadence", value.into_expr()); self }
+    pub fn gop_closed_cadence(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopClosedCadence", value.into_expr())) }
     /// `GopNumBFrames`: integer. Update: in place.
-    pub fn gop_num_b_frames(mut self, value: impl Arg<i64>) -> Self { self.0.set("GopNumBFrames", value.into_expr()); self }
+    pub fn gop_num_b_frames(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "GopNumBFrames", value.into_expr())) }
     /// `GopSize`: number. Update: in place.
-    pub fn gop_size(mut self, value: impl Arg<f64>) -> Self { self.0.set("GopSize", value.into_expr()); self }
+    pub fn gop_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "GopSize", value.into_expr())) }
     /// `GopSizeUnits`: text. Update: in place.
-    pub fn gop_size_units(mut self, value: impl Arg<str>) -> Self { self.0.set("GopSizeUnits", value.into_expr()); self }
+    pub fn gop_size_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GopSizeUnits", value.into_expr())) }
     /// `ScanType`: text. Update: in place.
-    pub fn scan_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ScanType", value.into_expr()); self }
+    pub fn scan_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScanType", value.into_expr())) }
     /// `SubgopLength`: text. Update: in place.
-    pub fn subgop_length(mut self, value: impl Arg<str>) -> Self { self.0.set("SubgopLength", value.into_expr()); self }
+    pub fn subgop_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubgopLength", value.into_expr())) }
     /// `TimecodeBurninSettings`: `TimecodeBurninSettings`. Update: in place.
-    pub fn timecode_burnin_settings(mut self, value: impl Arg<TimecodeBurninSettings>) -> Self { self.0.set("TimecodeBurninSettings", value.into_expr()); self }
+    pub fn timecode_burnin_settings(self, value: impl Arg<TimecodeBurninSettings>) -> Self { Self(put(self.0, "TimecodeBurninSettings", value.into_expr())) }
     /// `TimecodeInsertion`: text. Update: in place.
-    pub fn timecode_insertion(mut self, value: impl Arg<str>) -> Self { self.0.set("TimecodeInsertion", value.into_expr()); self }
+    pub fn timecode_insertion(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimecodeInsertion", value.into_expr())) }
 }
 impl Done for Mpeg2Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MsSmoothGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothgroupsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MsSmoothGroupSettings(Bag);
+#[must_use] pub struct MsSmoothGroupSettings(Bag);
 impl MsSmoothGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AcquisitionPointId`: text. Update: in place.
-    pub fn acquisition_point_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AcquisitionPointId", value.into_expr()); self }
+    pub fn acquisition_point_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcquisitionPointId", value.into_expr())) }
     /// `AudioOnlyTimecodeControl`: text. Update: in place.
-    pub fn audio_only_timecode_control(mut self, value: impl Arg<str>) -> Self { self.0.set("AudioOnlyTimecodeControl", value.into_expr()); self }
+    pub fn audio_only_timecode_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioOnlyTimecodeControl", value.into_expr())) }
     /// `CertificateMode`: text. Update: in place.
-    pub fn certificate_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateMode", value.into_expr()); self }
+    pub fn certificate_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateMode", value.into_expr())) }
     /// `ConnectionRetryInterval`: integer. Update: in place.
-    pub fn connection_retry_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("ConnectionRetryInterval", value.into_expr()); self }
+    pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value.into_expr())) }
     /// `Destination`: `OutputLocationRef`. Update: in place.
-    pub fn destination(mut self, value: impl Arg<OutputLocationRef>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
     /// `EventId`: text. Update: in place.
-    pub fn event_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EventId", value.into_expr()); self }
+    pub fn event_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventId", value.into_expr())) }
     /// `EventIdMode`: text. Update: in place.
-    pub fn event_id_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("EventIdMode", value.into_expr()); self }
+    pub fn event_id_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventIdMode", value.into_expr())) }
     /// `EventStopBehavior`: text. Update: in place.
-    pub fn event_stop_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("EventStopBehavior", value.into_expr()); self }
+    pub fn event_stop_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventStopBehavior", value.into_expr())) }
     /// `FilecacheDuration`: integer. Update: in place.
-    pub fn filecache_duration(mut self, value: impl Arg<i64>) -> Self { self.0.set("FilecacheDuration", value.into_expr()); self }
+    pub fn filecache_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FilecacheDuration", value.into_expr())) }
     /// `FragmentLength`: integer. Update: in place.
-    pub fn fragment_length(mut self, value: impl Arg<i64>) -> Self { self.0.set("FragmentLength", value.into_expr()); self }
+    pub fn fragment_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FragmentLength", value.into_expr())) }
     /// `InputLossAction`: text. Update: in place.
-    pub fn input_loss_action(mut self, value: impl Arg<str>) -> Self { self.0.set("InputLossAction", value.into_expr()); self }
+    pub fn input_loss_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossAction", value.into_expr())) }
     /// `NumRetries`: integer. Update: in place.
-    pub fn num_retries(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumRetries", value.into_expr()); self }
+    pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value.into_expr())) }
     /// `RestartDelay`: integer. Update: in place.
-    pub fn restart_delay(mut self, value: impl Arg<i64>) -> Self { self.0.set("RestartDelay", value.into_expr()); self }
+    pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value.into_expr())) }
     /// `SegmentationMode`: text. Update: in place.
-    pub fn segmentation_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("SegmentationMode", value.into_expr()); self }
+    pub fn segmentation_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentationMode", value.into_expr())) }
     /// `SendDelayMs`: integer. Update: in place.
-    pub fn send_delay_ms(mut self, value: impl Arg<i64>) -> Self { self.0.set("SendDelayMs", value.into_expr()); self }
+    pub fn send_delay_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SendDelayMs", value.into_expr())) }
     /// `SparseTrackType`: text. Update: in place.
-    pub fn sparse_track_type(mut self, value: impl Arg<str>) -> Self { self.0.set("SparseTrackType", value.into_expr()); self }
+    pub fn sparse_track_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SparseTrackType", value.into_expr())) }
     /// `StreamManifestBehavior`: text. Update: in place.
-    pub fn stream_manifest_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("StreamManifestBehavior", value.into_expr()); self }
+    pub fn stream_manifest_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamManifestBehavior", value.into_expr())) }
     /// `TimestampOffset`: text. Update: in place.
-    pub fn timestamp_offset(mut self, value: impl Arg<str>) -> Self { self.0.set("TimestampOffset", value.into_expr()); self }
+    pub fn timestamp_offset(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampOffset", value.into_expr())) }
     /// `TimestampOffsetMode`: text. Update: in place.
-    pub fn timestamp_offset_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("TimestampOffsetMode", value.into_expr()); self }
+    pub fn timestamp_offset_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampOffsetMode", value.into_expr())) }
 }
 impl Done for MsSmoothGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MsSmoothOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-mssmoothoutputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MsSmoothOutputSettings(Bag);
+#[must_use] pub struct MsSmoothOutputSettings(Bag);
 impl MsSmoothOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `H265PackagingType`: text. Update: in place.
-    pub fn h265_packaging_type(mut self, value: impl Arg<str>) -> Self { self.0.set("H265PackagingType", value.into_expr()); self }
+    pub fn h265_packaging_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "H265PackagingType", value.into_expr())) }
     /// `NameModifier`: text. Update: in place.
-    pub fn name_modifier(mut self, value: impl Arg<str>) -> Self { self.0.set("NameModifier", value.into_expr()); self }
+    pub fn name_modifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NameModifier", value.into_expr())) }
 }
 impl Done for MsSmoothOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MulticastInputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multicastinputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MulticastInputSettings(Bag);
+#[must_use] pub struct MulticastInputSettings(Bag);
 impl MulticastInputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourceIpAddress`: text. Update: in place.
-    pub fn source_ip_address(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceIpAddress", value.into_expr()); self }
+    pub fn source_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceIpAddress", value.into_expr())) }
 }
 impl Done for MulticastInputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexContainerSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexcontainersettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiplexContainerSettings(Bag);
+#[must_use] pub struct MultiplexContainerSettings(Bag);
 impl MultiplexContainerSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MultiplexM2tsSettings`: `MultiplexM2tsSettings`. Update: in place.
-    pub fn multiplex_m2ts_settings(mut self, value: impl Arg<MultiplexM2tsSettings>) -> Self { self.0.set("MultiplexM2tsSettings", value.into_expr()); self }
+    pub fn multiplex_m2ts_settings(self, value: impl Arg<MultiplexM2tsSettings>) -> Self { Self(put(self.0, "MultiplexM2tsSettings", value.into_expr())) }
 }
 impl Done for MultiplexContainerSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexgroupsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiplexGroupSettings(Bag);
+#[must_use] pub struct MultiplexGroupSettings(Bag);
 impl MultiplexGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
 }
 impl Done for MultiplexGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexM2tsSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexm2tssettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiplexM2tsSettings(Bag);
+#[must_use] pub struct MultiplexM2tsSettings(Bag);
 impl MultiplexM2tsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AbsentInputAudioBehavior`: text. Update: in place.
-    pub fn absent_input_audio_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("AbsentInputAudioBehavior", value.into_expr()); self }
+    pub fn absent_input_audio_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AbsentInputAudioBehavior", value.into_expr())) }
     /// `Arib`: text. Update: in place.
-    pub fn arib(mut self, value: impl Arg<str>) -> Self { self.0.set("Arib", value.into_expr()); self }
+    pub fn arib(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arib", value.into_expr())) }
     /// `AudioBufferModel`: text. Update: in place.
-    pub fn audio_buffer_model(mut self, value: impl Arg<str>) -> Self { self.0.set("AudioBufferModel", value.into_expr()); self }
+    pub fn audio_buffer_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioBufferModel", value.into_expr())) }
     /// `AudioFramesPerPes`: integer. Update: in place.
-    pub fn audio_frames_per_pes(mut self, value: impl Arg<i64>) -> Self { self.0.set("AudioFramesPerPes", value.into_expr()); self }
+    pub fn audio_frames_per_pes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AudioFramesPerPes", value.into_expr())) }
     /// `AudioStreamType`: text. Update: in place.
-    pub fn audio_stream_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AudioStreamType", value.into_expr()); self }
+    pub fn audio_stream_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioStreamType", value.into_expr())) }
     /// `CcDescriptor`: text. Update: in place.
-    pub fn cc_descriptor(mut self, value: impl Arg<str>) -> Self { self.0.set("CcDescriptor", value.into_expr()); self }
+    pub fn cc_descriptor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CcDescriptor", value.into_expr())) }
     /// `Ebif`: text. Update: in place.
-    pub fn ebif(mut self, value: impl Arg<str>) -> Self { self.0.set("Ebif", value.into_expr()); self }
+    pub fn ebif(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ebif", value.into_expr())) }
     /// `EsRateInPes`: text. Update: in place.
-    pub fn es_rate_in_pes(mut self, value: impl Arg<str>) -> Self { self.0.set("EsRateInPes", value.into_expr()); self }
+    pub fn es_rate_in_pes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EsRateInPes", value.into_expr())) }
     /// `Klv`: text. Update: in place.
-    pub fn klv(mut self, value: impl Arg<str>) -> Self { self.0.set("Klv", value.into_expr()); self }
+    pub fn klv(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Klv", value.into_expr())) }
     /// `NielsenId3Behavior`: text. Update: in place.
-    pub fn nielsen_id3_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("NielsenId3Behavior", value.into_expr()); self }
+    pub fn nielsen_id3_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenId3Behavior", value.into_expr())) }
     /// `PcrControl`: text. Update: in place.
-    pub fn pcr_control(mut self, value: impl Arg<str>) -> Self { self.0.set("PcrControl", value.into_expr()); self }
+    pub fn pcr_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PcrControl", value.into_expr())) }
     /// `PcrPeriod`: integer. Update: in place.
-    pub fn pcr_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("PcrPeriod", value.into_expr()); self }
+    pub fn pcr_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PcrPeriod", value.into_expr())) }
     /// `Scte35Control`: text. Update: in place.
-    pub fn scte35_control(mut self, value: impl Arg<str>) -> Self { self.0.set("Scte35Control", value.into_expr()); self }
+    pub fn scte35_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scte35Control", value.into_expr())) }
     /// `Scte35PrerollPullupMilliseconds`: number. Update: in place.
-    pub fn scte35_preroll_pullup_milliseconds(mut self, value: impl Arg<f64>) -> Self { self.0.set("Scte35PrerollPullupMilliseconds", value.into_expr()); self }
+    pub fn scte35_preroll_pullup_milliseconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Scte35PrerollPullupMilliseconds", value.into_expr())) }
 }
 impl Done for MultiplexM2tsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexoutputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiplexOutputSettings(Bag);
+#[must_use] pub struct MultiplexOutputSettings(Bag);
 impl MultiplexOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerSettings`: `MultiplexContainerSettings`. Update: in place.
-    pub fn container_settings(mut self, value: impl Arg<MultiplexContainerSettings>) -> Self { self.0.set("ContainerSettings", value.into_expr()); self }
+    pub fn container_settings(self, value: impl Arg<MultiplexContainerSettings>) -> Self { Self(put(self.0, "ContainerSettings", value.into_expr())) }
     /// `Destination`: `OutputLocationRef`. Update: in place.
-    pub fn destination(mut self, value: impl Arg<OutputLocationRef>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
 }
 impl Done for MultiplexOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexProgramChannelDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-multiplexprogramchanneldestinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiplexProgramChannelDestinationSettings(Bag);
+#[must_use] pub struct MultiplexProgramChannelDestinationSettings(Bag);
 impl MultiplexProgramChannelDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MultiplexId`: text. Update: in place.
-    pub fn multiplex_id(mut self, value: impl Arg<str>) -> Self { self.0.set("MultiplexId", value.into_expr()); self }
+    pub fn multiplex_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MultiplexId", value.into_expr())) }
     /// `ProgramName`: text. Update: in place.
-    pub fn program_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ProgramName", value.into_expr()); self }
+    pub fn program_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProgramName", value.into_expr())) }
 }
 impl Done for MultiplexProgramChannelDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkInputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-networkinputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkInputSettings(Bag);
+#[must_use] pub struct NetworkInputSettings(Bag);
 impl NetworkInputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HlsInputSettings`: `HlsInputSettings`. Update: in place.
-    pub fn hls_input_settings(mut self, value: impl Arg<HlsInputSettings>) -> Self { self.0.set("HlsInputSettings", value.into_expr()); self }
+    pub fn hls_input_settings(self, value: impl Arg<HlsInputSettings>) -> Self { Self(put(self.0, "HlsInputSettings", value.into_expr())) }
     /// `MulticastInputSettings`: `MulticastInputSettings`. Update: in place.
-    pub fn multicast_input_settings(mut self, value: impl Arg<MulticastInputSettings>) -> Self { self.0.set("MulticastInputSettings", value.into_expr()); self }
+    pub fn multicast_input_settings(self, value: impl Arg<MulticastInputSettings>) -> Self { Self(put(self.0, "MulticastInputSettings", value.into_expr())) }
     /// `ServerValidation`: text. Update: in place.
-    pub fn server_validation(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerValidation", value.into_expr()); self }
+    pub fn server_validation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerValidation", value.into_expr())) }
 }
 impl Done for NetworkInputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NielsenCBET` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsencbet.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NielsenCBET(Bag);
+#[must_use] pub struct NielsenCBET(Bag);
 impl NielsenCBET {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CbetCheckDigitString`: text. Update: in place.
-    pub fn cbet_check_digit_string(mut self, value: impl Arg<str>) -> Self { self.0.set("CbetCheckDigitString", value.into_expr()); self }
+    pub fn cbet_check_digit_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CbetCheckDigitString", value.into_expr())) }
     /// `CbetStepaside`: text. Update: in place.
-    pub fn cbet_stepaside(mut self, value: impl Arg<str>) -> Self { self.0.set("CbetStepaside", value.into_expr()); self }
+    pub fn cbet_stepaside(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CbetStepaside", value.into_expr())) }
     /// `Csid`: text. Update: in place.
-    pub fn csid(mut self, value: impl Arg<str>) -> Self { self.0.set("Csid", value.into_expr()); self }
+    pub fn csid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Csid", value.into_expr())) }
 }
 impl Done for NielsenCBET { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NielsenConfiguration` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsenconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NielsenConfiguration(Bag);
+#[must_use] pub struct NielsenConfiguration(Bag);
 impl NielsenConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DistributorId`: text. Update: in place.
-    pub fn distributor_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DistributorId", value.into_expr()); self }
+    pub fn distributor_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistributorId", value.into_expr())) }
     /// `NielsenPcmToId3Tagging`: text. Update: in place.
-    pub fn nielsen_pcm_to_id3_tagging(mut self, value: impl Arg<str>) -> Self { self.0.set("NielsenPcmToId3Tagging", value.into_expr()); self }
+    pub fn nielsen_pcm_to_id3_tagging(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenPcmToId3Tagging", value.into_expr())) }
 }
 impl Done for NielsenConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NielsenNaesIiNw` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsennaesiinw.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NielsenNaesIiNw(Bag);
+#[must_use] pub struct NielsenNaesIiNw(Bag);
 impl NielsenNaesIiNw {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CheckDigitString`: text. Update: in place.
-    pub fn check_digit_string(mut self, value: impl Arg<str>) -> Self { self.0.set("CheckDigitString", value.into_expr()); self }
+    pub fn check_digit_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CheckDigitString", value.into_expr())) }
     /// `Sid`: number. Update: in place.
-    pub fn sid(mut self, value: impl Arg<f64>) -> Self { self.0.set("Sid", value.into_expr()); self }
+    pub fn sid(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Sid", value.into_expr())) }
     /// `Timezone`: text. Update: in place.
-    pub fn timezone(mut self, value: impl Arg<str>) -> Self { self.0.set("Timezone", value.into_expr()); self }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr())) }
 }
 impl Done for NielsenNaesIiNw { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NielsenNaesIiNwOnlySettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsennaesiinwonlysettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NielsenNaesIiNwOnlySettings(Bag);
+#[must_use] pub struct NielsenNaesIiNwOnlySettings(Bag);
 impl NielsenNaesIiNwOnlySettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CheckDigitString`: text. Update: in place.
-    pub fn check_digit_string(mut self, value: impl Arg<str>) -> Self { self.0.set("CheckDigitString", value.into_expr()); self }
+    pub fn check_digit_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CheckDigitString", value.into_expr())) }
     /// `Sid`: number. Update: in place.
-    pub fn sid(mut self, value: impl Arg<f64>) -> Self { self.0.set("Sid", value.into_expr()); self }
+    pub fn sid(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Sid", value.into_expr())) }
     /// `Timezone`: text. Update: in place.
-    pub fn timezone(mut self, value: impl Arg<str>) -> Self { self.0.set("Timezone", value.into_expr()); self }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr())) }
 }
 impl Done for NielsenNaesIiNwOnlySettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NielsenWatermarksSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-nielsenwatermarkssettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NielsenWatermarksSettings(Bag);
+#[must_use] pub struct NielsenWatermarksSettings(Bag);
 impl NielsenWatermarksSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NielsenCbetSettings`: `NielsenCBET`. Update: in place.
-    pub fn nielsen_cbet_settings(mut self, value: impl Arg<NielsenCBET>) -> Self { self.0.set("NielsenCbetSettings", value.into_expr()); self }
+    pub fn nielsen_cbet_settings(self, value: impl Arg<NielsenCBET>) -> Self { Self(put(self.0, "NielsenCbetSettings", value.into_expr())) }
     /// `NielsenDistributionType`: text. Update: in place.
-    pub fn nielsen_distribution_type(mut self, value: impl Arg<str>) -> Self { self.0.set("NielsenDistributionType", value.into_expr()); self }
+    pub fn nielsen_distribution_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NielsenDistributionType", value.into_expr())) }
     /// `NielsenNaesIiNwSettings`: `NielsenNaesIiNwOnlySettings`. Update: in place.
-    pub fn nielsen_naes_ii_nw_settings(mut self, value: impl Arg<NielsenNaesIiNwOnlySettings>) -> Self { self.0.set("NielsenNaesIiNwSettings", value.into_expr()); self }
+    pub fn nielsen_naes_ii_nw_settings(self, value: impl Arg<NielsenNaesIiNwOnlySettings>) -> Self { Self(put(self.0, "NielsenNaesIiNwSettings", value.into_expr())) }
     /// `NielsenNwOnlySettings`: `NielsenNaesIiNwOnlySettings`. Update: in place.
-    pub fn nielsen_nw_only_settings(mut self, value: impl Arg<NielsenNaesIiNwOnlySettings>) -> Self { self.0.set("NielsenNwOnlySettings", value.into_expr()); self }
+    pub fn nielsen_nw_only_settings(self, value: impl Arg<NielsenNaesIiNwOnlySettings>) -> Self { Self(put(self.0, "NielsenNwOnlySettings", value.into_expr())) }
 }
 impl Done for NielsenWatermarksSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Output` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-output.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Output(Bag);
+#[must_use] pub struct Output(Bag);
 impl Output {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioDescriptionNames`: list of text. Update: in place.
-    pub fn audio_description_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AudioDescriptionNames", value.into_expr()); self }
+    pub fn audio_description_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AudioDescriptionNames", value.into_expr())) }
     /// `CaptionDescriptionNames`: list of text. Update: in place.
-    pub fn caption_description_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CaptionDescriptionNames", value.into_expr()); self }
+    pub fn caption_description_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CaptionDescriptionNames", value.into_expr())) }
     /// `OutputName`: text. Update: in place.
-    pub fn output_name(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputName", value.into_expr()); self }
+    pub fn output_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputName", value.into_expr())) }
     /// `OutputSettings`: `OutputSettings`. Update: in place.
-    pub fn output_settings(mut self, value: impl Arg<OutputSettings>) -> Self { self.0.set("OutputSettings", value.into_expr()); self }
+    pub fn output_settings(self, value: impl Arg<OutputSettings>) -> Self { Self(put(self.0, "OutputSettings", value.into_expr())) }
     /// `VideoDescriptionName`: text. Update: in place.
-    pub fn video_description_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VideoDescriptionName", value.into_expr()); self }
+    pub fn video_description_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VideoDescriptionName", value.into_expr())) }
 }
 impl Done for Output { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputDestination` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputDestination(Bag);
+#[must_use] pub struct OutputDestination(Bag);
 impl OutputDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
     /// `LogicalInterfaceNames`: list of text. Update: in place.
-    pub fn logical_interface_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LogicalInterfaceNames", value.into_expr()); self }
+    pub fn logical_interface_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogicalInterfaceNames", value.into_expr())) }
     /// `MediaConnectRouterSettings`: list of `MediaConnectRouterOutputDestinationSettings`. Update: in place.
-    pub fn media_connect_router_settings(mut self, value: impl Arg<Arr<MediaConnectRouterOutputDestinationSettings>>) -> Self { self.0.set("MediaConnectRouterSettings", value.into_expr()); self }
+    pub fn media_connect_router_settings(self, value: impl Arg<Arr<MediaConnectRouterOutputDestinationSettings>>) -> Self { Self(put(self.0, "MediaConnectRouterSettings", value.into_expr())) }
     /// `MediaPackageSettings`: list of `MediaPackageOutputDestinationSettings`. Update: in place.
-    pub fn media_package_settings(mut self, value: impl Arg<Arr<MediaPackageOutputDestinationSettings>>) -> Self { self.0.set("MediaPackageSettings", value.into_expr()); self }
+    pub fn media_package_settings(self, value: impl Arg<Arr<MediaPackageOutputDestinationSettings>>) -> Self { Self(put(self.0, "MediaPackageSettings", value.into_expr())) }
     /// `MultiplexSettings`: `MultiplexProgramChannelDestinationSettings`. Update: in place.
-    pub fn multiplex_settings(mut self, value: impl Arg<MultiplexProgramChannelDestinationSettings>) -> Self { self.0.set("MultiplexSettings", value.into_expr()); self }
+    pub fn multiplex_settings(self, value: impl Arg<MultiplexProgramChannelDestinationSettings>) -> Self { Self(put(self.0, "MultiplexSettings", value.into_expr())) }
     /// `Settings`: list of `OutputDestinationSettings`. Update: in place.
-    pub fn settings(mut self, value: impl Arg<Arr<OutputDestinationSettings>>) -> Self { self.0.set("Settings", value.into_expr()); self }
+    pub fn settings(self, value: impl Arg<Arr<OutputDestinationSettings>>) -> Self { Self(put(self.0, "Settings", value.into_expr())) }
     /// `SrtSettings`: list of `SrtOutputDestinationSettings`. Update: in place.
-    pub fn srt_settings(mut self, value: impl Arg<Arr<SrtOutputDestinationSettings>>) -> Self { self.0.set("SrtSettings", value.into_expr()); self }
+    pub fn srt_settings(self, value: impl Arg<Arr<SrtOutputDestinationSettings>>) -> Self { Self(put(self.0, "SrtSettings", value.into_expr())) }
 }
 impl Done for OutputDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputdestinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputDestinationSettings(Bag);
+#[must_use] pub struct OutputDestinationSettings(Bag);
 impl OutputDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PasswordParam`: text. Update: in place.
-    pub fn password_param(mut self, value: impl Arg<str>) -> Self { self.0.set("PasswordParam", value.into_expr()); self }
+    pub fn password_param(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PasswordParam", value.into_expr())) }
     /// `StreamName`: text. Update: in place.
-    pub fn stream_name(mut self, value: impl Arg<str>) -> Self { self.0.set("StreamName", value.into_expr()); self }
+    pub fn stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamName", value.into_expr())) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
     /// `Username`: text. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
     /// `VirtualSourceAddress`: text. Update: in place.
-    pub fn virtual_source_address(mut self, value: impl Arg<str>) -> Self { self.0.set("VirtualSourceAddress", value.into_expr()); self }
+    pub fn virtual_source_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualSourceAddress", value.into_expr())) }
 }
 impl Done for OutputDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputGroup` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputGroup(Bag);
+#[must_use] pub struct OutputGroup(Bag);
 impl OutputGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `OutputGroupSettings`: `OutputGroupSettings`. Update: in place.
-    pub fn output_group_settings(mut self, value: impl Arg<OutputGroupSettings>) -> Self { self.0.set("OutputGroupSettings", value.into_expr()); self }
+    pub fn output_group_settings(self, value: impl Arg<OutputGroupSettings>) -> Self { Self(put(self.0, "OutputGroupSettings", value.into_expr())) }
     /// `Outputs`: list of `Output`. Update: in place.
-    pub fn outputs(mut self, value: impl Arg<Arr<Output>>) -> Self { self.0.set("Outputs", value.into_expr()); self }
+    pub fn outputs(self, value: impl Arg<Arr<Output>>) -> Self { Self(put(self.0, "Outputs", value.into_expr())) }
 }
 impl Done for OutputGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputgroupsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputGroupSettings(Bag);
+#[must_use] pub struct OutputGroupSettings(Bag);
 impl OutputGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArchiveGroupSettings`: `ArchiveGroupSettings`. Update: in place.
-    pub fn archive_group_settings(mut self, value: impl Arg<ArchiveGroupSettings>) -> Self { self.0.set("ArchiveGroupSettings", value.into_expr()); self }
+    pub fn archive_group_settings(self, value: impl Arg<ArchiveGroupSettings>) -> Self { Self(put(self.0, "ArchiveGroupSettings", value.into_expr())) }
     /// `CmafIngestGroupSettings`: `CmafIngestGroupSettings`. Update: in place.
-    pub fn cmaf_ingest_group_settings(mut self, value: impl Arg<CmafIngestGroupSettings>) -> Self { self.0.set("CmafIngestGroupSettings", value.into_expr()); self }
+    pub fn cmaf_ingest_group_settings(self, value: impl Arg<CmafIngestGroupSettings>) -> Self { Self(put(self.0, "CmafIngestGroupSettings", value.into_expr())) }
     /// `FrameCaptureGroupSettings`: `FrameCaptureGroupSettings`. Update: in place.
-    pub fn frame_capture_group_settings(mut self, value: impl Arg<FrameCaptureGroupSettings>) -> Self { self.0.set("FrameCaptureGroupSettings", value.into_expr()); self }
+    pub fn frame_capture_group_settings(self, value: impl Arg<FrameCaptureGroupSettings>) -> Self { Self(put(self.0, "FrameCaptureGroupSettings", value.into_expr())) }
     /// `HlsGroupSettings`: `HlsGroupSettings`. Update: in place.
-    pub fn hls_group_settings(mut self, value: impl Arg<HlsGroupSettings>) -> Self { self.0.set("HlsGroupSettings", value.into_expr()); self }
+    pub fn hls_group_settings(self, value: impl Arg<HlsGroupSettings>) -> Self { Self(put(self.0, "HlsGroupSettings", value.into_expr())) }
     /// `MediaConnectRouterGroupSettings`: `MediaConnectRouterGroupSettings`. Update: in place.
-    pub fn media_connect_router_group_settings(mut self, value: impl Arg<MediaConnectRouterGroupSettings>) -> Self { self.0.set("MediaConnectRouterGroupSettings", value.into_expr()); self }
+    pub fn media_connect_router_group_settings(self, value: impl Arg<MediaConnectRouterGroupSettings>) -> Self { Self(put(self.0, "MediaConnectRouterGroupSettings", value.into_expr())) }
     /// `MediaPackageGroupSettings`: `MediaPackageGroupSettings`. Update: in place.
-    pub fn media_package_group_settings(mut self, value: impl Arg<MediaPackageGroupSettings>) -> Self { self.0.set("MediaPackageGroupSettings", value.into_expr()); self }
+    pub fn media_package_group_settings(self, value: impl Arg<MediaPackageGroupSettings>) -> Self { Self(put(self.0, "MediaPackageGroupSettings", value.into_expr())) }
     /// `MsSmoothGroupSettings`: `MsSmoothGroupSettings`. Update: in place.
-    pub fn ms_smooth_group_settings(mut self, value: impl Arg<MsSmoothGroupSettings>) -> Self { self.0.set("MsSmoothGroupSettings", value.into_expr()); self }
+    pub fn ms_smooth_group_settings(self, value: impl Arg<MsSmoothGroupSettings>) -> Self { Self(put(self.0, "MsSmoothGroupSettings", value.into_expr())) }
     /// `MultiplexGroupSettings`: JSON. Update: in place.
-    pub fn multiplex_group_settings(mut self, value: impl Arg<Any>) -> Self { self.0.set("MultiplexGroupSettings", value.into_expr()); self }
+    pub fn multiplex_group_settings(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "MultiplexGroupSettings", value.into_expr())) }
     /// `RtmpGroupSettings`: `RtmpGroupSettings`. Update: in place.
-    pub fn rtmp_group_settings(mut self, value: impl Arg<RtmpGroupSettings>) -> Self { self.0.set("RtmpGroupSettings", value.into_expr()); self }
+    pub fn rtmp_group_settings(self, value: impl Arg<RtmpGroupSettings>) -> Self { Self(put(self.0, "RtmpGroupSettings", value.into_expr())) }
     /// `SrtGroupSettings`: `SrtGroupSettings`. Update: in place.
-    pub fn srt_group_settings(mut self, value: impl Arg<SrtGroupSettings>) -> Self { self.0.set("SrtGroupSettings", value.into_expr()); self }
+    pub fn srt_group_settings(self, value: impl Arg<SrtGroupSettings>) -> Self { Self(put(self.0, "SrtGroupSettings", value.into_expr())) }
     /// `UdpGroupSettings`: `UdpGroupSettings`. Update: in place.
-    pub fn udp_group_settings(mut self, value: impl Arg<UdpGroupSettings>) -> Self { self.0.set("UdpGroupSettings", value.into_expr()); self }
+    pub fn udp_group_settings(self, value: impl Arg<UdpGroupSettings>) -> Self { Self(put(self.0, "UdpGroupSettings", value.into_expr())) }
 }
 impl Done for OutputGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputLocationRef` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputlocationref.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputLocationRef(Bag);
+#[must_use] pub struct OutputLocationRef(Bag);
 impl OutputLocationRef {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationRefId`: text. Update: in place.
-    pub fn destination_ref_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationRefId", value.into_expr()); self }
+    pub fn destination_ref_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationRefId", value.into_expr())) }
 }
 impl Done for OutputLocationRef { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputLockingSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputlockingsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputLockingSettings(Bag);
+#[must_use] pub struct OutputLockingSettings(Bag);
 impl OutputLockingSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DisabledLockingSettings`: `DisabledLockingSettings`. Update: in place.
-    pub fn disabled_locking_settings(mut self, value: impl Arg<DisabledLockingSettings>) -> Self { self.0.set("DisabledLockingSettings", value.into_expr()); self }
+    pub fn disabled_locking_settings(self, value: impl Arg<DisabledLockingSettings>) -> Self { Self(put(self.0, "DisabledLockingSettings", value.into_expr())) }
     /// `EpochLockingSettings`: `EpochLockingSettings`. Update: in place.
-    pub fn epoch_locking_settings(mut self, value: impl Arg<EpochLockingSettings>) -> Self { self.0.set("EpochLockingSettings", value.into_expr()); self }
+    pub fn epoch_locking_settings(self, value: impl Arg<EpochLockingSettings>) -> Self { Self(put(self.0, "EpochLockingSettings", value.into_expr())) }
     /// `PipelineLockingSettings`: `PipelineLockingSettings`. Update: in place.
-    pub fn pipeline_locking_settings(mut self, value: impl Arg<PipelineLockingSettings>) -> Self { self.0.set("PipelineLockingSettings", value.into_expr()); self }
+    pub fn pipeline_locking_settings(self, value: impl Arg<PipelineLockingSettings>) -> Self { Self(put(self.0, "PipelineLockingSettings", value.into_expr())) }
 }
 impl Done for OutputLockingSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-outputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputSettings(Bag);
+#[must_use] pub struct OutputSettings(Bag);
 impl OutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArchiveOutputSettings`: `ArchiveOutputSettings`. Update: in place.
-    pub fn archive_output_settings(mut self, value: impl Arg<ArchiveOutputSettings>) -> Self { self.0.set("ArchiveOutputSettings", value.into_expr()); self }
+    pub fn archive_output_settings(self, value: impl Arg<ArchiveOutputSettings>) -> Self { Self(put(self.0, "ArchiveOutputSettings", value.into_expr())) }
     /// `CmafIngestOutputSettings`: `CmafIngestFrameCaptureOutputSettings`. Update: in place.
-    pub fn cmaf_ingest_output_settings(mut self, value: impl Arg<CmafIngestFrameCaptureOutputSettings>) -> Self { self.0.set("CmafIngestOutputSettings", value.into_expr()); self }
+    pub fn cmaf_ingest_output_settings(self, value: impl Arg<CmafIngestFrameCaptureOutputSettings>) -> Self { Self(put(self.0, "CmafIngestOutputSettings", value.into_expr())) }
     /// `FrameCaptureOutputSettings`: `CmafIngestFrameCaptureOutputSettings`. Update: in place.
-    pub fn frame_capture_output_settings(mut self, value: impl Arg<CmafIngestFrameCaptureOutputSettings>) -> Self { self.0.set("FrameCaptureOutputSettings", value.into_expr()); self }
+    pub fn frame_capture_output_settings(self, value: impl Arg<CmafIngestFrameCaptureOutputSettings>) -> Self { Self(put(self.0, "FrameCaptureOutputSettings", value.into_expr())) }
     /// `HlsOutputSettings`: `HlsOutputSettings`. Update: in place.
-    pub fn hls_output_settings(mut self, value: impl Arg<HlsOutputSettings>) -> Self { self.0.set("HlsOutputSettings", value.into_expr()); self }
+    pub fn hls_output_settings(self, value: impl Arg<HlsOutputSettings>) -> Self { Self(put(self.0, "HlsOutputSettings", value.into_expr())) }
     /// `MediaConnectRouterOutputSettings`: `MediaConnectRouterOutputSettings`. Update: in place.
-    pub fn media_connect_router_output_settings(mut self, value: impl Arg<MediaConnectRouterOutputSettings>) -> Self { self.0.set("MediaConnectRouterOutputSettings", value.into_expr()); self }
+    pub fn media_connect_router_output_settings(self, value: impl Arg<MediaConnectRouterOutputSettings>) -> Self { Self(put(self.0, "MediaConnectRouterOutputSettings", value.into_expr())) }
     /// `MediaPackageOutputSettings`: `MediaPackageOutputSettings`. Update: in place.
-    pub fn media_package_output_settings(mut self, value: impl Arg<MediaPackageOutputSettings>) -> Self { self.0.set("MediaPackageOutputSettings", value.into_expr()); self }
+    pub fn media_package_output_settings(self, value: impl Arg<MediaPackageOutputSettings>) -> Self { Self(put(self.0, "MediaPackageOutputSettings", value.into_expr())) }
     /// `MsSmoothOutputSettings`: `MsSmoothOutputSettings`. Update: in place.
-    pub fn ms_smooth_output_settings(mut self, value: impl Arg<MsSmoothOutputSettings>) -> Self { self.0.set("MsSmoothOutputSettings", value.into_expr()); self }
+    pub fn ms_smooth_output_settings(self, value: impl Arg<MsSmoothOutputSettings>) -> Self { Self(put(self.0, "MsSmoothOutputSettings", value.into_expr())) }
     /// `MultiplexOutputSettings`: `MultiplexOutputSettings`. Update: in place.
-    pub fn multiplex_output_settings(mut self, value: impl Arg<MultiplexOutputSettings>) -> Self { self.0.set("MultiplexOutputSettings", value.into_expr()); self }
+    pub fn multiplex_output_settings(self, value: impl Arg<MultiplexOutputSettings>) -> Self { Self(put(self.0, "MultiplexOutputSettings", value.into_expr())) }
     /// `RtmpOutputSettings`: `RtmpOutputSettings`. Update: in place.
-    pub fn rtmp_output_settings(mut self, value: impl Arg<RtmpOutputSettings>) -> Self { self.0.set("RtmpOutputSettings", value.into_expr()); self }
+    pub fn rtmp_output_settings(self, value: impl Arg<RtmpOutputSettings>) -> Self { Self(put(self.0, "RtmpOutputSettings", value.into_expr())) }
     /// `SrtOutputSettings`: `SrtOutputSettings`. Update: in place.
-    pub fn srt_output_settings(mut self, value: impl Arg<SrtOutputSettings>) -> Self { self.0.set("SrtOutputSettings", value.into_expr()); self }
+    pub fn srt_output_settings(self, value: impl Arg<SrtOutputSettings>) -> Self { Self(put(self.0, "SrtOutputSettings", value.into_expr())) }
     /// `UdpOutputSettings`: `UdpOutputSettings`. Update: in place.
-    pub fn udp_output_settings(mut self, value: impl Arg<UdpOutputSettings>) -> Self { self.0.set("UdpOutputSettings", value.into_expr()); self }
+    pub fn udp_output_settings(self, value: impl Arg<UdpOutputSettings>) -> Self { Self(put(self.0, "UdpOutputSettings", value.into_expr())) }
 }
 impl Done for OutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PassThroughSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-passthroughsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PassThroughSettings(Bag);
+#[must_use] pub struct PassThroughSettings(Bag);
 impl PassThroughSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
 }
 impl Done for PassThroughSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipelineLockingSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-pipelinelockingsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipelineLockingSettings(Bag);
+#[must_use] pub struct PipelineLockingSettings(Bag);
 impl PipelineLockingSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomEpoch`: text. Update: in place.
-    pub fn custom_epoch(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomEpoch", value.into_expr()); self }
+    pub fn custom_epoch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEpoch", value.into_expr())) }
     /// `PipelineLockingMethod`: text. Update: in place.
-    pub fn pipeline_locking_method(mut self, value: impl Arg<str>) -> Self { self.0.set("PipelineLockingMethod", value.into_expr()); self }
+    pub fn pipeline_locking_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PipelineLockingMethod", value.into_expr())) }
 }
 impl Done for PipelineLockingSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrimaryChannelSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-primarychannelsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrimaryChannelSettings(Bag);
+#[must_use] pub struct PrimaryChannelSettings(Bag);
 impl PrimaryChannelSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LinkedChannelType`: text. Update: in place.
-    pub fn linked_channel_type(mut self, value: impl Arg<str>) -> Self { self.0.set("LinkedChannelType", value.into_expr()); self }
+    pub fn linked_channel_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LinkedChannelType", value.into_expr())) }
 }
 impl Done for PrimaryChannelSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RawSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rawsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RawSettings(Bag);
+#[must_use] pub struct RawSettings(Bag);
 impl RawSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
 }
 impl Done for RawSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rec601Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rec601settings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rec601Settings(Bag);
+#[must_use] pub struct Rec601Settings(Bag);
 impl Rec601Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
 }
 impl Done for Rec601Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rec709Settings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rec709settings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rec709Settings(Bag);
+#[must_use] pub struct Rec709Settings(Bag);
 impl Rec709Settings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
 }
 impl Done for Rec709Settings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RemixSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-remixsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RemixSettings(Bag);
+#[must_use] pub struct RemixSettings(Bag);
 impl RemixSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChannelMappings`: list of `AudioChannelMapping`. Update: in place.
-    pub fn channel_mappings(mut self, value: impl Arg<Arr<AudioChannelMapping>>) -> Self { self.0.set("ChannelMappings", value.into_expr()); self }
+    pub fn channel_mappings(self, value: impl Arg<Arr<AudioChannelMapping>>) -> Self { Self(put(self.0, "ChannelMappings", value.into_expr())) }
     /// `ChannelsIn`: integer. Update: in place.
-    pub fn channels_in(mut self, value: impl Arg<i64>) -> Self { self.0.set("ChannelsIn", value.into_expr()); self }
+    pub fn channels_in(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ChannelsIn", value.into_expr())) }
     /// `ChannelsOut`: integer. Update: in place.
-    pub fn channels_out(mut self, value: impl Arg<i64>) -> Self { self.0.set("ChannelsOut", value.into_expr()); self }
+    pub fn channels_out(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ChannelsOut", value.into_expr())) }
 }
 impl Done for RemixSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RtmpCaptionInfoDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpcaptioninfodestinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RtmpCaptionInfoDestinationSettings(Bag);
+#[must_use] pub struct RtmpCaptionInfoDestinationSettings(Bag);
 impl RtmpCaptionInfoDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
 }
 impl Done for RtmpCaptionInfoDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RtmpGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpgroupsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RtmpGroupSettings(Bag);
+#[must_use] pub struct RtmpGroupSettings(Bag);
 impl RtmpGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdMarkers`: list of text. Update: in place.
-    pub fn ad_markers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AdMarkers", value.into_expr()); self }
+    pub fn ad_markers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdMarkers", value.into_expr())) }
     /// `AuthenticationScheme`: text. Update: in place.
-    pub fn authentication_scheme(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthenticationScheme", value.into_expr()); self }
+    pub fn authentication_scheme(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthenticationScheme", value.into_expr())) }
     /// `CacheFullBehavior`: text. Update: in place.
-    pub fn cache_full_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("CacheFullBehavior", value.into_expr()); self }
+    pub fn cache_full_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheFullBehavior", value.into_expr())) }
     /// `CacheLength`: integer. Update: in place.
-    pub fn cache_length(mut self, value: impl Arg<i64>) -> Self { self.0.set("CacheLength", value.into_expr()); self }
+    pub fn cache_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CacheLength", value.into_expr())) }
     /// `CaptionData`: text. Update: in place.
-    pub fn caption_data(mut self, value: impl Arg<str>) -> Self { self.0.set("CaptionData", value.into_expr()); self }
+    pub fn caption_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaptionData", value.into_expr())) }
     /// `IncludeFillerNalUnits`: text. Update: in place.
-    pub fn include_filler_nal_units(mut self, value: impl Arg<str>) -> Self { self.0.set("IncludeFillerNalUnits", value.into_expr()); self }
+    pub fn include_filler_nal_units(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IncludeFillerNalUnits", value.into_expr())) }
     /// `InputLossAction`: text. Update: in place.
-    pub fn input_loss_action(mut self, value: impl Arg<str>) -> Self { self.0.set("InputLossAction", value.into_expr()); self }
+    pub fn input_loss_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossAction", value.into_expr())) }
     /// `RestartDelay`: integer. Update: in place.
-    pub fn restart_delay(mut self, value: impl Arg<i64>) -> Self { self.0.set("RestartDelay", value.into_expr()); self }
+    pub fn restart_delay(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RestartDelay", value.into_expr())) }
 }
 impl Done for RtmpGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RtmpOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-rtmpoutputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RtmpOutputSettings(Bag);
+#[must_use] pub struct RtmpOutputSettings(Bag);
 impl RtmpOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateMode`: text. Update: in place.
-    pub fn certificate_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateMode", value.into_expr()); self }
+    pub fn certificate_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateMode", value.into_expr())) }
     /// `ConnectionRetryInterval`: integer. Update: in place.
-    pub fn connection_retry_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("ConnectionRetryInterval", value.into_expr()); self }
+    pub fn connection_retry_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionRetryInterval", value.into_expr())) }
     /// `Destination`: `OutputLocationRef`. Update: in place.
-    pub fn destination(mut self, value: impl Arg<OutputLocationRef>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
     /// `NumRetries`: integer. Update: in place.
-    pub fn num_retries(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumRetries", value.into_expr()); self }
+    pub fn num_retries(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumRetries", value.into_expr())) }
 }
 impl Done for RtmpOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scte20PlusEmbeddedDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte20plusembeddeddestinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Scte20PlusEmbeddedDestinationSettings(Bag);
+#[must_use] pub struct Scte20PlusEmbeddedDestinationSettings(Bag);
 impl Scte20PlusEmbeddedDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
 }
 impl Done for Scte20PlusEmbeddedDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scte20SourceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte20sourcesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Scte20SourceSettings(Bag);
+#[must_use] pub struct Scte20SourceSettings(Bag);
 impl Scte20SourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Convert608To708`: text. Update: in place.
-    pub fn convert608_to708(mut self, value: impl Arg<str>) -> Self { self.0.set("Convert608To708", value.into_expr()); self }
+    pub fn convert608_to708(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Convert608To708", value.into_expr())) }
     /// `Source608ChannelNumber`: integer. Update: in place.
-    pub fn source608_channel_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("Source608ChannelNumber", value.into_expr()); self }
+    pub fn source608_channel_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Source608ChannelNumber", value.into_expr())) }
 }
 impl Done for Scte20SourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scte27DestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte27destinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Scte27DestinationSettings(Bag);
+#[must_use] pub struct Scte27DestinationSettings(Bag);
 impl Scte27DestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
 }
 impl Done for Scte27DestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scte27DvbSubSourceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte27dvbsubsourcesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Scte27DvbSubSourceSettings(Bag);
+#[must_use] pub struct Scte27DvbSubSourceSettings(Bag);
 impl Scte27DvbSubSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OcrLanguage`: text. Update: in place.
-    pub fn ocr_language(mut self, value: impl Arg<str>) -> Self { self.0.set("OcrLanguage", value.into_expr()); self }
+    pub fn ocr_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcrLanguage", value.into_expr())) }
     /// `Pid`: integer. Update: in place.
-    pub fn pid(mut self, value: impl Arg<i64>) -> Self { self.0.set("Pid", value.into_expr()); self }
+    pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value.into_expr())) }
 }
 impl Done for Scte27DvbSubSourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scte27SourceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte27sourcesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Scte27SourceSettings(Bag);
+#[must_use] pub struct Scte27SourceSettings(Bag);
 impl Scte27SourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OcrLanguage`: text. Update: in place.
-    pub fn ocr_language(mut self, value: impl Arg<str>) -> Self { self.0.set("OcrLanguage", value.into_expr()); self }
+    pub fn ocr_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OcrLanguage", value.into_expr())) }
     /// `Pid`: integer. Update: in place.
-    pub fn pid(mut self, value: impl Arg<i64>) -> Self { self.0.set("Pid", value.into_expr()); self }
+    pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value.into_expr())) }
 }
 impl Done for Scte27SourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scte35SpliceInsert` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35spliceinsert.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Scte35SpliceInsert(Bag);
+#[must_use] pub struct Scte35SpliceInsert(Bag);
 impl Scte35SpliceInsert {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdAvailOffset`: integer. Update: in place.
-    pub fn ad_avail_offset(mut self, value: impl Arg<i64>) -> Self { self.0.set("AdAvailOffset", value.into_expr()); self }
+    pub fn ad_avail_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdAvailOffset", value.into_expr())) }
     /// `NoRegionalBlackoutFlag`: text. Update: in place.
-    pub fn no_regional_blackout_flag(mut self, value: impl Arg<str>) -> Self { self.0.set("NoRegionalBlackoutFlag", value.into_expr()); self }
+    pub fn no_regional_blackout_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoRegionalBlackoutFlag", value.into_expr())) }
     /// `WebDeliveryAllowedFlag`: text. Update: in place.
-    pub fn web_delivery_allowed_flag(mut self, value: impl Arg<str>) -> Self { self.0.set("WebDeliveryAllowedFlag", value.into_expr()); self }
+    pub fn web_delivery_allowed_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebDeliveryAllowedFlag", value.into_expr())) }
 }
 impl Done for Scte35SpliceInsert { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scte35SpliceInsertTimeSignalAposSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35spliceinserttimesignalapossettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Scte35SpliceInsertTimeSignalAposSettings(Bag);
+#[must_use] pub struct Scte35SpliceInsertTimeSignalAposSettings(Bag);
 impl Scte35SpliceInsertTimeSignalAposSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdAvailOffset`: integer. Update: in place.
-    pub fn ad_avail_offset(mut self, value: impl Arg<i64>) -> Self { self.0.set("AdAvailOffset", value.into_expr()); self }
+    pub fn ad_avail_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdAvailOffset", value.into_expr())) }
     /// `NoRegionalBlackoutFlag`: text. Update: in place.
-    pub fn no_regional_blackout_flag(mut self, value: impl Arg<str>) -> Self { self.0.set("NoRegionalBlackoutFlag", value.into_expr()); self }
+    pub fn no_regional_blackout_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoRegionalBlackoutFlag", value.into_expr())) }
     /// `WebDeliveryAllowedFlag`: text. Update: in place.
-    pub fn web_delivery_allowed_flag(mut self, value: impl Arg<str>) -> Self { self.0.set("WebDeliveryAllowedFlag", value.into_expr()); self }
+    pub fn web_delivery_allowed_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebDeliveryAllowedFlag", value.into_expr())) }
 }
 impl Done for Scte35SpliceInsertTimeSignalAposSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scte35TimeSignalApos` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-scte35timesignalapos.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Scte35TimeSignalApos(Bag);
+#[must_use] pub struct Scte35TimeSignalApos(Bag);
 impl Scte35TimeSignalApos {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdAvailOffset`: integer. Update: in place.
-    pub fn ad_avail_offset(mut self, value: impl Arg<i64>) -> Self { self.0.set("AdAvailOffset", value.into_expr()); self }
+    pub fn ad_avail_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdAvailOffset", value.into_expr())) }
     /// `NoRegionalBlackoutFlag`: text. Update: in place.
-    pub fn no_regional_blackout_flag(mut self, value: impl Arg<str>) -> Self { self.0.set("NoRegionalBlackoutFlag", value.into_expr()); self }
+    pub fn no_regional_blackout_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoRegionalBlackoutFlag", value.into_expr())) }
     /// `WebDeliveryAllowedFlag`: text. Update: in place.
-    pub fn web_delivery_allowed_flag(mut self, value: impl Arg<str>) -> Self { self.0.set("WebDeliveryAllowedFlag", value.into_expr()); self }
+    pub fn web_delivery_allowed_flag(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebDeliveryAllowedFlag", value.into_expr())) }
 }
 impl Done for Scte35TimeSignalApos { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SmartSubtitleSourceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-smartsubtitlesourcesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SmartSubtitleSourceSettings(Bag);
+#[must_use] pub struct SmartSubtitleSourceSettings(Bag);
 impl SmartSubtitleSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CaptionSynchronizationMode`: text. Update: in place.
-    pub fn caption_synchronization_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("CaptionSynchronizationMode", value.into_expr()); self }
+    pub fn caption_synchronization_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CaptionSynchronizationMode", value.into_expr())) }
     /// `InferenceFeedOutput`: text. Update: in place.
-    pub fn inference_feed_output(mut self, value: impl Arg<str>) -> Self { self.0.set("InferenceFeedOutput", value.into_expr()); self }
+    pub fn inference_feed_output(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InferenceFeedOutput", value.into_expr())) }
 }
 impl Done for SmartSubtitleSourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SmpteTtDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-smptettdestinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SmpteTtDestinationSettings(Bag);
+#[must_use] pub struct SmpteTtDestinationSettings(Bag);
 impl SmpteTtDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
 }
 impl Done for SmpteTtDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtgroupsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SrtGroupSettings(Bag);
+#[must_use] pub struct SrtGroupSettings(Bag);
 impl SrtGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InputLossAction`: text. Update: in place.
-    pub fn input_loss_action(mut self, value: impl Arg<str>) -> Self { self.0.set("InputLossAction", value.into_expr()); self }
+    pub fn input_loss_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossAction", value.into_expr())) }
 }
 impl Done for SrtGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtOutputDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputdestinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SrtOutputDestinationSettings(Bag);
+#[must_use] pub struct SrtOutputDestinationSettings(Bag);
 impl SrtOutputDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionMode`: text. Update: in place.
-    pub fn connection_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectionMode", value.into_expr()); self }
+    pub fn connection_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectionMode", value.into_expr())) }
     /// `EncryptionPassphraseSecretArn`: text. Update: in place.
-    pub fn encryption_passphrase_secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionPassphraseSecretArn", value.into_expr()); self }
+    pub fn encryption_passphrase_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionPassphraseSecretArn", value.into_expr())) }
     /// `ListenerPort`: integer. Update: in place.
-    pub fn listener_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("ListenerPort", value.into_expr()); self }
+    pub fn listener_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ListenerPort", value.into_expr())) }
     /// `StreamId`: text. Update: in place.
-    pub fn stream_id(mut self, value: impl Arg<str>) -> Self { self.0.set("StreamId", value.into_expr()); self }
+    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr())) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for SrtOutputDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-srtoutputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SrtOutputSettings(Bag);
+#[must_use] pub struct SrtOutputSettings(Bag);
 impl SrtOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BufferMsec`: integer. Update: in place.
-    pub fn buffer_msec(mut self, value: impl Arg<i64>) -> Self { self.0.set("BufferMsec", value.into_expr()); self }
+    pub fn buffer_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufferMsec", value.into_expr())) }
     /// `ContainerSettings`: `UdpMediaConnectRouterContainerSettings`. Update: in place.
-    pub fn container_settings(mut self, value: impl Arg<UdpMediaConnectRouterContainerSettings>) -> Self { self.0.set("ContainerSettings", value.into_expr()); self }
+    pub fn container_settings(self, value: impl Arg<UdpMediaConnectRouterContainerSettings>) -> Self { Self(put(self.0, "ContainerSettings", value.into_expr())) }
     /// `Destination`: `OutputLocationRef`. Update: in place.
-    pub fn destination(mut self, value: impl Arg<OutputLocationRef>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
     /// `EncryptionType`: text. Update: in place.
-    pub fn encryption_type(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionType", value.into_expr()); self }
+    pub fn encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionType", value.into_expr())) }
     /// `Latency`: integer. Update: in place.
-    pub fn latency(mut self, value: impl Arg<i64>) -> Self { self.0.set("Latency", value.into_expr()); self }
+    pub fn latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Latency", value.into_expr())) }
 }
 impl Done for SrtOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StandardHlsSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-standardhlssettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StandardHlsSettings(Bag);
+#[must_use] pub struct StandardHlsSettings(Bag);
 impl StandardHlsSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioRenditionSets`: text. Update: in place.
-    pub fn audio_rendition_sets(mut self, value: impl Arg<str>) -> Self { self.0.set("AudioRenditionSets", value.into_expr()); self }
+    pub fn audio_rendition_sets(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AudioRenditionSets", value.into_expr())) }
     /// `M3u8Settings`: `M3u8Settings`. Update: in place.
-    pub fn m3u8_settings(mut self, value: impl Arg<M3u8Settings>) -> Self { self.0.set("M3u8Settings", value.into_expr()); self }
+    pub fn m3u8_settings(self, value: impl Arg<M3u8Settings>) -> Self { Self(put(self.0, "M3u8Settings", value.into_expr())) }
 }
 impl Done for StandardHlsSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StaticKeySettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-statickeysettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StaticKeySettings(Bag);
+#[must_use] pub struct StaticKeySettings(Bag);
 impl StaticKeySettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KeyProviderServer`: `InputLocation`. Update: in place.
-    pub fn key_provider_server(mut self, value: impl Arg<InputLocation>) -> Self { self.0.set("KeyProviderServer", value.into_expr()); self }
+    pub fn key_provider_server(self, value: impl Arg<InputLocation>) -> Self { Self(put(self.0, "KeyProviderServer", value.into_expr())) }
     /// `StaticKeyValue`: text. Update: in place.
-    pub fn static_key_value(mut self, value: impl Arg<str>) -> Self { self.0.set("StaticKeyValue", value.into_expr()); self }
+    pub fn static_key_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StaticKeyValue", value.into_expr())) }
 }
 impl Done for StaticKeySettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TeletextDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-teletextdestinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TeletextDestinationSettings(Bag);
+#[must_use] pub struct TeletextDestinationSettings(Bag);
 impl TeletextDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
 }
 impl Done for TeletextDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TeletextSourceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-teletextsourcesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TeletextSourceSettings(Bag);
+#[must_use] pub struct TeletextSourceSettings(Bag);
 impl TeletextSourceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OutputRectangle`: `CaptionRectangle`. Update: in place.
-    pub fn output_rectangle(mut self, value: impl Arg<CaptionRectangle>) -> Self { self.0.set("OutputRectangle", value.into_expr()); self }
+    pub fn output_rectangle(self, value: impl Arg<CaptionRectangle>) -> Self { Self(put(self.0, "OutputRectangle", value.into_expr())) }
     /// `PageNumber`: text. Update: in place.
-    pub fn page_number(mut self, value: impl Arg<str>) -> Self { self.0.set("PageNumber", value.into_expr()); self }
+    pub fn page_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PageNumber", value.into_expr())) }
 }
 impl Done for TeletextSourceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemporalFilterSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-temporalfiltersettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TemporalFilterSettings(Bag);
+#[must_use] pub struct TemporalFilterSettings(Bag);
 impl TemporalFilterSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PostFilterSharpening`: text. Update: in place.
-    pub fn post_filter_sharpening(mut self, value: impl Arg<str>) -> Self { self.0.set("PostFilterSharpening", value.into_expr()); self }
+    pub fn post_filter_sharpening(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostFilterSharpening", value.into_expr())) }
     /// `Strength`: text. Update: in place.
-    pub fn strength(mut self, value: impl Arg<str>) -> Self { self.0.set("Strength", value.into_expr()); self }
+    pub fn strength(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Strength", value.into_expr())) }
 }
 impl Done for TemporalFilterSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextCaptionPositionSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-textcaptionpositionsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TextCaptionPositionSettings(Bag);
+#[must_use] pub struct TextCaptionPositionSettings(Bag);
 impl TextCaptionPositionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `YPositionPercentage`: integer. Update: in place.
-    pub fn y_position_percentage(mut self, value: impl Arg<i64>) -> Self { self.0.set("YPositionPercentage", value.into_expr()); self }
+    pub fn y_position_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "YPositionPercentage", value.into_expr())) }
 }
 impl Done for TextCaptionPositionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ThumbnailConfiguration` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-thumbnailconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ThumbnailConfiguration(Bag);
+#[must_use] pub struct ThumbnailConfiguration(Bag);
 impl ThumbnailConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `State`: text. Update: in place.
-    pub fn state(mut self, value: impl Arg<str>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for ThumbnailConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimecodeBurninSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-timecodeburninsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimecodeBurninSettings(Bag);
+#[must_use] pub struct TimecodeBurninSettings(Bag);
 impl TimecodeBurninSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FontSize`: text. Update: in place.
-    pub fn font_size(mut self, value: impl Arg<str>) -> Self { self.0.set("FontSize", value.into_expr()); self }
+    pub fn font_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontSize", value.into_expr())) }
     /// `Position`: text. Update: in place.
-    pub fn position(mut self, value: impl Arg<str>) -> Self { self.0.set("Position", value.into_expr()); self }
+    pub fn position(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
 }
 impl Done for TimecodeBurninSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimecodeConfig` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-timecodeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimecodeConfig(Bag);
+#[must_use] pub struct TimecodeConfig(Bag);
 impl TimecodeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Source`: text. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
     /// `SyncThreshold`: integer. Update: in place.
-    pub fn sync_threshold(mut self, value: impl Arg<i64>) -> Self { self.0.set("SyncThreshold", value.into_expr()); self }
+    pub fn sync_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SyncThreshold", value.into_expr())) }
 }
 impl Done for TimecodeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TtmlDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-ttmldestinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TtmlDestinationSettings(Bag);
+#[must_use] pub struct TtmlDestinationSettings(Bag);
 impl TtmlDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Position`: `TextCaptionPositionSettings`. Update: in place.
-    pub fn position(mut self, value: impl Arg<TextCaptionPositionSettings>) -> Self { self.0.set("Position", value.into_expr()); self }
+    pub fn position(self, value: impl Arg<TextCaptionPositionSettings>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
     /// `StyleControl`: text. Update: in place.
-    pub fn style_control(mut self, value: impl Arg<str>) -> Self { self.0.set("StyleControl", value.into_expr()); self }
+    pub fn style_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StyleControl", value.into_expr())) }
 }
 impl Done for TtmlDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UdpContainerSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpcontainersettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UdpContainerSettings(Bag);
+#[must_use] pub struct UdpContainerSettings(Bag);
 impl UdpContainerSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `M2tsSettings`: `M2tsSettings`. Update: in place.
-    pub fn m2ts_settings(mut self, value: impl Arg<M2tsSettings>) -> Self { self.0.set("M2tsSettings", value.into_expr()); self }
+    pub fn m2ts_settings(self, value: impl Arg<M2tsSettings>) -> Self { Self(put(self.0, "M2tsSettings", value.into_expr())) }
 }
 impl Done for UdpContainerSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UdpGroupSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpgroupsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UdpGroupSettings(Bag);
+#[must_use] pub struct UdpGroupSettings(Bag);
 impl UdpGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InputLossAction`: text. Update: in place.
-    pub fn input_loss_action(mut self, value: impl Arg<str>) -> Self { self.0.set("InputLossAction", value.into_expr()); self }
+    pub fn input_loss_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputLossAction", value.into_expr())) }
     /// `TimedMetadataId3Frame`: text. Update: in place.
-    pub fn timed_metadata_id3_frame(mut self, value: impl Arg<str>) -> Self { self.0.set("TimedMetadataId3Frame", value.into_expr()); self }
+    pub fn timed_metadata_id3_frame(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimedMetadataId3Frame", value.into_expr())) }
     /// `TimedMetadataId3Period`: integer. Update: in place.
-    pub fn timed_metadata_id3_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimedMetadataId3Period", value.into_expr()); self }
+    pub fn timed_metadata_id3_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimedMetadataId3Period", value.into_expr())) }
 }
 impl Done for UdpGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UdpMediaConnectRouterContainerSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpmediaconnectroutercontainersettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UdpMediaConnectRouterContainerSettings(Bag);
+#[must_use] pub struct UdpMediaConnectRouterContainerSettings(Bag);
 impl UdpMediaConnectRouterContainerSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `M2tsSettings`: `M2tsSettings`. Update: in place.
-    pub fn m2ts_settings(mut self, value: impl Arg<M2tsSettings>) -> Self { self.0.set("M2tsSettings", value.into_expr()); self }
+    pub fn m2ts_settings(self, value: impl Arg<M2tsSettings>) -> Self { Self(put(self.0, "M2tsSettings", value.into_expr())) }
 }
 impl Done for UdpMediaConnectRouterContainerSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UdpOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-udpoutputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UdpOutputSettings(Bag);
+#[must_use] pub struct UdpOutputSettings(Bag);
 impl UdpOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BufferMsec`: integer. Update: in place.
-    pub fn buffer_msec(mut self, value: impl Arg<i64>) -> Self { self.0.set("BufferMsec", value.into_expr()); self }
+    pub fn buffer_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BufferMsec", value.into_expr())) }
     /// `ContainerSettings`: `UdpMediaConnectRouterContainerSettings`. Update: in place.
-    pub fn container_settings(mut self, value: impl Arg<UdpMediaConnectRouterContainerSettings>) -> Self { self.0.set("ContainerSettings", value.into_expr()); self }
+    pub fn container_settings(self, value: impl Arg<UdpMediaConnectRouterContainerSettings>) -> Self { Self(put(self.0, "ContainerSettings", value.into_expr())) }
     /// `Destination`: `OutputLocationRef`. Update: in place.
-    pub fn destination(mut self, value: impl Arg<OutputLocationRef>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<OutputLocationRef>) -> Self { Self(put(self.0, "Destination", value.into_expr())) }
     /// `FecOutputSettings`: `FecOutputSettings`. Update: in place.
-    pub fn fec_output_settings(mut self, value: impl Arg<FecOutputSettings>) -> Self { self.0.set("FecOutputSettings", value.into_expr()); self }
+    pub fn fec_output_settings(self, value: impl Arg<FecOutputSettings>) -> Self { Self(put(self.0, "FecOutputSettings", value.into_expr())) }
 }
 impl Done for UdpOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoBlackFailoverSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoblackfailoversettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VideoBlackFailoverSettings(Bag);
+#[must_use] pub struct VideoBlackFailoverSettings(Bag);
 impl VideoBlackFailoverSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlackDetectThreshold`: number. Update: in place.
-    pub fn black_detect_threshold(mut self, value: impl Arg<f64>) -> Self { self.0.set("BlackDetectThreshold", value.into_expr()); self }
+    pub fn black_detect_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BlackDetectThreshold", value.into_expr())) }
     /// `VideoBlackThresholdMsec`: integer. Update: in place.
-    pub fn video_black_threshold_msec(mut self, value: impl Arg<i64>) -> Self { self.0.set("VideoBlackThresholdMsec", value.into_expr()); self }
+    pub fn video_black_threshold_msec(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VideoBlackThresholdMsec", value.into_expr())) }
 }
 impl Done for VideoBlackFailoverSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoCodecSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videocodecsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VideoCodecSettings(Bag);
+#[must_use] pub struct VideoCodecSettings(Bag);
 impl VideoCodecSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Av1Settings`: `Av1Settings`. Update: in place.
-    pub fn av1_settings(mut self, value: impl Arg<Av1Settings>) -> Self { self.0.set("Av1Settings", value.into_expr()); self }
+    pub fn av1_settings(self, value: impl Arg<Av1Settings>) -> Self { Self(put(self.0, "Av1Settings", value.into_expr())) }
     /// `FrameCaptureSettings`: `FrameCaptureSettings`. Update: in place.
-    pub fn frame_capture_settings(mut self, value: impl Arg<FrameCaptureSettings>) -> Self { self.0.set("FrameCaptureSettings", value.into_expr()); self }
+    pub fn frame_capture_settings(self, value: impl Arg<FrameCaptureSettings>) -> Self { Self(put(self.0, "FrameCaptureSettings", value.into_expr())) }
     /// `H264Settings`: `H264Settings`. Update: in place.
-    pub fn h264_settings(mut self, value: impl Arg<H264Settings>) -> Self { self.0.set("H264Settings", value.into_expr()); self }
+    pub fn h264_settings(self, value: impl Arg<H264Settings>) -> Self { Self(put(self.0, "H264Settings", value.into_expr())) }
     /// `H265Settings`: `H265Settings`. Update: in place.
-    pub fn h265_settings(mut self, value: impl Arg<H265Settings>) -> Self { self.0.set("H265Settings", value.into_expr()); self }
+    pub fn h265_settings(self, value: impl Arg<H265Settings>) -> Self { Self(put(self.0, "H265Settings", value.into_expr())) }
     /// `Mpeg2Settings`: `Mpeg2Settings`. Update: in place.
-    pub fn mpeg2_settings(mut self, value: impl Arg<Mpeg2Settings>) -> Self { self.0.set("Mpeg2Settings", value.into_expr()); self }
+    pub fn mpeg2_settings(self, value: impl Arg<Mpeg2Settings>) -> Self { Self(put(self.0, "Mpeg2Settings", value.into_expr())) }
 }
 impl Done for VideoCodecSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoDescription` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videodescription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VideoDescription(Bag);
+#[must_use] pub struct VideoDescription(Bag);
 impl VideoDescription {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Border`: integer. Update: in place.
-    pub fn border(mut self, value: impl Arg<i64>) -> Self { self.0.set("Border", value.into_expr()); self }
+    pub fn border(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Border", value.into_expr())) }
     /// `CodecSettings`: `VideoCodecSettings`. Update: in place.
-    pub fn codec_settings(mut self, value: impl Arg<VideoCodecSettings>) -> Self { self.0.set("CodecSettings", value.into_expr()); self }
+    pub fn codec_settings(self, value: impl Arg<VideoCodecSettings>) -> Self { Self(put(self.0, "CodecSettings", value.into_expr())) }
     /// `CropRectangle`: `VideoPositionRectangle`. Update: in place.
-    pub fn crop_rectangle(mut self, value: impl Arg<VideoPositionRectangle>) -> Self { self.0.set("CropRectangle", value.into_expr()); self }
+    pub fn crop_rectangle(self, value: impl Arg<VideoPositionRectangle>) -> Self { Self(put(self.0, "CropRectangle", value.into_expr())) }
     /// `Height`: integer. Update: in place.
-    pub fn height(mut self, value: impl Arg<i64>) -> Self { self.0.set("Height", value.into_expr()); self }
+    pub fn height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Height", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `OutputPositionRectangle`: `VideoPositionRectangle`. Update: in place.
-    pub fn output_position_rectangle(mut self, value: impl Arg<VideoPositionRectangle>) -> Self { self.0.set("OutputPositionRectangle", value.into_expr()); self }
+    pub fn output_position_rectangle(self, value: impl Arg<VideoPositionRectangle>) -> Self { Self(put(self.0, "OutputPositionRectangle", value.into_expr())) }
     /// `RespondToAfd`: text. Update: in place.
-    pub fn respond_to_afd(mut self, value: impl Arg<str>) -> Self { self.0.set("RespondToAfd", value.into_expr()); self }
+    pub fn respond_to_afd(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RespondToAfd", value.into_expr())) }
     /// `ScalingBehavior`: text. Update: in place.
-    pub fn scaling_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("ScalingBehavior", value.into_expr()); self }
+    pub fn scaling_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalingBehavior", value.into_expr())) }
     /// `Sharpness`: integer. Update: in place.
-    pub fn sharpness(mut self, value: impl Arg<i64>) -> Self { self.0.set("Sharpness", value.into_expr()); self }
+    pub fn sharpness(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Sharpness", value.into_expr())) }
     /// `Width`: integer. Update: in place.
-    pub fn width(mut self, value: impl Arg<i64>) -> Self { self.0.set("Width", value.into_expr()); self }
+    pub fn width(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Width", value.into_expr())) }
 }
 impl Done for VideoDescription { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoPositionRectangle` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videopositionrectangle.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VideoPositionRectangle(Bag);
+#[must_use] pub struct VideoPositionRectangle(Bag);
 impl VideoPositionRectangle {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Height`: integer. Update: in place.
-    pub fn height(mut self, value: impl Arg<i64>) -> Self { self.0.set("Height", value.into_expr()); self }
+    pub fn height(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Height", value.into_expr())) }
     /// `Width`: integer. Update: in place.
-    pub fn width(mut self, value: impl Arg<i64>) -> Self { self.0.set("Width", value.into_expr()); self }
+    pub fn width(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Width", value.into_expr())) }
     /// `X`: integer. Update: in place.
-    pub fn x(mut self, value: impl Arg<i64>) -> Self { self.0.set("X", value.into_expr()); self }
+    pub fn x(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "X", value.into_expr())) }
     /// `Y`: integer. Update: in place.
-    pub fn y(mut self, value: impl Arg<i64>) -> Self { self.0.set("Y", value.into_expr()); self }
+    pub fn y(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Y", value.into_expr())) }
 }
 impl Done for VideoPositionRectangle { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoSelector` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VideoSelector(Bag);
+#[must_use] pub struct VideoSelector(Bag);
 impl VideoSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ColorSpace`: text. Update: in place.
-    pub fn color_space(mut self, value: impl Arg<str>) -> Self { self.0.set("ColorSpace", value.into_expr()); self }
+    pub fn color_space(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorSpace", value.into_expr())) }
     /// `ColorSpaceSettings`: `VideoSelectorColorSpaceSettings`. Update: in place.
-    pub fn color_space_settings(mut self, value: impl Arg<VideoSelectorColorSpaceSettings>) -> Self { self.0.set("ColorSpaceSettings", value.into_expr()); self }
+    pub fn color_space_settings(self, value: impl Arg<VideoSelectorColorSpaceSettings>) -> Self { Self(put(self.0, "ColorSpaceSettings", value.into_expr())) }
     /// `ColorSpaceUsage`: text. Update: in place.
-    pub fn color_space_usage(mut self, value: impl Arg<str>) -> Self { self.0.set("ColorSpaceUsage", value.into_expr()); self }
+    pub fn color_space_usage(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ColorSpaceUsage", value.into_expr())) }
     /// `SelectorSettings`: `VideoSelectorSettings`. Update: in place.
-    pub fn selector_settings(mut self, value: impl Arg<VideoSelectorSettings>) -> Self { self.0.set("SelectorSettings", value.into_expr()); self }
+    pub fn selector_settings(self, value: impl Arg<VideoSelectorSettings>) -> Self { Self(put(self.0, "SelectorSettings", value.into_expr())) }
 }
 impl Done for VideoSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoSelectorColorSpaceSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselectorcolorspacesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VideoSelectorColorSpaceSettings(Bag);
+#[must_use] pub struct VideoSelectorColorSpaceSettings(Bag);
 impl VideoSelectorColorSpaceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Hdr10Settings`: `Hdr10Settings`. Update: in place.
-    pub fn hdr10_settings(mut self, value: impl Arg<Hdr10Settings>) -> Self { self.0.set("Hdr10Settings", value.into_expr()); self }
+    pub fn hdr10_settings(self, value: impl Arg<Hdr10Settings>) -> Self { Self(put(self.0, "Hdr10Settings", value.into_expr())) }
 }
 impl Done for VideoSelectorColorSpaceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoSelectorPid` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselectorpid.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VideoSelectorPid(Bag);
+#[must_use] pub struct VideoSelectorPid(Bag);
 impl VideoSelectorPid {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Pid`: integer. Update: in place.
-    pub fn pid(mut self, value: impl Arg<i64>) -> Self { self.0.set("Pid", value.into_expr()); self }
+    pub fn pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Pid", value.into_expr())) }
 }
 impl Done for VideoSelectorPid { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoSelectorProgramId` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselectorprogramid.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VideoSelectorProgramId(Bag);
+#[must_use] pub struct VideoSelectorProgramId(Bag);
 impl VideoSelectorProgramId {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ProgramId`: integer. Update: in place.
-    pub fn program_id(mut self, value: impl Arg<i64>) -> Self { self.0.set("ProgramId", value.into_expr()); self }
+    pub fn program_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramId", value.into_expr())) }
 }
 impl Done for VideoSelectorProgramId { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoSelectorSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-videoselectorsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VideoSelectorSettings(Bag);
+#[must_use] pub struct VideoSelectorSettings(Bag);
 impl VideoSelectorSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VideoSelectorPid`: `VideoSelectorPid`. Update: in place.
-    pub fn video_selector_pid(mut self, value: impl Arg<VideoSelectorPid>) -> Self { self.0.set("VideoSelectorPid", value.into_expr()); self }
+    pub fn video_selector_pid(self, value: impl Arg<VideoSelectorPid>) -> Self { Self(put(self.0, "VideoSelectorPid", value.into_expr())) }
     /// `VideoSelectorProgramId`: `VideoSelectorProgramId`. Update: in place.
-    pub fn video_selector_program_id(mut self, value: impl Arg<VideoSelectorProgramId>) -> Self { self.0.set("VideoSelectorProgramId", value.into_expr()); self }
+    pub fn video_selector_program_id(self, value: impl Arg<VideoSelectorProgramId>) -> Self { Self(put(self.0, "VideoSelectorProgramId", value.into_expr())) }
 }
 impl Done for VideoSelectorSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcOutputSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-vpcoutputsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcOutputSettings(Bag);
+#[must_use] pub struct VpcOutputSettings(Bag);
 impl VpcOutputSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PublicAddressAllocationIds`: list of text. Update: replacement.
-    pub fn public_address_allocation_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PublicAddressAllocationIds", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn public_address_allocation_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PublicAddressAllocationIds", value.into_expr())) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
     /// `SubnetIds`: list of text. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for VpcOutputSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WavSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-wavsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WavSettings(Bag);
+#[must_use] pub struct WavSettings(Bag);
 impl WavSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BitDepth`: number. Update: in place.
-    pub fn bit_depth(mut self, value: impl Arg<f64>) -> Self { self.0.set("BitDepth", value.into_expr()); self }
+    pub fn bit_depth(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BitDepth", value.into_expr())) }
     /// `CodingMode`: text. Update: in place.
-    pub fn coding_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("CodingMode", value.into_expr()); self }
+    pub fn coding_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodingMode", value.into_expr())) }
     /// `SampleRate`: number. Update: in place.
-    pub fn sample_rate(mut self, value: impl Arg<f64>) -> Self { self.0.set("SampleRate", value.into_expr()); self }
+    pub fn sample_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SampleRate", value.into_expr())) }
 }
 impl Done for WavSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebvttDestinationSettings` of `AWS::MediaLive::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-channel-webvttdestinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WebvttDestinationSettings(Bag);
+#[must_use] pub struct WebvttDestinationSettings(Bag);
 impl WebvttDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Position`: `TextCaptionPositionSettings`. Update: in place.
-    pub fn position(mut self, value: impl Arg<TextCaptionPositionSettings>) -> Self { self.0.set("Position", value.into_expr()); self }
+    pub fn position(self, value: impl Arg<TextCaptionPositionSettings>) -> Self { Self(put(self.0, "Position", value.into_expr())) }
     /// `StyleControl`: text. Update: in place.
-    pub fn style_control(mut self, value: impl Arg<str>) -> Self { self.0.set("StyleControl", value.into_expr()); self }
+    pub fn style_control(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StyleControl", value.into_expr())) }
 }
 impl Done for WebvttDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 }
@@ -3352,7 +3352,7 @@ impl CfnChannelPlacementGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnChannelPlacementGroupProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Channels`: list of text.
     pub fn attr_channels(&self) -> Val<Arr<str>> { self.0.get_att("Channels") }
@@ -3363,18 +3363,18 @@ impl CfnChannelPlacementGroup {
 }
 impl Parent for CfnChannelPlacementGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaLive::ChannelPlacementGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-channelplacementgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnChannelPlacementGroupProps(Bag);
+#[must_use] pub struct CfnChannelPlacementGroupProps(Bag);
 impl CfnChannelPlacementGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClusterId`: text. Update: replacement.
-    pub fn cluster_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ClusterId", value.into_expr()); self }
+    pub fn cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterId", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Nodes`: list of text. Update: in place.
-    pub fn nodes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Nodes", value.into_expr()); self }
+    pub fn nodes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Nodes", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnChannelPlacementGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MediaLive::CloudWatchAlarmTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html)
@@ -3383,10 +3383,10 @@ impl CfnCloudWatchAlarmTemplate {
     /// `AWS::MediaLive::CloudWatchAlarmTemplate`
     pub const TYPE: &'static str = "AWS::MediaLive::CloudWatchAlarmTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5, R6, R7, R8>(scope: &dyn Parent, id: &str, props: CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, R5, R6, R7, R8>) -> Self where CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, R5, R6, R7, R8>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCloudWatchAlarmTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Identifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -3401,38 +3401,38 @@ impl CfnCloudWatchAlarmTemplate {
 }
 impl Parent for CfnCloudWatchAlarmTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaLive::CloudWatchAlarmTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCloudWatchAlarmTemplateProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set, R8 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7, R8,)>);
+#[must_use] pub struct CfnCloudWatchAlarmTemplateProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set, R8 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7, R8,)>);
 impl CfnCloudWatchAlarmTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCloudWatchAlarmTemplateProps<missing::ComparisonOperator, missing::EvaluationPeriods, missing::MetricName, missing::Name, missing::Period, missing::Statistic, missing::TargetResourceType, missing::Threshold, missing::TreatMissingData> { CfnCloudWatchAlarmTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCloudWatchAlarmTemplateProps<Missing<required::ComparisonOperator>, Missing<required::EvaluationPeriods>, Missing<required::MetricName>, Missing<required::Name>, Missing<required::Period>, Missing<required::Statistic>, Missing<required::TargetResourceType>, Missing<required::Threshold>, Missing<required::TreatMissingData>> { CfnCloudWatchAlarmTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7, R8> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, R5, R6, R7, R8> {
     /// `ComparisonOperator`: `ComparisonOperator`, required. Update: in place.
-    pub fn comparison_operator(mut self, value: impl Arg<cloud_watch_alarm_template::ComparisonOperator>) -> CfnCloudWatchAlarmTemplateProps<Set, R1, R2, R3, R4, R5, R6, R7, R8> { self.0.set("ComparisonOperator", value.into_expr()); CfnCloudWatchAlarmTemplateProps(self.0, Phase) }
+    pub fn comparison_operator(self, value: impl Arg<cloud_watch_alarm_template::ComparisonOperator>) -> CfnCloudWatchAlarmTemplateProps<Set, R1, R2, R3, R4, R5, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
     /// `DatapointsToAlarm`: number. Update: in place.
-    pub fn datapoints_to_alarm(mut self, value: impl Arg<f64>) -> Self { self.0.set("DatapointsToAlarm", value.into_expr()); self }
+    pub fn datapoints_to_alarm(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DatapointsToAlarm", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EvaluationPeriods`: number, required. Update: in place.
-    pub fn evaluation_periods(mut self, value: impl Arg<f64>) -> CfnCloudWatchAlarmTemplateProps<R0, Set, R2, R3, R4, R5, R6, R7, R8> { self.0.set("EvaluationPeriods", value.into_expr()); CfnCloudWatchAlarmTemplateProps(self.0, Phase) }
+    pub fn evaluation_periods(self, value: impl Arg<f64>) -> CfnCloudWatchAlarmTemplateProps<R0, Set, R2, R3, R4, R5, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "EvaluationPeriods", value.into_expr()), Phase) }
     /// `GroupIdentifier`: text. Update: in place.
-    pub fn group_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupIdentifier", value.into_expr()); self }
+    pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value.into_expr()), Phase) }
     /// `MetricName`: text, required. Update: in place.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, Set, R3, R4, R5, R6, R7, R8> { self.0.set("MetricName", value.into_expr()); CfnCloudWatchAlarmTemplateProps(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, Set, R3, R4, R5, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, Set, R4, R5, R6, R7, R8> { self.0.set("Name", value.into_expr()); CfnCloudWatchAlarmTemplateProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, Set, R4, R5, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Period`: number, required. Update: in place.
-    pub fn period(mut self, value: impl Arg<f64>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, Set, R5, R6, R7, R8> { self.0.set("Period", value.into_expr()); CfnCloudWatchAlarmTemplateProps(self.0, Phase) }
+    pub fn period(self, value: impl Arg<f64>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, Set, R5, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "Period", value.into_expr()), Phase) }
     /// `Statistic`: `Statistic`, required. Update: in place.
-    pub fn statistic(mut self, value: impl Arg<cloud_watch_alarm_template::Statistic>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, Set, R6, R7, R8> { self.0.set("Statistic", value.into_expr()); CfnCloudWatchAlarmTemplateProps(self.0, Phase) }
+    pub fn statistic(self, value: impl Arg<cloud_watch_alarm_template::Statistic>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, Set, R6, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "Statistic", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetResourceType`: `TargetResourceType`, required. Update: in place.
-    pub fn target_resource_type(mut self, value: impl Arg<cloud_watch_alarm_template::TargetResourceType>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, R5, Set, R7, R8> { self.0.set("TargetResourceType", value.into_expr()); CfnCloudWatchAlarmTemplateProps(self.0, Phase) }
+    pub fn target_resource_type(self, value: impl Arg<cloud_watch_alarm_template::TargetResourceType>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, R5, Set, R7, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "TargetResourceType", value.into_expr()), Phase) }
     /// `Threshold`: number, required. Update: in place.
-    pub fn threshold(mut self, value: impl Arg<f64>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, R5, R6, Set, R8> { self.0.set("Threshold", value.into_expr()); CfnCloudWatchAlarmTemplateProps(self.0, Phase) }
+    pub fn threshold(self, value: impl Arg<f64>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, R5, R6, Set, R8> { CfnCloudWatchAlarmTemplateProps(put(self.0, "Threshold", value.into_expr()), Phase) }
     /// `TreatMissingData`: `TreatMissingData`, required. Update: in place.
-    pub fn treat_missing_data(mut self, value: impl Arg<cloud_watch_alarm_template::TreatMissingData>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, R5, R6, R7, Set> { self.0.set("TreatMissingData", value.into_expr()); CfnCloudWatchAlarmTemplateProps(self.0, Phase) }
+    pub fn treat_missing_data(self, value: impl Arg<cloud_watch_alarm_template::TreatMissingData>) -> CfnCloudWatchAlarmTemplateProps<R0, R1, R2, R3, R4, R5, R6, R7, Set> { CfnCloudWatchAlarmTemplateProps(put(self.0, "TreatMissingData", value.into_expr()), Phase) }
 }
 impl Done for CfnCloudWatchAlarmTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::CloudWatchAlarmTemplate`.
@@ -3453,10 +3453,10 @@ impl CfnCloudWatchAlarmTemplateGroup {
     /// `AWS::MediaLive::CloudWatchAlarmTemplateGroup`
     pub const TYPE: &'static str = "AWS::MediaLive::CloudWatchAlarmTemplateGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnCloudWatchAlarmTemplateGroupProps<R0>) -> Self where CfnCloudWatchAlarmTemplateGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCloudWatchAlarmTemplateGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Identifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -3469,18 +3469,18 @@ impl CfnCloudWatchAlarmTemplateGroup {
 }
 impl Parent for CfnCloudWatchAlarmTemplateGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaLive::CloudWatchAlarmTemplateGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cloudwatchalarmtemplategroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCloudWatchAlarmTemplateGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnCloudWatchAlarmTemplateGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnCloudWatchAlarmTemplateGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCloudWatchAlarmTemplateGroupProps<missing::Name> { CfnCloudWatchAlarmTemplateGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCloudWatchAlarmTemplateGroupProps<Missing<required::Name>> { CfnCloudWatchAlarmTemplateGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCloudWatchAlarmTemplateGroupProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCloudWatchAlarmTemplateGroupProps<Set> { self.0.set("Name", value.into_expr()); CfnCloudWatchAlarmTemplateGroupProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCloudWatchAlarmTemplateGroupProps<Set> { CfnCloudWatchAlarmTemplateGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCloudWatchAlarmTemplateGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MediaLive::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cluster.html)
@@ -3492,7 +3492,7 @@ impl CfnCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnClusterProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ChannelIds`: list of text.
     pub fn attr_channel_ids(&self) -> Val<Arr<str>> { self.0.get_att("ChannelIds") }
@@ -3503,45 +3503,45 @@ impl CfnCluster {
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaLive::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-cluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClusterProps(Bag);
+#[must_use] pub struct CfnClusterProps(Bag);
 impl CfnClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClusterType`: `ClusterType`. Update: replacement.
-    pub fn cluster_type(mut self, value: impl Arg<cluster::ClusterType>) -> Self { self.0.set("ClusterType", value.into_expr()); self }
-    /// `InstanceRoleArn`: text. Update: replacement.
-    pub fn instance_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("InstanceRoleArn", value.into_expr()); self }
+    pub fn cluster_type(self, value: impl Arg<cluster::ClusterType>) -> Self { Self(put(self.0, "ClusterType", value.into_expr())) }
+    /// `InstanceRoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn instance_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "InstanceRoleArn", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `NetworkSettings`: `ClusterNetworkSettings`. Update: in place.
-    pub fn network_settings(mut self, value: impl Arg<cluster::ClusterNetworkSettings>) -> Self { self.0.set("NetworkSettings", value.into_expr()); self }
+    pub fn network_settings(self, value: impl Arg<cluster::ClusterNetworkSettings>) -> Self { Self(put(self.0, "NetworkSettings", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::Cluster`.
 pub mod cluster {
 use crate::cfn::support::*;
 /// The property type `ClusterNetworkSettings` of `AWS::MediaLive::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-cluster-clusternetworksettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClusterNetworkSettings(Bag);
+#[must_use] pub struct ClusterNetworkSettings(Bag);
 impl ClusterNetworkSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultRoute`: text. Update: in place.
-    pub fn default_route(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultRoute", value.into_expr()); self }
+    pub fn default_route(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultRoute", value.into_expr())) }
     /// `InterfaceMappings`: list of `InterfaceMapping`. Update: in place.
-    pub fn interface_mappings(mut self, value: impl Arg<Arr<InterfaceMapping>>) -> Self { self.0.set("InterfaceMappings", value.into_expr()); self }
+    pub fn interface_mappings(self, value: impl Arg<Arr<InterfaceMapping>>) -> Self { Self(put(self.0, "InterfaceMappings", value.into_expr())) }
 }
 impl Done for ClusterNetworkSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InterfaceMapping` of `AWS::MediaLive::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-cluster-interfacemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InterfaceMapping(Bag);
+#[must_use] pub struct InterfaceMapping(Bag);
 impl InterfaceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogicalInterfaceName`: text. Update: in place.
-    pub fn logical_interface_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LogicalInterfaceName", value.into_expr()); self }
+    pub fn logical_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalInterfaceName", value.into_expr())) }
     /// `NetworkId`: text. Update: in place.
-    pub fn network_id(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkId", value.into_expr()); self }
+    pub fn network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkId", value.into_expr())) }
 }
 impl Done for InterfaceMapping { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ClusterType` allows.
@@ -3553,10 +3553,10 @@ impl CfnEventBridgeRuleTemplate {
     /// `AWS::MediaLive::EventBridgeRuleTemplate`
     pub const TYPE: &'static str = "AWS::MediaLive::EventBridgeRuleTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnEventBridgeRuleTemplateProps<R0, R1>) -> Self where CfnEventBridgeRuleTemplateProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventBridgeRuleTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Identifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -3571,38 +3571,38 @@ impl CfnEventBridgeRuleTemplate {
 }
 impl Parent for CfnEventBridgeRuleTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaLive::EventBridgeRuleTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventBridgeRuleTemplateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnEventBridgeRuleTemplateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnEventBridgeRuleTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEventBridgeRuleTemplateProps<missing::EventType, missing::Name> { CfnEventBridgeRuleTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEventBridgeRuleTemplateProps<Missing<required::EventType>, Missing<required::Name>> { CfnEventBridgeRuleTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEventBridgeRuleTemplateProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EventTargets`: list of `EventBridgeRuleTemplateTarget`. Update: in place.
-    pub fn event_targets(mut self, value: impl Arg<Arr<event_bridge_rule_template::EventBridgeRuleTemplateTarget>>) -> Self { self.0.set("EventTargets", value.into_expr()); self }
+    pub fn event_targets(self, value: impl Arg<Arr<event_bridge_rule_template::EventBridgeRuleTemplateTarget>>) -> Self { Self(put(self.0, "EventTargets", value.into_expr()), Phase) }
     /// `EventType`: `EventType`, required. Update: in place.
-    pub fn event_type(mut self, value: impl Arg<event_bridge_rule_template::EventType>) -> CfnEventBridgeRuleTemplateProps<Set, R1> { self.0.set("EventType", value.into_expr()); CfnEventBridgeRuleTemplateProps(self.0, Phase) }
+    pub fn event_type(self, value: impl Arg<event_bridge_rule_template::EventType>) -> CfnEventBridgeRuleTemplateProps<Set, R1> { CfnEventBridgeRuleTemplateProps(put(self.0, "EventType", value.into_expr()), Phase) }
     /// `GroupIdentifier`: text. Update: in place.
-    pub fn group_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupIdentifier", value.into_expr()); self }
+    pub fn group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupIdentifier", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnEventBridgeRuleTemplateProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnEventBridgeRuleTemplateProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEventBridgeRuleTemplateProps<R0, Set> { CfnEventBridgeRuleTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventBridgeRuleTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::EventBridgeRuleTemplate`.
 pub mod event_bridge_rule_template {
 use crate::cfn::support::*;
 /// The property type `EventBridgeRuleTemplateTarget` of `AWS::MediaLive::EventBridgeRuleTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-eventbridgeruletemplate-eventbridgeruletemplatetarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventBridgeRuleTemplateTarget<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EventBridgeRuleTemplateTarget<R0 = Set>(Bag, Phase<(R0,)>);
 impl EventBridgeRuleTemplateTarget {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventBridgeRuleTemplateTarget<super::missing::Arn> { EventBridgeRuleTemplateTarget(Bag::default(), Phase) }
+    pub fn new() -> EventBridgeRuleTemplateTarget<Missing<super::required::Arn>> { EventBridgeRuleTemplateTarget(Bag::default(), Phase) }
 }
 impl<R0> EventBridgeRuleTemplateTarget<R0> {
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> EventBridgeRuleTemplateTarget<Set> { self.0.set("Arn", value.into_expr()); EventBridgeRuleTemplateTarget(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> EventBridgeRuleTemplateTarget<Set> { EventBridgeRuleTemplateTarget(put(self.0, "Arn", value.into_expr()), Phase) }
 }
 impl Done for EventBridgeRuleTemplateTarget { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EventType` allows.
@@ -3614,10 +3614,10 @@ impl CfnEventBridgeRuleTemplateGroup {
     /// `AWS::MediaLive::EventBridgeRuleTemplateGroup`
     pub const TYPE: &'static str = "AWS::MediaLive::EventBridgeRuleTemplateGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnEventBridgeRuleTemplateGroupProps<R0>) -> Self where CfnEventBridgeRuleTemplateGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventBridgeRuleTemplateGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Identifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -3630,18 +3630,18 @@ impl CfnEventBridgeRuleTemplateGroup {
 }
 impl Parent for CfnEventBridgeRuleTemplateGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaLive::EventBridgeRuleTemplateGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-eventbridgeruletemplategroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventBridgeRuleTemplateGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnEventBridgeRuleTemplateGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnEventBridgeRuleTemplateGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEventBridgeRuleTemplateGroupProps<missing::Name> { CfnEventBridgeRuleTemplateGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEventBridgeRuleTemplateGroupProps<Missing<required::Name>> { CfnEventBridgeRuleTemplateGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEventBridgeRuleTemplateGroupProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnEventBridgeRuleTemplateGroupProps<Set> { self.0.set("Name", value.into_expr()); CfnEventBridgeRuleTemplateGroupProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEventBridgeRuleTemplateGroupProps<Set> { CfnEventBridgeRuleTemplateGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventBridgeRuleTemplateGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html)
@@ -3653,7 +3653,7 @@ impl CfnInput {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnInputProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Destinations`: list of text.
     pub fn attr_destinations(&self) -> Val<Arr<str>> { self.0.get_att("Destinations") }
@@ -3664,269 +3664,269 @@ impl CfnInput {
 }
 impl Parent for CfnInput { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-input.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInputProps(Bag);
+#[must_use] pub struct CfnInputProps(Bag);
 impl CfnInputProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destinations`: list of `InputDestinationRequest`. Update: in place.
-    pub fn destinations(mut self, value: impl Arg<Arr<input::InputDestinationRequest>>) -> Self { self.0.set("Destinations", value.into_expr()); self }
+    pub fn destinations(self, value: impl Arg<Arr<input::InputDestinationRequest>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
     /// `InputDevices`: list of `InputDeviceSettings`. Update: in place.
-    pub fn input_devices(mut self, value: impl Arg<Arr<input::InputDeviceSettings>>) -> Self { self.0.set("InputDevices", value.into_expr()); self }
+    pub fn input_devices(self, value: impl Arg<Arr<input::InputDeviceSettings>>) -> Self { Self(put(self.0, "InputDevices", value.into_expr())) }
     /// `InputNetworkLocation`: text. Update: replacement.
-    pub fn input_network_location(mut self, value: impl Arg<str>) -> Self { self.0.set("InputNetworkLocation", value.into_expr()); self }
-    /// `InputSecurityGroups`: list of text. Update: in place.
-    pub fn input_security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("InputSecurityGroups", value.into_expr()); self }
+    pub fn input_network_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputNetworkLocation", value.into_expr())) }
+    /// `InputSecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn input_security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "InputSecurityGroups", value.into_expr())) }
     /// `MediaConnectFlows`: list of `MediaConnectFlowRequest`. Update: in place.
-    pub fn media_connect_flows(mut self, value: impl Arg<Arr<input::MediaConnectFlowRequest>>) -> Self { self.0.set("MediaConnectFlows", value.into_expr()); self }
+    pub fn media_connect_flows(self, value: impl Arg<Arr<input::MediaConnectFlowRequest>>) -> Self { Self(put(self.0, "MediaConnectFlows", value.into_expr())) }
     /// `MulticastSettings`: `MulticastSettingsCreateRequest`. Update: in place.
-    pub fn multicast_settings(mut self, value: impl Arg<input::MulticastSettingsCreateRequest>) -> Self { self.0.set("MulticastSettings", value.into_expr()); self }
+    pub fn multicast_settings(self, value: impl Arg<input::MulticastSettingsCreateRequest>) -> Self { Self(put(self.0, "MulticastSettings", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
     /// `RouterSettings`: `RouterSettings`. Update: replacement.
-    pub fn router_settings(mut self, value: impl Arg<input::RouterSettings>) -> Self { self.0.set("RouterSettings", value.into_expr()); self }
+    pub fn router_settings(self, value: impl Arg<input::RouterSettings>) -> Self { Self(put(self.0, "RouterSettings", value.into_expr())) }
     /// `SdiSources`: list of text. Update: in place.
-    pub fn sdi_sources(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SdiSources", value.into_expr()); self }
+    pub fn sdi_sources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SdiSources", value.into_expr())) }
     /// `Smpte2110ReceiverGroupSettings`: `Smpte2110ReceiverGroupSettings`. Update: in place.
-    pub fn smpte2110_receiver_group_settings(mut self, value: impl Arg<input::Smpte2110ReceiverGroupSettings>) -> Self { self.0.set("Smpte2110ReceiverGroupSettings", value.into_expr()); self }
+    pub fn smpte2110_receiver_group_settings(self, value: impl Arg<input::Smpte2110ReceiverGroupSettings>) -> Self { Self(put(self.0, "Smpte2110ReceiverGroupSettings", value.into_expr())) }
     /// `Sources`: list of `InputSourceRequest`. Update: in place.
-    pub fn sources(mut self, value: impl Arg<Arr<input::InputSourceRequest>>) -> Self { self.0.set("Sources", value.into_expr()); self }
+    pub fn sources(self, value: impl Arg<Arr<input::InputSourceRequest>>) -> Self { Self(put(self.0, "Sources", value.into_expr())) }
     /// `SrtSettings`: `SrtSettingsRequest`. Update: in place.
-    pub fn srt_settings(mut self, value: impl Arg<input::SrtSettingsRequest>) -> Self { self.0.set("SrtSettings", value.into_expr()); self }
+    pub fn srt_settings(self, value: impl Arg<input::SrtSettingsRequest>) -> Self { Self(put(self.0, "SrtSettings", value.into_expr())) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `Vpc`: `InputVpcRequest`. Update: replacement.
-    pub fn vpc(mut self, value: impl Arg<input::InputVpcRequest>) -> Self { self.0.set("Vpc", value.into_expr()); self }
+    pub fn vpc(self, value: impl Arg<input::InputVpcRequest>) -> Self { Self(put(self.0, "Vpc", value.into_expr())) }
 }
 impl Done for CfnInputProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::Input`.
 pub mod input {
 use crate::cfn::support::*;
 /// The property type `InputDestinationRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputdestinationrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputDestinationRequest(Bag);
+#[must_use] pub struct InputDestinationRequest(Bag);
 impl InputDestinationRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Network`: text. Update: in place.
-    pub fn network(mut self, value: impl Arg<str>) -> Self { self.0.set("Network", value.into_expr()); self }
+    pub fn network(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Network", value.into_expr())) }
     /// `NetworkRoutes`: list of `InputRequestDestinationRoute`. Update: in place.
-    pub fn network_routes(mut self, value: impl Arg<Arr<InputRequestDestinationRoute>>) -> Self { self.0.set("NetworkRoutes", value.into_expr()); self }
+    pub fn network_routes(self, value: impl Arg<Arr<InputRequestDestinationRoute>>) -> Self { Self(put(self.0, "NetworkRoutes", value.into_expr())) }
     /// `StaticIpAddress`: text. Update: in place.
-    pub fn static_ip_address(mut self, value: impl Arg<str>) -> Self { self.0.set("StaticIpAddress", value.into_expr()); self }
+    pub fn static_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StaticIpAddress", value.into_expr())) }
     /// `StreamName`: text. Update: in place.
-    pub fn stream_name(mut self, value: impl Arg<str>) -> Self { self.0.set("StreamName", value.into_expr()); self }
+    pub fn stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamName", value.into_expr())) }
 }
 impl Done for InputDestinationRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputDeviceRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputdevicerequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputDeviceRequest(Bag);
+#[must_use] pub struct InputDeviceRequest(Bag);
 impl InputDeviceRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
 }
 impl Done for InputDeviceRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputDeviceSettings` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputdevicesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputDeviceSettings(Bag);
+#[must_use] pub struct InputDeviceSettings(Bag);
 impl InputDeviceSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
 }
 impl Done for InputDeviceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputRequestDestinationRoute` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputrequestdestinationroute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputRequestDestinationRoute(Bag);
+#[must_use] pub struct InputRequestDestinationRoute(Bag);
 impl InputRequestDestinationRoute {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cidr`: text. Update: in place.
-    pub fn cidr(mut self, value: impl Arg<str>) -> Self { self.0.set("Cidr", value.into_expr()); self }
+    pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value.into_expr())) }
     /// `Gateway`: text. Update: in place.
-    pub fn gateway(mut self, value: impl Arg<str>) -> Self { self.0.set("Gateway", value.into_expr()); self }
+    pub fn gateway(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Gateway", value.into_expr())) }
 }
 impl Done for InputRequestDestinationRoute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputSdpLocation` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputsdplocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputSdpLocation(Bag);
+#[must_use] pub struct InputSdpLocation(Bag);
 impl InputSdpLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MediaIndex`: integer. Update: in place.
-    pub fn media_index(mut self, value: impl Arg<i64>) -> Self { self.0.set("MediaIndex", value.into_expr()); self }
+    pub fn media_index(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MediaIndex", value.into_expr())) }
     /// `SdpUrl`: text. Update: in place.
-    pub fn sdp_url(mut self, value: impl Arg<str>) -> Self { self.0.set("SdpUrl", value.into_expr()); self }
+    pub fn sdp_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SdpUrl", value.into_expr())) }
 }
 impl Done for InputSdpLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputSourceRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputsourcerequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputSourceRequest(Bag);
+#[must_use] pub struct InputSourceRequest(Bag);
 impl InputSourceRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PasswordParam`: text. Update: in place.
-    pub fn password_param(mut self, value: impl Arg<str>) -> Self { self.0.set("PasswordParam", value.into_expr()); self }
+    pub fn password_param(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PasswordParam", value.into_expr())) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
     /// `Username`: text. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for InputSourceRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputVpcRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-inputvpcrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputVpcRequest(Bag);
+#[must_use] pub struct InputVpcRequest(Bag);
 impl InputVpcRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of text. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
     /// `SubnetIds`: list of text. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for InputVpcRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaConnectFlowRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-mediaconnectflowrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaConnectFlowRequest(Bag);
+#[must_use] pub struct MediaConnectFlowRequest(Bag);
 impl MediaConnectFlowRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FlowArn`: text. Update: in place.
-    pub fn flow_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("FlowArn", value.into_expr()); self }
+    pub fn flow_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FlowArn", value.into_expr())) }
 }
 impl Done for MediaConnectFlowRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MulticastSettingsCreateRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-multicastsettingscreaterequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MulticastSettingsCreateRequest(Bag);
+#[must_use] pub struct MulticastSettingsCreateRequest(Bag);
 impl MulticastSettingsCreateRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Sources`: list of `MulticastSourceCreateRequest`. Update: in place.
-    pub fn sources(mut self, value: impl Arg<Arr<MulticastSourceCreateRequest>>) -> Self { self.0.set("Sources", value.into_expr()); self }
+    pub fn sources(self, value: impl Arg<Arr<MulticastSourceCreateRequest>>) -> Self { Self(put(self.0, "Sources", value.into_expr())) }
 }
 impl Done for MulticastSettingsCreateRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MulticastSourceCreateRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-multicastsourcecreaterequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MulticastSourceCreateRequest(Bag);
+#[must_use] pub struct MulticastSourceCreateRequest(Bag);
 impl MulticastSourceCreateRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourceIp`: text. Update: in place.
-    pub fn source_ip(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceIp", value.into_expr()); self }
+    pub fn source_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceIp", value.into_expr())) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for MulticastSourceCreateRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouterDestinationSettings` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-routerdestinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RouterDestinationSettings(Bag);
+#[must_use] pub struct RouterDestinationSettings(Bag);
 impl RouterDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZoneName`: text. Update: replacement.
-    pub fn availability_zone_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZoneName", value.into_expr()); self }
+    pub fn availability_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneName", value.into_expr())) }
 }
 impl Done for RouterDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouterSettings` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-routersettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RouterSettings(Bag);
+#[must_use] pub struct RouterSettings(Bag);
 impl RouterSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destinations`: list of `RouterDestinationSettings`. Update: replacement.
-    pub fn destinations(mut self, value: impl Arg<Arr<RouterDestinationSettings>>) -> Self { self.0.set("Destinations", value.into_expr()); self }
+    pub fn destinations(self, value: impl Arg<Arr<RouterDestinationSettings>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
     /// `EncryptionType`: text. Update: replacement.
-    pub fn encryption_type(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionType", value.into_expr()); self }
+    pub fn encryption_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionType", value.into_expr())) }
     /// `SecretArn`: text. Update: replacement.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretArn", value.into_expr()); self }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for RouterSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Smpte2110ReceiverGroup` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-smpte2110receivergroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Smpte2110ReceiverGroup(Bag);
+#[must_use] pub struct Smpte2110ReceiverGroup(Bag);
 impl Smpte2110ReceiverGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SdpSettings`: `Smpte2110ReceiverGroupSdpSettings`. Update: in place.
-    pub fn sdp_settings(mut self, value: impl Arg<Smpte2110ReceiverGroupSdpSettings>) -> Self { self.0.set("SdpSettings", value.into_expr()); self }
+    pub fn sdp_settings(self, value: impl Arg<Smpte2110ReceiverGroupSdpSettings>) -> Self { Self(put(self.0, "SdpSettings", value.into_expr())) }
 }
 impl Done for Smpte2110ReceiverGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Smpte2110ReceiverGroupSdpSettings` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-smpte2110receivergroupsdpsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Smpte2110ReceiverGroupSdpSettings(Bag);
+#[must_use] pub struct Smpte2110ReceiverGroupSdpSettings(Bag);
 impl Smpte2110ReceiverGroupSdpSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AncillarySdps`: list of `InputSdpLocation`. Update: in place.
-    pub fn ancillary_sdps(mut self, value: impl Arg<Arr<InputSdpLocation>>) -> Self { self.0.set("AncillarySdps", value.into_expr()); self }
+    pub fn ancillary_sdps(self, value: impl Arg<Arr<InputSdpLocation>>) -> Self { Self(put(self.0, "AncillarySdps", value.into_expr())) }
     /// `AudioSdps`: list of `InputSdpLocation`. Update: in place.
-    pub fn audio_sdps(mut self, value: impl Arg<Arr<InputSdpLocation>>) -> Self { self.0.set("AudioSdps", value.into_expr()); self }
+    pub fn audio_sdps(self, value: impl Arg<Arr<InputSdpLocation>>) -> Self { Self(put(self.0, "AudioSdps", value.into_expr())) }
     /// `VideoSdp`: `InputSdpLocation`. Update: in place.
-    pub fn video_sdp(mut self, value: impl Arg<InputSdpLocation>) -> Self { self.0.set("VideoSdp", value.into_expr()); self }
+    pub fn video_sdp(self, value: impl Arg<InputSdpLocation>) -> Self { Self(put(self.0, "VideoSdp", value.into_expr())) }
 }
 impl Done for Smpte2110ReceiverGroupSdpSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Smpte2110ReceiverGroupSettings` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-smpte2110receivergroupsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Smpte2110ReceiverGroupSettings(Bag);
+#[must_use] pub struct Smpte2110ReceiverGroupSettings(Bag);
 impl Smpte2110ReceiverGroupSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Smpte2110ReceiverGroups`: list of `Smpte2110ReceiverGroup`. Update: in place.
-    pub fn smpte2110_receiver_groups(mut self, value: impl Arg<Arr<Smpte2110ReceiverGroup>>) -> Self { self.0.set("Smpte2110ReceiverGroups", value.into_expr()); self }
+    pub fn smpte2110_receiver_groups(self, value: impl Arg<Arr<Smpte2110ReceiverGroup>>) -> Self { Self(put(self.0, "Smpte2110ReceiverGroups", value.into_expr())) }
 }
 impl Done for Smpte2110ReceiverGroupSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtCallerDecryptionRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtcallerdecryptionrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SrtCallerDecryptionRequest(Bag);
+#[must_use] pub struct SrtCallerDecryptionRequest(Bag);
 impl SrtCallerDecryptionRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Algorithm`: text. Update: in place.
-    pub fn algorithm(mut self, value: impl Arg<str>) -> Self { self.0.set("Algorithm", value.into_expr()); self }
+    pub fn algorithm(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Algorithm", value.into_expr())) }
     /// `PassphraseSecretArn`: text. Update: in place.
-    pub fn passphrase_secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("PassphraseSecretArn", value.into_expr()); self }
+    pub fn passphrase_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PassphraseSecretArn", value.into_expr())) }
 }
 impl Done for SrtCallerDecryptionRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtCallerSourceRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtcallersourcerequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SrtCallerSourceRequest(Bag);
+#[must_use] pub struct SrtCallerSourceRequest(Bag);
 impl SrtCallerSourceRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Decryption`: `SrtCallerDecryptionRequest`. Update: in place.
-    pub fn decryption(mut self, value: impl Arg<SrtCallerDecryptionRequest>) -> Self { self.0.set("Decryption", value.into_expr()); self }
+    pub fn decryption(self, value: impl Arg<SrtCallerDecryptionRequest>) -> Self { Self(put(self.0, "Decryption", value.into_expr())) }
     /// `MinimumLatency`: integer. Update: in place.
-    pub fn minimum_latency(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinimumLatency", value.into_expr()); self }
+    pub fn minimum_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumLatency", value.into_expr())) }
     /// `SrtListenerAddress`: text. Update: in place.
-    pub fn srt_listener_address(mut self, value: impl Arg<str>) -> Self { self.0.set("SrtListenerAddress", value.into_expr()); self }
+    pub fn srt_listener_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SrtListenerAddress", value.into_expr())) }
     /// `SrtListenerPort`: text. Update: in place.
-    pub fn srt_listener_port(mut self, value: impl Arg<str>) -> Self { self.0.set("SrtListenerPort", value.into_expr()); self }
+    pub fn srt_listener_port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SrtListenerPort", value.into_expr())) }
     /// `StreamId`: text. Update: in place.
-    pub fn stream_id(mut self, value: impl Arg<str>) -> Self { self.0.set("StreamId", value.into_expr()); self }
+    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr())) }
 }
 impl Done for SrtCallerSourceRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtListenerDecryptionRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtlistenerdecryptionrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SrtListenerDecryptionRequest(Bag);
+#[must_use] pub struct SrtListenerDecryptionRequest(Bag);
 impl SrtListenerDecryptionRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Algorithm`: text. Update: in place.
-    pub fn algorithm(mut self, value: impl Arg<str>) -> Self { self.0.set("Algorithm", value.into_expr()); self }
+    pub fn algorithm(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Algorithm", value.into_expr())) }
     /// `PassphraseSecretArn`: text. Update: in place.
-    pub fn passphrase_secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("PassphraseSecretArn", value.into_expr()); self }
+    pub fn passphrase_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PassphraseSecretArn", value.into_expr())) }
 }
 impl Done for SrtListenerDecryptionRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtListenerSettingsRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtlistenersettingsrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SrtListenerSettingsRequest(Bag);
+#[must_use] pub struct SrtListenerSettingsRequest(Bag);
 impl SrtListenerSettingsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Decryption`: `SrtListenerDecryptionRequest`. Update: in place.
-    pub fn decryption(mut self, value: impl Arg<SrtListenerDecryptionRequest>) -> Self { self.0.set("Decryption", value.into_expr()); self }
+    pub fn decryption(self, value: impl Arg<SrtListenerDecryptionRequest>) -> Self { Self(put(self.0, "Decryption", value.into_expr())) }
     /// `MinimumLatency`: integer. Update: in place.
-    pub fn minimum_latency(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinimumLatency", value.into_expr()); self }
+    pub fn minimum_latency(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumLatency", value.into_expr())) }
     /// `StreamId`: text. Update: in place.
-    pub fn stream_id(mut self, value: impl Arg<str>) -> Self { self.0.set("StreamId", value.into_expr()); self }
+    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr())) }
 }
 impl Done for SrtListenerSettingsRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SrtSettingsRequest` of `AWS::MediaLive::Input`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-input-srtsettingsrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SrtSettingsRequest(Bag);
+#[must_use] pub struct SrtSettingsRequest(Bag);
 impl SrtSettingsRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SrtCallerSources`: list of `SrtCallerSourceRequest`. Update: in place.
-    pub fn srt_caller_sources(mut self, value: impl Arg<Arr<SrtCallerSourceRequest>>) -> Self { self.0.set("SrtCallerSources", value.into_expr()); self }
+    pub fn srt_caller_sources(self, value: impl Arg<Arr<SrtCallerSourceRequest>>) -> Self { Self(put(self.0, "SrtCallerSources", value.into_expr())) }
     /// `SrtListenerSettings`: `SrtListenerSettingsRequest`. Update: in place.
-    pub fn srt_listener_settings(mut self, value: impl Arg<SrtListenerSettingsRequest>) -> Self { self.0.set("SrtListenerSettings", value.into_expr()); self }
+    pub fn srt_listener_settings(self, value: impl Arg<SrtListenerSettingsRequest>) -> Self { Self(put(self.0, "SrtListenerSettings", value.into_expr())) }
 }
 impl Done for SrtSettingsRequest { fn into_props(self) -> Bag { self.0 } }
 }
@@ -3939,33 +3939,33 @@ impl CfnInputSecurityGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnInputSecurityGroupProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnInputSecurityGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaLive::InputSecurityGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-inputsecuritygroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInputSecurityGroupProps(Bag);
+#[must_use] pub struct CfnInputSecurityGroupProps(Bag);
 impl CfnInputSecurityGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Tags`: JSON. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `WhitelistRules`: list of `InputWhitelistRuleCidr`. Update: in place.
-    pub fn whitelist_rules(mut self, value: impl Arg<Arr<input_security_group::InputWhitelistRuleCidr>>) -> Self { self.0.set("WhitelistRules", value.into_expr()); self }
+    pub fn whitelist_rules(self, value: impl Arg<Arr<input_security_group::InputWhitelistRuleCidr>>) -> Self { Self(put(self.0, "WhitelistRules", value.into_expr())) }
 }
 impl Done for CfnInputSecurityGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::InputSecurityGroup`.
 pub mod input_security_group {
 use crate::cfn::support::*;
 /// The property type `InputWhitelistRuleCidr` of `AWS::MediaLive::InputSecurityGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-inputsecuritygroup-inputwhitelistrulecidr.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputWhitelistRuleCidr(Bag);
+#[must_use] pub struct InputWhitelistRuleCidr(Bag);
 impl InputWhitelistRuleCidr {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cidr`: text. Update: in place.
-    pub fn cidr(mut self, value: impl Arg<str>) -> Self { self.0.set("Cidr", value.into_expr()); self }
+    pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value.into_expr())) }
 }
 impl Done for InputWhitelistRuleCidr { fn into_props(self) -> Bag { self.0 } }
 }
@@ -3975,10 +3975,10 @@ impl CfnMultiplex {
     /// `AWS::MediaLive::Multiplex`
     pub const TYPE: &'static str = "AWS::MediaLive::Multiplex";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnMultiplexProps<R0, R1, R2>) -> Self where CfnMultiplexProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMultiplexProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -3991,60 +3991,60 @@ impl CfnMultiplex {
 }
 impl Parent for CfnMultiplex { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaLive::Multiplex`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplex.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMultiplexProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnMultiplexProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnMultiplexProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMultiplexProps<missing::AvailabilityZones, missing::MultiplexSettings, missing::Name> { CfnMultiplexProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMultiplexProps<Missing<required::AvailabilityZones>, Missing<required::MultiplexSettings>, Missing<required::Name>> { CfnMultiplexProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMultiplexProps<R0, R1, R2> {
     /// `AvailabilityZones`: list of text, required. Update: replacement.
-    pub fn availability_zones(mut self, value: impl Arg<Arr<str>>) -> CfnMultiplexProps<Set, R1, R2> { self.0.set("AvailabilityZones", value.into_expr()); CfnMultiplexProps(self.0, Phase) }
+    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> CfnMultiplexProps<Set, R1, R2> { CfnMultiplexProps(put(self.0, "AvailabilityZones", value.into_expr()), Phase) }
     /// `Destinations`: list of `MultiplexOutputDestination`. Update: in place.
-    pub fn destinations(mut self, value: impl Arg<Arr<multiplex::MultiplexOutputDestination>>) -> Self { self.0.set("Destinations", value.into_expr()); self }
+    pub fn destinations(self, value: impl Arg<Arr<multiplex::MultiplexOutputDestination>>) -> Self { Self(put(self.0, "Destinations", value.into_expr()), Phase) }
     /// `MultiplexSettings`: `MultiplexSettings`, required. Update: in place.
-    pub fn multiplex_settings(mut self, value: impl Arg<multiplex::MultiplexSettings>) -> CfnMultiplexProps<R0, Set, R2> { self.0.set("MultiplexSettings", value.into_expr()); CfnMultiplexProps(self.0, Phase) }
+    pub fn multiplex_settings(self, value: impl Arg<multiplex::MultiplexSettings>) -> CfnMultiplexProps<R0, Set, R2> { CfnMultiplexProps(put(self.0, "MultiplexSettings", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnMultiplexProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnMultiplexProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMultiplexProps<R0, R1, Set> { CfnMultiplexProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMultiplexProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::Multiplex`.
 pub mod multiplex {
 use crate::cfn::support::*;
 /// The property type `MultiplexMediaConnectOutputDestinationSettings` of `AWS::MediaLive::Multiplex`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplex-multiplexmediaconnectoutputdestinationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiplexMediaConnectOutputDestinationSettings(Bag);
+#[must_use] pub struct MultiplexMediaConnectOutputDestinationSettings(Bag);
 impl MultiplexMediaConnectOutputDestinationSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EntitlementArn`: text. Update: in place.
-    pub fn entitlement_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("EntitlementArn", value.into_expr()); self }
+    pub fn entitlement_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntitlementArn", value.into_expr())) }
 }
 impl Done for MultiplexMediaConnectOutputDestinationSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexOutputDestination` of `AWS::MediaLive::Multiplex`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplex-multiplexoutputdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiplexOutputDestination(Bag);
+#[must_use] pub struct MultiplexOutputDestination(Bag);
 impl MultiplexOutputDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MultiplexMediaConnectOutputDestinationSettings`: `MultiplexMediaConnectOutputDestinationSettings`. Update: in place.
-    pub fn multiplex_media_connect_output_destination_settings(mut self, value: impl Arg<MultiplexMediaConnectOutputDestinationSettings>) -> Self { self.0.set("MultiplexMediaConnectOutputDestinationSettings", value.into_expr()); self }
+    pub fn multiplex_media_connect_output_destination_settings(self, value: impl Arg<MultiplexMediaConnectOutputDestinationSettings>) -> Self { Self(put(self.0, "MultiplexMediaConnectOutputDestinationSettings", value.into_expr())) }
 }
 impl Done for MultiplexOutputDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexSettings` of `AWS::MediaLive::Multiplex`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplex-multiplexsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiplexSettings<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MultiplexSettings<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MultiplexSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MultiplexSettings<super::missing::TransportStreamBitrate, super::missing::TransportStreamId> { MultiplexSettings(Bag::default(), Phase) }
+    pub fn new() -> MultiplexSettings<Missing<super::required::TransportStreamBitrate>, Missing<super::required::TransportStreamId>> { MultiplexSettings(Bag::default(), Phase) }
 }
 impl<R0, R1> MultiplexSettings<R0, R1> {
     /// `MaximumVideoBufferDelayMilliseconds`: integer. Update: in place.
-    pub fn maximum_video_buffer_delay_milliseconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumVideoBufferDelayMilliseconds", value.into_expr()); self }
+    pub fn maximum_video_buffer_delay_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumVideoBufferDelayMilliseconds", value.into_expr()), Phase) }
     /// `TransportStreamBitrate`: integer, required. Update: in place.
-    pub fn transport_stream_bitrate(mut self, value: impl Arg<i64>) -> MultiplexSettings<Set, R1> { self.0.set("TransportStreamBitrate", value.into_expr()); MultiplexSettings(self.0, Phase) }
+    pub fn transport_stream_bitrate(self, value: impl Arg<i64>) -> MultiplexSettings<Set, R1> { MultiplexSettings(put(self.0, "TransportStreamBitrate", value.into_expr()), Phase) }
     /// `TransportStreamId`: integer, required. Update: in place.
-    pub fn transport_stream_id(mut self, value: impl Arg<i64>) -> MultiplexSettings<R0, Set> { self.0.set("TransportStreamId", value.into_expr()); MultiplexSettings(self.0, Phase) }
+    pub fn transport_stream_id(self, value: impl Arg<i64>) -> MultiplexSettings<R0, Set> { MultiplexSettings(put(self.0, "TransportStreamId", value.into_expr()), Phase) }
     /// `TransportStreamReservedBitrate`: integer. Update: in place.
-    pub fn transport_stream_reserved_bitrate(mut self, value: impl Arg<i64>) -> Self { self.0.set("TransportStreamReservedBitrate", value.into_expr()); self }
+    pub fn transport_stream_reserved_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransportStreamReservedBitrate", value.into_expr()), Phase) }
 }
 impl Done for MultiplexSettings { fn into_props(self) -> Bag { self.0 } }
 }
@@ -4062,123 +4062,123 @@ impl CfnMultiplexprogram {
 }
 impl Parent for CfnMultiplexprogram { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaLive::Multiplexprogram`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-multiplexprogram.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMultiplexprogramProps(Bag);
+#[must_use] pub struct CfnMultiplexprogramProps(Bag);
 impl CfnMultiplexprogramProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MultiplexId`: text. Update: replacement.
-    pub fn multiplex_id(mut self, value: impl Arg<str>) -> Self { self.0.set("MultiplexId", value.into_expr()); self }
+    pub fn multiplex_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MultiplexId", value.into_expr())) }
     /// `MultiplexProgramSettings`: `MultiplexProgramSettings`. Update: in place.
-    pub fn multiplex_program_settings(mut self, value: impl Arg<multiplexprogram::MultiplexProgramSettings>) -> Self { self.0.set("MultiplexProgramSettings", value.into_expr()); self }
+    pub fn multiplex_program_settings(self, value: impl Arg<multiplexprogram::MultiplexProgramSettings>) -> Self { Self(put(self.0, "MultiplexProgramSettings", value.into_expr())) }
     /// `PacketIdentifiersMap`: `MultiplexProgramPacketIdentifiersMap`. Update: in place.
-    pub fn packet_identifiers_map(mut self, value: impl Arg<multiplexprogram::MultiplexProgramPacketIdentifiersMap>) -> Self { self.0.set("PacketIdentifiersMap", value.into_expr()); self }
+    pub fn packet_identifiers_map(self, value: impl Arg<multiplexprogram::MultiplexProgramPacketIdentifiersMap>) -> Self { Self(put(self.0, "PacketIdentifiersMap", value.into_expr())) }
     /// `PipelineDetails`: list of `MultiplexProgramPipelineDetail`. Update: in place.
-    pub fn pipeline_details(mut self, value: impl Arg<Arr<multiplexprogram::MultiplexProgramPipelineDetail>>) -> Self { self.0.set("PipelineDetails", value.into_expr()); self }
+    pub fn pipeline_details(self, value: impl Arg<Arr<multiplexprogram::MultiplexProgramPipelineDetail>>) -> Self { Self(put(self.0, "PipelineDetails", value.into_expr())) }
     /// `PreferredChannelPipeline`: `PreferredChannelPipeline`. Update: in place.
-    pub fn preferred_channel_pipeline(mut self, value: impl Arg<multiplexprogram::PreferredChannelPipeline>) -> Self { self.0.set("PreferredChannelPipeline", value.into_expr()); self }
+    pub fn preferred_channel_pipeline(self, value: impl Arg<multiplexprogram::PreferredChannelPipeline>) -> Self { Self(put(self.0, "PreferredChannelPipeline", value.into_expr())) }
     /// `ProgramName`: text. Update: replacement.
-    pub fn program_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ProgramName", value.into_expr()); self }
+    pub fn program_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProgramName", value.into_expr())) }
 }
 impl Done for CfnMultiplexprogramProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::Multiplexprogram`.
 pub mod multiplexprogram {
 use crate::cfn::support::*;
 /// The property type `MultiplexProgramPacketIdentifiersMap` of `AWS::MediaLive::Multiplexprogram`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampacketidentifiersmap.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiplexProgramPacketIdentifiersMap(Bag);
+#[must_use] pub struct MultiplexProgramPacketIdentifiersMap(Bag);
 impl MultiplexProgramPacketIdentifiersMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioPids`: list of integer. Update: in place.
-    pub fn audio_pids(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("AudioPids", value.into_expr()); self }
+    pub fn audio_pids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "AudioPids", value.into_expr())) }
     /// `DvbSubPids`: list of integer. Update: in place.
-    pub fn dvb_sub_pids(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("DvbSubPids", value.into_expr()); self }
+    pub fn dvb_sub_pids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "DvbSubPids", value.into_expr())) }
     /// `DvbTeletextPid`: integer. Update: in place.
-    pub fn dvb_teletext_pid(mut self, value: impl Arg<i64>) -> Self { self.0.set("DvbTeletextPid", value.into_expr()); self }
+    pub fn dvb_teletext_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DvbTeletextPid", value.into_expr())) }
     /// `EtvPlatformPid`: integer. Update: in place.
-    pub fn etv_platform_pid(mut self, value: impl Arg<i64>) -> Self { self.0.set("EtvPlatformPid", value.into_expr()); self }
+    pub fn etv_platform_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EtvPlatformPid", value.into_expr())) }
     /// `EtvSignalPid`: integer. Update: in place.
-    pub fn etv_signal_pid(mut self, value: impl Arg<i64>) -> Self { self.0.set("EtvSignalPid", value.into_expr()); self }
+    pub fn etv_signal_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EtvSignalPid", value.into_expr())) }
     /// `KlvDataPids`: list of integer. Update: in place.
-    pub fn klv_data_pids(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("KlvDataPids", value.into_expr()); self }
+    pub fn klv_data_pids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "KlvDataPids", value.into_expr())) }
     /// `PcrPid`: integer. Update: in place.
-    pub fn pcr_pid(mut self, value: impl Arg<i64>) -> Self { self.0.set("PcrPid", value.into_expr()); self }
+    pub fn pcr_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PcrPid", value.into_expr())) }
     /// `PmtPid`: integer. Update: in place.
-    pub fn pmt_pid(mut self, value: impl Arg<i64>) -> Self { self.0.set("PmtPid", value.into_expr()); self }
+    pub fn pmt_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PmtPid", value.into_expr())) }
     /// `PrivateMetadataPid`: integer. Update: in place.
-    pub fn private_metadata_pid(mut self, value: impl Arg<i64>) -> Self { self.0.set("PrivateMetadataPid", value.into_expr()); self }
+    pub fn private_metadata_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PrivateMetadataPid", value.into_expr())) }
     /// `Scte27Pids`: list of integer. Update: in place.
-    pub fn scte27_pids(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("Scte27Pids", value.into_expr()); self }
+    pub fn scte27_pids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Scte27Pids", value.into_expr())) }
     /// `Scte35Pid`: integer. Update: in place.
-    pub fn scte35_pid(mut self, value: impl Arg<i64>) -> Self { self.0.set("Scte35Pid", value.into_expr()); self }
+    pub fn scte35_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Scte35Pid", value.into_expr())) }
     /// `TimedMetadataPid`: integer. Update: in place.
-    pub fn timed_metadata_pid(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimedMetadataPid", value.into_expr()); self }
+    pub fn timed_metadata_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimedMetadataPid", value.into_expr())) }
     /// `VideoPid`: integer. Update: in place.
-    pub fn video_pid(mut self, value: impl Arg<i64>) -> Self { self.0.set("VideoPid", value.into_expr()); self }
+    pub fn video_pid(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VideoPid", value.into_expr())) }
 }
 impl Done for MultiplexProgramPacketIdentifiersMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexProgramPipelineDetail` of `AWS::MediaLive::Multiplexprogram`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogrampipelinedetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiplexProgramPipelineDetail(Bag);
+#[must_use] pub struct MultiplexProgramPipelineDetail(Bag);
 impl MultiplexProgramPipelineDetail {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActiveChannelPipeline`: text. Update: in place.
-    pub fn active_channel_pipeline(mut self, value: impl Arg<str>) -> Self { self.0.set("ActiveChannelPipeline", value.into_expr()); self }
+    pub fn active_channel_pipeline(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveChannelPipeline", value.into_expr())) }
     /// `PipelineId`: text. Update: in place.
-    pub fn pipeline_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PipelineId", value.into_expr()); self }
+    pub fn pipeline_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PipelineId", value.into_expr())) }
 }
 impl Done for MultiplexProgramPipelineDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexProgramServiceDescriptor` of `AWS::MediaLive::Multiplexprogram`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogramservicedescriptor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiplexProgramServiceDescriptor<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MultiplexProgramServiceDescriptor<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MultiplexProgramServiceDescriptor {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MultiplexProgramServiceDescriptor<super::missing::ProviderName, super::missing::ServiceName> { MultiplexProgramServiceDescriptor(Bag::default(), Phase) }
+    pub fn new() -> MultiplexProgramServiceDescriptor<Missing<super::required::ProviderName>, Missing<super::required::ServiceName>> { MultiplexProgramServiceDescriptor(Bag::default(), Phase) }
 }
 impl<R0, R1> MultiplexProgramServiceDescriptor<R0, R1> {
     /// `ProviderName`: text, required. Update: in place.
-    pub fn provider_name(mut self, value: impl Arg<str>) -> MultiplexProgramServiceDescriptor<Set, R1> { self.0.set("ProviderName", value.into_expr()); MultiplexProgramServiceDescriptor(self.0, Phase) }
+    pub fn provider_name(self, value: impl Arg<str>) -> MultiplexProgramServiceDescriptor<Set, R1> { MultiplexProgramServiceDescriptor(put(self.0, "ProviderName", value.into_expr()), Phase) }
     /// `ServiceName`: text, required. Update: in place.
-    pub fn service_name(mut self, value: impl Arg<str>) -> MultiplexProgramServiceDescriptor<R0, Set> { self.0.set("ServiceName", value.into_expr()); MultiplexProgramServiceDescriptor(self.0, Phase) }
+    pub fn service_name(self, value: impl Arg<str>) -> MultiplexProgramServiceDescriptor<R0, Set> { MultiplexProgramServiceDescriptor(put(self.0, "ServiceName", value.into_expr()), Phase) }
 }
 impl Done for MultiplexProgramServiceDescriptor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexProgramSettings` of `AWS::MediaLive::Multiplexprogram`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexprogramsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiplexProgramSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MultiplexProgramSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl MultiplexProgramSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MultiplexProgramSettings<super::missing::ProgramNumber> { MultiplexProgramSettings(Bag::default(), Phase) }
+    pub fn new() -> MultiplexProgramSettings<Missing<super::required::ProgramNumber>> { MultiplexProgramSettings(Bag::default(), Phase) }
 }
 impl<R0> MultiplexProgramSettings<R0> {
     /// `PreferredChannelPipeline`: `PreferredChannelPipeline`. Update: in place.
-    pub fn preferred_channel_pipeline(mut self, value: impl Arg<PreferredChannelPipeline>) -> Self { self.0.set("PreferredChannelPipeline", value.into_expr()); self }
+    pub fn preferred_channel_pipeline(self, value: impl Arg<PreferredChannelPipeline>) -> Self { Self(put(self.0, "PreferredChannelPipeline", value.into_expr()), Phase) }
     /// `ProgramNumber`: integer, required. Update: in place.
-    pub fn program_number(mut self, value: impl Arg<i64>) -> MultiplexProgramSettings<Set> { self.0.set("ProgramNumber", value.into_expr()); MultiplexProgramSettings(self.0, Phase) }
+    pub fn program_number(self, value: impl Arg<i64>) -> MultiplexProgramSettings<Set> { MultiplexProgramSettings(put(self.0, "ProgramNumber", value.into_expr()), Phase) }
     /// `ServiceDescriptor`: `MultiplexProgramServiceDescriptor`. Update: in place.
-    pub fn service_descriptor(mut self, value: impl Arg<MultiplexProgramServiceDescriptor>) -> Self { self.0.set("ServiceDescriptor", value.into_expr()); self }
+    pub fn service_descriptor(self, value: impl Arg<MultiplexProgramServiceDescriptor>) -> Self { Self(put(self.0, "ServiceDescriptor", value.into_expr()), Phase) }
     /// `VideoSettings`: `MultiplexVideoSettings`. Update: in place.
-    pub fn video_settings(mut self, value: impl Arg<MultiplexVideoSettings>) -> Self { self.0.set("VideoSettings", value.into_expr()); self }
+    pub fn video_settings(self, value: impl Arg<MultiplexVideoSettings>) -> Self { Self(put(self.0, "VideoSettings", value.into_expr()), Phase) }
 }
 impl Done for MultiplexProgramSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexStatmuxVideoSettings` of `AWS::MediaLive::Multiplexprogram`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexstatmuxvideosettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiplexStatmuxVideoSettings(Bag);
+#[must_use] pub struct MultiplexStatmuxVideoSettings(Bag);
 impl MultiplexStatmuxVideoSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaximumBitrate`: integer. Update: in place.
-    pub fn maximum_bitrate(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumBitrate", value.into_expr()); self }
+    pub fn maximum_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBitrate", value.into_expr())) }
     /// `MinimumBitrate`: integer. Update: in place.
-    pub fn minimum_bitrate(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinimumBitrate", value.into_expr()); self }
+    pub fn minimum_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinimumBitrate", value.into_expr())) }
     /// `Priority`: integer. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> Self { self.0.set("Priority", value.into_expr()); self }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr())) }
 }
 impl Done for MultiplexStatmuxVideoSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiplexVideoSettings` of `AWS::MediaLive::Multiplexprogram`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-multiplexprogram-multiplexvideosettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiplexVideoSettings(Bag);
+#[must_use] pub struct MultiplexVideoSettings(Bag);
 impl MultiplexVideoSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConstantBitrate`: integer. Update: in place.
-    pub fn constant_bitrate(mut self, value: impl Arg<i64>) -> Self { self.0.set("ConstantBitrate", value.into_expr()); self }
+    pub fn constant_bitrate(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConstantBitrate", value.into_expr())) }
     /// `StatmuxSettings`: `MultiplexStatmuxVideoSettings`. Update: in place.
-    pub fn statmux_settings(mut self, value: impl Arg<MultiplexStatmuxVideoSettings>) -> Self { self.0.set("StatmuxSettings", value.into_expr()); self }
+    pub fn statmux_settings(self, value: impl Arg<MultiplexStatmuxVideoSettings>) -> Self { Self(put(self.0, "StatmuxSettings", value.into_expr())) }
 }
 impl Done for MultiplexVideoSettings { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `PreferredChannelPipeline` allows.
@@ -4190,10 +4190,10 @@ impl CfnNetwork {
     /// `AWS::MediaLive::Network`
     pub const TYPE: &'static str = "AWS::MediaLive::Network";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnNetworkProps<R0, R1>) -> Self where CfnNetworkProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNetworkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `AssociatedClusterIds`: list of text.
     pub fn attr_associated_cluster_ids(&self) -> Val<Arr<str>> { self.0.get_att("AssociatedClusterIds") }
@@ -4204,43 +4204,43 @@ impl CfnNetwork {
 }
 impl Parent for CfnNetwork { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaLive::Network`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-network.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnNetworkProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnNetworkProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnNetworkProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnNetworkProps<missing::IpPools, missing::Name> { CfnNetworkProps(Bag::default(), Phase) }
+    pub fn new() -> CfnNetworkProps<Missing<required::IpPools>, Missing<required::Name>> { CfnNetworkProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnNetworkProps<R0, R1> {
     /// `IpPools`: list of `IpPool`, required. Update: in place.
-    pub fn ip_pools(mut self, value: impl Arg<Arr<network::IpPool>>) -> CfnNetworkProps<Set, R1> { self.0.set("IpPools", value.into_expr()); CfnNetworkProps(self.0, Phase) }
+    pub fn ip_pools(self, value: impl Arg<Arr<network::IpPool>>) -> CfnNetworkProps<Set, R1> { CfnNetworkProps(put(self.0, "IpPools", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnNetworkProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnNetworkProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnNetworkProps<R0, Set> { CfnNetworkProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Routes`: list of `Route`. Update: in place.
-    pub fn routes(mut self, value: impl Arg<Arr<network::Route>>) -> Self { self.0.set("Routes", value.into_expr()); self }
+    pub fn routes(self, value: impl Arg<Arr<network::Route>>) -> Self { Self(put(self.0, "Routes", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnNetworkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::Network`.
 pub mod network {
 use crate::cfn::support::*;
 /// The property type `IpPool` of `AWS::MediaLive::Network`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-network-ippool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IpPool(Bag);
+#[must_use] pub struct IpPool(Bag);
 impl IpPool {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cidr`: text. Update: in place.
-    pub fn cidr(mut self, value: impl Arg<str>) -> Self { self.0.set("Cidr", value.into_expr()); self }
+    pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value.into_expr())) }
 }
 impl Done for IpPool { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Route` of `AWS::MediaLive::Network`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-network-route.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Route(Bag);
+#[must_use] pub struct Route(Bag);
 impl Route {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cidr`: text. Update: in place.
-    pub fn cidr(mut self, value: impl Arg<str>) -> Self { self.0.set("Cidr", value.into_expr()); self }
+    pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value.into_expr())) }
     /// `Gateway`: text. Update: in place.
-    pub fn gateway(mut self, value: impl Arg<str>) -> Self { self.0.set("Gateway", value.into_expr()); self }
+    pub fn gateway(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Gateway", value.into_expr())) }
 }
 impl Done for Route { fn into_props(self) -> Bag { self.0 } }
 }
@@ -4250,10 +4250,10 @@ impl CfnNode {
     /// `AWS::MediaLive::Node`
     pub const TYPE: &'static str = "AWS::MediaLive::Node";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnNodeProps<R0>) -> Self where CfnNodeProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNodeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ChannelPlacementGroups`: list of text.
     pub fn attr_channel_placement_groups(&self) -> Val<Arr<str>> { self.0.get_att("ChannelPlacementGroups") }
@@ -4261,60 +4261,60 @@ impl CfnNode {
     pub fn attr_connection_state(&self) -> Val<str> { self.0.get_att("ConnectionState") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `InstanceArn`: text.
+    /// The attribute `InstanceArn`: `OtherArn`.
     pub fn attr_instance_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InstanceArn") }
     /// The attribute `State`: text.
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnNode { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaLive::Node`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-node.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnNodeProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnNodeProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnNodeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnNodeProps<missing::ClusterId> { CfnNodeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnNodeProps<Missing<required::ClusterId>> { CfnNodeProps(Bag::default(), Phase) }
 }
 impl<R0> CfnNodeProps<R0> {
     /// `ClusterId`: text, required. Update: replacement.
-    pub fn cluster_id(mut self, value: impl Arg<str>) -> CfnNodeProps<Set> { self.0.set("ClusterId", value.into_expr()); CfnNodeProps(self.0, Phase) }
+    pub fn cluster_id(self, value: impl Arg<str>) -> CfnNodeProps<Set> { CfnNodeProps(put(self.0, "ClusterId", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NodeInterfaceMappings`: list of `NodeInterfaceMapping`. Update: replacement.
-    pub fn node_interface_mappings(mut self, value: impl Arg<Arr<node::NodeInterfaceMapping>>) -> Self { self.0.set("NodeInterfaceMappings", value.into_expr()); self }
+    pub fn node_interface_mappings(self, value: impl Arg<Arr<node::NodeInterfaceMapping>>) -> Self { Self(put(self.0, "NodeInterfaceMappings", value.into_expr()), Phase) }
     /// `Role`: `Role`. Update: in place.
-    pub fn role(mut self, value: impl Arg<node::Role>) -> Self { self.0.set("Role", value.into_expr()); self }
+    pub fn role(self, value: impl Arg<node::Role>) -> Self { Self(put(self.0, "Role", value.into_expr()), Phase) }
     /// `SdiSourceMappings`: list of `SdiSourceMapping`. Update: in place.
-    pub fn sdi_source_mappings(mut self, value: impl Arg<Arr<node::SdiSourceMapping>>) -> Self { self.0.set("SdiSourceMappings", value.into_expr()); self }
+    pub fn sdi_source_mappings(self, value: impl Arg<Arr<node::SdiSourceMapping>>) -> Self { Self(put(self.0, "SdiSourceMappings", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnNodeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::Node`.
 pub mod node {
 use crate::cfn::support::*;
 /// The property type `NodeInterfaceMapping` of `AWS::MediaLive::Node`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-node-nodeinterfacemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NodeInterfaceMapping(Bag);
+#[must_use] pub struct NodeInterfaceMapping(Bag);
 impl NodeInterfaceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogicalInterfaceName`: text. Update: replacement.
-    pub fn logical_interface_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LogicalInterfaceName", value.into_expr()); self }
+    pub fn logical_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalInterfaceName", value.into_expr())) }
     /// `NetworkInterfaceMode`: `NetworkInterfaceMode`. Update: replacement.
-    pub fn network_interface_mode(mut self, value: impl Arg<NetworkInterfaceMode>) -> Self { self.0.set("NetworkInterfaceMode", value.into_expr()); self }
+    pub fn network_interface_mode(self, value: impl Arg<NetworkInterfaceMode>) -> Self { Self(put(self.0, "NetworkInterfaceMode", value.into_expr())) }
     /// `PhysicalInterfaceName`: text. Update: replacement.
-    pub fn physical_interface_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PhysicalInterfaceName", value.into_expr()); self }
+    pub fn physical_interface_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PhysicalInterfaceName", value.into_expr())) }
 }
 impl Done for NodeInterfaceMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SdiSourceMapping` of `AWS::MediaLive::Node`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-node-sdisourcemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SdiSourceMapping(Bag);
+#[must_use] pub struct SdiSourceMapping(Bag);
 impl SdiSourceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CardNumber`: integer. Update: in place.
-    pub fn card_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("CardNumber", value.into_expr()); self }
+    pub fn card_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CardNumber", value.into_expr())) }
     /// `ChannelNumber`: integer. Update: in place.
-    pub fn channel_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("ChannelNumber", value.into_expr()); self }
+    pub fn channel_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ChannelNumber", value.into_expr())) }
     /// `SdiSource`: text. Update: in place.
-    pub fn sdi_source(mut self, value: impl Arg<str>) -> Self { self.0.set("SdiSource", value.into_expr()); self }
+    pub fn sdi_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SdiSource", value.into_expr())) }
 }
 impl Done for SdiSourceMapping { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `NetworkInterfaceMode` allows.
@@ -4328,10 +4328,10 @@ impl CfnSdiSource {
     /// `AWS::MediaLive::SdiSource`
     pub const TYPE: &'static str = "AWS::MediaLive::SdiSource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSdiSourceProps<R0, R1>) -> Self where CfnSdiSourceProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSdiSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -4342,20 +4342,20 @@ impl CfnSdiSource {
 }
 impl Parent for CfnSdiSource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaLive::SdiSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-sdisource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSdiSourceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSdiSourceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSdiSourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSdiSourceProps<missing::Name, missing::Type> { CfnSdiSourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSdiSourceProps<Missing<required::Name>, Missing<required::Type>> { CfnSdiSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSdiSourceProps<R0, R1> {
     /// `Mode`: `Mode`. Update: in place.
-    pub fn mode(mut self, value: impl Arg<sdi_source::Mode>) -> Self { self.0.set("Mode", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<sdi_source::Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSdiSourceProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnSdiSourceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSdiSourceProps<Set, R1> { CfnSdiSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<sdi_source::Type>) -> CfnSdiSourceProps<R0, Set> { self.0.set("Type", value.into_expr()); CfnSdiSourceProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<sdi_source::Type>) -> CfnSdiSourceProps<R0, Set> { CfnSdiSourceProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnSdiSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::SdiSource`.
@@ -4372,10 +4372,10 @@ impl CfnSignalMap {
     /// `AWS::MediaLive::SignalMap`
     pub const TYPE: &'static str = "AWS::MediaLive::SignalMap";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSignalMapProps<R0, R1>) -> Self where CfnSignalMapProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSignalMapProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Identifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CloudWatchAlarmTemplateGroupIds`: list of text.
     pub fn attr_cloud_watch_alarm_template_group_ids(&self) -> Val<Arr<str>> { self.0.get_att("CloudWatchAlarmTemplateGroupIds") }
@@ -4408,87 +4408,87 @@ impl CfnSignalMap {
 }
 impl Parent for CfnSignalMap { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaLive::SignalMap`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-medialive-signalmap.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSignalMapProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSignalMapProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSignalMapProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSignalMapProps<missing::DiscoveryEntryPointArn, missing::Name> { CfnSignalMapProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSignalMapProps<Missing<required::DiscoveryEntryPointArn>, Missing<required::Name>> { CfnSignalMapProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSignalMapProps<R0, R1> {
     /// `CloudWatchAlarmTemplateGroupIdentifiers`: list of text. Update: in place.
-    pub fn cloud_watch_alarm_template_group_identifiers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CloudWatchAlarmTemplateGroupIdentifiers", value.into_expr()); self }
+    pub fn cloud_watch_alarm_template_group_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CloudWatchAlarmTemplateGroupIdentifiers", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DiscoveryEntryPointArn`: text, required. Update: in place.
-    pub fn discovery_entry_point_arn(mut self, value: impl Arg<str>) -> CfnSignalMapProps<Set, R1> { self.0.set("DiscoveryEntryPointArn", value.into_expr()); CfnSignalMapProps(self.0, Phase) }
+    pub fn discovery_entry_point_arn(self, value: impl Arg<str>) -> CfnSignalMapProps<Set, R1> { CfnSignalMapProps(put(self.0, "DiscoveryEntryPointArn", value.into_expr()), Phase) }
     /// `EventBridgeRuleTemplateGroupIdentifiers`: list of text. Update: in place.
-    pub fn event_bridge_rule_template_group_identifiers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EventBridgeRuleTemplateGroupIdentifiers", value.into_expr()); self }
+    pub fn event_bridge_rule_template_group_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventBridgeRuleTemplateGroupIdentifiers", value.into_expr()), Phase) }
     /// `ForceRediscovery`: boolean. Update: in place.
-    pub fn force_rediscovery(mut self, value: impl Arg<bool>) -> Self { self.0.set("ForceRediscovery", value.into_expr()); self }
+    pub fn force_rediscovery(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ForceRediscovery", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSignalMapProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnSignalMapProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSignalMapProps<R0, Set> { CfnSignalMapProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSignalMapProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaLive::SignalMap`.
 pub mod signal_map {
 use crate::cfn::support::*;
 /// The property type `MediaResource` of `AWS::MediaLive::SignalMap`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-mediaresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaResource(Bag);
+#[must_use] pub struct MediaResource(Bag);
 impl MediaResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destinations`: list of `MediaResourceNeighbor`. Update: in place.
-    pub fn destinations(mut self, value: impl Arg<Arr<MediaResourceNeighbor>>) -> Self { self.0.set("Destinations", value.into_expr()); self }
+    pub fn destinations(self, value: impl Arg<Arr<MediaResourceNeighbor>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Sources`: list of `MediaResourceNeighbor`. Update: in place.
-    pub fn sources(mut self, value: impl Arg<Arr<MediaResourceNeighbor>>) -> Self { self.0.set("Sources", value.into_expr()); self }
+    pub fn sources(self, value: impl Arg<Arr<MediaResourceNeighbor>>) -> Self { Self(put(self.0, "Sources", value.into_expr())) }
 }
 impl Done for MediaResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaResourceNeighbor` of `AWS::MediaLive::SignalMap`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-mediaresourceneighbor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaResourceNeighbor<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MediaResourceNeighbor<R0 = Set>(Bag, Phase<(R0,)>);
 impl MediaResourceNeighbor {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MediaResourceNeighbor<super::missing::Arn> { MediaResourceNeighbor(Bag::default(), Phase) }
+    pub fn new() -> MediaResourceNeighbor<Missing<super::required::Arn>> { MediaResourceNeighbor(Bag::default(), Phase) }
 }
 impl<R0> MediaResourceNeighbor<R0> {
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> MediaResourceNeighbor<Set> { self.0.set("Arn", value.into_expr()); MediaResourceNeighbor(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> MediaResourceNeighbor<Set> { MediaResourceNeighbor(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for MediaResourceNeighbor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonitorDeployment` of `AWS::MediaLive::SignalMap`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-monitordeployment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MonitorDeployment<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MonitorDeployment<R0 = Set>(Bag, Phase<(R0,)>);
 impl MonitorDeployment {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MonitorDeployment<super::missing::Status> { MonitorDeployment(Bag::default(), Phase) }
+    pub fn new() -> MonitorDeployment<Missing<super::required::Status>> { MonitorDeployment(Bag::default(), Phase) }
 }
 impl<R0> MonitorDeployment<R0> {
     /// `DetailsUri`: text. Update: in place.
-    pub fn details_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("DetailsUri", value.into_expr()); self }
+    pub fn details_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetailsUri", value.into_expr()), Phase) }
     /// `ErrorMessage`: text. Update: in place.
-    pub fn error_message(mut self, value: impl Arg<str>) -> Self { self.0.set("ErrorMessage", value.into_expr()); self }
+    pub fn error_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorMessage", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> MonitorDeployment<Set> { self.0.set("Status", value.into_expr()); MonitorDeployment(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> MonitorDeployment<Set> { MonitorDeployment(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for MonitorDeployment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SuccessfulMonitorDeployment` of `AWS::MediaLive::SignalMap`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-medialive-signalmap-successfulmonitordeployment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SuccessfulMonitorDeployment<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SuccessfulMonitorDeployment<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SuccessfulMonitorDeployment {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SuccessfulMonitorDeployment<super::missing::DetailsUri, super::missing::Status> { SuccessfulMonitorDeployment(Bag::default(), Phase) }
+    pub fn new() -> SuccessfulMonitorDeployment<Missing<super::required::DetailsUri>, Missing<super::required::Status>> { SuccessfulMonitorDeployment(Bag::default(), Phase) }
 }
 impl<R0, R1> SuccessfulMonitorDeployment<R0, R1> {
     /// `DetailsUri`: text, required. Update: in place.
-    pub fn details_uri(mut self, value: impl Arg<str>) -> SuccessfulMonitorDeployment<Set, R1> { self.0.set("DetailsUri", value.into_expr()); SuccessfulMonitorDeployment(self.0, Phase) }
+    pub fn details_uri(self, value: impl Arg<str>) -> SuccessfulMonitorDeployment<Set, R1> { SuccessfulMonitorDeployment(put(self.0, "DetailsUri", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> SuccessfulMonitorDeployment<R0, Set> { self.0.set("Status", value.into_expr()); SuccessfulMonitorDeployment(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> SuccessfulMonitorDeployment<R0, Set> { SuccessfulMonitorDeployment(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for SuccessfulMonitorDeployment { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
 Status { DeleteComplete = "DELETE_COMPLETE", DeleteFailed = "DELETE_FAILED", DeleteInProgress = "DELETE_IN_PROGRESS", DeploymentComplete = "DEPLOYMENT_COMPLETE", DeploymentFailed = "DEPLOYMENT_FAILED", DeploymentInProgress = "DEPLOYMENT_IN_PROGRESS", DryRunDeploymentComplete = "DRY_RUN_DEPLOYMENT_COMPLETE", DryRunDeploymentFailed = "DRY_RUN_DEPLOYMENT_FAILED", DryRunDeploymentInProgress = "DRY_RUN_DEPLOYMENT_IN_PROGRESS", NotDeployed = "NOT_DEPLOYED" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Arn, AvailabilityZones, ClusterId, ComparisonOperator, DetailsUri, DiscoveryEntryPointArn, EvaluationPeriods, EventType, IpPools, MetricName, MultiplexSettings, Name, Period, ProgramNumber, ProviderName, ServiceName, Statistic, Status, TargetResourceType, Threshold, TransportStreamBitrate, TransportStreamId, TreatMissingData, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Arn, AvailabilityZones, ClusterId, ComparisonOperator, DetailsUri, DiscoveryEntryPointArn, EvaluationPeriods, EventType, IpPools, MetricName, MultiplexSettings, Name, Period, ProgramNumber, ProviderName, ServiceName, Statistic, Status, TargetResourceType, Threshold, TransportStreamBitrate, TransportStreamId, TreatMissingData, Type } }

@@ -10,52 +10,52 @@ impl CfnAsset {
     /// `AWS::MediaPackage::Asset`
     pub const TYPE: &'static str = "AWS::MediaPackage::Asset";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnAssetProps<R0, R1, R2, R3>) -> Self where CfnAssetProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAssetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
 }
 impl Parent for CfnAsset { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaPackage::Asset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-asset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAssetProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnAssetProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnAssetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAssetProps<missing::Id, missing::PackagingGroupId, missing::SourceArn, missing::SourceRoleArn> { CfnAssetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAssetProps<Missing<required::Id>, Missing<required::PackagingGroupId>, Missing<required::SourceArn>, Missing<required::SourceRoleArn>> { CfnAssetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnAssetProps<R0, R1, R2, R3> {
     /// `EgressEndpoints`: list of `EgressEndpoint`. Update: in place.
-    pub fn egress_endpoints(mut self, value: impl Arg<Arr<asset::EgressEndpoint>>) -> Self { self.0.set("EgressEndpoints", value.into_expr()); self }
+    pub fn egress_endpoints(self, value: impl Arg<Arr<asset::EgressEndpoint>>) -> Self { Self(put(self.0, "EgressEndpoints", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> CfnAssetProps<Set, R1, R2, R3> { self.0.set("Id", value.into_expr()); CfnAssetProps(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> CfnAssetProps<Set, R1, R2, R3> { CfnAssetProps(put(self.0, "Id", value.into_expr()), Phase) }
     /// `PackagingGroupId`: text, required. Update: in place.
-    pub fn packaging_group_id(mut self, value: impl Arg<str>) -> CfnAssetProps<R0, Set, R2, R3> { self.0.set("PackagingGroupId", value.into_expr()); CfnAssetProps(self.0, Phase) }
+    pub fn packaging_group_id(self, value: impl Arg<str>) -> CfnAssetProps<R0, Set, R2, R3> { CfnAssetProps(put(self.0, "PackagingGroupId", value.into_expr()), Phase) }
     /// `ResourceId`: text. Update: in place.
-    pub fn resource_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceId", value.into_expr()); self }
+    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr()), Phase) }
     /// `SourceArn`: text, required. Update: in place.
-    pub fn source_arn(mut self, value: impl Arg<str>) -> CfnAssetProps<R0, R1, Set, R3> { self.0.set("SourceArn", value.into_expr()); CfnAssetProps(self.0, Phase) }
-    /// `SourceRoleArn`: text, required. Update: in place.
-    pub fn source_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnAssetProps<R0, R1, R2, Set> { self.0.set("SourceRoleArn", value.into_expr()); CfnAssetProps(self.0, Phase) }
+    pub fn source_arn(self, value: impl Arg<str>) -> CfnAssetProps<R0, R1, Set, R3> { CfnAssetProps(put(self.0, "SourceArn", value.into_expr()), Phase) }
+    /// `SourceRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn source_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAssetProps<R0, R1, R2, Set> { CfnAssetProps(put(self.0, "SourceRoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAssetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaPackage::Asset`.
 pub mod asset {
 use crate::cfn::support::*;
 /// The property type `EgressEndpoint` of `AWS::MediaPackage::Asset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-asset-egressendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EgressEndpoint<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EgressEndpoint<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EgressEndpoint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EgressEndpoint<super::missing::PackagingConfigurationId, super::missing::Url> { EgressEndpoint(Bag::default(), Phase) }
+    pub fn new() -> EgressEndpoint<Missing<super::required::PackagingConfigurationId>, Missing<super::required::Url>> { EgressEndpoint(Bag::default(), Phase) }
 }
 impl<R0, R1> EgressEndpoint<R0, R1> {
     /// `PackagingConfigurationId`: text, required. Update: in place.
-    pub fn packaging_configuration_id(mut self, value: impl Arg<str>) -> EgressEndpoint<Set, R1> { self.0.set("PackagingConfigurationId", value.into_expr()); EgressEndpoint(self.0, Phase) }
+    pub fn packaging_configuration_id(self, value: impl Arg<str>) -> EgressEndpoint<Set, R1> { EgressEndpoint(put(self.0, "PackagingConfigurationId", value.into_expr()), Phase) }
     /// `Url`: text, required. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> EgressEndpoint<R0, Set> { self.0.set("Url", value.into_expr()); EgressEndpoint(self.0, Phase) }
+    pub fn url(self, value: impl Arg<str>) -> EgressEndpoint<R0, Set> { EgressEndpoint(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for EgressEndpoint { fn into_props(self) -> Bag { self.0 } }
 }
@@ -65,68 +65,68 @@ impl CfnChannel {
     /// `AWS::MediaPackage::Channel`
     pub const TYPE: &'static str = "AWS::MediaPackage::Channel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnChannelProps<R0>) -> Self where CfnChannelProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaPackage::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-channel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnChannelProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnChannelProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnChannelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnChannelProps<missing::Id> { CfnChannelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnChannelProps<Missing<required::Id>> { CfnChannelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnChannelProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EgressAccessLogs`: `LogConfiguration`. Update: in place.
-    pub fn egress_access_logs(mut self, value: impl Arg<channel::LogConfiguration>) -> Self { self.0.set("EgressAccessLogs", value.into_expr()); self }
+    pub fn egress_access_logs(self, value: impl Arg<channel::LogConfiguration>) -> Self { Self(put(self.0, "EgressAccessLogs", value.into_expr()), Phase) }
     /// `HlsIngest`: `HlsIngest`. Update: in place.
-    pub fn hls_ingest(mut self, value: impl Arg<channel::HlsIngest>) -> Self { self.0.set("HlsIngest", value.into_expr()); self }
+    pub fn hls_ingest(self, value: impl Arg<channel::HlsIngest>) -> Self { Self(put(self.0, "HlsIngest", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> CfnChannelProps<Set> { self.0.set("Id", value.into_expr()); CfnChannelProps(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> CfnChannelProps<Set> { CfnChannelProps(put(self.0, "Id", value.into_expr()), Phase) }
     /// `IngressAccessLogs`: `LogConfiguration`. Update: in place.
-    pub fn ingress_access_logs(mut self, value: impl Arg<channel::LogConfiguration>) -> Self { self.0.set("IngressAccessLogs", value.into_expr()); self }
+    pub fn ingress_access_logs(self, value: impl Arg<channel::LogConfiguration>) -> Self { Self(put(self.0, "IngressAccessLogs", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaPackage::Channel`.
 pub mod channel {
 use crate::cfn::support::*;
 /// The property type `HlsIngest` of `AWS::MediaPackage::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-channel-hlsingest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HlsIngest(Bag);
+#[must_use] pub struct HlsIngest(Bag);
 impl HlsIngest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ingestEndpoints`: list of `IngestEndpoint`. Update: in place.
-    pub fn ingest_endpoints(mut self, value: impl Arg<Arr<IngestEndpoint>>) -> Self { self.0.set("ingestEndpoints", value.into_expr()); self }
+    pub fn ingest_endpoints(self, value: impl Arg<Arr<IngestEndpoint>>) -> Self { Self(put(self.0, "ingestEndpoints", value.into_expr())) }
 }
 impl Done for HlsIngest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngestEndpoint` of `AWS::MediaPackage::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-channel-ingestendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IngestEndpoint(Bag);
+#[must_use] pub struct IngestEndpoint(Bag);
 impl IngestEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
     /// `Password`: text. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
     /// `Username`: text. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for IngestEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::MediaPackage::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-channel-logconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogConfiguration(Bag);
+#[must_use] pub struct LogConfiguration(Bag);
 impl LogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupName`: text. Update: in place.
-    pub fn log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> Self { self.0.set("LogGroupName", value.into_expr()); self }
+    /// `LogGroupName`: `LogsLogGroupName`. Update: in place.
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -136,304 +136,304 @@ impl CfnOriginEndpoint {
     /// `AWS::MediaPackage::OriginEndpoint`
     pub const TYPE: &'static str = "AWS::MediaPackage::OriginEndpoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnOriginEndpointProps<R0, R1>) -> Self where CfnOriginEndpointProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOriginEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Url`: text.
     pub fn attr_url(&self) -> Val<str> { self.0.get_att("Url") }
 }
 impl Parent for CfnOriginEndpoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-originendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOriginEndpointProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnOriginEndpointProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnOriginEndpointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOriginEndpointProps<missing::ChannelId, missing::Id> { CfnOriginEndpointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOriginEndpointProps<Missing<required::ChannelId>, Missing<required::Id>> { CfnOriginEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnOriginEndpointProps<R0, R1> {
     /// `Authorization`: `Authorization`. Update: in place.
-    pub fn authorization(mut self, value: impl Arg<origin_endpoint::Authorization>) -> Self { self.0.set("Authorization", value.into_expr()); self }
+    pub fn authorization(self, value: impl Arg<origin_endpoint::Authorization>) -> Self { Self(put(self.0, "Authorization", value.into_expr()), Phase) }
     /// `ChannelId`: text, required. Update: in place.
-    pub fn channel_id(mut self, value: impl Arg<str>) -> CfnOriginEndpointProps<Set, R1> { self.0.set("ChannelId", value.into_expr()); CfnOriginEndpointProps(self.0, Phase) }
+    pub fn channel_id(self, value: impl Arg<str>) -> CfnOriginEndpointProps<Set, R1> { CfnOriginEndpointProps(put(self.0, "ChannelId", value.into_expr()), Phase) }
     /// `CmafPackage`: `CmafPackage`. Update: in place.
-    pub fn cmaf_package(mut self, value: impl Arg<origin_endpoint::CmafPackage>) -> Self { self.0.set("CmafPackage", value.into_expr()); self }
+    pub fn cmaf_package(self, value: impl Arg<origin_endpoint::CmafPackage>) -> Self { Self(put(self.0, "CmafPackage", value.into_expr()), Phase) }
     /// `DashPackage`: `DashPackage`. Update: in place.
-    pub fn dash_package(mut self, value: impl Arg<origin_endpoint::DashPackage>) -> Self { self.0.set("DashPackage", value.into_expr()); self }
+    pub fn dash_package(self, value: impl Arg<origin_endpoint::DashPackage>) -> Self { Self(put(self.0, "DashPackage", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `HlsPackage`: `HlsPackage`. Update: in place.
-    pub fn hls_package(mut self, value: impl Arg<origin_endpoint::HlsPackage>) -> Self { self.0.set("HlsPackage", value.into_expr()); self }
+    pub fn hls_package(self, value: impl Arg<origin_endpoint::HlsPackage>) -> Self { Self(put(self.0, "HlsPackage", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> CfnOriginEndpointProps<R0, Set> { self.0.set("Id", value.into_expr()); CfnOriginEndpointProps(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> CfnOriginEndpointProps<R0, Set> { CfnOriginEndpointProps(put(self.0, "Id", value.into_expr()), Phase) }
     /// `ManifestName`: text. Update: in place.
-    pub fn manifest_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ManifestName", value.into_expr()); self }
+    pub fn manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestName", value.into_expr()), Phase) }
     /// `MssPackage`: `MssPackage`. Update: in place.
-    pub fn mss_package(mut self, value: impl Arg<origin_endpoint::MssPackage>) -> Self { self.0.set("MssPackage", value.into_expr()); self }
+    pub fn mss_package(self, value: impl Arg<origin_endpoint::MssPackage>) -> Self { Self(put(self.0, "MssPackage", value.into_expr()), Phase) }
     /// `Origination`: `Origination`. Update: in place.
-    pub fn origination(mut self, value: impl Arg<origin_endpoint::Origination>) -> Self { self.0.set("Origination", value.into_expr()); self }
+    pub fn origination(self, value: impl Arg<origin_endpoint::Origination>) -> Self { Self(put(self.0, "Origination", value.into_expr()), Phase) }
     /// `StartoverWindowSeconds`: integer. Update: in place.
-    pub fn startover_window_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("StartoverWindowSeconds", value.into_expr()); self }
+    pub fn startover_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartoverWindowSeconds", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TimeDelaySeconds`: integer. Update: in place.
-    pub fn time_delay_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeDelaySeconds", value.into_expr()); self }
+    pub fn time_delay_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeDelaySeconds", value.into_expr()), Phase) }
     /// `Whitelist`: list of text. Update: in place.
-    pub fn whitelist(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Whitelist", value.into_expr()); self }
+    pub fn whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Whitelist", value.into_expr()), Phase) }
 }
 impl Done for CfnOriginEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaPackage::OriginEndpoint`.
 pub mod origin_endpoint {
 use crate::cfn::support::*;
 /// The property type `Authorization` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-authorization.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Authorization<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Authorization<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Authorization {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Authorization<super::missing::CdnIdentifierSecret, super::missing::SecretsRoleArn> { Authorization(Bag::default(), Phase) }
+    pub fn new() -> Authorization<Missing<super::required::CdnIdentifierSecret>, Missing<super::required::SecretsRoleArn>> { Authorization(Bag::default(), Phase) }
 }
 impl<R0, R1> Authorization<R0, R1> {
     /// `CdnIdentifierSecret`: text, required. Update: in place.
-    pub fn cdn_identifier_secret(mut self, value: impl Arg<str>) -> Authorization<Set, R1> { self.0.set("CdnIdentifierSecret", value.into_expr()); Authorization(self.0, Phase) }
-    /// `SecretsRoleArn`: text, required. Update: in place.
-    pub fn secrets_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Authorization<R0, Set> { self.0.set("SecretsRoleArn", value.into_expr()); Authorization(self.0, Phase) }
+    pub fn cdn_identifier_secret(self, value: impl Arg<str>) -> Authorization<Set, R1> { Authorization(put(self.0, "CdnIdentifierSecret", value.into_expr()), Phase) }
+    /// `SecretsRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn secrets_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Authorization<R0, Set> { Authorization(put(self.0, "SecretsRoleArn", value.into_expr()), Phase) }
 }
 impl Done for Authorization { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CmafEncryption` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CmafEncryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CmafEncryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl CmafEncryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CmafEncryption<super::missing::SpekeKeyProvider> { CmafEncryption(Bag::default(), Phase) }
+    pub fn new() -> CmafEncryption<Missing<super::required::SpekeKeyProvider>> { CmafEncryption(Bag::default(), Phase) }
 }
 impl<R0> CmafEncryption<R0> {
     /// `ConstantInitializationVector`: text. Update: in place.
-    pub fn constant_initialization_vector(mut self, value: impl Arg<str>) -> Self { self.0.set("ConstantInitializationVector", value.into_expr()); self }
+    pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value.into_expr()), Phase) }
     /// `EncryptionMethod`: `EncryptionMethod`. Update: in place.
-    pub fn encryption_method(mut self, value: impl Arg<EncryptionMethod>) -> Self { self.0.set("EncryptionMethod", value.into_expr()); self }
+    pub fn encryption_method(self, value: impl Arg<EncryptionMethod>) -> Self { Self(put(self.0, "EncryptionMethod", value.into_expr()), Phase) }
     /// `KeyRotationIntervalSeconds`: integer. Update: in place.
-    pub fn key_rotation_interval_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("KeyRotationIntervalSeconds", value.into_expr()); self }
+    pub fn key_rotation_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KeyRotationIntervalSeconds", value.into_expr()), Phase) }
     /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place.
-    pub fn speke_key_provider(mut self, value: impl Arg<SpekeKeyProvider>) -> CmafEncryption<Set> { self.0.set("SpekeKeyProvider", value.into_expr()); CmafEncryption(self.0, Phase) }
+    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> CmafEncryption<Set> { CmafEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
 }
 impl Done for CmafEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CmafPackage` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-cmafpackage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CmafPackage(Bag);
+#[must_use] pub struct CmafPackage(Bag);
 impl CmafPackage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Encryption`: `CmafEncryption`. Update: in place.
-    pub fn encryption(mut self, value: impl Arg<CmafEncryption>) -> Self { self.0.set("Encryption", value.into_expr()); self }
+    pub fn encryption(self, value: impl Arg<CmafEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr())) }
     /// `HlsManifests`: list of `HlsManifest`. Update: in place.
-    pub fn hls_manifests(mut self, value: impl Arg<Arr<HlsManifest>>) -> Self { self.0.set("HlsManifests", value.into_expr()); self }
+    pub fn hls_manifests(self, value: impl Arg<Arr<HlsManifest>>) -> Self { Self(put(self.0, "HlsManifests", value.into_expr())) }
     /// `SegmentDurationSeconds`: integer. Update: in place.
-    pub fn segment_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("SegmentDurationSeconds", value.into_expr()); self }
+    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr())) }
     /// `SegmentPrefix`: text. Update: in place.
-    pub fn segment_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("SegmentPrefix", value.into_expr()); self }
+    pub fn segment_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentPrefix", value.into_expr())) }
     /// `StreamSelection`: `StreamSelection`. Update: in place.
-    pub fn stream_selection(mut self, value: impl Arg<StreamSelection>) -> Self { self.0.set("StreamSelection", value.into_expr()); self }
+    pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value.into_expr())) }
 }
 impl Done for CmafPackage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashEncryption` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DashEncryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DashEncryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl DashEncryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DashEncryption<super::missing::SpekeKeyProvider> { DashEncryption(Bag::default(), Phase) }
+    pub fn new() -> DashEncryption<Missing<super::required::SpekeKeyProvider>> { DashEncryption(Bag::default(), Phase) }
 }
 impl<R0> DashEncryption<R0> {
     /// `KeyRotationIntervalSeconds`: integer. Update: in place.
-    pub fn key_rotation_interval_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("KeyRotationIntervalSeconds", value.into_expr()); self }
+    pub fn key_rotation_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KeyRotationIntervalSeconds", value.into_expr()), Phase) }
     /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place.
-    pub fn speke_key_provider(mut self, value: impl Arg<SpekeKeyProvider>) -> DashEncryption<Set> { self.0.set("SpekeKeyProvider", value.into_expr()); DashEncryption(self.0, Phase) }
+    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> DashEncryption<Set> { DashEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
 }
 impl Done for DashEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashPackage` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-dashpackage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DashPackage(Bag);
+#[must_use] pub struct DashPackage(Bag);
 impl DashPackage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdTriggers`: list of text. Update: in place.
-    pub fn ad_triggers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AdTriggers", value.into_expr()); self }
+    pub fn ad_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdTriggers", value.into_expr())) }
     /// `AdsOnDeliveryRestrictions`: `AdsOnDeliveryRestrictions`. Update: in place.
-    pub fn ads_on_delivery_restrictions(mut self, value: impl Arg<AdsOnDeliveryRestrictions>) -> Self { self.0.set("AdsOnDeliveryRestrictions", value.into_expr()); self }
+    pub fn ads_on_delivery_restrictions(self, value: impl Arg<AdsOnDeliveryRestrictions>) -> Self { Self(put(self.0, "AdsOnDeliveryRestrictions", value.into_expr())) }
     /// `Encryption`: `DashEncryption`. Update: in place.
-    pub fn encryption(mut self, value: impl Arg<DashEncryption>) -> Self { self.0.set("Encryption", value.into_expr()); self }
+    pub fn encryption(self, value: impl Arg<DashEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr())) }
     /// `IncludeIframeOnlyStream`: boolean. Update: in place.
-    pub fn include_iframe_only_stream(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeIframeOnlyStream", value.into_expr()); self }
+    pub fn include_iframe_only_stream(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStream", value.into_expr())) }
     /// `ManifestLayout`: `ManifestLayout`. Update: in place.
-    pub fn manifest_layout(mut self, value: impl Arg<ManifestLayout>) -> Self { self.0.set("ManifestLayout", value.into_expr()); self }
+    pub fn manifest_layout(self, value: impl Arg<ManifestLayout>) -> Self { Self(put(self.0, "ManifestLayout", value.into_expr())) }
     /// `ManifestWindowSeconds`: integer. Update: in place.
-    pub fn manifest_window_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ManifestWindowSeconds", value.into_expr()); self }
+    pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr())) }
     /// `MinBufferTimeSeconds`: integer. Update: in place.
-    pub fn min_buffer_time_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinBufferTimeSeconds", value.into_expr()); self }
+    pub fn min_buffer_time_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBufferTimeSeconds", value.into_expr())) }
     /// `MinUpdatePeriodSeconds`: integer. Update: in place.
-    pub fn min_update_period_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinUpdatePeriodSeconds", value.into_expr()); self }
+    pub fn min_update_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinUpdatePeriodSeconds", value.into_expr())) }
     /// `PeriodTriggers`: list of text. Update: in place.
-    pub fn period_triggers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PeriodTriggers", value.into_expr()); self }
+    pub fn period_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PeriodTriggers", value.into_expr())) }
     /// `Profile`: `Profile`. Update: in place.
-    pub fn profile(mut self, value: impl Arg<Profile>) -> Self { self.0.set("Profile", value.into_expr()); self }
+    pub fn profile(self, value: impl Arg<Profile>) -> Self { Self(put(self.0, "Profile", value.into_expr())) }
     /// `SegmentDurationSeconds`: integer. Update: in place.
-    pub fn segment_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("SegmentDurationSeconds", value.into_expr()); self }
+    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr())) }
     /// `SegmentTemplateFormat`: `SegmentTemplateFormat`. Update: in place.
-    pub fn segment_template_format(mut self, value: impl Arg<SegmentTemplateFormat>) -> Self { self.0.set("SegmentTemplateFormat", value.into_expr()); self }
+    pub fn segment_template_format(self, value: impl Arg<SegmentTemplateFormat>) -> Self { Self(put(self.0, "SegmentTemplateFormat", value.into_expr())) }
     /// `StreamSelection`: `StreamSelection`. Update: in place.
-    pub fn stream_selection(mut self, value: impl Arg<StreamSelection>) -> Self { self.0.set("StreamSelection", value.into_expr()); self }
+    pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value.into_expr())) }
     /// `SuggestedPresentationDelaySeconds`: integer. Update: in place.
-    pub fn suggested_presentation_delay_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("SuggestedPresentationDelaySeconds", value.into_expr()); self }
+    pub fn suggested_presentation_delay_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SuggestedPresentationDelaySeconds", value.into_expr())) }
     /// `UtcTiming`: `UtcTiming`. Update: in place.
-    pub fn utc_timing(mut self, value: impl Arg<UtcTiming>) -> Self { self.0.set("UtcTiming", value.into_expr()); self }
+    pub fn utc_timing(self, value: impl Arg<UtcTiming>) -> Self { Self(put(self.0, "UtcTiming", value.into_expr())) }
     /// `UtcTimingUri`: text. Update: in place.
-    pub fn utc_timing_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("UtcTimingUri", value.into_expr()); self }
+    pub fn utc_timing_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UtcTimingUri", value.into_expr())) }
 }
 impl Done for DashPackage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionContractConfiguration` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-encryptioncontractconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionContractConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EncryptionContractConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EncryptionContractConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionContractConfiguration<super::missing::PresetSpeke20Audio, super::missing::PresetSpeke20Video> { EncryptionContractConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EncryptionContractConfiguration<Missing<super::required::PresetSpeke20Audio>, Missing<super::required::PresetSpeke20Video>> { EncryptionContractConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EncryptionContractConfiguration<R0, R1> {
     /// `PresetSpeke20Audio`: `PresetSpeke20Audio`, required. Update: in place.
-    pub fn preset_speke20_audio(mut self, value: impl Arg<PresetSpeke20Audio>) -> EncryptionContractConfiguration<Set, R1> { self.0.set("PresetSpeke20Audio", value.into_expr()); EncryptionContractConfiguration(self.0, Phase) }
+    pub fn preset_speke20_audio(self, value: impl Arg<PresetSpeke20Audio>) -> EncryptionContractConfiguration<Set, R1> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Audio", value.into_expr()), Phase) }
     /// `PresetSpeke20Video`: `PresetSpeke20Video`, required. Update: in place.
-    pub fn preset_speke20_video(mut self, value: impl Arg<PresetSpeke20Video>) -> EncryptionContractConfiguration<R0, Set> { self.0.set("PresetSpeke20Video", value.into_expr()); EncryptionContractConfiguration(self.0, Phase) }
+    pub fn preset_speke20_video(self, value: impl Arg<PresetSpeke20Video>) -> EncryptionContractConfiguration<R0, Set> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Video", value.into_expr()), Phase) }
 }
 impl Done for EncryptionContractConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsEncryption` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HlsEncryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HlsEncryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl HlsEncryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HlsEncryption<super::missing::SpekeKeyProvider> { HlsEncryption(Bag::default(), Phase) }
+    pub fn new() -> HlsEncryption<Missing<super::required::SpekeKeyProvider>> { HlsEncryption(Bag::default(), Phase) }
 }
 impl<R0> HlsEncryption<R0> {
     /// `ConstantInitializationVector`: text. Update: in place.
-    pub fn constant_initialization_vector(mut self, value: impl Arg<str>) -> Self { self.0.set("ConstantInitializationVector", value.into_expr()); self }
+    pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value.into_expr()), Phase) }
     /// `EncryptionMethod`: `HlsEncryptionEncryptionMethod`. Update: in place.
-    pub fn encryption_method(mut self, value: impl Arg<HlsEncryptionEncryptionMethod>) -> Self { self.0.set("EncryptionMethod", value.into_expr()); self }
+    pub fn encryption_method(self, value: impl Arg<HlsEncryptionEncryptionMethod>) -> Self { Self(put(self.0, "EncryptionMethod", value.into_expr()), Phase) }
     /// `KeyRotationIntervalSeconds`: integer. Update: in place.
-    pub fn key_rotation_interval_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("KeyRotationIntervalSeconds", value.into_expr()); self }
+    pub fn key_rotation_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KeyRotationIntervalSeconds", value.into_expr()), Phase) }
     /// `RepeatExtXKey`: boolean. Update: in place.
-    pub fn repeat_ext_x_key(mut self, value: impl Arg<bool>) -> Self { self.0.set("RepeatExtXKey", value.into_expr()); self }
+    pub fn repeat_ext_x_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RepeatExtXKey", value.into_expr()), Phase) }
     /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place.
-    pub fn speke_key_provider(mut self, value: impl Arg<SpekeKeyProvider>) -> HlsEncryption<Set> { self.0.set("SpekeKeyProvider", value.into_expr()); HlsEncryption(self.0, Phase) }
+    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> HlsEncryption<Set> { HlsEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
 }
 impl Done for HlsEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsManifest` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlsmanifest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HlsManifest<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HlsManifest<R0 = Set>(Bag, Phase<(R0,)>);
 impl HlsManifest {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HlsManifest<super::missing::Id> { HlsManifest(Bag::default(), Phase) }
+    pub fn new() -> HlsManifest<Missing<super::required::Id>> { HlsManifest(Bag::default(), Phase) }
 }
 impl<R0> HlsManifest<R0> {
     /// `AdMarkers`: `AdMarkers`. Update: in place.
-    pub fn ad_markers(mut self, value: impl Arg<AdMarkers>) -> Self { self.0.set("AdMarkers", value.into_expr()); self }
+    pub fn ad_markers(self, value: impl Arg<AdMarkers>) -> Self { Self(put(self.0, "AdMarkers", value.into_expr()), Phase) }
     /// `AdTriggers`: list of text. Update: in place.
-    pub fn ad_triggers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AdTriggers", value.into_expr()); self }
+    pub fn ad_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdTriggers", value.into_expr()), Phase) }
     /// `AdsOnDeliveryRestrictions`: `AdsOnDeliveryRestrictions`. Update: in place.
-    pub fn ads_on_delivery_restrictions(mut self, value: impl Arg<AdsOnDeliveryRestrictions>) -> Self { self.0.set("AdsOnDeliveryRestrictions", value.into_expr()); self }
+    pub fn ads_on_delivery_restrictions(self, value: impl Arg<AdsOnDeliveryRestrictions>) -> Self { Self(put(self.0, "AdsOnDeliveryRestrictions", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> HlsManifest<Set> { self.0.set("Id", value.into_expr()); HlsManifest(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> HlsManifest<Set> { HlsManifest(put(self.0, "Id", value.into_expr()), Phase) }
     /// `IncludeIframeOnlyStream`: boolean. Update: in place.
-    pub fn include_iframe_only_stream(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeIframeOnlyStream", value.into_expr()); self }
+    pub fn include_iframe_only_stream(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStream", value.into_expr()), Phase) }
     /// `ManifestName`: text. Update: in place.
-    pub fn manifest_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ManifestName", value.into_expr()); self }
+    pub fn manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestName", value.into_expr()), Phase) }
     /// `PlaylistType`: `PlaylistType`. Update: in place.
-    pub fn playlist_type(mut self, value: impl Arg<PlaylistType>) -> Self { self.0.set("PlaylistType", value.into_expr()); self }
+    pub fn playlist_type(self, value: impl Arg<PlaylistType>) -> Self { Self(put(self.0, "PlaylistType", value.into_expr()), Phase) }
     /// `PlaylistWindowSeconds`: integer. Update: in place.
-    pub fn playlist_window_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("PlaylistWindowSeconds", value.into_expr()); self }
+    pub fn playlist_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PlaylistWindowSeconds", value.into_expr()), Phase) }
     /// `ProgramDateTimeIntervalSeconds`: integer. Update: in place.
-    pub fn program_date_time_interval_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ProgramDateTimeIntervalSeconds", value.into_expr()); self }
+    pub fn program_date_time_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimeIntervalSeconds", value.into_expr()), Phase) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for HlsManifest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsPackage` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-hlspackage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HlsPackage(Bag);
+#[must_use] pub struct HlsPackage(Bag);
 impl HlsPackage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdMarkers`: `AdMarkers`. Update: in place.
-    pub fn ad_markers(mut self, value: impl Arg<AdMarkers>) -> Self { self.0.set("AdMarkers", value.into_expr()); self }
+    pub fn ad_markers(self, value: impl Arg<AdMarkers>) -> Self { Self(put(self.0, "AdMarkers", value.into_expr())) }
     /// `AdTriggers`: list of text. Update: in place.
-    pub fn ad_triggers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AdTriggers", value.into_expr()); self }
+    pub fn ad_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdTriggers", value.into_expr())) }
     /// `AdsOnDeliveryRestrictions`: `AdsOnDeliveryRestrictions`. Update: in place.
-    pub fn ads_on_delivery_restrictions(mut self, value: impl Arg<AdsOnDeliveryRestrictions>) -> Self { self.0.set("AdsOnDeliveryRestrictions", value.into_expr()); self }
+    pub fn ads_on_delivery_restrictions(self, value: impl Arg<AdsOnDeliveryRestrictions>) -> Self { Self(put(self.0, "AdsOnDeliveryRestrictions", value.into_expr())) }
     /// `Encryption`: `HlsEncryption`. Update: in place.
-    pub fn encryption(mut self, value: impl Arg<HlsEncryption>) -> Self { self.0.set("Encryption", value.into_expr()); self }
+    pub fn encryption(self, value: impl Arg<HlsEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr())) }
     /// `IncludeDvbSubtitles`: boolean. Update: in place.
-    pub fn include_dvb_subtitles(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeDvbSubtitles", value.into_expr()); self }
+    pub fn include_dvb_subtitles(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeDvbSubtitles", value.into_expr())) }
     /// `IncludeIframeOnlyStream`: boolean. Update: in place.
-    pub fn include_iframe_only_stream(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeIframeOnlyStream", value.into_expr()); self }
+    pub fn include_iframe_only_stream(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStream", value.into_expr())) }
     /// `PlaylistType`: `PlaylistType`. Update: in place.
-    pub fn playlist_type(mut self, value: impl Arg<PlaylistType>) -> Self { self.0.set("PlaylistType", value.into_expr()); self }
+    pub fn playlist_type(self, value: impl Arg<PlaylistType>) -> Self { Self(put(self.0, "PlaylistType", value.into_expr())) }
     /// `PlaylistWindowSeconds`: integer. Update: in place.
-    pub fn playlist_window_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("PlaylistWindowSeconds", value.into_expr()); self }
+    pub fn playlist_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PlaylistWindowSeconds", value.into_expr())) }
     /// `ProgramDateTimeIntervalSeconds`: integer. Update: in place.
-    pub fn program_date_time_interval_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ProgramDateTimeIntervalSeconds", value.into_expr()); self }
+    pub fn program_date_time_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimeIntervalSeconds", value.into_expr())) }
     /// `SegmentDurationSeconds`: integer. Update: in place.
-    pub fn segment_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("SegmentDurationSeconds", value.into_expr()); self }
+    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr())) }
     /// `StreamSelection`: `StreamSelection`. Update: in place.
-    pub fn stream_selection(mut self, value: impl Arg<StreamSelection>) -> Self { self.0.set("StreamSelection", value.into_expr()); self }
+    pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value.into_expr())) }
     /// `UseAudioRenditionGroup`: boolean. Update: in place.
-    pub fn use_audio_rendition_group(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseAudioRenditionGroup", value.into_expr()); self }
+    pub fn use_audio_rendition_group(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseAudioRenditionGroup", value.into_expr())) }
 }
 impl Done for HlsPackage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MssEncryption` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-mssencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MssEncryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MssEncryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl MssEncryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MssEncryption<super::missing::SpekeKeyProvider> { MssEncryption(Bag::default(), Phase) }
+    pub fn new() -> MssEncryption<Missing<super::required::SpekeKeyProvider>> { MssEncryption(Bag::default(), Phase) }
 }
 impl<R0> MssEncryption<R0> {
     /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place.
-    pub fn speke_key_provider(mut self, value: impl Arg<SpekeKeyProvider>) -> MssEncryption<Set> { self.0.set("SpekeKeyProvider", value.into_expr()); MssEncryption(self.0, Phase) }
+    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> MssEncryption<Set> { MssEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
 }
 impl Done for MssEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MssPackage` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-msspackage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MssPackage(Bag);
+#[must_use] pub struct MssPackage(Bag);
 impl MssPackage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Encryption`: `MssEncryption`. Update: in place.
-    pub fn encryption(mut self, value: impl Arg<MssEncryption>) -> Self { self.0.set("Encryption", value.into_expr()); self }
+    pub fn encryption(self, value: impl Arg<MssEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr())) }
     /// `ManifestWindowSeconds`: integer. Update: in place.
-    pub fn manifest_window_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ManifestWindowSeconds", value.into_expr()); self }
+    pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr())) }
     /// `SegmentDurationSeconds`: integer. Update: in place.
-    pub fn segment_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("SegmentDurationSeconds", value.into_expr()); self }
+    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr())) }
     /// `StreamSelection`: `StreamSelection`. Update: in place.
-    pub fn stream_selection(mut self, value: impl Arg<StreamSelection>) -> Self { self.0.set("StreamSelection", value.into_expr()); self }
+    pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value.into_expr())) }
 }
 impl Done for MssPackage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpekeKeyProvider` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-spekekeyprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SpekeKeyProvider<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct SpekeKeyProvider<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl SpekeKeyProvider {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SpekeKeyProvider<super::missing::ResourceId, super::missing::RoleArn, super::missing::SystemIds, super::missing::Url> { SpekeKeyProvider(Bag::default(), Phase) }
+    pub fn new() -> SpekeKeyProvider<Missing<super::required::ResourceId>, Missing<super::required::RoleArn>, Missing<super::required::SystemIds>, Missing<super::required::Url>> { SpekeKeyProvider(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> SpekeKeyProvider<R0, R1, R2, R3> {
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
     /// `EncryptionContractConfiguration`: `EncryptionContractConfiguration`. Update: in place.
-    pub fn encryption_contract_configuration(mut self, value: impl Arg<EncryptionContractConfiguration>) -> Self { self.0.set("EncryptionContractConfiguration", value.into_expr()); self }
+    pub fn encryption_contract_configuration(self, value: impl Arg<EncryptionContractConfiguration>) -> Self { Self(put(self.0, "EncryptionContractConfiguration", value.into_expr()), Phase) }
     /// `ResourceId`: text, required. Update: in place.
-    pub fn resource_id(mut self, value: impl Arg<str>) -> SpekeKeyProvider<Set, R1, R2, R3> { self.0.set("ResourceId", value.into_expr()); SpekeKeyProvider(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> SpekeKeyProvider<R0, Set, R2, R3> { self.0.set("RoleArn", value.into_expr()); SpekeKeyProvider(self.0, Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> SpekeKeyProvider<Set, R1, R2, R3> { SpekeKeyProvider(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SpekeKeyProvider<R0, Set, R2, R3> { SpekeKeyProvider(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SystemIds`: list of text, required. Update: in place.
-    pub fn system_ids(mut self, value: impl Arg<Arr<str>>) -> SpekeKeyProvider<R0, R1, Set, R3> { self.0.set("SystemIds", value.into_expr()); SpekeKeyProvider(self.0, Phase) }
+    pub fn system_ids(self, value: impl Arg<Arr<str>>) -> SpekeKeyProvider<R0, R1, Set, R3> { SpekeKeyProvider(put(self.0, "SystemIds", value.into_expr()), Phase) }
     /// `Url`: text, required. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> SpekeKeyProvider<R0, R1, R2, Set> { self.0.set("Url", value.into_expr()); SpekeKeyProvider(self.0, Phase) }
+    pub fn url(self, value: impl Arg<str>) -> SpekeKeyProvider<R0, R1, R2, Set> { SpekeKeyProvider(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for SpekeKeyProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamSelection` of `AWS::MediaPackage::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-originendpoint-streamselection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StreamSelection(Bag);
+#[must_use] pub struct StreamSelection(Bag);
 impl StreamSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxVideoBitsPerSecond`: integer. Update: in place.
-    pub fn max_video_bits_per_second(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxVideoBitsPerSecond", value.into_expr()); self }
+    pub fn max_video_bits_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxVideoBitsPerSecond", value.into_expr())) }
     /// `MinVideoBitsPerSecond`: integer. Update: in place.
-    pub fn min_video_bits_per_second(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinVideoBitsPerSecond", value.into_expr()); self }
+    pub fn min_video_bits_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinVideoBitsPerSecond", value.into_expr())) }
     /// `StreamOrder`: `StreamOrder`. Update: in place.
-    pub fn stream_order(mut self, value: impl Arg<StreamOrder>) -> Self { self.0.set("StreamOrder", value.into_expr()); self }
+    pub fn stream_order(self, value: impl Arg<StreamOrder>) -> Self { Self(put(self.0, "StreamOrder", value.into_expr())) }
 }
 impl Done for StreamSelection { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AdMarkers` allows.
@@ -469,251 +469,251 @@ impl CfnPackagingConfiguration {
     /// `AWS::MediaPackage::PackagingConfiguration`
     pub const TYPE: &'static str = "AWS::MediaPackage::PackagingConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnPackagingConfigurationProps<R0, R1>) -> Self where CfnPackagingConfigurationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPackagingConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnPackagingConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packagingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPackagingConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnPackagingConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnPackagingConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPackagingConfigurationProps<missing::Id, missing::PackagingGroupId> { CfnPackagingConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPackagingConfigurationProps<Missing<required::Id>, Missing<required::PackagingGroupId>> { CfnPackagingConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPackagingConfigurationProps<R0, R1> {
     /// `CmafPackage`: `CmafPackage`. Update: in place.
-    pub fn cmaf_package(mut self, value: impl Arg<packaging_configuration::CmafPackage>) -> Self { self.0.set("CmafPackage", value.into_expr()); self }
+    pub fn cmaf_package(self, value: impl Arg<packaging_configuration::CmafPackage>) -> Self { Self(put(self.0, "CmafPackage", value.into_expr()), Phase) }
     /// `DashPackage`: `DashPackage`. Update: in place.
-    pub fn dash_package(mut self, value: impl Arg<packaging_configuration::DashPackage>) -> Self { self.0.set("DashPackage", value.into_expr()); self }
+    pub fn dash_package(self, value: impl Arg<packaging_configuration::DashPackage>) -> Self { Self(put(self.0, "DashPackage", value.into_expr()), Phase) }
     /// `HlsPackage`: `HlsPackage`. Update: in place.
-    pub fn hls_package(mut self, value: impl Arg<packaging_configuration::HlsPackage>) -> Self { self.0.set("HlsPackage", value.into_expr()); self }
+    pub fn hls_package(self, value: impl Arg<packaging_configuration::HlsPackage>) -> Self { Self(put(self.0, "HlsPackage", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> CfnPackagingConfigurationProps<Set, R1> { self.0.set("Id", value.into_expr()); CfnPackagingConfigurationProps(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> CfnPackagingConfigurationProps<Set, R1> { CfnPackagingConfigurationProps(put(self.0, "Id", value.into_expr()), Phase) }
     /// `MssPackage`: `MssPackage`. Update: in place.
-    pub fn mss_package(mut self, value: impl Arg<packaging_configuration::MssPackage>) -> Self { self.0.set("MssPackage", value.into_expr()); self }
+    pub fn mss_package(self, value: impl Arg<packaging_configuration::MssPackage>) -> Self { Self(put(self.0, "MssPackage", value.into_expr()), Phase) }
     /// `PackagingGroupId`: text, required. Update: in place.
-    pub fn packaging_group_id(mut self, value: impl Arg<str>) -> CfnPackagingConfigurationProps<R0, Set> { self.0.set("PackagingGroupId", value.into_expr()); CfnPackagingConfigurationProps(self.0, Phase) }
+    pub fn packaging_group_id(self, value: impl Arg<str>) -> CfnPackagingConfigurationProps<R0, Set> { CfnPackagingConfigurationProps(put(self.0, "PackagingGroupId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPackagingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaPackage::PackagingConfiguration`.
 pub mod packaging_configuration {
 use crate::cfn::support::*;
 /// The property type `CmafEncryption` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-cmafencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CmafEncryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CmafEncryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl CmafEncryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CmafEncryption<super::missing::SpekeKeyProvider> { CmafEncryption(Bag::default(), Phase) }
+    pub fn new() -> CmafEncryption<Missing<super::required::SpekeKeyProvider>> { CmafEncryption(Bag::default(), Phase) }
 }
 impl<R0> CmafEncryption<R0> {
     /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place.
-    pub fn speke_key_provider(mut self, value: impl Arg<SpekeKeyProvider>) -> CmafEncryption<Set> { self.0.set("SpekeKeyProvider", value.into_expr()); CmafEncryption(self.0, Phase) }
+    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> CmafEncryption<Set> { CmafEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
 }
 impl Done for CmafEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CmafPackage` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-cmafpackage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CmafPackage<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CmafPackage<R0 = Set>(Bag, Phase<(R0,)>);
 impl CmafPackage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CmafPackage<super::missing::HlsManifests> { CmafPackage(Bag::default(), Phase) }
+    pub fn new() -> CmafPackage<Missing<super::required::HlsManifests>> { CmafPackage(Bag::default(), Phase) }
 }
 impl<R0> CmafPackage<R0> {
     /// `Encryption`: `CmafEncryption`. Update: in place.
-    pub fn encryption(mut self, value: impl Arg<CmafEncryption>) -> Self { self.0.set("Encryption", value.into_expr()); self }
+    pub fn encryption(self, value: impl Arg<CmafEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
     /// `HlsManifests`: list of `HlsManifest`, required. Update: in place.
-    pub fn hls_manifests(mut self, value: impl Arg<Arr<HlsManifest>>) -> CmafPackage<Set> { self.0.set("HlsManifests", value.into_expr()); CmafPackage(self.0, Phase) }
+    pub fn hls_manifests(self, value: impl Arg<Arr<HlsManifest>>) -> CmafPackage<Set> { CmafPackage(put(self.0, "HlsManifests", value.into_expr()), Phase) }
     /// `IncludeEncoderConfigurationInSegments`: boolean. Update: in place.
-    pub fn include_encoder_configuration_in_segments(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeEncoderConfigurationInSegments", value.into_expr()); self }
+    pub fn include_encoder_configuration_in_segments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeEncoderConfigurationInSegments", value.into_expr()), Phase) }
     /// `SegmentDurationSeconds`: integer. Update: in place.
-    pub fn segment_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("SegmentDurationSeconds", value.into_expr()); self }
+    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr()), Phase) }
 }
 impl Done for CmafPackage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashEncryption` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DashEncryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DashEncryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl DashEncryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DashEncryption<super::missing::SpekeKeyProvider> { DashEncryption(Bag::default(), Phase) }
+    pub fn new() -> DashEncryption<Missing<super::required::SpekeKeyProvider>> { DashEncryption(Bag::default(), Phase) }
 }
 impl<R0> DashEncryption<R0> {
     /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place.
-    pub fn speke_key_provider(mut self, value: impl Arg<SpekeKeyProvider>) -> DashEncryption<Set> { self.0.set("SpekeKeyProvider", value.into_expr()); DashEncryption(self.0, Phase) }
+    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> DashEncryption<Set> { DashEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
 }
 impl Done for DashEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashManifest` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashmanifest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DashManifest(Bag);
+#[must_use] pub struct DashManifest(Bag);
 impl DashManifest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManifestLayout`: `ManifestLayout`. Update: in place.
-    pub fn manifest_layout(mut self, value: impl Arg<ManifestLayout>) -> Self { self.0.set("ManifestLayout", value.into_expr()); self }
+    pub fn manifest_layout(self, value: impl Arg<ManifestLayout>) -> Self { Self(put(self.0, "ManifestLayout", value.into_expr())) }
     /// `ManifestName`: text. Update: in place.
-    pub fn manifest_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ManifestName", value.into_expr()); self }
+    pub fn manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestName", value.into_expr())) }
     /// `MinBufferTimeSeconds`: integer. Update: in place.
-    pub fn min_buffer_time_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinBufferTimeSeconds", value.into_expr()); self }
+    pub fn min_buffer_time_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBufferTimeSeconds", value.into_expr())) }
     /// `Profile`: `Profile`. Update: in place.
-    pub fn profile(mut self, value: impl Arg<Profile>) -> Self { self.0.set("Profile", value.into_expr()); self }
+    pub fn profile(self, value: impl Arg<Profile>) -> Self { Self(put(self.0, "Profile", value.into_expr())) }
     /// `ScteMarkersSource`: `ScteMarkersSource`. Update: in place.
-    pub fn scte_markers_source(mut self, value: impl Arg<ScteMarkersSource>) -> Self { self.0.set("ScteMarkersSource", value.into_expr()); self }
+    pub fn scte_markers_source(self, value: impl Arg<ScteMarkersSource>) -> Self { Self(put(self.0, "ScteMarkersSource", value.into_expr())) }
     /// `StreamSelection`: `StreamSelection`. Update: in place.
-    pub fn stream_selection(mut self, value: impl Arg<StreamSelection>) -> Self { self.0.set("StreamSelection", value.into_expr()); self }
+    pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value.into_expr())) }
 }
 impl Done for DashManifest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashPackage` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-dashpackage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DashPackage<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DashPackage<R0 = Set>(Bag, Phase<(R0,)>);
 impl DashPackage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DashPackage<super::missing::DashManifests> { DashPackage(Bag::default(), Phase) }
+    pub fn new() -> DashPackage<Missing<super::required::DashManifests>> { DashPackage(Bag::default(), Phase) }
 }
 impl<R0> DashPackage<R0> {
     /// `DashManifests`: list of `DashManifest`, required. Update: in place.
-    pub fn dash_manifests(mut self, value: impl Arg<Arr<DashManifest>>) -> DashPackage<Set> { self.0.set("DashManifests", value.into_expr()); DashPackage(self.0, Phase) }
+    pub fn dash_manifests(self, value: impl Arg<Arr<DashManifest>>) -> DashPackage<Set> { DashPackage(put(self.0, "DashManifests", value.into_expr()), Phase) }
     /// `Encryption`: `DashEncryption`. Update: in place.
-    pub fn encryption(mut self, value: impl Arg<DashEncryption>) -> Self { self.0.set("Encryption", value.into_expr()); self }
+    pub fn encryption(self, value: impl Arg<DashEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
     /// `IncludeEncoderConfigurationInSegments`: boolean. Update: in place.
-    pub fn include_encoder_configuration_in_segments(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeEncoderConfigurationInSegments", value.into_expr()); self }
+    pub fn include_encoder_configuration_in_segments(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeEncoderConfigurationInSegments", value.into_expr()), Phase) }
     /// `IncludeIframeOnlyStream`: boolean. Update: in place.
-    pub fn include_iframe_only_stream(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeIframeOnlyStream", value.into_expr()); self }
+    pub fn include_iframe_only_stream(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStream", value.into_expr()), Phase) }
     /// `PeriodTriggers`: list of text. Update: in place.
-    pub fn period_triggers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PeriodTriggers", value.into_expr()); self }
+    pub fn period_triggers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PeriodTriggers", value.into_expr()), Phase) }
     /// `SegmentDurationSeconds`: integer. Update: in place.
-    pub fn segment_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("SegmentDurationSeconds", value.into_expr()); self }
+    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr()), Phase) }
     /// `SegmentTemplateFormat`: `SegmentTemplateFormat`. Update: in place.
-    pub fn segment_template_format(mut self, value: impl Arg<SegmentTemplateFormat>) -> Self { self.0.set("SegmentTemplateFormat", value.into_expr()); self }
+    pub fn segment_template_format(self, value: impl Arg<SegmentTemplateFormat>) -> Self { Self(put(self.0, "SegmentTemplateFormat", value.into_expr()), Phase) }
 }
 impl Done for DashPackage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionContractConfiguration` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-encryptioncontractconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionContractConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EncryptionContractConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EncryptionContractConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionContractConfiguration<super::missing::PresetSpeke20Audio, super::missing::PresetSpeke20Video> { EncryptionContractConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EncryptionContractConfiguration<Missing<super::required::PresetSpeke20Audio>, Missing<super::required::PresetSpeke20Video>> { EncryptionContractConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EncryptionContractConfiguration<R0, R1> {
     /// `PresetSpeke20Audio`: `PresetSpeke20Audio`, required. Update: in place.
-    pub fn preset_speke20_audio(mut self, value: impl Arg<PresetSpeke20Audio>) -> EncryptionContractConfiguration<Set, R1> { self.0.set("PresetSpeke20Audio", value.into_expr()); EncryptionContractConfiguration(self.0, Phase) }
+    pub fn preset_speke20_audio(self, value: impl Arg<PresetSpeke20Audio>) -> EncryptionContractConfiguration<Set, R1> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Audio", value.into_expr()), Phase) }
     /// `PresetSpeke20Video`: `PresetSpeke20Video`, required. Update: in place.
-    pub fn preset_speke20_video(mut self, value: impl Arg<PresetSpeke20Video>) -> EncryptionContractConfiguration<R0, Set> { self.0.set("PresetSpeke20Video", value.into_expr()); EncryptionContractConfiguration(self.0, Phase) }
+    pub fn preset_speke20_video(self, value: impl Arg<PresetSpeke20Video>) -> EncryptionContractConfiguration<R0, Set> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Video", value.into_expr()), Phase) }
 }
 impl Done for EncryptionContractConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsEncryption` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HlsEncryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HlsEncryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl HlsEncryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HlsEncryption<super::missing::SpekeKeyProvider> { HlsEncryption(Bag::default(), Phase) }
+    pub fn new() -> HlsEncryption<Missing<super::required::SpekeKeyProvider>> { HlsEncryption(Bag::default(), Phase) }
 }
 impl<R0> HlsEncryption<R0> {
     /// `ConstantInitializationVector`: text. Update: in place.
-    pub fn constant_initialization_vector(mut self, value: impl Arg<str>) -> Self { self.0.set("ConstantInitializationVector", value.into_expr()); self }
+    pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value.into_expr()), Phase) }
     /// `EncryptionMethod`: `EncryptionMethod`. Update: in place.
-    pub fn encryption_method(mut self, value: impl Arg<EncryptionMethod>) -> Self { self.0.set("EncryptionMethod", value.into_expr()); self }
+    pub fn encryption_method(self, value: impl Arg<EncryptionMethod>) -> Self { Self(put(self.0, "EncryptionMethod", value.into_expr()), Phase) }
     /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place.
-    pub fn speke_key_provider(mut self, value: impl Arg<SpekeKeyProvider>) -> HlsEncryption<Set> { self.0.set("SpekeKeyProvider", value.into_expr()); HlsEncryption(self.0, Phase) }
+    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> HlsEncryption<Set> { HlsEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
 }
 impl Done for HlsEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsManifest` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlsmanifest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HlsManifest(Bag);
+#[must_use] pub struct HlsManifest(Bag);
 impl HlsManifest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdMarkers`: `AdMarkers`. Update: in place.
-    pub fn ad_markers(mut self, value: impl Arg<AdMarkers>) -> Self { self.0.set("AdMarkers", value.into_expr()); self }
+    pub fn ad_markers(self, value: impl Arg<AdMarkers>) -> Self { Self(put(self.0, "AdMarkers", value.into_expr())) }
     /// `IncludeIframeOnlyStream`: boolean. Update: in place.
-    pub fn include_iframe_only_stream(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeIframeOnlyStream", value.into_expr()); self }
+    pub fn include_iframe_only_stream(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStream", value.into_expr())) }
     /// `ManifestName`: text. Update: in place.
-    pub fn manifest_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ManifestName", value.into_expr()); self }
+    pub fn manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestName", value.into_expr())) }
     /// `ProgramDateTimeIntervalSeconds`: integer. Update: in place.
-    pub fn program_date_time_interval_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ProgramDateTimeIntervalSeconds", value.into_expr()); self }
+    pub fn program_date_time_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimeIntervalSeconds", value.into_expr())) }
     /// `RepeatExtXKey`: boolean. Update: in place.
-    pub fn repeat_ext_x_key(mut self, value: impl Arg<bool>) -> Self { self.0.set("RepeatExtXKey", value.into_expr()); self }
+    pub fn repeat_ext_x_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RepeatExtXKey", value.into_expr())) }
     /// `StreamSelection`: `StreamSelection`. Update: in place.
-    pub fn stream_selection(mut self, value: impl Arg<StreamSelection>) -> Self { self.0.set("StreamSelection", value.into_expr()); self }
+    pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value.into_expr())) }
 }
 impl Done for HlsManifest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsPackage` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-hlspackage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HlsPackage<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HlsPackage<R0 = Set>(Bag, Phase<(R0,)>);
 impl HlsPackage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HlsPackage<super::missing::HlsManifests> { HlsPackage(Bag::default(), Phase) }
+    pub fn new() -> HlsPackage<Missing<super::required::HlsManifests>> { HlsPackage(Bag::default(), Phase) }
 }
 impl<R0> HlsPackage<R0> {
     /// `Encryption`: `HlsEncryption`. Update: in place.
-    pub fn encryption(mut self, value: impl Arg<HlsEncryption>) -> Self { self.0.set("Encryption", value.into_expr()); self }
+    pub fn encryption(self, value: impl Arg<HlsEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
     /// `HlsManifests`: list of `HlsManifest`, required. Update: in place.
-    pub fn hls_manifests(mut self, value: impl Arg<Arr<HlsManifest>>) -> HlsPackage<Set> { self.0.set("HlsManifests", value.into_expr()); HlsPackage(self.0, Phase) }
+    pub fn hls_manifests(self, value: impl Arg<Arr<HlsManifest>>) -> HlsPackage<Set> { HlsPackage(put(self.0, "HlsManifests", value.into_expr()), Phase) }
     /// `IncludeDvbSubtitles`: boolean. Update: in place.
-    pub fn include_dvb_subtitles(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeDvbSubtitles", value.into_expr()); self }
+    pub fn include_dvb_subtitles(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeDvbSubtitles", value.into_expr()), Phase) }
     /// `SegmentDurationSeconds`: integer. Update: in place.
-    pub fn segment_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("SegmentDurationSeconds", value.into_expr()); self }
+    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr()), Phase) }
     /// `UseAudioRenditionGroup`: boolean. Update: in place.
-    pub fn use_audio_rendition_group(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseAudioRenditionGroup", value.into_expr()); self }
+    pub fn use_audio_rendition_group(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseAudioRenditionGroup", value.into_expr()), Phase) }
 }
 impl Done for HlsPackage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MssEncryption` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-mssencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MssEncryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MssEncryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl MssEncryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MssEncryption<super::missing::SpekeKeyProvider> { MssEncryption(Bag::default(), Phase) }
+    pub fn new() -> MssEncryption<Missing<super::required::SpekeKeyProvider>> { MssEncryption(Bag::default(), Phase) }
 }
 impl<R0> MssEncryption<R0> {
     /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place.
-    pub fn speke_key_provider(mut self, value: impl Arg<SpekeKeyProvider>) -> MssEncryption<Set> { self.0.set("SpekeKeyProvider", value.into_expr()); MssEncryption(self.0, Phase) }
+    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> MssEncryption<Set> { MssEncryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
 }
 impl Done for MssEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MssManifest` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-mssmanifest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MssManifest(Bag);
+#[must_use] pub struct MssManifest(Bag);
 impl MssManifest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManifestName`: text. Update: in place.
-    pub fn manifest_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ManifestName", value.into_expr()); self }
+    pub fn manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestName", value.into_expr())) }
     /// `StreamSelection`: `StreamSelection`. Update: in place.
-    pub fn stream_selection(mut self, value: impl Arg<StreamSelection>) -> Self { self.0.set("StreamSelection", value.into_expr()); self }
+    pub fn stream_selection(self, value: impl Arg<StreamSelection>) -> Self { Self(put(self.0, "StreamSelection", value.into_expr())) }
 }
 impl Done for MssManifest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MssPackage` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-msspackage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MssPackage<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MssPackage<R0 = Set>(Bag, Phase<(R0,)>);
 impl MssPackage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MssPackage<super::missing::MssManifests> { MssPackage(Bag::default(), Phase) }
+    pub fn new() -> MssPackage<Missing<super::required::MssManifests>> { MssPackage(Bag::default(), Phase) }
 }
 impl<R0> MssPackage<R0> {
     /// `Encryption`: `MssEncryption`. Update: in place.
-    pub fn encryption(mut self, value: impl Arg<MssEncryption>) -> Self { self.0.set("Encryption", value.into_expr()); self }
+    pub fn encryption(self, value: impl Arg<MssEncryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
     /// `MssManifests`: list of `MssManifest`, required. Update: in place.
-    pub fn mss_manifests(mut self, value: impl Arg<Arr<MssManifest>>) -> MssPackage<Set> { self.0.set("MssManifests", value.into_expr()); MssPackage(self.0, Phase) }
+    pub fn mss_manifests(self, value: impl Arg<Arr<MssManifest>>) -> MssPackage<Set> { MssPackage(put(self.0, "MssManifests", value.into_expr()), Phase) }
     /// `SegmentDurationSeconds`: integer. Update: in place.
-    pub fn segment_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("SegmentDurationSeconds", value.into_expr()); self }
+    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr()), Phase) }
 }
 impl Done for MssPackage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpekeKeyProvider` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-spekekeyprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SpekeKeyProvider<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SpekeKeyProvider<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SpekeKeyProvider {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SpekeKeyProvider<super::missing::RoleArn, super::missing::SystemIds, super::missing::Url> { SpekeKeyProvider(Bag::default(), Phase) }
+    pub fn new() -> SpekeKeyProvider<Missing<super::required::RoleArn>, Missing<super::required::SystemIds>, Missing<super::required::Url>> { SpekeKeyProvider(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SpekeKeyProvider<R0, R1, R2> {
     /// `EncryptionContractConfiguration`: `EncryptionContractConfiguration`. Update: in place.
-    pub fn encryption_contract_configuration(mut self, value: impl Arg<EncryptionContractConfiguration>) -> Self { self.0.set("EncryptionContractConfiguration", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> SpekeKeyProvider<Set, R1, R2> { self.0.set("RoleArn", value.into_expr()); SpekeKeyProvider(self.0, Phase) }
+    pub fn encryption_contract_configuration(self, value: impl Arg<EncryptionContractConfiguration>) -> Self { Self(put(self.0, "EncryptionContractConfiguration", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SpekeKeyProvider<Set, R1, R2> { SpekeKeyProvider(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SystemIds`: list of text, required. Update: in place.
-    pub fn system_ids(mut self, value: impl Arg<Arr<str>>) -> SpekeKeyProvider<R0, Set, R2> { self.0.set("SystemIds", value.into_expr()); SpekeKeyProvider(self.0, Phase) }
+    pub fn system_ids(self, value: impl Arg<Arr<str>>) -> SpekeKeyProvider<R0, Set, R2> { SpekeKeyProvider(put(self.0, "SystemIds", value.into_expr()), Phase) }
     /// `Url`: text, required. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> SpekeKeyProvider<R0, R1, Set> { self.0.set("Url", value.into_expr()); SpekeKeyProvider(self.0, Phase) }
+    pub fn url(self, value: impl Arg<str>) -> SpekeKeyProvider<R0, R1, Set> { SpekeKeyProvider(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for SpekeKeyProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamSelection` of `AWS::MediaPackage::PackagingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packagingconfiguration-streamselection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StreamSelection(Bag);
+#[must_use] pub struct StreamSelection(Bag);
 impl StreamSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxVideoBitsPerSecond`: integer. Update: in place.
-    pub fn max_video_bits_per_second(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxVideoBitsPerSecond", value.into_expr()); self }
+    pub fn max_video_bits_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxVideoBitsPerSecond", value.into_expr())) }
     /// `MinVideoBitsPerSecond`: integer. Update: in place.
-    pub fn min_video_bits_per_second(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinVideoBitsPerSecond", value.into_expr()); self }
+    pub fn min_video_bits_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinVideoBitsPerSecond", value.into_expr())) }
     /// `StreamOrder`: `StreamOrder`. Update: in place.
-    pub fn stream_order(mut self, value: impl Arg<StreamOrder>) -> Self { self.0.set("StreamOrder", value.into_expr()); self }
+    pub fn stream_order(self, value: impl Arg<StreamOrder>) -> Self { Self(put(self.0, "StreamOrder", value.into_expr())) }
 }
 impl Done for StreamSelection { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AdMarkers` allows.
@@ -741,57 +741,57 @@ impl CfnPackagingGroup {
     /// `AWS::MediaPackage::PackagingGroup`
     pub const TYPE: &'static str = "AWS::MediaPackage::PackagingGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPackagingGroupProps<R0>) -> Self where CfnPackagingGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPackagingGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `DomainName`: text.
     pub fn attr_domain_name(&self) -> Val<str> { self.0.get_att("DomainName") }
 }
 impl Parent for CfnPackagingGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaPackage::PackagingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackage-packaginggroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPackagingGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPackagingGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPackagingGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPackagingGroupProps<missing::Id> { CfnPackagingGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPackagingGroupProps<Missing<required::Id>> { CfnPackagingGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPackagingGroupProps<R0> {
     /// `Authorization`: `Authorization`. Update: in place.
-    pub fn authorization(mut self, value: impl Arg<packaging_group::Authorization>) -> Self { self.0.set("Authorization", value.into_expr()); self }
+    pub fn authorization(self, value: impl Arg<packaging_group::Authorization>) -> Self { Self(put(self.0, "Authorization", value.into_expr()), Phase) }
     /// `EgressAccessLogs`: `LogConfiguration`. Update: in place.
-    pub fn egress_access_logs(mut self, value: impl Arg<packaging_group::LogConfiguration>) -> Self { self.0.set("EgressAccessLogs", value.into_expr()); self }
+    pub fn egress_access_logs(self, value: impl Arg<packaging_group::LogConfiguration>) -> Self { Self(put(self.0, "EgressAccessLogs", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> CfnPackagingGroupProps<Set> { self.0.set("Id", value.into_expr()); CfnPackagingGroupProps(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> CfnPackagingGroupProps<Set> { CfnPackagingGroupProps(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPackagingGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaPackage::PackagingGroup`.
 pub mod packaging_group {
 use crate::cfn::support::*;
 /// The property type `Authorization` of `AWS::MediaPackage::PackagingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packaginggroup-authorization.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Authorization<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Authorization<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Authorization {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Authorization<super::missing::CdnIdentifierSecret, super::missing::SecretsRoleArn> { Authorization(Bag::default(), Phase) }
+    pub fn new() -> Authorization<Missing<super::required::CdnIdentifierSecret>, Missing<super::required::SecretsRoleArn>> { Authorization(Bag::default(), Phase) }
 }
 impl<R0, R1> Authorization<R0, R1> {
     /// `CdnIdentifierSecret`: text, required. Update: in place.
-    pub fn cdn_identifier_secret(mut self, value: impl Arg<str>) -> Authorization<Set, R1> { self.0.set("CdnIdentifierSecret", value.into_expr()); Authorization(self.0, Phase) }
-    /// `SecretsRoleArn`: text, required. Update: in place.
-    pub fn secrets_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Authorization<R0, Set> { self.0.set("SecretsRoleArn", value.into_expr()); Authorization(self.0, Phase) }
+    pub fn cdn_identifier_secret(self, value: impl Arg<str>) -> Authorization<Set, R1> { Authorization(put(self.0, "CdnIdentifierSecret", value.into_expr()), Phase) }
+    /// `SecretsRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn secrets_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Authorization<R0, Set> { Authorization(put(self.0, "SecretsRoleArn", value.into_expr()), Phase) }
 }
 impl Done for Authorization { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::MediaPackage::PackagingGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackage-packaginggroup-logconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogConfiguration(Bag);
+#[must_use] pub struct LogConfiguration(Bag);
 impl LogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupName`: text. Update: in place.
-    pub fn log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> Self { self.0.set("LogGroupName", value.into_expr()); self }
+    /// `LogGroupName`: `LogsLogGroupName`. Update: in place.
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroupName", value.into_expr())) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { CdnIdentifierSecret, ChannelId, DashManifests, HlsManifests, Id, MssManifests, PackagingConfigurationId, PackagingGroupId, PresetSpeke20Audio, PresetSpeke20Video, ResourceId, RoleArn, SecretsRoleArn, SourceArn, SourceRoleArn, SpekeKeyProvider, SystemIds, Url } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { CdnIdentifierSecret, ChannelId, DashManifests, HlsManifests, Id, MssManifests, PackagingConfigurationId, PackagingGroupId, PresetSpeke20Audio, PresetSpeke20Video, ResourceId, RoleArn, SecretsRoleArn, SourceArn, SourceRoleArn, SpekeKeyProvider, SystemIds, Url } }

@@ -10,10 +10,10 @@ impl CfnChannel {
     /// `AWS::MediaPackageV2::Channel`
     pub const TYPE: &'static str = "AWS::MediaPackageV2::Channel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnChannelProps<R0, R1>) -> Self where CfnChannelProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `AttachedMultiviewChannels`: list of text.
     pub fn attr_attached_multiview_channels(&self) -> Val<Arr<str>> { self.0.get_att("AttachedMultiviewChannels") }
@@ -28,77 +28,77 @@ impl CfnChannel {
 }
 impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaPackageV2::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnChannelProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnChannelProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnChannelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnChannelProps<missing::ChannelGroupName, missing::ChannelName> { CfnChannelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnChannelProps<Missing<required::ChannelGroupName>, Missing<required::ChannelName>> { CfnChannelProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnChannelProps<R0, R1> {
     /// `ChannelGroupName`: text, required. Update: replacement.
-    pub fn channel_group_name(mut self, value: impl Arg<str>) -> CfnChannelProps<Set, R1> { self.0.set("ChannelGroupName", value.into_expr()); CfnChannelProps(self.0, Phase) }
+    pub fn channel_group_name(self, value: impl Arg<str>) -> CfnChannelProps<Set, R1> { CfnChannelProps(put(self.0, "ChannelGroupName", value.into_expr()), Phase) }
     /// `ChannelName`: text, required. Update: replacement.
-    pub fn channel_name(mut self, value: impl Arg<str>) -> CfnChannelProps<R0, Set> { self.0.set("ChannelName", value.into_expr()); CfnChannelProps(self.0, Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> CfnChannelProps<R0, Set> { CfnChannelProps(put(self.0, "ChannelName", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InputSwitchConfiguration`: `InputSwitchConfiguration`. Update: in place.
-    pub fn input_switch_configuration(mut self, value: impl Arg<channel::InputSwitchConfiguration>) -> Self { self.0.set("InputSwitchConfiguration", value.into_expr()); self }
+    pub fn input_switch_configuration(self, value: impl Arg<channel::InputSwitchConfiguration>) -> Self { Self(put(self.0, "InputSwitchConfiguration", value.into_expr()), Phase) }
     /// `InputType`: `InputType`. Update: replacement.
-    pub fn input_type(mut self, value: impl Arg<channel::InputType>) -> Self { self.0.set("InputType", value.into_expr()); self }
+    pub fn input_type(self, value: impl Arg<channel::InputType>) -> Self { Self(put(self.0, "InputType", value.into_expr()), Phase) }
     /// `MultiviewConfiguration`: `MultiviewConfiguration`. Update: in place.
-    pub fn multiview_configuration(mut self, value: impl Arg<channel::MultiviewConfiguration>) -> Self { self.0.set("MultiviewConfiguration", value.into_expr()); self }
+    pub fn multiview_configuration(self, value: impl Arg<channel::MultiviewConfiguration>) -> Self { Self(put(self.0, "MultiviewConfiguration", value.into_expr()), Phase) }
     /// `OutputHeaderConfiguration`: `OutputHeaderConfiguration`. Update: in place.
-    pub fn output_header_configuration(mut self, value: impl Arg<channel::OutputHeaderConfiguration>) -> Self { self.0.set("OutputHeaderConfiguration", value.into_expr()); self }
+    pub fn output_header_configuration(self, value: impl Arg<channel::OutputHeaderConfiguration>) -> Self { Self(put(self.0, "OutputHeaderConfiguration", value.into_expr()), Phase) }
     /// `OutputLockingMode`: `OutputLockingMode`. Update: replacement.
-    pub fn output_locking_mode(mut self, value: impl Arg<channel::OutputLockingMode>) -> Self { self.0.set("OutputLockingMode", value.into_expr()); self }
+    pub fn output_locking_mode(self, value: impl Arg<channel::OutputLockingMode>) -> Self { Self(put(self.0, "OutputLockingMode", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaPackageV2::Channel`.
 pub mod channel {
 use crate::cfn::support::*;
 /// The property type `IngestEndpoint` of `AWS::MediaPackageV2::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-channel-ingestendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IngestEndpoint(Bag);
+#[must_use] pub struct IngestEndpoint(Bag);
 impl IngestEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for IngestEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputSwitchConfiguration` of `AWS::MediaPackageV2::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-channel-inputswitchconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputSwitchConfiguration(Bag);
+#[must_use] pub struct InputSwitchConfiguration(Bag);
 impl InputSwitchConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MQCSInputSwitching`: boolean. Update: in place.
-    pub fn mqcs_input_switching(mut self, value: impl Arg<bool>) -> Self { self.0.set("MQCSInputSwitching", value.into_expr()); self }
+    pub fn mqcs_input_switching(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MQCSInputSwitching", value.into_expr())) }
     /// `PreferredInput`: integer. Update: in place.
-    pub fn preferred_input(mut self, value: impl Arg<i64>) -> Self { self.0.set("PreferredInput", value.into_expr()); self }
+    pub fn preferred_input(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PreferredInput", value.into_expr())) }
 }
 impl Done for InputSwitchConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiviewConfiguration` of `AWS::MediaPackageV2::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-channel-multiviewconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiviewConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MultiviewConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MultiviewConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MultiviewConfiguration<super::missing::AvailableLayouts, super::missing::AvailableSources> { MultiviewConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MultiviewConfiguration<Missing<super::required::AvailableLayouts>, Missing<super::required::AvailableSources>> { MultiviewConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> MultiviewConfiguration<R0, R1> {
     /// `AvailableLayouts`: list of `AvailableLayouts`, required. Update: in place.
-    pub fn available_layouts(mut self, value: impl Arg<Arr<AvailableLayouts>>) -> MultiviewConfiguration<Set, R1> { self.0.set("AvailableLayouts", value.into_expr()); MultiviewConfiguration(self.0, Phase) }
+    pub fn available_layouts(self, value: impl Arg<Arr<AvailableLayouts>>) -> MultiviewConfiguration<Set, R1> { MultiviewConfiguration(put(self.0, "AvailableLayouts", value.into_expr()), Phase) }
     /// `AvailableSources`: list of text, required. Update: in place.
-    pub fn available_sources(mut self, value: impl Arg<Arr<str>>) -> MultiviewConfiguration<R0, Set> { self.0.set("AvailableSources", value.into_expr()); MultiviewConfiguration(self.0, Phase) }
+    pub fn available_sources(self, value: impl Arg<Arr<str>>) -> MultiviewConfiguration<R0, Set> { MultiviewConfiguration(put(self.0, "AvailableSources", value.into_expr()), Phase) }
 }
 impl Done for MultiviewConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OutputHeaderConfiguration` of `AWS::MediaPackageV2::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-channel-outputheaderconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OutputHeaderConfiguration(Bag);
+#[must_use] pub struct OutputHeaderConfiguration(Bag);
 impl OutputHeaderConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PublishMQCS`: boolean. Update: in place.
-    pub fn publish_mqcs(mut self, value: impl Arg<bool>) -> Self { self.0.set("PublishMQCS", value.into_expr()); self }
+    pub fn publish_mqcs(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublishMQCS", value.into_expr())) }
 }
 impl Done for OutputHeaderConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AvailableLayouts` allows.
@@ -114,10 +114,10 @@ impl CfnChannelGroup {
     /// `AWS::MediaPackageV2::ChannelGroup`
     pub const TYPE: &'static str = "AWS::MediaPackageV2::ChannelGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnChannelGroupProps<R0>) -> Self where CfnChannelGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChannelGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -128,18 +128,18 @@ impl CfnChannelGroup {
 }
 impl Parent for CfnChannelGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaPackageV2::ChannelGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channelgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnChannelGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnChannelGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnChannelGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnChannelGroupProps<missing::ChannelGroupName> { CfnChannelGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnChannelGroupProps<Missing<required::ChannelGroupName>> { CfnChannelGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnChannelGroupProps<R0> {
     /// `ChannelGroupName`: text, required. Update: replacement.
-    pub fn channel_group_name(mut self, value: impl Arg<str>) -> CfnChannelGroupProps<Set> { self.0.set("ChannelGroupName", value.into_expr()); CfnChannelGroupProps(self.0, Phase) }
+    pub fn channel_group_name(self, value: impl Arg<str>) -> CfnChannelGroupProps<Set> { CfnChannelGroupProps(put(self.0, "ChannelGroupName", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnChannelGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MediaPackageV2::ChannelPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channelpolicy.html)
@@ -148,24 +148,24 @@ impl CfnChannelPolicy {
     /// `AWS::MediaPackageV2::ChannelPolicy`
     pub const TYPE: &'static str = "AWS::MediaPackageV2::ChannelPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnChannelPolicyProps<R0, R1, R2>) -> Self where CfnChannelPolicyProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChannelPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnChannelPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaPackageV2::ChannelPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-channelpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnChannelPolicyProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnChannelPolicyProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnChannelPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnChannelPolicyProps<missing::ChannelGroupName, missing::ChannelName, missing::Policy> { CfnChannelPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnChannelPolicyProps<Missing<required::ChannelGroupName>, Missing<required::ChannelName>, Missing<required::Policy>> { CfnChannelPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnChannelPolicyProps<R0, R1, R2> {
     /// `ChannelGroupName`: text, required. Update: replacement.
-    pub fn channel_group_name(mut self, value: impl Arg<str>) -> CfnChannelPolicyProps<Set, R1, R2> { self.0.set("ChannelGroupName", value.into_expr()); CfnChannelPolicyProps(self.0, Phase) }
+    pub fn channel_group_name(self, value: impl Arg<str>) -> CfnChannelPolicyProps<Set, R1, R2> { CfnChannelPolicyProps(put(self.0, "ChannelGroupName", value.into_expr()), Phase) }
     /// `ChannelName`: text, required. Update: replacement.
-    pub fn channel_name(mut self, value: impl Arg<str>) -> CfnChannelPolicyProps<R0, Set, R2> { self.0.set("ChannelName", value.into_expr()); CfnChannelPolicyProps(self.0, Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> CfnChannelPolicyProps<R0, Set, R2> { CfnChannelPolicyProps(put(self.0, "ChannelName", value.into_expr()), Phase) }
     /// `Policy`: JSON, required. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Any>) -> CfnChannelPolicyProps<R0, R1, Set> { self.0.set("Policy", value.into_expr()); CfnChannelPolicyProps(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnChannelPolicyProps<R0, R1, Set> { CfnChannelPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
 }
 impl Done for CfnChannelPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html)
@@ -174,10 +174,10 @@ impl CfnOriginEndpoint {
     /// `AWS::MediaPackageV2::OriginEndpoint`
     pub const TYPE: &'static str = "AWS::MediaPackageV2::OriginEndpoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnOriginEndpointProps<R0, R1, R2, R3>) -> Self where CfnOriginEndpointProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOriginEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -194,447 +194,445 @@ impl CfnOriginEndpoint {
 }
 impl Parent for CfnOriginEndpoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOriginEndpointProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnOriginEndpointProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnOriginEndpointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOriginEndpointProps<missing::ChannelGroupName, missing::ChannelName, missing::ContainerType, missing::OriginEndpointName> { CfnOriginEndpointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOriginEndpointProps<Missing<required::ChannelGroupName>, Missing<required::ChannelName>, Missing<required::ContainerType>, Missing<required::OriginEndpointName>> { CfnOriginEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnOriginEndpointProps<R0, R1, R2, R3> {
     /// `ChannelGroupName`: text, required. Update: replacement.
-    pub fn channel_group_name(mut self, value: impl Arg<str>) -> CfnOriginEndpointProps<Set, R1, R2, R3> { self.0.set("ChannelGroupName", value.into_expr()); CfnOriginEndpointProps(self.0, Phase) }
+    pub fn channel_group_name(self, value: impl Arg<str>) -> CfnOriginEndpointProps<Set, R1, R2, R3> { CfnOriginEndpointProps(put(self.0, "ChannelGroupName", value.into_expr()), Phase) }
     /// `ChannelName`: text, required. Update: replacement.
-    pub fn channel_name(mut self, value: impl Arg<str>) -> CfnOriginEndpointProps<R0, Set, R2, R3> { self.0.set("ChannelName", value.into_expr()); CfnOriginEndpointProps(self.0, Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> CfnOriginEndpointProps<R0, Set, R2, R3> { CfnOriginEndpointProps(put(self.0, "ChannelName", value.into_expr()), Phase) }
     /// `ContainerType`: `ContainerType`, required. Update: in place.
-    pub fn container_type(mut self, value: impl Arg<origin_endpoint::ContainerType>) -> CfnOriginEndpointProps<R0, R1, Set, R3> { self.0.set("ContainerType", value.into_expr()); CfnOriginEndpointProps(self.0, Phase) }
+    pub fn container_type(self, value: impl Arg<origin_endpoint::ContainerType>) -> CfnOriginEndpointProps<R0, R1, Set, R3> { CfnOriginEndpointProps(put(self.0, "ContainerType", value.into_expr()), Phase) }
     /// `DashManifests`: list of `DashManifestConfiguration`. Update: in place.
-    pub fn dash_manifests(mut self, value: impl Arg<Arr<origin_endpoint::DashManifestConfiguration>>) -> Self { self.0.set("DashManifests", value.into_expr()); self }
+    pub fn dash_manifests(self, value: impl Arg<Arr<origin_endpoint::DashManifestConfiguration>>) -> Self { Self(put(self.0, "DashManifests", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ForceEndpointErrorConfiguration`: `ForceEndpointErrorConfiguration`. Update: in place.
-    pub fn force_endpoint_error_configuration(mut self, value: impl Arg<origin_endpoint::ForceEndpointErrorConfiguration>) -> Self { self.0.set("ForceEndpointErrorConfiguration", value.into_expr()); self }
+    pub fn force_endpoint_error_configuration(self, value: impl Arg<origin_endpoint::ForceEndpointErrorConfiguration>) -> Self { Self(put(self.0, "ForceEndpointErrorConfiguration", value.into_expr()), Phase) }
     /// `HlsManifests`: list of `HlsManifestConfiguration`. Update: in place.
-    pub fn hls_manifests(mut self, value: impl Arg<Arr<origin_endpoint::HlsManifestConfiguration>>) -> Self { self.0.set("HlsManifests", value.into_expr()); self }
+    pub fn hls_manifests(self, value: impl Arg<Arr<origin_endpoint::HlsManifestConfiguration>>) -> Self { Self(put(self.0, "HlsManifests", value.into_expr()), Phase) }
     /// `LowLatencyHlsManifests`: list of `LowLatencyHlsManifestConfiguration`. Update: in place.
-    pub fn low_latency_hls_manifests(mut self, value: impl Arg<Arr<origin_endpoint::LowLatencyHlsManifestConfiguration>>) -> Self { self.0.set("LowLatencyHlsManifests", value.into_expr()); self }
+    pub fn low_latency_hls_manifests(self, value: impl Arg<Arr<origin_endpoint::LowLatencyHlsManifestConfiguration>>) -> Self { Self(put(self.0, "LowLatencyHlsManifests", value.into_expr()), Phase) }
     /// `MssManifests`: list of `MssManifestConfiguration`. Update: in place.
-    pub fn mss_manifests(mut self, value: impl Arg<Arr<origin_endpoint::MssManifestConfiguration>>) -> Self { self.0.set("MssManifests", value.into_expr()); self }
+    pub fn mss_manifests(self, value: impl Arg<Arr<origin_endpoint::MssManifestConfiguration>>) -> Self { Self(put(self.0, "MssManifests", value.into_expr()), Phase) }
     /// `OriginEndpointName`: text, required. Update: replacement.
-    pub fn origin_endpoint_name(mut self, value: impl Arg<str>) -> CfnOriginEndpointProps<R0, R1, R2, Set> { self.0.set("OriginEndpointName", value.into_expr()); CfnOriginEndpointProps(self.0, Phase) }
+    pub fn origin_endpoint_name(self, value: impl Arg<str>) -> CfnOriginEndpointProps<R0, R1, R2, Set> { CfnOriginEndpointProps(put(self.0, "OriginEndpointName", value.into_expr()), Phase) }
     /// `Segment`: `Segment`. Update: in place.
-    pub fn segment(mut self, value: impl Arg<origin_endpoint::Segment>) -> Self { self.0.set("Segment", value.into_expr()); self }
+    pub fn segment(self, value: impl Arg<origin_endpoint::Segment>) -> Self { Self(put(self.0, "Segment", value.into_expr()), Phase) }
     /// `StartoverWindowSeconds`: integer. Update: in place.
-    pub fn startover_window_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("StartoverWindowSeconds", value.into_expr()); self }
+    pub fn startover_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartoverWindowSeconds", value.into_expr()), Phase) }
     /// `StreamNameOutputMode`: `StreamNameOutputMode`. Update: in place.
-    pub fn stream_name_output_mode(mut self, value: impl Arg<origin_endpoint::StreamNameOutputMode>) -> Self { self.0.set("StreamNameOutputMode", value.into_expr()); self }
+    pub fn stream_name_output_mode(self, value: impl Arg<origin_endpoint::StreamNameOutputMode>) -> Self { Self(put(self.0, "StreamNameOutputMode", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UriSeparator`: `UriSeparator`. Update: in place.
-    pub fn uri_separator(mut self, value: impl Arg<origin_endpoint::UriSeparator>) -> Self { self.0.set("UriSeparator", value.into_expr()); self }
+    pub fn uri_separator(self, value: impl Arg<origin_endpoint::UriSeparator>) -> Self { Self(put(self.0, "UriSeparator", value.into_expr()), Phase) }
 }
 impl Done for CfnOriginEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaPackageV2::OriginEndpoint`.
 pub mod origin_endpoint {
 use crate::cfn::support::*;
 /// The property type `DashAvailabilityStartTimeConfiguration` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashavailabilitystarttimeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DashAvailabilityStartTimeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DashAvailabilityStartTimeConfiguration(Bag);
 impl DashAvailabilityStartTimeConfiguration {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> DashAvailabilityStartTimeConfiguration<super::missing::FixedAvailabilityStartTime> { DashAvailabilityStartTimeConfiguration(Bag::default(), Phase) }
-}
-impl<R0> DashAvailabilityStartTimeConfiguration<R0> {
-    /// `FixedAvailabilityStartTime`: text, required. Update: in place.
-    pub fn fixed_availability_start_time(mut self, value: impl Arg<str>) -> DashAvailabilityStartTimeConfiguration<Set> { self.0.set("FixedAvailabilityStartTime", value.into_expr()); DashAvailabilityStartTimeConfiguration(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `FixedAvailabilityStartTime`: text. Update: in place.
+    pub fn fixed_availability_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FixedAvailabilityStartTime", value.into_expr())) }
 }
 impl Done for DashAvailabilityStartTimeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashBaseUrl` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashbaseurl.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DashBaseUrl<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DashBaseUrl<R0 = Set>(Bag, Phase<(R0,)>);
 impl DashBaseUrl {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DashBaseUrl<super::missing::Url> { DashBaseUrl(Bag::default(), Phase) }
+    pub fn new() -> DashBaseUrl<Missing<super::required::Url>> { DashBaseUrl(Bag::default(), Phase) }
 }
 impl<R0> DashBaseUrl<R0> {
     /// `DvbPriority`: integer. Update: in place.
-    pub fn dvb_priority(mut self, value: impl Arg<i64>) -> Self { self.0.set("DvbPriority", value.into_expr()); self }
+    pub fn dvb_priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DvbPriority", value.into_expr()), Phase) }
     /// `DvbWeight`: integer. Update: in place.
-    pub fn dvb_weight(mut self, value: impl Arg<i64>) -> Self { self.0.set("DvbWeight", value.into_expr()); self }
+    pub fn dvb_weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DvbWeight", value.into_expr()), Phase) }
     /// `ServiceLocation`: text. Update: in place.
-    pub fn service_location(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceLocation", value.into_expr()); self }
+    pub fn service_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceLocation", value.into_expr()), Phase) }
     /// `Url`: text, required. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> DashBaseUrl<Set> { self.0.set("Url", value.into_expr()); DashBaseUrl(self.0, Phase) }
+    pub fn url(self, value: impl Arg<str>) -> DashBaseUrl<Set> { DashBaseUrl(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for DashBaseUrl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashDvbFontDownload` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashdvbfontdownload.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DashDvbFontDownload(Bag);
+#[must_use] pub struct DashDvbFontDownload(Bag);
 impl DashDvbFontDownload {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FontFamily`: text. Update: in place.
-    pub fn font_family(mut self, value: impl Arg<str>) -> Self { self.0.set("FontFamily", value.into_expr()); self }
+    pub fn font_family(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontFamily", value.into_expr())) }
     /// `MimeType`: text. Update: in place.
-    pub fn mime_type(mut self, value: impl Arg<str>) -> Self { self.0.set("MimeType", value.into_expr()); self }
+    pub fn mime_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MimeType", value.into_expr())) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for DashDvbFontDownload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashDvbMetricsReporting` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashdvbmetricsreporting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DashDvbMetricsReporting<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DashDvbMetricsReporting<R0 = Set>(Bag, Phase<(R0,)>);
 impl DashDvbMetricsReporting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DashDvbMetricsReporting<super::missing::ReportingUrl> { DashDvbMetricsReporting(Bag::default(), Phase) }
+    pub fn new() -> DashDvbMetricsReporting<Missing<super::required::ReportingUrl>> { DashDvbMetricsReporting(Bag::default(), Phase) }
 }
 impl<R0> DashDvbMetricsReporting<R0> {
     /// `Probability`: integer. Update: in place.
-    pub fn probability(mut self, value: impl Arg<i64>) -> Self { self.0.set("Probability", value.into_expr()); self }
+    pub fn probability(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Probability", value.into_expr()), Phase) }
     /// `ReportingUrl`: text, required. Update: in place.
-    pub fn reporting_url(mut self, value: impl Arg<str>) -> DashDvbMetricsReporting<Set> { self.0.set("ReportingUrl", value.into_expr()); DashDvbMetricsReporting(self.0, Phase) }
+    pub fn reporting_url(self, value: impl Arg<str>) -> DashDvbMetricsReporting<Set> { DashDvbMetricsReporting(put(self.0, "ReportingUrl", value.into_expr()), Phase) }
 }
 impl Done for DashDvbMetricsReporting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashDvbSettings` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashdvbsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DashDvbSettings(Bag);
+#[must_use] pub struct DashDvbSettings(Bag);
 impl DashDvbSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ErrorMetrics`: list of `DashDvbMetricsReporting`. Update: in place.
-    pub fn error_metrics(mut self, value: impl Arg<Arr<DashDvbMetricsReporting>>) -> Self { self.0.set("ErrorMetrics", value.into_expr()); self }
+    pub fn error_metrics(self, value: impl Arg<Arr<DashDvbMetricsReporting>>) -> Self { Self(put(self.0, "ErrorMetrics", value.into_expr())) }
     /// `FontDownload`: `DashDvbFontDownload`. Update: in place.
-    pub fn font_download(mut self, value: impl Arg<DashDvbFontDownload>) -> Self { self.0.set("FontDownload", value.into_expr()); self }
+    pub fn font_download(self, value: impl Arg<DashDvbFontDownload>) -> Self { Self(put(self.0, "FontDownload", value.into_expr())) }
 }
 impl Done for DashDvbSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashManifestConfiguration` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashmanifestconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DashManifestConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DashManifestConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl DashManifestConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DashManifestConfiguration<super::missing::ManifestName> { DashManifestConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DashManifestConfiguration<Missing<super::required::ManifestName>> { DashManifestConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DashManifestConfiguration<R0> {
     /// `AudioTimelinePattern`: `AudioTimelinePattern`. Update: in place.
-    pub fn audio_timeline_pattern(mut self, value: impl Arg<AudioTimelinePattern>) -> Self { self.0.set("AudioTimelinePattern", value.into_expr()); self }
+    pub fn audio_timeline_pattern(self, value: impl Arg<AudioTimelinePattern>) -> Self { Self(put(self.0, "AudioTimelinePattern", value.into_expr()), Phase) }
     /// `AvailabilityStartTimeConfiguration`: `DashAvailabilityStartTimeConfiguration`. Update: in place.
-    pub fn availability_start_time_configuration(mut self, value: impl Arg<DashAvailabilityStartTimeConfiguration>) -> Self { self.0.set("AvailabilityStartTimeConfiguration", value.into_expr()); self }
+    pub fn availability_start_time_configuration(self, value: impl Arg<DashAvailabilityStartTimeConfiguration>) -> Self { Self(put(self.0, "AvailabilityStartTimeConfiguration", value.into_expr()), Phase) }
     /// `BaseUrls`: list of `DashBaseUrl`. Update: in place.
-    pub fn base_urls(mut self, value: impl Arg<Arr<DashBaseUrl>>) -> Self { self.0.set("BaseUrls", value.into_expr()); self }
+    pub fn base_urls(self, value: impl Arg<Arr<DashBaseUrl>>) -> Self { Self(put(self.0, "BaseUrls", value.into_expr()), Phase) }
     /// `Compactness`: `Compactness`. Update: in place.
-    pub fn compactness(mut self, value: impl Arg<Compactness>) -> Self { self.0.set("Compactness", value.into_expr()); self }
+    pub fn compactness(self, value: impl Arg<Compactness>) -> Self { Self(put(self.0, "Compactness", value.into_expr()), Phase) }
     /// `DrmSignaling`: `DrmSignaling`. Update: in place.
-    pub fn drm_signaling(mut self, value: impl Arg<DrmSignaling>) -> Self { self.0.set("DrmSignaling", value.into_expr()); self }
+    pub fn drm_signaling(self, value: impl Arg<DrmSignaling>) -> Self { Self(put(self.0, "DrmSignaling", value.into_expr()), Phase) }
     /// `DvbSettings`: `DashDvbSettings`. Update: in place.
-    pub fn dvb_settings(mut self, value: impl Arg<DashDvbSettings>) -> Self { self.0.set("DvbSettings", value.into_expr()); self }
+    pub fn dvb_settings(self, value: impl Arg<DashDvbSettings>) -> Self { Self(put(self.0, "DvbSettings", value.into_expr()), Phase) }
     /// `FilterConfiguration`: `FilterConfiguration`. Update: in place.
-    pub fn filter_configuration(mut self, value: impl Arg<FilterConfiguration>) -> Self { self.0.set("FilterConfiguration", value.into_expr()); self }
+    pub fn filter_configuration(self, value: impl Arg<FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
     /// `ManifestName`: text, required. Update: in place.
-    pub fn manifest_name(mut self, value: impl Arg<str>) -> DashManifestConfiguration<Set> { self.0.set("ManifestName", value.into_expr()); DashManifestConfiguration(self.0, Phase) }
+    pub fn manifest_name(self, value: impl Arg<str>) -> DashManifestConfiguration<Set> { DashManifestConfiguration(put(self.0, "ManifestName", value.into_expr()), Phase) }
     /// `ManifestWindowSeconds`: integer. Update: in place.
-    pub fn manifest_window_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ManifestWindowSeconds", value.into_expr()); self }
+    pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr()), Phase) }
     /// `MinBufferTimeSeconds`: integer. Update: in place.
-    pub fn min_buffer_time_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinBufferTimeSeconds", value.into_expr()); self }
+    pub fn min_buffer_time_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinBufferTimeSeconds", value.into_expr()), Phase) }
     /// `MinUpdatePeriodSeconds`: integer. Update: in place.
-    pub fn min_update_period_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinUpdatePeriodSeconds", value.into_expr()); self }
+    pub fn min_update_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinUpdatePeriodSeconds", value.into_expr()), Phase) }
     /// `PeriodTriggers`: list of `PeriodTriggers`. Update: in place.
-    pub fn period_triggers(mut self, value: impl Arg<Arr<PeriodTriggers>>) -> Self { self.0.set("PeriodTriggers", value.into_expr()); self }
+    pub fn period_triggers(self, value: impl Arg<Arr<PeriodTriggers>>) -> Self { Self(put(self.0, "PeriodTriggers", value.into_expr()), Phase) }
     /// `Profiles`: list of `Profiles`. Update: in place.
-    pub fn profiles(mut self, value: impl Arg<Arr<Profiles>>) -> Self { self.0.set("Profiles", value.into_expr()); self }
+    pub fn profiles(self, value: impl Arg<Arr<Profiles>>) -> Self { Self(put(self.0, "Profiles", value.into_expr()), Phase) }
     /// `ProgramInformation`: `DashProgramInformation`. Update: in place.
-    pub fn program_information(mut self, value: impl Arg<DashProgramInformation>) -> Self { self.0.set("ProgramInformation", value.into_expr()); self }
+    pub fn program_information(self, value: impl Arg<DashProgramInformation>) -> Self { Self(put(self.0, "ProgramInformation", value.into_expr()), Phase) }
     /// `ScteDash`: `ScteDash`. Update: in place.
-    pub fn scte_dash(mut self, value: impl Arg<ScteDash>) -> Self { self.0.set("ScteDash", value.into_expr()); self }
+    pub fn scte_dash(self, value: impl Arg<ScteDash>) -> Self { Self(put(self.0, "ScteDash", value.into_expr()), Phase) }
     /// `SegmentTemplateFormat`: `SegmentTemplateFormat`. Update: in place.
-    pub fn segment_template_format(mut self, value: impl Arg<SegmentTemplateFormat>) -> Self { self.0.set("SegmentTemplateFormat", value.into_expr()); self }
+    pub fn segment_template_format(self, value: impl Arg<SegmentTemplateFormat>) -> Self { Self(put(self.0, "SegmentTemplateFormat", value.into_expr()), Phase) }
     /// `SubtitleConfiguration`: `DashSubtitleConfiguration`. Update: in place.
-    pub fn subtitle_configuration(mut self, value: impl Arg<DashSubtitleConfiguration>) -> Self { self.0.set("SubtitleConfiguration", value.into_expr()); self }
+    pub fn subtitle_configuration(self, value: impl Arg<DashSubtitleConfiguration>) -> Self { Self(put(self.0, "SubtitleConfiguration", value.into_expr()), Phase) }
     /// `SuggestedPresentationDelaySeconds`: integer. Update: in place.
-    pub fn suggested_presentation_delay_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("SuggestedPresentationDelaySeconds", value.into_expr()); self }
+    pub fn suggested_presentation_delay_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SuggestedPresentationDelaySeconds", value.into_expr()), Phase) }
     /// `UriPathType`: `UriPathType`. Update: in place.
-    pub fn uri_path_type(mut self, value: impl Arg<UriPathType>) -> Self { self.0.set("UriPathType", value.into_expr()); self }
+    pub fn uri_path_type(self, value: impl Arg<UriPathType>) -> Self { Self(put(self.0, "UriPathType", value.into_expr()), Phase) }
     /// `UtcTiming`: `DashUtcTiming`. Update: in place.
-    pub fn utc_timing(mut self, value: impl Arg<DashUtcTiming>) -> Self { self.0.set("UtcTiming", value.into_expr()); self }
+    pub fn utc_timing(self, value: impl Arg<DashUtcTiming>) -> Self { Self(put(self.0, "UtcTiming", value.into_expr()), Phase) }
 }
 impl Done for DashManifestConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashProgramInformation` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashprograminformation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DashProgramInformation(Bag);
+#[must_use] pub struct DashProgramInformation(Bag);
 impl DashProgramInformation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Copyright`: text. Update: in place.
-    pub fn copyright(mut self, value: impl Arg<str>) -> Self { self.0.set("Copyright", value.into_expr()); self }
+    pub fn copyright(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Copyright", value.into_expr())) }
     /// `LanguageCode`: text. Update: in place.
-    pub fn language_code(mut self, value: impl Arg<str>) -> Self { self.0.set("LanguageCode", value.into_expr()); self }
+    pub fn language_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LanguageCode", value.into_expr())) }
     /// `MoreInformationUrl`: text. Update: in place.
-    pub fn more_information_url(mut self, value: impl Arg<str>) -> Self { self.0.set("MoreInformationUrl", value.into_expr()); self }
+    pub fn more_information_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MoreInformationUrl", value.into_expr())) }
     /// `Source`: text. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
     /// `Title`: text. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> Self { self.0.set("Title", value.into_expr()); self }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
 }
 impl Done for DashProgramInformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashSubtitleConfiguration` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashsubtitleconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DashSubtitleConfiguration(Bag);
+#[must_use] pub struct DashSubtitleConfiguration(Bag);
 impl DashSubtitleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TtmlConfiguration`: `DashTtmlConfiguration`. Update: in place.
-    pub fn ttml_configuration(mut self, value: impl Arg<DashTtmlConfiguration>) -> Self { self.0.set("TtmlConfiguration", value.into_expr()); self }
+    pub fn ttml_configuration(self, value: impl Arg<DashTtmlConfiguration>) -> Self { Self(put(self.0, "TtmlConfiguration", value.into_expr())) }
 }
 impl Done for DashSubtitleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashTtmlConfiguration` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashttmlconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DashTtmlConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DashTtmlConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl DashTtmlConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DashTtmlConfiguration<super::missing::TtmlProfile> { DashTtmlConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DashTtmlConfiguration<Missing<super::required::TtmlProfile>> { DashTtmlConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DashTtmlConfiguration<R0> {
     /// `TtmlProfile`: `TtmlProfile`, required. Update: in place.
-    pub fn ttml_profile(mut self, value: impl Arg<TtmlProfile>) -> DashTtmlConfiguration<Set> { self.0.set("TtmlProfile", value.into_expr()); DashTtmlConfiguration(self.0, Phase) }
+    pub fn ttml_profile(self, value: impl Arg<TtmlProfile>) -> DashTtmlConfiguration<Set> { DashTtmlConfiguration(put(self.0, "TtmlProfile", value.into_expr()), Phase) }
 }
 impl Done for DashTtmlConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashUtcTiming` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-dashutctiming.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DashUtcTiming(Bag);
+#[must_use] pub struct DashUtcTiming(Bag);
 impl DashUtcTiming {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TimingMode`: `TimingMode`. Update: in place.
-    pub fn timing_mode(mut self, value: impl Arg<TimingMode>) -> Self { self.0.set("TimingMode", value.into_expr()); self }
+    pub fn timing_mode(self, value: impl Arg<TimingMode>) -> Self { Self(put(self.0, "TimingMode", value.into_expr())) }
     /// `TimingSource`: text. Update: in place.
-    pub fn timing_source(mut self, value: impl Arg<str>) -> Self { self.0.set("TimingSource", value.into_expr()); self }
+    pub fn timing_source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimingSource", value.into_expr())) }
 }
 impl Done for DashUtcTiming { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Encryption` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Encryption<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Encryption<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Encryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Encryption<super::missing::EncryptionMethod, super::missing::SpekeKeyProvider> { Encryption(Bag::default(), Phase) }
+    pub fn new() -> Encryption<Missing<super::required::EncryptionMethod>, Missing<super::required::SpekeKeyProvider>> { Encryption(Bag::default(), Phase) }
 }
 impl<R0, R1> Encryption<R0, R1> {
     /// `CmafExcludeSegmentDrmMetadata`: boolean. Update: in place.
-    pub fn cmaf_exclude_segment_drm_metadata(mut self, value: impl Arg<bool>) -> Self { self.0.set("CmafExcludeSegmentDrmMetadata", value.into_expr()); self }
+    pub fn cmaf_exclude_segment_drm_metadata(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CmafExcludeSegmentDrmMetadata", value.into_expr()), Phase) }
     /// `ConstantInitializationVector`: text. Update: in place.
-    pub fn constant_initialization_vector(mut self, value: impl Arg<str>) -> Self { self.0.set("ConstantInitializationVector", value.into_expr()); self }
+    pub fn constant_initialization_vector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConstantInitializationVector", value.into_expr()), Phase) }
     /// `EncryptionMethod`: `EncryptionMethod`, required. Update: in place.
-    pub fn encryption_method(mut self, value: impl Arg<EncryptionMethod>) -> Encryption<Set, R1> { self.0.set("EncryptionMethod", value.into_expr()); Encryption(self.0, Phase) }
+    pub fn encryption_method(self, value: impl Arg<EncryptionMethod>) -> Encryption<Set, R1> { Encryption(put(self.0, "EncryptionMethod", value.into_expr()), Phase) }
     /// `KeyRotationIntervalSeconds`: integer. Update: in place.
-    pub fn key_rotation_interval_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("KeyRotationIntervalSeconds", value.into_expr()); self }
+    pub fn key_rotation_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KeyRotationIntervalSeconds", value.into_expr()), Phase) }
     /// `SpekeKeyProvider`: `SpekeKeyProvider`, required. Update: in place.
-    pub fn speke_key_provider(mut self, value: impl Arg<SpekeKeyProvider>) -> Encryption<R0, Set> { self.0.set("SpekeKeyProvider", value.into_expr()); Encryption(self.0, Phase) }
+    pub fn speke_key_provider(self, value: impl Arg<SpekeKeyProvider>) -> Encryption<R0, Set> { Encryption(put(self.0, "SpekeKeyProvider", value.into_expr()), Phase) }
 }
 impl Done for Encryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionContractConfiguration` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryptioncontractconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionContractConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EncryptionContractConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EncryptionContractConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionContractConfiguration<super::missing::PresetSpeke20Audio, super::missing::PresetSpeke20Video> { EncryptionContractConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EncryptionContractConfiguration<Missing<super::required::PresetSpeke20Audio>, Missing<super::required::PresetSpeke20Video>> { EncryptionContractConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> EncryptionContractConfiguration<R0, R1> {
     /// `PresetSpeke20Audio`: `PresetSpeke20Audio`, required. Update: in place.
-    pub fn preset_speke20_audio(mut self, value: impl Arg<PresetSpeke20Audio>) -> EncryptionContractConfiguration<Set, R1> { self.0.set("PresetSpeke20Audio", value.into_expr()); EncryptionContractConfiguration(self.0, Phase) }
+    pub fn preset_speke20_audio(self, value: impl Arg<PresetSpeke20Audio>) -> EncryptionContractConfiguration<Set, R1> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Audio", value.into_expr()), Phase) }
     /// `PresetSpeke20Video`: `PresetSpeke20Video`, required. Update: in place.
-    pub fn preset_speke20_video(mut self, value: impl Arg<PresetSpeke20Video>) -> EncryptionContractConfiguration<R0, Set> { self.0.set("PresetSpeke20Video", value.into_expr()); EncryptionContractConfiguration(self.0, Phase) }
+    pub fn preset_speke20_video(self, value: impl Arg<PresetSpeke20Video>) -> EncryptionContractConfiguration<R0, Set> { EncryptionContractConfiguration(put(self.0, "PresetSpeke20Video", value.into_expr()), Phase) }
 }
 impl Done for EncryptionContractConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionMethod` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-encryptionmethod.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionMethod(Bag);
+#[must_use] pub struct EncryptionMethod(Bag);
 impl EncryptionMethod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CmafEncryptionMethod`: `CmafEncryptionMethod`. Update: in place.
-    pub fn cmaf_encryption_method(mut self, value: impl Arg<CmafEncryptionMethod>) -> Self { self.0.set("CmafEncryptionMethod", value.into_expr()); self }
+    pub fn cmaf_encryption_method(self, value: impl Arg<CmafEncryptionMethod>) -> Self { Self(put(self.0, "CmafEncryptionMethod", value.into_expr())) }
     /// `IsmEncryptionMethod`: `IsmEncryptionMethod`. Update: in place.
-    pub fn ism_encryption_method(mut self, value: impl Arg<IsmEncryptionMethod>) -> Self { self.0.set("IsmEncryptionMethod", value.into_expr()); self }
+    pub fn ism_encryption_method(self, value: impl Arg<IsmEncryptionMethod>) -> Self { Self(put(self.0, "IsmEncryptionMethod", value.into_expr())) }
     /// `TsEncryptionMethod`: `TsEncryptionMethod`. Update: in place.
-    pub fn ts_encryption_method(mut self, value: impl Arg<TsEncryptionMethod>) -> Self { self.0.set("TsEncryptionMethod", value.into_expr()); self }
+    pub fn ts_encryption_method(self, value: impl Arg<TsEncryptionMethod>) -> Self { Self(put(self.0, "TsEncryptionMethod", value.into_expr())) }
 }
 impl Done for EncryptionMethod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterConfiguration` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-filterconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilterConfiguration(Bag);
+#[must_use] pub struct FilterConfiguration(Bag);
 impl FilterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClipStartTime`: text. Update: in place.
-    pub fn clip_start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("ClipStartTime", value.into_expr()); self }
+    pub fn clip_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClipStartTime", value.into_expr())) }
     /// `DrmSettings`: text. Update: in place.
-    pub fn drm_settings(mut self, value: impl Arg<str>) -> Self { self.0.set("DrmSettings", value.into_expr()); self }
+    pub fn drm_settings(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DrmSettings", value.into_expr())) }
     /// `End`: text. Update: in place.
-    pub fn end(mut self, value: impl Arg<str>) -> Self { self.0.set("End", value.into_expr()); self }
+    pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value.into_expr())) }
     /// `ManifestFilter`: text. Update: in place.
-    pub fn manifest_filter(mut self, value: impl Arg<str>) -> Self { self.0.set("ManifestFilter", value.into_expr()); self }
+    pub fn manifest_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestFilter", value.into_expr())) }
     /// `Start`: text. Update: in place.
-    pub fn start(mut self, value: impl Arg<str>) -> Self { self.0.set("Start", value.into_expr()); self }
+    pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value.into_expr())) }
     /// `TimeDelaySeconds`: integer. Update: in place.
-    pub fn time_delay_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeDelaySeconds", value.into_expr()); self }
+    pub fn time_delay_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeDelaySeconds", value.into_expr())) }
 }
 impl Done for FilterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ForceEndpointErrorConfiguration` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-forceendpointerrorconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ForceEndpointErrorConfiguration(Bag);
+#[must_use] pub struct ForceEndpointErrorConfiguration(Bag);
 impl ForceEndpointErrorConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndpointErrorConditions`: list of `EndpointErrorConditions`. Update: in place.
-    pub fn endpoint_error_conditions(mut self, value: impl Arg<Arr<EndpointErrorConditions>>) -> Self { self.0.set("EndpointErrorConditions", value.into_expr()); self }
+    pub fn endpoint_error_conditions(self, value: impl Arg<Arr<EndpointErrorConditions>>) -> Self { Self(put(self.0, "EndpointErrorConditions", value.into_expr())) }
 }
 impl Done for ForceEndpointErrorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsManifestConfiguration` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-hlsmanifestconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HlsManifestConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HlsManifestConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl HlsManifestConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HlsManifestConfiguration<super::missing::ManifestName> { HlsManifestConfiguration(Bag::default(), Phase) }
+    pub fn new() -> HlsManifestConfiguration<Missing<super::required::ManifestName>> { HlsManifestConfiguration(Bag::default(), Phase) }
 }
 impl<R0> HlsManifestConfiguration<R0> {
     /// `ChildManifestName`: text. Update: in place.
-    pub fn child_manifest_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ChildManifestName", value.into_expr()); self }
+    pub fn child_manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChildManifestName", value.into_expr()), Phase) }
     /// `FilterConfiguration`: `FilterConfiguration`. Update: in place.
-    pub fn filter_configuration(mut self, value: impl Arg<FilterConfiguration>) -> Self { self.0.set("FilterConfiguration", value.into_expr()); self }
+    pub fn filter_configuration(self, value: impl Arg<FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
     /// `ManifestName`: text, required. Update: in place.
-    pub fn manifest_name(mut self, value: impl Arg<str>) -> HlsManifestConfiguration<Set> { self.0.set("ManifestName", value.into_expr()); HlsManifestConfiguration(self.0, Phase) }
+    pub fn manifest_name(self, value: impl Arg<str>) -> HlsManifestConfiguration<Set> { HlsManifestConfiguration(put(self.0, "ManifestName", value.into_expr()), Phase) }
     /// `ManifestWindowSeconds`: integer. Update: in place.
-    pub fn manifest_window_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ManifestWindowSeconds", value.into_expr()); self }
+    pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr()), Phase) }
     /// `ProgramDateTimeIntervalSeconds`: integer. Update: in place.
-    pub fn program_date_time_interval_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ProgramDateTimeIntervalSeconds", value.into_expr()); self }
+    pub fn program_date_time_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimeIntervalSeconds", value.into_expr()), Phase) }
     /// `ScteHls`: `ScteHls`. Update: in place.
-    pub fn scte_hls(mut self, value: impl Arg<ScteHls>) -> Self { self.0.set("ScteHls", value.into_expr()); self }
+    pub fn scte_hls(self, value: impl Arg<ScteHls>) -> Self { Self(put(self.0, "ScteHls", value.into_expr()), Phase) }
     /// `StartTag`: `StartTag`. Update: in place.
-    pub fn start_tag(mut self, value: impl Arg<StartTag>) -> Self { self.0.set("StartTag", value.into_expr()); self }
+    pub fn start_tag(self, value: impl Arg<StartTag>) -> Self { Self(put(self.0, "StartTag", value.into_expr()), Phase) }
     /// `UriPathType`: `UriPathType`. Update: in place.
-    pub fn uri_path_type(mut self, value: impl Arg<UriPathType>) -> Self { self.0.set("UriPathType", value.into_expr()); self }
+    pub fn uri_path_type(self, value: impl Arg<UriPathType>) -> Self { Self(put(self.0, "UriPathType", value.into_expr()), Phase) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr()), Phase) }
     /// `UrlEncodeChildManifest`: boolean. Update: in place.
-    pub fn url_encode_child_manifest(mut self, value: impl Arg<bool>) -> Self { self.0.set("UrlEncodeChildManifest", value.into_expr()); self }
+    pub fn url_encode_child_manifest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UrlEncodeChildManifest", value.into_expr()), Phase) }
 }
 impl Done for HlsManifestConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LowLatencyHlsManifestConfiguration` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-lowlatencyhlsmanifestconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LowLatencyHlsManifestConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LowLatencyHlsManifestConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LowLatencyHlsManifestConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LowLatencyHlsManifestConfiguration<super::missing::ManifestName> { LowLatencyHlsManifestConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LowLatencyHlsManifestConfiguration<Missing<super::required::ManifestName>> { LowLatencyHlsManifestConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LowLatencyHlsManifestConfiguration<R0> {
     /// `ChildManifestName`: text. Update: in place.
-    pub fn child_manifest_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ChildManifestName", value.into_expr()); self }
+    pub fn child_manifest_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChildManifestName", value.into_expr()), Phase) }
     /// `FilterConfiguration`: `FilterConfiguration`. Update: in place.
-    pub fn filter_configuration(mut self, value: impl Arg<FilterConfiguration>) -> Self { self.0.set("FilterConfiguration", value.into_expr()); self }
+    pub fn filter_configuration(self, value: impl Arg<FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
     /// `ManifestName`: text, required. Update: in place.
-    pub fn manifest_name(mut self, value: impl Arg<str>) -> LowLatencyHlsManifestConfiguration<Set> { self.0.set("ManifestName", value.into_expr()); LowLatencyHlsManifestConfiguration(self.0, Phase) }
+    pub fn manifest_name(self, value: impl Arg<str>) -> LowLatencyHlsManifestConfiguration<Set> { LowLatencyHlsManifestConfiguration(put(self.0, "ManifestName", value.into_expr()), Phase) }
     /// `ManifestWindowSeconds`: integer. Update: in place.
-    pub fn manifest_window_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ManifestWindowSeconds", value.into_expr()); self }
+    pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr()), Phase) }
     /// `ProgramDateTimeIntervalSeconds`: integer. Update: in place.
-    pub fn program_date_time_interval_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ProgramDateTimeIntervalSeconds", value.into_expr()); self }
+    pub fn program_date_time_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ProgramDateTimeIntervalSeconds", value.into_expr()), Phase) }
     /// `ScteHls`: `ScteHls`. Update: in place.
-    pub fn scte_hls(mut self, value: impl Arg<ScteHls>) -> Self { self.0.set("ScteHls", value.into_expr()); self }
+    pub fn scte_hls(self, value: impl Arg<ScteHls>) -> Self { Self(put(self.0, "ScteHls", value.into_expr()), Phase) }
     /// `StartTag`: `StartTag`. Update: in place.
-    pub fn start_tag(mut self, value: impl Arg<StartTag>) -> Self { self.0.set("StartTag", value.into_expr()); self }
+    pub fn start_tag(self, value: impl Arg<StartTag>) -> Self { Self(put(self.0, "StartTag", value.into_expr()), Phase) }
     /// `UriPathType`: `UriPathType`. Update: in place.
-    pub fn uri_path_type(mut self, value: impl Arg<UriPathType>) -> Self { self.0.set("UriPathType", value.into_expr()); self }
+    pub fn uri_path_type(self, value: impl Arg<UriPathType>) -> Self { Self(put(self.0, "UriPathType", value.into_expr()), Phase) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr()), Phase) }
     /// `UrlEncodeChildManifest`: boolean. Update: in place.
-    pub fn url_encode_child_manifest(mut self, value: impl Arg<bool>) -> Self { self.0.set("UrlEncodeChildManifest", value.into_expr()); self }
+    pub fn url_encode_child_manifest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UrlEncodeChildManifest", value.into_expr()), Phase) }
 }
 impl Done for LowLatencyHlsManifestConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MssManifestConfiguration` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-mssmanifestconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MssManifestConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MssManifestConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MssManifestConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MssManifestConfiguration<super::missing::ManifestName> { MssManifestConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MssManifestConfiguration<Missing<super::required::ManifestName>> { MssManifestConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MssManifestConfiguration<R0> {
     /// `FilterConfiguration`: `FilterConfiguration`. Update: in place.
-    pub fn filter_configuration(mut self, value: impl Arg<FilterConfiguration>) -> Self { self.0.set("FilterConfiguration", value.into_expr()); self }
+    pub fn filter_configuration(self, value: impl Arg<FilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
     /// `ManifestLayout`: `ManifestLayout`. Update: in place.
-    pub fn manifest_layout(mut self, value: impl Arg<ManifestLayout>) -> Self { self.0.set("ManifestLayout", value.into_expr()); self }
+    pub fn manifest_layout(self, value: impl Arg<ManifestLayout>) -> Self { Self(put(self.0, "ManifestLayout", value.into_expr()), Phase) }
     /// `ManifestName`: text, required. Update: in place.
-    pub fn manifest_name(mut self, value: impl Arg<str>) -> MssManifestConfiguration<Set> { self.0.set("ManifestName", value.into_expr()); MssManifestConfiguration(self.0, Phase) }
+    pub fn manifest_name(self, value: impl Arg<str>) -> MssManifestConfiguration<Set> { MssManifestConfiguration(put(self.0, "ManifestName", value.into_expr()), Phase) }
     /// `ManifestWindowSeconds`: integer. Update: in place.
-    pub fn manifest_window_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ManifestWindowSeconds", value.into_expr()); self }
+    pub fn manifest_window_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr()), Phase) }
 }
 impl Done for MssManifestConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scte` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-scte.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Scte(Bag);
+#[must_use] pub struct Scte(Bag);
 impl Scte {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomAdTypes`: list of `CustomAdTypes`. Update: in place.
-    pub fn custom_ad_types(mut self, value: impl Arg<Arr<CustomAdTypes>>) -> Self { self.0.set("CustomAdTypes", value.into_expr()); self }
+    pub fn custom_ad_types(self, value: impl Arg<Arr<CustomAdTypes>>) -> Self { Self(put(self.0, "CustomAdTypes", value.into_expr())) }
     /// `ScteFilter`: list of text. Update: in place.
-    pub fn scte_filter(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ScteFilter", value.into_expr()); self }
+    pub fn scte_filter(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ScteFilter", value.into_expr())) }
     /// `ScteInSegments`: `ScteInSegments`. Update: in place.
-    pub fn scte_in_segments(mut self, value: impl Arg<ScteInSegments>) -> Self { self.0.set("ScteInSegments", value.into_expr()); self }
+    pub fn scte_in_segments(self, value: impl Arg<ScteInSegments>) -> Self { Self(put(self.0, "ScteInSegments", value.into_expr())) }
 }
 impl Done for Scte { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScteDash` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-sctedash.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScteDash(Bag);
+#[must_use] pub struct ScteDash(Bag);
 impl ScteDash {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdMarkerDash`: `AdMarkerDash`. Update: in place.
-    pub fn ad_marker_dash(mut self, value: impl Arg<AdMarkerDash>) -> Self { self.0.set("AdMarkerDash", value.into_expr()); self }
+    pub fn ad_marker_dash(self, value: impl Arg<AdMarkerDash>) -> Self { Self(put(self.0, "AdMarkerDash", value.into_expr())) }
     /// `ScteInManifests`: `ScteInManifests`. Update: in place.
-    pub fn scte_in_manifests(mut self, value: impl Arg<ScteInManifests>) -> Self { self.0.set("ScteInManifests", value.into_expr()); self }
+    pub fn scte_in_manifests(self, value: impl Arg<ScteInManifests>) -> Self { Self(put(self.0, "ScteInManifests", value.into_expr())) }
 }
 impl Done for ScteDash { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScteHls` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-sctehls.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScteHls(Bag);
+#[must_use] pub struct ScteHls(Bag);
 impl ScteHls {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdMarkerHls`: `AdMarkerHls`. Update: in place.
-    pub fn ad_marker_hls(mut self, value: impl Arg<AdMarkerHls>) -> Self { self.0.set("AdMarkerHls", value.into_expr()); self }
+    pub fn ad_marker_hls(self, value: impl Arg<AdMarkerHls>) -> Self { Self(put(self.0, "AdMarkerHls", value.into_expr())) }
     /// `ScteInManifests`: `ScteInManifests`. Update: in place.
-    pub fn scte_in_manifests(mut self, value: impl Arg<ScteInManifests>) -> Self { self.0.set("ScteInManifests", value.into_expr()); self }
+    pub fn scte_in_manifests(self, value: impl Arg<ScteInManifests>) -> Self { Self(put(self.0, "ScteInManifests", value.into_expr())) }
 }
 impl Done for ScteHls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Segment` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-segment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Segment(Bag);
+#[must_use] pub struct Segment(Bag);
 impl Segment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Encryption`: `Encryption`. Update: in place.
-    pub fn encryption(mut self, value: impl Arg<Encryption>) -> Self { self.0.set("Encryption", value.into_expr()); self }
+    pub fn encryption(self, value: impl Arg<Encryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr())) }
     /// `IncludeIframeOnlyStreams`: boolean. Update: in place.
-    pub fn include_iframe_only_streams(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeIframeOnlyStreams", value.into_expr()); self }
+    pub fn include_iframe_only_streams(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeIframeOnlyStreams", value.into_expr())) }
     /// `OutputTimestampMode`: `OutputTimestampMode`. Update: in place.
-    pub fn output_timestamp_mode(mut self, value: impl Arg<OutputTimestampMode>) -> Self { self.0.set("OutputTimestampMode", value.into_expr()); self }
+    pub fn output_timestamp_mode(self, value: impl Arg<OutputTimestampMode>) -> Self { Self(put(self.0, "OutputTimestampMode", value.into_expr())) }
     /// `Scte`: `Scte`. Update: in place.
-    pub fn scte(mut self, value: impl Arg<Scte>) -> Self { self.0.set("Scte", value.into_expr()); self }
+    pub fn scte(self, value: impl Arg<Scte>) -> Self { Self(put(self.0, "Scte", value.into_expr())) }
     /// `SegmentDurationSeconds`: integer. Update: in place.
-    pub fn segment_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("SegmentDurationSeconds", value.into_expr()); self }
+    pub fn segment_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentDurationSeconds", value.into_expr())) }
     /// `SegmentName`: text. Update: in place.
-    pub fn segment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SegmentName", value.into_expr()); self }
+    pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value.into_expr())) }
     /// `TsIncludeDvbSubtitles`: boolean. Update: in place.
-    pub fn ts_include_dvb_subtitles(mut self, value: impl Arg<bool>) -> Self { self.0.set("TsIncludeDvbSubtitles", value.into_expr()); self }
+    pub fn ts_include_dvb_subtitles(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TsIncludeDvbSubtitles", value.into_expr())) }
     /// `TsUseAudioRenditionGroup`: boolean. Update: in place.
-    pub fn ts_use_audio_rendition_group(mut self, value: impl Arg<bool>) -> Self { self.0.set("TsUseAudioRenditionGroup", value.into_expr()); self }
+    pub fn ts_use_audio_rendition_group(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TsUseAudioRenditionGroup", value.into_expr())) }
 }
 impl Done for Segment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpekeKeyProvider` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-spekekeyprovider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SpekeKeyProvider<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct SpekeKeyProvider<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl SpekeKeyProvider {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SpekeKeyProvider<super::missing::DrmSystems, super::missing::EncryptionContractConfiguration, super::missing::ResourceId, super::missing::RoleArn, super::missing::Url> { SpekeKeyProvider(Bag::default(), Phase) }
+    pub fn new() -> SpekeKeyProvider<Missing<super::required::DrmSystems>, Missing<super::required::EncryptionContractConfiguration>, Missing<super::required::ResourceId>, Missing<super::required::RoleArn>, Missing<super::required::Url>> { SpekeKeyProvider(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> SpekeKeyProvider<R0, R1, R2, R3, R4> {
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr()), Phase) }
     /// `DrmSystems`: list of text, required. Update: in place.
-    pub fn drm_systems(mut self, value: impl Arg<Arr<str>>) -> SpekeKeyProvider<Set, R1, R2, R3, R4> { self.0.set("DrmSystems", value.into_expr()); SpekeKeyProvider(self.0, Phase) }
+    pub fn drm_systems(self, value: impl Arg<Arr<str>>) -> SpekeKeyProvider<Set, R1, R2, R3, R4> { SpekeKeyProvider(put(self.0, "DrmSystems", value.into_expr()), Phase) }
     /// `EncryptionContractConfiguration`: `EncryptionContractConfiguration`, required. Update: in place.
-    pub fn encryption_contract_configuration(mut self, value: impl Arg<EncryptionContractConfiguration>) -> SpekeKeyProvider<R0, Set, R2, R3, R4> { self.0.set("EncryptionContractConfiguration", value.into_expr()); SpekeKeyProvider(self.0, Phase) }
+    pub fn encryption_contract_configuration(self, value: impl Arg<EncryptionContractConfiguration>) -> SpekeKeyProvider<R0, Set, R2, R3, R4> { SpekeKeyProvider(put(self.0, "EncryptionContractConfiguration", value.into_expr()), Phase) }
     /// `ResourceId`: text, required. Update: in place.
-    pub fn resource_id(mut self, value: impl Arg<str>) -> SpekeKeyProvider<R0, R1, Set, R3, R4> { self.0.set("ResourceId", value.into_expr()); SpekeKeyProvider(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> SpekeKeyProvider<R0, R1, R2, Set, R4> { self.0.set("RoleArn", value.into_expr()); SpekeKeyProvider(self.0, Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> SpekeKeyProvider<R0, R1, Set, R3, R4> { SpekeKeyProvider(put(self.0, "ResourceId", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SpekeKeyProvider<R0, R1, R2, Set, R4> { SpekeKeyProvider(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Url`: text, required. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> SpekeKeyProvider<R0, R1, R2, R3, Set> { self.0.set("Url", value.into_expr()); SpekeKeyProvider(self.0, Phase) }
+    pub fn url(self, value: impl Arg<str>) -> SpekeKeyProvider<R0, R1, R2, R3, Set> { SpekeKeyProvider(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for SpekeKeyProvider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StartTag` of `AWS::MediaPackageV2::OriginEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpoint-starttag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StartTag<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StartTag<R0 = Set>(Bag, Phase<(R0,)>);
 impl StartTag {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StartTag<super::missing::TimeOffset> { StartTag(Bag::default(), Phase) }
+    pub fn new() -> StartTag<Missing<super::required::TimeOffset>> { StartTag(Bag::default(), Phase) }
 }
 impl<R0> StartTag<R0> {
     /// `Precise`: boolean. Update: in place.
-    pub fn precise(mut self, value: impl Arg<bool>) -> Self { self.0.set("Precise", value.into_expr()); self }
+    pub fn precise(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Precise", value.into_expr()), Phase) }
     /// `TimeOffset`: number, required. Update: in place.
-    pub fn time_offset(mut self, value: impl Arg<f64>) -> StartTag<Set> { self.0.set("TimeOffset", value.into_expr()); StartTag(self.0, Phase) }
+    pub fn time_offset(self, value: impl Arg<f64>) -> StartTag<Set> { StartTag(put(self.0, "TimeOffset", value.into_expr()), Phase) }
 }
 impl Done for StartTag { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AdMarkerDash` allows.
@@ -694,46 +692,46 @@ impl CfnOriginEndpointPolicy {
     /// `AWS::MediaPackageV2::OriginEndpointPolicy`
     pub const TYPE: &'static str = "AWS::MediaPackageV2::OriginEndpointPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnOriginEndpointPolicyProps<R0, R1, R2, R3>) -> Self where CfnOriginEndpointPolicyProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOriginEndpointPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnOriginEndpointPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaPackageV2::OriginEndpointPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediapackagev2-originendpointpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOriginEndpointPolicyProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnOriginEndpointPolicyProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnOriginEndpointPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOriginEndpointPolicyProps<missing::ChannelGroupName, missing::ChannelName, missing::OriginEndpointName, missing::Policy> { CfnOriginEndpointPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOriginEndpointPolicyProps<Missing<required::ChannelGroupName>, Missing<required::ChannelName>, Missing<required::OriginEndpointName>, Missing<required::Policy>> { CfnOriginEndpointPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnOriginEndpointPolicyProps<R0, R1, R2, R3> {
     /// `CdnAuthConfiguration`: `CdnAuthConfiguration`. Update: in place.
-    pub fn cdn_auth_configuration(mut self, value: impl Arg<origin_endpoint_policy::CdnAuthConfiguration>) -> Self { self.0.set("CdnAuthConfiguration", value.into_expr()); self }
+    pub fn cdn_auth_configuration(self, value: impl Arg<origin_endpoint_policy::CdnAuthConfiguration>) -> Self { Self(put(self.0, "CdnAuthConfiguration", value.into_expr()), Phase) }
     /// `ChannelGroupName`: text, required. Update: replacement.
-    pub fn channel_group_name(mut self, value: impl Arg<str>) -> CfnOriginEndpointPolicyProps<Set, R1, R2, R3> { self.0.set("ChannelGroupName", value.into_expr()); CfnOriginEndpointPolicyProps(self.0, Phase) }
+    pub fn channel_group_name(self, value: impl Arg<str>) -> CfnOriginEndpointPolicyProps<Set, R1, R2, R3> { CfnOriginEndpointPolicyProps(put(self.0, "ChannelGroupName", value.into_expr()), Phase) }
     /// `ChannelName`: text, required. Update: replacement.
-    pub fn channel_name(mut self, value: impl Arg<str>) -> CfnOriginEndpointPolicyProps<R0, Set, R2, R3> { self.0.set("ChannelName", value.into_expr()); CfnOriginEndpointPolicyProps(self.0, Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> CfnOriginEndpointPolicyProps<R0, Set, R2, R3> { CfnOriginEndpointPolicyProps(put(self.0, "ChannelName", value.into_expr()), Phase) }
     /// `OriginEndpointName`: text, required. Update: replacement.
-    pub fn origin_endpoint_name(mut self, value: impl Arg<str>) -> CfnOriginEndpointPolicyProps<R0, R1, Set, R3> { self.0.set("OriginEndpointName", value.into_expr()); CfnOriginEndpointPolicyProps(self.0, Phase) }
+    pub fn origin_endpoint_name(self, value: impl Arg<str>) -> CfnOriginEndpointPolicyProps<R0, R1, Set, R3> { CfnOriginEndpointPolicyProps(put(self.0, "OriginEndpointName", value.into_expr()), Phase) }
     /// `Policy`: JSON, required. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Any>) -> CfnOriginEndpointPolicyProps<R0, R1, R2, Set> { self.0.set("Policy", value.into_expr()); CfnOriginEndpointPolicyProps(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnOriginEndpointPolicyProps<R0, R1, R2, Set> { CfnOriginEndpointPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
 }
 impl Done for CfnOriginEndpointPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaPackageV2::OriginEndpointPolicy`.
 pub mod origin_endpoint_policy {
 use crate::cfn::support::*;
 /// The property type `CdnAuthConfiguration` of `AWS::MediaPackageV2::OriginEndpointPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediapackagev2-originendpointpolicy-cdnauthconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CdnAuthConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CdnAuthConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CdnAuthConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CdnAuthConfiguration<super::missing::CdnIdentifierSecretArns, super::missing::SecretsRoleArn> { CdnAuthConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CdnAuthConfiguration<Missing<super::required::CdnIdentifierSecretArns>, Missing<super::required::SecretsRoleArn>> { CdnAuthConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> CdnAuthConfiguration<R0, R1> {
     /// `CdnIdentifierSecretArns`: list of text, required. Update: in place.
-    pub fn cdn_identifier_secret_arns(mut self, value: impl Arg<Arr<str>>) -> CdnAuthConfiguration<Set, R1> { self.0.set("CdnIdentifierSecretArns", value.into_expr()); CdnAuthConfiguration(self.0, Phase) }
-    /// `SecretsRoleArn`: text, required. Update: in place.
-    pub fn secrets_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CdnAuthConfiguration<R0, Set> { self.0.set("SecretsRoleArn", value.into_expr()); CdnAuthConfiguration(self.0, Phase) }
+    pub fn cdn_identifier_secret_arns(self, value: impl Arg<Arr<str>>) -> CdnAuthConfiguration<Set, R1> { CdnAuthConfiguration(put(self.0, "CdnIdentifierSecretArns", value.into_expr()), Phase) }
+    /// `SecretsRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn secrets_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CdnAuthConfiguration<R0, Set> { CdnAuthConfiguration(put(self.0, "SecretsRoleArn", value.into_expr()), Phase) }
 }
 impl Done for CdnAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AvailableLayouts, AvailableSources, CdnIdentifierSecretArns, ChannelGroupName, ChannelName, ContainerType, DrmSystems, EncryptionContractConfiguration, EncryptionMethod, FixedAvailabilityStartTime, ManifestName, OriginEndpointName, Policy, PresetSpeke20Audio, PresetSpeke20Video, ReportingUrl, ResourceId, RoleArn, SecretsRoleArn, SpekeKeyProvider, TimeOffset, TtmlProfile, Url } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AvailableLayouts, AvailableSources, CdnIdentifierSecretArns, ChannelGroupName, ChannelName, ContainerType, DrmSystems, EncryptionContractConfiguration, EncryptionMethod, ManifestName, OriginEndpointName, Policy, PresetSpeke20Audio, PresetSpeke20Video, ReportingUrl, ResourceId, RoleArn, SecretsRoleArn, SpekeKeyProvider, TimeOffset, TtmlProfile, Url } }

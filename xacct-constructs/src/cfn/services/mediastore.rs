@@ -10,7 +10,7 @@ impl CfnContainer {
     /// `AWS::MediaStore::Container`
     pub const TYPE: &'static str = "AWS::MediaStore::Container";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnContainerProps<R0>) -> Self where CfnContainerProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContainerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Endpoint`: text.
@@ -20,74 +20,74 @@ impl CfnContainer {
 }
 impl Parent for CfnContainer { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaStore::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediastore-container.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnContainerProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnContainerProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnContainerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnContainerProps<missing::ContainerName> { CfnContainerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnContainerProps<Missing<required::ContainerName>> { CfnContainerProps(Bag::default(), Phase) }
 }
 impl<R0> CfnContainerProps<R0> {
     /// `AccessLoggingEnabled`: boolean. Update: in place.
-    pub fn access_logging_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("AccessLoggingEnabled", value.into_expr()); self }
+    pub fn access_logging_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AccessLoggingEnabled", value.into_expr()), Phase) }
     /// `ContainerName`: text, required. Update: replacement.
-    pub fn container_name(mut self, value: impl Arg<str>) -> CfnContainerProps<Set> { self.0.set("ContainerName", value.into_expr()); CfnContainerProps(self.0, Phase) }
+    pub fn container_name(self, value: impl Arg<str>) -> CfnContainerProps<Set> { CfnContainerProps(put(self.0, "ContainerName", value.into_expr()), Phase) }
     /// `CorsPolicy`: list of `CorsRule`. Update: in place.
-    pub fn cors_policy(mut self, value: impl Arg<Arr<container::CorsRule>>) -> Self { self.0.set("CorsPolicy", value.into_expr()); self }
+    pub fn cors_policy(self, value: impl Arg<Arr<container::CorsRule>>) -> Self { Self(put(self.0, "CorsPolicy", value.into_expr()), Phase) }
     /// `LifecyclePolicy`: text. Update: in place.
-    pub fn lifecycle_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("LifecyclePolicy", value.into_expr()); self }
+    pub fn lifecycle_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LifecyclePolicy", value.into_expr()), Phase) }
     /// `MetricPolicy`: `MetricPolicy`. Update: in place.
-    pub fn metric_policy(mut self, value: impl Arg<container::MetricPolicy>) -> Self { self.0.set("MetricPolicy", value.into_expr()); self }
+    pub fn metric_policy(self, value: impl Arg<container::MetricPolicy>) -> Self { Self(put(self.0, "MetricPolicy", value.into_expr()), Phase) }
     /// `Policy`: text. Update: in place.
-    pub fn policy(mut self, value: impl Arg<str>) -> Self { self.0.set("Policy", value.into_expr()); self }
+    pub fn policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnContainerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaStore::Container`.
 pub mod container {
 use crate::cfn::support::*;
 /// The property type `CorsRule` of `AWS::MediaStore::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-corsrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CorsRule(Bag);
+#[must_use] pub struct CorsRule(Bag);
 impl CorsRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowedHeaders`: list of text. Update: in place.
-    pub fn allowed_headers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedHeaders", value.into_expr()); self }
+    pub fn allowed_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedHeaders", value.into_expr())) }
     /// `AllowedMethods`: list of text. Update: replacement.
-    pub fn allowed_methods(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedMethods", value.into_expr()); self }
+    pub fn allowed_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedMethods", value.into_expr())) }
     /// `AllowedOrigins`: list of text. Update: in place.
-    pub fn allowed_origins(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedOrigins", value.into_expr()); self }
+    pub fn allowed_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedOrigins", value.into_expr())) }
     /// `ExposeHeaders`: list of text. Update: in place.
-    pub fn expose_headers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExposeHeaders", value.into_expr()); self }
+    pub fn expose_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExposeHeaders", value.into_expr())) }
     /// `MaxAgeSeconds`: integer. Update: in place.
-    pub fn max_age_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxAgeSeconds", value.into_expr()); self }
+    pub fn max_age_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAgeSeconds", value.into_expr())) }
 }
 impl Done for CorsRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricPolicy` of `AWS::MediaStore::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-metricpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricPolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetricPolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetricPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricPolicy<super::missing::ContainerLevelMetrics> { MetricPolicy(Bag::default(), Phase) }
+    pub fn new() -> MetricPolicy<Missing<super::required::ContainerLevelMetrics>> { MetricPolicy(Bag::default(), Phase) }
 }
 impl<R0> MetricPolicy<R0> {
     /// `ContainerLevelMetrics`: text, required. Update: in place.
-    pub fn container_level_metrics(mut self, value: impl Arg<str>) -> MetricPolicy<Set> { self.0.set("ContainerLevelMetrics", value.into_expr()); MetricPolicy(self.0, Phase) }
+    pub fn container_level_metrics(self, value: impl Arg<str>) -> MetricPolicy<Set> { MetricPolicy(put(self.0, "ContainerLevelMetrics", value.into_expr()), Phase) }
     /// `MetricPolicyRules`: list of `MetricPolicyRule`. Update: in place.
-    pub fn metric_policy_rules(mut self, value: impl Arg<Arr<MetricPolicyRule>>) -> Self { self.0.set("MetricPolicyRules", value.into_expr()); self }
+    pub fn metric_policy_rules(self, value: impl Arg<Arr<MetricPolicyRule>>) -> Self { Self(put(self.0, "MetricPolicyRules", value.into_expr()), Phase) }
 }
 impl Done for MetricPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricPolicyRule` of `AWS::MediaStore::Container`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediastore-container-metricpolicyrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricPolicyRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MetricPolicyRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MetricPolicyRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricPolicyRule<super::missing::ObjectGroup, super::missing::ObjectGroupName> { MetricPolicyRule(Bag::default(), Phase) }
+    pub fn new() -> MetricPolicyRule<Missing<super::required::ObjectGroup>, Missing<super::required::ObjectGroupName>> { MetricPolicyRule(Bag::default(), Phase) }
 }
 impl<R0, R1> MetricPolicyRule<R0, R1> {
     /// `ObjectGroup`: text, required. Update: in place.
-    pub fn object_group(mut self, value: impl Arg<str>) -> MetricPolicyRule<Set, R1> { self.0.set("ObjectGroup", value.into_expr()); MetricPolicyRule(self.0, Phase) }
+    pub fn object_group(self, value: impl Arg<str>) -> MetricPolicyRule<Set, R1> { MetricPolicyRule(put(self.0, "ObjectGroup", value.into_expr()), Phase) }
     /// `ObjectGroupName`: text, required. Update: in place.
-    pub fn object_group_name(mut self, value: impl Arg<str>) -> MetricPolicyRule<R0, Set> { self.0.set("ObjectGroupName", value.into_expr()); MetricPolicyRule(self.0, Phase) }
+    pub fn object_group_name(self, value: impl Arg<str>) -> MetricPolicyRule<R0, Set> { MetricPolicyRule(put(self.0, "ObjectGroupName", value.into_expr()), Phase) }
 }
 impl Done for MetricPolicyRule { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ContainerLevelMetrics, ContainerName, ObjectGroup, ObjectGroupName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ContainerLevelMetrics, ContainerName, ObjectGroup, ObjectGroupName } }

@@ -10,115 +10,115 @@ impl CfnChannel {
     /// `AWS::MediaTailor::Channel`
     pub const TYPE: &'static str = "AWS::MediaTailor::Channel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnChannelProps<R0, R1, R2>) -> Self where CfnChannelProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ChannelName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaTailor::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-channel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnChannelProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnChannelProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnChannelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnChannelProps<missing::ChannelName, missing::Outputs, missing::PlaybackMode> { CfnChannelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnChannelProps<Missing<required::ChannelName>, Missing<required::Outputs>, Missing<required::PlaybackMode>> { CfnChannelProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnChannelProps<R0, R1, R2> {
     /// `Audiences`: list of text. Update: in place.
-    pub fn audiences(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Audiences", value.into_expr()); self }
+    pub fn audiences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Audiences", value.into_expr()), Phase) }
     /// `ChannelName`: text, required. Update: replacement.
-    pub fn channel_name(mut self, value: impl Arg<str>) -> CfnChannelProps<Set, R1, R2> { self.0.set("ChannelName", value.into_expr()); CfnChannelProps(self.0, Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> CfnChannelProps<Set, R1, R2> { CfnChannelProps(put(self.0, "ChannelName", value.into_expr()), Phase) }
     /// `FillerSlate`: `SlateSource`. Update: in place.
-    pub fn filler_slate(mut self, value: impl Arg<channel::SlateSource>) -> Self { self.0.set("FillerSlate", value.into_expr()); self }
+    pub fn filler_slate(self, value: impl Arg<channel::SlateSource>) -> Self { Self(put(self.0, "FillerSlate", value.into_expr()), Phase) }
     /// `LogConfiguration`: `LogConfigurationForChannel`. Update: in place.
-    pub fn log_configuration(mut self, value: impl Arg<channel::LogConfigurationForChannel>) -> Self { self.0.set("LogConfiguration", value.into_expr()); self }
+    pub fn log_configuration(self, value: impl Arg<channel::LogConfigurationForChannel>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
     /// `Outputs`: list of `RequestOutputItem`, required. Update: in place.
-    pub fn outputs(mut self, value: impl Arg<Arr<channel::RequestOutputItem>>) -> CfnChannelProps<R0, Set, R2> { self.0.set("Outputs", value.into_expr()); CfnChannelProps(self.0, Phase) }
+    pub fn outputs(self, value: impl Arg<Arr<channel::RequestOutputItem>>) -> CfnChannelProps<R0, Set, R2> { CfnChannelProps(put(self.0, "Outputs", value.into_expr()), Phase) }
     /// `PlaybackMode`: `PlaybackMode`, required. Update: in place.
-    pub fn playback_mode(mut self, value: impl Arg<channel::PlaybackMode>) -> CfnChannelProps<R0, R1, Set> { self.0.set("PlaybackMode", value.into_expr()); CfnChannelProps(self.0, Phase) }
+    pub fn playback_mode(self, value: impl Arg<channel::PlaybackMode>) -> CfnChannelProps<R0, R1, Set> { CfnChannelProps(put(self.0, "PlaybackMode", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Tier`: `Tier`. Update: replacement.
-    pub fn tier(mut self, value: impl Arg<channel::Tier>) -> Self { self.0.set("Tier", value.into_expr()); self }
+    pub fn tier(self, value: impl Arg<channel::Tier>) -> Self { Self(put(self.0, "Tier", value.into_expr()), Phase) }
     /// `TimeShiftConfiguration`: `TimeShiftConfiguration`. Update: in place.
-    pub fn time_shift_configuration(mut self, value: impl Arg<channel::TimeShiftConfiguration>) -> Self { self.0.set("TimeShiftConfiguration", value.into_expr()); self }
+    pub fn time_shift_configuration(self, value: impl Arg<channel::TimeShiftConfiguration>) -> Self { Self(put(self.0, "TimeShiftConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaTailor::Channel`.
 pub mod channel {
 use crate::cfn::support::*;
 /// The property type `DashPlaylistSettings` of `AWS::MediaTailor::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-dashplaylistsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DashPlaylistSettings(Bag);
+#[must_use] pub struct DashPlaylistSettings(Bag);
 impl DashPlaylistSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManifestWindowSeconds`: number. Update: in place.
-    pub fn manifest_window_seconds(mut self, value: impl Arg<f64>) -> Self { self.0.set("ManifestWindowSeconds", value.into_expr()); self }
+    pub fn manifest_window_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr())) }
     /// `MinBufferTimeSeconds`: number. Update: in place.
-    pub fn min_buffer_time_seconds(mut self, value: impl Arg<f64>) -> Self { self.0.set("MinBufferTimeSeconds", value.into_expr()); self }
+    pub fn min_buffer_time_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinBufferTimeSeconds", value.into_expr())) }
     /// `MinUpdatePeriodSeconds`: number. Update: in place.
-    pub fn min_update_period_seconds(mut self, value: impl Arg<f64>) -> Self { self.0.set("MinUpdatePeriodSeconds", value.into_expr()); self }
+    pub fn min_update_period_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinUpdatePeriodSeconds", value.into_expr())) }
     /// `SuggestedPresentationDelaySeconds`: number. Update: in place.
-    pub fn suggested_presentation_delay_seconds(mut self, value: impl Arg<f64>) -> Self { self.0.set("SuggestedPresentationDelaySeconds", value.into_expr()); self }
+    pub fn suggested_presentation_delay_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SuggestedPresentationDelaySeconds", value.into_expr())) }
 }
 impl Done for DashPlaylistSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsPlaylistSettings` of `AWS::MediaTailor::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-hlsplaylistsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HlsPlaylistSettings(Bag);
+#[must_use] pub struct HlsPlaylistSettings(Bag);
 impl HlsPlaylistSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdMarkupType`: list of text. Update: in place.
-    pub fn ad_markup_type(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AdMarkupType", value.into_expr()); self }
+    pub fn ad_markup_type(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdMarkupType", value.into_expr())) }
     /// `ManifestWindowSeconds`: number. Update: in place.
-    pub fn manifest_window_seconds(mut self, value: impl Arg<f64>) -> Self { self.0.set("ManifestWindowSeconds", value.into_expr()); self }
+    pub fn manifest_window_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ManifestWindowSeconds", value.into_expr())) }
 }
 impl Done for HlsPlaylistSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfigurationForChannel` of `AWS::MediaTailor::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-logconfigurationforchannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogConfigurationForChannel(Bag);
+#[must_use] pub struct LogConfigurationForChannel(Bag);
 impl LogConfigurationForChannel {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogTypes`: list of text. Update: in place.
-    pub fn log_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LogTypes", value.into_expr()); self }
+    pub fn log_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogTypes", value.into_expr())) }
 }
 impl Done for LogConfigurationForChannel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequestOutputItem` of `AWS::MediaTailor::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-requestoutputitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RequestOutputItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RequestOutputItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RequestOutputItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RequestOutputItem<super::missing::ManifestName, super::missing::SourceGroup> { RequestOutputItem(Bag::default(), Phase) }
+    pub fn new() -> RequestOutputItem<Missing<super::required::ManifestName>, Missing<super::required::SourceGroup>> { RequestOutputItem(Bag::default(), Phase) }
 }
 impl<R0, R1> RequestOutputItem<R0, R1> {
     /// `DashPlaylistSettings`: `DashPlaylistSettings`. Update: in place.
-    pub fn dash_playlist_settings(mut self, value: impl Arg<DashPlaylistSettings>) -> Self { self.0.set("DashPlaylistSettings", value.into_expr()); self }
+    pub fn dash_playlist_settings(self, value: impl Arg<DashPlaylistSettings>) -> Self { Self(put(self.0, "DashPlaylistSettings", value.into_expr()), Phase) }
     /// `HlsPlaylistSettings`: `HlsPlaylistSettings`. Update: in place.
-    pub fn hls_playlist_settings(mut self, value: impl Arg<HlsPlaylistSettings>) -> Self { self.0.set("HlsPlaylistSettings", value.into_expr()); self }
+    pub fn hls_playlist_settings(self, value: impl Arg<HlsPlaylistSettings>) -> Self { Self(put(self.0, "HlsPlaylistSettings", value.into_expr()), Phase) }
     /// `ManifestName`: text, required. Update: in place.
-    pub fn manifest_name(mut self, value: impl Arg<str>) -> RequestOutputItem<Set, R1> { self.0.set("ManifestName", value.into_expr()); RequestOutputItem(self.0, Phase) }
+    pub fn manifest_name(self, value: impl Arg<str>) -> RequestOutputItem<Set, R1> { RequestOutputItem(put(self.0, "ManifestName", value.into_expr()), Phase) }
     /// `SourceGroup`: text, required. Update: in place.
-    pub fn source_group(mut self, value: impl Arg<str>) -> RequestOutputItem<R0, Set> { self.0.set("SourceGroup", value.into_expr()); RequestOutputItem(self.0, Phase) }
+    pub fn source_group(self, value: impl Arg<str>) -> RequestOutputItem<R0, Set> { RequestOutputItem(put(self.0, "SourceGroup", value.into_expr()), Phase) }
 }
 impl Done for RequestOutputItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlateSource` of `AWS::MediaTailor::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-slatesource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlateSource(Bag);
+#[must_use] pub struct SlateSource(Bag);
 impl SlateSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourceLocationName`: text. Update: in place.
-    pub fn source_location_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceLocationName", value.into_expr()); self }
+    pub fn source_location_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceLocationName", value.into_expr())) }
     /// `VodSourceName`: text. Update: in place.
-    pub fn vod_source_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VodSourceName", value.into_expr()); self }
+    pub fn vod_source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VodSourceName", value.into_expr())) }
 }
 impl Done for SlateSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeShiftConfiguration` of `AWS::MediaTailor::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-channel-timeshiftconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimeShiftConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TimeShiftConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TimeShiftConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TimeShiftConfiguration<super::missing::MaxTimeDelaySeconds> { TimeShiftConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TimeShiftConfiguration<Missing<super::required::MaxTimeDelaySeconds>> { TimeShiftConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TimeShiftConfiguration<R0> {
     /// `MaxTimeDelaySeconds`: number, required. Update: in place.
-    pub fn max_time_delay_seconds(mut self, value: impl Arg<f64>) -> TimeShiftConfiguration<Set> { self.0.set("MaxTimeDelaySeconds", value.into_expr()); TimeShiftConfiguration(self.0, Phase) }
+    pub fn max_time_delay_seconds(self, value: impl Arg<f64>) -> TimeShiftConfiguration<Set> { TimeShiftConfiguration(put(self.0, "MaxTimeDelaySeconds", value.into_expr()), Phase) }
 }
 impl Done for TimeShiftConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `PlaybackMode` allows.
@@ -132,22 +132,22 @@ impl CfnChannelPolicy {
     /// `AWS::MediaTailor::ChannelPolicy`
     pub const TYPE: &'static str = "AWS::MediaTailor::ChannelPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnChannelPolicyProps<R0, R1>) -> Self where CfnChannelPolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChannelPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ChannelName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnChannelPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaTailor::ChannelPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-channelpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnChannelPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnChannelPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnChannelPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnChannelPolicyProps<missing::ChannelName, missing::Policy> { CfnChannelPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnChannelPolicyProps<Missing<required::ChannelName>, Missing<required::Policy>> { CfnChannelPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnChannelPolicyProps<R0, R1> {
     /// `ChannelName`: text, required. Update: replacement.
-    pub fn channel_name(mut self, value: impl Arg<str>) -> CfnChannelPolicyProps<Set, R1> { self.0.set("ChannelName", value.into_expr()); CfnChannelPolicyProps(self.0, Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> CfnChannelPolicyProps<Set, R1> { CfnChannelPolicyProps(put(self.0, "ChannelName", value.into_expr()), Phase) }
     /// `Policy`: JSON, required. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Any>) -> CfnChannelPolicyProps<R0, Set> { self.0.set("Policy", value.into_expr()); CfnChannelPolicyProps(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnChannelPolicyProps<R0, Set> { CfnChannelPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
 }
 impl Done for CfnChannelPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MediaTailor::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-function.html)
@@ -156,124 +156,124 @@ impl CfnFunction {
     /// `AWS::MediaTailor::Function`
     pub const TYPE: &'static str = "AWS::MediaTailor::Function";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnFunctionProps<R0, R1>) -> Self where CfnFunctionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFunctionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FunctionId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnFunction { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaTailor::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-function.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFunctionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnFunctionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnFunctionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFunctionProps<missing::FunctionId, missing::FunctionType> { CfnFunctionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFunctionProps<Missing<required::FunctionId>, Missing<required::FunctionType>> { CfnFunctionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFunctionProps<R0, R1> {
     /// `ConcurrentExecutorConfiguration`: `ConcurrentExecutorConfiguration`. Update: in place.
-    pub fn concurrent_executor_configuration(mut self, value: impl Arg<function::ConcurrentExecutorConfiguration>) -> Self { self.0.set("ConcurrentExecutorConfiguration", value.into_expr()); self }
+    pub fn concurrent_executor_configuration(self, value: impl Arg<function::ConcurrentExecutorConfiguration>) -> Self { Self(put(self.0, "ConcurrentExecutorConfiguration", value.into_expr()), Phase) }
     /// `CustomOutputConfiguration`: `CustomOutputConfiguration`. Update: in place.
-    pub fn custom_output_configuration(mut self, value: impl Arg<function::CustomOutputConfiguration>) -> Self { self.0.set("CustomOutputConfiguration", value.into_expr()); self }
+    pub fn custom_output_configuration(self, value: impl Arg<function::CustomOutputConfiguration>) -> Self { Self(put(self.0, "CustomOutputConfiguration", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FunctionId`: text, required. Update: replacement.
-    pub fn function_id(mut self, value: impl Arg<str>) -> CfnFunctionProps<Set, R1> { self.0.set("FunctionId", value.into_expr()); CfnFunctionProps(self.0, Phase) }
+    pub fn function_id(self, value: impl Arg<str>) -> CfnFunctionProps<Set, R1> { CfnFunctionProps(put(self.0, "FunctionId", value.into_expr()), Phase) }
     /// `FunctionType`: `FunctionType`, required. Update: in place.
-    pub fn function_type(mut self, value: impl Arg<function::FunctionType>) -> CfnFunctionProps<R0, Set> { self.0.set("FunctionType", value.into_expr()); CfnFunctionProps(self.0, Phase) }
+    pub fn function_type(self, value: impl Arg<function::FunctionType>) -> CfnFunctionProps<R0, Set> { CfnFunctionProps(put(self.0, "FunctionType", value.into_expr()), Phase) }
     /// `HttpRequestConfiguration`: `HttpRequestConfiguration`. Update: in place.
-    pub fn http_request_configuration(mut self, value: impl Arg<function::HttpRequestConfiguration>) -> Self { self.0.set("HttpRequestConfiguration", value.into_expr()); self }
+    pub fn http_request_configuration(self, value: impl Arg<function::HttpRequestConfiguration>) -> Self { Self(put(self.0, "HttpRequestConfiguration", value.into_expr()), Phase) }
     /// `SequentialExecutorConfiguration`: `SequentialExecutorConfiguration`. Update: in place.
-    pub fn sequential_executor_configuration(mut self, value: impl Arg<function::SequentialExecutorConfiguration>) -> Self { self.0.set("SequentialExecutorConfiguration", value.into_expr()); self }
+    pub fn sequential_executor_configuration(self, value: impl Arg<function::SequentialExecutorConfiguration>) -> Self { Self(put(self.0, "SequentialExecutorConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFunctionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaTailor::Function`.
 pub mod function {
 use crate::cfn::support::*;
 /// The property type `ConcurrentExecutorConfiguration` of `AWS::MediaTailor::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-concurrentexecutorconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConcurrentExecutorConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct ConcurrentExecutorConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl ConcurrentExecutorConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConcurrentExecutorConfiguration<super::missing::FunctionList, super::missing::MaxConcurrency, super::missing::Output, super::missing::Runtime, super::missing::TimeoutMilliseconds> { ConcurrentExecutorConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ConcurrentExecutorConfiguration<Missing<super::required::FunctionList>, Missing<super::required::MaxConcurrency>, Missing<super::required::Output>, Missing<super::required::Runtime>, Missing<super::required::TimeoutMilliseconds>> { ConcurrentExecutorConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> ConcurrentExecutorConfiguration<R0, R1, R2, R3, R4> {
     /// `FunctionList`: list of `FunctionRef`, required. Update: in place.
-    pub fn function_list(mut self, value: impl Arg<Arr<FunctionRef>>) -> ConcurrentExecutorConfiguration<Set, R1, R2, R3, R4> { self.0.set("FunctionList", value.into_expr()); ConcurrentExecutorConfiguration(self.0, Phase) }
+    pub fn function_list(self, value: impl Arg<Arr<FunctionRef>>) -> ConcurrentExecutorConfiguration<Set, R1, R2, R3, R4> { ConcurrentExecutorConfiguration(put(self.0, "FunctionList", value.into_expr()), Phase) }
     /// `MaxConcurrency`: integer, required. Update: in place.
-    pub fn max_concurrency(mut self, value: impl Arg<i64>) -> ConcurrentExecutorConfiguration<R0, Set, R2, R3, R4> { self.0.set("MaxConcurrency", value.into_expr()); ConcurrentExecutorConfiguration(self.0, Phase) }
+    pub fn max_concurrency(self, value: impl Arg<i64>) -> ConcurrentExecutorConfiguration<R0, Set, R2, R3, R4> { ConcurrentExecutorConfiguration(put(self.0, "MaxConcurrency", value.into_expr()), Phase) }
     /// `Output`: map of text, required. Update: in place.
-    pub fn output(mut self, value: impl Arg<Dict<str>>) -> ConcurrentExecutorConfiguration<R0, R1, Set, R3, R4> { self.0.set("Output", value.into_expr()); ConcurrentExecutorConfiguration(self.0, Phase) }
+    pub fn output(self, value: impl Arg<Dict<str>>) -> ConcurrentExecutorConfiguration<R0, R1, Set, R3, R4> { ConcurrentExecutorConfiguration(put(self.0, "Output", value.into_expr()), Phase) }
     /// `Runtime`: `Runtime`, required. Update: in place.
-    pub fn runtime(mut self, value: impl Arg<Runtime>) -> ConcurrentExecutorConfiguration<R0, R1, R2, Set, R4> { self.0.set("Runtime", value.into_expr()); ConcurrentExecutorConfiguration(self.0, Phase) }
+    pub fn runtime(self, value: impl Arg<Runtime>) -> ConcurrentExecutorConfiguration<R0, R1, R2, Set, R4> { ConcurrentExecutorConfiguration(put(self.0, "Runtime", value.into_expr()), Phase) }
     /// `TimeoutMilliseconds`: integer, required. Update: in place.
-    pub fn timeout_milliseconds(mut self, value: impl Arg<i64>) -> ConcurrentExecutorConfiguration<R0, R1, R2, R3, Set> { self.0.set("TimeoutMilliseconds", value.into_expr()); ConcurrentExecutorConfiguration(self.0, Phase) }
+    pub fn timeout_milliseconds(self, value: impl Arg<i64>) -> ConcurrentExecutorConfiguration<R0, R1, R2, R3, Set> { ConcurrentExecutorConfiguration(put(self.0, "TimeoutMilliseconds", value.into_expr()), Phase) }
 }
 impl Done for ConcurrentExecutorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomOutputConfiguration` of `AWS::MediaTailor::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-customoutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomOutputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomOutputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomOutputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomOutputConfiguration<super::missing::Runtime> { CustomOutputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CustomOutputConfiguration<Missing<super::required::Runtime>> { CustomOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CustomOutputConfiguration<R0> {
     /// `Output`: map of text. Update: in place.
-    pub fn output(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Output", value.into_expr()); self }
+    pub fn output(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Output", value.into_expr()), Phase) }
     /// `Runtime`: `Runtime`, required. Update: in place.
-    pub fn runtime(mut self, value: impl Arg<Runtime>) -> CustomOutputConfiguration<Set> { self.0.set("Runtime", value.into_expr()); CustomOutputConfiguration(self.0, Phase) }
+    pub fn runtime(self, value: impl Arg<Runtime>) -> CustomOutputConfiguration<Set> { CustomOutputConfiguration(put(self.0, "Runtime", value.into_expr()), Phase) }
 }
 impl Done for CustomOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionRef` of `AWS::MediaTailor::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-functionref.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FunctionRef(Bag);
+#[must_use] pub struct FunctionRef(Bag);
 impl FunctionRef {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alias`: text. Update: in place.
-    pub fn alias(mut self, value: impl Arg<str>) -> Self { self.0.set("Alias", value.into_expr()); self }
+    pub fn alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alias", value.into_expr())) }
     /// `FunctionId`: text. Update: in place.
-    pub fn function_id(mut self, value: impl Arg<str>) -> Self { self.0.set("FunctionId", value.into_expr()); self }
+    pub fn function_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionId", value.into_expr())) }
     /// `RunCondition`: text. Update: in place.
-    pub fn run_condition(mut self, value: impl Arg<str>) -> Self { self.0.set("RunCondition", value.into_expr()); self }
+    pub fn run_condition(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RunCondition", value.into_expr())) }
 }
 impl Done for FunctionRef { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpRequestConfiguration` of `AWS::MediaTailor::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-httprequestconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpRequestConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct HttpRequestConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl HttpRequestConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpRequestConfiguration<super::missing::MethodType, super::missing::RequestTimeoutMilliseconds, super::missing::Runtime, super::missing::Url> { HttpRequestConfiguration(Bag::default(), Phase) }
+    pub fn new() -> HttpRequestConfiguration<Missing<super::required::MethodType>, Missing<super::required::RequestTimeoutMilliseconds>, Missing<super::required::Runtime>, Missing<super::required::Url>> { HttpRequestConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> HttpRequestConfiguration<R0, R1, R2, R3> {
     /// `Body`: text. Update: in place.
-    pub fn body(mut self, value: impl Arg<str>) -> Self { self.0.set("Body", value.into_expr()); self }
+    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr()), Phase) }
     /// `Headers`: map of text. Update: in place.
-    pub fn headers(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Headers", value.into_expr()); self }
+    pub fn headers(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Headers", value.into_expr()), Phase) }
     /// `MethodType`: `MethodType`, required. Update: in place.
-    pub fn method_type(mut self, value: impl Arg<MethodType>) -> HttpRequestConfiguration<Set, R1, R2, R3> { self.0.set("MethodType", value.into_expr()); HttpRequestConfiguration(self.0, Phase) }
+    pub fn method_type(self, value: impl Arg<MethodType>) -> HttpRequestConfiguration<Set, R1, R2, R3> { HttpRequestConfiguration(put(self.0, "MethodType", value.into_expr()), Phase) }
     /// `Output`: map of text. Update: in place.
-    pub fn output(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Output", value.into_expr()); self }
+    pub fn output(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Output", value.into_expr()), Phase) }
     /// `RequestTimeoutMilliseconds`: integer, required. Update: in place.
-    pub fn request_timeout_milliseconds(mut self, value: impl Arg<i64>) -> HttpRequestConfiguration<R0, Set, R2, R3> { self.0.set("RequestTimeoutMilliseconds", value.into_expr()); HttpRequestConfiguration(self.0, Phase) }
+    pub fn request_timeout_milliseconds(self, value: impl Arg<i64>) -> HttpRequestConfiguration<R0, Set, R2, R3> { HttpRequestConfiguration(put(self.0, "RequestTimeoutMilliseconds", value.into_expr()), Phase) }
     /// `Runtime`: `Runtime`, required. Update: in place.
-    pub fn runtime(mut self, value: impl Arg<Runtime>) -> HttpRequestConfiguration<R0, R1, Set, R3> { self.0.set("Runtime", value.into_expr()); HttpRequestConfiguration(self.0, Phase) }
+    pub fn runtime(self, value: impl Arg<Runtime>) -> HttpRequestConfiguration<R0, R1, Set, R3> { HttpRequestConfiguration(put(self.0, "Runtime", value.into_expr()), Phase) }
     /// `Url`: text, required. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> HttpRequestConfiguration<R0, R1, R2, Set> { self.0.set("Url", value.into_expr()); HttpRequestConfiguration(self.0, Phase) }
+    pub fn url(self, value: impl Arg<str>) -> HttpRequestConfiguration<R0, R1, R2, Set> { HttpRequestConfiguration(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for HttpRequestConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SequentialExecutorConfiguration` of `AWS::MediaTailor::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-function-sequentialexecutorconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SequentialExecutorConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SequentialExecutorConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SequentialExecutorConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SequentialExecutorConfiguration<super::missing::FunctionList, super::missing::Runtime, super::missing::TimeoutMilliseconds> { SequentialExecutorConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SequentialExecutorConfiguration<Missing<super::required::FunctionList>, Missing<super::required::Runtime>, Missing<super::required::TimeoutMilliseconds>> { SequentialExecutorConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SequentialExecutorConfiguration<R0, R1, R2> {
     /// `FunctionList`: list of `FunctionRef`, required. Update: in place.
-    pub fn function_list(mut self, value: impl Arg<Arr<FunctionRef>>) -> SequentialExecutorConfiguration<Set, R1, R2> { self.0.set("FunctionList", value.into_expr()); SequentialExecutorConfiguration(self.0, Phase) }
+    pub fn function_list(self, value: impl Arg<Arr<FunctionRef>>) -> SequentialExecutorConfiguration<Set, R1, R2> { SequentialExecutorConfiguration(put(self.0, "FunctionList", value.into_expr()), Phase) }
     /// `Output`: map of text. Update: in place.
-    pub fn output(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Output", value.into_expr()); self }
+    pub fn output(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Output", value.into_expr()), Phase) }
     /// `Runtime`: `Runtime`, required. Update: in place.
-    pub fn runtime(mut self, value: impl Arg<Runtime>) -> SequentialExecutorConfiguration<R0, Set, R2> { self.0.set("Runtime", value.into_expr()); SequentialExecutorConfiguration(self.0, Phase) }
+    pub fn runtime(self, value: impl Arg<Runtime>) -> SequentialExecutorConfiguration<R0, Set, R2> { SequentialExecutorConfiguration(put(self.0, "Runtime", value.into_expr()), Phase) }
     /// `TimeoutMilliseconds`: integer, required. Update: in place.
-    pub fn timeout_milliseconds(mut self, value: impl Arg<i64>) -> SequentialExecutorConfiguration<R0, R1, Set> { self.0.set("TimeoutMilliseconds", value.into_expr()); SequentialExecutorConfiguration(self.0, Phase) }
+    pub fn timeout_milliseconds(self, value: impl Arg<i64>) -> SequentialExecutorConfiguration<R0, R1, Set> { SequentialExecutorConfiguration(put(self.0, "TimeoutMilliseconds", value.into_expr()), Phase) }
 }
 impl Done for SequentialExecutorConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FunctionType` allows.
@@ -289,46 +289,46 @@ impl CfnLiveSource {
     /// `AWS::MediaTailor::LiveSource`
     pub const TYPE: &'static str = "AWS::MediaTailor::LiveSource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnLiveSourceProps<R0, R1, R2>) -> Self where CfnLiveSourceProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLiveSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnLiveSource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaTailor::LiveSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-livesource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLiveSourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnLiveSourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnLiveSourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLiveSourceProps<missing::HttpPackageConfigurations, missing::LiveSourceName, missing::SourceLocationName> { CfnLiveSourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLiveSourceProps<Missing<required::HttpPackageConfigurations>, Missing<required::LiveSourceName>, Missing<required::SourceLocationName>> { CfnLiveSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLiveSourceProps<R0, R1, R2> {
     /// `HttpPackageConfigurations`: list of `HttpPackageConfiguration`, required. Update: in place.
-    pub fn http_package_configurations(mut self, value: impl Arg<Arr<live_source::HttpPackageConfiguration>>) -> CfnLiveSourceProps<Set, R1, R2> { self.0.set("HttpPackageConfigurations", value.into_expr()); CfnLiveSourceProps(self.0, Phase) }
+    pub fn http_package_configurations(self, value: impl Arg<Arr<live_source::HttpPackageConfiguration>>) -> CfnLiveSourceProps<Set, R1, R2> { CfnLiveSourceProps(put(self.0, "HttpPackageConfigurations", value.into_expr()), Phase) }
     /// `LiveSourceName`: text, required. Update: replacement.
-    pub fn live_source_name(mut self, value: impl Arg<str>) -> CfnLiveSourceProps<R0, Set, R2> { self.0.set("LiveSourceName", value.into_expr()); CfnLiveSourceProps(self.0, Phase) }
+    pub fn live_source_name(self, value: impl Arg<str>) -> CfnLiveSourceProps<R0, Set, R2> { CfnLiveSourceProps(put(self.0, "LiveSourceName", value.into_expr()), Phase) }
     /// `SourceLocationName`: text, required. Update: replacement.
-    pub fn source_location_name(mut self, value: impl Arg<str>) -> CfnLiveSourceProps<R0, R1, Set> { self.0.set("SourceLocationName", value.into_expr()); CfnLiveSourceProps(self.0, Phase) }
+    pub fn source_location_name(self, value: impl Arg<str>) -> CfnLiveSourceProps<R0, R1, Set> { CfnLiveSourceProps(put(self.0, "SourceLocationName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLiveSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaTailor::LiveSource`.
 pub mod live_source {
 use crate::cfn::support::*;
 /// The property type `HttpPackageConfiguration` of `AWS::MediaTailor::LiveSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-livesource-httppackageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpPackageConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct HttpPackageConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl HttpPackageConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpPackageConfiguration<super::missing::Path, super::missing::SourceGroup, super::missing::Type> { HttpPackageConfiguration(Bag::default(), Phase) }
+    pub fn new() -> HttpPackageConfiguration<Missing<super::required::Path>, Missing<super::required::SourceGroup>, Missing<super::required::Type>> { HttpPackageConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> HttpPackageConfiguration<R0, R1, R2> {
     /// `Path`: text, required. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> HttpPackageConfiguration<Set, R1, R2> { self.0.set("Path", value.into_expr()); HttpPackageConfiguration(self.0, Phase) }
+    pub fn path(self, value: impl Arg<str>) -> HttpPackageConfiguration<Set, R1, R2> { HttpPackageConfiguration(put(self.0, "Path", value.into_expr()), Phase) }
     /// `SourceGroup`: text, required. Update: in place.
-    pub fn source_group(mut self, value: impl Arg<str>) -> HttpPackageConfiguration<R0, Set, R2> { self.0.set("SourceGroup", value.into_expr()); HttpPackageConfiguration(self.0, Phase) }
+    pub fn source_group(self, value: impl Arg<str>) -> HttpPackageConfiguration<R0, Set, R2> { HttpPackageConfiguration(put(self.0, "SourceGroup", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> HttpPackageConfiguration<R0, R1, Set> { self.0.set("Type", value.into_expr()); HttpPackageConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> HttpPackageConfiguration<R0, R1, Set> { HttpPackageConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for HttpPackageConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -340,14 +340,14 @@ impl CfnPlaybackConfiguration {
     /// `AWS::MediaTailor::PlaybackConfiguration`
     pub const TYPE: &'static str = "AWS::MediaTailor::PlaybackConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnPlaybackConfigurationProps<R0, R1, R2>) -> Self where CfnPlaybackConfigurationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPlaybackConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `DashConfiguration.ManifestEndpointPrefix`: text.
     pub fn attr_dash_configuration_manifest_endpoint_prefix(&self) -> Val<str> { self.0.get_att("DashConfiguration.ManifestEndpointPrefix") }
     /// The attribute `HlsConfiguration.ManifestEndpointPrefix`: text.
     pub fn attr_hls_configuration_manifest_endpoint_prefix(&self) -> Val<str> { self.0.get_att("HlsConfiguration.ManifestEndpointPrefix") }
-    /// The attribute `PlaybackConfigurationArn`: text.
+    /// The attribute `PlaybackConfigurationArn`: `OtherArn`.
     pub fn attr_playback_configuration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PlaybackConfigurationArn") }
     /// The attribute `PlaybackEndpointPrefix`: text.
     pub fn attr_playback_endpoint_prefix(&self) -> Val<str> { self.0.get_att("PlaybackEndpointPrefix") }
@@ -356,278 +356,276 @@ impl CfnPlaybackConfiguration {
 }
 impl Parent for CfnPlaybackConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-playbackconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPlaybackConfigurationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnPlaybackConfigurationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnPlaybackConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPlaybackConfigurationProps<missing::AdDecisionServerUrl, missing::Name, missing::VideoContentSourceUrl> { CfnPlaybackConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPlaybackConfigurationProps<Missing<required::AdDecisionServerUrl>, Missing<required::Name>, Missing<required::VideoContentSourceUrl>> { CfnPlaybackConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPlaybackConfigurationProps<R0, R1, R2> {
     /// `AdConditioningConfiguration`: `AdConditioningConfiguration`. Update: in place.
-    pub fn ad_conditioning_configuration(mut self, value: impl Arg<playback_configuration::AdConditioningConfiguration>) -> Self { self.0.set("AdConditioningConfiguration", value.into_expr()); self }
+    pub fn ad_conditioning_configuration(self, value: impl Arg<playback_configuration::AdConditioningConfiguration>) -> Self { Self(put(self.0, "AdConditioningConfiguration", value.into_expr()), Phase) }
     /// `AdDecisionServerConfiguration`: `AdDecisionServerConfiguration`. Update: in place.
-    pub fn ad_decision_server_configuration(mut self, value: impl Arg<playback_configuration::AdDecisionServerConfiguration>) -> Self { self.0.set("AdDecisionServerConfiguration", value.into_expr()); self }
+    pub fn ad_decision_server_configuration(self, value: impl Arg<playback_configuration::AdDecisionServerConfiguration>) -> Self { Self(put(self.0, "AdDecisionServerConfiguration", value.into_expr()), Phase) }
     /// `AdDecisionServerUrl`: text, required. Update: in place.
-    pub fn ad_decision_server_url(mut self, value: impl Arg<str>) -> CfnPlaybackConfigurationProps<Set, R1, R2> { self.0.set("AdDecisionServerUrl", value.into_expr()); CfnPlaybackConfigurationProps(self.0, Phase) }
+    pub fn ad_decision_server_url(self, value: impl Arg<str>) -> CfnPlaybackConfigurationProps<Set, R1, R2> { CfnPlaybackConfigurationProps(put(self.0, "AdDecisionServerUrl", value.into_expr()), Phase) }
     /// `AdsPersonalizationConcurrency`: `AdsPersonalizationConcurrency`. Update: in place.
-    pub fn ads_personalization_concurrency(mut self, value: impl Arg<playback_configuration::AdsPersonalizationConcurrency>) -> Self { self.0.set("AdsPersonalizationConcurrency", value.into_expr()); self }
+    pub fn ads_personalization_concurrency(self, value: impl Arg<playback_configuration::AdsPersonalizationConcurrency>) -> Self { Self(put(self.0, "AdsPersonalizationConcurrency", value.into_expr()), Phase) }
     /// `AdsPersonalizationTimeouts`: `AdsPersonalizationTimeouts`. Update: in place.
-    pub fn ads_personalization_timeouts(mut self, value: impl Arg<playback_configuration::AdsPersonalizationTimeouts>) -> Self { self.0.set("AdsPersonalizationTimeouts", value.into_expr()); self }
+    pub fn ads_personalization_timeouts(self, value: impl Arg<playback_configuration::AdsPersonalizationTimeouts>) -> Self { Self(put(self.0, "AdsPersonalizationTimeouts", value.into_expr()), Phase) }
     /// `AvailSuppression`: `AvailSuppression`. Update: in place.
-    pub fn avail_suppression(mut self, value: impl Arg<playback_configuration::AvailSuppression>) -> Self { self.0.set("AvailSuppression", value.into_expr()); self }
+    pub fn avail_suppression(self, value: impl Arg<playback_configuration::AvailSuppression>) -> Self { Self(put(self.0, "AvailSuppression", value.into_expr()), Phase) }
     /// `Bumper`: `Bumper`. Update: in place.
-    pub fn bumper(mut self, value: impl Arg<playback_configuration::Bumper>) -> Self { self.0.set("Bumper", value.into_expr()); self }
+    pub fn bumper(self, value: impl Arg<playback_configuration::Bumper>) -> Self { Self(put(self.0, "Bumper", value.into_expr()), Phase) }
     /// `CdnConfiguration`: `CdnConfiguration`. Update: in place.
-    pub fn cdn_configuration(mut self, value: impl Arg<playback_configuration::CdnConfiguration>) -> Self { self.0.set("CdnConfiguration", value.into_expr()); self }
+    pub fn cdn_configuration(self, value: impl Arg<playback_configuration::CdnConfiguration>) -> Self { Self(put(self.0, "CdnConfiguration", value.into_expr()), Phase) }
     /// `ConfigurationAliases`: map of JSON. Update: in place.
-    pub fn configuration_aliases(mut self, value: impl Arg<Dict<Any>>) -> Self { self.0.set("ConfigurationAliases", value.into_expr()); self }
+    pub fn configuration_aliases(self, value: impl Arg<Dict<Any>>) -> Self { Self(put(self.0, "ConfigurationAliases", value.into_expr()), Phase) }
     /// `DashConfiguration`: `DashConfiguration`. Update: in place.
-    pub fn dash_configuration(mut self, value: impl Arg<playback_configuration::DashConfiguration>) -> Self { self.0.set("DashConfiguration", value.into_expr()); self }
+    pub fn dash_configuration(self, value: impl Arg<playback_configuration::DashConfiguration>) -> Self { Self(put(self.0, "DashConfiguration", value.into_expr()), Phase) }
     /// `FunctionMapping`: map of text. Update: in place.
-    pub fn function_mapping(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("FunctionMapping", value.into_expr()); self }
+    pub fn function_mapping(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "FunctionMapping", value.into_expr()), Phase) }
     /// `HlsConfiguration`: `HlsConfiguration`. Update: in place.
-    pub fn hls_configuration(mut self, value: impl Arg<playback_configuration::HlsConfiguration>) -> Self { self.0.set("HlsConfiguration", value.into_expr()); self }
+    pub fn hls_configuration(self, value: impl Arg<playback_configuration::HlsConfiguration>) -> Self { Self(put(self.0, "HlsConfiguration", value.into_expr()), Phase) }
     /// `InsertionMode`: `InsertionMode`. Update: in place.
-    pub fn insertion_mode(mut self, value: impl Arg<playback_configuration::InsertionMode>) -> Self { self.0.set("InsertionMode", value.into_expr()); self }
+    pub fn insertion_mode(self, value: impl Arg<playback_configuration::InsertionMode>) -> Self { Self(put(self.0, "InsertionMode", value.into_expr()), Phase) }
     /// `LivePreRollConfiguration`: `LivePreRollConfiguration`. Update: in place.
-    pub fn live_pre_roll_configuration(mut self, value: impl Arg<playback_configuration::LivePreRollConfiguration>) -> Self { self.0.set("LivePreRollConfiguration", value.into_expr()); self }
+    pub fn live_pre_roll_configuration(self, value: impl Arg<playback_configuration::LivePreRollConfiguration>) -> Self { Self(put(self.0, "LivePreRollConfiguration", value.into_expr()), Phase) }
     /// `LogConfiguration`: `LogConfiguration`. Update: in place.
-    pub fn log_configuration(mut self, value: impl Arg<playback_configuration::LogConfiguration>) -> Self { self.0.set("LogConfiguration", value.into_expr()); self }
+    pub fn log_configuration(self, value: impl Arg<playback_configuration::LogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
     /// `ManifestProcessingRules`: `ManifestProcessingRules`. Update: in place.
-    pub fn manifest_processing_rules(mut self, value: impl Arg<playback_configuration::ManifestProcessingRules>) -> Self { self.0.set("ManifestProcessingRules", value.into_expr()); self }
+    pub fn manifest_processing_rules(self, value: impl Arg<playback_configuration::ManifestProcessingRules>) -> Self { Self(put(self.0, "ManifestProcessingRules", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPlaybackConfigurationProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnPlaybackConfigurationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPlaybackConfigurationProps<R0, Set, R2> { CfnPlaybackConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PersonalizationThresholdSeconds`: integer. Update: in place.
-    pub fn personalization_threshold_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("PersonalizationThresholdSeconds", value.into_expr()); self }
+    pub fn personalization_threshold_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PersonalizationThresholdSeconds", value.into_expr()), Phase) }
     /// `SlateAdUrl`: text. Update: in place.
-    pub fn slate_ad_url(mut self, value: impl Arg<str>) -> Self { self.0.set("SlateAdUrl", value.into_expr()); self }
+    pub fn slate_ad_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SlateAdUrl", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TranscodeProfileName`: text. Update: in place.
-    pub fn transcode_profile_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TranscodeProfileName", value.into_expr()); self }
+    pub fn transcode_profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TranscodeProfileName", value.into_expr()), Phase) }
     /// `VideoContentSourceUrl`: text, required. Update: in place.
-    pub fn video_content_source_url(mut self, value: impl Arg<str>) -> CfnPlaybackConfigurationProps<R0, R1, Set> { self.0.set("VideoContentSourceUrl", value.into_expr()); CfnPlaybackConfigurationProps(self.0, Phase) }
+    pub fn video_content_source_url(self, value: impl Arg<str>) -> CfnPlaybackConfigurationProps<R0, R1, Set> { CfnPlaybackConfigurationProps(put(self.0, "VideoContentSourceUrl", value.into_expr()), Phase) }
 }
 impl Done for CfnPlaybackConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaTailor::PlaybackConfiguration`.
 pub mod playback_configuration {
 use crate::cfn::support::*;
 /// The property type `AdConditioningConfiguration` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-adconditioningconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdConditioningConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AdConditioningConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AdConditioningConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AdConditioningConfiguration<super::missing::StreamingMediaFileConditioning> { AdConditioningConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AdConditioningConfiguration<Missing<super::required::StreamingMediaFileConditioning>> { AdConditioningConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AdConditioningConfiguration<R0> {
     /// `StreamingMediaFileConditioning`: `StreamingMediaFileConditioning`, required. Update: in place.
-    pub fn streaming_media_file_conditioning(mut self, value: impl Arg<StreamingMediaFileConditioning>) -> AdConditioningConfiguration<Set> { self.0.set("StreamingMediaFileConditioning", value.into_expr()); AdConditioningConfiguration(self.0, Phase) }
+    pub fn streaming_media_file_conditioning(self, value: impl Arg<StreamingMediaFileConditioning>) -> AdConditioningConfiguration<Set> { AdConditioningConfiguration(put(self.0, "StreamingMediaFileConditioning", value.into_expr()), Phase) }
 }
 impl Done for AdConditioningConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdDecisionServerConfiguration` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-addecisionserverconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdDecisionServerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AdDecisionServerConfiguration(Bag);
 impl AdDecisionServerConfiguration {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> AdDecisionServerConfiguration<super::missing::HttpRequest> { AdDecisionServerConfiguration(Bag::default(), Phase) }
-}
-impl<R0> AdDecisionServerConfiguration<R0> {
-    /// `HttpRequest`: `HttpRequest`, required. Update: in place.
-    pub fn http_request(mut self, value: impl Arg<HttpRequest>) -> AdDecisionServerConfiguration<Set> { self.0.set("HttpRequest", value.into_expr()); AdDecisionServerConfiguration(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `HttpRequest`: `HttpRequest`. Update: in place.
+    pub fn http_request(self, value: impl Arg<HttpRequest>) -> Self { Self(put(self.0, "HttpRequest", value.into_expr())) }
     /// `VastResponse`: `VastResponse`. Update: in place.
-    pub fn vast_response(mut self, value: impl Arg<VastResponse>) -> Self { self.0.set("VastResponse", value.into_expr()); self }
+    pub fn vast_response(self, value: impl Arg<VastResponse>) -> Self { Self(put(self.0, "VastResponse", value.into_expr())) }
 }
 impl Done for AdDecisionServerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdMarkerPassthrough` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-admarkerpassthrough.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdMarkerPassthrough(Bag);
+#[must_use] pub struct AdMarkerPassthrough(Bag);
 impl AdMarkerPassthrough {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for AdMarkerPassthrough { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdsInteractionLog` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-adsinteractionlog.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdsInteractionLog(Bag);
+#[must_use] pub struct AdsInteractionLog(Bag);
 impl AdsInteractionLog {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExcludeEventTypes`: list of text. Update: in place.
-    pub fn exclude_event_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludeEventTypes", value.into_expr()); self }
+    pub fn exclude_event_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeEventTypes", value.into_expr())) }
     /// `PublishOptInEventTypes`: list of text. Update: in place.
-    pub fn publish_opt_in_event_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PublishOptInEventTypes", value.into_expr()); self }
+    pub fn publish_opt_in_event_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PublishOptInEventTypes", value.into_expr())) }
 }
 impl Done for AdsInteractionLog { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdsPersonalizationConcurrency` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-adspersonalizationconcurrency.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdsPersonalizationConcurrency(Bag);
+#[must_use] pub struct AdsPersonalizationConcurrency(Bag);
 impl AdsPersonalizationConcurrency {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableVodVastParallelization`: boolean. Update: in place.
-    pub fn enable_vod_vast_parallelization(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableVodVastParallelization", value.into_expr()); self }
+    pub fn enable_vod_vast_parallelization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableVodVastParallelization", value.into_expr())) }
     /// `MaxConcurrentAdsRequests`: integer. Update: in place.
-    pub fn max_concurrent_ads_requests(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxConcurrentAdsRequests", value.into_expr()); self }
+    pub fn max_concurrent_ads_requests(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentAdsRequests", value.into_expr())) }
 }
 impl Done for AdsPersonalizationConcurrency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdsPersonalizationTimeouts` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-adspersonalizationtimeouts.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdsPersonalizationTimeouts(Bag);
+#[must_use] pub struct AdsPersonalizationTimeouts(Bag);
 impl AdsPersonalizationTimeouts {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdsRequestTimeoutMilliseconds`: integer. Update: in place.
-    pub fn ads_request_timeout_milliseconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("AdsRequestTimeoutMilliseconds", value.into_expr()); self }
+    pub fn ads_request_timeout_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AdsRequestTimeoutMilliseconds", value.into_expr())) }
     /// `LiveMaximumAdsPersonalizationTimeMilliseconds`: integer. Update: in place.
-    pub fn live_maximum_ads_personalization_time_milliseconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("LiveMaximumAdsPersonalizationTimeMilliseconds", value.into_expr()); self }
+    pub fn live_maximum_ads_personalization_time_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LiveMaximumAdsPersonalizationTimeMilliseconds", value.into_expr())) }
     /// `PrefetchAdsRequestTimeoutMilliseconds`: integer. Update: in place.
-    pub fn prefetch_ads_request_timeout_milliseconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("PrefetchAdsRequestTimeoutMilliseconds", value.into_expr()); self }
+    pub fn prefetch_ads_request_timeout_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PrefetchAdsRequestTimeoutMilliseconds", value.into_expr())) }
     /// `PrefetchMaximumAdsPersonalizationTimeMilliseconds`: integer. Update: in place.
-    pub fn prefetch_maximum_ads_personalization_time_milliseconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("PrefetchMaximumAdsPersonalizationTimeMilliseconds", value.into_expr()); self }
+    pub fn prefetch_maximum_ads_personalization_time_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PrefetchMaximumAdsPersonalizationTimeMilliseconds", value.into_expr())) }
     /// `VodMaximumAdsPersonalizationTimeMilliseconds`: integer. Update: in place.
-    pub fn vod_maximum_ads_personalization_time_milliseconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("VodMaximumAdsPersonalizationTimeMilliseconds", value.into_expr()); self }
+    pub fn vod_maximum_ads_personalization_time_milliseconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VodMaximumAdsPersonalizationTimeMilliseconds", value.into_expr())) }
 }
 impl Done for AdsPersonalizationTimeouts { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AvailSuppression` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-availsuppression.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AvailSuppression(Bag);
+#[must_use] pub struct AvailSuppression(Bag);
 impl AvailSuppression {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FillPolicy`: `FillPolicy`. Update: in place.
-    pub fn fill_policy(mut self, value: impl Arg<FillPolicy>) -> Self { self.0.set("FillPolicy", value.into_expr()); self }
+    pub fn fill_policy(self, value: impl Arg<FillPolicy>) -> Self { Self(put(self.0, "FillPolicy", value.into_expr())) }
     /// `Mode`: `Mode`. Update: in place.
-    pub fn mode(mut self, value: impl Arg<Mode>) -> Self { self.0.set("Mode", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for AvailSuppression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Bumper` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-bumper.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Bumper(Bag);
+#[must_use] pub struct Bumper(Bag);
 impl Bumper {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndUrl`: text. Update: in place.
-    pub fn end_url(mut self, value: impl Arg<str>) -> Self { self.0.set("EndUrl", value.into_expr()); self }
+    pub fn end_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndUrl", value.into_expr())) }
     /// `StartUrl`: text. Update: in place.
-    pub fn start_url(mut self, value: impl Arg<str>) -> Self { self.0.set("StartUrl", value.into_expr()); self }
+    pub fn start_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartUrl", value.into_expr())) }
 }
 impl Done for Bumper { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CdnConfiguration` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-cdnconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CdnConfiguration(Bag);
+#[must_use] pub struct CdnConfiguration(Bag);
 impl CdnConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdSegmentUrlPrefix`: text. Update: in place.
-    pub fn ad_segment_url_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("AdSegmentUrlPrefix", value.into_expr()); self }
+    pub fn ad_segment_url_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdSegmentUrlPrefix", value.into_expr())) }
     /// `ContentSegmentUrlPrefix`: text. Update: in place.
-    pub fn content_segment_url_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("ContentSegmentUrlPrefix", value.into_expr()); self }
+    pub fn content_segment_url_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContentSegmentUrlPrefix", value.into_expr())) }
 }
 impl Done for CdnConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashConfiguration` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-dashconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DashConfiguration(Bag);
+#[must_use] pub struct DashConfiguration(Bag);
 impl DashConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManifestEndpointPrefix`: text. Update: in place.
-    pub fn manifest_endpoint_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("ManifestEndpointPrefix", value.into_expr()); self }
+    pub fn manifest_endpoint_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestEndpointPrefix", value.into_expr())) }
     /// `MpdLocation`: text. Update: in place.
-    pub fn mpd_location(mut self, value: impl Arg<str>) -> Self { self.0.set("MpdLocation", value.into_expr()); self }
+    pub fn mpd_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MpdLocation", value.into_expr())) }
     /// `OriginManifestType`: `OriginManifestType`. Update: in place.
-    pub fn origin_manifest_type(mut self, value: impl Arg<OriginManifestType>) -> Self { self.0.set("OriginManifestType", value.into_expr()); self }
+    pub fn origin_manifest_type(self, value: impl Arg<OriginManifestType>) -> Self { Self(put(self.0, "OriginManifestType", value.into_expr())) }
 }
 impl Done for DashConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HlsConfiguration` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-hlsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HlsConfiguration(Bag);
+#[must_use] pub struct HlsConfiguration(Bag);
 impl HlsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ManifestEndpointPrefix`: text. Update: in place.
-    pub fn manifest_endpoint_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("ManifestEndpointPrefix", value.into_expr()); self }
+    pub fn manifest_endpoint_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestEndpointPrefix", value.into_expr())) }
 }
 impl Done for HlsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpRequest` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-httprequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpRequest(Bag);
+#[must_use] pub struct HttpRequest(Bag);
 impl HttpRequest {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Body`: text. Update: in place.
-    pub fn body(mut self, value: impl Arg<str>) -> Self { self.0.set("Body", value.into_expr()); self }
+    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
     /// `CompressRequest`: `CompressRequest`. Update: in place.
-    pub fn compress_request(mut self, value: impl Arg<CompressRequest>) -> Self { self.0.set("CompressRequest", value.into_expr()); self }
+    pub fn compress_request(self, value: impl Arg<CompressRequest>) -> Self { Self(put(self.0, "CompressRequest", value.into_expr())) }
     /// `Headers`: map of text. Update: in place.
-    pub fn headers(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Headers", value.into_expr()); self }
+    pub fn headers(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Headers", value.into_expr())) }
     /// `HttpMethod`: `HttpMethod`. Update: in place.
-    pub fn http_method(mut self, value: impl Arg<HttpMethod>) -> Self { self.0.set("HttpMethod", value.into_expr()); self }
+    pub fn http_method(self, value: impl Arg<HttpMethod>) -> Self { Self(put(self.0, "HttpMethod", value.into_expr())) }
 }
 impl Done for HttpRequest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LivePreRollConfiguration` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-liveprerollconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LivePreRollConfiguration(Bag);
+#[must_use] pub struct LivePreRollConfiguration(Bag);
 impl LivePreRollConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdDecisionServerConfiguration`: `PreRollAdDecisionServerConfiguration`. Update: in place.
-    pub fn ad_decision_server_configuration(mut self, value: impl Arg<PreRollAdDecisionServerConfiguration>) -> Self { self.0.set("AdDecisionServerConfiguration", value.into_expr()); self }
+    pub fn ad_decision_server_configuration(self, value: impl Arg<PreRollAdDecisionServerConfiguration>) -> Self { Self(put(self.0, "AdDecisionServerConfiguration", value.into_expr())) }
     /// `AdDecisionServerUrl`: text. Update: in place.
-    pub fn ad_decision_server_url(mut self, value: impl Arg<str>) -> Self { self.0.set("AdDecisionServerUrl", value.into_expr()); self }
+    pub fn ad_decision_server_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdDecisionServerUrl", value.into_expr())) }
     /// `MaxDurationSeconds`: integer. Update: in place.
-    pub fn max_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxDurationSeconds", value.into_expr()); self }
+    pub fn max_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxDurationSeconds", value.into_expr())) }
 }
 impl Done for LivePreRollConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogConfiguration` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-logconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LogConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LogConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogConfiguration<super::missing::PercentEnabled> { LogConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LogConfiguration<Missing<super::required::PercentEnabled>> { LogConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogConfiguration<R0> {
     /// `AdsInteractionLog`: `AdsInteractionLog`. Update: in place.
-    pub fn ads_interaction_log(mut self, value: impl Arg<AdsInteractionLog>) -> Self { self.0.set("AdsInteractionLog", value.into_expr()); self }
+    pub fn ads_interaction_log(self, value: impl Arg<AdsInteractionLog>) -> Self { Self(put(self.0, "AdsInteractionLog", value.into_expr()), Phase) }
     /// `EnabledLoggingStrategies`: list of text. Update: in place.
-    pub fn enabled_logging_strategies(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EnabledLoggingStrategies", value.into_expr()); self }
+    pub fn enabled_logging_strategies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnabledLoggingStrategies", value.into_expr()), Phase) }
     /// `ManifestServiceInteractionLog`: `ManifestServiceInteractionLog`. Update: in place.
-    pub fn manifest_service_interaction_log(mut self, value: impl Arg<ManifestServiceInteractionLog>) -> Self { self.0.set("ManifestServiceInteractionLog", value.into_expr()); self }
+    pub fn manifest_service_interaction_log(self, value: impl Arg<ManifestServiceInteractionLog>) -> Self { Self(put(self.0, "ManifestServiceInteractionLog", value.into_expr()), Phase) }
     /// `PercentEnabled`: integer, required. Update: in place.
-    pub fn percent_enabled(mut self, value: impl Arg<i64>) -> LogConfiguration<Set> { self.0.set("PercentEnabled", value.into_expr()); LogConfiguration(self.0, Phase) }
+    pub fn percent_enabled(self, value: impl Arg<i64>) -> LogConfiguration<Set> { LogConfiguration(put(self.0, "PercentEnabled", value.into_expr()), Phase) }
 }
 impl Done for LogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManifestProcessingRules` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-manifestprocessingrules.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManifestProcessingRules(Bag);
+#[must_use] pub struct ManifestProcessingRules(Bag);
 impl ManifestProcessingRules {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdMarkerPassthrough`: `AdMarkerPassthrough`. Update: in place.
-    pub fn ad_marker_passthrough(mut self, value: impl Arg<AdMarkerPassthrough>) -> Self { self.0.set("AdMarkerPassthrough", value.into_expr()); self }
+    pub fn ad_marker_passthrough(self, value: impl Arg<AdMarkerPassthrough>) -> Self { Self(put(self.0, "AdMarkerPassthrough", value.into_expr())) }
 }
 impl Done for ManifestProcessingRules { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManifestServiceInteractionLog` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-manifestserviceinteractionlog.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManifestServiceInteractionLog(Bag);
+#[must_use] pub struct ManifestServiceInteractionLog(Bag);
 impl ManifestServiceInteractionLog {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExcludeEventTypes`: list of text. Update: in place.
-    pub fn exclude_event_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludeEventTypes", value.into_expr()); self }
+    pub fn exclude_event_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludeEventTypes", value.into_expr())) }
 }
 impl Done for ManifestServiceInteractionLog { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PreRollAdDecisionServerConfiguration` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-prerolladdecisionserverconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PreRollAdDecisionServerConfiguration(Bag);
+#[must_use] pub struct PreRollAdDecisionServerConfiguration(Bag);
 impl PreRollAdDecisionServerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VastResponse`: `PreRollVastResponse`. Update: in place.
-    pub fn vast_response(mut self, value: impl Arg<PreRollVastResponse>) -> Self { self.0.set("VastResponse", value.into_expr()); self }
+    pub fn vast_response(self, value: impl Arg<PreRollVastResponse>) -> Self { Self(put(self.0, "VastResponse", value.into_expr())) }
 }
 impl Done for PreRollAdDecisionServerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PreRollVastResponse` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-prerollvastresponse.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PreRollVastResponse(Bag);
+#[must_use] pub struct PreRollVastResponse(Bag);
 impl PreRollVastResponse {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdSequencingMode`: `AdSequencingMode`. Update: in place.
-    pub fn ad_sequencing_mode(mut self, value: impl Arg<AdSequencingMode>) -> Self { self.0.set("AdSequencingMode", value.into_expr()); self }
+    pub fn ad_sequencing_mode(self, value: impl Arg<AdSequencingMode>) -> Self { Self(put(self.0, "AdSequencingMode", value.into_expr())) }
 }
 impl Done for PreRollVastResponse { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VastResponse` of `AWS::MediaTailor::PlaybackConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-playbackconfiguration-vastresponse.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VastResponse(Bag);
+#[must_use] pub struct VastResponse(Bag);
 impl VastResponse {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdSequencingMode`: `VastResponseAdSequencingMode`. Update: in place.
-    pub fn ad_sequencing_mode(mut self, value: impl Arg<VastResponseAdSequencingMode>) -> Self { self.0.set("AdSequencingMode", value.into_expr()); self }
+    pub fn ad_sequencing_mode(self, value: impl Arg<VastResponseAdSequencingMode>) -> Self { Self(put(self.0, "AdSequencingMode", value.into_expr())) }
 }
 impl Done for VastResponse { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AdSequencingMode` allows.
@@ -655,153 +653,153 @@ impl CfnPrefetchSchedule {
     /// `AWS::MediaTailor::PrefetchSchedule`
     pub const TYPE: &'static str = "AWS::MediaTailor::PrefetchSchedule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnPrefetchScheduleProps<R0, R1>) -> Self where CfnPrefetchScheduleProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPrefetchScheduleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnPrefetchSchedule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaTailor::PrefetchSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-prefetchschedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPrefetchScheduleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnPrefetchScheduleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnPrefetchScheduleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPrefetchScheduleProps<missing::Name, missing::PlaybackConfigurationName> { CfnPrefetchScheduleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPrefetchScheduleProps<Missing<required::Name>, Missing<required::PlaybackConfigurationName>> { CfnPrefetchScheduleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPrefetchScheduleProps<R0, R1> {
     /// `Consumption`: `PrefetchConsumption`. Update: replacement.
-    pub fn consumption(mut self, value: impl Arg<prefetch_schedule::PrefetchConsumption>) -> Self { self.0.set("Consumption", value.into_expr()); self }
+    pub fn consumption(self, value: impl Arg<prefetch_schedule::PrefetchConsumption>) -> Self { Self(put(self.0, "Consumption", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPrefetchScheduleProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnPrefetchScheduleProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPrefetchScheduleProps<Set, R1> { CfnPrefetchScheduleProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PlaybackConfigurationName`: text, required. Update: replacement.
-    pub fn playback_configuration_name(mut self, value: impl Arg<str>) -> CfnPrefetchScheduleProps<R0, Set> { self.0.set("PlaybackConfigurationName", value.into_expr()); CfnPrefetchScheduleProps(self.0, Phase) }
+    pub fn playback_configuration_name(self, value: impl Arg<str>) -> CfnPrefetchScheduleProps<R0, Set> { CfnPrefetchScheduleProps(put(self.0, "PlaybackConfigurationName", value.into_expr()), Phase) }
     /// `RecurringPrefetchConfiguration`: `RecurringPrefetchConfiguration`. Update: replacement.
-    pub fn recurring_prefetch_configuration(mut self, value: impl Arg<prefetch_schedule::RecurringPrefetchConfiguration>) -> Self { self.0.set("RecurringPrefetchConfiguration", value.into_expr()); self }
+    pub fn recurring_prefetch_configuration(self, value: impl Arg<prefetch_schedule::RecurringPrefetchConfiguration>) -> Self { Self(put(self.0, "RecurringPrefetchConfiguration", value.into_expr()), Phase) }
     /// `Retrieval`: `PrefetchRetrieval`. Update: replacement.
-    pub fn retrieval(mut self, value: impl Arg<prefetch_schedule::PrefetchRetrieval>) -> Self { self.0.set("Retrieval", value.into_expr()); self }
+    pub fn retrieval(self, value: impl Arg<prefetch_schedule::PrefetchRetrieval>) -> Self { Self(put(self.0, "Retrieval", value.into_expr()), Phase) }
     /// `ScheduleType`: `ScheduleType`. Update: replacement.
-    pub fn schedule_type(mut self, value: impl Arg<prefetch_schedule::ScheduleType>) -> Self { self.0.set("ScheduleType", value.into_expr()); self }
+    pub fn schedule_type(self, value: impl Arg<prefetch_schedule::ScheduleType>) -> Self { Self(put(self.0, "ScheduleType", value.into_expr()), Phase) }
     /// `StreamId`: text. Update: replacement.
-    pub fn stream_id(mut self, value: impl Arg<str>) -> Self { self.0.set("StreamId", value.into_expr()); self }
+    pub fn stream_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StreamId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPrefetchScheduleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaTailor::PrefetchSchedule`.
 pub mod prefetch_schedule {
 use crate::cfn::support::*;
 /// The property type `AvailMatchingCriteria` of `AWS::MediaTailor::PrefetchSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-availmatchingcriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AvailMatchingCriteria<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AvailMatchingCriteria<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AvailMatchingCriteria {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AvailMatchingCriteria<super::missing::DynamicVariable, super::missing::Operator> { AvailMatchingCriteria(Bag::default(), Phase) }
+    pub fn new() -> AvailMatchingCriteria<Missing<super::required::DynamicVariable>, Missing<super::required::Operator>> { AvailMatchingCriteria(Bag::default(), Phase) }
 }
 impl<R0, R1> AvailMatchingCriteria<R0, R1> {
     /// `DynamicVariable`: text, required. Update: replacement.
-    pub fn dynamic_variable(mut self, value: impl Arg<str>) -> AvailMatchingCriteria<Set, R1> { self.0.set("DynamicVariable", value.into_expr()); AvailMatchingCriteria(self.0, Phase) }
+    pub fn dynamic_variable(self, value: impl Arg<str>) -> AvailMatchingCriteria<Set, R1> { AvailMatchingCriteria(put(self.0, "DynamicVariable", value.into_expr()), Phase) }
     /// `Operator`: `Operator`, required. Update: replacement.
-    pub fn operator(mut self, value: impl Arg<Operator>) -> AvailMatchingCriteria<R0, Set> { self.0.set("Operator", value.into_expr()); AvailMatchingCriteria(self.0, Phase) }
+    pub fn operator(self, value: impl Arg<Operator>) -> AvailMatchingCriteria<R0, Set> { AvailMatchingCriteria(put(self.0, "Operator", value.into_expr()), Phase) }
 }
 impl Done for AvailMatchingCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrefetchConsumption` of `AWS::MediaTailor::PrefetchSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-prefetchconsumption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrefetchConsumption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PrefetchConsumption<R0 = Set>(Bag, Phase<(R0,)>);
 impl PrefetchConsumption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PrefetchConsumption<super::missing::EndTime> { PrefetchConsumption(Bag::default(), Phase) }
+    pub fn new() -> PrefetchConsumption<Missing<super::required::EndTime>> { PrefetchConsumption(Bag::default(), Phase) }
 }
 impl<R0> PrefetchConsumption<R0> {
     /// `AvailMatchingCriteria`: list of `AvailMatchingCriteria`. Update: replacement.
-    pub fn avail_matching_criteria(mut self, value: impl Arg<Arr<AvailMatchingCriteria>>) -> Self { self.0.set("AvailMatchingCriteria", value.into_expr()); self }
+    pub fn avail_matching_criteria(self, value: impl Arg<Arr<AvailMatchingCriteria>>) -> Self { Self(put(self.0, "AvailMatchingCriteria", value.into_expr()), Phase) }
     /// `EndTime`: text, required. Update: replacement.
-    pub fn end_time(mut self, value: impl Arg<str>) -> PrefetchConsumption<Set> { self.0.set("EndTime", value.into_expr()); PrefetchConsumption(self.0, Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> PrefetchConsumption<Set> { PrefetchConsumption(put(self.0, "EndTime", value.into_expr()), Phase) }
     /// `StartTime`: text. Update: replacement.
-    pub fn start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("StartTime", value.into_expr()); self }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for PrefetchConsumption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrefetchRetrieval` of `AWS::MediaTailor::PrefetchSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-prefetchretrieval.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrefetchRetrieval<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PrefetchRetrieval<R0 = Set>(Bag, Phase<(R0,)>);
 impl PrefetchRetrieval {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PrefetchRetrieval<super::missing::EndTime> { PrefetchRetrieval(Bag::default(), Phase) }
+    pub fn new() -> PrefetchRetrieval<Missing<super::required::EndTime>> { PrefetchRetrieval(Bag::default(), Phase) }
 }
 impl<R0> PrefetchRetrieval<R0> {
     /// `DynamicVariables`: map of text. Update: replacement.
-    pub fn dynamic_variables(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("DynamicVariables", value.into_expr()); self }
+    pub fn dynamic_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DynamicVariables", value.into_expr()), Phase) }
     /// `EndTime`: text, required. Update: replacement.
-    pub fn end_time(mut self, value: impl Arg<str>) -> PrefetchRetrieval<Set> { self.0.set("EndTime", value.into_expr()); PrefetchRetrieval(self.0, Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> PrefetchRetrieval<Set> { PrefetchRetrieval(put(self.0, "EndTime", value.into_expr()), Phase) }
     /// `StartTime`: text. Update: replacement.
-    pub fn start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("StartTime", value.into_expr()); self }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
     /// `TrafficShapingRetrievalWindow`: `TrafficShapingRetrievalWindow`. Update: replacement.
-    pub fn traffic_shaping_retrieval_window(mut self, value: impl Arg<TrafficShapingRetrievalWindow>) -> Self { self.0.set("TrafficShapingRetrievalWindow", value.into_expr()); self }
+    pub fn traffic_shaping_retrieval_window(self, value: impl Arg<TrafficShapingRetrievalWindow>) -> Self { Self(put(self.0, "TrafficShapingRetrievalWindow", value.into_expr()), Phase) }
     /// `TrafficShapingTpsConfiguration`: `TrafficShapingTpsConfiguration`. Update: replacement.
-    pub fn traffic_shaping_tps_configuration(mut self, value: impl Arg<TrafficShapingTpsConfiguration>) -> Self { self.0.set("TrafficShapingTpsConfiguration", value.into_expr()); self }
+    pub fn traffic_shaping_tps_configuration(self, value: impl Arg<TrafficShapingTpsConfiguration>) -> Self { Self(put(self.0, "TrafficShapingTpsConfiguration", value.into_expr()), Phase) }
     /// `TrafficShapingType`: `TrafficShapingType`. Update: replacement.
-    pub fn traffic_shaping_type(mut self, value: impl Arg<TrafficShapingType>) -> Self { self.0.set("TrafficShapingType", value.into_expr()); self }
+    pub fn traffic_shaping_type(self, value: impl Arg<TrafficShapingType>) -> Self { Self(put(self.0, "TrafficShapingType", value.into_expr()), Phase) }
 }
 impl Done for PrefetchRetrieval { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecurringConsumption` of `AWS::MediaTailor::PrefetchSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-recurringconsumption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecurringConsumption(Bag);
+#[must_use] pub struct RecurringConsumption(Bag);
 impl RecurringConsumption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailMatchingCriteria`: list of `AvailMatchingCriteria`. Update: replacement.
-    pub fn avail_matching_criteria(mut self, value: impl Arg<Arr<AvailMatchingCriteria>>) -> Self { self.0.set("AvailMatchingCriteria", value.into_expr()); self }
+    pub fn avail_matching_criteria(self, value: impl Arg<Arr<AvailMatchingCriteria>>) -> Self { Self(put(self.0, "AvailMatchingCriteria", value.into_expr())) }
     /// `RetrievedAdExpirationSeconds`: integer. Update: replacement.
-    pub fn retrieved_ad_expiration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetrievedAdExpirationSeconds", value.into_expr()); self }
+    pub fn retrieved_ad_expiration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetrievedAdExpirationSeconds", value.into_expr())) }
 }
 impl Done for RecurringConsumption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecurringPrefetchConfiguration` of `AWS::MediaTailor::PrefetchSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-recurringprefetchconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecurringPrefetchConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct RecurringPrefetchConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl RecurringPrefetchConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecurringPrefetchConfiguration<super::missing::EndTime, super::missing::RecurringConsumption, super::missing::RecurringRetrieval> { RecurringPrefetchConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RecurringPrefetchConfiguration<Missing<super::required::EndTime>, Missing<super::required::RecurringConsumption>, Missing<super::required::RecurringRetrieval>> { RecurringPrefetchConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RecurringPrefetchConfiguration<R0, R1, R2> {
     /// `EndTime`: text, required. Update: replacement.
-    pub fn end_time(mut self, value: impl Arg<str>) -> RecurringPrefetchConfiguration<Set, R1, R2> { self.0.set("EndTime", value.into_expr()); RecurringPrefetchConfiguration(self.0, Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> RecurringPrefetchConfiguration<Set, R1, R2> { RecurringPrefetchConfiguration(put(self.0, "EndTime", value.into_expr()), Phase) }
     /// `RecurringConsumption`: `RecurringConsumption`, required. Update: replacement.
-    pub fn recurring_consumption(mut self, value: impl Arg<RecurringConsumption>) -> RecurringPrefetchConfiguration<R0, Set, R2> { self.0.set("RecurringConsumption", value.into_expr()); RecurringPrefetchConfiguration(self.0, Phase) }
+    pub fn recurring_consumption(self, value: impl Arg<RecurringConsumption>) -> RecurringPrefetchConfiguration<R0, Set, R2> { RecurringPrefetchConfiguration(put(self.0, "RecurringConsumption", value.into_expr()), Phase) }
     /// `RecurringRetrieval`: `RecurringRetrieval`, required. Update: replacement.
-    pub fn recurring_retrieval(mut self, value: impl Arg<RecurringRetrieval>) -> RecurringPrefetchConfiguration<R0, R1, Set> { self.0.set("RecurringRetrieval", value.into_expr()); RecurringPrefetchConfiguration(self.0, Phase) }
+    pub fn recurring_retrieval(self, value: impl Arg<RecurringRetrieval>) -> RecurringPrefetchConfiguration<R0, R1, Set> { RecurringPrefetchConfiguration(put(self.0, "RecurringRetrieval", value.into_expr()), Phase) }
     /// `StartTime`: text. Update: replacement.
-    pub fn start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("StartTime", value.into_expr()); self }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for RecurringPrefetchConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecurringRetrieval` of `AWS::MediaTailor::PrefetchSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-recurringretrieval.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecurringRetrieval(Bag);
+#[must_use] pub struct RecurringRetrieval(Bag);
 impl RecurringRetrieval {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DelayAfterAvailEndSeconds`: integer. Update: replacement.
-    pub fn delay_after_avail_end_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("DelayAfterAvailEndSeconds", value.into_expr()); self }
+    pub fn delay_after_avail_end_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DelayAfterAvailEndSeconds", value.into_expr())) }
     /// `DynamicVariables`: map of text. Update: replacement.
-    pub fn dynamic_variables(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("DynamicVariables", value.into_expr()); self }
+    pub fn dynamic_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DynamicVariables", value.into_expr())) }
     /// `TrafficShapingRetrievalWindow`: `TrafficShapingRetrievalWindow`. Update: replacement.
-    pub fn traffic_shaping_retrieval_window(mut self, value: impl Arg<TrafficShapingRetrievalWindow>) -> Self { self.0.set("TrafficShapingRetrievalWindow", value.into_expr()); self }
+    pub fn traffic_shaping_retrieval_window(self, value: impl Arg<TrafficShapingRetrievalWindow>) -> Self { Self(put(self.0, "TrafficShapingRetrievalWindow", value.into_expr())) }
     /// `TrafficShapingTpsConfiguration`: `TrafficShapingTpsConfiguration`. Update: replacement.
-    pub fn traffic_shaping_tps_configuration(mut self, value: impl Arg<TrafficShapingTpsConfiguration>) -> Self { self.0.set("TrafficShapingTpsConfiguration", value.into_expr()); self }
+    pub fn traffic_shaping_tps_configuration(self, value: impl Arg<TrafficShapingTpsConfiguration>) -> Self { Self(put(self.0, "TrafficShapingTpsConfiguration", value.into_expr())) }
     /// `TrafficShapingType`: `TrafficShapingType`. Update: replacement.
-    pub fn traffic_shaping_type(mut self, value: impl Arg<TrafficShapingType>) -> Self { self.0.set("TrafficShapingType", value.into_expr()); self }
+    pub fn traffic_shaping_type(self, value: impl Arg<TrafficShapingType>) -> Self { Self(put(self.0, "TrafficShapingType", value.into_expr())) }
 }
 impl Done for RecurringRetrieval { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrafficShapingRetrievalWindow` of `AWS::MediaTailor::PrefetchSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-trafficshapingretrievalwindow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrafficShapingRetrievalWindow(Bag);
+#[must_use] pub struct TrafficShapingRetrievalWindow(Bag);
 impl TrafficShapingRetrievalWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RetrievalWindowDurationSeconds`: integer. Update: replacement.
-    pub fn retrieval_window_duration_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetrievalWindowDurationSeconds", value.into_expr()); self }
+    pub fn retrieval_window_duration_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetrievalWindowDurationSeconds", value.into_expr())) }
 }
 impl Done for TrafficShapingRetrievalWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrafficShapingTpsConfiguration` of `AWS::MediaTailor::PrefetchSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-prefetchschedule-trafficshapingtpsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrafficShapingTpsConfiguration(Bag);
+#[must_use] pub struct TrafficShapingTpsConfiguration(Bag);
 impl TrafficShapingTpsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PeakConcurrentUsers`: integer. Update: replacement.
-    pub fn peak_concurrent_users(mut self, value: impl Arg<i64>) -> Self { self.0.set("PeakConcurrentUsers", value.into_expr()); self }
+    pub fn peak_concurrent_users(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PeakConcurrentUsers", value.into_expr())) }
     /// `PeakTps`: integer. Update: replacement.
-    pub fn peak_tps(mut self, value: impl Arg<i64>) -> Self { self.0.set("PeakTps", value.into_expr()); self }
+    pub fn peak_tps(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PeakTps", value.into_expr())) }
 }
 impl Done for TrafficShapingTpsConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Operator` allows.
@@ -817,90 +815,90 @@ impl CfnSourceLocation {
     /// `AWS::MediaTailor::SourceLocation`
     pub const TYPE: &'static str = "AWS::MediaTailor::SourceLocation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSourceLocationProps<R0, R1>) -> Self where CfnSourceLocationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSourceLocationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SourceLocationName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnSourceLocation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaTailor::SourceLocation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-sourcelocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSourceLocationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSourceLocationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSourceLocationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSourceLocationProps<missing::HttpConfiguration, missing::SourceLocationName> { CfnSourceLocationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSourceLocationProps<Missing<required::HttpConfiguration>, Missing<required::SourceLocationName>> { CfnSourceLocationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSourceLocationProps<R0, R1> {
     /// `AccessConfiguration`: `AccessConfiguration`. Update: in place.
-    pub fn access_configuration(mut self, value: impl Arg<source_location::AccessConfiguration>) -> Self { self.0.set("AccessConfiguration", value.into_expr()); self }
+    pub fn access_configuration(self, value: impl Arg<source_location::AccessConfiguration>) -> Self { Self(put(self.0, "AccessConfiguration", value.into_expr()), Phase) }
     /// `DefaultSegmentDeliveryConfiguration`: `DefaultSegmentDeliveryConfiguration`. Update: in place.
-    pub fn default_segment_delivery_configuration(mut self, value: impl Arg<source_location::DefaultSegmentDeliveryConfiguration>) -> Self { self.0.set("DefaultSegmentDeliveryConfiguration", value.into_expr()); self }
+    pub fn default_segment_delivery_configuration(self, value: impl Arg<source_location::DefaultSegmentDeliveryConfiguration>) -> Self { Self(put(self.0, "DefaultSegmentDeliveryConfiguration", value.into_expr()), Phase) }
     /// `HttpConfiguration`: `HttpConfiguration`, required. Update: in place.
-    pub fn http_configuration(mut self, value: impl Arg<source_location::HttpConfiguration>) -> CfnSourceLocationProps<Set, R1> { self.0.set("HttpConfiguration", value.into_expr()); CfnSourceLocationProps(self.0, Phase) }
+    pub fn http_configuration(self, value: impl Arg<source_location::HttpConfiguration>) -> CfnSourceLocationProps<Set, R1> { CfnSourceLocationProps(put(self.0, "HttpConfiguration", value.into_expr()), Phase) }
     /// `SegmentDeliveryConfigurations`: list of `SegmentDeliveryConfiguration`. Update: in place.
-    pub fn segment_delivery_configurations(mut self, value: impl Arg<Arr<source_location::SegmentDeliveryConfiguration>>) -> Self { self.0.set("SegmentDeliveryConfigurations", value.into_expr()); self }
+    pub fn segment_delivery_configurations(self, value: impl Arg<Arr<source_location::SegmentDeliveryConfiguration>>) -> Self { Self(put(self.0, "SegmentDeliveryConfigurations", value.into_expr()), Phase) }
     /// `SourceLocationName`: text, required. Update: replacement.
-    pub fn source_location_name(mut self, value: impl Arg<str>) -> CfnSourceLocationProps<R0, Set> { self.0.set("SourceLocationName", value.into_expr()); CfnSourceLocationProps(self.0, Phase) }
+    pub fn source_location_name(self, value: impl Arg<str>) -> CfnSourceLocationProps<R0, Set> { CfnSourceLocationProps(put(self.0, "SourceLocationName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSourceLocationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaTailor::SourceLocation`.
 pub mod source_location {
 use crate::cfn::support::*;
 /// The property type `AccessConfiguration` of `AWS::MediaTailor::SourceLocation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-sourcelocation-accessconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessConfiguration(Bag);
+#[must_use] pub struct AccessConfiguration(Bag);
 impl AccessConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessType`: `AccessType`. Update: in place.
-    pub fn access_type(mut self, value: impl Arg<AccessType>) -> Self { self.0.set("AccessType", value.into_expr()); self }
+    pub fn access_type(self, value: impl Arg<AccessType>) -> Self { Self(put(self.0, "AccessType", value.into_expr())) }
     /// `SecretsManagerAccessTokenConfiguration`: `SecretsManagerAccessTokenConfiguration`. Update: in place.
-    pub fn secrets_manager_access_token_configuration(mut self, value: impl Arg<SecretsManagerAccessTokenConfiguration>) -> Self { self.0.set("SecretsManagerAccessTokenConfiguration", value.into_expr()); self }
+    pub fn secrets_manager_access_token_configuration(self, value: impl Arg<SecretsManagerAccessTokenConfiguration>) -> Self { Self(put(self.0, "SecretsManagerAccessTokenConfiguration", value.into_expr())) }
 }
 impl Done for AccessConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefaultSegmentDeliveryConfiguration` of `AWS::MediaTailor::SourceLocation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-sourcelocation-defaultsegmentdeliveryconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DefaultSegmentDeliveryConfiguration(Bag);
+#[must_use] pub struct DefaultSegmentDeliveryConfiguration(Bag);
 impl DefaultSegmentDeliveryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BaseUrl`: text. Update: in place.
-    pub fn base_url(mut self, value: impl Arg<str>) -> Self { self.0.set("BaseUrl", value.into_expr()); self }
+    pub fn base_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrl", value.into_expr())) }
 }
 impl Done for DefaultSegmentDeliveryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpConfiguration` of `AWS::MediaTailor::SourceLocation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-sourcelocation-httpconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HttpConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl HttpConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpConfiguration<super::missing::BaseUrl> { HttpConfiguration(Bag::default(), Phase) }
+    pub fn new() -> HttpConfiguration<Missing<super::required::BaseUrl>> { HttpConfiguration(Bag::default(), Phase) }
 }
 impl<R0> HttpConfiguration<R0> {
     /// `BaseUrl`: text, required. Update: in place.
-    pub fn base_url(mut self, value: impl Arg<str>) -> HttpConfiguration<Set> { self.0.set("BaseUrl", value.into_expr()); HttpConfiguration(self.0, Phase) }
+    pub fn base_url(self, value: impl Arg<str>) -> HttpConfiguration<Set> { HttpConfiguration(put(self.0, "BaseUrl", value.into_expr()), Phase) }
 }
 impl Done for HttpConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretsManagerAccessTokenConfiguration` of `AWS::MediaTailor::SourceLocation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-sourcelocation-secretsmanageraccesstokenconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecretsManagerAccessTokenConfiguration(Bag);
+#[must_use] pub struct SecretsManagerAccessTokenConfiguration(Bag);
 impl SecretsManagerAccessTokenConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HeaderName`: text. Update: in place.
-    pub fn header_name(mut self, value: impl Arg<str>) -> Self { self.0.set("HeaderName", value.into_expr()); self }
+    pub fn header_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HeaderName", value.into_expr())) }
     /// `SecretArn`: text. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretArn", value.into_expr()); self }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
     /// `SecretStringKey`: text. Update: in place.
-    pub fn secret_string_key(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretStringKey", value.into_expr()); self }
+    pub fn secret_string_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretStringKey", value.into_expr())) }
 }
 impl Done for SecretsManagerAccessTokenConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SegmentDeliveryConfiguration` of `AWS::MediaTailor::SourceLocation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-sourcelocation-segmentdeliveryconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SegmentDeliveryConfiguration(Bag);
+#[must_use] pub struct SegmentDeliveryConfiguration(Bag);
 impl SegmentDeliveryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BaseUrl`: text. Update: in place.
-    pub fn base_url(mut self, value: impl Arg<str>) -> Self { self.0.set("BaseUrl", value.into_expr()); self }
+    pub fn base_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseUrl", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for SegmentDeliveryConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccessType` allows.
@@ -912,50 +910,50 @@ impl CfnVodSource {
     /// `AWS::MediaTailor::VodSource`
     pub const TYPE: &'static str = "AWS::MediaTailor::VodSource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnVodSourceProps<R0, R1, R2>) -> Self where CfnVodSourceProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVodSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnVodSource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MediaTailor::VodSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mediatailor-vodsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVodSourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnVodSourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnVodSourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVodSourceProps<missing::HttpPackageConfigurations, missing::SourceLocationName, missing::VodSourceName> { CfnVodSourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVodSourceProps<Missing<required::HttpPackageConfigurations>, Missing<required::SourceLocationName>, Missing<required::VodSourceName>> { CfnVodSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnVodSourceProps<R0, R1, R2> {
     /// `HttpPackageConfigurations`: list of `HttpPackageConfiguration`, required. Update: in place.
-    pub fn http_package_configurations(mut self, value: impl Arg<Arr<vod_source::HttpPackageConfiguration>>) -> CfnVodSourceProps<Set, R1, R2> { self.0.set("HttpPackageConfigurations", value.into_expr()); CfnVodSourceProps(self.0, Phase) }
+    pub fn http_package_configurations(self, value: impl Arg<Arr<vod_source::HttpPackageConfiguration>>) -> CfnVodSourceProps<Set, R1, R2> { CfnVodSourceProps(put(self.0, "HttpPackageConfigurations", value.into_expr()), Phase) }
     /// `SourceLocationName`: text, required. Update: replacement.
-    pub fn source_location_name(mut self, value: impl Arg<str>) -> CfnVodSourceProps<R0, Set, R2> { self.0.set("SourceLocationName", value.into_expr()); CfnVodSourceProps(self.0, Phase) }
+    pub fn source_location_name(self, value: impl Arg<str>) -> CfnVodSourceProps<R0, Set, R2> { CfnVodSourceProps(put(self.0, "SourceLocationName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VodSourceName`: text, required. Update: replacement.
-    pub fn vod_source_name(mut self, value: impl Arg<str>) -> CfnVodSourceProps<R0, R1, Set> { self.0.set("VodSourceName", value.into_expr()); CfnVodSourceProps(self.0, Phase) }
+    pub fn vod_source_name(self, value: impl Arg<str>) -> CfnVodSourceProps<R0, R1, Set> { CfnVodSourceProps(put(self.0, "VodSourceName", value.into_expr()), Phase) }
 }
 impl Done for CfnVodSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MediaTailor::VodSource`.
 pub mod vod_source {
 use crate::cfn::support::*;
 /// The property type `HttpPackageConfiguration` of `AWS::MediaTailor::VodSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mediatailor-vodsource-httppackageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpPackageConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct HttpPackageConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl HttpPackageConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpPackageConfiguration<super::missing::Path, super::missing::SourceGroup, super::missing::Type> { HttpPackageConfiguration(Bag::default(), Phase) }
+    pub fn new() -> HttpPackageConfiguration<Missing<super::required::Path>, Missing<super::required::SourceGroup>, Missing<super::required::Type>> { HttpPackageConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> HttpPackageConfiguration<R0, R1, R2> {
     /// `Path`: text, required. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> HttpPackageConfiguration<Set, R1, R2> { self.0.set("Path", value.into_expr()); HttpPackageConfiguration(self.0, Phase) }
+    pub fn path(self, value: impl Arg<str>) -> HttpPackageConfiguration<Set, R1, R2> { HttpPackageConfiguration(put(self.0, "Path", value.into_expr()), Phase) }
     /// `SourceGroup`: text, required. Update: in place.
-    pub fn source_group(mut self, value: impl Arg<str>) -> HttpPackageConfiguration<R0, Set, R2> { self.0.set("SourceGroup", value.into_expr()); HttpPackageConfiguration(self.0, Phase) }
+    pub fn source_group(self, value: impl Arg<str>) -> HttpPackageConfiguration<R0, Set, R2> { HttpPackageConfiguration(put(self.0, "SourceGroup", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> HttpPackageConfiguration<R0, R1, Set> { self.0.set("Type", value.into_expr()); HttpPackageConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> HttpPackageConfiguration<R0, R1, Set> { HttpPackageConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for HttpPackageConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
 Type { Dash = "DASH", Hls = "HLS" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AdDecisionServerUrl, BaseUrl, ChannelName, DynamicVariable, EndTime, FunctionId, FunctionList, FunctionType, HttpConfiguration, HttpPackageConfigurations, HttpRequest, LiveSourceName, ManifestName, MaxConcurrency, MaxTimeDelaySeconds, MethodType, Name, Operator, Output, Outputs, Path, PercentEnabled, PlaybackConfigurationName, PlaybackMode, Policy, RecurringConsumption, RecurringRetrieval, RequestTimeoutMilliseconds, Runtime, SourceGroup, SourceLocationName, StreamingMediaFileConditioning, TimeoutMilliseconds, Type, Url, VideoContentSourceUrl, VodSourceName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AdDecisionServerUrl, BaseUrl, ChannelName, DynamicVariable, EndTime, FunctionId, FunctionList, FunctionType, HttpConfiguration, HttpPackageConfigurations, LiveSourceName, ManifestName, MaxConcurrency, MaxTimeDelaySeconds, MethodType, Name, Operator, Output, Outputs, Path, PercentEnabled, PlaybackConfigurationName, PlaybackMode, Policy, RecurringConsumption, RecurringRetrieval, RequestTimeoutMilliseconds, Runtime, SourceGroup, SourceLocationName, StreamingMediaFileConditioning, TimeoutMilliseconds, Type, Url, VideoContentSourceUrl, VodSourceName } }

@@ -10,28 +10,28 @@ impl CfnACL {
     /// `AWS::MemoryDB::ACL`
     pub const TYPE: &'static str = "AWS::MemoryDB::ACL";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnACLProps<R0>) -> Self where CfnACLProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnACLProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ACLName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnACL { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MemoryDB::ACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-acl.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnACLProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnACLProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnACLProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnACLProps<missing::ACLName> { CfnACLProps(Bag::default(), Phase) }
+    pub fn new() -> CfnACLProps<Missing<required::ACLName>> { CfnACLProps(Bag::default(), Phase) }
 }
 impl<R0> CfnACLProps<R0> {
     /// `ACLName`: text, required. Update: replacement.
-    pub fn acl_name(mut self, value: impl Arg<str>) -> CfnACLProps<Set> { self.0.set("ACLName", value.into_expr()); CfnACLProps(self.0, Phase) }
+    pub fn acl_name(self, value: impl Arg<str>) -> CfnACLProps<Set> { CfnACLProps(put(self.0, "ACLName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UserNames`: list of text. Update: in place.
-    pub fn user_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("UserNames", value.into_expr()); self }
+    pub fn user_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserNames", value.into_expr()), Phase) }
 }
 impl Done for CfnACLProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MemoryDB::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html)
@@ -40,7 +40,7 @@ impl CfnCluster {
     /// `AWS::MemoryDB::Cluster`
     pub const TYPE: &'static str = "AWS::MemoryDB::Cluster";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnClusterProps<R0, R1, R2>) -> Self where CfnClusterProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ClusterName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ARN`: text.
@@ -56,84 +56,84 @@ impl CfnCluster {
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MemoryDB::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-cluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClusterProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnClusterProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnClusterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnClusterProps<missing::ACLName, missing::ClusterName, missing::NodeType> { CfnClusterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnClusterProps<Missing<required::ACLName>, Missing<required::ClusterName>, Missing<required::NodeType>> { CfnClusterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnClusterProps<R0, R1, R2> {
     /// `ACLName`: text, required. Update: in place.
-    pub fn acl_name(mut self, value: impl Arg<str>) -> CfnClusterProps<Set, R1, R2> { self.0.set("ACLName", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn acl_name(self, value: impl Arg<str>) -> CfnClusterProps<Set, R1, R2> { CfnClusterProps(put(self.0, "ACLName", value.into_expr()), Phase) }
     /// `AutoMinorVersionUpgrade`: boolean. Update: in place.
-    pub fn auto_minor_version_upgrade(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoMinorVersionUpgrade", value.into_expr()); self }
+    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr()), Phase) }
     /// `ClusterEndpoint`: `Endpoint`. Update: in place.
-    pub fn cluster_endpoint(mut self, value: impl Arg<cluster::Endpoint>) -> Self { self.0.set("ClusterEndpoint", value.into_expr()); self }
+    pub fn cluster_endpoint(self, value: impl Arg<cluster::Endpoint>) -> Self { Self(put(self.0, "ClusterEndpoint", value.into_expr()), Phase) }
     /// `ClusterName`: text, required. Update: replacement.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2> { self.0.set("ClusterName", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2> { CfnClusterProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
     /// `DataTiering`: `DataTiering`. Update: replacement.
-    pub fn data_tiering(mut self, value: impl Arg<cluster::DataTiering>) -> Self { self.0.set("DataTiering", value.into_expr()); self }
+    pub fn data_tiering(self, value: impl Arg<cluster::DataTiering>) -> Self { Self(put(self.0, "DataTiering", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Engine`: text. Update: in place.
-    pub fn engine(mut self, value: impl Arg<str>) -> Self { self.0.set("Engine", value.into_expr()); self }
+    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
     /// `EngineVersion`: text. Update: in place.
-    pub fn engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineVersion", value.into_expr()); self }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
     /// `FinalSnapshotName`: text. Update: in place.
-    pub fn final_snapshot_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FinalSnapshotName", value.into_expr()); self }
+    pub fn final_snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FinalSnapshotName", value.into_expr()), Phase) }
     /// `IpDiscovery`: `IpDiscovery`. Update: in place.
-    pub fn ip_discovery(mut self, value: impl Arg<cluster::IpDiscovery>) -> Self { self.0.set("IpDiscovery", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn ip_discovery(self, value: impl Arg<cluster::IpDiscovery>) -> Self { Self(put(self.0, "IpDiscovery", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `MaintenanceWindow`: text. Update: in place.
-    pub fn maintenance_window(mut self, value: impl Arg<str>) -> Self { self.0.set("MaintenanceWindow", value.into_expr()); self }
+    pub fn maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceWindow", value.into_expr()), Phase) }
     /// `MultiRegionClusterName`: text. Update: replacement.
-    pub fn multi_region_cluster_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MultiRegionClusterName", value.into_expr()); self }
+    pub fn multi_region_cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MultiRegionClusterName", value.into_expr()), Phase) }
     /// `NetworkType`: `NetworkType`. Update: replacement.
-    pub fn network_type(mut self, value: impl Arg<cluster::NetworkType>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<cluster::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
     /// `NodeType`: text, required. Update: in place.
-    pub fn node_type(mut self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set> { self.0.set("NodeType", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn node_type(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set> { CfnClusterProps(put(self.0, "NodeType", value.into_expr()), Phase) }
     /// `NumReplicasPerShard`: integer. Update: in place.
-    pub fn num_replicas_per_shard(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumReplicasPerShard", value.into_expr()); self }
+    pub fn num_replicas_per_shard(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumReplicasPerShard", value.into_expr()), Phase) }
     /// `NumShards`: integer. Update: in place.
-    pub fn num_shards(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumShards", value.into_expr()); self }
+    pub fn num_shards(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumShards", value.into_expr()), Phase) }
     /// `ParameterGroupName`: text. Update: in place.
-    pub fn parameter_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ParameterGroupName", value.into_expr()); self }
+    pub fn parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterGroupName", value.into_expr()), Phase) }
     /// `Port`: integer. Update: replacement.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SnapshotArns`: list of text. Update: replacement.
-    pub fn snapshot_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SnapshotArns", value.into_expr()); self }
+    pub fn snapshot_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SnapshotArns", value.into_expr()), Phase) }
     /// `SnapshotName`: text. Update: replacement.
-    pub fn snapshot_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotName", value.into_expr()); self }
+    pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value.into_expr()), Phase) }
     /// `SnapshotRetentionLimit`: integer. Update: in place.
-    pub fn snapshot_retention_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("SnapshotRetentionLimit", value.into_expr()); self }
+    pub fn snapshot_retention_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionLimit", value.into_expr()), Phase) }
     /// `SnapshotWindow`: text. Update: in place.
-    pub fn snapshot_window(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotWindow", value.into_expr()); self }
-    /// `SnsTopicArn`: text. Update: in place.
-    pub fn sns_topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> Self { self.0.set("SnsTopicArn", value.into_expr()); self }
+    pub fn snapshot_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotWindow", value.into_expr()), Phase) }
+    /// `SnsTopicArn`: `SnsTopicArn`. Update: in place.
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
     /// `SnsTopicStatus`: text. Update: in place.
-    pub fn sns_topic_status(mut self, value: impl Arg<str>) -> Self { self.0.set("SnsTopicStatus", value.into_expr()); self }
+    pub fn sns_topic_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnsTopicStatus", value.into_expr()), Phase) }
     /// `SubnetGroupName`: text. Update: replacement.
-    pub fn subnet_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SubnetGroupName", value.into_expr()); self }
+    pub fn subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetGroupName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TLSEnabled`: boolean. Update: replacement.
-    pub fn tls_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("TLSEnabled", value.into_expr()); self }
+    pub fn tls_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TLSEnabled", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MemoryDB::Cluster`.
 pub mod cluster {
 use crate::cfn::support::*;
 /// The property type `Endpoint` of `AWS::MemoryDB::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-cluster-endpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Endpoint(Bag);
+#[must_use] pub struct Endpoint(Bag);
 impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place.
-    pub fn address(mut self, value: impl Arg<str>) -> Self { self.0.set("Address", value.into_expr()); self }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataTiering` allows.
@@ -149,7 +149,7 @@ impl CfnMultiRegionCluster {
     /// `AWS::MemoryDB::MultiRegionCluster`
     pub const TYPE: &'static str = "AWS::MemoryDB::MultiRegionCluster";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnMultiRegionClusterProps<R0>) -> Self where CfnMultiRegionClusterProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMultiRegionClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MultiRegionClusterName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ARN`: text.
@@ -161,32 +161,32 @@ impl CfnMultiRegionCluster {
 }
 impl Parent for CfnMultiRegionCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MemoryDB::MultiRegionCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-multiregioncluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMultiRegionClusterProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnMultiRegionClusterProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnMultiRegionClusterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMultiRegionClusterProps<missing::NodeType> { CfnMultiRegionClusterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMultiRegionClusterProps<Missing<required::NodeType>> { CfnMultiRegionClusterProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMultiRegionClusterProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Engine`: text. Update: in place.
-    pub fn engine(mut self, value: impl Arg<str>) -> Self { self.0.set("Engine", value.into_expr()); self }
+    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
     /// `EngineVersion`: text. Update: replacement.
-    pub fn engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineVersion", value.into_expr()); self }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr()), Phase) }
     /// `MultiRegionClusterNameSuffix`: text. Update: replacement.
-    pub fn multi_region_cluster_name_suffix(mut self, value: impl Arg<str>) -> Self { self.0.set("MultiRegionClusterNameSuffix", value.into_expr()); self }
+    pub fn multi_region_cluster_name_suffix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MultiRegionClusterNameSuffix", value.into_expr()), Phase) }
     /// `MultiRegionParameterGroupName`: text. Update: replacement.
-    pub fn multi_region_parameter_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MultiRegionParameterGroupName", value.into_expr()); self }
+    pub fn multi_region_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MultiRegionParameterGroupName", value.into_expr()), Phase) }
     /// `NodeType`: text, required. Update: in place.
-    pub fn node_type(mut self, value: impl Arg<str>) -> CfnMultiRegionClusterProps<Set> { self.0.set("NodeType", value.into_expr()); CfnMultiRegionClusterProps(self.0, Phase) }
+    pub fn node_type(self, value: impl Arg<str>) -> CfnMultiRegionClusterProps<Set> { CfnMultiRegionClusterProps(put(self.0, "NodeType", value.into_expr()), Phase) }
     /// `NumShards`: integer. Update: in place.
-    pub fn num_shards(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumShards", value.into_expr()); self }
+    pub fn num_shards(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumShards", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TLSEnabled`: boolean. Update: replacement.
-    pub fn tls_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("TLSEnabled", value.into_expr()); self }
+    pub fn tls_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TLSEnabled", value.into_expr()), Phase) }
     /// `UpdateStrategy`: `UpdateStrategy`. Update: in place.
-    pub fn update_strategy(mut self, value: impl Arg<multi_region_cluster::UpdateStrategy>) -> Self { self.0.set("UpdateStrategy", value.into_expr()); self }
+    pub fn update_strategy(self, value: impl Arg<multi_region_cluster::UpdateStrategy>) -> Self { Self(put(self.0, "UpdateStrategy", value.into_expr()), Phase) }
 }
 impl Done for CfnMultiRegionClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MemoryDB::MultiRegionCluster`.
@@ -201,7 +201,7 @@ impl CfnParameterGroup {
     /// `AWS::MemoryDB::ParameterGroup`
     pub const TYPE: &'static str = "AWS::MemoryDB::ParameterGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnParameterGroupProps<R0, R1>) -> Self where CfnParameterGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnParameterGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ParameterGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ARN`: text.
@@ -209,22 +209,22 @@ impl CfnParameterGroup {
 }
 impl Parent for CfnParameterGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MemoryDB::ParameterGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-parametergroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnParameterGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnParameterGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnParameterGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnParameterGroupProps<missing::Family, missing::ParameterGroupName> { CfnParameterGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnParameterGroupProps<Missing<required::Family>, Missing<required::ParameterGroupName>> { CfnParameterGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnParameterGroupProps<R0, R1> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Family`: text, required. Update: replacement.
-    pub fn family(mut self, value: impl Arg<str>) -> CfnParameterGroupProps<Set, R1> { self.0.set("Family", value.into_expr()); CfnParameterGroupProps(self.0, Phase) }
+    pub fn family(self, value: impl Arg<str>) -> CfnParameterGroupProps<Set, R1> { CfnParameterGroupProps(put(self.0, "Family", value.into_expr()), Phase) }
     /// `ParameterGroupName`: text, required. Update: replacement.
-    pub fn parameter_group_name(mut self, value: impl Arg<str>) -> CfnParameterGroupProps<R0, Set> { self.0.set("ParameterGroupName", value.into_expr()); CfnParameterGroupProps(self.0, Phase) }
+    pub fn parameter_group_name(self, value: impl Arg<str>) -> CfnParameterGroupProps<R0, Set> { CfnParameterGroupProps(put(self.0, "ParameterGroupName", value.into_expr()), Phase) }
     /// `Parameters`: JSON. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Any>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MemoryDB::Snapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-snapshot.html)
@@ -233,10 +233,10 @@ impl CfnSnapshot {
     /// `AWS::MemoryDB::Snapshot`
     pub const TYPE: &'static str = "AWS::MemoryDB::Snapshot";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSnapshotProps<R0, R1>) -> Self where CfnSnapshotProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ClusterConfiguration`: `ClusterConfiguration`.
     pub fn attr_cluster_configuration(&self) -> Val<snapshot::ClusterConfiguration> { self.0.get_att("ClusterConfiguration") }
@@ -249,58 +249,58 @@ impl CfnSnapshot {
 }
 impl Parent for CfnSnapshot { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MemoryDB::Snapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-snapshot.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSnapshotProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSnapshotProps<missing::ClusterName, missing::SnapshotName> { CfnSnapshotProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSnapshotProps<Missing<required::ClusterName>, Missing<required::SnapshotName>> { CfnSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSnapshotProps<R0, R1> {
     /// `ClusterName`: text, required. Update: replacement.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> CfnSnapshotProps<Set, R1> { self.0.set("ClusterName", value.into_expr()); CfnSnapshotProps(self.0, Phase) }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnSnapshotProps<Set, R1> { CfnSnapshotProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `SnapshotName`: text, required. Update: replacement.
-    pub fn snapshot_name(mut self, value: impl Arg<str>) -> CfnSnapshotProps<R0, Set> { self.0.set("SnapshotName", value.into_expr()); CfnSnapshotProps(self.0, Phase) }
+    pub fn snapshot_name(self, value: impl Arg<str>) -> CfnSnapshotProps<R0, Set> { CfnSnapshotProps(put(self.0, "SnapshotName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MemoryDB::Snapshot`.
 pub mod snapshot {
 use crate::cfn::support::*;
 /// The property type `ClusterConfiguration` of `AWS::MemoryDB::Snapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-snapshot-clusterconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClusterConfiguration(Bag);
+#[must_use] pub struct ClusterConfiguration(Bag);
 impl ClusterConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Engine`: text. Update: in place.
-    pub fn engine(mut self, value: impl Arg<str>) -> Self { self.0.set("Engine", value.into_expr()); self }
+    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr())) }
     /// `EngineVersion`: text. Update: in place.
-    pub fn engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineVersion", value.into_expr()); self }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
     /// `MaintenanceWindow`: text. Update: in place.
-    pub fn maintenance_window(mut self, value: impl Arg<str>) -> Self { self.0.set("MaintenanceWindow", value.into_expr()); self }
+    pub fn maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceWindow", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `NodeType`: text. Update: in place.
-    pub fn node_type(mut self, value: impl Arg<str>) -> Self { self.0.set("NodeType", value.into_expr()); self }
+    pub fn node_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeType", value.into_expr())) }
     /// `NumShards`: integer. Update: in place.
-    pub fn num_shards(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumShards", value.into_expr()); self }
+    pub fn num_shards(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumShards", value.into_expr())) }
     /// `ParameterGroupName`: text. Update: in place.
-    pub fn parameter_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ParameterGroupName", value.into_expr()); self }
+    pub fn parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterGroupName", value.into_expr())) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `SnapshotRetentionLimit`: integer. Update: in place.
-    pub fn snapshot_retention_limit(mut self, value: impl Arg<i64>) -> Self { self.0.set("SnapshotRetentionLimit", value.into_expr()); self }
+    pub fn snapshot_retention_limit(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionLimit", value.into_expr())) }
     /// `SnapshotWindow`: text. Update: in place.
-    pub fn snapshot_window(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotWindow", value.into_expr()); self }
+    pub fn snapshot_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotWindow", value.into_expr())) }
     /// `SubnetGroupName`: text. Update: in place.
-    pub fn subnet_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SubnetGroupName", value.into_expr()); self }
+    pub fn subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetGroupName", value.into_expr())) }
     /// `TopicArn`: text. Update: in place.
-    pub fn topic_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TopicArn", value.into_expr()); self }
+    pub fn topic_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TopicArn", value.into_expr())) }
     /// `VpcId`: text. Update: in place.
-    pub fn vpc_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcId", value.into_expr()); self }
+    pub fn vpc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for ClusterConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -310,7 +310,7 @@ impl CfnSubnetGroup {
     /// `AWS::MemoryDB::SubnetGroup`
     pub const TYPE: &'static str = "AWS::MemoryDB::SubnetGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSubnetGroupProps<R0, R1>) -> Self where CfnSubnetGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSubnetGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SubnetGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ARN`: text.
@@ -320,20 +320,20 @@ impl CfnSubnetGroup {
 }
 impl Parent for CfnSubnetGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MemoryDB::SubnetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-subnetgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSubnetGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSubnetGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSubnetGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSubnetGroupProps<missing::SubnetGroupName, missing::SubnetIds> { CfnSubnetGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSubnetGroupProps<Missing<required::SubnetGroupName>, Missing<required::SubnetIds>> { CfnSubnetGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSubnetGroupProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `SubnetGroupName`: text, required. Update: replacement.
-    pub fn subnet_group_name(mut self, value: impl Arg<str>) -> CfnSubnetGroupProps<Set, R1> { self.0.set("SubnetGroupName", value.into_expr()); CfnSubnetGroupProps(self.0, Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnSubnetGroupProps<R0, Set> { self.0.set("SubnetIds", value.into_expr()); CfnSubnetGroupProps(self.0, Phase) }
+    pub fn subnet_group_name(self, value: impl Arg<str>) -> CfnSubnetGroupProps<Set, R1> { CfnSubnetGroupProps(put(self.0, "SubnetGroupName", value.into_expr()), Phase) }
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place.
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnSubnetGroupProps<R0, Set> { CfnSubnetGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSubnetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MemoryDB::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-user.html)
@@ -342,48 +342,48 @@ impl CfnUser {
     /// `AWS::MemoryDB::User`
     pub const TYPE: &'static str = "AWS::MemoryDB::User";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnUserProps<R0>) -> Self where CfnUserProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `UserName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnUser { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MemoryDB::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-memorydb-user.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnUserProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnUserProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserProps<missing::UserName> { CfnUserProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserProps<Missing<required::UserName>> { CfnUserProps(Bag::default(), Phase) }
 }
 impl<R0> CfnUserProps<R0> {
     /// `AccessString`: text. Update: in place.
-    pub fn access_string(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessString", value.into_expr()); self }
+    pub fn access_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessString", value.into_expr()), Phase) }
     /// `AuthenticationMode`: `AuthenticationMode`. Update: in place.
-    pub fn authentication_mode(mut self, value: impl Arg<user::AuthenticationMode>) -> Self { self.0.set("AuthenticationMode", value.into_expr()); self }
+    pub fn authentication_mode(self, value: impl Arg<user::AuthenticationMode>) -> Self { Self(put(self.0, "AuthenticationMode", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UserName`: text, required. Update: replacement.
-    pub fn user_name(mut self, value: impl Arg<str>) -> CfnUserProps<Set> { self.0.set("UserName", value.into_expr()); CfnUserProps(self.0, Phase) }
+    pub fn user_name(self, value: impl Arg<str>) -> CfnUserProps<Set> { CfnUserProps(put(self.0, "UserName", value.into_expr()), Phase) }
 }
 impl Done for CfnUserProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MemoryDB::User`.
 pub mod user {
 use crate::cfn::support::*;
 /// The property type `AuthenticationMode` of `AWS::MemoryDB::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-memorydb-user-authenticationmode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthenticationMode(Bag);
+#[must_use] pub struct AuthenticationMode(Bag);
 impl AuthenticationMode {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Passwords`: list of text. Update: in place.
-    pub fn passwords(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Passwords", value.into_expr()); self }
+    pub fn passwords(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Passwords", value.into_expr())) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for AuthenticationMode { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
 Type { Iam = "iam", Password = "password" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ACLName, ClusterName, Family, NodeType, ParameterGroupName, SnapshotName, SubnetGroupName, SubnetIds, UserName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ACLName, ClusterName, Family, NodeType, ParameterGroupName, SnapshotName, SubnetGroupName, SubnetIds, UserName } }

@@ -10,50 +10,50 @@ impl CfnConnector {
     /// `AWS::MGN::Connector`
     pub const TYPE: &'static str = "AWS::MGN::Connector";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnConnectorProps<R0, R1>) -> Self where CfnConnectorProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ConnectorID`: text.
     pub fn attr_connector_id(&self) -> Val<str> { self.0.get_att("ConnectorID") }
 }
 impl Parent for CfnConnector { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MGN::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-connector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectorProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnConnectorProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnConnectorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectorProps<missing::Name, missing::SsmInstanceID> { CfnConnectorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectorProps<Missing<required::Name>, Missing<required::SsmInstanceID>> { CfnConnectorProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConnectorProps<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnConnectorProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConnectorProps<Set, R1> { CfnConnectorProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SsmCommandConfig`: `ConnectorSsmCommandConfig`. Update: in place.
-    pub fn ssm_command_config(mut self, value: impl Arg<connector::ConnectorSsmCommandConfig>) -> Self { self.0.set("SsmCommandConfig", value.into_expr()); self }
+    pub fn ssm_command_config(self, value: impl Arg<connector::ConnectorSsmCommandConfig>) -> Self { Self(put(self.0, "SsmCommandConfig", value.into_expr()), Phase) }
     /// `SsmInstanceID`: text, required. Update: replacement.
-    pub fn ssm_instance_id(mut self, value: impl Arg<str>) -> CfnConnectorProps<R0, Set> { self.0.set("SsmInstanceID", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn ssm_instance_id(self, value: impl Arg<str>) -> CfnConnectorProps<R0, Set> { CfnConnectorProps(put(self.0, "SsmInstanceID", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MGN::Connector`.
 pub mod connector {
 use crate::cfn::support::*;
 /// The property type `ConnectorSsmCommandConfig` of `AWS::MGN::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-connector-connectorssmcommandconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorSsmCommandConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConnectorSsmCommandConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConnectorSsmCommandConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectorSsmCommandConfig<super::missing::CloudWatchOutputEnabled, super::missing::S3OutputEnabled> { ConnectorSsmCommandConfig(Bag::default(), Phase) }
+    pub fn new() -> ConnectorSsmCommandConfig<Missing<super::required::CloudWatchOutputEnabled>, Missing<super::required::S3OutputEnabled>> { ConnectorSsmCommandConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ConnectorSsmCommandConfig<R0, R1> {
     /// `CloudWatchLogGroupName`: text. Update: in place.
-    pub fn cloud_watch_log_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CloudWatchLogGroupName", value.into_expr()); self }
+    pub fn cloud_watch_log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogGroupName", value.into_expr()), Phase) }
     /// `CloudWatchOutputEnabled`: boolean, required. Update: in place.
-    pub fn cloud_watch_output_enabled(mut self, value: impl Arg<bool>) -> ConnectorSsmCommandConfig<Set, R1> { self.0.set("CloudWatchOutputEnabled", value.into_expr()); ConnectorSsmCommandConfig(self.0, Phase) }
+    pub fn cloud_watch_output_enabled(self, value: impl Arg<bool>) -> ConnectorSsmCommandConfig<Set, R1> { ConnectorSsmCommandConfig(put(self.0, "CloudWatchOutputEnabled", value.into_expr()), Phase) }
     /// `OutputS3BucketName`: text. Update: in place.
-    pub fn output_s3_bucket_name(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputS3BucketName", value.into_expr()); self }
+    pub fn output_s3_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3BucketName", value.into_expr()), Phase) }
     /// `S3OutputEnabled`: boolean, required. Update: in place.
-    pub fn s3_output_enabled(mut self, value: impl Arg<bool>) -> ConnectorSsmCommandConfig<R0, Set> { self.0.set("S3OutputEnabled", value.into_expr()); ConnectorSsmCommandConfig(self.0, Phase) }
+    pub fn s3_output_enabled(self, value: impl Arg<bool>) -> ConnectorSsmCommandConfig<R0, Set> { ConnectorSsmCommandConfig(put(self.0, "S3OutputEnabled", value.into_expr()), Phase) }
 }
 impl Done for ConnectorSsmCommandConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -66,7 +66,7 @@ impl CfnLaunchConfigurationTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnLaunchConfigurationTemplateProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Ec2LaunchTemplateID`: text.
     pub fn attr_ec2_launch_template_id(&self) -> Val<str> { self.0.get_att("Ec2LaunchTemplateID") }
@@ -75,129 +75,129 @@ impl CfnLaunchConfigurationTemplate {
 }
 impl Parent for CfnLaunchConfigurationTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MGN::LaunchConfigurationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-launchconfigurationtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLaunchConfigurationTemplateProps(Bag);
+#[must_use] pub struct CfnLaunchConfigurationTemplateProps(Bag);
 impl CfnLaunchConfigurationTemplateProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssociatePublicIpAddress`: boolean. Update: in place.
-    pub fn associate_public_ip_address(mut self, value: impl Arg<bool>) -> Self { self.0.set("AssociatePublicIpAddress", value.into_expr()); self }
+    pub fn associate_public_ip_address(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AssociatePublicIpAddress", value.into_expr())) }
     /// `BootMode`: `BootMode`. Update: in place.
-    pub fn boot_mode(mut self, value: impl Arg<launch_configuration_template::BootMode>) -> Self { self.0.set("BootMode", value.into_expr()); self }
+    pub fn boot_mode(self, value: impl Arg<launch_configuration_template::BootMode>) -> Self { Self(put(self.0, "BootMode", value.into_expr())) }
     /// `CopyPrivateIp`: boolean. Update: in place.
-    pub fn copy_private_ip(mut self, value: impl Arg<bool>) -> Self { self.0.set("CopyPrivateIp", value.into_expr()); self }
+    pub fn copy_private_ip(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyPrivateIp", value.into_expr())) }
     /// `CopyTags`: boolean. Update: in place.
-    pub fn copy_tags(mut self, value: impl Arg<bool>) -> Self { self.0.set("CopyTags", value.into_expr()); self }
+    pub fn copy_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTags", value.into_expr())) }
     /// `EnableMapAutoTagging`: boolean. Update: in place.
-    pub fn enable_map_auto_tagging(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableMapAutoTagging", value.into_expr()); self }
+    pub fn enable_map_auto_tagging(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableMapAutoTagging", value.into_expr())) }
     /// `EnableParametersEncryption`: boolean. Update: in place.
-    pub fn enable_parameters_encryption(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableParametersEncryption", value.into_expr()); self }
+    pub fn enable_parameters_encryption(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableParametersEncryption", value.into_expr())) }
     /// `LargeVolumeConf`: `LaunchTemplateDiskConf`. Update: in place.
-    pub fn large_volume_conf(mut self, value: impl Arg<launch_configuration_template::LaunchTemplateDiskConf>) -> Self { self.0.set("LargeVolumeConf", value.into_expr()); self }
+    pub fn large_volume_conf(self, value: impl Arg<launch_configuration_template::LaunchTemplateDiskConf>) -> Self { Self(put(self.0, "LargeVolumeConf", value.into_expr())) }
     /// `LaunchDisposition`: `LaunchDisposition`. Update: in place.
-    pub fn launch_disposition(mut self, value: impl Arg<launch_configuration_template::LaunchDisposition>) -> Self { self.0.set("LaunchDisposition", value.into_expr()); self }
+    pub fn launch_disposition(self, value: impl Arg<launch_configuration_template::LaunchDisposition>) -> Self { Self(put(self.0, "LaunchDisposition", value.into_expr())) }
     /// `Licensing`: `Licensing`. Update: in place.
-    pub fn licensing(mut self, value: impl Arg<launch_configuration_template::Licensing>) -> Self { self.0.set("Licensing", value.into_expr()); self }
+    pub fn licensing(self, value: impl Arg<launch_configuration_template::Licensing>) -> Self { Self(put(self.0, "Licensing", value.into_expr())) }
     /// `MapAutoTaggingMpeID`: text. Update: in place.
-    pub fn map_auto_tagging_mpe_id(mut self, value: impl Arg<str>) -> Self { self.0.set("MapAutoTaggingMpeID", value.into_expr()); self }
+    pub fn map_auto_tagging_mpe_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MapAutoTaggingMpeID", value.into_expr())) }
     /// `ParametersEncryptionKey`: text. Update: in place.
-    pub fn parameters_encryption_key(mut self, value: impl Arg<str>) -> Self { self.0.set("ParametersEncryptionKey", value.into_expr()); self }
+    pub fn parameters_encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParametersEncryptionKey", value.into_expr())) }
     /// `PostLaunchActions`: `PostLaunchActions`. Update: in place.
-    pub fn post_launch_actions(mut self, value: impl Arg<launch_configuration_template::PostLaunchActions>) -> Self { self.0.set("PostLaunchActions", value.into_expr()); self }
+    pub fn post_launch_actions(self, value: impl Arg<launch_configuration_template::PostLaunchActions>) -> Self { Self(put(self.0, "PostLaunchActions", value.into_expr())) }
     /// `SmallVolumeConf`: `LaunchTemplateDiskConf`. Update: in place.
-    pub fn small_volume_conf(mut self, value: impl Arg<launch_configuration_template::LaunchTemplateDiskConf>) -> Self { self.0.set("SmallVolumeConf", value.into_expr()); self }
+    pub fn small_volume_conf(self, value: impl Arg<launch_configuration_template::LaunchTemplateDiskConf>) -> Self { Self(put(self.0, "SmallVolumeConf", value.into_expr())) }
     /// `SmallVolumeMaxSize`: integer. Update: in place.
-    pub fn small_volume_max_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("SmallVolumeMaxSize", value.into_expr()); self }
+    pub fn small_volume_max_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SmallVolumeMaxSize", value.into_expr())) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `TargetInstanceTypeRightSizingMethod`: `TargetInstanceTypeRightSizingMethod`. Update: in place.
-    pub fn target_instance_type_right_sizing_method(mut self, value: impl Arg<launch_configuration_template::TargetInstanceTypeRightSizingMethod>) -> Self { self.0.set("TargetInstanceTypeRightSizingMethod", value.into_expr()); self }
+    pub fn target_instance_type_right_sizing_method(self, value: impl Arg<launch_configuration_template::TargetInstanceTypeRightSizingMethod>) -> Self { Self(put(self.0, "TargetInstanceTypeRightSizingMethod", value.into_expr())) }
 }
 impl Done for CfnLaunchConfigurationTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MGN::LaunchConfigurationTemplate`.
 pub mod launch_configuration_template {
 use crate::cfn::support::*;
 /// The property type `LaunchTemplateDiskConf` of `AWS::MGN::LaunchConfigurationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-launchtemplatediskconf.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LaunchTemplateDiskConf(Bag);
+#[must_use] pub struct LaunchTemplateDiskConf(Bag);
 impl LaunchTemplateDiskConf {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Iops`: integer. Update: in place.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
     /// `Throughput`: integer. Update: in place.
-    pub fn throughput(mut self, value: impl Arg<i64>) -> Self { self.0.set("Throughput", value.into_expr()); self }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
     /// `VolumeType`: `VolumeType`. Update: in place.
-    pub fn volume_type(mut self, value: impl Arg<VolumeType>) -> Self { self.0.set("VolumeType", value.into_expr()); self }
+    pub fn volume_type(self, value: impl Arg<VolumeType>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
 }
 impl Done for LaunchTemplateDiskConf { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Licensing` of `AWS::MGN::LaunchConfigurationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-licensing.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Licensing(Bag);
+#[must_use] pub struct Licensing(Bag);
 impl Licensing {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OsByol`: boolean. Update: in place.
-    pub fn os_byol(mut self, value: impl Arg<bool>) -> Self { self.0.set("OsByol", value.into_expr()); self }
+    pub fn os_byol(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OsByol", value.into_expr())) }
 }
 impl Done for Licensing { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PostLaunchActions` of `AWS::MGN::LaunchConfigurationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-postlaunchactions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PostLaunchActions(Bag);
+#[must_use] pub struct PostLaunchActions(Bag);
 impl PostLaunchActions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogGroupName`: text. Update: in place.
-    pub fn cloud_watch_log_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CloudWatchLogGroupName", value.into_expr()); self }
+    pub fn cloud_watch_log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogGroupName", value.into_expr())) }
     /// `Deployment`: `Deployment`. Update: in place.
-    pub fn deployment(mut self, value: impl Arg<Deployment>) -> Self { self.0.set("Deployment", value.into_expr()); self }
+    pub fn deployment(self, value: impl Arg<Deployment>) -> Self { Self(put(self.0, "Deployment", value.into_expr())) }
     /// `S3LogBucket`: text. Update: in place.
-    pub fn s3_log_bucket(mut self, value: impl Arg<str>) -> Self { self.0.set("S3LogBucket", value.into_expr()); self }
+    pub fn s3_log_bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3LogBucket", value.into_expr())) }
     /// `S3OutputKeyPrefix`: text. Update: in place.
-    pub fn s3_output_key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("S3OutputKeyPrefix", value.into_expr()); self }
+    pub fn s3_output_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3OutputKeyPrefix", value.into_expr())) }
     /// `SsmDocuments`: list of `SsmDocument`. Update: in place.
-    pub fn ssm_documents(mut self, value: impl Arg<Arr<SsmDocument>>) -> Self { self.0.set("SsmDocuments", value.into_expr()); self }
+    pub fn ssm_documents(self, value: impl Arg<Arr<SsmDocument>>) -> Self { Self(put(self.0, "SsmDocuments", value.into_expr())) }
 }
 impl Done for PostLaunchActions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SsmDocument` of `AWS::MGN::LaunchConfigurationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmdocument.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SsmDocument<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SsmDocument<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SsmDocument {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SsmDocument<super::missing::ActionName, super::missing::SsmDocumentName> { SsmDocument(Bag::default(), Phase) }
+    pub fn new() -> SsmDocument<Missing<super::required::ActionName>, Missing<super::required::SsmDocumentName>> { SsmDocument(Bag::default(), Phase) }
 }
 impl<R0, R1> SsmDocument<R0, R1> {
     /// `ActionName`: text, required. Update: in place.
-    pub fn action_name(mut self, value: impl Arg<str>) -> SsmDocument<Set, R1> { self.0.set("ActionName", value.into_expr()); SsmDocument(self.0, Phase) }
+    pub fn action_name(self, value: impl Arg<str>) -> SsmDocument<Set, R1> { SsmDocument(put(self.0, "ActionName", value.into_expr()), Phase) }
     /// `ExternalParameters`: map of `SsmExternalParameter`. Update: in place.
-    pub fn external_parameters(mut self, value: impl Arg<Dict<SsmExternalParameter>>) -> Self { self.0.set("ExternalParameters", value.into_expr()); self }
+    pub fn external_parameters(self, value: impl Arg<Dict<SsmExternalParameter>>) -> Self { Self(put(self.0, "ExternalParameters", value.into_expr()), Phase) }
     /// `MustSucceedForCutover`: boolean. Update: in place.
-    pub fn must_succeed_for_cutover(mut self, value: impl Arg<bool>) -> Self { self.0.set("MustSucceedForCutover", value.into_expr()); self }
+    pub fn must_succeed_for_cutover(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MustSucceedForCutover", value.into_expr()), Phase) }
     /// `Parameters`: map of list of `SsmParameterStoreParameter`. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Dict<Arr<SsmParameterStoreParameter>>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Dict<Arr<SsmParameterStoreParameter>>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `SsmDocumentName`: text, required. Update: in place.
-    pub fn ssm_document_name(mut self, value: impl Arg<str>) -> SsmDocument<R0, Set> { self.0.set("SsmDocumentName", value.into_expr()); SsmDocument(self.0, Phase) }
+    pub fn ssm_document_name(self, value: impl Arg<str>) -> SsmDocument<R0, Set> { SsmDocument(put(self.0, "SsmDocumentName", value.into_expr()), Phase) }
     /// `TimeoutSeconds`: integer. Update: in place.
-    pub fn timeout_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutSeconds", value.into_expr()); self }
+    pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value.into_expr()), Phase) }
 }
 impl Done for SsmDocument { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SsmExternalParameter` of `AWS::MGN::LaunchConfigurationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmexternalparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SsmExternalParameter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SsmExternalParameter<R0 = Set>(Bag, Phase<(R0,)>);
 impl SsmExternalParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SsmExternalParameter<super::missing::DynamicPath> { SsmExternalParameter(Bag::default(), Phase) }
+    pub fn new() -> SsmExternalParameter<Missing<super::required::DynamicPath>> { SsmExternalParameter(Bag::default(), Phase) }
 }
 impl<R0> SsmExternalParameter<R0> {
     /// `DynamicPath`: text, required. Update: in place.
-    pub fn dynamic_path(mut self, value: impl Arg<str>) -> SsmExternalParameter<Set> { self.0.set("DynamicPath", value.into_expr()); SsmExternalParameter(self.0, Phase) }
+    pub fn dynamic_path(self, value: impl Arg<str>) -> SsmExternalParameter<Set> { SsmExternalParameter(put(self.0, "DynamicPath", value.into_expr()), Phase) }
 }
 impl Done for SsmExternalParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SsmParameterStoreParameter` of `AWS::MGN::LaunchConfigurationTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-launchconfigurationtemplate-ssmparameterstoreparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SsmParameterStoreParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SsmParameterStoreParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SsmParameterStoreParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SsmParameterStoreParameter<super::missing::ParameterName, super::missing::ParameterType> { SsmParameterStoreParameter(Bag::default(), Phase) }
+    pub fn new() -> SsmParameterStoreParameter<Missing<super::required::ParameterName>, Missing<super::required::ParameterType>> { SsmParameterStoreParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> SsmParameterStoreParameter<R0, R1> {
     /// `ParameterName`: text, required. Update: in place.
-    pub fn parameter_name(mut self, value: impl Arg<str>) -> SsmParameterStoreParameter<Set, R1> { self.0.set("ParameterName", value.into_expr()); SsmParameterStoreParameter(self.0, Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> SsmParameterStoreParameter<Set, R1> { SsmParameterStoreParameter(put(self.0, "ParameterName", value.into_expr()), Phase) }
     /// `ParameterType`: `ParameterType`, required. Update: in place.
-    pub fn parameter_type(mut self, value: impl Arg<ParameterType>) -> SsmParameterStoreParameter<R0, Set> { self.0.set("ParameterType", value.into_expr()); SsmParameterStoreParameter(self.0, Phase) }
+    pub fn parameter_type(self, value: impl Arg<ParameterType>) -> SsmParameterStoreParameter<R0, Set> { SsmParameterStoreParameter(put(self.0, "ParameterType", value.into_expr()), Phase) }
 }
 impl Done for SsmParameterStoreParameter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `BootMode` allows.
@@ -219,10 +219,10 @@ impl CfnNetworkMigrationDefinition {
     /// `AWS::MGN::NetworkMigrationDefinition`
     pub const TYPE: &'static str = "AWS::MGN::NetworkMigrationDefinition";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnNetworkMigrationDefinitionProps<R0, R1, R2, R3>) -> Self where CfnNetworkMigrationDefinitionProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNetworkMigrationDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -233,89 +233,89 @@ impl CfnNetworkMigrationDefinition {
 }
 impl Parent for CfnNetworkMigrationDefinition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MGN::NetworkMigrationDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mgn-networkmigrationdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnNetworkMigrationDefinitionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnNetworkMigrationDefinitionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnNetworkMigrationDefinitionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnNetworkMigrationDefinitionProps<missing::Name, missing::SourceConfigurations, missing::TargetNetwork, missing::TargetS3Configuration> { CfnNetworkMigrationDefinitionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnNetworkMigrationDefinitionProps<Missing<required::Name>, Missing<required::SourceConfigurations>, Missing<required::TargetNetwork>, Missing<required::TargetS3Configuration>> { CfnNetworkMigrationDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnNetworkMigrationDefinitionProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnNetworkMigrationDefinitionProps<Set, R1, R2, R3> { self.0.set("Name", value.into_expr()); CfnNetworkMigrationDefinitionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnNetworkMigrationDefinitionProps<Set, R1, R2, R3> { CfnNetworkMigrationDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ScopeTags`: map of text. Update: in place.
-    pub fn scope_tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ScopeTags", value.into_expr()); self }
+    pub fn scope_tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ScopeTags", value.into_expr()), Phase) }
     /// `SourceConfigurations`: list of `SourceConfiguration`, required. Update: in place.
-    pub fn source_configurations(mut self, value: impl Arg<Arr<network_migration_definition::SourceConfiguration>>) -> CfnNetworkMigrationDefinitionProps<R0, Set, R2, R3> { self.0.set("SourceConfigurations", value.into_expr()); CfnNetworkMigrationDefinitionProps(self.0, Phase) }
+    pub fn source_configurations(self, value: impl Arg<Arr<network_migration_definition::SourceConfiguration>>) -> CfnNetworkMigrationDefinitionProps<R0, Set, R2, R3> { CfnNetworkMigrationDefinitionProps(put(self.0, "SourceConfigurations", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetDeployment`: `TargetDeployment`. Update: in place.
-    pub fn target_deployment(mut self, value: impl Arg<network_migration_definition::TargetDeployment>) -> Self { self.0.set("TargetDeployment", value.into_expr()); self }
+    pub fn target_deployment(self, value: impl Arg<network_migration_definition::TargetDeployment>) -> Self { Self(put(self.0, "TargetDeployment", value.into_expr()), Phase) }
     /// `TargetNetwork`: `TargetNetwork`, required. Update: in place.
-    pub fn target_network(mut self, value: impl Arg<network_migration_definition::TargetNetwork>) -> CfnNetworkMigrationDefinitionProps<R0, R1, Set, R3> { self.0.set("TargetNetwork", value.into_expr()); CfnNetworkMigrationDefinitionProps(self.0, Phase) }
+    pub fn target_network(self, value: impl Arg<network_migration_definition::TargetNetwork>) -> CfnNetworkMigrationDefinitionProps<R0, R1, Set, R3> { CfnNetworkMigrationDefinitionProps(put(self.0, "TargetNetwork", value.into_expr()), Phase) }
     /// `TargetS3Configuration`: `TargetS3Configuration`, required. Update: in place.
-    pub fn target_s3_configuration(mut self, value: impl Arg<network_migration_definition::TargetS3Configuration>) -> CfnNetworkMigrationDefinitionProps<R0, R1, R2, Set> { self.0.set("TargetS3Configuration", value.into_expr()); CfnNetworkMigrationDefinitionProps(self.0, Phase) }
+    pub fn target_s3_configuration(self, value: impl Arg<network_migration_definition::TargetS3Configuration>) -> CfnNetworkMigrationDefinitionProps<R0, R1, R2, Set> { CfnNetworkMigrationDefinitionProps(put(self.0, "TargetS3Configuration", value.into_expr()), Phase) }
 }
 impl Done for CfnNetworkMigrationDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MGN::NetworkMigrationDefinition`.
 pub mod network_migration_definition {
 use crate::cfn::support::*;
 /// The property type `SourceConfiguration` of `AWS::MGN::NetworkMigrationDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-sourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SourceConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SourceConfiguration<super::missing::SourceEnvironment, super::missing::SourceS3Configuration> { SourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SourceConfiguration<Missing<super::required::SourceEnvironment>, Missing<super::required::SourceS3Configuration>> { SourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SourceConfiguration<R0, R1> {
     /// `SourceEnvironment`: `SourceEnvironment`, required. Update: in place.
-    pub fn source_environment(mut self, value: impl Arg<SourceEnvironment>) -> SourceConfiguration<Set, R1> { self.0.set("SourceEnvironment", value.into_expr()); SourceConfiguration(self.0, Phase) }
+    pub fn source_environment(self, value: impl Arg<SourceEnvironment>) -> SourceConfiguration<Set, R1> { SourceConfiguration(put(self.0, "SourceEnvironment", value.into_expr()), Phase) }
     /// `SourceS3Configuration`: `SourceS3Configuration`, required. Update: in place.
-    pub fn source_s3_configuration(mut self, value: impl Arg<SourceS3Configuration>) -> SourceConfiguration<R0, Set> { self.0.set("SourceS3Configuration", value.into_expr()); SourceConfiguration(self.0, Phase) }
+    pub fn source_s3_configuration(self, value: impl Arg<SourceS3Configuration>) -> SourceConfiguration<R0, Set> { SourceConfiguration(put(self.0, "SourceS3Configuration", value.into_expr()), Phase) }
 }
 impl Done for SourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceS3Configuration` of `AWS::MGN::NetworkMigrationDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-sources3configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceS3Configuration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SourceS3Configuration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SourceS3Configuration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SourceS3Configuration<super::missing::S3Bucket, super::missing::S3BucketOwner, super::missing::S3Key> { SourceS3Configuration(Bag::default(), Phase) }
+    pub fn new() -> SourceS3Configuration<Missing<super::required::S3Bucket>, Missing<super::required::S3BucketOwner>, Missing<super::required::S3Key>> { SourceS3Configuration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SourceS3Configuration<R0, R1, R2> {
-    /// `S3Bucket`: text, required. Update: in place.
-    pub fn s3_bucket(mut self, value: impl Arg<kind::S3BucketName>) -> SourceS3Configuration<Set, R1, R2> { self.0.set("S3Bucket", value.into_expr()); SourceS3Configuration(self.0, Phase) }
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> SourceS3Configuration<Set, R1, R2> { SourceS3Configuration(put(self.0, "S3Bucket", value.into_expr()), Phase) }
     /// `S3BucketOwner`: text, required. Update: in place.
-    pub fn s3_bucket_owner(mut self, value: impl Arg<str>) -> SourceS3Configuration<R0, Set, R2> { self.0.set("S3BucketOwner", value.into_expr()); SourceS3Configuration(self.0, Phase) }
+    pub fn s3_bucket_owner(self, value: impl Arg<str>) -> SourceS3Configuration<R0, Set, R2> { SourceS3Configuration(put(self.0, "S3BucketOwner", value.into_expr()), Phase) }
     /// `S3Key`: text, required. Update: in place.
-    pub fn s3_key(mut self, value: impl Arg<str>) -> SourceS3Configuration<R0, R1, Set> { self.0.set("S3Key", value.into_expr()); SourceS3Configuration(self.0, Phase) }
+    pub fn s3_key(self, value: impl Arg<str>) -> SourceS3Configuration<R0, R1, Set> { SourceS3Configuration(put(self.0, "S3Key", value.into_expr()), Phase) }
 }
 impl Done for SourceS3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetNetwork` of `AWS::MGN::NetworkMigrationDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-targetnetwork.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetNetwork<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TargetNetwork<R0 = Set>(Bag, Phase<(R0,)>);
 impl TargetNetwork {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetNetwork<super::missing::Topology> { TargetNetwork(Bag::default(), Phase) }
+    pub fn new() -> TargetNetwork<Missing<super::required::Topology>> { TargetNetwork(Bag::default(), Phase) }
 }
 impl<R0> TargetNetwork<R0> {
     /// `InboundCidr`: text. Update: in place.
-    pub fn inbound_cidr(mut self, value: impl Arg<str>) -> Self { self.0.set("InboundCidr", value.into_expr()); self }
+    pub fn inbound_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InboundCidr", value.into_expr()), Phase) }
     /// `InspectionCidr`: text. Update: in place.
-    pub fn inspection_cidr(mut self, value: impl Arg<str>) -> Self { self.0.set("InspectionCidr", value.into_expr()); self }
+    pub fn inspection_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InspectionCidr", value.into_expr()), Phase) }
     /// `OutboundCidr`: text. Update: in place.
-    pub fn outbound_cidr(mut self, value: impl Arg<str>) -> Self { self.0.set("OutboundCidr", value.into_expr()); self }
+    pub fn outbound_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutboundCidr", value.into_expr()), Phase) }
     /// `Topology`: `Topology`, required. Update: in place.
-    pub fn topology(mut self, value: impl Arg<Topology>) -> TargetNetwork<Set> { self.0.set("Topology", value.into_expr()); TargetNetwork(self.0, Phase) }
+    pub fn topology(self, value: impl Arg<Topology>) -> TargetNetwork<Set> { TargetNetwork(put(self.0, "Topology", value.into_expr()), Phase) }
 }
 impl Done for TargetNetwork { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetS3Configuration` of `AWS::MGN::NetworkMigrationDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mgn-networkmigrationdefinition-targets3configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetS3Configuration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TargetS3Configuration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TargetS3Configuration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetS3Configuration<super::missing::S3Bucket, super::missing::S3BucketOwner> { TargetS3Configuration(Bag::default(), Phase) }
+    pub fn new() -> TargetS3Configuration<Missing<super::required::S3Bucket>, Missing<super::required::S3BucketOwner>> { TargetS3Configuration(Bag::default(), Phase) }
 }
 impl<R0, R1> TargetS3Configuration<R0, R1> {
-    /// `S3Bucket`: text, required. Update: in place.
-    pub fn s3_bucket(mut self, value: impl Arg<kind::S3BucketName>) -> TargetS3Configuration<Set, R1> { self.0.set("S3Bucket", value.into_expr()); TargetS3Configuration(self.0, Phase) }
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> TargetS3Configuration<Set, R1> { TargetS3Configuration(put(self.0, "S3Bucket", value.into_expr()), Phase) }
     /// `S3BucketOwner`: text, required. Update: in place.
-    pub fn s3_bucket_owner(mut self, value: impl Arg<str>) -> TargetS3Configuration<R0, Set> { self.0.set("S3BucketOwner", value.into_expr()); TargetS3Configuration(self.0, Phase) }
+    pub fn s3_bucket_owner(self, value: impl Arg<str>) -> TargetS3Configuration<R0, Set> { TargetS3Configuration(put(self.0, "S3BucketOwner", value.into_expr()), Phase) }
 }
 impl Done for TargetS3Configuration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `SourceEnvironment` allows.
@@ -325,5 +325,5 @@ TargetDeployment { MultiAccount = "MULTI_ACCOUNT", SingleAccount = "SINGLE_ACCOU
 values! { /// Texts that `Topology` allows.
 Topology { HubAndSpoke = "HUB_AND_SPOKE", IsolatedVpc = "ISOLATED_VPC" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ActionName, CloudWatchOutputEnabled, DynamicPath, Name, ParameterName, ParameterType, S3Bucket, S3BucketOwner, S3Key, S3OutputEnabled, SourceConfigurations, SourceEnvironment, SourceS3Configuration, SsmDocumentName, SsmInstanceID, TargetNetwork, TargetS3Configuration, Topology } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ActionName, CloudWatchOutputEnabled, DynamicPath, Name, ParameterName, ParameterType, S3Bucket, S3BucketOwner, S3Key, S3OutputEnabled, SourceConfigurations, SourceEnvironment, SourceS3Configuration, SsmDocumentName, SsmInstanceID, TargetNetwork, TargetS3Configuration, Topology } }

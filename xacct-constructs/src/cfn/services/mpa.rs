@@ -10,10 +10,10 @@ impl CfnApprovalTeam {
     /// `AWS::MPA::ApprovalTeam`
     pub const TYPE: &'static str = "AWS::MPA::ApprovalTeam";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnApprovalTeamProps<R0, R1, R2, R3, R4>) -> Self where CfnApprovalTeamProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApprovalTeamProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -27,86 +27,86 @@ impl CfnApprovalTeam {
     pub fn attr_status_code(&self) -> Val<str> { self.0.get_att("StatusCode") }
     /// The attribute `StatusMessage`: text.
     pub fn attr_status_message(&self) -> Val<str> { self.0.get_att("StatusMessage") }
-    /// The attribute `UpdateSessionArn`: text.
+    /// The attribute `UpdateSessionArn`: `OtherArn`.
     pub fn attr_update_session_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("UpdateSessionArn") }
     /// The attribute `VersionId`: text.
     pub fn attr_version_id(&self) -> Val<str> { self.0.get_att("VersionId") }
 }
 impl Parent for CfnApprovalTeam { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MPA::ApprovalTeam`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-approvalteam.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApprovalTeamProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnApprovalTeamProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnApprovalTeamProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApprovalTeamProps<missing::ApprovalStrategy, missing::Approvers, missing::Description, missing::Name, missing::Policies> { CfnApprovalTeamProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApprovalTeamProps<Missing<required::ApprovalStrategy>, Missing<required::Approvers>, Missing<required::Description>, Missing<required::Name>, Missing<required::Policies>> { CfnApprovalTeamProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnApprovalTeamProps<R0, R1, R2, R3, R4> {
     /// `ApprovalStrategy`: `ApprovalStrategy`, required. Update: in place.
-    pub fn approval_strategy(mut self, value: impl Arg<approval_team::ApprovalStrategy>) -> CfnApprovalTeamProps<Set, R1, R2, R3, R4> { self.0.set("ApprovalStrategy", value.into_expr()); CfnApprovalTeamProps(self.0, Phase) }
+    pub fn approval_strategy(self, value: impl Arg<approval_team::ApprovalStrategy>) -> CfnApprovalTeamProps<Set, R1, R2, R3, R4> { CfnApprovalTeamProps(put(self.0, "ApprovalStrategy", value.into_expr()), Phase) }
     /// `Approvers`: list of `Approver`, required. Update: in place.
-    pub fn approvers(mut self, value: impl Arg<Arr<approval_team::Approver>>) -> CfnApprovalTeamProps<R0, Set, R2, R3, R4> { self.0.set("Approvers", value.into_expr()); CfnApprovalTeamProps(self.0, Phase) }
+    pub fn approvers(self, value: impl Arg<Arr<approval_team::Approver>>) -> CfnApprovalTeamProps<R0, Set, R2, R3, R4> { CfnApprovalTeamProps(put(self.0, "Approvers", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnApprovalTeamProps<R0, R1, Set, R3, R4> { self.0.set("Description", value.into_expr()); CfnApprovalTeamProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnApprovalTeamProps<R0, R1, Set, R3, R4> { CfnApprovalTeamProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnApprovalTeamProps<R0, R1, R2, Set, R4> { self.0.set("Name", value.into_expr()); CfnApprovalTeamProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApprovalTeamProps<R0, R1, R2, Set, R4> { CfnApprovalTeamProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Policies`: list of `Policy`, required. Update: replacement.
-    pub fn policies(mut self, value: impl Arg<Arr<approval_team::Policy>>) -> CfnApprovalTeamProps<R0, R1, R2, R3, Set> { self.0.set("Policies", value.into_expr()); CfnApprovalTeamProps(self.0, Phase) }
+    pub fn policies(self, value: impl Arg<Arr<approval_team::Policy>>) -> CfnApprovalTeamProps<R0, R1, R2, R3, Set> { CfnApprovalTeamProps(put(self.0, "Policies", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApprovalTeamProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MPA::ApprovalTeam`.
 pub mod approval_team {
 use crate::cfn::support::*;
 /// The property type `ApprovalStrategy` of `AWS::MPA::ApprovalTeam`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-approvalstrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApprovalStrategy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ApprovalStrategy<R0 = Set>(Bag, Phase<(R0,)>);
 impl ApprovalStrategy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApprovalStrategy<super::missing::MofN> { ApprovalStrategy(Bag::default(), Phase) }
+    pub fn new() -> ApprovalStrategy<Missing<super::required::MofN>> { ApprovalStrategy(Bag::default(), Phase) }
 }
 impl<R0> ApprovalStrategy<R0> {
     /// `MofN`: `MofNApprovalStrategy`, required. Update: in place.
-    pub fn mof_n(mut self, value: impl Arg<MofNApprovalStrategy>) -> ApprovalStrategy<Set> { self.0.set("MofN", value.into_expr()); ApprovalStrategy(self.0, Phase) }
+    pub fn mof_n(self, value: impl Arg<MofNApprovalStrategy>) -> ApprovalStrategy<Set> { ApprovalStrategy(put(self.0, "MofN", value.into_expr()), Phase) }
 }
 impl Done for ApprovalStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Approver` of `AWS::MPA::ApprovalTeam`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-approver.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Approver<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Approver<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Approver {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Approver<super::missing::PrimaryIdentityId, super::missing::PrimaryIdentitySourceArn> { Approver(Bag::default(), Phase) }
+    pub fn new() -> Approver<Missing<super::required::PrimaryIdentityId>, Missing<super::required::PrimaryIdentitySourceArn>> { Approver(Bag::default(), Phase) }
 }
 impl<R0, R1> Approver<R0, R1> {
     /// `ApproverId`: text. Update: in place.
-    pub fn approver_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ApproverId", value.into_expr()); self }
+    pub fn approver_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApproverId", value.into_expr()), Phase) }
     /// `PrimaryIdentityId`: text, required. Update: in place.
-    pub fn primary_identity_id(mut self, value: impl Arg<str>) -> Approver<Set, R1> { self.0.set("PrimaryIdentityId", value.into_expr()); Approver(self.0, Phase) }
+    pub fn primary_identity_id(self, value: impl Arg<str>) -> Approver<Set, R1> { Approver(put(self.0, "PrimaryIdentityId", value.into_expr()), Phase) }
     /// `PrimaryIdentitySourceArn`: text, required. Update: in place.
-    pub fn primary_identity_source_arn(mut self, value: impl Arg<str>) -> Approver<R0, Set> { self.0.set("PrimaryIdentitySourceArn", value.into_expr()); Approver(self.0, Phase) }
+    pub fn primary_identity_source_arn(self, value: impl Arg<str>) -> Approver<R0, Set> { Approver(put(self.0, "PrimaryIdentitySourceArn", value.into_expr()), Phase) }
     /// `PrimaryIdentityStatus`: text. Update: in place.
-    pub fn primary_identity_status(mut self, value: impl Arg<str>) -> Self { self.0.set("PrimaryIdentityStatus", value.into_expr()); self }
+    pub fn primary_identity_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrimaryIdentityStatus", value.into_expr()), Phase) }
     /// `ResponseTime`: text. Update: in place.
-    pub fn response_time(mut self, value: impl Arg<str>) -> Self { self.0.set("ResponseTime", value.into_expr()); self }
+    pub fn response_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResponseTime", value.into_expr()), Phase) }
 }
 impl Done for Approver { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MofNApprovalStrategy` of `AWS::MPA::ApprovalTeam`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-mofnapprovalstrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MofNApprovalStrategy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MofNApprovalStrategy<R0 = Set>(Bag, Phase<(R0,)>);
 impl MofNApprovalStrategy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MofNApprovalStrategy<super::missing::MinApprovalsRequired> { MofNApprovalStrategy(Bag::default(), Phase) }
+    pub fn new() -> MofNApprovalStrategy<Missing<super::required::MinApprovalsRequired>> { MofNApprovalStrategy(Bag::default(), Phase) }
 }
 impl<R0> MofNApprovalStrategy<R0> {
     /// `MinApprovalsRequired`: integer, required. Update: in place.
-    pub fn min_approvals_required(mut self, value: impl Arg<i64>) -> MofNApprovalStrategy<Set> { self.0.set("MinApprovalsRequired", value.into_expr()); MofNApprovalStrategy(self.0, Phase) }
+    pub fn min_approvals_required(self, value: impl Arg<i64>) -> MofNApprovalStrategy<Set> { MofNApprovalStrategy(put(self.0, "MinApprovalsRequired", value.into_expr()), Phase) }
 }
 impl Done for MofNApprovalStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Policy` of `AWS::MPA::ApprovalTeam`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-approvalteam-policy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Policy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Policy<R0 = Set>(Bag, Phase<(R0,)>);
 impl Policy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Policy<super::missing::PolicyArn> { Policy(Bag::default(), Phase) }
+    pub fn new() -> Policy<Missing<super::required::PolicyArn>> { Policy(Bag::default(), Phase) }
 }
 impl<R0> Policy<R0> {
     /// `PolicyArn`: text, required. Update: replacement.
-    pub fn policy_arn(mut self, value: impl Arg<str>) -> Policy<Set> { self.0.set("PolicyArn", value.into_expr()); Policy(self.0, Phase) }
+    pub fn policy_arn(self, value: impl Arg<str>) -> Policy<Set> { Policy(put(self.0, "PolicyArn", value.into_expr()), Phase) }
 }
 impl Done for Policy { fn into_props(self) -> Bag { self.0 } }
 }
@@ -116,12 +116,12 @@ impl CfnIdentitySource {
     /// `AWS::MPA::IdentitySource`
     pub const TYPE: &'static str = "AWS::MPA::IdentitySource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnIdentitySourceProps<R0>) -> Self where CfnIdentitySourceProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdentitySourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IdentitySourceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `IdentitySourceArn`: text.
+    /// The attribute `IdentitySourceArn`: `OtherArn`.
     pub fn attr_identity_source_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdentitySourceArn") }
     /// The attribute `IdentitySourceParameters.IamIdentityCenter.ApprovalPortalUrl`: text.
     pub fn attr_identity_source_parameters_iam_identity_center_approval_portal_url(&self) -> Val<str> { self.0.get_att("IdentitySourceParameters.IamIdentityCenter.ApprovalPortalUrl") }
@@ -136,47 +136,47 @@ impl CfnIdentitySource {
 }
 impl Parent for CfnIdentitySource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MPA::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mpa-identitysource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIdentitySourceProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnIdentitySourceProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnIdentitySourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIdentitySourceProps<missing::IdentitySourceParameters> { CfnIdentitySourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIdentitySourceProps<Missing<required::IdentitySourceParameters>> { CfnIdentitySourceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIdentitySourceProps<R0> {
     /// `IdentitySourceParameters`: `IdentitySourceParameters`, required. Update: replacement.
-    pub fn identity_source_parameters(mut self, value: impl Arg<identity_source::IdentitySourceParameters>) -> CfnIdentitySourceProps<Set> { self.0.set("IdentitySourceParameters", value.into_expr()); CfnIdentitySourceProps(self.0, Phase) }
+    pub fn identity_source_parameters(self, value: impl Arg<identity_source::IdentitySourceParameters>) -> CfnIdentitySourceProps<Set> { CfnIdentitySourceProps(put(self.0, "IdentitySourceParameters", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIdentitySourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MPA::IdentitySource`.
 pub mod identity_source {
 use crate::cfn::support::*;
 /// The property type `IamIdentityCenter` of `AWS::MPA::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-identitysource-iamidentitycenter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IamIdentityCenter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IamIdentityCenter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IamIdentityCenter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IamIdentityCenter<super::missing::InstanceArn, super::missing::Region> { IamIdentityCenter(Bag::default(), Phase) }
+    pub fn new() -> IamIdentityCenter<Missing<super::required::InstanceArn>, Missing<super::required::Region>> { IamIdentityCenter(Bag::default(), Phase) }
 }
 impl<R0, R1> IamIdentityCenter<R0, R1> {
     /// `ApprovalPortalUrl`: text. Update: replacement.
-    pub fn approval_portal_url(mut self, value: impl Arg<str>) -> Self { self.0.set("ApprovalPortalUrl", value.into_expr()); self }
+    pub fn approval_portal_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApprovalPortalUrl", value.into_expr()), Phase) }
     /// `InstanceArn`: text, required. Update: replacement.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> IamIdentityCenter<Set, R1> { self.0.set("InstanceArn", value.into_expr()); IamIdentityCenter(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> IamIdentityCenter<Set, R1> { IamIdentityCenter(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Region`: text, required. Update: replacement.
-    pub fn region(mut self, value: impl Arg<str>) -> IamIdentityCenter<R0, Set> { self.0.set("Region", value.into_expr()); IamIdentityCenter(self.0, Phase) }
+    pub fn region(self, value: impl Arg<str>) -> IamIdentityCenter<R0, Set> { IamIdentityCenter(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for IamIdentityCenter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentitySourceParameters` of `AWS::MPA::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mpa-identitysource-identitysourceparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdentitySourceParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IdentitySourceParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl IdentitySourceParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IdentitySourceParameters<super::missing::IamIdentityCenter> { IdentitySourceParameters(Bag::default(), Phase) }
+    pub fn new() -> IdentitySourceParameters<Missing<super::required::IamIdentityCenter>> { IdentitySourceParameters(Bag::default(), Phase) }
 }
 impl<R0> IdentitySourceParameters<R0> {
     /// `IamIdentityCenter`: `IamIdentityCenter`, required. Update: replacement.
-    pub fn iam_identity_center(mut self, value: impl Arg<IamIdentityCenter>) -> IdentitySourceParameters<Set> { self.0.set("IamIdentityCenter", value.into_expr()); IdentitySourceParameters(self.0, Phase) }
+    pub fn iam_identity_center(self, value: impl Arg<IamIdentityCenter>) -> IdentitySourceParameters<Set> { IdentitySourceParameters(put(self.0, "IamIdentityCenter", value.into_expr()), Phase) }
 }
 impl Done for IdentitySourceParameters { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ApprovalStrategy, Approvers, Description, IamIdentityCenter, IdentitySourceParameters, InstanceArn, MinApprovalsRequired, MofN, Name, Policies, PolicyArn, PrimaryIdentityId, PrimaryIdentitySourceArn, Region } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ApprovalStrategy, Approvers, Description, IamIdentityCenter, IdentitySourceParameters, InstanceArn, MinApprovalsRequired, MofN, Name, Policies, PolicyArn, PrimaryIdentityId, PrimaryIdentitySourceArn, Region } }

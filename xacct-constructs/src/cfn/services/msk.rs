@@ -10,22 +10,22 @@ impl CfnBatchScramSecret {
     /// `AWS::MSK::BatchScramSecret`
     pub const TYPE: &'static str = "AWS::MSK::BatchScramSecret";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnBatchScramSecretProps<R0>) -> Self where CfnBatchScramSecretProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBatchScramSecretProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ClusterArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
 }
 impl Parent for CfnBatchScramSecret { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MSK::BatchScramSecret`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-batchscramsecret.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBatchScramSecretProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnBatchScramSecretProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnBatchScramSecretProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBatchScramSecretProps<missing::ClusterArn> { CfnBatchScramSecretProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBatchScramSecretProps<Missing<required::ClusterArn>> { CfnBatchScramSecretProps(Bag::default(), Phase) }
 }
 impl<R0> CfnBatchScramSecretProps<R0> {
     /// `ClusterArn`: text, required. Update: replacement.
-    pub fn cluster_arn(mut self, value: impl Arg<str>) -> CfnBatchScramSecretProps<Set> { self.0.set("ClusterArn", value.into_expr()); CfnBatchScramSecretProps(self.0, Phase) }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> CfnBatchScramSecretProps<Set> { CfnBatchScramSecretProps(put(self.0, "ClusterArn", value.into_expr()), Phase) }
     /// `SecretArnList`: list of text. Update: in place.
-    pub fn secret_arn_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SecretArnList", value.into_expr()); self }
+    pub fn secret_arn_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecretArnList", value.into_expr()), Phase) }
 }
 impl Done for CfnBatchScramSecretProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-channel.html)
@@ -34,10 +34,10 @@ impl CfnChannel {
     /// `AWS::MSK::Channel`
     pub const TYPE: &'static str = "AWS::MSK::Channel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnChannelProps<R0, R1>) -> Self where CfnChannelProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ChannelArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ChannelArn`: text.
+    /// The attribute `ChannelArn`: `OtherArn`.
     pub fn attr_channel_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ChannelArn") }
     /// The attribute `StateInfo`: `ChannelStateInfo`.
     pub fn attr_state_info(&self) -> Val<channel::ChannelStateInfo> { self.0.get_att("StateInfo") }
@@ -46,294 +46,294 @@ impl CfnChannel {
 }
 impl Parent for CfnChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-channel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnChannelProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnChannelProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnChannelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnChannelProps<missing::ChannelName, missing::TopicConfigurationList> { CfnChannelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnChannelProps<Missing<required::ChannelName>, Missing<required::TopicConfigurationList>> { CfnChannelProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnChannelProps<R0, R1> {
     /// `ChannelName`: text, required. Update: replacement.
-    pub fn channel_name(mut self, value: impl Arg<str>) -> CfnChannelProps<Set, R1> { self.0.set("ChannelName", value.into_expr()); CfnChannelProps(self.0, Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> CfnChannelProps<Set, R1> { CfnChannelProps(put(self.0, "ChannelName", value.into_expr()), Phase) }
     /// `ClusterArn`: text. Update: replacement.
-    pub fn cluster_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ClusterArn", value.into_expr()); self }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterArn", value.into_expr()), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement.
-    pub fn encryption_configuration(mut self, value: impl Arg<channel::EncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<channel::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `IcebergDestinationConfiguration`: `IcebergDestinationConfiguration`. Update: in place.
-    pub fn iceberg_destination_configuration(mut self, value: impl Arg<channel::IcebergDestinationConfiguration>) -> Self { self.0.set("IcebergDestinationConfiguration", value.into_expr()); self }
+    pub fn iceberg_destination_configuration(self, value: impl Arg<channel::IcebergDestinationConfiguration>) -> Self { Self(put(self.0, "IcebergDestinationConfiguration", value.into_expr()), Phase) }
     /// `LoggingInfo`: `ChannelLoggingInfo`. Update: replacement.
-    pub fn logging_info(mut self, value: impl Arg<channel::ChannelLoggingInfo>) -> Self { self.0.set("LoggingInfo", value.into_expr()); self }
+    pub fn logging_info(self, value: impl Arg<channel::ChannelLoggingInfo>) -> Self { Self(put(self.0, "LoggingInfo", value.into_expr()), Phase) }
     /// `S3DestinationConfiguration`: `S3DestinationConfiguration`. Update: in place.
-    pub fn s3_destination_configuration(mut self, value: impl Arg<channel::S3DestinationConfiguration>) -> Self { self.0.set("S3DestinationConfiguration", value.into_expr()); self }
+    pub fn s3_destination_configuration(self, value: impl Arg<channel::S3DestinationConfiguration>) -> Self { Self(put(self.0, "S3DestinationConfiguration", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TopicConfigurationList`: list of `TopicConfiguration`, required. Update: replacement.
-    pub fn topic_configuration_list(mut self, value: impl Arg<Arr<channel::TopicConfiguration>>) -> CfnChannelProps<R0, Set> { self.0.set("TopicConfigurationList", value.into_expr()); CfnChannelProps(self.0, Phase) }
+    pub fn topic_configuration_list(self, value: impl Arg<Arr<channel::TopicConfiguration>>) -> CfnChannelProps<R0, Set> { CfnChannelProps(put(self.0, "TopicConfigurationList", value.into_expr()), Phase) }
 }
 impl Done for CfnChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MSK::Channel`.
 pub mod channel {
 use crate::cfn::support::*;
 /// The property type `Catalog` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-catalog.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Catalog(Bag);
+#[must_use] pub struct Catalog(Bag);
 impl Catalog {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CatalogArn`: text. Update: replacement.
-    pub fn catalog_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CatalogArn", value.into_expr()); self }
+    pub fn catalog_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CatalogArn", value.into_expr())) }
     /// `WarehouseLocation`: text. Update: replacement.
-    pub fn warehouse_location(mut self, value: impl Arg<str>) -> Self { self.0.set("WarehouseLocation", value.into_expr()); self }
+    pub fn warehouse_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WarehouseLocation", value.into_expr())) }
 }
 impl Done for Catalog { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChannelLoggingInfo` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-channellogginginfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ChannelLoggingInfo(Bag);
+#[must_use] pub struct ChannelLoggingInfo(Bag);
 impl ChannelLoggingInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogs`: `CloudWatchLogsLogDestination`. Update: replacement.
-    pub fn cloud_watch_logs(mut self, value: impl Arg<CloudWatchLogsLogDestination>) -> Self { self.0.set("CloudWatchLogs", value.into_expr()); self }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogsLogDestination>) -> Self { Self(put(self.0, "CloudWatchLogs", value.into_expr())) }
     /// `Firehose`: `FirehoseLogDestination`. Update: replacement.
-    pub fn firehose(mut self, value: impl Arg<FirehoseLogDestination>) -> Self { self.0.set("Firehose", value.into_expr()); self }
+    pub fn firehose(self, value: impl Arg<FirehoseLogDestination>) -> Self { Self(put(self.0, "Firehose", value.into_expr())) }
     /// `S3`: `S3LogDestination`. Update: replacement.
-    pub fn s3(mut self, value: impl Arg<S3LogDestination>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<S3LogDestination>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for ChannelLoggingInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChannelStateInfo` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-channelstateinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ChannelStateInfo(Bag);
+#[must_use] pub struct ChannelStateInfo(Bag);
 impl ChannelStateInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Code`: text. Update: in place.
-    pub fn code(mut self, value: impl Arg<str>) -> Self { self.0.set("Code", value.into_expr()); self }
+    pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
     /// `Message`: text. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> Self { self.0.set("Message", value.into_expr()); self }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
 }
 impl Done for ChannelStateInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogsLogDestination` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-cloudwatchlogslogdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogsLogDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudWatchLogsLogDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudWatchLogsLogDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchLogsLogDestination<super::missing::Enabled> { CloudWatchLogsLogDestination(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchLogsLogDestination<Missing<super::required::Enabled>> { CloudWatchLogsLogDestination(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLogsLogDestination<R0> {
     /// `Enabled`: boolean, required. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> CloudWatchLogsLogDestination<Set> { self.0.set("Enabled", value.into_expr()); CloudWatchLogsLogDestination(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> CloudWatchLogsLogDestination<Set> { CloudWatchLogsLogDestination(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `LogGroup`: text. Update: replacement.
-    pub fn log_group(mut self, value: impl Arg<str>) -> Self { self.0.set("LogGroup", value.into_expr()); self }
+    pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogsLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeadLetterQueueS3` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-deadletterqueues3.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeadLetterQueueS3<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DeadLetterQueueS3<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DeadLetterQueueS3 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeadLetterQueueS3<super::missing::BucketArn, super::missing::ErrorOutputPrefix> { DeadLetterQueueS3(Bag::default(), Phase) }
+    pub fn new() -> DeadLetterQueueS3<Missing<super::required::BucketArn>, Missing<super::required::ErrorOutputPrefix>> { DeadLetterQueueS3(Bag::default(), Phase) }
 }
 impl<R0, R1> DeadLetterQueueS3<R0, R1> {
     /// `BucketArn`: text, required. Update: replacement.
-    pub fn bucket_arn(mut self, value: impl Arg<str>) -> DeadLetterQueueS3<Set, R1> { self.0.set("BucketArn", value.into_expr()); DeadLetterQueueS3(self.0, Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> DeadLetterQueueS3<Set, R1> { DeadLetterQueueS3(put(self.0, "BucketArn", value.into_expr()), Phase) }
     /// `ErrorOutputPrefix`: text, required. Update: replacement.
-    pub fn error_output_prefix(mut self, value: impl Arg<str>) -> DeadLetterQueueS3<R0, Set> { self.0.set("ErrorOutputPrefix", value.into_expr()); DeadLetterQueueS3(self.0, Phase) }
+    pub fn error_output_prefix(self, value: impl Arg<str>) -> DeadLetterQueueS3<R0, Set> { DeadLetterQueueS3(put(self.0, "ErrorOutputPrefix", value.into_expr()), Phase) }
     /// `ExpectedBucketOwner`: text. Update: replacement.
-    pub fn expected_bucket_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("ExpectedBucketOwner", value.into_expr()); self }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
 }
 impl Done for DeadLetterQueueS3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationTable` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-destinationtable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DestinationTable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DestinationTable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DestinationTable {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DestinationTable<super::missing::DestinationDatabaseName, super::missing::DestinationTableName> { DestinationTable(Bag::default(), Phase) }
+    pub fn new() -> DestinationTable<Missing<super::required::DestinationDatabaseName>, Missing<super::required::DestinationTableName>> { DestinationTable(Bag::default(), Phase) }
 }
 impl<R0, R1> DestinationTable<R0, R1> {
     /// `DestinationDatabaseName`: text, required. Update: replacement.
-    pub fn destination_database_name(mut self, value: impl Arg<str>) -> DestinationTable<Set, R1> { self.0.set("DestinationDatabaseName", value.into_expr()); DestinationTable(self.0, Phase) }
+    pub fn destination_database_name(self, value: impl Arg<str>) -> DestinationTable<Set, R1> { DestinationTable(put(self.0, "DestinationDatabaseName", value.into_expr()), Phase) }
     /// `DestinationTableName`: text, required. Update: replacement.
-    pub fn destination_table_name(mut self, value: impl Arg<str>) -> DestinationTable<R0, Set> { self.0.set("DestinationTableName", value.into_expr()); DestinationTable(self.0, Phase) }
+    pub fn destination_table_name(self, value: impl Arg<str>) -> DestinationTable<R0, Set> { DestinationTable(put(self.0, "DestinationTableName", value.into_expr()), Phase) }
     /// `PartitionSpec`: `PartitionSpec`. Update: replacement.
-    pub fn partition_spec(mut self, value: impl Arg<PartitionSpec>) -> Self { self.0.set("PartitionSpec", value.into_expr()); self }
+    pub fn partition_spec(self, value: impl Arg<PartitionSpec>) -> Self { Self(put(self.0, "PartitionSpec", value.into_expr()), Phase) }
 }
 impl Done for DestinationTable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EncryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionConfiguration<super::missing::KmsKeyArn> { EncryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EncryptionConfiguration<Missing<super::required::KmsKeyArn>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
-    /// `KmsKeyArn`: text, required. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> EncryptionConfiguration<Set> { self.0.set("KmsKeyArn", value.into_expr()); EncryptionConfiguration(self.0, Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`, required. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirehoseLogDestination` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-firehoselogdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FirehoseLogDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FirehoseLogDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl FirehoseLogDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FirehoseLogDestination<super::missing::Enabled> { FirehoseLogDestination(Bag::default(), Phase) }
+    pub fn new() -> FirehoseLogDestination<Missing<super::required::Enabled>> { FirehoseLogDestination(Bag::default(), Phase) }
 }
 impl<R0> FirehoseLogDestination<R0> {
     /// `DeliveryStream`: text. Update: replacement.
-    pub fn delivery_stream(mut self, value: impl Arg<str>) -> Self { self.0.set("DeliveryStream", value.into_expr()); self }
+    pub fn delivery_stream(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryStream", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> FirehoseLogDestination<Set> { self.0.set("Enabled", value.into_expr()); FirehoseLogDestination(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> FirehoseLogDestination<Set> { FirehoseLogDestination(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for FirehoseLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergDestinationConfiguration` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-icebergdestinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcebergDestinationConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct IcebergDestinationConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl IcebergDestinationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IcebergDestinationConfiguration<super::missing::AppendOnly, super::missing::DeadLetterQueueS3, super::missing::DestinationTableList, super::missing::SchemaEvolution, super::missing::ServiceExecutionRoleArn, super::missing::TableCreation> { IcebergDestinationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> IcebergDestinationConfiguration<Missing<super::required::AppendOnly>, Missing<super::required::DeadLetterQueueS3>, Missing<super::required::DestinationTableList>, Missing<super::required::SchemaEvolution>, Missing<super::required::ServiceExecutionRoleArn>, Missing<super::required::TableCreation>> { IcebergDestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> IcebergDestinationConfiguration<R0, R1, R2, R3, R4, R5> {
     /// `AppendOnly`: boolean, required. Update: replacement.
-    pub fn append_only(mut self, value: impl Arg<bool>) -> IcebergDestinationConfiguration<Set, R1, R2, R3, R4, R5> { self.0.set("AppendOnly", value.into_expr()); IcebergDestinationConfiguration(self.0, Phase) }
+    pub fn append_only(self, value: impl Arg<bool>) -> IcebergDestinationConfiguration<Set, R1, R2, R3, R4, R5> { IcebergDestinationConfiguration(put(self.0, "AppendOnly", value.into_expr()), Phase) }
     /// `Catalog`: `Catalog`. Update: replacement.
-    pub fn catalog(mut self, value: impl Arg<Catalog>) -> Self { self.0.set("Catalog", value.into_expr()); self }
+    pub fn catalog(self, value: impl Arg<Catalog>) -> Self { Self(put(self.0, "Catalog", value.into_expr()), Phase) }
     /// `CompressionType`: `CompressionType`. Update: replacement.
-    pub fn compression_type(mut self, value: impl Arg<CompressionType>) -> Self { self.0.set("CompressionType", value.into_expr()); self }
+    pub fn compression_type(self, value: impl Arg<CompressionType>) -> Self { Self(put(self.0, "CompressionType", value.into_expr()), Phase) }
     /// `DataFreshnessInSeconds`: integer. Update: in place.
-    pub fn data_freshness_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("DataFreshnessInSeconds", value.into_expr()); self }
+    pub fn data_freshness_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataFreshnessInSeconds", value.into_expr()), Phase) }
     /// `DeadLetterQueueS3`: `DeadLetterQueueS3`, required. Update: replacement.
-    pub fn dead_letter_queue_s3(mut self, value: impl Arg<DeadLetterQueueS3>) -> IcebergDestinationConfiguration<R0, Set, R2, R3, R4, R5> { self.0.set("DeadLetterQueueS3", value.into_expr()); IcebergDestinationConfiguration(self.0, Phase) }
+    pub fn dead_letter_queue_s3(self, value: impl Arg<DeadLetterQueueS3>) -> IcebergDestinationConfiguration<R0, Set, R2, R3, R4, R5> { IcebergDestinationConfiguration(put(self.0, "DeadLetterQueueS3", value.into_expr()), Phase) }
     /// `DestinationTableList`: list of `DestinationTable`, required. Update: replacement.
-    pub fn destination_table_list(mut self, value: impl Arg<Arr<DestinationTable>>) -> IcebergDestinationConfiguration<R0, R1, Set, R3, R4, R5> { self.0.set("DestinationTableList", value.into_expr()); IcebergDestinationConfiguration(self.0, Phase) }
+    pub fn destination_table_list(self, value: impl Arg<Arr<DestinationTable>>) -> IcebergDestinationConfiguration<R0, R1, Set, R3, R4, R5> { IcebergDestinationConfiguration(put(self.0, "DestinationTableList", value.into_expr()), Phase) }
     /// `SchemaEvolution`: `SchemaEvolution`, required. Update: replacement.
-    pub fn schema_evolution(mut self, value: impl Arg<SchemaEvolution>) -> IcebergDestinationConfiguration<R0, R1, R2, Set, R4, R5> { self.0.set("SchemaEvolution", value.into_expr()); IcebergDestinationConfiguration(self.0, Phase) }
-    /// `ServiceExecutionRoleArn`: text, required. Update: replacement.
-    pub fn service_execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> IcebergDestinationConfiguration<R0, R1, R2, R3, Set, R5> { self.0.set("ServiceExecutionRoleArn", value.into_expr()); IcebergDestinationConfiguration(self.0, Phase) }
+    pub fn schema_evolution(self, value: impl Arg<SchemaEvolution>) -> IcebergDestinationConfiguration<R0, R1, R2, Set, R4, R5> { IcebergDestinationConfiguration(put(self.0, "SchemaEvolution", value.into_expr()), Phase) }
+    /// `ServiceExecutionRoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn service_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> IcebergDestinationConfiguration<R0, R1, R2, R3, Set, R5> { IcebergDestinationConfiguration(put(self.0, "ServiceExecutionRoleArn", value.into_expr()), Phase) }
     /// `TableCreation`: `TableCreation`, required. Update: replacement.
-    pub fn table_creation(mut self, value: impl Arg<TableCreation>) -> IcebergDestinationConfiguration<R0, R1, R2, R3, R4, Set> { self.0.set("TableCreation", value.into_expr()); IcebergDestinationConfiguration(self.0, Phase) }
+    pub fn table_creation(self, value: impl Arg<TableCreation>) -> IcebergDestinationConfiguration<R0, R1, R2, R3, R4, Set> { IcebergDestinationConfiguration(put(self.0, "TableCreation", value.into_expr()), Phase) }
 }
 impl Done for IcebergDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartitionSource` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-partitionsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PartitionSource(Bag);
+#[must_use] pub struct PartitionSource(Bag);
 impl PartitionSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourceName`: text. Update: replacement.
-    pub fn source_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceName", value.into_expr()); self }
+    pub fn source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceName", value.into_expr())) }
 }
 impl Done for PartitionSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartitionSpec` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-partitionspec.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PartitionSpec<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PartitionSpec<R0 = Set>(Bag, Phase<(R0,)>);
 impl PartitionSpec {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PartitionSpec<super::missing::PartitionStrategy> { PartitionSpec(Bag::default(), Phase) }
+    pub fn new() -> PartitionSpec<Missing<super::required::PartitionStrategy>> { PartitionSpec(Bag::default(), Phase) }
 }
 impl<R0> PartitionSpec<R0> {
     /// `PartitionStrategy`: `PartitionStrategy`, required. Update: replacement.
-    pub fn partition_strategy(mut self, value: impl Arg<PartitionStrategy>) -> PartitionSpec<Set> { self.0.set("PartitionStrategy", value.into_expr()); PartitionSpec(self.0, Phase) }
+    pub fn partition_strategy(self, value: impl Arg<PartitionStrategy>) -> PartitionSpec<Set> { PartitionSpec(put(self.0, "PartitionStrategy", value.into_expr()), Phase) }
     /// `SourceList`: list of `PartitionSource`. Update: replacement.
-    pub fn source_list(mut self, value: impl Arg<Arr<PartitionSource>>) -> Self { self.0.set("SourceList", value.into_expr()); self }
+    pub fn source_list(self, value: impl Arg<Arr<PartitionSource>>) -> Self { Self(put(self.0, "SourceList", value.into_expr()), Phase) }
 }
 impl Done for PartitionSpec { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordConverter` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-recordconverter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecordConverter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RecordConverter<R0 = Set>(Bag, Phase<(R0,)>);
 impl RecordConverter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecordConverter<super::missing::ValueConverter> { RecordConverter(Bag::default(), Phase) }
+    pub fn new() -> RecordConverter<Missing<super::required::ValueConverter>> { RecordConverter(Bag::default(), Phase) }
 }
 impl<R0> RecordConverter<R0> {
     /// `ValueConverter`: `ValueConverter`, required. Update: replacement.
-    pub fn value_converter(mut self, value: impl Arg<ValueConverter>) -> RecordConverter<Set> { self.0.set("ValueConverter", value.into_expr()); RecordConverter(self.0, Phase) }
+    pub fn value_converter(self, value: impl Arg<ValueConverter>) -> RecordConverter<Set> { RecordConverter(put(self.0, "ValueConverter", value.into_expr()), Phase) }
 }
 impl Done for RecordConverter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordSchema` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-recordschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecordSchema<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RecordSchema<R0 = Set>(Bag, Phase<(R0,)>);
 impl RecordSchema {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecordSchema<super::missing::GsrArn> { RecordSchema(Bag::default(), Phase) }
+    pub fn new() -> RecordSchema<Missing<super::required::GsrArn>> { RecordSchema(Bag::default(), Phase) }
 }
 impl<R0> RecordSchema<R0> {
     /// `GsrArn`: text, required. Update: replacement.
-    pub fn gsr_arn(mut self, value: impl Arg<str>) -> RecordSchema<Set> { self.0.set("GsrArn", value.into_expr()); RecordSchema(self.0, Phase) }
+    pub fn gsr_arn(self, value: impl Arg<str>) -> RecordSchema<Set> { RecordSchema(put(self.0, "GsrArn", value.into_expr()), Phase) }
 }
 impl Done for RecordSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3DestinationConfiguration` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-s3destinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3DestinationConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct S3DestinationConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl S3DestinationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3DestinationConfiguration<super::missing::DeadLetterQueueS3, super::missing::ServiceExecutionRoleArn, super::missing::Storage> { S3DestinationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3DestinationConfiguration<Missing<super::required::DeadLetterQueueS3>, Missing<super::required::ServiceExecutionRoleArn>, Missing<super::required::Storage>> { S3DestinationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3DestinationConfiguration<R0, R1, R2> {
     /// `DataFreshnessInSeconds`: integer. Update: in place.
-    pub fn data_freshness_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("DataFreshnessInSeconds", value.into_expr()); self }
+    pub fn data_freshness_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DataFreshnessInSeconds", value.into_expr()), Phase) }
     /// `DeadLetterQueueS3`: `DeadLetterQueueS3`, required. Update: replacement.
-    pub fn dead_letter_queue_s3(mut self, value: impl Arg<DeadLetterQueueS3>) -> S3DestinationConfiguration<Set, R1, R2> { self.0.set("DeadLetterQueueS3", value.into_expr()); S3DestinationConfiguration(self.0, Phase) }
-    /// `ServiceExecutionRoleArn`: text, required. Update: replacement.
-    pub fn service_execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> S3DestinationConfiguration<R0, Set, R2> { self.0.set("ServiceExecutionRoleArn", value.into_expr()); S3DestinationConfiguration(self.0, Phase) }
+    pub fn dead_letter_queue_s3(self, value: impl Arg<DeadLetterQueueS3>) -> S3DestinationConfiguration<Set, R1, R2> { S3DestinationConfiguration(put(self.0, "DeadLetterQueueS3", value.into_expr()), Phase) }
+    /// `ServiceExecutionRoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn service_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3DestinationConfiguration<R0, Set, R2> { S3DestinationConfiguration(put(self.0, "ServiceExecutionRoleArn", value.into_expr()), Phase) }
     /// `Storage`: `S3Storage`, required. Update: replacement.
-    pub fn storage(mut self, value: impl Arg<S3Storage>) -> S3DestinationConfiguration<R0, R1, Set> { self.0.set("Storage", value.into_expr()); S3DestinationConfiguration(self.0, Phase) }
+    pub fn storage(self, value: impl Arg<S3Storage>) -> S3DestinationConfiguration<R0, R1, Set> { S3DestinationConfiguration(put(self.0, "Storage", value.into_expr()), Phase) }
 }
 impl Done for S3DestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3LogDestination` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-s3logdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3LogDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3LogDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3LogDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3LogDestination<super::missing::Enabled> { S3LogDestination(Bag::default(), Phase) }
+    pub fn new() -> S3LogDestination<Missing<super::required::Enabled>> { S3LogDestination(Bag::default(), Phase) }
 }
 impl<R0> S3LogDestination<R0> {
     /// `Bucket`: text. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<str>) -> Self { self.0.set("Bucket", value.into_expr()); self }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> S3LogDestination<Set> { self.0.set("Enabled", value.into_expr()); S3LogDestination(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> S3LogDestination<Set> { S3LogDestination(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: replacement.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for S3LogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Storage` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-s3storage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Storage<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct S3Storage<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl S3Storage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Storage<super::missing::BucketArn, super::missing::CompressionType, super::missing::StorageClass> { S3Storage(Bag::default(), Phase) }
+    pub fn new() -> S3Storage<Missing<super::required::BucketArn>, Missing<super::required::CompressionType>, Missing<super::required::StorageClass>> { S3Storage(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3Storage<R0, R1, R2> {
     /// `BucketArn`: text, required. Update: replacement.
-    pub fn bucket_arn(mut self, value: impl Arg<str>) -> S3Storage<Set, R1, R2> { self.0.set("BucketArn", value.into_expr()); S3Storage(self.0, Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> S3Storage<Set, R1, R2> { S3Storage(put(self.0, "BucketArn", value.into_expr()), Phase) }
     /// `CompressionType`: `S3StorageCompressionType`, required. Update: replacement.
-    pub fn compression_type(mut self, value: impl Arg<S3StorageCompressionType>) -> S3Storage<R0, Set, R2> { self.0.set("CompressionType", value.into_expr()); S3Storage(self.0, Phase) }
+    pub fn compression_type(self, value: impl Arg<S3StorageCompressionType>) -> S3Storage<R0, Set, R2> { S3Storage(put(self.0, "CompressionType", value.into_expr()), Phase) }
     /// `ExpectedBucketOwner`: text. Update: replacement.
-    pub fn expected_bucket_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("ExpectedBucketOwner", value.into_expr()); self }
+    pub fn expected_bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpectedBucketOwner", value.into_expr()), Phase) }
     /// `OutputKeyTemplate`: text. Update: replacement.
-    pub fn output_key_template(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputKeyTemplate", value.into_expr()); self }
+    pub fn output_key_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputKeyTemplate", value.into_expr()), Phase) }
     /// `OutputPrefix`: text. Update: replacement.
-    pub fn output_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputPrefix", value.into_expr()); self }
+    pub fn output_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputPrefix", value.into_expr()), Phase) }
     /// `StorageClass`: `StorageClass`, required. Update: replacement.
-    pub fn storage_class(mut self, value: impl Arg<StorageClass>) -> S3Storage<R0, R1, Set> { self.0.set("StorageClass", value.into_expr()); S3Storage(self.0, Phase) }
+    pub fn storage_class(self, value: impl Arg<StorageClass>) -> S3Storage<R0, R1, Set> { S3Storage(put(self.0, "StorageClass", value.into_expr()), Phase) }
 }
 impl Done for S3Storage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaEvolution` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-schemaevolution.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchemaEvolution<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SchemaEvolution<R0 = Set>(Bag, Phase<(R0,)>);
 impl SchemaEvolution {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SchemaEvolution<super::missing::EnableSchemaEvolution> { SchemaEvolution(Bag::default(), Phase) }
+    pub fn new() -> SchemaEvolution<Missing<super::required::EnableSchemaEvolution>> { SchemaEvolution(Bag::default(), Phase) }
 }
 impl<R0> SchemaEvolution<R0> {
     /// `EnableSchemaEvolution`: boolean, required. Update: replacement.
-    pub fn enable_schema_evolution(mut self, value: impl Arg<bool>) -> SchemaEvolution<Set> { self.0.set("EnableSchemaEvolution", value.into_expr()); SchemaEvolution(self.0, Phase) }
+    pub fn enable_schema_evolution(self, value: impl Arg<bool>) -> SchemaEvolution<Set> { SchemaEvolution(put(self.0, "EnableSchemaEvolution", value.into_expr()), Phase) }
 }
 impl Done for SchemaEvolution { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableCreation` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-tablecreation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TableCreation<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TableCreation<R0 = Set>(Bag, Phase<(R0,)>);
 impl TableCreation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TableCreation<super::missing::EnableTableCreation> { TableCreation(Bag::default(), Phase) }
+    pub fn new() -> TableCreation<Missing<super::required::EnableTableCreation>> { TableCreation(Bag::default(), Phase) }
 }
 impl<R0> TableCreation<R0> {
     /// `EnableTableCreation`: boolean, required. Update: replacement.
-    pub fn enable_table_creation(mut self, value: impl Arg<bool>) -> TableCreation<Set> { self.0.set("EnableTableCreation", value.into_expr()); TableCreation(self.0, Phase) }
+    pub fn enable_table_creation(self, value: impl Arg<bool>) -> TableCreation<Set> { TableCreation(put(self.0, "EnableTableCreation", value.into_expr()), Phase) }
 }
 impl Done for TableCreation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TopicConfiguration` of `AWS::MSK::Channel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-channel-topicconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TopicConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TopicConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TopicConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TopicConfiguration<super::missing::RecordConverter, super::missing::TopicArn> { TopicConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TopicConfiguration<Missing<super::required::RecordConverter>, Missing<super::required::TopicArn>> { TopicConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> TopicConfiguration<R0, R1> {
     /// `RecordConverter`: `RecordConverter`, required. Update: replacement.
-    pub fn record_converter(mut self, value: impl Arg<RecordConverter>) -> TopicConfiguration<Set, R1> { self.0.set("RecordConverter", value.into_expr()); TopicConfiguration(self.0, Phase) }
+    pub fn record_converter(self, value: impl Arg<RecordConverter>) -> TopicConfiguration<Set, R1> { TopicConfiguration(put(self.0, "RecordConverter", value.into_expr()), Phase) }
     /// `RecordSchema`: `RecordSchema`. Update: replacement.
-    pub fn record_schema(mut self, value: impl Arg<RecordSchema>) -> Self { self.0.set("RecordSchema", value.into_expr()); self }
+    pub fn record_schema(self, value: impl Arg<RecordSchema>) -> Self { Self(put(self.0, "RecordSchema", value.into_expr()), Phase) }
     /// `TopicArn`: text, required. Update: replacement.
-    pub fn topic_arn(mut self, value: impl Arg<str>) -> TopicConfiguration<R0, Set> { self.0.set("TopicArn", value.into_expr()); TopicConfiguration(self.0, Phase) }
+    pub fn topic_arn(self, value: impl Arg<str>) -> TopicConfiguration<R0, Set> { TopicConfiguration(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for TopicConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CompressionType` allows.
@@ -353,451 +353,449 @@ impl CfnCluster {
     /// `AWS::MSK::Cluster`
     pub const TYPE: &'static str = "AWS::MSK::Cluster";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnClusterProps<R0, R1, R2, R3>) -> Self where CfnClusterProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
-    pub fn reference(&self) -> Val<kind::MskClusterArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
-    pub fn attr_arn(&self) -> Val<kind::MskClusterArn> { self.0.get_att("Arn") }
+    pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
+    /// The attribute `Arn`: `OtherArn`.
+    pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CurrentVersion`: text.
     pub fn attr_current_version(&self) -> Val<str> { self.0.get_att("CurrentVersion") }
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-cluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClusterProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnClusterProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnClusterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnClusterProps<missing::BrokerNodeGroupInfo, missing::ClusterName, missing::KafkaVersion, missing::NumberOfBrokerNodes> { CfnClusterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnClusterProps<Missing<required::BrokerNodeGroupInfo>, Missing<required::ClusterName>, Missing<required::KafkaVersion>, Missing<required::NumberOfBrokerNodes>> { CfnClusterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnClusterProps<R0, R1, R2, R3> {
     /// `BrokerNodeGroupInfo`: `BrokerNodeGroupInfo`, required. Update: in place.
-    pub fn broker_node_group_info(mut self, value: impl Arg<cluster::BrokerNodeGroupInfo>) -> CfnClusterProps<Set, R1, R2, R3> { self.0.set("BrokerNodeGroupInfo", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn broker_node_group_info(self, value: impl Arg<cluster::BrokerNodeGroupInfo>) -> CfnClusterProps<Set, R1, R2, R3> { CfnClusterProps(put(self.0, "BrokerNodeGroupInfo", value.into_expr()), Phase) }
     /// `ClientAuthentication`: `ClientAuthentication`. Update: in place.
-    pub fn client_authentication(mut self, value: impl Arg<cluster::ClientAuthentication>) -> Self { self.0.set("ClientAuthentication", value.into_expr()); self }
+    pub fn client_authentication(self, value: impl Arg<cluster::ClientAuthentication>) -> Self { Self(put(self.0, "ClientAuthentication", value.into_expr()), Phase) }
     /// `ClusterName`: text, required. Update: replacement.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2, R3> { self.0.set("ClusterName", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2, R3> { CfnClusterProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
     /// `ConfigurationInfo`: `ConfigurationInfo`. Update: in place.
-    pub fn configuration_info(mut self, value: impl Arg<cluster::ConfigurationInfo>) -> Self { self.0.set("ConfigurationInfo", value.into_expr()); self }
+    pub fn configuration_info(self, value: impl Arg<cluster::ConfigurationInfo>) -> Self { Self(put(self.0, "ConfigurationInfo", value.into_expr()), Phase) }
     /// `CurrentVersion`: text. Update: in place.
-    pub fn current_version(mut self, value: impl Arg<str>) -> Self { self.0.set("CurrentVersion", value.into_expr()); self }
+    pub fn current_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentVersion", value.into_expr()), Phase) }
     /// `EncryptionInfo`: `EncryptionInfo`. Update: in place.
-    pub fn encryption_info(mut self, value: impl Arg<cluster::EncryptionInfo>) -> Self { self.0.set("EncryptionInfo", value.into_expr()); self }
+    pub fn encryption_info(self, value: impl Arg<cluster::EncryptionInfo>) -> Self { Self(put(self.0, "EncryptionInfo", value.into_expr()), Phase) }
     /// `EnhancedMonitoring`: `EnhancedMonitoring`. Update: in place.
-    pub fn enhanced_monitoring(mut self, value: impl Arg<cluster::EnhancedMonitoring>) -> Self { self.0.set("EnhancedMonitoring", value.into_expr()); self }
+    pub fn enhanced_monitoring(self, value: impl Arg<cluster::EnhancedMonitoring>) -> Self { Self(put(self.0, "EnhancedMonitoring", value.into_expr()), Phase) }
     /// `KafkaVersion`: text, required. Update: in place.
-    pub fn kafka_version(mut self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set, R3> { self.0.set("KafkaVersion", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn kafka_version(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set, R3> { CfnClusterProps(put(self.0, "KafkaVersion", value.into_expr()), Phase) }
     /// `LoggingInfo`: `LoggingInfo`. Update: in place.
-    pub fn logging_info(mut self, value: impl Arg<cluster::LoggingInfo>) -> Self { self.0.set("LoggingInfo", value.into_expr()); self }
+    pub fn logging_info(self, value: impl Arg<cluster::LoggingInfo>) -> Self { Self(put(self.0, "LoggingInfo", value.into_expr()), Phase) }
     /// `NumberOfBrokerNodes`: integer, required. Update: in place.
-    pub fn number_of_broker_nodes(mut self, value: impl Arg<i64>) -> CfnClusterProps<R0, R1, R2, Set> { self.0.set("NumberOfBrokerNodes", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn number_of_broker_nodes(self, value: impl Arg<i64>) -> CfnClusterProps<R0, R1, R2, Set> { CfnClusterProps(put(self.0, "NumberOfBrokerNodes", value.into_expr()), Phase) }
     /// `OpenMonitoring`: `OpenMonitoring`. Update: in place.
-    pub fn open_monitoring(mut self, value: impl Arg<cluster::OpenMonitoring>) -> Self { self.0.set("OpenMonitoring", value.into_expr()); self }
+    pub fn open_monitoring(self, value: impl Arg<cluster::OpenMonitoring>) -> Self { Self(put(self.0, "OpenMonitoring", value.into_expr()), Phase) }
     /// `Rebalancing`: `Rebalancing`. Update: in place.
-    pub fn rebalancing(mut self, value: impl Arg<cluster::Rebalancing>) -> Self { self.0.set("Rebalancing", value.into_expr()); self }
+    pub fn rebalancing(self, value: impl Arg<cluster::Rebalancing>) -> Self { Self(put(self.0, "Rebalancing", value.into_expr()), Phase) }
     /// `StorageMode`: `StorageMode`. Update: in place.
-    pub fn storage_mode(mut self, value: impl Arg<cluster::StorageMode>) -> Self { self.0.set("StorageMode", value.into_expr()); self }
+    pub fn storage_mode(self, value: impl Arg<cluster::StorageMode>) -> Self { Self(put(self.0, "StorageMode", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `ZookeeperAccess`: `ZookeeperAccess`. Update: in place.
-    pub fn zookeeper_access(mut self, value: impl Arg<cluster::ZookeeperAccess>) -> Self { self.0.set("ZookeeperAccess", value.into_expr()); self }
+    pub fn zookeeper_access(self, value: impl Arg<cluster::ZookeeperAccess>) -> Self { Self(put(self.0, "ZookeeperAccess", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MSK::Cluster`.
 pub mod cluster {
 use crate::cfn::support::*;
 /// The property type `AuthorizerLogs` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-authorizerlogs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthorizerLogs(Bag);
+#[must_use] pub struct AuthorizerLogs(Bag);
 impl AuthorizerLogs {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogs`: `CloudWatchLogs`. Update: in place.
-    pub fn cloud_watch_logs(mut self, value: impl Arg<CloudWatchLogs>) -> Self { self.0.set("CloudWatchLogs", value.into_expr()); self }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogs>) -> Self { Self(put(self.0, "CloudWatchLogs", value.into_expr())) }
     /// `Firehose`: `Firehose`. Update: in place.
-    pub fn firehose(mut self, value: impl Arg<Firehose>) -> Self { self.0.set("Firehose", value.into_expr()); self }
+    pub fn firehose(self, value: impl Arg<Firehose>) -> Self { Self(put(self.0, "Firehose", value.into_expr())) }
     /// `S3`: `S3`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<S3>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<S3>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for AuthorizerLogs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BrokerLogs` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-brokerlogs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BrokerLogs(Bag);
+#[must_use] pub struct BrokerLogs(Bag);
 impl BrokerLogs {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogs`: `CloudWatchLogs`. Update: in place.
-    pub fn cloud_watch_logs(mut self, value: impl Arg<CloudWatchLogs>) -> Self { self.0.set("CloudWatchLogs", value.into_expr()); self }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogs>) -> Self { Self(put(self.0, "CloudWatchLogs", value.into_expr())) }
     /// `Firehose`: `Firehose`. Update: in place.
-    pub fn firehose(mut self, value: impl Arg<Firehose>) -> Self { self.0.set("Firehose", value.into_expr()); self }
+    pub fn firehose(self, value: impl Arg<Firehose>) -> Self { Self(put(self.0, "Firehose", value.into_expr())) }
     /// `S3`: `S3`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<S3>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<S3>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for BrokerLogs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BrokerNodeGroupInfo` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-brokernodegroupinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BrokerNodeGroupInfo<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BrokerNodeGroupInfo<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BrokerNodeGroupInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BrokerNodeGroupInfo<super::missing::ClientSubnets, super::missing::InstanceType> { BrokerNodeGroupInfo(Bag::default(), Phase) }
+    pub fn new() -> BrokerNodeGroupInfo<Missing<super::required::ClientSubnets>, Missing<super::required::InstanceType>> { BrokerNodeGroupInfo(Bag::default(), Phase) }
 }
 impl<R0, R1> BrokerNodeGroupInfo<R0, R1> {
     /// `BrokerAZDistribution`: text. Update: replacement.
-    pub fn broker_az_distribution(mut self, value: impl Arg<str>) -> Self { self.0.set("BrokerAZDistribution", value.into_expr()); self }
-    /// `ClientSubnets`: list of text, required. Update: replacement.
-    pub fn client_subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> BrokerNodeGroupInfo<Set, R1> { self.0.set("ClientSubnets", value.into_expr()); BrokerNodeGroupInfo(self.0, Phase) }
+    pub fn broker_az_distribution(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BrokerAZDistribution", value.into_expr()), Phase) }
+    /// `ClientSubnets`: list of `Ec2SubnetId`, required. Update: replacement.
+    pub fn client_subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> BrokerNodeGroupInfo<Set, R1> { BrokerNodeGroupInfo(put(self.0, "ClientSubnets", value.into_expr()), Phase) }
     /// `ConnectivityInfo`: `ConnectivityInfo`. Update: in place.
-    pub fn connectivity_info(mut self, value: impl Arg<ConnectivityInfo>) -> Self { self.0.set("ConnectivityInfo", value.into_expr()); self }
+    pub fn connectivity_info(self, value: impl Arg<ConnectivityInfo>) -> Self { Self(put(self.0, "ConnectivityInfo", value.into_expr()), Phase) }
     /// `InstanceType`: text, required. Update: in place.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> BrokerNodeGroupInfo<R0, Set> { self.0.set("InstanceType", value.into_expr()); BrokerNodeGroupInfo(self.0, Phase) }
-    /// `SecurityGroups`: list of text. Update: replacement.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroups", value.into_expr()); self }
+    pub fn instance_type(self, value: impl Arg<str>) -> BrokerNodeGroupInfo<R0, Set> { BrokerNodeGroupInfo(put(self.0, "InstanceType", value.into_expr()), Phase) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
     /// `StorageInfo`: `StorageInfo`. Update: in place.
-    pub fn storage_info(mut self, value: impl Arg<StorageInfo>) -> Self { self.0.set("StorageInfo", value.into_expr()); self }
+    pub fn storage_info(self, value: impl Arg<StorageInfo>) -> Self { Self(put(self.0, "StorageInfo", value.into_expr()), Phase) }
 }
 impl Done for BrokerNodeGroupInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClientAuthentication` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-clientauthentication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClientAuthentication(Bag);
+#[must_use] pub struct ClientAuthentication(Bag);
 impl ClientAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Sasl`: `Sasl`. Update: in place.
-    pub fn sasl(mut self, value: impl Arg<Sasl>) -> Self { self.0.set("Sasl", value.into_expr()); self }
+    pub fn sasl(self, value: impl Arg<Sasl>) -> Self { Self(put(self.0, "Sasl", value.into_expr())) }
     /// `Tls`: `Tls`. Update: in place.
-    pub fn tls(mut self, value: impl Arg<Tls>) -> Self { self.0.set("Tls", value.into_expr()); self }
+    pub fn tls(self, value: impl Arg<Tls>) -> Self { Self(put(self.0, "Tls", value.into_expr())) }
     /// `Unauthenticated`: `Unauthenticated`. Update: in place.
-    pub fn unauthenticated(mut self, value: impl Arg<Unauthenticated>) -> Self { self.0.set("Unauthenticated", value.into_expr()); self }
+    pub fn unauthenticated(self, value: impl Arg<Unauthenticated>) -> Self { Self(put(self.0, "Unauthenticated", value.into_expr())) }
 }
 impl Done for ClientAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogs` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-cloudwatchlogs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogs<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudWatchLogs<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudWatchLogs {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchLogs<super::missing::Enabled> { CloudWatchLogs(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchLogs<Missing<super::required::Enabled>> { CloudWatchLogs(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLogs<R0> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> CloudWatchLogs<Set> { self.0.set("Enabled", value.into_expr()); CloudWatchLogs(self.0, Phase) }
-    /// `LogGroup`: text. Update: in place.
-    pub fn log_group(mut self, value: impl Arg<kind::LogsLogGroupName>) -> Self { self.0.set("LogGroup", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> CloudWatchLogs<Set> { CloudWatchLogs(put(self.0, "Enabled", value.into_expr()), Phase) }
+    /// `LogGroup`: `LogsLogGroupName`. Update: in place.
+    pub fn log_group(self, value: impl Arg<kind::LogsLogGroupName>) -> Self { Self(put(self.0, "LogGroup", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfigurationInfo` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-configurationinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfigurationInfo<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConfigurationInfo<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConfigurationInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConfigurationInfo<super::missing::Arn, super::missing::Revision> { ConfigurationInfo(Bag::default(), Phase) }
+    pub fn new() -> ConfigurationInfo<Missing<super::required::Arn>, Missing<super::required::Revision>> { ConfigurationInfo(Bag::default(), Phase) }
 }
 impl<R0, R1> ConfigurationInfo<R0, R1> {
-    /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<kind::MskConfigurationArn>) -> ConfigurationInfo<Set, R1> { self.0.set("Arn", value.into_expr()); ConfigurationInfo(self.0, Phase) }
+    /// `Arn`: `MskConfigurationArn`, required. Update: in place.
+    pub fn arn(self, value: impl Arg<kind::MskConfigurationArn>) -> ConfigurationInfo<Set, R1> { ConfigurationInfo(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `Revision`: integer, required. Update: in place.
-    pub fn revision(mut self, value: impl Arg<i64>) -> ConfigurationInfo<R0, Set> { self.0.set("Revision", value.into_expr()); ConfigurationInfo(self.0, Phase) }
+    pub fn revision(self, value: impl Arg<i64>) -> ConfigurationInfo<R0, Set> { ConfigurationInfo(put(self.0, "Revision", value.into_expr()), Phase) }
 }
 impl Done for ConfigurationInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectivityInfo` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-connectivityinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectivityInfo(Bag);
+#[must_use] pub struct ConnectivityInfo(Bag);
 impl ConnectivityInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NetworkType`: `NetworkType`. Update: in place.
-    pub fn network_type(mut self, value: impl Arg<NetworkType>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
     /// `PublicAccess`: `PublicAccess`. Update: in place.
-    pub fn public_access(mut self, value: impl Arg<PublicAccess>) -> Self { self.0.set("PublicAccess", value.into_expr()); self }
+    pub fn public_access(self, value: impl Arg<PublicAccess>) -> Self { Self(put(self.0, "PublicAccess", value.into_expr())) }
     /// `VpcConnectivity`: `VpcConnectivity`. Update: in place.
-    pub fn vpc_connectivity(mut self, value: impl Arg<VpcConnectivity>) -> Self { self.0.set("VpcConnectivity", value.into_expr()); self }
+    pub fn vpc_connectivity(self, value: impl Arg<VpcConnectivity>) -> Self { Self(put(self.0, "VpcConnectivity", value.into_expr())) }
 }
 impl Done for ConnectivityInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EBSStorageInfo` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-ebsstorageinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EBSStorageInfo(Bag);
+#[must_use] pub struct EBSStorageInfo(Bag);
 impl EBSStorageInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ProvisionedThroughput`: `ProvisionedThroughput`. Update: in place.
-    pub fn provisioned_throughput(mut self, value: impl Arg<ProvisionedThroughput>) -> Self { self.0.set("ProvisionedThroughput", value.into_expr()); self }
+    pub fn provisioned_throughput(self, value: impl Arg<ProvisionedThroughput>) -> Self { Self(put(self.0, "ProvisionedThroughput", value.into_expr())) }
     /// `VolumeSize`: integer. Update: in place.
-    pub fn volume_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("VolumeSize", value.into_expr()); self }
+    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
 }
 impl Done for EBSStorageInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionAtRest` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-encryptionatrest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionAtRest<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EncryptionAtRest<R0 = Set>(Bag, Phase<(R0,)>);
 impl EncryptionAtRest {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionAtRest<super::missing::DataVolumeKMSKeyId> { EncryptionAtRest(Bag::default(), Phase) }
+    pub fn new() -> EncryptionAtRest<Missing<super::required::DataVolumeKMSKeyId>> { EncryptionAtRest(Bag::default(), Phase) }
 }
 impl<R0> EncryptionAtRest<R0> {
-    /// `DataVolumeKMSKeyId`: text, required. Update: replacement.
-    pub fn data_volume_kms_key_id(mut self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> EncryptionAtRest<Set> { self.0.set("DataVolumeKMSKeyId", value.into_expr()); EncryptionAtRest(self.0, Phase) }
+    /// `DataVolumeKMSKeyId`: `KmsKeyArnOrKeyId`, required. Update: replacement.
+    pub fn data_volume_kms_key_id(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> EncryptionAtRest<Set> { EncryptionAtRest(put(self.0, "DataVolumeKMSKeyId", value.into_expr()), Phase) }
 }
 impl Done for EncryptionAtRest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionInTransit` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-encryptionintransit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionInTransit(Bag);
+#[must_use] pub struct EncryptionInTransit(Bag);
 impl EncryptionInTransit {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientBroker`: `ClientBroker`. Update: in place.
-    pub fn client_broker(mut self, value: impl Arg<ClientBroker>) -> Self { self.0.set("ClientBroker", value.into_expr()); self }
+    pub fn client_broker(self, value: impl Arg<ClientBroker>) -> Self { Self(put(self.0, "ClientBroker", value.into_expr())) }
     /// `InCluster`: boolean. Update: replacement.
-    pub fn in_cluster(mut self, value: impl Arg<bool>) -> Self { self.0.set("InCluster", value.into_expr()); self }
+    pub fn in_cluster(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InCluster", value.into_expr())) }
 }
 impl Done for EncryptionInTransit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionInfo` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-encryptioninfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionInfo(Bag);
+#[must_use] pub struct EncryptionInfo(Bag);
 impl EncryptionInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionAtRest`: `EncryptionAtRest`. Update: replacement.
-    pub fn encryption_at_rest(mut self, value: impl Arg<EncryptionAtRest>) -> Self { self.0.set("EncryptionAtRest", value.into_expr()); self }
+    pub fn encryption_at_rest(self, value: impl Arg<EncryptionAtRest>) -> Self { Self(put(self.0, "EncryptionAtRest", value.into_expr())) }
     /// `EncryptionInTransit`: `EncryptionInTransit`. Update: in place.
-    pub fn encryption_in_transit(mut self, value: impl Arg<EncryptionInTransit>) -> Self { self.0.set("EncryptionInTransit", value.into_expr()); self }
+    pub fn encryption_in_transit(self, value: impl Arg<EncryptionInTransit>) -> Self { Self(put(self.0, "EncryptionInTransit", value.into_expr())) }
 }
 impl Done for EncryptionInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Firehose` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-firehose.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Firehose<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Firehose<R0 = Set>(Bag, Phase<(R0,)>);
 impl Firehose {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Firehose<super::missing::Enabled> { Firehose(Bag::default(), Phase) }
+    pub fn new() -> Firehose<Missing<super::required::Enabled>> { Firehose(Bag::default(), Phase) }
 }
 impl<R0> Firehose<R0> {
     /// `DeliveryStream`: text. Update: in place.
-    pub fn delivery_stream(mut self, value: impl Arg<str>) -> Self { self.0.set("DeliveryStream", value.into_expr()); self }
+    pub fn delivery_stream(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryStream", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Firehose<Set> { self.0.set("Enabled", value.into_expr()); Firehose(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Firehose<Set> { Firehose(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for Firehose { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Iam` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-iam.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Iam<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Iam<R0 = Set>(Bag, Phase<(R0,)>);
 impl Iam {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Iam<super::missing::Enabled> { Iam(Bag::default(), Phase) }
+    pub fn new() -> Iam<Missing<super::required::Enabled>> { Iam(Bag::default(), Phase) }
 }
 impl<R0> Iam<R0> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Iam<Set> { self.0.set("Enabled", value.into_expr()); Iam(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Iam<Set> { Iam(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for Iam { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JmxExporter` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-jmxexporter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JmxExporter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct JmxExporter<R0 = Set>(Bag, Phase<(R0,)>);
 impl JmxExporter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JmxExporter<super::missing::EnabledInBroker> { JmxExporter(Bag::default(), Phase) }
+    pub fn new() -> JmxExporter<Missing<super::required::EnabledInBroker>> { JmxExporter(Bag::default(), Phase) }
 }
 impl<R0> JmxExporter<R0> {
     /// `EnabledInBroker`: boolean, required. Update: in place.
-    pub fn enabled_in_broker(mut self, value: impl Arg<bool>) -> JmxExporter<Set> { self.0.set("EnabledInBroker", value.into_expr()); JmxExporter(self.0, Phase) }
+    pub fn enabled_in_broker(self, value: impl Arg<bool>) -> JmxExporter<Set> { JmxExporter(put(self.0, "EnabledInBroker", value.into_expr()), Phase) }
 }
 impl Done for JmxExporter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingInfo` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-logginginfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingInfo<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LoggingInfo(Bag);
 impl LoggingInfo {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> LoggingInfo<super::missing::BrokerLogs> { LoggingInfo(Bag::default(), Phase) }
-}
-impl<R0> LoggingInfo<R0> {
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizerLogs`: `AuthorizerLogs`. Update: in place.
-    pub fn authorizer_logs(mut self, value: impl Arg<AuthorizerLogs>) -> Self { self.0.set("AuthorizerLogs", value.into_expr()); self }
-    /// `BrokerLogs`: `BrokerLogs`, required. Update: in place.
-    pub fn broker_logs(mut self, value: impl Arg<BrokerLogs>) -> LoggingInfo<Set> { self.0.set("BrokerLogs", value.into_expr()); LoggingInfo(self.0, Phase) }
+    pub fn authorizer_logs(self, value: impl Arg<AuthorizerLogs>) -> Self { Self(put(self.0, "AuthorizerLogs", value.into_expr())) }
+    /// `BrokerLogs`: `BrokerLogs`. Update: in place.
+    pub fn broker_logs(self, value: impl Arg<BrokerLogs>) -> Self { Self(put(self.0, "BrokerLogs", value.into_expr())) }
 }
 impl Done for LoggingInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeExporter` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-nodeexporter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NodeExporter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NodeExporter<R0 = Set>(Bag, Phase<(R0,)>);
 impl NodeExporter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NodeExporter<super::missing::EnabledInBroker> { NodeExporter(Bag::default(), Phase) }
+    pub fn new() -> NodeExporter<Missing<super::required::EnabledInBroker>> { NodeExporter(Bag::default(), Phase) }
 }
 impl<R0> NodeExporter<R0> {
     /// `EnabledInBroker`: boolean, required. Update: in place.
-    pub fn enabled_in_broker(mut self, value: impl Arg<bool>) -> NodeExporter<Set> { self.0.set("EnabledInBroker", value.into_expr()); NodeExporter(self.0, Phase) }
+    pub fn enabled_in_broker(self, value: impl Arg<bool>) -> NodeExporter<Set> { NodeExporter(put(self.0, "EnabledInBroker", value.into_expr()), Phase) }
 }
 impl Done for NodeExporter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenMonitoring` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-openmonitoring.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenMonitoring<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OpenMonitoring<R0 = Set>(Bag, Phase<(R0,)>);
 impl OpenMonitoring {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OpenMonitoring<super::missing::Prometheus> { OpenMonitoring(Bag::default(), Phase) }
+    pub fn new() -> OpenMonitoring<Missing<super::required::Prometheus>> { OpenMonitoring(Bag::default(), Phase) }
 }
 impl<R0> OpenMonitoring<R0> {
     /// `Prometheus`: `Prometheus`, required. Update: in place.
-    pub fn prometheus(mut self, value: impl Arg<Prometheus>) -> OpenMonitoring<Set> { self.0.set("Prometheus", value.into_expr()); OpenMonitoring(self.0, Phase) }
+    pub fn prometheus(self, value: impl Arg<Prometheus>) -> OpenMonitoring<Set> { OpenMonitoring(put(self.0, "Prometheus", value.into_expr()), Phase) }
 }
 impl Done for OpenMonitoring { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Prometheus` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-prometheus.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Prometheus(Bag);
+#[must_use] pub struct Prometheus(Bag);
 impl Prometheus {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JmxExporter`: `JmxExporter`. Update: in place.
-    pub fn jmx_exporter(mut self, value: impl Arg<JmxExporter>) -> Self { self.0.set("JmxExporter", value.into_expr()); self }
+    pub fn jmx_exporter(self, value: impl Arg<JmxExporter>) -> Self { Self(put(self.0, "JmxExporter", value.into_expr())) }
     /// `NodeExporter`: `NodeExporter`. Update: in place.
-    pub fn node_exporter(mut self, value: impl Arg<NodeExporter>) -> Self { self.0.set("NodeExporter", value.into_expr()); self }
+    pub fn node_exporter(self, value: impl Arg<NodeExporter>) -> Self { Self(put(self.0, "NodeExporter", value.into_expr())) }
 }
 impl Done for Prometheus { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisionedThroughput` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-provisionedthroughput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProvisionedThroughput(Bag);
+#[must_use] pub struct ProvisionedThroughput(Bag);
 impl ProvisionedThroughput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `VolumeThroughput`: integer. Update: in place.
-    pub fn volume_throughput(mut self, value: impl Arg<i64>) -> Self { self.0.set("VolumeThroughput", value.into_expr()); self }
+    pub fn volume_throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeThroughput", value.into_expr())) }
 }
 impl Done for ProvisionedThroughput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublicAccess` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-publicaccess.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PublicAccess(Bag);
+#[must_use] pub struct PublicAccess(Bag);
 impl PublicAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for PublicAccess { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rebalancing` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-rebalancing.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rebalancing<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Rebalancing<R0 = Set>(Bag, Phase<(R0,)>);
 impl Rebalancing {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Rebalancing<super::missing::Status> { Rebalancing(Bag::default(), Phase) }
+    pub fn new() -> Rebalancing<Missing<super::required::Status>> { Rebalancing(Bag::default(), Phase) }
 }
 impl<R0> Rebalancing<R0> {
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Rebalancing<Set> { self.0.set("Status", value.into_expr()); Rebalancing(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> Rebalancing<Set> { Rebalancing(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for Rebalancing { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-s3.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3<super::missing::Enabled> { S3(Bag::default(), Phase) }
+    pub fn new() -> S3<Missing<super::required::Enabled>> { S3(Bag::default(), Phase) }
 }
 impl<R0> S3<R0> {
     /// `Bucket`: text. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> Self { self.0.set("Bucket", value.into_expr()); self }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> S3<Set> { self.0.set("Enabled", value.into_expr()); S3(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> S3<Set> { S3(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for S3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Sasl` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-sasl.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Sasl(Bag);
+#[must_use] pub struct Sasl(Bag);
 impl Sasl {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Iam`: `Iam`. Update: in place.
-    pub fn iam(mut self, value: impl Arg<Iam>) -> Self { self.0.set("Iam", value.into_expr()); self }
+    pub fn iam(self, value: impl Arg<Iam>) -> Self { Self(put(self.0, "Iam", value.into_expr())) }
     /// `Scram`: `Scram`. Update: in place.
-    pub fn scram(mut self, value: impl Arg<Scram>) -> Self { self.0.set("Scram", value.into_expr()); self }
+    pub fn scram(self, value: impl Arg<Scram>) -> Self { Self(put(self.0, "Scram", value.into_expr())) }
 }
 impl Done for Sasl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scram` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-scram.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Scram<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Scram<R0 = Set>(Bag, Phase<(R0,)>);
 impl Scram {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Scram<super::missing::Enabled> { Scram(Bag::default(), Phase) }
+    pub fn new() -> Scram<Missing<super::required::Enabled>> { Scram(Bag::default(), Phase) }
 }
 impl<R0> Scram<R0> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Scram<Set> { self.0.set("Enabled", value.into_expr()); Scram(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Scram<Set> { Scram(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for Scram { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageInfo` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-storageinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageInfo(Bag);
+#[must_use] pub struct StorageInfo(Bag);
 impl StorageInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EBSStorageInfo`: `EBSStorageInfo`. Update: in place.
-    pub fn ebs_storage_info(mut self, value: impl Arg<EBSStorageInfo>) -> Self { self.0.set("EBSStorageInfo", value.into_expr()); self }
+    pub fn ebs_storage_info(self, value: impl Arg<EBSStorageInfo>) -> Self { Self(put(self.0, "EBSStorageInfo", value.into_expr())) }
 }
 impl Done for StorageInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tls` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-tls.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tls(Bag);
+#[must_use] pub struct Tls(Bag);
 impl Tls {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CertificateAuthorityArnList`: list of text. Update: in place.
-    pub fn certificate_authority_arn_list(mut self, value: impl Arg<Arr<kind::AcmpcaCertificateAuthorityArn>>) -> Self { self.0.set("CertificateAuthorityArnList", value.into_expr()); self }
+    /// `CertificateAuthorityArnList`: list of `AcmpcaCertificateAuthorityArn`. Update: in place.
+    pub fn certificate_authority_arn_list(self, value: impl Arg<Arr<kind::AcmpcaCertificateAuthorityArn>>) -> Self { Self(put(self.0, "CertificateAuthorityArnList", value.into_expr())) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for Tls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Unauthenticated` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-unauthenticated.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Unauthenticated<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Unauthenticated<R0 = Set>(Bag, Phase<(R0,)>);
 impl Unauthenticated {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Unauthenticated<super::missing::Enabled> { Unauthenticated(Bag::default(), Phase) }
+    pub fn new() -> Unauthenticated<Missing<super::required::Enabled>> { Unauthenticated(Bag::default(), Phase) }
 }
 impl<R0> Unauthenticated<R0> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Unauthenticated<Set> { self.0.set("Enabled", value.into_expr()); Unauthenticated(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Unauthenticated<Set> { Unauthenticated(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for Unauthenticated { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConnectivity` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-vpcconnectivity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConnectivity(Bag);
+#[must_use] pub struct VpcConnectivity(Bag);
 impl VpcConnectivity {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientAuthentication`: `VpcConnectivityClientAuthentication`. Update: in place.
-    pub fn client_authentication(mut self, value: impl Arg<VpcConnectivityClientAuthentication>) -> Self { self.0.set("ClientAuthentication", value.into_expr()); self }
+    pub fn client_authentication(self, value: impl Arg<VpcConnectivityClientAuthentication>) -> Self { Self(put(self.0, "ClientAuthentication", value.into_expr())) }
 }
 impl Done for VpcConnectivity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConnectivityClientAuthentication` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-vpcconnectivityclientauthentication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConnectivityClientAuthentication(Bag);
+#[must_use] pub struct VpcConnectivityClientAuthentication(Bag);
 impl VpcConnectivityClientAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Sasl`: `VpcConnectivitySasl`. Update: in place.
-    pub fn sasl(mut self, value: impl Arg<VpcConnectivitySasl>) -> Self { self.0.set("Sasl", value.into_expr()); self }
+    pub fn sasl(self, value: impl Arg<VpcConnectivitySasl>) -> Self { Self(put(self.0, "Sasl", value.into_expr())) }
     /// `Tls`: `VpcConnectivityTls`. Update: in place.
-    pub fn tls(mut self, value: impl Arg<VpcConnectivityTls>) -> Self { self.0.set("Tls", value.into_expr()); self }
+    pub fn tls(self, value: impl Arg<VpcConnectivityTls>) -> Self { Self(put(self.0, "Tls", value.into_expr())) }
 }
 impl Done for VpcConnectivityClientAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConnectivityIam` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-vpcconnectivityiam.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConnectivityIam<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VpcConnectivityIam<R0 = Set>(Bag, Phase<(R0,)>);
 impl VpcConnectivityIam {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcConnectivityIam<super::missing::Enabled> { VpcConnectivityIam(Bag::default(), Phase) }
+    pub fn new() -> VpcConnectivityIam<Missing<super::required::Enabled>> { VpcConnectivityIam(Bag::default(), Phase) }
 }
 impl<R0> VpcConnectivityIam<R0> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> VpcConnectivityIam<Set> { self.0.set("Enabled", value.into_expr()); VpcConnectivityIam(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> VpcConnectivityIam<Set> { VpcConnectivityIam(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for VpcConnectivityIam { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConnectivitySasl` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-vpcconnectivitysasl.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConnectivitySasl(Bag);
+#[must_use] pub struct VpcConnectivitySasl(Bag);
 impl VpcConnectivitySasl {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Iam`: `VpcConnectivityIam`. Update: in place.
-    pub fn iam(mut self, value: impl Arg<VpcConnectivityIam>) -> Self { self.0.set("Iam", value.into_expr()); self }
+    pub fn iam(self, value: impl Arg<VpcConnectivityIam>) -> Self { Self(put(self.0, "Iam", value.into_expr())) }
     /// `Scram`: `VpcConnectivityScram`. Update: in place.
-    pub fn scram(mut self, value: impl Arg<VpcConnectivityScram>) -> Self { self.0.set("Scram", value.into_expr()); self }
+    pub fn scram(self, value: impl Arg<VpcConnectivityScram>) -> Self { Self(put(self.0, "Scram", value.into_expr())) }
 }
 impl Done for VpcConnectivitySasl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConnectivityScram` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-vpcconnectivityscram.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConnectivityScram<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VpcConnectivityScram<R0 = Set>(Bag, Phase<(R0,)>);
 impl VpcConnectivityScram {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcConnectivityScram<super::missing::Enabled> { VpcConnectivityScram(Bag::default(), Phase) }
+    pub fn new() -> VpcConnectivityScram<Missing<super::required::Enabled>> { VpcConnectivityScram(Bag::default(), Phase) }
 }
 impl<R0> VpcConnectivityScram<R0> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> VpcConnectivityScram<Set> { self.0.set("Enabled", value.into_expr()); VpcConnectivityScram(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> VpcConnectivityScram<Set> { VpcConnectivityScram(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for VpcConnectivityScram { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConnectivityTls` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-vpcconnectivitytls.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConnectivityTls<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VpcConnectivityTls<R0 = Set>(Bag, Phase<(R0,)>);
 impl VpcConnectivityTls {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcConnectivityTls<super::missing::Enabled> { VpcConnectivityTls(Bag::default(), Phase) }
+    pub fn new() -> VpcConnectivityTls<Missing<super::required::Enabled>> { VpcConnectivityTls(Bag::default(), Phase) }
 }
 impl<R0> VpcConnectivityTls<R0> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> VpcConnectivityTls<Set> { self.0.set("Enabled", value.into_expr()); VpcConnectivityTls(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> VpcConnectivityTls<Set> { VpcConnectivityTls(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for VpcConnectivityTls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZookeeperAccess` of `AWS::MSK::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-cluster-zookeeperaccess.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ZookeeperAccess(Bag);
+#[must_use] pub struct ZookeeperAccess(Bag);
 impl ZookeeperAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for ZookeeperAccess { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ClientBroker` allows.
@@ -817,7 +815,7 @@ impl CfnClusterPolicy {
     /// `AWS::MSK::ClusterPolicy`
     pub const TYPE: &'static str = "AWS::MSK::ClusterPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnClusterPolicyProps<R0, R1>) -> Self where CfnClusterPolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ClusterArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CurrentVersion`: text.
@@ -825,16 +823,16 @@ impl CfnClusterPolicy {
 }
 impl Parent for CfnClusterPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MSK::ClusterPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-clusterpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClusterPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnClusterPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnClusterPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnClusterPolicyProps<missing::ClusterArn, missing::Policy> { CfnClusterPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnClusterPolicyProps<Missing<required::ClusterArn>, Missing<required::Policy>> { CfnClusterPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnClusterPolicyProps<R0, R1> {
     /// `ClusterArn`: text, required. Update: replacement.
-    pub fn cluster_arn(mut self, value: impl Arg<str>) -> CfnClusterPolicyProps<Set, R1> { self.0.set("ClusterArn", value.into_expr()); CfnClusterPolicyProps(self.0, Phase) }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> CfnClusterPolicyProps<Set, R1> { CfnClusterPolicyProps(put(self.0, "ClusterArn", value.into_expr()), Phase) }
     /// `Policy`: JSON, required. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Any>) -> CfnClusterPolicyProps<R0, Set> { self.0.set("Policy", value.into_expr()); CfnClusterPolicyProps(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnClusterPolicyProps<R0, Set> { CfnClusterPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MSK::Configuration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-configuration.html)
@@ -843,10 +841,10 @@ impl CfnConfiguration {
     /// `AWS::MSK::Configuration`
     pub const TYPE: &'static str = "AWS::MSK::Configuration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnConfigurationProps<R0, R1>) -> Self where CfnConfigurationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::MskConfigurationArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `MskConfigurationArn`.
     pub fn attr_arn(&self) -> Val<kind::MskConfigurationArn> { self.0.get_att("Arn") }
     /// The attribute `LatestRevision.CreationTime`: text.
     pub fn attr_latest_revision_creation_time(&self) -> Val<str> { self.0.get_att("LatestRevision.CreationTime") }
@@ -857,38 +855,38 @@ impl CfnConfiguration {
 }
 impl Parent for CfnConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MSK::Configuration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConfigurationProps<missing::Name, missing::ServerProperties> { CfnConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConfigurationProps<Missing<required::Name>, Missing<required::ServerProperties>> { CfnConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConfigurationProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `KafkaVersionsList`: list of text. Update: replacement.
-    pub fn kafka_versions_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("KafkaVersionsList", value.into_expr()); self }
+    pub fn kafka_versions_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "KafkaVersionsList", value.into_expr()), Phase) }
     /// `LatestRevision`: `LatestRevision`. Update: in place.
-    pub fn latest_revision(mut self, value: impl Arg<configuration::LatestRevision>) -> Self { self.0.set("LatestRevision", value.into_expr()); self }
+    pub fn latest_revision(self, value: impl Arg<configuration::LatestRevision>) -> Self { Self(put(self.0, "LatestRevision", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnConfigurationProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnConfigurationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfigurationProps<Set, R1> { CfnConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ServerProperties`: text, required. Update: in place.
-    pub fn server_properties(mut self, value: impl Arg<str>) -> CfnConfigurationProps<R0, Set> { self.0.set("ServerProperties", value.into_expr()); CfnConfigurationProps(self.0, Phase) }
+    pub fn server_properties(self, value: impl Arg<str>) -> CfnConfigurationProps<R0, Set> { CfnConfigurationProps(put(self.0, "ServerProperties", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MSK::Configuration`.
 pub mod configuration {
 use crate::cfn::support::*;
 /// The property type `LatestRevision` of `AWS::MSK::Configuration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-configuration-latestrevision.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LatestRevision(Bag);
+#[must_use] pub struct LatestRevision(Bag);
 impl LatestRevision {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CreationTime`: text. Update: in place.
-    pub fn creation_time(mut self, value: impl Arg<str>) -> Self { self.0.set("CreationTime", value.into_expr()); self }
+    pub fn creation_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreationTime", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Revision`: integer. Update: in place.
-    pub fn revision(mut self, value: impl Arg<i64>) -> Self { self.0.set("Revision", value.into_expr()); self }
+    pub fn revision(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Revision", value.into_expr())) }
 }
 impl Done for LatestRevision { fn into_props(self) -> Bag { self.0 } }
 }
@@ -898,353 +896,353 @@ impl CfnReplicator {
     /// `AWS::MSK::Replicator`
     pub const TYPE: &'static str = "AWS::MSK::Replicator";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnReplicatorProps<R0, R1, R2, R3>) -> Self where CfnReplicatorProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReplicatorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ReplicatorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CurrentVersion`: text.
     pub fn attr_current_version(&self) -> Val<str> { self.0.get_att("CurrentVersion") }
-    /// The attribute `ReplicatorArn`: text.
+    /// The attribute `ReplicatorArn`: `OtherArn`.
     pub fn attr_replicator_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ReplicatorArn") }
 }
 impl Parent for CfnReplicator { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-replicator.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnReplicatorProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnReplicatorProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnReplicatorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnReplicatorProps<missing::KafkaClusters, missing::ReplicationInfoList, missing::ReplicatorName, missing::ServiceExecutionRoleArn> { CfnReplicatorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnReplicatorProps<Missing<required::KafkaClusters>, Missing<required::ReplicationInfoList>, Missing<required::ReplicatorName>, Missing<required::ServiceExecutionRoleArn>> { CfnReplicatorProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnReplicatorProps<R0, R1, R2, R3> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `KafkaClusters`: list of `KafkaCluster`, required. Update: replacement.
-    pub fn kafka_clusters(mut self, value: impl Arg<Arr<replicator::KafkaCluster>>) -> CfnReplicatorProps<Set, R1, R2, R3> { self.0.set("KafkaClusters", value.into_expr()); CfnReplicatorProps(self.0, Phase) }
+    pub fn kafka_clusters(self, value: impl Arg<Arr<replicator::KafkaCluster>>) -> CfnReplicatorProps<Set, R1, R2, R3> { CfnReplicatorProps(put(self.0, "KafkaClusters", value.into_expr()), Phase) }
     /// `LogDelivery`: `LogDelivery`. Update: in place.
-    pub fn log_delivery(mut self, value: impl Arg<replicator::LogDelivery>) -> Self { self.0.set("LogDelivery", value.into_expr()); self }
+    pub fn log_delivery(self, value: impl Arg<replicator::LogDelivery>) -> Self { Self(put(self.0, "LogDelivery", value.into_expr()), Phase) }
     /// `ReplicationInfoList`: list of `ReplicationInfo`, required. Update: in place.
-    pub fn replication_info_list(mut self, value: impl Arg<Arr<replicator::ReplicationInfo>>) -> CfnReplicatorProps<R0, Set, R2, R3> { self.0.set("ReplicationInfoList", value.into_expr()); CfnReplicatorProps(self.0, Phase) }
+    pub fn replication_info_list(self, value: impl Arg<Arr<replicator::ReplicationInfo>>) -> CfnReplicatorProps<R0, Set, R2, R3> { CfnReplicatorProps(put(self.0, "ReplicationInfoList", value.into_expr()), Phase) }
     /// `ReplicatorName`: text, required. Update: replacement.
-    pub fn replicator_name(mut self, value: impl Arg<str>) -> CfnReplicatorProps<R0, R1, Set, R3> { self.0.set("ReplicatorName", value.into_expr()); CfnReplicatorProps(self.0, Phase) }
-    /// `ServiceExecutionRoleArn`: text, required. Update: replacement.
-    pub fn service_execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnReplicatorProps<R0, R1, R2, Set> { self.0.set("ServiceExecutionRoleArn", value.into_expr()); CfnReplicatorProps(self.0, Phase) }
+    pub fn replicator_name(self, value: impl Arg<str>) -> CfnReplicatorProps<R0, R1, Set, R3> { CfnReplicatorProps(put(self.0, "ReplicatorName", value.into_expr()), Phase) }
+    /// `ServiceExecutionRoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn service_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnReplicatorProps<R0, R1, R2, Set> { CfnReplicatorProps(put(self.0, "ServiceExecutionRoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnReplicatorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MSK::Replicator`.
 pub mod replicator {
 use crate::cfn::support::*;
 /// The property type `AmazonMskCluster` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-amazonmskcluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AmazonMskCluster<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AmazonMskCluster<R0 = Set>(Bag, Phase<(R0,)>);
 impl AmazonMskCluster {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AmazonMskCluster<super::missing::MskClusterArn> { AmazonMskCluster(Bag::default(), Phase) }
+    pub fn new() -> AmazonMskCluster<Missing<super::required::MskClusterArn>> { AmazonMskCluster(Bag::default(), Phase) }
 }
 impl<R0> AmazonMskCluster<R0> {
     /// `MskClusterArn`: text, required. Update: replacement.
-    pub fn msk_cluster_arn(mut self, value: impl Arg<str>) -> AmazonMskCluster<Set> { self.0.set("MskClusterArn", value.into_expr()); AmazonMskCluster(self.0, Phase) }
+    pub fn msk_cluster_arn(self, value: impl Arg<str>) -> AmazonMskCluster<Set> { AmazonMskCluster(put(self.0, "MskClusterArn", value.into_expr()), Phase) }
 }
 impl Done for AmazonMskCluster { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApacheKafkaCluster` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-apachekafkacluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApacheKafkaCluster<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ApacheKafkaCluster<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ApacheKafkaCluster {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApacheKafkaCluster<super::missing::ApacheKafkaClusterId, super::missing::BootstrapBrokerString> { ApacheKafkaCluster(Bag::default(), Phase) }
+    pub fn new() -> ApacheKafkaCluster<Missing<super::required::ApacheKafkaClusterId>, Missing<super::required::BootstrapBrokerString>> { ApacheKafkaCluster(Bag::default(), Phase) }
 }
 impl<R0, R1> ApacheKafkaCluster<R0, R1> {
     /// `ApacheKafkaClusterId`: text, required. Update: replacement.
-    pub fn apache_kafka_cluster_id(mut self, value: impl Arg<str>) -> ApacheKafkaCluster<Set, R1> { self.0.set("ApacheKafkaClusterId", value.into_expr()); ApacheKafkaCluster(self.0, Phase) }
+    pub fn apache_kafka_cluster_id(self, value: impl Arg<str>) -> ApacheKafkaCluster<Set, R1> { ApacheKafkaCluster(put(self.0, "ApacheKafkaClusterId", value.into_expr()), Phase) }
     /// `BootstrapBrokerString`: text, required. Update: replacement.
-    pub fn bootstrap_broker_string(mut self, value: impl Arg<str>) -> ApacheKafkaCluster<R0, Set> { self.0.set("BootstrapBrokerString", value.into_expr()); ApacheKafkaCluster(self.0, Phase) }
+    pub fn bootstrap_broker_string(self, value: impl Arg<str>) -> ApacheKafkaCluster<R0, Set> { ApacheKafkaCluster(put(self.0, "BootstrapBrokerString", value.into_expr()), Phase) }
 }
 impl Done for ApacheKafkaCluster { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogs` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-cloudwatchlogs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogs<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudWatchLogs<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudWatchLogs {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchLogs<super::missing::Enabled> { CloudWatchLogs(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchLogs<Missing<super::required::Enabled>> { CloudWatchLogs(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLogs<R0> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> CloudWatchLogs<Set> { self.0.set("Enabled", value.into_expr()); CloudWatchLogs(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> CloudWatchLogs<Set> { CloudWatchLogs(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `LogGroup`: text. Update: in place.
-    pub fn log_group(mut self, value: impl Arg<str>) -> Self { self.0.set("LogGroup", value.into_expr()); self }
+    pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConsumerGroupReplication` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-consumergroupreplication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConsumerGroupReplication<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConsumerGroupReplication<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConsumerGroupReplication {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConsumerGroupReplication<super::missing::ConsumerGroupsToReplicate> { ConsumerGroupReplication(Bag::default(), Phase) }
+    pub fn new() -> ConsumerGroupReplication<Missing<super::required::ConsumerGroupsToReplicate>> { ConsumerGroupReplication(Bag::default(), Phase) }
 }
 impl<R0> ConsumerGroupReplication<R0> {
     /// `ConsumerGroupOffsetSyncMode`: `ConsumerGroupOffsetSyncMode`. Update: replacement.
-    pub fn consumer_group_offset_sync_mode(mut self, value: impl Arg<ConsumerGroupOffsetSyncMode>) -> Self { self.0.set("ConsumerGroupOffsetSyncMode", value.into_expr()); self }
+    pub fn consumer_group_offset_sync_mode(self, value: impl Arg<ConsumerGroupOffsetSyncMode>) -> Self { Self(put(self.0, "ConsumerGroupOffsetSyncMode", value.into_expr()), Phase) }
     /// `ConsumerGroupsToExclude`: list of text. Update: in place.
-    pub fn consumer_groups_to_exclude(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ConsumerGroupsToExclude", value.into_expr()); self }
+    pub fn consumer_groups_to_exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ConsumerGroupsToExclude", value.into_expr()), Phase) }
     /// `ConsumerGroupsToReplicate`: list of text, required. Update: in place.
-    pub fn consumer_groups_to_replicate(mut self, value: impl Arg<Arr<str>>) -> ConsumerGroupReplication<Set> { self.0.set("ConsumerGroupsToReplicate", value.into_expr()); ConsumerGroupReplication(self.0, Phase) }
+    pub fn consumer_groups_to_replicate(self, value: impl Arg<Arr<str>>) -> ConsumerGroupReplication<Set> { ConsumerGroupReplication(put(self.0, "ConsumerGroupsToReplicate", value.into_expr()), Phase) }
     /// `DetectAndCopyNewConsumerGroups`: boolean. Update: in place.
-    pub fn detect_and_copy_new_consumer_groups(mut self, value: impl Arg<bool>) -> Self { self.0.set("DetectAndCopyNewConsumerGroups", value.into_expr()); self }
+    pub fn detect_and_copy_new_consumer_groups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetectAndCopyNewConsumerGroups", value.into_expr()), Phase) }
     /// `SynchroniseConsumerGroupOffsets`: boolean. Update: in place.
-    pub fn synchronise_consumer_group_offsets(mut self, value: impl Arg<bool>) -> Self { self.0.set("SynchroniseConsumerGroupOffsets", value.into_expr()); self }
+    pub fn synchronise_consumer_group_offsets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SynchroniseConsumerGroupOffsets", value.into_expr()), Phase) }
 }
 impl Done for ConsumerGroupReplication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Firehose` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-firehose.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Firehose<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Firehose<R0 = Set>(Bag, Phase<(R0,)>);
 impl Firehose {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Firehose<super::missing::Enabled> { Firehose(Bag::default(), Phase) }
+    pub fn new() -> Firehose<Missing<super::required::Enabled>> { Firehose(Bag::default(), Phase) }
 }
 impl<R0> Firehose<R0> {
     /// `DeliveryStream`: text. Update: in place.
-    pub fn delivery_stream(mut self, value: impl Arg<str>) -> Self { self.0.set("DeliveryStream", value.into_expr()); self }
+    pub fn delivery_stream(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryStream", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Firehose<Set> { self.0.set("Enabled", value.into_expr()); Firehose(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Firehose<Set> { Firehose(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for Firehose { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaCluster` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkacluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KafkaCluster(Bag);
+#[must_use] pub struct KafkaCluster(Bag);
 impl KafkaCluster {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AmazonMskCluster`: `AmazonMskCluster`. Update: replacement.
-    pub fn amazon_msk_cluster(mut self, value: impl Arg<AmazonMskCluster>) -> Self { self.0.set("AmazonMskCluster", value.into_expr()); self }
+    pub fn amazon_msk_cluster(self, value: impl Arg<AmazonMskCluster>) -> Self { Self(put(self.0, "AmazonMskCluster", value.into_expr())) }
     /// `ApacheKafkaCluster`: `ApacheKafkaCluster`. Update: replacement.
-    pub fn apache_kafka_cluster(mut self, value: impl Arg<ApacheKafkaCluster>) -> Self { self.0.set("ApacheKafkaCluster", value.into_expr()); self }
+    pub fn apache_kafka_cluster(self, value: impl Arg<ApacheKafkaCluster>) -> Self { Self(put(self.0, "ApacheKafkaCluster", value.into_expr())) }
     /// `ClientAuthentication`: `KafkaClusterClientAuthentication`. Update: replacement.
-    pub fn client_authentication(mut self, value: impl Arg<KafkaClusterClientAuthentication>) -> Self { self.0.set("ClientAuthentication", value.into_expr()); self }
+    pub fn client_authentication(self, value: impl Arg<KafkaClusterClientAuthentication>) -> Self { Self(put(self.0, "ClientAuthentication", value.into_expr())) }
     /// `EncryptionInTransit`: `KafkaClusterEncryptionInTransit`. Update: replacement.
-    pub fn encryption_in_transit(mut self, value: impl Arg<KafkaClusterEncryptionInTransit>) -> Self { self.0.set("EncryptionInTransit", value.into_expr()); self }
+    pub fn encryption_in_transit(self, value: impl Arg<KafkaClusterEncryptionInTransit>) -> Self { Self(put(self.0, "EncryptionInTransit", value.into_expr())) }
     /// `VpcConfig`: `KafkaClusterClientVpcConfig`. Update: replacement.
-    pub fn vpc_config(mut self, value: impl Arg<KafkaClusterClientVpcConfig>) -> Self { self.0.set("VpcConfig", value.into_expr()); self }
+    pub fn vpc_config(self, value: impl Arg<KafkaClusterClientVpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr())) }
 }
 impl Done for KafkaCluster { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterClientAuthentication` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusterclientauthentication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KafkaClusterClientAuthentication(Bag);
+#[must_use] pub struct KafkaClusterClientAuthentication(Bag);
 impl KafkaClusterClientAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MTLS`: `KafkaClusterMtlsAuthentication`. Update: replacement.
-    pub fn mtls(mut self, value: impl Arg<KafkaClusterMtlsAuthentication>) -> Self { self.0.set("MTLS", value.into_expr()); self }
+    pub fn mtls(self, value: impl Arg<KafkaClusterMtlsAuthentication>) -> Self { Self(put(self.0, "MTLS", value.into_expr())) }
     /// `SaslOAuthBearer`: `KafkaClusterSaslOAuthBearerAuthentication`. Update: replacement.
-    pub fn sasl_oauth_bearer(mut self, value: impl Arg<KafkaClusterSaslOAuthBearerAuthentication>) -> Self { self.0.set("SaslOAuthBearer", value.into_expr()); self }
+    pub fn sasl_oauth_bearer(self, value: impl Arg<KafkaClusterSaslOAuthBearerAuthentication>) -> Self { Self(put(self.0, "SaslOAuthBearer", value.into_expr())) }
     /// `SaslScram`: `KafkaClusterSaslScramAuthentication`. Update: replacement.
-    pub fn sasl_scram(mut self, value: impl Arg<KafkaClusterSaslScramAuthentication>) -> Self { self.0.set("SaslScram", value.into_expr()); self }
+    pub fn sasl_scram(self, value: impl Arg<KafkaClusterSaslScramAuthentication>) -> Self { Self(put(self.0, "SaslScram", value.into_expr())) }
 }
 impl Done for KafkaClusterClientAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterClientVpcConfig` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusterclientvpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KafkaClusterClientVpcConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KafkaClusterClientVpcConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl KafkaClusterClientVpcConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KafkaClusterClientVpcConfig<super::missing::SubnetIds> { KafkaClusterClientVpcConfig(Bag::default(), Phase) }
+    pub fn new() -> KafkaClusterClientVpcConfig<Missing<super::required::SubnetIds>> { KafkaClusterClientVpcConfig(Bag::default(), Phase) }
 }
 impl<R0> KafkaClusterClientVpcConfig<R0> {
-    /// `SecurityGroupIds`: list of text. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> KafkaClusterClientVpcConfig<Set> { self.0.set("SubnetIds", value.into_expr()); KafkaClusterClientVpcConfig(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> KafkaClusterClientVpcConfig<Set> { KafkaClusterClientVpcConfig(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for KafkaClusterClientVpcConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterEncryptionInTransit` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusterencryptionintransit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KafkaClusterEncryptionInTransit<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KafkaClusterEncryptionInTransit<R0 = Set>(Bag, Phase<(R0,)>);
 impl KafkaClusterEncryptionInTransit {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KafkaClusterEncryptionInTransit<super::missing::EncryptionType> { KafkaClusterEncryptionInTransit(Bag::default(), Phase) }
+    pub fn new() -> KafkaClusterEncryptionInTransit<Missing<super::required::EncryptionType>> { KafkaClusterEncryptionInTransit(Bag::default(), Phase) }
 }
 impl<R0> KafkaClusterEncryptionInTransit<R0> {
     /// `EncryptionType`: `EncryptionType`, required. Update: replacement.
-    pub fn encryption_type(mut self, value: impl Arg<EncryptionType>) -> KafkaClusterEncryptionInTransit<Set> { self.0.set("EncryptionType", value.into_expr()); KafkaClusterEncryptionInTransit(self.0, Phase) }
+    pub fn encryption_type(self, value: impl Arg<EncryptionType>) -> KafkaClusterEncryptionInTransit<Set> { KafkaClusterEncryptionInTransit(put(self.0, "EncryptionType", value.into_expr()), Phase) }
     /// `RootCaCertificate`: text. Update: replacement.
-    pub fn root_ca_certificate(mut self, value: impl Arg<str>) -> Self { self.0.set("RootCaCertificate", value.into_expr()); self }
+    pub fn root_ca_certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootCaCertificate", value.into_expr()), Phase) }
 }
 impl Done for KafkaClusterEncryptionInTransit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterMtlsAuthentication` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclustermtlsauthentication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KafkaClusterMtlsAuthentication<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KafkaClusterMtlsAuthentication<R0 = Set>(Bag, Phase<(R0,)>);
 impl KafkaClusterMtlsAuthentication {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KafkaClusterMtlsAuthentication<super::missing::SecretArn> { KafkaClusterMtlsAuthentication(Bag::default(), Phase) }
+    pub fn new() -> KafkaClusterMtlsAuthentication<Missing<super::required::SecretArn>> { KafkaClusterMtlsAuthentication(Bag::default(), Phase) }
 }
 impl<R0> KafkaClusterMtlsAuthentication<R0> {
     /// `SecretArn`: text, required. Update: replacement.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> KafkaClusterMtlsAuthentication<Set> { self.0.set("SecretArn", value.into_expr()); KafkaClusterMtlsAuthentication(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> KafkaClusterMtlsAuthentication<Set> { KafkaClusterMtlsAuthentication(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for KafkaClusterMtlsAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterOAuthClientCredentials` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusteroauthclientcredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KafkaClusterOAuthClientCredentials<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KafkaClusterOAuthClientCredentials<R0 = Set>(Bag, Phase<(R0,)>);
 impl KafkaClusterOAuthClientCredentials {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KafkaClusterOAuthClientCredentials<super::missing::TokenRequestSecretArn> { KafkaClusterOAuthClientCredentials(Bag::default(), Phase) }
+    pub fn new() -> KafkaClusterOAuthClientCredentials<Missing<super::required::TokenRequestSecretArn>> { KafkaClusterOAuthClientCredentials(Bag::default(), Phase) }
 }
 impl<R0> KafkaClusterOAuthClientCredentials<R0> {
     /// `TokenRequestSecretArn`: text, required. Update: replacement.
-    pub fn token_request_secret_arn(mut self, value: impl Arg<str>) -> KafkaClusterOAuthClientCredentials<Set> { self.0.set("TokenRequestSecretArn", value.into_expr()); KafkaClusterOAuthClientCredentials(self.0, Phase) }
+    pub fn token_request_secret_arn(self, value: impl Arg<str>) -> KafkaClusterOAuthClientCredentials<Set> { KafkaClusterOAuthClientCredentials(put(self.0, "TokenRequestSecretArn", value.into_expr()), Phase) }
 }
 impl Done for KafkaClusterOAuthClientCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterOAuthClientCredentialsAssertion` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusteroauthclientcredentialsassertion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KafkaClusterOAuthClientCredentialsAssertion<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KafkaClusterOAuthClientCredentialsAssertion<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KafkaClusterOAuthClientCredentialsAssertion {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KafkaClusterOAuthClientCredentialsAssertion<super::missing::Audience, super::missing::SigningAlgorithm> { KafkaClusterOAuthClientCredentialsAssertion(Bag::default(), Phase) }
+    pub fn new() -> KafkaClusterOAuthClientCredentialsAssertion<Missing<super::required::Audience>, Missing<super::required::SigningAlgorithm>> { KafkaClusterOAuthClientCredentialsAssertion(Bag::default(), Phase) }
 }
 impl<R0, R1> KafkaClusterOAuthClientCredentialsAssertion<R0, R1> {
     /// `Audience`: text, required. Update: replacement.
-    pub fn audience(mut self, value: impl Arg<str>) -> KafkaClusterOAuthClientCredentialsAssertion<Set, R1> { self.0.set("Audience", value.into_expr()); KafkaClusterOAuthClientCredentialsAssertion(self.0, Phase) }
+    pub fn audience(self, value: impl Arg<str>) -> KafkaClusterOAuthClientCredentialsAssertion<Set, R1> { KafkaClusterOAuthClientCredentialsAssertion(put(self.0, "Audience", value.into_expr()), Phase) }
     /// `SigningAlgorithm`: `SigningAlgorithm`, required. Update: replacement.
-    pub fn signing_algorithm(mut self, value: impl Arg<SigningAlgorithm>) -> KafkaClusterOAuthClientCredentialsAssertion<R0, Set> { self.0.set("SigningAlgorithm", value.into_expr()); KafkaClusterOAuthClientCredentialsAssertion(self.0, Phase) }
+    pub fn signing_algorithm(self, value: impl Arg<SigningAlgorithm>) -> KafkaClusterOAuthClientCredentialsAssertion<R0, Set> { KafkaClusterOAuthClientCredentialsAssertion(put(self.0, "SigningAlgorithm", value.into_expr()), Phase) }
     /// `TokenRequestSecretArn`: text. Update: replacement.
-    pub fn token_request_secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TokenRequestSecretArn", value.into_expr()); self }
+    pub fn token_request_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenRequestSecretArn", value.into_expr()), Phase) }
 }
 impl Done for KafkaClusterOAuthClientCredentialsAssertion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterOAuthIamJwtBearer` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclusteroauthiamjwtbearer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KafkaClusterOAuthIamJwtBearer<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KafkaClusterOAuthIamJwtBearer<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KafkaClusterOAuthIamJwtBearer {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KafkaClusterOAuthIamJwtBearer<super::missing::Audience, super::missing::SigningAlgorithm> { KafkaClusterOAuthIamJwtBearer(Bag::default(), Phase) }
+    pub fn new() -> KafkaClusterOAuthIamJwtBearer<Missing<super::required::Audience>, Missing<super::required::SigningAlgorithm>> { KafkaClusterOAuthIamJwtBearer(Bag::default(), Phase) }
 }
 impl<R0, R1> KafkaClusterOAuthIamJwtBearer<R0, R1> {
     /// `Audience`: text, required. Update: replacement.
-    pub fn audience(mut self, value: impl Arg<str>) -> KafkaClusterOAuthIamJwtBearer<Set, R1> { self.0.set("Audience", value.into_expr()); KafkaClusterOAuthIamJwtBearer(self.0, Phase) }
+    pub fn audience(self, value: impl Arg<str>) -> KafkaClusterOAuthIamJwtBearer<Set, R1> { KafkaClusterOAuthIamJwtBearer(put(self.0, "Audience", value.into_expr()), Phase) }
     /// `SigningAlgorithm`: `SigningAlgorithm`, required. Update: replacement.
-    pub fn signing_algorithm(mut self, value: impl Arg<SigningAlgorithm>) -> KafkaClusterOAuthIamJwtBearer<R0, Set> { self.0.set("SigningAlgorithm", value.into_expr()); KafkaClusterOAuthIamJwtBearer(self.0, Phase) }
+    pub fn signing_algorithm(self, value: impl Arg<SigningAlgorithm>) -> KafkaClusterOAuthIamJwtBearer<R0, Set> { KafkaClusterOAuthIamJwtBearer(put(self.0, "SigningAlgorithm", value.into_expr()), Phase) }
     /// `TokenRequestSecretArn`: text. Update: replacement.
-    pub fn token_request_secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TokenRequestSecretArn", value.into_expr()); self }
+    pub fn token_request_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenRequestSecretArn", value.into_expr()), Phase) }
 }
 impl Done for KafkaClusterOAuthIamJwtBearer { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterSaslOAuthBearerAuthentication` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclustersasloauthbearerauthentication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KafkaClusterSaslOAuthBearerAuthentication<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KafkaClusterSaslOAuthBearerAuthentication<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KafkaClusterSaslOAuthBearerAuthentication {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KafkaClusterSaslOAuthBearerAuthentication<super::missing::TokenEndpointAuthenticationMethod, super::missing::TokenEndpointUrl> { KafkaClusterSaslOAuthBearerAuthentication(Bag::default(), Phase) }
+    pub fn new() -> KafkaClusterSaslOAuthBearerAuthentication<Missing<super::required::TokenEndpointAuthenticationMethod>, Missing<super::required::TokenEndpointUrl>> { KafkaClusterSaslOAuthBearerAuthentication(Bag::default(), Phase) }
 }
 impl<R0, R1> KafkaClusterSaslOAuthBearerAuthentication<R0, R1> {
     /// `ClientCredentials`: `KafkaClusterOAuthClientCredentials`. Update: replacement.
-    pub fn client_credentials(mut self, value: impl Arg<KafkaClusterOAuthClientCredentials>) -> Self { self.0.set("ClientCredentials", value.into_expr()); self }
+    pub fn client_credentials(self, value: impl Arg<KafkaClusterOAuthClientCredentials>) -> Self { Self(put(self.0, "ClientCredentials", value.into_expr()), Phase) }
     /// `ClientCredentialsAssertion`: `KafkaClusterOAuthClientCredentialsAssertion`. Update: replacement.
-    pub fn client_credentials_assertion(mut self, value: impl Arg<KafkaClusterOAuthClientCredentialsAssertion>) -> Self { self.0.set("ClientCredentialsAssertion", value.into_expr()); self }
+    pub fn client_credentials_assertion(self, value: impl Arg<KafkaClusterOAuthClientCredentialsAssertion>) -> Self { Self(put(self.0, "ClientCredentialsAssertion", value.into_expr()), Phase) }
     /// `IamJwtBearer`: `KafkaClusterOAuthIamJwtBearer`. Update: replacement.
-    pub fn iam_jwt_bearer(mut self, value: impl Arg<KafkaClusterOAuthIamJwtBearer>) -> Self { self.0.set("IamJwtBearer", value.into_expr()); self }
+    pub fn iam_jwt_bearer(self, value: impl Arg<KafkaClusterOAuthIamJwtBearer>) -> Self { Self(put(self.0, "IamJwtBearer", value.into_expr()), Phase) }
     /// `Scope`: text. Update: replacement.
-    pub fn scope(mut self, value: impl Arg<str>) -> Self { self.0.set("Scope", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
     /// `TokenEndpointAuthenticationMethod`: `TokenEndpointAuthenticationMethod`, required. Update: replacement.
-    pub fn token_endpoint_authentication_method(mut self, value: impl Arg<TokenEndpointAuthenticationMethod>) -> KafkaClusterSaslOAuthBearerAuthentication<Set, R1> { self.0.set("TokenEndpointAuthenticationMethod", value.into_expr()); KafkaClusterSaslOAuthBearerAuthentication(self.0, Phase) }
+    pub fn token_endpoint_authentication_method(self, value: impl Arg<TokenEndpointAuthenticationMethod>) -> KafkaClusterSaslOAuthBearerAuthentication<Set, R1> { KafkaClusterSaslOAuthBearerAuthentication(put(self.0, "TokenEndpointAuthenticationMethod", value.into_expr()), Phase) }
     /// `TokenEndpointTlsCertificateArn`: text. Update: replacement.
-    pub fn token_endpoint_tls_certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TokenEndpointTlsCertificateArn", value.into_expr()); self }
+    pub fn token_endpoint_tls_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenEndpointTlsCertificateArn", value.into_expr()), Phase) }
     /// `TokenEndpointUrl`: text, required. Update: replacement.
-    pub fn token_endpoint_url(mut self, value: impl Arg<str>) -> KafkaClusterSaslOAuthBearerAuthentication<R0, Set> { self.0.set("TokenEndpointUrl", value.into_expr()); KafkaClusterSaslOAuthBearerAuthentication(self.0, Phase) }
+    pub fn token_endpoint_url(self, value: impl Arg<str>) -> KafkaClusterSaslOAuthBearerAuthentication<R0, Set> { KafkaClusterSaslOAuthBearerAuthentication(put(self.0, "TokenEndpointUrl", value.into_expr()), Phase) }
 }
 impl Done for KafkaClusterSaslOAuthBearerAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KafkaClusterSaslScramAuthentication` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-kafkaclustersaslscramauthentication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KafkaClusterSaslScramAuthentication<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KafkaClusterSaslScramAuthentication<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KafkaClusterSaslScramAuthentication {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KafkaClusterSaslScramAuthentication<super::missing::Mechanism, super::missing::SecretArn> { KafkaClusterSaslScramAuthentication(Bag::default(), Phase) }
+    pub fn new() -> KafkaClusterSaslScramAuthentication<Missing<super::required::Mechanism>, Missing<super::required::SecretArn>> { KafkaClusterSaslScramAuthentication(Bag::default(), Phase) }
 }
 impl<R0, R1> KafkaClusterSaslScramAuthentication<R0, R1> {
     /// `Mechanism`: `Mechanism`, required. Update: replacement.
-    pub fn mechanism(mut self, value: impl Arg<Mechanism>) -> KafkaClusterSaslScramAuthentication<Set, R1> { self.0.set("Mechanism", value.into_expr()); KafkaClusterSaslScramAuthentication(self.0, Phase) }
+    pub fn mechanism(self, value: impl Arg<Mechanism>) -> KafkaClusterSaslScramAuthentication<Set, R1> { KafkaClusterSaslScramAuthentication(put(self.0, "Mechanism", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: replacement.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> KafkaClusterSaslScramAuthentication<R0, Set> { self.0.set("SecretArn", value.into_expr()); KafkaClusterSaslScramAuthentication(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> KafkaClusterSaslScramAuthentication<R0, Set> { KafkaClusterSaslScramAuthentication(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for KafkaClusterSaslScramAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogDelivery` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-logdelivery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogDelivery(Bag);
+#[must_use] pub struct LogDelivery(Bag);
 impl LogDelivery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReplicatorLogDelivery`: `ReplicatorLogDelivery`. Update: in place.
-    pub fn replicator_log_delivery(mut self, value: impl Arg<ReplicatorLogDelivery>) -> Self { self.0.set("ReplicatorLogDelivery", value.into_expr()); self }
+    pub fn replicator_log_delivery(self, value: impl Arg<ReplicatorLogDelivery>) -> Self { Self(put(self.0, "ReplicatorLogDelivery", value.into_expr())) }
 }
 impl Done for LogDelivery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationInfo` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-replicationinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationInfo<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ReplicationInfo<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ReplicationInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReplicationInfo<super::missing::ConsumerGroupReplication, super::missing::TargetCompressionType, super::missing::TopicReplication> { ReplicationInfo(Bag::default(), Phase) }
+    pub fn new() -> ReplicationInfo<Missing<super::required::ConsumerGroupReplication>, Missing<super::required::TargetCompressionType>, Missing<super::required::TopicReplication>> { ReplicationInfo(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ReplicationInfo<R0, R1, R2> {
     /// `ConsumerGroupReplication`: `ConsumerGroupReplication`, required. Update: in place.
-    pub fn consumer_group_replication(mut self, value: impl Arg<ConsumerGroupReplication>) -> ReplicationInfo<Set, R1, R2> { self.0.set("ConsumerGroupReplication", value.into_expr()); ReplicationInfo(self.0, Phase) }
+    pub fn consumer_group_replication(self, value: impl Arg<ConsumerGroupReplication>) -> ReplicationInfo<Set, R1, R2> { ReplicationInfo(put(self.0, "ConsumerGroupReplication", value.into_expr()), Phase) }
     /// `SourceKafkaClusterArn`: text. Update: replacement.
-    pub fn source_kafka_cluster_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceKafkaClusterArn", value.into_expr()); self }
+    pub fn source_kafka_cluster_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceKafkaClusterArn", value.into_expr()), Phase) }
     /// `SourceKafkaClusterId`: text. Update: replacement.
-    pub fn source_kafka_cluster_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceKafkaClusterId", value.into_expr()); self }
+    pub fn source_kafka_cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceKafkaClusterId", value.into_expr()), Phase) }
     /// `TargetCompressionType`: `TargetCompressionType`, required. Update: replacement.
-    pub fn target_compression_type(mut self, value: impl Arg<TargetCompressionType>) -> ReplicationInfo<R0, Set, R2> { self.0.set("TargetCompressionType", value.into_expr()); ReplicationInfo(self.0, Phase) }
+    pub fn target_compression_type(self, value: impl Arg<TargetCompressionType>) -> ReplicationInfo<R0, Set, R2> { ReplicationInfo(put(self.0, "TargetCompressionType", value.into_expr()), Phase) }
     /// `TargetKafkaClusterArn`: text. Update: replacement.
-    pub fn target_kafka_cluster_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetKafkaClusterArn", value.into_expr()); self }
+    pub fn target_kafka_cluster_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetKafkaClusterArn", value.into_expr()), Phase) }
     /// `TargetKafkaClusterId`: text. Update: replacement.
-    pub fn target_kafka_cluster_id(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetKafkaClusterId", value.into_expr()); self }
+    pub fn target_kafka_cluster_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetKafkaClusterId", value.into_expr()), Phase) }
     /// `TopicReplication`: `TopicReplication`, required. Update: in place.
-    pub fn topic_replication(mut self, value: impl Arg<TopicReplication>) -> ReplicationInfo<R0, R1, Set> { self.0.set("TopicReplication", value.into_expr()); ReplicationInfo(self.0, Phase) }
+    pub fn topic_replication(self, value: impl Arg<TopicReplication>) -> ReplicationInfo<R0, R1, Set> { ReplicationInfo(put(self.0, "TopicReplication", value.into_expr()), Phase) }
 }
 impl Done for ReplicationInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationStartingPosition` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-replicationstartingposition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationStartingPosition(Bag);
+#[must_use] pub struct ReplicationStartingPosition(Bag);
 impl ReplicationStartingPosition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: `Type`. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for ReplicationStartingPosition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationTopicNameConfiguration` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-replicationtopicnameconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationTopicNameConfiguration(Bag);
+#[must_use] pub struct ReplicationTopicNameConfiguration(Bag);
 impl ReplicationTopicNameConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: `ReplicationTopicNameConfigurationType`. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<ReplicationTopicNameConfigurationType>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<ReplicationTopicNameConfigurationType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for ReplicationTopicNameConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicatorLogDelivery` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-replicatorlogdelivery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicatorLogDelivery(Bag);
+#[must_use] pub struct ReplicatorLogDelivery(Bag);
 impl ReplicatorLogDelivery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogs`: `CloudWatchLogs`. Update: in place.
-    pub fn cloud_watch_logs(mut self, value: impl Arg<CloudWatchLogs>) -> Self { self.0.set("CloudWatchLogs", value.into_expr()); self }
+    pub fn cloud_watch_logs(self, value: impl Arg<CloudWatchLogs>) -> Self { Self(put(self.0, "CloudWatchLogs", value.into_expr())) }
     /// `Firehose`: `Firehose`. Update: in place.
-    pub fn firehose(mut self, value: impl Arg<Firehose>) -> Self { self.0.set("Firehose", value.into_expr()); self }
+    pub fn firehose(self, value: impl Arg<Firehose>) -> Self { Self(put(self.0, "Firehose", value.into_expr())) }
     /// `S3`: `S3`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<S3>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<S3>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for ReplicatorLogDelivery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-s3.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3<super::missing::Enabled> { S3(Bag::default(), Phase) }
+    pub fn new() -> S3<Missing<super::required::Enabled>> { S3(Bag::default(), Phase) }
 }
 impl<R0> S3<R0> {
     /// `Bucket`: text. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> Self { self.0.set("Bucket", value.into_expr()); self }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> S3<Set> { self.0.set("Enabled", value.into_expr()); S3(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> S3<Set> { S3(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for S3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TopicReplication` of `AWS::MSK::Replicator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-replicator-topicreplication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TopicReplication<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TopicReplication<R0 = Set>(Bag, Phase<(R0,)>);
 impl TopicReplication {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TopicReplication<super::missing::TopicsToReplicate> { TopicReplication(Bag::default(), Phase) }
+    pub fn new() -> TopicReplication<Missing<super::required::TopicsToReplicate>> { TopicReplication(Bag::default(), Phase) }
 }
 impl<R0> TopicReplication<R0> {
     /// `CopyAccessControlListsForTopics`: boolean. Update: in place.
-    pub fn copy_access_control_lists_for_topics(mut self, value: impl Arg<bool>) -> Self { self.0.set("CopyAccessControlListsForTopics", value.into_expr()); self }
+    pub fn copy_access_control_lists_for_topics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyAccessControlListsForTopics", value.into_expr()), Phase) }
     /// `CopyTopicConfigurations`: boolean. Update: in place.
-    pub fn copy_topic_configurations(mut self, value: impl Arg<bool>) -> Self { self.0.set("CopyTopicConfigurations", value.into_expr()); self }
+    pub fn copy_topic_configurations(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTopicConfigurations", value.into_expr()), Phase) }
     /// `DetectAndCopyNewTopics`: boolean. Update: in place.
-    pub fn detect_and_copy_new_topics(mut self, value: impl Arg<bool>) -> Self { self.0.set("DetectAndCopyNewTopics", value.into_expr()); self }
+    pub fn detect_and_copy_new_topics(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetectAndCopyNewTopics", value.into_expr()), Phase) }
     /// `StartingPosition`: `ReplicationStartingPosition`. Update: replacement.
-    pub fn starting_position(mut self, value: impl Arg<ReplicationStartingPosition>) -> Self { self.0.set("StartingPosition", value.into_expr()); self }
+    pub fn starting_position(self, value: impl Arg<ReplicationStartingPosition>) -> Self { Self(put(self.0, "StartingPosition", value.into_expr()), Phase) }
     /// `TopicNameConfiguration`: `ReplicationTopicNameConfiguration`. Update: replacement.
-    pub fn topic_name_configuration(mut self, value: impl Arg<ReplicationTopicNameConfiguration>) -> Self { self.0.set("TopicNameConfiguration", value.into_expr()); self }
+    pub fn topic_name_configuration(self, value: impl Arg<ReplicationTopicNameConfiguration>) -> Self { Self(put(self.0, "TopicNameConfiguration", value.into_expr()), Phase) }
     /// `TopicsToExclude`: list of text. Update: in place.
-    pub fn topics_to_exclude(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TopicsToExclude", value.into_expr()); self }
+    pub fn topics_to_exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TopicsToExclude", value.into_expr()), Phase) }
     /// `TopicsToReplicate`: list of text, required. Update: in place.
-    pub fn topics_to_replicate(mut self, value: impl Arg<Arr<str>>) -> TopicReplication<Set> { self.0.set("TopicsToReplicate", value.into_expr()); TopicReplication(self.0, Phase) }
+    pub fn topics_to_replicate(self, value: impl Arg<Arr<str>>) -> TopicReplication<Set> { TopicReplication(put(self.0, "TopicsToReplicate", value.into_expr()), Phase) }
 }
 impl Done for TopicReplication { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ConsumerGroupOffsetSyncMode` allows.
@@ -1270,77 +1268,77 @@ impl CfnServerlessCluster {
     /// `AWS::MSK::ServerlessCluster`
     pub const TYPE: &'static str = "AWS::MSK::ServerlessCluster";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnServerlessClusterProps<R0, R1, R2>) -> Self where CfnServerlessClusterProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServerlessClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnServerlessCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MSK::ServerlessCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-serverlesscluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServerlessClusterProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnServerlessClusterProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnServerlessClusterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnServerlessClusterProps<missing::ClientAuthentication, missing::ClusterName, missing::VpcConfigs> { CfnServerlessClusterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnServerlessClusterProps<Missing<required::ClientAuthentication>, Missing<required::ClusterName>, Missing<required::VpcConfigs>> { CfnServerlessClusterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnServerlessClusterProps<R0, R1, R2> {
     /// `ClientAuthentication`: `ClientAuthentication`, required. Update: replacement.
-    pub fn client_authentication(mut self, value: impl Arg<serverless_cluster::ClientAuthentication>) -> CfnServerlessClusterProps<Set, R1, R2> { self.0.set("ClientAuthentication", value.into_expr()); CfnServerlessClusterProps(self.0, Phase) }
+    pub fn client_authentication(self, value: impl Arg<serverless_cluster::ClientAuthentication>) -> CfnServerlessClusterProps<Set, R1, R2> { CfnServerlessClusterProps(put(self.0, "ClientAuthentication", value.into_expr()), Phase) }
     /// `ClusterName`: text, required. Update: replacement.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> CfnServerlessClusterProps<R0, Set, R2> { self.0.set("ClusterName", value.into_expr()); CfnServerlessClusterProps(self.0, Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> CfnServerlessClusterProps<R0, Set, R2> { CfnServerlessClusterProps(put(self.0, "ClusterName", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcConfigs`: list of `VpcConfig`, required. Update: replacement.
-    pub fn vpc_configs(mut self, value: impl Arg<Arr<serverless_cluster::VpcConfig>>) -> CfnServerlessClusterProps<R0, R1, Set> { self.0.set("VpcConfigs", value.into_expr()); CfnServerlessClusterProps(self.0, Phase) }
+    pub fn vpc_configs(self, value: impl Arg<Arr<serverless_cluster::VpcConfig>>) -> CfnServerlessClusterProps<R0, R1, Set> { CfnServerlessClusterProps(put(self.0, "VpcConfigs", value.into_expr()), Phase) }
 }
 impl Done for CfnServerlessClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MSK::ServerlessCluster`.
 pub mod serverless_cluster {
 use crate::cfn::support::*;
 /// The property type `ClientAuthentication` of `AWS::MSK::ServerlessCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-serverlesscluster-clientauthentication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClientAuthentication<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ClientAuthentication<R0 = Set>(Bag, Phase<(R0,)>);
 impl ClientAuthentication {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ClientAuthentication<super::missing::Sasl> { ClientAuthentication(Bag::default(), Phase) }
+    pub fn new() -> ClientAuthentication<Missing<super::required::Sasl>> { ClientAuthentication(Bag::default(), Phase) }
 }
 impl<R0> ClientAuthentication<R0> {
     /// `Sasl`: `Sasl`, required. Update: replacement.
-    pub fn sasl(mut self, value: impl Arg<Sasl>) -> ClientAuthentication<Set> { self.0.set("Sasl", value.into_expr()); ClientAuthentication(self.0, Phase) }
+    pub fn sasl(self, value: impl Arg<Sasl>) -> ClientAuthentication<Set> { ClientAuthentication(put(self.0, "Sasl", value.into_expr()), Phase) }
 }
 impl Done for ClientAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Iam` of `AWS::MSK::ServerlessCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-serverlesscluster-iam.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Iam<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Iam<R0 = Set>(Bag, Phase<(R0,)>);
 impl Iam {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Iam<super::missing::Enabled> { Iam(Bag::default(), Phase) }
+    pub fn new() -> Iam<Missing<super::required::Enabled>> { Iam(Bag::default(), Phase) }
 }
 impl<R0> Iam<R0> {
     /// `Enabled`: boolean, required. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Iam<Set> { self.0.set("Enabled", value.into_expr()); Iam(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> Iam<Set> { Iam(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for Iam { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Sasl` of `AWS::MSK::ServerlessCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-serverlesscluster-sasl.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Sasl<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Sasl<R0 = Set>(Bag, Phase<(R0,)>);
 impl Sasl {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Sasl<super::missing::Iam> { Sasl(Bag::default(), Phase) }
+    pub fn new() -> Sasl<Missing<super::required::Iam>> { Sasl(Bag::default(), Phase) }
 }
 impl<R0> Sasl<R0> {
     /// `Iam`: `Iam`, required. Update: replacement.
-    pub fn iam(mut self, value: impl Arg<Iam>) -> Sasl<Set> { self.0.set("Iam", value.into_expr()); Sasl(self.0, Phase) }
+    pub fn iam(self, value: impl Arg<Iam>) -> Sasl<Set> { Sasl(put(self.0, "Iam", value.into_expr()), Phase) }
 }
 impl Done for Sasl { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::MSK::ServerlessCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-msk-serverlesscluster-vpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VpcConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl VpcConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcConfig<super::missing::SubnetIds> { VpcConfig(Bag::default(), Phase) }
+    pub fn new() -> VpcConfig<Missing<super::required::SubnetIds>> { VpcConfig(Bag::default(), Phase) }
 }
 impl<R0> VpcConfig<R0> {
-    /// `SecurityGroups`: list of text. Update: replacement.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroups", value.into_expr()); self }
-    /// `SubnetIds`: list of text, required. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<Set> { self.0.set("SubnetIds", value.into_expr()); VpcConfig(self.0, Phase) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement.
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VpcConfig<Set> { VpcConfig(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1350,30 +1348,30 @@ impl CfnTopic {
     /// `AWS::MSK::Topic`
     pub const TYPE: &'static str = "AWS::MSK::Topic";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnTopicProps<R0, R1, R2, R3>) -> Self where CfnTopicProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTopicProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TopicArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `TopicArn`: text.
+    /// The attribute `TopicArn`: `OtherArn`.
     pub fn attr_topic_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TopicArn") }
 }
 impl Parent for CfnTopic { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MSK::Topic`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-topic.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTopicProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnTopicProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnTopicProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTopicProps<missing::ClusterArn, missing::PartitionCount, missing::ReplicationFactor, missing::TopicName> { CfnTopicProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTopicProps<Missing<required::ClusterArn>, Missing<required::PartitionCount>, Missing<required::ReplicationFactor>, Missing<required::TopicName>> { CfnTopicProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnTopicProps<R0, R1, R2, R3> {
     /// `ClusterArn`: text, required. Update: replacement.
-    pub fn cluster_arn(mut self, value: impl Arg<str>) -> CfnTopicProps<Set, R1, R2, R3> { self.0.set("ClusterArn", value.into_expr()); CfnTopicProps(self.0, Phase) }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> CfnTopicProps<Set, R1, R2, R3> { CfnTopicProps(put(self.0, "ClusterArn", value.into_expr()), Phase) }
     /// `Configs`: text. Update: in place.
-    pub fn configs(mut self, value: impl Arg<str>) -> Self { self.0.set("Configs", value.into_expr()); self }
+    pub fn configs(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Configs", value.into_expr()), Phase) }
     /// `PartitionCount`: integer, required. Update: in place.
-    pub fn partition_count(mut self, value: impl Arg<i64>) -> CfnTopicProps<R0, Set, R2, R3> { self.0.set("PartitionCount", value.into_expr()); CfnTopicProps(self.0, Phase) }
+    pub fn partition_count(self, value: impl Arg<i64>) -> CfnTopicProps<R0, Set, R2, R3> { CfnTopicProps(put(self.0, "PartitionCount", value.into_expr()), Phase) }
     /// `ReplicationFactor`: integer, required. Update: replacement.
-    pub fn replication_factor(mut self, value: impl Arg<i64>) -> CfnTopicProps<R0, R1, Set, R3> { self.0.set("ReplicationFactor", value.into_expr()); CfnTopicProps(self.0, Phase) }
+    pub fn replication_factor(self, value: impl Arg<i64>) -> CfnTopicProps<R0, R1, Set, R3> { CfnTopicProps(put(self.0, "ReplicationFactor", value.into_expr()), Phase) }
     /// `TopicName`: text, required. Update: replacement.
-    pub fn topic_name(mut self, value: impl Arg<str>) -> CfnTopicProps<R0, R1, R2, Set> { self.0.set("TopicName", value.into_expr()); CfnTopicProps(self.0, Phase) }
+    pub fn topic_name(self, value: impl Arg<str>) -> CfnTopicProps<R0, R1, R2, Set> { CfnTopicProps(put(self.0, "TopicName", value.into_expr()), Phase) }
 }
 impl Done for CfnTopicProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::MSK::VpcConnection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-vpcconnection.html)
@@ -1382,32 +1380,32 @@ impl CfnVpcConnection {
     /// `AWS::MSK::VpcConnection`
     pub const TYPE: &'static str = "AWS::MSK::VpcConnection";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnVpcConnectionProps<R0, R1, R2, R3, R4>) -> Self where CfnVpcConnectionProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVpcConnectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnVpcConnection { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MSK::VpcConnection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-msk-vpcconnection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVpcConnectionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnVpcConnectionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnVpcConnectionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVpcConnectionProps<missing::Authentication, missing::ClientSubnets, missing::SecurityGroups, missing::TargetClusterArn, missing::VpcId> { CfnVpcConnectionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVpcConnectionProps<Missing<required::Authentication>, Missing<required::ClientSubnets>, Missing<required::SecurityGroups>, Missing<required::TargetClusterArn>, Missing<required::VpcId>> { CfnVpcConnectionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnVpcConnectionProps<R0, R1, R2, R3, R4> {
     /// `Authentication`: `Authentication`, required. Update: replacement.
-    pub fn authentication(mut self, value: impl Arg<vpc_connection::Authentication>) -> CfnVpcConnectionProps<Set, R1, R2, R3, R4> { self.0.set("Authentication", value.into_expr()); CfnVpcConnectionProps(self.0, Phase) }
+    pub fn authentication(self, value: impl Arg<vpc_connection::Authentication>) -> CfnVpcConnectionProps<Set, R1, R2, R3, R4> { CfnVpcConnectionProps(put(self.0, "Authentication", value.into_expr()), Phase) }
     /// `ClientSubnets`: list of text, required. Update: replacement.
-    pub fn client_subnets(mut self, value: impl Arg<Arr<str>>) -> CfnVpcConnectionProps<R0, Set, R2, R3, R4> { self.0.set("ClientSubnets", value.into_expr()); CfnVpcConnectionProps(self.0, Phase) }
-    /// `SecurityGroups`: list of text, required. Update: replacement.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> CfnVpcConnectionProps<R0, R1, Set, R3, R4> { self.0.set("SecurityGroups", value.into_expr()); CfnVpcConnectionProps(self.0, Phase) }
+    pub fn client_subnets(self, value: impl Arg<Arr<str>>) -> CfnVpcConnectionProps<R0, Set, R2, R3, R4> { CfnVpcConnectionProps(put(self.0, "ClientSubnets", value.into_expr()), Phase) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnVpcConnectionProps<R0, R1, Set, R3, R4> { CfnVpcConnectionProps(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetClusterArn`: text, required. Update: replacement.
-    pub fn target_cluster_arn(mut self, value: impl Arg<str>) -> CfnVpcConnectionProps<R0, R1, R2, Set, R4> { self.0.set("TargetClusterArn", value.into_expr()); CfnVpcConnectionProps(self.0, Phase) }
-    /// `VpcId`: text, required. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> CfnVpcConnectionProps<R0, R1, R2, R3, Set> { self.0.set("VpcId", value.into_expr()); CfnVpcConnectionProps(self.0, Phase) }
+    pub fn target_cluster_arn(self, value: impl Arg<str>) -> CfnVpcConnectionProps<R0, R1, R2, Set, R4> { CfnVpcConnectionProps(put(self.0, "TargetClusterArn", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnVpcConnectionProps<R0, R1, R2, R3, Set> { CfnVpcConnectionProps(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnVpcConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MSK::VpcConnection`.
@@ -1416,5 +1414,5 @@ use crate::cfn::support::*;
 values! { /// Texts that `Authentication` allows.
 Authentication { SaslIam = "SASL_IAM", SaslScram = "SASL_SCRAM", Tls = "TLS" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ApacheKafkaClusterId, AppendOnly, Arn, Audience, Authentication, BootstrapBrokerString, BrokerLogs, BrokerNodeGroupInfo, BucketArn, ChannelName, ClientAuthentication, ClientSubnets, ClusterArn, ClusterName, CompressionType, ConsumerGroupReplication, ConsumerGroupsToReplicate, DataVolumeKMSKeyId, DeadLetterQueueS3, DestinationDatabaseName, DestinationTableList, DestinationTableName, EnableSchemaEvolution, EnableTableCreation, Enabled, EnabledInBroker, EncryptionType, ErrorOutputPrefix, GsrArn, Iam, InstanceType, KafkaClusters, KafkaVersion, KmsKeyArn, Mechanism, MskClusterArn, Name, NumberOfBrokerNodes, PartitionCount, PartitionStrategy, Policy, Prometheus, RecordConverter, ReplicationFactor, ReplicationInfoList, ReplicatorName, Revision, Sasl, SchemaEvolution, SecretArn, SecurityGroups, ServerProperties, ServiceExecutionRoleArn, SigningAlgorithm, Status, Storage, StorageClass, SubnetIds, TableCreation, TargetClusterArn, TargetCompressionType, TokenEndpointAuthenticationMethod, TokenEndpointUrl, TokenRequestSecretArn, TopicArn, TopicConfigurationList, TopicName, TopicReplication, TopicsToReplicate, ValueConverter, VpcConfigs, VpcId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ApacheKafkaClusterId, AppendOnly, Arn, Audience, Authentication, BootstrapBrokerString, BrokerNodeGroupInfo, BucketArn, ChannelName, ClientAuthentication, ClientSubnets, ClusterArn, ClusterName, CompressionType, ConsumerGroupReplication, ConsumerGroupsToReplicate, DataVolumeKMSKeyId, DeadLetterQueueS3, DestinationDatabaseName, DestinationTableList, DestinationTableName, EnableSchemaEvolution, EnableTableCreation, Enabled, EnabledInBroker, EncryptionType, ErrorOutputPrefix, GsrArn, Iam, InstanceType, KafkaClusters, KafkaVersion, KmsKeyArn, Mechanism, MskClusterArn, Name, NumberOfBrokerNodes, PartitionCount, PartitionStrategy, Policy, Prometheus, RecordConverter, ReplicationFactor, ReplicationInfoList, ReplicatorName, Revision, Sasl, SchemaEvolution, SecretArn, SecurityGroups, ServerProperties, ServiceExecutionRoleArn, SigningAlgorithm, Status, Storage, StorageClass, SubnetIds, TableCreation, TargetClusterArn, TargetCompressionType, TokenEndpointAuthenticationMethod, TokenEndpointUrl, TokenRequestSecretArn, TopicArn, TopicConfigurationList, TopicName, TopicReplication, TopicsToReplicate, ValueConverter, VpcConfigs, VpcId } }

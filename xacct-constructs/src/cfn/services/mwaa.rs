@@ -10,24 +10,24 @@ impl CfnEnvironment {
     /// `AWS::MWAA::Environment`
     pub const TYPE: &'static str = "AWS::MWAA::Environment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnEnvironmentProps<R0>) -> Self where CfnEnvironmentProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEnvironmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CeleryExecutorQueue`: text.
     pub fn attr_celery_executor_queue(&self) -> Val<str> { self.0.get_att("CeleryExecutorQueue") }
     /// The attribute `DatabaseVpcEndpointService`: text.
     pub fn attr_database_vpc_endpoint_service(&self) -> Val<str> { self.0.get_att("DatabaseVpcEndpointService") }
-    /// The attribute `LoggingConfiguration.DagProcessingLogs.CloudWatchLogGroupArn`: text.
+    /// The attribute `LoggingConfiguration.DagProcessingLogs.CloudWatchLogGroupArn`: `OtherArn`.
     pub fn attr_logging_configuration_dag_processing_logs_cloud_watch_log_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LoggingConfiguration.DagProcessingLogs.CloudWatchLogGroupArn") }
-    /// The attribute `LoggingConfiguration.SchedulerLogs.CloudWatchLogGroupArn`: text.
+    /// The attribute `LoggingConfiguration.SchedulerLogs.CloudWatchLogGroupArn`: `OtherArn`.
     pub fn attr_logging_configuration_scheduler_logs_cloud_watch_log_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LoggingConfiguration.SchedulerLogs.CloudWatchLogGroupArn") }
-    /// The attribute `LoggingConfiguration.TaskLogs.CloudWatchLogGroupArn`: text.
+    /// The attribute `LoggingConfiguration.TaskLogs.CloudWatchLogGroupArn`: `OtherArn`.
     pub fn attr_logging_configuration_task_logs_cloud_watch_log_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LoggingConfiguration.TaskLogs.CloudWatchLogGroupArn") }
-    /// The attribute `LoggingConfiguration.WebserverLogs.CloudWatchLogGroupArn`: text.
+    /// The attribute `LoggingConfiguration.WebserverLogs.CloudWatchLogGroupArn`: `OtherArn`.
     pub fn attr_logging_configuration_webserver_logs_cloud_watch_log_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LoggingConfiguration.WebserverLogs.CloudWatchLogGroupArn") }
-    /// The attribute `LoggingConfiguration.WorkerLogs.CloudWatchLogGroupArn`: text.
+    /// The attribute `LoggingConfiguration.WorkerLogs.CloudWatchLogGroupArn`: `OtherArn`.
     pub fn attr_logging_configuration_worker_logs_cloud_watch_log_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LoggingConfiguration.WorkerLogs.CloudWatchLogGroupArn") }
     /// The attribute `WebserverUrl`: text.
     pub fn attr_webserver_url(&self) -> Val<str> { self.0.get_att("WebserverUrl") }
@@ -36,108 +36,108 @@ impl CfnEnvironment {
 }
 impl Parent for CfnEnvironment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MWAA::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaa-environment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEnvironmentProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnEnvironmentProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnEnvironmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEnvironmentProps<missing::Name> { CfnEnvironmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEnvironmentProps<Missing<required::Name>> { CfnEnvironmentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEnvironmentProps<R0> {
     /// `AirflowConfigurationOptions`: JSON. Update: in place.
-    pub fn airflow_configuration_options(mut self, value: impl Arg<Any>) -> Self { self.0.set("AirflowConfigurationOptions", value.into_expr()); self }
+    pub fn airflow_configuration_options(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AirflowConfigurationOptions", value.into_expr()), Phase) }
     /// `AirflowVersion`: text. Update: in place.
-    pub fn airflow_version(mut self, value: impl Arg<str>) -> Self { self.0.set("AirflowVersion", value.into_expr()); self }
+    pub fn airflow_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AirflowVersion", value.into_expr()), Phase) }
     /// `DagS3Path`: text. Update: in place.
-    pub fn dag_s3_path(mut self, value: impl Arg<str>) -> Self { self.0.set("DagS3Path", value.into_expr()); self }
+    pub fn dag_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DagS3Path", value.into_expr()), Phase) }
     /// `EndpointManagement`: `EndpointManagement`. Update: replacement.
-    pub fn endpoint_management(mut self, value: impl Arg<environment::EndpointManagement>) -> Self { self.0.set("EndpointManagement", value.into_expr()); self }
+    pub fn endpoint_management(self, value: impl Arg<environment::EndpointManagement>) -> Self { Self(put(self.0, "EndpointManagement", value.into_expr()), Phase) }
     /// `EnvironmentClass`: text. Update: in place.
-    pub fn environment_class(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentClass", value.into_expr()); self }
-    /// `ExecutionRoleArn`: text. Update: in place.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ExecutionRoleArn", value.into_expr()); self }
-    /// `KmsKey`: text. Update: replacement.
-    pub fn kms_key(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKey", value.into_expr()); self }
+    pub fn environment_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentClass", value.into_expr()), Phase) }
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
+    /// `KmsKey`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKey", value.into_expr()), Phase) }
     /// `LoggingConfiguration`: `LoggingConfiguration`. Update: in place.
-    pub fn logging_configuration(mut self, value: impl Arg<environment::LoggingConfiguration>) -> Self { self.0.set("LoggingConfiguration", value.into_expr()); self }
+    pub fn logging_configuration(self, value: impl Arg<environment::LoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr()), Phase) }
     /// `MaxWebservers`: integer. Update: in place.
-    pub fn max_webservers(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxWebservers", value.into_expr()); self }
+    pub fn max_webservers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxWebservers", value.into_expr()), Phase) }
     /// `MaxWorkers`: integer. Update: in place.
-    pub fn max_workers(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxWorkers", value.into_expr()); self }
+    pub fn max_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxWorkers", value.into_expr()), Phase) }
     /// `MinWebservers`: integer. Update: in place.
-    pub fn min_webservers(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinWebservers", value.into_expr()); self }
+    pub fn min_webservers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinWebservers", value.into_expr()), Phase) }
     /// `MinWorkers`: integer. Update: in place.
-    pub fn min_workers(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinWorkers", value.into_expr()); self }
+    pub fn min_workers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinWorkers", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnEnvironmentProps<Set> { self.0.set("Name", value.into_expr()); CfnEnvironmentProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEnvironmentProps<Set> { CfnEnvironmentProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place.
-    pub fn network_configuration(mut self, value: impl Arg<environment::NetworkConfiguration>) -> Self { self.0.set("NetworkConfiguration", value.into_expr()); self }
+    pub fn network_configuration(self, value: impl Arg<environment::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
     /// `PluginsS3ObjectVersion`: text. Update: in place.
-    pub fn plugins_s3_object_version(mut self, value: impl Arg<str>) -> Self { self.0.set("PluginsS3ObjectVersion", value.into_expr()); self }
+    pub fn plugins_s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PluginsS3ObjectVersion", value.into_expr()), Phase) }
     /// `PluginsS3Path`: text. Update: in place.
-    pub fn plugins_s3_path(mut self, value: impl Arg<str>) -> Self { self.0.set("PluginsS3Path", value.into_expr()); self }
+    pub fn plugins_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PluginsS3Path", value.into_expr()), Phase) }
     /// `RequirementsS3ObjectVersion`: text. Update: in place.
-    pub fn requirements_s3_object_version(mut self, value: impl Arg<str>) -> Self { self.0.set("RequirementsS3ObjectVersion", value.into_expr()); self }
+    pub fn requirements_s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequirementsS3ObjectVersion", value.into_expr()), Phase) }
     /// `RequirementsS3Path`: text. Update: in place.
-    pub fn requirements_s3_path(mut self, value: impl Arg<str>) -> Self { self.0.set("RequirementsS3Path", value.into_expr()); self }
+    pub fn requirements_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RequirementsS3Path", value.into_expr()), Phase) }
     /// `Schedulers`: integer. Update: in place.
-    pub fn schedulers(mut self, value: impl Arg<i64>) -> Self { self.0.set("Schedulers", value.into_expr()); self }
-    /// `SourceBucketArn`: text. Update: in place.
-    pub fn source_bucket_arn(mut self, value: impl Arg<kind::S3BucketArn>) -> Self { self.0.set("SourceBucketArn", value.into_expr()); self }
+    pub fn schedulers(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Schedulers", value.into_expr()), Phase) }
+    /// `SourceBucketArn`: `S3BucketArn`. Update: in place.
+    pub fn source_bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> Self { Self(put(self.0, "SourceBucketArn", value.into_expr()), Phase) }
     /// `StartupScriptS3ObjectVersion`: text. Update: in place.
-    pub fn startup_script_s3_object_version(mut self, value: impl Arg<str>) -> Self { self.0.set("StartupScriptS3ObjectVersion", value.into_expr()); self }
+    pub fn startup_script_s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartupScriptS3ObjectVersion", value.into_expr()), Phase) }
     /// `StartupScriptS3Path`: text. Update: in place.
-    pub fn startup_script_s3_path(mut self, value: impl Arg<str>) -> Self { self.0.set("StartupScriptS3Path", value.into_expr()); self }
+    pub fn startup_script_s3_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartupScriptS3Path", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WebserverAccessMode`: `WebserverAccessMode`. Update: in place.
-    pub fn webserver_access_mode(mut self, value: impl Arg<environment::WebserverAccessMode>) -> Self { self.0.set("WebserverAccessMode", value.into_expr()); self }
+    pub fn webserver_access_mode(self, value: impl Arg<environment::WebserverAccessMode>) -> Self { Self(put(self.0, "WebserverAccessMode", value.into_expr()), Phase) }
     /// `WeeklyMaintenanceWindowStart`: text. Update: in place.
-    pub fn weekly_maintenance_window_start(mut self, value: impl Arg<str>) -> Self { self.0.set("WeeklyMaintenanceWindowStart", value.into_expr()); self }
+    pub fn weekly_maintenance_window_start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WeeklyMaintenanceWindowStart", value.into_expr()), Phase) }
     /// `WorkerReplacementStrategy`: `WorkerReplacementStrategy`. Update: in place.
-    pub fn worker_replacement_strategy(mut self, value: impl Arg<environment::WorkerReplacementStrategy>) -> Self { self.0.set("WorkerReplacementStrategy", value.into_expr()); self }
+    pub fn worker_replacement_strategy(self, value: impl Arg<environment::WorkerReplacementStrategy>) -> Self { Self(put(self.0, "WorkerReplacementStrategy", value.into_expr()), Phase) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MWAA::Environment`.
 pub mod environment {
 use crate::cfn::support::*;
 /// The property type `LoggingConfiguration` of `AWS::MWAA::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-loggingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingConfiguration(Bag);
+#[must_use] pub struct LoggingConfiguration(Bag);
 impl LoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DagProcessingLogs`: `ModuleLoggingConfiguration`. Update: in place.
-    pub fn dag_processing_logs(mut self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { self.0.set("DagProcessingLogs", value.into_expr()); self }
+    pub fn dag_processing_logs(self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { Self(put(self.0, "DagProcessingLogs", value.into_expr())) }
     /// `SchedulerLogs`: `ModuleLoggingConfiguration`. Update: in place.
-    pub fn scheduler_logs(mut self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { self.0.set("SchedulerLogs", value.into_expr()); self }
+    pub fn scheduler_logs(self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { Self(put(self.0, "SchedulerLogs", value.into_expr())) }
     /// `TaskLogs`: `ModuleLoggingConfiguration`. Update: in place.
-    pub fn task_logs(mut self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { self.0.set("TaskLogs", value.into_expr()); self }
+    pub fn task_logs(self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { Self(put(self.0, "TaskLogs", value.into_expr())) }
     /// `WebserverLogs`: `ModuleLoggingConfiguration`. Update: in place.
-    pub fn webserver_logs(mut self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { self.0.set("WebserverLogs", value.into_expr()); self }
+    pub fn webserver_logs(self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { Self(put(self.0, "WebserverLogs", value.into_expr())) }
     /// `WorkerLogs`: `ModuleLoggingConfiguration`. Update: in place.
-    pub fn worker_logs(mut self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { self.0.set("WorkerLogs", value.into_expr()); self }
+    pub fn worker_logs(self, value: impl Arg<ModuleLoggingConfiguration>) -> Self { Self(put(self.0, "WorkerLogs", value.into_expr())) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ModuleLoggingConfiguration` of `AWS::MWAA::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-moduleloggingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ModuleLoggingConfiguration(Bag);
+#[must_use] pub struct ModuleLoggingConfiguration(Bag);
 impl ModuleLoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogGroupArn`: text. Update: in place.
-    pub fn cloud_watch_log_group_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CloudWatchLogGroupArn", value.into_expr()); self }
+    pub fn cloud_watch_log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogGroupArn", value.into_expr())) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `LogLevel`: `LogLevel`. Update: in place.
-    pub fn log_level(mut self, value: impl Arg<LogLevel>) -> Self { self.0.set("LogLevel", value.into_expr()); self }
+    pub fn log_level(self, value: impl Arg<LogLevel>) -> Self { Self(put(self.0, "LogLevel", value.into_expr())) }
 }
 impl Done for ModuleLoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::MWAA::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaa-environment-networkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkConfiguration(Bag);
+#[must_use] pub struct NetworkConfiguration(Bag);
 impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
-    /// `SubnetIds`: list of text. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    /// `SubnetIds`: list of `Ec2SubnetId`. Update: replacement.
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EndpointManagement` allows.
@@ -149,5 +149,5 @@ WebserverAccessMode { PrivateOnly = "PRIVATE_ONLY", PublicAndPrivate = "PUBLIC_A
 values! { /// Texts that `WorkerReplacementStrategy` allows.
 WorkerReplacementStrategy { Forced = "FORCED", Graceful = "GRACEFUL" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Name } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Name } }

@@ -10,7 +10,7 @@ impl CfnWorkflow {
     /// `AWS::MWAAServerless::Workflow`
     pub const TYPE: &'static str = "AWS::MWAAServerless::Workflow";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnWorkflowProps<R0, R1>) -> Self where CfnWorkflowProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkflowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkflowArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CodeSnapshottedAt`: text.
@@ -21,7 +21,7 @@ impl CfnWorkflow {
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
     /// The attribute `ScheduleConfiguration`: `ScheduleConfiguration`.
     pub fn attr_schedule_configuration(&self) -> Val<workflow::ScheduleConfiguration> { self.0.get_att("ScheduleConfiguration") }
-    /// The attribute `WorkflowArn`: text.
+    /// The attribute `WorkflowArn`: `OtherArn`.
     pub fn attr_workflow_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("WorkflowArn") }
     /// The attribute `WorkflowStatus`: text.
     pub fn attr_workflow_status(&self) -> Val<str> { self.0.get_att("WorkflowStatus") }
@@ -30,122 +30,122 @@ impl CfnWorkflow {
 }
 impl Parent for CfnWorkflow { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::MWAAServerless::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-mwaaserverless-workflow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkflowProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnWorkflowProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnWorkflowProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWorkflowProps<missing::DefinitionS3Location, missing::RoleArn> { CfnWorkflowProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWorkflowProps<Missing<required::DefinitionS3Location>, Missing<required::RoleArn>> { CfnWorkflowProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnWorkflowProps<R0, R1> {
     /// `Code`: `Code`. Update: in place.
-    pub fn code(mut self, value: impl Arg<workflow::Code>) -> Self { self.0.set("Code", value.into_expr()); self }
+    pub fn code(self, value: impl Arg<workflow::Code>) -> Self { Self(put(self.0, "Code", value.into_expr()), Phase) }
     /// `DefinitionS3Location`: `S3Location`, required. Update: in place.
-    pub fn definition_s3_location(mut self, value: impl Arg<workflow::S3Location>) -> CfnWorkflowProps<Set, R1> { self.0.set("DefinitionS3Location", value.into_expr()); CfnWorkflowProps(self.0, Phase) }
+    pub fn definition_s3_location(self, value: impl Arg<workflow::S3Location>) -> CfnWorkflowProps<Set, R1> { CfnWorkflowProps(put(self.0, "DefinitionS3Location", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement.
-    pub fn encryption_configuration(mut self, value: impl Arg<workflow::EncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<workflow::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `LoggingConfiguration`: `LoggingConfiguration`. Update: in place.
-    pub fn logging_configuration(mut self, value: impl Arg<workflow::LoggingConfiguration>) -> Self { self.0.set("LoggingConfiguration", value.into_expr()); self }
+    pub fn logging_configuration(self, value: impl Arg<workflow::LoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place.
-    pub fn network_configuration(mut self, value: impl Arg<workflow::NetworkConfiguration>) -> Self { self.0.set("NetworkConfiguration", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnWorkflowProps<R0, Set> { self.0.set("RoleArn", value.into_expr()); CfnWorkflowProps(self.0, Phase) }
+    pub fn network_configuration(self, value: impl Arg<workflow::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnWorkflowProps<R0, Set> { CfnWorkflowProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TriggerMode`: text. Update: in place.
-    pub fn trigger_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("TriggerMode", value.into_expr()); self }
+    pub fn trigger_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TriggerMode", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkflowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::MWAAServerless::Workflow`.
 pub mod workflow {
 use crate::cfn::support::*;
 /// The property type `Code` of `AWS::MWAAServerless::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaaserverless-workflow-code.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Code(Bag);
+#[must_use] pub struct Code(Bag);
 impl Code {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3Location`: `CodeS3Location`. Update: in place.
-    pub fn s3_location(mut self, value: impl Arg<CodeS3Location>) -> Self { self.0.set("S3Location", value.into_expr()); self }
+    pub fn s3_location(self, value: impl Arg<CodeS3Location>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
 }
 impl Done for Code { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeS3Location` of `AWS::MWAAServerless::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaaserverless-workflow-codes3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CodeS3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CodeS3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CodeS3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CodeS3Location<super::missing::Bucket, super::missing::ObjectKey> { CodeS3Location(Bag::default(), Phase) }
+    pub fn new() -> CodeS3Location<Missing<super::required::Bucket>, Missing<super::required::ObjectKey>> { CodeS3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> CodeS3Location<R0, R1> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> CodeS3Location<Set, R1> { self.0.set("Bucket", value.into_expr()); CodeS3Location(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> CodeS3Location<Set, R1> { CodeS3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `ObjectKey`: text, required. Update: in place.
-    pub fn object_key(mut self, value: impl Arg<str>) -> CodeS3Location<R0, Set> { self.0.set("ObjectKey", value.into_expr()); CodeS3Location(self.0, Phase) }
+    pub fn object_key(self, value: impl Arg<str>) -> CodeS3Location<R0, Set> { CodeS3Location(put(self.0, "ObjectKey", value.into_expr()), Phase) }
     /// `VersionId`: text. Update: in place.
-    pub fn version_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VersionId", value.into_expr()); self }
+    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr()), Phase) }
 }
 impl Done for CodeS3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::MWAAServerless::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaaserverless-workflow-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EncryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionConfiguration<super::missing::Type> { EncryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EncryptionConfiguration<Missing<super::required::Type>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> EncryptionConfiguration<Set> { self.0.set("Type", value.into_expr()); EncryptionConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingConfiguration` of `AWS::MWAAServerless::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaaserverless-workflow-loggingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LoggingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LoggingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LoggingConfiguration<super::missing::LogGroupName> { LoggingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LoggingConfiguration<Missing<super::required::LogGroupName>> { LoggingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LoggingConfiguration<R0> {
-    /// `LogGroupName`: text, required. Update: in place.
-    pub fn log_group_name(mut self, value: impl Arg<kind::LogsLogGroupName>) -> LoggingConfiguration<Set> { self.0.set("LogGroupName", value.into_expr()); LoggingConfiguration(self.0, Phase) }
+    /// `LogGroupName`: `LogsLogGroupName`, required. Update: in place.
+    pub fn log_group_name(self, value: impl Arg<kind::LogsLogGroupName>) -> LoggingConfiguration<Set> { LoggingConfiguration(put(self.0, "LogGroupName", value.into_expr()), Phase) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::MWAAServerless::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaaserverless-workflow-networkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkConfiguration(Bag);
+#[must_use] pub struct NetworkConfiguration(Bag);
 impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
     /// `SubnetIds`: list of text. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::MWAAServerless::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaaserverless-workflow-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::Bucket, super::missing::ObjectKey> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::ObjectKey>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3Location<Set, R1> { self.0.set("Bucket", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `ObjectKey`: text, required. Update: in place.
-    pub fn object_key(mut self, value: impl Arg<str>) -> S3Location<R0, Set> { self.0.set("ObjectKey", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn object_key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "ObjectKey", value.into_expr()), Phase) }
     /// `VersionId`: text. Update: in place.
-    pub fn version_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VersionId", value.into_expr()); self }
+    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduleConfiguration` of `AWS::MWAAServerless::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-mwaaserverless-workflow-scheduleconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScheduleConfiguration(Bag);
+#[must_use] pub struct ScheduleConfiguration(Bag);
 impl ScheduleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CronExpression`: text. Update: in place.
-    pub fn cron_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("CronExpression", value.into_expr()); self }
+    pub fn cron_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CronExpression", value.into_expr())) }
 }
 impl Done for ScheduleConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
 Type { AwsManagedKey = "AWS_MANAGED_KEY", CustomerManagedKey = "CUSTOMER_MANAGED_KEY" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Bucket, DefinitionS3Location, LogGroupName, ObjectKey, RoleArn, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Bucket, DefinitionS3Location, LogGroupName, ObjectKey, RoleArn, Type } }

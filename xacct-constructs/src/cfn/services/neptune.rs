@@ -24,93 +24,93 @@ impl CfnDBCluster {
 }
 impl Parent for CfnDBCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Neptune::DBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbcluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDBClusterProps(Bag);
+#[must_use] pub struct CfnDBClusterProps(Bag);
 impl CfnDBClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AssociatedRoles`: list of `DBClusterRole`. Update: in place.
-    pub fn associated_roles(mut self, value: impl Arg<Arr<db_cluster::DBClusterRole>>) -> Self { self.0.set("AssociatedRoles", value.into_expr()); self }
+    pub fn associated_roles(self, value: impl Arg<Arr<db_cluster::DBClusterRole>>) -> Self { Self(put(self.0, "AssociatedRoles", value.into_expr())) }
     /// `AvailabilityZones`: list of text. Update: replacement.
-    pub fn availability_zones(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AvailabilityZones", value.into_expr()); self }
+    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value.into_expr())) }
     /// `BackupRetentionPeriod`: integer. Update: in place.
-    pub fn backup_retention_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("BackupRetentionPeriod", value.into_expr()); self }
+    pub fn backup_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackupRetentionPeriod", value.into_expr())) }
     /// `CopyTagsToSnapshot`: boolean. Update: in place.
-    pub fn copy_tags_to_snapshot(mut self, value: impl Arg<bool>) -> Self { self.0.set("CopyTagsToSnapshot", value.into_expr()); self }
+    pub fn copy_tags_to_snapshot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToSnapshot", value.into_expr())) }
     /// `DBClusterIdentifier`: text. Update: replacement.
-    pub fn db_cluster_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DBClusterIdentifier", value.into_expr()); self }
+    pub fn db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterIdentifier", value.into_expr())) }
     /// `DBClusterParameterGroupName`: text. Update: in place.
-    pub fn db_cluster_parameter_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DBClusterParameterGroupName", value.into_expr()); self }
+    pub fn db_cluster_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterParameterGroupName", value.into_expr())) }
     /// `DBInstanceParameterGroupName`: text. Update: in place.
-    pub fn db_instance_parameter_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DBInstanceParameterGroupName", value.into_expr()); self }
+    pub fn db_instance_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBInstanceParameterGroupName", value.into_expr())) }
     /// `DBPort`: integer. Update: in place.
-    pub fn db_port(mut self, value: impl Arg<i64>) -> Self { self.0.set("DBPort", value.into_expr()); self }
+    pub fn db_port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DBPort", value.into_expr())) }
     /// `DBSubnetGroupName`: text. Update: replacement.
-    pub fn db_subnet_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DBSubnetGroupName", value.into_expr()); self }
+    pub fn db_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSubnetGroupName", value.into_expr())) }
     /// `DeletionProtection`: boolean. Update: in place.
-    pub fn deletion_protection(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeletionProtection", value.into_expr()); self }
+    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr())) }
     /// `EnableCloudwatchLogsExports`: list of text. Update: in place.
-    pub fn enable_cloudwatch_logs_exports(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EnableCloudwatchLogsExports", value.into_expr()); self }
+    pub fn enable_cloudwatch_logs_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnableCloudwatchLogsExports", value.into_expr())) }
     /// `EngineVersion`: text. Update: in place.
-    pub fn engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineVersion", value.into_expr()); self }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
     /// `GlobalClusterIdentifier`: text. Update: replacement.
-    pub fn global_cluster_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("GlobalClusterIdentifier", value.into_expr()); self }
+    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalClusterIdentifier", value.into_expr())) }
     /// `IamAuthEnabled`: boolean. Update: in place.
-    pub fn iam_auth_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IamAuthEnabled", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn iam_auth_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IamAuthEnabled", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `NetworkType`: `NetworkType`. Update: in place.
-    pub fn network_type(mut self, value: impl Arg<db_cluster::NetworkType>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<db_cluster::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
     /// `PreferredBackupWindow`: text. Update: in place.
-    pub fn preferred_backup_window(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredBackupWindow", value.into_expr()); self }
+    pub fn preferred_backup_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredBackupWindow", value.into_expr())) }
     /// `PreferredMaintenanceWindow`: text. Update: in place.
-    pub fn preferred_maintenance_window(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredMaintenanceWindow", value.into_expr()); self }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr())) }
     /// `RestoreToTime`: text. Update: replacement.
-    pub fn restore_to_time(mut self, value: impl Arg<str>) -> Self { self.0.set("RestoreToTime", value.into_expr()); self }
+    pub fn restore_to_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreToTime", value.into_expr())) }
     /// `RestoreType`: text. Update: replacement.
-    pub fn restore_type(mut self, value: impl Arg<str>) -> Self { self.0.set("RestoreType", value.into_expr()); self }
+    pub fn restore_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreType", value.into_expr())) }
     /// `ServerlessScalingConfiguration`: `ServerlessScalingConfiguration`. Update: in place.
-    pub fn serverless_scaling_configuration(mut self, value: impl Arg<db_cluster::ServerlessScalingConfiguration>) -> Self { self.0.set("ServerlessScalingConfiguration", value.into_expr()); self }
+    pub fn serverless_scaling_configuration(self, value: impl Arg<db_cluster::ServerlessScalingConfiguration>) -> Self { Self(put(self.0, "ServerlessScalingConfiguration", value.into_expr())) }
     /// `SnapshotIdentifier`: text. Update: replacement.
-    pub fn snapshot_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotIdentifier", value.into_expr()); self }
+    pub fn snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotIdentifier", value.into_expr())) }
     /// `SourceDBClusterIdentifier`: text. Update: replacement.
-    pub fn source_db_cluster_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceDBClusterIdentifier", value.into_expr()); self }
+    pub fn source_db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value.into_expr())) }
     /// `StorageEncrypted`: boolean. Update: replacement.
-    pub fn storage_encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("StorageEncrypted", value.into_expr()); self }
+    pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `UseLatestRestorableTime`: boolean. Update: replacement.
-    pub fn use_latest_restorable_time(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseLatestRestorableTime", value.into_expr()); self }
-    /// `VpcSecurityGroupIds`: list of text. Update: in place.
-    pub fn vpc_security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("VpcSecurityGroupIds", value.into_expr()); self }
+    pub fn use_latest_restorable_time(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLatestRestorableTime", value.into_expr())) }
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr())) }
 }
 impl Done for CfnDBClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Neptune::DBCluster`.
 pub mod db_cluster {
 use crate::cfn::support::*;
 /// The property type `DBClusterRole` of `AWS::Neptune::DBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptune-dbcluster-dbclusterrole.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DBClusterRole<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DBClusterRole<R0 = Set>(Bag, Phase<(R0,)>);
 impl DBClusterRole {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DBClusterRole<super::missing::RoleArn> { DBClusterRole(Bag::default(), Phase) }
+    pub fn new() -> DBClusterRole<Missing<super::required::RoleArn>> { DBClusterRole(Bag::default(), Phase) }
 }
 impl<R0> DBClusterRole<R0> {
     /// `FeatureName`: text. Update: in place.
-    pub fn feature_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FeatureName", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> DBClusterRole<Set> { self.0.set("RoleArn", value.into_expr()); DBClusterRole(self.0, Phase) }
+    pub fn feature_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeatureName", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DBClusterRole<Set> { DBClusterRole(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for DBClusterRole { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerlessScalingConfiguration` of `AWS::Neptune::DBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptune-dbcluster-serverlessscalingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServerlessScalingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ServerlessScalingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ServerlessScalingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServerlessScalingConfiguration<super::missing::MaxCapacity, super::missing::MinCapacity> { ServerlessScalingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ServerlessScalingConfiguration<Missing<super::required::MaxCapacity>, Missing<super::required::MinCapacity>> { ServerlessScalingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ServerlessScalingConfiguration<R0, R1> {
     /// `MaxCapacity`: number, required. Update: in place.
-    pub fn max_capacity(mut self, value: impl Arg<f64>) -> ServerlessScalingConfiguration<Set, R1> { self.0.set("MaxCapacity", value.into_expr()); ServerlessScalingConfiguration(self.0, Phase) }
+    pub fn max_capacity(self, value: impl Arg<f64>) -> ServerlessScalingConfiguration<Set, R1> { ServerlessScalingConfiguration(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
     /// `MinCapacity`: number, required. Update: in place.
-    pub fn min_capacity(mut self, value: impl Arg<f64>) -> ServerlessScalingConfiguration<R0, Set> { self.0.set("MinCapacity", value.into_expr()); ServerlessScalingConfiguration(self.0, Phase) }
+    pub fn min_capacity(self, value: impl Arg<f64>) -> ServerlessScalingConfiguration<R0, Set> { ServerlessScalingConfiguration(put(self.0, "MinCapacity", value.into_expr()), Phase) }
 }
 impl Done for ServerlessScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `NetworkType` allows.
@@ -122,28 +122,28 @@ impl CfnDBClusterParameterGroup {
     /// `AWS::Neptune::DBClusterParameterGroup`
     pub const TYPE: &'static str = "AWS::Neptune::DBClusterParameterGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDBClusterParameterGroupProps<R0, R1, R2>) -> Self where CfnDBClusterParameterGroupProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBClusterParameterGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnDBClusterParameterGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Neptune::DBClusterParameterGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbclusterparametergroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDBClusterParameterGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDBClusterParameterGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDBClusterParameterGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDBClusterParameterGroupProps<missing::Description, missing::Family, missing::Parameters> { CfnDBClusterParameterGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDBClusterParameterGroupProps<Missing<required::Description>, Missing<required::Family>, Missing<required::Parameters>> { CfnDBClusterParameterGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDBClusterParameterGroupProps<R0, R1, R2> {
     /// `Description`: text, required. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<Set, R1, R2> { self.0.set("Description", value.into_expr()); CfnDBClusterParameterGroupProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<Set, R1, R2> { CfnDBClusterParameterGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Family`: text, required. Update: replacement.
-    pub fn family(mut self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<R0, Set, R2> { self.0.set("Family", value.into_expr()); CfnDBClusterParameterGroupProps(self.0, Phase) }
+    pub fn family(self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<R0, Set, R2> { CfnDBClusterParameterGroupProps(put(self.0, "Family", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Parameters`: JSON, required. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Any>) -> CfnDBClusterParameterGroupProps<R0, R1, Set> { self.0.set("Parameters", value.into_expr()); CfnDBClusterParameterGroupProps(self.0, Phase) }
+    pub fn parameters(self, value: impl Arg<Any>) -> CfnDBClusterParameterGroupProps<R0, R1, Set> { CfnDBClusterParameterGroupProps(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBClusterParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Neptune::DBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbinstance.html)
@@ -152,7 +152,7 @@ impl CfnDBInstance {
     /// `AWS::Neptune::DBInstance`
     pub const TYPE: &'static str = "AWS::Neptune::DBInstance";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDBInstanceProps<R0>) -> Self where CfnDBInstanceProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBInstanceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DBInstanceIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Endpoint`: text.
@@ -162,36 +162,36 @@ impl CfnDBInstance {
 }
 impl Parent for CfnDBInstance { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Neptune::DBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbinstance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDBInstanceProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDBInstanceProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDBInstanceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDBInstanceProps<missing::DBInstanceClass> { CfnDBInstanceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDBInstanceProps<Missing<required::DBInstanceClass>> { CfnDBInstanceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDBInstanceProps<R0> {
     /// `AllowMajorVersionUpgrade`: boolean. Update: in place.
-    pub fn allow_major_version_upgrade(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowMajorVersionUpgrade", value.into_expr()); self }
+    pub fn allow_major_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowMajorVersionUpgrade", value.into_expr()), Phase) }
     /// `AutoMinorVersionUpgrade`: boolean. Update: in place.
-    pub fn auto_minor_version_upgrade(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoMinorVersionUpgrade", value.into_expr()); self }
+    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr()), Phase) }
     /// `AvailabilityZone`: text. Update: replacement.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
     /// `DBClusterIdentifier`: text. Update: replacement.
-    pub fn db_cluster_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DBClusterIdentifier", value.into_expr()); self }
+    pub fn db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterIdentifier", value.into_expr()), Phase) }
     /// `DBInstanceClass`: text, required. Update: in place.
-    pub fn db_instance_class(mut self, value: impl Arg<str>) -> CfnDBInstanceProps<Set> { self.0.set("DBInstanceClass", value.into_expr()); CfnDBInstanceProps(self.0, Phase) }
+    pub fn db_instance_class(self, value: impl Arg<str>) -> CfnDBInstanceProps<Set> { CfnDBInstanceProps(put(self.0, "DBInstanceClass", value.into_expr()), Phase) }
     /// `DBInstanceIdentifier`: text. Update: replacement.
-    pub fn db_instance_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DBInstanceIdentifier", value.into_expr()); self }
+    pub fn db_instance_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBInstanceIdentifier", value.into_expr()), Phase) }
     /// `DBParameterGroupName`: text. Update: in place.
-    pub fn db_parameter_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DBParameterGroupName", value.into_expr()); self }
+    pub fn db_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBParameterGroupName", value.into_expr()), Phase) }
     /// `DBSnapshotIdentifier`: text. Update: replacement. AWS advises against it.
-    pub fn db_snapshot_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DBSnapshotIdentifier", value.into_expr()); self }
+    pub fn db_snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSnapshotIdentifier", value.into_expr()), Phase) }
     /// `DBSubnetGroupName`: text. Update: replacement.
-    pub fn db_subnet_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DBSubnetGroupName", value.into_expr()); self }
+    pub fn db_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSubnetGroupName", value.into_expr()), Phase) }
     /// `PreferredMaintenanceWindow`: text. Update: in place.
-    pub fn preferred_maintenance_window(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredMaintenanceWindow", value.into_expr()); self }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
     /// `PubliclyAccessible`: boolean. Update: in place.
-    pub fn publicly_accessible(mut self, value: impl Arg<bool>) -> Self { self.0.set("PubliclyAccessible", value.into_expr()); self }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Neptune::DBParameterGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbparametergroup.html)
@@ -200,28 +200,28 @@ impl CfnDBParameterGroup {
     /// `AWS::Neptune::DBParameterGroup`
     pub const TYPE: &'static str = "AWS::Neptune::DBParameterGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDBParameterGroupProps<R0, R1, R2>) -> Self where CfnDBParameterGroupProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBParameterGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnDBParameterGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Neptune::DBParameterGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbparametergroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDBParameterGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDBParameterGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDBParameterGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDBParameterGroupProps<missing::Description, missing::Family, missing::Parameters> { CfnDBParameterGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDBParameterGroupProps<Missing<required::Description>, Missing<required::Family>, Missing<required::Parameters>> { CfnDBParameterGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDBParameterGroupProps<R0, R1, R2> {
     /// `Description`: text, required. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnDBParameterGroupProps<Set, R1, R2> { self.0.set("Description", value.into_expr()); CfnDBParameterGroupProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnDBParameterGroupProps<Set, R1, R2> { CfnDBParameterGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Family`: text, required. Update: replacement.
-    pub fn family(mut self, value: impl Arg<str>) -> CfnDBParameterGroupProps<R0, Set, R2> { self.0.set("Family", value.into_expr()); CfnDBParameterGroupProps(self.0, Phase) }
+    pub fn family(self, value: impl Arg<str>) -> CfnDBParameterGroupProps<R0, Set, R2> { CfnDBParameterGroupProps(put(self.0, "Family", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Parameters`: JSON, required. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Any>) -> CfnDBParameterGroupProps<R0, R1, Set> { self.0.set("Parameters", value.into_expr()); CfnDBParameterGroupProps(self.0, Phase) }
+    pub fn parameters(self, value: impl Arg<Any>) -> CfnDBParameterGroupProps<R0, R1, Set> { CfnDBParameterGroupProps(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Neptune::DBSubnetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbsubnetgroup.html)
@@ -230,26 +230,26 @@ impl CfnDBSubnetGroup {
     /// `AWS::Neptune::DBSubnetGroup`
     pub const TYPE: &'static str = "AWS::Neptune::DBSubnetGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDBSubnetGroupProps<R0, R1>) -> Self where CfnDBSubnetGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBSubnetGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DBSubnetGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnDBSubnetGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Neptune::DBSubnetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-dbsubnetgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDBSubnetGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDBSubnetGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDBSubnetGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDBSubnetGroupProps<missing::DBSubnetGroupDescription, missing::SubnetIds> { CfnDBSubnetGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDBSubnetGroupProps<Missing<required::DBSubnetGroupDescription>, Missing<required::SubnetIds>> { CfnDBSubnetGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDBSubnetGroupProps<R0, R1> {
     /// `DBSubnetGroupDescription`: text, required. Update: in place.
-    pub fn db_subnet_group_description(mut self, value: impl Arg<str>) -> CfnDBSubnetGroupProps<Set, R1> { self.0.set("DBSubnetGroupDescription", value.into_expr()); CfnDBSubnetGroupProps(self.0, Phase) }
+    pub fn db_subnet_group_description(self, value: impl Arg<str>) -> CfnDBSubnetGroupProps<Set, R1> { CfnDBSubnetGroupProps(put(self.0, "DBSubnetGroupDescription", value.into_expr()), Phase) }
     /// `DBSubnetGroupName`: text. Update: replacement.
-    pub fn db_subnet_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DBSubnetGroupName", value.into_expr()); self }
+    pub fn db_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSubnetGroupName", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> CfnDBSubnetGroupProps<R0, Set> { self.0.set("SubnetIds", value.into_expr()); CfnDBSubnetGroupProps(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnDBSubnetGroupProps<R0, Set> { CfnDBSubnetGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBSubnetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Neptune::EventSubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-eventsubscription.html)
@@ -258,32 +258,32 @@ impl CfnEventSubscription {
     /// `AWS::Neptune::EventSubscription`
     pub const TYPE: &'static str = "AWS::Neptune::EventSubscription";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnEventSubscriptionProps<R0>) -> Self where CfnEventSubscriptionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventSubscriptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SubscriptionName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnEventSubscription { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Neptune::EventSubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-eventsubscription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventSubscriptionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnEventSubscriptionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnEventSubscriptionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEventSubscriptionProps<missing::SnsTopicArn> { CfnEventSubscriptionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEventSubscriptionProps<Missing<required::SnsTopicArn>> { CfnEventSubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEventSubscriptionProps<R0> {
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `EventCategories`: list of text. Update: in place.
-    pub fn event_categories(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EventCategories", value.into_expr()); self }
-    /// `SnsTopicArn`: text, required. Update: replacement.
-    pub fn sns_topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> CfnEventSubscriptionProps<Set> { self.0.set("SnsTopicArn", value.into_expr()); CfnEventSubscriptionProps(self.0, Phase) }
+    pub fn event_categories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventCategories", value.into_expr()), Phase) }
+    /// `SnsTopicArn`: `SnsTopicArn`, required. Update: replacement.
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> CfnEventSubscriptionProps<Set> { CfnEventSubscriptionProps(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
     /// `SourceIds`: list of text. Update: in place.
-    pub fn source_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SourceIds", value.into_expr()); self }
+    pub fn source_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceIds", value.into_expr()), Phase) }
     /// `SourceType`: text. Update: in place.
-    pub fn source_type(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceType", value.into_expr()); self }
+    pub fn source_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceType", value.into_expr()), Phase) }
     /// `SubscriptionName`: text. Update: replacement.
-    pub fn subscription_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SubscriptionName", value.into_expr()); self }
+    pub fn subscription_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriptionName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Neptune::GlobalCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-globalcluster.html)
@@ -298,24 +298,24 @@ impl CfnGlobalCluster {
 }
 impl Parent for CfnGlobalCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Neptune::GlobalCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptune-globalcluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGlobalClusterProps(Bag);
+#[must_use] pub struct CfnGlobalClusterProps(Bag);
 impl CfnGlobalClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeletionProtection`: boolean. Update: in place.
-    pub fn deletion_protection(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeletionProtection", value.into_expr()); self }
+    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr())) }
     /// `Engine`: `Engine`. Update: replacement.
-    pub fn engine(mut self, value: impl Arg<global_cluster::Engine>) -> Self { self.0.set("Engine", value.into_expr()); self }
+    pub fn engine(self, value: impl Arg<global_cluster::Engine>) -> Self { Self(put(self.0, "Engine", value.into_expr())) }
     /// `EngineVersion`: text. Update: in place.
-    pub fn engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineVersion", value.into_expr()); self }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
     /// `GlobalClusterIdentifier`: text. Update: replacement.
-    pub fn global_cluster_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("GlobalClusterIdentifier", value.into_expr()); self }
+    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalClusterIdentifier", value.into_expr())) }
     /// `SourceDBClusterIdentifier`: text. Update: replacement.
-    pub fn source_db_cluster_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceDBClusterIdentifier", value.into_expr()); self }
+    pub fn source_db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value.into_expr())) }
     /// `StorageEncrypted`: boolean. Update: replacement.
-    pub fn storage_encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("StorageEncrypted", value.into_expr()); self }
+    pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnGlobalClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Neptune::GlobalCluster`.
@@ -324,5 +324,5 @@ use crate::cfn::support::*;
 values! { /// Texts that `Engine` allows.
 Engine { Neptune = "neptune" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DBInstanceClass, DBSubnetGroupDescription, Description, Family, MaxCapacity, MinCapacity, Parameters, RoleArn, SnsTopicArn, SubnetIds } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DBInstanceClass, DBSubnetGroupDescription, Description, Family, MaxCapacity, MinCapacity, Parameters, RoleArn, SnsTopicArn, SubnetIds } }

@@ -10,109 +10,109 @@ impl CfnGraph {
     /// `AWS::NeptuneGraph::Graph`
     pub const TYPE: &'static str = "AWS::NeptuneGraph::Graph";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnGraphProps<R0>) -> Self where CfnGraphProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGraphProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `GraphId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Endpoint`: text.
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
-    /// The attribute `GraphArn`: text.
+    /// The attribute `GraphArn`: `OtherArn`.
     pub fn attr_graph_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GraphArn") }
     /// The attribute `GraphId`: text.
     pub fn attr_graph_id(&self) -> Val<str> { self.0.get_att("GraphId") }
 }
 impl Parent for CfnGraph { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NeptuneGraph::Graph`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graph.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGraphProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnGraphProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnGraphProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGraphProps<missing::ProvisionedMemory> { CfnGraphProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGraphProps<Missing<required::ProvisionedMemory>> { CfnGraphProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGraphProps<R0> {
     /// `DeletionProtection`: boolean. Update: in place.
-    pub fn deletion_protection(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeletionProtection", value.into_expr()); self }
+    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
     /// `GraphName`: text. Update: replacement.
-    pub fn graph_name(mut self, value: impl Arg<str>) -> Self { self.0.set("GraphName", value.into_expr()); self }
+    pub fn graph_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GraphName", value.into_expr()), Phase) }
     /// `ImportTask`: `ImportTask`. Update: replacement.
-    pub fn import_task(mut self, value: impl Arg<graph::ImportTask>) -> Self { self.0.set("ImportTask", value.into_expr()); self }
+    pub fn import_task(self, value: impl Arg<graph::ImportTask>) -> Self { Self(put(self.0, "ImportTask", value.into_expr()), Phase) }
     /// `KmsKeyIdentifier`: text. Update: replacement.
-    pub fn kms_key_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKeyIdentifier", value.into_expr()); self }
+    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
     /// `ProvisionedMemory`: integer, required. Update: in place.
-    pub fn provisioned_memory(mut self, value: impl Arg<i64>) -> CfnGraphProps<Set> { self.0.set("ProvisionedMemory", value.into_expr()); CfnGraphProps(self.0, Phase) }
+    pub fn provisioned_memory(self, value: impl Arg<i64>) -> CfnGraphProps<Set> { CfnGraphProps(put(self.0, "ProvisionedMemory", value.into_expr()), Phase) }
     /// `PublicConnectivity`: boolean. Update: in place.
-    pub fn public_connectivity(mut self, value: impl Arg<bool>) -> Self { self.0.set("PublicConnectivity", value.into_expr()); self }
+    pub fn public_connectivity(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PublicConnectivity", value.into_expr()), Phase) }
     /// `ReplicaCount`: integer. Update: replacement.
-    pub fn replica_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("ReplicaCount", value.into_expr()); self }
+    pub fn replica_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReplicaCount", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VectorSearchConfiguration`: `VectorSearchConfiguration`. Update: replacement.
-    pub fn vector_search_configuration(mut self, value: impl Arg<graph::VectorSearchConfiguration>) -> Self { self.0.set("VectorSearchConfiguration", value.into_expr()); self }
+    pub fn vector_search_configuration(self, value: impl Arg<graph::VectorSearchConfiguration>) -> Self { Self(put(self.0, "VectorSearchConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnGraphProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NeptuneGraph::Graph`.
 pub mod graph {
 use crate::cfn::support::*;
 /// The property type `ImportOptions` of `AWS::NeptuneGraph::Graph`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImportOptions(Bag);
+#[must_use] pub struct ImportOptions(Bag);
 impl ImportOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Neptune`: `NeptuneImportOptions`. Update: replacement.
-    pub fn neptune(mut self, value: impl Arg<NeptuneImportOptions>) -> Self { self.0.set("Neptune", value.into_expr()); self }
+    pub fn neptune(self, value: impl Arg<NeptuneImportOptions>) -> Self { Self(put(self.0, "Neptune", value.into_expr())) }
 }
 impl Done for ImportOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImportTask` of `AWS::NeptuneGraph::Graph`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-importtask.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImportTask<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ImportTask<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ImportTask {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ImportTask<super::missing::RoleArn, super::missing::Source> { ImportTask(Bag::default(), Phase) }
+    pub fn new() -> ImportTask<Missing<super::required::RoleArn>, Missing<super::required::Source>> { ImportTask(Bag::default(), Phase) }
 }
 impl<R0, R1> ImportTask<R0, R1> {
     /// `BlankNodeHandling`: `BlankNodeHandling`. Update: replacement.
-    pub fn blank_node_handling(mut self, value: impl Arg<BlankNodeHandling>) -> Self { self.0.set("BlankNodeHandling", value.into_expr()); self }
+    pub fn blank_node_handling(self, value: impl Arg<BlankNodeHandling>) -> Self { Self(put(self.0, "BlankNodeHandling", value.into_expr()), Phase) }
     /// `FailOnError`: boolean. Update: replacement.
-    pub fn fail_on_error(mut self, value: impl Arg<bool>) -> Self { self.0.set("FailOnError", value.into_expr()); self }
+    pub fn fail_on_error(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailOnError", value.into_expr()), Phase) }
     /// `Format`: `Format`. Update: replacement.
-    pub fn format(mut self, value: impl Arg<Format>) -> Self { self.0.set("Format", value.into_expr()); self }
+    pub fn format(self, value: impl Arg<Format>) -> Self { Self(put(self.0, "Format", value.into_expr()), Phase) }
     /// `ImportOptions`: `ImportOptions`. Update: replacement.
-    pub fn import_options(mut self, value: impl Arg<ImportOptions>) -> Self { self.0.set("ImportOptions", value.into_expr()); self }
+    pub fn import_options(self, value: impl Arg<ImportOptions>) -> Self { Self(put(self.0, "ImportOptions", value.into_expr()), Phase) }
     /// `MaxProvisionedMemory`: integer. Update: replacement.
-    pub fn max_provisioned_memory(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxProvisionedMemory", value.into_expr()); self }
+    pub fn max_provisioned_memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxProvisionedMemory", value.into_expr()), Phase) }
     /// `MinProvisionedMemory`: integer. Update: replacement.
-    pub fn min_provisioned_memory(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinProvisionedMemory", value.into_expr()); self }
+    pub fn min_provisioned_memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinProvisionedMemory", value.into_expr()), Phase) }
     /// `ParquetType`: `ParquetType`. Update: replacement.
-    pub fn parquet_type(mut self, value: impl Arg<ParquetType>) -> Self { self.0.set("ParquetType", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> ImportTask<Set, R1> { self.0.set("RoleArn", value.into_expr()); ImportTask(self.0, Phase) }
+    pub fn parquet_type(self, value: impl Arg<ParquetType>) -> Self { Self(put(self.0, "ParquetType", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ImportTask<Set, R1> { ImportTask(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Source`: text, required. Update: replacement.
-    pub fn source(mut self, value: impl Arg<str>) -> ImportTask<R0, Set> { self.0.set("Source", value.into_expr()); ImportTask(self.0, Phase) }
+    pub fn source(self, value: impl Arg<str>) -> ImportTask<R0, Set> { ImportTask(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for ImportTask { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NeptuneImportOptions` of `AWS::NeptuneGraph::Graph`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-neptuneimportoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NeptuneImportOptions<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct NeptuneImportOptions<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl NeptuneImportOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NeptuneImportOptions<super::missing::S3ExportKmsKeyId, super::missing::S3ExportPath> { NeptuneImportOptions(Bag::default(), Phase) }
+    pub fn new() -> NeptuneImportOptions<Missing<super::required::S3ExportKmsKeyId>, Missing<super::required::S3ExportPath>> { NeptuneImportOptions(Bag::default(), Phase) }
 }
 impl<R0, R1> NeptuneImportOptions<R0, R1> {
     /// `PreserveDefaultVertexLabels`: boolean. Update: replacement.
-    pub fn preserve_default_vertex_labels(mut self, value: impl Arg<bool>) -> Self { self.0.set("PreserveDefaultVertexLabels", value.into_expr()); self }
+    pub fn preserve_default_vertex_labels(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PreserveDefaultVertexLabels", value.into_expr()), Phase) }
     /// `PreserveEdgeIds`: boolean. Update: replacement.
-    pub fn preserve_edge_ids(mut self, value: impl Arg<bool>) -> Self { self.0.set("PreserveEdgeIds", value.into_expr()); self }
+    pub fn preserve_edge_ids(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PreserveEdgeIds", value.into_expr()), Phase) }
     /// `S3ExportKmsKeyId`: text, required. Update: replacement.
-    pub fn s3_export_kms_key_id(mut self, value: impl Arg<str>) -> NeptuneImportOptions<Set, R1> { self.0.set("S3ExportKmsKeyId", value.into_expr()); NeptuneImportOptions(self.0, Phase) }
+    pub fn s3_export_kms_key_id(self, value: impl Arg<str>) -> NeptuneImportOptions<Set, R1> { NeptuneImportOptions(put(self.0, "S3ExportKmsKeyId", value.into_expr()), Phase) }
     /// `S3ExportPath`: text, required. Update: replacement.
-    pub fn s3_export_path(mut self, value: impl Arg<str>) -> NeptuneImportOptions<R0, Set> { self.0.set("S3ExportPath", value.into_expr()); NeptuneImportOptions(self.0, Phase) }
+    pub fn s3_export_path(self, value: impl Arg<str>) -> NeptuneImportOptions<R0, Set> { NeptuneImportOptions(put(self.0, "S3ExportPath", value.into_expr()), Phase) }
 }
 impl Done for NeptuneImportOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorSearchConfiguration` of `AWS::NeptuneGraph::Graph`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-neptunegraph-graph-vectorsearchconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VectorSearchConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VectorSearchConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl VectorSearchConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VectorSearchConfiguration<super::missing::VectorSearchDimension> { VectorSearchConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VectorSearchConfiguration<Missing<super::required::VectorSearchDimension>> { VectorSearchConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VectorSearchConfiguration<R0> {
     /// `VectorSearchDimension`: integer, required. Update: replacement.
-    pub fn vector_search_dimension(mut self, value: impl Arg<i64>) -> VectorSearchConfiguration<Set> { self.0.set("VectorSearchDimension", value.into_expr()); VectorSearchConfiguration(self.0, Phase) }
+    pub fn vector_search_dimension(self, value: impl Arg<i64>) -> VectorSearchConfiguration<Set> { VectorSearchConfiguration(put(self.0, "VectorSearchDimension", value.into_expr()), Phase) }
 }
 impl Done for VectorSearchConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `BlankNodeHandling` allows.
@@ -128,10 +128,10 @@ impl CfnGraphSnapshot {
     /// `AWS::NeptuneGraph::GraphSnapshot`
     pub const TYPE: &'static str = "AWS::NeptuneGraph::GraphSnapshot";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnGraphSnapshotProps<R0, R1>) -> Self where CfnGraphSnapshotProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGraphSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -144,18 +144,18 @@ impl CfnGraphSnapshot {
 }
 impl Parent for CfnGraphSnapshot { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NeptuneGraph::GraphSnapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-graphsnapshot.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGraphSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnGraphSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnGraphSnapshotProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGraphSnapshotProps<missing::GraphIdentifier, missing::SnapshotName> { CfnGraphSnapshotProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGraphSnapshotProps<Missing<required::GraphIdentifier>, Missing<required::SnapshotName>> { CfnGraphSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnGraphSnapshotProps<R0, R1> {
     /// `GraphIdentifier`: text, required. Update: replacement.
-    pub fn graph_identifier(mut self, value: impl Arg<str>) -> CfnGraphSnapshotProps<Set, R1> { self.0.set("GraphIdentifier", value.into_expr()); CfnGraphSnapshotProps(self.0, Phase) }
+    pub fn graph_identifier(self, value: impl Arg<str>) -> CfnGraphSnapshotProps<Set, R1> { CfnGraphSnapshotProps(put(self.0, "GraphIdentifier", value.into_expr()), Phase) }
     /// `SnapshotName`: text, required. Update: replacement.
-    pub fn snapshot_name(mut self, value: impl Arg<str>) -> CfnGraphSnapshotProps<R0, Set> { self.0.set("SnapshotName", value.into_expr()); CfnGraphSnapshotProps(self.0, Phase) }
+    pub fn snapshot_name(self, value: impl Arg<str>) -> CfnGraphSnapshotProps<R0, Set> { CfnGraphSnapshotProps(put(self.0, "SnapshotName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnGraphSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::NeptuneGraph::PrivateGraphEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-privategraphendpoint.html)
@@ -164,7 +164,7 @@ impl CfnPrivateGraphEndpoint {
     /// `AWS::NeptuneGraph::PrivateGraphEndpoint`
     pub const TYPE: &'static str = "AWS::NeptuneGraph::PrivateGraphEndpoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnPrivateGraphEndpointProps<R0, R1>) -> Self where CfnPrivateGraphEndpointProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPrivateGraphEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PrivateGraphEndpointIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `PrivateGraphEndpointIdentifier`: text.
@@ -174,21 +174,21 @@ impl CfnPrivateGraphEndpoint {
 }
 impl Parent for CfnPrivateGraphEndpoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NeptuneGraph::PrivateGraphEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-neptunegraph-privategraphendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPrivateGraphEndpointProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnPrivateGraphEndpointProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnPrivateGraphEndpointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPrivateGraphEndpointProps<missing::GraphIdentifier, missing::VpcId> { CfnPrivateGraphEndpointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPrivateGraphEndpointProps<Missing<required::GraphIdentifier>, Missing<required::VpcId>> { CfnPrivateGraphEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPrivateGraphEndpointProps<R0, R1> {
     /// `GraphIdentifier`: text, required. Update: replacement.
-    pub fn graph_identifier(mut self, value: impl Arg<str>) -> CfnPrivateGraphEndpointProps<Set, R1> { self.0.set("GraphIdentifier", value.into_expr()); CfnPrivateGraphEndpointProps(self.0, Phase) }
-    /// `SecurityGroupIds`: list of text. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn graph_identifier(self, value: impl Arg<str>) -> CfnPrivateGraphEndpointProps<Set, R1> { CfnPrivateGraphEndpointProps(put(self.0, "GraphIdentifier", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
-    /// `VpcId`: text, required. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> CfnPrivateGraphEndpointProps<R0, Set> { self.0.set("VpcId", value.into_expr()); CfnPrivateGraphEndpointProps(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnPrivateGraphEndpointProps<R0, Set> { CfnPrivateGraphEndpointProps(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnPrivateGraphEndpointProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { GraphIdentifier, ProvisionedMemory, RoleArn, S3ExportKmsKeyId, S3ExportPath, SnapshotName, Source, VectorSearchDimension, VpcId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { GraphIdentifier, ProvisionedMemory, RoleArn, S3ExportKmsKeyId, S3ExportPath, SnapshotName, Source, VectorSearchDimension, VpcId } }

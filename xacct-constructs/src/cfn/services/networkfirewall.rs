@@ -10,10 +10,10 @@ impl CfnContainerAssociation {
     /// `AWS::NetworkFirewall::ContainerAssociation`
     pub const TYPE: &'static str = "AWS::NetworkFirewall::ContainerAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnContainerAssociationProps<R0, R1, R2>) -> Self where CfnContainerAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContainerAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ContainerAssociationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ContainerAssociationArn`: text.
+    /// The attribute `ContainerAssociationArn`: `OtherArn`.
     pub fn attr_container_association_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ContainerAssociationArn") }
     /// The attribute `ResolvedCidrCount`: integer.
     pub fn attr_resolved_cidr_count(&self) -> Val<i64> { self.0.get_att("ResolvedCidrCount") }
@@ -22,51 +22,51 @@ impl CfnContainerAssociation {
 }
 impl Parent for CfnContainerAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkFirewall::ContainerAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-containerassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnContainerAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnContainerAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnContainerAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnContainerAssociationProps<missing::ContainerAssociationName, missing::ContainerMonitoringConfigurations, missing::Type> { CfnContainerAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnContainerAssociationProps<Missing<required::ContainerAssociationName>, Missing<required::ContainerMonitoringConfigurations>, Missing<required::Type>> { CfnContainerAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnContainerAssociationProps<R0, R1, R2> {
     /// `ContainerAssociationName`: text, required. Update: replacement.
-    pub fn container_association_name(mut self, value: impl Arg<str>) -> CfnContainerAssociationProps<Set, R1, R2> { self.0.set("ContainerAssociationName", value.into_expr()); CfnContainerAssociationProps(self.0, Phase) }
+    pub fn container_association_name(self, value: impl Arg<str>) -> CfnContainerAssociationProps<Set, R1, R2> { CfnContainerAssociationProps(put(self.0, "ContainerAssociationName", value.into_expr()), Phase) }
     /// `ContainerMonitoringConfigurations`: list of `ContainerMonitoringConfiguration`, required. Update: in place.
-    pub fn container_monitoring_configurations(mut self, value: impl Arg<Arr<container_association::ContainerMonitoringConfiguration>>) -> CfnContainerAssociationProps<R0, Set, R2> { self.0.set("ContainerMonitoringConfigurations", value.into_expr()); CfnContainerAssociationProps(self.0, Phase) }
+    pub fn container_monitoring_configurations(self, value: impl Arg<Arr<container_association::ContainerMonitoringConfiguration>>) -> CfnContainerAssociationProps<R0, Set, R2> { CfnContainerAssociationProps(put(self.0, "ContainerMonitoringConfigurations", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<container_association::Type>) -> CfnContainerAssociationProps<R0, R1, Set> { self.0.set("Type", value.into_expr()); CfnContainerAssociationProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<container_association::Type>) -> CfnContainerAssociationProps<R0, R1, Set> { CfnContainerAssociationProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnContainerAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkFirewall::ContainerAssociation`.
 pub mod container_association {
 use crate::cfn::support::*;
 /// The property type `ContainerAttribute` of `AWS::NetworkFirewall::ContainerAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-containerassociation-containerattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ContainerAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ContainerAttribute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContainerAttribute<super::missing::Key, super::missing::Value> { ContainerAttribute(Bag::default(), Phase) }
+    pub fn new() -> ContainerAttribute<Missing<super::required::Key>, Missing<super::required::Value>> { ContainerAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> ContainerAttribute<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> ContainerAttribute<Set, R1> { self.0.set("Key", value.into_expr()); ContainerAttribute(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ContainerAttribute<Set, R1> { ContainerAttribute(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> ContainerAttribute<R0, Set> { self.0.set("Value", value.into_expr()); ContainerAttribute(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ContainerAttribute<R0, Set> { ContainerAttribute(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ContainerAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContainerMonitoringConfiguration` of `AWS::NetworkFirewall::ContainerAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-containerassociation-containermonitoringconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerMonitoringConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ContainerMonitoringConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ContainerMonitoringConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContainerMonitoringConfiguration<super::missing::ClusterArn> { ContainerMonitoringConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ContainerMonitoringConfiguration<Missing<super::required::ClusterArn>> { ContainerMonitoringConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ContainerMonitoringConfiguration<R0> {
     /// `AttributeFilters`: list of `ContainerAttribute`. Update: in place.
-    pub fn attribute_filters(mut self, value: impl Arg<Arr<ContainerAttribute>>) -> Self { self.0.set("AttributeFilters", value.into_expr()); self }
+    pub fn attribute_filters(self, value: impl Arg<Arr<ContainerAttribute>>) -> Self { Self(put(self.0, "AttributeFilters", value.into_expr()), Phase) }
     /// `ClusterArn`: text, required. Update: in place.
-    pub fn cluster_arn(mut self, value: impl Arg<str>) -> ContainerMonitoringConfiguration<Set> { self.0.set("ClusterArn", value.into_expr()); ContainerMonitoringConfiguration(self.0, Phase) }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> ContainerMonitoringConfiguration<Set> { ContainerMonitoringConfiguration(put(self.0, "ClusterArn", value.into_expr()), Phase) }
 }
 impl Done for ContainerMonitoringConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -78,12 +78,12 @@ impl CfnFirewall {
     /// `AWS::NetworkFirewall::Firewall`
     pub const TYPE: &'static str = "AWS::NetworkFirewall::Firewall";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnFirewallProps<R0, R1>) -> Self where CfnFirewallProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFirewallProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FirewallArn`.
     pub fn reference(&self) -> Val<kind::NetworkFirewallFirewallArn> { self.0.reference() }
     /// The attribute `EndpointIds`: list of text.
     pub fn attr_endpoint_ids(&self) -> Val<Arr<str>> { self.0.get_att("EndpointIds") }
-    /// The attribute `FirewallArn`: text.
+    /// The attribute `FirewallArn`: `NetworkFirewallFirewallArn`.
     pub fn attr_firewall_arn(&self) -> Val<kind::NetworkFirewallFirewallArn> { self.0.get_att("FirewallArn") }
     /// The attribute `FirewallId`: text.
     pub fn attr_firewall_id(&self) -> Val<str> { self.0.get_att("FirewallId") }
@@ -92,65 +92,65 @@ impl CfnFirewall {
 }
 impl Parent for CfnFirewall { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkFirewall::Firewall`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewall.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFirewallProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnFirewallProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnFirewallProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFirewallProps<missing::FirewallName, missing::FirewallPolicyArn> { CfnFirewallProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFirewallProps<Missing<required::FirewallName>, Missing<required::FirewallPolicyArn>> { CfnFirewallProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFirewallProps<R0, R1> {
     /// `AvailabilityZoneChangeProtection`: boolean. Update: in place.
-    pub fn availability_zone_change_protection(mut self, value: impl Arg<bool>) -> Self { self.0.set("AvailabilityZoneChangeProtection", value.into_expr()); self }
+    pub fn availability_zone_change_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AvailabilityZoneChangeProtection", value.into_expr()), Phase) }
     /// `AvailabilityZoneMappings`: list of `AvailabilityZoneMapping`. Update: in place.
-    pub fn availability_zone_mappings(mut self, value: impl Arg<Arr<firewall::AvailabilityZoneMapping>>) -> Self { self.0.set("AvailabilityZoneMappings", value.into_expr()); self }
+    pub fn availability_zone_mappings(self, value: impl Arg<Arr<firewall::AvailabilityZoneMapping>>) -> Self { Self(put(self.0, "AvailabilityZoneMappings", value.into_expr()), Phase) }
     /// `DeleteProtection`: boolean. Update: in place.
-    pub fn delete_protection(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeleteProtection", value.into_expr()); self }
+    pub fn delete_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteProtection", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EnabledAnalysisTypes`: list of `EnabledAnalysisTypes`. Update: in place.
-    pub fn enabled_analysis_types(mut self, value: impl Arg<Arr<firewall::EnabledAnalysisTypes>>) -> Self { self.0.set("EnabledAnalysisTypes", value.into_expr()); self }
+    pub fn enabled_analysis_types(self, value: impl Arg<Arr<firewall::EnabledAnalysisTypes>>) -> Self { Self(put(self.0, "EnabledAnalysisTypes", value.into_expr()), Phase) }
     /// `FirewallName`: text, required. Update: replacement.
-    pub fn firewall_name(mut self, value: impl Arg<str>) -> CfnFirewallProps<Set, R1> { self.0.set("FirewallName", value.into_expr()); CfnFirewallProps(self.0, Phase) }
-    /// `FirewallPolicyArn`: text, required. Update: in place.
-    pub fn firewall_policy_arn(mut self, value: impl Arg<kind::NetworkFirewallFirewallPolicyArn>) -> CfnFirewallProps<R0, Set> { self.0.set("FirewallPolicyArn", value.into_expr()); CfnFirewallProps(self.0, Phase) }
+    pub fn firewall_name(self, value: impl Arg<str>) -> CfnFirewallProps<Set, R1> { CfnFirewallProps(put(self.0, "FirewallName", value.into_expr()), Phase) }
+    /// `FirewallPolicyArn`: `NetworkFirewallFirewallPolicyArn`, required. Update: in place.
+    pub fn firewall_policy_arn(self, value: impl Arg<kind::NetworkFirewallFirewallPolicyArn>) -> CfnFirewallProps<R0, Set> { CfnFirewallProps(put(self.0, "FirewallPolicyArn", value.into_expr()), Phase) }
     /// `FirewallPolicyChangeProtection`: boolean. Update: in place.
-    pub fn firewall_policy_change_protection(mut self, value: impl Arg<bool>) -> Self { self.0.set("FirewallPolicyChangeProtection", value.into_expr()); self }
+    pub fn firewall_policy_change_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FirewallPolicyChangeProtection", value.into_expr()), Phase) }
     /// `SubnetChangeProtection`: boolean. Update: in place.
-    pub fn subnet_change_protection(mut self, value: impl Arg<bool>) -> Self { self.0.set("SubnetChangeProtection", value.into_expr()); self }
+    pub fn subnet_change_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SubnetChangeProtection", value.into_expr()), Phase) }
     /// `SubnetMappings`: list of `SubnetMapping`. Update: in place.
-    pub fn subnet_mappings(mut self, value: impl Arg<Arr<firewall::SubnetMapping>>) -> Self { self.0.set("SubnetMappings", value.into_expr()); self }
+    pub fn subnet_mappings(self, value: impl Arg<Arr<firewall::SubnetMapping>>) -> Self { Self(put(self.0, "SubnetMappings", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TransitGatewayId`: text. Update: in place.
-    pub fn transit_gateway_id(mut self, value: impl Arg<str>) -> Self { self.0.set("TransitGatewayId", value.into_expr()); self }
-    /// `VpcId`: text. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> Self { self.0.set("VpcId", value.into_expr()); self }
+    pub fn transit_gateway_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitGatewayId", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnFirewallProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkFirewall::Firewall`.
 pub mod firewall {
 use crate::cfn::support::*;
 /// The property type `AvailabilityZoneMapping` of `AWS::NetworkFirewall::Firewall`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewall-availabilityzonemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AvailabilityZoneMapping<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AvailabilityZoneMapping<R0 = Set>(Bag, Phase<(R0,)>);
 impl AvailabilityZoneMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AvailabilityZoneMapping<super::missing::AvailabilityZone> { AvailabilityZoneMapping(Bag::default(), Phase) }
+    pub fn new() -> AvailabilityZoneMapping<Missing<super::required::AvailabilityZone>> { AvailabilityZoneMapping(Bag::default(), Phase) }
 }
 impl<R0> AvailabilityZoneMapping<R0> {
     /// `AvailabilityZone`: text, required. Update: in place.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> AvailabilityZoneMapping<Set> { self.0.set("AvailabilityZone", value.into_expr()); AvailabilityZoneMapping(self.0, Phase) }
+    pub fn availability_zone(self, value: impl Arg<str>) -> AvailabilityZoneMapping<Set> { AvailabilityZoneMapping(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
 }
 impl Done for AvailabilityZoneMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubnetMapping` of `AWS::NetworkFirewall::Firewall`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewall-subnetmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubnetMapping<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SubnetMapping<R0 = Set>(Bag, Phase<(R0,)>);
 impl SubnetMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SubnetMapping<super::missing::SubnetId> { SubnetMapping(Bag::default(), Phase) }
+    pub fn new() -> SubnetMapping<Missing<super::required::SubnetId>> { SubnetMapping(Bag::default(), Phase) }
 }
 impl<R0> SubnetMapping<R0> {
     /// `IPAddressType`: text. Update: in place.
-    pub fn ip_address_type(mut self, value: impl Arg<str>) -> Self { self.0.set("IPAddressType", value.into_expr()); self }
-    /// `SubnetId`: text, required. Update: in place.
-    pub fn subnet_id(mut self, value: impl Arg<kind::Ec2SubnetId>) -> SubnetMapping<Set> { self.0.set("SubnetId", value.into_expr()); SubnetMapping(self.0, Phase) }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IPAddressType", value.into_expr()), Phase) }
+    /// `SubnetId`: `Ec2SubnetId`, required. Update: in place.
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> SubnetMapping<Set> { SubnetMapping(put(self.0, "SubnetId", value.into_expr()), Phase) }
 }
 impl Done for SubnetMapping { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EnabledAnalysisTypes` allows.
@@ -162,185 +162,185 @@ impl CfnFirewallPolicy {
     /// `AWS::NetworkFirewall::FirewallPolicy`
     pub const TYPE: &'static str = "AWS::NetworkFirewall::FirewallPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnFirewallPolicyProps<R0, R1>) -> Self where CfnFirewallPolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFirewallPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FirewallPolicyArn`.
     pub fn reference(&self) -> Val<kind::NetworkFirewallFirewallPolicyArn> { self.0.reference() }
-    /// The attribute `FirewallPolicyArn`: text.
+    /// The attribute `FirewallPolicyArn`: `NetworkFirewallFirewallPolicyArn`.
     pub fn attr_firewall_policy_arn(&self) -> Val<kind::NetworkFirewallFirewallPolicyArn> { self.0.get_att("FirewallPolicyArn") }
     /// The attribute `FirewallPolicyId`: text.
     pub fn attr_firewall_policy_id(&self) -> Val<str> { self.0.get_att("FirewallPolicyId") }
 }
 impl Parent for CfnFirewallPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-firewallpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFirewallPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnFirewallPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnFirewallPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFirewallPolicyProps<missing::FirewallPolicy, missing::FirewallPolicyName> { CfnFirewallPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFirewallPolicyProps<Missing<required::FirewallPolicy>, Missing<required::FirewallPolicyName>> { CfnFirewallPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFirewallPolicyProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FirewallPolicy`: `FirewallPolicy`, required. Update: in place.
-    pub fn firewall_policy(mut self, value: impl Arg<firewall_policy::FirewallPolicy>) -> CfnFirewallPolicyProps<Set, R1> { self.0.set("FirewallPolicy", value.into_expr()); CfnFirewallPolicyProps(self.0, Phase) }
+    pub fn firewall_policy(self, value: impl Arg<firewall_policy::FirewallPolicy>) -> CfnFirewallPolicyProps<Set, R1> { CfnFirewallPolicyProps(put(self.0, "FirewallPolicy", value.into_expr()), Phase) }
     /// `FirewallPolicyName`: text, required. Update: replacement.
-    pub fn firewall_policy_name(mut self, value: impl Arg<str>) -> CfnFirewallPolicyProps<R0, Set> { self.0.set("FirewallPolicyName", value.into_expr()); CfnFirewallPolicyProps(self.0, Phase) }
+    pub fn firewall_policy_name(self, value: impl Arg<str>) -> CfnFirewallPolicyProps<R0, Set> { CfnFirewallPolicyProps(put(self.0, "FirewallPolicyName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFirewallPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkFirewall::FirewallPolicy`.
 pub mod firewall_policy {
 use crate::cfn::support::*;
 /// The property type `ActionDefinition` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-actiondefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ActionDefinition(Bag);
+#[must_use] pub struct ActionDefinition(Bag);
 impl ActionDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PublishMetricAction`: `PublishMetricAction`. Update: in place.
-    pub fn publish_metric_action(mut self, value: impl Arg<PublishMetricAction>) -> Self { self.0.set("PublishMetricAction", value.into_expr()); self }
+    pub fn publish_metric_action(self, value: impl Arg<PublishMetricAction>) -> Self { Self(put(self.0, "PublishMetricAction", value.into_expr())) }
 }
 impl Done for ActionDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomAction` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-customaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomAction<super::missing::ActionDefinition, super::missing::ActionName> { CustomAction(Bag::default(), Phase) }
+    pub fn new() -> CustomAction<Missing<super::required::ActionDefinition>, Missing<super::required::ActionName>> { CustomAction(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomAction<R0, R1> {
     /// `ActionDefinition`: `ActionDefinition`, required. Update: in place.
-    pub fn action_definition(mut self, value: impl Arg<ActionDefinition>) -> CustomAction<Set, R1> { self.0.set("ActionDefinition", value.into_expr()); CustomAction(self.0, Phase) }
+    pub fn action_definition(self, value: impl Arg<ActionDefinition>) -> CustomAction<Set, R1> { CustomAction(put(self.0, "ActionDefinition", value.into_expr()), Phase) }
     /// `ActionName`: text, required. Update: in place.
-    pub fn action_name(mut self, value: impl Arg<str>) -> CustomAction<R0, Set> { self.0.set("ActionName", value.into_expr()); CustomAction(self.0, Phase) }
+    pub fn action_name(self, value: impl Arg<str>) -> CustomAction<R0, Set> { CustomAction(put(self.0, "ActionName", value.into_expr()), Phase) }
 }
 impl Done for CustomAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Dimension` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-dimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Dimension<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Dimension<R0 = Set>(Bag, Phase<(R0,)>);
 impl Dimension {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Dimension<super::missing::Value> { Dimension(Bag::default(), Phase) }
+    pub fn new() -> Dimension<Missing<super::required::Value>> { Dimension(Bag::default(), Phase) }
 }
 impl<R0> Dimension<R0> {
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Dimension<Set> { self.0.set("Value", value.into_expr()); Dimension(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Dimension<Set> { Dimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirewallPolicy` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-firewallpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FirewallPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FirewallPolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FirewallPolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FirewallPolicy<super::missing::StatelessDefaultActions, super::missing::StatelessFragmentDefaultActions> { FirewallPolicy(Bag::default(), Phase) }
+    pub fn new() -> FirewallPolicy<Missing<super::required::StatelessDefaultActions>, Missing<super::required::StatelessFragmentDefaultActions>> { FirewallPolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> FirewallPolicy<R0, R1> {
     /// `EnableTLSSessionHolding`: boolean. Update: in place.
-    pub fn enable_tls_session_holding(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableTLSSessionHolding", value.into_expr()); self }
+    pub fn enable_tls_session_holding(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableTLSSessionHolding", value.into_expr()), Phase) }
     /// `PolicyVariables`: `PolicyVariables`. Update: in place.
-    pub fn policy_variables(mut self, value: impl Arg<PolicyVariables>) -> Self { self.0.set("PolicyVariables", value.into_expr()); self }
+    pub fn policy_variables(self, value: impl Arg<PolicyVariables>) -> Self { Self(put(self.0, "PolicyVariables", value.into_expr()), Phase) }
     /// `StatefulDefaultActions`: list of text. Update: in place.
-    pub fn stateful_default_actions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StatefulDefaultActions", value.into_expr()); self }
+    pub fn stateful_default_actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StatefulDefaultActions", value.into_expr()), Phase) }
     /// `StatefulEngineOptions`: `StatefulEngineOptions`. Update: in place.
-    pub fn stateful_engine_options(mut self, value: impl Arg<StatefulEngineOptions>) -> Self { self.0.set("StatefulEngineOptions", value.into_expr()); self }
+    pub fn stateful_engine_options(self, value: impl Arg<StatefulEngineOptions>) -> Self { Self(put(self.0, "StatefulEngineOptions", value.into_expr()), Phase) }
     /// `StatefulRuleGroupReferences`: list of `StatefulRuleGroupReference`. Update: in place.
-    pub fn stateful_rule_group_references(mut self, value: impl Arg<Arr<StatefulRuleGroupReference>>) -> Self { self.0.set("StatefulRuleGroupReferences", value.into_expr()); self }
+    pub fn stateful_rule_group_references(self, value: impl Arg<Arr<StatefulRuleGroupReference>>) -> Self { Self(put(self.0, "StatefulRuleGroupReferences", value.into_expr()), Phase) }
     /// `StatelessCustomActions`: list of `CustomAction`. Update: in place.
-    pub fn stateless_custom_actions(mut self, value: impl Arg<Arr<CustomAction>>) -> Self { self.0.set("StatelessCustomActions", value.into_expr()); self }
+    pub fn stateless_custom_actions(self, value: impl Arg<Arr<CustomAction>>) -> Self { Self(put(self.0, "StatelessCustomActions", value.into_expr()), Phase) }
     /// `StatelessDefaultActions`: list of text, required. Update: in place.
-    pub fn stateless_default_actions(mut self, value: impl Arg<Arr<str>>) -> FirewallPolicy<Set, R1> { self.0.set("StatelessDefaultActions", value.into_expr()); FirewallPolicy(self.0, Phase) }
+    pub fn stateless_default_actions(self, value: impl Arg<Arr<str>>) -> FirewallPolicy<Set, R1> { FirewallPolicy(put(self.0, "StatelessDefaultActions", value.into_expr()), Phase) }
     /// `StatelessFragmentDefaultActions`: list of text, required. Update: in place.
-    pub fn stateless_fragment_default_actions(mut self, value: impl Arg<Arr<str>>) -> FirewallPolicy<R0, Set> { self.0.set("StatelessFragmentDefaultActions", value.into_expr()); FirewallPolicy(self.0, Phase) }
+    pub fn stateless_fragment_default_actions(self, value: impl Arg<Arr<str>>) -> FirewallPolicy<R0, Set> { FirewallPolicy(put(self.0, "StatelessFragmentDefaultActions", value.into_expr()), Phase) }
     /// `StatelessRuleGroupReferences`: list of `StatelessRuleGroupReference`. Update: in place.
-    pub fn stateless_rule_group_references(mut self, value: impl Arg<Arr<StatelessRuleGroupReference>>) -> Self { self.0.set("StatelessRuleGroupReferences", value.into_expr()); self }
+    pub fn stateless_rule_group_references(self, value: impl Arg<Arr<StatelessRuleGroupReference>>) -> Self { Self(put(self.0, "StatelessRuleGroupReferences", value.into_expr()), Phase) }
     /// `TLSInspectionConfigurationArn`: text. Update: in place.
-    pub fn tls_inspection_configuration_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TLSInspectionConfigurationArn", value.into_expr()); self }
+    pub fn tls_inspection_configuration_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TLSInspectionConfigurationArn", value.into_expr()), Phase) }
 }
 impl Done for FirewallPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlowTimeouts` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-flowtimeouts.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlowTimeouts(Bag);
+#[must_use] pub struct FlowTimeouts(Bag);
 impl FlowTimeouts {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TcpIdleTimeoutSeconds`: integer. Update: in place.
-    pub fn tcp_idle_timeout_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("TcpIdleTimeoutSeconds", value.into_expr()); self }
+    pub fn tcp_idle_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TcpIdleTimeoutSeconds", value.into_expr())) }
 }
 impl Done for FlowTimeouts { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IPSet` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-ipset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IPSet(Bag);
+#[must_use] pub struct IPSet(Bag);
 impl IPSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Definition`: list of text. Update: in place.
-    pub fn definition(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Definition", value.into_expr()); self }
+    pub fn definition(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Definition", value.into_expr())) }
 }
 impl Done for IPSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyVariables` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-policyvariables.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyVariables(Bag);
+#[must_use] pub struct PolicyVariables(Bag);
 impl PolicyVariables {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RuleVariables`: map of `IPSet`. Update: in place.
-    pub fn rule_variables(mut self, value: impl Arg<Dict<IPSet>>) -> Self { self.0.set("RuleVariables", value.into_expr()); self }
+    pub fn rule_variables(self, value: impl Arg<Dict<IPSet>>) -> Self { Self(put(self.0, "RuleVariables", value.into_expr())) }
 }
 impl Done for PolicyVariables { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublishMetricAction` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-publishmetricaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PublishMetricAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PublishMetricAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl PublishMetricAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PublishMetricAction<super::missing::Dimensions> { PublishMetricAction(Bag::default(), Phase) }
+    pub fn new() -> PublishMetricAction<Missing<super::required::Dimensions>> { PublishMetricAction(Bag::default(), Phase) }
 }
 impl<R0> PublishMetricAction<R0> {
     /// `Dimensions`: list of `Dimension`, required. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<Arr<Dimension>>) -> PublishMetricAction<Set> { self.0.set("Dimensions", value.into_expr()); PublishMetricAction(self.0, Phase) }
+    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> PublishMetricAction<Set> { PublishMetricAction(put(self.0, "Dimensions", value.into_expr()), Phase) }
 }
 impl Done for PublishMetricAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatefulEngineOptions` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulengineoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StatefulEngineOptions(Bag);
+#[must_use] pub struct StatefulEngineOptions(Bag);
 impl StatefulEngineOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FlowTimeouts`: `FlowTimeouts`. Update: in place.
-    pub fn flow_timeouts(mut self, value: impl Arg<FlowTimeouts>) -> Self { self.0.set("FlowTimeouts", value.into_expr()); self }
+    pub fn flow_timeouts(self, value: impl Arg<FlowTimeouts>) -> Self { Self(put(self.0, "FlowTimeouts", value.into_expr())) }
     /// `RuleOrder`: `RuleOrder`. Update: in place.
-    pub fn rule_order(mut self, value: impl Arg<RuleOrder>) -> Self { self.0.set("RuleOrder", value.into_expr()); self }
+    pub fn rule_order(self, value: impl Arg<RuleOrder>) -> Self { Self(put(self.0, "RuleOrder", value.into_expr())) }
     /// `StreamExceptionPolicy`: `StreamExceptionPolicy`. Update: in place.
-    pub fn stream_exception_policy(mut self, value: impl Arg<StreamExceptionPolicy>) -> Self { self.0.set("StreamExceptionPolicy", value.into_expr()); self }
+    pub fn stream_exception_policy(self, value: impl Arg<StreamExceptionPolicy>) -> Self { Self(put(self.0, "StreamExceptionPolicy", value.into_expr())) }
 }
 impl Done for StatefulEngineOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatefulRuleGroupOverride` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulrulegroupoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StatefulRuleGroupOverride(Bag);
+#[must_use] pub struct StatefulRuleGroupOverride(Bag);
 impl StatefulRuleGroupOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: `Action`. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
 }
 impl Done for StatefulRuleGroupOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatefulRuleGroupReference` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statefulrulegroupreference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StatefulRuleGroupReference<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StatefulRuleGroupReference<R0 = Set>(Bag, Phase<(R0,)>);
 impl StatefulRuleGroupReference {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StatefulRuleGroupReference<super::missing::ResourceArn> { StatefulRuleGroupReference(Bag::default(), Phase) }
+    pub fn new() -> StatefulRuleGroupReference<Missing<super::required::ResourceArn>> { StatefulRuleGroupReference(Bag::default(), Phase) }
 }
 impl<R0> StatefulRuleGroupReference<R0> {
     /// `DeepThreatInspection`: boolean. Update: in place.
-    pub fn deep_threat_inspection(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeepThreatInspection", value.into_expr()); self }
+    pub fn deep_threat_inspection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeepThreatInspection", value.into_expr()), Phase) }
     /// `Override`: `StatefulRuleGroupOverride`. Update: in place.
-    pub fn override_(mut self, value: impl Arg<StatefulRuleGroupOverride>) -> Self { self.0.set("Override", value.into_expr()); self }
+    pub fn override_(self, value: impl Arg<StatefulRuleGroupOverride>) -> Self { Self(put(self.0, "Override", value.into_expr()), Phase) }
     /// `Priority`: integer. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> Self { self.0.set("Priority", value.into_expr()); self }
-    /// `ResourceArn`: text, required. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<kind::NetworkFirewallRuleGroupArn>) -> StatefulRuleGroupReference<Set> { self.0.set("ResourceArn", value.into_expr()); StatefulRuleGroupReference(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
+    /// `ResourceArn`: `NetworkFirewallRuleGroupArn`, required. Update: in place.
+    pub fn resource_arn(self, value: impl Arg<kind::NetworkFirewallRuleGroupArn>) -> StatefulRuleGroupReference<Set> { StatefulRuleGroupReference(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for StatefulRuleGroupReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatelessRuleGroupReference` of `AWS::NetworkFirewall::FirewallPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-firewallpolicy-statelessrulegroupreference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StatelessRuleGroupReference<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StatelessRuleGroupReference<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StatelessRuleGroupReference {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StatelessRuleGroupReference<super::missing::Priority, super::missing::ResourceArn> { StatelessRuleGroupReference(Bag::default(), Phase) }
+    pub fn new() -> StatelessRuleGroupReference<Missing<super::required::Priority>, Missing<super::required::ResourceArn>> { StatelessRuleGroupReference(Bag::default(), Phase) }
 }
 impl<R0, R1> StatelessRuleGroupReference<R0, R1> {
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> StatelessRuleGroupReference<Set, R1> { self.0.set("Priority", value.into_expr()); StatelessRuleGroupReference(self.0, Phase) }
-    /// `ResourceArn`: text, required. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<kind::NetworkFirewallRuleGroupArn>) -> StatelessRuleGroupReference<R0, Set> { self.0.set("ResourceArn", value.into_expr()); StatelessRuleGroupReference(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> StatelessRuleGroupReference<Set, R1> { StatelessRuleGroupReference(put(self.0, "Priority", value.into_expr()), Phase) }
+    /// `ResourceArn`: `NetworkFirewallRuleGroupArn`, required. Update: in place.
+    pub fn resource_arn(self, value: impl Arg<kind::NetworkFirewallRuleGroupArn>) -> StatelessRuleGroupReference<R0, Set> { StatelessRuleGroupReference(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for StatelessRuleGroupReference { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -356,55 +356,55 @@ impl CfnLoggingConfiguration {
     /// `AWS::NetworkFirewall::LoggingConfiguration`
     pub const TYPE: &'static str = "AWS::NetworkFirewall::LoggingConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnLoggingConfigurationProps<R0, R1>) -> Self where CfnLoggingConfigurationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLoggingConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FirewallArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
 }
 impl Parent for CfnLoggingConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkFirewall::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-loggingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLoggingConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnLoggingConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnLoggingConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLoggingConfigurationProps<missing::FirewallArn, missing::LoggingConfiguration> { CfnLoggingConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLoggingConfigurationProps<Missing<required::FirewallArn>, Missing<required::LoggingConfiguration>> { CfnLoggingConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLoggingConfigurationProps<R0, R1> {
     /// `EnableMonitoringDashboard`: boolean. Update: in place.
-    pub fn enable_monitoring_dashboard(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableMonitoringDashboard", value.into_expr()); self }
-    /// `FirewallArn`: text, required. Update: replacement.
-    pub fn firewall_arn(mut self, value: impl Arg<kind::NetworkFirewallFirewallArn>) -> CfnLoggingConfigurationProps<Set, R1> { self.0.set("FirewallArn", value.into_expr()); CfnLoggingConfigurationProps(self.0, Phase) }
+    pub fn enable_monitoring_dashboard(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableMonitoringDashboard", value.into_expr()), Phase) }
+    /// `FirewallArn`: `NetworkFirewallFirewallArn`, required. Update: replacement.
+    pub fn firewall_arn(self, value: impl Arg<kind::NetworkFirewallFirewallArn>) -> CfnLoggingConfigurationProps<Set, R1> { CfnLoggingConfigurationProps(put(self.0, "FirewallArn", value.into_expr()), Phase) }
     /// `FirewallName`: text. Update: replacement.
-    pub fn firewall_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FirewallName", value.into_expr()); self }
+    pub fn firewall_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirewallName", value.into_expr()), Phase) }
     /// `LoggingConfiguration`: `LoggingConfiguration`, required. Update: in place.
-    pub fn logging_configuration(mut self, value: impl Arg<logging_configuration::LoggingConfiguration>) -> CfnLoggingConfigurationProps<R0, Set> { self.0.set("LoggingConfiguration", value.into_expr()); CfnLoggingConfigurationProps(self.0, Phase) }
+    pub fn logging_configuration(self, value: impl Arg<logging_configuration::LoggingConfiguration>) -> CfnLoggingConfigurationProps<R0, Set> { CfnLoggingConfigurationProps(put(self.0, "LoggingConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnLoggingConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkFirewall::LoggingConfiguration`.
 pub mod logging_configuration {
 use crate::cfn::support::*;
 /// The property type `LogDestinationConfig` of `AWS::NetworkFirewall::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-loggingconfiguration-logdestinationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogDestinationConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct LogDestinationConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl LogDestinationConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogDestinationConfig<super::missing::LogDestination, super::missing::LogDestinationType, super::missing::LogType> { LogDestinationConfig(Bag::default(), Phase) }
+    pub fn new() -> LogDestinationConfig<Missing<super::required::LogDestination>, Missing<super::required::LogDestinationType>, Missing<super::required::LogType>> { LogDestinationConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> LogDestinationConfig<R0, R1, R2> {
     /// `LogDestination`: map of text, required. Update: in place.
-    pub fn log_destination(mut self, value: impl Arg<Dict<str>>) -> LogDestinationConfig<Set, R1, R2> { self.0.set("LogDestination", value.into_expr()); LogDestinationConfig(self.0, Phase) }
+    pub fn log_destination(self, value: impl Arg<Dict<str>>) -> LogDestinationConfig<Set, R1, R2> { LogDestinationConfig(put(self.0, "LogDestination", value.into_expr()), Phase) }
     /// `LogDestinationType`: `LogDestinationType`, required. Update: in place.
-    pub fn log_destination_type(mut self, value: impl Arg<LogDestinationType>) -> LogDestinationConfig<R0, Set, R2> { self.0.set("LogDestinationType", value.into_expr()); LogDestinationConfig(self.0, Phase) }
+    pub fn log_destination_type(self, value: impl Arg<LogDestinationType>) -> LogDestinationConfig<R0, Set, R2> { LogDestinationConfig(put(self.0, "LogDestinationType", value.into_expr()), Phase) }
     /// `LogType`: `LogType`, required. Update: in place.
-    pub fn log_type(mut self, value: impl Arg<LogType>) -> LogDestinationConfig<R0, R1, Set> { self.0.set("LogType", value.into_expr()); LogDestinationConfig(self.0, Phase) }
+    pub fn log_type(self, value: impl Arg<LogType>) -> LogDestinationConfig<R0, R1, Set> { LogDestinationConfig(put(self.0, "LogType", value.into_expr()), Phase) }
 }
 impl Done for LogDestinationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingConfiguration` of `AWS::NetworkFirewall::LoggingConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-loggingconfiguration-loggingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LoggingConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LoggingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LoggingConfiguration<super::missing::LogDestinationConfigs> { LoggingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LoggingConfiguration<Missing<super::required::LogDestinationConfigs>> { LoggingConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LoggingConfiguration<R0> {
     /// `LogDestinationConfigs`: list of `LogDestinationConfig`, required. Update: in place.
-    pub fn log_destination_configs(mut self, value: impl Arg<Arr<LogDestinationConfig>>) -> LoggingConfiguration<Set> { self.0.set("LogDestinationConfigs", value.into_expr()); LoggingConfiguration(self.0, Phase) }
+    pub fn log_destination_configs(self, value: impl Arg<Arr<LogDestinationConfig>>) -> LoggingConfiguration<Set> { LoggingConfiguration(put(self.0, "LogDestinationConfigs", value.into_expr()), Phase) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `LogDestinationType` allows.
@@ -418,339 +418,339 @@ impl CfnRuleGroup {
     /// `AWS::NetworkFirewall::RuleGroup`
     pub const TYPE: &'static str = "AWS::NetworkFirewall::RuleGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnRuleGroupProps<R0, R1, R2>) -> Self where CfnRuleGroupProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRuleGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleGroupArn`.
     pub fn reference(&self) -> Val<kind::NetworkFirewallRuleGroupArn> { self.0.reference() }
-    /// The attribute `RuleGroupArn`: text.
+    /// The attribute `RuleGroupArn`: `NetworkFirewallRuleGroupArn`.
     pub fn attr_rule_group_arn(&self) -> Val<kind::NetworkFirewallRuleGroupArn> { self.0.get_att("RuleGroupArn") }
     /// The attribute `RuleGroupId`: text.
     pub fn attr_rule_group_id(&self) -> Val<str> { self.0.get_att("RuleGroupId") }
 }
 impl Parent for CfnRuleGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-rulegroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRuleGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnRuleGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnRuleGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRuleGroupProps<missing::Capacity, missing::RuleGroupName, missing::Type> { CfnRuleGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRuleGroupProps<Missing<required::Capacity>, Missing<required::RuleGroupName>, Missing<required::Type>> { CfnRuleGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRuleGroupProps<R0, R1, R2> {
     /// `Capacity`: integer, required. Update: replacement.
-    pub fn capacity(mut self, value: impl Arg<i64>) -> CfnRuleGroupProps<Set, R1, R2> { self.0.set("Capacity", value.into_expr()); CfnRuleGroupProps(self.0, Phase) }
+    pub fn capacity(self, value: impl Arg<i64>) -> CfnRuleGroupProps<Set, R1, R2> { CfnRuleGroupProps(put(self.0, "Capacity", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `RuleGroup`: `RuleGroup`. Update: in place.
-    pub fn rule_group(mut self, value: impl Arg<rule_group::RuleGroup>) -> Self { self.0.set("RuleGroup", value.into_expr()); self }
+    pub fn rule_group(self, value: impl Arg<rule_group::RuleGroup>) -> Self { Self(put(self.0, "RuleGroup", value.into_expr()), Phase) }
     /// `RuleGroupName`: text, required. Update: replacement.
-    pub fn rule_group_name(mut self, value: impl Arg<str>) -> CfnRuleGroupProps<R0, Set, R2> { self.0.set("RuleGroupName", value.into_expr()); CfnRuleGroupProps(self.0, Phase) }
+    pub fn rule_group_name(self, value: impl Arg<str>) -> CfnRuleGroupProps<R0, Set, R2> { CfnRuleGroupProps(put(self.0, "RuleGroupName", value.into_expr()), Phase) }
     /// `SummaryConfiguration`: `SummaryConfiguration`. Update: in place.
-    pub fn summary_configuration(mut self, value: impl Arg<rule_group::SummaryConfiguration>) -> Self { self.0.set("SummaryConfiguration", value.into_expr()); self }
+    pub fn summary_configuration(self, value: impl Arg<rule_group::SummaryConfiguration>) -> Self { Self(put(self.0, "SummaryConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<rule_group::Type>) -> CfnRuleGroupProps<R0, R1, Set> { self.0.set("Type", value.into_expr()); CfnRuleGroupProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<rule_group::Type>) -> CfnRuleGroupProps<R0, R1, Set> { CfnRuleGroupProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnRuleGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkFirewall::RuleGroup`.
 pub mod rule_group {
 use crate::cfn::support::*;
 /// The property type `ActionDefinition` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-actiondefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ActionDefinition(Bag);
+#[must_use] pub struct ActionDefinition(Bag);
 impl ActionDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PublishMetricAction`: `PublishMetricAction`. Update: in place.
-    pub fn publish_metric_action(mut self, value: impl Arg<PublishMetricAction>) -> Self { self.0.set("PublishMetricAction", value.into_expr()); self }
+    pub fn publish_metric_action(self, value: impl Arg<PublishMetricAction>) -> Self { Self(put(self.0, "PublishMetricAction", value.into_expr())) }
 }
 impl Done for ActionDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Address` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-address.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Address<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Address<R0 = Set>(Bag, Phase<(R0,)>);
 impl Address {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Address<super::missing::AddressDefinition> { Address(Bag::default(), Phase) }
+    pub fn new() -> Address<Missing<super::required::AddressDefinition>> { Address(Bag::default(), Phase) }
 }
 impl<R0> Address<R0> {
     /// `AddressDefinition`: text, required. Update: in place.
-    pub fn address_definition(mut self, value: impl Arg<str>) -> Address<Set> { self.0.set("AddressDefinition", value.into_expr()); Address(self.0, Phase) }
+    pub fn address_definition(self, value: impl Arg<str>) -> Address<Set> { Address(put(self.0, "AddressDefinition", value.into_expr()), Phase) }
 }
 impl Done for Address { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomAction` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-customaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CustomAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CustomAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomAction<super::missing::ActionDefinition, super::missing::ActionName> { CustomAction(Bag::default(), Phase) }
+    pub fn new() -> CustomAction<Missing<super::required::ActionDefinition>, Missing<super::required::ActionName>> { CustomAction(Bag::default(), Phase) }
 }
 impl<R0, R1> CustomAction<R0, R1> {
     /// `ActionDefinition`: `ActionDefinition`, required. Update: in place.
-    pub fn action_definition(mut self, value: impl Arg<ActionDefinition>) -> CustomAction<Set, R1> { self.0.set("ActionDefinition", value.into_expr()); CustomAction(self.0, Phase) }
+    pub fn action_definition(self, value: impl Arg<ActionDefinition>) -> CustomAction<Set, R1> { CustomAction(put(self.0, "ActionDefinition", value.into_expr()), Phase) }
     /// `ActionName`: text, required. Update: in place.
-    pub fn action_name(mut self, value: impl Arg<str>) -> CustomAction<R0, Set> { self.0.set("ActionName", value.into_expr()); CustomAction(self.0, Phase) }
+    pub fn action_name(self, value: impl Arg<str>) -> CustomAction<R0, Set> { CustomAction(put(self.0, "ActionName", value.into_expr()), Phase) }
 }
 impl Done for CustomAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Dimension` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-dimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Dimension<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Dimension<R0 = Set>(Bag, Phase<(R0,)>);
 impl Dimension {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Dimension<super::missing::Value> { Dimension(Bag::default(), Phase) }
+    pub fn new() -> Dimension<Missing<super::required::Value>> { Dimension(Bag::default(), Phase) }
 }
 impl<R0> Dimension<R0> {
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Dimension<Set> { self.0.set("Value", value.into_expr()); Dimension(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Dimension<Set> { Dimension(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Dimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Header` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-header.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Header<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct Header<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl Header {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Header<super::missing::Destination, super::missing::DestinationPort, super::missing::Direction, super::missing::Protocol, super::missing::Source, super::missing::SourcePort> { Header(Bag::default(), Phase) }
+    pub fn new() -> Header<Missing<super::required::Destination>, Missing<super::required::DestinationPort>, Missing<super::required::Direction>, Missing<super::required::Protocol>, Missing<super::required::Source>, Missing<super::required::SourcePort>> { Header(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> Header<R0, R1, R2, R3, R4, R5> {
     /// `Destination`: text, required. Update: in place.
-    pub fn destination(mut self, value: impl Arg<str>) -> Header<Set, R1, R2, R3, R4, R5> { self.0.set("Destination", value.into_expr()); Header(self.0, Phase) }
+    pub fn destination(self, value: impl Arg<str>) -> Header<Set, R1, R2, R3, R4, R5> { Header(put(self.0, "Destination", value.into_expr()), Phase) }
     /// `DestinationPort`: text, required. Update: in place.
-    pub fn destination_port(mut self, value: impl Arg<str>) -> Header<R0, Set, R2, R3, R4, R5> { self.0.set("DestinationPort", value.into_expr()); Header(self.0, Phase) }
+    pub fn destination_port(self, value: impl Arg<str>) -> Header<R0, Set, R2, R3, R4, R5> { Header(put(self.0, "DestinationPort", value.into_expr()), Phase) }
     /// `Direction`: `Direction`, required. Update: in place.
-    pub fn direction(mut self, value: impl Arg<Direction>) -> Header<R0, R1, Set, R3, R4, R5> { self.0.set("Direction", value.into_expr()); Header(self.0, Phase) }
+    pub fn direction(self, value: impl Arg<Direction>) -> Header<R0, R1, Set, R3, R4, R5> { Header(put(self.0, "Direction", value.into_expr()), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<Protocol>) -> Header<R0, R1, R2, Set, R4, R5> { self.0.set("Protocol", value.into_expr()); Header(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Header<R0, R1, R2, Set, R4, R5> { Header(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `Source`: text, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> Header<R0, R1, R2, R3, Set, R5> { self.0.set("Source", value.into_expr()); Header(self.0, Phase) }
+    pub fn source(self, value: impl Arg<str>) -> Header<R0, R1, R2, R3, Set, R5> { Header(put(self.0, "Source", value.into_expr()), Phase) }
     /// `SourcePort`: text, required. Update: in place.
-    pub fn source_port(mut self, value: impl Arg<str>) -> Header<R0, R1, R2, R3, R4, Set> { self.0.set("SourcePort", value.into_expr()); Header(self.0, Phase) }
+    pub fn source_port(self, value: impl Arg<str>) -> Header<R0, R1, R2, R3, R4, Set> { Header(put(self.0, "SourcePort", value.into_expr()), Phase) }
 }
 impl Done for Header { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IPSet` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-ipset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IPSet(Bag);
+#[must_use] pub struct IPSet(Bag);
 impl IPSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Definition`: list of text. Update: in place.
-    pub fn definition(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Definition", value.into_expr()); self }
+    pub fn definition(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Definition", value.into_expr())) }
 }
 impl Done for IPSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IPSetReference` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-ipsetreference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IPSetReference(Bag);
+#[must_use] pub struct IPSetReference(Bag);
 impl IPSetReference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReferenceArn`: text. Update: in place.
-    pub fn reference_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ReferenceArn", value.into_expr()); self }
+    pub fn reference_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReferenceArn", value.into_expr())) }
 }
 impl Done for IPSetReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchAttributes` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-matchattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MatchAttributes(Bag);
+#[must_use] pub struct MatchAttributes(Bag);
 impl MatchAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationPorts`: list of `PortRange`. Update: in place.
-    pub fn destination_ports(mut self, value: impl Arg<Arr<PortRange>>) -> Self { self.0.set("DestinationPorts", value.into_expr()); self }
+    pub fn destination_ports(self, value: impl Arg<Arr<PortRange>>) -> Self { Self(put(self.0, "DestinationPorts", value.into_expr())) }
     /// `Destinations`: list of `Address`. Update: in place.
-    pub fn destinations(mut self, value: impl Arg<Arr<Address>>) -> Self { self.0.set("Destinations", value.into_expr()); self }
+    pub fn destinations(self, value: impl Arg<Arr<Address>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
     /// `Protocols`: list of integer. Update: in place.
-    pub fn protocols(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("Protocols", value.into_expr()); self }
+    pub fn protocols(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Protocols", value.into_expr())) }
     /// `SourcePorts`: list of `PortRange`. Update: in place.
-    pub fn source_ports(mut self, value: impl Arg<Arr<PortRange>>) -> Self { self.0.set("SourcePorts", value.into_expr()); self }
+    pub fn source_ports(self, value: impl Arg<Arr<PortRange>>) -> Self { Self(put(self.0, "SourcePorts", value.into_expr())) }
     /// `Sources`: list of `Address`. Update: in place.
-    pub fn sources(mut self, value: impl Arg<Arr<Address>>) -> Self { self.0.set("Sources", value.into_expr()); self }
+    pub fn sources(self, value: impl Arg<Arr<Address>>) -> Self { Self(put(self.0, "Sources", value.into_expr())) }
     /// `TCPFlags`: list of `TCPFlagField`. Update: in place.
-    pub fn tcp_flags(mut self, value: impl Arg<Arr<TCPFlagField>>) -> Self { self.0.set("TCPFlags", value.into_expr()); self }
+    pub fn tcp_flags(self, value: impl Arg<Arr<TCPFlagField>>) -> Self { Self(put(self.0, "TCPFlags", value.into_expr())) }
 }
 impl Done for MatchAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortRange` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-portrange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PortRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PortRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PortRange {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PortRange<super::missing::FromPort, super::missing::ToPort> { PortRange(Bag::default(), Phase) }
+    pub fn new() -> PortRange<Missing<super::required::FromPort>, Missing<super::required::ToPort>> { PortRange(Bag::default(), Phase) }
 }
 impl<R0, R1> PortRange<R0, R1> {
     /// `FromPort`: integer, required. Update: in place.
-    pub fn from_port(mut self, value: impl Arg<i64>) -> PortRange<Set, R1> { self.0.set("FromPort", value.into_expr()); PortRange(self.0, Phase) }
+    pub fn from_port(self, value: impl Arg<i64>) -> PortRange<Set, R1> { PortRange(put(self.0, "FromPort", value.into_expr()), Phase) }
     /// `ToPort`: integer, required. Update: in place.
-    pub fn to_port(mut self, value: impl Arg<i64>) -> PortRange<R0, Set> { self.0.set("ToPort", value.into_expr()); PortRange(self.0, Phase) }
+    pub fn to_port(self, value: impl Arg<i64>) -> PortRange<R0, Set> { PortRange(put(self.0, "ToPort", value.into_expr()), Phase) }
 }
 impl Done for PortRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortSet` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-portset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PortSet(Bag);
+#[must_use] pub struct PortSet(Bag);
 impl PortSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Definition`: list of text. Update: in place.
-    pub fn definition(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Definition", value.into_expr()); self }
+    pub fn definition(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Definition", value.into_expr())) }
 }
 impl Done for PortSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublishMetricAction` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-publishmetricaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PublishMetricAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PublishMetricAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl PublishMetricAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PublishMetricAction<super::missing::Dimensions> { PublishMetricAction(Bag::default(), Phase) }
+    pub fn new() -> PublishMetricAction<Missing<super::required::Dimensions>> { PublishMetricAction(Bag::default(), Phase) }
 }
 impl<R0> PublishMetricAction<R0> {
     /// `Dimensions`: list of `Dimension`, required. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<Arr<Dimension>>) -> PublishMetricAction<Set> { self.0.set("Dimensions", value.into_expr()); PublishMetricAction(self.0, Phase) }
+    pub fn dimensions(self, value: impl Arg<Arr<Dimension>>) -> PublishMetricAction<Set> { PublishMetricAction(put(self.0, "Dimensions", value.into_expr()), Phase) }
 }
 impl Done for PublishMetricAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReferenceSets` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-referencesets.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReferenceSets(Bag);
+#[must_use] pub struct ReferenceSets(Bag);
 impl ReferenceSets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IPSetReferences`: map of `IPSetReference`. Update: in place.
-    pub fn ip_set_references(mut self, value: impl Arg<Dict<IPSetReference>>) -> Self { self.0.set("IPSetReferences", value.into_expr()); self }
+    pub fn ip_set_references(self, value: impl Arg<Dict<IPSetReference>>) -> Self { Self(put(self.0, "IPSetReferences", value.into_expr())) }
 }
 impl Done for ReferenceSets { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleDefinition` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-ruledefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RuleDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RuleDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuleDefinition<super::missing::Actions, super::missing::MatchAttributes> { RuleDefinition(Bag::default(), Phase) }
+    pub fn new() -> RuleDefinition<Missing<super::required::Actions>, Missing<super::required::MatchAttributes>> { RuleDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> RuleDefinition<R0, R1> {
     /// `Actions`: list of text, required. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Arr<str>>) -> RuleDefinition<Set, R1> { self.0.set("Actions", value.into_expr()); RuleDefinition(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<Arr<str>>) -> RuleDefinition<Set, R1> { RuleDefinition(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `MatchAttributes`: `MatchAttributes`, required. Update: in place.
-    pub fn match_attributes(mut self, value: impl Arg<MatchAttributes>) -> RuleDefinition<R0, Set> { self.0.set("MatchAttributes", value.into_expr()); RuleDefinition(self.0, Phase) }
+    pub fn match_attributes(self, value: impl Arg<MatchAttributes>) -> RuleDefinition<R0, Set> { RuleDefinition(put(self.0, "MatchAttributes", value.into_expr()), Phase) }
 }
 impl Done for RuleDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleGroup` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulegroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleGroup<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RuleGroup<R0 = Set>(Bag, Phase<(R0,)>);
 impl RuleGroup {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuleGroup<super::missing::RulesSource> { RuleGroup(Bag::default(), Phase) }
+    pub fn new() -> RuleGroup<Missing<super::required::RulesSource>> { RuleGroup(Bag::default(), Phase) }
 }
 impl<R0> RuleGroup<R0> {
     /// `ReferenceSets`: `ReferenceSets`. Update: in place.
-    pub fn reference_sets(mut self, value: impl Arg<ReferenceSets>) -> Self { self.0.set("ReferenceSets", value.into_expr()); self }
+    pub fn reference_sets(self, value: impl Arg<ReferenceSets>) -> Self { Self(put(self.0, "ReferenceSets", value.into_expr()), Phase) }
     /// `RuleVariables`: `RuleVariables`. Update: in place.
-    pub fn rule_variables(mut self, value: impl Arg<RuleVariables>) -> Self { self.0.set("RuleVariables", value.into_expr()); self }
+    pub fn rule_variables(self, value: impl Arg<RuleVariables>) -> Self { Self(put(self.0, "RuleVariables", value.into_expr()), Phase) }
     /// `RulesSource`: `RulesSource`, required. Update: in place.
-    pub fn rules_source(mut self, value: impl Arg<RulesSource>) -> RuleGroup<Set> { self.0.set("RulesSource", value.into_expr()); RuleGroup(self.0, Phase) }
+    pub fn rules_source(self, value: impl Arg<RulesSource>) -> RuleGroup<Set> { RuleGroup(put(self.0, "RulesSource", value.into_expr()), Phase) }
     /// `StatefulRuleOptions`: `StatefulRuleOptions`. Update: in place.
-    pub fn stateful_rule_options(mut self, value: impl Arg<StatefulRuleOptions>) -> Self { self.0.set("StatefulRuleOptions", value.into_expr()); self }
+    pub fn stateful_rule_options(self, value: impl Arg<StatefulRuleOptions>) -> Self { Self(put(self.0, "StatefulRuleOptions", value.into_expr()), Phase) }
 }
 impl Done for RuleGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleOption` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-ruleoption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleOption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RuleOption<R0 = Set>(Bag, Phase<(R0,)>);
 impl RuleOption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuleOption<super::missing::Keyword> { RuleOption(Bag::default(), Phase) }
+    pub fn new() -> RuleOption<Missing<super::required::Keyword>> { RuleOption(Bag::default(), Phase) }
 }
 impl<R0> RuleOption<R0> {
     /// `Keyword`: text, required. Update: in place.
-    pub fn keyword(mut self, value: impl Arg<str>) -> RuleOption<Set> { self.0.set("Keyword", value.into_expr()); RuleOption(self.0, Phase) }
+    pub fn keyword(self, value: impl Arg<str>) -> RuleOption<Set> { RuleOption(put(self.0, "Keyword", value.into_expr()), Phase) }
     /// `Settings`: list of text. Update: in place.
-    pub fn settings(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Settings", value.into_expr()); self }
+    pub fn settings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Settings", value.into_expr()), Phase) }
 }
 impl Done for RuleOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleVariables` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulevariables.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleVariables(Bag);
+#[must_use] pub struct RuleVariables(Bag);
 impl RuleVariables {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IPSets`: map of `IPSet`. Update: in place.
-    pub fn ip_sets(mut self, value: impl Arg<Dict<IPSet>>) -> Self { self.0.set("IPSets", value.into_expr()); self }
+    pub fn ip_sets(self, value: impl Arg<Dict<IPSet>>) -> Self { Self(put(self.0, "IPSets", value.into_expr())) }
     /// `PortSets`: map of `PortSet`. Update: in place.
-    pub fn port_sets(mut self, value: impl Arg<Dict<PortSet>>) -> Self { self.0.set("PortSets", value.into_expr()); self }
+    pub fn port_sets(self, value: impl Arg<Dict<PortSet>>) -> Self { Self(put(self.0, "PortSets", value.into_expr())) }
 }
 impl Done for RuleVariables { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RulesSource` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulessource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RulesSource(Bag);
+#[must_use] pub struct RulesSource(Bag);
 impl RulesSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RulesSourceList`: `RulesSourceList`. Update: in place.
-    pub fn rules_source_list(mut self, value: impl Arg<RulesSourceList>) -> Self { self.0.set("RulesSourceList", value.into_expr()); self }
+    pub fn rules_source_list(self, value: impl Arg<RulesSourceList>) -> Self { Self(put(self.0, "RulesSourceList", value.into_expr())) }
     /// `RulesString`: text. Update: in place.
-    pub fn rules_string(mut self, value: impl Arg<str>) -> Self { self.0.set("RulesString", value.into_expr()); self }
+    pub fn rules_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RulesString", value.into_expr())) }
     /// `StatefulRules`: list of `StatefulRule`. Update: in place.
-    pub fn stateful_rules(mut self, value: impl Arg<Arr<StatefulRule>>) -> Self { self.0.set("StatefulRules", value.into_expr()); self }
+    pub fn stateful_rules(self, value: impl Arg<Arr<StatefulRule>>) -> Self { Self(put(self.0, "StatefulRules", value.into_expr())) }
     /// `StatelessRulesAndCustomActions`: `StatelessRulesAndCustomActions`. Update: in place.
-    pub fn stateless_rules_and_custom_actions(mut self, value: impl Arg<StatelessRulesAndCustomActions>) -> Self { self.0.set("StatelessRulesAndCustomActions", value.into_expr()); self }
+    pub fn stateless_rules_and_custom_actions(self, value: impl Arg<StatelessRulesAndCustomActions>) -> Self { Self(put(self.0, "StatelessRulesAndCustomActions", value.into_expr())) }
 }
 impl Done for RulesSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RulesSourceList` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-rulessourcelist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RulesSourceList<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct RulesSourceList<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl RulesSourceList {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RulesSourceList<super::missing::GeneratedRulesType, super::missing::TargetTypes, super::missing::Targets> { RulesSourceList(Bag::default(), Phase) }
+    pub fn new() -> RulesSourceList<Missing<super::required::GeneratedRulesType>, Missing<super::required::TargetTypes>, Missing<super::required::Targets>> { RulesSourceList(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RulesSourceList<R0, R1, R2> {
     /// `GeneratedRulesType`: `GeneratedRulesType`, required. Update: in place.
-    pub fn generated_rules_type(mut self, value: impl Arg<GeneratedRulesType>) -> RulesSourceList<Set, R1, R2> { self.0.set("GeneratedRulesType", value.into_expr()); RulesSourceList(self.0, Phase) }
+    pub fn generated_rules_type(self, value: impl Arg<GeneratedRulesType>) -> RulesSourceList<Set, R1, R2> { RulesSourceList(put(self.0, "GeneratedRulesType", value.into_expr()), Phase) }
     /// `TargetTypes`: list of text, required. Update: in place.
-    pub fn target_types(mut self, value: impl Arg<Arr<str>>) -> RulesSourceList<R0, Set, R2> { self.0.set("TargetTypes", value.into_expr()); RulesSourceList(self.0, Phase) }
+    pub fn target_types(self, value: impl Arg<Arr<str>>) -> RulesSourceList<R0, Set, R2> { RulesSourceList(put(self.0, "TargetTypes", value.into_expr()), Phase) }
     /// `Targets`: list of text, required. Update: in place.
-    pub fn targets(mut self, value: impl Arg<Arr<str>>) -> RulesSourceList<R0, R1, Set> { self.0.set("Targets", value.into_expr()); RulesSourceList(self.0, Phase) }
+    pub fn targets(self, value: impl Arg<Arr<str>>) -> RulesSourceList<R0, R1, Set> { RulesSourceList(put(self.0, "Targets", value.into_expr()), Phase) }
 }
 impl Done for RulesSourceList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatefulRule` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statefulrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StatefulRule<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct StatefulRule<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl StatefulRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StatefulRule<super::missing::Action, super::missing::Header, super::missing::RuleOptions> { StatefulRule(Bag::default(), Phase) }
+    pub fn new() -> StatefulRule<Missing<super::required::Action>, Missing<super::required::Header>, Missing<super::required::RuleOptions>> { StatefulRule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> StatefulRule<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> StatefulRule<Set, R1, R2> { self.0.set("Action", value.into_expr()); StatefulRule(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> StatefulRule<Set, R1, R2> { StatefulRule(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Header`: `Header`, required. Update: in place.
-    pub fn header(mut self, value: impl Arg<Header>) -> StatefulRule<R0, Set, R2> { self.0.set("Header", value.into_expr()); StatefulRule(self.0, Phase) }
+    pub fn header(self, value: impl Arg<Header>) -> StatefulRule<R0, Set, R2> { StatefulRule(put(self.0, "Header", value.into_expr()), Phase) }
     /// `RuleOptions`: list of `RuleOption`, required. Update: in place.
-    pub fn rule_options(mut self, value: impl Arg<Arr<RuleOption>>) -> StatefulRule<R0, R1, Set> { self.0.set("RuleOptions", value.into_expr()); StatefulRule(self.0, Phase) }
+    pub fn rule_options(self, value: impl Arg<Arr<RuleOption>>) -> StatefulRule<R0, R1, Set> { StatefulRule(put(self.0, "RuleOptions", value.into_expr()), Phase) }
 }
 impl Done for StatefulRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatefulRuleOptions` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statefulruleoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StatefulRuleOptions(Bag);
+#[must_use] pub struct StatefulRuleOptions(Bag);
 impl StatefulRuleOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RuleOrder`: `RuleOrder`. Update: in place.
-    pub fn rule_order(mut self, value: impl Arg<RuleOrder>) -> Self { self.0.set("RuleOrder", value.into_expr()); self }
+    pub fn rule_order(self, value: impl Arg<RuleOrder>) -> Self { Self(put(self.0, "RuleOrder", value.into_expr())) }
 }
 impl Done for StatefulRuleOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatelessRule` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statelessrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StatelessRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StatelessRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StatelessRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StatelessRule<super::missing::Priority, super::missing::RuleDefinition> { StatelessRule(Bag::default(), Phase) }
+    pub fn new() -> StatelessRule<Missing<super::required::Priority>, Missing<super::required::RuleDefinition>> { StatelessRule(Bag::default(), Phase) }
 }
 impl<R0, R1> StatelessRule<R0, R1> {
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> StatelessRule<Set, R1> { self.0.set("Priority", value.into_expr()); StatelessRule(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> StatelessRule<Set, R1> { StatelessRule(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `RuleDefinition`: `RuleDefinition`, required. Update: in place.
-    pub fn rule_definition(mut self, value: impl Arg<RuleDefinition>) -> StatelessRule<R0, Set> { self.0.set("RuleDefinition", value.into_expr()); StatelessRule(self.0, Phase) }
+    pub fn rule_definition(self, value: impl Arg<RuleDefinition>) -> StatelessRule<R0, Set> { StatelessRule(put(self.0, "RuleDefinition", value.into_expr()), Phase) }
 }
 impl Done for StatelessRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatelessRulesAndCustomActions` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-statelessrulesandcustomactions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StatelessRulesAndCustomActions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StatelessRulesAndCustomActions<R0 = Set>(Bag, Phase<(R0,)>);
 impl StatelessRulesAndCustomActions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StatelessRulesAndCustomActions<super::missing::StatelessRules> { StatelessRulesAndCustomActions(Bag::default(), Phase) }
+    pub fn new() -> StatelessRulesAndCustomActions<Missing<super::required::StatelessRules>> { StatelessRulesAndCustomActions(Bag::default(), Phase) }
 }
 impl<R0> StatelessRulesAndCustomActions<R0> {
     /// `CustomActions`: list of `CustomAction`. Update: in place.
-    pub fn custom_actions(mut self, value: impl Arg<Arr<CustomAction>>) -> Self { self.0.set("CustomActions", value.into_expr()); self }
+    pub fn custom_actions(self, value: impl Arg<Arr<CustomAction>>) -> Self { Self(put(self.0, "CustomActions", value.into_expr()), Phase) }
     /// `StatelessRules`: list of `StatelessRule`, required. Update: in place.
-    pub fn stateless_rules(mut self, value: impl Arg<Arr<StatelessRule>>) -> StatelessRulesAndCustomActions<Set> { self.0.set("StatelessRules", value.into_expr()); StatelessRulesAndCustomActions(self.0, Phase) }
+    pub fn stateless_rules(self, value: impl Arg<Arr<StatelessRule>>) -> StatelessRulesAndCustomActions<Set> { StatelessRulesAndCustomActions(put(self.0, "StatelessRules", value.into_expr()), Phase) }
 }
 impl Done for StatelessRulesAndCustomActions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SummaryConfiguration` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-summaryconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SummaryConfiguration(Bag);
+#[must_use] pub struct SummaryConfiguration(Bag);
 impl SummaryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RuleOptions`: list of `RuleOptions`. Update: in place.
-    pub fn rule_options(mut self, value: impl Arg<Arr<RuleOptions>>) -> Self { self.0.set("RuleOptions", value.into_expr()); self }
+    pub fn rule_options(self, value: impl Arg<Arr<RuleOptions>>) -> Self { Self(put(self.0, "RuleOptions", value.into_expr())) }
 }
 impl Done for SummaryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TCPFlagField` of `AWS::NetworkFirewall::RuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-rulegroup-tcpflagfield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TCPFlagField<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TCPFlagField<R0 = Set>(Bag, Phase<(R0,)>);
 impl TCPFlagField {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TCPFlagField<super::missing::Flags> { TCPFlagField(Bag::default(), Phase) }
+    pub fn new() -> TCPFlagField<Missing<super::required::Flags>> { TCPFlagField(Bag::default(), Phase) }
 }
 impl<R0> TCPFlagField<R0> {
     /// `Flags`: list of text, required. Update: in place.
-    pub fn flags(mut self, value: impl Arg<Arr<str>>) -> TCPFlagField<Set> { self.0.set("Flags", value.into_expr()); TCPFlagField(self.0, Phase) }
+    pub fn flags(self, value: impl Arg<Arr<str>>) -> TCPFlagField<Set> { TCPFlagField(put(self.0, "Flags", value.into_expr()), Phase) }
     /// `Masks`: list of text. Update: in place.
-    pub fn masks(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Masks", value.into_expr()); self }
+    pub fn masks(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Masks", value.into_expr()), Phase) }
 }
 impl Done for TCPFlagField { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -774,118 +774,118 @@ impl CfnTLSInspectionConfiguration {
     /// `AWS::NetworkFirewall::TLSInspectionConfiguration`
     pub const TYPE: &'static str = "AWS::NetworkFirewall::TLSInspectionConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTLSInspectionConfigurationProps<R0, R1>) -> Self where CfnTLSInspectionConfigurationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTLSInspectionConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TLSInspectionConfigurationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `TLSInspectionConfigurationArn`: text.
+    /// The attribute `TLSInspectionConfigurationArn`: `OtherArn`.
     pub fn attr_tls_inspection_configuration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TLSInspectionConfigurationArn") }
     /// The attribute `TLSInspectionConfigurationId`: text.
     pub fn attr_tls_inspection_configuration_id(&self) -> Val<str> { self.0.get_att("TLSInspectionConfigurationId") }
 }
 impl Parent for CfnTLSInspectionConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkFirewall::TLSInspectionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-tlsinspectionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTLSInspectionConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTLSInspectionConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTLSInspectionConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTLSInspectionConfigurationProps<missing::TLSInspectionConfiguration, missing::TLSInspectionConfigurationName> { CfnTLSInspectionConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTLSInspectionConfigurationProps<Missing<required::TLSInspectionConfiguration>, Missing<required::TLSInspectionConfigurationName>> { CfnTLSInspectionConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTLSInspectionConfigurationProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TLSInspectionConfiguration`: `TLSInspectionConfiguration`, required. Update: in place.
-    pub fn tls_inspection_configuration(mut self, value: impl Arg<tls_inspection_configuration::TLSInspectionConfiguration>) -> CfnTLSInspectionConfigurationProps<Set, R1> { self.0.set("TLSInspectionConfiguration", value.into_expr()); CfnTLSInspectionConfigurationProps(self.0, Phase) }
+    pub fn tls_inspection_configuration(self, value: impl Arg<tls_inspection_configuration::TLSInspectionConfiguration>) -> CfnTLSInspectionConfigurationProps<Set, R1> { CfnTLSInspectionConfigurationProps(put(self.0, "TLSInspectionConfiguration", value.into_expr()), Phase) }
     /// `TLSInspectionConfigurationName`: text, required. Update: replacement.
-    pub fn tls_inspection_configuration_name(mut self, value: impl Arg<str>) -> CfnTLSInspectionConfigurationProps<R0, Set> { self.0.set("TLSInspectionConfigurationName", value.into_expr()); CfnTLSInspectionConfigurationProps(self.0, Phase) }
+    pub fn tls_inspection_configuration_name(self, value: impl Arg<str>) -> CfnTLSInspectionConfigurationProps<R0, Set> { CfnTLSInspectionConfigurationProps(put(self.0, "TLSInspectionConfigurationName", value.into_expr()), Phase) }
 }
 impl Done for CfnTLSInspectionConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkFirewall::TLSInspectionConfiguration`.
 pub mod tls_inspection_configuration {
 use crate::cfn::support::*;
 /// The property type `Address` of `AWS::NetworkFirewall::TLSInspectionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-address.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Address<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Address<R0 = Set>(Bag, Phase<(R0,)>);
 impl Address {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Address<super::missing::AddressDefinition> { Address(Bag::default(), Phase) }
+    pub fn new() -> Address<Missing<super::required::AddressDefinition>> { Address(Bag::default(), Phase) }
 }
 impl<R0> Address<R0> {
     /// `AddressDefinition`: text, required. Update: in place.
-    pub fn address_definition(mut self, value: impl Arg<str>) -> Address<Set> { self.0.set("AddressDefinition", value.into_expr()); Address(self.0, Phase) }
+    pub fn address_definition(self, value: impl Arg<str>) -> Address<Set> { Address(put(self.0, "AddressDefinition", value.into_expr()), Phase) }
 }
 impl Done for Address { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CheckCertificateRevocationStatus` of `AWS::NetworkFirewall::TLSInspectionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-checkcertificaterevocationstatus.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CheckCertificateRevocationStatus(Bag);
+#[must_use] pub struct CheckCertificateRevocationStatus(Bag);
 impl CheckCertificateRevocationStatus {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RevokedStatusAction`: `RevokedStatusAction`. Update: in place.
-    pub fn revoked_status_action(mut self, value: impl Arg<RevokedStatusAction>) -> Self { self.0.set("RevokedStatusAction", value.into_expr()); self }
+    pub fn revoked_status_action(self, value: impl Arg<RevokedStatusAction>) -> Self { Self(put(self.0, "RevokedStatusAction", value.into_expr())) }
     /// `UnknownStatusAction`: `UnknownStatusAction`. Update: in place.
-    pub fn unknown_status_action(mut self, value: impl Arg<UnknownStatusAction>) -> Self { self.0.set("UnknownStatusAction", value.into_expr()); self }
+    pub fn unknown_status_action(self, value: impl Arg<UnknownStatusAction>) -> Self { Self(put(self.0, "UnknownStatusAction", value.into_expr())) }
 }
 impl Done for CheckCertificateRevocationStatus { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PortRange` of `AWS::NetworkFirewall::TLSInspectionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-portrange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PortRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PortRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PortRange {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PortRange<super::missing::FromPort, super::missing::ToPort> { PortRange(Bag::default(), Phase) }
+    pub fn new() -> PortRange<Missing<super::required::FromPort>, Missing<super::required::ToPort>> { PortRange(Bag::default(), Phase) }
 }
 impl<R0, R1> PortRange<R0, R1> {
     /// `FromPort`: integer, required. Update: in place.
-    pub fn from_port(mut self, value: impl Arg<i64>) -> PortRange<Set, R1> { self.0.set("FromPort", value.into_expr()); PortRange(self.0, Phase) }
+    pub fn from_port(self, value: impl Arg<i64>) -> PortRange<Set, R1> { PortRange(put(self.0, "FromPort", value.into_expr()), Phase) }
     /// `ToPort`: integer, required. Update: in place.
-    pub fn to_port(mut self, value: impl Arg<i64>) -> PortRange<R0, Set> { self.0.set("ToPort", value.into_expr()); PortRange(self.0, Phase) }
+    pub fn to_port(self, value: impl Arg<i64>) -> PortRange<R0, Set> { PortRange(put(self.0, "ToPort", value.into_expr()), Phase) }
 }
 impl Done for PortRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerCertificate` of `AWS::NetworkFirewall::TLSInspectionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServerCertificate(Bag);
+#[must_use] pub struct ServerCertificate(Bag);
 impl ServerCertificate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourceArn`: text. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceArn", value.into_expr()); self }
+    pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceArn", value.into_expr())) }
 }
 impl Done for ServerCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerCertificateConfiguration` of `AWS::NetworkFirewall::TLSInspectionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServerCertificateConfiguration(Bag);
+#[must_use] pub struct ServerCertificateConfiguration(Bag);
 impl ServerCertificateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CertificateAuthorityArn`: text. Update: in place.
-    pub fn certificate_authority_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateAuthorityArn", value.into_expr()); self }
+    pub fn certificate_authority_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateAuthorityArn", value.into_expr())) }
     /// `CheckCertificateRevocationStatus`: `CheckCertificateRevocationStatus`. Update: in place.
-    pub fn check_certificate_revocation_status(mut self, value: impl Arg<CheckCertificateRevocationStatus>) -> Self { self.0.set("CheckCertificateRevocationStatus", value.into_expr()); self }
+    pub fn check_certificate_revocation_status(self, value: impl Arg<CheckCertificateRevocationStatus>) -> Self { Self(put(self.0, "CheckCertificateRevocationStatus", value.into_expr())) }
     /// `Scopes`: list of `ServerCertificateScope`. Update: in place.
-    pub fn scopes(mut self, value: impl Arg<Arr<ServerCertificateScope>>) -> Self { self.0.set("Scopes", value.into_expr()); self }
+    pub fn scopes(self, value: impl Arg<Arr<ServerCertificateScope>>) -> Self { Self(put(self.0, "Scopes", value.into_expr())) }
     /// `ServerCertificates`: list of `ServerCertificate`. Update: in place.
-    pub fn server_certificates(mut self, value: impl Arg<Arr<ServerCertificate>>) -> Self { self.0.set("ServerCertificates", value.into_expr()); self }
+    pub fn server_certificates(self, value: impl Arg<Arr<ServerCertificate>>) -> Self { Self(put(self.0, "ServerCertificates", value.into_expr())) }
 }
 impl Done for ServerCertificateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerCertificateScope` of `AWS::NetworkFirewall::TLSInspectionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-servercertificatescope.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServerCertificateScope(Bag);
+#[must_use] pub struct ServerCertificateScope(Bag);
 impl ServerCertificateScope {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationPorts`: list of `PortRange`. Update: in place.
-    pub fn destination_ports(mut self, value: impl Arg<Arr<PortRange>>) -> Self { self.0.set("DestinationPorts", value.into_expr()); self }
+    pub fn destination_ports(self, value: impl Arg<Arr<PortRange>>) -> Self { Self(put(self.0, "DestinationPorts", value.into_expr())) }
     /// `Destinations`: list of `Address`. Update: in place.
-    pub fn destinations(mut self, value: impl Arg<Arr<Address>>) -> Self { self.0.set("Destinations", value.into_expr()); self }
+    pub fn destinations(self, value: impl Arg<Arr<Address>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
     /// `Protocols`: list of integer. Update: in place.
-    pub fn protocols(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("Protocols", value.into_expr()); self }
+    pub fn protocols(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "Protocols", value.into_expr())) }
     /// `SourcePorts`: list of `PortRange`. Update: in place.
-    pub fn source_ports(mut self, value: impl Arg<Arr<PortRange>>) -> Self { self.0.set("SourcePorts", value.into_expr()); self }
+    pub fn source_ports(self, value: impl Arg<Arr<PortRange>>) -> Self { Self(put(self.0, "SourcePorts", value.into_expr())) }
     /// `Sources`: list of `Address`. Update: in place.
-    pub fn sources(mut self, value: impl Arg<Arr<Address>>) -> Self { self.0.set("Sources", value.into_expr()); self }
+    pub fn sources(self, value: impl Arg<Arr<Address>>) -> Self { Self(put(self.0, "Sources", value.into_expr())) }
 }
 impl Done for ServerCertificateScope { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TLSInspectionConfiguration` of `AWS::NetworkFirewall::TLSInspectionConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-tlsinspectionconfiguration-tlsinspectionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TLSInspectionConfiguration(Bag);
+#[must_use] pub struct TLSInspectionConfiguration(Bag);
 impl TLSInspectionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ServerCertificateConfigurations`: list of `ServerCertificateConfiguration`. Update: in place.
-    pub fn server_certificate_configurations(mut self, value: impl Arg<Arr<ServerCertificateConfiguration>>) -> Self { self.0.set("ServerCertificateConfigurations", value.into_expr()); self }
+    pub fn server_certificate_configurations(self, value: impl Arg<Arr<ServerCertificateConfiguration>>) -> Self { Self(put(self.0, "ServerCertificateConfigurations", value.into_expr())) }
 }
 impl Done for TLSInspectionConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RevokedStatusAction` allows.
@@ -899,52 +899,52 @@ impl CfnVpcEndpointAssociation {
     /// `AWS::NetworkFirewall::VpcEndpointAssociation`
     pub const TYPE: &'static str = "AWS::NetworkFirewall::VpcEndpointAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnVpcEndpointAssociationProps<R0, R1, R2>) -> Self where CfnVpcEndpointAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVpcEndpointAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VpcEndpointAssociationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `EndpointId`: text.
     pub fn attr_endpoint_id(&self) -> Val<str> { self.0.get_att("EndpointId") }
-    /// The attribute `VpcEndpointAssociationArn`: text.
+    /// The attribute `VpcEndpointAssociationArn`: `OtherArn`.
     pub fn attr_vpc_endpoint_association_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("VpcEndpointAssociationArn") }
     /// The attribute `VpcEndpointAssociationId`: text.
     pub fn attr_vpc_endpoint_association_id(&self) -> Val<str> { self.0.get_att("VpcEndpointAssociationId") }
 }
 impl Parent for CfnVpcEndpointAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkFirewall::VpcEndpointAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkfirewall-vpcendpointassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVpcEndpointAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnVpcEndpointAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnVpcEndpointAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVpcEndpointAssociationProps<missing::FirewallArn, missing::SubnetMapping, missing::VpcId> { CfnVpcEndpointAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVpcEndpointAssociationProps<Missing<required::FirewallArn>, Missing<required::SubnetMapping>, Missing<required::VpcId>> { CfnVpcEndpointAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnVpcEndpointAssociationProps<R0, R1, R2> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FirewallArn`: text, required. Update: replacement.
-    pub fn firewall_arn(mut self, value: impl Arg<str>) -> CfnVpcEndpointAssociationProps<Set, R1, R2> { self.0.set("FirewallArn", value.into_expr()); CfnVpcEndpointAssociationProps(self.0, Phase) }
+    pub fn firewall_arn(self, value: impl Arg<str>) -> CfnVpcEndpointAssociationProps<Set, R1, R2> { CfnVpcEndpointAssociationProps(put(self.0, "FirewallArn", value.into_expr()), Phase) }
     /// `SubnetMapping`: `SubnetMapping`, required. Update: replacement.
-    pub fn subnet_mapping(mut self, value: impl Arg<vpc_endpoint_association::SubnetMapping>) -> CfnVpcEndpointAssociationProps<R0, Set, R2> { self.0.set("SubnetMapping", value.into_expr()); CfnVpcEndpointAssociationProps(self.0, Phase) }
+    pub fn subnet_mapping(self, value: impl Arg<vpc_endpoint_association::SubnetMapping>) -> CfnVpcEndpointAssociationProps<R0, Set, R2> { CfnVpcEndpointAssociationProps(put(self.0, "SubnetMapping", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
-    /// `VpcId`: text, required. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> CfnVpcEndpointAssociationProps<R0, R1, Set> { self.0.set("VpcId", value.into_expr()); CfnVpcEndpointAssociationProps(self.0, Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnVpcEndpointAssociationProps<R0, R1, Set> { CfnVpcEndpointAssociationProps(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnVpcEndpointAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkFirewall::VpcEndpointAssociation`.
 pub mod vpc_endpoint_association {
 use crate::cfn::support::*;
 /// The property type `SubnetMapping` of `AWS::NetworkFirewall::VpcEndpointAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkfirewall-vpcendpointassociation-subnetmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubnetMapping<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SubnetMapping<R0 = Set>(Bag, Phase<(R0,)>);
 impl SubnetMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SubnetMapping<super::missing::SubnetId> { SubnetMapping(Bag::default(), Phase) }
+    pub fn new() -> SubnetMapping<Missing<super::required::SubnetId>> { SubnetMapping(Bag::default(), Phase) }
 }
 impl<R0> SubnetMapping<R0> {
     /// `IPAddressType`: text. Update: replacement.
-    pub fn ip_address_type(mut self, value: impl Arg<str>) -> Self { self.0.set("IPAddressType", value.into_expr()); self }
-    /// `SubnetId`: text, required. Update: replacement.
-    pub fn subnet_id(mut self, value: impl Arg<kind::Ec2SubnetId>) -> SubnetMapping<Set> { self.0.set("SubnetId", value.into_expr()); SubnetMapping(self.0, Phase) }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IPAddressType", value.into_expr()), Phase) }
+    /// `SubnetId`: `Ec2SubnetId`, required. Update: replacement.
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> SubnetMapping<Set> { SubnetMapping(put(self.0, "SubnetId", value.into_expr()), Phase) }
 }
 impl Done for SubnetMapping { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, ActionDefinition, ActionName, Actions, AddressDefinition, AvailabilityZone, Capacity, ClusterArn, ContainerAssociationName, ContainerMonitoringConfigurations, Destination, DestinationPort, Dimensions, Direction, FirewallArn, FirewallName, FirewallPolicy, FirewallPolicyArn, FirewallPolicyName, Flags, FromPort, GeneratedRulesType, Header, Key, Keyword, LogDestination, LogDestinationConfigs, LogDestinationType, LogType, LoggingConfiguration, MatchAttributes, Priority, Protocol, ResourceArn, RuleDefinition, RuleGroupName, RuleOptions, RulesSource, Source, SourcePort, StatelessDefaultActions, StatelessFragmentDefaultActions, StatelessRules, SubnetId, SubnetMapping, TLSInspectionConfiguration, TLSInspectionConfigurationName, TargetTypes, Targets, ToPort, Type, Value, VpcId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, ActionDefinition, ActionName, Actions, AddressDefinition, AvailabilityZone, Capacity, ClusterArn, ContainerAssociationName, ContainerMonitoringConfigurations, Destination, DestinationPort, Dimensions, Direction, FirewallArn, FirewallName, FirewallPolicy, FirewallPolicyArn, FirewallPolicyName, Flags, FromPort, GeneratedRulesType, Header, Key, Keyword, LogDestination, LogDestinationConfigs, LogDestinationType, LogType, LoggingConfiguration, MatchAttributes, Priority, Protocol, ResourceArn, RuleDefinition, RuleGroupName, RuleOptions, RulesSource, Source, SourcePort, StatelessDefaultActions, StatelessFragmentDefaultActions, StatelessRules, SubnetId, SubnetMapping, TLSInspectionConfiguration, TLSInspectionConfigurationName, TargetTypes, Targets, ToPort, Type, Value, VpcId } }

@@ -10,10 +10,10 @@ impl CfnMonitor {
     /// `AWS::NetworkFlowMonitor::Monitor`
     pub const TYPE: &'static str = "AWS::NetworkFlowMonitor::Monitor";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnMonitorProps<R0, R1>) -> Self where CfnMonitorProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMonitorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -24,51 +24,51 @@ impl CfnMonitor {
 }
 impl Parent for CfnMonitor { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkFlowMonitor::Monitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-monitor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMonitorProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnMonitorProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnMonitorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMonitorProps<missing::LocalResources, missing::MonitorName> { CfnMonitorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMonitorProps<Missing<required::LocalResources>, Missing<required::MonitorName>> { CfnMonitorProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMonitorProps<R0, R1> {
     /// `LocalResources`: list of `MonitorLocalResource`, required. Update: in place.
-    pub fn local_resources(mut self, value: impl Arg<Arr<monitor::MonitorLocalResource>>) -> CfnMonitorProps<Set, R1> { self.0.set("LocalResources", value.into_expr()); CfnMonitorProps(self.0, Phase) }
+    pub fn local_resources(self, value: impl Arg<Arr<monitor::MonitorLocalResource>>) -> CfnMonitorProps<Set, R1> { CfnMonitorProps(put(self.0, "LocalResources", value.into_expr()), Phase) }
     /// `MonitorName`: text, required. Update: replacement.
-    pub fn monitor_name(mut self, value: impl Arg<str>) -> CfnMonitorProps<R0, Set> { self.0.set("MonitorName", value.into_expr()); CfnMonitorProps(self.0, Phase) }
+    pub fn monitor_name(self, value: impl Arg<str>) -> CfnMonitorProps<R0, Set> { CfnMonitorProps(put(self.0, "MonitorName", value.into_expr()), Phase) }
     /// `RemoteResources`: list of `MonitorRemoteResource`. Update: in place.
-    pub fn remote_resources(mut self, value: impl Arg<Arr<monitor::MonitorRemoteResource>>) -> Self { self.0.set("RemoteResources", value.into_expr()); self }
+    pub fn remote_resources(self, value: impl Arg<Arr<monitor::MonitorRemoteResource>>) -> Self { Self(put(self.0, "RemoteResources", value.into_expr()), Phase) }
     /// `ScopeArn`: text. Update: replacement.
-    pub fn scope_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ScopeArn", value.into_expr()); self }
+    pub fn scope_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScopeArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMonitorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkFlowMonitor::Monitor`.
 pub mod monitor {
 use crate::cfn::support::*;
 /// The property type `MonitorLocalResource` of `AWS::NetworkFlowMonitor::Monitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-monitor-monitorlocalresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MonitorLocalResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MonitorLocalResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MonitorLocalResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MonitorLocalResource<super::missing::Identifier, super::missing::Type> { MonitorLocalResource(Bag::default(), Phase) }
+    pub fn new() -> MonitorLocalResource<Missing<super::required::Identifier>, Missing<super::required::Type>> { MonitorLocalResource(Bag::default(), Phase) }
 }
 impl<R0, R1> MonitorLocalResource<R0, R1> {
     /// `Identifier`: text, required. Update: in place.
-    pub fn identifier(mut self, value: impl Arg<str>) -> MonitorLocalResource<Set, R1> { self.0.set("Identifier", value.into_expr()); MonitorLocalResource(self.0, Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> MonitorLocalResource<Set, R1> { MonitorLocalResource(put(self.0, "Identifier", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> MonitorLocalResource<R0, Set> { self.0.set("Type", value.into_expr()); MonitorLocalResource(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> MonitorLocalResource<R0, Set> { MonitorLocalResource(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for MonitorLocalResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonitorRemoteResource` of `AWS::NetworkFlowMonitor::Monitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-monitor-monitorremoteresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MonitorRemoteResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MonitorRemoteResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MonitorRemoteResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MonitorRemoteResource<super::missing::Identifier, super::missing::Type> { MonitorRemoteResource(Bag::default(), Phase) }
+    pub fn new() -> MonitorRemoteResource<Missing<super::required::Identifier>, Missing<super::required::Type>> { MonitorRemoteResource(Bag::default(), Phase) }
 }
 impl<R0, R1> MonitorRemoteResource<R0, R1> {
     /// `Identifier`: text, required. Update: in place.
-    pub fn identifier(mut self, value: impl Arg<str>) -> MonitorRemoteResource<Set, R1> { self.0.set("Identifier", value.into_expr()); MonitorRemoteResource(self.0, Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> MonitorRemoteResource<Set, R1> { MonitorRemoteResource(put(self.0, "Identifier", value.into_expr()), Phase) }
     /// `Type`: `MonitorRemoteResourceType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<MonitorRemoteResourceType>) -> MonitorRemoteResource<R0, Set> { self.0.set("Type", value.into_expr()); MonitorRemoteResource(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<MonitorRemoteResourceType>) -> MonitorRemoteResource<R0, Set> { MonitorRemoteResource(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for MonitorRemoteResource { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -82,10 +82,10 @@ impl CfnScope {
     /// `AWS::NetworkFlowMonitor::Scope`
     pub const TYPE: &'static str = "AWS::NetworkFlowMonitor::Scope";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnScopeProps<R0>) -> Self where CfnScopeProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScopeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ScopeArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ScopeArn`: text.
+    /// The attribute `ScopeArn`: `OtherArn`.
     pub fn attr_scope_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ScopeArn") }
     /// The attribute `ScopeId`: text.
     pub fn attr_scope_id(&self) -> Val<str> { self.0.get_att("ScopeId") }
@@ -94,60 +94,60 @@ impl CfnScope {
 }
 impl Parent for CfnScope { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkFlowMonitor::Scope`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkflowmonitor-scope.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnScopeProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnScopeProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnScopeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnScopeProps<missing::Targets> { CfnScopeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnScopeProps<Missing<required::Targets>> { CfnScopeProps(Bag::default(), Phase) }
 }
 impl<R0> CfnScopeProps<R0> {
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Targets`: list of `TargetResource`, required. Update: replacement.
-    pub fn targets(mut self, value: impl Arg<Arr<scope::TargetResource>>) -> CfnScopeProps<Set> { self.0.set("Targets", value.into_expr()); CfnScopeProps(self.0, Phase) }
+    pub fn targets(self, value: impl Arg<Arr<scope::TargetResource>>) -> CfnScopeProps<Set> { CfnScopeProps(put(self.0, "Targets", value.into_expr()), Phase) }
 }
 impl Done for CfnScopeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkFlowMonitor::Scope`.
 pub mod scope {
 use crate::cfn::support::*;
 /// The property type `TargetId` of `AWS::NetworkFlowMonitor::Scope`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-scope-targetid.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetId<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TargetId<R0 = Set>(Bag, Phase<(R0,)>);
 impl TargetId {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetId<super::missing::AccountId> { TargetId(Bag::default(), Phase) }
+    pub fn new() -> TargetId<Missing<super::required::AccountId>> { TargetId(Bag::default(), Phase) }
 }
 impl<R0> TargetId<R0> {
     /// `AccountId`: text, required. Update: replacement.
-    pub fn account_id(mut self, value: impl Arg<str>) -> TargetId<Set> { self.0.set("AccountId", value.into_expr()); TargetId(self.0, Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> TargetId<Set> { TargetId(put(self.0, "AccountId", value.into_expr()), Phase) }
 }
 impl Done for TargetId { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetIdentifier` of `AWS::NetworkFlowMonitor::Scope`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-scope-targetidentifier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetIdentifier<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TargetIdentifier<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TargetIdentifier {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetIdentifier<super::missing::TargetId, super::missing::TargetType> { TargetIdentifier(Bag::default(), Phase) }
+    pub fn new() -> TargetIdentifier<Missing<super::required::TargetId>, Missing<super::required::TargetType>> { TargetIdentifier(Bag::default(), Phase) }
 }
 impl<R0, R1> TargetIdentifier<R0, R1> {
     /// `TargetId`: `TargetId`, required. Update: replacement.
-    pub fn target_id(mut self, value: impl Arg<TargetId>) -> TargetIdentifier<Set, R1> { self.0.set("TargetId", value.into_expr()); TargetIdentifier(self.0, Phase) }
+    pub fn target_id(self, value: impl Arg<TargetId>) -> TargetIdentifier<Set, R1> { TargetIdentifier(put(self.0, "TargetId", value.into_expr()), Phase) }
     /// `TargetType`: `TargetType`, required. Update: replacement.
-    pub fn target_type(mut self, value: impl Arg<TargetType>) -> TargetIdentifier<R0, Set> { self.0.set("TargetType", value.into_expr()); TargetIdentifier(self.0, Phase) }
+    pub fn target_type(self, value: impl Arg<TargetType>) -> TargetIdentifier<R0, Set> { TargetIdentifier(put(self.0, "TargetType", value.into_expr()), Phase) }
 }
 impl Done for TargetIdentifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetResource` of `AWS::NetworkFlowMonitor::Scope`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkflowmonitor-scope-targetresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TargetResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TargetResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetResource<super::missing::Region, super::missing::TargetIdentifier> { TargetResource(Bag::default(), Phase) }
+    pub fn new() -> TargetResource<Missing<super::required::Region>, Missing<super::required::TargetIdentifier>> { TargetResource(Bag::default(), Phase) }
 }
 impl<R0, R1> TargetResource<R0, R1> {
     /// `Region`: text, required. Update: replacement.
-    pub fn region(mut self, value: impl Arg<str>) -> TargetResource<Set, R1> { self.0.set("Region", value.into_expr()); TargetResource(self.0, Phase) }
+    pub fn region(self, value: impl Arg<str>) -> TargetResource<Set, R1> { TargetResource(put(self.0, "Region", value.into_expr()), Phase) }
     /// `TargetIdentifier`: `TargetIdentifier`, required. Update: replacement.
-    pub fn target_identifier(mut self, value: impl Arg<TargetIdentifier>) -> TargetResource<R0, Set> { self.0.set("TargetIdentifier", value.into_expr()); TargetResource(self.0, Phase) }
+    pub fn target_identifier(self, value: impl Arg<TargetIdentifier>) -> TargetResource<R0, Set> { TargetResource(put(self.0, "TargetIdentifier", value.into_expr()), Phase) }
 }
 impl Done for TargetResource { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `TargetType` allows.
 TargetType { Account = "ACCOUNT" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccountId, Identifier, LocalResources, MonitorName, Region, TargetId, TargetIdentifier, TargetType, Targets, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccountId, Identifier, LocalResources, MonitorName, Region, TargetId, TargetIdentifier, TargetType, Targets, Type } }

@@ -10,7 +10,7 @@ impl CfnConnectAttachment {
     /// `AWS::NetworkManager::ConnectAttachment`
     pub const TYPE: &'static str = "AWS::NetworkManager::ConnectAttachment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnConnectAttachmentProps<R0, R1, R2, R3>) -> Self where CfnConnectAttachmentProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AttachmentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AttachmentId`: text.
@@ -19,7 +19,7 @@ impl CfnConnectAttachment {
     pub fn attr_attachment_policy_rule_number(&self) -> Val<i64> { self.0.get_att("AttachmentPolicyRuleNumber") }
     /// The attribute `AttachmentType`: text.
     pub fn attr_attachment_type(&self) -> Val<str> { self.0.get_att("AttachmentType") }
-    /// The attribute `CoreNetworkArn`: text.
+    /// The attribute `CoreNetworkArn`: `OtherArn`.
     pub fn attr_core_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CoreNetworkArn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -31,7 +31,7 @@ impl CfnConnectAttachment {
     pub fn attr_proposed_network_function_group_change(&self) -> Val<connect_attachment::ProposedNetworkFunctionGroupChange> { self.0.get_att("ProposedNetworkFunctionGroupChange") }
     /// The attribute `ProposedSegmentChange`: `ProposedSegmentChange`.
     pub fn attr_proposed_segment_change(&self) -> Val<connect_attachment::ProposedSegmentChange> { self.0.get_att("ProposedSegmentChange") }
-    /// The attribute `ResourceArn`: text.
+    /// The attribute `ResourceArn`: `OtherArn`.
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
     /// The attribute `SegmentName`: text.
     pub fn attr_segment_name(&self) -> Val<str> { self.0.get_att("SegmentName") }
@@ -42,66 +42,66 @@ impl CfnConnectAttachment {
 }
 impl Parent for CfnConnectAttachment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkManager::ConnectAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectAttachmentProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnConnectAttachmentProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnConnectAttachmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectAttachmentProps<missing::CoreNetworkId, missing::EdgeLocation, missing::Options, missing::TransportAttachmentId> { CfnConnectAttachmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectAttachmentProps<Missing<required::CoreNetworkId>, Missing<required::EdgeLocation>, Missing<required::Options>, Missing<required::TransportAttachmentId>> { CfnConnectAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnConnectAttachmentProps<R0, R1, R2, R3> {
     /// `CoreNetworkId`: text, required. Update: replacement.
-    pub fn core_network_id(mut self, value: impl Arg<str>) -> CfnConnectAttachmentProps<Set, R1, R2, R3> { self.0.set("CoreNetworkId", value.into_expr()); CfnConnectAttachmentProps(self.0, Phase) }
+    pub fn core_network_id(self, value: impl Arg<str>) -> CfnConnectAttachmentProps<Set, R1, R2, R3> { CfnConnectAttachmentProps(put(self.0, "CoreNetworkId", value.into_expr()), Phase) }
     /// `EdgeLocation`: text, required. Update: replacement.
-    pub fn edge_location(mut self, value: impl Arg<str>) -> CfnConnectAttachmentProps<R0, Set, R2, R3> { self.0.set("EdgeLocation", value.into_expr()); CfnConnectAttachmentProps(self.0, Phase) }
+    pub fn edge_location(self, value: impl Arg<str>) -> CfnConnectAttachmentProps<R0, Set, R2, R3> { CfnConnectAttachmentProps(put(self.0, "EdgeLocation", value.into_expr()), Phase) }
     /// `NetworkFunctionGroupName`: text. Update: in place.
-    pub fn network_function_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkFunctionGroupName", value.into_expr()); self }
+    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr()), Phase) }
     /// `Options`: `ConnectAttachmentOptions`, required. Update: replacement.
-    pub fn options(mut self, value: impl Arg<connect_attachment::ConnectAttachmentOptions>) -> CfnConnectAttachmentProps<R0, R1, Set, R3> { self.0.set("Options", value.into_expr()); CfnConnectAttachmentProps(self.0, Phase) }
+    pub fn options(self, value: impl Arg<connect_attachment::ConnectAttachmentOptions>) -> CfnConnectAttachmentProps<R0, R1, Set, R3> { CfnConnectAttachmentProps(put(self.0, "Options", value.into_expr()), Phase) }
     /// `ProposedSegmentChange`: `ProposedSegmentChange`. Update: in place.
-    pub fn proposed_segment_change(mut self, value: impl Arg<connect_attachment::ProposedSegmentChange>) -> Self { self.0.set("ProposedSegmentChange", value.into_expr()); self }
+    pub fn proposed_segment_change(self, value: impl Arg<connect_attachment::ProposedSegmentChange>) -> Self { Self(put(self.0, "ProposedSegmentChange", value.into_expr()), Phase) }
     /// `RoutingPolicyLabel`: text. Update: in place.
-    pub fn routing_policy_label(mut self, value: impl Arg<str>) -> Self { self.0.set("RoutingPolicyLabel", value.into_expr()); self }
+    pub fn routing_policy_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicyLabel", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TransportAttachmentId`: text, required. Update: replacement.
-    pub fn transport_attachment_id(mut self, value: impl Arg<str>) -> CfnConnectAttachmentProps<R0, R1, R2, Set> { self.0.set("TransportAttachmentId", value.into_expr()); CfnConnectAttachmentProps(self.0, Phase) }
+    pub fn transport_attachment_id(self, value: impl Arg<str>) -> CfnConnectAttachmentProps<R0, R1, R2, Set> { CfnConnectAttachmentProps(put(self.0, "TransportAttachmentId", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkManager::ConnectAttachment`.
 pub mod connect_attachment {
 use crate::cfn::support::*;
 /// The property type `ConnectAttachmentOptions` of `AWS::NetworkManager::ConnectAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectattachment-connectattachmentoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectAttachmentOptions(Bag);
+#[must_use] pub struct ConnectAttachmentOptions(Bag);
 impl ConnectAttachmentOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Protocol`: text. Update: replacement.
-    pub fn protocol(mut self, value: impl Arg<str>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
 }
 impl Done for ConnectAttachmentOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProposedNetworkFunctionGroupChange` of `AWS::NetworkManager::ConnectAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectattachment-proposednetworkfunctiongroupchange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProposedNetworkFunctionGroupChange(Bag);
+#[must_use] pub struct ProposedNetworkFunctionGroupChange(Bag);
 impl ProposedNetworkFunctionGroupChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentPolicyRuleNumber`: integer. Update: in place.
-    pub fn attachment_policy_rule_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("AttachmentPolicyRuleNumber", value.into_expr()); self }
+    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
     /// `NetworkFunctionGroupName`: text. Update: in place.
-    pub fn network_function_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkFunctionGroupName", value.into_expr()); self }
+    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ProposedNetworkFunctionGroupChange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProposedSegmentChange` of `AWS::NetworkManager::ConnectAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectattachment-proposedsegmentchange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProposedSegmentChange(Bag);
+#[must_use] pub struct ProposedSegmentChange(Bag);
 impl ProposedSegmentChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentPolicyRuleNumber`: integer. Update: in place.
-    pub fn attachment_policy_rule_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("AttachmentPolicyRuleNumber", value.into_expr()); self }
+    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
     /// `SegmentName`: text. Update: in place.
-    pub fn segment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SegmentName", value.into_expr()); self }
+    pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ProposedSegmentChange { fn into_props(self) -> Bag { self.0 } }
 }
@@ -111,7 +111,7 @@ impl CfnConnectPeer {
     /// `AWS::NetworkManager::ConnectPeer`
     pub const TYPE: &'static str = "AWS::NetworkManager::ConnectPeer";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnConnectPeerProps<R0, R1>) -> Self where CfnConnectPeerProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectPeerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectPeerId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Configuration`: `ConnectPeerConfiguration`.
@@ -141,70 +141,70 @@ impl CfnConnectPeer {
 }
 impl Parent for CfnConnectPeer { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkManager::ConnectPeer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connectpeer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectPeerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnConnectPeerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnConnectPeerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectPeerProps<missing::ConnectAttachmentId, missing::PeerAddress> { CfnConnectPeerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectPeerProps<Missing<required::ConnectAttachmentId>, Missing<required::PeerAddress>> { CfnConnectPeerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConnectPeerProps<R0, R1> {
     /// `BgpOptions`: `BgpOptions`. Update: replacement.
-    pub fn bgp_options(mut self, value: impl Arg<connect_peer::BgpOptions>) -> Self { self.0.set("BgpOptions", value.into_expr()); self }
+    pub fn bgp_options(self, value: impl Arg<connect_peer::BgpOptions>) -> Self { Self(put(self.0, "BgpOptions", value.into_expr()), Phase) }
     /// `ConnectAttachmentId`: text, required. Update: replacement.
-    pub fn connect_attachment_id(mut self, value: impl Arg<str>) -> CfnConnectPeerProps<Set, R1> { self.0.set("ConnectAttachmentId", value.into_expr()); CfnConnectPeerProps(self.0, Phase) }
+    pub fn connect_attachment_id(self, value: impl Arg<str>) -> CfnConnectPeerProps<Set, R1> { CfnConnectPeerProps(put(self.0, "ConnectAttachmentId", value.into_expr()), Phase) }
     /// `CoreNetworkAddress`: text. Update: replacement.
-    pub fn core_network_address(mut self, value: impl Arg<str>) -> Self { self.0.set("CoreNetworkAddress", value.into_expr()); self }
+    pub fn core_network_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CoreNetworkAddress", value.into_expr()), Phase) }
     /// `InsideCidrBlocks`: list of text. Update: replacement.
-    pub fn inside_cidr_blocks(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InsideCidrBlocks", value.into_expr()); self }
+    pub fn inside_cidr_blocks(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InsideCidrBlocks", value.into_expr()), Phase) }
     /// `PeerAddress`: text, required. Update: replacement.
-    pub fn peer_address(mut self, value: impl Arg<str>) -> CfnConnectPeerProps<R0, Set> { self.0.set("PeerAddress", value.into_expr()); CfnConnectPeerProps(self.0, Phase) }
+    pub fn peer_address(self, value: impl Arg<str>) -> CfnConnectPeerProps<R0, Set> { CfnConnectPeerProps(put(self.0, "PeerAddress", value.into_expr()), Phase) }
     /// `SubnetArn`: text. Update: replacement.
-    pub fn subnet_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SubnetArn", value.into_expr()); self }
+    pub fn subnet_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectPeerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkManager::ConnectPeer`.
 pub mod connect_peer {
 use crate::cfn::support::*;
 /// The property type `BgpOptions` of `AWS::NetworkManager::ConnectPeer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-bgpoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BgpOptions(Bag);
+#[must_use] pub struct BgpOptions(Bag);
 impl BgpOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PeerAsn`: number. Update: replacement.
-    pub fn peer_asn(mut self, value: impl Arg<f64>) -> Self { self.0.set("PeerAsn", value.into_expr()); self }
+    pub fn peer_asn(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PeerAsn", value.into_expr())) }
 }
 impl Done for BgpOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectPeerBgpConfiguration` of `AWS::NetworkManager::ConnectPeer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerbgpconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectPeerBgpConfiguration(Bag);
+#[must_use] pub struct ConnectPeerBgpConfiguration(Bag);
 impl ConnectPeerBgpConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CoreNetworkAddress`: text. Update: in place.
-    pub fn core_network_address(mut self, value: impl Arg<str>) -> Self { self.0.set("CoreNetworkAddress", value.into_expr()); self }
+    pub fn core_network_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CoreNetworkAddress", value.into_expr())) }
     /// `CoreNetworkAsn`: number. Update: in place.
-    pub fn core_network_asn(mut self, value: impl Arg<f64>) -> Self { self.0.set("CoreNetworkAsn", value.into_expr()); self }
+    pub fn core_network_asn(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CoreNetworkAsn", value.into_expr())) }
     /// `PeerAddress`: text. Update: in place.
-    pub fn peer_address(mut self, value: impl Arg<str>) -> Self { self.0.set("PeerAddress", value.into_expr()); self }
+    pub fn peer_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeerAddress", value.into_expr())) }
     /// `PeerAsn`: number. Update: in place.
-    pub fn peer_asn(mut self, value: impl Arg<f64>) -> Self { self.0.set("PeerAsn", value.into_expr()); self }
+    pub fn peer_asn(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PeerAsn", value.into_expr())) }
 }
 impl Done for ConnectPeerBgpConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectPeerConfiguration` of `AWS::NetworkManager::ConnectPeer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-connectpeer-connectpeerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectPeerConfiguration(Bag);
+#[must_use] pub struct ConnectPeerConfiguration(Bag);
 impl ConnectPeerConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BgpConfigurations`: list of `ConnectPeerBgpConfiguration`. Update: in place.
-    pub fn bgp_configurations(mut self, value: impl Arg<Arr<ConnectPeerBgpConfiguration>>) -> Self { self.0.set("BgpConfigurations", value.into_expr()); self }
+    pub fn bgp_configurations(self, value: impl Arg<Arr<ConnectPeerBgpConfiguration>>) -> Self { Self(put(self.0, "BgpConfigurations", value.into_expr())) }
     /// `CoreNetworkAddress`: text. Update: in place.
-    pub fn core_network_address(mut self, value: impl Arg<str>) -> Self { self.0.set("CoreNetworkAddress", value.into_expr()); self }
+    pub fn core_network_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CoreNetworkAddress", value.into_expr())) }
     /// `InsideCidrBlocks`: list of text. Update: in place.
-    pub fn inside_cidr_blocks(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InsideCidrBlocks", value.into_expr()); self }
+    pub fn inside_cidr_blocks(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InsideCidrBlocks", value.into_expr())) }
     /// `PeerAddress`: text. Update: in place.
-    pub fn peer_address(mut self, value: impl Arg<str>) -> Self { self.0.set("PeerAddress", value.into_expr()); self }
+    pub fn peer_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeerAddress", value.into_expr())) }
     /// `Protocol`: text. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<str>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
 }
 impl Done for ConnectPeerConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -214,10 +214,10 @@ impl CfnConnection {
     /// `AWS::NetworkManager::Connection`
     pub const TYPE: &'static str = "AWS::NetworkManager::Connection";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnConnectionProps<R0, R1, R2>) -> Self where CfnConnectionProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectionArn`: text.
+    /// The attribute `ConnectionArn`: `OtherArn`.
     pub fn attr_connection_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectionArn") }
     /// The attribute `ConnectionId`: text.
     pub fn attr_connection_id(&self) -> Val<str> { self.0.get_att("ConnectionId") }
@@ -228,26 +228,26 @@ impl CfnConnection {
 }
 impl Parent for CfnConnection { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkManager::Connection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-connection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnConnectionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnConnectionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectionProps<missing::ConnectedDeviceId, missing::DeviceId, missing::GlobalNetworkId> { CfnConnectionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectionProps<Missing<required::ConnectedDeviceId>, Missing<required::DeviceId>, Missing<required::GlobalNetworkId>> { CfnConnectionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnConnectionProps<R0, R1, R2> {
     /// `ConnectedDeviceId`: text, required. Update: replacement.
-    pub fn connected_device_id(mut self, value: impl Arg<str>) -> CfnConnectionProps<Set, R1, R2> { self.0.set("ConnectedDeviceId", value.into_expr()); CfnConnectionProps(self.0, Phase) }
+    pub fn connected_device_id(self, value: impl Arg<str>) -> CfnConnectionProps<Set, R1, R2> { CfnConnectionProps(put(self.0, "ConnectedDeviceId", value.into_expr()), Phase) }
     /// `ConnectedLinkId`: text. Update: in place.
-    pub fn connected_link_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectedLinkId", value.into_expr()); self }
+    pub fn connected_link_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectedLinkId", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DeviceId`: text, required. Update: replacement.
-    pub fn device_id(mut self, value: impl Arg<str>) -> CfnConnectionProps<R0, Set, R2> { self.0.set("DeviceId", value.into_expr()); CfnConnectionProps(self.0, Phase) }
+    pub fn device_id(self, value: impl Arg<str>) -> CfnConnectionProps<R0, Set, R2> { CfnConnectionProps(put(self.0, "DeviceId", value.into_expr()), Phase) }
     /// `GlobalNetworkId`: text, required. Update: replacement.
-    pub fn global_network_id(mut self, value: impl Arg<str>) -> CfnConnectionProps<R0, R1, Set> { self.0.set("GlobalNetworkId", value.into_expr()); CfnConnectionProps(self.0, Phase) }
+    pub fn global_network_id(self, value: impl Arg<str>) -> CfnConnectionProps<R0, R1, Set> { CfnConnectionProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
     /// `LinkId`: text. Update: in place.
-    pub fn link_id(mut self, value: impl Arg<str>) -> Self { self.0.set("LinkId", value.into_expr()); self }
+    pub fn link_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LinkId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::NetworkManager::CoreNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetwork.html)
@@ -256,10 +256,10 @@ impl CfnCoreNetwork {
     /// `AWS::NetworkManager::CoreNetwork`
     pub const TYPE: &'static str = "AWS::NetworkManager::CoreNetwork";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnCoreNetworkProps<R0>) -> Self where CfnCoreNetworkProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCoreNetworkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CoreNetworkId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CoreNetworkArn`: text.
+    /// The attribute `CoreNetworkArn`: `OtherArn`.
     pub fn attr_core_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CoreNetworkArn") }
     /// The attribute `CoreNetworkId`: text.
     pub fn attr_core_network_id(&self) -> Val<str> { self.0.get_att("CoreNetworkId") }
@@ -278,73 +278,73 @@ impl CfnCoreNetwork {
 }
 impl Parent for CfnCoreNetwork { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkManager::CoreNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetwork.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCoreNetworkProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnCoreNetworkProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnCoreNetworkProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCoreNetworkProps<missing::GlobalNetworkId> { CfnCoreNetworkProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCoreNetworkProps<Missing<required::GlobalNetworkId>> { CfnCoreNetworkProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCoreNetworkProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `GlobalNetworkId`: text, required. Update: replacement.
-    pub fn global_network_id(mut self, value: impl Arg<str>) -> CfnCoreNetworkProps<Set> { self.0.set("GlobalNetworkId", value.into_expr()); CfnCoreNetworkProps(self.0, Phase) }
+    pub fn global_network_id(self, value: impl Arg<str>) -> CfnCoreNetworkProps<Set> { CfnCoreNetworkProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
     /// `PolicyDocument`: JSON. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> Self { self.0.set("PolicyDocument", value.into_expr()); self }
+    pub fn policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCoreNetworkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkManager::CoreNetwork`.
 pub mod core_network {
 use crate::cfn::support::*;
 /// The property type `CoreNetworkEdge` of `AWS::NetworkManager::CoreNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworkedge.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CoreNetworkEdge(Bag);
+#[must_use] pub struct CoreNetworkEdge(Bag);
 impl CoreNetworkEdge {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Asn`: number. Update: in place.
-    pub fn asn(mut self, value: impl Arg<f64>) -> Self { self.0.set("Asn", value.into_expr()); self }
+    pub fn asn(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Asn", value.into_expr())) }
     /// `EdgeLocation`: text. Update: in place.
-    pub fn edge_location(mut self, value: impl Arg<str>) -> Self { self.0.set("EdgeLocation", value.into_expr()); self }
+    pub fn edge_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EdgeLocation", value.into_expr())) }
     /// `InsideCidrBlocks`: list of text. Update: in place.
-    pub fn inside_cidr_blocks(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("InsideCidrBlocks", value.into_expr()); self }
+    pub fn inside_cidr_blocks(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "InsideCidrBlocks", value.into_expr())) }
 }
 impl Done for CoreNetworkEdge { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CoreNetworkNetworkFunctionGroup` of `AWS::NetworkManager::CoreNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworknetworkfunctiongroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CoreNetworkNetworkFunctionGroup(Bag);
+#[must_use] pub struct CoreNetworkNetworkFunctionGroup(Bag);
 impl CoreNetworkNetworkFunctionGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EdgeLocations`: list of text. Update: in place.
-    pub fn edge_locations(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EdgeLocations", value.into_expr()); self }
+    pub fn edge_locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EdgeLocations", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Segments`: `Segments`. Update: in place.
-    pub fn segments(mut self, value: impl Arg<Segments>) -> Self { self.0.set("Segments", value.into_expr()); self }
+    pub fn segments(self, value: impl Arg<Segments>) -> Self { Self(put(self.0, "Segments", value.into_expr())) }
 }
 impl Done for CoreNetworkNetworkFunctionGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CoreNetworkSegment` of `AWS::NetworkManager::CoreNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-corenetworksegment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CoreNetworkSegment(Bag);
+#[must_use] pub struct CoreNetworkSegment(Bag);
 impl CoreNetworkSegment {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EdgeLocations`: list of text. Update: in place.
-    pub fn edge_locations(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EdgeLocations", value.into_expr()); self }
+    pub fn edge_locations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EdgeLocations", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `SharedSegments`: list of text. Update: in place.
-    pub fn shared_segments(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SharedSegments", value.into_expr()); self }
+    pub fn shared_segments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SharedSegments", value.into_expr())) }
 }
 impl Done for CoreNetworkSegment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Segments` of `AWS::NetworkManager::CoreNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-corenetwork-segments.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Segments(Bag);
+#[must_use] pub struct Segments(Bag);
 impl Segments {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SendTo`: list of text. Update: in place.
-    pub fn send_to(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SendTo", value.into_expr()); self }
+    pub fn send_to(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SendTo", value.into_expr())) }
     /// `SendVia`: list of text. Update: in place.
-    pub fn send_via(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SendVia", value.into_expr()); self }
+    pub fn send_via(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SendVia", value.into_expr())) }
 }
 impl Done for Segments { fn into_props(self) -> Bag { self.0 } }
 }
@@ -354,24 +354,24 @@ impl CfnCoreNetworkPrefixListAssociation {
     /// `AWS::NetworkManager::CoreNetworkPrefixListAssociation`
     pub const TYPE: &'static str = "AWS::NetworkManager::CoreNetworkPrefixListAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnCoreNetworkPrefixListAssociationProps<R0, R1, R2>) -> Self where CfnCoreNetworkPrefixListAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCoreNetworkPrefixListAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnCoreNetworkPrefixListAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkManager::CoreNetworkPrefixListAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-corenetworkprefixlistassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCoreNetworkPrefixListAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnCoreNetworkPrefixListAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnCoreNetworkPrefixListAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCoreNetworkPrefixListAssociationProps<missing::CoreNetworkId, missing::PrefixListAlias, missing::PrefixListArn> { CfnCoreNetworkPrefixListAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCoreNetworkPrefixListAssociationProps<Missing<required::CoreNetworkId>, Missing<required::PrefixListAlias>, Missing<required::PrefixListArn>> { CfnCoreNetworkPrefixListAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnCoreNetworkPrefixListAssociationProps<R0, R1, R2> {
     /// `CoreNetworkId`: text, required. Update: replacement.
-    pub fn core_network_id(mut self, value: impl Arg<str>) -> CfnCoreNetworkPrefixListAssociationProps<Set, R1, R2> { self.0.set("CoreNetworkId", value.into_expr()); CfnCoreNetworkPrefixListAssociationProps(self.0, Phase) }
+    pub fn core_network_id(self, value: impl Arg<str>) -> CfnCoreNetworkPrefixListAssociationProps<Set, R1, R2> { CfnCoreNetworkPrefixListAssociationProps(put(self.0, "CoreNetworkId", value.into_expr()), Phase) }
     /// `PrefixListAlias`: text, required. Update: replacement.
-    pub fn prefix_list_alias(mut self, value: impl Arg<str>) -> CfnCoreNetworkPrefixListAssociationProps<R0, Set, R2> { self.0.set("PrefixListAlias", value.into_expr()); CfnCoreNetworkPrefixListAssociationProps(self.0, Phase) }
+    pub fn prefix_list_alias(self, value: impl Arg<str>) -> CfnCoreNetworkPrefixListAssociationProps<R0, Set, R2> { CfnCoreNetworkPrefixListAssociationProps(put(self.0, "PrefixListAlias", value.into_expr()), Phase) }
     /// `PrefixListArn`: text, required. Update: replacement.
-    pub fn prefix_list_arn(mut self, value: impl Arg<str>) -> CfnCoreNetworkPrefixListAssociationProps<R0, R1, Set> { self.0.set("PrefixListArn", value.into_expr()); CfnCoreNetworkPrefixListAssociationProps(self.0, Phase) }
+    pub fn prefix_list_arn(self, value: impl Arg<str>) -> CfnCoreNetworkPrefixListAssociationProps<R0, R1, Set> { CfnCoreNetworkPrefixListAssociationProps(put(self.0, "PrefixListArn", value.into_expr()), Phase) }
 }
 impl Done for CfnCoreNetworkPrefixListAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::NetworkManager::CustomerGatewayAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-customergatewayassociation.html)
@@ -380,26 +380,26 @@ impl CfnCustomerGatewayAssociation {
     /// `AWS::NetworkManager::CustomerGatewayAssociation`
     pub const TYPE: &'static str = "AWS::NetworkManager::CustomerGatewayAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnCustomerGatewayAssociationProps<R0, R1, R2>) -> Self where CfnCustomerGatewayAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCustomerGatewayAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnCustomerGatewayAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkManager::CustomerGatewayAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-customergatewayassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCustomerGatewayAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnCustomerGatewayAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnCustomerGatewayAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCustomerGatewayAssociationProps<missing::CustomerGatewayArn, missing::DeviceId, missing::GlobalNetworkId> { CfnCustomerGatewayAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCustomerGatewayAssociationProps<Missing<required::CustomerGatewayArn>, Missing<required::DeviceId>, Missing<required::GlobalNetworkId>> { CfnCustomerGatewayAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnCustomerGatewayAssociationProps<R0, R1, R2> {
     /// `CustomerGatewayArn`: text, required. Update: replacement.
-    pub fn customer_gateway_arn(mut self, value: impl Arg<str>) -> CfnCustomerGatewayAssociationProps<Set, R1, R2> { self.0.set("CustomerGatewayArn", value.into_expr()); CfnCustomerGatewayAssociationProps(self.0, Phase) }
+    pub fn customer_gateway_arn(self, value: impl Arg<str>) -> CfnCustomerGatewayAssociationProps<Set, R1, R2> { CfnCustomerGatewayAssociationProps(put(self.0, "CustomerGatewayArn", value.into_expr()), Phase) }
     /// `DeviceId`: text, required. Update: replacement.
-    pub fn device_id(mut self, value: impl Arg<str>) -> CfnCustomerGatewayAssociationProps<R0, Set, R2> { self.0.set("DeviceId", value.into_expr()); CfnCustomerGatewayAssociationProps(self.0, Phase) }
+    pub fn device_id(self, value: impl Arg<str>) -> CfnCustomerGatewayAssociationProps<R0, Set, R2> { CfnCustomerGatewayAssociationProps(put(self.0, "DeviceId", value.into_expr()), Phase) }
     /// `GlobalNetworkId`: text, required. Update: replacement.
-    pub fn global_network_id(mut self, value: impl Arg<str>) -> CfnCustomerGatewayAssociationProps<R0, R1, Set> { self.0.set("GlobalNetworkId", value.into_expr()); CfnCustomerGatewayAssociationProps(self.0, Phase) }
+    pub fn global_network_id(self, value: impl Arg<str>) -> CfnCustomerGatewayAssociationProps<R0, R1, Set> { CfnCustomerGatewayAssociationProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
     /// `LinkId`: text. Update: replacement.
-    pub fn link_id(mut self, value: impl Arg<str>) -> Self { self.0.set("LinkId", value.into_expr()); self }
+    pub fn link_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LinkId", value.into_expr()), Phase) }
 }
 impl Done for CfnCustomerGatewayAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::NetworkManager::Device`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html)
@@ -408,12 +408,12 @@ impl CfnDevice {
     /// `AWS::NetworkManager::Device`
     pub const TYPE: &'static str = "AWS::NetworkManager::Device";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDeviceProps<R0>) -> Self where CfnDeviceProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDeviceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DeviceArn`: text.
+    /// The attribute `DeviceArn`: `OtherArn`.
     pub fn attr_device_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DeviceArn") }
     /// The attribute `DeviceId`: text.
     pub fn attr_device_id(&self) -> Val<str> { self.0.get_att("DeviceId") }
@@ -422,59 +422,59 @@ impl CfnDevice {
 }
 impl Parent for CfnDevice { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkManager::Device`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-device.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDeviceProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDeviceProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDeviceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDeviceProps<missing::GlobalNetworkId> { CfnDeviceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDeviceProps<Missing<required::GlobalNetworkId>> { CfnDeviceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDeviceProps<R0> {
     /// `AWSLocation`: `AWSLocation`. Update: in place.
-    pub fn aws_location(mut self, value: impl Arg<device::AWSLocation>) -> Self { self.0.set("AWSLocation", value.into_expr()); self }
+    pub fn aws_location(self, value: impl Arg<device::AWSLocation>) -> Self { Self(put(self.0, "AWSLocation", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `GlobalNetworkId`: text, required. Update: replacement.
-    pub fn global_network_id(mut self, value: impl Arg<str>) -> CfnDeviceProps<Set> { self.0.set("GlobalNetworkId", value.into_expr()); CfnDeviceProps(self.0, Phase) }
+    pub fn global_network_id(self, value: impl Arg<str>) -> CfnDeviceProps<Set> { CfnDeviceProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
     /// `Location`: `Location`. Update: in place.
-    pub fn location(mut self, value: impl Arg<device::Location>) -> Self { self.0.set("Location", value.into_expr()); self }
+    pub fn location(self, value: impl Arg<device::Location>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
     /// `Model`: text. Update: in place.
-    pub fn model(mut self, value: impl Arg<str>) -> Self { self.0.set("Model", value.into_expr()); self }
+    pub fn model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Model", value.into_expr()), Phase) }
     /// `SerialNumber`: text. Update: in place.
-    pub fn serial_number(mut self, value: impl Arg<str>) -> Self { self.0.set("SerialNumber", value.into_expr()); self }
+    pub fn serial_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SerialNumber", value.into_expr()), Phase) }
     /// `SiteId`: text. Update: in place.
-    pub fn site_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SiteId", value.into_expr()); self }
+    pub fn site_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SiteId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Vendor`: text. Update: in place.
-    pub fn vendor(mut self, value: impl Arg<str>) -> Self { self.0.set("Vendor", value.into_expr()); self }
+    pub fn vendor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Vendor", value.into_expr()), Phase) }
 }
 impl Done for CfnDeviceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkManager::Device`.
 pub mod device {
 use crate::cfn::support::*;
 /// The property type `AWSLocation` of `AWS::NetworkManager::Device`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-device-awslocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AWSLocation(Bag);
+#[must_use] pub struct AWSLocation(Bag);
 impl AWSLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SubnetArn`: text. Update: in place.
-    pub fn subnet_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SubnetArn", value.into_expr()); self }
+    pub fn subnet_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetArn", value.into_expr())) }
     /// `Zone`: text. Update: in place.
-    pub fn zone(mut self, value: impl Arg<str>) -> Self { self.0.set("Zone", value.into_expr()); self }
+    pub fn zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Zone", value.into_expr())) }
 }
 impl Done for AWSLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Location` of `AWS::NetworkManager::Device`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-device-location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Location(Bag);
+#[must_use] pub struct Location(Bag);
 impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place.
-    pub fn address(mut self, value: impl Arg<str>) -> Self { self.0.set("Address", value.into_expr()); self }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
     /// `Latitude`: text. Update: in place.
-    pub fn latitude(mut self, value: impl Arg<str>) -> Self { self.0.set("Latitude", value.into_expr()); self }
+    pub fn latitude(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Latitude", value.into_expr())) }
     /// `Longitude`: text. Update: in place.
-    pub fn longitude(mut self, value: impl Arg<str>) -> Self { self.0.set("Longitude", value.into_expr()); self }
+    pub fn longitude(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Longitude", value.into_expr())) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 }
@@ -484,7 +484,7 @@ impl CfnDirectConnectGatewayAttachment {
     /// `AWS::NetworkManager::DirectConnectGatewayAttachment`
     pub const TYPE: &'static str = "AWS::NetworkManager::DirectConnectGatewayAttachment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDirectConnectGatewayAttachmentProps<R0, R1, R2>) -> Self where CfnDirectConnectGatewayAttachmentProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDirectConnectGatewayAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AttachmentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AttachmentId`: text.
@@ -493,7 +493,7 @@ impl CfnDirectConnectGatewayAttachment {
     pub fn attr_attachment_policy_rule_number(&self) -> Val<i64> { self.0.get_att("AttachmentPolicyRuleNumber") }
     /// The attribute `AttachmentType`: text.
     pub fn attr_attachment_type(&self) -> Val<str> { self.0.get_att("AttachmentType") }
-    /// The attribute `CoreNetworkArn`: text.
+    /// The attribute `CoreNetworkArn`: `OtherArn`.
     pub fn attr_core_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CoreNetworkArn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -507,7 +507,7 @@ impl CfnDirectConnectGatewayAttachment {
     pub fn attr_proposed_network_function_group_change(&self) -> Val<direct_connect_gateway_attachment::ProposedNetworkFunctionGroupChange> { self.0.get_att("ProposedNetworkFunctionGroupChange") }
     /// The attribute `ProposedSegmentChange`: `ProposedSegmentChange`.
     pub fn attr_proposed_segment_change(&self) -> Val<direct_connect_gateway_attachment::ProposedSegmentChange> { self.0.get_att("ProposedSegmentChange") }
-    /// The attribute `ResourceArn`: text.
+    /// The attribute `ResourceArn`: `OtherArn`.
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
     /// The attribute `SegmentName`: text.
     pub fn attr_segment_name(&self) -> Val<str> { self.0.get_att("SegmentName") }
@@ -518,51 +518,51 @@ impl CfnDirectConnectGatewayAttachment {
 }
 impl Parent for CfnDirectConnectGatewayAttachment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkManager::DirectConnectGatewayAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-directconnectgatewayattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDirectConnectGatewayAttachmentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDirectConnectGatewayAttachmentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDirectConnectGatewayAttachmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDirectConnectGatewayAttachmentProps<missing::CoreNetworkId, missing::DirectConnectGatewayArn, missing::EdgeLocations> { CfnDirectConnectGatewayAttachmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDirectConnectGatewayAttachmentProps<Missing<required::CoreNetworkId>, Missing<required::DirectConnectGatewayArn>, Missing<required::EdgeLocations>> { CfnDirectConnectGatewayAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDirectConnectGatewayAttachmentProps<R0, R1, R2> {
     /// `CoreNetworkId`: text, required. Update: replacement.
-    pub fn core_network_id(mut self, value: impl Arg<str>) -> CfnDirectConnectGatewayAttachmentProps<Set, R1, R2> { self.0.set("CoreNetworkId", value.into_expr()); CfnDirectConnectGatewayAttachmentProps(self.0, Phase) }
+    pub fn core_network_id(self, value: impl Arg<str>) -> CfnDirectConnectGatewayAttachmentProps<Set, R1, R2> { CfnDirectConnectGatewayAttachmentProps(put(self.0, "CoreNetworkId", value.into_expr()), Phase) }
     /// `DirectConnectGatewayArn`: text, required. Update: replacement.
-    pub fn direct_connect_gateway_arn(mut self, value: impl Arg<str>) -> CfnDirectConnectGatewayAttachmentProps<R0, Set, R2> { self.0.set("DirectConnectGatewayArn", value.into_expr()); CfnDirectConnectGatewayAttachmentProps(self.0, Phase) }
+    pub fn direct_connect_gateway_arn(self, value: impl Arg<str>) -> CfnDirectConnectGatewayAttachmentProps<R0, Set, R2> { CfnDirectConnectGatewayAttachmentProps(put(self.0, "DirectConnectGatewayArn", value.into_expr()), Phase) }
     /// `EdgeLocations`: list of text, required. Update: in place.
-    pub fn edge_locations(mut self, value: impl Arg<Arr<str>>) -> CfnDirectConnectGatewayAttachmentProps<R0, R1, Set> { self.0.set("EdgeLocations", value.into_expr()); CfnDirectConnectGatewayAttachmentProps(self.0, Phase) }
+    pub fn edge_locations(self, value: impl Arg<Arr<str>>) -> CfnDirectConnectGatewayAttachmentProps<R0, R1, Set> { CfnDirectConnectGatewayAttachmentProps(put(self.0, "EdgeLocations", value.into_expr()), Phase) }
     /// `RoutingPolicyLabel`: text. Update: in place.
-    pub fn routing_policy_label(mut self, value: impl Arg<str>) -> Self { self.0.set("RoutingPolicyLabel", value.into_expr()); self }
+    pub fn routing_policy_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicyLabel", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDirectConnectGatewayAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkManager::DirectConnectGatewayAttachment`.
 pub mod direct_connect_gateway_attachment {
 use crate::cfn::support::*;
 /// The property type `ProposedNetworkFunctionGroupChange` of `AWS::NetworkManager::DirectConnectGatewayAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-directconnectgatewayattachment-proposednetworkfunctiongroupchange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProposedNetworkFunctionGroupChange(Bag);
+#[must_use] pub struct ProposedNetworkFunctionGroupChange(Bag);
 impl ProposedNetworkFunctionGroupChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentPolicyRuleNumber`: integer. Update: in place.
-    pub fn attachment_policy_rule_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("AttachmentPolicyRuleNumber", value.into_expr()); self }
+    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
     /// `NetworkFunctionGroupName`: text. Update: in place.
-    pub fn network_function_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkFunctionGroupName", value.into_expr()); self }
+    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ProposedNetworkFunctionGroupChange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProposedSegmentChange` of `AWS::NetworkManager::DirectConnectGatewayAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-directconnectgatewayattachment-proposedsegmentchange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProposedSegmentChange(Bag);
+#[must_use] pub struct ProposedSegmentChange(Bag);
 impl ProposedSegmentChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentPolicyRuleNumber`: integer. Update: in place.
-    pub fn attachment_policy_rule_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("AttachmentPolicyRuleNumber", value.into_expr()); self }
+    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
     /// `SegmentName`: text. Update: in place.
-    pub fn segment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SegmentName", value.into_expr()); self }
+    pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ProposedSegmentChange { fn into_props(self) -> Bag { self.0 } }
 }
@@ -575,25 +575,25 @@ impl CfnGlobalNetwork {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnGlobalNetworkProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::NetworkManagerGlobalNetworkId> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: `NetworkManagerGlobalNetworkId`.
     pub fn attr_id(&self) -> Val<kind::NetworkManagerGlobalNetworkId> { self.0.get_att("Id") }
 }
 impl Parent for CfnGlobalNetwork { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkManager::GlobalNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-globalnetwork.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGlobalNetworkProps(Bag);
+#[must_use] pub struct CfnGlobalNetworkProps(Bag);
 impl CfnGlobalNetworkProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CreatedAt`: text. Update: in place.
-    pub fn created_at(mut self, value: impl Arg<str>) -> Self { self.0.set("CreatedAt", value.into_expr()); self }
+    pub fn created_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `State`: text. Update: in place.
-    pub fn state(mut self, value: impl Arg<str>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnGlobalNetworkProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::NetworkManager::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-link.html)
@@ -602,12 +602,12 @@ impl CfnLink {
     /// `AWS::NetworkManager::Link`
     pub const TYPE: &'static str = "AWS::NetworkManager::Link";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnLinkProps<R0, R1, R2>) -> Self where CfnLinkProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLinkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `LinkArn`: text.
+    /// The attribute `LinkArn`: `OtherArn`.
     pub fn attr_link_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("LinkArn") }
     /// The attribute `LinkId`: text.
     pub fn attr_link_id(&self) -> Val<str> { self.0.get_att("LinkId") }
@@ -616,40 +616,40 @@ impl CfnLink {
 }
 impl Parent for CfnLink { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkManager::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-link.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLinkProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnLinkProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnLinkProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLinkProps<missing::Bandwidth, missing::GlobalNetworkId, missing::SiteId> { CfnLinkProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLinkProps<Missing<required::Bandwidth>, Missing<required::GlobalNetworkId>, Missing<required::SiteId>> { CfnLinkProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLinkProps<R0, R1, R2> {
     /// `Bandwidth`: `Bandwidth`, required. Update: in place.
-    pub fn bandwidth(mut self, value: impl Arg<link::Bandwidth>) -> CfnLinkProps<Set, R1, R2> { self.0.set("Bandwidth", value.into_expr()); CfnLinkProps(self.0, Phase) }
+    pub fn bandwidth(self, value: impl Arg<link::Bandwidth>) -> CfnLinkProps<Set, R1, R2> { CfnLinkProps(put(self.0, "Bandwidth", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `GlobalNetworkId`: text, required. Update: replacement.
-    pub fn global_network_id(mut self, value: impl Arg<str>) -> CfnLinkProps<R0, Set, R2> { self.0.set("GlobalNetworkId", value.into_expr()); CfnLinkProps(self.0, Phase) }
+    pub fn global_network_id(self, value: impl Arg<str>) -> CfnLinkProps<R0, Set, R2> { CfnLinkProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
     /// `Provider`: text. Update: in place.
-    pub fn provider(mut self, value: impl Arg<str>) -> Self { self.0.set("Provider", value.into_expr()); self }
+    pub fn provider(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Provider", value.into_expr()), Phase) }
     /// `SiteId`: text, required. Update: replacement.
-    pub fn site_id(mut self, value: impl Arg<str>) -> CfnLinkProps<R0, R1, Set> { self.0.set("SiteId", value.into_expr()); CfnLinkProps(self.0, Phase) }
+    pub fn site_id(self, value: impl Arg<str>) -> CfnLinkProps<R0, R1, Set> { CfnLinkProps(put(self.0, "SiteId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnLinkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkManager::Link`.
 pub mod link {
 use crate::cfn::support::*;
 /// The property type `Bandwidth` of `AWS::NetworkManager::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-link-bandwidth.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Bandwidth(Bag);
+#[must_use] pub struct Bandwidth(Bag);
 impl Bandwidth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DownloadSpeed`: integer. Update: in place.
-    pub fn download_speed(mut self, value: impl Arg<i64>) -> Self { self.0.set("DownloadSpeed", value.into_expr()); self }
+    pub fn download_speed(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DownloadSpeed", value.into_expr())) }
     /// `UploadSpeed`: integer. Update: in place.
-    pub fn upload_speed(mut self, value: impl Arg<i64>) -> Self { self.0.set("UploadSpeed", value.into_expr()); self }
+    pub fn upload_speed(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UploadSpeed", value.into_expr())) }
 }
 impl Done for Bandwidth { fn into_props(self) -> Bag { self.0 } }
 }
@@ -659,24 +659,24 @@ impl CfnLinkAssociation {
     /// `AWS::NetworkManager::LinkAssociation`
     pub const TYPE: &'static str = "AWS::NetworkManager::LinkAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnLinkAssociationProps<R0, R1, R2>) -> Self where CfnLinkAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLinkAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnLinkAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkManager::LinkAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-linkassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLinkAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnLinkAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnLinkAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLinkAssociationProps<missing::DeviceId, missing::GlobalNetworkId, missing::LinkId> { CfnLinkAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLinkAssociationProps<Missing<required::DeviceId>, Missing<required::GlobalNetworkId>, Missing<required::LinkId>> { CfnLinkAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLinkAssociationProps<R0, R1, R2> {
     /// `DeviceId`: text, required. Update: replacement.
-    pub fn device_id(mut self, value: impl Arg<str>) -> CfnLinkAssociationProps<Set, R1, R2> { self.0.set("DeviceId", value.into_expr()); CfnLinkAssociationProps(self.0, Phase) }
+    pub fn device_id(self, value: impl Arg<str>) -> CfnLinkAssociationProps<Set, R1, R2> { CfnLinkAssociationProps(put(self.0, "DeviceId", value.into_expr()), Phase) }
     /// `GlobalNetworkId`: text, required. Update: replacement.
-    pub fn global_network_id(mut self, value: impl Arg<str>) -> CfnLinkAssociationProps<R0, Set, R2> { self.0.set("GlobalNetworkId", value.into_expr()); CfnLinkAssociationProps(self.0, Phase) }
+    pub fn global_network_id(self, value: impl Arg<str>) -> CfnLinkAssociationProps<R0, Set, R2> { CfnLinkAssociationProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
     /// `LinkId`: text, required. Update: replacement.
-    pub fn link_id(mut self, value: impl Arg<str>) -> CfnLinkAssociationProps<R0, R1, Set> { self.0.set("LinkId", value.into_expr()); CfnLinkAssociationProps(self.0, Phase) }
+    pub fn link_id(self, value: impl Arg<str>) -> CfnLinkAssociationProps<R0, R1, Set> { CfnLinkAssociationProps(put(self.0, "LinkId", value.into_expr()), Phase) }
 }
 impl Done for CfnLinkAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::NetworkManager::Site`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-site.html)
@@ -685,12 +685,12 @@ impl CfnSite {
     /// `AWS::NetworkManager::Site`
     pub const TYPE: &'static str = "AWS::NetworkManager::Site";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSiteProps<R0>) -> Self where CfnSiteProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSiteProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `SiteArn`: text.
+    /// The attribute `SiteArn`: `OtherArn`.
     pub fn attr_site_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SiteArn") }
     /// The attribute `SiteId`: text.
     pub fn attr_site_id(&self) -> Val<str> { self.0.get_att("SiteId") }
@@ -699,36 +699,36 @@ impl CfnSite {
 }
 impl Parent for CfnSite { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkManager::Site`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-site.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSiteProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSiteProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSiteProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSiteProps<missing::GlobalNetworkId> { CfnSiteProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSiteProps<Missing<required::GlobalNetworkId>> { CfnSiteProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSiteProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `GlobalNetworkId`: text, required. Update: replacement.
-    pub fn global_network_id(mut self, value: impl Arg<str>) -> CfnSiteProps<Set> { self.0.set("GlobalNetworkId", value.into_expr()); CfnSiteProps(self.0, Phase) }
+    pub fn global_network_id(self, value: impl Arg<str>) -> CfnSiteProps<Set> { CfnSiteProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
     /// `Location`: `Location`. Update: in place.
-    pub fn location(mut self, value: impl Arg<site::Location>) -> Self { self.0.set("Location", value.into_expr()); self }
+    pub fn location(self, value: impl Arg<site::Location>) -> Self { Self(put(self.0, "Location", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSiteProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkManager::Site`.
 pub mod site {
 use crate::cfn::support::*;
 /// The property type `Location` of `AWS::NetworkManager::Site`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-site-location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Location(Bag);
+#[must_use] pub struct Location(Bag);
 impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place.
-    pub fn address(mut self, value: impl Arg<str>) -> Self { self.0.set("Address", value.into_expr()); self }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
     /// `Latitude`: text. Update: in place.
-    pub fn latitude(mut self, value: impl Arg<str>) -> Self { self.0.set("Latitude", value.into_expr()); self }
+    pub fn latitude(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Latitude", value.into_expr())) }
     /// `Longitude`: text. Update: in place.
-    pub fn longitude(mut self, value: impl Arg<str>) -> Self { self.0.set("Longitude", value.into_expr()); self }
+    pub fn longitude(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Longitude", value.into_expr())) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 }
@@ -738,7 +738,7 @@ impl CfnSiteToSiteVpnAttachment {
     /// `AWS::NetworkManager::SiteToSiteVpnAttachment`
     pub const TYPE: &'static str = "AWS::NetworkManager::SiteToSiteVpnAttachment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSiteToSiteVpnAttachmentProps<R0, R1>) -> Self where CfnSiteToSiteVpnAttachmentProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSiteToSiteVpnAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AttachmentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AttachmentId`: text.
@@ -747,7 +747,7 @@ impl CfnSiteToSiteVpnAttachment {
     pub fn attr_attachment_policy_rule_number(&self) -> Val<i64> { self.0.get_att("AttachmentPolicyRuleNumber") }
     /// The attribute `AttachmentType`: text.
     pub fn attr_attachment_type(&self) -> Val<str> { self.0.get_att("AttachmentType") }
-    /// The attribute `CoreNetworkArn`: text.
+    /// The attribute `CoreNetworkArn`: `OtherArn`.
     pub fn attr_core_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CoreNetworkArn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -761,7 +761,7 @@ impl CfnSiteToSiteVpnAttachment {
     pub fn attr_proposed_network_function_group_change(&self) -> Val<site_to_site_vpn_attachment::ProposedNetworkFunctionGroupChange> { self.0.get_att("ProposedNetworkFunctionGroupChange") }
     /// The attribute `ProposedSegmentChange`: `ProposedSegmentChange`.
     pub fn attr_proposed_segment_change(&self) -> Val<site_to_site_vpn_attachment::ProposedSegmentChange> { self.0.get_att("ProposedSegmentChange") }
-    /// The attribute `ResourceArn`: text.
+    /// The attribute `ResourceArn`: `OtherArn`.
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
     /// The attribute `SegmentName`: text.
     pub fn attr_segment_name(&self) -> Val<str> { self.0.get_att("SegmentName") }
@@ -772,53 +772,53 @@ impl CfnSiteToSiteVpnAttachment {
 }
 impl Parent for CfnSiteToSiteVpnAttachment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkManager::SiteToSiteVpnAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-sitetositevpnattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSiteToSiteVpnAttachmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSiteToSiteVpnAttachmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSiteToSiteVpnAttachmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSiteToSiteVpnAttachmentProps<missing::CoreNetworkId, missing::VpnConnectionArn> { CfnSiteToSiteVpnAttachmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSiteToSiteVpnAttachmentProps<Missing<required::CoreNetworkId>, Missing<required::VpnConnectionArn>> { CfnSiteToSiteVpnAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSiteToSiteVpnAttachmentProps<R0, R1> {
     /// `CoreNetworkId`: text, required. Update: replacement.
-    pub fn core_network_id(mut self, value: impl Arg<str>) -> CfnSiteToSiteVpnAttachmentProps<Set, R1> { self.0.set("CoreNetworkId", value.into_expr()); CfnSiteToSiteVpnAttachmentProps(self.0, Phase) }
+    pub fn core_network_id(self, value: impl Arg<str>) -> CfnSiteToSiteVpnAttachmentProps<Set, R1> { CfnSiteToSiteVpnAttachmentProps(put(self.0, "CoreNetworkId", value.into_expr()), Phase) }
     /// `NetworkFunctionGroupName`: text. Update: in place.
-    pub fn network_function_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkFunctionGroupName", value.into_expr()); self }
+    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr()), Phase) }
     /// `ProposedSegmentChange`: `ProposedSegmentChange`. Update: in place.
-    pub fn proposed_segment_change(mut self, value: impl Arg<site_to_site_vpn_attachment::ProposedSegmentChange>) -> Self { self.0.set("ProposedSegmentChange", value.into_expr()); self }
+    pub fn proposed_segment_change(self, value: impl Arg<site_to_site_vpn_attachment::ProposedSegmentChange>) -> Self { Self(put(self.0, "ProposedSegmentChange", value.into_expr()), Phase) }
     /// `RoutingPolicyLabel`: text. Update: in place.
-    pub fn routing_policy_label(mut self, value: impl Arg<str>) -> Self { self.0.set("RoutingPolicyLabel", value.into_expr()); self }
+    pub fn routing_policy_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicyLabel", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpnConnectionArn`: text, required. Update: replacement.
-    pub fn vpn_connection_arn(mut self, value: impl Arg<str>) -> CfnSiteToSiteVpnAttachmentProps<R0, Set> { self.0.set("VpnConnectionArn", value.into_expr()); CfnSiteToSiteVpnAttachmentProps(self.0, Phase) }
+    pub fn vpn_connection_arn(self, value: impl Arg<str>) -> CfnSiteToSiteVpnAttachmentProps<R0, Set> { CfnSiteToSiteVpnAttachmentProps(put(self.0, "VpnConnectionArn", value.into_expr()), Phase) }
 }
 impl Done for CfnSiteToSiteVpnAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkManager::SiteToSiteVpnAttachment`.
 pub mod site_to_site_vpn_attachment {
 use crate::cfn::support::*;
 /// The property type `ProposedNetworkFunctionGroupChange` of `AWS::NetworkManager::SiteToSiteVpnAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-sitetositevpnattachment-proposednetworkfunctiongroupchange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProposedNetworkFunctionGroupChange(Bag);
+#[must_use] pub struct ProposedNetworkFunctionGroupChange(Bag);
 impl ProposedNetworkFunctionGroupChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentPolicyRuleNumber`: integer. Update: in place.
-    pub fn attachment_policy_rule_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("AttachmentPolicyRuleNumber", value.into_expr()); self }
+    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
     /// `NetworkFunctionGroupName`: text. Update: in place.
-    pub fn network_function_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkFunctionGroupName", value.into_expr()); self }
+    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ProposedNetworkFunctionGroupChange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProposedSegmentChange` of `AWS::NetworkManager::SiteToSiteVpnAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-sitetositevpnattachment-proposedsegmentchange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProposedSegmentChange(Bag);
+#[must_use] pub struct ProposedSegmentChange(Bag);
 impl ProposedSegmentChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentPolicyRuleNumber`: integer. Update: in place.
-    pub fn attachment_policy_rule_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("AttachmentPolicyRuleNumber", value.into_expr()); self }
+    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
     /// `SegmentName`: text. Update: in place.
-    pub fn segment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SegmentName", value.into_expr()); self }
+    pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ProposedSegmentChange { fn into_props(self) -> Bag { self.0 } }
 }
@@ -828,10 +828,10 @@ impl CfnTransitGatewayPeering {
     /// `AWS::NetworkManager::TransitGatewayPeering`
     pub const TYPE: &'static str = "AWS::NetworkManager::TransitGatewayPeering";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTransitGatewayPeeringProps<R0, R1>) -> Self where CfnTransitGatewayPeeringProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTransitGatewayPeeringProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PeeringId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CoreNetworkArn`: text.
+    /// The attribute `CoreNetworkArn`: `OtherArn`.
     pub fn attr_core_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CoreNetworkArn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -845,7 +845,7 @@ impl CfnTransitGatewayPeering {
     pub fn attr_peering_id(&self) -> Val<str> { self.0.get_att("PeeringId") }
     /// The attribute `PeeringType`: text.
     pub fn attr_peering_type(&self) -> Val<str> { self.0.get_att("PeeringType") }
-    /// The attribute `ResourceArn`: text.
+    /// The attribute `ResourceArn`: `OtherArn`.
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
     /// The attribute `State`: text.
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
@@ -854,18 +854,18 @@ impl CfnTransitGatewayPeering {
 }
 impl Parent for CfnTransitGatewayPeering { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkManager::TransitGatewayPeering`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewaypeering.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTransitGatewayPeeringProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTransitGatewayPeeringProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTransitGatewayPeeringProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTransitGatewayPeeringProps<missing::CoreNetworkId, missing::TransitGatewayArn> { CfnTransitGatewayPeeringProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTransitGatewayPeeringProps<Missing<required::CoreNetworkId>, Missing<required::TransitGatewayArn>> { CfnTransitGatewayPeeringProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTransitGatewayPeeringProps<R0, R1> {
     /// `CoreNetworkId`: text, required. Update: replacement.
-    pub fn core_network_id(mut self, value: impl Arg<str>) -> CfnTransitGatewayPeeringProps<Set, R1> { self.0.set("CoreNetworkId", value.into_expr()); CfnTransitGatewayPeeringProps(self.0, Phase) }
+    pub fn core_network_id(self, value: impl Arg<str>) -> CfnTransitGatewayPeeringProps<Set, R1> { CfnTransitGatewayPeeringProps(put(self.0, "CoreNetworkId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TransitGatewayArn`: text, required. Update: replacement.
-    pub fn transit_gateway_arn(mut self, value: impl Arg<str>) -> CfnTransitGatewayPeeringProps<R0, Set> { self.0.set("TransitGatewayArn", value.into_expr()); CfnTransitGatewayPeeringProps(self.0, Phase) }
+    pub fn transit_gateway_arn(self, value: impl Arg<str>) -> CfnTransitGatewayPeeringProps<R0, Set> { CfnTransitGatewayPeeringProps(put(self.0, "TransitGatewayArn", value.into_expr()), Phase) }
 }
 impl Done for CfnTransitGatewayPeeringProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::NetworkManager::TransitGatewayRegistration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayregistration.html)
@@ -874,22 +874,22 @@ impl CfnTransitGatewayRegistration {
     /// `AWS::NetworkManager::TransitGatewayRegistration`
     pub const TYPE: &'static str = "AWS::NetworkManager::TransitGatewayRegistration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTransitGatewayRegistrationProps<R0, R1>) -> Self where CfnTransitGatewayRegistrationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTransitGatewayRegistrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnTransitGatewayRegistration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkManager::TransitGatewayRegistration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayregistration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTransitGatewayRegistrationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTransitGatewayRegistrationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTransitGatewayRegistrationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTransitGatewayRegistrationProps<missing::GlobalNetworkId, missing::TransitGatewayArn> { CfnTransitGatewayRegistrationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTransitGatewayRegistrationProps<Missing<required::GlobalNetworkId>, Missing<required::TransitGatewayArn>> { CfnTransitGatewayRegistrationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTransitGatewayRegistrationProps<R0, R1> {
-    /// `GlobalNetworkId`: text, required. Update: replacement.
-    pub fn global_network_id(mut self, value: impl Arg<kind::NetworkManagerGlobalNetworkId>) -> CfnTransitGatewayRegistrationProps<Set, R1> { self.0.set("GlobalNetworkId", value.into_expr()); CfnTransitGatewayRegistrationProps(self.0, Phase) }
+    /// `GlobalNetworkId`: `NetworkManagerGlobalNetworkId`, required. Update: replacement.
+    pub fn global_network_id(self, value: impl Arg<kind::NetworkManagerGlobalNetworkId>) -> CfnTransitGatewayRegistrationProps<Set, R1> { CfnTransitGatewayRegistrationProps(put(self.0, "GlobalNetworkId", value.into_expr()), Phase) }
     /// `TransitGatewayArn`: text, required. Update: replacement.
-    pub fn transit_gateway_arn(mut self, value: impl Arg<str>) -> CfnTransitGatewayRegistrationProps<R0, Set> { self.0.set("TransitGatewayArn", value.into_expr()); CfnTransitGatewayRegistrationProps(self.0, Phase) }
+    pub fn transit_gateway_arn(self, value: impl Arg<str>) -> CfnTransitGatewayRegistrationProps<R0, Set> { CfnTransitGatewayRegistrationProps(put(self.0, "TransitGatewayArn", value.into_expr()), Phase) }
 }
 impl Done for CfnTransitGatewayRegistrationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::NetworkManager::TransitGatewayRouteTableAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html)
@@ -898,7 +898,7 @@ impl CfnTransitGatewayRouteTableAttachment {
     /// `AWS::NetworkManager::TransitGatewayRouteTableAttachment`
     pub const TYPE: &'static str = "AWS::NetworkManager::TransitGatewayRouteTableAttachment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTransitGatewayRouteTableAttachmentProps<R0, R1>) -> Self where CfnTransitGatewayRouteTableAttachmentProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTransitGatewayRouteTableAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AttachmentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AttachmentId`: text.
@@ -907,7 +907,7 @@ impl CfnTransitGatewayRouteTableAttachment {
     pub fn attr_attachment_policy_rule_number(&self) -> Val<i64> { self.0.get_att("AttachmentPolicyRuleNumber") }
     /// The attribute `AttachmentType`: text.
     pub fn attr_attachment_type(&self) -> Val<str> { self.0.get_att("AttachmentType") }
-    /// The attribute `CoreNetworkArn`: text.
+    /// The attribute `CoreNetworkArn`: `OtherArn`.
     pub fn attr_core_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CoreNetworkArn") }
     /// The attribute `CoreNetworkId`: text.
     pub fn attr_core_network_id(&self) -> Val<str> { self.0.get_att("CoreNetworkId") }
@@ -923,7 +923,7 @@ impl CfnTransitGatewayRouteTableAttachment {
     pub fn attr_proposed_network_function_group_change(&self) -> Val<transit_gateway_route_table_attachment::ProposedNetworkFunctionGroupChange> { self.0.get_att("ProposedNetworkFunctionGroupChange") }
     /// The attribute `ProposedSegmentChange`: `ProposedSegmentChange`.
     pub fn attr_proposed_segment_change(&self) -> Val<transit_gateway_route_table_attachment::ProposedSegmentChange> { self.0.get_att("ProposedSegmentChange") }
-    /// The attribute `ResourceArn`: text.
+    /// The attribute `ResourceArn`: `OtherArn`.
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
     /// The attribute `SegmentName`: text.
     pub fn attr_segment_name(&self) -> Val<str> { self.0.get_att("SegmentName") }
@@ -934,53 +934,53 @@ impl CfnTransitGatewayRouteTableAttachment {
 }
 impl Parent for CfnTransitGatewayRouteTableAttachment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkManager::TransitGatewayRouteTableAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-transitgatewayroutetableattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTransitGatewayRouteTableAttachmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTransitGatewayRouteTableAttachmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTransitGatewayRouteTableAttachmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTransitGatewayRouteTableAttachmentProps<missing::PeeringId, missing::TransitGatewayRouteTableArn> { CfnTransitGatewayRouteTableAttachmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTransitGatewayRouteTableAttachmentProps<Missing<required::PeeringId>, Missing<required::TransitGatewayRouteTableArn>> { CfnTransitGatewayRouteTableAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTransitGatewayRouteTableAttachmentProps<R0, R1> {
     /// `NetworkFunctionGroupName`: text. Update: in place.
-    pub fn network_function_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkFunctionGroupName", value.into_expr()); self }
+    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr()), Phase) }
     /// `PeeringId`: text, required. Update: replacement.
-    pub fn peering_id(mut self, value: impl Arg<str>) -> CfnTransitGatewayRouteTableAttachmentProps<Set, R1> { self.0.set("PeeringId", value.into_expr()); CfnTransitGatewayRouteTableAttachmentProps(self.0, Phase) }
+    pub fn peering_id(self, value: impl Arg<str>) -> CfnTransitGatewayRouteTableAttachmentProps<Set, R1> { CfnTransitGatewayRouteTableAttachmentProps(put(self.0, "PeeringId", value.into_expr()), Phase) }
     /// `ProposedSegmentChange`: `ProposedSegmentChange`. Update: in place.
-    pub fn proposed_segment_change(mut self, value: impl Arg<transit_gateway_route_table_attachment::ProposedSegmentChange>) -> Self { self.0.set("ProposedSegmentChange", value.into_expr()); self }
+    pub fn proposed_segment_change(self, value: impl Arg<transit_gateway_route_table_attachment::ProposedSegmentChange>) -> Self { Self(put(self.0, "ProposedSegmentChange", value.into_expr()), Phase) }
     /// `RoutingPolicyLabel`: text. Update: in place.
-    pub fn routing_policy_label(mut self, value: impl Arg<str>) -> Self { self.0.set("RoutingPolicyLabel", value.into_expr()); self }
+    pub fn routing_policy_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicyLabel", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TransitGatewayRouteTableArn`: text, required. Update: replacement.
-    pub fn transit_gateway_route_table_arn(mut self, value: impl Arg<str>) -> CfnTransitGatewayRouteTableAttachmentProps<R0, Set> { self.0.set("TransitGatewayRouteTableArn", value.into_expr()); CfnTransitGatewayRouteTableAttachmentProps(self.0, Phase) }
+    pub fn transit_gateway_route_table_arn(self, value: impl Arg<str>) -> CfnTransitGatewayRouteTableAttachmentProps<R0, Set> { CfnTransitGatewayRouteTableAttachmentProps(put(self.0, "TransitGatewayRouteTableArn", value.into_expr()), Phase) }
 }
 impl Done for CfnTransitGatewayRouteTableAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkManager::TransitGatewayRouteTableAttachment`.
 pub mod transit_gateway_route_table_attachment {
 use crate::cfn::support::*;
 /// The property type `ProposedNetworkFunctionGroupChange` of `AWS::NetworkManager::TransitGatewayRouteTableAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-transitgatewayroutetableattachment-proposednetworkfunctiongroupchange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProposedNetworkFunctionGroupChange(Bag);
+#[must_use] pub struct ProposedNetworkFunctionGroupChange(Bag);
 impl ProposedNetworkFunctionGroupChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentPolicyRuleNumber`: integer. Update: in place.
-    pub fn attachment_policy_rule_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("AttachmentPolicyRuleNumber", value.into_expr()); self }
+    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
     /// `NetworkFunctionGroupName`: text. Update: in place.
-    pub fn network_function_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkFunctionGroupName", value.into_expr()); self }
+    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ProposedNetworkFunctionGroupChange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProposedSegmentChange` of `AWS::NetworkManager::TransitGatewayRouteTableAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-transitgatewayroutetableattachment-proposedsegmentchange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProposedSegmentChange(Bag);
+#[must_use] pub struct ProposedSegmentChange(Bag);
 impl ProposedSegmentChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentPolicyRuleNumber`: integer. Update: in place.
-    pub fn attachment_policy_rule_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("AttachmentPolicyRuleNumber", value.into_expr()); self }
+    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
     /// `SegmentName`: text. Update: in place.
-    pub fn segment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SegmentName", value.into_expr()); self }
+    pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ProposedSegmentChange { fn into_props(self) -> Bag { self.0 } }
 }
@@ -990,7 +990,7 @@ impl CfnVpcAttachment {
     /// `AWS::NetworkManager::VpcAttachment`
     pub const TYPE: &'static str = "AWS::NetworkManager::VpcAttachment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnVpcAttachmentProps<R0, R1, R2>) -> Self where CfnVpcAttachmentProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVpcAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AttachmentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AttachmentId`: text.
@@ -999,7 +999,7 @@ impl CfnVpcAttachment {
     pub fn attr_attachment_policy_rule_number(&self) -> Val<i64> { self.0.get_att("AttachmentPolicyRuleNumber") }
     /// The attribute `AttachmentType`: text.
     pub fn attr_attachment_type(&self) -> Val<str> { self.0.get_att("AttachmentType") }
-    /// The attribute `CoreNetworkArn`: text.
+    /// The attribute `CoreNetworkArn`: `OtherArn`.
     pub fn attr_core_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CoreNetworkArn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -1015,7 +1015,7 @@ impl CfnVpcAttachment {
     pub fn attr_proposed_network_function_group_change(&self) -> Val<vpc_attachment::ProposedNetworkFunctionGroupChange> { self.0.get_att("ProposedNetworkFunctionGroupChange") }
     /// The attribute `ProposedSegmentChange`: `ProposedSegmentChange`.
     pub fn attr_proposed_segment_change(&self) -> Val<vpc_attachment::ProposedSegmentChange> { self.0.get_att("ProposedSegmentChange") }
-    /// The attribute `ResourceArn`: text.
+    /// The attribute `ResourceArn`: `OtherArn`.
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
     /// The attribute `SegmentName`: text.
     pub fn attr_segment_name(&self) -> Val<str> { self.0.get_att("SegmentName") }
@@ -1026,72 +1026,72 @@ impl CfnVpcAttachment {
 }
 impl Parent for CfnVpcAttachment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkManager::VpcAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmanager-vpcattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVpcAttachmentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnVpcAttachmentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnVpcAttachmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVpcAttachmentProps<missing::CoreNetworkId, missing::SubnetArns, missing::VpcArn> { CfnVpcAttachmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVpcAttachmentProps<Missing<required::CoreNetworkId>, Missing<required::SubnetArns>, Missing<required::VpcArn>> { CfnVpcAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnVpcAttachmentProps<R0, R1, R2> {
     /// `CoreNetworkId`: text, required. Update: replacement.
-    pub fn core_network_id(mut self, value: impl Arg<str>) -> CfnVpcAttachmentProps<Set, R1, R2> { self.0.set("CoreNetworkId", value.into_expr()); CfnVpcAttachmentProps(self.0, Phase) }
+    pub fn core_network_id(self, value: impl Arg<str>) -> CfnVpcAttachmentProps<Set, R1, R2> { CfnVpcAttachmentProps(put(self.0, "CoreNetworkId", value.into_expr()), Phase) }
     /// `Options`: `VpcOptions`. Update: in place.
-    pub fn options(mut self, value: impl Arg<vpc_attachment::VpcOptions>) -> Self { self.0.set("Options", value.into_expr()); self }
+    pub fn options(self, value: impl Arg<vpc_attachment::VpcOptions>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
     /// `ProposedSegmentChange`: `ProposedSegmentChange`. Update: in place.
-    pub fn proposed_segment_change(mut self, value: impl Arg<vpc_attachment::ProposedSegmentChange>) -> Self { self.0.set("ProposedSegmentChange", value.into_expr()); self }
+    pub fn proposed_segment_change(self, value: impl Arg<vpc_attachment::ProposedSegmentChange>) -> Self { Self(put(self.0, "ProposedSegmentChange", value.into_expr()), Phase) }
     /// `RoutingPolicyLabel`: text. Update: in place.
-    pub fn routing_policy_label(mut self, value: impl Arg<str>) -> Self { self.0.set("RoutingPolicyLabel", value.into_expr()); self }
+    pub fn routing_policy_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicyLabel", value.into_expr()), Phase) }
     /// `SubnetArns`: list of text, required. Update: in place.
-    pub fn subnet_arns(mut self, value: impl Arg<Arr<str>>) -> CfnVpcAttachmentProps<R0, Set, R2> { self.0.set("SubnetArns", value.into_expr()); CfnVpcAttachmentProps(self.0, Phase) }
+    pub fn subnet_arns(self, value: impl Arg<Arr<str>>) -> CfnVpcAttachmentProps<R0, Set, R2> { CfnVpcAttachmentProps(put(self.0, "SubnetArns", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcArn`: text, required. Update: replacement.
-    pub fn vpc_arn(mut self, value: impl Arg<str>) -> CfnVpcAttachmentProps<R0, R1, Set> { self.0.set("VpcArn", value.into_expr()); CfnVpcAttachmentProps(self.0, Phase) }
+    pub fn vpc_arn(self, value: impl Arg<str>) -> CfnVpcAttachmentProps<R0, R1, Set> { CfnVpcAttachmentProps(put(self.0, "VpcArn", value.into_expr()), Phase) }
 }
 impl Done for CfnVpcAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NetworkManager::VpcAttachment`.
 pub mod vpc_attachment {
 use crate::cfn::support::*;
 /// The property type `ProposedNetworkFunctionGroupChange` of `AWS::NetworkManager::VpcAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-proposednetworkfunctiongroupchange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProposedNetworkFunctionGroupChange(Bag);
+#[must_use] pub struct ProposedNetworkFunctionGroupChange(Bag);
 impl ProposedNetworkFunctionGroupChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentPolicyRuleNumber`: integer. Update: in place.
-    pub fn attachment_policy_rule_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("AttachmentPolicyRuleNumber", value.into_expr()); self }
+    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
     /// `NetworkFunctionGroupName`: text. Update: in place.
-    pub fn network_function_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkFunctionGroupName", value.into_expr()); self }
+    pub fn network_function_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkFunctionGroupName", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ProposedNetworkFunctionGroupChange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProposedSegmentChange` of `AWS::NetworkManager::VpcAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-proposedsegmentchange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProposedSegmentChange(Bag);
+#[must_use] pub struct ProposedSegmentChange(Bag);
 impl ProposedSegmentChange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentPolicyRuleNumber`: integer. Update: in place.
-    pub fn attachment_policy_rule_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("AttachmentPolicyRuleNumber", value.into_expr()); self }
+    pub fn attachment_policy_rule_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AttachmentPolicyRuleNumber", value.into_expr())) }
     /// `SegmentName`: text. Update: in place.
-    pub fn segment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SegmentName", value.into_expr()); self }
+    pub fn segment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SegmentName", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for ProposedSegmentChange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcOptions` of `AWS::NetworkManager::VpcAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-networkmanager-vpcattachment-vpcoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcOptions(Bag);
+#[must_use] pub struct VpcOptions(Bag);
 impl VpcOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplianceModeSupport`: boolean. Update: in place.
-    pub fn appliance_mode_support(mut self, value: impl Arg<bool>) -> Self { self.0.set("ApplianceModeSupport", value.into_expr()); self }
+    pub fn appliance_mode_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplianceModeSupport", value.into_expr())) }
     /// `DnsSupport`: boolean. Update: in place.
-    pub fn dns_support(mut self, value: impl Arg<bool>) -> Self { self.0.set("DnsSupport", value.into_expr()); self }
+    pub fn dns_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DnsSupport", value.into_expr())) }
     /// `Ipv6Support`: boolean. Update: in place.
-    pub fn ipv6_support(mut self, value: impl Arg<bool>) -> Self { self.0.set("Ipv6Support", value.into_expr()); self }
+    pub fn ipv6_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Ipv6Support", value.into_expr())) }
     /// `SecurityGroupReferencingSupport`: boolean. Update: in place.
-    pub fn security_group_referencing_support(mut self, value: impl Arg<bool>) -> Self { self.0.set("SecurityGroupReferencingSupport", value.into_expr()); self }
+    pub fn security_group_referencing_support(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SecurityGroupReferencingSupport", value.into_expr())) }
 }
 impl Done for VpcOptions { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Bandwidth, ConnectAttachmentId, ConnectedDeviceId, CoreNetworkId, CustomerGatewayArn, DeviceId, DirectConnectGatewayArn, EdgeLocation, EdgeLocations, GlobalNetworkId, LinkId, Options, PeerAddress, PeeringId, PrefixListAlias, PrefixListArn, SiteId, SubnetArns, TransitGatewayArn, TransitGatewayRouteTableArn, TransportAttachmentId, VpcArn, VpnConnectionArn } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Bandwidth, ConnectAttachmentId, ConnectedDeviceId, CoreNetworkId, CustomerGatewayArn, DeviceId, DirectConnectGatewayArn, EdgeLocation, EdgeLocations, GlobalNetworkId, LinkId, Options, PeerAddress, PeeringId, PrefixListAlias, PrefixListArn, SiteId, SubnetArns, TransitGatewayArn, TransitGatewayRouteTableArn, TransportAttachmentId, VpcArn, VpnConnectionArn } }

@@ -10,33 +10,33 @@ impl CfnMonitor {
     /// `AWS::NetworkMonitor::Monitor`
     pub const TYPE: &'static str = "AWS::NetworkMonitor::Monitor";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnMonitorProps<R0>) -> Self where CfnMonitorProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMonitorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MonitorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `ModifiedAt`: text.
     pub fn attr_modified_at(&self) -> Val<str> { self.0.get_att("ModifiedAt") }
-    /// The attribute `MonitorArn`: text.
+    /// The attribute `MonitorArn`: `OtherArn`.
     pub fn attr_monitor_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MonitorArn") }
     /// The attribute `State`: text.
     pub fn attr_state(&self) -> Val<str> { self.0.get_att("State") }
 }
 impl Parent for CfnMonitor { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NetworkMonitor::Monitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-networkmonitor-monitor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMonitorProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnMonitorProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnMonitorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMonitorProps<missing::MonitorName> { CfnMonitorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMonitorProps<Missing<required::MonitorName>> { CfnMonitorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMonitorProps<R0> {
     /// `AggregationPeriod`: integer. Update: in place.
-    pub fn aggregation_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("AggregationPeriod", value.into_expr()); self }
+    pub fn aggregation_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AggregationPeriod", value.into_expr()), Phase) }
     /// `MonitorName`: text, required. Update: replacement.
-    pub fn monitor_name(mut self, value: impl Arg<str>) -> CfnMonitorProps<Set> { self.0.set("MonitorName", value.into_expr()); CfnMonitorProps(self.0, Phase) }
+    pub fn monitor_name(self, value: impl Arg<str>) -> CfnMonitorProps<Set> { CfnMonitorProps(put(self.0, "MonitorName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMonitorProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { MonitorName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { MonitorName } }

@@ -10,7 +10,7 @@ impl CfnStudio {
     /// `AWS::NimbleStudio::Studio`
     pub const TYPE: &'static str = "AWS::NimbleStudio::Studio";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnStudioProps<R0, R1, R2, R3>) -> Self where CfnStudioProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStudioProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `StudioId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `HomeRegion`: text.
@@ -24,44 +24,44 @@ impl CfnStudio {
 }
 impl Parent for CfnStudio { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NimbleStudio::Studio`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-nimblestudio-studio.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStudioProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnStudioProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnStudioProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStudioProps<missing::AdminRoleArn, missing::DisplayName, missing::StudioName, missing::UserRoleArn> { CfnStudioProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStudioProps<Missing<required::AdminRoleArn>, Missing<required::DisplayName>, Missing<required::StudioName>, Missing<required::UserRoleArn>> { CfnStudioProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnStudioProps<R0, R1, R2, R3> {
-    /// `AdminRoleArn`: text, required. Update: in place.
-    pub fn admin_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnStudioProps<Set, R1, R2, R3> { self.0.set("AdminRoleArn", value.into_expr()); CfnStudioProps(self.0, Phase) }
+    /// `AdminRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn admin_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStudioProps<Set, R1, R2, R3> { CfnStudioProps(put(self.0, "AdminRoleArn", value.into_expr()), Phase) }
     /// `DisplayName`: text, required. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> CfnStudioProps<R0, Set, R2, R3> { self.0.set("DisplayName", value.into_expr()); CfnStudioProps(self.0, Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnStudioProps<R0, Set, R2, R3> { CfnStudioProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `StudioEncryptionConfiguration`: `StudioEncryptionConfiguration`. Update: in place.
-    pub fn studio_encryption_configuration(mut self, value: impl Arg<studio::StudioEncryptionConfiguration>) -> Self { self.0.set("StudioEncryptionConfiguration", value.into_expr()); self }
+    pub fn studio_encryption_configuration(self, value: impl Arg<studio::StudioEncryptionConfiguration>) -> Self { Self(put(self.0, "StudioEncryptionConfiguration", value.into_expr()), Phase) }
     /// `StudioName`: text, required. Update: replacement.
-    pub fn studio_name(mut self, value: impl Arg<str>) -> CfnStudioProps<R0, R1, Set, R3> { self.0.set("StudioName", value.into_expr()); CfnStudioProps(self.0, Phase) }
+    pub fn studio_name(self, value: impl Arg<str>) -> CfnStudioProps<R0, R1, Set, R3> { CfnStudioProps(put(self.0, "StudioName", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
-    /// `UserRoleArn`: text, required. Update: in place.
-    pub fn user_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnStudioProps<R0, R1, R2, Set> { self.0.set("UserRoleArn", value.into_expr()); CfnStudioProps(self.0, Phase) }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    /// `UserRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn user_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStudioProps<R0, R1, R2, Set> { CfnStudioProps(put(self.0, "UserRoleArn", value.into_expr()), Phase) }
 }
 impl Done for CfnStudioProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NimbleStudio::Studio`.
 pub mod studio {
 use crate::cfn::support::*;
 /// The property type `StudioEncryptionConfiguration` of `AWS::NimbleStudio::Studio`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-nimblestudio-studio-studioencryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StudioEncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StudioEncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl StudioEncryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StudioEncryptionConfiguration<super::missing::KeyType> { StudioEncryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> StudioEncryptionConfiguration<Missing<super::required::KeyType>> { StudioEncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> StudioEncryptionConfiguration<R0> {
     /// `KeyArn`: text. Update: in place.
-    pub fn key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyArn", value.into_expr()); self }
+    pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value.into_expr()), Phase) }
     /// `KeyType`: `KeyType`, required. Update: in place.
-    pub fn key_type(mut self, value: impl Arg<KeyType>) -> StudioEncryptionConfiguration<Set> { self.0.set("KeyType", value.into_expr()); StudioEncryptionConfiguration(self.0, Phase) }
+    pub fn key_type(self, value: impl Arg<KeyType>) -> StudioEncryptionConfiguration<Set> { StudioEncryptionConfiguration(put(self.0, "KeyType", value.into_expr()), Phase) }
 }
 impl Done for StudioEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `KeyType` allows.
 KeyType { AwsOwnedKey = "AWS_OWNED_KEY", CustomerManagedKey = "CUSTOMER_MANAGED_KEY" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AdminRoleArn, DisplayName, KeyType, StudioName, UserRoleArn } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AdminRoleArn, DisplayName, KeyType, StudioName, UserRoleArn } }

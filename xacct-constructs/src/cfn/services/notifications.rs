@@ -10,22 +10,22 @@ impl CfnChannelAssociation {
     /// `AWS::Notifications::ChannelAssociation`
     pub const TYPE: &'static str = "AWS::Notifications::ChannelAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnChannelAssociationProps<R0, R1>) -> Self where CfnChannelAssociationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChannelAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnChannelAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Notifications::ChannelAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-channelassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnChannelAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnChannelAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnChannelAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnChannelAssociationProps<missing::Arn, missing::NotificationConfigurationArn> { CfnChannelAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnChannelAssociationProps<Missing<required::Arn>, Missing<required::NotificationConfigurationArn>> { CfnChannelAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnChannelAssociationProps<R0, R1> {
     /// `Arn`: text, required. Update: replacement.
-    pub fn arn(mut self, value: impl Arg<str>) -> CfnChannelAssociationProps<Set, R1> { self.0.set("Arn", value.into_expr()); CfnChannelAssociationProps(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> CfnChannelAssociationProps<Set, R1> { CfnChannelAssociationProps(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `NotificationConfigurationArn`: text, required. Update: replacement.
-    pub fn notification_configuration_arn(mut self, value: impl Arg<str>) -> CfnChannelAssociationProps<R0, Set> { self.0.set("NotificationConfigurationArn", value.into_expr()); CfnChannelAssociationProps(self.0, Phase) }
+    pub fn notification_configuration_arn(self, value: impl Arg<str>) -> CfnChannelAssociationProps<R0, Set> { CfnChannelAssociationProps(put(self.0, "NotificationConfigurationArn", value.into_expr()), Phase) }
 }
 impl Done for CfnChannelAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Notifications::EventRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-eventrule.html)
@@ -34,10 +34,10 @@ impl CfnEventRule {
     /// `AWS::Notifications::EventRule`
     pub const TYPE: &'static str = "AWS::Notifications::EventRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnEventRuleProps<R0, R1, R2, R3>) -> Self where CfnEventRuleProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -48,38 +48,38 @@ impl CfnEventRule {
 }
 impl Parent for CfnEventRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Notifications::EventRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-eventrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventRuleProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnEventRuleProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnEventRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEventRuleProps<missing::EventType, missing::NotificationConfigurationArn, missing::Regions, missing::Source> { CfnEventRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEventRuleProps<Missing<required::EventType>, Missing<required::NotificationConfigurationArn>, Missing<required::Regions>, Missing<required::Source>> { CfnEventRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnEventRuleProps<R0, R1, R2, R3> {
     /// `EventPattern`: text. Update: in place.
-    pub fn event_pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("EventPattern", value.into_expr()); self }
+    pub fn event_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventPattern", value.into_expr()), Phase) }
     /// `EventType`: text, required. Update: replacement.
-    pub fn event_type(mut self, value: impl Arg<str>) -> CfnEventRuleProps<Set, R1, R2, R3> { self.0.set("EventType", value.into_expr()); CfnEventRuleProps(self.0, Phase) }
+    pub fn event_type(self, value: impl Arg<str>) -> CfnEventRuleProps<Set, R1, R2, R3> { CfnEventRuleProps(put(self.0, "EventType", value.into_expr()), Phase) }
     /// `NotificationConfigurationArn`: text, required. Update: replacement.
-    pub fn notification_configuration_arn(mut self, value: impl Arg<str>) -> CfnEventRuleProps<R0, Set, R2, R3> { self.0.set("NotificationConfigurationArn", value.into_expr()); CfnEventRuleProps(self.0, Phase) }
+    pub fn notification_configuration_arn(self, value: impl Arg<str>) -> CfnEventRuleProps<R0, Set, R2, R3> { CfnEventRuleProps(put(self.0, "NotificationConfigurationArn", value.into_expr()), Phase) }
     /// `Regions`: list of text, required. Update: in place.
-    pub fn regions(mut self, value: impl Arg<Arr<str>>) -> CfnEventRuleProps<R0, R1, Set, R3> { self.0.set("Regions", value.into_expr()); CfnEventRuleProps(self.0, Phase) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> CfnEventRuleProps<R0, R1, Set, R3> { CfnEventRuleProps(put(self.0, "Regions", value.into_expr()), Phase) }
     /// `Source`: text, required. Update: replacement.
-    pub fn source(mut self, value: impl Arg<str>) -> CfnEventRuleProps<R0, R1, R2, Set> { self.0.set("Source", value.into_expr()); CfnEventRuleProps(self.0, Phase) }
+    pub fn source(self, value: impl Arg<str>) -> CfnEventRuleProps<R0, R1, R2, Set> { CfnEventRuleProps(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for CfnEventRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Notifications::EventRule`.
 pub mod event_rule {
 use crate::cfn::support::*;
 /// The property type `EventRuleStatusSummary` of `AWS::Notifications::EventRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notifications-eventrule-eventrulestatussummary.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventRuleStatusSummary<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EventRuleStatusSummary<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EventRuleStatusSummary {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventRuleStatusSummary<super::missing::Reason, super::missing::Status> { EventRuleStatusSummary(Bag::default(), Phase) }
+    pub fn new() -> EventRuleStatusSummary<Missing<super::required::Reason>, Missing<super::required::Status>> { EventRuleStatusSummary(Bag::default(), Phase) }
 }
 impl<R0, R1> EventRuleStatusSummary<R0, R1> {
     /// `Reason`: text, required. Update: in place.
-    pub fn reason(mut self, value: impl Arg<str>) -> EventRuleStatusSummary<Set, R1> { self.0.set("Reason", value.into_expr()); EventRuleStatusSummary(self.0, Phase) }
+    pub fn reason(self, value: impl Arg<str>) -> EventRuleStatusSummary<Set, R1> { EventRuleStatusSummary(put(self.0, "Reason", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> EventRuleStatusSummary<R0, Set> { self.0.set("Status", value.into_expr()); EventRuleStatusSummary(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> EventRuleStatusSummary<R0, Set> { EventRuleStatusSummary(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for EventRuleStatusSummary { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -91,24 +91,24 @@ impl CfnManagedNotificationAccountContactAssociation {
     /// `AWS::Notifications::ManagedNotificationAccountContactAssociation`
     pub const TYPE: &'static str = "AWS::Notifications::ManagedNotificationAccountContactAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnManagedNotificationAccountContactAssociationProps<R0, R1>) -> Self where CfnManagedNotificationAccountContactAssociationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnManagedNotificationAccountContactAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnManagedNotificationAccountContactAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Notifications::ManagedNotificationAccountContactAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-managednotificationaccountcontactassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnManagedNotificationAccountContactAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnManagedNotificationAccountContactAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnManagedNotificationAccountContactAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnManagedNotificationAccountContactAssociationProps<missing::ContactIdentifier, missing::ManagedNotificationConfigurationArn> { CfnManagedNotificationAccountContactAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnManagedNotificationAccountContactAssociationProps<Missing<required::ContactIdentifier>, Missing<required::ManagedNotificationConfigurationArn>> { CfnManagedNotificationAccountContactAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnManagedNotificationAccountContactAssociationProps<R0, R1> {
     /// `ContactIdentifier`: `ContactIdentifier`, required. Update: replacement.
-    pub fn contact_identifier(mut self, value: impl Arg<managed_notification_account_contact_association::ContactIdentifier>) -> CfnManagedNotificationAccountContactAssociationProps<Set, R1> { self.0.set("ContactIdentifier", value.into_expr()); CfnManagedNotificationAccountContactAssociationProps(self.0, Phase) }
+    pub fn contact_identifier(self, value: impl Arg<managed_notification_account_contact_association::ContactIdentifier>) -> CfnManagedNotificationAccountContactAssociationProps<Set, R1> { CfnManagedNotificationAccountContactAssociationProps(put(self.0, "ContactIdentifier", value.into_expr()), Phase) }
     /// `IsSensitiveEventsSubscribed`: boolean. Update: in place.
-    pub fn is_sensitive_events_subscribed(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsSensitiveEventsSubscribed", value.into_expr()); self }
+    pub fn is_sensitive_events_subscribed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSensitiveEventsSubscribed", value.into_expr()), Phase) }
     /// `ManagedNotificationConfigurationArn`: text, required. Update: replacement.
-    pub fn managed_notification_configuration_arn(mut self, value: impl Arg<str>) -> CfnManagedNotificationAccountContactAssociationProps<R0, Set> { self.0.set("ManagedNotificationConfigurationArn", value.into_expr()); CfnManagedNotificationAccountContactAssociationProps(self.0, Phase) }
+    pub fn managed_notification_configuration_arn(self, value: impl Arg<str>) -> CfnManagedNotificationAccountContactAssociationProps<R0, Set> { CfnManagedNotificationAccountContactAssociationProps(put(self.0, "ManagedNotificationConfigurationArn", value.into_expr()), Phase) }
 }
 impl Done for CfnManagedNotificationAccountContactAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Notifications::ManagedNotificationAccountContactAssociation`.
@@ -123,24 +123,24 @@ impl CfnManagedNotificationAdditionalChannelAssociation {
     /// `AWS::Notifications::ManagedNotificationAdditionalChannelAssociation`
     pub const TYPE: &'static str = "AWS::Notifications::ManagedNotificationAdditionalChannelAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnManagedNotificationAdditionalChannelAssociationProps<R0, R1>) -> Self where CfnManagedNotificationAdditionalChannelAssociationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnManagedNotificationAdditionalChannelAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnManagedNotificationAdditionalChannelAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Notifications::ManagedNotificationAdditionalChannelAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-managednotificationadditionalchannelassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnManagedNotificationAdditionalChannelAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnManagedNotificationAdditionalChannelAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnManagedNotificationAdditionalChannelAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnManagedNotificationAdditionalChannelAssociationProps<missing::ChannelArn, missing::ManagedNotificationConfigurationArn> { CfnManagedNotificationAdditionalChannelAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnManagedNotificationAdditionalChannelAssociationProps<Missing<required::ChannelArn>, Missing<required::ManagedNotificationConfigurationArn>> { CfnManagedNotificationAdditionalChannelAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnManagedNotificationAdditionalChannelAssociationProps<R0, R1> {
     /// `ChannelArn`: text, required. Update: replacement.
-    pub fn channel_arn(mut self, value: impl Arg<str>) -> CfnManagedNotificationAdditionalChannelAssociationProps<Set, R1> { self.0.set("ChannelArn", value.into_expr()); CfnManagedNotificationAdditionalChannelAssociationProps(self.0, Phase) }
+    pub fn channel_arn(self, value: impl Arg<str>) -> CfnManagedNotificationAdditionalChannelAssociationProps<Set, R1> { CfnManagedNotificationAdditionalChannelAssociationProps(put(self.0, "ChannelArn", value.into_expr()), Phase) }
     /// `IsSensitiveEventsSubscribed`: boolean. Update: in place.
-    pub fn is_sensitive_events_subscribed(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsSensitiveEventsSubscribed", value.into_expr()); self }
+    pub fn is_sensitive_events_subscribed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSensitiveEventsSubscribed", value.into_expr()), Phase) }
     /// `ManagedNotificationConfigurationArn`: text, required. Update: replacement.
-    pub fn managed_notification_configuration_arn(mut self, value: impl Arg<str>) -> CfnManagedNotificationAdditionalChannelAssociationProps<R0, Set> { self.0.set("ManagedNotificationConfigurationArn", value.into_expr()); CfnManagedNotificationAdditionalChannelAssociationProps(self.0, Phase) }
+    pub fn managed_notification_configuration_arn(self, value: impl Arg<str>) -> CfnManagedNotificationAdditionalChannelAssociationProps<R0, Set> { CfnManagedNotificationAdditionalChannelAssociationProps(put(self.0, "ManagedNotificationConfigurationArn", value.into_expr()), Phase) }
 }
 impl Done for CfnManagedNotificationAdditionalChannelAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Notifications::NotificationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-notificationconfiguration.html)
@@ -149,10 +149,10 @@ impl CfnNotificationConfiguration {
     /// `AWS::Notifications::NotificationConfiguration`
     pub const TYPE: &'static str = "AWS::Notifications::NotificationConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnNotificationConfigurationProps<R0, R1>) -> Self where CfnNotificationConfigurationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNotificationConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -161,20 +161,20 @@ impl CfnNotificationConfiguration {
 }
 impl Parent for CfnNotificationConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Notifications::NotificationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-notificationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnNotificationConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnNotificationConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnNotificationConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnNotificationConfigurationProps<missing::Description, missing::Name> { CfnNotificationConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnNotificationConfigurationProps<Missing<required::Description>, Missing<required::Name>> { CfnNotificationConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnNotificationConfigurationProps<R0, R1> {
     /// `AggregationDuration`: `AggregationDuration`. Update: in place.
-    pub fn aggregation_duration(mut self, value: impl Arg<notification_configuration::AggregationDuration>) -> Self { self.0.set("AggregationDuration", value.into_expr()); self }
+    pub fn aggregation_duration(self, value: impl Arg<notification_configuration::AggregationDuration>) -> Self { Self(put(self.0, "AggregationDuration", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnNotificationConfigurationProps<Set, R1> { self.0.set("Description", value.into_expr()); CfnNotificationConfigurationProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnNotificationConfigurationProps<Set, R1> { CfnNotificationConfigurationProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnNotificationConfigurationProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnNotificationConfigurationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnNotificationConfigurationProps<R0, Set> { CfnNotificationConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnNotificationConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Notifications::NotificationConfiguration`.
@@ -189,7 +189,7 @@ impl CfnNotificationHub {
     /// `AWS::Notifications::NotificationHub`
     pub const TYPE: &'static str = "AWS::Notifications::NotificationHub";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnNotificationHubProps<R0>) -> Self where CfnNotificationHubProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNotificationHubProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Region`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreationTime`: text.
@@ -199,30 +199,30 @@ impl CfnNotificationHub {
 }
 impl Parent for CfnNotificationHub { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Notifications::NotificationHub`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-notificationhub.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnNotificationHubProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnNotificationHubProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnNotificationHubProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnNotificationHubProps<missing::Region> { CfnNotificationHubProps(Bag::default(), Phase) }
+    pub fn new() -> CfnNotificationHubProps<Missing<required::Region>> { CfnNotificationHubProps(Bag::default(), Phase) }
 }
 impl<R0> CfnNotificationHubProps<R0> {
     /// `Region`: text, required. Update: replacement.
-    pub fn region(mut self, value: impl Arg<str>) -> CfnNotificationHubProps<Set> { self.0.set("Region", value.into_expr()); CfnNotificationHubProps(self.0, Phase) }
+    pub fn region(self, value: impl Arg<str>) -> CfnNotificationHubProps<Set> { CfnNotificationHubProps(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for CfnNotificationHubProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Notifications::NotificationHub`.
 pub mod notification_hub {
 use crate::cfn::support::*;
 /// The property type `NotificationHubStatusSummary` of `AWS::Notifications::NotificationHub`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notifications-notificationhub-notificationhubstatussummary.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotificationHubStatusSummary<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct NotificationHubStatusSummary<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl NotificationHubStatusSummary {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NotificationHubStatusSummary<super::missing::NotificationHubStatus, super::missing::NotificationHubStatusReason> { NotificationHubStatusSummary(Bag::default(), Phase) }
+    pub fn new() -> NotificationHubStatusSummary<Missing<super::required::NotificationHubStatus>, Missing<super::required::NotificationHubStatusReason>> { NotificationHubStatusSummary(Bag::default(), Phase) }
 }
 impl<R0, R1> NotificationHubStatusSummary<R0, R1> {
     /// `NotificationHubStatus`: `NotificationHubStatus`, required. Update: in place.
-    pub fn notification_hub_status(mut self, value: impl Arg<NotificationHubStatus>) -> NotificationHubStatusSummary<Set, R1> { self.0.set("NotificationHubStatus", value.into_expr()); NotificationHubStatusSummary(self.0, Phase) }
+    pub fn notification_hub_status(self, value: impl Arg<NotificationHubStatus>) -> NotificationHubStatusSummary<Set, R1> { NotificationHubStatusSummary(put(self.0, "NotificationHubStatus", value.into_expr()), Phase) }
     /// `NotificationHubStatusReason`: text, required. Update: in place.
-    pub fn notification_hub_status_reason(mut self, value: impl Arg<str>) -> NotificationHubStatusSummary<R0, Set> { self.0.set("NotificationHubStatusReason", value.into_expr()); NotificationHubStatusSummary(self.0, Phase) }
+    pub fn notification_hub_status_reason(self, value: impl Arg<str>) -> NotificationHubStatusSummary<R0, Set> { NotificationHubStatusSummary(put(self.0, "NotificationHubStatusReason", value.into_expr()), Phase) }
 }
 impl Done for NotificationHubStatusSummary { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `NotificationHubStatus` allows.
@@ -234,23 +234,23 @@ impl CfnOrganizationalUnitAssociation {
     /// `AWS::Notifications::OrganizationalUnitAssociation`
     pub const TYPE: &'static str = "AWS::Notifications::OrganizationalUnitAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnOrganizationalUnitAssociationProps<R0, R1>) -> Self where CfnOrganizationalUnitAssociationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOrganizationalUnitAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnOrganizationalUnitAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Notifications::OrganizationalUnitAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notifications-organizationalunitassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOrganizationalUnitAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnOrganizationalUnitAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnOrganizationalUnitAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOrganizationalUnitAssociationProps<missing::NotificationConfigurationArn, missing::OrganizationalUnitId> { CfnOrganizationalUnitAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOrganizationalUnitAssociationProps<Missing<required::NotificationConfigurationArn>, Missing<required::OrganizationalUnitId>> { CfnOrganizationalUnitAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnOrganizationalUnitAssociationProps<R0, R1> {
     /// `NotificationConfigurationArn`: text, required. Update: replacement.
-    pub fn notification_configuration_arn(mut self, value: impl Arg<str>) -> CfnOrganizationalUnitAssociationProps<Set, R1> { self.0.set("NotificationConfigurationArn", value.into_expr()); CfnOrganizationalUnitAssociationProps(self.0, Phase) }
+    pub fn notification_configuration_arn(self, value: impl Arg<str>) -> CfnOrganizationalUnitAssociationProps<Set, R1> { CfnOrganizationalUnitAssociationProps(put(self.0, "NotificationConfigurationArn", value.into_expr()), Phase) }
     /// `OrganizationalUnitId`: text, required. Update: replacement.
-    pub fn organizational_unit_id(mut self, value: impl Arg<str>) -> CfnOrganizationalUnitAssociationProps<R0, Set> { self.0.set("OrganizationalUnitId", value.into_expr()); CfnOrganizationalUnitAssociationProps(self.0, Phase) }
+    pub fn organizational_unit_id(self, value: impl Arg<str>) -> CfnOrganizationalUnitAssociationProps<R0, Set> { CfnOrganizationalUnitAssociationProps(put(self.0, "OrganizationalUnitId", value.into_expr()), Phase) }
 }
 impl Done for CfnOrganizationalUnitAssociationProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Arn, ChannelArn, ContactIdentifier, Description, EventType, ManagedNotificationConfigurationArn, Name, NotificationConfigurationArn, NotificationHubStatus, NotificationHubStatusReason, OrganizationalUnitId, Reason, Region, Regions, Source, Status } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Arn, ChannelArn, ContactIdentifier, Description, EventType, ManagedNotificationConfigurationArn, Name, NotificationConfigurationArn, NotificationHubStatus, NotificationHubStatusReason, OrganizationalUnitId, Reason, Region, Regions, Source, Status } }

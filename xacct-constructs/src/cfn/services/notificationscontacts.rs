@@ -10,16 +10,16 @@ impl CfnEmailContact {
     /// `AWS::NotificationsContacts::EmailContact`
     pub const TYPE: &'static str = "AWS::NotificationsContacts::EmailContact";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnEmailContactProps<R0, R1>) -> Self where CfnEmailContactProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEmailContactProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `EmailContact`: `EmailContact`.
     pub fn attr_email_contact(&self) -> Val<email_contact::EmailContact> { self.0.get_att("EmailContact") }
     /// The attribute `EmailContact.Address`: text.
     pub fn attr_email_contact_address(&self) -> Val<str> { self.0.get_att("EmailContact.Address") }
-    /// The attribute `EmailContact.Arn`: text.
+    /// The attribute `EmailContact.Arn`: `OtherArn`.
     pub fn attr_email_contact_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EmailContact.Arn") }
     /// The attribute `EmailContact.CreationTime`: text.
     pub fn attr_email_contact_creation_time(&self) -> Val<str> { self.0.get_att("EmailContact.CreationTime") }
@@ -32,46 +32,46 @@ impl CfnEmailContact {
 }
 impl Parent for CfnEmailContact { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NotificationsContacts::EmailContact`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-notificationscontacts-emailcontact.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEmailContactProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnEmailContactProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnEmailContactProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEmailContactProps<missing::EmailAddress, missing::Name> { CfnEmailContactProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEmailContactProps<Missing<required::EmailAddress>, Missing<required::Name>> { CfnEmailContactProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEmailContactProps<R0, R1> {
     /// `EmailAddress`: text, required. Update: replacement.
-    pub fn email_address(mut self, value: impl Arg<str>) -> CfnEmailContactProps<Set, R1> { self.0.set("EmailAddress", value.into_expr()); CfnEmailContactProps(self.0, Phase) }
+    pub fn email_address(self, value: impl Arg<str>) -> CfnEmailContactProps<Set, R1> { CfnEmailContactProps(put(self.0, "EmailAddress", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnEmailContactProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnEmailContactProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEmailContactProps<R0, Set> { CfnEmailContactProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEmailContactProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NotificationsContacts::EmailContact`.
 pub mod email_contact {
 use crate::cfn::support::*;
 /// The property type `EmailContact` of `AWS::NotificationsContacts::EmailContact`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-notificationscontacts-emailcontact-emailcontact.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmailContact<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct EmailContact<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl EmailContact {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EmailContact<super::missing::Address, super::missing::Arn, super::missing::CreationTime, super::missing::Name, super::missing::Status, super::missing::UpdateTime> { EmailContact(Bag::default(), Phase) }
+    pub fn new() -> EmailContact<Missing<super::required::Address>, Missing<super::required::Arn>, Missing<super::required::CreationTime>, Missing<super::required::Name>, Missing<super::required::Status>, Missing<super::required::UpdateTime>> { EmailContact(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> EmailContact<R0, R1, R2, R3, R4, R5> {
     /// `Address`: text, required. Update: in place.
-    pub fn address(mut self, value: impl Arg<str>) -> EmailContact<Set, R1, R2, R3, R4, R5> { self.0.set("Address", value.into_expr()); EmailContact(self.0, Phase) }
+    pub fn address(self, value: impl Arg<str>) -> EmailContact<Set, R1, R2, R3, R4, R5> { EmailContact(put(self.0, "Address", value.into_expr()), Phase) }
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> EmailContact<R0, Set, R2, R3, R4, R5> { self.0.set("Arn", value.into_expr()); EmailContact(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> EmailContact<R0, Set, R2, R3, R4, R5> { EmailContact(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `CreationTime`: text, required. Update: in place.
-    pub fn creation_time(mut self, value: impl Arg<str>) -> EmailContact<R0, R1, Set, R3, R4, R5> { self.0.set("CreationTime", value.into_expr()); EmailContact(self.0, Phase) }
+    pub fn creation_time(self, value: impl Arg<str>) -> EmailContact<R0, R1, Set, R3, R4, R5> { EmailContact(put(self.0, "CreationTime", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> EmailContact<R0, R1, R2, Set, R4, R5> { self.0.set("Name", value.into_expr()); EmailContact(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> EmailContact<R0, R1, R2, Set, R4, R5> { EmailContact(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> EmailContact<R0, R1, R2, R3, Set, R5> { self.0.set("Status", value.into_expr()); EmailContact(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> EmailContact<R0, R1, R2, R3, Set, R5> { EmailContact(put(self.0, "Status", value.into_expr()), Phase) }
     /// `UpdateTime`: text, required. Update: in place.
-    pub fn update_time(mut self, value: impl Arg<str>) -> EmailContact<R0, R1, R2, R3, R4, Set> { self.0.set("UpdateTime", value.into_expr()); EmailContact(self.0, Phase) }
+    pub fn update_time(self, value: impl Arg<str>) -> EmailContact<R0, R1, R2, R3, R4, Set> { EmailContact(put(self.0, "UpdateTime", value.into_expr()), Phase) }
 }
 impl Done for EmailContact { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
 Status { Active = "active", Inactive = "inactive" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Address, Arn, CreationTime, EmailAddress, Name, Status, UpdateTime } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Address, Arn, CreationTime, EmailAddress, Name, Status, UpdateTime } }

@@ -10,10 +10,10 @@ impl CfnWorkflowDefinition {
     /// `AWS::NovaAct::WorkflowDefinition`
     pub const TYPE: &'static str = "AWS::NovaAct::WorkflowDefinition";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnWorkflowDefinitionProps<R0>) -> Self where CfnWorkflowDefinitionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkflowDefinitionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -22,36 +22,36 @@ impl CfnWorkflowDefinition {
 }
 impl Parent for CfnWorkflowDefinition { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::NovaAct::WorkflowDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-novaact-workflowdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkflowDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnWorkflowDefinitionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnWorkflowDefinitionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWorkflowDefinitionProps<missing::Name> { CfnWorkflowDefinitionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWorkflowDefinitionProps<Missing<required::Name>> { CfnWorkflowDefinitionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWorkflowDefinitionProps<R0> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ExportConfig`: `WorkflowExportConfig`. Update: replacement.
-    pub fn export_config(mut self, value: impl Arg<workflow_definition::WorkflowExportConfig>) -> Self { self.0.set("ExportConfig", value.into_expr()); self }
+    pub fn export_config(self, value: impl Arg<workflow_definition::WorkflowExportConfig>) -> Self { Self(put(self.0, "ExportConfig", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnWorkflowDefinitionProps<Set> { self.0.set("Name", value.into_expr()); CfnWorkflowDefinitionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnWorkflowDefinitionProps<Set> { CfnWorkflowDefinitionProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkflowDefinitionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::NovaAct::WorkflowDefinition`.
 pub mod workflow_definition {
 use crate::cfn::support::*;
 /// The property type `WorkflowExportConfig` of `AWS::NovaAct::WorkflowDefinition`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-novaact-workflowdefinition-workflowexportconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkflowExportConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WorkflowExportConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl WorkflowExportConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WorkflowExportConfig<super::missing::S3BucketName> { WorkflowExportConfig(Bag::default(), Phase) }
+    pub fn new() -> WorkflowExportConfig<Missing<super::required::S3BucketName>> { WorkflowExportConfig(Bag::default(), Phase) }
 }
 impl<R0> WorkflowExportConfig<R0> {
-    /// `S3BucketName`: text, required. Update: replacement.
-    pub fn s3_bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> WorkflowExportConfig<Set> { self.0.set("S3BucketName", value.into_expr()); WorkflowExportConfig(self.0, Phase) }
+    /// `S3BucketName`: `S3BucketName`, required. Update: replacement.
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> WorkflowExportConfig<Set> { WorkflowExportConfig(put(self.0, "S3BucketName", value.into_expr()), Phase) }
     /// `S3KeyPrefix`: text. Update: replacement.
-    pub fn s3_key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("S3KeyPrefix", value.into_expr()); self }
+    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr()), Phase) }
 }
 impl Done for WorkflowExportConfig { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Name, S3BucketName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Name, S3BucketName } }

@@ -10,57 +10,57 @@ impl CfnLink {
     /// `AWS::Oam::Link`
     pub const TYPE: &'static str = "AWS::Oam::Link";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnLinkProps<R0, R1>) -> Self where CfnLinkProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLinkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Label`: text.
     pub fn attr_label(&self) -> Val<str> { self.0.get_att("Label") }
 }
 impl Parent for CfnLink { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Oam::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-oam-link.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLinkProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnLinkProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnLinkProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLinkProps<missing::ResourceTypes, missing::SinkIdentifier> { CfnLinkProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLinkProps<Missing<required::ResourceTypes>, Missing<required::SinkIdentifier>> { CfnLinkProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLinkProps<R0, R1> {
     /// `LabelTemplate`: text. Update: replacement.
-    pub fn label_template(mut self, value: impl Arg<str>) -> Self { self.0.set("LabelTemplate", value.into_expr()); self }
+    pub fn label_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LabelTemplate", value.into_expr()), Phase) }
     /// `LinkConfiguration`: `LinkConfiguration`. Update: in place.
-    pub fn link_configuration(mut self, value: impl Arg<link::LinkConfiguration>) -> Self { self.0.set("LinkConfiguration", value.into_expr()); self }
+    pub fn link_configuration(self, value: impl Arg<link::LinkConfiguration>) -> Self { Self(put(self.0, "LinkConfiguration", value.into_expr()), Phase) }
     /// `ResourceTypes`: list of text, required. Update: in place.
-    pub fn resource_types(mut self, value: impl Arg<Arr<str>>) -> CfnLinkProps<Set, R1> { self.0.set("ResourceTypes", value.into_expr()); CfnLinkProps(self.0, Phase) }
+    pub fn resource_types(self, value: impl Arg<Arr<str>>) -> CfnLinkProps<Set, R1> { CfnLinkProps(put(self.0, "ResourceTypes", value.into_expr()), Phase) }
     /// `SinkIdentifier`: text, required. Update: replacement.
-    pub fn sink_identifier(mut self, value: impl Arg<str>) -> CfnLinkProps<R0, Set> { self.0.set("SinkIdentifier", value.into_expr()); CfnLinkProps(self.0, Phase) }
+    pub fn sink_identifier(self, value: impl Arg<str>) -> CfnLinkProps<R0, Set> { CfnLinkProps(put(self.0, "SinkIdentifier", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLinkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Oam::Link`.
 pub mod link {
 use crate::cfn::support::*;
 /// The property type `LinkConfiguration` of `AWS::Oam::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-oam-link-linkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LinkConfiguration(Bag);
+#[must_use] pub struct LinkConfiguration(Bag);
 impl LinkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroupConfiguration`: `LinkFilter`. Update: in place.
-    pub fn log_group_configuration(mut self, value: impl Arg<LinkFilter>) -> Self { self.0.set("LogGroupConfiguration", value.into_expr()); self }
+    pub fn log_group_configuration(self, value: impl Arg<LinkFilter>) -> Self { Self(put(self.0, "LogGroupConfiguration", value.into_expr())) }
     /// `MetricConfiguration`: `LinkFilter`. Update: in place.
-    pub fn metric_configuration(mut self, value: impl Arg<LinkFilter>) -> Self { self.0.set("MetricConfiguration", value.into_expr()); self }
+    pub fn metric_configuration(self, value: impl Arg<LinkFilter>) -> Self { Self(put(self.0, "MetricConfiguration", value.into_expr())) }
 }
 impl Done for LinkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkFilter` of `AWS::Oam::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-oam-link-linkfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LinkFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LinkFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl LinkFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LinkFilter<super::missing::Filter> { LinkFilter(Bag::default(), Phase) }
+    pub fn new() -> LinkFilter<Missing<super::required::Filter>> { LinkFilter(Bag::default(), Phase) }
 }
 impl<R0> LinkFilter<R0> {
     /// `Filter`: text, required. Update: in place.
-    pub fn filter(mut self, value: impl Arg<str>) -> LinkFilter<Set> { self.0.set("Filter", value.into_expr()); LinkFilter(self.0, Phase) }
+    pub fn filter(self, value: impl Arg<str>) -> LinkFilter<Set> { LinkFilter(put(self.0, "Filter", value.into_expr()), Phase) }
 }
 impl Done for LinkFilter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -70,27 +70,27 @@ impl CfnSink {
     /// `AWS::Oam::Sink`
     pub const TYPE: &'static str = "AWS::Oam::Sink";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSinkProps<R0>) -> Self where CfnSinkProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSinkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnSink { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Oam::Sink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-oam-sink.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSinkProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSinkProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSinkProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSinkProps<missing::Name> { CfnSinkProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSinkProps<Missing<required::Name>> { CfnSinkProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSinkProps<R0> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSinkProps<Set> { self.0.set("Name", value.into_expr()); CfnSinkProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSinkProps<Set> { CfnSinkProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Policy`: JSON. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("Policy", value.into_expr()); self }
+    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSinkProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Filter, Name, ResourceTypes, SinkIdentifier } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Filter, Name, ResourceTypes, SinkIdentifier } }

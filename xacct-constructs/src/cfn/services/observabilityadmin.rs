@@ -10,189 +10,189 @@ impl CfnOrganizationCentralizationRule {
     /// `AWS::ObservabilityAdmin::OrganizationCentralizationRule`
     pub const TYPE: &'static str = "AWS::ObservabilityAdmin::OrganizationCentralizationRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnOrganizationCentralizationRuleProps<R0, R1>) -> Self where CfnOrganizationCentralizationRuleProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOrganizationCentralizationRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `RuleArn`: text.
+    /// The attribute `RuleArn`: `OtherArn`.
     pub fn attr_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RuleArn") }
 }
 impl Parent for CfnOrganizationCentralizationRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-organizationcentralizationrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOrganizationCentralizationRuleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnOrganizationCentralizationRuleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnOrganizationCentralizationRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOrganizationCentralizationRuleProps<missing::Rule, missing::RuleName> { CfnOrganizationCentralizationRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOrganizationCentralizationRuleProps<Missing<required::Rule>, Missing<required::RuleName>> { CfnOrganizationCentralizationRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnOrganizationCentralizationRuleProps<R0, R1> {
     /// `Rule`: `CentralizationRule`, required. Update: in place.
-    pub fn rule(mut self, value: impl Arg<organization_centralization_rule::CentralizationRule>) -> CfnOrganizationCentralizationRuleProps<Set, R1> { self.0.set("Rule", value.into_expr()); CfnOrganizationCentralizationRuleProps(self.0, Phase) }
+    pub fn rule(self, value: impl Arg<organization_centralization_rule::CentralizationRule>) -> CfnOrganizationCentralizationRuleProps<Set, R1> { CfnOrganizationCentralizationRuleProps(put(self.0, "Rule", value.into_expr()), Phase) }
     /// `RuleName`: text, required. Update: replacement.
-    pub fn rule_name(mut self, value: impl Arg<str>) -> CfnOrganizationCentralizationRuleProps<R0, Set> { self.0.set("RuleName", value.into_expr()); CfnOrganizationCentralizationRuleProps(self.0, Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> CfnOrganizationCentralizationRuleProps<R0, Set> { CfnOrganizationCentralizationRuleProps(put(self.0, "RuleName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnOrganizationCentralizationRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`.
 pub mod organization_centralization_rule {
 use crate::cfn::support::*;
 /// The property type `CentralizationRule` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CentralizationRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CentralizationRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CentralizationRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CentralizationRule<super::missing::Destination, super::missing::Source> { CentralizationRule(Bag::default(), Phase) }
+    pub fn new() -> CentralizationRule<Missing<super::required::Destination>, Missing<super::required::Source>> { CentralizationRule(Bag::default(), Phase) }
 }
 impl<R0, R1> CentralizationRule<R0, R1> {
     /// `Destination`: `CentralizationRuleDestination`, required. Update: in place.
-    pub fn destination(mut self, value: impl Arg<CentralizationRuleDestination>) -> CentralizationRule<Set, R1> { self.0.set("Destination", value.into_expr()); CentralizationRule(self.0, Phase) }
+    pub fn destination(self, value: impl Arg<CentralizationRuleDestination>) -> CentralizationRule<Set, R1> { CentralizationRule(put(self.0, "Destination", value.into_expr()), Phase) }
     /// `Source`: `CentralizationRuleSource`, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<CentralizationRuleSource>) -> CentralizationRule<R0, Set> { self.0.set("Source", value.into_expr()); CentralizationRule(self.0, Phase) }
+    pub fn source(self, value: impl Arg<CentralizationRuleSource>) -> CentralizationRule<R0, Set> { CentralizationRule(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for CentralizationRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CentralizationRuleDestination` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationruledestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CentralizationRuleDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CentralizationRuleDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl CentralizationRuleDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CentralizationRuleDestination<super::missing::Region> { CentralizationRuleDestination(Bag::default(), Phase) }
+    pub fn new() -> CentralizationRuleDestination<Missing<super::required::Region>> { CentralizationRuleDestination(Bag::default(), Phase) }
 }
 impl<R0> CentralizationRuleDestination<R0> {
     /// `Account`: text. Update: in place.
-    pub fn account(mut self, value: impl Arg<str>) -> Self { self.0.set("Account", value.into_expr()); self }
+    pub fn account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Account", value.into_expr()), Phase) }
     /// `DestinationLogsConfiguration`: `DestinationLogsConfiguration`. Update: in place.
-    pub fn destination_logs_configuration(mut self, value: impl Arg<DestinationLogsConfiguration>) -> Self { self.0.set("DestinationLogsConfiguration", value.into_expr()); self }
+    pub fn destination_logs_configuration(self, value: impl Arg<DestinationLogsConfiguration>) -> Self { Self(put(self.0, "DestinationLogsConfiguration", value.into_expr()), Phase) }
     /// `DestinationMetricsConfiguration`: `DestinationMetricsConfiguration`. Update: in place.
-    pub fn destination_metrics_configuration(mut self, value: impl Arg<DestinationMetricsConfiguration>) -> Self { self.0.set("DestinationMetricsConfiguration", value.into_expr()); self }
+    pub fn destination_metrics_configuration(self, value: impl Arg<DestinationMetricsConfiguration>) -> Self { Self(put(self.0, "DestinationMetricsConfiguration", value.into_expr()), Phase) }
     /// `Region`: text, required. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> CentralizationRuleDestination<Set> { self.0.set("Region", value.into_expr()); CentralizationRuleDestination(self.0, Phase) }
+    pub fn region(self, value: impl Arg<str>) -> CentralizationRuleDestination<Set> { CentralizationRuleDestination(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for CentralizationRuleDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CentralizationRuleSource` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-centralizationrulesource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CentralizationRuleSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CentralizationRuleSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl CentralizationRuleSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CentralizationRuleSource<super::missing::Regions> { CentralizationRuleSource(Bag::default(), Phase) }
+    pub fn new() -> CentralizationRuleSource<Missing<super::required::Regions>> { CentralizationRuleSource(Bag::default(), Phase) }
 }
 impl<R0> CentralizationRuleSource<R0> {
     /// `Regions`: list of text, required. Update: in place.
-    pub fn regions(mut self, value: impl Arg<Arr<str>>) -> CentralizationRuleSource<Set> { self.0.set("Regions", value.into_expr()); CentralizationRuleSource(self.0, Phase) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> CentralizationRuleSource<Set> { CentralizationRuleSource(put(self.0, "Regions", value.into_expr()), Phase) }
     /// `Scope`: text. Update: in place.
-    pub fn scope(mut self, value: impl Arg<str>) -> Self { self.0.set("Scope", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
     /// `SourceLogsConfiguration`: `SourceLogsConfiguration`. Update: in place.
-    pub fn source_logs_configuration(mut self, value: impl Arg<SourceLogsConfiguration>) -> Self { self.0.set("SourceLogsConfiguration", value.into_expr()); self }
+    pub fn source_logs_configuration(self, value: impl Arg<SourceLogsConfiguration>) -> Self { Self(put(self.0, "SourceLogsConfiguration", value.into_expr()), Phase) }
     /// `SourceMetricsConfiguration`: `SourceMetricsConfiguration`. Update: in place.
-    pub fn source_metrics_configuration(mut self, value: impl Arg<SourceMetricsConfiguration>) -> Self { self.0.set("SourceMetricsConfiguration", value.into_expr()); self }
+    pub fn source_metrics_configuration(self, value: impl Arg<SourceMetricsConfiguration>) -> Self { Self(put(self.0, "SourceMetricsConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CentralizationRuleSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationLogsConfiguration` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-destinationlogsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DestinationLogsConfiguration(Bag);
+#[must_use] pub struct DestinationLogsConfiguration(Bag);
 impl DestinationLogsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BackupConfiguration`: `LogsBackupConfiguration`. Update: in place.
-    pub fn backup_configuration(mut self, value: impl Arg<LogsBackupConfiguration>) -> Self { self.0.set("BackupConfiguration", value.into_expr()); self }
+    pub fn backup_configuration(self, value: impl Arg<LogsBackupConfiguration>) -> Self { Self(put(self.0, "BackupConfiguration", value.into_expr())) }
     /// `LogGroupNameConfiguration`: `LogGroupNameConfiguration`. Update: in place.
-    pub fn log_group_name_configuration(mut self, value: impl Arg<LogGroupNameConfiguration>) -> Self { self.0.set("LogGroupNameConfiguration", value.into_expr()); self }
+    pub fn log_group_name_configuration(self, value: impl Arg<LogGroupNameConfiguration>) -> Self { Self(put(self.0, "LogGroupNameConfiguration", value.into_expr())) }
     /// `LogsEncryptionConfiguration`: `LogsEncryptionConfiguration`. Update: in place.
-    pub fn logs_encryption_configuration(mut self, value: impl Arg<LogsEncryptionConfiguration>) -> Self { self.0.set("LogsEncryptionConfiguration", value.into_expr()); self }
+    pub fn logs_encryption_configuration(self, value: impl Arg<LogsEncryptionConfiguration>) -> Self { Self(put(self.0, "LogsEncryptionConfiguration", value.into_expr())) }
     /// `TagPropagationConfiguration`: `TagPropagationConfiguration`. Update: in place.
-    pub fn tag_propagation_configuration(mut self, value: impl Arg<TagPropagationConfiguration>) -> Self { self.0.set("TagPropagationConfiguration", value.into_expr()); self }
+    pub fn tag_propagation_configuration(self, value: impl Arg<TagPropagationConfiguration>) -> Self { Self(put(self.0, "TagPropagationConfiguration", value.into_expr())) }
 }
 impl Done for DestinationLogsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationMetricsConfiguration` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-destinationmetricsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DestinationMetricsConfiguration(Bag);
+#[must_use] pub struct DestinationMetricsConfiguration(Bag);
 impl DestinationMetricsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BackupConfiguration`: `MetricsBackupConfiguration`. Update: in place.
-    pub fn backup_configuration(mut self, value: impl Arg<MetricsBackupConfiguration>) -> Self { self.0.set("BackupConfiguration", value.into_expr()); self }
+    pub fn backup_configuration(self, value: impl Arg<MetricsBackupConfiguration>) -> Self { Self(put(self.0, "BackupConfiguration", value.into_expr())) }
 }
 impl Done for DestinationMetricsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogGroupNameConfiguration` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-loggroupnameconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogGroupNameConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LogGroupNameConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LogGroupNameConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogGroupNameConfiguration<super::missing::LogGroupNamePattern> { LogGroupNameConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LogGroupNameConfiguration<Missing<super::required::LogGroupNamePattern>> { LogGroupNameConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogGroupNameConfiguration<R0> {
     /// `LogGroupNamePattern`: text, required. Update: in place.
-    pub fn log_group_name_pattern(mut self, value: impl Arg<str>) -> LogGroupNameConfiguration<Set> { self.0.set("LogGroupNamePattern", value.into_expr()); LogGroupNameConfiguration(self.0, Phase) }
+    pub fn log_group_name_pattern(self, value: impl Arg<str>) -> LogGroupNameConfiguration<Set> { LogGroupNameConfiguration(put(self.0, "LogGroupNamePattern", value.into_expr()), Phase) }
 }
 impl Done for LogGroupNameConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogsBackupConfiguration` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-logsbackupconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogsBackupConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LogsBackupConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LogsBackupConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogsBackupConfiguration<super::missing::Region> { LogsBackupConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LogsBackupConfiguration<Missing<super::required::Region>> { LogsBackupConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogsBackupConfiguration<R0> {
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `Region`: text, required. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> LogsBackupConfiguration<Set> { self.0.set("Region", value.into_expr()); LogsBackupConfiguration(self.0, Phase) }
+    pub fn region(self, value: impl Arg<str>) -> LogsBackupConfiguration<Set> { LogsBackupConfiguration(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for LogsBackupConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogsEncryptionConfiguration` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-logsencryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogsEncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LogsEncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LogsEncryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogsEncryptionConfiguration<super::missing::EncryptionStrategy> { LogsEncryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LogsEncryptionConfiguration<Missing<super::required::EncryptionStrategy>> { LogsEncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogsEncryptionConfiguration<R0> {
     /// `EncryptionConflictResolutionStrategy`: `EncryptionConflictResolutionStrategy`. Update: in place.
-    pub fn encryption_conflict_resolution_strategy(mut self, value: impl Arg<EncryptionConflictResolutionStrategy>) -> Self { self.0.set("EncryptionConflictResolutionStrategy", value.into_expr()); self }
+    pub fn encryption_conflict_resolution_strategy(self, value: impl Arg<EncryptionConflictResolutionStrategy>) -> Self { Self(put(self.0, "EncryptionConflictResolutionStrategy", value.into_expr()), Phase) }
     /// `EncryptionScope`: `EncryptionScope`. Update: in place.
-    pub fn encryption_scope(mut self, value: impl Arg<EncryptionScope>) -> Self { self.0.set("EncryptionScope", value.into_expr()); self }
+    pub fn encryption_scope(self, value: impl Arg<EncryptionScope>) -> Self { Self(put(self.0, "EncryptionScope", value.into_expr()), Phase) }
     /// `EncryptionStrategy`: `EncryptionStrategy`, required. Update: in place.
-    pub fn encryption_strategy(mut self, value: impl Arg<EncryptionStrategy>) -> LogsEncryptionConfiguration<Set> { self.0.set("EncryptionStrategy", value.into_expr()); LogsEncryptionConfiguration(self.0, Phase) }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn encryption_strategy(self, value: impl Arg<EncryptionStrategy>) -> LogsEncryptionConfiguration<Set> { LogsEncryptionConfiguration(put(self.0, "EncryptionStrategy", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
 }
 impl Done for LogsEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricsBackupConfiguration` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-metricsbackupconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricsBackupConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetricsBackupConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetricsBackupConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricsBackupConfiguration<super::missing::Region> { MetricsBackupConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MetricsBackupConfiguration<Missing<super::required::Region>> { MetricsBackupConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MetricsBackupConfiguration<R0> {
     /// `Region`: text, required. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> MetricsBackupConfiguration<Set> { self.0.set("Region", value.into_expr()); MetricsBackupConfiguration(self.0, Phase) }
+    pub fn region(self, value: impl Arg<str>) -> MetricsBackupConfiguration<Set> { MetricsBackupConfiguration(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for MetricsBackupConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceLogsConfiguration` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-sourcelogsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceLogsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SourceLogsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SourceLogsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SourceLogsConfiguration<super::missing::EncryptedLogGroupStrategy> { SourceLogsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SourceLogsConfiguration<Missing<super::required::EncryptedLogGroupStrategy>> { SourceLogsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SourceLogsConfiguration<R0> {
     /// `DataSourceSelectionCriteria`: text. Update: in place.
-    pub fn data_source_selection_criteria(mut self, value: impl Arg<str>) -> Self { self.0.set("DataSourceSelectionCriteria", value.into_expr()); self }
+    pub fn data_source_selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSourceSelectionCriteria", value.into_expr()), Phase) }
     /// `EncryptedLogGroupStrategy`: `EncryptedLogGroupStrategy`, required. Update: in place.
-    pub fn encrypted_log_group_strategy(mut self, value: impl Arg<EncryptedLogGroupStrategy>) -> SourceLogsConfiguration<Set> { self.0.set("EncryptedLogGroupStrategy", value.into_expr()); SourceLogsConfiguration(self.0, Phase) }
+    pub fn encrypted_log_group_strategy(self, value: impl Arg<EncryptedLogGroupStrategy>) -> SourceLogsConfiguration<Set> { SourceLogsConfiguration(put(self.0, "EncryptedLogGroupStrategy", value.into_expr()), Phase) }
     /// `LogGroupSelectionCriteria`: text. Update: in place.
-    pub fn log_group_selection_criteria(mut self, value: impl Arg<str>) -> Self { self.0.set("LogGroupSelectionCriteria", value.into_expr()); self }
+    pub fn log_group_selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupSelectionCriteria", value.into_expr()), Phase) }
 }
 impl Done for SourceLogsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceMetricsConfiguration` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-sourcemetricsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceMetricsConfiguration(Bag);
+#[must_use] pub struct SourceMetricsConfiguration(Bag);
 impl SourceMetricsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MetricsSelectionCriteria`: text. Update: in place.
-    pub fn metrics_selection_criteria(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricsSelectionCriteria", value.into_expr()); self }
+    pub fn metrics_selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricsSelectionCriteria", value.into_expr())) }
 }
 impl Done for SourceMetricsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagPropagationConfiguration` of `AWS::ObservabilityAdmin::OrganizationCentralizationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationcentralizationrule-tagpropagationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagPropagationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TagPropagationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TagPropagationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagPropagationConfiguration<super::missing::DestinationRoleArn> { TagPropagationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TagPropagationConfiguration<Missing<super::required::DestinationRoleArn>> { TagPropagationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TagPropagationConfiguration<R0> {
-    /// `DestinationRoleArn`: text, required. Update: in place.
-    pub fn destination_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> TagPropagationConfiguration<Set> { self.0.set("DestinationRoleArn", value.into_expr()); TagPropagationConfiguration(self.0, Phase) }
+    /// `DestinationRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn destination_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> TagPropagationConfiguration<Set> { TagPropagationConfiguration(put(self.0, "DestinationRoleArn", value.into_expr()), Phase) }
     /// `TagConflictResolutionStrategy`: `TagConflictResolutionStrategy`. Update: in place.
-    pub fn tag_conflict_resolution_strategy(mut self, value: impl Arg<TagConflictResolutionStrategy>) -> Self { self.0.set("TagConflictResolutionStrategy", value.into_expr()); self }
+    pub fn tag_conflict_resolution_strategy(self, value: impl Arg<TagConflictResolutionStrategy>) -> Self { Self(put(self.0, "TagConflictResolutionStrategy", value.into_expr()), Phase) }
 }
 impl Done for TagPropagationConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EncryptedLogGroupStrategy` allows.
@@ -212,277 +212,277 @@ impl CfnOrganizationTelemetryRule {
     /// `AWS::ObservabilityAdmin::OrganizationTelemetryRule`
     pub const TYPE: &'static str = "AWS::ObservabilityAdmin::OrganizationTelemetryRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnOrganizationTelemetryRuleProps<R0, R1>) -> Self where CfnOrganizationTelemetryRuleProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOrganizationTelemetryRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `RegionStatuses`: list of `RegionStatus`.
     pub fn attr_region_statuses(&self) -> Val<Arr<organization_telemetry_rule::RegionStatus>> { self.0.get_att("RegionStatuses") }
-    /// The attribute `RuleArn`: text.
+    /// The attribute `RuleArn`: `OtherArn`.
     pub fn attr_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RuleArn") }
 }
 impl Parent for CfnOrganizationTelemetryRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-organizationtelemetryrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOrganizationTelemetryRuleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnOrganizationTelemetryRuleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnOrganizationTelemetryRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOrganizationTelemetryRuleProps<missing::Rule, missing::RuleName> { CfnOrganizationTelemetryRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOrganizationTelemetryRuleProps<Missing<required::Rule>, Missing<required::RuleName>> { CfnOrganizationTelemetryRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnOrganizationTelemetryRuleProps<R0, R1> {
     /// `Rule`: `TelemetryRule`, required. Update: in place.
-    pub fn rule(mut self, value: impl Arg<organization_telemetry_rule::TelemetryRule>) -> CfnOrganizationTelemetryRuleProps<Set, R1> { self.0.set("Rule", value.into_expr()); CfnOrganizationTelemetryRuleProps(self.0, Phase) }
+    pub fn rule(self, value: impl Arg<organization_telemetry_rule::TelemetryRule>) -> CfnOrganizationTelemetryRuleProps<Set, R1> { CfnOrganizationTelemetryRuleProps(put(self.0, "Rule", value.into_expr()), Phase) }
     /// `RuleName`: text, required. Update: replacement.
-    pub fn rule_name(mut self, value: impl Arg<str>) -> CfnOrganizationTelemetryRuleProps<R0, Set> { self.0.set("RuleName", value.into_expr()); CfnOrganizationTelemetryRuleProps(self.0, Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> CfnOrganizationTelemetryRuleProps<R0, Set> { CfnOrganizationTelemetryRuleProps(put(self.0, "RuleName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnOrganizationTelemetryRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`.
 pub mod organization_telemetry_rule {
 use crate::cfn::support::*;
 /// The property type `ActionCondition` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-actioncondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ActionCondition(Bag);
+#[must_use] pub struct ActionCondition(Bag);
 impl ActionCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: `Action`. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
 }
 impl Done for ActionCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedEventSelector` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedeventselector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdvancedEventSelector<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AdvancedEventSelector<R0 = Set>(Bag, Phase<(R0,)>);
 impl AdvancedEventSelector {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AdvancedEventSelector<super::missing::FieldSelectors> { AdvancedEventSelector(Bag::default(), Phase) }
+    pub fn new() -> AdvancedEventSelector<Missing<super::required::FieldSelectors>> { AdvancedEventSelector(Bag::default(), Phase) }
 }
 impl<R0> AdvancedEventSelector<R0> {
     /// `FieldSelectors`: list of `AdvancedFieldSelector`, required. Update: in place.
-    pub fn field_selectors(mut self, value: impl Arg<Arr<AdvancedFieldSelector>>) -> AdvancedEventSelector<Set> { self.0.set("FieldSelectors", value.into_expr()); AdvancedEventSelector(self.0, Phase) }
+    pub fn field_selectors(self, value: impl Arg<Arr<AdvancedFieldSelector>>) -> AdvancedEventSelector<Set> { AdvancedEventSelector(put(self.0, "FieldSelectors", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for AdvancedEventSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedFieldSelector` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-advancedfieldselector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdvancedFieldSelector(Bag);
+#[must_use] pub struct AdvancedFieldSelector(Bag);
 impl AdvancedFieldSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndsWith`: list of text. Update: in place.
-    pub fn ends_with(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EndsWith", value.into_expr()); self }
+    pub fn ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EndsWith", value.into_expr())) }
     /// `Equals`: list of text. Update: in place.
-    pub fn equals(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Equals", value.into_expr()); self }
+    pub fn equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Equals", value.into_expr())) }
     /// `Field`: text. Update: in place.
-    pub fn field(mut self, value: impl Arg<str>) -> Self { self.0.set("Field", value.into_expr()); self }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
     /// `NotEndsWith`: list of text. Update: in place.
-    pub fn not_ends_with(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotEndsWith", value.into_expr()); self }
+    pub fn not_ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEndsWith", value.into_expr())) }
     /// `NotEquals`: list of text. Update: in place.
-    pub fn not_equals(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotEquals", value.into_expr()); self }
+    pub fn not_equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEquals", value.into_expr())) }
     /// `NotStartsWith`: list of text. Update: in place.
-    pub fn not_starts_with(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotStartsWith", value.into_expr()); self }
+    pub fn not_starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotStartsWith", value.into_expr())) }
     /// `StartsWith`: list of text. Update: in place.
-    pub fn starts_with(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StartsWith", value.into_expr()); self }
+    pub fn starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StartsWith", value.into_expr())) }
 }
 impl Done for AdvancedFieldSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudtrailParameters` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-cloudtrailparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudtrailParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudtrailParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudtrailParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudtrailParameters<super::missing::AdvancedEventSelectors> { CloudtrailParameters(Bag::default(), Phase) }
+    pub fn new() -> CloudtrailParameters<Missing<super::required::AdvancedEventSelectors>> { CloudtrailParameters(Bag::default(), Phase) }
 }
 impl<R0> CloudtrailParameters<R0> {
     /// `AdvancedEventSelectors`: list of `AdvancedEventSelector`, required. Update: in place.
-    pub fn advanced_event_selectors(mut self, value: impl Arg<Arr<AdvancedEventSelector>>) -> CloudtrailParameters<Set> { self.0.set("AdvancedEventSelectors", value.into_expr()); CloudtrailParameters(self.0, Phase) }
+    pub fn advanced_event_selectors(self, value: impl Arg<Arr<AdvancedEventSelector>>) -> CloudtrailParameters<Set> { CloudtrailParameters(put(self.0, "AdvancedEventSelectors", value.into_expr()), Phase) }
 }
 impl Done for CloudtrailParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Condition` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-condition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Condition(Bag);
+#[must_use] pub struct Condition(Bag);
 impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActionCondition`: `ActionCondition`. Update: in place.
-    pub fn action_condition(mut self, value: impl Arg<ActionCondition>) -> Self { self.0.set("ActionCondition", value.into_expr()); self }
+    pub fn action_condition(self, value: impl Arg<ActionCondition>) -> Self { Self(put(self.0, "ActionCondition", value.into_expr())) }
     /// `LabelNameCondition`: `LabelNameCondition`. Update: in place.
-    pub fn label_name_condition(mut self, value: impl Arg<LabelNameCondition>) -> Self { self.0.set("LabelNameCondition", value.into_expr()); self }
+    pub fn label_name_condition(self, value: impl Arg<LabelNameCondition>) -> Self { Self(put(self.0, "LabelNameCondition", value.into_expr())) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ELBLoadBalancerLoggingParameters` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-elbloadbalancerloggingparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ELBLoadBalancerLoggingParameters(Bag);
+#[must_use] pub struct ELBLoadBalancerLoggingParameters(Bag);
 impl ELBLoadBalancerLoggingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FieldDelimiter`: text. Update: in place.
-    pub fn field_delimiter(mut self, value: impl Arg<str>) -> Self { self.0.set("FieldDelimiter", value.into_expr()); self }
+    pub fn field_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldDelimiter", value.into_expr())) }
     /// `OutputFormat`: `OutputFormat`. Update: in place.
-    pub fn output_format(mut self, value: impl Arg<OutputFormat>) -> Self { self.0.set("OutputFormat", value.into_expr()); self }
+    pub fn output_format(self, value: impl Arg<OutputFormat>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr())) }
 }
 impl Done for ELBLoadBalancerLoggingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldToMatch` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-fieldtomatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldToMatch(Bag);
+#[must_use] pub struct FieldToMatch(Bag);
 impl FieldToMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Method`: text. Update: in place.
-    pub fn method(mut self, value: impl Arg<str>) -> Self { self.0.set("Method", value.into_expr()); self }
+    pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
     /// `QueryString`: text. Update: in place.
-    pub fn query_string(mut self, value: impl Arg<str>) -> Self { self.0.set("QueryString", value.into_expr()); self }
+    pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
     /// `SingleHeader`: `SingleHeader`. Update: in place.
-    pub fn single_header(mut self, value: impl Arg<SingleHeader>) -> Self { self.0.set("SingleHeader", value.into_expr()); self }
+    pub fn single_header(self, value: impl Arg<SingleHeader>) -> Self { Self(put(self.0, "SingleHeader", value.into_expr())) }
     /// `UriPath`: text. Update: in place.
-    pub fn uri_path(mut self, value: impl Arg<str>) -> Self { self.0.set("UriPath", value.into_expr()); self }
+    pub fn uri_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UriPath", value.into_expr())) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-filter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Filter(Bag);
+#[must_use] pub struct Filter(Bag);
 impl Filter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Behavior`: `Behavior`. Update: in place.
-    pub fn behavior(mut self, value: impl Arg<Behavior>) -> Self { self.0.set("Behavior", value.into_expr()); self }
+    pub fn behavior(self, value: impl Arg<Behavior>) -> Self { Self(put(self.0, "Behavior", value.into_expr())) }
     /// `Conditions`: list of `Condition`. Update: in place.
-    pub fn conditions(mut self, value: impl Arg<Arr<Condition>>) -> Self { self.0.set("Conditions", value.into_expr()); self }
+    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr())) }
     /// `Requirement`: `Requirement`. Update: in place.
-    pub fn requirement(mut self, value: impl Arg<Requirement>) -> Self { self.0.set("Requirement", value.into_expr()); self }
+    pub fn requirement(self, value: impl Arg<Requirement>) -> Self { Self(put(self.0, "Requirement", value.into_expr())) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LabelNameCondition` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-labelnamecondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LabelNameCondition(Bag);
+#[must_use] pub struct LabelNameCondition(Bag);
 impl LabelNameCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LabelName`: text. Update: in place.
-    pub fn label_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LabelName", value.into_expr()); self }
+    pub fn label_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LabelName", value.into_expr())) }
 }
 impl Done for LabelNameCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogDeliveryParameters` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-logdeliveryparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogDeliveryParameters(Bag);
+#[must_use] pub struct LogDeliveryParameters(Bag);
 impl LogDeliveryParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogTypes`: list of `LogTypes`. Update: in place.
-    pub fn log_types(mut self, value: impl Arg<Arr<LogTypes>>) -> Self { self.0.set("LogTypes", value.into_expr()); self }
+    pub fn log_types(self, value: impl Arg<Arr<LogTypes>>) -> Self { Self(put(self.0, "LogTypes", value.into_expr())) }
 }
 impl Done for LogDeliveryParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingFilter` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-loggingfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingFilter(Bag);
+#[must_use] pub struct LoggingFilter(Bag);
 impl LoggingFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultBehavior`: `DefaultBehavior`. Update: in place.
-    pub fn default_behavior(mut self, value: impl Arg<DefaultBehavior>) -> Self { self.0.set("DefaultBehavior", value.into_expr()); self }
+    pub fn default_behavior(self, value: impl Arg<DefaultBehavior>) -> Self { Self(put(self.0, "DefaultBehavior", value.into_expr())) }
     /// `Filters`: list of `Filter`. Update: in place.
-    pub fn filters(mut self, value: impl Arg<Arr<Filter>>) -> Self { self.0.set("Filters", value.into_expr()); self }
+    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value.into_expr())) }
 }
 impl Done for LoggingFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MskMonitoringParameters` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-mskmonitoringparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MskMonitoringParameters(Bag);
+#[must_use] pub struct MskMonitoringParameters(Bag);
 impl MskMonitoringParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnhancedMonitoring`: `EnhancedMonitoring`. Update: in place.
-    pub fn enhanced_monitoring(mut self, value: impl Arg<EnhancedMonitoring>) -> Self { self.0.set("EnhancedMonitoring", value.into_expr()); self }
+    pub fn enhanced_monitoring(self, value: impl Arg<EnhancedMonitoring>) -> Self { Self(put(self.0, "EnhancedMonitoring", value.into_expr())) }
 }
 impl Done for MskMonitoringParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegionStatus` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-regionstatus.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegionStatus(Bag);
+#[must_use] pub struct RegionStatus(Bag);
 impl RegionStatus {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
     /// `RuleArn`: text. Update: in place.
-    pub fn rule_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("RuleArn", value.into_expr()); self }
+    pub fn rule_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleArn", value.into_expr())) }
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for RegionStatus { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleHeader` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-singleheader.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SingleHeader<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SingleHeader<R0 = Set>(Bag, Phase<(R0,)>);
 impl SingleHeader {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SingleHeader<super::missing::Name> { SingleHeader(Bag::default(), Phase) }
+    pub fn new() -> SingleHeader<Missing<super::required::Name>> { SingleHeader(Bag::default(), Phase) }
 }
 impl<R0> SingleHeader<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> SingleHeader<Set> { self.0.set("Name", value.into_expr()); SingleHeader(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SingleHeader<Set> { SingleHeader(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SingleHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelemetryDestinationConfiguration` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetrydestinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TelemetryDestinationConfiguration(Bag);
+#[must_use] pub struct TelemetryDestinationConfiguration(Bag);
 impl TelemetryDestinationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudtrailParameters`: `CloudtrailParameters`. Update: in place.
-    pub fn cloudtrail_parameters(mut self, value: impl Arg<CloudtrailParameters>) -> Self { self.0.set("CloudtrailParameters", value.into_expr()); self }
+    pub fn cloudtrail_parameters(self, value: impl Arg<CloudtrailParameters>) -> Self { Self(put(self.0, "CloudtrailParameters", value.into_expr())) }
     /// `DestinationPattern`: text. Update: in place.
-    pub fn destination_pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationPattern", value.into_expr()); self }
+    pub fn destination_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationPattern", value.into_expr())) }
     /// `DestinationType`: `DestinationType`. Update: in place.
-    pub fn destination_type(mut self, value: impl Arg<DestinationType>) -> Self { self.0.set("DestinationType", value.into_expr()); self }
+    pub fn destination_type(self, value: impl Arg<DestinationType>) -> Self { Self(put(self.0, "DestinationType", value.into_expr())) }
     /// `ELBLoadBalancerLoggingParameters`: `ELBLoadBalancerLoggingParameters`. Update: in place.
-    pub fn elb_load_balancer_logging_parameters(mut self, value: impl Arg<ELBLoadBalancerLoggingParameters>) -> Self { self.0.set("ELBLoadBalancerLoggingParameters", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn elb_load_balancer_logging_parameters(self, value: impl Arg<ELBLoadBalancerLoggingParameters>) -> Self { Self(put(self.0, "ELBLoadBalancerLoggingParameters", value.into_expr())) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
     /// `LogDeliveryParameters`: `LogDeliveryParameters`. Update: in place.
-    pub fn log_delivery_parameters(mut self, value: impl Arg<LogDeliveryParameters>) -> Self { self.0.set("LogDeliveryParameters", value.into_expr()); self }
+    pub fn log_delivery_parameters(self, value: impl Arg<LogDeliveryParameters>) -> Self { Self(put(self.0, "LogDeliveryParameters", value.into_expr())) }
     /// `MskMonitoringParameters`: `MskMonitoringParameters`. Update: in place.
-    pub fn msk_monitoring_parameters(mut self, value: impl Arg<MskMonitoringParameters>) -> Self { self.0.set("MskMonitoringParameters", value.into_expr()); self }
+    pub fn msk_monitoring_parameters(self, value: impl Arg<MskMonitoringParameters>) -> Self { Self(put(self.0, "MskMonitoringParameters", value.into_expr())) }
     /// `RetentionInDays`: integer. Update: in place.
-    pub fn retention_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetentionInDays", value.into_expr()); self }
+    pub fn retention_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionInDays", value.into_expr())) }
     /// `VPCFlowLogParameters`: `VPCFlowLogParameters`. Update: in place.
-    pub fn vpc_flow_log_parameters(mut self, value: impl Arg<VPCFlowLogParameters>) -> Self { self.0.set("VPCFlowLogParameters", value.into_expr()); self }
+    pub fn vpc_flow_log_parameters(self, value: impl Arg<VPCFlowLogParameters>) -> Self { Self(put(self.0, "VPCFlowLogParameters", value.into_expr())) }
     /// `WAFLoggingParameters`: `WAFLoggingParameters`. Update: in place.
-    pub fn waf_logging_parameters(mut self, value: impl Arg<WAFLoggingParameters>) -> Self { self.0.set("WAFLoggingParameters", value.into_expr()); self }
+    pub fn waf_logging_parameters(self, value: impl Arg<WAFLoggingParameters>) -> Self { Self(put(self.0, "WAFLoggingParameters", value.into_expr())) }
 }
 impl Done for TelemetryDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelemetryRule` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-telemetryrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TelemetryRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TelemetryRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TelemetryRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TelemetryRule<super::missing::ResourceType, super::missing::TelemetryType> { TelemetryRule(Bag::default(), Phase) }
+    pub fn new() -> TelemetryRule<Missing<super::required::ResourceType>, Missing<super::required::TelemetryType>> { TelemetryRule(Bag::default(), Phase) }
 }
 impl<R0, R1> TelemetryRule<R0, R1> {
     /// `AllRegions`: boolean. Update: replacement.
-    pub fn all_regions(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllRegions", value.into_expr()); self }
+    pub fn all_regions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllRegions", value.into_expr()), Phase) }
     /// `AllowFieldUpdates`: boolean. Update: in place.
-    pub fn allow_field_updates(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowFieldUpdates", value.into_expr()); self }
+    pub fn allow_field_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowFieldUpdates", value.into_expr()), Phase) }
     /// `DestinationConfiguration`: `TelemetryDestinationConfiguration`. Update: in place.
-    pub fn destination_configuration(mut self, value: impl Arg<TelemetryDestinationConfiguration>) -> Self { self.0.set("DestinationConfiguration", value.into_expr()); self }
+    pub fn destination_configuration(self, value: impl Arg<TelemetryDestinationConfiguration>) -> Self { Self(put(self.0, "DestinationConfiguration", value.into_expr()), Phase) }
     /// `Regions`: list of text. Update: in place.
-    pub fn regions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Regions", value.into_expr()); self }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr()), Phase) }
     /// `ResourceType`: `ResourceType`, required. Update: in place.
-    pub fn resource_type(mut self, value: impl Arg<ResourceType>) -> TelemetryRule<Set, R1> { self.0.set("ResourceType", value.into_expr()); TelemetryRule(self.0, Phase) }
+    pub fn resource_type(self, value: impl Arg<ResourceType>) -> TelemetryRule<Set, R1> { TelemetryRule(put(self.0, "ResourceType", value.into_expr()), Phase) }
     /// `Scope`: text. Update: in place.
-    pub fn scope(mut self, value: impl Arg<str>) -> Self { self.0.set("Scope", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
     /// `SelectionCriteria`: text. Update: in place.
-    pub fn selection_criteria(mut self, value: impl Arg<str>) -> Self { self.0.set("SelectionCriteria", value.into_expr()); self }
+    pub fn selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectionCriteria", value.into_expr()), Phase) }
     /// `TelemetrySourceTypes`: list of `TelemetrySourceTypes`. Update: in place.
-    pub fn telemetry_source_types(mut self, value: impl Arg<Arr<TelemetrySourceTypes>>) -> Self { self.0.set("TelemetrySourceTypes", value.into_expr()); self }
+    pub fn telemetry_source_types(self, value: impl Arg<Arr<TelemetrySourceTypes>>) -> Self { Self(put(self.0, "TelemetrySourceTypes", value.into_expr()), Phase) }
     /// `TelemetryType`: `TelemetryType`, required. Update: in place.
-    pub fn telemetry_type(mut self, value: impl Arg<TelemetryType>) -> TelemetryRule<R0, Set> { self.0.set("TelemetryType", value.into_expr()); TelemetryRule(self.0, Phase) }
+    pub fn telemetry_type(self, value: impl Arg<TelemetryType>) -> TelemetryRule<R0, Set> { TelemetryRule(put(self.0, "TelemetryType", value.into_expr()), Phase) }
 }
 impl Done for TelemetryRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VPCFlowLogParameters` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-vpcflowlogparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VPCFlowLogParameters(Bag);
+#[must_use] pub struct VPCFlowLogParameters(Bag);
 impl VPCFlowLogParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogFormat`: text. Update: in place.
-    pub fn log_format(mut self, value: impl Arg<str>) -> Self { self.0.set("LogFormat", value.into_expr()); self }
+    pub fn log_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogFormat", value.into_expr())) }
     /// `MaxAggregationInterval`: integer. Update: in place.
-    pub fn max_aggregation_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxAggregationInterval", value.into_expr()); self }
+    pub fn max_aggregation_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAggregationInterval", value.into_expr())) }
     /// `TrafficType`: text. Update: in place.
-    pub fn traffic_type(mut self, value: impl Arg<str>) -> Self { self.0.set("TrafficType", value.into_expr()); self }
+    pub fn traffic_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrafficType", value.into_expr())) }
 }
 impl Done for VPCFlowLogParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WAFLoggingParameters` of `AWS::ObservabilityAdmin::OrganizationTelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-organizationtelemetryrule-wafloggingparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WAFLoggingParameters(Bag);
+#[must_use] pub struct WAFLoggingParameters(Bag);
 impl WAFLoggingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogType`: `LogType`. Update: in place.
-    pub fn log_type(mut self, value: impl Arg<LogType>) -> Self { self.0.set("LogType", value.into_expr()); self }
+    pub fn log_type(self, value: impl Arg<LogType>) -> Self { Self(put(self.0, "LogType", value.into_expr())) }
     /// `LoggingFilter`: `LoggingFilter`. Update: in place.
-    pub fn logging_filter(mut self, value: impl Arg<LoggingFilter>) -> Self { self.0.set("LoggingFilter", value.into_expr()); self }
+    pub fn logging_filter(self, value: impl Arg<LoggingFilter>) -> Self { Self(put(self.0, "LoggingFilter", value.into_expr())) }
     /// `RedactedFields`: list of `FieldToMatch`. Update: in place.
-    pub fn redacted_fields(mut self, value: impl Arg<Arr<FieldToMatch>>) -> Self { self.0.set("RedactedFields", value.into_expr()); self }
+    pub fn redacted_fields(self, value: impl Arg<Arr<FieldToMatch>>) -> Self { Self(put(self.0, "RedactedFields", value.into_expr())) }
 }
 impl Done for WAFLoggingParameters { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -516,59 +516,59 @@ impl CfnS3TableIntegration {
     /// `AWS::ObservabilityAdmin::S3TableIntegration`
     pub const TYPE: &'static str = "AWS::ObservabilityAdmin::S3TableIntegration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnS3TableIntegrationProps<R0, R1>) -> Self where CfnS3TableIntegrationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnS3TableIntegrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnS3TableIntegration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ObservabilityAdmin::S3TableIntegration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-s3tableintegration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnS3TableIntegrationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnS3TableIntegrationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnS3TableIntegrationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnS3TableIntegrationProps<missing::Encryption, missing::RoleArn> { CfnS3TableIntegrationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnS3TableIntegrationProps<Missing<required::Encryption>, Missing<required::RoleArn>> { CfnS3TableIntegrationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnS3TableIntegrationProps<R0, R1> {
     /// `Encryption`: `EncryptionConfig`, required. Update: replacement.
-    pub fn encryption(mut self, value: impl Arg<s3_table_integration::EncryptionConfig>) -> CfnS3TableIntegrationProps<Set, R1> { self.0.set("Encryption", value.into_expr()); CfnS3TableIntegrationProps(self.0, Phase) }
+    pub fn encryption(self, value: impl Arg<s3_table_integration::EncryptionConfig>) -> CfnS3TableIntegrationProps<Set, R1> { CfnS3TableIntegrationProps(put(self.0, "Encryption", value.into_expr()), Phase) }
     /// `LogSources`: list of `LogSource`. Update: in place.
-    pub fn log_sources(mut self, value: impl Arg<Arr<s3_table_integration::LogSource>>) -> Self { self.0.set("LogSources", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnS3TableIntegrationProps<R0, Set> { self.0.set("RoleArn", value.into_expr()); CfnS3TableIntegrationProps(self.0, Phase) }
+    pub fn log_sources(self, value: impl Arg<Arr<s3_table_integration::LogSource>>) -> Self { Self(put(self.0, "LogSources", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnS3TableIntegrationProps<R0, Set> { CfnS3TableIntegrationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnS3TableIntegrationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ObservabilityAdmin::S3TableIntegration`.
 pub mod s3_table_integration {
 use crate::cfn::support::*;
 /// The property type `EncryptionConfig` of `AWS::ObservabilityAdmin::S3TableIntegration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-s3tableintegration-encryptionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EncryptionConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl EncryptionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionConfig<super::missing::SseAlgorithm> { EncryptionConfig(Bag::default(), Phase) }
+    pub fn new() -> EncryptionConfig<Missing<super::required::SseAlgorithm>> { EncryptionConfig(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfig<R0> {
-    /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `SseAlgorithm`: `SseAlgorithm`, required. Update: replacement.
-    pub fn sse_algorithm(mut self, value: impl Arg<SseAlgorithm>) -> EncryptionConfig<Set> { self.0.set("SseAlgorithm", value.into_expr()); EncryptionConfig(self.0, Phase) }
+    pub fn sse_algorithm(self, value: impl Arg<SseAlgorithm>) -> EncryptionConfig<Set> { EncryptionConfig(put(self.0, "SseAlgorithm", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogSource` of `AWS::ObservabilityAdmin::S3TableIntegration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-s3tableintegration-logsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LogSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LogSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogSource<super::missing::Name, super::missing::Type> { LogSource(Bag::default(), Phase) }
+    pub fn new() -> LogSource<Missing<super::required::Name>, Missing<super::required::Type>> { LogSource(Bag::default(), Phase) }
 }
 impl<R0, R1> LogSource<R0, R1> {
     /// `Identifier`: text. Update: in place.
-    pub fn identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("Identifier", value.into_expr()); self }
+    pub fn identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Identifier", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> LogSource<Set, R1> { self.0.set("Name", value.into_expr()); LogSource(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> LogSource<Set, R1> { LogSource(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> LogSource<R0, Set> { self.0.set("Type", value.into_expr()); LogSource(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> LogSource<R0, Set> { LogSource(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for LogSource { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `SseAlgorithm` allows.
@@ -580,7 +580,7 @@ impl CfnTelemetryEnrichment {
     /// `AWS::ObservabilityAdmin::TelemetryEnrichment`
     pub const TYPE: &'static str = "AWS::ObservabilityAdmin::TelemetryEnrichment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnTelemetryEnrichmentProps<R0>) -> Self where CfnTelemetryEnrichmentProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTelemetryEnrichmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Scope`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Status`: text.
@@ -588,14 +588,14 @@ impl CfnTelemetryEnrichment {
 }
 impl Parent for CfnTelemetryEnrichment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ObservabilityAdmin::TelemetryEnrichment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetryenrichment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTelemetryEnrichmentProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnTelemetryEnrichmentProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnTelemetryEnrichmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTelemetryEnrichmentProps<missing::Scope> { CfnTelemetryEnrichmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTelemetryEnrichmentProps<Missing<required::Scope>> { CfnTelemetryEnrichmentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTelemetryEnrichmentProps<R0> {
     /// `Scope`: `Scope`, required. Update: replacement.
-    pub fn scope(mut self, value: impl Arg<telemetry_enrichment::Scope>) -> CfnTelemetryEnrichmentProps<Set> { self.0.set("Scope", value.into_expr()); CfnTelemetryEnrichmentProps(self.0, Phase) }
+    pub fn scope(self, value: impl Arg<telemetry_enrichment::Scope>) -> CfnTelemetryEnrichmentProps<Set> { CfnTelemetryEnrichmentProps(put(self.0, "Scope", value.into_expr()), Phase) }
 }
 impl Done for CfnTelemetryEnrichmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ObservabilityAdmin::TelemetryEnrichment`.
@@ -610,10 +610,10 @@ impl CfnTelemetryPipelines {
     /// `AWS::ObservabilityAdmin::TelemetryPipelines`
     pub const TYPE: &'static str = "AWS::ObservabilityAdmin::TelemetryPipelines";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnTelemetryPipelinesProps<R0>) -> Self where CfnTelemetryPipelinesProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTelemetryPipelinesProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PipelineIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Pipeline`: `TelemetryPipeline`.
     pub fn attr_pipeline(&self) -> Val<telemetry_pipelines::TelemetryPipeline> { self.0.get_att("Pipeline") }
@@ -626,64 +626,64 @@ impl CfnTelemetryPipelines {
 }
 impl Parent for CfnTelemetryPipelines { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ObservabilityAdmin::TelemetryPipelines`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetrypipelines.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTelemetryPipelinesProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnTelemetryPipelinesProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnTelemetryPipelinesProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTelemetryPipelinesProps<missing::Configuration> { CfnTelemetryPipelinesProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTelemetryPipelinesProps<Missing<required::Configuration>> { CfnTelemetryPipelinesProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTelemetryPipelinesProps<R0> {
     /// `Configuration`: `TelemetryPipelineConfiguration`, required. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<telemetry_pipelines::TelemetryPipelineConfiguration>) -> CfnTelemetryPipelinesProps<Set> { self.0.set("Configuration", value.into_expr()); CfnTelemetryPipelinesProps(self.0, Phase) }
+    pub fn configuration(self, value: impl Arg<telemetry_pipelines::TelemetryPipelineConfiguration>) -> CfnTelemetryPipelinesProps<Set> { CfnTelemetryPipelinesProps(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTelemetryPipelinesProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ObservabilityAdmin::TelemetryPipelines`.
 pub mod telemetry_pipelines {
 use crate::cfn::support::*;
 /// The property type `TelemetryPipeline` of `AWS::ObservabilityAdmin::TelemetryPipelines`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipeline.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TelemetryPipeline(Bag);
+#[must_use] pub struct TelemetryPipeline(Bag);
 impl TelemetryPipeline {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `Configuration`: `TelemetryPipelineConfiguration`. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<TelemetryPipelineConfiguration>) -> Self { self.0.set("Configuration", value.into_expr()); self }
+    pub fn configuration(self, value: impl Arg<TelemetryPipelineConfiguration>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
     /// `CreatedTimeStamp`: number. Update: in place.
-    pub fn created_time_stamp(mut self, value: impl Arg<f64>) -> Self { self.0.set("CreatedTimeStamp", value.into_expr()); self }
+    pub fn created_time_stamp(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CreatedTimeStamp", value.into_expr())) }
     /// `LastUpdateTimeStamp`: number. Update: in place.
-    pub fn last_update_time_stamp(mut self, value: impl Arg<f64>) -> Self { self.0.set("LastUpdateTimeStamp", value.into_expr()); self }
+    pub fn last_update_time_stamp(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LastUpdateTimeStamp", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
     /// `StatusReason`: `TelemetryPipelineStatusReason`. Update: in place.
-    pub fn status_reason(mut self, value: impl Arg<TelemetryPipelineStatusReason>) -> Self { self.0.set("StatusReason", value.into_expr()); self }
+    pub fn status_reason(self, value: impl Arg<TelemetryPipelineStatusReason>) -> Self { Self(put(self.0, "StatusReason", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for TelemetryPipeline { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelemetryPipelineConfiguration` of `AWS::ObservabilityAdmin::TelemetryPipelines`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipelineconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TelemetryPipelineConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TelemetryPipelineConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TelemetryPipelineConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TelemetryPipelineConfiguration<super::missing::Body> { TelemetryPipelineConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TelemetryPipelineConfiguration<Missing<super::required::Body>> { TelemetryPipelineConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TelemetryPipelineConfiguration<R0> {
     /// `Body`: text, required. Update: in place.
-    pub fn body(mut self, value: impl Arg<str>) -> TelemetryPipelineConfiguration<Set> { self.0.set("Body", value.into_expr()); TelemetryPipelineConfiguration(self.0, Phase) }
+    pub fn body(self, value: impl Arg<str>) -> TelemetryPipelineConfiguration<Set> { TelemetryPipelineConfiguration(put(self.0, "Body", value.into_expr()), Phase) }
 }
 impl Done for TelemetryPipelineConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelemetryPipelineStatusReason` of `AWS::ObservabilityAdmin::TelemetryPipelines`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetrypipelines-telemetrypipelinestatusreason.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TelemetryPipelineStatusReason(Bag);
+#[must_use] pub struct TelemetryPipelineStatusReason(Bag);
 impl TelemetryPipelineStatusReason {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
 }
 impl Done for TelemetryPipelineStatusReason { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -695,275 +695,275 @@ impl CfnTelemetryRule {
     /// `AWS::ObservabilityAdmin::TelemetryRule`
     pub const TYPE: &'static str = "AWS::ObservabilityAdmin::TelemetryRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTelemetryRuleProps<R0, R1>) -> Self where CfnTelemetryRuleProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTelemetryRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `RegionStatuses`: list of `RegionStatus`.
     pub fn attr_region_statuses(&self) -> Val<Arr<telemetry_rule::RegionStatus>> { self.0.get_att("RegionStatuses") }
-    /// The attribute `RuleArn`: text.
+    /// The attribute `RuleArn`: `OtherArn`.
     pub fn attr_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RuleArn") }
 }
 impl Parent for CfnTelemetryRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-observabilityadmin-telemetryrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTelemetryRuleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTelemetryRuleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTelemetryRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTelemetryRuleProps<missing::Rule, missing::RuleName> { CfnTelemetryRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTelemetryRuleProps<Missing<required::Rule>, Missing<required::RuleName>> { CfnTelemetryRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTelemetryRuleProps<R0, R1> {
     /// `Rule`: `TelemetryRule`, required. Update: in place.
-    pub fn rule(mut self, value: impl Arg<telemetry_rule::TelemetryRule>) -> CfnTelemetryRuleProps<Set, R1> { self.0.set("Rule", value.into_expr()); CfnTelemetryRuleProps(self.0, Phase) }
+    pub fn rule(self, value: impl Arg<telemetry_rule::TelemetryRule>) -> CfnTelemetryRuleProps<Set, R1> { CfnTelemetryRuleProps(put(self.0, "Rule", value.into_expr()), Phase) }
     /// `RuleName`: text, required. Update: replacement.
-    pub fn rule_name(mut self, value: impl Arg<str>) -> CfnTelemetryRuleProps<R0, Set> { self.0.set("RuleName", value.into_expr()); CfnTelemetryRuleProps(self.0, Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> CfnTelemetryRuleProps<R0, Set> { CfnTelemetryRuleProps(put(self.0, "RuleName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTelemetryRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ObservabilityAdmin::TelemetryRule`.
 pub mod telemetry_rule {
 use crate::cfn::support::*;
 /// The property type `ActionCondition` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-actioncondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ActionCondition(Bag);
+#[must_use] pub struct ActionCondition(Bag);
 impl ActionCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: `Action`. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<Action>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
 }
 impl Done for ActionCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedEventSelector` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedeventselector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdvancedEventSelector<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AdvancedEventSelector<R0 = Set>(Bag, Phase<(R0,)>);
 impl AdvancedEventSelector {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AdvancedEventSelector<super::missing::FieldSelectors> { AdvancedEventSelector(Bag::default(), Phase) }
+    pub fn new() -> AdvancedEventSelector<Missing<super::required::FieldSelectors>> { AdvancedEventSelector(Bag::default(), Phase) }
 }
 impl<R0> AdvancedEventSelector<R0> {
     /// `FieldSelectors`: list of `AdvancedFieldSelector`, required. Update: in place.
-    pub fn field_selectors(mut self, value: impl Arg<Arr<AdvancedFieldSelector>>) -> AdvancedEventSelector<Set> { self.0.set("FieldSelectors", value.into_expr()); AdvancedEventSelector(self.0, Phase) }
+    pub fn field_selectors(self, value: impl Arg<Arr<AdvancedFieldSelector>>) -> AdvancedEventSelector<Set> { AdvancedEventSelector(put(self.0, "FieldSelectors", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for AdvancedEventSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedFieldSelector` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-advancedfieldselector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdvancedFieldSelector(Bag);
+#[must_use] pub struct AdvancedFieldSelector(Bag);
 impl AdvancedFieldSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndsWith`: list of text. Update: in place.
-    pub fn ends_with(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EndsWith", value.into_expr()); self }
+    pub fn ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EndsWith", value.into_expr())) }
     /// `Equals`: list of text. Update: in place.
-    pub fn equals(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Equals", value.into_expr()); self }
+    pub fn equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Equals", value.into_expr())) }
     /// `Field`: text. Update: in place.
-    pub fn field(mut self, value: impl Arg<str>) -> Self { self.0.set("Field", value.into_expr()); self }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
     /// `NotEndsWith`: list of text. Update: in place.
-    pub fn not_ends_with(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotEndsWith", value.into_expr()); self }
+    pub fn not_ends_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEndsWith", value.into_expr())) }
     /// `NotEquals`: list of text. Update: in place.
-    pub fn not_equals(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotEquals", value.into_expr()); self }
+    pub fn not_equals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotEquals", value.into_expr())) }
     /// `NotStartsWith`: list of text. Update: in place.
-    pub fn not_starts_with(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotStartsWith", value.into_expr()); self }
+    pub fn not_starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotStartsWith", value.into_expr())) }
     /// `StartsWith`: list of text. Update: in place.
-    pub fn starts_with(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StartsWith", value.into_expr()); self }
+    pub fn starts_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StartsWith", value.into_expr())) }
 }
 impl Done for AdvancedFieldSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudtrailParameters` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-cloudtrailparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudtrailParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudtrailParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudtrailParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudtrailParameters<super::missing::AdvancedEventSelectors> { CloudtrailParameters(Bag::default(), Phase) }
+    pub fn new() -> CloudtrailParameters<Missing<super::required::AdvancedEventSelectors>> { CloudtrailParameters(Bag::default(), Phase) }
 }
 impl<R0> CloudtrailParameters<R0> {
     /// `AdvancedEventSelectors`: list of `AdvancedEventSelector`, required. Update: in place.
-    pub fn advanced_event_selectors(mut self, value: impl Arg<Arr<AdvancedEventSelector>>) -> CloudtrailParameters<Set> { self.0.set("AdvancedEventSelectors", value.into_expr()); CloudtrailParameters(self.0, Phase) }
+    pub fn advanced_event_selectors(self, value: impl Arg<Arr<AdvancedEventSelector>>) -> CloudtrailParameters<Set> { CloudtrailParameters(put(self.0, "AdvancedEventSelectors", value.into_expr()), Phase) }
 }
 impl Done for CloudtrailParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Condition` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-condition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Condition(Bag);
+#[must_use] pub struct Condition(Bag);
 impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActionCondition`: `ActionCondition`. Update: in place.
-    pub fn action_condition(mut self, value: impl Arg<ActionCondition>) -> Self { self.0.set("ActionCondition", value.into_expr()); self }
+    pub fn action_condition(self, value: impl Arg<ActionCondition>) -> Self { Self(put(self.0, "ActionCondition", value.into_expr())) }
     /// `LabelNameCondition`: `LabelNameCondition`. Update: in place.
-    pub fn label_name_condition(mut self, value: impl Arg<LabelNameCondition>) -> Self { self.0.set("LabelNameCondition", value.into_expr()); self }
+    pub fn label_name_condition(self, value: impl Arg<LabelNameCondition>) -> Self { Self(put(self.0, "LabelNameCondition", value.into_expr())) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ELBLoadBalancerLoggingParameters` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-elbloadbalancerloggingparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ELBLoadBalancerLoggingParameters(Bag);
+#[must_use] pub struct ELBLoadBalancerLoggingParameters(Bag);
 impl ELBLoadBalancerLoggingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FieldDelimiter`: text. Update: in place.
-    pub fn field_delimiter(mut self, value: impl Arg<str>) -> Self { self.0.set("FieldDelimiter", value.into_expr()); self }
+    pub fn field_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FieldDelimiter", value.into_expr())) }
     /// `OutputFormat`: `OutputFormat`. Update: in place.
-    pub fn output_format(mut self, value: impl Arg<OutputFormat>) -> Self { self.0.set("OutputFormat", value.into_expr()); self }
+    pub fn output_format(self, value: impl Arg<OutputFormat>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr())) }
 }
 impl Done for ELBLoadBalancerLoggingParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldToMatch` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-fieldtomatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldToMatch(Bag);
+#[must_use] pub struct FieldToMatch(Bag);
 impl FieldToMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Method`: text. Update: in place.
-    pub fn method(mut self, value: impl Arg<str>) -> Self { self.0.set("Method", value.into_expr()); self }
+    pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
     /// `QueryString`: text. Update: in place.
-    pub fn query_string(mut self, value: impl Arg<str>) -> Self { self.0.set("QueryString", value.into_expr()); self }
+    pub fn query_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryString", value.into_expr())) }
     /// `SingleHeader`: `SingleHeader`. Update: in place.
-    pub fn single_header(mut self, value: impl Arg<SingleHeader>) -> Self { self.0.set("SingleHeader", value.into_expr()); self }
+    pub fn single_header(self, value: impl Arg<SingleHeader>) -> Self { Self(put(self.0, "SingleHeader", value.into_expr())) }
     /// `UriPath`: text. Update: in place.
-    pub fn uri_path(mut self, value: impl Arg<str>) -> Self { self.0.set("UriPath", value.into_expr()); self }
+    pub fn uri_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UriPath", value.into_expr())) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-filter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Filter(Bag);
+#[must_use] pub struct Filter(Bag);
 impl Filter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Behavior`: `Behavior`. Update: in place.
-    pub fn behavior(mut self, value: impl Arg<Behavior>) -> Self { self.0.set("Behavior", value.into_expr()); self }
+    pub fn behavior(self, value: impl Arg<Behavior>) -> Self { Self(put(self.0, "Behavior", value.into_expr())) }
     /// `Conditions`: list of `Condition`. Update: in place.
-    pub fn conditions(mut self, value: impl Arg<Arr<Condition>>) -> Self { self.0.set("Conditions", value.into_expr()); self }
+    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr())) }
     /// `Requirement`: `Requirement`. Update: in place.
-    pub fn requirement(mut self, value: impl Arg<Requirement>) -> Self { self.0.set("Requirement", value.into_expr()); self }
+    pub fn requirement(self, value: impl Arg<Requirement>) -> Self { Self(put(self.0, "Requirement", value.into_expr())) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LabelNameCondition` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-labelnamecondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LabelNameCondition(Bag);
+#[must_use] pub struct LabelNameCondition(Bag);
 impl LabelNameCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LabelName`: text. Update: in place.
-    pub fn label_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LabelName", value.into_expr()); self }
+    pub fn label_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LabelName", value.into_expr())) }
 }
 impl Done for LabelNameCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogDeliveryParameters` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-logdeliveryparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogDeliveryParameters(Bag);
+#[must_use] pub struct LogDeliveryParameters(Bag);
 impl LogDeliveryParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogTypes`: list of `LogTypes`. Update: in place.
-    pub fn log_types(mut self, value: impl Arg<Arr<LogTypes>>) -> Self { self.0.set("LogTypes", value.into_expr()); self }
+    pub fn log_types(self, value: impl Arg<Arr<LogTypes>>) -> Self { Self(put(self.0, "LogTypes", value.into_expr())) }
 }
 impl Done for LogDeliveryParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingFilter` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-loggingfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingFilter(Bag);
+#[must_use] pub struct LoggingFilter(Bag);
 impl LoggingFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultBehavior`: `DefaultBehavior`. Update: in place.
-    pub fn default_behavior(mut self, value: impl Arg<DefaultBehavior>) -> Self { self.0.set("DefaultBehavior", value.into_expr()); self }
+    pub fn default_behavior(self, value: impl Arg<DefaultBehavior>) -> Self { Self(put(self.0, "DefaultBehavior", value.into_expr())) }
     /// `Filters`: list of `Filter`. Update: in place.
-    pub fn filters(mut self, value: impl Arg<Arr<Filter>>) -> Self { self.0.set("Filters", value.into_expr()); self }
+    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value.into_expr())) }
 }
 impl Done for LoggingFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MskMonitoringParameters` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-mskmonitoringparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MskMonitoringParameters(Bag);
+#[must_use] pub struct MskMonitoringParameters(Bag);
 impl MskMonitoringParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnhancedMonitoring`: `EnhancedMonitoring`. Update: in place.
-    pub fn enhanced_monitoring(mut self, value: impl Arg<EnhancedMonitoring>) -> Self { self.0.set("EnhancedMonitoring", value.into_expr()); self }
+    pub fn enhanced_monitoring(self, value: impl Arg<EnhancedMonitoring>) -> Self { Self(put(self.0, "EnhancedMonitoring", value.into_expr())) }
 }
 impl Done for MskMonitoringParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegionStatus` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-regionstatus.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegionStatus(Bag);
+#[must_use] pub struct RegionStatus(Bag);
 impl RegionStatus {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
     /// `RuleArn`: text. Update: in place.
-    pub fn rule_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("RuleArn", value.into_expr()); self }
+    pub fn rule_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleArn", value.into_expr())) }
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for RegionStatus { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleHeader` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-singleheader.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SingleHeader<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SingleHeader<R0 = Set>(Bag, Phase<(R0,)>);
 impl SingleHeader {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SingleHeader<super::missing::Name> { SingleHeader(Bag::default(), Phase) }
+    pub fn new() -> SingleHeader<Missing<super::required::Name>> { SingleHeader(Bag::default(), Phase) }
 }
 impl<R0> SingleHeader<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> SingleHeader<Set> { self.0.set("Name", value.into_expr()); SingleHeader(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SingleHeader<Set> { SingleHeader(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for SingleHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelemetryDestinationConfiguration` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetrydestinationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TelemetryDestinationConfiguration(Bag);
+#[must_use] pub struct TelemetryDestinationConfiguration(Bag);
 impl TelemetryDestinationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudtrailParameters`: `CloudtrailParameters`. Update: in place.
-    pub fn cloudtrail_parameters(mut self, value: impl Arg<CloudtrailParameters>) -> Self { self.0.set("CloudtrailParameters", value.into_expr()); self }
+    pub fn cloudtrail_parameters(self, value: impl Arg<CloudtrailParameters>) -> Self { Self(put(self.0, "CloudtrailParameters", value.into_expr())) }
     /// `DestinationPattern`: text. Update: in place.
-    pub fn destination_pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationPattern", value.into_expr()); self }
+    pub fn destination_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationPattern", value.into_expr())) }
     /// `DestinationType`: `DestinationType`. Update: in place.
-    pub fn destination_type(mut self, value: impl Arg<DestinationType>) -> Self { self.0.set("DestinationType", value.into_expr()); self }
+    pub fn destination_type(self, value: impl Arg<DestinationType>) -> Self { Self(put(self.0, "DestinationType", value.into_expr())) }
     /// `ELBLoadBalancerLoggingParameters`: `ELBLoadBalancerLoggingParameters`. Update: in place.
-    pub fn elb_load_balancer_logging_parameters(mut self, value: impl Arg<ELBLoadBalancerLoggingParameters>) -> Self { self.0.set("ELBLoadBalancerLoggingParameters", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn elb_load_balancer_logging_parameters(self, value: impl Arg<ELBLoadBalancerLoggingParameters>) -> Self { Self(put(self.0, "ELBLoadBalancerLoggingParameters", value.into_expr())) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
     /// `LogDeliveryParameters`: `LogDeliveryParameters`. Update: in place.
-    pub fn log_delivery_parameters(mut self, value: impl Arg<LogDeliveryParameters>) -> Self { self.0.set("LogDeliveryParameters", value.into_expr()); self }
+    pub fn log_delivery_parameters(self, value: impl Arg<LogDeliveryParameters>) -> Self { Self(put(self.0, "LogDeliveryParameters", value.into_expr())) }
     /// `MskMonitoringParameters`: `MskMonitoringParameters`. Update: in place.
-    pub fn msk_monitoring_parameters(mut self, value: impl Arg<MskMonitoringParameters>) -> Self { self.0.set("MskMonitoringParameters", value.into_expr()); self }
+    pub fn msk_monitoring_parameters(self, value: impl Arg<MskMonitoringParameters>) -> Self { Self(put(self.0, "MskMonitoringParameters", value.into_expr())) }
     /// `RetentionInDays`: integer. Update: in place.
-    pub fn retention_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetentionInDays", value.into_expr()); self }
+    pub fn retention_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionInDays", value.into_expr())) }
     /// `VPCFlowLogParameters`: `VPCFlowLogParameters`. Update: in place.
-    pub fn vpc_flow_log_parameters(mut self, value: impl Arg<VPCFlowLogParameters>) -> Self { self.0.set("VPCFlowLogParameters", value.into_expr()); self }
+    pub fn vpc_flow_log_parameters(self, value: impl Arg<VPCFlowLogParameters>) -> Self { Self(put(self.0, "VPCFlowLogParameters", value.into_expr())) }
     /// `WAFLoggingParameters`: `WAFLoggingParameters`. Update: in place.
-    pub fn waf_logging_parameters(mut self, value: impl Arg<WAFLoggingParameters>) -> Self { self.0.set("WAFLoggingParameters", value.into_expr()); self }
+    pub fn waf_logging_parameters(self, value: impl Arg<WAFLoggingParameters>) -> Self { Self(put(self.0, "WAFLoggingParameters", value.into_expr())) }
 }
 impl Done for TelemetryDestinationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TelemetryRule` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-telemetryrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TelemetryRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TelemetryRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TelemetryRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TelemetryRule<super::missing::ResourceType, super::missing::TelemetryType> { TelemetryRule(Bag::default(), Phase) }
+    pub fn new() -> TelemetryRule<Missing<super::required::ResourceType>, Missing<super::required::TelemetryType>> { TelemetryRule(Bag::default(), Phase) }
 }
 impl<R0, R1> TelemetryRule<R0, R1> {
     /// `AllRegions`: boolean. Update: replacement.
-    pub fn all_regions(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllRegions", value.into_expr()); self }
+    pub fn all_regions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllRegions", value.into_expr()), Phase) }
     /// `AllowFieldUpdates`: boolean. Update: in place.
-    pub fn allow_field_updates(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowFieldUpdates", value.into_expr()); self }
+    pub fn allow_field_updates(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowFieldUpdates", value.into_expr()), Phase) }
     /// `DestinationConfiguration`: `TelemetryDestinationConfiguration`. Update: in place.
-    pub fn destination_configuration(mut self, value: impl Arg<TelemetryDestinationConfiguration>) -> Self { self.0.set("DestinationConfiguration", value.into_expr()); self }
+    pub fn destination_configuration(self, value: impl Arg<TelemetryDestinationConfiguration>) -> Self { Self(put(self.0, "DestinationConfiguration", value.into_expr()), Phase) }
     /// `Regions`: list of text. Update: in place.
-    pub fn regions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Regions", value.into_expr()); self }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr()), Phase) }
     /// `ResourceType`: `ResourceType`, required. Update: in place.
-    pub fn resource_type(mut self, value: impl Arg<ResourceType>) -> TelemetryRule<Set, R1> { self.0.set("ResourceType", value.into_expr()); TelemetryRule(self.0, Phase) }
+    pub fn resource_type(self, value: impl Arg<ResourceType>) -> TelemetryRule<Set, R1> { TelemetryRule(put(self.0, "ResourceType", value.into_expr()), Phase) }
     /// `SelectionCriteria`: text. Update: in place.
-    pub fn selection_criteria(mut self, value: impl Arg<str>) -> Self { self.0.set("SelectionCriteria", value.into_expr()); self }
+    pub fn selection_criteria(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SelectionCriteria", value.into_expr()), Phase) }
     /// `TelemetrySourceTypes`: list of `TelemetrySourceTypes`. Update: in place.
-    pub fn telemetry_source_types(mut self, value: impl Arg<Arr<TelemetrySourceTypes>>) -> Self { self.0.set("TelemetrySourceTypes", value.into_expr()); self }
+    pub fn telemetry_source_types(self, value: impl Arg<Arr<TelemetrySourceTypes>>) -> Self { Self(put(self.0, "TelemetrySourceTypes", value.into_expr()), Phase) }
     /// `TelemetryType`: `TelemetryType`, required. Update: in place.
-    pub fn telemetry_type(mut self, value: impl Arg<TelemetryType>) -> TelemetryRule<R0, Set> { self.0.set("TelemetryType", value.into_expr()); TelemetryRule(self.0, Phase) }
+    pub fn telemetry_type(self, value: impl Arg<TelemetryType>) -> TelemetryRule<R0, Set> { TelemetryRule(put(self.0, "TelemetryType", value.into_expr()), Phase) }
 }
 impl Done for TelemetryRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VPCFlowLogParameters` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-vpcflowlogparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VPCFlowLogParameters(Bag);
+#[must_use] pub struct VPCFlowLogParameters(Bag);
 impl VPCFlowLogParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogFormat`: text. Update: in place.
-    pub fn log_format(mut self, value: impl Arg<str>) -> Self { self.0.set("LogFormat", value.into_expr()); self }
+    pub fn log_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogFormat", value.into_expr())) }
     /// `MaxAggregationInterval`: integer. Update: in place.
-    pub fn max_aggregation_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxAggregationInterval", value.into_expr()); self }
+    pub fn max_aggregation_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAggregationInterval", value.into_expr())) }
     /// `TrafficType`: text. Update: in place.
-    pub fn traffic_type(mut self, value: impl Arg<str>) -> Self { self.0.set("TrafficType", value.into_expr()); self }
+    pub fn traffic_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrafficType", value.into_expr())) }
 }
 impl Done for VPCFlowLogParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WAFLoggingParameters` of `AWS::ObservabilityAdmin::TelemetryRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-observabilityadmin-telemetryrule-wafloggingparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WAFLoggingParameters(Bag);
+#[must_use] pub struct WAFLoggingParameters(Bag);
 impl WAFLoggingParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogType`: `LogType`. Update: in place.
-    pub fn log_type(mut self, value: impl Arg<LogType>) -> Self { self.0.set("LogType", value.into_expr()); self }
+    pub fn log_type(self, value: impl Arg<LogType>) -> Self { Self(put(self.0, "LogType", value.into_expr())) }
     /// `LoggingFilter`: `LoggingFilter`. Update: in place.
-    pub fn logging_filter(mut self, value: impl Arg<LoggingFilter>) -> Self { self.0.set("LoggingFilter", value.into_expr()); self }
+    pub fn logging_filter(self, value: impl Arg<LoggingFilter>) -> Self { Self(put(self.0, "LoggingFilter", value.into_expr())) }
     /// `RedactedFields`: list of `FieldToMatch`. Update: in place.
-    pub fn redacted_fields(mut self, value: impl Arg<Arr<FieldToMatch>>) -> Self { self.0.set("RedactedFields", value.into_expr()); self }
+    pub fn redacted_fields(self, value: impl Arg<Arr<FieldToMatch>>) -> Self { Self(put(self.0, "RedactedFields", value.into_expr())) }
 }
 impl Done for WAFLoggingParameters { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -991,5 +991,5 @@ TelemetrySourceTypes { EksApiLogs = "EKS_API_LOGS", EksAuditLogs = "EKS_AUDIT_LO
 values! { /// Texts that `TelemetryType` allows.
 TelemetryType { Logs = "Logs", Metrics = "Metrics", Traces = "Traces" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AdvancedEventSelectors, Body, Configuration, Destination, DestinationRoleArn, EncryptedLogGroupStrategy, Encryption, EncryptionStrategy, FieldSelectors, LogGroupNamePattern, Name, Region, Regions, ResourceType, RoleArn, Rule, RuleName, Scope, Source, SseAlgorithm, TelemetryType, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AdvancedEventSelectors, Body, Configuration, Destination, DestinationRoleArn, EncryptedLogGroupStrategy, Encryption, EncryptionStrategy, FieldSelectors, LogGroupNamePattern, Name, Region, Regions, ResourceType, RoleArn, Rule, RuleName, Scope, Source, SseAlgorithm, TelemetryType, Type } }

@@ -21,7 +21,7 @@ impl CfnCloudAutonomousVmCluster {
     pub fn attr_available_container_databases(&self) -> Val<i64> { self.0.get_att("AvailableContainerDatabases") }
     /// The attribute `AvailableCpus`: number.
     pub fn attr_available_cpus(&self) -> Val<f64> { self.0.get_att("AvailableCpus") }
-    /// The attribute `CloudAutonomousVmClusterArn`: text.
+    /// The attribute `CloudAutonomousVmClusterArn`: `OtherArn`.
     pub fn attr_cloud_autonomous_vm_cluster_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CloudAutonomousVmClusterArn") }
     /// The attribute `CloudAutonomousVmClusterId`: text.
     pub fn attr_cloud_autonomous_vm_cluster_id(&self) -> Val<str> { self.0.get_att("CloudAutonomousVmClusterId") }
@@ -72,79 +72,79 @@ impl CfnCloudAutonomousVmCluster {
 }
 impl Parent for CfnCloudAutonomousVmCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ODB::CloudAutonomousVmCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudautonomousvmcluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCloudAutonomousVmClusterProps(Bag);
+#[must_use] pub struct CfnCloudAutonomousVmClusterProps(Bag);
 impl CfnCloudAutonomousVmClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutonomousDataStorageSizeInTBs`: number. Update: replacement.
-    pub fn autonomous_data_storage_size_in_tbs(mut self, value: impl Arg<f64>) -> Self { self.0.set("AutonomousDataStorageSizeInTBs", value.into_expr()); self }
+    pub fn autonomous_data_storage_size_in_tbs(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "AutonomousDataStorageSizeInTBs", value.into_expr())) }
     /// `CloudExadataInfrastructureId`: text. Update: replacement.
-    pub fn cloud_exadata_infrastructure_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CloudExadataInfrastructureId", value.into_expr()); self }
+    pub fn cloud_exadata_infrastructure_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudExadataInfrastructureId", value.into_expr())) }
     /// `CpuCoreCountPerNode`: integer. Update: replacement.
-    pub fn cpu_core_count_per_node(mut self, value: impl Arg<i64>) -> Self { self.0.set("CpuCoreCountPerNode", value.into_expr()); self }
+    pub fn cpu_core_count_per_node(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CpuCoreCountPerNode", value.into_expr())) }
     /// `DbServers`: list of text. Update: replacement.
-    pub fn db_servers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DbServers", value.into_expr()); self }
+    pub fn db_servers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DbServers", value.into_expr())) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `DisplayName`: text. Update: replacement.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
     /// `IamRoles`: list of `IamRole`. Update: in place.
-    pub fn iam_roles(mut self, value: impl Arg<Arr<cloud_autonomous_vm_cluster::IamRole>>) -> Self { self.0.set("IamRoles", value.into_expr()); self }
+    pub fn iam_roles(self, value: impl Arg<Arr<cloud_autonomous_vm_cluster::IamRole>>) -> Self { Self(put(self.0, "IamRoles", value.into_expr())) }
     /// `IsMtlsEnabledVmCluster`: boolean. Update: replacement.
-    pub fn is_mtls_enabled_vm_cluster(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsMtlsEnabledVmCluster", value.into_expr()); self }
+    pub fn is_mtls_enabled_vm_cluster(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsMtlsEnabledVmCluster", value.into_expr())) }
     /// `LicenseModel`: `LicenseModel`. Update: replacement.
-    pub fn license_model(mut self, value: impl Arg<cloud_autonomous_vm_cluster::LicenseModel>) -> Self { self.0.set("LicenseModel", value.into_expr()); self }
+    pub fn license_model(self, value: impl Arg<cloud_autonomous_vm_cluster::LicenseModel>) -> Self { Self(put(self.0, "LicenseModel", value.into_expr())) }
     /// `MaintenanceWindow`: `MaintenanceWindow`. Update: replacement.
-    pub fn maintenance_window(mut self, value: impl Arg<cloud_autonomous_vm_cluster::MaintenanceWindow>) -> Self { self.0.set("MaintenanceWindow", value.into_expr()); self }
+    pub fn maintenance_window(self, value: impl Arg<cloud_autonomous_vm_cluster::MaintenanceWindow>) -> Self { Self(put(self.0, "MaintenanceWindow", value.into_expr())) }
     /// `MemoryPerOracleComputeUnitInGBs`: integer. Update: replacement.
-    pub fn memory_per_oracle_compute_unit_in_gbs(mut self, value: impl Arg<i64>) -> Self { self.0.set("MemoryPerOracleComputeUnitInGBs", value.into_expr()); self }
+    pub fn memory_per_oracle_compute_unit_in_gbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryPerOracleComputeUnitInGBs", value.into_expr())) }
     /// `OdbNetworkId`: text. Update: replacement.
-    pub fn odb_network_id(mut self, value: impl Arg<str>) -> Self { self.0.set("OdbNetworkId", value.into_expr()); self }
+    pub fn odb_network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OdbNetworkId", value.into_expr())) }
     /// `ScanListenerPortNonTls`: integer. Update: replacement.
-    pub fn scan_listener_port_non_tls(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScanListenerPortNonTls", value.into_expr()); self }
+    pub fn scan_listener_port_non_tls(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScanListenerPortNonTls", value.into_expr())) }
     /// `ScanListenerPortTls`: integer. Update: replacement.
-    pub fn scan_listener_port_tls(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScanListenerPortTls", value.into_expr()); self }
+    pub fn scan_listener_port_tls(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScanListenerPortTls", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `TimeZone`: text. Update: replacement.
-    pub fn time_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("TimeZone", value.into_expr()); self }
+    pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value.into_expr())) }
     /// `TotalContainerDatabases`: integer. Update: replacement.
-    pub fn total_container_databases(mut self, value: impl Arg<i64>) -> Self { self.0.set("TotalContainerDatabases", value.into_expr()); self }
+    pub fn total_container_databases(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TotalContainerDatabases", value.into_expr())) }
 }
 impl Done for CfnCloudAutonomousVmClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ODB::CloudAutonomousVmCluster`.
 pub mod cloud_autonomous_vm_cluster {
 use crate::cfn::support::*;
 /// The property type `IamRole` of `AWS::ODB::CloudAutonomousVmCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudautonomousvmcluster-iamrole.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IamRole(Bag);
+#[must_use] pub struct IamRole(Bag);
 impl IamRole {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsIntegration`: text. Update: in place.
-    pub fn aws_integration(mut self, value: impl Arg<str>) -> Self { self.0.set("AwsIntegration", value.into_expr()); self }
-    /// `IamRoleArn`: text. Update: in place.
-    pub fn iam_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("IamRoleArn", value.into_expr()); self }
+    pub fn aws_integration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIntegration", value.into_expr())) }
+    /// `IamRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value.into_expr())) }
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for IamRole { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceWindow` of `AWS::ODB::CloudAutonomousVmCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudautonomousvmcluster-maintenancewindow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MaintenanceWindow(Bag);
+#[must_use] pub struct MaintenanceWindow(Bag);
 impl MaintenanceWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DaysOfWeek`: list of `DaysOfWeek`. Update: replacement.
-    pub fn days_of_week(mut self, value: impl Arg<Arr<DaysOfWeek>>) -> Self { self.0.set("DaysOfWeek", value.into_expr()); self }
+    pub fn days_of_week(self, value: impl Arg<Arr<DaysOfWeek>>) -> Self { Self(put(self.0, "DaysOfWeek", value.into_expr())) }
     /// `HoursOfDay`: list of integer. Update: replacement.
-    pub fn hours_of_day(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("HoursOfDay", value.into_expr()); self }
+    pub fn hours_of_day(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "HoursOfDay", value.into_expr())) }
     /// `LeadTimeInWeeks`: integer. Update: replacement.
-    pub fn lead_time_in_weeks(mut self, value: impl Arg<i64>) -> Self { self.0.set("LeadTimeInWeeks", value.into_expr()); self }
+    pub fn lead_time_in_weeks(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LeadTimeInWeeks", value.into_expr())) }
     /// `Months`: list of `Months`. Update: replacement.
-    pub fn months(mut self, value: impl Arg<Arr<Months>>) -> Self { self.0.set("Months", value.into_expr()); self }
+    pub fn months(self, value: impl Arg<Arr<Months>>) -> Self { Self(put(self.0, "Months", value.into_expr())) }
     /// `Preference`: `Preference`. Update: replacement.
-    pub fn preference(mut self, value: impl Arg<Preference>) -> Self { self.0.set("Preference", value.into_expr()); self }
+    pub fn preference(self, value: impl Arg<Preference>) -> Self { Self(put(self.0, "Preference", value.into_expr())) }
     /// `WeeksOfMonth`: list of integer. Update: replacement.
-    pub fn weeks_of_month(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("WeeksOfMonth", value.into_expr()); self }
+    pub fn weeks_of_month(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "WeeksOfMonth", value.into_expr())) }
 }
 impl Done for MaintenanceWindow { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DaysOfWeek` allows.
@@ -171,7 +171,7 @@ impl CfnCloudExadataInfrastructure {
     pub fn attr_additional_storage_count(&self) -> Val<i64> { self.0.get_att("AdditionalStorageCount") }
     /// The attribute `AvailableStorageSizeInGBs`: integer.
     pub fn attr_available_storage_size_in_gbs(&self) -> Val<i64> { self.0.get_att("AvailableStorageSizeInGBs") }
-    /// The attribute `CloudExadataInfrastructureArn`: text.
+    /// The attribute `CloudExadataInfrastructureArn`: `OtherArn`.
     pub fn attr_cloud_exadata_infrastructure_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CloudExadataInfrastructureArn") }
     /// The attribute `CloudExadataInfrastructureId`: text.
     pub fn attr_cloud_exadata_infrastructure_id(&self) -> Val<str> { self.0.get_att("CloudExadataInfrastructureId") }
@@ -210,69 +210,69 @@ impl CfnCloudExadataInfrastructure {
 }
 impl Parent for CfnCloudExadataInfrastructure { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ODB::CloudExadataInfrastructure`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudexadatainfrastructure.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCloudExadataInfrastructureProps(Bag);
+#[must_use] pub struct CfnCloudExadataInfrastructureProps(Bag);
 impl CfnCloudExadataInfrastructureProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: replacement.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
     /// `AvailabilityZoneId`: text. Update: replacement.
-    pub fn availability_zone_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZoneId", value.into_expr()); self }
+    pub fn availability_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneId", value.into_expr())) }
     /// `ComputeCount`: integer. Update: replacement.
-    pub fn compute_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("ComputeCount", value.into_expr()); self }
+    pub fn compute_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ComputeCount", value.into_expr())) }
     /// `CustomerContactsToSendToOCI`: list of `CustomerContact`. Update: replacement.
-    pub fn customer_contacts_to_send_to_oci(mut self, value: impl Arg<Arr<cloud_exadata_infrastructure::CustomerContact>>) -> Self { self.0.set("CustomerContactsToSendToOCI", value.into_expr()); self }
+    pub fn customer_contacts_to_send_to_oci(self, value: impl Arg<Arr<cloud_exadata_infrastructure::CustomerContact>>) -> Self { Self(put(self.0, "CustomerContactsToSendToOCI", value.into_expr())) }
     /// `DatabaseServerType`: text. Update: replacement.
-    pub fn database_server_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseServerType", value.into_expr()); self }
+    pub fn database_server_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseServerType", value.into_expr())) }
     /// `DisplayName`: text. Update: replacement.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
     /// `MaintenanceWindow`: `MaintenanceWindow`. Update: in place.
-    pub fn maintenance_window(mut self, value: impl Arg<cloud_exadata_infrastructure::MaintenanceWindow>) -> Self { self.0.set("MaintenanceWindow", value.into_expr()); self }
+    pub fn maintenance_window(self, value: impl Arg<cloud_exadata_infrastructure::MaintenanceWindow>) -> Self { Self(put(self.0, "MaintenanceWindow", value.into_expr())) }
     /// `Shape`: text. Update: replacement.
-    pub fn shape(mut self, value: impl Arg<str>) -> Self { self.0.set("Shape", value.into_expr()); self }
+    pub fn shape(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Shape", value.into_expr())) }
     /// `StorageCount`: integer. Update: replacement.
-    pub fn storage_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("StorageCount", value.into_expr()); self }
+    pub fn storage_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageCount", value.into_expr())) }
     /// `StorageServerType`: text. Update: replacement.
-    pub fn storage_server_type(mut self, value: impl Arg<str>) -> Self { self.0.set("StorageServerType", value.into_expr()); self }
+    pub fn storage_server_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageServerType", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnCloudExadataInfrastructureProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ODB::CloudExadataInfrastructure`.
 pub mod cloud_exadata_infrastructure {
 use crate::cfn::support::*;
 /// The property type `CustomerContact` of `AWS::ODB::CloudExadataInfrastructure`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-customercontact.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomerContact(Bag);
+#[must_use] pub struct CustomerContact(Bag);
 impl CustomerContact {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Email`: text. Update: replacement.
-    pub fn email(mut self, value: impl Arg<str>) -> Self { self.0.set("Email", value.into_expr()); self }
+    pub fn email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Email", value.into_expr())) }
 }
 impl Done for CustomerContact { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceWindow` of `AWS::ODB::CloudExadataInfrastructure`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudexadatainfrastructure-maintenancewindow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MaintenanceWindow(Bag);
+#[must_use] pub struct MaintenanceWindow(Bag);
 impl MaintenanceWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomActionTimeoutInMins`: integer. Update: in place.
-    pub fn custom_action_timeout_in_mins(mut self, value: impl Arg<i64>) -> Self { self.0.set("CustomActionTimeoutInMins", value.into_expr()); self }
+    pub fn custom_action_timeout_in_mins(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CustomActionTimeoutInMins", value.into_expr())) }
     /// `DaysOfWeek`: list of `DaysOfWeek`. Update: in place.
-    pub fn days_of_week(mut self, value: impl Arg<Arr<DaysOfWeek>>) -> Self { self.0.set("DaysOfWeek", value.into_expr()); self }
+    pub fn days_of_week(self, value: impl Arg<Arr<DaysOfWeek>>) -> Self { Self(put(self.0, "DaysOfWeek", value.into_expr())) }
     /// `HoursOfDay`: list of integer. Update: in place.
-    pub fn hours_of_day(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("HoursOfDay", value.into_expr()); self }
+    pub fn hours_of_day(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "HoursOfDay", value.into_expr())) }
     /// `IsCustomActionTimeoutEnabled`: boolean. Update: in place.
-    pub fn is_custom_action_timeout_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsCustomActionTimeoutEnabled", value.into_expr()); self }
+    pub fn is_custom_action_timeout_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsCustomActionTimeoutEnabled", value.into_expr())) }
     /// `LeadTimeInWeeks`: integer. Update: in place.
-    pub fn lead_time_in_weeks(mut self, value: impl Arg<i64>) -> Self { self.0.set("LeadTimeInWeeks", value.into_expr()); self }
+    pub fn lead_time_in_weeks(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LeadTimeInWeeks", value.into_expr())) }
     /// `Months`: list of `Months`. Update: in place.
-    pub fn months(mut self, value: impl Arg<Arr<Months>>) -> Self { self.0.set("Months", value.into_expr()); self }
+    pub fn months(self, value: impl Arg<Arr<Months>>) -> Self { Self(put(self.0, "Months", value.into_expr())) }
     /// `PatchingMode`: text. Update: in place.
-    pub fn patching_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("PatchingMode", value.into_expr()); self }
+    pub fn patching_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PatchingMode", value.into_expr())) }
     /// `Preference`: text. Update: in place.
-    pub fn preference(mut self, value: impl Arg<str>) -> Self { self.0.set("Preference", value.into_expr()); self }
+    pub fn preference(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Preference", value.into_expr())) }
     /// `WeeksOfMonth`: list of integer. Update: in place.
-    pub fn weeks_of_month(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("WeeksOfMonth", value.into_expr()); self }
+    pub fn weeks_of_month(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "WeeksOfMonth", value.into_expr())) }
 }
 impl Done for MaintenanceWindow { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DaysOfWeek` allows.
@@ -289,7 +289,7 @@ impl CfnCloudVmCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnCloudVmClusterProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `CloudVmClusterArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CloudVmClusterArn`: text.
+    /// The attribute `CloudVmClusterArn`: `OtherArn`.
     pub fn attr_cloud_vm_cluster_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CloudVmClusterArn") }
     /// The attribute `CloudVmClusterId`: text.
     pub fn attr_cloud_vm_cluster_id(&self) -> Val<str> { self.0.get_att("CloudVmClusterId") }
@@ -322,124 +322,124 @@ impl CfnCloudVmCluster {
 }
 impl Parent for CfnCloudVmCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ODB::CloudVmCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-cloudvmcluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCloudVmClusterProps(Bag);
+#[must_use] pub struct CfnCloudVmClusterProps(Bag);
 impl CfnCloudVmClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudExadataInfrastructureId`: text. Update: replacement.
-    pub fn cloud_exadata_infrastructure_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CloudExadataInfrastructureId", value.into_expr()); self }
+    pub fn cloud_exadata_infrastructure_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudExadataInfrastructureId", value.into_expr())) }
     /// `ClusterName`: text. Update: replacement.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ClusterName", value.into_expr()); self }
+    pub fn cluster_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterName", value.into_expr())) }
     /// `CpuCoreCount`: integer. Update: replacement.
-    pub fn cpu_core_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("CpuCoreCount", value.into_expr()); self }
+    pub fn cpu_core_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CpuCoreCount", value.into_expr())) }
     /// `DataCollectionOptions`: `DataCollectionOptions`. Update: replacement.
-    pub fn data_collection_options(mut self, value: impl Arg<cloud_vm_cluster::DataCollectionOptions>) -> Self { self.0.set("DataCollectionOptions", value.into_expr()); self }
+    pub fn data_collection_options(self, value: impl Arg<cloud_vm_cluster::DataCollectionOptions>) -> Self { Self(put(self.0, "DataCollectionOptions", value.into_expr())) }
     /// `DataStorageSizeInTBs`: number. Update: replacement.
-    pub fn data_storage_size_in_tbs(mut self, value: impl Arg<f64>) -> Self { self.0.set("DataStorageSizeInTBs", value.into_expr()); self }
+    pub fn data_storage_size_in_tbs(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DataStorageSizeInTBs", value.into_expr())) }
     /// `DbNodeStorageSizeInGBs`: integer. Update: replacement.
-    pub fn db_node_storage_size_in_gbs(mut self, value: impl Arg<i64>) -> Self { self.0.set("DbNodeStorageSizeInGBs", value.into_expr()); self }
+    pub fn db_node_storage_size_in_gbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DbNodeStorageSizeInGBs", value.into_expr())) }
     /// `DbNodes`: list of `DbNode`. Update: in place.
-    pub fn db_nodes(mut self, value: impl Arg<Arr<cloud_vm_cluster::DbNode>>) -> Self { self.0.set("DbNodes", value.into_expr()); self }
+    pub fn db_nodes(self, value: impl Arg<Arr<cloud_vm_cluster::DbNode>>) -> Self { Self(put(self.0, "DbNodes", value.into_expr())) }
     /// `DbServers`: list of text. Update: replacement.
-    pub fn db_servers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DbServers", value.into_expr()); self }
+    pub fn db_servers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DbServers", value.into_expr())) }
     /// `DisplayName`: text. Update: replacement.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
     /// `GiVersion`: text. Update: replacement.
-    pub fn gi_version(mut self, value: impl Arg<str>) -> Self { self.0.set("GiVersion", value.into_expr()); self }
+    pub fn gi_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GiVersion", value.into_expr())) }
     /// `Hostname`: text. Update: replacement.
-    pub fn hostname(mut self, value: impl Arg<str>) -> Self { self.0.set("Hostname", value.into_expr()); self }
+    pub fn hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hostname", value.into_expr())) }
     /// `IamRoles`: list of `IamRole`. Update: in place.
-    pub fn iam_roles(mut self, value: impl Arg<Arr<cloud_vm_cluster::IamRole>>) -> Self { self.0.set("IamRoles", value.into_expr()); self }
+    pub fn iam_roles(self, value: impl Arg<Arr<cloud_vm_cluster::IamRole>>) -> Self { Self(put(self.0, "IamRoles", value.into_expr())) }
     /// `IsLocalBackupEnabled`: boolean. Update: replacement.
-    pub fn is_local_backup_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsLocalBackupEnabled", value.into_expr()); self }
+    pub fn is_local_backup_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsLocalBackupEnabled", value.into_expr())) }
     /// `IsSparseDiskgroupEnabled`: boolean. Update: replacement.
-    pub fn is_sparse_diskgroup_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsSparseDiskgroupEnabled", value.into_expr()); self }
+    pub fn is_sparse_diskgroup_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsSparseDiskgroupEnabled", value.into_expr())) }
     /// `LicenseModel`: `LicenseModel`. Update: replacement.
-    pub fn license_model(mut self, value: impl Arg<cloud_vm_cluster::LicenseModel>) -> Self { self.0.set("LicenseModel", value.into_expr()); self }
+    pub fn license_model(self, value: impl Arg<cloud_vm_cluster::LicenseModel>) -> Self { Self(put(self.0, "LicenseModel", value.into_expr())) }
     /// `MemorySizeInGBs`: integer. Update: replacement.
-    pub fn memory_size_in_gbs(mut self, value: impl Arg<i64>) -> Self { self.0.set("MemorySizeInGBs", value.into_expr()); self }
+    pub fn memory_size_in_gbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySizeInGBs", value.into_expr())) }
     /// `OdbNetworkId`: text. Update: replacement.
-    pub fn odb_network_id(mut self, value: impl Arg<str>) -> Self { self.0.set("OdbNetworkId", value.into_expr()); self }
+    pub fn odb_network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OdbNetworkId", value.into_expr())) }
     /// `ScanListenerPortTcp`: integer. Update: replacement.
-    pub fn scan_listener_port_tcp(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScanListenerPortTcp", value.into_expr()); self }
+    pub fn scan_listener_port_tcp(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScanListenerPortTcp", value.into_expr())) }
     /// `SshPublicKeys`: list of text. Update: replacement.
-    pub fn ssh_public_keys(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SshPublicKeys", value.into_expr()); self }
+    pub fn ssh_public_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SshPublicKeys", value.into_expr())) }
     /// `SystemVersion`: text. Update: replacement.
-    pub fn system_version(mut self, value: impl Arg<str>) -> Self { self.0.set("SystemVersion", value.into_expr()); self }
+    pub fn system_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SystemVersion", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `TimeZone`: text. Update: replacement.
-    pub fn time_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("TimeZone", value.into_expr()); self }
+    pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value.into_expr())) }
 }
 impl Done for CfnCloudVmClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ODB::CloudVmCluster`.
 pub mod cloud_vm_cluster {
 use crate::cfn::support::*;
 /// The property type `DataCollectionOptions` of `AWS::ODB::CloudVmCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-datacollectionoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataCollectionOptions(Bag);
+#[must_use] pub struct DataCollectionOptions(Bag);
 impl DataCollectionOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsDiagnosticsEventsEnabled`: boolean. Update: replacement.
-    pub fn is_diagnostics_events_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsDiagnosticsEventsEnabled", value.into_expr()); self }
+    pub fn is_diagnostics_events_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsDiagnosticsEventsEnabled", value.into_expr())) }
     /// `IsHealthMonitoringEnabled`: boolean. Update: replacement.
-    pub fn is_health_monitoring_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsHealthMonitoringEnabled", value.into_expr()); self }
+    pub fn is_health_monitoring_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsHealthMonitoringEnabled", value.into_expr())) }
     /// `IsIncidentLogsEnabled`: boolean. Update: replacement.
-    pub fn is_incident_logs_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsIncidentLogsEnabled", value.into_expr()); self }
+    pub fn is_incident_logs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsIncidentLogsEnabled", value.into_expr())) }
 }
 impl Done for DataCollectionOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DbNode` of `AWS::ODB::CloudVmCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-dbnode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DbNode<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DbNode<R0 = Set>(Bag, Phase<(R0,)>);
 impl DbNode {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DbNode<super::missing::DbServerId> { DbNode(Bag::default(), Phase) }
+    pub fn new() -> DbNode<Missing<super::required::DbServerId>> { DbNode(Bag::default(), Phase) }
 }
 impl<R0> DbNode<R0> {
     /// `BackupIpId`: text. Update: in place.
-    pub fn backup_ip_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BackupIpId", value.into_expr()); self }
+    pub fn backup_ip_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupIpId", value.into_expr()), Phase) }
     /// `BackupVnic2Id`: text. Update: in place.
-    pub fn backup_vnic2_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BackupVnic2Id", value.into_expr()); self }
+    pub fn backup_vnic2_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupVnic2Id", value.into_expr()), Phase) }
     /// `CpuCoreCount`: integer. Update: in place.
-    pub fn cpu_core_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("CpuCoreCount", value.into_expr()); self }
+    pub fn cpu_core_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "CpuCoreCount", value.into_expr()), Phase) }
     /// `DbNodeArn`: text. Update: in place.
-    pub fn db_node_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DbNodeArn", value.into_expr()); self }
+    pub fn db_node_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbNodeArn", value.into_expr()), Phase) }
     /// `DbNodeId`: text. Update: in place.
-    pub fn db_node_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DbNodeId", value.into_expr()); self }
+    pub fn db_node_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbNodeId", value.into_expr()), Phase) }
     /// `DbNodeStorageSizeInGBs`: integer. Update: in place.
-    pub fn db_node_storage_size_in_gbs(mut self, value: impl Arg<i64>) -> Self { self.0.set("DbNodeStorageSizeInGBs", value.into_expr()); self }
+    pub fn db_node_storage_size_in_gbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DbNodeStorageSizeInGBs", value.into_expr()), Phase) }
     /// `DbServerId`: text, required. Update: replacement.
-    pub fn db_server_id(mut self, value: impl Arg<str>) -> DbNode<Set> { self.0.set("DbServerId", value.into_expr()); DbNode(self.0, Phase) }
+    pub fn db_server_id(self, value: impl Arg<str>) -> DbNode<Set> { DbNode(put(self.0, "DbServerId", value.into_expr()), Phase) }
     /// `DbSystemId`: text. Update: in place.
-    pub fn db_system_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DbSystemId", value.into_expr()); self }
+    pub fn db_system_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbSystemId", value.into_expr()), Phase) }
     /// `HostIpId`: text. Update: in place.
-    pub fn host_ip_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HostIpId", value.into_expr()); self }
+    pub fn host_ip_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostIpId", value.into_expr()), Phase) }
     /// `Hostname`: text. Update: in place.
-    pub fn hostname(mut self, value: impl Arg<str>) -> Self { self.0.set("Hostname", value.into_expr()); self }
+    pub fn hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hostname", value.into_expr()), Phase) }
     /// `MemorySizeInGBs`: integer. Update: in place.
-    pub fn memory_size_in_gbs(mut self, value: impl Arg<i64>) -> Self { self.0.set("MemorySizeInGBs", value.into_expr()); self }
+    pub fn memory_size_in_gbs(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemorySizeInGBs", value.into_expr()), Phase) }
     /// `Ocid`: text. Update: in place.
-    pub fn ocid(mut self, value: impl Arg<str>) -> Self { self.0.set("Ocid", value.into_expr()); self }
+    pub fn ocid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ocid", value.into_expr()), Phase) }
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Vnic2Id`: text. Update: in place.
-    pub fn vnic2_id(mut self, value: impl Arg<str>) -> Self { self.0.set("Vnic2Id", value.into_expr()); self }
+    pub fn vnic2_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Vnic2Id", value.into_expr()), Phase) }
     /// `VnicId`: text. Update: in place.
-    pub fn vnic_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VnicId", value.into_expr()); self }
+    pub fn vnic_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VnicId", value.into_expr()), Phase) }
 }
 impl Done for DbNode { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IamRole` of `AWS::ODB::CloudVmCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-cloudvmcluster-iamrole.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IamRole(Bag);
+#[must_use] pub struct IamRole(Bag);
 impl IamRole {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsIntegration`: text. Update: in place.
-    pub fn aws_integration(mut self, value: impl Arg<str>) -> Self { self.0.set("AwsIntegration", value.into_expr()); self }
-    /// `IamRoleArn`: text. Update: in place.
-    pub fn iam_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("IamRoleArn", value.into_expr()); self }
+    pub fn aws_integration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIntegration", value.into_expr())) }
+    /// `IamRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value.into_expr())) }
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for IamRole { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `LicenseModel` allows.
@@ -464,172 +464,172 @@ impl CfnOdbNetwork {
     pub fn attr_oci_resource_anchor_name(&self) -> Val<str> { self.0.get_att("OciResourceAnchorName") }
     /// The attribute `OciVcnUrl`: text.
     pub fn attr_oci_vcn_url(&self) -> Val<str> { self.0.get_att("OciVcnUrl") }
-    /// The attribute `OdbNetworkArn`: text.
+    /// The attribute `OdbNetworkArn`: `OtherArn`.
     pub fn attr_odb_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("OdbNetworkArn") }
     /// The attribute `OdbNetworkId`: text.
     pub fn attr_odb_network_id(&self) -> Val<str> { self.0.get_att("OdbNetworkId") }
 }
 impl Parent for CfnOdbNetwork { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ODB::OdbNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbnetwork.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOdbNetworkProps(Bag);
+#[must_use] pub struct CfnOdbNetworkProps(Bag);
 impl CfnOdbNetworkProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: replacement.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
     /// `AvailabilityZoneId`: text. Update: replacement.
-    pub fn availability_zone_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZoneId", value.into_expr()); self }
+    pub fn availability_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneId", value.into_expr())) }
     /// `BackupSubnetCidr`: text. Update: replacement.
-    pub fn backup_subnet_cidr(mut self, value: impl Arg<str>) -> Self { self.0.set("BackupSubnetCidr", value.into_expr()); self }
+    pub fn backup_subnet_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupSubnetCidr", value.into_expr())) }
     /// `ClientSubnetCidr`: text. Update: replacement.
-    pub fn client_subnet_cidr(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientSubnetCidr", value.into_expr()); self }
+    pub fn client_subnet_cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientSubnetCidr", value.into_expr())) }
     /// `CrossRegionS3RestoreSources`: list of text. Update: in place.
-    pub fn cross_region_s3_restore_sources(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CrossRegionS3RestoreSources", value.into_expr()); self }
+    pub fn cross_region_s3_restore_sources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CrossRegionS3RestoreSources", value.into_expr())) }
     /// `CustomDomainName`: text. Update: replacement.
-    pub fn custom_domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomDomainName", value.into_expr()); self }
+    pub fn custom_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomDomainName", value.into_expr())) }
     /// `DefaultDnsPrefix`: text. Update: replacement.
-    pub fn default_dns_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultDnsPrefix", value.into_expr()); self }
+    pub fn default_dns_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultDnsPrefix", value.into_expr())) }
     /// `DeleteAssociatedResources`: boolean. Update: in place.
-    pub fn delete_associated_resources(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeleteAssociatedResources", value.into_expr()); self }
+    pub fn delete_associated_resources(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteAssociatedResources", value.into_expr())) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
     /// `KmsAccess`: `OdbNetworkKmsAccess`. Update: in place.
-    pub fn kms_access(mut self, value: impl Arg<odb_network::OdbNetworkKmsAccess>) -> Self { self.0.set("KmsAccess", value.into_expr()); self }
+    pub fn kms_access(self, value: impl Arg<odb_network::OdbNetworkKmsAccess>) -> Self { Self(put(self.0, "KmsAccess", value.into_expr())) }
     /// `KmsPolicyDocument`: text. Update: in place.
-    pub fn kms_policy_document(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsPolicyDocument", value.into_expr()); self }
+    pub fn kms_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsPolicyDocument", value.into_expr())) }
     /// `S3Access`: `OdbNetworkS3Access`. Update: in place.
-    pub fn s3_access(mut self, value: impl Arg<odb_network::OdbNetworkS3Access>) -> Self { self.0.set("S3Access", value.into_expr()); self }
+    pub fn s3_access(self, value: impl Arg<odb_network::OdbNetworkS3Access>) -> Self { Self(put(self.0, "S3Access", value.into_expr())) }
     /// `S3PolicyDocument`: text. Update: in place.
-    pub fn s3_policy_document(mut self, value: impl Arg<str>) -> Self { self.0.set("S3PolicyDocument", value.into_expr()); self }
+    pub fn s3_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3PolicyDocument", value.into_expr())) }
     /// `StsAccess`: `OdbNetworkStsAccess`. Update: in place.
-    pub fn sts_access(mut self, value: impl Arg<odb_network::OdbNetworkStsAccess>) -> Self { self.0.set("StsAccess", value.into_expr()); self }
+    pub fn sts_access(self, value: impl Arg<odb_network::OdbNetworkStsAccess>) -> Self { Self(put(self.0, "StsAccess", value.into_expr())) }
     /// `StsPolicyDocument`: text. Update: in place.
-    pub fn sts_policy_document(mut self, value: impl Arg<str>) -> Self { self.0.set("StsPolicyDocument", value.into_expr()); self }
+    pub fn sts_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StsPolicyDocument", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `ZeroEtlAccess`: `OdbNetworkZeroEtlAccess`. Update: in place.
-    pub fn zero_etl_access(mut self, value: impl Arg<odb_network::OdbNetworkZeroEtlAccess>) -> Self { self.0.set("ZeroEtlAccess", value.into_expr()); self }
+    pub fn zero_etl_access(self, value: impl Arg<odb_network::OdbNetworkZeroEtlAccess>) -> Self { Self(put(self.0, "ZeroEtlAccess", value.into_expr())) }
 }
 impl Done for CfnOdbNetworkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ODB::OdbNetwork`.
 pub mod odb_network {
 use crate::cfn::support::*;
 /// The property type `CrossRegionS3RestoreSourcesAccess` of `AWS::ODB::OdbNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-crossregions3restoresourcesaccess.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CrossRegionS3RestoreSourcesAccess(Bag);
+#[must_use] pub struct CrossRegionS3RestoreSourcesAccess(Bag);
 impl CrossRegionS3RestoreSourcesAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ipv4Addresses`: list of text. Update: in place.
-    pub fn ipv4_addresses(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Ipv4Addresses", value.into_expr()); self }
+    pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv4Addresses", value.into_expr())) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for CrossRegionS3RestoreSourcesAccess { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KmsAccess` of `AWS::ODB::OdbNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-kmsaccess.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KmsAccess(Bag);
+#[must_use] pub struct KmsAccess(Bag);
 impl KmsAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainName`: text. Update: in place.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainName", value.into_expr()); self }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
     /// `Ipv4Addresses`: list of text. Update: in place.
-    pub fn ipv4_addresses(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Ipv4Addresses", value.into_expr()); self }
+    pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv4Addresses", value.into_expr())) }
     /// `KmsPolicyDocument`: text. Update: in place.
-    pub fn kms_policy_document(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsPolicyDocument", value.into_expr()); self }
+    pub fn kms_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsPolicyDocument", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for KmsAccess { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedS3BackupAccess` of `AWS::ODB::OdbNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-manageds3backupaccess.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedS3BackupAccess(Bag);
+#[must_use] pub struct ManagedS3BackupAccess(Bag);
 impl ManagedS3BackupAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ipv4Addresses`: list of text. Update: in place.
-    pub fn ipv4_addresses(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Ipv4Addresses", value.into_expr()); self }
+    pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv4Addresses", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for ManagedS3BackupAccess { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedServices` of `AWS::ODB::OdbNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-managedservices.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedServices(Bag);
+#[must_use] pub struct ManagedServices(Bag);
 impl ManagedServices {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CrossRegionS3RestoreSourcesAccess`: list of `CrossRegionS3RestoreSourcesAccess`. Update: in place.
-    pub fn cross_region_s3_restore_sources_access(mut self, value: impl Arg<Arr<CrossRegionS3RestoreSourcesAccess>>) -> Self { self.0.set("CrossRegionS3RestoreSourcesAccess", value.into_expr()); self }
+    pub fn cross_region_s3_restore_sources_access(self, value: impl Arg<Arr<CrossRegionS3RestoreSourcesAccess>>) -> Self { Self(put(self.0, "CrossRegionS3RestoreSourcesAccess", value.into_expr())) }
     /// `KmsAccess`: `KmsAccess`. Update: in place.
-    pub fn kms_access(mut self, value: impl Arg<KmsAccess>) -> Self { self.0.set("KmsAccess", value.into_expr()); self }
+    pub fn kms_access(self, value: impl Arg<KmsAccess>) -> Self { Self(put(self.0, "KmsAccess", value.into_expr())) }
     /// `ManagedS3BackupAccess`: `ManagedS3BackupAccess`. Update: in place.
-    pub fn managed_s3_backup_access(mut self, value: impl Arg<ManagedS3BackupAccess>) -> Self { self.0.set("ManagedS3BackupAccess", value.into_expr()); self }
+    pub fn managed_s3_backup_access(self, value: impl Arg<ManagedS3BackupAccess>) -> Self { Self(put(self.0, "ManagedS3BackupAccess", value.into_expr())) }
     /// `ManagedServicesIpv4Cidrs`: list of text. Update: in place.
-    pub fn managed_services_ipv4_cidrs(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ManagedServicesIpv4Cidrs", value.into_expr()); self }
+    pub fn managed_services_ipv4_cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ManagedServicesIpv4Cidrs", value.into_expr())) }
     /// `ResourceGatewayArn`: text. Update: in place.
-    pub fn resource_gateway_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceGatewayArn", value.into_expr()); self }
+    pub fn resource_gateway_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceGatewayArn", value.into_expr())) }
     /// `S3Access`: `S3Access`. Update: in place.
-    pub fn s3_access(mut self, value: impl Arg<S3Access>) -> Self { self.0.set("S3Access", value.into_expr()); self }
+    pub fn s3_access(self, value: impl Arg<S3Access>) -> Self { Self(put(self.0, "S3Access", value.into_expr())) }
     /// `ServiceNetworkArn`: text. Update: in place.
-    pub fn service_network_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceNetworkArn", value.into_expr()); self }
+    pub fn service_network_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceNetworkArn", value.into_expr())) }
     /// `ServiceNetworkEndpoint`: `ServiceNetworkEndpoint`. Update: in place.
-    pub fn service_network_endpoint(mut self, value: impl Arg<ServiceNetworkEndpoint>) -> Self { self.0.set("ServiceNetworkEndpoint", value.into_expr()); self }
+    pub fn service_network_endpoint(self, value: impl Arg<ServiceNetworkEndpoint>) -> Self { Self(put(self.0, "ServiceNetworkEndpoint", value.into_expr())) }
     /// `StsAccess`: `StsAccess`. Update: in place.
-    pub fn sts_access(mut self, value: impl Arg<StsAccess>) -> Self { self.0.set("StsAccess", value.into_expr()); self }
+    pub fn sts_access(self, value: impl Arg<StsAccess>) -> Self { Self(put(self.0, "StsAccess", value.into_expr())) }
     /// `ZeroEtlAccess`: `ZeroEtlAccess`. Update: in place.
-    pub fn zero_etl_access(mut self, value: impl Arg<ZeroEtlAccess>) -> Self { self.0.set("ZeroEtlAccess", value.into_expr()); self }
+    pub fn zero_etl_access(self, value: impl Arg<ZeroEtlAccess>) -> Self { Self(put(self.0, "ZeroEtlAccess", value.into_expr())) }
 }
 impl Done for ManagedServices { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Access` of `AWS::ODB::OdbNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-s3access.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Access(Bag);
+#[must_use] pub struct S3Access(Bag);
 impl S3Access {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainName`: text. Update: in place.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainName", value.into_expr()); self }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
     /// `Ipv4Addresses`: list of text. Update: in place.
-    pub fn ipv4_addresses(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Ipv4Addresses", value.into_expr()); self }
+    pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv4Addresses", value.into_expr())) }
     /// `S3PolicyDocument`: text. Update: in place.
-    pub fn s3_policy_document(mut self, value: impl Arg<str>) -> Self { self.0.set("S3PolicyDocument", value.into_expr()); self }
+    pub fn s3_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3PolicyDocument", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for S3Access { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNetworkEndpoint` of `AWS::ODB::OdbNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-servicenetworkendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceNetworkEndpoint(Bag);
+#[must_use] pub struct ServiceNetworkEndpoint(Bag);
 impl ServiceNetworkEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VpcEndpointId`: text. Update: in place.
-    pub fn vpc_endpoint_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcEndpointId", value.into_expr()); self }
+    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value.into_expr())) }
     /// `VpcEndpointType`: `VpcEndpointType`. Update: in place.
-    pub fn vpc_endpoint_type(mut self, value: impl Arg<VpcEndpointType>) -> Self { self.0.set("VpcEndpointType", value.into_expr()); self }
+    pub fn vpc_endpoint_type(self, value: impl Arg<VpcEndpointType>) -> Self { Self(put(self.0, "VpcEndpointType", value.into_expr())) }
 }
 impl Done for ServiceNetworkEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StsAccess` of `AWS::ODB::OdbNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-stsaccess.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StsAccess(Bag);
+#[must_use] pub struct StsAccess(Bag);
 impl StsAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainName`: text. Update: in place.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainName", value.into_expr()); self }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
     /// `Ipv4Addresses`: list of text. Update: in place.
-    pub fn ipv4_addresses(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Ipv4Addresses", value.into_expr()); self }
+    pub fn ipv4_addresses(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Ipv4Addresses", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
     /// `StsPolicyDocument`: text. Update: in place.
-    pub fn sts_policy_document(mut self, value: impl Arg<str>) -> Self { self.0.set("StsPolicyDocument", value.into_expr()); self }
+    pub fn sts_policy_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StsPolicyDocument", value.into_expr())) }
 }
 impl Done for StsAccess { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZeroEtlAccess` of `AWS::ODB::OdbNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-odb-odbnetwork-zeroetlaccess.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ZeroEtlAccess(Bag);
+#[must_use] pub struct ZeroEtlAccess(Bag);
 impl ZeroEtlAccess {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cidr`: text. Update: in place.
-    pub fn cidr(mut self, value: impl Arg<str>) -> Self { self.0.set("Cidr", value.into_expr()); self }
+    pub fn cidr(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cidr", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for ZeroEtlAccess { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `KmsAccess` allows.
@@ -654,36 +654,36 @@ impl CfnOdbPeeringConnection {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnOdbPeeringConnectionProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `OdbPeeringConnectionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `OdbNetworkArn`: text.
+    /// The attribute `OdbNetworkArn`: `OtherArn`.
     pub fn attr_odb_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("OdbNetworkArn") }
-    /// The attribute `OdbPeeringConnectionArn`: text.
+    /// The attribute `OdbPeeringConnectionArn`: `OtherArn`.
     pub fn attr_odb_peering_connection_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("OdbPeeringConnectionArn") }
     /// The attribute `OdbPeeringConnectionId`: text.
     pub fn attr_odb_peering_connection_id(&self) -> Val<str> { self.0.get_att("OdbPeeringConnectionId") }
-    /// The attribute `PeerNetworkArn`: text.
+    /// The attribute `PeerNetworkArn`: `OtherArn`.
     pub fn attr_peer_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PeerNetworkArn") }
     /// The attribute `PeerNetworkCidrs`: list of text.
     pub fn attr_peer_network_cidrs(&self) -> Val<Arr<str>> { self.0.get_att("PeerNetworkCidrs") }
 }
 impl Parent for CfnOdbPeeringConnection { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ODB::OdbPeeringConnection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-odb-odbpeeringconnection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOdbPeeringConnectionProps(Bag);
+#[must_use] pub struct CfnOdbPeeringConnectionProps(Bag);
 impl CfnOdbPeeringConnectionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalPeerNetworkCidrs`: list of text. Update: in place.
-    pub fn additional_peer_network_cidrs(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AdditionalPeerNetworkCidrs", value.into_expr()); self }
+    pub fn additional_peer_network_cidrs(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalPeerNetworkCidrs", value.into_expr())) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
     /// `OdbNetworkId`: text. Update: replacement.
-    pub fn odb_network_id(mut self, value: impl Arg<str>) -> Self { self.0.set("OdbNetworkId", value.into_expr()); self }
+    pub fn odb_network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OdbNetworkId", value.into_expr())) }
     /// `PeerNetworkId`: text. Update: replacement.
-    pub fn peer_network_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PeerNetworkId", value.into_expr()); self }
+    pub fn peer_network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PeerNetworkId", value.into_expr())) }
     /// `PeerNetworkRouteTableIds`: list of text. Update: replacement.
-    pub fn peer_network_route_table_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PeerNetworkRouteTableIds", value.into_expr()); self }
+    pub fn peer_network_route_table_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PeerNetworkRouteTableIds", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnOdbPeeringConnectionProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DbServerId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DbServerId } }

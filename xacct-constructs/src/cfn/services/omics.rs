@@ -10,7 +10,7 @@ impl CfnAnnotationStore {
     /// `AWS::Omics::AnnotationStore`
     pub const TYPE: &'static str = "AWS::Omics::AnnotationStore";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAnnotationStoreProps<R0, R1>) -> Self where CfnAnnotationStoreProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAnnotationStoreProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreationTime`: text.
@@ -21,7 +21,7 @@ impl CfnAnnotationStore {
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
     /// The attribute `StatusMessage`: text.
     pub fn attr_status_message(&self) -> Val<str> { self.0.get_att("StatusMessage") }
-    /// The attribute `StoreArn`: text.
+    /// The attribute `StoreArn`: `OtherArn`.
     pub fn attr_store_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("StoreArn") }
     /// The attribute `StoreSizeBytes`: number.
     pub fn attr_store_size_bytes(&self) -> Val<f64> { self.0.get_att("StoreSizeBytes") }
@@ -30,77 +30,75 @@ impl CfnAnnotationStore {
 }
 impl Parent for CfnAnnotationStore { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Omics::AnnotationStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-annotationstore.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAnnotationStoreProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAnnotationStoreProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAnnotationStoreProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAnnotationStoreProps<missing::Name, missing::StoreFormat> { CfnAnnotationStoreProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAnnotationStoreProps<Missing<required::Name>, Missing<required::StoreFormat>> { CfnAnnotationStoreProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAnnotationStoreProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAnnotationStoreProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnAnnotationStoreProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAnnotationStoreProps<Set, R1> { CfnAnnotationStoreProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Reference`: `ReferenceItem`. Update: replacement.
-    pub fn reference(mut self, value: impl Arg<annotation_store::ReferenceItem>) -> Self { self.0.set("Reference", value.into_expr()); self }
+    pub fn reference(self, value: impl Arg<annotation_store::ReferenceItem>) -> Self { Self(put(self.0, "Reference", value.into_expr()), Phase) }
     /// `SseConfig`: `SseConfig`. Update: replacement.
-    pub fn sse_config(mut self, value: impl Arg<annotation_store::SseConfig>) -> Self { self.0.set("SseConfig", value.into_expr()); self }
+    pub fn sse_config(self, value: impl Arg<annotation_store::SseConfig>) -> Self { Self(put(self.0, "SseConfig", value.into_expr()), Phase) }
     /// `StoreFormat`: `StoreFormat`, required. Update: replacement.
-    pub fn store_format(mut self, value: impl Arg<annotation_store::StoreFormat>) -> CfnAnnotationStoreProps<R0, Set> { self.0.set("StoreFormat", value.into_expr()); CfnAnnotationStoreProps(self.0, Phase) }
+    pub fn store_format(self, value: impl Arg<annotation_store::StoreFormat>) -> CfnAnnotationStoreProps<R0, Set> { CfnAnnotationStoreProps(put(self.0, "StoreFormat", value.into_expr()), Phase) }
     /// `StoreOptions`: `StoreOptions`. Update: replacement.
-    pub fn store_options(mut self, value: impl Arg<annotation_store::StoreOptions>) -> Self { self.0.set("StoreOptions", value.into_expr()); self }
+    pub fn store_options(self, value: impl Arg<annotation_store::StoreOptions>) -> Self { Self(put(self.0, "StoreOptions", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAnnotationStoreProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Omics::AnnotationStore`.
 pub mod annotation_store {
 use crate::cfn::support::*;
 /// The property type `ReferenceItem` of `AWS::Omics::AnnotationStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-annotationstore-referenceitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReferenceItem<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReferenceItem<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReferenceItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReferenceItem<super::missing::ReferenceArn> { ReferenceItem(Bag::default(), Phase) }
+    pub fn new() -> ReferenceItem<Missing<super::required::ReferenceArn>> { ReferenceItem(Bag::default(), Phase) }
 }
 impl<R0> ReferenceItem<R0> {
     /// `ReferenceArn`: text, required. Update: replacement.
-    pub fn reference_arn(mut self, value: impl Arg<str>) -> ReferenceItem<Set> { self.0.set("ReferenceArn", value.into_expr()); ReferenceItem(self.0, Phase) }
+    pub fn reference_arn(self, value: impl Arg<str>) -> ReferenceItem<Set> { ReferenceItem(put(self.0, "ReferenceArn", value.into_expr()), Phase) }
 }
 impl Done for ReferenceItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SseConfig` of `AWS::Omics::AnnotationStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-annotationstore-sseconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SseConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SseConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl SseConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SseConfig<super::missing::Type> { SseConfig(Bag::default(), Phase) }
+    pub fn new() -> SseConfig<Missing<super::required::Type>> { SseConfig(Bag::default(), Phase) }
 }
 impl<R0> SseConfig<R0> {
     /// `KeyArn`: text. Update: replacement.
-    pub fn key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyArn", value.into_expr()); self }
+    pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> SseConfig<Set> { self.0.set("Type", value.into_expr()); SseConfig(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> SseConfig<Set> { SseConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SseConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StoreOptions` of `AWS::Omics::AnnotationStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-annotationstore-storeoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StoreOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StoreOptions(Bag);
 impl StoreOptions {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> StoreOptions<super::missing::TsvStoreOptions> { StoreOptions(Bag::default(), Phase) }
-}
-impl<R0> StoreOptions<R0> {
-    /// `TsvStoreOptions`: `TsvStoreOptions`, required. Update: replacement.
-    pub fn tsv_store_options(mut self, value: impl Arg<TsvStoreOptions>) -> StoreOptions<Set> { self.0.set("TsvStoreOptions", value.into_expr()); StoreOptions(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `TsvStoreOptions`: `TsvStoreOptions`. Update: replacement.
+    pub fn tsv_store_options(self, value: impl Arg<TsvStoreOptions>) -> Self { Self(put(self.0, "TsvStoreOptions", value.into_expr())) }
 }
 impl Done for StoreOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TsvStoreOptions` of `AWS::Omics::AnnotationStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-annotationstore-tsvstoreoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TsvStoreOptions(Bag);
+#[must_use] pub struct TsvStoreOptions(Bag);
 impl TsvStoreOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnnotationType`: `AnnotationType`. Update: replacement.
-    pub fn annotation_type(mut self, value: impl Arg<AnnotationType>) -> Self { self.0.set("AnnotationType", value.into_expr()); self }
+    pub fn annotation_type(self, value: impl Arg<AnnotationType>) -> Self { Self(put(self.0, "AnnotationType", value.into_expr())) }
     /// `FormatToHeader`: map of text. Update: replacement.
-    pub fn format_to_header(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("FormatToHeader", value.into_expr()); self }
+    pub fn format_to_header(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "FormatToHeader", value.into_expr())) }
     /// `Schema`: list of map of `Schema`. Update: replacement.
-    pub fn schema(mut self, value: impl Arg<Arr<Dict<Schema>>>) -> Self { self.0.set("Schema", value.into_expr()); self }
+    pub fn schema(self, value: impl Arg<Arr<Dict<Schema>>>) -> Self { Self(put(self.0, "Schema", value.into_expr())) }
 }
 impl Done for TsvStoreOptions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AnnotationType` allows.
@@ -118,10 +116,10 @@ impl CfnConfiguration {
     /// `AWS::Omics::Configuration`
     pub const TYPE: &'static str = "AWS::Omics::Configuration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnConfigurationProps<R0, R1>) -> Self where CfnConfigurationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -132,43 +130,43 @@ impl CfnConfiguration {
 }
 impl Parent for CfnConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Omics::Configuration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConfigurationProps<missing::Name, missing::RunConfigurations> { CfnConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConfigurationProps<Missing<required::Name>, Missing<required::RunConfigurations>> { CfnConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConfigurationProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnConfigurationProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnConfigurationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfigurationProps<Set, R1> { CfnConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RunConfigurations`: `RunConfigurations`, required. Update: replacement.
-    pub fn run_configurations(mut self, value: impl Arg<configuration::RunConfigurations>) -> CfnConfigurationProps<R0, Set> { self.0.set("RunConfigurations", value.into_expr()); CfnConfigurationProps(self.0, Phase) }
+    pub fn run_configurations(self, value: impl Arg<configuration::RunConfigurations>) -> CfnConfigurationProps<R0, Set> { CfnConfigurationProps(put(self.0, "RunConfigurations", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Omics::Configuration`.
 pub mod configuration {
 use crate::cfn::support::*;
 /// The property type `RunConfigurations` of `AWS::Omics::Configuration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-configuration-runconfigurations.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RunConfigurations(Bag);
+#[must_use] pub struct RunConfigurations(Bag);
 impl RunConfigurations {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VpcConfig`: `VpcConfig`. Update: replacement.
-    pub fn vpc_config(mut self, value: impl Arg<VpcConfig>) -> Self { self.0.set("VpcConfig", value.into_expr()); self }
+    pub fn vpc_config(self, value: impl Arg<VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr())) }
 }
 impl Done for RunConfigurations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::Omics::Configuration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-configuration-vpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfig(Bag);
+#[must_use] pub struct VpcConfig(Bag);
 impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SecurityGroupIds`: list of text. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
     /// `SubnetIds`: list of text. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -178,10 +176,10 @@ impl CfnReferenceStore {
     /// `AWS::Omics::ReferenceStore`
     pub const TYPE: &'static str = "AWS::Omics::ReferenceStore";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnReferenceStoreProps<R0>) -> Self where CfnReferenceStoreProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReferenceStoreProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ReferenceStoreId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -190,36 +188,36 @@ impl CfnReferenceStore {
 }
 impl Parent for CfnReferenceStore { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Omics::ReferenceStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-referencestore.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnReferenceStoreProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnReferenceStoreProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnReferenceStoreProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnReferenceStoreProps<missing::Name> { CfnReferenceStoreProps(Bag::default(), Phase) }
+    pub fn new() -> CfnReferenceStoreProps<Missing<required::Name>> { CfnReferenceStoreProps(Bag::default(), Phase) }
 }
 impl<R0> CfnReferenceStoreProps<R0> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnReferenceStoreProps<Set> { self.0.set("Name", value.into_expr()); CfnReferenceStoreProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnReferenceStoreProps<Set> { CfnReferenceStoreProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SseConfig`: `SseConfig`. Update: replacement.
-    pub fn sse_config(mut self, value: impl Arg<reference_store::SseConfig>) -> Self { self.0.set("SseConfig", value.into_expr()); self }
+    pub fn sse_config(self, value: impl Arg<reference_store::SseConfig>) -> Self { Self(put(self.0, "SseConfig", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnReferenceStoreProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Omics::ReferenceStore`.
 pub mod reference_store {
 use crate::cfn::support::*;
 /// The property type `SseConfig` of `AWS::Omics::ReferenceStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-referencestore-sseconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SseConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SseConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl SseConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SseConfig<super::missing::Type> { SseConfig(Bag::default(), Phase) }
+    pub fn new() -> SseConfig<Missing<super::required::Type>> { SseConfig(Bag::default(), Phase) }
 }
 impl<R0> SseConfig<R0> {
     /// `KeyArn`: text. Update: replacement.
-    pub fn key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyArn", value.into_expr()); self }
+    pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> SseConfig<Set> { self.0.set("Type", value.into_expr()); SseConfig(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> SseConfig<Set> { SseConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SseConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -234,7 +232,7 @@ impl CfnRunCache {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnRunCacheProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -245,22 +243,22 @@ impl CfnRunCache {
 }
 impl Parent for CfnRunCache { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Omics::RunCache`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-runcache.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRunCacheProps(Bag);
+#[must_use] pub struct CfnRunCacheProps(Bag);
 impl CfnRunCacheProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CacheBehavior`: `CacheBehavior`. Update: in place.
-    pub fn cache_behavior(mut self, value: impl Arg<run_cache::CacheBehavior>) -> Self { self.0.set("CacheBehavior", value.into_expr()); self }
+    pub fn cache_behavior(self, value: impl Arg<run_cache::CacheBehavior>) -> Self { Self(put(self.0, "CacheBehavior", value.into_expr())) }
     /// `CacheBucketOwnerId`: text. Update: replacement.
-    pub fn cache_bucket_owner_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CacheBucketOwnerId", value.into_expr()); self }
+    pub fn cache_bucket_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheBucketOwnerId", value.into_expr())) }
     /// `CacheS3Location`: text. Update: replacement.
-    pub fn cache_s3_location(mut self, value: impl Arg<str>) -> Self { self.0.set("CacheS3Location", value.into_expr()); self }
+    pub fn cache_s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheS3Location", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnRunCacheProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Omics::RunCache`.
@@ -278,7 +276,7 @@ impl CfnRunGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnRunGroupProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -287,22 +285,22 @@ impl CfnRunGroup {
 }
 impl Parent for CfnRunGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Omics::RunGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-rungroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRunGroupProps(Bag);
+#[must_use] pub struct CfnRunGroupProps(Bag);
 impl CfnRunGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxCpus`: number. Update: in place.
-    pub fn max_cpus(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxCpus", value.into_expr()); self }
+    pub fn max_cpus(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxCpus", value.into_expr())) }
     /// `MaxDuration`: number. Update: in place.
-    pub fn max_duration(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxDuration", value.into_expr()); self }
+    pub fn max_duration(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxDuration", value.into_expr())) }
     /// `MaxGpus`: number. Update: in place.
-    pub fn max_gpus(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxGpus", value.into_expr()); self }
+    pub fn max_gpus(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxGpus", value.into_expr())) }
     /// `MaxRuns`: number. Update: in place.
-    pub fn max_runs(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxRuns", value.into_expr()); self }
+    pub fn max_runs(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxRuns", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnRunGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Omics::SequenceStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html)
@@ -311,14 +309,14 @@ impl CfnSequenceStore {
     /// `AWS::Omics::SequenceStore`
     pub const TYPE: &'static str = "AWS::Omics::SequenceStore";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSequenceStoreProps<R0>) -> Self where CfnSequenceStoreProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSequenceStoreProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SequenceStoreId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `S3AccessPointArn`: text.
+    /// The attribute `S3AccessPointArn`: `OtherArn`.
     pub fn attr_s3_access_point_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("S3AccessPointArn") }
     /// The attribute `S3Uri`: text.
     pub fn attr_s3_uri(&self) -> Val<str> { self.0.get_att("S3Uri") }
@@ -333,46 +331,46 @@ impl CfnSequenceStore {
 }
 impl Parent for CfnSequenceStore { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Omics::SequenceStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-sequencestore.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSequenceStoreProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSequenceStoreProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSequenceStoreProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSequenceStoreProps<missing::Name> { CfnSequenceStoreProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSequenceStoreProps<Missing<required::Name>> { CfnSequenceStoreProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSequenceStoreProps<R0> {
     /// `AccessLogLocation`: text. Update: in place.
-    pub fn access_log_location(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessLogLocation", value.into_expr()); self }
+    pub fn access_log_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessLogLocation", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ETagAlgorithmFamily`: `ETagAlgorithmFamily`. Update: replacement.
-    pub fn e_tag_algorithm_family(mut self, value: impl Arg<sequence_store::ETagAlgorithmFamily>) -> Self { self.0.set("ETagAlgorithmFamily", value.into_expr()); self }
+    pub fn e_tag_algorithm_family(self, value: impl Arg<sequence_store::ETagAlgorithmFamily>) -> Self { Self(put(self.0, "ETagAlgorithmFamily", value.into_expr()), Phase) }
     /// `FallbackLocation`: text. Update: replacement.
-    pub fn fallback_location(mut self, value: impl Arg<str>) -> Self { self.0.set("FallbackLocation", value.into_expr()); self }
+    pub fn fallback_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FallbackLocation", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSequenceStoreProps<Set> { self.0.set("Name", value.into_expr()); CfnSequenceStoreProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSequenceStoreProps<Set> { CfnSequenceStoreProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PropagatedSetLevelTags`: list of text. Update: in place.
-    pub fn propagated_set_level_tags(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PropagatedSetLevelTags", value.into_expr()); self }
+    pub fn propagated_set_level_tags(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PropagatedSetLevelTags", value.into_expr()), Phase) }
     /// `S3AccessPolicy`: JSON. Update: in place.
-    pub fn s3_access_policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("S3AccessPolicy", value.into_expr()); self }
+    pub fn s3_access_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "S3AccessPolicy", value.into_expr()), Phase) }
     /// `SseConfig`: `SseConfig`. Update: replacement.
-    pub fn sse_config(mut self, value: impl Arg<sequence_store::SseConfig>) -> Self { self.0.set("SseConfig", value.into_expr()); self }
+    pub fn sse_config(self, value: impl Arg<sequence_store::SseConfig>) -> Self { Self(put(self.0, "SseConfig", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSequenceStoreProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Omics::SequenceStore`.
 pub mod sequence_store {
 use crate::cfn::support::*;
 /// The property type `SseConfig` of `AWS::Omics::SequenceStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-sequencestore-sseconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SseConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SseConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl SseConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SseConfig<super::missing::Type> { SseConfig(Bag::default(), Phase) }
+    pub fn new() -> SseConfig<Missing<super::required::Type>> { SseConfig(Bag::default(), Phase) }
 }
 impl<R0> SseConfig<R0> {
     /// `KeyArn`: text. Update: replacement.
-    pub fn key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyArn", value.into_expr()); self }
+    pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> SseConfig<Set> { self.0.set("Type", value.into_expr()); SseConfig(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> SseConfig<Set> { SseConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SseConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ETagAlgorithmFamily` allows.
@@ -386,7 +384,7 @@ impl CfnVariantStore {
     /// `AWS::Omics::VariantStore`
     pub const TYPE: &'static str = "AWS::Omics::VariantStore";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnVariantStoreProps<R0, R1>) -> Self where CfnVariantStoreProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVariantStoreProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreationTime`: text.
@@ -397,7 +395,7 @@ impl CfnVariantStore {
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
     /// The attribute `StatusMessage`: text.
     pub fn attr_status_message(&self) -> Val<str> { self.0.get_att("StatusMessage") }
-    /// The attribute `StoreArn`: text.
+    /// The attribute `StoreArn`: `OtherArn`.
     pub fn attr_store_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("StoreArn") }
     /// The attribute `StoreSizeBytes`: number.
     pub fn attr_store_size_bytes(&self) -> Val<f64> { self.0.get_att("StoreSizeBytes") }
@@ -406,49 +404,49 @@ impl CfnVariantStore {
 }
 impl Parent for CfnVariantStore { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Omics::VariantStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-variantstore.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVariantStoreProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnVariantStoreProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnVariantStoreProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVariantStoreProps<missing::Name, missing::Reference> { CfnVariantStoreProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVariantStoreProps<Missing<required::Name>, Missing<required::Reference>> { CfnVariantStoreProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVariantStoreProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnVariantStoreProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnVariantStoreProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnVariantStoreProps<Set, R1> { CfnVariantStoreProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Reference`: `ReferenceItem`, required. Update: replacement.
-    pub fn reference(mut self, value: impl Arg<variant_store::ReferenceItem>) -> CfnVariantStoreProps<R0, Set> { self.0.set("Reference", value.into_expr()); CfnVariantStoreProps(self.0, Phase) }
+    pub fn reference(self, value: impl Arg<variant_store::ReferenceItem>) -> CfnVariantStoreProps<R0, Set> { CfnVariantStoreProps(put(self.0, "Reference", value.into_expr()), Phase) }
     /// `SseConfig`: `SseConfig`. Update: replacement.
-    pub fn sse_config(mut self, value: impl Arg<variant_store::SseConfig>) -> Self { self.0.set("SseConfig", value.into_expr()); self }
+    pub fn sse_config(self, value: impl Arg<variant_store::SseConfig>) -> Self { Self(put(self.0, "SseConfig", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnVariantStoreProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Omics::VariantStore`.
 pub mod variant_store {
 use crate::cfn::support::*;
 /// The property type `ReferenceItem` of `AWS::Omics::VariantStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-variantstore-referenceitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReferenceItem<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReferenceItem<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReferenceItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReferenceItem<super::missing::ReferenceArn> { ReferenceItem(Bag::default(), Phase) }
+    pub fn new() -> ReferenceItem<Missing<super::required::ReferenceArn>> { ReferenceItem(Bag::default(), Phase) }
 }
 impl<R0> ReferenceItem<R0> {
     /// `ReferenceArn`: text, required. Update: replacement.
-    pub fn reference_arn(mut self, value: impl Arg<str>) -> ReferenceItem<Set> { self.0.set("ReferenceArn", value.into_expr()); ReferenceItem(self.0, Phase) }
+    pub fn reference_arn(self, value: impl Arg<str>) -> ReferenceItem<Set> { ReferenceItem(put(self.0, "ReferenceArn", value.into_expr()), Phase) }
 }
 impl Done for ReferenceItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SseConfig` of `AWS::Omics::VariantStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-variantstore-sseconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SseConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SseConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl SseConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SseConfig<super::missing::Type> { SseConfig(Bag::default(), Phase) }
+    pub fn new() -> SseConfig<Missing<super::required::Type>> { SseConfig(Bag::default(), Phase) }
 }
 impl<R0> SseConfig<R0> {
     /// `KeyArn`: text. Update: replacement.
-    pub fn key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyArn", value.into_expr()); self }
+    pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> SseConfig<Set> { self.0.set("Type", value.into_expr()); SseConfig(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> SseConfig<Set> { SseConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SseConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -463,7 +461,7 @@ impl CfnWorkflow {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnWorkflowProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -478,123 +476,123 @@ impl CfnWorkflow {
 }
 impl Parent for CfnWorkflow { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Omics::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkflowProps(Bag);
+#[must_use] pub struct CfnWorkflowProps(Bag);
 impl CfnWorkflowProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Accelerators`: `Accelerators`. Update: replacement.
-    pub fn accelerators(mut self, value: impl Arg<workflow::Accelerators>) -> Self { self.0.set("Accelerators", value.into_expr()); self }
+    pub fn accelerators(self, value: impl Arg<workflow::Accelerators>) -> Self { Self(put(self.0, "Accelerators", value.into_expr())) }
     /// `ContainerRegistryMap`: `ContainerRegistryMap`. Update: replacement.
-    pub fn container_registry_map(mut self, value: impl Arg<workflow::ContainerRegistryMap>) -> Self { self.0.set("ContainerRegistryMap", value.into_expr()); self }
+    pub fn container_registry_map(self, value: impl Arg<workflow::ContainerRegistryMap>) -> Self { Self(put(self.0, "ContainerRegistryMap", value.into_expr())) }
     /// `ContainerRegistryMapUri`: text. Update: replacement.
-    pub fn container_registry_map_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerRegistryMapUri", value.into_expr()); self }
+    pub fn container_registry_map_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerRegistryMapUri", value.into_expr())) }
     /// `DefinitionRepository`: `DefinitionRepository`. Update: replacement.
-    pub fn definition_repository(mut self, value: impl Arg<workflow::DefinitionRepository>) -> Self { self.0.set("DefinitionRepository", value.into_expr()); self }
+    pub fn definition_repository(self, value: impl Arg<workflow::DefinitionRepository>) -> Self { Self(put(self.0, "DefinitionRepository", value.into_expr())) }
     /// `DefinitionUri`: text. Update: replacement.
-    pub fn definition_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("DefinitionUri", value.into_expr()); self }
+    pub fn definition_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinitionUri", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Engine`: `Engine`. Update: replacement.
-    pub fn engine(mut self, value: impl Arg<workflow::Engine>) -> Self { self.0.set("Engine", value.into_expr()); self }
+    pub fn engine(self, value: impl Arg<workflow::Engine>) -> Self { Self(put(self.0, "Engine", value.into_expr())) }
     /// `Main`: text. Update: replacement.
-    pub fn main(mut self, value: impl Arg<str>) -> Self { self.0.set("Main", value.into_expr()); self }
+    pub fn main(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Main", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `ParameterTemplate`: map of `WorkflowParameter`. Update: replacement.
-    pub fn parameter_template(mut self, value: impl Arg<Dict<workflow::WorkflowParameter>>) -> Self { self.0.set("ParameterTemplate", value.into_expr()); self }
+    pub fn parameter_template(self, value: impl Arg<Dict<workflow::WorkflowParameter>>) -> Self { Self(put(self.0, "ParameterTemplate", value.into_expr())) }
     /// `ParameterTemplatePath`: text. Update: replacement.
-    pub fn parameter_template_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ParameterTemplatePath", value.into_expr()); self }
+    pub fn parameter_template_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterTemplatePath", value.into_expr())) }
     /// `readmeMarkdown`: text. Update: in place.
-    pub fn readme_markdown(mut self, value: impl Arg<str>) -> Self { self.0.set("readmeMarkdown", value.into_expr()); self }
+    pub fn readme_markdown(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmeMarkdown", value.into_expr())) }
     /// `readmePath`: text. Update: replacement.
-    pub fn readme_path(mut self, value: impl Arg<str>) -> Self { self.0.set("readmePath", value.into_expr()); self }
+    pub fn readme_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmePath", value.into_expr())) }
     /// `readmeUri`: text. Update: replacement.
-    pub fn readme_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("readmeUri", value.into_expr()); self }
+    pub fn readme_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmeUri", value.into_expr())) }
     /// `StorageCapacity`: number. Update: replacement.
-    pub fn storage_capacity(mut self, value: impl Arg<f64>) -> Self { self.0.set("StorageCapacity", value.into_expr()); self }
+    pub fn storage_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StorageCapacity", value.into_expr())) }
     /// `StorageType`: `StorageType`. Update: in place.
-    pub fn storage_type(mut self, value: impl Arg<workflow::StorageType>) -> Self { self.0.set("StorageType", value.into_expr()); self }
+    pub fn storage_type(self, value: impl Arg<workflow::StorageType>) -> Self { Self(put(self.0, "StorageType", value.into_expr())) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `WorkflowBucketOwnerId`: text. Update: replacement.
-    pub fn workflow_bucket_owner_id(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkflowBucketOwnerId", value.into_expr()); self }
+    pub fn workflow_bucket_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowBucketOwnerId", value.into_expr())) }
 }
 impl Done for CfnWorkflowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Omics::Workflow`.
 pub mod workflow {
 use crate::cfn::support::*;
 /// The property type `ContainerRegistryMap` of `AWS::Omics::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-containerregistrymap.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerRegistryMap(Bag);
+#[must_use] pub struct ContainerRegistryMap(Bag);
 impl ContainerRegistryMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImageMappings`: list of `ImageMapping`. Update: replacement.
-    pub fn image_mappings(mut self, value: impl Arg<Arr<ImageMapping>>) -> Self { self.0.set("ImageMappings", value.into_expr()); self }
+    pub fn image_mappings(self, value: impl Arg<Arr<ImageMapping>>) -> Self { Self(put(self.0, "ImageMappings", value.into_expr())) }
     /// `RegistryMappings`: list of `RegistryMapping`. Update: replacement.
-    pub fn registry_mappings(mut self, value: impl Arg<Arr<RegistryMapping>>) -> Self { self.0.set("RegistryMappings", value.into_expr()); self }
+    pub fn registry_mappings(self, value: impl Arg<Arr<RegistryMapping>>) -> Self { Self(put(self.0, "RegistryMappings", value.into_expr())) }
 }
 impl Done for ContainerRegistryMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefinitionRepository` of `AWS::Omics::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-definitionrepository.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DefinitionRepository(Bag);
+#[must_use] pub struct DefinitionRepository(Bag);
 impl DefinitionRepository {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `connectionArn`: text. Update: replacement.
-    pub fn connection_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("connectionArn", value.into_expr()); self }
+    pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "connectionArn", value.into_expr())) }
     /// `excludeFilePatterns`: list of text. Update: replacement.
-    pub fn exclude_file_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("excludeFilePatterns", value.into_expr()); self }
+    pub fn exclude_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "excludeFilePatterns", value.into_expr())) }
     /// `fullRepositoryId`: text. Update: replacement.
-    pub fn full_repository_id(mut self, value: impl Arg<str>) -> Self { self.0.set("fullRepositoryId", value.into_expr()); self }
+    pub fn full_repository_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "fullRepositoryId", value.into_expr())) }
     /// `sourceReference`: `SourceReference`. Update: replacement.
-    pub fn source_reference(mut self, value: impl Arg<SourceReference>) -> Self { self.0.set("sourceReference", value.into_expr()); self }
+    pub fn source_reference(self, value: impl Arg<SourceReference>) -> Self { Self(put(self.0, "sourceReference", value.into_expr())) }
 }
 impl Done for DefinitionRepository { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageMapping` of `AWS::Omics::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-imagemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageMapping(Bag);
+#[must_use] pub struct ImageMapping(Bag);
 impl ImageMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationImage`: text. Update: replacement.
-    pub fn destination_image(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationImage", value.into_expr()); self }
+    pub fn destination_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationImage", value.into_expr())) }
     /// `SourceImage`: text. Update: replacement.
-    pub fn source_image(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceImage", value.into_expr()); self }
+    pub fn source_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceImage", value.into_expr())) }
 }
 impl Done for ImageMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegistryMapping` of `AWS::Omics::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-registrymapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegistryMapping(Bag);
+#[must_use] pub struct RegistryMapping(Bag);
 impl RegistryMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EcrAccountId`: text. Update: replacement.
-    pub fn ecr_account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EcrAccountId", value.into_expr()); self }
+    pub fn ecr_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcrAccountId", value.into_expr())) }
     /// `EcrRepositoryPrefix`: text. Update: replacement.
-    pub fn ecr_repository_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("EcrRepositoryPrefix", value.into_expr()); self }
+    pub fn ecr_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcrRepositoryPrefix", value.into_expr())) }
     /// `UpstreamRegistryUrl`: text. Update: replacement.
-    pub fn upstream_registry_url(mut self, value: impl Arg<str>) -> Self { self.0.set("UpstreamRegistryUrl", value.into_expr()); self }
+    pub fn upstream_registry_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRegistryUrl", value.into_expr())) }
     /// `UpstreamRepositoryPrefix`: text. Update: replacement.
-    pub fn upstream_repository_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("UpstreamRepositoryPrefix", value.into_expr()); self }
+    pub fn upstream_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRepositoryPrefix", value.into_expr())) }
 }
 impl Done for RegistryMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceReference` of `AWS::Omics::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-sourcereference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceReference(Bag);
+#[must_use] pub struct SourceReference(Bag);
 impl SourceReference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `type`: `Type`. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "type", value.into_expr())) }
     /// `value`: text. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "value", value.into_expr())) }
 }
 impl Done for SourceReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowParameter` of `AWS::Omics::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflow-workflowparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkflowParameter(Bag);
+#[must_use] pub struct WorkflowParameter(Bag);
 impl WorkflowParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Optional`: boolean. Update: replacement.
-    pub fn optional(mut self, value: impl Arg<bool>) -> Self { self.0.set("Optional", value.into_expr()); self }
+    pub fn optional(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Optional", value.into_expr())) }
 }
 impl Done for WorkflowParameter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Accelerators` allows.
@@ -612,10 +610,10 @@ impl CfnWorkflowVersion {
     /// `AWS::Omics::WorkflowVersion`
     pub const TYPE: &'static str = "AWS::Omics::WorkflowVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnWorkflowVersionProps<R0, R1>) -> Self where CfnWorkflowVersionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkflowVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -628,127 +626,127 @@ impl CfnWorkflowVersion {
 }
 impl Parent for CfnWorkflowVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Omics::WorkflowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-omics-workflowversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkflowVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnWorkflowVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnWorkflowVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWorkflowVersionProps<missing::VersionName, missing::WorkflowId> { CfnWorkflowVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWorkflowVersionProps<Missing<required::VersionName>, Missing<required::WorkflowId>> { CfnWorkflowVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnWorkflowVersionProps<R0, R1> {
     /// `Accelerators`: `Accelerators`. Update: replacement.
-    pub fn accelerators(mut self, value: impl Arg<workflow_version::Accelerators>) -> Self { self.0.set("Accelerators", value.into_expr()); self }
+    pub fn accelerators(self, value: impl Arg<workflow_version::Accelerators>) -> Self { Self(put(self.0, "Accelerators", value.into_expr()), Phase) }
     /// `ContainerRegistryMap`: `ContainerRegistryMap`. Update: replacement.
-    pub fn container_registry_map(mut self, value: impl Arg<workflow_version::ContainerRegistryMap>) -> Self { self.0.set("ContainerRegistryMap", value.into_expr()); self }
+    pub fn container_registry_map(self, value: impl Arg<workflow_version::ContainerRegistryMap>) -> Self { Self(put(self.0, "ContainerRegistryMap", value.into_expr()), Phase) }
     /// `ContainerRegistryMapUri`: text. Update: replacement.
-    pub fn container_registry_map_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("ContainerRegistryMapUri", value.into_expr()); self }
+    pub fn container_registry_map_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContainerRegistryMapUri", value.into_expr()), Phase) }
     /// `DefinitionRepository`: `DefinitionRepository`. Update: replacement.
-    pub fn definition_repository(mut self, value: impl Arg<workflow_version::DefinitionRepository>) -> Self { self.0.set("DefinitionRepository", value.into_expr()); self }
+    pub fn definition_repository(self, value: impl Arg<workflow_version::DefinitionRepository>) -> Self { Self(put(self.0, "DefinitionRepository", value.into_expr()), Phase) }
     /// `DefinitionUri`: text. Update: replacement.
-    pub fn definition_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("DefinitionUri", value.into_expr()); self }
+    pub fn definition_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinitionUri", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Engine`: `Engine`. Update: replacement.
-    pub fn engine(mut self, value: impl Arg<workflow_version::Engine>) -> Self { self.0.set("Engine", value.into_expr()); self }
+    pub fn engine(self, value: impl Arg<workflow_version::Engine>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
     /// `Main`: text. Update: replacement.
-    pub fn main(mut self, value: impl Arg<str>) -> Self { self.0.set("Main", value.into_expr()); self }
+    pub fn main(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Main", value.into_expr()), Phase) }
     /// `ParameterTemplate`: map of `WorkflowParameter`. Update: replacement.
-    pub fn parameter_template(mut self, value: impl Arg<Dict<workflow_version::WorkflowParameter>>) -> Self { self.0.set("ParameterTemplate", value.into_expr()); self }
+    pub fn parameter_template(self, value: impl Arg<Dict<workflow_version::WorkflowParameter>>) -> Self { Self(put(self.0, "ParameterTemplate", value.into_expr()), Phase) }
     /// `ParameterTemplatePath`: text. Update: replacement.
-    pub fn parameter_template_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ParameterTemplatePath", value.into_expr()); self }
+    pub fn parameter_template_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterTemplatePath", value.into_expr()), Phase) }
     /// `readmeMarkdown`: text. Update: in place.
-    pub fn readme_markdown(mut self, value: impl Arg<str>) -> Self { self.0.set("readmeMarkdown", value.into_expr()); self }
+    pub fn readme_markdown(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmeMarkdown", value.into_expr()), Phase) }
     /// `readmePath`: text. Update: replacement.
-    pub fn readme_path(mut self, value: impl Arg<str>) -> Self { self.0.set("readmePath", value.into_expr()); self }
+    pub fn readme_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmePath", value.into_expr()), Phase) }
     /// `readmeUri`: text. Update: replacement.
-    pub fn readme_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("readmeUri", value.into_expr()); self }
+    pub fn readme_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "readmeUri", value.into_expr()), Phase) }
     /// `StorageCapacity`: number. Update: in place.
-    pub fn storage_capacity(mut self, value: impl Arg<f64>) -> Self { self.0.set("StorageCapacity", value.into_expr()); self }
+    pub fn storage_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "StorageCapacity", value.into_expr()), Phase) }
     /// `StorageType`: `StorageType`. Update: in place.
-    pub fn storage_type(mut self, value: impl Arg<workflow_version::StorageType>) -> Self { self.0.set("StorageType", value.into_expr()); self }
+    pub fn storage_type(self, value: impl Arg<workflow_version::StorageType>) -> Self { Self(put(self.0, "StorageType", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VersionName`: text, required. Update: replacement.
-    pub fn version_name(mut self, value: impl Arg<str>) -> CfnWorkflowVersionProps<Set, R1> { self.0.set("VersionName", value.into_expr()); CfnWorkflowVersionProps(self.0, Phase) }
+    pub fn version_name(self, value: impl Arg<str>) -> CfnWorkflowVersionProps<Set, R1> { CfnWorkflowVersionProps(put(self.0, "VersionName", value.into_expr()), Phase) }
     /// `WorkflowBucketOwnerId`: text. Update: replacement.
-    pub fn workflow_bucket_owner_id(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkflowBucketOwnerId", value.into_expr()); self }
+    pub fn workflow_bucket_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkflowBucketOwnerId", value.into_expr()), Phase) }
     /// `WorkflowId`: text, required. Update: replacement.
-    pub fn workflow_id(mut self, value: impl Arg<str>) -> CfnWorkflowVersionProps<R0, Set> { self.0.set("WorkflowId", value.into_expr()); CfnWorkflowVersionProps(self.0, Phase) }
+    pub fn workflow_id(self, value: impl Arg<str>) -> CfnWorkflowVersionProps<R0, Set> { CfnWorkflowVersionProps(put(self.0, "WorkflowId", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkflowVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Omics::WorkflowVersion`.
 pub mod workflow_version {
 use crate::cfn::support::*;
 /// The property type `ContainerRegistryMap` of `AWS::Omics::WorkflowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-containerregistrymap.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContainerRegistryMap(Bag);
+#[must_use] pub struct ContainerRegistryMap(Bag);
 impl ContainerRegistryMap {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImageMappings`: list of `ImageMapping`. Update: replacement.
-    pub fn image_mappings(mut self, value: impl Arg<Arr<ImageMapping>>) -> Self { self.0.set("ImageMappings", value.into_expr()); self }
+    pub fn image_mappings(self, value: impl Arg<Arr<ImageMapping>>) -> Self { Self(put(self.0, "ImageMappings", value.into_expr())) }
     /// `RegistryMappings`: list of `RegistryMapping`. Update: replacement.
-    pub fn registry_mappings(mut self, value: impl Arg<Arr<RegistryMapping>>) -> Self { self.0.set("RegistryMappings", value.into_expr()); self }
+    pub fn registry_mappings(self, value: impl Arg<Arr<RegistryMapping>>) -> Self { Self(put(self.0, "RegistryMappings", value.into_expr())) }
 }
 impl Done for ContainerRegistryMap { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefinitionRepository` of `AWS::Omics::WorkflowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-definitionrepository.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DefinitionRepository(Bag);
+#[must_use] pub struct DefinitionRepository(Bag);
 impl DefinitionRepository {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `connectionArn`: text. Update: replacement.
-    pub fn connection_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("connectionArn", value.into_expr()); self }
+    pub fn connection_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "connectionArn", value.into_expr())) }
     /// `excludeFilePatterns`: list of text. Update: replacement.
-    pub fn exclude_file_patterns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("excludeFilePatterns", value.into_expr()); self }
+    pub fn exclude_file_patterns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "excludeFilePatterns", value.into_expr())) }
     /// `fullRepositoryId`: text. Update: replacement.
-    pub fn full_repository_id(mut self, value: impl Arg<str>) -> Self { self.0.set("fullRepositoryId", value.into_expr()); self }
+    pub fn full_repository_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "fullRepositoryId", value.into_expr())) }
     /// `sourceReference`: `SourceReference`. Update: replacement.
-    pub fn source_reference(mut self, value: impl Arg<SourceReference>) -> Self { self.0.set("sourceReference", value.into_expr()); self }
+    pub fn source_reference(self, value: impl Arg<SourceReference>) -> Self { Self(put(self.0, "sourceReference", value.into_expr())) }
 }
 impl Done for DefinitionRepository { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageMapping` of `AWS::Omics::WorkflowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-imagemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageMapping(Bag);
+#[must_use] pub struct ImageMapping(Bag);
 impl ImageMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationImage`: text. Update: replacement.
-    pub fn destination_image(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationImage", value.into_expr()); self }
+    pub fn destination_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationImage", value.into_expr())) }
     /// `SourceImage`: text. Update: replacement.
-    pub fn source_image(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceImage", value.into_expr()); self }
+    pub fn source_image(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceImage", value.into_expr())) }
 }
 impl Done for ImageMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RegistryMapping` of `AWS::Omics::WorkflowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-registrymapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegistryMapping(Bag);
+#[must_use] pub struct RegistryMapping(Bag);
 impl RegistryMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EcrAccountId`: text. Update: replacement.
-    pub fn ecr_account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EcrAccountId", value.into_expr()); self }
+    pub fn ecr_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcrAccountId", value.into_expr())) }
     /// `EcrRepositoryPrefix`: text. Update: replacement.
-    pub fn ecr_repository_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("EcrRepositoryPrefix", value.into_expr()); self }
+    pub fn ecr_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcrRepositoryPrefix", value.into_expr())) }
     /// `UpstreamRegistryUrl`: text. Update: replacement.
-    pub fn upstream_registry_url(mut self, value: impl Arg<str>) -> Self { self.0.set("UpstreamRegistryUrl", value.into_expr()); self }
+    pub fn upstream_registry_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRegistryUrl", value.into_expr())) }
     /// `UpstreamRepositoryPrefix`: text. Update: replacement.
-    pub fn upstream_repository_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("UpstreamRepositoryPrefix", value.into_expr()); self }
+    pub fn upstream_repository_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpstreamRepositoryPrefix", value.into_expr())) }
 }
 impl Done for RegistryMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceReference` of `AWS::Omics::WorkflowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-sourcereference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceReference(Bag);
+#[must_use] pub struct SourceReference(Bag);
 impl SourceReference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `type`: `Type`. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "type", value.into_expr())) }
     /// `value`: text. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "value", value.into_expr())) }
 }
 impl Done for SourceReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowParameter` of `AWS::Omics::WorkflowVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-omics-workflowversion-workflowparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkflowParameter(Bag);
+#[must_use] pub struct WorkflowParameter(Bag);
 impl WorkflowParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Optional`: boolean. Update: replacement.
-    pub fn optional(mut self, value: impl Arg<bool>) -> Self { self.0.set("Optional", value.into_expr()); self }
+    pub fn optional(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Optional", value.into_expr())) }
 }
 impl Done for WorkflowParameter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Accelerators` allows.
@@ -760,5 +758,5 @@ StorageType { Dynamic = "DYNAMIC", Static = "STATIC" } }
 values! { /// Texts that `type` allows.
 Type { Branch = "BRANCH", Commit = "COMMIT", Tag = "TAG" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Name, Reference, ReferenceArn, RunConfigurations, StoreFormat, TsvStoreOptions, Type, VersionName, WorkflowId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Name, Reference, ReferenceArn, RunConfigurations, StoreFormat, Type, VersionName, WorkflowId } }

@@ -10,55 +10,55 @@ impl CfnDataSource {
     /// `AWS::OpenSearch::DataSource`
     pub const TYPE: &'static str = "AWS::OpenSearch::DataSource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDataSourceProps<R0, R1, R2>) -> Self where CfnDataSourceProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnDataSource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::OpenSearch::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearch-datasource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataSourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDataSourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDataSourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataSourceProps<missing::DataSourceType, missing::DomainName, missing::Name> { CfnDataSourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataSourceProps<Missing<required::DataSourceType>, Missing<required::DomainName>, Missing<required::Name>> { CfnDataSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDataSourceProps<R0, R1, R2> {
     /// `DataSourceType`: `DataSourceType`, required. Update: in place.
-    pub fn data_source_type(mut self, value: impl Arg<data_source::DataSourceType>) -> CfnDataSourceProps<Set, R1, R2> { self.0.set("DataSourceType", value.into_expr()); CfnDataSourceProps(self.0, Phase) }
+    pub fn data_source_type(self, value: impl Arg<data_source::DataSourceType>) -> CfnDataSourceProps<Set, R1, R2> { CfnDataSourceProps(put(self.0, "DataSourceType", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2> { self.0.set("DomainName", value.into_expr()); CfnDataSourceProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, Set, R2> { CfnDataSourceProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnDataSourceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set> { CfnDataSourceProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnDataSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpenSearch::DataSource`.
 pub mod data_source {
 use crate::cfn::support::*;
 /// The property type `DataSourceType` of `AWS::OpenSearch::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearch-datasource-datasourcetype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataSourceType(Bag);
+#[must_use] pub struct DataSourceType(Bag);
 impl DataSourceType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3GlueDataCatalog`: `S3GlueDataCatalog`. Update: in place.
-    pub fn s3_glue_data_catalog(mut self, value: impl Arg<S3GlueDataCatalog>) -> Self { self.0.set("S3GlueDataCatalog", value.into_expr()); self }
+    pub fn s3_glue_data_catalog(self, value: impl Arg<S3GlueDataCatalog>) -> Self { Self(put(self.0, "S3GlueDataCatalog", value.into_expr())) }
 }
 impl Done for DataSourceType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3GlueDataCatalog` of `AWS::OpenSearch::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearch-datasource-s3gluedatacatalog.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3GlueDataCatalog<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3GlueDataCatalog<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3GlueDataCatalog {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3GlueDataCatalog<super::missing::RoleArn> { S3GlueDataCatalog(Bag::default(), Phase) }
+    pub fn new() -> S3GlueDataCatalog<Missing<super::required::RoleArn>> { S3GlueDataCatalog(Bag::default(), Phase) }
 }
 impl<R0> S3GlueDataCatalog<R0> {
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> S3GlueDataCatalog<Set> { self.0.set("RoleArn", value.into_expr()); S3GlueDataCatalog(self.0, Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> S3GlueDataCatalog<Set> { S3GlueDataCatalog(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for S3GlueDataCatalog { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DataSourceType, DomainName, Name, RoleArn } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DataSourceType, DomainName, Name, RoleArn } }

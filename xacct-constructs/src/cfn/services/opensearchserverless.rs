@@ -10,26 +10,26 @@ impl CfnAccessPolicy {
     /// `AWS::OpenSearchServerless::AccessPolicy`
     pub const TYPE: &'static str = "AWS::OpenSearchServerless::AccessPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAccessPolicyProps<R0, R1, R2>) -> Self where CfnAccessPolicyProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnAccessPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::OpenSearchServerless::AccessPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-accesspolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccessPolicyProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAccessPolicyProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAccessPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccessPolicyProps<missing::Name, missing::Policy, missing::Type> { CfnAccessPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccessPolicyProps<Missing<required::Name>, Missing<required::Policy>, Missing<required::Type>> { CfnAccessPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAccessPolicyProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAccessPolicyProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnAccessPolicyProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAccessPolicyProps<Set, R1, R2> { CfnAccessPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Policy`: text, required. Update: in place.
-    pub fn policy(mut self, value: impl Arg<str>) -> CfnAccessPolicyProps<R0, Set, R2> { self.0.set("Policy", value.into_expr()); CfnAccessPolicyProps(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<str>) -> CfnAccessPolicyProps<R0, Set, R2> { CfnAccessPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<access_policy::Type>) -> CfnAccessPolicyProps<R0, R1, Set> { self.0.set("Type", value.into_expr()); CfnAccessPolicyProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<access_policy::Type>) -> CfnAccessPolicyProps<R0, R1, Set> { CfnAccessPolicyProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpenSearchServerless::AccessPolicy`.
@@ -44,10 +44,10 @@ impl CfnCollection {
     /// `AWS::OpenSearchServerless::Collection`
     pub const TYPE: &'static str = "AWS::OpenSearchServerless::Collection";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnCollectionProps<R0>) -> Self where CfnCollectionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCollectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CollectionEndpoint`: text.
     pub fn attr_collection_endpoint(&self) -> Val<str> { self.0.get_att("CollectionEndpoint") }
@@ -57,69 +57,69 @@ impl CfnCollection {
     pub fn attr_fips_endpoints(&self) -> Val<collection::FipsEndpoints> { self.0.get_att("FipsEndpoints") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `KmsKeyArn`: text.
+    /// The attribute `KmsKeyArn`: `OtherArn`.
     pub fn attr_kms_key_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("KmsKeyArn") }
 }
 impl Parent for CfnCollection { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::OpenSearchServerless::Collection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCollectionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnCollectionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnCollectionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCollectionProps<missing::Name> { CfnCollectionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCollectionProps<Missing<required::Name>> { CfnCollectionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCollectionProps<R0> {
     /// `CollectionGroupName`: text. Update: replacement.
-    pub fn collection_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CollectionGroupName", value.into_expr()); self }
+    pub fn collection_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CollectionGroupName", value.into_expr()), Phase) }
     /// `DeletionProtection`: `DeletionProtection`. Update: in place.
-    pub fn deletion_protection(mut self, value: impl Arg<collection::DeletionProtection>) -> Self { self.0.set("DeletionProtection", value.into_expr()); self }
+    pub fn deletion_protection(self, value: impl Arg<collection::DeletionProtection>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EncryptionConfig`: `EncryptionConfig`. Update: replacement.
-    pub fn encryption_config(mut self, value: impl Arg<collection::EncryptionConfig>) -> Self { self.0.set("EncryptionConfig", value.into_expr()); self }
+    pub fn encryption_config(self, value: impl Arg<collection::EncryptionConfig>) -> Self { Self(put(self.0, "EncryptionConfig", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCollectionProps<Set> { self.0.set("Name", value.into_expr()); CfnCollectionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCollectionProps<Set> { CfnCollectionProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `StandbyReplicas`: `StandbyReplicas`. Update: replacement.
-    pub fn standby_replicas(mut self, value: impl Arg<collection::StandbyReplicas>) -> Self { self.0.set("StandbyReplicas", value.into_expr()); self }
+    pub fn standby_replicas(self, value: impl Arg<collection::StandbyReplicas>) -> Self { Self(put(self.0, "StandbyReplicas", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<collection::Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<collection::Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
     /// `VectorOptions`: `VectorOptions`. Update: in place.
-    pub fn vector_options(mut self, value: impl Arg<collection::VectorOptions>) -> Self { self.0.set("VectorOptions", value.into_expr()); self }
+    pub fn vector_options(self, value: impl Arg<collection::VectorOptions>) -> Self { Self(put(self.0, "VectorOptions", value.into_expr()), Phase) }
 }
 impl Done for CfnCollectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpenSearchServerless::Collection`.
 pub mod collection {
 use crate::cfn::support::*;
 /// The property type `EncryptionConfig` of `AWS::OpenSearchServerless::Collection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collection-encryptionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfig(Bag);
+#[must_use] pub struct EncryptionConfig(Bag);
 impl EncryptionConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AWSOwnedKey`: boolean. Update: replacement.
-    pub fn aws_owned_key(mut self, value: impl Arg<bool>) -> Self { self.0.set("AWSOwnedKey", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn aws_owned_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AWSOwnedKey", value.into_expr())) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
 }
 impl Done for EncryptionConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FipsEndpoints` of `AWS::OpenSearchServerless::Collection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collection-fipsendpoints.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FipsEndpoints(Bag);
+#[must_use] pub struct FipsEndpoints(Bag);
 impl FipsEndpoints {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CollectionEndpoint`: text. Update: in place.
-    pub fn collection_endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("CollectionEndpoint", value.into_expr()); self }
+    pub fn collection_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CollectionEndpoint", value.into_expr())) }
     /// `DashboardEndpoint`: text. Update: in place.
-    pub fn dashboard_endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("DashboardEndpoint", value.into_expr()); self }
+    pub fn dashboard_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DashboardEndpoint", value.into_expr())) }
 }
 impl Done for FipsEndpoints { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VectorOptions` of `AWS::OpenSearchServerless::Collection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collection-vectoroptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VectorOptions(Bag);
+#[must_use] pub struct VectorOptions(Bag);
 impl VectorOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ServerlessVectorAcceleration`: `ServerlessVectorAcceleration`. Update: in place.
-    pub fn serverless_vector_acceleration(mut self, value: impl Arg<ServerlessVectorAcceleration>) -> Self { self.0.set("ServerlessVectorAcceleration", value.into_expr()); self }
+    pub fn serverless_vector_acceleration(self, value: impl Arg<ServerlessVectorAcceleration>) -> Self { Self(put(self.0, "ServerlessVectorAcceleration", value.into_expr())) }
 }
 impl Done for VectorOptions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DeletionProtection` allows.
@@ -137,52 +137,52 @@ impl CfnCollectionGroup {
     /// `AWS::OpenSearchServerless::CollectionGroup`
     pub const TYPE: &'static str = "AWS::OpenSearchServerless::CollectionGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCollectionGroupProps<R0, R1>) -> Self where CfnCollectionGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCollectionGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnCollectionGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::OpenSearchServerless::CollectionGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectiongroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCollectionGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCollectionGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCollectionGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCollectionGroupProps<missing::Name, missing::StandbyReplicas> { CfnCollectionGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCollectionGroupProps<Missing<required::Name>, Missing<required::StandbyReplicas>> { CfnCollectionGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCollectionGroupProps<R0, R1> {
     /// `CapacityLimits`: `CapacityLimits`. Update: in place.
-    pub fn capacity_limits(mut self, value: impl Arg<collection_group::CapacityLimits>) -> Self { self.0.set("CapacityLimits", value.into_expr()); self }
+    pub fn capacity_limits(self, value: impl Arg<collection_group::CapacityLimits>) -> Self { Self(put(self.0, "CapacityLimits", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Generation`: `Generation`. Update: replacement.
-    pub fn generation(mut self, value: impl Arg<collection_group::Generation>) -> Self { self.0.set("Generation", value.into_expr()); self }
+    pub fn generation(self, value: impl Arg<collection_group::Generation>) -> Self { Self(put(self.0, "Generation", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCollectionGroupProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnCollectionGroupProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCollectionGroupProps<Set, R1> { CfnCollectionGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `StandbyReplicas`: `StandbyReplicas`, required. Update: replacement.
-    pub fn standby_replicas(mut self, value: impl Arg<collection_group::StandbyReplicas>) -> CfnCollectionGroupProps<R0, Set> { self.0.set("StandbyReplicas", value.into_expr()); CfnCollectionGroupProps(self.0, Phase) }
+    pub fn standby_replicas(self, value: impl Arg<collection_group::StandbyReplicas>) -> CfnCollectionGroupProps<R0, Set> { CfnCollectionGroupProps(put(self.0, "StandbyReplicas", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCollectionGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpenSearchServerless::CollectionGroup`.
 pub mod collection_group {
 use crate::cfn::support::*;
 /// The property type `CapacityLimits` of `AWS::OpenSearchServerless::CollectionGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-collectiongroup-capacitylimits.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityLimits(Bag);
+#[must_use] pub struct CapacityLimits(Bag);
 impl CapacityLimits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxIndexingCapacityInOcu`: number. Update: in place.
-    pub fn max_indexing_capacity_in_ocu(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxIndexingCapacityInOcu", value.into_expr()); self }
+    pub fn max_indexing_capacity_in_ocu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxIndexingCapacityInOcu", value.into_expr())) }
     /// `MaxSearchCapacityInOcu`: number. Update: in place.
-    pub fn max_search_capacity_in_ocu(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxSearchCapacityInOcu", value.into_expr()); self }
+    pub fn max_search_capacity_in_ocu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxSearchCapacityInOcu", value.into_expr())) }
     /// `MinIndexingCapacityInOcu`: number. Update: in place.
-    pub fn min_indexing_capacity_in_ocu(mut self, value: impl Arg<f64>) -> Self { self.0.set("MinIndexingCapacityInOcu", value.into_expr()); self }
+    pub fn min_indexing_capacity_in_ocu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinIndexingCapacityInOcu", value.into_expr())) }
     /// `MinSearchCapacityInOcu`: number. Update: in place.
-    pub fn min_search_capacity_in_ocu(mut self, value: impl Arg<f64>) -> Self { self.0.set("MinSearchCapacityInOcu", value.into_expr()); self }
+    pub fn min_search_capacity_in_ocu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinSearchCapacityInOcu", value.into_expr())) }
 }
 impl Done for CapacityLimits { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Generation` allows.
@@ -196,24 +196,24 @@ impl CfnCollectionIndex {
     /// `AWS::OpenSearchServerless::CollectionIndex`
     pub const TYPE: &'static str = "AWS::OpenSearchServerless::CollectionIndex";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCollectionIndexProps<R0, R1>) -> Self where CfnCollectionIndexProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCollectionIndexProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnCollectionIndex { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::OpenSearchServerless::CollectionIndex`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-collectionindex.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCollectionIndexProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCollectionIndexProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCollectionIndexProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCollectionIndexProps<missing::Id, missing::IndexName> { CfnCollectionIndexProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCollectionIndexProps<Missing<required::Id>, Missing<required::IndexName>> { CfnCollectionIndexProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCollectionIndexProps<R0, R1> {
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> CfnCollectionIndexProps<Set, R1> { self.0.set("Id", value.into_expr()); CfnCollectionIndexProps(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> CfnCollectionIndexProps<Set, R1> { CfnCollectionIndexProps(put(self.0, "Id", value.into_expr()), Phase) }
     /// `IndexName`: text, required. Update: replacement.
-    pub fn index_name(mut self, value: impl Arg<str>) -> CfnCollectionIndexProps<R0, Set> { self.0.set("IndexName", value.into_expr()); CfnCollectionIndexProps(self.0, Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> CfnCollectionIndexProps<R0, Set> { CfnCollectionIndexProps(put(self.0, "IndexName", value.into_expr()), Phase) }
     /// `IndexSchema`: text. Update: in place.
-    pub fn index_schema(mut self, value: impl Arg<str>) -> Self { self.0.set("IndexSchema", value.into_expr()); self }
+    pub fn index_schema(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexSchema", value.into_expr()), Phase) }
 }
 impl Done for CfnCollectionIndexProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::OpenSearchServerless::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-index.html)
@@ -222,7 +222,7 @@ impl CfnIndex {
     /// `AWS::OpenSearchServerless::Index`
     pub const TYPE: &'static str = "AWS::OpenSearchServerless::Index";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnIndexProps<R0, R1>) -> Self where CfnIndexProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIndexProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Uuid`: text.
@@ -230,137 +230,137 @@ impl CfnIndex {
 }
 impl Parent for CfnIndex { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::OpenSearchServerless::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-index.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIndexProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnIndexProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnIndexProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIndexProps<missing::CollectionEndpoint, missing::IndexName> { CfnIndexProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIndexProps<Missing<required::CollectionEndpoint>, Missing<required::IndexName>> { CfnIndexProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnIndexProps<R0, R1> {
     /// `CollectionEndpoint`: text, required. Update: replacement.
-    pub fn collection_endpoint(mut self, value: impl Arg<str>) -> CfnIndexProps<Set, R1> { self.0.set("CollectionEndpoint", value.into_expr()); CfnIndexProps(self.0, Phase) }
+    pub fn collection_endpoint(self, value: impl Arg<str>) -> CfnIndexProps<Set, R1> { CfnIndexProps(put(self.0, "CollectionEndpoint", value.into_expr()), Phase) }
     /// `IndexName`: text, required. Update: replacement.
-    pub fn index_name(mut self, value: impl Arg<str>) -> CfnIndexProps<R0, Set> { self.0.set("IndexName", value.into_expr()); CfnIndexProps(self.0, Phase) }
+    pub fn index_name(self, value: impl Arg<str>) -> CfnIndexProps<R0, Set> { CfnIndexProps(put(self.0, "IndexName", value.into_expr()), Phase) }
     /// `Mappings`: `Mappings`. Update: in place.
-    pub fn mappings(mut self, value: impl Arg<index::Mappings>) -> Self { self.0.set("Mappings", value.into_expr()); self }
+    pub fn mappings(self, value: impl Arg<index::Mappings>) -> Self { Self(put(self.0, "Mappings", value.into_expr()), Phase) }
     /// `Settings`: `IndexSettings`. Update: in place.
-    pub fn settings(mut self, value: impl Arg<index::IndexSettings>) -> Self { self.0.set("Settings", value.into_expr()); self }
+    pub fn settings(self, value: impl Arg<index::IndexSettings>) -> Self { Self(put(self.0, "Settings", value.into_expr()), Phase) }
 }
 impl Done for CfnIndexProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpenSearchServerless::Index`.
 pub mod index {
 use crate::cfn::support::*;
 /// The property type `Analysis` of `AWS::OpenSearchServerless::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-analysis.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Analysis(Bag);
+#[must_use] pub struct Analysis(Bag);
 impl Analysis {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Analyzer`: map of `AnalyzerItems`. Update: replacement.
-    pub fn analyzer(mut self, value: impl Arg<Dict<AnalyzerItems>>) -> Self { self.0.set("Analyzer", value.into_expr()); self }
+    pub fn analyzer(self, value: impl Arg<Dict<AnalyzerItems>>) -> Self { Self(put(self.0, "Analyzer", value.into_expr())) }
 }
 impl Done for Analysis { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalyzerItems` of `AWS::OpenSearchServerless::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-analyzeritems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnalyzerItems(Bag);
+#[must_use] pub struct AnalyzerItems(Bag);
 impl AnalyzerItems {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CharFilter`: list of text. Update: replacement.
-    pub fn char_filter(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CharFilter", value.into_expr()); self }
+    pub fn char_filter(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CharFilter", value.into_expr())) }
     /// `Filter`: list of text. Update: replacement.
-    pub fn filter(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Filter", value.into_expr()); self }
+    pub fn filter(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Filter", value.into_expr())) }
     /// `Tokenizer`: text. Update: replacement.
-    pub fn tokenizer(mut self, value: impl Arg<str>) -> Self { self.0.set("Tokenizer", value.into_expr()); self }
+    pub fn tokenizer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Tokenizer", value.into_expr())) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for AnalyzerItems { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Index` of `AWS::OpenSearchServerless::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-index.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Index(Bag);
+#[must_use] pub struct Index(Bag);
 impl Index {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Knn`: boolean. Update: in place.
-    pub fn knn(mut self, value: impl Arg<bool>) -> Self { self.0.set("Knn", value.into_expr()); self }
+    pub fn knn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Knn", value.into_expr())) }
     /// `KnnAlgoParamEfSearch`: integer. Update: in place.
-    pub fn knn_algo_param_ef_search(mut self, value: impl Arg<i64>) -> Self { self.0.set("KnnAlgoParamEfSearch", value.into_expr()); self }
+    pub fn knn_algo_param_ef_search(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KnnAlgoParamEfSearch", value.into_expr())) }
     /// `RefreshInterval`: text. Update: in place.
-    pub fn refresh_interval(mut self, value: impl Arg<str>) -> Self { self.0.set("RefreshInterval", value.into_expr()); self }
+    pub fn refresh_interval(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RefreshInterval", value.into_expr())) }
 }
 impl Done for Index { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IndexSettings` of `AWS::OpenSearchServerless::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-indexsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IndexSettings(Bag);
+#[must_use] pub struct IndexSettings(Bag);
 impl IndexSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Analysis`: `Analysis`. Update: replacement.
-    pub fn analysis(mut self, value: impl Arg<Analysis>) -> Self { self.0.set("Analysis", value.into_expr()); self }
+    pub fn analysis(self, value: impl Arg<Analysis>) -> Self { Self(put(self.0, "Analysis", value.into_expr())) }
     /// `Index`: `Index`. Update: in place.
-    pub fn index(mut self, value: impl Arg<Index>) -> Self { self.0.set("Index", value.into_expr()); self }
+    pub fn index(self, value: impl Arg<Index>) -> Self { Self(put(self.0, "Index", value.into_expr())) }
 }
 impl Done for IndexSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Mappings` of `AWS::OpenSearchServerless::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-mappings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Mappings(Bag);
+#[must_use] pub struct Mappings(Bag);
 impl Mappings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Properties`: map of `PropertyMapping`. Update: in place.
-    pub fn properties(mut self, value: impl Arg<Dict<PropertyMapping>>) -> Self { self.0.set("Properties", value.into_expr()); self }
+    pub fn properties(self, value: impl Arg<Dict<PropertyMapping>>) -> Self { Self(put(self.0, "Properties", value.into_expr())) }
 }
 impl Done for Mappings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Method` of `AWS::OpenSearchServerless::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-method.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Method<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Method<R0 = Set>(Bag, Phase<(R0,)>);
 impl Method {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Method<super::missing::Name> { Method(Bag::default(), Phase) }
+    pub fn new() -> Method<Missing<super::required::Name>> { Method(Bag::default(), Phase) }
 }
 impl<R0> Method<R0> {
     /// `Engine`: `Engine`. Update: in place.
-    pub fn engine(mut self, value: impl Arg<Engine>) -> Self { self.0.set("Engine", value.into_expr()); self }
+    pub fn engine(self, value: impl Arg<Engine>) -> Self { Self(put(self.0, "Engine", value.into_expr()), Phase) }
     /// `Name`: `Name`, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<Name>) -> Method<Set> { self.0.set("Name", value.into_expr()); Method(self.0, Phase) }
+    pub fn name(self, value: impl Arg<Name>) -> Method<Set> { Method(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Parameters`: `Parameters`. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Parameters>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Parameters>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `SpaceType`: `SpaceType`. Update: in place.
-    pub fn space_type(mut self, value: impl Arg<SpaceType>) -> Self { self.0.set("SpaceType", value.into_expr()); self }
+    pub fn space_type(self, value: impl Arg<SpaceType>) -> Self { Self(put(self.0, "SpaceType", value.into_expr()), Phase) }
 }
 impl Done for Method { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Parameters` of `AWS::OpenSearchServerless::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-parameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Parameters(Bag);
+#[must_use] pub struct Parameters(Bag);
 impl Parameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EfConstruction`: integer. Update: in place.
-    pub fn ef_construction(mut self, value: impl Arg<i64>) -> Self { self.0.set("EfConstruction", value.into_expr()); self }
+    pub fn ef_construction(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EfConstruction", value.into_expr())) }
     /// `M`: integer. Update: in place.
-    pub fn m(mut self, value: impl Arg<i64>) -> Self { self.0.set("M", value.into_expr()); self }
+    pub fn m(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "M", value.into_expr())) }
 }
 impl Done for Parameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PropertyMapping` of `AWS::OpenSearchServerless::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-index-propertymapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PropertyMapping<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PropertyMapping<R0 = Set>(Bag, Phase<(R0,)>);
 impl PropertyMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PropertyMapping<super::missing::Type> { PropertyMapping(Bag::default(), Phase) }
+    pub fn new() -> PropertyMapping<Missing<super::required::Type>> { PropertyMapping(Bag::default(), Phase) }
 }
 impl<R0> PropertyMapping<R0> {
     /// `Analyzer`: text. Update: in place.
-    pub fn analyzer(mut self, value: impl Arg<str>) -> Self { self.0.set("Analyzer", value.into_expr()); self }
+    pub fn analyzer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Analyzer", value.into_expr()), Phase) }
     /// `CompressionLevel`: `CompressionLevel`. Update: in place.
-    pub fn compression_level(mut self, value: impl Arg<CompressionLevel>) -> Self { self.0.set("CompressionLevel", value.into_expr()); self }
+    pub fn compression_level(self, value: impl Arg<CompressionLevel>) -> Self { Self(put(self.0, "CompressionLevel", value.into_expr()), Phase) }
     /// `DataType`: `DataType`. Update: in place.
-    pub fn data_type(mut self, value: impl Arg<DataType>) -> Self { self.0.set("DataType", value.into_expr()); self }
+    pub fn data_type(self, value: impl Arg<DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr()), Phase) }
     /// `Dimension`: integer. Update: in place.
-    pub fn dimension(mut self, value: impl Arg<i64>) -> Self { self.0.set("Dimension", value.into_expr()); self }
+    pub fn dimension(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Dimension", value.into_expr()), Phase) }
     /// `Index`: boolean. Update: in place.
-    pub fn index(mut self, value: impl Arg<bool>) -> Self { self.0.set("Index", value.into_expr()); self }
+    pub fn index(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Index", value.into_expr()), Phase) }
     /// `Method`: `Method`. Update: in place.
-    pub fn method(mut self, value: impl Arg<Method>) -> Self { self.0.set("Method", value.into_expr()); self }
+    pub fn method(self, value: impl Arg<Method>) -> Self { Self(put(self.0, "Method", value.into_expr()), Phase) }
     /// `Properties`: map of `PropertyMapping`. Update: in place.
-    pub fn properties(mut self, value: impl Arg<Dict<PropertyMapping>>) -> Self { self.0.set("Properties", value.into_expr()); self }
+    pub fn properties(self, value: impl Arg<Dict<PropertyMapping>>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
     /// `SpaceType`: `SpaceType`. Update: in place.
-    pub fn space_type(mut self, value: impl Arg<SpaceType>) -> Self { self.0.set("SpaceType", value.into_expr()); self }
+    pub fn space_type(self, value: impl Arg<SpaceType>) -> Self { Self(put(self.0, "SpaceType", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> PropertyMapping<Set> { self.0.set("Type", value.into_expr()); PropertyMapping(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> PropertyMapping<Set> { PropertyMapping(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for PropertyMapping { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CompressionLevel` allows.
@@ -382,26 +382,26 @@ impl CfnLifecyclePolicy {
     /// `AWS::OpenSearchServerless::LifecyclePolicy`
     pub const TYPE: &'static str = "AWS::OpenSearchServerless::LifecyclePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnLifecyclePolicyProps<R0, R1, R2>) -> Self where CfnLifecyclePolicyProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLifecyclePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnLifecyclePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::OpenSearchServerless::LifecyclePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-lifecyclepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLifecyclePolicyProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnLifecyclePolicyProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnLifecyclePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLifecyclePolicyProps<missing::Name, missing::Policy, missing::Type> { CfnLifecyclePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLifecyclePolicyProps<Missing<required::Name>, Missing<required::Policy>, Missing<required::Type>> { CfnLifecyclePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLifecyclePolicyProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnLifecyclePolicyProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnLifecyclePolicyProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnLifecyclePolicyProps<Set, R1, R2> { CfnLifecyclePolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Policy`: text, required. Update: in place.
-    pub fn policy(mut self, value: impl Arg<str>) -> CfnLifecyclePolicyProps<R0, Set, R2> { self.0.set("Policy", value.into_expr()); CfnLifecyclePolicyProps(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<str>) -> CfnLifecyclePolicyProps<R0, Set, R2> { CfnLifecyclePolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<lifecycle_policy::Type>) -> CfnLifecyclePolicyProps<R0, R1, Set> { self.0.set("Type", value.into_expr()); CfnLifecyclePolicyProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<lifecycle_policy::Type>) -> CfnLifecyclePolicyProps<R0, R1, Set> { CfnLifecyclePolicyProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnLifecyclePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpenSearchServerless::LifecyclePolicy`.
@@ -419,7 +419,7 @@ impl CfnSecurityConfig {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnSecurityConfigProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `IamIdentityCenterOptions.ApplicationArn`: text.
+    /// The attribute `IamIdentityCenterOptions.ApplicationArn`: `OtherArn`.
     pub fn attr_iam_identity_center_options_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IamIdentityCenterOptions.ApplicationArn") }
     /// The attribute `IamIdentityCenterOptions.ApplicationDescription`: text.
     pub fn attr_iam_identity_center_options_application_description(&self) -> Val<str> { self.0.get_att("IamIdentityCenterOptions.ApplicationDescription") }
@@ -430,76 +430,76 @@ impl CfnSecurityConfig {
 }
 impl Parent for CfnSecurityConfig { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::OpenSearchServerless::SecurityConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securityconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSecurityConfigProps(Bag);
+#[must_use] pub struct CfnSecurityConfigProps(Bag);
 impl CfnSecurityConfigProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `IamFederationOptions`: `IamFederationConfigOptions`. Update: in place.
-    pub fn iam_federation_options(mut self, value: impl Arg<security_config::IamFederationConfigOptions>) -> Self { self.0.set("IamFederationOptions", value.into_expr()); self }
+    pub fn iam_federation_options(self, value: impl Arg<security_config::IamFederationConfigOptions>) -> Self { Self(put(self.0, "IamFederationOptions", value.into_expr())) }
     /// `IamIdentityCenterOptions`: `IamIdentityCenterConfigOptions`. Update: in place.
-    pub fn iam_identity_center_options(mut self, value: impl Arg<security_config::IamIdentityCenterConfigOptions>) -> Self { self.0.set("IamIdentityCenterOptions", value.into_expr()); self }
+    pub fn iam_identity_center_options(self, value: impl Arg<security_config::IamIdentityCenterConfigOptions>) -> Self { Self(put(self.0, "IamIdentityCenterOptions", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `SamlOptions`: `SamlConfigOptions`. Update: in place.
-    pub fn saml_options(mut self, value: impl Arg<security_config::SamlConfigOptions>) -> Self { self.0.set("SamlOptions", value.into_expr()); self }
+    pub fn saml_options(self, value: impl Arg<security_config::SamlConfigOptions>) -> Self { Self(put(self.0, "SamlOptions", value.into_expr())) }
     /// `Type`: `Type`. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<security_config::Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<security_config::Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for CfnSecurityConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpenSearchServerless::SecurityConfig`.
 pub mod security_config {
 use crate::cfn::support::*;
 /// The property type `IamFederationConfigOptions` of `AWS::OpenSearchServerless::SecurityConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-iamfederationconfigoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IamFederationConfigOptions(Bag);
+#[must_use] pub struct IamFederationConfigOptions(Bag);
 impl IamFederationConfigOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GroupAttribute`: text. Update: in place.
-    pub fn group_attribute(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupAttribute", value.into_expr()); self }
+    pub fn group_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupAttribute", value.into_expr())) }
     /// `UserAttribute`: text. Update: in place.
-    pub fn user_attribute(mut self, value: impl Arg<str>) -> Self { self.0.set("UserAttribute", value.into_expr()); self }
+    pub fn user_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAttribute", value.into_expr())) }
 }
 impl Done for IamFederationConfigOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IamIdentityCenterConfigOptions` of `AWS::OpenSearchServerless::SecurityConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-iamidentitycenterconfigoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IamIdentityCenterConfigOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IamIdentityCenterConfigOptions<R0 = Set>(Bag, Phase<(R0,)>);
 impl IamIdentityCenterConfigOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IamIdentityCenterConfigOptions<super::missing::InstanceArn> { IamIdentityCenterConfigOptions(Bag::default(), Phase) }
+    pub fn new() -> IamIdentityCenterConfigOptions<Missing<super::required::InstanceArn>> { IamIdentityCenterConfigOptions(Bag::default(), Phase) }
 }
 impl<R0> IamIdentityCenterConfigOptions<R0> {
     /// `ApplicationArn`: text. Update: in place.
-    pub fn application_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationArn", value.into_expr()); self }
+    pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value.into_expr()), Phase) }
     /// `ApplicationDescription`: text. Update: in place.
-    pub fn application_description(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationDescription", value.into_expr()); self }
+    pub fn application_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationDescription", value.into_expr()), Phase) }
     /// `ApplicationName`: text. Update: in place.
-    pub fn application_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationName", value.into_expr()); self }
+    pub fn application_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationName", value.into_expr()), Phase) }
     /// `GroupAttribute`: text. Update: in place.
-    pub fn group_attribute(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupAttribute", value.into_expr()); self }
+    pub fn group_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupAttribute", value.into_expr()), Phase) }
     /// `InstanceArn`: text, required. Update: replacement.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> IamIdentityCenterConfigOptions<Set> { self.0.set("InstanceArn", value.into_expr()); IamIdentityCenterConfigOptions(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> IamIdentityCenterConfigOptions<Set> { IamIdentityCenterConfigOptions(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `UserAttribute`: text. Update: in place.
-    pub fn user_attribute(mut self, value: impl Arg<str>) -> Self { self.0.set("UserAttribute", value.into_expr()); self }
+    pub fn user_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAttribute", value.into_expr()), Phase) }
 }
 impl Done for IamIdentityCenterConfigOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SamlConfigOptions` of `AWS::OpenSearchServerless::SecurityConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchserverless-securityconfig-samlconfigoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SamlConfigOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SamlConfigOptions<R0 = Set>(Bag, Phase<(R0,)>);
 impl SamlConfigOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SamlConfigOptions<super::missing::Metadata> { SamlConfigOptions(Bag::default(), Phase) }
+    pub fn new() -> SamlConfigOptions<Missing<super::required::Metadata>> { SamlConfigOptions(Bag::default(), Phase) }
 }
 impl<R0> SamlConfigOptions<R0> {
     /// `GroupAttribute`: text. Update: in place.
-    pub fn group_attribute(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupAttribute", value.into_expr()); self }
+    pub fn group_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupAttribute", value.into_expr()), Phase) }
     /// `Metadata`: text, required. Update: in place.
-    pub fn metadata(mut self, value: impl Arg<str>) -> SamlConfigOptions<Set> { self.0.set("Metadata", value.into_expr()); SamlConfigOptions(self.0, Phase) }
+    pub fn metadata(self, value: impl Arg<str>) -> SamlConfigOptions<Set> { SamlConfigOptions(put(self.0, "Metadata", value.into_expr()), Phase) }
     /// `OpenSearchServerlessEntityId`: text. Update: in place.
-    pub fn open_search_serverless_entity_id(mut self, value: impl Arg<str>) -> Self { self.0.set("OpenSearchServerlessEntityId", value.into_expr()); self }
+    pub fn open_search_serverless_entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OpenSearchServerlessEntityId", value.into_expr()), Phase) }
     /// `SessionTimeout`: integer. Update: in place.
-    pub fn session_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("SessionTimeout", value.into_expr()); self }
+    pub fn session_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SessionTimeout", value.into_expr()), Phase) }
     /// `UserAttribute`: text. Update: in place.
-    pub fn user_attribute(mut self, value: impl Arg<str>) -> Self { self.0.set("UserAttribute", value.into_expr()); self }
+    pub fn user_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserAttribute", value.into_expr()), Phase) }
 }
 impl Done for SamlConfigOptions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -511,26 +511,26 @@ impl CfnSecurityPolicy {
     /// `AWS::OpenSearchServerless::SecurityPolicy`
     pub const TYPE: &'static str = "AWS::OpenSearchServerless::SecurityPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnSecurityPolicyProps<R0, R1, R2>) -> Self where CfnSecurityPolicyProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSecurityPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnSecurityPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::OpenSearchServerless::SecurityPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-securitypolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSecurityPolicyProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnSecurityPolicyProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnSecurityPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSecurityPolicyProps<missing::Name, missing::Policy, missing::Type> { CfnSecurityPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSecurityPolicyProps<Missing<required::Name>, Missing<required::Policy>, Missing<required::Type>> { CfnSecurityPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSecurityPolicyProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSecurityPolicyProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnSecurityPolicyProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSecurityPolicyProps<Set, R1, R2> { CfnSecurityPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Policy`: text, required. Update: in place.
-    pub fn policy(mut self, value: impl Arg<str>) -> CfnSecurityPolicyProps<R0, Set, R2> { self.0.set("Policy", value.into_expr()); CfnSecurityPolicyProps(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<str>) -> CfnSecurityPolicyProps<R0, Set, R2> { CfnSecurityPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<security_policy::Type>) -> CfnSecurityPolicyProps<R0, R1, Set> { self.0.set("Type", value.into_expr()); CfnSecurityPolicyProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<security_policy::Type>) -> CfnSecurityPolicyProps<R0, R1, Set> { CfnSecurityPolicyProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnSecurityPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpenSearchServerless::SecurityPolicy`.
@@ -545,7 +545,7 @@ impl CfnVpcEndpoint {
     /// `AWS::OpenSearchServerless::VpcEndpoint`
     pub const TYPE: &'static str = "AWS::OpenSearchServerless::VpcEndpoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnVpcEndpointProps<R0, R1, R2>) -> Self where CfnVpcEndpointProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVpcEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -553,21 +553,21 @@ impl CfnVpcEndpoint {
 }
 impl Parent for CfnVpcEndpoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::OpenSearchServerless::VpcEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchserverless-vpcendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVpcEndpointProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnVpcEndpointProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnVpcEndpointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVpcEndpointProps<missing::Name, missing::SubnetIds, missing::VpcId> { CfnVpcEndpointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVpcEndpointProps<Missing<required::Name>, Missing<required::SubnetIds>, Missing<required::VpcId>> { CfnVpcEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnVpcEndpointProps<R0, R1, R2> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnVpcEndpointProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnVpcEndpointProps(self.0, Phase) }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> CfnVpcEndpointProps<Set, R1, R2> { CfnVpcEndpointProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> CfnVpcEndpointProps<R0, Set, R2> { self.0.set("SubnetIds", value.into_expr()); CfnVpcEndpointProps(self.0, Phase) }
-    /// `VpcId`: text, required. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> CfnVpcEndpointProps<R0, R1, Set> { self.0.set("VpcId", value.into_expr()); CfnVpcEndpointProps(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnVpcEndpointProps<R0, Set, R2> { CfnVpcEndpointProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnVpcEndpointProps<R0, R1, Set> { CfnVpcEndpointProps(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnVpcEndpointProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { CollectionEndpoint, Id, IndexName, InstanceArn, Metadata, Name, Policy, StandbyReplicas, SubnetIds, Type, VpcId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { CollectionEndpoint, Id, IndexName, InstanceArn, Metadata, Name, Policy, StandbyReplicas, SubnetIds, Type, VpcId } }

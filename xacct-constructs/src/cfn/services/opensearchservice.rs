@@ -10,78 +10,78 @@ impl CfnApplication {
     /// `AWS::OpenSearchService::Application`
     pub const TYPE: &'static str = "AWS::OpenSearchService::Application";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnApplicationProps<R0>) -> Self where CfnApplicationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::OpenSearchService::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnApplicationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationProps<missing::Name> { CfnApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationProps<Missing<required::Name>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApplicationProps<R0> {
     /// `AppConfigs`: list of `AppConfig`. Update: in place.
-    pub fn app_configs(mut self, value: impl Arg<Arr<application::AppConfig>>) -> Self { self.0.set("AppConfigs", value.into_expr()); self }
+    pub fn app_configs(self, value: impl Arg<Arr<application::AppConfig>>) -> Self { Self(put(self.0, "AppConfigs", value.into_expr()), Phase) }
     /// `DataSources`: list of `DataSource`. Update: in place.
-    pub fn data_sources(mut self, value: impl Arg<Arr<application::DataSource>>) -> Self { self.0.set("DataSources", value.into_expr()); self }
+    pub fn data_sources(self, value: impl Arg<Arr<application::DataSource>>) -> Self { Self(put(self.0, "DataSources", value.into_expr()), Phase) }
     /// `Endpoint`: text. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("Endpoint", value.into_expr()); self }
+    pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `IamIdentityCenterOptions`: `IamIdentityCenterOptions`. Update: in place.
-    pub fn iam_identity_center_options(mut self, value: impl Arg<application::IamIdentityCenterOptions>) -> Self { self.0.set("IamIdentityCenterOptions", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn iam_identity_center_options(self, value: impl Arg<application::IamIdentityCenterOptions>) -> Self { Self(put(self.0, "IamIdentityCenterOptions", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnApplicationProps<Set> { self.0.set("Name", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpenSearchService::Application`.
 pub mod application {
 use crate::cfn::support::*;
 /// The property type `AppConfig` of `AWS::OpenSearchService::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-application-appconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AppConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AppConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AppConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AppConfig<super::missing::Key, super::missing::Value> { AppConfig(Bag::default(), Phase) }
+    pub fn new() -> AppConfig<Missing<super::required::Key>, Missing<super::required::Value>> { AppConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> AppConfig<R0, R1> {
     /// `Key`: `Key`, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<Key>) -> AppConfig<Set, R1> { self.0.set("Key", value.into_expr()); AppConfig(self.0, Phase) }
+    pub fn key(self, value: impl Arg<Key>) -> AppConfig<Set, R1> { AppConfig(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> AppConfig<R0, Set> { self.0.set("Value", value.into_expr()); AppConfig(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> AppConfig<R0, Set> { AppConfig(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for AppConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSource` of `AWS::OpenSearchService::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-application-datasource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataSource<super::missing::DataSourceArn> { DataSource(Bag::default(), Phase) }
+    pub fn new() -> DataSource<Missing<super::required::DataSourceArn>> { DataSource(Bag::default(), Phase) }
 }
 impl<R0> DataSource<R0> {
     /// `DataSourceArn`: text, required. Update: in place.
-    pub fn data_source_arn(mut self, value: impl Arg<str>) -> DataSource<Set> { self.0.set("DataSourceArn", value.into_expr()); DataSource(self.0, Phase) }
+    pub fn data_source_arn(self, value: impl Arg<str>) -> DataSource<Set> { DataSource(put(self.0, "DataSourceArn", value.into_expr()), Phase) }
     /// `DataSourceDescription`: text. Update: in place.
-    pub fn data_source_description(mut self, value: impl Arg<str>) -> Self { self.0.set("DataSourceDescription", value.into_expr()); self }
+    pub fn data_source_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataSourceDescription", value.into_expr()), Phase) }
 }
 impl Done for DataSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IamIdentityCenterOptions` of `AWS::OpenSearchService::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-application-iamidentitycenteroptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IamIdentityCenterOptions(Bag);
+#[must_use] pub struct IamIdentityCenterOptions(Bag);
 impl IamIdentityCenterOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `IamIdentityCenterInstanceArn`: text. Update: in place.
-    pub fn iam_identity_center_instance_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("IamIdentityCenterInstanceArn", value.into_expr()); self }
+    pub fn iam_identity_center_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamIdentityCenterInstanceArn", value.into_expr())) }
     /// `IamRoleForIdentityCenterApplicationArn`: text. Update: in place.
-    pub fn iam_role_for_identity_center_application_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("IamRoleForIdentityCenterApplicationArn", value.into_expr()); self }
+    pub fn iam_role_for_identity_center_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamRoleForIdentityCenterApplicationArn", value.into_expr())) }
 }
 impl Done for IamIdentityCenterOptions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Key` allows.
@@ -98,7 +98,7 @@ impl CfnDomain {
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AdvancedSecurityOptions.AnonymousAuthDisableDate`: text.
     pub fn attr_advanced_security_options_anonymous_auth_disable_date(&self) -> Val<str> { self.0.get_att("AdvancedSecurityOptions.AnonymousAuthDisableDate") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OpenSearchServiceDomainArn`.
     pub fn attr_arn(&self) -> Val<kind::OpenSearchServiceDomainArn> { self.0.get_att("Arn") }
     /// The attribute `DomainEndpoint`: text.
     pub fn attr_domain_endpoint(&self) -> Val<str> { self.0.get_att("DomainEndpoint") }
@@ -133,481 +133,481 @@ impl CfnDomain {
 }
 impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opensearchservice-domain.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDomainProps(Bag);
+#[must_use] pub struct CfnDomainProps(Bag);
 impl CfnDomainProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessPolicies`: JSON. Update: in place.
-    pub fn access_policies(mut self, value: impl Arg<Any>) -> Self { self.0.set("AccessPolicies", value.into_expr()); self }
+    pub fn access_policies(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AccessPolicies", value.into_expr())) }
     /// `AdvancedOptions`: map of text. Update: in place.
-    pub fn advanced_options(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AdvancedOptions", value.into_expr()); self }
+    pub fn advanced_options(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdvancedOptions", value.into_expr())) }
     /// `AdvancedSecurityOptions`: `AdvancedSecurityOptionsInput`. Update: in place.
-    pub fn advanced_security_options(mut self, value: impl Arg<domain::AdvancedSecurityOptionsInput>) -> Self { self.0.set("AdvancedSecurityOptions", value.into_expr()); self }
+    pub fn advanced_security_options(self, value: impl Arg<domain::AdvancedSecurityOptionsInput>) -> Self { Self(put(self.0, "AdvancedSecurityOptions", value.into_expr())) }
     /// `AIMLOptions`: `AIMLOptions`. Update: in place.
-    pub fn aiml_options(mut self, value: impl Arg<domain::AIMLOptions>) -> Self { self.0.set("AIMLOptions", value.into_expr()); self }
+    pub fn aiml_options(self, value: impl Arg<domain::AIMLOptions>) -> Self { Self(put(self.0, "AIMLOptions", value.into_expr())) }
     /// `AutomatedSnapshotPauseOptions`: `AutomatedSnapshotPauseOptions`. Update: in place.
-    pub fn automated_snapshot_pause_options(mut self, value: impl Arg<domain::AutomatedSnapshotPauseOptions>) -> Self { self.0.set("AutomatedSnapshotPauseOptions", value.into_expr()); self }
+    pub fn automated_snapshot_pause_options(self, value: impl Arg<domain::AutomatedSnapshotPauseOptions>) -> Self { Self(put(self.0, "AutomatedSnapshotPauseOptions", value.into_expr())) }
     /// `ClusterConfig`: `ClusterConfig`. Update: in place.
-    pub fn cluster_config(mut self, value: impl Arg<domain::ClusterConfig>) -> Self { self.0.set("ClusterConfig", value.into_expr()); self }
+    pub fn cluster_config(self, value: impl Arg<domain::ClusterConfig>) -> Self { Self(put(self.0, "ClusterConfig", value.into_expr())) }
     /// `CognitoOptions`: `CognitoOptions`. Update: in place.
-    pub fn cognito_options(mut self, value: impl Arg<domain::CognitoOptions>) -> Self { self.0.set("CognitoOptions", value.into_expr()); self }
+    pub fn cognito_options(self, value: impl Arg<domain::CognitoOptions>) -> Self { Self(put(self.0, "CognitoOptions", value.into_expr())) }
     /// `DeploymentStrategyOptions`: `DeploymentStrategyOptions`. Update: in place.
-    pub fn deployment_strategy_options(mut self, value: impl Arg<domain::DeploymentStrategyOptions>) -> Self { self.0.set("DeploymentStrategyOptions", value.into_expr()); self }
+    pub fn deployment_strategy_options(self, value: impl Arg<domain::DeploymentStrategyOptions>) -> Self { Self(put(self.0, "DeploymentStrategyOptions", value.into_expr())) }
     /// `DomainArn`: text. Update: in place.
-    pub fn domain_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainArn", value.into_expr()); self }
+    pub fn domain_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainArn", value.into_expr())) }
     /// `DomainEndpointOptions`: `DomainEndpointOptions`. Update: in place.
-    pub fn domain_endpoint_options(mut self, value: impl Arg<domain::DomainEndpointOptions>) -> Self { self.0.set("DomainEndpointOptions", value.into_expr()); self }
+    pub fn domain_endpoint_options(self, value: impl Arg<domain::DomainEndpointOptions>) -> Self { Self(put(self.0, "DomainEndpointOptions", value.into_expr())) }
     /// `DomainName`: text. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainName", value.into_expr()); self }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
     /// `EBSOptions`: `EBSOptions`. Update: in place.
-    pub fn ebs_options(mut self, value: impl Arg<domain::EBSOptions>) -> Self { self.0.set("EBSOptions", value.into_expr()); self }
+    pub fn ebs_options(self, value: impl Arg<domain::EBSOptions>) -> Self { Self(put(self.0, "EBSOptions", value.into_expr())) }
     /// `EncryptionAtRestOptions`: `EncryptionAtRestOptions`. Update: in place.
-    pub fn encryption_at_rest_options(mut self, value: impl Arg<domain::EncryptionAtRestOptions>) -> Self { self.0.set("EncryptionAtRestOptions", value.into_expr()); self }
+    pub fn encryption_at_rest_options(self, value: impl Arg<domain::EncryptionAtRestOptions>) -> Self { Self(put(self.0, "EncryptionAtRestOptions", value.into_expr())) }
     /// `EngineMode`: `EngineMode`. Update: replacement.
-    pub fn engine_mode(mut self, value: impl Arg<domain::EngineMode>) -> Self { self.0.set("EngineMode", value.into_expr()); self }
+    pub fn engine_mode(self, value: impl Arg<domain::EngineMode>) -> Self { Self(put(self.0, "EngineMode", value.into_expr())) }
     /// `EngineVersion`: text. Update: in place.
-    pub fn engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineVersion", value.into_expr()); self }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
     /// `IdentityCenterOptions`: `IdentityCenterOptions`. Update: in place.
-    pub fn identity_center_options(mut self, value: impl Arg<domain::IdentityCenterOptions>) -> Self { self.0.set("IdentityCenterOptions", value.into_expr()); self }
+    pub fn identity_center_options(self, value: impl Arg<domain::IdentityCenterOptions>) -> Self { Self(put(self.0, "IdentityCenterOptions", value.into_expr())) }
     /// `IPAddressType`: text. Update: in place.
-    pub fn ip_address_type(mut self, value: impl Arg<str>) -> Self { self.0.set("IPAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IPAddressType", value.into_expr())) }
     /// `LogPublishingOptions`: map of `LogPublishingOption`. Update: in place.
-    pub fn log_publishing_options(mut self, value: impl Arg<Dict<domain::LogPublishingOption>>) -> Self { self.0.set("LogPublishingOptions", value.into_expr()); self }
+    pub fn log_publishing_options(self, value: impl Arg<Dict<domain::LogPublishingOption>>) -> Self { Self(put(self.0, "LogPublishingOptions", value.into_expr())) }
     /// `NodeToNodeEncryptionOptions`: `NodeToNodeEncryptionOptions`. Update: in place.
-    pub fn node_to_node_encryption_options(mut self, value: impl Arg<domain::NodeToNodeEncryptionOptions>) -> Self { self.0.set("NodeToNodeEncryptionOptions", value.into_expr()); self }
+    pub fn node_to_node_encryption_options(self, value: impl Arg<domain::NodeToNodeEncryptionOptions>) -> Self { Self(put(self.0, "NodeToNodeEncryptionOptions", value.into_expr())) }
     /// `OffPeakWindowOptions`: `OffPeakWindowOptions`. Update: in place.
-    pub fn off_peak_window_options(mut self, value: impl Arg<domain::OffPeakWindowOptions>) -> Self { self.0.set("OffPeakWindowOptions", value.into_expr()); self }
+    pub fn off_peak_window_options(self, value: impl Arg<domain::OffPeakWindowOptions>) -> Self { Self(put(self.0, "OffPeakWindowOptions", value.into_expr())) }
     /// `SkipShardMigrationWait`: boolean. Update: in place.
-    pub fn skip_shard_migration_wait(mut self, value: impl Arg<bool>) -> Self { self.0.set("SkipShardMigrationWait", value.into_expr()); self }
+    pub fn skip_shard_migration_wait(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SkipShardMigrationWait", value.into_expr())) }
     /// `SnapshotOptions`: `SnapshotOptions`. Update: in place.
-    pub fn snapshot_options(mut self, value: impl Arg<domain::SnapshotOptions>) -> Self { self.0.set("SnapshotOptions", value.into_expr()); self }
+    pub fn snapshot_options(self, value: impl Arg<domain::SnapshotOptions>) -> Self { Self(put(self.0, "SnapshotOptions", value.into_expr())) }
     /// `SoftwareUpdateOptions`: `SoftwareUpdateOptions`. Update: in place.
-    pub fn software_update_options(mut self, value: impl Arg<domain::SoftwareUpdateOptions>) -> Self { self.0.set("SoftwareUpdateOptions", value.into_expr()); self }
+    pub fn software_update_options(self, value: impl Arg<domain::SoftwareUpdateOptions>) -> Self { Self(put(self.0, "SoftwareUpdateOptions", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `UseCase`: `UseCase`. Update: in place.
-    pub fn use_case(mut self, value: impl Arg<domain::UseCase>) -> Self { self.0.set("UseCase", value.into_expr()); self }
+    pub fn use_case(self, value: impl Arg<domain::UseCase>) -> Self { Self(put(self.0, "UseCase", value.into_expr())) }
     /// `VPCOptions`: `VPCOptions`. Update: in place.
-    pub fn vpc_options(mut self, value: impl Arg<domain::VPCOptions>) -> Self { self.0.set("VPCOptions", value.into_expr()); self }
+    pub fn vpc_options(self, value: impl Arg<domain::VPCOptions>) -> Self { Self(put(self.0, "VPCOptions", value.into_expr())) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpenSearchService::Domain`.
 pub mod domain {
 use crate::cfn::support::*;
 /// The property type `AIMLOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-aimloptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AIMLOptions(Bag);
+#[must_use] pub struct AIMLOptions(Bag);
 impl AIMLOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3VectorsEngine`: `S3VectorsEngine`. Update: in place.
-    pub fn s3_vectors_engine(mut self, value: impl Arg<S3VectorsEngine>) -> Self { self.0.set("S3VectorsEngine", value.into_expr()); self }
+    pub fn s3_vectors_engine(self, value: impl Arg<S3VectorsEngine>) -> Self { Self(put(self.0, "S3VectorsEngine", value.into_expr())) }
     /// `ServerlessVectorAcceleration`: `ServerlessVectorAcceleration`. Update: in place.
-    pub fn serverless_vector_acceleration(mut self, value: impl Arg<ServerlessVectorAcceleration>) -> Self { self.0.set("ServerlessVectorAcceleration", value.into_expr()); self }
+    pub fn serverless_vector_acceleration(self, value: impl Arg<ServerlessVectorAcceleration>) -> Self { Self(put(self.0, "ServerlessVectorAcceleration", value.into_expr())) }
 }
 impl Done for AIMLOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedSecurityOptionsInput` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-advancedsecurityoptionsinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdvancedSecurityOptionsInput(Bag);
+#[must_use] pub struct AdvancedSecurityOptionsInput(Bag);
 impl AdvancedSecurityOptionsInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AnonymousAuthDisableDate`: text. Update: in place.
-    pub fn anonymous_auth_disable_date(mut self, value: impl Arg<str>) -> Self { self.0.set("AnonymousAuthDisableDate", value.into_expr()); self }
+    pub fn anonymous_auth_disable_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AnonymousAuthDisableDate", value.into_expr())) }
     /// `AnonymousAuthEnabled`: boolean. Update: in place.
-    pub fn anonymous_auth_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("AnonymousAuthEnabled", value.into_expr()); self }
+    pub fn anonymous_auth_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AnonymousAuthEnabled", value.into_expr())) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `IAMFederationOptions`: `IAMFederationOptions`. Update: in place.
-    pub fn iam_federation_options(mut self, value: impl Arg<IAMFederationOptions>) -> Self { self.0.set("IAMFederationOptions", value.into_expr()); self }
+    pub fn iam_federation_options(self, value: impl Arg<IAMFederationOptions>) -> Self { Self(put(self.0, "IAMFederationOptions", value.into_expr())) }
     /// `InternalUserDatabaseEnabled`: boolean. Update: in place.
-    pub fn internal_user_database_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("InternalUserDatabaseEnabled", value.into_expr()); self }
+    pub fn internal_user_database_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InternalUserDatabaseEnabled", value.into_expr())) }
     /// `JWTOptions`: `JWTOptions`. Update: in place.
-    pub fn jwt_options(mut self, value: impl Arg<JWTOptions>) -> Self { self.0.set("JWTOptions", value.into_expr()); self }
+    pub fn jwt_options(self, value: impl Arg<JWTOptions>) -> Self { Self(put(self.0, "JWTOptions", value.into_expr())) }
     /// `MasterUserOptions`: `MasterUserOptions`. Update: in place.
-    pub fn master_user_options(mut self, value: impl Arg<MasterUserOptions>) -> Self { self.0.set("MasterUserOptions", value.into_expr()); self }
+    pub fn master_user_options(self, value: impl Arg<MasterUserOptions>) -> Self { Self(put(self.0, "MasterUserOptions", value.into_expr())) }
     /// `SAMLOptions`: `SAMLOptions`. Update: in place.
-    pub fn saml_options(mut self, value: impl Arg<SAMLOptions>) -> Self { self.0.set("SAMLOptions", value.into_expr()); self }
+    pub fn saml_options(self, value: impl Arg<SAMLOptions>) -> Self { Self(put(self.0, "SAMLOptions", value.into_expr())) }
 }
 impl Done for AdvancedSecurityOptionsInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutomatedSnapshotPauseOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-automatedsnapshotpauseoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutomatedSnapshotPauseOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AutomatedSnapshotPauseOptions<R0 = Set>(Bag, Phase<(R0,)>);
 impl AutomatedSnapshotPauseOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AutomatedSnapshotPauseOptions<super::missing::Enabled> { AutomatedSnapshotPauseOptions(Bag::default(), Phase) }
+    pub fn new() -> AutomatedSnapshotPauseOptions<Missing<super::required::Enabled>> { AutomatedSnapshotPauseOptions(Bag::default(), Phase) }
 }
 impl<R0> AutomatedSnapshotPauseOptions<R0> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> AutomatedSnapshotPauseOptions<Set> { self.0.set("Enabled", value.into_expr()); AutomatedSnapshotPauseOptions(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> AutomatedSnapshotPauseOptions<Set> { AutomatedSnapshotPauseOptions(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `EndTime`: text. Update: in place.
-    pub fn end_time(mut self, value: impl Arg<str>) -> Self { self.0.set("EndTime", value.into_expr()); self }
+    pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr()), Phase) }
     /// `StartTime`: text. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("StartTime", value.into_expr()); self }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for AutomatedSnapshotPauseOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ClusterConfig` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-clusterconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClusterConfig(Bag);
+#[must_use] pub struct ClusterConfig(Bag);
 impl ClusterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ColdStorageOptions`: `ColdStorageOptions`. Update: in place.
-    pub fn cold_storage_options(mut self, value: impl Arg<ColdStorageOptions>) -> Self { self.0.set("ColdStorageOptions", value.into_expr()); self }
+    pub fn cold_storage_options(self, value: impl Arg<ColdStorageOptions>) -> Self { Self(put(self.0, "ColdStorageOptions", value.into_expr())) }
     /// `DedicatedMasterCount`: integer. Update: in place.
-    pub fn dedicated_master_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("DedicatedMasterCount", value.into_expr()); self }
+    pub fn dedicated_master_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DedicatedMasterCount", value.into_expr())) }
     /// `DedicatedMasterEnabled`: boolean. Update: in place.
-    pub fn dedicated_master_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DedicatedMasterEnabled", value.into_expr()); self }
+    pub fn dedicated_master_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DedicatedMasterEnabled", value.into_expr())) }
     /// `DedicatedMasterType`: text. Update: in place.
-    pub fn dedicated_master_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DedicatedMasterType", value.into_expr()); self }
+    pub fn dedicated_master_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DedicatedMasterType", value.into_expr())) }
     /// `InstanceCount`: integer. Update: in place.
-    pub fn instance_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("InstanceCount", value.into_expr()); self }
+    pub fn instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InstanceCount", value.into_expr())) }
     /// `InstanceType`: text. Update: in place.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceType", value.into_expr()); self }
+    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
     /// `MultiAZWithStandbyEnabled`: boolean. Update: in place.
-    pub fn multi_az_with_standby_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("MultiAZWithStandbyEnabled", value.into_expr()); self }
+    pub fn multi_az_with_standby_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZWithStandbyEnabled", value.into_expr())) }
     /// `NodeOptions`: list of `NodeOption`. Update: in place.
-    pub fn node_options(mut self, value: impl Arg<Arr<NodeOption>>) -> Self { self.0.set("NodeOptions", value.into_expr()); self }
+    pub fn node_options(self, value: impl Arg<Arr<NodeOption>>) -> Self { Self(put(self.0, "NodeOptions", value.into_expr())) }
     /// `WarmCount`: integer. Update: in place.
-    pub fn warm_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("WarmCount", value.into_expr()); self }
+    pub fn warm_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WarmCount", value.into_expr())) }
     /// `WarmEnabled`: boolean. Update: in place.
-    pub fn warm_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("WarmEnabled", value.into_expr()); self }
+    pub fn warm_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WarmEnabled", value.into_expr())) }
     /// `WarmType`: text. Update: in place.
-    pub fn warm_type(mut self, value: impl Arg<str>) -> Self { self.0.set("WarmType", value.into_expr()); self }
+    pub fn warm_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WarmType", value.into_expr())) }
     /// `ZoneAwarenessConfig`: `ZoneAwarenessConfig`. Update: in place.
-    pub fn zone_awareness_config(mut self, value: impl Arg<ZoneAwarenessConfig>) -> Self { self.0.set("ZoneAwarenessConfig", value.into_expr()); self }
+    pub fn zone_awareness_config(self, value: impl Arg<ZoneAwarenessConfig>) -> Self { Self(put(self.0, "ZoneAwarenessConfig", value.into_expr())) }
     /// `ZoneAwarenessEnabled`: boolean. Update: in place.
-    pub fn zone_awareness_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("ZoneAwarenessEnabled", value.into_expr()); self }
+    pub fn zone_awareness_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ZoneAwarenessEnabled", value.into_expr())) }
 }
 impl Done for ClusterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CognitoOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-cognitooptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CognitoOptions(Bag);
+#[must_use] pub struct CognitoOptions(Bag);
 impl CognitoOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
-    /// `IdentityPoolId`: text. Update: in place.
-    pub fn identity_pool_id(mut self, value: impl Arg<kind::CognitoIdentityPoolId>) -> Self { self.0.set("IdentityPoolId", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
-    /// `UserPoolId`: text. Update: in place.
-    pub fn user_pool_id(mut self, value: impl Arg<kind::CognitoUserPoolId>) -> Self { self.0.set("UserPoolId", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    /// `IdentityPoolId`: `CognitoIdentityPoolId`. Update: in place.
+    pub fn identity_pool_id(self, value: impl Arg<kind::CognitoIdentityPoolId>) -> Self { Self(put(self.0, "IdentityPoolId", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    /// `UserPoolId`: `CognitoUserPoolId`. Update: in place.
+    pub fn user_pool_id(self, value: impl Arg<kind::CognitoUserPoolId>) -> Self { Self(put(self.0, "UserPoolId", value.into_expr())) }
 }
 impl Done for CognitoOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ColdStorageOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-coldstorageoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ColdStorageOptions(Bag);
+#[must_use] pub struct ColdStorageOptions(Bag);
 impl ColdStorageOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for ColdStorageOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentStrategyOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-deploymentstrategyoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeploymentStrategyOptions(Bag);
+#[must_use] pub struct DeploymentStrategyOptions(Bag);
 impl DeploymentStrategyOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeploymentStrategy`: `DeploymentStrategy`. Update: in place.
-    pub fn deployment_strategy(mut self, value: impl Arg<DeploymentStrategy>) -> Self { self.0.set("DeploymentStrategy", value.into_expr()); self }
+    pub fn deployment_strategy(self, value: impl Arg<DeploymentStrategy>) -> Self { Self(put(self.0, "DeploymentStrategy", value.into_expr())) }
 }
 impl Done for DeploymentStrategyOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainEndpointOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-domainendpointoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DomainEndpointOptions(Bag);
+#[must_use] pub struct DomainEndpointOptions(Bag);
 impl DomainEndpointOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomEndpoint`: text. Update: in place.
-    pub fn custom_endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomEndpoint", value.into_expr()); self }
+    pub fn custom_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEndpoint", value.into_expr())) }
     /// `CustomEndpointCertificateArn`: text. Update: in place.
-    pub fn custom_endpoint_certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomEndpointCertificateArn", value.into_expr()); self }
+    pub fn custom_endpoint_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomEndpointCertificateArn", value.into_expr())) }
     /// `CustomEndpointEnabled`: boolean. Update: in place.
-    pub fn custom_endpoint_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("CustomEndpointEnabled", value.into_expr()); self }
+    pub fn custom_endpoint_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CustomEndpointEnabled", value.into_expr())) }
     /// `EnforceHTTPS`: boolean. Update: in place.
-    pub fn enforce_https(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnforceHTTPS", value.into_expr()); self }
+    pub fn enforce_https(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnforceHTTPS", value.into_expr())) }
     /// `TLSSecurityPolicy`: text. Update: in place.
-    pub fn tls_security_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("TLSSecurityPolicy", value.into_expr()); self }
+    pub fn tls_security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TLSSecurityPolicy", value.into_expr())) }
 }
 impl Done for DomainEndpointOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EBSOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-ebsoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EBSOptions(Bag);
+#[must_use] pub struct EBSOptions(Bag);
 impl EBSOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EBSEnabled`: boolean. Update: in place.
-    pub fn ebs_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("EBSEnabled", value.into_expr()); self }
+    pub fn ebs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EBSEnabled", value.into_expr())) }
     /// `Iops`: integer. Update: in place.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
     /// `Throughput`: integer. Update: in place.
-    pub fn throughput(mut self, value: impl Arg<i64>) -> Self { self.0.set("Throughput", value.into_expr()); self }
+    pub fn throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Throughput", value.into_expr())) }
     /// `VolumeSize`: integer. Update: in place.
-    pub fn volume_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("VolumeSize", value.into_expr()); self }
+    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
     /// `VolumeType`: text. Update: in place.
-    pub fn volume_type(mut self, value: impl Arg<str>) -> Self { self.0.set("VolumeType", value.into_expr()); self }
+    pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
 }
 impl Done for EBSOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionAtRestOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-encryptionatrestoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionAtRestOptions(Bag);
+#[must_use] pub struct EncryptionAtRestOptions(Bag);
 impl EncryptionAtRestOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
 }
 impl Done for EncryptionAtRestOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IAMFederationOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-iamfederationoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IAMFederationOptions(Bag);
+#[must_use] pub struct IAMFederationOptions(Bag);
 impl IAMFederationOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `RolesKey`: text. Update: in place.
-    pub fn roles_key(mut self, value: impl Arg<str>) -> Self { self.0.set("RolesKey", value.into_expr()); self }
+    pub fn roles_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RolesKey", value.into_expr())) }
     /// `SubjectKey`: text. Update: in place.
-    pub fn subject_key(mut self, value: impl Arg<str>) -> Self { self.0.set("SubjectKey", value.into_expr()); self }
+    pub fn subject_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubjectKey", value.into_expr())) }
 }
 impl Done for IAMFederationOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentityCenterOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-identitycenteroptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdentityCenterOptions(Bag);
+#[must_use] pub struct IdentityCenterOptions(Bag);
 impl IdentityCenterOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnabledAPIAccess`: boolean. Update: in place.
-    pub fn enabled_api_access(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnabledAPIAccess", value.into_expr()); self }
+    pub fn enabled_api_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnabledAPIAccess", value.into_expr())) }
     /// `IdentityCenterApplicationARN`: text. Update: in place.
-    pub fn identity_center_application_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("IdentityCenterApplicationARN", value.into_expr()); self }
+    pub fn identity_center_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterApplicationARN", value.into_expr())) }
     /// `IdentityCenterInstanceARN`: text. Update: in place.
-    pub fn identity_center_instance_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("IdentityCenterInstanceARN", value.into_expr()); self }
+    pub fn identity_center_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterInstanceARN", value.into_expr())) }
     /// `IdentityStoreId`: text. Update: in place.
-    pub fn identity_store_id(mut self, value: impl Arg<str>) -> Self { self.0.set("IdentityStoreId", value.into_expr()); self }
+    pub fn identity_store_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityStoreId", value.into_expr())) }
     /// `RolesKey`: `RolesKey`. Update: in place.
-    pub fn roles_key(mut self, value: impl Arg<RolesKey>) -> Self { self.0.set("RolesKey", value.into_expr()); self }
+    pub fn roles_key(self, value: impl Arg<RolesKey>) -> Self { Self(put(self.0, "RolesKey", value.into_expr())) }
     /// `SubjectKey`: `SubjectKey`. Update: in place.
-    pub fn subject_key(mut self, value: impl Arg<SubjectKey>) -> Self { self.0.set("SubjectKey", value.into_expr()); self }
+    pub fn subject_key(self, value: impl Arg<SubjectKey>) -> Self { Self(put(self.0, "SubjectKey", value.into_expr())) }
 }
 impl Done for IdentityCenterOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Idp` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-idp.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Idp<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Idp<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Idp {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Idp<super::missing::EntityId, super::missing::MetadataContent> { Idp(Bag::default(), Phase) }
+    pub fn new() -> Idp<Missing<super::required::EntityId>, Missing<super::required::MetadataContent>> { Idp(Bag::default(), Phase) }
 }
 impl<R0, R1> Idp<R0, R1> {
     /// `EntityId`: text, required. Update: in place.
-    pub fn entity_id(mut self, value: impl Arg<str>) -> Idp<Set, R1> { self.0.set("EntityId", value.into_expr()); Idp(self.0, Phase) }
+    pub fn entity_id(self, value: impl Arg<str>) -> Idp<Set, R1> { Idp(put(self.0, "EntityId", value.into_expr()), Phase) }
     /// `MetadataContent`: text, required. Update: in place.
-    pub fn metadata_content(mut self, value: impl Arg<str>) -> Idp<R0, Set> { self.0.set("MetadataContent", value.into_expr()); Idp(self.0, Phase) }
+    pub fn metadata_content(self, value: impl Arg<str>) -> Idp<R0, Set> { Idp(put(self.0, "MetadataContent", value.into_expr()), Phase) }
 }
 impl Done for Idp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JWTOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-jwtoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JWTOptions(Bag);
+#[must_use] pub struct JWTOptions(Bag);
 impl JWTOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `PublicKey`: text. Update: in place.
-    pub fn public_key(mut self, value: impl Arg<str>) -> Self { self.0.set("PublicKey", value.into_expr()); self }
+    pub fn public_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicKey", value.into_expr())) }
     /// `RolesKey`: text. Update: in place.
-    pub fn roles_key(mut self, value: impl Arg<str>) -> Self { self.0.set("RolesKey", value.into_expr()); self }
+    pub fn roles_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RolesKey", value.into_expr())) }
     /// `SubjectKey`: text. Update: in place.
-    pub fn subject_key(mut self, value: impl Arg<str>) -> Self { self.0.set("SubjectKey", value.into_expr()); self }
+    pub fn subject_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubjectKey", value.into_expr())) }
 }
 impl Done for JWTOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogPublishingOption` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-logpublishingoption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogPublishingOption(Bag);
+#[must_use] pub struct LogPublishingOption(Bag);
 impl LogPublishingOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogsLogGroupArn`: text. Update: in place.
-    pub fn cloud_watch_logs_log_group_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CloudWatchLogsLogGroupArn", value.into_expr()); self }
+    pub fn cloud_watch_logs_log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogsLogGroupArn", value.into_expr())) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for LogPublishingOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MasterUserOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-masteruseroptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MasterUserOptions(Bag);
+#[must_use] pub struct MasterUserOptions(Bag);
 impl MasterUserOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `MasterUserARN`: text. Update: in place.
-    pub fn master_user_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("MasterUserARN", value.into_expr()); self }
+    /// `MasterUserARN`: `IamRoleArn`. Update: in place.
+    pub fn master_user_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "MasterUserARN", value.into_expr())) }
     /// `MasterUserName`: text. Update: in place.
-    pub fn master_user_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MasterUserName", value.into_expr()); self }
+    pub fn master_user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserName", value.into_expr())) }
     /// `MasterUserPassword`: text. Update: in place.
-    pub fn master_user_password(mut self, value: impl Arg<str>) -> Self { self.0.set("MasterUserPassword", value.into_expr()); self }
+    pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value.into_expr())) }
 }
 impl Done for MasterUserOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeConfig` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-nodeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NodeConfig(Bag);
+#[must_use] pub struct NodeConfig(Bag);
 impl NodeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Count`: integer. Update: in place.
-    pub fn count(mut self, value: impl Arg<i64>) -> Self { self.0.set("Count", value.into_expr()); self }
+    pub fn count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for NodeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeOption` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-nodeoption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NodeOption(Bag);
+#[must_use] pub struct NodeOption(Bag);
 impl NodeOption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NodeConfig`: `NodeConfig`. Update: in place.
-    pub fn node_config(mut self, value: impl Arg<NodeConfig>) -> Self { self.0.set("NodeConfig", value.into_expr()); self }
+    pub fn node_config(self, value: impl Arg<NodeConfig>) -> Self { Self(put(self.0, "NodeConfig", value.into_expr())) }
     /// `NodeType`: `NodeType`. Update: in place.
-    pub fn node_type(mut self, value: impl Arg<NodeType>) -> Self { self.0.set("NodeType", value.into_expr()); self }
+    pub fn node_type(self, value: impl Arg<NodeType>) -> Self { Self(put(self.0, "NodeType", value.into_expr())) }
 }
 impl Done for NodeOption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeToNodeEncryptionOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-nodetonodeencryptionoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NodeToNodeEncryptionOptions(Bag);
+#[must_use] pub struct NodeToNodeEncryptionOptions(Bag);
 impl NodeToNodeEncryptionOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for NodeToNodeEncryptionOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OffPeakWindow` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-offpeakwindow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OffPeakWindow(Bag);
+#[must_use] pub struct OffPeakWindow(Bag);
 impl OffPeakWindow {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `WindowStartTime`: `WindowStartTime`. Update: in place.
-    pub fn window_start_time(mut self, value: impl Arg<WindowStartTime>) -> Self { self.0.set("WindowStartTime", value.into_expr()); self }
+    pub fn window_start_time(self, value: impl Arg<WindowStartTime>) -> Self { Self(put(self.0, "WindowStartTime", value.into_expr())) }
 }
 impl Done for OffPeakWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OffPeakWindowOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-offpeakwindowoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OffPeakWindowOptions(Bag);
+#[must_use] pub struct OffPeakWindowOptions(Bag);
 impl OffPeakWindowOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `OffPeakWindow`: `OffPeakWindow`. Update: in place.
-    pub fn off_peak_window(mut self, value: impl Arg<OffPeakWindow>) -> Self { self.0.set("OffPeakWindow", value.into_expr()); self }
+    pub fn off_peak_window(self, value: impl Arg<OffPeakWindow>) -> Self { Self(put(self.0, "OffPeakWindow", value.into_expr())) }
 }
 impl Done for OffPeakWindowOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3VectorsEngine` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-s3vectorsengine.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3VectorsEngine<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3VectorsEngine<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3VectorsEngine {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3VectorsEngine<super::missing::Enabled> { S3VectorsEngine(Bag::default(), Phase) }
+    pub fn new() -> S3VectorsEngine<Missing<super::required::Enabled>> { S3VectorsEngine(Bag::default(), Phase) }
 }
 impl<R0> S3VectorsEngine<R0> {
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> S3VectorsEngine<Set> { self.0.set("Enabled", value.into_expr()); S3VectorsEngine(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> S3VectorsEngine<Set> { S3VectorsEngine(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for S3VectorsEngine { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SAMLOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-samloptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SAMLOptions(Bag);
+#[must_use] pub struct SAMLOptions(Bag);
 impl SAMLOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `Idp`: `Idp`. Update: in place.
-    pub fn idp(mut self, value: impl Arg<Idp>) -> Self { self.0.set("Idp", value.into_expr()); self }
+    pub fn idp(self, value: impl Arg<Idp>) -> Self { Self(put(self.0, "Idp", value.into_expr())) }
     /// `MasterBackendRole`: text. Update: in place.
-    pub fn master_backend_role(mut self, value: impl Arg<str>) -> Self { self.0.set("MasterBackendRole", value.into_expr()); self }
+    pub fn master_backend_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterBackendRole", value.into_expr())) }
     /// `MasterUserName`: text. Update: in place.
-    pub fn master_user_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MasterUserName", value.into_expr()); self }
+    pub fn master_user_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserName", value.into_expr())) }
     /// `RolesKey`: text. Update: in place.
-    pub fn roles_key(mut self, value: impl Arg<str>) -> Self { self.0.set("RolesKey", value.into_expr()); self }
+    pub fn roles_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RolesKey", value.into_expr())) }
     /// `SessionTimeoutMinutes`: integer. Update: in place.
-    pub fn session_timeout_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("SessionTimeoutMinutes", value.into_expr()); self }
+    pub fn session_timeout_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SessionTimeoutMinutes", value.into_expr())) }
     /// `SubjectKey`: text. Update: in place.
-    pub fn subject_key(mut self, value: impl Arg<str>) -> Self { self.0.set("SubjectKey", value.into_expr()); self }
+    pub fn subject_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubjectKey", value.into_expr())) }
 }
 impl Done for SAMLOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerlessVectorAcceleration` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-serverlessvectoracceleration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServerlessVectorAcceleration(Bag);
+#[must_use] pub struct ServerlessVectorAcceleration(Bag);
 impl ServerlessVectorAcceleration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for ServerlessVectorAcceleration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceSoftwareOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-servicesoftwareoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceSoftwareOptions(Bag);
+#[must_use] pub struct ServiceSoftwareOptions(Bag);
 impl ServiceSoftwareOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutomatedUpdateDate`: text. Update: in place.
-    pub fn automated_update_date(mut self, value: impl Arg<str>) -> Self { self.0.set("AutomatedUpdateDate", value.into_expr()); self }
+    pub fn automated_update_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutomatedUpdateDate", value.into_expr())) }
     /// `Cancellable`: boolean. Update: in place.
-    pub fn cancellable(mut self, value: impl Arg<bool>) -> Self { self.0.set("Cancellable", value.into_expr()); self }
+    pub fn cancellable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Cancellable", value.into_expr())) }
     /// `CurrentVersion`: text. Update: in place.
-    pub fn current_version(mut self, value: impl Arg<str>) -> Self { self.0.set("CurrentVersion", value.into_expr()); self }
+    pub fn current_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentVersion", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `NewVersion`: text. Update: in place.
-    pub fn new_version(mut self, value: impl Arg<str>) -> Self { self.0.set("NewVersion", value.into_expr()); self }
+    pub fn new_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NewVersion", value.into_expr())) }
     /// `OptionalDeployment`: boolean. Update: in place.
-    pub fn optional_deployment(mut self, value: impl Arg<bool>) -> Self { self.0.set("OptionalDeployment", value.into_expr()); self }
+    pub fn optional_deployment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "OptionalDeployment", value.into_expr())) }
     /// `UpdateAvailable`: boolean. Update: in place.
-    pub fn update_available(mut self, value: impl Arg<bool>) -> Self { self.0.set("UpdateAvailable", value.into_expr()); self }
+    pub fn update_available(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UpdateAvailable", value.into_expr())) }
     /// `UpdateStatus`: text. Update: in place.
-    pub fn update_status(mut self, value: impl Arg<str>) -> Self { self.0.set("UpdateStatus", value.into_expr()); self }
+    pub fn update_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdateStatus", value.into_expr())) }
 }
 impl Done for ServiceSoftwareOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnapshotOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-snapshotoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnapshotOptions(Bag);
+#[must_use] pub struct SnapshotOptions(Bag);
 impl SnapshotOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutomatedSnapshotStartHour`: integer. Update: in place.
-    pub fn automated_snapshot_start_hour(mut self, value: impl Arg<i64>) -> Self { self.0.set("AutomatedSnapshotStartHour", value.into_expr()); self }
+    pub fn automated_snapshot_start_hour(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomatedSnapshotStartHour", value.into_expr())) }
 }
 impl Done for SnapshotOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SoftwareUpdateOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-softwareupdateoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SoftwareUpdateOptions(Bag);
+#[must_use] pub struct SoftwareUpdateOptions(Bag);
 impl SoftwareUpdateOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoSoftwareUpdateEnabled`: boolean. Update: in place.
-    pub fn auto_software_update_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoSoftwareUpdateEnabled", value.into_expr()); self }
+    pub fn auto_software_update_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoSoftwareUpdateEnabled", value.into_expr())) }
     /// `UseLatestServiceSoftwareForBlueGreen`: boolean. Update: in place.
-    pub fn use_latest_service_software_for_blue_green(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseLatestServiceSoftwareForBlueGreen", value.into_expr()); self }
+    pub fn use_latest_service_software_for_blue_green(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLatestServiceSoftwareForBlueGreen", value.into_expr())) }
 }
 impl Done for SoftwareUpdateOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VPCOptions` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-vpcoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VPCOptions(Bag);
+#[must_use] pub struct VPCOptions(Bag);
 impl VPCOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EgressEnabled`: boolean. Update: in place.
-    pub fn egress_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("EgressEnabled", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
-    /// `SubnetIds`: list of text. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn egress_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EgressEnabled", value.into_expr())) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    /// `SubnetIds`: list of `Ec2SubnetId`. Update: in place.
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for VPCOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WindowStartTime` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-windowstarttime.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WindowStartTime<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct WindowStartTime<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl WindowStartTime {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WindowStartTime<super::missing::Hours, super::missing::Minutes> { WindowStartTime(Bag::default(), Phase) }
+    pub fn new() -> WindowStartTime<Missing<super::required::Hours>, Missing<super::required::Minutes>> { WindowStartTime(Bag::default(), Phase) }
 }
 impl<R0, R1> WindowStartTime<R0, R1> {
     /// `Hours`: integer, required. Update: in place.
-    pub fn hours(mut self, value: impl Arg<i64>) -> WindowStartTime<Set, R1> { self.0.set("Hours", value.into_expr()); WindowStartTime(self.0, Phase) }
+    pub fn hours(self, value: impl Arg<i64>) -> WindowStartTime<Set, R1> { WindowStartTime(put(self.0, "Hours", value.into_expr()), Phase) }
     /// `Minutes`: integer, required. Update: in place.
-    pub fn minutes(mut self, value: impl Arg<i64>) -> WindowStartTime<R0, Set> { self.0.set("Minutes", value.into_expr()); WindowStartTime(self.0, Phase) }
+    pub fn minutes(self, value: impl Arg<i64>) -> WindowStartTime<R0, Set> { WindowStartTime(put(self.0, "Minutes", value.into_expr()), Phase) }
 }
 impl Done for WindowStartTime { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ZoneAwarenessConfig` of `AWS::OpenSearchService::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opensearchservice-domain-zoneawarenessconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ZoneAwarenessConfig(Bag);
+#[must_use] pub struct ZoneAwarenessConfig(Bag);
 impl ZoneAwarenessConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZoneCount`: integer. Update: in place.
-    pub fn availability_zone_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("AvailabilityZoneCount", value.into_expr()); self }
+    pub fn availability_zone_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AvailabilityZoneCount", value.into_expr())) }
 }
 impl Done for ZoneAwarenessConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DeploymentStrategy` allows.
@@ -623,5 +623,5 @@ SubjectKey { Email = "Email", UserId = "UserId", UserName = "UserName" } }
 values! { /// Texts that `UseCase` allows.
 UseCase { Mixed = "MIXED", Observability = "OBSERVABILITY", Search = "SEARCH", Vector = "VECTOR" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DataSourceArn, Enabled, EntityId, Hours, Key, MetadataContent, Minutes, Name, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DataSourceArn, Enabled, EntityId, Hours, Key, MetadataContent, Minutes, Name, Value } }

@@ -10,105 +10,105 @@ impl CfnApp {
     /// `AWS::OpsWorks::App`
     pub const TYPE: &'static str = "AWS::OpsWorks::App";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAppProps<R0, R1, R2>) -> Self where CfnAppProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAppProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnApp { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::OpsWorks::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-app.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAppProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAppProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAppProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAppProps<missing::Name, missing::StackId, missing::Type> { CfnAppProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAppProps<Missing<required::Name>, Missing<required::StackId>, Missing<required::Type>> { CfnAppProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAppProps<R0, R1, R2> {
     /// `AppSource`: `Source`. Update: in place.
-    pub fn app_source(mut self, value: impl Arg<app::Source>) -> Self { self.0.set("AppSource", value.into_expr()); self }
+    pub fn app_source(self, value: impl Arg<app::Source>) -> Self { Self(put(self.0, "AppSource", value.into_expr()), Phase) }
     /// `Attributes`: map of text. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Attributes", value.into_expr()); self }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
     /// `DataSources`: list of `DataSource`. Update: in place.
-    pub fn data_sources(mut self, value: impl Arg<Arr<app::DataSource>>) -> Self { self.0.set("DataSources", value.into_expr()); self }
+    pub fn data_sources(self, value: impl Arg<Arr<app::DataSource>>) -> Self { Self(put(self.0, "DataSources", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Domains`: list of text. Update: in place.
-    pub fn domains(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Domains", value.into_expr()); self }
+    pub fn domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Domains", value.into_expr()), Phase) }
     /// `EnableSsl`: boolean. Update: in place.
-    pub fn enable_ssl(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableSsl", value.into_expr()); self }
+    pub fn enable_ssl(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSsl", value.into_expr()), Phase) }
     /// `Environment`: list of `EnvironmentVariable`. Update: in place.
-    pub fn environment(mut self, value: impl Arg<Arr<app::EnvironmentVariable>>) -> Self { self.0.set("Environment", value.into_expr()); self }
+    pub fn environment(self, value: impl Arg<Arr<app::EnvironmentVariable>>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAppProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnAppProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAppProps<Set, R1, R2> { CfnAppProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Shortname`: text. Update: replacement.
-    pub fn shortname(mut self, value: impl Arg<str>) -> Self { self.0.set("Shortname", value.into_expr()); self }
+    pub fn shortname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Shortname", value.into_expr()), Phase) }
     /// `SslConfiguration`: `SslConfiguration`. Update: in place.
-    pub fn ssl_configuration(mut self, value: impl Arg<app::SslConfiguration>) -> Self { self.0.set("SslConfiguration", value.into_expr()); self }
+    pub fn ssl_configuration(self, value: impl Arg<app::SslConfiguration>) -> Self { Self(put(self.0, "SslConfiguration", value.into_expr()), Phase) }
     /// `StackId`: text, required. Update: replacement.
-    pub fn stack_id(mut self, value: impl Arg<str>) -> CfnAppProps<R0, Set, R2> { self.0.set("StackId", value.into_expr()); CfnAppProps(self.0, Phase) }
+    pub fn stack_id(self, value: impl Arg<str>) -> CfnAppProps<R0, Set, R2> { CfnAppProps(put(self.0, "StackId", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> CfnAppProps<R0, R1, Set> { self.0.set("Type", value.into_expr()); CfnAppProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnAppProps<R0, R1, Set> { CfnAppProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnAppProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpsWorks::App`.
 pub mod app {
 use crate::cfn::support::*;
 /// The property type `DataSource` of `AWS::OpsWorks::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-datasource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataSource(Bag);
+#[must_use] pub struct DataSource(Bag);
 impl DataSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `DatabaseName`: text. Update: in place.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for DataSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnvironmentVariable` of `AWS::OpsWorks::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-environmentvariable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnvironmentVariable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EnvironmentVariable<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EnvironmentVariable {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EnvironmentVariable<super::missing::Key, super::missing::Value> { EnvironmentVariable(Bag::default(), Phase) }
+    pub fn new() -> EnvironmentVariable<Missing<super::required::Key>, Missing<super::required::Value>> { EnvironmentVariable(Bag::default(), Phase) }
 }
 impl<R0, R1> EnvironmentVariable<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { self.0.set("Key", value.into_expr()); EnvironmentVariable(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> EnvironmentVariable<Set, R1> { EnvironmentVariable(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Secure`: boolean. Update: in place.
-    pub fn secure(mut self, value: impl Arg<bool>) -> Self { self.0.set("Secure", value.into_expr()); self }
+    pub fn secure(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Secure", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { self.0.set("Value", value.into_expr()); EnvironmentVariable(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> EnvironmentVariable<R0, Set> { EnvironmentVariable(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::OpsWorks::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-source.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Source(Bag);
+#[must_use] pub struct Source(Bag);
 impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Password`: text. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
     /// `Revision`: text. Update: in place.
-    pub fn revision(mut self, value: impl Arg<str>) -> Self { self.0.set("Revision", value.into_expr()); self }
+    pub fn revision(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Revision", value.into_expr())) }
     /// `SshKey`: text. Update: in place.
-    pub fn ssh_key(mut self, value: impl Arg<str>) -> Self { self.0.set("SshKey", value.into_expr()); self }
+    pub fn ssh_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshKey", value.into_expr())) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
     /// `Username`: text. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SslConfiguration` of `AWS::OpsWorks::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-app-sslconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SslConfiguration(Bag);
+#[must_use] pub struct SslConfiguration(Bag);
 impl SslConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Certificate`: text. Update: in place.
-    pub fn certificate(mut self, value: impl Arg<str>) -> Self { self.0.set("Certificate", value.into_expr()); self }
+    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr())) }
     /// `Chain`: text. Update: in place.
-    pub fn chain(mut self, value: impl Arg<str>) -> Self { self.0.set("Chain", value.into_expr()); self }
+    pub fn chain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Chain", value.into_expr())) }
     /// `PrivateKey`: text. Update: in place.
-    pub fn private_key(mut self, value: impl Arg<str>) -> Self { self.0.set("PrivateKey", value.into_expr()); self }
+    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr())) }
 }
 impl Done for SslConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -118,22 +118,22 @@ impl CfnElasticLoadBalancerAttachment {
     /// `AWS::OpsWorks::ElasticLoadBalancerAttachment`
     pub const TYPE: &'static str = "AWS::OpsWorks::ElasticLoadBalancerAttachment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnElasticLoadBalancerAttachmentProps<R0, R1>) -> Self where CfnElasticLoadBalancerAttachmentProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnElasticLoadBalancerAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnElasticLoadBalancerAttachment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::OpsWorks::ElasticLoadBalancerAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-elasticloadbalancerattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnElasticLoadBalancerAttachmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnElasticLoadBalancerAttachmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnElasticLoadBalancerAttachmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnElasticLoadBalancerAttachmentProps<missing::ElasticLoadBalancerName, missing::LayerId> { CfnElasticLoadBalancerAttachmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnElasticLoadBalancerAttachmentProps<Missing<required::ElasticLoadBalancerName>, Missing<required::LayerId>> { CfnElasticLoadBalancerAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnElasticLoadBalancerAttachmentProps<R0, R1> {
     /// `ElasticLoadBalancerName`: text, required. Update: in place.
-    pub fn elastic_load_balancer_name(mut self, value: impl Arg<str>) -> CfnElasticLoadBalancerAttachmentProps<Set, R1> { self.0.set("ElasticLoadBalancerName", value.into_expr()); CfnElasticLoadBalancerAttachmentProps(self.0, Phase) }
+    pub fn elastic_load_balancer_name(self, value: impl Arg<str>) -> CfnElasticLoadBalancerAttachmentProps<Set, R1> { CfnElasticLoadBalancerAttachmentProps(put(self.0, "ElasticLoadBalancerName", value.into_expr()), Phase) }
     /// `LayerId`: text, required. Update: in place.
-    pub fn layer_id(mut self, value: impl Arg<str>) -> CfnElasticLoadBalancerAttachmentProps<R0, Set> { self.0.set("LayerId", value.into_expr()); CfnElasticLoadBalancerAttachmentProps(self.0, Phase) }
+    pub fn layer_id(self, value: impl Arg<str>) -> CfnElasticLoadBalancerAttachmentProps<R0, Set> { CfnElasticLoadBalancerAttachmentProps(put(self.0, "LayerId", value.into_expr()), Phase) }
 }
 impl Done for CfnElasticLoadBalancerAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::OpsWorks::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html)
@@ -142,7 +142,7 @@ impl CfnInstance {
     /// `AWS::OpsWorks::Instance`
     pub const TYPE: &'static str = "AWS::OpsWorks::Instance";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnInstanceProps<R0, R1, R2>) -> Self where CfnInstanceProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInstanceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AvailabilityZone`: text.
@@ -158,110 +158,110 @@ impl CfnInstance {
 }
 impl Parent for CfnInstance { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::OpsWorks::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-instance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInstanceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnInstanceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnInstanceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnInstanceProps<missing::InstanceType, missing::LayerIds, missing::StackId> { CfnInstanceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnInstanceProps<Missing<required::InstanceType>, Missing<required::LayerIds>, Missing<required::StackId>> { CfnInstanceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnInstanceProps<R0, R1, R2> {
     /// `AgentVersion`: text. Update: in place.
-    pub fn agent_version(mut self, value: impl Arg<str>) -> Self { self.0.set("AgentVersion", value.into_expr()); self }
+    pub fn agent_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentVersion", value.into_expr()), Phase) }
     /// `AmiId`: text. Update: in place.
-    pub fn ami_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AmiId", value.into_expr()); self }
+    pub fn ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmiId", value.into_expr()), Phase) }
     /// `Architecture`: text. Update: in place.
-    pub fn architecture(mut self, value: impl Arg<str>) -> Self { self.0.set("Architecture", value.into_expr()); self }
+    pub fn architecture(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Architecture", value.into_expr()), Phase) }
     /// `AutoScalingType`: text. Update: replacement.
-    pub fn auto_scaling_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AutoScalingType", value.into_expr()); self }
+    pub fn auto_scaling_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoScalingType", value.into_expr()), Phase) }
     /// `AvailabilityZone`: text. Update: replacement.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
     /// `BlockDeviceMappings`: list of `BlockDeviceMapping`. Update: replacement.
-    pub fn block_device_mappings(mut self, value: impl Arg<Arr<instance::BlockDeviceMapping>>) -> Self { self.0.set("BlockDeviceMappings", value.into_expr()); self }
+    pub fn block_device_mappings(self, value: impl Arg<Arr<instance::BlockDeviceMapping>>) -> Self { Self(put(self.0, "BlockDeviceMappings", value.into_expr()), Phase) }
     /// `EbsOptimized`: boolean. Update: replacement.
-    pub fn ebs_optimized(mut self, value: impl Arg<bool>) -> Self { self.0.set("EbsOptimized", value.into_expr()); self }
+    pub fn ebs_optimized(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EbsOptimized", value.into_expr()), Phase) }
     /// `ElasticIps`: list of text. Update: in place.
-    pub fn elastic_ips(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ElasticIps", value.into_expr()); self }
+    pub fn elastic_ips(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ElasticIps", value.into_expr()), Phase) }
     /// `Hostname`: text. Update: in place.
-    pub fn hostname(mut self, value: impl Arg<str>) -> Self { self.0.set("Hostname", value.into_expr()); self }
+    pub fn hostname(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Hostname", value.into_expr()), Phase) }
     /// `InstallUpdatesOnBoot`: boolean. Update: in place.
-    pub fn install_updates_on_boot(mut self, value: impl Arg<bool>) -> Self { self.0.set("InstallUpdatesOnBoot", value.into_expr()); self }
+    pub fn install_updates_on_boot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InstallUpdatesOnBoot", value.into_expr()), Phase) }
     /// `InstanceType`: text, required. Update: in place.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> CfnInstanceProps<Set, R1, R2> { self.0.set("InstanceType", value.into_expr()); CfnInstanceProps(self.0, Phase) }
+    pub fn instance_type(self, value: impl Arg<str>) -> CfnInstanceProps<Set, R1, R2> { CfnInstanceProps(put(self.0, "InstanceType", value.into_expr()), Phase) }
     /// `LayerIds`: list of text, required. Update: in place.
-    pub fn layer_ids(mut self, value: impl Arg<Arr<str>>) -> CfnInstanceProps<R0, Set, R2> { self.0.set("LayerIds", value.into_expr()); CfnInstanceProps(self.0, Phase) }
+    pub fn layer_ids(self, value: impl Arg<Arr<str>>) -> CfnInstanceProps<R0, Set, R2> { CfnInstanceProps(put(self.0, "LayerIds", value.into_expr()), Phase) }
     /// `Os`: text. Update: in place.
-    pub fn os(mut self, value: impl Arg<str>) -> Self { self.0.set("Os", value.into_expr()); self }
+    pub fn os(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Os", value.into_expr()), Phase) }
     /// `RootDeviceType`: text. Update: replacement.
-    pub fn root_device_type(mut self, value: impl Arg<str>) -> Self { self.0.set("RootDeviceType", value.into_expr()); self }
+    pub fn root_device_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RootDeviceType", value.into_expr()), Phase) }
     /// `SshKeyName`: text. Update: in place.
-    pub fn ssh_key_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SshKeyName", value.into_expr()); self }
+    pub fn ssh_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshKeyName", value.into_expr()), Phase) }
     /// `StackId`: text, required. Update: replacement.
-    pub fn stack_id(mut self, value: impl Arg<str>) -> CfnInstanceProps<R0, R1, Set> { self.0.set("StackId", value.into_expr()); CfnInstanceProps(self.0, Phase) }
-    /// `SubnetId`: text. Update: replacement.
-    pub fn subnet_id(mut self, value: impl Arg<kind::Ec2SubnetId>) -> Self { self.0.set("SubnetId", value.into_expr()); self }
+    pub fn stack_id(self, value: impl Arg<str>) -> CfnInstanceProps<R0, R1, Set> { CfnInstanceProps(put(self.0, "StackId", value.into_expr()), Phase) }
+    /// `SubnetId`: `Ec2SubnetId`. Update: replacement.
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr()), Phase) }
     /// `Tenancy`: text. Update: replacement.
-    pub fn tenancy(mut self, value: impl Arg<str>) -> Self { self.0.set("Tenancy", value.into_expr()); self }
+    pub fn tenancy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Tenancy", value.into_expr()), Phase) }
     /// `TimeBasedAutoScaling`: `TimeBasedAutoScaling`. Update: replacement.
-    pub fn time_based_auto_scaling(mut self, value: impl Arg<instance::TimeBasedAutoScaling>) -> Self { self.0.set("TimeBasedAutoScaling", value.into_expr()); self }
+    pub fn time_based_auto_scaling(self, value: impl Arg<instance::TimeBasedAutoScaling>) -> Self { Self(put(self.0, "TimeBasedAutoScaling", value.into_expr()), Phase) }
     /// `VirtualizationType`: text. Update: replacement.
-    pub fn virtualization_type(mut self, value: impl Arg<str>) -> Self { self.0.set("VirtualizationType", value.into_expr()); self }
+    pub fn virtualization_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualizationType", value.into_expr()), Phase) }
     /// `Volumes`: list of text. Update: in place.
-    pub fn volumes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Volumes", value.into_expr()); self }
+    pub fn volumes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Volumes", value.into_expr()), Phase) }
 }
 impl Done for CfnInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpsWorks::Instance`.
 pub mod instance {
 use crate::cfn::support::*;
 /// The property type `BlockDeviceMapping` of `AWS::OpsWorks::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-blockdevicemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BlockDeviceMapping(Bag);
+#[must_use] pub struct BlockDeviceMapping(Bag);
 impl BlockDeviceMapping {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeviceName`: text. Update: replacement.
-    pub fn device_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DeviceName", value.into_expr()); self }
+    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
     /// `Ebs`: `EbsBlockDevice`. Update: replacement.
-    pub fn ebs(mut self, value: impl Arg<EbsBlockDevice>) -> Self { self.0.set("Ebs", value.into_expr()); self }
+    pub fn ebs(self, value: impl Arg<EbsBlockDevice>) -> Self { Self(put(self.0, "Ebs", value.into_expr())) }
     /// `NoDevice`: text. Update: replacement.
-    pub fn no_device(mut self, value: impl Arg<str>) -> Self { self.0.set("NoDevice", value.into_expr()); self }
+    pub fn no_device(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NoDevice", value.into_expr())) }
     /// `VirtualName`: text. Update: replacement.
-    pub fn virtual_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VirtualName", value.into_expr()); self }
+    pub fn virtual_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualName", value.into_expr())) }
 }
 impl Done for BlockDeviceMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EbsBlockDevice` of `AWS::OpsWorks::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-ebsblockdevice.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EbsBlockDevice(Bag);
+#[must_use] pub struct EbsBlockDevice(Bag);
 impl EbsBlockDevice {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeleteOnTermination`: boolean. Update: replacement.
-    pub fn delete_on_termination(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeleteOnTermination", value.into_expr()); self }
+    pub fn delete_on_termination(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteOnTermination", value.into_expr())) }
     /// `Iops`: integer. Update: replacement.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
     /// `SnapshotId`: text. Update: replacement.
-    pub fn snapshot_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotId", value.into_expr()); self }
+    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr())) }
     /// `VolumeSize`: integer. Update: replacement.
-    pub fn volume_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("VolumeSize", value.into_expr()); self }
+    pub fn volume_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VolumeSize", value.into_expr())) }
     /// `VolumeType`: text. Update: replacement.
-    pub fn volume_type(mut self, value: impl Arg<str>) -> Self { self.0.set("VolumeType", value.into_expr()); self }
+    pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
 }
 impl Done for EbsBlockDevice { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimeBasedAutoScaling` of `AWS::OpsWorks::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-instance-timebasedautoscaling.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimeBasedAutoScaling(Bag);
+#[must_use] pub struct TimeBasedAutoScaling(Bag);
 impl TimeBasedAutoScaling {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Friday`: map of text. Update: replacement.
-    pub fn friday(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Friday", value.into_expr()); self }
+    pub fn friday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Friday", value.into_expr())) }
     /// `Monday`: map of text. Update: replacement.
-    pub fn monday(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Monday", value.into_expr()); self }
+    pub fn monday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Monday", value.into_expr())) }
     /// `Saturday`: map of text. Update: replacement.
-    pub fn saturday(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Saturday", value.into_expr()); self }
+    pub fn saturday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Saturday", value.into_expr())) }
     /// `Sunday`: map of text. Update: replacement.
-    pub fn sunday(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Sunday", value.into_expr()); self }
+    pub fn sunday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Sunday", value.into_expr())) }
     /// `Thursday`: map of text. Update: replacement.
-    pub fn thursday(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Thursday", value.into_expr()); self }
+    pub fn thursday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Thursday", value.into_expr())) }
     /// `Tuesday`: map of text. Update: replacement.
-    pub fn tuesday(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tuesday", value.into_expr()); self }
+    pub fn tuesday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tuesday", value.into_expr())) }
     /// `Wednesday`: map of text. Update: replacement.
-    pub fn wednesday(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Wednesday", value.into_expr()); self }
+    pub fn wednesday(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Wednesday", value.into_expr())) }
 }
 impl Done for TimeBasedAutoScaling { fn into_props(self) -> Bag { self.0 } }
 }
@@ -271,149 +271,149 @@ impl CfnLayer {
     /// `AWS::OpsWorks::Layer`
     pub const TYPE: &'static str = "AWS::OpsWorks::Layer";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5, R6>(scope: &dyn Parent, id: &str, props: CfnLayerProps<R0, R1, R2, R3, R4, R5, R6>) -> Self where CfnLayerProps<R0, R1, R2, R3, R4, R5, R6>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLayerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnLayer { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::OpsWorks::Layer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-layer.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLayerProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6,)>);
+#[must_use] pub struct CfnLayerProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6,)>);
 impl CfnLayerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLayerProps<missing::AutoAssignElasticIps, missing::AutoAssignPublicIps, missing::EnableAutoHealing, missing::Name, missing::Shortname, missing::StackId, missing::Type> { CfnLayerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLayerProps<Missing<required::AutoAssignElasticIps>, Missing<required::AutoAssignPublicIps>, Missing<required::EnableAutoHealing>, Missing<required::Name>, Missing<required::Shortname>, Missing<required::StackId>, Missing<required::Type>> { CfnLayerProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6> CfnLayerProps<R0, R1, R2, R3, R4, R5, R6> {
     /// `Attributes`: map of text. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Attributes", value.into_expr()); self }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
     /// `AutoAssignElasticIps`: boolean, required. Update: in place.
-    pub fn auto_assign_elastic_ips(mut self, value: impl Arg<bool>) -> CfnLayerProps<Set, R1, R2, R3, R4, R5, R6> { self.0.set("AutoAssignElasticIps", value.into_expr()); CfnLayerProps(self.0, Phase) }
+    pub fn auto_assign_elastic_ips(self, value: impl Arg<bool>) -> CfnLayerProps<Set, R1, R2, R3, R4, R5, R6> { CfnLayerProps(put(self.0, "AutoAssignElasticIps", value.into_expr()), Phase) }
     /// `AutoAssignPublicIps`: boolean, required. Update: in place.
-    pub fn auto_assign_public_ips(mut self, value: impl Arg<bool>) -> CfnLayerProps<R0, Set, R2, R3, R4, R5, R6> { self.0.set("AutoAssignPublicIps", value.into_expr()); CfnLayerProps(self.0, Phase) }
+    pub fn auto_assign_public_ips(self, value: impl Arg<bool>) -> CfnLayerProps<R0, Set, R2, R3, R4, R5, R6> { CfnLayerProps(put(self.0, "AutoAssignPublicIps", value.into_expr()), Phase) }
     /// `CustomInstanceProfileArn`: text. Update: in place.
-    pub fn custom_instance_profile_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomInstanceProfileArn", value.into_expr()); self }
+    pub fn custom_instance_profile_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomInstanceProfileArn", value.into_expr()), Phase) }
     /// `CustomJson`: JSON. Update: in place.
-    pub fn custom_json(mut self, value: impl Arg<Any>) -> Self { self.0.set("CustomJson", value.into_expr()); self }
+    pub fn custom_json(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CustomJson", value.into_expr()), Phase) }
     /// `CustomRecipes`: `Recipes`. Update: in place.
-    pub fn custom_recipes(mut self, value: impl Arg<layer::Recipes>) -> Self { self.0.set("CustomRecipes", value.into_expr()); self }
-    /// `CustomSecurityGroupIds`: list of text. Update: in place.
-    pub fn custom_security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("CustomSecurityGroupIds", value.into_expr()); self }
+    pub fn custom_recipes(self, value: impl Arg<layer::Recipes>) -> Self { Self(put(self.0, "CustomRecipes", value.into_expr()), Phase) }
+    /// `CustomSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn custom_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "CustomSecurityGroupIds", value.into_expr()), Phase) }
     /// `EnableAutoHealing`: boolean, required. Update: in place.
-    pub fn enable_auto_healing(mut self, value: impl Arg<bool>) -> CfnLayerProps<R0, R1, Set, R3, R4, R5, R6> { self.0.set("EnableAutoHealing", value.into_expr()); CfnLayerProps(self.0, Phase) }
+    pub fn enable_auto_healing(self, value: impl Arg<bool>) -> CfnLayerProps<R0, R1, Set, R3, R4, R5, R6> { CfnLayerProps(put(self.0, "EnableAutoHealing", value.into_expr()), Phase) }
     /// `InstallUpdatesOnBoot`: boolean. Update: in place.
-    pub fn install_updates_on_boot(mut self, value: impl Arg<bool>) -> Self { self.0.set("InstallUpdatesOnBoot", value.into_expr()); self }
+    pub fn install_updates_on_boot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "InstallUpdatesOnBoot", value.into_expr()), Phase) }
     /// `LifecycleEventConfiguration`: `LifecycleEventConfiguration`. Update: in place.
-    pub fn lifecycle_event_configuration(mut self, value: impl Arg<layer::LifecycleEventConfiguration>) -> Self { self.0.set("LifecycleEventConfiguration", value.into_expr()); self }
+    pub fn lifecycle_event_configuration(self, value: impl Arg<layer::LifecycleEventConfiguration>) -> Self { Self(put(self.0, "LifecycleEventConfiguration", value.into_expr()), Phase) }
     /// `LoadBasedAutoScaling`: `LoadBasedAutoScaling`. Update: in place.
-    pub fn load_based_auto_scaling(mut self, value: impl Arg<layer::LoadBasedAutoScaling>) -> Self { self.0.set("LoadBasedAutoScaling", value.into_expr()); self }
+    pub fn load_based_auto_scaling(self, value: impl Arg<layer::LoadBasedAutoScaling>) -> Self { Self(put(self.0, "LoadBasedAutoScaling", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnLayerProps<R0, R1, R2, Set, R4, R5, R6> { self.0.set("Name", value.into_expr()); CfnLayerProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnLayerProps<R0, R1, R2, Set, R4, R5, R6> { CfnLayerProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Packages`: list of text. Update: in place.
-    pub fn packages(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Packages", value.into_expr()); self }
+    pub fn packages(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Packages", value.into_expr()), Phase) }
     /// `Shortname`: text, required. Update: in place.
-    pub fn shortname(mut self, value: impl Arg<str>) -> CfnLayerProps<R0, R1, R2, R3, Set, R5, R6> { self.0.set("Shortname", value.into_expr()); CfnLayerProps(self.0, Phase) }
+    pub fn shortname(self, value: impl Arg<str>) -> CfnLayerProps<R0, R1, R2, R3, Set, R5, R6> { CfnLayerProps(put(self.0, "Shortname", value.into_expr()), Phase) }
     /// `StackId`: text, required. Update: replacement.
-    pub fn stack_id(mut self, value: impl Arg<str>) -> CfnLayerProps<R0, R1, R2, R3, R4, Set, R6> { self.0.set("StackId", value.into_expr()); CfnLayerProps(self.0, Phase) }
+    pub fn stack_id(self, value: impl Arg<str>) -> CfnLayerProps<R0, R1, R2, R3, R4, Set, R6> { CfnLayerProps(put(self.0, "StackId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> CfnLayerProps<R0, R1, R2, R3, R4, R5, Set> { self.0.set("Type", value.into_expr()); CfnLayerProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnLayerProps<R0, R1, R2, R3, R4, R5, Set> { CfnLayerProps(put(self.0, "Type", value.into_expr()), Phase) }
     /// `UseEbsOptimizedInstances`: boolean. Update: in place.
-    pub fn use_ebs_optimized_instances(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseEbsOptimizedInstances", value.into_expr()); self }
+    pub fn use_ebs_optimized_instances(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseEbsOptimizedInstances", value.into_expr()), Phase) }
     /// `VolumeConfigurations`: list of `VolumeConfiguration`. Update: in place.
-    pub fn volume_configurations(mut self, value: impl Arg<Arr<layer::VolumeConfiguration>>) -> Self { self.0.set("VolumeConfigurations", value.into_expr()); self }
+    pub fn volume_configurations(self, value: impl Arg<Arr<layer::VolumeConfiguration>>) -> Self { Self(put(self.0, "VolumeConfigurations", value.into_expr()), Phase) }
 }
 impl Done for CfnLayerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpsWorks::Layer`.
 pub mod layer {
 use crate::cfn::support::*;
 /// The property type `AutoScalingThresholds` of `AWS::OpsWorks::Layer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-autoscalingthresholds.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoScalingThresholds(Bag);
+#[must_use] pub struct AutoScalingThresholds(Bag);
 impl AutoScalingThresholds {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CpuThreshold`: number. Update: in place.
-    pub fn cpu_threshold(mut self, value: impl Arg<f64>) -> Self { self.0.set("CpuThreshold", value.into_expr()); self }
+    pub fn cpu_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "CpuThreshold", value.into_expr())) }
     /// `IgnoreMetricsTime`: integer. Update: in place.
-    pub fn ignore_metrics_time(mut self, value: impl Arg<i64>) -> Self { self.0.set("IgnoreMetricsTime", value.into_expr()); self }
+    pub fn ignore_metrics_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IgnoreMetricsTime", value.into_expr())) }
     /// `InstanceCount`: integer. Update: in place.
-    pub fn instance_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("InstanceCount", value.into_expr()); self }
+    pub fn instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InstanceCount", value.into_expr())) }
     /// `LoadThreshold`: number. Update: in place.
-    pub fn load_threshold(mut self, value: impl Arg<f64>) -> Self { self.0.set("LoadThreshold", value.into_expr()); self }
+    pub fn load_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LoadThreshold", value.into_expr())) }
     /// `MemoryThreshold`: number. Update: in place.
-    pub fn memory_threshold(mut self, value: impl Arg<f64>) -> Self { self.0.set("MemoryThreshold", value.into_expr()); self }
+    pub fn memory_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MemoryThreshold", value.into_expr())) }
     /// `ThresholdsWaitTime`: integer. Update: in place.
-    pub fn thresholds_wait_time(mut self, value: impl Arg<i64>) -> Self { self.0.set("ThresholdsWaitTime", value.into_expr()); self }
+    pub fn thresholds_wait_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ThresholdsWaitTime", value.into_expr())) }
 }
 impl Done for AutoScalingThresholds { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecycleEventConfiguration` of `AWS::OpsWorks::Layer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-lifecycleeventconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LifecycleEventConfiguration(Bag);
+#[must_use] pub struct LifecycleEventConfiguration(Bag);
 impl LifecycleEventConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ShutdownEventConfiguration`: `ShutdownEventConfiguration`. Update: in place.
-    pub fn shutdown_event_configuration(mut self, value: impl Arg<ShutdownEventConfiguration>) -> Self { self.0.set("ShutdownEventConfiguration", value.into_expr()); self }
+    pub fn shutdown_event_configuration(self, value: impl Arg<ShutdownEventConfiguration>) -> Self { Self(put(self.0, "ShutdownEventConfiguration", value.into_expr())) }
 }
 impl Done for LifecycleEventConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoadBasedAutoScaling` of `AWS::OpsWorks::Layer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-loadbasedautoscaling.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoadBasedAutoScaling(Bag);
+#[must_use] pub struct LoadBasedAutoScaling(Bag);
 impl LoadBasedAutoScaling {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DownScaling`: `AutoScalingThresholds`. Update: in place.
-    pub fn down_scaling(mut self, value: impl Arg<AutoScalingThresholds>) -> Self { self.0.set("DownScaling", value.into_expr()); self }
+    pub fn down_scaling(self, value: impl Arg<AutoScalingThresholds>) -> Self { Self(put(self.0, "DownScaling", value.into_expr())) }
     /// `Enable`: boolean. Update: in place.
-    pub fn enable(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enable", value.into_expr()); self }
+    pub fn enable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enable", value.into_expr())) }
     /// `UpScaling`: `AutoScalingThresholds`. Update: in place.
-    pub fn up_scaling(mut self, value: impl Arg<AutoScalingThresholds>) -> Self { self.0.set("UpScaling", value.into_expr()); self }
+    pub fn up_scaling(self, value: impl Arg<AutoScalingThresholds>) -> Self { Self(put(self.0, "UpScaling", value.into_expr())) }
 }
 impl Done for LoadBasedAutoScaling { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Recipes` of `AWS::OpsWorks::Layer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-recipes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Recipes(Bag);
+#[must_use] pub struct Recipes(Bag);
 impl Recipes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Configure`: list of text. Update: in place.
-    pub fn configure(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Configure", value.into_expr()); self }
+    pub fn configure(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Configure", value.into_expr())) }
     /// `Deploy`: list of text. Update: in place.
-    pub fn deploy(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Deploy", value.into_expr()); self }
+    pub fn deploy(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Deploy", value.into_expr())) }
     /// `Setup`: list of text. Update: in place.
-    pub fn setup(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Setup", value.into_expr()); self }
+    pub fn setup(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Setup", value.into_expr())) }
     /// `Shutdown`: list of text. Update: in place.
-    pub fn shutdown(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Shutdown", value.into_expr()); self }
+    pub fn shutdown(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Shutdown", value.into_expr())) }
     /// `Undeploy`: list of text. Update: in place.
-    pub fn undeploy(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Undeploy", value.into_expr()); self }
+    pub fn undeploy(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Undeploy", value.into_expr())) }
 }
 impl Done for Recipes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ShutdownEventConfiguration` of `AWS::OpsWorks::Layer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-shutdowneventconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ShutdownEventConfiguration(Bag);
+#[must_use] pub struct ShutdownEventConfiguration(Bag);
 impl ShutdownEventConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DelayUntilElbConnectionsDrained`: boolean. Update: in place.
-    pub fn delay_until_elb_connections_drained(mut self, value: impl Arg<bool>) -> Self { self.0.set("DelayUntilElbConnectionsDrained", value.into_expr()); self }
+    pub fn delay_until_elb_connections_drained(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DelayUntilElbConnectionsDrained", value.into_expr())) }
     /// `ExecutionTimeout`: integer. Update: in place.
-    pub fn execution_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("ExecutionTimeout", value.into_expr()); self }
+    pub fn execution_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExecutionTimeout", value.into_expr())) }
 }
 impl Done for ShutdownEventConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VolumeConfiguration` of `AWS::OpsWorks::Layer`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-layer-volumeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VolumeConfiguration(Bag);
+#[must_use] pub struct VolumeConfiguration(Bag);
 impl VolumeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Encrypted`: boolean. Update: in place.
-    pub fn encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("Encrypted", value.into_expr()); self }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr())) }
     /// `Iops`: integer. Update: in place.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
     /// `MountPoint`: text. Update: in place.
-    pub fn mount_point(mut self, value: impl Arg<str>) -> Self { self.0.set("MountPoint", value.into_expr()); self }
+    pub fn mount_point(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountPoint", value.into_expr())) }
     /// `NumberOfDisks`: integer. Update: in place.
-    pub fn number_of_disks(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfDisks", value.into_expr()); self }
+    pub fn number_of_disks(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfDisks", value.into_expr())) }
     /// `RaidLevel`: integer. Update: in place.
-    pub fn raid_level(mut self, value: impl Arg<i64>) -> Self { self.0.set("RaidLevel", value.into_expr()); self }
+    pub fn raid_level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RaidLevel", value.into_expr())) }
     /// `Size`: integer. Update: in place.
-    pub fn size(mut self, value: impl Arg<i64>) -> Self { self.0.set("Size", value.into_expr()); self }
+    pub fn size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Size", value.into_expr())) }
     /// `VolumeType`: text. Update: in place.
-    pub fn volume_type(mut self, value: impl Arg<str>) -> Self { self.0.set("VolumeType", value.into_expr()); self }
+    pub fn volume_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeType", value.into_expr())) }
 }
 impl Done for VolumeConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -423,140 +423,140 @@ impl CfnStack {
     /// `AWS::OpsWorks::Stack`
     pub const TYPE: &'static str = "AWS::OpsWorks::Stack";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnStackProps<R0, R1, R2>) -> Self where CfnStackProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStackProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnStack { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::OpsWorks::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-stack.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStackProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnStackProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnStackProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStackProps<missing::DefaultInstanceProfileArn, missing::Name, missing::ServiceRoleArn> { CfnStackProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStackProps<Missing<required::DefaultInstanceProfileArn>, Missing<required::Name>, Missing<required::ServiceRoleArn>> { CfnStackProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnStackProps<R0, R1, R2> {
     /// `AgentVersion`: text. Update: in place.
-    pub fn agent_version(mut self, value: impl Arg<str>) -> Self { self.0.set("AgentVersion", value.into_expr()); self }
+    pub fn agent_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AgentVersion", value.into_expr()), Phase) }
     /// `Attributes`: map of text. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Attributes", value.into_expr()); self }
+    pub fn attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Attributes", value.into_expr()), Phase) }
     /// `ChefConfiguration`: `ChefConfiguration`. Update: in place.
-    pub fn chef_configuration(mut self, value: impl Arg<stack::ChefConfiguration>) -> Self { self.0.set("ChefConfiguration", value.into_expr()); self }
+    pub fn chef_configuration(self, value: impl Arg<stack::ChefConfiguration>) -> Self { Self(put(self.0, "ChefConfiguration", value.into_expr()), Phase) }
     /// `CloneAppIds`: list of text. Update: replacement.
-    pub fn clone_app_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CloneAppIds", value.into_expr()); self }
+    pub fn clone_app_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CloneAppIds", value.into_expr()), Phase) }
     /// `ClonePermissions`: boolean. Update: replacement.
-    pub fn clone_permissions(mut self, value: impl Arg<bool>) -> Self { self.0.set("ClonePermissions", value.into_expr()); self }
+    pub fn clone_permissions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ClonePermissions", value.into_expr()), Phase) }
     /// `ConfigurationManager`: `StackConfigurationManager`. Update: in place.
-    pub fn configuration_manager(mut self, value: impl Arg<stack::StackConfigurationManager>) -> Self { self.0.set("ConfigurationManager", value.into_expr()); self }
+    pub fn configuration_manager(self, value: impl Arg<stack::StackConfigurationManager>) -> Self { Self(put(self.0, "ConfigurationManager", value.into_expr()), Phase) }
     /// `CustomCookbooksSource`: `Source`. Update: in place.
-    pub fn custom_cookbooks_source(mut self, value: impl Arg<stack::Source>) -> Self { self.0.set("CustomCookbooksSource", value.into_expr()); self }
+    pub fn custom_cookbooks_source(self, value: impl Arg<stack::Source>) -> Self { Self(put(self.0, "CustomCookbooksSource", value.into_expr()), Phase) }
     /// `CustomJson`: JSON. Update: in place.
-    pub fn custom_json(mut self, value: impl Arg<Any>) -> Self { self.0.set("CustomJson", value.into_expr()); self }
+    pub fn custom_json(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CustomJson", value.into_expr()), Phase) }
     /// `DefaultAvailabilityZone`: text. Update: in place.
-    pub fn default_availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultAvailabilityZone", value.into_expr()); self }
+    pub fn default_availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAvailabilityZone", value.into_expr()), Phase) }
     /// `DefaultInstanceProfileArn`: text, required. Update: in place.
-    pub fn default_instance_profile_arn(mut self, value: impl Arg<str>) -> CfnStackProps<Set, R1, R2> { self.0.set("DefaultInstanceProfileArn", value.into_expr()); CfnStackProps(self.0, Phase) }
+    pub fn default_instance_profile_arn(self, value: impl Arg<str>) -> CfnStackProps<Set, R1, R2> { CfnStackProps(put(self.0, "DefaultInstanceProfileArn", value.into_expr()), Phase) }
     /// `DefaultOs`: text. Update: in place.
-    pub fn default_os(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultOs", value.into_expr()); self }
+    pub fn default_os(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultOs", value.into_expr()), Phase) }
     /// `DefaultRootDeviceType`: text. Update: in place.
-    pub fn default_root_device_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultRootDeviceType", value.into_expr()); self }
+    pub fn default_root_device_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultRootDeviceType", value.into_expr()), Phase) }
     /// `DefaultSshKeyName`: text. Update: in place.
-    pub fn default_ssh_key_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultSshKeyName", value.into_expr()); self }
+    pub fn default_ssh_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSshKeyName", value.into_expr()), Phase) }
     /// `DefaultSubnetId`: text. Update: in place.
-    pub fn default_subnet_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultSubnetId", value.into_expr()); self }
+    pub fn default_subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSubnetId", value.into_expr()), Phase) }
     /// `EcsClusterArn`: text. Update: in place.
-    pub fn ecs_cluster_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("EcsClusterArn", value.into_expr()); self }
+    pub fn ecs_cluster_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EcsClusterArn", value.into_expr()), Phase) }
     /// `ElasticIps`: list of `ElasticIp`. Update: in place.
-    pub fn elastic_ips(mut self, value: impl Arg<Arr<stack::ElasticIp>>) -> Self { self.0.set("ElasticIps", value.into_expr()); self }
+    pub fn elastic_ips(self, value: impl Arg<Arr<stack::ElasticIp>>) -> Self { Self(put(self.0, "ElasticIps", value.into_expr()), Phase) }
     /// `HostnameTheme`: text. Update: in place.
-    pub fn hostname_theme(mut self, value: impl Arg<str>) -> Self { self.0.set("HostnameTheme", value.into_expr()); self }
+    pub fn hostname_theme(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostnameTheme", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnStackProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnStackProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnStackProps<R0, Set, R2> { CfnStackProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RdsDbInstances`: list of `RdsDbInstance`. Update: in place.
-    pub fn rds_db_instances(mut self, value: impl Arg<Arr<stack::RdsDbInstance>>) -> Self { self.0.set("RdsDbInstances", value.into_expr()); self }
-    /// `ServiceRoleArn`: text, required. Update: replacement.
-    pub fn service_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnStackProps<R0, R1, Set> { self.0.set("ServiceRoleArn", value.into_expr()); CfnStackProps(self.0, Phase) }
+    pub fn rds_db_instances(self, value: impl Arg<Arr<stack::RdsDbInstance>>) -> Self { Self(put(self.0, "RdsDbInstances", value.into_expr()), Phase) }
+    /// `ServiceRoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn service_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStackProps<R0, R1, Set> { CfnStackProps(put(self.0, "ServiceRoleArn", value.into_expr()), Phase) }
     /// `SourceStackId`: text. Update: replacement.
-    pub fn source_stack_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceStackId", value.into_expr()); self }
+    pub fn source_stack_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceStackId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UseCustomCookbooks`: boolean. Update: in place.
-    pub fn use_custom_cookbooks(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseCustomCookbooks", value.into_expr()); self }
+    pub fn use_custom_cookbooks(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseCustomCookbooks", value.into_expr()), Phase) }
     /// `UseOpsworksSecurityGroups`: boolean. Update: in place.
-    pub fn use_opsworks_security_groups(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseOpsworksSecurityGroups", value.into_expr()); self }
-    /// `VpcId`: text. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> Self { self.0.set("VpcId", value.into_expr()); self }
+    pub fn use_opsworks_security_groups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseOpsworksSecurityGroups", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnStackProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OpsWorks::Stack`.
 pub mod stack {
 use crate::cfn::support::*;
 /// The property type `ChefConfiguration` of `AWS::OpsWorks::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-chefconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ChefConfiguration(Bag);
+#[must_use] pub struct ChefConfiguration(Bag);
 impl ChefConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BerkshelfVersion`: text. Update: in place.
-    pub fn berkshelf_version(mut self, value: impl Arg<str>) -> Self { self.0.set("BerkshelfVersion", value.into_expr()); self }
+    pub fn berkshelf_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BerkshelfVersion", value.into_expr())) }
     /// `ManageBerkshelf`: boolean. Update: in place.
-    pub fn manage_berkshelf(mut self, value: impl Arg<bool>) -> Self { self.0.set("ManageBerkshelf", value.into_expr()); self }
+    pub fn manage_berkshelf(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageBerkshelf", value.into_expr())) }
 }
 impl Done for ChefConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ElasticIp` of `AWS::OpsWorks::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-elasticip.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ElasticIp<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ElasticIp<R0 = Set>(Bag, Phase<(R0,)>);
 impl ElasticIp {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ElasticIp<super::missing::Ip> { ElasticIp(Bag::default(), Phase) }
+    pub fn new() -> ElasticIp<Missing<super::required::Ip>> { ElasticIp(Bag::default(), Phase) }
 }
 impl<R0> ElasticIp<R0> {
     /// `Ip`: text, required. Update: in place.
-    pub fn ip(mut self, value: impl Arg<str>) -> ElasticIp<Set> { self.0.set("Ip", value.into_expr()); ElasticIp(self.0, Phase) }
+    pub fn ip(self, value: impl Arg<str>) -> ElasticIp<Set> { ElasticIp(put(self.0, "Ip", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for ElasticIp { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RdsDbInstance` of `AWS::OpsWorks::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-rdsdbinstance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RdsDbInstance<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct RdsDbInstance<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl RdsDbInstance {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RdsDbInstance<super::missing::DbPassword, super::missing::DbUser, super::missing::RdsDbInstanceArn> { RdsDbInstance(Bag::default(), Phase) }
+    pub fn new() -> RdsDbInstance<Missing<super::required::DbPassword>, Missing<super::required::DbUser>, Missing<super::required::RdsDbInstanceArn>> { RdsDbInstance(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RdsDbInstance<R0, R1, R2> {
     /// `DbPassword`: text, required. Update: in place.
-    pub fn db_password(mut self, value: impl Arg<str>) -> RdsDbInstance<Set, R1, R2> { self.0.set("DbPassword", value.into_expr()); RdsDbInstance(self.0, Phase) }
+    pub fn db_password(self, value: impl Arg<str>) -> RdsDbInstance<Set, R1, R2> { RdsDbInstance(put(self.0, "DbPassword", value.into_expr()), Phase) }
     /// `DbUser`: text, required. Update: in place.
-    pub fn db_user(mut self, value: impl Arg<str>) -> RdsDbInstance<R0, Set, R2> { self.0.set("DbUser", value.into_expr()); RdsDbInstance(self.0, Phase) }
+    pub fn db_user(self, value: impl Arg<str>) -> RdsDbInstance<R0, Set, R2> { RdsDbInstance(put(self.0, "DbUser", value.into_expr()), Phase) }
     /// `RdsDbInstanceArn`: text, required. Update: in place.
-    pub fn rds_db_instance_arn(mut self, value: impl Arg<str>) -> RdsDbInstance<R0, R1, Set> { self.0.set("RdsDbInstanceArn", value.into_expr()); RdsDbInstance(self.0, Phase) }
+    pub fn rds_db_instance_arn(self, value: impl Arg<str>) -> RdsDbInstance<R0, R1, Set> { RdsDbInstance(put(self.0, "RdsDbInstanceArn", value.into_expr()), Phase) }
 }
 impl Done for RdsDbInstance { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::OpsWorks::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-source.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Source(Bag);
+#[must_use] pub struct Source(Bag);
 impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Password`: text. Update: in place.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
     /// `Revision`: text. Update: in place.
-    pub fn revision(mut self, value: impl Arg<str>) -> Self { self.0.set("Revision", value.into_expr()); self }
+    pub fn revision(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Revision", value.into_expr())) }
     /// `SshKey`: text. Update: in place.
-    pub fn ssh_key(mut self, value: impl Arg<str>) -> Self { self.0.set("SshKey", value.into_expr()); self }
+    pub fn ssh_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshKey", value.into_expr())) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
     /// `Username`: text. Update: in place.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StackConfigurationManager` of `AWS::OpsWorks::Stack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-opsworks-stack-stackconfigurationmanager.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StackConfigurationManager(Bag);
+#[must_use] pub struct StackConfigurationManager(Bag);
 impl StackConfigurationManager {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for StackConfigurationManager { fn into_props(self) -> Bag { self.0 } }
 }
@@ -566,7 +566,7 @@ impl CfnUserProfile {
     /// `AWS::OpsWorks::UserProfile`
     pub const TYPE: &'static str = "AWS::OpsWorks::UserProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnUserProfileProps<R0>) -> Self where CfnUserProfileProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `SshUsername`: text.
@@ -574,20 +574,20 @@ impl CfnUserProfile {
 }
 impl Parent for CfnUserProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::OpsWorks::UserProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-userprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnUserProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnUserProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserProfileProps<missing::IamUserArn> { CfnUserProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserProfileProps<Missing<required::IamUserArn>> { CfnUserProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnUserProfileProps<R0> {
     /// `AllowSelfManagement`: boolean. Update: in place.
-    pub fn allow_self_management(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowSelfManagement", value.into_expr()); self }
+    pub fn allow_self_management(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowSelfManagement", value.into_expr()), Phase) }
     /// `IamUserArn`: text, required. Update: replacement.
-    pub fn iam_user_arn(mut self, value: impl Arg<str>) -> CfnUserProfileProps<Set> { self.0.set("IamUserArn", value.into_expr()); CfnUserProfileProps(self.0, Phase) }
+    pub fn iam_user_arn(self, value: impl Arg<str>) -> CfnUserProfileProps<Set> { CfnUserProfileProps(put(self.0, "IamUserArn", value.into_expr()), Phase) }
     /// `SshPublicKey`: text. Update: in place.
-    pub fn ssh_public_key(mut self, value: impl Arg<str>) -> Self { self.0.set("SshPublicKey", value.into_expr()); self }
+    pub fn ssh_public_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshPublicKey", value.into_expr()), Phase) }
     /// `SshUsername`: text. Update: in place.
-    pub fn ssh_username(mut self, value: impl Arg<str>) -> Self { self.0.set("SshUsername", value.into_expr()); self }
+    pub fn ssh_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SshUsername", value.into_expr()), Phase) }
 }
 impl Done for CfnUserProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::OpsWorks::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-volume.html)
@@ -596,27 +596,27 @@ impl CfnVolume {
     /// `AWS::OpsWorks::Volume`
     pub const TYPE: &'static str = "AWS::OpsWorks::Volume";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnVolumeProps<R0, R1>) -> Self where CfnVolumeProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVolumeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnVolume { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::OpsWorks::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-opsworks-volume.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVolumeProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnVolumeProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnVolumeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVolumeProps<missing::Ec2VolumeId, missing::StackId> { CfnVolumeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVolumeProps<Missing<required::Ec2VolumeId>, Missing<required::StackId>> { CfnVolumeProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVolumeProps<R0, R1> {
     /// `Ec2VolumeId`: text, required. Update: replacement.
-    pub fn ec2_volume_id(mut self, value: impl Arg<str>) -> CfnVolumeProps<Set, R1> { self.0.set("Ec2VolumeId", value.into_expr()); CfnVolumeProps(self.0, Phase) }
+    pub fn ec2_volume_id(self, value: impl Arg<str>) -> CfnVolumeProps<Set, R1> { CfnVolumeProps(put(self.0, "Ec2VolumeId", value.into_expr()), Phase) }
     /// `MountPoint`: text. Update: in place.
-    pub fn mount_point(mut self, value: impl Arg<str>) -> Self { self.0.set("MountPoint", value.into_expr()); self }
+    pub fn mount_point(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MountPoint", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `StackId`: text, required. Update: replacement.
-    pub fn stack_id(mut self, value: impl Arg<str>) -> CfnVolumeProps<R0, Set> { self.0.set("StackId", value.into_expr()); CfnVolumeProps(self.0, Phase) }
+    pub fn stack_id(self, value: impl Arg<str>) -> CfnVolumeProps<R0, Set> { CfnVolumeProps(put(self.0, "StackId", value.into_expr()), Phase) }
 }
 impl Done for CfnVolumeProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AutoAssignElasticIps, AutoAssignPublicIps, DbPassword, DbUser, DefaultInstanceProfileArn, Ec2VolumeId, ElasticLoadBalancerName, EnableAutoHealing, IamUserArn, InstanceType, Ip, Key, LayerId, LayerIds, Name, RdsDbInstanceArn, ServiceRoleArn, Shortname, StackId, Type, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AutoAssignElasticIps, AutoAssignPublicIps, DbPassword, DbUser, DefaultInstanceProfileArn, Ec2VolumeId, ElasticLoadBalancerName, EnableAutoHealing, IamUserArn, InstanceType, Ip, Key, LayerId, LayerIds, Name, RdsDbInstanceArn, ServiceRoleArn, Shortname, StackId, Type, Value } }

@@ -10,12 +10,12 @@ impl CfnAccount {
     /// `AWS::Organizations::Account`
     pub const TYPE: &'static str = "AWS::Organizations::Account";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAccountProps<R0, R1>) -> Self where CfnAccountProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccountProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AccountId`: text.
     pub fn attr_account_id(&self) -> Val<str> { self.0.get_att("AccountId") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `JoinedMethod`: text.
     pub fn attr_joined_method(&self) -> Val<str> { self.0.get_att("JoinedMethod") }
@@ -30,22 +30,22 @@ impl CfnAccount {
 }
 impl Parent for CfnAccount { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Organizations::Account`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-account.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccountProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAccountProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAccountProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccountProps<missing::AccountName, missing::Email> { CfnAccountProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccountProps<Missing<required::AccountName>, Missing<required::Email>> { CfnAccountProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAccountProps<R0, R1> {
     /// `AccountName`: text, required. Update: in place.
-    pub fn account_name(mut self, value: impl Arg<str>) -> CfnAccountProps<Set, R1> { self.0.set("AccountName", value.into_expr()); CfnAccountProps(self.0, Phase) }
+    pub fn account_name(self, value: impl Arg<str>) -> CfnAccountProps<Set, R1> { CfnAccountProps(put(self.0, "AccountName", value.into_expr()), Phase) }
     /// `Email`: text, required. Update: in place.
-    pub fn email(mut self, value: impl Arg<str>) -> CfnAccountProps<R0, Set> { self.0.set("Email", value.into_expr()); CfnAccountProps(self.0, Phase) }
+    pub fn email(self, value: impl Arg<str>) -> CfnAccountProps<R0, Set> { CfnAccountProps(put(self.0, "Email", value.into_expr()), Phase) }
     /// `ParentIds`: list of text. Update: in place.
-    pub fn parent_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ParentIds", value.into_expr()); self }
+    pub fn parent_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ParentIds", value.into_expr()), Phase) }
     /// `RoleName`: text. Update: in place.
-    pub fn role_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RoleName", value.into_expr()); self }
+    pub fn role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoleName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAccountProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Organizations::Organization`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-organization.html)
@@ -57,11 +57,11 @@ impl CfnOrganization {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnOrganizationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ManagementAccountArn`: text.
+    /// The attribute `ManagementAccountArn`: `OtherArn`.
     pub fn attr_management_account_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ManagementAccountArn") }
     /// The attribute `ManagementAccountEmail`: text.
     pub fn attr_management_account_email(&self) -> Val<str> { self.0.get_att("ManagementAccountEmail") }
@@ -72,12 +72,12 @@ impl CfnOrganization {
 }
 impl Parent for CfnOrganization { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Organizations::Organization`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-organization.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOrganizationProps(Bag);
+#[must_use] pub struct CfnOrganizationProps(Bag);
 impl CfnOrganizationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FeatureSet`: `FeatureSet`. Update: in place.
-    pub fn feature_set(mut self, value: impl Arg<organization::FeatureSet>) -> Self { self.0.set("FeatureSet", value.into_expr()); self }
+    pub fn feature_set(self, value: impl Arg<organization::FeatureSet>) -> Self { Self(put(self.0, "FeatureSet", value.into_expr())) }
 }
 impl Done for CfnOrganizationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Organizations::Organization`.
@@ -92,10 +92,10 @@ impl CfnOrganizationalUnit {
     /// `AWS::Organizations::OrganizationalUnit`
     pub const TYPE: &'static str = "AWS::Organizations::OrganizationalUnit";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnOrganizationalUnitProps<R0, R1>) -> Self where CfnOrganizationalUnitProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOrganizationalUnitProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -104,18 +104,18 @@ impl CfnOrganizationalUnit {
 }
 impl Parent for CfnOrganizationalUnit { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Organizations::OrganizationalUnit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-organizationalunit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOrganizationalUnitProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnOrganizationalUnitProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnOrganizationalUnitProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOrganizationalUnitProps<missing::Name, missing::ParentId> { CfnOrganizationalUnitProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOrganizationalUnitProps<Missing<required::Name>, Missing<required::ParentId>> { CfnOrganizationalUnitProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnOrganizationalUnitProps<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnOrganizationalUnitProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnOrganizationalUnitProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnOrganizationalUnitProps<Set, R1> { CfnOrganizationalUnitProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ParentId`: text, required. Update: replacement.
-    pub fn parent_id(mut self, value: impl Arg<str>) -> CfnOrganizationalUnitProps<R0, Set> { self.0.set("ParentId", value.into_expr()); CfnOrganizationalUnitProps(self.0, Phase) }
+    pub fn parent_id(self, value: impl Arg<str>) -> CfnOrganizationalUnitProps<R0, Set> { CfnOrganizationalUnitProps(put(self.0, "ParentId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnOrganizationalUnitProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Organizations::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-policy.html)
@@ -124,10 +124,10 @@ impl CfnPolicy {
     /// `AWS::Organizations::Policy`
     pub const TYPE: &'static str = "AWS::Organizations::Policy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnPolicyProps<R0, R1, R2>) -> Self where CfnPolicyProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `AwsManaged`: boolean.
     pub fn attr_aws_managed(&self) -> Val<bool> { self.0.get_att("AwsManaged") }
@@ -136,24 +136,24 @@ impl CfnPolicy {
 }
 impl Parent for CfnPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Organizations::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-policy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPolicyProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnPolicyProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPolicyProps<missing::Content, missing::Name, missing::Type> { CfnPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPolicyProps<Missing<required::Content>, Missing<required::Name>, Missing<required::Type>> { CfnPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPolicyProps<R0, R1, R2> {
     /// `Content`: JSON, required. Update: in place.
-    pub fn content(mut self, value: impl Arg<Any>) -> CfnPolicyProps<Set, R1, R2> { self.0.set("Content", value.into_expr()); CfnPolicyProps(self.0, Phase) }
+    pub fn content(self, value: impl Arg<Any>) -> CfnPolicyProps<Set, R1, R2> { CfnPolicyProps(put(self.0, "Content", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnPolicyProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set, R2> { CfnPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetIds`: list of text. Update: in place.
-    pub fn target_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TargetIds", value.into_expr()); self }
+    pub fn target_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetIds", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<policy::Type>) -> CfnPolicyProps<R0, R1, Set> { self.0.set("Type", value.into_expr()); CfnPolicyProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<policy::Type>) -> CfnPolicyProps<R0, R1, Set> { CfnPolicyProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Organizations::Policy`.
@@ -168,27 +168,27 @@ impl CfnResourcePolicy {
     /// `AWS::Organizations::ResourcePolicy`
     pub const TYPE: &'static str = "AWS::Organizations::ResourcePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnResourcePolicyProps<R0>) -> Self where CfnResourcePolicyProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourcePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnResourcePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Organizations::ResourcePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-organizations-resourcepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourcePolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnResourcePolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnResourcePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourcePolicyProps<missing::Content> { CfnResourcePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourcePolicyProps<Missing<required::Content>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnResourcePolicyProps<R0> {
     /// `Content`: JSON, required. Update: in place.
-    pub fn content(mut self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set> { self.0.set("Content", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn content(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set> { CfnResourcePolicyProps(put(self.0, "Content", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccountName, Content, Email, Name, ParentId, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccountName, Content, Email, Name, ParentId, Type } }

@@ -10,12 +10,12 @@ impl CfnPipeline {
     /// `AWS::OSIS::Pipeline`
     pub const TYPE: &'static str = "AWS::OSIS::Pipeline";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnPipelineProps<R0, R1, R2, R3>) -> Self where CfnPipelineProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPipelineProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PipelineArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `IngestEndpointUrls`: list of text.
     pub fn attr_ingest_endpoint_urls(&self) -> Val<Arr<str>> { self.0.get_att("IngestEndpointUrls") }
-    /// The attribute `PipelineArn`: text.
+    /// The attribute `PipelineArn`: `OtherArn`.
     pub fn attr_pipeline_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PipelineArn") }
     /// The attribute `VpcEndpointService`: text.
     pub fn attr_vpc_endpoint_service(&self) -> Val<str> { self.0.get_att("VpcEndpointService") }
@@ -24,139 +24,139 @@ impl CfnPipeline {
 }
 impl Parent for CfnPipeline { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::OSIS::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-osis-pipeline.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPipelineProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnPipelineProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnPipelineProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPipelineProps<missing::MaxUnits, missing::MinUnits, missing::PipelineConfigurationBody, missing::PipelineName> { CfnPipelineProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPipelineProps<Missing<required::MaxUnits>, Missing<required::MinUnits>, Missing<required::PipelineConfigurationBody>, Missing<required::PipelineName>> { CfnPipelineProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPipelineProps<R0, R1, R2, R3> {
     /// `BufferOptions`: `BufferOptions`. Update: in place.
-    pub fn buffer_options(mut self, value: impl Arg<pipeline::BufferOptions>) -> Self { self.0.set("BufferOptions", value.into_expr()); self }
+    pub fn buffer_options(self, value: impl Arg<pipeline::BufferOptions>) -> Self { Self(put(self.0, "BufferOptions", value.into_expr()), Phase) }
     /// `EncryptionAtRestOptions`: `EncryptionAtRestOptions`. Update: in place.
-    pub fn encryption_at_rest_options(mut self, value: impl Arg<pipeline::EncryptionAtRestOptions>) -> Self { self.0.set("EncryptionAtRestOptions", value.into_expr()); self }
+    pub fn encryption_at_rest_options(self, value: impl Arg<pipeline::EncryptionAtRestOptions>) -> Self { Self(put(self.0, "EncryptionAtRestOptions", value.into_expr()), Phase) }
     /// `LogPublishingOptions`: `LogPublishingOptions`. Update: in place.
-    pub fn log_publishing_options(mut self, value: impl Arg<pipeline::LogPublishingOptions>) -> Self { self.0.set("LogPublishingOptions", value.into_expr()); self }
+    pub fn log_publishing_options(self, value: impl Arg<pipeline::LogPublishingOptions>) -> Self { Self(put(self.0, "LogPublishingOptions", value.into_expr()), Phase) }
     /// `MaxUnits`: integer, required. Update: in place.
-    pub fn max_units(mut self, value: impl Arg<i64>) -> CfnPipelineProps<Set, R1, R2, R3> { self.0.set("MaxUnits", value.into_expr()); CfnPipelineProps(self.0, Phase) }
+    pub fn max_units(self, value: impl Arg<i64>) -> CfnPipelineProps<Set, R1, R2, R3> { CfnPipelineProps(put(self.0, "MaxUnits", value.into_expr()), Phase) }
     /// `MinUnits`: integer, required. Update: in place.
-    pub fn min_units(mut self, value: impl Arg<i64>) -> CfnPipelineProps<R0, Set, R2, R3> { self.0.set("MinUnits", value.into_expr()); CfnPipelineProps(self.0, Phase) }
+    pub fn min_units(self, value: impl Arg<i64>) -> CfnPipelineProps<R0, Set, R2, R3> { CfnPipelineProps(put(self.0, "MinUnits", value.into_expr()), Phase) }
     /// `PipelineConfigurationBody`: text, required. Update: in place.
-    pub fn pipeline_configuration_body(mut self, value: impl Arg<str>) -> CfnPipelineProps<R0, R1, Set, R3> { self.0.set("PipelineConfigurationBody", value.into_expr()); CfnPipelineProps(self.0, Phase) }
+    pub fn pipeline_configuration_body(self, value: impl Arg<str>) -> CfnPipelineProps<R0, R1, Set, R3> { CfnPipelineProps(put(self.0, "PipelineConfigurationBody", value.into_expr()), Phase) }
     /// `PipelineName`: text, required. Update: replacement.
-    pub fn pipeline_name(mut self, value: impl Arg<str>) -> CfnPipelineProps<R0, R1, R2, Set> { self.0.set("PipelineName", value.into_expr()); CfnPipelineProps(self.0, Phase) }
-    /// `PipelineRoleArn`: text. Update: in place.
-    pub fn pipeline_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("PipelineRoleArn", value.into_expr()); self }
+    pub fn pipeline_name(self, value: impl Arg<str>) -> CfnPipelineProps<R0, R1, R2, Set> { CfnPipelineProps(put(self.0, "PipelineName", value.into_expr()), Phase) }
+    /// `PipelineRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn pipeline_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "PipelineRoleArn", value.into_expr()), Phase) }
     /// `ResourcePolicy`: `ResourcePolicy`. Update: in place.
-    pub fn resource_policy(mut self, value: impl Arg<pipeline::ResourcePolicy>) -> Self { self.0.set("ResourcePolicy", value.into_expr()); self }
+    pub fn resource_policy(self, value: impl Arg<pipeline::ResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcOptions`: `VpcOptions`. Update: in place.
-    pub fn vpc_options(mut self, value: impl Arg<pipeline::VpcOptions>) -> Self { self.0.set("VpcOptions", value.into_expr()); self }
+    pub fn vpc_options(self, value: impl Arg<pipeline::VpcOptions>) -> Self { Self(put(self.0, "VpcOptions", value.into_expr()), Phase) }
 }
 impl Done for CfnPipelineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::OSIS::Pipeline`.
 pub mod pipeline {
 use crate::cfn::support::*;
 /// The property type `BufferOptions` of `AWS::OSIS::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-bufferoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BufferOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BufferOptions<R0 = Set>(Bag, Phase<(R0,)>);
 impl BufferOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BufferOptions<super::missing::PersistentBufferEnabled> { BufferOptions(Bag::default(), Phase) }
+    pub fn new() -> BufferOptions<Missing<super::required::PersistentBufferEnabled>> { BufferOptions(Bag::default(), Phase) }
 }
 impl<R0> BufferOptions<R0> {
     /// `PersistentBufferEnabled`: boolean, required. Update: in place.
-    pub fn persistent_buffer_enabled(mut self, value: impl Arg<bool>) -> BufferOptions<Set> { self.0.set("PersistentBufferEnabled", value.into_expr()); BufferOptions(self.0, Phase) }
+    pub fn persistent_buffer_enabled(self, value: impl Arg<bool>) -> BufferOptions<Set> { BufferOptions(put(self.0, "PersistentBufferEnabled", value.into_expr()), Phase) }
 }
 impl Done for BufferOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogDestination` of `AWS::OSIS::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-cloudwatchlogdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudWatchLogDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudWatchLogDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchLogDestination<super::missing::LogGroup> { CloudWatchLogDestination(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchLogDestination<Missing<super::required::LogGroup>> { CloudWatchLogDestination(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchLogDestination<R0> {
     /// `LogGroup`: text, required. Update: in place.
-    pub fn log_group(mut self, value: impl Arg<str>) -> CloudWatchLogDestination<Set> { self.0.set("LogGroup", value.into_expr()); CloudWatchLogDestination(self.0, Phase) }
+    pub fn log_group(self, value: impl Arg<str>) -> CloudWatchLogDestination<Set> { CloudWatchLogDestination(put(self.0, "LogGroup", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionAtRestOptions` of `AWS::OSIS::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-encryptionatrestoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionAtRestOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EncryptionAtRestOptions<R0 = Set>(Bag, Phase<(R0,)>);
 impl EncryptionAtRestOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionAtRestOptions<super::missing::KmsKeyArn> { EncryptionAtRestOptions(Bag::default(), Phase) }
+    pub fn new() -> EncryptionAtRestOptions<Missing<super::required::KmsKeyArn>> { EncryptionAtRestOptions(Bag::default(), Phase) }
 }
 impl<R0> EncryptionAtRestOptions<R0> {
-    /// `KmsKeyArn`: text, required. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> EncryptionAtRestOptions<Set> { self.0.set("KmsKeyArn", value.into_expr()); EncryptionAtRestOptions(self.0, Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`, required. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> EncryptionAtRestOptions<Set> { EncryptionAtRestOptions(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
 }
 impl Done for EncryptionAtRestOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogPublishingOptions` of `AWS::OSIS::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-logpublishingoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogPublishingOptions(Bag);
+#[must_use] pub struct LogPublishingOptions(Bag);
 impl LogPublishingOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogDestination`: `CloudWatchLogDestination`. Update: in place.
-    pub fn cloud_watch_log_destination(mut self, value: impl Arg<CloudWatchLogDestination>) -> Self { self.0.set("CloudWatchLogDestination", value.into_expr()); self }
+    pub fn cloud_watch_log_destination(self, value: impl Arg<CloudWatchLogDestination>) -> Self { Self(put(self.0, "CloudWatchLogDestination", value.into_expr())) }
     /// `IsLoggingEnabled`: boolean. Update: in place.
-    pub fn is_logging_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsLoggingEnabled", value.into_expr()); self }
+    pub fn is_logging_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsLoggingEnabled", value.into_expr())) }
 }
 impl Done for LogPublishingOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourcePolicy` of `AWS::OSIS::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-resourcepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourcePolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ResourcePolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl ResourcePolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourcePolicy<super::missing::Policy> { ResourcePolicy(Bag::default(), Phase) }
+    pub fn new() -> ResourcePolicy<Missing<super::required::Policy>> { ResourcePolicy(Bag::default(), Phase) }
 }
 impl<R0> ResourcePolicy<R0> {
     /// `Policy`: JSON, required. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Any>) -> ResourcePolicy<Set> { self.0.set("Policy", value.into_expr()); ResourcePolicy(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> ResourcePolicy<Set> { ResourcePolicy(put(self.0, "Policy", value.into_expr()), Phase) }
 }
 impl Done for ResourcePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcAttachmentOptions` of `AWS::OSIS::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcattachmentoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcAttachmentOptions<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VpcAttachmentOptions<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VpcAttachmentOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcAttachmentOptions<super::missing::AttachToVpc, super::missing::CidrBlock> { VpcAttachmentOptions(Bag::default(), Phase) }
+    pub fn new() -> VpcAttachmentOptions<Missing<super::required::AttachToVpc>, Missing<super::required::CidrBlock>> { VpcAttachmentOptions(Bag::default(), Phase) }
 }
 impl<R0, R1> VpcAttachmentOptions<R0, R1> {
     /// `AttachToVpc`: boolean, required. Update: in place.
-    pub fn attach_to_vpc(mut self, value: impl Arg<bool>) -> VpcAttachmentOptions<Set, R1> { self.0.set("AttachToVpc", value.into_expr()); VpcAttachmentOptions(self.0, Phase) }
+    pub fn attach_to_vpc(self, value: impl Arg<bool>) -> VpcAttachmentOptions<Set, R1> { VpcAttachmentOptions(put(self.0, "AttachToVpc", value.into_expr()), Phase) }
     /// `CidrBlock`: text, required. Update: in place.
-    pub fn cidr_block(mut self, value: impl Arg<str>) -> VpcAttachmentOptions<R0, Set> { self.0.set("CidrBlock", value.into_expr()); VpcAttachmentOptions(self.0, Phase) }
+    pub fn cidr_block(self, value: impl Arg<str>) -> VpcAttachmentOptions<R0, Set> { VpcAttachmentOptions(put(self.0, "CidrBlock", value.into_expr()), Phase) }
 }
 impl Done for VpcAttachmentOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcEndpoint` of `AWS::OSIS::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcEndpoint(Bag);
+#[must_use] pub struct VpcEndpoint(Bag);
 impl VpcEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `VpcEndpointId`: text. Update: in place.
-    pub fn vpc_endpoint_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcEndpointId", value.into_expr()); self }
+    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value.into_expr())) }
     /// `VpcId`: text. Update: in place.
-    pub fn vpc_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcId", value.into_expr()); self }
+    pub fn vpc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
     /// `VpcOptions`: `VpcOptions`. Update: in place.
-    pub fn vpc_options(mut self, value: impl Arg<VpcOptions>) -> Self { self.0.set("VpcOptions", value.into_expr()); self }
+    pub fn vpc_options(self, value: impl Arg<VpcOptions>) -> Self { Self(put(self.0, "VpcOptions", value.into_expr())) }
 }
 impl Done for VpcEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcOptions` of `AWS::OSIS::Pipeline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-osis-pipeline-vpcoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VpcOptions<R0 = Set>(Bag, Phase<(R0,)>);
 impl VpcOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcOptions<super::missing::SubnetIds> { VpcOptions(Bag::default(), Phase) }
+    pub fn new() -> VpcOptions<Missing<super::required::SubnetIds>> { VpcOptions(Bag::default(), Phase) }
 }
 impl<R0> VpcOptions<R0> {
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> VpcOptions<Set> { self.0.set("SubnetIds", value.into_expr()); VpcOptions(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> VpcOptions<Set> { VpcOptions(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `VpcAttachmentOptions`: `VpcAttachmentOptions`. Update: in place.
-    pub fn vpc_attachment_options(mut self, value: impl Arg<VpcAttachmentOptions>) -> Self { self.0.set("VpcAttachmentOptions", value.into_expr()); self }
+    pub fn vpc_attachment_options(self, value: impl Arg<VpcAttachmentOptions>) -> Self { Self(put(self.0, "VpcAttachmentOptions", value.into_expr()), Phase) }
     /// `VpcEndpointManagement`: `VpcEndpointManagement`. Update: in place.
-    pub fn vpc_endpoint_management(mut self, value: impl Arg<VpcEndpointManagement>) -> Self { self.0.set("VpcEndpointManagement", value.into_expr()); self }
+    pub fn vpc_endpoint_management(self, value: impl Arg<VpcEndpointManagement>) -> Self { Self(put(self.0, "VpcEndpointManagement", value.into_expr()), Phase) }
 }
 impl Done for VpcOptions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `VpcEndpointManagement` allows.
 VpcEndpointManagement { Customer = "CUSTOMER", Service = "SERVICE" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AttachToVpc, CidrBlock, KmsKeyArn, LogGroup, MaxUnits, MinUnits, PersistentBufferEnabled, PipelineConfigurationBody, PipelineName, Policy, SubnetIds } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AttachToVpc, CidrBlock, KmsKeyArn, LogGroup, MaxUnits, MinUnits, PersistentBufferEnabled, PipelineConfigurationBody, PipelineName, Policy, SubnetIds } }

@@ -10,42 +10,42 @@ impl CfnOutpost {
     /// `AWS::Outposts::Outpost`
     pub const TYPE: &'static str = "AWS::Outposts::Outpost";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnOutpostProps<R0, R1>) -> Self where CfnOutpostProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOutpostProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `OutpostArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `LifeCycleStatus`: text.
     pub fn attr_life_cycle_status(&self) -> Val<str> { self.0.get_att("LifeCycleStatus") }
-    /// The attribute `OutpostArn`: text.
+    /// The attribute `OutpostArn`: `OtherArn`.
     pub fn attr_outpost_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("OutpostArn") }
     /// The attribute `OutpostId`: text.
     pub fn attr_outpost_id(&self) -> Val<str> { self.0.get_att("OutpostId") }
     /// The attribute `OwnerId`: text.
     pub fn attr_owner_id(&self) -> Val<str> { self.0.get_att("OwnerId") }
-    /// The attribute `SiteArn`: text.
+    /// The attribute `SiteArn`: `OtherArn`.
     pub fn attr_site_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SiteArn") }
 }
 impl Parent for CfnOutpost { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Outposts::Outpost`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-outpost.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOutpostProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnOutpostProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnOutpostProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOutpostProps<missing::Name, missing::SiteId> { CfnOutpostProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOutpostProps<Missing<required::Name>, Missing<required::SiteId>> { CfnOutpostProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnOutpostProps<R0, R1> {
     /// `AvailabilityZone`: text. Update: replacement.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
     /// `AvailabilityZoneId`: text. Update: replacement.
-    pub fn availability_zone_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZoneId", value.into_expr()); self }
+    pub fn availability_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneId", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnOutpostProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnOutpostProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnOutpostProps<Set, R1> { CfnOutpostProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SiteId`: text, required. Update: replacement.
-    pub fn site_id(mut self, value: impl Arg<str>) -> CfnOutpostProps<R0, Set> { self.0.set("SiteId", value.into_expr()); CfnOutpostProps(self.0, Phase) }
+    pub fn site_id(self, value: impl Arg<str>) -> CfnOutpostProps<R0, Set> { CfnOutpostProps(put(self.0, "SiteId", value.into_expr()), Phase) }
     /// `SupportedHardwareType`: `SupportedHardwareType`. Update: in place.
-    pub fn supported_hardware_type(mut self, value: impl Arg<outpost::SupportedHardwareType>) -> Self { self.0.set("SupportedHardwareType", value.into_expr()); self }
+    pub fn supported_hardware_type(self, value: impl Arg<outpost::SupportedHardwareType>) -> Self { Self(put(self.0, "SupportedHardwareType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnOutpostProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Outposts::Outpost`.
@@ -60,95 +60,95 @@ impl CfnSite {
     /// `AWS::Outposts::Site`
     pub const TYPE: &'static str = "AWS::Outposts::Site";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSiteProps<R0>) -> Self where CfnSiteProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSiteProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SiteArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `SiteArn`: text.
+    /// The attribute `SiteArn`: `OtherArn`.
     pub fn attr_site_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SiteArn") }
     /// The attribute `SiteId`: text.
     pub fn attr_site_id(&self) -> Val<str> { self.0.get_att("SiteId") }
 }
 impl Parent for CfnSite { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Outposts::Site`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-outposts-site.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSiteProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSiteProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSiteProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSiteProps<missing::Name> { CfnSiteProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSiteProps<Missing<required::Name>> { CfnSiteProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSiteProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSiteProps<Set> { self.0.set("Name", value.into_expr()); CfnSiteProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSiteProps<Set> { CfnSiteProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Notes`: text. Update: in place.
-    pub fn notes(mut self, value: impl Arg<str>) -> Self { self.0.set("Notes", value.into_expr()); self }
+    pub fn notes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Notes", value.into_expr()), Phase) }
     /// `OperatingAddress`: `Address`. Update: replacement.
-    pub fn operating_address(mut self, value: impl Arg<site::Address>) -> Self { self.0.set("OperatingAddress", value.into_expr()); self }
+    pub fn operating_address(self, value: impl Arg<site::Address>) -> Self { Self(put(self.0, "OperatingAddress", value.into_expr()), Phase) }
     /// `RackPhysicalProperties`: `RackPhysicalProperties`. Update: in place.
-    pub fn rack_physical_properties(mut self, value: impl Arg<site::RackPhysicalProperties>) -> Self { self.0.set("RackPhysicalProperties", value.into_expr()); self }
+    pub fn rack_physical_properties(self, value: impl Arg<site::RackPhysicalProperties>) -> Self { Self(put(self.0, "RackPhysicalProperties", value.into_expr()), Phase) }
     /// `ShippingAddress`: `Address`. Update: replacement.
-    pub fn shipping_address(mut self, value: impl Arg<site::Address>) -> Self { self.0.set("ShippingAddress", value.into_expr()); self }
+    pub fn shipping_address(self, value: impl Arg<site::Address>) -> Self { Self(put(self.0, "ShippingAddress", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSiteProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Outposts::Site`.
 pub mod site {
 use crate::cfn::support::*;
 /// The property type `Address` of `AWS::Outposts::Site`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-address.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Address<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6,)>);
+#[must_use] pub struct Address<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6,)>);
 impl Address {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Address<super::missing::AddressLine1, super::missing::City, super::missing::ContactName, super::missing::ContactPhoneNumber, super::missing::CountryCode, super::missing::PostalCode, super::missing::StateOrRegion> { Address(Bag::default(), Phase) }
+    pub fn new() -> Address<Missing<super::required::AddressLine1>, Missing<super::required::City>, Missing<super::required::ContactName>, Missing<super::required::ContactPhoneNumber>, Missing<super::required::CountryCode>, Missing<super::required::PostalCode>, Missing<super::required::StateOrRegion>> { Address(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6> Address<R0, R1, R2, R3, R4, R5, R6> {
     /// `AddressLine1`: text, required. Update: replacement.
-    pub fn address_line1(mut self, value: impl Arg<str>) -> Address<Set, R1, R2, R3, R4, R5, R6> { self.0.set("AddressLine1", value.into_expr()); Address(self.0, Phase) }
+    pub fn address_line1(self, value: impl Arg<str>) -> Address<Set, R1, R2, R3, R4, R5, R6> { Address(put(self.0, "AddressLine1", value.into_expr()), Phase) }
     /// `AddressLine2`: text. Update: replacement.
-    pub fn address_line2(mut self, value: impl Arg<str>) -> Self { self.0.set("AddressLine2", value.into_expr()); self }
+    pub fn address_line2(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AddressLine2", value.into_expr()), Phase) }
     /// `AddressLine3`: text. Update: replacement.
-    pub fn address_line3(mut self, value: impl Arg<str>) -> Self { self.0.set("AddressLine3", value.into_expr()); self }
+    pub fn address_line3(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AddressLine3", value.into_expr()), Phase) }
     /// `City`: text, required. Update: replacement.
-    pub fn city(mut self, value: impl Arg<str>) -> Address<R0, Set, R2, R3, R4, R5, R6> { self.0.set("City", value.into_expr()); Address(self.0, Phase) }
+    pub fn city(self, value: impl Arg<str>) -> Address<R0, Set, R2, R3, R4, R5, R6> { Address(put(self.0, "City", value.into_expr()), Phase) }
     /// `ContactName`: text, required. Update: replacement.
-    pub fn contact_name(mut self, value: impl Arg<str>) -> Address<R0, R1, Set, R3, R4, R5, R6> { self.0.set("ContactName", value.into_expr()); Address(self.0, Phase) }
+    pub fn contact_name(self, value: impl Arg<str>) -> Address<R0, R1, Set, R3, R4, R5, R6> { Address(put(self.0, "ContactName", value.into_expr()), Phase) }
     /// `ContactPhoneNumber`: text, required. Update: replacement.
-    pub fn contact_phone_number(mut self, value: impl Arg<str>) -> Address<R0, R1, R2, Set, R4, R5, R6> { self.0.set("ContactPhoneNumber", value.into_expr()); Address(self.0, Phase) }
+    pub fn contact_phone_number(self, value: impl Arg<str>) -> Address<R0, R1, R2, Set, R4, R5, R6> { Address(put(self.0, "ContactPhoneNumber", value.into_expr()), Phase) }
     /// `CountryCode`: text, required. Update: replacement.
-    pub fn country_code(mut self, value: impl Arg<str>) -> Address<R0, R1, R2, R3, Set, R5, R6> { self.0.set("CountryCode", value.into_expr()); Address(self.0, Phase) }
+    pub fn country_code(self, value: impl Arg<str>) -> Address<R0, R1, R2, R3, Set, R5, R6> { Address(put(self.0, "CountryCode", value.into_expr()), Phase) }
     /// `DistrictOrCounty`: text. Update: replacement.
-    pub fn district_or_county(mut self, value: impl Arg<str>) -> Self { self.0.set("DistrictOrCounty", value.into_expr()); self }
+    pub fn district_or_county(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistrictOrCounty", value.into_expr()), Phase) }
     /// `Municipality`: text. Update: replacement.
-    pub fn municipality(mut self, value: impl Arg<str>) -> Self { self.0.set("Municipality", value.into_expr()); self }
+    pub fn municipality(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Municipality", value.into_expr()), Phase) }
     /// `PostalCode`: text, required. Update: replacement.
-    pub fn postal_code(mut self, value: impl Arg<str>) -> Address<R0, R1, R2, R3, R4, Set, R6> { self.0.set("PostalCode", value.into_expr()); Address(self.0, Phase) }
+    pub fn postal_code(self, value: impl Arg<str>) -> Address<R0, R1, R2, R3, R4, Set, R6> { Address(put(self.0, "PostalCode", value.into_expr()), Phase) }
     /// `StateOrRegion`: text, required. Update: replacement.
-    pub fn state_or_region(mut self, value: impl Arg<str>) -> Address<R0, R1, R2, R3, R4, R5, Set> { self.0.set("StateOrRegion", value.into_expr()); Address(self.0, Phase) }
+    pub fn state_or_region(self, value: impl Arg<str>) -> Address<R0, R1, R2, R3, R4, R5, Set> { Address(put(self.0, "StateOrRegion", value.into_expr()), Phase) }
 }
 impl Done for Address { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RackPhysicalProperties` of `AWS::Outposts::Site`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-outposts-site-rackphysicalproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RackPhysicalProperties(Bag);
+#[must_use] pub struct RackPhysicalProperties(Bag);
 impl RackPhysicalProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FiberOpticCableType`: `FiberOpticCableType`. Update: in place.
-    pub fn fiber_optic_cable_type(mut self, value: impl Arg<FiberOpticCableType>) -> Self { self.0.set("FiberOpticCableType", value.into_expr()); self }
+    pub fn fiber_optic_cable_type(self, value: impl Arg<FiberOpticCableType>) -> Self { Self(put(self.0, "FiberOpticCableType", value.into_expr())) }
     /// `MaximumSupportedWeightLbs`: `MaximumSupportedWeightLbs`. Update: in place.
-    pub fn maximum_supported_weight_lbs(mut self, value: impl Arg<MaximumSupportedWeightLbs>) -> Self { self.0.set("MaximumSupportedWeightLbs", value.into_expr()); self }
+    pub fn maximum_supported_weight_lbs(self, value: impl Arg<MaximumSupportedWeightLbs>) -> Self { Self(put(self.0, "MaximumSupportedWeightLbs", value.into_expr())) }
     /// `OpticalStandard`: `OpticalStandard`. Update: in place.
-    pub fn optical_standard(mut self, value: impl Arg<OpticalStandard>) -> Self { self.0.set("OpticalStandard", value.into_expr()); self }
+    pub fn optical_standard(self, value: impl Arg<OpticalStandard>) -> Self { Self(put(self.0, "OpticalStandard", value.into_expr())) }
     /// `PowerConnector`: `PowerConnector`. Update: in place.
-    pub fn power_connector(mut self, value: impl Arg<PowerConnector>) -> Self { self.0.set("PowerConnector", value.into_expr()); self }
+    pub fn power_connector(self, value: impl Arg<PowerConnector>) -> Self { Self(put(self.0, "PowerConnector", value.into_expr())) }
     /// `PowerDrawKva`: `PowerDrawKva`. Update: in place.
-    pub fn power_draw_kva(mut self, value: impl Arg<PowerDrawKva>) -> Self { self.0.set("PowerDrawKva", value.into_expr()); self }
+    pub fn power_draw_kva(self, value: impl Arg<PowerDrawKva>) -> Self { Self(put(self.0, "PowerDrawKva", value.into_expr())) }
     /// `PowerFeedDrop`: `PowerFeedDrop`. Update: in place.
-    pub fn power_feed_drop(mut self, value: impl Arg<PowerFeedDrop>) -> Self { self.0.set("PowerFeedDrop", value.into_expr()); self }
+    pub fn power_feed_drop(self, value: impl Arg<PowerFeedDrop>) -> Self { Self(put(self.0, "PowerFeedDrop", value.into_expr())) }
     /// `PowerPhase`: `PowerPhase`. Update: in place.
-    pub fn power_phase(mut self, value: impl Arg<PowerPhase>) -> Self { self.0.set("PowerPhase", value.into_expr()); self }
+    pub fn power_phase(self, value: impl Arg<PowerPhase>) -> Self { Self(put(self.0, "PowerPhase", value.into_expr())) }
     /// `UplinkCount`: `UplinkCount`. Update: in place.
-    pub fn uplink_count(mut self, value: impl Arg<UplinkCount>) -> Self { self.0.set("UplinkCount", value.into_expr()); self }
+    pub fn uplink_count(self, value: impl Arg<UplinkCount>) -> Self { Self(put(self.0, "UplinkCount", value.into_expr())) }
     /// `UplinkGbps`: `UplinkGbps`. Update: in place.
-    pub fn uplink_gbps(mut self, value: impl Arg<UplinkGbps>) -> Self { self.0.set("UplinkGbps", value.into_expr()); self }
+    pub fn uplink_gbps(self, value: impl Arg<UplinkGbps>) -> Self { Self(put(self.0, "UplinkGbps", value.into_expr())) }
 }
 impl Done for RackPhysicalProperties { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FiberOpticCableType` allows.
@@ -170,5 +170,5 @@ UplinkCount { UplinkCount1 = "UPLINK_COUNT_1", UplinkCount12 = "UPLINK_COUNT_12"
 values! { /// Texts that `UplinkGbps` allows.
 UplinkGbps { Uplink100g = "UPLINK_100G", Uplink10g = "UPLINK_10G", Uplink1g = "UPLINK_1G", Uplink40g = "UPLINK_40G" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AddressLine1, City, ContactName, ContactPhoneNumber, CountryCode, Name, PostalCode, SiteId, StateOrRegion } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AddressLine1, City, ContactName, ContactPhoneNumber, CountryCode, Name, PostalCode, SiteId, StateOrRegion } }

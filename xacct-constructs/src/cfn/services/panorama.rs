@@ -10,12 +10,12 @@ impl CfnApplicationInstance {
     /// `AWS::Panorama::ApplicationInstance`
     pub const TYPE: &'static str = "AWS::Panorama::ApplicationInstance";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnApplicationInstanceProps<R0, R1>) -> Self where CfnApplicationInstanceProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationInstanceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationInstanceId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ApplicationInstanceId`: text.
     pub fn attr_application_instance_id(&self) -> Val<str> { self.0.get_att("ApplicationInstanceId") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: integer.
     pub fn attr_created_time(&self) -> Val<i64> { self.0.get_att("CreatedTime") }
@@ -32,49 +32,49 @@ impl CfnApplicationInstance {
 }
 impl Parent for CfnApplicationInstance { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Panorama::ApplicationInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-applicationinstance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationInstanceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnApplicationInstanceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnApplicationInstanceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationInstanceProps<missing::DefaultRuntimeContextDevice, missing::ManifestPayload> { CfnApplicationInstanceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationInstanceProps<Missing<required::DefaultRuntimeContextDevice>, Missing<required::ManifestPayload>> { CfnApplicationInstanceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationInstanceProps<R0, R1> {
     /// `ApplicationInstanceIdToReplace`: text. Update: replacement.
-    pub fn application_instance_id_to_replace(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationInstanceIdToReplace", value.into_expr()); self }
+    pub fn application_instance_id_to_replace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationInstanceIdToReplace", value.into_expr()), Phase) }
     /// `DefaultRuntimeContextDevice`: text, required. Update: replacement.
-    pub fn default_runtime_context_device(mut self, value: impl Arg<str>) -> CfnApplicationInstanceProps<Set, R1> { self.0.set("DefaultRuntimeContextDevice", value.into_expr()); CfnApplicationInstanceProps(self.0, Phase) }
+    pub fn default_runtime_context_device(self, value: impl Arg<str>) -> CfnApplicationInstanceProps<Set, R1> { CfnApplicationInstanceProps(put(self.0, "DefaultRuntimeContextDevice", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ManifestOverridesPayload`: `ManifestOverridesPayload`. Update: replacement.
-    pub fn manifest_overrides_payload(mut self, value: impl Arg<application_instance::ManifestOverridesPayload>) -> Self { self.0.set("ManifestOverridesPayload", value.into_expr()); self }
+    pub fn manifest_overrides_payload(self, value: impl Arg<application_instance::ManifestOverridesPayload>) -> Self { Self(put(self.0, "ManifestOverridesPayload", value.into_expr()), Phase) }
     /// `ManifestPayload`: `ManifestPayload`, required. Update: replacement.
-    pub fn manifest_payload(mut self, value: impl Arg<application_instance::ManifestPayload>) -> CfnApplicationInstanceProps<R0, Set> { self.0.set("ManifestPayload", value.into_expr()); CfnApplicationInstanceProps(self.0, Phase) }
+    pub fn manifest_payload(self, value: impl Arg<application_instance::ManifestPayload>) -> CfnApplicationInstanceProps<R0, Set> { CfnApplicationInstanceProps(put(self.0, "ManifestPayload", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
-    /// `RuntimeRoleArn`: text. Update: replacement.
-    pub fn runtime_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RuntimeRoleArn", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RuntimeRoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn runtime_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RuntimeRoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Panorama::ApplicationInstance`.
 pub mod application_instance {
 use crate::cfn::support::*;
 /// The property type `ManifestOverridesPayload` of `AWS::Panorama::ApplicationInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-panorama-applicationinstance-manifestoverridespayload.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManifestOverridesPayload(Bag);
+#[must_use] pub struct ManifestOverridesPayload(Bag);
 impl ManifestOverridesPayload {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PayloadData`: text. Update: replacement.
-    pub fn payload_data(mut self, value: impl Arg<str>) -> Self { self.0.set("PayloadData", value.into_expr()); self }
+    pub fn payload_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadData", value.into_expr())) }
 }
 impl Done for ManifestOverridesPayload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManifestPayload` of `AWS::Panorama::ApplicationInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-panorama-applicationinstance-manifestpayload.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManifestPayload(Bag);
+#[must_use] pub struct ManifestPayload(Bag);
 impl ManifestPayload {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PayloadData`: text. Update: replacement.
-    pub fn payload_data(mut self, value: impl Arg<str>) -> Self { self.0.set("PayloadData", value.into_expr()); self }
+    pub fn payload_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadData", value.into_expr())) }
 }
 impl Done for ManifestPayload { fn into_props(self) -> Bag { self.0 } }
 }
@@ -84,10 +84,10 @@ impl CfnPackage {
     /// `AWS::Panorama::Package`
     pub const TYPE: &'static str = "AWS::Panorama::Package";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPackageProps<R0>) -> Self where CfnPackageProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPackageProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PackageId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: integer.
     pub fn attr_created_time(&self) -> Val<i64> { self.0.get_att("CreatedTime") }
@@ -106,38 +106,38 @@ impl CfnPackage {
 }
 impl Parent for CfnPackage { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Panorama::Package`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-package.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPackageProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPackageProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPackageProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPackageProps<missing::PackageName> { CfnPackageProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPackageProps<Missing<required::PackageName>> { CfnPackageProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPackageProps<R0> {
     /// `PackageName`: text, required. Update: replacement.
-    pub fn package_name(mut self, value: impl Arg<str>) -> CfnPackageProps<Set> { self.0.set("PackageName", value.into_expr()); CfnPackageProps(self.0, Phase) }
+    pub fn package_name(self, value: impl Arg<str>) -> CfnPackageProps<Set> { CfnPackageProps(put(self.0, "PackageName", value.into_expr()), Phase) }
     /// `StorageLocation`: `StorageLocation`. Update: in place.
-    pub fn storage_location(mut self, value: impl Arg<package::StorageLocation>) -> Self { self.0.set("StorageLocation", value.into_expr()); self }
+    pub fn storage_location(self, value: impl Arg<package::StorageLocation>) -> Self { Self(put(self.0, "StorageLocation", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPackageProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Panorama::Package`.
 pub mod package {
 use crate::cfn::support::*;
 /// The property type `StorageLocation` of `AWS::Panorama::Package`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-panorama-package-storagelocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageLocation(Bag);
+#[must_use] pub struct StorageLocation(Bag);
 impl StorageLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BinaryPrefixLocation`: text. Update: in place.
-    pub fn binary_prefix_location(mut self, value: impl Arg<str>) -> Self { self.0.set("BinaryPrefixLocation", value.into_expr()); self }
+    pub fn binary_prefix_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BinaryPrefixLocation", value.into_expr())) }
     /// `Bucket`: text. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> Self { self.0.set("Bucket", value.into_expr()); self }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
     /// `GeneratedPrefixLocation`: text. Update: in place.
-    pub fn generated_prefix_location(mut self, value: impl Arg<str>) -> Self { self.0.set("GeneratedPrefixLocation", value.into_expr()); self }
+    pub fn generated_prefix_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GeneratedPrefixLocation", value.into_expr())) }
     /// `ManifestPrefixLocation`: text. Update: in place.
-    pub fn manifest_prefix_location(mut self, value: impl Arg<str>) -> Self { self.0.set("ManifestPrefixLocation", value.into_expr()); self }
+    pub fn manifest_prefix_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManifestPrefixLocation", value.into_expr())) }
     /// `RepoPrefixLocation`: text. Update: in place.
-    pub fn repo_prefix_location(mut self, value: impl Arg<str>) -> Self { self.0.set("RepoPrefixLocation", value.into_expr()); self }
+    pub fn repo_prefix_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RepoPrefixLocation", value.into_expr())) }
 }
 impl Done for StorageLocation { fn into_props(self) -> Bag { self.0 } }
 }
@@ -147,12 +147,12 @@ impl CfnPackageVersion {
     /// `AWS::Panorama::PackageVersion`
     pub const TYPE: &'static str = "AWS::Panorama::PackageVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnPackageVersionProps<R0, R1, R2>) -> Self where CfnPackageVersionProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPackageVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `IsLatestPatch`: boolean.
     pub fn attr_is_latest_patch(&self) -> Val<bool> { self.0.get_att("IsLatestPatch") }
-    /// The attribute `PackageArn`: text.
+    /// The attribute `PackageArn`: `OtherArn`.
     pub fn attr_package_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PackageArn") }
     /// The attribute `PackageName`: text.
     pub fn attr_package_name(&self) -> Val<str> { self.0.get_att("PackageName") }
@@ -165,25 +165,25 @@ impl CfnPackageVersion {
 }
 impl Parent for CfnPackageVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Panorama::PackageVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-panorama-packageversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPackageVersionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnPackageVersionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnPackageVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPackageVersionProps<missing::PackageId, missing::PackageVersion, missing::PatchVersion> { CfnPackageVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPackageVersionProps<Missing<required::PackageId>, Missing<required::PackageVersion>, Missing<required::PatchVersion>> { CfnPackageVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPackageVersionProps<R0, R1, R2> {
     /// `MarkLatest`: boolean. Update: in place.
-    pub fn mark_latest(mut self, value: impl Arg<bool>) -> Self { self.0.set("MarkLatest", value.into_expr()); self }
+    pub fn mark_latest(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MarkLatest", value.into_expr()), Phase) }
     /// `OwnerAccount`: text. Update: replacement.
-    pub fn owner_account(mut self, value: impl Arg<str>) -> Self { self.0.set("OwnerAccount", value.into_expr()); self }
+    pub fn owner_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerAccount", value.into_expr()), Phase) }
     /// `PackageId`: text, required. Update: replacement.
-    pub fn package_id(mut self, value: impl Arg<str>) -> CfnPackageVersionProps<Set, R1, R2> { self.0.set("PackageId", value.into_expr()); CfnPackageVersionProps(self.0, Phase) }
+    pub fn package_id(self, value: impl Arg<str>) -> CfnPackageVersionProps<Set, R1, R2> { CfnPackageVersionProps(put(self.0, "PackageId", value.into_expr()), Phase) }
     /// `PackageVersion`: text, required. Update: replacement.
-    pub fn package_version(mut self, value: impl Arg<str>) -> CfnPackageVersionProps<R0, Set, R2> { self.0.set("PackageVersion", value.into_expr()); CfnPackageVersionProps(self.0, Phase) }
+    pub fn package_version(self, value: impl Arg<str>) -> CfnPackageVersionProps<R0, Set, R2> { CfnPackageVersionProps(put(self.0, "PackageVersion", value.into_expr()), Phase) }
     /// `PatchVersion`: text, required. Update: replacement.
-    pub fn patch_version(mut self, value: impl Arg<str>) -> CfnPackageVersionProps<R0, R1, Set> { self.0.set("PatchVersion", value.into_expr()); CfnPackageVersionProps(self.0, Phase) }
+    pub fn patch_version(self, value: impl Arg<str>) -> CfnPackageVersionProps<R0, R1, Set> { CfnPackageVersionProps(put(self.0, "PatchVersion", value.into_expr()), Phase) }
     /// `UpdatedLatestPatchVersion`: text. Update: in place.
-    pub fn updated_latest_patch_version(mut self, value: impl Arg<str>) -> Self { self.0.set("UpdatedLatestPatchVersion", value.into_expr()); self }
+    pub fn updated_latest_patch_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UpdatedLatestPatchVersion", value.into_expr()), Phase) }
 }
 impl Done for CfnPackageVersionProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DefaultRuntimeContextDevice, ManifestPayload, PackageId, PackageName, PackageVersion, PatchVersion } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DefaultRuntimeContextDevice, ManifestPayload, PackageId, PackageName, PackageVersion, PatchVersion } }

@@ -10,22 +10,22 @@ impl CfnAlias {
     /// `AWS::PaymentCryptography::Alias`
     pub const TYPE: &'static str = "AWS::PaymentCryptography::Alias";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAliasProps<R0>) -> Self where CfnAliasProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAliasProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AliasName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnAlias { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::PaymentCryptography::Alias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-alias.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAliasProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAliasProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAliasProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAliasProps<missing::AliasName> { CfnAliasProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAliasProps<Missing<required::AliasName>> { CfnAliasProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAliasProps<R0> {
     /// `AliasName`: text, required. Update: replacement.
-    pub fn alias_name(mut self, value: impl Arg<str>) -> CfnAliasProps<Set> { self.0.set("AliasName", value.into_expr()); CfnAliasProps(self.0, Phase) }
+    pub fn alias_name(self, value: impl Arg<str>) -> CfnAliasProps<Set> { CfnAliasProps(put(self.0, "AliasName", value.into_expr()), Phase) }
     /// `KeyArn`: text. Update: in place.
-    pub fn key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyArn", value.into_expr()); self }
+    pub fn key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyArn", value.into_expr()), Phase) }
 }
 impl Done for CfnAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::PaymentCryptography::Key`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html)
@@ -34,7 +34,7 @@ impl CfnKey {
     /// `AWS::PaymentCryptography::Key`
     pub const TYPE: &'static str = "AWS::PaymentCryptography::Key";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnKeyProps<R0, R1>) -> Self where CfnKeyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnKeyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `KeyIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `KeyIdentifier`: text.
@@ -48,86 +48,86 @@ impl CfnKey {
 }
 impl Parent for CfnKey { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::PaymentCryptography::Key`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-paymentcryptography-key.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnKeyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnKeyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnKeyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnKeyProps<missing::Exportable, missing::KeyAttributes> { CfnKeyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnKeyProps<Missing<required::Exportable>, Missing<required::KeyAttributes>> { CfnKeyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnKeyProps<R0, R1> {
     /// `DeriveKeyUsage`: `DeriveKeyUsage`. Update: in place.
-    pub fn derive_key_usage(mut self, value: impl Arg<key::DeriveKeyUsage>) -> Self { self.0.set("DeriveKeyUsage", value.into_expr()); self }
+    pub fn derive_key_usage(self, value: impl Arg<key::DeriveKeyUsage>) -> Self { Self(put(self.0, "DeriveKeyUsage", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Exportable`: boolean, required. Update: in place.
-    pub fn exportable(mut self, value: impl Arg<bool>) -> CfnKeyProps<Set, R1> { self.0.set("Exportable", value.into_expr()); CfnKeyProps(self.0, Phase) }
+    pub fn exportable(self, value: impl Arg<bool>) -> CfnKeyProps<Set, R1> { CfnKeyProps(put(self.0, "Exportable", value.into_expr()), Phase) }
     /// `KeyAttributes`: `KeyAttributes`, required. Update: in place.
-    pub fn key_attributes(mut self, value: impl Arg<key::KeyAttributes>) -> CfnKeyProps<R0, Set> { self.0.set("KeyAttributes", value.into_expr()); CfnKeyProps(self.0, Phase) }
+    pub fn key_attributes(self, value: impl Arg<key::KeyAttributes>) -> CfnKeyProps<R0, Set> { CfnKeyProps(put(self.0, "KeyAttributes", value.into_expr()), Phase) }
     /// `KeyCheckValueAlgorithm`: `KeyCheckValueAlgorithm`. Update: in place.
-    pub fn key_check_value_algorithm(mut self, value: impl Arg<key::KeyCheckValueAlgorithm>) -> Self { self.0.set("KeyCheckValueAlgorithm", value.into_expr()); self }
+    pub fn key_check_value_algorithm(self, value: impl Arg<key::KeyCheckValueAlgorithm>) -> Self { Self(put(self.0, "KeyCheckValueAlgorithm", value.into_expr()), Phase) }
     /// `Policy`: text. Update: in place.
-    pub fn policy(mut self, value: impl Arg<str>) -> Self { self.0.set("Policy", value.into_expr()); self }
+    pub fn policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `ReplicationRegions`: list of text. Update: in place.
-    pub fn replication_regions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ReplicationRegions", value.into_expr()); self }
+    pub fn replication_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReplicationRegions", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PaymentCryptography::Key`.
 pub mod key {
 use crate::cfn::support::*;
 /// The property type `KeyAttributes` of `AWS::PaymentCryptography::Key`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keyattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyAttributes<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct KeyAttributes<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl KeyAttributes {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KeyAttributes<super::missing::KeyAlgorithm, super::missing::KeyClass, super::missing::KeyModesOfUse, super::missing::KeyUsage> { KeyAttributes(Bag::default(), Phase) }
+    pub fn new() -> KeyAttributes<Missing<super::required::KeyAlgorithm>, Missing<super::required::KeyClass>, Missing<super::required::KeyModesOfUse>, Missing<super::required::KeyUsage>> { KeyAttributes(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> KeyAttributes<R0, R1, R2, R3> {
     /// `KeyAlgorithm`: `KeyAlgorithm`, required. Update: in place.
-    pub fn key_algorithm(mut self, value: impl Arg<KeyAlgorithm>) -> KeyAttributes<Set, R1, R2, R3> { self.0.set("KeyAlgorithm", value.into_expr()); KeyAttributes(self.0, Phase) }
+    pub fn key_algorithm(self, value: impl Arg<KeyAlgorithm>) -> KeyAttributes<Set, R1, R2, R3> { KeyAttributes(put(self.0, "KeyAlgorithm", value.into_expr()), Phase) }
     /// `KeyClass`: `KeyClass`, required. Update: in place.
-    pub fn key_class(mut self, value: impl Arg<KeyClass>) -> KeyAttributes<R0, Set, R2, R3> { self.0.set("KeyClass", value.into_expr()); KeyAttributes(self.0, Phase) }
+    pub fn key_class(self, value: impl Arg<KeyClass>) -> KeyAttributes<R0, Set, R2, R3> { KeyAttributes(put(self.0, "KeyClass", value.into_expr()), Phase) }
     /// `KeyModesOfUse`: `KeyModesOfUse`, required. Update: in place.
-    pub fn key_modes_of_use(mut self, value: impl Arg<KeyModesOfUse>) -> KeyAttributes<R0, R1, Set, R3> { self.0.set("KeyModesOfUse", value.into_expr()); KeyAttributes(self.0, Phase) }
+    pub fn key_modes_of_use(self, value: impl Arg<KeyModesOfUse>) -> KeyAttributes<R0, R1, Set, R3> { KeyAttributes(put(self.0, "KeyModesOfUse", value.into_expr()), Phase) }
     /// `KeyUsage`: `KeyUsage`, required. Update: in place.
-    pub fn key_usage(mut self, value: impl Arg<KeyUsage>) -> KeyAttributes<R0, R1, R2, Set> { self.0.set("KeyUsage", value.into_expr()); KeyAttributes(self.0, Phase) }
+    pub fn key_usage(self, value: impl Arg<KeyUsage>) -> KeyAttributes<R0, R1, R2, Set> { KeyAttributes(put(self.0, "KeyUsage", value.into_expr()), Phase) }
 }
 impl Done for KeyAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyModesOfUse` of `AWS::PaymentCryptography::Key`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-keymodesofuse.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyModesOfUse(Bag);
+#[must_use] pub struct KeyModesOfUse(Bag);
 impl KeyModesOfUse {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Decrypt`: boolean. Update: in place.
-    pub fn decrypt(mut self, value: impl Arg<bool>) -> Self { self.0.set("Decrypt", value.into_expr()); self }
+    pub fn decrypt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Decrypt", value.into_expr())) }
     /// `DeriveKey`: boolean. Update: in place.
-    pub fn derive_key(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeriveKey", value.into_expr()); self }
+    pub fn derive_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeriveKey", value.into_expr())) }
     /// `Encrypt`: boolean. Update: in place.
-    pub fn encrypt(mut self, value: impl Arg<bool>) -> Self { self.0.set("Encrypt", value.into_expr()); self }
+    pub fn encrypt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypt", value.into_expr())) }
     /// `Generate`: boolean. Update: in place.
-    pub fn generate(mut self, value: impl Arg<bool>) -> Self { self.0.set("Generate", value.into_expr()); self }
+    pub fn generate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Generate", value.into_expr())) }
     /// `NoRestrictions`: boolean. Update: in place.
-    pub fn no_restrictions(mut self, value: impl Arg<bool>) -> Self { self.0.set("NoRestrictions", value.into_expr()); self }
+    pub fn no_restrictions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoRestrictions", value.into_expr())) }
     /// `Sign`: boolean. Update: in place.
-    pub fn sign(mut self, value: impl Arg<bool>) -> Self { self.0.set("Sign", value.into_expr()); self }
+    pub fn sign(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Sign", value.into_expr())) }
     /// `Unwrap`: boolean. Update: in place.
-    pub fn unwrap(mut self, value: impl Arg<bool>) -> Self { self.0.set("Unwrap", value.into_expr()); self }
+    pub fn unwrap(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Unwrap", value.into_expr())) }
     /// `Verify`: boolean. Update: in place.
-    pub fn verify(mut self, value: impl Arg<bool>) -> Self { self.0.set("Verify", value.into_expr()); self }
+    pub fn verify(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Verify", value.into_expr())) }
     /// `Wrap`: boolean. Update: in place.
-    pub fn wrap(mut self, value: impl Arg<bool>) -> Self { self.0.set("Wrap", value.into_expr()); self }
+    pub fn wrap(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Wrap", value.into_expr())) }
 }
 impl Done for KeyModesOfUse { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationStatusType` of `AWS::PaymentCryptography::Key`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-paymentcryptography-key-replicationstatustype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationStatusType<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReplicationStatusType<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReplicationStatusType {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReplicationStatusType<super::missing::Status> { ReplicationStatusType(Bag::default(), Phase) }
+    pub fn new() -> ReplicationStatusType<Missing<super::required::Status>> { ReplicationStatusType(Bag::default(), Phase) }
 }
 impl<R0> ReplicationStatusType<R0> {
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> ReplicationStatusType<Set> { self.0.set("Status", value.into_expr()); ReplicationStatusType(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> ReplicationStatusType<Set> { ReplicationStatusType(put(self.0, "Status", value.into_expr()), Phase) }
     /// `StatusMessage`: text. Update: in place.
-    pub fn status_message(mut self, value: impl Arg<str>) -> Self { self.0.set("StatusMessage", value.into_expr()); self }
+    pub fn status_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusMessage", value.into_expr()), Phase) }
 }
 impl Done for ReplicationStatusType { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DeriveKeyUsage` allows.
@@ -143,5 +143,5 @@ KeyUsage { Tr31B0BaseDerivationKey = "TR31_B0_BASE_DERIVATION_KEY", Tr31C0CardVe
 values! { /// Texts that `Status` allows.
 Status { DeleteInProgress = "DELETE_IN_PROGRESS", Failed = "FAILED", InProgress = "IN_PROGRESS", Synchronized = "SYNCHRONIZED" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AliasName, Exportable, KeyAlgorithm, KeyAttributes, KeyClass, KeyModesOfUse, KeyUsage, Status } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AliasName, Exportable, KeyAlgorithm, KeyAttributes, KeyClass, KeyModesOfUse, KeyUsage, Status } }

@@ -10,44 +10,44 @@ impl CfnConnector {
     /// `AWS::PCAConnectorAD::Connector`
     pub const TYPE: &'static str = "AWS::PCAConnectorAD::Connector";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnConnectorProps<R0, R1, R2>) -> Self where CfnConnectorProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectorArn`: text.
+    /// The attribute `ConnectorArn`: `OtherArn`.
     pub fn attr_connector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectorArn") }
 }
 impl Parent for CfnConnector { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::PCAConnectorAD::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-connector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectorProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnConnectorProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnConnectorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectorProps<missing::CertificateAuthorityArn, missing::DirectoryId, missing::VpcInformation> { CfnConnectorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectorProps<Missing<required::CertificateAuthorityArn>, Missing<required::DirectoryId>, Missing<required::VpcInformation>> { CfnConnectorProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnConnectorProps<R0, R1, R2> {
     /// `CertificateAuthorityArn`: text, required. Update: replacement.
-    pub fn certificate_authority_arn(mut self, value: impl Arg<str>) -> CfnConnectorProps<Set, R1, R2> { self.0.set("CertificateAuthorityArn", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn certificate_authority_arn(self, value: impl Arg<str>) -> CfnConnectorProps<Set, R1, R2> { CfnConnectorProps(put(self.0, "CertificateAuthorityArn", value.into_expr()), Phase) }
     /// `DirectoryId`: text, required. Update: replacement.
-    pub fn directory_id(mut self, value: impl Arg<str>) -> CfnConnectorProps<R0, Set, R2> { self.0.set("DirectoryId", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn directory_id(self, value: impl Arg<str>) -> CfnConnectorProps<R0, Set, R2> { CfnConnectorProps(put(self.0, "DirectoryId", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcInformation`: `VpcInformation`, required. Update: replacement.
-    pub fn vpc_information(mut self, value: impl Arg<connector::VpcInformation>) -> CfnConnectorProps<R0, R1, Set> { self.0.set("VpcInformation", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn vpc_information(self, value: impl Arg<connector::VpcInformation>) -> CfnConnectorProps<R0, R1, Set> { CfnConnectorProps(put(self.0, "VpcInformation", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PCAConnectorAD::Connector`.
 pub mod connector {
 use crate::cfn::support::*;
 /// The property type `VpcInformation` of `AWS::PCAConnectorAD::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-connector-vpcinformation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcInformation<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VpcInformation<R0 = Set>(Bag, Phase<(R0,)>);
 impl VpcInformation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcInformation<super::missing::SecurityGroupIds> { VpcInformation(Bag::default(), Phase) }
+    pub fn new() -> VpcInformation<Missing<super::required::SecurityGroupIds>> { VpcInformation(Bag::default(), Phase) }
 }
 impl<R0> VpcInformation<R0> {
     /// `IpAddressType`: `IpAddressType`. Update: replacement.
-    pub fn ip_address_type(mut self, value: impl Arg<IpAddressType>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text, required. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> VpcInformation<Set> { self.0.set("SecurityGroupIds", value.into_expr()); VpcInformation(self.0, Phase) }
+    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VpcInformation<Set> { VpcInformation(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
 }
 impl Done for VpcInformation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IpAddressType` allows.
@@ -59,24 +59,24 @@ impl CfnDirectoryRegistration {
     /// `AWS::PCAConnectorAD::DirectoryRegistration`
     pub const TYPE: &'static str = "AWS::PCAConnectorAD::DirectoryRegistration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDirectoryRegistrationProps<R0>) -> Self where CfnDirectoryRegistrationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDirectoryRegistrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DirectoryRegistrationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DirectoryRegistrationArn`: text.
+    /// The attribute `DirectoryRegistrationArn`: `OtherArn`.
     pub fn attr_directory_registration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DirectoryRegistrationArn") }
 }
 impl Parent for CfnDirectoryRegistration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::PCAConnectorAD::DirectoryRegistration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-directoryregistration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDirectoryRegistrationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDirectoryRegistrationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDirectoryRegistrationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDirectoryRegistrationProps<missing::DirectoryId> { CfnDirectoryRegistrationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDirectoryRegistrationProps<Missing<required::DirectoryId>> { CfnDirectoryRegistrationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDirectoryRegistrationProps<R0> {
     /// `DirectoryId`: text, required. Update: replacement.
-    pub fn directory_id(mut self, value: impl Arg<str>) -> CfnDirectoryRegistrationProps<Set> { self.0.set("DirectoryId", value.into_expr()); CfnDirectoryRegistrationProps(self.0, Phase) }
+    pub fn directory_id(self, value: impl Arg<str>) -> CfnDirectoryRegistrationProps<Set> { CfnDirectoryRegistrationProps(put(self.0, "DirectoryId", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDirectoryRegistrationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::PCAConnectorAD::ServicePrincipalName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-serviceprincipalname.html)
@@ -85,22 +85,22 @@ impl CfnServicePrincipalName {
     /// `AWS::PCAConnectorAD::ServicePrincipalName`
     pub const TYPE: &'static str = "AWS::PCAConnectorAD::ServicePrincipalName";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnServicePrincipalNameProps<R0, R1>) -> Self where CfnServicePrincipalNameProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServicePrincipalNameProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnServicePrincipalName { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::PCAConnectorAD::ServicePrincipalName`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-serviceprincipalname.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServicePrincipalNameProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnServicePrincipalNameProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnServicePrincipalNameProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnServicePrincipalNameProps<missing::ConnectorArn, missing::DirectoryRegistrationArn> { CfnServicePrincipalNameProps(Bag::default(), Phase) }
+    pub fn new() -> CfnServicePrincipalNameProps<Missing<required::ConnectorArn>, Missing<required::DirectoryRegistrationArn>> { CfnServicePrincipalNameProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnServicePrincipalNameProps<R0, R1> {
     /// `ConnectorArn`: text, required. Update: replacement.
-    pub fn connector_arn(mut self, value: impl Arg<str>) -> CfnServicePrincipalNameProps<Set, R1> { self.0.set("ConnectorArn", value.into_expr()); CfnServicePrincipalNameProps(self.0, Phase) }
+    pub fn connector_arn(self, value: impl Arg<str>) -> CfnServicePrincipalNameProps<Set, R1> { CfnServicePrincipalNameProps(put(self.0, "ConnectorArn", value.into_expr()), Phase) }
     /// `DirectoryRegistrationArn`: text, required. Update: replacement.
-    pub fn directory_registration_arn(mut self, value: impl Arg<str>) -> CfnServicePrincipalNameProps<R0, Set> { self.0.set("DirectoryRegistrationArn", value.into_expr()); CfnServicePrincipalNameProps(self.0, Phase) }
+    pub fn directory_registration_arn(self, value: impl Arg<str>) -> CfnServicePrincipalNameProps<R0, Set> { CfnServicePrincipalNameProps(put(self.0, "DirectoryRegistrationArn", value.into_expr()), Phase) }
 }
 impl Done for CfnServicePrincipalNameProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-template.html)
@@ -109,539 +109,539 @@ impl CfnTemplate {
     /// `AWS::PCAConnectorAD::Template`
     pub const TYPE: &'static str = "AWS::PCAConnectorAD::Template";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnTemplateProps<R0, R1, R2>) -> Self where CfnTemplateProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TemplateArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `TemplateArn`: text.
+    /// The attribute `TemplateArn`: `OtherArn`.
     pub fn attr_template_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TemplateArn") }
 }
 impl Parent for CfnTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-template.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTemplateProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnTemplateProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTemplateProps<missing::ConnectorArn, missing::Definition, missing::Name> { CfnTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTemplateProps<Missing<required::ConnectorArn>, Missing<required::Definition>, Missing<required::Name>> { CfnTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnTemplateProps<R0, R1, R2> {
     /// `ConnectorArn`: text, required. Update: replacement.
-    pub fn connector_arn(mut self, value: impl Arg<str>) -> CfnTemplateProps<Set, R1, R2> { self.0.set("ConnectorArn", value.into_expr()); CfnTemplateProps(self.0, Phase) }
+    pub fn connector_arn(self, value: impl Arg<str>) -> CfnTemplateProps<Set, R1, R2> { CfnTemplateProps(put(self.0, "ConnectorArn", value.into_expr()), Phase) }
     /// `Definition`: `TemplateDefinition`, required. Update: in place.
-    pub fn definition(mut self, value: impl Arg<template::TemplateDefinition>) -> CfnTemplateProps<R0, Set, R2> { self.0.set("Definition", value.into_expr()); CfnTemplateProps(self.0, Phase) }
+    pub fn definition(self, value: impl Arg<template::TemplateDefinition>) -> CfnTemplateProps<R0, Set, R2> { CfnTemplateProps(put(self.0, "Definition", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnTemplateProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnTemplateProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTemplateProps<R0, R1, Set> { CfnTemplateProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ReenrollAllCertificateHolders`: boolean. Update: in place.
-    pub fn reenroll_all_certificate_holders(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReenrollAllCertificateHolders", value.into_expr()); self }
+    pub fn reenroll_all_certificate_holders(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReenrollAllCertificateHolders", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PCAConnectorAD::Template`.
 pub mod template {
 use crate::cfn::support::*;
 /// The property type `ApplicationPolicies` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-applicationpolicies.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationPolicies<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ApplicationPolicies<R0 = Set>(Bag, Phase<(R0,)>);
 impl ApplicationPolicies {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApplicationPolicies<super::missing::Policies> { ApplicationPolicies(Bag::default(), Phase) }
+    pub fn new() -> ApplicationPolicies<Missing<super::required::Policies>> { ApplicationPolicies(Bag::default(), Phase) }
 }
 impl<R0> ApplicationPolicies<R0> {
     /// `Critical`: boolean. Update: in place.
-    pub fn critical(mut self, value: impl Arg<bool>) -> Self { self.0.set("Critical", value.into_expr()); self }
+    pub fn critical(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Critical", value.into_expr()), Phase) }
     /// `Policies`: list of `ApplicationPolicy`, required. Update: in place.
-    pub fn policies(mut self, value: impl Arg<Arr<ApplicationPolicy>>) -> ApplicationPolicies<Set> { self.0.set("Policies", value.into_expr()); ApplicationPolicies(self.0, Phase) }
+    pub fn policies(self, value: impl Arg<Arr<ApplicationPolicy>>) -> ApplicationPolicies<Set> { ApplicationPolicies(put(self.0, "Policies", value.into_expr()), Phase) }
 }
 impl Done for ApplicationPolicies { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationPolicy` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-applicationpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationPolicy(Bag);
+#[must_use] pub struct ApplicationPolicy(Bag);
 impl ApplicationPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PolicyObjectIdentifier`: text. Update: in place.
-    pub fn policy_object_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("PolicyObjectIdentifier", value.into_expr()); self }
+    pub fn policy_object_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyObjectIdentifier", value.into_expr())) }
     /// `PolicyType`: text. Update: in place.
-    pub fn policy_type(mut self, value: impl Arg<str>) -> Self { self.0.set("PolicyType", value.into_expr()); self }
+    pub fn policy_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyType", value.into_expr())) }
 }
 impl Done for ApplicationPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CertificateValidity` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-certificatevalidity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CertificateValidity<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CertificateValidity<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CertificateValidity {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CertificateValidity<super::missing::RenewalPeriod, super::missing::ValidityPeriod> { CertificateValidity(Bag::default(), Phase) }
+    pub fn new() -> CertificateValidity<Missing<super::required::RenewalPeriod>, Missing<super::required::ValidityPeriod>> { CertificateValidity(Bag::default(), Phase) }
 }
 impl<R0, R1> CertificateValidity<R0, R1> {
     /// `RenewalPeriod`: `ValidityPeriod`, required. Update: in place.
-    pub fn renewal_period(mut self, value: impl Arg<ValidityPeriod>) -> CertificateValidity<Set, R1> { self.0.set("RenewalPeriod", value.into_expr()); CertificateValidity(self.0, Phase) }
+    pub fn renewal_period(self, value: impl Arg<ValidityPeriod>) -> CertificateValidity<Set, R1> { CertificateValidity(put(self.0, "RenewalPeriod", value.into_expr()), Phase) }
     /// `ValidityPeriod`: `ValidityPeriod`, required. Update: in place.
-    pub fn validity_period(mut self, value: impl Arg<ValidityPeriod>) -> CertificateValidity<R0, Set> { self.0.set("ValidityPeriod", value.into_expr()); CertificateValidity(self.0, Phase) }
+    pub fn validity_period(self, value: impl Arg<ValidityPeriod>) -> CertificateValidity<R0, Set> { CertificateValidity(put(self.0, "ValidityPeriod", value.into_expr()), Phase) }
 }
 impl Done for CertificateValidity { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnrollmentFlagsV2` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv2.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnrollmentFlagsV2(Bag);
+#[must_use] pub struct EnrollmentFlagsV2(Bag);
 impl EnrollmentFlagsV2 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableKeyReuseOnNtTokenKeysetStorageFull`: boolean. Update: in place.
-    pub fn enable_key_reuse_on_nt_token_keyset_storage_full(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableKeyReuseOnNtTokenKeysetStorageFull", value.into_expr()); self }
+    pub fn enable_key_reuse_on_nt_token_keyset_storage_full(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableKeyReuseOnNtTokenKeysetStorageFull", value.into_expr())) }
     /// `IncludeSymmetricAlgorithms`: boolean. Update: in place.
-    pub fn include_symmetric_algorithms(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeSymmetricAlgorithms", value.into_expr()); self }
+    pub fn include_symmetric_algorithms(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSymmetricAlgorithms", value.into_expr())) }
     /// `NoSecurityExtension`: boolean. Update: in place.
-    pub fn no_security_extension(mut self, value: impl Arg<bool>) -> Self { self.0.set("NoSecurityExtension", value.into_expr()); self }
+    pub fn no_security_extension(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoSecurityExtension", value.into_expr())) }
     /// `RemoveInvalidCertificateFromPersonalStore`: boolean. Update: in place.
-    pub fn remove_invalid_certificate_from_personal_store(mut self, value: impl Arg<bool>) -> Self { self.0.set("RemoveInvalidCertificateFromPersonalStore", value.into_expr()); self }
+    pub fn remove_invalid_certificate_from_personal_store(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveInvalidCertificateFromPersonalStore", value.into_expr())) }
     /// `UserInteractionRequired`: boolean. Update: in place.
-    pub fn user_interaction_required(mut self, value: impl Arg<bool>) -> Self { self.0.set("UserInteractionRequired", value.into_expr()); self }
+    pub fn user_interaction_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserInteractionRequired", value.into_expr())) }
 }
 impl Done for EnrollmentFlagsV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnrollmentFlagsV3` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv3.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnrollmentFlagsV3(Bag);
+#[must_use] pub struct EnrollmentFlagsV3(Bag);
 impl EnrollmentFlagsV3 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableKeyReuseOnNtTokenKeysetStorageFull`: boolean. Update: in place.
-    pub fn enable_key_reuse_on_nt_token_keyset_storage_full(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableKeyReuseOnNtTokenKeysetStorageFull", value.into_expr()); self }
+    pub fn enable_key_reuse_on_nt_token_keyset_storage_full(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableKeyReuseOnNtTokenKeysetStorageFull", value.into_expr())) }
     /// `IncludeSymmetricAlgorithms`: boolean. Update: in place.
-    pub fn include_symmetric_algorithms(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeSymmetricAlgorithms", value.into_expr()); self }
+    pub fn include_symmetric_algorithms(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSymmetricAlgorithms", value.into_expr())) }
     /// `NoSecurityExtension`: boolean. Update: in place.
-    pub fn no_security_extension(mut self, value: impl Arg<bool>) -> Self { self.0.set("NoSecurityExtension", value.into_expr()); self }
+    pub fn no_security_extension(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoSecurityExtension", value.into_expr())) }
     /// `RemoveInvalidCertificateFromPersonalStore`: boolean. Update: in place.
-    pub fn remove_invalid_certificate_from_personal_store(mut self, value: impl Arg<bool>) -> Self { self.0.set("RemoveInvalidCertificateFromPersonalStore", value.into_expr()); self }
+    pub fn remove_invalid_certificate_from_personal_store(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveInvalidCertificateFromPersonalStore", value.into_expr())) }
     /// `UserInteractionRequired`: boolean. Update: in place.
-    pub fn user_interaction_required(mut self, value: impl Arg<bool>) -> Self { self.0.set("UserInteractionRequired", value.into_expr()); self }
+    pub fn user_interaction_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserInteractionRequired", value.into_expr())) }
 }
 impl Done for EnrollmentFlagsV3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EnrollmentFlagsV4` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-enrollmentflagsv4.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EnrollmentFlagsV4(Bag);
+#[must_use] pub struct EnrollmentFlagsV4(Bag);
 impl EnrollmentFlagsV4 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableKeyReuseOnNtTokenKeysetStorageFull`: boolean. Update: in place.
-    pub fn enable_key_reuse_on_nt_token_keyset_storage_full(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableKeyReuseOnNtTokenKeysetStorageFull", value.into_expr()); self }
+    pub fn enable_key_reuse_on_nt_token_keyset_storage_full(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableKeyReuseOnNtTokenKeysetStorageFull", value.into_expr())) }
     /// `IncludeSymmetricAlgorithms`: boolean. Update: in place.
-    pub fn include_symmetric_algorithms(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeSymmetricAlgorithms", value.into_expr()); self }
+    pub fn include_symmetric_algorithms(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSymmetricAlgorithms", value.into_expr())) }
     /// `NoSecurityExtension`: boolean. Update: in place.
-    pub fn no_security_extension(mut self, value: impl Arg<bool>) -> Self { self.0.set("NoSecurityExtension", value.into_expr()); self }
+    pub fn no_security_extension(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NoSecurityExtension", value.into_expr())) }
     /// `RemoveInvalidCertificateFromPersonalStore`: boolean. Update: in place.
-    pub fn remove_invalid_certificate_from_personal_store(mut self, value: impl Arg<bool>) -> Self { self.0.set("RemoveInvalidCertificateFromPersonalStore", value.into_expr()); self }
+    pub fn remove_invalid_certificate_from_personal_store(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RemoveInvalidCertificateFromPersonalStore", value.into_expr())) }
     /// `UserInteractionRequired`: boolean. Update: in place.
-    pub fn user_interaction_required(mut self, value: impl Arg<bool>) -> Self { self.0.set("UserInteractionRequired", value.into_expr()); self }
+    pub fn user_interaction_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UserInteractionRequired", value.into_expr())) }
 }
 impl Done for EnrollmentFlagsV4 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExtensionsV2` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-extensionsv2.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExtensionsV2<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ExtensionsV2<R0 = Set>(Bag, Phase<(R0,)>);
 impl ExtensionsV2 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExtensionsV2<super::missing::KeyUsage> { ExtensionsV2(Bag::default(), Phase) }
+    pub fn new() -> ExtensionsV2<Missing<super::required::KeyUsage>> { ExtensionsV2(Bag::default(), Phase) }
 }
 impl<R0> ExtensionsV2<R0> {
     /// `ApplicationPolicies`: `ApplicationPolicies`. Update: in place.
-    pub fn application_policies(mut self, value: impl Arg<ApplicationPolicies>) -> Self { self.0.set("ApplicationPolicies", value.into_expr()); self }
+    pub fn application_policies(self, value: impl Arg<ApplicationPolicies>) -> Self { Self(put(self.0, "ApplicationPolicies", value.into_expr()), Phase) }
     /// `KeyUsage`: `KeyUsage`, required. Update: in place.
-    pub fn key_usage(mut self, value: impl Arg<KeyUsage>) -> ExtensionsV2<Set> { self.0.set("KeyUsage", value.into_expr()); ExtensionsV2(self.0, Phase) }
+    pub fn key_usage(self, value: impl Arg<KeyUsage>) -> ExtensionsV2<Set> { ExtensionsV2(put(self.0, "KeyUsage", value.into_expr()), Phase) }
 }
 impl Done for ExtensionsV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExtensionsV3` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-extensionsv3.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExtensionsV3<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ExtensionsV3<R0 = Set>(Bag, Phase<(R0,)>);
 impl ExtensionsV3 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExtensionsV3<super::missing::KeyUsage> { ExtensionsV3(Bag::default(), Phase) }
+    pub fn new() -> ExtensionsV3<Missing<super::required::KeyUsage>> { ExtensionsV3(Bag::default(), Phase) }
 }
 impl<R0> ExtensionsV3<R0> {
     /// `ApplicationPolicies`: `ApplicationPolicies`. Update: in place.
-    pub fn application_policies(mut self, value: impl Arg<ApplicationPolicies>) -> Self { self.0.set("ApplicationPolicies", value.into_expr()); self }
+    pub fn application_policies(self, value: impl Arg<ApplicationPolicies>) -> Self { Self(put(self.0, "ApplicationPolicies", value.into_expr()), Phase) }
     /// `KeyUsage`: `KeyUsage`, required. Update: in place.
-    pub fn key_usage(mut self, value: impl Arg<KeyUsage>) -> ExtensionsV3<Set> { self.0.set("KeyUsage", value.into_expr()); ExtensionsV3(self.0, Phase) }
+    pub fn key_usage(self, value: impl Arg<KeyUsage>) -> ExtensionsV3<Set> { ExtensionsV3(put(self.0, "KeyUsage", value.into_expr()), Phase) }
 }
 impl Done for ExtensionsV3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExtensionsV4` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-extensionsv4.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExtensionsV4<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ExtensionsV4<R0 = Set>(Bag, Phase<(R0,)>);
 impl ExtensionsV4 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExtensionsV4<super::missing::KeyUsage> { ExtensionsV4(Bag::default(), Phase) }
+    pub fn new() -> ExtensionsV4<Missing<super::required::KeyUsage>> { ExtensionsV4(Bag::default(), Phase) }
 }
 impl<R0> ExtensionsV4<R0> {
     /// `ApplicationPolicies`: `ApplicationPolicies`. Update: in place.
-    pub fn application_policies(mut self, value: impl Arg<ApplicationPolicies>) -> Self { self.0.set("ApplicationPolicies", value.into_expr()); self }
+    pub fn application_policies(self, value: impl Arg<ApplicationPolicies>) -> Self { Self(put(self.0, "ApplicationPolicies", value.into_expr()), Phase) }
     /// `KeyUsage`: `KeyUsage`, required. Update: in place.
-    pub fn key_usage(mut self, value: impl Arg<KeyUsage>) -> ExtensionsV4<Set> { self.0.set("KeyUsage", value.into_expr()); ExtensionsV4(self.0, Phase) }
+    pub fn key_usage(self, value: impl Arg<KeyUsage>) -> ExtensionsV4<Set> { ExtensionsV4(put(self.0, "KeyUsage", value.into_expr()), Phase) }
 }
 impl Done for ExtensionsV4 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeneralFlagsV2` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-generalflagsv2.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GeneralFlagsV2(Bag);
+#[must_use] pub struct GeneralFlagsV2(Bag);
 impl GeneralFlagsV2 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoEnrollment`: boolean. Update: in place.
-    pub fn auto_enrollment(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoEnrollment", value.into_expr()); self }
+    pub fn auto_enrollment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoEnrollment", value.into_expr())) }
     /// `MachineType`: boolean. Update: in place.
-    pub fn machine_type(mut self, value: impl Arg<bool>) -> Self { self.0.set("MachineType", value.into_expr()); self }
+    pub fn machine_type(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MachineType", value.into_expr())) }
 }
 impl Done for GeneralFlagsV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeneralFlagsV3` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-generalflagsv3.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GeneralFlagsV3(Bag);
+#[must_use] pub struct GeneralFlagsV3(Bag);
 impl GeneralFlagsV3 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoEnrollment`: boolean. Update: in place.
-    pub fn auto_enrollment(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoEnrollment", value.into_expr()); self }
+    pub fn auto_enrollment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoEnrollment", value.into_expr())) }
     /// `MachineType`: boolean. Update: in place.
-    pub fn machine_type(mut self, value: impl Arg<bool>) -> Self { self.0.set("MachineType", value.into_expr()); self }
+    pub fn machine_type(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MachineType", value.into_expr())) }
 }
 impl Done for GeneralFlagsV3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeneralFlagsV4` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-generalflagsv4.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GeneralFlagsV4(Bag);
+#[must_use] pub struct GeneralFlagsV4(Bag);
 impl GeneralFlagsV4 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoEnrollment`: boolean. Update: in place.
-    pub fn auto_enrollment(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoEnrollment", value.into_expr()); self }
+    pub fn auto_enrollment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoEnrollment", value.into_expr())) }
     /// `MachineType`: boolean. Update: in place.
-    pub fn machine_type(mut self, value: impl Arg<bool>) -> Self { self.0.set("MachineType", value.into_expr()); self }
+    pub fn machine_type(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MachineType", value.into_expr())) }
 }
 impl Done for GeneralFlagsV4 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyUsage` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyUsage<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KeyUsage<R0 = Set>(Bag, Phase<(R0,)>);
 impl KeyUsage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KeyUsage<super::missing::UsageFlags> { KeyUsage(Bag::default(), Phase) }
+    pub fn new() -> KeyUsage<Missing<super::required::UsageFlags>> { KeyUsage(Bag::default(), Phase) }
 }
 impl<R0> KeyUsage<R0> {
     /// `Critical`: boolean. Update: in place.
-    pub fn critical(mut self, value: impl Arg<bool>) -> Self { self.0.set("Critical", value.into_expr()); self }
+    pub fn critical(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Critical", value.into_expr()), Phase) }
     /// `UsageFlags`: `KeyUsageFlags`, required. Update: in place.
-    pub fn usage_flags(mut self, value: impl Arg<KeyUsageFlags>) -> KeyUsage<Set> { self.0.set("UsageFlags", value.into_expr()); KeyUsage(self.0, Phase) }
+    pub fn usage_flags(self, value: impl Arg<KeyUsageFlags>) -> KeyUsage<Set> { KeyUsage(put(self.0, "UsageFlags", value.into_expr()), Phase) }
 }
 impl Done for KeyUsage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyUsageFlags` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusageflags.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyUsageFlags(Bag);
+#[must_use] pub struct KeyUsageFlags(Bag);
 impl KeyUsageFlags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataEncipherment`: boolean. Update: in place.
-    pub fn data_encipherment(mut self, value: impl Arg<bool>) -> Self { self.0.set("DataEncipherment", value.into_expr()); self }
+    pub fn data_encipherment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataEncipherment", value.into_expr())) }
     /// `DigitalSignature`: boolean. Update: in place.
-    pub fn digital_signature(mut self, value: impl Arg<bool>) -> Self { self.0.set("DigitalSignature", value.into_expr()); self }
+    pub fn digital_signature(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DigitalSignature", value.into_expr())) }
     /// `KeyAgreement`: boolean. Update: in place.
-    pub fn key_agreement(mut self, value: impl Arg<bool>) -> Self { self.0.set("KeyAgreement", value.into_expr()); self }
+    pub fn key_agreement(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyAgreement", value.into_expr())) }
     /// `KeyEncipherment`: boolean. Update: in place.
-    pub fn key_encipherment(mut self, value: impl Arg<bool>) -> Self { self.0.set("KeyEncipherment", value.into_expr()); self }
+    pub fn key_encipherment(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyEncipherment", value.into_expr())) }
     /// `NonRepudiation`: boolean. Update: in place.
-    pub fn non_repudiation(mut self, value: impl Arg<bool>) -> Self { self.0.set("NonRepudiation", value.into_expr()); self }
+    pub fn non_repudiation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NonRepudiation", value.into_expr())) }
 }
 impl Done for KeyUsageFlags { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyUsageProperty` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusageproperty.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyUsageProperty(Bag);
+#[must_use] pub struct KeyUsageProperty(Bag);
 impl KeyUsageProperty {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PropertyFlags`: `KeyUsagePropertyFlags`. Update: in place.
-    pub fn property_flags(mut self, value: impl Arg<KeyUsagePropertyFlags>) -> Self { self.0.set("PropertyFlags", value.into_expr()); self }
+    pub fn property_flags(self, value: impl Arg<KeyUsagePropertyFlags>) -> Self { Self(put(self.0, "PropertyFlags", value.into_expr())) }
     /// `PropertyType`: `PropertyType`. Update: in place.
-    pub fn property_type(mut self, value: impl Arg<PropertyType>) -> Self { self.0.set("PropertyType", value.into_expr()); self }
+    pub fn property_type(self, value: impl Arg<PropertyType>) -> Self { Self(put(self.0, "PropertyType", value.into_expr())) }
 }
 impl Done for KeyUsageProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeyUsagePropertyFlags` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-keyusagepropertyflags.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeyUsagePropertyFlags(Bag);
+#[must_use] pub struct KeyUsagePropertyFlags(Bag);
 impl KeyUsagePropertyFlags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Decrypt`: boolean. Update: in place.
-    pub fn decrypt(mut self, value: impl Arg<bool>) -> Self { self.0.set("Decrypt", value.into_expr()); self }
+    pub fn decrypt(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Decrypt", value.into_expr())) }
     /// `KeyAgreement`: boolean. Update: in place.
-    pub fn key_agreement(mut self, value: impl Arg<bool>) -> Self { self.0.set("KeyAgreement", value.into_expr()); self }
+    pub fn key_agreement(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KeyAgreement", value.into_expr())) }
     /// `Sign`: boolean. Update: in place.
-    pub fn sign(mut self, value: impl Arg<bool>) -> Self { self.0.set("Sign", value.into_expr()); self }
+    pub fn sign(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Sign", value.into_expr())) }
 }
 impl Done for KeyUsagePropertyFlags { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateKeyAttributesV2` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv2.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivateKeyAttributesV2<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PrivateKeyAttributesV2<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PrivateKeyAttributesV2 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PrivateKeyAttributesV2<super::missing::KeySpec, super::missing::MinimalKeyLength> { PrivateKeyAttributesV2(Bag::default(), Phase) }
+    pub fn new() -> PrivateKeyAttributesV2<Missing<super::required::KeySpec>, Missing<super::required::MinimalKeyLength>> { PrivateKeyAttributesV2(Bag::default(), Phase) }
 }
 impl<R0, R1> PrivateKeyAttributesV2<R0, R1> {
     /// `CryptoProviders`: list of text. Update: in place.
-    pub fn crypto_providers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CryptoProviders", value.into_expr()); self }
+    pub fn crypto_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CryptoProviders", value.into_expr()), Phase) }
     /// `KeySpec`: `KeySpec`, required. Update: in place.
-    pub fn key_spec(mut self, value: impl Arg<KeySpec>) -> PrivateKeyAttributesV2<Set, R1> { self.0.set("KeySpec", value.into_expr()); PrivateKeyAttributesV2(self.0, Phase) }
+    pub fn key_spec(self, value: impl Arg<KeySpec>) -> PrivateKeyAttributesV2<Set, R1> { PrivateKeyAttributesV2(put(self.0, "KeySpec", value.into_expr()), Phase) }
     /// `MinimalKeyLength`: number, required. Update: in place.
-    pub fn minimal_key_length(mut self, value: impl Arg<f64>) -> PrivateKeyAttributesV2<R0, Set> { self.0.set("MinimalKeyLength", value.into_expr()); PrivateKeyAttributesV2(self.0, Phase) }
+    pub fn minimal_key_length(self, value: impl Arg<f64>) -> PrivateKeyAttributesV2<R0, Set> { PrivateKeyAttributesV2(put(self.0, "MinimalKeyLength", value.into_expr()), Phase) }
 }
 impl Done for PrivateKeyAttributesV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateKeyAttributesV3` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv3.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivateKeyAttributesV3<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct PrivateKeyAttributesV3<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl PrivateKeyAttributesV3 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PrivateKeyAttributesV3<super::missing::Algorithm, super::missing::KeySpec, super::missing::KeyUsageProperty, super::missing::MinimalKeyLength> { PrivateKeyAttributesV3(Bag::default(), Phase) }
+    pub fn new() -> PrivateKeyAttributesV3<Missing<super::required::Algorithm>, Missing<super::required::KeySpec>, Missing<super::required::KeyUsageProperty>, Missing<super::required::MinimalKeyLength>> { PrivateKeyAttributesV3(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> PrivateKeyAttributesV3<R0, R1, R2, R3> {
     /// `Algorithm`: `Algorithm`, required. Update: in place.
-    pub fn algorithm(mut self, value: impl Arg<Algorithm>) -> PrivateKeyAttributesV3<Set, R1, R2, R3> { self.0.set("Algorithm", value.into_expr()); PrivateKeyAttributesV3(self.0, Phase) }
+    pub fn algorithm(self, value: impl Arg<Algorithm>) -> PrivateKeyAttributesV3<Set, R1, R2, R3> { PrivateKeyAttributesV3(put(self.0, "Algorithm", value.into_expr()), Phase) }
     /// `CryptoProviders`: list of text. Update: in place.
-    pub fn crypto_providers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CryptoProviders", value.into_expr()); self }
+    pub fn crypto_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CryptoProviders", value.into_expr()), Phase) }
     /// `KeySpec`: `KeySpec`, required. Update: in place.
-    pub fn key_spec(mut self, value: impl Arg<KeySpec>) -> PrivateKeyAttributesV3<R0, Set, R2, R3> { self.0.set("KeySpec", value.into_expr()); PrivateKeyAttributesV3(self.0, Phase) }
+    pub fn key_spec(self, value: impl Arg<KeySpec>) -> PrivateKeyAttributesV3<R0, Set, R2, R3> { PrivateKeyAttributesV3(put(self.0, "KeySpec", value.into_expr()), Phase) }
     /// `KeyUsageProperty`: `KeyUsageProperty`, required. Update: in place.
-    pub fn key_usage_property(mut self, value: impl Arg<KeyUsageProperty>) -> PrivateKeyAttributesV3<R0, R1, Set, R3> { self.0.set("KeyUsageProperty", value.into_expr()); PrivateKeyAttributesV3(self.0, Phase) }
+    pub fn key_usage_property(self, value: impl Arg<KeyUsageProperty>) -> PrivateKeyAttributesV3<R0, R1, Set, R3> { PrivateKeyAttributesV3(put(self.0, "KeyUsageProperty", value.into_expr()), Phase) }
     /// `MinimalKeyLength`: number, required. Update: in place.
-    pub fn minimal_key_length(mut self, value: impl Arg<f64>) -> PrivateKeyAttributesV3<R0, R1, R2, Set> { self.0.set("MinimalKeyLength", value.into_expr()); PrivateKeyAttributesV3(self.0, Phase) }
+    pub fn minimal_key_length(self, value: impl Arg<f64>) -> PrivateKeyAttributesV3<R0, R1, R2, Set> { PrivateKeyAttributesV3(put(self.0, "MinimalKeyLength", value.into_expr()), Phase) }
 }
 impl Done for PrivateKeyAttributesV3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateKeyAttributesV4` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyattributesv4.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivateKeyAttributesV4<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PrivateKeyAttributesV4<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PrivateKeyAttributesV4 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PrivateKeyAttributesV4<super::missing::KeySpec, super::missing::MinimalKeyLength> { PrivateKeyAttributesV4(Bag::default(), Phase) }
+    pub fn new() -> PrivateKeyAttributesV4<Missing<super::required::KeySpec>, Missing<super::required::MinimalKeyLength>> { PrivateKeyAttributesV4(Bag::default(), Phase) }
 }
 impl<R0, R1> PrivateKeyAttributesV4<R0, R1> {
     /// `Algorithm`: `Algorithm`. Update: in place.
-    pub fn algorithm(mut self, value: impl Arg<Algorithm>) -> Self { self.0.set("Algorithm", value.into_expr()); self }
+    pub fn algorithm(self, value: impl Arg<Algorithm>) -> Self { Self(put(self.0, "Algorithm", value.into_expr()), Phase) }
     /// `CryptoProviders`: list of text. Update: in place.
-    pub fn crypto_providers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CryptoProviders", value.into_expr()); self }
+    pub fn crypto_providers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CryptoProviders", value.into_expr()), Phase) }
     /// `KeySpec`: `KeySpec`, required. Update: in place.
-    pub fn key_spec(mut self, value: impl Arg<KeySpec>) -> PrivateKeyAttributesV4<Set, R1> { self.0.set("KeySpec", value.into_expr()); PrivateKeyAttributesV4(self.0, Phase) }
+    pub fn key_spec(self, value: impl Arg<KeySpec>) -> PrivateKeyAttributesV4<Set, R1> { PrivateKeyAttributesV4(put(self.0, "KeySpec", value.into_expr()), Phase) }
     /// `KeyUsageProperty`: `KeyUsageProperty`. Update: in place.
-    pub fn key_usage_property(mut self, value: impl Arg<KeyUsageProperty>) -> Self { self.0.set("KeyUsageProperty", value.into_expr()); self }
+    pub fn key_usage_property(self, value: impl Arg<KeyUsageProperty>) -> Self { Self(put(self.0, "KeyUsageProperty", value.into_expr()), Phase) }
     /// `MinimalKeyLength`: number, required. Update: in place.
-    pub fn minimal_key_length(mut self, value: impl Arg<f64>) -> PrivateKeyAttributesV4<R0, Set> { self.0.set("MinimalKeyLength", value.into_expr()); PrivateKeyAttributesV4(self.0, Phase) }
+    pub fn minimal_key_length(self, value: impl Arg<f64>) -> PrivateKeyAttributesV4<R0, Set> { PrivateKeyAttributesV4(put(self.0, "MinimalKeyLength", value.into_expr()), Phase) }
 }
 impl Done for PrivateKeyAttributesV4 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateKeyFlagsV2` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv2.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivateKeyFlagsV2<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PrivateKeyFlagsV2<R0 = Set>(Bag, Phase<(R0,)>);
 impl PrivateKeyFlagsV2 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PrivateKeyFlagsV2<super::missing::ClientVersion> { PrivateKeyFlagsV2(Bag::default(), Phase) }
+    pub fn new() -> PrivateKeyFlagsV2<Missing<super::required::ClientVersion>> { PrivateKeyFlagsV2(Bag::default(), Phase) }
 }
 impl<R0> PrivateKeyFlagsV2<R0> {
     /// `ClientVersion`: `PrivateKeyFlagsV2ClientVersion`, required. Update: in place.
-    pub fn client_version(mut self, value: impl Arg<PrivateKeyFlagsV2ClientVersion>) -> PrivateKeyFlagsV2<Set> { self.0.set("ClientVersion", value.into_expr()); PrivateKeyFlagsV2(self.0, Phase) }
+    pub fn client_version(self, value: impl Arg<PrivateKeyFlagsV2ClientVersion>) -> PrivateKeyFlagsV2<Set> { PrivateKeyFlagsV2(put(self.0, "ClientVersion", value.into_expr()), Phase) }
     /// `ExportableKey`: boolean. Update: in place.
-    pub fn exportable_key(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExportableKey", value.into_expr()); self }
+    pub fn exportable_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExportableKey", value.into_expr()), Phase) }
     /// `StrongKeyProtectionRequired`: boolean. Update: in place.
-    pub fn strong_key_protection_required(mut self, value: impl Arg<bool>) -> Self { self.0.set("StrongKeyProtectionRequired", value.into_expr()); self }
+    pub fn strong_key_protection_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StrongKeyProtectionRequired", value.into_expr()), Phase) }
 }
 impl Done for PrivateKeyFlagsV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateKeyFlagsV3` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv3.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivateKeyFlagsV3<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PrivateKeyFlagsV3<R0 = Set>(Bag, Phase<(R0,)>);
 impl PrivateKeyFlagsV3 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PrivateKeyFlagsV3<super::missing::ClientVersion> { PrivateKeyFlagsV3(Bag::default(), Phase) }
+    pub fn new() -> PrivateKeyFlagsV3<Missing<super::required::ClientVersion>> { PrivateKeyFlagsV3(Bag::default(), Phase) }
 }
 impl<R0> PrivateKeyFlagsV3<R0> {
     /// `ClientVersion`: `PrivateKeyFlagsV3ClientVersion`, required. Update: in place.
-    pub fn client_version(mut self, value: impl Arg<PrivateKeyFlagsV3ClientVersion>) -> PrivateKeyFlagsV3<Set> { self.0.set("ClientVersion", value.into_expr()); PrivateKeyFlagsV3(self.0, Phase) }
+    pub fn client_version(self, value: impl Arg<PrivateKeyFlagsV3ClientVersion>) -> PrivateKeyFlagsV3<Set> { PrivateKeyFlagsV3(put(self.0, "ClientVersion", value.into_expr()), Phase) }
     /// `ExportableKey`: boolean. Update: in place.
-    pub fn exportable_key(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExportableKey", value.into_expr()); self }
+    pub fn exportable_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExportableKey", value.into_expr()), Phase) }
     /// `RequireAlternateSignatureAlgorithm`: boolean. Update: in place.
-    pub fn require_alternate_signature_algorithm(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireAlternateSignatureAlgorithm", value.into_expr()); self }
+    pub fn require_alternate_signature_algorithm(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireAlternateSignatureAlgorithm", value.into_expr()), Phase) }
     /// `StrongKeyProtectionRequired`: boolean. Update: in place.
-    pub fn strong_key_protection_required(mut self, value: impl Arg<bool>) -> Self { self.0.set("StrongKeyProtectionRequired", value.into_expr()); self }
+    pub fn strong_key_protection_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StrongKeyProtectionRequired", value.into_expr()), Phase) }
 }
 impl Done for PrivateKeyFlagsV3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateKeyFlagsV4` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-privatekeyflagsv4.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivateKeyFlagsV4<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PrivateKeyFlagsV4<R0 = Set>(Bag, Phase<(R0,)>);
 impl PrivateKeyFlagsV4 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PrivateKeyFlagsV4<super::missing::ClientVersion> { PrivateKeyFlagsV4(Bag::default(), Phase) }
+    pub fn new() -> PrivateKeyFlagsV4<Missing<super::required::ClientVersion>> { PrivateKeyFlagsV4(Bag::default(), Phase) }
 }
 impl<R0> PrivateKeyFlagsV4<R0> {
     /// `ClientVersion`: `ClientVersion`, required. Update: in place.
-    pub fn client_version(mut self, value: impl Arg<ClientVersion>) -> PrivateKeyFlagsV4<Set> { self.0.set("ClientVersion", value.into_expr()); PrivateKeyFlagsV4(self.0, Phase) }
+    pub fn client_version(self, value: impl Arg<ClientVersion>) -> PrivateKeyFlagsV4<Set> { PrivateKeyFlagsV4(put(self.0, "ClientVersion", value.into_expr()), Phase) }
     /// `ExportableKey`: boolean. Update: in place.
-    pub fn exportable_key(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExportableKey", value.into_expr()); self }
+    pub fn exportable_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExportableKey", value.into_expr()), Phase) }
     /// `RequireAlternateSignatureAlgorithm`: boolean. Update: in place.
-    pub fn require_alternate_signature_algorithm(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireAlternateSignatureAlgorithm", value.into_expr()); self }
+    pub fn require_alternate_signature_algorithm(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireAlternateSignatureAlgorithm", value.into_expr()), Phase) }
     /// `RequireSameKeyRenewal`: boolean. Update: in place.
-    pub fn require_same_key_renewal(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireSameKeyRenewal", value.into_expr()); self }
+    pub fn require_same_key_renewal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireSameKeyRenewal", value.into_expr()), Phase) }
     /// `StrongKeyProtectionRequired`: boolean. Update: in place.
-    pub fn strong_key_protection_required(mut self, value: impl Arg<bool>) -> Self { self.0.set("StrongKeyProtectionRequired", value.into_expr()); self }
+    pub fn strong_key_protection_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StrongKeyProtectionRequired", value.into_expr()), Phase) }
     /// `UseLegacyProvider`: boolean. Update: in place.
-    pub fn use_legacy_provider(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseLegacyProvider", value.into_expr()); self }
+    pub fn use_legacy_provider(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLegacyProvider", value.into_expr()), Phase) }
 }
 impl Done for PrivateKeyFlagsV4 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubjectNameFlagsV2` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv2.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubjectNameFlagsV2(Bag);
+#[must_use] pub struct SubjectNameFlagsV2(Bag);
 impl SubjectNameFlagsV2 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RequireCommonName`: boolean. Update: in place.
-    pub fn require_common_name(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireCommonName", value.into_expr()); self }
+    pub fn require_common_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireCommonName", value.into_expr())) }
     /// `RequireDirectoryPath`: boolean. Update: in place.
-    pub fn require_directory_path(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireDirectoryPath", value.into_expr()); self }
+    pub fn require_directory_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDirectoryPath", value.into_expr())) }
     /// `RequireDnsAsCn`: boolean. Update: in place.
-    pub fn require_dns_as_cn(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireDnsAsCn", value.into_expr()); self }
+    pub fn require_dns_as_cn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDnsAsCn", value.into_expr())) }
     /// `RequireEmail`: boolean. Update: in place.
-    pub fn require_email(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireEmail", value.into_expr()); self }
+    pub fn require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireEmail", value.into_expr())) }
     /// `SanRequireDirectoryGuid`: boolean. Update: in place.
-    pub fn san_require_directory_guid(mut self, value: impl Arg<bool>) -> Self { self.0.set("SanRequireDirectoryGuid", value.into_expr()); self }
+    pub fn san_require_directory_guid(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDirectoryGuid", value.into_expr())) }
     /// `SanRequireDns`: boolean. Update: in place.
-    pub fn san_require_dns(mut self, value: impl Arg<bool>) -> Self { self.0.set("SanRequireDns", value.into_expr()); self }
+    pub fn san_require_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDns", value.into_expr())) }
     /// `SanRequireDomainDns`: boolean. Update: in place.
-    pub fn san_require_domain_dns(mut self, value: impl Arg<bool>) -> Self { self.0.set("SanRequireDomainDns", value.into_expr()); self }
+    pub fn san_require_domain_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDomainDns", value.into_expr())) }
     /// `SanRequireEmail`: boolean. Update: in place.
-    pub fn san_require_email(mut self, value: impl Arg<bool>) -> Self { self.0.set("SanRequireEmail", value.into_expr()); self }
+    pub fn san_require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireEmail", value.into_expr())) }
     /// `SanRequireSpn`: boolean. Update: in place.
-    pub fn san_require_spn(mut self, value: impl Arg<bool>) -> Self { self.0.set("SanRequireSpn", value.into_expr()); self }
+    pub fn san_require_spn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireSpn", value.into_expr())) }
     /// `SanRequireUpn`: boolean. Update: in place.
-    pub fn san_require_upn(mut self, value: impl Arg<bool>) -> Self { self.0.set("SanRequireUpn", value.into_expr()); self }
+    pub fn san_require_upn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireUpn", value.into_expr())) }
 }
 impl Done for SubjectNameFlagsV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubjectNameFlagsV3` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv3.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubjectNameFlagsV3(Bag);
+#[must_use] pub struct SubjectNameFlagsV3(Bag);
 impl SubjectNameFlagsV3 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RequireCommonName`: boolean. Update: in place.
-    pub fn require_common_name(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireCommonName", value.into_expr()); self }
+    pub fn require_common_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireCommonName", value.into_expr())) }
     /// `RequireDirectoryPath`: boolean. Update: in place.
-    pub fn require_directory_path(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireDirectoryPath", value.into_expr()); self }
+    pub fn require_directory_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDirectoryPath", value.into_expr())) }
     /// `RequireDnsAsCn`: boolean. Update: in place.
-    pub fn require_dns_as_cn(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireDnsAsCn", value.into_expr()); self }
+    pub fn require_dns_as_cn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDnsAsCn", value.into_expr())) }
     /// `RequireEmail`: boolean. Update: in place.
-    pub fn require_email(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireEmail", value.into_expr()); self }
+    pub fn require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireEmail", value.into_expr())) }
     /// `SanRequireDirectoryGuid`: boolean. Update: in place.
-    pub fn san_require_directory_guid(mut self, value: impl Arg<bool>) -> Self { self.0.set("SanRequireDirectoryGuid", value.into_expr()); self }
+    pub fn san_require_directory_guid(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDirectoryGuid", value.into_expr())) }
     /// `SanRequireDns`: boolean. Update: in place.
-    pub fn san_require_dns(mut self, value: impl Arg<bool>) -> Self { self.0.set("SanRequireDns", value.into_expr()); self }
+    pub fn san_require_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDns", value.into_expr())) }
     /// `SanRequireDomainDns`: boolean. Update: in place.
-    pub fn san_require_domain_dns(mut self, value: impl Arg<bool>) -> Self { self.0.set("SanRequireDomainDns", value.into_expr()); self }
+    pub fn san_require_domain_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDomainDns", value.into_expr())) }
     /// `SanRequireEmail`: boolean. Update: in place.
-    pub fn san_require_email(mut self, value: impl Arg<bool>) -> Self { self.0.set("SanRequireEmail", value.into_expr()); self }
+    pub fn san_require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireEmail", value.into_expr())) }
     /// `SanRequireSpn`: boolean. Update: in place.
-    pub fn san_require_spn(mut self, value: impl Arg<bool>) -> Self { self.0.set("SanRequireSpn", value.into_expr()); self }
+    pub fn san_require_spn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireSpn", value.into_expr())) }
     /// `SanRequireUpn`: boolean. Update: in place.
-    pub fn san_require_upn(mut self, value: impl Arg<bool>) -> Self { self.0.set("SanRequireUpn", value.into_expr()); self }
+    pub fn san_require_upn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireUpn", value.into_expr())) }
 }
 impl Done for SubjectNameFlagsV3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubjectNameFlagsV4` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-subjectnameflagsv4.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubjectNameFlagsV4(Bag);
+#[must_use] pub struct SubjectNameFlagsV4(Bag);
 impl SubjectNameFlagsV4 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RequireCommonName`: boolean. Update: in place.
-    pub fn require_common_name(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireCommonName", value.into_expr()); self }
+    pub fn require_common_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireCommonName", value.into_expr())) }
     /// `RequireDirectoryPath`: boolean. Update: in place.
-    pub fn require_directory_path(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireDirectoryPath", value.into_expr()); self }
+    pub fn require_directory_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDirectoryPath", value.into_expr())) }
     /// `RequireDnsAsCn`: boolean. Update: in place.
-    pub fn require_dns_as_cn(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireDnsAsCn", value.into_expr()); self }
+    pub fn require_dns_as_cn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireDnsAsCn", value.into_expr())) }
     /// `RequireEmail`: boolean. Update: in place.
-    pub fn require_email(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireEmail", value.into_expr()); self }
+    pub fn require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireEmail", value.into_expr())) }
     /// `SanRequireDirectoryGuid`: boolean. Update: in place.
-    pub fn san_require_directory_guid(mut self, value: impl Arg<bool>) -> Self { self.0.set("SanRequireDirectoryGuid", value.into_expr()); self }
+    pub fn san_require_directory_guid(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDirectoryGuid", value.into_expr())) }
     /// `SanRequireDns`: boolean. Update: in place.
-    pub fn san_require_dns(mut self, value: impl Arg<bool>) -> Self { self.0.set("SanRequireDns", value.into_expr()); self }
+    pub fn san_require_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDns", value.into_expr())) }
     /// `SanRequireDomainDns`: boolean. Update: in place.
-    pub fn san_require_domain_dns(mut self, value: impl Arg<bool>) -> Self { self.0.set("SanRequireDomainDns", value.into_expr()); self }
+    pub fn san_require_domain_dns(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireDomainDns", value.into_expr())) }
     /// `SanRequireEmail`: boolean. Update: in place.
-    pub fn san_require_email(mut self, value: impl Arg<bool>) -> Self { self.0.set("SanRequireEmail", value.into_expr()); self }
+    pub fn san_require_email(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireEmail", value.into_expr())) }
     /// `SanRequireSpn`: boolean. Update: in place.
-    pub fn san_require_spn(mut self, value: impl Arg<bool>) -> Self { self.0.set("SanRequireSpn", value.into_expr()); self }
+    pub fn san_require_spn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireSpn", value.into_expr())) }
     /// `SanRequireUpn`: boolean. Update: in place.
-    pub fn san_require_upn(mut self, value: impl Arg<bool>) -> Self { self.0.set("SanRequireUpn", value.into_expr()); self }
+    pub fn san_require_upn(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SanRequireUpn", value.into_expr())) }
 }
 impl Done for SubjectNameFlagsV4 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateDefinition` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatedefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TemplateDefinition(Bag);
+#[must_use] pub struct TemplateDefinition(Bag);
 impl TemplateDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TemplateV2`: `TemplateV2`. Update: in place.
-    pub fn template_v2(mut self, value: impl Arg<TemplateV2>) -> Self { self.0.set("TemplateV2", value.into_expr()); self }
+    pub fn template_v2(self, value: impl Arg<TemplateV2>) -> Self { Self(put(self.0, "TemplateV2", value.into_expr())) }
     /// `TemplateV3`: `TemplateV3`. Update: in place.
-    pub fn template_v3(mut self, value: impl Arg<TemplateV3>) -> Self { self.0.set("TemplateV3", value.into_expr()); self }
+    pub fn template_v3(self, value: impl Arg<TemplateV3>) -> Self { Self(put(self.0, "TemplateV3", value.into_expr())) }
     /// `TemplateV4`: `TemplateV4`. Update: in place.
-    pub fn template_v4(mut self, value: impl Arg<TemplateV4>) -> Self { self.0.set("TemplateV4", value.into_expr()); self }
+    pub fn template_v4(self, value: impl Arg<TemplateV4>) -> Self { Self(put(self.0, "TemplateV4", value.into_expr())) }
 }
 impl Done for TemplateDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateV2` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev2.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TemplateV2<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6,)>);
+#[must_use] pub struct TemplateV2<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6,)>);
 impl TemplateV2 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TemplateV2<super::missing::CertificateValidity, super::missing::EnrollmentFlags, super::missing::Extensions, super::missing::GeneralFlags, super::missing::PrivateKeyAttributes, super::missing::PrivateKeyFlags, super::missing::SubjectNameFlags> { TemplateV2(Bag::default(), Phase) }
+    pub fn new() -> TemplateV2<Missing<super::required::CertificateValidity>, Missing<super::required::EnrollmentFlags>, Missing<super::required::Extensions>, Missing<super::required::GeneralFlags>, Missing<super::required::PrivateKeyAttributes>, Missing<super::required::PrivateKeyFlags>, Missing<super::required::SubjectNameFlags>> { TemplateV2(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6> TemplateV2<R0, R1, R2, R3, R4, R5, R6> {
     /// `CertificateValidity`: `CertificateValidity`, required. Update: in place.
-    pub fn certificate_validity(mut self, value: impl Arg<CertificateValidity>) -> TemplateV2<Set, R1, R2, R3, R4, R5, R6> { self.0.set("CertificateValidity", value.into_expr()); TemplateV2(self.0, Phase) }
+    pub fn certificate_validity(self, value: impl Arg<CertificateValidity>) -> TemplateV2<Set, R1, R2, R3, R4, R5, R6> { TemplateV2(put(self.0, "CertificateValidity", value.into_expr()), Phase) }
     /// `EnrollmentFlags`: `EnrollmentFlagsV2`, required. Update: in place.
-    pub fn enrollment_flags(mut self, value: impl Arg<EnrollmentFlagsV2>) -> TemplateV2<R0, Set, R2, R3, R4, R5, R6> { self.0.set("EnrollmentFlags", value.into_expr()); TemplateV2(self.0, Phase) }
+    pub fn enrollment_flags(self, value: impl Arg<EnrollmentFlagsV2>) -> TemplateV2<R0, Set, R2, R3, R4, R5, R6> { TemplateV2(put(self.0, "EnrollmentFlags", value.into_expr()), Phase) }
     /// `Extensions`: `ExtensionsV2`, required. Update: in place.
-    pub fn extensions(mut self, value: impl Arg<ExtensionsV2>) -> TemplateV2<R0, R1, Set, R3, R4, R5, R6> { self.0.set("Extensions", value.into_expr()); TemplateV2(self.0, Phase) }
+    pub fn extensions(self, value: impl Arg<ExtensionsV2>) -> TemplateV2<R0, R1, Set, R3, R4, R5, R6> { TemplateV2(put(self.0, "Extensions", value.into_expr()), Phase) }
     /// `GeneralFlags`: `GeneralFlagsV2`, required. Update: in place.
-    pub fn general_flags(mut self, value: impl Arg<GeneralFlagsV2>) -> TemplateV2<R0, R1, R2, Set, R4, R5, R6> { self.0.set("GeneralFlags", value.into_expr()); TemplateV2(self.0, Phase) }
+    pub fn general_flags(self, value: impl Arg<GeneralFlagsV2>) -> TemplateV2<R0, R1, R2, Set, R4, R5, R6> { TemplateV2(put(self.0, "GeneralFlags", value.into_expr()), Phase) }
     /// `PrivateKeyAttributes`: `PrivateKeyAttributesV2`, required. Update: in place.
-    pub fn private_key_attributes(mut self, value: impl Arg<PrivateKeyAttributesV2>) -> TemplateV2<R0, R1, R2, R3, Set, R5, R6> { self.0.set("PrivateKeyAttributes", value.into_expr()); TemplateV2(self.0, Phase) }
+    pub fn private_key_attributes(self, value: impl Arg<PrivateKeyAttributesV2>) -> TemplateV2<R0, R1, R2, R3, Set, R5, R6> { TemplateV2(put(self.0, "PrivateKeyAttributes", value.into_expr()), Phase) }
     /// `PrivateKeyFlags`: `PrivateKeyFlagsV2`, required. Update: in place.
-    pub fn private_key_flags(mut self, value: impl Arg<PrivateKeyFlagsV2>) -> TemplateV2<R0, R1, R2, R3, R4, Set, R6> { self.0.set("PrivateKeyFlags", value.into_expr()); TemplateV2(self.0, Phase) }
+    pub fn private_key_flags(self, value: impl Arg<PrivateKeyFlagsV2>) -> TemplateV2<R0, R1, R2, R3, R4, Set, R6> { TemplateV2(put(self.0, "PrivateKeyFlags", value.into_expr()), Phase) }
     /// `SubjectNameFlags`: `SubjectNameFlagsV2`, required. Update: in place.
-    pub fn subject_name_flags(mut self, value: impl Arg<SubjectNameFlagsV2>) -> TemplateV2<R0, R1, R2, R3, R4, R5, Set> { self.0.set("SubjectNameFlags", value.into_expr()); TemplateV2(self.0, Phase) }
+    pub fn subject_name_flags(self, value: impl Arg<SubjectNameFlagsV2>) -> TemplateV2<R0, R1, R2, R3, R4, R5, Set> { TemplateV2(put(self.0, "SubjectNameFlags", value.into_expr()), Phase) }
     /// `SupersededTemplates`: list of text. Update: in place.
-    pub fn superseded_templates(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SupersededTemplates", value.into_expr()); self }
+    pub fn superseded_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupersededTemplates", value.into_expr()), Phase) }
 }
 impl Done for TemplateV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateV3` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev3.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TemplateV3<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7,)>);
+#[must_use] pub struct TemplateV3<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7,)>);
 impl TemplateV3 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TemplateV3<super::missing::CertificateValidity, super::missing::EnrollmentFlags, super::missing::Extensions, super::missing::GeneralFlags, super::missing::HashAlgorithm, super::missing::PrivateKeyAttributes, super::missing::PrivateKeyFlags, super::missing::SubjectNameFlags> { TemplateV3(Bag::default(), Phase) }
+    pub fn new() -> TemplateV3<Missing<super::required::CertificateValidity>, Missing<super::required::EnrollmentFlags>, Missing<super::required::Extensions>, Missing<super::required::GeneralFlags>, Missing<super::required::HashAlgorithm>, Missing<super::required::PrivateKeyAttributes>, Missing<super::required::PrivateKeyFlags>, Missing<super::required::SubjectNameFlags>> { TemplateV3(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7> TemplateV3<R0, R1, R2, R3, R4, R5, R6, R7> {
     /// `CertificateValidity`: `CertificateValidity`, required. Update: in place.
-    pub fn certificate_validity(mut self, value: impl Arg<CertificateValidity>) -> TemplateV3<Set, R1, R2, R3, R4, R5, R6, R7> { self.0.set("CertificateValidity", value.into_expr()); TemplateV3(self.0, Phase) }
+    pub fn certificate_validity(self, value: impl Arg<CertificateValidity>) -> TemplateV3<Set, R1, R2, R3, R4, R5, R6, R7> { TemplateV3(put(self.0, "CertificateValidity", value.into_expr()), Phase) }
     /// `EnrollmentFlags`: `EnrollmentFlagsV3`, required. Update: in place.
-    pub fn enrollment_flags(mut self, value: impl Arg<EnrollmentFlagsV3>) -> TemplateV3<R0, Set, R2, R3, R4, R5, R6, R7> { self.0.set("EnrollmentFlags", value.into_expr()); TemplateV3(self.0, Phase) }
+    pub fn enrollment_flags(self, value: impl Arg<EnrollmentFlagsV3>) -> TemplateV3<R0, Set, R2, R3, R4, R5, R6, R7> { TemplateV3(put(self.0, "EnrollmentFlags", value.into_expr()), Phase) }
     /// `Extensions`: `ExtensionsV3`, required. Update: in place.
-    pub fn extensions(mut self, value: impl Arg<ExtensionsV3>) -> TemplateV3<R0, R1, Set, R3, R4, R5, R6, R7> { self.0.set("Extensions", value.into_expr()); TemplateV3(self.0, Phase) }
+    pub fn extensions(self, value: impl Arg<ExtensionsV3>) -> TemplateV3<R0, R1, Set, R3, R4, R5, R6, R7> { TemplateV3(put(self.0, "Extensions", value.into_expr()), Phase) }
     /// `GeneralFlags`: `GeneralFlagsV3`, required. Update: in place.
-    pub fn general_flags(mut self, value: impl Arg<GeneralFlagsV3>) -> TemplateV3<R0, R1, R2, Set, R4, R5, R6, R7> { self.0.set("GeneralFlags", value.into_expr()); TemplateV3(self.0, Phase) }
+    pub fn general_flags(self, value: impl Arg<GeneralFlagsV3>) -> TemplateV3<R0, R1, R2, Set, R4, R5, R6, R7> { TemplateV3(put(self.0, "GeneralFlags", value.into_expr()), Phase) }
     /// `HashAlgorithm`: `HashAlgorithm`, required. Update: in place.
-    pub fn hash_algorithm(mut self, value: impl Arg<HashAlgorithm>) -> TemplateV3<R0, R1, R2, R3, Set, R5, R6, R7> { self.0.set("HashAlgorithm", value.into_expr()); TemplateV3(self.0, Phase) }
+    pub fn hash_algorithm(self, value: impl Arg<HashAlgorithm>) -> TemplateV3<R0, R1, R2, R3, Set, R5, R6, R7> { TemplateV3(put(self.0, "HashAlgorithm", value.into_expr()), Phase) }
     /// `PrivateKeyAttributes`: `PrivateKeyAttributesV3`, required. Update: in place.
-    pub fn private_key_attributes(mut self, value: impl Arg<PrivateKeyAttributesV3>) -> TemplateV3<R0, R1, R2, R3, R4, Set, R6, R7> { self.0.set("PrivateKeyAttributes", value.into_expr()); TemplateV3(self.0, Phase) }
+    pub fn private_key_attributes(self, value: impl Arg<PrivateKeyAttributesV3>) -> TemplateV3<R0, R1, R2, R3, R4, Set, R6, R7> { TemplateV3(put(self.0, "PrivateKeyAttributes", value.into_expr()), Phase) }
     /// `PrivateKeyFlags`: `PrivateKeyFlagsV3`, required. Update: in place.
-    pub fn private_key_flags(mut self, value: impl Arg<PrivateKeyFlagsV3>) -> TemplateV3<R0, R1, R2, R3, R4, R5, Set, R7> { self.0.set("PrivateKeyFlags", value.into_expr()); TemplateV3(self.0, Phase) }
+    pub fn private_key_flags(self, value: impl Arg<PrivateKeyFlagsV3>) -> TemplateV3<R0, R1, R2, R3, R4, R5, Set, R7> { TemplateV3(put(self.0, "PrivateKeyFlags", value.into_expr()), Phase) }
     /// `SubjectNameFlags`: `SubjectNameFlagsV3`, required. Update: in place.
-    pub fn subject_name_flags(mut self, value: impl Arg<SubjectNameFlagsV3>) -> TemplateV3<R0, R1, R2, R3, R4, R5, R6, Set> { self.0.set("SubjectNameFlags", value.into_expr()); TemplateV3(self.0, Phase) }
+    pub fn subject_name_flags(self, value: impl Arg<SubjectNameFlagsV3>) -> TemplateV3<R0, R1, R2, R3, R4, R5, R6, Set> { TemplateV3(put(self.0, "SubjectNameFlags", value.into_expr()), Phase) }
     /// `SupersededTemplates`: list of text. Update: in place.
-    pub fn superseded_templates(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SupersededTemplates", value.into_expr()); self }
+    pub fn superseded_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupersededTemplates", value.into_expr()), Phase) }
 }
 impl Done for TemplateV3 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateV4` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-templatev4.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TemplateV4<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6,)>);
+#[must_use] pub struct TemplateV4<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6,)>);
 impl TemplateV4 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TemplateV4<super::missing::CertificateValidity, super::missing::EnrollmentFlags, super::missing::Extensions, super::missing::GeneralFlags, super::missing::PrivateKeyAttributes, super::missing::PrivateKeyFlags, super::missing::SubjectNameFlags> { TemplateV4(Bag::default(), Phase) }
+    pub fn new() -> TemplateV4<Missing<super::required::CertificateValidity>, Missing<super::required::EnrollmentFlags>, Missing<super::required::Extensions>, Missing<super::required::GeneralFlags>, Missing<super::required::PrivateKeyAttributes>, Missing<super::required::PrivateKeyFlags>, Missing<super::required::SubjectNameFlags>> { TemplateV4(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6> TemplateV4<R0, R1, R2, R3, R4, R5, R6> {
     /// `CertificateValidity`: `CertificateValidity`, required. Update: in place.
-    pub fn certificate_validity(mut self, value: impl Arg<CertificateValidity>) -> TemplateV4<Set, R1, R2, R3, R4, R5, R6> { self.0.set("CertificateValidity", value.into_expr()); TemplateV4(self.0, Phase) }
+    pub fn certificate_validity(self, value: impl Arg<CertificateValidity>) -> TemplateV4<Set, R1, R2, R3, R4, R5, R6> { TemplateV4(put(self.0, "CertificateValidity", value.into_expr()), Phase) }
     /// `EnrollmentFlags`: `EnrollmentFlagsV4`, required. Update: in place.
-    pub fn enrollment_flags(mut self, value: impl Arg<EnrollmentFlagsV4>) -> TemplateV4<R0, Set, R2, R3, R4, R5, R6> { self.0.set("EnrollmentFlags", value.into_expr()); TemplateV4(self.0, Phase) }
+    pub fn enrollment_flags(self, value: impl Arg<EnrollmentFlagsV4>) -> TemplateV4<R0, Set, R2, R3, R4, R5, R6> { TemplateV4(put(self.0, "EnrollmentFlags", value.into_expr()), Phase) }
     /// `Extensions`: `ExtensionsV4`, required. Update: in place.
-    pub fn extensions(mut self, value: impl Arg<ExtensionsV4>) -> TemplateV4<R0, R1, Set, R3, R4, R5, R6> { self.0.set("Extensions", value.into_expr()); TemplateV4(self.0, Phase) }
+    pub fn extensions(self, value: impl Arg<ExtensionsV4>) -> TemplateV4<R0, R1, Set, R3, R4, R5, R6> { TemplateV4(put(self.0, "Extensions", value.into_expr()), Phase) }
     /// `GeneralFlags`: `GeneralFlagsV4`, required. Update: in place.
-    pub fn general_flags(mut self, value: impl Arg<GeneralFlagsV4>) -> TemplateV4<R0, R1, R2, Set, R4, R5, R6> { self.0.set("GeneralFlags", value.into_expr()); TemplateV4(self.0, Phase) }
+    pub fn general_flags(self, value: impl Arg<GeneralFlagsV4>) -> TemplateV4<R0, R1, R2, Set, R4, R5, R6> { TemplateV4(put(self.0, "GeneralFlags", value.into_expr()), Phase) }
     /// `HashAlgorithm`: `HashAlgorithm`. Update: in place.
-    pub fn hash_algorithm(mut self, value: impl Arg<HashAlgorithm>) -> Self { self.0.set("HashAlgorithm", value.into_expr()); self }
+    pub fn hash_algorithm(self, value: impl Arg<HashAlgorithm>) -> Self { Self(put(self.0, "HashAlgorithm", value.into_expr()), Phase) }
     /// `PrivateKeyAttributes`: `PrivateKeyAttributesV4`, required. Update: in place.
-    pub fn private_key_attributes(mut self, value: impl Arg<PrivateKeyAttributesV4>) -> TemplateV4<R0, R1, R2, R3, Set, R5, R6> { self.0.set("PrivateKeyAttributes", value.into_expr()); TemplateV4(self.0, Phase) }
+    pub fn private_key_attributes(self, value: impl Arg<PrivateKeyAttributesV4>) -> TemplateV4<R0, R1, R2, R3, Set, R5, R6> { TemplateV4(put(self.0, "PrivateKeyAttributes", value.into_expr()), Phase) }
     /// `PrivateKeyFlags`: `PrivateKeyFlagsV4`, required. Update: in place.
-    pub fn private_key_flags(mut self, value: impl Arg<PrivateKeyFlagsV4>) -> TemplateV4<R0, R1, R2, R3, R4, Set, R6> { self.0.set("PrivateKeyFlags", value.into_expr()); TemplateV4(self.0, Phase) }
+    pub fn private_key_flags(self, value: impl Arg<PrivateKeyFlagsV4>) -> TemplateV4<R0, R1, R2, R3, R4, Set, R6> { TemplateV4(put(self.0, "PrivateKeyFlags", value.into_expr()), Phase) }
     /// `SubjectNameFlags`: `SubjectNameFlagsV4`, required. Update: in place.
-    pub fn subject_name_flags(mut self, value: impl Arg<SubjectNameFlagsV4>) -> TemplateV4<R0, R1, R2, R3, R4, R5, Set> { self.0.set("SubjectNameFlags", value.into_expr()); TemplateV4(self.0, Phase) }
+    pub fn subject_name_flags(self, value: impl Arg<SubjectNameFlagsV4>) -> TemplateV4<R0, R1, R2, R3, R4, R5, Set> { TemplateV4(put(self.0, "SubjectNameFlags", value.into_expr()), Phase) }
     /// `SupersededTemplates`: list of text. Update: in place.
-    pub fn superseded_templates(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SupersededTemplates", value.into_expr()); self }
+    pub fn superseded_templates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SupersededTemplates", value.into_expr()), Phase) }
 }
 impl Done for TemplateV4 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ValidityPeriod` of `AWS::PCAConnectorAD::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-template-validityperiod.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ValidityPeriod<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ValidityPeriod<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ValidityPeriod {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ValidityPeriod<super::missing::Period, super::missing::PeriodType> { ValidityPeriod(Bag::default(), Phase) }
+    pub fn new() -> ValidityPeriod<Missing<super::required::Period>, Missing<super::required::PeriodType>> { ValidityPeriod(Bag::default(), Phase) }
 }
 impl<R0, R1> ValidityPeriod<R0, R1> {
     /// `Period`: number, required. Update: in place.
-    pub fn period(mut self, value: impl Arg<f64>) -> ValidityPeriod<Set, R1> { self.0.set("Period", value.into_expr()); ValidityPeriod(self.0, Phase) }
+    pub fn period(self, value: impl Arg<f64>) -> ValidityPeriod<Set, R1> { ValidityPeriod(put(self.0, "Period", value.into_expr()), Phase) }
     /// `PeriodType`: `PeriodType`, required. Update: in place.
-    pub fn period_type(mut self, value: impl Arg<PeriodType>) -> ValidityPeriod<R0, Set> { self.0.set("PeriodType", value.into_expr()); ValidityPeriod(self.0, Phase) }
+    pub fn period_type(self, value: impl Arg<PeriodType>) -> ValidityPeriod<R0, Set> { ValidityPeriod(put(self.0, "PeriodType", value.into_expr()), Phase) }
 }
 impl Done for ValidityPeriod { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Algorithm` allows.
@@ -667,40 +667,40 @@ impl CfnTemplateGroupAccessControlEntry {
     /// `AWS::PCAConnectorAD::TemplateGroupAccessControlEntry`
     pub const TYPE: &'static str = "AWS::PCAConnectorAD::TemplateGroupAccessControlEntry";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnTemplateGroupAccessControlEntryProps<R0, R1, R2, R3>) -> Self where CfnTemplateGroupAccessControlEntryProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTemplateGroupAccessControlEntryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnTemplateGroupAccessControlEntry { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::PCAConnectorAD::TemplateGroupAccessControlEntry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorad-templategroupaccesscontrolentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTemplateGroupAccessControlEntryProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnTemplateGroupAccessControlEntryProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnTemplateGroupAccessControlEntryProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTemplateGroupAccessControlEntryProps<missing::AccessRights, missing::GroupDisplayName, missing::GroupSecurityIdentifier, missing::TemplateArn> { CfnTemplateGroupAccessControlEntryProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTemplateGroupAccessControlEntryProps<Missing<required::AccessRights>, Missing<required::GroupDisplayName>, Missing<required::GroupSecurityIdentifier>, Missing<required::TemplateArn>> { CfnTemplateGroupAccessControlEntryProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnTemplateGroupAccessControlEntryProps<R0, R1, R2, R3> {
     /// `AccessRights`: `AccessRights`, required. Update: in place.
-    pub fn access_rights(mut self, value: impl Arg<template_group_access_control_entry::AccessRights>) -> CfnTemplateGroupAccessControlEntryProps<Set, R1, R2, R3> { self.0.set("AccessRights", value.into_expr()); CfnTemplateGroupAccessControlEntryProps(self.0, Phase) }
+    pub fn access_rights(self, value: impl Arg<template_group_access_control_entry::AccessRights>) -> CfnTemplateGroupAccessControlEntryProps<Set, R1, R2, R3> { CfnTemplateGroupAccessControlEntryProps(put(self.0, "AccessRights", value.into_expr()), Phase) }
     /// `GroupDisplayName`: text, required. Update: in place.
-    pub fn group_display_name(mut self, value: impl Arg<str>) -> CfnTemplateGroupAccessControlEntryProps<R0, Set, R2, R3> { self.0.set("GroupDisplayName", value.into_expr()); CfnTemplateGroupAccessControlEntryProps(self.0, Phase) }
+    pub fn group_display_name(self, value: impl Arg<str>) -> CfnTemplateGroupAccessControlEntryProps<R0, Set, R2, R3> { CfnTemplateGroupAccessControlEntryProps(put(self.0, "GroupDisplayName", value.into_expr()), Phase) }
     /// `GroupSecurityIdentifier`: text, required. Update: replacement.
-    pub fn group_security_identifier(mut self, value: impl Arg<str>) -> CfnTemplateGroupAccessControlEntryProps<R0, R1, Set, R3> { self.0.set("GroupSecurityIdentifier", value.into_expr()); CfnTemplateGroupAccessControlEntryProps(self.0, Phase) }
+    pub fn group_security_identifier(self, value: impl Arg<str>) -> CfnTemplateGroupAccessControlEntryProps<R0, R1, Set, R3> { CfnTemplateGroupAccessControlEntryProps(put(self.0, "GroupSecurityIdentifier", value.into_expr()), Phase) }
     /// `TemplateArn`: text, required. Update: replacement.
-    pub fn template_arn(mut self, value: impl Arg<str>) -> CfnTemplateGroupAccessControlEntryProps<R0, R1, R2, Set> { self.0.set("TemplateArn", value.into_expr()); CfnTemplateGroupAccessControlEntryProps(self.0, Phase) }
+    pub fn template_arn(self, value: impl Arg<str>) -> CfnTemplateGroupAccessControlEntryProps<R0, R1, R2, Set> { CfnTemplateGroupAccessControlEntryProps(put(self.0, "TemplateArn", value.into_expr()), Phase) }
 }
 impl Done for CfnTemplateGroupAccessControlEntryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PCAConnectorAD::TemplateGroupAccessControlEntry`.
 pub mod template_group_access_control_entry {
 use crate::cfn::support::*;
 /// The property type `AccessRights` of `AWS::PCAConnectorAD::TemplateGroupAccessControlEntry`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorad-templategroupaccesscontrolentry-accessrights.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessRights(Bag);
+#[must_use] pub struct AccessRights(Bag);
 impl AccessRights {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoEnroll`: `AutoEnroll`. Update: in place.
-    pub fn auto_enroll(mut self, value: impl Arg<AutoEnroll>) -> Self { self.0.set("AutoEnroll", value.into_expr()); self }
+    pub fn auto_enroll(self, value: impl Arg<AutoEnroll>) -> Self { Self(put(self.0, "AutoEnroll", value.into_expr())) }
     /// `Enroll`: `Enroll`. Update: in place.
-    pub fn enroll(mut self, value: impl Arg<Enroll>) -> Self { self.0.set("Enroll", value.into_expr()); self }
+    pub fn enroll(self, value: impl Arg<Enroll>) -> Self { Self(put(self.0, "Enroll", value.into_expr())) }
 }
 impl Done for AccessRights { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AutoEnroll` allows.
@@ -708,5 +708,5 @@ AutoEnroll { Allow = "ALLOW", Deny = "DENY" } }
 values! { /// Texts that `Enroll` allows.
 Enroll { Allow = "ALLOW", Deny = "DENY" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccessRights, Algorithm, CertificateAuthorityArn, CertificateValidity, ClientVersion, ConnectorArn, Definition, DirectoryId, DirectoryRegistrationArn, EnrollmentFlags, Extensions, GeneralFlags, GroupDisplayName, GroupSecurityIdentifier, HashAlgorithm, KeySpec, KeyUsage, KeyUsageProperty, MinimalKeyLength, Name, Period, PeriodType, Policies, PrivateKeyAttributes, PrivateKeyFlags, RenewalPeriod, SecurityGroupIds, SubjectNameFlags, TemplateArn, UsageFlags, ValidityPeriod, VpcInformation } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccessRights, Algorithm, CertificateAuthorityArn, CertificateValidity, ClientVersion, ConnectorArn, Definition, DirectoryId, DirectoryRegistrationArn, EnrollmentFlags, Extensions, GeneralFlags, GroupDisplayName, GroupSecurityIdentifier, HashAlgorithm, KeySpec, KeyUsage, KeyUsageProperty, MinimalKeyLength, Name, Period, PeriodType, Policies, PrivateKeyAttributes, PrivateKeyFlags, RenewalPeriod, SecurityGroupIds, SubjectNameFlags, TemplateArn, UsageFlags, ValidityPeriod, VpcInformation } }

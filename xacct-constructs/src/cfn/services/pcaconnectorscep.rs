@@ -10,24 +10,24 @@ impl CfnChallenge {
     /// `AWS::PCAConnectorSCEP::Challenge`
     pub const TYPE: &'static str = "AWS::PCAConnectorSCEP::Challenge";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnChallengeProps<R0>) -> Self where CfnChallengeProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnChallengeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ChallengeArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ChallengeArn`: text.
+    /// The attribute `ChallengeArn`: `OtherArn`.
     pub fn attr_challenge_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ChallengeArn") }
 }
 impl Parent for CfnChallenge { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::PCAConnectorSCEP::Challenge`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorscep-challenge.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnChallengeProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnChallengeProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnChallengeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnChallengeProps<missing::ConnectorArn> { CfnChallengeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnChallengeProps<Missing<required::ConnectorArn>> { CfnChallengeProps(Bag::default(), Phase) }
 }
 impl<R0> CfnChallengeProps<R0> {
     /// `ConnectorArn`: text, required. Update: replacement.
-    pub fn connector_arn(mut self, value: impl Arg<str>) -> CfnChallengeProps<Set> { self.0.set("ConnectorArn", value.into_expr()); CfnChallengeProps(self.0, Phase) }
+    pub fn connector_arn(self, value: impl Arg<str>) -> CfnChallengeProps<Set> { CfnChallengeProps(put(self.0, "ConnectorArn", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnChallengeProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::PCAConnectorSCEP::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorscep-connector.html)
@@ -36,10 +36,10 @@ impl CfnConnector {
     /// `AWS::PCAConnectorSCEP::Connector`
     pub const TYPE: &'static str = "AWS::PCAConnectorSCEP::Connector";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnConnectorProps<R0>) -> Self where CfnConnectorProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectorArn`: text.
+    /// The attribute `ConnectorArn`: `OtherArn`.
     pub fn attr_connector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectorArn") }
     /// The attribute `Endpoint`: text.
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
@@ -50,62 +50,60 @@ impl CfnConnector {
 }
 impl Parent for CfnConnector { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::PCAConnectorSCEP::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcaconnectorscep-connector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectorProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnConnectorProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnConnectorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectorProps<missing::CertificateAuthorityArn> { CfnConnectorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectorProps<Missing<required::CertificateAuthorityArn>> { CfnConnectorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConnectorProps<R0> {
     /// `CertificateAuthorityArn`: text, required. Update: replacement.
-    pub fn certificate_authority_arn(mut self, value: impl Arg<str>) -> CfnConnectorProps<Set> { self.0.set("CertificateAuthorityArn", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn certificate_authority_arn(self, value: impl Arg<str>) -> CfnConnectorProps<Set> { CfnConnectorProps(put(self.0, "CertificateAuthorityArn", value.into_expr()), Phase) }
     /// `MobileDeviceManagement`: `MobileDeviceManagement`. Update: replacement.
-    pub fn mobile_device_management(mut self, value: impl Arg<connector::MobileDeviceManagement>) -> Self { self.0.set("MobileDeviceManagement", value.into_expr()); self }
+    pub fn mobile_device_management(self, value: impl Arg<connector::MobileDeviceManagement>) -> Self { Self(put(self.0, "MobileDeviceManagement", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcEndpointId`: text. Update: replacement.
-    pub fn vpc_endpoint_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcEndpointId", value.into_expr()); self }
+    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PCAConnectorSCEP::Connector`.
 pub mod connector {
 use crate::cfn::support::*;
 /// The property type `IntuneConfiguration` of `AWS::PCAConnectorSCEP::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorscep-connector-intuneconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntuneConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IntuneConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IntuneConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IntuneConfiguration<super::missing::AzureApplicationId, super::missing::Domain> { IntuneConfiguration(Bag::default(), Phase) }
+    pub fn new() -> IntuneConfiguration<Missing<super::required::AzureApplicationId>, Missing<super::required::Domain>> { IntuneConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> IntuneConfiguration<R0, R1> {
     /// `AzureApplicationId`: text, required. Update: replacement.
-    pub fn azure_application_id(mut self, value: impl Arg<str>) -> IntuneConfiguration<Set, R1> { self.0.set("AzureApplicationId", value.into_expr()); IntuneConfiguration(self.0, Phase) }
+    pub fn azure_application_id(self, value: impl Arg<str>) -> IntuneConfiguration<Set, R1> { IntuneConfiguration(put(self.0, "AzureApplicationId", value.into_expr()), Phase) }
     /// `Domain`: text, required. Update: replacement.
-    pub fn domain(mut self, value: impl Arg<str>) -> IntuneConfiguration<R0, Set> { self.0.set("Domain", value.into_expr()); IntuneConfiguration(self.0, Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> IntuneConfiguration<R0, Set> { IntuneConfiguration(put(self.0, "Domain", value.into_expr()), Phase) }
 }
 impl Done for IntuneConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MobileDeviceManagement` of `AWS::PCAConnectorSCEP::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorscep-connector-mobiledevicemanagement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MobileDeviceManagement<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MobileDeviceManagement(Bag);
 impl MobileDeviceManagement {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> MobileDeviceManagement<super::missing::Intune> { MobileDeviceManagement(Bag::default(), Phase) }
-}
-impl<R0> MobileDeviceManagement<R0> {
-    /// `Intune`: `IntuneConfiguration`, required. Update: replacement.
-    pub fn intune(mut self, value: impl Arg<IntuneConfiguration>) -> MobileDeviceManagement<Set> { self.0.set("Intune", value.into_expr()); MobileDeviceManagement(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `Intune`: `IntuneConfiguration`. Update: replacement.
+    pub fn intune(self, value: impl Arg<IntuneConfiguration>) -> Self { Self(put(self.0, "Intune", value.into_expr())) }
 }
 impl Done for MobileDeviceManagement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenIdConfiguration` of `AWS::PCAConnectorSCEP::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcaconnectorscep-connector-openidconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenIdConfiguration(Bag);
+#[must_use] pub struct OpenIdConfiguration(Bag);
 impl OpenIdConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Audience`: text. Update: in place.
-    pub fn audience(mut self, value: impl Arg<str>) -> Self { self.0.set("Audience", value.into_expr()); self }
+    pub fn audience(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Audience", value.into_expr())) }
     /// `Issuer`: text. Update: in place.
-    pub fn issuer(mut self, value: impl Arg<str>) -> Self { self.0.set("Issuer", value.into_expr()); self }
+    pub fn issuer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Issuer", value.into_expr())) }
     /// `Subject`: text. Update: in place.
-    pub fn subject(mut self, value: impl Arg<str>) -> Self { self.0.set("Subject", value.into_expr()); self }
+    pub fn subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subject", value.into_expr())) }
 }
 impl Done for OpenIdConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AzureApplicationId, CertificateAuthorityArn, ConnectorArn, Domain, Intune } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AzureApplicationId, CertificateAuthorityArn, ConnectorArn, Domain } }

@@ -10,10 +10,10 @@ impl CfnCluster {
     /// `AWS::PCS::Cluster`
     pub const TYPE: &'static str = "AWS::PCS::Cluster";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnClusterProps<R0, R1, R2>) -> Self where CfnClusterProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Endpoints`: list of `Endpoint`.
     pub fn attr_endpoints(&self) -> Val<Arr<cluster::Endpoint>> { self.0.get_att("Endpoints") }
@@ -26,204 +26,204 @@ impl CfnCluster {
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-cluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClusterProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnClusterProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnClusterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnClusterProps<missing::Networking, missing::Scheduler, missing::Size> { CfnClusterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnClusterProps<Missing<required::Networking>, Missing<required::Scheduler>, Missing<required::Size>> { CfnClusterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnClusterProps<R0, R1, R2> {
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Networking`: `Networking`, required. Update: replacement.
-    pub fn networking(mut self, value: impl Arg<cluster::Networking>) -> CfnClusterProps<Set, R1, R2> { self.0.set("Networking", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn networking(self, value: impl Arg<cluster::Networking>) -> CfnClusterProps<Set, R1, R2> { CfnClusterProps(put(self.0, "Networking", value.into_expr()), Phase) }
     /// `Scheduler`: `Scheduler`, required. Update: in place.
-    pub fn scheduler(mut self, value: impl Arg<cluster::Scheduler>) -> CfnClusterProps<R0, Set, R2> { self.0.set("Scheduler", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn scheduler(self, value: impl Arg<cluster::Scheduler>) -> CfnClusterProps<R0, Set, R2> { CfnClusterProps(put(self.0, "Scheduler", value.into_expr()), Phase) }
     /// `Size`: `Size`, required. Update: replacement.
-    pub fn size(mut self, value: impl Arg<cluster::Size>) -> CfnClusterProps<R0, R1, Set> { self.0.set("Size", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn size(self, value: impl Arg<cluster::Size>) -> CfnClusterProps<R0, R1, Set> { CfnClusterProps(put(self.0, "Size", value.into_expr()), Phase) }
     /// `SlurmConfiguration`: `SlurmConfiguration`. Update: in place.
-    pub fn slurm_configuration(mut self, value: impl Arg<cluster::SlurmConfiguration>) -> Self { self.0.set("SlurmConfiguration", value.into_expr()); self }
+    pub fn slurm_configuration(self, value: impl Arg<cluster::SlurmConfiguration>) -> Self { Self(put(self.0, "SlurmConfiguration", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PCS::Cluster`.
 pub mod cluster {
 use crate::cfn::support::*;
 /// The property type `Accounting` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-accounting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Accounting<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Accounting<R0 = Set>(Bag, Phase<(R0,)>);
 impl Accounting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Accounting<super::missing::Mode> { Accounting(Bag::default(), Phase) }
+    pub fn new() -> Accounting<Missing<super::required::Mode>> { Accounting(Bag::default(), Phase) }
 }
 impl<R0> Accounting<R0> {
     /// `DefaultPurgeTimeInDays`: integer. Update: in place.
-    pub fn default_purge_time_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("DefaultPurgeTimeInDays", value.into_expr()); self }
+    pub fn default_purge_time_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DefaultPurgeTimeInDays", value.into_expr()), Phase) }
     /// `Mode`: `Mode`, required. Update: in place.
-    pub fn mode(mut self, value: impl Arg<Mode>) -> Accounting<Set> { self.0.set("Mode", value.into_expr()); Accounting(self.0, Phase) }
+    pub fn mode(self, value: impl Arg<Mode>) -> Accounting<Set> { Accounting(put(self.0, "Mode", value.into_expr()), Phase) }
 }
 impl Done for Accounting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthKey` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-authkey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthKey<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AuthKey<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AuthKey {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AuthKey<super::missing::SecretArn, super::missing::SecretVersion> { AuthKey(Bag::default(), Phase) }
+    pub fn new() -> AuthKey<Missing<super::required::SecretArn>, Missing<super::required::SecretVersion>> { AuthKey(Bag::default(), Phase) }
 }
 impl<R0, R1> AuthKey<R0, R1> {
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> AuthKey<Set, R1> { self.0.set("SecretArn", value.into_expr()); AuthKey(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> AuthKey<Set, R1> { AuthKey(put(self.0, "SecretArn", value.into_expr()), Phase) }
     /// `SecretVersion`: text, required. Update: in place.
-    pub fn secret_version(mut self, value: impl Arg<str>) -> AuthKey<R0, Set> { self.0.set("SecretVersion", value.into_expr()); AuthKey(self.0, Phase) }
+    pub fn secret_version(self, value: impl Arg<str>) -> AuthKey<R0, Set> { AuthKey(put(self.0, "SecretVersion", value.into_expr()), Phase) }
 }
 impl Done for AuthKey { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CgroupCustomSetting` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-cgroupcustomsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CgroupCustomSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CgroupCustomSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CgroupCustomSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CgroupCustomSetting<super::missing::ParameterName, super::missing::ParameterValue> { CgroupCustomSetting(Bag::default(), Phase) }
+    pub fn new() -> CgroupCustomSetting<Missing<super::required::ParameterName>, Missing<super::required::ParameterValue>> { CgroupCustomSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> CgroupCustomSetting<R0, R1> {
     /// `ParameterName`: text, required. Update: in place.
-    pub fn parameter_name(mut self, value: impl Arg<str>) -> CgroupCustomSetting<Set, R1> { self.0.set("ParameterName", value.into_expr()); CgroupCustomSetting(self.0, Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> CgroupCustomSetting<Set, R1> { CgroupCustomSetting(put(self.0, "ParameterName", value.into_expr()), Phase) }
     /// `ParameterValue`: text, required. Update: in place.
-    pub fn parameter_value(mut self, value: impl Arg<str>) -> CgroupCustomSetting<R0, Set> { self.0.set("ParameterValue", value.into_expr()); CgroupCustomSetting(self.0, Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> CgroupCustomSetting<R0, Set> { CgroupCustomSetting(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for CgroupCustomSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Endpoint` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-endpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Endpoint<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Endpoint<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Endpoint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Endpoint<super::missing::Port, super::missing::PrivateIpAddress, super::missing::Type> { Endpoint(Bag::default(), Phase) }
+    pub fn new() -> Endpoint<Missing<super::required::Port>, Missing<super::required::PrivateIpAddress>, Missing<super::required::Type>> { Endpoint(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Endpoint<R0, R1, R2> {
     /// `Ipv6Address`: text. Update: in place.
-    pub fn ipv6_address(mut self, value: impl Arg<str>) -> Self { self.0.set("Ipv6Address", value.into_expr()); self }
+    pub fn ipv6_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6Address", value.into_expr()), Phase) }
     /// `Port`: text, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<str>) -> Endpoint<Set, R1, R2> { self.0.set("Port", value.into_expr()); Endpoint(self.0, Phase) }
+    pub fn port(self, value: impl Arg<str>) -> Endpoint<Set, R1, R2> { Endpoint(put(self.0, "Port", value.into_expr()), Phase) }
     /// `PrivateIpAddress`: text, required. Update: in place.
-    pub fn private_ip_address(mut self, value: impl Arg<str>) -> Endpoint<R0, Set, R2> { self.0.set("PrivateIpAddress", value.into_expr()); Endpoint(self.0, Phase) }
+    pub fn private_ip_address(self, value: impl Arg<str>) -> Endpoint<R0, Set, R2> { Endpoint(put(self.0, "PrivateIpAddress", value.into_expr()), Phase) }
     /// `PublicIpAddress`: text. Update: in place.
-    pub fn public_ip_address(mut self, value: impl Arg<str>) -> Self { self.0.set("PublicIpAddress", value.into_expr()); self }
+    pub fn public_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PublicIpAddress", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Endpoint<R0, R1, Set> { self.0.set("Type", value.into_expr()); Endpoint(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> Endpoint<R0, R1, Set> { Endpoint(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ErrorInfo` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-errorinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ErrorInfo(Bag);
+#[must_use] pub struct ErrorInfo(Bag);
 impl ErrorInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Code`: text. Update: in place.
-    pub fn code(mut self, value: impl Arg<str>) -> Self { self.0.set("Code", value.into_expr()); self }
+    pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
     /// `Message`: text. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> Self { self.0.set("Message", value.into_expr()); self }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
 }
 impl Done for ErrorInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JwtAuth` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-jwtauth.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JwtAuth(Bag);
+#[must_use] pub struct JwtAuth(Bag);
 impl JwtAuth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JwtKey`: `JwtKey`. Update: in place.
-    pub fn jwt_key(mut self, value: impl Arg<JwtKey>) -> Self { self.0.set("JwtKey", value.into_expr()); self }
+    pub fn jwt_key(self, value: impl Arg<JwtKey>) -> Self { Self(put(self.0, "JwtKey", value.into_expr())) }
 }
 impl Done for JwtAuth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JwtKey` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-jwtkey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JwtKey<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct JwtKey<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl JwtKey {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JwtKey<super::missing::SecretArn, super::missing::SecretVersion> { JwtKey(Bag::default(), Phase) }
+    pub fn new() -> JwtKey<Missing<super::required::SecretArn>, Missing<super::required::SecretVersion>> { JwtKey(Bag::default(), Phase) }
 }
 impl<R0, R1> JwtKey<R0, R1> {
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> JwtKey<Set, R1> { self.0.set("SecretArn", value.into_expr()); JwtKey(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> JwtKey<Set, R1> { JwtKey(put(self.0, "SecretArn", value.into_expr()), Phase) }
     /// `SecretVersion`: text, required. Update: in place.
-    pub fn secret_version(mut self, value: impl Arg<str>) -> JwtKey<R0, Set> { self.0.set("SecretVersion", value.into_expr()); JwtKey(self.0, Phase) }
+    pub fn secret_version(self, value: impl Arg<str>) -> JwtKey<R0, Set> { JwtKey(put(self.0, "SecretVersion", value.into_expr()), Phase) }
 }
 impl Done for JwtKey { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Networking` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-networking.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Networking(Bag);
+#[must_use] pub struct Networking(Bag);
 impl Networking {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NetworkType`: `NetworkType`. Update: replacement.
-    pub fn network_type(mut self, value: impl Arg<NetworkType>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
     /// `SubnetIds`: list of text. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for Networking { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scheduler` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-scheduler.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Scheduler<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Scheduler<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Scheduler {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Scheduler<super::missing::Type, super::missing::Version> { Scheduler(Bag::default(), Phase) }
+    pub fn new() -> Scheduler<Missing<super::required::Type>, Missing<super::required::Version>> { Scheduler(Bag::default(), Phase) }
 }
 impl<R0, R1> Scheduler<R0, R1> {
     /// `Type`: `SchedulerType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<SchedulerType>) -> Scheduler<Set, R1> { self.0.set("Type", value.into_expr()); Scheduler(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<SchedulerType>) -> Scheduler<Set, R1> { Scheduler(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Version`: text, required. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Scheduler<R0, Set> { self.0.set("Version", value.into_expr()); Scheduler(self.0, Phase) }
+    pub fn version(self, value: impl Arg<str>) -> Scheduler<R0, Set> { Scheduler(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for Scheduler { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlurmConfiguration` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlurmConfiguration(Bag);
+#[must_use] pub struct SlurmConfiguration(Bag);
 impl SlurmConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Accounting`: `Accounting`. Update: in place.
-    pub fn accounting(mut self, value: impl Arg<Accounting>) -> Self { self.0.set("Accounting", value.into_expr()); self }
+    pub fn accounting(self, value: impl Arg<Accounting>) -> Self { Self(put(self.0, "Accounting", value.into_expr())) }
     /// `AuthKey`: `AuthKey`. Update: in place.
-    pub fn auth_key(mut self, value: impl Arg<AuthKey>) -> Self { self.0.set("AuthKey", value.into_expr()); self }
+    pub fn auth_key(self, value: impl Arg<AuthKey>) -> Self { Self(put(self.0, "AuthKey", value.into_expr())) }
     /// `CgroupCustomSettings`: list of `CgroupCustomSetting`. Update: in place.
-    pub fn cgroup_custom_settings(mut self, value: impl Arg<Arr<CgroupCustomSetting>>) -> Self { self.0.set("CgroupCustomSettings", value.into_expr()); self }
+    pub fn cgroup_custom_settings(self, value: impl Arg<Arr<CgroupCustomSetting>>) -> Self { Self(put(self.0, "CgroupCustomSettings", value.into_expr())) }
     /// `JwtAuth`: `JwtAuth`. Update: in place.
-    pub fn jwt_auth(mut self, value: impl Arg<JwtAuth>) -> Self { self.0.set("JwtAuth", value.into_expr()); self }
+    pub fn jwt_auth(self, value: impl Arg<JwtAuth>) -> Self { Self(put(self.0, "JwtAuth", value.into_expr())) }
     /// `ScaleDownIdleTimeInSeconds`: integer. Update: in place.
-    pub fn scale_down_idle_time_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScaleDownIdleTimeInSeconds", value.into_expr()); self }
+    pub fn scale_down_idle_time_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleDownIdleTimeInSeconds", value.into_expr())) }
     /// `SlurmCustomSettings`: list of `SlurmCustomSetting`. Update: in place.
-    pub fn slurm_custom_settings(mut self, value: impl Arg<Arr<SlurmCustomSetting>>) -> Self { self.0.set("SlurmCustomSettings", value.into_expr()); self }
+    pub fn slurm_custom_settings(self, value: impl Arg<Arr<SlurmCustomSetting>>) -> Self { Self(put(self.0, "SlurmCustomSettings", value.into_expr())) }
     /// `SlurmRest`: `SlurmRest`. Update: in place.
-    pub fn slurm_rest(mut self, value: impl Arg<SlurmRest>) -> Self { self.0.set("SlurmRest", value.into_expr()); self }
+    pub fn slurm_rest(self, value: impl Arg<SlurmRest>) -> Self { Self(put(self.0, "SlurmRest", value.into_expr())) }
     /// `SlurmdbdCustomSettings`: list of `SlurmdbdCustomSetting`. Update: in place.
-    pub fn slurmdbd_custom_settings(mut self, value: impl Arg<Arr<SlurmdbdCustomSetting>>) -> Self { self.0.set("SlurmdbdCustomSettings", value.into_expr()); self }
+    pub fn slurmdbd_custom_settings(self, value: impl Arg<Arr<SlurmdbdCustomSetting>>) -> Self { Self(put(self.0, "SlurmdbdCustomSettings", value.into_expr())) }
 }
 impl Done for SlurmConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlurmCustomSetting` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmcustomsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlurmCustomSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SlurmCustomSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SlurmCustomSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SlurmCustomSetting<super::missing::ParameterName, super::missing::ParameterValue> { SlurmCustomSetting(Bag::default(), Phase) }
+    pub fn new() -> SlurmCustomSetting<Missing<super::required::ParameterName>, Missing<super::required::ParameterValue>> { SlurmCustomSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> SlurmCustomSetting<R0, R1> {
     /// `ParameterName`: text, required. Update: in place.
-    pub fn parameter_name(mut self, value: impl Arg<str>) -> SlurmCustomSetting<Set, R1> { self.0.set("ParameterName", value.into_expr()); SlurmCustomSetting(self.0, Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> SlurmCustomSetting<Set, R1> { SlurmCustomSetting(put(self.0, "ParameterName", value.into_expr()), Phase) }
     /// `ParameterValue`: text, required. Update: in place.
-    pub fn parameter_value(mut self, value: impl Arg<str>) -> SlurmCustomSetting<R0, Set> { self.0.set("ParameterValue", value.into_expr()); SlurmCustomSetting(self.0, Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> SlurmCustomSetting<R0, Set> { SlurmCustomSetting(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for SlurmCustomSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlurmRest` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmrest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlurmRest<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SlurmRest<R0 = Set>(Bag, Phase<(R0,)>);
 impl SlurmRest {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SlurmRest<super::missing::Mode> { SlurmRest(Bag::default(), Phase) }
+    pub fn new() -> SlurmRest<Missing<super::required::Mode>> { SlurmRest(Bag::default(), Phase) }
 }
 impl<R0> SlurmRest<R0> {
     /// `Mode`: `Mode`, required. Update: in place.
-    pub fn mode(mut self, value: impl Arg<Mode>) -> SlurmRest<Set> { self.0.set("Mode", value.into_expr()); SlurmRest(self.0, Phase) }
+    pub fn mode(self, value: impl Arg<Mode>) -> SlurmRest<Set> { SlurmRest(put(self.0, "Mode", value.into_expr()), Phase) }
 }
 impl Done for SlurmRest { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlurmdbdCustomSetting` of `AWS::PCS::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-cluster-slurmdbdcustomsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlurmdbdCustomSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SlurmdbdCustomSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SlurmdbdCustomSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SlurmdbdCustomSetting<super::missing::ParameterName, super::missing::ParameterValue> { SlurmdbdCustomSetting(Bag::default(), Phase) }
+    pub fn new() -> SlurmdbdCustomSetting<Missing<super::required::ParameterName>, Missing<super::required::ParameterValue>> { SlurmdbdCustomSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> SlurmdbdCustomSetting<R0, R1> {
     /// `ParameterName`: text, required. Update: in place.
-    pub fn parameter_name(mut self, value: impl Arg<str>) -> SlurmdbdCustomSetting<Set, R1> { self.0.set("ParameterName", value.into_expr()); SlurmdbdCustomSetting(self.0, Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> SlurmdbdCustomSetting<Set, R1> { SlurmdbdCustomSetting(put(self.0, "ParameterName", value.into_expr()), Phase) }
     /// `ParameterValue`: text, required. Update: in place.
-    pub fn parameter_value(mut self, value: impl Arg<str>) -> SlurmdbdCustomSetting<R0, Set> { self.0.set("ParameterValue", value.into_expr()); SlurmdbdCustomSetting(self.0, Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> SlurmdbdCustomSetting<R0, Set> { SlurmdbdCustomSetting(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for SlurmdbdCustomSetting { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Mode` allows.
@@ -243,10 +243,10 @@ impl CfnComputeNodeGroup {
     /// `AWS::PCS::ComputeNodeGroup`
     pub const TYPE: &'static str = "AWS::PCS::ComputeNodeGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5>(scope: &dyn Parent, id: &str, props: CfnComputeNodeGroupProps<R0, R1, R2, R3, R4, R5>) -> Self where CfnComputeNodeGroupProps<R0, R1, R2, R3, R4, R5>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnComputeNodeGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ErrorInfo`: list of `ErrorInfo`.
     pub fn attr_error_info(&self) -> Val<Arr<compute_node_group::ErrorInfo>> { self.0.get_att("ErrorInfo") }
@@ -257,180 +257,178 @@ impl CfnComputeNodeGroup {
 }
 impl Parent for CfnComputeNodeGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-computenodegroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnComputeNodeGroupProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct CfnComputeNodeGroupProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnComputeNodeGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnComputeNodeGroupProps<missing::ClusterId, missing::CustomLaunchTemplate, missing::IamInstanceProfileArn, missing::InstanceConfigs, missing::ScalingConfiguration, missing::SubnetIds> { CfnComputeNodeGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnComputeNodeGroupProps<Missing<required::ClusterId>, Missing<required::IamInstanceProfileArn>, Missing<required::InstanceConfigs>, Missing<required::ScalingConfiguration>, Missing<required::SubnetIds>> { CfnComputeNodeGroupProps(Bag::default(), Phase) }
 }
-impl<R0, R1, R2, R3, R4, R5> CfnComputeNodeGroupProps<R0, R1, R2, R3, R4, R5> {
+impl<R0, R1, R2, R3, R4> CfnComputeNodeGroupProps<R0, R1, R2, R3, R4> {
     /// `AmiId`: text. Update: in place.
-    pub fn ami_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AmiId", value.into_expr()); self }
+    pub fn ami_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AmiId", value.into_expr()), Phase) }
     /// `ClusterId`: text, required. Update: replacement.
-    pub fn cluster_id(mut self, value: impl Arg<str>) -> CfnComputeNodeGroupProps<Set, R1, R2, R3, R4, R5> { self.0.set("ClusterId", value.into_expr()); CfnComputeNodeGroupProps(self.0, Phase) }
-    /// `CustomLaunchTemplate`: `CustomLaunchTemplate`, required. Update: in place.
-    pub fn custom_launch_template(mut self, value: impl Arg<compute_node_group::CustomLaunchTemplate>) -> CfnComputeNodeGroupProps<R0, Set, R2, R3, R4, R5> { self.0.set("CustomLaunchTemplate", value.into_expr()); CfnComputeNodeGroupProps(self.0, Phase) }
+    pub fn cluster_id(self, value: impl Arg<str>) -> CfnComputeNodeGroupProps<Set, R1, R2, R3, R4> { CfnComputeNodeGroupProps(put(self.0, "ClusterId", value.into_expr()), Phase) }
+    /// `CustomLaunchTemplate`: `CustomLaunchTemplate`. Update: in place.
+    pub fn custom_launch_template(self, value: impl Arg<compute_node_group::CustomLaunchTemplate>) -> Self { Self(put(self.0, "CustomLaunchTemplate", value.into_expr()), Phase) }
     /// `IamInstanceProfileArn`: text, required. Update: in place.
-    pub fn iam_instance_profile_arn(mut self, value: impl Arg<str>) -> CfnComputeNodeGroupProps<R0, R1, Set, R3, R4, R5> { self.0.set("IamInstanceProfileArn", value.into_expr()); CfnComputeNodeGroupProps(self.0, Phase) }
+    pub fn iam_instance_profile_arn(self, value: impl Arg<str>) -> CfnComputeNodeGroupProps<R0, Set, R2, R3, R4> { CfnComputeNodeGroupProps(put(self.0, "IamInstanceProfileArn", value.into_expr()), Phase) }
     /// `InstanceConfigs`: list of `InstanceConfig`, required. Update: replacement.
-    pub fn instance_configs(mut self, value: impl Arg<Arr<compute_node_group::InstanceConfig>>) -> CfnComputeNodeGroupProps<R0, R1, R2, Set, R4, R5> { self.0.set("InstanceConfigs", value.into_expr()); CfnComputeNodeGroupProps(self.0, Phase) }
+    pub fn instance_configs(self, value: impl Arg<Arr<compute_node_group::InstanceConfig>>) -> CfnComputeNodeGroupProps<R0, R1, Set, R3, R4> { CfnComputeNodeGroupProps(put(self.0, "InstanceConfigs", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NodeLifecycleActions`: `NodeLifecycleActions`. Update: in place.
-    pub fn node_lifecycle_actions(mut self, value: impl Arg<compute_node_group::NodeLifecycleActions>) -> Self { self.0.set("NodeLifecycleActions", value.into_expr()); self }
+    pub fn node_lifecycle_actions(self, value: impl Arg<compute_node_group::NodeLifecycleActions>) -> Self { Self(put(self.0, "NodeLifecycleActions", value.into_expr()), Phase) }
     /// `PurchaseOption`: `PurchaseOption`. Update: in place.
-    pub fn purchase_option(mut self, value: impl Arg<compute_node_group::PurchaseOption>) -> Self { self.0.set("PurchaseOption", value.into_expr()); self }
+    pub fn purchase_option(self, value: impl Arg<compute_node_group::PurchaseOption>) -> Self { Self(put(self.0, "PurchaseOption", value.into_expr()), Phase) }
     /// `ScalingConfiguration`: `ScalingConfiguration`, required. Update: in place.
-    pub fn scaling_configuration(mut self, value: impl Arg<compute_node_group::ScalingConfiguration>) -> CfnComputeNodeGroupProps<R0, R1, R2, R3, Set, R5> { self.0.set("ScalingConfiguration", value.into_expr()); CfnComputeNodeGroupProps(self.0, Phase) }
+    pub fn scaling_configuration(self, value: impl Arg<compute_node_group::ScalingConfiguration>) -> CfnComputeNodeGroupProps<R0, R1, R2, Set, R4> { CfnComputeNodeGroupProps(put(self.0, "ScalingConfiguration", value.into_expr()), Phase) }
     /// `SlurmConfiguration`: `SlurmConfiguration`. Update: in place.
-    pub fn slurm_configuration(mut self, value: impl Arg<compute_node_group::SlurmConfiguration>) -> Self { self.0.set("SlurmConfiguration", value.into_expr()); self }
+    pub fn slurm_configuration(self, value: impl Arg<compute_node_group::SlurmConfiguration>) -> Self { Self(put(self.0, "SlurmConfiguration", value.into_expr()), Phase) }
     /// `SpotOptions`: `SpotOptions`. Update: in place.
-    pub fn spot_options(mut self, value: impl Arg<compute_node_group::SpotOptions>) -> Self { self.0.set("SpotOptions", value.into_expr()); self }
+    pub fn spot_options(self, value: impl Arg<compute_node_group::SpotOptions>) -> Self { Self(put(self.0, "SpotOptions", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> CfnComputeNodeGroupProps<R0, R1, R2, R3, R4, Set> { self.0.set("SubnetIds", value.into_expr()); CfnComputeNodeGroupProps(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> CfnComputeNodeGroupProps<R0, R1, R2, R3, Set> { CfnComputeNodeGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnComputeNodeGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PCS::ComputeNodeGroup`.
 pub mod compute_node_group {
 use crate::cfn::support::*;
 /// The property type `CustomLaunchTemplate` of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-customlaunchtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomLaunchTemplate<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomLaunchTemplate(Bag);
 impl CustomLaunchTemplate {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomLaunchTemplate<super::missing::Version> { CustomLaunchTemplate(Bag::default(), Phase) }
-}
-impl<R0> CustomLaunchTemplate<R0> {
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
     /// `TemplateId`: text. Update: in place.
-    pub fn template_id(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateId", value.into_expr()); self }
-    /// `Version`: text, required. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> CustomLaunchTemplate<Set> { self.0.set("Version", value.into_expr()); CustomLaunchTemplate(self.0, Phase) }
+    pub fn template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateId", value.into_expr())) }
+    /// `Version`: text. Update: in place.
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for CustomLaunchTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ErrorInfo` of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-errorinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ErrorInfo(Bag);
+#[must_use] pub struct ErrorInfo(Bag);
 impl ErrorInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Code`: text. Update: in place.
-    pub fn code(mut self, value: impl Arg<str>) -> Self { self.0.set("Code", value.into_expr()); self }
+    pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
     /// `Message`: text. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> Self { self.0.set("Message", value.into_expr()); self }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
 }
 impl Done for ErrorInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceConfig` of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-instanceconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceConfig(Bag);
+#[must_use] pub struct InstanceConfig(Bag);
 impl InstanceConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InstanceType`: text. Update: replacement.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceType", value.into_expr()); self }
+    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
 }
 impl Done for InstanceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeLifecycleActions` of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecycleactions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NodeLifecycleActions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NodeLifecycleActions<R0 = Set>(Bag, Phase<(R0,)>);
 impl NodeLifecycleActions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NodeLifecycleActions<super::missing::Stages> { NodeLifecycleActions(Bag::default(), Phase) }
+    pub fn new() -> NodeLifecycleActions<Missing<super::required::Stages>> { NodeLifecycleActions(Bag::default(), Phase) }
 }
 impl<R0> NodeLifecycleActions<R0> {
     /// `ScriptCachingPolicy`: `ScriptCachingPolicy`. Update: in place.
-    pub fn script_caching_policy(mut self, value: impl Arg<ScriptCachingPolicy>) -> Self { self.0.set("ScriptCachingPolicy", value.into_expr()); self }
+    pub fn script_caching_policy(self, value: impl Arg<ScriptCachingPolicy>) -> Self { Self(put(self.0, "ScriptCachingPolicy", value.into_expr()), Phase) }
     /// `Stages`: `NodeLifecycleStages`, required. Update: in place.
-    pub fn stages(mut self, value: impl Arg<NodeLifecycleStages>) -> NodeLifecycleActions<Set> { self.0.set("Stages", value.into_expr()); NodeLifecycleActions(self.0, Phase) }
+    pub fn stages(self, value: impl Arg<NodeLifecycleStages>) -> NodeLifecycleActions<Set> { NodeLifecycleActions(put(self.0, "Stages", value.into_expr()), Phase) }
 }
 impl Done for NodeLifecycleActions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeLifecycleScript` of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecyclescript.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NodeLifecycleScript<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct NodeLifecycleScript<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl NodeLifecycleScript {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NodeLifecycleScript<super::missing::Name, super::missing::ScriptSource> { NodeLifecycleScript(Bag::default(), Phase) }
+    pub fn new() -> NodeLifecycleScript<Missing<super::required::Name>, Missing<super::required::ScriptSource>> { NodeLifecycleScript(Bag::default(), Phase) }
 }
 impl<R0, R1> NodeLifecycleScript<R0, R1> {
     /// `Arguments`: list of text. Update: in place.
-    pub fn arguments(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Arguments", value.into_expr()); self }
+    pub fn arguments(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Arguments", value.into_expr()), Phase) }
     /// `ExecutionPolicy`: `ExecutionPolicy`. Update: in place.
-    pub fn execution_policy(mut self, value: impl Arg<ExecutionPolicy>) -> Self { self.0.set("ExecutionPolicy", value.into_expr()); self }
+    pub fn execution_policy(self, value: impl Arg<ExecutionPolicy>) -> Self { Self(put(self.0, "ExecutionPolicy", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> NodeLifecycleScript<Set, R1> { self.0.set("Name", value.into_expr()); NodeLifecycleScript(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> NodeLifecycleScript<Set, R1> { NodeLifecycleScript(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OnError`: `OnError`. Update: in place.
-    pub fn on_error(mut self, value: impl Arg<OnError>) -> Self { self.0.set("OnError", value.into_expr()); self }
+    pub fn on_error(self, value: impl Arg<OnError>) -> Self { Self(put(self.0, "OnError", value.into_expr()), Phase) }
     /// `ScriptSource`: `ScriptSource`, required. Update: in place.
-    pub fn script_source(mut self, value: impl Arg<ScriptSource>) -> NodeLifecycleScript<R0, Set> { self.0.set("ScriptSource", value.into_expr()); NodeLifecycleScript(self.0, Phase) }
+    pub fn script_source(self, value: impl Arg<ScriptSource>) -> NodeLifecycleScript<R0, Set> { NodeLifecycleScript(put(self.0, "ScriptSource", value.into_expr()), Phase) }
 }
 impl Done for NodeLifecycleScript { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NodeLifecycleStages` of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-nodelifecyclestages.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NodeLifecycleStages(Bag);
+#[must_use] pub struct NodeLifecycleStages(Bag);
 impl NodeLifecycleStages {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NodeBootstrapped`: list of `NodeLifecycleScript`. Update: in place.
-    pub fn node_bootstrapped(mut self, value: impl Arg<Arr<NodeLifecycleScript>>) -> Self { self.0.set("NodeBootstrapped", value.into_expr()); self }
+    pub fn node_bootstrapped(self, value: impl Arg<Arr<NodeLifecycleScript>>) -> Self { Self(put(self.0, "NodeBootstrapped", value.into_expr())) }
     /// `NodeReady`: list of `NodeLifecycleScript`. Update: in place.
-    pub fn node_ready(mut self, value: impl Arg<Arr<NodeLifecycleScript>>) -> Self { self.0.set("NodeReady", value.into_expr()); self }
+    pub fn node_ready(self, value: impl Arg<Arr<NodeLifecycleScript>>) -> Self { Self(put(self.0, "NodeReady", value.into_expr())) }
 }
 impl Done for NodeLifecycleStages { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingConfiguration` of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-scalingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScalingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ScalingConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ScalingConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScalingConfiguration<super::missing::MaxInstanceCount, super::missing::MinInstanceCount> { ScalingConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ScalingConfiguration<Missing<super::required::MaxInstanceCount>, Missing<super::required::MinInstanceCount>> { ScalingConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ScalingConfiguration<R0, R1> {
     /// `MaxInstanceCount`: integer, required. Update: in place.
-    pub fn max_instance_count(mut self, value: impl Arg<i64>) -> ScalingConfiguration<Set, R1> { self.0.set("MaxInstanceCount", value.into_expr()); ScalingConfiguration(self.0, Phase) }
+    pub fn max_instance_count(self, value: impl Arg<i64>) -> ScalingConfiguration<Set, R1> { ScalingConfiguration(put(self.0, "MaxInstanceCount", value.into_expr()), Phase) }
     /// `MinInstanceCount`: integer, required. Update: in place.
-    pub fn min_instance_count(mut self, value: impl Arg<i64>) -> ScalingConfiguration<R0, Set> { self.0.set("MinInstanceCount", value.into_expr()); ScalingConfiguration(self.0, Phase) }
+    pub fn min_instance_count(self, value: impl Arg<i64>) -> ScalingConfiguration<R0, Set> { ScalingConfiguration(put(self.0, "MinInstanceCount", value.into_expr()), Phase) }
 }
 impl Done for ScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScriptSource` of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-scriptsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScriptSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ScriptSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl ScriptSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScriptSource<super::missing::ScriptLocation> { ScriptSource(Bag::default(), Phase) }
+    pub fn new() -> ScriptSource<Missing<super::required::ScriptLocation>> { ScriptSource(Bag::default(), Phase) }
 }
 impl<R0> ScriptSource<R0> {
     /// `Checksum`: text. Update: in place.
-    pub fn checksum(mut self, value: impl Arg<str>) -> Self { self.0.set("Checksum", value.into_expr()); self }
+    pub fn checksum(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Checksum", value.into_expr()), Phase) }
     /// `S3VersionId`: text. Update: in place.
-    pub fn s3_version_id(mut self, value: impl Arg<str>) -> Self { self.0.set("S3VersionId", value.into_expr()); self }
+    pub fn s3_version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3VersionId", value.into_expr()), Phase) }
     /// `ScriptLocation`: text, required. Update: in place.
-    pub fn script_location(mut self, value: impl Arg<str>) -> ScriptSource<Set> { self.0.set("ScriptLocation", value.into_expr()); ScriptSource(self.0, Phase) }
+    pub fn script_location(self, value: impl Arg<str>) -> ScriptSource<Set> { ScriptSource(put(self.0, "ScriptLocation", value.into_expr()), Phase) }
 }
 impl Done for ScriptSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlurmConfiguration` of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-slurmconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlurmConfiguration(Bag);
+#[must_use] pub struct SlurmConfiguration(Bag);
 impl SlurmConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `GresCustomSettings`: list of map of text. Update: in place.
-    pub fn gres_custom_settings(mut self, value: impl Arg<Arr<Dict<str>>>) -> Self { self.0.set("GresCustomSettings", value.into_expr()); self }
+    pub fn gres_custom_settings(self, value: impl Arg<Arr<Dict<str>>>) -> Self { Self(put(self.0, "GresCustomSettings", value.into_expr())) }
     /// `ScaleDownIdleTimeInSeconds`: integer. Update: in place.
-    pub fn scale_down_idle_time_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScaleDownIdleTimeInSeconds", value.into_expr()); self }
+    pub fn scale_down_idle_time_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScaleDownIdleTimeInSeconds", value.into_expr())) }
     /// `SlurmCustomSettings`: list of `SlurmCustomSetting`. Update: in place.
-    pub fn slurm_custom_settings(mut self, value: impl Arg<Arr<SlurmCustomSetting>>) -> Self { self.0.set("SlurmCustomSettings", value.into_expr()); self }
+    pub fn slurm_custom_settings(self, value: impl Arg<Arr<SlurmCustomSetting>>) -> Self { Self(put(self.0, "SlurmCustomSettings", value.into_expr())) }
 }
 impl Done for SlurmConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlurmCustomSetting` of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-slurmcustomsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlurmCustomSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SlurmCustomSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SlurmCustomSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SlurmCustomSetting<super::missing::ParameterName, super::missing::ParameterValue> { SlurmCustomSetting(Bag::default(), Phase) }
+    pub fn new() -> SlurmCustomSetting<Missing<super::required::ParameterName>, Missing<super::required::ParameterValue>> { SlurmCustomSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> SlurmCustomSetting<R0, R1> {
     /// `ParameterName`: text, required. Update: in place.
-    pub fn parameter_name(mut self, value: impl Arg<str>) -> SlurmCustomSetting<Set, R1> { self.0.set("ParameterName", value.into_expr()); SlurmCustomSetting(self.0, Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> SlurmCustomSetting<Set, R1> { SlurmCustomSetting(put(self.0, "ParameterName", value.into_expr()), Phase) }
     /// `ParameterValue`: text, required. Update: in place.
-    pub fn parameter_value(mut self, value: impl Arg<str>) -> SlurmCustomSetting<R0, Set> { self.0.set("ParameterValue", value.into_expr()); SlurmCustomSetting(self.0, Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> SlurmCustomSetting<R0, Set> { SlurmCustomSetting(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for SlurmCustomSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SpotOptions` of `AWS::PCS::ComputeNodeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-computenodegroup-spotoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SpotOptions(Bag);
+#[must_use] pub struct SpotOptions(Bag);
 impl SpotOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllocationStrategy`: `AllocationStrategy`. Update: in place.
-    pub fn allocation_strategy(mut self, value: impl Arg<AllocationStrategy>) -> Self { self.0.set("AllocationStrategy", value.into_expr()); self }
+    pub fn allocation_strategy(self, value: impl Arg<AllocationStrategy>) -> Self { Self(put(self.0, "AllocationStrategy", value.into_expr())) }
 }
 impl Done for SpotOptions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AllocationStrategy` allows.
@@ -450,10 +448,10 @@ impl CfnQueue {
     /// `AWS::PCS::Queue`
     pub const TYPE: &'static str = "AWS::PCS::Queue";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnQueueProps<R0>) -> Self where CfnQueueProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQueueProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ErrorInfo`: list of `ErrorInfo`.
     pub fn attr_error_info(&self) -> Val<Arr<queue::ErrorInfo>> { self.0.get_att("ErrorInfo") }
@@ -464,69 +462,69 @@ impl CfnQueue {
 }
 impl Parent for CfnQueue { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::PCS::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pcs-queue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnQueueProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnQueueProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnQueueProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnQueueProps<missing::ClusterId> { CfnQueueProps(Bag::default(), Phase) }
+    pub fn new() -> CfnQueueProps<Missing<required::ClusterId>> { CfnQueueProps(Bag::default(), Phase) }
 }
 impl<R0> CfnQueueProps<R0> {
     /// `ClusterId`: text, required. Update: replacement.
-    pub fn cluster_id(mut self, value: impl Arg<str>) -> CfnQueueProps<Set> { self.0.set("ClusterId", value.into_expr()); CfnQueueProps(self.0, Phase) }
+    pub fn cluster_id(self, value: impl Arg<str>) -> CfnQueueProps<Set> { CfnQueueProps(put(self.0, "ClusterId", value.into_expr()), Phase) }
     /// `ComputeNodeGroupConfigurations`: list of `ComputeNodeGroupConfiguration`. Update: in place.
-    pub fn compute_node_group_configurations(mut self, value: impl Arg<Arr<queue::ComputeNodeGroupConfiguration>>) -> Self { self.0.set("ComputeNodeGroupConfigurations", value.into_expr()); self }
+    pub fn compute_node_group_configurations(self, value: impl Arg<Arr<queue::ComputeNodeGroupConfiguration>>) -> Self { Self(put(self.0, "ComputeNodeGroupConfigurations", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SlurmConfiguration`: `SlurmConfiguration`. Update: in place.
-    pub fn slurm_configuration(mut self, value: impl Arg<queue::SlurmConfiguration>) -> Self { self.0.set("SlurmConfiguration", value.into_expr()); self }
+    pub fn slurm_configuration(self, value: impl Arg<queue::SlurmConfiguration>) -> Self { Self(put(self.0, "SlurmConfiguration", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnQueueProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PCS::Queue`.
 pub mod queue {
 use crate::cfn::support::*;
 /// The property type `ComputeNodeGroupConfiguration` of `AWS::PCS::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-queue-computenodegroupconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComputeNodeGroupConfiguration(Bag);
+#[must_use] pub struct ComputeNodeGroupConfiguration(Bag);
 impl ComputeNodeGroupConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComputeNodeGroupId`: text. Update: in place.
-    pub fn compute_node_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ComputeNodeGroupId", value.into_expr()); self }
+    pub fn compute_node_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComputeNodeGroupId", value.into_expr())) }
 }
 impl Done for ComputeNodeGroupConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ErrorInfo` of `AWS::PCS::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-queue-errorinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ErrorInfo(Bag);
+#[must_use] pub struct ErrorInfo(Bag);
 impl ErrorInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Code`: text. Update: in place.
-    pub fn code(mut self, value: impl Arg<str>) -> Self { self.0.set("Code", value.into_expr()); self }
+    pub fn code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Code", value.into_expr())) }
     /// `Message`: text. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> Self { self.0.set("Message", value.into_expr()); self }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
 }
 impl Done for ErrorInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlurmConfiguration` of `AWS::PCS::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-queue-slurmconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlurmConfiguration(Bag);
+#[must_use] pub struct SlurmConfiguration(Bag);
 impl SlurmConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SlurmCustomSettings`: list of `SlurmCustomSetting`. Update: in place.
-    pub fn slurm_custom_settings(mut self, value: impl Arg<Arr<SlurmCustomSetting>>) -> Self { self.0.set("SlurmCustomSettings", value.into_expr()); self }
+    pub fn slurm_custom_settings(self, value: impl Arg<Arr<SlurmCustomSetting>>) -> Self { Self(put(self.0, "SlurmCustomSettings", value.into_expr())) }
 }
 impl Done for SlurmConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SlurmCustomSetting` of `AWS::PCS::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pcs-queue-slurmcustomsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SlurmCustomSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SlurmCustomSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SlurmCustomSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SlurmCustomSetting<super::missing::ParameterName, super::missing::ParameterValue> { SlurmCustomSetting(Bag::default(), Phase) }
+    pub fn new() -> SlurmCustomSetting<Missing<super::required::ParameterName>, Missing<super::required::ParameterValue>> { SlurmCustomSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> SlurmCustomSetting<R0, R1> {
     /// `ParameterName`: text, required. Update: in place.
-    pub fn parameter_name(mut self, value: impl Arg<str>) -> SlurmCustomSetting<Set, R1> { self.0.set("ParameterName", value.into_expr()); SlurmCustomSetting(self.0, Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> SlurmCustomSetting<Set, R1> { SlurmCustomSetting(put(self.0, "ParameterName", value.into_expr()), Phase) }
     /// `ParameterValue`: text, required. Update: in place.
-    pub fn parameter_value(mut self, value: impl Arg<str>) -> SlurmCustomSetting<R0, Set> { self.0.set("ParameterValue", value.into_expr()); SlurmCustomSetting(self.0, Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> SlurmCustomSetting<R0, Set> { SlurmCustomSetting(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for SlurmCustomSetting { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ClusterId, CustomLaunchTemplate, IamInstanceProfileArn, InstanceConfigs, MaxInstanceCount, MinInstanceCount, Mode, Name, Networking, ParameterName, ParameterValue, Port, PrivateIpAddress, ScalingConfiguration, Scheduler, ScriptLocation, ScriptSource, SecretArn, SecretVersion, Size, Stages, SubnetIds, Type, Version } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ClusterId, IamInstanceProfileArn, InstanceConfigs, MaxInstanceCount, MinInstanceCount, Mode, Name, Networking, ParameterName, ParameterValue, Port, PrivateIpAddress, ScalingConfiguration, Scheduler, ScriptLocation, ScriptSource, SecretArn, SecretVersion, Size, Stages, SubnetIds, Type, Version } }

@@ -10,61 +10,61 @@ impl CfnDataset {
     /// `AWS::Personalize::Dataset`
     pub const TYPE: &'static str = "AWS::Personalize::Dataset";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnDatasetProps<R0, R1, R2, R3>) -> Self where CfnDatasetProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatasetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DatasetArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DatasetArn`: text.
+    /// The attribute `DatasetArn`: `OtherArn`.
     pub fn attr_dataset_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DatasetArn") }
 }
 impl Parent for CfnDataset { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Personalize::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-dataset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDatasetProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnDatasetProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnDatasetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDatasetProps<missing::DatasetGroupArn, missing::DatasetType, missing::Name, missing::SchemaArn> { CfnDatasetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDatasetProps<Missing<required::DatasetGroupArn>, Missing<required::DatasetType>, Missing<required::Name>, Missing<required::SchemaArn>> { CfnDatasetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDatasetProps<R0, R1, R2, R3> {
     /// `DatasetGroupArn`: text, required. Update: replacement.
-    pub fn dataset_group_arn(mut self, value: impl Arg<str>) -> CfnDatasetProps<Set, R1, R2, R3> { self.0.set("DatasetGroupArn", value.into_expr()); CfnDatasetProps(self.0, Phase) }
+    pub fn dataset_group_arn(self, value: impl Arg<str>) -> CfnDatasetProps<Set, R1, R2, R3> { CfnDatasetProps(put(self.0, "DatasetGroupArn", value.into_expr()), Phase) }
     /// `DatasetImportJob`: `DatasetImportJob`. Update: in place.
-    pub fn dataset_import_job(mut self, value: impl Arg<dataset::DatasetImportJob>) -> Self { self.0.set("DatasetImportJob", value.into_expr()); self }
+    pub fn dataset_import_job(self, value: impl Arg<dataset::DatasetImportJob>) -> Self { Self(put(self.0, "DatasetImportJob", value.into_expr()), Phase) }
     /// `DatasetType`: `DatasetType`, required. Update: replacement.
-    pub fn dataset_type(mut self, value: impl Arg<dataset::DatasetType>) -> CfnDatasetProps<R0, Set, R2, R3> { self.0.set("DatasetType", value.into_expr()); CfnDatasetProps(self.0, Phase) }
+    pub fn dataset_type(self, value: impl Arg<dataset::DatasetType>) -> CfnDatasetProps<R0, Set, R2, R3> { CfnDatasetProps(put(self.0, "DatasetType", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDatasetProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnDatasetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDatasetProps<R0, R1, Set, R3> { CfnDatasetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SchemaArn`: text, required. Update: replacement.
-    pub fn schema_arn(mut self, value: impl Arg<str>) -> CfnDatasetProps<R0, R1, R2, Set> { self.0.set("SchemaArn", value.into_expr()); CfnDatasetProps(self.0, Phase) }
+    pub fn schema_arn(self, value: impl Arg<str>) -> CfnDatasetProps<R0, R1, R2, Set> { CfnDatasetProps(put(self.0, "SchemaArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Personalize::Dataset`.
 pub mod dataset {
 use crate::cfn::support::*;
 /// The property type `DataSource` of `AWS::Personalize::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-dataset-datasource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataSource(Bag);
+#[must_use] pub struct DataSource(Bag);
 impl DataSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataLocation`: text. Update: in place.
-    pub fn data_location(mut self, value: impl Arg<str>) -> Self { self.0.set("DataLocation", value.into_expr()); self }
+    pub fn data_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataLocation", value.into_expr())) }
 }
 impl Done for DataSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatasetImportJob` of `AWS::Personalize::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-dataset-datasetimportjob.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatasetImportJob(Bag);
+#[must_use] pub struct DatasetImportJob(Bag);
 impl DatasetImportJob {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataSource`: `DataSource`. Update: in place.
-    pub fn data_source(mut self, value: impl Arg<DataSource>) -> Self { self.0.set("DataSource", value.into_expr()); self }
+    pub fn data_source(self, value: impl Arg<DataSource>) -> Self { Self(put(self.0, "DataSource", value.into_expr())) }
     /// `DatasetArn`: text. Update: in place.
-    pub fn dataset_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DatasetArn", value.into_expr()); self }
+    pub fn dataset_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetArn", value.into_expr())) }
     /// `DatasetImportJobArn`: text. Update: in place.
-    pub fn dataset_import_job_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DatasetImportJobArn", value.into_expr()); self }
+    pub fn dataset_import_job_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatasetImportJobArn", value.into_expr())) }
     /// `JobName`: text. Update: in place.
-    pub fn job_name(mut self, value: impl Arg<str>) -> Self { self.0.set("JobName", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn job_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobName", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
 }
 impl Done for DatasetImportJob { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DatasetType` allows.
@@ -76,30 +76,30 @@ impl CfnDatasetGroup {
     /// `AWS::Personalize::DatasetGroup`
     pub const TYPE: &'static str = "AWS::Personalize::DatasetGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDatasetGroupProps<R0>) -> Self where CfnDatasetGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatasetGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DatasetGroupArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DatasetGroupArn`: text.
+    /// The attribute `DatasetGroupArn`: `OtherArn`.
     pub fn attr_dataset_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DatasetGroupArn") }
 }
 impl Parent for CfnDatasetGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Personalize::DatasetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-datasetgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDatasetGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDatasetGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDatasetGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDatasetGroupProps<missing::Name> { CfnDatasetGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDatasetGroupProps<Missing<required::Name>> { CfnDatasetGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDatasetGroupProps<R0> {
     /// `Domain`: `Domain`. Update: replacement.
-    pub fn domain(mut self, value: impl Arg<dataset_group::Domain>) -> Self { self.0.set("Domain", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn domain(self, value: impl Arg<dataset_group::Domain>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDatasetGroupProps<Set> { self.0.set("Name", value.into_expr()); CfnDatasetGroupProps(self.0, Phase) }
-    /// `RoleArn`: text. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> CfnDatasetGroupProps<Set> { CfnDatasetGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDatasetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Personalize::DatasetGroup`.
@@ -114,28 +114,28 @@ impl CfnEventTracker {
     /// `AWS::Personalize::EventTracker`
     pub const TYPE: &'static str = "AWS::Personalize::EventTracker";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnEventTrackerProps<R0, R1>) -> Self where CfnEventTrackerProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventTrackerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EventTrackerArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `EventTrackerArn`: text.
+    /// The attribute `EventTrackerArn`: `OtherArn`.
     pub fn attr_event_tracker_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("EventTrackerArn") }
     /// The attribute `TrackingId`: text.
     pub fn attr_tracking_id(&self) -> Val<str> { self.0.get_att("TrackingId") }
 }
 impl Parent for CfnEventTracker { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Personalize::EventTracker`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-eventtracker.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventTrackerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnEventTrackerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnEventTrackerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEventTrackerProps<missing::DatasetGroupArn, missing::Name> { CfnEventTrackerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEventTrackerProps<Missing<required::DatasetGroupArn>, Missing<required::Name>> { CfnEventTrackerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEventTrackerProps<R0, R1> {
     /// `DatasetGroupArn`: text, required. Update: replacement.
-    pub fn dataset_group_arn(mut self, value: impl Arg<str>) -> CfnEventTrackerProps<Set, R1> { self.0.set("DatasetGroupArn", value.into_expr()); CfnEventTrackerProps(self.0, Phase) }
+    pub fn dataset_group_arn(self, value: impl Arg<str>) -> CfnEventTrackerProps<Set, R1> { CfnEventTrackerProps(put(self.0, "DatasetGroupArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnEventTrackerProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnEventTrackerProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnEventTrackerProps<R0, Set> { CfnEventTrackerProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventTrackerProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Personalize::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-filter.html)
@@ -144,12 +144,12 @@ impl CfnFilter {
     /// `AWS::Personalize::Filter`
     pub const TYPE: &'static str = "AWS::Personalize::Filter";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnFilterProps<R0, R1, R2>) -> Self where CfnFilterProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFilterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FilterArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreationDateTime`: text.
     pub fn attr_creation_date_time(&self) -> Val<str> { self.0.get_att("CreationDateTime") }
-    /// The attribute `FilterArn`: text.
+    /// The attribute `FilterArn`: `OtherArn`.
     pub fn attr_filter_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FilterArn") }
     /// The attribute `LastUpdatedDateTime`: text.
     pub fn attr_last_updated_date_time(&self) -> Val<str> { self.0.get_att("LastUpdatedDateTime") }
@@ -158,20 +158,20 @@ impl CfnFilter {
 }
 impl Parent for CfnFilter { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Personalize::Filter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-filter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFilterProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnFilterProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnFilterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFilterProps<missing::DatasetGroupArn, missing::FilterExpression, missing::Name> { CfnFilterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFilterProps<Missing<required::DatasetGroupArn>, Missing<required::FilterExpression>, Missing<required::Name>> { CfnFilterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFilterProps<R0, R1, R2> {
     /// `DatasetGroupArn`: text, required. Update: replacement.
-    pub fn dataset_group_arn(mut self, value: impl Arg<str>) -> CfnFilterProps<Set, R1, R2> { self.0.set("DatasetGroupArn", value.into_expr()); CfnFilterProps(self.0, Phase) }
+    pub fn dataset_group_arn(self, value: impl Arg<str>) -> CfnFilterProps<Set, R1, R2> { CfnFilterProps(put(self.0, "DatasetGroupArn", value.into_expr()), Phase) }
     /// `FilterExpression`: text, required. Update: replacement.
-    pub fn filter_expression(mut self, value: impl Arg<str>) -> CfnFilterProps<R0, Set, R2> { self.0.set("FilterExpression", value.into_expr()); CfnFilterProps(self.0, Phase) }
+    pub fn filter_expression(self, value: impl Arg<str>) -> CfnFilterProps<R0, Set, R2> { CfnFilterProps(put(self.0, "FilterExpression", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFilterProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnFilterProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFilterProps<R0, R1, Set> { CfnFilterProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFilterProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Personalize::MetricAttribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-metricattribution.html)
@@ -180,74 +180,74 @@ impl CfnMetricAttribution {
     /// `AWS::Personalize::MetricAttribution`
     pub const TYPE: &'static str = "AWS::Personalize::MetricAttribution";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnMetricAttributionProps<R0, R1, R2, R3>) -> Self where CfnMetricAttributionProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMetricAttributionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MetricAttributionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `MetricAttributionArn`: text.
+    /// The attribute `MetricAttributionArn`: `OtherArn`.
     pub fn attr_metric_attribution_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MetricAttributionArn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnMetricAttribution { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Personalize::MetricAttribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-metricattribution.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMetricAttributionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnMetricAttributionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnMetricAttributionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMetricAttributionProps<missing::DatasetGroupArn, missing::Metrics, missing::MetricsOutputConfig, missing::Name> { CfnMetricAttributionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMetricAttributionProps<Missing<required::DatasetGroupArn>, Missing<required::Metrics>, Missing<required::MetricsOutputConfig>, Missing<required::Name>> { CfnMetricAttributionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnMetricAttributionProps<R0, R1, R2, R3> {
     /// `DatasetGroupArn`: text, required. Update: replacement.
-    pub fn dataset_group_arn(mut self, value: impl Arg<str>) -> CfnMetricAttributionProps<Set, R1, R2, R3> { self.0.set("DatasetGroupArn", value.into_expr()); CfnMetricAttributionProps(self.0, Phase) }
+    pub fn dataset_group_arn(self, value: impl Arg<str>) -> CfnMetricAttributionProps<Set, R1, R2, R3> { CfnMetricAttributionProps(put(self.0, "DatasetGroupArn", value.into_expr()), Phase) }
     /// `Metrics`: list of `MetricAttribute`, required. Update: replacement.
-    pub fn metrics(mut self, value: impl Arg<Arr<metric_attribution::MetricAttribute>>) -> CfnMetricAttributionProps<R0, Set, R2, R3> { self.0.set("Metrics", value.into_expr()); CfnMetricAttributionProps(self.0, Phase) }
+    pub fn metrics(self, value: impl Arg<Arr<metric_attribution::MetricAttribute>>) -> CfnMetricAttributionProps<R0, Set, R2, R3> { CfnMetricAttributionProps(put(self.0, "Metrics", value.into_expr()), Phase) }
     /// `MetricsOutputConfig`: `MetricsOutputConfig`, required. Update: in place.
-    pub fn metrics_output_config(mut self, value: impl Arg<metric_attribution::MetricsOutputConfig>) -> CfnMetricAttributionProps<R0, R1, Set, R3> { self.0.set("MetricsOutputConfig", value.into_expr()); CfnMetricAttributionProps(self.0, Phase) }
+    pub fn metrics_output_config(self, value: impl Arg<metric_attribution::MetricsOutputConfig>) -> CfnMetricAttributionProps<R0, R1, Set, R3> { CfnMetricAttributionProps(put(self.0, "MetricsOutputConfig", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnMetricAttributionProps<R0, R1, R2, Set> { self.0.set("Name", value.into_expr()); CfnMetricAttributionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMetricAttributionProps<R0, R1, R2, Set> { CfnMetricAttributionProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnMetricAttributionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Personalize::MetricAttribution`.
 pub mod metric_attribution {
 use crate::cfn::support::*;
 /// The property type `MetricAttribute` of `AWS::Personalize::MetricAttribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-metricattribution-metricattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricAttribute<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MetricAttribute<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MetricAttribute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricAttribute<super::missing::EventType, super::missing::Expression, super::missing::MetricName> { MetricAttribute(Bag::default(), Phase) }
+    pub fn new() -> MetricAttribute<Missing<super::required::EventType>, Missing<super::required::Expression>, Missing<super::required::MetricName>> { MetricAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MetricAttribute<R0, R1, R2> {
     /// `EventType`: text, required. Update: replacement.
-    pub fn event_type(mut self, value: impl Arg<str>) -> MetricAttribute<Set, R1, R2> { self.0.set("EventType", value.into_expr()); MetricAttribute(self.0, Phase) }
+    pub fn event_type(self, value: impl Arg<str>) -> MetricAttribute<Set, R1, R2> { MetricAttribute(put(self.0, "EventType", value.into_expr()), Phase) }
     /// `Expression`: text, required. Update: replacement.
-    pub fn expression(mut self, value: impl Arg<str>) -> MetricAttribute<R0, Set, R2> { self.0.set("Expression", value.into_expr()); MetricAttribute(self.0, Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> MetricAttribute<R0, Set, R2> { MetricAttribute(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `MetricName`: text, required. Update: replacement.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> MetricAttribute<R0, R1, Set> { self.0.set("MetricName", value.into_expr()); MetricAttribute(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> MetricAttribute<R0, R1, Set> { MetricAttribute(put(self.0, "MetricName", value.into_expr()), Phase) }
 }
 impl Done for MetricAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricsOutputConfig` of `AWS::Personalize::MetricAttribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-metricattribution-metricsoutputconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricsOutputConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetricsOutputConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetricsOutputConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricsOutputConfig<super::missing::RoleArn> { MetricsOutputConfig(Bag::default(), Phase) }
+    pub fn new() -> MetricsOutputConfig<Missing<super::required::RoleArn>> { MetricsOutputConfig(Bag::default(), Phase) }
 }
 impl<R0> MetricsOutputConfig<R0> {
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> MetricsOutputConfig<Set> { self.0.set("RoleArn", value.into_expr()); MetricsOutputConfig(self.0, Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> MetricsOutputConfig<Set> { MetricsOutputConfig(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `S3DataDestination`: `S3DataDestination`. Update: in place.
-    pub fn s3_data_destination(mut self, value: impl Arg<S3DataDestination>) -> Self { self.0.set("S3DataDestination", value.into_expr()); self }
+    pub fn s3_data_destination(self, value: impl Arg<S3DataDestination>) -> Self { Self(put(self.0, "S3DataDestination", value.into_expr()), Phase) }
 }
 impl Done for MetricsOutputConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3DataDestination` of `AWS::Personalize::MetricAttribution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-metricattribution-s3datadestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3DataDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3DataDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3DataDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3DataDestination<super::missing::Path> { S3DataDestination(Bag::default(), Phase) }
+    pub fn new() -> S3DataDestination<Missing<super::required::Path>> { S3DataDestination(Bag::default(), Phase) }
 }
 impl<R0> S3DataDestination<R0> {
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `Path`: text, required. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> S3DataDestination<Set> { self.0.set("Path", value.into_expr()); S3DataDestination(self.0, Phase) }
+    pub fn path(self, value: impl Arg<str>) -> S3DataDestination<Set> { S3DataDestination(put(self.0, "Path", value.into_expr()), Phase) }
 }
 impl Done for S3DataDestination { fn into_props(self) -> Bag { self.0 } }
 }
@@ -257,28 +257,28 @@ impl CfnSchema {
     /// `AWS::Personalize::Schema`
     pub const TYPE: &'static str = "AWS::Personalize::Schema";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSchemaProps<R0, R1>) -> Self where CfnSchemaProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSchemaProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SchemaArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `SchemaArn`: text.
+    /// The attribute `SchemaArn`: `OtherArn`.
     pub fn attr_schema_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SchemaArn") }
 }
 impl Parent for CfnSchema { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Personalize::Schema`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-schema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSchemaProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSchemaProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSchemaProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSchemaProps<missing::Name, missing::Schema> { CfnSchemaProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSchemaProps<Missing<required::Name>, Missing<required::Schema>> { CfnSchemaProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSchemaProps<R0, R1> {
     /// `Domain`: `Domain`. Update: replacement.
-    pub fn domain(mut self, value: impl Arg<schema::Domain>) -> Self { self.0.set("Domain", value.into_expr()); self }
+    pub fn domain(self, value: impl Arg<schema::Domain>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSchemaProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnSchemaProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSchemaProps<Set, R1> { CfnSchemaProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Schema`: text, required. Update: replacement.
-    pub fn schema(mut self, value: impl Arg<str>) -> CfnSchemaProps<R0, Set> { self.0.set("Schema", value.into_expr()); CfnSchemaProps(self.0, Phase) }
+    pub fn schema(self, value: impl Arg<str>) -> CfnSchemaProps<R0, Set> { CfnSchemaProps(put(self.0, "Schema", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSchemaProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Personalize::Schema`.
@@ -293,158 +293,158 @@ impl CfnSolution {
     /// `AWS::Personalize::Solution`
     pub const TYPE: &'static str = "AWS::Personalize::Solution";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSolutionProps<R0, R1>) -> Self where CfnSolutionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSolutionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SolutionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `SolutionArn`: text.
+    /// The attribute `SolutionArn`: `OtherArn`.
     pub fn attr_solution_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SolutionArn") }
 }
 impl Parent for CfnSolution { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Personalize::Solution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-personalize-solution.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSolutionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSolutionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSolutionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSolutionProps<missing::DatasetGroupArn, missing::Name> { CfnSolutionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSolutionProps<Missing<required::DatasetGroupArn>, Missing<required::Name>> { CfnSolutionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSolutionProps<R0, R1> {
     /// `DatasetGroupArn`: text, required. Update: replacement.
-    pub fn dataset_group_arn(mut self, value: impl Arg<str>) -> CfnSolutionProps<Set, R1> { self.0.set("DatasetGroupArn", value.into_expr()); CfnSolutionProps(self.0, Phase) }
+    pub fn dataset_group_arn(self, value: impl Arg<str>) -> CfnSolutionProps<Set, R1> { CfnSolutionProps(put(self.0, "DatasetGroupArn", value.into_expr()), Phase) }
     /// `EventType`: text. Update: replacement.
-    pub fn event_type(mut self, value: impl Arg<str>) -> Self { self.0.set("EventType", value.into_expr()); self }
+    pub fn event_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventType", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSolutionProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnSolutionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSolutionProps<R0, Set> { CfnSolutionProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PerformAutoML`: boolean. Update: replacement.
-    pub fn perform_auto_ml(mut self, value: impl Arg<bool>) -> Self { self.0.set("PerformAutoML", value.into_expr()); self }
+    pub fn perform_auto_ml(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PerformAutoML", value.into_expr()), Phase) }
     /// `PerformHPO`: boolean. Update: replacement.
-    pub fn perform_hpo(mut self, value: impl Arg<bool>) -> Self { self.0.set("PerformHPO", value.into_expr()); self }
+    pub fn perform_hpo(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PerformHPO", value.into_expr()), Phase) }
     /// `RecipeArn`: text. Update: replacement.
-    pub fn recipe_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("RecipeArn", value.into_expr()); self }
+    pub fn recipe_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecipeArn", value.into_expr()), Phase) }
     /// `SolutionConfig`: `SolutionConfig`. Update: replacement.
-    pub fn solution_config(mut self, value: impl Arg<solution::SolutionConfig>) -> Self { self.0.set("SolutionConfig", value.into_expr()); self }
+    pub fn solution_config(self, value: impl Arg<solution::SolutionConfig>) -> Self { Self(put(self.0, "SolutionConfig", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSolutionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Personalize::Solution`.
 pub mod solution {
 use crate::cfn::support::*;
 /// The property type `AlgorithmHyperParameterRanges` of `AWS::Personalize::Solution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-algorithmhyperparameterranges.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AlgorithmHyperParameterRanges(Bag);
+#[must_use] pub struct AlgorithmHyperParameterRanges(Bag);
 impl AlgorithmHyperParameterRanges {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CategoricalHyperParameterRanges`: list of `CategoricalHyperParameterRange`. Update: replacement.
-    pub fn categorical_hyper_parameter_ranges(mut self, value: impl Arg<Arr<CategoricalHyperParameterRange>>) -> Self { self.0.set("CategoricalHyperParameterRanges", value.into_expr()); self }
+    pub fn categorical_hyper_parameter_ranges(self, value: impl Arg<Arr<CategoricalHyperParameterRange>>) -> Self { Self(put(self.0, "CategoricalHyperParameterRanges", value.into_expr())) }
     /// `ContinuousHyperParameterRanges`: list of `ContinuousHyperParameterRange`. Update: replacement.
-    pub fn continuous_hyper_parameter_ranges(mut self, value: impl Arg<Arr<ContinuousHyperParameterRange>>) -> Self { self.0.set("ContinuousHyperParameterRanges", value.into_expr()); self }
+    pub fn continuous_hyper_parameter_ranges(self, value: impl Arg<Arr<ContinuousHyperParameterRange>>) -> Self { Self(put(self.0, "ContinuousHyperParameterRanges", value.into_expr())) }
     /// `IntegerHyperParameterRanges`: list of `IntegerHyperParameterRange`. Update: replacement.
-    pub fn integer_hyper_parameter_ranges(mut self, value: impl Arg<Arr<IntegerHyperParameterRange>>) -> Self { self.0.set("IntegerHyperParameterRanges", value.into_expr()); self }
+    pub fn integer_hyper_parameter_ranges(self, value: impl Arg<Arr<IntegerHyperParameterRange>>) -> Self { Self(put(self.0, "IntegerHyperParameterRanges", value.into_expr())) }
 }
 impl Done for AlgorithmHyperParameterRanges { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoMLConfig` of `AWS::Personalize::Solution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-automlconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoMLConfig(Bag);
+#[must_use] pub struct AutoMLConfig(Bag);
 impl AutoMLConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MetricName`: text. Update: replacement.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricName", value.into_expr()); self }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
     /// `RecipeList`: list of text. Update: replacement.
-    pub fn recipe_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("RecipeList", value.into_expr()); self }
+    pub fn recipe_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RecipeList", value.into_expr())) }
 }
 impl Done for AutoMLConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CategoricalHyperParameterRange` of `AWS::Personalize::Solution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-categoricalhyperparameterrange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CategoricalHyperParameterRange(Bag);
+#[must_use] pub struct CategoricalHyperParameterRange(Bag);
 impl CategoricalHyperParameterRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Values`: list of text. Update: replacement.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for CategoricalHyperParameterRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContinuousHyperParameterRange` of `AWS::Personalize::Solution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-continuoushyperparameterrange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContinuousHyperParameterRange(Bag);
+#[must_use] pub struct ContinuousHyperParameterRange(Bag);
 impl ContinuousHyperParameterRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxValue`: number. Update: replacement.
-    pub fn max_value(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxValue", value.into_expr()); self }
+    pub fn max_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxValue", value.into_expr())) }
     /// `MinValue`: number. Update: replacement.
-    pub fn min_value(mut self, value: impl Arg<f64>) -> Self { self.0.set("MinValue", value.into_expr()); self }
+    pub fn min_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinValue", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for ContinuousHyperParameterRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HpoConfig` of `AWS::Personalize::Solution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hpoconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HpoConfig(Bag);
+#[must_use] pub struct HpoConfig(Bag);
 impl HpoConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AlgorithmHyperParameterRanges`: `AlgorithmHyperParameterRanges`. Update: replacement.
-    pub fn algorithm_hyper_parameter_ranges(mut self, value: impl Arg<AlgorithmHyperParameterRanges>) -> Self { self.0.set("AlgorithmHyperParameterRanges", value.into_expr()); self }
+    pub fn algorithm_hyper_parameter_ranges(self, value: impl Arg<AlgorithmHyperParameterRanges>) -> Self { Self(put(self.0, "AlgorithmHyperParameterRanges", value.into_expr())) }
     /// `HpoObjective`: `HpoObjective`. Update: replacement.
-    pub fn hpo_objective(mut self, value: impl Arg<HpoObjective>) -> Self { self.0.set("HpoObjective", value.into_expr()); self }
+    pub fn hpo_objective(self, value: impl Arg<HpoObjective>) -> Self { Self(put(self.0, "HpoObjective", value.into_expr())) }
     /// `HpoResourceConfig`: `HpoResourceConfig`. Update: replacement.
-    pub fn hpo_resource_config(mut self, value: impl Arg<HpoResourceConfig>) -> Self { self.0.set("HpoResourceConfig", value.into_expr()); self }
+    pub fn hpo_resource_config(self, value: impl Arg<HpoResourceConfig>) -> Self { Self(put(self.0, "HpoResourceConfig", value.into_expr())) }
 }
 impl Done for HpoConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HpoObjective` of `AWS::Personalize::Solution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hpoobjective.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HpoObjective(Bag);
+#[must_use] pub struct HpoObjective(Bag);
 impl HpoObjective {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MetricName`: text. Update: replacement.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricName", value.into_expr()); self }
+    pub fn metric_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricName", value.into_expr())) }
     /// `MetricRegex`: text. Update: replacement.
-    pub fn metric_regex(mut self, value: impl Arg<str>) -> Self { self.0.set("MetricRegex", value.into_expr()); self }
+    pub fn metric_regex(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MetricRegex", value.into_expr())) }
     /// `Type`: `Type`. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for HpoObjective { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HpoResourceConfig` of `AWS::Personalize::Solution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-hporesourceconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HpoResourceConfig(Bag);
+#[must_use] pub struct HpoResourceConfig(Bag);
 impl HpoResourceConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxNumberOfTrainingJobs`: text. Update: replacement.
-    pub fn max_number_of_training_jobs(mut self, value: impl Arg<str>) -> Self { self.0.set("MaxNumberOfTrainingJobs", value.into_expr()); self }
+    pub fn max_number_of_training_jobs(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxNumberOfTrainingJobs", value.into_expr())) }
     /// `MaxParallelTrainingJobs`: text. Update: replacement.
-    pub fn max_parallel_training_jobs(mut self, value: impl Arg<str>) -> Self { self.0.set("MaxParallelTrainingJobs", value.into_expr()); self }
+    pub fn max_parallel_training_jobs(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxParallelTrainingJobs", value.into_expr())) }
 }
 impl Done for HpoResourceConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntegerHyperParameterRange` of `AWS::Personalize::Solution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-integerhyperparameterrange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntegerHyperParameterRange(Bag);
+#[must_use] pub struct IntegerHyperParameterRange(Bag);
 impl IntegerHyperParameterRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxValue`: integer. Update: replacement.
-    pub fn max_value(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxValue", value.into_expr()); self }
+    pub fn max_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxValue", value.into_expr())) }
     /// `MinValue`: integer. Update: replacement.
-    pub fn min_value(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinValue", value.into_expr()); self }
+    pub fn min_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinValue", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for IntegerHyperParameterRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SolutionConfig` of `AWS::Personalize::Solution`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-personalize-solution-solutionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SolutionConfig(Bag);
+#[must_use] pub struct SolutionConfig(Bag);
 impl SolutionConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AlgorithmHyperParameters`: map of text. Update: replacement.
-    pub fn algorithm_hyper_parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AlgorithmHyperParameters", value.into_expr()); self }
+    pub fn algorithm_hyper_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AlgorithmHyperParameters", value.into_expr())) }
     /// `AutoMLConfig`: `AutoMLConfig`. Update: replacement.
-    pub fn auto_ml_config(mut self, value: impl Arg<AutoMLConfig>) -> Self { self.0.set("AutoMLConfig", value.into_expr()); self }
+    pub fn auto_ml_config(self, value: impl Arg<AutoMLConfig>) -> Self { Self(put(self.0, "AutoMLConfig", value.into_expr())) }
     /// `EventValueThreshold`: text. Update: replacement.
-    pub fn event_value_threshold(mut self, value: impl Arg<str>) -> Self { self.0.set("EventValueThreshold", value.into_expr()); self }
+    pub fn event_value_threshold(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventValueThreshold", value.into_expr())) }
     /// `FeatureTransformationParameters`: map of text. Update: replacement.
-    pub fn feature_transformation_parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("FeatureTransformationParameters", value.into_expr()); self }
+    pub fn feature_transformation_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "FeatureTransformationParameters", value.into_expr())) }
     /// `HpoConfig`: `HpoConfig`. Update: replacement.
-    pub fn hpo_config(mut self, value: impl Arg<HpoConfig>) -> Self { self.0.set("HpoConfig", value.into_expr()); self }
+    pub fn hpo_config(self, value: impl Arg<HpoConfig>) -> Self { Self(put(self.0, "HpoConfig", value.into_expr())) }
 }
 impl Done for SolutionConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
 Type { Maximize = "Maximize", Minimize = "Minimize" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DatasetGroupArn, DatasetType, EventType, Expression, FilterExpression, MetricName, Metrics, MetricsOutputConfig, Name, Path, RoleArn, Schema, SchemaArn } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DatasetGroupArn, DatasetType, EventType, Expression, FilterExpression, MetricName, Metrics, MetricsOutputConfig, Name, Path, RoleArn, Schema, SchemaArn } }

@@ -10,12 +10,12 @@ impl CfnPerfReports {
     /// `AWS::PI::PerfReports`
     pub const TYPE: &'static str = "AWS::PI::PerfReports";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnPerfReportsProps<R0, R1, R2, R3>) -> Self where CfnPerfReportsProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPerfReportsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AnalysisReportId`: text.
     pub fn attr_analysis_report_id(&self) -> Val<str> { self.0.get_att("AnalysisReportId") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreateTime`: text.
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
@@ -24,22 +24,22 @@ impl CfnPerfReports {
 }
 impl Parent for CfnPerfReports { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::PI::PerfReports`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pi-perfreports.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPerfReportsProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnPerfReportsProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnPerfReportsProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPerfReportsProps<missing::EndTime, missing::Identifier, missing::ServiceType, missing::StartTime> { CfnPerfReportsProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPerfReportsProps<Missing<required::EndTime>, Missing<required::Identifier>, Missing<required::ServiceType>, Missing<required::StartTime>> { CfnPerfReportsProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPerfReportsProps<R0, R1, R2, R3> {
     /// `EndTime`: text, required. Update: replacement.
-    pub fn end_time(mut self, value: impl Arg<str>) -> CfnPerfReportsProps<Set, R1, R2, R3> { self.0.set("EndTime", value.into_expr()); CfnPerfReportsProps(self.0, Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> CfnPerfReportsProps<Set, R1, R2, R3> { CfnPerfReportsProps(put(self.0, "EndTime", value.into_expr()), Phase) }
     /// `Identifier`: text, required. Update: replacement.
-    pub fn identifier(mut self, value: impl Arg<str>) -> CfnPerfReportsProps<R0, Set, R2, R3> { self.0.set("Identifier", value.into_expr()); CfnPerfReportsProps(self.0, Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> CfnPerfReportsProps<R0, Set, R2, R3> { CfnPerfReportsProps(put(self.0, "Identifier", value.into_expr()), Phase) }
     /// `ServiceType`: `ServiceType`, required. Update: replacement.
-    pub fn service_type(mut self, value: impl Arg<perf_reports::ServiceType>) -> CfnPerfReportsProps<R0, R1, Set, R3> { self.0.set("ServiceType", value.into_expr()); CfnPerfReportsProps(self.0, Phase) }
+    pub fn service_type(self, value: impl Arg<perf_reports::ServiceType>) -> CfnPerfReportsProps<R0, R1, Set, R3> { CfnPerfReportsProps(put(self.0, "ServiceType", value.into_expr()), Phase) }
     /// `StartTime`: text, required. Update: replacement.
-    pub fn start_time(mut self, value: impl Arg<str>) -> CfnPerfReportsProps<R0, R1, R2, Set> { self.0.set("StartTime", value.into_expr()); CfnPerfReportsProps(self.0, Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> CfnPerfReportsProps<R0, R1, R2, Set> { CfnPerfReportsProps(put(self.0, "StartTime", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPerfReportsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PI::PerfReports`.
@@ -48,5 +48,5 @@ use crate::cfn::support::*;
 values! { /// Texts that `ServiceType` allows.
 ServiceType { Docdb = "DOCDB", Rds = "RDS" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { EndTime, Identifier, ServiceType, StartTime } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { EndTime, Identifier, ServiceType, StartTime } }

@@ -10,7 +10,7 @@ impl CfnADMChannel {
     /// `AWS::Pinpoint::ADMChannel`
     pub const TYPE: &'static str = "AWS::Pinpoint::ADMChannel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnADMChannelProps<R0, R1, R2>) -> Self where CfnADMChannelProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnADMChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -18,20 +18,20 @@ impl CfnADMChannel {
 }
 impl Parent for CfnADMChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Pinpoint::ADMChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-admchannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnADMChannelProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnADMChannelProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnADMChannelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnADMChannelProps<missing::ApplicationId, missing::ClientId, missing::ClientSecret> { CfnADMChannelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnADMChannelProps<Missing<required::ApplicationId>, Missing<required::ClientId>, Missing<required::ClientSecret>> { CfnADMChannelProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnADMChannelProps<R0, R1, R2> {
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnADMChannelProps<Set, R1, R2> { self.0.set("ApplicationId", value.into_expr()); CfnADMChannelProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnADMChannelProps<Set, R1, R2> { CfnADMChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `ClientId`: text, required. Update: in place.
-    pub fn client_id(mut self, value: impl Arg<str>) -> CfnADMChannelProps<R0, Set, R2> { self.0.set("ClientId", value.into_expr()); CfnADMChannelProps(self.0, Phase) }
+    pub fn client_id(self, value: impl Arg<str>) -> CfnADMChannelProps<R0, Set, R2> { CfnADMChannelProps(put(self.0, "ClientId", value.into_expr()), Phase) }
     /// `ClientSecret`: text, required. Update: in place.
-    pub fn client_secret(mut self, value: impl Arg<str>) -> CfnADMChannelProps<R0, R1, Set> { self.0.set("ClientSecret", value.into_expr()); CfnADMChannelProps(self.0, Phase) }
+    pub fn client_secret(self, value: impl Arg<str>) -> CfnADMChannelProps<R0, R1, Set> { CfnADMChannelProps(put(self.0, "ClientSecret", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for CfnADMChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::APNSChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html)
@@ -40,7 +40,7 @@ impl CfnAPNSChannel {
     /// `AWS::Pinpoint::APNSChannel`
     pub const TYPE: &'static str = "AWS::Pinpoint::APNSChannel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAPNSChannelProps<R0>) -> Self where CfnAPNSChannelProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAPNSChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -48,30 +48,30 @@ impl CfnAPNSChannel {
 }
 impl Parent for CfnAPNSChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Pinpoint::APNSChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnschannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAPNSChannelProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAPNSChannelProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAPNSChannelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAPNSChannelProps<missing::ApplicationId> { CfnAPNSChannelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAPNSChannelProps<Missing<required::ApplicationId>> { CfnAPNSChannelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAPNSChannelProps<R0> {
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnAPNSChannelProps<Set> { self.0.set("ApplicationId", value.into_expr()); CfnAPNSChannelProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnAPNSChannelProps<Set> { CfnAPNSChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `BundleId`: text. Update: in place.
-    pub fn bundle_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BundleId", value.into_expr()); self }
+    pub fn bundle_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BundleId", value.into_expr()), Phase) }
     /// `Certificate`: text. Update: in place.
-    pub fn certificate(mut self, value: impl Arg<str>) -> Self { self.0.set("Certificate", value.into_expr()); self }
+    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
     /// `DefaultAuthenticationMethod`: text. Update: in place.
-    pub fn default_authentication_method(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultAuthenticationMethod", value.into_expr()); self }
+    pub fn default_authentication_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthenticationMethod", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `PrivateKey`: text. Update: in place.
-    pub fn private_key(mut self, value: impl Arg<str>) -> Self { self.0.set("PrivateKey", value.into_expr()); self }
+    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr()), Phase) }
     /// `TeamId`: text. Update: in place.
-    pub fn team_id(mut self, value: impl Arg<str>) -> Self { self.0.set("TeamId", value.into_expr()); self }
+    pub fn team_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeamId", value.into_expr()), Phase) }
     /// `TokenKey`: text. Update: in place.
-    pub fn token_key(mut self, value: impl Arg<str>) -> Self { self.0.set("TokenKey", value.into_expr()); self }
+    pub fn token_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKey", value.into_expr()), Phase) }
     /// `TokenKeyId`: text. Update: in place.
-    pub fn token_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("TokenKeyId", value.into_expr()); self }
+    pub fn token_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKeyId", value.into_expr()), Phase) }
 }
 impl Done for CfnAPNSChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::APNSSandboxChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html)
@@ -80,7 +80,7 @@ impl CfnAPNSSandboxChannel {
     /// `AWS::Pinpoint::APNSSandboxChannel`
     pub const TYPE: &'static str = "AWS::Pinpoint::APNSSandboxChannel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAPNSSandboxChannelProps<R0>) -> Self where CfnAPNSSandboxChannelProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAPNSSandboxChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -88,30 +88,30 @@ impl CfnAPNSSandboxChannel {
 }
 impl Parent for CfnAPNSSandboxChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Pinpoint::APNSSandboxChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnssandboxchannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAPNSSandboxChannelProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAPNSSandboxChannelProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAPNSSandboxChannelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAPNSSandboxChannelProps<missing::ApplicationId> { CfnAPNSSandboxChannelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAPNSSandboxChannelProps<Missing<required::ApplicationId>> { CfnAPNSSandboxChannelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAPNSSandboxChannelProps<R0> {
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnAPNSSandboxChannelProps<Set> { self.0.set("ApplicationId", value.into_expr()); CfnAPNSSandboxChannelProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnAPNSSandboxChannelProps<Set> { CfnAPNSSandboxChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `BundleId`: text. Update: in place.
-    pub fn bundle_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BundleId", value.into_expr()); self }
+    pub fn bundle_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BundleId", value.into_expr()), Phase) }
     /// `Certificate`: text. Update: in place.
-    pub fn certificate(mut self, value: impl Arg<str>) -> Self { self.0.set("Certificate", value.into_expr()); self }
+    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
     /// `DefaultAuthenticationMethod`: text. Update: in place.
-    pub fn default_authentication_method(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultAuthenticationMethod", value.into_expr()); self }
+    pub fn default_authentication_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthenticationMethod", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `PrivateKey`: text. Update: in place.
-    pub fn private_key(mut self, value: impl Arg<str>) -> Self { self.0.set("PrivateKey", value.into_expr()); self }
+    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr()), Phase) }
     /// `TeamId`: text. Update: in place.
-    pub fn team_id(mut self, value: impl Arg<str>) -> Self { self.0.set("TeamId", value.into_expr()); self }
+    pub fn team_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeamId", value.into_expr()), Phase) }
     /// `TokenKey`: text. Update: in place.
-    pub fn token_key(mut self, value: impl Arg<str>) -> Self { self.0.set("TokenKey", value.into_expr()); self }
+    pub fn token_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKey", value.into_expr()), Phase) }
     /// `TokenKeyId`: text. Update: in place.
-    pub fn token_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("TokenKeyId", value.into_expr()); self }
+    pub fn token_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKeyId", value.into_expr()), Phase) }
 }
 impl Done for CfnAPNSSandboxChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::APNSVoipChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html)
@@ -120,7 +120,7 @@ impl CfnAPNSVoipChannel {
     /// `AWS::Pinpoint::APNSVoipChannel`
     pub const TYPE: &'static str = "AWS::Pinpoint::APNSVoipChannel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAPNSVoipChannelProps<R0>) -> Self where CfnAPNSVoipChannelProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAPNSVoipChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -128,30 +128,30 @@ impl CfnAPNSVoipChannel {
 }
 impl Parent for CfnAPNSVoipChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Pinpoint::APNSVoipChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipchannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAPNSVoipChannelProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAPNSVoipChannelProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAPNSVoipChannelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAPNSVoipChannelProps<missing::ApplicationId> { CfnAPNSVoipChannelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAPNSVoipChannelProps<Missing<required::ApplicationId>> { CfnAPNSVoipChannelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAPNSVoipChannelProps<R0> {
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnAPNSVoipChannelProps<Set> { self.0.set("ApplicationId", value.into_expr()); CfnAPNSVoipChannelProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnAPNSVoipChannelProps<Set> { CfnAPNSVoipChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `BundleId`: text. Update: in place.
-    pub fn bundle_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BundleId", value.into_expr()); self }
+    pub fn bundle_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BundleId", value.into_expr()), Phase) }
     /// `Certificate`: text. Update: in place.
-    pub fn certificate(mut self, value: impl Arg<str>) -> Self { self.0.set("Certificate", value.into_expr()); self }
+    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
     /// `DefaultAuthenticationMethod`: text. Update: in place.
-    pub fn default_authentication_method(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultAuthenticationMethod", value.into_expr()); self }
+    pub fn default_authentication_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthenticationMethod", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `PrivateKey`: text. Update: in place.
-    pub fn private_key(mut self, value: impl Arg<str>) -> Self { self.0.set("PrivateKey", value.into_expr()); self }
+    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr()), Phase) }
     /// `TeamId`: text. Update: in place.
-    pub fn team_id(mut self, value: impl Arg<str>) -> Self { self.0.set("TeamId", value.into_expr()); self }
+    pub fn team_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeamId", value.into_expr()), Phase) }
     /// `TokenKey`: text. Update: in place.
-    pub fn token_key(mut self, value: impl Arg<str>) -> Self { self.0.set("TokenKey", value.into_expr()); self }
+    pub fn token_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKey", value.into_expr()), Phase) }
     /// `TokenKeyId`: text. Update: in place.
-    pub fn token_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("TokenKeyId", value.into_expr()); self }
+    pub fn token_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKeyId", value.into_expr()), Phase) }
 }
 impl Done for CfnAPNSVoipChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::APNSVoipSandboxChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html)
@@ -160,7 +160,7 @@ impl CfnAPNSVoipSandboxChannel {
     /// `AWS::Pinpoint::APNSVoipSandboxChannel`
     pub const TYPE: &'static str = "AWS::Pinpoint::APNSVoipSandboxChannel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAPNSVoipSandboxChannelProps<R0>) -> Self where CfnAPNSVoipSandboxChannelProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAPNSVoipSandboxChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -168,30 +168,30 @@ impl CfnAPNSVoipSandboxChannel {
 }
 impl Parent for CfnAPNSVoipSandboxChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Pinpoint::APNSVoipSandboxChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-apnsvoipsandboxchannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAPNSVoipSandboxChannelProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAPNSVoipSandboxChannelProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAPNSVoipSandboxChannelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAPNSVoipSandboxChannelProps<missing::ApplicationId> { CfnAPNSVoipSandboxChannelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAPNSVoipSandboxChannelProps<Missing<required::ApplicationId>> { CfnAPNSVoipSandboxChannelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAPNSVoipSandboxChannelProps<R0> {
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnAPNSVoipSandboxChannelProps<Set> { self.0.set("ApplicationId", value.into_expr()); CfnAPNSVoipSandboxChannelProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnAPNSVoipSandboxChannelProps<Set> { CfnAPNSVoipSandboxChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `BundleId`: text. Update: in place.
-    pub fn bundle_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BundleId", value.into_expr()); self }
+    pub fn bundle_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BundleId", value.into_expr()), Phase) }
     /// `Certificate`: text. Update: in place.
-    pub fn certificate(mut self, value: impl Arg<str>) -> Self { self.0.set("Certificate", value.into_expr()); self }
+    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr()), Phase) }
     /// `DefaultAuthenticationMethod`: text. Update: in place.
-    pub fn default_authentication_method(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultAuthenticationMethod", value.into_expr()); self }
+    pub fn default_authentication_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthenticationMethod", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `PrivateKey`: text. Update: in place.
-    pub fn private_key(mut self, value: impl Arg<str>) -> Self { self.0.set("PrivateKey", value.into_expr()); self }
+    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr()), Phase) }
     /// `TeamId`: text. Update: in place.
-    pub fn team_id(mut self, value: impl Arg<str>) -> Self { self.0.set("TeamId", value.into_expr()); self }
+    pub fn team_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TeamId", value.into_expr()), Phase) }
     /// `TokenKey`: text. Update: in place.
-    pub fn token_key(mut self, value: impl Arg<str>) -> Self { self.0.set("TokenKey", value.into_expr()); self }
+    pub fn token_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKey", value.into_expr()), Phase) }
     /// `TokenKeyId`: text. Update: in place.
-    pub fn token_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("TokenKeyId", value.into_expr()); self }
+    pub fn token_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenKeyId", value.into_expr()), Phase) }
 }
 impl Done for CfnAPNSVoipSandboxChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-app.html)
@@ -200,26 +200,26 @@ impl CfnApp {
     /// `AWS::Pinpoint::App`
     pub const TYPE: &'static str = "AWS::Pinpoint::App";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAppProps<R0>) -> Self where CfnAppProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAppProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnApp { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Pinpoint::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-app.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAppProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAppProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAppProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAppProps<missing::Name> { CfnAppProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAppProps<Missing<required::Name>> { CfnAppProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAppProps<R0> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAppProps<Set> { self.0.set("Name", value.into_expr()); CfnAppProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAppProps<Set> { CfnAppProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAppProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::ApplicationSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-applicationsettings.html)
@@ -228,7 +228,7 @@ impl CfnApplicationSettings {
     /// `AWS::Pinpoint::ApplicationSettings`
     pub const TYPE: &'static str = "AWS::Pinpoint::ApplicationSettings";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnApplicationSettingsProps<R0>) -> Self where CfnApplicationSettingsProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationSettingsProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -236,66 +236,66 @@ impl CfnApplicationSettings {
 }
 impl Parent for CfnApplicationSettings { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Pinpoint::ApplicationSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-applicationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationSettingsProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnApplicationSettingsProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnApplicationSettingsProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationSettingsProps<missing::ApplicationId> { CfnApplicationSettingsProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationSettingsProps<Missing<required::ApplicationId>> { CfnApplicationSettingsProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApplicationSettingsProps<R0> {
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnApplicationSettingsProps<Set> { self.0.set("ApplicationId", value.into_expr()); CfnApplicationSettingsProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnApplicationSettingsProps<Set> { CfnApplicationSettingsProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `CampaignHook`: `CampaignHook`. Update: in place.
-    pub fn campaign_hook(mut self, value: impl Arg<application_settings::CampaignHook>) -> Self { self.0.set("CampaignHook", value.into_expr()); self }
+    pub fn campaign_hook(self, value: impl Arg<application_settings::CampaignHook>) -> Self { Self(put(self.0, "CampaignHook", value.into_expr()), Phase) }
     /// `CloudWatchMetricsEnabled`: boolean. Update: in place.
-    pub fn cloud_watch_metrics_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("CloudWatchMetricsEnabled", value.into_expr()); self }
+    pub fn cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudWatchMetricsEnabled", value.into_expr()), Phase) }
     /// `Limits`: `Limits`. Update: in place.
-    pub fn limits(mut self, value: impl Arg<application_settings::Limits>) -> Self { self.0.set("Limits", value.into_expr()); self }
+    pub fn limits(self, value: impl Arg<application_settings::Limits>) -> Self { Self(put(self.0, "Limits", value.into_expr()), Phase) }
     /// `QuietTime`: `QuietTime`. Update: in place.
-    pub fn quiet_time(mut self, value: impl Arg<application_settings::QuietTime>) -> Self { self.0.set("QuietTime", value.into_expr()); self }
+    pub fn quiet_time(self, value: impl Arg<application_settings::QuietTime>) -> Self { Self(put(self.0, "QuietTime", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationSettingsProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Pinpoint::ApplicationSettings`.
 pub mod application_settings {
 use crate::cfn::support::*;
 /// The property type `CampaignHook` of `AWS::Pinpoint::ApplicationSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-campaignhook.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CampaignHook(Bag);
+#[must_use] pub struct CampaignHook(Bag);
 impl CampaignHook {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LambdaFunctionName`: text. Update: in place.
-    pub fn lambda_function_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LambdaFunctionName", value.into_expr()); self }
+    pub fn lambda_function_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaFunctionName", value.into_expr())) }
     /// `Mode`: text. Update: in place.
-    pub fn mode(mut self, value: impl Arg<str>) -> Self { self.0.set("Mode", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
     /// `WebUrl`: text. Update: in place.
-    pub fn web_url(mut self, value: impl Arg<str>) -> Self { self.0.set("WebUrl", value.into_expr()); self }
+    pub fn web_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebUrl", value.into_expr())) }
 }
 impl Done for CampaignHook { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Limits` of `AWS::Pinpoint::ApplicationSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-limits.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Limits(Bag);
+#[must_use] pub struct Limits(Bag);
 impl Limits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Daily`: integer. Update: in place.
-    pub fn daily(mut self, value: impl Arg<i64>) -> Self { self.0.set("Daily", value.into_expr()); self }
+    pub fn daily(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Daily", value.into_expr())) }
     /// `MaximumDuration`: integer. Update: in place.
-    pub fn maximum_duration(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumDuration", value.into_expr()); self }
+    pub fn maximum_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumDuration", value.into_expr())) }
     /// `MessagesPerSecond`: integer. Update: in place.
-    pub fn messages_per_second(mut self, value: impl Arg<i64>) -> Self { self.0.set("MessagesPerSecond", value.into_expr()); self }
+    pub fn messages_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessagesPerSecond", value.into_expr())) }
     /// `Total`: integer. Update: in place.
-    pub fn total(mut self, value: impl Arg<i64>) -> Self { self.0.set("Total", value.into_expr()); self }
+    pub fn total(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Total", value.into_expr())) }
 }
 impl Done for Limits { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuietTime` of `AWS::Pinpoint::ApplicationSettings`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-applicationsettings-quiettime.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QuietTime<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct QuietTime<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl QuietTime {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QuietTime<super::missing::End, super::missing::Start> { QuietTime(Bag::default(), Phase) }
+    pub fn new() -> QuietTime<Missing<super::required::End>, Missing<super::required::Start>> { QuietTime(Bag::default(), Phase) }
 }
 impl<R0, R1> QuietTime<R0, R1> {
     /// `End`: text, required. Update: in place.
-    pub fn end(mut self, value: impl Arg<str>) -> QuietTime<Set, R1> { self.0.set("End", value.into_expr()); QuietTime(self.0, Phase) }
+    pub fn end(self, value: impl Arg<str>) -> QuietTime<Set, R1> { QuietTime(put(self.0, "End", value.into_expr()), Phase) }
     /// `Start`: text, required. Update: in place.
-    pub fn start(mut self, value: impl Arg<str>) -> QuietTime<R0, Set> { self.0.set("Start", value.into_expr()); QuietTime(self.0, Phase) }
+    pub fn start(self, value: impl Arg<str>) -> QuietTime<R0, Set> { QuietTime(put(self.0, "Start", value.into_expr()), Phase) }
 }
 impl Done for QuietTime { fn into_props(self) -> Bag { self.0 } }
 }
@@ -305,7 +305,7 @@ impl CfnBaiduChannel {
     /// `AWS::Pinpoint::BaiduChannel`
     pub const TYPE: &'static str = "AWS::Pinpoint::BaiduChannel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnBaiduChannelProps<R0, R1, R2>) -> Self where CfnBaiduChannelProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBaiduChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -313,20 +313,20 @@ impl CfnBaiduChannel {
 }
 impl Parent for CfnBaiduChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Pinpoint::BaiduChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-baiduchannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBaiduChannelProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnBaiduChannelProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnBaiduChannelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBaiduChannelProps<missing::ApiKey, missing::ApplicationId, missing::SecretKey> { CfnBaiduChannelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBaiduChannelProps<Missing<required::ApiKey>, Missing<required::ApplicationId>, Missing<required::SecretKey>> { CfnBaiduChannelProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnBaiduChannelProps<R0, R1, R2> {
     /// `ApiKey`: text, required. Update: in place.
-    pub fn api_key(mut self, value: impl Arg<str>) -> CfnBaiduChannelProps<Set, R1, R2> { self.0.set("ApiKey", value.into_expr()); CfnBaiduChannelProps(self.0, Phase) }
+    pub fn api_key(self, value: impl Arg<str>) -> CfnBaiduChannelProps<Set, R1, R2> { CfnBaiduChannelProps(put(self.0, "ApiKey", value.into_expr()), Phase) }
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnBaiduChannelProps<R0, Set, R2> { self.0.set("ApplicationId", value.into_expr()); CfnBaiduChannelProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnBaiduChannelProps<R0, Set, R2> { CfnBaiduChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `SecretKey`: text, required. Update: in place.
-    pub fn secret_key(mut self, value: impl Arg<str>) -> CfnBaiduChannelProps<R0, R1, Set> { self.0.set("SecretKey", value.into_expr()); CfnBaiduChannelProps(self.0, Phase) }
+    pub fn secret_key(self, value: impl Arg<str>) -> CfnBaiduChannelProps<R0, R1, Set> { CfnBaiduChannelProps(put(self.0, "SecretKey", value.into_expr()), Phase) }
 }
 impl Done for CfnBaiduChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html)
@@ -335,442 +335,442 @@ impl CfnCampaign {
     /// `AWS::Pinpoint::Campaign`
     pub const TYPE: &'static str = "AWS::Pinpoint::Campaign";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnCampaignProps<R0, R1, R2, R3>) -> Self where CfnCampaignProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCampaignProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CampaignId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CampaignId`: text.
     pub fn attr_campaign_id(&self) -> Val<str> { self.0.get_att("CampaignId") }
 }
 impl Parent for CfnCampaign { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-campaign.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCampaignProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnCampaignProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnCampaignProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCampaignProps<missing::ApplicationId, missing::Name, missing::Schedule, missing::SegmentId> { CfnCampaignProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCampaignProps<Missing<required::ApplicationId>, Missing<required::Name>, Missing<required::Schedule>, Missing<required::SegmentId>> { CfnCampaignProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnCampaignProps<R0, R1, R2, R3> {
     /// `AdditionalTreatments`: list of `WriteTreatmentResource`. Update: in place.
-    pub fn additional_treatments(mut self, value: impl Arg<Arr<campaign::WriteTreatmentResource>>) -> Self { self.0.set("AdditionalTreatments", value.into_expr()); self }
+    pub fn additional_treatments(self, value: impl Arg<Arr<campaign::WriteTreatmentResource>>) -> Self { Self(put(self.0, "AdditionalTreatments", value.into_expr()), Phase) }
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnCampaignProps<Set, R1, R2, R3> { self.0.set("ApplicationId", value.into_expr()); CfnCampaignProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnCampaignProps<Set, R1, R2, R3> { CfnCampaignProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `CampaignHook`: `CampaignHook`. Update: in place.
-    pub fn campaign_hook(mut self, value: impl Arg<campaign::CampaignHook>) -> Self { self.0.set("CampaignHook", value.into_expr()); self }
+    pub fn campaign_hook(self, value: impl Arg<campaign::CampaignHook>) -> Self { Self(put(self.0, "CampaignHook", value.into_expr()), Phase) }
     /// `CustomDeliveryConfiguration`: `CustomDeliveryConfiguration`. Update: in place.
-    pub fn custom_delivery_configuration(mut self, value: impl Arg<campaign::CustomDeliveryConfiguration>) -> Self { self.0.set("CustomDeliveryConfiguration", value.into_expr()); self }
+    pub fn custom_delivery_configuration(self, value: impl Arg<campaign::CustomDeliveryConfiguration>) -> Self { Self(put(self.0, "CustomDeliveryConfiguration", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `HoldoutPercent`: integer. Update: in place.
-    pub fn holdout_percent(mut self, value: impl Arg<i64>) -> Self { self.0.set("HoldoutPercent", value.into_expr()); self }
+    pub fn holdout_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HoldoutPercent", value.into_expr()), Phase) }
     /// `IsPaused`: boolean. Update: in place.
-    pub fn is_paused(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsPaused", value.into_expr()); self }
+    pub fn is_paused(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsPaused", value.into_expr()), Phase) }
     /// `Limits`: `Limits`. Update: in place.
-    pub fn limits(mut self, value: impl Arg<campaign::Limits>) -> Self { self.0.set("Limits", value.into_expr()); self }
+    pub fn limits(self, value: impl Arg<campaign::Limits>) -> Self { Self(put(self.0, "Limits", value.into_expr()), Phase) }
     /// `MessageConfiguration`: `MessageConfiguration`. Update: in place.
-    pub fn message_configuration(mut self, value: impl Arg<campaign::MessageConfiguration>) -> Self { self.0.set("MessageConfiguration", value.into_expr()); self }
+    pub fn message_configuration(self, value: impl Arg<campaign::MessageConfiguration>) -> Self { Self(put(self.0, "MessageConfiguration", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCampaignProps<R0, Set, R2, R3> { self.0.set("Name", value.into_expr()); CfnCampaignProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCampaignProps<R0, Set, R2, R3> { CfnCampaignProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Priority`: integer. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> Self { self.0.set("Priority", value.into_expr()); self }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `Schedule`: `Schedule`, required. Update: in place.
-    pub fn schedule(mut self, value: impl Arg<campaign::Schedule>) -> CfnCampaignProps<R0, R1, Set, R3> { self.0.set("Schedule", value.into_expr()); CfnCampaignProps(self.0, Phase) }
+    pub fn schedule(self, value: impl Arg<campaign::Schedule>) -> CfnCampaignProps<R0, R1, Set, R3> { CfnCampaignProps(put(self.0, "Schedule", value.into_expr()), Phase) }
     /// `SegmentId`: text, required. Update: in place.
-    pub fn segment_id(mut self, value: impl Arg<str>) -> CfnCampaignProps<R0, R1, R2, Set> { self.0.set("SegmentId", value.into_expr()); CfnCampaignProps(self.0, Phase) }
+    pub fn segment_id(self, value: impl Arg<str>) -> CfnCampaignProps<R0, R1, R2, Set> { CfnCampaignProps(put(self.0, "SegmentId", value.into_expr()), Phase) }
     /// `SegmentVersion`: integer. Update: in place.
-    pub fn segment_version(mut self, value: impl Arg<i64>) -> Self { self.0.set("SegmentVersion", value.into_expr()); self }
+    pub fn segment_version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SegmentVersion", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TemplateConfiguration`: `TemplateConfiguration`. Update: in place.
-    pub fn template_configuration(mut self, value: impl Arg<campaign::TemplateConfiguration>) -> Self { self.0.set("TemplateConfiguration", value.into_expr()); self }
+    pub fn template_configuration(self, value: impl Arg<campaign::TemplateConfiguration>) -> Self { Self(put(self.0, "TemplateConfiguration", value.into_expr()), Phase) }
     /// `TreatmentDescription`: text. Update: in place.
-    pub fn treatment_description(mut self, value: impl Arg<str>) -> Self { self.0.set("TreatmentDescription", value.into_expr()); self }
+    pub fn treatment_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatmentDescription", value.into_expr()), Phase) }
     /// `TreatmentName`: text. Update: in place.
-    pub fn treatment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TreatmentName", value.into_expr()); self }
+    pub fn treatment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatmentName", value.into_expr()), Phase) }
 }
 impl Done for CfnCampaignProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Pinpoint::Campaign`.
 pub mod campaign {
 use crate::cfn::support::*;
 /// The property type `AttributeDimension` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-attributedimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AttributeDimension(Bag);
+#[must_use] pub struct AttributeDimension(Bag);
 impl AttributeDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttributeType`: text. Update: in place.
-    pub fn attribute_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AttributeType", value.into_expr()); self }
+    pub fn attribute_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeType", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for AttributeDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CampaignCustomMessage` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaigncustommessage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CampaignCustomMessage(Bag);
+#[must_use] pub struct CampaignCustomMessage(Bag);
 impl CampaignCustomMessage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Data`: text. Update: in place.
-    pub fn data(mut self, value: impl Arg<str>) -> Self { self.0.set("Data", value.into_expr()); self }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr())) }
 }
 impl Done for CampaignCustomMessage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CampaignEmailMessage` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignemailmessage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CampaignEmailMessage(Bag);
+#[must_use] pub struct CampaignEmailMessage(Bag);
 impl CampaignEmailMessage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Body`: text. Update: in place.
-    pub fn body(mut self, value: impl Arg<str>) -> Self { self.0.set("Body", value.into_expr()); self }
+    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
     /// `FromAddress`: text. Update: in place.
-    pub fn from_address(mut self, value: impl Arg<str>) -> Self { self.0.set("FromAddress", value.into_expr()); self }
+    pub fn from_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FromAddress", value.into_expr())) }
     /// `HtmlBody`: text. Update: in place.
-    pub fn html_body(mut self, value: impl Arg<str>) -> Self { self.0.set("HtmlBody", value.into_expr()); self }
+    pub fn html_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HtmlBody", value.into_expr())) }
     /// `Title`: text. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> Self { self.0.set("Title", value.into_expr()); self }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
 }
 impl Done for CampaignEmailMessage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CampaignEventFilter` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaigneventfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CampaignEventFilter(Bag);
+#[must_use] pub struct CampaignEventFilter(Bag);
 impl CampaignEventFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dimensions`: `EventDimensions`. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<EventDimensions>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<EventDimensions>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
     /// `FilterType`: text. Update: in place.
-    pub fn filter_type(mut self, value: impl Arg<str>) -> Self { self.0.set("FilterType", value.into_expr()); self }
+    pub fn filter_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterType", value.into_expr())) }
 }
 impl Done for CampaignEventFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CampaignHook` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignhook.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CampaignHook(Bag);
+#[must_use] pub struct CampaignHook(Bag);
 impl CampaignHook {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LambdaFunctionName`: text. Update: in place.
-    pub fn lambda_function_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LambdaFunctionName", value.into_expr()); self }
+    pub fn lambda_function_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LambdaFunctionName", value.into_expr())) }
     /// `Mode`: text. Update: in place.
-    pub fn mode(mut self, value: impl Arg<str>) -> Self { self.0.set("Mode", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
     /// `WebUrl`: text. Update: in place.
-    pub fn web_url(mut self, value: impl Arg<str>) -> Self { self.0.set("WebUrl", value.into_expr()); self }
+    pub fn web_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WebUrl", value.into_expr())) }
 }
 impl Done for CampaignHook { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CampaignInAppMessage` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaigninappmessage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CampaignInAppMessage(Bag);
+#[must_use] pub struct CampaignInAppMessage(Bag);
 impl CampaignInAppMessage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Content`: list of `InAppMessageContent`. Update: in place.
-    pub fn content(mut self, value: impl Arg<Arr<InAppMessageContent>>) -> Self { self.0.set("Content", value.into_expr()); self }
+    pub fn content(self, value: impl Arg<Arr<InAppMessageContent>>) -> Self { Self(put(self.0, "Content", value.into_expr())) }
     /// `CustomConfig`: JSON. Update: in place.
-    pub fn custom_config(mut self, value: impl Arg<Any>) -> Self { self.0.set("CustomConfig", value.into_expr()); self }
+    pub fn custom_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CustomConfig", value.into_expr())) }
     /// `Layout`: text. Update: in place.
-    pub fn layout(mut self, value: impl Arg<str>) -> Self { self.0.set("Layout", value.into_expr()); self }
+    pub fn layout(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Layout", value.into_expr())) }
 }
 impl Done for CampaignInAppMessage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CampaignSmsMessage` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-campaignsmsmessage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CampaignSmsMessage(Bag);
+#[must_use] pub struct CampaignSmsMessage(Bag);
 impl CampaignSmsMessage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Body`: text. Update: in place.
-    pub fn body(mut self, value: impl Arg<str>) -> Self { self.0.set("Body", value.into_expr()); self }
+    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
     /// `EntityId`: text. Update: in place.
-    pub fn entity_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EntityId", value.into_expr()); self }
+    pub fn entity_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityId", value.into_expr())) }
     /// `MessageType`: text. Update: in place.
-    pub fn message_type(mut self, value: impl Arg<str>) -> Self { self.0.set("MessageType", value.into_expr()); self }
+    pub fn message_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageType", value.into_expr())) }
     /// `OriginationNumber`: text. Update: in place.
-    pub fn origination_number(mut self, value: impl Arg<str>) -> Self { self.0.set("OriginationNumber", value.into_expr()); self }
+    pub fn origination_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OriginationNumber", value.into_expr())) }
     /// `SenderId`: text. Update: in place.
-    pub fn sender_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SenderId", value.into_expr()); self }
+    pub fn sender_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderId", value.into_expr())) }
     /// `TemplateId`: text. Update: in place.
-    pub fn template_id(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateId", value.into_expr()); self }
+    pub fn template_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateId", value.into_expr())) }
 }
 impl Done for CampaignSmsMessage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomDeliveryConfiguration` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-customdeliveryconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomDeliveryConfiguration(Bag);
+#[must_use] pub struct CustomDeliveryConfiguration(Bag);
 impl CustomDeliveryConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeliveryUri`: text. Update: in place.
-    pub fn delivery_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("DeliveryUri", value.into_expr()); self }
+    pub fn delivery_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryUri", value.into_expr())) }
     /// `EndpointTypes`: list of text. Update: in place.
-    pub fn endpoint_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EndpointTypes", value.into_expr()); self }
+    pub fn endpoint_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EndpointTypes", value.into_expr())) }
 }
 impl Done for CustomDeliveryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefaultButtonConfiguration` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-defaultbuttonconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DefaultButtonConfiguration(Bag);
+#[must_use] pub struct DefaultButtonConfiguration(Bag);
 impl DefaultButtonConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BackgroundColor`: text. Update: in place.
-    pub fn background_color(mut self, value: impl Arg<str>) -> Self { self.0.set("BackgroundColor", value.into_expr()); self }
+    pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value.into_expr())) }
     /// `BorderRadius`: integer. Update: in place.
-    pub fn border_radius(mut self, value: impl Arg<i64>) -> Self { self.0.set("BorderRadius", value.into_expr()); self }
+    pub fn border_radius(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BorderRadius", value.into_expr())) }
     /// `ButtonAction`: text. Update: in place.
-    pub fn button_action(mut self, value: impl Arg<str>) -> Self { self.0.set("ButtonAction", value.into_expr()); self }
+    pub fn button_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ButtonAction", value.into_expr())) }
     /// `Link`: text. Update: in place.
-    pub fn link(mut self, value: impl Arg<str>) -> Self { self.0.set("Link", value.into_expr()); self }
+    pub fn link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Link", value.into_expr())) }
     /// `Text`: text. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> Self { self.0.set("Text", value.into_expr()); self }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
     /// `TextColor`: text. Update: in place.
-    pub fn text_color(mut self, value: impl Arg<str>) -> Self { self.0.set("TextColor", value.into_expr()); self }
+    pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value.into_expr())) }
 }
 impl Done for DefaultButtonConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventDimensions` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-eventdimensions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventDimensions(Bag);
+#[must_use] pub struct EventDimensions(Bag);
 impl EventDimensions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attributes`: JSON. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Any>) -> Self { self.0.set("Attributes", value.into_expr()); self }
+    pub fn attributes(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
     /// `EventType`: `SetDimension`. Update: in place.
-    pub fn event_type(mut self, value: impl Arg<SetDimension>) -> Self { self.0.set("EventType", value.into_expr()); self }
+    pub fn event_type(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "EventType", value.into_expr())) }
     /// `Metrics`: JSON. Update: in place.
-    pub fn metrics(mut self, value: impl Arg<Any>) -> Self { self.0.set("Metrics", value.into_expr()); self }
+    pub fn metrics(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Metrics", value.into_expr())) }
 }
 impl Done for EventDimensions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InAppMessageBodyConfig` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagebodyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InAppMessageBodyConfig(Bag);
+#[must_use] pub struct InAppMessageBodyConfig(Bag);
 impl InAppMessageBodyConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alignment`: text. Update: in place.
-    pub fn alignment(mut self, value: impl Arg<str>) -> Self { self.0.set("Alignment", value.into_expr()); self }
+    pub fn alignment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alignment", value.into_expr())) }
     /// `Body`: text. Update: in place.
-    pub fn body(mut self, value: impl Arg<str>) -> Self { self.0.set("Body", value.into_expr()); self }
+    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
     /// `TextColor`: text. Update: in place.
-    pub fn text_color(mut self, value: impl Arg<str>) -> Self { self.0.set("TextColor", value.into_expr()); self }
+    pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value.into_expr())) }
 }
 impl Done for InAppMessageBodyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InAppMessageButton` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagebutton.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InAppMessageButton(Bag);
+#[must_use] pub struct InAppMessageButton(Bag);
 impl InAppMessageButton {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Android`: `OverrideButtonConfiguration`. Update: in place.
-    pub fn android(mut self, value: impl Arg<OverrideButtonConfiguration>) -> Self { self.0.set("Android", value.into_expr()); self }
+    pub fn android(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "Android", value.into_expr())) }
     /// `DefaultConfig`: `DefaultButtonConfiguration`. Update: in place.
-    pub fn default_config(mut self, value: impl Arg<DefaultButtonConfiguration>) -> Self { self.0.set("DefaultConfig", value.into_expr()); self }
+    pub fn default_config(self, value: impl Arg<DefaultButtonConfiguration>) -> Self { Self(put(self.0, "DefaultConfig", value.into_expr())) }
     /// `IOS`: `OverrideButtonConfiguration`. Update: in place.
-    pub fn ios(mut self, value: impl Arg<OverrideButtonConfiguration>) -> Self { self.0.set("IOS", value.into_expr()); self }
+    pub fn ios(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "IOS", value.into_expr())) }
     /// `Web`: `OverrideButtonConfiguration`. Update: in place.
-    pub fn web(mut self, value: impl Arg<OverrideButtonConfiguration>) -> Self { self.0.set("Web", value.into_expr()); self }
+    pub fn web(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "Web", value.into_expr())) }
 }
 impl Done for InAppMessageButton { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InAppMessageContent` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessagecontent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InAppMessageContent(Bag);
+#[must_use] pub struct InAppMessageContent(Bag);
 impl InAppMessageContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BackgroundColor`: text. Update: in place.
-    pub fn background_color(mut self, value: impl Arg<str>) -> Self { self.0.set("BackgroundColor", value.into_expr()); self }
+    pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value.into_expr())) }
     /// `BodyConfig`: `InAppMessageBodyConfig`. Update: in place.
-    pub fn body_config(mut self, value: impl Arg<InAppMessageBodyConfig>) -> Self { self.0.set("BodyConfig", value.into_expr()); self }
+    pub fn body_config(self, value: impl Arg<InAppMessageBodyConfig>) -> Self { Self(put(self.0, "BodyConfig", value.into_expr())) }
     /// `HeaderConfig`: `InAppMessageHeaderConfig`. Update: in place.
-    pub fn header_config(mut self, value: impl Arg<InAppMessageHeaderConfig>) -> Self { self.0.set("HeaderConfig", value.into_expr()); self }
+    pub fn header_config(self, value: impl Arg<InAppMessageHeaderConfig>) -> Self { Self(put(self.0, "HeaderConfig", value.into_expr())) }
     /// `ImageUrl`: text. Update: in place.
-    pub fn image_url(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageUrl", value.into_expr()); self }
+    pub fn image_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUrl", value.into_expr())) }
     /// `PrimaryBtn`: `InAppMessageButton`. Update: in place.
-    pub fn primary_btn(mut self, value: impl Arg<InAppMessageButton>) -> Self { self.0.set("PrimaryBtn", value.into_expr()); self }
+    pub fn primary_btn(self, value: impl Arg<InAppMessageButton>) -> Self { Self(put(self.0, "PrimaryBtn", value.into_expr())) }
     /// `SecondaryBtn`: `InAppMessageButton`. Update: in place.
-    pub fn secondary_btn(mut self, value: impl Arg<InAppMessageButton>) -> Self { self.0.set("SecondaryBtn", value.into_expr()); self }
+    pub fn secondary_btn(self, value: impl Arg<InAppMessageButton>) -> Self { Self(put(self.0, "SecondaryBtn", value.into_expr())) }
 }
 impl Done for InAppMessageContent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InAppMessageHeaderConfig` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-inappmessageheaderconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InAppMessageHeaderConfig(Bag);
+#[must_use] pub struct InAppMessageHeaderConfig(Bag);
 impl InAppMessageHeaderConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alignment`: text. Update: in place.
-    pub fn alignment(mut self, value: impl Arg<str>) -> Self { self.0.set("Alignment", value.into_expr()); self }
+    pub fn alignment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Alignment", value.into_expr())) }
     /// `Header`: text. Update: in place.
-    pub fn header(mut self, value: impl Arg<str>) -> Self { self.0.set("Header", value.into_expr()); self }
+    pub fn header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
     /// `TextColor`: text. Update: in place.
-    pub fn text_color(mut self, value: impl Arg<str>) -> Self { self.0.set("TextColor", value.into_expr()); self }
+    pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value.into_expr())) }
 }
 impl Done for InAppMessageHeaderConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Limits` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-limits.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Limits(Bag);
+#[must_use] pub struct Limits(Bag);
 impl Limits {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Daily`: integer. Update: in place.
-    pub fn daily(mut self, value: impl Arg<i64>) -> Self { self.0.set("Daily", value.into_expr()); self }
+    pub fn daily(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Daily", value.into_expr())) }
     /// `MaximumDuration`: integer. Update: in place.
-    pub fn maximum_duration(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumDuration", value.into_expr()); self }
+    pub fn maximum_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumDuration", value.into_expr())) }
     /// `MessagesPerSecond`: integer. Update: in place.
-    pub fn messages_per_second(mut self, value: impl Arg<i64>) -> Self { self.0.set("MessagesPerSecond", value.into_expr()); self }
+    pub fn messages_per_second(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessagesPerSecond", value.into_expr())) }
     /// `Session`: integer. Update: in place.
-    pub fn session(mut self, value: impl Arg<i64>) -> Self { self.0.set("Session", value.into_expr()); self }
+    pub fn session(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Session", value.into_expr())) }
     /// `Total`: integer. Update: in place.
-    pub fn total(mut self, value: impl Arg<i64>) -> Self { self.0.set("Total", value.into_expr()); self }
+    pub fn total(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Total", value.into_expr())) }
 }
 impl Done for Limits { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Message` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-message.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Message(Bag);
+#[must_use] pub struct Message(Bag);
 impl Message {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: text. Update: in place.
-    pub fn action(mut self, value: impl Arg<str>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
     /// `Body`: text. Update: in place.
-    pub fn body(mut self, value: impl Arg<str>) -> Self { self.0.set("Body", value.into_expr()); self }
+    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
     /// `ImageIconUrl`: text. Update: in place.
-    pub fn image_icon_url(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageIconUrl", value.into_expr()); self }
+    pub fn image_icon_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageIconUrl", value.into_expr())) }
     /// `ImageSmallIconUrl`: text. Update: in place.
-    pub fn image_small_icon_url(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageSmallIconUrl", value.into_expr()); self }
+    pub fn image_small_icon_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageSmallIconUrl", value.into_expr())) }
     /// `ImageUrl`: text. Update: in place.
-    pub fn image_url(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageUrl", value.into_expr()); self }
+    pub fn image_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUrl", value.into_expr())) }
     /// `JsonBody`: text. Update: in place.
-    pub fn json_body(mut self, value: impl Arg<str>) -> Self { self.0.set("JsonBody", value.into_expr()); self }
+    pub fn json_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JsonBody", value.into_expr())) }
     /// `MediaUrl`: text. Update: in place.
-    pub fn media_url(mut self, value: impl Arg<str>) -> Self { self.0.set("MediaUrl", value.into_expr()); self }
+    pub fn media_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaUrl", value.into_expr())) }
     /// `RawContent`: text. Update: in place.
-    pub fn raw_content(mut self, value: impl Arg<str>) -> Self { self.0.set("RawContent", value.into_expr()); self }
+    pub fn raw_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RawContent", value.into_expr())) }
     /// `SilentPush`: boolean. Update: in place.
-    pub fn silent_push(mut self, value: impl Arg<bool>) -> Self { self.0.set("SilentPush", value.into_expr()); self }
+    pub fn silent_push(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SilentPush", value.into_expr())) }
     /// `TimeToLive`: integer. Update: in place.
-    pub fn time_to_live(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeToLive", value.into_expr()); self }
+    pub fn time_to_live(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeToLive", value.into_expr())) }
     /// `Title`: text. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> Self { self.0.set("Title", value.into_expr()); self }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for Message { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MessageConfiguration` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-messageconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MessageConfiguration(Bag);
+#[must_use] pub struct MessageConfiguration(Bag);
 impl MessageConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ADMMessage`: `Message`. Update: in place.
-    pub fn adm_message(mut self, value: impl Arg<Message>) -> Self { self.0.set("ADMMessage", value.into_expr()); self }
+    pub fn adm_message(self, value: impl Arg<Message>) -> Self { Self(put(self.0, "ADMMessage", value.into_expr())) }
     /// `APNSMessage`: `Message`. Update: in place.
-    pub fn apns_message(mut self, value: impl Arg<Message>) -> Self { self.0.set("APNSMessage", value.into_expr()); self }
+    pub fn apns_message(self, value: impl Arg<Message>) -> Self { Self(put(self.0, "APNSMessage", value.into_expr())) }
     /// `BaiduMessage`: `Message`. Update: in place.
-    pub fn baidu_message(mut self, value: impl Arg<Message>) -> Self { self.0.set("BaiduMessage", value.into_expr()); self }
+    pub fn baidu_message(self, value: impl Arg<Message>) -> Self { Self(put(self.0, "BaiduMessage", value.into_expr())) }
     /// `CustomMessage`: `CampaignCustomMessage`. Update: in place.
-    pub fn custom_message(mut self, value: impl Arg<CampaignCustomMessage>) -> Self { self.0.set("CustomMessage", value.into_expr()); self }
+    pub fn custom_message(self, value: impl Arg<CampaignCustomMessage>) -> Self { Self(put(self.0, "CustomMessage", value.into_expr())) }
     /// `DefaultMessage`: `Message`. Update: in place.
-    pub fn default_message(mut self, value: impl Arg<Message>) -> Self { self.0.set("DefaultMessage", value.into_expr()); self }
+    pub fn default_message(self, value: impl Arg<Message>) -> Self { Self(put(self.0, "DefaultMessage", value.into_expr())) }
     /// `EmailMessage`: `CampaignEmailMessage`. Update: in place.
-    pub fn email_message(mut self, value: impl Arg<CampaignEmailMessage>) -> Self { self.0.set("EmailMessage", value.into_expr()); self }
+    pub fn email_message(self, value: impl Arg<CampaignEmailMessage>) -> Self { Self(put(self.0, "EmailMessage", value.into_expr())) }
     /// `GCMMessage`: `Message`. Update: in place.
-    pub fn gcm_message(mut self, value: impl Arg<Message>) -> Self { self.0.set("GCMMessage", value.into_expr()); self }
+    pub fn gcm_message(self, value: impl Arg<Message>) -> Self { Self(put(self.0, "GCMMessage", value.into_expr())) }
     /// `InAppMessage`: `CampaignInAppMessage`. Update: in place.
-    pub fn in_app_message(mut self, value: impl Arg<CampaignInAppMessage>) -> Self { self.0.set("InAppMessage", value.into_expr()); self }
+    pub fn in_app_message(self, value: impl Arg<CampaignInAppMessage>) -> Self { Self(put(self.0, "InAppMessage", value.into_expr())) }
     /// `SMSMessage`: `CampaignSmsMessage`. Update: in place.
-    pub fn sms_message(mut self, value: impl Arg<CampaignSmsMessage>) -> Self { self.0.set("SMSMessage", value.into_expr()); self }
+    pub fn sms_message(self, value: impl Arg<CampaignSmsMessage>) -> Self { Self(put(self.0, "SMSMessage", value.into_expr())) }
 }
 impl Done for MessageConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDimension` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-metricdimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricDimension(Bag);
+#[must_use] pub struct MetricDimension(Bag);
 impl MetricDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComparisonOperator`: text. Update: in place.
-    pub fn comparison_operator(mut self, value: impl Arg<str>) -> Self { self.0.set("ComparisonOperator", value.into_expr()); self }
+    pub fn comparison_operator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComparisonOperator", value.into_expr())) }
     /// `Value`: number. Update: in place.
-    pub fn value(mut self, value: impl Arg<f64>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for MetricDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OverrideButtonConfiguration` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-overridebuttonconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OverrideButtonConfiguration(Bag);
+#[must_use] pub struct OverrideButtonConfiguration(Bag);
 impl OverrideButtonConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ButtonAction`: text. Update: in place.
-    pub fn button_action(mut self, value: impl Arg<str>) -> Self { self.0.set("ButtonAction", value.into_expr()); self }
+    pub fn button_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ButtonAction", value.into_expr())) }
     /// `Link`: text. Update: in place.
-    pub fn link(mut self, value: impl Arg<str>) -> Self { self.0.set("Link", value.into_expr()); self }
+    pub fn link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Link", value.into_expr())) }
 }
 impl Done for OverrideButtonConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuietTime` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-quiettime.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QuietTime<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct QuietTime<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl QuietTime {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QuietTime<super::missing::End, super::missing::Start> { QuietTime(Bag::default(), Phase) }
+    pub fn new() -> QuietTime<Missing<super::required::End>, Missing<super::required::Start>> { QuietTime(Bag::default(), Phase) }
 }
 impl<R0, R1> QuietTime<R0, R1> {
     /// `End`: text, required. Update: in place.
-    pub fn end(mut self, value: impl Arg<str>) -> QuietTime<Set, R1> { self.0.set("End", value.into_expr()); QuietTime(self.0, Phase) }
+    pub fn end(self, value: impl Arg<str>) -> QuietTime<Set, R1> { QuietTime(put(self.0, "End", value.into_expr()), Phase) }
     /// `Start`: text, required. Update: in place.
-    pub fn start(mut self, value: impl Arg<str>) -> QuietTime<R0, Set> { self.0.set("Start", value.into_expr()); QuietTime(self.0, Phase) }
+    pub fn start(self, value: impl Arg<str>) -> QuietTime<R0, Set> { QuietTime(put(self.0, "Start", value.into_expr()), Phase) }
 }
 impl Done for QuietTime { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-schedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Schedule(Bag);
+#[must_use] pub struct Schedule(Bag);
 impl Schedule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndTime`: text. Update: in place.
-    pub fn end_time(mut self, value: impl Arg<str>) -> Self { self.0.set("EndTime", value.into_expr()); self }
+    pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr())) }
     /// `EventFilter`: `CampaignEventFilter`. Update: in place.
-    pub fn event_filter(mut self, value: impl Arg<CampaignEventFilter>) -> Self { self.0.set("EventFilter", value.into_expr()); self }
+    pub fn event_filter(self, value: impl Arg<CampaignEventFilter>) -> Self { Self(put(self.0, "EventFilter", value.into_expr())) }
     /// `Frequency`: text. Update: in place.
-    pub fn frequency(mut self, value: impl Arg<str>) -> Self { self.0.set("Frequency", value.into_expr()); self }
+    pub fn frequency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Frequency", value.into_expr())) }
     /// `IsLocalTime`: boolean. Update: in place.
-    pub fn is_local_time(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsLocalTime", value.into_expr()); self }
+    pub fn is_local_time(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsLocalTime", value.into_expr())) }
     /// `QuietTime`: `QuietTime`. Update: in place.
-    pub fn quiet_time(mut self, value: impl Arg<QuietTime>) -> Self { self.0.set("QuietTime", value.into_expr()); self }
+    pub fn quiet_time(self, value: impl Arg<QuietTime>) -> Self { Self(put(self.0, "QuietTime", value.into_expr())) }
     /// `StartTime`: text. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("StartTime", value.into_expr()); self }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr())) }
     /// `TimeZone`: text. Update: in place.
-    pub fn time_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("TimeZone", value.into_expr()); self }
+    pub fn time_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeZone", value.into_expr())) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SetDimension` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-setdimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SetDimension(Bag);
+#[must_use] pub struct SetDimension(Bag);
 impl SetDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DimensionType`: text. Update: in place.
-    pub fn dimension_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DimensionType", value.into_expr()); self }
+    pub fn dimension_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DimensionType", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for SetDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Template` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-template.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Template(Bag);
+#[must_use] pub struct Template(Bag);
 impl Template {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for Template { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateConfiguration` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-templateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TemplateConfiguration(Bag);
+#[must_use] pub struct TemplateConfiguration(Bag);
 impl TemplateConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EmailTemplate`: `Template`. Update: in place.
-    pub fn email_template(mut self, value: impl Arg<Template>) -> Self { self.0.set("EmailTemplate", value.into_expr()); self }
+    pub fn email_template(self, value: impl Arg<Template>) -> Self { Self(put(self.0, "EmailTemplate", value.into_expr())) }
     /// `PushTemplate`: `Template`. Update: in place.
-    pub fn push_template(mut self, value: impl Arg<Template>) -> Self { self.0.set("PushTemplate", value.into_expr()); self }
+    pub fn push_template(self, value: impl Arg<Template>) -> Self { Self(put(self.0, "PushTemplate", value.into_expr())) }
     /// `SMSTemplate`: `Template`. Update: in place.
-    pub fn sms_template(mut self, value: impl Arg<Template>) -> Self { self.0.set("SMSTemplate", value.into_expr()); self }
+    pub fn sms_template(self, value: impl Arg<Template>) -> Self { Self(put(self.0, "SMSTemplate", value.into_expr())) }
     /// `VoiceTemplate`: `Template`. Update: in place.
-    pub fn voice_template(mut self, value: impl Arg<Template>) -> Self { self.0.set("VoiceTemplate", value.into_expr()); self }
+    pub fn voice_template(self, value: impl Arg<Template>) -> Self { Self(put(self.0, "VoiceTemplate", value.into_expr())) }
 }
 impl Done for TemplateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WriteTreatmentResource` of `AWS::Pinpoint::Campaign`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-campaign-writetreatmentresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WriteTreatmentResource(Bag);
+#[must_use] pub struct WriteTreatmentResource(Bag);
 impl WriteTreatmentResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomDeliveryConfiguration`: `CustomDeliveryConfiguration`. Update: in place.
-    pub fn custom_delivery_configuration(mut self, value: impl Arg<CustomDeliveryConfiguration>) -> Self { self.0.set("CustomDeliveryConfiguration", value.into_expr()); self }
+    pub fn custom_delivery_configuration(self, value: impl Arg<CustomDeliveryConfiguration>) -> Self { Self(put(self.0, "CustomDeliveryConfiguration", value.into_expr())) }
     /// `MessageConfiguration`: `MessageConfiguration`. Update: in place.
-    pub fn message_configuration(mut self, value: impl Arg<MessageConfiguration>) -> Self { self.0.set("MessageConfiguration", value.into_expr()); self }
+    pub fn message_configuration(self, value: impl Arg<MessageConfiguration>) -> Self { Self(put(self.0, "MessageConfiguration", value.into_expr())) }
     /// `Schedule`: `Schedule`. Update: in place.
-    pub fn schedule(mut self, value: impl Arg<Schedule>) -> Self { self.0.set("Schedule", value.into_expr()); self }
+    pub fn schedule(self, value: impl Arg<Schedule>) -> Self { Self(put(self.0, "Schedule", value.into_expr())) }
     /// `SizePercent`: integer. Update: in place.
-    pub fn size_percent(mut self, value: impl Arg<i64>) -> Self { self.0.set("SizePercent", value.into_expr()); self }
+    pub fn size_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SizePercent", value.into_expr())) }
     /// `TemplateConfiguration`: `TemplateConfiguration`. Update: in place.
-    pub fn template_configuration(mut self, value: impl Arg<TemplateConfiguration>) -> Self { self.0.set("TemplateConfiguration", value.into_expr()); self }
+    pub fn template_configuration(self, value: impl Arg<TemplateConfiguration>) -> Self { Self(put(self.0, "TemplateConfiguration", value.into_expr())) }
     /// `TreatmentDescription`: text. Update: in place.
-    pub fn treatment_description(mut self, value: impl Arg<str>) -> Self { self.0.set("TreatmentDescription", value.into_expr()); self }
+    pub fn treatment_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatmentDescription", value.into_expr())) }
     /// `TreatmentName`: text. Update: in place.
-    pub fn treatment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TreatmentName", value.into_expr()); self }
+    pub fn treatment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TreatmentName", value.into_expr())) }
 }
 impl Done for WriteTreatmentResource { fn into_props(self) -> Bag { self.0 } }
 }
@@ -780,7 +780,7 @@ impl CfnEmailChannel {
     /// `AWS::Pinpoint::EmailChannel`
     pub const TYPE: &'static str = "AWS::Pinpoint::EmailChannel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnEmailChannelProps<R0, R1, R2>) -> Self where CfnEmailChannelProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEmailChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -788,26 +788,26 @@ impl CfnEmailChannel {
 }
 impl Parent for CfnEmailChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Pinpoint::EmailChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailchannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEmailChannelProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnEmailChannelProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnEmailChannelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEmailChannelProps<missing::ApplicationId, missing::FromAddress, missing::Identity> { CfnEmailChannelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEmailChannelProps<Missing<required::ApplicationId>, Missing<required::FromAddress>, Missing<required::Identity>> { CfnEmailChannelProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEmailChannelProps<R0, R1, R2> {
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnEmailChannelProps<Set, R1, R2> { self.0.set("ApplicationId", value.into_expr()); CfnEmailChannelProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnEmailChannelProps<Set, R1, R2> { CfnEmailChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `ConfigurationSet`: text. Update: in place.
-    pub fn configuration_set(mut self, value: impl Arg<str>) -> Self { self.0.set("ConfigurationSet", value.into_expr()); self }
+    pub fn configuration_set(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSet", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `FromAddress`: text, required. Update: in place.
-    pub fn from_address(mut self, value: impl Arg<str>) -> CfnEmailChannelProps<R0, Set, R2> { self.0.set("FromAddress", value.into_expr()); CfnEmailChannelProps(self.0, Phase) }
+    pub fn from_address(self, value: impl Arg<str>) -> CfnEmailChannelProps<R0, Set, R2> { CfnEmailChannelProps(put(self.0, "FromAddress", value.into_expr()), Phase) }
     /// `Identity`: text, required. Update: in place.
-    pub fn identity(mut self, value: impl Arg<str>) -> CfnEmailChannelProps<R0, R1, Set> { self.0.set("Identity", value.into_expr()); CfnEmailChannelProps(self.0, Phase) }
-    /// `OrchestrationSendingRoleArn`: text. Update: in place.
-    pub fn orchestration_sending_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("OrchestrationSendingRoleArn", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn identity(self, value: impl Arg<str>) -> CfnEmailChannelProps<R0, R1, Set> { CfnEmailChannelProps(put(self.0, "Identity", value.into_expr()), Phase) }
+    /// `OrchestrationSendingRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn orchestration_sending_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "OrchestrationSendingRoleArn", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CfnEmailChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::EmailTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailtemplate.html)
@@ -816,36 +816,36 @@ impl CfnEmailTemplate {
     /// `AWS::Pinpoint::EmailTemplate`
     pub const TYPE: &'static str = "AWS::Pinpoint::EmailTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnEmailTemplateProps<R0, R1>) -> Self where CfnEmailTemplateProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEmailTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnEmailTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Pinpoint::EmailTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-emailtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEmailTemplateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnEmailTemplateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnEmailTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEmailTemplateProps<missing::Subject, missing::TemplateName> { CfnEmailTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEmailTemplateProps<Missing<required::Subject>, Missing<required::TemplateName>> { CfnEmailTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEmailTemplateProps<R0, R1> {
     /// `DefaultSubstitutions`: text. Update: in place.
-    pub fn default_substitutions(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultSubstitutions", value.into_expr()); self }
+    pub fn default_substitutions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSubstitutions", value.into_expr()), Phase) }
     /// `HtmlPart`: text. Update: in place.
-    pub fn html_part(mut self, value: impl Arg<str>) -> Self { self.0.set("HtmlPart", value.into_expr()); self }
+    pub fn html_part(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HtmlPart", value.into_expr()), Phase) }
     /// `Subject`: text, required. Update: in place.
-    pub fn subject(mut self, value: impl Arg<str>) -> CfnEmailTemplateProps<Set, R1> { self.0.set("Subject", value.into_expr()); CfnEmailTemplateProps(self.0, Phase) }
+    pub fn subject(self, value: impl Arg<str>) -> CfnEmailTemplateProps<Set, R1> { CfnEmailTemplateProps(put(self.0, "Subject", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TemplateDescription`: text. Update: in place.
-    pub fn template_description(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateDescription", value.into_expr()); self }
+    pub fn template_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateDescription", value.into_expr()), Phase) }
     /// `TemplateName`: text, required. Update: replacement.
-    pub fn template_name(mut self, value: impl Arg<str>) -> CfnEmailTemplateProps<R0, Set> { self.0.set("TemplateName", value.into_expr()); CfnEmailTemplateProps(self.0, Phase) }
+    pub fn template_name(self, value: impl Arg<str>) -> CfnEmailTemplateProps<R0, Set> { CfnEmailTemplateProps(put(self.0, "TemplateName", value.into_expr()), Phase) }
     /// `TextPart`: text. Update: in place.
-    pub fn text_part(mut self, value: impl Arg<str>) -> Self { self.0.set("TextPart", value.into_expr()); self }
+    pub fn text_part(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextPart", value.into_expr()), Phase) }
 }
 impl Done for CfnEmailTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::EventStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-eventstream.html)
@@ -854,7 +854,7 @@ impl CfnEventStream {
     /// `AWS::Pinpoint::EventStream`
     pub const TYPE: &'static str = "AWS::Pinpoint::EventStream";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnEventStreamProps<R0, R1, R2>) -> Self where CfnEventStreamProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventStreamProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -862,18 +862,18 @@ impl CfnEventStream {
 }
 impl Parent for CfnEventStream { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Pinpoint::EventStream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-eventstream.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventStreamProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnEventStreamProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnEventStreamProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEventStreamProps<missing::ApplicationId, missing::DestinationStreamArn, missing::RoleArn> { CfnEventStreamProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEventStreamProps<Missing<required::ApplicationId>, Missing<required::DestinationStreamArn>, Missing<required::RoleArn>> { CfnEventStreamProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEventStreamProps<R0, R1, R2> {
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnEventStreamProps<Set, R1, R2> { self.0.set("ApplicationId", value.into_expr()); CfnEventStreamProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnEventStreamProps<Set, R1, R2> { CfnEventStreamProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `DestinationStreamArn`: text, required. Update: in place.
-    pub fn destination_stream_arn(mut self, value: impl Arg<str>) -> CfnEventStreamProps<R0, Set, R2> { self.0.set("DestinationStreamArn", value.into_expr()); CfnEventStreamProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnEventStreamProps<R0, R1, Set> { self.0.set("RoleArn", value.into_expr()); CfnEventStreamProps(self.0, Phase) }
+    pub fn destination_stream_arn(self, value: impl Arg<str>) -> CfnEventStreamProps<R0, Set, R2> { CfnEventStreamProps(put(self.0, "DestinationStreamArn", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnEventStreamProps<R0, R1, Set> { CfnEventStreamProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CfnEventStreamProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::GCMChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-gcmchannel.html)
@@ -882,7 +882,7 @@ impl CfnGCMChannel {
     /// `AWS::Pinpoint::GCMChannel`
     pub const TYPE: &'static str = "AWS::Pinpoint::GCMChannel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnGCMChannelProps<R0>) -> Self where CfnGCMChannelProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGCMChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -890,22 +890,22 @@ impl CfnGCMChannel {
 }
 impl Parent for CfnGCMChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Pinpoint::GCMChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-gcmchannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGCMChannelProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnGCMChannelProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnGCMChannelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGCMChannelProps<missing::ApplicationId> { CfnGCMChannelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGCMChannelProps<Missing<required::ApplicationId>> { CfnGCMChannelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGCMChannelProps<R0> {
     /// `ApiKey`: text. Update: in place.
-    pub fn api_key(mut self, value: impl Arg<str>) -> Self { self.0.set("ApiKey", value.into_expr()); self }
+    pub fn api_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiKey", value.into_expr()), Phase) }
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnGCMChannelProps<Set> { self.0.set("ApplicationId", value.into_expr()); CfnGCMChannelProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnGCMChannelProps<Set> { CfnGCMChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `DefaultAuthenticationMethod`: text. Update: in place.
-    pub fn default_authentication_method(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultAuthenticationMethod", value.into_expr()); self }
+    pub fn default_authentication_method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthenticationMethod", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `ServiceJson`: text. Update: in place.
-    pub fn service_json(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceJson", value.into_expr()); self }
+    pub fn service_json(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceJson", value.into_expr()), Phase) }
 }
 impl Done for CfnGCMChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::InAppTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-inapptemplate.html)
@@ -914,125 +914,125 @@ impl CfnInAppTemplate {
     /// `AWS::Pinpoint::InAppTemplate`
     pub const TYPE: &'static str = "AWS::Pinpoint::InAppTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnInAppTemplateProps<R0>) -> Self where CfnInAppTemplateProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInAppTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TemplateName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnInAppTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Pinpoint::InAppTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-inapptemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInAppTemplateProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnInAppTemplateProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnInAppTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnInAppTemplateProps<missing::TemplateName> { CfnInAppTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnInAppTemplateProps<Missing<required::TemplateName>> { CfnInAppTemplateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnInAppTemplateProps<R0> {
     /// `Content`: list of `InAppMessageContent`. Update: in place.
-    pub fn content(mut self, value: impl Arg<Arr<in_app_template::InAppMessageContent>>) -> Self { self.0.set("Content", value.into_expr()); self }
+    pub fn content(self, value: impl Arg<Arr<in_app_template::InAppMessageContent>>) -> Self { Self(put(self.0, "Content", value.into_expr()), Phase) }
     /// `CustomConfig`: JSON. Update: in place.
-    pub fn custom_config(mut self, value: impl Arg<Any>) -> Self { self.0.set("CustomConfig", value.into_expr()); self }
+    pub fn custom_config(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "CustomConfig", value.into_expr()), Phase) }
     /// `Layout`: `Layout`. Update: in place.
-    pub fn layout(mut self, value: impl Arg<in_app_template::Layout>) -> Self { self.0.set("Layout", value.into_expr()); self }
+    pub fn layout(self, value: impl Arg<in_app_template::Layout>) -> Self { Self(put(self.0, "Layout", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TemplateDescription`: text. Update: in place.
-    pub fn template_description(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateDescription", value.into_expr()); self }
+    pub fn template_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateDescription", value.into_expr()), Phase) }
     /// `TemplateName`: text, required. Update: replacement.
-    pub fn template_name(mut self, value: impl Arg<str>) -> CfnInAppTemplateProps<Set> { self.0.set("TemplateName", value.into_expr()); CfnInAppTemplateProps(self.0, Phase) }
+    pub fn template_name(self, value: impl Arg<str>) -> CfnInAppTemplateProps<Set> { CfnInAppTemplateProps(put(self.0, "TemplateName", value.into_expr()), Phase) }
 }
 impl Done for CfnInAppTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Pinpoint::InAppTemplate`.
 pub mod in_app_template {
 use crate::cfn::support::*;
 /// The property type `BodyConfig` of `AWS::Pinpoint::InAppTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-bodyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BodyConfig(Bag);
+#[must_use] pub struct BodyConfig(Bag);
 impl BodyConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alignment`: `Alignment`. Update: in place.
-    pub fn alignment(mut self, value: impl Arg<Alignment>) -> Self { self.0.set("Alignment", value.into_expr()); self }
+    pub fn alignment(self, value: impl Arg<Alignment>) -> Self { Self(put(self.0, "Alignment", value.into_expr())) }
     /// `Body`: text. Update: in place.
-    pub fn body(mut self, value: impl Arg<str>) -> Self { self.0.set("Body", value.into_expr()); self }
+    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
     /// `TextColor`: text. Update: in place.
-    pub fn text_color(mut self, value: impl Arg<str>) -> Self { self.0.set("TextColor", value.into_expr()); self }
+    pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value.into_expr())) }
 }
 impl Done for BodyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ButtonConfig` of `AWS::Pinpoint::InAppTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-buttonconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ButtonConfig(Bag);
+#[must_use] pub struct ButtonConfig(Bag);
 impl ButtonConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Android`: `OverrideButtonConfiguration`. Update: in place.
-    pub fn android(mut self, value: impl Arg<OverrideButtonConfiguration>) -> Self { self.0.set("Android", value.into_expr()); self }
+    pub fn android(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "Android", value.into_expr())) }
     /// `DefaultConfig`: `DefaultButtonConfiguration`. Update: in place.
-    pub fn default_config(mut self, value: impl Arg<DefaultButtonConfiguration>) -> Self { self.0.set("DefaultConfig", value.into_expr()); self }
+    pub fn default_config(self, value: impl Arg<DefaultButtonConfiguration>) -> Self { Self(put(self.0, "DefaultConfig", value.into_expr())) }
     /// `IOS`: `OverrideButtonConfiguration`. Update: in place.
-    pub fn ios(mut self, value: impl Arg<OverrideButtonConfiguration>) -> Self { self.0.set("IOS", value.into_expr()); self }
+    pub fn ios(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "IOS", value.into_expr())) }
     /// `Web`: `OverrideButtonConfiguration`. Update: in place.
-    pub fn web(mut self, value: impl Arg<OverrideButtonConfiguration>) -> Self { self.0.set("Web", value.into_expr()); self }
+    pub fn web(self, value: impl Arg<OverrideButtonConfiguration>) -> Self { Self(put(self.0, "Web", value.into_expr())) }
 }
 impl Done for ButtonConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefaultButtonConfiguration` of `AWS::Pinpoint::InAppTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-defaultbuttonconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DefaultButtonConfiguration(Bag);
+#[must_use] pub struct DefaultButtonConfiguration(Bag);
 impl DefaultButtonConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BackgroundColor`: text. Update: in place.
-    pub fn background_color(mut self, value: impl Arg<str>) -> Self { self.0.set("BackgroundColor", value.into_expr()); self }
+    pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value.into_expr())) }
     /// `BorderRadius`: integer. Update: in place.
-    pub fn border_radius(mut self, value: impl Arg<i64>) -> Self { self.0.set("BorderRadius", value.into_expr()); self }
+    pub fn border_radius(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BorderRadius", value.into_expr())) }
     /// `ButtonAction`: `ButtonAction`. Update: in place.
-    pub fn button_action(mut self, value: impl Arg<ButtonAction>) -> Self { self.0.set("ButtonAction", value.into_expr()); self }
+    pub fn button_action(self, value: impl Arg<ButtonAction>) -> Self { Self(put(self.0, "ButtonAction", value.into_expr())) }
     /// `Link`: text. Update: in place.
-    pub fn link(mut self, value: impl Arg<str>) -> Self { self.0.set("Link", value.into_expr()); self }
+    pub fn link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Link", value.into_expr())) }
     /// `Text`: text. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> Self { self.0.set("Text", value.into_expr()); self }
+    pub fn text(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Text", value.into_expr())) }
     /// `TextColor`: text. Update: in place.
-    pub fn text_color(mut self, value: impl Arg<str>) -> Self { self.0.set("TextColor", value.into_expr()); self }
+    pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value.into_expr())) }
 }
 impl Done for DefaultButtonConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeaderConfig` of `AWS::Pinpoint::InAppTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-headerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HeaderConfig(Bag);
+#[must_use] pub struct HeaderConfig(Bag);
 impl HeaderConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alignment`: `Alignment`. Update: in place.
-    pub fn alignment(mut self, value: impl Arg<Alignment>) -> Self { self.0.set("Alignment", value.into_expr()); self }
+    pub fn alignment(self, value: impl Arg<Alignment>) -> Self { Self(put(self.0, "Alignment", value.into_expr())) }
     /// `Header`: text. Update: in place.
-    pub fn header(mut self, value: impl Arg<str>) -> Self { self.0.set("Header", value.into_expr()); self }
+    pub fn header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Header", value.into_expr())) }
     /// `TextColor`: text. Update: in place.
-    pub fn text_color(mut self, value: impl Arg<str>) -> Self { self.0.set("TextColor", value.into_expr()); self }
+    pub fn text_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextColor", value.into_expr())) }
 }
 impl Done for HeaderConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InAppMessageContent` of `AWS::Pinpoint::InAppTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-inappmessagecontent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InAppMessageContent(Bag);
+#[must_use] pub struct InAppMessageContent(Bag);
 impl InAppMessageContent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BackgroundColor`: text. Update: in place.
-    pub fn background_color(mut self, value: impl Arg<str>) -> Self { self.0.set("BackgroundColor", value.into_expr()); self }
+    pub fn background_color(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackgroundColor", value.into_expr())) }
     /// `BodyConfig`: `BodyConfig`. Update: in place.
-    pub fn body_config(mut self, value: impl Arg<BodyConfig>) -> Self { self.0.set("BodyConfig", value.into_expr()); self }
+    pub fn body_config(self, value: impl Arg<BodyConfig>) -> Self { Self(put(self.0, "BodyConfig", value.into_expr())) }
     /// `HeaderConfig`: `HeaderConfig`. Update: in place.
-    pub fn header_config(mut self, value: impl Arg<HeaderConfig>) -> Self { self.0.set("HeaderConfig", value.into_expr()); self }
+    pub fn header_config(self, value: impl Arg<HeaderConfig>) -> Self { Self(put(self.0, "HeaderConfig", value.into_expr())) }
     /// `ImageUrl`: text. Update: in place.
-    pub fn image_url(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageUrl", value.into_expr()); self }
+    pub fn image_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUrl", value.into_expr())) }
     /// `PrimaryBtn`: `ButtonConfig`. Update: in place.
-    pub fn primary_btn(mut self, value: impl Arg<ButtonConfig>) -> Self { self.0.set("PrimaryBtn", value.into_expr()); self }
+    pub fn primary_btn(self, value: impl Arg<ButtonConfig>) -> Self { Self(put(self.0, "PrimaryBtn", value.into_expr())) }
     /// `SecondaryBtn`: `ButtonConfig`. Update: in place.
-    pub fn secondary_btn(mut self, value: impl Arg<ButtonConfig>) -> Self { self.0.set("SecondaryBtn", value.into_expr()); self }
+    pub fn secondary_btn(self, value: impl Arg<ButtonConfig>) -> Self { Self(put(self.0, "SecondaryBtn", value.into_expr())) }
 }
 impl Done for InAppMessageContent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OverrideButtonConfiguration` of `AWS::Pinpoint::InAppTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-inapptemplate-overridebuttonconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OverrideButtonConfiguration(Bag);
+#[must_use] pub struct OverrideButtonConfiguration(Bag);
 impl OverrideButtonConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ButtonAction`: `ButtonAction`. Update: in place.
-    pub fn button_action(mut self, value: impl Arg<ButtonAction>) -> Self { self.0.set("ButtonAction", value.into_expr()); self }
+    pub fn button_action(self, value: impl Arg<ButtonAction>) -> Self { Self(put(self.0, "ButtonAction", value.into_expr())) }
     /// `Link`: text. Update: in place.
-    pub fn link(mut self, value: impl Arg<str>) -> Self { self.0.set("Link", value.into_expr()); self }
+    pub fn link(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Link", value.into_expr())) }
 }
 impl Done for OverrideButtonConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Alignment` allows.
@@ -1048,102 +1048,102 @@ impl CfnPushTemplate {
     /// `AWS::Pinpoint::PushTemplate`
     pub const TYPE: &'static str = "AWS::Pinpoint::PushTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPushTemplateProps<R0>) -> Self where CfnPushTemplateProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPushTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnPushTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Pinpoint::PushTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-pushtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPushTemplateProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPushTemplateProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPushTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPushTemplateProps<missing::TemplateName> { CfnPushTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPushTemplateProps<Missing<required::TemplateName>> { CfnPushTemplateProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPushTemplateProps<R0> {
     /// `ADM`: `AndroidPushNotificationTemplate`. Update: in place.
-    pub fn adm(mut self, value: impl Arg<push_template::AndroidPushNotificationTemplate>) -> Self { self.0.set("ADM", value.into_expr()); self }
+    pub fn adm(self, value: impl Arg<push_template::AndroidPushNotificationTemplate>) -> Self { Self(put(self.0, "ADM", value.into_expr()), Phase) }
     /// `APNS`: `APNSPushNotificationTemplate`. Update: in place.
-    pub fn apns(mut self, value: impl Arg<push_template::APNSPushNotificationTemplate>) -> Self { self.0.set("APNS", value.into_expr()); self }
+    pub fn apns(self, value: impl Arg<push_template::APNSPushNotificationTemplate>) -> Self { Self(put(self.0, "APNS", value.into_expr()), Phase) }
     /// `Baidu`: `AndroidPushNotificationTemplate`. Update: in place.
-    pub fn baidu(mut self, value: impl Arg<push_template::AndroidPushNotificationTemplate>) -> Self { self.0.set("Baidu", value.into_expr()); self }
+    pub fn baidu(self, value: impl Arg<push_template::AndroidPushNotificationTemplate>) -> Self { Self(put(self.0, "Baidu", value.into_expr()), Phase) }
     /// `Default`: `DefaultPushNotificationTemplate`. Update: in place.
-    pub fn default(mut self, value: impl Arg<push_template::DefaultPushNotificationTemplate>) -> Self { self.0.set("Default", value.into_expr()); self }
+    pub fn default(self, value: impl Arg<push_template::DefaultPushNotificationTemplate>) -> Self { Self(put(self.0, "Default", value.into_expr()), Phase) }
     /// `DefaultSubstitutions`: text. Update: in place.
-    pub fn default_substitutions(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultSubstitutions", value.into_expr()); self }
+    pub fn default_substitutions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSubstitutions", value.into_expr()), Phase) }
     /// `GCM`: `AndroidPushNotificationTemplate`. Update: in place.
-    pub fn gcm(mut self, value: impl Arg<push_template::AndroidPushNotificationTemplate>) -> Self { self.0.set("GCM", value.into_expr()); self }
+    pub fn gcm(self, value: impl Arg<push_template::AndroidPushNotificationTemplate>) -> Self { Self(put(self.0, "GCM", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TemplateDescription`: text. Update: in place.
-    pub fn template_description(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateDescription", value.into_expr()); self }
+    pub fn template_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateDescription", value.into_expr()), Phase) }
     /// `TemplateName`: text, required. Update: replacement.
-    pub fn template_name(mut self, value: impl Arg<str>) -> CfnPushTemplateProps<Set> { self.0.set("TemplateName", value.into_expr()); CfnPushTemplateProps(self.0, Phase) }
+    pub fn template_name(self, value: impl Arg<str>) -> CfnPushTemplateProps<Set> { CfnPushTemplateProps(put(self.0, "TemplateName", value.into_expr()), Phase) }
 }
 impl Done for CfnPushTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Pinpoint::PushTemplate`.
 pub mod push_template {
 use crate::cfn::support::*;
 /// The property type `APNSPushNotificationTemplate` of `AWS::Pinpoint::PushTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-apnspushnotificationtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct APNSPushNotificationTemplate(Bag);
+#[must_use] pub struct APNSPushNotificationTemplate(Bag);
 impl APNSPushNotificationTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: text. Update: in place.
-    pub fn action(mut self, value: impl Arg<str>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
     /// `Body`: text. Update: in place.
-    pub fn body(mut self, value: impl Arg<str>) -> Self { self.0.set("Body", value.into_expr()); self }
+    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
     /// `MediaUrl`: text. Update: in place.
-    pub fn media_url(mut self, value: impl Arg<str>) -> Self { self.0.set("MediaUrl", value.into_expr()); self }
+    pub fn media_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MediaUrl", value.into_expr())) }
     /// `Sound`: text. Update: in place.
-    pub fn sound(mut self, value: impl Arg<str>) -> Self { self.0.set("Sound", value.into_expr()); self }
+    pub fn sound(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sound", value.into_expr())) }
     /// `Title`: text. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> Self { self.0.set("Title", value.into_expr()); self }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for APNSPushNotificationTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AndroidPushNotificationTemplate` of `AWS::Pinpoint::PushTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-androidpushnotificationtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AndroidPushNotificationTemplate(Bag);
+#[must_use] pub struct AndroidPushNotificationTemplate(Bag);
 impl AndroidPushNotificationTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: text. Update: in place.
-    pub fn action(mut self, value: impl Arg<str>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
     /// `Body`: text. Update: in place.
-    pub fn body(mut self, value: impl Arg<str>) -> Self { self.0.set("Body", value.into_expr()); self }
+    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
     /// `ImageIconUrl`: text. Update: in place.
-    pub fn image_icon_url(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageIconUrl", value.into_expr()); self }
+    pub fn image_icon_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageIconUrl", value.into_expr())) }
     /// `ImageUrl`: text. Update: in place.
-    pub fn image_url(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageUrl", value.into_expr()); self }
+    pub fn image_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUrl", value.into_expr())) }
     /// `SmallImageIconUrl`: text. Update: in place.
-    pub fn small_image_icon_url(mut self, value: impl Arg<str>) -> Self { self.0.set("SmallImageIconUrl", value.into_expr()); self }
+    pub fn small_image_icon_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SmallImageIconUrl", value.into_expr())) }
     /// `Sound`: text. Update: in place.
-    pub fn sound(mut self, value: impl Arg<str>) -> Self { self.0.set("Sound", value.into_expr()); self }
+    pub fn sound(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sound", value.into_expr())) }
     /// `Title`: text. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> Self { self.0.set("Title", value.into_expr()); self }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for AndroidPushNotificationTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefaultPushNotificationTemplate` of `AWS::Pinpoint::PushTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-pushtemplate-defaultpushnotificationtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DefaultPushNotificationTemplate(Bag);
+#[must_use] pub struct DefaultPushNotificationTemplate(Bag);
 impl DefaultPushNotificationTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Action`: text. Update: in place.
-    pub fn action(mut self, value: impl Arg<str>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Action", value.into_expr())) }
     /// `Body`: text. Update: in place.
-    pub fn body(mut self, value: impl Arg<str>) -> Self { self.0.set("Body", value.into_expr()); self }
+    pub fn body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Body", value.into_expr())) }
     /// `Sound`: text. Update: in place.
-    pub fn sound(mut self, value: impl Arg<str>) -> Self { self.0.set("Sound", value.into_expr()); self }
+    pub fn sound(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sound", value.into_expr())) }
     /// `Title`: text. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> Self { self.0.set("Title", value.into_expr()); self }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for DefaultPushNotificationTemplate { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1153,193 +1153,193 @@ impl CfnSegment {
     /// `AWS::Pinpoint::Segment`
     pub const TYPE: &'static str = "AWS::Pinpoint::Segment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSegmentProps<R0, R1>) -> Self where CfnSegmentProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSegmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SegmentId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `SegmentId`: text.
     pub fn attr_segment_id(&self) -> Val<str> { self.0.get_att("SegmentId") }
 }
 impl Parent for CfnSegment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-segment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSegmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSegmentProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSegmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSegmentProps<missing::ApplicationId, missing::Name> { CfnSegmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSegmentProps<Missing<required::ApplicationId>, Missing<required::Name>> { CfnSegmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSegmentProps<R0, R1> {
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnSegmentProps<Set, R1> { self.0.set("ApplicationId", value.into_expr()); CfnSegmentProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnSegmentProps<Set, R1> { CfnSegmentProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `Dimensions`: `SegmentDimensions`. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<segment::SegmentDimensions>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<segment::SegmentDimensions>) -> Self { Self(put(self.0, "Dimensions", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSegmentProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnSegmentProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSegmentProps<R0, Set> { CfnSegmentProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SegmentGroups`: `SegmentGroups`. Update: in place.
-    pub fn segment_groups(mut self, value: impl Arg<segment::SegmentGroups>) -> Self { self.0.set("SegmentGroups", value.into_expr()); self }
+    pub fn segment_groups(self, value: impl Arg<segment::SegmentGroups>) -> Self { Self(put(self.0, "SegmentGroups", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSegmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Pinpoint::Segment`.
 pub mod segment {
 use crate::cfn::support::*;
 /// The property type `AttributeDimension` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-attributedimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AttributeDimension(Bag);
+#[must_use] pub struct AttributeDimension(Bag);
 impl AttributeDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttributeType`: text. Update: in place.
-    pub fn attribute_type(mut self, value: impl Arg<str>) -> Self { self.0.set("AttributeType", value.into_expr()); self }
+    pub fn attribute_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttributeType", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for AttributeDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Behavior` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-behavior.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Behavior(Bag);
+#[must_use] pub struct Behavior(Bag);
 impl Behavior {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Recency`: `Recency`. Update: in place.
-    pub fn recency(mut self, value: impl Arg<Recency>) -> Self { self.0.set("Recency", value.into_expr()); self }
+    pub fn recency(self, value: impl Arg<Recency>) -> Self { Self(put(self.0, "Recency", value.into_expr())) }
 }
 impl Done for Behavior { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Coordinates` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-coordinates.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Coordinates<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Coordinates<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Coordinates {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Coordinates<super::missing::Latitude, super::missing::Longitude> { Coordinates(Bag::default(), Phase) }
+    pub fn new() -> Coordinates<Missing<super::required::Latitude>, Missing<super::required::Longitude>> { Coordinates(Bag::default(), Phase) }
 }
 impl<R0, R1> Coordinates<R0, R1> {
     /// `Latitude`: number, required. Update: in place.
-    pub fn latitude(mut self, value: impl Arg<f64>) -> Coordinates<Set, R1> { self.0.set("Latitude", value.into_expr()); Coordinates(self.0, Phase) }
+    pub fn latitude(self, value: impl Arg<f64>) -> Coordinates<Set, R1> { Coordinates(put(self.0, "Latitude", value.into_expr()), Phase) }
     /// `Longitude`: number, required. Update: in place.
-    pub fn longitude(mut self, value: impl Arg<f64>) -> Coordinates<R0, Set> { self.0.set("Longitude", value.into_expr()); Coordinates(self.0, Phase) }
+    pub fn longitude(self, value: impl Arg<f64>) -> Coordinates<R0, Set> { Coordinates(put(self.0, "Longitude", value.into_expr()), Phase) }
 }
 impl Done for Coordinates { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Demographic` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-demographic.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Demographic(Bag);
+#[must_use] pub struct Demographic(Bag);
 impl Demographic {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AppVersion`: `SetDimension`. Update: in place.
-    pub fn app_version(mut self, value: impl Arg<SetDimension>) -> Self { self.0.set("AppVersion", value.into_expr()); self }
+    pub fn app_version(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "AppVersion", value.into_expr())) }
     /// `Channel`: `SetDimension`. Update: in place.
-    pub fn channel(mut self, value: impl Arg<SetDimension>) -> Self { self.0.set("Channel", value.into_expr()); self }
+    pub fn channel(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "Channel", value.into_expr())) }
     /// `DeviceType`: `SetDimension`. Update: in place.
-    pub fn device_type(mut self, value: impl Arg<SetDimension>) -> Self { self.0.set("DeviceType", value.into_expr()); self }
+    pub fn device_type(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "DeviceType", value.into_expr())) }
     /// `Make`: `SetDimension`. Update: in place.
-    pub fn make(mut self, value: impl Arg<SetDimension>) -> Self { self.0.set("Make", value.into_expr()); self }
+    pub fn make(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "Make", value.into_expr())) }
     /// `Model`: `SetDimension`. Update: in place.
-    pub fn model(mut self, value: impl Arg<SetDimension>) -> Self { self.0.set("Model", value.into_expr()); self }
+    pub fn model(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "Model", value.into_expr())) }
     /// `Platform`: `SetDimension`. Update: in place.
-    pub fn platform(mut self, value: impl Arg<SetDimension>) -> Self { self.0.set("Platform", value.into_expr()); self }
+    pub fn platform(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "Platform", value.into_expr())) }
 }
 impl Done for Demographic { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GPSPoint` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-gpspoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GPSPoint<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GPSPoint<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GPSPoint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GPSPoint<super::missing::Coordinates, super::missing::RangeInKilometers> { GPSPoint(Bag::default(), Phase) }
+    pub fn new() -> GPSPoint<Missing<super::required::Coordinates>, Missing<super::required::RangeInKilometers>> { GPSPoint(Bag::default(), Phase) }
 }
 impl<R0, R1> GPSPoint<R0, R1> {
     /// `Coordinates`: `Coordinates`, required. Update: in place.
-    pub fn coordinates(mut self, value: impl Arg<Coordinates>) -> GPSPoint<Set, R1> { self.0.set("Coordinates", value.into_expr()); GPSPoint(self.0, Phase) }
+    pub fn coordinates(self, value: impl Arg<Coordinates>) -> GPSPoint<Set, R1> { GPSPoint(put(self.0, "Coordinates", value.into_expr()), Phase) }
     /// `RangeInKilometers`: number, required. Update: in place.
-    pub fn range_in_kilometers(mut self, value: impl Arg<f64>) -> GPSPoint<R0, Set> { self.0.set("RangeInKilometers", value.into_expr()); GPSPoint(self.0, Phase) }
+    pub fn range_in_kilometers(self, value: impl Arg<f64>) -> GPSPoint<R0, Set> { GPSPoint(put(self.0, "RangeInKilometers", value.into_expr()), Phase) }
 }
 impl Done for GPSPoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Groups` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-groups.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Groups(Bag);
+#[must_use] pub struct Groups(Bag);
 impl Groups {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Dimensions`: list of `SegmentDimensions`. Update: in place.
-    pub fn dimensions(mut self, value: impl Arg<Arr<SegmentDimensions>>) -> Self { self.0.set("Dimensions", value.into_expr()); self }
+    pub fn dimensions(self, value: impl Arg<Arr<SegmentDimensions>>) -> Self { Self(put(self.0, "Dimensions", value.into_expr())) }
     /// `SourceSegments`: list of `SourceSegments`. Update: in place.
-    pub fn source_segments(mut self, value: impl Arg<Arr<SourceSegments>>) -> Self { self.0.set("SourceSegments", value.into_expr()); self }
+    pub fn source_segments(self, value: impl Arg<Arr<SourceSegments>>) -> Self { Self(put(self.0, "SourceSegments", value.into_expr())) }
     /// `SourceType`: text. Update: in place.
-    pub fn source_type(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceType", value.into_expr()); self }
+    pub fn source_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceType", value.into_expr())) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for Groups { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Location` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Location(Bag);
+#[must_use] pub struct Location(Bag);
 impl Location {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Country`: `SetDimension`. Update: in place.
-    pub fn country(mut self, value: impl Arg<SetDimension>) -> Self { self.0.set("Country", value.into_expr()); self }
+    pub fn country(self, value: impl Arg<SetDimension>) -> Self { Self(put(self.0, "Country", value.into_expr())) }
     /// `GPSPoint`: `GPSPoint`. Update: in place.
-    pub fn gps_point(mut self, value: impl Arg<GPSPoint>) -> Self { self.0.set("GPSPoint", value.into_expr()); self }
+    pub fn gps_point(self, value: impl Arg<GPSPoint>) -> Self { Self(put(self.0, "GPSPoint", value.into_expr())) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Recency` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-recency.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Recency<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Recency<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Recency {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Recency<super::missing::Duration, super::missing::RecencyType> { Recency(Bag::default(), Phase) }
+    pub fn new() -> Recency<Missing<super::required::Duration>, Missing<super::required::RecencyType>> { Recency(Bag::default(), Phase) }
 }
 impl<R0, R1> Recency<R0, R1> {
     /// `Duration`: text, required. Update: in place.
-    pub fn duration(mut self, value: impl Arg<str>) -> Recency<Set, R1> { self.0.set("Duration", value.into_expr()); Recency(self.0, Phase) }
+    pub fn duration(self, value: impl Arg<str>) -> Recency<Set, R1> { Recency(put(self.0, "Duration", value.into_expr()), Phase) }
     /// `RecencyType`: text, required. Update: in place.
-    pub fn recency_type(mut self, value: impl Arg<str>) -> Recency<R0, Set> { self.0.set("RecencyType", value.into_expr()); Recency(self.0, Phase) }
+    pub fn recency_type(self, value: impl Arg<str>) -> Recency<R0, Set> { Recency(put(self.0, "RecencyType", value.into_expr()), Phase) }
 }
 impl Done for Recency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SegmentDimensions` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-segmentdimensions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SegmentDimensions(Bag);
+#[must_use] pub struct SegmentDimensions(Bag);
 impl SegmentDimensions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attributes`: JSON. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Any>) -> Self { self.0.set("Attributes", value.into_expr()); self }
+    pub fn attributes(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Attributes", value.into_expr())) }
     /// `Behavior`: `Behavior`. Update: in place.
-    pub fn behavior(mut self, value: impl Arg<Behavior>) -> Self { self.0.set("Behavior", value.into_expr()); self }
+    pub fn behavior(self, value: impl Arg<Behavior>) -> Self { Self(put(self.0, "Behavior", value.into_expr())) }
     /// `Demographic`: `Demographic`. Update: in place.
-    pub fn demographic(mut self, value: impl Arg<Demographic>) -> Self { self.0.set("Demographic", value.into_expr()); self }
+    pub fn demographic(self, value: impl Arg<Demographic>) -> Self { Self(put(self.0, "Demographic", value.into_expr())) }
     /// `Location`: `Location`. Update: in place.
-    pub fn location(mut self, value: impl Arg<Location>) -> Self { self.0.set("Location", value.into_expr()); self }
+    pub fn location(self, value: impl Arg<Location>) -> Self { Self(put(self.0, "Location", value.into_expr())) }
     /// `Metrics`: JSON. Update: in place.
-    pub fn metrics(mut self, value: impl Arg<Any>) -> Self { self.0.set("Metrics", value.into_expr()); self }
+    pub fn metrics(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Metrics", value.into_expr())) }
     /// `UserAttributes`: JSON. Update: in place.
-    pub fn user_attributes(mut self, value: impl Arg<Any>) -> Self { self.0.set("UserAttributes", value.into_expr()); self }
+    pub fn user_attributes(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "UserAttributes", value.into_expr())) }
 }
 impl Done for SegmentDimensions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SegmentGroups` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-segmentgroups.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SegmentGroups(Bag);
+#[must_use] pub struct SegmentGroups(Bag);
 impl SegmentGroups {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Groups`: list of `Groups`. Update: in place.
-    pub fn groups(mut self, value: impl Arg<Arr<Groups>>) -> Self { self.0.set("Groups", value.into_expr()); self }
+    pub fn groups(self, value: impl Arg<Arr<Groups>>) -> Self { Self(put(self.0, "Groups", value.into_expr())) }
     /// `Include`: text. Update: in place.
-    pub fn include(mut self, value: impl Arg<str>) -> Self { self.0.set("Include", value.into_expr()); self }
+    pub fn include(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for SegmentGroups { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SetDimension` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-setdimension.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SetDimension(Bag);
+#[must_use] pub struct SetDimension(Bag);
 impl SetDimension {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DimensionType`: text. Update: in place.
-    pub fn dimension_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DimensionType", value.into_expr()); self }
+    pub fn dimension_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DimensionType", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for SetDimension { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceSegments` of `AWS::Pinpoint::Segment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpoint-segment-sourcesegments.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceSegments<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SourceSegments<R0 = Set>(Bag, Phase<(R0,)>);
 impl SourceSegments {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SourceSegments<super::missing::Id> { SourceSegments(Bag::default(), Phase) }
+    pub fn new() -> SourceSegments<Missing<super::required::Id>> { SourceSegments(Bag::default(), Phase) }
 }
 impl<R0> SourceSegments<R0> {
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> SourceSegments<Set> { self.0.set("Id", value.into_expr()); SourceSegments(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> SourceSegments<Set> { SourceSegments(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Version`: integer. Update: in place.
-    pub fn version(mut self, value: impl Arg<i64>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for SourceSegments { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1349,7 +1349,7 @@ impl CfnSMSChannel {
     /// `AWS::Pinpoint::SMSChannel`
     pub const TYPE: &'static str = "AWS::Pinpoint::SMSChannel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSMSChannelProps<R0>) -> Self where CfnSMSChannelProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSMSChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -1357,20 +1357,20 @@ impl CfnSMSChannel {
 }
 impl Parent for CfnSMSChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Pinpoint::SMSChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smschannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSMSChannelProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSMSChannelProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSMSChannelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSMSChannelProps<missing::ApplicationId> { CfnSMSChannelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSMSChannelProps<Missing<required::ApplicationId>> { CfnSMSChannelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSMSChannelProps<R0> {
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnSMSChannelProps<Set> { self.0.set("ApplicationId", value.into_expr()); CfnSMSChannelProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnSMSChannelProps<Set> { CfnSMSChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `SenderId`: text. Update: in place.
-    pub fn sender_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SenderId", value.into_expr()); self }
+    pub fn sender_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SenderId", value.into_expr()), Phase) }
     /// `ShortCode`: text. Update: in place.
-    pub fn short_code(mut self, value: impl Arg<str>) -> Self { self.0.set("ShortCode", value.into_expr()); self }
+    pub fn short_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ShortCode", value.into_expr()), Phase) }
 }
 impl Done for CfnSMSChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::SmsTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smstemplate.html)
@@ -1379,32 +1379,32 @@ impl CfnSmsTemplate {
     /// `AWS::Pinpoint::SmsTemplate`
     pub const TYPE: &'static str = "AWS::Pinpoint::SmsTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSmsTemplateProps<R0, R1>) -> Self where CfnSmsTemplateProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSmsTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnSmsTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Pinpoint::SmsTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-smstemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSmsTemplateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSmsTemplateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSmsTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSmsTemplateProps<missing::Body, missing::TemplateName> { CfnSmsTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSmsTemplateProps<Missing<required::Body>, Missing<required::TemplateName>> { CfnSmsTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSmsTemplateProps<R0, R1> {
     /// `Body`: text, required. Update: in place.
-    pub fn body(mut self, value: impl Arg<str>) -> CfnSmsTemplateProps<Set, R1> { self.0.set("Body", value.into_expr()); CfnSmsTemplateProps(self.0, Phase) }
+    pub fn body(self, value: impl Arg<str>) -> CfnSmsTemplateProps<Set, R1> { CfnSmsTemplateProps(put(self.0, "Body", value.into_expr()), Phase) }
     /// `DefaultSubstitutions`: text. Update: in place.
-    pub fn default_substitutions(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultSubstitutions", value.into_expr()); self }
+    pub fn default_substitutions(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSubstitutions", value.into_expr()), Phase) }
     /// `Tags`: JSON. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Any>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TemplateDescription`: text. Update: in place.
-    pub fn template_description(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateDescription", value.into_expr()); self }
+    pub fn template_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateDescription", value.into_expr()), Phase) }
     /// `TemplateName`: text, required. Update: replacement.
-    pub fn template_name(mut self, value: impl Arg<str>) -> CfnSmsTemplateProps<R0, Set> { self.0.set("TemplateName", value.into_expr()); CfnSmsTemplateProps(self.0, Phase) }
+    pub fn template_name(self, value: impl Arg<str>) -> CfnSmsTemplateProps<R0, Set> { CfnSmsTemplateProps(put(self.0, "TemplateName", value.into_expr()), Phase) }
 }
 impl Done for CfnSmsTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Pinpoint::VoiceChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-voicechannel.html)
@@ -1413,7 +1413,7 @@ impl CfnVoiceChannel {
     /// `AWS::Pinpoint::VoiceChannel`
     pub const TYPE: &'static str = "AWS::Pinpoint::VoiceChannel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnVoiceChannelProps<R0>) -> Self where CfnVoiceChannelProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVoiceChannelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -1421,17 +1421,17 @@ impl CfnVoiceChannel {
 }
 impl Parent for CfnVoiceChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Pinpoint::VoiceChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpoint-voicechannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVoiceChannelProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnVoiceChannelProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnVoiceChannelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVoiceChannelProps<missing::ApplicationId> { CfnVoiceChannelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVoiceChannelProps<Missing<required::ApplicationId>> { CfnVoiceChannelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnVoiceChannelProps<R0> {
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnVoiceChannelProps<Set> { self.0.set("ApplicationId", value.into_expr()); CfnVoiceChannelProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnVoiceChannelProps<Set> { CfnVoiceChannelProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for CfnVoiceChannelProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ApiKey, ApplicationId, Body, ClientId, ClientSecret, Coordinates, DestinationStreamArn, Duration, End, FromAddress, Id, Identity, Latitude, Longitude, Name, RangeInKilometers, RecencyType, RoleArn, Schedule, SecretKey, SegmentId, Start, Subject, TemplateName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ApiKey, ApplicationId, Body, ClientId, ClientSecret, Coordinates, DestinationStreamArn, Duration, End, FromAddress, Id, Identity, Latitude, Longitude, Name, RangeInKilometers, RecencyType, RoleArn, Schedule, SecretKey, SegmentId, Start, Subject, TemplateName } }

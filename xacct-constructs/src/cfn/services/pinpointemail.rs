@@ -10,7 +10,7 @@ impl CfnConfigurationSet {
     /// `AWS::PinpointEmail::ConfigurationSet`
     pub const TYPE: &'static str = "AWS::PinpointEmail::ConfigurationSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnConfigurationSetProps<R0>) -> Self where CfnConfigurationSetProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -18,74 +18,74 @@ impl CfnConfigurationSet {
 }
 impl Parent for CfnConfigurationSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::PinpointEmail::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfigurationSetProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnConfigurationSetProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnConfigurationSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConfigurationSetProps<missing::Name> { CfnConfigurationSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConfigurationSetProps<Missing<required::Name>> { CfnConfigurationSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConfigurationSetProps<R0> {
     /// `DeliveryOptions`: `DeliveryOptions`. Update: in place.
-    pub fn delivery_options(mut self, value: impl Arg<configuration_set::DeliveryOptions>) -> Self { self.0.set("DeliveryOptions", value.into_expr()); self }
+    pub fn delivery_options(self, value: impl Arg<configuration_set::DeliveryOptions>) -> Self { Self(put(self.0, "DeliveryOptions", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnConfigurationSetProps<Set> { self.0.set("Name", value.into_expr()); CfnConfigurationSetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfigurationSetProps<Set> { CfnConfigurationSetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ReputationOptions`: `ReputationOptions`. Update: in place.
-    pub fn reputation_options(mut self, value: impl Arg<configuration_set::ReputationOptions>) -> Self { self.0.set("ReputationOptions", value.into_expr()); self }
+    pub fn reputation_options(self, value: impl Arg<configuration_set::ReputationOptions>) -> Self { Self(put(self.0, "ReputationOptions", value.into_expr()), Phase) }
     /// `SendingOptions`: `SendingOptions`. Update: in place.
-    pub fn sending_options(mut self, value: impl Arg<configuration_set::SendingOptions>) -> Self { self.0.set("SendingOptions", value.into_expr()); self }
+    pub fn sending_options(self, value: impl Arg<configuration_set::SendingOptions>) -> Self { Self(put(self.0, "SendingOptions", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TrackingOptions`: `TrackingOptions`. Update: in place.
-    pub fn tracking_options(mut self, value: impl Arg<configuration_set::TrackingOptions>) -> Self { self.0.set("TrackingOptions", value.into_expr()); self }
+    pub fn tracking_options(self, value: impl Arg<configuration_set::TrackingOptions>) -> Self { Self(put(self.0, "TrackingOptions", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PinpointEmail::ConfigurationSet`.
 pub mod configuration_set {
 use crate::cfn::support::*;
 /// The property type `DeliveryOptions` of `AWS::PinpointEmail::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationset-deliveryoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeliveryOptions(Bag);
+#[must_use] pub struct DeliveryOptions(Bag);
 impl DeliveryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SendingPoolName`: text. Update: in place.
-    pub fn sending_pool_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SendingPoolName", value.into_expr()); self }
+    pub fn sending_pool_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SendingPoolName", value.into_expr())) }
 }
 impl Done for DeliveryOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReputationOptions` of `AWS::PinpointEmail::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationset-reputationoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReputationOptions(Bag);
+#[must_use] pub struct ReputationOptions(Bag);
 impl ReputationOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReputationMetricsEnabled`: boolean. Update: in place.
-    pub fn reputation_metrics_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReputationMetricsEnabled", value.into_expr()); self }
+    pub fn reputation_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReputationMetricsEnabled", value.into_expr())) }
 }
 impl Done for ReputationOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SendingOptions` of `AWS::PinpointEmail::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationset-sendingoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SendingOptions(Bag);
+#[must_use] pub struct SendingOptions(Bag);
 impl SendingOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SendingEnabled`: boolean. Update: in place.
-    pub fn sending_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("SendingEnabled", value.into_expr()); self }
+    pub fn sending_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SendingEnabled", value.into_expr())) }
 }
 impl Done for SendingOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tags` of `AWS::PinpointEmail::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationset-tags.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tags(Bag);
+#[must_use] pub struct Tags(Bag);
 impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrackingOptions` of `AWS::PinpointEmail::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationset-trackingoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrackingOptions(Bag);
+#[must_use] pub struct TrackingOptions(Bag);
 impl TrackingOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomRedirectDomain`: text. Update: in place.
-    pub fn custom_redirect_domain(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomRedirectDomain", value.into_expr()); self }
+    pub fn custom_redirect_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomRedirectDomain", value.into_expr())) }
 }
 impl Done for TrackingOptions { fn into_props(self) -> Bag { self.0 } }
 }
@@ -95,7 +95,7 @@ impl CfnConfigurationSetEventDestination {
     /// `AWS::PinpointEmail::ConfigurationSetEventDestination`
     pub const TYPE: &'static str = "AWS::PinpointEmail::ConfigurationSetEventDestination";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnConfigurationSetEventDestinationProps<R0, R1>) -> Self where CfnConfigurationSetEventDestinationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationSetEventDestinationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -103,99 +103,99 @@ impl CfnConfigurationSetEventDestination {
 }
 impl Parent for CfnConfigurationSetEventDestination { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::PinpointEmail::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-configurationseteventdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfigurationSetEventDestinationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnConfigurationSetEventDestinationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnConfigurationSetEventDestinationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConfigurationSetEventDestinationProps<missing::ConfigurationSetName, missing::EventDestinationName> { CfnConfigurationSetEventDestinationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConfigurationSetEventDestinationProps<Missing<required::ConfigurationSetName>, Missing<required::EventDestinationName>> { CfnConfigurationSetEventDestinationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConfigurationSetEventDestinationProps<R0, R1> {
     /// `ConfigurationSetName`: text, required. Update: replacement.
-    pub fn configuration_set_name(mut self, value: impl Arg<str>) -> CfnConfigurationSetEventDestinationProps<Set, R1> { self.0.set("ConfigurationSetName", value.into_expr()); CfnConfigurationSetEventDestinationProps(self.0, Phase) }
+    pub fn configuration_set_name(self, value: impl Arg<str>) -> CfnConfigurationSetEventDestinationProps<Set, R1> { CfnConfigurationSetEventDestinationProps(put(self.0, "ConfigurationSetName", value.into_expr()), Phase) }
     /// `EventDestination`: `EventDestination`. Update: in place.
-    pub fn event_destination(mut self, value: impl Arg<configuration_set_event_destination::EventDestination>) -> Self { self.0.set("EventDestination", value.into_expr()); self }
+    pub fn event_destination(self, value: impl Arg<configuration_set_event_destination::EventDestination>) -> Self { Self(put(self.0, "EventDestination", value.into_expr()), Phase) }
     /// `EventDestinationName`: text, required. Update: replacement.
-    pub fn event_destination_name(mut self, value: impl Arg<str>) -> CfnConfigurationSetEventDestinationProps<R0, Set> { self.0.set("EventDestinationName", value.into_expr()); CfnConfigurationSetEventDestinationProps(self.0, Phase) }
+    pub fn event_destination_name(self, value: impl Arg<str>) -> CfnConfigurationSetEventDestinationProps<R0, Set> { CfnConfigurationSetEventDestinationProps(put(self.0, "EventDestinationName", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationSetEventDestinationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PinpointEmail::ConfigurationSetEventDestination`.
 pub mod configuration_set_event_destination {
 use crate::cfn::support::*;
 /// The property type `CloudWatchDestination` of `AWS::PinpointEmail::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-cloudwatchdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchDestination(Bag);
+#[must_use] pub struct CloudWatchDestination(Bag);
 impl CloudWatchDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DimensionConfigurations`: list of `DimensionConfiguration`. Update: in place.
-    pub fn dimension_configurations(mut self, value: impl Arg<Arr<DimensionConfiguration>>) -> Self { self.0.set("DimensionConfigurations", value.into_expr()); self }
+    pub fn dimension_configurations(self, value: impl Arg<Arr<DimensionConfiguration>>) -> Self { Self(put(self.0, "DimensionConfigurations", value.into_expr())) }
 }
 impl Done for CloudWatchDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DimensionConfiguration` of `AWS::PinpointEmail::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-dimensionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DimensionConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct DimensionConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl DimensionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DimensionConfiguration<super::missing::DefaultDimensionValue, super::missing::DimensionName, super::missing::DimensionValueSource> { DimensionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DimensionConfiguration<Missing<super::required::DefaultDimensionValue>, Missing<super::required::DimensionName>, Missing<super::required::DimensionValueSource>> { DimensionConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DimensionConfiguration<R0, R1, R2> {
     /// `DefaultDimensionValue`: text, required. Update: in place.
-    pub fn default_dimension_value(mut self, value: impl Arg<str>) -> DimensionConfiguration<Set, R1, R2> { self.0.set("DefaultDimensionValue", value.into_expr()); DimensionConfiguration(self.0, Phase) }
+    pub fn default_dimension_value(self, value: impl Arg<str>) -> DimensionConfiguration<Set, R1, R2> { DimensionConfiguration(put(self.0, "DefaultDimensionValue", value.into_expr()), Phase) }
     /// `DimensionName`: text, required. Update: in place.
-    pub fn dimension_name(mut self, value: impl Arg<str>) -> DimensionConfiguration<R0, Set, R2> { self.0.set("DimensionName", value.into_expr()); DimensionConfiguration(self.0, Phase) }
+    pub fn dimension_name(self, value: impl Arg<str>) -> DimensionConfiguration<R0, Set, R2> { DimensionConfiguration(put(self.0, "DimensionName", value.into_expr()), Phase) }
     /// `DimensionValueSource`: text, required. Update: in place.
-    pub fn dimension_value_source(mut self, value: impl Arg<str>) -> DimensionConfiguration<R0, R1, Set> { self.0.set("DimensionValueSource", value.into_expr()); DimensionConfiguration(self.0, Phase) }
+    pub fn dimension_value_source(self, value: impl Arg<str>) -> DimensionConfiguration<R0, R1, Set> { DimensionConfiguration(put(self.0, "DimensionValueSource", value.into_expr()), Phase) }
 }
 impl Done for DimensionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventDestination` of `AWS::PinpointEmail::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-eventdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EventDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl EventDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventDestination<super::missing::MatchingEventTypes> { EventDestination(Bag::default(), Phase) }
+    pub fn new() -> EventDestination<Missing<super::required::MatchingEventTypes>> { EventDestination(Bag::default(), Phase) }
 }
 impl<R0> EventDestination<R0> {
     /// `CloudWatchDestination`: `CloudWatchDestination`. Update: in place.
-    pub fn cloud_watch_destination(mut self, value: impl Arg<CloudWatchDestination>) -> Self { self.0.set("CloudWatchDestination", value.into_expr()); self }
+    pub fn cloud_watch_destination(self, value: impl Arg<CloudWatchDestination>) -> Self { Self(put(self.0, "CloudWatchDestination", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `KinesisFirehoseDestination`: `KinesisFirehoseDestination`. Update: in place.
-    pub fn kinesis_firehose_destination(mut self, value: impl Arg<KinesisFirehoseDestination>) -> Self { self.0.set("KinesisFirehoseDestination", value.into_expr()); self }
+    pub fn kinesis_firehose_destination(self, value: impl Arg<KinesisFirehoseDestination>) -> Self { Self(put(self.0, "KinesisFirehoseDestination", value.into_expr()), Phase) }
     /// `MatchingEventTypes`: list of text, required. Update: in place.
-    pub fn matching_event_types(mut self, value: impl Arg<Arr<str>>) -> EventDestination<Set> { self.0.set("MatchingEventTypes", value.into_expr()); EventDestination(self.0, Phase) }
+    pub fn matching_event_types(self, value: impl Arg<Arr<str>>) -> EventDestination<Set> { EventDestination(put(self.0, "MatchingEventTypes", value.into_expr()), Phase) }
     /// `PinpointDestination`: `PinpointDestination`. Update: in place.
-    pub fn pinpoint_destination(mut self, value: impl Arg<PinpointDestination>) -> Self { self.0.set("PinpointDestination", value.into_expr()); self }
+    pub fn pinpoint_destination(self, value: impl Arg<PinpointDestination>) -> Self { Self(put(self.0, "PinpointDestination", value.into_expr()), Phase) }
     /// `SnsDestination`: `SnsDestination`. Update: in place.
-    pub fn sns_destination(mut self, value: impl Arg<SnsDestination>) -> Self { self.0.set("SnsDestination", value.into_expr()); self }
+    pub fn sns_destination(self, value: impl Arg<SnsDestination>) -> Self { Self(put(self.0, "SnsDestination", value.into_expr()), Phase) }
 }
 impl Done for EventDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisFirehoseDestination` of `AWS::PinpointEmail::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-kinesisfirehosedestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisFirehoseDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KinesisFirehoseDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KinesisFirehoseDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisFirehoseDestination<super::missing::DeliveryStreamArn, super::missing::IamRoleArn> { KinesisFirehoseDestination(Bag::default(), Phase) }
+    pub fn new() -> KinesisFirehoseDestination<Missing<super::required::DeliveryStreamArn>, Missing<super::required::IamRoleArn>> { KinesisFirehoseDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisFirehoseDestination<R0, R1> {
     /// `DeliveryStreamArn`: text, required. Update: in place.
-    pub fn delivery_stream_arn(mut self, value: impl Arg<str>) -> KinesisFirehoseDestination<Set, R1> { self.0.set("DeliveryStreamArn", value.into_expr()); KinesisFirehoseDestination(self.0, Phase) }
-    /// `IamRoleArn`: text, required. Update: in place.
-    pub fn iam_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseDestination<R0, Set> { self.0.set("IamRoleArn", value.into_expr()); KinesisFirehoseDestination(self.0, Phase) }
+    pub fn delivery_stream_arn(self, value: impl Arg<str>) -> KinesisFirehoseDestination<Set, R1> { KinesisFirehoseDestination(put(self.0, "DeliveryStreamArn", value.into_expr()), Phase) }
+    /// `IamRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseDestination<R0, Set> { KinesisFirehoseDestination(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
 }
 impl Done for KinesisFirehoseDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PinpointDestination` of `AWS::PinpointEmail::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-pinpointdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PinpointDestination(Bag);
+#[must_use] pub struct PinpointDestination(Bag);
 impl PinpointDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationArn`: text. Update: in place.
-    pub fn application_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationArn", value.into_expr()); self }
+    pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value.into_expr())) }
 }
 impl Done for PinpointDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnsDestination` of `AWS::PinpointEmail::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-configurationseteventdestination-snsdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnsDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SnsDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl SnsDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SnsDestination<super::missing::TopicArn> { SnsDestination(Bag::default(), Phase) }
+    pub fn new() -> SnsDestination<Missing<super::required::TopicArn>> { SnsDestination(Bag::default(), Phase) }
 }
 impl<R0> SnsDestination<R0> {
-    /// `TopicArn`: text, required. Update: in place.
-    pub fn topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> SnsDestination<Set> { self.0.set("TopicArn", value.into_expr()); SnsDestination(self.0, Phase) }
+    /// `TopicArn`: `SnsTopicArn`, required. Update: in place.
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> SnsDestination<Set> { SnsDestination(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for SnsDestination { fn into_props(self) -> Bag { self.0 } }
 }
@@ -213,28 +213,28 @@ impl CfnDedicatedIpPool {
 }
 impl Parent for CfnDedicatedIpPool { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::PinpointEmail::DedicatedIpPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-dedicatedippool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDedicatedIpPoolProps(Bag);
+#[must_use] pub struct CfnDedicatedIpPoolProps(Bag);
 impl CfnDedicatedIpPoolProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PoolName`: text. Update: replacement.
-    pub fn pool_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PoolName", value.into_expr()); self }
+    pub fn pool_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoolName", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDedicatedIpPoolProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PinpointEmail::DedicatedIpPool`.
 pub mod dedicated_ip_pool {
 use crate::cfn::support::*;
 /// The property type `Tags` of `AWS::PinpointEmail::DedicatedIpPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-dedicatedippool-tags.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tags(Bag);
+#[must_use] pub struct Tags(Bag);
 impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 }
@@ -244,7 +244,7 @@ impl CfnIdentity {
     /// `AWS::PinpointEmail::Identity`
     pub const TYPE: &'static str = "AWS::PinpointEmail::Identity";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnIdentityProps<R0>) -> Self where CfnIdentityProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdentityProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -264,49 +264,49 @@ impl CfnIdentity {
 }
 impl Parent for CfnIdentity { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::PinpointEmail::Identity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pinpointemail-identity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIdentityProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnIdentityProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnIdentityProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIdentityProps<missing::Name> { CfnIdentityProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIdentityProps<Missing<required::Name>> { CfnIdentityProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIdentityProps<R0> {
     /// `DkimSigningEnabled`: boolean. Update: in place.
-    pub fn dkim_signing_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DkimSigningEnabled", value.into_expr()); self }
+    pub fn dkim_signing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DkimSigningEnabled", value.into_expr()), Phase) }
     /// `FeedbackForwardingEnabled`: boolean. Update: in place.
-    pub fn feedback_forwarding_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("FeedbackForwardingEnabled", value.into_expr()); self }
+    pub fn feedback_forwarding_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FeedbackForwardingEnabled", value.into_expr()), Phase) }
     /// `MailFromAttributes`: `MailFromAttributes`. Update: in place.
-    pub fn mail_from_attributes(mut self, value: impl Arg<identity::MailFromAttributes>) -> Self { self.0.set("MailFromAttributes", value.into_expr()); self }
+    pub fn mail_from_attributes(self, value: impl Arg<identity::MailFromAttributes>) -> Self { Self(put(self.0, "MailFromAttributes", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnIdentityProps<Set> { self.0.set("Name", value.into_expr()); CfnIdentityProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnIdentityProps<Set> { CfnIdentityProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnIdentityProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PinpointEmail::Identity`.
 pub mod identity {
 use crate::cfn::support::*;
 /// The property type `MailFromAttributes` of `AWS::PinpointEmail::Identity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-identity-mailfromattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MailFromAttributes(Bag);
+#[must_use] pub struct MailFromAttributes(Bag);
 impl MailFromAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BehaviorOnMxFailure`: text. Update: in place.
-    pub fn behavior_on_mx_failure(mut self, value: impl Arg<str>) -> Self { self.0.set("BehaviorOnMxFailure", value.into_expr()); self }
+    pub fn behavior_on_mx_failure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BehaviorOnMxFailure", value.into_expr())) }
     /// `MailFromDomain`: text. Update: in place.
-    pub fn mail_from_domain(mut self, value: impl Arg<str>) -> Self { self.0.set("MailFromDomain", value.into_expr()); self }
+    pub fn mail_from_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailFromDomain", value.into_expr())) }
 }
 impl Done for MailFromAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tags` of `AWS::PinpointEmail::Identity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pinpointemail-identity-tags.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tags(Bag);
+#[must_use] pub struct Tags(Bag);
 impl Tags {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Tags { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ConfigurationSetName, DefaultDimensionValue, DeliveryStreamArn, DimensionName, DimensionValueSource, EventDestinationName, IamRoleArn, MatchingEventTypes, Name, TopicArn } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ConfigurationSetName, DefaultDimensionValue, DeliveryStreamArn, DimensionName, DimensionValueSource, EventDestinationName, IamRoleArn, MatchingEventTypes, Name, TopicArn } }

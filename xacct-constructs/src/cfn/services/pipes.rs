@@ -10,10 +10,10 @@ impl CfnPipe {
     /// `AWS::Pipes::Pipe`
     pub const TYPE: &'static str = "AWS::Pipes::Pipe";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnPipeProps<R0, R1, R2>) -> Self where CfnPipeProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPipeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -26,894 +26,892 @@ impl CfnPipe {
 }
 impl Parent for CfnPipe { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pipes-pipe.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPipeProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnPipeProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnPipeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPipeProps<missing::RoleArn, missing::Source, missing::Target> { CfnPipeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPipeProps<Missing<required::RoleArn>, Missing<required::Source>, Missing<required::Target>> { CfnPipeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPipeProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DesiredState`: `DesiredState`. Update: in place.
-    pub fn desired_state(mut self, value: impl Arg<pipe::DesiredState>) -> Self { self.0.set("DesiredState", value.into_expr()); self }
-    /// `Enrichment`: text. Update: in place.
-    pub fn enrichment(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("Enrichment", value.into_expr()); self }
+    pub fn desired_state(self, value: impl Arg<pipe::DesiredState>) -> Self { Self(put(self.0, "DesiredState", value.into_expr()), Phase) }
+    /// `Enrichment`: `LambdaFunctionArn`. Update: in place.
+    pub fn enrichment(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Enrichment", value.into_expr()), Phase) }
     /// `EnrichmentParameters`: `PipeEnrichmentParameters`. Update: in place.
-    pub fn enrichment_parameters(mut self, value: impl Arg<pipe::PipeEnrichmentParameters>) -> Self { self.0.set("EnrichmentParameters", value.into_expr()); self }
+    pub fn enrichment_parameters(self, value: impl Arg<pipe::PipeEnrichmentParameters>) -> Self { Self(put(self.0, "EnrichmentParameters", value.into_expr()), Phase) }
     /// `KmsKeyIdentifier`: text. Update: in place.
-    pub fn kms_key_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKeyIdentifier", value.into_expr()); self }
+    pub fn kms_key_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyIdentifier", value.into_expr()), Phase) }
     /// `LogConfiguration`: `PipeLogConfiguration`. Update: in place.
-    pub fn log_configuration(mut self, value: impl Arg<pipe::PipeLogConfiguration>) -> Self { self.0.set("LogConfiguration", value.into_expr()); self }
+    pub fn log_configuration(self, value: impl Arg<pipe::PipeLogConfiguration>) -> Self { Self(put(self.0, "LogConfiguration", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnPipeProps<Set, R1, R2> { self.0.set("RoleArn", value.into_expr()); CfnPipeProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnPipeProps<Set, R1, R2> { CfnPipeProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Source`: text, required. Update: replacement.
-    pub fn source(mut self, value: impl Arg<str>) -> CfnPipeProps<R0, Set, R2> { self.0.set("Source", value.into_expr()); CfnPipeProps(self.0, Phase) }
+    pub fn source(self, value: impl Arg<str>) -> CfnPipeProps<R0, Set, R2> { CfnPipeProps(put(self.0, "Source", value.into_expr()), Phase) }
     /// `SourceParameters`: `PipeSourceParameters`. Update: in place.
-    pub fn source_parameters(mut self, value: impl Arg<pipe::PipeSourceParameters>) -> Self { self.0.set("SourceParameters", value.into_expr()); self }
+    pub fn source_parameters(self, value: impl Arg<pipe::PipeSourceParameters>) -> Self { Self(put(self.0, "SourceParameters", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Target`: text, required. Update: in place.
-    pub fn target(mut self, value: impl Arg<str>) -> CfnPipeProps<R0, R1, Set> { self.0.set("Target", value.into_expr()); CfnPipeProps(self.0, Phase) }
+    pub fn target(self, value: impl Arg<str>) -> CfnPipeProps<R0, R1, Set> { CfnPipeProps(put(self.0, "Target", value.into_expr()), Phase) }
     /// `TargetParameters`: `PipeTargetParameters`. Update: in place.
-    pub fn target_parameters(mut self, value: impl Arg<pipe::PipeTargetParameters>) -> Self { self.0.set("TargetParameters", value.into_expr()); self }
+    pub fn target_parameters(self, value: impl Arg<pipe::PipeTargetParameters>) -> Self { Self(put(self.0, "TargetParameters", value.into_expr()), Phase) }
 }
 impl Done for CfnPipeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Pipes::Pipe`.
 pub mod pipe {
 use crate::cfn::support::*;
 /// The property type `AwsVpcConfiguration` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-awsvpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AwsVpcConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AwsVpcConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AwsVpcConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AwsVpcConfiguration<super::missing::Subnets> { AwsVpcConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AwsVpcConfiguration<Missing<super::required::Subnets>> { AwsVpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AwsVpcConfiguration<R0> {
     /// `AssignPublicIp`: `AssignPublicIp`. Update: in place.
-    pub fn assign_public_ip(mut self, value: impl Arg<AssignPublicIp>) -> Self { self.0.set("AssignPublicIp", value.into_expr()); self }
+    pub fn assign_public_ip(self, value: impl Arg<AssignPublicIp>) -> Self { Self(put(self.0, "AssignPublicIp", value.into_expr()), Phase) }
     /// `SecurityGroups`: list of text. Update: in place.
-    pub fn security_groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SecurityGroups", value.into_expr()); self }
+    pub fn security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
     /// `Subnets`: list of text, required. Update: in place.
-    pub fn subnets(mut self, value: impl Arg<Arr<str>>) -> AwsVpcConfiguration<Set> { self.0.set("Subnets", value.into_expr()); AwsVpcConfiguration(self.0, Phase) }
+    pub fn subnets(self, value: impl Arg<Arr<str>>) -> AwsVpcConfiguration<Set> { AwsVpcConfiguration(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for AwsVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchArrayProperties` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batcharrayproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BatchArrayProperties(Bag);
+#[must_use] pub struct BatchArrayProperties(Bag);
 impl BatchArrayProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Size`: integer. Update: in place.
-    pub fn size(mut self, value: impl Arg<i64>) -> Self { self.0.set("Size", value.into_expr()); self }
+    pub fn size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Size", value.into_expr())) }
 }
 impl Done for BatchArrayProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchContainerOverrides` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchcontaineroverrides.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BatchContainerOverrides(Bag);
+#[must_use] pub struct BatchContainerOverrides(Bag);
 impl BatchContainerOverrides {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Command`: list of text. Update: in place.
-    pub fn command(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Command", value.into_expr()); self }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr())) }
     /// `Environment`: list of `BatchEnvironmentVariable`. Update: in place.
-    pub fn environment(mut self, value: impl Arg<Arr<BatchEnvironmentVariable>>) -> Self { self.0.set("Environment", value.into_expr()); self }
+    pub fn environment(self, value: impl Arg<Arr<BatchEnvironmentVariable>>) -> Self { Self(put(self.0, "Environment", value.into_expr())) }
     /// `InstanceType`: text. Update: in place.
-    pub fn instance_type(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceType", value.into_expr()); self }
+    pub fn instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceType", value.into_expr())) }
     /// `ResourceRequirements`: list of `BatchResourceRequirement`. Update: in place.
-    pub fn resource_requirements(mut self, value: impl Arg<Arr<BatchResourceRequirement>>) -> Self { self.0.set("ResourceRequirements", value.into_expr()); self }
+    pub fn resource_requirements(self, value: impl Arg<Arr<BatchResourceRequirement>>) -> Self { Self(put(self.0, "ResourceRequirements", value.into_expr())) }
 }
 impl Done for BatchContainerOverrides { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchEnvironmentVariable` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchenvironmentvariable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BatchEnvironmentVariable(Bag);
+#[must_use] pub struct BatchEnvironmentVariable(Bag);
 impl BatchEnvironmentVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for BatchEnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchJobDependency` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchjobdependency.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BatchJobDependency(Bag);
+#[must_use] pub struct BatchJobDependency(Bag);
 impl BatchJobDependency {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JobId`: text. Update: in place.
-    pub fn job_id(mut self, value: impl Arg<str>) -> Self { self.0.set("JobId", value.into_expr()); self }
+    pub fn job_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "JobId", value.into_expr())) }
     /// `Type`: `BatchJobDependencyType`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<BatchJobDependencyType>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<BatchJobDependencyType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for BatchJobDependency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchResourceRequirement` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchresourcerequirement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BatchResourceRequirement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BatchResourceRequirement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BatchResourceRequirement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BatchResourceRequirement<super::missing::Type, super::missing::Value> { BatchResourceRequirement(Bag::default(), Phase) }
+    pub fn new() -> BatchResourceRequirement<Missing<super::required::Type>, Missing<super::required::Value>> { BatchResourceRequirement(Bag::default(), Phase) }
 }
 impl<R0, R1> BatchResourceRequirement<R0, R1> {
     /// `Type`: `BatchResourceRequirementType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<BatchResourceRequirementType>) -> BatchResourceRequirement<Set, R1> { self.0.set("Type", value.into_expr()); BatchResourceRequirement(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<BatchResourceRequirementType>) -> BatchResourceRequirement<Set, R1> { BatchResourceRequirement(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> BatchResourceRequirement<R0, Set> { self.0.set("Value", value.into_expr()); BatchResourceRequirement(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> BatchResourceRequirement<R0, Set> { BatchResourceRequirement(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for BatchResourceRequirement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BatchRetryStrategy` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-batchretrystrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BatchRetryStrategy(Bag);
+#[must_use] pub struct BatchRetryStrategy(Bag);
 impl BatchRetryStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Attempts`: integer. Update: in place.
-    pub fn attempts(mut self, value: impl Arg<i64>) -> Self { self.0.set("Attempts", value.into_expr()); self }
+    pub fn attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Attempts", value.into_expr())) }
 }
 impl Done for BatchRetryStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityProviderStrategyItem` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-capacityproviderstrategyitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityProviderStrategyItem<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CapacityProviderStrategyItem<R0 = Set>(Bag, Phase<(R0,)>);
 impl CapacityProviderStrategyItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CapacityProviderStrategyItem<super::missing::CapacityProvider> { CapacityProviderStrategyItem(Bag::default(), Phase) }
+    pub fn new() -> CapacityProviderStrategyItem<Missing<super::required::CapacityProvider>> { CapacityProviderStrategyItem(Bag::default(), Phase) }
 }
 impl<R0> CapacityProviderStrategyItem<R0> {
     /// `Base`: integer. Update: in place.
-    pub fn base(mut self, value: impl Arg<i64>) -> Self { self.0.set("Base", value.into_expr()); self }
+    pub fn base(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Base", value.into_expr()), Phase) }
     /// `CapacityProvider`: text, required. Update: in place.
-    pub fn capacity_provider(mut self, value: impl Arg<str>) -> CapacityProviderStrategyItem<Set> { self.0.set("CapacityProvider", value.into_expr()); CapacityProviderStrategyItem(self.0, Phase) }
+    pub fn capacity_provider(self, value: impl Arg<str>) -> CapacityProviderStrategyItem<Set> { CapacityProviderStrategyItem(put(self.0, "CapacityProvider", value.into_expr()), Phase) }
     /// `Weight`: integer. Update: in place.
-    pub fn weight(mut self, value: impl Arg<i64>) -> Self { self.0.set("Weight", value.into_expr()); self }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for CapacityProviderStrategyItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudwatchLogsLogDestination` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-cloudwatchlogslogdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudwatchLogsLogDestination(Bag);
+#[must_use] pub struct CloudwatchLogsLogDestination(Bag);
 impl CloudwatchLogsLogDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroupArn`: text. Update: in place.
-    pub fn log_group_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("LogGroupArn", value.into_expr()); self }
+    pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value.into_expr())) }
 }
 impl Done for CloudwatchLogsLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeadLetterConfig` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-deadletterconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeadLetterConfig(Bag);
+#[must_use] pub struct DeadLetterConfig(Bag);
 impl DeadLetterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<kind::SqsQueueArn>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    /// `Arn`: `SqsQueueArn`. Update: in place.
+    pub fn arn(self, value: impl Arg<kind::SqsQueueArn>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
 }
 impl Done for DeadLetterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DimensionMapping` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-dimensionmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DimensionMapping<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct DimensionMapping<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl DimensionMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DimensionMapping<super::missing::DimensionName, super::missing::DimensionValue, super::missing::DimensionValueType> { DimensionMapping(Bag::default(), Phase) }
+    pub fn new() -> DimensionMapping<Missing<super::required::DimensionName>, Missing<super::required::DimensionValue>, Missing<super::required::DimensionValueType>> { DimensionMapping(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DimensionMapping<R0, R1, R2> {
     /// `DimensionName`: text, required. Update: in place.
-    pub fn dimension_name(mut self, value: impl Arg<str>) -> DimensionMapping<Set, R1, R2> { self.0.set("DimensionName", value.into_expr()); DimensionMapping(self.0, Phase) }
+    pub fn dimension_name(self, value: impl Arg<str>) -> DimensionMapping<Set, R1, R2> { DimensionMapping(put(self.0, "DimensionName", value.into_expr()), Phase) }
     /// `DimensionValue`: text, required. Update: in place.
-    pub fn dimension_value(mut self, value: impl Arg<str>) -> DimensionMapping<R0, Set, R2> { self.0.set("DimensionValue", value.into_expr()); DimensionMapping(self.0, Phase) }
+    pub fn dimension_value(self, value: impl Arg<str>) -> DimensionMapping<R0, Set, R2> { DimensionMapping(put(self.0, "DimensionValue", value.into_expr()), Phase) }
     /// `DimensionValueType`: `DimensionValueType`, required. Update: in place.
-    pub fn dimension_value_type(mut self, value: impl Arg<DimensionValueType>) -> DimensionMapping<R0, R1, Set> { self.0.set("DimensionValueType", value.into_expr()); DimensionMapping(self.0, Phase) }
+    pub fn dimension_value_type(self, value: impl Arg<DimensionValueType>) -> DimensionMapping<R0, R1, Set> { DimensionMapping(put(self.0, "DimensionValueType", value.into_expr()), Phase) }
 }
 impl Done for DimensionMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsContainerOverride` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecscontaineroverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EcsContainerOverride(Bag);
+#[must_use] pub struct EcsContainerOverride(Bag);
 impl EcsContainerOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Command`: list of text. Update: in place.
-    pub fn command(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Command", value.into_expr()); self }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr())) }
     /// `Cpu`: integer. Update: in place.
-    pub fn cpu(mut self, value: impl Arg<i64>) -> Self { self.0.set("Cpu", value.into_expr()); self }
+    pub fn cpu(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Cpu", value.into_expr())) }
     /// `Environment`: list of `EcsEnvironmentVariable`. Update: in place.
-    pub fn environment(mut self, value: impl Arg<Arr<EcsEnvironmentVariable>>) -> Self { self.0.set("Environment", value.into_expr()); self }
+    pub fn environment(self, value: impl Arg<Arr<EcsEnvironmentVariable>>) -> Self { Self(put(self.0, "Environment", value.into_expr())) }
     /// `EnvironmentFiles`: list of `EcsEnvironmentFile`. Update: in place.
-    pub fn environment_files(mut self, value: impl Arg<Arr<EcsEnvironmentFile>>) -> Self { self.0.set("EnvironmentFiles", value.into_expr()); self }
+    pub fn environment_files(self, value: impl Arg<Arr<EcsEnvironmentFile>>) -> Self { Self(put(self.0, "EnvironmentFiles", value.into_expr())) }
     /// `Memory`: integer. Update: in place.
-    pub fn memory(mut self, value: impl Arg<i64>) -> Self { self.0.set("Memory", value.into_expr()); self }
+    pub fn memory(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Memory", value.into_expr())) }
     /// `MemoryReservation`: integer. Update: in place.
-    pub fn memory_reservation(mut self, value: impl Arg<i64>) -> Self { self.0.set("MemoryReservation", value.into_expr()); self }
+    pub fn memory_reservation(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryReservation", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `ResourceRequirements`: list of `EcsResourceRequirement`. Update: in place.
-    pub fn resource_requirements(mut self, value: impl Arg<Arr<EcsResourceRequirement>>) -> Self { self.0.set("ResourceRequirements", value.into_expr()); self }
+    pub fn resource_requirements(self, value: impl Arg<Arr<EcsResourceRequirement>>) -> Self { Self(put(self.0, "ResourceRequirements", value.into_expr())) }
 }
 impl Done for EcsContainerOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsEnvironmentFile` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsenvironmentfile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EcsEnvironmentFile<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EcsEnvironmentFile<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EcsEnvironmentFile {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EcsEnvironmentFile<super::missing::Type, super::missing::Value> { EcsEnvironmentFile(Bag::default(), Phase) }
+    pub fn new() -> EcsEnvironmentFile<Missing<super::required::Type>, Missing<super::required::Value>> { EcsEnvironmentFile(Bag::default(), Phase) }
 }
 impl<R0, R1> EcsEnvironmentFile<R0, R1> {
     /// `Type`: `EcsEnvironmentFileType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<EcsEnvironmentFileType>) -> EcsEnvironmentFile<Set, R1> { self.0.set("Type", value.into_expr()); EcsEnvironmentFile(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<EcsEnvironmentFileType>) -> EcsEnvironmentFile<Set, R1> { EcsEnvironmentFile(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> EcsEnvironmentFile<R0, Set> { self.0.set("Value", value.into_expr()); EcsEnvironmentFile(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> EcsEnvironmentFile<R0, Set> { EcsEnvironmentFile(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EcsEnvironmentFile { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsEnvironmentVariable` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsenvironmentvariable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EcsEnvironmentVariable(Bag);
+#[must_use] pub struct EcsEnvironmentVariable(Bag);
 impl EcsEnvironmentVariable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for EcsEnvironmentVariable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsEphemeralStorage` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsephemeralstorage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EcsEphemeralStorage<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EcsEphemeralStorage<R0 = Set>(Bag, Phase<(R0,)>);
 impl EcsEphemeralStorage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EcsEphemeralStorage<super::missing::SizeInGiB> { EcsEphemeralStorage(Bag::default(), Phase) }
+    pub fn new() -> EcsEphemeralStorage<Missing<super::required::SizeInGiB>> { EcsEphemeralStorage(Bag::default(), Phase) }
 }
 impl<R0> EcsEphemeralStorage<R0> {
     /// `SizeInGiB`: integer, required. Update: in place.
-    pub fn size_in_gi_b(mut self, value: impl Arg<i64>) -> EcsEphemeralStorage<Set> { self.0.set("SizeInGiB", value.into_expr()); EcsEphemeralStorage(self.0, Phase) }
+    pub fn size_in_gi_b(self, value: impl Arg<i64>) -> EcsEphemeralStorage<Set> { EcsEphemeralStorage(put(self.0, "SizeInGiB", value.into_expr()), Phase) }
 }
 impl Done for EcsEphemeralStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsInferenceAcceleratorOverride` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsinferenceacceleratoroverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EcsInferenceAcceleratorOverride(Bag);
+#[must_use] pub struct EcsInferenceAcceleratorOverride(Bag);
 impl EcsInferenceAcceleratorOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeviceName`: text. Update: in place.
-    pub fn device_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DeviceName", value.into_expr()); self }
+    pub fn device_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceName", value.into_expr())) }
     /// `DeviceType`: text. Update: in place.
-    pub fn device_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DeviceType", value.into_expr()); self }
+    pub fn device_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeviceType", value.into_expr())) }
 }
 impl Done for EcsInferenceAcceleratorOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsResourceRequirement` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecsresourcerequirement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EcsResourceRequirement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EcsResourceRequirement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EcsResourceRequirement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EcsResourceRequirement<super::missing::Type, super::missing::Value> { EcsResourceRequirement(Bag::default(), Phase) }
+    pub fn new() -> EcsResourceRequirement<Missing<super::required::Type>, Missing<super::required::Value>> { EcsResourceRequirement(Bag::default(), Phase) }
 }
 impl<R0, R1> EcsResourceRequirement<R0, R1> {
     /// `Type`: `EcsResourceRequirementType`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<EcsResourceRequirementType>) -> EcsResourceRequirement<Set, R1> { self.0.set("Type", value.into_expr()); EcsResourceRequirement(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<EcsResourceRequirementType>) -> EcsResourceRequirement<Set, R1> { EcsResourceRequirement(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> EcsResourceRequirement<R0, Set> { self.0.set("Value", value.into_expr()); EcsResourceRequirement(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> EcsResourceRequirement<R0, Set> { EcsResourceRequirement(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for EcsResourceRequirement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsTaskOverride` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-ecstaskoverride.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EcsTaskOverride(Bag);
+#[must_use] pub struct EcsTaskOverride(Bag);
 impl EcsTaskOverride {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContainerOverrides`: list of `EcsContainerOverride`. Update: in place.
-    pub fn container_overrides(mut self, value: impl Arg<Arr<EcsContainerOverride>>) -> Self { self.0.set("ContainerOverrides", value.into_expr()); self }
+    pub fn container_overrides(self, value: impl Arg<Arr<EcsContainerOverride>>) -> Self { Self(put(self.0, "ContainerOverrides", value.into_expr())) }
     /// `Cpu`: text. Update: in place.
-    pub fn cpu(mut self, value: impl Arg<str>) -> Self { self.0.set("Cpu", value.into_expr()); self }
+    pub fn cpu(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Cpu", value.into_expr())) }
     /// `EphemeralStorage`: `EcsEphemeralStorage`. Update: in place.
-    pub fn ephemeral_storage(mut self, value: impl Arg<EcsEphemeralStorage>) -> Self { self.0.set("EphemeralStorage", value.into_expr()); self }
-    /// `ExecutionRoleArn`: text. Update: in place.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ExecutionRoleArn", value.into_expr()); self }
+    pub fn ephemeral_storage(self, value: impl Arg<EcsEphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value.into_expr())) }
+    /// `ExecutionRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExecutionRoleArn", value.into_expr())) }
     /// `InferenceAcceleratorOverrides`: list of `EcsInferenceAcceleratorOverride`. Update: in place.
-    pub fn inference_accelerator_overrides(mut self, value: impl Arg<Arr<EcsInferenceAcceleratorOverride>>) -> Self { self.0.set("InferenceAcceleratorOverrides", value.into_expr()); self }
+    pub fn inference_accelerator_overrides(self, value: impl Arg<Arr<EcsInferenceAcceleratorOverride>>) -> Self { Self(put(self.0, "InferenceAcceleratorOverrides", value.into_expr())) }
     /// `Memory`: text. Update: in place.
-    pub fn memory(mut self, value: impl Arg<str>) -> Self { self.0.set("Memory", value.into_expr()); self }
-    /// `TaskRoleArn`: text. Update: in place.
-    pub fn task_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("TaskRoleArn", value.into_expr()); self }
+    pub fn memory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Memory", value.into_expr())) }
+    /// `TaskRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn task_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "TaskRoleArn", value.into_expr())) }
 }
 impl Done for EcsTaskOverride { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-filter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Filter(Bag);
+#[must_use] pub struct Filter(Bag);
 impl Filter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Pattern`: text. Update: in place.
-    pub fn pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("Pattern", value.into_expr()); self }
+    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr())) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterCriteria` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-filtercriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilterCriteria(Bag);
+#[must_use] pub struct FilterCriteria(Bag);
 impl FilterCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Filters`: list of `Filter`. Update: in place.
-    pub fn filters(mut self, value: impl Arg<Arr<Filter>>) -> Self { self.0.set("Filters", value.into_expr()); self }
+    pub fn filters(self, value: impl Arg<Arr<Filter>>) -> Self { Self(put(self.0, "Filters", value.into_expr())) }
 }
 impl Done for FilterCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirehoseLogDestination` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-firehoselogdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FirehoseLogDestination(Bag);
+#[must_use] pub struct FirehoseLogDestination(Bag);
 impl FirehoseLogDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeliveryStreamArn`: text. Update: in place.
-    pub fn delivery_stream_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DeliveryStreamArn", value.into_expr()); self }
+    pub fn delivery_stream_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeliveryStreamArn", value.into_expr())) }
 }
 impl Done for FirehoseLogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MQBrokerAccessCredentials` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-mqbrokeraccesscredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MQBrokerAccessCredentials<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MQBrokerAccessCredentials(Bag);
 impl MQBrokerAccessCredentials {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> MQBrokerAccessCredentials<super::missing::BasicAuth> { MQBrokerAccessCredentials(Bag::default(), Phase) }
-}
-impl<R0> MQBrokerAccessCredentials<R0> {
-    /// `BasicAuth`: text, required. Update: in place.
-    pub fn basic_auth(mut self, value: impl Arg<str>) -> MQBrokerAccessCredentials<Set> { self.0.set("BasicAuth", value.into_expr()); MQBrokerAccessCredentials(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `BasicAuth`: text. Update: in place.
+    pub fn basic_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasicAuth", value.into_expr())) }
 }
 impl Done for MQBrokerAccessCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MSKAccessCredentials` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-mskaccesscredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MSKAccessCredentials(Bag);
+#[must_use] pub struct MSKAccessCredentials(Bag);
 impl MSKAccessCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientCertificateTlsAuth`: text. Update: in place.
-    pub fn client_certificate_tls_auth(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientCertificateTlsAuth", value.into_expr()); self }
+    pub fn client_certificate_tls_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCertificateTlsAuth", value.into_expr())) }
     /// `SaslScram512Auth`: text. Update: in place.
-    pub fn sasl_scram512_auth(mut self, value: impl Arg<str>) -> Self { self.0.set("SaslScram512Auth", value.into_expr()); self }
+    pub fn sasl_scram512_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SaslScram512Auth", value.into_expr())) }
 }
 impl Done for MSKAccessCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiMeasureAttributeMapping` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-multimeasureattributemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiMeasureAttributeMapping<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MultiMeasureAttributeMapping<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MultiMeasureAttributeMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MultiMeasureAttributeMapping<super::missing::MeasureValue, super::missing::MeasureValueType, super::missing::MultiMeasureAttributeName> { MultiMeasureAttributeMapping(Bag::default(), Phase) }
+    pub fn new() -> MultiMeasureAttributeMapping<Missing<super::required::MeasureValue>, Missing<super::required::MeasureValueType>, Missing<super::required::MultiMeasureAttributeName>> { MultiMeasureAttributeMapping(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MultiMeasureAttributeMapping<R0, R1, R2> {
     /// `MeasureValue`: text, required. Update: in place.
-    pub fn measure_value(mut self, value: impl Arg<str>) -> MultiMeasureAttributeMapping<Set, R1, R2> { self.0.set("MeasureValue", value.into_expr()); MultiMeasureAttributeMapping(self.0, Phase) }
+    pub fn measure_value(self, value: impl Arg<str>) -> MultiMeasureAttributeMapping<Set, R1, R2> { MultiMeasureAttributeMapping(put(self.0, "MeasureValue", value.into_expr()), Phase) }
     /// `MeasureValueType`: `MeasureValueType`, required. Update: in place.
-    pub fn measure_value_type(mut self, value: impl Arg<MeasureValueType>) -> MultiMeasureAttributeMapping<R0, Set, R2> { self.0.set("MeasureValueType", value.into_expr()); MultiMeasureAttributeMapping(self.0, Phase) }
+    pub fn measure_value_type(self, value: impl Arg<MeasureValueType>) -> MultiMeasureAttributeMapping<R0, Set, R2> { MultiMeasureAttributeMapping(put(self.0, "MeasureValueType", value.into_expr()), Phase) }
     /// `MultiMeasureAttributeName`: text, required. Update: in place.
-    pub fn multi_measure_attribute_name(mut self, value: impl Arg<str>) -> MultiMeasureAttributeMapping<R0, R1, Set> { self.0.set("MultiMeasureAttributeName", value.into_expr()); MultiMeasureAttributeMapping(self.0, Phase) }
+    pub fn multi_measure_attribute_name(self, value: impl Arg<str>) -> MultiMeasureAttributeMapping<R0, R1, Set> { MultiMeasureAttributeMapping(put(self.0, "MultiMeasureAttributeName", value.into_expr()), Phase) }
 }
 impl Done for MultiMeasureAttributeMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiMeasureMapping` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-multimeasuremapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiMeasureMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MultiMeasureMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MultiMeasureMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MultiMeasureMapping<super::missing::MultiMeasureAttributeMappings, super::missing::MultiMeasureName> { MultiMeasureMapping(Bag::default(), Phase) }
+    pub fn new() -> MultiMeasureMapping<Missing<super::required::MultiMeasureAttributeMappings>, Missing<super::required::MultiMeasureName>> { MultiMeasureMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> MultiMeasureMapping<R0, R1> {
     /// `MultiMeasureAttributeMappings`: list of `MultiMeasureAttributeMapping`, required. Update: in place.
-    pub fn multi_measure_attribute_mappings(mut self, value: impl Arg<Arr<MultiMeasureAttributeMapping>>) -> MultiMeasureMapping<Set, R1> { self.0.set("MultiMeasureAttributeMappings", value.into_expr()); MultiMeasureMapping(self.0, Phase) }
+    pub fn multi_measure_attribute_mappings(self, value: impl Arg<Arr<MultiMeasureAttributeMapping>>) -> MultiMeasureMapping<Set, R1> { MultiMeasureMapping(put(self.0, "MultiMeasureAttributeMappings", value.into_expr()), Phase) }
     /// `MultiMeasureName`: text, required. Update: in place.
-    pub fn multi_measure_name(mut self, value: impl Arg<str>) -> MultiMeasureMapping<R0, Set> { self.0.set("MultiMeasureName", value.into_expr()); MultiMeasureMapping(self.0, Phase) }
+    pub fn multi_measure_name(self, value: impl Arg<str>) -> MultiMeasureMapping<R0, Set> { MultiMeasureMapping(put(self.0, "MultiMeasureName", value.into_expr()), Phase) }
 }
 impl Done for MultiMeasureMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-networkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkConfiguration(Bag);
+#[must_use] pub struct NetworkConfiguration(Bag);
 impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsvpcConfiguration`: `AwsVpcConfiguration`. Update: in place.
-    pub fn awsvpc_configuration(mut self, value: impl Arg<AwsVpcConfiguration>) -> Self { self.0.set("AwsvpcConfiguration", value.into_expr()); self }
+    pub fn awsvpc_configuration(self, value: impl Arg<AwsVpcConfiguration>) -> Self { Self(put(self.0, "AwsvpcConfiguration", value.into_expr())) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeEnrichmentHttpParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipeenrichmenthttpparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeEnrichmentHttpParameters(Bag);
+#[must_use] pub struct PipeEnrichmentHttpParameters(Bag);
 impl PipeEnrichmentHttpParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HeaderParameters`: map of text. Update: in place.
-    pub fn header_parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("HeaderParameters", value.into_expr()); self }
+    pub fn header_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "HeaderParameters", value.into_expr())) }
     /// `PathParameterValues`: list of text. Update: in place.
-    pub fn path_parameter_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PathParameterValues", value.into_expr()); self }
+    pub fn path_parameter_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PathParameterValues", value.into_expr())) }
     /// `QueryStringParameters`: map of text. Update: in place.
-    pub fn query_string_parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("QueryStringParameters", value.into_expr()); self }
+    pub fn query_string_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "QueryStringParameters", value.into_expr())) }
 }
 impl Done for PipeEnrichmentHttpParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeEnrichmentParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipeenrichmentparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeEnrichmentParameters(Bag);
+#[must_use] pub struct PipeEnrichmentParameters(Bag);
 impl PipeEnrichmentParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HttpParameters`: `PipeEnrichmentHttpParameters`. Update: in place.
-    pub fn http_parameters(mut self, value: impl Arg<PipeEnrichmentHttpParameters>) -> Self { self.0.set("HttpParameters", value.into_expr()); self }
+    pub fn http_parameters(self, value: impl Arg<PipeEnrichmentHttpParameters>) -> Self { Self(put(self.0, "HttpParameters", value.into_expr())) }
     /// `InputTemplate`: text. Update: in place.
-    pub fn input_template(mut self, value: impl Arg<str>) -> Self { self.0.set("InputTemplate", value.into_expr()); self }
+    pub fn input_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputTemplate", value.into_expr())) }
 }
 impl Done for PipeEnrichmentParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeLogConfiguration` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipelogconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeLogConfiguration(Bag);
+#[must_use] pub struct PipeLogConfiguration(Bag);
 impl PipeLogConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudwatchLogsLogDestination`: `CloudwatchLogsLogDestination`. Update: in place.
-    pub fn cloudwatch_logs_log_destination(mut self, value: impl Arg<CloudwatchLogsLogDestination>) -> Self { self.0.set("CloudwatchLogsLogDestination", value.into_expr()); self }
+    pub fn cloudwatch_logs_log_destination(self, value: impl Arg<CloudwatchLogsLogDestination>) -> Self { Self(put(self.0, "CloudwatchLogsLogDestination", value.into_expr())) }
     /// `FirehoseLogDestination`: `FirehoseLogDestination`. Update: in place.
-    pub fn firehose_log_destination(mut self, value: impl Arg<FirehoseLogDestination>) -> Self { self.0.set("FirehoseLogDestination", value.into_expr()); self }
+    pub fn firehose_log_destination(self, value: impl Arg<FirehoseLogDestination>) -> Self { Self(put(self.0, "FirehoseLogDestination", value.into_expr())) }
     /// `IncludeExecutionData`: list of `IncludeExecutionData`. Update: in place.
-    pub fn include_execution_data(mut self, value: impl Arg<Arr<IncludeExecutionData>>) -> Self { self.0.set("IncludeExecutionData", value.into_expr()); self }
+    pub fn include_execution_data(self, value: impl Arg<Arr<IncludeExecutionData>>) -> Self { Self(put(self.0, "IncludeExecutionData", value.into_expr())) }
     /// `Level`: `Level`. Update: in place.
-    pub fn level(mut self, value: impl Arg<Level>) -> Self { self.0.set("Level", value.into_expr()); self }
+    pub fn level(self, value: impl Arg<Level>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
     /// `S3LogDestination`: `S3LogDestination`. Update: in place.
-    pub fn s3_log_destination(mut self, value: impl Arg<S3LogDestination>) -> Self { self.0.set("S3LogDestination", value.into_expr()); self }
+    pub fn s3_log_destination(self, value: impl Arg<S3LogDestination>) -> Self { Self(put(self.0, "S3LogDestination", value.into_expr())) }
 }
 impl Done for PipeLogConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeSourceActiveMQBrokerParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceactivemqbrokerparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeSourceActiveMQBrokerParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PipeSourceActiveMQBrokerParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PipeSourceActiveMQBrokerParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PipeSourceActiveMQBrokerParameters<super::missing::Credentials, super::missing::QueueName> { PipeSourceActiveMQBrokerParameters(Bag::default(), Phase) }
+    pub fn new() -> PipeSourceActiveMQBrokerParameters<Missing<super::required::Credentials>, Missing<super::required::QueueName>> { PipeSourceActiveMQBrokerParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> PipeSourceActiveMQBrokerParameters<R0, R1> {
     /// `BatchSize`: integer. Update: in place.
-    pub fn batch_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("BatchSize", value.into_expr()); self }
+    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
     /// `Credentials`: `MQBrokerAccessCredentials`, required. Update: in place.
-    pub fn credentials(mut self, value: impl Arg<MQBrokerAccessCredentials>) -> PipeSourceActiveMQBrokerParameters<Set, R1> { self.0.set("Credentials", value.into_expr()); PipeSourceActiveMQBrokerParameters(self.0, Phase) }
+    pub fn credentials(self, value: impl Arg<MQBrokerAccessCredentials>) -> PipeSourceActiveMQBrokerParameters<Set, R1> { PipeSourceActiveMQBrokerParameters(put(self.0, "Credentials", value.into_expr()), Phase) }
     /// `MaximumBatchingWindowInSeconds`: integer. Update: in place.
-    pub fn maximum_batching_window_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumBatchingWindowInSeconds", value.into_expr()); self }
+    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
     /// `QueueName`: text, required. Update: replacement.
-    pub fn queue_name(mut self, value: impl Arg<str>) -> PipeSourceActiveMQBrokerParameters<R0, Set> { self.0.set("QueueName", value.into_expr()); PipeSourceActiveMQBrokerParameters(self.0, Phase) }
+    pub fn queue_name(self, value: impl Arg<str>) -> PipeSourceActiveMQBrokerParameters<R0, Set> { PipeSourceActiveMQBrokerParameters(put(self.0, "QueueName", value.into_expr()), Phase) }
 }
 impl Done for PipeSourceActiveMQBrokerParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeSourceDynamoDBStreamParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcedynamodbstreamparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeSourceDynamoDBStreamParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PipeSourceDynamoDBStreamParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl PipeSourceDynamoDBStreamParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PipeSourceDynamoDBStreamParameters<super::missing::StartingPosition> { PipeSourceDynamoDBStreamParameters(Bag::default(), Phase) }
+    pub fn new() -> PipeSourceDynamoDBStreamParameters<Missing<super::required::StartingPosition>> { PipeSourceDynamoDBStreamParameters(Bag::default(), Phase) }
 }
 impl<R0> PipeSourceDynamoDBStreamParameters<R0> {
     /// `BatchSize`: integer. Update: in place.
-    pub fn batch_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("BatchSize", value.into_expr()); self }
+    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
     /// `DeadLetterConfig`: `DeadLetterConfig`. Update: in place.
-    pub fn dead_letter_config(mut self, value: impl Arg<DeadLetterConfig>) -> Self { self.0.set("DeadLetterConfig", value.into_expr()); self }
+    pub fn dead_letter_config(self, value: impl Arg<DeadLetterConfig>) -> Self { Self(put(self.0, "DeadLetterConfig", value.into_expr()), Phase) }
     /// `MaximumBatchingWindowInSeconds`: integer. Update: in place.
-    pub fn maximum_batching_window_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumBatchingWindowInSeconds", value.into_expr()); self }
+    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
     /// `MaximumRecordAgeInSeconds`: integer. Update: in place.
-    pub fn maximum_record_age_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumRecordAgeInSeconds", value.into_expr()); self }
+    pub fn maximum_record_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRecordAgeInSeconds", value.into_expr()), Phase) }
     /// `MaximumRetryAttempts`: integer. Update: in place.
-    pub fn maximum_retry_attempts(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumRetryAttempts", value.into_expr()); self }
+    pub fn maximum_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr()), Phase) }
     /// `OnPartialBatchItemFailure`: `OnPartialBatchItemFailure`. Update: in place.
-    pub fn on_partial_batch_item_failure(mut self, value: impl Arg<OnPartialBatchItemFailure>) -> Self { self.0.set("OnPartialBatchItemFailure", value.into_expr()); self }
+    pub fn on_partial_batch_item_failure(self, value: impl Arg<OnPartialBatchItemFailure>) -> Self { Self(put(self.0, "OnPartialBatchItemFailure", value.into_expr()), Phase) }
     /// `ParallelizationFactor`: integer. Update: in place.
-    pub fn parallelization_factor(mut self, value: impl Arg<i64>) -> Self { self.0.set("ParallelizationFactor", value.into_expr()); self }
+    pub fn parallelization_factor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelizationFactor", value.into_expr()), Phase) }
     /// `StartingPosition`: `StartingPosition`, required. Update: replacement.
-    pub fn starting_position(mut self, value: impl Arg<StartingPosition>) -> PipeSourceDynamoDBStreamParameters<Set> { self.0.set("StartingPosition", value.into_expr()); PipeSourceDynamoDBStreamParameters(self.0, Phase) }
+    pub fn starting_position(self, value: impl Arg<StartingPosition>) -> PipeSourceDynamoDBStreamParameters<Set> { PipeSourceDynamoDBStreamParameters(put(self.0, "StartingPosition", value.into_expr()), Phase) }
 }
 impl Done for PipeSourceDynamoDBStreamParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeSourceKinesisStreamParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcekinesisstreamparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeSourceKinesisStreamParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PipeSourceKinesisStreamParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl PipeSourceKinesisStreamParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PipeSourceKinesisStreamParameters<super::missing::StartingPosition> { PipeSourceKinesisStreamParameters(Bag::default(), Phase) }
+    pub fn new() -> PipeSourceKinesisStreamParameters<Missing<super::required::StartingPosition>> { PipeSourceKinesisStreamParameters(Bag::default(), Phase) }
 }
 impl<R0> PipeSourceKinesisStreamParameters<R0> {
     /// `BatchSize`: integer. Update: in place.
-    pub fn batch_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("BatchSize", value.into_expr()); self }
+    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
     /// `DeadLetterConfig`: `DeadLetterConfig`. Update: in place.
-    pub fn dead_letter_config(mut self, value: impl Arg<DeadLetterConfig>) -> Self { self.0.set("DeadLetterConfig", value.into_expr()); self }
+    pub fn dead_letter_config(self, value: impl Arg<DeadLetterConfig>) -> Self { Self(put(self.0, "DeadLetterConfig", value.into_expr()), Phase) }
     /// `MaximumBatchingWindowInSeconds`: integer. Update: in place.
-    pub fn maximum_batching_window_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumBatchingWindowInSeconds", value.into_expr()); self }
+    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
     /// `MaximumRecordAgeInSeconds`: integer. Update: in place.
-    pub fn maximum_record_age_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumRecordAgeInSeconds", value.into_expr()); self }
+    pub fn maximum_record_age_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRecordAgeInSeconds", value.into_expr()), Phase) }
     /// `MaximumRetryAttempts`: integer. Update: in place.
-    pub fn maximum_retry_attempts(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumRetryAttempts", value.into_expr()); self }
+    pub fn maximum_retry_attempts(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr()), Phase) }
     /// `OnPartialBatchItemFailure`: `OnPartialBatchItemFailure`. Update: in place.
-    pub fn on_partial_batch_item_failure(mut self, value: impl Arg<OnPartialBatchItemFailure>) -> Self { self.0.set("OnPartialBatchItemFailure", value.into_expr()); self }
+    pub fn on_partial_batch_item_failure(self, value: impl Arg<OnPartialBatchItemFailure>) -> Self { Self(put(self.0, "OnPartialBatchItemFailure", value.into_expr()), Phase) }
     /// `ParallelizationFactor`: integer. Update: in place.
-    pub fn parallelization_factor(mut self, value: impl Arg<i64>) -> Self { self.0.set("ParallelizationFactor", value.into_expr()); self }
+    pub fn parallelization_factor(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ParallelizationFactor", value.into_expr()), Phase) }
     /// `StartingPosition`: `PipeSourceKinesisStreamParametersStartingPosition`, required. Update: replacement.
-    pub fn starting_position(mut self, value: impl Arg<PipeSourceKinesisStreamParametersStartingPosition>) -> PipeSourceKinesisStreamParameters<Set> { self.0.set("StartingPosition", value.into_expr()); PipeSourceKinesisStreamParameters(self.0, Phase) }
+    pub fn starting_position(self, value: impl Arg<PipeSourceKinesisStreamParametersStartingPosition>) -> PipeSourceKinesisStreamParameters<Set> { PipeSourceKinesisStreamParameters(put(self.0, "StartingPosition", value.into_expr()), Phase) }
     /// `StartingPositionTimestamp`: text. Update: replacement.
-    pub fn starting_position_timestamp(mut self, value: impl Arg<str>) -> Self { self.0.set("StartingPositionTimestamp", value.into_expr()); self }
+    pub fn starting_position_timestamp(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartingPositionTimestamp", value.into_expr()), Phase) }
 }
 impl Done for PipeSourceKinesisStreamParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeSourceManagedStreamingKafkaParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcemanagedstreamingkafkaparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeSourceManagedStreamingKafkaParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PipeSourceManagedStreamingKafkaParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl PipeSourceManagedStreamingKafkaParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PipeSourceManagedStreamingKafkaParameters<super::missing::TopicName> { PipeSourceManagedStreamingKafkaParameters(Bag::default(), Phase) }
+    pub fn new() -> PipeSourceManagedStreamingKafkaParameters<Missing<super::required::TopicName>> { PipeSourceManagedStreamingKafkaParameters(Bag::default(), Phase) }
 }
 impl<R0> PipeSourceManagedStreamingKafkaParameters<R0> {
     /// `BatchSize`: integer. Update: in place.
-    pub fn batch_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("BatchSize", value.into_expr()); self }
+    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
     /// `ConsumerGroupID`: text. Update: replacement.
-    pub fn consumer_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ConsumerGroupID", value.into_expr()); self }
+    pub fn consumer_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConsumerGroupID", value.into_expr()), Phase) }
     /// `Credentials`: `MSKAccessCredentials`. Update: in place.
-    pub fn credentials(mut self, value: impl Arg<MSKAccessCredentials>) -> Self { self.0.set("Credentials", value.into_expr()); self }
+    pub fn credentials(self, value: impl Arg<MSKAccessCredentials>) -> Self { Self(put(self.0, "Credentials", value.into_expr()), Phase) }
     /// `MaximumBatchingWindowInSeconds`: integer. Update: in place.
-    pub fn maximum_batching_window_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumBatchingWindowInSeconds", value.into_expr()); self }
+    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
     /// `StartingPosition`: `StartingPosition`. Update: replacement.
-    pub fn starting_position(mut self, value: impl Arg<StartingPosition>) -> Self { self.0.set("StartingPosition", value.into_expr()); self }
+    pub fn starting_position(self, value: impl Arg<StartingPosition>) -> Self { Self(put(self.0, "StartingPosition", value.into_expr()), Phase) }
     /// `TopicName`: text, required. Update: replacement.
-    pub fn topic_name(mut self, value: impl Arg<str>) -> PipeSourceManagedStreamingKafkaParameters<Set> { self.0.set("TopicName", value.into_expr()); PipeSourceManagedStreamingKafkaParameters(self.0, Phase) }
+    pub fn topic_name(self, value: impl Arg<str>) -> PipeSourceManagedStreamingKafkaParameters<Set> { PipeSourceManagedStreamingKafkaParameters(put(self.0, "TopicName", value.into_expr()), Phase) }
 }
 impl Done for PipeSourceManagedStreamingKafkaParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeSourceParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeSourceParameters(Bag);
+#[must_use] pub struct PipeSourceParameters(Bag);
 impl PipeSourceParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActiveMQBrokerParameters`: `PipeSourceActiveMQBrokerParameters`. Update: in place.
-    pub fn active_mq_broker_parameters(mut self, value: impl Arg<PipeSourceActiveMQBrokerParameters>) -> Self { self.0.set("ActiveMQBrokerParameters", value.into_expr()); self }
+    pub fn active_mq_broker_parameters(self, value: impl Arg<PipeSourceActiveMQBrokerParameters>) -> Self { Self(put(self.0, "ActiveMQBrokerParameters", value.into_expr())) }
     /// `DynamoDBStreamParameters`: `PipeSourceDynamoDBStreamParameters`. Update: in place.
-    pub fn dynamo_db_stream_parameters(mut self, value: impl Arg<PipeSourceDynamoDBStreamParameters>) -> Self { self.0.set("DynamoDBStreamParameters", value.into_expr()); self }
+    pub fn dynamo_db_stream_parameters(self, value: impl Arg<PipeSourceDynamoDBStreamParameters>) -> Self { Self(put(self.0, "DynamoDBStreamParameters", value.into_expr())) }
     /// `FilterCriteria`: `FilterCriteria`. Update: in place.
-    pub fn filter_criteria(mut self, value: impl Arg<FilterCriteria>) -> Self { self.0.set("FilterCriteria", value.into_expr()); self }
+    pub fn filter_criteria(self, value: impl Arg<FilterCriteria>) -> Self { Self(put(self.0, "FilterCriteria", value.into_expr())) }
     /// `KinesisStreamParameters`: `PipeSourceKinesisStreamParameters`. Update: in place.
-    pub fn kinesis_stream_parameters(mut self, value: impl Arg<PipeSourceKinesisStreamParameters>) -> Self { self.0.set("KinesisStreamParameters", value.into_expr()); self }
+    pub fn kinesis_stream_parameters(self, value: impl Arg<PipeSourceKinesisStreamParameters>) -> Self { Self(put(self.0, "KinesisStreamParameters", value.into_expr())) }
     /// `ManagedStreamingKafkaParameters`: `PipeSourceManagedStreamingKafkaParameters`. Update: in place.
-    pub fn managed_streaming_kafka_parameters(mut self, value: impl Arg<PipeSourceManagedStreamingKafkaParameters>) -> Self { self.0.set("ManagedStreamingKafkaParameters", value.into_expr()); self }
+    pub fn managed_streaming_kafka_parameters(self, value: impl Arg<PipeSourceManagedStreamingKafkaParameters>) -> Self { Self(put(self.0, "ManagedStreamingKafkaParameters", value.into_expr())) }
     /// `RabbitMQBrokerParameters`: `PipeSourceRabbitMQBrokerParameters`. Update: in place.
-    pub fn rabbit_mq_broker_parameters(mut self, value: impl Arg<PipeSourceRabbitMQBrokerParameters>) -> Self { self.0.set("RabbitMQBrokerParameters", value.into_expr()); self }
+    pub fn rabbit_mq_broker_parameters(self, value: impl Arg<PipeSourceRabbitMQBrokerParameters>) -> Self { Self(put(self.0, "RabbitMQBrokerParameters", value.into_expr())) }
     /// `SelfManagedKafkaParameters`: `PipeSourceSelfManagedKafkaParameters`. Update: in place.
-    pub fn self_managed_kafka_parameters(mut self, value: impl Arg<PipeSourceSelfManagedKafkaParameters>) -> Self { self.0.set("SelfManagedKafkaParameters", value.into_expr()); self }
+    pub fn self_managed_kafka_parameters(self, value: impl Arg<PipeSourceSelfManagedKafkaParameters>) -> Self { Self(put(self.0, "SelfManagedKafkaParameters", value.into_expr())) }
     /// `SqsQueueParameters`: `PipeSourceSqsQueueParameters`. Update: in place.
-    pub fn sqs_queue_parameters(mut self, value: impl Arg<PipeSourceSqsQueueParameters>) -> Self { self.0.set("SqsQueueParameters", value.into_expr()); self }
+    pub fn sqs_queue_parameters(self, value: impl Arg<PipeSourceSqsQueueParameters>) -> Self { Self(put(self.0, "SqsQueueParameters", value.into_expr())) }
 }
 impl Done for PipeSourceParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeSourceRabbitMQBrokerParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcerabbitmqbrokerparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeSourceRabbitMQBrokerParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PipeSourceRabbitMQBrokerParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PipeSourceRabbitMQBrokerParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PipeSourceRabbitMQBrokerParameters<super::missing::Credentials, super::missing::QueueName> { PipeSourceRabbitMQBrokerParameters(Bag::default(), Phase) }
+    pub fn new() -> PipeSourceRabbitMQBrokerParameters<Missing<super::required::Credentials>, Missing<super::required::QueueName>> { PipeSourceRabbitMQBrokerParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> PipeSourceRabbitMQBrokerParameters<R0, R1> {
     /// `BatchSize`: integer. Update: in place.
-    pub fn batch_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("BatchSize", value.into_expr()); self }
+    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
     /// `Credentials`: `MQBrokerAccessCredentials`, required. Update: in place.
-    pub fn credentials(mut self, value: impl Arg<MQBrokerAccessCredentials>) -> PipeSourceRabbitMQBrokerParameters<Set, R1> { self.0.set("Credentials", value.into_expr()); PipeSourceRabbitMQBrokerParameters(self.0, Phase) }
+    pub fn credentials(self, value: impl Arg<MQBrokerAccessCredentials>) -> PipeSourceRabbitMQBrokerParameters<Set, R1> { PipeSourceRabbitMQBrokerParameters(put(self.0, "Credentials", value.into_expr()), Phase) }
     /// `MaximumBatchingWindowInSeconds`: integer. Update: in place.
-    pub fn maximum_batching_window_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumBatchingWindowInSeconds", value.into_expr()); self }
+    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
     /// `QueueName`: text, required. Update: replacement.
-    pub fn queue_name(mut self, value: impl Arg<str>) -> PipeSourceRabbitMQBrokerParameters<R0, Set> { self.0.set("QueueName", value.into_expr()); PipeSourceRabbitMQBrokerParameters(self.0, Phase) }
+    pub fn queue_name(self, value: impl Arg<str>) -> PipeSourceRabbitMQBrokerParameters<R0, Set> { PipeSourceRabbitMQBrokerParameters(put(self.0, "QueueName", value.into_expr()), Phase) }
     /// `VirtualHost`: text. Update: replacement.
-    pub fn virtual_host(mut self, value: impl Arg<str>) -> Self { self.0.set("VirtualHost", value.into_expr()); self }
+    pub fn virtual_host(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VirtualHost", value.into_expr()), Phase) }
 }
 impl Done for PipeSourceRabbitMQBrokerParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeSourceSelfManagedKafkaParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourceselfmanagedkafkaparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeSourceSelfManagedKafkaParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PipeSourceSelfManagedKafkaParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl PipeSourceSelfManagedKafkaParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PipeSourceSelfManagedKafkaParameters<super::missing::TopicName> { PipeSourceSelfManagedKafkaParameters(Bag::default(), Phase) }
+    pub fn new() -> PipeSourceSelfManagedKafkaParameters<Missing<super::required::TopicName>> { PipeSourceSelfManagedKafkaParameters(Bag::default(), Phase) }
 }
 impl<R0> PipeSourceSelfManagedKafkaParameters<R0> {
     /// `AdditionalBootstrapServers`: list of text. Update: replacement.
-    pub fn additional_bootstrap_servers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AdditionalBootstrapServers", value.into_expr()); self }
+    pub fn additional_bootstrap_servers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AdditionalBootstrapServers", value.into_expr()), Phase) }
     /// `BatchSize`: integer. Update: in place.
-    pub fn batch_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("BatchSize", value.into_expr()); self }
+    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
     /// `ConsumerGroupID`: text. Update: replacement.
-    pub fn consumer_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ConsumerGroupID", value.into_expr()); self }
+    pub fn consumer_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConsumerGroupID", value.into_expr()), Phase) }
     /// `Credentials`: `SelfManagedKafkaAccessConfigurationCredentials`. Update: in place.
-    pub fn credentials(mut self, value: impl Arg<SelfManagedKafkaAccessConfigurationCredentials>) -> Self { self.0.set("Credentials", value.into_expr()); self }
+    pub fn credentials(self, value: impl Arg<SelfManagedKafkaAccessConfigurationCredentials>) -> Self { Self(put(self.0, "Credentials", value.into_expr()), Phase) }
     /// `MaximumBatchingWindowInSeconds`: integer. Update: in place.
-    pub fn maximum_batching_window_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumBatchingWindowInSeconds", value.into_expr()); self }
+    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
     /// `ServerRootCaCertificate`: text. Update: in place.
-    pub fn server_root_ca_certificate(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerRootCaCertificate", value.into_expr()); self }
+    pub fn server_root_ca_certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerRootCaCertificate", value.into_expr()), Phase) }
     /// `StartingPosition`: `StartingPosition`. Update: replacement.
-    pub fn starting_position(mut self, value: impl Arg<StartingPosition>) -> Self { self.0.set("StartingPosition", value.into_expr()); self }
+    pub fn starting_position(self, value: impl Arg<StartingPosition>) -> Self { Self(put(self.0, "StartingPosition", value.into_expr()), Phase) }
     /// `TopicName`: text, required. Update: replacement.
-    pub fn topic_name(mut self, value: impl Arg<str>) -> PipeSourceSelfManagedKafkaParameters<Set> { self.0.set("TopicName", value.into_expr()); PipeSourceSelfManagedKafkaParameters(self.0, Phase) }
+    pub fn topic_name(self, value: impl Arg<str>) -> PipeSourceSelfManagedKafkaParameters<Set> { PipeSourceSelfManagedKafkaParameters(put(self.0, "TopicName", value.into_expr()), Phase) }
     /// `Vpc`: `SelfManagedKafkaAccessConfigurationVpc`. Update: in place.
-    pub fn vpc(mut self, value: impl Arg<SelfManagedKafkaAccessConfigurationVpc>) -> Self { self.0.set("Vpc", value.into_expr()); self }
+    pub fn vpc(self, value: impl Arg<SelfManagedKafkaAccessConfigurationVpc>) -> Self { Self(put(self.0, "Vpc", value.into_expr()), Phase) }
 }
 impl Done for PipeSourceSelfManagedKafkaParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeSourceSqsQueueParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipesourcesqsqueueparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeSourceSqsQueueParameters(Bag);
+#[must_use] pub struct PipeSourceSqsQueueParameters(Bag);
 impl PipeSourceSqsQueueParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BatchSize`: integer. Update: in place.
-    pub fn batch_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("BatchSize", value.into_expr()); self }
+    pub fn batch_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr())) }
     /// `MaximumBatchingWindowInSeconds`: integer. Update: in place.
-    pub fn maximum_batching_window_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumBatchingWindowInSeconds", value.into_expr()); self }
+    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr())) }
 }
 impl Done for PipeSourceSqsQueueParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetBatchJobParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetbatchjobparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeTargetBatchJobParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PipeTargetBatchJobParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PipeTargetBatchJobParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PipeTargetBatchJobParameters<super::missing::JobDefinition, super::missing::JobName> { PipeTargetBatchJobParameters(Bag::default(), Phase) }
+    pub fn new() -> PipeTargetBatchJobParameters<Missing<super::required::JobDefinition>, Missing<super::required::JobName>> { PipeTargetBatchJobParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> PipeTargetBatchJobParameters<R0, R1> {
     /// `ArrayProperties`: `BatchArrayProperties`. Update: in place.
-    pub fn array_properties(mut self, value: impl Arg<BatchArrayProperties>) -> Self { self.0.set("ArrayProperties", value.into_expr()); self }
+    pub fn array_properties(self, value: impl Arg<BatchArrayProperties>) -> Self { Self(put(self.0, "ArrayProperties", value.into_expr()), Phase) }
     /// `ContainerOverrides`: `BatchContainerOverrides`. Update: in place.
-    pub fn container_overrides(mut self, value: impl Arg<BatchContainerOverrides>) -> Self { self.0.set("ContainerOverrides", value.into_expr()); self }
+    pub fn container_overrides(self, value: impl Arg<BatchContainerOverrides>) -> Self { Self(put(self.0, "ContainerOverrides", value.into_expr()), Phase) }
     /// `DependsOn`: list of `BatchJobDependency`. Update: in place.
-    pub fn depends_on(mut self, value: impl Arg<Arr<BatchJobDependency>>) -> Self { self.0.set("DependsOn", value.into_expr()); self }
+    pub fn depends_on(self, value: impl Arg<Arr<BatchJobDependency>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr()), Phase) }
     /// `JobDefinition`: text, required. Update: in place.
-    pub fn job_definition(mut self, value: impl Arg<str>) -> PipeTargetBatchJobParameters<Set, R1> { self.0.set("JobDefinition", value.into_expr()); PipeTargetBatchJobParameters(self.0, Phase) }
+    pub fn job_definition(self, value: impl Arg<str>) -> PipeTargetBatchJobParameters<Set, R1> { PipeTargetBatchJobParameters(put(self.0, "JobDefinition", value.into_expr()), Phase) }
     /// `JobName`: text, required. Update: in place.
-    pub fn job_name(mut self, value: impl Arg<str>) -> PipeTargetBatchJobParameters<R0, Set> { self.0.set("JobName", value.into_expr()); PipeTargetBatchJobParameters(self.0, Phase) }
+    pub fn job_name(self, value: impl Arg<str>) -> PipeTargetBatchJobParameters<R0, Set> { PipeTargetBatchJobParameters(put(self.0, "JobName", value.into_expr()), Phase) }
     /// `Parameters`: map of text. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `RetryStrategy`: `BatchRetryStrategy`. Update: in place.
-    pub fn retry_strategy(mut self, value: impl Arg<BatchRetryStrategy>) -> Self { self.0.set("RetryStrategy", value.into_expr()); self }
+    pub fn retry_strategy(self, value: impl Arg<BatchRetryStrategy>) -> Self { Self(put(self.0, "RetryStrategy", value.into_expr()), Phase) }
 }
 impl Done for PipeTargetBatchJobParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetCloudWatchLogsParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetcloudwatchlogsparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeTargetCloudWatchLogsParameters(Bag);
+#[must_use] pub struct PipeTargetCloudWatchLogsParameters(Bag);
 impl PipeTargetCloudWatchLogsParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogStreamName`: text. Update: in place.
-    pub fn log_stream_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LogStreamName", value.into_expr()); self }
+    pub fn log_stream_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStreamName", value.into_expr())) }
     /// `Timestamp`: text. Update: in place.
-    pub fn timestamp(mut self, value: impl Arg<str>) -> Self { self.0.set("Timestamp", value.into_expr()); self }
+    pub fn timestamp(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timestamp", value.into_expr())) }
 }
 impl Done for PipeTargetCloudWatchLogsParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetEcsTaskParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetecstaskparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeTargetEcsTaskParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PipeTargetEcsTaskParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl PipeTargetEcsTaskParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PipeTargetEcsTaskParameters<super::missing::TaskDefinitionArn> { PipeTargetEcsTaskParameters(Bag::default(), Phase) }
+    pub fn new() -> PipeTargetEcsTaskParameters<Missing<super::required::TaskDefinitionArn>> { PipeTargetEcsTaskParameters(Bag::default(), Phase) }
 }
 impl<R0> PipeTargetEcsTaskParameters<R0> {
     /// `CapacityProviderStrategy`: list of `CapacityProviderStrategyItem`. Update: in place.
-    pub fn capacity_provider_strategy(mut self, value: impl Arg<Arr<CapacityProviderStrategyItem>>) -> Self { self.0.set("CapacityProviderStrategy", value.into_expr()); self }
+    pub fn capacity_provider_strategy(self, value: impl Arg<Arr<CapacityProviderStrategyItem>>) -> Self { Self(put(self.0, "CapacityProviderStrategy", value.into_expr()), Phase) }
     /// `EnableECSManagedTags`: boolean. Update: in place.
-    pub fn enable_ecs_managed_tags(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableECSManagedTags", value.into_expr()); self }
+    pub fn enable_ecs_managed_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableECSManagedTags", value.into_expr()), Phase) }
     /// `EnableExecuteCommand`: boolean. Update: in place.
-    pub fn enable_execute_command(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableExecuteCommand", value.into_expr()); self }
+    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value.into_expr()), Phase) }
     /// `Group`: text. Update: in place.
-    pub fn group(mut self, value: impl Arg<str>) -> Self { self.0.set("Group", value.into_expr()); self }
+    pub fn group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Group", value.into_expr()), Phase) }
     /// `LaunchType`: `LaunchType`. Update: in place.
-    pub fn launch_type(mut self, value: impl Arg<LaunchType>) -> Self { self.0.set("LaunchType", value.into_expr()); self }
+    pub fn launch_type(self, value: impl Arg<LaunchType>) -> Self { Self(put(self.0, "LaunchType", value.into_expr()), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place.
-    pub fn network_configuration(mut self, value: impl Arg<NetworkConfiguration>) -> Self { self.0.set("NetworkConfiguration", value.into_expr()); self }
+    pub fn network_configuration(self, value: impl Arg<NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
     /// `Overrides`: `EcsTaskOverride`. Update: in place.
-    pub fn overrides(mut self, value: impl Arg<EcsTaskOverride>) -> Self { self.0.set("Overrides", value.into_expr()); self }
+    pub fn overrides(self, value: impl Arg<EcsTaskOverride>) -> Self { Self(put(self.0, "Overrides", value.into_expr()), Phase) }
     /// `PlacementConstraints`: list of `PlacementConstraint`. Update: in place.
-    pub fn placement_constraints(mut self, value: impl Arg<Arr<PlacementConstraint>>) -> Self { self.0.set("PlacementConstraints", value.into_expr()); self }
+    pub fn placement_constraints(self, value: impl Arg<Arr<PlacementConstraint>>) -> Self { Self(put(self.0, "PlacementConstraints", value.into_expr()), Phase) }
     /// `PlacementStrategy`: list of `PlacementStrategy`. Update: in place.
-    pub fn placement_strategy(mut self, value: impl Arg<Arr<PlacementStrategy>>) -> Self { self.0.set("PlacementStrategy", value.into_expr()); self }
+    pub fn placement_strategy(self, value: impl Arg<Arr<PlacementStrategy>>) -> Self { Self(put(self.0, "PlacementStrategy", value.into_expr()), Phase) }
     /// `PlatformVersion`: text. Update: in place.
-    pub fn platform_version(mut self, value: impl Arg<str>) -> Self { self.0.set("PlatformVersion", value.into_expr()); self }
+    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value.into_expr()), Phase) }
     /// `PropagateTags`: `PropagateTags`. Update: in place.
-    pub fn propagate_tags(mut self, value: impl Arg<PropagateTags>) -> Self { self.0.set("PropagateTags", value.into_expr()); self }
+    pub fn propagate_tags(self, value: impl Arg<PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr()), Phase) }
     /// `ReferenceId`: text. Update: in place.
-    pub fn reference_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ReferenceId", value.into_expr()); self }
+    pub fn reference_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReferenceId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TaskCount`: integer. Update: in place.
-    pub fn task_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("TaskCount", value.into_expr()); self }
+    pub fn task_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TaskCount", value.into_expr()), Phase) }
     /// `TaskDefinitionArn`: text, required. Update: in place.
-    pub fn task_definition_arn(mut self, value: impl Arg<str>) -> PipeTargetEcsTaskParameters<Set> { self.0.set("TaskDefinitionArn", value.into_expr()); PipeTargetEcsTaskParameters(self.0, Phase) }
+    pub fn task_definition_arn(self, value: impl Arg<str>) -> PipeTargetEcsTaskParameters<Set> { PipeTargetEcsTaskParameters(put(self.0, "TaskDefinitionArn", value.into_expr()), Phase) }
 }
 impl Done for PipeTargetEcsTaskParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetEventBridgeEventBusParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargeteventbridgeeventbusparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeTargetEventBridgeEventBusParameters(Bag);
+#[must_use] pub struct PipeTargetEventBridgeEventBusParameters(Bag);
 impl PipeTargetEventBridgeEventBusParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DetailType`: text. Update: in place.
-    pub fn detail_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DetailType", value.into_expr()); self }
+    pub fn detail_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DetailType", value.into_expr())) }
     /// `EndpointId`: text. Update: in place.
-    pub fn endpoint_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EndpointId", value.into_expr()); self }
+    pub fn endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointId", value.into_expr())) }
     /// `Resources`: list of text. Update: in place.
-    pub fn resources(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Resources", value.into_expr()); self }
+    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr())) }
     /// `Source`: text. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> Self { self.0.set("Source", value.into_expr()); self }
+    pub fn source(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Source", value.into_expr())) }
     /// `Time`: text. Update: in place.
-    pub fn time(mut self, value: impl Arg<str>) -> Self { self.0.set("Time", value.into_expr()); self }
+    pub fn time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Time", value.into_expr())) }
 }
 impl Done for PipeTargetEventBridgeEventBusParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetHttpParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargethttpparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeTargetHttpParameters(Bag);
+#[must_use] pub struct PipeTargetHttpParameters(Bag);
 impl PipeTargetHttpParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HeaderParameters`: map of text. Update: in place.
-    pub fn header_parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("HeaderParameters", value.into_expr()); self }
+    pub fn header_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "HeaderParameters", value.into_expr())) }
     /// `PathParameterValues`: list of text. Update: in place.
-    pub fn path_parameter_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PathParameterValues", value.into_expr()); self }
+    pub fn path_parameter_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PathParameterValues", value.into_expr())) }
     /// `QueryStringParameters`: map of text. Update: in place.
-    pub fn query_string_parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("QueryStringParameters", value.into_expr()); self }
+    pub fn query_string_parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "QueryStringParameters", value.into_expr())) }
 }
 impl Done for PipeTargetHttpParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetKinesisStreamParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetkinesisstreamparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeTargetKinesisStreamParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PipeTargetKinesisStreamParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl PipeTargetKinesisStreamParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PipeTargetKinesisStreamParameters<super::missing::PartitionKey> { PipeTargetKinesisStreamParameters(Bag::default(), Phase) }
+    pub fn new() -> PipeTargetKinesisStreamParameters<Missing<super::required::PartitionKey>> { PipeTargetKinesisStreamParameters(Bag::default(), Phase) }
 }
 impl<R0> PipeTargetKinesisStreamParameters<R0> {
     /// `PartitionKey`: text, required. Update: in place.
-    pub fn partition_key(mut self, value: impl Arg<str>) -> PipeTargetKinesisStreamParameters<Set> { self.0.set("PartitionKey", value.into_expr()); PipeTargetKinesisStreamParameters(self.0, Phase) }
+    pub fn partition_key(self, value: impl Arg<str>) -> PipeTargetKinesisStreamParameters<Set> { PipeTargetKinesisStreamParameters(put(self.0, "PartitionKey", value.into_expr()), Phase) }
 }
 impl Done for PipeTargetKinesisStreamParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetLambdaFunctionParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetlambdafunctionparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeTargetLambdaFunctionParameters(Bag);
+#[must_use] pub struct PipeTargetLambdaFunctionParameters(Bag);
 impl PipeTargetLambdaFunctionParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InvocationType`: `InvocationType`. Update: in place.
-    pub fn invocation_type(mut self, value: impl Arg<InvocationType>) -> Self { self.0.set("InvocationType", value.into_expr()); self }
+    pub fn invocation_type(self, value: impl Arg<InvocationType>) -> Self { Self(put(self.0, "InvocationType", value.into_expr())) }
 }
 impl Done for PipeTargetLambdaFunctionParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeTargetParameters(Bag);
+#[must_use] pub struct PipeTargetParameters(Bag);
 impl PipeTargetParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BatchJobParameters`: `PipeTargetBatchJobParameters`. Update: in place.
-    pub fn batch_job_parameters(mut self, value: impl Arg<PipeTargetBatchJobParameters>) -> Self { self.0.set("BatchJobParameters", value.into_expr()); self }
+    pub fn batch_job_parameters(self, value: impl Arg<PipeTargetBatchJobParameters>) -> Self { Self(put(self.0, "BatchJobParameters", value.into_expr())) }
     /// `CloudWatchLogsParameters`: `PipeTargetCloudWatchLogsParameters`. Update: in place.
-    pub fn cloud_watch_logs_parameters(mut self, value: impl Arg<PipeTargetCloudWatchLogsParameters>) -> Self { self.0.set("CloudWatchLogsParameters", value.into_expr()); self }
+    pub fn cloud_watch_logs_parameters(self, value: impl Arg<PipeTargetCloudWatchLogsParameters>) -> Self { Self(put(self.0, "CloudWatchLogsParameters", value.into_expr())) }
     /// `EcsTaskParameters`: `PipeTargetEcsTaskParameters`. Update: in place.
-    pub fn ecs_task_parameters(mut self, value: impl Arg<PipeTargetEcsTaskParameters>) -> Self { self.0.set("EcsTaskParameters", value.into_expr()); self }
+    pub fn ecs_task_parameters(self, value: impl Arg<PipeTargetEcsTaskParameters>) -> Self { Self(put(self.0, "EcsTaskParameters", value.into_expr())) }
     /// `EventBridgeEventBusParameters`: `PipeTargetEventBridgeEventBusParameters`. Update: in place.
-    pub fn event_bridge_event_bus_parameters(mut self, value: impl Arg<PipeTargetEventBridgeEventBusParameters>) -> Self { self.0.set("EventBridgeEventBusParameters", value.into_expr()); self }
+    pub fn event_bridge_event_bus_parameters(self, value: impl Arg<PipeTargetEventBridgeEventBusParameters>) -> Self { Self(put(self.0, "EventBridgeEventBusParameters", value.into_expr())) }
     /// `HttpParameters`: `PipeTargetHttpParameters`. Update: in place.
-    pub fn http_parameters(mut self, value: impl Arg<PipeTargetHttpParameters>) -> Self { self.0.set("HttpParameters", value.into_expr()); self }
+    pub fn http_parameters(self, value: impl Arg<PipeTargetHttpParameters>) -> Self { Self(put(self.0, "HttpParameters", value.into_expr())) }
     /// `InputTemplate`: text. Update: in place.
-    pub fn input_template(mut self, value: impl Arg<str>) -> Self { self.0.set("InputTemplate", value.into_expr()); self }
+    pub fn input_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputTemplate", value.into_expr())) }
     /// `KinesisStreamParameters`: `PipeTargetKinesisStreamParameters`. Update: in place.
-    pub fn kinesis_stream_parameters(mut self, value: impl Arg<PipeTargetKinesisStreamParameters>) -> Self { self.0.set("KinesisStreamParameters", value.into_expr()); self }
+    pub fn kinesis_stream_parameters(self, value: impl Arg<PipeTargetKinesisStreamParameters>) -> Self { Self(put(self.0, "KinesisStreamParameters", value.into_expr())) }
     /// `LambdaFunctionParameters`: `PipeTargetLambdaFunctionParameters`. Update: in place.
-    pub fn lambda_function_parameters(mut self, value: impl Arg<PipeTargetLambdaFunctionParameters>) -> Self { self.0.set("LambdaFunctionParameters", value.into_expr()); self }
+    pub fn lambda_function_parameters(self, value: impl Arg<PipeTargetLambdaFunctionParameters>) -> Self { Self(put(self.0, "LambdaFunctionParameters", value.into_expr())) }
     /// `RedshiftDataParameters`: `PipeTargetRedshiftDataParameters`. Update: in place.
-    pub fn redshift_data_parameters(mut self, value: impl Arg<PipeTargetRedshiftDataParameters>) -> Self { self.0.set("RedshiftDataParameters", value.into_expr()); self }
+    pub fn redshift_data_parameters(self, value: impl Arg<PipeTargetRedshiftDataParameters>) -> Self { Self(put(self.0, "RedshiftDataParameters", value.into_expr())) }
     /// `SageMakerPipelineParameters`: `PipeTargetSageMakerPipelineParameters`. Update: in place.
-    pub fn sage_maker_pipeline_parameters(mut self, value: impl Arg<PipeTargetSageMakerPipelineParameters>) -> Self { self.0.set("SageMakerPipelineParameters", value.into_expr()); self }
+    pub fn sage_maker_pipeline_parameters(self, value: impl Arg<PipeTargetSageMakerPipelineParameters>) -> Self { Self(put(self.0, "SageMakerPipelineParameters", value.into_expr())) }
     /// `SqsQueueParameters`: `PipeTargetSqsQueueParameters`. Update: in place.
-    pub fn sqs_queue_parameters(mut self, value: impl Arg<PipeTargetSqsQueueParameters>) -> Self { self.0.set("SqsQueueParameters", value.into_expr()); self }
+    pub fn sqs_queue_parameters(self, value: impl Arg<PipeTargetSqsQueueParameters>) -> Self { Self(put(self.0, "SqsQueueParameters", value.into_expr())) }
     /// `StepFunctionStateMachineParameters`: `PipeTargetStateMachineParameters`. Update: in place.
-    pub fn step_function_state_machine_parameters(mut self, value: impl Arg<PipeTargetStateMachineParameters>) -> Self { self.0.set("StepFunctionStateMachineParameters", value.into_expr()); self }
+    pub fn step_function_state_machine_parameters(self, value: impl Arg<PipeTargetStateMachineParameters>) -> Self { Self(put(self.0, "StepFunctionStateMachineParameters", value.into_expr())) }
     /// `TimestreamParameters`: `PipeTargetTimestreamParameters`. Update: in place.
-    pub fn timestream_parameters(mut self, value: impl Arg<PipeTargetTimestreamParameters>) -> Self { self.0.set("TimestreamParameters", value.into_expr()); self }
+    pub fn timestream_parameters(self, value: impl Arg<PipeTargetTimestreamParameters>) -> Self { Self(put(self.0, "TimestreamParameters", value.into_expr())) }
 }
 impl Done for PipeTargetParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetRedshiftDataParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetredshiftdataparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeTargetRedshiftDataParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PipeTargetRedshiftDataParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PipeTargetRedshiftDataParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PipeTargetRedshiftDataParameters<super::missing::Database, super::missing::Sqls> { PipeTargetRedshiftDataParameters(Bag::default(), Phase) }
+    pub fn new() -> PipeTargetRedshiftDataParameters<Missing<super::required::Database>, Missing<super::required::Sqls>> { PipeTargetRedshiftDataParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> PipeTargetRedshiftDataParameters<R0, R1> {
     /// `Database`: text, required. Update: in place.
-    pub fn database(mut self, value: impl Arg<str>) -> PipeTargetRedshiftDataParameters<Set, R1> { self.0.set("Database", value.into_expr()); PipeTargetRedshiftDataParameters(self.0, Phase) }
+    pub fn database(self, value: impl Arg<str>) -> PipeTargetRedshiftDataParameters<Set, R1> { PipeTargetRedshiftDataParameters(put(self.0, "Database", value.into_expr()), Phase) }
     /// `DbUser`: text. Update: in place.
-    pub fn db_user(mut self, value: impl Arg<str>) -> Self { self.0.set("DbUser", value.into_expr()); self }
+    pub fn db_user(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbUser", value.into_expr()), Phase) }
     /// `SecretManagerArn`: text. Update: in place.
-    pub fn secret_manager_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretManagerArn", value.into_expr()); self }
+    pub fn secret_manager_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretManagerArn", value.into_expr()), Phase) }
     /// `Sqls`: list of text, required. Update: in place.
-    pub fn sqls(mut self, value: impl Arg<Arr<str>>) -> PipeTargetRedshiftDataParameters<R0, Set> { self.0.set("Sqls", value.into_expr()); PipeTargetRedshiftDataParameters(self.0, Phase) }
+    pub fn sqls(self, value: impl Arg<Arr<str>>) -> PipeTargetRedshiftDataParameters<R0, Set> { PipeTargetRedshiftDataParameters(put(self.0, "Sqls", value.into_expr()), Phase) }
     /// `StatementName`: text. Update: in place.
-    pub fn statement_name(mut self, value: impl Arg<str>) -> Self { self.0.set("StatementName", value.into_expr()); self }
+    pub fn statement_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatementName", value.into_expr()), Phase) }
     /// `WithEvent`: boolean. Update: in place.
-    pub fn with_event(mut self, value: impl Arg<bool>) -> Self { self.0.set("WithEvent", value.into_expr()); self }
+    pub fn with_event(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "WithEvent", value.into_expr()), Phase) }
 }
 impl Done for PipeTargetRedshiftDataParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetSageMakerPipelineParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetsagemakerpipelineparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeTargetSageMakerPipelineParameters(Bag);
+#[must_use] pub struct PipeTargetSageMakerPipelineParameters(Bag);
 impl PipeTargetSageMakerPipelineParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PipelineParameterList`: list of `SageMakerPipelineParameter`. Update: in place.
-    pub fn pipeline_parameter_list(mut self, value: impl Arg<Arr<SageMakerPipelineParameter>>) -> Self { self.0.set("PipelineParameterList", value.into_expr()); self }
+    pub fn pipeline_parameter_list(self, value: impl Arg<Arr<SageMakerPipelineParameter>>) -> Self { Self(put(self.0, "PipelineParameterList", value.into_expr())) }
 }
 impl Done for PipeTargetSageMakerPipelineParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetSqsQueueParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetsqsqueueparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeTargetSqsQueueParameters(Bag);
+#[must_use] pub struct PipeTargetSqsQueueParameters(Bag);
 impl PipeTargetSqsQueueParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MessageDeduplicationId`: text. Update: in place.
-    pub fn message_deduplication_id(mut self, value: impl Arg<str>) -> Self { self.0.set("MessageDeduplicationId", value.into_expr()); self }
+    pub fn message_deduplication_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageDeduplicationId", value.into_expr())) }
     /// `MessageGroupId`: text. Update: in place.
-    pub fn message_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("MessageGroupId", value.into_expr()); self }
+    pub fn message_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageGroupId", value.into_expr())) }
 }
 impl Done for PipeTargetSqsQueueParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetStateMachineParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargetstatemachineparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeTargetStateMachineParameters(Bag);
+#[must_use] pub struct PipeTargetStateMachineParameters(Bag);
 impl PipeTargetStateMachineParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InvocationType`: `InvocationType`. Update: in place.
-    pub fn invocation_type(mut self, value: impl Arg<InvocationType>) -> Self { self.0.set("InvocationType", value.into_expr()); self }
+    pub fn invocation_type(self, value: impl Arg<InvocationType>) -> Self { Self(put(self.0, "InvocationType", value.into_expr())) }
 }
 impl Done for PipeTargetStateMachineParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PipeTargetTimestreamParameters` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-pipetargettimestreamparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PipeTargetTimestreamParameters<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct PipeTargetTimestreamParameters<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl PipeTargetTimestreamParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PipeTargetTimestreamParameters<super::missing::DimensionMappings, super::missing::TimeValue, super::missing::VersionValue> { PipeTargetTimestreamParameters(Bag::default(), Phase) }
+    pub fn new() -> PipeTargetTimestreamParameters<Missing<super::required::DimensionMappings>, Missing<super::required::TimeValue>, Missing<super::required::VersionValue>> { PipeTargetTimestreamParameters(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PipeTargetTimestreamParameters<R0, R1, R2> {
     /// `DimensionMappings`: list of `DimensionMapping`, required. Update: in place.
-    pub fn dimension_mappings(mut self, value: impl Arg<Arr<DimensionMapping>>) -> PipeTargetTimestreamParameters<Set, R1, R2> { self.0.set("DimensionMappings", value.into_expr()); PipeTargetTimestreamParameters(self.0, Phase) }
+    pub fn dimension_mappings(self, value: impl Arg<Arr<DimensionMapping>>) -> PipeTargetTimestreamParameters<Set, R1, R2> { PipeTargetTimestreamParameters(put(self.0, "DimensionMappings", value.into_expr()), Phase) }
     /// `EpochTimeUnit`: `EpochTimeUnit`. Update: in place.
-    pub fn epoch_time_unit(mut self, value: impl Arg<EpochTimeUnit>) -> Self { self.0.set("EpochTimeUnit", value.into_expr()); self }
+    pub fn epoch_time_unit(self, value: impl Arg<EpochTimeUnit>) -> Self { Self(put(self.0, "EpochTimeUnit", value.into_expr()), Phase) }
     /// `MultiMeasureMappings`: list of `MultiMeasureMapping`. Update: in place.
-    pub fn multi_measure_mappings(mut self, value: impl Arg<Arr<MultiMeasureMapping>>) -> Self { self.0.set("MultiMeasureMappings", value.into_expr()); self }
+    pub fn multi_measure_mappings(self, value: impl Arg<Arr<MultiMeasureMapping>>) -> Self { Self(put(self.0, "MultiMeasureMappings", value.into_expr()), Phase) }
     /// `SingleMeasureMappings`: list of `SingleMeasureMapping`. Update: in place.
-    pub fn single_measure_mappings(mut self, value: impl Arg<Arr<SingleMeasureMapping>>) -> Self { self.0.set("SingleMeasureMappings", value.into_expr()); self }
+    pub fn single_measure_mappings(self, value: impl Arg<Arr<SingleMeasureMapping>>) -> Self { Self(put(self.0, "SingleMeasureMappings", value.into_expr()), Phase) }
     /// `TimeFieldType`: `TimeFieldType`. Update: in place.
-    pub fn time_field_type(mut self, value: impl Arg<TimeFieldType>) -> Self { self.0.set("TimeFieldType", value.into_expr()); self }
+    pub fn time_field_type(self, value: impl Arg<TimeFieldType>) -> Self { Self(put(self.0, "TimeFieldType", value.into_expr()), Phase) }
     /// `TimeValue`: text, required. Update: in place.
-    pub fn time_value(mut self, value: impl Arg<str>) -> PipeTargetTimestreamParameters<R0, Set, R2> { self.0.set("TimeValue", value.into_expr()); PipeTargetTimestreamParameters(self.0, Phase) }
+    pub fn time_value(self, value: impl Arg<str>) -> PipeTargetTimestreamParameters<R0, Set, R2> { PipeTargetTimestreamParameters(put(self.0, "TimeValue", value.into_expr()), Phase) }
     /// `TimestampFormat`: text. Update: in place.
-    pub fn timestamp_format(mut self, value: impl Arg<str>) -> Self { self.0.set("TimestampFormat", value.into_expr()); self }
+    pub fn timestamp_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimestampFormat", value.into_expr()), Phase) }
     /// `VersionValue`: text, required. Update: in place.
-    pub fn version_value(mut self, value: impl Arg<str>) -> PipeTargetTimestreamParameters<R0, R1, Set> { self.0.set("VersionValue", value.into_expr()); PipeTargetTimestreamParameters(self.0, Phase) }
+    pub fn version_value(self, value: impl Arg<str>) -> PipeTargetTimestreamParameters<R0, R1, Set> { PipeTargetTimestreamParameters(put(self.0, "VersionValue", value.into_expr()), Phase) }
 }
 impl Done for PipeTargetTimestreamParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlacementConstraint` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-placementconstraint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PlacementConstraint(Bag);
+#[must_use] pub struct PlacementConstraint(Bag);
 impl PlacementConstraint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Expression`: text. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> Self { self.0.set("Expression", value.into_expr()); self }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for PlacementConstraint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlacementStrategy` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-placementstrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PlacementStrategy(Bag);
+#[must_use] pub struct PlacementStrategy(Bag);
 impl PlacementStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Field`: text. Update: in place.
-    pub fn field(mut self, value: impl Arg<str>) -> Self { self.0.set("Field", value.into_expr()); self }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
     /// `Type`: `PlacementStrategyType`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<PlacementStrategyType>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<PlacementStrategyType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for PlacementStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3LogDestination` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-s3logdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3LogDestination(Bag);
+#[must_use] pub struct S3LogDestination(Bag);
 impl S3LogDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketName`: text. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("BucketName", value.into_expr()); self }
+    /// `BucketName`: `S3BucketName`. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
     /// `BucketOwner`: text. Update: in place.
-    pub fn bucket_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketOwner", value.into_expr()); self }
+    pub fn bucket_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketOwner", value.into_expr())) }
     /// `OutputFormat`: `OutputFormat`. Update: in place.
-    pub fn output_format(mut self, value: impl Arg<OutputFormat>) -> Self { self.0.set("OutputFormat", value.into_expr()); self }
+    pub fn output_format(self, value: impl Arg<OutputFormat>) -> Self { Self(put(self.0, "OutputFormat", value.into_expr())) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
 }
 impl Done for S3LogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SageMakerPipelineParameter` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-sagemakerpipelineparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SageMakerPipelineParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SageMakerPipelineParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SageMakerPipelineParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SageMakerPipelineParameter<super::missing::Name, super::missing::Value> { SageMakerPipelineParameter(Bag::default(), Phase) }
+    pub fn new() -> SageMakerPipelineParameter<Missing<super::required::Name>, Missing<super::required::Value>> { SageMakerPipelineParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> SageMakerPipelineParameter<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> SageMakerPipelineParameter<Set, R1> { self.0.set("Name", value.into_expr()); SageMakerPipelineParameter(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SageMakerPipelineParameter<Set, R1> { SageMakerPipelineParameter(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> SageMakerPipelineParameter<R0, Set> { self.0.set("Value", value.into_expr()); SageMakerPipelineParameter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> SageMakerPipelineParameter<R0, Set> { SageMakerPipelineParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for SageMakerPipelineParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedKafkaAccessConfigurationCredentials` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-selfmanagedkafkaaccessconfigurationcredentials.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SelfManagedKafkaAccessConfigurationCredentials(Bag);
+#[must_use] pub struct SelfManagedKafkaAccessConfigurationCredentials(Bag);
 impl SelfManagedKafkaAccessConfigurationCredentials {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BasicAuth`: text. Update: in place.
-    pub fn basic_auth(mut self, value: impl Arg<str>) -> Self { self.0.set("BasicAuth", value.into_expr()); self }
+    pub fn basic_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasicAuth", value.into_expr())) }
     /// `ClientCertificateTlsAuth`: text. Update: in place.
-    pub fn client_certificate_tls_auth(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientCertificateTlsAuth", value.into_expr()); self }
+    pub fn client_certificate_tls_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientCertificateTlsAuth", value.into_expr())) }
     /// `SaslScram256Auth`: text. Update: in place.
-    pub fn sasl_scram256_auth(mut self, value: impl Arg<str>) -> Self { self.0.set("SaslScram256Auth", value.into_expr()); self }
+    pub fn sasl_scram256_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SaslScram256Auth", value.into_expr())) }
     /// `SaslScram512Auth`: text. Update: in place.
-    pub fn sasl_scram512_auth(mut self, value: impl Arg<str>) -> Self { self.0.set("SaslScram512Auth", value.into_expr()); self }
+    pub fn sasl_scram512_auth(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SaslScram512Auth", value.into_expr())) }
 }
 impl Done for SelfManagedKafkaAccessConfigurationCredentials { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelfManagedKafkaAccessConfigurationVpc` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-selfmanagedkafkaaccessconfigurationvpc.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SelfManagedKafkaAccessConfigurationVpc(Bag);
+#[must_use] pub struct SelfManagedKafkaAccessConfigurationVpc(Bag);
 impl SelfManagedKafkaAccessConfigurationVpc {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityGroup`: list of text. Update: in place.
-    pub fn security_group(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SecurityGroup", value.into_expr()); self }
+    pub fn security_group(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroup", value.into_expr())) }
     /// `Subnets`: list of text. Update: in place.
-    pub fn subnets(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Subnets", value.into_expr()); self }
+    pub fn subnets(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Subnets", value.into_expr())) }
 }
 impl Done for SelfManagedKafkaAccessConfigurationVpc { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SingleMeasureMapping` of `AWS::Pipes::Pipe`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-pipes-pipe-singlemeasuremapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SingleMeasureMapping<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SingleMeasureMapping<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SingleMeasureMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SingleMeasureMapping<super::missing::MeasureName, super::missing::MeasureValue, super::missing::MeasureValueType> { SingleMeasureMapping(Bag::default(), Phase) }
+    pub fn new() -> SingleMeasureMapping<Missing<super::required::MeasureName>, Missing<super::required::MeasureValue>, Missing<super::required::MeasureValueType>> { SingleMeasureMapping(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SingleMeasureMapping<R0, R1, R2> {
     /// `MeasureName`: text, required. Update: in place.
-    pub fn measure_name(mut self, value: impl Arg<str>) -> SingleMeasureMapping<Set, R1, R2> { self.0.set("MeasureName", value.into_expr()); SingleMeasureMapping(self.0, Phase) }
+    pub fn measure_name(self, value: impl Arg<str>) -> SingleMeasureMapping<Set, R1, R2> { SingleMeasureMapping(put(self.0, "MeasureName", value.into_expr()), Phase) }
     /// `MeasureValue`: text, required. Update: in place.
-    pub fn measure_value(mut self, value: impl Arg<str>) -> SingleMeasureMapping<R0, Set, R2> { self.0.set("MeasureValue", value.into_expr()); SingleMeasureMapping(self.0, Phase) }
+    pub fn measure_value(self, value: impl Arg<str>) -> SingleMeasureMapping<R0, Set, R2> { SingleMeasureMapping(put(self.0, "MeasureValue", value.into_expr()), Phase) }
     /// `MeasureValueType`: `MeasureValueType`, required. Update: in place.
-    pub fn measure_value_type(mut self, value: impl Arg<MeasureValueType>) -> SingleMeasureMapping<R0, R1, Set> { self.0.set("MeasureValueType", value.into_expr()); SingleMeasureMapping(self.0, Phase) }
+    pub fn measure_value_type(self, value: impl Arg<MeasureValueType>) -> SingleMeasureMapping<R0, R1, Set> { SingleMeasureMapping(put(self.0, "MeasureValueType", value.into_expr()), Phase) }
 }
 impl Done for SingleMeasureMapping { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AssignPublicIp` allows.
@@ -959,5 +957,5 @@ TimeFieldType { Epoch = "EPOCH", TimestampFormat = "TIMESTAMP_FORMAT" } }
 values! { /// Texts that `Type` allows.
 Type { DistinctInstance = "distinctInstance", MemberOf = "memberOf" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { BasicAuth, CapacityProvider, Credentials, Database, DimensionMappings, DimensionName, DimensionValue, DimensionValueType, JobDefinition, JobName, MeasureName, MeasureValue, MeasureValueType, MultiMeasureAttributeMappings, MultiMeasureAttributeName, MultiMeasureName, Name, PartitionKey, QueueName, RoleArn, SizeInGiB, Source, Sqls, StartingPosition, Subnets, Target, TaskDefinitionArn, TimeValue, TopicName, Type, Value, VersionValue } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { CapacityProvider, Credentials, Database, DimensionMappings, DimensionName, DimensionValue, DimensionValueType, JobDefinition, JobName, MeasureName, MeasureValue, MeasureValueType, MultiMeasureAttributeMappings, MultiMeasureAttributeName, MultiMeasureName, Name, PartitionKey, QueueName, RoleArn, SizeInGiB, Source, Sqls, StartingPosition, Subnets, Target, TaskDefinitionArn, TimeValue, TopicName, Type, Value, VersionValue } }

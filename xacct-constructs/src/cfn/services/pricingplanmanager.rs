@@ -10,10 +10,10 @@ impl CfnSubscription {
     /// `AWS::PricingPlanManager::Subscription`
     pub const TYPE: &'static str = "AWS::PricingPlanManager::Subscription";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnSubscriptionProps<R0, R1, R2>) -> Self where CfnSubscriptionProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSubscriptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -28,20 +28,20 @@ impl CfnSubscription {
 }
 impl Parent for CfnSubscription { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::PricingPlanManager::Subscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-pricingplanmanager-subscription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSubscriptionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnSubscriptionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnSubscriptionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSubscriptionProps<missing::PlanFamily, missing::PlanTier, missing::ResourceArns> { CfnSubscriptionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSubscriptionProps<Missing<required::PlanFamily>, Missing<required::PlanTier>, Missing<required::ResourceArns>> { CfnSubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSubscriptionProps<R0, R1, R2> {
     /// `PlanFamily`: `PlanFamily`, required. Update: replacement.
-    pub fn plan_family(mut self, value: impl Arg<subscription::PlanFamily>) -> CfnSubscriptionProps<Set, R1, R2> { self.0.set("PlanFamily", value.into_expr()); CfnSubscriptionProps(self.0, Phase) }
+    pub fn plan_family(self, value: impl Arg<subscription::PlanFamily>) -> CfnSubscriptionProps<Set, R1, R2> { CfnSubscriptionProps(put(self.0, "PlanFamily", value.into_expr()), Phase) }
     /// `PlanTier`: text, required. Update: in place.
-    pub fn plan_tier(mut self, value: impl Arg<str>) -> CfnSubscriptionProps<R0, Set, R2> { self.0.set("PlanTier", value.into_expr()); CfnSubscriptionProps(self.0, Phase) }
+    pub fn plan_tier(self, value: impl Arg<str>) -> CfnSubscriptionProps<R0, Set, R2> { CfnSubscriptionProps(put(self.0, "PlanTier", value.into_expr()), Phase) }
     /// `ResourceArns`: list of text, required. Update: in place.
-    pub fn resource_arns(mut self, value: impl Arg<Arr<str>>) -> CfnSubscriptionProps<R0, R1, Set> { self.0.set("ResourceArns", value.into_expr()); CfnSubscriptionProps(self.0, Phase) }
+    pub fn resource_arns(self, value: impl Arg<Arr<str>>) -> CfnSubscriptionProps<R0, R1, Set> { CfnSubscriptionProps(put(self.0, "ResourceArns", value.into_expr()), Phase) }
     /// `UsageLevel`: `UsageLevel`. Update: in place.
-    pub fn usage_level(mut self, value: impl Arg<subscription::UsageLevel>) -> Self { self.0.set("UsageLevel", value.into_expr()); self }
+    pub fn usage_level(self, value: impl Arg<subscription::UsageLevel>) -> Self { Self(put(self.0, "UsageLevel", value.into_expr()), Phase) }
 }
 impl Done for CfnSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::PricingPlanManager::Subscription`.
@@ -52,5 +52,5 @@ PlanFamily { CloudFront = "CloudFront" } }
 values! { /// Texts that `UsageLevel` allows.
 UsageLevel { CfPremiumL2 = "CF_PREMIUM_L2", CfPremiumL3 = "CF_PREMIUM_L3", CfPremiumL4 = "CF_PREMIUM_L4", CfPremiumL5 = "CF_PREMIUM_L5", CfPremiumL6 = "CF_PREMIUM_L6", CfPremiumL7 = "CF_PREMIUM_L7", Default = "DEFAULT" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { PlanFamily, PlanTier, ResourceArns } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { PlanFamily, PlanTier, ResourceArns } }

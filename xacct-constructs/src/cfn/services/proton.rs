@@ -13,7 +13,7 @@ impl CfnEnvironmentAccountConnection {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnEnvironmentAccountConnectionProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -22,24 +22,24 @@ impl CfnEnvironmentAccountConnection {
 }
 impl Parent for CfnEnvironmentAccountConnection { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Proton::EnvironmentAccountConnection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-environmentaccountconnection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEnvironmentAccountConnectionProps(Bag);
+#[must_use] pub struct CfnEnvironmentAccountConnectionProps(Bag);
 impl CfnEnvironmentAccountConnectionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `CodebuildRoleArn`: text. Update: in place.
-    pub fn codebuild_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("CodebuildRoleArn", value.into_expr()); self }
-    /// `ComponentRoleArn`: text. Update: in place.
-    pub fn component_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ComponentRoleArn", value.into_expr()); self }
+    /// `CodebuildRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn codebuild_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "CodebuildRoleArn", value.into_expr())) }
+    /// `ComponentRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn component_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ComponentRoleArn", value.into_expr())) }
     /// `EnvironmentAccountId`: text. Update: in place.
-    pub fn environment_account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentAccountId", value.into_expr()); self }
+    pub fn environment_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentAccountId", value.into_expr())) }
     /// `EnvironmentName`: text. Update: in place.
-    pub fn environment_name(mut self, value: impl Arg<str>) -> Self { self.0.set("EnvironmentName", value.into_expr()); self }
+    pub fn environment_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EnvironmentName", value.into_expr())) }
     /// `ManagementAccountId`: text. Update: in place.
-    pub fn management_account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ManagementAccountId", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn management_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagementAccountId", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnEnvironmentAccountConnectionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Proton::EnvironmentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-environmenttemplate.html)
@@ -51,27 +51,27 @@ impl CfnEnvironmentTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnEnvironmentTemplateProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnEnvironmentTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Proton::EnvironmentTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-environmenttemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEnvironmentTemplateProps(Bag);
+#[must_use] pub struct CfnEnvironmentTemplateProps(Bag);
 impl CfnEnvironmentTemplateProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
     /// `EncryptionKey`: text. Update: replacement.
-    pub fn encryption_key(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionKey", value.into_expr()); self }
+    pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Provisioning`: `Provisioning`. Update: replacement.
-    pub fn provisioning(mut self, value: impl Arg<environment_template::Provisioning>) -> Self { self.0.set("Provisioning", value.into_expr()); self }
+    pub fn provisioning(self, value: impl Arg<environment_template::Provisioning>) -> Self { Self(put(self.0, "Provisioning", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnEnvironmentTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Proton::EnvironmentTemplate`.
@@ -89,27 +89,27 @@ impl CfnServiceTemplate {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnServiceTemplateProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnServiceTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Proton::ServiceTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-proton-servicetemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServiceTemplateProps(Bag);
+#[must_use] pub struct CfnServiceTemplateProps(Bag);
 impl CfnServiceTemplateProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
     /// `EncryptionKey`: text. Update: replacement.
-    pub fn encryption_key(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionKey", value.into_expr()); self }
+    pub fn encryption_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `PipelineProvisioning`: `PipelineProvisioning`. Update: replacement.
-    pub fn pipeline_provisioning(mut self, value: impl Arg<service_template::PipelineProvisioning>) -> Self { self.0.set("PipelineProvisioning", value.into_expr()); self }
+    pub fn pipeline_provisioning(self, value: impl Arg<service_template::PipelineProvisioning>) -> Self { Self(put(self.0, "PipelineProvisioning", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnServiceTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Proton::ServiceTemplate`.

@@ -10,16 +10,16 @@ impl CfnApplication {
     /// `AWS::QBusiness::Application`
     pub const TYPE: &'static str = "AWS::QBusiness::Application";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnApplicationProps<R0>) -> Self where CfnApplicationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ApplicationArn`: text.
+    /// The attribute `ApplicationArn`: `OtherArn`.
     pub fn attr_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ApplicationArn") }
     /// The attribute `ApplicationId`: text.
     pub fn attr_application_id(&self) -> Val<str> { self.0.get_att("ApplicationId") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `IdentityCenterApplicationArn`: text.
+    /// The attribute `IdentityCenterApplicationArn`: `OtherArn`.
     pub fn attr_identity_center_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdentityCenterApplicationArn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
@@ -28,109 +28,109 @@ impl CfnApplication {
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::QBusiness::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnApplicationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationProps<missing::DisplayName> { CfnApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationProps<Missing<required::DisplayName>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApplicationProps<R0> {
     /// `AttachmentsConfiguration`: `AttachmentsConfiguration`. Update: in place.
-    pub fn attachments_configuration(mut self, value: impl Arg<application::AttachmentsConfiguration>) -> Self { self.0.set("AttachmentsConfiguration", value.into_expr()); self }
+    pub fn attachments_configuration(self, value: impl Arg<application::AttachmentsConfiguration>) -> Self { Self(put(self.0, "AttachmentsConfiguration", value.into_expr()), Phase) }
     /// `AutoSubscriptionConfiguration`: `AutoSubscriptionConfiguration`. Update: in place.
-    pub fn auto_subscription_configuration(mut self, value: impl Arg<application::AutoSubscriptionConfiguration>) -> Self { self.0.set("AutoSubscriptionConfiguration", value.into_expr()); self }
+    pub fn auto_subscription_configuration(self, value: impl Arg<application::AutoSubscriptionConfiguration>) -> Self { Self(put(self.0, "AutoSubscriptionConfiguration", value.into_expr()), Phase) }
     /// `ClientIdsForOIDC`: list of text. Update: replacement.
-    pub fn client_ids_for_oidc(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ClientIdsForOIDC", value.into_expr()); self }
+    pub fn client_ids_for_oidc(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClientIdsForOIDC", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text, required. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> CfnApplicationProps<Set> { self.0.set("DisplayName", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement.
-    pub fn encryption_configuration(mut self, value: impl Arg<application::EncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<application::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `IamIdentityProviderArn`: text. Update: replacement.
-    pub fn iam_identity_provider_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("IamIdentityProviderArn", value.into_expr()); self }
+    pub fn iam_identity_provider_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamIdentityProviderArn", value.into_expr()), Phase) }
     /// `IdentityCenterInstanceArn`: text. Update: in place.
-    pub fn identity_center_instance_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("IdentityCenterInstanceArn", value.into_expr()); self }
+    pub fn identity_center_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterInstanceArn", value.into_expr()), Phase) }
     /// `IdentityType`: `IdentityType`. Update: replacement.
-    pub fn identity_type(mut self, value: impl Arg<application::IdentityType>) -> Self { self.0.set("IdentityType", value.into_expr()); self }
+    pub fn identity_type(self, value: impl Arg<application::IdentityType>) -> Self { Self(put(self.0, "IdentityType", value.into_expr()), Phase) }
     /// `PersonalizationConfiguration`: `PersonalizationConfiguration`. Update: in place.
-    pub fn personalization_configuration(mut self, value: impl Arg<application::PersonalizationConfiguration>) -> Self { self.0.set("PersonalizationConfiguration", value.into_expr()); self }
+    pub fn personalization_configuration(self, value: impl Arg<application::PersonalizationConfiguration>) -> Self { Self(put(self.0, "PersonalizationConfiguration", value.into_expr()), Phase) }
     /// `QAppsConfiguration`: `QAppsConfiguration`. Update: in place.
-    pub fn q_apps_configuration(mut self, value: impl Arg<application::QAppsConfiguration>) -> Self { self.0.set("QAppsConfiguration", value.into_expr()); self }
+    pub fn q_apps_configuration(self, value: impl Arg<application::QAppsConfiguration>) -> Self { Self(put(self.0, "QAppsConfiguration", value.into_expr()), Phase) }
     /// `QuickSightConfiguration`: `QuickSightConfiguration`. Update: replacement.
-    pub fn quick_sight_configuration(mut self, value: impl Arg<application::QuickSightConfiguration>) -> Self { self.0.set("QuickSightConfiguration", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn quick_sight_configuration(self, value: impl Arg<application::QuickSightConfiguration>) -> Self { Self(put(self.0, "QuickSightConfiguration", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::QBusiness::Application`.
 pub mod application {
 use crate::cfn::support::*;
 /// The property type `AttachmentsConfiguration` of `AWS::QBusiness::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-attachmentsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AttachmentsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AttachmentsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AttachmentsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AttachmentsConfiguration<super::missing::AttachmentsControlMode> { AttachmentsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AttachmentsConfiguration<Missing<super::required::AttachmentsControlMode>> { AttachmentsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AttachmentsConfiguration<R0> {
     /// `AttachmentsControlMode`: `AttachmentsControlMode`, required. Update: in place.
-    pub fn attachments_control_mode(mut self, value: impl Arg<AttachmentsControlMode>) -> AttachmentsConfiguration<Set> { self.0.set("AttachmentsControlMode", value.into_expr()); AttachmentsConfiguration(self.0, Phase) }
+    pub fn attachments_control_mode(self, value: impl Arg<AttachmentsControlMode>) -> AttachmentsConfiguration<Set> { AttachmentsConfiguration(put(self.0, "AttachmentsControlMode", value.into_expr()), Phase) }
 }
 impl Done for AttachmentsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutoSubscriptionConfiguration` of `AWS::QBusiness::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-autosubscriptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoSubscriptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AutoSubscriptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AutoSubscriptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AutoSubscriptionConfiguration<super::missing::AutoSubscribe> { AutoSubscriptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AutoSubscriptionConfiguration<Missing<super::required::AutoSubscribe>> { AutoSubscriptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AutoSubscriptionConfiguration<R0> {
     /// `AutoSubscribe`: `AutoSubscribe`, required. Update: in place.
-    pub fn auto_subscribe(mut self, value: impl Arg<AutoSubscribe>) -> AutoSubscriptionConfiguration<Set> { self.0.set("AutoSubscribe", value.into_expr()); AutoSubscriptionConfiguration(self.0, Phase) }
+    pub fn auto_subscribe(self, value: impl Arg<AutoSubscribe>) -> AutoSubscriptionConfiguration<Set> { AutoSubscriptionConfiguration(put(self.0, "AutoSubscribe", value.into_expr()), Phase) }
     /// `DefaultSubscriptionType`: `DefaultSubscriptionType`. Update: in place.
-    pub fn default_subscription_type(mut self, value: impl Arg<DefaultSubscriptionType>) -> Self { self.0.set("DefaultSubscriptionType", value.into_expr()); self }
+    pub fn default_subscription_type(self, value: impl Arg<DefaultSubscriptionType>) -> Self { Self(put(self.0, "DefaultSubscriptionType", value.into_expr()), Phase) }
 }
 impl Done for AutoSubscriptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::QBusiness::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration(Bag);
+#[must_use] pub struct EncryptionConfiguration(Bag);
 impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PersonalizationConfiguration` of `AWS::QBusiness::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-personalizationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PersonalizationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PersonalizationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PersonalizationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PersonalizationConfiguration<super::missing::PersonalizationControlMode> { PersonalizationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PersonalizationConfiguration<Missing<super::required::PersonalizationControlMode>> { PersonalizationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PersonalizationConfiguration<R0> {
     /// `PersonalizationControlMode`: `PersonalizationControlMode`, required. Update: in place.
-    pub fn personalization_control_mode(mut self, value: impl Arg<PersonalizationControlMode>) -> PersonalizationConfiguration<Set> { self.0.set("PersonalizationControlMode", value.into_expr()); PersonalizationConfiguration(self.0, Phase) }
+    pub fn personalization_control_mode(self, value: impl Arg<PersonalizationControlMode>) -> PersonalizationConfiguration<Set> { PersonalizationConfiguration(put(self.0, "PersonalizationControlMode", value.into_expr()), Phase) }
 }
 impl Done for PersonalizationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QAppsConfiguration` of `AWS::QBusiness::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-qappsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QAppsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct QAppsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl QAppsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QAppsConfiguration<super::missing::QAppsControlMode> { QAppsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> QAppsConfiguration<Missing<super::required::QAppsControlMode>> { QAppsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> QAppsConfiguration<R0> {
     /// `QAppsControlMode`: `QAppsControlMode`, required. Update: in place.
-    pub fn q_apps_control_mode(mut self, value: impl Arg<QAppsControlMode>) -> QAppsConfiguration<Set> { self.0.set("QAppsControlMode", value.into_expr()); QAppsConfiguration(self.0, Phase) }
+    pub fn q_apps_control_mode(self, value: impl Arg<QAppsControlMode>) -> QAppsConfiguration<Set> { QAppsConfiguration(put(self.0, "QAppsControlMode", value.into_expr()), Phase) }
 }
 impl Done for QAppsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QuickSightConfiguration` of `AWS::QBusiness::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-application-quicksightconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QuickSightConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct QuickSightConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl QuickSightConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QuickSightConfiguration<super::missing::ClientNamespace> { QuickSightConfiguration(Bag::default(), Phase) }
+    pub fn new() -> QuickSightConfiguration<Missing<super::required::ClientNamespace>> { QuickSightConfiguration(Bag::default(), Phase) }
 }
 impl<R0> QuickSightConfiguration<R0> {
     /// `ClientNamespace`: text, required. Update: replacement.
-    pub fn client_namespace(mut self, value: impl Arg<str>) -> QuickSightConfiguration<Set> { self.0.set("ClientNamespace", value.into_expr()); QuickSightConfiguration(self.0, Phase) }
+    pub fn client_namespace(self, value: impl Arg<str>) -> QuickSightConfiguration<Set> { QuickSightConfiguration(put(self.0, "ClientNamespace", value.into_expr()), Phase) }
 }
 impl Done for QuickSightConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AttachmentsControlMode` allows.
@@ -152,159 +152,157 @@ impl CfnDataAccessor {
     /// `AWS::QBusiness::DataAccessor`
     pub const TYPE: &'static str = "AWS::QBusiness::DataAccessor";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnDataAccessorProps<R0, R1, R2, R3>) -> Self where CfnDataAccessorProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataAccessorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DataAccessorArn`: text.
+    /// The attribute `DataAccessorArn`: `OtherArn`.
     pub fn attr_data_accessor_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DataAccessorArn") }
     /// The attribute `DataAccessorId`: text.
     pub fn attr_data_accessor_id(&self) -> Val<str> { self.0.get_att("DataAccessorId") }
-    /// The attribute `IdcApplicationArn`: text.
+    /// The attribute `IdcApplicationArn`: `OtherArn`.
     pub fn attr_idc_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdcApplicationArn") }
     /// The attribute `UpdatedAt`: text.
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnDataAccessor { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::QBusiness::DataAccessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-dataaccessor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataAccessorProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnDataAccessorProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnDataAccessorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataAccessorProps<missing::ActionConfigurations, missing::ApplicationId, missing::DisplayName, missing::Principal> { CfnDataAccessorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataAccessorProps<Missing<required::ActionConfigurations>, Missing<required::ApplicationId>, Missing<required::DisplayName>, Missing<required::Principal>> { CfnDataAccessorProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDataAccessorProps<R0, R1, R2, R3> {
     /// `ActionConfigurations`: list of `ActionConfiguration`, required. Update: in place.
-    pub fn action_configurations(mut self, value: impl Arg<Arr<data_accessor::ActionConfiguration>>) -> CfnDataAccessorProps<Set, R1, R2, R3> { self.0.set("ActionConfigurations", value.into_expr()); CfnDataAccessorProps(self.0, Phase) }
+    pub fn action_configurations(self, value: impl Arg<Arr<data_accessor::ActionConfiguration>>) -> CfnDataAccessorProps<Set, R1, R2, R3> { CfnDataAccessorProps(put(self.0, "ActionConfigurations", value.into_expr()), Phase) }
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnDataAccessorProps<R0, Set, R2, R3> { self.0.set("ApplicationId", value.into_expr()); CfnDataAccessorProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnDataAccessorProps<R0, Set, R2, R3> { CfnDataAccessorProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `AuthenticationDetail`: `DataAccessorAuthenticationDetail`. Update: in place.
-    pub fn authentication_detail(mut self, value: impl Arg<data_accessor::DataAccessorAuthenticationDetail>) -> Self { self.0.set("AuthenticationDetail", value.into_expr()); self }
+    pub fn authentication_detail(self, value: impl Arg<data_accessor::DataAccessorAuthenticationDetail>) -> Self { Self(put(self.0, "AuthenticationDetail", value.into_expr()), Phase) }
     /// `DisplayName`: text, required. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> CfnDataAccessorProps<R0, R1, Set, R3> { self.0.set("DisplayName", value.into_expr()); CfnDataAccessorProps(self.0, Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnDataAccessorProps<R0, R1, Set, R3> { CfnDataAccessorProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `Principal`: text, required. Update: replacement.
-    pub fn principal(mut self, value: impl Arg<str>) -> CfnDataAccessorProps<R0, R1, R2, Set> { self.0.set("Principal", value.into_expr()); CfnDataAccessorProps(self.0, Phase) }
+    pub fn principal(self, value: impl Arg<str>) -> CfnDataAccessorProps<R0, R1, R2, Set> { CfnDataAccessorProps(put(self.0, "Principal", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDataAccessorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::QBusiness::DataAccessor`.
 pub mod data_accessor {
 use crate::cfn::support::*;
 /// The property type `ActionConfiguration` of `AWS::QBusiness::DataAccessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-actionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ActionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ActionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ActionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ActionConfiguration<super::missing::Action> { ActionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ActionConfiguration<Missing<super::required::Action>> { ActionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ActionConfiguration<R0> {
     /// `Action`: text, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<str>) -> ActionConfiguration<Set> { self.0.set("Action", value.into_expr()); ActionConfiguration(self.0, Phase) }
+    pub fn action(self, value: impl Arg<str>) -> ActionConfiguration<Set> { ActionConfiguration(put(self.0, "Action", value.into_expr()), Phase) }
     /// `FilterConfiguration`: `ActionFilterConfiguration`. Update: in place.
-    pub fn filter_configuration(mut self, value: impl Arg<ActionFilterConfiguration>) -> Self { self.0.set("FilterConfiguration", value.into_expr()); self }
+    pub fn filter_configuration(self, value: impl Arg<ActionFilterConfiguration>) -> Self { Self(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
 }
 impl Done for ActionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ActionFilterConfiguration` of `AWS::QBusiness::DataAccessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-actionfilterconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ActionFilterConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ActionFilterConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ActionFilterConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ActionFilterConfiguration<super::missing::DocumentAttributeFilter> { ActionFilterConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ActionFilterConfiguration<Missing<super::required::DocumentAttributeFilter>> { ActionFilterConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ActionFilterConfiguration<R0> {
     /// `DocumentAttributeFilter`: `AttributeFilter`, required. Update: in place.
-    pub fn document_attribute_filter(mut self, value: impl Arg<AttributeFilter>) -> ActionFilterConfiguration<Set> { self.0.set("DocumentAttributeFilter", value.into_expr()); ActionFilterConfiguration(self.0, Phase) }
+    pub fn document_attribute_filter(self, value: impl Arg<AttributeFilter>) -> ActionFilterConfiguration<Set> { ActionFilterConfiguration(put(self.0, "DocumentAttributeFilter", value.into_expr()), Phase) }
 }
 impl Done for ActionFilterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AttributeFilter` of `AWS::QBusiness::DataAccessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-attributefilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AttributeFilter(Bag);
+#[must_use] pub struct AttributeFilter(Bag);
 impl AttributeFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AndAllFilters`: list of `AttributeFilter`. Update: in place.
-    pub fn and_all_filters(mut self, value: impl Arg<Arr<AttributeFilter>>) -> Self { self.0.set("AndAllFilters", value.into_expr()); self }
+    pub fn and_all_filters(self, value: impl Arg<Arr<AttributeFilter>>) -> Self { Self(put(self.0, "AndAllFilters", value.into_expr())) }
     /// `ContainsAll`: `DocumentAttribute`. Update: in place.
-    pub fn contains_all(mut self, value: impl Arg<DocumentAttribute>) -> Self { self.0.set("ContainsAll", value.into_expr()); self }
+    pub fn contains_all(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "ContainsAll", value.into_expr())) }
     /// `ContainsAny`: `DocumentAttribute`. Update: in place.
-    pub fn contains_any(mut self, value: impl Arg<DocumentAttribute>) -> Self { self.0.set("ContainsAny", value.into_expr()); self }
+    pub fn contains_any(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "ContainsAny", value.into_expr())) }
     /// `EqualsTo`: `DocumentAttribute`. Update: in place.
-    pub fn equals_to(mut self, value: impl Arg<DocumentAttribute>) -> Self { self.0.set("EqualsTo", value.into_expr()); self }
+    pub fn equals_to(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "EqualsTo", value.into_expr())) }
     /// `GreaterThan`: `DocumentAttribute`. Update: in place.
-    pub fn greater_than(mut self, value: impl Arg<DocumentAttribute>) -> Self { self.0.set("GreaterThan", value.into_expr()); self }
+    pub fn greater_than(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "GreaterThan", value.into_expr())) }
     /// `GreaterThanOrEquals`: `DocumentAttribute`. Update: in place.
-    pub fn greater_than_or_equals(mut self, value: impl Arg<DocumentAttribute>) -> Self { self.0.set("GreaterThanOrEquals", value.into_expr()); self }
+    pub fn greater_than_or_equals(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "GreaterThanOrEquals", value.into_expr())) }
     /// `LessThan`: `DocumentAttribute`. Update: in place.
-    pub fn less_than(mut self, value: impl Arg<DocumentAttribute>) -> Self { self.0.set("LessThan", value.into_expr()); self }
+    pub fn less_than(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "LessThan", value.into_expr())) }
     /// `LessThanOrEquals`: `DocumentAttribute`. Update: in place.
-    pub fn less_than_or_equals(mut self, value: impl Arg<DocumentAttribute>) -> Self { self.0.set("LessThanOrEquals", value.into_expr()); self }
+    pub fn less_than_or_equals(self, value: impl Arg<DocumentAttribute>) -> Self { Self(put(self.0, "LessThanOrEquals", value.into_expr())) }
     /// `NotFilter`: `AttributeFilter`. Update: in place.
-    pub fn not_filter(mut self, value: impl Arg<AttributeFilter>) -> Self { self.0.set("NotFilter", value.into_expr()); self }
+    pub fn not_filter(self, value: impl Arg<AttributeFilter>) -> Self { Self(put(self.0, "NotFilter", value.into_expr())) }
     /// `OrAllFilters`: list of `AttributeFilter`. Update: in place.
-    pub fn or_all_filters(mut self, value: impl Arg<Arr<AttributeFilter>>) -> Self { self.0.set("OrAllFilters", value.into_expr()); self }
+    pub fn or_all_filters(self, value: impl Arg<Arr<AttributeFilter>>) -> Self { Self(put(self.0, "OrAllFilters", value.into_expr())) }
 }
 impl Done for AttributeFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataAccessorAuthenticationConfiguration` of `AWS::QBusiness::DataAccessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-dataaccessorauthenticationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataAccessorAuthenticationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataAccessorAuthenticationConfiguration(Bag);
 impl DataAccessorAuthenticationConfiguration {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataAccessorAuthenticationConfiguration<super::missing::IdcTrustedTokenIssuerConfiguration> { DataAccessorAuthenticationConfiguration(Bag::default(), Phase) }
-}
-impl<R0> DataAccessorAuthenticationConfiguration<R0> {
-    /// `IdcTrustedTokenIssuerConfiguration`: `DataAccessorIdcTrustedTokenIssuerConfiguration`, required. Update: in place.
-    pub fn idc_trusted_token_issuer_configuration(mut self, value: impl Arg<DataAccessorIdcTrustedTokenIssuerConfiguration>) -> DataAccessorAuthenticationConfiguration<Set> { self.0.set("IdcTrustedTokenIssuerConfiguration", value.into_expr()); DataAccessorAuthenticationConfiguration(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `IdcTrustedTokenIssuerConfiguration`: `DataAccessorIdcTrustedTokenIssuerConfiguration`. Update: in place.
+    pub fn idc_trusted_token_issuer_configuration(self, value: impl Arg<DataAccessorIdcTrustedTokenIssuerConfiguration>) -> Self { Self(put(self.0, "IdcTrustedTokenIssuerConfiguration", value.into_expr())) }
 }
 impl Done for DataAccessorAuthenticationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataAccessorAuthenticationDetail` of `AWS::QBusiness::DataAccessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-dataaccessorauthenticationdetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataAccessorAuthenticationDetail<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataAccessorAuthenticationDetail<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataAccessorAuthenticationDetail {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataAccessorAuthenticationDetail<super::missing::AuthenticationType> { DataAccessorAuthenticationDetail(Bag::default(), Phase) }
+    pub fn new() -> DataAccessorAuthenticationDetail<Missing<super::required::AuthenticationType>> { DataAccessorAuthenticationDetail(Bag::default(), Phase) }
 }
 impl<R0> DataAccessorAuthenticationDetail<R0> {
     /// `AuthenticationConfiguration`: `DataAccessorAuthenticationConfiguration`. Update: in place.
-    pub fn authentication_configuration(mut self, value: impl Arg<DataAccessorAuthenticationConfiguration>) -> Self { self.0.set("AuthenticationConfiguration", value.into_expr()); self }
+    pub fn authentication_configuration(self, value: impl Arg<DataAccessorAuthenticationConfiguration>) -> Self { Self(put(self.0, "AuthenticationConfiguration", value.into_expr()), Phase) }
     /// `AuthenticationType`: `AuthenticationType`, required. Update: in place.
-    pub fn authentication_type(mut self, value: impl Arg<AuthenticationType>) -> DataAccessorAuthenticationDetail<Set> { self.0.set("AuthenticationType", value.into_expr()); DataAccessorAuthenticationDetail(self.0, Phase) }
+    pub fn authentication_type(self, value: impl Arg<AuthenticationType>) -> DataAccessorAuthenticationDetail<Set> { DataAccessorAuthenticationDetail(put(self.0, "AuthenticationType", value.into_expr()), Phase) }
     /// `ExternalIds`: list of text. Update: in place.
-    pub fn external_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExternalIds", value.into_expr()); self }
+    pub fn external_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExternalIds", value.into_expr()), Phase) }
 }
 impl Done for DataAccessorAuthenticationDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataAccessorIdcTrustedTokenIssuerConfiguration` of `AWS::QBusiness::DataAccessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-dataaccessoridctrustedtokenissuerconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataAccessorIdcTrustedTokenIssuerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataAccessorIdcTrustedTokenIssuerConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataAccessorIdcTrustedTokenIssuerConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataAccessorIdcTrustedTokenIssuerConfiguration<super::missing::IdcTrustedTokenIssuerArn> { DataAccessorIdcTrustedTokenIssuerConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DataAccessorIdcTrustedTokenIssuerConfiguration<Missing<super::required::IdcTrustedTokenIssuerArn>> { DataAccessorIdcTrustedTokenIssuerConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DataAccessorIdcTrustedTokenIssuerConfiguration<R0> {
     /// `IdcTrustedTokenIssuerArn`: text, required. Update: in place.
-    pub fn idc_trusted_token_issuer_arn(mut self, value: impl Arg<str>) -> DataAccessorIdcTrustedTokenIssuerConfiguration<Set> { self.0.set("IdcTrustedTokenIssuerArn", value.into_expr()); DataAccessorIdcTrustedTokenIssuerConfiguration(self.0, Phase) }
+    pub fn idc_trusted_token_issuer_arn(self, value: impl Arg<str>) -> DataAccessorIdcTrustedTokenIssuerConfiguration<Set> { DataAccessorIdcTrustedTokenIssuerConfiguration(put(self.0, "IdcTrustedTokenIssuerArn", value.into_expr()), Phase) }
 }
 impl Done for DataAccessorIdcTrustedTokenIssuerConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentAttribute` of `AWS::QBusiness::DataAccessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-documentattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DocumentAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DocumentAttribute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DocumentAttribute<super::missing::Name, super::missing::Value> { DocumentAttribute(Bag::default(), Phase) }
+    pub fn new() -> DocumentAttribute<Missing<super::required::Name>, Missing<super::required::Value>> { DocumentAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> DocumentAttribute<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> DocumentAttribute<Set, R1> { self.0.set("Name", value.into_expr()); DocumentAttribute(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DocumentAttribute<Set, R1> { DocumentAttribute(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: `DocumentAttributeValue`, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<DocumentAttributeValue>) -> DocumentAttribute<R0, Set> { self.0.set("Value", value.into_expr()); DocumentAttribute(self.0, Phase) }
+    pub fn value(self, value: impl Arg<DocumentAttributeValue>) -> DocumentAttribute<R0, Set> { DocumentAttribute(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for DocumentAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentAttributeValue` of `AWS::QBusiness::DataAccessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-dataaccessor-documentattributevalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentAttributeValue(Bag);
+#[must_use] pub struct DocumentAttributeValue(Bag);
 impl DocumentAttributeValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DateValue`: text. Update: in place.
-    pub fn date_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DateValue", value.into_expr()); self }
+    pub fn date_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateValue", value.into_expr())) }
     /// `LongValue`: number. Update: in place.
-    pub fn long_value(mut self, value: impl Arg<f64>) -> Self { self.0.set("LongValue", value.into_expr()); self }
+    pub fn long_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LongValue", value.into_expr())) }
     /// `StringListValue`: list of text. Update: in place.
-    pub fn string_list_value(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StringListValue", value.into_expr()); self }
+    pub fn string_list_value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringListValue", value.into_expr())) }
     /// `StringValue`: text. Update: in place.
-    pub fn string_value(mut self, value: impl Arg<str>) -> Self { self.0.set("StringValue", value.into_expr()); self }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for DocumentAttributeValue { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthenticationType` allows.
@@ -316,12 +314,12 @@ impl CfnDataSource {
     /// `AWS::QBusiness::DataSource`
     pub const TYPE: &'static str = "AWS::QBusiness::DataSource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnDataSourceProps<R0, R1, R2, R3>) -> Self where CfnDataSourceProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `DataSourceArn`: text.
+    /// The attribute `DataSourceArn`: `OtherArn`.
     pub fn attr_data_source_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DataSourceArn") }
     /// The attribute `DataSourceId`: text.
     pub fn attr_data_source_id(&self) -> Val<str> { self.0.get_att("DataSourceId") }
@@ -334,182 +332,182 @@ impl CfnDataSource {
 }
 impl Parent for CfnDataSource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-datasource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataSourceProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnDataSourceProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnDataSourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataSourceProps<missing::ApplicationId, missing::Configuration, missing::DisplayName, missing::IndexId> { CfnDataSourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataSourceProps<Missing<required::ApplicationId>, Missing<required::Configuration>, Missing<required::DisplayName>, Missing<required::IndexId>> { CfnDataSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDataSourceProps<R0, R1, R2, R3> {
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnDataSourceProps<Set, R1, R2, R3> { self.0.set("ApplicationId", value.into_expr()); CfnDataSourceProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnDataSourceProps<Set, R1, R2, R3> { CfnDataSourceProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `Configuration`: JSON, required. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<Any>) -> CfnDataSourceProps<R0, Set, R2, R3> { self.0.set("Configuration", value.into_expr()); CfnDataSourceProps(self.0, Phase) }
+    pub fn configuration(self, value: impl Arg<Any>) -> CfnDataSourceProps<R0, Set, R2, R3> { CfnDataSourceProps(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text, required. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set, R3> { self.0.set("DisplayName", value.into_expr()); CfnDataSourceProps(self.0, Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, Set, R3> { CfnDataSourceProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `DocumentEnrichmentConfiguration`: `DocumentEnrichmentConfiguration`. Update: in place.
-    pub fn document_enrichment_configuration(mut self, value: impl Arg<data_source::DocumentEnrichmentConfiguration>) -> Self { self.0.set("DocumentEnrichmentConfiguration", value.into_expr()); self }
+    pub fn document_enrichment_configuration(self, value: impl Arg<data_source::DocumentEnrichmentConfiguration>) -> Self { Self(put(self.0, "DocumentEnrichmentConfiguration", value.into_expr()), Phase) }
     /// `IndexId`: text, required. Update: replacement.
-    pub fn index_id(mut self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, R2, Set> { self.0.set("IndexId", value.into_expr()); CfnDataSourceProps(self.0, Phase) }
+    pub fn index_id(self, value: impl Arg<str>) -> CfnDataSourceProps<R0, R1, R2, Set> { CfnDataSourceProps(put(self.0, "IndexId", value.into_expr()), Phase) }
     /// `MediaExtractionConfiguration`: `MediaExtractionConfiguration`. Update: in place.
-    pub fn media_extraction_configuration(mut self, value: impl Arg<data_source::MediaExtractionConfiguration>) -> Self { self.0.set("MediaExtractionConfiguration", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn media_extraction_configuration(self, value: impl Arg<data_source::MediaExtractionConfiguration>) -> Self { Self(put(self.0, "MediaExtractionConfiguration", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SyncSchedule`: text. Update: in place.
-    pub fn sync_schedule(mut self, value: impl Arg<str>) -> Self { self.0.set("SyncSchedule", value.into_expr()); self }
+    pub fn sync_schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SyncSchedule", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcConfiguration`: `DataSourceVpcConfiguration`. Update: in place.
-    pub fn vpc_configuration(mut self, value: impl Arg<data_source::DataSourceVpcConfiguration>) -> Self { self.0.set("VpcConfiguration", value.into_expr()); self }
+    pub fn vpc_configuration(self, value: impl Arg<data_source::DataSourceVpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnDataSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::QBusiness::DataSource`.
 pub mod data_source {
 use crate::cfn::support::*;
 /// The property type `AudioExtractionConfiguration` of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-audioextractionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AudioExtractionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AudioExtractionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AudioExtractionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AudioExtractionConfiguration<super::missing::AudioExtractionStatus> { AudioExtractionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AudioExtractionConfiguration<Missing<super::required::AudioExtractionStatus>> { AudioExtractionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AudioExtractionConfiguration<R0> {
     /// `AudioExtractionStatus`: `AudioExtractionStatus`, required. Update: in place.
-    pub fn audio_extraction_status(mut self, value: impl Arg<AudioExtractionStatus>) -> AudioExtractionConfiguration<Set> { self.0.set("AudioExtractionStatus", value.into_expr()); AudioExtractionConfiguration(self.0, Phase) }
+    pub fn audio_extraction_status(self, value: impl Arg<AudioExtractionStatus>) -> AudioExtractionConfiguration<Set> { AudioExtractionConfiguration(put(self.0, "AudioExtractionStatus", value.into_expr()), Phase) }
 }
 impl Done for AudioExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSourceVpcConfiguration` of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-datasourcevpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataSourceVpcConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DataSourceVpcConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DataSourceVpcConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataSourceVpcConfiguration<super::missing::SecurityGroupIds, super::missing::SubnetIds> { DataSourceVpcConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DataSourceVpcConfiguration<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>> { DataSourceVpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> DataSourceVpcConfiguration<R0, R1> {
-    /// `SecurityGroupIds`: list of text, required. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> DataSourceVpcConfiguration<Set, R1> { self.0.set("SecurityGroupIds", value.into_expr()); DataSourceVpcConfiguration(self.0, Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> DataSourceVpcConfiguration<Set, R1> { DataSourceVpcConfiguration(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> DataSourceVpcConfiguration<R0, Set> { self.0.set("SubnetIds", value.into_expr()); DataSourceVpcConfiguration(self.0, Phase) }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> DataSourceVpcConfiguration<R0, Set> { DataSourceVpcConfiguration(put(self.0, "SubnetIds", value.into_expr()), Phase) }
 }
 impl Done for DataSourceVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentAttributeCondition` of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributecondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentAttributeCondition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DocumentAttributeCondition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DocumentAttributeCondition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DocumentAttributeCondition<super::missing::Key, super::missing::Operator> { DocumentAttributeCondition(Bag::default(), Phase) }
+    pub fn new() -> DocumentAttributeCondition<Missing<super::required::Key>, Missing<super::required::Operator>> { DocumentAttributeCondition(Bag::default(), Phase) }
 }
 impl<R0, R1> DocumentAttributeCondition<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> DocumentAttributeCondition<Set, R1> { self.0.set("Key", value.into_expr()); DocumentAttributeCondition(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> DocumentAttributeCondition<Set, R1> { DocumentAttributeCondition(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Operator`: `Operator`, required. Update: in place.
-    pub fn operator(mut self, value: impl Arg<Operator>) -> DocumentAttributeCondition<R0, Set> { self.0.set("Operator", value.into_expr()); DocumentAttributeCondition(self.0, Phase) }
+    pub fn operator(self, value: impl Arg<Operator>) -> DocumentAttributeCondition<R0, Set> { DocumentAttributeCondition(put(self.0, "Operator", value.into_expr()), Phase) }
     /// `Value`: `DocumentAttributeValue`. Update: in place.
-    pub fn value(mut self, value: impl Arg<DocumentAttributeValue>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<DocumentAttributeValue>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for DocumentAttributeCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentAttributeTarget` of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributetarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentAttributeTarget<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DocumentAttributeTarget<R0 = Set>(Bag, Phase<(R0,)>);
 impl DocumentAttributeTarget {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DocumentAttributeTarget<super::missing::Key> { DocumentAttributeTarget(Bag::default(), Phase) }
+    pub fn new() -> DocumentAttributeTarget<Missing<super::required::Key>> { DocumentAttributeTarget(Bag::default(), Phase) }
 }
 impl<R0> DocumentAttributeTarget<R0> {
     /// `AttributeValueOperator`: `AttributeValueOperator`. Update: in place.
-    pub fn attribute_value_operator(mut self, value: impl Arg<AttributeValueOperator>) -> Self { self.0.set("AttributeValueOperator", value.into_expr()); self }
+    pub fn attribute_value_operator(self, value: impl Arg<AttributeValueOperator>) -> Self { Self(put(self.0, "AttributeValueOperator", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> DocumentAttributeTarget<Set> { self.0.set("Key", value.into_expr()); DocumentAttributeTarget(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> DocumentAttributeTarget<Set> { DocumentAttributeTarget(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: `DocumentAttributeValue`. Update: in place.
-    pub fn value(mut self, value: impl Arg<DocumentAttributeValue>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<DocumentAttributeValue>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for DocumentAttributeTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentAttributeValue` of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentattributevalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentAttributeValue(Bag);
+#[must_use] pub struct DocumentAttributeValue(Bag);
 impl DocumentAttributeValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DateValue`: text. Update: in place.
-    pub fn date_value(mut self, value: impl Arg<str>) -> Self { self.0.set("DateValue", value.into_expr()); self }
+    pub fn date_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DateValue", value.into_expr())) }
     /// `LongValue`: number. Update: in place.
-    pub fn long_value(mut self, value: impl Arg<f64>) -> Self { self.0.set("LongValue", value.into_expr()); self }
+    pub fn long_value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LongValue", value.into_expr())) }
     /// `StringListValue`: list of text. Update: in place.
-    pub fn string_list_value(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StringListValue", value.into_expr()); self }
+    pub fn string_list_value(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringListValue", value.into_expr())) }
     /// `StringValue`: text. Update: in place.
-    pub fn string_value(mut self, value: impl Arg<str>) -> Self { self.0.set("StringValue", value.into_expr()); self }
+    pub fn string_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StringValue", value.into_expr())) }
 }
 impl Done for DocumentAttributeValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentEnrichmentConfiguration` of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-documentenrichmentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentEnrichmentConfiguration(Bag);
+#[must_use] pub struct DocumentEnrichmentConfiguration(Bag);
 impl DocumentEnrichmentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InlineConfigurations`: list of `InlineDocumentEnrichmentConfiguration`. Update: in place.
-    pub fn inline_configurations(mut self, value: impl Arg<Arr<InlineDocumentEnrichmentConfiguration>>) -> Self { self.0.set("InlineConfigurations", value.into_expr()); self }
+    pub fn inline_configurations(self, value: impl Arg<Arr<InlineDocumentEnrichmentConfiguration>>) -> Self { Self(put(self.0, "InlineConfigurations", value.into_expr())) }
     /// `PostExtractionHookConfiguration`: `HookConfiguration`. Update: in place.
-    pub fn post_extraction_hook_configuration(mut self, value: impl Arg<HookConfiguration>) -> Self { self.0.set("PostExtractionHookConfiguration", value.into_expr()); self }
+    pub fn post_extraction_hook_configuration(self, value: impl Arg<HookConfiguration>) -> Self { Self(put(self.0, "PostExtractionHookConfiguration", value.into_expr())) }
     /// `PreExtractionHookConfiguration`: `HookConfiguration`. Update: in place.
-    pub fn pre_extraction_hook_configuration(mut self, value: impl Arg<HookConfiguration>) -> Self { self.0.set("PreExtractionHookConfiguration", value.into_expr()); self }
+    pub fn pre_extraction_hook_configuration(self, value: impl Arg<HookConfiguration>) -> Self { Self(put(self.0, "PreExtractionHookConfiguration", value.into_expr())) }
 }
 impl Done for DocumentEnrichmentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HookConfiguration` of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-hookconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HookConfiguration(Bag);
+#[must_use] pub struct HookConfiguration(Bag);
 impl HookConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InvocationCondition`: `DocumentAttributeCondition`. Update: in place.
-    pub fn invocation_condition(mut self, value: impl Arg<DocumentAttributeCondition>) -> Self { self.0.set("InvocationCondition", value.into_expr()); self }
-    /// `LambdaArn`: text. Update: in place.
-    pub fn lambda_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("LambdaArn", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
-    /// `S3BucketName`: text. Update: in place.
-    pub fn s3_bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("S3BucketName", value.into_expr()); self }
+    pub fn invocation_condition(self, value: impl Arg<DocumentAttributeCondition>) -> Self { Self(put(self.0, "InvocationCondition", value.into_expr())) }
+    /// `LambdaArn`: `LambdaFunctionArn`. Update: in place.
+    pub fn lambda_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "LambdaArn", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
+    /// `S3BucketName`: `S3BucketName`. Update: in place.
+    pub fn s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3BucketName", value.into_expr())) }
 }
 impl Done for HookConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageExtractionConfiguration` of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-imageextractionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageExtractionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ImageExtractionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ImageExtractionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ImageExtractionConfiguration<super::missing::ImageExtractionStatus> { ImageExtractionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ImageExtractionConfiguration<Missing<super::required::ImageExtractionStatus>> { ImageExtractionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ImageExtractionConfiguration<R0> {
     /// `ImageExtractionStatus`: `ImageExtractionStatus`, required. Update: in place.
-    pub fn image_extraction_status(mut self, value: impl Arg<ImageExtractionStatus>) -> ImageExtractionConfiguration<Set> { self.0.set("ImageExtractionStatus", value.into_expr()); ImageExtractionConfiguration(self.0, Phase) }
+    pub fn image_extraction_status(self, value: impl Arg<ImageExtractionStatus>) -> ImageExtractionConfiguration<Set> { ImageExtractionConfiguration(put(self.0, "ImageExtractionStatus", value.into_expr()), Phase) }
 }
 impl Done for ImageExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InlineDocumentEnrichmentConfiguration` of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-inlinedocumentenrichmentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InlineDocumentEnrichmentConfiguration(Bag);
+#[must_use] pub struct InlineDocumentEnrichmentConfiguration(Bag);
 impl InlineDocumentEnrichmentConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Condition`: `DocumentAttributeCondition`. Update: in place.
-    pub fn condition(mut self, value: impl Arg<DocumentAttributeCondition>) -> Self { self.0.set("Condition", value.into_expr()); self }
+    pub fn condition(self, value: impl Arg<DocumentAttributeCondition>) -> Self { Self(put(self.0, "Condition", value.into_expr())) }
     /// `DocumentContentOperator`: `DocumentContentOperator`. Update: in place.
-    pub fn document_content_operator(mut self, value: impl Arg<DocumentContentOperator>) -> Self { self.0.set("DocumentContentOperator", value.into_expr()); self }
+    pub fn document_content_operator(self, value: impl Arg<DocumentContentOperator>) -> Self { Self(put(self.0, "DocumentContentOperator", value.into_expr())) }
     /// `Target`: `DocumentAttributeTarget`. Update: in place.
-    pub fn target(mut self, value: impl Arg<DocumentAttributeTarget>) -> Self { self.0.set("Target", value.into_expr()); self }
+    pub fn target(self, value: impl Arg<DocumentAttributeTarget>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
 }
 impl Done for InlineDocumentEnrichmentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MediaExtractionConfiguration` of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-mediaextractionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MediaExtractionConfiguration(Bag);
+#[must_use] pub struct MediaExtractionConfiguration(Bag);
 impl MediaExtractionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AudioExtractionConfiguration`: `AudioExtractionConfiguration`. Update: in place.
-    pub fn audio_extraction_configuration(mut self, value: impl Arg<AudioExtractionConfiguration>) -> Self { self.0.set("AudioExtractionConfiguration", value.into_expr()); self }
+    pub fn audio_extraction_configuration(self, value: impl Arg<AudioExtractionConfiguration>) -> Self { Self(put(self.0, "AudioExtractionConfiguration", value.into_expr())) }
     /// `ImageExtractionConfiguration`: `ImageExtractionConfiguration`. Update: in place.
-    pub fn image_extraction_configuration(mut self, value: impl Arg<ImageExtractionConfiguration>) -> Self { self.0.set("ImageExtractionConfiguration", value.into_expr()); self }
+    pub fn image_extraction_configuration(self, value: impl Arg<ImageExtractionConfiguration>) -> Self { Self(put(self.0, "ImageExtractionConfiguration", value.into_expr())) }
     /// `VideoExtractionConfiguration`: `VideoExtractionConfiguration`. Update: in place.
-    pub fn video_extraction_configuration(mut self, value: impl Arg<VideoExtractionConfiguration>) -> Self { self.0.set("VideoExtractionConfiguration", value.into_expr()); self }
+    pub fn video_extraction_configuration(self, value: impl Arg<VideoExtractionConfiguration>) -> Self { Self(put(self.0, "VideoExtractionConfiguration", value.into_expr())) }
 }
 impl Done for MediaExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VideoExtractionConfiguration` of `AWS::QBusiness::DataSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-datasource-videoextractionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VideoExtractionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VideoExtractionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl VideoExtractionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VideoExtractionConfiguration<super::missing::VideoExtractionStatus> { VideoExtractionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VideoExtractionConfiguration<Missing<super::required::VideoExtractionStatus>> { VideoExtractionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VideoExtractionConfiguration<R0> {
     /// `VideoExtractionStatus`: `VideoExtractionStatus`, required. Update: in place.
-    pub fn video_extraction_status(mut self, value: impl Arg<VideoExtractionStatus>) -> VideoExtractionConfiguration<Set> { self.0.set("VideoExtractionStatus", value.into_expr()); VideoExtractionConfiguration(self.0, Phase) }
+    pub fn video_extraction_status(self, value: impl Arg<VideoExtractionStatus>) -> VideoExtractionConfiguration<Set> { VideoExtractionConfiguration(put(self.0, "VideoExtractionStatus", value.into_expr()), Phase) }
 }
 impl Done for VideoExtractionConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AttributeValueOperator` allows.
@@ -531,12 +529,12 @@ impl CfnIndex {
     /// `AWS::QBusiness::Index`
     pub const TYPE: &'static str = "AWS::QBusiness::Index";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnIndexProps<R0, R1>) -> Self where CfnIndexProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIndexProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `IndexArn`: text.
+    /// The attribute `IndexArn`: `OtherArn`.
     pub fn attr_index_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IndexArn") }
     /// The attribute `IndexId`: text.
     pub fn attr_index_id(&self) -> Val<str> { self.0.get_att("IndexId") }
@@ -549,71 +547,71 @@ impl CfnIndex {
 }
 impl Parent for CfnIndex { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::QBusiness::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-index.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIndexProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnIndexProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnIndexProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIndexProps<missing::ApplicationId, missing::DisplayName> { CfnIndexProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIndexProps<Missing<required::ApplicationId>, Missing<required::DisplayName>> { CfnIndexProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnIndexProps<R0, R1> {
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnIndexProps<Set, R1> { self.0.set("ApplicationId", value.into_expr()); CfnIndexProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnIndexProps<Set, R1> { CfnIndexProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `CapacityConfiguration`: `IndexCapacityConfiguration`. Update: in place.
-    pub fn capacity_configuration(mut self, value: impl Arg<index::IndexCapacityConfiguration>) -> Self { self.0.set("CapacityConfiguration", value.into_expr()); self }
+    pub fn capacity_configuration(self, value: impl Arg<index::IndexCapacityConfiguration>) -> Self { Self(put(self.0, "CapacityConfiguration", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text, required. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> CfnIndexProps<R0, Set> { self.0.set("DisplayName", value.into_expr()); CfnIndexProps(self.0, Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnIndexProps<R0, Set> { CfnIndexProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `DocumentAttributeConfigurations`: list of `DocumentAttributeConfiguration`. Update: in place.
-    pub fn document_attribute_configurations(mut self, value: impl Arg<Arr<index::DocumentAttributeConfiguration>>) -> Self { self.0.set("DocumentAttributeConfigurations", value.into_expr()); self }
+    pub fn document_attribute_configurations(self, value: impl Arg<Arr<index::DocumentAttributeConfiguration>>) -> Self { Self(put(self.0, "DocumentAttributeConfigurations", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<index::Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<index::Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnIndexProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::QBusiness::Index`.
 pub mod index {
 use crate::cfn::support::*;
 /// The property type `DocumentAttributeConfiguration` of `AWS::QBusiness::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-index-documentattributeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentAttributeConfiguration(Bag);
+#[must_use] pub struct DocumentAttributeConfiguration(Bag);
 impl DocumentAttributeConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Search`: `Search`. Update: in place.
-    pub fn search(mut self, value: impl Arg<Search>) -> Self { self.0.set("Search", value.into_expr()); self }
+    pub fn search(self, value: impl Arg<Search>) -> Self { Self(put(self.0, "Search", value.into_expr())) }
     /// `Type`: `DocumentAttributeConfigurationType`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<DocumentAttributeConfigurationType>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<DocumentAttributeConfigurationType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for DocumentAttributeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IndexCapacityConfiguration` of `AWS::QBusiness::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-index-indexcapacityconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IndexCapacityConfiguration(Bag);
+#[must_use] pub struct IndexCapacityConfiguration(Bag);
 impl IndexCapacityConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Units`: number. Update: in place.
-    pub fn units(mut self, value: impl Arg<f64>) -> Self { self.0.set("Units", value.into_expr()); self }
+    pub fn units(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Units", value.into_expr())) }
 }
 impl Done for IndexCapacityConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IndexStatistics` of `AWS::QBusiness::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-index-indexstatistics.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IndexStatistics(Bag);
+#[must_use] pub struct IndexStatistics(Bag);
 impl IndexStatistics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TextDocumentStatistics`: `TextDocumentStatistics`. Update: in place.
-    pub fn text_document_statistics(mut self, value: impl Arg<TextDocumentStatistics>) -> Self { self.0.set("TextDocumentStatistics", value.into_expr()); self }
+    pub fn text_document_statistics(self, value: impl Arg<TextDocumentStatistics>) -> Self { Self(put(self.0, "TextDocumentStatistics", value.into_expr())) }
 }
 impl Done for IndexStatistics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TextDocumentStatistics` of `AWS::QBusiness::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-index-textdocumentstatistics.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TextDocumentStatistics(Bag);
+#[must_use] pub struct TextDocumentStatistics(Bag);
 impl TextDocumentStatistics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IndexedTextBytes`: number. Update: in place.
-    pub fn indexed_text_bytes(mut self, value: impl Arg<f64>) -> Self { self.0.set("IndexedTextBytes", value.into_expr()); self }
+    pub fn indexed_text_bytes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IndexedTextBytes", value.into_expr())) }
     /// `IndexedTextDocumentCount`: number. Update: in place.
-    pub fn indexed_text_document_count(mut self, value: impl Arg<f64>) -> Self { self.0.set("IndexedTextDocumentCount", value.into_expr()); self }
+    pub fn indexed_text_document_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "IndexedTextDocumentCount", value.into_expr())) }
 }
 impl Done for TextDocumentStatistics { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -629,46 +627,46 @@ impl CfnPermission {
     /// `AWS::QBusiness::Permission`
     pub const TYPE: &'static str = "AWS::QBusiness::Permission";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnPermissionProps<R0, R1, R2, R3>) -> Self where CfnPermissionProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPermissionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnPermission { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::QBusiness::Permission`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-permission.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPermissionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnPermissionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnPermissionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPermissionProps<missing::Actions, missing::ApplicationId, missing::Principal, missing::StatementId> { CfnPermissionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPermissionProps<Missing<required::Actions>, Missing<required::ApplicationId>, Missing<required::Principal>, Missing<required::StatementId>> { CfnPermissionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPermissionProps<R0, R1, R2, R3> {
     /// `Actions`: list of text, required. Update: replacement.
-    pub fn actions(mut self, value: impl Arg<Arr<str>>) -> CfnPermissionProps<Set, R1, R2, R3> { self.0.set("Actions", value.into_expr()); CfnPermissionProps(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<Arr<str>>) -> CfnPermissionProps<Set, R1, R2, R3> { CfnPermissionProps(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnPermissionProps<R0, Set, R2, R3> { self.0.set("ApplicationId", value.into_expr()); CfnPermissionProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnPermissionProps<R0, Set, R2, R3> { CfnPermissionProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `Conditions`: list of `Condition`. Update: replacement.
-    pub fn conditions(mut self, value: impl Arg<Arr<permission::Condition>>) -> Self { self.0.set("Conditions", value.into_expr()); self }
+    pub fn conditions(self, value: impl Arg<Arr<permission::Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr()), Phase) }
     /// `Principal`: text, required. Update: replacement.
-    pub fn principal(mut self, value: impl Arg<str>) -> CfnPermissionProps<R0, R1, Set, R3> { self.0.set("Principal", value.into_expr()); CfnPermissionProps(self.0, Phase) }
+    pub fn principal(self, value: impl Arg<str>) -> CfnPermissionProps<R0, R1, Set, R3> { CfnPermissionProps(put(self.0, "Principal", value.into_expr()), Phase) }
     /// `StatementId`: text, required. Update: replacement.
-    pub fn statement_id(mut self, value: impl Arg<str>) -> CfnPermissionProps<R0, R1, R2, Set> { self.0.set("StatementId", value.into_expr()); CfnPermissionProps(self.0, Phase) }
+    pub fn statement_id(self, value: impl Arg<str>) -> CfnPermissionProps<R0, R1, R2, Set> { CfnPermissionProps(put(self.0, "StatementId", value.into_expr()), Phase) }
 }
 impl Done for CfnPermissionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::QBusiness::Permission`.
 pub mod permission {
 use crate::cfn::support::*;
 /// The property type `Condition` of `AWS::QBusiness::Permission`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-permission-condition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Condition<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Condition<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Condition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Condition<super::missing::ConditionKey, super::missing::ConditionOperator, super::missing::ConditionValues> { Condition(Bag::default(), Phase) }
+    pub fn new() -> Condition<Missing<super::required::ConditionKey>, Missing<super::required::ConditionOperator>, Missing<super::required::ConditionValues>> { Condition(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Condition<R0, R1, R2> {
     /// `ConditionKey`: text, required. Update: replacement.
-    pub fn condition_key(mut self, value: impl Arg<str>) -> Condition<Set, R1, R2> { self.0.set("ConditionKey", value.into_expr()); Condition(self.0, Phase) }
+    pub fn condition_key(self, value: impl Arg<str>) -> Condition<Set, R1, R2> { Condition(put(self.0, "ConditionKey", value.into_expr()), Phase) }
     /// `ConditionOperator`: `ConditionOperator`, required. Update: replacement.
-    pub fn condition_operator(mut self, value: impl Arg<ConditionOperator>) -> Condition<R0, Set, R2> { self.0.set("ConditionOperator", value.into_expr()); Condition(self.0, Phase) }
+    pub fn condition_operator(self, value: impl Arg<ConditionOperator>) -> Condition<R0, Set, R2> { Condition(put(self.0, "ConditionOperator", value.into_expr()), Phase) }
     /// `ConditionValues`: list of text, required. Update: replacement.
-    pub fn condition_values(mut self, value: impl Arg<Arr<str>>) -> Condition<R0, R1, Set> { self.0.set("ConditionValues", value.into_expr()); Condition(self.0, Phase) }
+    pub fn condition_values(self, value: impl Arg<Arr<str>>) -> Condition<R0, R1, Set> { Condition(put(self.0, "ConditionValues", value.into_expr()), Phase) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ConditionOperator` allows.
@@ -680,14 +678,14 @@ impl CfnPlugin {
     /// `AWS::QBusiness::Plugin`
     pub const TYPE: &'static str = "AWS::QBusiness::Plugin";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnPluginProps<R0, R1, R2>) -> Self where CfnPluginProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPluginProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `BuildStatus`: text.
     pub fn attr_build_status(&self) -> Val<str> { self.0.get_att("BuildStatus") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `PluginArn`: text.
+    /// The attribute `PluginArn`: `OtherArn`.
     pub fn attr_plugin_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PluginArn") }
     /// The attribute `PluginId`: text.
     pub fn attr_plugin_id(&self) -> Val<str> { self.0.get_att("PluginId") }
@@ -696,113 +694,113 @@ impl CfnPlugin {
 }
 impl Parent for CfnPlugin { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::QBusiness::Plugin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-plugin.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPluginProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnPluginProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnPluginProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPluginProps<missing::AuthConfiguration, missing::DisplayName, missing::Type> { CfnPluginProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPluginProps<Missing<required::AuthConfiguration>, Missing<required::DisplayName>, Missing<required::Type>> { CfnPluginProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPluginProps<R0, R1, R2> {
     /// `ApplicationId`: text. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationId", value.into_expr()); self }
+    pub fn application_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `AuthConfiguration`: `PluginAuthConfiguration`, required. Update: in place.
-    pub fn auth_configuration(mut self, value: impl Arg<plugin::PluginAuthConfiguration>) -> CfnPluginProps<Set, R1, R2> { self.0.set("AuthConfiguration", value.into_expr()); CfnPluginProps(self.0, Phase) }
+    pub fn auth_configuration(self, value: impl Arg<plugin::PluginAuthConfiguration>) -> CfnPluginProps<Set, R1, R2> { CfnPluginProps(put(self.0, "AuthConfiguration", value.into_expr()), Phase) }
     /// `CustomPluginConfiguration`: `CustomPluginConfiguration`. Update: in place.
-    pub fn custom_plugin_configuration(mut self, value: impl Arg<plugin::CustomPluginConfiguration>) -> Self { self.0.set("CustomPluginConfiguration", value.into_expr()); self }
+    pub fn custom_plugin_configuration(self, value: impl Arg<plugin::CustomPluginConfiguration>) -> Self { Self(put(self.0, "CustomPluginConfiguration", value.into_expr()), Phase) }
     /// `DisplayName`: text, required. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> CfnPluginProps<R0, Set, R2> { self.0.set("DisplayName", value.into_expr()); CfnPluginProps(self.0, Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnPluginProps<R0, Set, R2> { CfnPluginProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `ServerUrl`: text. Update: in place.
-    pub fn server_url(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerUrl", value.into_expr()); self }
+    pub fn server_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerUrl", value.into_expr()), Phase) }
     /// `State`: `State`. Update: in place.
-    pub fn state(mut self, value: impl Arg<plugin::State>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<plugin::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<plugin::Type>) -> CfnPluginProps<R0, R1, Set> { self.0.set("Type", value.into_expr()); CfnPluginProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<plugin::Type>) -> CfnPluginProps<R0, R1, Set> { CfnPluginProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnPluginProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::QBusiness::Plugin`.
 pub mod plugin {
 use crate::cfn::support::*;
 /// The property type `APISchema` of `AWS::QBusiness::Plugin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-apischema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct APISchema(Bag);
+#[must_use] pub struct APISchema(Bag);
 impl APISchema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Payload`: text. Update: in place.
-    pub fn payload(mut self, value: impl Arg<str>) -> Self { self.0.set("Payload", value.into_expr()); self }
+    pub fn payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Payload", value.into_expr())) }
     /// `S3`: `S3`. Update: in place.
-    pub fn s3(mut self, value: impl Arg<S3>) -> Self { self.0.set("S3", value.into_expr()); self }
+    pub fn s3(self, value: impl Arg<S3>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for APISchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BasicAuthConfiguration` of `AWS::QBusiness::Plugin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-basicauthconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BasicAuthConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct BasicAuthConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl BasicAuthConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BasicAuthConfiguration<super::missing::RoleArn, super::missing::SecretArn> { BasicAuthConfiguration(Bag::default(), Phase) }
+    pub fn new() -> BasicAuthConfiguration<Missing<super::required::RoleArn>, Missing<super::required::SecretArn>> { BasicAuthConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> BasicAuthConfiguration<R0, R1> {
     /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<str>) -> BasicAuthConfiguration<Set, R1> { self.0.set("RoleArn", value.into_expr()); BasicAuthConfiguration(self.0, Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> BasicAuthConfiguration<Set, R1> { BasicAuthConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> BasicAuthConfiguration<R0, Set> { self.0.set("SecretArn", value.into_expr()); BasicAuthConfiguration(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> BasicAuthConfiguration<R0, Set> { BasicAuthConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for BasicAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomPluginConfiguration` of `AWS::QBusiness::Plugin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-custompluginconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomPluginConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CustomPluginConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CustomPluginConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomPluginConfiguration<super::missing::ApiSchema, super::missing::ApiSchemaType, super::missing::Description> { CustomPluginConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CustomPluginConfiguration<Missing<super::required::ApiSchema>, Missing<super::required::ApiSchemaType>, Missing<super::required::Description>> { CustomPluginConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CustomPluginConfiguration<R0, R1, R2> {
     /// `ApiSchema`: `APISchema`, required. Update: in place.
-    pub fn api_schema(mut self, value: impl Arg<APISchema>) -> CustomPluginConfiguration<Set, R1, R2> { self.0.set("ApiSchema", value.into_expr()); CustomPluginConfiguration(self.0, Phase) }
+    pub fn api_schema(self, value: impl Arg<APISchema>) -> CustomPluginConfiguration<Set, R1, R2> { CustomPluginConfiguration(put(self.0, "ApiSchema", value.into_expr()), Phase) }
     /// `ApiSchemaType`: `ApiSchemaType`, required. Update: in place.
-    pub fn api_schema_type(mut self, value: impl Arg<ApiSchemaType>) -> CustomPluginConfiguration<R0, Set, R2> { self.0.set("ApiSchemaType", value.into_expr()); CustomPluginConfiguration(self.0, Phase) }
+    pub fn api_schema_type(self, value: impl Arg<ApiSchemaType>) -> CustomPluginConfiguration<R0, Set, R2> { CustomPluginConfiguration(put(self.0, "ApiSchemaType", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CustomPluginConfiguration<R0, R1, Set> { self.0.set("Description", value.into_expr()); CustomPluginConfiguration(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CustomPluginConfiguration<R0, R1, Set> { CustomPluginConfiguration(put(self.0, "Description", value.into_expr()), Phase) }
 }
 impl Done for CustomPluginConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OAuth2ClientCredentialConfiguration` of `AWS::QBusiness::Plugin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-oauth2clientcredentialconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OAuth2ClientCredentialConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OAuth2ClientCredentialConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OAuth2ClientCredentialConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OAuth2ClientCredentialConfiguration<super::missing::RoleArn, super::missing::SecretArn> { OAuth2ClientCredentialConfiguration(Bag::default(), Phase) }
+    pub fn new() -> OAuth2ClientCredentialConfiguration<Missing<super::required::RoleArn>, Missing<super::required::SecretArn>> { OAuth2ClientCredentialConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> OAuth2ClientCredentialConfiguration<R0, R1> {
     /// `AuthorizationUrl`: text. Update: in place.
-    pub fn authorization_url(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthorizationUrl", value.into_expr()); self }
+    pub fn authorization_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationUrl", value.into_expr()), Phase) }
     /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<str>) -> OAuth2ClientCredentialConfiguration<Set, R1> { self.0.set("RoleArn", value.into_expr()); OAuth2ClientCredentialConfiguration(self.0, Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> OAuth2ClientCredentialConfiguration<Set, R1> { OAuth2ClientCredentialConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> OAuth2ClientCredentialConfiguration<R0, Set> { self.0.set("SecretArn", value.into_expr()); OAuth2ClientCredentialConfiguration(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> OAuth2ClientCredentialConfiguration<R0, Set> { OAuth2ClientCredentialConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
     /// `TokenUrl`: text. Update: in place.
-    pub fn token_url(mut self, value: impl Arg<str>) -> Self { self.0.set("TokenUrl", value.into_expr()); self }
+    pub fn token_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TokenUrl", value.into_expr()), Phase) }
 }
 impl Done for OAuth2ClientCredentialConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PluginAuthConfiguration` of `AWS::QBusiness::Plugin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-pluginauthconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PluginAuthConfiguration(Bag);
+#[must_use] pub struct PluginAuthConfiguration(Bag);
 impl PluginAuthConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BasicAuthConfiguration`: `BasicAuthConfiguration`. Update: in place.
-    pub fn basic_auth_configuration(mut self, value: impl Arg<BasicAuthConfiguration>) -> Self { self.0.set("BasicAuthConfiguration", value.into_expr()); self }
+    pub fn basic_auth_configuration(self, value: impl Arg<BasicAuthConfiguration>) -> Self { Self(put(self.0, "BasicAuthConfiguration", value.into_expr())) }
     /// `NoAuthConfiguration`: JSON. Update: in place.
-    pub fn no_auth_configuration(mut self, value: impl Arg<Any>) -> Self { self.0.set("NoAuthConfiguration", value.into_expr()); self }
+    pub fn no_auth_configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "NoAuthConfiguration", value.into_expr())) }
     /// `OAuth2ClientCredentialConfiguration`: `OAuth2ClientCredentialConfiguration`. Update: in place.
-    pub fn oauth2_client_credential_configuration(mut self, value: impl Arg<OAuth2ClientCredentialConfiguration>) -> Self { self.0.set("OAuth2ClientCredentialConfiguration", value.into_expr()); self }
+    pub fn oauth2_client_credential_configuration(self, value: impl Arg<OAuth2ClientCredentialConfiguration>) -> Self { Self(put(self.0, "OAuth2ClientCredentialConfiguration", value.into_expr())) }
 }
 impl Done for PluginAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3` of `AWS::QBusiness::Plugin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-plugin-s3.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3<super::missing::Bucket, super::missing::Key> { S3(Bag::default(), Phase) }
+    pub fn new() -> S3<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3(Bag::default(), Phase) }
 }
 impl<R0, R1> S3<R0, R1> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3<Set, R1> { self.0.set("Bucket", value.into_expr()); S3(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3<Set, R1> { S3(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> S3<R0, Set> { self.0.set("Key", value.into_expr()); S3(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3<R0, Set> { S3(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for S3 { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApiSchemaType` allows.
@@ -818,12 +816,12 @@ impl CfnRetriever {
     /// `AWS::QBusiness::Retriever`
     pub const TYPE: &'static str = "AWS::QBusiness::Retriever";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnRetrieverProps<R0, R1, R2, R3>) -> Self where CfnRetrieverProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRetrieverProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `RetrieverArn`: text.
+    /// The attribute `RetrieverArn`: `OtherArn`.
     pub fn attr_retriever_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RetrieverArn") }
     /// The attribute `RetrieverId`: text.
     pub fn attr_retriever_id(&self) -> Val<str> { self.0.get_att("RetrieverId") }
@@ -834,60 +832,60 @@ impl CfnRetriever {
 }
 impl Parent for CfnRetriever { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::QBusiness::Retriever`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-retriever.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRetrieverProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnRetrieverProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnRetrieverProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRetrieverProps<missing::ApplicationId, missing::Configuration, missing::DisplayName, missing::Type> { CfnRetrieverProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRetrieverProps<Missing<required::ApplicationId>, Missing<required::Configuration>, Missing<required::DisplayName>, Missing<required::Type>> { CfnRetrieverProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnRetrieverProps<R0, R1, R2, R3> {
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnRetrieverProps<Set, R1, R2, R3> { self.0.set("ApplicationId", value.into_expr()); CfnRetrieverProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnRetrieverProps<Set, R1, R2, R3> { CfnRetrieverProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `Configuration`: `RetrieverConfiguration`, required. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<retriever::RetrieverConfiguration>) -> CfnRetrieverProps<R0, Set, R2, R3> { self.0.set("Configuration", value.into_expr()); CfnRetrieverProps(self.0, Phase) }
+    pub fn configuration(self, value: impl Arg<retriever::RetrieverConfiguration>) -> CfnRetrieverProps<R0, Set, R2, R3> { CfnRetrieverProps(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `DisplayName`: text, required. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> CfnRetrieverProps<R0, R1, Set, R3> { self.0.set("DisplayName", value.into_expr()); CfnRetrieverProps(self.0, Phase) }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnRetrieverProps<R0, R1, Set, R3> { CfnRetrieverProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<retriever::Type>) -> CfnRetrieverProps<R0, R1, R2, Set> { self.0.set("Type", value.into_expr()); CfnRetrieverProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<retriever::Type>) -> CfnRetrieverProps<R0, R1, R2, Set> { CfnRetrieverProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnRetrieverProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::QBusiness::Retriever`.
 pub mod retriever {
 use crate::cfn::support::*;
 /// The property type `KendraIndexConfiguration` of `AWS::QBusiness::Retriever`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-retriever-kendraindexconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KendraIndexConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KendraIndexConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl KendraIndexConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KendraIndexConfiguration<super::missing::IndexId> { KendraIndexConfiguration(Bag::default(), Phase) }
+    pub fn new() -> KendraIndexConfiguration<Missing<super::required::IndexId>> { KendraIndexConfiguration(Bag::default(), Phase) }
 }
 impl<R0> KendraIndexConfiguration<R0> {
     /// `IndexId`: text, required. Update: in place.
-    pub fn index_id(mut self, value: impl Arg<str>) -> KendraIndexConfiguration<Set> { self.0.set("IndexId", value.into_expr()); KendraIndexConfiguration(self.0, Phase) }
+    pub fn index_id(self, value: impl Arg<str>) -> KendraIndexConfiguration<Set> { KendraIndexConfiguration(put(self.0, "IndexId", value.into_expr()), Phase) }
 }
 impl Done for KendraIndexConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NativeIndexConfiguration` of `AWS::QBusiness::Retriever`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-retriever-nativeindexconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NativeIndexConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NativeIndexConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl NativeIndexConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NativeIndexConfiguration<super::missing::IndexId> { NativeIndexConfiguration(Bag::default(), Phase) }
+    pub fn new() -> NativeIndexConfiguration<Missing<super::required::IndexId>> { NativeIndexConfiguration(Bag::default(), Phase) }
 }
 impl<R0> NativeIndexConfiguration<R0> {
     /// `IndexId`: text, required. Update: in place.
-    pub fn index_id(mut self, value: impl Arg<str>) -> NativeIndexConfiguration<Set> { self.0.set("IndexId", value.into_expr()); NativeIndexConfiguration(self.0, Phase) }
+    pub fn index_id(self, value: impl Arg<str>) -> NativeIndexConfiguration<Set> { NativeIndexConfiguration(put(self.0, "IndexId", value.into_expr()), Phase) }
 }
 impl Done for NativeIndexConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetrieverConfiguration` of `AWS::QBusiness::Retriever`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-retriever-retrieverconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetrieverConfiguration(Bag);
+#[must_use] pub struct RetrieverConfiguration(Bag);
 impl RetrieverConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `KendraIndexConfiguration`: `KendraIndexConfiguration`. Update: in place.
-    pub fn kendra_index_configuration(mut self, value: impl Arg<KendraIndexConfiguration>) -> Self { self.0.set("KendraIndexConfiguration", value.into_expr()); self }
+    pub fn kendra_index_configuration(self, value: impl Arg<KendraIndexConfiguration>) -> Self { Self(put(self.0, "KendraIndexConfiguration", value.into_expr())) }
     /// `NativeIndexConfiguration`: `NativeIndexConfiguration`. Update: in place.
-    pub fn native_index_configuration(mut self, value: impl Arg<NativeIndexConfiguration>) -> Self { self.0.set("NativeIndexConfiguration", value.into_expr()); self }
+    pub fn native_index_configuration(self, value: impl Arg<NativeIndexConfiguration>) -> Self { Self(put(self.0, "NativeIndexConfiguration", value.into_expr())) }
 }
 impl Done for RetrieverConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -899,7 +897,7 @@ impl CfnWebExperience {
     /// `AWS::QBusiness::WebExperience`
     pub const TYPE: &'static str = "AWS::QBusiness::WebExperience";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnWebExperienceProps<R0>) -> Self where CfnWebExperienceProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWebExperienceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -910,105 +908,105 @@ impl CfnWebExperience {
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
     /// The attribute `UpdatedAt`: text.
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
-    /// The attribute `WebExperienceArn`: text.
+    /// The attribute `WebExperienceArn`: `OtherArn`.
     pub fn attr_web_experience_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("WebExperienceArn") }
     /// The attribute `WebExperienceId`: text.
     pub fn attr_web_experience_id(&self) -> Val<str> { self.0.get_att("WebExperienceId") }
 }
 impl Parent for CfnWebExperience { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::QBusiness::WebExperience`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qbusiness-webexperience.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWebExperienceProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnWebExperienceProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnWebExperienceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWebExperienceProps<missing::ApplicationId> { CfnWebExperienceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWebExperienceProps<Missing<required::ApplicationId>> { CfnWebExperienceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWebExperienceProps<R0> {
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnWebExperienceProps<Set> { self.0.set("ApplicationId", value.into_expr()); CfnWebExperienceProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnWebExperienceProps<Set> { CfnWebExperienceProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `BrowserExtensionConfiguration`: `BrowserExtensionConfiguration`. Update: in place.
-    pub fn browser_extension_configuration(mut self, value: impl Arg<web_experience::BrowserExtensionConfiguration>) -> Self { self.0.set("BrowserExtensionConfiguration", value.into_expr()); self }
+    pub fn browser_extension_configuration(self, value: impl Arg<web_experience::BrowserExtensionConfiguration>) -> Self { Self(put(self.0, "BrowserExtensionConfiguration", value.into_expr()), Phase) }
     /// `CustomizationConfiguration`: `CustomizationConfiguration`. Update: in place.
-    pub fn customization_configuration(mut self, value: impl Arg<web_experience::CustomizationConfiguration>) -> Self { self.0.set("CustomizationConfiguration", value.into_expr()); self }
+    pub fn customization_configuration(self, value: impl Arg<web_experience::CustomizationConfiguration>) -> Self { Self(put(self.0, "CustomizationConfiguration", value.into_expr()), Phase) }
     /// `IdentityProviderConfiguration`: `IdentityProviderConfiguration`. Update: in place.
-    pub fn identity_provider_configuration(mut self, value: impl Arg<web_experience::IdentityProviderConfiguration>) -> Self { self.0.set("IdentityProviderConfiguration", value.into_expr()); self }
+    pub fn identity_provider_configuration(self, value: impl Arg<web_experience::IdentityProviderConfiguration>) -> Self { Self(put(self.0, "IdentityProviderConfiguration", value.into_expr()), Phase) }
     /// `Origins`: list of text. Update: in place.
-    pub fn origins(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Origins", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Origins", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SamplePromptsControlMode`: `SamplePromptsControlMode`. Update: in place.
-    pub fn sample_prompts_control_mode(mut self, value: impl Arg<web_experience::SamplePromptsControlMode>) -> Self { self.0.set("SamplePromptsControlMode", value.into_expr()); self }
+    pub fn sample_prompts_control_mode(self, value: impl Arg<web_experience::SamplePromptsControlMode>) -> Self { Self(put(self.0, "SamplePromptsControlMode", value.into_expr()), Phase) }
     /// `Subtitle`: text. Update: in place.
-    pub fn subtitle(mut self, value: impl Arg<str>) -> Self { self.0.set("Subtitle", value.into_expr()); self }
+    pub fn subtitle(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Subtitle", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Title`: text. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> Self { self.0.set("Title", value.into_expr()); self }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr()), Phase) }
     /// `WelcomeMessage`: text. Update: in place.
-    pub fn welcome_message(mut self, value: impl Arg<str>) -> Self { self.0.set("WelcomeMessage", value.into_expr()); self }
+    pub fn welcome_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WelcomeMessage", value.into_expr()), Phase) }
 }
 impl Done for CfnWebExperienceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::QBusiness::WebExperience`.
 pub mod web_experience {
 use crate::cfn::support::*;
 /// The property type `BrowserExtensionConfiguration` of `AWS::QBusiness::WebExperience`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-browserextensionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BrowserExtensionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BrowserExtensionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl BrowserExtensionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BrowserExtensionConfiguration<super::missing::EnabledBrowserExtensions> { BrowserExtensionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> BrowserExtensionConfiguration<Missing<super::required::EnabledBrowserExtensions>> { BrowserExtensionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> BrowserExtensionConfiguration<R0> {
     /// `EnabledBrowserExtensions`: list of `EnabledBrowserExtensions`, required. Update: in place.
-    pub fn enabled_browser_extensions(mut self, value: impl Arg<Arr<EnabledBrowserExtensions>>) -> BrowserExtensionConfiguration<Set> { self.0.set("EnabledBrowserExtensions", value.into_expr()); BrowserExtensionConfiguration(self.0, Phase) }
+    pub fn enabled_browser_extensions(self, value: impl Arg<Arr<EnabledBrowserExtensions>>) -> BrowserExtensionConfiguration<Set> { BrowserExtensionConfiguration(put(self.0, "EnabledBrowserExtensions", value.into_expr()), Phase) }
 }
 impl Done for BrowserExtensionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomizationConfiguration` of `AWS::QBusiness::WebExperience`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-customizationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomizationConfiguration(Bag);
+#[must_use] pub struct CustomizationConfiguration(Bag);
 impl CustomizationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomCSSUrl`: text. Update: in place.
-    pub fn custom_css_url(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomCSSUrl", value.into_expr()); self }
+    pub fn custom_css_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomCSSUrl", value.into_expr())) }
     /// `FaviconUrl`: text. Update: in place.
-    pub fn favicon_url(mut self, value: impl Arg<str>) -> Self { self.0.set("FaviconUrl", value.into_expr()); self }
+    pub fn favicon_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FaviconUrl", value.into_expr())) }
     /// `FontUrl`: text. Update: in place.
-    pub fn font_url(mut self, value: impl Arg<str>) -> Self { self.0.set("FontUrl", value.into_expr()); self }
+    pub fn font_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FontUrl", value.into_expr())) }
     /// `LogoUrl`: text. Update: in place.
-    pub fn logo_url(mut self, value: impl Arg<str>) -> Self { self.0.set("LogoUrl", value.into_expr()); self }
+    pub fn logo_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogoUrl", value.into_expr())) }
 }
 impl Done for CustomizationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentityProviderConfiguration` of `AWS::QBusiness::WebExperience`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-identityproviderconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdentityProviderConfiguration(Bag);
+#[must_use] pub struct IdentityProviderConfiguration(Bag);
 impl IdentityProviderConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OpenIDConnectConfiguration`: `OpenIDConnectProviderConfiguration`. Update: in place.
-    pub fn open_id_connect_configuration(mut self, value: impl Arg<OpenIDConnectProviderConfiguration>) -> Self { self.0.set("OpenIDConnectConfiguration", value.into_expr()); self }
+    pub fn open_id_connect_configuration(self, value: impl Arg<OpenIDConnectProviderConfiguration>) -> Self { Self(put(self.0, "OpenIDConnectConfiguration", value.into_expr())) }
     /// `SamlConfiguration`: `SamlProviderConfiguration`. Update: in place.
-    pub fn saml_configuration(mut self, value: impl Arg<SamlProviderConfiguration>) -> Self { self.0.set("SamlConfiguration", value.into_expr()); self }
+    pub fn saml_configuration(self, value: impl Arg<SamlProviderConfiguration>) -> Self { Self(put(self.0, "SamlConfiguration", value.into_expr())) }
 }
 impl Done for IdentityProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenIDConnectProviderConfiguration` of `AWS::QBusiness::WebExperience`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-openidconnectproviderconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenIDConnectProviderConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OpenIDConnectProviderConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OpenIDConnectProviderConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OpenIDConnectProviderConfiguration<super::missing::SecretsArn, super::missing::SecretsRole> { OpenIDConnectProviderConfiguration(Bag::default(), Phase) }
+    pub fn new() -> OpenIDConnectProviderConfiguration<Missing<super::required::SecretsArn>, Missing<super::required::SecretsRole>> { OpenIDConnectProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> OpenIDConnectProviderConfiguration<R0, R1> {
     /// `SecretsArn`: text, required. Update: in place.
-    pub fn secrets_arn(mut self, value: impl Arg<str>) -> OpenIDConnectProviderConfiguration<Set, R1> { self.0.set("SecretsArn", value.into_expr()); OpenIDConnectProviderConfiguration(self.0, Phase) }
+    pub fn secrets_arn(self, value: impl Arg<str>) -> OpenIDConnectProviderConfiguration<Set, R1> { OpenIDConnectProviderConfiguration(put(self.0, "SecretsArn", value.into_expr()), Phase) }
     /// `SecretsRole`: text, required. Update: in place.
-    pub fn secrets_role(mut self, value: impl Arg<str>) -> OpenIDConnectProviderConfiguration<R0, Set> { self.0.set("SecretsRole", value.into_expr()); OpenIDConnectProviderConfiguration(self.0, Phase) }
+    pub fn secrets_role(self, value: impl Arg<str>) -> OpenIDConnectProviderConfiguration<R0, Set> { OpenIDConnectProviderConfiguration(put(self.0, "SecretsRole", value.into_expr()), Phase) }
 }
 impl Done for OpenIDConnectProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SamlProviderConfiguration` of `AWS::QBusiness::WebExperience`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qbusiness-webexperience-samlproviderconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SamlProviderConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SamlProviderConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SamlProviderConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SamlProviderConfiguration<super::missing::AuthenticationUrl> { SamlProviderConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SamlProviderConfiguration<Missing<super::required::AuthenticationUrl>> { SamlProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SamlProviderConfiguration<R0> {
     /// `AuthenticationUrl`: text, required. Update: in place.
-    pub fn authentication_url(mut self, value: impl Arg<str>) -> SamlProviderConfiguration<Set> { self.0.set("AuthenticationUrl", value.into_expr()); SamlProviderConfiguration(self.0, Phase) }
+    pub fn authentication_url(self, value: impl Arg<str>) -> SamlProviderConfiguration<Set> { SamlProviderConfiguration(put(self.0, "AuthenticationUrl", value.into_expr()), Phase) }
 }
 impl Done for SamlProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EnabledBrowserExtensions` allows.
@@ -1016,5 +1014,5 @@ EnabledBrowserExtensions { Chrome = "CHROME", Firefox = "FIREFOX" } }
 values! { /// Texts that `SamplePromptsControlMode` allows.
 SamplePromptsControlMode { Disabled = "DISABLED", Enabled = "ENABLED" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, ActionConfigurations, Actions, ApiSchema, ApiSchemaType, ApplicationId, AttachmentsControlMode, AudioExtractionStatus, AuthConfiguration, AuthenticationType, AuthenticationUrl, AutoSubscribe, Bucket, ClientNamespace, ConditionKey, ConditionOperator, ConditionValues, Configuration, Description, DisplayName, DocumentAttributeFilter, EnabledBrowserExtensions, IdcTrustedTokenIssuerArn, IdcTrustedTokenIssuerConfiguration, ImageExtractionStatus, IndexId, Key, Name, Operator, PersonalizationControlMode, Principal, QAppsControlMode, RoleArn, SecretArn, SecretsArn, SecretsRole, SecurityGroupIds, StatementId, SubnetIds, Type, Value, VideoExtractionStatus } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, ActionConfigurations, Actions, ApiSchema, ApiSchemaType, ApplicationId, AttachmentsControlMode, AudioExtractionStatus, AuthConfiguration, AuthenticationType, AuthenticationUrl, AutoSubscribe, Bucket, ClientNamespace, ConditionKey, ConditionOperator, ConditionValues, Configuration, Description, DisplayName, DocumentAttributeFilter, EnabledBrowserExtensions, IdcTrustedTokenIssuerArn, ImageExtractionStatus, IndexId, Key, Name, Operator, PersonalizationControlMode, Principal, QAppsControlMode, RoleArn, SecretArn, SecretsArn, SecretsRole, SecurityGroupIds, StatementId, SubnetIds, Type, Value, VideoExtractionStatus } }

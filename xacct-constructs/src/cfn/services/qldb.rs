@@ -10,7 +10,7 @@ impl CfnLedger {
     /// `AWS::QLDB::Ledger`
     pub const TYPE: &'static str = "AWS::QLDB::Ledger";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnLedgerProps<R0>) -> Self where CfnLedgerProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLedgerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -18,22 +18,22 @@ impl CfnLedger {
 }
 impl Parent for CfnLedger { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::QLDB::Ledger`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-ledger.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLedgerProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnLedgerProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnLedgerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLedgerProps<missing::PermissionsMode> { CfnLedgerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLedgerProps<Missing<required::PermissionsMode>> { CfnLedgerProps(Bag::default(), Phase) }
 }
 impl<R0> CfnLedgerProps<R0> {
     /// `DeletionProtection`: boolean. Update: in place.
-    pub fn deletion_protection(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeletionProtection", value.into_expr()); self }
+    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
     /// `KmsKey`: text. Update: in place.
-    pub fn kms_key(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKey", value.into_expr()); self }
+    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKey", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PermissionsMode`: text, required. Update: in place.
-    pub fn permissions_mode(mut self, value: impl Arg<str>) -> CfnLedgerProps<Set> { self.0.set("PermissionsMode", value.into_expr()); CfnLedgerProps(self.0, Phase) }
+    pub fn permissions_mode(self, value: impl Arg<str>) -> CfnLedgerProps<Set> { CfnLedgerProps(put(self.0, "PermissionsMode", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLedgerProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::QLDB::Stream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-stream.html)
@@ -42,52 +42,52 @@ impl CfnStream {
     /// `AWS::QLDB::Stream`
     pub const TYPE: &'static str = "AWS::QLDB::Stream";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnStreamProps<R0, R1, R2, R3, R4>) -> Self where CfnStreamProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStreamProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnStream { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::QLDB::Stream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-qldb-stream.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStreamProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnStreamProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnStreamProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStreamProps<missing::InclusiveStartTime, missing::KinesisConfiguration, missing::LedgerName, missing::RoleArn, missing::StreamName> { CfnStreamProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStreamProps<Missing<required::InclusiveStartTime>, Missing<required::KinesisConfiguration>, Missing<required::LedgerName>, Missing<required::RoleArn>, Missing<required::StreamName>> { CfnStreamProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnStreamProps<R0, R1, R2, R3, R4> {
     /// `ExclusiveEndTime`: text. Update: replacement.
-    pub fn exclusive_end_time(mut self, value: impl Arg<str>) -> Self { self.0.set("ExclusiveEndTime", value.into_expr()); self }
+    pub fn exclusive_end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExclusiveEndTime", value.into_expr()), Phase) }
     /// `InclusiveStartTime`: text, required. Update: replacement.
-    pub fn inclusive_start_time(mut self, value: impl Arg<str>) -> CfnStreamProps<Set, R1, R2, R3, R4> { self.0.set("InclusiveStartTime", value.into_expr()); CfnStreamProps(self.0, Phase) }
+    pub fn inclusive_start_time(self, value: impl Arg<str>) -> CfnStreamProps<Set, R1, R2, R3, R4> { CfnStreamProps(put(self.0, "InclusiveStartTime", value.into_expr()), Phase) }
     /// `KinesisConfiguration`: `KinesisConfiguration`, required. Update: replacement.
-    pub fn kinesis_configuration(mut self, value: impl Arg<stream::KinesisConfiguration>) -> CfnStreamProps<R0, Set, R2, R3, R4> { self.0.set("KinesisConfiguration", value.into_expr()); CfnStreamProps(self.0, Phase) }
+    pub fn kinesis_configuration(self, value: impl Arg<stream::KinesisConfiguration>) -> CfnStreamProps<R0, Set, R2, R3, R4> { CfnStreamProps(put(self.0, "KinesisConfiguration", value.into_expr()), Phase) }
     /// `LedgerName`: text, required. Update: replacement.
-    pub fn ledger_name(mut self, value: impl Arg<str>) -> CfnStreamProps<R0, R1, Set, R3, R4> { self.0.set("LedgerName", value.into_expr()); CfnStreamProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnStreamProps<R0, R1, R2, Set, R4> { self.0.set("RoleArn", value.into_expr()); CfnStreamProps(self.0, Phase) }
+    pub fn ledger_name(self, value: impl Arg<str>) -> CfnStreamProps<R0, R1, Set, R3, R4> { CfnStreamProps(put(self.0, "LedgerName", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStreamProps<R0, R1, R2, Set, R4> { CfnStreamProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `StreamName`: text, required. Update: replacement.
-    pub fn stream_name(mut self, value: impl Arg<str>) -> CfnStreamProps<R0, R1, R2, R3, Set> { self.0.set("StreamName", value.into_expr()); CfnStreamProps(self.0, Phase) }
+    pub fn stream_name(self, value: impl Arg<str>) -> CfnStreamProps<R0, R1, R2, R3, Set> { CfnStreamProps(put(self.0, "StreamName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStreamProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::QLDB::Stream`.
 pub mod stream {
 use crate::cfn::support::*;
 /// The property type `KinesisConfiguration` of `AWS::QLDB::Stream`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-qldb-stream-kinesisconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisConfiguration(Bag);
+#[must_use] pub struct KinesisConfiguration(Bag);
 impl KinesisConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AggregationEnabled`: boolean. Update: replacement.
-    pub fn aggregation_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("AggregationEnabled", value.into_expr()); self }
-    /// `StreamArn`: text. Update: replacement.
-    pub fn stream_arn(mut self, value: impl Arg<kind::KinesisStreamArn>) -> Self { self.0.set("StreamArn", value.into_expr()); self }
+    pub fn aggregation_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AggregationEnabled", value.into_expr())) }
+    /// `StreamArn`: `KinesisStreamArn`. Update: replacement.
+    pub fn stream_arn(self, value: impl Arg<kind::KinesisStreamArn>) -> Self { Self(put(self.0, "StreamArn", value.into_expr())) }
 }
 impl Done for KinesisConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { InclusiveStartTime, KinesisConfiguration, LedgerName, PermissionsMode, RoleArn, StreamName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { InclusiveStartTime, KinesisConfiguration, LedgerName, PermissionsMode, RoleArn, StreamName } }

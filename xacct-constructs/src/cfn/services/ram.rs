@@ -10,10 +10,10 @@ impl CfnPermission {
     /// `AWS::RAM::Permission`
     pub const TYPE: &'static str = "AWS::RAM::Permission";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnPermissionProps<R0, R1, R2>) -> Self where CfnPermissionProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPermissionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `IsResourceTypeDefault`: boolean.
     pub fn attr_is_resource_type_default(&self) -> Val<bool> { self.0.get_att("IsResourceTypeDefault") }
@@ -24,20 +24,20 @@ impl CfnPermission {
 }
 impl Parent for CfnPermission { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RAM::Permission`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-permission.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPermissionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnPermissionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnPermissionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPermissionProps<missing::Name, missing::PolicyTemplate, missing::ResourceType> { CfnPermissionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPermissionProps<Missing<required::Name>, Missing<required::PolicyTemplate>, Missing<required::ResourceType>> { CfnPermissionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPermissionProps<R0, R1, R2> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPermissionProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnPermissionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPermissionProps<Set, R1, R2> { CfnPermissionProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PolicyTemplate`: JSON, required. Update: replacement.
-    pub fn policy_template(mut self, value: impl Arg<Any>) -> CfnPermissionProps<R0, Set, R2> { self.0.set("PolicyTemplate", value.into_expr()); CfnPermissionProps(self.0, Phase) }
+    pub fn policy_template(self, value: impl Arg<Any>) -> CfnPermissionProps<R0, Set, R2> { CfnPermissionProps(put(self.0, "PolicyTemplate", value.into_expr()), Phase) }
     /// `ResourceType`: text, required. Update: replacement.
-    pub fn resource_type(mut self, value: impl Arg<str>) -> CfnPermissionProps<R0, R1, Set> { self.0.set("ResourceType", value.into_expr()); CfnPermissionProps(self.0, Phase) }
+    pub fn resource_type(self, value: impl Arg<str>) -> CfnPermissionProps<R0, R1, Set> { CfnPermissionProps(put(self.0, "ResourceType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPermissionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RAM::ResourceShare`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html)
@@ -46,10 +46,10 @@ impl CfnResourceShare {
     /// `AWS::RAM::ResourceShare`
     pub const TYPE: &'static str = "AWS::RAM::ResourceShare";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnResourceShareProps<R0>) -> Self where CfnResourceShareProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceShareProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -64,44 +64,44 @@ impl CfnResourceShare {
 }
 impl Parent for CfnResourceShare { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RAM::ResourceShare`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ram-resourceshare.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourceShareProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnResourceShareProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnResourceShareProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourceShareProps<missing::Name> { CfnResourceShareProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourceShareProps<Missing<required::Name>> { CfnResourceShareProps(Bag::default(), Phase) }
 }
 impl<R0> CfnResourceShareProps<R0> {
     /// `AllowExternalPrincipals`: boolean. Update: in place.
-    pub fn allow_external_principals(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowExternalPrincipals", value.into_expr()); self }
+    pub fn allow_external_principals(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowExternalPrincipals", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnResourceShareProps<Set> { self.0.set("Name", value.into_expr()); CfnResourceShareProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnResourceShareProps<Set> { CfnResourceShareProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PermissionArns`: list of text. Update: in place.
-    pub fn permission_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PermissionArns", value.into_expr()); self }
+    pub fn permission_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PermissionArns", value.into_expr()), Phase) }
     /// `Principals`: list of text. Update: in place.
-    pub fn principals(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Principals", value.into_expr()); self }
+    pub fn principals(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Principals", value.into_expr()), Phase) }
     /// `ResourceArns`: list of text. Update: in place.
-    pub fn resource_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourceArns", value.into_expr()); self }
+    pub fn resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceArns", value.into_expr()), Phase) }
     /// `ResourceShareConfiguration`: `ResourceShareConfiguration`. Update: in place.
-    pub fn resource_share_configuration(mut self, value: impl Arg<resource_share::ResourceShareConfiguration>) -> Self { self.0.set("ResourceShareConfiguration", value.into_expr()); self }
+    pub fn resource_share_configuration(self, value: impl Arg<resource_share::ResourceShareConfiguration>) -> Self { Self(put(self.0, "ResourceShareConfiguration", value.into_expr()), Phase) }
     /// `Sources`: list of text. Update: in place.
-    pub fn sources(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Sources", value.into_expr()); self }
+    pub fn sources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Sources", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceShareProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RAM::ResourceShare`.
 pub mod resource_share {
 use crate::cfn::support::*;
 /// The property type `ResourceShareConfiguration` of `AWS::RAM::ResourceShare`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ram-resourceshare-resourceshareconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceShareConfiguration(Bag);
+#[must_use] pub struct ResourceShareConfiguration(Bag);
 impl ResourceShareConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExclusiveAccountAccess`: boolean. Update: in place.
-    pub fn exclusive_account_access(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExclusiveAccountAccess", value.into_expr()); self }
+    pub fn exclusive_account_access(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExclusiveAccountAccess", value.into_expr())) }
     /// `RetainSharingOnAccountLeaveOrganization`: boolean. Update: replacement.
-    pub fn retain_sharing_on_account_leave_organization(mut self, value: impl Arg<bool>) -> Self { self.0.set("RetainSharingOnAccountLeaveOrganization", value.into_expr()); self }
+    pub fn retain_sharing_on_account_leave_organization(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RetainSharingOnAccountLeaveOrganization", value.into_expr())) }
 }
 impl Done for ResourceShareConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Name, PolicyTemplate, ResourceType } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Name, PolicyTemplate, ResourceType } }

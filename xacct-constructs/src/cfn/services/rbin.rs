@@ -10,10 +10,10 @@ impl CfnRule {
     /// `AWS::Rbin::Rule`
     pub const TYPE: &'static str = "AWS::Rbin::Rule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnRuleProps<R0, R1>) -> Self where CfnRuleProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Identifier`: text.
     pub fn attr_identifier(&self) -> Val<str> { self.0.get_att("Identifier") }
@@ -22,68 +22,68 @@ impl CfnRule {
 }
 impl Parent for CfnRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Rbin::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rbin-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRuleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnRuleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRuleProps<missing::ResourceType, missing::RetentionPeriod> { CfnRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRuleProps<Missing<required::ResourceType>, Missing<required::RetentionPeriod>> { CfnRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRuleProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ExcludeResourceTags`: list of `ResourceTag`. Update: in place.
-    pub fn exclude_resource_tags(mut self, value: impl Arg<Arr<rule::ResourceTag>>) -> Self { self.0.set("ExcludeResourceTags", value.into_expr()); self }
+    pub fn exclude_resource_tags(self, value: impl Arg<Arr<rule::ResourceTag>>) -> Self { Self(put(self.0, "ExcludeResourceTags", value.into_expr()), Phase) }
     /// `LockConfiguration`: `UnlockDelay`. Update: in place.
-    pub fn lock_configuration(mut self, value: impl Arg<rule::UnlockDelay>) -> Self { self.0.set("LockConfiguration", value.into_expr()); self }
+    pub fn lock_configuration(self, value: impl Arg<rule::UnlockDelay>) -> Self { Self(put(self.0, "LockConfiguration", value.into_expr()), Phase) }
     /// `ResourceTags`: list of `ResourceTag`. Update: in place.
-    pub fn resource_tags(mut self, value: impl Arg<Arr<rule::ResourceTag>>) -> Self { self.0.set("ResourceTags", value.into_expr()); self }
+    pub fn resource_tags(self, value: impl Arg<Arr<rule::ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr()), Phase) }
     /// `ResourceType`: `ResourceType`, required. Update: replacement.
-    pub fn resource_type(mut self, value: impl Arg<rule::ResourceType>) -> CfnRuleProps<Set, R1> { self.0.set("ResourceType", value.into_expr()); CfnRuleProps(self.0, Phase) }
+    pub fn resource_type(self, value: impl Arg<rule::ResourceType>) -> CfnRuleProps<Set, R1> { CfnRuleProps(put(self.0, "ResourceType", value.into_expr()), Phase) }
     /// `RetentionPeriod`: `RetentionPeriod`, required. Update: in place.
-    pub fn retention_period(mut self, value: impl Arg<rule::RetentionPeriod>) -> CfnRuleProps<R0, Set> { self.0.set("RetentionPeriod", value.into_expr()); CfnRuleProps(self.0, Phase) }
+    pub fn retention_period(self, value: impl Arg<rule::RetentionPeriod>) -> CfnRuleProps<R0, Set> { CfnRuleProps(put(self.0, "RetentionPeriod", value.into_expr()), Phase) }
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Rbin::Rule`.
 pub mod rule {
 use crate::cfn::support::*;
 /// The property type `ResourceTag` of `AWS::Rbin::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rbin-rule-resourcetag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ResourceTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ResourceTag {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceTag<super::missing::ResourceTagKey, super::missing::ResourceTagValue> { ResourceTag(Bag::default(), Phase) }
+    pub fn new() -> ResourceTag<Missing<super::required::ResourceTagKey>, Missing<super::required::ResourceTagValue>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceTag<R0, R1> {
     /// `ResourceTagKey`: text, required. Update: in place.
-    pub fn resource_tag_key(mut self, value: impl Arg<str>) -> ResourceTag<Set, R1> { self.0.set("ResourceTagKey", value.into_expr()); ResourceTag(self.0, Phase) }
+    pub fn resource_tag_key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "ResourceTagKey", value.into_expr()), Phase) }
     /// `ResourceTagValue`: text, required. Update: in place.
-    pub fn resource_tag_value(mut self, value: impl Arg<str>) -> ResourceTag<R0, Set> { self.0.set("ResourceTagValue", value.into_expr()); ResourceTag(self.0, Phase) }
+    pub fn resource_tag_value(self, value: impl Arg<str>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "ResourceTagValue", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetentionPeriod` of `AWS::Rbin::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rbin-rule-retentionperiod.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetentionPeriod<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RetentionPeriod<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RetentionPeriod {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RetentionPeriod<super::missing::RetentionPeriodUnit, super::missing::RetentionPeriodValue> { RetentionPeriod(Bag::default(), Phase) }
+    pub fn new() -> RetentionPeriod<Missing<super::required::RetentionPeriodUnit>, Missing<super::required::RetentionPeriodValue>> { RetentionPeriod(Bag::default(), Phase) }
 }
 impl<R0, R1> RetentionPeriod<R0, R1> {
     /// `RetentionPeriodUnit`: `RetentionPeriodUnit`, required. Update: in place.
-    pub fn retention_period_unit(mut self, value: impl Arg<RetentionPeriodUnit>) -> RetentionPeriod<Set, R1> { self.0.set("RetentionPeriodUnit", value.into_expr()); RetentionPeriod(self.0, Phase) }
+    pub fn retention_period_unit(self, value: impl Arg<RetentionPeriodUnit>) -> RetentionPeriod<Set, R1> { RetentionPeriod(put(self.0, "RetentionPeriodUnit", value.into_expr()), Phase) }
     /// `RetentionPeriodValue`: integer, required. Update: in place.
-    pub fn retention_period_value(mut self, value: impl Arg<i64>) -> RetentionPeriod<R0, Set> { self.0.set("RetentionPeriodValue", value.into_expr()); RetentionPeriod(self.0, Phase) }
+    pub fn retention_period_value(self, value: impl Arg<i64>) -> RetentionPeriod<R0, Set> { RetentionPeriod(put(self.0, "RetentionPeriodValue", value.into_expr()), Phase) }
 }
 impl Done for RetentionPeriod { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UnlockDelay` of `AWS::Rbin::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rbin-rule-unlockdelay.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UnlockDelay(Bag);
+#[must_use] pub struct UnlockDelay(Bag);
 impl UnlockDelay {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `UnlockDelayUnit`: `UnlockDelayUnit`. Update: in place.
-    pub fn unlock_delay_unit(mut self, value: impl Arg<UnlockDelayUnit>) -> Self { self.0.set("UnlockDelayUnit", value.into_expr()); self }
+    pub fn unlock_delay_unit(self, value: impl Arg<UnlockDelayUnit>) -> Self { Self(put(self.0, "UnlockDelayUnit", value.into_expr())) }
     /// `UnlockDelayValue`: integer. Update: in place.
-    pub fn unlock_delay_value(mut self, value: impl Arg<i64>) -> Self { self.0.set("UnlockDelayValue", value.into_expr()); self }
+    pub fn unlock_delay_value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnlockDelayValue", value.into_expr())) }
 }
 impl Done for UnlockDelay { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ResourceType` allows.
@@ -93,5 +93,5 @@ RetentionPeriodUnit { Days = "DAYS" } }
 values! { /// Texts that `UnlockDelayUnit` allows.
 UnlockDelayUnit { Days = "DAYS" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ResourceTagKey, ResourceTagValue, ResourceType, RetentionPeriod, RetentionPeriodUnit, RetentionPeriodValue } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ResourceTagKey, ResourceTagValue, ResourceType, RetentionPeriod, RetentionPeriodUnit, RetentionPeriodValue } }

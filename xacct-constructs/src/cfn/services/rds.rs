@@ -10,7 +10,7 @@ impl CfnClusterSnapshot {
     /// `AWS::RDS::ClusterSnapshot`
     pub const TYPE: &'static str = "AWS::RDS::ClusterSnapshot";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnClusterSnapshotProps<R0, R1>) -> Self where CfnClusterSnapshotProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DBClusterSnapshotArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AllocatedStorage`: integer.
@@ -21,7 +21,7 @@ impl CfnClusterSnapshot {
     pub fn attr_cluster_create_time(&self) -> Val<str> { self.0.get_att("ClusterCreateTime") }
     /// The attribute `DbClusterResourceId`: text.
     pub fn attr_db_cluster_resource_id(&self) -> Val<str> { self.0.get_att("DbClusterResourceId") }
-    /// The attribute `DBClusterSnapshotArn`: text.
+    /// The attribute `DBClusterSnapshotArn`: `OtherArn`.
     pub fn attr_db_cluster_snapshot_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DBClusterSnapshotArn") }
     /// The attribute `Engine`: text.
     pub fn attr_engine(&self) -> Val<str> { self.0.get_att("Engine") }
@@ -52,18 +52,18 @@ impl CfnClusterSnapshot {
 }
 impl Parent for CfnClusterSnapshot { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RDS::ClusterSnapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-clustersnapshot.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClusterSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnClusterSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnClusterSnapshotProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnClusterSnapshotProps<missing::DBClusterIdentifier, missing::DBClusterSnapshotIdentifier> { CfnClusterSnapshotProps(Bag::default(), Phase) }
+    pub fn new() -> CfnClusterSnapshotProps<Missing<required::DBClusterIdentifier>, Missing<required::DBClusterSnapshotIdentifier>> { CfnClusterSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnClusterSnapshotProps<R0, R1> {
     /// `DBClusterIdentifier`: text, required. Update: replacement.
-    pub fn db_cluster_identifier(mut self, value: impl Arg<str>) -> CfnClusterSnapshotProps<Set, R1> { self.0.set("DBClusterIdentifier", value.into_expr()); CfnClusterSnapshotProps(self.0, Phase) }
+    pub fn db_cluster_identifier(self, value: impl Arg<str>) -> CfnClusterSnapshotProps<Set, R1> { CfnClusterSnapshotProps(put(self.0, "DBClusterIdentifier", value.into_expr()), Phase) }
     /// `DBClusterSnapshotIdentifier`: text, required. Update: replacement.
-    pub fn db_cluster_snapshot_identifier(mut self, value: impl Arg<str>) -> CfnClusterSnapshotProps<R0, Set> { self.0.set("DBClusterSnapshotIdentifier", value.into_expr()); CfnClusterSnapshotProps(self.0, Phase) }
+    pub fn db_cluster_snapshot_identifier(self, value: impl Arg<str>) -> CfnClusterSnapshotProps<R0, Set> { CfnClusterSnapshotProps(put(self.0, "DBClusterSnapshotIdentifier", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RDS::CustomDBEngineVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html)
@@ -72,46 +72,46 @@ impl CfnCustomDBEngineVersion {
     /// `AWS::RDS::CustomDBEngineVersion`
     pub const TYPE: &'static str = "AWS::RDS::CustomDBEngineVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCustomDBEngineVersionProps<R0, R1>) -> Self where CfnCustomDBEngineVersionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCustomDBEngineVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DBEngineVersionArn`: text.
+    /// The attribute `DBEngineVersionArn`: `OtherArn`.
     pub fn attr_db_engine_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DBEngineVersionArn") }
 }
 impl Parent for CfnCustomDBEngineVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RDS::CustomDBEngineVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-customdbengineversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCustomDBEngineVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCustomDBEngineVersionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCustomDBEngineVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCustomDBEngineVersionProps<missing::Engine, missing::EngineVersion> { CfnCustomDBEngineVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCustomDBEngineVersionProps<Missing<required::Engine>, Missing<required::EngineVersion>> { CfnCustomDBEngineVersionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCustomDBEngineVersionProps<R0, R1> {
     /// `DatabaseInstallationFiles`: list of text. Update: replacement.
-    pub fn database_installation_files(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DatabaseInstallationFiles", value.into_expr()); self }
+    pub fn database_installation_files(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DatabaseInstallationFiles", value.into_expr()), Phase) }
     /// `DatabaseInstallationFilesS3BucketName`: text. Update: replacement.
-    pub fn database_installation_files_s3_bucket_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseInstallationFilesS3BucketName", value.into_expr()); self }
+    pub fn database_installation_files_s3_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseInstallationFilesS3BucketName", value.into_expr()), Phase) }
     /// `DatabaseInstallationFilesS3Prefix`: text. Update: replacement.
-    pub fn database_installation_files_s3_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseInstallationFilesS3Prefix", value.into_expr()); self }
+    pub fn database_installation_files_s3_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseInstallationFilesS3Prefix", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Engine`: text, required. Update: replacement.
-    pub fn engine(mut self, value: impl Arg<str>) -> CfnCustomDBEngineVersionProps<Set, R1> { self.0.set("Engine", value.into_expr()); CfnCustomDBEngineVersionProps(self.0, Phase) }
+    pub fn engine(self, value: impl Arg<str>) -> CfnCustomDBEngineVersionProps<Set, R1> { CfnCustomDBEngineVersionProps(put(self.0, "Engine", value.into_expr()), Phase) }
     /// `EngineVersion`: text, required. Update: replacement.
-    pub fn engine_version(mut self, value: impl Arg<str>) -> CfnCustomDBEngineVersionProps<R0, Set> { self.0.set("EngineVersion", value.into_expr()); CfnCustomDBEngineVersionProps(self.0, Phase) }
+    pub fn engine_version(self, value: impl Arg<str>) -> CfnCustomDBEngineVersionProps<R0, Set> { CfnCustomDBEngineVersionProps(put(self.0, "EngineVersion", value.into_expr()), Phase) }
     /// `ImageId`: text. Update: replacement.
-    pub fn image_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageId", value.into_expr()); self }
-    /// `KMSKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KMSKeyId", value.into_expr()); self }
+    pub fn image_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageId", value.into_expr()), Phase) }
+    /// `KMSKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSKeyId", value.into_expr()), Phase) }
     /// `Manifest`: text. Update: replacement.
-    pub fn manifest(mut self, value: impl Arg<str>) -> Self { self.0.set("Manifest", value.into_expr()); self }
+    pub fn manifest(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Manifest", value.into_expr()), Phase) }
     /// `SourceCustomDbEngineVersionIdentifier`: text. Update: replacement.
-    pub fn source_custom_db_engine_version_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceCustomDbEngineVersionIdentifier", value.into_expr()); self }
+    pub fn source_custom_db_engine_version_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceCustomDbEngineVersionIdentifier", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<custom_db_engine_version::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<custom_db_engine_version::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UseAwsProvidedLatestImage`: boolean. Update: replacement.
-    pub fn use_aws_provided_latest_image(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseAwsProvidedLatestImage", value.into_expr()); self }
+    pub fn use_aws_provided_latest_image(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseAwsProvidedLatestImage", value.into_expr()), Phase) }
 }
 impl Done for CfnCustomDBEngineVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RDS::CustomDBEngineVersion`.
@@ -129,7 +129,7 @@ impl CfnDBCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDBClusterProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `DBClusterIdentifier`.
     pub fn reference(&self) -> Val<kind::RdsDBClusterIdentifier> { self.0.reference() }
-    /// The attribute `DBClusterArn`: text.
+    /// The attribute `DBClusterArn`: `OtherArn`.
     pub fn attr_db_cluster_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DBClusterArn") }
     /// The attribute `DBClusterResourceId`: text.
     pub fn attr_db_cluster_resource_id(&self) -> Val<str> { self.0.get_att("DBClusterResourceId") }
@@ -139,7 +139,7 @@ impl CfnDBCluster {
     pub fn attr_endpoint_address(&self) -> Val<str> { self.0.get_att("Endpoint.Address") }
     /// The attribute `Endpoint.Port`: text.
     pub fn attr_endpoint_port(&self) -> Val<str> { self.0.get_att("Endpoint.Port") }
-    /// The attribute `MasterUserSecret.SecretArn`: text.
+    /// The attribute `MasterUserSecret.SecretArn`: `OtherArn`.
     pub fn attr_master_user_secret_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MasterUserSecret.SecretArn") }
     /// The attribute `ReadEndpoint`: `ReadEndpoint`.
     pub fn attr_read_endpoint(&self) -> Val<db_cluster::ReadEndpoint> { self.0.get_att("ReadEndpoint") }
@@ -152,211 +152,211 @@ impl CfnDBCluster {
 }
 impl Parent for CfnDBCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RDS::DBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbcluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDBClusterProps(Bag);
+#[must_use] pub struct CfnDBClusterProps(Bag);
 impl CfnDBClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllocatedStorage`: integer. Update: in place.
-    pub fn allocated_storage(mut self, value: impl Arg<i64>) -> Self { self.0.set("AllocatedStorage", value.into_expr()); self }
+    pub fn allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AllocatedStorage", value.into_expr())) }
     /// `AssociatedRoles`: list of `DBClusterRole`. Update: in place.
-    pub fn associated_roles(mut self, value: impl Arg<Arr<db_cluster::DBClusterRole>>) -> Self { self.0.set("AssociatedRoles", value.into_expr()); self }
+    pub fn associated_roles(self, value: impl Arg<Arr<db_cluster::DBClusterRole>>) -> Self { Self(put(self.0, "AssociatedRoles", value.into_expr())) }
     /// `AutoMinorVersionUpgrade`: boolean. Update: in place.
-    pub fn auto_minor_version_upgrade(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoMinorVersionUpgrade", value.into_expr()); self }
+    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr())) }
     /// `AvailabilityZones`: list of text. Update: replacement.
-    pub fn availability_zones(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AvailabilityZones", value.into_expr()); self }
+    pub fn availability_zones(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AvailabilityZones", value.into_expr())) }
     /// `BacktrackWindow`: integer. Update: in place.
-    pub fn backtrack_window(mut self, value: impl Arg<i64>) -> Self { self.0.set("BacktrackWindow", value.into_expr()); self }
+    pub fn backtrack_window(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BacktrackWindow", value.into_expr())) }
     /// `BackupRetentionPeriod`: integer. Update: in place.
-    pub fn backup_retention_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("BackupRetentionPeriod", value.into_expr()); self }
+    pub fn backup_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackupRetentionPeriod", value.into_expr())) }
     /// `ClusterScalabilityType`: text. Update: replacement.
-    pub fn cluster_scalability_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ClusterScalabilityType", value.into_expr()); self }
+    pub fn cluster_scalability_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterScalabilityType", value.into_expr())) }
     /// `CopyTagsToSnapshot`: boolean. Update: in place.
-    pub fn copy_tags_to_snapshot(mut self, value: impl Arg<bool>) -> Self { self.0.set("CopyTagsToSnapshot", value.into_expr()); self }
+    pub fn copy_tags_to_snapshot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToSnapshot", value.into_expr())) }
     /// `DatabaseInsightsMode`: text. Update: in place.
-    pub fn database_insights_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseInsightsMode", value.into_expr()); self }
+    pub fn database_insights_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseInsightsMode", value.into_expr())) }
     /// `DatabaseName`: text. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
     /// `DBClusterIdentifier`: text. Update: replacement.
-    pub fn db_cluster_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DBClusterIdentifier", value.into_expr()); self }
+    pub fn db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterIdentifier", value.into_expr())) }
     /// `DBClusterInstanceClass`: text. Update: in place.
-    pub fn db_cluster_instance_class(mut self, value: impl Arg<str>) -> Self { self.0.set("DBClusterInstanceClass", value.into_expr()); self }
-    /// `DBClusterParameterGroupName`: text. Update: in place.
-    pub fn db_cluster_parameter_group_name(mut self, value: impl Arg<kind::RdsDBClusterParameterGroupName>) -> Self { self.0.set("DBClusterParameterGroupName", value.into_expr()); self }
+    pub fn db_cluster_instance_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterInstanceClass", value.into_expr())) }
+    /// `DBClusterParameterGroupName`: `RdsDBClusterParameterGroupName`. Update: in place.
+    pub fn db_cluster_parameter_group_name(self, value: impl Arg<kind::RdsDBClusterParameterGroupName>) -> Self { Self(put(self.0, "DBClusterParameterGroupName", value.into_expr())) }
     /// `DBInstanceParameterGroupName`: text. Update: in place.
-    pub fn db_instance_parameter_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DBInstanceParameterGroupName", value.into_expr()); self }
-    /// `DBSubnetGroupName`: text. Update: replacement.
-    pub fn db_subnet_group_name(mut self, value: impl Arg<kind::RdsDBSubnetGroupName>) -> Self { self.0.set("DBSubnetGroupName", value.into_expr()); self }
+    pub fn db_instance_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBInstanceParameterGroupName", value.into_expr())) }
+    /// `DBSubnetGroupName`: `RdsDBSubnetGroupName`. Update: replacement.
+    pub fn db_subnet_group_name(self, value: impl Arg<kind::RdsDBSubnetGroupName>) -> Self { Self(put(self.0, "DBSubnetGroupName", value.into_expr())) }
     /// `DBSystemId`: text. Update: replacement.
-    pub fn db_system_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DBSystemId", value.into_expr()); self }
+    pub fn db_system_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSystemId", value.into_expr())) }
     /// `DeleteAutomatedBackups`: boolean. Update: in place.
-    pub fn delete_automated_backups(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeleteAutomatedBackups", value.into_expr()); self }
+    pub fn delete_automated_backups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteAutomatedBackups", value.into_expr())) }
     /// `DeletionProtection`: boolean. Update: in place.
-    pub fn deletion_protection(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeletionProtection", value.into_expr()); self }
+    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr())) }
     /// `Domain`: text. Update: in place.
-    pub fn domain(mut self, value: impl Arg<str>) -> Self { self.0.set("Domain", value.into_expr()); self }
+    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr())) }
     /// `DomainIAMRoleName`: text. Update: in place.
-    pub fn domain_iam_role_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainIAMRoleName", value.into_expr()); self }
+    pub fn domain_iam_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainIAMRoleName", value.into_expr())) }
     /// `EnableCloudwatchLogsExports`: list of text. Update: in place.
-    pub fn enable_cloudwatch_logs_exports(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EnableCloudwatchLogsExports", value.into_expr()); self }
+    pub fn enable_cloudwatch_logs_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnableCloudwatchLogsExports", value.into_expr())) }
     /// `EnableGlobalWriteForwarding`: boolean. Update: in place.
-    pub fn enable_global_write_forwarding(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableGlobalWriteForwarding", value.into_expr()); self }
+    pub fn enable_global_write_forwarding(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableGlobalWriteForwarding", value.into_expr())) }
     /// `EnableHttpEndpoint`: boolean. Update: in place.
-    pub fn enable_http_endpoint(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableHttpEndpoint", value.into_expr()); self }
+    pub fn enable_http_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableHttpEndpoint", value.into_expr())) }
     /// `EnableIAMDatabaseAuthentication`: boolean. Update: in place.
-    pub fn enable_iam_database_authentication(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableIAMDatabaseAuthentication", value.into_expr()); self }
+    pub fn enable_iam_database_authentication(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableIAMDatabaseAuthentication", value.into_expr())) }
     /// `EnableLocalWriteForwarding`: boolean. Update: in place.
-    pub fn enable_local_write_forwarding(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableLocalWriteForwarding", value.into_expr()); self }
+    pub fn enable_local_write_forwarding(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableLocalWriteForwarding", value.into_expr())) }
     /// `Engine`: text. Update: may replace.
-    pub fn engine(mut self, value: impl Arg<str>) -> Self { self.0.set("Engine", value.into_expr()); self }
+    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr())) }
     /// `EngineLifecycleSupport`: text. Update: in place.
-    pub fn engine_lifecycle_support(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineLifecycleSupport", value.into_expr()); self }
+    pub fn engine_lifecycle_support(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineLifecycleSupport", value.into_expr())) }
     /// `EngineMode`: text. Update: replacement.
-    pub fn engine_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineMode", value.into_expr()); self }
+    pub fn engine_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineMode", value.into_expr())) }
     /// `EngineVersion`: text. Update: in place.
-    pub fn engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineVersion", value.into_expr()); self }
-    /// `GlobalClusterIdentifier`: text. Update: may replace.
-    pub fn global_cluster_identifier(mut self, value: impl Arg<kind::RdsGlobalClusterIdentifier>) -> Self { self.0.set("GlobalClusterIdentifier", value.into_expr()); self }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
+    /// `GlobalClusterIdentifier`: `RdsGlobalClusterIdentifier`. Update: may replace.
+    pub fn global_cluster_identifier(self, value: impl Arg<kind::RdsGlobalClusterIdentifier>) -> Self { Self(put(self.0, "GlobalClusterIdentifier", value.into_expr())) }
     /// `Iops`: integer. Update: in place.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `ManageMasterUserPassword`: boolean. Update: in place.
-    pub fn manage_master_user_password(mut self, value: impl Arg<bool>) -> Self { self.0.set("ManageMasterUserPassword", value.into_expr()); self }
+    pub fn manage_master_user_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageMasterUserPassword", value.into_expr())) }
     /// `MasterUserAuthenticationType`: text. Update: in place.
-    pub fn master_user_authentication_type(mut self, value: impl Arg<str>) -> Self { self.0.set("MasterUserAuthenticationType", value.into_expr()); self }
+    pub fn master_user_authentication_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserAuthenticationType", value.into_expr())) }
     /// `MasterUserPassword`: text. Update: in place.
-    pub fn master_user_password(mut self, value: impl Arg<str>) -> Self { self.0.set("MasterUserPassword", value.into_expr()); self }
+    pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value.into_expr())) }
     /// `MasterUserSecret`: `MasterUserSecret`. Update: in place.
-    pub fn master_user_secret(mut self, value: impl Arg<db_cluster::MasterUserSecret>) -> Self { self.0.set("MasterUserSecret", value.into_expr()); self }
+    pub fn master_user_secret(self, value: impl Arg<db_cluster::MasterUserSecret>) -> Self { Self(put(self.0, "MasterUserSecret", value.into_expr())) }
     /// `MasterUsername`: text. Update: may replace.
-    pub fn master_username(mut self, value: impl Arg<str>) -> Self { self.0.set("MasterUsername", value.into_expr()); self }
+    pub fn master_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUsername", value.into_expr())) }
     /// `MonitoringInterval`: integer. Update: in place.
-    pub fn monitoring_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("MonitoringInterval", value.into_expr()); self }
-    /// `MonitoringRoleArn`: text. Update: in place.
-    pub fn monitoring_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("MonitoringRoleArn", value.into_expr()); self }
+    pub fn monitoring_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MonitoringInterval", value.into_expr())) }
+    /// `MonitoringRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn monitoring_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "MonitoringRoleArn", value.into_expr())) }
     /// `NetworkType`: text. Update: in place.
-    pub fn network_type(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
     /// `PerformanceInsightsEnabled`: boolean. Update: in place.
-    pub fn performance_insights_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("PerformanceInsightsEnabled", value.into_expr()); self }
+    pub fn performance_insights_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PerformanceInsightsEnabled", value.into_expr())) }
     /// `PerformanceInsightsKmsKeyId`: text. Update: in place.
-    pub fn performance_insights_kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PerformanceInsightsKmsKeyId", value.into_expr()); self }
+    pub fn performance_insights_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PerformanceInsightsKmsKeyId", value.into_expr())) }
     /// `PerformanceInsightsRetentionPeriod`: integer. Update: in place.
-    pub fn performance_insights_retention_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("PerformanceInsightsRetentionPeriod", value.into_expr()); self }
+    pub fn performance_insights_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PerformanceInsightsRetentionPeriod", value.into_expr())) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `PreferredBackupWindow`: text. Update: in place.
-    pub fn preferred_backup_window(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredBackupWindow", value.into_expr()); self }
+    pub fn preferred_backup_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredBackupWindow", value.into_expr())) }
     /// `PreferredMaintenanceWindow`: text. Update: in place.
-    pub fn preferred_maintenance_window(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredMaintenanceWindow", value.into_expr()); self }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr())) }
     /// `PubliclyAccessible`: boolean. Update: replacement.
-    pub fn publicly_accessible(mut self, value: impl Arg<bool>) -> Self { self.0.set("PubliclyAccessible", value.into_expr()); self }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr())) }
     /// `ReplicationSourceIdentifier`: text. Update: in place.
-    pub fn replication_source_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ReplicationSourceIdentifier", value.into_expr()); self }
+    pub fn replication_source_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicationSourceIdentifier", value.into_expr())) }
     /// `RestoreToTime`: text. Update: replacement.
-    pub fn restore_to_time(mut self, value: impl Arg<str>) -> Self { self.0.set("RestoreToTime", value.into_expr()); self }
+    pub fn restore_to_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreToTime", value.into_expr())) }
     /// `RestoreType`: text. Update: replacement.
-    pub fn restore_type(mut self, value: impl Arg<str>) -> Self { self.0.set("RestoreType", value.into_expr()); self }
+    pub fn restore_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreType", value.into_expr())) }
     /// `ScalingConfiguration`: `ScalingConfiguration`. Update: in place.
-    pub fn scaling_configuration(mut self, value: impl Arg<db_cluster::ScalingConfiguration>) -> Self { self.0.set("ScalingConfiguration", value.into_expr()); self }
+    pub fn scaling_configuration(self, value: impl Arg<db_cluster::ScalingConfiguration>) -> Self { Self(put(self.0, "ScalingConfiguration", value.into_expr())) }
     /// `ServerlessV2ScalingConfiguration`: `ServerlessV2ScalingConfiguration`. Update: in place.
-    pub fn serverless_v2_scaling_configuration(mut self, value: impl Arg<db_cluster::ServerlessV2ScalingConfiguration>) -> Self { self.0.set("ServerlessV2ScalingConfiguration", value.into_expr()); self }
+    pub fn serverless_v2_scaling_configuration(self, value: impl Arg<db_cluster::ServerlessV2ScalingConfiguration>) -> Self { Self(put(self.0, "ServerlessV2ScalingConfiguration", value.into_expr())) }
     /// `SnapshotIdentifier`: text. Update: replacement.
-    pub fn snapshot_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotIdentifier", value.into_expr()); self }
+    pub fn snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotIdentifier", value.into_expr())) }
     /// `SourceDBClusterIdentifier`: text. Update: replacement.
-    pub fn source_db_cluster_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceDBClusterIdentifier", value.into_expr()); self }
+    pub fn source_db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value.into_expr())) }
     /// `SourceDbClusterResourceId`: text. Update: replacement.
-    pub fn source_db_cluster_resource_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceDbClusterResourceId", value.into_expr()); self }
+    pub fn source_db_cluster_resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDbClusterResourceId", value.into_expr())) }
     /// `SourceRegion`: text. Update: replacement.
-    pub fn source_region(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceRegion", value.into_expr()); self }
+    pub fn source_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceRegion", value.into_expr())) }
     /// `StorageEncrypted`: boolean. Update: replacement.
-    pub fn storage_encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("StorageEncrypted", value.into_expr()); self }
+    pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value.into_expr())) }
     /// `StorageType`: text. Update: in place.
-    pub fn storage_type(mut self, value: impl Arg<str>) -> Self { self.0.set("StorageType", value.into_expr()); self }
+    pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `UseLatestRestorableTime`: boolean. Update: replacement.
-    pub fn use_latest_restorable_time(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseLatestRestorableTime", value.into_expr()); self }
-    /// `VpcSecurityGroupIds`: list of text. Update: in place.
-    pub fn vpc_security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("VpcSecurityGroupIds", value.into_expr()); self }
+    pub fn use_latest_restorable_time(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLatestRestorableTime", value.into_expr())) }
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr())) }
 }
 impl Done for CfnDBClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RDS::DBCluster`.
 pub mod db_cluster {
 use crate::cfn::support::*;
 /// The property type `DBClusterRole` of `AWS::RDS::DBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-dbclusterrole.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DBClusterRole<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DBClusterRole<R0 = Set>(Bag, Phase<(R0,)>);
 impl DBClusterRole {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DBClusterRole<super::missing::RoleArn> { DBClusterRole(Bag::default(), Phase) }
+    pub fn new() -> DBClusterRole<Missing<super::required::RoleArn>> { DBClusterRole(Bag::default(), Phase) }
 }
 impl<R0> DBClusterRole<R0> {
     /// `FeatureName`: text. Update: in place.
-    pub fn feature_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FeatureName", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> DBClusterRole<Set> { self.0.set("RoleArn", value.into_expr()); DBClusterRole(self.0, Phase) }
+    pub fn feature_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FeatureName", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DBClusterRole<Set> { DBClusterRole(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for DBClusterRole { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Endpoint` of `AWS::RDS::DBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-endpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Endpoint(Bag);
+#[must_use] pub struct Endpoint(Bag);
 impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place.
-    pub fn address(mut self, value: impl Arg<str>) -> Self { self.0.set("Address", value.into_expr()); self }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
     /// `Port`: text. Update: in place.
-    pub fn port(mut self, value: impl Arg<str>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MasterUserSecret` of `AWS::RDS::DBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-masterusersecret.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MasterUserSecret(Bag);
+#[must_use] pub struct MasterUserSecret(Bag);
 impl MasterUserSecret {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `SecretArn`: text. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretArn", value.into_expr()); self }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for MasterUserSecret { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReadEndpoint` of `AWS::RDS::DBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-readendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReadEndpoint(Bag);
+#[must_use] pub struct ReadEndpoint(Bag);
 impl ReadEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place.
-    pub fn address(mut self, value: impl Arg<str>) -> Self { self.0.set("Address", value.into_expr()); self }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
 }
 impl Done for ReadEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScalingConfiguration` of `AWS::RDS::DBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-scalingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScalingConfiguration(Bag);
+#[must_use] pub struct ScalingConfiguration(Bag);
 impl ScalingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoPause`: boolean. Update: in place.
-    pub fn auto_pause(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoPause", value.into_expr()); self }
+    pub fn auto_pause(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoPause", value.into_expr())) }
     /// `MaxCapacity`: integer. Update: in place.
-    pub fn max_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxCapacity", value.into_expr()); self }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr())) }
     /// `MinCapacity`: integer. Update: in place.
-    pub fn min_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinCapacity", value.into_expr()); self }
+    pub fn min_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinCapacity", value.into_expr())) }
     /// `SecondsBeforeTimeout`: integer. Update: in place.
-    pub fn seconds_before_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("SecondsBeforeTimeout", value.into_expr()); self }
+    pub fn seconds_before_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SecondsBeforeTimeout", value.into_expr())) }
     /// `SecondsUntilAutoPause`: integer. Update: in place.
-    pub fn seconds_until_auto_pause(mut self, value: impl Arg<i64>) -> Self { self.0.set("SecondsUntilAutoPause", value.into_expr()); self }
+    pub fn seconds_until_auto_pause(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SecondsUntilAutoPause", value.into_expr())) }
     /// `TimeoutAction`: text. Update: in place.
-    pub fn timeout_action(mut self, value: impl Arg<str>) -> Self { self.0.set("TimeoutAction", value.into_expr()); self }
+    pub fn timeout_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TimeoutAction", value.into_expr())) }
 }
 impl Done for ScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerlessV2ScalingConfiguration` of `AWS::RDS::DBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbcluster-serverlessv2scalingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServerlessV2ScalingConfiguration(Bag);
+#[must_use] pub struct ServerlessV2ScalingConfiguration(Bag);
 impl ServerlessV2ScalingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxCapacity`: number. Update: in place.
-    pub fn max_capacity(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxCapacity", value.into_expr()); self }
+    pub fn max_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr())) }
     /// `MinCapacity`: number. Update: in place.
-    pub fn min_capacity(mut self, value: impl Arg<f64>) -> Self { self.0.set("MinCapacity", value.into_expr()); self }
+    pub fn min_capacity(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinCapacity", value.into_expr())) }
     /// `SecondsUntilAutoPause`: integer. Update: in place.
-    pub fn seconds_until_auto_pause(mut self, value: impl Arg<i64>) -> Self { self.0.set("SecondsUntilAutoPause", value.into_expr()); self }
+    pub fn seconds_until_auto_pause(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SecondsUntilAutoPause", value.into_expr())) }
 }
 impl Done for ServerlessV2ScalingConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -366,28 +366,28 @@ impl CfnDBClusterParameterGroup {
     /// `AWS::RDS::DBClusterParameterGroup`
     pub const TYPE: &'static str = "AWS::RDS::DBClusterParameterGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDBClusterParameterGroupProps<R0, R1, R2>) -> Self where CfnDBClusterParameterGroupProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBClusterParameterGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DBClusterParameterGroupName`.
     pub fn reference(&self) -> Val<kind::RdsDBClusterParameterGroupName> { self.0.reference() }
 }
 impl Parent for CfnDBClusterParameterGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RDS::DBClusterParameterGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbclusterparametergroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDBClusterParameterGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDBClusterParameterGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDBClusterParameterGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDBClusterParameterGroupProps<missing::Description, missing::Family, missing::Parameters> { CfnDBClusterParameterGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDBClusterParameterGroupProps<Missing<required::Description>, Missing<required::Family>, Missing<required::Parameters>> { CfnDBClusterParameterGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDBClusterParameterGroupProps<R0, R1, R2> {
     /// `DBClusterParameterGroupName`: text. Update: replacement.
-    pub fn db_cluster_parameter_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DBClusterParameterGroupName", value.into_expr()); self }
+    pub fn db_cluster_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterParameterGroupName", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<Set, R1, R2> { self.0.set("Description", value.into_expr()); CfnDBClusterParameterGroupProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<Set, R1, R2> { CfnDBClusterParameterGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Family`: text, required. Update: replacement.
-    pub fn family(mut self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<R0, Set, R2> { self.0.set("Family", value.into_expr()); CfnDBClusterParameterGroupProps(self.0, Phase) }
+    pub fn family(self, value: impl Arg<str>) -> CfnDBClusterParameterGroupProps<R0, Set, R2> { CfnDBClusterParameterGroupProps(put(self.0, "Family", value.into_expr()), Phase) }
     /// `Parameters`: JSON, required. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Any>) -> CfnDBClusterParameterGroupProps<R0, R1, Set> { self.0.set("Parameters", value.into_expr()); CfnDBClusterParameterGroupProps(self.0, Phase) }
+    pub fn parameters(self, value: impl Arg<Any>) -> CfnDBClusterParameterGroupProps<R0, R1, Set> { CfnDBClusterParameterGroupProps(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBClusterParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RDS::DBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html)
@@ -407,7 +407,7 @@ impl CfnDBInstance {
     pub fn attr_certificate_details_ca_identifier(&self) -> Val<str> { self.0.get_att("CertificateDetails.CAIdentifier") }
     /// The attribute `CertificateDetails.ValidTill`: text.
     pub fn attr_certificate_details_valid_till(&self) -> Val<str> { self.0.get_att("CertificateDetails.ValidTill") }
-    /// The attribute `DBInstanceArn`: text.
+    /// The attribute `DBInstanceArn`: `OtherArn`.
     pub fn attr_db_instance_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DBInstanceArn") }
     /// The attribute `DBInstanceStatus`: text.
     pub fn attr_db_instance_status(&self) -> Val<str> { self.0.get_att("DBInstanceStatus") }
@@ -437,7 +437,7 @@ impl CfnDBInstance {
     pub fn attr_listener_endpoint_hosted_zone_id(&self) -> Val<str> { self.0.get_att("ListenerEndpoint.HostedZoneId") }
     /// The attribute `ListenerEndpoint.Port`: text.
     pub fn attr_listener_endpoint_port(&self) -> Val<str> { self.0.get_att("ListenerEndpoint.Port") }
-    /// The attribute `MasterUserSecret.SecretArn`: text.
+    /// The attribute `MasterUserSecret.SecretArn`: `OtherArn`.
     pub fn attr_master_user_secret_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MasterUserSecret.SecretArn") }
     /// The attribute `PercentProgress`: text.
     pub fn attr_percent_progress(&self) -> Val<str> { self.0.get_att("PercentProgress") }
@@ -458,276 +458,276 @@ impl CfnDBInstance {
 }
 impl Parent for CfnDBInstance { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RDS::DBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbinstance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDBInstanceProps(Bag);
+#[must_use] pub struct CfnDBInstanceProps(Bag);
 impl CfnDBInstanceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdditionalStorageVolumes`: list of `AdditionalStorageVolume`. Update: in place.
-    pub fn additional_storage_volumes(mut self, value: impl Arg<Arr<db_instance::AdditionalStorageVolume>>) -> Self { self.0.set("AdditionalStorageVolumes", value.into_expr()); self }
+    pub fn additional_storage_volumes(self, value: impl Arg<Arr<db_instance::AdditionalStorageVolume>>) -> Self { Self(put(self.0, "AdditionalStorageVolumes", value.into_expr())) }
     /// `AllocatedStorage`: text. Update: in place.
-    pub fn allocated_storage(mut self, value: impl Arg<str>) -> Self { self.0.set("AllocatedStorage", value.into_expr()); self }
+    pub fn allocated_storage(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocatedStorage", value.into_expr())) }
     /// `AllowMajorVersionUpgrade`: boolean. Update: in place.
-    pub fn allow_major_version_upgrade(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowMajorVersionUpgrade", value.into_expr()); self }
+    pub fn allow_major_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowMajorVersionUpgrade", value.into_expr())) }
     /// `ApplyImmediately`: boolean. Update: in place.
-    pub fn apply_immediately(mut self, value: impl Arg<bool>) -> Self { self.0.set("ApplyImmediately", value.into_expr()); self }
+    pub fn apply_immediately(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyImmediately", value.into_expr())) }
     /// `AssociatedRoles`: list of `DBInstanceRole`. Update: in place.
-    pub fn associated_roles(mut self, value: impl Arg<Arr<db_instance::DBInstanceRole>>) -> Self { self.0.set("AssociatedRoles", value.into_expr()); self }
+    pub fn associated_roles(self, value: impl Arg<Arr<db_instance::DBInstanceRole>>) -> Self { Self(put(self.0, "AssociatedRoles", value.into_expr())) }
     /// `AutoMinorVersionUpgrade`: boolean. Update: may replace.
-    pub fn auto_minor_version_upgrade(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoMinorVersionUpgrade", value.into_expr()); self }
+    pub fn auto_minor_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoMinorVersionUpgrade", value.into_expr())) }
     /// `AutomaticBackupReplicationKmsKeyId`: text. Update: in place.
-    pub fn automatic_backup_replication_kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AutomaticBackupReplicationKmsKeyId", value.into_expr()); self }
+    pub fn automatic_backup_replication_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutomaticBackupReplicationKmsKeyId", value.into_expr())) }
     /// `AutomaticBackupReplicationRegion`: text. Update: in place.
-    pub fn automatic_backup_replication_region(mut self, value: impl Arg<str>) -> Self { self.0.set("AutomaticBackupReplicationRegion", value.into_expr()); self }
+    pub fn automatic_backup_replication_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutomaticBackupReplicationRegion", value.into_expr())) }
     /// `AutomaticBackupReplicationRetentionPeriod`: integer. Update: in place.
-    pub fn automatic_backup_replication_retention_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("AutomaticBackupReplicationRetentionPeriod", value.into_expr()); self }
+    pub fn automatic_backup_replication_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticBackupReplicationRetentionPeriod", value.into_expr())) }
     /// `AvailabilityZone`: text. Update: may replace.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
     /// `BackupRetentionPeriod`: integer. Update: may replace.
-    pub fn backup_retention_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("BackupRetentionPeriod", value.into_expr()); self }
+    pub fn backup_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BackupRetentionPeriod", value.into_expr())) }
     /// `BackupTarget`: text. Update: replacement.
-    pub fn backup_target(mut self, value: impl Arg<str>) -> Self { self.0.set("BackupTarget", value.into_expr()); self }
+    pub fn backup_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BackupTarget", value.into_expr())) }
     /// `CACertificateIdentifier`: text. Update: in place.
-    pub fn ca_certificate_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("CACertificateIdentifier", value.into_expr()); self }
+    pub fn ca_certificate_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CACertificateIdentifier", value.into_expr())) }
     /// `CertificateRotationRestart`: boolean. Update: in place.
-    pub fn certificate_rotation_restart(mut self, value: impl Arg<bool>) -> Self { self.0.set("CertificateRotationRestart", value.into_expr()); self }
+    pub fn certificate_rotation_restart(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CertificateRotationRestart", value.into_expr())) }
     /// `CharacterSetName`: text. Update: replacement.
-    pub fn character_set_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CharacterSetName", value.into_expr()); self }
+    pub fn character_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CharacterSetName", value.into_expr())) }
     /// `CopyTagsToSnapshot`: boolean. Update: in place.
-    pub fn copy_tags_to_snapshot(mut self, value: impl Arg<bool>) -> Self { self.0.set("CopyTagsToSnapshot", value.into_expr()); self }
+    pub fn copy_tags_to_snapshot(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CopyTagsToSnapshot", value.into_expr())) }
     /// `CustomIAMInstanceProfile`: text. Update: replacement.
-    pub fn custom_iam_instance_profile(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomIAMInstanceProfile", value.into_expr()); self }
+    pub fn custom_iam_instance_profile(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomIAMInstanceProfile", value.into_expr())) }
     /// `DatabaseInsightsMode`: text. Update: in place.
-    pub fn database_insights_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseInsightsMode", value.into_expr()); self }
-    /// `DBClusterIdentifier`: text. Update: replacement.
-    pub fn db_cluster_identifier(mut self, value: impl Arg<kind::RdsDBClusterIdentifier>) -> Self { self.0.set("DBClusterIdentifier", value.into_expr()); self }
+    pub fn database_insights_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseInsightsMode", value.into_expr())) }
+    /// `DBClusterIdentifier`: `RdsDBClusterIdentifier`. Update: replacement.
+    pub fn db_cluster_identifier(self, value: impl Arg<kind::RdsDBClusterIdentifier>) -> Self { Self(put(self.0, "DBClusterIdentifier", value.into_expr())) }
     /// `DBClusterSnapshotIdentifier`: text. Update: may replace.
-    pub fn db_cluster_snapshot_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DBClusterSnapshotIdentifier", value.into_expr()); self }
+    pub fn db_cluster_snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBClusterSnapshotIdentifier", value.into_expr())) }
     /// `DBInstanceClass`: text. Update: in place.
-    pub fn db_instance_class(mut self, value: impl Arg<str>) -> Self { self.0.set("DBInstanceClass", value.into_expr()); self }
+    pub fn db_instance_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBInstanceClass", value.into_expr())) }
     /// `DBInstanceIdentifier`: text. Update: replacement.
-    pub fn db_instance_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DBInstanceIdentifier", value.into_expr()); self }
+    pub fn db_instance_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBInstanceIdentifier", value.into_expr())) }
     /// `DBName`: text. Update: replacement.
-    pub fn db_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DBName", value.into_expr()); self }
-    /// `DBParameterGroupName`: text. Update: may replace.
-    pub fn db_parameter_group_name(mut self, value: impl Arg<kind::RdsDBParameterGroupName>) -> Self { self.0.set("DBParameterGroupName", value.into_expr()); self }
+    pub fn db_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBName", value.into_expr())) }
+    /// `DBParameterGroupName`: `RdsDBParameterGroupName`. Update: may replace.
+    pub fn db_parameter_group_name(self, value: impl Arg<kind::RdsDBParameterGroupName>) -> Self { Self(put(self.0, "DBParameterGroupName", value.into_expr())) }
     /// `DBSecurityGroups`: list of text. Update: in place.
-    pub fn db_security_groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DBSecurityGroups", value.into_expr()); self }
+    pub fn db_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DBSecurityGroups", value.into_expr())) }
     /// `DBSnapshotIdentifier`: text. Update: may replace.
-    pub fn db_snapshot_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DBSnapshotIdentifier", value.into_expr()); self }
-    /// `DBSubnetGroupName`: text. Update: replacement.
-    pub fn db_subnet_group_name(mut self, value: impl Arg<kind::RdsDBSubnetGroupName>) -> Self { self.0.set("DBSubnetGroupName", value.into_expr()); self }
+    pub fn db_snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSnapshotIdentifier", value.into_expr())) }
+    /// `DBSubnetGroupName`: `RdsDBSubnetGroupName`. Update: replacement.
+    pub fn db_subnet_group_name(self, value: impl Arg<kind::RdsDBSubnetGroupName>) -> Self { Self(put(self.0, "DBSubnetGroupName", value.into_expr())) }
     /// `DBSystemId`: text. Update: replacement.
-    pub fn db_system_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DBSystemId", value.into_expr()); self }
+    pub fn db_system_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSystemId", value.into_expr())) }
     /// `DedicatedLogVolume`: boolean. Update: in place.
-    pub fn dedicated_log_volume(mut self, value: impl Arg<bool>) -> Self { self.0.set("DedicatedLogVolume", value.into_expr()); self }
+    pub fn dedicated_log_volume(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DedicatedLogVolume", value.into_expr())) }
     /// `DeleteAutomatedBackups`: boolean. Update: in place.
-    pub fn delete_automated_backups(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeleteAutomatedBackups", value.into_expr()); self }
+    pub fn delete_automated_backups(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteAutomatedBackups", value.into_expr())) }
     /// `DeletionProtection`: boolean. Update: in place.
-    pub fn deletion_protection(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeletionProtection", value.into_expr()); self }
+    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr())) }
     /// `Domain`: text. Update: in place.
-    pub fn domain(mut self, value: impl Arg<str>) -> Self { self.0.set("Domain", value.into_expr()); self }
+    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr())) }
     /// `DomainAuthSecretArn`: text. Update: in place.
-    pub fn domain_auth_secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainAuthSecretArn", value.into_expr()); self }
+    pub fn domain_auth_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainAuthSecretArn", value.into_expr())) }
     /// `DomainDnsIps`: list of text. Update: in place.
-    pub fn domain_dns_ips(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DomainDnsIps", value.into_expr()); self }
+    pub fn domain_dns_ips(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DomainDnsIps", value.into_expr())) }
     /// `DomainFqdn`: text. Update: in place.
-    pub fn domain_fqdn(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainFqdn", value.into_expr()); self }
+    pub fn domain_fqdn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainFqdn", value.into_expr())) }
     /// `DomainIAMRoleName`: text. Update: in place.
-    pub fn domain_iam_role_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainIAMRoleName", value.into_expr()); self }
+    pub fn domain_iam_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainIAMRoleName", value.into_expr())) }
     /// `DomainOu`: text. Update: in place.
-    pub fn domain_ou(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainOu", value.into_expr()); self }
+    pub fn domain_ou(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainOu", value.into_expr())) }
     /// `EnableCloudwatchLogsExports`: list of text. Update: in place.
-    pub fn enable_cloudwatch_logs_exports(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EnableCloudwatchLogsExports", value.into_expr()); self }
+    pub fn enable_cloudwatch_logs_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnableCloudwatchLogsExports", value.into_expr())) }
     /// `EnableIAMDatabaseAuthentication`: boolean. Update: in place.
-    pub fn enable_iam_database_authentication(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableIAMDatabaseAuthentication", value.into_expr()); self }
+    pub fn enable_iam_database_authentication(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableIAMDatabaseAuthentication", value.into_expr())) }
     /// `EnablePerformanceInsights`: boolean. Update: in place.
-    pub fn enable_performance_insights(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnablePerformanceInsights", value.into_expr()); self }
+    pub fn enable_performance_insights(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnablePerformanceInsights", value.into_expr())) }
     /// `Engine`: text. Update: may replace.
-    pub fn engine(mut self, value: impl Arg<str>) -> Self { self.0.set("Engine", value.into_expr()); self }
+    pub fn engine(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Engine", value.into_expr())) }
     /// `EngineLifecycleSupport`: text. Update: in place.
-    pub fn engine_lifecycle_support(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineLifecycleSupport", value.into_expr()); self }
+    pub fn engine_lifecycle_support(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineLifecycleSupport", value.into_expr())) }
     /// `EngineVersion`: text. Update: in place.
-    pub fn engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineVersion", value.into_expr()); self }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
     /// `Iops`: integer. Update: in place.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `LicenseModel`: text. Update: in place.
-    pub fn license_model(mut self, value: impl Arg<str>) -> Self { self.0.set("LicenseModel", value.into_expr()); self }
+    pub fn license_model(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseModel", value.into_expr())) }
     /// `ManageMasterUserPassword`: boolean. Update: in place.
-    pub fn manage_master_user_password(mut self, value: impl Arg<bool>) -> Self { self.0.set("ManageMasterUserPassword", value.into_expr()); self }
+    pub fn manage_master_user_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageMasterUserPassword", value.into_expr())) }
     /// `MasterUserAuthenticationType`: text. Update: in place.
-    pub fn master_user_authentication_type(mut self, value: impl Arg<str>) -> Self { self.0.set("MasterUserAuthenticationType", value.into_expr()); self }
+    pub fn master_user_authentication_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserAuthenticationType", value.into_expr())) }
     /// `MasterUserPassword`: text. Update: in place.
-    pub fn master_user_password(mut self, value: impl Arg<str>) -> Self { self.0.set("MasterUserPassword", value.into_expr()); self }
+    pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value.into_expr())) }
     /// `MasterUserSecret`: `MasterUserSecret`. Update: in place.
-    pub fn master_user_secret(mut self, value: impl Arg<db_instance::MasterUserSecret>) -> Self { self.0.set("MasterUserSecret", value.into_expr()); self }
+    pub fn master_user_secret(self, value: impl Arg<db_instance::MasterUserSecret>) -> Self { Self(put(self.0, "MasterUserSecret", value.into_expr())) }
     /// `MasterUsername`: text. Update: replacement.
-    pub fn master_username(mut self, value: impl Arg<str>) -> Self { self.0.set("MasterUsername", value.into_expr()); self }
+    pub fn master_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUsername", value.into_expr())) }
     /// `MaxAllocatedStorage`: integer. Update: in place.
-    pub fn max_allocated_storage(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxAllocatedStorage", value.into_expr()); self }
+    pub fn max_allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAllocatedStorage", value.into_expr())) }
     /// `MonitoringInterval`: integer. Update: in place.
-    pub fn monitoring_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("MonitoringInterval", value.into_expr()); self }
-    /// `MonitoringRoleArn`: text. Update: in place.
-    pub fn monitoring_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("MonitoringRoleArn", value.into_expr()); self }
+    pub fn monitoring_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MonitoringInterval", value.into_expr())) }
+    /// `MonitoringRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn monitoring_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "MonitoringRoleArn", value.into_expr())) }
     /// `MultiAZ`: boolean. Update: may replace.
-    pub fn multi_az(mut self, value: impl Arg<bool>) -> Self { self.0.set("MultiAZ", value.into_expr()); self }
+    pub fn multi_az(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZ", value.into_expr())) }
     /// `NcharCharacterSetName`: text. Update: replacement.
-    pub fn nchar_character_set_name(mut self, value: impl Arg<str>) -> Self { self.0.set("NcharCharacterSetName", value.into_expr()); self }
+    pub fn nchar_character_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NcharCharacterSetName", value.into_expr())) }
     /// `NetworkType`: text. Update: in place.
-    pub fn network_type(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
     /// `OptionGroupName`: text. Update: in place.
-    pub fn option_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("OptionGroupName", value.into_expr()); self }
-    /// `PerformanceInsightsKMSKeyId`: text. Update: may replace.
-    pub fn performance_insights_kms_key_id(mut self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> Self { self.0.set("PerformanceInsightsKMSKeyId", value.into_expr()); self }
+    pub fn option_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptionGroupName", value.into_expr())) }
+    /// `PerformanceInsightsKMSKeyId`: `KmsKeyArnOrKeyId`. Update: may replace.
+    pub fn performance_insights_kms_key_id(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> Self { Self(put(self.0, "PerformanceInsightsKMSKeyId", value.into_expr())) }
     /// `PerformanceInsightsRetentionPeriod`: integer. Update: in place.
-    pub fn performance_insights_retention_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("PerformanceInsightsRetentionPeriod", value.into_expr()); self }
+    pub fn performance_insights_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PerformanceInsightsRetentionPeriod", value.into_expr())) }
     /// `Port`: text. Update: replacement.
-    pub fn port(mut self, value: impl Arg<str>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `PreferredBackupWindow`: text. Update: in place.
-    pub fn preferred_backup_window(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredBackupWindow", value.into_expr()); self }
+    pub fn preferred_backup_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredBackupWindow", value.into_expr())) }
     /// `PreferredMaintenanceWindow`: text. Update: may replace.
-    pub fn preferred_maintenance_window(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredMaintenanceWindow", value.into_expr()); self }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr())) }
     /// `ProcessorFeatures`: list of `ProcessorFeature`. Update: in place.
-    pub fn processor_features(mut self, value: impl Arg<Arr<db_instance::ProcessorFeature>>) -> Self { self.0.set("ProcessorFeatures", value.into_expr()); self }
+    pub fn processor_features(self, value: impl Arg<Arr<db_instance::ProcessorFeature>>) -> Self { Self(put(self.0, "ProcessorFeatures", value.into_expr())) }
     /// `PromotionTier`: integer. Update: in place.
-    pub fn promotion_tier(mut self, value: impl Arg<i64>) -> Self { self.0.set("PromotionTier", value.into_expr()); self }
+    pub fn promotion_tier(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PromotionTier", value.into_expr())) }
     /// `PubliclyAccessible`: boolean. Update: in place.
-    pub fn publicly_accessible(mut self, value: impl Arg<bool>) -> Self { self.0.set("PubliclyAccessible", value.into_expr()); self }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr())) }
     /// `ReplicaMode`: text. Update: in place.
-    pub fn replica_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("ReplicaMode", value.into_expr()); self }
+    pub fn replica_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplicaMode", value.into_expr())) }
     /// `RestoreTime`: text. Update: may replace.
-    pub fn restore_time(mut self, value: impl Arg<str>) -> Self { self.0.set("RestoreTime", value.into_expr()); self }
+    pub fn restore_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestoreTime", value.into_expr())) }
     /// `SourceDBClusterIdentifier`: text. Update: may replace.
-    pub fn source_db_cluster_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceDBClusterIdentifier", value.into_expr()); self }
+    pub fn source_db_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value.into_expr())) }
     /// `SourceDBInstanceAutomatedBackupsArn`: text. Update: may replace.
-    pub fn source_db_instance_automated_backups_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceDBInstanceAutomatedBackupsArn", value.into_expr()); self }
-    /// `SourceDBInstanceIdentifier`: text. Update: may replace.
-    pub fn source_db_instance_identifier(mut self, value: impl Arg<kind::RdsDBInstanceIdentifier>) -> Self { self.0.set("SourceDBInstanceIdentifier", value.into_expr()); self }
+    pub fn source_db_instance_automated_backups_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDBInstanceAutomatedBackupsArn", value.into_expr())) }
+    /// `SourceDBInstanceIdentifier`: `RdsDBInstanceIdentifier`. Update: may replace.
+    pub fn source_db_instance_identifier(self, value: impl Arg<kind::RdsDBInstanceIdentifier>) -> Self { Self(put(self.0, "SourceDBInstanceIdentifier", value.into_expr())) }
     /// `SourceDbiResourceId`: text. Update: may replace.
-    pub fn source_dbi_resource_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceDbiResourceId", value.into_expr()); self }
+    pub fn source_dbi_resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceDbiResourceId", value.into_expr())) }
     /// `SourceRegion`: text. Update: replacement.
-    pub fn source_region(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceRegion", value.into_expr()); self }
+    pub fn source_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceRegion", value.into_expr())) }
     /// `StorageEncrypted`: boolean. Update: replacement.
-    pub fn storage_encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("StorageEncrypted", value.into_expr()); self }
+    pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value.into_expr())) }
     /// `StorageThroughput`: integer. Update: in place.
-    pub fn storage_throughput(mut self, value: impl Arg<i64>) -> Self { self.0.set("StorageThroughput", value.into_expr()); self }
+    pub fn storage_throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageThroughput", value.into_expr())) }
     /// `StorageType`: text. Update: may replace.
-    pub fn storage_type(mut self, value: impl Arg<str>) -> Self { self.0.set("StorageType", value.into_expr()); self }
+    pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `TdeCredentialArn`: text. Update: in place. AWS advises against it.
-    pub fn tde_credential_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TdeCredentialArn", value.into_expr()); self }
+    pub fn tde_credential_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TdeCredentialArn", value.into_expr())) }
     /// `TdeCredentialPassword`: text. Update: in place. AWS advises against it.
-    pub fn tde_credential_password(mut self, value: impl Arg<str>) -> Self { self.0.set("TdeCredentialPassword", value.into_expr()); self }
+    pub fn tde_credential_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TdeCredentialPassword", value.into_expr())) }
     /// `Timezone`: text. Update: replacement.
-    pub fn timezone(mut self, value: impl Arg<str>) -> Self { self.0.set("Timezone", value.into_expr()); self }
+    pub fn timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Timezone", value.into_expr())) }
     /// `UseDefaultProcessorFeatures`: boolean. Update: in place.
-    pub fn use_default_processor_features(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseDefaultProcessorFeatures", value.into_expr()); self }
+    pub fn use_default_processor_features(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseDefaultProcessorFeatures", value.into_expr())) }
     /// `UseLatestRestorableTime`: boolean. Update: may replace.
-    pub fn use_latest_restorable_time(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseLatestRestorableTime", value.into_expr()); self }
-    /// `VPCSecurityGroups`: list of text. Update: in place.
-    pub fn vpc_security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("VPCSecurityGroups", value.into_expr()); self }
+    pub fn use_latest_restorable_time(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseLatestRestorableTime", value.into_expr())) }
+    /// `VPCSecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn vpc_security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VPCSecurityGroups", value.into_expr())) }
 }
 impl Done for CfnDBInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RDS::DBInstance`.
 pub mod db_instance {
 use crate::cfn::support::*;
 /// The property type `AdditionalStorageVolume` of `AWS::RDS::DBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-additionalstoragevolume.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdditionalStorageVolume(Bag);
+#[must_use] pub struct AdditionalStorageVolume(Bag);
 impl AdditionalStorageVolume {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllocatedStorage`: text. Update: in place.
-    pub fn allocated_storage(mut self, value: impl Arg<str>) -> Self { self.0.set("AllocatedStorage", value.into_expr()); self }
+    pub fn allocated_storage(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllocatedStorage", value.into_expr())) }
     /// `Iops`: integer. Update: in place.
-    pub fn iops(mut self, value: impl Arg<i64>) -> Self { self.0.set("Iops", value.into_expr()); self }
+    pub fn iops(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Iops", value.into_expr())) }
     /// `MaxAllocatedStorage`: integer. Update: in place.
-    pub fn max_allocated_storage(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxAllocatedStorage", value.into_expr()); self }
+    pub fn max_allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAllocatedStorage", value.into_expr())) }
     /// `StorageOperationPercentProgress`: integer. Update: in place.
-    pub fn storage_operation_percent_progress(mut self, value: impl Arg<i64>) -> Self { self.0.set("StorageOperationPercentProgress", value.into_expr()); self }
+    pub fn storage_operation_percent_progress(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageOperationPercentProgress", value.into_expr())) }
     /// `StorageOperationStatus`: text. Update: in place.
-    pub fn storage_operation_status(mut self, value: impl Arg<str>) -> Self { self.0.set("StorageOperationStatus", value.into_expr()); self }
+    pub fn storage_operation_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageOperationStatus", value.into_expr())) }
     /// `StorageThroughput`: integer. Update: in place.
-    pub fn storage_throughput(mut self, value: impl Arg<i64>) -> Self { self.0.set("StorageThroughput", value.into_expr()); self }
+    pub fn storage_throughput(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StorageThroughput", value.into_expr())) }
     /// `StorageType`: text. Update: in place.
-    pub fn storage_type(mut self, value: impl Arg<str>) -> Self { self.0.set("StorageType", value.into_expr()); self }
+    pub fn storage_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageType", value.into_expr())) }
     /// `VolumeName`: text. Update: in place.
-    pub fn volume_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VolumeName", value.into_expr()); self }
+    pub fn volume_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VolumeName", value.into_expr())) }
 }
 impl Done for AdditionalStorageVolume { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CertificateDetails` of `AWS::RDS::DBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-certificatedetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CertificateDetails(Bag);
+#[must_use] pub struct CertificateDetails(Bag);
 impl CertificateDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CAIdentifier`: text. Update: in place.
-    pub fn ca_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("CAIdentifier", value.into_expr()); self }
+    pub fn ca_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CAIdentifier", value.into_expr())) }
     /// `ValidTill`: text. Update: in place.
-    pub fn valid_till(mut self, value: impl Arg<str>) -> Self { self.0.set("ValidTill", value.into_expr()); self }
+    pub fn valid_till(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValidTill", value.into_expr())) }
 }
 impl Done for CertificateDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DBInstanceRole` of `AWS::RDS::DBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-dbinstancerole.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DBInstanceRole<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DBInstanceRole<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DBInstanceRole {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DBInstanceRole<super::missing::FeatureName, super::missing::RoleArn> { DBInstanceRole(Bag::default(), Phase) }
+    pub fn new() -> DBInstanceRole<Missing<super::required::FeatureName>, Missing<super::required::RoleArn>> { DBInstanceRole(Bag::default(), Phase) }
 }
 impl<R0, R1> DBInstanceRole<R0, R1> {
     /// `FeatureName`: text, required. Update: in place.
-    pub fn feature_name(mut self, value: impl Arg<str>) -> DBInstanceRole<Set, R1> { self.0.set("FeatureName", value.into_expr()); DBInstanceRole(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> DBInstanceRole<R0, Set> { self.0.set("RoleArn", value.into_expr()); DBInstanceRole(self.0, Phase) }
+    pub fn feature_name(self, value: impl Arg<str>) -> DBInstanceRole<Set, R1> { DBInstanceRole(put(self.0, "FeatureName", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> DBInstanceRole<R0, Set> { DBInstanceRole(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for DBInstanceRole { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DBInstanceStatusInfo` of `AWS::RDS::DBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-dbinstancestatusinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DBInstanceStatusInfo(Bag);
+#[must_use] pub struct DBInstanceStatusInfo(Bag);
 impl DBInstanceStatusInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Message`: text. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> Self { self.0.set("Message", value.into_expr()); self }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
     /// `Normal`: boolean. Update: in place.
-    pub fn normal(mut self, value: impl Arg<bool>) -> Self { self.0.set("Normal", value.into_expr()); self }
+    pub fn normal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Normal", value.into_expr())) }
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
     /// `StatusType`: text. Update: in place.
-    pub fn status_type(mut self, value: impl Arg<str>) -> Self { self.0.set("StatusType", value.into_expr()); self }
+    pub fn status_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusType", value.into_expr())) }
 }
 impl Done for DBInstanceStatusInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Endpoint` of `AWS::RDS::DBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-endpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Endpoint(Bag);
+#[must_use] pub struct Endpoint(Bag);
 impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place.
-    pub fn address(mut self, value: impl Arg<str>) -> Self { self.0.set("Address", value.into_expr()); self }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
     /// `HostedZoneId`: text. Update: in place.
-    pub fn hosted_zone_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HostedZoneId", value.into_expr()); self }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
     /// `Port`: text. Update: in place.
-    pub fn port(mut self, value: impl Arg<str>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MasterUserSecret` of `AWS::RDS::DBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-masterusersecret.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MasterUserSecret(Bag);
+#[must_use] pub struct MasterUserSecret(Bag);
 impl MasterUserSecret {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `SecretArn`: text. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretArn", value.into_expr()); self }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for MasterUserSecret { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProcessorFeature` of `AWS::RDS::DBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbinstance-processorfeature.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProcessorFeature(Bag);
+#[must_use] pub struct ProcessorFeature(Bag);
 impl ProcessorFeature {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: `Name`. Update: in place.
-    pub fn name(mut self, value: impl Arg<Name>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<Name>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for ProcessorFeature { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Name` allows.
@@ -739,32 +739,32 @@ impl CfnDBParameterGroup {
     /// `AWS::RDS::DBParameterGroup`
     pub const TYPE: &'static str = "AWS::RDS::DBParameterGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDBParameterGroupProps<R0, R1>) -> Self where CfnDBParameterGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBParameterGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DBParameterGroupName`.
     pub fn reference(&self) -> Val<kind::RdsDBParameterGroupName> { self.0.reference() }
-    /// The attribute `DBParameterGroupArn`: text.
+    /// The attribute `DBParameterGroupArn`: `OtherArn`.
     pub fn attr_db_parameter_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DBParameterGroupArn") }
-    /// The attribute `DBParameterGroupName`: text.
+    /// The attribute `DBParameterGroupName`: `RdsDBParameterGroupName`.
     pub fn attr_db_parameter_group_name(&self) -> Val<kind::RdsDBParameterGroupName> { self.0.get_att("DBParameterGroupName") }
 }
 impl Parent for CfnDBParameterGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RDS::DBParameterGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbparametergroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDBParameterGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDBParameterGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDBParameterGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDBParameterGroupProps<missing::Description, missing::Family> { CfnDBParameterGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDBParameterGroupProps<Missing<required::Description>, Missing<required::Family>> { CfnDBParameterGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDBParameterGroupProps<R0, R1> {
     /// `DBParameterGroupName`: text. Update: replacement.
-    pub fn db_parameter_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DBParameterGroupName", value.into_expr()); self }
+    pub fn db_parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBParameterGroupName", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnDBParameterGroupProps<Set, R1> { self.0.set("Description", value.into_expr()); CfnDBParameterGroupProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnDBParameterGroupProps<Set, R1> { CfnDBParameterGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Family`: text, required. Update: replacement.
-    pub fn family(mut self, value: impl Arg<str>) -> CfnDBParameterGroupProps<R0, Set> { self.0.set("Family", value.into_expr()); CfnDBParameterGroupProps(self.0, Phase) }
+    pub fn family(self, value: impl Arg<str>) -> CfnDBParameterGroupProps<R0, Set> { CfnDBParameterGroupProps(put(self.0, "Family", value.into_expr()), Phase) }
     /// `Parameters`: JSON. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Any>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RDS::DBProxy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html)
@@ -773,10 +773,10 @@ impl CfnDBProxy {
     /// `AWS::RDS::DBProxy`
     pub const TYPE: &'static str = "AWS::RDS::DBProxy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnDBProxyProps<R0, R1, R2, R3>) -> Self where CfnDBProxyProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBProxyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DBProxyName`.
     pub fn reference(&self) -> Val<kind::RdsDBProxyName> { self.0.reference() }
-    /// The attribute `DBProxyArn`: text.
+    /// The attribute `DBProxyArn`: `OtherArn`.
     pub fn attr_db_proxy_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DBProxyArn") }
     /// The attribute `Endpoint`: text.
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
@@ -785,69 +785,69 @@ impl CfnDBProxy {
 }
 impl Parent for CfnDBProxy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RDS::DBProxy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDBProxyProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnDBProxyProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnDBProxyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDBProxyProps<missing::DBProxyName, missing::EngineFamily, missing::RoleArn, missing::VpcSubnetIds> { CfnDBProxyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDBProxyProps<Missing<required::DBProxyName>, Missing<required::EngineFamily>, Missing<required::RoleArn>, Missing<required::VpcSubnetIds>> { CfnDBProxyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnDBProxyProps<R0, R1, R2, R3> {
     /// `Auth`: list of `AuthFormat`. Update: in place.
-    pub fn auth(mut self, value: impl Arg<Arr<db_proxy::AuthFormat>>) -> Self { self.0.set("Auth", value.into_expr()); self }
+    pub fn auth(self, value: impl Arg<Arr<db_proxy::AuthFormat>>) -> Self { Self(put(self.0, "Auth", value.into_expr()), Phase) }
     /// `DBProxyName`: text, required. Update: replacement.
-    pub fn db_proxy_name(mut self, value: impl Arg<str>) -> CfnDBProxyProps<Set, R1, R2, R3> { self.0.set("DBProxyName", value.into_expr()); CfnDBProxyProps(self.0, Phase) }
+    pub fn db_proxy_name(self, value: impl Arg<str>) -> CfnDBProxyProps<Set, R1, R2, R3> { CfnDBProxyProps(put(self.0, "DBProxyName", value.into_expr()), Phase) }
     /// `DebugLogging`: boolean. Update: in place.
-    pub fn debug_logging(mut self, value: impl Arg<bool>) -> Self { self.0.set("DebugLogging", value.into_expr()); self }
+    pub fn debug_logging(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DebugLogging", value.into_expr()), Phase) }
     /// `DefaultAuthScheme`: `DefaultAuthScheme`. Update: in place.
-    pub fn default_auth_scheme(mut self, value: impl Arg<db_proxy::DefaultAuthScheme>) -> Self { self.0.set("DefaultAuthScheme", value.into_expr()); self }
+    pub fn default_auth_scheme(self, value: impl Arg<db_proxy::DefaultAuthScheme>) -> Self { Self(put(self.0, "DefaultAuthScheme", value.into_expr()), Phase) }
     /// `EndpointNetworkType`: `EndpointNetworkType`. Update: replacement.
-    pub fn endpoint_network_type(mut self, value: impl Arg<db_proxy::EndpointNetworkType>) -> Self { self.0.set("EndpointNetworkType", value.into_expr()); self }
+    pub fn endpoint_network_type(self, value: impl Arg<db_proxy::EndpointNetworkType>) -> Self { Self(put(self.0, "EndpointNetworkType", value.into_expr()), Phase) }
     /// `EngineFamily`: `EngineFamily`, required. Update: replacement.
-    pub fn engine_family(mut self, value: impl Arg<db_proxy::EngineFamily>) -> CfnDBProxyProps<R0, Set, R2, R3> { self.0.set("EngineFamily", value.into_expr()); CfnDBProxyProps(self.0, Phase) }
+    pub fn engine_family(self, value: impl Arg<db_proxy::EngineFamily>) -> CfnDBProxyProps<R0, Set, R2, R3> { CfnDBProxyProps(put(self.0, "EngineFamily", value.into_expr()), Phase) }
     /// `IdleClientTimeout`: integer. Update: in place.
-    pub fn idle_client_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("IdleClientTimeout", value.into_expr()); self }
+    pub fn idle_client_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleClientTimeout", value.into_expr()), Phase) }
     /// `RequireTLS`: boolean. Update: in place.
-    pub fn require_tls(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireTLS", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnDBProxyProps<R0, R1, Set, R3> { self.0.set("RoleArn", value.into_expr()); CfnDBProxyProps(self.0, Phase) }
+    pub fn require_tls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireTLS", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDBProxyProps<R0, R1, Set, R3> { CfnDBProxyProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of `TagFormat`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<db_proxy::TagFormat>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<db_proxy::TagFormat>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetConnectionNetworkType`: `TargetConnectionNetworkType`. Update: replacement.
-    pub fn target_connection_network_type(mut self, value: impl Arg<db_proxy::TargetConnectionNetworkType>) -> Self { self.0.set("TargetConnectionNetworkType", value.into_expr()); self }
-    /// `VpcSecurityGroupIds`: list of text. Update: in place.
-    pub fn vpc_security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("VpcSecurityGroupIds", value.into_expr()); self }
-    /// `VpcSubnetIds`: list of text, required. Update: replacement.
-    pub fn vpc_subnet_ids(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnDBProxyProps<R0, R1, R2, Set> { self.0.set("VpcSubnetIds", value.into_expr()); CfnDBProxyProps(self.0, Phase) }
+    pub fn target_connection_network_type(self, value: impl Arg<db_proxy::TargetConnectionNetworkType>) -> Self { Self(put(self.0, "TargetConnectionNetworkType", value.into_expr()), Phase) }
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
+    /// `VpcSubnetIds`: list of `Ec2SubnetId`, required. Update: replacement.
+    pub fn vpc_subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnDBProxyProps<R0, R1, R2, Set> { CfnDBProxyProps(put(self.0, "VpcSubnetIds", value.into_expr()), Phase) }
 }
 impl Done for CfnDBProxyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RDS::DBProxy`.
 pub mod db_proxy {
 use crate::cfn::support::*;
 /// The property type `AuthFormat` of `AWS::RDS::DBProxy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxy-authformat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthFormat(Bag);
+#[must_use] pub struct AuthFormat(Bag);
 impl AuthFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthScheme`: `AuthScheme`. Update: in place.
-    pub fn auth_scheme(mut self, value: impl Arg<AuthScheme>) -> Self { self.0.set("AuthScheme", value.into_expr()); self }
+    pub fn auth_scheme(self, value: impl Arg<AuthScheme>) -> Self { Self(put(self.0, "AuthScheme", value.into_expr())) }
     /// `ClientPasswordAuthType`: `ClientPasswordAuthType`. Update: in place.
-    pub fn client_password_auth_type(mut self, value: impl Arg<ClientPasswordAuthType>) -> Self { self.0.set("ClientPasswordAuthType", value.into_expr()); self }
+    pub fn client_password_auth_type(self, value: impl Arg<ClientPasswordAuthType>) -> Self { Self(put(self.0, "ClientPasswordAuthType", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `IAMAuth`: `IAMAuth`. Update: in place.
-    pub fn iam_auth(mut self, value: impl Arg<IAMAuth>) -> Self { self.0.set("IAMAuth", value.into_expr()); self }
-    /// `SecretArn`: text. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<kind::SecretsManagerSecretId>) -> Self { self.0.set("SecretArn", value.into_expr()); self }
+    pub fn iam_auth(self, value: impl Arg<IAMAuth>) -> Self { Self(put(self.0, "IAMAuth", value.into_expr())) }
+    /// `SecretArn`: `SecretsManagerSecretId`. Update: in place.
+    pub fn secret_arn(self, value: impl Arg<kind::SecretsManagerSecretId>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for AuthFormat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagFormat` of `AWS::RDS::DBProxy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxy-tagformat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagFormat(Bag);
+#[must_use] pub struct TagFormat(Bag);
 impl TagFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for TagFormat { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthScheme` allows.
@@ -871,10 +871,10 @@ impl CfnDBProxyEndpoint {
     /// `AWS::RDS::DBProxyEndpoint`
     pub const TYPE: &'static str = "AWS::RDS::DBProxyEndpoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDBProxyEndpointProps<R0, R1, R2>) -> Self where CfnDBProxyEndpointProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBProxyEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DBProxyEndpointName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `DBProxyEndpointArn`: text.
+    /// The attribute `DBProxyEndpointArn`: `OtherArn`.
     pub fn attr_db_proxy_endpoint_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DBProxyEndpointArn") }
     /// The attribute `Endpoint`: text.
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
@@ -885,40 +885,40 @@ impl CfnDBProxyEndpoint {
 }
 impl Parent for CfnDBProxyEndpoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RDS::DBProxyEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxyendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDBProxyEndpointProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDBProxyEndpointProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDBProxyEndpointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDBProxyEndpointProps<missing::DBProxyEndpointName, missing::DBProxyName, missing::VpcSubnetIds> { CfnDBProxyEndpointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDBProxyEndpointProps<Missing<required::DBProxyEndpointName>, Missing<required::DBProxyName>, Missing<required::VpcSubnetIds>> { CfnDBProxyEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDBProxyEndpointProps<R0, R1, R2> {
     /// `DBProxyEndpointName`: text, required. Update: replacement.
-    pub fn db_proxy_endpoint_name(mut self, value: impl Arg<str>) -> CfnDBProxyEndpointProps<Set, R1, R2> { self.0.set("DBProxyEndpointName", value.into_expr()); CfnDBProxyEndpointProps(self.0, Phase) }
+    pub fn db_proxy_endpoint_name(self, value: impl Arg<str>) -> CfnDBProxyEndpointProps<Set, R1, R2> { CfnDBProxyEndpointProps(put(self.0, "DBProxyEndpointName", value.into_expr()), Phase) }
     /// `DBProxyName`: text, required. Update: replacement.
-    pub fn db_proxy_name(mut self, value: impl Arg<str>) -> CfnDBProxyEndpointProps<R0, Set, R2> { self.0.set("DBProxyName", value.into_expr()); CfnDBProxyEndpointProps(self.0, Phase) }
+    pub fn db_proxy_name(self, value: impl Arg<str>) -> CfnDBProxyEndpointProps<R0, Set, R2> { CfnDBProxyEndpointProps(put(self.0, "DBProxyName", value.into_expr()), Phase) }
     /// `EndpointNetworkType`: `EndpointNetworkType`. Update: replacement.
-    pub fn endpoint_network_type(mut self, value: impl Arg<db_proxy_endpoint::EndpointNetworkType>) -> Self { self.0.set("EndpointNetworkType", value.into_expr()); self }
+    pub fn endpoint_network_type(self, value: impl Arg<db_proxy_endpoint::EndpointNetworkType>) -> Self { Self(put(self.0, "EndpointNetworkType", value.into_expr()), Phase) }
     /// `Tags`: list of `TagFormat`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<db_proxy_endpoint::TagFormat>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<db_proxy_endpoint::TagFormat>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetRole`: `TargetRole`. Update: in place.
-    pub fn target_role(mut self, value: impl Arg<db_proxy_endpoint::TargetRole>) -> Self { self.0.set("TargetRole", value.into_expr()); self }
-    /// `VpcSecurityGroupIds`: list of text. Update: in place.
-    pub fn vpc_security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("VpcSecurityGroupIds", value.into_expr()); self }
-    /// `VpcSubnetIds`: list of text, required. Update: replacement.
-    pub fn vpc_subnet_ids(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnDBProxyEndpointProps<R0, R1, Set> { self.0.set("VpcSubnetIds", value.into_expr()); CfnDBProxyEndpointProps(self.0, Phase) }
+    pub fn target_role(self, value: impl Arg<db_proxy_endpoint::TargetRole>) -> Self { Self(put(self.0, "TargetRole", value.into_expr()), Phase) }
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
+    /// `VpcSubnetIds`: list of `Ec2SubnetId`, required. Update: replacement.
+    pub fn vpc_subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnDBProxyEndpointProps<R0, R1, Set> { CfnDBProxyEndpointProps(put(self.0, "VpcSubnetIds", value.into_expr()), Phase) }
 }
 impl Done for CfnDBProxyEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RDS::DBProxyEndpoint`.
 pub mod db_proxy_endpoint {
 use crate::cfn::support::*;
 /// The property type `TagFormat` of `AWS::RDS::DBProxyEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxyendpoint-tagformat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagFormat(Bag);
+#[must_use] pub struct TagFormat(Bag);
 impl TagFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for TagFormat { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EndpointNetworkType` allows.
@@ -932,50 +932,50 @@ impl CfnDBProxyTargetGroup {
     /// `AWS::RDS::DBProxyTargetGroup`
     pub const TYPE: &'static str = "AWS::RDS::DBProxyTargetGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDBProxyTargetGroupProps<R0, R1>) -> Self where CfnDBProxyTargetGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBProxyTargetGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TargetGroupArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `TargetGroupArn`: text.
+    /// The attribute `TargetGroupArn`: `OtherArn`.
     pub fn attr_target_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TargetGroupArn") }
 }
 impl Parent for CfnDBProxyTargetGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RDS::DBProxyTargetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbproxytargetgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDBProxyTargetGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDBProxyTargetGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDBProxyTargetGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDBProxyTargetGroupProps<missing::DBProxyName, missing::TargetGroupName> { CfnDBProxyTargetGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDBProxyTargetGroupProps<Missing<required::DBProxyName>, Missing<required::TargetGroupName>> { CfnDBProxyTargetGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDBProxyTargetGroupProps<R0, R1> {
     /// `ConnectionPoolConfigurationInfo`: `ConnectionPoolConfigurationInfoFormat`. Update: in place.
-    pub fn connection_pool_configuration_info(mut self, value: impl Arg<db_proxy_target_group::ConnectionPoolConfigurationInfoFormat>) -> Self { self.0.set("ConnectionPoolConfigurationInfo", value.into_expr()); self }
-    /// `DBClusterIdentifiers`: list of text. Update: in place.
-    pub fn db_cluster_identifiers(mut self, value: impl Arg<Arr<kind::RdsDBClusterIdentifier>>) -> Self { self.0.set("DBClusterIdentifiers", value.into_expr()); self }
+    pub fn connection_pool_configuration_info(self, value: impl Arg<db_proxy_target_group::ConnectionPoolConfigurationInfoFormat>) -> Self { Self(put(self.0, "ConnectionPoolConfigurationInfo", value.into_expr()), Phase) }
+    /// `DBClusterIdentifiers`: list of `RdsDBClusterIdentifier`. Update: in place.
+    pub fn db_cluster_identifiers(self, value: impl Arg<Arr<kind::RdsDBClusterIdentifier>>) -> Self { Self(put(self.0, "DBClusterIdentifiers", value.into_expr()), Phase) }
     /// `DBInstanceIdentifiers`: list of text. Update: in place.
-    pub fn db_instance_identifiers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DBInstanceIdentifiers", value.into_expr()); self }
-    /// `DBProxyName`: text, required. Update: replacement.
-    pub fn db_proxy_name(mut self, value: impl Arg<kind::RdsDBProxyName>) -> CfnDBProxyTargetGroupProps<Set, R1> { self.0.set("DBProxyName", value.into_expr()); CfnDBProxyTargetGroupProps(self.0, Phase) }
+    pub fn db_instance_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DBInstanceIdentifiers", value.into_expr()), Phase) }
+    /// `DBProxyName`: `RdsDBProxyName`, required. Update: replacement.
+    pub fn db_proxy_name(self, value: impl Arg<kind::RdsDBProxyName>) -> CfnDBProxyTargetGroupProps<Set, R1> { CfnDBProxyTargetGroupProps(put(self.0, "DBProxyName", value.into_expr()), Phase) }
     /// `TargetGroupName`: `TargetGroupName`, required. Update: replacement.
-    pub fn target_group_name(mut self, value: impl Arg<db_proxy_target_group::TargetGroupName>) -> CfnDBProxyTargetGroupProps<R0, Set> { self.0.set("TargetGroupName", value.into_expr()); CfnDBProxyTargetGroupProps(self.0, Phase) }
+    pub fn target_group_name(self, value: impl Arg<db_proxy_target_group::TargetGroupName>) -> CfnDBProxyTargetGroupProps<R0, Set> { CfnDBProxyTargetGroupProps(put(self.0, "TargetGroupName", value.into_expr()), Phase) }
 }
 impl Done for CfnDBProxyTargetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RDS::DBProxyTargetGroup`.
 pub mod db_proxy_target_group {
 use crate::cfn::support::*;
 /// The property type `ConnectionPoolConfigurationInfoFormat` of `AWS::RDS::DBProxyTargetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbproxytargetgroup-connectionpoolconfigurationinfoformat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectionPoolConfigurationInfoFormat(Bag);
+#[must_use] pub struct ConnectionPoolConfigurationInfoFormat(Bag);
 impl ConnectionPoolConfigurationInfoFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionBorrowTimeout`: integer. Update: in place.
-    pub fn connection_borrow_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("ConnectionBorrowTimeout", value.into_expr()); self }
+    pub fn connection_borrow_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ConnectionBorrowTimeout", value.into_expr())) }
     /// `InitQuery`: text. Update: in place.
-    pub fn init_query(mut self, value: impl Arg<str>) -> Self { self.0.set("InitQuery", value.into_expr()); self }
+    pub fn init_query(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InitQuery", value.into_expr())) }
     /// `MaxConnectionsPercent`: integer. Update: in place.
-    pub fn max_connections_percent(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxConnectionsPercent", value.into_expr()); self }
+    pub fn max_connections_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConnectionsPercent", value.into_expr())) }
     /// `MaxIdleConnectionsPercent`: integer. Update: in place.
-    pub fn max_idle_connections_percent(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxIdleConnectionsPercent", value.into_expr()); self }
+    pub fn max_idle_connections_percent(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxIdleConnectionsPercent", value.into_expr())) }
     /// `SessionPinningFilters`: list of text. Update: in place.
-    pub fn session_pinning_filters(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SessionPinningFilters", value.into_expr()); self }
+    pub fn session_pinning_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SessionPinningFilters", value.into_expr())) }
 }
 impl Done for ConnectionPoolConfigurationInfoFormat { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `TargetGroupName` allows.
@@ -987,7 +987,7 @@ impl CfnDBSecurityGroup {
     /// `AWS::RDS::DBSecurityGroup`
     pub const TYPE: &'static str = "AWS::RDS::DBSecurityGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDBSecurityGroupProps<R0, R1>) -> Self where CfnDBSecurityGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBSecurityGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -995,38 +995,38 @@ impl CfnDBSecurityGroup {
 }
 impl Parent for CfnDBSecurityGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RDS::DBSecurityGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDBSecurityGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDBSecurityGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDBSecurityGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDBSecurityGroupProps<missing::DBSecurityGroupIngress, missing::GroupDescription> { CfnDBSecurityGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDBSecurityGroupProps<Missing<required::DBSecurityGroupIngress>, Missing<required::GroupDescription>> { CfnDBSecurityGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDBSecurityGroupProps<R0, R1> {
     /// `DBSecurityGroupIngress`: list of `Ingress`, required. Update: in place.
-    pub fn db_security_group_ingress(mut self, value: impl Arg<Arr<db_security_group::Ingress>>) -> CfnDBSecurityGroupProps<Set, R1> { self.0.set("DBSecurityGroupIngress", value.into_expr()); CfnDBSecurityGroupProps(self.0, Phase) }
+    pub fn db_security_group_ingress(self, value: impl Arg<Arr<db_security_group::Ingress>>) -> CfnDBSecurityGroupProps<Set, R1> { CfnDBSecurityGroupProps(put(self.0, "DBSecurityGroupIngress", value.into_expr()), Phase) }
     /// `EC2VpcId`: text. Update: replacement.
-    pub fn ec2_vpc_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EC2VpcId", value.into_expr()); self }
+    pub fn ec2_vpc_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2VpcId", value.into_expr()), Phase) }
     /// `GroupDescription`: text, required. Update: replacement.
-    pub fn group_description(mut self, value: impl Arg<str>) -> CfnDBSecurityGroupProps<R0, Set> { self.0.set("GroupDescription", value.into_expr()); CfnDBSecurityGroupProps(self.0, Phase) }
+    pub fn group_description(self, value: impl Arg<str>) -> CfnDBSecurityGroupProps<R0, Set> { CfnDBSecurityGroupProps(put(self.0, "GroupDescription", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBSecurityGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RDS::DBSecurityGroup`.
 pub mod db_security_group {
 use crate::cfn::support::*;
 /// The property type `Ingress` of `AWS::RDS::DBSecurityGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-dbsecuritygroup-ingress.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Ingress(Bag);
+#[must_use] pub struct Ingress(Bag);
 impl Ingress {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CIDRIP`: text. Update: in place.
-    pub fn cidrip(mut self, value: impl Arg<str>) -> Self { self.0.set("CIDRIP", value.into_expr()); self }
-    /// `EC2SecurityGroupId`: text. Update: replacement.
-    pub fn ec2_security_group_id(mut self, value: impl Arg<kind::Ec2SecurityGroupGroupId>) -> Self { self.0.set("EC2SecurityGroupId", value.into_expr()); self }
+    pub fn cidrip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CIDRIP", value.into_expr())) }
+    /// `EC2SecurityGroupId`: `Ec2SecurityGroupId`. Update: replacement.
+    pub fn ec2_security_group_id(self, value: impl Arg<kind::Ec2SecurityGroupId>) -> Self { Self(put(self.0, "EC2SecurityGroupId", value.into_expr())) }
     /// `EC2SecurityGroupName`: text. Update: replacement.
-    pub fn ec2_security_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("EC2SecurityGroupName", value.into_expr()); self }
+    pub fn ec2_security_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupName", value.into_expr())) }
     /// `EC2SecurityGroupOwnerId`: text. Update: replacement.
-    pub fn ec2_security_group_owner_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EC2SecurityGroupOwnerId", value.into_expr()); self }
+    pub fn ec2_security_group_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupOwnerId", value.into_expr())) }
 }
 impl Done for Ingress { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1036,7 +1036,7 @@ impl CfnDBSecurityGroupIngress {
     /// `AWS::RDS::DBSecurityGroupIngress`
     pub const TYPE: &'static str = "AWS::RDS::DBSecurityGroupIngress";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDBSecurityGroupIngressProps<R0>) -> Self where CfnDBSecurityGroupIngressProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBSecurityGroupIngressProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -1044,22 +1044,22 @@ impl CfnDBSecurityGroupIngress {
 }
 impl Parent for CfnDBSecurityGroupIngress { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RDS::DBSecurityGroupIngress`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsecuritygroupingress.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDBSecurityGroupIngressProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDBSecurityGroupIngressProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDBSecurityGroupIngressProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDBSecurityGroupIngressProps<missing::DBSecurityGroupName> { CfnDBSecurityGroupIngressProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDBSecurityGroupIngressProps<Missing<required::DBSecurityGroupName>> { CfnDBSecurityGroupIngressProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDBSecurityGroupIngressProps<R0> {
     /// `CIDRIP`: text. Update: in place.
-    pub fn cidrip(mut self, value: impl Arg<str>) -> Self { self.0.set("CIDRIP", value.into_expr()); self }
+    pub fn cidrip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CIDRIP", value.into_expr()), Phase) }
     /// `DBSecurityGroupName`: text, required. Update: in place.
-    pub fn db_security_group_name(mut self, value: impl Arg<str>) -> CfnDBSecurityGroupIngressProps<Set> { self.0.set("DBSecurityGroupName", value.into_expr()); CfnDBSecurityGroupIngressProps(self.0, Phase) }
-    /// `EC2SecurityGroupId`: text. Update: in place.
-    pub fn ec2_security_group_id(mut self, value: impl Arg<kind::Ec2SecurityGroupGroupId>) -> Self { self.0.set("EC2SecurityGroupId", value.into_expr()); self }
+    pub fn db_security_group_name(self, value: impl Arg<str>) -> CfnDBSecurityGroupIngressProps<Set> { CfnDBSecurityGroupIngressProps(put(self.0, "DBSecurityGroupName", value.into_expr()), Phase) }
+    /// `EC2SecurityGroupId`: `Ec2SecurityGroupId`. Update: in place.
+    pub fn ec2_security_group_id(self, value: impl Arg<kind::Ec2SecurityGroupId>) -> Self { Self(put(self.0, "EC2SecurityGroupId", value.into_expr()), Phase) }
     /// `EC2SecurityGroupName`: text. Update: in place.
-    pub fn ec2_security_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("EC2SecurityGroupName", value.into_expr()); self }
+    pub fn ec2_security_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupName", value.into_expr()), Phase) }
     /// `EC2SecurityGroupOwnerId`: text. Update: in place.
-    pub fn ec2_security_group_owner_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EC2SecurityGroupOwnerId", value.into_expr()); self }
+    pub fn ec2_security_group_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupOwnerId", value.into_expr()), Phase) }
 }
 impl Done for CfnDBSecurityGroupIngressProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RDS::DBShardGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbshardgroup.html)
@@ -1068,7 +1068,7 @@ impl CfnDBShardGroup {
     /// `AWS::RDS::DBShardGroup`
     pub const TYPE: &'static str = "AWS::RDS::DBShardGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDBShardGroupProps<R0, R1>) -> Self where CfnDBShardGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBShardGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DBShardGroupIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `DBShardGroupResourceId`: text.
@@ -1078,26 +1078,26 @@ impl CfnDBShardGroup {
 }
 impl Parent for CfnDBShardGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RDS::DBShardGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbshardgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDBShardGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDBShardGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDBShardGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDBShardGroupProps<missing::DBClusterIdentifier, missing::MaxACU> { CfnDBShardGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDBShardGroupProps<Missing<required::DBClusterIdentifier>, Missing<required::MaxACU>> { CfnDBShardGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDBShardGroupProps<R0, R1> {
     /// `ComputeRedundancy`: integer. Update: in place.
-    pub fn compute_redundancy(mut self, value: impl Arg<i64>) -> Self { self.0.set("ComputeRedundancy", value.into_expr()); self }
+    pub fn compute_redundancy(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ComputeRedundancy", value.into_expr()), Phase) }
     /// `DBClusterIdentifier`: text, required. Update: replacement.
-    pub fn db_cluster_identifier(mut self, value: impl Arg<str>) -> CfnDBShardGroupProps<Set, R1> { self.0.set("DBClusterIdentifier", value.into_expr()); CfnDBShardGroupProps(self.0, Phase) }
+    pub fn db_cluster_identifier(self, value: impl Arg<str>) -> CfnDBShardGroupProps<Set, R1> { CfnDBShardGroupProps(put(self.0, "DBClusterIdentifier", value.into_expr()), Phase) }
     /// `DBShardGroupIdentifier`: text. Update: replacement.
-    pub fn db_shard_group_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DBShardGroupIdentifier", value.into_expr()); self }
+    pub fn db_shard_group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBShardGroupIdentifier", value.into_expr()), Phase) }
     /// `MaxACU`: number, required. Update: in place.
-    pub fn max_acu(mut self, value: impl Arg<f64>) -> CfnDBShardGroupProps<R0, Set> { self.0.set("MaxACU", value.into_expr()); CfnDBShardGroupProps(self.0, Phase) }
+    pub fn max_acu(self, value: impl Arg<f64>) -> CfnDBShardGroupProps<R0, Set> { CfnDBShardGroupProps(put(self.0, "MaxACU", value.into_expr()), Phase) }
     /// `MinACU`: number. Update: in place.
-    pub fn min_acu(mut self, value: impl Arg<f64>) -> Self { self.0.set("MinACU", value.into_expr()); self }
+    pub fn min_acu(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinACU", value.into_expr()), Phase) }
     /// `PubliclyAccessible`: boolean. Update: replacement.
-    pub fn publicly_accessible(mut self, value: impl Arg<bool>) -> Self { self.0.set("PubliclyAccessible", value.into_expr()); self }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBShardGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RDS::DBSnapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html)
@@ -1106,14 +1106,14 @@ impl CfnDBSnapshot {
     /// `AWS::RDS::DBSnapshot`
     pub const TYPE: &'static str = "AWS::RDS::DBSnapshot";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDBSnapshotProps<R0, R1>) -> Self where CfnDBSnapshotProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DBSnapshotArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AllocatedStorage`: integer.
     pub fn attr_allocated_storage(&self) -> Val<i64> { self.0.get_att("AllocatedStorage") }
     /// The attribute `AvailabilityZone`: text.
     pub fn attr_availability_zone(&self) -> Val<str> { self.0.get_att("AvailabilityZone") }
-    /// The attribute `DBSnapshotArn`: text.
+    /// The attribute `DBSnapshotArn`: `OtherArn`.
     pub fn attr_db_snapshot_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DBSnapshotArn") }
     /// The attribute `DbiResourceId`: text.
     pub fn attr_dbi_resource_id(&self) -> Val<str> { self.0.get_att("DbiResourceId") }
@@ -1156,18 +1156,18 @@ impl CfnDBSnapshot {
 }
 impl Parent for CfnDBSnapshot { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RDS::DBSnapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsnapshot.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDBSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDBSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDBSnapshotProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDBSnapshotProps<missing::DBInstanceIdentifier, missing::DBSnapshotIdentifier> { CfnDBSnapshotProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDBSnapshotProps<Missing<required::DBInstanceIdentifier>, Missing<required::DBSnapshotIdentifier>> { CfnDBSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDBSnapshotProps<R0, R1> {
     /// `DBInstanceIdentifier`: text, required. Update: replacement.
-    pub fn db_instance_identifier(mut self, value: impl Arg<str>) -> CfnDBSnapshotProps<Set, R1> { self.0.set("DBInstanceIdentifier", value.into_expr()); CfnDBSnapshotProps(self.0, Phase) }
+    pub fn db_instance_identifier(self, value: impl Arg<str>) -> CfnDBSnapshotProps<Set, R1> { CfnDBSnapshotProps(put(self.0, "DBInstanceIdentifier", value.into_expr()), Phase) }
     /// `DBSnapshotIdentifier`: text, required. Update: replacement.
-    pub fn db_snapshot_identifier(mut self, value: impl Arg<str>) -> CfnDBSnapshotProps<R0, Set> { self.0.set("DBSnapshotIdentifier", value.into_expr()); CfnDBSnapshotProps(self.0, Phase) }
+    pub fn db_snapshot_identifier(self, value: impl Arg<str>) -> CfnDBSnapshotProps<R0, Set> { CfnDBSnapshotProps(put(self.0, "DBSnapshotIdentifier", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RDS::DBSubnetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsubnetgroup.html)
@@ -1176,28 +1176,28 @@ impl CfnDBSubnetGroup {
     /// `AWS::RDS::DBSubnetGroup`
     pub const TYPE: &'static str = "AWS::RDS::DBSubnetGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDBSubnetGroupProps<R0, R1>) -> Self where CfnDBSubnetGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDBSubnetGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DBSubnetGroupName`.
     pub fn reference(&self) -> Val<kind::RdsDBSubnetGroupName> { self.0.reference() }
-    /// The attribute `DBSubnetGroupArn`: text.
+    /// The attribute `DBSubnetGroupArn`: `OtherArn`.
     pub fn attr_db_subnet_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DBSubnetGroupArn") }
 }
 impl Parent for CfnDBSubnetGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RDS::DBSubnetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-dbsubnetgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDBSubnetGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDBSubnetGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDBSubnetGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDBSubnetGroupProps<missing::DBSubnetGroupDescription, missing::SubnetIds> { CfnDBSubnetGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDBSubnetGroupProps<Missing<required::DBSubnetGroupDescription>, Missing<required::SubnetIds>> { CfnDBSubnetGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDBSubnetGroupProps<R0, R1> {
     /// `DBSubnetGroupDescription`: text, required. Update: in place.
-    pub fn db_subnet_group_description(mut self, value: impl Arg<str>) -> CfnDBSubnetGroupProps<Set, R1> { self.0.set("DBSubnetGroupDescription", value.into_expr()); CfnDBSubnetGroupProps(self.0, Phase) }
+    pub fn db_subnet_group_description(self, value: impl Arg<str>) -> CfnDBSubnetGroupProps<Set, R1> { CfnDBSubnetGroupProps(put(self.0, "DBSubnetGroupDescription", value.into_expr()), Phase) }
     /// `DBSubnetGroupName`: text. Update: replacement.
-    pub fn db_subnet_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DBSubnetGroupName", value.into_expr()); self }
-    /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnDBSubnetGroupProps<R0, Set> { self.0.set("SubnetIds", value.into_expr()); CfnDBSubnetGroupProps(self.0, Phase) }
+    pub fn db_subnet_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DBSubnetGroupName", value.into_expr()), Phase) }
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place.
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnDBSubnetGroupProps<R0, Set> { CfnDBSubnetGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDBSubnetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RDS::EventSubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-eventsubscription.html)
@@ -1206,32 +1206,32 @@ impl CfnEventSubscription {
     /// `AWS::RDS::EventSubscription`
     pub const TYPE: &'static str = "AWS::RDS::EventSubscription";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnEventSubscriptionProps<R0>) -> Self where CfnEventSubscriptionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventSubscriptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SubscriptionName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnEventSubscription { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RDS::EventSubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-eventsubscription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventSubscriptionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnEventSubscriptionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnEventSubscriptionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEventSubscriptionProps<missing::SnsTopicArn> { CfnEventSubscriptionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEventSubscriptionProps<Missing<required::SnsTopicArn>> { CfnEventSubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEventSubscriptionProps<R0> {
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `EventCategories`: list of text. Update: in place.
-    pub fn event_categories(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EventCategories", value.into_expr()); self }
-    /// `SnsTopicArn`: text, required. Update: replacement.
-    pub fn sns_topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> CfnEventSubscriptionProps<Set> { self.0.set("SnsTopicArn", value.into_expr()); CfnEventSubscriptionProps(self.0, Phase) }
-    /// `SourceIds`: list of text. Update: in place.
-    pub fn source_ids(mut self, value: impl Arg<Arr<kind::RdsDBClusterIdentifierOrDBInstanceIdentifier>>) -> Self { self.0.set("SourceIds", value.into_expr()); self }
+    pub fn event_categories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventCategories", value.into_expr()), Phase) }
+    /// `SnsTopicArn`: `SnsTopicArn`, required. Update: replacement.
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> CfnEventSubscriptionProps<Set> { CfnEventSubscriptionProps(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
+    /// `SourceIds`: list of `RdsDBClusterIdentifierOrDBInstanceIdentifier`. Update: in place.
+    pub fn source_ids(self, value: impl Arg<Arr<kind::RdsDBClusterIdentifierOrDBInstanceIdentifier>>) -> Self { Self(put(self.0, "SourceIds", value.into_expr()), Phase) }
     /// `SourceType`: text. Update: in place.
-    pub fn source_type(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceType", value.into_expr()); self }
+    pub fn source_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceType", value.into_expr()), Phase) }
     /// `SubscriptionName`: text. Update: replacement.
-    pub fn subscription_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SubscriptionName", value.into_expr()); self }
+    pub fn subscription_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriptionName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RDS::GlobalCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-globalcluster.html)
@@ -1248,38 +1248,38 @@ impl CfnGlobalCluster {
 }
 impl Parent for CfnGlobalCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RDS::GlobalCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-globalcluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGlobalClusterProps(Bag);
+#[must_use] pub struct CfnGlobalClusterProps(Bag);
 impl CfnGlobalClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeletionProtection`: boolean. Update: in place.
-    pub fn deletion_protection(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeletionProtection", value.into_expr()); self }
+    pub fn deletion_protection(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr())) }
     /// `Engine`: `Engine`. Update: replacement.
-    pub fn engine(mut self, value: impl Arg<global_cluster::Engine>) -> Self { self.0.set("Engine", value.into_expr()); self }
+    pub fn engine(self, value: impl Arg<global_cluster::Engine>) -> Self { Self(put(self.0, "Engine", value.into_expr())) }
     /// `EngineLifecycleSupport`: text. Update: in place.
-    pub fn engine_lifecycle_support(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineLifecycleSupport", value.into_expr()); self }
+    pub fn engine_lifecycle_support(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineLifecycleSupport", value.into_expr())) }
     /// `EngineVersion`: text. Update: in place.
-    pub fn engine_version(mut self, value: impl Arg<str>) -> Self { self.0.set("EngineVersion", value.into_expr()); self }
+    pub fn engine_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngineVersion", value.into_expr())) }
     /// `GlobalClusterIdentifier`: text. Update: replacement.
-    pub fn global_cluster_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("GlobalClusterIdentifier", value.into_expr()); self }
-    /// `SourceDBClusterIdentifier`: text. Update: replacement.
-    pub fn source_db_cluster_identifier(mut self, value: impl Arg<kind::RdsDBClusterIdentifier>) -> Self { self.0.set("SourceDBClusterIdentifier", value.into_expr()); self }
+    pub fn global_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GlobalClusterIdentifier", value.into_expr())) }
+    /// `SourceDBClusterIdentifier`: `RdsDBClusterIdentifier`. Update: replacement.
+    pub fn source_db_cluster_identifier(self, value: impl Arg<kind::RdsDBClusterIdentifier>) -> Self { Self(put(self.0, "SourceDBClusterIdentifier", value.into_expr())) }
     /// `StorageEncrypted`: boolean. Update: replacement.
-    pub fn storage_encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("StorageEncrypted", value.into_expr()); self }
+    pub fn storage_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StorageEncrypted", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnGlobalClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RDS::GlobalCluster`.
 pub mod global_cluster {
 use crate::cfn::support::*;
 /// The property type `GlobalEndpoint` of `AWS::RDS::GlobalCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-globalcluster-globalendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GlobalEndpoint(Bag);
+#[must_use] pub struct GlobalEndpoint(Bag);
 impl GlobalEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place.
-    pub fn address(mut self, value: impl Arg<str>) -> Self { self.0.set("Address", value.into_expr()); self }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
 }
 impl Done for GlobalEndpoint { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Engine` allows.
@@ -1291,38 +1291,38 @@ impl CfnIntegration {
     /// `AWS::RDS::Integration`
     pub const TYPE: &'static str = "AWS::RDS::Integration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnIntegrationProps<R0, R1>) -> Self where CfnIntegrationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntegrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IntegrationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreateTime`: text.
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
-    /// The attribute `IntegrationArn`: text.
+    /// The attribute `IntegrationArn`: `OtherArn`.
     pub fn attr_integration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IntegrationArn") }
 }
 impl Parent for CfnIntegration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RDS::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-integration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIntegrationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnIntegrationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnIntegrationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIntegrationProps<missing::SourceArn, missing::TargetArn> { CfnIntegrationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIntegrationProps<Missing<required::SourceArn>, Missing<required::TargetArn>> { CfnIntegrationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnIntegrationProps<R0, R1> {
     /// `AdditionalEncryptionContext`: map of text. Update: replacement.
-    pub fn additional_encryption_context(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AdditionalEncryptionContext", value.into_expr()); self }
+    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr()), Phase) }
     /// `DataFilter`: text. Update: in place.
-    pub fn data_filter(mut self, value: impl Arg<str>) -> Self { self.0.set("DataFilter", value.into_expr()); self }
+    pub fn data_filter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DataFilter", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IntegrationName`: text. Update: in place.
-    pub fn integration_name(mut self, value: impl Arg<str>) -> Self { self.0.set("IntegrationName", value.into_expr()); self }
-    /// `KMSKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KMSKeyId", value.into_expr()); self }
+    pub fn integration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationName", value.into_expr()), Phase) }
+    /// `KMSKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSKeyId", value.into_expr()), Phase) }
     /// `SourceArn`: text, required. Update: replacement.
-    pub fn source_arn(mut self, value: impl Arg<str>) -> CfnIntegrationProps<Set, R1> { self.0.set("SourceArn", value.into_expr()); CfnIntegrationProps(self.0, Phase) }
+    pub fn source_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<Set, R1> { CfnIntegrationProps(put(self.0, "SourceArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetArn`: text, required. Update: replacement.
-    pub fn target_arn(mut self, value: impl Arg<str>) -> CfnIntegrationProps<R0, Set> { self.0.set("TargetArn", value.into_expr()); CfnIntegrationProps(self.0, Phase) }
+    pub fn target_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<R0, Set> { CfnIntegrationProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
 }
 impl Done for CfnIntegrationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RDS::OptionGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-optiongroup.html)
@@ -1331,67 +1331,67 @@ impl CfnOptionGroup {
     /// `AWS::RDS::OptionGroup`
     pub const TYPE: &'static str = "AWS::RDS::OptionGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnOptionGroupProps<R0, R1, R2>) -> Self where CfnOptionGroupProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOptionGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `OptionGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnOptionGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RDS::OptionGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rds-optiongroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOptionGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnOptionGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnOptionGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOptionGroupProps<missing::EngineName, missing::MajorEngineVersion, missing::OptionGroupDescription> { CfnOptionGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOptionGroupProps<Missing<required::EngineName>, Missing<required::MajorEngineVersion>, Missing<required::OptionGroupDescription>> { CfnOptionGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnOptionGroupProps<R0, R1, R2> {
     /// `EngineName`: text, required. Update: replacement.
-    pub fn engine_name(mut self, value: impl Arg<str>) -> CfnOptionGroupProps<Set, R1, R2> { self.0.set("EngineName", value.into_expr()); CfnOptionGroupProps(self.0, Phase) }
+    pub fn engine_name(self, value: impl Arg<str>) -> CfnOptionGroupProps<Set, R1, R2> { CfnOptionGroupProps(put(self.0, "EngineName", value.into_expr()), Phase) }
     /// `MajorEngineVersion`: text, required. Update: replacement.
-    pub fn major_engine_version(mut self, value: impl Arg<str>) -> CfnOptionGroupProps<R0, Set, R2> { self.0.set("MajorEngineVersion", value.into_expr()); CfnOptionGroupProps(self.0, Phase) }
+    pub fn major_engine_version(self, value: impl Arg<str>) -> CfnOptionGroupProps<R0, Set, R2> { CfnOptionGroupProps(put(self.0, "MajorEngineVersion", value.into_expr()), Phase) }
     /// `OptionConfigurations`: list of `OptionConfiguration`. Update: in place.
-    pub fn option_configurations(mut self, value: impl Arg<Arr<option_group::OptionConfiguration>>) -> Self { self.0.set("OptionConfigurations", value.into_expr()); self }
+    pub fn option_configurations(self, value: impl Arg<Arr<option_group::OptionConfiguration>>) -> Self { Self(put(self.0, "OptionConfigurations", value.into_expr()), Phase) }
     /// `OptionGroupDescription`: text, required. Update: replacement.
-    pub fn option_group_description(mut self, value: impl Arg<str>) -> CfnOptionGroupProps<R0, R1, Set> { self.0.set("OptionGroupDescription", value.into_expr()); CfnOptionGroupProps(self.0, Phase) }
+    pub fn option_group_description(self, value: impl Arg<str>) -> CfnOptionGroupProps<R0, R1, Set> { CfnOptionGroupProps(put(self.0, "OptionGroupDescription", value.into_expr()), Phase) }
     /// `OptionGroupName`: text. Update: replacement.
-    pub fn option_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("OptionGroupName", value.into_expr()); self }
+    pub fn option_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptionGroupName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnOptionGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RDS::OptionGroup`.
 pub mod option_group {
 use crate::cfn::support::*;
 /// The property type `OptionConfiguration` of `AWS::RDS::OptionGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-optiongroup-optionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl OptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OptionConfiguration<super::missing::OptionName> { OptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> OptionConfiguration<Missing<super::required::OptionName>> { OptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> OptionConfiguration<R0> {
     /// `DBSecurityGroupMemberships`: list of text. Update: in place.
-    pub fn db_security_group_memberships(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DBSecurityGroupMemberships", value.into_expr()); self }
+    pub fn db_security_group_memberships(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DBSecurityGroupMemberships", value.into_expr()), Phase) }
     /// `OptionName`: text, required. Update: in place.
-    pub fn option_name(mut self, value: impl Arg<str>) -> OptionConfiguration<Set> { self.0.set("OptionName", value.into_expr()); OptionConfiguration(self.0, Phase) }
+    pub fn option_name(self, value: impl Arg<str>) -> OptionConfiguration<Set> { OptionConfiguration(put(self.0, "OptionName", value.into_expr()), Phase) }
     /// `OptionSettings`: list of `OptionSetting`. Update: in place.
-    pub fn option_settings(mut self, value: impl Arg<Arr<OptionSetting>>) -> Self { self.0.set("OptionSettings", value.into_expr()); self }
+    pub fn option_settings(self, value: impl Arg<Arr<OptionSetting>>) -> Self { Self(put(self.0, "OptionSettings", value.into_expr()), Phase) }
     /// `OptionVersion`: text. Update: in place.
-    pub fn option_version(mut self, value: impl Arg<str>) -> Self { self.0.set("OptionVersion", value.into_expr()); self }
+    pub fn option_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptionVersion", value.into_expr()), Phase) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
     /// `VpcSecurityGroupMemberships`: list of text. Update: in place.
-    pub fn vpc_security_group_memberships(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("VpcSecurityGroupMemberships", value.into_expr()); self }
+    pub fn vpc_security_group_memberships(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcSecurityGroupMemberships", value.into_expr()), Phase) }
 }
 impl Done for OptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OptionSetting` of `AWS::RDS::OptionGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rds-optiongroup-optionsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OptionSetting(Bag);
+#[must_use] pub struct OptionSetting(Bag);
 impl OptionSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for OptionSetting { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DBClusterIdentifier, DBClusterSnapshotIdentifier, DBInstanceIdentifier, DBProxyEndpointName, DBProxyName, DBSecurityGroupIngress, DBSecurityGroupName, DBSnapshotIdentifier, DBSubnetGroupDescription, Description, Engine, EngineFamily, EngineName, EngineVersion, Family, FeatureName, GroupDescription, MajorEngineVersion, MaxACU, OptionGroupDescription, OptionName, Parameters, RoleArn, SnsTopicArn, SourceArn, SubnetIds, TargetArn, TargetGroupName, VpcSubnetIds } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DBClusterIdentifier, DBClusterSnapshotIdentifier, DBInstanceIdentifier, DBProxyEndpointName, DBProxyName, DBSecurityGroupIngress, DBSecurityGroupName, DBSnapshotIdentifier, DBSubnetGroupDescription, Description, Engine, EngineFamily, EngineName, EngineVersion, Family, FeatureName, GroupDescription, MajorEngineVersion, MaxACU, OptionGroupDescription, OptionName, Parameters, RoleArn, SnsTopicArn, SourceArn, SubnetIds, TargetArn, TargetGroupName, VpcSubnetIds } }

@@ -10,10 +10,10 @@ impl CfnCluster {
     /// `AWS::Redshift::Cluster`
     pub const TYPE: &'static str = "AWS::Redshift::Cluster";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnClusterProps<R0, R1, R2, R3>) -> Self where CfnClusterProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ClusterIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ClusterNamespaceArn`: text.
+    /// The attribute `ClusterNamespaceArn`: `OtherArn`.
     pub fn attr_cluster_namespace_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ClusterNamespaceArn") }
     /// The attribute `DeferMaintenanceIdentifier`: text.
     pub fn attr_defer_maintenance_identifier(&self) -> Val<str> { self.0.get_att("DeferMaintenanceIdentifier") }
@@ -23,150 +23,150 @@ impl CfnCluster {
     pub fn attr_endpoint_port(&self) -> Val<str> { self.0.get_att("Endpoint.Port") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `MasterPasswordSecretArn`: text.
+    /// The attribute `MasterPasswordSecretArn`: `OtherArn`.
     pub fn attr_master_password_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MasterPasswordSecretArn") }
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Redshift::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-cluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClusterProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnClusterProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnClusterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnClusterProps<missing::ClusterType, missing::DBName, missing::MasterUsername, missing::NodeType> { CfnClusterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnClusterProps<Missing<required::ClusterType>, Missing<required::DBName>, Missing<required::MasterUsername>, Missing<required::NodeType>> { CfnClusterProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnClusterProps<R0, R1, R2, R3> {
     /// `AllowVersionUpgrade`: boolean. Update: in place.
-    pub fn allow_version_upgrade(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowVersionUpgrade", value.into_expr()); self }
+    pub fn allow_version_upgrade(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowVersionUpgrade", value.into_expr()), Phase) }
     /// `AquaConfigurationStatus`: text. Update: in place.
-    pub fn aqua_configuration_status(mut self, value: impl Arg<str>) -> Self { self.0.set("AquaConfigurationStatus", value.into_expr()); self }
+    pub fn aqua_configuration_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AquaConfigurationStatus", value.into_expr()), Phase) }
     /// `AutomatedSnapshotRetentionPeriod`: integer. Update: in place.
-    pub fn automated_snapshot_retention_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("AutomatedSnapshotRetentionPeriod", value.into_expr()); self }
+    pub fn automated_snapshot_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomatedSnapshotRetentionPeriod", value.into_expr()), Phase) }
     /// `AvailabilityZone`: text. Update: in place.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr()), Phase) }
     /// `AvailabilityZoneRelocation`: boolean. Update: in place.
-    pub fn availability_zone_relocation(mut self, value: impl Arg<bool>) -> Self { self.0.set("AvailabilityZoneRelocation", value.into_expr()); self }
+    pub fn availability_zone_relocation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AvailabilityZoneRelocation", value.into_expr()), Phase) }
     /// `AvailabilityZoneRelocationStatus`: text. Update: in place.
-    pub fn availability_zone_relocation_status(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZoneRelocationStatus", value.into_expr()); self }
+    pub fn availability_zone_relocation_status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZoneRelocationStatus", value.into_expr()), Phase) }
     /// `Classic`: boolean. Update: in place.
-    pub fn classic(mut self, value: impl Arg<bool>) -> Self { self.0.set("Classic", value.into_expr()); self }
+    pub fn classic(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Classic", value.into_expr()), Phase) }
     /// `ClusterIdentifier`: text. Update: replacement.
-    pub fn cluster_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ClusterIdentifier", value.into_expr()); self }
-    /// `ClusterParameterGroupName`: text. Update: in place.
-    pub fn cluster_parameter_group_name(mut self, value: impl Arg<kind::RedshiftClusterParameterGroupParameterGroupName>) -> Self { self.0.set("ClusterParameterGroupName", value.into_expr()); self }
+    pub fn cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
+    /// `ClusterParameterGroupName`: `RedshiftClusterParameterGroupName`. Update: in place.
+    pub fn cluster_parameter_group_name(self, value: impl Arg<kind::RedshiftClusterParameterGroupName>) -> Self { Self(put(self.0, "ClusterParameterGroupName", value.into_expr()), Phase) }
     /// `ClusterSecurityGroups`: list of text. Update: in place.
-    pub fn cluster_security_groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ClusterSecurityGroups", value.into_expr()); self }
-    /// `ClusterSubnetGroupName`: text. Update: replacement.
-    pub fn cluster_subnet_group_name(mut self, value: impl Arg<kind::RedshiftClusterSubnetGroupName>) -> Self { self.0.set("ClusterSubnetGroupName", value.into_expr()); self }
+    pub fn cluster_security_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClusterSecurityGroups", value.into_expr()), Phase) }
+    /// `ClusterSubnetGroupName`: `RedshiftClusterSubnetGroupName`. Update: replacement.
+    pub fn cluster_subnet_group_name(self, value: impl Arg<kind::RedshiftClusterSubnetGroupName>) -> Self { Self(put(self.0, "ClusterSubnetGroupName", value.into_expr()), Phase) }
     /// `ClusterType`: text, required. Update: in place.
-    pub fn cluster_type(mut self, value: impl Arg<str>) -> CfnClusterProps<Set, R1, R2, R3> { self.0.set("ClusterType", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn cluster_type(self, value: impl Arg<str>) -> CfnClusterProps<Set, R1, R2, R3> { CfnClusterProps(put(self.0, "ClusterType", value.into_expr()), Phase) }
     /// `ClusterVersion`: text. Update: in place.
-    pub fn cluster_version(mut self, value: impl Arg<str>) -> Self { self.0.set("ClusterVersion", value.into_expr()); self }
+    pub fn cluster_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterVersion", value.into_expr()), Phase) }
     /// `DBName`: text, required. Update: replacement.
-    pub fn db_name(mut self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2, R3> { self.0.set("DBName", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn db_name(self, value: impl Arg<str>) -> CfnClusterProps<R0, Set, R2, R3> { CfnClusterProps(put(self.0, "DBName", value.into_expr()), Phase) }
     /// `DeferMaintenance`: boolean. Update: in place.
-    pub fn defer_maintenance(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeferMaintenance", value.into_expr()); self }
+    pub fn defer_maintenance(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeferMaintenance", value.into_expr()), Phase) }
     /// `DeferMaintenanceDuration`: integer. Update: in place.
-    pub fn defer_maintenance_duration(mut self, value: impl Arg<i64>) -> Self { self.0.set("DeferMaintenanceDuration", value.into_expr()); self }
+    pub fn defer_maintenance_duration(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DeferMaintenanceDuration", value.into_expr()), Phase) }
     /// `DeferMaintenanceEndTime`: text. Update: in place.
-    pub fn defer_maintenance_end_time(mut self, value: impl Arg<str>) -> Self { self.0.set("DeferMaintenanceEndTime", value.into_expr()); self }
+    pub fn defer_maintenance_end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeferMaintenanceEndTime", value.into_expr()), Phase) }
     /// `DeferMaintenanceStartTime`: text. Update: in place.
-    pub fn defer_maintenance_start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("DeferMaintenanceStartTime", value.into_expr()); self }
+    pub fn defer_maintenance_start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeferMaintenanceStartTime", value.into_expr()), Phase) }
     /// `DestinationRegion`: text. Update: in place.
-    pub fn destination_region(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationRegion", value.into_expr()); self }
-    /// `ElasticIp`: text. Update: in place.
-    pub fn elastic_ip(mut self, value: impl Arg<kind::Ec2EipAllocationIdOrEipPublicIp>) -> Self { self.0.set("ElasticIp", value.into_expr()); self }
+    pub fn destination_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationRegion", value.into_expr()), Phase) }
+    /// `ElasticIp`: `Ec2EipAllocationIdOrEipPublicIp`. Update: in place.
+    pub fn elastic_ip(self, value: impl Arg<kind::Ec2EipAllocationIdOrEipPublicIp>) -> Self { Self(put(self.0, "ElasticIp", value.into_expr()), Phase) }
     /// `Encrypted`: boolean. Update: in place.
-    pub fn encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("Encrypted", value.into_expr()); self }
+    pub fn encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Encrypted", value.into_expr()), Phase) }
     /// `Endpoint`: `Endpoint`. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<cluster::Endpoint>) -> Self { self.0.set("Endpoint", value.into_expr()); self }
+    pub fn endpoint(self, value: impl Arg<cluster::Endpoint>) -> Self { Self(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `EnhancedVpcRouting`: boolean. Update: in place.
-    pub fn enhanced_vpc_routing(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnhancedVpcRouting", value.into_expr()); self }
+    pub fn enhanced_vpc_routing(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedVpcRouting", value.into_expr()), Phase) }
     /// `HsmClientCertificateIdentifier`: text. Update: in place.
-    pub fn hsm_client_certificate_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("HsmClientCertificateIdentifier", value.into_expr()); self }
+    pub fn hsm_client_certificate_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HsmClientCertificateIdentifier", value.into_expr()), Phase) }
     /// `HsmConfigurationIdentifier`: text. Update: in place.
-    pub fn hsm_configuration_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("HsmConfigurationIdentifier", value.into_expr()); self }
-    /// `IamRoles`: list of text. Update: in place.
-    pub fn iam_roles(mut self, value: impl Arg<Arr<kind::IamRoleArn>>) -> Self { self.0.set("IamRoles", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn hsm_configuration_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HsmConfigurationIdentifier", value.into_expr()), Phase) }
+    /// `IamRoles`: list of `IamRoleArn`. Update: in place.
+    pub fn iam_roles(self, value: impl Arg<Arr<kind::IamRoleArn>>) -> Self { Self(put(self.0, "IamRoles", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `LoggingProperties`: `LoggingProperties`. Update: in place.
-    pub fn logging_properties(mut self, value: impl Arg<cluster::LoggingProperties>) -> Self { self.0.set("LoggingProperties", value.into_expr()); self }
+    pub fn logging_properties(self, value: impl Arg<cluster::LoggingProperties>) -> Self { Self(put(self.0, "LoggingProperties", value.into_expr()), Phase) }
     /// `MaintenanceTrackName`: text. Update: in place.
-    pub fn maintenance_track_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MaintenanceTrackName", value.into_expr()); self }
+    pub fn maintenance_track_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaintenanceTrackName", value.into_expr()), Phase) }
     /// `ManageMasterPassword`: boolean. Update: in place.
-    pub fn manage_master_password(mut self, value: impl Arg<bool>) -> Self { self.0.set("ManageMasterPassword", value.into_expr()); self }
+    pub fn manage_master_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageMasterPassword", value.into_expr()), Phase) }
     /// `ManualSnapshotRetentionPeriod`: integer. Update: in place.
-    pub fn manual_snapshot_retention_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("ManualSnapshotRetentionPeriod", value.into_expr()); self }
-    /// `MasterPasswordSecretKmsKeyId`: text. Update: in place.
-    pub fn master_password_secret_kms_key_id(mut self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> Self { self.0.set("MasterPasswordSecretKmsKeyId", value.into_expr()); self }
+    pub fn manual_snapshot_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManualSnapshotRetentionPeriod", value.into_expr()), Phase) }
+    /// `MasterPasswordSecretKmsKeyId`: `KmsKeyArnOrKeyId`. Update: in place.
+    pub fn master_password_secret_kms_key_id(self, value: impl Arg<kind::KmsKeyArnOrKeyId>) -> Self { Self(put(self.0, "MasterPasswordSecretKmsKeyId", value.into_expr()), Phase) }
     /// `MasterUserPassword`: text. Update: in place.
-    pub fn master_user_password(mut self, value: impl Arg<str>) -> Self { self.0.set("MasterUserPassword", value.into_expr()); self }
+    pub fn master_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterUserPassword", value.into_expr()), Phase) }
     /// `MasterUsername`: text, required. Update: replacement.
-    pub fn master_username(mut self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set, R3> { self.0.set("MasterUsername", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn master_username(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, Set, R3> { CfnClusterProps(put(self.0, "MasterUsername", value.into_expr()), Phase) }
     /// `MultiAZ`: boolean. Update: in place.
-    pub fn multi_az(mut self, value: impl Arg<bool>) -> Self { self.0.set("MultiAZ", value.into_expr()); self }
+    pub fn multi_az(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiAZ", value.into_expr()), Phase) }
     /// `NamespaceResourcePolicy`: JSON. Update: in place.
-    pub fn namespace_resource_policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("NamespaceResourcePolicy", value.into_expr()); self }
+    pub fn namespace_resource_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "NamespaceResourcePolicy", value.into_expr()), Phase) }
     /// `NodeType`: text, required. Update: in place.
-    pub fn node_type(mut self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, R2, Set> { self.0.set("NodeType", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn node_type(self, value: impl Arg<str>) -> CfnClusterProps<R0, R1, R2, Set> { CfnClusterProps(put(self.0, "NodeType", value.into_expr()), Phase) }
     /// `NumberOfNodes`: integer. Update: in place.
-    pub fn number_of_nodes(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfNodes", value.into_expr()); self }
+    pub fn number_of_nodes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNodes", value.into_expr()), Phase) }
     /// `OwnerAccount`: text. Update: replacement.
-    pub fn owner_account(mut self, value: impl Arg<str>) -> Self { self.0.set("OwnerAccount", value.into_expr()); self }
+    pub fn owner_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerAccount", value.into_expr()), Phase) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
     /// `PreferredMaintenanceWindow`: text. Update: in place.
-    pub fn preferred_maintenance_window(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredMaintenanceWindow", value.into_expr()); self }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
     /// `PubliclyAccessible`: boolean. Update: in place.
-    pub fn publicly_accessible(mut self, value: impl Arg<bool>) -> Self { self.0.set("PubliclyAccessible", value.into_expr()); self }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
     /// `ResourceAction`: text. Update: in place.
-    pub fn resource_action(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceAction", value.into_expr()); self }
+    pub fn resource_action(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceAction", value.into_expr()), Phase) }
     /// `RevisionTarget`: text. Update: in place.
-    pub fn revision_target(mut self, value: impl Arg<str>) -> Self { self.0.set("RevisionTarget", value.into_expr()); self }
+    pub fn revision_target(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RevisionTarget", value.into_expr()), Phase) }
     /// `RotateEncryptionKey`: boolean. Update: in place.
-    pub fn rotate_encryption_key(mut self, value: impl Arg<bool>) -> Self { self.0.set("RotateEncryptionKey", value.into_expr()); self }
+    pub fn rotate_encryption_key(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RotateEncryptionKey", value.into_expr()), Phase) }
     /// `SnapshotClusterIdentifier`: text. Update: replacement.
-    pub fn snapshot_cluster_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotClusterIdentifier", value.into_expr()); self }
+    pub fn snapshot_cluster_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotClusterIdentifier", value.into_expr()), Phase) }
     /// `SnapshotCopyGrantName`: text. Update: in place.
-    pub fn snapshot_copy_grant_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotCopyGrantName", value.into_expr()); self }
+    pub fn snapshot_copy_grant_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotCopyGrantName", value.into_expr()), Phase) }
     /// `SnapshotCopyManual`: boolean. Update: in place.
-    pub fn snapshot_copy_manual(mut self, value: impl Arg<bool>) -> Self { self.0.set("SnapshotCopyManual", value.into_expr()); self }
+    pub fn snapshot_copy_manual(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SnapshotCopyManual", value.into_expr()), Phase) }
     /// `SnapshotCopyRetentionPeriod`: integer. Update: in place.
-    pub fn snapshot_copy_retention_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("SnapshotCopyRetentionPeriod", value.into_expr()); self }
+    pub fn snapshot_copy_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotCopyRetentionPeriod", value.into_expr()), Phase) }
     /// `SnapshotIdentifier`: text. Update: replacement.
-    pub fn snapshot_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotIdentifier", value.into_expr()); self }
+    pub fn snapshot_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotIdentifier", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
-    /// `VpcSecurityGroupIds`: list of text. Update: in place.
-    pub fn vpc_security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("VpcSecurityGroupIds", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Redshift::Cluster`.
 pub mod cluster {
 use crate::cfn::support::*;
 /// The property type `Endpoint` of `AWS::Redshift::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-cluster-endpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Endpoint(Bag);
+#[must_use] pub struct Endpoint(Bag);
 impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place.
-    pub fn address(mut self, value: impl Arg<str>) -> Self { self.0.set("Address", value.into_expr()); self }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
     /// `Port`: text. Update: in place.
-    pub fn port(mut self, value: impl Arg<str>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingProperties` of `AWS::Redshift::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-cluster-loggingproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingProperties(Bag);
+#[must_use] pub struct LoggingProperties(Bag);
 impl LoggingProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `BucketName`: text. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("BucketName", value.into_expr()); self }
+    /// `BucketName`: `S3BucketName`. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
     /// `LogDestinationType`: text. Update: in place.
-    pub fn log_destination_type(mut self, value: impl Arg<str>) -> Self { self.0.set("LogDestinationType", value.into_expr()); self }
+    pub fn log_destination_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogDestinationType", value.into_expr())) }
     /// `LogExports`: list of text. Update: in place.
-    pub fn log_exports(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LogExports", value.into_expr()); self }
+    pub fn log_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogExports", value.into_expr())) }
     /// `S3KeyPrefix`: text. Update: in place.
-    pub fn s3_key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("S3KeyPrefix", value.into_expr()); self }
+    pub fn s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3KeyPrefix", value.into_expr())) }
 }
 impl Done for LoggingProperties { fn into_props(self) -> Bag { self.0 } }
 }
@@ -176,44 +176,44 @@ impl CfnClusterParameterGroup {
     /// `AWS::Redshift::ClusterParameterGroup`
     pub const TYPE: &'static str = "AWS::Redshift::ClusterParameterGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnClusterParameterGroupProps<R0, R1>) -> Self where CfnClusterParameterGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterParameterGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ParameterGroupName`.
-    pub fn reference(&self) -> Val<kind::RedshiftClusterParameterGroupParameterGroupName> { self.0.reference() }
+    pub fn reference(&self) -> Val<kind::RedshiftClusterParameterGroupName> { self.0.reference() }
 }
 impl Parent for CfnClusterParameterGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Redshift::ClusterParameterGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clusterparametergroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClusterParameterGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnClusterParameterGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnClusterParameterGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnClusterParameterGroupProps<missing::Description, missing::ParameterGroupFamily> { CfnClusterParameterGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnClusterParameterGroupProps<Missing<required::Description>, Missing<required::ParameterGroupFamily>> { CfnClusterParameterGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnClusterParameterGroupProps<R0, R1> {
     /// `Description`: text, required. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnClusterParameterGroupProps<Set, R1> { self.0.set("Description", value.into_expr()); CfnClusterParameterGroupProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnClusterParameterGroupProps<Set, R1> { CfnClusterParameterGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ParameterGroupFamily`: text, required. Update: replacement.
-    pub fn parameter_group_family(mut self, value: impl Arg<str>) -> CfnClusterParameterGroupProps<R0, Set> { self.0.set("ParameterGroupFamily", value.into_expr()); CfnClusterParameterGroupProps(self.0, Phase) }
+    pub fn parameter_group_family(self, value: impl Arg<str>) -> CfnClusterParameterGroupProps<R0, Set> { CfnClusterParameterGroupProps(put(self.0, "ParameterGroupFamily", value.into_expr()), Phase) }
     /// `ParameterGroupName`: text. Update: replacement.
-    pub fn parameter_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ParameterGroupName", value.into_expr()); self }
+    pub fn parameter_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterGroupName", value.into_expr()), Phase) }
     /// `Parameters`: list of `Parameter`. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Arr<cluster_parameter_group::Parameter>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Arr<cluster_parameter_group::Parameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterParameterGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Redshift::ClusterParameterGroup`.
 pub mod cluster_parameter_group {
 use crate::cfn::support::*;
 /// The property type `Parameter` of `AWS::Redshift::ClusterParameterGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-clusterparametergroup-parameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Parameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Parameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Parameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Parameter<super::missing::ParameterName, super::missing::ParameterValue> { Parameter(Bag::default(), Phase) }
+    pub fn new() -> Parameter<Missing<super::required::ParameterName>, Missing<super::required::ParameterValue>> { Parameter(Bag::default(), Phase) }
 }
 impl<R0, R1> Parameter<R0, R1> {
     /// `ParameterName`: text, required. Update: in place.
-    pub fn parameter_name(mut self, value: impl Arg<str>) -> Parameter<Set, R1> { self.0.set("ParameterName", value.into_expr()); Parameter(self.0, Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> Parameter<Set, R1> { Parameter(put(self.0, "ParameterName", value.into_expr()), Phase) }
     /// `ParameterValue`: text, required. Update: in place.
-    pub fn parameter_value(mut self, value: impl Arg<str>) -> Parameter<R0, Set> { self.0.set("ParameterValue", value.into_expr()); Parameter(self.0, Phase) }
+    pub fn parameter_value(self, value: impl Arg<str>) -> Parameter<R0, Set> { Parameter(put(self.0, "ParameterValue", value.into_expr()), Phase) }
 }
 impl Done for Parameter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -223,7 +223,7 @@ impl CfnClusterSecurityGroup {
     /// `AWS::Redshift::ClusterSecurityGroup`
     pub const TYPE: &'static str = "AWS::Redshift::ClusterSecurityGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnClusterSecurityGroupProps<R0>) -> Self where CfnClusterSecurityGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterSecurityGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -231,16 +231,16 @@ impl CfnClusterSecurityGroup {
 }
 impl Parent for CfnClusterSecurityGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Redshift::ClusterSecurityGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersecuritygroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClusterSecurityGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnClusterSecurityGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnClusterSecurityGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnClusterSecurityGroupProps<missing::Description> { CfnClusterSecurityGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnClusterSecurityGroupProps<Missing<required::Description>> { CfnClusterSecurityGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnClusterSecurityGroupProps<R0> {
     /// `Description`: text, required. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnClusterSecurityGroupProps<Set> { self.0.set("Description", value.into_expr()); CfnClusterSecurityGroupProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnClusterSecurityGroupProps<Set> { CfnClusterSecurityGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterSecurityGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Redshift::ClusterSecurityGroupIngress`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersecuritygroupingress.html)
@@ -249,7 +249,7 @@ impl CfnClusterSecurityGroupIngress {
     /// `AWS::Redshift::ClusterSecurityGroupIngress`
     pub const TYPE: &'static str = "AWS::Redshift::ClusterSecurityGroupIngress";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnClusterSecurityGroupIngressProps<R0>) -> Self where CfnClusterSecurityGroupIngressProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterSecurityGroupIngressProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -257,20 +257,20 @@ impl CfnClusterSecurityGroupIngress {
 }
 impl Parent for CfnClusterSecurityGroupIngress { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Redshift::ClusterSecurityGroupIngress`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersecuritygroupingress.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClusterSecurityGroupIngressProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnClusterSecurityGroupIngressProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnClusterSecurityGroupIngressProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnClusterSecurityGroupIngressProps<missing::ClusterSecurityGroupName> { CfnClusterSecurityGroupIngressProps(Bag::default(), Phase) }
+    pub fn new() -> CfnClusterSecurityGroupIngressProps<Missing<required::ClusterSecurityGroupName>> { CfnClusterSecurityGroupIngressProps(Bag::default(), Phase) }
 }
 impl<R0> CfnClusterSecurityGroupIngressProps<R0> {
     /// `CIDRIP`: text. Update: replacement.
-    pub fn cidrip(mut self, value: impl Arg<str>) -> Self { self.0.set("CIDRIP", value.into_expr()); self }
+    pub fn cidrip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CIDRIP", value.into_expr()), Phase) }
     /// `ClusterSecurityGroupName`: text, required. Update: replacement.
-    pub fn cluster_security_group_name(mut self, value: impl Arg<str>) -> CfnClusterSecurityGroupIngressProps<Set> { self.0.set("ClusterSecurityGroupName", value.into_expr()); CfnClusterSecurityGroupIngressProps(self.0, Phase) }
+    pub fn cluster_security_group_name(self, value: impl Arg<str>) -> CfnClusterSecurityGroupIngressProps<Set> { CfnClusterSecurityGroupIngressProps(put(self.0, "ClusterSecurityGroupName", value.into_expr()), Phase) }
     /// `EC2SecurityGroupName`: text. Update: replacement.
-    pub fn ec2_security_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("EC2SecurityGroupName", value.into_expr()); self }
+    pub fn ec2_security_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupName", value.into_expr()), Phase) }
     /// `EC2SecurityGroupOwnerId`: text. Update: replacement.
-    pub fn ec2_security_group_owner_id(mut self, value: impl Arg<str>) -> Self { self.0.set("EC2SecurityGroupOwnerId", value.into_expr()); self }
+    pub fn ec2_security_group_owner_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EC2SecurityGroupOwnerId", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterSecurityGroupIngressProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Redshift::ClusterSubnetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersubnetgroup.html)
@@ -279,26 +279,26 @@ impl CfnClusterSubnetGroup {
     /// `AWS::Redshift::ClusterSubnetGroup`
     pub const TYPE: &'static str = "AWS::Redshift::ClusterSubnetGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnClusterSubnetGroupProps<R0, R1>) -> Self where CfnClusterSubnetGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterSubnetGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ClusterSubnetGroupName`.
     pub fn reference(&self) -> Val<kind::RedshiftClusterSubnetGroupName> { self.0.reference() }
-    /// The attribute `ClusterSubnetGroupName`: text.
+    /// The attribute `ClusterSubnetGroupName`: `RedshiftClusterSubnetGroupName`.
     pub fn attr_cluster_subnet_group_name(&self) -> Val<kind::RedshiftClusterSubnetGroupName> { self.0.get_att("ClusterSubnetGroupName") }
 }
 impl Parent for CfnClusterSubnetGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Redshift::ClusterSubnetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-clustersubnetgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClusterSubnetGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnClusterSubnetGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnClusterSubnetGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnClusterSubnetGroupProps<missing::Description, missing::SubnetIds> { CfnClusterSubnetGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnClusterSubnetGroupProps<Missing<required::Description>, Missing<required::SubnetIds>> { CfnClusterSubnetGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnClusterSubnetGroupProps<R0, R1> {
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnClusterSubnetGroupProps<Set, R1> { self.0.set("Description", value.into_expr()); CfnClusterSubnetGroupProps(self.0, Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnClusterSubnetGroupProps<R0, Set> { self.0.set("SubnetIds", value.into_expr()); CfnClusterSubnetGroupProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnClusterSubnetGroupProps<Set, R1> { CfnClusterSubnetGroupProps(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place.
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnClusterSubnetGroupProps<R0, Set> { CfnClusterSubnetGroupProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterSubnetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Redshift::EndpointAccess`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html)
@@ -307,7 +307,7 @@ impl CfnEndpointAccess {
     /// `AWS::Redshift::EndpointAccess`
     pub const TYPE: &'static str = "AWS::Redshift::EndpointAccess";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnEndpointAccessProps<R0, R1, R2, R3>) -> Self where CfnEndpointAccessProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEndpointAccessProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EndpointName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Address`: text.
@@ -331,64 +331,64 @@ impl CfnEndpointAccess {
 }
 impl Parent for CfnEndpointAccess { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Redshift::EndpointAccess`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointaccess.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEndpointAccessProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnEndpointAccessProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnEndpointAccessProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEndpointAccessProps<missing::ClusterIdentifier, missing::EndpointName, missing::SubnetGroupName, missing::VpcSecurityGroupIds> { CfnEndpointAccessProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEndpointAccessProps<Missing<required::ClusterIdentifier>, Missing<required::EndpointName>, Missing<required::SubnetGroupName>, Missing<required::VpcSecurityGroupIds>> { CfnEndpointAccessProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnEndpointAccessProps<R0, R1, R2, R3> {
     /// `ClusterIdentifier`: text, required. Update: replacement.
-    pub fn cluster_identifier(mut self, value: impl Arg<str>) -> CfnEndpointAccessProps<Set, R1, R2, R3> { self.0.set("ClusterIdentifier", value.into_expr()); CfnEndpointAccessProps(self.0, Phase) }
+    pub fn cluster_identifier(self, value: impl Arg<str>) -> CfnEndpointAccessProps<Set, R1, R2, R3> { CfnEndpointAccessProps(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
     /// `EndpointName`: text, required. Update: replacement.
-    pub fn endpoint_name(mut self, value: impl Arg<str>) -> CfnEndpointAccessProps<R0, Set, R2, R3> { self.0.set("EndpointName", value.into_expr()); CfnEndpointAccessProps(self.0, Phase) }
+    pub fn endpoint_name(self, value: impl Arg<str>) -> CfnEndpointAccessProps<R0, Set, R2, R3> { CfnEndpointAccessProps(put(self.0, "EndpointName", value.into_expr()), Phase) }
     /// `ResourceOwner`: text. Update: replacement.
-    pub fn resource_owner(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceOwner", value.into_expr()); self }
-    /// `SubnetGroupName`: text, required. Update: replacement.
-    pub fn subnet_group_name(mut self, value: impl Arg<kind::RedshiftClusterSubnetGroupName>) -> CfnEndpointAccessProps<R0, R1, Set, R3> { self.0.set("SubnetGroupName", value.into_expr()); CfnEndpointAccessProps(self.0, Phase) }
-    /// `VpcSecurityGroupIds`: list of text, required. Update: in place.
-    pub fn vpc_security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> CfnEndpointAccessProps<R0, R1, R2, Set> { self.0.set("VpcSecurityGroupIds", value.into_expr()); CfnEndpointAccessProps(self.0, Phase) }
+    pub fn resource_owner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceOwner", value.into_expr()), Phase) }
+    /// `SubnetGroupName`: `RedshiftClusterSubnetGroupName`, required. Update: replacement.
+    pub fn subnet_group_name(self, value: impl Arg<kind::RedshiftClusterSubnetGroupName>) -> CfnEndpointAccessProps<R0, R1, Set, R3> { CfnEndpointAccessProps(put(self.0, "SubnetGroupName", value.into_expr()), Phase) }
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnEndpointAccessProps<R0, R1, R2, Set> { CfnEndpointAccessProps(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
 }
 impl Done for CfnEndpointAccessProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Redshift::EndpointAccess`.
 pub mod endpoint_access {
 use crate::cfn::support::*;
 /// The property type `NetworkInterface` of `AWS::Redshift::EndpointAccess`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-networkinterface.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkInterface(Bag);
+#[must_use] pub struct NetworkInterface(Bag);
 impl NetworkInterface {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
     /// `NetworkInterfaceId`: text. Update: in place.
-    pub fn network_interface_id(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkInterfaceId", value.into_expr()); self }
+    pub fn network_interface_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkInterfaceId", value.into_expr())) }
     /// `PrivateIpAddress`: text. Update: in place.
-    pub fn private_ip_address(mut self, value: impl Arg<str>) -> Self { self.0.set("PrivateIpAddress", value.into_expr()); self }
+    pub fn private_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateIpAddress", value.into_expr())) }
     /// `SubnetId`: text. Update: in place.
-    pub fn subnet_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SubnetId", value.into_expr()); self }
+    pub fn subnet_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubnetId", value.into_expr())) }
 }
 impl Done for NetworkInterface { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcEndpoint` of `AWS::Redshift::EndpointAccess`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-vpcendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcEndpoint(Bag);
+#[must_use] pub struct VpcEndpoint(Bag);
 impl VpcEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NetworkInterfaces`: list of `NetworkInterface`. Update: in place.
-    pub fn network_interfaces(mut self, value: impl Arg<Arr<NetworkInterface>>) -> Self { self.0.set("NetworkInterfaces", value.into_expr()); self }
-    /// `VpcEndpointId`: text. Update: in place.
-    pub fn vpc_endpoint_id(mut self, value: impl Arg<kind::Ec2VPCEndpointId>) -> Self { self.0.set("VpcEndpointId", value.into_expr()); self }
-    /// `VpcId`: text. Update: in place.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VPCEndpointVpcId>) -> Self { self.0.set("VpcId", value.into_expr()); self }
+    pub fn network_interfaces(self, value: impl Arg<Arr<NetworkInterface>>) -> Self { Self(put(self.0, "NetworkInterfaces", value.into_expr())) }
+    /// `VpcEndpointId`: `Ec2VPCEndpointId`. Update: in place.
+    pub fn vpc_endpoint_id(self, value: impl Arg<kind::Ec2VPCEndpointId>) -> Self { Self(put(self.0, "VpcEndpointId", value.into_expr())) }
+    /// `VpcId`: `Ec2VPCEndpointVpcId`. Update: in place.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VPCEndpointVpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for VpcEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcSecurityGroup` of `AWS::Redshift::EndpointAccess`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-endpointaccess-vpcsecuritygroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcSecurityGroup(Bag);
+#[must_use] pub struct VpcSecurityGroup(Bag);
 impl VpcSecurityGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
     /// `VpcSecurityGroupId`: text. Update: in place.
-    pub fn vpc_security_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcSecurityGroupId", value.into_expr()); self }
+    pub fn vpc_security_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcSecurityGroupId", value.into_expr())) }
 }
 impl Done for VpcSecurityGroup { fn into_props(self) -> Bag { self.0 } }
 }
@@ -398,7 +398,7 @@ impl CfnEndpointAuthorization {
     /// `AWS::Redshift::EndpointAuthorization`
     pub const TYPE: &'static str = "AWS::Redshift::EndpointAuthorization";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnEndpointAuthorizationProps<R0, R1>) -> Self where CfnEndpointAuthorizationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEndpointAuthorizationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AllowedAllVPCs`: boolean.
@@ -420,20 +420,20 @@ impl CfnEndpointAuthorization {
 }
 impl Parent for CfnEndpointAuthorization { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Redshift::EndpointAuthorization`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-endpointauthorization.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEndpointAuthorizationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnEndpointAuthorizationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnEndpointAuthorizationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEndpointAuthorizationProps<missing::Account, missing::ClusterIdentifier> { CfnEndpointAuthorizationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEndpointAuthorizationProps<Missing<required::Account>, Missing<required::ClusterIdentifier>> { CfnEndpointAuthorizationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnEndpointAuthorizationProps<R0, R1> {
     /// `Account`: text, required. Update: replacement.
-    pub fn account(mut self, value: impl Arg<str>) -> CfnEndpointAuthorizationProps<Set, R1> { self.0.set("Account", value.into_expr()); CfnEndpointAuthorizationProps(self.0, Phase) }
+    pub fn account(self, value: impl Arg<str>) -> CfnEndpointAuthorizationProps<Set, R1> { CfnEndpointAuthorizationProps(put(self.0, "Account", value.into_expr()), Phase) }
     /// `ClusterIdentifier`: text, required. Update: replacement.
-    pub fn cluster_identifier(mut self, value: impl Arg<str>) -> CfnEndpointAuthorizationProps<R0, Set> { self.0.set("ClusterIdentifier", value.into_expr()); CfnEndpointAuthorizationProps(self.0, Phase) }
+    pub fn cluster_identifier(self, value: impl Arg<str>) -> CfnEndpointAuthorizationProps<R0, Set> { CfnEndpointAuthorizationProps(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
     /// `Force`: boolean. Update: in place.
-    pub fn force(mut self, value: impl Arg<bool>) -> Self { self.0.set("Force", value.into_expr()); self }
-    /// `VpcIds`: list of text. Update: in place.
-    pub fn vpc_ids(mut self, value: impl Arg<Arr<kind::Ec2VpcId>>) -> Self { self.0.set("VpcIds", value.into_expr()); self }
+    pub fn force(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Force", value.into_expr()), Phase) }
+    /// `VpcIds`: list of `Ec2VpcId`. Update: in place.
+    pub fn vpc_ids(self, value: impl Arg<Arr<kind::Ec2VpcId>>) -> Self { Self(put(self.0, "VpcIds", value.into_expr()), Phase) }
 }
 impl Done for CfnEndpointAuthorizationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Redshift::EventSubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html)
@@ -442,7 +442,7 @@ impl CfnEventSubscription {
     /// `AWS::Redshift::EventSubscription`
     pub const TYPE: &'static str = "AWS::Redshift::EventSubscription";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnEventSubscriptionProps<R0>) -> Self where CfnEventSubscriptionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEventSubscriptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SubscriptionName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CustSubscriptionId`: text.
@@ -460,28 +460,28 @@ impl CfnEventSubscription {
 }
 impl Parent for CfnEventSubscription { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Redshift::EventSubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-eventsubscription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEventSubscriptionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnEventSubscriptionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnEventSubscriptionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEventSubscriptionProps<missing::SubscriptionName> { CfnEventSubscriptionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEventSubscriptionProps<Missing<required::SubscriptionName>> { CfnEventSubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEventSubscriptionProps<R0> {
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `EventCategories`: list of text. Update: in place.
-    pub fn event_categories(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EventCategories", value.into_expr()); self }
+    pub fn event_categories(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EventCategories", value.into_expr()), Phase) }
     /// `Severity`: `Severity`. Update: in place.
-    pub fn severity(mut self, value: impl Arg<event_subscription::Severity>) -> Self { self.0.set("Severity", value.into_expr()); self }
-    /// `SnsTopicArn`: text. Update: in place.
-    pub fn sns_topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> Self { self.0.set("SnsTopicArn", value.into_expr()); self }
+    pub fn severity(self, value: impl Arg<event_subscription::Severity>) -> Self { Self(put(self.0, "Severity", value.into_expr()), Phase) }
+    /// `SnsTopicArn`: `SnsTopicArn`. Update: in place.
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
     /// `SourceIds`: list of text. Update: in place.
-    pub fn source_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SourceIds", value.into_expr()); self }
+    pub fn source_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceIds", value.into_expr()), Phase) }
     /// `SourceType`: `SourceType`. Update: in place.
-    pub fn source_type(mut self, value: impl Arg<event_subscription::SourceType>) -> Self { self.0.set("SourceType", value.into_expr()); self }
+    pub fn source_type(self, value: impl Arg<event_subscription::SourceType>) -> Self { Self(put(self.0, "SourceType", value.into_expr()), Phase) }
     /// `SubscriptionName`: text, required. Update: replacement.
-    pub fn subscription_name(mut self, value: impl Arg<str>) -> CfnEventSubscriptionProps<Set> { self.0.set("SubscriptionName", value.into_expr()); CfnEventSubscriptionProps(self.0, Phase) }
+    pub fn subscription_name(self, value: impl Arg<str>) -> CfnEventSubscriptionProps<Set> { CfnEventSubscriptionProps(put(self.0, "SubscriptionName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEventSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Redshift::EventSubscription`.
@@ -498,34 +498,34 @@ impl CfnIntegration {
     /// `AWS::Redshift::Integration`
     pub const TYPE: &'static str = "AWS::Redshift::Integration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnIntegrationProps<R0, R1>) -> Self where CfnIntegrationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIntegrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IntegrationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreateTime`: text.
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
-    /// The attribute `IntegrationArn`: text.
+    /// The attribute `IntegrationArn`: `OtherArn`.
     pub fn attr_integration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IntegrationArn") }
 }
 impl Parent for CfnIntegration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Redshift::Integration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-integration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIntegrationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnIntegrationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnIntegrationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIntegrationProps<missing::SourceArn, missing::TargetArn> { CfnIntegrationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIntegrationProps<Missing<required::SourceArn>, Missing<required::TargetArn>> { CfnIntegrationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnIntegrationProps<R0, R1> {
     /// `AdditionalEncryptionContext`: map of text. Update: replacement.
-    pub fn additional_encryption_context(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("AdditionalEncryptionContext", value.into_expr()); self }
+    pub fn additional_encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "AdditionalEncryptionContext", value.into_expr()), Phase) }
     /// `IntegrationName`: text. Update: in place.
-    pub fn integration_name(mut self, value: impl Arg<str>) -> Self { self.0.set("IntegrationName", value.into_expr()); self }
-    /// `KMSKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KMSKeyId", value.into_expr()); self }
+    pub fn integration_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IntegrationName", value.into_expr()), Phase) }
+    /// `KMSKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSKeyId", value.into_expr()), Phase) }
     /// `SourceArn`: text, required. Update: replacement.
-    pub fn source_arn(mut self, value: impl Arg<str>) -> CfnIntegrationProps<Set, R1> { self.0.set("SourceArn", value.into_expr()); CfnIntegrationProps(self.0, Phase) }
+    pub fn source_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<Set, R1> { CfnIntegrationProps(put(self.0, "SourceArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetArn`: text, required. Update: replacement.
-    pub fn target_arn(mut self, value: impl Arg<str>) -> CfnIntegrationProps<R0, Set> { self.0.set("TargetArn", value.into_expr()); CfnIntegrationProps(self.0, Phase) }
+    pub fn target_arn(self, value: impl Arg<str>) -> CfnIntegrationProps<R0, Set> { CfnIntegrationProps(put(self.0, "TargetArn", value.into_expr()), Phase) }
 }
 impl Done for CfnIntegrationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Redshift::QEV2IdcApplication`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-qev2idcapplication.html)
@@ -534,32 +534,32 @@ impl CfnQEV2IdcApplication {
     /// `AWS::Redshift::QEV2IdcApplication`
     pub const TYPE: &'static str = "AWS::Redshift::QEV2IdcApplication";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnQEV2IdcApplicationProps<R0, R1, R2>) -> Self where CfnQEV2IdcApplicationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQEV2IdcApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Qev2IdcApplicationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `IdcManagedApplicationArn`: text.
+    /// The attribute `IdcManagedApplicationArn`: `OtherArn`.
     pub fn attr_idc_managed_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdcManagedApplicationArn") }
     /// The attribute `IdcOnboardStatus`: text.
     pub fn attr_idc_onboard_status(&self) -> Val<str> { self.0.get_att("IdcOnboardStatus") }
-    /// The attribute `Qev2IdcApplicationArn`: text.
+    /// The attribute `Qev2IdcApplicationArn`: `OtherArn`.
     pub fn attr_qev2_idc_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Qev2IdcApplicationArn") }
 }
 impl Parent for CfnQEV2IdcApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Redshift::QEV2IdcApplication`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-qev2idcapplication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnQEV2IdcApplicationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnQEV2IdcApplicationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnQEV2IdcApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnQEV2IdcApplicationProps<missing::IdcDisplayName, missing::IdcInstanceArn, missing::Qev2IdcApplicationName> { CfnQEV2IdcApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnQEV2IdcApplicationProps<Missing<required::IdcDisplayName>, Missing<required::IdcInstanceArn>, Missing<required::Qev2IdcApplicationName>> { CfnQEV2IdcApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnQEV2IdcApplicationProps<R0, R1, R2> {
     /// `IdcDisplayName`: text, required. Update: in place.
-    pub fn idc_display_name(mut self, value: impl Arg<str>) -> CfnQEV2IdcApplicationProps<Set, R1, R2> { self.0.set("IdcDisplayName", value.into_expr()); CfnQEV2IdcApplicationProps(self.0, Phase) }
+    pub fn idc_display_name(self, value: impl Arg<str>) -> CfnQEV2IdcApplicationProps<Set, R1, R2> { CfnQEV2IdcApplicationProps(put(self.0, "IdcDisplayName", value.into_expr()), Phase) }
     /// `IdcInstanceArn`: text, required. Update: replacement.
-    pub fn idc_instance_arn(mut self, value: impl Arg<str>) -> CfnQEV2IdcApplicationProps<R0, Set, R2> { self.0.set("IdcInstanceArn", value.into_expr()); CfnQEV2IdcApplicationProps(self.0, Phase) }
+    pub fn idc_instance_arn(self, value: impl Arg<str>) -> CfnQEV2IdcApplicationProps<R0, Set, R2> { CfnQEV2IdcApplicationProps(put(self.0, "IdcInstanceArn", value.into_expr()), Phase) }
     /// `Qev2IdcApplicationName`: text, required. Update: replacement.
-    pub fn qev2_idc_application_name(mut self, value: impl Arg<str>) -> CfnQEV2IdcApplicationProps<R0, R1, Set> { self.0.set("Qev2IdcApplicationName", value.into_expr()); CfnQEV2IdcApplicationProps(self.0, Phase) }
+    pub fn qev2_idc_application_name(self, value: impl Arg<str>) -> CfnQEV2IdcApplicationProps<R0, R1, Set> { CfnQEV2IdcApplicationProps(put(self.0, "Qev2IdcApplicationName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnQEV2IdcApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Redshift::ScheduledAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-scheduledaction.html)
@@ -568,7 +568,7 @@ impl CfnScheduledAction {
     /// `AWS::Redshift::ScheduledAction`
     pub const TYPE: &'static str = "AWS::Redshift::ScheduledAction";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnScheduledActionProps<R0>) -> Self where CfnScheduledActionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScheduledActionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ScheduledActionName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `NextInvocations`: list of text.
@@ -578,85 +578,85 @@ impl CfnScheduledAction {
 }
 impl Parent for CfnScheduledAction { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Redshift::ScheduledAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-scheduledaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnScheduledActionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnScheduledActionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnScheduledActionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnScheduledActionProps<missing::ScheduledActionName> { CfnScheduledActionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnScheduledActionProps<Missing<required::ScheduledActionName>> { CfnScheduledActionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnScheduledActionProps<R0> {
     /// `Enable`: boolean. Update: in place.
-    pub fn enable(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enable", value.into_expr()); self }
+    pub fn enable(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enable", value.into_expr()), Phase) }
     /// `EndTime`: text. Update: in place.
-    pub fn end_time(mut self, value: impl Arg<str>) -> Self { self.0.set("EndTime", value.into_expr()); self }
+    pub fn end_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndTime", value.into_expr()), Phase) }
     /// `IamRole`: text. Update: in place.
-    pub fn iam_role(mut self, value: impl Arg<str>) -> Self { self.0.set("IamRole", value.into_expr()); self }
+    pub fn iam_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IamRole", value.into_expr()), Phase) }
     /// `Schedule`: text. Update: in place.
-    pub fn schedule(mut self, value: impl Arg<str>) -> Self { self.0.set("Schedule", value.into_expr()); self }
+    pub fn schedule(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Schedule", value.into_expr()), Phase) }
     /// `ScheduledActionDescription`: text. Update: in place.
-    pub fn scheduled_action_description(mut self, value: impl Arg<str>) -> Self { self.0.set("ScheduledActionDescription", value.into_expr()); self }
+    pub fn scheduled_action_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduledActionDescription", value.into_expr()), Phase) }
     /// `ScheduledActionName`: text, required. Update: replacement.
-    pub fn scheduled_action_name(mut self, value: impl Arg<str>) -> CfnScheduledActionProps<Set> { self.0.set("ScheduledActionName", value.into_expr()); CfnScheduledActionProps(self.0, Phase) }
+    pub fn scheduled_action_name(self, value: impl Arg<str>) -> CfnScheduledActionProps<Set> { CfnScheduledActionProps(put(self.0, "ScheduledActionName", value.into_expr()), Phase) }
     /// `StartTime`: text. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<str>) -> Self { self.0.set("StartTime", value.into_expr()); self }
+    pub fn start_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartTime", value.into_expr()), Phase) }
     /// `TargetAction`: `ScheduledActionType`. Update: in place.
-    pub fn target_action(mut self, value: impl Arg<scheduled_action::ScheduledActionType>) -> Self { self.0.set("TargetAction", value.into_expr()); self }
+    pub fn target_action(self, value: impl Arg<scheduled_action::ScheduledActionType>) -> Self { Self(put(self.0, "TargetAction", value.into_expr()), Phase) }
 }
 impl Done for CfnScheduledActionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Redshift::ScheduledAction`.
 pub mod scheduled_action {
 use crate::cfn::support::*;
 /// The property type `PauseClusterMessage` of `AWS::Redshift::ScheduledAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-pauseclustermessage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PauseClusterMessage<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PauseClusterMessage<R0 = Set>(Bag, Phase<(R0,)>);
 impl PauseClusterMessage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PauseClusterMessage<super::missing::ClusterIdentifier> { PauseClusterMessage(Bag::default(), Phase) }
+    pub fn new() -> PauseClusterMessage<Missing<super::required::ClusterIdentifier>> { PauseClusterMessage(Bag::default(), Phase) }
 }
 impl<R0> PauseClusterMessage<R0> {
     /// `ClusterIdentifier`: text, required. Update: in place.
-    pub fn cluster_identifier(mut self, value: impl Arg<str>) -> PauseClusterMessage<Set> { self.0.set("ClusterIdentifier", value.into_expr()); PauseClusterMessage(self.0, Phase) }
+    pub fn cluster_identifier(self, value: impl Arg<str>) -> PauseClusterMessage<Set> { PauseClusterMessage(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
 }
 impl Done for PauseClusterMessage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResizeClusterMessage` of `AWS::Redshift::ScheduledAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-resizeclustermessage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResizeClusterMessage<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ResizeClusterMessage<R0 = Set>(Bag, Phase<(R0,)>);
 impl ResizeClusterMessage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResizeClusterMessage<super::missing::ClusterIdentifier> { ResizeClusterMessage(Bag::default(), Phase) }
+    pub fn new() -> ResizeClusterMessage<Missing<super::required::ClusterIdentifier>> { ResizeClusterMessage(Bag::default(), Phase) }
 }
 impl<R0> ResizeClusterMessage<R0> {
     /// `Classic`: boolean. Update: in place.
-    pub fn classic(mut self, value: impl Arg<bool>) -> Self { self.0.set("Classic", value.into_expr()); self }
+    pub fn classic(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Classic", value.into_expr()), Phase) }
     /// `ClusterIdentifier`: text, required. Update: in place.
-    pub fn cluster_identifier(mut self, value: impl Arg<str>) -> ResizeClusterMessage<Set> { self.0.set("ClusterIdentifier", value.into_expr()); ResizeClusterMessage(self.0, Phase) }
+    pub fn cluster_identifier(self, value: impl Arg<str>) -> ResizeClusterMessage<Set> { ResizeClusterMessage(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
     /// `ClusterType`: text. Update: in place.
-    pub fn cluster_type(mut self, value: impl Arg<str>) -> Self { self.0.set("ClusterType", value.into_expr()); self }
+    pub fn cluster_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClusterType", value.into_expr()), Phase) }
     /// `NodeType`: text. Update: in place.
-    pub fn node_type(mut self, value: impl Arg<str>) -> Self { self.0.set("NodeType", value.into_expr()); self }
+    pub fn node_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NodeType", value.into_expr()), Phase) }
     /// `NumberOfNodes`: integer. Update: in place.
-    pub fn number_of_nodes(mut self, value: impl Arg<i64>) -> Self { self.0.set("NumberOfNodes", value.into_expr()); self }
+    pub fn number_of_nodes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfNodes", value.into_expr()), Phase) }
 }
 impl Done for ResizeClusterMessage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResumeClusterMessage` of `AWS::Redshift::ScheduledAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-resumeclustermessage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResumeClusterMessage<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ResumeClusterMessage<R0 = Set>(Bag, Phase<(R0,)>);
 impl ResumeClusterMessage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResumeClusterMessage<super::missing::ClusterIdentifier> { ResumeClusterMessage(Bag::default(), Phase) }
+    pub fn new() -> ResumeClusterMessage<Missing<super::required::ClusterIdentifier>> { ResumeClusterMessage(Bag::default(), Phase) }
 }
 impl<R0> ResumeClusterMessage<R0> {
     /// `ClusterIdentifier`: text, required. Update: in place.
-    pub fn cluster_identifier(mut self, value: impl Arg<str>) -> ResumeClusterMessage<Set> { self.0.set("ClusterIdentifier", value.into_expr()); ResumeClusterMessage(self.0, Phase) }
+    pub fn cluster_identifier(self, value: impl Arg<str>) -> ResumeClusterMessage<Set> { ResumeClusterMessage(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
 }
 impl Done for ResumeClusterMessage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduledActionType` of `AWS::Redshift::ScheduledAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshift-scheduledaction-scheduledactiontype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScheduledActionType(Bag);
+#[must_use] pub struct ScheduledActionType(Bag);
 impl ScheduledActionType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PauseCluster`: `PauseClusterMessage`. Update: in place.
-    pub fn pause_cluster(mut self, value: impl Arg<PauseClusterMessage>) -> Self { self.0.set("PauseCluster", value.into_expr()); self }
+    pub fn pause_cluster(self, value: impl Arg<PauseClusterMessage>) -> Self { Self(put(self.0, "PauseCluster", value.into_expr())) }
     /// `ResizeCluster`: `ResizeClusterMessage`. Update: in place.
-    pub fn resize_cluster(mut self, value: impl Arg<ResizeClusterMessage>) -> Self { self.0.set("ResizeCluster", value.into_expr()); self }
+    pub fn resize_cluster(self, value: impl Arg<ResizeClusterMessage>) -> Self { Self(put(self.0, "ResizeCluster", value.into_expr())) }
     /// `ResumeCluster`: `ResumeClusterMessage`. Update: in place.
-    pub fn resume_cluster(mut self, value: impl Arg<ResumeClusterMessage>) -> Self { self.0.set("ResumeCluster", value.into_expr()); self }
+    pub fn resume_cluster(self, value: impl Arg<ResumeClusterMessage>) -> Self { Self(put(self.0, "ResumeCluster", value.into_expr())) }
 }
 impl Done for ScheduledActionType { fn into_props(self) -> Bag { self.0 } }
 }
@@ -666,7 +666,7 @@ impl CfnSnapshot {
     /// `AWS::Redshift::Snapshot`
     pub const TYPE: &'static str = "AWS::Redshift::Snapshot";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSnapshotProps<R0, R1>) -> Self where CfnSnapshotProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SnapshotArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AvailabilityZone`: text.
@@ -699,7 +699,7 @@ impl CfnSnapshot {
     pub fn attr_owner_account(&self) -> Val<str> { self.0.get_att("OwnerAccount") }
     /// The attribute `Port`: integer.
     pub fn attr_port(&self) -> Val<i64> { self.0.get_att("Port") }
-    /// The attribute `SnapshotArn`: text.
+    /// The attribute `SnapshotArn`: `OtherArn`.
     pub fn attr_snapshot_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SnapshotArn") }
     /// The attribute `SnapshotCreateTime`: text.
     pub fn attr_snapshot_create_time(&self) -> Val<str> { self.0.get_att("SnapshotCreateTime") }
@@ -712,20 +712,20 @@ impl CfnSnapshot {
 }
 impl Parent for CfnSnapshot { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Redshift::Snapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshot.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSnapshotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSnapshotProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSnapshotProps<missing::ClusterIdentifier, missing::SnapshotIdentifier> { CfnSnapshotProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSnapshotProps<Missing<required::ClusterIdentifier>, Missing<required::SnapshotIdentifier>> { CfnSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSnapshotProps<R0, R1> {
     /// `ClusterIdentifier`: text, required. Update: replacement.
-    pub fn cluster_identifier(mut self, value: impl Arg<str>) -> CfnSnapshotProps<Set, R1> { self.0.set("ClusterIdentifier", value.into_expr()); CfnSnapshotProps(self.0, Phase) }
+    pub fn cluster_identifier(self, value: impl Arg<str>) -> CfnSnapshotProps<Set, R1> { CfnSnapshotProps(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
     /// `ManualSnapshotRetentionPeriod`: integer. Update: in place.
-    pub fn manual_snapshot_retention_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("ManualSnapshotRetentionPeriod", value.into_expr()); self }
+    pub fn manual_snapshot_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ManualSnapshotRetentionPeriod", value.into_expr()), Phase) }
     /// `SnapshotIdentifier`: text, required. Update: replacement.
-    pub fn snapshot_identifier(mut self, value: impl Arg<str>) -> CfnSnapshotProps<R0, Set> { self.0.set("SnapshotIdentifier", value.into_expr()); CfnSnapshotProps(self.0, Phase) }
+    pub fn snapshot_identifier(self, value: impl Arg<str>) -> CfnSnapshotProps<R0, Set> { CfnSnapshotProps(put(self.0, "SnapshotIdentifier", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Redshift::SnapshotCopyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotcopygrant.html)
@@ -734,26 +734,26 @@ impl CfnSnapshotCopyGrant {
     /// `AWS::Redshift::SnapshotCopyGrant`
     pub const TYPE: &'static str = "AWS::Redshift::SnapshotCopyGrant";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSnapshotCopyGrantProps<R0>) -> Self where CfnSnapshotCopyGrantProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSnapshotCopyGrantProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnSnapshotCopyGrant { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Redshift::SnapshotCopyGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotcopygrant.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSnapshotCopyGrantProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSnapshotCopyGrantProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSnapshotCopyGrantProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSnapshotCopyGrantProps<missing::SnapshotCopyGrantName> { CfnSnapshotCopyGrantProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSnapshotCopyGrantProps<Missing<required::SnapshotCopyGrantName>> { CfnSnapshotCopyGrantProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSnapshotCopyGrantProps<R0> {
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `SnapshotCopyGrantName`: text, required. Update: replacement.
-    pub fn snapshot_copy_grant_name(mut self, value: impl Arg<str>) -> CfnSnapshotCopyGrantProps<Set> { self.0.set("SnapshotCopyGrantName", value.into_expr()); CfnSnapshotCopyGrantProps(self.0, Phase) }
+    pub fn snapshot_copy_grant_name(self, value: impl Arg<str>) -> CfnSnapshotCopyGrantProps<Set> { CfnSnapshotCopyGrantProps(put(self.0, "SnapshotCopyGrantName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSnapshotCopyGrantProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Redshift::SnapshotSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotschedule.html)
@@ -762,30 +762,30 @@ impl CfnSnapshotSchedule {
     /// `AWS::Redshift::SnapshotSchedule`
     pub const TYPE: &'static str = "AWS::Redshift::SnapshotSchedule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSnapshotScheduleProps<R0, R1>) -> Self where CfnSnapshotScheduleProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSnapshotScheduleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `AssociatedClusterCount`: integer.
     pub fn attr_associated_cluster_count(&self) -> Val<i64> { self.0.get_att("AssociatedClusterCount") }
 }
 impl Parent for CfnSnapshotSchedule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Redshift::SnapshotSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-snapshotschedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSnapshotScheduleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSnapshotScheduleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSnapshotScheduleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSnapshotScheduleProps<missing::ScheduleDefinitions, missing::ScheduleIdentifier> { CfnSnapshotScheduleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSnapshotScheduleProps<Missing<required::ScheduleDefinitions>, Missing<required::ScheduleIdentifier>> { CfnSnapshotScheduleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSnapshotScheduleProps<R0, R1> {
     /// `ScheduleDefinitions`: list of text, required. Update: in place.
-    pub fn schedule_definitions(mut self, value: impl Arg<Arr<str>>) -> CfnSnapshotScheduleProps<Set, R1> { self.0.set("ScheduleDefinitions", value.into_expr()); CfnSnapshotScheduleProps(self.0, Phase) }
+    pub fn schedule_definitions(self, value: impl Arg<Arr<str>>) -> CfnSnapshotScheduleProps<Set, R1> { CfnSnapshotScheduleProps(put(self.0, "ScheduleDefinitions", value.into_expr()), Phase) }
     /// `ScheduleDescription`: text. Update: replacement.
-    pub fn schedule_description(mut self, value: impl Arg<str>) -> Self { self.0.set("ScheduleDescription", value.into_expr()); self }
+    pub fn schedule_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleDescription", value.into_expr()), Phase) }
     /// `ScheduleIdentifier`: text, required. Update: replacement.
-    pub fn schedule_identifier(mut self, value: impl Arg<str>) -> CfnSnapshotScheduleProps<R0, Set> { self.0.set("ScheduleIdentifier", value.into_expr()); CfnSnapshotScheduleProps(self.0, Phase) }
+    pub fn schedule_identifier(self, value: impl Arg<str>) -> CfnSnapshotScheduleProps<R0, Set> { CfnSnapshotScheduleProps(put(self.0, "ScheduleIdentifier", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSnapshotScheduleProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Redshift::UsageLimit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-usagelimit.html)
@@ -794,36 +794,36 @@ impl CfnUsageLimit {
     /// `AWS::Redshift::UsageLimit`
     pub const TYPE: &'static str = "AWS::Redshift::UsageLimit";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnUsageLimitProps<R0, R1, R2, R3>) -> Self where CfnUsageLimitProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUsageLimitProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `UsageLimitId`: text.
     pub fn attr_usage_limit_id(&self) -> Val<str> { self.0.get_att("UsageLimitId") }
 }
 impl Parent for CfnUsageLimit { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Redshift::UsageLimit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshift-usagelimit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUsageLimitProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnUsageLimitProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnUsageLimitProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUsageLimitProps<missing::Amount, missing::ClusterIdentifier, missing::FeatureType, missing::LimitType> { CfnUsageLimitProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUsageLimitProps<Missing<required::Amount>, Missing<required::ClusterIdentifier>, Missing<required::FeatureType>, Missing<required::LimitType>> { CfnUsageLimitProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnUsageLimitProps<R0, R1, R2, R3> {
     /// `Amount`: number, required. Update: in place.
-    pub fn amount(mut self, value: impl Arg<f64>) -> CfnUsageLimitProps<Set, R1, R2, R3> { self.0.set("Amount", value.into_expr()); CfnUsageLimitProps(self.0, Phase) }
+    pub fn amount(self, value: impl Arg<f64>) -> CfnUsageLimitProps<Set, R1, R2, R3> { CfnUsageLimitProps(put(self.0, "Amount", value.into_expr()), Phase) }
     /// `BreachAction`: `BreachAction`. Update: in place.
-    pub fn breach_action(mut self, value: impl Arg<usage_limit::BreachAction>) -> Self { self.0.set("BreachAction", value.into_expr()); self }
+    pub fn breach_action(self, value: impl Arg<usage_limit::BreachAction>) -> Self { Self(put(self.0, "BreachAction", value.into_expr()), Phase) }
     /// `ClusterIdentifier`: text, required. Update: replacement.
-    pub fn cluster_identifier(mut self, value: impl Arg<str>) -> CfnUsageLimitProps<R0, Set, R2, R3> { self.0.set("ClusterIdentifier", value.into_expr()); CfnUsageLimitProps(self.0, Phase) }
+    pub fn cluster_identifier(self, value: impl Arg<str>) -> CfnUsageLimitProps<R0, Set, R2, R3> { CfnUsageLimitProps(put(self.0, "ClusterIdentifier", value.into_expr()), Phase) }
     /// `FeatureType`: `FeatureType`, required. Update: replacement.
-    pub fn feature_type(mut self, value: impl Arg<usage_limit::FeatureType>) -> CfnUsageLimitProps<R0, R1, Set, R3> { self.0.set("FeatureType", value.into_expr()); CfnUsageLimitProps(self.0, Phase) }
+    pub fn feature_type(self, value: impl Arg<usage_limit::FeatureType>) -> CfnUsageLimitProps<R0, R1, Set, R3> { CfnUsageLimitProps(put(self.0, "FeatureType", value.into_expr()), Phase) }
     /// `LimitType`: `LimitType`, required. Update: replacement.
-    pub fn limit_type(mut self, value: impl Arg<usage_limit::LimitType>) -> CfnUsageLimitProps<R0, R1, R2, Set> { self.0.set("LimitType", value.into_expr()); CfnUsageLimitProps(self.0, Phase) }
+    pub fn limit_type(self, value: impl Arg<usage_limit::LimitType>) -> CfnUsageLimitProps<R0, R1, R2, Set> { CfnUsageLimitProps(put(self.0, "LimitType", value.into_expr()), Phase) }
     /// `Period`: `Period`. Update: replacement.
-    pub fn period(mut self, value: impl Arg<usage_limit::Period>) -> Self { self.0.set("Period", value.into_expr()); self }
+    pub fn period(self, value: impl Arg<usage_limit::Period>) -> Self { Self(put(self.0, "Period", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnUsageLimitProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Redshift::UsageLimit`.
@@ -838,5 +838,5 @@ LimitType { DataScanned = "data-scanned", Time = "time" } }
 values! { /// Texts that `Period` allows.
 Period { Daily = "daily", Monthly = "monthly", Weekly = "weekly" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Account, Amount, ClusterIdentifier, ClusterSecurityGroupName, ClusterType, DBName, Description, EndpointName, FeatureType, IdcDisplayName, IdcInstanceArn, LimitType, MasterUsername, NodeType, ParameterGroupFamily, ParameterName, ParameterValue, Qev2IdcApplicationName, ScheduleDefinitions, ScheduleIdentifier, ScheduledActionName, SnapshotCopyGrantName, SnapshotIdentifier, SourceArn, SubnetGroupName, SubnetIds, SubscriptionName, TargetArn, VpcSecurityGroupIds } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Account, Amount, ClusterIdentifier, ClusterSecurityGroupName, ClusterType, DBName, Description, EndpointName, FeatureType, IdcDisplayName, IdcInstanceArn, LimitType, MasterUsername, NodeType, ParameterGroupFamily, ParameterName, ParameterValue, Qev2IdcApplicationName, ScheduleDefinitions, ScheduleIdentifier, ScheduledActionName, SnapshotCopyGrantName, SnapshotIdentifier, SourceArn, SubnetGroupName, SubnetIds, SubscriptionName, TargetArn, VpcSecurityGroupIds } }

@@ -10,7 +10,7 @@ impl CfnNamespace {
     /// `AWS::RedshiftServerless::Namespace`
     pub const TYPE: &'static str = "AWS::RedshiftServerless::Namespace";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnNamespaceProps<R0>) -> Self where CfnNamespaceProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNamespaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `NamespaceName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Namespace`: `Namespace`.
@@ -21,7 +21,7 @@ impl CfnNamespace {
     pub fn attr_namespace_creation_date(&self) -> Val<str> { self.0.get_att("Namespace.CreationDate") }
     /// The attribute `Namespace.DbName`: text.
     pub fn attr_namespace_db_name(&self) -> Val<str> { self.0.get_att("Namespace.DbName") }
-    /// The attribute `Namespace.DefaultIamRoleArn`: text.
+    /// The attribute `Namespace.DefaultIamRoleArn`: `OtherArn`.
     pub fn attr_namespace_default_iam_role_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Namespace.DefaultIamRoleArn") }
     /// The attribute `Namespace.IamRoles`: list of text.
     pub fn attr_namespace_iam_roles(&self) -> Val<Arr<str>> { self.0.get_att("Namespace.IamRoles") }
@@ -29,7 +29,7 @@ impl CfnNamespace {
     pub fn attr_namespace_kms_key_id(&self) -> Val<str> { self.0.get_att("Namespace.KmsKeyId") }
     /// The attribute `Namespace.LogExports`: list of text.
     pub fn attr_namespace_log_exports(&self) -> Val<Arr<str>> { self.0.get_att("Namespace.LogExports") }
-    /// The attribute `Namespace.NamespaceArn`: text.
+    /// The attribute `Namespace.NamespaceArn`: `OtherArn`.
     pub fn attr_namespace_namespace_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Namespace.NamespaceArn") }
     /// The attribute `Namespace.NamespaceId`: text.
     pub fn attr_namespace_namespace_id(&self) -> Val<str> { self.0.get_att("Namespace.NamespaceId") }
@@ -40,95 +40,95 @@ impl CfnNamespace {
 }
 impl Parent for CfnNamespace { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RedshiftServerless::Namespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-namespace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnNamespaceProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnNamespaceProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnNamespaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnNamespaceProps<missing::NamespaceName> { CfnNamespaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnNamespaceProps<Missing<required::NamespaceName>> { CfnNamespaceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnNamespaceProps<R0> {
     /// `AdminPasswordSecretKmsKeyId`: text. Update: in place.
-    pub fn admin_password_secret_kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AdminPasswordSecretKmsKeyId", value.into_expr()); self }
+    pub fn admin_password_secret_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminPasswordSecretKmsKeyId", value.into_expr()), Phase) }
     /// `AdminUserPassword`: text. Update: in place.
-    pub fn admin_user_password(mut self, value: impl Arg<str>) -> Self { self.0.set("AdminUserPassword", value.into_expr()); self }
+    pub fn admin_user_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminUserPassword", value.into_expr()), Phase) }
     /// `AdminUsername`: text. Update: in place.
-    pub fn admin_username(mut self, value: impl Arg<str>) -> Self { self.0.set("AdminUsername", value.into_expr()); self }
+    pub fn admin_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminUsername", value.into_expr()), Phase) }
     /// `DbName`: text. Update: in place.
-    pub fn db_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DbName", value.into_expr()); self }
-    /// `DefaultIamRoleArn`: text. Update: in place.
-    pub fn default_iam_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("DefaultIamRoleArn", value.into_expr()); self }
+    pub fn db_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbName", value.into_expr()), Phase) }
+    /// `DefaultIamRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn default_iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "DefaultIamRoleArn", value.into_expr()), Phase) }
     /// `FinalSnapshotName`: text. Update: in place.
-    pub fn final_snapshot_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FinalSnapshotName", value.into_expr()); self }
+    pub fn final_snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FinalSnapshotName", value.into_expr()), Phase) }
     /// `FinalSnapshotRetentionPeriod`: integer. Update: in place.
-    pub fn final_snapshot_retention_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("FinalSnapshotRetentionPeriod", value.into_expr()); self }
-    /// `IamRoles`: list of text. Update: in place.
-    pub fn iam_roles(mut self, value: impl Arg<Arr<kind::IamRoleArn>>) -> Self { self.0.set("IamRoles", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn final_snapshot_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FinalSnapshotRetentionPeriod", value.into_expr()), Phase) }
+    /// `IamRoles`: list of `IamRoleArn`. Update: in place.
+    pub fn iam_roles(self, value: impl Arg<Arr<kind::IamRoleArn>>) -> Self { Self(put(self.0, "IamRoles", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `LogExports`: list of text. Update: in place.
-    pub fn log_exports(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LogExports", value.into_expr()); self }
+    pub fn log_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogExports", value.into_expr()), Phase) }
     /// `ManageAdminPassword`: boolean. Update: in place.
-    pub fn manage_admin_password(mut self, value: impl Arg<bool>) -> Self { self.0.set("ManageAdminPassword", value.into_expr()); self }
+    pub fn manage_admin_password(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ManageAdminPassword", value.into_expr()), Phase) }
     /// `NamespaceName`: text, required. Update: replacement.
-    pub fn namespace_name(mut self, value: impl Arg<str>) -> CfnNamespaceProps<Set> { self.0.set("NamespaceName", value.into_expr()); CfnNamespaceProps(self.0, Phase) }
+    pub fn namespace_name(self, value: impl Arg<str>) -> CfnNamespaceProps<Set> { CfnNamespaceProps(put(self.0, "NamespaceName", value.into_expr()), Phase) }
     /// `NamespaceResourcePolicy`: JSON. Update: in place.
-    pub fn namespace_resource_policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("NamespaceResourcePolicy", value.into_expr()); self }
+    pub fn namespace_resource_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "NamespaceResourcePolicy", value.into_expr()), Phase) }
     /// `RedshiftIdcApplicationArn`: text. Update: in place.
-    pub fn redshift_idc_application_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("RedshiftIdcApplicationArn", value.into_expr()); self }
+    pub fn redshift_idc_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RedshiftIdcApplicationArn", value.into_expr()), Phase) }
     /// `SnapshotCopyConfigurations`: list of `SnapshotCopyConfiguration`. Update: in place.
-    pub fn snapshot_copy_configurations(mut self, value: impl Arg<Arr<namespace::SnapshotCopyConfiguration>>) -> Self { self.0.set("SnapshotCopyConfigurations", value.into_expr()); self }
+    pub fn snapshot_copy_configurations(self, value: impl Arg<Arr<namespace::SnapshotCopyConfiguration>>) -> Self { Self(put(self.0, "SnapshotCopyConfigurations", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnNamespaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RedshiftServerless::Namespace`.
 pub mod namespace {
 use crate::cfn::support::*;
 /// The property type `Namespace` of `AWS::RedshiftServerless::Namespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-namespace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Namespace(Bag);
+#[must_use] pub struct Namespace(Bag);
 impl Namespace {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdminPasswordSecretArn`: text. Update: in place.
-    pub fn admin_password_secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("AdminPasswordSecretArn", value.into_expr()); self }
+    pub fn admin_password_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminPasswordSecretArn", value.into_expr())) }
     /// `AdminPasswordSecretKmsKeyId`: text. Update: in place.
-    pub fn admin_password_secret_kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AdminPasswordSecretKmsKeyId", value.into_expr()); self }
+    pub fn admin_password_secret_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminPasswordSecretKmsKeyId", value.into_expr())) }
     /// `AdminUsername`: text. Update: in place.
-    pub fn admin_username(mut self, value: impl Arg<str>) -> Self { self.0.set("AdminUsername", value.into_expr()); self }
+    pub fn admin_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminUsername", value.into_expr())) }
     /// `CreationDate`: text. Update: in place.
-    pub fn creation_date(mut self, value: impl Arg<str>) -> Self { self.0.set("CreationDate", value.into_expr()); self }
+    pub fn creation_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreationDate", value.into_expr())) }
     /// `DbName`: text. Update: in place.
-    pub fn db_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DbName", value.into_expr()); self }
+    pub fn db_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbName", value.into_expr())) }
     /// `DefaultIamRoleArn`: text. Update: in place.
-    pub fn default_iam_role_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultIamRoleArn", value.into_expr()); self }
+    pub fn default_iam_role_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultIamRoleArn", value.into_expr())) }
     /// `IamRoles`: list of text. Update: in place.
-    pub fn iam_roles(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IamRoles", value.into_expr()); self }
+    pub fn iam_roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IamRoles", value.into_expr())) }
     /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `LogExports`: list of text. Update: in place.
-    pub fn log_exports(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LogExports", value.into_expr()); self }
+    pub fn log_exports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogExports", value.into_expr())) }
     /// `NamespaceArn`: text. Update: in place.
-    pub fn namespace_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("NamespaceArn", value.into_expr()); self }
+    pub fn namespace_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceArn", value.into_expr())) }
     /// `NamespaceId`: text. Update: in place.
-    pub fn namespace_id(mut self, value: impl Arg<str>) -> Self { self.0.set("NamespaceId", value.into_expr()); self }
+    pub fn namespace_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceId", value.into_expr())) }
     /// `NamespaceName`: text. Update: in place.
-    pub fn namespace_name(mut self, value: impl Arg<str>) -> Self { self.0.set("NamespaceName", value.into_expr()); self }
+    pub fn namespace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceName", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for Namespace { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnapshotCopyConfiguration` of `AWS::RedshiftServerless::Namespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-namespace-snapshotcopyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnapshotCopyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SnapshotCopyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SnapshotCopyConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SnapshotCopyConfiguration<super::missing::DestinationRegion> { SnapshotCopyConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SnapshotCopyConfiguration<Missing<super::required::DestinationRegion>> { SnapshotCopyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SnapshotCopyConfiguration<R0> {
     /// `DestinationKmsKeyId`: text. Update: in place.
-    pub fn destination_kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationKmsKeyId", value.into_expr()); self }
+    pub fn destination_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationKmsKeyId", value.into_expr()), Phase) }
     /// `DestinationRegion`: text, required. Update: in place.
-    pub fn destination_region(mut self, value: impl Arg<str>) -> SnapshotCopyConfiguration<Set> { self.0.set("DestinationRegion", value.into_expr()); SnapshotCopyConfiguration(self.0, Phase) }
+    pub fn destination_region(self, value: impl Arg<str>) -> SnapshotCopyConfiguration<Set> { SnapshotCopyConfiguration(put(self.0, "DestinationRegion", value.into_expr()), Phase) }
     /// `SnapshotRetentionPeriod`: integer. Update: in place.
-    pub fn snapshot_retention_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("SnapshotRetentionPeriod", value.into_expr()); self }
+    pub fn snapshot_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SnapshotRetentionPeriod", value.into_expr()), Phase) }
 }
 impl Done for SnapshotCopyConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -140,7 +140,7 @@ impl CfnSnapshot {
     /// `AWS::RedshiftServerless::Snapshot`
     pub const TYPE: &'static str = "AWS::RedshiftServerless::Snapshot";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSnapshotProps<R0>) -> Self where CfnSnapshotProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSnapshotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SnapshotName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `OwnerAccount`: text.
@@ -151,7 +151,7 @@ impl CfnSnapshot {
     pub fn attr_snapshot_admin_username(&self) -> Val<str> { self.0.get_att("Snapshot.AdminUsername") }
     /// The attribute `Snapshot.KmsKeyId`: text.
     pub fn attr_snapshot_kms_key_id(&self) -> Val<str> { self.0.get_att("Snapshot.KmsKeyId") }
-    /// The attribute `Snapshot.NamespaceArn`: text.
+    /// The attribute `Snapshot.NamespaceArn`: `OtherArn`.
     pub fn attr_snapshot_namespace_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Snapshot.NamespaceArn") }
     /// The attribute `Snapshot.NamespaceName`: text.
     pub fn attr_snapshot_namespace_name(&self) -> Val<str> { self.0.get_att("Snapshot.NamespaceName") }
@@ -159,7 +159,7 @@ impl CfnSnapshot {
     pub fn attr_snapshot_owner_account(&self) -> Val<str> { self.0.get_att("Snapshot.OwnerAccount") }
     /// The attribute `Snapshot.RetentionPeriod`: integer.
     pub fn attr_snapshot_retention_period(&self) -> Val<i64> { self.0.get_att("Snapshot.RetentionPeriod") }
-    /// The attribute `Snapshot.SnapshotArn`: text.
+    /// The attribute `Snapshot.SnapshotArn`: `OtherArn`.
     pub fn attr_snapshot_snapshot_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Snapshot.SnapshotArn") }
     /// The attribute `Snapshot.SnapshotCreateTime`: text.
     pub fn attr_snapshot_snapshot_create_time(&self) -> Val<str> { self.0.get_att("Snapshot.SnapshotCreateTime") }
@@ -170,50 +170,50 @@ impl CfnSnapshot {
 }
 impl Parent for CfnSnapshot { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RedshiftServerless::Snapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-snapshot.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSnapshotProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSnapshotProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSnapshotProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSnapshotProps<missing::SnapshotName> { CfnSnapshotProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSnapshotProps<Missing<required::SnapshotName>> { CfnSnapshotProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSnapshotProps<R0> {
     /// `NamespaceName`: text. Update: replacement.
-    pub fn namespace_name(mut self, value: impl Arg<str>) -> Self { self.0.set("NamespaceName", value.into_expr()); self }
+    pub fn namespace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceName", value.into_expr()), Phase) }
     /// `RetentionPeriod`: integer. Update: in place.
-    pub fn retention_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetentionPeriod", value.into_expr()); self }
+    pub fn retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr()), Phase) }
     /// `SnapshotName`: text, required. Update: replacement.
-    pub fn snapshot_name(mut self, value: impl Arg<str>) -> CfnSnapshotProps<Set> { self.0.set("SnapshotName", value.into_expr()); CfnSnapshotProps(self.0, Phase) }
+    pub fn snapshot_name(self, value: impl Arg<str>) -> CfnSnapshotProps<Set> { CfnSnapshotProps(put(self.0, "SnapshotName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSnapshotProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RedshiftServerless::Snapshot`.
 pub mod snapshot {
 use crate::cfn::support::*;
 /// The property type `Snapshot` of `AWS::RedshiftServerless::Snapshot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-snapshot-snapshot.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Snapshot(Bag);
+#[must_use] pub struct Snapshot(Bag);
 impl Snapshot {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AdminUsername`: text. Update: in place.
-    pub fn admin_username(mut self, value: impl Arg<str>) -> Self { self.0.set("AdminUsername", value.into_expr()); self }
+    pub fn admin_username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AdminUsername", value.into_expr())) }
     /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `NamespaceArn`: text. Update: in place.
-    pub fn namespace_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("NamespaceArn", value.into_expr()); self }
+    pub fn namespace_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceArn", value.into_expr())) }
     /// `NamespaceName`: text. Update: in place.
-    pub fn namespace_name(mut self, value: impl Arg<str>) -> Self { self.0.set("NamespaceName", value.into_expr()); self }
+    pub fn namespace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceName", value.into_expr())) }
     /// `OwnerAccount`: text. Update: in place.
-    pub fn owner_account(mut self, value: impl Arg<str>) -> Self { self.0.set("OwnerAccount", value.into_expr()); self }
+    pub fn owner_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerAccount", value.into_expr())) }
     /// `RetentionPeriod`: integer. Update: in place.
-    pub fn retention_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetentionPeriod", value.into_expr()); self }
+    pub fn retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr())) }
     /// `SnapshotArn`: text. Update: in place.
-    pub fn snapshot_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotArn", value.into_expr()); self }
+    pub fn snapshot_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotArn", value.into_expr())) }
     /// `SnapshotCreateTime`: text. Update: in place.
-    pub fn snapshot_create_time(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotCreateTime", value.into_expr()); self }
+    pub fn snapshot_create_time(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotCreateTime", value.into_expr())) }
     /// `SnapshotName`: text. Update: in place.
-    pub fn snapshot_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotName", value.into_expr()); self }
+    pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for Snapshot { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -225,7 +225,7 @@ impl CfnWorkgroup {
     /// `AWS::RedshiftServerless::Workgroup`
     pub const TYPE: &'static str = "AWS::RedshiftServerless::Workgroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnWorkgroupProps<R0>) -> Self where CfnWorkgroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkgroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkgroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Workgroup`: `Workgroup`.
@@ -260,7 +260,7 @@ impl CfnWorkgroup {
     pub fn attr_workgroup_subnet_ids(&self) -> Val<Arr<str>> { self.0.get_att("Workgroup.SubnetIds") }
     /// The attribute `Workgroup.TrackName`: text.
     pub fn attr_workgroup_track_name(&self) -> Val<str> { self.0.get_att("Workgroup.TrackName") }
-    /// The attribute `Workgroup.WorkgroupArn`: text.
+    /// The attribute `Workgroup.WorkgroupArn`: `OtherArn`.
     pub fn attr_workgroup_workgroup_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Workgroup.WorkgroupArn") }
     /// The attribute `Workgroup.WorkgroupId`: text.
     pub fn attr_workgroup_workgroup_id(&self) -> Val<str> { self.0.get_att("Workgroup.WorkgroupId") }
@@ -269,153 +269,153 @@ impl CfnWorkgroup {
 }
 impl Parent for CfnWorkgroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RedshiftServerless::Workgroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-redshiftserverless-workgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkgroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnWorkgroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnWorkgroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWorkgroupProps<missing::WorkgroupName> { CfnWorkgroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWorkgroupProps<Missing<required::WorkgroupName>> { CfnWorkgroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWorkgroupProps<R0> {
     /// `BaseCapacity`: integer. Update: in place.
-    pub fn base_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("BaseCapacity", value.into_expr()); self }
+    pub fn base_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BaseCapacity", value.into_expr()), Phase) }
     /// `ConfigParameters`: list of `ConfigParameter`. Update: in place.
-    pub fn config_parameters(mut self, value: impl Arg<Arr<workgroup::ConfigParameter>>) -> Self { self.0.set("ConfigParameters", value.into_expr()); self }
+    pub fn config_parameters(self, value: impl Arg<Arr<workgroup::ConfigParameter>>) -> Self { Self(put(self.0, "ConfigParameters", value.into_expr()), Phase) }
     /// `EnhancedVpcRouting`: boolean. Update: in place.
-    pub fn enhanced_vpc_routing(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnhancedVpcRouting", value.into_expr()); self }
+    pub fn enhanced_vpc_routing(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedVpcRouting", value.into_expr()), Phase) }
     /// `MaxCapacity`: integer. Update: in place.
-    pub fn max_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxCapacity", value.into_expr()); self }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr()), Phase) }
     /// `NamespaceName`: text. Update: replacement.
-    pub fn namespace_name(mut self, value: impl Arg<str>) -> Self { self.0.set("NamespaceName", value.into_expr()); self }
+    pub fn namespace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceName", value.into_expr()), Phase) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
     /// `PricePerformanceTarget`: `PerformanceTarget`. Update: in place.
-    pub fn price_performance_target(mut self, value: impl Arg<workgroup::PerformanceTarget>) -> Self { self.0.set("PricePerformanceTarget", value.into_expr()); self }
+    pub fn price_performance_target(self, value: impl Arg<workgroup::PerformanceTarget>) -> Self { Self(put(self.0, "PricePerformanceTarget", value.into_expr()), Phase) }
     /// `PubliclyAccessible`: boolean. Update: in place.
-    pub fn publicly_accessible(mut self, value: impl Arg<bool>) -> Self { self.0.set("PubliclyAccessible", value.into_expr()); self }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr()), Phase) }
     /// `RecoveryPointId`: text. Update: in place.
-    pub fn recovery_point_id(mut self, value: impl Arg<str>) -> Self { self.0.set("RecoveryPointId", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn recovery_point_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecoveryPointId", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `SnapshotArn`: text. Update: in place.
-    pub fn snapshot_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotArn", value.into_expr()); self }
+    pub fn snapshot_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotArn", value.into_expr()), Phase) }
     /// `SnapshotName`: text. Update: in place.
-    pub fn snapshot_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotName", value.into_expr()); self }
+    pub fn snapshot_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotName", value.into_expr()), Phase) }
     /// `SnapshotOwnerAccount`: text. Update: in place.
-    pub fn snapshot_owner_account(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotOwnerAccount", value.into_expr()); self }
-    /// `SubnetIds`: list of text. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn snapshot_owner_account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotOwnerAccount", value.into_expr()), Phase) }
+    /// `SubnetIds`: list of `Ec2SubnetId`. Update: in place.
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TrackName`: text. Update: in place.
-    pub fn track_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TrackName", value.into_expr()); self }
+    pub fn track_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrackName", value.into_expr()), Phase) }
     /// `Workgroup`: `Workgroup`. Update: in place.
-    pub fn workgroup(mut self, value: impl Arg<workgroup::Workgroup>) -> Self { self.0.set("Workgroup", value.into_expr()); self }
+    pub fn workgroup(self, value: impl Arg<workgroup::Workgroup>) -> Self { Self(put(self.0, "Workgroup", value.into_expr()), Phase) }
     /// `WorkgroupName`: text, required. Update: replacement.
-    pub fn workgroup_name(mut self, value: impl Arg<str>) -> CfnWorkgroupProps<Set> { self.0.set("WorkgroupName", value.into_expr()); CfnWorkgroupProps(self.0, Phase) }
+    pub fn workgroup_name(self, value: impl Arg<str>) -> CfnWorkgroupProps<Set> { CfnWorkgroupProps(put(self.0, "WorkgroupName", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkgroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RedshiftServerless::Workgroup`.
 pub mod workgroup {
 use crate::cfn::support::*;
 /// The property type `ConfigParameter` of `AWS::RedshiftServerless::Workgroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-configparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfigParameter(Bag);
+#[must_use] pub struct ConfigParameter(Bag);
 impl ConfigParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ParameterKey`: text. Update: in place.
-    pub fn parameter_key(mut self, value: impl Arg<str>) -> Self { self.0.set("ParameterKey", value.into_expr()); self }
+    pub fn parameter_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterKey", value.into_expr())) }
     /// `ParameterValue`: text. Update: in place.
-    pub fn parameter_value(mut self, value: impl Arg<str>) -> Self { self.0.set("ParameterValue", value.into_expr()); self }
+    pub fn parameter_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ParameterValue", value.into_expr())) }
 }
 impl Done for ConfigParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Endpoint` of `AWS::RedshiftServerless::Workgroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-endpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Endpoint(Bag);
+#[must_use] pub struct Endpoint(Bag);
 impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Address`: text. Update: in place.
-    pub fn address(mut self, value: impl Arg<str>) -> Self { self.0.set("Address", value.into_expr()); self }
+    pub fn address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Address", value.into_expr())) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `VpcEndpoints`: list of `VpcEndpoint`. Update: in place.
-    pub fn vpc_endpoints(mut self, value: impl Arg<Arr<VpcEndpoint>>) -> Self { self.0.set("VpcEndpoints", value.into_expr()); self }
+    pub fn vpc_endpoints(self, value: impl Arg<Arr<VpcEndpoint>>) -> Self { Self(put(self.0, "VpcEndpoints", value.into_expr())) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkInterface` of `AWS::RedshiftServerless::Workgroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-networkinterface.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkInterface(Bag);
+#[must_use] pub struct NetworkInterface(Bag);
 impl NetworkInterface {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilityZone`: text. Update: in place.
-    pub fn availability_zone(mut self, value: impl Arg<str>) -> Self { self.0.set("AvailabilityZone", value.into_expr()); self }
+    pub fn availability_zone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AvailabilityZone", value.into_expr())) }
     /// `NetworkInterfaceId`: text. Update: in place.
-    pub fn network_interface_id(mut self, value: impl Arg<str>) -> Self { self.0.set("NetworkInterfaceId", value.into_expr()); self }
+    pub fn network_interface_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NetworkInterfaceId", value.into_expr())) }
     /// `PrivateIpAddress`: text. Update: in place.
-    pub fn private_ip_address(mut self, value: impl Arg<str>) -> Self { self.0.set("PrivateIpAddress", value.into_expr()); self }
-    /// `SubnetId`: text. Update: in place.
-    pub fn subnet_id(mut self, value: impl Arg<kind::Ec2SubnetId>) -> Self { self.0.set("SubnetId", value.into_expr()); self }
+    pub fn private_ip_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateIpAddress", value.into_expr())) }
+    /// `SubnetId`: `Ec2SubnetId`. Update: in place.
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> Self { Self(put(self.0, "SubnetId", value.into_expr())) }
 }
 impl Done for NetworkInterface { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PerformanceTarget` of `AWS::RedshiftServerless::Workgroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-performancetarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PerformanceTarget(Bag);
+#[must_use] pub struct PerformanceTarget(Bag);
 impl PerformanceTarget {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Level`: integer. Update: in place.
-    pub fn level(mut self, value: impl Arg<i64>) -> Self { self.0.set("Level", value.into_expr()); self }
+    pub fn level(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for PerformanceTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcEndpoint` of `AWS::RedshiftServerless::Workgroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-vpcendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcEndpoint(Bag);
+#[must_use] pub struct VpcEndpoint(Bag);
 impl VpcEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NetworkInterfaces`: list of `NetworkInterface`. Update: in place.
-    pub fn network_interfaces(mut self, value: impl Arg<Arr<NetworkInterface>>) -> Self { self.0.set("NetworkInterfaces", value.into_expr()); self }
+    pub fn network_interfaces(self, value: impl Arg<Arr<NetworkInterface>>) -> Self { Self(put(self.0, "NetworkInterfaces", value.into_expr())) }
     /// `VpcEndpointId`: text. Update: in place.
-    pub fn vpc_endpoint_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcEndpointId", value.into_expr()); self }
-    /// `VpcId`: text. Update: in place.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> Self { self.0.set("VpcId", value.into_expr()); self }
+    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value.into_expr())) }
+    /// `VpcId`: `Ec2VpcId`. Update: in place.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for VpcEndpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Workgroup` of `AWS::RedshiftServerless::Workgroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-redshiftserverless-workgroup-workgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Workgroup(Bag);
+#[must_use] pub struct Workgroup(Bag);
 impl Workgroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BaseCapacity`: integer. Update: in place.
-    pub fn base_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("BaseCapacity", value.into_expr()); self }
+    pub fn base_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BaseCapacity", value.into_expr())) }
     /// `ConfigParameters`: list of `ConfigParameter`. Update: in place.
-    pub fn config_parameters(mut self, value: impl Arg<Arr<ConfigParameter>>) -> Self { self.0.set("ConfigParameters", value.into_expr()); self }
+    pub fn config_parameters(self, value: impl Arg<Arr<ConfigParameter>>) -> Self { Self(put(self.0, "ConfigParameters", value.into_expr())) }
     /// `CreationDate`: text. Update: in place.
-    pub fn creation_date(mut self, value: impl Arg<str>) -> Self { self.0.set("CreationDate", value.into_expr()); self }
+    pub fn creation_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CreationDate", value.into_expr())) }
     /// `Endpoint`: `Endpoint`. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<Endpoint>) -> Self { self.0.set("Endpoint", value.into_expr()); self }
+    pub fn endpoint(self, value: impl Arg<Endpoint>) -> Self { Self(put(self.0, "Endpoint", value.into_expr())) }
     /// `EnhancedVpcRouting`: boolean. Update: in place.
-    pub fn enhanced_vpc_routing(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnhancedVpcRouting", value.into_expr()); self }
+    pub fn enhanced_vpc_routing(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnhancedVpcRouting", value.into_expr())) }
     /// `MaxCapacity`: integer. Update: in place.
-    pub fn max_capacity(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxCapacity", value.into_expr()); self }
+    pub fn max_capacity(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxCapacity", value.into_expr())) }
     /// `NamespaceName`: text. Update: in place.
-    pub fn namespace_name(mut self, value: impl Arg<str>) -> Self { self.0.set("NamespaceName", value.into_expr()); self }
+    pub fn namespace_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceName", value.into_expr())) }
     /// `PricePerformanceTarget`: `PerformanceTarget`. Update: in place.
-    pub fn price_performance_target(mut self, value: impl Arg<PerformanceTarget>) -> Self { self.0.set("PricePerformanceTarget", value.into_expr()); self }
+    pub fn price_performance_target(self, value: impl Arg<PerformanceTarget>) -> Self { Self(put(self.0, "PricePerformanceTarget", value.into_expr())) }
     /// `PubliclyAccessible`: boolean. Update: in place.
-    pub fn publicly_accessible(mut self, value: impl Arg<bool>) -> Self { self.0.set("PubliclyAccessible", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr())) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
     /// `Status`: `WorkgroupStatus`. Update: in place.
-    pub fn status(mut self, value: impl Arg<WorkgroupStatus>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<WorkgroupStatus>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
     /// `SubnetIds`: list of text. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
     /// `TrackName`: text. Update: in place.
-    pub fn track_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TrackName", value.into_expr()); self }
+    pub fn track_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrackName", value.into_expr())) }
     /// `WorkgroupArn`: text. Update: in place.
-    pub fn workgroup_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkgroupArn", value.into_expr()); self }
+    pub fn workgroup_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkgroupArn", value.into_expr())) }
     /// `WorkgroupId`: text. Update: in place.
-    pub fn workgroup_id(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkgroupId", value.into_expr()); self }
+    pub fn workgroup_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkgroupId", value.into_expr())) }
     /// `WorkgroupName`: text. Update: in place.
-    pub fn workgroup_name(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkgroupName", value.into_expr()); self }
+    pub fn workgroup_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkgroupName", value.into_expr())) }
 }
 impl Done for Workgroup { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -423,5 +423,5 @@ Status { Disabled = "DISABLED", Enabled = "ENABLED" } }
 values! { /// Texts that `Status` allows.
 WorkgroupStatus { Available = "AVAILABLE", Creating = "CREATING", Deleting = "DELETING", Modifying = "MODIFYING" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DestinationRegion, NamespaceName, SnapshotName, WorkgroupName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DestinationRegion, NamespaceName, SnapshotName, WorkgroupName } }

@@ -10,16 +10,16 @@ impl CfnApplication {
     /// `AWS::RefactorSpaces::Application`
     pub const TYPE: &'static str = "AWS::RefactorSpaces::Application";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnApplicationProps<R0, R1, R2, R3>) -> Self where CfnApplicationProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ApiGatewayId`: text.
     pub fn attr_api_gateway_id(&self) -> Val<str> { self.0.get_att("ApiGatewayId") }
-    /// The attribute `ApplicationIdentifier`: text.
+    /// The attribute `ApplicationIdentifier`: `RefactorSpacesApplicationIdentifier`.
     pub fn attr_application_identifier(&self) -> Val<kind::RefactorSpacesApplicationIdentifier> { self.0.get_att("ApplicationIdentifier") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `NlbArn`: text.
+    /// The attribute `NlbArn`: `OtherArn`.
     pub fn attr_nlb_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("NlbArn") }
     /// The attribute `NlbName`: text.
     pub fn attr_nlb_name(&self) -> Val<str> { self.0.get_att("NlbName") }
@@ -32,38 +32,38 @@ impl CfnApplication {
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RefactorSpaces::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationProps<missing::EnvironmentIdentifier, missing::Name, missing::ProxyType, missing::VpcId> { CfnApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationProps<Missing<required::EnvironmentIdentifier>, Missing<required::Name>, Missing<required::ProxyType>, Missing<required::VpcId>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnApplicationProps<R0, R1, R2, R3> {
     /// `ApiGatewayProxy`: `ApiGatewayProxyInput`. Update: replacement.
-    pub fn api_gateway_proxy(mut self, value: impl Arg<application::ApiGatewayProxyInput>) -> Self { self.0.set("ApiGatewayProxy", value.into_expr()); self }
-    /// `EnvironmentIdentifier`: text, required. Update: replacement.
-    pub fn environment_identifier(mut self, value: impl Arg<kind::RefactorSpacesEnvironmentIdentifier>) -> CfnApplicationProps<Set, R1, R2, R3> { self.0.set("EnvironmentIdentifier", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn api_gateway_proxy(self, value: impl Arg<application::ApiGatewayProxyInput>) -> Self { Self(put(self.0, "ApiGatewayProxy", value.into_expr()), Phase) }
+    /// `EnvironmentIdentifier`: `RefactorSpacesEnvironmentIdentifier`, required. Update: replacement.
+    pub fn environment_identifier(self, value: impl Arg<kind::RefactorSpacesEnvironmentIdentifier>) -> CfnApplicationProps<Set, R1, R2, R3> { CfnApplicationProps(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2, R3> { self.0.set("Name", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2, R3> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ProxyType`: `ProxyType`, required. Update: replacement.
-    pub fn proxy_type(mut self, value: impl Arg<application::ProxyType>) -> CfnApplicationProps<R0, R1, Set, R3> { self.0.set("ProxyType", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn proxy_type(self, value: impl Arg<application::ProxyType>) -> CfnApplicationProps<R0, R1, Set, R3> { CfnApplicationProps(put(self.0, "ProxyType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
-    /// `VpcId`: text, required. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> CfnApplicationProps<R0, R1, R2, Set> { self.0.set("VpcId", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnApplicationProps<R0, R1, R2, Set> { CfnApplicationProps(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RefactorSpaces::Application`.
 pub mod application {
 use crate::cfn::support::*;
 /// The property type `ApiGatewayProxyInput` of `AWS::RefactorSpaces::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-application-apigatewayproxyinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApiGatewayProxyInput(Bag);
+#[must_use] pub struct ApiGatewayProxyInput(Bag);
 impl ApiGatewayProxyInput {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndpointType`: `EndpointType`. Update: replacement.
-    pub fn endpoint_type(mut self, value: impl Arg<EndpointType>) -> Self { self.0.set("EndpointType", value.into_expr()); self }
+    pub fn endpoint_type(self, value: impl Arg<EndpointType>) -> Self { Self(put(self.0, "EndpointType", value.into_expr())) }
     /// `StageName`: text. Update: replacement.
-    pub fn stage_name(mut self, value: impl Arg<str>) -> Self { self.0.set("StageName", value.into_expr()); self }
+    pub fn stage_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageName", value.into_expr())) }
 }
 impl Done for ApiGatewayProxyInput { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EndpointType` allows.
@@ -80,27 +80,27 @@ impl CfnEnvironment {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnEnvironmentProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `EnvironmentIdentifier`.
     pub fn reference(&self) -> Val<kind::RefactorSpacesEnvironmentIdentifier> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `EnvironmentIdentifier`: text.
+    /// The attribute `EnvironmentIdentifier`: `RefactorSpacesEnvironmentIdentifier`.
     pub fn attr_environment_identifier(&self) -> Val<kind::RefactorSpacesEnvironmentIdentifier> { self.0.get_att("EnvironmentIdentifier") }
     /// The attribute `TransitGatewayId`: text.
     pub fn attr_transit_gateway_id(&self) -> Val<str> { self.0.get_att("TransitGatewayId") }
 }
 impl Parent for CfnEnvironment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RefactorSpaces::Environment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-environment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEnvironmentProps(Bag);
+#[must_use] pub struct CfnEnvironmentProps(Bag);
 impl CfnEnvironmentProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `NetworkFabricType`: `NetworkFabricType`. Update: replacement.
-    pub fn network_fabric_type(mut self, value: impl Arg<environment::NetworkFabricType>) -> Self { self.0.set("NetworkFabricType", value.into_expr()); self }
+    pub fn network_fabric_type(self, value: impl Arg<environment::NetworkFabricType>) -> Self { Self(put(self.0, "NetworkFabricType", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnEnvironmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RefactorSpaces::Environment`.
@@ -115,10 +115,10 @@ impl CfnRoute {
     /// `AWS::RefactorSpaces::Route`
     pub const TYPE: &'static str = "AWS::RefactorSpaces::Route";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnRouteProps<R0, R1, R2, R3>) -> Self where CfnRouteProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRouteProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `PathResourceToId`: text.
     pub fn attr_path_resource_to_id(&self) -> Val<str> { self.0.get_att("PathResourceToId") }
@@ -127,59 +127,59 @@ impl CfnRoute {
 }
 impl Parent for CfnRoute { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RefactorSpaces::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-route.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRouteProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnRouteProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnRouteProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRouteProps<missing::ApplicationIdentifier, missing::EnvironmentIdentifier, missing::RouteType, missing::ServiceIdentifier> { CfnRouteProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRouteProps<Missing<required::ApplicationIdentifier>, Missing<required::EnvironmentIdentifier>, Missing<required::RouteType>, Missing<required::ServiceIdentifier>> { CfnRouteProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnRouteProps<R0, R1, R2, R3> {
-    /// `ApplicationIdentifier`: text, required. Update: replacement.
-    pub fn application_identifier(mut self, value: impl Arg<kind::RefactorSpacesApplicationIdentifier>) -> CfnRouteProps<Set, R1, R2, R3> { self.0.set("ApplicationIdentifier", value.into_expr()); CfnRouteProps(self.0, Phase) }
+    /// `ApplicationIdentifier`: `RefactorSpacesApplicationIdentifier`, required. Update: replacement.
+    pub fn application_identifier(self, value: impl Arg<kind::RefactorSpacesApplicationIdentifier>) -> CfnRouteProps<Set, R1, R2, R3> { CfnRouteProps(put(self.0, "ApplicationIdentifier", value.into_expr()), Phase) }
     /// `DefaultRoute`: `DefaultRouteInput`. Update: in place.
-    pub fn default_route(mut self, value: impl Arg<route::DefaultRouteInput>) -> Self { self.0.set("DefaultRoute", value.into_expr()); self }
-    /// `EnvironmentIdentifier`: text, required. Update: replacement.
-    pub fn environment_identifier(mut self, value: impl Arg<kind::RefactorSpacesEnvironmentIdentifier>) -> CfnRouteProps<R0, Set, R2, R3> { self.0.set("EnvironmentIdentifier", value.into_expr()); CfnRouteProps(self.0, Phase) }
+    pub fn default_route(self, value: impl Arg<route::DefaultRouteInput>) -> Self { Self(put(self.0, "DefaultRoute", value.into_expr()), Phase) }
+    /// `EnvironmentIdentifier`: `RefactorSpacesEnvironmentIdentifier`, required. Update: replacement.
+    pub fn environment_identifier(self, value: impl Arg<kind::RefactorSpacesEnvironmentIdentifier>) -> CfnRouteProps<R0, Set, R2, R3> { CfnRouteProps(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
     /// `RouteType`: `RouteType`, required. Update: replacement.
-    pub fn route_type(mut self, value: impl Arg<route::RouteType>) -> CfnRouteProps<R0, R1, Set, R3> { self.0.set("RouteType", value.into_expr()); CfnRouteProps(self.0, Phase) }
-    /// `ServiceIdentifier`: text, required. Update: replacement.
-    pub fn service_identifier(mut self, value: impl Arg<kind::RefactorSpacesServiceIdentifier>) -> CfnRouteProps<R0, R1, R2, Set> { self.0.set("ServiceIdentifier", value.into_expr()); CfnRouteProps(self.0, Phase) }
+    pub fn route_type(self, value: impl Arg<route::RouteType>) -> CfnRouteProps<R0, R1, Set, R3> { CfnRouteProps(put(self.0, "RouteType", value.into_expr()), Phase) }
+    /// `ServiceIdentifier`: `RefactorSpacesServiceIdentifier`, required. Update: replacement.
+    pub fn service_identifier(self, value: impl Arg<kind::RefactorSpacesServiceIdentifier>) -> CfnRouteProps<R0, R1, R2, Set> { CfnRouteProps(put(self.0, "ServiceIdentifier", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UriPathRoute`: `UriPathRouteInput`. Update: in place.
-    pub fn uri_path_route(mut self, value: impl Arg<route::UriPathRouteInput>) -> Self { self.0.set("UriPathRoute", value.into_expr()); self }
+    pub fn uri_path_route(self, value: impl Arg<route::UriPathRouteInput>) -> Self { Self(put(self.0, "UriPathRoute", value.into_expr()), Phase) }
 }
 impl Done for CfnRouteProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RefactorSpaces::Route`.
 pub mod route {
 use crate::cfn::support::*;
 /// The property type `DefaultRouteInput` of `AWS::RefactorSpaces::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-route-defaultrouteinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DefaultRouteInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DefaultRouteInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl DefaultRouteInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DefaultRouteInput<super::missing::ActivationState> { DefaultRouteInput(Bag::default(), Phase) }
+    pub fn new() -> DefaultRouteInput<Missing<super::required::ActivationState>> { DefaultRouteInput(Bag::default(), Phase) }
 }
 impl<R0> DefaultRouteInput<R0> {
     /// `ActivationState`: `ActivationState`, required. Update: in place.
-    pub fn activation_state(mut self, value: impl Arg<ActivationState>) -> DefaultRouteInput<Set> { self.0.set("ActivationState", value.into_expr()); DefaultRouteInput(self.0, Phase) }
+    pub fn activation_state(self, value: impl Arg<ActivationState>) -> DefaultRouteInput<Set> { DefaultRouteInput(put(self.0, "ActivationState", value.into_expr()), Phase) }
 }
 impl Done for DefaultRouteInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UriPathRouteInput` of `AWS::RefactorSpaces::Route`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-route-uripathrouteinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UriPathRouteInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct UriPathRouteInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl UriPathRouteInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UriPathRouteInput<super::missing::ActivationState> { UriPathRouteInput(Bag::default(), Phase) }
+    pub fn new() -> UriPathRouteInput<Missing<super::required::ActivationState>> { UriPathRouteInput(Bag::default(), Phase) }
 }
 impl<R0> UriPathRouteInput<R0> {
     /// `ActivationState`: `ActivationState`, required. Update: in place.
-    pub fn activation_state(mut self, value: impl Arg<ActivationState>) -> UriPathRouteInput<Set> { self.0.set("ActivationState", value.into_expr()); UriPathRouteInput(self.0, Phase) }
+    pub fn activation_state(self, value: impl Arg<ActivationState>) -> UriPathRouteInput<Set> { UriPathRouteInput(put(self.0, "ActivationState", value.into_expr()), Phase) }
     /// `AppendSourcePath`: boolean. Update: replacement.
-    pub fn append_source_path(mut self, value: impl Arg<bool>) -> Self { self.0.set("AppendSourcePath", value.into_expr()); self }
+    pub fn append_source_path(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AppendSourcePath", value.into_expr()), Phase) }
     /// `IncludeChildPaths`: boolean. Update: replacement.
-    pub fn include_child_paths(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeChildPaths", value.into_expr()); self }
+    pub fn include_child_paths(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeChildPaths", value.into_expr()), Phase) }
     /// `Methods`: list of text. Update: replacement.
-    pub fn methods(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Methods", value.into_expr()); self }
+    pub fn methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Methods", value.into_expr()), Phase) }
     /// `SourcePath`: text. Update: replacement.
-    pub fn source_path(mut self, value: impl Arg<str>) -> Self { self.0.set("SourcePath", value.into_expr()); self }
+    pub fn source_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePath", value.into_expr()), Phase) }
 }
 impl Done for UriPathRouteInput { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ActivationState` allows.
@@ -193,71 +193,71 @@ impl CfnService {
     /// `AWS::RefactorSpaces::Service`
     pub const TYPE: &'static str = "AWS::RefactorSpaces::Service";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnServiceProps<R0, R1, R2, R3>) -> Self where CfnServiceProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServiceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `ServiceIdentifier`: text.
+    /// The attribute `ServiceIdentifier`: `RefactorSpacesServiceIdentifier`.
     pub fn attr_service_identifier(&self) -> Val<kind::RefactorSpacesServiceIdentifier> { self.0.get_att("ServiceIdentifier") }
 }
 impl Parent for CfnService { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RefactorSpaces::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-refactorspaces-service.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServiceProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnServiceProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnServiceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnServiceProps<missing::ApplicationIdentifier, missing::EndpointType, missing::EnvironmentIdentifier, missing::Name> { CfnServiceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnServiceProps<Missing<required::ApplicationIdentifier>, Missing<required::EndpointType>, Missing<required::EnvironmentIdentifier>, Missing<required::Name>> { CfnServiceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnServiceProps<R0, R1, R2, R3> {
-    /// `ApplicationIdentifier`: text, required. Update: replacement.
-    pub fn application_identifier(mut self, value: impl Arg<kind::RefactorSpacesApplicationIdentifier>) -> CfnServiceProps<Set, R1, R2, R3> { self.0.set("ApplicationIdentifier", value.into_expr()); CfnServiceProps(self.0, Phase) }
+    /// `ApplicationIdentifier`: `RefactorSpacesApplicationIdentifier`, required. Update: replacement.
+    pub fn application_identifier(self, value: impl Arg<kind::RefactorSpacesApplicationIdentifier>) -> CfnServiceProps<Set, R1, R2, R3> { CfnServiceProps(put(self.0, "ApplicationIdentifier", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EndpointType`: `EndpointType`, required. Update: replacement.
-    pub fn endpoint_type(mut self, value: impl Arg<service::EndpointType>) -> CfnServiceProps<R0, Set, R2, R3> { self.0.set("EndpointType", value.into_expr()); CfnServiceProps(self.0, Phase) }
-    /// `EnvironmentIdentifier`: text, required. Update: replacement.
-    pub fn environment_identifier(mut self, value: impl Arg<kind::RefactorSpacesEnvironmentIdentifier>) -> CfnServiceProps<R0, R1, Set, R3> { self.0.set("EnvironmentIdentifier", value.into_expr()); CfnServiceProps(self.0, Phase) }
+    pub fn endpoint_type(self, value: impl Arg<service::EndpointType>) -> CfnServiceProps<R0, Set, R2, R3> { CfnServiceProps(put(self.0, "EndpointType", value.into_expr()), Phase) }
+    /// `EnvironmentIdentifier`: `RefactorSpacesEnvironmentIdentifier`, required. Update: replacement.
+    pub fn environment_identifier(self, value: impl Arg<kind::RefactorSpacesEnvironmentIdentifier>) -> CfnServiceProps<R0, R1, Set, R3> { CfnServiceProps(put(self.0, "EnvironmentIdentifier", value.into_expr()), Phase) }
     /// `LambdaEndpoint`: `LambdaEndpointInput`. Update: replacement.
-    pub fn lambda_endpoint(mut self, value: impl Arg<service::LambdaEndpointInput>) -> Self { self.0.set("LambdaEndpoint", value.into_expr()); self }
+    pub fn lambda_endpoint(self, value: impl Arg<service::LambdaEndpointInput>) -> Self { Self(put(self.0, "LambdaEndpoint", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnServiceProps<R0, R1, R2, Set> { self.0.set("Name", value.into_expr()); CfnServiceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnServiceProps<R0, R1, R2, Set> { CfnServiceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UrlEndpoint`: `UrlEndpointInput`. Update: replacement.
-    pub fn url_endpoint(mut self, value: impl Arg<service::UrlEndpointInput>) -> Self { self.0.set("UrlEndpoint", value.into_expr()); self }
-    /// `VpcId`: text. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> Self { self.0.set("VpcId", value.into_expr()); self }
+    pub fn url_endpoint(self, value: impl Arg<service::UrlEndpointInput>) -> Self { Self(put(self.0, "UrlEndpoint", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnServiceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RefactorSpaces::Service`.
 pub mod service {
 use crate::cfn::support::*;
 /// The property type `LambdaEndpointInput` of `AWS::RefactorSpaces::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-service-lambdaendpointinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaEndpointInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LambdaEndpointInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl LambdaEndpointInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LambdaEndpointInput<super::missing::Arn> { LambdaEndpointInput(Bag::default(), Phase) }
+    pub fn new() -> LambdaEndpointInput<Missing<super::required::Arn>> { LambdaEndpointInput(Bag::default(), Phase) }
 }
 impl<R0> LambdaEndpointInput<R0> {
-    /// `Arn`: text, required. Update: replacement.
-    pub fn arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaEndpointInput<Set> { self.0.set("Arn", value.into_expr()); LambdaEndpointInput(self.0, Phase) }
+    /// `Arn`: `LambdaFunctionArn`, required. Update: replacement.
+    pub fn arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaEndpointInput<Set> { LambdaEndpointInput(put(self.0, "Arn", value.into_expr()), Phase) }
 }
 impl Done for LambdaEndpointInput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UrlEndpointInput` of `AWS::RefactorSpaces::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-refactorspaces-service-urlendpointinput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UrlEndpointInput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct UrlEndpointInput<R0 = Set>(Bag, Phase<(R0,)>);
 impl UrlEndpointInput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> UrlEndpointInput<super::missing::Url> { UrlEndpointInput(Bag::default(), Phase) }
+    pub fn new() -> UrlEndpointInput<Missing<super::required::Url>> { UrlEndpointInput(Bag::default(), Phase) }
 }
 impl<R0> UrlEndpointInput<R0> {
     /// `HealthUrl`: text. Update: replacement.
-    pub fn health_url(mut self, value: impl Arg<str>) -> Self { self.0.set("HealthUrl", value.into_expr()); self }
+    pub fn health_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthUrl", value.into_expr()), Phase) }
     /// `Url`: text, required. Update: replacement.
-    pub fn url(mut self, value: impl Arg<str>) -> UrlEndpointInput<Set> { self.0.set("Url", value.into_expr()); UrlEndpointInput(self.0, Phase) }
+    pub fn url(self, value: impl Arg<str>) -> UrlEndpointInput<Set> { UrlEndpointInput(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for UrlEndpointInput { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EndpointType` allows.
 EndpointType { Lambda = "LAMBDA", Url = "URL" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ActivationState, ApplicationIdentifier, Arn, EndpointType, EnvironmentIdentifier, Name, ProxyType, RouteType, ServiceIdentifier, Url, VpcId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ActivationState, ApplicationIdentifier, Arn, EndpointType, EnvironmentIdentifier, Name, ProxyType, RouteType, ServiceIdentifier, Url, VpcId } }

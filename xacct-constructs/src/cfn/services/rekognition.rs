@@ -10,24 +10,24 @@ impl CfnCollection {
     /// `AWS::Rekognition::Collection`
     pub const TYPE: &'static str = "AWS::Rekognition::Collection";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnCollectionProps<R0>) -> Self where CfnCollectionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCollectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CollectionId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnCollection { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Rekognition::Collection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-collection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCollectionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnCollectionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnCollectionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCollectionProps<missing::CollectionId> { CfnCollectionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCollectionProps<Missing<required::CollectionId>> { CfnCollectionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCollectionProps<R0> {
     /// `CollectionId`: text, required. Update: replacement.
-    pub fn collection_id(mut self, value: impl Arg<str>) -> CfnCollectionProps<Set> { self.0.set("CollectionId", value.into_expr()); CfnCollectionProps(self.0, Phase) }
+    pub fn collection_id(self, value: impl Arg<str>) -> CfnCollectionProps<Set> { CfnCollectionProps(put(self.0, "CollectionId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCollectionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Rekognition::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-dataset.html)
@@ -36,26 +36,26 @@ impl CfnDataset {
     /// `AWS::Rekognition::Dataset`
     pub const TYPE: &'static str = "AWS::Rekognition::Dataset";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDatasetProps<R0>) -> Self where CfnDatasetProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatasetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DatasetArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `DatasetArn`: text.
+    /// The attribute `DatasetArn`: `OtherArn`.
     pub fn attr_dataset_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("DatasetArn") }
 }
 impl Parent for CfnDataset { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Rekognition::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-dataset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDatasetProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDatasetProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDatasetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDatasetProps<missing::DatasetType> { CfnDatasetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDatasetProps<Missing<required::DatasetType>> { CfnDatasetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDatasetProps<R0> {
     /// `DatasetType`: `DatasetType`, required. Update: replacement.
-    pub fn dataset_type(mut self, value: impl Arg<dataset::DatasetType>) -> CfnDatasetProps<Set> { self.0.set("DatasetType", value.into_expr()); CfnDatasetProps(self.0, Phase) }
+    pub fn dataset_type(self, value: impl Arg<dataset::DatasetType>) -> CfnDatasetProps<Set> { CfnDatasetProps(put(self.0, "DatasetType", value.into_expr()), Phase) }
     /// `ProjectArn`: text. Update: replacement.
-    pub fn project_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ProjectArn", value.into_expr()); self }
+    pub fn project_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProjectArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Rekognition::Dataset`.
@@ -70,24 +70,24 @@ impl CfnProject {
     /// `AWS::Rekognition::Project`
     pub const TYPE: &'static str = "AWS::Rekognition::Project";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnProjectProps<R0>) -> Self where CfnProjectProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProjectProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProjectName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnProject { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Rekognition::Project`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-project.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProjectProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnProjectProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnProjectProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProjectProps<missing::ProjectName> { CfnProjectProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProjectProps<Missing<required::ProjectName>> { CfnProjectProps(Bag::default(), Phase) }
 }
 impl<R0> CfnProjectProps<R0> {
     /// `ProjectName`: text, required. Update: replacement.
-    pub fn project_name(mut self, value: impl Arg<str>) -> CfnProjectProps<Set> { self.0.set("ProjectName", value.into_expr()); CfnProjectProps(self.0, Phase) }
+    pub fn project_name(self, value: impl Arg<str>) -> CfnProjectProps<Set> { CfnProjectProps(put(self.0, "ProjectName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProjectProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Rekognition::StreamProcessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html)
@@ -96,10 +96,10 @@ impl CfnStreamProcessor {
     /// `AWS::Rekognition::StreamProcessor`
     pub const TYPE: &'static str = "AWS::Rekognition::StreamProcessor";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnStreamProcessorProps<R0, R1>) -> Self where CfnStreamProcessorProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStreamProcessorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
@@ -108,156 +108,156 @@ impl CfnStreamProcessor {
 }
 impl Parent for CfnStreamProcessor { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Rekognition::StreamProcessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rekognition-streamprocessor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStreamProcessorProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnStreamProcessorProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnStreamProcessorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStreamProcessorProps<missing::KinesisVideoStream, missing::RoleArn> { CfnStreamProcessorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStreamProcessorProps<Missing<required::KinesisVideoStream>, Missing<required::RoleArn>> { CfnStreamProcessorProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnStreamProcessorProps<R0, R1> {
     /// `BoundingBoxRegionsOfInterest`: list of `BoundingBox`. Update: replacement.
-    pub fn bounding_box_regions_of_interest(mut self, value: impl Arg<Arr<stream_processor::BoundingBox>>) -> Self { self.0.set("BoundingBoxRegionsOfInterest", value.into_expr()); self }
+    pub fn bounding_box_regions_of_interest(self, value: impl Arg<Arr<stream_processor::BoundingBox>>) -> Self { Self(put(self.0, "BoundingBoxRegionsOfInterest", value.into_expr()), Phase) }
     /// `ConnectedHomeSettings`: `ConnectedHomeSettings`. Update: replacement.
-    pub fn connected_home_settings(mut self, value: impl Arg<stream_processor::ConnectedHomeSettings>) -> Self { self.0.set("ConnectedHomeSettings", value.into_expr()); self }
+    pub fn connected_home_settings(self, value: impl Arg<stream_processor::ConnectedHomeSettings>) -> Self { Self(put(self.0, "ConnectedHomeSettings", value.into_expr()), Phase) }
     /// `DataSharingPreference`: `DataSharingPreference`. Update: replacement.
-    pub fn data_sharing_preference(mut self, value: impl Arg<stream_processor::DataSharingPreference>) -> Self { self.0.set("DataSharingPreference", value.into_expr()); self }
+    pub fn data_sharing_preference(self, value: impl Arg<stream_processor::DataSharingPreference>) -> Self { Self(put(self.0, "DataSharingPreference", value.into_expr()), Phase) }
     /// `FaceSearchSettings`: `FaceSearchSettings`. Update: replacement.
-    pub fn face_search_settings(mut self, value: impl Arg<stream_processor::FaceSearchSettings>) -> Self { self.0.set("FaceSearchSettings", value.into_expr()); self }
+    pub fn face_search_settings(self, value: impl Arg<stream_processor::FaceSearchSettings>) -> Self { Self(put(self.0, "FaceSearchSettings", value.into_expr()), Phase) }
     /// `KinesisDataStream`: `KinesisDataStream`. Update: replacement.
-    pub fn kinesis_data_stream(mut self, value: impl Arg<stream_processor::KinesisDataStream>) -> Self { self.0.set("KinesisDataStream", value.into_expr()); self }
+    pub fn kinesis_data_stream(self, value: impl Arg<stream_processor::KinesisDataStream>) -> Self { Self(put(self.0, "KinesisDataStream", value.into_expr()), Phase) }
     /// `KinesisVideoStream`: `KinesisVideoStream`, required. Update: replacement.
-    pub fn kinesis_video_stream(mut self, value: impl Arg<stream_processor::KinesisVideoStream>) -> CfnStreamProcessorProps<Set, R1> { self.0.set("KinesisVideoStream", value.into_expr()); CfnStreamProcessorProps(self.0, Phase) }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn kinesis_video_stream(self, value: impl Arg<stream_processor::KinesisVideoStream>) -> CfnStreamProcessorProps<Set, R1> { CfnStreamProcessorProps(put(self.0, "KinesisVideoStream", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NotificationChannel`: `NotificationChannel`. Update: replacement.
-    pub fn notification_channel(mut self, value: impl Arg<stream_processor::NotificationChannel>) -> Self { self.0.set("NotificationChannel", value.into_expr()); self }
+    pub fn notification_channel(self, value: impl Arg<stream_processor::NotificationChannel>) -> Self { Self(put(self.0, "NotificationChannel", value.into_expr()), Phase) }
     /// `PolygonRegionsOfInterest`: list of list of `Point`. Update: replacement.
-    pub fn polygon_regions_of_interest(mut self, value: impl Arg<Arr<Arr<stream_processor::Point>>>) -> Self { self.0.set("PolygonRegionsOfInterest", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnStreamProcessorProps<R0, Set> { self.0.set("RoleArn", value.into_expr()); CfnStreamProcessorProps(self.0, Phase) }
+    pub fn polygon_regions_of_interest(self, value: impl Arg<Arr<Arr<stream_processor::Point>>>) -> Self { Self(put(self.0, "PolygonRegionsOfInterest", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStreamProcessorProps<R0, Set> { CfnStreamProcessorProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `S3Destination`: `S3Destination`. Update: replacement.
-    pub fn s3_destination(mut self, value: impl Arg<stream_processor::S3Destination>) -> Self { self.0.set("S3Destination", value.into_expr()); self }
+    pub fn s3_destination(self, value: impl Arg<stream_processor::S3Destination>) -> Self { Self(put(self.0, "S3Destination", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStreamProcessorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Rekognition::StreamProcessor`.
 pub mod stream_processor {
 use crate::cfn::support::*;
 /// The property type `BoundingBox` of `AWS::Rekognition::StreamProcessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-boundingbox.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BoundingBox<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct BoundingBox<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl BoundingBox {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BoundingBox<super::missing::Height, super::missing::Left, super::missing::Top, super::missing::Width> { BoundingBox(Bag::default(), Phase) }
+    pub fn new() -> BoundingBox<Missing<super::required::Height>, Missing<super::required::Left>, Missing<super::required::Top>, Missing<super::required::Width>> { BoundingBox(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> BoundingBox<R0, R1, R2, R3> {
     /// `Height`: number, required. Update: replacement.
-    pub fn height(mut self, value: impl Arg<f64>) -> BoundingBox<Set, R1, R2, R3> { self.0.set("Height", value.into_expr()); BoundingBox(self.0, Phase) }
+    pub fn height(self, value: impl Arg<f64>) -> BoundingBox<Set, R1, R2, R3> { BoundingBox(put(self.0, "Height", value.into_expr()), Phase) }
     /// `Left`: number, required. Update: replacement.
-    pub fn left(mut self, value: impl Arg<f64>) -> BoundingBox<R0, Set, R2, R3> { self.0.set("Left", value.into_expr()); BoundingBox(self.0, Phase) }
+    pub fn left(self, value: impl Arg<f64>) -> BoundingBox<R0, Set, R2, R3> { BoundingBox(put(self.0, "Left", value.into_expr()), Phase) }
     /// `Top`: number, required. Update: replacement.
-    pub fn top(mut self, value: impl Arg<f64>) -> BoundingBox<R0, R1, Set, R3> { self.0.set("Top", value.into_expr()); BoundingBox(self.0, Phase) }
+    pub fn top(self, value: impl Arg<f64>) -> BoundingBox<R0, R1, Set, R3> { BoundingBox(put(self.0, "Top", value.into_expr()), Phase) }
     /// `Width`: number, required. Update: replacement.
-    pub fn width(mut self, value: impl Arg<f64>) -> BoundingBox<R0, R1, R2, Set> { self.0.set("Width", value.into_expr()); BoundingBox(self.0, Phase) }
+    pub fn width(self, value: impl Arg<f64>) -> BoundingBox<R0, R1, R2, Set> { BoundingBox(put(self.0, "Width", value.into_expr()), Phase) }
 }
 impl Done for BoundingBox { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectedHomeSettings` of `AWS::Rekognition::StreamProcessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-connectedhomesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectedHomeSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConnectedHomeSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConnectedHomeSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectedHomeSettings<super::missing::Labels> { ConnectedHomeSettings(Bag::default(), Phase) }
+    pub fn new() -> ConnectedHomeSettings<Missing<super::required::Labels>> { ConnectedHomeSettings(Bag::default(), Phase) }
 }
 impl<R0> ConnectedHomeSettings<R0> {
     /// `Labels`: list of text, required. Update: replacement.
-    pub fn labels(mut self, value: impl Arg<Arr<str>>) -> ConnectedHomeSettings<Set> { self.0.set("Labels", value.into_expr()); ConnectedHomeSettings(self.0, Phase) }
+    pub fn labels(self, value: impl Arg<Arr<str>>) -> ConnectedHomeSettings<Set> { ConnectedHomeSettings(put(self.0, "Labels", value.into_expr()), Phase) }
     /// `MinConfidence`: number. Update: replacement.
-    pub fn min_confidence(mut self, value: impl Arg<f64>) -> Self { self.0.set("MinConfidence", value.into_expr()); self }
+    pub fn min_confidence(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinConfidence", value.into_expr()), Phase) }
 }
 impl Done for ConnectedHomeSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataSharingPreference` of `AWS::Rekognition::StreamProcessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-datasharingpreference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataSharingPreference<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataSharingPreference<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataSharingPreference {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataSharingPreference<super::missing::OptIn> { DataSharingPreference(Bag::default(), Phase) }
+    pub fn new() -> DataSharingPreference<Missing<super::required::OptIn>> { DataSharingPreference(Bag::default(), Phase) }
 }
 impl<R0> DataSharingPreference<R0> {
     /// `OptIn`: boolean, required. Update: replacement.
-    pub fn opt_in(mut self, value: impl Arg<bool>) -> DataSharingPreference<Set> { self.0.set("OptIn", value.into_expr()); DataSharingPreference(self.0, Phase) }
+    pub fn opt_in(self, value: impl Arg<bool>) -> DataSharingPreference<Set> { DataSharingPreference(put(self.0, "OptIn", value.into_expr()), Phase) }
 }
 impl Done for DataSharingPreference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FaceSearchSettings` of `AWS::Rekognition::StreamProcessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-facesearchsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FaceSearchSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FaceSearchSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl FaceSearchSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FaceSearchSettings<super::missing::CollectionId> { FaceSearchSettings(Bag::default(), Phase) }
+    pub fn new() -> FaceSearchSettings<Missing<super::required::CollectionId>> { FaceSearchSettings(Bag::default(), Phase) }
 }
 impl<R0> FaceSearchSettings<R0> {
     /// `CollectionId`: text, required. Update: replacement.
-    pub fn collection_id(mut self, value: impl Arg<str>) -> FaceSearchSettings<Set> { self.0.set("CollectionId", value.into_expr()); FaceSearchSettings(self.0, Phase) }
+    pub fn collection_id(self, value: impl Arg<str>) -> FaceSearchSettings<Set> { FaceSearchSettings(put(self.0, "CollectionId", value.into_expr()), Phase) }
     /// `FaceMatchThreshold`: number. Update: replacement.
-    pub fn face_match_threshold(mut self, value: impl Arg<f64>) -> Self { self.0.set("FaceMatchThreshold", value.into_expr()); self }
+    pub fn face_match_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FaceMatchThreshold", value.into_expr()), Phase) }
 }
 impl Done for FaceSearchSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisDataStream` of `AWS::Rekognition::StreamProcessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-kinesisdatastream.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisDataStream<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KinesisDataStream<R0 = Set>(Bag, Phase<(R0,)>);
 impl KinesisDataStream {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisDataStream<super::missing::Arn> { KinesisDataStream(Bag::default(), Phase) }
+    pub fn new() -> KinesisDataStream<Missing<super::required::Arn>> { KinesisDataStream(Bag::default(), Phase) }
 }
 impl<R0> KinesisDataStream<R0> {
     /// `Arn`: text, required. Update: replacement.
-    pub fn arn(mut self, value: impl Arg<str>) -> KinesisDataStream<Set> { self.0.set("Arn", value.into_expr()); KinesisDataStream(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> KinesisDataStream<Set> { KinesisDataStream(put(self.0, "Arn", value.into_expr()), Phase) }
 }
 impl Done for KinesisDataStream { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisVideoStream` of `AWS::Rekognition::StreamProcessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-kinesisvideostream.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisVideoStream<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KinesisVideoStream<R0 = Set>(Bag, Phase<(R0,)>);
 impl KinesisVideoStream {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisVideoStream<super::missing::Arn> { KinesisVideoStream(Bag::default(), Phase) }
+    pub fn new() -> KinesisVideoStream<Missing<super::required::Arn>> { KinesisVideoStream(Bag::default(), Phase) }
 }
 impl<R0> KinesisVideoStream<R0> {
     /// `Arn`: text, required. Update: replacement.
-    pub fn arn(mut self, value: impl Arg<str>) -> KinesisVideoStream<Set> { self.0.set("Arn", value.into_expr()); KinesisVideoStream(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> KinesisVideoStream<Set> { KinesisVideoStream(put(self.0, "Arn", value.into_expr()), Phase) }
 }
 impl Done for KinesisVideoStream { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationChannel` of `AWS::Rekognition::StreamProcessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-notificationchannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotificationChannel<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NotificationChannel<R0 = Set>(Bag, Phase<(R0,)>);
 impl NotificationChannel {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NotificationChannel<super::missing::Arn> { NotificationChannel(Bag::default(), Phase) }
+    pub fn new() -> NotificationChannel<Missing<super::required::Arn>> { NotificationChannel(Bag::default(), Phase) }
 }
 impl<R0> NotificationChannel<R0> {
     /// `Arn`: text, required. Update: replacement.
-    pub fn arn(mut self, value: impl Arg<str>) -> NotificationChannel<Set> { self.0.set("Arn", value.into_expr()); NotificationChannel(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> NotificationChannel<Set> { NotificationChannel(put(self.0, "Arn", value.into_expr()), Phase) }
 }
 impl Done for NotificationChannel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Point` of `AWS::Rekognition::StreamProcessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-point.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Point<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Point<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Point {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Point<super::missing::X, super::missing::Y> { Point(Bag::default(), Phase) }
+    pub fn new() -> Point<Missing<super::required::X>, Missing<super::required::Y>> { Point(Bag::default(), Phase) }
 }
 impl<R0, R1> Point<R0, R1> {
     /// `X`: number, required. Update: replacement.
-    pub fn x(mut self, value: impl Arg<f64>) -> Point<Set, R1> { self.0.set("X", value.into_expr()); Point(self.0, Phase) }
+    pub fn x(self, value: impl Arg<f64>) -> Point<Set, R1> { Point(put(self.0, "X", value.into_expr()), Phase) }
     /// `Y`: number, required. Update: replacement.
-    pub fn y(mut self, value: impl Arg<f64>) -> Point<R0, Set> { self.0.set("Y", value.into_expr()); Point(self.0, Phase) }
+    pub fn y(self, value: impl Arg<f64>) -> Point<R0, Set> { Point(put(self.0, "Y", value.into_expr()), Phase) }
 }
 impl Done for Point { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Destination` of `AWS::Rekognition::StreamProcessor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rekognition-streamprocessor-s3destination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Destination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3Destination<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3Destination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Destination<super::missing::BucketName> { S3Destination(Bag::default(), Phase) }
+    pub fn new() -> S3Destination<Missing<super::required::BucketName>> { S3Destination(Bag::default(), Phase) }
 }
 impl<R0> S3Destination<R0> {
-    /// `BucketName`: text, required. Update: replacement.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3Destination<Set> { self.0.set("BucketName", value.into_expr()); S3Destination(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: replacement.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Destination<Set> { S3Destination(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `ObjectKeyPrefix`: text. Update: replacement.
-    pub fn object_key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("ObjectKeyPrefix", value.into_expr()); self }
+    pub fn object_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectKeyPrefix", value.into_expr()), Phase) }
 }
 impl Done for S3Destination { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Arn, BucketName, CollectionId, DatasetType, Height, KinesisVideoStream, Labels, Left, OptIn, ProjectName, RoleArn, Top, Width, X, Y } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Arn, BucketName, CollectionId, DatasetType, Height, KinesisVideoStream, Labels, Left, OptIn, ProjectName, RoleArn, Top, Width, X, Y } }

@@ -10,111 +10,111 @@ impl CfnApp {
     /// `AWS::ResilienceHub::App`
     pub const TYPE: &'static str = "AWS::ResilienceHub::App";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAppProps<R0, R1, R2>) -> Self where CfnAppProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAppProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AppArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AppArn`: text.
+    /// The attribute `AppArn`: `OtherArn`.
     pub fn attr_app_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AppArn") }
     /// The attribute `DriftStatus`: text.
     pub fn attr_drift_status(&self) -> Val<str> { self.0.get_att("DriftStatus") }
 }
 impl Parent for CfnApp { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ResilienceHub::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-app.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAppProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAppProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAppProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAppProps<missing::AppTemplateBody, missing::Name, missing::ResourceMappings> { CfnAppProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAppProps<Missing<required::AppTemplateBody>, Missing<required::Name>, Missing<required::ResourceMappings>> { CfnAppProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAppProps<R0, R1, R2> {
     /// `AppAssessmentSchedule`: `AppAssessmentSchedule`. Update: in place.
-    pub fn app_assessment_schedule(mut self, value: impl Arg<app::AppAssessmentSchedule>) -> Self { self.0.set("AppAssessmentSchedule", value.into_expr()); self }
+    pub fn app_assessment_schedule(self, value: impl Arg<app::AppAssessmentSchedule>) -> Self { Self(put(self.0, "AppAssessmentSchedule", value.into_expr()), Phase) }
     /// `AppTemplateBody`: text, required. Update: in place.
-    pub fn app_template_body(mut self, value: impl Arg<str>) -> CfnAppProps<Set, R1, R2> { self.0.set("AppTemplateBody", value.into_expr()); CfnAppProps(self.0, Phase) }
+    pub fn app_template_body(self, value: impl Arg<str>) -> CfnAppProps<Set, R1, R2> { CfnAppProps(put(self.0, "AppTemplateBody", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EventSubscriptions`: list of `EventSubscription`. Update: in place.
-    pub fn event_subscriptions(mut self, value: impl Arg<Arr<app::EventSubscription>>) -> Self { self.0.set("EventSubscriptions", value.into_expr()); self }
+    pub fn event_subscriptions(self, value: impl Arg<Arr<app::EventSubscription>>) -> Self { Self(put(self.0, "EventSubscriptions", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAppProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnAppProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAppProps<R0, Set, R2> { CfnAppProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PermissionModel`: `PermissionModel`. Update: in place.
-    pub fn permission_model(mut self, value: impl Arg<app::PermissionModel>) -> Self { self.0.set("PermissionModel", value.into_expr()); self }
+    pub fn permission_model(self, value: impl Arg<app::PermissionModel>) -> Self { Self(put(self.0, "PermissionModel", value.into_expr()), Phase) }
     /// `ResiliencyPolicyArn`: text. Update: in place.
-    pub fn resiliency_policy_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ResiliencyPolicyArn", value.into_expr()); self }
+    pub fn resiliency_policy_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResiliencyPolicyArn", value.into_expr()), Phase) }
     /// `ResourceMappings`: list of `ResourceMapping`, required. Update: in place.
-    pub fn resource_mappings(mut self, value: impl Arg<Arr<app::ResourceMapping>>) -> CfnAppProps<R0, R1, Set> { self.0.set("ResourceMappings", value.into_expr()); CfnAppProps(self.0, Phase) }
+    pub fn resource_mappings(self, value: impl Arg<Arr<app::ResourceMapping>>) -> CfnAppProps<R0, R1, Set> { CfnAppProps(put(self.0, "ResourceMappings", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAppProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ResilienceHub::App`.
 pub mod app {
 use crate::cfn::support::*;
 /// The property type `EventSubscription` of `AWS::ResilienceHub::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-eventsubscription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventSubscription<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EventSubscription<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EventSubscription {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventSubscription<super::missing::EventType, super::missing::Name> { EventSubscription(Bag::default(), Phase) }
+    pub fn new() -> EventSubscription<Missing<super::required::EventType>, Missing<super::required::Name>> { EventSubscription(Bag::default(), Phase) }
 }
 impl<R0, R1> EventSubscription<R0, R1> {
     /// `EventType`: `EventType`, required. Update: in place.
-    pub fn event_type(mut self, value: impl Arg<EventType>) -> EventSubscription<Set, R1> { self.0.set("EventType", value.into_expr()); EventSubscription(self.0, Phase) }
+    pub fn event_type(self, value: impl Arg<EventType>) -> EventSubscription<Set, R1> { EventSubscription(put(self.0, "EventType", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> EventSubscription<R0, Set> { self.0.set("Name", value.into_expr()); EventSubscription(self.0, Phase) }
-    /// `SnsTopicArn`: text. Update: in place.
-    pub fn sns_topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> Self { self.0.set("SnsTopicArn", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> EventSubscription<R0, Set> { EventSubscription(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `SnsTopicArn`: `SnsTopicArn`. Update: in place.
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicArn", value.into_expr()), Phase) }
 }
 impl Done for EventSubscription { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PermissionModel` of `AWS::ResilienceHub::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-permissionmodel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PermissionModel<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PermissionModel<R0 = Set>(Bag, Phase<(R0,)>);
 impl PermissionModel {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PermissionModel<super::missing::Type> { PermissionModel(Bag::default(), Phase) }
+    pub fn new() -> PermissionModel<Missing<super::required::Type>> { PermissionModel(Bag::default(), Phase) }
 }
 impl<R0> PermissionModel<R0> {
     /// `CrossAccountRoleArns`: list of text. Update: in place.
-    pub fn cross_account_role_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CrossAccountRoleArns", value.into_expr()); self }
+    pub fn cross_account_role_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CrossAccountRoleArns", value.into_expr()), Phase) }
     /// `InvokerRoleName`: text. Update: in place.
-    pub fn invoker_role_name(mut self, value: impl Arg<str>) -> Self { self.0.set("InvokerRoleName", value.into_expr()); self }
+    pub fn invoker_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvokerRoleName", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> PermissionModel<Set> { self.0.set("Type", value.into_expr()); PermissionModel(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> PermissionModel<Set> { PermissionModel(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for PermissionModel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PhysicalResourceId` of `AWS::ResilienceHub::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-physicalresourceid.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PhysicalResourceId<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PhysicalResourceId<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PhysicalResourceId {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PhysicalResourceId<super::missing::Identifier, super::missing::Type> { PhysicalResourceId(Bag::default(), Phase) }
+    pub fn new() -> PhysicalResourceId<Missing<super::required::Identifier>, Missing<super::required::Type>> { PhysicalResourceId(Bag::default(), Phase) }
 }
 impl<R0, R1> PhysicalResourceId<R0, R1> {
     /// `AwsAccountId`: text. Update: in place.
-    pub fn aws_account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("AwsAccountId", value.into_expr()); self }
+    pub fn aws_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsAccountId", value.into_expr()), Phase) }
     /// `AwsRegion`: text. Update: in place.
-    pub fn aws_region(mut self, value: impl Arg<str>) -> Self { self.0.set("AwsRegion", value.into_expr()); self }
+    pub fn aws_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsRegion", value.into_expr()), Phase) }
     /// `Identifier`: text, required. Update: in place.
-    pub fn identifier(mut self, value: impl Arg<str>) -> PhysicalResourceId<Set, R1> { self.0.set("Identifier", value.into_expr()); PhysicalResourceId(self.0, Phase) }
+    pub fn identifier(self, value: impl Arg<str>) -> PhysicalResourceId<Set, R1> { PhysicalResourceId(put(self.0, "Identifier", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> PhysicalResourceId<R0, Set> { self.0.set("Type", value.into_expr()); PhysicalResourceId(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> PhysicalResourceId<R0, Set> { PhysicalResourceId(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for PhysicalResourceId { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceMapping` of `AWS::ResilienceHub::App`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-app-resourcemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ResourceMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ResourceMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceMapping<super::missing::MappingType, super::missing::PhysicalResourceId> { ResourceMapping(Bag::default(), Phase) }
+    pub fn new() -> ResourceMapping<Missing<super::required::MappingType>, Missing<super::required::PhysicalResourceId>> { ResourceMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceMapping<R0, R1> {
     /// `EksSourceName`: text. Update: in place.
-    pub fn eks_source_name(mut self, value: impl Arg<str>) -> Self { self.0.set("EksSourceName", value.into_expr()); self }
+    pub fn eks_source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EksSourceName", value.into_expr()), Phase) }
     /// `LogicalStackName`: text. Update: in place.
-    pub fn logical_stack_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LogicalStackName", value.into_expr()); self }
+    pub fn logical_stack_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogicalStackName", value.into_expr()), Phase) }
     /// `MappingType`: text, required. Update: in place.
-    pub fn mapping_type(mut self, value: impl Arg<str>) -> ResourceMapping<Set, R1> { self.0.set("MappingType", value.into_expr()); ResourceMapping(self.0, Phase) }
+    pub fn mapping_type(self, value: impl Arg<str>) -> ResourceMapping<Set, R1> { ResourceMapping(put(self.0, "MappingType", value.into_expr()), Phase) }
     /// `PhysicalResourceId`: `PhysicalResourceId`, required. Update: in place.
-    pub fn physical_resource_id(mut self, value: impl Arg<PhysicalResourceId>) -> ResourceMapping<R0, Set> { self.0.set("PhysicalResourceId", value.into_expr()); ResourceMapping(self.0, Phase) }
+    pub fn physical_resource_id(self, value: impl Arg<PhysicalResourceId>) -> ResourceMapping<R0, Set> { ResourceMapping(put(self.0, "PhysicalResourceId", value.into_expr()), Phase) }
     /// `ResourceName`: text. Update: in place.
-    pub fn resource_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceName", value.into_expr()); self }
+    pub fn resource_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceName", value.into_expr()), Phase) }
     /// `TerraformSourceName`: text. Update: in place.
-    pub fn terraform_source_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TerraformSourceName", value.into_expr()); self }
+    pub fn terraform_source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TerraformSourceName", value.into_expr()), Phase) }
 }
 impl Done for ResourceMapping { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AppAssessmentSchedule` allows.
@@ -130,48 +130,48 @@ impl CfnResiliencyPolicy {
     /// `AWS::ResilienceHub::ResiliencyPolicy`
     pub const TYPE: &'static str = "AWS::ResilienceHub::ResiliencyPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnResiliencyPolicyProps<R0, R1, R2>) -> Self where CfnResiliencyPolicyProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResiliencyPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PolicyArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `PolicyArn`: text.
+    /// The attribute `PolicyArn`: `OtherArn`.
     pub fn attr_policy_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PolicyArn") }
 }
 impl Parent for CfnResiliencyPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ResilienceHub::ResiliencyPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehub-resiliencypolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResiliencyPolicyProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnResiliencyPolicyProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnResiliencyPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResiliencyPolicyProps<missing::Policy, missing::PolicyName, missing::Tier> { CfnResiliencyPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResiliencyPolicyProps<Missing<required::Policy>, Missing<required::PolicyName>, Missing<required::Tier>> { CfnResiliencyPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnResiliencyPolicyProps<R0, R1, R2> {
     /// `DataLocationConstraint`: `DataLocationConstraint`. Update: in place.
-    pub fn data_location_constraint(mut self, value: impl Arg<resiliency_policy::DataLocationConstraint>) -> Self { self.0.set("DataLocationConstraint", value.into_expr()); self }
+    pub fn data_location_constraint(self, value: impl Arg<resiliency_policy::DataLocationConstraint>) -> Self { Self(put(self.0, "DataLocationConstraint", value.into_expr()), Phase) }
     /// `Policy`: map of `FailurePolicy`, required. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Dict<resiliency_policy::FailurePolicy>>) -> CfnResiliencyPolicyProps<Set, R1, R2> { self.0.set("Policy", value.into_expr()); CfnResiliencyPolicyProps(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<Dict<resiliency_policy::FailurePolicy>>) -> CfnResiliencyPolicyProps<Set, R1, R2> { CfnResiliencyPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `PolicyDescription`: text. Update: in place.
-    pub fn policy_description(mut self, value: impl Arg<str>) -> Self { self.0.set("PolicyDescription", value.into_expr()); self }
+    pub fn policy_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyDescription", value.into_expr()), Phase) }
     /// `PolicyName`: text, required. Update: in place.
-    pub fn policy_name(mut self, value: impl Arg<str>) -> CfnResiliencyPolicyProps<R0, Set, R2> { self.0.set("PolicyName", value.into_expr()); CfnResiliencyPolicyProps(self.0, Phase) }
+    pub fn policy_name(self, value: impl Arg<str>) -> CfnResiliencyPolicyProps<R0, Set, R2> { CfnResiliencyPolicyProps(put(self.0, "PolicyName", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Tier`: `Tier`, required. Update: in place.
-    pub fn tier(mut self, value: impl Arg<resiliency_policy::Tier>) -> CfnResiliencyPolicyProps<R0, R1, Set> { self.0.set("Tier", value.into_expr()); CfnResiliencyPolicyProps(self.0, Phase) }
+    pub fn tier(self, value: impl Arg<resiliency_policy::Tier>) -> CfnResiliencyPolicyProps<R0, R1, Set> { CfnResiliencyPolicyProps(put(self.0, "Tier", value.into_expr()), Phase) }
 }
 impl Done for CfnResiliencyPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ResilienceHub::ResiliencyPolicy`.
 pub mod resiliency_policy {
 use crate::cfn::support::*;
 /// The property type `FailurePolicy` of `AWS::ResilienceHub::ResiliencyPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehub-resiliencypolicy-failurepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FailurePolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FailurePolicy<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FailurePolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FailurePolicy<super::missing::RpoInSecs, super::missing::RtoInSecs> { FailurePolicy(Bag::default(), Phase) }
+    pub fn new() -> FailurePolicy<Missing<super::required::RpoInSecs>, Missing<super::required::RtoInSecs>> { FailurePolicy(Bag::default(), Phase) }
 }
 impl<R0, R1> FailurePolicy<R0, R1> {
     /// `RpoInSecs`: integer, required. Update: in place.
-    pub fn rpo_in_secs(mut self, value: impl Arg<i64>) -> FailurePolicy<Set, R1> { self.0.set("RpoInSecs", value.into_expr()); FailurePolicy(self.0, Phase) }
+    pub fn rpo_in_secs(self, value: impl Arg<i64>) -> FailurePolicy<Set, R1> { FailurePolicy(put(self.0, "RpoInSecs", value.into_expr()), Phase) }
     /// `RtoInSecs`: integer, required. Update: in place.
-    pub fn rto_in_secs(mut self, value: impl Arg<i64>) -> FailurePolicy<R0, Set> { self.0.set("RtoInSecs", value.into_expr()); FailurePolicy(self.0, Phase) }
+    pub fn rto_in_secs(self, value: impl Arg<i64>) -> FailurePolicy<R0, Set> { FailurePolicy(put(self.0, "RtoInSecs", value.into_expr()), Phase) }
 }
 impl Done for FailurePolicy { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataLocationConstraint` allows.
@@ -179,5 +179,5 @@ DataLocationConstraint { AnyLocation = "AnyLocation", SameContinent = "SameConti
 values! { /// Texts that `Tier` allows.
 Tier { CoreServices = "CoreServices", Critical = "Critical", Important = "Important", MissionCritical = "MissionCritical", NonCritical = "NonCritical" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AppTemplateBody, EventType, Identifier, MappingType, Name, PhysicalResourceId, Policy, PolicyName, ResourceMappings, RpoInSecs, RtoInSecs, Tier, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AppTemplateBody, EventType, Identifier, MappingType, Name, PhysicalResourceId, Policy, PolicyName, ResourceMappings, RpoInSecs, RtoInSecs, Tier, Type } }

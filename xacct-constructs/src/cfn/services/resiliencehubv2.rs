@@ -10,91 +10,91 @@ impl CfnPolicy {
     /// `AWS::ResilienceHubV2::Policy`
     pub const TYPE: &'static str = "AWS::ResilienceHubV2::Policy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPolicyProps<R0>) -> Self where CfnPolicyProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PolicyArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AssociatedServiceCount`: integer.
     pub fn attr_associated_service_count(&self) -> Val<i64> { self.0.get_att("AssociatedServiceCount") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `PolicyArn`: text.
+    /// The attribute `PolicyArn`: `OtherArn`.
     pub fn attr_policy_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PolicyArn") }
     /// The attribute `UpdatedAt`: text.
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ResilienceHubV2::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-policy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPolicyProps<missing::Name> { CfnPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPolicyProps<Missing<required::Name>> { CfnPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPolicyProps<R0> {
     /// `AvailabilitySlo`: `AvailabilitySlo`. Update: in place.
-    pub fn availability_slo(mut self, value: impl Arg<policy::AvailabilitySlo>) -> Self { self.0.set("AvailabilitySlo", value.into_expr()); self }
+    pub fn availability_slo(self, value: impl Arg<policy::AvailabilitySlo>) -> Self { Self(put(self.0, "AvailabilitySlo", value.into_expr()), Phase) }
     /// `DataRecovery`: `DataRecoveryTargets`. Update: in place.
-    pub fn data_recovery(mut self, value: impl Arg<policy::DataRecoveryTargets>) -> Self { self.0.set("DataRecovery", value.into_expr()); self }
+    pub fn data_recovery(self, value: impl Arg<policy::DataRecoveryTargets>) -> Self { Self(put(self.0, "DataRecovery", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `MultiAz`: `MultiAzTargets`. Update: in place.
-    pub fn multi_az(mut self, value: impl Arg<policy::MultiAzTargets>) -> Self { self.0.set("MultiAz", value.into_expr()); self }
+    pub fn multi_az(self, value: impl Arg<policy::MultiAzTargets>) -> Self { Self(put(self.0, "MultiAz", value.into_expr()), Phase) }
     /// `MultiRegion`: `MultiRegionTargets`. Update: in place.
-    pub fn multi_region(mut self, value: impl Arg<policy::MultiRegionTargets>) -> Self { self.0.set("MultiRegion", value.into_expr()); self }
+    pub fn multi_region(self, value: impl Arg<policy::MultiRegionTargets>) -> Self { Self(put(self.0, "MultiRegion", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPolicyProps<Set> { self.0.set("Name", value.into_expr()); CfnPolicyProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPolicyProps<Set> { CfnPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SharingEnabled`: boolean. Update: in place.
-    pub fn sharing_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("SharingEnabled", value.into_expr()); self }
+    pub fn sharing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SharingEnabled", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ResilienceHubV2::Policy`.
 pub mod policy {
 use crate::cfn::support::*;
 /// The property type `AvailabilitySlo` of `AWS::ResilienceHubV2::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-availabilityslo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AvailabilitySlo(Bag);
+#[must_use] pub struct AvailabilitySlo(Bag);
 impl AvailabilitySlo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Target`: number. Update: in place.
-    pub fn target(mut self, value: impl Arg<f64>) -> Self { self.0.set("Target", value.into_expr()); self }
+    pub fn target(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
 }
 impl Done for AvailabilitySlo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataRecoveryTargets` of `AWS::ResilienceHubV2::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-datarecoverytargets.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataRecoveryTargets(Bag);
+#[must_use] pub struct DataRecoveryTargets(Bag);
 impl DataRecoveryTargets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TimeBetweenBackupsInMinutes`: integer. Update: in place.
-    pub fn time_between_backups_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeBetweenBackupsInMinutes", value.into_expr()); self }
+    pub fn time_between_backups_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeBetweenBackupsInMinutes", value.into_expr())) }
 }
 impl Done for DataRecoveryTargets { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiAzTargets` of `AWS::ResilienceHubV2::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-multiaztargets.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiAzTargets(Bag);
+#[must_use] pub struct MultiAzTargets(Bag);
 impl MultiAzTargets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DisasterRecoveryApproach`: `DisasterRecoveryApproach`. Update: in place.
-    pub fn disaster_recovery_approach(mut self, value: impl Arg<DisasterRecoveryApproach>) -> Self { self.0.set("DisasterRecoveryApproach", value.into_expr()); self }
+    pub fn disaster_recovery_approach(self, value: impl Arg<DisasterRecoveryApproach>) -> Self { Self(put(self.0, "DisasterRecoveryApproach", value.into_expr())) }
     /// `RpoInMinutes`: integer. Update: in place.
-    pub fn rpo_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("RpoInMinutes", value.into_expr()); self }
+    pub fn rpo_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RpoInMinutes", value.into_expr())) }
     /// `RtoInMinutes`: integer. Update: in place.
-    pub fn rto_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("RtoInMinutes", value.into_expr()); self }
+    pub fn rto_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RtoInMinutes", value.into_expr())) }
 }
 impl Done for MultiAzTargets { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiRegionTargets` of `AWS::ResilienceHubV2::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-policy-multiregiontargets.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiRegionTargets(Bag);
+#[must_use] pub struct MultiRegionTargets(Bag);
 impl MultiRegionTargets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DisasterRecoveryApproach`: `DisasterRecoveryApproach`. Update: in place.
-    pub fn disaster_recovery_approach(mut self, value: impl Arg<DisasterRecoveryApproach>) -> Self { self.0.set("DisasterRecoveryApproach", value.into_expr()); self }
+    pub fn disaster_recovery_approach(self, value: impl Arg<DisasterRecoveryApproach>) -> Self { Self(put(self.0, "DisasterRecoveryApproach", value.into_expr())) }
     /// `RpoInMinutes`: integer. Update: in place.
-    pub fn rpo_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("RpoInMinutes", value.into_expr()); self }
+    pub fn rpo_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RpoInMinutes", value.into_expr())) }
     /// `RtoInMinutes`: integer. Update: in place.
-    pub fn rto_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("RtoInMinutes", value.into_expr()); self }
+    pub fn rto_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RtoInMinutes", value.into_expr())) }
 }
 impl Done for MultiRegionTargets { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DisasterRecoveryApproach` allows.
@@ -106,274 +106,272 @@ impl CfnService {
     /// `AWS::ResilienceHubV2::Service`
     pub const TYPE: &'static str = "AWS::ResilienceHubV2::Service";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnServiceProps<R0, R1>) -> Self where CfnServiceProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServiceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ServiceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `EffectivePolicyValues`: `EffectivePolicyValues`.
     pub fn attr_effective_policy_values(&self) -> Val<service::EffectivePolicyValues> { self.0.get_att("EffectivePolicyValues") }
-    /// The attribute `ServiceArn`: text.
+    /// The attribute `ServiceArn`: `OtherArn`.
     pub fn attr_service_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ServiceArn") }
     /// The attribute `UpdatedAt`: text.
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnService { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-service.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServiceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnServiceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnServiceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnServiceProps<missing::Name, missing::Regions> { CfnServiceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnServiceProps<Missing<required::Name>, Missing<required::Regions>> { CfnServiceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnServiceProps<R0, R1> {
     /// `Assertions`: list of `AssertionDefinition`. Update: in place.
-    pub fn assertions(mut self, value: impl Arg<Arr<service::AssertionDefinition>>) -> Self { self.0.set("Assertions", value.into_expr()); self }
+    pub fn assertions(self, value: impl Arg<Arr<service::AssertionDefinition>>) -> Self { Self(put(self.0, "Assertions", value.into_expr()), Phase) }
     /// `AssociatedSystems`: list of `AssociatedSystem`. Update: in place.
-    pub fn associated_systems(mut self, value: impl Arg<Arr<service::AssociatedSystem>>) -> Self { self.0.set("AssociatedSystems", value.into_expr()); self }
+    pub fn associated_systems(self, value: impl Arg<Arr<service::AssociatedSystem>>) -> Self { Self(put(self.0, "AssociatedSystems", value.into_expr()), Phase) }
     /// `DependencyDiscovery`: `DependencyDiscovery`. Update: in place.
-    pub fn dependency_discovery(mut self, value: impl Arg<service::DependencyDiscovery>) -> Self { self.0.set("DependencyDiscovery", value.into_expr()); self }
+    pub fn dependency_discovery(self, value: impl Arg<service::DependencyDiscovery>) -> Self { Self(put(self.0, "DependencyDiscovery", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InputSources`: list of `InputSourceDefinition`. Update: in place.
-    pub fn input_sources(mut self, value: impl Arg<Arr<service::InputSourceDefinition>>) -> Self { self.0.set("InputSources", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn input_sources(self, value: impl Arg<Arr<service::InputSourceDefinition>>) -> Self { Self(put(self.0, "InputSources", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnServiceProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnServiceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnServiceProps<Set, R1> { CfnServiceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PermissionModel`: `PermissionModel`. Update: in place.
-    pub fn permission_model(mut self, value: impl Arg<service::PermissionModel>) -> Self { self.0.set("PermissionModel", value.into_expr()); self }
+    pub fn permission_model(self, value: impl Arg<service::PermissionModel>) -> Self { Self(put(self.0, "PermissionModel", value.into_expr()), Phase) }
     /// `PolicyArn`: text. Update: in place.
-    pub fn policy_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("PolicyArn", value.into_expr()); self }
+    pub fn policy_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyArn", value.into_expr()), Phase) }
     /// `Regions`: list of text, required. Update: replacement.
-    pub fn regions(mut self, value: impl Arg<Arr<str>>) -> CfnServiceProps<R0, Set> { self.0.set("Regions", value.into_expr()); CfnServiceProps(self.0, Phase) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> CfnServiceProps<R0, Set> { CfnServiceProps(put(self.0, "Regions", value.into_expr()), Phase) }
     /// `ReportConfiguration`: `ServiceReportConfiguration`. Update: in place.
-    pub fn report_configuration(mut self, value: impl Arg<service::ServiceReportConfiguration>) -> Self { self.0.set("ReportConfiguration", value.into_expr()); self }
+    pub fn report_configuration(self, value: impl Arg<service::ServiceReportConfiguration>) -> Self { Self(put(self.0, "ReportConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnServiceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ResilienceHubV2::Service`.
 pub mod service {
 use crate::cfn::support::*;
 /// The property type `AssertionDefinition` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-assertiondefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssertionDefinition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AssertionDefinition<R0 = Set>(Bag, Phase<(R0,)>);
 impl AssertionDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AssertionDefinition<super::missing::Text> { AssertionDefinition(Bag::default(), Phase) }
+    pub fn new() -> AssertionDefinition<Missing<super::required::Text>> { AssertionDefinition(Bag::default(), Phase) }
 }
 impl<R0> AssertionDefinition<R0> {
     /// `Text`: text, required. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> AssertionDefinition<Set> { self.0.set("Text", value.into_expr()); AssertionDefinition(self.0, Phase) }
+    pub fn text(self, value: impl Arg<str>) -> AssertionDefinition<Set> { AssertionDefinition(put(self.0, "Text", value.into_expr()), Phase) }
 }
 impl Done for AssertionDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AssociatedSystem` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-associatedsystem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssociatedSystem<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AssociatedSystem<R0 = Set>(Bag, Phase<(R0,)>);
 impl AssociatedSystem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AssociatedSystem<super::missing::SystemArn> { AssociatedSystem(Bag::default(), Phase) }
+    pub fn new() -> AssociatedSystem<Missing<super::required::SystemArn>> { AssociatedSystem(Bag::default(), Phase) }
 }
 impl<R0> AssociatedSystem<R0> {
     /// `SystemArn`: text, required. Update: in place.
-    pub fn system_arn(mut self, value: impl Arg<str>) -> AssociatedSystem<Set> { self.0.set("SystemArn", value.into_expr()); AssociatedSystem(self.0, Phase) }
+    pub fn system_arn(self, value: impl Arg<str>) -> AssociatedSystem<Set> { AssociatedSystem(put(self.0, "SystemArn", value.into_expr()), Phase) }
     /// `UserJourneyIds`: list of text. Update: in place.
-    pub fn user_journey_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("UserJourneyIds", value.into_expr()); self }
+    pub fn user_journey_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "UserJourneyIds", value.into_expr()), Phase) }
 }
 impl Done for AssociatedSystem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CrossAccountRoleConfiguration` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-crossaccountroleconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CrossAccountRoleConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CrossAccountRoleConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CrossAccountRoleConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CrossAccountRoleConfiguration<super::missing::CrossAccountRoleArn> { CrossAccountRoleConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CrossAccountRoleConfiguration<Missing<super::required::CrossAccountRoleArn>> { CrossAccountRoleConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CrossAccountRoleConfiguration<R0> {
-    /// `CrossAccountRoleArn`: text, required. Update: in place.
-    pub fn cross_account_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CrossAccountRoleConfiguration<Set> { self.0.set("CrossAccountRoleArn", value.into_expr()); CrossAccountRoleConfiguration(self.0, Phase) }
+    /// `CrossAccountRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn cross_account_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CrossAccountRoleConfiguration<Set> { CrossAccountRoleConfiguration(put(self.0, "CrossAccountRoleArn", value.into_expr()), Phase) }
     /// `ExternalId`: text. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ExternalId", value.into_expr()); self }
+    pub fn external_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExternalId", value.into_expr()), Phase) }
 }
 impl Done for CrossAccountRoleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DisasterRecoverySource` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-disasterrecoverysource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DisasterRecoverySource(Bag);
+#[must_use] pub struct DisasterRecoverySource(Bag);
 impl DisasterRecoverySource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PolicyName`: text. Update: in place.
-    pub fn policy_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PolicyName", value.into_expr()); self }
+    pub fn policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyName", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for DisasterRecoverySource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EffectivePolicyValues` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-effectivepolicyvalues.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EffectivePolicyValues(Bag);
+#[must_use] pub struct EffectivePolicyValues(Bag);
 impl EffectivePolicyValues {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AvailabilitySlo`: `SloSource`. Update: in place.
-    pub fn availability_slo(mut self, value: impl Arg<SloSource>) -> Self { self.0.set("AvailabilitySlo", value.into_expr()); self }
+    pub fn availability_slo(self, value: impl Arg<SloSource>) -> Self { Self(put(self.0, "AvailabilitySlo", value.into_expr())) }
     /// `MultiAzDrApproach`: `DisasterRecoverySource`. Update: in place.
-    pub fn multi_az_dr_approach(mut self, value: impl Arg<DisasterRecoverySource>) -> Self { self.0.set("MultiAzDrApproach", value.into_expr()); self }
+    pub fn multi_az_dr_approach(self, value: impl Arg<DisasterRecoverySource>) -> Self { Self(put(self.0, "MultiAzDrApproach", value.into_expr())) }
     /// `MultiAzRpo`: `TargetSource`. Update: in place.
-    pub fn multi_az_rpo(mut self, value: impl Arg<TargetSource>) -> Self { self.0.set("MultiAzRpo", value.into_expr()); self }
+    pub fn multi_az_rpo(self, value: impl Arg<TargetSource>) -> Self { Self(put(self.0, "MultiAzRpo", value.into_expr())) }
     /// `MultiAzRto`: `TargetSource`. Update: in place.
-    pub fn multi_az_rto(mut self, value: impl Arg<TargetSource>) -> Self { self.0.set("MultiAzRto", value.into_expr()); self }
+    pub fn multi_az_rto(self, value: impl Arg<TargetSource>) -> Self { Self(put(self.0, "MultiAzRto", value.into_expr())) }
     /// `MultiRegionDrApproach`: `DisasterRecoverySource`. Update: in place.
-    pub fn multi_region_dr_approach(mut self, value: impl Arg<DisasterRecoverySource>) -> Self { self.0.set("MultiRegionDrApproach", value.into_expr()); self }
+    pub fn multi_region_dr_approach(self, value: impl Arg<DisasterRecoverySource>) -> Self { Self(put(self.0, "MultiRegionDrApproach", value.into_expr())) }
     /// `MultiRegionRpo`: `TargetSource`. Update: in place.
-    pub fn multi_region_rpo(mut self, value: impl Arg<TargetSource>) -> Self { self.0.set("MultiRegionRpo", value.into_expr()); self }
+    pub fn multi_region_rpo(self, value: impl Arg<TargetSource>) -> Self { Self(put(self.0, "MultiRegionRpo", value.into_expr())) }
     /// `MultiRegionRto`: `TargetSource`. Update: in place.
-    pub fn multi_region_rto(mut self, value: impl Arg<TargetSource>) -> Self { self.0.set("MultiRegionRto", value.into_expr()); self }
+    pub fn multi_region_rto(self, value: impl Arg<TargetSource>) -> Self { Self(put(self.0, "MultiRegionRto", value.into_expr())) }
 }
 impl Done for EffectivePolicyValues { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksLabelSelector` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekslabelselector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EksLabelSelector(Bag);
+#[must_use] pub struct EksLabelSelector(Bag);
 impl EksLabelSelector {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchExpressions`: list of `EksLabelSelectorRequirement`. Update: in place.
-    pub fn match_expressions(mut self, value: impl Arg<Arr<EksLabelSelectorRequirement>>) -> Self { self.0.set("MatchExpressions", value.into_expr()); self }
+    pub fn match_expressions(self, value: impl Arg<Arr<EksLabelSelectorRequirement>>) -> Self { Self(put(self.0, "MatchExpressions", value.into_expr())) }
     /// `MatchLabels`: map of text. Update: in place.
-    pub fn match_labels(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("MatchLabels", value.into_expr()); self }
+    pub fn match_labels(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "MatchLabels", value.into_expr())) }
 }
 impl Done for EksLabelSelector { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksLabelSelectorRequirement` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekslabelselectorrequirement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EksLabelSelectorRequirement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EksLabelSelectorRequirement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EksLabelSelectorRequirement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EksLabelSelectorRequirement<super::missing::Key, super::missing::Operator> { EksLabelSelectorRequirement(Bag::default(), Phase) }
+    pub fn new() -> EksLabelSelectorRequirement<Missing<super::required::Key>, Missing<super::required::Operator>> { EksLabelSelectorRequirement(Bag::default(), Phase) }
 }
 impl<R0, R1> EksLabelSelectorRequirement<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> EksLabelSelectorRequirement<Set, R1> { self.0.set("Key", value.into_expr()); EksLabelSelectorRequirement(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> EksLabelSelectorRequirement<Set, R1> { EksLabelSelectorRequirement(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Operator`: `Operator`, required. Update: in place.
-    pub fn operator(mut self, value: impl Arg<Operator>) -> EksLabelSelectorRequirement<R0, Set> { self.0.set("Operator", value.into_expr()); EksLabelSelectorRequirement(self.0, Phase) }
+    pub fn operator(self, value: impl Arg<Operator>) -> EksLabelSelectorRequirement<R0, Set> { EksLabelSelectorRequirement(put(self.0, "Operator", value.into_expr()), Phase) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for EksLabelSelectorRequirement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksSource` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-ekssource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EksSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EksSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EksSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EksSource<super::missing::ClusterArn, super::missing::Namespaces> { EksSource(Bag::default(), Phase) }
+    pub fn new() -> EksSource<Missing<super::required::ClusterArn>, Missing<super::required::Namespaces>> { EksSource(Bag::default(), Phase) }
 }
 impl<R0, R1> EksSource<R0, R1> {
     /// `ClusterArn`: text, required. Update: in place.
-    pub fn cluster_arn(mut self, value: impl Arg<str>) -> EksSource<Set, R1> { self.0.set("ClusterArn", value.into_expr()); EksSource(self.0, Phase) }
+    pub fn cluster_arn(self, value: impl Arg<str>) -> EksSource<Set, R1> { EksSource(put(self.0, "ClusterArn", value.into_expr()), Phase) }
     /// `LabelSelector`: `EksLabelSelector`. Update: in place.
-    pub fn label_selector(mut self, value: impl Arg<EksLabelSelector>) -> Self { self.0.set("LabelSelector", value.into_expr()); self }
+    pub fn label_selector(self, value: impl Arg<EksLabelSelector>) -> Self { Self(put(self.0, "LabelSelector", value.into_expr()), Phase) }
     /// `Namespaces`: list of text, required. Update: in place.
-    pub fn namespaces(mut self, value: impl Arg<Arr<str>>) -> EksSource<R0, Set> { self.0.set("Namespaces", value.into_expr()); EksSource(self.0, Phase) }
+    pub fn namespaces(self, value: impl Arg<Arr<str>>) -> EksSource<R0, Set> { EksSource(put(self.0, "Namespaces", value.into_expr()), Phase) }
 }
 impl Done for EksSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputSourceDefinition` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-inputsourcedefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputSourceDefinition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InputSourceDefinition<R0 = Set>(Bag, Phase<(R0,)>);
 impl InputSourceDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InputSourceDefinition<super::missing::ResourceConfiguration> { InputSourceDefinition(Bag::default(), Phase) }
+    pub fn new() -> InputSourceDefinition<Missing<super::required::ResourceConfiguration>> { InputSourceDefinition(Bag::default(), Phase) }
 }
 impl<R0> InputSourceDefinition<R0> {
     /// `ResourceConfiguration`: `ResourceConfiguration`, required. Update: in place.
-    pub fn resource_configuration(mut self, value: impl Arg<ResourceConfiguration>) -> InputSourceDefinition<Set> { self.0.set("ResourceConfiguration", value.into_expr()); InputSourceDefinition(self.0, Phase) }
+    pub fn resource_configuration(self, value: impl Arg<ResourceConfiguration>) -> InputSourceDefinition<Set> { InputSourceDefinition(put(self.0, "ResourceConfiguration", value.into_expr()), Phase) }
 }
 impl Done for InputSourceDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PermissionModel` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-permissionmodel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PermissionModel<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PermissionModel<R0 = Set>(Bag, Phase<(R0,)>);
 impl PermissionModel {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PermissionModel<super::missing::InvokerRoleName> { PermissionModel(Bag::default(), Phase) }
+    pub fn new() -> PermissionModel<Missing<super::required::InvokerRoleName>> { PermissionModel(Bag::default(), Phase) }
 }
 impl<R0> PermissionModel<R0> {
     /// `CrossAccountRoleArns`: list of `CrossAccountRoleConfiguration`. Update: in place.
-    pub fn cross_account_role_arns(mut self, value: impl Arg<Arr<CrossAccountRoleConfiguration>>) -> Self { self.0.set("CrossAccountRoleArns", value.into_expr()); self }
+    pub fn cross_account_role_arns(self, value: impl Arg<Arr<CrossAccountRoleConfiguration>>) -> Self { Self(put(self.0, "CrossAccountRoleArns", value.into_expr()), Phase) }
     /// `InvokerRoleName`: text, required. Update: in place.
-    pub fn invoker_role_name(mut self, value: impl Arg<str>) -> PermissionModel<Set> { self.0.set("InvokerRoleName", value.into_expr()); PermissionModel(self.0, Phase) }
+    pub fn invoker_role_name(self, value: impl Arg<str>) -> PermissionModel<Set> { PermissionModel(put(self.0, "InvokerRoleName", value.into_expr()), Phase) }
 }
 impl Done for PermissionModel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReportOutputConfiguration` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-reportoutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReportOutputConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReportOutputConfiguration(Bag);
 impl ReportOutputConfiguration {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReportOutputConfiguration<super::missing::S3> { ReportOutputConfiguration(Bag::default(), Phase) }
-}
-impl<R0> ReportOutputConfiguration<R0> {
-    /// `S3`: `S3ReportOutputConfiguration`, required. Update: in place.
-    pub fn s3(mut self, value: impl Arg<S3ReportOutputConfiguration>) -> ReportOutputConfiguration<Set> { self.0.set("S3", value.into_expr()); ReportOutputConfiguration(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `S3`: `S3ReportOutputConfiguration`. Update: in place.
+    pub fn s3(self, value: impl Arg<S3ReportOutputConfiguration>) -> Self { Self(put(self.0, "S3", value.into_expr())) }
 }
 impl Done for ReportOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceConfiguration` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-resourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceConfiguration(Bag);
+#[must_use] pub struct ResourceConfiguration(Bag);
 impl ResourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CfnStackArn`: text. Update: in place.
-    pub fn cfn_stack_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CfnStackArn", value.into_expr()); self }
+    pub fn cfn_stack_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CfnStackArn", value.into_expr())) }
     /// `DesignFileS3Url`: text. Update: in place.
-    pub fn design_file_s3_url(mut self, value: impl Arg<str>) -> Self { self.0.set("DesignFileS3Url", value.into_expr()); self }
+    pub fn design_file_s3_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DesignFileS3Url", value.into_expr())) }
     /// `Eks`: `EksSource`. Update: in place.
-    pub fn eks(mut self, value: impl Arg<EksSource>) -> Self { self.0.set("Eks", value.into_expr()); self }
+    pub fn eks(self, value: impl Arg<EksSource>) -> Self { Self(put(self.0, "Eks", value.into_expr())) }
     /// `ResourceTags`: list of `ResourceTag`. Update: in place.
-    pub fn resource_tags(mut self, value: impl Arg<Arr<ResourceTag>>) -> Self { self.0.set("ResourceTags", value.into_expr()); self }
+    pub fn resource_tags(self, value: impl Arg<Arr<ResourceTag>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr())) }
     /// `TfStateFileUrl`: text. Update: in place.
-    pub fn tf_state_file_url(mut self, value: impl Arg<str>) -> Self { self.0.set("TfStateFileUrl", value.into_expr()); self }
+    pub fn tf_state_file_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TfStateFileUrl", value.into_expr())) }
 }
 impl Done for ResourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceTag` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-resourcetag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ResourceTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ResourceTag {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceTag<super::missing::Key, super::missing::Values> { ResourceTag(Bag::default(), Phase) }
+    pub fn new() -> ResourceTag<Missing<super::required::Key>, Missing<super::required::Values>> { ResourceTag(Bag::default(), Phase) }
 }
 impl<R0, R1> ResourceTag<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> ResourceTag<Set, R1> { self.0.set("Key", value.into_expr()); ResourceTag(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ResourceTag<Set, R1> { ResourceTag(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> ResourceTag<R0, Set> { self.0.set("Values", value.into_expr()); ResourceTag(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> ResourceTag<R0, Set> { ResourceTag(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for ResourceTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3ReportOutputConfiguration` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-s3reportoutputconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3ReportOutputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3ReportOutputConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3ReportOutputConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3ReportOutputConfiguration<super::missing::BucketOwner, super::missing::BucketPath> { S3ReportOutputConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3ReportOutputConfiguration<Missing<super::required::BucketOwner>, Missing<super::required::BucketPath>> { S3ReportOutputConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3ReportOutputConfiguration<R0, R1> {
     /// `BucketOwner`: text, required. Update: in place.
-    pub fn bucket_owner(mut self, value: impl Arg<str>) -> S3ReportOutputConfiguration<Set, R1> { self.0.set("BucketOwner", value.into_expr()); S3ReportOutputConfiguration(self.0, Phase) }
+    pub fn bucket_owner(self, value: impl Arg<str>) -> S3ReportOutputConfiguration<Set, R1> { S3ReportOutputConfiguration(put(self.0, "BucketOwner", value.into_expr()), Phase) }
     /// `BucketPath`: text, required. Update: in place.
-    pub fn bucket_path(mut self, value: impl Arg<str>) -> S3ReportOutputConfiguration<R0, Set> { self.0.set("BucketPath", value.into_expr()); S3ReportOutputConfiguration(self.0, Phase) }
+    pub fn bucket_path(self, value: impl Arg<str>) -> S3ReportOutputConfiguration<R0, Set> { S3ReportOutputConfiguration(put(self.0, "BucketPath", value.into_expr()), Phase) }
 }
 impl Done for S3ReportOutputConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceReportConfiguration` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-servicereportconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceReportConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServiceReportConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServiceReportConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceReportConfiguration<super::missing::ReportOutput> { ServiceReportConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ServiceReportConfiguration<Missing<super::required::ReportOutput>> { ServiceReportConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ServiceReportConfiguration<R0> {
     /// `ReportOutput`: list of `ReportOutputConfiguration`, required. Update: in place.
-    pub fn report_output(mut self, value: impl Arg<Arr<ReportOutputConfiguration>>) -> ServiceReportConfiguration<Set> { self.0.set("ReportOutput", value.into_expr()); ServiceReportConfiguration(self.0, Phase) }
+    pub fn report_output(self, value: impl Arg<Arr<ReportOutputConfiguration>>) -> ServiceReportConfiguration<Set> { ServiceReportConfiguration(put(self.0, "ReportOutput", value.into_expr()), Phase) }
 }
 impl Done for ServiceReportConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SloSource` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-slosource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SloSource(Bag);
+#[must_use] pub struct SloSource(Bag);
 impl SloSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PolicyName`: text. Update: in place.
-    pub fn policy_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PolicyName", value.into_expr()); self }
+    pub fn policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyName", value.into_expr())) }
     /// `Value`: number. Update: in place.
-    pub fn value(mut self, value: impl Arg<f64>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for SloSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetSource` of `AWS::ResilienceHubV2::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resiliencehubv2-service-targetsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetSource(Bag);
+#[must_use] pub struct TargetSource(Bag);
 impl TargetSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PolicyName`: text. Update: in place.
-    pub fn policy_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PolicyName", value.into_expr()); self }
+    pub fn policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyName", value.into_expr())) }
     /// `Value`: integer. Update: in place.
-    pub fn value(mut self, value: impl Arg<i64>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for TargetSource { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DependencyDiscovery` allows.
@@ -387,7 +385,7 @@ impl CfnServiceFunction {
     /// `AWS::ResilienceHubV2::ServiceFunction`
     pub const TYPE: &'static str = "AWS::ResilienceHubV2::ServiceFunction";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnServiceFunctionProps<R0, R1, R2>) -> Self where CfnServiceFunctionProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServiceFunctionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -403,20 +401,20 @@ impl CfnServiceFunction {
 }
 impl Parent for CfnServiceFunction { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ResilienceHubV2::ServiceFunction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-servicefunction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServiceFunctionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnServiceFunctionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnServiceFunctionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnServiceFunctionProps<missing::Criticality, missing::Name, missing::ServiceArn> { CfnServiceFunctionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnServiceFunctionProps<Missing<required::Criticality>, Missing<required::Name>, Missing<required::ServiceArn>> { CfnServiceFunctionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnServiceFunctionProps<R0, R1, R2> {
     /// `Criticality`: `Criticality`, required. Update: in place.
-    pub fn criticality(mut self, value: impl Arg<service_function::Criticality>) -> CfnServiceFunctionProps<Set, R1, R2> { self.0.set("Criticality", value.into_expr()); CfnServiceFunctionProps(self.0, Phase) }
+    pub fn criticality(self, value: impl Arg<service_function::Criticality>) -> CfnServiceFunctionProps<Set, R1, R2> { CfnServiceFunctionProps(put(self.0, "Criticality", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnServiceFunctionProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnServiceFunctionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnServiceFunctionProps<R0, Set, R2> { CfnServiceFunctionProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ServiceArn`: text, required. Update: replacement.
-    pub fn service_arn(mut self, value: impl Arg<str>) -> CfnServiceFunctionProps<R0, R1, Set> { self.0.set("ServiceArn", value.into_expr()); CfnServiceFunctionProps(self.0, Phase) }
+    pub fn service_arn(self, value: impl Arg<str>) -> CfnServiceFunctionProps<R0, R1, Set> { CfnServiceFunctionProps(put(self.0, "ServiceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnServiceFunctionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ResilienceHubV2::ServiceFunction`.
@@ -431,12 +429,12 @@ impl CfnSystem {
     /// `AWS::ResilienceHubV2::System`
     pub const TYPE: &'static str = "AWS::ResilienceHubV2::System";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSystemProps<R0>) -> Self where CfnSystemProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSystemProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SystemArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `SystemArn`: text.
+    /// The attribute `SystemArn`: `OtherArn`.
     pub fn attr_system_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SystemArn") }
     /// The attribute `SystemId`: text.
     pub fn attr_system_id(&self) -> Val<str> { self.0.get_att("SystemId") }
@@ -445,22 +443,22 @@ impl CfnSystem {
 }
 impl Parent for CfnSystem { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ResilienceHubV2::System`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-system.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSystemProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSystemProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSystemProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSystemProps<missing::Name> { CfnSystemProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSystemProps<Missing<required::Name>> { CfnSystemProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSystemProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSystemProps<Set> { self.0.set("Name", value.into_expr()); CfnSystemProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSystemProps<Set> { CfnSystemProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SharingEnabled`: boolean. Update: in place.
-    pub fn sharing_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("SharingEnabled", value.into_expr()); self }
+    pub fn sharing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SharingEnabled", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSystemProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ResilienceHubV2::UserJourney`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-userjourney.html)
@@ -469,7 +467,7 @@ impl CfnUserJourney {
     /// `AWS::ResilienceHubV2::UserJourney`
     pub const TYPE: &'static str = "AWS::ResilienceHubV2::UserJourney";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnUserJourneyProps<R0, R1>) -> Self where CfnUserJourneyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserJourneyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -481,21 +479,21 @@ impl CfnUserJourney {
 }
 impl Parent for CfnUserJourney { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ResilienceHubV2::UserJourney`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resiliencehubv2-userjourney.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserJourneyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnUserJourneyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnUserJourneyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserJourneyProps<missing::Name, missing::SystemIdentifier> { CfnUserJourneyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserJourneyProps<Missing<required::Name>, Missing<required::SystemIdentifier>> { CfnUserJourneyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnUserJourneyProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnUserJourneyProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnUserJourneyProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnUserJourneyProps<Set, R1> { CfnUserJourneyProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PolicyArn`: text. Update: in place.
-    pub fn policy_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("PolicyArn", value.into_expr()); self }
+    pub fn policy_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyArn", value.into_expr()), Phase) }
     /// `SystemIdentifier`: text, required. Update: replacement.
-    pub fn system_identifier(mut self, value: impl Arg<str>) -> CfnUserJourneyProps<R0, Set> { self.0.set("SystemIdentifier", value.into_expr()); CfnUserJourneyProps(self.0, Phase) }
+    pub fn system_identifier(self, value: impl Arg<str>) -> CfnUserJourneyProps<R0, Set> { CfnUserJourneyProps(put(self.0, "SystemIdentifier", value.into_expr()), Phase) }
 }
 impl Done for CfnUserJourneyProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { BucketOwner, BucketPath, ClusterArn, Criticality, CrossAccountRoleArn, InvokerRoleName, Key, Name, Namespaces, Operator, Regions, ReportOutput, ResourceConfiguration, S3, ServiceArn, SystemArn, SystemIdentifier, Text, Values } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { BucketOwner, BucketPath, ClusterArn, Criticality, CrossAccountRoleArn, InvokerRoleName, Key, Name, Namespaces, Operator, Regions, ReportOutput, ResourceConfiguration, ServiceArn, SystemArn, SystemIdentifier, Text, Values } }

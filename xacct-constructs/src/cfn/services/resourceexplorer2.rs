@@ -10,7 +10,7 @@ impl CfnDefaultViewAssociation {
     /// `AWS::ResourceExplorer2::DefaultViewAssociation`
     pub const TYPE: &'static str = "AWS::ResourceExplorer2::DefaultViewAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDefaultViewAssociationProps<R0>) -> Self where CfnDefaultViewAssociationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDefaultViewAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssociatedAwsPrincipal`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AssociatedAwsPrincipal`: text.
@@ -18,14 +18,14 @@ impl CfnDefaultViewAssociation {
 }
 impl Parent for CfnDefaultViewAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ResourceExplorer2::DefaultViewAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-defaultviewassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDefaultViewAssociationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDefaultViewAssociationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDefaultViewAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDefaultViewAssociationProps<missing::ViewArn> { CfnDefaultViewAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDefaultViewAssociationProps<Missing<required::ViewArn>> { CfnDefaultViewAssociationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDefaultViewAssociationProps<R0> {
     /// `ViewArn`: text, required. Update: in place.
-    pub fn view_arn(mut self, value: impl Arg<str>) -> CfnDefaultViewAssociationProps<Set> { self.0.set("ViewArn", value.into_expr()); CfnDefaultViewAssociationProps(self.0, Phase) }
+    pub fn view_arn(self, value: impl Arg<str>) -> CfnDefaultViewAssociationProps<Set> { CfnDefaultViewAssociationProps(put(self.0, "ViewArn", value.into_expr()), Phase) }
 }
 impl Done for CfnDefaultViewAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ResourceExplorer2::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-index.html)
@@ -34,26 +34,26 @@ impl CfnIndex {
     /// `AWS::ResourceExplorer2::Index`
     pub const TYPE: &'static str = "AWS::ResourceExplorer2::Index";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnIndexProps<R0>) -> Self where CfnIndexProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIndexProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `IndexState`: text.
     pub fn attr_index_state(&self) -> Val<str> { self.0.get_att("IndexState") }
 }
 impl Parent for CfnIndex { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ResourceExplorer2::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-index.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIndexProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnIndexProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnIndexProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIndexProps<missing::Type> { CfnIndexProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIndexProps<Missing<required::Type>> { CfnIndexProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIndexProps<R0> {
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<index::Type>) -> CfnIndexProps<Set> { self.0.set("Type", value.into_expr()); CfnIndexProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<index::Type>) -> CfnIndexProps<Set> { CfnIndexProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnIndexProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ResourceExplorer2::Index`.
@@ -68,68 +68,68 @@ impl CfnView {
     /// `AWS::ResourceExplorer2::View`
     pub const TYPE: &'static str = "AWS::ResourceExplorer2::View";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnViewProps<R0>) -> Self where CfnViewProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnViewProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ViewArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ViewArn`: text.
+    /// The attribute `ViewArn`: `OtherArn`.
     pub fn attr_view_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ViewArn") }
 }
 impl Parent for CfnView { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ResourceExplorer2::View`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourceexplorer2-view.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnViewProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnViewProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnViewProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnViewProps<missing::ViewName> { CfnViewProps(Bag::default(), Phase) }
+    pub fn new() -> CfnViewProps<Missing<required::ViewName>> { CfnViewProps(Bag::default(), Phase) }
 }
 impl<R0> CfnViewProps<R0> {
     /// `Filters`: `SearchFilter`. Update: in place.
-    pub fn filters(mut self, value: impl Arg<view::SearchFilter>) -> Self { self.0.set("Filters", value.into_expr()); self }
+    pub fn filters(self, value: impl Arg<view::SearchFilter>) -> Self { Self(put(self.0, "Filters", value.into_expr()), Phase) }
     /// `IncludedProperties`: list of `IncludedProperty`. Update: in place.
-    pub fn included_properties(mut self, value: impl Arg<Arr<view::IncludedProperty>>) -> Self { self.0.set("IncludedProperties", value.into_expr()); self }
+    pub fn included_properties(self, value: impl Arg<Arr<view::IncludedProperty>>) -> Self { Self(put(self.0, "IncludedProperties", value.into_expr()), Phase) }
     /// `Scope`: text. Update: replacement.
-    pub fn scope(mut self, value: impl Arg<str>) -> Self { self.0.set("Scope", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `ViewName`: text, required. Update: replacement.
-    pub fn view_name(mut self, value: impl Arg<str>) -> CfnViewProps<Set> { self.0.set("ViewName", value.into_expr()); CfnViewProps(self.0, Phase) }
+    pub fn view_name(self, value: impl Arg<str>) -> CfnViewProps<Set> { CfnViewProps(put(self.0, "ViewName", value.into_expr()), Phase) }
 }
 impl Done for CfnViewProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ResourceExplorer2::View`.
 pub mod view {
 use crate::cfn::support::*;
 /// The property type `Filters` of `AWS::ResourceExplorer2::View`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourceexplorer2-view-filters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Filters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Filters<R0 = Set>(Bag, Phase<(R0,)>);
 impl Filters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Filters<super::missing::FilterString> { Filters(Bag::default(), Phase) }
+    pub fn new() -> Filters<Missing<super::required::FilterString>> { Filters(Bag::default(), Phase) }
 }
 impl<R0> Filters<R0> {
     /// `FilterString`: text, required. Update: in place.
-    pub fn filter_string(mut self, value: impl Arg<str>) -> Filters<Set> { self.0.set("FilterString", value.into_expr()); Filters(self.0, Phase) }
+    pub fn filter_string(self, value: impl Arg<str>) -> Filters<Set> { Filters(put(self.0, "FilterString", value.into_expr()), Phase) }
 }
 impl Done for Filters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IncludedProperty` of `AWS::ResourceExplorer2::View`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourceexplorer2-view-includedproperty.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IncludedProperty<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IncludedProperty<R0 = Set>(Bag, Phase<(R0,)>);
 impl IncludedProperty {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IncludedProperty<super::missing::Name> { IncludedProperty(Bag::default(), Phase) }
+    pub fn new() -> IncludedProperty<Missing<super::required::Name>> { IncludedProperty(Bag::default(), Phase) }
 }
 impl<R0> IncludedProperty<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> IncludedProperty<Set> { self.0.set("Name", value.into_expr()); IncludedProperty(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> IncludedProperty<Set> { IncludedProperty(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for IncludedProperty { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SearchFilter` of `AWS::ResourceExplorer2::View`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourceexplorer2-view-searchfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SearchFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SearchFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl SearchFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SearchFilter<super::missing::FilterString> { SearchFilter(Bag::default(), Phase) }
+    pub fn new() -> SearchFilter<Missing<super::required::FilterString>> { SearchFilter(Bag::default(), Phase) }
 }
 impl<R0> SearchFilter<R0> {
     /// `FilterString`: text, required. Update: in place.
-    pub fn filter_string(mut self, value: impl Arg<str>) -> SearchFilter<Set> { self.0.set("FilterString", value.into_expr()); SearchFilter(self.0, Phase) }
+    pub fn filter_string(self, value: impl Arg<str>) -> SearchFilter<Set> { SearchFilter(put(self.0, "FilterString", value.into_expr()), Phase) }
 }
 impl Done for SearchFilter { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { FilterString, Name, Type, ViewArn, ViewName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { FilterString, Name, Type, ViewArn, ViewName } }

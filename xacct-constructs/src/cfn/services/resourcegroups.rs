@@ -10,92 +10,92 @@ impl CfnGroup {
     /// `AWS::ResourceGroups::Group`
     pub const TYPE: &'static str = "AWS::ResourceGroups::Group";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnGroupProps<R0>) -> Self where CfnGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ResourceGroups::Group`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-group.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGroupProps<missing::Name> { CfnGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGroupProps<Missing<required::Name>> { CfnGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGroupProps<R0> {
     /// `Configuration`: list of `ConfigurationItem`. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<Arr<group::ConfigurationItem>>) -> Self { self.0.set("Configuration", value.into_expr()); self }
+    pub fn configuration(self, value: impl Arg<Arr<group::ConfigurationItem>>) -> Self { Self(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnGroupProps<Set> { self.0.set("Name", value.into_expr()); CfnGroupProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnGroupProps<Set> { CfnGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ResourceQuery`: `ResourceQuery`. Update: in place.
-    pub fn resource_query(mut self, value: impl Arg<group::ResourceQuery>) -> Self { self.0.set("ResourceQuery", value.into_expr()); self }
+    pub fn resource_query(self, value: impl Arg<group::ResourceQuery>) -> Self { Self(put(self.0, "ResourceQuery", value.into_expr()), Phase) }
     /// `Resources`: list of text. Update: in place.
-    pub fn resources(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Resources", value.into_expr()); self }
+    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ResourceGroups::Group`.
 pub mod group {
 use crate::cfn::support::*;
 /// The property type `ConfigurationItem` of `AWS::ResourceGroups::Group`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-configurationitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfigurationItem(Bag);
+#[must_use] pub struct ConfigurationItem(Bag);
 impl ConfigurationItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Parameters`: list of `ConfigurationParameter`. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Arr<ConfigurationParameter>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Arr<ConfigurationParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for ConfigurationItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfigurationParameter` of `AWS::ResourceGroups::Group`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-configurationparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfigurationParameter(Bag);
+#[must_use] pub struct ConfigurationParameter(Bag);
 impl ConfigurationParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for ConfigurationParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Query` of `AWS::ResourceGroups::Group`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-query.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Query(Bag);
+#[must_use] pub struct Query(Bag);
 impl Query {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourceTypeFilters`: list of text. Update: in place.
-    pub fn resource_type_filters(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourceTypeFilters", value.into_expr()); self }
+    pub fn resource_type_filters(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceTypeFilters", value.into_expr())) }
     /// `StackIdentifier`: text. Update: in place.
-    pub fn stack_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("StackIdentifier", value.into_expr()); self }
+    pub fn stack_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StackIdentifier", value.into_expr())) }
     /// `TagFilters`: list of `TagFilter`. Update: in place.
-    pub fn tag_filters(mut self, value: impl Arg<Arr<TagFilter>>) -> Self { self.0.set("TagFilters", value.into_expr()); self }
+    pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value.into_expr())) }
 }
 impl Done for Query { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceQuery` of `AWS::ResourceGroups::Group`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-resourcequery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceQuery(Bag);
+#[must_use] pub struct ResourceQuery(Bag);
 impl ResourceQuery {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Query`: `Query`. Update: in place.
-    pub fn query(mut self, value: impl Arg<Query>) -> Self { self.0.set("Query", value.into_expr()); self }
+    pub fn query(self, value: impl Arg<Query>) -> Self { Self(put(self.0, "Query", value.into_expr())) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for ResourceQuery { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagFilter` of `AWS::ResourceGroups::Group`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-resourcegroups-group-tagfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagFilter(Bag);
+#[must_use] pub struct TagFilter(Bag);
 impl TagFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for TagFilter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -107,35 +107,35 @@ impl CfnTagSyncTask {
     /// `AWS::ResourceGroups::TagSyncTask`
     pub const TYPE: &'static str = "AWS::ResourceGroups::TagSyncTask";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnTagSyncTaskProps<R0, R1, R2, R3>) -> Self where CfnTagSyncTaskProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTagSyncTaskProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TaskArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `GroupArn`: text.
+    /// The attribute `GroupArn`: `OtherArn`.
     pub fn attr_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("GroupArn") }
     /// The attribute `GroupName`: text.
     pub fn attr_group_name(&self) -> Val<str> { self.0.get_att("GroupName") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `TaskArn`: text.
+    /// The attribute `TaskArn`: `OtherArn`.
     pub fn attr_task_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TaskArn") }
 }
 impl Parent for CfnTagSyncTask { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ResourceGroups::TagSyncTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-resourcegroups-tagsynctask.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTagSyncTaskProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnTagSyncTaskProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnTagSyncTaskProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTagSyncTaskProps<missing::Group, missing::RoleArn, missing::TagKey, missing::TagValue> { CfnTagSyncTaskProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTagSyncTaskProps<Missing<required::Group>, Missing<required::RoleArn>, Missing<required::TagKey>, Missing<required::TagValue>> { CfnTagSyncTaskProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnTagSyncTaskProps<R0, R1, R2, R3> {
     /// `Group`: text, required. Update: replacement.
-    pub fn group(mut self, value: impl Arg<str>) -> CfnTagSyncTaskProps<Set, R1, R2, R3> { self.0.set("Group", value.into_expr()); CfnTagSyncTaskProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnTagSyncTaskProps<R0, Set, R2, R3> { self.0.set("RoleArn", value.into_expr()); CfnTagSyncTaskProps(self.0, Phase) }
+    pub fn group(self, value: impl Arg<str>) -> CfnTagSyncTaskProps<Set, R1, R2, R3> { CfnTagSyncTaskProps(put(self.0, "Group", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnTagSyncTaskProps<R0, Set, R2, R3> { CfnTagSyncTaskProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `TagKey`: text, required. Update: replacement.
-    pub fn tag_key(mut self, value: impl Arg<str>) -> CfnTagSyncTaskProps<R0, R1, Set, R3> { self.0.set("TagKey", value.into_expr()); CfnTagSyncTaskProps(self.0, Phase) }
+    pub fn tag_key(self, value: impl Arg<str>) -> CfnTagSyncTaskProps<R0, R1, Set, R3> { CfnTagSyncTaskProps(put(self.0, "TagKey", value.into_expr()), Phase) }
     /// `TagValue`: text, required. Update: replacement.
-    pub fn tag_value(mut self, value: impl Arg<str>) -> CfnTagSyncTaskProps<R0, R1, R2, Set> { self.0.set("TagValue", value.into_expr()); CfnTagSyncTaskProps(self.0, Phase) }
+    pub fn tag_value(self, value: impl Arg<str>) -> CfnTagSyncTaskProps<R0, R1, R2, Set> { CfnTagSyncTaskProps(put(self.0, "TagValue", value.into_expr()), Phase) }
 }
 impl Done for CfnTagSyncTaskProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Group, Name, RoleArn, TagKey, TagValue } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Group, Name, RoleArn, TagKey, TagValue } }

@@ -13,19 +13,19 @@ impl CfnFleet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnFleetProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::RoboMakerFleetArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `RoboMakerFleetArn`.
     pub fn attr_arn(&self) -> Val<kind::RoboMakerFleetArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnFleet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RoboMaker::Fleet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-fleet.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFleetProps(Bag);
+#[must_use] pub struct CfnFleetProps(Bag);
 impl CfnFleetProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnFleetProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RoboMaker::Robot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robot.html)
@@ -34,30 +34,30 @@ impl CfnRobot {
     /// `AWS::RoboMaker::Robot`
     pub const TYPE: &'static str = "AWS::RoboMaker::Robot";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnRobotProps<R0, R1>) -> Self where CfnRobotProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRobotProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnRobot { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RoboMaker::Robot`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robot.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRobotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnRobotProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnRobotProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRobotProps<missing::Architecture, missing::GreengrassGroupId> { CfnRobotProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRobotProps<Missing<required::Architecture>, Missing<required::GreengrassGroupId>> { CfnRobotProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRobotProps<R0, R1> {
     /// `Architecture`: `Architecture`, required. Update: replacement.
-    pub fn architecture(mut self, value: impl Arg<robot::Architecture>) -> CfnRobotProps<Set, R1> { self.0.set("Architecture", value.into_expr()); CfnRobotProps(self.0, Phase) }
-    /// `Fleet`: text. Update: replacement.
-    pub fn fleet(mut self, value: impl Arg<kind::RoboMakerFleetArn>) -> Self { self.0.set("Fleet", value.into_expr()); self }
+    pub fn architecture(self, value: impl Arg<robot::Architecture>) -> CfnRobotProps<Set, R1> { CfnRobotProps(put(self.0, "Architecture", value.into_expr()), Phase) }
+    /// `Fleet`: `RoboMakerFleetArn`. Update: replacement.
+    pub fn fleet(self, value: impl Arg<kind::RoboMakerFleetArn>) -> Self { Self(put(self.0, "Fleet", value.into_expr()), Phase) }
     /// `GreengrassGroupId`: text, required. Update: replacement.
-    pub fn greengrass_group_id(mut self, value: impl Arg<str>) -> CfnRobotProps<R0, Set> { self.0.set("GreengrassGroupId", value.into_expr()); CfnRobotProps(self.0, Phase) }
+    pub fn greengrass_group_id(self, value: impl Arg<str>) -> CfnRobotProps<R0, Set> { CfnRobotProps(put(self.0, "GreengrassGroupId", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRobotProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RoboMaker::Robot`.
@@ -72,65 +72,65 @@ impl CfnRobotApplication {
     /// `AWS::RoboMaker::RobotApplication`
     pub const TYPE: &'static str = "AWS::RoboMaker::RobotApplication";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnRobotApplicationProps<R0>) -> Self where CfnRobotApplicationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRobotApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::RoboMakerRobotApplicationArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `RoboMakerRobotApplicationArn`.
     pub fn attr_arn(&self) -> Val<kind::RoboMakerRobotApplicationArn> { self.0.get_att("Arn") }
     /// The attribute `CurrentRevisionId`: text.
     pub fn attr_current_revision_id(&self) -> Val<str> { self.0.get_att("CurrentRevisionId") }
 }
 impl Parent for CfnRobotApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RoboMaker::RobotApplication`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRobotApplicationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnRobotApplicationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnRobotApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRobotApplicationProps<missing::RobotSoftwareSuite> { CfnRobotApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRobotApplicationProps<Missing<required::RobotSoftwareSuite>> { CfnRobotApplicationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRobotApplicationProps<R0> {
     /// `CurrentRevisionId`: text. Update: in place.
-    pub fn current_revision_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CurrentRevisionId", value.into_expr()); self }
+    pub fn current_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentRevisionId", value.into_expr()), Phase) }
     /// `Environment`: text. Update: in place.
-    pub fn environment(mut self, value: impl Arg<str>) -> Self { self.0.set("Environment", value.into_expr()); self }
+    pub fn environment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RobotSoftwareSuite`: `RobotSoftwareSuite`, required. Update: in place.
-    pub fn robot_software_suite(mut self, value: impl Arg<robot_application::RobotSoftwareSuite>) -> CfnRobotApplicationProps<Set> { self.0.set("RobotSoftwareSuite", value.into_expr()); CfnRobotApplicationProps(self.0, Phase) }
+    pub fn robot_software_suite(self, value: impl Arg<robot_application::RobotSoftwareSuite>) -> CfnRobotApplicationProps<Set> { CfnRobotApplicationProps(put(self.0, "RobotSoftwareSuite", value.into_expr()), Phase) }
     /// `Sources`: list of `SourceConfig`. Update: in place.
-    pub fn sources(mut self, value: impl Arg<Arr<robot_application::SourceConfig>>) -> Self { self.0.set("Sources", value.into_expr()); self }
+    pub fn sources(self, value: impl Arg<Arr<robot_application::SourceConfig>>) -> Self { Self(put(self.0, "Sources", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRobotApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RoboMaker::RobotApplication`.
 pub mod robot_application {
 use crate::cfn::support::*;
 /// The property type `RobotSoftwareSuite` of `AWS::RoboMaker::RobotApplication`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-robotapplication-robotsoftwaresuite.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RobotSoftwareSuite<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RobotSoftwareSuite<R0 = Set>(Bag, Phase<(R0,)>);
 impl RobotSoftwareSuite {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RobotSoftwareSuite<super::missing::Name> { RobotSoftwareSuite(Bag::default(), Phase) }
+    pub fn new() -> RobotSoftwareSuite<Missing<super::required::Name>> { RobotSoftwareSuite(Bag::default(), Phase) }
 }
 impl<R0> RobotSoftwareSuite<R0> {
     /// `Name`: `Name`, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<Name>) -> RobotSoftwareSuite<Set> { self.0.set("Name", value.into_expr()); RobotSoftwareSuite(self.0, Phase) }
+    pub fn name(self, value: impl Arg<Name>) -> RobotSoftwareSuite<Set> { RobotSoftwareSuite(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Version`: `Version`. Update: in place.
-    pub fn version(mut self, value: impl Arg<Version>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for RobotSoftwareSuite { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceConfig` of `AWS::RoboMaker::RobotApplication`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-robotapplication-sourceconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SourceConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SourceConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SourceConfig<super::missing::Architecture, super::missing::S3Bucket, super::missing::S3Key> { SourceConfig(Bag::default(), Phase) }
+    pub fn new() -> SourceConfig<Missing<super::required::Architecture>, Missing<super::required::S3Bucket>, Missing<super::required::S3Key>> { SourceConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SourceConfig<R0, R1, R2> {
     /// `Architecture`: `Architecture`, required. Update: in place.
-    pub fn architecture(mut self, value: impl Arg<Architecture>) -> SourceConfig<Set, R1, R2> { self.0.set("Architecture", value.into_expr()); SourceConfig(self.0, Phase) }
-    /// `S3Bucket`: text, required. Update: in place.
-    pub fn s3_bucket(mut self, value: impl Arg<kind::S3BucketName>) -> SourceConfig<R0, Set, R2> { self.0.set("S3Bucket", value.into_expr()); SourceConfig(self.0, Phase) }
+    pub fn architecture(self, value: impl Arg<Architecture>) -> SourceConfig<Set, R1, R2> { SourceConfig(put(self.0, "Architecture", value.into_expr()), Phase) }
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> SourceConfig<R0, Set, R2> { SourceConfig(put(self.0, "S3Bucket", value.into_expr()), Phase) }
     /// `S3Key`: text, required. Update: in place.
-    pub fn s3_key(mut self, value: impl Arg<str>) -> SourceConfig<R0, R1, Set> { self.0.set("S3Key", value.into_expr()); SourceConfig(self.0, Phase) }
+    pub fn s3_key(self, value: impl Arg<str>) -> SourceConfig<R0, R1, Set> { SourceConfig(put(self.0, "S3Key", value.into_expr()), Phase) }
 }
 impl Done for SourceConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Architecture` allows.
@@ -146,26 +146,26 @@ impl CfnRobotApplicationVersion {
     /// `AWS::RoboMaker::RobotApplicationVersion`
     pub const TYPE: &'static str = "AWS::RoboMaker::RobotApplicationVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnRobotApplicationVersionProps<R0>) -> Self where CfnRobotApplicationVersionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRobotApplicationVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `ApplicationVersion`: text.
     pub fn attr_application_version(&self) -> Val<str> { self.0.get_att("ApplicationVersion") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnRobotApplicationVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RoboMaker::RobotApplicationVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-robotapplicationversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRobotApplicationVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnRobotApplicationVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnRobotApplicationVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRobotApplicationVersionProps<missing::Application> { CfnRobotApplicationVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRobotApplicationVersionProps<Missing<required::Application>> { CfnRobotApplicationVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRobotApplicationVersionProps<R0> {
-    /// `Application`: text, required. Update: replacement.
-    pub fn application(mut self, value: impl Arg<kind::RoboMakerRobotApplicationArn>) -> CfnRobotApplicationVersionProps<Set> { self.0.set("Application", value.into_expr()); CfnRobotApplicationVersionProps(self.0, Phase) }
+    /// `Application`: `RoboMakerRobotApplicationArn`, required. Update: replacement.
+    pub fn application(self, value: impl Arg<kind::RoboMakerRobotApplicationArn>) -> CfnRobotApplicationVersionProps<Set> { CfnRobotApplicationVersionProps(put(self.0, "Application", value.into_expr()), Phase) }
     /// `CurrentRevisionId`: text. Update: replacement.
-    pub fn current_revision_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CurrentRevisionId", value.into_expr()); self }
+    pub fn current_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentRevisionId", value.into_expr()), Phase) }
 }
 impl Done for CfnRobotApplicationVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RoboMaker::SimulationApplication`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplication.html)
@@ -174,95 +174,95 @@ impl CfnSimulationApplication {
     /// `AWS::RoboMaker::SimulationApplication`
     pub const TYPE: &'static str = "AWS::RoboMaker::SimulationApplication";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSimulationApplicationProps<R0, R1>) -> Self where CfnSimulationApplicationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSimulationApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::RoboMakerSimulationApplicationArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `RoboMakerSimulationApplicationArn`.
     pub fn attr_arn(&self) -> Val<kind::RoboMakerSimulationApplicationArn> { self.0.get_att("Arn") }
     /// The attribute `CurrentRevisionId`: text.
     pub fn attr_current_revision_id(&self) -> Val<str> { self.0.get_att("CurrentRevisionId") }
 }
 impl Parent for CfnSimulationApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RoboMaker::SimulationApplication`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSimulationApplicationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSimulationApplicationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSimulationApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSimulationApplicationProps<missing::RobotSoftwareSuite, missing::SimulationSoftwareSuite> { CfnSimulationApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSimulationApplicationProps<Missing<required::RobotSoftwareSuite>, Missing<required::SimulationSoftwareSuite>> { CfnSimulationApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSimulationApplicationProps<R0, R1> {
     /// `CurrentRevisionId`: text. Update: in place.
-    pub fn current_revision_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CurrentRevisionId", value.into_expr()); self }
+    pub fn current_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentRevisionId", value.into_expr()), Phase) }
     /// `Environment`: text. Update: in place.
-    pub fn environment(mut self, value: impl Arg<str>) -> Self { self.0.set("Environment", value.into_expr()); self }
+    pub fn environment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Environment", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RenderingEngine`: `RenderingEngine`. Update: in place.
-    pub fn rendering_engine(mut self, value: impl Arg<simulation_application::RenderingEngine>) -> Self { self.0.set("RenderingEngine", value.into_expr()); self }
+    pub fn rendering_engine(self, value: impl Arg<simulation_application::RenderingEngine>) -> Self { Self(put(self.0, "RenderingEngine", value.into_expr()), Phase) }
     /// `RobotSoftwareSuite`: `RobotSoftwareSuite`, required. Update: in place.
-    pub fn robot_software_suite(mut self, value: impl Arg<simulation_application::RobotSoftwareSuite>) -> CfnSimulationApplicationProps<Set, R1> { self.0.set("RobotSoftwareSuite", value.into_expr()); CfnSimulationApplicationProps(self.0, Phase) }
+    pub fn robot_software_suite(self, value: impl Arg<simulation_application::RobotSoftwareSuite>) -> CfnSimulationApplicationProps<Set, R1> { CfnSimulationApplicationProps(put(self.0, "RobotSoftwareSuite", value.into_expr()), Phase) }
     /// `SimulationSoftwareSuite`: `SimulationSoftwareSuite`, required. Update: in place.
-    pub fn simulation_software_suite(mut self, value: impl Arg<simulation_application::SimulationSoftwareSuite>) -> CfnSimulationApplicationProps<R0, Set> { self.0.set("SimulationSoftwareSuite", value.into_expr()); CfnSimulationApplicationProps(self.0, Phase) }
+    pub fn simulation_software_suite(self, value: impl Arg<simulation_application::SimulationSoftwareSuite>) -> CfnSimulationApplicationProps<R0, Set> { CfnSimulationApplicationProps(put(self.0, "SimulationSoftwareSuite", value.into_expr()), Phase) }
     /// `Sources`: list of `SourceConfig`. Update: in place.
-    pub fn sources(mut self, value: impl Arg<Arr<simulation_application::SourceConfig>>) -> Self { self.0.set("Sources", value.into_expr()); self }
+    pub fn sources(self, value: impl Arg<Arr<simulation_application::SourceConfig>>) -> Self { Self(put(self.0, "Sources", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSimulationApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RoboMaker::SimulationApplication`.
 pub mod simulation_application {
 use crate::cfn::support::*;
 /// The property type `RenderingEngine` of `AWS::RoboMaker::SimulationApplication`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-renderingengine.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RenderingEngine<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RenderingEngine<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RenderingEngine {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RenderingEngine<super::missing::Name, super::missing::Version> { RenderingEngine(Bag::default(), Phase) }
+    pub fn new() -> RenderingEngine<Missing<super::required::Name>, Missing<super::required::Version>> { RenderingEngine(Bag::default(), Phase) }
 }
 impl<R0, R1> RenderingEngine<R0, R1> {
     /// `Name`: `Name`, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<Name>) -> RenderingEngine<Set, R1> { self.0.set("Name", value.into_expr()); RenderingEngine(self.0, Phase) }
+    pub fn name(self, value: impl Arg<Name>) -> RenderingEngine<Set, R1> { RenderingEngine(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Version`: text, required. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> RenderingEngine<R0, Set> { self.0.set("Version", value.into_expr()); RenderingEngine(self.0, Phase) }
+    pub fn version(self, value: impl Arg<str>) -> RenderingEngine<R0, Set> { RenderingEngine(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for RenderingEngine { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RobotSoftwareSuite` of `AWS::RoboMaker::SimulationApplication`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-robotsoftwaresuite.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RobotSoftwareSuite<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RobotSoftwareSuite<R0 = Set>(Bag, Phase<(R0,)>);
 impl RobotSoftwareSuite {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RobotSoftwareSuite<super::missing::Name> { RobotSoftwareSuite(Bag::default(), Phase) }
+    pub fn new() -> RobotSoftwareSuite<Missing<super::required::Name>> { RobotSoftwareSuite(Bag::default(), Phase) }
 }
 impl<R0> RobotSoftwareSuite<R0> {
     /// `Name`: `RobotSoftwareSuiteName`, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<RobotSoftwareSuiteName>) -> RobotSoftwareSuite<Set> { self.0.set("Name", value.into_expr()); RobotSoftwareSuite(self.0, Phase) }
+    pub fn name(self, value: impl Arg<RobotSoftwareSuiteName>) -> RobotSoftwareSuite<Set> { RobotSoftwareSuite(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Version`: `RobotSoftwareSuiteVersion`. Update: in place.
-    pub fn version(mut self, value: impl Arg<RobotSoftwareSuiteVersion>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<RobotSoftwareSuiteVersion>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for RobotSoftwareSuite { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SimulationSoftwareSuite` of `AWS::RoboMaker::SimulationApplication`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-simulationsoftwaresuite.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SimulationSoftwareSuite<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SimulationSoftwareSuite<R0 = Set>(Bag, Phase<(R0,)>);
 impl SimulationSoftwareSuite {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SimulationSoftwareSuite<super::missing::Name> { SimulationSoftwareSuite(Bag::default(), Phase) }
+    pub fn new() -> SimulationSoftwareSuite<Missing<super::required::Name>> { SimulationSoftwareSuite(Bag::default(), Phase) }
 }
 impl<R0> SimulationSoftwareSuite<R0> {
     /// `Name`: `SimulationSoftwareSuiteName`, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<SimulationSoftwareSuiteName>) -> SimulationSoftwareSuite<Set> { self.0.set("Name", value.into_expr()); SimulationSoftwareSuite(self.0, Phase) }
+    pub fn name(self, value: impl Arg<SimulationSoftwareSuiteName>) -> SimulationSoftwareSuite<Set> { SimulationSoftwareSuite(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Version`: `Version`. Update: in place.
-    pub fn version(mut self, value: impl Arg<Version>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<Version>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for SimulationSoftwareSuite { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceConfig` of `AWS::RoboMaker::SimulationApplication`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-robomaker-simulationapplication-sourceconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct SourceConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl SourceConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SourceConfig<super::missing::Architecture, super::missing::S3Bucket, super::missing::S3Key> { SourceConfig(Bag::default(), Phase) }
+    pub fn new() -> SourceConfig<Missing<super::required::Architecture>, Missing<super::required::S3Bucket>, Missing<super::required::S3Key>> { SourceConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> SourceConfig<R0, R1, R2> {
     /// `Architecture`: `Architecture`, required. Update: in place.
-    pub fn architecture(mut self, value: impl Arg<Architecture>) -> SourceConfig<Set, R1, R2> { self.0.set("Architecture", value.into_expr()); SourceConfig(self.0, Phase) }
-    /// `S3Bucket`: text, required. Update: in place.
-    pub fn s3_bucket(mut self, value: impl Arg<kind::S3BucketName>) -> SourceConfig<R0, Set, R2> { self.0.set("S3Bucket", value.into_expr()); SourceConfig(self.0, Phase) }
+    pub fn architecture(self, value: impl Arg<Architecture>) -> SourceConfig<Set, R1, R2> { SourceConfig(put(self.0, "Architecture", value.into_expr()), Phase) }
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> SourceConfig<R0, Set, R2> { SourceConfig(put(self.0, "S3Bucket", value.into_expr()), Phase) }
     /// `S3Key`: text, required. Update: in place.
-    pub fn s3_key(mut self, value: impl Arg<str>) -> SourceConfig<R0, R1, Set> { self.0.set("S3Key", value.into_expr()); SourceConfig(self.0, Phase) }
+    pub fn s3_key(self, value: impl Arg<str>) -> SourceConfig<R0, R1, Set> { SourceConfig(put(self.0, "S3Key", value.into_expr()), Phase) }
 }
 impl Done for SourceConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Architecture` allows.
@@ -284,27 +284,27 @@ impl CfnSimulationApplicationVersion {
     /// `AWS::RoboMaker::SimulationApplicationVersion`
     pub const TYPE: &'static str = "AWS::RoboMaker::SimulationApplicationVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSimulationApplicationVersionProps<R0>) -> Self where CfnSimulationApplicationVersionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSimulationApplicationVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `ApplicationVersion`: text.
     pub fn attr_application_version(&self) -> Val<str> { self.0.get_att("ApplicationVersion") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnSimulationApplicationVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RoboMaker::SimulationApplicationVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-robomaker-simulationapplicationversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSimulationApplicationVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSimulationApplicationVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSimulationApplicationVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSimulationApplicationVersionProps<missing::Application> { CfnSimulationApplicationVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSimulationApplicationVersionProps<Missing<required::Application>> { CfnSimulationApplicationVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSimulationApplicationVersionProps<R0> {
-    /// `Application`: text, required. Update: replacement.
-    pub fn application(mut self, value: impl Arg<kind::RoboMakerSimulationApplicationArn>) -> CfnSimulationApplicationVersionProps<Set> { self.0.set("Application", value.into_expr()); CfnSimulationApplicationVersionProps(self.0, Phase) }
+    /// `Application`: `RoboMakerSimulationApplicationArn`, required. Update: replacement.
+    pub fn application(self, value: impl Arg<kind::RoboMakerSimulationApplicationArn>) -> CfnSimulationApplicationVersionProps<Set> { CfnSimulationApplicationVersionProps(put(self.0, "Application", value.into_expr()), Phase) }
     /// `CurrentRevisionId`: text. Update: replacement.
-    pub fn current_revision_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CurrentRevisionId", value.into_expr()); self }
+    pub fn current_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CurrentRevisionId", value.into_expr()), Phase) }
 }
 impl Done for CfnSimulationApplicationVersionProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Application, Architecture, GreengrassGroupId, Name, RobotSoftwareSuite, S3Bucket, S3Key, SimulationSoftwareSuite, Version } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Application, Architecture, GreengrassGroupId, Name, RobotSoftwareSuite, S3Bucket, S3Key, SimulationSoftwareSuite, Version } }

@@ -10,7 +10,7 @@ impl CfnCRL {
     /// `AWS::RolesAnywhere::CRL`
     pub const TYPE: &'static str = "AWS::RolesAnywhere::CRL";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCRLProps<R0, R1>) -> Self where CfnCRLProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCRLProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CrlId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CrlId`: text.
@@ -18,22 +18,22 @@ impl CfnCRL {
 }
 impl Parent for CfnCRL { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RolesAnywhere::CRL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-crl.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCRLProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCRLProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCRLProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCRLProps<missing::CrlData, missing::Name> { CfnCRLProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCRLProps<Missing<required::CrlData>, Missing<required::Name>> { CfnCRLProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCRLProps<R0, R1> {
     /// `CrlData`: text, required. Update: in place.
-    pub fn crl_data(mut self, value: impl Arg<str>) -> CfnCRLProps<Set, R1> { self.0.set("CrlData", value.into_expr()); CfnCRLProps(self.0, Phase) }
+    pub fn crl_data(self, value: impl Arg<str>) -> CfnCRLProps<Set, R1> { CfnCRLProps(put(self.0, "CrlData", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCRLProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnCRLProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCRLProps<R0, Set> { CfnCRLProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TrustAnchorArn`: text. Update: in place.
-    pub fn trust_anchor_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TrustAnchorArn", value.into_expr()); self }
+    pub fn trust_anchor_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrustAnchorArn", value.into_expr()), Phase) }
 }
 impl Done for CfnCRLProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RolesAnywhere::Profile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html)
@@ -42,69 +42,69 @@ impl CfnProfile {
     /// `AWS::RolesAnywhere::Profile`
     pub const TYPE: &'static str = "AWS::RolesAnywhere::Profile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnProfileProps<R0, R1>) -> Self where CfnProfileProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProfileId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ProfileArn`: text.
+    /// The attribute `ProfileArn`: `OtherArn`.
     pub fn attr_profile_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProfileArn") }
     /// The attribute `ProfileId`: text.
     pub fn attr_profile_id(&self) -> Val<str> { self.0.get_att("ProfileId") }
 }
 impl Parent for CfnProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RolesAnywhere::Profile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-profile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProfileProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnProfileProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProfileProps<missing::Name, missing::RoleArns> { CfnProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProfileProps<Missing<required::Name>, Missing<required::RoleArns>> { CfnProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnProfileProps<R0, R1> {
     /// `AcceptRoleSessionName`: boolean. Update: in place.
-    pub fn accept_role_session_name(mut self, value: impl Arg<bool>) -> Self { self.0.set("AcceptRoleSessionName", value.into_expr()); self }
+    pub fn accept_role_session_name(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AcceptRoleSessionName", value.into_expr()), Phase) }
     /// `AttributeMappings`: list of `AttributeMapping`. Update: in place.
-    pub fn attribute_mappings(mut self, value: impl Arg<Arr<profile::AttributeMapping>>) -> Self { self.0.set("AttributeMappings", value.into_expr()); self }
+    pub fn attribute_mappings(self, value: impl Arg<Arr<profile::AttributeMapping>>) -> Self { Self(put(self.0, "AttributeMappings", value.into_expr()), Phase) }
     /// `DurationSeconds`: number. Update: in place.
-    pub fn duration_seconds(mut self, value: impl Arg<f64>) -> Self { self.0.set("DurationSeconds", value.into_expr()); self }
+    pub fn duration_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "DurationSeconds", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `ManagedPolicyArns`: list of text. Update: in place.
-    pub fn managed_policy_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ManagedPolicyArns", value.into_expr()); self }
+    pub fn managed_policy_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ManagedPolicyArns", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnProfileProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnProfileProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProfileProps<Set, R1> { CfnProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RequireInstanceProperties`: boolean. Update: replacement.
-    pub fn require_instance_properties(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireInstanceProperties", value.into_expr()); self }
-    /// `RoleArns`: list of text, required. Update: in place.
-    pub fn role_arns(mut self, value: impl Arg<Arr<kind::IamRoleArn>>) -> CfnProfileProps<R0, Set> { self.0.set("RoleArns", value.into_expr()); CfnProfileProps(self.0, Phase) }
+    pub fn require_instance_properties(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireInstanceProperties", value.into_expr()), Phase) }
+    /// `RoleArns`: list of `IamRoleArn`, required. Update: in place.
+    pub fn role_arns(self, value: impl Arg<Arr<kind::IamRoleArn>>) -> CfnProfileProps<R0, Set> { CfnProfileProps(put(self.0, "RoleArns", value.into_expr()), Phase) }
     /// `SessionPolicy`: text. Update: in place.
-    pub fn session_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("SessionPolicy", value.into_expr()); self }
+    pub fn session_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionPolicy", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RolesAnywhere::Profile`.
 pub mod profile {
 use crate::cfn::support::*;
 /// The property type `AttributeMapping` of `AWS::RolesAnywhere::Profile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-profile-attributemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AttributeMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AttributeMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AttributeMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AttributeMapping<super::missing::CertificateField, super::missing::MappingRules> { AttributeMapping(Bag::default(), Phase) }
+    pub fn new() -> AttributeMapping<Missing<super::required::CertificateField>, Missing<super::required::MappingRules>> { AttributeMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> AttributeMapping<R0, R1> {
     /// `CertificateField`: `CertificateField`, required. Update: in place.
-    pub fn certificate_field(mut self, value: impl Arg<CertificateField>) -> AttributeMapping<Set, R1> { self.0.set("CertificateField", value.into_expr()); AttributeMapping(self.0, Phase) }
+    pub fn certificate_field(self, value: impl Arg<CertificateField>) -> AttributeMapping<Set, R1> { AttributeMapping(put(self.0, "CertificateField", value.into_expr()), Phase) }
     /// `MappingRules`: list of `MappingRule`, required. Update: in place.
-    pub fn mapping_rules(mut self, value: impl Arg<Arr<MappingRule>>) -> AttributeMapping<R0, Set> { self.0.set("MappingRules", value.into_expr()); AttributeMapping(self.0, Phase) }
+    pub fn mapping_rules(self, value: impl Arg<Arr<MappingRule>>) -> AttributeMapping<R0, Set> { AttributeMapping(put(self.0, "MappingRules", value.into_expr()), Phase) }
 }
 impl Done for AttributeMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MappingRule` of `AWS::RolesAnywhere::Profile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-profile-mappingrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MappingRule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MappingRule<R0 = Set>(Bag, Phase<(R0,)>);
 impl MappingRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MappingRule<super::missing::Specifier> { MappingRule(Bag::default(), Phase) }
+    pub fn new() -> MappingRule<Missing<super::required::Specifier>> { MappingRule(Bag::default(), Phase) }
 }
 impl<R0> MappingRule<R0> {
     /// `Specifier`: text, required. Update: in place.
-    pub fn specifier(mut self, value: impl Arg<str>) -> MappingRule<Set> { self.0.set("Specifier", value.into_expr()); MappingRule(self.0, Phase) }
+    pub fn specifier(self, value: impl Arg<str>) -> MappingRule<Set> { MappingRule(put(self.0, "Specifier", value.into_expr()), Phase) }
 }
 impl Done for MappingRule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CertificateField` allows.
@@ -116,76 +116,76 @@ impl CfnTrustAnchor {
     /// `AWS::RolesAnywhere::TrustAnchor`
     pub const TYPE: &'static str = "AWS::RolesAnywhere::TrustAnchor";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTrustAnchorProps<R0, R1>) -> Self where CfnTrustAnchorProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrustAnchorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TrustAnchorId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `TrustAnchorArn`: text.
+    /// The attribute `TrustAnchorArn`: `OtherArn`.
     pub fn attr_trust_anchor_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TrustAnchorArn") }
     /// The attribute `TrustAnchorId`: text.
     pub fn attr_trust_anchor_id(&self) -> Val<str> { self.0.get_att("TrustAnchorId") }
 }
 impl Parent for CfnTrustAnchor { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RolesAnywhere::TrustAnchor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rolesanywhere-trustanchor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTrustAnchorProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTrustAnchorProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTrustAnchorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTrustAnchorProps<missing::Name, missing::Source> { CfnTrustAnchorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTrustAnchorProps<Missing<required::Name>, Missing<required::Source>> { CfnTrustAnchorProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTrustAnchorProps<R0, R1> {
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnTrustAnchorProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnTrustAnchorProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTrustAnchorProps<Set, R1> { CfnTrustAnchorProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NotificationSettings`: list of `NotificationSetting`. Update: in place.
-    pub fn notification_settings(mut self, value: impl Arg<Arr<trust_anchor::NotificationSetting>>) -> Self { self.0.set("NotificationSettings", value.into_expr()); self }
+    pub fn notification_settings(self, value: impl Arg<Arr<trust_anchor::NotificationSetting>>) -> Self { Self(put(self.0, "NotificationSettings", value.into_expr()), Phase) }
     /// `Source`: `Source`, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<trust_anchor::Source>) -> CfnTrustAnchorProps<R0, Set> { self.0.set("Source", value.into_expr()); CfnTrustAnchorProps(self.0, Phase) }
+    pub fn source(self, value: impl Arg<trust_anchor::Source>) -> CfnTrustAnchorProps<R0, Set> { CfnTrustAnchorProps(put(self.0, "Source", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTrustAnchorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RolesAnywhere::TrustAnchor`.
 pub mod trust_anchor {
 use crate::cfn::support::*;
 /// The property type `NotificationSetting` of `AWS::RolesAnywhere::TrustAnchor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-trustanchor-notificationsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotificationSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct NotificationSetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl NotificationSetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NotificationSetting<super::missing::Enabled, super::missing::Event> { NotificationSetting(Bag::default(), Phase) }
+    pub fn new() -> NotificationSetting<Missing<super::required::Enabled>, Missing<super::required::Event>> { NotificationSetting(Bag::default(), Phase) }
 }
 impl<R0, R1> NotificationSetting<R0, R1> {
     /// `Channel`: `Channel`. Update: in place.
-    pub fn channel(mut self, value: impl Arg<Channel>) -> Self { self.0.set("Channel", value.into_expr()); self }
+    pub fn channel(self, value: impl Arg<Channel>) -> Self { Self(put(self.0, "Channel", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> NotificationSetting<Set, R1> { self.0.set("Enabled", value.into_expr()); NotificationSetting(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> NotificationSetting<Set, R1> { NotificationSetting(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Event`: `Event`, required. Update: in place.
-    pub fn event(mut self, value: impl Arg<Event>) -> NotificationSetting<R0, Set> { self.0.set("Event", value.into_expr()); NotificationSetting(self.0, Phase) }
+    pub fn event(self, value: impl Arg<Event>) -> NotificationSetting<R0, Set> { NotificationSetting(put(self.0, "Event", value.into_expr()), Phase) }
     /// `Threshold`: number. Update: in place.
-    pub fn threshold(mut self, value: impl Arg<f64>) -> Self { self.0.set("Threshold", value.into_expr()); self }
+    pub fn threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Threshold", value.into_expr()), Phase) }
 }
 impl Done for NotificationSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::RolesAnywhere::TrustAnchor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-trustanchor-source.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Source<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Source<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Source {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Source<super::missing::SourceData, super::missing::SourceType> { Source(Bag::default(), Phase) }
+    pub fn new() -> Source<Missing<super::required::SourceData>, Missing<super::required::SourceType>> { Source(Bag::default(), Phase) }
 }
 impl<R0, R1> Source<R0, R1> {
     /// `SourceData`: `SourceData`, required. Update: in place.
-    pub fn source_data(mut self, value: impl Arg<SourceData>) -> Source<Set, R1> { self.0.set("SourceData", value.into_expr()); Source(self.0, Phase) }
+    pub fn source_data(self, value: impl Arg<SourceData>) -> Source<Set, R1> { Source(put(self.0, "SourceData", value.into_expr()), Phase) }
     /// `SourceType`: `SourceType`, required. Update: in place.
-    pub fn source_type(mut self, value: impl Arg<SourceType>) -> Source<R0, Set> { self.0.set("SourceType", value.into_expr()); Source(self.0, Phase) }
+    pub fn source_type(self, value: impl Arg<SourceType>) -> Source<R0, Set> { Source(put(self.0, "SourceType", value.into_expr()), Phase) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceData` of `AWS::RolesAnywhere::TrustAnchor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rolesanywhere-trustanchor-sourcedata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceData(Bag);
+#[must_use] pub struct SourceData(Bag);
 impl SourceData {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AcmPcaArn`: text. Update: in place.
-    pub fn acm_pca_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("AcmPcaArn", value.into_expr()); self }
+    pub fn acm_pca_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcmPcaArn", value.into_expr())) }
     /// `X509CertificateData`: text. Update: in place.
-    pub fn x509_certificate_data(mut self, value: impl Arg<str>) -> Self { self.0.set("X509CertificateData", value.into_expr()); self }
+    pub fn x509_certificate_data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "X509CertificateData", value.into_expr())) }
 }
 impl Done for SourceData { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Channel` allows.
@@ -195,5 +195,5 @@ Event { CaCertificateExpiry = "CA_CERTIFICATE_EXPIRY", EndEntityCertificateExpir
 values! { /// Texts that `SourceType` allows.
 SourceType { AwsAcmPca = "AWS_ACM_PCA", CertificateBundle = "CERTIFICATE_BUNDLE" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { CertificateField, CrlData, Enabled, Event, MappingRules, Name, RoleArns, Source, SourceData, SourceType, Specifier } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { CertificateField, CrlData, Enabled, Event, MappingRules, Name, RoleArns, Source, SourceData, SourceType, Specifier } }

@@ -10,42 +10,42 @@ impl CfnCidrCollection {
     /// `AWS::Route53::CidrCollection`
     pub const TYPE: &'static str = "AWS::Route53::CidrCollection";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnCidrCollectionProps<R0>) -> Self where CfnCidrCollectionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCidrCollectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnCidrCollection { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53::CidrCollection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-cidrcollection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCidrCollectionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnCidrCollectionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnCidrCollectionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCidrCollectionProps<missing::Name> { CfnCidrCollectionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCidrCollectionProps<Missing<required::Name>> { CfnCidrCollectionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnCidrCollectionProps<R0> {
     /// `Locations`: list of `Location`. Update: in place.
-    pub fn locations(mut self, value: impl Arg<Arr<cidr_collection::Location>>) -> Self { self.0.set("Locations", value.into_expr()); self }
+    pub fn locations(self, value: impl Arg<Arr<cidr_collection::Location>>) -> Self { Self(put(self.0, "Locations", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCidrCollectionProps<Set> { self.0.set("Name", value.into_expr()); CfnCidrCollectionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCidrCollectionProps<Set> { CfnCidrCollectionProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnCidrCollectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53::CidrCollection`.
 pub mod cidr_collection {
 use crate::cfn::support::*;
 /// The property type `Location` of `AWS::Route53::CidrCollection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-cidrcollection-location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Location<super::missing::CidrList, super::missing::LocationName> { Location(Bag::default(), Phase) }
+    pub fn new() -> Location<Missing<super::required::CidrList>, Missing<super::required::LocationName>> { Location(Bag::default(), Phase) }
 }
 impl<R0, R1> Location<R0, R1> {
     /// `CidrList`: list of text, required. Update: in place.
-    pub fn cidr_list(mut self, value: impl Arg<Arr<str>>) -> Location<Set, R1> { self.0.set("CidrList", value.into_expr()); Location(self.0, Phase) }
+    pub fn cidr_list(self, value: impl Arg<Arr<str>>) -> Location<Set, R1> { Location(put(self.0, "CidrList", value.into_expr()), Phase) }
     /// `LocationName`: text, required. Update: in place.
-    pub fn location_name(mut self, value: impl Arg<str>) -> Location<R0, Set> { self.0.set("LocationName", value.into_expr()); Location(self.0, Phase) }
+    pub fn location_name(self, value: impl Arg<str>) -> Location<R0, Set> { Location(put(self.0, "LocationName", value.into_expr()), Phase) }
 }
 impl Done for Location { fn into_props(self) -> Bag { self.0 } }
 }
@@ -58,7 +58,7 @@ impl CfnDelegationSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDelegationSetProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CallerReference`: text.
     pub fn attr_caller_reference(&self) -> Val<str> { self.0.get_att("CallerReference") }
@@ -69,7 +69,7 @@ impl CfnDelegationSet {
 }
 impl Parent for CfnDelegationSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53::DelegationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-delegationset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDelegationSetProps(Bag);
+#[must_use] pub struct CfnDelegationSetProps(Bag);
 impl CfnDelegationSetProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
@@ -81,20 +81,20 @@ impl CfnDNSSEC {
     /// `AWS::Route53::DNSSEC`
     pub const TYPE: &'static str = "AWS::Route53::DNSSEC";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDNSSECProps<R0>) -> Self where CfnDNSSECProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDNSSECProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `HostedZoneId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnDNSSEC { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53::DNSSEC`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-dnssec.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDNSSECProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDNSSECProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDNSSECProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDNSSECProps<missing::HostedZoneId> { CfnDNSSECProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDNSSECProps<Missing<required::HostedZoneId>> { CfnDNSSECProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDNSSECProps<R0> {
     /// `HostedZoneId`: text, required. Update: replacement.
-    pub fn hosted_zone_id(mut self, value: impl Arg<str>) -> CfnDNSSECProps<Set> { self.0.set("HostedZoneId", value.into_expr()); CfnDNSSECProps(self.0, Phase) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> CfnDNSSECProps<Set> { CfnDNSSECProps(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
 }
 impl Done for CfnDNSSECProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53::HealthCheck`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-healthcheck.html)
@@ -103,96 +103,96 @@ impl CfnHealthCheck {
     /// `AWS::Route53::HealthCheck`
     pub const TYPE: &'static str = "AWS::Route53::HealthCheck";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnHealthCheckProps<R0>) -> Self where CfnHealthCheckProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHealthCheckProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `HealthCheckId`.
     pub fn reference(&self) -> Val<kind::Route53HealthCheckId> { self.0.reference() }
-    /// The attribute `HealthCheckId`: text.
+    /// The attribute `HealthCheckId`: `Route53HealthCheckId`.
     pub fn attr_health_check_id(&self) -> Val<kind::Route53HealthCheckId> { self.0.get_att("HealthCheckId") }
 }
 impl Parent for CfnHealthCheck { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53::HealthCheck`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-healthcheck.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnHealthCheckProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnHealthCheckProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnHealthCheckProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnHealthCheckProps<missing::HealthCheckConfig> { CfnHealthCheckProps(Bag::default(), Phase) }
+    pub fn new() -> CfnHealthCheckProps<Missing<required::HealthCheckConfig>> { CfnHealthCheckProps(Bag::default(), Phase) }
 }
 impl<R0> CfnHealthCheckProps<R0> {
     /// `HealthCheckConfig`: `HealthCheckConfig`, required. Update: in place.
-    pub fn health_check_config(mut self, value: impl Arg<health_check::HealthCheckConfig>) -> CfnHealthCheckProps<Set> { self.0.set("HealthCheckConfig", value.into_expr()); CfnHealthCheckProps(self.0, Phase) }
+    pub fn health_check_config(self, value: impl Arg<health_check::HealthCheckConfig>) -> CfnHealthCheckProps<Set> { CfnHealthCheckProps(put(self.0, "HealthCheckConfig", value.into_expr()), Phase) }
     /// `HealthCheckTags`: list of `HealthCheckTag`. Update: in place.
-    pub fn health_check_tags(mut self, value: impl Arg<Arr<health_check::HealthCheckTag>>) -> Self { self.0.set("HealthCheckTags", value.into_expr()); self }
+    pub fn health_check_tags(self, value: impl Arg<Arr<health_check::HealthCheckTag>>) -> Self { Self(put(self.0, "HealthCheckTags", value.into_expr()), Phase) }
 }
 impl Done for CfnHealthCheckProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53::HealthCheck`.
 pub mod health_check {
 use crate::cfn::support::*;
 /// The property type `AlarmIdentifier` of `AWS::Route53::HealthCheck`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-alarmidentifier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AlarmIdentifier<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AlarmIdentifier<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AlarmIdentifier {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AlarmIdentifier<super::missing::Name, super::missing::Region> { AlarmIdentifier(Bag::default(), Phase) }
+    pub fn new() -> AlarmIdentifier<Missing<super::required::Name>, Missing<super::required::Region>> { AlarmIdentifier(Bag::default(), Phase) }
 }
 impl<R0, R1> AlarmIdentifier<R0, R1> {
-    /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<kind::CloudWatchAlarmName>) -> AlarmIdentifier<Set, R1> { self.0.set("Name", value.into_expr()); AlarmIdentifier(self.0, Phase) }
+    /// `Name`: `CloudWatchAlarmName`, required. Update: in place.
+    pub fn name(self, value: impl Arg<kind::CloudWatchAlarmName>) -> AlarmIdentifier<Set, R1> { AlarmIdentifier(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Region`: text, required. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> AlarmIdentifier<R0, Set> { self.0.set("Region", value.into_expr()); AlarmIdentifier(self.0, Phase) }
+    pub fn region(self, value: impl Arg<str>) -> AlarmIdentifier<R0, Set> { AlarmIdentifier(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for AlarmIdentifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheckConfig` of `AWS::Route53::HealthCheck`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthcheckconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HealthCheckConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HealthCheckConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl HealthCheckConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HealthCheckConfig<super::missing::Type> { HealthCheckConfig(Bag::default(), Phase) }
+    pub fn new() -> HealthCheckConfig<Missing<super::required::Type>> { HealthCheckConfig(Bag::default(), Phase) }
 }
 impl<R0> HealthCheckConfig<R0> {
     /// `AlarmIdentifier`: `AlarmIdentifier`. Update: in place.
-    pub fn alarm_identifier(mut self, value: impl Arg<AlarmIdentifier>) -> Self { self.0.set("AlarmIdentifier", value.into_expr()); self }
-    /// `ChildHealthChecks`: list of text. Update: in place.
-    pub fn child_health_checks(mut self, value: impl Arg<Arr<kind::Route53HealthCheckId>>) -> Self { self.0.set("ChildHealthChecks", value.into_expr()); self }
+    pub fn alarm_identifier(self, value: impl Arg<AlarmIdentifier>) -> Self { Self(put(self.0, "AlarmIdentifier", value.into_expr()), Phase) }
+    /// `ChildHealthChecks`: list of `Route53HealthCheckId`. Update: in place.
+    pub fn child_health_checks(self, value: impl Arg<Arr<kind::Route53HealthCheckId>>) -> Self { Self(put(self.0, "ChildHealthChecks", value.into_expr()), Phase) }
     /// `EnableSNI`: boolean. Update: in place.
-    pub fn enable_sni(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableSNI", value.into_expr()); self }
+    pub fn enable_sni(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableSNI", value.into_expr()), Phase) }
     /// `FailureThreshold`: integer. Update: in place.
-    pub fn failure_threshold(mut self, value: impl Arg<i64>) -> Self { self.0.set("FailureThreshold", value.into_expr()); self }
+    pub fn failure_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FailureThreshold", value.into_expr()), Phase) }
     /// `FullyQualifiedDomainName`: text. Update: in place.
-    pub fn fully_qualified_domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FullyQualifiedDomainName", value.into_expr()); self }
+    pub fn fully_qualified_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FullyQualifiedDomainName", value.into_expr()), Phase) }
     /// `HealthThreshold`: integer. Update: in place.
-    pub fn health_threshold(mut self, value: impl Arg<i64>) -> Self { self.0.set("HealthThreshold", value.into_expr()); self }
+    pub fn health_threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthThreshold", value.into_expr()), Phase) }
     /// `InsufficientDataHealthStatus`: `InsufficientDataHealthStatus`. Update: in place.
-    pub fn insufficient_data_health_status(mut self, value: impl Arg<InsufficientDataHealthStatus>) -> Self { self.0.set("InsufficientDataHealthStatus", value.into_expr()); self }
+    pub fn insufficient_data_health_status(self, value: impl Arg<InsufficientDataHealthStatus>) -> Self { Self(put(self.0, "InsufficientDataHealthStatus", value.into_expr()), Phase) }
     /// `Inverted`: boolean. Update: in place.
-    pub fn inverted(mut self, value: impl Arg<bool>) -> Self { self.0.set("Inverted", value.into_expr()); self }
-    /// `IPAddress`: text. Update: in place.
-    pub fn ip_address(mut self, value: impl Arg<kind::Ec2EipAllocationIdOrEipPublicIp>) -> Self { self.0.set("IPAddress", value.into_expr()); self }
+    pub fn inverted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Inverted", value.into_expr()), Phase) }
+    /// `IPAddress`: `Ec2EipAllocationIdOrEipPublicIp`. Update: in place.
+    pub fn ip_address(self, value: impl Arg<kind::Ec2EipAllocationIdOrEipPublicIp>) -> Self { Self(put(self.0, "IPAddress", value.into_expr()), Phase) }
     /// `MeasureLatency`: boolean. Update: replacement.
-    pub fn measure_latency(mut self, value: impl Arg<bool>) -> Self { self.0.set("MeasureLatency", value.into_expr()); self }
+    pub fn measure_latency(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MeasureLatency", value.into_expr()), Phase) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
     /// `Regions`: list of text. Update: in place.
-    pub fn regions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Regions", value.into_expr()); self }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr()), Phase) }
     /// `RequestInterval`: integer. Update: replacement.
-    pub fn request_interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("RequestInterval", value.into_expr()); self }
+    pub fn request_interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RequestInterval", value.into_expr()), Phase) }
     /// `ResourcePath`: text. Update: in place.
-    pub fn resource_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourcePath", value.into_expr()); self }
-    /// `RoutingControlArn`: text. Update: in place.
-    pub fn routing_control_arn(mut self, value: impl Arg<kind::Route53RecoveryControlRoutingControlArn>) -> Self { self.0.set("RoutingControlArn", value.into_expr()); self }
+    pub fn resource_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourcePath", value.into_expr()), Phase) }
+    /// `RoutingControlArn`: `Route53RecoveryControlRoutingControlArn`. Update: in place.
+    pub fn routing_control_arn(self, value: impl Arg<kind::Route53RecoveryControlRoutingControlArn>) -> Self { Self(put(self.0, "RoutingControlArn", value.into_expr()), Phase) }
     /// `SearchString`: text. Update: in place.
-    pub fn search_string(mut self, value: impl Arg<str>) -> Self { self.0.set("SearchString", value.into_expr()); self }
+    pub fn search_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SearchString", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> HealthCheckConfig<Set> { self.0.set("Type", value.into_expr()); HealthCheckConfig(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> HealthCheckConfig<Set> { HealthCheckConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for HealthCheckConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheckTag` of `AWS::Route53::HealthCheck`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-healthcheck-healthchecktag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HealthCheckTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HealthCheckTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HealthCheckTag {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HealthCheckTag<super::missing::Key, super::missing::Value> { HealthCheckTag(Bag::default(), Phase) }
+    pub fn new() -> HealthCheckTag<Missing<super::required::Key>, Missing<super::required::Value>> { HealthCheckTag(Bag::default(), Phase) }
 }
 impl<R0, R1> HealthCheckTag<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> HealthCheckTag<Set, R1> { self.0.set("Key", value.into_expr()); HealthCheckTag(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> HealthCheckTag<Set, R1> { HealthCheckTag(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> HealthCheckTag<R0, Set> { self.0.set("Value", value.into_expr()); HealthCheckTag(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> HealthCheckTag<R0, Set> { HealthCheckTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for HealthCheckTag { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `InsufficientDataHealthStatus` allows.
@@ -216,80 +216,80 @@ impl CfnHostedZone {
 }
 impl Parent for CfnHostedZone { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53::HostedZone`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-hostedzone.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnHostedZoneProps(Bag);
+#[must_use] pub struct CfnHostedZoneProps(Bag);
 impl CfnHostedZoneProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HostedZoneConfig`: `HostedZoneConfig`. Update: in place.
-    pub fn hosted_zone_config(mut self, value: impl Arg<hosted_zone::HostedZoneConfig>) -> Self { self.0.set("HostedZoneConfig", value.into_expr()); self }
+    pub fn hosted_zone_config(self, value: impl Arg<hosted_zone::HostedZoneConfig>) -> Self { Self(put(self.0, "HostedZoneConfig", value.into_expr())) }
     /// `HostedZoneFeatures`: `HostedZoneFeatures`. Update: in place.
-    pub fn hosted_zone_features(mut self, value: impl Arg<hosted_zone::HostedZoneFeatures>) -> Self { self.0.set("HostedZoneFeatures", value.into_expr()); self }
+    pub fn hosted_zone_features(self, value: impl Arg<hosted_zone::HostedZoneFeatures>) -> Self { Self(put(self.0, "HostedZoneFeatures", value.into_expr())) }
     /// `HostedZoneTags`: list of `HostedZoneTag`. Update: in place.
-    pub fn hosted_zone_tags(mut self, value: impl Arg<Arr<hosted_zone::HostedZoneTag>>) -> Self { self.0.set("HostedZoneTags", value.into_expr()); self }
+    pub fn hosted_zone_tags(self, value: impl Arg<Arr<hosted_zone::HostedZoneTag>>) -> Self { Self(put(self.0, "HostedZoneTags", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `QueryLoggingConfig`: `QueryLoggingConfig`. Update: in place.
-    pub fn query_logging_config(mut self, value: impl Arg<hosted_zone::QueryLoggingConfig>) -> Self { self.0.set("QueryLoggingConfig", value.into_expr()); self }
+    pub fn query_logging_config(self, value: impl Arg<hosted_zone::QueryLoggingConfig>) -> Self { Self(put(self.0, "QueryLoggingConfig", value.into_expr())) }
     /// `VPCs`: list of `VPC`. Update: in place.
-    pub fn vpcs(mut self, value: impl Arg<Arr<hosted_zone::VPC>>) -> Self { self.0.set("VPCs", value.into_expr()); self }
+    pub fn vpcs(self, value: impl Arg<Arr<hosted_zone::VPC>>) -> Self { Self(put(self.0, "VPCs", value.into_expr())) }
 }
 impl Done for CfnHostedZoneProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53::HostedZone`.
 pub mod hosted_zone {
 use crate::cfn::support::*;
 /// The property type `HostedZoneConfig` of `AWS::Route53::HostedZone`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-hostedzoneconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HostedZoneConfig(Bag);
+#[must_use] pub struct HostedZoneConfig(Bag);
 impl HostedZoneConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Comment`: text. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> Self { self.0.set("Comment", value.into_expr()); self }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr())) }
 }
 impl Done for HostedZoneConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostedZoneFeatures` of `AWS::Route53::HostedZone`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-hostedzonefeatures.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HostedZoneFeatures(Bag);
+#[must_use] pub struct HostedZoneFeatures(Bag);
 impl HostedZoneFeatures {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnableAcceleratedRecovery`: boolean. Update: in place.
-    pub fn enable_accelerated_recovery(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableAcceleratedRecovery", value.into_expr()); self }
+    pub fn enable_accelerated_recovery(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableAcceleratedRecovery", value.into_expr())) }
 }
 impl Done for HostedZoneFeatures { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostedZoneTag` of `AWS::Route53::HostedZone`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-hostedzonetag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HostedZoneTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HostedZoneTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HostedZoneTag {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HostedZoneTag<super::missing::Key, super::missing::Value> { HostedZoneTag(Bag::default(), Phase) }
+    pub fn new() -> HostedZoneTag<Missing<super::required::Key>, Missing<super::required::Value>> { HostedZoneTag(Bag::default(), Phase) }
 }
 impl<R0, R1> HostedZoneTag<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> HostedZoneTag<Set, R1> { self.0.set("Key", value.into_expr()); HostedZoneTag(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> HostedZoneTag<Set, R1> { HostedZoneTag(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> HostedZoneTag<R0, Set> { self.0.set("Value", value.into_expr()); HostedZoneTag(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> HostedZoneTag<R0, Set> { HostedZoneTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for HostedZoneTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueryLoggingConfig` of `AWS::Route53::HostedZone`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-queryloggingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QueryLoggingConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct QueryLoggingConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl QueryLoggingConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QueryLoggingConfig<super::missing::CloudWatchLogsLogGroupArn> { QueryLoggingConfig(Bag::default(), Phase) }
+    pub fn new() -> QueryLoggingConfig<Missing<super::required::CloudWatchLogsLogGroupArn>> { QueryLoggingConfig(Bag::default(), Phase) }
 }
 impl<R0> QueryLoggingConfig<R0> {
-    /// `CloudWatchLogsLogGroupArn`: text, required. Update: in place.
-    pub fn cloud_watch_logs_log_group_arn(mut self, value: impl Arg<kind::LogsLogGroupArn>) -> QueryLoggingConfig<Set> { self.0.set("CloudWatchLogsLogGroupArn", value.into_expr()); QueryLoggingConfig(self.0, Phase) }
+    /// `CloudWatchLogsLogGroupArn`: `LogsLogGroupArn`, required. Update: in place.
+    pub fn cloud_watch_logs_log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> QueryLoggingConfig<Set> { QueryLoggingConfig(put(self.0, "CloudWatchLogsLogGroupArn", value.into_expr()), Phase) }
 }
 impl Done for QueryLoggingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VPC` of `AWS::Route53::HostedZone`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-hostedzone-vpc.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VPC<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VPC<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VPC {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VPC<super::missing::VPCId, super::missing::VPCRegion> { VPC(Bag::default(), Phase) }
+    pub fn new() -> VPC<Missing<super::required::VPCId>, Missing<super::required::VPCRegion>> { VPC(Bag::default(), Phase) }
 }
 impl<R0, R1> VPC<R0, R1> {
-    /// `VPCId`: text, required. Update: in place.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> VPC<Set, R1> { self.0.set("VPCId", value.into_expr()); VPC(self.0, Phase) }
+    /// `VPCId`: `Ec2VpcId`, required. Update: in place.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> VPC<Set, R1> { VPC(put(self.0, "VPCId", value.into_expr()), Phase) }
     /// `VPCRegion`: text, required. Update: in place.
-    pub fn vpc_region(mut self, value: impl Arg<str>) -> VPC<R0, Set> { self.0.set("VPCRegion", value.into_expr()); VPC(self.0, Phase) }
+    pub fn vpc_region(self, value: impl Arg<str>) -> VPC<R0, Set> { VPC(put(self.0, "VPCRegion", value.into_expr()), Phase) }
 }
 impl Done for VPC { fn into_props(self) -> Bag { self.0 } }
 }
@@ -299,26 +299,26 @@ impl CfnKeySigningKey {
     /// `AWS::Route53::KeySigningKey`
     pub const TYPE: &'static str = "AWS::Route53::KeySigningKey";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnKeySigningKeyProps<R0, R1, R2, R3>) -> Self where CfnKeySigningKeyProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnKeySigningKeyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnKeySigningKey { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53::KeySigningKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-keysigningkey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnKeySigningKeyProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnKeySigningKeyProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnKeySigningKeyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnKeySigningKeyProps<missing::HostedZoneId, missing::KeyManagementServiceArn, missing::Name, missing::Status> { CfnKeySigningKeyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnKeySigningKeyProps<Missing<required::HostedZoneId>, Missing<required::KeyManagementServiceArn>, Missing<required::Name>, Missing<required::Status>> { CfnKeySigningKeyProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnKeySigningKeyProps<R0, R1, R2, R3> {
     /// `HostedZoneId`: text, required. Update: replacement.
-    pub fn hosted_zone_id(mut self, value: impl Arg<str>) -> CfnKeySigningKeyProps<Set, R1, R2, R3> { self.0.set("HostedZoneId", value.into_expr()); CfnKeySigningKeyProps(self.0, Phase) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> CfnKeySigningKeyProps<Set, R1, R2, R3> { CfnKeySigningKeyProps(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
     /// `KeyManagementServiceArn`: text, required. Update: replacement.
-    pub fn key_management_service_arn(mut self, value: impl Arg<str>) -> CfnKeySigningKeyProps<R0, Set, R2, R3> { self.0.set("KeyManagementServiceArn", value.into_expr()); CfnKeySigningKeyProps(self.0, Phase) }
+    pub fn key_management_service_arn(self, value: impl Arg<str>) -> CfnKeySigningKeyProps<R0, Set, R2, R3> { CfnKeySigningKeyProps(put(self.0, "KeyManagementServiceArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnKeySigningKeyProps<R0, R1, Set, R3> { self.0.set("Name", value.into_expr()); CfnKeySigningKeyProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnKeySigningKeyProps<R0, R1, Set, R3> { CfnKeySigningKeyProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<key_signing_key::Status>) -> CfnKeySigningKeyProps<R0, R1, R2, Set> { self.0.set("Status", value.into_expr()); CfnKeySigningKeyProps(self.0, Phase) }
+    pub fn status(self, value: impl Arg<key_signing_key::Status>) -> CfnKeySigningKeyProps<R0, R1, R2, Set> { CfnKeySigningKeyProps(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for CfnKeySigningKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53::KeySigningKey`.
@@ -333,26 +333,26 @@ impl CfnQueryLoggingConfig {
     /// `AWS::Route53::QueryLoggingConfig`
     pub const TYPE: &'static str = "AWS::Route53::QueryLoggingConfig";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnQueryLoggingConfigProps<R0, R1>) -> Self where CfnQueryLoggingConfigProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQueryLoggingConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnQueryLoggingConfig { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53::QueryLoggingConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-queryloggingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnQueryLoggingConfigProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnQueryLoggingConfigProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnQueryLoggingConfigProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnQueryLoggingConfigProps<missing::CloudWatchLogsLogGroupArn, missing::HostedZoneId> { CfnQueryLoggingConfigProps(Bag::default(), Phase) }
+    pub fn new() -> CfnQueryLoggingConfigProps<Missing<required::CloudWatchLogsLogGroupArn>, Missing<required::HostedZoneId>> { CfnQueryLoggingConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnQueryLoggingConfigProps<R0, R1> {
     /// `CloudWatchLogsLogGroupArn`: text, required. Update: replacement.
-    pub fn cloud_watch_logs_log_group_arn(mut self, value: impl Arg<str>) -> CfnQueryLoggingConfigProps<Set, R1> { self.0.set("CloudWatchLogsLogGroupArn", value.into_expr()); CfnQueryLoggingConfigProps(self.0, Phase) }
+    pub fn cloud_watch_logs_log_group_arn(self, value: impl Arg<str>) -> CfnQueryLoggingConfigProps<Set, R1> { CfnQueryLoggingConfigProps(put(self.0, "CloudWatchLogsLogGroupArn", value.into_expr()), Phase) }
     /// `HostedZoneId`: text, required. Update: replacement.
-    pub fn hosted_zone_id(mut self, value: impl Arg<str>) -> CfnQueryLoggingConfigProps<R0, Set> { self.0.set("HostedZoneId", value.into_expr()); CfnQueryLoggingConfigProps(self.0, Phase) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> CfnQueryLoggingConfigProps<R0, Set> { CfnQueryLoggingConfigProps(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
 }
 impl Done for CfnQueryLoggingConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53::RecordSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html)
@@ -361,94 +361,94 @@ impl CfnRecordSet {
     /// `AWS::Route53::RecordSet`
     pub const TYPE: &'static str = "AWS::Route53::RecordSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnRecordSetProps<R0, R1>) -> Self where CfnRecordSetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRecordSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnRecordSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53::RecordSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRecordSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnRecordSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnRecordSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRecordSetProps<missing::Name, missing::Type> { CfnRecordSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRecordSetProps<Missing<required::Name>, Missing<required::Type>> { CfnRecordSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRecordSetProps<R0, R1> {
     /// `AliasTarget`: `AliasTarget`. Update: in place.
-    pub fn alias_target(mut self, value: impl Arg<record_set::AliasTarget>) -> Self { self.0.set("AliasTarget", value.into_expr()); self }
+    pub fn alias_target(self, value: impl Arg<record_set::AliasTarget>) -> Self { Self(put(self.0, "AliasTarget", value.into_expr()), Phase) }
     /// `CidrRoutingConfig`: `CidrRoutingConfig`. Update: in place.
-    pub fn cidr_routing_config(mut self, value: impl Arg<record_set::CidrRoutingConfig>) -> Self { self.0.set("CidrRoutingConfig", value.into_expr()); self }
+    pub fn cidr_routing_config(self, value: impl Arg<record_set::CidrRoutingConfig>) -> Self { Self(put(self.0, "CidrRoutingConfig", value.into_expr()), Phase) }
     /// `Comment`: text. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> Self { self.0.set("Comment", value.into_expr()); self }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
     /// `Failover`: `Failover`. Update: in place.
-    pub fn failover(mut self, value: impl Arg<record_set::Failover>) -> Self { self.0.set("Failover", value.into_expr()); self }
+    pub fn failover(self, value: impl Arg<record_set::Failover>) -> Self { Self(put(self.0, "Failover", value.into_expr()), Phase) }
     /// `GeoLocation`: `GeoLocation`. Update: in place.
-    pub fn geo_location(mut self, value: impl Arg<record_set::GeoLocation>) -> Self { self.0.set("GeoLocation", value.into_expr()); self }
+    pub fn geo_location(self, value: impl Arg<record_set::GeoLocation>) -> Self { Self(put(self.0, "GeoLocation", value.into_expr()), Phase) }
     /// `HealthCheckId`: text. Update: in place.
-    pub fn health_check_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HealthCheckId", value.into_expr()); self }
+    pub fn health_check_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckId", value.into_expr()), Phase) }
     /// `HostedZoneId`: text. Update: replacement.
-    pub fn hosted_zone_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HostedZoneId", value.into_expr()); self }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
     /// `HostedZoneName`: text. Update: replacement.
-    pub fn hosted_zone_name(mut self, value: impl Arg<str>) -> Self { self.0.set("HostedZoneName", value.into_expr()); self }
+    pub fn hosted_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneName", value.into_expr()), Phase) }
     /// `MultiValueAnswer`: boolean. Update: in place.
-    pub fn multi_value_answer(mut self, value: impl Arg<bool>) -> Self { self.0.set("MultiValueAnswer", value.into_expr()); self }
+    pub fn multi_value_answer(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiValueAnswer", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnRecordSetProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnRecordSetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRecordSetProps<Set, R1> { CfnRecordSetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
     /// `ResourceRecords`: list of text. Update: in place.
-    pub fn resource_records(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourceRecords", value.into_expr()); self }
+    pub fn resource_records(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceRecords", value.into_expr()), Phase) }
     /// `SetIdentifier`: text. Update: in place.
-    pub fn set_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("SetIdentifier", value.into_expr()); self }
+    pub fn set_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SetIdentifier", value.into_expr()), Phase) }
     /// `TTL`: text. Update: in place.
-    pub fn ttl(mut self, value: impl Arg<str>) -> Self { self.0.set("TTL", value.into_expr()); self }
+    pub fn ttl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TTL", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> CfnRecordSetProps<R0, Set> { self.0.set("Type", value.into_expr()); CfnRecordSetProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> CfnRecordSetProps<R0, Set> { CfnRecordSetProps(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Weight`: integer. Update: in place.
-    pub fn weight(mut self, value: impl Arg<i64>) -> Self { self.0.set("Weight", value.into_expr()); self }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for CfnRecordSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53::RecordSet`.
 pub mod record_set {
 use crate::cfn::support::*;
 /// The property type `AliasTarget` of `AWS::Route53::RecordSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordset-aliastarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AliasTarget<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AliasTarget<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AliasTarget {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AliasTarget<super::missing::DNSName, super::missing::HostedZoneId> { AliasTarget(Bag::default(), Phase) }
+    pub fn new() -> AliasTarget<Missing<super::required::DNSName>, Missing<super::required::HostedZoneId>> { AliasTarget(Bag::default(), Phase) }
 }
 impl<R0, R1> AliasTarget<R0, R1> {
     /// `DNSName`: text, required. Update: in place.
-    pub fn dns_name(mut self, value: impl Arg<str>) -> AliasTarget<Set, R1> { self.0.set("DNSName", value.into_expr()); AliasTarget(self.0, Phase) }
+    pub fn dns_name(self, value: impl Arg<str>) -> AliasTarget<Set, R1> { AliasTarget(put(self.0, "DNSName", value.into_expr()), Phase) }
     /// `EvaluateTargetHealth`: boolean. Update: in place.
-    pub fn evaluate_target_health(mut self, value: impl Arg<bool>) -> Self { self.0.set("EvaluateTargetHealth", value.into_expr()); self }
+    pub fn evaluate_target_health(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EvaluateTargetHealth", value.into_expr()), Phase) }
     /// `HostedZoneId`: text, required. Update: in place.
-    pub fn hosted_zone_id(mut self, value: impl Arg<str>) -> AliasTarget<R0, Set> { self.0.set("HostedZoneId", value.into_expr()); AliasTarget(self.0, Phase) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> AliasTarget<R0, Set> { AliasTarget(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
 }
 impl Done for AliasTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CidrRoutingConfig` of `AWS::Route53::RecordSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordset-cidrroutingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CidrRoutingConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CidrRoutingConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CidrRoutingConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CidrRoutingConfig<super::missing::CollectionId, super::missing::LocationName> { CidrRoutingConfig(Bag::default(), Phase) }
+    pub fn new() -> CidrRoutingConfig<Missing<super::required::CollectionId>, Missing<super::required::LocationName>> { CidrRoutingConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CidrRoutingConfig<R0, R1> {
     /// `CollectionId`: text, required. Update: in place.
-    pub fn collection_id(mut self, value: impl Arg<str>) -> CidrRoutingConfig<Set, R1> { self.0.set("CollectionId", value.into_expr()); CidrRoutingConfig(self.0, Phase) }
+    pub fn collection_id(self, value: impl Arg<str>) -> CidrRoutingConfig<Set, R1> { CidrRoutingConfig(put(self.0, "CollectionId", value.into_expr()), Phase) }
     /// `LocationName`: text, required. Update: in place.
-    pub fn location_name(mut self, value: impl Arg<str>) -> CidrRoutingConfig<R0, Set> { self.0.set("LocationName", value.into_expr()); CidrRoutingConfig(self.0, Phase) }
+    pub fn location_name(self, value: impl Arg<str>) -> CidrRoutingConfig<R0, Set> { CidrRoutingConfig(put(self.0, "LocationName", value.into_expr()), Phase) }
 }
 impl Done for CidrRoutingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeoLocation` of `AWS::Route53::RecordSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordset-geolocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GeoLocation(Bag);
+#[must_use] pub struct GeoLocation(Bag);
 impl GeoLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContinentCode`: text. Update: in place.
-    pub fn continent_code(mut self, value: impl Arg<str>) -> Self { self.0.set("ContinentCode", value.into_expr()); self }
+    pub fn continent_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContinentCode", value.into_expr())) }
     /// `CountryCode`: text. Update: in place.
-    pub fn country_code(mut self, value: impl Arg<str>) -> Self { self.0.set("CountryCode", value.into_expr()); self }
+    pub fn country_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CountryCode", value.into_expr())) }
     /// `SubdivisionCode`: text. Update: in place.
-    pub fn subdivision_code(mut self, value: impl Arg<str>) -> Self { self.0.set("SubdivisionCode", value.into_expr()); self }
+    pub fn subdivision_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubdivisionCode", value.into_expr())) }
 }
 impl Done for GeoLocation { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Failover` allows.
@@ -468,131 +468,131 @@ impl CfnRecordSetGroup {
 }
 impl Parent for CfnRecordSetGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53::RecordSetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-recordsetgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRecordSetGroupProps(Bag);
+#[must_use] pub struct CfnRecordSetGroupProps(Bag);
 impl CfnRecordSetGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Comment`: text. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> Self { self.0.set("Comment", value.into_expr()); self }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr())) }
     /// `HostedZoneId`: text. Update: replacement.
-    pub fn hosted_zone_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HostedZoneId", value.into_expr()); self }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
     /// `HostedZoneName`: text. Update: replacement.
-    pub fn hosted_zone_name(mut self, value: impl Arg<str>) -> Self { self.0.set("HostedZoneName", value.into_expr()); self }
+    pub fn hosted_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneName", value.into_expr())) }
     /// `RecordSets`: list of `RecordSet`. Update: in place.
-    pub fn record_sets(mut self, value: impl Arg<Arr<record_set_group::RecordSet>>) -> Self { self.0.set("RecordSets", value.into_expr()); self }
+    pub fn record_sets(self, value: impl Arg<Arr<record_set_group::RecordSet>>) -> Self { Self(put(self.0, "RecordSets", value.into_expr())) }
 }
 impl Done for CfnRecordSetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53::RecordSetGroup`.
 pub mod record_set_group {
 use crate::cfn::support::*;
 /// The property type `AliasTarget` of `AWS::Route53::RecordSetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-aliastarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AliasTarget<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AliasTarget<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AliasTarget {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AliasTarget<super::missing::DNSName, super::missing::HostedZoneId> { AliasTarget(Bag::default(), Phase) }
+    pub fn new() -> AliasTarget<Missing<super::required::DNSName>, Missing<super::required::HostedZoneId>> { AliasTarget(Bag::default(), Phase) }
 }
 impl<R0, R1> AliasTarget<R0, R1> {
     /// `DNSName`: text, required. Update: in place.
-    pub fn dns_name(mut self, value: impl Arg<str>) -> AliasTarget<Set, R1> { self.0.set("DNSName", value.into_expr()); AliasTarget(self.0, Phase) }
+    pub fn dns_name(self, value: impl Arg<str>) -> AliasTarget<Set, R1> { AliasTarget(put(self.0, "DNSName", value.into_expr()), Phase) }
     /// `EvaluateTargetHealth`: boolean. Update: in place.
-    pub fn evaluate_target_health(mut self, value: impl Arg<bool>) -> Self { self.0.set("EvaluateTargetHealth", value.into_expr()); self }
+    pub fn evaluate_target_health(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EvaluateTargetHealth", value.into_expr()), Phase) }
     /// `HostedZoneId`: text, required. Update: in place.
-    pub fn hosted_zone_id(mut self, value: impl Arg<str>) -> AliasTarget<R0, Set> { self.0.set("HostedZoneId", value.into_expr()); AliasTarget(self.0, Phase) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> AliasTarget<R0, Set> { AliasTarget(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
 }
 impl Done for AliasTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CidrRoutingConfig` of `AWS::Route53::RecordSetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-cidrroutingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CidrRoutingConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CidrRoutingConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CidrRoutingConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CidrRoutingConfig<super::missing::CollectionId, super::missing::LocationName> { CidrRoutingConfig(Bag::default(), Phase) }
+    pub fn new() -> CidrRoutingConfig<Missing<super::required::CollectionId>, Missing<super::required::LocationName>> { CidrRoutingConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> CidrRoutingConfig<R0, R1> {
     /// `CollectionId`: text, required. Update: in place.
-    pub fn collection_id(mut self, value: impl Arg<str>) -> CidrRoutingConfig<Set, R1> { self.0.set("CollectionId", value.into_expr()); CidrRoutingConfig(self.0, Phase) }
+    pub fn collection_id(self, value: impl Arg<str>) -> CidrRoutingConfig<Set, R1> { CidrRoutingConfig(put(self.0, "CollectionId", value.into_expr()), Phase) }
     /// `LocationName`: text, required. Update: in place.
-    pub fn location_name(mut self, value: impl Arg<str>) -> CidrRoutingConfig<R0, Set> { self.0.set("LocationName", value.into_expr()); CidrRoutingConfig(self.0, Phase) }
+    pub fn location_name(self, value: impl Arg<str>) -> CidrRoutingConfig<R0, Set> { CidrRoutingConfig(put(self.0, "LocationName", value.into_expr()), Phase) }
 }
 impl Done for CidrRoutingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Coordinates` of `AWS::Route53::RecordSetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-coordinates.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Coordinates<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Coordinates<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Coordinates {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Coordinates<super::missing::Latitude, super::missing::Longitude> { Coordinates(Bag::default(), Phase) }
+    pub fn new() -> Coordinates<Missing<super::required::Latitude>, Missing<super::required::Longitude>> { Coordinates(Bag::default(), Phase) }
 }
 impl<R0, R1> Coordinates<R0, R1> {
     /// `Latitude`: text, required. Update: in place.
-    pub fn latitude(mut self, value: impl Arg<str>) -> Coordinates<Set, R1> { self.0.set("Latitude", value.into_expr()); Coordinates(self.0, Phase) }
+    pub fn latitude(self, value: impl Arg<str>) -> Coordinates<Set, R1> { Coordinates(put(self.0, "Latitude", value.into_expr()), Phase) }
     /// `Longitude`: text, required. Update: in place.
-    pub fn longitude(mut self, value: impl Arg<str>) -> Coordinates<R0, Set> { self.0.set("Longitude", value.into_expr()); Coordinates(self.0, Phase) }
+    pub fn longitude(self, value: impl Arg<str>) -> Coordinates<R0, Set> { Coordinates(put(self.0, "Longitude", value.into_expr()), Phase) }
 }
 impl Done for Coordinates { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeoLocation` of `AWS::Route53::RecordSetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-geolocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GeoLocation(Bag);
+#[must_use] pub struct GeoLocation(Bag);
 impl GeoLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContinentCode`: text. Update: in place.
-    pub fn continent_code(mut self, value: impl Arg<str>) -> Self { self.0.set("ContinentCode", value.into_expr()); self }
+    pub fn continent_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContinentCode", value.into_expr())) }
     /// `CountryCode`: text. Update: in place.
-    pub fn country_code(mut self, value: impl Arg<str>) -> Self { self.0.set("CountryCode", value.into_expr()); self }
+    pub fn country_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CountryCode", value.into_expr())) }
     /// `SubdivisionCode`: text. Update: in place.
-    pub fn subdivision_code(mut self, value: impl Arg<str>) -> Self { self.0.set("SubdivisionCode", value.into_expr()); self }
+    pub fn subdivision_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubdivisionCode", value.into_expr())) }
 }
 impl Done for GeoLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GeoProximityLocation` of `AWS::Route53::RecordSetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-geoproximitylocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GeoProximityLocation(Bag);
+#[must_use] pub struct GeoProximityLocation(Bag);
 impl GeoProximityLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AWSRegion`: text. Update: in place.
-    pub fn aws_region(mut self, value: impl Arg<str>) -> Self { self.0.set("AWSRegion", value.into_expr()); self }
+    pub fn aws_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AWSRegion", value.into_expr())) }
     /// `Bias`: integer. Update: in place.
-    pub fn bias(mut self, value: impl Arg<i64>) -> Self { self.0.set("Bias", value.into_expr()); self }
+    pub fn bias(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Bias", value.into_expr())) }
     /// `Coordinates`: `Coordinates`. Update: in place.
-    pub fn coordinates(mut self, value: impl Arg<Coordinates>) -> Self { self.0.set("Coordinates", value.into_expr()); self }
+    pub fn coordinates(self, value: impl Arg<Coordinates>) -> Self { Self(put(self.0, "Coordinates", value.into_expr())) }
     /// `LocalZoneGroup`: text. Update: in place.
-    pub fn local_zone_group(mut self, value: impl Arg<str>) -> Self { self.0.set("LocalZoneGroup", value.into_expr()); self }
+    pub fn local_zone_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalZoneGroup", value.into_expr())) }
 }
 impl Done for GeoProximityLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordSet` of `AWS::Route53::RecordSetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53-recordsetgroup-recordset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecordSet<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RecordSet<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RecordSet {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecordSet<super::missing::Name, super::missing::Type> { RecordSet(Bag::default(), Phase) }
+    pub fn new() -> RecordSet<Missing<super::required::Name>, Missing<super::required::Type>> { RecordSet(Bag::default(), Phase) }
 }
 impl<R0, R1> RecordSet<R0, R1> {
     /// `AliasTarget`: `AliasTarget`. Update: in place.
-    pub fn alias_target(mut self, value: impl Arg<AliasTarget>) -> Self { self.0.set("AliasTarget", value.into_expr()); self }
+    pub fn alias_target(self, value: impl Arg<AliasTarget>) -> Self { Self(put(self.0, "AliasTarget", value.into_expr()), Phase) }
     /// `CidrRoutingConfig`: `CidrRoutingConfig`. Update: in place.
-    pub fn cidr_routing_config(mut self, value: impl Arg<CidrRoutingConfig>) -> Self { self.0.set("CidrRoutingConfig", value.into_expr()); self }
+    pub fn cidr_routing_config(self, value: impl Arg<CidrRoutingConfig>) -> Self { Self(put(self.0, "CidrRoutingConfig", value.into_expr()), Phase) }
     /// `Failover`: text. Update: in place.
-    pub fn failover(mut self, value: impl Arg<str>) -> Self { self.0.set("Failover", value.into_expr()); self }
+    pub fn failover(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Failover", value.into_expr()), Phase) }
     /// `GeoLocation`: `GeoLocation`. Update: in place.
-    pub fn geo_location(mut self, value: impl Arg<GeoLocation>) -> Self { self.0.set("GeoLocation", value.into_expr()); self }
+    pub fn geo_location(self, value: impl Arg<GeoLocation>) -> Self { Self(put(self.0, "GeoLocation", value.into_expr()), Phase) }
     /// `GeoProximityLocation`: `GeoProximityLocation`. Update: in place.
-    pub fn geo_proximity_location(mut self, value: impl Arg<GeoProximityLocation>) -> Self { self.0.set("GeoProximityLocation", value.into_expr()); self }
+    pub fn geo_proximity_location(self, value: impl Arg<GeoProximityLocation>) -> Self { Self(put(self.0, "GeoProximityLocation", value.into_expr()), Phase) }
     /// `HealthCheckId`: text. Update: in place.
-    pub fn health_check_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HealthCheckId", value.into_expr()); self }
+    pub fn health_check_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HealthCheckId", value.into_expr()), Phase) }
     /// `HostedZoneId`: text. Update: in place.
-    pub fn hosted_zone_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HostedZoneId", value.into_expr()); self }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
     /// `HostedZoneName`: text. Update: in place.
-    pub fn hosted_zone_name(mut self, value: impl Arg<str>) -> Self { self.0.set("HostedZoneName", value.into_expr()); self }
+    pub fn hosted_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneName", value.into_expr()), Phase) }
     /// `MultiValueAnswer`: boolean. Update: in place.
-    pub fn multi_value_answer(mut self, value: impl Arg<bool>) -> Self { self.0.set("MultiValueAnswer", value.into_expr()); self }
+    pub fn multi_value_answer(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MultiValueAnswer", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> RecordSet<Set, R1> { self.0.set("Name", value.into_expr()); RecordSet(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> RecordSet<Set, R1> { RecordSet(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
     /// `ResourceRecords`: list of text. Update: in place.
-    pub fn resource_records(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourceRecords", value.into_expr()); self }
+    pub fn resource_records(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceRecords", value.into_expr()), Phase) }
     /// `SetIdentifier`: text. Update: in place.
-    pub fn set_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("SetIdentifier", value.into_expr()); self }
+    pub fn set_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SetIdentifier", value.into_expr()), Phase) }
     /// `TTL`: text. Update: in place.
-    pub fn ttl(mut self, value: impl Arg<str>) -> Self { self.0.set("TTL", value.into_expr()); self }
+    pub fn ttl(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TTL", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> RecordSet<R0, Set> { self.0.set("Type", value.into_expr()); RecordSet(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> RecordSet<R0, Set> { RecordSet(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Weight`: integer. Update: in place.
-    pub fn weight(mut self, value: impl Arg<i64>) -> Self { self.0.set("Weight", value.into_expr()); self }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for RecordSet { fn into_props(self) -> Bag { self.0 } }
 }
@@ -602,10 +602,10 @@ impl CfnTrafficPolicy {
     /// `AWS::Route53::TrafficPolicy`
     pub const TYPE: &'static str = "AWS::Route53::TrafficPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTrafficPolicyProps<R0, R1>) -> Self where CfnTrafficPolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrafficPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -616,18 +616,18 @@ impl CfnTrafficPolicy {
 }
 impl Parent for CfnTrafficPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53::TrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTrafficPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTrafficPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTrafficPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTrafficPolicyProps<missing::Document, missing::Name> { CfnTrafficPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTrafficPolicyProps<Missing<required::Document>, Missing<required::Name>> { CfnTrafficPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTrafficPolicyProps<R0, R1> {
     /// `Comment`: text. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> Self { self.0.set("Comment", value.into_expr()); self }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr()), Phase) }
     /// `Document`: text, required. Update: replacement.
-    pub fn document(mut self, value: impl Arg<str>) -> CfnTrafficPolicyProps<Set, R1> { self.0.set("Document", value.into_expr()); CfnTrafficPolicyProps(self.0, Phase) }
+    pub fn document(self, value: impl Arg<str>) -> CfnTrafficPolicyProps<Set, R1> { CfnTrafficPolicyProps(put(self.0, "Document", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnTrafficPolicyProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnTrafficPolicyProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTrafficPolicyProps<R0, Set> { CfnTrafficPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnTrafficPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53::TrafficPolicyInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicyinstance.html)
@@ -636,10 +636,10 @@ impl CfnTrafficPolicyInstance {
     /// `AWS::Route53::TrafficPolicyInstance`
     pub const TYPE: &'static str = "AWS::Route53::TrafficPolicyInstance";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnTrafficPolicyInstanceProps<R0, R1, R2, R3, R4>) -> Self where CfnTrafficPolicyInstanceProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTrafficPolicyInstanceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -650,23 +650,23 @@ impl CfnTrafficPolicyInstance {
 }
 impl Parent for CfnTrafficPolicyInstance { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53::TrafficPolicyInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53-trafficpolicyinstance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTrafficPolicyInstanceProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnTrafficPolicyInstanceProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnTrafficPolicyInstanceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTrafficPolicyInstanceProps<missing::HostedZoneId, missing::Name, missing::TrafficPolicyId, missing::TrafficPolicyVersion, missing::TTL> { CfnTrafficPolicyInstanceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTrafficPolicyInstanceProps<Missing<required::HostedZoneId>, Missing<required::Name>, Missing<required::TrafficPolicyId>, Missing<required::TrafficPolicyVersion>, Missing<required::TTL>> { CfnTrafficPolicyInstanceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnTrafficPolicyInstanceProps<R0, R1, R2, R3, R4> {
     /// `HostedZoneId`: text, required. Update: replacement.
-    pub fn hosted_zone_id(mut self, value: impl Arg<str>) -> CfnTrafficPolicyInstanceProps<Set, R1, R2, R3, R4> { self.0.set("HostedZoneId", value.into_expr()); CfnTrafficPolicyInstanceProps(self.0, Phase) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> CfnTrafficPolicyInstanceProps<Set, R1, R2, R3, R4> { CfnTrafficPolicyInstanceProps(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnTrafficPolicyInstanceProps<R0, Set, R2, R3, R4> { self.0.set("Name", value.into_expr()); CfnTrafficPolicyInstanceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnTrafficPolicyInstanceProps<R0, Set, R2, R3, R4> { CfnTrafficPolicyInstanceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `TrafficPolicyId`: text, required. Update: in place.
-    pub fn traffic_policy_id(mut self, value: impl Arg<str>) -> CfnTrafficPolicyInstanceProps<R0, R1, Set, R3, R4> { self.0.set("TrafficPolicyId", value.into_expr()); CfnTrafficPolicyInstanceProps(self.0, Phase) }
+    pub fn traffic_policy_id(self, value: impl Arg<str>) -> CfnTrafficPolicyInstanceProps<R0, R1, Set, R3, R4> { CfnTrafficPolicyInstanceProps(put(self.0, "TrafficPolicyId", value.into_expr()), Phase) }
     /// `TrafficPolicyVersion`: integer, required. Update: in place.
-    pub fn traffic_policy_version(mut self, value: impl Arg<i64>) -> CfnTrafficPolicyInstanceProps<R0, R1, R2, Set, R4> { self.0.set("TrafficPolicyVersion", value.into_expr()); CfnTrafficPolicyInstanceProps(self.0, Phase) }
+    pub fn traffic_policy_version(self, value: impl Arg<i64>) -> CfnTrafficPolicyInstanceProps<R0, R1, R2, Set, R4> { CfnTrafficPolicyInstanceProps(put(self.0, "TrafficPolicyVersion", value.into_expr()), Phase) }
     /// `TTL`: integer, required. Update: in place.
-    pub fn ttl(mut self, value: impl Arg<i64>) -> CfnTrafficPolicyInstanceProps<R0, R1, R2, R3, Set> { self.0.set("TTL", value.into_expr()); CfnTrafficPolicyInstanceProps(self.0, Phase) }
+    pub fn ttl(self, value: impl Arg<i64>) -> CfnTrafficPolicyInstanceProps<R0, R1, R2, R3, Set> { CfnTrafficPolicyInstanceProps(put(self.0, "TTL", value.into_expr()), Phase) }
 }
 impl Done for CfnTrafficPolicyInstanceProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { CidrList, CloudWatchLogsLogGroupArn, CollectionId, DNSName, Document, HealthCheckConfig, HostedZoneId, Key, KeyManagementServiceArn, Latitude, LocationName, Longitude, Name, Region, Status, TTL, TrafficPolicyId, TrafficPolicyVersion, Type, VPCId, VPCRegion, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { CidrList, CloudWatchLogsLogGroupArn, CollectionId, DNSName, Document, HealthCheckConfig, HostedZoneId, Key, KeyManagementServiceArn, Latitude, LocationName, Longitude, Name, Region, Status, TTL, TrafficPolicyId, TrafficPolicyVersion, Type, VPCId, VPCRegion, Value } }

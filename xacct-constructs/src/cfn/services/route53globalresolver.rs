@@ -10,12 +10,12 @@ impl CfnAccessSource {
     /// `AWS::Route53GlobalResolver::AccessSource`
     pub const TYPE: &'static str = "AWS::Route53GlobalResolver::AccessSource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAccessSourceProps<R0, R1, R2>) -> Self where CfnAccessSourceProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccessSourceId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AccessSourceId`: text.
     pub fn attr_access_source_id(&self) -> Val<str> { self.0.get_att("AccessSourceId") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -26,26 +26,26 @@ impl CfnAccessSource {
 }
 impl Parent for CfnAccessSource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53GlobalResolver::AccessSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesssource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccessSourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAccessSourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAccessSourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccessSourceProps<missing::Cidr, missing::DnsViewId, missing::Protocol> { CfnAccessSourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccessSourceProps<Missing<required::Cidr>, Missing<required::DnsViewId>, Missing<required::Protocol>> { CfnAccessSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAccessSourceProps<R0, R1, R2> {
     /// `Cidr`: text, required. Update: in place.
-    pub fn cidr(mut self, value: impl Arg<str>) -> CfnAccessSourceProps<Set, R1, R2> { self.0.set("Cidr", value.into_expr()); CfnAccessSourceProps(self.0, Phase) }
+    pub fn cidr(self, value: impl Arg<str>) -> CfnAccessSourceProps<Set, R1, R2> { CfnAccessSourceProps(put(self.0, "Cidr", value.into_expr()), Phase) }
     /// `ClientToken`: text. Update: replacement.
-    pub fn client_token(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientToken", value.into_expr()); self }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
     /// `DnsViewId`: text, required. Update: replacement.
-    pub fn dns_view_id(mut self, value: impl Arg<str>) -> CfnAccessSourceProps<R0, Set, R2> { self.0.set("DnsViewId", value.into_expr()); CfnAccessSourceProps(self.0, Phase) }
+    pub fn dns_view_id(self, value: impl Arg<str>) -> CfnAccessSourceProps<R0, Set, R2> { CfnAccessSourceProps(put(self.0, "DnsViewId", value.into_expr()), Phase) }
     /// `IpAddressType`: `IpAddressType`. Update: in place.
-    pub fn ip_address_type(mut self, value: impl Arg<access_source::IpAddressType>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<access_source::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<access_source::Protocol>) -> CfnAccessSourceProps<R0, R1, Set> { self.0.set("Protocol", value.into_expr()); CfnAccessSourceProps(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<access_source::Protocol>) -> CfnAccessSourceProps<R0, R1, Set> { CfnAccessSourceProps(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53GlobalResolver::AccessSource`.
@@ -62,12 +62,12 @@ impl CfnAccessToken {
     /// `AWS::Route53GlobalResolver::AccessToken`
     pub const TYPE: &'static str = "AWS::Route53GlobalResolver::AccessToken";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAccessTokenProps<R0>) -> Self where CfnAccessTokenProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessTokenProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccessTokenId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AccessTokenId`: text.
     pub fn attr_access_token_id(&self) -> Val<str> { self.0.get_att("AccessTokenId") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -82,22 +82,22 @@ impl CfnAccessToken {
 }
 impl Parent for CfnAccessToken { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53GlobalResolver::AccessToken`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-accesstoken.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccessTokenProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAccessTokenProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAccessTokenProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccessTokenProps<missing::DnsViewId> { CfnAccessTokenProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccessTokenProps<Missing<required::DnsViewId>> { CfnAccessTokenProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAccessTokenProps<R0> {
     /// `ClientToken`: text. Update: replacement.
-    pub fn client_token(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientToken", value.into_expr()); self }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
     /// `DnsViewId`: text, required. Update: replacement.
-    pub fn dns_view_id(mut self, value: impl Arg<str>) -> CfnAccessTokenProps<Set> { self.0.set("DnsViewId", value.into_expr()); CfnAccessTokenProps(self.0, Phase) }
+    pub fn dns_view_id(self, value: impl Arg<str>) -> CfnAccessTokenProps<Set> { CfnAccessTokenProps(put(self.0, "DnsViewId", value.into_expr()), Phase) }
     /// `ExpiresAt`: text. Update: replacement.
-    pub fn expires_at(mut self, value: impl Arg<str>) -> Self { self.0.set("ExpiresAt", value.into_expr()); self }
+    pub fn expires_at(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpiresAt", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessTokenProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53GlobalResolver::DnsView`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html)
@@ -106,10 +106,10 @@ impl CfnDnsView {
     /// `AWS::Route53GlobalResolver::DnsView`
     pub const TYPE: &'static str = "AWS::Route53GlobalResolver::DnsView";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDnsViewProps<R0, R1>) -> Self where CfnDnsViewProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDnsViewProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DnsViewId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -122,28 +122,28 @@ impl CfnDnsView {
 }
 impl Parent for CfnDnsView { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53GlobalResolver::DnsView`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-dnsview.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDnsViewProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDnsViewProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDnsViewProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDnsViewProps<missing::GlobalResolverId, missing::Name> { CfnDnsViewProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDnsViewProps<Missing<required::GlobalResolverId>, Missing<required::Name>> { CfnDnsViewProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDnsViewProps<R0, R1> {
     /// `ClientToken`: text. Update: replacement.
-    pub fn client_token(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientToken", value.into_expr()); self }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DnssecValidation`: `DnssecValidation`. Update: in place.
-    pub fn dnssec_validation(mut self, value: impl Arg<dns_view::DnssecValidation>) -> Self { self.0.set("DnssecValidation", value.into_expr()); self }
+    pub fn dnssec_validation(self, value: impl Arg<dns_view::DnssecValidation>) -> Self { Self(put(self.0, "DnssecValidation", value.into_expr()), Phase) }
     /// `EdnsClientSubnet`: `EdnsClientSubnet`. Update: in place.
-    pub fn edns_client_subnet(mut self, value: impl Arg<dns_view::EdnsClientSubnet>) -> Self { self.0.set("EdnsClientSubnet", value.into_expr()); self }
+    pub fn edns_client_subnet(self, value: impl Arg<dns_view::EdnsClientSubnet>) -> Self { Self(put(self.0, "EdnsClientSubnet", value.into_expr()), Phase) }
     /// `FirewallRulesFailOpen`: `FirewallRulesFailOpen`. Update: in place.
-    pub fn firewall_rules_fail_open(mut self, value: impl Arg<dns_view::FirewallRulesFailOpen>) -> Self { self.0.set("FirewallRulesFailOpen", value.into_expr()); self }
+    pub fn firewall_rules_fail_open(self, value: impl Arg<dns_view::FirewallRulesFailOpen>) -> Self { Self(put(self.0, "FirewallRulesFailOpen", value.into_expr()), Phase) }
     /// `GlobalResolverId`: text, required. Update: replacement.
-    pub fn global_resolver_id(mut self, value: impl Arg<str>) -> CfnDnsViewProps<Set, R1> { self.0.set("GlobalResolverId", value.into_expr()); CfnDnsViewProps(self.0, Phase) }
+    pub fn global_resolver_id(self, value: impl Arg<str>) -> CfnDnsViewProps<Set, R1> { CfnDnsViewProps(put(self.0, "GlobalResolverId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDnsViewProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnDnsViewProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDnsViewProps<R0, Set> { CfnDnsViewProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDnsViewProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53GlobalResolver::DnsView`.
@@ -162,10 +162,10 @@ impl CfnFirewallDomainList {
     /// `AWS::Route53GlobalResolver::FirewallDomainList`
     pub const TYPE: &'static str = "AWS::Route53GlobalResolver::FirewallDomainList";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnFirewallDomainListProps<R0, R1>) -> Self where CfnFirewallDomainListProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFirewallDomainListProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FirewallDomainListId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -182,26 +182,26 @@ impl CfnFirewallDomainList {
 }
 impl Parent for CfnFirewallDomainList { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53GlobalResolver::FirewallDomainList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewalldomainlist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFirewallDomainListProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnFirewallDomainListProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnFirewallDomainListProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFirewallDomainListProps<missing::GlobalResolverId, missing::Name> { CfnFirewallDomainListProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFirewallDomainListProps<Missing<required::GlobalResolverId>, Missing<required::Name>> { CfnFirewallDomainListProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFirewallDomainListProps<R0, R1> {
     /// `ClientToken`: text. Update: replacement.
-    pub fn client_token(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientToken", value.into_expr()); self }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainFileUrl`: text. Update: in place.
-    pub fn domain_file_url(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainFileUrl", value.into_expr()); self }
+    pub fn domain_file_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainFileUrl", value.into_expr()), Phase) }
     /// `Domains`: list of text. Update: in place.
-    pub fn domains(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Domains", value.into_expr()); self }
+    pub fn domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Domains", value.into_expr()), Phase) }
     /// `GlobalResolverId`: text, required. Update: replacement.
-    pub fn global_resolver_id(mut self, value: impl Arg<str>) -> CfnFirewallDomainListProps<Set, R1> { self.0.set("GlobalResolverId", value.into_expr()); CfnFirewallDomainListProps(self.0, Phase) }
+    pub fn global_resolver_id(self, value: impl Arg<str>) -> CfnFirewallDomainListProps<Set, R1> { CfnFirewallDomainListProps(put(self.0, "GlobalResolverId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFirewallDomainListProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnFirewallDomainListProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFirewallDomainListProps<R0, Set> { CfnFirewallDomainListProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFirewallDomainListProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53GlobalResolver::FirewallRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html)
@@ -210,7 +210,7 @@ impl CfnFirewallRule {
     /// `AWS::Route53GlobalResolver::FirewallRule`
     pub const TYPE: &'static str = "AWS::Route53GlobalResolver::FirewallRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnFirewallRuleProps<R0, R1, R2>) -> Self where CfnFirewallRuleProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFirewallRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FirewallRuleId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -226,40 +226,40 @@ impl CfnFirewallRule {
 }
 impl Parent for CfnFirewallRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53GlobalResolver::FirewallRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-firewallrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFirewallRuleProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnFirewallRuleProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnFirewallRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFirewallRuleProps<missing::Action, missing::DnsViewId, missing::Name> { CfnFirewallRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFirewallRuleProps<Missing<required::Action>, Missing<required::DnsViewId>, Missing<required::Name>> { CfnFirewallRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFirewallRuleProps<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<firewall_rule::Action>) -> CfnFirewallRuleProps<Set, R1, R2> { self.0.set("Action", value.into_expr()); CfnFirewallRuleProps(self.0, Phase) }
+    pub fn action(self, value: impl Arg<firewall_rule::Action>) -> CfnFirewallRuleProps<Set, R1, R2> { CfnFirewallRuleProps(put(self.0, "Action", value.into_expr()), Phase) }
     /// `BlockOverrideDnsType`: `BlockOverrideDnsType`. Update: in place.
-    pub fn block_override_dns_type(mut self, value: impl Arg<firewall_rule::BlockOverrideDnsType>) -> Self { self.0.set("BlockOverrideDnsType", value.into_expr()); self }
+    pub fn block_override_dns_type(self, value: impl Arg<firewall_rule::BlockOverrideDnsType>) -> Self { Self(put(self.0, "BlockOverrideDnsType", value.into_expr()), Phase) }
     /// `BlockOverrideDomain`: text. Update: in place.
-    pub fn block_override_domain(mut self, value: impl Arg<str>) -> Self { self.0.set("BlockOverrideDomain", value.into_expr()); self }
+    pub fn block_override_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BlockOverrideDomain", value.into_expr()), Phase) }
     /// `BlockOverrideTtl`: integer. Update: in place.
-    pub fn block_override_ttl(mut self, value: impl Arg<i64>) -> Self { self.0.set("BlockOverrideTtl", value.into_expr()); self }
+    pub fn block_override_ttl(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockOverrideTtl", value.into_expr()), Phase) }
     /// `BlockResponse`: `BlockResponse`. Update: in place.
-    pub fn block_response(mut self, value: impl Arg<firewall_rule::BlockResponse>) -> Self { self.0.set("BlockResponse", value.into_expr()); self }
+    pub fn block_response(self, value: impl Arg<firewall_rule::BlockResponse>) -> Self { Self(put(self.0, "BlockResponse", value.into_expr()), Phase) }
     /// `ClientToken`: text. Update: replacement.
-    pub fn client_token(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientToken", value.into_expr()); self }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
     /// `ConfidenceThreshold`: `ConfidenceThreshold`. Update: in place.
-    pub fn confidence_threshold(mut self, value: impl Arg<firewall_rule::ConfidenceThreshold>) -> Self { self.0.set("ConfidenceThreshold", value.into_expr()); self }
+    pub fn confidence_threshold(self, value: impl Arg<firewall_rule::ConfidenceThreshold>) -> Self { Self(put(self.0, "ConfidenceThreshold", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DnsAdvancedProtection`: `DnsAdvancedProtection`. Update: in place.
-    pub fn dns_advanced_protection(mut self, value: impl Arg<firewall_rule::DnsAdvancedProtection>) -> Self { self.0.set("DnsAdvancedProtection", value.into_expr()); self }
+    pub fn dns_advanced_protection(self, value: impl Arg<firewall_rule::DnsAdvancedProtection>) -> Self { Self(put(self.0, "DnsAdvancedProtection", value.into_expr()), Phase) }
     /// `DnsViewId`: text, required. Update: replacement.
-    pub fn dns_view_id(mut self, value: impl Arg<str>) -> CfnFirewallRuleProps<R0, Set, R2> { self.0.set("DnsViewId", value.into_expr()); CfnFirewallRuleProps(self.0, Phase) }
+    pub fn dns_view_id(self, value: impl Arg<str>) -> CfnFirewallRuleProps<R0, Set, R2> { CfnFirewallRuleProps(put(self.0, "DnsViewId", value.into_expr()), Phase) }
     /// `FirewallDomainListId`: text. Update: replacement.
-    pub fn firewall_domain_list_id(mut self, value: impl Arg<str>) -> Self { self.0.set("FirewallDomainListId", value.into_expr()); self }
+    pub fn firewall_domain_list_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirewallDomainListId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnFirewallRuleProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnFirewallRuleProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnFirewallRuleProps<R0, R1, Set> { CfnFirewallRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Priority`: integer. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> Self { self.0.set("Priority", value.into_expr()); self }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `QType`: text. Update: replacement.
-    pub fn q_type(mut self, value: impl Arg<str>) -> Self { self.0.set("QType", value.into_expr()); self }
+    pub fn q_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QType", value.into_expr()), Phase) }
 }
 impl Done for CfnFirewallRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53GlobalResolver::FirewallRule`.
@@ -282,10 +282,10 @@ impl CfnGlobalResolver {
     /// `AWS::Route53GlobalResolver::GlobalResolver`
     pub const TYPE: &'static str = "AWS::Route53GlobalResolver::GlobalResolver";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnGlobalResolverProps<R0, R1>) -> Self where CfnGlobalResolverProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGlobalResolverProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `GlobalResolverId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -304,26 +304,26 @@ impl CfnGlobalResolver {
 }
 impl Parent for CfnGlobalResolver { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53GlobalResolver::GlobalResolver`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-globalresolver.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGlobalResolverProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnGlobalResolverProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnGlobalResolverProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGlobalResolverProps<missing::Name, missing::Regions> { CfnGlobalResolverProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGlobalResolverProps<Missing<required::Name>, Missing<required::Regions>> { CfnGlobalResolverProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnGlobalResolverProps<R0, R1> {
     /// `ClientToken`: text. Update: replacement.
-    pub fn client_token(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientToken", value.into_expr()); self }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IpAddressType`: `IpAddressType`. Update: in place.
-    pub fn ip_address_type(mut self, value: impl Arg<global_resolver::IpAddressType>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<global_resolver::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnGlobalResolverProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnGlobalResolverProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnGlobalResolverProps<Set, R1> { CfnGlobalResolverProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ObservabilityRegion`: text. Update: in place.
-    pub fn observability_region(mut self, value: impl Arg<str>) -> Self { self.0.set("ObservabilityRegion", value.into_expr()); self }
+    pub fn observability_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObservabilityRegion", value.into_expr()), Phase) }
     /// `Regions`: list of text, required. Update: in place.
-    pub fn regions(mut self, value: impl Arg<Arr<str>>) -> CfnGlobalResolverProps<R0, Set> { self.0.set("Regions", value.into_expr()); CfnGlobalResolverProps(self.0, Phase) }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> CfnGlobalResolverProps<R0, Set> { CfnGlobalResolverProps(put(self.0, "Regions", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnGlobalResolverProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53GlobalResolver::GlobalResolver`.
@@ -338,7 +338,7 @@ impl CfnHostedZoneAssociation {
     /// `AWS::Route53GlobalResolver::HostedZoneAssociation`
     pub const TYPE: &'static str = "AWS::Route53GlobalResolver::HostedZoneAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnHostedZoneAssociationProps<R0, R1, R2>) -> Self where CfnHostedZoneAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHostedZoneAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `HostedZoneAssociationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -354,19 +354,19 @@ impl CfnHostedZoneAssociation {
 }
 impl Parent for CfnHostedZoneAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53GlobalResolver::HostedZoneAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53globalresolver-hostedzoneassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnHostedZoneAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnHostedZoneAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnHostedZoneAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnHostedZoneAssociationProps<missing::HostedZoneId, missing::Name, missing::ResourceArn> { CfnHostedZoneAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnHostedZoneAssociationProps<Missing<required::HostedZoneId>, Missing<required::Name>, Missing<required::ResourceArn>> { CfnHostedZoneAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnHostedZoneAssociationProps<R0, R1, R2> {
     /// `HostedZoneId`: text, required. Update: replacement.
-    pub fn hosted_zone_id(mut self, value: impl Arg<str>) -> CfnHostedZoneAssociationProps<Set, R1, R2> { self.0.set("HostedZoneId", value.into_expr()); CfnHostedZoneAssociationProps(self.0, Phase) }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> CfnHostedZoneAssociationProps<Set, R1, R2> { CfnHostedZoneAssociationProps(put(self.0, "HostedZoneId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnHostedZoneAssociationProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnHostedZoneAssociationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnHostedZoneAssociationProps<R0, Set, R2> { CfnHostedZoneAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ResourceArn`: text, required. Update: replacement.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> CfnHostedZoneAssociationProps<R0, R1, Set> { self.0.set("ResourceArn", value.into_expr()); CfnHostedZoneAssociationProps(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnHostedZoneAssociationProps<R0, R1, Set> { CfnHostedZoneAssociationProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnHostedZoneAssociationProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, Cidr, DnsViewId, GlobalResolverId, HostedZoneId, Name, Protocol, Regions, ResourceArn } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, Cidr, DnsViewId, GlobalResolverId, HostedZoneId, Name, Protocol, Regions, ResourceArn } }

@@ -10,10 +10,10 @@ impl CfnProfile {
     /// `AWS::Route53Profiles::Profile`
     pub const TYPE: &'static str = "AWS::Route53Profiles::Profile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnProfileProps<R0>) -> Self where CfnProfileProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ClientToken`: text.
     pub fn attr_client_token(&self) -> Val<str> { self.0.get_att("ClientToken") }
@@ -24,16 +24,16 @@ impl CfnProfile {
 }
 impl Parent for CfnProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53Profiles::Profile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProfileProps<missing::Name> { CfnProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProfileProps<Missing<required::Name>> { CfnProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnProfileProps<R0> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnProfileProps<Set> { self.0.set("Name", value.into_expr()); CfnProfileProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProfileProps<Set> { CfnProfileProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53Profiles::ProfileAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileassociation.html)
@@ -42,7 +42,7 @@ impl CfnProfileAssociation {
     /// `AWS::Route53Profiles::ProfileAssociation`
     pub const TYPE: &'static str = "AWS::Route53Profiles::ProfileAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnProfileAssociationProps<R0, R1, R2>) -> Self where CfnProfileAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProfileAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -50,22 +50,22 @@ impl CfnProfileAssociation {
 }
 impl Parent for CfnProfileAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53Profiles::ProfileAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProfileAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnProfileAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnProfileAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProfileAssociationProps<missing::Name, missing::ProfileId, missing::ResourceId> { CfnProfileAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProfileAssociationProps<Missing<required::Name>, Missing<required::ProfileId>, Missing<required::ResourceId>> { CfnProfileAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnProfileAssociationProps<R0, R1, R2> {
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnProfileAssociationProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnProfileAssociationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProfileAssociationProps<Set, R1, R2> { CfnProfileAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ProfileId`: text, required. Update: replacement.
-    pub fn profile_id(mut self, value: impl Arg<str>) -> CfnProfileAssociationProps<R0, Set, R2> { self.0.set("ProfileId", value.into_expr()); CfnProfileAssociationProps(self.0, Phase) }
+    pub fn profile_id(self, value: impl Arg<str>) -> CfnProfileAssociationProps<R0, Set, R2> { CfnProfileAssociationProps(put(self.0, "ProfileId", value.into_expr()), Phase) }
     /// `ResourceId`: text, required. Update: replacement.
-    pub fn resource_id(mut self, value: impl Arg<str>) -> CfnProfileAssociationProps<R0, R1, Set> { self.0.set("ResourceId", value.into_expr()); CfnProfileAssociationProps(self.0, Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> CfnProfileAssociationProps<R0, R1, Set> { CfnProfileAssociationProps(put(self.0, "ResourceId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProfileAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53Profiles::ProfileResourceAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileresourceassociation.html)
@@ -74,7 +74,7 @@ impl CfnProfileResourceAssociation {
     /// `AWS::Route53Profiles::ProfileResourceAssociation`
     pub const TYPE: &'static str = "AWS::Route53Profiles::ProfileResourceAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnProfileResourceAssociationProps<R0, R1, R2>) -> Self where CfnProfileResourceAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProfileResourceAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -84,21 +84,21 @@ impl CfnProfileResourceAssociation {
 }
 impl Parent for CfnProfileResourceAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53Profiles::ProfileResourceAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53profiles-profileresourceassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProfileResourceAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnProfileResourceAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnProfileResourceAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProfileResourceAssociationProps<missing::Name, missing::ProfileId, missing::ResourceArn> { CfnProfileResourceAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProfileResourceAssociationProps<Missing<required::Name>, Missing<required::ProfileId>, Missing<required::ResourceArn>> { CfnProfileResourceAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnProfileResourceAssociationProps<R0, R1, R2> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnProfileResourceAssociationProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnProfileResourceAssociationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProfileResourceAssociationProps<Set, R1, R2> { CfnProfileResourceAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ProfileId`: text, required. Update: replacement.
-    pub fn profile_id(mut self, value: impl Arg<str>) -> CfnProfileResourceAssociationProps<R0, Set, R2> { self.0.set("ProfileId", value.into_expr()); CfnProfileResourceAssociationProps(self.0, Phase) }
+    pub fn profile_id(self, value: impl Arg<str>) -> CfnProfileResourceAssociationProps<R0, Set, R2> { CfnProfileResourceAssociationProps(put(self.0, "ProfileId", value.into_expr()), Phase) }
     /// `ResourceArn`: text, required. Update: replacement.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> CfnProfileResourceAssociationProps<R0, R1, Set> { self.0.set("ResourceArn", value.into_expr()); CfnProfileResourceAssociationProps(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnProfileResourceAssociationProps<R0, R1, Set> { CfnProfileResourceAssociationProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
     /// `ResourceProperties`: text. Update: in place.
-    pub fn resource_properties(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceProperties", value.into_expr()); self }
+    pub fn resource_properties(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceProperties", value.into_expr()), Phase) }
 }
 impl Done for CfnProfileResourceAssociationProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Name, ProfileId, ResourceArn, ResourceId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Name, ProfileId, ResourceArn, ResourceId } }

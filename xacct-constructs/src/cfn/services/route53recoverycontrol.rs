@@ -10,10 +10,10 @@ impl CfnCluster {
     /// `AWS::Route53RecoveryControl::Cluster`
     pub const TYPE: &'static str = "AWS::Route53RecoveryControl::Cluster";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnClusterProps<R0>) -> Self where CfnClusterProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnClusterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ClusterArn`.
     pub fn reference(&self) -> Val<kind::Route53RecoveryControlClusterArn> { self.0.reference() }
-    /// The attribute `ClusterArn`: text.
+    /// The attribute `ClusterArn`: `Route53RecoveryControlClusterArn`.
     pub fn attr_cluster_arn(&self) -> Val<kind::Route53RecoveryControlClusterArn> { self.0.get_att("ClusterArn") }
     /// The attribute `ClusterEndpoints`: list of `ClusterEndpoint`.
     pub fn attr_cluster_endpoints(&self) -> Val<Arr<cluster::ClusterEndpoint>> { self.0.get_att("ClusterEndpoints") }
@@ -22,32 +22,32 @@ impl CfnCluster {
 }
 impl Parent for CfnCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53RecoveryControl::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-cluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnClusterProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnClusterProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnClusterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnClusterProps<missing::Name> { CfnClusterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnClusterProps<Missing<required::Name>> { CfnClusterProps(Bag::default(), Phase) }
 }
 impl<R0> CfnClusterProps<R0> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnClusterProps<Set> { self.0.set("Name", value.into_expr()); CfnClusterProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnClusterProps<Set> { CfnClusterProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `NetworkType`: `NetworkType`. Update: in place.
-    pub fn network_type(mut self, value: impl Arg<cluster::NetworkType>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<cluster::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53RecoveryControl::Cluster`.
 pub mod cluster {
 use crate::cfn::support::*;
 /// The property type `ClusterEndpoint` of `AWS::Route53RecoveryControl::Cluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-cluster-clusterendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ClusterEndpoint(Bag);
+#[must_use] pub struct ClusterEndpoint(Bag);
 impl ClusterEndpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Endpoint`: text. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("Endpoint", value.into_expr()); self }
+    pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value.into_expr())) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
 }
 impl Done for ClusterEndpoint { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `NetworkType` allows.
@@ -59,10 +59,10 @@ impl CfnControlPanel {
     /// `AWS::Route53RecoveryControl::ControlPanel`
     pub const TYPE: &'static str = "AWS::Route53RecoveryControl::ControlPanel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnControlPanelProps<R0>) -> Self where CfnControlPanelProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnControlPanelProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ControlPanelArn`.
     pub fn reference(&self) -> Val<kind::Route53RecoveryControlControlPanelArn> { self.0.reference() }
-    /// The attribute `ControlPanelArn`: text.
+    /// The attribute `ControlPanelArn`: `Route53RecoveryControlControlPanelArn`.
     pub fn attr_control_panel_arn(&self) -> Val<kind::Route53RecoveryControlControlPanelArn> { self.0.get_att("ControlPanelArn") }
     /// The attribute `DefaultControlPanel`: boolean.
     pub fn attr_default_control_panel(&self) -> Val<bool> { self.0.get_att("DefaultControlPanel") }
@@ -73,18 +73,18 @@ impl CfnControlPanel {
 }
 impl Parent for CfnControlPanel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53RecoveryControl::ControlPanel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-controlpanel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnControlPanelProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnControlPanelProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnControlPanelProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnControlPanelProps<missing::Name> { CfnControlPanelProps(Bag::default(), Phase) }
+    pub fn new() -> CfnControlPanelProps<Missing<required::Name>> { CfnControlPanelProps(Bag::default(), Phase) }
 }
 impl<R0> CfnControlPanelProps<R0> {
-    /// `ClusterArn`: text. Update: replacement.
-    pub fn cluster_arn(mut self, value: impl Arg<kind::Route53RecoveryControlClusterArn>) -> Self { self.0.set("ClusterArn", value.into_expr()); self }
+    /// `ClusterArn`: `Route53RecoveryControlClusterArn`. Update: replacement.
+    pub fn cluster_arn(self, value: impl Arg<kind::Route53RecoveryControlClusterArn>) -> Self { Self(put(self.0, "ClusterArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnControlPanelProps<Set> { self.0.set("Name", value.into_expr()); CfnControlPanelProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnControlPanelProps<Set> { CfnControlPanelProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnControlPanelProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53RecoveryControl::RoutingControl`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-routingcontrol.html)
@@ -93,28 +93,28 @@ impl CfnRoutingControl {
     /// `AWS::Route53RecoveryControl::RoutingControl`
     pub const TYPE: &'static str = "AWS::Route53RecoveryControl::RoutingControl";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnRoutingControlProps<R0>) -> Self where CfnRoutingControlProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRoutingControlProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RoutingControlArn`.
     pub fn reference(&self) -> Val<kind::Route53RecoveryControlRoutingControlArn> { self.0.reference() }
-    /// The attribute `RoutingControlArn`: text.
+    /// The attribute `RoutingControlArn`: `Route53RecoveryControlRoutingControlArn`.
     pub fn attr_routing_control_arn(&self) -> Val<kind::Route53RecoveryControlRoutingControlArn> { self.0.get_att("RoutingControlArn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnRoutingControl { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53RecoveryControl::RoutingControl`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-routingcontrol.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRoutingControlProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnRoutingControlProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnRoutingControlProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRoutingControlProps<missing::Name> { CfnRoutingControlProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRoutingControlProps<Missing<required::Name>> { CfnRoutingControlProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRoutingControlProps<R0> {
-    /// `ClusterArn`: text. Update: replacement.
-    pub fn cluster_arn(mut self, value: impl Arg<kind::Route53RecoveryControlClusterArn>) -> Self { self.0.set("ClusterArn", value.into_expr()); self }
-    /// `ControlPanelArn`: text. Update: replacement.
-    pub fn control_panel_arn(mut self, value: impl Arg<kind::Route53RecoveryControlControlPanelArn>) -> Self { self.0.set("ControlPanelArn", value.into_expr()); self }
+    /// `ClusterArn`: `Route53RecoveryControlClusterArn`. Update: replacement.
+    pub fn cluster_arn(self, value: impl Arg<kind::Route53RecoveryControlClusterArn>) -> Self { Self(put(self.0, "ClusterArn", value.into_expr()), Phase) }
+    /// `ControlPanelArn`: `Route53RecoveryControlControlPanelArn`. Update: replacement.
+    pub fn control_panel_arn(self, value: impl Arg<kind::Route53RecoveryControlControlPanelArn>) -> Self { Self(put(self.0, "ControlPanelArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnRoutingControlProps<Set> { self.0.set("Name", value.into_expr()); CfnRoutingControlProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRoutingControlProps<Set> { CfnRoutingControlProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnRoutingControlProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53RecoveryControl::SafetyRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-safetyrule.html)
@@ -123,84 +123,82 @@ impl CfnSafetyRule {
     /// `AWS::Route53RecoveryControl::SafetyRule`
     pub const TYPE: &'static str = "AWS::Route53RecoveryControl::SafetyRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnSafetyRuleProps<R0, R1, R2>) -> Self where CfnSafetyRuleProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnSafetyRuleProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `SafetyRuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `SafetyRuleArn`: text.
+    /// The attribute `SafetyRuleArn`: `OtherArn`.
     pub fn attr_safety_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SafetyRuleArn") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
 }
 impl Parent for CfnSafetyRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53RecoveryControl::SafetyRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoverycontrol-safetyrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSafetyRuleProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnSafetyRuleProps(Bag);
 impl CfnSafetyRuleProps {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSafetyRuleProps<missing::ControlPanelArn, missing::Name, missing::RuleConfig> { CfnSafetyRuleProps(Bag::default(), Phase) }
-}
-impl<R0, R1, R2> CfnSafetyRuleProps<R0, R1, R2> {
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
     /// `AssertionRule`: `AssertionRule`. Update: in place.
-    pub fn assertion_rule(mut self, value: impl Arg<safety_rule::AssertionRule>) -> Self { self.0.set("AssertionRule", value.into_expr()); self }
-    /// `ControlPanelArn`: text, required. Update: replacement.
-    pub fn control_panel_arn(mut self, value: impl Arg<kind::Route53RecoveryControlControlPanelArn>) -> CfnSafetyRuleProps<Set, R1, R2> { self.0.set("ControlPanelArn", value.into_expr()); CfnSafetyRuleProps(self.0, Phase) }
+    pub fn assertion_rule(self, value: impl Arg<safety_rule::AssertionRule>) -> Self { Self(put(self.0, "AssertionRule", value.into_expr())) }
+    /// `ControlPanelArn`: `Route53RecoveryControlControlPanelArn`. Update: replacement.
+    pub fn control_panel_arn(self, value: impl Arg<kind::Route53RecoveryControlControlPanelArn>) -> Self { Self(put(self.0, "ControlPanelArn", value.into_expr())) }
     /// `GatingRule`: `GatingRule`. Update: in place.
-    pub fn gating_rule(mut self, value: impl Arg<safety_rule::GatingRule>) -> Self { self.0.set("GatingRule", value.into_expr()); self }
-    /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSafetyRuleProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnSafetyRuleProps(self.0, Phase) }
-    /// `RuleConfig`: `RuleConfig`, required. Update: replacement.
-    pub fn rule_config(mut self, value: impl Arg<safety_rule::RuleConfig>) -> CfnSafetyRuleProps<R0, R1, Set> { self.0.set("RuleConfig", value.into_expr()); CfnSafetyRuleProps(self.0, Phase) }
+    pub fn gating_rule(self, value: impl Arg<safety_rule::GatingRule>) -> Self { Self(put(self.0, "GatingRule", value.into_expr())) }
+    /// `Name`: text. Update: in place.
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    /// `RuleConfig`: `RuleConfig`. Update: replacement.
+    pub fn rule_config(self, value: impl Arg<safety_rule::RuleConfig>) -> Self { Self(put(self.0, "RuleConfig", value.into_expr())) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnSafetyRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53RecoveryControl::SafetyRule`.
 pub mod safety_rule {
 use crate::cfn::support::*;
 /// The property type `AssertionRule` of `AWS::Route53RecoveryControl::SafetyRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-safetyrule-assertionrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AssertionRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AssertionRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AssertionRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AssertionRule<super::missing::AssertedControls, super::missing::WaitPeriodMs> { AssertionRule(Bag::default(), Phase) }
+    pub fn new() -> AssertionRule<Missing<super::required::AssertedControls>, Missing<super::required::WaitPeriodMs>> { AssertionRule(Bag::default(), Phase) }
 }
 impl<R0, R1> AssertionRule<R0, R1> {
-    /// `AssertedControls`: list of text, required. Update: in place.
-    pub fn asserted_controls(mut self, value: impl Arg<Arr<kind::Route53RecoveryControlRoutingControlArn>>) -> AssertionRule<Set, R1> { self.0.set("AssertedControls", value.into_expr()); AssertionRule(self.0, Phase) }
+    /// `AssertedControls`: list of `Route53RecoveryControlRoutingControlArn`, required. Update: in place.
+    pub fn asserted_controls(self, value: impl Arg<Arr<kind::Route53RecoveryControlRoutingControlArn>>) -> AssertionRule<Set, R1> { AssertionRule(put(self.0, "AssertedControls", value.into_expr()), Phase) }
     /// `WaitPeriodMs`: integer, required. Update: in place.
-    pub fn wait_period_ms(mut self, value: impl Arg<i64>) -> AssertionRule<R0, Set> { self.0.set("WaitPeriodMs", value.into_expr()); AssertionRule(self.0, Phase) }
+    pub fn wait_period_ms(self, value: impl Arg<i64>) -> AssertionRule<R0, Set> { AssertionRule(put(self.0, "WaitPeriodMs", value.into_expr()), Phase) }
 }
 impl Done for AssertionRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GatingRule` of `AWS::Route53RecoveryControl::SafetyRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-safetyrule-gatingrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GatingRule<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct GatingRule<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl GatingRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GatingRule<super::missing::GatingControls, super::missing::TargetControls, super::missing::WaitPeriodMs> { GatingRule(Bag::default(), Phase) }
+    pub fn new() -> GatingRule<Missing<super::required::GatingControls>, Missing<super::required::TargetControls>, Missing<super::required::WaitPeriodMs>> { GatingRule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> GatingRule<R0, R1, R2> {
     /// `GatingControls`: list of text, required. Update: in place.
-    pub fn gating_controls(mut self, value: impl Arg<Arr<str>>) -> GatingRule<Set, R1, R2> { self.0.set("GatingControls", value.into_expr()); GatingRule(self.0, Phase) }
+    pub fn gating_controls(self, value: impl Arg<Arr<str>>) -> GatingRule<Set, R1, R2> { GatingRule(put(self.0, "GatingControls", value.into_expr()), Phase) }
     /// `TargetControls`: list of text, required. Update: in place.
-    pub fn target_controls(mut self, value: impl Arg<Arr<str>>) -> GatingRule<R0, Set, R2> { self.0.set("TargetControls", value.into_expr()); GatingRule(self.0, Phase) }
+    pub fn target_controls(self, value: impl Arg<Arr<str>>) -> GatingRule<R0, Set, R2> { GatingRule(put(self.0, "TargetControls", value.into_expr()), Phase) }
     /// `WaitPeriodMs`: integer, required. Update: in place.
-    pub fn wait_period_ms(mut self, value: impl Arg<i64>) -> GatingRule<R0, R1, Set> { self.0.set("WaitPeriodMs", value.into_expr()); GatingRule(self.0, Phase) }
+    pub fn wait_period_ms(self, value: impl Arg<i64>) -> GatingRule<R0, R1, Set> { GatingRule(put(self.0, "WaitPeriodMs", value.into_expr()), Phase) }
 }
 impl Done for GatingRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleConfig` of `AWS::Route53RecoveryControl::SafetyRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoverycontrol-safetyrule-ruleconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct RuleConfig<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl RuleConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuleConfig<super::missing::Inverted, super::missing::Threshold, super::missing::Type> { RuleConfig(Bag::default(), Phase) }
+    pub fn new() -> RuleConfig<Missing<super::required::Inverted>, Missing<super::required::Threshold>, Missing<super::required::Type>> { RuleConfig(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RuleConfig<R0, R1, R2> {
     /// `Inverted`: boolean, required. Update: replacement.
-    pub fn inverted(mut self, value: impl Arg<bool>) -> RuleConfig<Set, R1, R2> { self.0.set("Inverted", value.into_expr()); RuleConfig(self.0, Phase) }
+    pub fn inverted(self, value: impl Arg<bool>) -> RuleConfig<Set, R1, R2> { RuleConfig(put(self.0, "Inverted", value.into_expr()), Phase) }
     /// `Threshold`: integer, required. Update: replacement.
-    pub fn threshold(mut self, value: impl Arg<i64>) -> RuleConfig<R0, Set, R2> { self.0.set("Threshold", value.into_expr()); RuleConfig(self.0, Phase) }
+    pub fn threshold(self, value: impl Arg<i64>) -> RuleConfig<R0, Set, R2> { RuleConfig(put(self.0, "Threshold", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> RuleConfig<R0, R1, Set> { self.0.set("Type", value.into_expr()); RuleConfig(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> RuleConfig<R0, R1, Set> { RuleConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for RuleConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
 Type { And = "AND", Atleast = "ATLEAST", Or = "OR" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AssertedControls, ControlPanelArn, GatingControls, Inverted, Name, RuleConfig, TargetControls, Threshold, Type, WaitPeriodMs } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AssertedControls, GatingControls, Inverted, Name, TargetControls, Threshold, Type, WaitPeriodMs } }

@@ -13,23 +13,23 @@ impl CfnCell {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnCellProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `CellName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CellArn`: text.
+    /// The attribute `CellArn`: `OtherArn`.
     pub fn attr_cell_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CellArn") }
     /// The attribute `ParentReadinessScopes`: list of text.
     pub fn attr_parent_readiness_scopes(&self) -> Val<Arr<str>> { self.0.get_att("ParentReadinessScopes") }
 }
 impl Parent for CfnCell { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53RecoveryReadiness::Cell`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-cell.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCellProps(Bag);
+#[must_use] pub struct CfnCellProps(Bag);
 impl CfnCellProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CellName`: text. Update: replacement.
-    pub fn cell_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CellName", value.into_expr()); self }
+    pub fn cell_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CellName", value.into_expr())) }
     /// `Cells`: list of text. Update: in place.
-    pub fn cells(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Cells", value.into_expr()); self }
+    pub fn cells(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cells", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnCellProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53RecoveryReadiness::ReadinessCheck`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-readinesscheck.html)
@@ -41,21 +41,21 @@ impl CfnReadinessCheck {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnReadinessCheckProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ReadinessCheckName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ReadinessCheckArn`: text.
+    /// The attribute `ReadinessCheckArn`: `OtherArn`.
     pub fn attr_readiness_check_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ReadinessCheckArn") }
 }
 impl Parent for CfnReadinessCheck { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53RecoveryReadiness::ReadinessCheck`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-readinesscheck.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnReadinessCheckProps(Bag);
+#[must_use] pub struct CfnReadinessCheckProps(Bag);
 impl CfnReadinessCheckProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReadinessCheckName`: text. Update: replacement.
-    pub fn readiness_check_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ReadinessCheckName", value.into_expr()); self }
+    pub fn readiness_check_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReadinessCheckName", value.into_expr())) }
     /// `ResourceSetName`: text. Update: in place.
-    pub fn resource_set_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceSetName", value.into_expr()); self }
+    pub fn resource_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceSetName", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnReadinessCheckProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53RecoveryReadiness::RecoveryGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-recoverygroup.html)
@@ -67,21 +67,21 @@ impl CfnRecoveryGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnRecoveryGroupProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `RecoveryGroupName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `RecoveryGroupArn`: text.
+    /// The attribute `RecoveryGroupArn`: `OtherArn`.
     pub fn attr_recovery_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RecoveryGroupArn") }
 }
 impl Parent for CfnRecoveryGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53RecoveryReadiness::RecoveryGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-recoverygroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRecoveryGroupProps(Bag);
+#[must_use] pub struct CfnRecoveryGroupProps(Bag);
 impl CfnRecoveryGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Cells`: list of text. Update: in place.
-    pub fn cells(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Cells", value.into_expr()); self }
+    pub fn cells(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Cells", value.into_expr())) }
     /// `RecoveryGroupName`: text. Update: replacement.
-    pub fn recovery_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RecoveryGroupName", value.into_expr()); self }
+    pub fn recovery_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecoveryGroupName", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnRecoveryGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53RecoveryReadiness::ResourceSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-resourceset.html)
@@ -90,96 +90,96 @@ impl CfnResourceSet {
     /// `AWS::Route53RecoveryReadiness::ResourceSet`
     pub const TYPE: &'static str = "AWS::Route53RecoveryReadiness::ResourceSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResourceSetProps<R0, R1>) -> Self where CfnResourceSetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceSetName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ResourceSetArn`: text.
+    /// The attribute `ResourceSetArn`: `OtherArn`.
     pub fn attr_resource_set_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceSetArn") }
 }
 impl Parent for CfnResourceSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53RecoveryReadiness::ResourceSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53recoveryreadiness-resourceset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourceSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResourceSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResourceSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourceSetProps<missing::ResourceSetType, missing::Resources> { CfnResourceSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourceSetProps<Missing<required::ResourceSetType>, Missing<required::Resources>> { CfnResourceSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourceSetProps<R0, R1> {
     /// `ResourceSetName`: text. Update: replacement.
-    pub fn resource_set_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceSetName", value.into_expr()); self }
+    pub fn resource_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceSetName", value.into_expr()), Phase) }
     /// `ResourceSetType`: text, required. Update: replacement.
-    pub fn resource_set_type(mut self, value: impl Arg<str>) -> CfnResourceSetProps<Set, R1> { self.0.set("ResourceSetType", value.into_expr()); CfnResourceSetProps(self.0, Phase) }
+    pub fn resource_set_type(self, value: impl Arg<str>) -> CfnResourceSetProps<Set, R1> { CfnResourceSetProps(put(self.0, "ResourceSetType", value.into_expr()), Phase) }
     /// `Resources`: list of `Resource`, required. Update: in place.
-    pub fn resources(mut self, value: impl Arg<Arr<resource_set::Resource>>) -> CfnResourceSetProps<R0, Set> { self.0.set("Resources", value.into_expr()); CfnResourceSetProps(self.0, Phase) }
+    pub fn resources(self, value: impl Arg<Arr<resource_set::Resource>>) -> CfnResourceSetProps<R0, Set> { CfnResourceSetProps(put(self.0, "Resources", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53RecoveryReadiness::ResourceSet`.
 pub mod resource_set {
 use crate::cfn::support::*;
 /// The property type `DNSTargetResource` of `AWS::Route53RecoveryReadiness::ResourceSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-dnstargetresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DNSTargetResource(Bag);
+#[must_use] pub struct DNSTargetResource(Bag);
 impl DNSTargetResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainName`: text. Update: in place.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainName", value.into_expr()); self }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
     /// `HostedZoneArn`: text. Update: in place.
-    pub fn hosted_zone_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("HostedZoneArn", value.into_expr()); self }
+    pub fn hosted_zone_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneArn", value.into_expr())) }
     /// `RecordSetId`: text. Update: in place.
-    pub fn record_set_id(mut self, value: impl Arg<str>) -> Self { self.0.set("RecordSetId", value.into_expr()); self }
+    pub fn record_set_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordSetId", value.into_expr())) }
     /// `RecordType`: text. Update: in place.
-    pub fn record_type(mut self, value: impl Arg<str>) -> Self { self.0.set("RecordType", value.into_expr()); self }
+    pub fn record_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordType", value.into_expr())) }
     /// `TargetResource`: `TargetResource`. Update: in place.
-    pub fn target_resource(mut self, value: impl Arg<TargetResource>) -> Self { self.0.set("TargetResource", value.into_expr()); self }
+    pub fn target_resource(self, value: impl Arg<TargetResource>) -> Self { Self(put(self.0, "TargetResource", value.into_expr())) }
 }
 impl Done for DNSTargetResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NLBResource` of `AWS::Route53RecoveryReadiness::ResourceSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-nlbresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NLBResource(Bag);
+#[must_use] pub struct NLBResource(Bag);
 impl NLBResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
 }
 impl Done for NLBResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `R53ResourceRecord` of `AWS::Route53RecoveryReadiness::ResourceSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-r53resourcerecord.html)
-#[derive(Clone, Debug)] #[must_use] pub struct R53ResourceRecord(Bag);
+#[must_use] pub struct R53ResourceRecord(Bag);
 impl R53ResourceRecord {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainName`: text. Update: in place.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainName", value.into_expr()); self }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
     /// `RecordSetId`: text. Update: in place.
-    pub fn record_set_id(mut self, value: impl Arg<str>) -> Self { self.0.set("RecordSetId", value.into_expr()); self }
+    pub fn record_set_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RecordSetId", value.into_expr())) }
 }
 impl Done for R53ResourceRecord { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Resource` of `AWS::Route53RecoveryReadiness::ResourceSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-resource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Resource(Bag);
+#[must_use] pub struct Resource(Bag);
 impl Resource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentId`: text. Update: in place.
-    pub fn component_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ComponentId", value.into_expr()); self }
+    pub fn component_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ComponentId", value.into_expr())) }
     /// `DnsTargetResource`: `DNSTargetResource`. Update: in place.
-    pub fn dns_target_resource(mut self, value: impl Arg<DNSTargetResource>) -> Self { self.0.set("DnsTargetResource", value.into_expr()); self }
+    pub fn dns_target_resource(self, value: impl Arg<DNSTargetResource>) -> Self { Self(put(self.0, "DnsTargetResource", value.into_expr())) }
     /// `ReadinessScopes`: list of text. Update: in place.
-    pub fn readiness_scopes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ReadinessScopes", value.into_expr()); self }
+    pub fn readiness_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReadinessScopes", value.into_expr())) }
     /// `ResourceArn`: text. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceArn", value.into_expr()); self }
+    pub fn resource_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceArn", value.into_expr())) }
 }
 impl Done for Resource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetResource` of `AWS::Route53RecoveryReadiness::ResourceSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53recoveryreadiness-resourceset-targetresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetResource(Bag);
+#[must_use] pub struct TargetResource(Bag);
 impl TargetResource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NLBResource`: `NLBResource`. Update: in place.
-    pub fn nlb_resource(mut self, value: impl Arg<NLBResource>) -> Self { self.0.set("NLBResource", value.into_expr()); self }
+    pub fn nlb_resource(self, value: impl Arg<NLBResource>) -> Self { Self(put(self.0, "NLBResource", value.into_expr())) }
     /// `R53Resource`: `R53ResourceRecord`. Update: in place.
-    pub fn r53_resource(mut self, value: impl Arg<R53ResourceRecord>) -> Self { self.0.set("R53Resource", value.into_expr()); self }
+    pub fn r53_resource(self, value: impl Arg<R53ResourceRecord>) -> Self { Self(put(self.0, "R53Resource", value.into_expr())) }
 }
 impl Done for TargetResource { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ResourceSetType, Resources } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ResourceSetType, Resources } }

@@ -13,7 +13,7 @@ impl CfnFirewallDomainList {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnFirewallDomainListProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::Route53ResolverFirewallDomainListId> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -21,7 +21,7 @@ impl CfnFirewallDomainList {
     pub fn attr_creator_request_id(&self) -> Val<str> { self.0.get_att("CreatorRequestId") }
     /// The attribute `DomainCount`: integer.
     pub fn attr_domain_count(&self) -> Val<i64> { self.0.get_att("DomainCount") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: `Route53ResolverFirewallDomainListId`.
     pub fn attr_id(&self) -> Val<kind::Route53ResolverFirewallDomainListId> { self.0.get_att("Id") }
     /// The attribute `ManagedOwnerName`: text.
     pub fn attr_managed_owner_name(&self) -> Val<str> { self.0.get_att("ManagedOwnerName") }
@@ -34,18 +34,18 @@ impl CfnFirewallDomainList {
 }
 impl Parent for CfnFirewallDomainList { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53Resolver::FirewallDomainList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewalldomainlist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFirewallDomainListProps(Bag);
+#[must_use] pub struct CfnFirewallDomainListProps(Bag);
 impl CfnFirewallDomainListProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainFileUrl`: text. Update: in place.
-    pub fn domain_file_url(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainFileUrl", value.into_expr()); self }
+    pub fn domain_file_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainFileUrl", value.into_expr())) }
     /// `Domains`: list of text. Update: in place.
-    pub fn domains(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Domains", value.into_expr()); self }
+    pub fn domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Domains", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnFirewallDomainListProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53Resolver::FirewallRuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroup.html)
@@ -57,13 +57,13 @@ impl CfnFirewallRuleGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnFirewallRuleGroupProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::Route53ResolverFirewallRuleGroupId> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
     /// The attribute `CreatorRequestId`: text.
     pub fn attr_creator_request_id(&self) -> Val<str> { self.0.get_att("CreatorRequestId") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: `Route53ResolverFirewallRuleGroupId`.
     pub fn attr_id(&self) -> Val<kind::Route53ResolverFirewallRuleGroupId> { self.0.get_att("Id") }
     /// The attribute `ModificationTime`: text.
     pub fn attr_modification_time(&self) -> Val<str> { self.0.get_att("ModificationTime") }
@@ -80,102 +80,102 @@ impl CfnFirewallRuleGroup {
 }
 impl Parent for CfnFirewallRuleGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53Resolver::FirewallRuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFirewallRuleGroupProps(Bag);
+#[must_use] pub struct CfnFirewallRuleGroupProps(Bag);
 impl CfnFirewallRuleGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FirewallRules`: list of `FirewallRule`. Update: in place.
-    pub fn firewall_rules(mut self, value: impl Arg<Arr<firewall_rule_group::FirewallRule>>) -> Self { self.0.set("FirewallRules", value.into_expr()); self }
+    pub fn firewall_rules(self, value: impl Arg<Arr<firewall_rule_group::FirewallRule>>) -> Self { Self(put(self.0, "FirewallRules", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnFirewallRuleGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53Resolver::FirewallRuleGroup`.
 pub mod firewall_rule_group {
 use crate::cfn::support::*;
 /// The property type `FirewallAdvancedContentCategoryConfig` of `AWS::Route53Resolver::FirewallRuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewalladvancedcontentcategoryconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FirewallAdvancedContentCategoryConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FirewallAdvancedContentCategoryConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl FirewallAdvancedContentCategoryConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FirewallAdvancedContentCategoryConfig<super::missing::Category> { FirewallAdvancedContentCategoryConfig(Bag::default(), Phase) }
+    pub fn new() -> FirewallAdvancedContentCategoryConfig<Missing<super::required::Category>> { FirewallAdvancedContentCategoryConfig(Bag::default(), Phase) }
 }
 impl<R0> FirewallAdvancedContentCategoryConfig<R0> {
     /// `Category`: text, required. Update: in place.
-    pub fn category(mut self, value: impl Arg<str>) -> FirewallAdvancedContentCategoryConfig<Set> { self.0.set("Category", value.into_expr()); FirewallAdvancedContentCategoryConfig(self.0, Phase) }
+    pub fn category(self, value: impl Arg<str>) -> FirewallAdvancedContentCategoryConfig<Set> { FirewallAdvancedContentCategoryConfig(put(self.0, "Category", value.into_expr()), Phase) }
 }
 impl Done for FirewallAdvancedContentCategoryConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirewallAdvancedThreatCategoryConfig` of `AWS::Route53Resolver::FirewallRuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewalladvancedthreatcategoryconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FirewallAdvancedThreatCategoryConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FirewallAdvancedThreatCategoryConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl FirewallAdvancedThreatCategoryConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FirewallAdvancedThreatCategoryConfig<super::missing::Category> { FirewallAdvancedThreatCategoryConfig(Bag::default(), Phase) }
+    pub fn new() -> FirewallAdvancedThreatCategoryConfig<Missing<super::required::Category>> { FirewallAdvancedThreatCategoryConfig(Bag::default(), Phase) }
 }
 impl<R0> FirewallAdvancedThreatCategoryConfig<R0> {
     /// `Category`: text, required. Update: in place.
-    pub fn category(mut self, value: impl Arg<str>) -> FirewallAdvancedThreatCategoryConfig<Set> { self.0.set("Category", value.into_expr()); FirewallAdvancedThreatCategoryConfig(self.0, Phase) }
+    pub fn category(self, value: impl Arg<str>) -> FirewallAdvancedThreatCategoryConfig<Set> { FirewallAdvancedThreatCategoryConfig(put(self.0, "Category", value.into_expr()), Phase) }
 }
 impl Done for FirewallAdvancedThreatCategoryConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirewallRule` of `AWS::Route53Resolver::FirewallRuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FirewallRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FirewallRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FirewallRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FirewallRule<super::missing::Action, super::missing::Priority> { FirewallRule(Bag::default(), Phase) }
+    pub fn new() -> FirewallRule<Missing<super::required::Action>, Missing<super::required::Priority>> { FirewallRule(Bag::default(), Phase) }
 }
 impl<R0, R1> FirewallRule<R0, R1> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> FirewallRule<Set, R1> { self.0.set("Action", value.into_expr()); FirewallRule(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> FirewallRule<Set, R1> { FirewallRule(put(self.0, "Action", value.into_expr()), Phase) }
     /// `BlockOverrideDnsType`: `BlockOverrideDnsType`. Update: in place.
-    pub fn block_override_dns_type(mut self, value: impl Arg<BlockOverrideDnsType>) -> Self { self.0.set("BlockOverrideDnsType", value.into_expr()); self }
+    pub fn block_override_dns_type(self, value: impl Arg<BlockOverrideDnsType>) -> Self { Self(put(self.0, "BlockOverrideDnsType", value.into_expr()), Phase) }
     /// `BlockOverrideDomain`: text. Update: in place.
-    pub fn block_override_domain(mut self, value: impl Arg<str>) -> Self { self.0.set("BlockOverrideDomain", value.into_expr()); self }
+    pub fn block_override_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BlockOverrideDomain", value.into_expr()), Phase) }
     /// `BlockOverrideTtl`: integer. Update: in place.
-    pub fn block_override_ttl(mut self, value: impl Arg<i64>) -> Self { self.0.set("BlockOverrideTtl", value.into_expr()); self }
+    pub fn block_override_ttl(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BlockOverrideTtl", value.into_expr()), Phase) }
     /// `BlockResponse`: `BlockResponse`. Update: in place.
-    pub fn block_response(mut self, value: impl Arg<BlockResponse>) -> Self { self.0.set("BlockResponse", value.into_expr()); self }
+    pub fn block_response(self, value: impl Arg<BlockResponse>) -> Self { Self(put(self.0, "BlockResponse", value.into_expr()), Phase) }
     /// `ConfidenceThreshold`: `ConfidenceThreshold`. Update: in place.
-    pub fn confidence_threshold(mut self, value: impl Arg<ConfidenceThreshold>) -> Self { self.0.set("ConfidenceThreshold", value.into_expr()); self }
+    pub fn confidence_threshold(self, value: impl Arg<ConfidenceThreshold>) -> Self { Self(put(self.0, "ConfidenceThreshold", value.into_expr()), Phase) }
     /// `DnsThreatProtection`: `DnsThreatProtection`. Update: in place.
-    pub fn dns_threat_protection(mut self, value: impl Arg<DnsThreatProtection>) -> Self { self.0.set("DnsThreatProtection", value.into_expr()); self }
-    /// `FirewallDomainListId`: text. Update: in place.
-    pub fn firewall_domain_list_id(mut self, value: impl Arg<kind::Route53ResolverFirewallDomainListId>) -> Self { self.0.set("FirewallDomainListId", value.into_expr()); self }
+    pub fn dns_threat_protection(self, value: impl Arg<DnsThreatProtection>) -> Self { Self(put(self.0, "DnsThreatProtection", value.into_expr()), Phase) }
+    /// `FirewallDomainListId`: `Route53ResolverFirewallDomainListId`. Update: in place.
+    pub fn firewall_domain_list_id(self, value: impl Arg<kind::Route53ResolverFirewallDomainListId>) -> Self { Self(put(self.0, "FirewallDomainListId", value.into_expr()), Phase) }
     /// `FirewallDomainRedirectionAction`: `FirewallDomainRedirectionAction`. Update: in place.
-    pub fn firewall_domain_redirection_action(mut self, value: impl Arg<FirewallDomainRedirectionAction>) -> Self { self.0.set("FirewallDomainRedirectionAction", value.into_expr()); self }
+    pub fn firewall_domain_redirection_action(self, value: impl Arg<FirewallDomainRedirectionAction>) -> Self { Self(put(self.0, "FirewallDomainRedirectionAction", value.into_expr()), Phase) }
     /// `FirewallRuleType`: `FirewallRuleType`. Update: in place.
-    pub fn firewall_rule_type(mut self, value: impl Arg<FirewallRuleType>) -> Self { self.0.set("FirewallRuleType", value.into_expr()); self }
+    pub fn firewall_rule_type(self, value: impl Arg<FirewallRuleType>) -> Self { Self(put(self.0, "FirewallRuleType", value.into_expr()), Phase) }
     /// `FirewallThreatProtectionId`: text. Update: in place.
-    pub fn firewall_threat_protection_id(mut self, value: impl Arg<str>) -> Self { self.0.set("FirewallThreatProtectionId", value.into_expr()); self }
+    pub fn firewall_threat_protection_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FirewallThreatProtectionId", value.into_expr()), Phase) }
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> FirewallRule<R0, Set> { self.0.set("Priority", value.into_expr()); FirewallRule(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> FirewallRule<R0, Set> { FirewallRule(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `Qtype`: text. Update: in place.
-    pub fn qtype(mut self, value: impl Arg<str>) -> Self { self.0.set("Qtype", value.into_expr()); self }
+    pub fn qtype(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Qtype", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for FirewallRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FirewallRuleType` of `AWS::Route53Resolver::FirewallRuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-firewallruletype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FirewallRuleType(Bag);
+#[must_use] pub struct FirewallRuleType(Bag);
 impl FirewallRuleType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FirewallAdvancedContentCategory`: `FirewallAdvancedContentCategoryConfig`. Update: in place.
-    pub fn firewall_advanced_content_category(mut self, value: impl Arg<FirewallAdvancedContentCategoryConfig>) -> Self { self.0.set("FirewallAdvancedContentCategory", value.into_expr()); self }
+    pub fn firewall_advanced_content_category(self, value: impl Arg<FirewallAdvancedContentCategoryConfig>) -> Self { Self(put(self.0, "FirewallAdvancedContentCategory", value.into_expr())) }
     /// `FirewallAdvancedThreatCategory`: `FirewallAdvancedThreatCategoryConfig`. Update: in place.
-    pub fn firewall_advanced_threat_category(mut self, value: impl Arg<FirewallAdvancedThreatCategoryConfig>) -> Self { self.0.set("FirewallAdvancedThreatCategory", value.into_expr()); self }
+    pub fn firewall_advanced_threat_category(self, value: impl Arg<FirewallAdvancedThreatCategoryConfig>) -> Self { Self(put(self.0, "FirewallAdvancedThreatCategory", value.into_expr())) }
     /// `PartnerThreatProtection`: `PartnerThreatProtectionConfig`. Update: in place.
-    pub fn partner_threat_protection(mut self, value: impl Arg<PartnerThreatProtectionConfig>) -> Self { self.0.set("PartnerThreatProtection", value.into_expr()); self }
+    pub fn partner_threat_protection(self, value: impl Arg<PartnerThreatProtectionConfig>) -> Self { Self(put(self.0, "PartnerThreatProtection", value.into_expr())) }
 }
 impl Done for FirewallRuleType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartnerThreatProtectionConfig` of `AWS::Route53Resolver::FirewallRuleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-firewallrulegroup-partnerthreatprotectionconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PartnerThreatProtectionConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PartnerThreatProtectionConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl PartnerThreatProtectionConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PartnerThreatProtectionConfig<super::missing::Partner> { PartnerThreatProtectionConfig(Bag::default(), Phase) }
+    pub fn new() -> PartnerThreatProtectionConfig<Missing<super::required::Partner>> { PartnerThreatProtectionConfig(Bag::default(), Phase) }
 }
 impl<R0> PartnerThreatProtectionConfig<R0> {
     /// `Partner`: text, required. Update: in place.
-    pub fn partner(mut self, value: impl Arg<str>) -> PartnerThreatProtectionConfig<Set> { self.0.set("Partner", value.into_expr()); PartnerThreatProtectionConfig(self.0, Phase) }
+    pub fn partner(self, value: impl Arg<str>) -> PartnerThreatProtectionConfig<Set> { PartnerThreatProtectionConfig(put(self.0, "Partner", value.into_expr()), Phase) }
 }
 impl Done for PartnerThreatProtectionConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -199,10 +199,10 @@ impl CfnFirewallRuleGroupAssociation {
     /// `AWS::Route53Resolver::FirewallRuleGroupAssociation`
     pub const TYPE: &'static str = "AWS::Route53Resolver::FirewallRuleGroupAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnFirewallRuleGroupAssociationProps<R0, R1, R2>) -> Self where CfnFirewallRuleGroupAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFirewallRuleGroupAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -221,24 +221,24 @@ impl CfnFirewallRuleGroupAssociation {
 }
 impl Parent for CfnFirewallRuleGroupAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53Resolver::FirewallRuleGroupAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-firewallrulegroupassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFirewallRuleGroupAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnFirewallRuleGroupAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnFirewallRuleGroupAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFirewallRuleGroupAssociationProps<missing::FirewallRuleGroupId, missing::Priority, missing::VpcId> { CfnFirewallRuleGroupAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFirewallRuleGroupAssociationProps<Missing<required::FirewallRuleGroupId>, Missing<required::Priority>, Missing<required::VpcId>> { CfnFirewallRuleGroupAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnFirewallRuleGroupAssociationProps<R0, R1, R2> {
-    /// `FirewallRuleGroupId`: text, required. Update: replacement.
-    pub fn firewall_rule_group_id(mut self, value: impl Arg<kind::Route53ResolverFirewallRuleGroupId>) -> CfnFirewallRuleGroupAssociationProps<Set, R1, R2> { self.0.set("FirewallRuleGroupId", value.into_expr()); CfnFirewallRuleGroupAssociationProps(self.0, Phase) }
+    /// `FirewallRuleGroupId`: `Route53ResolverFirewallRuleGroupId`, required. Update: replacement.
+    pub fn firewall_rule_group_id(self, value: impl Arg<kind::Route53ResolverFirewallRuleGroupId>) -> CfnFirewallRuleGroupAssociationProps<Set, R1, R2> { CfnFirewallRuleGroupAssociationProps(put(self.0, "FirewallRuleGroupId", value.into_expr()), Phase) }
     /// `MutationProtection`: `MutationProtection`. Update: in place.
-    pub fn mutation_protection(mut self, value: impl Arg<firewall_rule_group_association::MutationProtection>) -> Self { self.0.set("MutationProtection", value.into_expr()); self }
+    pub fn mutation_protection(self, value: impl Arg<firewall_rule_group_association::MutationProtection>) -> Self { Self(put(self.0, "MutationProtection", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> CfnFirewallRuleGroupAssociationProps<R0, Set, R2> { self.0.set("Priority", value.into_expr()); CfnFirewallRuleGroupAssociationProps(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> CfnFirewallRuleGroupAssociationProps<R0, Set, R2> { CfnFirewallRuleGroupAssociationProps(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
-    /// `VpcId`: text, required. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> CfnFirewallRuleGroupAssociationProps<R0, R1, Set> { self.0.set("VpcId", value.into_expr()); CfnFirewallRuleGroupAssociationProps(self.0, Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`, required. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnFirewallRuleGroupAssociationProps<R0, R1, Set> { CfnFirewallRuleGroupAssociationProps(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnFirewallRuleGroupAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53Resolver::FirewallRuleGroupAssociation`.
@@ -253,10 +253,10 @@ impl CfnOutpostResolver {
     /// `AWS::Route53Resolver::OutpostResolver`
     pub const TYPE: &'static str = "AWS::Route53Resolver::OutpostResolver";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnOutpostResolverProps<R0, R1, R2>) -> Self where CfnOutpostResolverProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOutpostResolverProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
@@ -273,22 +273,22 @@ impl CfnOutpostResolver {
 }
 impl Parent for CfnOutpostResolver { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53Resolver::OutpostResolver`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-outpostresolver.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOutpostResolverProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnOutpostResolverProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnOutpostResolverProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOutpostResolverProps<missing::Name, missing::OutpostArn, missing::PreferredInstanceType> { CfnOutpostResolverProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOutpostResolverProps<Missing<required::Name>, Missing<required::OutpostArn>, Missing<required::PreferredInstanceType>> { CfnOutpostResolverProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnOutpostResolverProps<R0, R1, R2> {
     /// `InstanceCount`: integer. Update: in place.
-    pub fn instance_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("InstanceCount", value.into_expr()); self }
+    pub fn instance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "InstanceCount", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnOutpostResolverProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnOutpostResolverProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnOutpostResolverProps<Set, R1, R2> { CfnOutpostResolverProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OutpostArn`: text, required. Update: replacement.
-    pub fn outpost_arn(mut self, value: impl Arg<str>) -> CfnOutpostResolverProps<R0, Set, R2> { self.0.set("OutpostArn", value.into_expr()); CfnOutpostResolverProps(self.0, Phase) }
+    pub fn outpost_arn(self, value: impl Arg<str>) -> CfnOutpostResolverProps<R0, Set, R2> { CfnOutpostResolverProps(put(self.0, "OutpostArn", value.into_expr()), Phase) }
     /// `PreferredInstanceType`: text, required. Update: in place.
-    pub fn preferred_instance_type(mut self, value: impl Arg<str>) -> CfnOutpostResolverProps<R0, R1, Set> { self.0.set("PreferredInstanceType", value.into_expr()); CfnOutpostResolverProps(self.0, Phase) }
+    pub fn preferred_instance_type(self, value: impl Arg<str>) -> CfnOutpostResolverProps<R0, R1, Set> { CfnOutpostResolverProps(put(self.0, "PreferredInstanceType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnOutpostResolverProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53Resolver::ResolverConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverconfig.html)
@@ -297,7 +297,7 @@ impl CfnResolverConfig {
     /// `AWS::Route53Resolver::ResolverConfig`
     pub const TYPE: &'static str = "AWS::Route53Resolver::ResolverConfig";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResolverConfigProps<R0, R1>) -> Self where CfnResolverConfigProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResolverConfigProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AutodefinedReverse`: text.
@@ -309,16 +309,16 @@ impl CfnResolverConfig {
 }
 impl Parent for CfnResolverConfig { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53Resolver::ResolverConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResolverConfigProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResolverConfigProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResolverConfigProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResolverConfigProps<missing::AutodefinedReverseFlag, missing::ResourceId> { CfnResolverConfigProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResolverConfigProps<Missing<required::AutodefinedReverseFlag>, Missing<required::ResourceId>> { CfnResolverConfigProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResolverConfigProps<R0, R1> {
     /// `AutodefinedReverseFlag`: `AutodefinedReverseFlag`, required. Update: replacement.
-    pub fn autodefined_reverse_flag(mut self, value: impl Arg<resolver_config::AutodefinedReverseFlag>) -> CfnResolverConfigProps<Set, R1> { self.0.set("AutodefinedReverseFlag", value.into_expr()); CfnResolverConfigProps(self.0, Phase) }
+    pub fn autodefined_reverse_flag(self, value: impl Arg<resolver_config::AutodefinedReverseFlag>) -> CfnResolverConfigProps<Set, R1> { CfnResolverConfigProps(put(self.0, "AutodefinedReverseFlag", value.into_expr()), Phase) }
     /// `ResourceId`: text, required. Update: replacement.
-    pub fn resource_id(mut self, value: impl Arg<str>) -> CfnResolverConfigProps<R0, Set> { self.0.set("ResourceId", value.into_expr()); CfnResolverConfigProps(self.0, Phase) }
+    pub fn resource_id(self, value: impl Arg<str>) -> CfnResolverConfigProps<R0, Set> { CfnResolverConfigProps(put(self.0, "ResourceId", value.into_expr()), Phase) }
 }
 impl Done for CfnResolverConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53Resolver::ResolverConfig`.
@@ -345,12 +345,12 @@ impl CfnResolverDNSSECConfig {
 }
 impl Parent for CfnResolverDNSSECConfig { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53Resolver::ResolverDNSSECConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverdnssecconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResolverDNSSECConfigProps(Bag);
+#[must_use] pub struct CfnResolverDNSSECConfigProps(Bag);
 impl CfnResolverDNSSECConfigProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourceId`: text. Update: replacement.
-    pub fn resource_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceId", value.into_expr()); self }
+    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr())) }
 }
 impl Done for CfnResolverDNSSECConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53Resolver::ResolverEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html)
@@ -359,10 +359,10 @@ impl CfnResolverEndpoint {
     /// `AWS::Route53Resolver::ResolverEndpoint`
     pub const TYPE: &'static str = "AWS::Route53Resolver::ResolverEndpoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnResolverEndpointProps<R0, R1, R2>) -> Self where CfnResolverEndpointProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResolverEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResolverEndpointId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Direction`: text.
     pub fn attr_direction(&self) -> Val<str> { self.0.get_att("Direction") }
@@ -372,7 +372,7 @@ impl CfnResolverEndpoint {
     pub fn attr_ip_address_count(&self) -> Val<str> { self.0.get_att("IpAddressCount") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
-    /// The attribute `OutpostArn`: text.
+    /// The attribute `OutpostArn`: `OtherArn`.
     pub fn attr_outpost_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("OutpostArn") }
     /// The attribute `PreferredInstanceType`: text.
     pub fn attr_preferred_instance_type(&self) -> Val<str> { self.0.get_att("PreferredInstanceType") }
@@ -383,56 +383,56 @@ impl CfnResolverEndpoint {
 }
 impl Parent for CfnResolverEndpoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53Resolver::ResolverEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResolverEndpointProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnResolverEndpointProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnResolverEndpointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResolverEndpointProps<missing::Direction, missing::IpAddresses, missing::SecurityGroupIds> { CfnResolverEndpointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResolverEndpointProps<Missing<required::Direction>, Missing<required::IpAddresses>, Missing<required::SecurityGroupIds>> { CfnResolverEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnResolverEndpointProps<R0, R1, R2> {
     /// `Direction`: text, required. Update: replacement.
-    pub fn direction(mut self, value: impl Arg<str>) -> CfnResolverEndpointProps<Set, R1, R2> { self.0.set("Direction", value.into_expr()); CfnResolverEndpointProps(self.0, Phase) }
+    pub fn direction(self, value: impl Arg<str>) -> CfnResolverEndpointProps<Set, R1, R2> { CfnResolverEndpointProps(put(self.0, "Direction", value.into_expr()), Phase) }
     /// `Dns64Enabled`: boolean. Update: in place.
-    pub fn dns64_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Dns64Enabled", value.into_expr()); self }
+    pub fn dns64_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Dns64Enabled", value.into_expr()), Phase) }
     /// `IpAddresses`: list of `IpAddressRequest`, required. Update: in place.
-    pub fn ip_addresses(mut self, value: impl Arg<Arr<resolver_endpoint::IpAddressRequest>>) -> CfnResolverEndpointProps<R0, Set, R2> { self.0.set("IpAddresses", value.into_expr()); CfnResolverEndpointProps(self.0, Phase) }
+    pub fn ip_addresses(self, value: impl Arg<Arr<resolver_endpoint::IpAddressRequest>>) -> CfnResolverEndpointProps<R0, Set, R2> { CfnResolverEndpointProps(put(self.0, "IpAddresses", value.into_expr()), Phase) }
     /// `Ipv6InternetAccessEnabled`: boolean. Update: in place.
-    pub fn ipv6_internet_access_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Ipv6InternetAccessEnabled", value.into_expr()); self }
+    pub fn ipv6_internet_access_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Ipv6InternetAccessEnabled", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OutpostArn`: text. Update: replacement.
-    pub fn outpost_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("OutpostArn", value.into_expr()); self }
+    pub fn outpost_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutpostArn", value.into_expr()), Phase) }
     /// `PreferredInstanceType`: text. Update: replacement.
-    pub fn preferred_instance_type(mut self, value: impl Arg<str>) -> Self { self.0.set("PreferredInstanceType", value.into_expr()); self }
+    pub fn preferred_instance_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreferredInstanceType", value.into_expr()), Phase) }
     /// `Protocols`: list of text. Update: in place.
-    pub fn protocols(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Protocols", value.into_expr()); self }
+    pub fn protocols(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Protocols", value.into_expr()), Phase) }
     /// `ResolverEndpointType`: `ResolverEndpointType`. Update: in place.
-    pub fn resolver_endpoint_type(mut self, value: impl Arg<resolver_endpoint::ResolverEndpointType>) -> Self { self.0.set("ResolverEndpointType", value.into_expr()); self }
+    pub fn resolver_endpoint_type(self, value: impl Arg<resolver_endpoint::ResolverEndpointType>) -> Self { Self(put(self.0, "ResolverEndpointType", value.into_expr()), Phase) }
     /// `RniEnhancedMetricsEnabled`: boolean. Update: in place.
-    pub fn rni_enhanced_metrics_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("RniEnhancedMetricsEnabled", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text, required. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> CfnResolverEndpointProps<R0, R1, Set> { self.0.set("SecurityGroupIds", value.into_expr()); CfnResolverEndpointProps(self.0, Phase) }
+    pub fn rni_enhanced_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RniEnhancedMetricsEnabled", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnResolverEndpointProps<R0, R1, Set> { CfnResolverEndpointProps(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetNameServerMetricsEnabled`: boolean. Update: in place.
-    pub fn target_name_server_metrics_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("TargetNameServerMetricsEnabled", value.into_expr()); self }
+    pub fn target_name_server_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TargetNameServerMetricsEnabled", value.into_expr()), Phase) }
 }
 impl Done for CfnResolverEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53Resolver::ResolverEndpoint`.
 pub mod resolver_endpoint {
 use crate::cfn::support::*;
 /// The property type `IpAddressRequest` of `AWS::Route53Resolver::ResolverEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-resolverendpoint-ipaddressrequest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IpAddressRequest<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IpAddressRequest<R0 = Set>(Bag, Phase<(R0,)>);
 impl IpAddressRequest {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IpAddressRequest<super::missing::SubnetId> { IpAddressRequest(Bag::default(), Phase) }
+    pub fn new() -> IpAddressRequest<Missing<super::required::SubnetId>> { IpAddressRequest(Bag::default(), Phase) }
 }
 impl<R0> IpAddressRequest<R0> {
     /// `Ip`: text. Update: in place.
-    pub fn ip(mut self, value: impl Arg<str>) -> Self { self.0.set("Ip", value.into_expr()); self }
+    pub fn ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ip", value.into_expr()), Phase) }
     /// `Ipv6`: text. Update: in place.
-    pub fn ipv6(mut self, value: impl Arg<str>) -> Self { self.0.set("Ipv6", value.into_expr()); self }
-    /// `SubnetId`: text, required. Update: in place.
-    pub fn subnet_id(mut self, value: impl Arg<kind::Ec2SubnetId>) -> IpAddressRequest<Set> { self.0.set("SubnetId", value.into_expr()); IpAddressRequest(self.0, Phase) }
+    pub fn ipv6(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6", value.into_expr()), Phase) }
+    /// `SubnetId`: `Ec2SubnetId`, required. Update: in place.
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> IpAddressRequest<Set> { IpAddressRequest(put(self.0, "SubnetId", value.into_expr()), Phase) }
 }
 impl Done for IpAddressRequest { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ResolverEndpointType` allows.
@@ -447,7 +447,7 @@ impl CfnResolverQueryLoggingConfig {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnResolverQueryLoggingConfigProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::Route53ResolverResolverQueryLoggingConfigId> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `AssociationCount`: integer.
     pub fn attr_association_count(&self) -> Val<i64> { self.0.get_att("AssociationCount") }
@@ -455,7 +455,7 @@ impl CfnResolverQueryLoggingConfig {
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
     /// The attribute `CreatorRequestId`: text.
     pub fn attr_creator_request_id(&self) -> Val<str> { self.0.get_att("CreatorRequestId") }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: `Route53ResolverResolverQueryLoggingConfigId`.
     pub fn attr_id(&self) -> Val<kind::Route53ResolverResolverQueryLoggingConfigId> { self.0.get_att("Id") }
     /// The attribute `OwnerId`: text.
     pub fn attr_owner_id(&self) -> Val<str> { self.0.get_att("OwnerId") }
@@ -466,16 +466,16 @@ impl CfnResolverQueryLoggingConfig {
 }
 impl Parent for CfnResolverQueryLoggingConfig { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53Resolver::ResolverQueryLoggingConfig`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResolverQueryLoggingConfigProps(Bag);
+#[must_use] pub struct CfnResolverQueryLoggingConfigProps(Bag);
 impl CfnResolverQueryLoggingConfigProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationArn`: text. Update: replacement.
-    pub fn destination_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationArn", value.into_expr()); self }
+    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnResolverQueryLoggingConfigProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53Resolver::ResolverQueryLoggingConfigAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfigassociation.html)
@@ -500,14 +500,14 @@ impl CfnResolverQueryLoggingConfigAssociation {
 }
 impl Parent for CfnResolverQueryLoggingConfigAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53Resolver::ResolverQueryLoggingConfigAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverqueryloggingconfigassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResolverQueryLoggingConfigAssociationProps(Bag);
+#[must_use] pub struct CfnResolverQueryLoggingConfigAssociationProps(Bag);
 impl CfnResolverQueryLoggingConfigAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ResolverQueryLogConfigId`: text. Update: replacement.
-    pub fn resolver_query_log_config_id(mut self, value: impl Arg<kind::Route53ResolverResolverQueryLoggingConfigId>) -> Self { self.0.set("ResolverQueryLogConfigId", value.into_expr()); self }
-    /// `ResourceId`: text. Update: replacement.
-    pub fn resource_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> Self { self.0.set("ResourceId", value.into_expr()); self }
+    /// `ResolverQueryLogConfigId`: `Route53ResolverResolverQueryLoggingConfigId`. Update: replacement.
+    pub fn resolver_query_log_config_id(self, value: impl Arg<kind::Route53ResolverResolverQueryLoggingConfigId>) -> Self { Self(put(self.0, "ResolverQueryLogConfigId", value.into_expr())) }
+    /// `ResourceId`: `Ec2VpcId`. Update: replacement.
+    pub fn resource_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "ResourceId", value.into_expr())) }
 }
 impl Done for CfnResolverQueryLoggingConfigAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Route53Resolver::ResolverRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html)
@@ -516,10 +516,10 @@ impl CfnResolverRule {
     /// `AWS::Route53Resolver::ResolverRule`
     pub const TYPE: &'static str = "AWS::Route53Resolver::ResolverRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnResolverRuleProps<R0>) -> Self where CfnResolverRuleProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResolverRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResolverRuleId`.
     pub fn reference(&self) -> Val<kind::Route53ResolverResolverRuleId> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `DomainName`: text.
     pub fn attr_domain_name(&self) -> Val<str> { self.0.get_att("DomainName") }
@@ -527,53 +527,53 @@ impl CfnResolverRule {
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
     /// The attribute `ResolverEndpointId`: text.
     pub fn attr_resolver_endpoint_id(&self) -> Val<str> { self.0.get_att("ResolverEndpointId") }
-    /// The attribute `ResolverRuleId`: text.
+    /// The attribute `ResolverRuleId`: `Route53ResolverResolverRuleId`.
     pub fn attr_resolver_rule_id(&self) -> Val<kind::Route53ResolverResolverRuleId> { self.0.get_att("ResolverRuleId") }
     /// The attribute `TargetIps`: list of `TargetAddress`.
     pub fn attr_target_ips(&self) -> Val<Arr<resolver_rule::TargetAddress>> { self.0.get_att("TargetIps") }
 }
 impl Parent for CfnResolverRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53Resolver::ResolverRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResolverRuleProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnResolverRuleProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnResolverRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResolverRuleProps<missing::RuleType> { CfnResolverRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResolverRuleProps<Missing<required::RuleType>> { CfnResolverRuleProps(Bag::default(), Phase) }
 }
 impl<R0> CfnResolverRuleProps<R0> {
     /// `DelegationRecord`: text. Update: in place.
-    pub fn delegation_record(mut self, value: impl Arg<str>) -> Self { self.0.set("DelegationRecord", value.into_expr()); self }
+    pub fn delegation_record(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DelegationRecord", value.into_expr()), Phase) }
     /// `DomainName`: text. Update: may replace.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainName", value.into_expr()); self }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ResolverEndpointId`: text. Update: in place.
-    pub fn resolver_endpoint_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ResolverEndpointId", value.into_expr()); self }
+    pub fn resolver_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResolverEndpointId", value.into_expr()), Phase) }
     /// `RuleType`: `RuleType`, required. Update: replacement.
-    pub fn rule_type(mut self, value: impl Arg<resolver_rule::RuleType>) -> CfnResolverRuleProps<Set> { self.0.set("RuleType", value.into_expr()); CfnResolverRuleProps(self.0, Phase) }
+    pub fn rule_type(self, value: impl Arg<resolver_rule::RuleType>) -> CfnResolverRuleProps<Set> { CfnResolverRuleProps(put(self.0, "RuleType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetIps`: list of `TargetAddress`. Update: in place.
-    pub fn target_ips(mut self, value: impl Arg<Arr<resolver_rule::TargetAddress>>) -> Self { self.0.set("TargetIps", value.into_expr()); self }
+    pub fn target_ips(self, value: impl Arg<Arr<resolver_rule::TargetAddress>>) -> Self { Self(put(self.0, "TargetIps", value.into_expr()), Phase) }
 }
 impl Done for CfnResolverRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Route53Resolver::ResolverRule`.
 pub mod resolver_rule {
 use crate::cfn::support::*;
 /// The property type `TargetAddress` of `AWS::Route53Resolver::ResolverRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-route53resolver-resolverrule-targetaddress.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetAddress(Bag);
+#[must_use] pub struct TargetAddress(Bag);
 impl TargetAddress {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Ip`: text. Update: in place.
-    pub fn ip(mut self, value: impl Arg<str>) -> Self { self.0.set("Ip", value.into_expr()); self }
+    pub fn ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ip", value.into_expr())) }
     /// `Ipv6`: text. Update: in place.
-    pub fn ipv6(mut self, value: impl Arg<str>) -> Self { self.0.set("Ipv6", value.into_expr()); self }
+    pub fn ipv6(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6", value.into_expr())) }
     /// `Port`: text. Update: in place.
-    pub fn port(mut self, value: impl Arg<str>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `Protocol`: `Protocol`. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<Protocol>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
     /// `ServerNameIndication`: text. Update: in place.
-    pub fn server_name_indication(mut self, value: impl Arg<str>) -> Self { self.0.set("ServerNameIndication", value.into_expr()); self }
+    pub fn server_name_indication(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServerNameIndication", value.into_expr())) }
 }
 impl Done for TargetAddress { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Protocol` allows.
@@ -587,7 +587,7 @@ impl CfnResolverRuleAssociation {
     /// `AWS::Route53Resolver::ResolverRuleAssociation`
     pub const TYPE: &'static str = "AWS::Route53Resolver::ResolverRuleAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResolverRuleAssociationProps<R0, R1>) -> Self where CfnResolverRuleAssociationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResolverRuleAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResolverRuleAssociationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Name`: text.
@@ -601,19 +601,19 @@ impl CfnResolverRuleAssociation {
 }
 impl Parent for CfnResolverRuleAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Route53Resolver::ResolverRuleAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-route53resolver-resolverruleassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResolverRuleAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResolverRuleAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResolverRuleAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResolverRuleAssociationProps<missing::ResolverRuleId, missing::VPCId> { CfnResolverRuleAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResolverRuleAssociationProps<Missing<required::ResolverRuleId>, Missing<required::VPCId>> { CfnResolverRuleAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResolverRuleAssociationProps<R0, R1> {
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
-    /// `ResolverRuleId`: text, required. Update: replacement.
-    pub fn resolver_rule_id(mut self, value: impl Arg<kind::Route53ResolverResolverRuleId>) -> CfnResolverRuleAssociationProps<Set, R1> { self.0.set("ResolverRuleId", value.into_expr()); CfnResolverRuleAssociationProps(self.0, Phase) }
-    /// `VPCId`: text, required. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> CfnResolverRuleAssociationProps<R0, Set> { self.0.set("VPCId", value.into_expr()); CfnResolverRuleAssociationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `ResolverRuleId`: `Route53ResolverResolverRuleId`, required. Update: replacement.
+    pub fn resolver_rule_id(self, value: impl Arg<kind::Route53ResolverResolverRuleId>) -> CfnResolverRuleAssociationProps<Set, R1> { CfnResolverRuleAssociationProps(put(self.0, "ResolverRuleId", value.into_expr()), Phase) }
+    /// `VPCId`: `Ec2VpcId`, required. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnResolverRuleAssociationProps<R0, Set> { CfnResolverRuleAssociationProps(put(self.0, "VPCId", value.into_expr()), Phase) }
 }
 impl Done for CfnResolverRuleAssociationProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, AutodefinedReverseFlag, Category, Direction, FirewallRuleGroupId, IpAddresses, Name, OutpostArn, Partner, PreferredInstanceType, Priority, ResolverRuleId, ResourceId, RuleType, SecurityGroupIds, SubnetId, VPCId, VpcId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, AutodefinedReverseFlag, Category, Direction, FirewallRuleGroupId, IpAddresses, Name, OutpostArn, Partner, PreferredInstanceType, Priority, ResolverRuleId, ResourceId, RuleType, SecurityGroupIds, SubnetId, VPCId, VpcId } }

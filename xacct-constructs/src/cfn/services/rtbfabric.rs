@@ -10,10 +10,10 @@ impl CfnInboundExternalLink {
     /// `AWS::RTBFabric::InboundExternalLink`
     pub const TYPE: &'static str = "AWS::RTBFabric::InboundExternalLink";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnInboundExternalLinkProps<R0, R1>) -> Self where CfnInboundExternalLinkProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInboundExternalLinkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTimestamp`: text.
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
@@ -28,86 +28,86 @@ impl CfnInboundExternalLink {
 }
 impl Parent for CfnInboundExternalLink { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RTBFabric::InboundExternalLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-inboundexternallink.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInboundExternalLinkProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnInboundExternalLinkProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnInboundExternalLinkProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnInboundExternalLinkProps<missing::GatewayId, missing::LinkLogSettings> { CfnInboundExternalLinkProps(Bag::default(), Phase) }
+    pub fn new() -> CfnInboundExternalLinkProps<Missing<required::GatewayId>, Missing<required::LinkLogSettings>> { CfnInboundExternalLinkProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnInboundExternalLinkProps<R0, R1> {
     /// `GatewayId`: text, required. Update: in place.
-    pub fn gateway_id(mut self, value: impl Arg<str>) -> CfnInboundExternalLinkProps<Set, R1> { self.0.set("GatewayId", value.into_expr()); CfnInboundExternalLinkProps(self.0, Phase) }
+    pub fn gateway_id(self, value: impl Arg<str>) -> CfnInboundExternalLinkProps<Set, R1> { CfnInboundExternalLinkProps(put(self.0, "GatewayId", value.into_expr()), Phase) }
     /// `LinkAttributes`: `LinkAttributes`. Update: in place.
-    pub fn link_attributes(mut self, value: impl Arg<inbound_external_link::LinkAttributes>) -> Self { self.0.set("LinkAttributes", value.into_expr()); self }
+    pub fn link_attributes(self, value: impl Arg<inbound_external_link::LinkAttributes>) -> Self { Self(put(self.0, "LinkAttributes", value.into_expr()), Phase) }
     /// `LinkLogSettings`: `LinkLogSettings`, required. Update: in place.
-    pub fn link_log_settings(mut self, value: impl Arg<inbound_external_link::LinkLogSettings>) -> CfnInboundExternalLinkProps<R0, Set> { self.0.set("LinkLogSettings", value.into_expr()); CfnInboundExternalLinkProps(self.0, Phase) }
+    pub fn link_log_settings(self, value: impl Arg<inbound_external_link::LinkLogSettings>) -> CfnInboundExternalLinkProps<R0, Set> { CfnInboundExternalLinkProps(put(self.0, "LinkLogSettings", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnInboundExternalLinkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RTBFabric::InboundExternalLink`.
 pub mod inbound_external_link {
 use crate::cfn::support::*;
 /// The property type `ApplicationLogs` of `AWS::RTBFabric::InboundExternalLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-applicationlogs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationLogs<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ApplicationLogs<R0 = Set>(Bag, Phase<(R0,)>);
 impl ApplicationLogs {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApplicationLogs<super::missing::LinkApplicationLogSampling> { ApplicationLogs(Bag::default(), Phase) }
+    pub fn new() -> ApplicationLogs<Missing<super::required::LinkApplicationLogSampling>> { ApplicationLogs(Bag::default(), Phase) }
 }
 impl<R0> ApplicationLogs<R0> {
     /// `LinkApplicationLogSampling`: `LinkApplicationLogSampling`, required. Update: in place.
-    pub fn link_application_log_sampling(mut self, value: impl Arg<LinkApplicationLogSampling>) -> ApplicationLogs<Set> { self.0.set("LinkApplicationLogSampling", value.into_expr()); ApplicationLogs(self.0, Phase) }
+    pub fn link_application_log_sampling(self, value: impl Arg<LinkApplicationLogSampling>) -> ApplicationLogs<Set> { ApplicationLogs(put(self.0, "LinkApplicationLogSampling", value.into_expr()), Phase) }
 }
 impl Done for ApplicationLogs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkApplicationLogSampling` of `AWS::RTBFabric::InboundExternalLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-linkapplicationlogsampling.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LinkApplicationLogSampling<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LinkApplicationLogSampling<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LinkApplicationLogSampling {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LinkApplicationLogSampling<super::missing::ErrorLog, super::missing::FilterLog> { LinkApplicationLogSampling(Bag::default(), Phase) }
+    pub fn new() -> LinkApplicationLogSampling<Missing<super::required::ErrorLog>, Missing<super::required::FilterLog>> { LinkApplicationLogSampling(Bag::default(), Phase) }
 }
 impl<R0, R1> LinkApplicationLogSampling<R0, R1> {
     /// `ErrorLog`: number, required. Update: in place.
-    pub fn error_log(mut self, value: impl Arg<f64>) -> LinkApplicationLogSampling<Set, R1> { self.0.set("ErrorLog", value.into_expr()); LinkApplicationLogSampling(self.0, Phase) }
+    pub fn error_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<Set, R1> { LinkApplicationLogSampling(put(self.0, "ErrorLog", value.into_expr()), Phase) }
     /// `FilterLog`: number, required. Update: in place.
-    pub fn filter_log(mut self, value: impl Arg<f64>) -> LinkApplicationLogSampling<R0, Set> { self.0.set("FilterLog", value.into_expr()); LinkApplicationLogSampling(self.0, Phase) }
+    pub fn filter_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<R0, Set> { LinkApplicationLogSampling(put(self.0, "FilterLog", value.into_expr()), Phase) }
 }
 impl Done for LinkApplicationLogSampling { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkAttributes` of `AWS::RTBFabric::InboundExternalLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-linkattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LinkAttributes(Bag);
+#[must_use] pub struct LinkAttributes(Bag);
 impl LinkAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerProvidedId`: text. Update: in place.
-    pub fn customer_provided_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomerProvidedId", value.into_expr()); self }
+    pub fn customer_provided_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerProvidedId", value.into_expr())) }
     /// `ResponderErrorMasking`: list of `ResponderErrorMaskingForHttpCode`. Update: in place.
-    pub fn responder_error_masking(mut self, value: impl Arg<Arr<ResponderErrorMaskingForHttpCode>>) -> Self { self.0.set("ResponderErrorMasking", value.into_expr()); self }
+    pub fn responder_error_masking(self, value: impl Arg<Arr<ResponderErrorMaskingForHttpCode>>) -> Self { Self(put(self.0, "ResponderErrorMasking", value.into_expr())) }
 }
 impl Done for LinkAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkLogSettings` of `AWS::RTBFabric::InboundExternalLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-linklogsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LinkLogSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LinkLogSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl LinkLogSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LinkLogSettings<super::missing::ApplicationLogs> { LinkLogSettings(Bag::default(), Phase) }
+    pub fn new() -> LinkLogSettings<Missing<super::required::ApplicationLogs>> { LinkLogSettings(Bag::default(), Phase) }
 }
 impl<R0> LinkLogSettings<R0> {
     /// `ApplicationLogs`: `ApplicationLogs`, required. Update: in place.
-    pub fn application_logs(mut self, value: impl Arg<ApplicationLogs>) -> LinkLogSettings<Set> { self.0.set("ApplicationLogs", value.into_expr()); LinkLogSettings(self.0, Phase) }
+    pub fn application_logs(self, value: impl Arg<ApplicationLogs>) -> LinkLogSettings<Set> { LinkLogSettings(put(self.0, "ApplicationLogs", value.into_expr()), Phase) }
 }
 impl Done for LinkLogSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponderErrorMaskingForHttpCode` of `AWS::RTBFabric::InboundExternalLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-inboundexternallink-respondererrormaskingforhttpcode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResponderErrorMaskingForHttpCode<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ResponderErrorMaskingForHttpCode<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ResponderErrorMaskingForHttpCode {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResponderErrorMaskingForHttpCode<super::missing::Action, super::missing::HttpCode, super::missing::LoggingTypes> { ResponderErrorMaskingForHttpCode(Bag::default(), Phase) }
+    pub fn new() -> ResponderErrorMaskingForHttpCode<Missing<super::required::Action>, Missing<super::required::HttpCode>, Missing<super::required::LoggingTypes>> { ResponderErrorMaskingForHttpCode(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ResponderErrorMaskingForHttpCode<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> ResponderErrorMaskingForHttpCode<Set, R1, R2> { self.0.set("Action", value.into_expr()); ResponderErrorMaskingForHttpCode(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> ResponderErrorMaskingForHttpCode<Set, R1, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "Action", value.into_expr()), Phase) }
     /// `HttpCode`: text, required. Update: in place.
-    pub fn http_code(mut self, value: impl Arg<str>) -> ResponderErrorMaskingForHttpCode<R0, Set, R2> { self.0.set("HttpCode", value.into_expr()); ResponderErrorMaskingForHttpCode(self.0, Phase) }
+    pub fn http_code(self, value: impl Arg<str>) -> ResponderErrorMaskingForHttpCode<R0, Set, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "HttpCode", value.into_expr()), Phase) }
     /// `LoggingTypes`: list of `LoggingTypes`, required. Update: in place.
-    pub fn logging_types(mut self, value: impl Arg<Arr<LoggingTypes>>) -> ResponderErrorMaskingForHttpCode<R0, R1, Set> { self.0.set("LoggingTypes", value.into_expr()); ResponderErrorMaskingForHttpCode(self.0, Phase) }
+    pub fn logging_types(self, value: impl Arg<Arr<LoggingTypes>>) -> ResponderErrorMaskingForHttpCode<R0, R1, Set> { ResponderErrorMaskingForHttpCode(put(self.0, "LoggingTypes", value.into_expr()), Phase) }
     /// `ResponseLoggingPercentage`: number. Update: in place.
-    pub fn response_logging_percentage(mut self, value: impl Arg<f64>) -> Self { self.0.set("ResponseLoggingPercentage", value.into_expr()); self }
+    pub fn response_logging_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ResponseLoggingPercentage", value.into_expr()), Phase) }
 }
 impl Done for ResponderErrorMaskingForHttpCode { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -121,10 +121,10 @@ impl CfnLink {
     /// `AWS::RTBFabric::Link`
     pub const TYPE: &'static str = "AWS::RTBFabric::Link";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnLinkProps<R0, R1, R2>) -> Self where CfnLinkProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLinkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTimestamp`: text.
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
@@ -139,209 +139,209 @@ impl CfnLink {
 }
 impl Parent for CfnLink { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-link.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLinkProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnLinkProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnLinkProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLinkProps<missing::GatewayId, missing::LinkLogSettings, missing::PeerGatewayId> { CfnLinkProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLinkProps<Missing<required::GatewayId>, Missing<required::LinkLogSettings>, Missing<required::PeerGatewayId>> { CfnLinkProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLinkProps<R0, R1, R2> {
     /// `GatewayId`: text, required. Update: in place.
-    pub fn gateway_id(mut self, value: impl Arg<str>) -> CfnLinkProps<Set, R1, R2> { self.0.set("GatewayId", value.into_expr()); CfnLinkProps(self.0, Phase) }
+    pub fn gateway_id(self, value: impl Arg<str>) -> CfnLinkProps<Set, R1, R2> { CfnLinkProps(put(self.0, "GatewayId", value.into_expr()), Phase) }
     /// `HttpResponderAllowed`: boolean. Update: in place.
-    pub fn http_responder_allowed(mut self, value: impl Arg<bool>) -> Self { self.0.set("HttpResponderAllowed", value.into_expr()); self }
+    pub fn http_responder_allowed(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "HttpResponderAllowed", value.into_expr()), Phase) }
     /// `LinkAttributes`: `LinkAttributes`. Update: in place.
-    pub fn link_attributes(mut self, value: impl Arg<link::LinkAttributes>) -> Self { self.0.set("LinkAttributes", value.into_expr()); self }
+    pub fn link_attributes(self, value: impl Arg<link::LinkAttributes>) -> Self { Self(put(self.0, "LinkAttributes", value.into_expr()), Phase) }
     /// `LinkLogSettings`: `LinkLogSettings`, required. Update: in place.
-    pub fn link_log_settings(mut self, value: impl Arg<link::LinkLogSettings>) -> CfnLinkProps<R0, Set, R2> { self.0.set("LinkLogSettings", value.into_expr()); CfnLinkProps(self.0, Phase) }
+    pub fn link_log_settings(self, value: impl Arg<link::LinkLogSettings>) -> CfnLinkProps<R0, Set, R2> { CfnLinkProps(put(self.0, "LinkLogSettings", value.into_expr()), Phase) }
     /// `ModuleConfigurationList`: list of `ModuleConfiguration`. Update: in place.
-    pub fn module_configuration_list(mut self, value: impl Arg<Arr<link::ModuleConfiguration>>) -> Self { self.0.set("ModuleConfigurationList", value.into_expr()); self }
+    pub fn module_configuration_list(self, value: impl Arg<Arr<link::ModuleConfiguration>>) -> Self { Self(put(self.0, "ModuleConfigurationList", value.into_expr()), Phase) }
     /// `PeerGatewayId`: text, required. Update: in place.
-    pub fn peer_gateway_id(mut self, value: impl Arg<str>) -> CfnLinkProps<R0, R1, Set> { self.0.set("PeerGatewayId", value.into_expr()); CfnLinkProps(self.0, Phase) }
+    pub fn peer_gateway_id(self, value: impl Arg<str>) -> CfnLinkProps<R0, R1, Set> { CfnLinkProps(put(self.0, "PeerGatewayId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLinkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RTBFabric::Link`.
 pub mod link {
 use crate::cfn::support::*;
 /// The property type `Action` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Action<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Action<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Action {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Action<super::missing::HeaderTag, super::missing::NoBid> { Action(Bag::default(), Phase) }
+    pub fn new() -> Action<Missing<super::required::HeaderTag>, Missing<super::required::NoBid>> { Action(Bag::default(), Phase) }
 }
 impl<R0, R1> Action<R0, R1> {
     /// `HeaderTag`: `HeaderTagAction`, required. Update: in place.
-    pub fn header_tag(mut self, value: impl Arg<HeaderTagAction>) -> Action<Set, R1> { self.0.set("HeaderTag", value.into_expr()); Action(self.0, Phase) }
+    pub fn header_tag(self, value: impl Arg<HeaderTagAction>) -> Action<Set, R1> { Action(put(self.0, "HeaderTag", value.into_expr()), Phase) }
     /// `NoBid`: `NoBidAction`, required. Update: in place.
-    pub fn no_bid(mut self, value: impl Arg<NoBidAction>) -> Action<R0, Set> { self.0.set("NoBid", value.into_expr()); Action(self.0, Phase) }
+    pub fn no_bid(self, value: impl Arg<NoBidAction>) -> Action<R0, Set> { Action(put(self.0, "NoBid", value.into_expr()), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationLogs` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-applicationlogs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationLogs<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ApplicationLogs<R0 = Set>(Bag, Phase<(R0,)>);
 impl ApplicationLogs {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApplicationLogs<super::missing::LinkApplicationLogSampling> { ApplicationLogs(Bag::default(), Phase) }
+    pub fn new() -> ApplicationLogs<Missing<super::required::LinkApplicationLogSampling>> { ApplicationLogs(Bag::default(), Phase) }
 }
 impl<R0> ApplicationLogs<R0> {
     /// `LinkApplicationLogSampling`: `LinkApplicationLogSampling`, required. Update: in place.
-    pub fn link_application_log_sampling(mut self, value: impl Arg<LinkApplicationLogSampling>) -> ApplicationLogs<Set> { self.0.set("LinkApplicationLogSampling", value.into_expr()); ApplicationLogs(self.0, Phase) }
+    pub fn link_application_log_sampling(self, value: impl Arg<LinkApplicationLogSampling>) -> ApplicationLogs<Set> { ApplicationLogs(put(self.0, "LinkApplicationLogSampling", value.into_expr()), Phase) }
 }
 impl Done for ApplicationLogs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-filter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Filter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Filter<R0 = Set>(Bag, Phase<(R0,)>);
 impl Filter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Filter<super::missing::Criteria> { Filter(Bag::default(), Phase) }
+    pub fn new() -> Filter<Missing<super::required::Criteria>> { Filter(Bag::default(), Phase) }
 }
 impl<R0> Filter<R0> {
     /// `Criteria`: list of `FilterCriterion`, required. Update: in place.
-    pub fn criteria(mut self, value: impl Arg<Arr<FilterCriterion>>) -> Filter<Set> { self.0.set("Criteria", value.into_expr()); Filter(self.0, Phase) }
+    pub fn criteria(self, value: impl Arg<Arr<FilterCriterion>>) -> Filter<Set> { Filter(put(self.0, "Criteria", value.into_expr()), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterCriterion` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-filtercriterion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilterCriterion<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FilterCriterion<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FilterCriterion {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FilterCriterion<super::missing::Path, super::missing::Values> { FilterCriterion(Bag::default(), Phase) }
+    pub fn new() -> FilterCriterion<Missing<super::required::Path>, Missing<super::required::Values>> { FilterCriterion(Bag::default(), Phase) }
 }
 impl<R0, R1> FilterCriterion<R0, R1> {
     /// `Path`: text, required. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> FilterCriterion<Set, R1> { self.0.set("Path", value.into_expr()); FilterCriterion(self.0, Phase) }
+    pub fn path(self, value: impl Arg<str>) -> FilterCriterion<Set, R1> { FilterCriterion(put(self.0, "Path", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> FilterCriterion<R0, Set> { self.0.set("Values", value.into_expr()); FilterCriterion(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> FilterCriterion<R0, Set> { FilterCriterion(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for FilterCriterion { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeaderTagAction` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-headertagaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HeaderTagAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HeaderTagAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HeaderTagAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HeaderTagAction<super::missing::Name, super::missing::Value> { HeaderTagAction(Bag::default(), Phase) }
+    pub fn new() -> HeaderTagAction<Missing<super::required::Name>, Missing<super::required::Value>> { HeaderTagAction(Bag::default(), Phase) }
 }
 impl<R0, R1> HeaderTagAction<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> HeaderTagAction<Set, R1> { self.0.set("Name", value.into_expr()); HeaderTagAction(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> HeaderTagAction<Set, R1> { HeaderTagAction(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> HeaderTagAction<R0, Set> { self.0.set("Value", value.into_expr()); HeaderTagAction(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> HeaderTagAction<R0, Set> { HeaderTagAction(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for HeaderTagAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkApplicationLogSampling` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-linkapplicationlogsampling.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LinkApplicationLogSampling<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LinkApplicationLogSampling<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LinkApplicationLogSampling {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LinkApplicationLogSampling<super::missing::ErrorLog, super::missing::FilterLog> { LinkApplicationLogSampling(Bag::default(), Phase) }
+    pub fn new() -> LinkApplicationLogSampling<Missing<super::required::ErrorLog>, Missing<super::required::FilterLog>> { LinkApplicationLogSampling(Bag::default(), Phase) }
 }
 impl<R0, R1> LinkApplicationLogSampling<R0, R1> {
     /// `ErrorLog`: number, required. Update: in place.
-    pub fn error_log(mut self, value: impl Arg<f64>) -> LinkApplicationLogSampling<Set, R1> { self.0.set("ErrorLog", value.into_expr()); LinkApplicationLogSampling(self.0, Phase) }
+    pub fn error_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<Set, R1> { LinkApplicationLogSampling(put(self.0, "ErrorLog", value.into_expr()), Phase) }
     /// `FilterLog`: number, required. Update: in place.
-    pub fn filter_log(mut self, value: impl Arg<f64>) -> LinkApplicationLogSampling<R0, Set> { self.0.set("FilterLog", value.into_expr()); LinkApplicationLogSampling(self.0, Phase) }
+    pub fn filter_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<R0, Set> { LinkApplicationLogSampling(put(self.0, "FilterLog", value.into_expr()), Phase) }
 }
 impl Done for LinkApplicationLogSampling { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkAttributes` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-linkattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LinkAttributes(Bag);
+#[must_use] pub struct LinkAttributes(Bag);
 impl LinkAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerProvidedId`: text. Update: in place.
-    pub fn customer_provided_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomerProvidedId", value.into_expr()); self }
+    pub fn customer_provided_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerProvidedId", value.into_expr())) }
     /// `ResponderErrorMasking`: list of `ResponderErrorMaskingForHttpCode`. Update: in place.
-    pub fn responder_error_masking(mut self, value: impl Arg<Arr<ResponderErrorMaskingForHttpCode>>) -> Self { self.0.set("ResponderErrorMasking", value.into_expr()); self }
+    pub fn responder_error_masking(self, value: impl Arg<Arr<ResponderErrorMaskingForHttpCode>>) -> Self { Self(put(self.0, "ResponderErrorMasking", value.into_expr())) }
 }
 impl Done for LinkAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkLogSettings` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-linklogsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LinkLogSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LinkLogSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl LinkLogSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LinkLogSettings<super::missing::ApplicationLogs> { LinkLogSettings(Bag::default(), Phase) }
+    pub fn new() -> LinkLogSettings<Missing<super::required::ApplicationLogs>> { LinkLogSettings(Bag::default(), Phase) }
 }
 impl<R0> LinkLogSettings<R0> {
     /// `ApplicationLogs`: `ApplicationLogs`, required. Update: in place.
-    pub fn application_logs(mut self, value: impl Arg<ApplicationLogs>) -> LinkLogSettings<Set> { self.0.set("ApplicationLogs", value.into_expr()); LinkLogSettings(self.0, Phase) }
+    pub fn application_logs(self, value: impl Arg<ApplicationLogs>) -> LinkLogSettings<Set> { LinkLogSettings(put(self.0, "ApplicationLogs", value.into_expr()), Phase) }
 }
 impl Done for LinkLogSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ModuleConfiguration` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-moduleconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ModuleConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ModuleConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ModuleConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ModuleConfiguration<super::missing::Name> { ModuleConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ModuleConfiguration<Missing<super::required::Name>> { ModuleConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ModuleConfiguration<R0> {
     /// `DependsOn`: list of text. Update: in place.
-    pub fn depends_on(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DependsOn", value.into_expr()); self }
+    pub fn depends_on(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DependsOn", value.into_expr()), Phase) }
     /// `ModuleParameters`: `ModuleParameters`. Update: in place.
-    pub fn module_parameters(mut self, value: impl Arg<ModuleParameters>) -> Self { self.0.set("ModuleParameters", value.into_expr()); self }
+    pub fn module_parameters(self, value: impl Arg<ModuleParameters>) -> Self { Self(put(self.0, "ModuleParameters", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> ModuleConfiguration<Set> { self.0.set("Name", value.into_expr()); ModuleConfiguration(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> ModuleConfiguration<Set> { ModuleConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for ModuleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ModuleParameters` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-moduleparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ModuleParameters(Bag);
+#[must_use] pub struct ModuleParameters(Bag);
 impl ModuleParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NoBid`: `NoBidModuleParameters`. Update: in place.
-    pub fn no_bid(mut self, value: impl Arg<NoBidModuleParameters>) -> Self { self.0.set("NoBid", value.into_expr()); self }
+    pub fn no_bid(self, value: impl Arg<NoBidModuleParameters>) -> Self { Self(put(self.0, "NoBid", value.into_expr())) }
     /// `OpenRtbAttribute`: `OpenRtbAttributeModuleParameters`. Update: in place.
-    pub fn open_rtb_attribute(mut self, value: impl Arg<OpenRtbAttributeModuleParameters>) -> Self { self.0.set("OpenRtbAttribute", value.into_expr()); self }
+    pub fn open_rtb_attribute(self, value: impl Arg<OpenRtbAttributeModuleParameters>) -> Self { Self(put(self.0, "OpenRtbAttribute", value.into_expr())) }
 }
 impl Done for ModuleParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NoBidAction` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-nobidaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NoBidAction(Bag);
+#[must_use] pub struct NoBidAction(Bag);
 impl NoBidAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NoBidReasonCode`: integer. Update: in place.
-    pub fn no_bid_reason_code(mut self, value: impl Arg<i64>) -> Self { self.0.set("NoBidReasonCode", value.into_expr()); self }
+    pub fn no_bid_reason_code(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NoBidReasonCode", value.into_expr())) }
 }
 impl Done for NoBidAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NoBidModuleParameters` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-nobidmoduleparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NoBidModuleParameters(Bag);
+#[must_use] pub struct NoBidModuleParameters(Bag);
 impl NoBidModuleParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PassThroughPercentage`: number. Update: in place.
-    pub fn pass_through_percentage(mut self, value: impl Arg<f64>) -> Self { self.0.set("PassThroughPercentage", value.into_expr()); self }
+    pub fn pass_through_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PassThroughPercentage", value.into_expr())) }
     /// `Reason`: text. Update: in place.
-    pub fn reason(mut self, value: impl Arg<str>) -> Self { self.0.set("Reason", value.into_expr()); self }
+    pub fn reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Reason", value.into_expr())) }
     /// `ReasonCode`: integer. Update: in place.
-    pub fn reason_code(mut self, value: impl Arg<i64>) -> Self { self.0.set("ReasonCode", value.into_expr()); self }
+    pub fn reason_code(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReasonCode", value.into_expr())) }
 }
 impl Done for NoBidModuleParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenRtbAttributeModuleParameters` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-openrtbattributemoduleparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenRtbAttributeModuleParameters<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct OpenRtbAttributeModuleParameters<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl OpenRtbAttributeModuleParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OpenRtbAttributeModuleParameters<super::missing::Action, super::missing::FilterConfiguration, super::missing::FilterType, super::missing::HoldbackPercentage> { OpenRtbAttributeModuleParameters(Bag::default(), Phase) }
+    pub fn new() -> OpenRtbAttributeModuleParameters<Missing<super::required::Action>, Missing<super::required::FilterConfiguration>, Missing<super::required::FilterType>, Missing<super::required::HoldbackPercentage>> { OpenRtbAttributeModuleParameters(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> OpenRtbAttributeModuleParameters<R0, R1, R2, R3> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> OpenRtbAttributeModuleParameters<Set, R1, R2, R3> { self.0.set("Action", value.into_expr()); OpenRtbAttributeModuleParameters(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> OpenRtbAttributeModuleParameters<Set, R1, R2, R3> { OpenRtbAttributeModuleParameters(put(self.0, "Action", value.into_expr()), Phase) }
     /// `FilterConfiguration`: list of `Filter`, required. Update: in place.
-    pub fn filter_configuration(mut self, value: impl Arg<Arr<Filter>>) -> OpenRtbAttributeModuleParameters<R0, Set, R2, R3> { self.0.set("FilterConfiguration", value.into_expr()); OpenRtbAttributeModuleParameters(self.0, Phase) }
+    pub fn filter_configuration(self, value: impl Arg<Arr<Filter>>) -> OpenRtbAttributeModuleParameters<R0, Set, R2, R3> { OpenRtbAttributeModuleParameters(put(self.0, "FilterConfiguration", value.into_expr()), Phase) }
     /// `FilterType`: `FilterType`, required. Update: in place.
-    pub fn filter_type(mut self, value: impl Arg<FilterType>) -> OpenRtbAttributeModuleParameters<R0, R1, Set, R3> { self.0.set("FilterType", value.into_expr()); OpenRtbAttributeModuleParameters(self.0, Phase) }
+    pub fn filter_type(self, value: impl Arg<FilterType>) -> OpenRtbAttributeModuleParameters<R0, R1, Set, R3> { OpenRtbAttributeModuleParameters(put(self.0, "FilterType", value.into_expr()), Phase) }
     /// `HoldbackPercentage`: number, required. Update: in place.
-    pub fn holdback_percentage(mut self, value: impl Arg<f64>) -> OpenRtbAttributeModuleParameters<R0, R1, R2, Set> { self.0.set("HoldbackPercentage", value.into_expr()); OpenRtbAttributeModuleParameters(self.0, Phase) }
+    pub fn holdback_percentage(self, value: impl Arg<f64>) -> OpenRtbAttributeModuleParameters<R0, R1, R2, Set> { OpenRtbAttributeModuleParameters(put(self.0, "HoldbackPercentage", value.into_expr()), Phase) }
 }
 impl Done for OpenRtbAttributeModuleParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponderErrorMaskingForHttpCode` of `AWS::RTBFabric::Link`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-link-respondererrormaskingforhttpcode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResponderErrorMaskingForHttpCode<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ResponderErrorMaskingForHttpCode<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ResponderErrorMaskingForHttpCode {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResponderErrorMaskingForHttpCode<super::missing::Action, super::missing::HttpCode, super::missing::LoggingTypes> { ResponderErrorMaskingForHttpCode(Bag::default(), Phase) }
+    pub fn new() -> ResponderErrorMaskingForHttpCode<Missing<super::required::Action>, Missing<super::required::HttpCode>, Missing<super::required::LoggingTypes>> { ResponderErrorMaskingForHttpCode(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ResponderErrorMaskingForHttpCode<R0, R1, R2> {
     /// `Action`: `ResponderErrorMaskingForHttpCodeAction`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<ResponderErrorMaskingForHttpCodeAction>) -> ResponderErrorMaskingForHttpCode<Set, R1, R2> { self.0.set("Action", value.into_expr()); ResponderErrorMaskingForHttpCode(self.0, Phase) }
+    pub fn action(self, value: impl Arg<ResponderErrorMaskingForHttpCodeAction>) -> ResponderErrorMaskingForHttpCode<Set, R1, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "Action", value.into_expr()), Phase) }
     /// `HttpCode`: text, required. Update: in place.
-    pub fn http_code(mut self, value: impl Arg<str>) -> ResponderErrorMaskingForHttpCode<R0, Set, R2> { self.0.set("HttpCode", value.into_expr()); ResponderErrorMaskingForHttpCode(self.0, Phase) }
+    pub fn http_code(self, value: impl Arg<str>) -> ResponderErrorMaskingForHttpCode<R0, Set, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "HttpCode", value.into_expr()), Phase) }
     /// `LoggingTypes`: list of `LoggingTypes`, required. Update: in place.
-    pub fn logging_types(mut self, value: impl Arg<Arr<LoggingTypes>>) -> ResponderErrorMaskingForHttpCode<R0, R1, Set> { self.0.set("LoggingTypes", value.into_expr()); ResponderErrorMaskingForHttpCode(self.0, Phase) }
+    pub fn logging_types(self, value: impl Arg<Arr<LoggingTypes>>) -> ResponderErrorMaskingForHttpCode<R0, R1, Set> { ResponderErrorMaskingForHttpCode(put(self.0, "LoggingTypes", value.into_expr()), Phase) }
     /// `ResponseLoggingPercentage`: number. Update: in place.
-    pub fn response_logging_percentage(mut self, value: impl Arg<f64>) -> Self { self.0.set("ResponseLoggingPercentage", value.into_expr()); self }
+    pub fn response_logging_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ResponseLoggingPercentage", value.into_expr()), Phase) }
 }
 impl Done for ResponderErrorMaskingForHttpCode { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FilterType` allows.
@@ -357,10 +357,10 @@ impl CfnLinkRoutingRule {
     /// `AWS::RTBFabric::LinkRoutingRule`
     pub const TYPE: &'static str = "AWS::RTBFabric::LinkRoutingRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnLinkRoutingRuleProps<R0, R1, R2, R3>) -> Self where CfnLinkRoutingRuleProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLinkRoutingRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTimestamp`: text.
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
@@ -373,57 +373,57 @@ impl CfnLinkRoutingRule {
 }
 impl Parent for CfnLinkRoutingRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RTBFabric::LinkRoutingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-linkroutingrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLinkRoutingRuleProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnLinkRoutingRuleProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnLinkRoutingRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLinkRoutingRuleProps<missing::Conditions, missing::GatewayId, missing::LinkId, missing::Priority> { CfnLinkRoutingRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLinkRoutingRuleProps<Missing<required::Conditions>, Missing<required::GatewayId>, Missing<required::LinkId>, Missing<required::Priority>> { CfnLinkRoutingRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnLinkRoutingRuleProps<R0, R1, R2, R3> {
     /// `Conditions`: `RuleCondition`, required. Update: in place.
-    pub fn conditions(mut self, value: impl Arg<link_routing_rule::RuleCondition>) -> CfnLinkRoutingRuleProps<Set, R1, R2, R3> { self.0.set("Conditions", value.into_expr()); CfnLinkRoutingRuleProps(self.0, Phase) }
+    pub fn conditions(self, value: impl Arg<link_routing_rule::RuleCondition>) -> CfnLinkRoutingRuleProps<Set, R1, R2, R3> { CfnLinkRoutingRuleProps(put(self.0, "Conditions", value.into_expr()), Phase) }
     /// `GatewayId`: text, required. Update: in place.
-    pub fn gateway_id(mut self, value: impl Arg<str>) -> CfnLinkRoutingRuleProps<R0, Set, R2, R3> { self.0.set("GatewayId", value.into_expr()); CfnLinkRoutingRuleProps(self.0, Phase) }
+    pub fn gateway_id(self, value: impl Arg<str>) -> CfnLinkRoutingRuleProps<R0, Set, R2, R3> { CfnLinkRoutingRuleProps(put(self.0, "GatewayId", value.into_expr()), Phase) }
     /// `LinkId`: text, required. Update: in place.
-    pub fn link_id(mut self, value: impl Arg<str>) -> CfnLinkRoutingRuleProps<R0, R1, Set, R3> { self.0.set("LinkId", value.into_expr()); CfnLinkRoutingRuleProps(self.0, Phase) }
+    pub fn link_id(self, value: impl Arg<str>) -> CfnLinkRoutingRuleProps<R0, R1, Set, R3> { CfnLinkRoutingRuleProps(put(self.0, "LinkId", value.into_expr()), Phase) }
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> CfnLinkRoutingRuleProps<R0, R1, R2, Set> { self.0.set("Priority", value.into_expr()); CfnLinkRoutingRuleProps(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> CfnLinkRoutingRuleProps<R0, R1, R2, Set> { CfnLinkRoutingRuleProps(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLinkRoutingRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RTBFabric::LinkRoutingRule`.
 pub mod link_routing_rule {
 use crate::cfn::support::*;
 /// The property type `QueryStringKeyValuePair` of `AWS::RTBFabric::LinkRoutingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-linkroutingrule-querystringkeyvaluepair.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QueryStringKeyValuePair<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct QueryStringKeyValuePair<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl QueryStringKeyValuePair {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QueryStringKeyValuePair<super::missing::Key, super::missing::Value> { QueryStringKeyValuePair(Bag::default(), Phase) }
+    pub fn new() -> QueryStringKeyValuePair<Missing<super::required::Key>, Missing<super::required::Value>> { QueryStringKeyValuePair(Bag::default(), Phase) }
 }
 impl<R0, R1> QueryStringKeyValuePair<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> QueryStringKeyValuePair<Set, R1> { self.0.set("Key", value.into_expr()); QueryStringKeyValuePair(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> QueryStringKeyValuePair<Set, R1> { QueryStringKeyValuePair(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> QueryStringKeyValuePair<R0, Set> { self.0.set("Value", value.into_expr()); QueryStringKeyValuePair(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> QueryStringKeyValuePair<R0, Set> { QueryStringKeyValuePair(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for QueryStringKeyValuePair { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleCondition` of `AWS::RTBFabric::LinkRoutingRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-linkroutingrule-rulecondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleCondition(Bag);
+#[must_use] pub struct RuleCondition(Bag);
 impl RuleCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HostHeader`: text. Update: in place.
-    pub fn host_header(mut self, value: impl Arg<str>) -> Self { self.0.set("HostHeader", value.into_expr()); self }
+    pub fn host_header(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostHeader", value.into_expr())) }
     /// `HostHeaderWildcard`: text. Update: in place.
-    pub fn host_header_wildcard(mut self, value: impl Arg<str>) -> Self { self.0.set("HostHeaderWildcard", value.into_expr()); self }
+    pub fn host_header_wildcard(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostHeaderWildcard", value.into_expr())) }
     /// `PathExact`: text. Update: in place.
-    pub fn path_exact(mut self, value: impl Arg<str>) -> Self { self.0.set("PathExact", value.into_expr()); self }
+    pub fn path_exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PathExact", value.into_expr())) }
     /// `PathPrefix`: text. Update: in place.
-    pub fn path_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("PathPrefix", value.into_expr()); self }
+    pub fn path_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PathPrefix", value.into_expr())) }
     /// `QueryStringEquals`: `QueryStringKeyValuePair`. Update: in place.
-    pub fn query_string_equals(mut self, value: impl Arg<QueryStringKeyValuePair>) -> Self { self.0.set("QueryStringEquals", value.into_expr()); self }
+    pub fn query_string_equals(self, value: impl Arg<QueryStringKeyValuePair>) -> Self { Self(put(self.0, "QueryStringEquals", value.into_expr())) }
     /// `QueryStringExists`: text. Update: in place.
-    pub fn query_string_exists(mut self, value: impl Arg<str>) -> Self { self.0.set("QueryStringExists", value.into_expr()); self }
+    pub fn query_string_exists(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueryStringExists", value.into_expr())) }
 }
 impl Done for RuleCondition { fn into_props(self) -> Bag { self.0 } }
 }
@@ -433,10 +433,10 @@ impl CfnOutboundExternalLink {
     /// `AWS::RTBFabric::OutboundExternalLink`
     pub const TYPE: &'static str = "AWS::RTBFabric::OutboundExternalLink";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnOutboundExternalLinkProps<R0, R1, R2>) -> Self where CfnOutboundExternalLinkProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOutboundExternalLinkProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTimestamp`: text.
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
@@ -449,88 +449,88 @@ impl CfnOutboundExternalLink {
 }
 impl Parent for CfnOutboundExternalLink { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RTBFabric::OutboundExternalLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-outboundexternallink.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOutboundExternalLinkProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnOutboundExternalLinkProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnOutboundExternalLinkProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOutboundExternalLinkProps<missing::GatewayId, missing::LinkLogSettings, missing::PublicEndpoint> { CfnOutboundExternalLinkProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOutboundExternalLinkProps<Missing<required::GatewayId>, Missing<required::LinkLogSettings>, Missing<required::PublicEndpoint>> { CfnOutboundExternalLinkProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnOutboundExternalLinkProps<R0, R1, R2> {
     /// `GatewayId`: text, required. Update: in place.
-    pub fn gateway_id(mut self, value: impl Arg<str>) -> CfnOutboundExternalLinkProps<Set, R1, R2> { self.0.set("GatewayId", value.into_expr()); CfnOutboundExternalLinkProps(self.0, Phase) }
+    pub fn gateway_id(self, value: impl Arg<str>) -> CfnOutboundExternalLinkProps<Set, R1, R2> { CfnOutboundExternalLinkProps(put(self.0, "GatewayId", value.into_expr()), Phase) }
     /// `LinkAttributes`: `LinkAttributes`. Update: in place.
-    pub fn link_attributes(mut self, value: impl Arg<outbound_external_link::LinkAttributes>) -> Self { self.0.set("LinkAttributes", value.into_expr()); self }
+    pub fn link_attributes(self, value: impl Arg<outbound_external_link::LinkAttributes>) -> Self { Self(put(self.0, "LinkAttributes", value.into_expr()), Phase) }
     /// `LinkLogSettings`: `LinkLogSettings`, required. Update: in place.
-    pub fn link_log_settings(mut self, value: impl Arg<outbound_external_link::LinkLogSettings>) -> CfnOutboundExternalLinkProps<R0, Set, R2> { self.0.set("LinkLogSettings", value.into_expr()); CfnOutboundExternalLinkProps(self.0, Phase) }
+    pub fn link_log_settings(self, value: impl Arg<outbound_external_link::LinkLogSettings>) -> CfnOutboundExternalLinkProps<R0, Set, R2> { CfnOutboundExternalLinkProps(put(self.0, "LinkLogSettings", value.into_expr()), Phase) }
     /// `PublicEndpoint`: text, required. Update: in place.
-    pub fn public_endpoint(mut self, value: impl Arg<str>) -> CfnOutboundExternalLinkProps<R0, R1, Set> { self.0.set("PublicEndpoint", value.into_expr()); CfnOutboundExternalLinkProps(self.0, Phase) }
+    pub fn public_endpoint(self, value: impl Arg<str>) -> CfnOutboundExternalLinkProps<R0, R1, Set> { CfnOutboundExternalLinkProps(put(self.0, "PublicEndpoint", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnOutboundExternalLinkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RTBFabric::OutboundExternalLink`.
 pub mod outbound_external_link {
 use crate::cfn::support::*;
 /// The property type `ApplicationLogs` of `AWS::RTBFabric::OutboundExternalLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-applicationlogs.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationLogs<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ApplicationLogs<R0 = Set>(Bag, Phase<(R0,)>);
 impl ApplicationLogs {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApplicationLogs<super::missing::LinkApplicationLogSampling> { ApplicationLogs(Bag::default(), Phase) }
+    pub fn new() -> ApplicationLogs<Missing<super::required::LinkApplicationLogSampling>> { ApplicationLogs(Bag::default(), Phase) }
 }
 impl<R0> ApplicationLogs<R0> {
     /// `LinkApplicationLogSampling`: `LinkApplicationLogSampling`, required. Update: in place.
-    pub fn link_application_log_sampling(mut self, value: impl Arg<LinkApplicationLogSampling>) -> ApplicationLogs<Set> { self.0.set("LinkApplicationLogSampling", value.into_expr()); ApplicationLogs(self.0, Phase) }
+    pub fn link_application_log_sampling(self, value: impl Arg<LinkApplicationLogSampling>) -> ApplicationLogs<Set> { ApplicationLogs(put(self.0, "LinkApplicationLogSampling", value.into_expr()), Phase) }
 }
 impl Done for ApplicationLogs { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkApplicationLogSampling` of `AWS::RTBFabric::OutboundExternalLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-linkapplicationlogsampling.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LinkApplicationLogSampling<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LinkApplicationLogSampling<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LinkApplicationLogSampling {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LinkApplicationLogSampling<super::missing::ErrorLog, super::missing::FilterLog> { LinkApplicationLogSampling(Bag::default(), Phase) }
+    pub fn new() -> LinkApplicationLogSampling<Missing<super::required::ErrorLog>, Missing<super::required::FilterLog>> { LinkApplicationLogSampling(Bag::default(), Phase) }
 }
 impl<R0, R1> LinkApplicationLogSampling<R0, R1> {
     /// `ErrorLog`: number, required. Update: in place.
-    pub fn error_log(mut self, value: impl Arg<f64>) -> LinkApplicationLogSampling<Set, R1> { self.0.set("ErrorLog", value.into_expr()); LinkApplicationLogSampling(self.0, Phase) }
+    pub fn error_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<Set, R1> { LinkApplicationLogSampling(put(self.0, "ErrorLog", value.into_expr()), Phase) }
     /// `FilterLog`: number, required. Update: in place.
-    pub fn filter_log(mut self, value: impl Arg<f64>) -> LinkApplicationLogSampling<R0, Set> { self.0.set("FilterLog", value.into_expr()); LinkApplicationLogSampling(self.0, Phase) }
+    pub fn filter_log(self, value: impl Arg<f64>) -> LinkApplicationLogSampling<R0, Set> { LinkApplicationLogSampling(put(self.0, "FilterLog", value.into_expr()), Phase) }
 }
 impl Done for LinkApplicationLogSampling { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkAttributes` of `AWS::RTBFabric::OutboundExternalLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-linkattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LinkAttributes(Bag);
+#[must_use] pub struct LinkAttributes(Bag);
 impl LinkAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerProvidedId`: text. Update: in place.
-    pub fn customer_provided_id(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomerProvidedId", value.into_expr()); self }
+    pub fn customer_provided_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerProvidedId", value.into_expr())) }
     /// `ResponderErrorMasking`: list of `ResponderErrorMaskingForHttpCode`. Update: in place.
-    pub fn responder_error_masking(mut self, value: impl Arg<Arr<ResponderErrorMaskingForHttpCode>>) -> Self { self.0.set("ResponderErrorMasking", value.into_expr()); self }
+    pub fn responder_error_masking(self, value: impl Arg<Arr<ResponderErrorMaskingForHttpCode>>) -> Self { Self(put(self.0, "ResponderErrorMasking", value.into_expr())) }
 }
 impl Done for LinkAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LinkLogSettings` of `AWS::RTBFabric::OutboundExternalLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-linklogsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LinkLogSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LinkLogSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl LinkLogSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LinkLogSettings<super::missing::ApplicationLogs> { LinkLogSettings(Bag::default(), Phase) }
+    pub fn new() -> LinkLogSettings<Missing<super::required::ApplicationLogs>> { LinkLogSettings(Bag::default(), Phase) }
 }
 impl<R0> LinkLogSettings<R0> {
     /// `ApplicationLogs`: `ApplicationLogs`, required. Update: in place.
-    pub fn application_logs(mut self, value: impl Arg<ApplicationLogs>) -> LinkLogSettings<Set> { self.0.set("ApplicationLogs", value.into_expr()); LinkLogSettings(self.0, Phase) }
+    pub fn application_logs(self, value: impl Arg<ApplicationLogs>) -> LinkLogSettings<Set> { LinkLogSettings(put(self.0, "ApplicationLogs", value.into_expr()), Phase) }
 }
 impl Done for LinkLogSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResponderErrorMaskingForHttpCode` of `AWS::RTBFabric::OutboundExternalLink`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-outboundexternallink-respondererrormaskingforhttpcode.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResponderErrorMaskingForHttpCode<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ResponderErrorMaskingForHttpCode<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ResponderErrorMaskingForHttpCode {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResponderErrorMaskingForHttpCode<super::missing::Action, super::missing::HttpCode, super::missing::LoggingTypes> { ResponderErrorMaskingForHttpCode(Bag::default(), Phase) }
+    pub fn new() -> ResponderErrorMaskingForHttpCode<Missing<super::required::Action>, Missing<super::required::HttpCode>, Missing<super::required::LoggingTypes>> { ResponderErrorMaskingForHttpCode(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ResponderErrorMaskingForHttpCode<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> ResponderErrorMaskingForHttpCode<Set, R1, R2> { self.0.set("Action", value.into_expr()); ResponderErrorMaskingForHttpCode(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> ResponderErrorMaskingForHttpCode<Set, R1, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "Action", value.into_expr()), Phase) }
     /// `HttpCode`: text, required. Update: in place.
-    pub fn http_code(mut self, value: impl Arg<str>) -> ResponderErrorMaskingForHttpCode<R0, Set, R2> { self.0.set("HttpCode", value.into_expr()); ResponderErrorMaskingForHttpCode(self.0, Phase) }
+    pub fn http_code(self, value: impl Arg<str>) -> ResponderErrorMaskingForHttpCode<R0, Set, R2> { ResponderErrorMaskingForHttpCode(put(self.0, "HttpCode", value.into_expr()), Phase) }
     /// `LoggingTypes`: list of `LoggingTypes`, required. Update: in place.
-    pub fn logging_types(mut self, value: impl Arg<Arr<LoggingTypes>>) -> ResponderErrorMaskingForHttpCode<R0, R1, Set> { self.0.set("LoggingTypes", value.into_expr()); ResponderErrorMaskingForHttpCode(self.0, Phase) }
+    pub fn logging_types(self, value: impl Arg<Arr<LoggingTypes>>) -> ResponderErrorMaskingForHttpCode<R0, R1, Set> { ResponderErrorMaskingForHttpCode(put(self.0, "LoggingTypes", value.into_expr()), Phase) }
     /// `ResponseLoggingPercentage`: number. Update: in place.
-    pub fn response_logging_percentage(mut self, value: impl Arg<f64>) -> Self { self.0.set("ResponseLoggingPercentage", value.into_expr()); self }
+    pub fn response_logging_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ResponseLoggingPercentage", value.into_expr()), Phase) }
 }
 impl Done for ResponderErrorMaskingForHttpCode { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -544,12 +544,12 @@ impl CfnRequesterGateway {
     /// `AWS::RTBFabric::RequesterGateway`
     pub const TYPE: &'static str = "AWS::RTBFabric::RequesterGateway";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnRequesterGatewayProps<R0, R1, R2>) -> Self where CfnRequesterGatewayProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRequesterGatewayProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `ActiveLinksCount`: integer.
     pub fn attr_active_links_count(&self) -> Val<i64> { self.0.get_att("ActiveLinksCount") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTimestamp`: text.
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
@@ -566,22 +566,22 @@ impl CfnRequesterGateway {
 }
 impl Parent for CfnRequesterGateway { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RTBFabric::RequesterGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-requestergateway.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRequesterGatewayProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnRequesterGatewayProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnRequesterGatewayProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRequesterGatewayProps<missing::SecurityGroupIds, missing::SubnetIds, missing::VpcId> { CfnRequesterGatewayProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRequesterGatewayProps<Missing<required::SecurityGroupIds>, Missing<required::SubnetIds>, Missing<required::VpcId>> { CfnRequesterGatewayProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRequesterGatewayProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text, required. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> CfnRequesterGatewayProps<Set, R1, R2> { self.0.set("SecurityGroupIds", value.into_expr()); CfnRequesterGatewayProps(self.0, Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnRequesterGatewayProps<R0, Set, R2> { self.0.set("SubnetIds", value.into_expr()); CfnRequesterGatewayProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnRequesterGatewayProps<Set, R1, R2> { CfnRequesterGatewayProps(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place.
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnRequesterGatewayProps<R0, Set, R2> { CfnRequesterGatewayProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
-    /// `VpcId`: text, required. Update: in place.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> CfnRequesterGatewayProps<R0, R1, Set> { self.0.set("VpcId", value.into_expr()); CfnRequesterGatewayProps(self.0, Phase) }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`, required. Update: in place.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnRequesterGatewayProps<R0, R1, Set> { CfnRequesterGatewayProps(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnRequesterGatewayProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::RTBFabric::ResponderGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html)
@@ -590,10 +590,10 @@ impl CfnResponderGateway {
     /// `AWS::RTBFabric::ResponderGateway`
     pub const TYPE: &'static str = "AWS::RTBFabric::ResponderGateway";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnResponderGatewayProps<R0, R1, R2, R3, R4>) -> Self where CfnResponderGatewayProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResponderGatewayProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CertificateAssociationStatus`: text.
     pub fn attr_certificate_association_status(&self) -> Val<str> { self.0.get_att("CertificateAssociationStatus") }
@@ -610,135 +610,135 @@ impl CfnResponderGateway {
 }
 impl Parent for CfnResponderGateway { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RTBFabric::ResponderGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rtbfabric-respondergateway.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResponderGatewayProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnResponderGatewayProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnResponderGatewayProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResponderGatewayProps<missing::Port, missing::Protocol, missing::SecurityGroupIds, missing::SubnetIds, missing::VpcId> { CfnResponderGatewayProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResponderGatewayProps<Missing<required::Port>, Missing<required::Protocol>, Missing<required::SecurityGroupIds>, Missing<required::SubnetIds>, Missing<required::VpcId>> { CfnResponderGatewayProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnResponderGatewayProps<R0, R1, R2, R3, R4> {
     /// `AcmCertificateArn`: text. Update: in place.
-    pub fn acm_certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("AcmCertificateArn", value.into_expr()); self }
+    pub fn acm_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcmCertificateArn", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DomainName`: text. Update: in place.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainName", value.into_expr()); self }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `GatewayType`: `GatewayType`. Update: in place.
-    pub fn gateway_type(mut self, value: impl Arg<responder_gateway::GatewayType>) -> Self { self.0.set("GatewayType", value.into_expr()); self }
+    pub fn gateway_type(self, value: impl Arg<responder_gateway::GatewayType>) -> Self { Self(put(self.0, "GatewayType", value.into_expr()), Phase) }
     /// `ListenerConfig`: `ListenerConfig`. Update: in place.
-    pub fn listener_config(mut self, value: impl Arg<responder_gateway::ListenerConfig>) -> Self { self.0.set("ListenerConfig", value.into_expr()); self }
+    pub fn listener_config(self, value: impl Arg<responder_gateway::ListenerConfig>) -> Self { Self(put(self.0, "ListenerConfig", value.into_expr()), Phase) }
     /// `ManagedEndpointConfiguration`: `ManagedEndpointConfiguration`. Update: in place.
-    pub fn managed_endpoint_configuration(mut self, value: impl Arg<responder_gateway::ManagedEndpointConfiguration>) -> Self { self.0.set("ManagedEndpointConfiguration", value.into_expr()); self }
+    pub fn managed_endpoint_configuration(self, value: impl Arg<responder_gateway::ManagedEndpointConfiguration>) -> Self { Self(put(self.0, "ManagedEndpointConfiguration", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> CfnResponderGatewayProps<Set, R1, R2, R3, R4> { self.0.set("Port", value.into_expr()); CfnResponderGatewayProps(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> CfnResponderGatewayProps<Set, R1, R2, R3, R4> { CfnResponderGatewayProps(put(self.0, "Port", value.into_expr()), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<responder_gateway::Protocol>) -> CfnResponderGatewayProps<R0, Set, R2, R3, R4> { self.0.set("Protocol", value.into_expr()); CfnResponderGatewayProps(self.0, Phase) }
-    /// `SecurityGroupIds`: list of text, required. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> CfnResponderGatewayProps<R0, R1, Set, R3, R4> { self.0.set("SecurityGroupIds", value.into_expr()); CfnResponderGatewayProps(self.0, Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnResponderGatewayProps<R0, R1, R2, Set, R4> { self.0.set("SubnetIds", value.into_expr()); CfnResponderGatewayProps(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<responder_gateway::Protocol>) -> CfnResponderGatewayProps<R0, Set, R2, R3, R4> { CfnResponderGatewayProps(put(self.0, "Protocol", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> CfnResponderGatewayProps<R0, R1, Set, R3, R4> { CfnResponderGatewayProps(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place.
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnResponderGatewayProps<R0, R1, R2, Set, R4> { CfnResponderGatewayProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TrustStoreConfiguration`: `TrustStoreConfiguration`. Update: in place.
-    pub fn trust_store_configuration(mut self, value: impl Arg<responder_gateway::TrustStoreConfiguration>) -> Self { self.0.set("TrustStoreConfiguration", value.into_expr()); self }
-    /// `VpcId`: text, required. Update: in place.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> CfnResponderGatewayProps<R0, R1, R2, R3, Set> { self.0.set("VpcId", value.into_expr()); CfnResponderGatewayProps(self.0, Phase) }
+    pub fn trust_store_configuration(self, value: impl Arg<responder_gateway::TrustStoreConfiguration>) -> Self { Self(put(self.0, "TrustStoreConfiguration", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`, required. Update: in place.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> CfnResponderGatewayProps<R0, R1, R2, R3, Set> { CfnResponderGatewayProps(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for CfnResponderGatewayProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RTBFabric::ResponderGateway`.
 pub mod responder_gateway {
 use crate::cfn::support::*;
 /// The property type `AutoScalingGroupsConfiguration` of `AWS::RTBFabric::ResponderGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-autoscalinggroupsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutoScalingGroupsConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AutoScalingGroupsConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AutoScalingGroupsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AutoScalingGroupsConfiguration<super::missing::AutoScalingGroupNameList, super::missing::RoleArn> { AutoScalingGroupsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AutoScalingGroupsConfiguration<Missing<super::required::AutoScalingGroupNameList>, Missing<super::required::RoleArn>> { AutoScalingGroupsConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> AutoScalingGroupsConfiguration<R0, R1> {
     /// `AutoScalingGroupNameList`: list of text, required. Update: in place.
-    pub fn auto_scaling_group_name_list(mut self, value: impl Arg<Arr<str>>) -> AutoScalingGroupsConfiguration<Set, R1> { self.0.set("AutoScalingGroupNameList", value.into_expr()); AutoScalingGroupsConfiguration(self.0, Phase) }
+    pub fn auto_scaling_group_name_list(self, value: impl Arg<Arr<str>>) -> AutoScalingGroupsConfiguration<Set, R1> { AutoScalingGroupsConfiguration(put(self.0, "AutoScalingGroupNameList", value.into_expr()), Phase) }
     /// `HealthCheckConfig`: `HealthCheckConfig`. Update: in place.
-    pub fn health_check_config(mut self, value: impl Arg<HealthCheckConfig>) -> Self { self.0.set("HealthCheckConfig", value.into_expr()); self }
+    pub fn health_check_config(self, value: impl Arg<HealthCheckConfig>) -> Self { Self(put(self.0, "HealthCheckConfig", value.into_expr()), Phase) }
     /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<str>) -> AutoScalingGroupsConfiguration<R0, Set> { self.0.set("RoleArn", value.into_expr()); AutoScalingGroupsConfiguration(self.0, Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> AutoScalingGroupsConfiguration<R0, Set> { AutoScalingGroupsConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for AutoScalingGroupsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EksEndpointsConfiguration` of `AWS::RTBFabric::ResponderGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-eksendpointsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EksEndpointsConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct EksEndpointsConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl EksEndpointsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EksEndpointsConfiguration<super::missing::ClusterApiServerCaCertificateChain, super::missing::ClusterApiServerEndpointUri, super::missing::ClusterName, super::missing::EndpointsResourceName, super::missing::EndpointsResourceNamespace, super::missing::RoleArn> { EksEndpointsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EksEndpointsConfiguration<Missing<super::required::ClusterApiServerCaCertificateChain>, Missing<super::required::ClusterApiServerEndpointUri>, Missing<super::required::ClusterName>, Missing<super::required::EndpointsResourceName>, Missing<super::required::EndpointsResourceNamespace>, Missing<super::required::RoleArn>> { EksEndpointsConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> EksEndpointsConfiguration<R0, R1, R2, R3, R4, R5> {
     /// `ClusterApiServerCaCertificateChain`: text, required. Update: in place.
-    pub fn cluster_api_server_ca_certificate_chain(mut self, value: impl Arg<str>) -> EksEndpointsConfiguration<Set, R1, R2, R3, R4, R5> { self.0.set("ClusterApiServerCaCertificateChain", value.into_expr()); EksEndpointsConfiguration(self.0, Phase) }
+    pub fn cluster_api_server_ca_certificate_chain(self, value: impl Arg<str>) -> EksEndpointsConfiguration<Set, R1, R2, R3, R4, R5> { EksEndpointsConfiguration(put(self.0, "ClusterApiServerCaCertificateChain", value.into_expr()), Phase) }
     /// `ClusterApiServerEndpointUri`: text, required. Update: in place.
-    pub fn cluster_api_server_endpoint_uri(mut self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, Set, R2, R3, R4, R5> { self.0.set("ClusterApiServerEndpointUri", value.into_expr()); EksEndpointsConfiguration(self.0, Phase) }
+    pub fn cluster_api_server_endpoint_uri(self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, Set, R2, R3, R4, R5> { EksEndpointsConfiguration(put(self.0, "ClusterApiServerEndpointUri", value.into_expr()), Phase) }
     /// `ClusterName`: text, required. Update: in place.
-    pub fn cluster_name(mut self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, R1, Set, R3, R4, R5> { self.0.set("ClusterName", value.into_expr()); EksEndpointsConfiguration(self.0, Phase) }
+    pub fn cluster_name(self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, R1, Set, R3, R4, R5> { EksEndpointsConfiguration(put(self.0, "ClusterName", value.into_expr()), Phase) }
     /// `EndpointsResourceName`: text, required. Update: in place.
-    pub fn endpoints_resource_name(mut self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, R1, R2, Set, R4, R5> { self.0.set("EndpointsResourceName", value.into_expr()); EksEndpointsConfiguration(self.0, Phase) }
+    pub fn endpoints_resource_name(self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, R1, R2, Set, R4, R5> { EksEndpointsConfiguration(put(self.0, "EndpointsResourceName", value.into_expr()), Phase) }
     /// `EndpointsResourceNamespace`: text, required. Update: in place.
-    pub fn endpoints_resource_namespace(mut self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, R1, R2, R3, Set, R5> { self.0.set("EndpointsResourceNamespace", value.into_expr()); EksEndpointsConfiguration(self.0, Phase) }
+    pub fn endpoints_resource_namespace(self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, R1, R2, R3, Set, R5> { EksEndpointsConfiguration(put(self.0, "EndpointsResourceNamespace", value.into_expr()), Phase) }
     /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, R1, R2, R3, R4, Set> { self.0.set("RoleArn", value.into_expr()); EksEndpointsConfiguration(self.0, Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> EksEndpointsConfiguration<R0, R1, R2, R3, R4, Set> { EksEndpointsConfiguration(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for EksEndpointsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheckConfig` of `AWS::RTBFabric::ResponderGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-healthcheckconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HealthCheckConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HealthCheckConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HealthCheckConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HealthCheckConfig<super::missing::Path, super::missing::Port> { HealthCheckConfig(Bag::default(), Phase) }
+    pub fn new() -> HealthCheckConfig<Missing<super::required::Path>, Missing<super::required::Port>> { HealthCheckConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> HealthCheckConfig<R0, R1> {
     /// `HealthyThresholdCount`: integer. Update: in place.
-    pub fn healthy_threshold_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("HealthyThresholdCount", value.into_expr()); self }
+    pub fn healthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyThresholdCount", value.into_expr()), Phase) }
     /// `IntervalSeconds`: integer. Update: in place.
-    pub fn interval_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("IntervalSeconds", value.into_expr()); self }
+    pub fn interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IntervalSeconds", value.into_expr()), Phase) }
     /// `Path`: text, required. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> HealthCheckConfig<Set, R1> { self.0.set("Path", value.into_expr()); HealthCheckConfig(self.0, Phase) }
+    pub fn path(self, value: impl Arg<str>) -> HealthCheckConfig<Set, R1> { HealthCheckConfig(put(self.0, "Path", value.into_expr()), Phase) }
     /// `Port`: integer, required. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> HealthCheckConfig<R0, Set> { self.0.set("Port", value.into_expr()); HealthCheckConfig(self.0, Phase) }
+    pub fn port(self, value: impl Arg<i64>) -> HealthCheckConfig<R0, Set> { HealthCheckConfig(put(self.0, "Port", value.into_expr()), Phase) }
     /// `Protocol`: `Protocol`. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<Protocol>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `StatusCodeMatcher`: text. Update: in place.
-    pub fn status_code_matcher(mut self, value: impl Arg<str>) -> Self { self.0.set("StatusCodeMatcher", value.into_expr()); self }
+    pub fn status_code_matcher(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusCodeMatcher", value.into_expr()), Phase) }
     /// `TimeoutMs`: integer. Update: in place.
-    pub fn timeout_ms(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutMs", value.into_expr()); self }
+    pub fn timeout_ms(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutMs", value.into_expr()), Phase) }
     /// `UnhealthyThresholdCount`: integer. Update: in place.
-    pub fn unhealthy_threshold_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("UnhealthyThresholdCount", value.into_expr()); self }
+    pub fn unhealthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnhealthyThresholdCount", value.into_expr()), Phase) }
 }
 impl Done for HealthCheckConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ListenerConfig` of `AWS::RTBFabric::ResponderGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-listenerconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ListenerConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ListenerConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ListenerConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ListenerConfig<super::missing::Protocols> { ListenerConfig(Bag::default(), Phase) }
+    pub fn new() -> ListenerConfig<Missing<super::required::Protocols>> { ListenerConfig(Bag::default(), Phase) }
 }
 impl<R0> ListenerConfig<R0> {
     /// `Protocols`: list of `Protocols`, required. Update: in place.
-    pub fn protocols(mut self, value: impl Arg<Arr<Protocols>>) -> ListenerConfig<Set> { self.0.set("Protocols", value.into_expr()); ListenerConfig(self.0, Phase) }
+    pub fn protocols(self, value: impl Arg<Arr<Protocols>>) -> ListenerConfig<Set> { ListenerConfig(put(self.0, "Protocols", value.into_expr()), Phase) }
 }
 impl Done for ListenerConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ManagedEndpointConfiguration` of `AWS::RTBFabric::ResponderGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-managedendpointconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ManagedEndpointConfiguration(Bag);
+#[must_use] pub struct ManagedEndpointConfiguration(Bag);
 impl ManagedEndpointConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoScalingGroupsConfiguration`: `AutoScalingGroupsConfiguration`. Update: in place.
-    pub fn auto_scaling_groups_configuration(mut self, value: impl Arg<AutoScalingGroupsConfiguration>) -> Self { self.0.set("AutoScalingGroupsConfiguration", value.into_expr()); self }
+    pub fn auto_scaling_groups_configuration(self, value: impl Arg<AutoScalingGroupsConfiguration>) -> Self { Self(put(self.0, "AutoScalingGroupsConfiguration", value.into_expr())) }
     /// `EksEndpointsConfiguration`: `EksEndpointsConfiguration`. Update: in place.
-    pub fn eks_endpoints_configuration(mut self, value: impl Arg<EksEndpointsConfiguration>) -> Self { self.0.set("EksEndpointsConfiguration", value.into_expr()); self }
+    pub fn eks_endpoints_configuration(self, value: impl Arg<EksEndpointsConfiguration>) -> Self { Self(put(self.0, "EksEndpointsConfiguration", value.into_expr())) }
 }
 impl Done for ManagedEndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrustStoreConfiguration` of `AWS::RTBFabric::ResponderGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rtbfabric-respondergateway-truststoreconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrustStoreConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TrustStoreConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TrustStoreConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TrustStoreConfiguration<super::missing::CertificateAuthorityCertificates> { TrustStoreConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TrustStoreConfiguration<Missing<super::required::CertificateAuthorityCertificates>> { TrustStoreConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TrustStoreConfiguration<R0> {
     /// `CertificateAuthorityCertificates`: list of text, required. Update: in place.
-    pub fn certificate_authority_certificates(mut self, value: impl Arg<Arr<str>>) -> TrustStoreConfiguration<Set> { self.0.set("CertificateAuthorityCertificates", value.into_expr()); TrustStoreConfiguration(self.0, Phase) }
+    pub fn certificate_authority_certificates(self, value: impl Arg<Arr<str>>) -> TrustStoreConfiguration<Set> { TrustStoreConfiguration(put(self.0, "CertificateAuthorityCertificates", value.into_expr()), Phase) }
 }
 impl Done for TrustStoreConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `GatewayType` allows.
@@ -748,5 +748,5 @@ Protocol { Http = "HTTP", Https = "HTTPS" } }
 values! { /// Texts that `Protocols` allows.
 Protocols { Http = "HTTP", Https = "HTTPS" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, ApplicationLogs, AutoScalingGroupNameList, CertificateAuthorityCertificates, ClusterApiServerCaCertificateChain, ClusterApiServerEndpointUri, ClusterName, Conditions, Criteria, EndpointsResourceName, EndpointsResourceNamespace, ErrorLog, FilterConfiguration, FilterLog, FilterType, GatewayId, HeaderTag, HoldbackPercentage, HttpCode, Key, LinkApplicationLogSampling, LinkId, LinkLogSettings, LoggingTypes, Name, NoBid, Path, PeerGatewayId, Port, Priority, Protocol, Protocols, PublicEndpoint, RoleArn, SecurityGroupIds, SubnetIds, Value, Values, VpcId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, ApplicationLogs, AutoScalingGroupNameList, CertificateAuthorityCertificates, ClusterApiServerCaCertificateChain, ClusterApiServerEndpointUri, ClusterName, Conditions, Criteria, EndpointsResourceName, EndpointsResourceNamespace, ErrorLog, FilterConfiguration, FilterLog, FilterType, GatewayId, HeaderTag, HoldbackPercentage, HttpCode, Key, LinkApplicationLogSampling, LinkId, LinkLogSettings, LoggingTypes, Name, NoBid, Path, PeerGatewayId, Port, Priority, Protocol, Protocols, PublicEndpoint, RoleArn, SecurityGroupIds, SubnetIds, Value, Values, VpcId } }

@@ -10,7 +10,7 @@ impl CfnAppMonitor {
     /// `AWS::RUM::AppMonitor`
     pub const TYPE: &'static str = "AWS::RUM::AppMonitor";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAppMonitorProps<R0>) -> Self where CfnAppMonitorProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAppMonitorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -18,144 +18,144 @@ impl CfnAppMonitor {
 }
 impl Parent for CfnAppMonitor { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::RUM::AppMonitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-rum-appmonitor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAppMonitorProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAppMonitorProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAppMonitorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAppMonitorProps<missing::Name> { CfnAppMonitorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAppMonitorProps<Missing<required::Name>> { CfnAppMonitorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAppMonitorProps<R0> {
     /// `AppMonitorConfiguration`: `AppMonitorConfiguration`. Update: in place.
-    pub fn app_monitor_configuration(mut self, value: impl Arg<app_monitor::AppMonitorConfiguration>) -> Self { self.0.set("AppMonitorConfiguration", value.into_expr()); self }
+    pub fn app_monitor_configuration(self, value: impl Arg<app_monitor::AppMonitorConfiguration>) -> Self { Self(put(self.0, "AppMonitorConfiguration", value.into_expr()), Phase) }
     /// `CustomEvents`: `CustomEvents`. Update: in place.
-    pub fn custom_events(mut self, value: impl Arg<app_monitor::CustomEvents>) -> Self { self.0.set("CustomEvents", value.into_expr()); self }
+    pub fn custom_events(self, value: impl Arg<app_monitor::CustomEvents>) -> Self { Self(put(self.0, "CustomEvents", value.into_expr()), Phase) }
     /// `CwLogEnabled`: boolean. Update: in place.
-    pub fn cw_log_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("CwLogEnabled", value.into_expr()); self }
+    pub fn cw_log_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CwLogEnabled", value.into_expr()), Phase) }
     /// `DeobfuscationConfiguration`: `DeobfuscationConfiguration`. Update: in place.
-    pub fn deobfuscation_configuration(mut self, value: impl Arg<app_monitor::DeobfuscationConfiguration>) -> Self { self.0.set("DeobfuscationConfiguration", value.into_expr()); self }
+    pub fn deobfuscation_configuration(self, value: impl Arg<app_monitor::DeobfuscationConfiguration>) -> Self { Self(put(self.0, "DeobfuscationConfiguration", value.into_expr()), Phase) }
     /// `Domain`: text. Update: in place.
-    pub fn domain(mut self, value: impl Arg<str>) -> Self { self.0.set("Domain", value.into_expr()); self }
+    pub fn domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
     /// `DomainList`: list of text. Update: in place.
-    pub fn domain_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DomainList", value.into_expr()); self }
+    pub fn domain_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DomainList", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAppMonitorProps<Set> { self.0.set("Name", value.into_expr()); CfnAppMonitorProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAppMonitorProps<Set> { CfnAppMonitorProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Platform`: `Platform`. Update: replacement.
-    pub fn platform(mut self, value: impl Arg<app_monitor::Platform>) -> Self { self.0.set("Platform", value.into_expr()); self }
+    pub fn platform(self, value: impl Arg<app_monitor::Platform>) -> Self { Self(put(self.0, "Platform", value.into_expr()), Phase) }
     /// `ResourcePolicy`: `ResourcePolicy`. Update: in place.
-    pub fn resource_policy(mut self, value: impl Arg<app_monitor::ResourcePolicy>) -> Self { self.0.set("ResourcePolicy", value.into_expr()); self }
+    pub fn resource_policy(self, value: impl Arg<app_monitor::ResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAppMonitorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::RUM::AppMonitor`.
 pub mod app_monitor {
 use crate::cfn::support::*;
 /// The property type `AppMonitorConfiguration` of `AWS::RUM::AppMonitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-appmonitorconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AppMonitorConfiguration(Bag);
+#[must_use] pub struct AppMonitorConfiguration(Bag);
 impl AppMonitorConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowCookies`: boolean. Update: in place.
-    pub fn allow_cookies(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowCookies", value.into_expr()); self }
+    pub fn allow_cookies(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCookies", value.into_expr())) }
     /// `EnableXRay`: boolean. Update: in place.
-    pub fn enable_x_ray(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableXRay", value.into_expr()); self }
+    pub fn enable_x_ray(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableXRay", value.into_expr())) }
     /// `ExcludedPages`: list of text. Update: in place.
-    pub fn excluded_pages(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExcludedPages", value.into_expr()); self }
+    pub fn excluded_pages(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExcludedPages", value.into_expr())) }
     /// `FavoritePages`: list of text. Update: in place.
-    pub fn favorite_pages(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("FavoritePages", value.into_expr()); self }
-    /// `GuestRoleArn`: text. Update: in place.
-    pub fn guest_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("GuestRoleArn", value.into_expr()); self }
-    /// `IdentityPoolId`: text. Update: in place.
-    pub fn identity_pool_id(mut self, value: impl Arg<kind::CognitoIdentityPoolId>) -> Self { self.0.set("IdentityPoolId", value.into_expr()); self }
+    pub fn favorite_pages(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FavoritePages", value.into_expr())) }
+    /// `GuestRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn guest_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "GuestRoleArn", value.into_expr())) }
+    /// `IdentityPoolId`: `CognitoIdentityPoolId`. Update: in place.
+    pub fn identity_pool_id(self, value: impl Arg<kind::CognitoIdentityPoolId>) -> Self { Self(put(self.0, "IdentityPoolId", value.into_expr())) }
     /// `IncludedPages`: list of text. Update: in place.
-    pub fn included_pages(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IncludedPages", value.into_expr()); self }
+    pub fn included_pages(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IncludedPages", value.into_expr())) }
     /// `MetricDestinations`: list of `MetricDestination`. Update: in place.
-    pub fn metric_destinations(mut self, value: impl Arg<Arr<MetricDestination>>) -> Self { self.0.set("MetricDestinations", value.into_expr()); self }
+    pub fn metric_destinations(self, value: impl Arg<Arr<MetricDestination>>) -> Self { Self(put(self.0, "MetricDestinations", value.into_expr())) }
     /// `SessionSampleRate`: number. Update: in place.
-    pub fn session_sample_rate(mut self, value: impl Arg<f64>) -> Self { self.0.set("SessionSampleRate", value.into_expr()); self }
+    pub fn session_sample_rate(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "SessionSampleRate", value.into_expr())) }
     /// `Telemetries`: list of text. Update: in place.
-    pub fn telemetries(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Telemetries", value.into_expr()); self }
+    pub fn telemetries(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Telemetries", value.into_expr())) }
 }
 impl Done for AppMonitorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomEvents` of `AWS::RUM::AppMonitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-customevents.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomEvents(Bag);
+#[must_use] pub struct CustomEvents(Bag);
 impl CustomEvents {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for CustomEvents { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeobfuscationConfiguration` of `AWS::RUM::AppMonitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-deobfuscationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeobfuscationConfiguration(Bag);
+#[must_use] pub struct DeobfuscationConfiguration(Bag);
 impl DeobfuscationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `JavaScriptSourceMaps`: `JavaScriptSourceMaps`. Update: in place.
-    pub fn java_script_source_maps(mut self, value: impl Arg<JavaScriptSourceMaps>) -> Self { self.0.set("JavaScriptSourceMaps", value.into_expr()); self }
+    pub fn java_script_source_maps(self, value: impl Arg<JavaScriptSourceMaps>) -> Self { Self(put(self.0, "JavaScriptSourceMaps", value.into_expr())) }
 }
 impl Done for DeobfuscationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JavaScriptSourceMaps` of `AWS::RUM::AppMonitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-javascriptsourcemaps.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JavaScriptSourceMaps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct JavaScriptSourceMaps<R0 = Set>(Bag, Phase<(R0,)>);
 impl JavaScriptSourceMaps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JavaScriptSourceMaps<super::missing::Status> { JavaScriptSourceMaps(Bag::default(), Phase) }
+    pub fn new() -> JavaScriptSourceMaps<Missing<super::required::Status>> { JavaScriptSourceMaps(Bag::default(), Phase) }
 }
 impl<R0> JavaScriptSourceMaps<R0> {
     /// `S3Uri`: text. Update: in place.
-    pub fn s3_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("S3Uri", value.into_expr()); self }
+    pub fn s3_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Uri", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> JavaScriptSourceMaps<Set> { self.0.set("Status", value.into_expr()); JavaScriptSourceMaps(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> JavaScriptSourceMaps<Set> { JavaScriptSourceMaps(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for JavaScriptSourceMaps { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDefinition` of `AWS::RUM::AppMonitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-metricdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricDefinition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetricDefinition<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetricDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricDefinition<super::missing::Name> { MetricDefinition(Bag::default(), Phase) }
+    pub fn new() -> MetricDefinition<Missing<super::required::Name>> { MetricDefinition(Bag::default(), Phase) }
 }
 impl<R0> MetricDefinition<R0> {
     /// `DimensionKeys`: map of text. Update: in place.
-    pub fn dimension_keys(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("DimensionKeys", value.into_expr()); self }
+    pub fn dimension_keys(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DimensionKeys", value.into_expr()), Phase) }
     /// `EventPattern`: text. Update: in place.
-    pub fn event_pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("EventPattern", value.into_expr()); self }
+    pub fn event_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventPattern", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> MetricDefinition<Set> { self.0.set("Name", value.into_expr()); MetricDefinition(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> MetricDefinition<Set> { MetricDefinition(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Namespace`: text. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("Namespace", value.into_expr()); self }
+    pub fn namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Namespace", value.into_expr()), Phase) }
     /// `UnitLabel`: text. Update: in place.
-    pub fn unit_label(mut self, value: impl Arg<str>) -> Self { self.0.set("UnitLabel", value.into_expr()); self }
+    pub fn unit_label(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UnitLabel", value.into_expr()), Phase) }
     /// `ValueKey`: text. Update: in place.
-    pub fn value_key(mut self, value: impl Arg<str>) -> Self { self.0.set("ValueKey", value.into_expr()); self }
+    pub fn value_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ValueKey", value.into_expr()), Phase) }
 }
 impl Done for MetricDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricDestination` of `AWS::RUM::AppMonitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-metricdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetricDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetricDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricDestination<super::missing::Destination> { MetricDestination(Bag::default(), Phase) }
+    pub fn new() -> MetricDestination<Missing<super::required::Destination>> { MetricDestination(Bag::default(), Phase) }
 }
 impl<R0> MetricDestination<R0> {
     /// `Destination`: `Destination`, required. Update: in place.
-    pub fn destination(mut self, value: impl Arg<Destination>) -> MetricDestination<Set> { self.0.set("Destination", value.into_expr()); MetricDestination(self.0, Phase) }
+    pub fn destination(self, value: impl Arg<Destination>) -> MetricDestination<Set> { MetricDestination(put(self.0, "Destination", value.into_expr()), Phase) }
     /// `DestinationArn`: text. Update: in place.
-    pub fn destination_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationArn", value.into_expr()); self }
-    /// `IamRoleArn`: text. Update: in place.
-    pub fn iam_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("IamRoleArn", value.into_expr()); self }
+    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr()), Phase) }
+    /// `IamRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
     /// `MetricDefinitions`: list of `MetricDefinition`. Update: in place.
-    pub fn metric_definitions(mut self, value: impl Arg<Arr<MetricDefinition>>) -> Self { self.0.set("MetricDefinitions", value.into_expr()); self }
+    pub fn metric_definitions(self, value: impl Arg<Arr<MetricDefinition>>) -> Self { Self(put(self.0, "MetricDefinitions", value.into_expr()), Phase) }
 }
 impl Done for MetricDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourcePolicy` of `AWS::RUM::AppMonitor`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-rum-appmonitor-resourcepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourcePolicy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ResourcePolicy<R0 = Set>(Bag, Phase<(R0,)>);
 impl ResourcePolicy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourcePolicy<super::missing::PolicyDocument> { ResourcePolicy(Bag::default(), Phase) }
+    pub fn new() -> ResourcePolicy<Missing<super::required::PolicyDocument>> { ResourcePolicy(Bag::default(), Phase) }
 }
 impl<R0> ResourcePolicy<R0> {
     /// `PolicyDocument`: text, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<str>) -> ResourcePolicy<Set> { self.0.set("PolicyDocument", value.into_expr()); ResourcePolicy(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<str>) -> ResourcePolicy<Set> { ResourcePolicy(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
     /// `PolicyRevisionId`: text. Update: in place.
-    pub fn policy_revision_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PolicyRevisionId", value.into_expr()); self }
+    pub fn policy_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PolicyRevisionId", value.into_expr()), Phase) }
 }
 impl Done for ResourcePolicy { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Destination` allows.
@@ -165,5 +165,5 @@ Platform { Android = "Android", Web = "Web", IOS = "iOS" } }
 values! { /// Texts that `Status` allows.
 Status { Disabled = "DISABLED", Enabled = "ENABLED" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Destination, Name, PolicyDocument, Status } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Destination, Name, PolicyDocument, Status } }

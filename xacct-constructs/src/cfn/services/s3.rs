@@ -10,10 +10,10 @@ impl CfnAccessGrant {
     /// `AWS::S3::AccessGrant`
     pub const TYPE: &'static str = "AWS::S3::AccessGrant";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAccessGrantProps<R0, R1, R2>) -> Self where CfnAccessGrantProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessGrantProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccessGrantId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccessGrantArn`: text.
+    /// The attribute `AccessGrantArn`: `OtherArn`.
     pub fn attr_access_grant_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AccessGrantArn") }
     /// The attribute `AccessGrantId`: text.
     pub fn attr_access_grant_id(&self) -> Val<str> { self.0.get_att("AccessGrantId") }
@@ -22,53 +22,53 @@ impl CfnAccessGrant {
 }
 impl Parent for CfnAccessGrant { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3::AccessGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrant.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccessGrantProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAccessGrantProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAccessGrantProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccessGrantProps<missing::AccessGrantsLocationId, missing::Grantee, missing::Permission> { CfnAccessGrantProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccessGrantProps<Missing<required::AccessGrantsLocationId>, Missing<required::Grantee>, Missing<required::Permission>> { CfnAccessGrantProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAccessGrantProps<R0, R1, R2> {
     /// `AccessGrantsLocationConfiguration`: `AccessGrantsLocationConfiguration`. Update: in place.
-    pub fn access_grants_location_configuration(mut self, value: impl Arg<access_grant::AccessGrantsLocationConfiguration>) -> Self { self.0.set("AccessGrantsLocationConfiguration", value.into_expr()); self }
+    pub fn access_grants_location_configuration(self, value: impl Arg<access_grant::AccessGrantsLocationConfiguration>) -> Self { Self(put(self.0, "AccessGrantsLocationConfiguration", value.into_expr()), Phase) }
     /// `AccessGrantsLocationId`: text, required. Update: in place.
-    pub fn access_grants_location_id(mut self, value: impl Arg<str>) -> CfnAccessGrantProps<Set, R1, R2> { self.0.set("AccessGrantsLocationId", value.into_expr()); CfnAccessGrantProps(self.0, Phase) }
+    pub fn access_grants_location_id(self, value: impl Arg<str>) -> CfnAccessGrantProps<Set, R1, R2> { CfnAccessGrantProps(put(self.0, "AccessGrantsLocationId", value.into_expr()), Phase) }
     /// `ApplicationArn`: text. Update: in place.
-    pub fn application_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationArn", value.into_expr()); self }
+    pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value.into_expr()), Phase) }
     /// `Grantee`: `Grantee`, required. Update: in place.
-    pub fn grantee(mut self, value: impl Arg<access_grant::Grantee>) -> CfnAccessGrantProps<R0, Set, R2> { self.0.set("Grantee", value.into_expr()); CfnAccessGrantProps(self.0, Phase) }
+    pub fn grantee(self, value: impl Arg<access_grant::Grantee>) -> CfnAccessGrantProps<R0, Set, R2> { CfnAccessGrantProps(put(self.0, "Grantee", value.into_expr()), Phase) }
     /// `Permission`: `Permission`, required. Update: in place.
-    pub fn permission(mut self, value: impl Arg<access_grant::Permission>) -> CfnAccessGrantProps<R0, R1, Set> { self.0.set("Permission", value.into_expr()); CfnAccessGrantProps(self.0, Phase) }
+    pub fn permission(self, value: impl Arg<access_grant::Permission>) -> CfnAccessGrantProps<R0, R1, Set> { CfnAccessGrantProps(put(self.0, "Permission", value.into_expr()), Phase) }
     /// `S3PrefixType`: `S3PrefixType`. Update: replacement.
-    pub fn s3_prefix_type(mut self, value: impl Arg<access_grant::S3PrefixType>) -> Self { self.0.set("S3PrefixType", value.into_expr()); self }
+    pub fn s3_prefix_type(self, value: impl Arg<access_grant::S3PrefixType>) -> Self { Self(put(self.0, "S3PrefixType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessGrantProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3::AccessGrant`.
 pub mod access_grant {
 use crate::cfn::support::*;
 /// The property type `AccessGrantsLocationConfiguration` of `AWS::S3::AccessGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accessgrant-accessgrantslocationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessGrantsLocationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AccessGrantsLocationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AccessGrantsLocationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AccessGrantsLocationConfiguration<super::missing::S3SubPrefix> { AccessGrantsLocationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AccessGrantsLocationConfiguration<Missing<super::required::S3SubPrefix>> { AccessGrantsLocationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AccessGrantsLocationConfiguration<R0> {
     /// `S3SubPrefix`: text, required. Update: in place.
-    pub fn s3_sub_prefix(mut self, value: impl Arg<str>) -> AccessGrantsLocationConfiguration<Set> { self.0.set("S3SubPrefix", value.into_expr()); AccessGrantsLocationConfiguration(self.0, Phase) }
+    pub fn s3_sub_prefix(self, value: impl Arg<str>) -> AccessGrantsLocationConfiguration<Set> { AccessGrantsLocationConfiguration(put(self.0, "S3SubPrefix", value.into_expr()), Phase) }
 }
 impl Done for AccessGrantsLocationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Grantee` of `AWS::S3::AccessGrant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accessgrant-grantee.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Grantee<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Grantee<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Grantee {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Grantee<super::missing::GranteeIdentifier, super::missing::GranteeType> { Grantee(Bag::default(), Phase) }
+    pub fn new() -> Grantee<Missing<super::required::GranteeIdentifier>, Missing<super::required::GranteeType>> { Grantee(Bag::default(), Phase) }
 }
 impl<R0, R1> Grantee<R0, R1> {
     /// `GranteeIdentifier`: text, required. Update: in place.
-    pub fn grantee_identifier(mut self, value: impl Arg<str>) -> Grantee<Set, R1> { self.0.set("GranteeIdentifier", value.into_expr()); Grantee(self.0, Phase) }
+    pub fn grantee_identifier(self, value: impl Arg<str>) -> Grantee<Set, R1> { Grantee(put(self.0, "GranteeIdentifier", value.into_expr()), Phase) }
     /// `GranteeType`: `GranteeType`, required. Update: in place.
-    pub fn grantee_type(mut self, value: impl Arg<GranteeType>) -> Grantee<R0, Set> { self.0.set("GranteeType", value.into_expr()); Grantee(self.0, Phase) }
+    pub fn grantee_type(self, value: impl Arg<GranteeType>) -> Grantee<R0, Set> { Grantee(put(self.0, "GranteeType", value.into_expr()), Phase) }
 }
 impl Done for Grantee { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `GranteeType` allows.
@@ -87,21 +87,21 @@ impl CfnAccessGrantsInstance {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnAccessGrantsInstanceProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AccessGrantsInstanceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `AccessGrantsInstanceArn`: text.
+    /// The attribute `AccessGrantsInstanceArn`: `OtherArn`.
     pub fn attr_access_grants_instance_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AccessGrantsInstanceArn") }
     /// The attribute `AccessGrantsInstanceId`: text.
     pub fn attr_access_grants_instance_id(&self) -> Val<str> { self.0.get_att("AccessGrantsInstanceId") }
 }
 impl Parent for CfnAccessGrantsInstance { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3::AccessGrantsInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrantsinstance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccessGrantsInstanceProps(Bag);
+#[must_use] pub struct CfnAccessGrantsInstanceProps(Bag);
 impl CfnAccessGrantsInstanceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdentityCenterArn`: text. Update: in place.
-    pub fn identity_center_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("IdentityCenterArn", value.into_expr()); self }
+    pub fn identity_center_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdentityCenterArn", value.into_expr())) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnAccessGrantsInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::S3::AccessGrantsLocation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrantslocation.html)
@@ -110,28 +110,28 @@ impl CfnAccessGrantsLocation {
     /// `AWS::S3::AccessGrantsLocation`
     pub const TYPE: &'static str = "AWS::S3::AccessGrantsLocation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAccessGrantsLocationProps<R0, R1>) -> Self where CfnAccessGrantsLocationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessGrantsLocationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccessGrantsLocationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccessGrantsLocationArn`: text.
+    /// The attribute `AccessGrantsLocationArn`: `OtherArn`.
     pub fn attr_access_grants_location_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AccessGrantsLocationArn") }
     /// The attribute `AccessGrantsLocationId`: text.
     pub fn attr_access_grants_location_id(&self) -> Val<str> { self.0.get_att("AccessGrantsLocationId") }
 }
 impl Parent for CfnAccessGrantsLocation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3::AccessGrantsLocation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accessgrantslocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccessGrantsLocationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAccessGrantsLocationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAccessGrantsLocationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccessGrantsLocationProps<missing::IamRoleArn, missing::LocationScope> { CfnAccessGrantsLocationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccessGrantsLocationProps<Missing<required::IamRoleArn>, Missing<required::LocationScope>> { CfnAccessGrantsLocationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAccessGrantsLocationProps<R0, R1> {
-    /// `IamRoleArn`: text, required. Update: in place.
-    pub fn iam_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnAccessGrantsLocationProps<Set, R1> { self.0.set("IamRoleArn", value.into_expr()); CfnAccessGrantsLocationProps(self.0, Phase) }
+    /// `IamRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnAccessGrantsLocationProps<Set, R1> { CfnAccessGrantsLocationProps(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
     /// `LocationScope`: text, required. Update: in place.
-    pub fn location_scope(mut self, value: impl Arg<str>) -> CfnAccessGrantsLocationProps<R0, Set> { self.0.set("LocationScope", value.into_expr()); CfnAccessGrantsLocationProps(self.0, Phase) }
+    pub fn location_scope(self, value: impl Arg<str>) -> CfnAccessGrantsLocationProps<R0, Set> { CfnAccessGrantsLocationProps(put(self.0, "LocationScope", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessGrantsLocationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::S3::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accesspoint.html)
@@ -140,12 +140,12 @@ impl CfnAccessPoint {
     /// `AWS::S3::AccessPoint`
     pub const TYPE: &'static str = "AWS::S3::AccessPoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAccessPointProps<R0>) -> Self where CfnAccessPointProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessPointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Alias`: text.
     pub fn attr_alias(&self) -> Val<str> { self.0.get_att("Alias") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `S3AccessPointArn`.
     pub fn attr_arn(&self) -> Val<kind::S3AccessPointArn> { self.0.get_att("Arn") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
@@ -154,53 +154,53 @@ impl CfnAccessPoint {
 }
 impl Parent for CfnAccessPoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-accesspoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccessPointProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAccessPointProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAccessPointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccessPointProps<missing::Bucket> { CfnAccessPointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccessPointProps<Missing<required::Bucket>> { CfnAccessPointProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAccessPointProps<R0> {
-    /// `Bucket`: text, required. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<kind::S3BucketName>) -> CfnAccessPointProps<Set> { self.0.set("Bucket", value.into_expr()); CfnAccessPointProps(self.0, Phase) }
+    /// `Bucket`: `S3BucketName`, required. Update: replacement.
+    pub fn bucket(self, value: impl Arg<kind::S3BucketName>) -> CfnAccessPointProps<Set> { CfnAccessPointProps(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `BucketAccountId`: text. Update: replacement.
-    pub fn bucket_account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketAccountId", value.into_expr()); self }
+    pub fn bucket_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccountId", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Policy`: JSON. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("Policy", value.into_expr()); self }
+    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `PublicAccessBlockConfiguration`: `PublicAccessBlockConfiguration`. Update: in place.
-    pub fn public_access_block_configuration(mut self, value: impl Arg<access_point::PublicAccessBlockConfiguration>) -> Self { self.0.set("PublicAccessBlockConfiguration", value.into_expr()); self }
+    pub fn public_access_block_configuration(self, value: impl Arg<access_point::PublicAccessBlockConfiguration>) -> Self { Self(put(self.0, "PublicAccessBlockConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement.
-    pub fn vpc_configuration(mut self, value: impl Arg<access_point::VpcConfiguration>) -> Self { self.0.set("VpcConfiguration", value.into_expr()); self }
+    pub fn vpc_configuration(self, value: impl Arg<access_point::VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessPointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3::AccessPoint`.
 pub mod access_point {
 use crate::cfn::support::*;
 /// The property type `PublicAccessBlockConfiguration` of `AWS::S3::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accesspoint-publicaccessblockconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PublicAccessBlockConfiguration(Bag);
+#[must_use] pub struct PublicAccessBlockConfiguration(Bag);
 impl PublicAccessBlockConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockPublicAcls`: boolean. Update: in place.
-    pub fn block_public_acls(mut self, value: impl Arg<bool>) -> Self { self.0.set("BlockPublicAcls", value.into_expr()); self }
+    pub fn block_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicAcls", value.into_expr())) }
     /// `BlockPublicPolicy`: boolean. Update: in place.
-    pub fn block_public_policy(mut self, value: impl Arg<bool>) -> Self { self.0.set("BlockPublicPolicy", value.into_expr()); self }
+    pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value.into_expr())) }
     /// `IgnorePublicAcls`: boolean. Update: in place.
-    pub fn ignore_public_acls(mut self, value: impl Arg<bool>) -> Self { self.0.set("IgnorePublicAcls", value.into_expr()); self }
+    pub fn ignore_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePublicAcls", value.into_expr())) }
     /// `RestrictPublicBuckets`: boolean. Update: in place.
-    pub fn restrict_public_buckets(mut self, value: impl Arg<bool>) -> Self { self.0.set("RestrictPublicBuckets", value.into_expr()); self }
+    pub fn restrict_public_buckets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestrictPublicBuckets", value.into_expr())) }
 }
 impl Done for PublicAccessBlockConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfiguration` of `AWS::S3::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-accesspoint-vpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfiguration(Bag);
+#[must_use] pub struct VpcConfiguration(Bag);
 impl VpcConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `VpcId`: text. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> Self { self.0.set("VpcId", value.into_expr()); self }
+    /// `VpcId`: `Ec2VpcId`. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -213,1057 +213,1057 @@ impl CfnBucket {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnBucketProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `BucketName`.
     pub fn reference(&self) -> Val<kind::S3BucketName> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `S3BucketArn`.
     pub fn attr_arn(&self) -> Val<kind::S3BucketArn> { self.0.get_att("Arn") }
-    /// The attribute `DomainName`: text.
+    /// The attribute `DomainName`: `S3BucketDomainName`.
     pub fn attr_domain_name(&self) -> Val<kind::S3BucketDomainName> { self.0.get_att("DomainName") }
     /// The attribute `DualStackDomainName`: text.
     pub fn attr_dual_stack_domain_name(&self) -> Val<str> { self.0.get_att("DualStackDomainName") }
-    /// The attribute `MetadataConfiguration.AnnotationTableConfiguration.TableArn`: text.
+    /// The attribute `MetadataConfiguration.AnnotationTableConfiguration.TableArn`: `OtherArn`.
     pub fn attr_metadata_configuration_annotation_table_configuration_table_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MetadataConfiguration.AnnotationTableConfiguration.TableArn") }
     /// The attribute `MetadataConfiguration.AnnotationTableConfiguration.TableName`: text.
     pub fn attr_metadata_configuration_annotation_table_configuration_table_name(&self) -> Val<str> { self.0.get_att("MetadataConfiguration.AnnotationTableConfiguration.TableName") }
     /// The attribute `MetadataConfiguration.Destination`: `MetadataDestination`.
     pub fn attr_metadata_configuration_destination(&self) -> Val<bucket::MetadataDestination> { self.0.get_att("MetadataConfiguration.Destination") }
-    /// The attribute `MetadataConfiguration.InventoryTableConfiguration.TableArn`: text.
+    /// The attribute `MetadataConfiguration.InventoryTableConfiguration.TableArn`: `OtherArn`.
     pub fn attr_metadata_configuration_inventory_table_configuration_table_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MetadataConfiguration.InventoryTableConfiguration.TableArn") }
     /// The attribute `MetadataConfiguration.InventoryTableConfiguration.TableName`: text.
     pub fn attr_metadata_configuration_inventory_table_configuration_table_name(&self) -> Val<str> { self.0.get_att("MetadataConfiguration.InventoryTableConfiguration.TableName") }
-    /// The attribute `MetadataConfiguration.JournalTableConfiguration.TableArn`: text.
+    /// The attribute `MetadataConfiguration.JournalTableConfiguration.TableArn`: `OtherArn`.
     pub fn attr_metadata_configuration_journal_table_configuration_table_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MetadataConfiguration.JournalTableConfiguration.TableArn") }
     /// The attribute `MetadataConfiguration.JournalTableConfiguration.TableName`: text.
     pub fn attr_metadata_configuration_journal_table_configuration_table_name(&self) -> Val<str> { self.0.get_att("MetadataConfiguration.JournalTableConfiguration.TableName") }
-    /// The attribute `MetadataTableConfiguration.S3TablesDestination.TableArn`: text.
+    /// The attribute `MetadataTableConfiguration.S3TablesDestination.TableArn`: `OtherArn`.
     pub fn attr_metadata_table_configuration_s3_tables_destination_table_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("MetadataTableConfiguration.S3TablesDestination.TableArn") }
     /// The attribute `MetadataTableConfiguration.S3TablesDestination.TableNamespace`: text.
     pub fn attr_metadata_table_configuration_s3_tables_destination_table_namespace(&self) -> Val<str> { self.0.get_att("MetadataTableConfiguration.S3TablesDestination.TableNamespace") }
-    /// The attribute `RegionalDomainName`: text.
+    /// The attribute `RegionalDomainName`: `S3BucketRegionalDomainName`.
     pub fn attr_regional_domain_name(&self) -> Val<kind::S3BucketRegionalDomainName> { self.0.get_att("RegionalDomainName") }
     /// The attribute `WebsiteURL`: text.
     pub fn attr_website_url(&self) -> Val<str> { self.0.get_att("WebsiteURL") }
 }
 impl Parent for CfnBucket { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBucketProps(Bag);
+#[must_use] pub struct CfnBucketProps(Bag);
 impl CfnBucketProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AbacStatus`: `AbacStatus`. Update: in place.
-    pub fn abac_status(mut self, value: impl Arg<bucket::AbacStatus>) -> Self { self.0.set("AbacStatus", value.into_expr()); self }
+    pub fn abac_status(self, value: impl Arg<bucket::AbacStatus>) -> Self { Self(put(self.0, "AbacStatus", value.into_expr())) }
     /// `AccelerateConfiguration`: `AccelerateConfiguration`. Update: in place.
-    pub fn accelerate_configuration(mut self, value: impl Arg<bucket::AccelerateConfiguration>) -> Self { self.0.set("AccelerateConfiguration", value.into_expr()); self }
+    pub fn accelerate_configuration(self, value: impl Arg<bucket::AccelerateConfiguration>) -> Self { Self(put(self.0, "AccelerateConfiguration", value.into_expr())) }
     /// `AccessControl`: `AccessControl`. Update: in place.
-    pub fn access_control(mut self, value: impl Arg<bucket::AccessControl>) -> Self { self.0.set("AccessControl", value.into_expr()); self }
+    pub fn access_control(self, value: impl Arg<bucket::AccessControl>) -> Self { Self(put(self.0, "AccessControl", value.into_expr())) }
     /// `AnalyticsConfigurations`: list of `AnalyticsConfiguration`. Update: in place.
-    pub fn analytics_configurations(mut self, value: impl Arg<Arr<bucket::AnalyticsConfiguration>>) -> Self { self.0.set("AnalyticsConfigurations", value.into_expr()); self }
+    pub fn analytics_configurations(self, value: impl Arg<Arr<bucket::AnalyticsConfiguration>>) -> Self { Self(put(self.0, "AnalyticsConfigurations", value.into_expr())) }
     /// `BucketEncryption`: `BucketEncryption`. Update: in place.
-    pub fn bucket_encryption(mut self, value: impl Arg<bucket::BucketEncryption>) -> Self { self.0.set("BucketEncryption", value.into_expr()); self }
-    /// `BucketName`: text. Update: replacement.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("BucketName", value.into_expr()); self }
+    pub fn bucket_encryption(self, value: impl Arg<bucket::BucketEncryption>) -> Self { Self(put(self.0, "BucketEncryption", value.into_expr())) }
+    /// `BucketName`: `S3BucketName`. Update: replacement.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr())) }
     /// `BucketNamePrefix`: text. Update: replacement.
-    pub fn bucket_name_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketNamePrefix", value.into_expr()); self }
+    pub fn bucket_name_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketNamePrefix", value.into_expr())) }
     /// `BucketNamespace`: `BucketNamespace`. Update: replacement.
-    pub fn bucket_namespace(mut self, value: impl Arg<bucket::BucketNamespace>) -> Self { self.0.set("BucketNamespace", value.into_expr()); self }
+    pub fn bucket_namespace(self, value: impl Arg<bucket::BucketNamespace>) -> Self { Self(put(self.0, "BucketNamespace", value.into_expr())) }
     /// `CorsConfiguration`: `CorsConfiguration`. Update: in place.
-    pub fn cors_configuration(mut self, value: impl Arg<bucket::CorsConfiguration>) -> Self { self.0.set("CorsConfiguration", value.into_expr()); self }
+    pub fn cors_configuration(self, value: impl Arg<bucket::CorsConfiguration>) -> Self { Self(put(self.0, "CorsConfiguration", value.into_expr())) }
     /// `IntelligentTieringConfigurations`: list of `IntelligentTieringConfiguration`. Update: in place.
-    pub fn intelligent_tiering_configurations(mut self, value: impl Arg<Arr<bucket::IntelligentTieringConfiguration>>) -> Self { self.0.set("IntelligentTieringConfigurations", value.into_expr()); self }
+    pub fn intelligent_tiering_configurations(self, value: impl Arg<Arr<bucket::IntelligentTieringConfiguration>>) -> Self { Self(put(self.0, "IntelligentTieringConfigurations", value.into_expr())) }
     /// `InventoryConfigurations`: list of `InventoryConfiguration`. Update: in place.
-    pub fn inventory_configurations(mut self, value: impl Arg<Arr<bucket::InventoryConfiguration>>) -> Self { self.0.set("InventoryConfigurations", value.into_expr()); self }
+    pub fn inventory_configurations(self, value: impl Arg<Arr<bucket::InventoryConfiguration>>) -> Self { Self(put(self.0, "InventoryConfigurations", value.into_expr())) }
     /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place.
-    pub fn lifecycle_configuration(mut self, value: impl Arg<bucket::LifecycleConfiguration>) -> Self { self.0.set("LifecycleConfiguration", value.into_expr()); self }
+    pub fn lifecycle_configuration(self, value: impl Arg<bucket::LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value.into_expr())) }
     /// `LoggingConfiguration`: `LoggingConfiguration`. Update: in place.
-    pub fn logging_configuration(mut self, value: impl Arg<bucket::LoggingConfiguration>) -> Self { self.0.set("LoggingConfiguration", value.into_expr()); self }
+    pub fn logging_configuration(self, value: impl Arg<bucket::LoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr())) }
     /// `MetadataConfiguration`: `MetadataConfiguration`. Update: in place.
-    pub fn metadata_configuration(mut self, value: impl Arg<bucket::MetadataConfiguration>) -> Self { self.0.set("MetadataConfiguration", value.into_expr()); self }
+    pub fn metadata_configuration(self, value: impl Arg<bucket::MetadataConfiguration>) -> Self { Self(put(self.0, "MetadataConfiguration", value.into_expr())) }
     /// `MetadataTableConfiguration`: `MetadataTableConfiguration`. Update: in place.
-    pub fn metadata_table_configuration(mut self, value: impl Arg<bucket::MetadataTableConfiguration>) -> Self { self.0.set("MetadataTableConfiguration", value.into_expr()); self }
+    pub fn metadata_table_configuration(self, value: impl Arg<bucket::MetadataTableConfiguration>) -> Self { Self(put(self.0, "MetadataTableConfiguration", value.into_expr())) }
     /// `MetricsConfigurations`: list of `MetricsConfiguration`. Update: in place.
-    pub fn metrics_configurations(mut self, value: impl Arg<Arr<bucket::MetricsConfiguration>>) -> Self { self.0.set("MetricsConfigurations", value.into_expr()); self }
+    pub fn metrics_configurations(self, value: impl Arg<Arr<bucket::MetricsConfiguration>>) -> Self { Self(put(self.0, "MetricsConfigurations", value.into_expr())) }
     /// `NotificationConfiguration`: `NotificationConfiguration`. Update: in place.
-    pub fn notification_configuration(mut self, value: impl Arg<bucket::NotificationConfiguration>) -> Self { self.0.set("NotificationConfiguration", value.into_expr()); self }
+    pub fn notification_configuration(self, value: impl Arg<bucket::NotificationConfiguration>) -> Self { Self(put(self.0, "NotificationConfiguration", value.into_expr())) }
     /// `ObjectLockConfiguration`: `ObjectLockConfiguration`. Update: in place.
-    pub fn object_lock_configuration(mut self, value: impl Arg<bucket::ObjectLockConfiguration>) -> Self { self.0.set("ObjectLockConfiguration", value.into_expr()); self }
+    pub fn object_lock_configuration(self, value: impl Arg<bucket::ObjectLockConfiguration>) -> Self { Self(put(self.0, "ObjectLockConfiguration", value.into_expr())) }
     /// `ObjectLockEnabled`: boolean. Update: replacement.
-    pub fn object_lock_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("ObjectLockEnabled", value.into_expr()); self }
+    pub fn object_lock_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ObjectLockEnabled", value.into_expr())) }
     /// `OwnershipControls`: `OwnershipControls`. Update: in place.
-    pub fn ownership_controls(mut self, value: impl Arg<bucket::OwnershipControls>) -> Self { self.0.set("OwnershipControls", value.into_expr()); self }
+    pub fn ownership_controls(self, value: impl Arg<bucket::OwnershipControls>) -> Self { Self(put(self.0, "OwnershipControls", value.into_expr())) }
     /// `PublicAccessBlockConfiguration`: `PublicAccessBlockConfiguration`. Update: in place.
-    pub fn public_access_block_configuration(mut self, value: impl Arg<bucket::PublicAccessBlockConfiguration>) -> Self { self.0.set("PublicAccessBlockConfiguration", value.into_expr()); self }
+    pub fn public_access_block_configuration(self, value: impl Arg<bucket::PublicAccessBlockConfiguration>) -> Self { Self(put(self.0, "PublicAccessBlockConfiguration", value.into_expr())) }
     /// `ReplicationConfiguration`: `ReplicationConfiguration`. Update: in place.
-    pub fn replication_configuration(mut self, value: impl Arg<bucket::ReplicationConfiguration>) -> Self { self.0.set("ReplicationConfiguration", value.into_expr()); self }
+    pub fn replication_configuration(self, value: impl Arg<bucket::ReplicationConfiguration>) -> Self { Self(put(self.0, "ReplicationConfiguration", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `VersioningConfiguration`: `VersioningConfiguration`. Update: in place.
-    pub fn versioning_configuration(mut self, value: impl Arg<bucket::VersioningConfiguration>) -> Self { self.0.set("VersioningConfiguration", value.into_expr()); self }
+    pub fn versioning_configuration(self, value: impl Arg<bucket::VersioningConfiguration>) -> Self { Self(put(self.0, "VersioningConfiguration", value.into_expr())) }
     /// `WebsiteConfiguration`: `WebsiteConfiguration`. Update: in place.
-    pub fn website_configuration(mut self, value: impl Arg<bucket::WebsiteConfiguration>) -> Self { self.0.set("WebsiteConfiguration", value.into_expr()); self }
+    pub fn website_configuration(self, value: impl Arg<bucket::WebsiteConfiguration>) -> Self { Self(put(self.0, "WebsiteConfiguration", value.into_expr())) }
 }
 impl Done for CfnBucketProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3::Bucket`.
 pub mod bucket {
 use crate::cfn::support::*;
 /// The property type `AbortIncompleteMultipartUpload` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-abortincompletemultipartupload.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AbortIncompleteMultipartUpload<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AbortIncompleteMultipartUpload<R0 = Set>(Bag, Phase<(R0,)>);
 impl AbortIncompleteMultipartUpload {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AbortIncompleteMultipartUpload<super::missing::DaysAfterInitiation> { AbortIncompleteMultipartUpload(Bag::default(), Phase) }
+    pub fn new() -> AbortIncompleteMultipartUpload<Missing<super::required::DaysAfterInitiation>> { AbortIncompleteMultipartUpload(Bag::default(), Phase) }
 }
 impl<R0> AbortIncompleteMultipartUpload<R0> {
     /// `DaysAfterInitiation`: integer, required. Update: in place.
-    pub fn days_after_initiation(mut self, value: impl Arg<i64>) -> AbortIncompleteMultipartUpload<Set> { self.0.set("DaysAfterInitiation", value.into_expr()); AbortIncompleteMultipartUpload(self.0, Phase) }
+    pub fn days_after_initiation(self, value: impl Arg<i64>) -> AbortIncompleteMultipartUpload<Set> { AbortIncompleteMultipartUpload(put(self.0, "DaysAfterInitiation", value.into_expr()), Phase) }
 }
 impl Done for AbortIncompleteMultipartUpload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccelerateConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-accelerateconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccelerateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AccelerateConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AccelerateConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AccelerateConfiguration<super::missing::AccelerationStatus> { AccelerateConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AccelerateConfiguration<Missing<super::required::AccelerationStatus>> { AccelerateConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AccelerateConfiguration<R0> {
     /// `AccelerationStatus`: `AccelerationStatus`, required. Update: in place.
-    pub fn acceleration_status(mut self, value: impl Arg<AccelerationStatus>) -> AccelerateConfiguration<Set> { self.0.set("AccelerationStatus", value.into_expr()); AccelerateConfiguration(self.0, Phase) }
+    pub fn acceleration_status(self, value: impl Arg<AccelerationStatus>) -> AccelerateConfiguration<Set> { AccelerateConfiguration(put(self.0, "AccelerationStatus", value.into_expr()), Phase) }
 }
 impl Done for AccelerateConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccessControlTranslation` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-accesscontroltranslation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessControlTranslation<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AccessControlTranslation<R0 = Set>(Bag, Phase<(R0,)>);
 impl AccessControlTranslation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AccessControlTranslation<super::missing::Owner> { AccessControlTranslation(Bag::default(), Phase) }
+    pub fn new() -> AccessControlTranslation<Missing<super::required::Owner>> { AccessControlTranslation(Bag::default(), Phase) }
 }
 impl<R0> AccessControlTranslation<R0> {
     /// `Owner`: text, required. Update: in place.
-    pub fn owner(mut self, value: impl Arg<str>) -> AccessControlTranslation<Set> { self.0.set("Owner", value.into_expr()); AccessControlTranslation(self.0, Phase) }
+    pub fn owner(self, value: impl Arg<str>) -> AccessControlTranslation<Set> { AccessControlTranslation(put(self.0, "Owner", value.into_expr()), Phase) }
 }
 impl Done for AccessControlTranslation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnalyticsConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-analyticsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnalyticsConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AnalyticsConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AnalyticsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AnalyticsConfiguration<super::missing::Id, super::missing::StorageClassAnalysis> { AnalyticsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AnalyticsConfiguration<Missing<super::required::Id>, Missing<super::required::StorageClassAnalysis>> { AnalyticsConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> AnalyticsConfiguration<R0, R1> {
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> AnalyticsConfiguration<Set, R1> { self.0.set("Id", value.into_expr()); AnalyticsConfiguration(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> AnalyticsConfiguration<Set, R1> { AnalyticsConfiguration(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
     /// `StorageClassAnalysis`: `StorageClassAnalysis`, required. Update: in place.
-    pub fn storage_class_analysis(mut self, value: impl Arg<StorageClassAnalysis>) -> AnalyticsConfiguration<R0, Set> { self.0.set("StorageClassAnalysis", value.into_expr()); AnalyticsConfiguration(self.0, Phase) }
+    pub fn storage_class_analysis(self, value: impl Arg<StorageClassAnalysis>) -> AnalyticsConfiguration<R0, Set> { AnalyticsConfiguration(put(self.0, "StorageClassAnalysis", value.into_expr()), Phase) }
     /// `TagFilters`: list of `TagFilter`. Update: in place.
-    pub fn tag_filters(mut self, value: impl Arg<Arr<TagFilter>>) -> Self { self.0.set("TagFilters", value.into_expr()); self }
+    pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value.into_expr()), Phase) }
 }
 impl Done for AnalyticsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AnnotationTableConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-annotationtableconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AnnotationTableConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AnnotationTableConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AnnotationTableConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AnnotationTableConfiguration<super::missing::ConfigurationState> { AnnotationTableConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AnnotationTableConfiguration<Missing<super::required::ConfigurationState>> { AnnotationTableConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AnnotationTableConfiguration<R0> {
     /// `ConfigurationState`: `ConfigurationState`, required. Update: in place.
-    pub fn configuration_state(mut self, value: impl Arg<ConfigurationState>) -> AnnotationTableConfiguration<Set> { self.0.set("ConfigurationState", value.into_expr()); AnnotationTableConfiguration(self.0, Phase) }
+    pub fn configuration_state(self, value: impl Arg<ConfigurationState>) -> AnnotationTableConfiguration<Set> { AnnotationTableConfiguration(put(self.0, "ConfigurationState", value.into_expr()), Phase) }
     /// `EncryptionConfiguration`: `MetadataTableEncryptionConfiguration`. Update: in place.
-    pub fn encryption_configuration(mut self, value: impl Arg<MetadataTableEncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<MetadataTableEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `Role`: text. Update: in place.
-    pub fn role(mut self, value: impl Arg<str>) -> Self { self.0.set("Role", value.into_expr()); self }
+    pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value.into_expr()), Phase) }
     /// `TableArn`: text. Update: in place.
-    pub fn table_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TableArn", value.into_expr()); self }
+    pub fn table_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableArn", value.into_expr()), Phase) }
     /// `TableName`: text. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TableName", value.into_expr()); self }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for AnnotationTableConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BlockedEncryptionTypes` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-blockedencryptiontypes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BlockedEncryptionTypes(Bag);
+#[must_use] pub struct BlockedEncryptionTypes(Bag);
 impl BlockedEncryptionTypes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionType`: list of `EncryptionType`. Update: in place.
-    pub fn encryption_type(mut self, value: impl Arg<Arr<EncryptionType>>) -> Self { self.0.set("EncryptionType", value.into_expr()); self }
+    pub fn encryption_type(self, value: impl Arg<Arr<EncryptionType>>) -> Self { Self(put(self.0, "EncryptionType", value.into_expr())) }
 }
 impl Done for BlockedEncryptionTypes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BucketEncryption` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-bucketencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BucketEncryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BucketEncryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl BucketEncryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BucketEncryption<super::missing::ServerSideEncryptionConfiguration> { BucketEncryption(Bag::default(), Phase) }
+    pub fn new() -> BucketEncryption<Missing<super::required::ServerSideEncryptionConfiguration>> { BucketEncryption(Bag::default(), Phase) }
 }
 impl<R0> BucketEncryption<R0> {
     /// `ServerSideEncryptionConfiguration`: list of `ServerSideEncryptionRule`, required. Update: in place.
-    pub fn server_side_encryption_configuration(mut self, value: impl Arg<Arr<ServerSideEncryptionRule>>) -> BucketEncryption<Set> { self.0.set("ServerSideEncryptionConfiguration", value.into_expr()); BucketEncryption(self.0, Phase) }
+    pub fn server_side_encryption_configuration(self, value: impl Arg<Arr<ServerSideEncryptionRule>>) -> BucketEncryption<Set> { BucketEncryption(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr()), Phase) }
 }
 impl Done for BucketEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CorsConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-corsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CorsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CorsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CorsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CorsConfiguration<super::missing::CorsRules> { CorsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CorsConfiguration<Missing<super::required::CorsRules>> { CorsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CorsConfiguration<R0> {
     /// `CorsRules`: list of `CorsRule`, required. Update: in place.
-    pub fn cors_rules(mut self, value: impl Arg<Arr<CorsRule>>) -> CorsConfiguration<Set> { self.0.set("CorsRules", value.into_expr()); CorsConfiguration(self.0, Phase) }
+    pub fn cors_rules(self, value: impl Arg<Arr<CorsRule>>) -> CorsConfiguration<Set> { CorsConfiguration(put(self.0, "CorsRules", value.into_expr()), Phase) }
 }
 impl Done for CorsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CorsRule` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-corsrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CorsRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CorsRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CorsRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CorsRule<super::missing::AllowedMethods, super::missing::AllowedOrigins> { CorsRule(Bag::default(), Phase) }
+    pub fn new() -> CorsRule<Missing<super::required::AllowedMethods>, Missing<super::required::AllowedOrigins>> { CorsRule(Bag::default(), Phase) }
 }
 impl<R0, R1> CorsRule<R0, R1> {
     /// `AllowedHeaders`: list of text. Update: in place.
-    pub fn allowed_headers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedHeaders", value.into_expr()); self }
+    pub fn allowed_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedHeaders", value.into_expr()), Phase) }
     /// `AllowedMethods`: list of text, required. Update: in place.
-    pub fn allowed_methods(mut self, value: impl Arg<Arr<str>>) -> CorsRule<Set, R1> { self.0.set("AllowedMethods", value.into_expr()); CorsRule(self.0, Phase) }
+    pub fn allowed_methods(self, value: impl Arg<Arr<str>>) -> CorsRule<Set, R1> { CorsRule(put(self.0, "AllowedMethods", value.into_expr()), Phase) }
     /// `AllowedOrigins`: list of text, required. Update: in place.
-    pub fn allowed_origins(mut self, value: impl Arg<Arr<str>>) -> CorsRule<R0, Set> { self.0.set("AllowedOrigins", value.into_expr()); CorsRule(self.0, Phase) }
+    pub fn allowed_origins(self, value: impl Arg<Arr<str>>) -> CorsRule<R0, Set> { CorsRule(put(self.0, "AllowedOrigins", value.into_expr()), Phase) }
     /// `ExposedHeaders`: list of text. Update: in place.
-    pub fn exposed_headers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExposedHeaders", value.into_expr()); self }
+    pub fn exposed_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExposedHeaders", value.into_expr()), Phase) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
     /// `MaxAge`: integer. Update: in place.
-    pub fn max_age(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxAge", value.into_expr()); self }
+    pub fn max_age(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxAge", value.into_expr()), Phase) }
 }
 impl Done for CorsRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataExport` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-dataexport.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataExport<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DataExport<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DataExport {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataExport<super::missing::Destination, super::missing::OutputSchemaVersion> { DataExport(Bag::default(), Phase) }
+    pub fn new() -> DataExport<Missing<super::required::Destination>, Missing<super::required::OutputSchemaVersion>> { DataExport(Bag::default(), Phase) }
 }
 impl<R0, R1> DataExport<R0, R1> {
     /// `Destination`: `Destination`, required. Update: in place.
-    pub fn destination(mut self, value: impl Arg<Destination>) -> DataExport<Set, R1> { self.0.set("Destination", value.into_expr()); DataExport(self.0, Phase) }
+    pub fn destination(self, value: impl Arg<Destination>) -> DataExport<Set, R1> { DataExport(put(self.0, "Destination", value.into_expr()), Phase) }
     /// `OutputSchemaVersion`: text, required. Update: in place.
-    pub fn output_schema_version(mut self, value: impl Arg<str>) -> DataExport<R0, Set> { self.0.set("OutputSchemaVersion", value.into_expr()); DataExport(self.0, Phase) }
+    pub fn output_schema_version(self, value: impl Arg<str>) -> DataExport<R0, Set> { DataExport(put(self.0, "OutputSchemaVersion", value.into_expr()), Phase) }
 }
 impl Done for DataExport { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefaultEventHold` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-defaulteventhold.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DefaultEventHold(Bag);
+#[must_use] pub struct DefaultEventHold(Bag);
 impl DefaultEventHold {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Days`: integer. Update: in place.
-    pub fn days(mut self, value: impl Arg<i64>) -> Self { self.0.set("Days", value.into_expr()); self }
+    pub fn days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Days", value.into_expr())) }
     /// `Years`: integer. Update: in place.
-    pub fn years(mut self, value: impl Arg<i64>) -> Self { self.0.set("Years", value.into_expr()); self }
+    pub fn years(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Years", value.into_expr())) }
 }
 impl Done for DefaultEventHold { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DefaultRetention` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-defaultretention.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DefaultRetention(Bag);
+#[must_use] pub struct DefaultRetention(Bag);
 impl DefaultRetention {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Days`: integer. Update: in place.
-    pub fn days(mut self, value: impl Arg<i64>) -> Self { self.0.set("Days", value.into_expr()); self }
+    pub fn days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Days", value.into_expr())) }
     /// `DefaultEventHold`: `DefaultEventHold`. Update: in place.
-    pub fn default_event_hold(mut self, value: impl Arg<DefaultEventHold>) -> Self { self.0.set("DefaultEventHold", value.into_expr()); self }
+    pub fn default_event_hold(self, value: impl Arg<DefaultEventHold>) -> Self { Self(put(self.0, "DefaultEventHold", value.into_expr())) }
     /// `Mode`: `Mode`. Update: in place.
-    pub fn mode(mut self, value: impl Arg<Mode>) -> Self { self.0.set("Mode", value.into_expr()); self }
+    pub fn mode(self, value: impl Arg<Mode>) -> Self { Self(put(self.0, "Mode", value.into_expr())) }
     /// `Years`: integer. Update: in place.
-    pub fn years(mut self, value: impl Arg<i64>) -> Self { self.0.set("Years", value.into_expr()); self }
+    pub fn years(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Years", value.into_expr())) }
 }
 impl Done for DefaultRetention { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeleteMarkerReplication` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-deletemarkerreplication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeleteMarkerReplication(Bag);
+#[must_use] pub struct DeleteMarkerReplication(Bag);
 impl DeleteMarkerReplication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for DeleteMarkerReplication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Destination` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-destination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Destination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Destination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Destination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Destination<super::missing::BucketArn, super::missing::Format> { Destination(Bag::default(), Phase) }
+    pub fn new() -> Destination<Missing<super::required::BucketArn>, Missing<super::required::Format>> { Destination(Bag::default(), Phase) }
 }
 impl<R0, R1> Destination<R0, R1> {
     /// `BucketAccountId`: text. Update: in place.
-    pub fn bucket_account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketAccountId", value.into_expr()); self }
-    /// `BucketArn`: text, required. Update: in place.
-    pub fn bucket_arn(mut self, value: impl Arg<kind::S3BucketArn>) -> Destination<Set, R1> { self.0.set("BucketArn", value.into_expr()); Destination(self.0, Phase) }
+    pub fn bucket_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccountId", value.into_expr()), Phase) }
+    /// `BucketArn`: `S3BucketArn`, required. Update: in place.
+    pub fn bucket_arn(self, value: impl Arg<kind::S3BucketArn>) -> Destination<Set, R1> { Destination(put(self.0, "BucketArn", value.into_expr()), Phase) }
     /// `Format`: `Format`, required. Update: in place.
-    pub fn format(mut self, value: impl Arg<Format>) -> Destination<R0, Set> { self.0.set("Format", value.into_expr()); Destination(self.0, Phase) }
+    pub fn format(self, value: impl Arg<Format>) -> Destination<R0, Set> { Destination(put(self.0, "Format", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for Destination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EncryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionConfiguration<super::missing::ReplicaKmsKeyID> { EncryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EncryptionConfiguration<Missing<super::required::ReplicaKmsKeyID>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
-    /// `ReplicaKmsKeyID`: text, required. Update: in place.
-    pub fn replica_kms_key_id(mut self, value: impl Arg<kind::KmsKeyArn>) -> EncryptionConfiguration<Set> { self.0.set("ReplicaKmsKeyID", value.into_expr()); EncryptionConfiguration(self.0, Phase) }
+    /// `ReplicaKmsKeyID`: `KmsKeyArn`, required. Update: in place.
+    pub fn replica_kms_key_id(self, value: impl Arg<kind::KmsKeyArn>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "ReplicaKmsKeyID", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventBridgeConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-eventbridgeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventBridgeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EventBridgeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EventBridgeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventBridgeConfiguration<super::missing::EventBridgeEnabled> { EventBridgeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EventBridgeConfiguration<Missing<super::required::EventBridgeEnabled>> { EventBridgeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EventBridgeConfiguration<R0> {
     /// `EventBridgeEnabled`: boolean, required. Update: in place.
-    pub fn event_bridge_enabled(mut self, value: impl Arg<bool>) -> EventBridgeConfiguration<Set> { self.0.set("EventBridgeEnabled", value.into_expr()); EventBridgeConfiguration(self.0, Phase) }
+    pub fn event_bridge_enabled(self, value: impl Arg<bool>) -> EventBridgeConfiguration<Set> { EventBridgeConfiguration(put(self.0, "EventBridgeEnabled", value.into_expr()), Phase) }
 }
 impl Done for EventBridgeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterRule` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-filterrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilterRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FilterRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FilterRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FilterRule<super::missing::Name, super::missing::Value> { FilterRule(Bag::default(), Phase) }
+    pub fn new() -> FilterRule<Missing<super::required::Name>, Missing<super::required::Value>> { FilterRule(Bag::default(), Phase) }
 }
 impl<R0, R1> FilterRule<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> FilterRule<Set, R1> { self.0.set("Name", value.into_expr()); FilterRule(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FilterRule<Set, R1> { FilterRule(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> FilterRule<R0, Set> { self.0.set("Value", value.into_expr()); FilterRule(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> FilterRule<R0, Set> { FilterRule(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for FilterRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntelligentTieringConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-intelligenttieringconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntelligentTieringConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct IntelligentTieringConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl IntelligentTieringConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IntelligentTieringConfiguration<super::missing::Id, super::missing::Status, super::missing::Tierings> { IntelligentTieringConfiguration(Bag::default(), Phase) }
+    pub fn new() -> IntelligentTieringConfiguration<Missing<super::required::Id>, Missing<super::required::Status>, Missing<super::required::Tierings>> { IntelligentTieringConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> IntelligentTieringConfiguration<R0, R1, R2> {
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> IntelligentTieringConfiguration<Set, R1, R2> { self.0.set("Id", value.into_expr()); IntelligentTieringConfiguration(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> IntelligentTieringConfiguration<Set, R1, R2> { IntelligentTieringConfiguration(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> IntelligentTieringConfiguration<R0, Set, R2> { self.0.set("Status", value.into_expr()); IntelligentTieringConfiguration(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> IntelligentTieringConfiguration<R0, Set, R2> { IntelligentTieringConfiguration(put(self.0, "Status", value.into_expr()), Phase) }
     /// `TagFilters`: list of `TagFilter`. Update: in place.
-    pub fn tag_filters(mut self, value: impl Arg<Arr<TagFilter>>) -> Self { self.0.set("TagFilters", value.into_expr()); self }
+    pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value.into_expr()), Phase) }
     /// `Tierings`: list of `Tiering`, required. Update: in place.
-    pub fn tierings(mut self, value: impl Arg<Arr<Tiering>>) -> IntelligentTieringConfiguration<R0, R1, Set> { self.0.set("Tierings", value.into_expr()); IntelligentTieringConfiguration(self.0, Phase) }
+    pub fn tierings(self, value: impl Arg<Arr<Tiering>>) -> IntelligentTieringConfiguration<R0, R1, Set> { IntelligentTieringConfiguration(put(self.0, "Tierings", value.into_expr()), Phase) }
 }
 impl Done for IntelligentTieringConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InventoryConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventoryconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InventoryConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct InventoryConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl InventoryConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InventoryConfiguration<super::missing::Destination, super::missing::Enabled, super::missing::Id, super::missing::IncludedObjectVersions, super::missing::ScheduleFrequency> { InventoryConfiguration(Bag::default(), Phase) }
+    pub fn new() -> InventoryConfiguration<Missing<super::required::Destination>, Missing<super::required::Enabled>, Missing<super::required::Id>, Missing<super::required::IncludedObjectVersions>, Missing<super::required::ScheduleFrequency>> { InventoryConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> InventoryConfiguration<R0, R1, R2, R3, R4> {
     /// `Destination`: `Destination`, required. Update: in place.
-    pub fn destination(mut self, value: impl Arg<Destination>) -> InventoryConfiguration<Set, R1, R2, R3, R4> { self.0.set("Destination", value.into_expr()); InventoryConfiguration(self.0, Phase) }
+    pub fn destination(self, value: impl Arg<Destination>) -> InventoryConfiguration<Set, R1, R2, R3, R4> { InventoryConfiguration(put(self.0, "Destination", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> InventoryConfiguration<R0, Set, R2, R3, R4> { self.0.set("Enabled", value.into_expr()); InventoryConfiguration(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> InventoryConfiguration<R0, Set, R2, R3, R4> { InventoryConfiguration(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> InventoryConfiguration<R0, R1, Set, R3, R4> { self.0.set("Id", value.into_expr()); InventoryConfiguration(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> InventoryConfiguration<R0, R1, Set, R3, R4> { InventoryConfiguration(put(self.0, "Id", value.into_expr()), Phase) }
     /// `IncludedObjectVersions`: `IncludedObjectVersions`, required. Update: in place.
-    pub fn included_object_versions(mut self, value: impl Arg<IncludedObjectVersions>) -> InventoryConfiguration<R0, R1, R2, Set, R4> { self.0.set("IncludedObjectVersions", value.into_expr()); InventoryConfiguration(self.0, Phase) }
+    pub fn included_object_versions(self, value: impl Arg<IncludedObjectVersions>) -> InventoryConfiguration<R0, R1, R2, Set, R4> { InventoryConfiguration(put(self.0, "IncludedObjectVersions", value.into_expr()), Phase) }
     /// `OptionalFields`: list of text. Update: in place.
-    pub fn optional_fields(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("OptionalFields", value.into_expr()); self }
+    pub fn optional_fields(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OptionalFields", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
     /// `ScheduleFrequency`: `ScheduleFrequency`, required. Update: in place.
-    pub fn schedule_frequency(mut self, value: impl Arg<ScheduleFrequency>) -> InventoryConfiguration<R0, R1, R2, R3, Set> { self.0.set("ScheduleFrequency", value.into_expr()); InventoryConfiguration(self.0, Phase) }
+    pub fn schedule_frequency(self, value: impl Arg<ScheduleFrequency>) -> InventoryConfiguration<R0, R1, R2, R3, Set> { InventoryConfiguration(put(self.0, "ScheduleFrequency", value.into_expr()), Phase) }
 }
 impl Done for InventoryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InventoryTableConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-inventorytableconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InventoryTableConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InventoryTableConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl InventoryTableConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InventoryTableConfiguration<super::missing::ConfigurationState> { InventoryTableConfiguration(Bag::default(), Phase) }
+    pub fn new() -> InventoryTableConfiguration<Missing<super::required::ConfigurationState>> { InventoryTableConfiguration(Bag::default(), Phase) }
 }
 impl<R0> InventoryTableConfiguration<R0> {
     /// `ConfigurationState`: `ConfigurationState`, required. Update: in place.
-    pub fn configuration_state(mut self, value: impl Arg<ConfigurationState>) -> InventoryTableConfiguration<Set> { self.0.set("ConfigurationState", value.into_expr()); InventoryTableConfiguration(self.0, Phase) }
+    pub fn configuration_state(self, value: impl Arg<ConfigurationState>) -> InventoryTableConfiguration<Set> { InventoryTableConfiguration(put(self.0, "ConfigurationState", value.into_expr()), Phase) }
     /// `EncryptionConfiguration`: `MetadataTableEncryptionConfiguration`. Update: in place.
-    pub fn encryption_configuration(mut self, value: impl Arg<MetadataTableEncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<MetadataTableEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `TableArn`: text. Update: in place.
-    pub fn table_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TableArn", value.into_expr()); self }
+    pub fn table_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableArn", value.into_expr()), Phase) }
     /// `TableName`: text. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TableName", value.into_expr()); self }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for InventoryTableConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JournalTableConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-journaltableconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JournalTableConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct JournalTableConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl JournalTableConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JournalTableConfiguration<super::missing::RecordExpiration> { JournalTableConfiguration(Bag::default(), Phase) }
+    pub fn new() -> JournalTableConfiguration<Missing<super::required::RecordExpiration>> { JournalTableConfiguration(Bag::default(), Phase) }
 }
 impl<R0> JournalTableConfiguration<R0> {
     /// `EncryptionConfiguration`: `MetadataTableEncryptionConfiguration`. Update: in place.
-    pub fn encryption_configuration(mut self, value: impl Arg<MetadataTableEncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<MetadataTableEncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `RecordExpiration`: `RecordExpiration`, required. Update: in place.
-    pub fn record_expiration(mut self, value: impl Arg<RecordExpiration>) -> JournalTableConfiguration<Set> { self.0.set("RecordExpiration", value.into_expr()); JournalTableConfiguration(self.0, Phase) }
+    pub fn record_expiration(self, value: impl Arg<RecordExpiration>) -> JournalTableConfiguration<Set> { JournalTableConfiguration(put(self.0, "RecordExpiration", value.into_expr()), Phase) }
     /// `TableArn`: text. Update: in place.
-    pub fn table_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TableArn", value.into_expr()); self }
+    pub fn table_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableArn", value.into_expr()), Phase) }
     /// `TableName`: text. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TableName", value.into_expr()); self }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for JournalTableConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-lambdaconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LambdaConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LambdaConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LambdaConfiguration<super::missing::Event, super::missing::Function> { LambdaConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LambdaConfiguration<Missing<super::required::Event>, Missing<super::required::Function>> { LambdaConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> LambdaConfiguration<R0, R1> {
     /// `Event`: text, required. Update: in place.
-    pub fn event(mut self, value: impl Arg<str>) -> LambdaConfiguration<Set, R1> { self.0.set("Event", value.into_expr()); LambdaConfiguration(self.0, Phase) }
+    pub fn event(self, value: impl Arg<str>) -> LambdaConfiguration<Set, R1> { LambdaConfiguration(put(self.0, "Event", value.into_expr()), Phase) }
     /// `Filter`: `NotificationFilter`. Update: in place.
-    pub fn filter(mut self, value: impl Arg<NotificationFilter>) -> Self { self.0.set("Filter", value.into_expr()); self }
-    /// `Function`: text, required. Update: in place.
-    pub fn function(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaConfiguration<R0, Set> { self.0.set("Function", value.into_expr()); LambdaConfiguration(self.0, Phase) }
+    pub fn filter(self, value: impl Arg<NotificationFilter>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
+    /// `Function`: `LambdaFunctionArn`, required. Update: in place.
+    pub fn function(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaConfiguration<R0, Set> { LambdaConfiguration(put(self.0, "Function", value.into_expr()), Phase) }
 }
 impl Done for LambdaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecycleConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-lifecycleconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LifecycleConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LifecycleConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LifecycleConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LifecycleConfiguration<super::missing::Rules> { LifecycleConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LifecycleConfiguration<Missing<super::required::Rules>> { LifecycleConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LifecycleConfiguration<R0> {
     /// `Rules`: list of `Rule`, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<Rule>>) -> LifecycleConfiguration<Set> { self.0.set("Rules", value.into_expr()); LifecycleConfiguration(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<Rule>>) -> LifecycleConfiguration<Set> { LifecycleConfiguration(put(self.0, "Rules", value.into_expr()), Phase) }
     /// `TransitionDefaultMinimumObjectSize`: `TransitionDefaultMinimumObjectSize`. Update: in place.
-    pub fn transition_default_minimum_object_size(mut self, value: impl Arg<TransitionDefaultMinimumObjectSize>) -> Self { self.0.set("TransitionDefaultMinimumObjectSize", value.into_expr()); self }
+    pub fn transition_default_minimum_object_size(self, value: impl Arg<TransitionDefaultMinimumObjectSize>) -> Self { Self(put(self.0, "TransitionDefaultMinimumObjectSize", value.into_expr()), Phase) }
 }
 impl Done for LifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-loggingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingConfiguration(Bag);
+#[must_use] pub struct LoggingConfiguration(Bag);
 impl LoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `DestinationBucketName`: text. Update: in place.
-    pub fn destination_bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("DestinationBucketName", value.into_expr()); self }
+    /// `DestinationBucketName`: `S3BucketName`. Update: in place.
+    pub fn destination_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "DestinationBucketName", value.into_expr())) }
     /// `LogFilePrefix`: text. Update: in place.
-    pub fn log_file_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("LogFilePrefix", value.into_expr()); self }
+    pub fn log_file_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogFilePrefix", value.into_expr())) }
     /// `TargetObjectKeyFormat`: `TargetObjectKeyFormat`. Update: in place.
-    pub fn target_object_key_format(mut self, value: impl Arg<TargetObjectKeyFormat>) -> Self { self.0.set("TargetObjectKeyFormat", value.into_expr()); self }
+    pub fn target_object_key_format(self, value: impl Arg<TargetObjectKeyFormat>) -> Self { Self(put(self.0, "TargetObjectKeyFormat", value.into_expr())) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadataconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetadataConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetadataConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetadataConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetadataConfiguration<super::missing::JournalTableConfiguration> { MetadataConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MetadataConfiguration<Missing<super::required::JournalTableConfiguration>> { MetadataConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MetadataConfiguration<R0> {
     /// `AnnotationTableConfiguration`: `AnnotationTableConfiguration`. Update: in place.
-    pub fn annotation_table_configuration(mut self, value: impl Arg<AnnotationTableConfiguration>) -> Self { self.0.set("AnnotationTableConfiguration", value.into_expr()); self }
+    pub fn annotation_table_configuration(self, value: impl Arg<AnnotationTableConfiguration>) -> Self { Self(put(self.0, "AnnotationTableConfiguration", value.into_expr()), Phase) }
     /// `Destination`: `MetadataDestination`. Update: in place.
-    pub fn destination(mut self, value: impl Arg<MetadataDestination>) -> Self { self.0.set("Destination", value.into_expr()); self }
+    pub fn destination(self, value: impl Arg<MetadataDestination>) -> Self { Self(put(self.0, "Destination", value.into_expr()), Phase) }
     /// `InventoryTableConfiguration`: `InventoryTableConfiguration`. Update: in place.
-    pub fn inventory_table_configuration(mut self, value: impl Arg<InventoryTableConfiguration>) -> Self { self.0.set("InventoryTableConfiguration", value.into_expr()); self }
+    pub fn inventory_table_configuration(self, value: impl Arg<InventoryTableConfiguration>) -> Self { Self(put(self.0, "InventoryTableConfiguration", value.into_expr()), Phase) }
     /// `JournalTableConfiguration`: `JournalTableConfiguration`, required. Update: in place.
-    pub fn journal_table_configuration(mut self, value: impl Arg<JournalTableConfiguration>) -> MetadataConfiguration<Set> { self.0.set("JournalTableConfiguration", value.into_expr()); MetadataConfiguration(self.0, Phase) }
+    pub fn journal_table_configuration(self, value: impl Arg<JournalTableConfiguration>) -> MetadataConfiguration<Set> { MetadataConfiguration(put(self.0, "JournalTableConfiguration", value.into_expr()), Phase) }
 }
 impl Done for MetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataDestination` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadatadestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetadataDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetadataDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetadataDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetadataDestination<super::missing::TableBucketType> { MetadataDestination(Bag::default(), Phase) }
+    pub fn new() -> MetadataDestination<Missing<super::required::TableBucketType>> { MetadataDestination(Bag::default(), Phase) }
 }
 impl<R0> MetadataDestination<R0> {
     /// `TableBucketArn`: text. Update: in place.
-    pub fn table_bucket_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TableBucketArn", value.into_expr()); self }
+    pub fn table_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableBucketArn", value.into_expr()), Phase) }
     /// `TableBucketType`: `TableBucketType`, required. Update: in place.
-    pub fn table_bucket_type(mut self, value: impl Arg<TableBucketType>) -> MetadataDestination<Set> { self.0.set("TableBucketType", value.into_expr()); MetadataDestination(self.0, Phase) }
+    pub fn table_bucket_type(self, value: impl Arg<TableBucketType>) -> MetadataDestination<Set> { MetadataDestination(put(self.0, "TableBucketType", value.into_expr()), Phase) }
     /// `TableNamespace`: text. Update: in place.
-    pub fn table_namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("TableNamespace", value.into_expr()); self }
+    pub fn table_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableNamespace", value.into_expr()), Phase) }
 }
 impl Done for MetadataDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataTableConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadatatableconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetadataTableConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetadataTableConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetadataTableConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetadataTableConfiguration<super::missing::S3TablesDestination> { MetadataTableConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MetadataTableConfiguration<Missing<super::required::S3TablesDestination>> { MetadataTableConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MetadataTableConfiguration<R0> {
     /// `S3TablesDestination`: `S3TablesDestination`, required. Update: in place.
-    pub fn s3_tables_destination(mut self, value: impl Arg<S3TablesDestination>) -> MetadataTableConfiguration<Set> { self.0.set("S3TablesDestination", value.into_expr()); MetadataTableConfiguration(self.0, Phase) }
+    pub fn s3_tables_destination(self, value: impl Arg<S3TablesDestination>) -> MetadataTableConfiguration<Set> { MetadataTableConfiguration(put(self.0, "S3TablesDestination", value.into_expr()), Phase) }
 }
 impl Done for MetadataTableConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataTableEncryptionConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metadatatableencryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetadataTableEncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetadataTableEncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetadataTableEncryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetadataTableEncryptionConfiguration<super::missing::SseAlgorithm> { MetadataTableEncryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MetadataTableEncryptionConfiguration<Missing<super::required::SseAlgorithm>> { MetadataTableEncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MetadataTableEncryptionConfiguration<R0> {
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `SseAlgorithm`: `SseAlgorithm`, required. Update: in place.
-    pub fn sse_algorithm(mut self, value: impl Arg<SseAlgorithm>) -> MetadataTableEncryptionConfiguration<Set> { self.0.set("SseAlgorithm", value.into_expr()); MetadataTableEncryptionConfiguration(self.0, Phase) }
+    pub fn sse_algorithm(self, value: impl Arg<SseAlgorithm>) -> MetadataTableEncryptionConfiguration<Set> { MetadataTableEncryptionConfiguration(put(self.0, "SseAlgorithm", value.into_expr()), Phase) }
 }
 impl Done for MetadataTableEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Metrics` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metrics.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Metrics<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Metrics<R0 = Set>(Bag, Phase<(R0,)>);
 impl Metrics {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Metrics<super::missing::Status> { Metrics(Bag::default(), Phase) }
+    pub fn new() -> Metrics<Missing<super::required::Status>> { Metrics(Bag::default(), Phase) }
 }
 impl<R0> Metrics<R0> {
     /// `EventThreshold`: `ReplicationTimeValue`. Update: in place.
-    pub fn event_threshold(mut self, value: impl Arg<ReplicationTimeValue>) -> Self { self.0.set("EventThreshold", value.into_expr()); self }
+    pub fn event_threshold(self, value: impl Arg<ReplicationTimeValue>) -> Self { Self(put(self.0, "EventThreshold", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Metrics<Set> { self.0.set("Status", value.into_expr()); Metrics(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> Metrics<Set> { Metrics(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for Metrics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricsConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-metricsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetricsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetricsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricsConfiguration<super::missing::Id> { MetricsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MetricsConfiguration<Missing<super::required::Id>> { MetricsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MetricsConfiguration<R0> {
     /// `AccessPointArn`: text. Update: in place.
-    pub fn access_point_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessPointArn", value.into_expr()); self }
+    pub fn access_point_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> MetricsConfiguration<Set> { self.0.set("Id", value.into_expr()); MetricsConfiguration(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> MetricsConfiguration<Set> { MetricsConfiguration(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
     /// `TagFilters`: list of `TagFilter`. Update: in place.
-    pub fn tag_filters(mut self, value: impl Arg<Arr<TagFilter>>) -> Self { self.0.set("TagFilters", value.into_expr()); self }
+    pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value.into_expr()), Phase) }
 }
 impl Done for MetricsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NoncurrentVersionExpiration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-noncurrentversionexpiration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NoncurrentVersionExpiration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NoncurrentVersionExpiration<R0 = Set>(Bag, Phase<(R0,)>);
 impl NoncurrentVersionExpiration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NoncurrentVersionExpiration<super::missing::NoncurrentDays> { NoncurrentVersionExpiration(Bag::default(), Phase) }
+    pub fn new() -> NoncurrentVersionExpiration<Missing<super::required::NoncurrentDays>> { NoncurrentVersionExpiration(Bag::default(), Phase) }
 }
 impl<R0> NoncurrentVersionExpiration<R0> {
     /// `NewerNoncurrentVersions`: integer. Update: in place.
-    pub fn newer_noncurrent_versions(mut self, value: impl Arg<i64>) -> Self { self.0.set("NewerNoncurrentVersions", value.into_expr()); self }
+    pub fn newer_noncurrent_versions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NewerNoncurrentVersions", value.into_expr()), Phase) }
     /// `NoncurrentDays`: integer, required. Update: in place.
-    pub fn noncurrent_days(mut self, value: impl Arg<i64>) -> NoncurrentVersionExpiration<Set> { self.0.set("NoncurrentDays", value.into_expr()); NoncurrentVersionExpiration(self.0, Phase) }
+    pub fn noncurrent_days(self, value: impl Arg<i64>) -> NoncurrentVersionExpiration<Set> { NoncurrentVersionExpiration(put(self.0, "NoncurrentDays", value.into_expr()), Phase) }
 }
 impl Done for NoncurrentVersionExpiration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NoncurrentVersionTransition` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-noncurrentversiontransition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NoncurrentVersionTransition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct NoncurrentVersionTransition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl NoncurrentVersionTransition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NoncurrentVersionTransition<super::missing::StorageClass, super::missing::TransitionInDays> { NoncurrentVersionTransition(Bag::default(), Phase) }
+    pub fn new() -> NoncurrentVersionTransition<Missing<super::required::StorageClass>, Missing<super::required::TransitionInDays>> { NoncurrentVersionTransition(Bag::default(), Phase) }
 }
 impl<R0, R1> NoncurrentVersionTransition<R0, R1> {
     /// `NewerNoncurrentVersions`: integer. Update: in place.
-    pub fn newer_noncurrent_versions(mut self, value: impl Arg<i64>) -> Self { self.0.set("NewerNoncurrentVersions", value.into_expr()); self }
+    pub fn newer_noncurrent_versions(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NewerNoncurrentVersions", value.into_expr()), Phase) }
     /// `StorageClass`: `StorageClass`, required. Update: in place.
-    pub fn storage_class(mut self, value: impl Arg<StorageClass>) -> NoncurrentVersionTransition<Set, R1> { self.0.set("StorageClass", value.into_expr()); NoncurrentVersionTransition(self.0, Phase) }
+    pub fn storage_class(self, value: impl Arg<StorageClass>) -> NoncurrentVersionTransition<Set, R1> { NoncurrentVersionTransition(put(self.0, "StorageClass", value.into_expr()), Phase) }
     /// `TransitionInDays`: integer, required. Update: in place.
-    pub fn transition_in_days(mut self, value: impl Arg<i64>) -> NoncurrentVersionTransition<R0, Set> { self.0.set("TransitionInDays", value.into_expr()); NoncurrentVersionTransition(self.0, Phase) }
+    pub fn transition_in_days(self, value: impl Arg<i64>) -> NoncurrentVersionTransition<R0, Set> { NoncurrentVersionTransition(put(self.0, "TransitionInDays", value.into_expr()), Phase) }
 }
 impl Done for NoncurrentVersionTransition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-notificationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotificationConfiguration(Bag);
+#[must_use] pub struct NotificationConfiguration(Bag);
 impl NotificationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EventBridgeConfiguration`: `EventBridgeConfiguration`. Update: in place.
-    pub fn event_bridge_configuration(mut self, value: impl Arg<EventBridgeConfiguration>) -> Self { self.0.set("EventBridgeConfiguration", value.into_expr()); self }
+    pub fn event_bridge_configuration(self, value: impl Arg<EventBridgeConfiguration>) -> Self { Self(put(self.0, "EventBridgeConfiguration", value.into_expr())) }
     /// `LambdaConfigurations`: list of `LambdaConfiguration`. Update: in place.
-    pub fn lambda_configurations(mut self, value: impl Arg<Arr<LambdaConfiguration>>) -> Self { self.0.set("LambdaConfigurations", value.into_expr()); self }
+    pub fn lambda_configurations(self, value: impl Arg<Arr<LambdaConfiguration>>) -> Self { Self(put(self.0, "LambdaConfigurations", value.into_expr())) }
     /// `QueueConfigurations`: list of `QueueConfiguration`. Update: in place.
-    pub fn queue_configurations(mut self, value: impl Arg<Arr<QueueConfiguration>>) -> Self { self.0.set("QueueConfigurations", value.into_expr()); self }
+    pub fn queue_configurations(self, value: impl Arg<Arr<QueueConfiguration>>) -> Self { Self(put(self.0, "QueueConfigurations", value.into_expr())) }
     /// `TopicConfigurations`: list of `TopicConfiguration`. Update: in place.
-    pub fn topic_configurations(mut self, value: impl Arg<Arr<TopicConfiguration>>) -> Self { self.0.set("TopicConfigurations", value.into_expr()); self }
+    pub fn topic_configurations(self, value: impl Arg<Arr<TopicConfiguration>>) -> Self { Self(put(self.0, "TopicConfigurations", value.into_expr())) }
 }
 impl Done for NotificationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationFilter` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-notificationfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotificationFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NotificationFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl NotificationFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NotificationFilter<super::missing::S3Key> { NotificationFilter(Bag::default(), Phase) }
+    pub fn new() -> NotificationFilter<Missing<super::required::S3Key>> { NotificationFilter(Bag::default(), Phase) }
 }
 impl<R0> NotificationFilter<R0> {
     /// `S3Key`: `S3KeyFilter`, required. Update: in place.
-    pub fn s3_key(mut self, value: impl Arg<S3KeyFilter>) -> NotificationFilter<Set> { self.0.set("S3Key", value.into_expr()); NotificationFilter(self.0, Phase) }
+    pub fn s3_key(self, value: impl Arg<S3KeyFilter>) -> NotificationFilter<Set> { NotificationFilter(put(self.0, "S3Key", value.into_expr()), Phase) }
 }
 impl Done for NotificationFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObjectLockConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-objectlockconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ObjectLockConfiguration(Bag);
+#[must_use] pub struct ObjectLockConfiguration(Bag);
 impl ObjectLockConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ObjectLockEnabled`: text. Update: in place.
-    pub fn object_lock_enabled(mut self, value: impl Arg<str>) -> Self { self.0.set("ObjectLockEnabled", value.into_expr()); self }
+    pub fn object_lock_enabled(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectLockEnabled", value.into_expr())) }
     /// `Rule`: `ObjectLockRule`. Update: in place.
-    pub fn rule(mut self, value: impl Arg<ObjectLockRule>) -> Self { self.0.set("Rule", value.into_expr()); self }
+    pub fn rule(self, value: impl Arg<ObjectLockRule>) -> Self { Self(put(self.0, "Rule", value.into_expr())) }
 }
 impl Done for ObjectLockConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObjectLockRule` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-objectlockrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ObjectLockRule(Bag);
+#[must_use] pub struct ObjectLockRule(Bag);
 impl ObjectLockRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultRetention`: `DefaultRetention`. Update: in place.
-    pub fn default_retention(mut self, value: impl Arg<DefaultRetention>) -> Self { self.0.set("DefaultRetention", value.into_expr()); self }
+    pub fn default_retention(self, value: impl Arg<DefaultRetention>) -> Self { Self(put(self.0, "DefaultRetention", value.into_expr())) }
 }
 impl Done for ObjectLockRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OwnershipControls` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-ownershipcontrols.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OwnershipControls<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OwnershipControls<R0 = Set>(Bag, Phase<(R0,)>);
 impl OwnershipControls {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OwnershipControls<super::missing::Rules> { OwnershipControls(Bag::default(), Phase) }
+    pub fn new() -> OwnershipControls<Missing<super::required::Rules>> { OwnershipControls(Bag::default(), Phase) }
 }
 impl<R0> OwnershipControls<R0> {
     /// `Rules`: list of `OwnershipControlsRule`, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<OwnershipControlsRule>>) -> OwnershipControls<Set> { self.0.set("Rules", value.into_expr()); OwnershipControls(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<OwnershipControlsRule>>) -> OwnershipControls<Set> { OwnershipControls(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for OwnershipControls { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OwnershipControlsRule` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-ownershipcontrolsrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OwnershipControlsRule(Bag);
+#[must_use] pub struct OwnershipControlsRule(Bag);
 impl OwnershipControlsRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ObjectOwnership`: `ObjectOwnership`. Update: in place.
-    pub fn object_ownership(mut self, value: impl Arg<ObjectOwnership>) -> Self { self.0.set("ObjectOwnership", value.into_expr()); self }
+    pub fn object_ownership(self, value: impl Arg<ObjectOwnership>) -> Self { Self(put(self.0, "ObjectOwnership", value.into_expr())) }
 }
 impl Done for OwnershipControlsRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartitionedPrefix` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-partitionedprefix.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PartitionedPrefix(Bag);
+#[must_use] pub struct PartitionedPrefix(Bag);
 impl PartitionedPrefix {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PartitionDateSource`: `PartitionDateSource`. Update: in place.
-    pub fn partition_date_source(mut self, value: impl Arg<PartitionDateSource>) -> Self { self.0.set("PartitionDateSource", value.into_expr()); self }
+    pub fn partition_date_source(self, value: impl Arg<PartitionDateSource>) -> Self { Self(put(self.0, "PartitionDateSource", value.into_expr())) }
 }
 impl Done for PartitionedPrefix { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublicAccessBlockConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-publicaccessblockconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PublicAccessBlockConfiguration(Bag);
+#[must_use] pub struct PublicAccessBlockConfiguration(Bag);
 impl PublicAccessBlockConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockPublicAcls`: boolean. Update: in place.
-    pub fn block_public_acls(mut self, value: impl Arg<bool>) -> Self { self.0.set("BlockPublicAcls", value.into_expr()); self }
+    pub fn block_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicAcls", value.into_expr())) }
     /// `BlockPublicPolicy`: boolean. Update: in place.
-    pub fn block_public_policy(mut self, value: impl Arg<bool>) -> Self { self.0.set("BlockPublicPolicy", value.into_expr()); self }
+    pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value.into_expr())) }
     /// `IgnorePublicAcls`: boolean. Update: in place.
-    pub fn ignore_public_acls(mut self, value: impl Arg<bool>) -> Self { self.0.set("IgnorePublicAcls", value.into_expr()); self }
+    pub fn ignore_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePublicAcls", value.into_expr())) }
     /// `RestrictPublicBuckets`: boolean. Update: in place.
-    pub fn restrict_public_buckets(mut self, value: impl Arg<bool>) -> Self { self.0.set("RestrictPublicBuckets", value.into_expr()); self }
+    pub fn restrict_public_buckets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestrictPublicBuckets", value.into_expr())) }
 }
 impl Done for PublicAccessBlockConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueueConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-queueconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QueueConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct QueueConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl QueueConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QueueConfiguration<super::missing::Event, super::missing::Queue> { QueueConfiguration(Bag::default(), Phase) }
+    pub fn new() -> QueueConfiguration<Missing<super::required::Event>, Missing<super::required::Queue>> { QueueConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> QueueConfiguration<R0, R1> {
     /// `Event`: text, required. Update: in place.
-    pub fn event(mut self, value: impl Arg<str>) -> QueueConfiguration<Set, R1> { self.0.set("Event", value.into_expr()); QueueConfiguration(self.0, Phase) }
+    pub fn event(self, value: impl Arg<str>) -> QueueConfiguration<Set, R1> { QueueConfiguration(put(self.0, "Event", value.into_expr()), Phase) }
     /// `Filter`: `NotificationFilter`. Update: in place.
-    pub fn filter(mut self, value: impl Arg<NotificationFilter>) -> Self { self.0.set("Filter", value.into_expr()); self }
-    /// `Queue`: text, required. Update: in place.
-    pub fn queue(mut self, value: impl Arg<kind::SqsQueueArn>) -> QueueConfiguration<R0, Set> { self.0.set("Queue", value.into_expr()); QueueConfiguration(self.0, Phase) }
+    pub fn filter(self, value: impl Arg<NotificationFilter>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
+    /// `Queue`: `SqsQueueArn`, required. Update: in place.
+    pub fn queue(self, value: impl Arg<kind::SqsQueueArn>) -> QueueConfiguration<R0, Set> { QueueConfiguration(put(self.0, "Queue", value.into_expr()), Phase) }
 }
 impl Done for QueueConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordExpiration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-recordexpiration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecordExpiration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RecordExpiration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RecordExpiration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecordExpiration<super::missing::Expiration> { RecordExpiration(Bag::default(), Phase) }
+    pub fn new() -> RecordExpiration<Missing<super::required::Expiration>> { RecordExpiration(Bag::default(), Phase) }
 }
 impl<R0> RecordExpiration<R0> {
     /// `Days`: integer. Update: in place.
-    pub fn days(mut self, value: impl Arg<i64>) -> Self { self.0.set("Days", value.into_expr()); self }
+    pub fn days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Days", value.into_expr()), Phase) }
     /// `Expiration`: `Expiration`, required. Update: in place.
-    pub fn expiration(mut self, value: impl Arg<Expiration>) -> RecordExpiration<Set> { self.0.set("Expiration", value.into_expr()); RecordExpiration(self.0, Phase) }
+    pub fn expiration(self, value: impl Arg<Expiration>) -> RecordExpiration<Set> { RecordExpiration(put(self.0, "Expiration", value.into_expr()), Phase) }
 }
 impl Done for RecordExpiration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedirectAllRequestsTo` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-redirectallrequeststo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedirectAllRequestsTo<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RedirectAllRequestsTo<R0 = Set>(Bag, Phase<(R0,)>);
 impl RedirectAllRequestsTo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RedirectAllRequestsTo<super::missing::HostName> { RedirectAllRequestsTo(Bag::default(), Phase) }
+    pub fn new() -> RedirectAllRequestsTo<Missing<super::required::HostName>> { RedirectAllRequestsTo(Bag::default(), Phase) }
 }
 impl<R0> RedirectAllRequestsTo<R0> {
     /// `HostName`: text, required. Update: in place.
-    pub fn host_name(mut self, value: impl Arg<str>) -> RedirectAllRequestsTo<Set> { self.0.set("HostName", value.into_expr()); RedirectAllRequestsTo(self.0, Phase) }
+    pub fn host_name(self, value: impl Arg<str>) -> RedirectAllRequestsTo<Set> { RedirectAllRequestsTo(put(self.0, "HostName", value.into_expr()), Phase) }
     /// `Protocol`: `Protocol`. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<Protocol>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr()), Phase) }
 }
 impl Done for RedirectAllRequestsTo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RedirectRule` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-redirectrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RedirectRule(Bag);
+#[must_use] pub struct RedirectRule(Bag);
 impl RedirectRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HostName`: text. Update: in place.
-    pub fn host_name(mut self, value: impl Arg<str>) -> Self { self.0.set("HostName", value.into_expr()); self }
+    pub fn host_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostName", value.into_expr())) }
     /// `HttpRedirectCode`: text. Update: in place.
-    pub fn http_redirect_code(mut self, value: impl Arg<str>) -> Self { self.0.set("HttpRedirectCode", value.into_expr()); self }
+    pub fn http_redirect_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpRedirectCode", value.into_expr())) }
     /// `Protocol`: `Protocol`. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<Protocol>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
     /// `ReplaceKeyPrefixWith`: text. Update: in place.
-    pub fn replace_key_prefix_with(mut self, value: impl Arg<str>) -> Self { self.0.set("ReplaceKeyPrefixWith", value.into_expr()); self }
+    pub fn replace_key_prefix_with(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplaceKeyPrefixWith", value.into_expr())) }
     /// `ReplaceKeyWith`: text. Update: in place.
-    pub fn replace_key_with(mut self, value: impl Arg<str>) -> Self { self.0.set("ReplaceKeyWith", value.into_expr()); self }
+    pub fn replace_key_with(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReplaceKeyWith", value.into_expr())) }
 }
 impl Done for RedirectRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicaModifications` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicamodifications.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicaModifications<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReplicaModifications<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReplicaModifications {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReplicaModifications<super::missing::Status> { ReplicaModifications(Bag::default(), Phase) }
+    pub fn new() -> ReplicaModifications<Missing<super::required::Status>> { ReplicaModifications(Bag::default(), Phase) }
 }
 impl<R0> ReplicaModifications<R0> {
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> ReplicaModifications<Set> { self.0.set("Status", value.into_expr()); ReplicaModifications(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> ReplicaModifications<Set> { ReplicaModifications(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for ReplicaModifications { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ReplicationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ReplicationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReplicationConfiguration<super::missing::Role, super::missing::Rules> { ReplicationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ReplicationConfiguration<Missing<super::required::Role>, Missing<super::required::Rules>> { ReplicationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ReplicationConfiguration<R0, R1> {
-    /// `Role`: text, required. Update: in place.
-    pub fn role(mut self, value: impl Arg<kind::IamRoleArn>) -> ReplicationConfiguration<Set, R1> { self.0.set("Role", value.into_expr()); ReplicationConfiguration(self.0, Phase) }
+    /// `Role`: `IamRoleArn`, required. Update: in place.
+    pub fn role(self, value: impl Arg<kind::IamRoleArn>) -> ReplicationConfiguration<Set, R1> { ReplicationConfiguration(put(self.0, "Role", value.into_expr()), Phase) }
     /// `Rules`: list of `ReplicationRule`, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<ReplicationRule>>) -> ReplicationConfiguration<R0, Set> { self.0.set("Rules", value.into_expr()); ReplicationConfiguration(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<ReplicationRule>>) -> ReplicationConfiguration<R0, Set> { ReplicationConfiguration(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for ReplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationDestination` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReplicationDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReplicationDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReplicationDestination<super::missing::Bucket> { ReplicationDestination(Bag::default(), Phase) }
+    pub fn new() -> ReplicationDestination<Missing<super::required::Bucket>> { ReplicationDestination(Bag::default(), Phase) }
 }
 impl<R0> ReplicationDestination<R0> {
     /// `AccessControlTranslation`: `AccessControlTranslation`. Update: in place.
-    pub fn access_control_translation(mut self, value: impl Arg<AccessControlTranslation>) -> Self { self.0.set("AccessControlTranslation", value.into_expr()); self }
+    pub fn access_control_translation(self, value: impl Arg<AccessControlTranslation>) -> Self { Self(put(self.0, "AccessControlTranslation", value.into_expr()), Phase) }
     /// `Account`: text. Update: in place.
-    pub fn account(mut self, value: impl Arg<str>) -> Self { self.0.set("Account", value.into_expr()); self }
-    /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<kind::S3BucketArn>) -> ReplicationDestination<Set> { self.0.set("Bucket", value.into_expr()); ReplicationDestination(self.0, Phase) }
+    pub fn account(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Account", value.into_expr()), Phase) }
+    /// `Bucket`: `S3BucketArn`, required. Update: in place.
+    pub fn bucket(self, value: impl Arg<kind::S3BucketArn>) -> ReplicationDestination<Set> { ReplicationDestination(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place.
-    pub fn encryption_configuration(mut self, value: impl Arg<EncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `Metrics`: `Metrics`. Update: in place.
-    pub fn metrics(mut self, value: impl Arg<Metrics>) -> Self { self.0.set("Metrics", value.into_expr()); self }
+    pub fn metrics(self, value: impl Arg<Metrics>) -> Self { Self(put(self.0, "Metrics", value.into_expr()), Phase) }
     /// `ReplicationTime`: `ReplicationTime`. Update: in place.
-    pub fn replication_time(mut self, value: impl Arg<ReplicationTime>) -> Self { self.0.set("ReplicationTime", value.into_expr()); self }
+    pub fn replication_time(self, value: impl Arg<ReplicationTime>) -> Self { Self(put(self.0, "ReplicationTime", value.into_expr()), Phase) }
     /// `StorageClass`: `ReplicationDestinationStorageClass`. Update: in place.
-    pub fn storage_class(mut self, value: impl Arg<ReplicationDestinationStorageClass>) -> Self { self.0.set("StorageClass", value.into_expr()); self }
+    pub fn storage_class(self, value: impl Arg<ReplicationDestinationStorageClass>) -> Self { Self(put(self.0, "StorageClass", value.into_expr()), Phase) }
 }
 impl Done for ReplicationDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationRule` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ReplicationRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ReplicationRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReplicationRule<super::missing::Destination, super::missing::Status> { ReplicationRule(Bag::default(), Phase) }
+    pub fn new() -> ReplicationRule<Missing<super::required::Destination>, Missing<super::required::Status>> { ReplicationRule(Bag::default(), Phase) }
 }
 impl<R0, R1> ReplicationRule<R0, R1> {
     /// `DeleteMarkerReplication`: `DeleteMarkerReplication`. Update: in place.
-    pub fn delete_marker_replication(mut self, value: impl Arg<DeleteMarkerReplication>) -> Self { self.0.set("DeleteMarkerReplication", value.into_expr()); self }
+    pub fn delete_marker_replication(self, value: impl Arg<DeleteMarkerReplication>) -> Self { Self(put(self.0, "DeleteMarkerReplication", value.into_expr()), Phase) }
     /// `Destination`: `ReplicationDestination`, required. Update: in place.
-    pub fn destination(mut self, value: impl Arg<ReplicationDestination>) -> ReplicationRule<Set, R1> { self.0.set("Destination", value.into_expr()); ReplicationRule(self.0, Phase) }
+    pub fn destination(self, value: impl Arg<ReplicationDestination>) -> ReplicationRule<Set, R1> { ReplicationRule(put(self.0, "Destination", value.into_expr()), Phase) }
     /// `Filter`: `ReplicationRuleFilter`. Update: in place.
-    pub fn filter(mut self, value: impl Arg<ReplicationRuleFilter>) -> Self { self.0.set("Filter", value.into_expr()); self }
+    pub fn filter(self, value: impl Arg<ReplicationRuleFilter>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
     /// `Priority`: integer. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> Self { self.0.set("Priority", value.into_expr()); self }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `SourceSelectionCriteria`: `SourceSelectionCriteria`. Update: in place.
-    pub fn source_selection_criteria(mut self, value: impl Arg<SourceSelectionCriteria>) -> Self { self.0.set("SourceSelectionCriteria", value.into_expr()); self }
+    pub fn source_selection_criteria(self, value: impl Arg<SourceSelectionCriteria>) -> Self { Self(put(self.0, "SourceSelectionCriteria", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> ReplicationRule<R0, Set> { self.0.set("Status", value.into_expr()); ReplicationRule(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> ReplicationRule<R0, Set> { ReplicationRule(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for ReplicationRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationRuleAndOperator` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationruleandoperator.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationRuleAndOperator(Bag);
+#[must_use] pub struct ReplicationRuleAndOperator(Bag);
 impl ReplicationRuleAndOperator {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
     /// `TagFilters`: list of `TagFilter`. Update: in place.
-    pub fn tag_filters(mut self, value: impl Arg<Arr<TagFilter>>) -> Self { self.0.set("TagFilters", value.into_expr()); self }
+    pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value.into_expr())) }
 }
 impl Done for ReplicationRuleAndOperator { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationRuleFilter` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationrulefilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationRuleFilter(Bag);
+#[must_use] pub struct ReplicationRuleFilter(Bag);
 impl ReplicationRuleFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `And`: `ReplicationRuleAndOperator`. Update: in place.
-    pub fn and(mut self, value: impl Arg<ReplicationRuleAndOperator>) -> Self { self.0.set("And", value.into_expr()); self }
+    pub fn and(self, value: impl Arg<ReplicationRuleAndOperator>) -> Self { Self(put(self.0, "And", value.into_expr())) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
     /// `TagFilter`: `TagFilter`. Update: in place.
-    pub fn tag_filter(mut self, value: impl Arg<TagFilter>) -> Self { self.0.set("TagFilter", value.into_expr()); self }
+    pub fn tag_filter(self, value: impl Arg<TagFilter>) -> Self { Self(put(self.0, "TagFilter", value.into_expr())) }
 }
 impl Done for ReplicationRuleFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationTime` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationtime.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationTime<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ReplicationTime<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ReplicationTime {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReplicationTime<super::missing::Status, super::missing::Time> { ReplicationTime(Bag::default(), Phase) }
+    pub fn new() -> ReplicationTime<Missing<super::required::Status>, Missing<super::required::Time>> { ReplicationTime(Bag::default(), Phase) }
 }
 impl<R0, R1> ReplicationTime<R0, R1> {
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> ReplicationTime<Set, R1> { self.0.set("Status", value.into_expr()); ReplicationTime(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> ReplicationTime<Set, R1> { ReplicationTime(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Time`: `ReplicationTimeValue`, required. Update: in place.
-    pub fn time(mut self, value: impl Arg<ReplicationTimeValue>) -> ReplicationTime<R0, Set> { self.0.set("Time", value.into_expr()); ReplicationTime(self.0, Phase) }
+    pub fn time(self, value: impl Arg<ReplicationTimeValue>) -> ReplicationTime<R0, Set> { ReplicationTime(put(self.0, "Time", value.into_expr()), Phase) }
 }
 impl Done for ReplicationTime { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationTimeValue` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-replicationtimevalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationTimeValue<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReplicationTimeValue<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReplicationTimeValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReplicationTimeValue<super::missing::Minutes> { ReplicationTimeValue(Bag::default(), Phase) }
+    pub fn new() -> ReplicationTimeValue<Missing<super::required::Minutes>> { ReplicationTimeValue(Bag::default(), Phase) }
 }
 impl<R0> ReplicationTimeValue<R0> {
     /// `Minutes`: integer, required. Update: in place.
-    pub fn minutes(mut self, value: impl Arg<i64>) -> ReplicationTimeValue<Set> { self.0.set("Minutes", value.into_expr()); ReplicationTimeValue(self.0, Phase) }
+    pub fn minutes(self, value: impl Arg<i64>) -> ReplicationTimeValue<Set> { ReplicationTimeValue(put(self.0, "Minutes", value.into_expr()), Phase) }
 }
 impl Done for ReplicationTimeValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoutingRule` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-routingrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RoutingRule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RoutingRule<R0 = Set>(Bag, Phase<(R0,)>);
 impl RoutingRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RoutingRule<super::missing::RedirectRule> { RoutingRule(Bag::default(), Phase) }
+    pub fn new() -> RoutingRule<Missing<super::required::RedirectRule>> { RoutingRule(Bag::default(), Phase) }
 }
 impl<R0> RoutingRule<R0> {
     /// `RedirectRule`: `RedirectRule`, required. Update: in place.
-    pub fn redirect_rule(mut self, value: impl Arg<RedirectRule>) -> RoutingRule<Set> { self.0.set("RedirectRule", value.into_expr()); RoutingRule(self.0, Phase) }
+    pub fn redirect_rule(self, value: impl Arg<RedirectRule>) -> RoutingRule<Set> { RoutingRule(put(self.0, "RedirectRule", value.into_expr()), Phase) }
     /// `RoutingRuleCondition`: `RoutingRuleCondition`. Update: in place.
-    pub fn routing_rule_condition(mut self, value: impl Arg<RoutingRuleCondition>) -> Self { self.0.set("RoutingRuleCondition", value.into_expr()); self }
+    pub fn routing_rule_condition(self, value: impl Arg<RoutingRuleCondition>) -> Self { Self(put(self.0, "RoutingRuleCondition", value.into_expr()), Phase) }
 }
 impl Done for RoutingRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoutingRuleCondition` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-routingrulecondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RoutingRuleCondition(Bag);
+#[must_use] pub struct RoutingRuleCondition(Bag);
 impl RoutingRuleCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HttpErrorCodeReturnedEquals`: text. Update: in place.
-    pub fn http_error_code_returned_equals(mut self, value: impl Arg<str>) -> Self { self.0.set("HttpErrorCodeReturnedEquals", value.into_expr()); self }
+    pub fn http_error_code_returned_equals(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpErrorCodeReturnedEquals", value.into_expr())) }
     /// `KeyPrefixEquals`: text. Update: in place.
-    pub fn key_prefix_equals(mut self, value: impl Arg<str>) -> Self { self.0.set("KeyPrefixEquals", value.into_expr()); self }
+    pub fn key_prefix_equals(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KeyPrefixEquals", value.into_expr())) }
 }
 impl Done for RoutingRuleCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Rule<R0 = Set>(Bag, Phase<(R0,)>);
 impl Rule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Rule<super::missing::Status> { Rule(Bag::default(), Phase) }
+    pub fn new() -> Rule<Missing<super::required::Status>> { Rule(Bag::default(), Phase) }
 }
 impl<R0> Rule<R0> {
     /// `AbortIncompleteMultipartUpload`: `AbortIncompleteMultipartUpload`. Update: in place.
-    pub fn abort_incomplete_multipart_upload(mut self, value: impl Arg<AbortIncompleteMultipartUpload>) -> Self { self.0.set("AbortIncompleteMultipartUpload", value.into_expr()); self }
+    pub fn abort_incomplete_multipart_upload(self, value: impl Arg<AbortIncompleteMultipartUpload>) -> Self { Self(put(self.0, "AbortIncompleteMultipartUpload", value.into_expr()), Phase) }
     /// `ExpirationDate`: text. Update: in place.
-    pub fn expiration_date(mut self, value: impl Arg<str>) -> Self { self.0.set("ExpirationDate", value.into_expr()); self }
+    pub fn expiration_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpirationDate", value.into_expr()), Phase) }
     /// `ExpirationInDays`: integer. Update: in place.
-    pub fn expiration_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("ExpirationInDays", value.into_expr()); self }
+    pub fn expiration_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpirationInDays", value.into_expr()), Phase) }
     /// `ExpiredObjectDeleteMarker`: boolean. Update: in place.
-    pub fn expired_object_delete_marker(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExpiredObjectDeleteMarker", value.into_expr()); self }
+    pub fn expired_object_delete_marker(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExpiredObjectDeleteMarker", value.into_expr()), Phase) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
     /// `NoncurrentVersionExpiration`: `NoncurrentVersionExpiration`. Update: in place.
-    pub fn noncurrent_version_expiration(mut self, value: impl Arg<NoncurrentVersionExpiration>) -> Self { self.0.set("NoncurrentVersionExpiration", value.into_expr()); self }
+    pub fn noncurrent_version_expiration(self, value: impl Arg<NoncurrentVersionExpiration>) -> Self { Self(put(self.0, "NoncurrentVersionExpiration", value.into_expr()), Phase) }
     /// `NoncurrentVersionExpirationInDays`: integer. Update: in place.
-    pub fn noncurrent_version_expiration_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("NoncurrentVersionExpirationInDays", value.into_expr()); self }
+    pub fn noncurrent_version_expiration_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NoncurrentVersionExpirationInDays", value.into_expr()), Phase) }
     /// `NoncurrentVersionTransition`: `NoncurrentVersionTransition`. Update: in place.
-    pub fn noncurrent_version_transition(mut self, value: impl Arg<NoncurrentVersionTransition>) -> Self { self.0.set("NoncurrentVersionTransition", value.into_expr()); self }
+    pub fn noncurrent_version_transition(self, value: impl Arg<NoncurrentVersionTransition>) -> Self { Self(put(self.0, "NoncurrentVersionTransition", value.into_expr()), Phase) }
     /// `NoncurrentVersionTransitions`: list of `NoncurrentVersionTransition`. Update: in place.
-    pub fn noncurrent_version_transitions(mut self, value: impl Arg<Arr<NoncurrentVersionTransition>>) -> Self { self.0.set("NoncurrentVersionTransitions", value.into_expr()); self }
+    pub fn noncurrent_version_transitions(self, value: impl Arg<Arr<NoncurrentVersionTransition>>) -> Self { Self(put(self.0, "NoncurrentVersionTransitions", value.into_expr()), Phase) }
     /// `ObjectSizeGreaterThan`: integer. Update: in place.
-    pub fn object_size_greater_than(mut self, value: impl Arg<i64>) -> Self { self.0.set("ObjectSizeGreaterThan", value.into_expr()); self }
+    pub fn object_size_greater_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ObjectSizeGreaterThan", value.into_expr()), Phase) }
     /// `ObjectSizeLessThan`: integer. Update: in place.
-    pub fn object_size_less_than(mut self, value: impl Arg<i64>) -> Self { self.0.set("ObjectSizeLessThan", value.into_expr()); self }
+    pub fn object_size_less_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ObjectSizeLessThan", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Rule<Set> { self.0.set("Status", value.into_expr()); Rule(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> Rule<Set> { Rule(put(self.0, "Status", value.into_expr()), Phase) }
     /// `TagFilters`: list of `TagFilter`. Update: in place.
-    pub fn tag_filters(mut self, value: impl Arg<Arr<TagFilter>>) -> Self { self.0.set("TagFilters", value.into_expr()); self }
+    pub fn tag_filters(self, value: impl Arg<Arr<TagFilter>>) -> Self { Self(put(self.0, "TagFilters", value.into_expr()), Phase) }
     /// `Transition`: `Transition`. Update: in place.
-    pub fn transition(mut self, value: impl Arg<Transition>) -> Self { self.0.set("Transition", value.into_expr()); self }
+    pub fn transition(self, value: impl Arg<Transition>) -> Self { Self(put(self.0, "Transition", value.into_expr()), Phase) }
     /// `Transitions`: list of `Transition`. Update: in place.
-    pub fn transitions(mut self, value: impl Arg<Arr<Transition>>) -> Self { self.0.set("Transitions", value.into_expr()); self }
+    pub fn transitions(self, value: impl Arg<Arr<Transition>>) -> Self { Self(put(self.0, "Transitions", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3KeyFilter` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-s3keyfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3KeyFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3KeyFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3KeyFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3KeyFilter<super::missing::Rules> { S3KeyFilter(Bag::default(), Phase) }
+    pub fn new() -> S3KeyFilter<Missing<super::required::Rules>> { S3KeyFilter(Bag::default(), Phase) }
 }
 impl<R0> S3KeyFilter<R0> {
     /// `Rules`: list of `FilterRule`, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<FilterRule>>) -> S3KeyFilter<Set> { self.0.set("Rules", value.into_expr()); S3KeyFilter(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<FilterRule>>) -> S3KeyFilter<Set> { S3KeyFilter(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for S3KeyFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3TablesDestination` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-s3tablesdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3TablesDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3TablesDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3TablesDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3TablesDestination<super::missing::TableBucketArn, super::missing::TableName> { S3TablesDestination(Bag::default(), Phase) }
+    pub fn new() -> S3TablesDestination<Missing<super::required::TableBucketArn>, Missing<super::required::TableName>> { S3TablesDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> S3TablesDestination<R0, R1> {
     /// `TableArn`: text. Update: in place.
-    pub fn table_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("TableArn", value.into_expr()); self }
+    pub fn table_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableArn", value.into_expr()), Phase) }
     /// `TableBucketArn`: text, required. Update: in place.
-    pub fn table_bucket_arn(mut self, value: impl Arg<str>) -> S3TablesDestination<Set, R1> { self.0.set("TableBucketArn", value.into_expr()); S3TablesDestination(self.0, Phase) }
+    pub fn table_bucket_arn(self, value: impl Arg<str>) -> S3TablesDestination<Set, R1> { S3TablesDestination(put(self.0, "TableBucketArn", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<str>) -> S3TablesDestination<R0, Set> { self.0.set("TableName", value.into_expr()); S3TablesDestination(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> S3TablesDestination<R0, Set> { S3TablesDestination(put(self.0, "TableName", value.into_expr()), Phase) }
     /// `TableNamespace`: text. Update: in place.
-    pub fn table_namespace(mut self, value: impl Arg<str>) -> Self { self.0.set("TableNamespace", value.into_expr()); self }
+    pub fn table_namespace(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableNamespace", value.into_expr()), Phase) }
 }
 impl Done for S3TablesDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerSideEncryptionByDefault` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-serversideencryptionbydefault.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServerSideEncryptionByDefault<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServerSideEncryptionByDefault<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServerSideEncryptionByDefault {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServerSideEncryptionByDefault<super::missing::SSEAlgorithm> { ServerSideEncryptionByDefault(Bag::default(), Phase) }
+    pub fn new() -> ServerSideEncryptionByDefault<Missing<super::required::SSEAlgorithm>> { ServerSideEncryptionByDefault(Bag::default(), Phase) }
 }
 impl<R0> ServerSideEncryptionByDefault<R0> {
-    /// `KMSMasterKeyID`: text. Update: in place.
-    pub fn kms_master_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KMSMasterKeyID", value.into_expr()); self }
+    /// `KMSMasterKeyID`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_master_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSMasterKeyID", value.into_expr()), Phase) }
     /// `SSEAlgorithm`: `SSEAlgorithm`, required. Update: in place.
-    pub fn sse_algorithm(mut self, value: impl Arg<SSEAlgorithm>) -> ServerSideEncryptionByDefault<Set> { self.0.set("SSEAlgorithm", value.into_expr()); ServerSideEncryptionByDefault(self.0, Phase) }
+    pub fn sse_algorithm(self, value: impl Arg<SSEAlgorithm>) -> ServerSideEncryptionByDefault<Set> { ServerSideEncryptionByDefault(put(self.0, "SSEAlgorithm", value.into_expr()), Phase) }
 }
 impl Done for ServerSideEncryptionByDefault { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerSideEncryptionRule` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-serversideencryptionrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServerSideEncryptionRule(Bag);
+#[must_use] pub struct ServerSideEncryptionRule(Bag);
 impl ServerSideEncryptionRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockedEncryptionTypes`: `BlockedEncryptionTypes`. Update: in place.
-    pub fn blocked_encryption_types(mut self, value: impl Arg<BlockedEncryptionTypes>) -> Self { self.0.set("BlockedEncryptionTypes", value.into_expr()); self }
+    pub fn blocked_encryption_types(self, value: impl Arg<BlockedEncryptionTypes>) -> Self { Self(put(self.0, "BlockedEncryptionTypes", value.into_expr())) }
     /// `BucketKeyEnabled`: boolean. Update: in place.
-    pub fn bucket_key_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("BucketKeyEnabled", value.into_expr()); self }
+    pub fn bucket_key_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BucketKeyEnabled", value.into_expr())) }
     /// `ServerSideEncryptionByDefault`: `ServerSideEncryptionByDefault`. Update: in place.
-    pub fn server_side_encryption_by_default(mut self, value: impl Arg<ServerSideEncryptionByDefault>) -> Self { self.0.set("ServerSideEncryptionByDefault", value.into_expr()); self }
+    pub fn server_side_encryption_by_default(self, value: impl Arg<ServerSideEncryptionByDefault>) -> Self { Self(put(self.0, "ServerSideEncryptionByDefault", value.into_expr())) }
 }
 impl Done for ServerSideEncryptionRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceSelectionCriteria` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-sourceselectioncriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceSelectionCriteria(Bag);
+#[must_use] pub struct SourceSelectionCriteria(Bag);
 impl SourceSelectionCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReplicaModifications`: `ReplicaModifications`. Update: in place.
-    pub fn replica_modifications(mut self, value: impl Arg<ReplicaModifications>) -> Self { self.0.set("ReplicaModifications", value.into_expr()); self }
+    pub fn replica_modifications(self, value: impl Arg<ReplicaModifications>) -> Self { Self(put(self.0, "ReplicaModifications", value.into_expr())) }
     /// `SseKmsEncryptedObjects`: `SseKmsEncryptedObjects`. Update: in place.
-    pub fn sse_kms_encrypted_objects(mut self, value: impl Arg<SseKmsEncryptedObjects>) -> Self { self.0.set("SseKmsEncryptedObjects", value.into_expr()); self }
+    pub fn sse_kms_encrypted_objects(self, value: impl Arg<SseKmsEncryptedObjects>) -> Self { Self(put(self.0, "SseKmsEncryptedObjects", value.into_expr())) }
 }
 impl Done for SourceSelectionCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SseKmsEncryptedObjects` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-ssekmsencryptedobjects.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SseKmsEncryptedObjects<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SseKmsEncryptedObjects<R0 = Set>(Bag, Phase<(R0,)>);
 impl SseKmsEncryptedObjects {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SseKmsEncryptedObjects<super::missing::Status> { SseKmsEncryptedObjects(Bag::default(), Phase) }
+    pub fn new() -> SseKmsEncryptedObjects<Missing<super::required::Status>> { SseKmsEncryptedObjects(Bag::default(), Phase) }
 }
 impl<R0> SseKmsEncryptedObjects<R0> {
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> SseKmsEncryptedObjects<Set> { self.0.set("Status", value.into_expr()); SseKmsEncryptedObjects(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> SseKmsEncryptedObjects<Set> { SseKmsEncryptedObjects(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for SseKmsEncryptedObjects { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageClassAnalysis` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-storageclassanalysis.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageClassAnalysis(Bag);
+#[must_use] pub struct StorageClassAnalysis(Bag);
 impl StorageClassAnalysis {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataExport`: `DataExport`. Update: in place.
-    pub fn data_export(mut self, value: impl Arg<DataExport>) -> Self { self.0.set("DataExport", value.into_expr()); self }
+    pub fn data_export(self, value: impl Arg<DataExport>) -> Self { Self(put(self.0, "DataExport", value.into_expr())) }
 }
 impl Done for StorageClassAnalysis { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagFilter` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-tagfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagFilter<super::missing::Key, super::missing::Value> { TagFilter(Bag::default(), Phase) }
+    pub fn new() -> TagFilter<Missing<super::required::Key>, Missing<super::required::Value>> { TagFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> TagFilter<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagFilter<Set, R1> { self.0.set("Key", value.into_expr()); TagFilter(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagFilter<Set, R1> { TagFilter(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagFilter<R0, Set> { self.0.set("Value", value.into_expr()); TagFilter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagFilter<R0, Set> { TagFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetObjectKeyFormat` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-targetobjectkeyformat.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetObjectKeyFormat(Bag);
+#[must_use] pub struct TargetObjectKeyFormat(Bag);
 impl TargetObjectKeyFormat {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PartitionedPrefix`: `PartitionedPrefix`. Update: in place.
-    pub fn partitioned_prefix(mut self, value: impl Arg<PartitionedPrefix>) -> Self { self.0.set("PartitionedPrefix", value.into_expr()); self }
+    pub fn partitioned_prefix(self, value: impl Arg<PartitionedPrefix>) -> Self { Self(put(self.0, "PartitionedPrefix", value.into_expr())) }
     /// `SimplePrefix`: JSON. Update: in place.
-    pub fn simple_prefix(mut self, value: impl Arg<Any>) -> Self { self.0.set("SimplePrefix", value.into_expr()); self }
+    pub fn simple_prefix(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SimplePrefix", value.into_expr())) }
 }
 impl Done for TargetObjectKeyFormat { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Tiering` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-tiering.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Tiering<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Tiering<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Tiering {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Tiering<super::missing::AccessTier, super::missing::Days> { Tiering(Bag::default(), Phase) }
+    pub fn new() -> Tiering<Missing<super::required::AccessTier>, Missing<super::required::Days>> { Tiering(Bag::default(), Phase) }
 }
 impl<R0, R1> Tiering<R0, R1> {
     /// `AccessTier`: `AccessTier`, required. Update: in place.
-    pub fn access_tier(mut self, value: impl Arg<AccessTier>) -> Tiering<Set, R1> { self.0.set("AccessTier", value.into_expr()); Tiering(self.0, Phase) }
+    pub fn access_tier(self, value: impl Arg<AccessTier>) -> Tiering<Set, R1> { Tiering(put(self.0, "AccessTier", value.into_expr()), Phase) }
     /// `Days`: integer, required. Update: in place.
-    pub fn days(mut self, value: impl Arg<i64>) -> Tiering<R0, Set> { self.0.set("Days", value.into_expr()); Tiering(self.0, Phase) }
+    pub fn days(self, value: impl Arg<i64>) -> Tiering<R0, Set> { Tiering(put(self.0, "Days", value.into_expr()), Phase) }
 }
 impl Done for Tiering { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TopicConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-topicconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TopicConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TopicConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TopicConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TopicConfiguration<super::missing::Event, super::missing::Topic> { TopicConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TopicConfiguration<Missing<super::required::Event>, Missing<super::required::Topic>> { TopicConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> TopicConfiguration<R0, R1> {
     /// `Event`: text, required. Update: in place.
-    pub fn event(mut self, value: impl Arg<str>) -> TopicConfiguration<Set, R1> { self.0.set("Event", value.into_expr()); TopicConfiguration(self.0, Phase) }
+    pub fn event(self, value: impl Arg<str>) -> TopicConfiguration<Set, R1> { TopicConfiguration(put(self.0, "Event", value.into_expr()), Phase) }
     /// `Filter`: `NotificationFilter`. Update: in place.
-    pub fn filter(mut self, value: impl Arg<NotificationFilter>) -> Self { self.0.set("Filter", value.into_expr()); self }
-    /// `Topic`: text, required. Update: in place.
-    pub fn topic(mut self, value: impl Arg<kind::SnsTopicArn>) -> TopicConfiguration<R0, Set> { self.0.set("Topic", value.into_expr()); TopicConfiguration(self.0, Phase) }
+    pub fn filter(self, value: impl Arg<NotificationFilter>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
+    /// `Topic`: `SnsTopicArn`, required. Update: in place.
+    pub fn topic(self, value: impl Arg<kind::SnsTopicArn>) -> TopicConfiguration<R0, Set> { TopicConfiguration(put(self.0, "Topic", value.into_expr()), Phase) }
 }
 impl Done for TopicConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Transition` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-transition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Transition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Transition<R0 = Set>(Bag, Phase<(R0,)>);
 impl Transition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Transition<super::missing::StorageClass> { Transition(Bag::default(), Phase) }
+    pub fn new() -> Transition<Missing<super::required::StorageClass>> { Transition(Bag::default(), Phase) }
 }
 impl<R0> Transition<R0> {
     /// `StorageClass`: `StorageClass`, required. Update: in place.
-    pub fn storage_class(mut self, value: impl Arg<StorageClass>) -> Transition<Set> { self.0.set("StorageClass", value.into_expr()); Transition(self.0, Phase) }
+    pub fn storage_class(self, value: impl Arg<StorageClass>) -> Transition<Set> { Transition(put(self.0, "StorageClass", value.into_expr()), Phase) }
     /// `TransitionDate`: text. Update: in place.
-    pub fn transition_date(mut self, value: impl Arg<str>) -> Self { self.0.set("TransitionDate", value.into_expr()); self }
+    pub fn transition_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TransitionDate", value.into_expr()), Phase) }
     /// `TransitionInDays`: integer. Update: in place.
-    pub fn transition_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("TransitionInDays", value.into_expr()); self }
+    pub fn transition_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TransitionInDays", value.into_expr()), Phase) }
 }
 impl Done for Transition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VersioningConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-versioningconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VersioningConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VersioningConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl VersioningConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VersioningConfiguration<super::missing::Status> { VersioningConfiguration(Bag::default(), Phase) }
+    pub fn new() -> VersioningConfiguration<Missing<super::required::Status>> { VersioningConfiguration(Bag::default(), Phase) }
 }
 impl<R0> VersioningConfiguration<R0> {
     /// `Status`: `VersioningConfigurationStatus`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<VersioningConfigurationStatus>) -> VersioningConfiguration<Set> { self.0.set("Status", value.into_expr()); VersioningConfiguration(self.0, Phase) }
+    pub fn status(self, value: impl Arg<VersioningConfigurationStatus>) -> VersioningConfiguration<Set> { VersioningConfiguration(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for VersioningConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebsiteConfiguration` of `AWS::S3::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-bucket-websiteconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WebsiteConfiguration(Bag);
+#[must_use] pub struct WebsiteConfiguration(Bag);
 impl WebsiteConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ErrorDocument`: text. Update: in place.
-    pub fn error_document(mut self, value: impl Arg<str>) -> Self { self.0.set("ErrorDocument", value.into_expr()); self }
+    pub fn error_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorDocument", value.into_expr())) }
     /// `IndexDocument`: text. Update: in place.
-    pub fn index_document(mut self, value: impl Arg<str>) -> Self { self.0.set("IndexDocument", value.into_expr()); self }
+    pub fn index_document(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexDocument", value.into_expr())) }
     /// `RedirectAllRequestsTo`: `RedirectAllRequestsTo`. Update: in place.
-    pub fn redirect_all_requests_to(mut self, value: impl Arg<RedirectAllRequestsTo>) -> Self { self.0.set("RedirectAllRequestsTo", value.into_expr()); self }
+    pub fn redirect_all_requests_to(self, value: impl Arg<RedirectAllRequestsTo>) -> Self { Self(put(self.0, "RedirectAllRequestsTo", value.into_expr())) }
     /// `RoutingRules`: list of `RoutingRule`. Update: in place.
-    pub fn routing_rules(mut self, value: impl Arg<Arr<RoutingRule>>) -> Self { self.0.set("RoutingRules", value.into_expr()); self }
+    pub fn routing_rules(self, value: impl Arg<Arr<RoutingRule>>) -> Self { Self(put(self.0, "RoutingRules", value.into_expr())) }
 }
 impl Done for WebsiteConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AbacStatus` allows.
@@ -1319,22 +1319,22 @@ impl CfnBucketPolicy {
     /// `AWS::S3::BucketPolicy`
     pub const TYPE: &'static str = "AWS::S3::BucketPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnBucketPolicyProps<R0, R1>) -> Self where CfnBucketPolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBucketPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Bucket`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnBucketPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3::BucketPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucketpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBucketPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnBucketPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnBucketPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBucketPolicyProps<missing::Bucket, missing::PolicyDocument> { CfnBucketPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBucketPolicyProps<Missing<required::Bucket>, Missing<required::PolicyDocument>> { CfnBucketPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBucketPolicyProps<R0, R1> {
-    /// `Bucket`: text, required. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<kind::S3BucketName>) -> CfnBucketPolicyProps<Set, R1> { self.0.set("Bucket", value.into_expr()); CfnBucketPolicyProps(self.0, Phase) }
+    /// `Bucket`: `S3BucketName`, required. Update: replacement.
+    pub fn bucket(self, value: impl Arg<kind::S3BucketName>) -> CfnBucketPolicyProps<Set, R1> { CfnBucketPolicyProps(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> CfnBucketPolicyProps<R0, Set> { self.0.set("PolicyDocument", value.into_expr()); CfnBucketPolicyProps(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnBucketPolicyProps<R0, Set> { CfnBucketPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
 }
 impl Done for CfnBucketPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::S3::MultiRegionAccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-multiregionaccesspoint.html)
@@ -1343,7 +1343,7 @@ impl CfnMultiRegionAccessPoint {
     /// `AWS::S3::MultiRegionAccessPoint`
     pub const TYPE: &'static str = "AWS::S3::MultiRegionAccessPoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnMultiRegionAccessPointProps<R0>) -> Self where CfnMultiRegionAccessPointProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMultiRegionAccessPointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Alias`: text.
@@ -1353,49 +1353,49 @@ impl CfnMultiRegionAccessPoint {
 }
 impl Parent for CfnMultiRegionAccessPoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3::MultiRegionAccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-multiregionaccesspoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMultiRegionAccessPointProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnMultiRegionAccessPointProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnMultiRegionAccessPointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMultiRegionAccessPointProps<missing::Regions> { CfnMultiRegionAccessPointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMultiRegionAccessPointProps<Missing<required::Regions>> { CfnMultiRegionAccessPointProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMultiRegionAccessPointProps<R0> {
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PublicAccessBlockConfiguration`: `PublicAccessBlockConfiguration`. Update: replacement.
-    pub fn public_access_block_configuration(mut self, value: impl Arg<multi_region_access_point::PublicAccessBlockConfiguration>) -> Self { self.0.set("PublicAccessBlockConfiguration", value.into_expr()); self }
+    pub fn public_access_block_configuration(self, value: impl Arg<multi_region_access_point::PublicAccessBlockConfiguration>) -> Self { Self(put(self.0, "PublicAccessBlockConfiguration", value.into_expr()), Phase) }
     /// `Regions`: list of `Region`, required. Update: replacement.
-    pub fn regions(mut self, value: impl Arg<Arr<multi_region_access_point::Region>>) -> CfnMultiRegionAccessPointProps<Set> { self.0.set("Regions", value.into_expr()); CfnMultiRegionAccessPointProps(self.0, Phase) }
+    pub fn regions(self, value: impl Arg<Arr<multi_region_access_point::Region>>) -> CfnMultiRegionAccessPointProps<Set> { CfnMultiRegionAccessPointProps(put(self.0, "Regions", value.into_expr()), Phase) }
 }
 impl Done for CfnMultiRegionAccessPointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3::MultiRegionAccessPoint`.
 pub mod multi_region_access_point {
 use crate::cfn::support::*;
 /// The property type `PublicAccessBlockConfiguration` of `AWS::S3::MultiRegionAccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-multiregionaccesspoint-publicaccessblockconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PublicAccessBlockConfiguration(Bag);
+#[must_use] pub struct PublicAccessBlockConfiguration(Bag);
 impl PublicAccessBlockConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockPublicAcls`: boolean. Update: replacement.
-    pub fn block_public_acls(mut self, value: impl Arg<bool>) -> Self { self.0.set("BlockPublicAcls", value.into_expr()); self }
+    pub fn block_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicAcls", value.into_expr())) }
     /// `BlockPublicPolicy`: boolean. Update: replacement.
-    pub fn block_public_policy(mut self, value: impl Arg<bool>) -> Self { self.0.set("BlockPublicPolicy", value.into_expr()); self }
+    pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value.into_expr())) }
     /// `IgnorePublicAcls`: boolean. Update: replacement.
-    pub fn ignore_public_acls(mut self, value: impl Arg<bool>) -> Self { self.0.set("IgnorePublicAcls", value.into_expr()); self }
+    pub fn ignore_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePublicAcls", value.into_expr())) }
     /// `RestrictPublicBuckets`: boolean. Update: replacement.
-    pub fn restrict_public_buckets(mut self, value: impl Arg<bool>) -> Self { self.0.set("RestrictPublicBuckets", value.into_expr()); self }
+    pub fn restrict_public_buckets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestrictPublicBuckets", value.into_expr())) }
 }
 impl Done for PublicAccessBlockConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Region` of `AWS::S3::MultiRegionAccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-multiregionaccesspoint-region.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Region<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Region<R0 = Set>(Bag, Phase<(R0,)>);
 impl Region {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Region<super::missing::Bucket> { Region(Bag::default(), Phase) }
+    pub fn new() -> Region<Missing<super::required::Bucket>> { Region(Bag::default(), Phase) }
 }
 impl<R0> Region<R0> {
     /// `Bucket`: text, required. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<str>) -> Region<Set> { self.0.set("Bucket", value.into_expr()); Region(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> Region<Set> { Region(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `BucketAccountId`: text. Update: replacement.
-    pub fn bucket_account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketAccountId", value.into_expr()); self }
+    pub fn bucket_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccountId", value.into_expr()), Phase) }
 }
 impl Done for Region { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1405,7 +1405,7 @@ impl CfnMultiRegionAccessPointPolicy {
     /// `AWS::S3::MultiRegionAccessPointPolicy`
     pub const TYPE: &'static str = "AWS::S3::MultiRegionAccessPointPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnMultiRegionAccessPointPolicyProps<R0, R1>) -> Self where CfnMultiRegionAccessPointPolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMultiRegionAccessPointPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MrapName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `PolicyStatus`: `PolicyStatus`.
@@ -1415,30 +1415,30 @@ impl CfnMultiRegionAccessPointPolicy {
 }
 impl Parent for CfnMultiRegionAccessPointPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3::MultiRegionAccessPointPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-multiregionaccesspointpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMultiRegionAccessPointPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnMultiRegionAccessPointPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnMultiRegionAccessPointPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMultiRegionAccessPointPolicyProps<missing::MrapName, missing::Policy> { CfnMultiRegionAccessPointPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMultiRegionAccessPointPolicyProps<Missing<required::MrapName>, Missing<required::Policy>> { CfnMultiRegionAccessPointPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMultiRegionAccessPointPolicyProps<R0, R1> {
     /// `MrapName`: text, required. Update: replacement.
-    pub fn mrap_name(mut self, value: impl Arg<str>) -> CfnMultiRegionAccessPointPolicyProps<Set, R1> { self.0.set("MrapName", value.into_expr()); CfnMultiRegionAccessPointPolicyProps(self.0, Phase) }
+    pub fn mrap_name(self, value: impl Arg<str>) -> CfnMultiRegionAccessPointPolicyProps<Set, R1> { CfnMultiRegionAccessPointPolicyProps(put(self.0, "MrapName", value.into_expr()), Phase) }
     /// `Policy`: JSON, required. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Any>) -> CfnMultiRegionAccessPointPolicyProps<R0, Set> { self.0.set("Policy", value.into_expr()); CfnMultiRegionAccessPointPolicyProps(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnMultiRegionAccessPointPolicyProps<R0, Set> { CfnMultiRegionAccessPointPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
 }
 impl Done for CfnMultiRegionAccessPointPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3::MultiRegionAccessPointPolicy`.
 pub mod multi_region_access_point_policy {
 use crate::cfn::support::*;
 /// The property type `PolicyStatus` of `AWS::S3::MultiRegionAccessPointPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-multiregionaccesspointpolicy-policystatus.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyStatus<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PolicyStatus<R0 = Set>(Bag, Phase<(R0,)>);
 impl PolicyStatus {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PolicyStatus<super::missing::IsPublic> { PolicyStatus(Bag::default(), Phase) }
+    pub fn new() -> PolicyStatus<Missing<super::required::IsPublic>> { PolicyStatus(Bag::default(), Phase) }
 }
 impl<R0> PolicyStatus<R0> {
     /// `IsPublic`: `IsPublic`, required. Update: in place.
-    pub fn is_public(mut self, value: impl Arg<IsPublic>) -> PolicyStatus<Set> { self.0.set("IsPublic", value.into_expr()); PolicyStatus(self.0, Phase) }
+    pub fn is_public(self, value: impl Arg<IsPublic>) -> PolicyStatus<Set> { PolicyStatus(put(self.0, "IsPublic", value.into_expr()), Phase) }
 }
 impl Done for PolicyStatus { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IsPublic` allows.
@@ -1450,311 +1450,311 @@ impl CfnStorageLens {
     /// `AWS::S3::StorageLens`
     pub const TYPE: &'static str = "AWS::S3::StorageLens";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnStorageLensProps<R0>) -> Self where CfnStorageLensProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStorageLensProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `StorageLensConfiguration/Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `StorageLensConfiguration.StorageLensArn`: text.
+    /// The attribute `StorageLensConfiguration.StorageLensArn`: `OtherArn`.
     pub fn attr_storage_lens_configuration_storage_lens_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("StorageLensConfiguration.StorageLensArn") }
 }
 impl Parent for CfnStorageLens { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-storagelens.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStorageLensProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnStorageLensProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnStorageLensProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStorageLensProps<missing::StorageLensConfiguration> { CfnStorageLensProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStorageLensProps<Missing<required::StorageLensConfiguration>> { CfnStorageLensProps(Bag::default(), Phase) }
 }
 impl<R0> CfnStorageLensProps<R0> {
     /// `StorageLensConfiguration`: `StorageLensConfiguration`, required. Update: in place.
-    pub fn storage_lens_configuration(mut self, value: impl Arg<storage_lens::StorageLensConfiguration>) -> CfnStorageLensProps<Set> { self.0.set("StorageLensConfiguration", value.into_expr()); CfnStorageLensProps(self.0, Phase) }
+    pub fn storage_lens_configuration(self, value: impl Arg<storage_lens::StorageLensConfiguration>) -> CfnStorageLensProps<Set> { CfnStorageLensProps(put(self.0, "StorageLensConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStorageLensProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3::StorageLens`.
 pub mod storage_lens {
 use crate::cfn::support::*;
 /// The property type `AccountLevel` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-accountlevel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccountLevel<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AccountLevel<R0 = Set>(Bag, Phase<(R0,)>);
 impl AccountLevel {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AccountLevel<super::missing::BucketLevel> { AccountLevel(Bag::default(), Phase) }
+    pub fn new() -> AccountLevel<Missing<super::required::BucketLevel>> { AccountLevel(Bag::default(), Phase) }
 }
 impl<R0> AccountLevel<R0> {
     /// `ActivityMetrics`: `ActivityMetrics`. Update: in place.
-    pub fn activity_metrics(mut self, value: impl Arg<ActivityMetrics>) -> Self { self.0.set("ActivityMetrics", value.into_expr()); self }
+    pub fn activity_metrics(self, value: impl Arg<ActivityMetrics>) -> Self { Self(put(self.0, "ActivityMetrics", value.into_expr()), Phase) }
     /// `AdvancedCostOptimizationMetrics`: `AdvancedCostOptimizationMetrics`. Update: in place.
-    pub fn advanced_cost_optimization_metrics(mut self, value: impl Arg<AdvancedCostOptimizationMetrics>) -> Self { self.0.set("AdvancedCostOptimizationMetrics", value.into_expr()); self }
+    pub fn advanced_cost_optimization_metrics(self, value: impl Arg<AdvancedCostOptimizationMetrics>) -> Self { Self(put(self.0, "AdvancedCostOptimizationMetrics", value.into_expr()), Phase) }
     /// `AdvancedDataProtectionMetrics`: `AdvancedDataProtectionMetrics`. Update: in place.
-    pub fn advanced_data_protection_metrics(mut self, value: impl Arg<AdvancedDataProtectionMetrics>) -> Self { self.0.set("AdvancedDataProtectionMetrics", value.into_expr()); self }
+    pub fn advanced_data_protection_metrics(self, value: impl Arg<AdvancedDataProtectionMetrics>) -> Self { Self(put(self.0, "AdvancedDataProtectionMetrics", value.into_expr()), Phase) }
     /// `AdvancedPerformanceMetrics`: `AdvancedPerformanceMetrics`. Update: in place.
-    pub fn advanced_performance_metrics(mut self, value: impl Arg<AdvancedPerformanceMetrics>) -> Self { self.0.set("AdvancedPerformanceMetrics", value.into_expr()); self }
+    pub fn advanced_performance_metrics(self, value: impl Arg<AdvancedPerformanceMetrics>) -> Self { Self(put(self.0, "AdvancedPerformanceMetrics", value.into_expr()), Phase) }
     /// `BucketLevel`: `BucketLevel`, required. Update: in place.
-    pub fn bucket_level(mut self, value: impl Arg<BucketLevel>) -> AccountLevel<Set> { self.0.set("BucketLevel", value.into_expr()); AccountLevel(self.0, Phase) }
+    pub fn bucket_level(self, value: impl Arg<BucketLevel>) -> AccountLevel<Set> { AccountLevel(put(self.0, "BucketLevel", value.into_expr()), Phase) }
     /// `DetailedStatusCodesMetrics`: `DetailedStatusCodesMetrics`. Update: in place.
-    pub fn detailed_status_codes_metrics(mut self, value: impl Arg<DetailedStatusCodesMetrics>) -> Self { self.0.set("DetailedStatusCodesMetrics", value.into_expr()); self }
+    pub fn detailed_status_codes_metrics(self, value: impl Arg<DetailedStatusCodesMetrics>) -> Self { Self(put(self.0, "DetailedStatusCodesMetrics", value.into_expr()), Phase) }
     /// `StorageLensGroupLevel`: `StorageLensGroupLevel`. Update: in place.
-    pub fn storage_lens_group_level(mut self, value: impl Arg<StorageLensGroupLevel>) -> Self { self.0.set("StorageLensGroupLevel", value.into_expr()); self }
+    pub fn storage_lens_group_level(self, value: impl Arg<StorageLensGroupLevel>) -> Self { Self(put(self.0, "StorageLensGroupLevel", value.into_expr()), Phase) }
 }
 impl Done for AccountLevel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ActivityMetrics` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-activitymetrics.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ActivityMetrics(Bag);
+#[must_use] pub struct ActivityMetrics(Bag);
 impl ActivityMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsEnabled`: boolean. Update: in place.
-    pub fn is_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsEnabled", value.into_expr()); self }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr())) }
 }
 impl Done for ActivityMetrics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedCostOptimizationMetrics` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-advancedcostoptimizationmetrics.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdvancedCostOptimizationMetrics(Bag);
+#[must_use] pub struct AdvancedCostOptimizationMetrics(Bag);
 impl AdvancedCostOptimizationMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsEnabled`: boolean. Update: in place.
-    pub fn is_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsEnabled", value.into_expr()); self }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr())) }
 }
 impl Done for AdvancedCostOptimizationMetrics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedDataProtectionMetrics` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-advanceddataprotectionmetrics.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdvancedDataProtectionMetrics(Bag);
+#[must_use] pub struct AdvancedDataProtectionMetrics(Bag);
 impl AdvancedDataProtectionMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsEnabled`: boolean. Update: in place.
-    pub fn is_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsEnabled", value.into_expr()); self }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr())) }
 }
 impl Done for AdvancedDataProtectionMetrics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AdvancedPerformanceMetrics` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-advancedperformancemetrics.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AdvancedPerformanceMetrics(Bag);
+#[must_use] pub struct AdvancedPerformanceMetrics(Bag);
 impl AdvancedPerformanceMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsEnabled`: boolean. Update: in place.
-    pub fn is_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsEnabled", value.into_expr()); self }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr())) }
 }
 impl Done for AdvancedPerformanceMetrics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AwsOrg` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-awsorg.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AwsOrg<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AwsOrg<R0 = Set>(Bag, Phase<(R0,)>);
 impl AwsOrg {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AwsOrg<super::missing::Arn> { AwsOrg(Bag::default(), Phase) }
+    pub fn new() -> AwsOrg<Missing<super::required::Arn>> { AwsOrg(Bag::default(), Phase) }
 }
 impl<R0> AwsOrg<R0> {
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> AwsOrg<Set> { self.0.set("Arn", value.into_expr()); AwsOrg(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> AwsOrg<Set> { AwsOrg(put(self.0, "Arn", value.into_expr()), Phase) }
 }
 impl Done for AwsOrg { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BucketLevel` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-bucketlevel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BucketLevel(Bag);
+#[must_use] pub struct BucketLevel(Bag);
 impl BucketLevel {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActivityMetrics`: `ActivityMetrics`. Update: in place.
-    pub fn activity_metrics(mut self, value: impl Arg<ActivityMetrics>) -> Self { self.0.set("ActivityMetrics", value.into_expr()); self }
+    pub fn activity_metrics(self, value: impl Arg<ActivityMetrics>) -> Self { Self(put(self.0, "ActivityMetrics", value.into_expr())) }
     /// `AdvancedCostOptimizationMetrics`: `AdvancedCostOptimizationMetrics`. Update: in place.
-    pub fn advanced_cost_optimization_metrics(mut self, value: impl Arg<AdvancedCostOptimizationMetrics>) -> Self { self.0.set("AdvancedCostOptimizationMetrics", value.into_expr()); self }
+    pub fn advanced_cost_optimization_metrics(self, value: impl Arg<AdvancedCostOptimizationMetrics>) -> Self { Self(put(self.0, "AdvancedCostOptimizationMetrics", value.into_expr())) }
     /// `AdvancedDataProtectionMetrics`: `AdvancedDataProtectionMetrics`. Update: in place.
-    pub fn advanced_data_protection_metrics(mut self, value: impl Arg<AdvancedDataProtectionMetrics>) -> Self { self.0.set("AdvancedDataProtectionMetrics", value.into_expr()); self }
+    pub fn advanced_data_protection_metrics(self, value: impl Arg<AdvancedDataProtectionMetrics>) -> Self { Self(put(self.0, "AdvancedDataProtectionMetrics", value.into_expr())) }
     /// `AdvancedPerformanceMetrics`: `AdvancedPerformanceMetrics`. Update: in place.
-    pub fn advanced_performance_metrics(mut self, value: impl Arg<AdvancedPerformanceMetrics>) -> Self { self.0.set("AdvancedPerformanceMetrics", value.into_expr()); self }
+    pub fn advanced_performance_metrics(self, value: impl Arg<AdvancedPerformanceMetrics>) -> Self { Self(put(self.0, "AdvancedPerformanceMetrics", value.into_expr())) }
     /// `DetailedStatusCodesMetrics`: `DetailedStatusCodesMetrics`. Update: in place.
-    pub fn detailed_status_codes_metrics(mut self, value: impl Arg<DetailedStatusCodesMetrics>) -> Self { self.0.set("DetailedStatusCodesMetrics", value.into_expr()); self }
+    pub fn detailed_status_codes_metrics(self, value: impl Arg<DetailedStatusCodesMetrics>) -> Self { Self(put(self.0, "DetailedStatusCodesMetrics", value.into_expr())) }
     /// `PrefixLevel`: `PrefixLevel`. Update: in place.
-    pub fn prefix_level(mut self, value: impl Arg<PrefixLevel>) -> Self { self.0.set("PrefixLevel", value.into_expr()); self }
+    pub fn prefix_level(self, value: impl Arg<PrefixLevel>) -> Self { Self(put(self.0, "PrefixLevel", value.into_expr())) }
 }
 impl Done for BucketLevel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BucketsAndRegions` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-bucketsandregions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BucketsAndRegions(Bag);
+#[must_use] pub struct BucketsAndRegions(Bag);
 impl BucketsAndRegions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Buckets`: list of text. Update: in place.
-    pub fn buckets(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Buckets", value.into_expr()); self }
+    pub fn buckets(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Buckets", value.into_expr())) }
     /// `Regions`: list of text. Update: in place.
-    pub fn regions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Regions", value.into_expr()); self }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr())) }
 }
 impl Done for BucketsAndRegions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchMetrics` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-cloudwatchmetrics.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchMetrics<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudWatchMetrics<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudWatchMetrics {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchMetrics<super::missing::IsEnabled> { CloudWatchMetrics(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchMetrics<Missing<super::required::IsEnabled>> { CloudWatchMetrics(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchMetrics<R0> {
     /// `IsEnabled`: boolean, required. Update: in place.
-    pub fn is_enabled(mut self, value: impl Arg<bool>) -> CloudWatchMetrics<Set> { self.0.set("IsEnabled", value.into_expr()); CloudWatchMetrics(self.0, Phase) }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> CloudWatchMetrics<Set> { CloudWatchMetrics(put(self.0, "IsEnabled", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchMetrics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataExport` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-dataexport.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataExport(Bag);
+#[must_use] pub struct DataExport(Bag);
 impl DataExport {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchMetrics`: `CloudWatchMetrics`. Update: in place.
-    pub fn cloud_watch_metrics(mut self, value: impl Arg<CloudWatchMetrics>) -> Self { self.0.set("CloudWatchMetrics", value.into_expr()); self }
+    pub fn cloud_watch_metrics(self, value: impl Arg<CloudWatchMetrics>) -> Self { Self(put(self.0, "CloudWatchMetrics", value.into_expr())) }
     /// `S3BucketDestination`: `S3BucketDestination`. Update: in place.
-    pub fn s3_bucket_destination(mut self, value: impl Arg<S3BucketDestination>) -> Self { self.0.set("S3BucketDestination", value.into_expr()); self }
+    pub fn s3_bucket_destination(self, value: impl Arg<S3BucketDestination>) -> Self { Self(put(self.0, "S3BucketDestination", value.into_expr())) }
     /// `StorageLensTableDestination`: `StorageLensTableDestination`. Update: in place.
-    pub fn storage_lens_table_destination(mut self, value: impl Arg<StorageLensTableDestination>) -> Self { self.0.set("StorageLensTableDestination", value.into_expr()); self }
+    pub fn storage_lens_table_destination(self, value: impl Arg<StorageLensTableDestination>) -> Self { Self(put(self.0, "StorageLensTableDestination", value.into_expr())) }
 }
 impl Done for DataExport { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DetailedStatusCodesMetrics` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-detailedstatuscodesmetrics.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DetailedStatusCodesMetrics(Bag);
+#[must_use] pub struct DetailedStatusCodesMetrics(Bag);
 impl DetailedStatusCodesMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsEnabled`: boolean. Update: in place.
-    pub fn is_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsEnabled", value.into_expr()); self }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr())) }
 }
 impl Done for DetailedStatusCodesMetrics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Encryption` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-encryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Encryption(Bag);
+#[must_use] pub struct Encryption(Bag);
 impl Encryption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SSEKMS`: `SSEKMS`. Update: in place.
-    pub fn ssekms(mut self, value: impl Arg<SSEKMS>) -> Self { self.0.set("SSEKMS", value.into_expr()); self }
+    pub fn ssekms(self, value: impl Arg<SSEKMS>) -> Self { Self(put(self.0, "SSEKMS", value.into_expr())) }
     /// `SSES3`: JSON. Update: in place.
-    pub fn sses3(mut self, value: impl Arg<Any>) -> Self { self.0.set("SSES3", value.into_expr()); self }
+    pub fn sses3(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SSES3", value.into_expr())) }
 }
 impl Done for Encryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrefixLevel` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-prefixlevel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrefixLevel<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PrefixLevel<R0 = Set>(Bag, Phase<(R0,)>);
 impl PrefixLevel {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PrefixLevel<super::missing::StorageMetrics> { PrefixLevel(Bag::default(), Phase) }
+    pub fn new() -> PrefixLevel<Missing<super::required::StorageMetrics>> { PrefixLevel(Bag::default(), Phase) }
 }
 impl<R0> PrefixLevel<R0> {
     /// `StorageMetrics`: `PrefixLevelStorageMetrics`, required. Update: in place.
-    pub fn storage_metrics(mut self, value: impl Arg<PrefixLevelStorageMetrics>) -> PrefixLevel<Set> { self.0.set("StorageMetrics", value.into_expr()); PrefixLevel(self.0, Phase) }
+    pub fn storage_metrics(self, value: impl Arg<PrefixLevelStorageMetrics>) -> PrefixLevel<Set> { PrefixLevel(put(self.0, "StorageMetrics", value.into_expr()), Phase) }
 }
 impl Done for PrefixLevel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrefixLevelStorageMetrics` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-prefixlevelstoragemetrics.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrefixLevelStorageMetrics(Bag);
+#[must_use] pub struct PrefixLevelStorageMetrics(Bag);
 impl PrefixLevelStorageMetrics {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsEnabled`: boolean. Update: in place.
-    pub fn is_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsEnabled", value.into_expr()); self }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsEnabled", value.into_expr())) }
     /// `SelectionCriteria`: `SelectionCriteria`. Update: in place.
-    pub fn selection_criteria(mut self, value: impl Arg<SelectionCriteria>) -> Self { self.0.set("SelectionCriteria", value.into_expr()); self }
+    pub fn selection_criteria(self, value: impl Arg<SelectionCriteria>) -> Self { Self(put(self.0, "SelectionCriteria", value.into_expr())) }
 }
 impl Done for PrefixLevelStorageMetrics { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3BucketDestination` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-s3bucketdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3BucketDestination<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct S3BucketDestination<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl S3BucketDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3BucketDestination<super::missing::AccountId, super::missing::Arn, super::missing::Format, super::missing::OutputSchemaVersion> { S3BucketDestination(Bag::default(), Phase) }
+    pub fn new() -> S3BucketDestination<Missing<super::required::AccountId>, Missing<super::required::Arn>, Missing<super::required::Format>, Missing<super::required::OutputSchemaVersion>> { S3BucketDestination(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> S3BucketDestination<R0, R1, R2, R3> {
     /// `AccountId`: text, required. Update: in place.
-    pub fn account_id(mut self, value: impl Arg<str>) -> S3BucketDestination<Set, R1, R2, R3> { self.0.set("AccountId", value.into_expr()); S3BucketDestination(self.0, Phase) }
-    /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<kind::S3BucketArn>) -> S3BucketDestination<R0, Set, R2, R3> { self.0.set("Arn", value.into_expr()); S3BucketDestination(self.0, Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> S3BucketDestination<Set, R1, R2, R3> { S3BucketDestination(put(self.0, "AccountId", value.into_expr()), Phase) }
+    /// `Arn`: `S3BucketArn`, required. Update: in place.
+    pub fn arn(self, value: impl Arg<kind::S3BucketArn>) -> S3BucketDestination<R0, Set, R2, R3> { S3BucketDestination(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `Encryption`: `Encryption`. Update: in place.
-    pub fn encryption(mut self, value: impl Arg<Encryption>) -> Self { self.0.set("Encryption", value.into_expr()); self }
+    pub fn encryption(self, value: impl Arg<Encryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
     /// `Format`: `Format`, required. Update: in place.
-    pub fn format(mut self, value: impl Arg<Format>) -> S3BucketDestination<R0, R1, Set, R3> { self.0.set("Format", value.into_expr()); S3BucketDestination(self.0, Phase) }
+    pub fn format(self, value: impl Arg<Format>) -> S3BucketDestination<R0, R1, Set, R3> { S3BucketDestination(put(self.0, "Format", value.into_expr()), Phase) }
     /// `OutputSchemaVersion`: `OutputSchemaVersion`, required. Update: in place.
-    pub fn output_schema_version(mut self, value: impl Arg<OutputSchemaVersion>) -> S3BucketDestination<R0, R1, R2, Set> { self.0.set("OutputSchemaVersion", value.into_expr()); S3BucketDestination(self.0, Phase) }
+    pub fn output_schema_version(self, value: impl Arg<OutputSchemaVersion>) -> S3BucketDestination<R0, R1, R2, Set> { S3BucketDestination(put(self.0, "OutputSchemaVersion", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for S3BucketDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SSEKMS` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-ssekms.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SSEKMS<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SSEKMS<R0 = Set>(Bag, Phase<(R0,)>);
 impl SSEKMS {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SSEKMS<super::missing::KeyId> { SSEKMS(Bag::default(), Phase) }
+    pub fn new() -> SSEKMS<Missing<super::required::KeyId>> { SSEKMS(Bag::default(), Phase) }
 }
 impl<R0> SSEKMS<R0> {
     /// `KeyId`: text, required. Update: in place.
-    pub fn key_id(mut self, value: impl Arg<str>) -> SSEKMS<Set> { self.0.set("KeyId", value.into_expr()); SSEKMS(self.0, Phase) }
+    pub fn key_id(self, value: impl Arg<str>) -> SSEKMS<Set> { SSEKMS(put(self.0, "KeyId", value.into_expr()), Phase) }
 }
 impl Done for SSEKMS { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SelectionCriteria` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-selectioncriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SelectionCriteria(Bag);
+#[must_use] pub struct SelectionCriteria(Bag);
 impl SelectionCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Delimiter`: text. Update: in place.
-    pub fn delimiter(mut self, value: impl Arg<str>) -> Self { self.0.set("Delimiter", value.into_expr()); self }
+    pub fn delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Delimiter", value.into_expr())) }
     /// `MaxDepth`: integer. Update: in place.
-    pub fn max_depth(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxDepth", value.into_expr()); self }
+    pub fn max_depth(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxDepth", value.into_expr())) }
     /// `MinStorageBytesPercentage`: number. Update: in place.
-    pub fn min_storage_bytes_percentage(mut self, value: impl Arg<f64>) -> Self { self.0.set("MinStorageBytesPercentage", value.into_expr()); self }
+    pub fn min_storage_bytes_percentage(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinStorageBytesPercentage", value.into_expr())) }
 }
 impl Done for SelectionCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageLensConfiguration` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageLensConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct StorageLensConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl StorageLensConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StorageLensConfiguration<super::missing::AccountLevel, super::missing::Id, super::missing::IsEnabled> { StorageLensConfiguration(Bag::default(), Phase) }
+    pub fn new() -> StorageLensConfiguration<Missing<super::required::AccountLevel>, Missing<super::required::Id>, Missing<super::required::IsEnabled>> { StorageLensConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> StorageLensConfiguration<R0, R1, R2> {
     /// `AccountLevel`: `AccountLevel`, required. Update: in place.
-    pub fn account_level(mut self, value: impl Arg<AccountLevel>) -> StorageLensConfiguration<Set, R1, R2> { self.0.set("AccountLevel", value.into_expr()); StorageLensConfiguration(self.0, Phase) }
+    pub fn account_level(self, value: impl Arg<AccountLevel>) -> StorageLensConfiguration<Set, R1, R2> { StorageLensConfiguration(put(self.0, "AccountLevel", value.into_expr()), Phase) }
     /// `AwsOrg`: `AwsOrg`. Update: in place.
-    pub fn aws_org(mut self, value: impl Arg<AwsOrg>) -> Self { self.0.set("AwsOrg", value.into_expr()); self }
+    pub fn aws_org(self, value: impl Arg<AwsOrg>) -> Self { Self(put(self.0, "AwsOrg", value.into_expr()), Phase) }
     /// `DataExport`: `DataExport`. Update: in place.
-    pub fn data_export(mut self, value: impl Arg<DataExport>) -> Self { self.0.set("DataExport", value.into_expr()); self }
+    pub fn data_export(self, value: impl Arg<DataExport>) -> Self { Self(put(self.0, "DataExport", value.into_expr()), Phase) }
     /// `Exclude`: `BucketsAndRegions`. Update: in place.
-    pub fn exclude(mut self, value: impl Arg<BucketsAndRegions>) -> Self { self.0.set("Exclude", value.into_expr()); self }
+    pub fn exclude(self, value: impl Arg<BucketsAndRegions>) -> Self { Self(put(self.0, "Exclude", value.into_expr()), Phase) }
     /// `ExpandedPrefixesDataExport`: `StorageLensExpandedPrefixesDataExport`. Update: in place.
-    pub fn expanded_prefixes_data_export(mut self, value: impl Arg<StorageLensExpandedPrefixesDataExport>) -> Self { self.0.set("ExpandedPrefixesDataExport", value.into_expr()); self }
+    pub fn expanded_prefixes_data_export(self, value: impl Arg<StorageLensExpandedPrefixesDataExport>) -> Self { Self(put(self.0, "ExpandedPrefixesDataExport", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> StorageLensConfiguration<R0, Set, R2> { self.0.set("Id", value.into_expr()); StorageLensConfiguration(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> StorageLensConfiguration<R0, Set, R2> { StorageLensConfiguration(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Include`: `BucketsAndRegions`. Update: in place.
-    pub fn include(mut self, value: impl Arg<BucketsAndRegions>) -> Self { self.0.set("Include", value.into_expr()); self }
+    pub fn include(self, value: impl Arg<BucketsAndRegions>) -> Self { Self(put(self.0, "Include", value.into_expr()), Phase) }
     /// `IsEnabled`: boolean, required. Update: in place.
-    pub fn is_enabled(mut self, value: impl Arg<bool>) -> StorageLensConfiguration<R0, R1, Set> { self.0.set("IsEnabled", value.into_expr()); StorageLensConfiguration(self.0, Phase) }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> StorageLensConfiguration<R0, R1, Set> { StorageLensConfiguration(put(self.0, "IsEnabled", value.into_expr()), Phase) }
     /// `PrefixDelimiter`: text. Update: in place.
-    pub fn prefix_delimiter(mut self, value: impl Arg<str>) -> Self { self.0.set("PrefixDelimiter", value.into_expr()); self }
+    pub fn prefix_delimiter(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrefixDelimiter", value.into_expr()), Phase) }
     /// `StorageLensArn`: text. Update: in place.
-    pub fn storage_lens_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("StorageLensArn", value.into_expr()); self }
+    pub fn storage_lens_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageLensArn", value.into_expr()), Phase) }
 }
 impl Done for StorageLensConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageLensExpandedPrefixesDataExport` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensexpandedprefixesdataexport.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageLensExpandedPrefixesDataExport(Bag);
+#[must_use] pub struct StorageLensExpandedPrefixesDataExport(Bag);
 impl StorageLensExpandedPrefixesDataExport {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3BucketDestination`: `S3BucketDestination`. Update: in place.
-    pub fn s3_bucket_destination(mut self, value: impl Arg<S3BucketDestination>) -> Self { self.0.set("S3BucketDestination", value.into_expr()); self }
+    pub fn s3_bucket_destination(self, value: impl Arg<S3BucketDestination>) -> Self { Self(put(self.0, "S3BucketDestination", value.into_expr())) }
     /// `StorageLensTableDestination`: `StorageLensTableDestination`. Update: in place.
-    pub fn storage_lens_table_destination(mut self, value: impl Arg<StorageLensTableDestination>) -> Self { self.0.set("StorageLensTableDestination", value.into_expr()); self }
+    pub fn storage_lens_table_destination(self, value: impl Arg<StorageLensTableDestination>) -> Self { Self(put(self.0, "StorageLensTableDestination", value.into_expr())) }
 }
 impl Done for StorageLensExpandedPrefixesDataExport { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageLensGroupLevel` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensgrouplevel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageLensGroupLevel(Bag);
+#[must_use] pub struct StorageLensGroupLevel(Bag);
 impl StorageLensGroupLevel {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StorageLensGroupSelectionCriteria`: `StorageLensGroupSelectionCriteria`. Update: in place.
-    pub fn storage_lens_group_selection_criteria(mut self, value: impl Arg<StorageLensGroupSelectionCriteria>) -> Self { self.0.set("StorageLensGroupSelectionCriteria", value.into_expr()); self }
+    pub fn storage_lens_group_selection_criteria(self, value: impl Arg<StorageLensGroupSelectionCriteria>) -> Self { Self(put(self.0, "StorageLensGroupSelectionCriteria", value.into_expr())) }
 }
 impl Done for StorageLensGroupLevel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageLensGroupSelectionCriteria` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelensgroupselectioncriteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageLensGroupSelectionCriteria(Bag);
+#[must_use] pub struct StorageLensGroupSelectionCriteria(Bag);
 impl StorageLensGroupSelectionCriteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exclude`: list of text. Update: in place.
-    pub fn exclude(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Exclude", value.into_expr()); self }
+    pub fn exclude(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Exclude", value.into_expr())) }
     /// `Include`: list of text. Update: in place.
-    pub fn include(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Include", value.into_expr()); self }
+    pub fn include(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Include", value.into_expr())) }
 }
 impl Done for StorageLensGroupSelectionCriteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageLensTableDestination` of `AWS::S3::StorageLens`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelens-storagelenstabledestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageLensTableDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StorageLensTableDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl StorageLensTableDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StorageLensTableDestination<super::missing::IsEnabled> { StorageLensTableDestination(Bag::default(), Phase) }
+    pub fn new() -> StorageLensTableDestination<Missing<super::required::IsEnabled>> { StorageLensTableDestination(Bag::default(), Phase) }
 }
 impl<R0> StorageLensTableDestination<R0> {
     /// `Encryption`: `Encryption`. Update: in place.
-    pub fn encryption(mut self, value: impl Arg<Encryption>) -> Self { self.0.set("Encryption", value.into_expr()); self }
+    pub fn encryption(self, value: impl Arg<Encryption>) -> Self { Self(put(self.0, "Encryption", value.into_expr()), Phase) }
     /// `IsEnabled`: boolean, required. Update: in place.
-    pub fn is_enabled(mut self, value: impl Arg<bool>) -> StorageLensTableDestination<Set> { self.0.set("IsEnabled", value.into_expr()); StorageLensTableDestination(self.0, Phase) }
+    pub fn is_enabled(self, value: impl Arg<bool>) -> StorageLensTableDestination<Set> { StorageLensTableDestination(put(self.0, "IsEnabled", value.into_expr()), Phase) }
 }
 impl Done for StorageLensTableDestination { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Format` allows.
@@ -1768,108 +1768,108 @@ impl CfnStorageLensGroup {
     /// `AWS::S3::StorageLensGroup`
     pub const TYPE: &'static str = "AWS::S3::StorageLensGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnStorageLensGroupProps<R0, R1>) -> Self where CfnStorageLensGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStorageLensGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `StorageLensGroupArn`: text.
+    /// The attribute `StorageLensGroupArn`: `OtherArn`.
     pub fn attr_storage_lens_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("StorageLensGroupArn") }
 }
 impl Parent for CfnStorageLensGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3::StorageLensGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-storagelensgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStorageLensGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnStorageLensGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnStorageLensGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStorageLensGroupProps<missing::Filter, missing::Name> { CfnStorageLensGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStorageLensGroupProps<Missing<required::Filter>, Missing<required::Name>> { CfnStorageLensGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnStorageLensGroupProps<R0, R1> {
     /// `Filter`: `Filter`, required. Update: in place.
-    pub fn filter(mut self, value: impl Arg<storage_lens_group::Filter>) -> CfnStorageLensGroupProps<Set, R1> { self.0.set("Filter", value.into_expr()); CfnStorageLensGroupProps(self.0, Phase) }
+    pub fn filter(self, value: impl Arg<storage_lens_group::Filter>) -> CfnStorageLensGroupProps<Set, R1> { CfnStorageLensGroupProps(put(self.0, "Filter", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnStorageLensGroupProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnStorageLensGroupProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnStorageLensGroupProps<R0, Set> { CfnStorageLensGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnStorageLensGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3::StorageLensGroup`.
 pub mod storage_lens_group {
 use crate::cfn::support::*;
 /// The property type `And` of `AWS::S3::StorageLensGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-and.html)
-#[derive(Clone, Debug)] #[must_use] pub struct And(Bag);
+#[must_use] pub struct And(Bag);
 impl And {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchAnyPrefix`: list of text. Update: in place.
-    pub fn match_any_prefix(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MatchAnyPrefix", value.into_expr()); self }
+    pub fn match_any_prefix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnyPrefix", value.into_expr())) }
     /// `MatchAnySuffix`: list of text. Update: in place.
-    pub fn match_any_suffix(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MatchAnySuffix", value.into_expr()); self }
+    pub fn match_any_suffix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnySuffix", value.into_expr())) }
     /// `MatchAnyTag`: list of tag. Update: in place.
-    pub fn match_any_tag(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("MatchAnyTag", value.into_expr()); self }
+    pub fn match_any_tag(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "MatchAnyTag", value.into_expr())) }
     /// `MatchObjectAge`: `MatchObjectAge`. Update: in place.
-    pub fn match_object_age(mut self, value: impl Arg<MatchObjectAge>) -> Self { self.0.set("MatchObjectAge", value.into_expr()); self }
+    pub fn match_object_age(self, value: impl Arg<MatchObjectAge>) -> Self { Self(put(self.0, "MatchObjectAge", value.into_expr())) }
     /// `MatchObjectSize`: `MatchObjectSize`. Update: in place.
-    pub fn match_object_size(mut self, value: impl Arg<MatchObjectSize>) -> Self { self.0.set("MatchObjectSize", value.into_expr()); self }
+    pub fn match_object_size(self, value: impl Arg<MatchObjectSize>) -> Self { Self(put(self.0, "MatchObjectSize", value.into_expr())) }
 }
 impl Done for And { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::S3::StorageLensGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-filter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Filter(Bag);
+#[must_use] pub struct Filter(Bag);
 impl Filter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `And`: `And`. Update: in place.
-    pub fn and(mut self, value: impl Arg<And>) -> Self { self.0.set("And", value.into_expr()); self }
+    pub fn and(self, value: impl Arg<And>) -> Self { Self(put(self.0, "And", value.into_expr())) }
     /// `MatchAnyPrefix`: list of text. Update: in place.
-    pub fn match_any_prefix(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MatchAnyPrefix", value.into_expr()); self }
+    pub fn match_any_prefix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnyPrefix", value.into_expr())) }
     /// `MatchAnySuffix`: list of text. Update: in place.
-    pub fn match_any_suffix(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MatchAnySuffix", value.into_expr()); self }
+    pub fn match_any_suffix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnySuffix", value.into_expr())) }
     /// `MatchAnyTag`: list of tag. Update: in place.
-    pub fn match_any_tag(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("MatchAnyTag", value.into_expr()); self }
+    pub fn match_any_tag(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "MatchAnyTag", value.into_expr())) }
     /// `MatchObjectAge`: `MatchObjectAge`. Update: in place.
-    pub fn match_object_age(mut self, value: impl Arg<MatchObjectAge>) -> Self { self.0.set("MatchObjectAge", value.into_expr()); self }
+    pub fn match_object_age(self, value: impl Arg<MatchObjectAge>) -> Self { Self(put(self.0, "MatchObjectAge", value.into_expr())) }
     /// `MatchObjectSize`: `MatchObjectSize`. Update: in place.
-    pub fn match_object_size(mut self, value: impl Arg<MatchObjectSize>) -> Self { self.0.set("MatchObjectSize", value.into_expr()); self }
+    pub fn match_object_size(self, value: impl Arg<MatchObjectSize>) -> Self { Self(put(self.0, "MatchObjectSize", value.into_expr())) }
     /// `Or`: `Or`. Update: in place.
-    pub fn or(mut self, value: impl Arg<Or>) -> Self { self.0.set("Or", value.into_expr()); self }
+    pub fn or(self, value: impl Arg<Or>) -> Self { Self(put(self.0, "Or", value.into_expr())) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchObjectAge` of `AWS::S3::StorageLensGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-matchobjectage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MatchObjectAge(Bag);
+#[must_use] pub struct MatchObjectAge(Bag);
 impl MatchObjectAge {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DaysGreaterThan`: integer. Update: in place.
-    pub fn days_greater_than(mut self, value: impl Arg<i64>) -> Self { self.0.set("DaysGreaterThan", value.into_expr()); self }
+    pub fn days_greater_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DaysGreaterThan", value.into_expr())) }
     /// `DaysLessThan`: integer. Update: in place.
-    pub fn days_less_than(mut self, value: impl Arg<i64>) -> Self { self.0.set("DaysLessThan", value.into_expr()); self }
+    pub fn days_less_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DaysLessThan", value.into_expr())) }
 }
 impl Done for MatchObjectAge { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MatchObjectSize` of `AWS::S3::StorageLensGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-matchobjectsize.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MatchObjectSize(Bag);
+#[must_use] pub struct MatchObjectSize(Bag);
 impl MatchObjectSize {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BytesGreaterThan`: integer. Update: in place.
-    pub fn bytes_greater_than(mut self, value: impl Arg<i64>) -> Self { self.0.set("BytesGreaterThan", value.into_expr()); self }
+    pub fn bytes_greater_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BytesGreaterThan", value.into_expr())) }
     /// `BytesLessThan`: integer. Update: in place.
-    pub fn bytes_less_than(mut self, value: impl Arg<i64>) -> Self { self.0.set("BytesLessThan", value.into_expr()); self }
+    pub fn bytes_less_than(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "BytesLessThan", value.into_expr())) }
 }
 impl Done for MatchObjectSize { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Or` of `AWS::S3::StorageLensGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3-storagelensgroup-or.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Or(Bag);
+#[must_use] pub struct Or(Bag);
 impl Or {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MatchAnyPrefix`: list of text. Update: in place.
-    pub fn match_any_prefix(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MatchAnyPrefix", value.into_expr()); self }
+    pub fn match_any_prefix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnyPrefix", value.into_expr())) }
     /// `MatchAnySuffix`: list of text. Update: in place.
-    pub fn match_any_suffix(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("MatchAnySuffix", value.into_expr()); self }
+    pub fn match_any_suffix(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "MatchAnySuffix", value.into_expr())) }
     /// `MatchAnyTag`: list of tag. Update: in place.
-    pub fn match_any_tag(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("MatchAnyTag", value.into_expr()); self }
+    pub fn match_any_tag(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "MatchAnyTag", value.into_expr())) }
     /// `MatchObjectAge`: `MatchObjectAge`. Update: in place.
-    pub fn match_object_age(mut self, value: impl Arg<MatchObjectAge>) -> Self { self.0.set("MatchObjectAge", value.into_expr()); self }
+    pub fn match_object_age(self, value: impl Arg<MatchObjectAge>) -> Self { Self(put(self.0, "MatchObjectAge", value.into_expr())) }
     /// `MatchObjectSize`: `MatchObjectSize`. Update: in place.
-    pub fn match_object_size(mut self, value: impl Arg<MatchObjectSize>) -> Self { self.0.set("MatchObjectSize", value.into_expr()); self }
+    pub fn match_object_size(self, value: impl Arg<MatchObjectSize>) -> Self { Self(put(self.0, "MatchObjectSize", value.into_expr())) }
 }
 impl Done for Or { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccelerationStatus, AccessGrantsLocationId, AccessTier, AccountId, AccountLevel, AllowedMethods, AllowedOrigins, Arn, Bucket, BucketArn, BucketLevel, ConfigurationState, CorsRules, Days, DaysAfterInitiation, Destination, Enabled, Event, EventBridgeEnabled, Expiration, Filter, Format, Function, Grantee, GranteeIdentifier, GranteeType, HostName, IamRoleArn, Id, IncludedObjectVersions, IsEnabled, IsPublic, JournalTableConfiguration, Key, KeyId, LocationScope, Minutes, MrapName, Name, NoncurrentDays, OutputSchemaVersion, Owner, Permission, Policy, PolicyDocument, Queue, RecordExpiration, RedirectRule, Regions, ReplicaKmsKeyID, Role, Rules, S3Key, S3SubPrefix, S3TablesDestination, SSEAlgorithm, ScheduleFrequency, ServerSideEncryptionConfiguration, SseAlgorithm, Status, StorageClass, StorageClassAnalysis, StorageLensConfiguration, StorageMetrics, TableBucketArn, TableBucketType, TableName, Tierings, Time, Topic, TransitionInDays, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccelerationStatus, AccessGrantsLocationId, AccessTier, AccountId, AccountLevel, AllowedMethods, AllowedOrigins, Arn, Bucket, BucketArn, BucketLevel, ConfigurationState, CorsRules, Days, DaysAfterInitiation, Destination, Enabled, Event, EventBridgeEnabled, Expiration, Filter, Format, Function, Grantee, GranteeIdentifier, GranteeType, HostName, IamRoleArn, Id, IncludedObjectVersions, IsEnabled, IsPublic, JournalTableConfiguration, Key, KeyId, LocationScope, Minutes, MrapName, Name, NoncurrentDays, OutputSchemaVersion, Owner, Permission, Policy, PolicyDocument, Queue, RecordExpiration, RedirectRule, Regions, ReplicaKmsKeyID, Role, Rules, S3Key, S3SubPrefix, S3TablesDestination, SSEAlgorithm, ScheduleFrequency, ServerSideEncryptionConfiguration, SseAlgorithm, Status, StorageClass, StorageClassAnalysis, StorageLensConfiguration, StorageMetrics, TableBucketArn, TableBucketType, TableName, Tierings, Time, Topic, TransitionInDays, Value } }

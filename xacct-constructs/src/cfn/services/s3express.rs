@@ -10,76 +10,76 @@ impl CfnAccessPoint {
     /// `AWS::S3Express::AccessPoint`
     pub const TYPE: &'static str = "AWS::S3Express::AccessPoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAccessPointProps<R0>) -> Self where CfnAccessPointProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessPointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `NetworkOrigin`: text.
     pub fn attr_network_origin(&self) -> Val<str> { self.0.get_att("NetworkOrigin") }
 }
 impl Parent for CfnAccessPoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3Express::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-accesspoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccessPointProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAccessPointProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAccessPointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccessPointProps<missing::Bucket> { CfnAccessPointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccessPointProps<Missing<required::Bucket>> { CfnAccessPointProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAccessPointProps<R0> {
     /// `Bucket`: text, required. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<str>) -> CfnAccessPointProps<Set> { self.0.set("Bucket", value.into_expr()); CfnAccessPointProps(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> CfnAccessPointProps<Set> { CfnAccessPointProps(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `BucketAccountId`: text. Update: replacement.
-    pub fn bucket_account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketAccountId", value.into_expr()); self }
+    pub fn bucket_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccountId", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Policy`: JSON. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("Policy", value.into_expr()); self }
+    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `PublicAccessBlockConfiguration`: `PublicAccessBlockConfiguration`. Update: in place.
-    pub fn public_access_block_configuration(mut self, value: impl Arg<access_point::PublicAccessBlockConfiguration>) -> Self { self.0.set("PublicAccessBlockConfiguration", value.into_expr()); self }
+    pub fn public_access_block_configuration(self, value: impl Arg<access_point::PublicAccessBlockConfiguration>) -> Self { Self(put(self.0, "PublicAccessBlockConfiguration", value.into_expr()), Phase) }
     /// `Scope`: `Scope`. Update: in place.
-    pub fn scope(mut self, value: impl Arg<access_point::Scope>) -> Self { self.0.set("Scope", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<access_point::Scope>) -> Self { Self(put(self.0, "Scope", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`. Update: replacement.
-    pub fn vpc_configuration(mut self, value: impl Arg<access_point::VpcConfiguration>) -> Self { self.0.set("VpcConfiguration", value.into_expr()); self }
+    pub fn vpc_configuration(self, value: impl Arg<access_point::VpcConfiguration>) -> Self { Self(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessPointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Express::AccessPoint`.
 pub mod access_point {
 use crate::cfn::support::*;
 /// The property type `PublicAccessBlockConfiguration` of `AWS::S3Express::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-accesspoint-publicaccessblockconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PublicAccessBlockConfiguration(Bag);
+#[must_use] pub struct PublicAccessBlockConfiguration(Bag);
 impl PublicAccessBlockConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockPublicAcls`: boolean. Update: in place.
-    pub fn block_public_acls(mut self, value: impl Arg<bool>) -> Self { self.0.set("BlockPublicAcls", value.into_expr()); self }
+    pub fn block_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicAcls", value.into_expr())) }
     /// `BlockPublicPolicy`: boolean. Update: in place.
-    pub fn block_public_policy(mut self, value: impl Arg<bool>) -> Self { self.0.set("BlockPublicPolicy", value.into_expr()); self }
+    pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value.into_expr())) }
     /// `IgnorePublicAcls`: boolean. Update: in place.
-    pub fn ignore_public_acls(mut self, value: impl Arg<bool>) -> Self { self.0.set("IgnorePublicAcls", value.into_expr()); self }
+    pub fn ignore_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePublicAcls", value.into_expr())) }
     /// `RestrictPublicBuckets`: boolean. Update: in place.
-    pub fn restrict_public_buckets(mut self, value: impl Arg<bool>) -> Self { self.0.set("RestrictPublicBuckets", value.into_expr()); self }
+    pub fn restrict_public_buckets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestrictPublicBuckets", value.into_expr())) }
 }
 impl Done for PublicAccessBlockConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Scope` of `AWS::S3Express::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-accesspoint-scope.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Scope(Bag);
+#[must_use] pub struct Scope(Bag);
 impl Scope {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Permissions`: list of `Permissions`. Update: in place.
-    pub fn permissions(mut self, value: impl Arg<Arr<Permissions>>) -> Self { self.0.set("Permissions", value.into_expr()); self }
+    pub fn permissions(self, value: impl Arg<Arr<Permissions>>) -> Self { Self(put(self.0, "Permissions", value.into_expr())) }
     /// `Prefixes`: list of text. Update: in place.
-    pub fn prefixes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Prefixes", value.into_expr()); self }
+    pub fn prefixes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Prefixes", value.into_expr())) }
 }
 impl Done for Scope { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfiguration` of `AWS::S3Express::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-accesspoint-vpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfiguration(Bag);
+#[must_use] pub struct VpcConfiguration(Bag);
 impl VpcConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `VpcId`: text. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> Self { self.0.set("VpcId", value.into_expr()); self }
+    /// `VpcId`: `Ec2VpcId`. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Permissions` allows.
@@ -91,22 +91,22 @@ impl CfnBucketPolicy {
     /// `AWS::S3Express::BucketPolicy`
     pub const TYPE: &'static str = "AWS::S3Express::BucketPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnBucketPolicyProps<R0, R1>) -> Self where CfnBucketPolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBucketPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Bucket`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnBucketPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3Express::BucketPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-bucketpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBucketPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnBucketPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnBucketPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBucketPolicyProps<missing::Bucket, missing::PolicyDocument> { CfnBucketPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBucketPolicyProps<Missing<required::Bucket>, Missing<required::PolicyDocument>> { CfnBucketPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBucketPolicyProps<R0, R1> {
     /// `Bucket`: text, required. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<str>) -> CfnBucketPolicyProps<Set, R1> { self.0.set("Bucket", value.into_expr()); CfnBucketPolicyProps(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> CfnBucketPolicyProps<Set, R1> { CfnBucketPolicyProps(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> CfnBucketPolicyProps<R0, Set> { self.0.set("PolicyDocument", value.into_expr()); CfnBucketPolicyProps(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnBucketPolicyProps<R0, Set> { CfnBucketPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
 }
 impl Done for CfnBucketPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::S3Express::DirectoryBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-directorybucket.html)
@@ -115,176 +115,176 @@ impl CfnDirectoryBucket {
     /// `AWS::S3Express::DirectoryBucket`
     pub const TYPE: &'static str = "AWS::S3Express::DirectoryBucket";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDirectoryBucketProps<R0, R1>) -> Self where CfnDirectoryBucketProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDirectoryBucketProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `BucketName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `AvailabilityZoneName`: text.
     pub fn attr_availability_zone_name(&self) -> Val<str> { self.0.get_att("AvailabilityZoneName") }
 }
 impl Parent for CfnDirectoryBucket { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3Express::DirectoryBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3express-directorybucket.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDirectoryBucketProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDirectoryBucketProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDirectoryBucketProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDirectoryBucketProps<missing::DataRedundancy, missing::LocationName> { CfnDirectoryBucketProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDirectoryBucketProps<Missing<required::DataRedundancy>, Missing<required::LocationName>> { CfnDirectoryBucketProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDirectoryBucketProps<R0, R1> {
     /// `BucketEncryption`: `BucketEncryption`. Update: in place.
-    pub fn bucket_encryption(mut self, value: impl Arg<directory_bucket::BucketEncryption>) -> Self { self.0.set("BucketEncryption", value.into_expr()); self }
-    /// `BucketName`: text. Update: replacement.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("BucketName", value.into_expr()); self }
+    pub fn bucket_encryption(self, value: impl Arg<directory_bucket::BucketEncryption>) -> Self { Self(put(self.0, "BucketEncryption", value.into_expr()), Phase) }
+    /// `BucketName`: `S3BucketName`. Update: replacement.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `DataRedundancy`: `DataRedundancy`, required. Update: replacement.
-    pub fn data_redundancy(mut self, value: impl Arg<directory_bucket::DataRedundancy>) -> CfnDirectoryBucketProps<Set, R1> { self.0.set("DataRedundancy", value.into_expr()); CfnDirectoryBucketProps(self.0, Phase) }
+    pub fn data_redundancy(self, value: impl Arg<directory_bucket::DataRedundancy>) -> CfnDirectoryBucketProps<Set, R1> { CfnDirectoryBucketProps(put(self.0, "DataRedundancy", value.into_expr()), Phase) }
     /// `InventoryConfigurations`: list of `InventoryConfiguration`. Update: in place.
-    pub fn inventory_configurations(mut self, value: impl Arg<Arr<directory_bucket::InventoryConfiguration>>) -> Self { self.0.set("InventoryConfigurations", value.into_expr()); self }
+    pub fn inventory_configurations(self, value: impl Arg<Arr<directory_bucket::InventoryConfiguration>>) -> Self { Self(put(self.0, "InventoryConfigurations", value.into_expr()), Phase) }
     /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place.
-    pub fn lifecycle_configuration(mut self, value: impl Arg<directory_bucket::LifecycleConfiguration>) -> Self { self.0.set("LifecycleConfiguration", value.into_expr()); self }
+    pub fn lifecycle_configuration(self, value: impl Arg<directory_bucket::LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value.into_expr()), Phase) }
     /// `LocationName`: text, required. Update: replacement.
-    pub fn location_name(mut self, value: impl Arg<str>) -> CfnDirectoryBucketProps<R0, Set> { self.0.set("LocationName", value.into_expr()); CfnDirectoryBucketProps(self.0, Phase) }
+    pub fn location_name(self, value: impl Arg<str>) -> CfnDirectoryBucketProps<R0, Set> { CfnDirectoryBucketProps(put(self.0, "LocationName", value.into_expr()), Phase) }
     /// `MetricsConfigurations`: list of `MetricsConfiguration`. Update: in place.
-    pub fn metrics_configurations(mut self, value: impl Arg<Arr<directory_bucket::MetricsConfiguration>>) -> Self { self.0.set("MetricsConfigurations", value.into_expr()); self }
+    pub fn metrics_configurations(self, value: impl Arg<Arr<directory_bucket::MetricsConfiguration>>) -> Self { Self(put(self.0, "MetricsConfigurations", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDirectoryBucketProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Express::DirectoryBucket`.
 pub mod directory_bucket {
 use crate::cfn::support::*;
 /// The property type `AbortIncompleteMultipartUpload` of `AWS::S3Express::DirectoryBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-abortincompletemultipartupload.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AbortIncompleteMultipartUpload<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AbortIncompleteMultipartUpload<R0 = Set>(Bag, Phase<(R0,)>);
 impl AbortIncompleteMultipartUpload {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AbortIncompleteMultipartUpload<super::missing::DaysAfterInitiation> { AbortIncompleteMultipartUpload(Bag::default(), Phase) }
+    pub fn new() -> AbortIncompleteMultipartUpload<Missing<super::required::DaysAfterInitiation>> { AbortIncompleteMultipartUpload(Bag::default(), Phase) }
 }
 impl<R0> AbortIncompleteMultipartUpload<R0> {
     /// `DaysAfterInitiation`: integer, required. Update: in place.
-    pub fn days_after_initiation(mut self, value: impl Arg<i64>) -> AbortIncompleteMultipartUpload<Set> { self.0.set("DaysAfterInitiation", value.into_expr()); AbortIncompleteMultipartUpload(self.0, Phase) }
+    pub fn days_after_initiation(self, value: impl Arg<i64>) -> AbortIncompleteMultipartUpload<Set> { AbortIncompleteMultipartUpload(put(self.0, "DaysAfterInitiation", value.into_expr()), Phase) }
 }
 impl Done for AbortIncompleteMultipartUpload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BucketEncryption` of `AWS::S3Express::DirectoryBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-bucketencryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BucketEncryption<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BucketEncryption<R0 = Set>(Bag, Phase<(R0,)>);
 impl BucketEncryption {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BucketEncryption<super::missing::ServerSideEncryptionConfiguration> { BucketEncryption(Bag::default(), Phase) }
+    pub fn new() -> BucketEncryption<Missing<super::required::ServerSideEncryptionConfiguration>> { BucketEncryption(Bag::default(), Phase) }
 }
 impl<R0> BucketEncryption<R0> {
     /// `ServerSideEncryptionConfiguration`: list of `ServerSideEncryptionRule`, required. Update: in place.
-    pub fn server_side_encryption_configuration(mut self, value: impl Arg<Arr<ServerSideEncryptionRule>>) -> BucketEncryption<Set> { self.0.set("ServerSideEncryptionConfiguration", value.into_expr()); BucketEncryption(self.0, Phase) }
+    pub fn server_side_encryption_configuration(self, value: impl Arg<Arr<ServerSideEncryptionRule>>) -> BucketEncryption<Set> { BucketEncryption(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr()), Phase) }
 }
 impl Done for BucketEncryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Destination` of `AWS::S3Express::DirectoryBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-destination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Destination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Destination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Destination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Destination<super::missing::BucketArn, super::missing::Format> { Destination(Bag::default(), Phase) }
+    pub fn new() -> Destination<Missing<super::required::BucketArn>, Missing<super::required::Format>> { Destination(Bag::default(), Phase) }
 }
 impl<R0, R1> Destination<R0, R1> {
     /// `BucketAccountId`: text. Update: in place.
-    pub fn bucket_account_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketAccountId", value.into_expr()); self }
+    pub fn bucket_account_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketAccountId", value.into_expr()), Phase) }
     /// `BucketArn`: text, required. Update: in place.
-    pub fn bucket_arn(mut self, value: impl Arg<str>) -> Destination<Set, R1> { self.0.set("BucketArn", value.into_expr()); Destination(self.0, Phase) }
+    pub fn bucket_arn(self, value: impl Arg<str>) -> Destination<Set, R1> { Destination(put(self.0, "BucketArn", value.into_expr()), Phase) }
     /// `Format`: `Format`, required. Update: in place.
-    pub fn format(mut self, value: impl Arg<Format>) -> Destination<R0, Set> { self.0.set("Format", value.into_expr()); Destination(self.0, Phase) }
+    pub fn format(self, value: impl Arg<Format>) -> Destination<R0, Set> { Destination(put(self.0, "Format", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for Destination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InventoryConfiguration` of `AWS::S3Express::DirectoryBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-inventoryconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InventoryConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct InventoryConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl InventoryConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InventoryConfiguration<super::missing::Destination, super::missing::Enabled, super::missing::Id, super::missing::IncludedObjectVersions, super::missing::ScheduleFrequency> { InventoryConfiguration(Bag::default(), Phase) }
+    pub fn new() -> InventoryConfiguration<Missing<super::required::Destination>, Missing<super::required::Enabled>, Missing<super::required::Id>, Missing<super::required::IncludedObjectVersions>, Missing<super::required::ScheduleFrequency>> { InventoryConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> InventoryConfiguration<R0, R1, R2, R3, R4> {
     /// `Destination`: `Destination`, required. Update: in place.
-    pub fn destination(mut self, value: impl Arg<Destination>) -> InventoryConfiguration<Set, R1, R2, R3, R4> { self.0.set("Destination", value.into_expr()); InventoryConfiguration(self.0, Phase) }
+    pub fn destination(self, value: impl Arg<Destination>) -> InventoryConfiguration<Set, R1, R2, R3, R4> { InventoryConfiguration(put(self.0, "Destination", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> InventoryConfiguration<R0, Set, R2, R3, R4> { self.0.set("Enabled", value.into_expr()); InventoryConfiguration(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> InventoryConfiguration<R0, Set, R2, R3, R4> { InventoryConfiguration(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> InventoryConfiguration<R0, R1, Set, R3, R4> { self.0.set("Id", value.into_expr()); InventoryConfiguration(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> InventoryConfiguration<R0, R1, Set, R3, R4> { InventoryConfiguration(put(self.0, "Id", value.into_expr()), Phase) }
     /// `IncludedObjectVersions`: `IncludedObjectVersions`, required. Update: in place.
-    pub fn included_object_versions(mut self, value: impl Arg<IncludedObjectVersions>) -> InventoryConfiguration<R0, R1, R2, Set, R4> { self.0.set("IncludedObjectVersions", value.into_expr()); InventoryConfiguration(self.0, Phase) }
+    pub fn included_object_versions(self, value: impl Arg<IncludedObjectVersions>) -> InventoryConfiguration<R0, R1, R2, Set, R4> { InventoryConfiguration(put(self.0, "IncludedObjectVersions", value.into_expr()), Phase) }
     /// `OptionalFields`: list of `OptionalFields`. Update: in place.
-    pub fn optional_fields(mut self, value: impl Arg<Arr<OptionalFields>>) -> Self { self.0.set("OptionalFields", value.into_expr()); self }
+    pub fn optional_fields(self, value: impl Arg<Arr<OptionalFields>>) -> Self { Self(put(self.0, "OptionalFields", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
     /// `ScheduleFrequency`: `ScheduleFrequency`, required. Update: in place.
-    pub fn schedule_frequency(mut self, value: impl Arg<ScheduleFrequency>) -> InventoryConfiguration<R0, R1, R2, R3, Set> { self.0.set("ScheduleFrequency", value.into_expr()); InventoryConfiguration(self.0, Phase) }
+    pub fn schedule_frequency(self, value: impl Arg<ScheduleFrequency>) -> InventoryConfiguration<R0, R1, R2, R3, Set> { InventoryConfiguration(put(self.0, "ScheduleFrequency", value.into_expr()), Phase) }
 }
 impl Done for InventoryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecycleConfiguration` of `AWS::S3Express::DirectoryBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-lifecycleconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LifecycleConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LifecycleConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LifecycleConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LifecycleConfiguration<super::missing::Rules> { LifecycleConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LifecycleConfiguration<Missing<super::required::Rules>> { LifecycleConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LifecycleConfiguration<R0> {
     /// `Rules`: list of `Rule`, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<Rule>>) -> LifecycleConfiguration<Set> { self.0.set("Rules", value.into_expr()); LifecycleConfiguration(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<Rule>>) -> LifecycleConfiguration<Set> { LifecycleConfiguration(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for LifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricsConfiguration` of `AWS::S3Express::DirectoryBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-metricsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MetricsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl MetricsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MetricsConfiguration<super::missing::Id> { MetricsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> MetricsConfiguration<Missing<super::required::Id>> { MetricsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> MetricsConfiguration<R0> {
     /// `AccessPointArn`: text. Update: in place.
-    pub fn access_point_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessPointArn", value.into_expr()); self }
+    pub fn access_point_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessPointArn", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> MetricsConfiguration<Set> { self.0.set("Id", value.into_expr()); MetricsConfiguration(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> MetricsConfiguration<Set> { MetricsConfiguration(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for MetricsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::S3Express::DirectoryBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Rule<R0 = Set>(Bag, Phase<(R0,)>);
 impl Rule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Rule<super::missing::Status> { Rule(Bag::default(), Phase) }
+    pub fn new() -> Rule<Missing<super::required::Status>> { Rule(Bag::default(), Phase) }
 }
 impl<R0> Rule<R0> {
     /// `AbortIncompleteMultipartUpload`: `AbortIncompleteMultipartUpload`. Update: in place.
-    pub fn abort_incomplete_multipart_upload(mut self, value: impl Arg<AbortIncompleteMultipartUpload>) -> Self { self.0.set("AbortIncompleteMultipartUpload", value.into_expr()); self }
+    pub fn abort_incomplete_multipart_upload(self, value: impl Arg<AbortIncompleteMultipartUpload>) -> Self { Self(put(self.0, "AbortIncompleteMultipartUpload", value.into_expr()), Phase) }
     /// `ExpirationInDays`: integer. Update: in place.
-    pub fn expiration_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("ExpirationInDays", value.into_expr()); self }
+    pub fn expiration_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpirationInDays", value.into_expr()), Phase) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
     /// `ObjectSizeGreaterThan`: text. Update: in place.
-    pub fn object_size_greater_than(mut self, value: impl Arg<str>) -> Self { self.0.set("ObjectSizeGreaterThan", value.into_expr()); self }
+    pub fn object_size_greater_than(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectSizeGreaterThan", value.into_expr()), Phase) }
     /// `ObjectSizeLessThan`: text. Update: in place.
-    pub fn object_size_less_than(mut self, value: impl Arg<str>) -> Self { self.0.set("ObjectSizeLessThan", value.into_expr()); self }
+    pub fn object_size_less_than(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectSizeLessThan", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Rule<Set> { self.0.set("Status", value.into_expr()); Rule(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> Rule<Set> { Rule(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerSideEncryptionByDefault` of `AWS::S3Express::DirectoryBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-serversideencryptionbydefault.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServerSideEncryptionByDefault<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServerSideEncryptionByDefault<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServerSideEncryptionByDefault {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServerSideEncryptionByDefault<super::missing::SSEAlgorithm> { ServerSideEncryptionByDefault(Bag::default(), Phase) }
+    pub fn new() -> ServerSideEncryptionByDefault<Missing<super::required::SSEAlgorithm>> { ServerSideEncryptionByDefault(Bag::default(), Phase) }
 }
 impl<R0> ServerSideEncryptionByDefault<R0> {
-    /// `KMSMasterKeyID`: text. Update: in place.
-    pub fn kms_master_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KMSMasterKeyID", value.into_expr()); self }
+    /// `KMSMasterKeyID`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_master_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KMSMasterKeyID", value.into_expr()), Phase) }
     /// `SSEAlgorithm`: `SSEAlgorithm`, required. Update: in place.
-    pub fn sse_algorithm(mut self, value: impl Arg<SSEAlgorithm>) -> ServerSideEncryptionByDefault<Set> { self.0.set("SSEAlgorithm", value.into_expr()); ServerSideEncryptionByDefault(self.0, Phase) }
+    pub fn sse_algorithm(self, value: impl Arg<SSEAlgorithm>) -> ServerSideEncryptionByDefault<Set> { ServerSideEncryptionByDefault(put(self.0, "SSEAlgorithm", value.into_expr()), Phase) }
 }
 impl Done for ServerSideEncryptionByDefault { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServerSideEncryptionRule` of `AWS::S3Express::DirectoryBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3express-directorybucket-serversideencryptionrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServerSideEncryptionRule(Bag);
+#[must_use] pub struct ServerSideEncryptionRule(Bag);
 impl ServerSideEncryptionRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BucketKeyEnabled`: boolean. Update: in place.
-    pub fn bucket_key_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("BucketKeyEnabled", value.into_expr()); self }
+    pub fn bucket_key_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BucketKeyEnabled", value.into_expr())) }
     /// `ServerSideEncryptionByDefault`: `ServerSideEncryptionByDefault`. Update: in place.
-    pub fn server_side_encryption_by_default(mut self, value: impl Arg<ServerSideEncryptionByDefault>) -> Self { self.0.set("ServerSideEncryptionByDefault", value.into_expr()); self }
+    pub fn server_side_encryption_by_default(self, value: impl Arg<ServerSideEncryptionByDefault>) -> Self { Self(put(self.0, "ServerSideEncryptionByDefault", value.into_expr())) }
 }
 impl Done for ServerSideEncryptionRule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataRedundancy` allows.
@@ -302,5 +302,5 @@ ScheduleFrequency { Daily = "Daily", Weekly = "Weekly" } }
 values! { /// Texts that `Status` allows.
 Status { Disabled = "Disabled", Enabled = "Enabled" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Bucket, BucketArn, DataRedundancy, DaysAfterInitiation, Destination, Enabled, Format, Id, IncludedObjectVersions, LocationName, PolicyDocument, Rules, SSEAlgorithm, ScheduleFrequency, ServerSideEncryptionConfiguration, Status } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Bucket, BucketArn, DataRedundancy, DaysAfterInitiation, Destination, Enabled, Format, Id, IncludedObjectVersions, LocationName, PolicyDocument, Rules, SSEAlgorithm, ScheduleFrequency, ServerSideEncryptionConfiguration, Status } }

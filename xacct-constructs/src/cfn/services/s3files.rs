@@ -10,10 +10,10 @@ impl CfnAccessPoint {
     /// `AWS::S3Files::AccessPoint`
     pub const TYPE: &'static str = "AWS::S3Files::AccessPoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAccessPointProps<R0>) -> Self where CfnAccessPointProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessPointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccessPointId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AccessPointArn`: text.
+    /// The attribute `AccessPointArn`: `OtherArn`.
     pub fn attr_access_point_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AccessPointArn") }
     /// The attribute `AccessPointId`: text.
     pub fn attr_access_point_id(&self) -> Val<str> { self.0.get_att("AccessPointId") }
@@ -24,77 +24,77 @@ impl CfnAccessPoint {
 }
 impl Parent for CfnAccessPoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3Files::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-accesspoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccessPointProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAccessPointProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAccessPointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccessPointProps<missing::FileSystemId> { CfnAccessPointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccessPointProps<Missing<required::FileSystemId>> { CfnAccessPointProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAccessPointProps<R0> {
     /// `ClientToken`: text. Update: replacement.
-    pub fn client_token(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientToken", value.into_expr()); self }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
     /// `FileSystemId`: text, required. Update: replacement.
-    pub fn file_system_id(mut self, value: impl Arg<str>) -> CfnAccessPointProps<Set> { self.0.set("FileSystemId", value.into_expr()); CfnAccessPointProps(self.0, Phase) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> CfnAccessPointProps<Set> { CfnAccessPointProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
     /// `PosixUser`: `PosixUser`. Update: replacement.
-    pub fn posix_user(mut self, value: impl Arg<access_point::PosixUser>) -> Self { self.0.set("PosixUser", value.into_expr()); self }
+    pub fn posix_user(self, value: impl Arg<access_point::PosixUser>) -> Self { Self(put(self.0, "PosixUser", value.into_expr()), Phase) }
     /// `RootDirectory`: `RootDirectory`. Update: replacement.
-    pub fn root_directory(mut self, value: impl Arg<access_point::RootDirectory>) -> Self { self.0.set("RootDirectory", value.into_expr()); self }
+    pub fn root_directory(self, value: impl Arg<access_point::RootDirectory>) -> Self { Self(put(self.0, "RootDirectory", value.into_expr()), Phase) }
     /// `Tags`: list of `AccessPointTag`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<access_point::AccessPointTag>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<access_point::AccessPointTag>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessPointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Files::AccessPoint`.
 pub mod access_point {
 use crate::cfn::support::*;
 /// The property type `AccessPointTag` of `AWS::S3Files::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-accesspointtag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessPointTag(Bag);
+#[must_use] pub struct AccessPointTag(Bag);
 impl AccessPointTag {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: text. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for AccessPointTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CreationPermissions` of `AWS::S3Files::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-creationpermissions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CreationPermissions<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CreationPermissions<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CreationPermissions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CreationPermissions<super::missing::OwnerGid, super::missing::OwnerUid, super::missing::Permissions> { CreationPermissions(Bag::default(), Phase) }
+    pub fn new() -> CreationPermissions<Missing<super::required::OwnerGid>, Missing<super::required::OwnerUid>, Missing<super::required::Permissions>> { CreationPermissions(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CreationPermissions<R0, R1, R2> {
     /// `OwnerGid`: text, required. Update: replacement.
-    pub fn owner_gid(mut self, value: impl Arg<str>) -> CreationPermissions<Set, R1, R2> { self.0.set("OwnerGid", value.into_expr()); CreationPermissions(self.0, Phase) }
+    pub fn owner_gid(self, value: impl Arg<str>) -> CreationPermissions<Set, R1, R2> { CreationPermissions(put(self.0, "OwnerGid", value.into_expr()), Phase) }
     /// `OwnerUid`: text, required. Update: replacement.
-    pub fn owner_uid(mut self, value: impl Arg<str>) -> CreationPermissions<R0, Set, R2> { self.0.set("OwnerUid", value.into_expr()); CreationPermissions(self.0, Phase) }
+    pub fn owner_uid(self, value: impl Arg<str>) -> CreationPermissions<R0, Set, R2> { CreationPermissions(put(self.0, "OwnerUid", value.into_expr()), Phase) }
     /// `Permissions`: text, required. Update: replacement.
-    pub fn permissions(mut self, value: impl Arg<str>) -> CreationPermissions<R0, R1, Set> { self.0.set("Permissions", value.into_expr()); CreationPermissions(self.0, Phase) }
+    pub fn permissions(self, value: impl Arg<str>) -> CreationPermissions<R0, R1, Set> { CreationPermissions(put(self.0, "Permissions", value.into_expr()), Phase) }
 }
 impl Done for CreationPermissions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PosixUser` of `AWS::S3Files::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-posixuser.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PosixUser<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PosixUser<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PosixUser {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PosixUser<super::missing::Gid, super::missing::Uid> { PosixUser(Bag::default(), Phase) }
+    pub fn new() -> PosixUser<Missing<super::required::Gid>, Missing<super::required::Uid>> { PosixUser(Bag::default(), Phase) }
 }
 impl<R0, R1> PosixUser<R0, R1> {
     /// `Gid`: text, required. Update: replacement.
-    pub fn gid(mut self, value: impl Arg<str>) -> PosixUser<Set, R1> { self.0.set("Gid", value.into_expr()); PosixUser(self.0, Phase) }
+    pub fn gid(self, value: impl Arg<str>) -> PosixUser<Set, R1> { PosixUser(put(self.0, "Gid", value.into_expr()), Phase) }
     /// `SecondaryGids`: list of text. Update: replacement.
-    pub fn secondary_gids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SecondaryGids", value.into_expr()); self }
+    pub fn secondary_gids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecondaryGids", value.into_expr()), Phase) }
     /// `Uid`: text, required. Update: replacement.
-    pub fn uid(mut self, value: impl Arg<str>) -> PosixUser<R0, Set> { self.0.set("Uid", value.into_expr()); PosixUser(self.0, Phase) }
+    pub fn uid(self, value: impl Arg<str>) -> PosixUser<R0, Set> { PosixUser(put(self.0, "Uid", value.into_expr()), Phase) }
 }
 impl Done for PosixUser { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RootDirectory` of `AWS::S3Files::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-accesspoint-rootdirectory.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RootDirectory(Bag);
+#[must_use] pub struct RootDirectory(Bag);
 impl RootDirectory {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CreationPermissions`: `CreationPermissions`. Update: replacement.
-    pub fn creation_permissions(mut self, value: impl Arg<CreationPermissions>) -> Self { self.0.set("CreationPermissions", value.into_expr()); self }
+    pub fn creation_permissions(self, value: impl Arg<CreationPermissions>) -> Self { Self(put(self.0, "CreationPermissions", value.into_expr())) }
     /// `Path`: text. Update: replacement.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
 }
 impl Done for RootDirectory { fn into_props(self) -> Bag { self.0 } }
 }
@@ -104,12 +104,12 @@ impl CfnFileSystem {
     /// `AWS::S3Files::FileSystem`
     pub const TYPE: &'static str = "AWS::S3Files::FileSystem";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnFileSystemProps<R0, R1>) -> Self where CfnFileSystemProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFileSystemProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FileSystemArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `FileSystemArn`: text.
+    /// The attribute `FileSystemArn`: `OtherArn`.
     pub fn attr_file_system_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FileSystemArn") }
     /// The attribute `FileSystemId`: text.
     pub fn attr_file_system_id(&self) -> Val<str> { self.0.get_att("FileSystemId") }
@@ -124,72 +124,72 @@ impl CfnFileSystem {
 }
 impl Parent for CfnFileSystem { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3Files::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFileSystemProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnFileSystemProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnFileSystemProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFileSystemProps<missing::Bucket, missing::RoleArn> { CfnFileSystemProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFileSystemProps<Missing<required::Bucket>, Missing<required::RoleArn>> { CfnFileSystemProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFileSystemProps<R0, R1> {
     /// `AcceptBucketWarning`: boolean. Update: replacement.
-    pub fn accept_bucket_warning(mut self, value: impl Arg<bool>) -> Self { self.0.set("AcceptBucketWarning", value.into_expr()); self }
+    pub fn accept_bucket_warning(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AcceptBucketWarning", value.into_expr()), Phase) }
     /// `Bucket`: text, required. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<str>) -> CfnFileSystemProps<Set, R1> { self.0.set("Bucket", value.into_expr()); CfnFileSystemProps(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> CfnFileSystemProps<Set, R1> { CfnFileSystemProps(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `ClientToken`: text. Update: replacement.
-    pub fn client_token(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientToken", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `Prefix`: text. Update: replacement.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnFileSystemProps<R0, Set> { self.0.set("RoleArn", value.into_expr()); CfnFileSystemProps(self.0, Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnFileSystemProps<R0, Set> { CfnFileSystemProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SynchronizationConfiguration`: `SynchronizationConfiguration`. Update: in place.
-    pub fn synchronization_configuration(mut self, value: impl Arg<file_system::SynchronizationConfiguration>) -> Self { self.0.set("SynchronizationConfiguration", value.into_expr()); self }
+    pub fn synchronization_configuration(self, value: impl Arg<file_system::SynchronizationConfiguration>) -> Self { Self(put(self.0, "SynchronizationConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnFileSystemProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Files::FileSystem`.
 pub mod file_system {
 use crate::cfn::support::*;
 /// The property type `ExpirationDataRule` of `AWS::S3Files::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-filesystem-expirationdatarule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExpirationDataRule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ExpirationDataRule<R0 = Set>(Bag, Phase<(R0,)>);
 impl ExpirationDataRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExpirationDataRule<super::missing::DaysAfterLastAccess> { ExpirationDataRule(Bag::default(), Phase) }
+    pub fn new() -> ExpirationDataRule<Missing<super::required::DaysAfterLastAccess>> { ExpirationDataRule(Bag::default(), Phase) }
 }
 impl<R0> ExpirationDataRule<R0> {
     /// `DaysAfterLastAccess`: integer, required. Update: in place.
-    pub fn days_after_last_access(mut self, value: impl Arg<i64>) -> ExpirationDataRule<Set> { self.0.set("DaysAfterLastAccess", value.into_expr()); ExpirationDataRule(self.0, Phase) }
+    pub fn days_after_last_access(self, value: impl Arg<i64>) -> ExpirationDataRule<Set> { ExpirationDataRule(put(self.0, "DaysAfterLastAccess", value.into_expr()), Phase) }
 }
 impl Done for ExpirationDataRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImportDataRule` of `AWS::S3Files::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-filesystem-importdatarule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImportDataRule<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ImportDataRule<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ImportDataRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ImportDataRule<super::missing::Prefix, super::missing::SizeLessThan, super::missing::Trigger> { ImportDataRule(Bag::default(), Phase) }
+    pub fn new() -> ImportDataRule<Missing<super::required::Prefix>, Missing<super::required::SizeLessThan>, Missing<super::required::Trigger>> { ImportDataRule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ImportDataRule<R0, R1, R2> {
     /// `Prefix`: text, required. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> ImportDataRule<Set, R1, R2> { self.0.set("Prefix", value.into_expr()); ImportDataRule(self.0, Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> ImportDataRule<Set, R1, R2> { ImportDataRule(put(self.0, "Prefix", value.into_expr()), Phase) }
     /// `SizeLessThan`: integer, required. Update: in place.
-    pub fn size_less_than(mut self, value: impl Arg<i64>) -> ImportDataRule<R0, Set, R2> { self.0.set("SizeLessThan", value.into_expr()); ImportDataRule(self.0, Phase) }
+    pub fn size_less_than(self, value: impl Arg<i64>) -> ImportDataRule<R0, Set, R2> { ImportDataRule(put(self.0, "SizeLessThan", value.into_expr()), Phase) }
     /// `Trigger`: `Trigger`, required. Update: in place.
-    pub fn trigger(mut self, value: impl Arg<Trigger>) -> ImportDataRule<R0, R1, Set> { self.0.set("Trigger", value.into_expr()); ImportDataRule(self.0, Phase) }
+    pub fn trigger(self, value: impl Arg<Trigger>) -> ImportDataRule<R0, R1, Set> { ImportDataRule(put(self.0, "Trigger", value.into_expr()), Phase) }
 }
 impl Done for ImportDataRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SynchronizationConfiguration` of `AWS::S3Files::FileSystem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3files-filesystem-synchronizationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SynchronizationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SynchronizationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SynchronizationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SynchronizationConfiguration<super::missing::ExpirationDataRules, super::missing::ImportDataRules> { SynchronizationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SynchronizationConfiguration<Missing<super::required::ExpirationDataRules>, Missing<super::required::ImportDataRules>> { SynchronizationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> SynchronizationConfiguration<R0, R1> {
     /// `ExpirationDataRules`: list of `ExpirationDataRule`, required. Update: in place.
-    pub fn expiration_data_rules(mut self, value: impl Arg<Arr<ExpirationDataRule>>) -> SynchronizationConfiguration<Set, R1> { self.0.set("ExpirationDataRules", value.into_expr()); SynchronizationConfiguration(self.0, Phase) }
+    pub fn expiration_data_rules(self, value: impl Arg<Arr<ExpirationDataRule>>) -> SynchronizationConfiguration<Set, R1> { SynchronizationConfiguration(put(self.0, "ExpirationDataRules", value.into_expr()), Phase) }
     /// `ImportDataRules`: list of `ImportDataRule`, required. Update: in place.
-    pub fn import_data_rules(mut self, value: impl Arg<Arr<ImportDataRule>>) -> SynchronizationConfiguration<R0, Set> { self.0.set("ImportDataRules", value.into_expr()); SynchronizationConfiguration(self.0, Phase) }
+    pub fn import_data_rules(self, value: impl Arg<Arr<ImportDataRule>>) -> SynchronizationConfiguration<R0, Set> { SynchronizationConfiguration(put(self.0, "ImportDataRules", value.into_expr()), Phase) }
     /// `LatestVersionNumber`: integer. Update: in place.
-    pub fn latest_version_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("LatestVersionNumber", value.into_expr()); self }
+    pub fn latest_version_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "LatestVersionNumber", value.into_expr()), Phase) }
 }
 impl Done for SynchronizationConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Trigger` allows.
@@ -201,22 +201,22 @@ impl CfnFileSystemPolicy {
     /// `AWS::S3Files::FileSystemPolicy`
     pub const TYPE: &'static str = "AWS::S3Files::FileSystemPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnFileSystemPolicyProps<R0, R1>) -> Self where CfnFileSystemPolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFileSystemPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FileSystemId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnFileSystemPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3Files::FileSystemPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-filesystempolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFileSystemPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnFileSystemPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnFileSystemPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFileSystemPolicyProps<missing::FileSystemId, missing::Policy> { CfnFileSystemPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFileSystemPolicyProps<Missing<required::FileSystemId>, Missing<required::Policy>> { CfnFileSystemPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnFileSystemPolicyProps<R0, R1> {
     /// `FileSystemId`: text, required. Update: replacement.
-    pub fn file_system_id(mut self, value: impl Arg<str>) -> CfnFileSystemPolicyProps<Set, R1> { self.0.set("FileSystemId", value.into_expr()); CfnFileSystemPolicyProps(self.0, Phase) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> CfnFileSystemPolicyProps<Set, R1> { CfnFileSystemPolicyProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
     /// `Policy`: JSON, required. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Any>) -> CfnFileSystemPolicyProps<R0, Set> { self.0.set("Policy", value.into_expr()); CfnFileSystemPolicyProps(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnFileSystemPolicyProps<R0, Set> { CfnFileSystemPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
 }
 impl Done for CfnFileSystemPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::S3Files::MountTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html)
@@ -225,7 +225,7 @@ impl CfnMountTarget {
     /// `AWS::S3Files::MountTarget`
     pub const TYPE: &'static str = "AWS::S3Files::MountTarget";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnMountTargetProps<R0, R1>) -> Self where CfnMountTargetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMountTargetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `MountTargetId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AvailabilityZoneId`: text.
@@ -245,24 +245,24 @@ impl CfnMountTarget {
 }
 impl Parent for CfnMountTarget { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3Files::MountTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3files-mounttarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMountTargetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnMountTargetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnMountTargetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMountTargetProps<missing::FileSystemId, missing::SubnetId> { CfnMountTargetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMountTargetProps<Missing<required::FileSystemId>, Missing<required::SubnetId>> { CfnMountTargetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMountTargetProps<R0, R1> {
     /// `FileSystemId`: text, required. Update: replacement.
-    pub fn file_system_id(mut self, value: impl Arg<str>) -> CfnMountTargetProps<Set, R1> { self.0.set("FileSystemId", value.into_expr()); CfnMountTargetProps(self.0, Phase) }
+    pub fn file_system_id(self, value: impl Arg<str>) -> CfnMountTargetProps<Set, R1> { CfnMountTargetProps(put(self.0, "FileSystemId", value.into_expr()), Phase) }
     /// `IpAddressType`: `IpAddressType`. Update: replacement.
-    pub fn ip_address_type(mut self, value: impl Arg<mount_target::IpAddressType>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<mount_target::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
     /// `Ipv4Address`: text. Update: replacement.
-    pub fn ipv4_address(mut self, value: impl Arg<str>) -> Self { self.0.set("Ipv4Address", value.into_expr()); self }
+    pub fn ipv4_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv4Address", value.into_expr()), Phase) }
     /// `Ipv6Address`: text. Update: replacement.
-    pub fn ipv6_address(mut self, value: impl Arg<str>) -> Self { self.0.set("Ipv6Address", value.into_expr()); self }
-    /// `SecurityGroups`: list of text. Update: in place.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroups", value.into_expr()); self }
-    /// `SubnetId`: text, required. Update: replacement.
-    pub fn subnet_id(mut self, value: impl Arg<kind::Ec2SubnetId>) -> CfnMountTargetProps<R0, Set> { self.0.set("SubnetId", value.into_expr()); CfnMountTargetProps(self.0, Phase) }
+    pub fn ipv6_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ipv6Address", value.into_expr()), Phase) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    /// `SubnetId`: `Ec2SubnetId`, required. Update: replacement.
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> CfnMountTargetProps<R0, Set> { CfnMountTargetProps(put(self.0, "SubnetId", value.into_expr()), Phase) }
 }
 impl Done for CfnMountTargetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Files::MountTarget`.
@@ -271,5 +271,5 @@ use crate::cfn::support::*;
 values! { /// Texts that `IpAddressType` allows.
 IpAddressType { DualStack = "DUAL_STACK", Ipv4Only = "IPV4_ONLY", Ipv6Only = "IPV6_ONLY" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Bucket, DaysAfterLastAccess, ExpirationDataRules, FileSystemId, Gid, ImportDataRules, OwnerGid, OwnerUid, Permissions, Policy, Prefix, RoleArn, SizeLessThan, SubnetId, Trigger, Uid } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Bucket, DaysAfterLastAccess, ExpirationDataRules, FileSystemId, Gid, ImportDataRules, OwnerGid, OwnerUid, Permissions, Policy, Prefix, RoleArn, SizeLessThan, SubnetId, Trigger, Uid } }

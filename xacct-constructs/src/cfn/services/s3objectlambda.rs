@@ -10,7 +10,7 @@ impl CfnAccessPoint {
     /// `AWS::S3ObjectLambda::AccessPoint`
     pub const TYPE: &'static str = "AWS::S3ObjectLambda::AccessPoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAccessPointProps<R0>) -> Self where CfnAccessPointProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessPointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Alias`: `Alias`.
@@ -19,7 +19,7 @@ impl CfnAccessPoint {
     pub fn attr_alias_status(&self) -> Val<str> { self.0.get_att("Alias.Status") }
     /// The attribute `Alias.Value`: text.
     pub fn attr_alias_value(&self) -> Val<str> { self.0.get_att("Alias.Value") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationDate`: text.
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
@@ -40,110 +40,108 @@ impl CfnAccessPoint {
 }
 impl Parent for CfnAccessPoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3ObjectLambda::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccessPointProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAccessPointProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAccessPointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccessPointProps<missing::ObjectLambdaConfiguration> { CfnAccessPointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccessPointProps<Missing<required::ObjectLambdaConfiguration>> { CfnAccessPointProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAccessPointProps<R0> {
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ObjectLambdaConfiguration`: `ObjectLambdaConfiguration`, required. Update: in place.
-    pub fn object_lambda_configuration(mut self, value: impl Arg<access_point::ObjectLambdaConfiguration>) -> CfnAccessPointProps<Set> { self.0.set("ObjectLambdaConfiguration", value.into_expr()); CfnAccessPointProps(self.0, Phase) }
+    pub fn object_lambda_configuration(self, value: impl Arg<access_point::ObjectLambdaConfiguration>) -> CfnAccessPointProps<Set> { CfnAccessPointProps(put(self.0, "ObjectLambdaConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessPointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3ObjectLambda::AccessPoint`.
 pub mod access_point {
 use crate::cfn::support::*;
 /// The property type `Alias` of `AWS::S3ObjectLambda::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-alias.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Alias<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Alias<R0 = Set>(Bag, Phase<(R0,)>);
 impl Alias {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Alias<super::missing::Value> { Alias(Bag::default(), Phase) }
+    pub fn new() -> Alias<Missing<super::required::Value>> { Alias(Bag::default(), Phase) }
 }
 impl<R0> Alias<R0> {
     /// `Status`: text. Update: in place.
-    pub fn status(mut self, value: impl Arg<str>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Alias<Set> { self.0.set("Value", value.into_expr()); Alias(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> Alias<Set> { Alias(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for Alias { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AwsLambda` of `AWS::S3ObjectLambda::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-awslambda.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AwsLambda<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AwsLambda<R0 = Set>(Bag, Phase<(R0,)>);
 impl AwsLambda {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AwsLambda<super::missing::FunctionArn> { AwsLambda(Bag::default(), Phase) }
+    pub fn new() -> AwsLambda<Missing<super::required::FunctionArn>> { AwsLambda(Bag::default(), Phase) }
 }
 impl<R0> AwsLambda<R0> {
     /// `FunctionArn`: text, required. Update: in place.
-    pub fn function_arn(mut self, value: impl Arg<str>) -> AwsLambda<Set> { self.0.set("FunctionArn", value.into_expr()); AwsLambda(self.0, Phase) }
+    pub fn function_arn(self, value: impl Arg<str>) -> AwsLambda<Set> { AwsLambda(put(self.0, "FunctionArn", value.into_expr()), Phase) }
     /// `FunctionPayload`: text. Update: in place.
-    pub fn function_payload(mut self, value: impl Arg<str>) -> Self { self.0.set("FunctionPayload", value.into_expr()); self }
+    pub fn function_payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionPayload", value.into_expr()), Phase) }
 }
 impl Done for AwsLambda { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContentTransformation` of `AWS::S3ObjectLambda::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-contenttransformation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContentTransformation<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ContentTransformation(Bag);
 impl ContentTransformation {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContentTransformation<super::missing::AwsLambda> { ContentTransformation(Bag::default(), Phase) }
-}
-impl<R0> ContentTransformation<R0> {
-    /// `AwsLambda`: `AwsLambda`, required. Update: in place.
-    pub fn aws_lambda(mut self, value: impl Arg<AwsLambda>) -> ContentTransformation<Set> { self.0.set("AwsLambda", value.into_expr()); ContentTransformation(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `AwsLambda`: `AwsLambda`. Update: in place.
+    pub fn aws_lambda(self, value: impl Arg<AwsLambda>) -> Self { Self(put(self.0, "AwsLambda", value.into_expr())) }
 }
 impl Done for ContentTransformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ObjectLambdaConfiguration` of `AWS::S3ObjectLambda::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-objectlambdaconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ObjectLambdaConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ObjectLambdaConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ObjectLambdaConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ObjectLambdaConfiguration<super::missing::SupportingAccessPoint, super::missing::TransformationConfigurations> { ObjectLambdaConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ObjectLambdaConfiguration<Missing<super::required::SupportingAccessPoint>, Missing<super::required::TransformationConfigurations>> { ObjectLambdaConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ObjectLambdaConfiguration<R0, R1> {
     /// `AllowedFeatures`: list of text. Update: in place.
-    pub fn allowed_features(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowedFeatures", value.into_expr()); self }
+    pub fn allowed_features(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowedFeatures", value.into_expr()), Phase) }
     /// `CloudWatchMetricsEnabled`: boolean. Update: in place.
-    pub fn cloud_watch_metrics_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("CloudWatchMetricsEnabled", value.into_expr()); self }
-    /// `SupportingAccessPoint`: text, required. Update: in place.
-    pub fn supporting_access_point(mut self, value: impl Arg<kind::S3AccessPointArn>) -> ObjectLambdaConfiguration<Set, R1> { self.0.set("SupportingAccessPoint", value.into_expr()); ObjectLambdaConfiguration(self.0, Phase) }
+    pub fn cloud_watch_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudWatchMetricsEnabled", value.into_expr()), Phase) }
+    /// `SupportingAccessPoint`: `S3AccessPointArn`, required. Update: in place.
+    pub fn supporting_access_point(self, value: impl Arg<kind::S3AccessPointArn>) -> ObjectLambdaConfiguration<Set, R1> { ObjectLambdaConfiguration(put(self.0, "SupportingAccessPoint", value.into_expr()), Phase) }
     /// `TransformationConfigurations`: list of `TransformationConfiguration`, required. Update: in place.
-    pub fn transformation_configurations(mut self, value: impl Arg<Arr<TransformationConfiguration>>) -> ObjectLambdaConfiguration<R0, Set> { self.0.set("TransformationConfigurations", value.into_expr()); ObjectLambdaConfiguration(self.0, Phase) }
+    pub fn transformation_configurations(self, value: impl Arg<Arr<TransformationConfiguration>>) -> ObjectLambdaConfiguration<R0, Set> { ObjectLambdaConfiguration(put(self.0, "TransformationConfigurations", value.into_expr()), Phase) }
 }
 impl Done for ObjectLambdaConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyStatus` of `AWS::S3ObjectLambda::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-policystatus.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyStatus(Bag);
+#[must_use] pub struct PolicyStatus(Bag);
 impl PolicyStatus {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IsPublic`: boolean. Update: in place.
-    pub fn is_public(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsPublic", value.into_expr()); self }
+    pub fn is_public(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsPublic", value.into_expr())) }
 }
 impl Done for PolicyStatus { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublicAccessBlockConfiguration` of `AWS::S3ObjectLambda::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-publicaccessblockconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PublicAccessBlockConfiguration(Bag);
+#[must_use] pub struct PublicAccessBlockConfiguration(Bag);
 impl PublicAccessBlockConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlockPublicAcls`: boolean. Update: in place.
-    pub fn block_public_acls(mut self, value: impl Arg<bool>) -> Self { self.0.set("BlockPublicAcls", value.into_expr()); self }
+    pub fn block_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicAcls", value.into_expr())) }
     /// `BlockPublicPolicy`: boolean. Update: in place.
-    pub fn block_public_policy(mut self, value: impl Arg<bool>) -> Self { self.0.set("BlockPublicPolicy", value.into_expr()); self }
+    pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value.into_expr())) }
     /// `IgnorePublicAcls`: boolean. Update: in place.
-    pub fn ignore_public_acls(mut self, value: impl Arg<bool>) -> Self { self.0.set("IgnorePublicAcls", value.into_expr()); self }
+    pub fn ignore_public_acls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IgnorePublicAcls", value.into_expr())) }
     /// `RestrictPublicBuckets`: boolean. Update: in place.
-    pub fn restrict_public_buckets(mut self, value: impl Arg<bool>) -> Self { self.0.set("RestrictPublicBuckets", value.into_expr()); self }
+    pub fn restrict_public_buckets(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RestrictPublicBuckets", value.into_expr())) }
 }
 impl Done for PublicAccessBlockConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TransformationConfiguration` of `AWS::S3ObjectLambda::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3objectlambda-accesspoint-transformationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TransformationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TransformationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TransformationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TransformationConfiguration<super::missing::Actions, super::missing::ContentTransformation> { TransformationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TransformationConfiguration<Missing<super::required::Actions>, Missing<super::required::ContentTransformation>> { TransformationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> TransformationConfiguration<R0, R1> {
     /// `Actions`: list of text, required. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Arr<str>>) -> TransformationConfiguration<Set, R1> { self.0.set("Actions", value.into_expr()); TransformationConfiguration(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<Arr<str>>) -> TransformationConfiguration<Set, R1> { TransformationConfiguration(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `ContentTransformation`: `ContentTransformation`, required. Update: in place.
-    pub fn content_transformation(mut self, value: impl Arg<ContentTransformation>) -> TransformationConfiguration<R0, Set> { self.0.set("ContentTransformation", value.into_expr()); TransformationConfiguration(self.0, Phase) }
+    pub fn content_transformation(self, value: impl Arg<ContentTransformation>) -> TransformationConfiguration<R0, Set> { TransformationConfiguration(put(self.0, "ContentTransformation", value.into_expr()), Phase) }
 }
 impl Done for TransformationConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -153,23 +151,23 @@ impl CfnAccessPointPolicy {
     /// `AWS::S3ObjectLambda::AccessPointPolicy`
     pub const TYPE: &'static str = "AWS::S3ObjectLambda::AccessPointPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAccessPointPolicyProps<R0, R1>) -> Self where CfnAccessPointPolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessPointPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ObjectLambdaAccessPoint`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnAccessPointPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3ObjectLambda::AccessPointPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3objectlambda-accesspointpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccessPointPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAccessPointPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAccessPointPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccessPointPolicyProps<missing::ObjectLambdaAccessPoint, missing::PolicyDocument> { CfnAccessPointPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccessPointPolicyProps<Missing<required::ObjectLambdaAccessPoint>, Missing<required::PolicyDocument>> { CfnAccessPointPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAccessPointPolicyProps<R0, R1> {
     /// `ObjectLambdaAccessPoint`: text, required. Update: replacement.
-    pub fn object_lambda_access_point(mut self, value: impl Arg<str>) -> CfnAccessPointPolicyProps<Set, R1> { self.0.set("ObjectLambdaAccessPoint", value.into_expr()); CfnAccessPointPolicyProps(self.0, Phase) }
+    pub fn object_lambda_access_point(self, value: impl Arg<str>) -> CfnAccessPointPolicyProps<Set, R1> { CfnAccessPointPolicyProps(put(self.0, "ObjectLambdaAccessPoint", value.into_expr()), Phase) }
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> CfnAccessPointPolicyProps<R0, Set> { self.0.set("PolicyDocument", value.into_expr()); CfnAccessPointPolicyProps(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnAccessPointPolicyProps<R0, Set> { CfnAccessPointPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessPointPolicyProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Actions, AwsLambda, ContentTransformation, FunctionArn, ObjectLambdaAccessPoint, ObjectLambdaConfiguration, PolicyDocument, SupportingAccessPoint, TransformationConfigurations, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Actions, ContentTransformation, FunctionArn, ObjectLambdaAccessPoint, ObjectLambdaConfiguration, PolicyDocument, SupportingAccessPoint, TransformationConfigurations, Value } }

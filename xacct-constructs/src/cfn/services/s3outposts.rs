@@ -10,40 +10,40 @@ impl CfnAccessPoint {
     /// `AWS::S3Outposts::AccessPoint`
     pub const TYPE: &'static str = "AWS::S3Outposts::AccessPoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAccessPointProps<R0, R1, R2>) -> Self where CfnAccessPointProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessPointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAccessPoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3Outposts::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-accesspoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccessPointProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAccessPointProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAccessPointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccessPointProps<missing::Bucket, missing::Name, missing::VpcConfiguration> { CfnAccessPointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccessPointProps<Missing<required::Bucket>, Missing<required::Name>, Missing<required::VpcConfiguration>> { CfnAccessPointProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAccessPointProps<R0, R1, R2> {
     /// `Bucket`: text, required. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<str>) -> CfnAccessPointProps<Set, R1, R2> { self.0.set("Bucket", value.into_expr()); CfnAccessPointProps(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> CfnAccessPointProps<Set, R1, R2> { CfnAccessPointProps(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAccessPointProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnAccessPointProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAccessPointProps<R0, Set, R2> { CfnAccessPointProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Policy`: JSON. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("Policy", value.into_expr()); self }
+    pub fn policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `VpcConfiguration`: `VpcConfiguration`, required. Update: replacement.
-    pub fn vpc_configuration(mut self, value: impl Arg<access_point::VpcConfiguration>) -> CfnAccessPointProps<R0, R1, Set> { self.0.set("VpcConfiguration", value.into_expr()); CfnAccessPointProps(self.0, Phase) }
+    pub fn vpc_configuration(self, value: impl Arg<access_point::VpcConfiguration>) -> CfnAccessPointProps<R0, R1, Set> { CfnAccessPointProps(put(self.0, "VpcConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessPointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Outposts::AccessPoint`.
 pub mod access_point {
 use crate::cfn::support::*;
 /// The property type `VpcConfiguration` of `AWS::S3Outposts::AccessPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-accesspoint-vpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfiguration(Bag);
+#[must_use] pub struct VpcConfiguration(Bag);
 impl VpcConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `VpcId`: text. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> Self { self.0.set("VpcId", value.into_expr()); self }
+    /// `VpcId`: `Ec2VpcId`. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for VpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -53,113 +53,109 @@ impl CfnBucket {
     /// `AWS::S3Outposts::Bucket`
     pub const TYPE: &'static str = "AWS::S3Outposts::Bucket";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnBucketProps<R0, R1>) -> Self where CfnBucketProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBucketProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnBucket { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3Outposts::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-bucket.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBucketProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnBucketProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnBucketProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBucketProps<missing::BucketName, missing::OutpostId> { CfnBucketProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBucketProps<Missing<required::BucketName>, Missing<required::OutpostId>> { CfnBucketProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBucketProps<R0, R1> {
     /// `BucketName`: text, required. Update: replacement.
-    pub fn bucket_name(mut self, value: impl Arg<str>) -> CfnBucketProps<Set, R1> { self.0.set("BucketName", value.into_expr()); CfnBucketProps(self.0, Phase) }
+    pub fn bucket_name(self, value: impl Arg<str>) -> CfnBucketProps<Set, R1> { CfnBucketProps(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place.
-    pub fn lifecycle_configuration(mut self, value: impl Arg<bucket::LifecycleConfiguration>) -> Self { self.0.set("LifecycleConfiguration", value.into_expr()); self }
+    pub fn lifecycle_configuration(self, value: impl Arg<bucket::LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value.into_expr()), Phase) }
     /// `OutpostId`: text, required. Update: replacement.
-    pub fn outpost_id(mut self, value: impl Arg<str>) -> CfnBucketProps<R0, Set> { self.0.set("OutpostId", value.into_expr()); CfnBucketProps(self.0, Phase) }
+    pub fn outpost_id(self, value: impl Arg<str>) -> CfnBucketProps<R0, Set> { CfnBucketProps(put(self.0, "OutpostId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnBucketProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Outposts::Bucket`.
 pub mod bucket {
 use crate::cfn::support::*;
 /// The property type `AbortIncompleteMultipartUpload` of `AWS::S3Outposts::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-abortincompletemultipartupload.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AbortIncompleteMultipartUpload<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AbortIncompleteMultipartUpload<R0 = Set>(Bag, Phase<(R0,)>);
 impl AbortIncompleteMultipartUpload {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AbortIncompleteMultipartUpload<super::missing::DaysAfterInitiation> { AbortIncompleteMultipartUpload(Bag::default(), Phase) }
+    pub fn new() -> AbortIncompleteMultipartUpload<Missing<super::required::DaysAfterInitiation>> { AbortIncompleteMultipartUpload(Bag::default(), Phase) }
 }
 impl<R0> AbortIncompleteMultipartUpload<R0> {
     /// `DaysAfterInitiation`: integer, required. Update: in place.
-    pub fn days_after_initiation(mut self, value: impl Arg<i64>) -> AbortIncompleteMultipartUpload<Set> { self.0.set("DaysAfterInitiation", value.into_expr()); AbortIncompleteMultipartUpload(self.0, Phase) }
+    pub fn days_after_initiation(self, value: impl Arg<i64>) -> AbortIncompleteMultipartUpload<Set> { AbortIncompleteMultipartUpload(put(self.0, "DaysAfterInitiation", value.into_expr()), Phase) }
 }
 impl Done for AbortIncompleteMultipartUpload { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Filter` of `AWS::S3Outposts::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-filter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Filter(Bag);
+#[must_use] pub struct Filter(Bag);
 impl Filter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AndOperator`: `FilterAndOperator`. Update: in place.
-    pub fn and_operator(mut self, value: impl Arg<FilterAndOperator>) -> Self { self.0.set("AndOperator", value.into_expr()); self }
+    pub fn and_operator(self, value: impl Arg<FilterAndOperator>) -> Self { Self(put(self.0, "AndOperator", value.into_expr())) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
     /// `Tag`: `FilterTag`. Update: in place.
-    pub fn tag(mut self, value: impl Arg<FilterTag>) -> Self { self.0.set("Tag", value.into_expr()); self }
+    pub fn tag(self, value: impl Arg<FilterTag>) -> Self { Self(put(self.0, "Tag", value.into_expr())) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterAndOperator` of `AWS::S3Outposts::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-filterandoperator.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilterAndOperator<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FilterAndOperator(Bag);
 impl FilterAndOperator {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> FilterAndOperator<super::missing::Tags> { FilterAndOperator(Bag::default(), Phase) }
-}
-impl<R0> FilterAndOperator<R0> {
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
-    /// `Tags`: list of `FilterTag`, required. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<FilterTag>>) -> FilterAndOperator<Set> { self.0.set("Tags", value.into_expr()); FilterAndOperator(self.0, Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
+    /// `Tags`: list of `FilterTag`. Update: in place.
+    pub fn tags(self, value: impl Arg<Arr<FilterTag>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for FilterAndOperator { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FilterTag` of `AWS::S3Outposts::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-filtertag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FilterTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FilterTag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FilterTag {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FilterTag<super::missing::Key, super::missing::Value> { FilterTag(Bag::default(), Phase) }
+    pub fn new() -> FilterTag<Missing<super::required::Key>, Missing<super::required::Value>> { FilterTag(Bag::default(), Phase) }
 }
 impl<R0, R1> FilterTag<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> FilterTag<Set, R1> { self.0.set("Key", value.into_expr()); FilterTag(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> FilterTag<Set, R1> { FilterTag(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> FilterTag<R0, Set> { self.0.set("Value", value.into_expr()); FilterTag(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> FilterTag<R0, Set> { FilterTag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for FilterTag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecycleConfiguration` of `AWS::S3Outposts::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-lifecycleconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LifecycleConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LifecycleConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LifecycleConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LifecycleConfiguration<super::missing::Rules> { LifecycleConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LifecycleConfiguration<Missing<super::required::Rules>> { LifecycleConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LifecycleConfiguration<R0> {
     /// `Rules`: list of `Rule`, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<Rule>>) -> LifecycleConfiguration<Set> { self.0.set("Rules", value.into_expr()); LifecycleConfiguration(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<Rule>>) -> LifecycleConfiguration<Set> { LifecycleConfiguration(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for LifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::S3Outposts::Bucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-bucket-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Rule(Bag);
 impl Rule {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> Rule<super::missing::Status> { Rule(Bag::default(), Phase) }
-}
-impl<R0> Rule<R0> {
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
     /// `AbortIncompleteMultipartUpload`: `AbortIncompleteMultipartUpload`. Update: in place.
-    pub fn abort_incomplete_multipart_upload(mut self, value: impl Arg<AbortIncompleteMultipartUpload>) -> Self { self.0.set("AbortIncompleteMultipartUpload", value.into_expr()); self }
+    pub fn abort_incomplete_multipart_upload(self, value: impl Arg<AbortIncompleteMultipartUpload>) -> Self { Self(put(self.0, "AbortIncompleteMultipartUpload", value.into_expr())) }
     /// `ExpirationDate`: text. Update: in place.
-    pub fn expiration_date(mut self, value: impl Arg<str>) -> Self { self.0.set("ExpirationDate", value.into_expr()); self }
+    pub fn expiration_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExpirationDate", value.into_expr())) }
     /// `ExpirationInDays`: integer. Update: in place.
-    pub fn expiration_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("ExpirationInDays", value.into_expr()); self }
+    pub fn expiration_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ExpirationInDays", value.into_expr())) }
     /// `Filter`: `Filter`. Update: in place.
-    pub fn filter(mut self, value: impl Arg<Filter>) -> Self { self.0.set("Filter", value.into_expr()); self }
+    pub fn filter(self, value: impl Arg<Filter>) -> Self { Self(put(self.0, "Filter", value.into_expr())) }
     /// `Id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("Id", value.into_expr()); self }
-    /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Rule<Set> { self.0.set("Status", value.into_expr()); Rule(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
+    /// `Status`: `Status`. Update: in place.
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -171,22 +167,22 @@ impl CfnBucketPolicy {
     /// `AWS::S3Outposts::BucketPolicy`
     pub const TYPE: &'static str = "AWS::S3Outposts::BucketPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnBucketPolicyProps<R0, R1>) -> Self where CfnBucketPolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnBucketPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Bucket`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnBucketPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3Outposts::BucketPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-bucketpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnBucketPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnBucketPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnBucketPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnBucketPolicyProps<missing::Bucket, missing::PolicyDocument> { CfnBucketPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnBucketPolicyProps<Missing<required::Bucket>, Missing<required::PolicyDocument>> { CfnBucketPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnBucketPolicyProps<R0, R1> {
     /// `Bucket`: text, required. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<str>) -> CfnBucketPolicyProps<Set, R1> { self.0.set("Bucket", value.into_expr()); CfnBucketPolicyProps(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> CfnBucketPolicyProps<Set, R1> { CfnBucketPolicyProps(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> CfnBucketPolicyProps<R0, Set> { self.0.set("PolicyDocument", value.into_expr()); CfnBucketPolicyProps(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnBucketPolicyProps<R0, Set> { CfnBucketPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
 }
 impl Done for CfnBucketPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::S3Outposts::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-endpoint.html)
@@ -195,10 +191,10 @@ impl CfnEndpoint {
     /// `AWS::S3Outposts::Endpoint`
     pub const TYPE: &'static str = "AWS::S3Outposts::Endpoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnEndpointProps<R0, R1, R2>) -> Self where CfnEndpointProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CidrBlock`: text.
     pub fn attr_cidr_block(&self) -> Val<str> { self.0.get_att("CidrBlock") }
@@ -213,53 +209,53 @@ impl CfnEndpoint {
 }
 impl Parent for CfnEndpoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3Outposts::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3outposts-endpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEndpointProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnEndpointProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnEndpointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEndpointProps<missing::OutpostId, missing::SecurityGroupId, missing::SubnetId> { CfnEndpointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEndpointProps<Missing<required::OutpostId>, Missing<required::SecurityGroupId>, Missing<required::SubnetId>> { CfnEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEndpointProps<R0, R1, R2> {
     /// `AccessType`: `AccessType`. Update: replacement.
-    pub fn access_type(mut self, value: impl Arg<endpoint::AccessType>) -> Self { self.0.set("AccessType", value.into_expr()); self }
+    pub fn access_type(self, value: impl Arg<endpoint::AccessType>) -> Self { Self(put(self.0, "AccessType", value.into_expr()), Phase) }
     /// `CustomerOwnedIpv4Pool`: text. Update: replacement.
-    pub fn customer_owned_ipv4_pool(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomerOwnedIpv4Pool", value.into_expr()); self }
+    pub fn customer_owned_ipv4_pool(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomerOwnedIpv4Pool", value.into_expr()), Phase) }
     /// `FailedReason`: `FailedReason`. Update: in place.
-    pub fn failed_reason(mut self, value: impl Arg<endpoint::FailedReason>) -> Self { self.0.set("FailedReason", value.into_expr()); self }
+    pub fn failed_reason(self, value: impl Arg<endpoint::FailedReason>) -> Self { Self(put(self.0, "FailedReason", value.into_expr()), Phase) }
     /// `OutpostId`: text, required. Update: replacement.
-    pub fn outpost_id(mut self, value: impl Arg<str>) -> CfnEndpointProps<Set, R1, R2> { self.0.set("OutpostId", value.into_expr()); CfnEndpointProps(self.0, Phase) }
-    /// `SecurityGroupId`: text, required. Update: replacement.
-    pub fn security_group_id(mut self, value: impl Arg<kind::Ec2SecurityGroupGroupId>) -> CfnEndpointProps<R0, Set, R2> { self.0.set("SecurityGroupId", value.into_expr()); CfnEndpointProps(self.0, Phase) }
-    /// `SubnetId`: text, required. Update: replacement.
-    pub fn subnet_id(mut self, value: impl Arg<kind::Ec2SubnetId>) -> CfnEndpointProps<R0, R1, Set> { self.0.set("SubnetId", value.into_expr()); CfnEndpointProps(self.0, Phase) }
+    pub fn outpost_id(self, value: impl Arg<str>) -> CfnEndpointProps<Set, R1, R2> { CfnEndpointProps(put(self.0, "OutpostId", value.into_expr()), Phase) }
+    /// `SecurityGroupId`: `Ec2SecurityGroupId`, required. Update: replacement.
+    pub fn security_group_id(self, value: impl Arg<kind::Ec2SecurityGroupId>) -> CfnEndpointProps<R0, Set, R2> { CfnEndpointProps(put(self.0, "SecurityGroupId", value.into_expr()), Phase) }
+    /// `SubnetId`: `Ec2SubnetId`, required. Update: replacement.
+    pub fn subnet_id(self, value: impl Arg<kind::Ec2SubnetId>) -> CfnEndpointProps<R0, R1, Set> { CfnEndpointProps(put(self.0, "SubnetId", value.into_expr()), Phase) }
 }
 impl Done for CfnEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Outposts::Endpoint`.
 pub mod endpoint {
 use crate::cfn::support::*;
 /// The property type `FailedReason` of `AWS::S3Outposts::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-endpoint-failedreason.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FailedReason(Bag);
+#[must_use] pub struct FailedReason(Bag);
 impl FailedReason {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ErrorCode`: text. Update: in place.
-    pub fn error_code(mut self, value: impl Arg<str>) -> Self { self.0.set("ErrorCode", value.into_expr()); self }
+    pub fn error_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ErrorCode", value.into_expr())) }
     /// `Message`: text. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> Self { self.0.set("Message", value.into_expr()); self }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr())) }
 }
 impl Done for FailedReason { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkInterface` of `AWS::S3Outposts::Endpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3outposts-endpoint-networkinterface.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkInterface<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NetworkInterface<R0 = Set>(Bag, Phase<(R0,)>);
 impl NetworkInterface {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NetworkInterface<super::missing::NetworkInterfaceId> { NetworkInterface(Bag::default(), Phase) }
+    pub fn new() -> NetworkInterface<Missing<super::required::NetworkInterfaceId>> { NetworkInterface(Bag::default(), Phase) }
 }
 impl<R0> NetworkInterface<R0> {
     /// `NetworkInterfaceId`: text, required. Update: in place.
-    pub fn network_interface_id(mut self, value: impl Arg<str>) -> NetworkInterface<Set> { self.0.set("NetworkInterfaceId", value.into_expr()); NetworkInterface(self.0, Phase) }
+    pub fn network_interface_id(self, value: impl Arg<str>) -> NetworkInterface<Set> { NetworkInterface(put(self.0, "NetworkInterfaceId", value.into_expr()), Phase) }
 }
 impl Done for NetworkInterface { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccessType` allows.
 AccessType { CustomerOwnedIp = "CustomerOwnedIp", Private = "Private" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Bucket, BucketName, DaysAfterInitiation, Key, Name, NetworkInterfaceId, OutpostId, PolicyDocument, Rules, SecurityGroupId, Status, SubnetId, Tags, Value, VpcConfiguration } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Bucket, BucketName, DaysAfterInitiation, Key, Name, NetworkInterfaceId, OutpostId, PolicyDocument, Rules, SecurityGroupId, SubnetId, Value, VpcConfiguration } }

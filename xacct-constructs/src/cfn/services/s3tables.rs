@@ -10,22 +10,22 @@ impl CfnNamespace {
     /// `AWS::S3Tables::Namespace`
     pub const TYPE: &'static str = "AWS::S3Tables::Namespace";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnNamespaceProps<R0, R1>) -> Self where CfnNamespaceProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNamespaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnNamespace { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3Tables::Namespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-namespace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnNamespaceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnNamespaceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnNamespaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnNamespaceProps<missing::Namespace, missing::TableBucketARN> { CfnNamespaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnNamespaceProps<Missing<required::Namespace>, Missing<required::TableBucketARN>> { CfnNamespaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnNamespaceProps<R0, R1> {
     /// `Namespace`: text, required. Update: replacement.
-    pub fn namespace(mut self, value: impl Arg<str>) -> CfnNamespaceProps<Set, R1> { self.0.set("Namespace", value.into_expr()); CfnNamespaceProps(self.0, Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> CfnNamespaceProps<Set, R1> { CfnNamespaceProps(put(self.0, "Namespace", value.into_expr()), Phase) }
     /// `TableBucketARN`: text, required. Update: replacement.
-    pub fn table_bucket_arn(mut self, value: impl Arg<str>) -> CfnNamespaceProps<R0, Set> { self.0.set("TableBucketARN", value.into_expr()); CfnNamespaceProps(self.0, Phase) }
+    pub fn table_bucket_arn(self, value: impl Arg<str>) -> CfnNamespaceProps<R0, Set> { CfnNamespaceProps(put(self.0, "TableBucketARN", value.into_expr()), Phase) }
 }
 impl Done for CfnNamespaceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-table.html)
@@ -34,7 +34,7 @@ impl CfnTable {
     /// `AWS::S3Tables::Table`
     pub const TYPE: &'static str = "AWS::S3Tables::Table";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnTableProps<R0, R1, R2, R3>) -> Self where CfnTableProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTableProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TableARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `TableARN`: text.
@@ -46,209 +46,209 @@ impl CfnTable {
 }
 impl Parent for CfnTable { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-table.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTableProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnTableProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnTableProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTableProps<missing::Namespace, missing::OpenTableFormat, missing::TableBucketARN, missing::TableName> { CfnTableProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTableProps<Missing<required::Namespace>, Missing<required::OpenTableFormat>, Missing<required::TableBucketARN>, Missing<required::TableName>> { CfnTableProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnTableProps<R0, R1, R2, R3> {
     /// `Compaction`: `Compaction`. Update: in place.
-    pub fn compaction(mut self, value: impl Arg<table::Compaction>) -> Self { self.0.set("Compaction", value.into_expr()); self }
+    pub fn compaction(self, value: impl Arg<table::Compaction>) -> Self { Self(put(self.0, "Compaction", value.into_expr()), Phase) }
     /// `IcebergMetadata`: `IcebergMetadata`. Update: replacement.
-    pub fn iceberg_metadata(mut self, value: impl Arg<table::IcebergMetadata>) -> Self { self.0.set("IcebergMetadata", value.into_expr()); self }
+    pub fn iceberg_metadata(self, value: impl Arg<table::IcebergMetadata>) -> Self { Self(put(self.0, "IcebergMetadata", value.into_expr()), Phase) }
     /// `Namespace`: text, required. Update: in place.
-    pub fn namespace(mut self, value: impl Arg<str>) -> CfnTableProps<Set, R1, R2, R3> { self.0.set("Namespace", value.into_expr()); CfnTableProps(self.0, Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> CfnTableProps<Set, R1, R2, R3> { CfnTableProps(put(self.0, "Namespace", value.into_expr()), Phase) }
     /// `OpenTableFormat`: `OpenTableFormat`, required. Update: replacement.
-    pub fn open_table_format(mut self, value: impl Arg<table::OpenTableFormat>) -> CfnTableProps<R0, Set, R2, R3> { self.0.set("OpenTableFormat", value.into_expr()); CfnTableProps(self.0, Phase) }
+    pub fn open_table_format(self, value: impl Arg<table::OpenTableFormat>) -> CfnTableProps<R0, Set, R2, R3> { CfnTableProps(put(self.0, "OpenTableFormat", value.into_expr()), Phase) }
     /// `SnapshotManagement`: `SnapshotManagement`. Update: in place.
-    pub fn snapshot_management(mut self, value: impl Arg<table::SnapshotManagement>) -> Self { self.0.set("SnapshotManagement", value.into_expr()); self }
+    pub fn snapshot_management(self, value: impl Arg<table::SnapshotManagement>) -> Self { Self(put(self.0, "SnapshotManagement", value.into_expr()), Phase) }
     /// `StorageClassConfiguration`: `StorageClassConfiguration`. Update: replacement.
-    pub fn storage_class_configuration(mut self, value: impl Arg<table::StorageClassConfiguration>) -> Self { self.0.set("StorageClassConfiguration", value.into_expr()); self }
+    pub fn storage_class_configuration(self, value: impl Arg<table::StorageClassConfiguration>) -> Self { Self(put(self.0, "StorageClassConfiguration", value.into_expr()), Phase) }
     /// `TableBucketARN`: text, required. Update: replacement.
-    pub fn table_bucket_arn(mut self, value: impl Arg<str>) -> CfnTableProps<R0, R1, Set, R3> { self.0.set("TableBucketARN", value.into_expr()); CfnTableProps(self.0, Phase) }
+    pub fn table_bucket_arn(self, value: impl Arg<str>) -> CfnTableProps<R0, R1, Set, R3> { CfnTableProps(put(self.0, "TableBucketARN", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: in place.
-    pub fn table_name(mut self, value: impl Arg<str>) -> CfnTableProps<R0, R1, R2, Set> { self.0.set("TableName", value.into_expr()); CfnTableProps(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> CfnTableProps<R0, R1, R2, Set> { CfnTableProps(put(self.0, "TableName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WithoutMetadata`: `WithoutMetadata`. Update: replacement.
-    pub fn without_metadata(mut self, value: impl Arg<table::WithoutMetadata>) -> Self { self.0.set("WithoutMetadata", value.into_expr()); self }
+    pub fn without_metadata(self, value: impl Arg<table::WithoutMetadata>) -> Self { Self(put(self.0, "WithoutMetadata", value.into_expr()), Phase) }
 }
 impl Done for CfnTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Tables::Table`.
 pub mod table {
 use crate::cfn::support::*;
 /// The property type `Compaction` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-compaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Compaction(Bag);
+#[must_use] pub struct Compaction(Bag);
 impl Compaction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
     /// `TargetFileSizeMB`: integer. Update: in place.
-    pub fn target_file_size_mb(mut self, value: impl Arg<i64>) -> Self { self.0.set("TargetFileSizeMB", value.into_expr()); self }
+    pub fn target_file_size_mb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TargetFileSizeMB", value.into_expr())) }
 }
 impl Done for Compaction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergMetadata` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergmetadata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcebergMetadata(Bag);
+#[must_use] pub struct IcebergMetadata(Bag);
 impl IcebergMetadata {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IcebergPartitionSpec`: `IcebergPartitionSpec`. Update: replacement.
-    pub fn iceberg_partition_spec(mut self, value: impl Arg<IcebergPartitionSpec>) -> Self { self.0.set("IcebergPartitionSpec", value.into_expr()); self }
+    pub fn iceberg_partition_spec(self, value: impl Arg<IcebergPartitionSpec>) -> Self { Self(put(self.0, "IcebergPartitionSpec", value.into_expr())) }
     /// `IcebergSchema`: `IcebergSchema`. Update: replacement.
-    pub fn iceberg_schema(mut self, value: impl Arg<IcebergSchema>) -> Self { self.0.set("IcebergSchema", value.into_expr()); self }
+    pub fn iceberg_schema(self, value: impl Arg<IcebergSchema>) -> Self { Self(put(self.0, "IcebergSchema", value.into_expr())) }
     /// `IcebergSchemaV2`: `IcebergSchemaV2`. Update: replacement.
-    pub fn iceberg_schema_v2(mut self, value: impl Arg<IcebergSchemaV2>) -> Self { self.0.set("IcebergSchemaV2", value.into_expr()); self }
+    pub fn iceberg_schema_v2(self, value: impl Arg<IcebergSchemaV2>) -> Self { Self(put(self.0, "IcebergSchemaV2", value.into_expr())) }
     /// `IcebergSortOrder`: `IcebergSortOrder`. Update: replacement.
-    pub fn iceberg_sort_order(mut self, value: impl Arg<IcebergSortOrder>) -> Self { self.0.set("IcebergSortOrder", value.into_expr()); self }
+    pub fn iceberg_sort_order(self, value: impl Arg<IcebergSortOrder>) -> Self { Self(put(self.0, "IcebergSortOrder", value.into_expr())) }
     /// `TableProperties`: map of text. Update: replacement.
-    pub fn table_properties(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("TableProperties", value.into_expr()); self }
+    pub fn table_properties(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "TableProperties", value.into_expr())) }
 }
 impl Done for IcebergMetadata { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergPartitionField` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergpartitionfield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcebergPartitionField<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct IcebergPartitionField<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl IcebergPartitionField {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IcebergPartitionField<super::missing::Name, super::missing::SourceId, super::missing::Transform> { IcebergPartitionField(Bag::default(), Phase) }
+    pub fn new() -> IcebergPartitionField<Missing<super::required::Name>, Missing<super::required::SourceId>, Missing<super::required::Transform>> { IcebergPartitionField(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> IcebergPartitionField<R0, R1, R2> {
     /// `FieldId`: integer. Update: replacement.
-    pub fn field_id(mut self, value: impl Arg<i64>) -> Self { self.0.set("FieldId", value.into_expr()); self }
+    pub fn field_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FieldId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> IcebergPartitionField<Set, R1, R2> { self.0.set("Name", value.into_expr()); IcebergPartitionField(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> IcebergPartitionField<Set, R1, R2> { IcebergPartitionField(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SourceId`: integer, required. Update: replacement.
-    pub fn source_id(mut self, value: impl Arg<i64>) -> IcebergPartitionField<R0, Set, R2> { self.0.set("SourceId", value.into_expr()); IcebergPartitionField(self.0, Phase) }
+    pub fn source_id(self, value: impl Arg<i64>) -> IcebergPartitionField<R0, Set, R2> { IcebergPartitionField(put(self.0, "SourceId", value.into_expr()), Phase) }
     /// `Transform`: text, required. Update: replacement.
-    pub fn transform(mut self, value: impl Arg<str>) -> IcebergPartitionField<R0, R1, Set> { self.0.set("Transform", value.into_expr()); IcebergPartitionField(self.0, Phase) }
+    pub fn transform(self, value: impl Arg<str>) -> IcebergPartitionField<R0, R1, Set> { IcebergPartitionField(put(self.0, "Transform", value.into_expr()), Phase) }
 }
 impl Done for IcebergPartitionField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergPartitionSpec` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergpartitionspec.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcebergPartitionSpec<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IcebergPartitionSpec<R0 = Set>(Bag, Phase<(R0,)>);
 impl IcebergPartitionSpec {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IcebergPartitionSpec<super::missing::Fields> { IcebergPartitionSpec(Bag::default(), Phase) }
+    pub fn new() -> IcebergPartitionSpec<Missing<super::required::Fields>> { IcebergPartitionSpec(Bag::default(), Phase) }
 }
 impl<R0> IcebergPartitionSpec<R0> {
     /// `Fields`: list of `IcebergPartitionField`, required. Update: replacement.
-    pub fn fields(mut self, value: impl Arg<Arr<IcebergPartitionField>>) -> IcebergPartitionSpec<Set> { self.0.set("Fields", value.into_expr()); IcebergPartitionSpec(self.0, Phase) }
+    pub fn fields(self, value: impl Arg<Arr<IcebergPartitionField>>) -> IcebergPartitionSpec<Set> { IcebergPartitionSpec(put(self.0, "Fields", value.into_expr()), Phase) }
     /// `SpecId`: integer. Update: replacement.
-    pub fn spec_id(mut self, value: impl Arg<i64>) -> Self { self.0.set("SpecId", value.into_expr()); self }
+    pub fn spec_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SpecId", value.into_expr()), Phase) }
 }
 impl Done for IcebergPartitionSpec { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergSchema` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergschema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcebergSchema<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IcebergSchema<R0 = Set>(Bag, Phase<(R0,)>);
 impl IcebergSchema {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IcebergSchema<super::missing::SchemaFieldList> { IcebergSchema(Bag::default(), Phase) }
+    pub fn new() -> IcebergSchema<Missing<super::required::SchemaFieldList>> { IcebergSchema(Bag::default(), Phase) }
 }
 impl<R0> IcebergSchema<R0> {
     /// `SchemaFieldList`: list of `SchemaField`, required. Update: replacement.
-    pub fn schema_field_list(mut self, value: impl Arg<Arr<SchemaField>>) -> IcebergSchema<Set> { self.0.set("SchemaFieldList", value.into_expr()); IcebergSchema(self.0, Phase) }
+    pub fn schema_field_list(self, value: impl Arg<Arr<SchemaField>>) -> IcebergSchema<Set> { IcebergSchema(put(self.0, "SchemaFieldList", value.into_expr()), Phase) }
 }
 impl Done for IcebergSchema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergSchemaV2` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergschemav2.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcebergSchemaV2<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IcebergSchemaV2<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IcebergSchemaV2 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IcebergSchemaV2<super::missing::SchemaV2FieldList, super::missing::SchemaV2FieldType> { IcebergSchemaV2(Bag::default(), Phase) }
+    pub fn new() -> IcebergSchemaV2<Missing<super::required::SchemaV2FieldList>, Missing<super::required::SchemaV2FieldType>> { IcebergSchemaV2(Bag::default(), Phase) }
 }
 impl<R0, R1> IcebergSchemaV2<R0, R1> {
     /// `IdentifierFieldIds`: list of integer. Update: replacement.
-    pub fn identifier_field_ids(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("IdentifierFieldIds", value.into_expr()); self }
+    pub fn identifier_field_ids(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IdentifierFieldIds", value.into_expr()), Phase) }
     /// `SchemaId`: integer. Update: replacement.
-    pub fn schema_id(mut self, value: impl Arg<i64>) -> Self { self.0.set("SchemaId", value.into_expr()); self }
+    pub fn schema_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SchemaId", value.into_expr()), Phase) }
     /// `SchemaV2FieldList`: list of `SchemaV2Field`, required. Update: replacement.
-    pub fn schema_v2_field_list(mut self, value: impl Arg<Arr<SchemaV2Field>>) -> IcebergSchemaV2<Set, R1> { self.0.set("SchemaV2FieldList", value.into_expr()); IcebergSchemaV2(self.0, Phase) }
+    pub fn schema_v2_field_list(self, value: impl Arg<Arr<SchemaV2Field>>) -> IcebergSchemaV2<Set, R1> { IcebergSchemaV2(put(self.0, "SchemaV2FieldList", value.into_expr()), Phase) }
     /// `SchemaV2FieldType`: `SchemaV2FieldType`, required. Update: replacement.
-    pub fn schema_v2_field_type(mut self, value: impl Arg<SchemaV2FieldType>) -> IcebergSchemaV2<R0, Set> { self.0.set("SchemaV2FieldType", value.into_expr()); IcebergSchemaV2(self.0, Phase) }
+    pub fn schema_v2_field_type(self, value: impl Arg<SchemaV2FieldType>) -> IcebergSchemaV2<R0, Set> { IcebergSchemaV2(put(self.0, "SchemaV2FieldType", value.into_expr()), Phase) }
 }
 impl Done for IcebergSchemaV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergSortField` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergsortfield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcebergSortField<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct IcebergSortField<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl IcebergSortField {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IcebergSortField<super::missing::Direction, super::missing::NullOrder, super::missing::SourceId, super::missing::Transform> { IcebergSortField(Bag::default(), Phase) }
+    pub fn new() -> IcebergSortField<Missing<super::required::Direction>, Missing<super::required::NullOrder>, Missing<super::required::SourceId>, Missing<super::required::Transform>> { IcebergSortField(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> IcebergSortField<R0, R1, R2, R3> {
     /// `Direction`: `Direction`, required. Update: replacement.
-    pub fn direction(mut self, value: impl Arg<Direction>) -> IcebergSortField<Set, R1, R2, R3> { self.0.set("Direction", value.into_expr()); IcebergSortField(self.0, Phase) }
+    pub fn direction(self, value: impl Arg<Direction>) -> IcebergSortField<Set, R1, R2, R3> { IcebergSortField(put(self.0, "Direction", value.into_expr()), Phase) }
     /// `NullOrder`: `NullOrder`, required. Update: replacement.
-    pub fn null_order(mut self, value: impl Arg<NullOrder>) -> IcebergSortField<R0, Set, R2, R3> { self.0.set("NullOrder", value.into_expr()); IcebergSortField(self.0, Phase) }
+    pub fn null_order(self, value: impl Arg<NullOrder>) -> IcebergSortField<R0, Set, R2, R3> { IcebergSortField(put(self.0, "NullOrder", value.into_expr()), Phase) }
     /// `SourceId`: integer, required. Update: replacement.
-    pub fn source_id(mut self, value: impl Arg<i64>) -> IcebergSortField<R0, R1, Set, R3> { self.0.set("SourceId", value.into_expr()); IcebergSortField(self.0, Phase) }
+    pub fn source_id(self, value: impl Arg<i64>) -> IcebergSortField<R0, R1, Set, R3> { IcebergSortField(put(self.0, "SourceId", value.into_expr()), Phase) }
     /// `Transform`: text, required. Update: replacement.
-    pub fn transform(mut self, value: impl Arg<str>) -> IcebergSortField<R0, R1, R2, Set> { self.0.set("Transform", value.into_expr()); IcebergSortField(self.0, Phase) }
+    pub fn transform(self, value: impl Arg<str>) -> IcebergSortField<R0, R1, R2, Set> { IcebergSortField(put(self.0, "Transform", value.into_expr()), Phase) }
 }
 impl Done for IcebergSortField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IcebergSortOrder` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-icebergsortorder.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IcebergSortOrder<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IcebergSortOrder<R0 = Set>(Bag, Phase<(R0,)>);
 impl IcebergSortOrder {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IcebergSortOrder<super::missing::Fields> { IcebergSortOrder(Bag::default(), Phase) }
+    pub fn new() -> IcebergSortOrder<Missing<super::required::Fields>> { IcebergSortOrder(Bag::default(), Phase) }
 }
 impl<R0> IcebergSortOrder<R0> {
     /// `Fields`: list of `IcebergSortField`, required. Update: replacement.
-    pub fn fields(mut self, value: impl Arg<Arr<IcebergSortField>>) -> IcebergSortOrder<Set> { self.0.set("Fields", value.into_expr()); IcebergSortOrder(self.0, Phase) }
+    pub fn fields(self, value: impl Arg<Arr<IcebergSortField>>) -> IcebergSortOrder<Set> { IcebergSortOrder(put(self.0, "Fields", value.into_expr()), Phase) }
     /// `OrderId`: integer. Update: replacement.
-    pub fn order_id(mut self, value: impl Arg<i64>) -> Self { self.0.set("OrderId", value.into_expr()); self }
+    pub fn order_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "OrderId", value.into_expr()), Phase) }
 }
 impl Done for IcebergSortOrder { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaField` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-schemafield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchemaField<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SchemaField<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SchemaField {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SchemaField<super::missing::Name, super::missing::Type> { SchemaField(Bag::default(), Phase) }
+    pub fn new() -> SchemaField<Missing<super::required::Name>, Missing<super::required::Type>> { SchemaField(Bag::default(), Phase) }
 }
 impl<R0, R1> SchemaField<R0, R1> {
     /// `Id`: integer. Update: replacement.
-    pub fn id(mut self, value: impl Arg<i64>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> SchemaField<Set, R1> { self.0.set("Name", value.into_expr()); SchemaField(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SchemaField<Set, R1> { SchemaField(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Required`: boolean. Update: replacement.
-    pub fn required(mut self, value: impl Arg<bool>) -> Self { self.0.set("Required", value.into_expr()); self }
+    pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> SchemaField<R0, Set> { self.0.set("Type", value.into_expr()); SchemaField(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> SchemaField<R0, Set> { SchemaField(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SchemaField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaV2Field` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-schemav2field.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchemaV2Field<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct SchemaV2Field<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl SchemaV2Field {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SchemaV2Field<super::missing::Id, super::missing::Name, super::missing::Required, super::missing::Type> { SchemaV2Field(Bag::default(), Phase) }
+    pub fn new() -> SchemaV2Field<Missing<super::required::Id>, Missing<super::required::Name>, Missing<super::required::Required>, Missing<super::required::Type>> { SchemaV2Field(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> SchemaV2Field<R0, R1, R2, R3> {
     /// `Doc`: text. Update: replacement.
-    pub fn doc(mut self, value: impl Arg<str>) -> Self { self.0.set("Doc", value.into_expr()); self }
+    pub fn doc(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Doc", value.into_expr()), Phase) }
     /// `Id`: integer, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<i64>) -> SchemaV2Field<Set, R1, R2, R3> { self.0.set("Id", value.into_expr()); SchemaV2Field(self.0, Phase) }
+    pub fn id(self, value: impl Arg<i64>) -> SchemaV2Field<Set, R1, R2, R3> { SchemaV2Field(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> SchemaV2Field<R0, Set, R2, R3> { self.0.set("Name", value.into_expr()); SchemaV2Field(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SchemaV2Field<R0, Set, R2, R3> { SchemaV2Field(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Required`: boolean, required. Update: replacement.
-    pub fn required(mut self, value: impl Arg<bool>) -> SchemaV2Field<R0, R1, Set, R3> { self.0.set("Required", value.into_expr()); SchemaV2Field(self.0, Phase) }
+    pub fn required(self, value: impl Arg<bool>) -> SchemaV2Field<R0, R1, Set, R3> { SchemaV2Field(put(self.0, "Required", value.into_expr()), Phase) }
     /// `Type`: JSON, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Any>) -> SchemaV2Field<R0, R1, R2, Set> { self.0.set("Type", value.into_expr()); SchemaV2Field(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Any>) -> SchemaV2Field<R0, R1, R2, Set> { SchemaV2Field(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SchemaV2Field { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnapshotManagement` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-snapshotmanagement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnapshotManagement(Bag);
+#[must_use] pub struct SnapshotManagement(Bag);
 impl SnapshotManagement {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxSnapshotAgeHours`: integer. Update: in place.
-    pub fn max_snapshot_age_hours(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxSnapshotAgeHours", value.into_expr()); self }
+    pub fn max_snapshot_age_hours(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxSnapshotAgeHours", value.into_expr())) }
     /// `MinSnapshotsToKeep`: integer. Update: in place.
-    pub fn min_snapshots_to_keep(mut self, value: impl Arg<i64>) -> Self { self.0.set("MinSnapshotsToKeep", value.into_expr()); self }
+    pub fn min_snapshots_to_keep(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MinSnapshotsToKeep", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for SnapshotManagement { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageClassConfiguration` of `AWS::S3Tables::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-table-storageclassconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageClassConfiguration(Bag);
+#[must_use] pub struct StorageClassConfiguration(Bag);
 impl StorageClassConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StorageClass`: `StorageClass`. Update: replacement.
-    pub fn storage_class(mut self, value: impl Arg<StorageClass>) -> Self { self.0.set("StorageClass", value.into_expr()); self }
+    pub fn storage_class(self, value: impl Arg<StorageClass>) -> Self { Self(put(self.0, "StorageClass", value.into_expr())) }
 }
 impl Done for StorageClassConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Direction` allows.
@@ -272,7 +272,7 @@ impl CfnTableBucket {
     /// `AWS::S3Tables::TableBucket`
     pub const TYPE: &'static str = "AWS::S3Tables::TableBucket";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnTableBucketProps<R0>) -> Self where CfnTableBucketProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTableBucketProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TableBucketARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `TableBucketARN`: text.
@@ -280,106 +280,106 @@ impl CfnTableBucket {
 }
 impl Parent for CfnTableBucket { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3Tables::TableBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-tablebucket.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTableBucketProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnTableBucketProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnTableBucketProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTableBucketProps<missing::TableBucketName> { CfnTableBucketProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTableBucketProps<Missing<required::TableBucketName>> { CfnTableBucketProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTableBucketProps<R0> {
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place.
-    pub fn encryption_configuration(mut self, value: impl Arg<table_bucket::EncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<table_bucket::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `MetricsConfiguration`: `MetricsConfiguration`. Update: in place.
-    pub fn metrics_configuration(mut self, value: impl Arg<table_bucket::MetricsConfiguration>) -> Self { self.0.set("MetricsConfiguration", value.into_expr()); self }
+    pub fn metrics_configuration(self, value: impl Arg<table_bucket::MetricsConfiguration>) -> Self { Self(put(self.0, "MetricsConfiguration", value.into_expr()), Phase) }
     /// `ReplicationConfiguration`: `ReplicationConfiguration`. Update: in place.
-    pub fn replication_configuration(mut self, value: impl Arg<table_bucket::ReplicationConfiguration>) -> Self { self.0.set("ReplicationConfiguration", value.into_expr()); self }
+    pub fn replication_configuration(self, value: impl Arg<table_bucket::ReplicationConfiguration>) -> Self { Self(put(self.0, "ReplicationConfiguration", value.into_expr()), Phase) }
     /// `StorageClassConfiguration`: `StorageClassConfiguration`. Update: in place.
-    pub fn storage_class_configuration(mut self, value: impl Arg<table_bucket::StorageClassConfiguration>) -> Self { self.0.set("StorageClassConfiguration", value.into_expr()); self }
+    pub fn storage_class_configuration(self, value: impl Arg<table_bucket::StorageClassConfiguration>) -> Self { Self(put(self.0, "StorageClassConfiguration", value.into_expr()), Phase) }
     /// `TableBucketName`: text, required. Update: replacement.
-    pub fn table_bucket_name(mut self, value: impl Arg<str>) -> CfnTableBucketProps<Set> { self.0.set("TableBucketName", value.into_expr()); CfnTableBucketProps(self.0, Phase) }
+    pub fn table_bucket_name(self, value: impl Arg<str>) -> CfnTableBucketProps<Set> { CfnTableBucketProps(put(self.0, "TableBucketName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UnreferencedFileRemoval`: `UnreferencedFileRemoval`. Update: in place.
-    pub fn unreferenced_file_removal(mut self, value: impl Arg<table_bucket::UnreferencedFileRemoval>) -> Self { self.0.set("UnreferencedFileRemoval", value.into_expr()); self }
+    pub fn unreferenced_file_removal(self, value: impl Arg<table_bucket::UnreferencedFileRemoval>) -> Self { Self(put(self.0, "UnreferencedFileRemoval", value.into_expr()), Phase) }
 }
 impl Done for CfnTableBucketProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Tables::TableBucket`.
 pub mod table_bucket {
 use crate::cfn::support::*;
 /// The property type `EncryptionConfiguration` of `AWS::S3Tables::TableBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration(Bag);
+#[must_use] pub struct EncryptionConfiguration(Bag);
 impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KMSKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KMSKeyArn", value.into_expr()); self }
+    /// `KMSKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSKeyArn", value.into_expr())) }
     /// `SSEAlgorithm`: `SSEAlgorithm`. Update: in place.
-    pub fn sse_algorithm(mut self, value: impl Arg<SSEAlgorithm>) -> Self { self.0.set("SSEAlgorithm", value.into_expr()); self }
+    pub fn sse_algorithm(self, value: impl Arg<SSEAlgorithm>) -> Self { Self(put(self.0, "SSEAlgorithm", value.into_expr())) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetricsConfiguration` of `AWS::S3Tables::TableBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-metricsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetricsConfiguration(Bag);
+#[must_use] pub struct MetricsConfiguration(Bag);
 impl MetricsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
 }
 impl Done for MetricsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationConfiguration` of `AWS::S3Tables::TableBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-replicationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ReplicationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ReplicationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReplicationConfiguration<super::missing::Role, super::missing::Rules> { ReplicationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ReplicationConfiguration<Missing<super::required::Role>, Missing<super::required::Rules>> { ReplicationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ReplicationConfiguration<R0, R1> {
     /// `Role`: text, required. Update: in place.
-    pub fn role(mut self, value: impl Arg<str>) -> ReplicationConfiguration<Set, R1> { self.0.set("Role", value.into_expr()); ReplicationConfiguration(self.0, Phase) }
+    pub fn role(self, value: impl Arg<str>) -> ReplicationConfiguration<Set, R1> { ReplicationConfiguration(put(self.0, "Role", value.into_expr()), Phase) }
     /// `Rules`: list of `ReplicationRule`, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<ReplicationRule>>) -> ReplicationConfiguration<R0, Set> { self.0.set("Rules", value.into_expr()); ReplicationConfiguration(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<ReplicationRule>>) -> ReplicationConfiguration<R0, Set> { ReplicationConfiguration(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for ReplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationDestination` of `AWS::S3Tables::TableBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-replicationdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReplicationDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReplicationDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReplicationDestination<super::missing::DestinationTableBucketARN> { ReplicationDestination(Bag::default(), Phase) }
+    pub fn new() -> ReplicationDestination<Missing<super::required::DestinationTableBucketARN>> { ReplicationDestination(Bag::default(), Phase) }
 }
 impl<R0> ReplicationDestination<R0> {
     /// `DestinationTableBucketARN`: text, required. Update: in place.
-    pub fn destination_table_bucket_arn(mut self, value: impl Arg<str>) -> ReplicationDestination<Set> { self.0.set("DestinationTableBucketARN", value.into_expr()); ReplicationDestination(self.0, Phase) }
+    pub fn destination_table_bucket_arn(self, value: impl Arg<str>) -> ReplicationDestination<Set> { ReplicationDestination(put(self.0, "DestinationTableBucketARN", value.into_expr()), Phase) }
 }
 impl Done for ReplicationDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationRule` of `AWS::S3Tables::TableBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-replicationrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationRule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReplicationRule<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReplicationRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReplicationRule<super::missing::Destinations> { ReplicationRule(Bag::default(), Phase) }
+    pub fn new() -> ReplicationRule<Missing<super::required::Destinations>> { ReplicationRule(Bag::default(), Phase) }
 }
 impl<R0> ReplicationRule<R0> {
     /// `Destinations`: list of `ReplicationDestination`, required. Update: in place.
-    pub fn destinations(mut self, value: impl Arg<Arr<ReplicationDestination>>) -> ReplicationRule<Set> { self.0.set("Destinations", value.into_expr()); ReplicationRule(self.0, Phase) }
+    pub fn destinations(self, value: impl Arg<Arr<ReplicationDestination>>) -> ReplicationRule<Set> { ReplicationRule(put(self.0, "Destinations", value.into_expr()), Phase) }
 }
 impl Done for ReplicationRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StorageClassConfiguration` of `AWS::S3Tables::TableBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-storageclassconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StorageClassConfiguration(Bag);
+#[must_use] pub struct StorageClassConfiguration(Bag);
 impl StorageClassConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StorageClass`: `StorageClass`. Update: in place.
-    pub fn storage_class(mut self, value: impl Arg<StorageClass>) -> Self { self.0.set("StorageClass", value.into_expr()); self }
+    pub fn storage_class(self, value: impl Arg<StorageClass>) -> Self { Self(put(self.0, "StorageClass", value.into_expr())) }
 }
 impl Done for StorageClassConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `UnreferencedFileRemoval` of `AWS::S3Tables::TableBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3tables-tablebucket-unreferencedfileremoval.html)
-#[derive(Clone, Debug)] #[must_use] pub struct UnreferencedFileRemoval(Bag);
+#[must_use] pub struct UnreferencedFileRemoval(Bag);
 impl UnreferencedFileRemoval {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NoncurrentDays`: integer. Update: in place.
-    pub fn noncurrent_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("NoncurrentDays", value.into_expr()); self }
+    pub fn noncurrent_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NoncurrentDays", value.into_expr())) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr())) }
     /// `UnreferencedDays`: integer. Update: in place.
-    pub fn unreferenced_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("UnreferencedDays", value.into_expr()); self }
+    pub fn unreferenced_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnreferencedDays", value.into_expr())) }
 }
 impl Done for UnreferencedFileRemoval { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `SSEAlgorithm` allows.
@@ -395,22 +395,22 @@ impl CfnTableBucketPolicy {
     /// `AWS::S3Tables::TableBucketPolicy`
     pub const TYPE: &'static str = "AWS::S3Tables::TableBucketPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTableBucketPolicyProps<R0, R1>) -> Self where CfnTableBucketPolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTableBucketPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TableBucketARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnTableBucketPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3Tables::TableBucketPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-tablebucketpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTableBucketPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTableBucketPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTableBucketPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTableBucketPolicyProps<missing::ResourcePolicy, missing::TableBucketARN> { CfnTableBucketPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTableBucketPolicyProps<Missing<required::ResourcePolicy>, Missing<required::TableBucketARN>> { CfnTableBucketPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTableBucketPolicyProps<R0, R1> {
     /// `ResourcePolicy`: JSON, required. Update: in place.
-    pub fn resource_policy(mut self, value: impl Arg<Any>) -> CfnTableBucketPolicyProps<Set, R1> { self.0.set("ResourcePolicy", value.into_expr()); CfnTableBucketPolicyProps(self.0, Phase) }
+    pub fn resource_policy(self, value: impl Arg<Any>) -> CfnTableBucketPolicyProps<Set, R1> { CfnTableBucketPolicyProps(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
     /// `TableBucketARN`: text, required. Update: replacement.
-    pub fn table_bucket_arn(mut self, value: impl Arg<str>) -> CfnTableBucketPolicyProps<R0, Set> { self.0.set("TableBucketARN", value.into_expr()); CfnTableBucketPolicyProps(self.0, Phase) }
+    pub fn table_bucket_arn(self, value: impl Arg<str>) -> CfnTableBucketPolicyProps<R0, Set> { CfnTableBucketPolicyProps(put(self.0, "TableBucketARN", value.into_expr()), Phase) }
 }
 impl Done for CfnTableBucketPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::S3Tables::TablePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-tablepolicy.html)
@@ -419,7 +419,7 @@ impl CfnTablePolicy {
     /// `AWS::S3Tables::TablePolicy`
     pub const TYPE: &'static str = "AWS::S3Tables::TablePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTablePolicyProps<R0, R1>) -> Self where CfnTablePolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTablePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TableARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Namespace`: text.
@@ -431,17 +431,17 @@ impl CfnTablePolicy {
 }
 impl Parent for CfnTablePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3Tables::TablePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3tables-tablepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTablePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTablePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTablePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTablePolicyProps<missing::ResourcePolicy, missing::TableARN> { CfnTablePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTablePolicyProps<Missing<required::ResourcePolicy>, Missing<required::TableARN>> { CfnTablePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTablePolicyProps<R0, R1> {
     /// `ResourcePolicy`: JSON, required. Update: in place.
-    pub fn resource_policy(mut self, value: impl Arg<Any>) -> CfnTablePolicyProps<Set, R1> { self.0.set("ResourcePolicy", value.into_expr()); CfnTablePolicyProps(self.0, Phase) }
+    pub fn resource_policy(self, value: impl Arg<Any>) -> CfnTablePolicyProps<Set, R1> { CfnTablePolicyProps(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
     /// `TableARN`: text, required. Update: replacement.
-    pub fn table_arn(mut self, value: impl Arg<str>) -> CfnTablePolicyProps<R0, Set> { self.0.set("TableARN", value.into_expr()); CfnTablePolicyProps(self.0, Phase) }
+    pub fn table_arn(self, value: impl Arg<str>) -> CfnTablePolicyProps<R0, Set> { CfnTablePolicyProps(put(self.0, "TableARN", value.into_expr()), Phase) }
 }
 impl Done for CfnTablePolicyProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DestinationTableBucketARN, Destinations, Direction, Fields, Id, Name, Namespace, NullOrder, OpenTableFormat, Required, ResourcePolicy, Role, Rules, SchemaFieldList, SchemaV2FieldList, SchemaV2FieldType, SourceId, TableARN, TableBucketARN, TableBucketName, TableName, Transform, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DestinationTableBucketARN, Destinations, Direction, Fields, Id, Name, Namespace, NullOrder, OpenTableFormat, Required, ResourcePolicy, Role, Rules, SchemaFieldList, SchemaV2FieldList, SchemaV2FieldType, SourceId, TableARN, TableBucketARN, TableBucketName, TableName, Transform, Type } }

@@ -10,63 +10,63 @@ impl CfnIndex {
     /// `AWS::S3Vectors::Index`
     pub const TYPE: &'static str = "AWS::S3Vectors::Index";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnIndexProps<R0, R1, R2>) -> Self where CfnIndexProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIndexProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IndexArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `IndexArn`: text.
+    /// The attribute `IndexArn`: `OtherArn`.
     pub fn attr_index_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IndexArn") }
 }
 impl Parent for CfnIndex { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3Vectors::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-index.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIndexProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnIndexProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnIndexProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIndexProps<missing::DataType, missing::Dimension, missing::DistanceMetric> { CfnIndexProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIndexProps<Missing<required::DataType>, Missing<required::Dimension>, Missing<required::DistanceMetric>> { CfnIndexProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnIndexProps<R0, R1, R2> {
     /// `DataType`: `DataType`, required. Update: replacement.
-    pub fn data_type(mut self, value: impl Arg<index::DataType>) -> CfnIndexProps<Set, R1, R2> { self.0.set("DataType", value.into_expr()); CfnIndexProps(self.0, Phase) }
+    pub fn data_type(self, value: impl Arg<index::DataType>) -> CfnIndexProps<Set, R1, R2> { CfnIndexProps(put(self.0, "DataType", value.into_expr()), Phase) }
     /// `Dimension`: integer, required. Update: replacement.
-    pub fn dimension(mut self, value: impl Arg<i64>) -> CfnIndexProps<R0, Set, R2> { self.0.set("Dimension", value.into_expr()); CfnIndexProps(self.0, Phase) }
+    pub fn dimension(self, value: impl Arg<i64>) -> CfnIndexProps<R0, Set, R2> { CfnIndexProps(put(self.0, "Dimension", value.into_expr()), Phase) }
     /// `DistanceMetric`: `DistanceMetric`, required. Update: replacement.
-    pub fn distance_metric(mut self, value: impl Arg<index::DistanceMetric>) -> CfnIndexProps<R0, R1, Set> { self.0.set("DistanceMetric", value.into_expr()); CfnIndexProps(self.0, Phase) }
+    pub fn distance_metric(self, value: impl Arg<index::DistanceMetric>) -> CfnIndexProps<R0, R1, Set> { CfnIndexProps(put(self.0, "DistanceMetric", value.into_expr()), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement.
-    pub fn encryption_configuration(mut self, value: impl Arg<index::EncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<index::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `IndexName`: text. Update: replacement.
-    pub fn index_name(mut self, value: impl Arg<str>) -> Self { self.0.set("IndexName", value.into_expr()); self }
+    pub fn index_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IndexName", value.into_expr()), Phase) }
     /// `MetadataConfiguration`: `MetadataConfiguration`. Update: replacement.
-    pub fn metadata_configuration(mut self, value: impl Arg<index::MetadataConfiguration>) -> Self { self.0.set("MetadataConfiguration", value.into_expr()); self }
+    pub fn metadata_configuration(self, value: impl Arg<index::MetadataConfiguration>) -> Self { Self(put(self.0, "MetadataConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VectorBucketArn`: text. Update: replacement.
-    pub fn vector_bucket_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("VectorBucketArn", value.into_expr()); self }
+    pub fn vector_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketArn", value.into_expr()), Phase) }
     /// `VectorBucketName`: text. Update: replacement.
-    pub fn vector_bucket_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VectorBucketName", value.into_expr()); self }
+    pub fn vector_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketName", value.into_expr()), Phase) }
 }
 impl Done for CfnIndexProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Vectors::Index`.
 pub mod index {
 use crate::cfn::support::*;
 /// The property type `EncryptionConfiguration` of `AWS::S3Vectors::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3vectors-index-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration(Bag);
+#[must_use] pub struct EncryptionConfiguration(Bag);
 impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
     /// `SseType`: `SseType`. Update: replacement.
-    pub fn sse_type(mut self, value: impl Arg<SseType>) -> Self { self.0.set("SseType", value.into_expr()); self }
+    pub fn sse_type(self, value: impl Arg<SseType>) -> Self { Self(put(self.0, "SseType", value.into_expr())) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MetadataConfiguration` of `AWS::S3Vectors::Index`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3vectors-index-metadataconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MetadataConfiguration(Bag);
+#[must_use] pub struct MetadataConfiguration(Bag);
 impl MetadataConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NonFilterableMetadataKeys`: list of text. Update: replacement.
-    pub fn non_filterable_metadata_keys(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NonFilterableMetadataKeys", value.into_expr()); self }
+    pub fn non_filterable_metadata_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NonFilterableMetadataKeys", value.into_expr())) }
 }
 impl Done for MetadataConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DataType` allows.
@@ -87,35 +87,35 @@ impl CfnVectorBucket {
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
-    /// The attribute `VectorBucketArn`: text.
+    /// The attribute `VectorBucketArn`: `OtherArn`.
     pub fn attr_vector_bucket_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("VectorBucketArn") }
 }
 impl Parent for CfnVectorBucket { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3Vectors::VectorBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-vectorbucket.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVectorBucketProps(Bag);
+#[must_use] pub struct CfnVectorBucketProps(Bag);
 impl CfnVectorBucketProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement.
-    pub fn encryption_configuration(mut self, value: impl Arg<vector_bucket::EncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<vector_bucket::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `VectorBucketName`: text. Update: replacement.
-    pub fn vector_bucket_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VectorBucketName", value.into_expr()); self }
+    pub fn vector_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketName", value.into_expr())) }
 }
 impl Done for CfnVectorBucketProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::S3Vectors::VectorBucket`.
 pub mod vector_bucket {
 use crate::cfn::support::*;
 /// The property type `EncryptionConfiguration` of `AWS::S3Vectors::VectorBucket`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-s3vectors-vectorbucket-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration(Bag);
+#[must_use] pub struct EncryptionConfiguration(Bag);
 impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
     /// `SseType`: `SseType`. Update: replacement.
-    pub fn sse_type(mut self, value: impl Arg<SseType>) -> Self { self.0.set("SseType", value.into_expr()); self }
+    pub fn sse_type(self, value: impl Arg<SseType>) -> Self { Self(put(self.0, "SseType", value.into_expr())) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `SseType` allows.
@@ -127,25 +127,25 @@ impl CfnVectorBucketPolicy {
     /// `AWS::S3Vectors::VectorBucketPolicy`
     pub const TYPE: &'static str = "AWS::S3Vectors::VectorBucketPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnVectorBucketPolicyProps<R0>) -> Self where CfnVectorBucketPolicyProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVectorBucketPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VectorBucketArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
 }
 impl Parent for CfnVectorBucketPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::S3Vectors::VectorBucketPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3vectors-vectorbucketpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVectorBucketPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnVectorBucketPolicyProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnVectorBucketPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVectorBucketPolicyProps<missing::Policy> { CfnVectorBucketPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVectorBucketPolicyProps<Missing<required::Policy>> { CfnVectorBucketPolicyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnVectorBucketPolicyProps<R0> {
     /// `Policy`: JSON, required. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Any>) -> CfnVectorBucketPolicyProps<Set> { self.0.set("Policy", value.into_expr()); CfnVectorBucketPolicyProps(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnVectorBucketPolicyProps<Set> { CfnVectorBucketPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `VectorBucketArn`: text. Update: replacement.
-    pub fn vector_bucket_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("VectorBucketArn", value.into_expr()); self }
+    pub fn vector_bucket_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketArn", value.into_expr()), Phase) }
     /// `VectorBucketName`: text. Update: replacement.
-    pub fn vector_bucket_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VectorBucketName", value.into_expr()); self }
+    pub fn vector_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VectorBucketName", value.into_expr()), Phase) }
 }
 impl Done for CfnVectorBucketPolicyProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DataType, Dimension, DistanceMetric, Policy } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DataType, Dimension, DistanceMetric, Policy } }

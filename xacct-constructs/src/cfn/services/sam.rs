@@ -10,229 +10,227 @@ impl CfnApi {
     /// `AWS::Serverless::Api`
     pub const TYPE: &'static str = "AWS::Serverless::Api";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnApiProps<R0>) -> Self where CfnApiProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApiProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnApi { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Serverless::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-api.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApiProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnApiProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnApiProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApiProps<missing::StageName> { CfnApiProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApiProps<Missing<required::StageName>> { CfnApiProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApiProps<R0> {
     /// `AccessLogSetting`: `AccessLogSetting`. Update: replacement.
-    pub fn access_log_setting(mut self, value: impl Arg<api::AccessLogSetting>) -> Self { self.0.set("AccessLogSetting", value.into_expr()); self }
+    pub fn access_log_setting(self, value: impl Arg<api::AccessLogSetting>) -> Self { Self(put(self.0, "AccessLogSetting", value.into_expr()), Phase) }
     /// `AlwaysDeploy`: boolean. Update: replacement.
-    pub fn always_deploy(mut self, value: impl Arg<bool>) -> Self { self.0.set("AlwaysDeploy", value.into_expr()); self }
+    pub fn always_deploy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AlwaysDeploy", value.into_expr()), Phase) }
     /// `Auth`: `Auth`. Update: replacement.
-    pub fn auth(mut self, value: impl Arg<api::Auth>) -> Self { self.0.set("Auth", value.into_expr()); self }
+    pub fn auth(self, value: impl Arg<api::Auth>) -> Self { Self(put(self.0, "Auth", value.into_expr()), Phase) }
     /// `BinaryMediaTypes`: list of text. Update: replacement.
-    pub fn binary_media_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("BinaryMediaTypes", value.into_expr()); self }
+    pub fn binary_media_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BinaryMediaTypes", value.into_expr()), Phase) }
     /// `CacheClusterEnabled`: boolean. Update: replacement.
-    pub fn cache_cluster_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("CacheClusterEnabled", value.into_expr()); self }
+    pub fn cache_cluster_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CacheClusterEnabled", value.into_expr()), Phase) }
     /// `CacheClusterSize`: text. Update: replacement.
-    pub fn cache_cluster_size(mut self, value: impl Arg<str>) -> Self { self.0.set("CacheClusterSize", value.into_expr()); self }
+    pub fn cache_cluster_size(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CacheClusterSize", value.into_expr()), Phase) }
     /// `CanarySetting`: `CanarySetting`. Update: replacement.
-    pub fn canary_setting(mut self, value: impl Arg<api::CanarySetting>) -> Self { self.0.set("CanarySetting", value.into_expr()); self }
+    pub fn canary_setting(self, value: impl Arg<api::CanarySetting>) -> Self { Self(put(self.0, "CanarySetting", value.into_expr()), Phase) }
     /// `Cors`: `CorsChoice`. Update: replacement.
-    pub fn cors(mut self, value: impl Arg<api::CorsChoice>) -> Self { self.0.set("Cors", value.into_expr()); self }
+    pub fn cors(self, value: impl Arg<api::CorsChoice>) -> Self { Self(put(self.0, "Cors", value.into_expr()), Phase) }
     /// `DefinitionBody`: JSON. Update: replacement.
-    pub fn definition_body(mut self, value: impl Arg<Any>) -> Self { self.0.set("DefinitionBody", value.into_expr()); self }
+    pub fn definition_body(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DefinitionBody", value.into_expr()), Phase) }
     /// `DefinitionUri`: `DefinitionUriChoice`. Update: replacement.
-    pub fn definition_uri(mut self, value: impl Arg<api::DefinitionUriChoice>) -> Self { self.0.set("DefinitionUri", value.into_expr()); self }
+    pub fn definition_uri(self, value: impl Arg<api::DefinitionUriChoice>) -> Self { Self(put(self.0, "DefinitionUri", value.into_expr()), Phase) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisableExecuteApiEndpoint`: boolean. Update: replacement.
-    pub fn disable_execute_api_endpoint(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableExecuteApiEndpoint", value.into_expr()); self }
+    pub fn disable_execute_api_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableExecuteApiEndpoint", value.into_expr()), Phase) }
     /// `Domain`: `DomainConfiguration`. Update: replacement.
-    pub fn domain(mut self, value: impl Arg<api::DomainConfiguration>) -> Self { self.0.set("Domain", value.into_expr()); self }
+    pub fn domain(self, value: impl Arg<api::DomainConfiguration>) -> Self { Self(put(self.0, "Domain", value.into_expr()), Phase) }
     /// `EndpointConfiguration`: `EndpointConfigurationChoice`. Update: replacement.
-    pub fn endpoint_configuration(mut self, value: impl Arg<api::EndpointConfigurationChoice>) -> Self { self.0.set("EndpointConfiguration", value.into_expr()); self }
+    pub fn endpoint_configuration(self, value: impl Arg<api::EndpointConfigurationChoice>) -> Self { Self(put(self.0, "EndpointConfiguration", value.into_expr()), Phase) }
     /// `GatewayResponses`: JSON. Update: replacement.
-    pub fn gateway_responses(mut self, value: impl Arg<Any>) -> Self { self.0.set("GatewayResponses", value.into_expr()); self }
+    pub fn gateway_responses(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "GatewayResponses", value.into_expr()), Phase) }
     /// `MethodSettings`: list of JSON. Update: replacement.
-    pub fn method_settings(mut self, value: impl Arg<Arr<Any>>) -> Self { self.0.set("MethodSettings", value.into_expr()); self }
+    pub fn method_settings(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "MethodSettings", value.into_expr()), Phase) }
     /// `MinimumCompressionSize`: number. Update: replacement.
-    pub fn minimum_compression_size(mut self, value: impl Arg<f64>) -> Self { self.0.set("MinimumCompressionSize", value.into_expr()); self }
+    pub fn minimum_compression_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MinimumCompressionSize", value.into_expr()), Phase) }
     /// `Models`: JSON. Update: replacement.
-    pub fn models(mut self, value: impl Arg<Any>) -> Self { self.0.set("Models", value.into_expr()); self }
+    pub fn models(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Models", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OpenApiVersion`: text. Update: replacement.
-    pub fn open_api_version(mut self, value: impl Arg<str>) -> Self { self.0.set("OpenApiVersion", value.into_expr()); self }
+    pub fn open_api_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OpenApiVersion", value.into_expr()), Phase) }
     /// `StageName`: text, required. Update: replacement.
-    pub fn stage_name(mut self, value: impl Arg<str>) -> CfnApiProps<Set> { self.0.set("StageName", value.into_expr()); CfnApiProps(self.0, Phase) }
+    pub fn stage_name(self, value: impl Arg<str>) -> CfnApiProps<Set> { CfnApiProps(put(self.0, "StageName", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TracingEnabled`: boolean. Update: replacement.
-    pub fn tracing_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("TracingEnabled", value.into_expr()); self }
+    pub fn tracing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TracingEnabled", value.into_expr()), Phase) }
     /// `Variables`: map of text. Update: replacement.
-    pub fn variables(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Variables", value.into_expr()); self }
+    pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value.into_expr()), Phase) }
 }
 impl Done for CfnApiProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Serverless::Api`.
 pub mod api {
 use crate::cfn::support::*;
 /// The property type `AccessLogSetting` of `AWS::Serverless::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-accesslogsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessLogSetting(Bag);
+#[must_use] pub struct AccessLogSetting(Bag);
 impl AccessLogSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationArn`: text. Update: replacement.
-    pub fn destination_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationArn", value.into_expr()); self }
+    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
     /// `Format`: text. Update: replacement.
-    pub fn format(mut self, value: impl Arg<str>) -> Self { self.0.set("Format", value.into_expr()); self }
+    pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value.into_expr())) }
 }
 impl Done for AccessLogSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Auth` of `AWS::Serverless::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-auth.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Auth(Bag);
+#[must_use] pub struct Auth(Bag);
 impl Auth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddDefaultAuthorizerToCorsPreflight`: boolean. Update: replacement.
-    pub fn add_default_authorizer_to_cors_preflight(mut self, value: impl Arg<bool>) -> Self { self.0.set("AddDefaultAuthorizerToCorsPreflight", value.into_expr()); self }
+    pub fn add_default_authorizer_to_cors_preflight(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AddDefaultAuthorizerToCorsPreflight", value.into_expr())) }
     /// `Authorizers`: JSON. Update: replacement.
-    pub fn authorizers(mut self, value: impl Arg<Any>) -> Self { self.0.set("Authorizers", value.into_expr()); self }
+    pub fn authorizers(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Authorizers", value.into_expr())) }
     /// `DefaultAuthorizer`: text. Update: replacement.
-    pub fn default_authorizer(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultAuthorizer", value.into_expr()); self }
+    pub fn default_authorizer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthorizer", value.into_expr())) }
 }
 impl Done for Auth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CanarySetting` of `AWS::Serverless::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-canarysetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CanarySetting(Bag);
+#[must_use] pub struct CanarySetting(Bag);
 impl CanarySetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeploymentId`: text. Update: replacement.
-    pub fn deployment_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DeploymentId", value.into_expr()); self }
+    pub fn deployment_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeploymentId", value.into_expr())) }
     /// `PercentTraffic`: number. Update: replacement.
-    pub fn percent_traffic(mut self, value: impl Arg<f64>) -> Self { self.0.set("PercentTraffic", value.into_expr()); self }
+    pub fn percent_traffic(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "PercentTraffic", value.into_expr())) }
     /// `StageVariableOverrides`: map of text. Update: replacement.
-    pub fn stage_variable_overrides(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("StageVariableOverrides", value.into_expr()); self }
+    pub fn stage_variable_overrides(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariableOverrides", value.into_expr())) }
     /// `UseStageCache`: boolean. Update: replacement.
-    pub fn use_stage_cache(mut self, value: impl Arg<bool>) -> Self { self.0.set("UseStageCache", value.into_expr()); self }
+    pub fn use_stage_cache(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "UseStageCache", value.into_expr())) }
 }
 impl Done for CanarySetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CorsConfiguration` of `AWS::Serverless::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-corsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CorsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CorsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CorsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CorsConfiguration<super::missing::AllowOrigin> { CorsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CorsConfiguration<Missing<super::required::AllowOrigin>> { CorsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CorsConfiguration<R0> {
     /// `AllowCredentials`: boolean. Update: replacement.
-    pub fn allow_credentials(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowCredentials", value.into_expr()); self }
+    pub fn allow_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCredentials", value.into_expr()), Phase) }
     /// `AllowHeaders`: text. Update: replacement.
-    pub fn allow_headers(mut self, value: impl Arg<str>) -> Self { self.0.set("AllowHeaders", value.into_expr()); self }
+    pub fn allow_headers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowHeaders", value.into_expr()), Phase) }
     /// `AllowMethods`: text. Update: replacement.
-    pub fn allow_methods(mut self, value: impl Arg<str>) -> Self { self.0.set("AllowMethods", value.into_expr()); self }
+    pub fn allow_methods(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowMethods", value.into_expr()), Phase) }
     /// `AllowOrigin`: text, required. Update: replacement.
-    pub fn allow_origin(mut self, value: impl Arg<str>) -> CorsConfiguration<Set> { self.0.set("AllowOrigin", value.into_expr()); CorsConfiguration(self.0, Phase) }
+    pub fn allow_origin(self, value: impl Arg<str>) -> CorsConfiguration<Set> { CorsConfiguration(put(self.0, "AllowOrigin", value.into_expr()), Phase) }
     /// `MaxAge`: text. Update: replacement.
-    pub fn max_age(mut self, value: impl Arg<str>) -> Self { self.0.set("MaxAge", value.into_expr()); self }
+    pub fn max_age(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxAge", value.into_expr()), Phase) }
 }
 impl Done for CorsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainConfiguration` of `AWS::Serverless::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-domainconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DomainConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DomainConfiguration(Bag);
 impl DomainConfiguration {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> DomainConfiguration<super::missing::CertificateArn, super::missing::DomainName> { DomainConfiguration(Bag::default(), Phase) }
-}
-impl<R0, R1> DomainConfiguration<R0, R1> {
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
     /// `BasePath`: list of text. Update: replacement.
-    pub fn base_path(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("BasePath", value.into_expr()); self }
-    /// `CertificateArn`: text, required. Update: replacement.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> DomainConfiguration<Set, R1> { self.0.set("CertificateArn", value.into_expr()); DomainConfiguration(self.0, Phase) }
-    /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> DomainConfiguration<R0, Set> { self.0.set("DomainName", value.into_expr()); DomainConfiguration(self.0, Phase) }
+    pub fn base_path(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BasePath", value.into_expr())) }
+    /// `CertificateArn`: text. Update: replacement.
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
+    /// `DomainName`: text. Update: replacement.
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
     /// `EndpointConfiguration`: text. Update: replacement.
-    pub fn endpoint_configuration(mut self, value: impl Arg<str>) -> Self { self.0.set("EndpointConfiguration", value.into_expr()); self }
+    pub fn endpoint_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointConfiguration", value.into_expr())) }
     /// `MutualTlsAuthentication`: `MutualTlsAuthentication`. Update: replacement.
-    pub fn mutual_tls_authentication(mut self, value: impl Arg<MutualTlsAuthentication>) -> Self { self.0.set("MutualTlsAuthentication", value.into_expr()); self }
+    pub fn mutual_tls_authentication(self, value: impl Arg<MutualTlsAuthentication>) -> Self { Self(put(self.0, "MutualTlsAuthentication", value.into_expr())) }
     /// `OwnershipVerificationCertificateArn`: text. Update: replacement.
-    pub fn ownership_verification_certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("OwnershipVerificationCertificateArn", value.into_expr()); self }
+    pub fn ownership_verification_certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnershipVerificationCertificateArn", value.into_expr())) }
     /// `Route53`: `Route53Configuration`. Update: replacement.
-    pub fn route53(mut self, value: impl Arg<Route53Configuration>) -> Self { self.0.set("Route53", value.into_expr()); self }
+    pub fn route53(self, value: impl Arg<Route53Configuration>) -> Self { Self(put(self.0, "Route53", value.into_expr())) }
     /// `SecurityPolicy`: text. Update: replacement.
-    pub fn security_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityPolicy", value.into_expr()); self }
+    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
 }
 impl Done for DomainConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EndpointConfiguration` of `AWS::Serverless::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-endpointconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EndpointConfiguration(Bag);
+#[must_use] pub struct EndpointConfiguration(Bag);
 impl EndpointConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `VpcEndpointIds`: list of text. Update: replacement.
-    pub fn vpc_endpoint_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("VpcEndpointIds", value.into_expr()); self }
+    pub fn vpc_endpoint_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcEndpointIds", value.into_expr())) }
 }
 impl Done for EndpointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MutualTlsAuthentication` of `AWS::Serverless::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-mutualtlsauthentication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MutualTlsAuthentication(Bag);
+#[must_use] pub struct MutualTlsAuthentication(Bag);
 impl MutualTlsAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TruststoreUri`: text. Update: replacement.
-    pub fn truststore_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("TruststoreUri", value.into_expr()); self }
+    pub fn truststore_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreUri", value.into_expr())) }
     /// `TruststoreVersion`: text. Update: replacement.
-    pub fn truststore_version(mut self, value: impl Arg<str>) -> Self { self.0.set("TruststoreVersion", value.into_expr()); self }
+    pub fn truststore_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreVersion", value.into_expr())) }
 }
 impl Done for MutualTlsAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Route53Configuration` of `AWS::Serverless::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-route53configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Route53Configuration(Bag);
+#[must_use] pub struct Route53Configuration(Bag);
 impl Route53Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DistributedDomainName`: text. Update: replacement.
-    pub fn distributed_domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DistributedDomainName", value.into_expr()); self }
+    pub fn distributed_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistributedDomainName", value.into_expr())) }
     /// `EvaluateTargetHealth`: boolean. Update: replacement.
-    pub fn evaluate_target_health(mut self, value: impl Arg<bool>) -> Self { self.0.set("EvaluateTargetHealth", value.into_expr()); self }
+    pub fn evaluate_target_health(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EvaluateTargetHealth", value.into_expr())) }
     /// `HostedZoneId`: text. Update: replacement.
-    pub fn hosted_zone_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HostedZoneId", value.into_expr()); self }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
     /// `HostedZoneName`: text. Update: replacement.
-    pub fn hosted_zone_name(mut self, value: impl Arg<str>) -> Self { self.0.set("HostedZoneName", value.into_expr()); self }
+    pub fn hosted_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneName", value.into_expr())) }
     /// `IpV6`: boolean. Update: replacement.
-    pub fn ip_v6(mut self, value: impl Arg<bool>) -> Self { self.0.set("IpV6", value.into_expr()); self }
+    pub fn ipv6(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IpV6", value.into_expr())) }
 }
 impl Done for Route53Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::Serverless::Api`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-api-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct S3Location<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::Bucket, super::missing::Key, super::missing::Version> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Key>, Missing<super::required::Version>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3Location<R0, R1, R2> {
     /// `Bucket`: text, required. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3Location<Set, R1, R2> { self.0.set("Bucket", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1, R2> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> S3Location<R0, Set, R2> { self.0.set("Key", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set, R2> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Version`: number, required. Update: replacement.
-    pub fn version(mut self, value: impl Arg<f64>) -> S3Location<R0, R1, Set> { self.0.set("Version", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn version(self, value: impl Arg<f64>) -> S3Location<R0, R1, Set> { S3Location(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// One of: text, `CorsConfiguration`.
 pub struct CorsChoice;
-impl Arg<CorsChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<CorsChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<CorsChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<CorsChoice> for CorsConfiguration { fn into_expr(self) -> Expr { Arg::<CorsConfiguration>::into_expr(self) } }
-impl Arg<CorsChoice> for Val<CorsConfiguration> { fn into_expr(self) -> Expr { Arg::<CorsConfiguration>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<CorsChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<CorsChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<CorsChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<CorsChoice> for CorsConfiguration { fn into_expr(self) -> Expr { Arg::<CorsConfiguration>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<CorsChoice> for Val<CorsConfiguration> { fn into_expr(self) -> Expr { Arg::<CorsConfiguration>::into_expr(self) } }
 /// One of: text, `S3Location`.
 pub struct DefinitionUriChoice;
-impl Arg<DefinitionUriChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<DefinitionUriChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<DefinitionUriChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<DefinitionUriChoice> for S3Location { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
-impl Arg<DefinitionUriChoice> for Val<S3Location> { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<DefinitionUriChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<DefinitionUriChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<DefinitionUriChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<DefinitionUriChoice> for S3Location { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<DefinitionUriChoice> for Val<S3Location> { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
 /// One of: text, `EndpointConfiguration`.
 pub struct EndpointConfigurationChoice;
-impl Arg<EndpointConfigurationChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<EndpointConfigurationChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<EndpointConfigurationChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<EndpointConfigurationChoice> for EndpointConfiguration { fn into_expr(self) -> Expr { Arg::<EndpointConfiguration>::into_expr(self) } }
-impl Arg<EndpointConfigurationChoice> for Val<EndpointConfiguration> { fn into_expr(self) -> Expr { Arg::<EndpointConfiguration>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<EndpointConfigurationChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<EndpointConfigurationChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<EndpointConfigurationChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<EndpointConfigurationChoice> for EndpointConfiguration { fn into_expr(self) -> Expr { Arg::<EndpointConfiguration>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<EndpointConfigurationChoice> for Val<EndpointConfiguration> { fn into_expr(self) -> Expr { Arg::<EndpointConfiguration>::into_expr(self) } }
 }
 /// A resource of type `AWS::Serverless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-application.html)
 #[derive(Clone, Debug)] pub struct CfnApplication(Place);
@@ -240,53 +238,53 @@ impl CfnApplication {
     /// `AWS::Serverless::Application`
     pub const TYPE: &'static str = "AWS::Serverless::Application";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnApplicationProps<R0>) -> Self where CfnApplicationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Serverless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnApplicationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationProps<missing::Location> { CfnApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationProps<Missing<required::Location>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApplicationProps<R0> {
     /// `Location`: `LocationChoice`, required. Update: replacement.
-    pub fn location(mut self, value: impl Arg<application::LocationChoice>) -> CfnApplicationProps<Set> { self.0.set("Location", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn location(self, value: impl Arg<application::LocationChoice>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "Location", value.into_expr()), Phase) }
     /// `NotificationArns`: list of text. Update: replacement.
-    pub fn notification_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotificationArns", value.into_expr()); self }
+    pub fn notification_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationArns", value.into_expr()), Phase) }
     /// `Parameters`: map of text. Update: replacement.
-    pub fn parameters(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TimeoutInMinutes`: number. Update: replacement.
-    pub fn timeout_in_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("TimeoutInMinutes", value.into_expr()); self }
+    pub fn timeout_in_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutInMinutes", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Serverless::Application`.
 pub mod application {
 use crate::cfn::support::*;
 /// The property type `ApplicationLocation` of `AWS::Serverless::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-application-applicationlocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationLocation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ApplicationLocation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ApplicationLocation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApplicationLocation<super::missing::ApplicationId, super::missing::SemanticVersion> { ApplicationLocation(Bag::default(), Phase) }
+    pub fn new() -> ApplicationLocation<Missing<super::required::ApplicationId>, Missing<super::required::SemanticVersion>> { ApplicationLocation(Bag::default(), Phase) }
 }
 impl<R0, R1> ApplicationLocation<R0, R1> {
     /// `ApplicationId`: text, required. Update: replacement.
-    pub fn application_id(mut self, value: impl Arg<str>) -> ApplicationLocation<Set, R1> { self.0.set("ApplicationId", value.into_expr()); ApplicationLocation(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> ApplicationLocation<Set, R1> { ApplicationLocation(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `SemanticVersion`: text, required. Update: replacement.
-    pub fn semantic_version(mut self, value: impl Arg<str>) -> ApplicationLocation<R0, Set> { self.0.set("SemanticVersion", value.into_expr()); ApplicationLocation(self.0, Phase) }
+    pub fn semantic_version(self, value: impl Arg<str>) -> ApplicationLocation<R0, Set> { ApplicationLocation(put(self.0, "SemanticVersion", value.into_expr()), Phase) }
 }
 impl Done for ApplicationLocation { fn into_props(self) -> Bag { self.0 } }
 /// One of: text, `ApplicationLocation`.
 pub struct LocationChoice;
-impl Arg<LocationChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<LocationChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<LocationChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<LocationChoice> for ApplicationLocation { fn into_expr(self) -> Expr { Arg::<ApplicationLocation>::into_expr(self) } }
-impl Arg<LocationChoice> for Val<ApplicationLocation> { fn into_expr(self) -> Expr { Arg::<ApplicationLocation>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<LocationChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<LocationChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<LocationChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<LocationChoice> for ApplicationLocation { fn into_expr(self) -> Expr { Arg::<ApplicationLocation>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<LocationChoice> for Val<ApplicationLocation> { fn into_expr(self) -> Expr { Arg::<ApplicationLocation>::into_expr(self) } }
 }
 /// A resource of type `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html)
 #[derive(Clone, Debug)] pub struct CfnFunction(Place);
@@ -300,1024 +298,1016 @@ impl CfnFunction {
 }
 impl Parent for CfnFunction { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-function.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFunctionProps(Bag);
+#[must_use] pub struct CfnFunctionProps(Bag);
 impl CfnFunctionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Architectures`: list of text. Update: replacement.
-    pub fn architectures(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Architectures", value.into_expr()); self }
+    pub fn architectures(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Architectures", value.into_expr())) }
     /// `AssumeRolePolicyDocument`: JSON. Update: replacement.
-    pub fn assume_role_policy_document(mut self, value: impl Arg<Any>) -> Self { self.0.set("AssumeRolePolicyDocument", value.into_expr()); self }
+    pub fn assume_role_policy_document(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AssumeRolePolicyDocument", value.into_expr())) }
     /// `AutoPublishAlias`: text. Update: replacement.
-    pub fn auto_publish_alias(mut self, value: impl Arg<str>) -> Self { self.0.set("AutoPublishAlias", value.into_expr()); self }
+    pub fn auto_publish_alias(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoPublishAlias", value.into_expr())) }
     /// `AutoPublishCodeSha256`: text. Update: replacement.
-    pub fn auto_publish_code_sha256(mut self, value: impl Arg<str>) -> Self { self.0.set("AutoPublishCodeSha256", value.into_expr()); self }
+    pub fn auto_publish_code_sha256(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutoPublishCodeSha256", value.into_expr())) }
     /// `CodeSigningConfigArn`: text. Update: replacement.
-    pub fn code_signing_config_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CodeSigningConfigArn", value.into_expr()); self }
+    pub fn code_signing_config_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CodeSigningConfigArn", value.into_expr())) }
     /// `CodeUri`: `CodeUriChoice`. Update: replacement.
-    pub fn code_uri(mut self, value: impl Arg<function::CodeUriChoice>) -> Self { self.0.set("CodeUri", value.into_expr()); self }
+    pub fn code_uri(self, value: impl Arg<function::CodeUriChoice>) -> Self { Self(put(self.0, "CodeUri", value.into_expr())) }
     /// `DeadLetterQueue`: `DeadLetterQueue`. Update: replacement.
-    pub fn dead_letter_queue(mut self, value: impl Arg<function::DeadLetterQueue>) -> Self { self.0.set("DeadLetterQueue", value.into_expr()); self }
+    pub fn dead_letter_queue(self, value: impl Arg<function::DeadLetterQueue>) -> Self { Self(put(self.0, "DeadLetterQueue", value.into_expr())) }
     /// `DeploymentPreference`: `DeploymentPreference`. Update: replacement.
-    pub fn deployment_preference(mut self, value: impl Arg<function::DeploymentPreference>) -> Self { self.0.set("DeploymentPreference", value.into_expr()); self }
+    pub fn deployment_preference(self, value: impl Arg<function::DeploymentPreference>) -> Self { Self(put(self.0, "DeploymentPreference", value.into_expr())) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Environment`: `FunctionEnvironment`. Update: replacement.
-    pub fn environment(mut self, value: impl Arg<function::FunctionEnvironment>) -> Self { self.0.set("Environment", value.into_expr()); self }
+    pub fn environment(self, value: impl Arg<function::FunctionEnvironment>) -> Self { Self(put(self.0, "Environment", value.into_expr())) }
     /// `EphemeralStorage`: `EphemeralStorage`. Update: replacement.
-    pub fn ephemeral_storage(mut self, value: impl Arg<function::EphemeralStorage>) -> Self { self.0.set("EphemeralStorage", value.into_expr()); self }
+    pub fn ephemeral_storage(self, value: impl Arg<function::EphemeralStorage>) -> Self { Self(put(self.0, "EphemeralStorage", value.into_expr())) }
     /// `EventInvokeConfig`: `EventInvokeConfig`. Update: replacement.
-    pub fn event_invoke_config(mut self, value: impl Arg<function::EventInvokeConfig>) -> Self { self.0.set("EventInvokeConfig", value.into_expr()); self }
+    pub fn event_invoke_config(self, value: impl Arg<function::EventInvokeConfig>) -> Self { Self(put(self.0, "EventInvokeConfig", value.into_expr())) }
     /// `Events`: map of `EventSource`. Update: replacement.
-    pub fn events(mut self, value: impl Arg<Dict<function::EventSource>>) -> Self { self.0.set("Events", value.into_expr()); self }
+    pub fn events(self, value: impl Arg<Dict<function::EventSource>>) -> Self { Self(put(self.0, "Events", value.into_expr())) }
     /// `FileSystemConfigs`: list of `FileSystemConfig`. Update: replacement.
-    pub fn file_system_configs(mut self, value: impl Arg<Arr<function::FileSystemConfig>>) -> Self { self.0.set("FileSystemConfigs", value.into_expr()); self }
+    pub fn file_system_configs(self, value: impl Arg<Arr<function::FileSystemConfig>>) -> Self { Self(put(self.0, "FileSystemConfigs", value.into_expr())) }
     /// `FunctionName`: text. Update: replacement.
-    pub fn function_name(mut self, value: impl Arg<str>) -> Self { self.0.set("FunctionName", value.into_expr()); self }
+    pub fn function_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FunctionName", value.into_expr())) }
     /// `FunctionUrlConfig`: `FunctionUrlConfig`. Update: replacement.
-    pub fn function_url_config(mut self, value: impl Arg<function::FunctionUrlConfig>) -> Self { self.0.set("FunctionUrlConfig", value.into_expr()); self }
+    pub fn function_url_config(self, value: impl Arg<function::FunctionUrlConfig>) -> Self { Self(put(self.0, "FunctionUrlConfig", value.into_expr())) }
     /// `Handler`: text. Update: replacement.
-    pub fn handler(mut self, value: impl Arg<str>) -> Self { self.0.set("Handler", value.into_expr()); self }
+    pub fn handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Handler", value.into_expr())) }
     /// `ImageConfig`: `ImageConfig`. Update: replacement.
-    pub fn image_config(mut self, value: impl Arg<function::ImageConfig>) -> Self { self.0.set("ImageConfig", value.into_expr()); self }
+    pub fn image_config(self, value: impl Arg<function::ImageConfig>) -> Self { Self(put(self.0, "ImageConfig", value.into_expr())) }
     /// `ImageUri`: text. Update: replacement.
-    pub fn image_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("ImageUri", value.into_expr()); self }
+    pub fn image_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImageUri", value.into_expr())) }
     /// `InlineCode`: text. Update: replacement.
-    pub fn inline_code(mut self, value: impl Arg<str>) -> Self { self.0.set("InlineCode", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn inline_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InlineCode", value.into_expr())) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
     /// `Layers`: list of text. Update: replacement.
-    pub fn layers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Layers", value.into_expr()); self }
+    pub fn layers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Layers", value.into_expr())) }
     /// `MemorySize`: number. Update: replacement.
-    pub fn memory_size(mut self, value: impl Arg<f64>) -> Self { self.0.set("MemorySize", value.into_expr()); self }
+    pub fn memory_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MemorySize", value.into_expr())) }
     /// `PackageType`: text. Update: replacement.
-    pub fn package_type(mut self, value: impl Arg<str>) -> Self { self.0.set("PackageType", value.into_expr()); self }
+    pub fn package_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PackageType", value.into_expr())) }
     /// `PermissionsBoundary`: text. Update: replacement.
-    pub fn permissions_boundary(mut self, value: impl Arg<str>) -> Self { self.0.set("PermissionsBoundary", value.into_expr()); self }
+    pub fn permissions_boundary(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PermissionsBoundary", value.into_expr())) }
     /// `Policies`: `FunctionPoliciesChoice`. Update: replacement.
-    pub fn policies(mut self, value: impl Arg<function::FunctionPoliciesChoice>) -> Self { self.0.set("Policies", value.into_expr()); self }
+    pub fn policies(self, value: impl Arg<function::FunctionPoliciesChoice>) -> Self { Self(put(self.0, "Policies", value.into_expr())) }
     /// `ProvisionedConcurrencyConfig`: `ProvisionedConcurrencyConfig`. Update: replacement.
-    pub fn provisioned_concurrency_config(mut self, value: impl Arg<function::ProvisionedConcurrencyConfig>) -> Self { self.0.set("ProvisionedConcurrencyConfig", value.into_expr()); self }
+    pub fn provisioned_concurrency_config(self, value: impl Arg<function::ProvisionedConcurrencyConfig>) -> Self { Self(put(self.0, "ProvisionedConcurrencyConfig", value.into_expr())) }
     /// `ReservedConcurrentExecutions`: number. Update: replacement.
-    pub fn reserved_concurrent_executions(mut self, value: impl Arg<f64>) -> Self { self.0.set("ReservedConcurrentExecutions", value.into_expr()); self }
+    pub fn reserved_concurrent_executions(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ReservedConcurrentExecutions", value.into_expr())) }
     /// `Role`: text. Update: replacement.
-    pub fn role(mut self, value: impl Arg<str>) -> Self { self.0.set("Role", value.into_expr()); self }
+    pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
     /// `Runtime`: text. Update: replacement.
-    pub fn runtime(mut self, value: impl Arg<str>) -> Self { self.0.set("Runtime", value.into_expr()); self }
+    pub fn runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Runtime", value.into_expr())) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Timeout`: number. Update: replacement.
-    pub fn timeout(mut self, value: impl Arg<f64>) -> Self { self.0.set("Timeout", value.into_expr()); self }
+    pub fn timeout(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Timeout", value.into_expr())) }
     /// `Tracing`: text. Update: replacement.
-    pub fn tracing(mut self, value: impl Arg<str>) -> Self { self.0.set("Tracing", value.into_expr()); self }
+    pub fn tracing(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Tracing", value.into_expr())) }
     /// `VersionDescription`: text. Update: replacement.
-    pub fn version_description(mut self, value: impl Arg<str>) -> Self { self.0.set("VersionDescription", value.into_expr()); self }
+    pub fn version_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionDescription", value.into_expr())) }
     /// `VpcConfig`: `VpcConfig`. Update: replacement.
-    pub fn vpc_config(mut self, value: impl Arg<function::VpcConfig>) -> Self { self.0.set("VpcConfig", value.into_expr()); self }
+    pub fn vpc_config(self, value: impl Arg<function::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr())) }
 }
 impl Done for CfnFunctionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Serverless::Function`.
 pub mod function {
 use crate::cfn::support::*;
 /// The property type `AlexaSkillEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-alexaskillevent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AlexaSkillEvent<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AlexaSkillEvent<R0 = Set>(Bag, Phase<(R0,)>);
 impl AlexaSkillEvent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AlexaSkillEvent<super::missing::SkillId> { AlexaSkillEvent(Bag::default(), Phase) }
+    pub fn new() -> AlexaSkillEvent<Missing<super::required::SkillId>> { AlexaSkillEvent(Bag::default(), Phase) }
 }
 impl<R0> AlexaSkillEvent<R0> {
     /// `SkillId`: text, required. Update: replacement.
-    pub fn skill_id(mut self, value: impl Arg<str>) -> AlexaSkillEvent<Set> { self.0.set("SkillId", value.into_expr()); AlexaSkillEvent(self.0, Phase) }
+    pub fn skill_id(self, value: impl Arg<str>) -> AlexaSkillEvent<Set> { AlexaSkillEvent(put(self.0, "SkillId", value.into_expr()), Phase) }
 }
 impl Done for AlexaSkillEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApiEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-apievent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApiEvent<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ApiEvent<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ApiEvent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApiEvent<super::missing::Method, super::missing::Path> { ApiEvent(Bag::default(), Phase) }
+    pub fn new() -> ApiEvent<Missing<super::required::Method>, Missing<super::required::Path>> { ApiEvent(Bag::default(), Phase) }
 }
 impl<R0, R1> ApiEvent<R0, R1> {
     /// `Auth`: `Auth`. Update: replacement.
-    pub fn auth(mut self, value: impl Arg<Auth>) -> Self { self.0.set("Auth", value.into_expr()); self }
+    pub fn auth(self, value: impl Arg<Auth>) -> Self { Self(put(self.0, "Auth", value.into_expr()), Phase) }
     /// `Method`: text, required. Update: replacement.
-    pub fn method(mut self, value: impl Arg<str>) -> ApiEvent<Set, R1> { self.0.set("Method", value.into_expr()); ApiEvent(self.0, Phase) }
+    pub fn method(self, value: impl Arg<str>) -> ApiEvent<Set, R1> { ApiEvent(put(self.0, "Method", value.into_expr()), Phase) }
     /// `Path`: text, required. Update: replacement.
-    pub fn path(mut self, value: impl Arg<str>) -> ApiEvent<R0, Set> { self.0.set("Path", value.into_expr()); ApiEvent(self.0, Phase) }
+    pub fn path(self, value: impl Arg<str>) -> ApiEvent<R0, Set> { ApiEvent(put(self.0, "Path", value.into_expr()), Phase) }
     /// `RequestModel`: `RequestModel`. Update: replacement.
-    pub fn request_model(mut self, value: impl Arg<RequestModel>) -> Self { self.0.set("RequestModel", value.into_expr()); self }
+    pub fn request_model(self, value: impl Arg<RequestModel>) -> Self { Self(put(self.0, "RequestModel", value.into_expr()), Phase) }
     /// `RequestParameters`: list of `RequestParametersChoice`. Update: replacement.
-    pub fn request_parameters(mut self, value: impl Arg<Arr<RequestParametersChoice>>) -> Self { self.0.set("RequestParameters", value.into_expr()); self }
+    pub fn request_parameters(self, value: impl Arg<Arr<RequestParametersChoice>>) -> Self { Self(put(self.0, "RequestParameters", value.into_expr()), Phase) }
     /// `RestApiId`: text. Update: replacement.
-    pub fn rest_api_id(mut self, value: impl Arg<str>) -> Self { self.0.set("RestApiId", value.into_expr()); self }
+    pub fn rest_api_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestApiId", value.into_expr()), Phase) }
 }
 impl Done for ApiEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Auth` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-auth.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Auth(Bag);
+#[must_use] pub struct Auth(Bag);
 impl Auth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApiKeyRequired`: boolean. Update: replacement.
-    pub fn api_key_required(mut self, value: impl Arg<bool>) -> Self { self.0.set("ApiKeyRequired", value.into_expr()); self }
+    pub fn api_key_required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApiKeyRequired", value.into_expr())) }
     /// `AuthorizationScopes`: list of text. Update: replacement.
-    pub fn authorization_scopes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AuthorizationScopes", value.into_expr()); self }
+    pub fn authorization_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizationScopes", value.into_expr())) }
     /// `Authorizer`: text. Update: replacement.
-    pub fn authorizer(mut self, value: impl Arg<str>) -> Self { self.0.set("Authorizer", value.into_expr()); self }
+    pub fn authorizer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Authorizer", value.into_expr())) }
     /// `ResourcePolicy`: `AuthResourcePolicy`. Update: replacement.
-    pub fn resource_policy(mut self, value: impl Arg<AuthResourcePolicy>) -> Self { self.0.set("ResourcePolicy", value.into_expr()); self }
+    pub fn resource_policy(self, value: impl Arg<AuthResourcePolicy>) -> Self { Self(put(self.0, "ResourcePolicy", value.into_expr())) }
 }
 impl Done for Auth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AuthResourcePolicy` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-authresourcepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AuthResourcePolicy(Bag);
+#[must_use] pub struct AuthResourcePolicy(Bag);
 impl AuthResourcePolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsAccountBlacklist`: list of text. Update: replacement.
-    pub fn aws_account_blacklist(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AwsAccountBlacklist", value.into_expr()); self }
+    pub fn aws_account_blacklist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsAccountBlacklist", value.into_expr())) }
     /// `AwsAccountWhitelist`: list of text. Update: replacement.
-    pub fn aws_account_whitelist(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AwsAccountWhitelist", value.into_expr()); self }
+    pub fn aws_account_whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AwsAccountWhitelist", value.into_expr())) }
     /// `CustomStatements`: list of JSON. Update: replacement.
-    pub fn custom_statements(mut self, value: impl Arg<Arr<Any>>) -> Self { self.0.set("CustomStatements", value.into_expr()); self }
+    pub fn custom_statements(self, value: impl Arg<Arr<Any>>) -> Self { Self(put(self.0, "CustomStatements", value.into_expr())) }
     /// `IntrinsicVpcBlacklist`: list of text. Update: replacement.
-    pub fn intrinsic_vpc_blacklist(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IntrinsicVpcBlacklist", value.into_expr()); self }
+    pub fn intrinsic_vpc_blacklist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IntrinsicVpcBlacklist", value.into_expr())) }
     /// `IntrinsicVpcWhitelist`: list of text. Update: replacement.
-    pub fn intrinsic_vpc_whitelist(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IntrinsicVpcWhitelist", value.into_expr()); self }
+    pub fn intrinsic_vpc_whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IntrinsicVpcWhitelist", value.into_expr())) }
     /// `IntrinsicVpceBlacklist`: list of text. Update: replacement.
-    pub fn intrinsic_vpce_blacklist(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IntrinsicVpceBlacklist", value.into_expr()); self }
+    pub fn intrinsic_vpce_blacklist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IntrinsicVpceBlacklist", value.into_expr())) }
     /// `IntrinsicVpceWhitelist`: list of text. Update: replacement.
-    pub fn intrinsic_vpce_whitelist(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IntrinsicVpceWhitelist", value.into_expr()); self }
+    pub fn intrinsic_vpce_whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IntrinsicVpceWhitelist", value.into_expr())) }
     /// `IpRangeBlacklist`: list of text. Update: replacement.
-    pub fn ip_range_blacklist(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IpRangeBlacklist", value.into_expr()); self }
+    pub fn ip_range_blacklist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IpRangeBlacklist", value.into_expr())) }
     /// `IpRangeWhitelist`: list of text. Update: replacement.
-    pub fn ip_range_whitelist(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IpRangeWhitelist", value.into_expr()); self }
+    pub fn ip_range_whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IpRangeWhitelist", value.into_expr())) }
     /// `SourceVpcBlacklist`: list of text. Update: replacement.
-    pub fn source_vpc_blacklist(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SourceVpcBlacklist", value.into_expr()); self }
+    pub fn source_vpc_blacklist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceVpcBlacklist", value.into_expr())) }
     /// `SourceVpcWhitelist`: list of text. Update: replacement.
-    pub fn source_vpc_whitelist(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SourceVpcWhitelist", value.into_expr()); self }
+    pub fn source_vpc_whitelist(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SourceVpcWhitelist", value.into_expr())) }
 }
 impl Done for AuthResourcePolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BucketSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-bucketsampt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BucketSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BucketSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
 impl BucketSAMPT {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BucketSAMPT<super::missing::BucketName> { BucketSAMPT(Bag::default(), Phase) }
+    pub fn new() -> BucketSAMPT<Missing<super::required::BucketName>> { BucketSAMPT(Bag::default(), Phase) }
 }
 impl<R0> BucketSAMPT<R0> {
     /// `BucketName`: text, required. Update: replacement.
-    pub fn bucket_name(mut self, value: impl Arg<str>) -> BucketSAMPT<Set> { self.0.set("BucketName", value.into_expr()); BucketSAMPT(self.0, Phase) }
+    pub fn bucket_name(self, value: impl Arg<str>) -> BucketSAMPT<Set> { BucketSAMPT(put(self.0, "BucketName", value.into_expr()), Phase) }
 }
 impl Done for BucketSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchEventEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-cloudwatcheventevent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchEventEvent<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudWatchEventEvent<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudWatchEventEvent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchEventEvent<super::missing::Pattern> { CloudWatchEventEvent(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchEventEvent<Missing<super::required::Pattern>> { CloudWatchEventEvent(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchEventEvent<R0> {
     /// `Input`: text. Update: replacement.
-    pub fn input(mut self, value: impl Arg<str>) -> Self { self.0.set("Input", value.into_expr()); self }
+    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
     /// `InputPath`: text. Update: replacement.
-    pub fn input_path(mut self, value: impl Arg<str>) -> Self { self.0.set("InputPath", value.into_expr()); self }
+    pub fn input_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPath", value.into_expr()), Phase) }
     /// `Pattern`: JSON, required. Update: replacement.
-    pub fn pattern(mut self, value: impl Arg<Any>) -> CloudWatchEventEvent<Set> { self.0.set("Pattern", value.into_expr()); CloudWatchEventEvent(self.0, Phase) }
+    pub fn pattern(self, value: impl Arg<Any>) -> CloudWatchEventEvent<Set> { CloudWatchEventEvent(put(self.0, "Pattern", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchEventEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogsEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-cloudwatchlogsevent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogsEvent<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CloudWatchLogsEvent<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CloudWatchLogsEvent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchLogsEvent<super::missing::FilterPattern, super::missing::LogGroupName> { CloudWatchLogsEvent(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchLogsEvent<Missing<super::required::FilterPattern>, Missing<super::required::LogGroupName>> { CloudWatchLogsEvent(Bag::default(), Phase) }
 }
 impl<R0, R1> CloudWatchLogsEvent<R0, R1> {
     /// `FilterPattern`: text, required. Update: replacement.
-    pub fn filter_pattern(mut self, value: impl Arg<str>) -> CloudWatchLogsEvent<Set, R1> { self.0.set("FilterPattern", value.into_expr()); CloudWatchLogsEvent(self.0, Phase) }
+    pub fn filter_pattern(self, value: impl Arg<str>) -> CloudWatchLogsEvent<Set, R1> { CloudWatchLogsEvent(put(self.0, "FilterPattern", value.into_expr()), Phase) }
     /// `LogGroupName`: text, required. Update: replacement.
-    pub fn log_group_name(mut self, value: impl Arg<str>) -> CloudWatchLogsEvent<R0, Set> { self.0.set("LogGroupName", value.into_expr()); CloudWatchLogsEvent(self.0, Phase) }
+    pub fn log_group_name(self, value: impl Arg<str>) -> CloudWatchLogsEvent<R0, Set> { CloudWatchLogsEvent(put(self.0, "LogGroupName", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogsEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CognitoEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-cognitoevent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CognitoEvent<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CognitoEvent<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CognitoEvent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CognitoEvent<super::missing::Trigger, super::missing::UserPool> { CognitoEvent(Bag::default(), Phase) }
+    pub fn new() -> CognitoEvent<Missing<super::required::Trigger>, Missing<super::required::UserPool>> { CognitoEvent(Bag::default(), Phase) }
 }
 impl<R0, R1> CognitoEvent<R0, R1> {
     /// `Trigger`: `TriggerChoice`, required. Update: replacement.
-    pub fn trigger(mut self, value: impl Arg<TriggerChoice>) -> CognitoEvent<Set, R1> { self.0.set("Trigger", value.into_expr()); CognitoEvent(self.0, Phase) }
+    pub fn trigger(self, value: impl Arg<TriggerChoice>) -> CognitoEvent<Set, R1> { CognitoEvent(put(self.0, "Trigger", value.into_expr()), Phase) }
     /// `UserPool`: text, required. Update: replacement.
-    pub fn user_pool(mut self, value: impl Arg<str>) -> CognitoEvent<R0, Set> { self.0.set("UserPool", value.into_expr()); CognitoEvent(self.0, Phase) }
+    pub fn user_pool(self, value: impl Arg<str>) -> CognitoEvent<R0, Set> { CognitoEvent(put(self.0, "UserPool", value.into_expr()), Phase) }
 }
 impl Done for CognitoEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CollectionSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-collectionsampt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CollectionSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CollectionSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
 impl CollectionSAMPT {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CollectionSAMPT<super::missing::CollectionId> { CollectionSAMPT(Bag::default(), Phase) }
+    pub fn new() -> CollectionSAMPT<Missing<super::required::CollectionId>> { CollectionSAMPT(Bag::default(), Phase) }
 }
 impl<R0> CollectionSAMPT<R0> {
     /// `CollectionId`: text, required. Update: replacement.
-    pub fn collection_id(mut self, value: impl Arg<str>) -> CollectionSAMPT<Set> { self.0.set("CollectionId", value.into_expr()); CollectionSAMPT(self.0, Phase) }
+    pub fn collection_id(self, value: impl Arg<str>) -> CollectionSAMPT<Set> { CollectionSAMPT(put(self.0, "CollectionId", value.into_expr()), Phase) }
 }
 impl Done for CollectionSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CorsConfiguration` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-corsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CorsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CorsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CorsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CorsConfiguration<super::missing::AllowOrigin> { CorsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CorsConfiguration<Missing<super::required::AllowOrigin>> { CorsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CorsConfiguration<R0> {
     /// `AllowCredentials`: boolean. Update: replacement.
-    pub fn allow_credentials(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowCredentials", value.into_expr()); self }
+    pub fn allow_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCredentials", value.into_expr()), Phase) }
     /// `AllowHeaders`: text. Update: replacement.
-    pub fn allow_headers(mut self, value: impl Arg<str>) -> Self { self.0.set("AllowHeaders", value.into_expr()); self }
+    pub fn allow_headers(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowHeaders", value.into_expr()), Phase) }
     /// `AllowMethods`: text. Update: replacement.
-    pub fn allow_methods(mut self, value: impl Arg<str>) -> Self { self.0.set("AllowMethods", value.into_expr()); self }
+    pub fn allow_methods(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowMethods", value.into_expr()), Phase) }
     /// `AllowOrigin`: text, required. Update: replacement.
-    pub fn allow_origin(mut self, value: impl Arg<str>) -> CorsConfiguration<Set> { self.0.set("AllowOrigin", value.into_expr()); CorsConfiguration(self.0, Phase) }
+    pub fn allow_origin(self, value: impl Arg<str>) -> CorsConfiguration<Set> { CorsConfiguration(put(self.0, "AllowOrigin", value.into_expr()), Phase) }
     /// `MaxAge`: text. Update: replacement.
-    pub fn max_age(mut self, value: impl Arg<str>) -> Self { self.0.set("MaxAge", value.into_expr()); self }
+    pub fn max_age(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxAge", value.into_expr()), Phase) }
 }
 impl Done for CorsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeadLetterQueue` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-deadletterqueue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeadLetterQueue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DeadLetterQueue(Bag);
 impl DeadLetterQueue {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeadLetterQueue<super::missing::TargetArn, super::missing::Type> { DeadLetterQueue(Bag::default(), Phase) }
-}
-impl<R0, R1> DeadLetterQueue<R0, R1> {
-    /// `TargetArn`: text, required. Update: replacement.
-    pub fn target_arn(mut self, value: impl Arg<str>) -> DeadLetterQueue<Set, R1> { self.0.set("TargetArn", value.into_expr()); DeadLetterQueue(self.0, Phase) }
-    /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> DeadLetterQueue<R0, Set> { self.0.set("Type", value.into_expr()); DeadLetterQueue(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `TargetArn`: text. Update: replacement.
+    pub fn target_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetArn", value.into_expr())) }
+    /// `Type`: text. Update: replacement.
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for DeadLetterQueue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeploymentPreference` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-deploymentpreference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeploymentPreference(Bag);
+#[must_use] pub struct DeploymentPreference(Bag);
 impl DeploymentPreference {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Alarms`: list of text. Update: replacement.
-    pub fn alarms(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Alarms", value.into_expr()); self }
+    pub fn alarms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Alarms", value.into_expr())) }
     /// `Enabled`: boolean. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `Hooks`: `Hooks`. Update: replacement.
-    pub fn hooks(mut self, value: impl Arg<Hooks>) -> Self { self.0.set("Hooks", value.into_expr()); self }
+    pub fn hooks(self, value: impl Arg<Hooks>) -> Self { Self(put(self.0, "Hooks", value.into_expr())) }
     /// `Role`: text. Update: replacement.
-    pub fn role(mut self, value: impl Arg<str>) -> Self { self.0.set("Role", value.into_expr()); self }
+    pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for DeploymentPreference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Destination` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-destination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Destination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Destination<R0 = Set>(Bag, Phase<(R0,)>);
 impl Destination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Destination<super::missing::Destination> { Destination(Bag::default(), Phase) }
+    pub fn new() -> Destination<Missing<super::required::Destination>> { Destination(Bag::default(), Phase) }
 }
 impl<R0> Destination<R0> {
     /// `Destination`: text, required. Update: replacement.
-    pub fn destination(mut self, value: impl Arg<str>) -> Destination<Set> { self.0.set("Destination", value.into_expr()); Destination(self.0, Phase) }
+    pub fn destination(self, value: impl Arg<str>) -> Destination<Set> { Destination(put(self.0, "Destination", value.into_expr()), Phase) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Destination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DestinationConfig` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-destinationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DestinationConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DestinationConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl DestinationConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DestinationConfig<super::missing::OnFailure> { DestinationConfig(Bag::default(), Phase) }
+    pub fn new() -> DestinationConfig<Missing<super::required::OnFailure>> { DestinationConfig(Bag::default(), Phase) }
 }
 impl<R0> DestinationConfig<R0> {
     /// `OnFailure`: `Destination`, required. Update: replacement.
-    pub fn on_failure(mut self, value: impl Arg<Destination>) -> DestinationConfig<Set> { self.0.set("OnFailure", value.into_expr()); DestinationConfig(self.0, Phase) }
+    pub fn on_failure(self, value: impl Arg<Destination>) -> DestinationConfig<Set> { DestinationConfig(put(self.0, "OnFailure", value.into_expr()), Phase) }
 }
 impl Done for DestinationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DomainSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-domainsampt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DomainSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DomainSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
 impl DomainSAMPT {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DomainSAMPT<super::missing::DomainName> { DomainSAMPT(Bag::default(), Phase) }
+    pub fn new() -> DomainSAMPT<Missing<super::required::DomainName>> { DomainSAMPT(Bag::default(), Phase) }
 }
 impl<R0> DomainSAMPT<R0> {
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> DomainSAMPT<Set> { self.0.set("DomainName", value.into_expr()); DomainSAMPT(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> DomainSAMPT<Set> { DomainSAMPT(put(self.0, "DomainName", value.into_expr()), Phase) }
 }
 impl Done for DomainSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamoDBEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-dynamodbevent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DynamoDBEvent<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DynamoDBEvent<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DynamoDBEvent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DynamoDBEvent<super::missing::StartingPosition, super::missing::Stream> { DynamoDBEvent(Bag::default(), Phase) }
+    pub fn new() -> DynamoDBEvent<Missing<super::required::StartingPosition>, Missing<super::required::Stream>> { DynamoDBEvent(Bag::default(), Phase) }
 }
 impl<R0, R1> DynamoDBEvent<R0, R1> {
     /// `BatchSize`: number. Update: replacement.
-    pub fn batch_size(mut self, value: impl Arg<f64>) -> Self { self.0.set("BatchSize", value.into_expr()); self }
+    pub fn batch_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
     /// `BisectBatchOnFunctionError`: boolean. Update: replacement.
-    pub fn bisect_batch_on_function_error(mut self, value: impl Arg<bool>) -> Self { self.0.set("BisectBatchOnFunctionError", value.into_expr()); self }
+    pub fn bisect_batch_on_function_error(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BisectBatchOnFunctionError", value.into_expr()), Phase) }
     /// `DestinationConfig`: `DestinationConfig`. Update: replacement.
-    pub fn destination_config(mut self, value: impl Arg<DestinationConfig>) -> Self { self.0.set("DestinationConfig", value.into_expr()); self }
+    pub fn destination_config(self, value: impl Arg<DestinationConfig>) -> Self { Self(put(self.0, "DestinationConfig", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `MaximumBatchingWindowInSeconds`: number. Update: replacement.
-    pub fn maximum_batching_window_in_seconds(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaximumBatchingWindowInSeconds", value.into_expr()); self }
+    pub fn maximum_batching_window_in_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumBatchingWindowInSeconds", value.into_expr()), Phase) }
     /// `MaximumRecordAgeInSeconds`: number. Update: replacement.
-    pub fn maximum_record_age_in_seconds(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaximumRecordAgeInSeconds", value.into_expr()); self }
+    pub fn maximum_record_age_in_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumRecordAgeInSeconds", value.into_expr()), Phase) }
     /// `MaximumRetryAttempts`: number. Update: replacement.
-    pub fn maximum_retry_attempts(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaximumRetryAttempts", value.into_expr()); self }
+    pub fn maximum_retry_attempts(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr()), Phase) }
     /// `ParallelizationFactor`: number. Update: replacement.
-    pub fn parallelization_factor(mut self, value: impl Arg<f64>) -> Self { self.0.set("ParallelizationFactor", value.into_expr()); self }
+    pub fn parallelization_factor(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ParallelizationFactor", value.into_expr()), Phase) }
     /// `StartingPosition`: text, required. Update: replacement.
-    pub fn starting_position(mut self, value: impl Arg<str>) -> DynamoDBEvent<Set, R1> { self.0.set("StartingPosition", value.into_expr()); DynamoDBEvent(self.0, Phase) }
+    pub fn starting_position(self, value: impl Arg<str>) -> DynamoDBEvent<Set, R1> { DynamoDBEvent(put(self.0, "StartingPosition", value.into_expr()), Phase) }
     /// `Stream`: text, required. Update: replacement.
-    pub fn stream(mut self, value: impl Arg<str>) -> DynamoDBEvent<R0, Set> { self.0.set("Stream", value.into_expr()); DynamoDBEvent(self.0, Phase) }
+    pub fn stream(self, value: impl Arg<str>) -> DynamoDBEvent<R0, Set> { DynamoDBEvent(put(self.0, "Stream", value.into_expr()), Phase) }
 }
 impl Done for DynamoDBEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EmptySAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-emptysampt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmptySAMPT(Bag);
+#[must_use] pub struct EmptySAMPT(Bag);
 impl EmptySAMPT {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
 }
 impl Done for EmptySAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EphemeralStorage` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-ephemeralstorage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EphemeralStorage<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EphemeralStorage<R0 = Set>(Bag, Phase<(R0,)>);
 impl EphemeralStorage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EphemeralStorage<super::missing::Size> { EphemeralStorage(Bag::default(), Phase) }
+    pub fn new() -> EphemeralStorage<Missing<super::required::Size>> { EphemeralStorage(Bag::default(), Phase) }
 }
 impl<R0> EphemeralStorage<R0> {
     /// `Size`: number, required. Update: replacement.
-    pub fn size(mut self, value: impl Arg<f64>) -> EphemeralStorage<Set> { self.0.set("Size", value.into_expr()); EphemeralStorage(self.0, Phase) }
+    pub fn size(self, value: impl Arg<f64>) -> EphemeralStorage<Set> { EphemeralStorage(put(self.0, "Size", value.into_expr()), Phase) }
 }
 impl Done for EphemeralStorage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventBridgeRuleEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventbridgeruleevent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventBridgeRuleEvent<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EventBridgeRuleEvent<R0 = Set>(Bag, Phase<(R0,)>);
 impl EventBridgeRuleEvent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventBridgeRuleEvent<super::missing::Pattern> { EventBridgeRuleEvent(Bag::default(), Phase) }
+    pub fn new() -> EventBridgeRuleEvent<Missing<super::required::Pattern>> { EventBridgeRuleEvent(Bag::default(), Phase) }
 }
 impl<R0> EventBridgeRuleEvent<R0> {
     /// `EventBusName`: text. Update: replacement.
-    pub fn event_bus_name(mut self, value: impl Arg<str>) -> Self { self.0.set("EventBusName", value.into_expr()); self }
+    pub fn event_bus_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventBusName", value.into_expr()), Phase) }
     /// `Input`: text. Update: replacement.
-    pub fn input(mut self, value: impl Arg<str>) -> Self { self.0.set("Input", value.into_expr()); self }
+    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
     /// `InputPath`: text. Update: replacement.
-    pub fn input_path(mut self, value: impl Arg<str>) -> Self { self.0.set("InputPath", value.into_expr()); self }
+    pub fn input_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPath", value.into_expr()), Phase) }
     /// `Pattern`: JSON, required. Update: replacement.
-    pub fn pattern(mut self, value: impl Arg<Any>) -> EventBridgeRuleEvent<Set> { self.0.set("Pattern", value.into_expr()); EventBridgeRuleEvent(self.0, Phase) }
+    pub fn pattern(self, value: impl Arg<Any>) -> EventBridgeRuleEvent<Set> { EventBridgeRuleEvent(put(self.0, "Pattern", value.into_expr()), Phase) }
 }
 impl Done for EventBridgeRuleEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventInvokeConfig` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventinvokeconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventInvokeConfig(Bag);
+#[must_use] pub struct EventInvokeConfig(Bag);
 impl EventInvokeConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationConfig`: `EventInvokeDestinationConfig`. Update: replacement.
-    pub fn destination_config(mut self, value: impl Arg<EventInvokeDestinationConfig>) -> Self { self.0.set("DestinationConfig", value.into_expr()); self }
+    pub fn destination_config(self, value: impl Arg<EventInvokeDestinationConfig>) -> Self { Self(put(self.0, "DestinationConfig", value.into_expr())) }
     /// `MaximumEventAgeInSeconds`: number. Update: replacement.
-    pub fn maximum_event_age_in_seconds(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaximumEventAgeInSeconds", value.into_expr()); self }
+    pub fn maximum_event_age_in_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumEventAgeInSeconds", value.into_expr())) }
     /// `MaximumRetryAttempts`: number. Update: replacement.
-    pub fn maximum_retry_attempts(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaximumRetryAttempts", value.into_expr()); self }
+    pub fn maximum_retry_attempts(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr())) }
 }
 impl Done for EventInvokeConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventInvokeDestinationConfig` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventinvokedestinationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventInvokeDestinationConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EventInvokeDestinationConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EventInvokeDestinationConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventInvokeDestinationConfig<super::missing::OnFailure, super::missing::OnSuccess> { EventInvokeDestinationConfig(Bag::default(), Phase) }
+    pub fn new() -> EventInvokeDestinationConfig<Missing<super::required::OnFailure>, Missing<super::required::OnSuccess>> { EventInvokeDestinationConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> EventInvokeDestinationConfig<R0, R1> {
     /// `OnFailure`: `Destination`, required. Update: replacement.
-    pub fn on_failure(mut self, value: impl Arg<Destination>) -> EventInvokeDestinationConfig<Set, R1> { self.0.set("OnFailure", value.into_expr()); EventInvokeDestinationConfig(self.0, Phase) }
+    pub fn on_failure(self, value: impl Arg<Destination>) -> EventInvokeDestinationConfig<Set, R1> { EventInvokeDestinationConfig(put(self.0, "OnFailure", value.into_expr()), Phase) }
     /// `OnSuccess`: `Destination`, required. Update: replacement.
-    pub fn on_success(mut self, value: impl Arg<Destination>) -> EventInvokeDestinationConfig<R0, Set> { self.0.set("OnSuccess", value.into_expr()); EventInvokeDestinationConfig(self.0, Phase) }
+    pub fn on_success(self, value: impl Arg<Destination>) -> EventInvokeDestinationConfig<R0, Set> { EventInvokeDestinationConfig(put(self.0, "OnSuccess", value.into_expr()), Phase) }
 }
 impl Done for EventInvokeDestinationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventSource` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-eventsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EventSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EventSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventSource<super::missing::Properties, super::missing::Type> { EventSource(Bag::default(), Phase) }
+    pub fn new() -> EventSource<Missing<super::required::Properties>, Missing<super::required::Type>> { EventSource(Bag::default(), Phase) }
 }
 impl<R0, R1> EventSource<R0, R1> {
     /// `Properties`: `PropertiesChoice`, required. Update: replacement.
-    pub fn properties(mut self, value: impl Arg<PropertiesChoice>) -> EventSource<Set, R1> { self.0.set("Properties", value.into_expr()); EventSource(self.0, Phase) }
+    pub fn properties(self, value: impl Arg<PropertiesChoice>) -> EventSource<Set, R1> { EventSource(put(self.0, "Properties", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> EventSource<R0, Set> { self.0.set("Type", value.into_expr()); EventSource(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> EventSource<R0, Set> { EventSource(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EventSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FileSystemConfig` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-filesystemconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FileSystemConfig(Bag);
+#[must_use] pub struct FileSystemConfig(Bag);
 impl FileSystemConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Arn`: text. Update: replacement.
-    pub fn arn(mut self, value: impl Arg<str>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    pub fn arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
     /// `LocalMountPath`: text. Update: replacement.
-    pub fn local_mount_path(mut self, value: impl Arg<str>) -> Self { self.0.set("LocalMountPath", value.into_expr()); self }
+    pub fn local_mount_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalMountPath", value.into_expr())) }
 }
 impl Done for FileSystemConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionEnvironment` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-functionenvironment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FunctionEnvironment<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FunctionEnvironment(Bag);
 impl FunctionEnvironment {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> FunctionEnvironment<super::missing::Variables> { FunctionEnvironment(Bag::default(), Phase) }
-}
-impl<R0> FunctionEnvironment<R0> {
-    /// `Variables`: map of text, required. Update: replacement.
-    pub fn variables(mut self, value: impl Arg<Dict<str>>) -> FunctionEnvironment<Set> { self.0.set("Variables", value.into_expr()); FunctionEnvironment(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `Variables`: map of text. Update: replacement.
+    pub fn variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Variables", value.into_expr())) }
 }
 impl Done for FunctionEnvironment { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-functionsampt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FunctionSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FunctionSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
 impl FunctionSAMPT {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FunctionSAMPT<super::missing::FunctionName> { FunctionSAMPT(Bag::default(), Phase) }
+    pub fn new() -> FunctionSAMPT<Missing<super::required::FunctionName>> { FunctionSAMPT(Bag::default(), Phase) }
 }
 impl<R0> FunctionSAMPT<R0> {
     /// `FunctionName`: text, required. Update: replacement.
-    pub fn function_name(mut self, value: impl Arg<str>) -> FunctionSAMPT<Set> { self.0.set("FunctionName", value.into_expr()); FunctionSAMPT(self.0, Phase) }
+    pub fn function_name(self, value: impl Arg<str>) -> FunctionSAMPT<Set> { FunctionSAMPT(put(self.0, "FunctionName", value.into_expr()), Phase) }
 }
 impl Done for FunctionSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionUrlConfig` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-functionurlconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FunctionUrlConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FunctionUrlConfig(Bag);
 impl FunctionUrlConfig {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> FunctionUrlConfig<super::missing::AuthType> { FunctionUrlConfig(Bag::default(), Phase) }
-}
-impl<R0> FunctionUrlConfig<R0> {
-    /// `AuthType`: text, required. Update: replacement.
-    pub fn auth_type(mut self, value: impl Arg<str>) -> FunctionUrlConfig<Set> { self.0.set("AuthType", value.into_expr()); FunctionUrlConfig(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `AuthType`: text. Update: replacement.
+    pub fn auth_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthType", value.into_expr())) }
     /// `Cors`: `CorsChoice`. Update: replacement.
-    pub fn cors(mut self, value: impl Arg<CorsChoice>) -> Self { self.0.set("Cors", value.into_expr()); self }
+    pub fn cors(self, value: impl Arg<CorsChoice>) -> Self { Self(put(self.0, "Cors", value.into_expr())) }
     /// `InvokeMode`: text. Update: replacement.
-    pub fn invoke_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("InvokeMode", value.into_expr()); self }
+    pub fn invoke_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvokeMode", value.into_expr())) }
 }
 impl Done for FunctionUrlConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Hooks` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-hooks.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Hooks(Bag);
+#[must_use] pub struct Hooks(Bag);
 impl Hooks {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PostTraffic`: text. Update: replacement.
-    pub fn post_traffic(mut self, value: impl Arg<str>) -> Self { self.0.set("PostTraffic", value.into_expr()); self }
+    pub fn post_traffic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostTraffic", value.into_expr())) }
     /// `PreTraffic`: text. Update: replacement.
-    pub fn pre_traffic(mut self, value: impl Arg<str>) -> Self { self.0.set("PreTraffic", value.into_expr()); self }
+    pub fn pre_traffic(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreTraffic", value.into_expr())) }
 }
 impl Done for Hooks { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpApiEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapievent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpApiEvent(Bag);
+#[must_use] pub struct HttpApiEvent(Bag);
 impl HttpApiEvent {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApiId`: text. Update: replacement.
-    pub fn api_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ApiId", value.into_expr()); self }
+    pub fn api_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApiId", value.into_expr())) }
     /// `Auth`: `HttpApiFunctionAuth`. Update: replacement.
-    pub fn auth(mut self, value: impl Arg<HttpApiFunctionAuth>) -> Self { self.0.set("Auth", value.into_expr()); self }
+    pub fn auth(self, value: impl Arg<HttpApiFunctionAuth>) -> Self { Self(put(self.0, "Auth", value.into_expr())) }
     /// `Method`: text. Update: replacement.
-    pub fn method(mut self, value: impl Arg<str>) -> Self { self.0.set("Method", value.into_expr()); self }
+    pub fn method(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
     /// `Path`: text. Update: replacement.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
     /// `PayloadFormatVersion`: text. Update: replacement.
-    pub fn payload_format_version(mut self, value: impl Arg<str>) -> Self { self.0.set("PayloadFormatVersion", value.into_expr()); self }
+    pub fn payload_format_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PayloadFormatVersion", value.into_expr())) }
     /// `RouteSettings`: `RouteSettings`. Update: replacement.
-    pub fn route_settings(mut self, value: impl Arg<RouteSettings>) -> Self { self.0.set("RouteSettings", value.into_expr()); self }
+    pub fn route_settings(self, value: impl Arg<RouteSettings>) -> Self { Self(put(self.0, "RouteSettings", value.into_expr())) }
     /// `TimeoutInMillis`: number. Update: replacement.
-    pub fn timeout_in_millis(mut self, value: impl Arg<f64>) -> Self { self.0.set("TimeoutInMillis", value.into_expr()); self }
+    pub fn timeout_in_millis(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TimeoutInMillis", value.into_expr())) }
 }
 impl Done for HttpApiEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpApiFunctionAuth` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-httpapifunctionauth.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpApiFunctionAuth(Bag);
+#[must_use] pub struct HttpApiFunctionAuth(Bag);
 impl HttpApiFunctionAuth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthorizationScopes`: list of text. Update: replacement.
-    pub fn authorization_scopes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AuthorizationScopes", value.into_expr()); self }
+    pub fn authorization_scopes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AuthorizationScopes", value.into_expr())) }
     /// `Authorizer`: text. Update: replacement.
-    pub fn authorizer(mut self, value: impl Arg<str>) -> Self { self.0.set("Authorizer", value.into_expr()); self }
+    pub fn authorizer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Authorizer", value.into_expr())) }
 }
 impl Done for HttpApiFunctionAuth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IAMPolicyDocument` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-iampolicydocument.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IAMPolicyDocument<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IAMPolicyDocument<R0 = Set>(Bag, Phase<(R0,)>);
 impl IAMPolicyDocument {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IAMPolicyDocument<super::missing::Statement> { IAMPolicyDocument(Bag::default(), Phase) }
+    pub fn new() -> IAMPolicyDocument<Missing<super::required::Statement>> { IAMPolicyDocument(Bag::default(), Phase) }
 }
 impl<R0> IAMPolicyDocument<R0> {
     /// `Statement`: JSON, required. Update: replacement.
-    pub fn statement(mut self, value: impl Arg<Any>) -> IAMPolicyDocument<Set> { self.0.set("Statement", value.into_expr()); IAMPolicyDocument(self.0, Phase) }
+    pub fn statement(self, value: impl Arg<Any>) -> IAMPolicyDocument<Set> { IAMPolicyDocument(put(self.0, "Statement", value.into_expr()), Phase) }
     /// `Version`: text. Update: replacement.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for IAMPolicyDocument { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentitySAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-identitysampt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdentitySAMPT<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IdentitySAMPT<R0 = Set>(Bag, Phase<(R0,)>);
 impl IdentitySAMPT {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IdentitySAMPT<super::missing::IdentityName> { IdentitySAMPT(Bag::default(), Phase) }
+    pub fn new() -> IdentitySAMPT<Missing<super::required::IdentityName>> { IdentitySAMPT(Bag::default(), Phase) }
 }
 impl<R0> IdentitySAMPT<R0> {
     /// `IdentityName`: text, required. Update: replacement.
-    pub fn identity_name(mut self, value: impl Arg<str>) -> IdentitySAMPT<Set> { self.0.set("IdentityName", value.into_expr()); IdentitySAMPT(self.0, Phase) }
+    pub fn identity_name(self, value: impl Arg<str>) -> IdentitySAMPT<Set> { IdentitySAMPT(put(self.0, "IdentityName", value.into_expr()), Phase) }
 }
 impl Done for IdentitySAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ImageConfig` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-imageconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ImageConfig(Bag);
+#[must_use] pub struct ImageConfig(Bag);
 impl ImageConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Command`: list of text. Update: replacement.
-    pub fn command(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Command", value.into_expr()); self }
+    pub fn command(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Command", value.into_expr())) }
     /// `EntryPoint`: list of text. Update: replacement.
-    pub fn entry_point(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EntryPoint", value.into_expr()); self }
+    pub fn entry_point(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EntryPoint", value.into_expr())) }
     /// `WorkingDirectory`: text. Update: replacement.
-    pub fn working_directory(mut self, value: impl Arg<str>) -> Self { self.0.set("WorkingDirectory", value.into_expr()); self }
+    pub fn working_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "WorkingDirectory", value.into_expr())) }
 }
 impl Done for ImageConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IoTRuleEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-iotruleevent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IoTRuleEvent<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IoTRuleEvent<R0 = Set>(Bag, Phase<(R0,)>);
 impl IoTRuleEvent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IoTRuleEvent<super::missing::Sql> { IoTRuleEvent(Bag::default(), Phase) }
+    pub fn new() -> IoTRuleEvent<Missing<super::required::Sql>> { IoTRuleEvent(Bag::default(), Phase) }
 }
 impl<R0> IoTRuleEvent<R0> {
     /// `AwsIotSqlVersion`: text. Update: replacement.
-    pub fn aws_iot_sql_version(mut self, value: impl Arg<str>) -> Self { self.0.set("AwsIotSqlVersion", value.into_expr()); self }
+    pub fn aws_iot_sql_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AwsIotSqlVersion", value.into_expr()), Phase) }
     /// `Sql`: text, required. Update: replacement.
-    pub fn sql(mut self, value: impl Arg<str>) -> IoTRuleEvent<Set> { self.0.set("Sql", value.into_expr()); IoTRuleEvent(self.0, Phase) }
+    pub fn sql(self, value: impl Arg<str>) -> IoTRuleEvent<Set> { IoTRuleEvent(put(self.0, "Sql", value.into_expr()), Phase) }
 }
 impl Done for IoTRuleEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeySAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-keysampt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeySAMPT<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KeySAMPT<R0 = Set>(Bag, Phase<(R0,)>);
 impl KeySAMPT {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KeySAMPT<super::missing::KeyId> { KeySAMPT(Bag::default(), Phase) }
+    pub fn new() -> KeySAMPT<Missing<super::required::KeyId>> { KeySAMPT(Bag::default(), Phase) }
 }
 impl<R0> KeySAMPT<R0> {
     /// `KeyId`: text, required. Update: replacement.
-    pub fn key_id(mut self, value: impl Arg<str>) -> KeySAMPT<Set> { self.0.set("KeyId", value.into_expr()); KeySAMPT(self.0, Phase) }
+    pub fn key_id(self, value: impl Arg<str>) -> KeySAMPT<Set> { KeySAMPT(put(self.0, "KeyId", value.into_expr()), Phase) }
 }
 impl Done for KeySAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-kinesisevent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisEvent<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KinesisEvent<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KinesisEvent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisEvent<super::missing::StartingPosition, super::missing::Stream> { KinesisEvent(Bag::default(), Phase) }
+    pub fn new() -> KinesisEvent<Missing<super::required::StartingPosition>, Missing<super::required::Stream>> { KinesisEvent(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisEvent<R0, R1> {
     /// `BatchSize`: number. Update: replacement.
-    pub fn batch_size(mut self, value: impl Arg<f64>) -> Self { self.0.set("BatchSize", value.into_expr()); self }
+    pub fn batch_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `FunctionResponseTypes`: list of text. Update: replacement.
-    pub fn function_response_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("FunctionResponseTypes", value.into_expr()); self }
+    pub fn function_response_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "FunctionResponseTypes", value.into_expr()), Phase) }
     /// `StartingPosition`: text, required. Update: replacement.
-    pub fn starting_position(mut self, value: impl Arg<str>) -> KinesisEvent<Set, R1> { self.0.set("StartingPosition", value.into_expr()); KinesisEvent(self.0, Phase) }
+    pub fn starting_position(self, value: impl Arg<str>) -> KinesisEvent<Set, R1> { KinesisEvent(put(self.0, "StartingPosition", value.into_expr()), Phase) }
     /// `Stream`: text, required. Update: replacement.
-    pub fn stream(mut self, value: impl Arg<str>) -> KinesisEvent<R0, Set> { self.0.set("Stream", value.into_expr()); KinesisEvent(self.0, Phase) }
+    pub fn stream(self, value: impl Arg<str>) -> KinesisEvent<R0, Set> { KinesisEvent(put(self.0, "Stream", value.into_expr()), Phase) }
 }
 impl Done for KinesisEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogGroupSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-loggroupsampt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogGroupSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LogGroupSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
 impl LogGroupSAMPT {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogGroupSAMPT<super::missing::LogGroupName> { LogGroupSAMPT(Bag::default(), Phase) }
+    pub fn new() -> LogGroupSAMPT<Missing<super::required::LogGroupName>> { LogGroupSAMPT(Bag::default(), Phase) }
 }
 impl<R0> LogGroupSAMPT<R0> {
     /// `LogGroupName`: text, required. Update: replacement.
-    pub fn log_group_name(mut self, value: impl Arg<str>) -> LogGroupSAMPT<Set> { self.0.set("LogGroupName", value.into_expr()); LogGroupSAMPT(self.0, Phase) }
+    pub fn log_group_name(self, value: impl Arg<str>) -> LogGroupSAMPT<Set> { LogGroupSAMPT(put(self.0, "LogGroupName", value.into_expr()), Phase) }
 }
 impl Done for LogGroupSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParameterNameSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-parameternamesampt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParameterNameSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ParameterNameSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
 impl ParameterNameSAMPT {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ParameterNameSAMPT<super::missing::ParameterName> { ParameterNameSAMPT(Bag::default(), Phase) }
+    pub fn new() -> ParameterNameSAMPT<Missing<super::required::ParameterName>> { ParameterNameSAMPT(Bag::default(), Phase) }
 }
 impl<R0> ParameterNameSAMPT<R0> {
     /// `ParameterName`: text, required. Update: replacement.
-    pub fn parameter_name(mut self, value: impl Arg<str>) -> ParameterNameSAMPT<Set> { self.0.set("ParameterName", value.into_expr()); ParameterNameSAMPT(self.0, Phase) }
+    pub fn parameter_name(self, value: impl Arg<str>) -> ParameterNameSAMPT<Set> { ParameterNameSAMPT(put(self.0, "ParameterName", value.into_expr()), Phase) }
 }
 impl Done for ParameterNameSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisionedConcurrencyConfig` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-provisionedconcurrencyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProvisionedConcurrencyConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ProvisionedConcurrencyConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ProvisionedConcurrencyConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProvisionedConcurrencyConfig<super::missing::ProvisionedConcurrentExecutions> { ProvisionedConcurrencyConfig(Bag::default(), Phase) }
+    pub fn new() -> ProvisionedConcurrencyConfig<Missing<super::required::ProvisionedConcurrentExecutions>> { ProvisionedConcurrencyConfig(Bag::default(), Phase) }
 }
 impl<R0> ProvisionedConcurrencyConfig<R0> {
     /// `ProvisionedConcurrentExecutions`: text, required. Update: replacement.
-    pub fn provisioned_concurrent_executions(mut self, value: impl Arg<str>) -> ProvisionedConcurrencyConfig<Set> { self.0.set("ProvisionedConcurrentExecutions", value.into_expr()); ProvisionedConcurrencyConfig(self.0, Phase) }
+    pub fn provisioned_concurrent_executions(self, value: impl Arg<str>) -> ProvisionedConcurrencyConfig<Set> { ProvisionedConcurrencyConfig(put(self.0, "ProvisionedConcurrentExecutions", value.into_expr()), Phase) }
 }
 impl Done for ProvisionedConcurrencyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `QueueSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-queuesampt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct QueueSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct QueueSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
 impl QueueSAMPT {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> QueueSAMPT<super::missing::QueueName> { QueueSAMPT(Bag::default(), Phase) }
+    pub fn new() -> QueueSAMPT<Missing<super::required::QueueName>> { QueueSAMPT(Bag::default(), Phase) }
 }
 impl<R0> QueueSAMPT<R0> {
     /// `QueueName`: text, required. Update: replacement.
-    pub fn queue_name(mut self, value: impl Arg<str>) -> QueueSAMPT<Set> { self.0.set("QueueName", value.into_expr()); QueueSAMPT(self.0, Phase) }
+    pub fn queue_name(self, value: impl Arg<str>) -> QueueSAMPT<Set> { QueueSAMPT(put(self.0, "QueueName", value.into_expr()), Phase) }
 }
 impl Done for QueueSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequestModel` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-requestmodel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RequestModel<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RequestModel<R0 = Set>(Bag, Phase<(R0,)>);
 impl RequestModel {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RequestModel<super::missing::Model> { RequestModel(Bag::default(), Phase) }
+    pub fn new() -> RequestModel<Missing<super::required::Model>> { RequestModel(Bag::default(), Phase) }
 }
 impl<R0> RequestModel<R0> {
     /// `Model`: text, required. Update: replacement.
-    pub fn model(mut self, value: impl Arg<str>) -> RequestModel<Set> { self.0.set("Model", value.into_expr()); RequestModel(self.0, Phase) }
+    pub fn model(self, value: impl Arg<str>) -> RequestModel<Set> { RequestModel(put(self.0, "Model", value.into_expr()), Phase) }
     /// `Required`: boolean. Update: replacement.
-    pub fn required(mut self, value: impl Arg<bool>) -> Self { self.0.set("Required", value.into_expr()); self }
+    pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value.into_expr()), Phase) }
     /// `ValidateBody`: boolean. Update: replacement.
-    pub fn validate_body(mut self, value: impl Arg<bool>) -> Self { self.0.set("ValidateBody", value.into_expr()); self }
+    pub fn validate_body(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateBody", value.into_expr()), Phase) }
     /// `ValidateParameters`: boolean. Update: replacement.
-    pub fn validate_parameters(mut self, value: impl Arg<bool>) -> Self { self.0.set("ValidateParameters", value.into_expr()); self }
+    pub fn validate_parameters(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ValidateParameters", value.into_expr()), Phase) }
 }
 impl Done for RequestModel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RequestParameter` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-requestparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RequestParameter(Bag);
+#[must_use] pub struct RequestParameter(Bag);
 impl RequestParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Caching`: boolean. Update: replacement.
-    pub fn caching(mut self, value: impl Arg<bool>) -> Self { self.0.set("Caching", value.into_expr()); self }
+    pub fn caching(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Caching", value.into_expr())) }
     /// `Required`: boolean. Update: replacement.
-    pub fn required(mut self, value: impl Arg<bool>) -> Self { self.0.set("Required", value.into_expr()); self }
+    pub fn required(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Required", value.into_expr())) }
 }
 impl Done for RequestParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouteSettings` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-routesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RouteSettings(Bag);
+#[must_use] pub struct RouteSettings(Bag);
 impl RouteSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataTraceEnabled`: boolean. Update: replacement.
-    pub fn data_trace_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DataTraceEnabled", value.into_expr()); self }
+    pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value.into_expr())) }
     /// `DetailedMetricsEnabled`: boolean. Update: replacement.
-    pub fn detailed_metrics_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DetailedMetricsEnabled", value.into_expr()); self }
+    pub fn detailed_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetailedMetricsEnabled", value.into_expr())) }
     /// `LoggingLevel`: text. Update: replacement.
-    pub fn logging_level(mut self, value: impl Arg<str>) -> Self { self.0.set("LoggingLevel", value.into_expr()); self }
+    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr())) }
     /// `ThrottlingBurstLimit`: number. Update: replacement.
-    pub fn throttling_burst_limit(mut self, value: impl Arg<f64>) -> Self { self.0.set("ThrottlingBurstLimit", value.into_expr()); self }
+    pub fn throttling_burst_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value.into_expr())) }
     /// `ThrottlingRateLimit`: number. Update: replacement.
-    pub fn throttling_rate_limit(mut self, value: impl Arg<f64>) -> Self { self.0.set("ThrottlingRateLimit", value.into_expr()); self }
+    pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value.into_expr())) }
 }
 impl Done for RouteSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Event` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3event.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Event<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Event<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Event {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Event<super::missing::Bucket, super::missing::Events> { S3Event(Bag::default(), Phase) }
+    pub fn new() -> S3Event<Missing<super::required::Bucket>, Missing<super::required::Events>> { S3Event(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Event<R0, R1> {
     /// `Bucket`: text, required. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3Event<Set, R1> { self.0.set("Bucket", value.into_expr()); S3Event(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Event<Set, R1> { S3Event(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Events`: `EventsChoice`, required. Update: replacement.
-    pub fn events(mut self, value: impl Arg<EventsChoice>) -> S3Event<R0, Set> { self.0.set("Events", value.into_expr()); S3Event(self.0, Phase) }
+    pub fn events(self, value: impl Arg<EventsChoice>) -> S3Event<R0, Set> { S3Event(put(self.0, "Events", value.into_expr()), Phase) }
     /// `Filter`: `S3NotificationFilter`. Update: replacement.
-    pub fn filter(mut self, value: impl Arg<S3NotificationFilter>) -> Self { self.0.set("Filter", value.into_expr()); self }
+    pub fn filter(self, value: impl Arg<S3NotificationFilter>) -> Self { Self(put(self.0, "Filter", value.into_expr()), Phase) }
 }
 impl Done for S3Event { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3KeyFilter` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3keyfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3KeyFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3KeyFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3KeyFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3KeyFilter<super::missing::Rules> { S3KeyFilter(Bag::default(), Phase) }
+    pub fn new() -> S3KeyFilter<Missing<super::required::Rules>> { S3KeyFilter(Bag::default(), Phase) }
 }
 impl<R0> S3KeyFilter<R0> {
     /// `Rules`: list of `S3KeyFilterRule`, required. Update: replacement.
-    pub fn rules(mut self, value: impl Arg<Arr<S3KeyFilterRule>>) -> S3KeyFilter<Set> { self.0.set("Rules", value.into_expr()); S3KeyFilter(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<S3KeyFilterRule>>) -> S3KeyFilter<Set> { S3KeyFilter(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for S3KeyFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3KeyFilterRule` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3keyfilterrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3KeyFilterRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3KeyFilterRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3KeyFilterRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3KeyFilterRule<super::missing::Name, super::missing::Value> { S3KeyFilterRule(Bag::default(), Phase) }
+    pub fn new() -> S3KeyFilterRule<Missing<super::required::Name>, Missing<super::required::Value>> { S3KeyFilterRule(Bag::default(), Phase) }
 }
 impl<R0, R1> S3KeyFilterRule<R0, R1> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> S3KeyFilterRule<Set, R1> { self.0.set("Name", value.into_expr()); S3KeyFilterRule(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> S3KeyFilterRule<Set, R1> { S3KeyFilterRule(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> S3KeyFilterRule<R0, Set> { self.0.set("Value", value.into_expr()); S3KeyFilterRule(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> S3KeyFilterRule<R0, Set> { S3KeyFilterRule(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for S3KeyFilterRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::Bucket, super::missing::Key> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `Bucket`: text, required. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3Location<Set, R1> { self.0.set("Bucket", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> S3Location<R0, Set> { self.0.set("Key", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Version`: number. Update: replacement.
-    pub fn version(mut self, value: impl Arg<f64>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3NotificationFilter` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-s3notificationfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3NotificationFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3NotificationFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3NotificationFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3NotificationFilter<super::missing::S3Key> { S3NotificationFilter(Bag::default(), Phase) }
+    pub fn new() -> S3NotificationFilter<Missing<super::required::S3Key>> { S3NotificationFilter(Bag::default(), Phase) }
 }
 impl<R0> S3NotificationFilter<R0> {
     /// `S3Key`: `S3KeyFilter`, required. Update: replacement.
-    pub fn s3_key(mut self, value: impl Arg<S3KeyFilter>) -> S3NotificationFilter<Set> { self.0.set("S3Key", value.into_expr()); S3NotificationFilter(self.0, Phase) }
+    pub fn s3_key(self, value: impl Arg<S3KeyFilter>) -> S3NotificationFilter<Set> { S3NotificationFilter(put(self.0, "S3Key", value.into_expr()), Phase) }
 }
 impl Done for S3NotificationFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SAMPolicyTemplate` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sampolicytemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SAMPolicyTemplate(Bag);
+#[must_use] pub struct SAMPolicyTemplate(Bag);
 impl SAMPolicyTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AMIDescribePolicy`: `EmptySAMPT`. Update: replacement.
-    pub fn ami_describe_policy(mut self, value: impl Arg<EmptySAMPT>) -> Self { self.0.set("AMIDescribePolicy", value.into_expr()); self }
+    pub fn ami_describe_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "AMIDescribePolicy", value.into_expr())) }
     /// `AWSSecretsManagerGetSecretValuePolicy`: `SecretArnSAMPT`. Update: replacement.
-    pub fn aws_secrets_manager_get_secret_value_policy(mut self, value: impl Arg<SecretArnSAMPT>) -> Self { self.0.set("AWSSecretsManagerGetSecretValuePolicy", value.into_expr()); self }
+    pub fn aws_secrets_manager_get_secret_value_policy(self, value: impl Arg<SecretArnSAMPT>) -> Self { Self(put(self.0, "AWSSecretsManagerGetSecretValuePolicy", value.into_expr())) }
     /// `CloudFormationDescribeStacksPolicy`: `EmptySAMPT`. Update: replacement.
-    pub fn cloud_formation_describe_stacks_policy(mut self, value: impl Arg<EmptySAMPT>) -> Self { self.0.set("CloudFormationDescribeStacksPolicy", value.into_expr()); self }
+    pub fn cloud_formation_describe_stacks_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "CloudFormationDescribeStacksPolicy", value.into_expr())) }
     /// `CloudWatchPutMetricPolicy`: `EmptySAMPT`. Update: replacement.
-    pub fn cloud_watch_put_metric_policy(mut self, value: impl Arg<EmptySAMPT>) -> Self { self.0.set("CloudWatchPutMetricPolicy", value.into_expr()); self }
+    pub fn cloud_watch_put_metric_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "CloudWatchPutMetricPolicy", value.into_expr())) }
     /// `DynamoDBCrudPolicy`: `TableSAMPT`. Update: replacement.
-    pub fn dynamo_db_crud_policy(mut self, value: impl Arg<TableSAMPT>) -> Self { self.0.set("DynamoDBCrudPolicy", value.into_expr()); self }
+    pub fn dynamo_db_crud_policy(self, value: impl Arg<TableSAMPT>) -> Self { Self(put(self.0, "DynamoDBCrudPolicy", value.into_expr())) }
     /// `DynamoDBReadPolicy`: `TableSAMPT`. Update: replacement.
-    pub fn dynamo_db_read_policy(mut self, value: impl Arg<TableSAMPT>) -> Self { self.0.set("DynamoDBReadPolicy", value.into_expr()); self }
+    pub fn dynamo_db_read_policy(self, value: impl Arg<TableSAMPT>) -> Self { Self(put(self.0, "DynamoDBReadPolicy", value.into_expr())) }
     /// `DynamoDBStreamReadPolicy`: `TableStreamSAMPT`. Update: replacement.
-    pub fn dynamo_db_stream_read_policy(mut self, value: impl Arg<TableStreamSAMPT>) -> Self { self.0.set("DynamoDBStreamReadPolicy", value.into_expr()); self }
+    pub fn dynamo_db_stream_read_policy(self, value: impl Arg<TableStreamSAMPT>) -> Self { Self(put(self.0, "DynamoDBStreamReadPolicy", value.into_expr())) }
     /// `DynamoDBWritePolicy`: `TableSAMPT`. Update: replacement.
-    pub fn dynamo_db_write_policy(mut self, value: impl Arg<TableSAMPT>) -> Self { self.0.set("DynamoDBWritePolicy", value.into_expr()); self }
+    pub fn dynamo_db_write_policy(self, value: impl Arg<TableSAMPT>) -> Self { Self(put(self.0, "DynamoDBWritePolicy", value.into_expr())) }
     /// `EC2DescribePolicy`: `EmptySAMPT`. Update: replacement.
-    pub fn ec2_describe_policy(mut self, value: impl Arg<EmptySAMPT>) -> Self { self.0.set("EC2DescribePolicy", value.into_expr()); self }
+    pub fn ec2_describe_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "EC2DescribePolicy", value.into_expr())) }
     /// `ElasticsearchHttpPostPolicy`: `DomainSAMPT`. Update: replacement.
-    pub fn elasticsearch_http_post_policy(mut self, value: impl Arg<DomainSAMPT>) -> Self { self.0.set("ElasticsearchHttpPostPolicy", value.into_expr()); self }
+    pub fn elasticsearch_http_post_policy(self, value: impl Arg<DomainSAMPT>) -> Self { Self(put(self.0, "ElasticsearchHttpPostPolicy", value.into_expr())) }
     /// `FilterLogEventsPolicy`: `LogGroupSAMPT`. Update: replacement.
-    pub fn filter_log_events_policy(mut self, value: impl Arg<LogGroupSAMPT>) -> Self { self.0.set("FilterLogEventsPolicy", value.into_expr()); self }
+    pub fn filter_log_events_policy(self, value: impl Arg<LogGroupSAMPT>) -> Self { Self(put(self.0, "FilterLogEventsPolicy", value.into_expr())) }
     /// `KinesisCrudPolicy`: `StreamSAMPT`. Update: replacement.
-    pub fn kinesis_crud_policy(mut self, value: impl Arg<StreamSAMPT>) -> Self { self.0.set("KinesisCrudPolicy", value.into_expr()); self }
+    pub fn kinesis_crud_policy(self, value: impl Arg<StreamSAMPT>) -> Self { Self(put(self.0, "KinesisCrudPolicy", value.into_expr())) }
     /// `KinesisStreamReadPolicy`: `StreamSAMPT`. Update: replacement.
-    pub fn kinesis_stream_read_policy(mut self, value: impl Arg<StreamSAMPT>) -> Self { self.0.set("KinesisStreamReadPolicy", value.into_expr()); self }
+    pub fn kinesis_stream_read_policy(self, value: impl Arg<StreamSAMPT>) -> Self { Self(put(self.0, "KinesisStreamReadPolicy", value.into_expr())) }
     /// `KMSDecryptPolicy`: `KeySAMPT`. Update: replacement.
-    pub fn kms_decrypt_policy(mut self, value: impl Arg<KeySAMPT>) -> Self { self.0.set("KMSDecryptPolicy", value.into_expr()); self }
+    pub fn kms_decrypt_policy(self, value: impl Arg<KeySAMPT>) -> Self { Self(put(self.0, "KMSDecryptPolicy", value.into_expr())) }
     /// `LambdaInvokePolicy`: `FunctionSAMPT`. Update: replacement.
-    pub fn lambda_invoke_policy(mut self, value: impl Arg<FunctionSAMPT>) -> Self { self.0.set("LambdaInvokePolicy", value.into_expr()); self }
+    pub fn lambda_invoke_policy(self, value: impl Arg<FunctionSAMPT>) -> Self { Self(put(self.0, "LambdaInvokePolicy", value.into_expr())) }
     /// `RekognitionDetectOnlyPolicy`: `EmptySAMPT`. Update: replacement.
-    pub fn rekognition_detect_only_policy(mut self, value: impl Arg<EmptySAMPT>) -> Self { self.0.set("RekognitionDetectOnlyPolicy", value.into_expr()); self }
+    pub fn rekognition_detect_only_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "RekognitionDetectOnlyPolicy", value.into_expr())) }
     /// `RekognitionLabelsPolicy`: `EmptySAMPT`. Update: replacement.
-    pub fn rekognition_labels_policy(mut self, value: impl Arg<EmptySAMPT>) -> Self { self.0.set("RekognitionLabelsPolicy", value.into_expr()); self }
+    pub fn rekognition_labels_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "RekognitionLabelsPolicy", value.into_expr())) }
     /// `RekognitionNoDataAccessPolicy`: `CollectionSAMPT`. Update: replacement.
-    pub fn rekognition_no_data_access_policy(mut self, value: impl Arg<CollectionSAMPT>) -> Self { self.0.set("RekognitionNoDataAccessPolicy", value.into_expr()); self }
+    pub fn rekognition_no_data_access_policy(self, value: impl Arg<CollectionSAMPT>) -> Self { Self(put(self.0, "RekognitionNoDataAccessPolicy", value.into_expr())) }
     /// `RekognitionReadPolicy`: `CollectionSAMPT`. Update: replacement.
-    pub fn rekognition_read_policy(mut self, value: impl Arg<CollectionSAMPT>) -> Self { self.0.set("RekognitionReadPolicy", value.into_expr()); self }
+    pub fn rekognition_read_policy(self, value: impl Arg<CollectionSAMPT>) -> Self { Self(put(self.0, "RekognitionReadPolicy", value.into_expr())) }
     /// `RekognitionWriteOnlyAccessPolicy`: `CollectionSAMPT`. Update: replacement.
-    pub fn rekognition_write_only_access_policy(mut self, value: impl Arg<CollectionSAMPT>) -> Self { self.0.set("RekognitionWriteOnlyAccessPolicy", value.into_expr()); self }
+    pub fn rekognition_write_only_access_policy(self, value: impl Arg<CollectionSAMPT>) -> Self { Self(put(self.0, "RekognitionWriteOnlyAccessPolicy", value.into_expr())) }
     /// `S3CrudPolicy`: `BucketSAMPT`. Update: replacement.
-    pub fn s3_crud_policy(mut self, value: impl Arg<BucketSAMPT>) -> Self { self.0.set("S3CrudPolicy", value.into_expr()); self }
+    pub fn s3_crud_policy(self, value: impl Arg<BucketSAMPT>) -> Self { Self(put(self.0, "S3CrudPolicy", value.into_expr())) }
     /// `S3ReadPolicy`: `BucketSAMPT`. Update: replacement.
-    pub fn s3_read_policy(mut self, value: impl Arg<BucketSAMPT>) -> Self { self.0.set("S3ReadPolicy", value.into_expr()); self }
+    pub fn s3_read_policy(self, value: impl Arg<BucketSAMPT>) -> Self { Self(put(self.0, "S3ReadPolicy", value.into_expr())) }
     /// `S3WritePolicy`: `BucketSAMPT`. Update: replacement.
-    pub fn s3_write_policy(mut self, value: impl Arg<BucketSAMPT>) -> Self { self.0.set("S3WritePolicy", value.into_expr()); self }
+    pub fn s3_write_policy(self, value: impl Arg<BucketSAMPT>) -> Self { Self(put(self.0, "S3WritePolicy", value.into_expr())) }
     /// `SESBulkTemplatedCrudPolicy`: `IdentitySAMPT`. Update: replacement.
-    pub fn ses_bulk_templated_crud_policy(mut self, value: impl Arg<IdentitySAMPT>) -> Self { self.0.set("SESBulkTemplatedCrudPolicy", value.into_expr()); self }
+    pub fn ses_bulk_templated_crud_policy(self, value: impl Arg<IdentitySAMPT>) -> Self { Self(put(self.0, "SESBulkTemplatedCrudPolicy", value.into_expr())) }
     /// `SESCrudPolicy`: `IdentitySAMPT`. Update: replacement.
-    pub fn ses_crud_policy(mut self, value: impl Arg<IdentitySAMPT>) -> Self { self.0.set("SESCrudPolicy", value.into_expr()); self }
+    pub fn ses_crud_policy(self, value: impl Arg<IdentitySAMPT>) -> Self { Self(put(self.0, "SESCrudPolicy", value.into_expr())) }
     /// `SESEmailTemplateCrudPolicy`: `EmptySAMPT`. Update: replacement.
-    pub fn ses_email_template_crud_policy(mut self, value: impl Arg<EmptySAMPT>) -> Self { self.0.set("SESEmailTemplateCrudPolicy", value.into_expr()); self }
+    pub fn ses_email_template_crud_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "SESEmailTemplateCrudPolicy", value.into_expr())) }
     /// `SESSendBouncePolicy`: `IdentitySAMPT`. Update: replacement.
-    pub fn ses_send_bounce_policy(mut self, value: impl Arg<IdentitySAMPT>) -> Self { self.0.set("SESSendBouncePolicy", value.into_expr()); self }
+    pub fn ses_send_bounce_policy(self, value: impl Arg<IdentitySAMPT>) -> Self { Self(put(self.0, "SESSendBouncePolicy", value.into_expr())) }
     /// `SNSCrudPolicy`: `TopicSAMPT`. Update: replacement.
-    pub fn sns_crud_policy(mut self, value: impl Arg<TopicSAMPT>) -> Self { self.0.set("SNSCrudPolicy", value.into_expr()); self }
+    pub fn sns_crud_policy(self, value: impl Arg<TopicSAMPT>) -> Self { Self(put(self.0, "SNSCrudPolicy", value.into_expr())) }
     /// `SNSPublishMessagePolicy`: `TopicSAMPT`. Update: replacement.
-    pub fn sns_publish_message_policy(mut self, value: impl Arg<TopicSAMPT>) -> Self { self.0.set("SNSPublishMessagePolicy", value.into_expr()); self }
+    pub fn sns_publish_message_policy(self, value: impl Arg<TopicSAMPT>) -> Self { Self(put(self.0, "SNSPublishMessagePolicy", value.into_expr())) }
     /// `SQSPollerPolicy`: `QueueSAMPT`. Update: replacement.
-    pub fn sqs_poller_policy(mut self, value: impl Arg<QueueSAMPT>) -> Self { self.0.set("SQSPollerPolicy", value.into_expr()); self }
+    pub fn sqs_poller_policy(self, value: impl Arg<QueueSAMPT>) -> Self { Self(put(self.0, "SQSPollerPolicy", value.into_expr())) }
     /// `SQSSendMessagePolicy`: `QueueSAMPT`. Update: replacement.
-    pub fn sqs_send_message_policy(mut self, value: impl Arg<QueueSAMPT>) -> Self { self.0.set("SQSSendMessagePolicy", value.into_expr()); self }
+    pub fn sqs_send_message_policy(self, value: impl Arg<QueueSAMPT>) -> Self { Self(put(self.0, "SQSSendMessagePolicy", value.into_expr())) }
     /// `SSMParameterReadPolicy`: `ParameterNameSAMPT`. Update: replacement.
-    pub fn ssm_parameter_read_policy(mut self, value: impl Arg<ParameterNameSAMPT>) -> Self { self.0.set("SSMParameterReadPolicy", value.into_expr()); self }
+    pub fn ssm_parameter_read_policy(self, value: impl Arg<ParameterNameSAMPT>) -> Self { Self(put(self.0, "SSMParameterReadPolicy", value.into_expr())) }
     /// `StepFunctionsExecutionPolicy`: `StateMachineSAMPT`. Update: replacement.
-    pub fn step_functions_execution_policy(mut self, value: impl Arg<StateMachineSAMPT>) -> Self { self.0.set("StepFunctionsExecutionPolicy", value.into_expr()); self }
+    pub fn step_functions_execution_policy(self, value: impl Arg<StateMachineSAMPT>) -> Self { Self(put(self.0, "StepFunctionsExecutionPolicy", value.into_expr())) }
     /// `VPCAccessPolicy`: `EmptySAMPT`. Update: replacement.
-    pub fn vpc_access_policy(mut self, value: impl Arg<EmptySAMPT>) -> Self { self.0.set("VPCAccessPolicy", value.into_expr()); self }
+    pub fn vpc_access_policy(self, value: impl Arg<EmptySAMPT>) -> Self { Self(put(self.0, "VPCAccessPolicy", value.into_expr())) }
 }
 impl Done for SAMPolicyTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SNSEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-snsevent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SNSEvent<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SNSEvent<R0 = Set>(Bag, Phase<(R0,)>);
 impl SNSEvent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SNSEvent<super::missing::Topic> { SNSEvent(Bag::default(), Phase) }
+    pub fn new() -> SNSEvent<Missing<super::required::Topic>> { SNSEvent(Bag::default(), Phase) }
 }
 impl<R0> SNSEvent<R0> {
     /// `Topic`: text, required. Update: replacement.
-    pub fn topic(mut self, value: impl Arg<str>) -> SNSEvent<Set> { self.0.set("Topic", value.into_expr()); SNSEvent(self.0, Phase) }
+    pub fn topic(self, value: impl Arg<str>) -> SNSEvent<Set> { SNSEvent(put(self.0, "Topic", value.into_expr()), Phase) }
 }
 impl Done for SNSEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SQSEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-sqsevent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SQSEvent<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SQSEvent<R0 = Set>(Bag, Phase<(R0,)>);
 impl SQSEvent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SQSEvent<super::missing::Queue> { SQSEvent(Bag::default(), Phase) }
+    pub fn new() -> SQSEvent<Missing<super::required::Queue>> { SQSEvent(Bag::default(), Phase) }
 }
 impl<R0> SQSEvent<R0> {
     /// `BatchSize`: number. Update: replacement.
-    pub fn batch_size(mut self, value: impl Arg<f64>) -> Self { self.0.set("BatchSize", value.into_expr()); self }
+    pub fn batch_size(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "BatchSize", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Queue`: text, required. Update: replacement.
-    pub fn queue(mut self, value: impl Arg<str>) -> SQSEvent<Set> { self.0.set("Queue", value.into_expr()); SQSEvent(self.0, Phase) }
+    pub fn queue(self, value: impl Arg<str>) -> SQSEvent<Set> { SQSEvent(put(self.0, "Queue", value.into_expr()), Phase) }
 }
 impl Done for SQSEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduleEvent` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-scheduleevent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScheduleEvent<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ScheduleEvent<R0 = Set>(Bag, Phase<(R0,)>);
 impl ScheduleEvent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScheduleEvent<super::missing::Schedule> { ScheduleEvent(Bag::default(), Phase) }
+    pub fn new() -> ScheduleEvent<Missing<super::required::Schedule>> { ScheduleEvent(Bag::default(), Phase) }
 }
 impl<R0> ScheduleEvent<R0> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `Input`: text. Update: replacement.
-    pub fn input(mut self, value: impl Arg<str>) -> Self { self.0.set("Input", value.into_expr()); self }
+    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Schedule`: text, required. Update: replacement.
-    pub fn schedule(mut self, value: impl Arg<str>) -> ScheduleEvent<Set> { self.0.set("Schedule", value.into_expr()); ScheduleEvent(self.0, Phase) }
+    pub fn schedule(self, value: impl Arg<str>) -> ScheduleEvent<Set> { ScheduleEvent(put(self.0, "Schedule", value.into_expr()), Phase) }
 }
 impl Done for ScheduleEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecretArnSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-secretarnsampt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecretArnSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SecretArnSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
 impl SecretArnSAMPT {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SecretArnSAMPT<super::missing::SecretArn> { SecretArnSAMPT(Bag::default(), Phase) }
+    pub fn new() -> SecretArnSAMPT<Missing<super::required::SecretArn>> { SecretArnSAMPT(Bag::default(), Phase) }
 }
 impl<R0> SecretArnSAMPT<R0> {
     /// `SecretArn`: text, required. Update: replacement.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> SecretArnSAMPT<Set> { self.0.set("SecretArn", value.into_expr()); SecretArnSAMPT(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> SecretArnSAMPT<Set> { SecretArnSAMPT(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for SecretArnSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StateMachineSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-statemachinesampt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StateMachineSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StateMachineSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
 impl StateMachineSAMPT {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StateMachineSAMPT<super::missing::StateMachineName> { StateMachineSAMPT(Bag::default(), Phase) }
+    pub fn new() -> StateMachineSAMPT<Missing<super::required::StateMachineName>> { StateMachineSAMPT(Bag::default(), Phase) }
 }
 impl<R0> StateMachineSAMPT<R0> {
     /// `StateMachineName`: text, required. Update: replacement.
-    pub fn state_machine_name(mut self, value: impl Arg<str>) -> StateMachineSAMPT<Set> { self.0.set("StateMachineName", value.into_expr()); StateMachineSAMPT(self.0, Phase) }
+    pub fn state_machine_name(self, value: impl Arg<str>) -> StateMachineSAMPT<Set> { StateMachineSAMPT(put(self.0, "StateMachineName", value.into_expr()), Phase) }
 }
 impl Done for StateMachineSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StreamSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-streamsampt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StreamSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StreamSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
 impl StreamSAMPT {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StreamSAMPT<super::missing::StreamName> { StreamSAMPT(Bag::default(), Phase) }
+    pub fn new() -> StreamSAMPT<Missing<super::required::StreamName>> { StreamSAMPT(Bag::default(), Phase) }
 }
 impl<R0> StreamSAMPT<R0> {
     /// `StreamName`: text, required. Update: replacement.
-    pub fn stream_name(mut self, value: impl Arg<str>) -> StreamSAMPT<Set> { self.0.set("StreamName", value.into_expr()); StreamSAMPT(self.0, Phase) }
+    pub fn stream_name(self, value: impl Arg<str>) -> StreamSAMPT<Set> { StreamSAMPT(put(self.0, "StreamName", value.into_expr()), Phase) }
 }
 impl Done for StreamSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-tablesampt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TableSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TableSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
 impl TableSAMPT {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TableSAMPT<super::missing::TableName> { TableSAMPT(Bag::default(), Phase) }
+    pub fn new() -> TableSAMPT<Missing<super::required::TableName>> { TableSAMPT(Bag::default(), Phase) }
 }
 impl<R0> TableSAMPT<R0> {
     /// `TableName`: text, required. Update: replacement.
-    pub fn table_name(mut self, value: impl Arg<str>) -> TableSAMPT<Set> { self.0.set("TableName", value.into_expr()); TableSAMPT(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> TableSAMPT<Set> { TableSAMPT(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for TableSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TableStreamSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-tablestreamsampt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TableStreamSAMPT<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TableStreamSAMPT<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TableStreamSAMPT {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TableStreamSAMPT<super::missing::StreamName, super::missing::TableName> { TableStreamSAMPT(Bag::default(), Phase) }
+    pub fn new() -> TableStreamSAMPT<Missing<super::required::StreamName>, Missing<super::required::TableName>> { TableStreamSAMPT(Bag::default(), Phase) }
 }
 impl<R0, R1> TableStreamSAMPT<R0, R1> {
     /// `StreamName`: text, required. Update: replacement.
-    pub fn stream_name(mut self, value: impl Arg<str>) -> TableStreamSAMPT<Set, R1> { self.0.set("StreamName", value.into_expr()); TableStreamSAMPT(self.0, Phase) }
+    pub fn stream_name(self, value: impl Arg<str>) -> TableStreamSAMPT<Set, R1> { TableStreamSAMPT(put(self.0, "StreamName", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: replacement.
-    pub fn table_name(mut self, value: impl Arg<str>) -> TableStreamSAMPT<R0, Set> { self.0.set("TableName", value.into_expr()); TableStreamSAMPT(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> TableStreamSAMPT<R0, Set> { TableStreamSAMPT(put(self.0, "TableName", value.into_expr()), Phase) }
 }
 impl Done for TableStreamSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TopicSAMPT` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-topicsampt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TopicSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TopicSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
 impl TopicSAMPT {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TopicSAMPT<super::missing::TopicName> { TopicSAMPT(Bag::default(), Phase) }
+    pub fn new() -> TopicSAMPT<Missing<super::required::TopicName>> { TopicSAMPT(Bag::default(), Phase) }
 }
 impl<R0> TopicSAMPT<R0> {
     /// `TopicName`: text, required. Update: replacement.
-    pub fn topic_name(mut self, value: impl Arg<str>) -> TopicSAMPT<Set> { self.0.set("TopicName", value.into_expr()); TopicSAMPT(self.0, Phase) }
+    pub fn topic_name(self, value: impl Arg<str>) -> TopicSAMPT<Set> { TopicSAMPT(put(self.0, "TopicName", value.into_expr()), Phase) }
 }
 impl Done for TopicSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::Serverless::Function`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-function-vpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VpcConfig(Bag);
 impl VpcConfig {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> VpcConfig<super::missing::SecurityGroupIds, super::missing::SubnetIds> { VpcConfig(Bag::default(), Phase) }
-}
-impl<R0, R1> VpcConfig<R0, R1> {
-    /// `SecurityGroupIds`: list of text, required. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> VpcConfig<Set, R1> { self.0.set("SecurityGroupIds", value.into_expr()); VpcConfig(self.0, Phase) }
-    /// `SubnetIds`: list of text, required. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> VpcConfig<R0, Set> { self.0.set("SubnetIds", value.into_expr()); VpcConfig(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
+    /// `SubnetIds`: list of text. Update: replacement.
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 /// One of: text, `S3Location`.
 pub struct CodeUriChoice;
-impl Arg<CodeUriChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<CodeUriChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<CodeUriChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<CodeUriChoice> for S3Location { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
-impl Arg<CodeUriChoice> for Val<S3Location> { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<CodeUriChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<CodeUriChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<CodeUriChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<CodeUriChoice> for S3Location { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<CodeUriChoice> for Val<S3Location> { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
 /// One of: text, `CorsConfiguration`.
 pub struct CorsChoice;
-impl Arg<CorsChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<CorsChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<CorsChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<CorsChoice> for CorsConfiguration { fn into_expr(self) -> Expr { Arg::<CorsConfiguration>::into_expr(self) } }
-impl Arg<CorsChoice> for Val<CorsConfiguration> { fn into_expr(self) -> Expr { Arg::<CorsConfiguration>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<CorsChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<CorsChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<CorsChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<CorsChoice> for CorsConfiguration { fn into_expr(self) -> Expr { Arg::<CorsConfiguration>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<CorsChoice> for Val<CorsConfiguration> { fn into_expr(self) -> Expr { Arg::<CorsConfiguration>::into_expr(self) } }
 /// One of: text, list of text.
 pub struct EventsChoice;
-impl Arg<EventsChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<EventsChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<EventsChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<EventsChoice> for Vec<&str> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
-impl Arg<EventsChoice> for Vec<String> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
-impl Arg<EventsChoice> for Vec<Val<str>> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
-impl Arg<EventsChoice> for Val<Arr<str>> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<EventsChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<EventsChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<EventsChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<EventsChoice> for Vec<&str> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<EventsChoice> for Vec<String> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<EventsChoice> for Vec<Val<str>> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<EventsChoice> for Val<Arr<str>> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
 /// One of: text, list of `PoliciesChoice`, `IAMPolicyDocument`.
 pub struct FunctionPoliciesChoice;
-impl Arg<FunctionPoliciesChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<FunctionPoliciesChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<FunctionPoliciesChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<FunctionPoliciesChoice> for Vec<Val<PoliciesChoice>> { fn into_expr(self) -> Expr { Arg::<Arr<PoliciesChoice>>::into_expr(self) } }
-impl Arg<FunctionPoliciesChoice> for Val<Arr<PoliciesChoice>> { fn into_expr(self) -> Expr { Arg::<Arr<PoliciesChoice>>::into_expr(self) } }
-impl Arg<FunctionPoliciesChoice> for IAMPolicyDocument { fn into_expr(self) -> Expr { Arg::<IAMPolicyDocument>::into_expr(self) } }
-impl Arg<FunctionPoliciesChoice> for Val<IAMPolicyDocument> { fn into_expr(self) -> Expr { Arg::<IAMPolicyDocument>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<FunctionPoliciesChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<FunctionPoliciesChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<FunctionPoliciesChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<FunctionPoliciesChoice> for Vec<Val<PoliciesChoice>> { fn into_expr(self) -> Expr { Arg::<Arr<PoliciesChoice>>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<FunctionPoliciesChoice> for Val<Arr<PoliciesChoice>> { fn into_expr(self) -> Expr { Arg::<Arr<PoliciesChoice>>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<FunctionPoliciesChoice> for IAMPolicyDocument { fn into_expr(self) -> Expr { Arg::<IAMPolicyDocument>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<FunctionPoliciesChoice> for Val<IAMPolicyDocument> { fn into_expr(self) -> Expr { Arg::<IAMPolicyDocument>::into_expr(self) } }
 /// One of: text, `IAMPolicyDocument`, `SAMPolicyTemplate`.
 pub struct PoliciesChoice;
-impl Arg<PoliciesChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<PoliciesChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<PoliciesChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<PoliciesChoice> for IAMPolicyDocument { fn into_expr(self) -> Expr { Arg::<IAMPolicyDocument>::into_expr(self) } }
-impl Arg<PoliciesChoice> for Val<IAMPolicyDocument> { fn into_expr(self) -> Expr { Arg::<IAMPolicyDocument>::into_expr(self) } }
-impl Arg<PoliciesChoice> for SAMPolicyTemplate { fn into_expr(self) -> Expr { Arg::<SAMPolicyTemplate>::into_expr(self) } }
-impl Arg<PoliciesChoice> for Val<SAMPolicyTemplate> { fn into_expr(self) -> Expr { Arg::<SAMPolicyTemplate>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PoliciesChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PoliciesChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PoliciesChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PoliciesChoice> for IAMPolicyDocument { fn into_expr(self) -> Expr { Arg::<IAMPolicyDocument>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PoliciesChoice> for Val<IAMPolicyDocument> { fn into_expr(self) -> Expr { Arg::<IAMPolicyDocument>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PoliciesChoice> for SAMPolicyTemplate { fn into_expr(self) -> Expr { Arg::<SAMPolicyTemplate>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PoliciesChoice> for Val<SAMPolicyTemplate> { fn into_expr(self) -> Expr { Arg::<SAMPolicyTemplate>::into_expr(self) } }
 /// One of: `AlexaSkillEvent`, `ApiEvent`, `CloudWatchEventEvent`, `CloudWatchLogsEvent`, `CognitoEvent`, `DynamoDBEvent`, `EventBridgeRuleEvent`, `HttpApiEvent`, `IoTRuleEvent`, `KinesisEvent`, `S3Event`, `SNSEvent`, `SQSEvent`, `ScheduleEvent`.
 pub struct PropertiesChoice;
-impl Arg<PropertiesChoice> for AlexaSkillEvent { fn into_expr(self) -> Expr { Arg::<AlexaSkillEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for Val<AlexaSkillEvent> { fn into_expr(self) -> Expr { Arg::<AlexaSkillEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for ApiEvent { fn into_expr(self) -> Expr { Arg::<ApiEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for Val<ApiEvent> { fn into_expr(self) -> Expr { Arg::<ApiEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for CloudWatchEventEvent { fn into_expr(self) -> Expr { Arg::<CloudWatchEventEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for Val<CloudWatchEventEvent> { fn into_expr(self) -> Expr { Arg::<CloudWatchEventEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for CloudWatchLogsEvent { fn into_expr(self) -> Expr { Arg::<CloudWatchLogsEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for Val<CloudWatchLogsEvent> { fn into_expr(self) -> Expr { Arg::<CloudWatchLogsEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for CognitoEvent { fn into_expr(self) -> Expr { Arg::<CognitoEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for Val<CognitoEvent> { fn into_expr(self) -> Expr { Arg::<CognitoEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for DynamoDBEvent { fn into_expr(self) -> Expr { Arg::<DynamoDBEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for Val<DynamoDBEvent> { fn into_expr(self) -> Expr { Arg::<DynamoDBEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for EventBridgeRuleEvent { fn into_expr(self) -> Expr { Arg::<EventBridgeRuleEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for Val<EventBridgeRuleEvent> { fn into_expr(self) -> Expr { Arg::<EventBridgeRuleEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for HttpApiEvent { fn into_expr(self) -> Expr { Arg::<HttpApiEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for Val<HttpApiEvent> { fn into_expr(self) -> Expr { Arg::<HttpApiEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for IoTRuleEvent { fn into_expr(self) -> Expr { Arg::<IoTRuleEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for Val<IoTRuleEvent> { fn into_expr(self) -> Expr { Arg::<IoTRuleEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for KinesisEvent { fn into_expr(self) -> Expr { Arg::<KinesisEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for Val<KinesisEvent> { fn into_expr(self) -> Expr { Arg::<KinesisEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for S3Event { fn into_expr(self) -> Expr { Arg::<S3Event>::into_expr(self) } }
-impl Arg<PropertiesChoice> for Val<S3Event> { fn into_expr(self) -> Expr { Arg::<S3Event>::into_expr(self) } }
-impl Arg<PropertiesChoice> for SNSEvent { fn into_expr(self) -> Expr { Arg::<SNSEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for Val<SNSEvent> { fn into_expr(self) -> Expr { Arg::<SNSEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for SQSEvent { fn into_expr(self) -> Expr { Arg::<SQSEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for Val<SQSEvent> { fn into_expr(self) -> Expr { Arg::<SQSEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for ScheduleEvent { fn into_expr(self) -> Expr { Arg::<ScheduleEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for Val<ScheduleEvent> { fn into_expr(self) -> Expr { Arg::<ScheduleEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for AlexaSkillEvent { fn into_expr(self) -> Expr { Arg::<AlexaSkillEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for Val<AlexaSkillEvent> { fn into_expr(self) -> Expr { Arg::<AlexaSkillEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for ApiEvent { fn into_expr(self) -> Expr { Arg::<ApiEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for Val<ApiEvent> { fn into_expr(self) -> Expr { Arg::<ApiEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for CloudWatchEventEvent { fn into_expr(self) -> Expr { Arg::<CloudWatchEventEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for Val<CloudWatchEventEvent> { fn into_expr(self) -> Expr { Arg::<CloudWatchEventEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for CloudWatchLogsEvent { fn into_expr(self) -> Expr { Arg::<CloudWatchLogsEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for Val<CloudWatchLogsEvent> { fn into_expr(self) -> Expr { Arg::<CloudWatchLogsEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for CognitoEvent { fn into_expr(self) -> Expr { Arg::<CognitoEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for Val<CognitoEvent> { fn into_expr(self) -> Expr { Arg::<CognitoEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for DynamoDBEvent { fn into_expr(self) -> Expr { Arg::<DynamoDBEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for Val<DynamoDBEvent> { fn into_expr(self) -> Expr { Arg::<DynamoDBEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for EventBridgeRuleEvent { fn into_expr(self) -> Expr { Arg::<EventBridgeRuleEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for Val<EventBridgeRuleEvent> { fn into_expr(self) -> Expr { Arg::<EventBridgeRuleEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for HttpApiEvent { fn into_expr(self) -> Expr { Arg::<HttpApiEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for Val<HttpApiEvent> { fn into_expr(self) -> Expr { Arg::<HttpApiEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for IoTRuleEvent { fn into_expr(self) -> Expr { Arg::<IoTRuleEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for Val<IoTRuleEvent> { fn into_expr(self) -> Expr { Arg::<IoTRuleEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for KinesisEvent { fn into_expr(self) -> Expr { Arg::<KinesisEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for Val<KinesisEvent> { fn into_expr(self) -> Expr { Arg::<KinesisEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for S3Event { fn into_expr(self) -> Expr { Arg::<S3Event>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for Val<S3Event> { fn into_expr(self) -> Expr { Arg::<S3Event>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for SNSEvent { fn into_expr(self) -> Expr { Arg::<SNSEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for Val<SNSEvent> { fn into_expr(self) -> Expr { Arg::<SNSEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for SQSEvent { fn into_expr(self) -> Expr { Arg::<SQSEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for Val<SQSEvent> { fn into_expr(self) -> Expr { Arg::<SQSEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for ScheduleEvent { fn into_expr(self) -> Expr { Arg::<ScheduleEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for Val<ScheduleEvent> { fn into_expr(self) -> Expr { Arg::<ScheduleEvent>::into_expr(self) } }
 /// One of: text, `RequestParameter`.
 pub struct RequestParametersChoice;
-impl Arg<RequestParametersChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<RequestParametersChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<RequestParametersChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<RequestParametersChoice> for RequestParameter { fn into_expr(self) -> Expr { Arg::<RequestParameter>::into_expr(self) } }
-impl Arg<RequestParametersChoice> for Val<RequestParameter> { fn into_expr(self) -> Expr { Arg::<RequestParameter>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<RequestParametersChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<RequestParametersChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<RequestParametersChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<RequestParametersChoice> for RequestParameter { fn into_expr(self) -> Expr { Arg::<RequestParameter>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<RequestParametersChoice> for Val<RequestParameter> { fn into_expr(self) -> Expr { Arg::<RequestParameter>::into_expr(self) } }
 /// One of: text, list of text.
 pub struct TriggerChoice;
-impl Arg<TriggerChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<TriggerChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<TriggerChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<TriggerChoice> for Vec<&str> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
-impl Arg<TriggerChoice> for Vec<String> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
-impl Arg<TriggerChoice> for Vec<Val<str>> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
-impl Arg<TriggerChoice> for Val<Arr<str>> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<TriggerChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<TriggerChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<TriggerChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<TriggerChoice> for Vec<&str> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<TriggerChoice> for Vec<String> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<TriggerChoice> for Vec<Val<str>> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<TriggerChoice> for Val<Arr<str>> { fn into_expr(self) -> Expr { Arg::<Arr<str>>::into_expr(self) } }
 }
 /// A resource of type `AWS::Serverless::HttpApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html)
 #[derive(Clone, Debug)] pub struct CfnHttpApi(Place);
@@ -1331,180 +1321,178 @@ impl CfnHttpApi {
 }
 impl Parent for CfnHttpApi { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Serverless::HttpApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-httpapi.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnHttpApiProps(Bag);
+#[must_use] pub struct CfnHttpApiProps(Bag);
 impl CfnHttpApiProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessLogSetting`: `AccessLogSetting`. Update: replacement.
-    pub fn access_log_setting(mut self, value: impl Arg<http_api::AccessLogSetting>) -> Self { self.0.set("AccessLogSetting", value.into_expr()); self }
+    pub fn access_log_setting(self, value: impl Arg<http_api::AccessLogSetting>) -> Self { Self(put(self.0, "AccessLogSetting", value.into_expr())) }
     /// `Auth`: `HttpApiAuth`. Update: replacement.
-    pub fn auth(mut self, value: impl Arg<http_api::HttpApiAuth>) -> Self { self.0.set("Auth", value.into_expr()); self }
+    pub fn auth(self, value: impl Arg<http_api::HttpApiAuth>) -> Self { Self(put(self.0, "Auth", value.into_expr())) }
     /// `CorsConfiguration`: `CorsConfigurationChoice`. Update: replacement.
-    pub fn cors_configuration(mut self, value: impl Arg<http_api::CorsConfigurationChoice>) -> Self { self.0.set("CorsConfiguration", value.into_expr()); self }
+    pub fn cors_configuration(self, value: impl Arg<http_api::CorsConfigurationChoice>) -> Self { Self(put(self.0, "CorsConfiguration", value.into_expr())) }
     /// `DefaultRouteSettings`: `RouteSettings`. Update: replacement.
-    pub fn default_route_settings(mut self, value: impl Arg<http_api::RouteSettings>) -> Self { self.0.set("DefaultRouteSettings", value.into_expr()); self }
+    pub fn default_route_settings(self, value: impl Arg<http_api::RouteSettings>) -> Self { Self(put(self.0, "DefaultRouteSettings", value.into_expr())) }
     /// `DefinitionBody`: JSON. Update: replacement.
-    pub fn definition_body(mut self, value: impl Arg<Any>) -> Self { self.0.set("DefinitionBody", value.into_expr()); self }
+    pub fn definition_body(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DefinitionBody", value.into_expr())) }
     /// `DefinitionUri`: `DefinitionUriChoice`. Update: replacement.
-    pub fn definition_uri(mut self, value: impl Arg<http_api::DefinitionUriChoice>) -> Self { self.0.set("DefinitionUri", value.into_expr()); self }
+    pub fn definition_uri(self, value: impl Arg<http_api::DefinitionUriChoice>) -> Self { Self(put(self.0, "DefinitionUri", value.into_expr())) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `DisableExecuteApiEndpoint`: boolean. Update: replacement.
-    pub fn disable_execute_api_endpoint(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableExecuteApiEndpoint", value.into_expr()); self }
+    pub fn disable_execute_api_endpoint(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableExecuteApiEndpoint", value.into_expr())) }
     /// `Domain`: `HttpApiDomainConfiguration`. Update: replacement.
-    pub fn domain(mut self, value: impl Arg<http_api::HttpApiDomainConfiguration>) -> Self { self.0.set("Domain", value.into_expr()); self }
+    pub fn domain(self, value: impl Arg<http_api::HttpApiDomainConfiguration>) -> Self { Self(put(self.0, "Domain", value.into_expr())) }
     /// `FailOnWarnings`: boolean. Update: replacement.
-    pub fn fail_on_warnings(mut self, value: impl Arg<bool>) -> Self { self.0.set("FailOnWarnings", value.into_expr()); self }
+    pub fn fail_on_warnings(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FailOnWarnings", value.into_expr())) }
     /// `RouteSettings`: `RouteSettings`. Update: replacement.
-    pub fn route_settings(mut self, value: impl Arg<http_api::RouteSettings>) -> Self { self.0.set("RouteSettings", value.into_expr()); self }
+    pub fn route_settings(self, value: impl Arg<http_api::RouteSettings>) -> Self { Self(put(self.0, "RouteSettings", value.into_expr())) }
     /// `StageName`: text. Update: replacement.
-    pub fn stage_name(mut self, value: impl Arg<str>) -> Self { self.0.set("StageName", value.into_expr()); self }
+    pub fn stage_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StageName", value.into_expr())) }
     /// `StageVariables`: map of text. Update: replacement.
-    pub fn stage_variables(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("StageVariables", value.into_expr()); self }
+    pub fn stage_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StageVariables", value.into_expr())) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnHttpApiProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Serverless::HttpApi`.
 pub mod http_api {
 use crate::cfn::support::*;
 /// The property type `AccessLogSetting` of `AWS::Serverless::HttpApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-accesslogsetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessLogSetting(Bag);
+#[must_use] pub struct AccessLogSetting(Bag);
 impl AccessLogSetting {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationArn`: text. Update: replacement.
-    pub fn destination_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DestinationArn", value.into_expr()); self }
+    pub fn destination_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DestinationArn", value.into_expr())) }
     /// `Format`: text. Update: replacement.
-    pub fn format(mut self, value: impl Arg<str>) -> Self { self.0.set("Format", value.into_expr()); self }
+    pub fn format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Format", value.into_expr())) }
 }
 impl Done for AccessLogSetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CorsConfigurationObject` of `AWS::Serverless::HttpApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-corsconfigurationobject.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CorsConfigurationObject(Bag);
+#[must_use] pub struct CorsConfigurationObject(Bag);
 impl CorsConfigurationObject {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowCredentials`: boolean. Update: replacement.
-    pub fn allow_credentials(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowCredentials", value.into_expr()); self }
+    pub fn allow_credentials(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowCredentials", value.into_expr())) }
     /// `AllowHeaders`: list of text. Update: replacement.
-    pub fn allow_headers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowHeaders", value.into_expr()); self }
+    pub fn allow_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowHeaders", value.into_expr())) }
     /// `AllowMethods`: list of text. Update: replacement.
-    pub fn allow_methods(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowMethods", value.into_expr()); self }
+    pub fn allow_methods(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowMethods", value.into_expr())) }
     /// `AllowOrigins`: list of text. Update: replacement.
-    pub fn allow_origins(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AllowOrigins", value.into_expr()); self }
+    pub fn allow_origins(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AllowOrigins", value.into_expr())) }
     /// `ExposeHeaders`: list of text. Update: replacement.
-    pub fn expose_headers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ExposeHeaders", value.into_expr()); self }
+    pub fn expose_headers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ExposeHeaders", value.into_expr())) }
     /// `MaxAge`: number. Update: replacement.
-    pub fn max_age(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxAge", value.into_expr()); self }
+    pub fn max_age(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxAge", value.into_expr())) }
 }
 impl Done for CorsConfigurationObject { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpApiAuth` of `AWS::Serverless::HttpApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapiauth.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpApiAuth(Bag);
+#[must_use] pub struct HttpApiAuth(Bag);
 impl HttpApiAuth {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Authorizers`: JSON. Update: replacement.
-    pub fn authorizers(mut self, value: impl Arg<Any>) -> Self { self.0.set("Authorizers", value.into_expr()); self }
+    pub fn authorizers(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Authorizers", value.into_expr())) }
     /// `DefaultAuthorizer`: text. Update: replacement.
-    pub fn default_authorizer(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultAuthorizer", value.into_expr()); self }
+    pub fn default_authorizer(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultAuthorizer", value.into_expr())) }
 }
 impl Done for HttpApiAuth { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpApiDomainConfiguration` of `AWS::Serverless::HttpApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-httpapidomainconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpApiDomainConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HttpApiDomainConfiguration(Bag);
 impl HttpApiDomainConfiguration {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpApiDomainConfiguration<super::missing::CertificateArn, super::missing::DomainName> { HttpApiDomainConfiguration(Bag::default(), Phase) }
-}
-impl<R0, R1> HttpApiDomainConfiguration<R0, R1> {
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
     /// `BasePath`: text. Update: replacement.
-    pub fn base_path(mut self, value: impl Arg<str>) -> Self { self.0.set("BasePath", value.into_expr()); self }
-    /// `CertificateArn`: text, required. Update: replacement.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> HttpApiDomainConfiguration<Set, R1> { self.0.set("CertificateArn", value.into_expr()); HttpApiDomainConfiguration(self.0, Phase) }
-    /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> HttpApiDomainConfiguration<R0, Set> { self.0.set("DomainName", value.into_expr()); HttpApiDomainConfiguration(self.0, Phase) }
+    pub fn base_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasePath", value.into_expr())) }
+    /// `CertificateArn`: text. Update: replacement.
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
+    /// `DomainName`: text. Update: replacement.
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
     /// `EndpointConfiguration`: text. Update: replacement.
-    pub fn endpoint_configuration(mut self, value: impl Arg<str>) -> Self { self.0.set("EndpointConfiguration", value.into_expr()); self }
+    pub fn endpoint_configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndpointConfiguration", value.into_expr())) }
     /// `MutualTlsAuthentication`: `MutualTlsAuthentication`. Update: replacement.
-    pub fn mutual_tls_authentication(mut self, value: impl Arg<MutualTlsAuthentication>) -> Self { self.0.set("MutualTlsAuthentication", value.into_expr()); self }
+    pub fn mutual_tls_authentication(self, value: impl Arg<MutualTlsAuthentication>) -> Self { Self(put(self.0, "MutualTlsAuthentication", value.into_expr())) }
     /// `Route53`: `Route53Configuration`. Update: replacement.
-    pub fn route53(mut self, value: impl Arg<Route53Configuration>) -> Self { self.0.set("Route53", value.into_expr()); self }
+    pub fn route53(self, value: impl Arg<Route53Configuration>) -> Self { Self(put(self.0, "Route53", value.into_expr())) }
     /// `SecurityPolicy`: text. Update: replacement.
-    pub fn security_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityPolicy", value.into_expr()); self }
+    pub fn security_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicy", value.into_expr())) }
 }
 impl Done for HttpApiDomainConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MutualTlsAuthentication` of `AWS::Serverless::HttpApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-mutualtlsauthentication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MutualTlsAuthentication(Bag);
+#[must_use] pub struct MutualTlsAuthentication(Bag);
 impl MutualTlsAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TruststoreUri`: text. Update: replacement.
-    pub fn truststore_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("TruststoreUri", value.into_expr()); self }
+    pub fn truststore_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TruststoreUri", value.into_expr())) }
     /// `TruststoreVersion`: boolean. Update: replacement.
-    pub fn truststore_version(mut self, value: impl Arg<bool>) -> Self { self.0.set("TruststoreVersion", value.into_expr()); self }
+    pub fn truststore_version(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "TruststoreVersion", value.into_expr())) }
 }
 impl Done for MutualTlsAuthentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Route53Configuration` of `AWS::Serverless::HttpApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-route53configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Route53Configuration(Bag);
+#[must_use] pub struct Route53Configuration(Bag);
 impl Route53Configuration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DistributedDomainName`: text. Update: replacement.
-    pub fn distributed_domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DistributedDomainName", value.into_expr()); self }
+    pub fn distributed_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DistributedDomainName", value.into_expr())) }
     /// `EvaluateTargetHealth`: boolean. Update: replacement.
-    pub fn evaluate_target_health(mut self, value: impl Arg<bool>) -> Self { self.0.set("EvaluateTargetHealth", value.into_expr()); self }
+    pub fn evaluate_target_health(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EvaluateTargetHealth", value.into_expr())) }
     /// `HostedZoneId`: text. Update: replacement.
-    pub fn hosted_zone_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HostedZoneId", value.into_expr()); self }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
     /// `HostedZoneName`: text. Update: replacement.
-    pub fn hosted_zone_name(mut self, value: impl Arg<str>) -> Self { self.0.set("HostedZoneName", value.into_expr()); self }
+    pub fn hosted_zone_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneName", value.into_expr())) }
     /// `IpV6`: boolean. Update: replacement.
-    pub fn ip_v6(mut self, value: impl Arg<bool>) -> Self { self.0.set("IpV6", value.into_expr()); self }
+    pub fn ipv6(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IpV6", value.into_expr())) }
 }
 impl Done for Route53Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouteSettings` of `AWS::Serverless::HttpApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-routesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RouteSettings(Bag);
+#[must_use] pub struct RouteSettings(Bag);
 impl RouteSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DataTraceEnabled`: boolean. Update: replacement.
-    pub fn data_trace_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DataTraceEnabled", value.into_expr()); self }
+    pub fn data_trace_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DataTraceEnabled", value.into_expr())) }
     /// `DetailedMetricsEnabled`: boolean. Update: replacement.
-    pub fn detailed_metrics_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DetailedMetricsEnabled", value.into_expr()); self }
+    pub fn detailed_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DetailedMetricsEnabled", value.into_expr())) }
     /// `LoggingLevel`: text. Update: replacement.
-    pub fn logging_level(mut self, value: impl Arg<str>) -> Self { self.0.set("LoggingLevel", value.into_expr()); self }
+    pub fn logging_level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingLevel", value.into_expr())) }
     /// `ThrottlingBurstLimit`: number. Update: replacement.
-    pub fn throttling_burst_limit(mut self, value: impl Arg<f64>) -> Self { self.0.set("ThrottlingBurstLimit", value.into_expr()); self }
+    pub fn throttling_burst_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingBurstLimit", value.into_expr())) }
     /// `ThrottlingRateLimit`: number. Update: replacement.
-    pub fn throttling_rate_limit(mut self, value: impl Arg<f64>) -> Self { self.0.set("ThrottlingRateLimit", value.into_expr()); self }
+    pub fn throttling_rate_limit(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ThrottlingRateLimit", value.into_expr())) }
 }
 impl Done for RouteSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::Serverless::HttpApi`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-httpapi-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct S3Location<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::Bucket, super::missing::Key, super::missing::Version> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Key>, Missing<super::required::Version>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3Location<R0, R1, R2> {
     /// `Bucket`: text, required. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3Location<Set, R1, R2> { self.0.set("Bucket", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1, R2> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> S3Location<R0, Set, R2> { self.0.set("Key", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set, R2> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Version`: number, required. Update: replacement.
-    pub fn version(mut self, value: impl Arg<f64>) -> S3Location<R0, R1, Set> { self.0.set("Version", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn version(self, value: impl Arg<f64>) -> S3Location<R0, R1, Set> { S3Location(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// One of: boolean, `CorsConfigurationObject`.
 pub struct CorsConfigurationChoice;
-impl Arg<CorsConfigurationChoice> for bool { fn into_expr(self) -> Expr { Arg::<bool>::into_expr(self) } }
-impl Arg<CorsConfigurationChoice> for Val<bool> { fn into_expr(self) -> Expr { Arg::<bool>::into_expr(self) } }
-impl Arg<CorsConfigurationChoice> for CorsConfigurationObject { fn into_expr(self) -> Expr { Arg::<CorsConfigurationObject>::into_expr(self) } }
-impl Arg<CorsConfigurationChoice> for Val<CorsConfigurationObject> { fn into_expr(self) -> Expr { Arg::<CorsConfigurationObject>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<CorsConfigurationChoice> for bool { fn into_expr(self) -> Expr { Arg::<bool>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<CorsConfigurationChoice> for Val<bool> { fn into_expr(self) -> Expr { Arg::<bool>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<CorsConfigurationChoice> for CorsConfigurationObject { fn into_expr(self) -> Expr { Arg::<CorsConfigurationObject>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<CorsConfigurationChoice> for Val<CorsConfigurationObject> { fn into_expr(self) -> Expr { Arg::<CorsConfigurationObject>::into_expr(self) } }
 /// One of: text, `S3Location`.
 pub struct DefinitionUriChoice;
-impl Arg<DefinitionUriChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<DefinitionUriChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<DefinitionUriChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<DefinitionUriChoice> for S3Location { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
-impl Arg<DefinitionUriChoice> for Val<S3Location> { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<DefinitionUriChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<DefinitionUriChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<DefinitionUriChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<DefinitionUriChoice> for S3Location { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<DefinitionUriChoice> for Val<S3Location> { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
 }
 /// A resource of type `AWS::Serverless::LayerVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-layerversion.html)
 #[derive(Clone, Debug)] pub struct CfnLayerVersion(Place);
@@ -1518,49 +1506,49 @@ impl CfnLayerVersion {
 }
 impl Parent for CfnLayerVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Serverless::LayerVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-layerversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLayerVersionProps(Bag);
+#[must_use] pub struct CfnLayerVersionProps(Bag);
 impl CfnLayerVersionProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CompatibleRuntimes`: list of text. Update: replacement.
-    pub fn compatible_runtimes(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CompatibleRuntimes", value.into_expr()); self }
+    pub fn compatible_runtimes(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CompatibleRuntimes", value.into_expr())) }
     /// `ContentUri`: `ContentUriChoice`. Update: replacement.
-    pub fn content_uri(mut self, value: impl Arg<layer_version::ContentUriChoice>) -> Self { self.0.set("ContentUri", value.into_expr()); self }
+    pub fn content_uri(self, value: impl Arg<layer_version::ContentUriChoice>) -> Self { Self(put(self.0, "ContentUri", value.into_expr())) }
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `LayerName`: text. Update: replacement.
-    pub fn layer_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LayerName", value.into_expr()); self }
+    pub fn layer_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LayerName", value.into_expr())) }
     /// `LicenseInfo`: text. Update: replacement.
-    pub fn license_info(mut self, value: impl Arg<str>) -> Self { self.0.set("LicenseInfo", value.into_expr()); self }
+    pub fn license_info(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseInfo", value.into_expr())) }
     /// `RetentionPolicy`: text. Update: replacement.
-    pub fn retention_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("RetentionPolicy", value.into_expr()); self }
+    pub fn retention_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RetentionPolicy", value.into_expr())) }
 }
 impl Done for CfnLayerVersionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Serverless::LayerVersion`.
 pub mod layer_version {
 use crate::cfn::support::*;
 /// The property type `S3Location` of `AWS::Serverless::LayerVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-layerversion-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::Bucket, super::missing::Key> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `Bucket`: text, required. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3Location<Set, R1> { self.0.set("Bucket", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> S3Location<R0, Set> { self.0.set("Key", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Version`: number. Update: replacement.
-    pub fn version(mut self, value: impl Arg<f64>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// One of: text, `S3Location`.
 pub struct ContentUriChoice;
-impl Arg<ContentUriChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<ContentUriChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<ContentUriChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<ContentUriChoice> for S3Location { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
-impl Arg<ContentUriChoice> for Val<S3Location> { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<ContentUriChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<ContentUriChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<ContentUriChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<ContentUriChoice> for S3Location { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<ContentUriChoice> for Val<S3Location> { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
 }
 /// A resource of type `AWS::Serverless::SimpleTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-simpletable.html)
 #[derive(Clone, Debug)] pub struct CfnSimpleTable(Place);
@@ -1574,58 +1562,56 @@ impl CfnSimpleTable {
 }
 impl Parent for CfnSimpleTable { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Serverless::SimpleTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-simpletable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSimpleTableProps(Bag);
+#[must_use] pub struct CfnSimpleTableProps(Bag);
 impl CfnSimpleTableProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PrimaryKey`: `PrimaryKey`. Update: replacement.
-    pub fn primary_key(mut self, value: impl Arg<simple_table::PrimaryKey>) -> Self { self.0.set("PrimaryKey", value.into_expr()); self }
+    pub fn primary_key(self, value: impl Arg<simple_table::PrimaryKey>) -> Self { Self(put(self.0, "PrimaryKey", value.into_expr())) }
     /// `ProvisionedThroughput`: `ProvisionedThroughput`. Update: replacement.
-    pub fn provisioned_throughput(mut self, value: impl Arg<simple_table::ProvisionedThroughput>) -> Self { self.0.set("ProvisionedThroughput", value.into_expr()); self }
+    pub fn provisioned_throughput(self, value: impl Arg<simple_table::ProvisionedThroughput>) -> Self { Self(put(self.0, "ProvisionedThroughput", value.into_expr())) }
     /// `SSESpecification`: `SSESpecification`. Update: replacement.
-    pub fn sse_specification(mut self, value: impl Arg<simple_table::SSESpecification>) -> Self { self.0.set("SSESpecification", value.into_expr()); self }
+    pub fn sse_specification(self, value: impl Arg<simple_table::SSESpecification>) -> Self { Self(put(self.0, "SSESpecification", value.into_expr())) }
     /// `TableName`: text. Update: replacement.
-    pub fn table_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TableName", value.into_expr()); self }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr())) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnSimpleTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Serverless::SimpleTable`.
 pub mod simple_table {
 use crate::cfn::support::*;
 /// The property type `PrimaryKey` of `AWS::Serverless::SimpleTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-simpletable-primarykey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrimaryKey<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PrimaryKey(Bag);
 impl PrimaryKey {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> PrimaryKey<super::missing::Type> { PrimaryKey(Bag::default(), Phase) }
-}
-impl<R0> PrimaryKey<R0> {
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
-    /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> PrimaryKey<Set> { self.0.set("Type", value.into_expr()); PrimaryKey(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
+    /// `Type`: text. Update: replacement.
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for PrimaryKey { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisionedThroughput` of `AWS::Serverless::SimpleTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-simpletable-provisionedthroughput.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProvisionedThroughput<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ProvisionedThroughput<R0 = Set>(Bag, Phase<(R0,)>);
 impl ProvisionedThroughput {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProvisionedThroughput<super::missing::WriteCapacityUnits> { ProvisionedThroughput(Bag::default(), Phase) }
+    pub fn new() -> ProvisionedThroughput<Missing<super::required::WriteCapacityUnits>> { ProvisionedThroughput(Bag::default(), Phase) }
 }
 impl<R0> ProvisionedThroughput<R0> {
     /// `ReadCapacityUnits`: number. Update: replacement.
-    pub fn read_capacity_units(mut self, value: impl Arg<f64>) -> Self { self.0.set("ReadCapacityUnits", value.into_expr()); self }
+    pub fn read_capacity_units(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "ReadCapacityUnits", value.into_expr()), Phase) }
     /// `WriteCapacityUnits`: number, required. Update: replacement.
-    pub fn write_capacity_units(mut self, value: impl Arg<f64>) -> ProvisionedThroughput<Set> { self.0.set("WriteCapacityUnits", value.into_expr()); ProvisionedThroughput(self.0, Phase) }
+    pub fn write_capacity_units(self, value: impl Arg<f64>) -> ProvisionedThroughput<Set> { ProvisionedThroughput(put(self.0, "WriteCapacityUnits", value.into_expr()), Phase) }
 }
 impl Done for ProvisionedThroughput { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SSESpecification` of `AWS::Serverless::SimpleTable`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-simpletable-ssespecification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SSESpecification(Bag);
+#[must_use] pub struct SSESpecification(Bag);
 impl SSESpecification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SSEEnabled`: boolean. Update: replacement.
-    pub fn sse_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("SSEEnabled", value.into_expr()); self }
+    pub fn sse_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SSEEnabled", value.into_expr())) }
 }
 impl Done for SSESpecification { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1641,256 +1627,250 @@ impl CfnStateMachine {
 }
 impl Parent for CfnStateMachine { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverless-statemachine.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStateMachineProps(Bag);
+#[must_use] pub struct CfnStateMachineProps(Bag);
 impl CfnStateMachineProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Definition`: JSON. Update: replacement.
-    pub fn definition(mut self, value: impl Arg<Any>) -> Self { self.0.set("Definition", value.into_expr()); self }
+    pub fn definition(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Definition", value.into_expr())) }
     /// `DefinitionSubstitutions`: map of text. Update: replacement.
-    pub fn definition_substitutions(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("DefinitionSubstitutions", value.into_expr()); self }
+    pub fn definition_substitutions(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "DefinitionSubstitutions", value.into_expr())) }
     /// `DefinitionUri`: `DefinitionUriChoice`. Update: replacement.
-    pub fn definition_uri(mut self, value: impl Arg<state_machine::DefinitionUriChoice>) -> Self { self.0.set("DefinitionUri", value.into_expr()); self }
+    pub fn definition_uri(self, value: impl Arg<state_machine::DefinitionUriChoice>) -> Self { Self(put(self.0, "DefinitionUri", value.into_expr())) }
     /// `Events`: map of `EventSource`. Update: replacement.
-    pub fn events(mut self, value: impl Arg<Dict<state_machine::EventSource>>) -> Self { self.0.set("Events", value.into_expr()); self }
+    pub fn events(self, value: impl Arg<Dict<state_machine::EventSource>>) -> Self { Self(put(self.0, "Events", value.into_expr())) }
     /// `Logging`: `LoggingConfiguration`. Update: replacement.
-    pub fn logging(mut self, value: impl Arg<state_machine::LoggingConfiguration>) -> Self { self.0.set("Logging", value.into_expr()); self }
+    pub fn logging(self, value: impl Arg<state_machine::LoggingConfiguration>) -> Self { Self(put(self.0, "Logging", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `PermissionsBoundaries`: text. Update: replacement.
-    pub fn permissions_boundaries(mut self, value: impl Arg<str>) -> Self { self.0.set("PermissionsBoundaries", value.into_expr()); self }
+    pub fn permissions_boundaries(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PermissionsBoundaries", value.into_expr())) }
     /// `Policies`: `StateMachinePoliciesChoice`. Update: replacement.
-    pub fn policies(mut self, value: impl Arg<state_machine::StateMachinePoliciesChoice>) -> Self { self.0.set("Policies", value.into_expr()); self }
+    pub fn policies(self, value: impl Arg<state_machine::StateMachinePoliciesChoice>) -> Self { Self(put(self.0, "Policies", value.into_expr())) }
     /// `Role`: text. Update: replacement.
-    pub fn role(mut self, value: impl Arg<str>) -> Self { self.0.set("Role", value.into_expr()); self }
+    pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
     /// `Tags`: map of text. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Tracing`: `TracingConfiguration`. Update: replacement.
-    pub fn tracing(mut self, value: impl Arg<state_machine::TracingConfiguration>) -> Self { self.0.set("Tracing", value.into_expr()); self }
+    pub fn tracing(self, value: impl Arg<state_machine::TracingConfiguration>) -> Self { Self(put(self.0, "Tracing", value.into_expr())) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for CfnStateMachineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Serverless::StateMachine`.
 pub mod state_machine {
 use crate::cfn::support::*;
 /// The property type `ApiEvent` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-apievent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApiEvent<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ApiEvent<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ApiEvent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApiEvent<super::missing::Method, super::missing::Path> { ApiEvent(Bag::default(), Phase) }
+    pub fn new() -> ApiEvent<Missing<super::required::Method>, Missing<super::required::Path>> { ApiEvent(Bag::default(), Phase) }
 }
 impl<R0, R1> ApiEvent<R0, R1> {
     /// `Method`: text, required. Update: replacement.
-    pub fn method(mut self, value: impl Arg<str>) -> ApiEvent<Set, R1> { self.0.set("Method", value.into_expr()); ApiEvent(self.0, Phase) }
+    pub fn method(self, value: impl Arg<str>) -> ApiEvent<Set, R1> { ApiEvent(put(self.0, "Method", value.into_expr()), Phase) }
     /// `Path`: text, required. Update: replacement.
-    pub fn path(mut self, value: impl Arg<str>) -> ApiEvent<R0, Set> { self.0.set("Path", value.into_expr()); ApiEvent(self.0, Phase) }
+    pub fn path(self, value: impl Arg<str>) -> ApiEvent<R0, Set> { ApiEvent(put(self.0, "Path", value.into_expr()), Phase) }
     /// `RestApiId`: text. Update: replacement.
-    pub fn rest_api_id(mut self, value: impl Arg<str>) -> Self { self.0.set("RestApiId", value.into_expr()); self }
+    pub fn rest_api_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RestApiId", value.into_expr()), Phase) }
 }
 impl Done for ApiEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchEventEvent` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-cloudwatcheventevent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchEventEvent<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudWatchEventEvent<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudWatchEventEvent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchEventEvent<super::missing::Pattern> { CloudWatchEventEvent(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchEventEvent<Missing<super::required::Pattern>> { CloudWatchEventEvent(Bag::default(), Phase) }
 }
 impl<R0> CloudWatchEventEvent<R0> {
     /// `EventBusName`: text. Update: replacement.
-    pub fn event_bus_name(mut self, value: impl Arg<str>) -> Self { self.0.set("EventBusName", value.into_expr()); self }
+    pub fn event_bus_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventBusName", value.into_expr()), Phase) }
     /// `Input`: text. Update: replacement.
-    pub fn input(mut self, value: impl Arg<str>) -> Self { self.0.set("Input", value.into_expr()); self }
+    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
     /// `InputPath`: text. Update: replacement.
-    pub fn input_path(mut self, value: impl Arg<str>) -> Self { self.0.set("InputPath", value.into_expr()); self }
+    pub fn input_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPath", value.into_expr()), Phase) }
     /// `Pattern`: JSON, required. Update: replacement.
-    pub fn pattern(mut self, value: impl Arg<Any>) -> CloudWatchEventEvent<Set> { self.0.set("Pattern", value.into_expr()); CloudWatchEventEvent(self.0, Phase) }
+    pub fn pattern(self, value: impl Arg<Any>) -> CloudWatchEventEvent<Set> { CloudWatchEventEvent(put(self.0, "Pattern", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchEventEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLogsLogGroup` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-cloudwatchlogsloggroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogsLogGroup<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudWatchLogsLogGroup(Bag);
 impl CloudWatchLogsLogGroup {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchLogsLogGroup<super::missing::LogGroupArn> { CloudWatchLogsLogGroup(Bag::default(), Phase) }
-}
-impl<R0> CloudWatchLogsLogGroup<R0> {
-    /// `LogGroupArn`: text, required. Update: replacement.
-    pub fn log_group_arn(mut self, value: impl Arg<str>) -> CloudWatchLogsLogGroup<Set> { self.0.set("LogGroupArn", value.into_expr()); CloudWatchLogsLogGroup(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `LogGroupArn`: text. Update: replacement.
+    pub fn log_group_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroupArn", value.into_expr())) }
 }
 impl Done for CloudWatchLogsLogGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventBridgeRuleEvent` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-eventbridgeruleevent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventBridgeRuleEvent<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EventBridgeRuleEvent<R0 = Set>(Bag, Phase<(R0,)>);
 impl EventBridgeRuleEvent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventBridgeRuleEvent<super::missing::Pattern> { EventBridgeRuleEvent(Bag::default(), Phase) }
+    pub fn new() -> EventBridgeRuleEvent<Missing<super::required::Pattern>> { EventBridgeRuleEvent(Bag::default(), Phase) }
 }
 impl<R0> EventBridgeRuleEvent<R0> {
     /// `EventBusName`: text. Update: replacement.
-    pub fn event_bus_name(mut self, value: impl Arg<str>) -> Self { self.0.set("EventBusName", value.into_expr()); self }
+    pub fn event_bus_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EventBusName", value.into_expr()), Phase) }
     /// `Input`: text. Update: replacement.
-    pub fn input(mut self, value: impl Arg<str>) -> Self { self.0.set("Input", value.into_expr()); self }
+    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
     /// `InputPath`: text. Update: replacement.
-    pub fn input_path(mut self, value: impl Arg<str>) -> Self { self.0.set("InputPath", value.into_expr()); self }
+    pub fn input_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InputPath", value.into_expr()), Phase) }
     /// `Pattern`: JSON, required. Update: replacement.
-    pub fn pattern(mut self, value: impl Arg<Any>) -> EventBridgeRuleEvent<Set> { self.0.set("Pattern", value.into_expr()); EventBridgeRuleEvent(self.0, Phase) }
+    pub fn pattern(self, value: impl Arg<Any>) -> EventBridgeRuleEvent<Set> { EventBridgeRuleEvent(put(self.0, "Pattern", value.into_expr()), Phase) }
 }
 impl Done for EventBridgeRuleEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventSource` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-eventsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EventSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EventSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventSource<super::missing::Properties, super::missing::Type> { EventSource(Bag::default(), Phase) }
+    pub fn new() -> EventSource<Missing<super::required::Properties>, Missing<super::required::Type>> { EventSource(Bag::default(), Phase) }
 }
 impl<R0, R1> EventSource<R0, R1> {
     /// `Properties`: `PropertiesChoice`, required. Update: replacement.
-    pub fn properties(mut self, value: impl Arg<PropertiesChoice>) -> EventSource<Set, R1> { self.0.set("Properties", value.into_expr()); EventSource(self.0, Phase) }
+    pub fn properties(self, value: impl Arg<PropertiesChoice>) -> EventSource<Set, R1> { EventSource(put(self.0, "Properties", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> EventSource<R0, Set> { self.0.set("Type", value.into_expr()); EventSource(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> EventSource<R0, Set> { EventSource(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EventSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FunctionSAMPT` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-functionsampt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FunctionSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FunctionSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
 impl FunctionSAMPT {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FunctionSAMPT<super::missing::FunctionName> { FunctionSAMPT(Bag::default(), Phase) }
+    pub fn new() -> FunctionSAMPT<Missing<super::required::FunctionName>> { FunctionSAMPT(Bag::default(), Phase) }
 }
 impl<R0> FunctionSAMPT<R0> {
     /// `FunctionName`: text, required. Update: replacement.
-    pub fn function_name(mut self, value: impl Arg<str>) -> FunctionSAMPT<Set> { self.0.set("FunctionName", value.into_expr()); FunctionSAMPT(self.0, Phase) }
+    pub fn function_name(self, value: impl Arg<str>) -> FunctionSAMPT<Set> { FunctionSAMPT(put(self.0, "FunctionName", value.into_expr()), Phase) }
 }
 impl Done for FunctionSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IAMPolicyDocument` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-iampolicydocument.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IAMPolicyDocument<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IAMPolicyDocument<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IAMPolicyDocument {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IAMPolicyDocument<super::missing::Statement, super::missing::Version> { IAMPolicyDocument(Bag::default(), Phase) }
+    pub fn new() -> IAMPolicyDocument<Missing<super::required::Statement>, Missing<super::required::Version>> { IAMPolicyDocument(Bag::default(), Phase) }
 }
 impl<R0, R1> IAMPolicyDocument<R0, R1> {
     /// `Statement`: JSON, required. Update: replacement.
-    pub fn statement(mut self, value: impl Arg<Any>) -> IAMPolicyDocument<Set, R1> { self.0.set("Statement", value.into_expr()); IAMPolicyDocument(self.0, Phase) }
+    pub fn statement(self, value: impl Arg<Any>) -> IAMPolicyDocument<Set, R1> { IAMPolicyDocument(put(self.0, "Statement", value.into_expr()), Phase) }
     /// `Version`: text, required. Update: replacement.
-    pub fn version(mut self, value: impl Arg<str>) -> IAMPolicyDocument<R0, Set> { self.0.set("Version", value.into_expr()); IAMPolicyDocument(self.0, Phase) }
+    pub fn version(self, value: impl Arg<str>) -> IAMPolicyDocument<R0, Set> { IAMPolicyDocument(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for IAMPolicyDocument { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogDestination` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-logdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LogDestination(Bag);
 impl LogDestination {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogDestination<super::missing::CloudWatchLogsLogGroup> { LogDestination(Bag::default(), Phase) }
-}
-impl<R0> LogDestination<R0> {
-    /// `CloudWatchLogsLogGroup`: `CloudWatchLogsLogGroup`, required. Update: replacement.
-    pub fn cloud_watch_logs_log_group(mut self, value: impl Arg<CloudWatchLogsLogGroup>) -> LogDestination<Set> { self.0.set("CloudWatchLogsLogGroup", value.into_expr()); LogDestination(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `CloudWatchLogsLogGroup`: `CloudWatchLogsLogGroup`. Update: replacement.
+    pub fn cloud_watch_logs_log_group(self, value: impl Arg<CloudWatchLogsLogGroup>) -> Self { Self(put(self.0, "CloudWatchLogsLogGroup", value.into_expr())) }
 }
 impl Done for LogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingConfiguration` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-loggingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct LoggingConfiguration(Bag);
 impl LoggingConfiguration {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> LoggingConfiguration<super::missing::Destinations, super::missing::IncludeExecutionData, super::missing::Level> { LoggingConfiguration(Bag::default(), Phase) }
-}
-impl<R0, R1, R2> LoggingConfiguration<R0, R1, R2> {
-    /// `Destinations`: list of `LogDestination`, required. Update: replacement.
-    pub fn destinations(mut self, value: impl Arg<Arr<LogDestination>>) -> LoggingConfiguration<Set, R1, R2> { self.0.set("Destinations", value.into_expr()); LoggingConfiguration(self.0, Phase) }
-    /// `IncludeExecutionData`: boolean, required. Update: replacement.
-    pub fn include_execution_data(mut self, value: impl Arg<bool>) -> LoggingConfiguration<R0, Set, R2> { self.0.set("IncludeExecutionData", value.into_expr()); LoggingConfiguration(self.0, Phase) }
-    /// `Level`: text, required. Update: replacement.
-    pub fn level(mut self, value: impl Arg<str>) -> LoggingConfiguration<R0, R1, Set> { self.0.set("Level", value.into_expr()); LoggingConfiguration(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `Destinations`: list of `LogDestination`. Update: replacement.
+    pub fn destinations(self, value: impl Arg<Arr<LogDestination>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
+    /// `IncludeExecutionData`: boolean. Update: replacement.
+    pub fn include_execution_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeExecutionData", value.into_expr())) }
+    /// `Level`: text. Update: replacement.
+    pub fn level(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::Bucket, super::missing::Key> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `Bucket`: text, required. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3Location<Set, R1> { self.0.set("Bucket", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> S3Location<R0, Set> { self.0.set("Key", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Version`: number. Update: replacement.
-    pub fn version(mut self, value: impl Arg<f64>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SAMPolicyTemplate` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-sampolicytemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SAMPolicyTemplate(Bag);
+#[must_use] pub struct SAMPolicyTemplate(Bag);
 impl SAMPolicyTemplate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LambdaInvokePolicy`: `FunctionSAMPT`. Update: replacement.
-    pub fn lambda_invoke_policy(mut self, value: impl Arg<FunctionSAMPT>) -> Self { self.0.set("LambdaInvokePolicy", value.into_expr()); self }
+    pub fn lambda_invoke_policy(self, value: impl Arg<FunctionSAMPT>) -> Self { Self(put(self.0, "LambdaInvokePolicy", value.into_expr())) }
     /// `StepFunctionsExecutionPolicy`: `StateMachineSAMPT`. Update: replacement.
-    pub fn step_functions_execution_policy(mut self, value: impl Arg<StateMachineSAMPT>) -> Self { self.0.set("StepFunctionsExecutionPolicy", value.into_expr()); self }
+    pub fn step_functions_execution_policy(self, value: impl Arg<StateMachineSAMPT>) -> Self { Self(put(self.0, "StepFunctionsExecutionPolicy", value.into_expr())) }
 }
 impl Done for SAMPolicyTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduleEvent` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-scheduleevent.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScheduleEvent<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ScheduleEvent<R0 = Set>(Bag, Phase<(R0,)>);
 impl ScheduleEvent {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScheduleEvent<super::missing::Schedule> { ScheduleEvent(Bag::default(), Phase) }
+    pub fn new() -> ScheduleEvent<Missing<super::required::Schedule>> { ScheduleEvent(Bag::default(), Phase) }
 }
 impl<R0> ScheduleEvent<R0> {
     /// `Input`: text. Update: replacement.
-    pub fn input(mut self, value: impl Arg<str>) -> Self { self.0.set("Input", value.into_expr()); self }
+    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
     /// `Schedule`: text, required. Update: replacement.
-    pub fn schedule(mut self, value: impl Arg<str>) -> ScheduleEvent<Set> { self.0.set("Schedule", value.into_expr()); ScheduleEvent(self.0, Phase) }
+    pub fn schedule(self, value: impl Arg<str>) -> ScheduleEvent<Set> { ScheduleEvent(put(self.0, "Schedule", value.into_expr()), Phase) }
 }
 impl Done for ScheduleEvent { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StateMachineSAMPT` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-statemachinesampt.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StateMachineSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StateMachineSAMPT<R0 = Set>(Bag, Phase<(R0,)>);
 impl StateMachineSAMPT {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StateMachineSAMPT<super::missing::StateMachineName> { StateMachineSAMPT(Bag::default(), Phase) }
+    pub fn new() -> StateMachineSAMPT<Missing<super::required::StateMachineName>> { StateMachineSAMPT(Bag::default(), Phase) }
 }
 impl<R0> StateMachineSAMPT<R0> {
     /// `StateMachineName`: text, required. Update: replacement.
-    pub fn state_machine_name(mut self, value: impl Arg<str>) -> StateMachineSAMPT<Set> { self.0.set("StateMachineName", value.into_expr()); StateMachineSAMPT(self.0, Phase) }
+    pub fn state_machine_name(self, value: impl Arg<str>) -> StateMachineSAMPT<Set> { StateMachineSAMPT(put(self.0, "StateMachineName", value.into_expr()), Phase) }
 }
 impl Done for StateMachineSAMPT { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TracingConfiguration` of `AWS::Serverless::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-serverless-statemachine-tracingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TracingConfiguration(Bag);
+#[must_use] pub struct TracingConfiguration(Bag);
 impl TracingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for TracingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// One of: text, `S3Location`.
 pub struct DefinitionUriChoice;
-impl Arg<DefinitionUriChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<DefinitionUriChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<DefinitionUriChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<DefinitionUriChoice> for S3Location { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
-impl Arg<DefinitionUriChoice> for Val<S3Location> { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<DefinitionUriChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<DefinitionUriChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<DefinitionUriChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<DefinitionUriChoice> for S3Location { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<DefinitionUriChoice> for Val<S3Location> { fn into_expr(self) -> Expr { Arg::<S3Location>::into_expr(self) } }
 /// One of: text, `IAMPolicyDocument`, `SAMPolicyTemplate`.
 pub struct PoliciesChoice;
-impl Arg<PoliciesChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<PoliciesChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<PoliciesChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<PoliciesChoice> for IAMPolicyDocument { fn into_expr(self) -> Expr { Arg::<IAMPolicyDocument>::into_expr(self) } }
-impl Arg<PoliciesChoice> for Val<IAMPolicyDocument> { fn into_expr(self) -> Expr { Arg::<IAMPolicyDocument>::into_expr(self) } }
-impl Arg<PoliciesChoice> for SAMPolicyTemplate { fn into_expr(self) -> Expr { Arg::<SAMPolicyTemplate>::into_expr(self) } }
-impl Arg<PoliciesChoice> for Val<SAMPolicyTemplate> { fn into_expr(self) -> Expr { Arg::<SAMPolicyTemplate>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PoliciesChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PoliciesChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PoliciesChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PoliciesChoice> for IAMPolicyDocument { fn into_expr(self) -> Expr { Arg::<IAMPolicyDocument>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PoliciesChoice> for Val<IAMPolicyDocument> { fn into_expr(self) -> Expr { Arg::<IAMPolicyDocument>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PoliciesChoice> for SAMPolicyTemplate { fn into_expr(self) -> Expr { Arg::<SAMPolicyTemplate>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PoliciesChoice> for Val<SAMPolicyTemplate> { fn into_expr(self) -> Expr { Arg::<SAMPolicyTemplate>::into_expr(self) } }
 /// One of: `ApiEvent`, `CloudWatchEventEvent`, `EventBridgeRuleEvent`, `ScheduleEvent`.
 pub struct PropertiesChoice;
-impl Arg<PropertiesChoice> for ApiEvent { fn into_expr(self) -> Expr { Arg::<ApiEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for Val<ApiEvent> { fn into_expr(self) -> Expr { Arg::<ApiEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for CloudWatchEventEvent { fn into_expr(self) -> Expr { Arg::<CloudWatchEventEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for Val<CloudWatchEventEvent> { fn into_expr(self) -> Expr { Arg::<CloudWatchEventEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for EventBridgeRuleEvent { fn into_expr(self) -> Expr { Arg::<EventBridgeRuleEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for Val<EventBridgeRuleEvent> { fn into_expr(self) -> Expr { Arg::<EventBridgeRuleEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for ScheduleEvent { fn into_expr(self) -> Expr { Arg::<ScheduleEvent>::into_expr(self) } }
-impl Arg<PropertiesChoice> for Val<ScheduleEvent> { fn into_expr(self) -> Expr { Arg::<ScheduleEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for ApiEvent { fn into_expr(self) -> Expr { Arg::<ApiEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for Val<ApiEvent> { fn into_expr(self) -> Expr { Arg::<ApiEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for CloudWatchEventEvent { fn into_expr(self) -> Expr { Arg::<CloudWatchEventEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for Val<CloudWatchEventEvent> { fn into_expr(self) -> Expr { Arg::<CloudWatchEventEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for EventBridgeRuleEvent { fn into_expr(self) -> Expr { Arg::<EventBridgeRuleEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for Val<EventBridgeRuleEvent> { fn into_expr(self) -> Expr { Arg::<EventBridgeRuleEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for ScheduleEvent { fn into_expr(self) -> Expr { Arg::<ScheduleEvent>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<PropertiesChoice> for Val<ScheduleEvent> { fn into_expr(self) -> Expr { Arg::<ScheduleEvent>::into_expr(self) } }
 /// One of: text, list of `PoliciesChoice`, `IAMPolicyDocument`.
 pub struct StateMachinePoliciesChoice;
-impl Arg<StateMachinePoliciesChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<StateMachinePoliciesChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<StateMachinePoliciesChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
-impl Arg<StateMachinePoliciesChoice> for Vec<Val<PoliciesChoice>> { fn into_expr(self) -> Expr { Arg::<Arr<PoliciesChoice>>::into_expr(self) } }
-impl Arg<StateMachinePoliciesChoice> for Val<Arr<PoliciesChoice>> { fn into_expr(self) -> Expr { Arg::<Arr<PoliciesChoice>>::into_expr(self) } }
-impl Arg<StateMachinePoliciesChoice> for IAMPolicyDocument { fn into_expr(self) -> Expr { Arg::<IAMPolicyDocument>::into_expr(self) } }
-impl Arg<StateMachinePoliciesChoice> for Val<IAMPolicyDocument> { fn into_expr(self) -> Expr { Arg::<IAMPolicyDocument>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<StateMachinePoliciesChoice> for &str { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<StateMachinePoliciesChoice> for String { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<StateMachinePoliciesChoice> for Val<str> { fn into_expr(self) -> Expr { Arg::<str>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<StateMachinePoliciesChoice> for Vec<Val<PoliciesChoice>> { fn into_expr(self) -> Expr { Arg::<Arr<PoliciesChoice>>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<StateMachinePoliciesChoice> for Val<Arr<PoliciesChoice>> { fn into_expr(self) -> Expr { Arg::<Arr<PoliciesChoice>>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<StateMachinePoliciesChoice> for IAMPolicyDocument { fn into_expr(self) -> Expr { Arg::<IAMPolicyDocument>::into_expr(self) } }
+#[diagnostic::do_not_recommend] impl Arg<StateMachinePoliciesChoice> for Val<IAMPolicyDocument> { fn into_expr(self) -> Expr { Arg::<IAMPolicyDocument>::into_expr(self) } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AllowOrigin, ApplicationId, AuthType, Bucket, BucketName, CertificateArn, CloudWatchLogsLogGroup, CollectionId, Destination, Destinations, DomainName, Events, FilterPattern, FunctionName, IdentityName, IncludeExecutionData, Key, KeyId, Level, Location, LogGroupArn, LogGroupName, Method, Model, Name, OnFailure, OnSuccess, ParameterName, Path, Pattern, Properties, ProvisionedConcurrentExecutions, Queue, QueueName, Rules, S3Key, Schedule, SecretArn, SecurityGroupIds, SemanticVersion, Size, SkillId, Sql, StageName, StartingPosition, StateMachineName, Statement, Stream, StreamName, SubnetIds, TableName, TargetArn, Topic, TopicName, Trigger, Type, UserPool, Value, Variables, Version, WriteCapacityUnits } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AllowOrigin, ApplicationId, Bucket, BucketName, CollectionId, Destination, DomainName, Events, FilterPattern, FunctionName, IdentityName, Key, KeyId, Location, LogGroupName, Method, Model, Name, OnFailure, OnSuccess, ParameterName, Path, Pattern, Properties, ProvisionedConcurrentExecutions, Queue, QueueName, Rules, S3Key, Schedule, SecretArn, SemanticVersion, Size, SkillId, Sql, StageName, StartingPosition, StateMachineName, Statement, Stream, StreamName, TableName, Topic, TopicName, Trigger, Type, UserPool, Value, Version, WriteCapacityUnits } }

@@ -10,260 +10,260 @@ impl CfnSchedule {
     /// `AWS::Scheduler::Schedule`
     pub const TYPE: &'static str = "AWS::Scheduler::Schedule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnScheduleProps<R0, R1, R2>) -> Self where CfnScheduleProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScheduleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnSchedule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Scheduler::Schedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scheduler-schedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnScheduleProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnScheduleProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnScheduleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnScheduleProps<missing::FlexibleTimeWindow, missing::ScheduleExpression, missing::Target> { CfnScheduleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnScheduleProps<Missing<required::FlexibleTimeWindow>, Missing<required::ScheduleExpression>, Missing<required::Target>> { CfnScheduleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnScheduleProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EndDate`: text. Update: in place.
-    pub fn end_date(mut self, value: impl Arg<str>) -> Self { self.0.set("EndDate", value.into_expr()); self }
+    pub fn end_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndDate", value.into_expr()), Phase) }
     /// `FlexibleTimeWindow`: `FlexibleTimeWindow`, required. Update: in place.
-    pub fn flexible_time_window(mut self, value: impl Arg<schedule::FlexibleTimeWindow>) -> CfnScheduleProps<Set, R1, R2> { self.0.set("FlexibleTimeWindow", value.into_expr()); CfnScheduleProps(self.0, Phase) }
+    pub fn flexible_time_window(self, value: impl Arg<schedule::FlexibleTimeWindow>) -> CfnScheduleProps<Set, R1, R2> { CfnScheduleProps(put(self.0, "FlexibleTimeWindow", value.into_expr()), Phase) }
     /// `GroupName`: text. Update: in place.
-    pub fn group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupName", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupName", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ScheduleExpression`: text, required. Update: in place.
-    pub fn schedule_expression(mut self, value: impl Arg<str>) -> CfnScheduleProps<R0, Set, R2> { self.0.set("ScheduleExpression", value.into_expr()); CfnScheduleProps(self.0, Phase) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> CfnScheduleProps<R0, Set, R2> { CfnScheduleProps(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
     /// `ScheduleExpressionTimezone`: text. Update: in place.
-    pub fn schedule_expression_timezone(mut self, value: impl Arg<str>) -> Self { self.0.set("ScheduleExpressionTimezone", value.into_expr()); self }
+    pub fn schedule_expression_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpressionTimezone", value.into_expr()), Phase) }
     /// `StartDate`: text. Update: in place.
-    pub fn start_date(mut self, value: impl Arg<str>) -> Self { self.0.set("StartDate", value.into_expr()); self }
+    pub fn start_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartDate", value.into_expr()), Phase) }
     /// `State`: `State`. Update: in place.
-    pub fn state(mut self, value: impl Arg<schedule::State>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<schedule::State>) -> Self { Self(put(self.0, "State", value.into_expr()), Phase) }
     /// `Target`: `Target`, required. Update: in place.
-    pub fn target(mut self, value: impl Arg<schedule::Target>) -> CfnScheduleProps<R0, R1, Set> { self.0.set("Target", value.into_expr()); CfnScheduleProps(self.0, Phase) }
+    pub fn target(self, value: impl Arg<schedule::Target>) -> CfnScheduleProps<R0, R1, Set> { CfnScheduleProps(put(self.0, "Target", value.into_expr()), Phase) }
 }
 impl Done for CfnScheduleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Scheduler::Schedule`.
 pub mod schedule {
 use crate::cfn::support::*;
 /// The property type `AwsVpcConfiguration` of `AWS::Scheduler::Schedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scheduler-schedule-awsvpcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AwsVpcConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AwsVpcConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AwsVpcConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AwsVpcConfiguration<super::missing::Subnets> { AwsVpcConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AwsVpcConfiguration<Missing<super::required::Subnets>> { AwsVpcConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AwsVpcConfiguration<R0> {
     /// `AssignPublicIp`: `AssignPublicIp`. Update: in place.
-    pub fn assign_public_ip(mut self, value: impl Arg<AssignPublicIp>) -> Self { self.0.set("AssignPublicIp", value.into_expr()); self }
-    /// `SecurityGroups`: list of text. Update: in place.
-    pub fn security_groups(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroups", value.into_expr()); self }
-    /// `Subnets`: list of text, required. Update: in place.
-    pub fn subnets(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> AwsVpcConfiguration<Set> { self.0.set("Subnets", value.into_expr()); AwsVpcConfiguration(self.0, Phase) }
+    pub fn assign_public_ip(self, value: impl Arg<AssignPublicIp>) -> Self { Self(put(self.0, "AssignPublicIp", value.into_expr()), Phase) }
+    /// `SecurityGroups`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_groups(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroups", value.into_expr()), Phase) }
+    /// `Subnets`: list of `Ec2SubnetId`, required. Update: in place.
+    pub fn subnets(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> AwsVpcConfiguration<Set> { AwsVpcConfiguration(put(self.0, "Subnets", value.into_expr()), Phase) }
 }
 impl Done for AwsVpcConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CapacityProviderStrategyItem` of `AWS::Scheduler::Schedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scheduler-schedule-capacityproviderstrategyitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CapacityProviderStrategyItem<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CapacityProviderStrategyItem<R0 = Set>(Bag, Phase<(R0,)>);
 impl CapacityProviderStrategyItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CapacityProviderStrategyItem<super::missing::CapacityProvider> { CapacityProviderStrategyItem(Bag::default(), Phase) }
+    pub fn new() -> CapacityProviderStrategyItem<Missing<super::required::CapacityProvider>> { CapacityProviderStrategyItem(Bag::default(), Phase) }
 }
 impl<R0> CapacityProviderStrategyItem<R0> {
     /// `Base`: number. Update: in place.
-    pub fn base(mut self, value: impl Arg<f64>) -> Self { self.0.set("Base", value.into_expr()); self }
+    pub fn base(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Base", value.into_expr()), Phase) }
     /// `CapacityProvider`: text, required. Update: in place.
-    pub fn capacity_provider(mut self, value: impl Arg<str>) -> CapacityProviderStrategyItem<Set> { self.0.set("CapacityProvider", value.into_expr()); CapacityProviderStrategyItem(self.0, Phase) }
+    pub fn capacity_provider(self, value: impl Arg<str>) -> CapacityProviderStrategyItem<Set> { CapacityProviderStrategyItem(put(self.0, "CapacityProvider", value.into_expr()), Phase) }
     /// `Weight`: number. Update: in place.
-    pub fn weight(mut self, value: impl Arg<f64>) -> Self { self.0.set("Weight", value.into_expr()); self }
+    pub fn weight(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for CapacityProviderStrategyItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeadLetterConfig` of `AWS::Scheduler::Schedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scheduler-schedule-deadletterconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeadLetterConfig(Bag);
+#[must_use] pub struct DeadLetterConfig(Bag);
 impl DeadLetterConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `Arn`: text. Update: in place.
-    pub fn arn(mut self, value: impl Arg<kind::SqsQueueArn>) -> Self { self.0.set("Arn", value.into_expr()); self }
+    /// `Arn`: `SqsQueueArn`. Update: in place.
+    pub fn arn(self, value: impl Arg<kind::SqsQueueArn>) -> Self { Self(put(self.0, "Arn", value.into_expr())) }
 }
 impl Done for DeadLetterConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EcsParameters` of `AWS::Scheduler::Schedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scheduler-schedule-ecsparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EcsParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EcsParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl EcsParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EcsParameters<super::missing::TaskDefinitionArn> { EcsParameters(Bag::default(), Phase) }
+    pub fn new() -> EcsParameters<Missing<super::required::TaskDefinitionArn>> { EcsParameters(Bag::default(), Phase) }
 }
 impl<R0> EcsParameters<R0> {
     /// `CapacityProviderStrategy`: list of `CapacityProviderStrategyItem`. Update: in place.
-    pub fn capacity_provider_strategy(mut self, value: impl Arg<Arr<CapacityProviderStrategyItem>>) -> Self { self.0.set("CapacityProviderStrategy", value.into_expr()); self }
+    pub fn capacity_provider_strategy(self, value: impl Arg<Arr<CapacityProviderStrategyItem>>) -> Self { Self(put(self.0, "CapacityProviderStrategy", value.into_expr()), Phase) }
     /// `EnableECSManagedTags`: boolean. Update: in place.
-    pub fn enable_ecs_managed_tags(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableECSManagedTags", value.into_expr()); self }
+    pub fn enable_ecs_managed_tags(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableECSManagedTags", value.into_expr()), Phase) }
     /// `EnableExecuteCommand`: boolean. Update: in place.
-    pub fn enable_execute_command(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableExecuteCommand", value.into_expr()); self }
+    pub fn enable_execute_command(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableExecuteCommand", value.into_expr()), Phase) }
     /// `Group`: text. Update: in place.
-    pub fn group(mut self, value: impl Arg<str>) -> Self { self.0.set("Group", value.into_expr()); self }
+    pub fn group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Group", value.into_expr()), Phase) }
     /// `LaunchType`: `LaunchType`. Update: in place.
-    pub fn launch_type(mut self, value: impl Arg<LaunchType>) -> Self { self.0.set("LaunchType", value.into_expr()); self }
+    pub fn launch_type(self, value: impl Arg<LaunchType>) -> Self { Self(put(self.0, "LaunchType", value.into_expr()), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: in place.
-    pub fn network_configuration(mut self, value: impl Arg<NetworkConfiguration>) -> Self { self.0.set("NetworkConfiguration", value.into_expr()); self }
+    pub fn network_configuration(self, value: impl Arg<NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
     /// `PlacementConstraints`: list of `PlacementConstraint`. Update: in place.
-    pub fn placement_constraints(mut self, value: impl Arg<Arr<PlacementConstraint>>) -> Self { self.0.set("PlacementConstraints", value.into_expr()); self }
+    pub fn placement_constraints(self, value: impl Arg<Arr<PlacementConstraint>>) -> Self { Self(put(self.0, "PlacementConstraints", value.into_expr()), Phase) }
     /// `PlacementStrategy`: list of `PlacementStrategy`. Update: in place.
-    pub fn placement_strategy(mut self, value: impl Arg<Arr<PlacementStrategy>>) -> Self { self.0.set("PlacementStrategy", value.into_expr()); self }
+    pub fn placement_strategy(self, value: impl Arg<Arr<PlacementStrategy>>) -> Self { Self(put(self.0, "PlacementStrategy", value.into_expr()), Phase) }
     /// `PlatformVersion`: text. Update: in place.
-    pub fn platform_version(mut self, value: impl Arg<str>) -> Self { self.0.set("PlatformVersion", value.into_expr()); self }
+    pub fn platform_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PlatformVersion", value.into_expr()), Phase) }
     /// `PropagateTags`: `PropagateTags`. Update: in place.
-    pub fn propagate_tags(mut self, value: impl Arg<PropagateTags>) -> Self { self.0.set("PropagateTags", value.into_expr()); self }
+    pub fn propagate_tags(self, value: impl Arg<PropagateTags>) -> Self { Self(put(self.0, "PropagateTags", value.into_expr()), Phase) }
     /// `ReferenceId`: text. Update: in place.
-    pub fn reference_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ReferenceId", value.into_expr()); self }
+    pub fn reference_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReferenceId", value.into_expr()), Phase) }
     /// `Tags`: list of map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Dict<str>>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Dict<str>>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TaskCount`: number. Update: in place.
-    pub fn task_count(mut self, value: impl Arg<f64>) -> Self { self.0.set("TaskCount", value.into_expr()); self }
+    pub fn task_count(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TaskCount", value.into_expr()), Phase) }
     /// `TaskDefinitionArn`: text, required. Update: in place.
-    pub fn task_definition_arn(mut self, value: impl Arg<str>) -> EcsParameters<Set> { self.0.set("TaskDefinitionArn", value.into_expr()); EcsParameters(self.0, Phase) }
+    pub fn task_definition_arn(self, value: impl Arg<str>) -> EcsParameters<Set> { EcsParameters(put(self.0, "TaskDefinitionArn", value.into_expr()), Phase) }
 }
 impl Done for EcsParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventBridgeParameters` of `AWS::Scheduler::Schedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scheduler-schedule-eventbridgeparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventBridgeParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EventBridgeParameters<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EventBridgeParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventBridgeParameters<super::missing::DetailType, super::missing::Source> { EventBridgeParameters(Bag::default(), Phase) }
+    pub fn new() -> EventBridgeParameters<Missing<super::required::DetailType>, Missing<super::required::Source>> { EventBridgeParameters(Bag::default(), Phase) }
 }
 impl<R0, R1> EventBridgeParameters<R0, R1> {
     /// `DetailType`: text, required. Update: in place.
-    pub fn detail_type(mut self, value: impl Arg<str>) -> EventBridgeParameters<Set, R1> { self.0.set("DetailType", value.into_expr()); EventBridgeParameters(self.0, Phase) }
+    pub fn detail_type(self, value: impl Arg<str>) -> EventBridgeParameters<Set, R1> { EventBridgeParameters(put(self.0, "DetailType", value.into_expr()), Phase) }
     /// `Source`: text, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<str>) -> EventBridgeParameters<R0, Set> { self.0.set("Source", value.into_expr()); EventBridgeParameters(self.0, Phase) }
+    pub fn source(self, value: impl Arg<str>) -> EventBridgeParameters<R0, Set> { EventBridgeParameters(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for EventBridgeParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FlexibleTimeWindow` of `AWS::Scheduler::Schedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scheduler-schedule-flexibletimewindow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FlexibleTimeWindow<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FlexibleTimeWindow<R0 = Set>(Bag, Phase<(R0,)>);
 impl FlexibleTimeWindow {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FlexibleTimeWindow<super::missing::Mode> { FlexibleTimeWindow(Bag::default(), Phase) }
+    pub fn new() -> FlexibleTimeWindow<Missing<super::required::Mode>> { FlexibleTimeWindow(Bag::default(), Phase) }
 }
 impl<R0> FlexibleTimeWindow<R0> {
     /// `MaximumWindowInMinutes`: number. Update: in place.
-    pub fn maximum_window_in_minutes(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaximumWindowInMinutes", value.into_expr()); self }
+    pub fn maximum_window_in_minutes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumWindowInMinutes", value.into_expr()), Phase) }
     /// `Mode`: `Mode`, required. Update: in place.
-    pub fn mode(mut self, value: impl Arg<Mode>) -> FlexibleTimeWindow<Set> { self.0.set("Mode", value.into_expr()); FlexibleTimeWindow(self.0, Phase) }
+    pub fn mode(self, value: impl Arg<Mode>) -> FlexibleTimeWindow<Set> { FlexibleTimeWindow(put(self.0, "Mode", value.into_expr()), Phase) }
 }
 impl Done for FlexibleTimeWindow { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisParameters` of `AWS::Scheduler::Schedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scheduler-schedule-kinesisparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisParameters<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KinesisParameters<R0 = Set>(Bag, Phase<(R0,)>);
 impl KinesisParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisParameters<super::missing::PartitionKey> { KinesisParameters(Bag::default(), Phase) }
+    pub fn new() -> KinesisParameters<Missing<super::required::PartitionKey>> { KinesisParameters(Bag::default(), Phase) }
 }
 impl<R0> KinesisParameters<R0> {
     /// `PartitionKey`: text, required. Update: in place.
-    pub fn partition_key(mut self, value: impl Arg<str>) -> KinesisParameters<Set> { self.0.set("PartitionKey", value.into_expr()); KinesisParameters(self.0, Phase) }
+    pub fn partition_key(self, value: impl Arg<str>) -> KinesisParameters<Set> { KinesisParameters(put(self.0, "PartitionKey", value.into_expr()), Phase) }
 }
 impl Done for KinesisParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::Scheduler::Schedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scheduler-schedule-networkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkConfiguration(Bag);
+#[must_use] pub struct NetworkConfiguration(Bag);
 impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsvpcConfiguration`: `AwsVpcConfiguration`. Update: in place.
-    pub fn awsvpc_configuration(mut self, value: impl Arg<AwsVpcConfiguration>) -> Self { self.0.set("AwsvpcConfiguration", value.into_expr()); self }
+    pub fn awsvpc_configuration(self, value: impl Arg<AwsVpcConfiguration>) -> Self { Self(put(self.0, "AwsvpcConfiguration", value.into_expr())) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlacementConstraint` of `AWS::Scheduler::Schedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scheduler-schedule-placementconstraint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PlacementConstraint(Bag);
+#[must_use] pub struct PlacementConstraint(Bag);
 impl PlacementConstraint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Expression`: text. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> Self { self.0.set("Expression", value.into_expr()); self }
+    pub fn expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Expression", value.into_expr())) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for PlacementConstraint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PlacementStrategy` of `AWS::Scheduler::Schedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scheduler-schedule-placementstrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PlacementStrategy(Bag);
+#[must_use] pub struct PlacementStrategy(Bag);
 impl PlacementStrategy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Field`: text. Update: in place.
-    pub fn field(mut self, value: impl Arg<str>) -> Self { self.0.set("Field", value.into_expr()); self }
+    pub fn field(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Field", value.into_expr())) }
     /// `Type`: `PlacementStrategyType`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<PlacementStrategyType>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<PlacementStrategyType>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for PlacementStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetryPolicy` of `AWS::Scheduler::Schedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scheduler-schedule-retrypolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetryPolicy(Bag);
+#[must_use] pub struct RetryPolicy(Bag);
 impl RetryPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaximumEventAgeInSeconds`: number. Update: in place.
-    pub fn maximum_event_age_in_seconds(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaximumEventAgeInSeconds", value.into_expr()); self }
+    pub fn maximum_event_age_in_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumEventAgeInSeconds", value.into_expr())) }
     /// `MaximumRetryAttempts`: number. Update: in place.
-    pub fn maximum_retry_attempts(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaximumRetryAttempts", value.into_expr()); self }
+    pub fn maximum_retry_attempts(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaximumRetryAttempts", value.into_expr())) }
 }
 impl Done for RetryPolicy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SageMakerPipelineParameter` of `AWS::Scheduler::Schedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scheduler-schedule-sagemakerpipelineparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SageMakerPipelineParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SageMakerPipelineParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SageMakerPipelineParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SageMakerPipelineParameter<super::missing::Name, super::missing::Value> { SageMakerPipelineParameter(Bag::default(), Phase) }
+    pub fn new() -> SageMakerPipelineParameter<Missing<super::required::Name>, Missing<super::required::Value>> { SageMakerPipelineParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> SageMakerPipelineParameter<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> SageMakerPipelineParameter<Set, R1> { self.0.set("Name", value.into_expr()); SageMakerPipelineParameter(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SageMakerPipelineParameter<Set, R1> { SageMakerPipelineParameter(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> SageMakerPipelineParameter<R0, Set> { self.0.set("Value", value.into_expr()); SageMakerPipelineParameter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> SageMakerPipelineParameter<R0, Set> { SageMakerPipelineParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for SageMakerPipelineParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SageMakerPipelineParameters` of `AWS::Scheduler::Schedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scheduler-schedule-sagemakerpipelineparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SageMakerPipelineParameters(Bag);
+#[must_use] pub struct SageMakerPipelineParameters(Bag);
 impl SageMakerPipelineParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PipelineParameterList`: list of `SageMakerPipelineParameter`. Update: in place.
-    pub fn pipeline_parameter_list(mut self, value: impl Arg<Arr<SageMakerPipelineParameter>>) -> Self { self.0.set("PipelineParameterList", value.into_expr()); self }
+    pub fn pipeline_parameter_list(self, value: impl Arg<Arr<SageMakerPipelineParameter>>) -> Self { Self(put(self.0, "PipelineParameterList", value.into_expr())) }
 }
 impl Done for SageMakerPipelineParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SqsParameters` of `AWS::Scheduler::Schedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scheduler-schedule-sqsparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SqsParameters(Bag);
+#[must_use] pub struct SqsParameters(Bag);
 impl SqsParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MessageGroupId`: text. Update: in place.
-    pub fn message_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("MessageGroupId", value.into_expr()); self }
+    pub fn message_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageGroupId", value.into_expr())) }
 }
 impl Done for SqsParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Target` of `AWS::Scheduler::Schedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scheduler-schedule-target.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Target<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Target<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Target {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Target<super::missing::Arn, super::missing::RoleArn> { Target(Bag::default(), Phase) }
+    pub fn new() -> Target<Missing<super::required::Arn>, Missing<super::required::RoleArn>> { Target(Bag::default(), Phase) }
 }
 impl<R0, R1> Target<R0, R1> {
     /// `Arn`: text, required. Update: in place.
-    pub fn arn(mut self, value: impl Arg<str>) -> Target<Set, R1> { self.0.set("Arn", value.into_expr()); Target(self.0, Phase) }
+    pub fn arn(self, value: impl Arg<str>) -> Target<Set, R1> { Target(put(self.0, "Arn", value.into_expr()), Phase) }
     /// `DeadLetterConfig`: `DeadLetterConfig`. Update: in place.
-    pub fn dead_letter_config(mut self, value: impl Arg<DeadLetterConfig>) -> Self { self.0.set("DeadLetterConfig", value.into_expr()); self }
+    pub fn dead_letter_config(self, value: impl Arg<DeadLetterConfig>) -> Self { Self(put(self.0, "DeadLetterConfig", value.into_expr()), Phase) }
     /// `EcsParameters`: `EcsParameters`. Update: in place.
-    pub fn ecs_parameters(mut self, value: impl Arg<EcsParameters>) -> Self { self.0.set("EcsParameters", value.into_expr()); self }
+    pub fn ecs_parameters(self, value: impl Arg<EcsParameters>) -> Self { Self(put(self.0, "EcsParameters", value.into_expr()), Phase) }
     /// `EventBridgeParameters`: `EventBridgeParameters`. Update: in place.
-    pub fn event_bridge_parameters(mut self, value: impl Arg<EventBridgeParameters>) -> Self { self.0.set("EventBridgeParameters", value.into_expr()); self }
+    pub fn event_bridge_parameters(self, value: impl Arg<EventBridgeParameters>) -> Self { Self(put(self.0, "EventBridgeParameters", value.into_expr()), Phase) }
     /// `Input`: text. Update: in place.
-    pub fn input(mut self, value: impl Arg<str>) -> Self { self.0.set("Input", value.into_expr()); self }
+    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr()), Phase) }
     /// `KinesisParameters`: `KinesisParameters`. Update: in place.
-    pub fn kinesis_parameters(mut self, value: impl Arg<KinesisParameters>) -> Self { self.0.set("KinesisParameters", value.into_expr()); self }
+    pub fn kinesis_parameters(self, value: impl Arg<KinesisParameters>) -> Self { Self(put(self.0, "KinesisParameters", value.into_expr()), Phase) }
     /// `RetryPolicy`: `RetryPolicy`. Update: in place.
-    pub fn retry_policy(mut self, value: impl Arg<RetryPolicy>) -> Self { self.0.set("RetryPolicy", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Target<R0, Set> { self.0.set("RoleArn", value.into_expr()); Target(self.0, Phase) }
+    pub fn retry_policy(self, value: impl Arg<RetryPolicy>) -> Self { Self(put(self.0, "RetryPolicy", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Target<R0, Set> { Target(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SageMakerPipelineParameters`: `SageMakerPipelineParameters`. Update: in place.
-    pub fn sage_maker_pipeline_parameters(mut self, value: impl Arg<SageMakerPipelineParameters>) -> Self { self.0.set("SageMakerPipelineParameters", value.into_expr()); self }
+    pub fn sage_maker_pipeline_parameters(self, value: impl Arg<SageMakerPipelineParameters>) -> Self { Self(put(self.0, "SageMakerPipelineParameters", value.into_expr()), Phase) }
     /// `SqsParameters`: `SqsParameters`. Update: in place.
-    pub fn sqs_parameters(mut self, value: impl Arg<SqsParameters>) -> Self { self.0.set("SqsParameters", value.into_expr()); self }
+    pub fn sqs_parameters(self, value: impl Arg<SqsParameters>) -> Self { Self(put(self.0, "SqsParameters", value.into_expr()), Phase) }
 }
 impl Done for Target { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AssignPublicIp` allows.
@@ -290,7 +290,7 @@ impl CfnScheduleGroup {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnScheduleGroupProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationDate`: text.
     pub fn attr_creation_date(&self) -> Val<str> { self.0.get_att("CreationDate") }
@@ -301,15 +301,15 @@ impl CfnScheduleGroup {
 }
 impl Parent for CfnScheduleGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Scheduler::ScheduleGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scheduler-schedulegroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnScheduleGroupProps(Bag);
+#[must_use] pub struct CfnScheduleGroupProps(Bag);
 impl CfnScheduleGroupProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnScheduleGroupProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Arn, CapacityProvider, DetailType, FlexibleTimeWindow, Mode, Name, PartitionKey, RoleArn, ScheduleExpression, Source, Subnets, Target, TaskDefinitionArn, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Arn, CapacityProvider, DetailType, FlexibleTimeWindow, Mode, Name, PartitionKey, RoleArn, ScheduleExpression, Source, Subnets, Target, TaskDefinitionArn, Value } }

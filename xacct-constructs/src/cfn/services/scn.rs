@@ -10,10 +10,10 @@ impl CfnDataIntegrationFlow {
     /// `AWS::SCN::DataIntegrationFlow`
     pub const TYPE: &'static str = "AWS::SCN::DataIntegrationFlow";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnDataIntegrationFlowProps<R0, R1, R2, R3, R4>) -> Self where CfnDataIntegrationFlowProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDataIntegrationFlowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
@@ -22,181 +22,181 @@ impl CfnDataIntegrationFlow {
 }
 impl Parent for CfnDataIntegrationFlow { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scn-dataintegrationflow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataIntegrationFlowProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnDataIntegrationFlowProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnDataIntegrationFlowProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDataIntegrationFlowProps<missing::InstanceId, missing::Name, missing::Sources, missing::Target, missing::Transformation> { CfnDataIntegrationFlowProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDataIntegrationFlowProps<Missing<required::InstanceId>, Missing<required::Name>, Missing<required::Sources>, Missing<required::Target>, Missing<required::Transformation>> { CfnDataIntegrationFlowProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnDataIntegrationFlowProps<R0, R1, R2, R3, R4> {
     /// `InstanceId`: text, required. Update: replacement.
-    pub fn instance_id(mut self, value: impl Arg<str>) -> CfnDataIntegrationFlowProps<Set, R1, R2, R3, R4> { self.0.set("InstanceId", value.into_expr()); CfnDataIntegrationFlowProps(self.0, Phase) }
+    pub fn instance_id(self, value: impl Arg<str>) -> CfnDataIntegrationFlowProps<Set, R1, R2, R3, R4> { CfnDataIntegrationFlowProps(put(self.0, "InstanceId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDataIntegrationFlowProps<R0, Set, R2, R3, R4> { self.0.set("Name", value.into_expr()); CfnDataIntegrationFlowProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDataIntegrationFlowProps<R0, Set, R2, R3, R4> { CfnDataIntegrationFlowProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Sources`: list of `DataIntegrationFlowSource`, required. Update: in place.
-    pub fn sources(mut self, value: impl Arg<Arr<data_integration_flow::DataIntegrationFlowSource>>) -> CfnDataIntegrationFlowProps<R0, R1, Set, R3, R4> { self.0.set("Sources", value.into_expr()); CfnDataIntegrationFlowProps(self.0, Phase) }
+    pub fn sources(self, value: impl Arg<Arr<data_integration_flow::DataIntegrationFlowSource>>) -> CfnDataIntegrationFlowProps<R0, R1, Set, R3, R4> { CfnDataIntegrationFlowProps(put(self.0, "Sources", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Target`: `DataIntegrationFlowTarget`, required. Update: in place.
-    pub fn target(mut self, value: impl Arg<data_integration_flow::DataIntegrationFlowTarget>) -> CfnDataIntegrationFlowProps<R0, R1, R2, Set, R4> { self.0.set("Target", value.into_expr()); CfnDataIntegrationFlowProps(self.0, Phase) }
+    pub fn target(self, value: impl Arg<data_integration_flow::DataIntegrationFlowTarget>) -> CfnDataIntegrationFlowProps<R0, R1, R2, Set, R4> { CfnDataIntegrationFlowProps(put(self.0, "Target", value.into_expr()), Phase) }
     /// `Transformation`: `DataIntegrationFlowTransformation`, required. Update: in place.
-    pub fn transformation(mut self, value: impl Arg<data_integration_flow::DataIntegrationFlowTransformation>) -> CfnDataIntegrationFlowProps<R0, R1, R2, R3, Set> { self.0.set("Transformation", value.into_expr()); CfnDataIntegrationFlowProps(self.0, Phase) }
+    pub fn transformation(self, value: impl Arg<data_integration_flow::DataIntegrationFlowTransformation>) -> CfnDataIntegrationFlowProps<R0, R1, R2, R3, Set> { CfnDataIntegrationFlowProps(put(self.0, "Transformation", value.into_expr()), Phase) }
 }
 impl Done for CfnDataIntegrationFlowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SCN::DataIntegrationFlow`.
 pub mod data_integration_flow {
 use crate::cfn::support::*;
 /// The property type `DataIntegrationFlowSource` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-dataintegrationflowsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataIntegrationFlowSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DataIntegrationFlowSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DataIntegrationFlowSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataIntegrationFlowSource<super::missing::SourceName, super::missing::SourceType> { DataIntegrationFlowSource(Bag::default(), Phase) }
+    pub fn new() -> DataIntegrationFlowSource<Missing<super::required::SourceName>, Missing<super::required::SourceType>> { DataIntegrationFlowSource(Bag::default(), Phase) }
 }
 impl<R0, R1> DataIntegrationFlowSource<R0, R1> {
     /// `DatasetSource`: `DatasetSourceConfiguration`. Update: in place.
-    pub fn dataset_source(mut self, value: impl Arg<DatasetSourceConfiguration>) -> Self { self.0.set("DatasetSource", value.into_expr()); self }
+    pub fn dataset_source(self, value: impl Arg<DatasetSourceConfiguration>) -> Self { Self(put(self.0, "DatasetSource", value.into_expr()), Phase) }
     /// `S3Source`: `S3SourceConfiguration`. Update: in place.
-    pub fn s3_source(mut self, value: impl Arg<S3SourceConfiguration>) -> Self { self.0.set("S3Source", value.into_expr()); self }
+    pub fn s3_source(self, value: impl Arg<S3SourceConfiguration>) -> Self { Self(put(self.0, "S3Source", value.into_expr()), Phase) }
     /// `SourceName`: text, required. Update: in place.
-    pub fn source_name(mut self, value: impl Arg<str>) -> DataIntegrationFlowSource<Set, R1> { self.0.set("SourceName", value.into_expr()); DataIntegrationFlowSource(self.0, Phase) }
+    pub fn source_name(self, value: impl Arg<str>) -> DataIntegrationFlowSource<Set, R1> { DataIntegrationFlowSource(put(self.0, "SourceName", value.into_expr()), Phase) }
     /// `SourceType`: `SourceType`, required. Update: in place.
-    pub fn source_type(mut self, value: impl Arg<SourceType>) -> DataIntegrationFlowSource<R0, Set> { self.0.set("SourceType", value.into_expr()); DataIntegrationFlowSource(self.0, Phase) }
+    pub fn source_type(self, value: impl Arg<SourceType>) -> DataIntegrationFlowSource<R0, Set> { DataIntegrationFlowSource(put(self.0, "SourceType", value.into_expr()), Phase) }
 }
 impl Done for DataIntegrationFlowSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataIntegrationFlowTarget` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-dataintegrationflowtarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataIntegrationFlowTarget<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataIntegrationFlowTarget<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataIntegrationFlowTarget {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataIntegrationFlowTarget<super::missing::TargetType> { DataIntegrationFlowTarget(Bag::default(), Phase) }
+    pub fn new() -> DataIntegrationFlowTarget<Missing<super::required::TargetType>> { DataIntegrationFlowTarget(Bag::default(), Phase) }
 }
 impl<R0> DataIntegrationFlowTarget<R0> {
     /// `DatasetTarget`: `DatasetTargetConfiguration`. Update: in place.
-    pub fn dataset_target(mut self, value: impl Arg<DatasetTargetConfiguration>) -> Self { self.0.set("DatasetTarget", value.into_expr()); self }
+    pub fn dataset_target(self, value: impl Arg<DatasetTargetConfiguration>) -> Self { Self(put(self.0, "DatasetTarget", value.into_expr()), Phase) }
     /// `TargetType`: `TargetType`, required. Update: in place.
-    pub fn target_type(mut self, value: impl Arg<TargetType>) -> DataIntegrationFlowTarget<Set> { self.0.set("TargetType", value.into_expr()); DataIntegrationFlowTarget(self.0, Phase) }
+    pub fn target_type(self, value: impl Arg<TargetType>) -> DataIntegrationFlowTarget<Set> { DataIntegrationFlowTarget(put(self.0, "TargetType", value.into_expr()), Phase) }
 }
 impl Done for DataIntegrationFlowTarget { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataIntegrationFlowTransformation` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-dataintegrationflowtransformation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataIntegrationFlowTransformation<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataIntegrationFlowTransformation<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataIntegrationFlowTransformation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataIntegrationFlowTransformation<super::missing::TransformationType> { DataIntegrationFlowTransformation(Bag::default(), Phase) }
+    pub fn new() -> DataIntegrationFlowTransformation<Missing<super::required::TransformationType>> { DataIntegrationFlowTransformation(Bag::default(), Phase) }
 }
 impl<R0> DataIntegrationFlowTransformation<R0> {
     /// `SqlTransformation`: `SqlTransformationConfiguration`. Update: in place.
-    pub fn sql_transformation(mut self, value: impl Arg<SqlTransformationConfiguration>) -> Self { self.0.set("SqlTransformation", value.into_expr()); self }
+    pub fn sql_transformation(self, value: impl Arg<SqlTransformationConfiguration>) -> Self { Self(put(self.0, "SqlTransformation", value.into_expr()), Phase) }
     /// `TransformationType`: `TransformationType`, required. Update: in place.
-    pub fn transformation_type(mut self, value: impl Arg<TransformationType>) -> DataIntegrationFlowTransformation<Set> { self.0.set("TransformationType", value.into_expr()); DataIntegrationFlowTransformation(self.0, Phase) }
+    pub fn transformation_type(self, value: impl Arg<TransformationType>) -> DataIntegrationFlowTransformation<Set> { DataIntegrationFlowTransformation(put(self.0, "TransformationType", value.into_expr()), Phase) }
 }
 impl Done for DataIntegrationFlowTransformation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatasetOptions` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-datasetoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatasetOptions(Bag);
+#[must_use] pub struct DatasetOptions(Bag);
 impl DatasetOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DedupeRecords`: boolean. Update: in place.
-    pub fn dedupe_records(mut self, value: impl Arg<bool>) -> Self { self.0.set("DedupeRecords", value.into_expr()); self }
+    pub fn dedupe_records(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DedupeRecords", value.into_expr())) }
     /// `DedupeStrategy`: `DedupeStrategy`. Update: in place.
-    pub fn dedupe_strategy(mut self, value: impl Arg<DedupeStrategy>) -> Self { self.0.set("DedupeStrategy", value.into_expr()); self }
+    pub fn dedupe_strategy(self, value: impl Arg<DedupeStrategy>) -> Self { Self(put(self.0, "DedupeStrategy", value.into_expr())) }
     /// `LoadType`: `LoadType`. Update: in place.
-    pub fn load_type(mut self, value: impl Arg<LoadType>) -> Self { self.0.set("LoadType", value.into_expr()); self }
+    pub fn load_type(self, value: impl Arg<LoadType>) -> Self { Self(put(self.0, "LoadType", value.into_expr())) }
 }
 impl Done for DatasetOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatasetSourceConfiguration` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-datasetsourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatasetSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DatasetSourceConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl DatasetSourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DatasetSourceConfiguration<super::missing::DatasetIdentifier> { DatasetSourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DatasetSourceConfiguration<Missing<super::required::DatasetIdentifier>> { DatasetSourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DatasetSourceConfiguration<R0> {
     /// `DatasetIdentifier`: text, required. Update: in place.
-    pub fn dataset_identifier(mut self, value: impl Arg<str>) -> DatasetSourceConfiguration<Set> { self.0.set("DatasetIdentifier", value.into_expr()); DatasetSourceConfiguration(self.0, Phase) }
+    pub fn dataset_identifier(self, value: impl Arg<str>) -> DatasetSourceConfiguration<Set> { DatasetSourceConfiguration(put(self.0, "DatasetIdentifier", value.into_expr()), Phase) }
     /// `Options`: `DatasetOptions`. Update: in place.
-    pub fn options(mut self, value: impl Arg<DatasetOptions>) -> Self { self.0.set("Options", value.into_expr()); self }
+    pub fn options(self, value: impl Arg<DatasetOptions>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
 }
 impl Done for DatasetSourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DatasetTargetConfiguration` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-datasettargetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DatasetTargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DatasetTargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl DatasetTargetConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DatasetTargetConfiguration<super::missing::DatasetIdentifier> { DatasetTargetConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DatasetTargetConfiguration<Missing<super::required::DatasetIdentifier>> { DatasetTargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0> DatasetTargetConfiguration<R0> {
     /// `DatasetIdentifier`: text, required. Update: in place.
-    pub fn dataset_identifier(mut self, value: impl Arg<str>) -> DatasetTargetConfiguration<Set> { self.0.set("DatasetIdentifier", value.into_expr()); DatasetTargetConfiguration(self.0, Phase) }
+    pub fn dataset_identifier(self, value: impl Arg<str>) -> DatasetTargetConfiguration<Set> { DatasetTargetConfiguration(put(self.0, "DatasetIdentifier", value.into_expr()), Phase) }
     /// `Options`: `DatasetOptions`. Update: in place.
-    pub fn options(mut self, value: impl Arg<DatasetOptions>) -> Self { self.0.set("Options", value.into_expr()); self }
+    pub fn options(self, value: impl Arg<DatasetOptions>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
 }
 impl Done for DatasetTargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DedupeStrategy` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-dedupestrategy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DedupeStrategy<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DedupeStrategy<R0 = Set>(Bag, Phase<(R0,)>);
 impl DedupeStrategy {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DedupeStrategy<super::missing::Type> { DedupeStrategy(Bag::default(), Phase) }
+    pub fn new() -> DedupeStrategy<Missing<super::required::Type>> { DedupeStrategy(Bag::default(), Phase) }
 }
 impl<R0> DedupeStrategy<R0> {
     /// `FieldPriority`: `FieldPriorityDedupeStrategyConfiguration`. Update: in place.
-    pub fn field_priority(mut self, value: impl Arg<FieldPriorityDedupeStrategyConfiguration>) -> Self { self.0.set("FieldPriority", value.into_expr()); self }
+    pub fn field_priority(self, value: impl Arg<FieldPriorityDedupeStrategyConfiguration>) -> Self { Self(put(self.0, "FieldPriority", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> DedupeStrategy<Set> { self.0.set("Type", value.into_expr()); DedupeStrategy(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DedupeStrategy<Set> { DedupeStrategy(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for DedupeStrategy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldPriorityDedupeField` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-fieldprioritydedupefield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldPriorityDedupeField<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct FieldPriorityDedupeField<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl FieldPriorityDedupeField {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FieldPriorityDedupeField<super::missing::Name, super::missing::SortOrder> { FieldPriorityDedupeField(Bag::default(), Phase) }
+    pub fn new() -> FieldPriorityDedupeField<Missing<super::required::Name>, Missing<super::required::SortOrder>> { FieldPriorityDedupeField(Bag::default(), Phase) }
 }
 impl<R0, R1> FieldPriorityDedupeField<R0, R1> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> FieldPriorityDedupeField<Set, R1> { self.0.set("Name", value.into_expr()); FieldPriorityDedupeField(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> FieldPriorityDedupeField<Set, R1> { FieldPriorityDedupeField(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SortOrder`: `SortOrder`, required. Update: in place.
-    pub fn sort_order(mut self, value: impl Arg<SortOrder>) -> FieldPriorityDedupeField<R0, Set> { self.0.set("SortOrder", value.into_expr()); FieldPriorityDedupeField(self.0, Phase) }
+    pub fn sort_order(self, value: impl Arg<SortOrder>) -> FieldPriorityDedupeField<R0, Set> { FieldPriorityDedupeField(put(self.0, "SortOrder", value.into_expr()), Phase) }
 }
 impl Done for FieldPriorityDedupeField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldPriorityDedupeStrategyConfiguration` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-fieldprioritydedupestrategyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldPriorityDedupeStrategyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FieldPriorityDedupeStrategyConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl FieldPriorityDedupeStrategyConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FieldPriorityDedupeStrategyConfiguration<super::missing::Fields> { FieldPriorityDedupeStrategyConfiguration(Bag::default(), Phase) }
+    pub fn new() -> FieldPriorityDedupeStrategyConfiguration<Missing<super::required::Fields>> { FieldPriorityDedupeStrategyConfiguration(Bag::default(), Phase) }
 }
 impl<R0> FieldPriorityDedupeStrategyConfiguration<R0> {
     /// `Fields`: list of `FieldPriorityDedupeField`, required. Update: in place.
-    pub fn fields(mut self, value: impl Arg<Arr<FieldPriorityDedupeField>>) -> FieldPriorityDedupeStrategyConfiguration<Set> { self.0.set("Fields", value.into_expr()); FieldPriorityDedupeStrategyConfiguration(self.0, Phase) }
+    pub fn fields(self, value: impl Arg<Arr<FieldPriorityDedupeField>>) -> FieldPriorityDedupeStrategyConfiguration<Set> { FieldPriorityDedupeStrategyConfiguration(put(self.0, "Fields", value.into_expr()), Phase) }
 }
 impl Done for FieldPriorityDedupeStrategyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Options` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-s3options.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Options(Bag);
+#[must_use] pub struct S3Options(Bag);
 impl S3Options {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FileType`: `FileType`. Update: in place.
-    pub fn file_type(mut self, value: impl Arg<FileType>) -> Self { self.0.set("FileType", value.into_expr()); self }
+    pub fn file_type(self, value: impl Arg<FileType>) -> Self { Self(put(self.0, "FileType", value.into_expr())) }
 }
 impl Done for S3Options { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3SourceConfiguration` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-s3sourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3SourceConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3SourceConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3SourceConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3SourceConfiguration<super::missing::BucketName, super::missing::Prefix> { S3SourceConfiguration(Bag::default(), Phase) }
+    pub fn new() -> S3SourceConfiguration<Missing<super::required::BucketName>, Missing<super::required::Prefix>> { S3SourceConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3SourceConfiguration<R0, R1> {
-    /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3SourceConfiguration<Set, R1> { self.0.set("BucketName", value.into_expr()); S3SourceConfiguration(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3SourceConfiguration<Set, R1> { S3SourceConfiguration(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `Options`: `S3Options`. Update: in place.
-    pub fn options(mut self, value: impl Arg<S3Options>) -> Self { self.0.set("Options", value.into_expr()); self }
+    pub fn options(self, value: impl Arg<S3Options>) -> Self { Self(put(self.0, "Options", value.into_expr()), Phase) }
     /// `Prefix`: text, required. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> S3SourceConfiguration<R0, Set> { self.0.set("Prefix", value.into_expr()); S3SourceConfiguration(self.0, Phase) }
+    pub fn prefix(self, value: impl Arg<str>) -> S3SourceConfiguration<R0, Set> { S3SourceConfiguration(put(self.0, "Prefix", value.into_expr()), Phase) }
 }
 impl Done for S3SourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SqlTransformationConfiguration` of `AWS::SCN::DataIntegrationFlow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataintegrationflow-sqltransformationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SqlTransformationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SqlTransformationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SqlTransformationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SqlTransformationConfiguration<super::missing::Query> { SqlTransformationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SqlTransformationConfiguration<Missing<super::required::Query>> { SqlTransformationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SqlTransformationConfiguration<R0> {
     /// `Query`: text, required. Update: in place.
-    pub fn query(mut self, value: impl Arg<str>) -> SqlTransformationConfiguration<Set> { self.0.set("Query", value.into_expr()); SqlTransformationConfiguration(self.0, Phase) }
+    pub fn query(self, value: impl Arg<str>) -> SqlTransformationConfiguration<Set> { SqlTransformationConfiguration(put(self.0, "Query", value.into_expr()), Phase) }
 }
 impl Done for SqlTransformationConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `FileType` allows.
@@ -220,10 +220,10 @@ impl CfnDataset {
     /// `AWS::SCN::Dataset`
     pub const TYPE: &'static str = "AWS::SCN::Dataset";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnDatasetProps<R0, R1, R2>) -> Self where CfnDatasetProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDatasetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
@@ -232,105 +232,105 @@ impl CfnDataset {
 }
 impl Parent for CfnDataset { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SCN::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scn-dataset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDatasetProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnDatasetProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnDatasetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDatasetProps<missing::InstanceId, missing::Name, missing::Namespace> { CfnDatasetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDatasetProps<Missing<required::InstanceId>, Missing<required::Name>, Missing<required::Namespace>> { CfnDatasetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnDatasetProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InstanceId`: text, required. Update: replacement.
-    pub fn instance_id(mut self, value: impl Arg<str>) -> CfnDatasetProps<Set, R1, R2> { self.0.set("InstanceId", value.into_expr()); CfnDatasetProps(self.0, Phase) }
+    pub fn instance_id(self, value: impl Arg<str>) -> CfnDatasetProps<Set, R1, R2> { CfnDatasetProps(put(self.0, "InstanceId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDatasetProps<R0, Set, R2> { self.0.set("Name", value.into_expr()); CfnDatasetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDatasetProps<R0, Set, R2> { CfnDatasetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Namespace`: text, required. Update: replacement.
-    pub fn namespace(mut self, value: impl Arg<str>) -> CfnDatasetProps<R0, R1, Set> { self.0.set("Namespace", value.into_expr()); CfnDatasetProps(self.0, Phase) }
+    pub fn namespace(self, value: impl Arg<str>) -> CfnDatasetProps<R0, R1, Set> { CfnDatasetProps(put(self.0, "Namespace", value.into_expr()), Phase) }
     /// `PartitionSpec`: `PartitionSpec`. Update: replacement.
-    pub fn partition_spec(mut self, value: impl Arg<dataset::PartitionSpec>) -> Self { self.0.set("PartitionSpec", value.into_expr()); self }
+    pub fn partition_spec(self, value: impl Arg<dataset::PartitionSpec>) -> Self { Self(put(self.0, "PartitionSpec", value.into_expr()), Phase) }
     /// `Schema`: `Schema`. Update: replacement.
-    pub fn schema(mut self, value: impl Arg<dataset::Schema>) -> Self { self.0.set("Schema", value.into_expr()); self }
+    pub fn schema(self, value: impl Arg<dataset::Schema>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDatasetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SCN::Dataset`.
 pub mod dataset {
 use crate::cfn::support::*;
 /// The property type `DataLakeDatasetPartitionField` of `AWS::SCN::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-datalakedatasetpartitionfield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataLakeDatasetPartitionField<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DataLakeDatasetPartitionField<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DataLakeDatasetPartitionField {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataLakeDatasetPartitionField<super::missing::Name, super::missing::Transform> { DataLakeDatasetPartitionField(Bag::default(), Phase) }
+    pub fn new() -> DataLakeDatasetPartitionField<Missing<super::required::Name>, Missing<super::required::Transform>> { DataLakeDatasetPartitionField(Bag::default(), Phase) }
 }
 impl<R0, R1> DataLakeDatasetPartitionField<R0, R1> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> DataLakeDatasetPartitionField<Set, R1> { self.0.set("Name", value.into_expr()); DataLakeDatasetPartitionField(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DataLakeDatasetPartitionField<Set, R1> { DataLakeDatasetPartitionField(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Transform`: `Transform`, required. Update: replacement.
-    pub fn transform(mut self, value: impl Arg<Transform>) -> DataLakeDatasetPartitionField<R0, Set> { self.0.set("Transform", value.into_expr()); DataLakeDatasetPartitionField(self.0, Phase) }
+    pub fn transform(self, value: impl Arg<Transform>) -> DataLakeDatasetPartitionField<R0, Set> { DataLakeDatasetPartitionField(put(self.0, "Transform", value.into_expr()), Phase) }
 }
 impl Done for DataLakeDatasetPartitionField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataLakeDatasetPrimaryKeyField` of `AWS::SCN::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-datalakedatasetprimarykeyfield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataLakeDatasetPrimaryKeyField<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DataLakeDatasetPrimaryKeyField<R0 = Set>(Bag, Phase<(R0,)>);
 impl DataLakeDatasetPrimaryKeyField {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataLakeDatasetPrimaryKeyField<super::missing::Name> { DataLakeDatasetPrimaryKeyField(Bag::default(), Phase) }
+    pub fn new() -> DataLakeDatasetPrimaryKeyField<Missing<super::required::Name>> { DataLakeDatasetPrimaryKeyField(Bag::default(), Phase) }
 }
 impl<R0> DataLakeDatasetPrimaryKeyField<R0> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> DataLakeDatasetPrimaryKeyField<Set> { self.0.set("Name", value.into_expr()); DataLakeDatasetPrimaryKeyField(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DataLakeDatasetPrimaryKeyField<Set> { DataLakeDatasetPrimaryKeyField(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for DataLakeDatasetPrimaryKeyField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DataLakeDatasetSchemaField` of `AWS::SCN::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-datalakedatasetschemafield.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DataLakeDatasetSchemaField<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct DataLakeDatasetSchemaField<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl DataLakeDatasetSchemaField {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DataLakeDatasetSchemaField<super::missing::IsRequired, super::missing::Name, super::missing::Type> { DataLakeDatasetSchemaField(Bag::default(), Phase) }
+    pub fn new() -> DataLakeDatasetSchemaField<Missing<super::required::IsRequired>, Missing<super::required::Name>, Missing<super::required::Type>> { DataLakeDatasetSchemaField(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DataLakeDatasetSchemaField<R0, R1, R2> {
     /// `IsRequired`: boolean, required. Update: replacement.
-    pub fn is_required(mut self, value: impl Arg<bool>) -> DataLakeDatasetSchemaField<Set, R1, R2> { self.0.set("IsRequired", value.into_expr()); DataLakeDatasetSchemaField(self.0, Phase) }
+    pub fn is_required(self, value: impl Arg<bool>) -> DataLakeDatasetSchemaField<Set, R1, R2> { DataLakeDatasetSchemaField(put(self.0, "IsRequired", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> DataLakeDatasetSchemaField<R0, Set, R2> { self.0.set("Name", value.into_expr()); DataLakeDatasetSchemaField(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DataLakeDatasetSchemaField<R0, Set, R2> { DataLakeDatasetSchemaField(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> DataLakeDatasetSchemaField<R0, R1, Set> { self.0.set("Type", value.into_expr()); DataLakeDatasetSchemaField(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DataLakeDatasetSchemaField<R0, R1, Set> { DataLakeDatasetSchemaField(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for DataLakeDatasetSchemaField { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartitionSpec` of `AWS::SCN::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-partitionspec.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PartitionSpec<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PartitionSpec<R0 = Set>(Bag, Phase<(R0,)>);
 impl PartitionSpec {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PartitionSpec<super::missing::Fields> { PartitionSpec(Bag::default(), Phase) }
+    pub fn new() -> PartitionSpec<Missing<super::required::Fields>> { PartitionSpec(Bag::default(), Phase) }
 }
 impl<R0> PartitionSpec<R0> {
     /// `Fields`: list of `DataLakeDatasetPartitionField`, required. Update: replacement.
-    pub fn fields(mut self, value: impl Arg<Arr<DataLakeDatasetPartitionField>>) -> PartitionSpec<Set> { self.0.set("Fields", value.into_expr()); PartitionSpec(self.0, Phase) }
+    pub fn fields(self, value: impl Arg<Arr<DataLakeDatasetPartitionField>>) -> PartitionSpec<Set> { PartitionSpec(put(self.0, "Fields", value.into_expr()), Phase) }
 }
 impl Done for PartitionSpec { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schema` of `AWS::SCN::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-schema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Schema<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Schema<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Schema {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Schema<super::missing::Fields, super::missing::Name> { Schema(Bag::default(), Phase) }
+    pub fn new() -> Schema<Missing<super::required::Fields>, Missing<super::required::Name>> { Schema(Bag::default(), Phase) }
 }
 impl<R0, R1> Schema<R0, R1> {
     /// `Fields`: list of `DataLakeDatasetSchemaField`, required. Update: replacement.
-    pub fn fields(mut self, value: impl Arg<Arr<DataLakeDatasetSchemaField>>) -> Schema<Set, R1> { self.0.set("Fields", value.into_expr()); Schema(self.0, Phase) }
+    pub fn fields(self, value: impl Arg<Arr<DataLakeDatasetSchemaField>>) -> Schema<Set, R1> { Schema(put(self.0, "Fields", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Schema<R0, Set> { self.0.set("Name", value.into_expr()); Schema(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> Schema<R0, Set> { Schema(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PrimaryKeys`: list of `DataLakeDatasetPrimaryKeyField`. Update: replacement.
-    pub fn primary_keys(mut self, value: impl Arg<Arr<DataLakeDatasetPrimaryKeyField>>) -> Self { self.0.set("PrimaryKeys", value.into_expr()); self }
+    pub fn primary_keys(self, value: impl Arg<Arr<DataLakeDatasetPrimaryKeyField>>) -> Self { Self(put(self.0, "PrimaryKeys", value.into_expr()), Phase) }
 }
 impl Done for Schema { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Transform` of `AWS::SCN::Dataset`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-scn-dataset-transform.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Transform<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Transform<R0 = Set>(Bag, Phase<(R0,)>);
 impl Transform {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Transform<super::missing::Type> { Transform(Bag::default(), Phase) }
+    pub fn new() -> Transform<Missing<super::required::Type>> { Transform(Bag::default(), Phase) }
 }
 impl<R0> Transform<R0> {
     /// `Type`: `TransformType`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<TransformType>) -> Transform<Set> { self.0.set("Type", value.into_expr()); Transform(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<TransformType>) -> Transform<Set> { Transform(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Transform { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -344,10 +344,10 @@ impl CfnNamespace {
     /// `AWS::SCN::Namespace`
     pub const TYPE: &'static str = "AWS::SCN::Namespace";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnNamespaceProps<R0, R1>) -> Self where CfnNamespaceProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnNamespaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedTime`: text.
     pub fn attr_created_time(&self) -> Val<str> { self.0.get_att("CreatedTime") }
@@ -356,21 +356,21 @@ impl CfnNamespace {
 }
 impl Parent for CfnNamespace { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SCN::Namespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-scn-namespace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnNamespaceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnNamespaceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnNamespaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnNamespaceProps<missing::InstanceId, missing::Name> { CfnNamespaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnNamespaceProps<Missing<required::InstanceId>, Missing<required::Name>> { CfnNamespaceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnNamespaceProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InstanceId`: text, required. Update: replacement.
-    pub fn instance_id(mut self, value: impl Arg<str>) -> CfnNamespaceProps<Set, R1> { self.0.set("InstanceId", value.into_expr()); CfnNamespaceProps(self.0, Phase) }
+    pub fn instance_id(self, value: impl Arg<str>) -> CfnNamespaceProps<Set, R1> { CfnNamespaceProps(put(self.0, "InstanceId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnNamespaceProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnNamespaceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnNamespaceProps<R0, Set> { CfnNamespaceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnNamespaceProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { BucketName, DatasetIdentifier, Fields, InstanceId, IsRequired, Name, Namespace, Prefix, Query, SortOrder, SourceName, SourceType, Sources, Target, TargetType, Transform, Transformation, TransformationType, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { BucketName, DatasetIdentifier, Fields, InstanceId, IsRequired, Name, Namespace, Prefix, Query, SortOrder, SourceName, SourceType, Sources, Target, TargetType, Transform, Transformation, TransformationType, Type } }

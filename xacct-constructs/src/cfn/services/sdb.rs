@@ -18,11 +18,11 @@ impl CfnDomain {
 }
 impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SDB::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sdb-domain.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDomainProps(Bag);
+#[must_use] pub struct CfnDomainProps(Bag);
 impl CfnDomainProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }

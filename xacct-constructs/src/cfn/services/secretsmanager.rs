@@ -10,7 +10,7 @@ impl CfnResourcePolicy {
     /// `AWS::SecretsManager::ResourcePolicy`
     pub const TYPE: &'static str = "AWS::SecretsManager::ResourcePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResourcePolicyProps<R0, R1>) -> Self where CfnResourcePolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourcePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SecretId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -18,18 +18,18 @@ impl CfnResourcePolicy {
 }
 impl Parent for CfnResourcePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecretsManager::ResourcePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-resourcepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResourcePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourcePolicyProps<missing::ResourcePolicy, missing::SecretId> { CfnResourcePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourcePolicyProps<Missing<required::ResourcePolicy>, Missing<required::SecretId>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `BlockPublicPolicy`: boolean. Update: in place.
-    pub fn block_public_policy(mut self, value: impl Arg<bool>) -> Self { self.0.set("BlockPublicPolicy", value.into_expr()); self }
+    pub fn block_public_policy(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "BlockPublicPolicy", value.into_expr()), Phase) }
     /// `ResourcePolicy`: JSON, required. Update: in place.
-    pub fn resource_policy(mut self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { self.0.set("ResourcePolicy", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
-    /// `SecretId`: text, required. Update: replacement.
-    pub fn secret_id(mut self, value: impl Arg<kind::SecretsManagerSecretId>) -> CfnResourcePolicyProps<R0, Set> { self.0.set("SecretId", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn resource_policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "ResourcePolicy", value.into_expr()), Phase) }
+    /// `SecretId`: `SecretsManagerSecretId`, required. Update: replacement.
+    pub fn secret_id(self, value: impl Arg<kind::SecretsManagerSecretId>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "SecretId", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SecretsManager::RotationSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-rotationschedule.html)
@@ -38,7 +38,7 @@ impl CfnRotationSchedule {
     /// `AWS::SecretsManager::RotationSchedule`
     pub const TYPE: &'static str = "AWS::SecretsManager::RotationSchedule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnRotationScheduleProps<R0>) -> Self where CfnRotationScheduleProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRotationScheduleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -46,86 +46,86 @@ impl CfnRotationSchedule {
 }
 impl Parent for CfnRotationSchedule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecretsManager::RotationSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-rotationschedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRotationScheduleProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnRotationScheduleProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnRotationScheduleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRotationScheduleProps<missing::SecretId> { CfnRotationScheduleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRotationScheduleProps<Missing<required::SecretId>> { CfnRotationScheduleProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRotationScheduleProps<R0> {
     /// `ExternalSecretRotationMetadata`: list of `ExternalSecretRotationMetadataItem`. Update: in place.
-    pub fn external_secret_rotation_metadata(mut self, value: impl Arg<Arr<rotation_schedule::ExternalSecretRotationMetadataItem>>) -> Self { self.0.set("ExternalSecretRotationMetadata", value.into_expr()); self }
-    /// `ExternalSecretRotationRoleArn`: text. Update: in place.
-    pub fn external_secret_rotation_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ExternalSecretRotationRoleArn", value.into_expr()); self }
+    pub fn external_secret_rotation_metadata(self, value: impl Arg<Arr<rotation_schedule::ExternalSecretRotationMetadataItem>>) -> Self { Self(put(self.0, "ExternalSecretRotationMetadata", value.into_expr()), Phase) }
+    /// `ExternalSecretRotationRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn external_secret_rotation_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ExternalSecretRotationRoleArn", value.into_expr()), Phase) }
     /// `HostedRotationLambda`: `HostedRotationLambda`. Update: in place.
-    pub fn hosted_rotation_lambda(mut self, value: impl Arg<rotation_schedule::HostedRotationLambda>) -> Self { self.0.set("HostedRotationLambda", value.into_expr()); self }
+    pub fn hosted_rotation_lambda(self, value: impl Arg<rotation_schedule::HostedRotationLambda>) -> Self { Self(put(self.0, "HostedRotationLambda", value.into_expr()), Phase) }
     /// `RotateImmediatelyOnUpdate`: boolean. Update: in place.
-    pub fn rotate_immediately_on_update(mut self, value: impl Arg<bool>) -> Self { self.0.set("RotateImmediatelyOnUpdate", value.into_expr()); self }
+    pub fn rotate_immediately_on_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RotateImmediatelyOnUpdate", value.into_expr()), Phase) }
     /// `RotationLambdaARN`: text. Update: in place.
-    pub fn rotation_lambda_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("RotationLambdaARN", value.into_expr()); self }
+    pub fn rotation_lambda_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RotationLambdaARN", value.into_expr()), Phase) }
     /// `RotationRules`: `RotationRules`. Update: in place.
-    pub fn rotation_rules(mut self, value: impl Arg<rotation_schedule::RotationRules>) -> Self { self.0.set("RotationRules", value.into_expr()); self }
+    pub fn rotation_rules(self, value: impl Arg<rotation_schedule::RotationRules>) -> Self { Self(put(self.0, "RotationRules", value.into_expr()), Phase) }
     /// `SecretId`: text, required. Update: replacement.
-    pub fn secret_id(mut self, value: impl Arg<str>) -> CfnRotationScheduleProps<Set> { self.0.set("SecretId", value.into_expr()); CfnRotationScheduleProps(self.0, Phase) }
+    pub fn secret_id(self, value: impl Arg<str>) -> CfnRotationScheduleProps<Set> { CfnRotationScheduleProps(put(self.0, "SecretId", value.into_expr()), Phase) }
 }
 impl Done for CfnRotationScheduleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecretsManager::RotationSchedule`.
 pub mod rotation_schedule {
 use crate::cfn::support::*;
 /// The property type `ExternalSecretRotationMetadataItem` of `AWS::SecretsManager::RotationSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-externalsecretrotationmetadataitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExternalSecretRotationMetadataItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ExternalSecretRotationMetadataItem<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ExternalSecretRotationMetadataItem {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ExternalSecretRotationMetadataItem<super::missing::Key, super::missing::Value> { ExternalSecretRotationMetadataItem(Bag::default(), Phase) }
+    pub fn new() -> ExternalSecretRotationMetadataItem<Missing<super::required::Key>, Missing<super::required::Value>> { ExternalSecretRotationMetadataItem(Bag::default(), Phase) }
 }
 impl<R0, R1> ExternalSecretRotationMetadataItem<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> ExternalSecretRotationMetadataItem<Set, R1> { self.0.set("Key", value.into_expr()); ExternalSecretRotationMetadataItem(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ExternalSecretRotationMetadataItem<Set, R1> { ExternalSecretRotationMetadataItem(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> ExternalSecretRotationMetadataItem<R0, Set> { self.0.set("Value", value.into_expr()); ExternalSecretRotationMetadataItem(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ExternalSecretRotationMetadataItem<R0, Set> { ExternalSecretRotationMetadataItem(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ExternalSecretRotationMetadataItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HostedRotationLambda` of `AWS::SecretsManager::RotationSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-hostedrotationlambda.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HostedRotationLambda<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HostedRotationLambda<R0 = Set>(Bag, Phase<(R0,)>);
 impl HostedRotationLambda {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HostedRotationLambda<super::missing::RotationType> { HostedRotationLambda(Bag::default(), Phase) }
+    pub fn new() -> HostedRotationLambda<Missing<super::required::RotationType>> { HostedRotationLambda(Bag::default(), Phase) }
 }
 impl<R0> HostedRotationLambda<R0> {
     /// `ExcludeCharacters`: text. Update: in place.
-    pub fn exclude_characters(mut self, value: impl Arg<str>) -> Self { self.0.set("ExcludeCharacters", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn exclude_characters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExcludeCharacters", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `MasterSecretArn`: text. Update: in place.
-    pub fn master_secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("MasterSecretArn", value.into_expr()); self }
+    pub fn master_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterSecretArn", value.into_expr()), Phase) }
     /// `MasterSecretKmsKeyArn`: text. Update: in place.
-    pub fn master_secret_kms_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("MasterSecretKmsKeyArn", value.into_expr()); self }
+    pub fn master_secret_kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MasterSecretKmsKeyArn", value.into_expr()), Phase) }
     /// `RotationLambdaName`: text. Update: in place.
-    pub fn rotation_lambda_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RotationLambdaName", value.into_expr()); self }
+    pub fn rotation_lambda_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RotationLambdaName", value.into_expr()), Phase) }
     /// `RotationType`: text, required. Update: in place.
-    pub fn rotation_type(mut self, value: impl Arg<str>) -> HostedRotationLambda<Set> { self.0.set("RotationType", value.into_expr()); HostedRotationLambda(self.0, Phase) }
+    pub fn rotation_type(self, value: impl Arg<str>) -> HostedRotationLambda<Set> { HostedRotationLambda(put(self.0, "RotationType", value.into_expr()), Phase) }
     /// `Runtime`: text. Update: in place.
-    pub fn runtime(mut self, value: impl Arg<str>) -> Self { self.0.set("Runtime", value.into_expr()); self }
+    pub fn runtime(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Runtime", value.into_expr()), Phase) }
     /// `SuperuserSecretArn`: text. Update: in place.
-    pub fn superuser_secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SuperuserSecretArn", value.into_expr()); self }
+    pub fn superuser_secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SuperuserSecretArn", value.into_expr()), Phase) }
     /// `SuperuserSecretKmsKeyArn`: text. Update: in place.
-    pub fn superuser_secret_kms_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SuperuserSecretKmsKeyArn", value.into_expr()); self }
+    pub fn superuser_secret_kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SuperuserSecretKmsKeyArn", value.into_expr()), Phase) }
     /// `VpcSecurityGroupIds`: text. Update: in place.
-    pub fn vpc_security_group_ids(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcSecurityGroupIds", value.into_expr()); self }
+    pub fn vpc_security_group_ids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr()), Phase) }
     /// `VpcSubnetIds`: text. Update: in place.
-    pub fn vpc_subnet_ids(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcSubnetIds", value.into_expr()); self }
+    pub fn vpc_subnet_ids(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcSubnetIds", value.into_expr()), Phase) }
 }
 impl Done for HostedRotationLambda { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RotationRules` of `AWS::SecretsManager::RotationSchedule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-rotationschedule-rotationrules.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RotationRules(Bag);
+#[must_use] pub struct RotationRules(Bag);
 impl RotationRules {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutomaticallyAfterDays`: integer. Update: in place.
-    pub fn automatically_after_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("AutomaticallyAfterDays", value.into_expr()); self }
+    pub fn automatically_after_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AutomaticallyAfterDays", value.into_expr())) }
     /// `Duration`: text. Update: in place.
-    pub fn duration(mut self, value: impl Arg<str>) -> Self { self.0.set("Duration", value.into_expr()); self }
+    pub fn duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Duration", value.into_expr())) }
     /// `ScheduleExpression`: text. Update: in place.
-    pub fn schedule_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("ScheduleExpression", value.into_expr()); self }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr())) }
 }
 impl Done for RotationRules { fn into_props(self) -> Bag { self.0 } }
 }
@@ -138,74 +138,74 @@ impl CfnSecret {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnSecretProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::SecretsManagerSecretId> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: `SecretsManagerSecretId`.
     pub fn attr_id(&self) -> Val<kind::SecretsManagerSecretId> { self.0.get_att("Id") }
 }
 impl Parent for CfnSecret { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecretsManager::Secret`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSecretProps(Bag);
+#[must_use] pub struct CfnSecretProps(Bag);
 impl CfnSecretProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `GenerateSecretString`: `GenerateSecretString`. Update: in place.
-    pub fn generate_secret_string(mut self, value: impl Arg<secret::GenerateSecretString>) -> Self { self.0.set("GenerateSecretString", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn generate_secret_string(self, value: impl Arg<secret::GenerateSecretString>) -> Self { Self(put(self.0, "GenerateSecretString", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `ReplicaRegions`: list of `ReplicaRegion`. Update: in place.
-    pub fn replica_regions(mut self, value: impl Arg<Arr<secret::ReplicaRegion>>) -> Self { self.0.set("ReplicaRegions", value.into_expr()); self }
+    pub fn replica_regions(self, value: impl Arg<Arr<secret::ReplicaRegion>>) -> Self { Self(put(self.0, "ReplicaRegions", value.into_expr())) }
     /// `SecretString`: text. Update: in place.
-    pub fn secret_string(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretString", value.into_expr()); self }
+    pub fn secret_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretString", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Type`: text. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for CfnSecretProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecretsManager::Secret`.
 pub mod secret {
 use crate::cfn::support::*;
 /// The property type `GenerateSecretString` of `AWS::SecretsManager::Secret`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-generatesecretstring.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GenerateSecretString(Bag);
+#[must_use] pub struct GenerateSecretString(Bag);
 impl GenerateSecretString {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ExcludeCharacters`: text. Update: in place.
-    pub fn exclude_characters(mut self, value: impl Arg<str>) -> Self { self.0.set("ExcludeCharacters", value.into_expr()); self }
+    pub fn exclude_characters(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ExcludeCharacters", value.into_expr())) }
     /// `ExcludeLowercase`: boolean. Update: in place.
-    pub fn exclude_lowercase(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExcludeLowercase", value.into_expr()); self }
+    pub fn exclude_lowercase(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeLowercase", value.into_expr())) }
     /// `ExcludeNumbers`: boolean. Update: in place.
-    pub fn exclude_numbers(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExcludeNumbers", value.into_expr()); self }
+    pub fn exclude_numbers(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeNumbers", value.into_expr())) }
     /// `ExcludePunctuation`: boolean. Update: in place.
-    pub fn exclude_punctuation(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExcludePunctuation", value.into_expr()); self }
+    pub fn exclude_punctuation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludePunctuation", value.into_expr())) }
     /// `ExcludeUppercase`: boolean. Update: in place.
-    pub fn exclude_uppercase(mut self, value: impl Arg<bool>) -> Self { self.0.set("ExcludeUppercase", value.into_expr()); self }
+    pub fn exclude_uppercase(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ExcludeUppercase", value.into_expr())) }
     /// `GenerateStringKey`: text. Update: in place.
-    pub fn generate_string_key(mut self, value: impl Arg<str>) -> Self { self.0.set("GenerateStringKey", value.into_expr()); self }
+    pub fn generate_string_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GenerateStringKey", value.into_expr())) }
     /// `IncludeSpace`: boolean. Update: in place.
-    pub fn include_space(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeSpace", value.into_expr()); self }
+    pub fn include_space(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeSpace", value.into_expr())) }
     /// `PasswordLength`: integer. Update: in place.
-    pub fn password_length(mut self, value: impl Arg<i64>) -> Self { self.0.set("PasswordLength", value.into_expr()); self }
+    pub fn password_length(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PasswordLength", value.into_expr())) }
     /// `RequireEachIncludedType`: boolean. Update: in place.
-    pub fn require_each_included_type(mut self, value: impl Arg<bool>) -> Self { self.0.set("RequireEachIncludedType", value.into_expr()); self }
+    pub fn require_each_included_type(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RequireEachIncludedType", value.into_expr())) }
     /// `SecretStringTemplate`: text. Update: in place.
-    pub fn secret_string_template(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretStringTemplate", value.into_expr()); self }
+    pub fn secret_string_template(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretStringTemplate", value.into_expr())) }
 }
 impl Done for GenerateSecretString { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicaRegion` of `AWS::SecretsManager::Secret`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-secretsmanager-secret-replicaregion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicaRegion<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ReplicaRegion<R0 = Set>(Bag, Phase<(R0,)>);
 impl ReplicaRegion {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ReplicaRegion<super::missing::Region> { ReplicaRegion(Bag::default(), Phase) }
+    pub fn new() -> ReplicaRegion<Missing<super::required::Region>> { ReplicaRegion(Bag::default(), Phase) }
 }
 impl<R0> ReplicaRegion<R0> {
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `Region`: text, required. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> ReplicaRegion<Set> { self.0.set("Region", value.into_expr()); ReplicaRegion(self.0, Phase) }
+    pub fn region(self, value: impl Arg<str>) -> ReplicaRegion<Set> { ReplicaRegion(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for ReplicaRegion { fn into_props(self) -> Bag { self.0 } }
 }
@@ -215,7 +215,7 @@ impl CfnSecretTargetAttachment {
     /// `AWS::SecretsManager::SecretTargetAttachment`
     pub const TYPE: &'static str = "AWS::SecretsManager::SecretTargetAttachment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnSecretTargetAttachmentProps<R0, R1, R2>) -> Self where CfnSecretTargetAttachmentProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSecretTargetAttachmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SecretId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -223,19 +223,19 @@ impl CfnSecretTargetAttachment {
 }
 impl Parent for CfnSecretTargetAttachment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecretsManager::SecretTargetAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secrettargetattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSecretTargetAttachmentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnSecretTargetAttachmentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnSecretTargetAttachmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSecretTargetAttachmentProps<missing::SecretId, missing::TargetId, missing::TargetType> { CfnSecretTargetAttachmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSecretTargetAttachmentProps<Missing<required::SecretId>, Missing<required::TargetId>, Missing<required::TargetType>> { CfnSecretTargetAttachmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSecretTargetAttachmentProps<R0, R1, R2> {
     /// `SecretId`: text, required. Update: replacement.
-    pub fn secret_id(mut self, value: impl Arg<str>) -> CfnSecretTargetAttachmentProps<Set, R1, R2> { self.0.set("SecretId", value.into_expr()); CfnSecretTargetAttachmentProps(self.0, Phase) }
+    pub fn secret_id(self, value: impl Arg<str>) -> CfnSecretTargetAttachmentProps<Set, R1, R2> { CfnSecretTargetAttachmentProps(put(self.0, "SecretId", value.into_expr()), Phase) }
     /// `TargetId`: text, required. Update: in place.
-    pub fn target_id(mut self, value: impl Arg<str>) -> CfnSecretTargetAttachmentProps<R0, Set, R2> { self.0.set("TargetId", value.into_expr()); CfnSecretTargetAttachmentProps(self.0, Phase) }
+    pub fn target_id(self, value: impl Arg<str>) -> CfnSecretTargetAttachmentProps<R0, Set, R2> { CfnSecretTargetAttachmentProps(put(self.0, "TargetId", value.into_expr()), Phase) }
     /// `TargetType`: text, required. Update: in place.
-    pub fn target_type(mut self, value: impl Arg<str>) -> CfnSecretTargetAttachmentProps<R0, R1, Set> { self.0.set("TargetType", value.into_expr()); CfnSecretTargetAttachmentProps(self.0, Phase) }
+    pub fn target_type(self, value: impl Arg<str>) -> CfnSecretTargetAttachmentProps<R0, R1, Set> { CfnSecretTargetAttachmentProps(put(self.0, "TargetType", value.into_expr()), Phase) }
 }
 impl Done for CfnSecretTargetAttachmentProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Key, Region, ResourcePolicy, RotationType, SecretId, TargetId, TargetType, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Key, Region, ResourcePolicy, RotationType, SecretId, TargetId, TargetType, Value } }

@@ -10,7 +10,7 @@ impl CfnAgentSpace {
     /// `AWS::SecurityAgent::AgentSpace`
     pub const TYPE: &'static str = "AWS::SecurityAgent::AgentSpace";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAgentSpaceProps<R0>) -> Self where CfnAgentSpaceProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAgentSpaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AgentSpaceId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AgentSpaceId`: text.
@@ -22,87 +22,87 @@ impl CfnAgentSpace {
 }
 impl Parent for CfnAgentSpace { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityAgent::AgentSpace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-agentspace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAgentSpaceProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAgentSpaceProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAgentSpaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAgentSpaceProps<missing::Name> { CfnAgentSpaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAgentSpaceProps<Missing<required::Name>> { CfnAgentSpaceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAgentSpaceProps<R0> {
     /// `AwsResources`: `AWSResources`. Update: in place.
-    pub fn aws_resources(mut self, value: impl Arg<agent_space::AWSResources>) -> Self { self.0.set("AwsResources", value.into_expr()); self }
+    pub fn aws_resources(self, value: impl Arg<agent_space::AWSResources>) -> Self { Self(put(self.0, "AwsResources", value.into_expr()), Phase) }
     /// `CodeReviewSettings`: `CodeReviewSettings`. Update: in place.
-    pub fn code_review_settings(mut self, value: impl Arg<agent_space::CodeReviewSettings>) -> Self { self.0.set("CodeReviewSettings", value.into_expr()); self }
+    pub fn code_review_settings(self, value: impl Arg<agent_space::CodeReviewSettings>) -> Self { Self(put(self.0, "CodeReviewSettings", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IntegratedResources`: list of `IntegratedResource`. Update: in place.
-    pub fn integrated_resources(mut self, value: impl Arg<Arr<agent_space::IntegratedResource>>) -> Self { self.0.set("IntegratedResources", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn integrated_resources(self, value: impl Arg<Arr<agent_space::IntegratedResource>>) -> Self { Self(put(self.0, "IntegratedResources", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAgentSpaceProps<Set> { self.0.set("Name", value.into_expr()); CfnAgentSpaceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAgentSpaceProps<Set> { CfnAgentSpaceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetDomainIds`: list of text. Update: in place.
-    pub fn target_domain_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TargetDomainIds", value.into_expr()); self }
+    pub fn target_domain_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TargetDomainIds", value.into_expr()), Phase) }
 }
 impl Done for CfnAgentSpaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityAgent::AgentSpace`.
 pub mod agent_space {
 use crate::cfn::support::*;
 /// The property type `AWSResources` of `AWS::SecurityAgent::AgentSpace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-awsresources.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AWSResources(Bag);
+#[must_use] pub struct AWSResources(Bag);
 impl AWSResources {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IamRoles`: list of text. Update: in place.
-    pub fn iam_roles(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IamRoles", value.into_expr()); self }
+    pub fn iam_roles(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IamRoles", value.into_expr())) }
     /// `LambdaFunctionArns`: list of text. Update: in place.
-    pub fn lambda_function_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LambdaFunctionArns", value.into_expr()); self }
+    pub fn lambda_function_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LambdaFunctionArns", value.into_expr())) }
     /// `LogGroups`: list of text. Update: in place.
-    pub fn log_groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LogGroups", value.into_expr()); self }
+    pub fn log_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogGroups", value.into_expr())) }
     /// `S3Buckets`: list of text. Update: in place.
-    pub fn s3_buckets(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("S3Buckets", value.into_expr()); self }
+    pub fn s3_buckets(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "S3Buckets", value.into_expr())) }
     /// `SecretArns`: list of text. Update: in place.
-    pub fn secret_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SecretArns", value.into_expr()); self }
+    pub fn secret_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecretArns", value.into_expr())) }
     /// `Vpcs`: list of `VpcConfig`. Update: in place.
-    pub fn vpcs(mut self, value: impl Arg<Arr<VpcConfig>>) -> Self { self.0.set("Vpcs", value.into_expr()); self }
+    pub fn vpcs(self, value: impl Arg<Arr<VpcConfig>>) -> Self { Self(put(self.0, "Vpcs", value.into_expr())) }
 }
 impl Done for AWSResources { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CodeReviewSettings` of `AWS::SecurityAgent::AgentSpace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-codereviewsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CodeReviewSettings<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CodeReviewSettings<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CodeReviewSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CodeReviewSettings<super::missing::ControlsScanning, super::missing::GeneralPurposeScanning> { CodeReviewSettings(Bag::default(), Phase) }
+    pub fn new() -> CodeReviewSettings<Missing<super::required::ControlsScanning>, Missing<super::required::GeneralPurposeScanning>> { CodeReviewSettings(Bag::default(), Phase) }
 }
 impl<R0, R1> CodeReviewSettings<R0, R1> {
     /// `ControlsScanning`: boolean, required. Update: in place.
-    pub fn controls_scanning(mut self, value: impl Arg<bool>) -> CodeReviewSettings<Set, R1> { self.0.set("ControlsScanning", value.into_expr()); CodeReviewSettings(self.0, Phase) }
+    pub fn controls_scanning(self, value: impl Arg<bool>) -> CodeReviewSettings<Set, R1> { CodeReviewSettings(put(self.0, "ControlsScanning", value.into_expr()), Phase) }
     /// `GeneralPurposeScanning`: boolean, required. Update: in place.
-    pub fn general_purpose_scanning(mut self, value: impl Arg<bool>) -> CodeReviewSettings<R0, Set> { self.0.set("GeneralPurposeScanning", value.into_expr()); CodeReviewSettings(self.0, Phase) }
+    pub fn general_purpose_scanning(self, value: impl Arg<bool>) -> CodeReviewSettings<R0, Set> { CodeReviewSettings(put(self.0, "GeneralPurposeScanning", value.into_expr()), Phase) }
 }
 impl Done for CodeReviewSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntegratedResource` of `AWS::SecurityAgent::AgentSpace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-integratedresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntegratedResource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IntegratedResource<R0 = Set>(Bag, Phase<(R0,)>);
 impl IntegratedResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IntegratedResource<super::missing::Integration> { IntegratedResource(Bag::default(), Phase) }
+    pub fn new() -> IntegratedResource<Missing<super::required::Integration>> { IntegratedResource(Bag::default(), Phase) }
 }
 impl<R0> IntegratedResource<R0> {
     /// `Integration`: text, required. Update: in place.
-    pub fn integration(mut self, value: impl Arg<str>) -> IntegratedResource<Set> { self.0.set("Integration", value.into_expr()); IntegratedResource(self.0, Phase) }
+    pub fn integration(self, value: impl Arg<str>) -> IntegratedResource<Set> { IntegratedResource(put(self.0, "Integration", value.into_expr()), Phase) }
 }
 impl Done for IntegratedResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::SecurityAgent::AgentSpace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-agentspace-vpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfig(Bag);
+#[must_use] pub struct VpcConfig(Bag);
 impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityGroupArns`: list of text. Update: in place.
-    pub fn security_group_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SecurityGroupArns", value.into_expr()); self }
+    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupArns", value.into_expr())) }
     /// `SubnetArns`: list of text. Update: in place.
-    pub fn subnet_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetArns", value.into_expr()); self }
+    pub fn subnet_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetArns", value.into_expr())) }
     /// `VpcArn`: text. Update: in place.
-    pub fn vpc_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcArn", value.into_expr()); self }
+    pub fn vpc_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcArn", value.into_expr())) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -121,37 +121,37 @@ impl CfnApplication {
     pub fn attr_application_name(&self) -> Val<str> { self.0.get_att("ApplicationName") }
     /// The attribute `Domain`: text.
     pub fn attr_domain(&self) -> Val<str> { self.0.get_att("Domain") }
-    /// The attribute `IdCConfiguration.IdCApplicationArn`: text.
+    /// The attribute `IdCConfiguration.IdCApplicationArn`: `OtherArn`.
     pub fn attr_id_c_configuration_id_c_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdCConfiguration.IdCApplicationArn") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityAgent::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps(Bag);
+#[must_use] pub struct CfnApplicationProps(Bag);
 impl CfnApplicationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DefaultKmsKeyId`: text. Update: in place.
-    pub fn default_kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultKmsKeyId", value.into_expr()); self }
+    pub fn default_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultKmsKeyId", value.into_expr())) }
     /// `IdCConfiguration`: `IdCConfiguration`. Update: replacement.
-    pub fn id_c_configuration(mut self, value: impl Arg<application::IdCConfiguration>) -> Self { self.0.set("IdCConfiguration", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn id_c_configuration(self, value: impl Arg<application::IdCConfiguration>) -> Self { Self(put(self.0, "IdCConfiguration", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityAgent::Application`.
 pub mod application {
 use crate::cfn::support::*;
 /// The property type `IdCConfiguration` of `AWS::SecurityAgent::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-application-idcconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdCConfiguration(Bag);
+#[must_use] pub struct IdCConfiguration(Bag);
 impl IdCConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IdCApplicationArn`: text. Update: replacement.
-    pub fn id_c_application_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("IdCApplicationArn", value.into_expr()); self }
+    pub fn id_c_application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdCApplicationArn", value.into_expr())) }
     /// `IdCInstanceArn`: text. Update: replacement.
-    pub fn id_c_instance_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("IdCInstanceArn", value.into_expr()); self }
+    pub fn id_c_instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IdCInstanceArn", value.into_expr())) }
 }
 impl Done for IdCConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -161,10 +161,10 @@ impl CfnArtifact {
     /// `AWS::SecurityAgent::Artifact`
     pub const TYPE: &'static str = "AWS::SecurityAgent::Artifact";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnArtifactProps<R0, R1, R2>) -> Self where CfnArtifactProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnArtifactProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ArtifactId`: text.
     pub fn attr_artifact_id(&self) -> Val<str> { self.0.get_att("ArtifactId") }
@@ -173,20 +173,20 @@ impl CfnArtifact {
 }
 impl Parent for CfnArtifact { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityAgent::Artifact`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-artifact.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnArtifactProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnArtifactProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnArtifactProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnArtifactProps<missing::AgentSpaceId, missing::ArtifactType, missing::FileName> { CfnArtifactProps(Bag::default(), Phase) }
+    pub fn new() -> CfnArtifactProps<Missing<required::AgentSpaceId>, Missing<required::ArtifactType>, Missing<required::FileName>> { CfnArtifactProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnArtifactProps<R0, R1, R2> {
     /// `AgentSpaceId`: text, required. Update: replacement.
-    pub fn agent_space_id(mut self, value: impl Arg<str>) -> CfnArtifactProps<Set, R1, R2> { self.0.set("AgentSpaceId", value.into_expr()); CfnArtifactProps(self.0, Phase) }
+    pub fn agent_space_id(self, value: impl Arg<str>) -> CfnArtifactProps<Set, R1, R2> { CfnArtifactProps(put(self.0, "AgentSpaceId", value.into_expr()), Phase) }
     /// `ArtifactContent`: text. Update: replacement.
-    pub fn artifact_content(mut self, value: impl Arg<str>) -> Self { self.0.set("ArtifactContent", value.into_expr()); self }
+    pub fn artifact_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactContent", value.into_expr()), Phase) }
     /// `ArtifactType`: `ArtifactType`, required. Update: replacement.
-    pub fn artifact_type(mut self, value: impl Arg<artifact::ArtifactType>) -> CfnArtifactProps<R0, Set, R2> { self.0.set("ArtifactType", value.into_expr()); CfnArtifactProps(self.0, Phase) }
+    pub fn artifact_type(self, value: impl Arg<artifact::ArtifactType>) -> CfnArtifactProps<R0, Set, R2> { CfnArtifactProps(put(self.0, "ArtifactType", value.into_expr()), Phase) }
     /// `FileName`: text, required. Update: replacement.
-    pub fn file_name(mut self, value: impl Arg<str>) -> CfnArtifactProps<R0, R1, Set> { self.0.set("FileName", value.into_expr()); CfnArtifactProps(self.0, Phase) }
+    pub fn file_name(self, value: impl Arg<str>) -> CfnArtifactProps<R0, R1, Set> { CfnArtifactProps(put(self.0, "FileName", value.into_expr()), Phase) }
 }
 impl Done for CfnArtifactProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityAgent::Artifact`.
@@ -201,7 +201,7 @@ impl CfnPentest {
     /// `AWS::SecurityAgent::Pentest`
     pub const TYPE: &'static str = "AWS::SecurityAgent::Pentest";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnPentestProps<R0, R1, R2>) -> Self where CfnPentestProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPentestProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -213,213 +213,213 @@ impl CfnPentest {
 }
 impl Parent for CfnPentest { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-pentest.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPentestProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnPentestProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnPentestProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPentestProps<missing::AgentSpaceId, missing::Assets, missing::ServiceRole> { CfnPentestProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPentestProps<Missing<required::AgentSpaceId>, Missing<required::Assets>, Missing<required::ServiceRole>> { CfnPentestProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPentestProps<R0, R1, R2> {
     /// `AgentSpaceId`: text, required. Update: replacement.
-    pub fn agent_space_id(mut self, value: impl Arg<str>) -> CfnPentestProps<Set, R1, R2> { self.0.set("AgentSpaceId", value.into_expr()); CfnPentestProps(self.0, Phase) }
+    pub fn agent_space_id(self, value: impl Arg<str>) -> CfnPentestProps<Set, R1, R2> { CfnPentestProps(put(self.0, "AgentSpaceId", value.into_expr()), Phase) }
     /// `Assets`: `Assets`, required. Update: in place.
-    pub fn assets(mut self, value: impl Arg<pentest::Assets>) -> CfnPentestProps<R0, Set, R2> { self.0.set("Assets", value.into_expr()); CfnPentestProps(self.0, Phase) }
+    pub fn assets(self, value: impl Arg<pentest::Assets>) -> CfnPentestProps<R0, Set, R2> { CfnPentestProps(put(self.0, "Assets", value.into_expr()), Phase) }
     /// `CleanUpStrategy`: `CleanUpStrategy`. Update: in place.
-    pub fn clean_up_strategy(mut self, value: impl Arg<pentest::CleanUpStrategy>) -> Self { self.0.set("CleanUpStrategy", value.into_expr()); self }
+    pub fn clean_up_strategy(self, value: impl Arg<pentest::CleanUpStrategy>) -> Self { Self(put(self.0, "CleanUpStrategy", value.into_expr()), Phase) }
     /// `CodeRemediationStrategy`: `CodeRemediationStrategy`. Update: in place.
-    pub fn code_remediation_strategy(mut self, value: impl Arg<pentest::CodeRemediationStrategy>) -> Self { self.0.set("CodeRemediationStrategy", value.into_expr()); self }
+    pub fn code_remediation_strategy(self, value: impl Arg<pentest::CodeRemediationStrategy>) -> Self { Self(put(self.0, "CodeRemediationStrategy", value.into_expr()), Phase) }
     /// `DisableManagedSkills`: list of `DisableManagedSkills`. Update: in place.
-    pub fn disable_managed_skills(mut self, value: impl Arg<Arr<pentest::DisableManagedSkills>>) -> Self { self.0.set("DisableManagedSkills", value.into_expr()); self }
+    pub fn disable_managed_skills(self, value: impl Arg<Arr<pentest::DisableManagedSkills>>) -> Self { Self(put(self.0, "DisableManagedSkills", value.into_expr()), Phase) }
     /// `ExcludeRiskTypes`: list of `ExcludeRiskTypes`. Update: in place.
-    pub fn exclude_risk_types(mut self, value: impl Arg<Arr<pentest::ExcludeRiskTypes>>) -> Self { self.0.set("ExcludeRiskTypes", value.into_expr()); self }
+    pub fn exclude_risk_types(self, value: impl Arg<Arr<pentest::ExcludeRiskTypes>>) -> Self { Self(put(self.0, "ExcludeRiskTypes", value.into_expr()), Phase) }
     /// `LogConfig`: `CloudWatchLog`. Update: in place.
-    pub fn log_config(mut self, value: impl Arg<pentest::CloudWatchLog>) -> Self { self.0.set("LogConfig", value.into_expr()); self }
+    pub fn log_config(self, value: impl Arg<pentest::CloudWatchLog>) -> Self { Self(put(self.0, "LogConfig", value.into_expr()), Phase) }
     /// `NetworkTrafficConfig`: `NetworkTrafficConfig`. Update: in place.
-    pub fn network_traffic_config(mut self, value: impl Arg<pentest::NetworkTrafficConfig>) -> Self { self.0.set("NetworkTrafficConfig", value.into_expr()); self }
+    pub fn network_traffic_config(self, value: impl Arg<pentest::NetworkTrafficConfig>) -> Self { Self(put(self.0, "NetworkTrafficConfig", value.into_expr()), Phase) }
     /// `ServiceRole`: text, required. Update: in place.
-    pub fn service_role(mut self, value: impl Arg<str>) -> CfnPentestProps<R0, R1, Set> { self.0.set("ServiceRole", value.into_expr()); CfnPentestProps(self.0, Phase) }
+    pub fn service_role(self, value: impl Arg<str>) -> CfnPentestProps<R0, R1, Set> { CfnPentestProps(put(self.0, "ServiceRole", value.into_expr()), Phase) }
     /// `Title`: text. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> Self { self.0.set("Title", value.into_expr()); self }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr()), Phase) }
     /// `VpcConfig`: `VpcConfig`. Update: in place.
-    pub fn vpc_config(mut self, value: impl Arg<pentest::VpcConfig>) -> Self { self.0.set("VpcConfig", value.into_expr()); self }
+    pub fn vpc_config(self, value: impl Arg<pentest::VpcConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnPentestProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityAgent::Pentest`.
 pub mod pentest {
 use crate::cfn::support::*;
 /// The property type `Actor` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-actor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Actor(Bag);
+#[must_use] pub struct Actor(Bag);
 impl Actor {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Authentication`: `Authentication`. Update: in place.
-    pub fn authentication(mut self, value: impl Arg<Authentication>) -> Self { self.0.set("Authentication", value.into_expr()); self }
+    pub fn authentication(self, value: impl Arg<Authentication>) -> Self { Self(put(self.0, "Authentication", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `EnableEmailMfa`: boolean. Update: in place.
-    pub fn enable_email_mfa(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableEmailMfa", value.into_expr()); self }
+    pub fn enable_email_mfa(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableEmailMfa", value.into_expr())) }
     /// `Identifier`: text. Update: in place.
-    pub fn identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("Identifier", value.into_expr()); self }
+    pub fn identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Identifier", value.into_expr())) }
     /// `MfaForwardingAddress`: text. Update: in place.
-    pub fn mfa_forwarding_address(mut self, value: impl Arg<str>) -> Self { self.0.set("MfaForwardingAddress", value.into_expr()); self }
+    pub fn mfa_forwarding_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MfaForwardingAddress", value.into_expr())) }
     /// `Uris`: list of text. Update: in place.
-    pub fn uris(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Uris", value.into_expr()); self }
+    pub fn uris(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Uris", value.into_expr())) }
 }
 impl Done for Actor { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Assets` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-assets.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Assets(Bag);
+#[must_use] pub struct Assets(Bag);
 impl Assets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Actors`: list of `Actor`. Update: in place.
-    pub fn actors(mut self, value: impl Arg<Arr<Actor>>) -> Self { self.0.set("Actors", value.into_expr()); self }
+    pub fn actors(self, value: impl Arg<Arr<Actor>>) -> Self { Self(put(self.0, "Actors", value.into_expr())) }
     /// `Documents`: list of `DocumentInfo`. Update: in place.
-    pub fn documents(mut self, value: impl Arg<Arr<DocumentInfo>>) -> Self { self.0.set("Documents", value.into_expr()); self }
+    pub fn documents(self, value: impl Arg<Arr<DocumentInfo>>) -> Self { Self(put(self.0, "Documents", value.into_expr())) }
     /// `Endpoints`: list of `Endpoint`. Update: in place.
-    pub fn endpoints(mut self, value: impl Arg<Arr<Endpoint>>) -> Self { self.0.set("Endpoints", value.into_expr()); self }
+    pub fn endpoints(self, value: impl Arg<Arr<Endpoint>>) -> Self { Self(put(self.0, "Endpoints", value.into_expr())) }
     /// `IntegratedRepositories`: list of `IntegratedRepository`. Update: in place.
-    pub fn integrated_repositories(mut self, value: impl Arg<Arr<IntegratedRepository>>) -> Self { self.0.set("IntegratedRepositories", value.into_expr()); self }
+    pub fn integrated_repositories(self, value: impl Arg<Arr<IntegratedRepository>>) -> Self { Self(put(self.0, "IntegratedRepositories", value.into_expr())) }
     /// `SourceCode`: list of `SourceCodeRepository`. Update: in place.
-    pub fn source_code(mut self, value: impl Arg<Arr<SourceCodeRepository>>) -> Self { self.0.set("SourceCode", value.into_expr()); self }
+    pub fn source_code(self, value: impl Arg<Arr<SourceCodeRepository>>) -> Self { Self(put(self.0, "SourceCode", value.into_expr())) }
     /// `TrustedCaCertificates`: list of `TrustedCaCertificate`. Update: in place.
-    pub fn trusted_ca_certificates(mut self, value: impl Arg<Arr<TrustedCaCertificate>>) -> Self { self.0.set("TrustedCaCertificates", value.into_expr()); self }
+    pub fn trusted_ca_certificates(self, value: impl Arg<Arr<TrustedCaCertificate>>) -> Self { Self(put(self.0, "TrustedCaCertificates", value.into_expr())) }
 }
 impl Done for Assets { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Authentication` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-authentication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Authentication(Bag);
+#[must_use] pub struct Authentication(Bag);
 impl Authentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ProviderType`: `ProviderType`. Update: in place.
-    pub fn provider_type(mut self, value: impl Arg<ProviderType>) -> Self { self.0.set("ProviderType", value.into_expr()); self }
+    pub fn provider_type(self, value: impl Arg<ProviderType>) -> Self { Self(put(self.0, "ProviderType", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for Authentication { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CaCertificateSource` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-cacertificatesource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CaCertificateSource(Bag);
+#[must_use] pub struct CaCertificateSource(Bag);
 impl CaCertificateSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArtifactId`: text. Update: in place.
-    pub fn artifact_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ArtifactId", value.into_expr()); self }
+    pub fn artifact_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactId", value.into_expr())) }
     /// `InlinePem`: text. Update: in place.
-    pub fn inline_pem(mut self, value: impl Arg<str>) -> Self { self.0.set("InlinePem", value.into_expr()); self }
+    pub fn inline_pem(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InlinePem", value.into_expr())) }
     /// `S3Location`: text. Update: in place.
-    pub fn s3_location(mut self, value: impl Arg<str>) -> Self { self.0.set("S3Location", value.into_expr()); self }
+    pub fn s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
 }
 impl Done for CaCertificateSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudWatchLog` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-cloudwatchlog.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLog(Bag);
+#[must_use] pub struct CloudWatchLog(Bag);
 impl CloudWatchLog {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `LogGroup`: text. Update: in place.
-    pub fn log_group(mut self, value: impl Arg<str>) -> Self { self.0.set("LogGroup", value.into_expr()); self }
+    pub fn log_group(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogGroup", value.into_expr())) }
     /// `LogStream`: text. Update: in place.
-    pub fn log_stream(mut self, value: impl Arg<str>) -> Self { self.0.set("LogStream", value.into_expr()); self }
+    pub fn log_stream(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogStream", value.into_expr())) }
 }
 impl Done for CloudWatchLog { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomHeader` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-customheader.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomHeader(Bag);
+#[must_use] pub struct CustomHeader(Bag);
 impl CustomHeader {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for CustomHeader { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentInfo` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-documentinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentInfo(Bag);
+#[must_use] pub struct DocumentInfo(Bag);
 impl DocumentInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArtifactId`: text. Update: in place.
-    pub fn artifact_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ArtifactId", value.into_expr()); self }
+    pub fn artifact_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArtifactId", value.into_expr())) }
     /// `S3Location`: text. Update: in place.
-    pub fn s3_location(mut self, value: impl Arg<str>) -> Self { self.0.set("S3Location", value.into_expr()); self }
+    pub fn s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
 }
 impl Done for DocumentInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Endpoint` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-endpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Endpoint(Bag);
+#[must_use] pub struct Endpoint(Bag);
 impl Endpoint {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Uri`: text. Update: in place.
-    pub fn uri(mut self, value: impl Arg<str>) -> Self { self.0.set("Uri", value.into_expr()); self }
+    pub fn uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Uri", value.into_expr())) }
 }
 impl Done for Endpoint { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IntegratedRepository` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-integratedrepository.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IntegratedRepository<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IntegratedRepository<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IntegratedRepository {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IntegratedRepository<super::missing::IntegrationId, super::missing::ProviderResourceId> { IntegratedRepository(Bag::default(), Phase) }
+    pub fn new() -> IntegratedRepository<Missing<super::required::IntegrationId>, Missing<super::required::ProviderResourceId>> { IntegratedRepository(Bag::default(), Phase) }
 }
 impl<R0, R1> IntegratedRepository<R0, R1> {
     /// `Branch`: text. Update: in place.
-    pub fn branch(mut self, value: impl Arg<str>) -> Self { self.0.set("Branch", value.into_expr()); self }
+    pub fn branch(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Branch", value.into_expr()), Phase) }
     /// `IntegrationId`: text, required. Update: in place.
-    pub fn integration_id(mut self, value: impl Arg<str>) -> IntegratedRepository<Set, R1> { self.0.set("IntegrationId", value.into_expr()); IntegratedRepository(self.0, Phase) }
+    pub fn integration_id(self, value: impl Arg<str>) -> IntegratedRepository<Set, R1> { IntegratedRepository(put(self.0, "IntegrationId", value.into_expr()), Phase) }
     /// `ProviderResourceId`: text, required. Update: in place.
-    pub fn provider_resource_id(mut self, value: impl Arg<str>) -> IntegratedRepository<R0, Set> { self.0.set("ProviderResourceId", value.into_expr()); IntegratedRepository(self.0, Phase) }
+    pub fn provider_resource_id(self, value: impl Arg<str>) -> IntegratedRepository<R0, Set> { IntegratedRepository(put(self.0, "ProviderResourceId", value.into_expr()), Phase) }
 }
 impl Done for IntegratedRepository { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkTrafficConfig` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-networktrafficconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkTrafficConfig(Bag);
+#[must_use] pub struct NetworkTrafficConfig(Bag);
 impl NetworkTrafficConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomHeaders`: list of `CustomHeader`. Update: in place.
-    pub fn custom_headers(mut self, value: impl Arg<Arr<CustomHeader>>) -> Self { self.0.set("CustomHeaders", value.into_expr()); self }
+    pub fn custom_headers(self, value: impl Arg<Arr<CustomHeader>>) -> Self { Self(put(self.0, "CustomHeaders", value.into_expr())) }
     /// `Rules`: list of `NetworkTrafficRule`. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<NetworkTrafficRule>>) -> Self { self.0.set("Rules", value.into_expr()); self }
+    pub fn rules(self, value: impl Arg<Arr<NetworkTrafficRule>>) -> Self { Self(put(self.0, "Rules", value.into_expr())) }
 }
 impl Done for NetworkTrafficConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkTrafficRule` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-networktrafficrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkTrafficRule(Bag);
+#[must_use] pub struct NetworkTrafficRule(Bag);
 impl NetworkTrafficRule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Effect`: `Effect`. Update: in place.
-    pub fn effect(mut self, value: impl Arg<Effect>) -> Self { self.0.set("Effect", value.into_expr()); self }
+    pub fn effect(self, value: impl Arg<Effect>) -> Self { Self(put(self.0, "Effect", value.into_expr())) }
     /// `NetworkTrafficRuleType`: `NetworkTrafficRuleType`. Update: in place.
-    pub fn network_traffic_rule_type(mut self, value: impl Arg<NetworkTrafficRuleType>) -> Self { self.0.set("NetworkTrafficRuleType", value.into_expr()); self }
+    pub fn network_traffic_rule_type(self, value: impl Arg<NetworkTrafficRuleType>) -> Self { Self(put(self.0, "NetworkTrafficRuleType", value.into_expr())) }
     /// `Pattern`: text. Update: in place.
-    pub fn pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("Pattern", value.into_expr()); self }
+    pub fn pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Pattern", value.into_expr())) }
 }
 impl Done for NetworkTrafficRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceCodeRepository` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-sourcecoderepository.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceCodeRepository(Bag);
+#[must_use] pub struct SourceCodeRepository(Bag);
 impl SourceCodeRepository {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3Location`: text. Update: in place.
-    pub fn s3_location(mut self, value: impl Arg<str>) -> Self { self.0.set("S3Location", value.into_expr()); self }
+    pub fn s3_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
 }
 impl Done for SourceCodeRepository { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrustedCaCertificate` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-trustedcacertificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrustedCaCertificate<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TrustedCaCertificate<R0 = Set>(Bag, Phase<(R0,)>);
 impl TrustedCaCertificate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TrustedCaCertificate<super::missing::Source> { TrustedCaCertificate(Bag::default(), Phase) }
+    pub fn new() -> TrustedCaCertificate<Missing<super::required::Source>> { TrustedCaCertificate(Bag::default(), Phase) }
 }
 impl<R0> TrustedCaCertificate<R0> {
     /// `Source`: `CaCertificateSource`, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<CaCertificateSource>) -> TrustedCaCertificate<Set> { self.0.set("Source", value.into_expr()); TrustedCaCertificate(self.0, Phase) }
+    pub fn source(self, value: impl Arg<CaCertificateSource>) -> TrustedCaCertificate<Set> { TrustedCaCertificate(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for TrustedCaCertificate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VpcConfig` of `AWS::SecurityAgent::Pentest`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-pentest-vpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VpcConfig(Bag);
+#[must_use] pub struct VpcConfig(Bag);
 impl VpcConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityGroupArns`: list of text. Update: in place.
-    pub fn security_group_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SecurityGroupArns", value.into_expr()); self }
+    pub fn security_group_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SecurityGroupArns", value.into_expr())) }
     /// `SubnetArns`: list of text. Update: in place.
-    pub fn subnet_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetArns", value.into_expr()); self }
+    pub fn subnet_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetArns", value.into_expr())) }
     /// `VpcArn`: text. Update: in place.
-    pub fn vpc_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcArn", value.into_expr()); self }
+    pub fn vpc_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcArn", value.into_expr())) }
 }
 impl Done for VpcConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `CleanUpStrategy` allows.
@@ -443,7 +443,7 @@ impl CfnSecurityRequirementPack {
     /// `AWS::SecurityAgent::SecurityRequirementPack`
     pub const TYPE: &'static str = "AWS::SecurityAgent::SecurityRequirementPack";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSecurityRequirementPackProps<R0>) -> Self where CfnSecurityRequirementPackProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSecurityRequirementPackProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PackId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `PackId`: text.
@@ -451,46 +451,46 @@ impl CfnSecurityRequirementPack {
 }
 impl Parent for CfnSecurityRequirementPack { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityAgent::SecurityRequirementPack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-securityrequirementpack.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSecurityRequirementPackProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSecurityRequirementPackProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSecurityRequirementPackProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSecurityRequirementPackProps<missing::Name> { CfnSecurityRequirementPackProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSecurityRequirementPackProps<Missing<required::Name>> { CfnSecurityRequirementPackProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSecurityRequirementPackProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSecurityRequirementPackProps<Set> { self.0.set("Name", value.into_expr()); CfnSecurityRequirementPackProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSecurityRequirementPackProps<Set> { CfnSecurityRequirementPackProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SecurityRequirements`: list of `SecurityRequirement`. Update: in place.
-    pub fn security_requirements(mut self, value: impl Arg<Arr<security_requirement_pack::SecurityRequirement>>) -> Self { self.0.set("SecurityRequirements", value.into_expr()); self }
+    pub fn security_requirements(self, value: impl Arg<Arr<security_requirement_pack::SecurityRequirement>>) -> Self { Self(put(self.0, "SecurityRequirements", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<security_requirement_pack::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<security_requirement_pack::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSecurityRequirementPackProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityAgent::SecurityRequirementPack`.
 pub mod security_requirement_pack {
 use crate::cfn::support::*;
 /// The property type `SecurityRequirement` of `AWS::SecurityAgent::SecurityRequirementPack`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-securityrequirementpack-securityrequirement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecurityRequirement<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct SecurityRequirement<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl SecurityRequirement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SecurityRequirement<super::missing::Description, super::missing::Domain, super::missing::Evaluation, super::missing::Name> { SecurityRequirement(Bag::default(), Phase) }
+    pub fn new() -> SecurityRequirement<Missing<super::required::Description>, Missing<super::required::Domain>, Missing<super::required::Evaluation>, Missing<super::required::Name>> { SecurityRequirement(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> SecurityRequirement<R0, R1, R2, R3> {
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> SecurityRequirement<Set, R1, R2, R3> { self.0.set("Description", value.into_expr()); SecurityRequirement(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> SecurityRequirement<Set, R1, R2, R3> { SecurityRequirement(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Domain`: text, required. Update: in place.
-    pub fn domain(mut self, value: impl Arg<str>) -> SecurityRequirement<R0, Set, R2, R3> { self.0.set("Domain", value.into_expr()); SecurityRequirement(self.0, Phase) }
+    pub fn domain(self, value: impl Arg<str>) -> SecurityRequirement<R0, Set, R2, R3> { SecurityRequirement(put(self.0, "Domain", value.into_expr()), Phase) }
     /// `Evaluation`: text, required. Update: in place.
-    pub fn evaluation(mut self, value: impl Arg<str>) -> SecurityRequirement<R0, R1, Set, R3> { self.0.set("Evaluation", value.into_expr()); SecurityRequirement(self.0, Phase) }
+    pub fn evaluation(self, value: impl Arg<str>) -> SecurityRequirement<R0, R1, Set, R3> { SecurityRequirement(put(self.0, "Evaluation", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> SecurityRequirement<R0, R1, R2, Set> { self.0.set("Name", value.into_expr()); SecurityRequirement(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> SecurityRequirement<R0, R1, R2, Set> { SecurityRequirement(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Remediation`: text. Update: in place.
-    pub fn remediation(mut self, value: impl Arg<str>) -> Self { self.0.set("Remediation", value.into_expr()); self }
+    pub fn remediation(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Remediation", value.into_expr()), Phase) }
 }
 impl Done for SecurityRequirement { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -502,7 +502,7 @@ impl CfnTargetDomain {
     /// `AWS::SecurityAgent::TargetDomain`
     pub const TYPE: &'static str = "AWS::SecurityAgent::TargetDomain";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTargetDomainProps<R0, R1>) -> Self where CfnTargetDomainProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTargetDomainProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TargetDomainId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
@@ -520,58 +520,58 @@ impl CfnTargetDomain {
 }
 impl Parent for CfnTargetDomain { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityAgent::TargetDomain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityagent-targetdomain.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTargetDomainProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTargetDomainProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTargetDomainProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTargetDomainProps<missing::TargetDomainName, missing::VerificationMethod> { CfnTargetDomainProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTargetDomainProps<Missing<required::TargetDomainName>, Missing<required::VerificationMethod>> { CfnTargetDomainProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTargetDomainProps<R0, R1> {
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetDomainName`: text, required. Update: replacement.
-    pub fn target_domain_name(mut self, value: impl Arg<str>) -> CfnTargetDomainProps<Set, R1> { self.0.set("TargetDomainName", value.into_expr()); CfnTargetDomainProps(self.0, Phase) }
+    pub fn target_domain_name(self, value: impl Arg<str>) -> CfnTargetDomainProps<Set, R1> { CfnTargetDomainProps(put(self.0, "TargetDomainName", value.into_expr()), Phase) }
     /// `VerificationMethod`: `VerificationMethod`, required. Update: in place.
-    pub fn verification_method(mut self, value: impl Arg<target_domain::VerificationMethod>) -> CfnTargetDomainProps<R0, Set> { self.0.set("VerificationMethod", value.into_expr()); CfnTargetDomainProps(self.0, Phase) }
+    pub fn verification_method(self, value: impl Arg<target_domain::VerificationMethod>) -> CfnTargetDomainProps<R0, Set> { CfnTargetDomainProps(put(self.0, "VerificationMethod", value.into_expr()), Phase) }
 }
 impl Done for CfnTargetDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityAgent::TargetDomain`.
 pub mod target_domain {
 use crate::cfn::support::*;
 /// The property type `DnsVerification` of `AWS::SecurityAgent::TargetDomain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-targetdomain-dnsverification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DnsVerification(Bag);
+#[must_use] pub struct DnsVerification(Bag);
 impl DnsVerification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DnsRecordName`: text. Update: in place.
-    pub fn dns_record_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DnsRecordName", value.into_expr()); self }
+    pub fn dns_record_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DnsRecordName", value.into_expr())) }
     /// `DnsRecordType`: `DnsRecordType`. Update: in place.
-    pub fn dns_record_type(mut self, value: impl Arg<DnsRecordType>) -> Self { self.0.set("DnsRecordType", value.into_expr()); self }
+    pub fn dns_record_type(self, value: impl Arg<DnsRecordType>) -> Self { Self(put(self.0, "DnsRecordType", value.into_expr())) }
     /// `Token`: text. Update: in place.
-    pub fn token(mut self, value: impl Arg<str>) -> Self { self.0.set("Token", value.into_expr()); self }
+    pub fn token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Token", value.into_expr())) }
 }
 impl Done for DnsVerification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpVerification` of `AWS::SecurityAgent::TargetDomain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-targetdomain-httpverification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpVerification(Bag);
+#[must_use] pub struct HttpVerification(Bag);
 impl HttpVerification {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RoutePath`: text. Update: in place.
-    pub fn route_path(mut self, value: impl Arg<str>) -> Self { self.0.set("RoutePath", value.into_expr()); self }
+    pub fn route_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutePath", value.into_expr())) }
     /// `Token`: text. Update: in place.
-    pub fn token(mut self, value: impl Arg<str>) -> Self { self.0.set("Token", value.into_expr()); self }
+    pub fn token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Token", value.into_expr())) }
 }
 impl Done for HttpVerification { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VerificationDetails` of `AWS::SecurityAgent::TargetDomain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityagent-targetdomain-verificationdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VerificationDetails(Bag);
+#[must_use] pub struct VerificationDetails(Bag);
 impl VerificationDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DnsTxt`: `DnsVerification`. Update: in place.
-    pub fn dns_txt(mut self, value: impl Arg<DnsVerification>) -> Self { self.0.set("DnsTxt", value.into_expr()); self }
+    pub fn dns_txt(self, value: impl Arg<DnsVerification>) -> Self { Self(put(self.0, "DnsTxt", value.into_expr())) }
     /// `HttpRoute`: `HttpVerification`. Update: in place.
-    pub fn http_route(mut self, value: impl Arg<HttpVerification>) -> Self { self.0.set("HttpRoute", value.into_expr()); self }
+    pub fn http_route(self, value: impl Arg<HttpVerification>) -> Self { Self(put(self.0, "HttpRoute", value.into_expr())) }
     /// `Method`: `Method`. Update: in place.
-    pub fn method(mut self, value: impl Arg<Method>) -> Self { self.0.set("Method", value.into_expr()); self }
+    pub fn method(self, value: impl Arg<Method>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
 }
 impl Done for VerificationDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DnsRecordType` allows.
@@ -581,5 +581,5 @@ Method { DnsTxt = "DNS_TXT", HttpRoute = "HTTP_ROUTE", PrivateVpc = "PRIVATE_VPC
 values! { /// Texts that `VerificationMethod` allows.
 VerificationMethod { DnsTxt = "DNS_TXT", HttpRoute = "HTTP_ROUTE", PrivateVpc = "PRIVATE_VPC" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AgentSpaceId, ArtifactType, Assets, ControlsScanning, Description, Domain, Evaluation, FileName, GeneralPurposeScanning, Integration, IntegrationId, Name, ProviderResourceId, ServiceRole, Source, TargetDomainName, VerificationMethod } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AgentSpaceId, ArtifactType, Assets, ControlsScanning, Description, Domain, Evaluation, FileName, GeneralPurposeScanning, Integration, IntegrationId, Name, ProviderResourceId, ServiceRole, Source, TargetDomainName, VerificationMethod } }

@@ -10,28 +10,28 @@ impl CfnAggregatorV2 {
     /// `AWS::SecurityHub::AggregatorV2`
     pub const TYPE: &'static str = "AWS::SecurityHub::AggregatorV2";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAggregatorV2Props<R0, R1>) -> Self where CfnAggregatorV2Props<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAggregatorV2Props>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AggregatorV2Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AggregationRegion`: text.
     pub fn attr_aggregation_region(&self) -> Val<str> { self.0.get_att("AggregationRegion") }
-    /// The attribute `AggregatorV2Arn`: text.
+    /// The attribute `AggregatorV2Arn`: `OtherArn`.
     pub fn attr_aggregator_v2_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AggregatorV2Arn") }
 }
 impl Parent for CfnAggregatorV2 { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityHub::AggregatorV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-aggregatorv2.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAggregatorV2Props<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAggregatorV2Props<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAggregatorV2Props {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAggregatorV2Props<missing::LinkedRegions, missing::RegionLinkingMode> { CfnAggregatorV2Props(Bag::default(), Phase) }
+    pub fn new() -> CfnAggregatorV2Props<Missing<required::LinkedRegions>, Missing<required::RegionLinkingMode>> { CfnAggregatorV2Props(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAggregatorV2Props<R0, R1> {
     /// `LinkedRegions`: list of text, required. Update: in place.
-    pub fn linked_regions(mut self, value: impl Arg<Arr<str>>) -> CfnAggregatorV2Props<Set, R1> { self.0.set("LinkedRegions", value.into_expr()); CfnAggregatorV2Props(self.0, Phase) }
+    pub fn linked_regions(self, value: impl Arg<Arr<str>>) -> CfnAggregatorV2Props<Set, R1> { CfnAggregatorV2Props(put(self.0, "LinkedRegions", value.into_expr()), Phase) }
     /// `RegionLinkingMode`: `RegionLinkingMode`, required. Update: in place.
-    pub fn region_linking_mode(mut self, value: impl Arg<aggregator_v2::RegionLinkingMode>) -> CfnAggregatorV2Props<R0, Set> { self.0.set("RegionLinkingMode", value.into_expr()); CfnAggregatorV2Props(self.0, Phase) }
+    pub fn region_linking_mode(self, value: impl Arg<aggregator_v2::RegionLinkingMode>) -> CfnAggregatorV2Props<R0, Set> { CfnAggregatorV2Props(put(self.0, "RegionLinkingMode", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAggregatorV2Props { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::AggregatorV2`.
@@ -46,277 +46,277 @@ impl CfnAutomationRule {
     /// `AWS::SecurityHub::AutomationRule`
     pub const TYPE: &'static str = "AWS::SecurityHub::AutomationRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnAutomationRuleProps<R0, R1, R2, R3, R4>) -> Self where CfnAutomationRuleProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAutomationRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `CreatedBy`: text.
     pub fn attr_created_by(&self) -> Val<str> { self.0.get_att("CreatedBy") }
-    /// The attribute `RuleArn`: text.
+    /// The attribute `RuleArn`: `OtherArn`.
     pub fn attr_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RuleArn") }
     /// The attribute `UpdatedAt`: text.
     pub fn attr_updated_at(&self) -> Val<str> { self.0.get_att("UpdatedAt") }
 }
 impl Parent for CfnAutomationRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAutomationRuleProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnAutomationRuleProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnAutomationRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAutomationRuleProps<missing::Actions, missing::Criteria, missing::Description, missing::RuleName, missing::RuleOrder> { CfnAutomationRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAutomationRuleProps<Missing<required::Actions>, Missing<required::Criteria>, Missing<required::Description>, Missing<required::RuleName>, Missing<required::RuleOrder>> { CfnAutomationRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnAutomationRuleProps<R0, R1, R2, R3, R4> {
     /// `Actions`: list of `AutomationRulesAction`, required. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Arr<automation_rule::AutomationRulesAction>>) -> CfnAutomationRuleProps<Set, R1, R2, R3, R4> { self.0.set("Actions", value.into_expr()); CfnAutomationRuleProps(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<Arr<automation_rule::AutomationRulesAction>>) -> CfnAutomationRuleProps<Set, R1, R2, R3, R4> { CfnAutomationRuleProps(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `Criteria`: `AutomationRulesFindingFilters`, required. Update: in place.
-    pub fn criteria(mut self, value: impl Arg<automation_rule::AutomationRulesFindingFilters>) -> CfnAutomationRuleProps<R0, Set, R2, R3, R4> { self.0.set("Criteria", value.into_expr()); CfnAutomationRuleProps(self.0, Phase) }
+    pub fn criteria(self, value: impl Arg<automation_rule::AutomationRulesFindingFilters>) -> CfnAutomationRuleProps<R0, Set, R2, R3, R4> { CfnAutomationRuleProps(put(self.0, "Criteria", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnAutomationRuleProps<R0, R1, Set, R3, R4> { self.0.set("Description", value.into_expr()); CfnAutomationRuleProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnAutomationRuleProps<R0, R1, Set, R3, R4> { CfnAutomationRuleProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `IsTerminal`: boolean. Update: in place.
-    pub fn is_terminal(mut self, value: impl Arg<bool>) -> Self { self.0.set("IsTerminal", value.into_expr()); self }
+    pub fn is_terminal(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IsTerminal", value.into_expr()), Phase) }
     /// `RuleName`: text, required. Update: in place.
-    pub fn rule_name(mut self, value: impl Arg<str>) -> CfnAutomationRuleProps<R0, R1, R2, Set, R4> { self.0.set("RuleName", value.into_expr()); CfnAutomationRuleProps(self.0, Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> CfnAutomationRuleProps<R0, R1, R2, Set, R4> { CfnAutomationRuleProps(put(self.0, "RuleName", value.into_expr()), Phase) }
     /// `RuleOrder`: integer, required. Update: in place.
-    pub fn rule_order(mut self, value: impl Arg<i64>) -> CfnAutomationRuleProps<R0, R1, R2, R3, Set> { self.0.set("RuleOrder", value.into_expr()); CfnAutomationRuleProps(self.0, Phase) }
+    pub fn rule_order(self, value: impl Arg<i64>) -> CfnAutomationRuleProps<R0, R1, R2, R3, Set> { CfnAutomationRuleProps(put(self.0, "RuleOrder", value.into_expr()), Phase) }
     /// `RuleStatus`: `RuleStatus`. Update: in place.
-    pub fn rule_status(mut self, value: impl Arg<automation_rule::RuleStatus>) -> Self { self.0.set("RuleStatus", value.into_expr()); self }
+    pub fn rule_status(self, value: impl Arg<automation_rule::RuleStatus>) -> Self { Self(put(self.0, "RuleStatus", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAutomationRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::AutomationRule`.
 pub mod automation_rule {
 use crate::cfn::support::*;
 /// The property type `AutomationRulesAction` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutomationRulesAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AutomationRulesAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AutomationRulesAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AutomationRulesAction<super::missing::FindingFieldsUpdate, super::missing::Type> { AutomationRulesAction(Bag::default(), Phase) }
+    pub fn new() -> AutomationRulesAction<Missing<super::required::FindingFieldsUpdate>, Missing<super::required::Type>> { AutomationRulesAction(Bag::default(), Phase) }
 }
 impl<R0, R1> AutomationRulesAction<R0, R1> {
     /// `FindingFieldsUpdate`: `AutomationRulesFindingFieldsUpdate`, required. Update: in place.
-    pub fn finding_fields_update(mut self, value: impl Arg<AutomationRulesFindingFieldsUpdate>) -> AutomationRulesAction<Set, R1> { self.0.set("FindingFieldsUpdate", value.into_expr()); AutomationRulesAction(self.0, Phase) }
+    pub fn finding_fields_update(self, value: impl Arg<AutomationRulesFindingFieldsUpdate>) -> AutomationRulesAction<Set, R1> { AutomationRulesAction(put(self.0, "FindingFieldsUpdate", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> AutomationRulesAction<R0, Set> { self.0.set("Type", value.into_expr()); AutomationRulesAction(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> AutomationRulesAction<R0, Set> { AutomationRulesAction(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AutomationRulesAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutomationRulesFindingFieldsUpdate` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfieldsupdate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutomationRulesFindingFieldsUpdate(Bag);
+#[must_use] pub struct AutomationRulesFindingFieldsUpdate(Bag);
 impl AutomationRulesFindingFieldsUpdate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Confidence`: integer. Update: in place.
-    pub fn confidence(mut self, value: impl Arg<i64>) -> Self { self.0.set("Confidence", value.into_expr()); self }
+    pub fn confidence(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Confidence", value.into_expr())) }
     /// `Criticality`: integer. Update: in place.
-    pub fn criticality(mut self, value: impl Arg<i64>) -> Self { self.0.set("Criticality", value.into_expr()); self }
+    pub fn criticality(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Criticality", value.into_expr())) }
     /// `Note`: `NoteUpdate`. Update: in place.
-    pub fn note(mut self, value: impl Arg<NoteUpdate>) -> Self { self.0.set("Note", value.into_expr()); self }
+    pub fn note(self, value: impl Arg<NoteUpdate>) -> Self { Self(put(self.0, "Note", value.into_expr())) }
     /// `RelatedFindings`: list of `RelatedFinding`. Update: in place.
-    pub fn related_findings(mut self, value: impl Arg<Arr<RelatedFinding>>) -> Self { self.0.set("RelatedFindings", value.into_expr()); self }
+    pub fn related_findings(self, value: impl Arg<Arr<RelatedFinding>>) -> Self { Self(put(self.0, "RelatedFindings", value.into_expr())) }
     /// `Severity`: `SeverityUpdate`. Update: in place.
-    pub fn severity(mut self, value: impl Arg<SeverityUpdate>) -> Self { self.0.set("Severity", value.into_expr()); self }
+    pub fn severity(self, value: impl Arg<SeverityUpdate>) -> Self { Self(put(self.0, "Severity", value.into_expr())) }
     /// `Types`: list of text. Update: in place.
-    pub fn types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Types", value.into_expr()); self }
+    pub fn types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Types", value.into_expr())) }
     /// `UserDefinedFields`: map of text. Update: in place.
-    pub fn user_defined_fields(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("UserDefinedFields", value.into_expr()); self }
+    pub fn user_defined_fields(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "UserDefinedFields", value.into_expr())) }
     /// `VerificationState`: `VerificationState`. Update: in place.
-    pub fn verification_state(mut self, value: impl Arg<VerificationState>) -> Self { self.0.set("VerificationState", value.into_expr()); self }
+    pub fn verification_state(self, value: impl Arg<VerificationState>) -> Self { Self(put(self.0, "VerificationState", value.into_expr())) }
     /// `Workflow`: `WorkflowUpdate`. Update: in place.
-    pub fn workflow(mut self, value: impl Arg<WorkflowUpdate>) -> Self { self.0.set("Workflow", value.into_expr()); self }
+    pub fn workflow(self, value: impl Arg<WorkflowUpdate>) -> Self { Self(put(self.0, "Workflow", value.into_expr())) }
 }
 impl Done for AutomationRulesFindingFieldsUpdate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutomationRulesFindingFilters` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-automationrulesfindingfilters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutomationRulesFindingFilters(Bag);
+#[must_use] pub struct AutomationRulesFindingFilters(Bag);
 impl AutomationRulesFindingFilters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsAccountId`: list of `StringFilter`. Update: in place.
-    pub fn aws_account_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("AwsAccountId", value.into_expr()); self }
+    pub fn aws_account_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "AwsAccountId", value.into_expr())) }
     /// `CompanyName`: list of `StringFilter`. Update: in place.
-    pub fn company_name(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("CompanyName", value.into_expr()); self }
+    pub fn company_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "CompanyName", value.into_expr())) }
     /// `ComplianceAssociatedStandardsId`: list of `StringFilter`. Update: in place.
-    pub fn compliance_associated_standards_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ComplianceAssociatedStandardsId", value.into_expr()); self }
+    pub fn compliance_associated_standards_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceAssociatedStandardsId", value.into_expr())) }
     /// `ComplianceSecurityControlId`: list of `StringFilter`. Update: in place.
-    pub fn compliance_security_control_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ComplianceSecurityControlId", value.into_expr()); self }
+    pub fn compliance_security_control_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceSecurityControlId", value.into_expr())) }
     /// `ComplianceStatus`: list of `StringFilter`. Update: in place.
-    pub fn compliance_status(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ComplianceStatus", value.into_expr()); self }
+    pub fn compliance_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceStatus", value.into_expr())) }
     /// `Confidence`: list of `NumberFilter`. Update: in place.
-    pub fn confidence(mut self, value: impl Arg<Arr<NumberFilter>>) -> Self { self.0.set("Confidence", value.into_expr()); self }
+    pub fn confidence(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "Confidence", value.into_expr())) }
     /// `CreatedAt`: list of `DateFilter`. Update: in place.
-    pub fn created_at(mut self, value: impl Arg<Arr<DateFilter>>) -> Self { self.0.set("CreatedAt", value.into_expr()); self }
+    pub fn created_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr())) }
     /// `Criticality`: list of `NumberFilter`. Update: in place.
-    pub fn criticality(mut self, value: impl Arg<Arr<NumberFilter>>) -> Self { self.0.set("Criticality", value.into_expr()); self }
+    pub fn criticality(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "Criticality", value.into_expr())) }
     /// `Description`: list of `StringFilter`. Update: in place.
-    pub fn description(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `FirstObservedAt`: list of `DateFilter`. Update: in place.
-    pub fn first_observed_at(mut self, value: impl Arg<Arr<DateFilter>>) -> Self { self.0.set("FirstObservedAt", value.into_expr()); self }
+    pub fn first_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "FirstObservedAt", value.into_expr())) }
     /// `GeneratorId`: list of `StringFilter`. Update: in place.
-    pub fn generator_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("GeneratorId", value.into_expr()); self }
+    pub fn generator_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "GeneratorId", value.into_expr())) }
     /// `Id`: list of `StringFilter`. Update: in place.
-    pub fn id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
     /// `LastObservedAt`: list of `DateFilter`. Update: in place.
-    pub fn last_observed_at(mut self, value: impl Arg<Arr<DateFilter>>) -> Self { self.0.set("LastObservedAt", value.into_expr()); self }
+    pub fn last_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "LastObservedAt", value.into_expr())) }
     /// `NoteText`: list of `StringFilter`. Update: in place.
-    pub fn note_text(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("NoteText", value.into_expr()); self }
+    pub fn note_text(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NoteText", value.into_expr())) }
     /// `NoteUpdatedAt`: list of `DateFilter`. Update: in place.
-    pub fn note_updated_at(mut self, value: impl Arg<Arr<DateFilter>>) -> Self { self.0.set("NoteUpdatedAt", value.into_expr()); self }
+    pub fn note_updated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "NoteUpdatedAt", value.into_expr())) }
     /// `NoteUpdatedBy`: list of `StringFilter`. Update: in place.
-    pub fn note_updated_by(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("NoteUpdatedBy", value.into_expr()); self }
+    pub fn note_updated_by(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NoteUpdatedBy", value.into_expr())) }
     /// `ProductArn`: list of `StringFilter`. Update: in place.
-    pub fn product_arn(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ProductArn", value.into_expr()); self }
+    pub fn product_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProductArn", value.into_expr())) }
     /// `ProductName`: list of `StringFilter`. Update: in place.
-    pub fn product_name(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ProductName", value.into_expr()); self }
+    pub fn product_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProductName", value.into_expr())) }
     /// `RecordState`: list of `StringFilter`. Update: in place.
-    pub fn record_state(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("RecordState", value.into_expr()); self }
+    pub fn record_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RecordState", value.into_expr())) }
     /// `RelatedFindingsId`: list of `StringFilter`. Update: in place.
-    pub fn related_findings_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("RelatedFindingsId", value.into_expr()); self }
+    pub fn related_findings_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RelatedFindingsId", value.into_expr())) }
     /// `RelatedFindingsProductArn`: list of `StringFilter`. Update: in place.
-    pub fn related_findings_product_arn(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("RelatedFindingsProductArn", value.into_expr()); self }
+    pub fn related_findings_product_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RelatedFindingsProductArn", value.into_expr())) }
     /// `ResourceDetailsOther`: list of `MapFilter`. Update: in place.
-    pub fn resource_details_other(mut self, value: impl Arg<Arr<MapFilter>>) -> Self { self.0.set("ResourceDetailsOther", value.into_expr()); self }
+    pub fn resource_details_other(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ResourceDetailsOther", value.into_expr())) }
     /// `ResourceId`: list of `StringFilter`. Update: in place.
-    pub fn resource_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceId", value.into_expr()); self }
+    pub fn resource_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceId", value.into_expr())) }
     /// `ResourcePartition`: list of `StringFilter`. Update: in place.
-    pub fn resource_partition(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourcePartition", value.into_expr()); self }
+    pub fn resource_partition(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourcePartition", value.into_expr())) }
     /// `ResourceRegion`: list of `StringFilter`. Update: in place.
-    pub fn resource_region(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceRegion", value.into_expr()); self }
+    pub fn resource_region(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceRegion", value.into_expr())) }
     /// `ResourceTags`: list of `MapFilter`. Update: in place.
-    pub fn resource_tags(mut self, value: impl Arg<Arr<MapFilter>>) -> Self { self.0.set("ResourceTags", value.into_expr()); self }
+    pub fn resource_tags(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr())) }
     /// `ResourceType`: list of `StringFilter`. Update: in place.
-    pub fn resource_type(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceType", value.into_expr()); self }
+    pub fn resource_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceType", value.into_expr())) }
     /// `SeverityLabel`: list of `StringFilter`. Update: in place.
-    pub fn severity_label(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("SeverityLabel", value.into_expr()); self }
+    pub fn severity_label(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "SeverityLabel", value.into_expr())) }
     /// `SourceUrl`: list of `StringFilter`. Update: in place.
-    pub fn source_url(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("SourceUrl", value.into_expr()); self }
+    pub fn source_url(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "SourceUrl", value.into_expr())) }
     /// `Title`: list of `StringFilter`. Update: in place.
-    pub fn title(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("Title", value.into_expr()); self }
+    pub fn title(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
     /// `Type`: list of `StringFilter`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `UpdatedAt`: list of `DateFilter`. Update: in place.
-    pub fn updated_at(mut self, value: impl Arg<Arr<DateFilter>>) -> Self { self.0.set("UpdatedAt", value.into_expr()); self }
+    pub fn updated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr())) }
     /// `UserDefinedFields`: list of `MapFilter`. Update: in place.
-    pub fn user_defined_fields(mut self, value: impl Arg<Arr<MapFilter>>) -> Self { self.0.set("UserDefinedFields", value.into_expr()); self }
+    pub fn user_defined_fields(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "UserDefinedFields", value.into_expr())) }
     /// `VerificationState`: list of `StringFilter`. Update: in place.
-    pub fn verification_state(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("VerificationState", value.into_expr()); self }
+    pub fn verification_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VerificationState", value.into_expr())) }
     /// `WorkflowStatus`: list of `StringFilter`. Update: in place.
-    pub fn workflow_status(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("WorkflowStatus", value.into_expr()); self }
+    pub fn workflow_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "WorkflowStatus", value.into_expr())) }
 }
 impl Done for AutomationRulesFindingFilters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateFilter` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-datefilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DateFilter(Bag);
+#[must_use] pub struct DateFilter(Bag);
 impl DateFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DateRange`: `DateRange`. Update: in place.
-    pub fn date_range(mut self, value: impl Arg<DateRange>) -> Self { self.0.set("DateRange", value.into_expr()); self }
+    pub fn date_range(self, value: impl Arg<DateRange>) -> Self { Self(put(self.0, "DateRange", value.into_expr())) }
     /// `End`: text. Update: in place.
-    pub fn end(mut self, value: impl Arg<str>) -> Self { self.0.set("End", value.into_expr()); self }
+    pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value.into_expr())) }
     /// `Start`: text. Update: in place.
-    pub fn start(mut self, value: impl Arg<str>) -> Self { self.0.set("Start", value.into_expr()); self }
+    pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value.into_expr())) }
 }
 impl Done for DateFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateRange` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-daterange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DateRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DateRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DateRange {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DateRange<super::missing::Unit, super::missing::Value> { DateRange(Bag::default(), Phase) }
+    pub fn new() -> DateRange<Missing<super::required::Unit>, Missing<super::required::Value>> { DateRange(Bag::default(), Phase) }
 }
 impl<R0, R1> DateRange<R0, R1> {
     /// `Unit`: `Unit`, required. Update: in place.
-    pub fn unit(mut self, value: impl Arg<Unit>) -> DateRange<Set, R1> { self.0.set("Unit", value.into_expr()); DateRange(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> DateRange<Set, R1> { DateRange(put(self.0, "Unit", value.into_expr()), Phase) }
     /// `Value`: number, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<f64>) -> DateRange<R0, Set> { self.0.set("Value", value.into_expr()); DateRange(self.0, Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> DateRange<R0, Set> { DateRange(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for DateRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MapFilter` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-mapfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MapFilter<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MapFilter<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MapFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MapFilter<super::missing::Comparison, super::missing::Key, super::missing::Value> { MapFilter(Bag::default(), Phase) }
+    pub fn new() -> MapFilter<Missing<super::required::Comparison>, Missing<super::required::Key>, Missing<super::required::Value>> { MapFilter(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MapFilter<R0, R1, R2> {
     /// `Comparison`: `MapFilterComparison`, required. Update: in place.
-    pub fn comparison(mut self, value: impl Arg<MapFilterComparison>) -> MapFilter<Set, R1, R2> { self.0.set("Comparison", value.into_expr()); MapFilter(self.0, Phase) }
+    pub fn comparison(self, value: impl Arg<MapFilterComparison>) -> MapFilter<Set, R1, R2> { MapFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> MapFilter<R0, Set, R2> { self.0.set("Key", value.into_expr()); MapFilter(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> MapFilter<R0, Set, R2> { MapFilter(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> MapFilter<R0, R1, Set> { self.0.set("Value", value.into_expr()); MapFilter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> MapFilter<R0, R1, Set> { MapFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for MapFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NoteUpdate` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-noteupdate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NoteUpdate<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct NoteUpdate<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl NoteUpdate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NoteUpdate<super::missing::Text, super::missing::UpdatedBy> { NoteUpdate(Bag::default(), Phase) }
+    pub fn new() -> NoteUpdate<Missing<super::required::Text>, Missing<super::required::UpdatedBy>> { NoteUpdate(Bag::default(), Phase) }
 }
 impl<R0, R1> NoteUpdate<R0, R1> {
     /// `Text`: text, required. Update: in place.
-    pub fn text(mut self, value: impl Arg<str>) -> NoteUpdate<Set, R1> { self.0.set("Text", value.into_expr()); NoteUpdate(self.0, Phase) }
+    pub fn text(self, value: impl Arg<str>) -> NoteUpdate<Set, R1> { NoteUpdate(put(self.0, "Text", value.into_expr()), Phase) }
     /// `UpdatedBy`: text, required. Update: in place.
-    pub fn updated_by(mut self, value: impl Arg<str>) -> NoteUpdate<R0, Set> { self.0.set("UpdatedBy", value.into_expr()); NoteUpdate(self.0, Phase) }
+    pub fn updated_by(self, value: impl Arg<str>) -> NoteUpdate<R0, Set> { NoteUpdate(put(self.0, "UpdatedBy", value.into_expr()), Phase) }
 }
 impl Done for NoteUpdate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NumberFilter` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-numberfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NumberFilter(Bag);
+#[must_use] pub struct NumberFilter(Bag);
 impl NumberFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Eq`: number. Update: in place.
-    pub fn eq(mut self, value: impl Arg<f64>) -> Self { self.0.set("Eq", value.into_expr()); self }
+    pub fn eq(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Eq", value.into_expr())) }
     /// `Gte`: number. Update: in place.
-    pub fn gte(mut self, value: impl Arg<f64>) -> Self { self.0.set("Gte", value.into_expr()); self }
+    pub fn gte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Gte", value.into_expr())) }
     /// `Lte`: number. Update: in place.
-    pub fn lte(mut self, value: impl Arg<f64>) -> Self { self.0.set("Lte", value.into_expr()); self }
+    pub fn lte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Lte", value.into_expr())) }
 }
 impl Done for NumberFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RelatedFinding` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-relatedfinding.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RelatedFinding<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RelatedFinding<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RelatedFinding {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RelatedFinding<super::missing::Id, super::missing::ProductArn> { RelatedFinding(Bag::default(), Phase) }
+    pub fn new() -> RelatedFinding<Missing<super::required::Id>, Missing<super::required::ProductArn>> { RelatedFinding(Bag::default(), Phase) }
 }
 impl<R0, R1> RelatedFinding<R0, R1> {
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> RelatedFinding<Set, R1> { self.0.set("Id", value.into_expr()); RelatedFinding(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> RelatedFinding<Set, R1> { RelatedFinding(put(self.0, "Id", value.into_expr()), Phase) }
     /// `ProductArn`: text, required. Update: in place.
-    pub fn product_arn(mut self, value: impl Arg<str>) -> RelatedFinding<R0, Set> { self.0.set("ProductArn", value.into_expr()); RelatedFinding(self.0, Phase) }
+    pub fn product_arn(self, value: impl Arg<str>) -> RelatedFinding<R0, Set> { RelatedFinding(put(self.0, "ProductArn", value.into_expr()), Phase) }
 }
 impl Done for RelatedFinding { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SeverityUpdate` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-severityupdate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SeverityUpdate(Bag);
+#[must_use] pub struct SeverityUpdate(Bag);
 impl SeverityUpdate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Label`: `Label`. Update: in place.
-    pub fn label(mut self, value: impl Arg<Label>) -> Self { self.0.set("Label", value.into_expr()); self }
+    pub fn label(self, value: impl Arg<Label>) -> Self { Self(put(self.0, "Label", value.into_expr())) }
     /// `Normalized`: integer. Update: in place.
-    pub fn normalized(mut self, value: impl Arg<i64>) -> Self { self.0.set("Normalized", value.into_expr()); self }
+    pub fn normalized(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Normalized", value.into_expr())) }
     /// `Product`: number. Update: in place.
-    pub fn product(mut self, value: impl Arg<f64>) -> Self { self.0.set("Product", value.into_expr()); self }
+    pub fn product(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Product", value.into_expr())) }
 }
 impl Done for SeverityUpdate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StringFilter` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-stringfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StringFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StringFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StringFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StringFilter<super::missing::Comparison, super::missing::Value> { StringFilter(Bag::default(), Phase) }
+    pub fn new() -> StringFilter<Missing<super::required::Comparison>, Missing<super::required::Value>> { StringFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> StringFilter<R0, R1> {
     /// `Comparison`: `Comparison`, required. Update: in place.
-    pub fn comparison(mut self, value: impl Arg<Comparison>) -> StringFilter<Set, R1> { self.0.set("Comparison", value.into_expr()); StringFilter(self.0, Phase) }
+    pub fn comparison(self, value: impl Arg<Comparison>) -> StringFilter<Set, R1> { StringFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> StringFilter<R0, Set> { self.0.set("Value", value.into_expr()); StringFilter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> StringFilter<R0, Set> { StringFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for StringFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowUpdate` of `AWS::SecurityHub::AutomationRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrule-workflowupdate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkflowUpdate<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WorkflowUpdate<R0 = Set>(Bag, Phase<(R0,)>);
 impl WorkflowUpdate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WorkflowUpdate<super::missing::Status> { WorkflowUpdate(Bag::default(), Phase) }
+    pub fn new() -> WorkflowUpdate<Missing<super::required::Status>> { WorkflowUpdate(Bag::default(), Phase) }
 }
 impl<R0> WorkflowUpdate<R0> {
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> WorkflowUpdate<Set> { self.0.set("Status", value.into_expr()); WorkflowUpdate(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> WorkflowUpdate<Set> { WorkflowUpdate(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for WorkflowUpdate { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Comparison` allows.
@@ -342,12 +342,12 @@ impl CfnAutomationRuleV2 {
     /// `AWS::SecurityHub::AutomationRuleV2`
     pub const TYPE: &'static str = "AWS::SecurityHub::AutomationRuleV2";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnAutomationRuleV2Props<R0, R1, R2, R3, R4>) -> Self where CfnAutomationRuleV2Props<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAutomationRuleV2Props>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
-    /// The attribute `RuleArn`: text.
+    /// The attribute `RuleArn`: `OtherArn`.
     pub fn attr_rule_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RuleArn") }
     /// The attribute `RuleId`: text.
     pub fn attr_rule_id(&self) -> Val<str> { self.0.get_att("RuleId") }
@@ -356,248 +356,248 @@ impl CfnAutomationRuleV2 {
 }
 impl Parent for CfnAutomationRuleV2 { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-automationrulev2.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAutomationRuleV2Props<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnAutomationRuleV2Props<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnAutomationRuleV2Props {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAutomationRuleV2Props<missing::Actions, missing::Criteria, missing::Description, missing::RuleName, missing::RuleOrder> { CfnAutomationRuleV2Props(Bag::default(), Phase) }
+    pub fn new() -> CfnAutomationRuleV2Props<Missing<required::Actions>, Missing<required::Criteria>, Missing<required::Description>, Missing<required::RuleName>, Missing<required::RuleOrder>> { CfnAutomationRuleV2Props(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnAutomationRuleV2Props<R0, R1, R2, R3, R4> {
     /// `Actions`: list of `AutomationRulesActionV2`, required. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Arr<automation_rule_v2::AutomationRulesActionV2>>) -> CfnAutomationRuleV2Props<Set, R1, R2, R3, R4> { self.0.set("Actions", value.into_expr()); CfnAutomationRuleV2Props(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<Arr<automation_rule_v2::AutomationRulesActionV2>>) -> CfnAutomationRuleV2Props<Set, R1, R2, R3, R4> { CfnAutomationRuleV2Props(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `Criteria`: `Criteria`, required. Update: in place.
-    pub fn criteria(mut self, value: impl Arg<automation_rule_v2::Criteria>) -> CfnAutomationRuleV2Props<R0, Set, R2, R3, R4> { self.0.set("Criteria", value.into_expr()); CfnAutomationRuleV2Props(self.0, Phase) }
+    pub fn criteria(self, value: impl Arg<automation_rule_v2::Criteria>) -> CfnAutomationRuleV2Props<R0, Set, R2, R3, R4> { CfnAutomationRuleV2Props(put(self.0, "Criteria", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnAutomationRuleV2Props<R0, R1, Set, R3, R4> { self.0.set("Description", value.into_expr()); CfnAutomationRuleV2Props(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnAutomationRuleV2Props<R0, R1, Set, R3, R4> { CfnAutomationRuleV2Props(put(self.0, "Description", value.into_expr()), Phase) }
     /// `RuleName`: text, required. Update: in place.
-    pub fn rule_name(mut self, value: impl Arg<str>) -> CfnAutomationRuleV2Props<R0, R1, R2, Set, R4> { self.0.set("RuleName", value.into_expr()); CfnAutomationRuleV2Props(self.0, Phase) }
+    pub fn rule_name(self, value: impl Arg<str>) -> CfnAutomationRuleV2Props<R0, R1, R2, Set, R4> { CfnAutomationRuleV2Props(put(self.0, "RuleName", value.into_expr()), Phase) }
     /// `RuleOrder`: number, required. Update: in place.
-    pub fn rule_order(mut self, value: impl Arg<f64>) -> CfnAutomationRuleV2Props<R0, R1, R2, R3, Set> { self.0.set("RuleOrder", value.into_expr()); CfnAutomationRuleV2Props(self.0, Phase) }
+    pub fn rule_order(self, value: impl Arg<f64>) -> CfnAutomationRuleV2Props<R0, R1, R2, R3, Set> { CfnAutomationRuleV2Props(put(self.0, "RuleOrder", value.into_expr()), Phase) }
     /// `RuleStatus`: `RuleStatus`. Update: in place.
-    pub fn rule_status(mut self, value: impl Arg<automation_rule_v2::RuleStatus>) -> Self { self.0.set("RuleStatus", value.into_expr()); self }
+    pub fn rule_status(self, value: impl Arg<automation_rule_v2::RuleStatus>) -> Self { Self(put(self.0, "RuleStatus", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAutomationRuleV2Props { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::AutomationRuleV2`.
 pub mod automation_rule_v2 {
 use crate::cfn::support::*;
 /// The property type `AutomationRulesActionV2` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-automationrulesactionv2.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutomationRulesActionV2<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AutomationRulesActionV2<R0 = Set>(Bag, Phase<(R0,)>);
 impl AutomationRulesActionV2 {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AutomationRulesActionV2<super::missing::Type> { AutomationRulesActionV2(Bag::default(), Phase) }
+    pub fn new() -> AutomationRulesActionV2<Missing<super::required::Type>> { AutomationRulesActionV2(Bag::default(), Phase) }
 }
 impl<R0> AutomationRulesActionV2<R0> {
     /// `ExternalIntegrationConfiguration`: `ExternalIntegrationConfiguration`. Update: in place.
-    pub fn external_integration_configuration(mut self, value: impl Arg<ExternalIntegrationConfiguration>) -> Self { self.0.set("ExternalIntegrationConfiguration", value.into_expr()); self }
+    pub fn external_integration_configuration(self, value: impl Arg<ExternalIntegrationConfiguration>) -> Self { Self(put(self.0, "ExternalIntegrationConfiguration", value.into_expr()), Phase) }
     /// `FindingFieldsUpdate`: `AutomationRulesFindingFieldsUpdateV2`. Update: in place.
-    pub fn finding_fields_update(mut self, value: impl Arg<AutomationRulesFindingFieldsUpdateV2>) -> Self { self.0.set("FindingFieldsUpdate", value.into_expr()); self }
+    pub fn finding_fields_update(self, value: impl Arg<AutomationRulesFindingFieldsUpdateV2>) -> Self { Self(put(self.0, "FindingFieldsUpdate", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> AutomationRulesActionV2<Set> { self.0.set("Type", value.into_expr()); AutomationRulesActionV2(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> AutomationRulesActionV2<Set> { AutomationRulesActionV2(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for AutomationRulesActionV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AutomationRulesFindingFieldsUpdateV2` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-automationrulesfindingfieldsupdatev2.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AutomationRulesFindingFieldsUpdateV2(Bag);
+#[must_use] pub struct AutomationRulesFindingFieldsUpdateV2(Bag);
 impl AutomationRulesFindingFieldsUpdateV2 {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Comment`: text. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> Self { self.0.set("Comment", value.into_expr()); self }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr())) }
     /// `SeverityId`: integer. Update: in place.
-    pub fn severity_id(mut self, value: impl Arg<i64>) -> Self { self.0.set("SeverityId", value.into_expr()); self }
+    pub fn severity_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SeverityId", value.into_expr())) }
     /// `StatusId`: integer. Update: in place.
-    pub fn status_id(mut self, value: impl Arg<i64>) -> Self { self.0.set("StatusId", value.into_expr()); self }
+    pub fn status_id(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StatusId", value.into_expr())) }
 }
 impl Done for AutomationRulesFindingFieldsUpdateV2 { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BooleanFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-booleanfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BooleanFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BooleanFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl BooleanFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BooleanFilter<super::missing::Value> { BooleanFilter(Bag::default(), Phase) }
+    pub fn new() -> BooleanFilter<Missing<super::required::Value>> { BooleanFilter(Bag::default(), Phase) }
 }
 impl<R0> BooleanFilter<R0> {
     /// `Value`: boolean, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<bool>) -> BooleanFilter<Set> { self.0.set("Value", value.into_expr()); BooleanFilter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<bool>) -> BooleanFilter<Set> { BooleanFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for BooleanFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CompositeFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-compositefilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CompositeFilter(Bag);
+#[must_use] pub struct CompositeFilter(Bag);
 impl CompositeFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanFilters`: list of `OcsfBooleanFilter`. Update: in place.
-    pub fn boolean_filters(mut self, value: impl Arg<Arr<OcsfBooleanFilter>>) -> Self { self.0.set("BooleanFilters", value.into_expr()); self }
+    pub fn boolean_filters(self, value: impl Arg<Arr<OcsfBooleanFilter>>) -> Self { Self(put(self.0, "BooleanFilters", value.into_expr())) }
     /// `DateFilters`: list of `OcsfDateFilter`. Update: in place.
-    pub fn date_filters(mut self, value: impl Arg<Arr<OcsfDateFilter>>) -> Self { self.0.set("DateFilters", value.into_expr()); self }
+    pub fn date_filters(self, value: impl Arg<Arr<OcsfDateFilter>>) -> Self { Self(put(self.0, "DateFilters", value.into_expr())) }
     /// `MapFilters`: list of `OcsfMapFilter`. Update: in place.
-    pub fn map_filters(mut self, value: impl Arg<Arr<OcsfMapFilter>>) -> Self { self.0.set("MapFilters", value.into_expr()); self }
+    pub fn map_filters(self, value: impl Arg<Arr<OcsfMapFilter>>) -> Self { Self(put(self.0, "MapFilters", value.into_expr())) }
     /// `NumberFilters`: list of `OcsfNumberFilter`. Update: in place.
-    pub fn number_filters(mut self, value: impl Arg<Arr<OcsfNumberFilter>>) -> Self { self.0.set("NumberFilters", value.into_expr()); self }
+    pub fn number_filters(self, value: impl Arg<Arr<OcsfNumberFilter>>) -> Self { Self(put(self.0, "NumberFilters", value.into_expr())) }
     /// `Operator`: `Operator`. Update: in place.
-    pub fn operator(mut self, value: impl Arg<Operator>) -> Self { self.0.set("Operator", value.into_expr()); self }
+    pub fn operator(self, value: impl Arg<Operator>) -> Self { Self(put(self.0, "Operator", value.into_expr())) }
     /// `StringFilters`: list of `OcsfStringFilter`. Update: in place.
-    pub fn string_filters(mut self, value: impl Arg<Arr<OcsfStringFilter>>) -> Self { self.0.set("StringFilters", value.into_expr()); self }
+    pub fn string_filters(self, value: impl Arg<Arr<OcsfStringFilter>>) -> Self { Self(put(self.0, "StringFilters", value.into_expr())) }
 }
 impl Done for CompositeFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Criteria` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-criteria.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Criteria(Bag);
+#[must_use] pub struct Criteria(Bag);
 impl Criteria {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OcsfFindingCriteria`: `OcsfFindingFilters`. Update: in place.
-    pub fn ocsf_finding_criteria(mut self, value: impl Arg<OcsfFindingFilters>) -> Self { self.0.set("OcsfFindingCriteria", value.into_expr()); self }
+    pub fn ocsf_finding_criteria(self, value: impl Arg<OcsfFindingFilters>) -> Self { Self(put(self.0, "OcsfFindingCriteria", value.into_expr())) }
 }
 impl Done for Criteria { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-datefilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DateFilter(Bag);
+#[must_use] pub struct DateFilter(Bag);
 impl DateFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DateRange`: `DateRange`. Update: in place.
-    pub fn date_range(mut self, value: impl Arg<DateRange>) -> Self { self.0.set("DateRange", value.into_expr()); self }
+    pub fn date_range(self, value: impl Arg<DateRange>) -> Self { Self(put(self.0, "DateRange", value.into_expr())) }
     /// `End`: text. Update: in place.
-    pub fn end(mut self, value: impl Arg<str>) -> Self { self.0.set("End", value.into_expr()); self }
+    pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value.into_expr())) }
     /// `Start`: text. Update: in place.
-    pub fn start(mut self, value: impl Arg<str>) -> Self { self.0.set("Start", value.into_expr()); self }
+    pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value.into_expr())) }
 }
 impl Done for DateFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateRange` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-daterange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DateRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DateRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DateRange {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DateRange<super::missing::Unit, super::missing::Value> { DateRange(Bag::default(), Phase) }
+    pub fn new() -> DateRange<Missing<super::required::Unit>, Missing<super::required::Value>> { DateRange(Bag::default(), Phase) }
 }
 impl<R0, R1> DateRange<R0, R1> {
     /// `Unit`: `Unit`, required. Update: in place.
-    pub fn unit(mut self, value: impl Arg<Unit>) -> DateRange<Set, R1> { self.0.set("Unit", value.into_expr()); DateRange(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> DateRange<Set, R1> { DateRange(put(self.0, "Unit", value.into_expr()), Phase) }
     /// `Value`: number, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<f64>) -> DateRange<R0, Set> { self.0.set("Value", value.into_expr()); DateRange(self.0, Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> DateRange<R0, Set> { DateRange(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for DateRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ExternalIntegrationConfiguration` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-externalintegrationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ExternalIntegrationConfiguration(Bag);
+#[must_use] pub struct ExternalIntegrationConfiguration(Bag);
 impl ExternalIntegrationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectorArn`: text. Update: in place.
-    pub fn connector_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ConnectorArn", value.into_expr()); self }
+    pub fn connector_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConnectorArn", value.into_expr())) }
 }
 impl Done for ExternalIntegrationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MapFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-mapfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MapFilter<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MapFilter<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MapFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MapFilter<super::missing::Comparison, super::missing::Key, super::missing::Value> { MapFilter(Bag::default(), Phase) }
+    pub fn new() -> MapFilter<Missing<super::required::Comparison>, Missing<super::required::Key>, Missing<super::required::Value>> { MapFilter(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MapFilter<R0, R1, R2> {
     /// `Comparison`: `MapFilterComparison`, required. Update: in place.
-    pub fn comparison(mut self, value: impl Arg<MapFilterComparison>) -> MapFilter<Set, R1, R2> { self.0.set("Comparison", value.into_expr()); MapFilter(self.0, Phase) }
+    pub fn comparison(self, value: impl Arg<MapFilterComparison>) -> MapFilter<Set, R1, R2> { MapFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> MapFilter<R0, Set, R2> { self.0.set("Key", value.into_expr()); MapFilter(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> MapFilter<R0, Set, R2> { MapFilter(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> MapFilter<R0, R1, Set> { self.0.set("Value", value.into_expr()); MapFilter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> MapFilter<R0, R1, Set> { MapFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for MapFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NumberFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-numberfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NumberFilter(Bag);
+#[must_use] pub struct NumberFilter(Bag);
 impl NumberFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Eq`: number. Update: in place.
-    pub fn eq(mut self, value: impl Arg<f64>) -> Self { self.0.set("Eq", value.into_expr()); self }
+    pub fn eq(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Eq", value.into_expr())) }
     /// `Gte`: number. Update: in place.
-    pub fn gte(mut self, value: impl Arg<f64>) -> Self { self.0.set("Gte", value.into_expr()); self }
+    pub fn gte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Gte", value.into_expr())) }
     /// `Lte`: number. Update: in place.
-    pub fn lte(mut self, value: impl Arg<f64>) -> Self { self.0.set("Lte", value.into_expr()); self }
+    pub fn lte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Lte", value.into_expr())) }
 }
 impl Done for NumberFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OcsfBooleanFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfbooleanfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OcsfBooleanFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OcsfBooleanFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OcsfBooleanFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OcsfBooleanFilter<super::missing::FieldName, super::missing::Filter> { OcsfBooleanFilter(Bag::default(), Phase) }
+    pub fn new() -> OcsfBooleanFilter<Missing<super::required::FieldName>, Missing<super::required::Filter>> { OcsfBooleanFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> OcsfBooleanFilter<R0, R1> {
     /// `FieldName`: `OcsfBooleanFilterFieldName`, required. Update: in place.
-    pub fn field_name(mut self, value: impl Arg<OcsfBooleanFilterFieldName>) -> OcsfBooleanFilter<Set, R1> { self.0.set("FieldName", value.into_expr()); OcsfBooleanFilter(self.0, Phase) }
+    pub fn field_name(self, value: impl Arg<OcsfBooleanFilterFieldName>) -> OcsfBooleanFilter<Set, R1> { OcsfBooleanFilter(put(self.0, "FieldName", value.into_expr()), Phase) }
     /// `Filter`: `BooleanFilter`, required. Update: in place.
-    pub fn filter(mut self, value: impl Arg<BooleanFilter>) -> OcsfBooleanFilter<R0, Set> { self.0.set("Filter", value.into_expr()); OcsfBooleanFilter(self.0, Phase) }
+    pub fn filter(self, value: impl Arg<BooleanFilter>) -> OcsfBooleanFilter<R0, Set> { OcsfBooleanFilter(put(self.0, "Filter", value.into_expr()), Phase) }
 }
 impl Done for OcsfBooleanFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OcsfDateFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfdatefilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OcsfDateFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OcsfDateFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OcsfDateFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OcsfDateFilter<super::missing::FieldName, super::missing::Filter> { OcsfDateFilter(Bag::default(), Phase) }
+    pub fn new() -> OcsfDateFilter<Missing<super::required::FieldName>, Missing<super::required::Filter>> { OcsfDateFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> OcsfDateFilter<R0, R1> {
     /// `FieldName`: `OcsfDateFilterFieldName`, required. Update: in place.
-    pub fn field_name(mut self, value: impl Arg<OcsfDateFilterFieldName>) -> OcsfDateFilter<Set, R1> { self.0.set("FieldName", value.into_expr()); OcsfDateFilter(self.0, Phase) }
+    pub fn field_name(self, value: impl Arg<OcsfDateFilterFieldName>) -> OcsfDateFilter<Set, R1> { OcsfDateFilter(put(self.0, "FieldName", value.into_expr()), Phase) }
     /// `Filter`: `DateFilter`, required. Update: in place.
-    pub fn filter(mut self, value: impl Arg<DateFilter>) -> OcsfDateFilter<R0, Set> { self.0.set("Filter", value.into_expr()); OcsfDateFilter(self.0, Phase) }
+    pub fn filter(self, value: impl Arg<DateFilter>) -> OcsfDateFilter<R0, Set> { OcsfDateFilter(put(self.0, "Filter", value.into_expr()), Phase) }
 }
 impl Done for OcsfDateFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OcsfFindingFilters` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsffindingfilters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OcsfFindingFilters(Bag);
+#[must_use] pub struct OcsfFindingFilters(Bag);
 impl OcsfFindingFilters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CompositeFilters`: list of `CompositeFilter`. Update: in place.
-    pub fn composite_filters(mut self, value: impl Arg<Arr<CompositeFilter>>) -> Self { self.0.set("CompositeFilters", value.into_expr()); self }
+    pub fn composite_filters(self, value: impl Arg<Arr<CompositeFilter>>) -> Self { Self(put(self.0, "CompositeFilters", value.into_expr())) }
     /// `CompositeOperator`: `CompositeOperator`. Update: in place.
-    pub fn composite_operator(mut self, value: impl Arg<CompositeOperator>) -> Self { self.0.set("CompositeOperator", value.into_expr()); self }
+    pub fn composite_operator(self, value: impl Arg<CompositeOperator>) -> Self { Self(put(self.0, "CompositeOperator", value.into_expr())) }
 }
 impl Done for OcsfFindingFilters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OcsfMapFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfmapfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OcsfMapFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OcsfMapFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OcsfMapFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OcsfMapFilter<super::missing::FieldName, super::missing::Filter> { OcsfMapFilter(Bag::default(), Phase) }
+    pub fn new() -> OcsfMapFilter<Missing<super::required::FieldName>, Missing<super::required::Filter>> { OcsfMapFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> OcsfMapFilter<R0, R1> {
     /// `FieldName`: `OcsfMapFilterFieldName`, required. Update: in place.
-    pub fn field_name(mut self, value: impl Arg<OcsfMapFilterFieldName>) -> OcsfMapFilter<Set, R1> { self.0.set("FieldName", value.into_expr()); OcsfMapFilter(self.0, Phase) }
+    pub fn field_name(self, value: impl Arg<OcsfMapFilterFieldName>) -> OcsfMapFilter<Set, R1> { OcsfMapFilter(put(self.0, "FieldName", value.into_expr()), Phase) }
     /// `Filter`: `MapFilter`, required. Update: in place.
-    pub fn filter(mut self, value: impl Arg<MapFilter>) -> OcsfMapFilter<R0, Set> { self.0.set("Filter", value.into_expr()); OcsfMapFilter(self.0, Phase) }
+    pub fn filter(self, value: impl Arg<MapFilter>) -> OcsfMapFilter<R0, Set> { OcsfMapFilter(put(self.0, "Filter", value.into_expr()), Phase) }
 }
 impl Done for OcsfMapFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OcsfNumberFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfnumberfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OcsfNumberFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OcsfNumberFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OcsfNumberFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OcsfNumberFilter<super::missing::FieldName, super::missing::Filter> { OcsfNumberFilter(Bag::default(), Phase) }
+    pub fn new() -> OcsfNumberFilter<Missing<super::required::FieldName>, Missing<super::required::Filter>> { OcsfNumberFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> OcsfNumberFilter<R0, R1> {
     /// `FieldName`: `OcsfNumberFilterFieldName`, required. Update: in place.
-    pub fn field_name(mut self, value: impl Arg<OcsfNumberFilterFieldName>) -> OcsfNumberFilter<Set, R1> { self.0.set("FieldName", value.into_expr()); OcsfNumberFilter(self.0, Phase) }
+    pub fn field_name(self, value: impl Arg<OcsfNumberFilterFieldName>) -> OcsfNumberFilter<Set, R1> { OcsfNumberFilter(put(self.0, "FieldName", value.into_expr()), Phase) }
     /// `Filter`: `NumberFilter`, required. Update: in place.
-    pub fn filter(mut self, value: impl Arg<NumberFilter>) -> OcsfNumberFilter<R0, Set> { self.0.set("Filter", value.into_expr()); OcsfNumberFilter(self.0, Phase) }
+    pub fn filter(self, value: impl Arg<NumberFilter>) -> OcsfNumberFilter<R0, Set> { OcsfNumberFilter(put(self.0, "Filter", value.into_expr()), Phase) }
 }
 impl Done for OcsfNumberFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OcsfStringFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-ocsfstringfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OcsfStringFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OcsfStringFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OcsfStringFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OcsfStringFilter<super::missing::FieldName, super::missing::Filter> { OcsfStringFilter(Bag::default(), Phase) }
+    pub fn new() -> OcsfStringFilter<Missing<super::required::FieldName>, Missing<super::required::Filter>> { OcsfStringFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> OcsfStringFilter<R0, R1> {
     /// `FieldName`: `FieldName`, required. Update: in place.
-    pub fn field_name(mut self, value: impl Arg<FieldName>) -> OcsfStringFilter<Set, R1> { self.0.set("FieldName", value.into_expr()); OcsfStringFilter(self.0, Phase) }
+    pub fn field_name(self, value: impl Arg<FieldName>) -> OcsfStringFilter<Set, R1> { OcsfStringFilter(put(self.0, "FieldName", value.into_expr()), Phase) }
     /// `Filter`: `StringFilter`, required. Update: in place.
-    pub fn filter(mut self, value: impl Arg<StringFilter>) -> OcsfStringFilter<R0, Set> { self.0.set("Filter", value.into_expr()); OcsfStringFilter(self.0, Phase) }
+    pub fn filter(self, value: impl Arg<StringFilter>) -> OcsfStringFilter<R0, Set> { OcsfStringFilter(put(self.0, "Filter", value.into_expr()), Phase) }
 }
 impl Done for OcsfStringFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StringFilter` of `AWS::SecurityHub::AutomationRuleV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-automationrulev2-stringfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StringFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StringFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StringFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StringFilter<super::missing::Comparison, super::missing::Value> { StringFilter(Bag::default(), Phase) }
+    pub fn new() -> StringFilter<Missing<super::required::Comparison>, Missing<super::required::Value>> { StringFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> StringFilter<R0, R1> {
     /// `Comparison`: `Comparison`, required. Update: in place.
-    pub fn comparison(mut self, value: impl Arg<Comparison>) -> StringFilter<Set, R1> { self.0.set("Comparison", value.into_expr()); StringFilter(self.0, Phase) }
+    pub fn comparison(self, value: impl Arg<Comparison>) -> StringFilter<Set, R1> { StringFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> StringFilter<R0, Set> { self.0.set("Value", value.into_expr()); StringFilter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> StringFilter<R0, Set> { StringFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for StringFilter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Comparison` allows.
@@ -631,10 +631,10 @@ impl CfnConfigurationPolicy {
     /// `AWS::SecurityHub::ConfigurationPolicy`
     pub const TYPE: &'static str = "AWS::SecurityHub::ConfigurationPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnConfigurationPolicyProps<R0, R1>) -> Self where CfnConfigurationPolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -647,105 +647,105 @@ impl CfnConfigurationPolicy {
 }
 impl Parent for CfnConfigurationPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityHub::ConfigurationPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-configurationpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfigurationPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnConfigurationPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnConfigurationPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConfigurationPolicyProps<missing::ConfigurationPolicy, missing::Name> { CfnConfigurationPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConfigurationPolicyProps<Missing<required::ConfigurationPolicy>, Missing<required::Name>> { CfnConfigurationPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConfigurationPolicyProps<R0, R1> {
     /// `ConfigurationPolicy`: `Policy`, required. Update: in place.
-    pub fn configuration_policy(mut self, value: impl Arg<configuration_policy::Policy>) -> CfnConfigurationPolicyProps<Set, R1> { self.0.set("ConfigurationPolicy", value.into_expr()); CfnConfigurationPolicyProps(self.0, Phase) }
+    pub fn configuration_policy(self, value: impl Arg<configuration_policy::Policy>) -> CfnConfigurationPolicyProps<Set, R1> { CfnConfigurationPolicyProps(put(self.0, "ConfigurationPolicy", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnConfigurationPolicyProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnConfigurationPolicyProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConfigurationPolicyProps<R0, Set> { CfnConfigurationPolicyProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::ConfigurationPolicy`.
 pub mod configuration_policy {
 use crate::cfn::support::*;
 /// The property type `ParameterConfiguration` of `AWS::SecurityHub::ConfigurationPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parameterconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParameterConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ParameterConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ParameterConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ParameterConfiguration<super::missing::ValueType> { ParameterConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ParameterConfiguration<Missing<super::required::ValueType>> { ParameterConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ParameterConfiguration<R0> {
     /// `Value`: `ParameterValue`. Update: in place.
-    pub fn value(mut self, value: impl Arg<ParameterValue>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<ParameterValue>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
     /// `ValueType`: `ValueType`, required. Update: in place.
-    pub fn value_type(mut self, value: impl Arg<ValueType>) -> ParameterConfiguration<Set> { self.0.set("ValueType", value.into_expr()); ParameterConfiguration(self.0, Phase) }
+    pub fn value_type(self, value: impl Arg<ValueType>) -> ParameterConfiguration<Set> { ParameterConfiguration(put(self.0, "ValueType", value.into_expr()), Phase) }
 }
 impl Done for ParameterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParameterValue` of `AWS::SecurityHub::ConfigurationPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-parametervalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParameterValue(Bag);
+#[must_use] pub struct ParameterValue(Bag);
 impl ParameterValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Boolean`: boolean. Update: in place.
-    pub fn boolean(mut self, value: impl Arg<bool>) -> Self { self.0.set("Boolean", value.into_expr()); self }
+    pub fn boolean(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Boolean", value.into_expr())) }
     /// `Double`: number. Update: in place.
-    pub fn double(mut self, value: impl Arg<f64>) -> Self { self.0.set("Double", value.into_expr()); self }
+    pub fn double(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Double", value.into_expr())) }
     /// `Enum`: text. Update: in place.
-    pub fn enum_(mut self, value: impl Arg<str>) -> Self { self.0.set("Enum", value.into_expr()); self }
+    pub fn enum_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Enum", value.into_expr())) }
     /// `EnumList`: list of text. Update: in place.
-    pub fn enum_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EnumList", value.into_expr()); self }
+    pub fn enum_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnumList", value.into_expr())) }
     /// `Integer`: integer. Update: in place.
-    pub fn integer(mut self, value: impl Arg<i64>) -> Self { self.0.set("Integer", value.into_expr()); self }
+    pub fn integer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Integer", value.into_expr())) }
     /// `IntegerList`: list of integer. Update: in place.
-    pub fn integer_list(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("IntegerList", value.into_expr()); self }
+    pub fn integer_list(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IntegerList", value.into_expr())) }
     /// `String`: text. Update: in place.
-    pub fn string(mut self, value: impl Arg<str>) -> Self { self.0.set("String", value.into_expr()); self }
+    pub fn string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "String", value.into_expr())) }
     /// `StringList`: list of text. Update: in place.
-    pub fn string_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StringList", value.into_expr()); self }
+    pub fn string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringList", value.into_expr())) }
 }
 impl Done for ParameterValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Policy` of `AWS::SecurityHub::ConfigurationPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-policy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Policy(Bag);
+#[must_use] pub struct Policy(Bag);
 impl Policy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecurityHub`: `SecurityHubPolicy`. Update: in place.
-    pub fn security_hub(mut self, value: impl Arg<SecurityHubPolicy>) -> Self { self.0.set("SecurityHub", value.into_expr()); self }
+    pub fn security_hub(self, value: impl Arg<SecurityHubPolicy>) -> Self { Self(put(self.0, "SecurityHub", value.into_expr())) }
 }
 impl Done for Policy { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecurityControlCustomParameter` of `AWS::SecurityHub::ConfigurationPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securitycontrolcustomparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecurityControlCustomParameter(Bag);
+#[must_use] pub struct SecurityControlCustomParameter(Bag);
 impl SecurityControlCustomParameter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Parameters`: map of `ParameterConfiguration`. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Dict<ParameterConfiguration>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Dict<ParameterConfiguration>>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
     /// `SecurityControlId`: text. Update: in place.
-    pub fn security_control_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityControlId", value.into_expr()); self }
+    pub fn security_control_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityControlId", value.into_expr())) }
 }
 impl Done for SecurityControlCustomParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecurityControlsConfiguration` of `AWS::SecurityHub::ConfigurationPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securitycontrolsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecurityControlsConfiguration(Bag);
+#[must_use] pub struct SecurityControlsConfiguration(Bag);
 impl SecurityControlsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DisabledSecurityControlIdentifiers`: list of text. Update: in place.
-    pub fn disabled_security_control_identifiers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DisabledSecurityControlIdentifiers", value.into_expr()); self }
+    pub fn disabled_security_control_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DisabledSecurityControlIdentifiers", value.into_expr())) }
     /// `EnabledSecurityControlIdentifiers`: list of text. Update: in place.
-    pub fn enabled_security_control_identifiers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EnabledSecurityControlIdentifiers", value.into_expr()); self }
+    pub fn enabled_security_control_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnabledSecurityControlIdentifiers", value.into_expr())) }
     /// `SecurityControlCustomParameters`: list of `SecurityControlCustomParameter`. Update: in place.
-    pub fn security_control_custom_parameters(mut self, value: impl Arg<Arr<SecurityControlCustomParameter>>) -> Self { self.0.set("SecurityControlCustomParameters", value.into_expr()); self }
+    pub fn security_control_custom_parameters(self, value: impl Arg<Arr<SecurityControlCustomParameter>>) -> Self { Self(put(self.0, "SecurityControlCustomParameters", value.into_expr())) }
 }
 impl Done for SecurityControlsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SecurityHubPolicy` of `AWS::SecurityHub::ConfigurationPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-configurationpolicy-securityhubpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SecurityHubPolicy(Bag);
+#[must_use] pub struct SecurityHubPolicy(Bag);
 impl SecurityHubPolicy {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EnabledStandardIdentifiers`: list of text. Update: in place.
-    pub fn enabled_standard_identifiers(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EnabledStandardIdentifiers", value.into_expr()); self }
+    pub fn enabled_standard_identifiers(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnabledStandardIdentifiers", value.into_expr())) }
     /// `SecurityControlsConfiguration`: `SecurityControlsConfiguration`. Update: in place.
-    pub fn security_controls_configuration(mut self, value: impl Arg<SecurityControlsConfiguration>) -> Self { self.0.set("SecurityControlsConfiguration", value.into_expr()); self }
+    pub fn security_controls_configuration(self, value: impl Arg<SecurityControlsConfiguration>) -> Self { Self(put(self.0, "SecurityControlsConfiguration", value.into_expr())) }
     /// `ServiceEnabled`: boolean. Update: in place.
-    pub fn service_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("ServiceEnabled", value.into_expr()); self }
+    pub fn service_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ServiceEnabled", value.into_expr())) }
 }
 impl Done for SecurityHubPolicy { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ValueType` allows.
@@ -757,10 +757,10 @@ impl CfnConnector {
     /// `AWS::SecurityHub::Connector`
     pub const TYPE: &'static str = "AWS::SecurityHub::Connector";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnConnectorProps<R0, R1>) -> Self where CfnConnectorProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectorArn`: text.
+    /// The attribute `ConnectorArn`: `OtherArn`.
     pub fn attr_connector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectorArn") }
     /// The attribute `ConnectorId`: text.
     pub fn attr_connector_id(&self) -> Val<str> { self.0.get_att("ConnectorId") }
@@ -783,75 +783,75 @@ impl CfnConnector {
 }
 impl Parent for CfnConnector { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityHub::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectorProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnConnectorProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnConnectorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectorProps<missing::Name, missing::Provider> { CfnConnectorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectorProps<Missing<required::Name>, Missing<required::Provider>> { CfnConnectorProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConnectorProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnConnectorProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConnectorProps<Set, R1> { CfnConnectorProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Provider`: `Provider`, required. Update: in place.
-    pub fn provider(mut self, value: impl Arg<connector::Provider>) -> CfnConnectorProps<R0, Set> { self.0.set("Provider", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn provider(self, value: impl Arg<connector::Provider>) -> CfnConnectorProps<R0, Set> { CfnConnectorProps(put(self.0, "Provider", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::Connector`.
 pub mod connector {
 use crate::cfn::support::*;
 /// The property type `AzureProviderConfiguration` of `AWS::SecurityHub::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-azureproviderconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AzureProviderConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct AzureProviderConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl AzureProviderConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AzureProviderConfiguration<super::missing::AWSConfigConnectorArn, super::missing::AzureRegions, super::missing::ScopeConfiguration> { AzureProviderConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AzureProviderConfiguration<Missing<super::required::AWSConfigConnectorArn>, Missing<super::required::AzureRegions>, Missing<super::required::ScopeConfiguration>> { AzureProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AzureProviderConfiguration<R0, R1, R2> {
     /// `AWSConfigConnectorArn`: text, required. Update: replacement.
-    pub fn aws_config_connector_arn(mut self, value: impl Arg<str>) -> AzureProviderConfiguration<Set, R1, R2> { self.0.set("AWSConfigConnectorArn", value.into_expr()); AzureProviderConfiguration(self.0, Phase) }
+    pub fn aws_config_connector_arn(self, value: impl Arg<str>) -> AzureProviderConfiguration<Set, R1, R2> { AzureProviderConfiguration(put(self.0, "AWSConfigConnectorArn", value.into_expr()), Phase) }
     /// `AzureRegions`: list of text, required. Update: in place.
-    pub fn azure_regions(mut self, value: impl Arg<Arr<str>>) -> AzureProviderConfiguration<R0, Set, R2> { self.0.set("AzureRegions", value.into_expr()); AzureProviderConfiguration(self.0, Phase) }
+    pub fn azure_regions(self, value: impl Arg<Arr<str>>) -> AzureProviderConfiguration<R0, Set, R2> { AzureProviderConfiguration(put(self.0, "AzureRegions", value.into_expr()), Phase) }
     /// `ScopeConfiguration`: `AzureScopeConfiguration`, required. Update: in place.
-    pub fn scope_configuration(mut self, value: impl Arg<AzureScopeConfiguration>) -> AzureProviderConfiguration<R0, R1, Set> { self.0.set("ScopeConfiguration", value.into_expr()); AzureProviderConfiguration(self.0, Phase) }
+    pub fn scope_configuration(self, value: impl Arg<AzureScopeConfiguration>) -> AzureProviderConfiguration<R0, R1, Set> { AzureProviderConfiguration(put(self.0, "ScopeConfiguration", value.into_expr()), Phase) }
 }
 impl Done for AzureProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AzureScopeConfiguration` of `AWS::SecurityHub::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-azurescopeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AzureScopeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AzureScopeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AzureScopeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AzureScopeConfiguration<super::missing::ScopeType> { AzureScopeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AzureScopeConfiguration<Missing<super::required::ScopeType>> { AzureScopeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AzureScopeConfiguration<R0> {
     /// `ScopeType`: `ScopeType`, required. Update: in place.
-    pub fn scope_type(mut self, value: impl Arg<ScopeType>) -> AzureScopeConfiguration<Set> { self.0.set("ScopeType", value.into_expr()); AzureScopeConfiguration(self.0, Phase) }
+    pub fn scope_type(self, value: impl Arg<ScopeType>) -> AzureScopeConfiguration<Set> { AzureScopeConfiguration(put(self.0, "ScopeType", value.into_expr()), Phase) }
     /// `ScopeValues`: list of text. Update: in place.
-    pub fn scope_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ScopeValues", value.into_expr()); self }
+    pub fn scope_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ScopeValues", value.into_expr()), Phase) }
 }
 impl Done for AzureScopeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthIssue` of `AWS::SecurityHub::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-healthissue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HealthIssue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HealthIssue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HealthIssue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HealthIssue<super::missing::Code, super::missing::Message> { HealthIssue(Bag::default(), Phase) }
+    pub fn new() -> HealthIssue<Missing<super::required::Code>, Missing<super::required::Message>> { HealthIssue(Bag::default(), Phase) }
 }
 impl<R0, R1> HealthIssue<R0, R1> {
     /// `Code`: text, required. Update: in place.
-    pub fn code(mut self, value: impl Arg<str>) -> HealthIssue<Set, R1> { self.0.set("Code", value.into_expr()); HealthIssue(self.0, Phase) }
+    pub fn code(self, value: impl Arg<str>) -> HealthIssue<Set, R1> { HealthIssue(put(self.0, "Code", value.into_expr()), Phase) }
     /// `Message`: text, required. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> HealthIssue<R0, Set> { self.0.set("Message", value.into_expr()); HealthIssue(self.0, Phase) }
+    pub fn message(self, value: impl Arg<str>) -> HealthIssue<R0, Set> { HealthIssue(put(self.0, "Message", value.into_expr()), Phase) }
 }
 impl Done for HealthIssue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Provider` of `AWS::SecurityHub::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connector-provider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Provider<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Provider<R0 = Set>(Bag, Phase<(R0,)>);
 impl Provider {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Provider<super::missing::Azure> { Provider(Bag::default(), Phase) }
+    pub fn new() -> Provider<Missing<super::required::Azure>> { Provider(Bag::default(), Phase) }
 }
 impl<R0> Provider<R0> {
     /// `Azure`: `AzureProviderConfiguration`, required. Update: in place.
-    pub fn azure(mut self, value: impl Arg<AzureProviderConfiguration>) -> Provider<Set> { self.0.set("Azure", value.into_expr()); Provider(self.0, Phase) }
+    pub fn azure(self, value: impl Arg<AzureProviderConfiguration>) -> Provider<Set> { Provider(put(self.0, "Azure", value.into_expr()), Phase) }
 }
 impl Done for Provider { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ScopeType` allows.
@@ -863,10 +863,10 @@ impl CfnConnectorV2 {
     /// `AWS::SecurityHub::ConnectorV2`
     pub const TYPE: &'static str = "AWS::SecurityHub::ConnectorV2";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnConnectorV2Props<R0, R1>) -> Self where CfnConnectorV2Props<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorV2Props>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ConnectorArn`: text.
+    /// The attribute `ConnectorArn`: `OtherArn`.
     pub fn attr_connector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ConnectorArn") }
     /// The attribute `ConnectorId`: text.
     pub fn attr_connector_id(&self) -> Val<str> { self.0.get_att("ConnectorId") }
@@ -889,103 +889,103 @@ impl CfnConnectorV2 {
 }
 impl Parent for CfnConnectorV2 { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityHub::ConnectorV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-connectorv2.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectorV2Props<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnConnectorV2Props<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnConnectorV2Props {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectorV2Props<missing::Name, missing::Provider> { CfnConnectorV2Props(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectorV2Props<Missing<required::Name>, Missing<required::Provider>> { CfnConnectorV2Props(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConnectorV2Props<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnConnectorV2Props<Set, R1> { self.0.set("Name", value.into_expr()); CfnConnectorV2Props(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnConnectorV2Props<Set, R1> { CfnConnectorV2Props(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Provider`: `Provider`, required. Update: in place.
-    pub fn provider(mut self, value: impl Arg<connector_v2::Provider>) -> CfnConnectorV2Props<R0, Set> { self.0.set("Provider", value.into_expr()); CfnConnectorV2Props(self.0, Phase) }
+    pub fn provider(self, value: impl Arg<connector_v2::Provider>) -> CfnConnectorV2Props<R0, Set> { CfnConnectorV2Props(put(self.0, "Provider", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorV2Props { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::ConnectorV2`.
 pub mod connector_v2 {
 use crate::cfn::support::*;
 /// The property type `AzureProviderConfiguration` of `AWS::SecurityHub::ConnectorV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-azureproviderconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AzureProviderConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct AzureProviderConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl AzureProviderConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AzureProviderConfiguration<super::missing::AWSConfigConnectorArn, super::missing::AzureRegions, super::missing::ScopeConfiguration> { AzureProviderConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AzureProviderConfiguration<Missing<super::required::AWSConfigConnectorArn>, Missing<super::required::AzureRegions>, Missing<super::required::ScopeConfiguration>> { AzureProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> AzureProviderConfiguration<R0, R1, R2> {
     /// `AWSConfigConnectorArn`: text, required. Update: replacement.
-    pub fn aws_config_connector_arn(mut self, value: impl Arg<str>) -> AzureProviderConfiguration<Set, R1, R2> { self.0.set("AWSConfigConnectorArn", value.into_expr()); AzureProviderConfiguration(self.0, Phase) }
+    pub fn aws_config_connector_arn(self, value: impl Arg<str>) -> AzureProviderConfiguration<Set, R1, R2> { AzureProviderConfiguration(put(self.0, "AWSConfigConnectorArn", value.into_expr()), Phase) }
     /// `AzureRegions`: list of text, required. Update: in place.
-    pub fn azure_regions(mut self, value: impl Arg<Arr<str>>) -> AzureProviderConfiguration<R0, Set, R2> { self.0.set("AzureRegions", value.into_expr()); AzureProviderConfiguration(self.0, Phase) }
+    pub fn azure_regions(self, value: impl Arg<Arr<str>>) -> AzureProviderConfiguration<R0, Set, R2> { AzureProviderConfiguration(put(self.0, "AzureRegions", value.into_expr()), Phase) }
     /// `ScopeConfiguration`: `AzureScopeConfiguration`, required. Update: in place.
-    pub fn scope_configuration(mut self, value: impl Arg<AzureScopeConfiguration>) -> AzureProviderConfiguration<R0, R1, Set> { self.0.set("ScopeConfiguration", value.into_expr()); AzureProviderConfiguration(self.0, Phase) }
+    pub fn scope_configuration(self, value: impl Arg<AzureScopeConfiguration>) -> AzureProviderConfiguration<R0, R1, Set> { AzureProviderConfiguration(put(self.0, "ScopeConfiguration", value.into_expr()), Phase) }
 }
 impl Done for AzureProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AzureScopeConfiguration` of `AWS::SecurityHub::ConnectorV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-azurescopeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AzureScopeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AzureScopeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl AzureScopeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AzureScopeConfiguration<super::missing::ScopeType> { AzureScopeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AzureScopeConfiguration<Missing<super::required::ScopeType>> { AzureScopeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> AzureScopeConfiguration<R0> {
     /// `ScopeType`: `ScopeType`, required. Update: in place.
-    pub fn scope_type(mut self, value: impl Arg<ScopeType>) -> AzureScopeConfiguration<Set> { self.0.set("ScopeType", value.into_expr()); AzureScopeConfiguration(self.0, Phase) }
+    pub fn scope_type(self, value: impl Arg<ScopeType>) -> AzureScopeConfiguration<Set> { AzureScopeConfiguration(put(self.0, "ScopeType", value.into_expr()), Phase) }
     /// `ScopeValues`: list of text. Update: in place.
-    pub fn scope_values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ScopeValues", value.into_expr()); self }
+    pub fn scope_values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ScopeValues", value.into_expr()), Phase) }
 }
 impl Done for AzureScopeConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthIssue` of `AWS::SecurityHub::ConnectorV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-healthissue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HealthIssue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HealthIssue<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HealthIssue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HealthIssue<super::missing::Code, super::missing::Message> { HealthIssue(Bag::default(), Phase) }
+    pub fn new() -> HealthIssue<Missing<super::required::Code>, Missing<super::required::Message>> { HealthIssue(Bag::default(), Phase) }
 }
 impl<R0, R1> HealthIssue<R0, R1> {
     /// `Code`: text, required. Update: in place.
-    pub fn code(mut self, value: impl Arg<str>) -> HealthIssue<Set, R1> { self.0.set("Code", value.into_expr()); HealthIssue(self.0, Phase) }
+    pub fn code(self, value: impl Arg<str>) -> HealthIssue<Set, R1> { HealthIssue(put(self.0, "Code", value.into_expr()), Phase) }
     /// `Message`: text, required. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> HealthIssue<R0, Set> { self.0.set("Message", value.into_expr()); HealthIssue(self.0, Phase) }
+    pub fn message(self, value: impl Arg<str>) -> HealthIssue<R0, Set> { HealthIssue(put(self.0, "Message", value.into_expr()), Phase) }
 }
 impl Done for HealthIssue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `JiraCloudProviderConfiguration` of `AWS::SecurityHub::ConnectorV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-jiracloudproviderconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct JiraCloudProviderConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct JiraCloudProviderConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl JiraCloudProviderConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> JiraCloudProviderConfiguration<super::missing::ProjectKey> { JiraCloudProviderConfiguration(Bag::default(), Phase) }
+    pub fn new() -> JiraCloudProviderConfiguration<Missing<super::required::ProjectKey>> { JiraCloudProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0> JiraCloudProviderConfiguration<R0> {
     /// `ProjectKey`: text, required. Update: in place.
-    pub fn project_key(mut self, value: impl Arg<str>) -> JiraCloudProviderConfiguration<Set> { self.0.set("ProjectKey", value.into_expr()); JiraCloudProviderConfiguration(self.0, Phase) }
+    pub fn project_key(self, value: impl Arg<str>) -> JiraCloudProviderConfiguration<Set> { JiraCloudProviderConfiguration(put(self.0, "ProjectKey", value.into_expr()), Phase) }
 }
 impl Done for JiraCloudProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Provider` of `AWS::SecurityHub::ConnectorV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-provider.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Provider(Bag);
+#[must_use] pub struct Provider(Bag);
 impl Provider {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Azure`: `AzureProviderConfiguration`. Update: in place.
-    pub fn azure(mut self, value: impl Arg<AzureProviderConfiguration>) -> Self { self.0.set("Azure", value.into_expr()); self }
+    pub fn azure(self, value: impl Arg<AzureProviderConfiguration>) -> Self { Self(put(self.0, "Azure", value.into_expr())) }
     /// `JiraCloud`: `JiraCloudProviderConfiguration`. Update: in place.
-    pub fn jira_cloud(mut self, value: impl Arg<JiraCloudProviderConfiguration>) -> Self { self.0.set("JiraCloud", value.into_expr()); self }
+    pub fn jira_cloud(self, value: impl Arg<JiraCloudProviderConfiguration>) -> Self { Self(put(self.0, "JiraCloud", value.into_expr())) }
     /// `ServiceNow`: `ServiceNowProviderConfiguration`. Update: in place.
-    pub fn service_now(mut self, value: impl Arg<ServiceNowProviderConfiguration>) -> Self { self.0.set("ServiceNow", value.into_expr()); self }
+    pub fn service_now(self, value: impl Arg<ServiceNowProviderConfiguration>) -> Self { Self(put(self.0, "ServiceNow", value.into_expr())) }
 }
 impl Done for Provider { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ServiceNowProviderConfiguration` of `AWS::SecurityHub::ConnectorV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-connectorv2-servicenowproviderconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServiceNowProviderConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ServiceNowProviderConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ServiceNowProviderConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServiceNowProviderConfiguration<super::missing::InstanceName, super::missing::SecretArn> { ServiceNowProviderConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ServiceNowProviderConfiguration<Missing<super::required::InstanceName>, Missing<super::required::SecretArn>> { ServiceNowProviderConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ServiceNowProviderConfiguration<R0, R1> {
     /// `InstanceName`: text, required. Update: replacement.
-    pub fn instance_name(mut self, value: impl Arg<str>) -> ServiceNowProviderConfiguration<Set, R1> { self.0.set("InstanceName", value.into_expr()); ServiceNowProviderConfiguration(self.0, Phase) }
+    pub fn instance_name(self, value: impl Arg<str>) -> ServiceNowProviderConfiguration<Set, R1> { ServiceNowProviderConfiguration(put(self.0, "InstanceName", value.into_expr()), Phase) }
     /// `SecretArn`: text, required. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> ServiceNowProviderConfiguration<R0, Set> { self.0.set("SecretArn", value.into_expr()); ServiceNowProviderConfiguration(self.0, Phase) }
+    pub fn secret_arn(self, value: impl Arg<str>) -> ServiceNowProviderConfiguration<R0, Set> { ServiceNowProviderConfiguration(put(self.0, "SecretArn", value.into_expr()), Phase) }
 }
 impl Done for ServiceNowProviderConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ScopeType` allows.
@@ -997,7 +997,7 @@ impl CfnDelegatedAdmin {
     /// `AWS::SecurityHub::DelegatedAdmin`
     pub const TYPE: &'static str = "AWS::SecurityHub::DelegatedAdmin";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDelegatedAdminProps<R0>) -> Self where CfnDelegatedAdminProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDelegatedAdminProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DelegatedAdminIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `DelegatedAdminIdentifier`: text.
@@ -1007,14 +1007,14 @@ impl CfnDelegatedAdmin {
 }
 impl Parent for CfnDelegatedAdmin { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityHub::DelegatedAdmin`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-delegatedadmin.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDelegatedAdminProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDelegatedAdminProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDelegatedAdminProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDelegatedAdminProps<missing::AdminAccountId> { CfnDelegatedAdminProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDelegatedAdminProps<Missing<required::AdminAccountId>> { CfnDelegatedAdminProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDelegatedAdminProps<R0> {
     /// `AdminAccountId`: text, required. Update: replacement.
-    pub fn admin_account_id(mut self, value: impl Arg<str>) -> CfnDelegatedAdminProps<Set> { self.0.set("AdminAccountId", value.into_expr()); CfnDelegatedAdminProps(self.0, Phase) }
+    pub fn admin_account_id(self, value: impl Arg<str>) -> CfnDelegatedAdminProps<Set> { CfnDelegatedAdminProps(put(self.0, "AdminAccountId", value.into_expr()), Phase) }
 }
 impl Done for CfnDelegatedAdminProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SecurityHub::FindingAggregator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-findingaggregator.html)
@@ -1023,26 +1023,26 @@ impl CfnFindingAggregator {
     /// `AWS::SecurityHub::FindingAggregator`
     pub const TYPE: &'static str = "AWS::SecurityHub::FindingAggregator";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnFindingAggregatorProps<R0>) -> Self where CfnFindingAggregatorProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnFindingAggregatorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `FindingAggregatorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `FindingAggregationRegion`: text.
     pub fn attr_finding_aggregation_region(&self) -> Val<str> { self.0.get_att("FindingAggregationRegion") }
-    /// The attribute `FindingAggregatorArn`: text.
+    /// The attribute `FindingAggregatorArn`: `OtherArn`.
     pub fn attr_finding_aggregator_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("FindingAggregatorArn") }
 }
 impl Parent for CfnFindingAggregator { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityHub::FindingAggregator`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-findingaggregator.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnFindingAggregatorProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnFindingAggregatorProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnFindingAggregatorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnFindingAggregatorProps<missing::RegionLinkingMode> { CfnFindingAggregatorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnFindingAggregatorProps<Missing<required::RegionLinkingMode>> { CfnFindingAggregatorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnFindingAggregatorProps<R0> {
     /// `RegionLinkingMode`: `RegionLinkingMode`, required. Update: in place.
-    pub fn region_linking_mode(mut self, value: impl Arg<finding_aggregator::RegionLinkingMode>) -> CfnFindingAggregatorProps<Set> { self.0.set("RegionLinkingMode", value.into_expr()); CfnFindingAggregatorProps(self.0, Phase) }
+    pub fn region_linking_mode(self, value: impl Arg<finding_aggregator::RegionLinkingMode>) -> CfnFindingAggregatorProps<Set> { CfnFindingAggregatorProps(put(self.0, "RegionLinkingMode", value.into_expr()), Phase) }
     /// `Regions`: list of text. Update: in place.
-    pub fn regions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Regions", value.into_expr()); self }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr()), Phase) }
 }
 impl Done for CfnFindingAggregatorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::FindingAggregator`.
@@ -1067,18 +1067,18 @@ impl CfnHub {
 }
 impl Parent for CfnHub { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityHub::Hub`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-hub.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnHubProps(Bag);
+#[must_use] pub struct CfnHubProps(Bag);
 impl CfnHubProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AutoEnableControls`: boolean. Update: in place.
-    pub fn auto_enable_controls(mut self, value: impl Arg<bool>) -> Self { self.0.set("AutoEnableControls", value.into_expr()); self }
+    pub fn auto_enable_controls(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AutoEnableControls", value.into_expr())) }
     /// `ControlFindingGenerator`: text. Update: in place.
-    pub fn control_finding_generator(mut self, value: impl Arg<str>) -> Self { self.0.set("ControlFindingGenerator", value.into_expr()); self }
+    pub fn control_finding_generator(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ControlFindingGenerator", value.into_expr())) }
     /// `EnableDefaultStandards`: boolean. Update: in place.
-    pub fn enable_default_standards(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableDefaultStandards", value.into_expr()); self }
+    pub fn enable_default_standards(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableDefaultStandards", value.into_expr())) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnHubProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SecurityHub::HubV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-hubv2.html)
@@ -1090,35 +1090,35 @@ impl CfnHubV2 {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnHubV2Props) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `HubV2Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `HubV2Arn`: text.
+    /// The attribute `HubV2Arn`: `OtherArn`.
     pub fn attr_hub_v2_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("HubV2Arn") }
     /// The attribute `SubscribedAt`: text.
     pub fn attr_subscribed_at(&self) -> Val<str> { self.0.get_att("SubscribedAt") }
 }
 impl Parent for CfnHubV2 { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityHub::HubV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-hubv2.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnHubV2Props(Bag);
+#[must_use] pub struct CfnHubV2Props(Bag);
 impl CfnHubV2Props {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NetworkScanning`: `NetworkScanning`. Update: in place.
-    pub fn network_scanning(mut self, value: impl Arg<hub_v2::NetworkScanning>) -> Self { self.0.set("NetworkScanning", value.into_expr()); self }
+    pub fn network_scanning(self, value: impl Arg<hub_v2::NetworkScanning>) -> Self { Self(put(self.0, "NetworkScanning", value.into_expr())) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnHubV2Props { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::HubV2`.
 pub mod hub_v2 {
 use crate::cfn::support::*;
 /// The property type `NetworkScanning` of `AWS::SecurityHub::HubV2`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-hubv2-networkscanning.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkScanning<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NetworkScanning<R0 = Set>(Bag, Phase<(R0,)>);
 impl NetworkScanning {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NetworkScanning<super::missing::Status> { NetworkScanning(Bag::default(), Phase) }
+    pub fn new() -> NetworkScanning<Missing<super::required::Status>> { NetworkScanning(Bag::default(), Phase) }
 }
 impl<R0> NetworkScanning<R0> {
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> NetworkScanning<Set> { self.0.set("Status", value.into_expr()); NetworkScanning(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> NetworkScanning<Set> { NetworkScanning(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for NetworkScanning { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -1130,344 +1130,344 @@ impl CfnInsight {
     /// `AWS::SecurityHub::Insight`
     pub const TYPE: &'static str = "AWS::SecurityHub::Insight";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnInsightProps<R0, R1, R2>) -> Self where CfnInsightProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInsightProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `InsightArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `InsightArn`: text.
+    /// The attribute `InsightArn`: `OtherArn`.
     pub fn attr_insight_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InsightArn") }
 }
 impl Parent for CfnInsight { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityHub::Insight`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-insight.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInsightProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnInsightProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnInsightProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnInsightProps<missing::Filters, missing::GroupByAttribute, missing::Name> { CfnInsightProps(Bag::default(), Phase) }
+    pub fn new() -> CfnInsightProps<Missing<required::Filters>, Missing<required::GroupByAttribute>, Missing<required::Name>> { CfnInsightProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnInsightProps<R0, R1, R2> {
     /// `Filters`: `AwsSecurityFindingFilters`, required. Update: in place.
-    pub fn filters(mut self, value: impl Arg<insight::AwsSecurityFindingFilters>) -> CfnInsightProps<Set, R1, R2> { self.0.set("Filters", value.into_expr()); CfnInsightProps(self.0, Phase) }
+    pub fn filters(self, value: impl Arg<insight::AwsSecurityFindingFilters>) -> CfnInsightProps<Set, R1, R2> { CfnInsightProps(put(self.0, "Filters", value.into_expr()), Phase) }
     /// `GroupByAttribute`: text, required. Update: in place.
-    pub fn group_by_attribute(mut self, value: impl Arg<str>) -> CfnInsightProps<R0, Set, R2> { self.0.set("GroupByAttribute", value.into_expr()); CfnInsightProps(self.0, Phase) }
+    pub fn group_by_attribute(self, value: impl Arg<str>) -> CfnInsightProps<R0, Set, R2> { CfnInsightProps(put(self.0, "GroupByAttribute", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnInsightProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnInsightProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnInsightProps<R0, R1, Set> { CfnInsightProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnInsightProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::Insight`.
 pub mod insight {
 use crate::cfn::support::*;
 /// The property type `AwsSecurityFindingFilters` of `AWS::SecurityHub::Insight`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-awssecurityfindingfilters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AwsSecurityFindingFilters(Bag);
+#[must_use] pub struct AwsSecurityFindingFilters(Bag);
 impl AwsSecurityFindingFilters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsAccountId`: list of `StringFilter`. Update: in place.
-    pub fn aws_account_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("AwsAccountId", value.into_expr()); self }
+    pub fn aws_account_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "AwsAccountId", value.into_expr())) }
     /// `AwsAccountName`: list of `StringFilter`. Update: in place.
-    pub fn aws_account_name(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("AwsAccountName", value.into_expr()); self }
+    pub fn aws_account_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "AwsAccountName", value.into_expr())) }
     /// `CompanyName`: list of `StringFilter`. Update: in place.
-    pub fn company_name(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("CompanyName", value.into_expr()); self }
+    pub fn company_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "CompanyName", value.into_expr())) }
     /// `ComplianceAssociatedStandardsId`: list of `StringFilter`. Update: in place.
-    pub fn compliance_associated_standards_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ComplianceAssociatedStandardsId", value.into_expr()); self }
+    pub fn compliance_associated_standards_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceAssociatedStandardsId", value.into_expr())) }
     /// `ComplianceSecurityControlId`: list of `StringFilter`. Update: in place.
-    pub fn compliance_security_control_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ComplianceSecurityControlId", value.into_expr()); self }
+    pub fn compliance_security_control_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceSecurityControlId", value.into_expr())) }
     /// `ComplianceSecurityControlParametersName`: list of `StringFilter`. Update: in place.
-    pub fn compliance_security_control_parameters_name(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ComplianceSecurityControlParametersName", value.into_expr()); self }
+    pub fn compliance_security_control_parameters_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceSecurityControlParametersName", value.into_expr())) }
     /// `ComplianceSecurityControlParametersValue`: list of `StringFilter`. Update: in place.
-    pub fn compliance_security_control_parameters_value(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ComplianceSecurityControlParametersValue", value.into_expr()); self }
+    pub fn compliance_security_control_parameters_value(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceSecurityControlParametersValue", value.into_expr())) }
     /// `ComplianceStatus`: list of `StringFilter`. Update: in place.
-    pub fn compliance_status(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ComplianceStatus", value.into_expr()); self }
+    pub fn compliance_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ComplianceStatus", value.into_expr())) }
     /// `Confidence`: list of `NumberFilter`. Update: in place.
-    pub fn confidence(mut self, value: impl Arg<Arr<NumberFilter>>) -> Self { self.0.set("Confidence", value.into_expr()); self }
+    pub fn confidence(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "Confidence", value.into_expr())) }
     /// `CreatedAt`: list of `DateFilter`. Update: in place.
-    pub fn created_at(mut self, value: impl Arg<Arr<DateFilter>>) -> Self { self.0.set("CreatedAt", value.into_expr()); self }
+    pub fn created_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "CreatedAt", value.into_expr())) }
     /// `Criticality`: list of `NumberFilter`. Update: in place.
-    pub fn criticality(mut self, value: impl Arg<Arr<NumberFilter>>) -> Self { self.0.set("Criticality", value.into_expr()); self }
+    pub fn criticality(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "Criticality", value.into_expr())) }
     /// `Description`: list of `StringFilter`. Update: in place.
-    pub fn description(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `FindingProviderFieldsConfidence`: list of `NumberFilter`. Update: in place.
-    pub fn finding_provider_fields_confidence(mut self, value: impl Arg<Arr<NumberFilter>>) -> Self { self.0.set("FindingProviderFieldsConfidence", value.into_expr()); self }
+    pub fn finding_provider_fields_confidence(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsConfidence", value.into_expr())) }
     /// `FindingProviderFieldsCriticality`: list of `NumberFilter`. Update: in place.
-    pub fn finding_provider_fields_criticality(mut self, value: impl Arg<Arr<NumberFilter>>) -> Self { self.0.set("FindingProviderFieldsCriticality", value.into_expr()); self }
+    pub fn finding_provider_fields_criticality(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsCriticality", value.into_expr())) }
     /// `FindingProviderFieldsRelatedFindingsId`: list of `StringFilter`. Update: in place.
-    pub fn finding_provider_fields_related_findings_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("FindingProviderFieldsRelatedFindingsId", value.into_expr()); self }
+    pub fn finding_provider_fields_related_findings_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsRelatedFindingsId", value.into_expr())) }
     /// `FindingProviderFieldsRelatedFindingsProductArn`: list of `StringFilter`. Update: in place.
-    pub fn finding_provider_fields_related_findings_product_arn(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("FindingProviderFieldsRelatedFindingsProductArn", value.into_expr()); self }
+    pub fn finding_provider_fields_related_findings_product_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsRelatedFindingsProductArn", value.into_expr())) }
     /// `FindingProviderFieldsSeverityLabel`: list of `StringFilter`. Update: in place.
-    pub fn finding_provider_fields_severity_label(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("FindingProviderFieldsSeverityLabel", value.into_expr()); self }
+    pub fn finding_provider_fields_severity_label(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsSeverityLabel", value.into_expr())) }
     /// `FindingProviderFieldsSeverityOriginal`: list of `StringFilter`. Update: in place.
-    pub fn finding_provider_fields_severity_original(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("FindingProviderFieldsSeverityOriginal", value.into_expr()); self }
+    pub fn finding_provider_fields_severity_original(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsSeverityOriginal", value.into_expr())) }
     /// `FindingProviderFieldsTypes`: list of `StringFilter`. Update: in place.
-    pub fn finding_provider_fields_types(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("FindingProviderFieldsTypes", value.into_expr()); self }
+    pub fn finding_provider_fields_types(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "FindingProviderFieldsTypes", value.into_expr())) }
     /// `FirstObservedAt`: list of `DateFilter`. Update: in place.
-    pub fn first_observed_at(mut self, value: impl Arg<Arr<DateFilter>>) -> Self { self.0.set("FirstObservedAt", value.into_expr()); self }
+    pub fn first_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "FirstObservedAt", value.into_expr())) }
     /// `GeneratorId`: list of `StringFilter`. Update: in place.
-    pub fn generator_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("GeneratorId", value.into_expr()); self }
+    pub fn generator_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "GeneratorId", value.into_expr())) }
     /// `Id`: list of `StringFilter`. Update: in place.
-    pub fn id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("Id", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Id", value.into_expr())) }
     /// `Keyword`: list of `KeywordFilter`. Update: in place.
-    pub fn keyword(mut self, value: impl Arg<Arr<KeywordFilter>>) -> Self { self.0.set("Keyword", value.into_expr()); self }
+    pub fn keyword(self, value: impl Arg<Arr<KeywordFilter>>) -> Self { Self(put(self.0, "Keyword", value.into_expr())) }
     /// `LastObservedAt`: list of `DateFilter`. Update: in place.
-    pub fn last_observed_at(mut self, value: impl Arg<Arr<DateFilter>>) -> Self { self.0.set("LastObservedAt", value.into_expr()); self }
+    pub fn last_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "LastObservedAt", value.into_expr())) }
     /// `MalwareName`: list of `StringFilter`. Update: in place.
-    pub fn malware_name(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("MalwareName", value.into_expr()); self }
+    pub fn malware_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "MalwareName", value.into_expr())) }
     /// `MalwarePath`: list of `StringFilter`. Update: in place.
-    pub fn malware_path(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("MalwarePath", value.into_expr()); self }
+    pub fn malware_path(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "MalwarePath", value.into_expr())) }
     /// `MalwareState`: list of `StringFilter`. Update: in place.
-    pub fn malware_state(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("MalwareState", value.into_expr()); self }
+    pub fn malware_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "MalwareState", value.into_expr())) }
     /// `MalwareType`: list of `StringFilter`. Update: in place.
-    pub fn malware_type(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("MalwareType", value.into_expr()); self }
+    pub fn malware_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "MalwareType", value.into_expr())) }
     /// `NetworkDestinationDomain`: list of `StringFilter`. Update: in place.
-    pub fn network_destination_domain(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("NetworkDestinationDomain", value.into_expr()); self }
+    pub fn network_destination_domain(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkDestinationDomain", value.into_expr())) }
     /// `NetworkDestinationIpV4`: list of `IpFilter`. Update: in place.
-    pub fn network_destination_ip_v4(mut self, value: impl Arg<Arr<IpFilter>>) -> Self { self.0.set("NetworkDestinationIpV4", value.into_expr()); self }
+    pub fn network_destination_ipv4(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "NetworkDestinationIpV4", value.into_expr())) }
     /// `NetworkDestinationIpV6`: list of `IpFilter`. Update: in place.
-    pub fn network_destination_ip_v6(mut self, value: impl Arg<Arr<IpFilter>>) -> Self { self.0.set("NetworkDestinationIpV6", value.into_expr()); self }
+    pub fn network_destination_ipv6(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "NetworkDestinationIpV6", value.into_expr())) }
     /// `NetworkDestinationPort`: list of `NumberFilter`. Update: in place.
-    pub fn network_destination_port(mut self, value: impl Arg<Arr<NumberFilter>>) -> Self { self.0.set("NetworkDestinationPort", value.into_expr()); self }
+    pub fn network_destination_port(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "NetworkDestinationPort", value.into_expr())) }
     /// `NetworkDirection`: list of `StringFilter`. Update: in place.
-    pub fn network_direction(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("NetworkDirection", value.into_expr()); self }
+    pub fn network_direction(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkDirection", value.into_expr())) }
     /// `NetworkProtocol`: list of `StringFilter`. Update: in place.
-    pub fn network_protocol(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("NetworkProtocol", value.into_expr()); self }
+    pub fn network_protocol(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkProtocol", value.into_expr())) }
     /// `NetworkSourceDomain`: list of `StringFilter`. Update: in place.
-    pub fn network_source_domain(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("NetworkSourceDomain", value.into_expr()); self }
+    pub fn network_source_domain(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkSourceDomain", value.into_expr())) }
     /// `NetworkSourceIpV4`: list of `IpFilter`. Update: in place.
-    pub fn network_source_ip_v4(mut self, value: impl Arg<Arr<IpFilter>>) -> Self { self.0.set("NetworkSourceIpV4", value.into_expr()); self }
+    pub fn network_source_ipv4(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "NetworkSourceIpV4", value.into_expr())) }
     /// `NetworkSourceIpV6`: list of `IpFilter`. Update: in place.
-    pub fn network_source_ip_v6(mut self, value: impl Arg<Arr<IpFilter>>) -> Self { self.0.set("NetworkSourceIpV6", value.into_expr()); self }
+    pub fn network_source_ipv6(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "NetworkSourceIpV6", value.into_expr())) }
     /// `NetworkSourceMac`: list of `StringFilter`. Update: in place.
-    pub fn network_source_mac(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("NetworkSourceMac", value.into_expr()); self }
+    pub fn network_source_mac(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NetworkSourceMac", value.into_expr())) }
     /// `NetworkSourcePort`: list of `NumberFilter`. Update: in place.
-    pub fn network_source_port(mut self, value: impl Arg<Arr<NumberFilter>>) -> Self { self.0.set("NetworkSourcePort", value.into_expr()); self }
+    pub fn network_source_port(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "NetworkSourcePort", value.into_expr())) }
     /// `NoteText`: list of `StringFilter`. Update: in place.
-    pub fn note_text(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("NoteText", value.into_expr()); self }
+    pub fn note_text(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NoteText", value.into_expr())) }
     /// `NoteUpdatedAt`: list of `DateFilter`. Update: in place.
-    pub fn note_updated_at(mut self, value: impl Arg<Arr<DateFilter>>) -> Self { self.0.set("NoteUpdatedAt", value.into_expr()); self }
+    pub fn note_updated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "NoteUpdatedAt", value.into_expr())) }
     /// `NoteUpdatedBy`: list of `StringFilter`. Update: in place.
-    pub fn note_updated_by(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("NoteUpdatedBy", value.into_expr()); self }
+    pub fn note_updated_by(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "NoteUpdatedBy", value.into_expr())) }
     /// `ProcessLaunchedAt`: list of `DateFilter`. Update: in place.
-    pub fn process_launched_at(mut self, value: impl Arg<Arr<DateFilter>>) -> Self { self.0.set("ProcessLaunchedAt", value.into_expr()); self }
+    pub fn process_launched_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ProcessLaunchedAt", value.into_expr())) }
     /// `ProcessName`: list of `StringFilter`. Update: in place.
-    pub fn process_name(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ProcessName", value.into_expr()); self }
+    pub fn process_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProcessName", value.into_expr())) }
     /// `ProcessParentPid`: list of `NumberFilter`. Update: in place.
-    pub fn process_parent_pid(mut self, value: impl Arg<Arr<NumberFilter>>) -> Self { self.0.set("ProcessParentPid", value.into_expr()); self }
+    pub fn process_parent_pid(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "ProcessParentPid", value.into_expr())) }
     /// `ProcessPath`: list of `StringFilter`. Update: in place.
-    pub fn process_path(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ProcessPath", value.into_expr()); self }
+    pub fn process_path(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProcessPath", value.into_expr())) }
     /// `ProcessPid`: list of `NumberFilter`. Update: in place.
-    pub fn process_pid(mut self, value: impl Arg<Arr<NumberFilter>>) -> Self { self.0.set("ProcessPid", value.into_expr()); self }
+    pub fn process_pid(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "ProcessPid", value.into_expr())) }
     /// `ProcessTerminatedAt`: list of `DateFilter`. Update: in place.
-    pub fn process_terminated_at(mut self, value: impl Arg<Arr<DateFilter>>) -> Self { self.0.set("ProcessTerminatedAt", value.into_expr()); self }
+    pub fn process_terminated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ProcessTerminatedAt", value.into_expr())) }
     /// `ProductArn`: list of `StringFilter`. Update: in place.
-    pub fn product_arn(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ProductArn", value.into_expr()); self }
+    pub fn product_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProductArn", value.into_expr())) }
     /// `ProductFields`: list of `MapFilter`. Update: in place.
-    pub fn product_fields(mut self, value: impl Arg<Arr<MapFilter>>) -> Self { self.0.set("ProductFields", value.into_expr()); self }
+    pub fn product_fields(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ProductFields", value.into_expr())) }
     /// `ProductName`: list of `StringFilter`. Update: in place.
-    pub fn product_name(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ProductName", value.into_expr()); self }
+    pub fn product_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ProductName", value.into_expr())) }
     /// `RecommendationText`: list of `StringFilter`. Update: in place.
-    pub fn recommendation_text(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("RecommendationText", value.into_expr()); self }
+    pub fn recommendation_text(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RecommendationText", value.into_expr())) }
     /// `RecordState`: list of `StringFilter`. Update: in place.
-    pub fn record_state(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("RecordState", value.into_expr()); self }
+    pub fn record_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RecordState", value.into_expr())) }
     /// `Region`: list of `StringFilter`. Update: in place.
-    pub fn region(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Region", value.into_expr())) }
     /// `RelatedFindingsId`: list of `StringFilter`. Update: in place.
-    pub fn related_findings_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("RelatedFindingsId", value.into_expr()); self }
+    pub fn related_findings_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RelatedFindingsId", value.into_expr())) }
     /// `RelatedFindingsProductArn`: list of `StringFilter`. Update: in place.
-    pub fn related_findings_product_arn(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("RelatedFindingsProductArn", value.into_expr()); self }
+    pub fn related_findings_product_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "RelatedFindingsProductArn", value.into_expr())) }
     /// `ResourceApplicationArn`: list of `StringFilter`. Update: in place.
-    pub fn resource_application_arn(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceApplicationArn", value.into_expr()); self }
+    pub fn resource_application_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceApplicationArn", value.into_expr())) }
     /// `ResourceApplicationName`: list of `StringFilter`. Update: in place.
-    pub fn resource_application_name(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceApplicationName", value.into_expr()); self }
+    pub fn resource_application_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceApplicationName", value.into_expr())) }
     /// `ResourceAwsEc2InstanceIamInstanceProfileArn`: list of `StringFilter`. Update: in place.
-    pub fn resource_aws_ec2_instance_iam_instance_profile_arn(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceAwsEc2InstanceIamInstanceProfileArn", value.into_expr()); self }
+    pub fn resource_aws_ec2_instance_iam_instance_profile_arn(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceIamInstanceProfileArn", value.into_expr())) }
     /// `ResourceAwsEc2InstanceImageId`: list of `StringFilter`. Update: in place.
-    pub fn resource_aws_ec2_instance_image_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceAwsEc2InstanceImageId", value.into_expr()); self }
+    pub fn resource_aws_ec2_instance_image_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceImageId", value.into_expr())) }
     /// `ResourceAwsEc2InstanceIpV4Addresses`: list of `IpFilter`. Update: in place.
-    pub fn resource_aws_ec2_instance_ip_v4_addresses(mut self, value: impl Arg<Arr<IpFilter>>) -> Self { self.0.set("ResourceAwsEc2InstanceIpV4Addresses", value.into_expr()); self }
+    pub fn resource_aws_ec2_instance_ipv4_addresses(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceIpV4Addresses", value.into_expr())) }
     /// `ResourceAwsEc2InstanceIpV6Addresses`: list of `IpFilter`. Update: in place.
-    pub fn resource_aws_ec2_instance_ip_v6_addresses(mut self, value: impl Arg<Arr<IpFilter>>) -> Self { self.0.set("ResourceAwsEc2InstanceIpV6Addresses", value.into_expr()); self }
+    pub fn resource_aws_ec2_instance_ipv6_addresses(self, value: impl Arg<Arr<IpFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceIpV6Addresses", value.into_expr())) }
     /// `ResourceAwsEc2InstanceKeyName`: list of `StringFilter`. Update: in place.
-    pub fn resource_aws_ec2_instance_key_name(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceAwsEc2InstanceKeyName", value.into_expr()); self }
+    pub fn resource_aws_ec2_instance_key_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceKeyName", value.into_expr())) }
     /// `ResourceAwsEc2InstanceLaunchedAt`: list of `DateFilter`. Update: in place.
-    pub fn resource_aws_ec2_instance_launched_at(mut self, value: impl Arg<Arr<DateFilter>>) -> Self { self.0.set("ResourceAwsEc2InstanceLaunchedAt", value.into_expr()); self }
+    pub fn resource_aws_ec2_instance_launched_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceLaunchedAt", value.into_expr())) }
     /// `ResourceAwsEc2InstanceSubnetId`: list of `StringFilter`. Update: in place.
-    pub fn resource_aws_ec2_instance_subnet_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceAwsEc2InstanceSubnetId", value.into_expr()); self }
+    pub fn resource_aws_ec2_instance_subnet_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceSubnetId", value.into_expr())) }
     /// `ResourceAwsEc2InstanceType`: list of `StringFilter`. Update: in place.
-    pub fn resource_aws_ec2_instance_type(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceAwsEc2InstanceType", value.into_expr()); self }
+    pub fn resource_aws_ec2_instance_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceType", value.into_expr())) }
     /// `ResourceAwsEc2InstanceVpcId`: list of `StringFilter`. Update: in place.
-    pub fn resource_aws_ec2_instance_vpc_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceAwsEc2InstanceVpcId", value.into_expr()); self }
+    pub fn resource_aws_ec2_instance_vpc_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsEc2InstanceVpcId", value.into_expr())) }
     /// `ResourceAwsIamAccessKeyCreatedAt`: list of `DateFilter`. Update: in place.
-    pub fn resource_aws_iam_access_key_created_at(mut self, value: impl Arg<Arr<DateFilter>>) -> Self { self.0.set("ResourceAwsIamAccessKeyCreatedAt", value.into_expr()); self }
+    pub fn resource_aws_iam_access_key_created_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ResourceAwsIamAccessKeyCreatedAt", value.into_expr())) }
     /// `ResourceAwsIamAccessKeyPrincipalName`: list of `StringFilter`. Update: in place.
-    pub fn resource_aws_iam_access_key_principal_name(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceAwsIamAccessKeyPrincipalName", value.into_expr()); self }
+    pub fn resource_aws_iam_access_key_principal_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsIamAccessKeyPrincipalName", value.into_expr())) }
     /// `ResourceAwsIamAccessKeyStatus`: list of `StringFilter`. Update: in place.
-    pub fn resource_aws_iam_access_key_status(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceAwsIamAccessKeyStatus", value.into_expr()); self }
+    pub fn resource_aws_iam_access_key_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsIamAccessKeyStatus", value.into_expr())) }
     /// `ResourceAwsIamAccessKeyUserName`: list of `StringFilter`. Update: in place.
-    pub fn resource_aws_iam_access_key_user_name(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceAwsIamAccessKeyUserName", value.into_expr()); self }
+    pub fn resource_aws_iam_access_key_user_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsIamAccessKeyUserName", value.into_expr())) }
     /// `ResourceAwsIamUserUserName`: list of `StringFilter`. Update: in place.
-    pub fn resource_aws_iam_user_user_name(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceAwsIamUserUserName", value.into_expr()); self }
+    pub fn resource_aws_iam_user_user_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsIamUserUserName", value.into_expr())) }
     /// `ResourceAwsS3BucketOwnerId`: list of `StringFilter`. Update: in place.
-    pub fn resource_aws_s3_bucket_owner_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceAwsS3BucketOwnerId", value.into_expr()); self }
+    pub fn resource_aws_s3_bucket_owner_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsS3BucketOwnerId", value.into_expr())) }
     /// `ResourceAwsS3BucketOwnerName`: list of `StringFilter`. Update: in place.
-    pub fn resource_aws_s3_bucket_owner_name(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceAwsS3BucketOwnerName", value.into_expr()); self }
+    pub fn resource_aws_s3_bucket_owner_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceAwsS3BucketOwnerName", value.into_expr())) }
     /// `ResourceContainerImageId`: list of `StringFilter`. Update: in place.
-    pub fn resource_container_image_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceContainerImageId", value.into_expr()); self }
+    pub fn resource_container_image_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceContainerImageId", value.into_expr())) }
     /// `ResourceContainerImageName`: list of `StringFilter`. Update: in place.
-    pub fn resource_container_image_name(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceContainerImageName", value.into_expr()); self }
+    pub fn resource_container_image_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceContainerImageName", value.into_expr())) }
     /// `ResourceContainerLaunchedAt`: list of `DateFilter`. Update: in place.
-    pub fn resource_container_launched_at(mut self, value: impl Arg<Arr<DateFilter>>) -> Self { self.0.set("ResourceContainerLaunchedAt", value.into_expr()); self }
+    pub fn resource_container_launched_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ResourceContainerLaunchedAt", value.into_expr())) }
     /// `ResourceContainerName`: list of `StringFilter`. Update: in place.
-    pub fn resource_container_name(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceContainerName", value.into_expr()); self }
+    pub fn resource_container_name(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceContainerName", value.into_expr())) }
     /// `ResourceDetailsOther`: list of `MapFilter`. Update: in place.
-    pub fn resource_details_other(mut self, value: impl Arg<Arr<MapFilter>>) -> Self { self.0.set("ResourceDetailsOther", value.into_expr()); self }
+    pub fn resource_details_other(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ResourceDetailsOther", value.into_expr())) }
     /// `ResourceId`: list of `StringFilter`. Update: in place.
-    pub fn resource_id(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceId", value.into_expr()); self }
+    pub fn resource_id(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceId", value.into_expr())) }
     /// `ResourcePartition`: list of `StringFilter`. Update: in place.
-    pub fn resource_partition(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourcePartition", value.into_expr()); self }
+    pub fn resource_partition(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourcePartition", value.into_expr())) }
     /// `ResourceRegion`: list of `StringFilter`. Update: in place.
-    pub fn resource_region(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceRegion", value.into_expr()); self }
+    pub fn resource_region(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceRegion", value.into_expr())) }
     /// `ResourceTags`: list of `MapFilter`. Update: in place.
-    pub fn resource_tags(mut self, value: impl Arg<Arr<MapFilter>>) -> Self { self.0.set("ResourceTags", value.into_expr()); self }
+    pub fn resource_tags(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "ResourceTags", value.into_expr())) }
     /// `ResourceType`: list of `StringFilter`. Update: in place.
-    pub fn resource_type(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ResourceType", value.into_expr()); self }
+    pub fn resource_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ResourceType", value.into_expr())) }
     /// `Sample`: list of `BooleanFilter`. Update: in place.
-    pub fn sample(mut self, value: impl Arg<Arr<BooleanFilter>>) -> Self { self.0.set("Sample", value.into_expr()); self }
+    pub fn sample(self, value: impl Arg<Arr<BooleanFilter>>) -> Self { Self(put(self.0, "Sample", value.into_expr())) }
     /// `SeverityLabel`: list of `StringFilter`. Update: in place.
-    pub fn severity_label(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("SeverityLabel", value.into_expr()); self }
+    pub fn severity_label(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "SeverityLabel", value.into_expr())) }
     /// `SeverityNormalized`: list of `NumberFilter`. Update: in place.
-    pub fn severity_normalized(mut self, value: impl Arg<Arr<NumberFilter>>) -> Self { self.0.set("SeverityNormalized", value.into_expr()); self }
+    pub fn severity_normalized(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "SeverityNormalized", value.into_expr())) }
     /// `SeverityProduct`: list of `NumberFilter`. Update: in place.
-    pub fn severity_product(mut self, value: impl Arg<Arr<NumberFilter>>) -> Self { self.0.set("SeverityProduct", value.into_expr()); self }
+    pub fn severity_product(self, value: impl Arg<Arr<NumberFilter>>) -> Self { Self(put(self.0, "SeverityProduct", value.into_expr())) }
     /// `SourceUrl`: list of `StringFilter`. Update: in place.
-    pub fn source_url(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("SourceUrl", value.into_expr()); self }
+    pub fn source_url(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "SourceUrl", value.into_expr())) }
     /// `ThreatIntelIndicatorCategory`: list of `StringFilter`. Update: in place.
-    pub fn threat_intel_indicator_category(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ThreatIntelIndicatorCategory", value.into_expr()); self }
+    pub fn threat_intel_indicator_category(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorCategory", value.into_expr())) }
     /// `ThreatIntelIndicatorLastObservedAt`: list of `DateFilter`. Update: in place.
-    pub fn threat_intel_indicator_last_observed_at(mut self, value: impl Arg<Arr<DateFilter>>) -> Self { self.0.set("ThreatIntelIndicatorLastObservedAt", value.into_expr()); self }
+    pub fn threat_intel_indicator_last_observed_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorLastObservedAt", value.into_expr())) }
     /// `ThreatIntelIndicatorSource`: list of `StringFilter`. Update: in place.
-    pub fn threat_intel_indicator_source(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ThreatIntelIndicatorSource", value.into_expr()); self }
+    pub fn threat_intel_indicator_source(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorSource", value.into_expr())) }
     /// `ThreatIntelIndicatorSourceUrl`: list of `StringFilter`. Update: in place.
-    pub fn threat_intel_indicator_source_url(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ThreatIntelIndicatorSourceUrl", value.into_expr()); self }
+    pub fn threat_intel_indicator_source_url(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorSourceUrl", value.into_expr())) }
     /// `ThreatIntelIndicatorType`: list of `StringFilter`. Update: in place.
-    pub fn threat_intel_indicator_type(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ThreatIntelIndicatorType", value.into_expr()); self }
+    pub fn threat_intel_indicator_type(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorType", value.into_expr())) }
     /// `ThreatIntelIndicatorValue`: list of `StringFilter`. Update: in place.
-    pub fn threat_intel_indicator_value(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("ThreatIntelIndicatorValue", value.into_expr()); self }
+    pub fn threat_intel_indicator_value(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "ThreatIntelIndicatorValue", value.into_expr())) }
     /// `Title`: list of `StringFilter`. Update: in place.
-    pub fn title(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("Title", value.into_expr()); self }
+    pub fn title(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
     /// `Type`: list of `StringFilter`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `UpdatedAt`: list of `DateFilter`. Update: in place.
-    pub fn updated_at(mut self, value: impl Arg<Arr<DateFilter>>) -> Self { self.0.set("UpdatedAt", value.into_expr()); self }
+    pub fn updated_at(self, value: impl Arg<Arr<DateFilter>>) -> Self { Self(put(self.0, "UpdatedAt", value.into_expr())) }
     /// `UserDefinedFields`: list of `MapFilter`. Update: in place.
-    pub fn user_defined_fields(mut self, value: impl Arg<Arr<MapFilter>>) -> Self { self.0.set("UserDefinedFields", value.into_expr()); self }
+    pub fn user_defined_fields(self, value: impl Arg<Arr<MapFilter>>) -> Self { Self(put(self.0, "UserDefinedFields", value.into_expr())) }
     /// `VerificationState`: list of `StringFilter`. Update: in place.
-    pub fn verification_state(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("VerificationState", value.into_expr()); self }
+    pub fn verification_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VerificationState", value.into_expr())) }
     /// `VulnerabilitiesExploitAvailable`: list of `StringFilter`. Update: in place.
-    pub fn vulnerabilities_exploit_available(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("VulnerabilitiesExploitAvailable", value.into_expr()); self }
+    pub fn vulnerabilities_exploit_available(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VulnerabilitiesExploitAvailable", value.into_expr())) }
     /// `VulnerabilitiesFixAvailable`: list of `StringFilter`. Update: in place.
-    pub fn vulnerabilities_fix_available(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("VulnerabilitiesFixAvailable", value.into_expr()); self }
+    pub fn vulnerabilities_fix_available(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "VulnerabilitiesFixAvailable", value.into_expr())) }
     /// `WorkflowState`: list of `StringFilter`. Update: in place.
-    pub fn workflow_state(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("WorkflowState", value.into_expr()); self }
+    pub fn workflow_state(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "WorkflowState", value.into_expr())) }
     /// `WorkflowStatus`: list of `StringFilter`. Update: in place.
-    pub fn workflow_status(mut self, value: impl Arg<Arr<StringFilter>>) -> Self { self.0.set("WorkflowStatus", value.into_expr()); self }
+    pub fn workflow_status(self, value: impl Arg<Arr<StringFilter>>) -> Self { Self(put(self.0, "WorkflowStatus", value.into_expr())) }
 }
 impl Done for AwsSecurityFindingFilters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BooleanFilter` of `AWS::SecurityHub::Insight`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-booleanfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BooleanFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BooleanFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl BooleanFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BooleanFilter<super::missing::Value> { BooleanFilter(Bag::default(), Phase) }
+    pub fn new() -> BooleanFilter<Missing<super::required::Value>> { BooleanFilter(Bag::default(), Phase) }
 }
 impl<R0> BooleanFilter<R0> {
     /// `Value`: boolean, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<bool>) -> BooleanFilter<Set> { self.0.set("Value", value.into_expr()); BooleanFilter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<bool>) -> BooleanFilter<Set> { BooleanFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for BooleanFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateFilter` of `AWS::SecurityHub::Insight`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-datefilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DateFilter(Bag);
+#[must_use] pub struct DateFilter(Bag);
 impl DateFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DateRange`: `DateRange`. Update: in place.
-    pub fn date_range(mut self, value: impl Arg<DateRange>) -> Self { self.0.set("DateRange", value.into_expr()); self }
+    pub fn date_range(self, value: impl Arg<DateRange>) -> Self { Self(put(self.0, "DateRange", value.into_expr())) }
     /// `End`: text. Update: in place.
-    pub fn end(mut self, value: impl Arg<str>) -> Self { self.0.set("End", value.into_expr()); self }
+    pub fn end(self, value: impl Arg<str>) -> Self { Self(put(self.0, "End", value.into_expr())) }
     /// `Start`: text. Update: in place.
-    pub fn start(mut self, value: impl Arg<str>) -> Self { self.0.set("Start", value.into_expr()); self }
+    pub fn start(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Start", value.into_expr())) }
 }
 impl Done for DateFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DateRange` of `AWS::SecurityHub::Insight`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-daterange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DateRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DateRange<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DateRange {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DateRange<super::missing::Unit, super::missing::Value> { DateRange(Bag::default(), Phase) }
+    pub fn new() -> DateRange<Missing<super::required::Unit>, Missing<super::required::Value>> { DateRange(Bag::default(), Phase) }
 }
 impl<R0, R1> DateRange<R0, R1> {
     /// `Unit`: `Unit`, required. Update: in place.
-    pub fn unit(mut self, value: impl Arg<Unit>) -> DateRange<Set, R1> { self.0.set("Unit", value.into_expr()); DateRange(self.0, Phase) }
+    pub fn unit(self, value: impl Arg<Unit>) -> DateRange<Set, R1> { DateRange(put(self.0, "Unit", value.into_expr()), Phase) }
     /// `Value`: number, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<f64>) -> DateRange<R0, Set> { self.0.set("Value", value.into_expr()); DateRange(self.0, Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> DateRange<R0, Set> { DateRange(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for DateRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IpFilter` of `AWS::SecurityHub::Insight`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-ipfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IpFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IpFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl IpFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IpFilter<super::missing::Cidr> { IpFilter(Bag::default(), Phase) }
+    pub fn new() -> IpFilter<Missing<super::required::Cidr>> { IpFilter(Bag::default(), Phase) }
 }
 impl<R0> IpFilter<R0> {
     /// `Cidr`: text, required. Update: in place.
-    pub fn cidr(mut self, value: impl Arg<str>) -> IpFilter<Set> { self.0.set("Cidr", value.into_expr()); IpFilter(self.0, Phase) }
+    pub fn cidr(self, value: impl Arg<str>) -> IpFilter<Set> { IpFilter(put(self.0, "Cidr", value.into_expr()), Phase) }
 }
 impl Done for IpFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KeywordFilter` of `AWS::SecurityHub::Insight`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-keywordfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KeywordFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KeywordFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl KeywordFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KeywordFilter<super::missing::Value> { KeywordFilter(Bag::default(), Phase) }
+    pub fn new() -> KeywordFilter<Missing<super::required::Value>> { KeywordFilter(Bag::default(), Phase) }
 }
 impl<R0> KeywordFilter<R0> {
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> KeywordFilter<Set> { self.0.set("Value", value.into_expr()); KeywordFilter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> KeywordFilter<Set> { KeywordFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for KeywordFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MapFilter` of `AWS::SecurityHub::Insight`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-mapfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MapFilter<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct MapFilter<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl MapFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MapFilter<super::missing::Comparison, super::missing::Key, super::missing::Value> { MapFilter(Bag::default(), Phase) }
+    pub fn new() -> MapFilter<Missing<super::required::Comparison>, Missing<super::required::Key>, Missing<super::required::Value>> { MapFilter(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> MapFilter<R0, R1, R2> {
     /// `Comparison`: `MapFilterComparison`, required. Update: in place.
-    pub fn comparison(mut self, value: impl Arg<MapFilterComparison>) -> MapFilter<Set, R1, R2> { self.0.set("Comparison", value.into_expr()); MapFilter(self.0, Phase) }
+    pub fn comparison(self, value: impl Arg<MapFilterComparison>) -> MapFilter<Set, R1, R2> { MapFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> MapFilter<R0, Set, R2> { self.0.set("Key", value.into_expr()); MapFilter(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> MapFilter<R0, Set, R2> { MapFilter(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> MapFilter<R0, R1, Set> { self.0.set("Value", value.into_expr()); MapFilter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> MapFilter<R0, R1, Set> { MapFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for MapFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NumberFilter` of `AWS::SecurityHub::Insight`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-numberfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NumberFilter(Bag);
+#[must_use] pub struct NumberFilter(Bag);
 impl NumberFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Eq`: number. Update: in place.
-    pub fn eq(mut self, value: impl Arg<f64>) -> Self { self.0.set("Eq", value.into_expr()); self }
+    pub fn eq(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Eq", value.into_expr())) }
     /// `Gte`: number. Update: in place.
-    pub fn gte(mut self, value: impl Arg<f64>) -> Self { self.0.set("Gte", value.into_expr()); self }
+    pub fn gte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Gte", value.into_expr())) }
     /// `Lte`: number. Update: in place.
-    pub fn lte(mut self, value: impl Arg<f64>) -> Self { self.0.set("Lte", value.into_expr()); self }
+    pub fn lte(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Lte", value.into_expr())) }
 }
 impl Done for NumberFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StringFilter` of `AWS::SecurityHub::Insight`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-insight-stringfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StringFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StringFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StringFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StringFilter<super::missing::Comparison, super::missing::Value> { StringFilter(Bag::default(), Phase) }
+    pub fn new() -> StringFilter<Missing<super::required::Comparison>, Missing<super::required::Value>> { StringFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> StringFilter<R0, R1> {
     /// `Comparison`: `Comparison`, required. Update: in place.
-    pub fn comparison(mut self, value: impl Arg<Comparison>) -> StringFilter<Set, R1> { self.0.set("Comparison", value.into_expr()); StringFilter(self.0, Phase) }
+    pub fn comparison(self, value: impl Arg<Comparison>) -> StringFilter<Set, R1> { StringFilter(put(self.0, "Comparison", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> StringFilter<R0, Set> { self.0.set("Value", value.into_expr()); StringFilter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> StringFilter<R0, Set> { StringFilter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for StringFilter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Comparison` allows.
@@ -1483,7 +1483,7 @@ impl CfnOrganizationConfiguration {
     /// `AWS::SecurityHub::OrganizationConfiguration`
     pub const TYPE: &'static str = "AWS::SecurityHub::OrganizationConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnOrganizationConfigurationProps<R0>) -> Self where CfnOrganizationConfigurationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOrganizationConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `OrganizationConfigurationIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `MemberAccountLimitReached`: boolean.
@@ -1497,18 +1497,18 @@ impl CfnOrganizationConfiguration {
 }
 impl Parent for CfnOrganizationConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityHub::OrganizationConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-organizationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOrganizationConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnOrganizationConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnOrganizationConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOrganizationConfigurationProps<missing::AutoEnable> { CfnOrganizationConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOrganizationConfigurationProps<Missing<required::AutoEnable>> { CfnOrganizationConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnOrganizationConfigurationProps<R0> {
     /// `AutoEnable`: boolean, required. Update: in place.
-    pub fn auto_enable(mut self, value: impl Arg<bool>) -> CfnOrganizationConfigurationProps<Set> { self.0.set("AutoEnable", value.into_expr()); CfnOrganizationConfigurationProps(self.0, Phase) }
+    pub fn auto_enable(self, value: impl Arg<bool>) -> CfnOrganizationConfigurationProps<Set> { CfnOrganizationConfigurationProps(put(self.0, "AutoEnable", value.into_expr()), Phase) }
     /// `AutoEnableStandards`: `AutoEnableStandards`. Update: in place.
-    pub fn auto_enable_standards(mut self, value: impl Arg<organization_configuration::AutoEnableStandards>) -> Self { self.0.set("AutoEnableStandards", value.into_expr()); self }
+    pub fn auto_enable_standards(self, value: impl Arg<organization_configuration::AutoEnableStandards>) -> Self { Self(put(self.0, "AutoEnableStandards", value.into_expr()), Phase) }
     /// `ConfigurationType`: `ConfigurationType`. Update: in place.
-    pub fn configuration_type(mut self, value: impl Arg<organization_configuration::ConfigurationType>) -> Self { self.0.set("ConfigurationType", value.into_expr()); self }
+    pub fn configuration_type(self, value: impl Arg<organization_configuration::ConfigurationType>) -> Self { Self(put(self.0, "ConfigurationType", value.into_expr()), Phase) }
 }
 impl Done for CfnOrganizationConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::OrganizationConfiguration`.
@@ -1525,7 +1525,7 @@ impl CfnPolicyAssociation {
     /// `AWS::SecurityHub::PolicyAssociation`
     pub const TYPE: &'static str = "AWS::SecurityHub::PolicyAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnPolicyAssociationProps<R0, R1, R2>) -> Self where CfnPolicyAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssociationIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AssociationIdentifier`: text.
@@ -1541,18 +1541,18 @@ impl CfnPolicyAssociation {
 }
 impl Parent for CfnPolicyAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityHub::PolicyAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-policyassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPolicyAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnPolicyAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnPolicyAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPolicyAssociationProps<missing::ConfigurationPolicyId, missing::TargetId, missing::TargetType> { CfnPolicyAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPolicyAssociationProps<Missing<required::ConfigurationPolicyId>, Missing<required::TargetId>, Missing<required::TargetType>> { CfnPolicyAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnPolicyAssociationProps<R0, R1, R2> {
     /// `ConfigurationPolicyId`: text, required. Update: in place.
-    pub fn configuration_policy_id(mut self, value: impl Arg<str>) -> CfnPolicyAssociationProps<Set, R1, R2> { self.0.set("ConfigurationPolicyId", value.into_expr()); CfnPolicyAssociationProps(self.0, Phase) }
+    pub fn configuration_policy_id(self, value: impl Arg<str>) -> CfnPolicyAssociationProps<Set, R1, R2> { CfnPolicyAssociationProps(put(self.0, "ConfigurationPolicyId", value.into_expr()), Phase) }
     /// `TargetId`: text, required. Update: replacement.
-    pub fn target_id(mut self, value: impl Arg<str>) -> CfnPolicyAssociationProps<R0, Set, R2> { self.0.set("TargetId", value.into_expr()); CfnPolicyAssociationProps(self.0, Phase) }
+    pub fn target_id(self, value: impl Arg<str>) -> CfnPolicyAssociationProps<R0, Set, R2> { CfnPolicyAssociationProps(put(self.0, "TargetId", value.into_expr()), Phase) }
     /// `TargetType`: `TargetType`, required. Update: replacement.
-    pub fn target_type(mut self, value: impl Arg<policy_association::TargetType>) -> CfnPolicyAssociationProps<R0, R1, Set> { self.0.set("TargetType", value.into_expr()); CfnPolicyAssociationProps(self.0, Phase) }
+    pub fn target_type(self, value: impl Arg<policy_association::TargetType>) -> CfnPolicyAssociationProps<R0, R1, Set> { CfnPolicyAssociationProps(put(self.0, "TargetType", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::PolicyAssociation`.
@@ -1567,22 +1567,22 @@ impl CfnProductSubscription {
     /// `AWS::SecurityHub::ProductSubscription`
     pub const TYPE: &'static str = "AWS::SecurityHub::ProductSubscription";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnProductSubscriptionProps<R0>) -> Self where CfnProductSubscriptionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProductSubscriptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProductSubscriptionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ProductSubscriptionArn`: text.
+    /// The attribute `ProductSubscriptionArn`: `OtherArn`.
     pub fn attr_product_subscription_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProductSubscriptionArn") }
 }
 impl Parent for CfnProductSubscription { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityHub::ProductSubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-productsubscription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProductSubscriptionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnProductSubscriptionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnProductSubscriptionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProductSubscriptionProps<missing::ProductArn> { CfnProductSubscriptionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProductSubscriptionProps<Missing<required::ProductArn>> { CfnProductSubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnProductSubscriptionProps<R0> {
     /// `ProductArn`: text, required. Update: replacement.
-    pub fn product_arn(mut self, value: impl Arg<str>) -> CfnProductSubscriptionProps<Set> { self.0.set("ProductArn", value.into_expr()); CfnProductSubscriptionProps(self.0, Phase) }
+    pub fn product_arn(self, value: impl Arg<str>) -> CfnProductSubscriptionProps<Set> { CfnProductSubscriptionProps(put(self.0, "ProductArn", value.into_expr()), Phase) }
 }
 impl Done for CfnProductSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SecurityHub::SecurityControl`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-securitycontrol.html)
@@ -1591,65 +1591,65 @@ impl CfnSecurityControl {
     /// `AWS::SecurityHub::SecurityControl`
     pub const TYPE: &'static str = "AWS::SecurityHub::SecurityControl";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSecurityControlProps<R0>) -> Self where CfnSecurityControlProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSecurityControlProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SecurityControlId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnSecurityControl { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityHub::SecurityControl`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-securitycontrol.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSecurityControlProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSecurityControlProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSecurityControlProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSecurityControlProps<missing::Parameters> { CfnSecurityControlProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSecurityControlProps<Missing<required::Parameters>> { CfnSecurityControlProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSecurityControlProps<R0> {
     /// `LastUpdateReason`: text. Update: in place.
-    pub fn last_update_reason(mut self, value: impl Arg<str>) -> Self { self.0.set("LastUpdateReason", value.into_expr()); self }
+    pub fn last_update_reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LastUpdateReason", value.into_expr()), Phase) }
     /// `Parameters`: map of `ParameterConfiguration`, required. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Dict<security_control::ParameterConfiguration>>) -> CfnSecurityControlProps<Set> { self.0.set("Parameters", value.into_expr()); CfnSecurityControlProps(self.0, Phase) }
+    pub fn parameters(self, value: impl Arg<Dict<security_control::ParameterConfiguration>>) -> CfnSecurityControlProps<Set> { CfnSecurityControlProps(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `SecurityControlArn`: text. Update: in place.
-    pub fn security_control_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityControlArn", value.into_expr()); self }
+    pub fn security_control_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityControlArn", value.into_expr()), Phase) }
     /// `SecurityControlId`: text. Update: replacement.
-    pub fn security_control_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityControlId", value.into_expr()); self }
+    pub fn security_control_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityControlId", value.into_expr()), Phase) }
 }
 impl Done for CfnSecurityControlProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::SecurityControl`.
 pub mod security_control {
 use crate::cfn::support::*;
 /// The property type `ParameterConfiguration` of `AWS::SecurityHub::SecurityControl`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parameterconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParameterConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ParameterConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ParameterConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ParameterConfiguration<super::missing::ValueType> { ParameterConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ParameterConfiguration<Missing<super::required::ValueType>> { ParameterConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ParameterConfiguration<R0> {
     /// `Value`: `ParameterValue`. Update: in place.
-    pub fn value(mut self, value: impl Arg<ParameterValue>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<ParameterValue>) -> Self { Self(put(self.0, "Value", value.into_expr()), Phase) }
     /// `ValueType`: `ValueType`, required. Update: in place.
-    pub fn value_type(mut self, value: impl Arg<ValueType>) -> ParameterConfiguration<Set> { self.0.set("ValueType", value.into_expr()); ParameterConfiguration(self.0, Phase) }
+    pub fn value_type(self, value: impl Arg<ValueType>) -> ParameterConfiguration<Set> { ParameterConfiguration(put(self.0, "ValueType", value.into_expr()), Phase) }
 }
 impl Done for ParameterConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParameterValue` of `AWS::SecurityHub::SecurityControl`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-securitycontrol-parametervalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParameterValue(Bag);
+#[must_use] pub struct ParameterValue(Bag);
 impl ParameterValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Boolean`: boolean. Update: in place.
-    pub fn boolean(mut self, value: impl Arg<bool>) -> Self { self.0.set("Boolean", value.into_expr()); self }
+    pub fn boolean(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Boolean", value.into_expr())) }
     /// `Double`: number. Update: in place.
-    pub fn double(mut self, value: impl Arg<f64>) -> Self { self.0.set("Double", value.into_expr()); self }
+    pub fn double(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "Double", value.into_expr())) }
     /// `Enum`: text. Update: in place.
-    pub fn enum_(mut self, value: impl Arg<str>) -> Self { self.0.set("Enum", value.into_expr()); self }
+    pub fn enum_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Enum", value.into_expr())) }
     /// `EnumList`: list of text. Update: in place.
-    pub fn enum_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("EnumList", value.into_expr()); self }
+    pub fn enum_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "EnumList", value.into_expr())) }
     /// `Integer`: integer. Update: in place.
-    pub fn integer(mut self, value: impl Arg<i64>) -> Self { self.0.set("Integer", value.into_expr()); self }
+    pub fn integer(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Integer", value.into_expr())) }
     /// `IntegerList`: list of integer. Update: in place.
-    pub fn integer_list(mut self, value: impl Arg<Arr<i64>>) -> Self { self.0.set("IntegerList", value.into_expr()); self }
+    pub fn integer_list(self, value: impl Arg<Arr<i64>>) -> Self { Self(put(self.0, "IntegerList", value.into_expr())) }
     /// `String`: text. Update: in place.
-    pub fn string(mut self, value: impl Arg<str>) -> Self { self.0.set("String", value.into_expr()); self }
+    pub fn string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "String", value.into_expr())) }
     /// `StringList`: list of text. Update: in place.
-    pub fn string_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StringList", value.into_expr()); self }
+    pub fn string_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StringList", value.into_expr())) }
 }
 impl Done for ParameterValue { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ValueType` allows.
@@ -1661,42 +1661,42 @@ impl CfnStandard {
     /// `AWS::SecurityHub::Standard`
     pub const TYPE: &'static str = "AWS::SecurityHub::Standard";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnStandardProps<R0>) -> Self where CfnStandardProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStandardProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `StandardsSubscriptionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `StandardsSubscriptionArn`: text.
+    /// The attribute `StandardsSubscriptionArn`: `OtherArn`.
     pub fn attr_standards_subscription_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("StandardsSubscriptionArn") }
 }
 impl Parent for CfnStandard { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityHub::Standard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securityhub-standard.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStandardProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnStandardProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnStandardProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStandardProps<missing::StandardsArn> { CfnStandardProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStandardProps<Missing<required::StandardsArn>> { CfnStandardProps(Bag::default(), Phase) }
 }
 impl<R0> CfnStandardProps<R0> {
     /// `DisabledStandardsControls`: list of `StandardsControl`. Update: in place.
-    pub fn disabled_standards_controls(mut self, value: impl Arg<Arr<standard::StandardsControl>>) -> Self { self.0.set("DisabledStandardsControls", value.into_expr()); self }
+    pub fn disabled_standards_controls(self, value: impl Arg<Arr<standard::StandardsControl>>) -> Self { Self(put(self.0, "DisabledStandardsControls", value.into_expr()), Phase) }
     /// `StandardsArn`: text, required. Update: replacement.
-    pub fn standards_arn(mut self, value: impl Arg<str>) -> CfnStandardProps<Set> { self.0.set("StandardsArn", value.into_expr()); CfnStandardProps(self.0, Phase) }
+    pub fn standards_arn(self, value: impl Arg<str>) -> CfnStandardProps<Set> { CfnStandardProps(put(self.0, "StandardsArn", value.into_expr()), Phase) }
 }
 impl Done for CfnStandardProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityHub::Standard`.
 pub mod standard {
 use crate::cfn::support::*;
 /// The property type `StandardsControl` of `AWS::SecurityHub::Standard`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securityhub-standard-standardscontrol.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StandardsControl<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StandardsControl<R0 = Set>(Bag, Phase<(R0,)>);
 impl StandardsControl {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StandardsControl<super::missing::StandardsControlArn> { StandardsControl(Bag::default(), Phase) }
+    pub fn new() -> StandardsControl<Missing<super::required::StandardsControlArn>> { StandardsControl(Bag::default(), Phase) }
 }
 impl<R0> StandardsControl<R0> {
     /// `Reason`: text. Update: in place.
-    pub fn reason(mut self, value: impl Arg<str>) -> Self { self.0.set("Reason", value.into_expr()); self }
+    pub fn reason(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Reason", value.into_expr()), Phase) }
     /// `StandardsControlArn`: text, required. Update: in place.
-    pub fn standards_control_arn(mut self, value: impl Arg<str>) -> StandardsControl<Set> { self.0.set("StandardsControlArn", value.into_expr()); StandardsControl(self.0, Phase) }
+    pub fn standards_control_arn(self, value: impl Arg<str>) -> StandardsControl<Set> { StandardsControl(put(self.0, "StandardsControlArn", value.into_expr()), Phase) }
 }
 impl Done for StandardsControl { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AWSConfigConnectorArn, Actions, AdminAccountId, AutoEnable, Azure, AzureRegions, Cidr, Code, Comparison, ConfigurationPolicy, ConfigurationPolicyId, Criteria, Description, FieldName, Filter, Filters, FindingFieldsUpdate, GroupByAttribute, Id, InstanceName, Key, LinkedRegions, Message, Name, Parameters, ProductArn, ProjectKey, Provider, RegionLinkingMode, RuleName, RuleOrder, ScopeConfiguration, ScopeType, SecretArn, StandardsArn, StandardsControlArn, Status, TargetId, TargetType, Text, Type, Unit, UpdatedBy, Value, ValueType } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AWSConfigConnectorArn, Actions, AdminAccountId, AutoEnable, Azure, AzureRegions, Cidr, Code, Comparison, ConfigurationPolicy, ConfigurationPolicyId, Criteria, Description, FieldName, Filter, Filters, FindingFieldsUpdate, GroupByAttribute, Id, InstanceName, Key, LinkedRegions, Message, Name, Parameters, ProductArn, ProjectKey, Provider, RegionLinkingMode, RuleName, RuleOrder, ScopeConfiguration, ScopeType, SecretArn, StandardsArn, StandardsControlArn, Status, TargetId, TargetType, Text, Type, Unit, UpdatedBy, Value, ValueType } }

@@ -10,26 +10,26 @@ impl CfnAwsLogSource {
     /// `AWS::SecurityLake::AwsLogSource`
     pub const TYPE: &'static str = "AWS::SecurityLake::AwsLogSource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnAwsLogSourceProps<R0, R1, R2>) -> Self where CfnAwsLogSourceProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAwsLogSourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnAwsLogSource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityLake::AwsLogSource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-awslogsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAwsLogSourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnAwsLogSourceProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnAwsLogSourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAwsLogSourceProps<missing::DataLakeArn, missing::SourceName, missing::SourceVersion> { CfnAwsLogSourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAwsLogSourceProps<Missing<required::DataLakeArn>, Missing<required::SourceName>, Missing<required::SourceVersion>> { CfnAwsLogSourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnAwsLogSourceProps<R0, R1, R2> {
     /// `Accounts`: list of text. Update: in place.
-    pub fn accounts(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Accounts", value.into_expr()); self }
+    pub fn accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Accounts", value.into_expr()), Phase) }
     /// `DataLakeArn`: text, required. Update: replacement.
-    pub fn data_lake_arn(mut self, value: impl Arg<str>) -> CfnAwsLogSourceProps<Set, R1, R2> { self.0.set("DataLakeArn", value.into_expr()); CfnAwsLogSourceProps(self.0, Phase) }
+    pub fn data_lake_arn(self, value: impl Arg<str>) -> CfnAwsLogSourceProps<Set, R1, R2> { CfnAwsLogSourceProps(put(self.0, "DataLakeArn", value.into_expr()), Phase) }
     /// `SourceName`: text, required. Update: replacement.
-    pub fn source_name(mut self, value: impl Arg<str>) -> CfnAwsLogSourceProps<R0, Set, R2> { self.0.set("SourceName", value.into_expr()); CfnAwsLogSourceProps(self.0, Phase) }
+    pub fn source_name(self, value: impl Arg<str>) -> CfnAwsLogSourceProps<R0, Set, R2> { CfnAwsLogSourceProps(put(self.0, "SourceName", value.into_expr()), Phase) }
     /// `SourceVersion`: text, required. Update: replacement.
-    pub fn source_version(mut self, value: impl Arg<str>) -> CfnAwsLogSourceProps<R0, R1, Set> { self.0.set("SourceVersion", value.into_expr()); CfnAwsLogSourceProps(self.0, Phase) }
+    pub fn source_version(self, value: impl Arg<str>) -> CfnAwsLogSourceProps<R0, R1, Set> { CfnAwsLogSourceProps(put(self.0, "SourceVersion", value.into_expr()), Phase) }
 }
 impl Done for CfnAwsLogSourceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SecurityLake::DataLake`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-datalake.html)
@@ -41,81 +41,81 @@ impl CfnDataLake {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDataLakeProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `S3BucketArn`: text.
+    /// The attribute `S3BucketArn`: `OtherArn`.
     pub fn attr_s3_bucket_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("S3BucketArn") }
 }
 impl Parent for CfnDataLake { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityLake::DataLake`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-datalake.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDataLakeProps(Bag);
+#[must_use] pub struct CfnDataLakeProps(Bag);
 impl CfnDataLakeProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place.
-    pub fn encryption_configuration(mut self, value: impl Arg<data_lake::EncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<data_lake::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr())) }
     /// `LifecycleConfiguration`: `LifecycleConfiguration`. Update: in place.
-    pub fn lifecycle_configuration(mut self, value: impl Arg<data_lake::LifecycleConfiguration>) -> Self { self.0.set("LifecycleConfiguration", value.into_expr()); self }
-    /// `MetaStoreManagerRoleArn`: text. Update: in place.
-    pub fn meta_store_manager_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("MetaStoreManagerRoleArn", value.into_expr()); self }
+    pub fn lifecycle_configuration(self, value: impl Arg<data_lake::LifecycleConfiguration>) -> Self { Self(put(self.0, "LifecycleConfiguration", value.into_expr())) }
+    /// `MetaStoreManagerRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn meta_store_manager_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "MetaStoreManagerRoleArn", value.into_expr())) }
     /// `ReplicationConfiguration`: `ReplicationConfiguration`. Update: in place.
-    pub fn replication_configuration(mut self, value: impl Arg<data_lake::ReplicationConfiguration>) -> Self { self.0.set("ReplicationConfiguration", value.into_expr()); self }
+    pub fn replication_configuration(self, value: impl Arg<data_lake::ReplicationConfiguration>) -> Self { Self(put(self.0, "ReplicationConfiguration", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDataLakeProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityLake::DataLake`.
 pub mod data_lake {
 use crate::cfn::support::*;
 /// The property type `EncryptionConfiguration` of `AWS::SecurityLake::DataLake`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration(Bag);
+#[must_use] pub struct EncryptionConfiguration(Bag);
 impl EncryptionConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Expiration` of `AWS::SecurityLake::DataLake`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-expiration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Expiration(Bag);
+#[must_use] pub struct Expiration(Bag);
 impl Expiration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Days`: integer. Update: in place.
-    pub fn days(mut self, value: impl Arg<i64>) -> Self { self.0.set("Days", value.into_expr()); self }
+    pub fn days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Days", value.into_expr())) }
 }
 impl Done for Expiration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LifecycleConfiguration` of `AWS::SecurityLake::DataLake`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-lifecycleconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LifecycleConfiguration(Bag);
+#[must_use] pub struct LifecycleConfiguration(Bag);
 impl LifecycleConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Expiration`: `Expiration`. Update: in place.
-    pub fn expiration(mut self, value: impl Arg<Expiration>) -> Self { self.0.set("Expiration", value.into_expr()); self }
+    pub fn expiration(self, value: impl Arg<Expiration>) -> Self { Self(put(self.0, "Expiration", value.into_expr())) }
     /// `Transitions`: list of `Transitions`. Update: in place.
-    pub fn transitions(mut self, value: impl Arg<Arr<Transitions>>) -> Self { self.0.set("Transitions", value.into_expr()); self }
+    pub fn transitions(self, value: impl Arg<Arr<Transitions>>) -> Self { Self(put(self.0, "Transitions", value.into_expr())) }
 }
 impl Done for LifecycleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationConfiguration` of `AWS::SecurityLake::DataLake`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-replicationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationConfiguration(Bag);
+#[must_use] pub struct ReplicationConfiguration(Bag);
 impl ReplicationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Regions`: list of text. Update: in place.
-    pub fn regions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Regions", value.into_expr()); self }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Regions", value.into_expr())) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr())) }
 }
 impl Done for ReplicationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Transitions` of `AWS::SecurityLake::DataLake`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-datalake-transitions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Transitions(Bag);
+#[must_use] pub struct Transitions(Bag);
 impl Transitions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Days`: integer. Update: in place.
-    pub fn days(mut self, value: impl Arg<i64>) -> Self { self.0.set("Days", value.into_expr()); self }
+    pub fn days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Days", value.into_expr())) }
     /// `StorageClass`: text. Update: in place.
-    pub fn storage_class(mut self, value: impl Arg<str>) -> Self { self.0.set("StorageClass", value.into_expr()); self }
+    pub fn storage_class(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StorageClass", value.into_expr())) }
 }
 impl Done for Transitions { fn into_props(self) -> Bag { self.0 } }
 }
@@ -125,91 +125,91 @@ impl CfnSubscriber {
     /// `AWS::SecurityLake::Subscriber`
     pub const TYPE: &'static str = "AWS::SecurityLake::Subscriber";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnSubscriberProps<R0, R1, R2, R3, R4>) -> Self where CfnSubscriberProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSubscriberProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SubscriberArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ResourceShareArn`: text.
+    /// The attribute `ResourceShareArn`: `OtherArn`.
     pub fn attr_resource_share_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceShareArn") }
     /// The attribute `ResourceShareName`: text.
     pub fn attr_resource_share_name(&self) -> Val<str> { self.0.get_att("ResourceShareName") }
-    /// The attribute `S3BucketArn`: text.
+    /// The attribute `S3BucketArn`: `OtherArn`.
     pub fn attr_s3_bucket_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("S3BucketArn") }
-    /// The attribute `SubscriberArn`: text.
+    /// The attribute `SubscriberArn`: `OtherArn`.
     pub fn attr_subscriber_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SubscriberArn") }
-    /// The attribute `SubscriberRoleArn`: text.
+    /// The attribute `SubscriberRoleArn`: `OtherArn`.
     pub fn attr_subscriber_role_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SubscriberRoleArn") }
 }
 impl Parent for CfnSubscriber { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityLake::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscriber.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSubscriberProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnSubscriberProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnSubscriberProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSubscriberProps<missing::AccessTypes, missing::DataLakeArn, missing::Sources, missing::SubscriberIdentity, missing::SubscriberName> { CfnSubscriberProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSubscriberProps<Missing<required::AccessTypes>, Missing<required::DataLakeArn>, Missing<required::Sources>, Missing<required::SubscriberIdentity>, Missing<required::SubscriberName>> { CfnSubscriberProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnSubscriberProps<R0, R1, R2, R3, R4> {
     /// `AccessTypes`: list of `AccessTypes`, required. Update: in place.
-    pub fn access_types(mut self, value: impl Arg<Arr<subscriber::AccessTypes>>) -> CfnSubscriberProps<Set, R1, R2, R3, R4> { self.0.set("AccessTypes", value.into_expr()); CfnSubscriberProps(self.0, Phase) }
+    pub fn access_types(self, value: impl Arg<Arr<subscriber::AccessTypes>>) -> CfnSubscriberProps<Set, R1, R2, R3, R4> { CfnSubscriberProps(put(self.0, "AccessTypes", value.into_expr()), Phase) }
     /// `DataLakeArn`: text, required. Update: replacement.
-    pub fn data_lake_arn(mut self, value: impl Arg<str>) -> CfnSubscriberProps<R0, Set, R2, R3, R4> { self.0.set("DataLakeArn", value.into_expr()); CfnSubscriberProps(self.0, Phase) }
+    pub fn data_lake_arn(self, value: impl Arg<str>) -> CfnSubscriberProps<R0, Set, R2, R3, R4> { CfnSubscriberProps(put(self.0, "DataLakeArn", value.into_expr()), Phase) }
     /// `Sources`: list of `Source`, required. Update: in place.
-    pub fn sources(mut self, value: impl Arg<Arr<subscriber::Source>>) -> CfnSubscriberProps<R0, R1, Set, R3, R4> { self.0.set("Sources", value.into_expr()); CfnSubscriberProps(self.0, Phase) }
+    pub fn sources(self, value: impl Arg<Arr<subscriber::Source>>) -> CfnSubscriberProps<R0, R1, Set, R3, R4> { CfnSubscriberProps(put(self.0, "Sources", value.into_expr()), Phase) }
     /// `SubscriberDescription`: text. Update: in place.
-    pub fn subscriber_description(mut self, value: impl Arg<str>) -> Self { self.0.set("SubscriberDescription", value.into_expr()); self }
+    pub fn subscriber_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SubscriberDescription", value.into_expr()), Phase) }
     /// `SubscriberIdentity`: `SubscriberIdentity`, required. Update: in place.
-    pub fn subscriber_identity(mut self, value: impl Arg<subscriber::SubscriberIdentity>) -> CfnSubscriberProps<R0, R1, R2, Set, R4> { self.0.set("SubscriberIdentity", value.into_expr()); CfnSubscriberProps(self.0, Phase) }
+    pub fn subscriber_identity(self, value: impl Arg<subscriber::SubscriberIdentity>) -> CfnSubscriberProps<R0, R1, R2, Set, R4> { CfnSubscriberProps(put(self.0, "SubscriberIdentity", value.into_expr()), Phase) }
     /// `SubscriberName`: text, required. Update: in place.
-    pub fn subscriber_name(mut self, value: impl Arg<str>) -> CfnSubscriberProps<R0, R1, R2, R3, Set> { self.0.set("SubscriberName", value.into_expr()); CfnSubscriberProps(self.0, Phase) }
+    pub fn subscriber_name(self, value: impl Arg<str>) -> CfnSubscriberProps<R0, R1, R2, R3, Set> { CfnSubscriberProps(put(self.0, "SubscriberName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSubscriberProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityLake::Subscriber`.
 pub mod subscriber {
 use crate::cfn::support::*;
 /// The property type `AwsLogSource` of `AWS::SecurityLake::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-awslogsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AwsLogSource(Bag);
+#[must_use] pub struct AwsLogSource(Bag);
 impl AwsLogSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourceName`: text. Update: in place.
-    pub fn source_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceName", value.into_expr()); self }
+    pub fn source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceName", value.into_expr())) }
     /// `SourceVersion`: text. Update: in place.
-    pub fn source_version(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceVersion", value.into_expr()); self }
+    pub fn source_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVersion", value.into_expr())) }
 }
 impl Done for AwsLogSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomLogSource` of `AWS::SecurityLake::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-customlogsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomLogSource(Bag);
+#[must_use] pub struct CustomLogSource(Bag);
 impl CustomLogSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SourceName`: text. Update: in place.
-    pub fn source_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceName", value.into_expr()); self }
+    pub fn source_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceName", value.into_expr())) }
     /// `SourceVersion`: text. Update: in place.
-    pub fn source_version(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceVersion", value.into_expr()); self }
+    pub fn source_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVersion", value.into_expr())) }
 }
 impl Done for CustomLogSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Source` of `AWS::SecurityLake::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-source.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Source(Bag);
+#[must_use] pub struct Source(Bag);
 impl Source {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AwsLogSource`: `AwsLogSource`. Update: in place.
-    pub fn aws_log_source(mut self, value: impl Arg<AwsLogSource>) -> Self { self.0.set("AwsLogSource", value.into_expr()); self }
+    pub fn aws_log_source(self, value: impl Arg<AwsLogSource>) -> Self { Self(put(self.0, "AwsLogSource", value.into_expr())) }
     /// `CustomLogSource`: `CustomLogSource`. Update: in place.
-    pub fn custom_log_source(mut self, value: impl Arg<CustomLogSource>) -> Self { self.0.set("CustomLogSource", value.into_expr()); self }
+    pub fn custom_log_source(self, value: impl Arg<CustomLogSource>) -> Self { Self(put(self.0, "CustomLogSource", value.into_expr())) }
 }
 impl Done for Source { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SubscriberIdentity` of `AWS::SecurityLake::Subscriber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscriber-subscriberidentity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SubscriberIdentity<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SubscriberIdentity<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SubscriberIdentity {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SubscriberIdentity<super::missing::ExternalId, super::missing::Principal> { SubscriberIdentity(Bag::default(), Phase) }
+    pub fn new() -> SubscriberIdentity<Missing<super::required::ExternalId>, Missing<super::required::Principal>> { SubscriberIdentity(Bag::default(), Phase) }
 }
 impl<R0, R1> SubscriberIdentity<R0, R1> {
     /// `ExternalId`: text, required. Update: in place.
-    pub fn external_id(mut self, value: impl Arg<str>) -> SubscriberIdentity<Set, R1> { self.0.set("ExternalId", value.into_expr()); SubscriberIdentity(self.0, Phase) }
+    pub fn external_id(self, value: impl Arg<str>) -> SubscriberIdentity<Set, R1> { SubscriberIdentity(put(self.0, "ExternalId", value.into_expr()), Phase) }
     /// `Principal`: text, required. Update: in place.
-    pub fn principal(mut self, value: impl Arg<str>) -> SubscriberIdentity<R0, Set> { self.0.set("Principal", value.into_expr()); SubscriberIdentity(self.0, Phase) }
+    pub fn principal(self, value: impl Arg<str>) -> SubscriberIdentity<R0, Set> { SubscriberIdentity(put(self.0, "Principal", value.into_expr()), Phase) }
 }
 impl Done for SubscriberIdentity { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AccessTypes` allows.
@@ -221,7 +221,7 @@ impl CfnSubscriberNotification {
     /// `AWS::SecurityLake::SubscriberNotification`
     pub const TYPE: &'static str = "AWS::SecurityLake::SubscriberNotification";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSubscriberNotificationProps<R0, R1>) -> Self where CfnSubscriberNotificationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSubscriberNotificationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SubscriberArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `SubscriberEndpoint`: text.
@@ -229,53 +229,53 @@ impl CfnSubscriberNotification {
 }
 impl Parent for CfnSubscriberNotification { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SecurityLake::SubscriberNotification`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-securitylake-subscribernotification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSubscriberNotificationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSubscriberNotificationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSubscriberNotificationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSubscriberNotificationProps<missing::NotificationConfiguration, missing::SubscriberArn> { CfnSubscriberNotificationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSubscriberNotificationProps<Missing<required::NotificationConfiguration>, Missing<required::SubscriberArn>> { CfnSubscriberNotificationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSubscriberNotificationProps<R0, R1> {
     /// `NotificationConfiguration`: `NotificationConfiguration`, required. Update: in place.
-    pub fn notification_configuration(mut self, value: impl Arg<subscriber_notification::NotificationConfiguration>) -> CfnSubscriberNotificationProps<Set, R1> { self.0.set("NotificationConfiguration", value.into_expr()); CfnSubscriberNotificationProps(self.0, Phase) }
+    pub fn notification_configuration(self, value: impl Arg<subscriber_notification::NotificationConfiguration>) -> CfnSubscriberNotificationProps<Set, R1> { CfnSubscriberNotificationProps(put(self.0, "NotificationConfiguration", value.into_expr()), Phase) }
     /// `SubscriberArn`: text, required. Update: replacement.
-    pub fn subscriber_arn(mut self, value: impl Arg<str>) -> CfnSubscriberNotificationProps<R0, Set> { self.0.set("SubscriberArn", value.into_expr()); CfnSubscriberNotificationProps(self.0, Phase) }
+    pub fn subscriber_arn(self, value: impl Arg<str>) -> CfnSubscriberNotificationProps<R0, Set> { CfnSubscriberNotificationProps(put(self.0, "SubscriberArn", value.into_expr()), Phase) }
 }
 impl Done for CfnSubscriberNotificationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SecurityLake::SubscriberNotification`.
 pub mod subscriber_notification {
 use crate::cfn::support::*;
 /// The property type `HttpsNotificationConfiguration` of `AWS::SecurityLake::SubscriberNotification`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscribernotification-httpsnotificationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpsNotificationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HttpsNotificationConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HttpsNotificationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HttpsNotificationConfiguration<super::missing::Endpoint, super::missing::TargetRoleArn> { HttpsNotificationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> HttpsNotificationConfiguration<Missing<super::required::Endpoint>, Missing<super::required::TargetRoleArn>> { HttpsNotificationConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> HttpsNotificationConfiguration<R0, R1> {
     /// `AuthorizationApiKeyName`: text. Update: in place.
-    pub fn authorization_api_key_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthorizationApiKeyName", value.into_expr()); self }
+    pub fn authorization_api_key_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationApiKeyName", value.into_expr()), Phase) }
     /// `AuthorizationApiKeyValue`: text. Update: in place.
-    pub fn authorization_api_key_value(mut self, value: impl Arg<str>) -> Self { self.0.set("AuthorizationApiKeyValue", value.into_expr()); self }
+    pub fn authorization_api_key_value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AuthorizationApiKeyValue", value.into_expr()), Phase) }
     /// `Endpoint`: text, required. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> HttpsNotificationConfiguration<Set, R1> { self.0.set("Endpoint", value.into_expr()); HttpsNotificationConfiguration(self.0, Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> HttpsNotificationConfiguration<Set, R1> { HttpsNotificationConfiguration(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `HttpMethod`: `HttpMethod`. Update: in place.
-    pub fn http_method(mut self, value: impl Arg<HttpMethod>) -> Self { self.0.set("HttpMethod", value.into_expr()); self }
-    /// `TargetRoleArn`: text, required. Update: in place.
-    pub fn target_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> HttpsNotificationConfiguration<R0, Set> { self.0.set("TargetRoleArn", value.into_expr()); HttpsNotificationConfiguration(self.0, Phase) }
+    pub fn http_method(self, value: impl Arg<HttpMethod>) -> Self { Self(put(self.0, "HttpMethod", value.into_expr()), Phase) }
+    /// `TargetRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn target_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> HttpsNotificationConfiguration<R0, Set> { HttpsNotificationConfiguration(put(self.0, "TargetRoleArn", value.into_expr()), Phase) }
 }
 impl Done for HttpsNotificationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationConfiguration` of `AWS::SecurityLake::SubscriberNotification`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-securitylake-subscribernotification-notificationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotificationConfiguration(Bag);
+#[must_use] pub struct NotificationConfiguration(Bag);
 impl NotificationConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HttpsNotificationConfiguration`: `HttpsNotificationConfiguration`. Update: in place.
-    pub fn https_notification_configuration(mut self, value: impl Arg<HttpsNotificationConfiguration>) -> Self { self.0.set("HttpsNotificationConfiguration", value.into_expr()); self }
+    pub fn https_notification_configuration(self, value: impl Arg<HttpsNotificationConfiguration>) -> Self { Self(put(self.0, "HttpsNotificationConfiguration", value.into_expr())) }
     /// `SqsNotificationConfiguration`: JSON. Update: in place.
-    pub fn sqs_notification_configuration(mut self, value: impl Arg<Any>) -> Self { self.0.set("SqsNotificationConfiguration", value.into_expr()); self }
+    pub fn sqs_notification_configuration(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "SqsNotificationConfiguration", value.into_expr())) }
 }
 impl Done for NotificationConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `HttpMethod` allows.
 HttpMethod { Post = "POST", Put = "PUT" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccessTypes, DataLakeArn, Endpoint, ExternalId, NotificationConfiguration, Principal, SourceName, SourceVersion, Sources, SubscriberArn, SubscriberIdentity, SubscriberName, TargetRoleArn } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccessTypes, DataLakeArn, Endpoint, ExternalId, NotificationConfiguration, Principal, SourceName, SourceVersion, Sources, SubscriberArn, SubscriberIdentity, SubscriberName, TargetRoleArn } }

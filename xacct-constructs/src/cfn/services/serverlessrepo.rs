@@ -10,7 +10,7 @@ impl CfnApplication {
     /// `AWS::ServerlessRepo::Application`
     pub const TYPE: &'static str = "AWS::ServerlessRepo::Application";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnApplicationProps<R0, R1, R2>) -> Self where CfnApplicationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ApplicationId`: text.
@@ -22,35 +22,35 @@ impl CfnApplication {
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServerlessRepo::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-serverlessrepo-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationProps<missing::Author, missing::Description, missing::Name> { CfnApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationProps<Missing<required::Author>, Missing<required::Description>, Missing<required::Name>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnApplicationProps<R0, R1, R2> {
     /// `Author`: text, required. Update: in place.
-    pub fn author(mut self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1, R2> { self.0.set("Author", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn author(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1, R2> { CfnApplicationProps(put(self.0, "Author", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2> { self.0.set("Description", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2> { CfnApplicationProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `HomePageUrl`: text. Update: in place.
-    pub fn home_page_url(mut self, value: impl Arg<str>) -> Self { self.0.set("HomePageUrl", value.into_expr()); self }
+    pub fn home_page_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HomePageUrl", value.into_expr()), Phase) }
     /// `Labels`: list of text. Update: in place.
-    pub fn labels(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Labels", value.into_expr()); self }
+    pub fn labels(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Labels", value.into_expr()), Phase) }
     /// `LicenseBody`: text. Update: replacement.
-    pub fn license_body(mut self, value: impl Arg<str>) -> Self { self.0.set("LicenseBody", value.into_expr()); self }
+    pub fn license_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LicenseBody", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, Set> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ReadmeBody`: text. Update: in place.
-    pub fn readme_body(mut self, value: impl Arg<str>) -> Self { self.0.set("ReadmeBody", value.into_expr()); self }
+    pub fn readme_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ReadmeBody", value.into_expr()), Phase) }
     /// `SemanticVersion`: text. Update: replacement.
-    pub fn semantic_version(mut self, value: impl Arg<str>) -> Self { self.0.set("SemanticVersion", value.into_expr()); self }
+    pub fn semantic_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SemanticVersion", value.into_expr()), Phase) }
     /// `SourceCodeUrl`: text. Update: replacement.
-    pub fn source_code_url(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceCodeUrl", value.into_expr()); self }
+    pub fn source_code_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceCodeUrl", value.into_expr()), Phase) }
     /// `SpdxLicenseId`: text. Update: replacement.
-    pub fn spdx_license_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SpdxLicenseId", value.into_expr()); self }
+    pub fn spdx_license_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SpdxLicenseId", value.into_expr()), Phase) }
     /// `TemplateBody`: text. Update: replacement.
-    pub fn template_body(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateBody", value.into_expr()); self }
+    pub fn template_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateBody", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Author, Description, Name } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Author, Description, Name } }

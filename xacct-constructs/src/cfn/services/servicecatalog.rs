@@ -10,7 +10,7 @@ impl CfnAcceptedPortfolioShare {
     /// `AWS::ServiceCatalog::AcceptedPortfolioShare`
     pub const TYPE: &'static str = "AWS::ServiceCatalog::AcceptedPortfolioShare";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAcceptedPortfolioShareProps<R0>) -> Self where CfnAcceptedPortfolioShareProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAcceptedPortfolioShareProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PortfolioId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -18,16 +18,16 @@ impl CfnAcceptedPortfolioShare {
 }
 impl Parent for CfnAcceptedPortfolioShare { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceCatalog::AcceptedPortfolioShare`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-acceptedportfolioshare.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAcceptedPortfolioShareProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAcceptedPortfolioShareProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAcceptedPortfolioShareProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAcceptedPortfolioShareProps<missing::PortfolioId> { CfnAcceptedPortfolioShareProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAcceptedPortfolioShareProps<Missing<required::PortfolioId>> { CfnAcceptedPortfolioShareProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAcceptedPortfolioShareProps<R0> {
     /// `AcceptLanguage`: text. Update: replacement.
-    pub fn accept_language(mut self, value: impl Arg<str>) -> Self { self.0.set("AcceptLanguage", value.into_expr()); self }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
     /// `PortfolioId`: text, required. Update: replacement.
-    pub fn portfolio_id(mut self, value: impl Arg<str>) -> CfnAcceptedPortfolioShareProps<Set> { self.0.set("PortfolioId", value.into_expr()); CfnAcceptedPortfolioShareProps(self.0, Phase) }
+    pub fn portfolio_id(self, value: impl Arg<str>) -> CfnAcceptedPortfolioShareProps<Set> { CfnAcceptedPortfolioShareProps(put(self.0, "PortfolioId", value.into_expr()), Phase) }
 }
 impl Done for CfnAcceptedPortfolioShareProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::CloudFormationProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html)
@@ -36,7 +36,7 @@ impl CfnCloudFormationProduct {
     /// `AWS::ServiceCatalog::CloudFormationProduct`
     pub const TYPE: &'static str = "AWS::ServiceCatalog::CloudFormationProduct";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCloudFormationProductProps<R0, R1>) -> Self where CfnCloudFormationProductProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCloudFormationProductProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -50,110 +50,110 @@ impl CfnCloudFormationProduct {
 }
 impl Parent for CfnCloudFormationProduct { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceCatalog::CloudFormationProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationproduct.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCloudFormationProductProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCloudFormationProductProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCloudFormationProductProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCloudFormationProductProps<missing::Name, missing::Owner> { CfnCloudFormationProductProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCloudFormationProductProps<Missing<required::Name>, Missing<required::Owner>> { CfnCloudFormationProductProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCloudFormationProductProps<R0, R1> {
     /// `AcceptLanguage`: text. Update: in place.
-    pub fn accept_language(mut self, value: impl Arg<str>) -> Self { self.0.set("AcceptLanguage", value.into_expr()); self }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Distributor`: text. Update: in place.
-    pub fn distributor(mut self, value: impl Arg<str>) -> Self { self.0.set("Distributor", value.into_expr()); self }
+    pub fn distributor(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Distributor", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCloudFormationProductProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnCloudFormationProductProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCloudFormationProductProps<Set, R1> { CfnCloudFormationProductProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Owner`: text, required. Update: in place.
-    pub fn owner(mut self, value: impl Arg<str>) -> CfnCloudFormationProductProps<R0, Set> { self.0.set("Owner", value.into_expr()); CfnCloudFormationProductProps(self.0, Phase) }
+    pub fn owner(self, value: impl Arg<str>) -> CfnCloudFormationProductProps<R0, Set> { CfnCloudFormationProductProps(put(self.0, "Owner", value.into_expr()), Phase) }
     /// `ProductType`: `ProductType`. Update: in place.
-    pub fn product_type(mut self, value: impl Arg<cloud_formation_product::ProductType>) -> Self { self.0.set("ProductType", value.into_expr()); self }
+    pub fn product_type(self, value: impl Arg<cloud_formation_product::ProductType>) -> Self { Self(put(self.0, "ProductType", value.into_expr()), Phase) }
     /// `ProvisioningArtifactParameters`: list of `ProvisioningArtifactProperties`. Update: in place.
-    pub fn provisioning_artifact_parameters(mut self, value: impl Arg<Arr<cloud_formation_product::ProvisioningArtifactProperties>>) -> Self { self.0.set("ProvisioningArtifactParameters", value.into_expr()); self }
+    pub fn provisioning_artifact_parameters(self, value: impl Arg<Arr<cloud_formation_product::ProvisioningArtifactProperties>>) -> Self { Self(put(self.0, "ProvisioningArtifactParameters", value.into_expr()), Phase) }
     /// `ReplaceProvisioningArtifacts`: boolean. Update: in place.
-    pub fn replace_provisioning_artifacts(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReplaceProvisioningArtifacts", value.into_expr()); self }
+    pub fn replace_provisioning_artifacts(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReplaceProvisioningArtifacts", value.into_expr()), Phase) }
     /// `SourceConnection`: `SourceConnection`. Update: in place.
-    pub fn source_connection(mut self, value: impl Arg<cloud_formation_product::SourceConnection>) -> Self { self.0.set("SourceConnection", value.into_expr()); self }
+    pub fn source_connection(self, value: impl Arg<cloud_formation_product::SourceConnection>) -> Self { Self(put(self.0, "SourceConnection", value.into_expr()), Phase) }
     /// `SupportDescription`: text. Update: in place.
-    pub fn support_description(mut self, value: impl Arg<str>) -> Self { self.0.set("SupportDescription", value.into_expr()); self }
+    pub fn support_description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupportDescription", value.into_expr()), Phase) }
     /// `SupportEmail`: text. Update: in place.
-    pub fn support_email(mut self, value: impl Arg<str>) -> Self { self.0.set("SupportEmail", value.into_expr()); self }
+    pub fn support_email(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupportEmail", value.into_expr()), Phase) }
     /// `SupportUrl`: text. Update: in place.
-    pub fn support_url(mut self, value: impl Arg<str>) -> Self { self.0.set("SupportUrl", value.into_expr()); self }
+    pub fn support_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupportUrl", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCloudFormationProductProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ServiceCatalog::CloudFormationProduct`.
 pub mod cloud_formation_product {
 use crate::cfn::support::*;
 /// The property type `CodeStarParameters` of `AWS::ServiceCatalog::CloudFormationProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-codestarparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CodeStarParameters<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CodeStarParameters<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CodeStarParameters {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CodeStarParameters<super::missing::ArtifactPath, super::missing::Branch, super::missing::ConnectionArn, super::missing::Repository> { CodeStarParameters(Bag::default(), Phase) }
+    pub fn new() -> CodeStarParameters<Missing<super::required::ArtifactPath>, Missing<super::required::Branch>, Missing<super::required::ConnectionArn>, Missing<super::required::Repository>> { CodeStarParameters(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CodeStarParameters<R0, R1, R2, R3> {
     /// `ArtifactPath`: text, required. Update: in place.
-    pub fn artifact_path(mut self, value: impl Arg<str>) -> CodeStarParameters<Set, R1, R2, R3> { self.0.set("ArtifactPath", value.into_expr()); CodeStarParameters(self.0, Phase) }
+    pub fn artifact_path(self, value: impl Arg<str>) -> CodeStarParameters<Set, R1, R2, R3> { CodeStarParameters(put(self.0, "ArtifactPath", value.into_expr()), Phase) }
     /// `Branch`: text, required. Update: in place.
-    pub fn branch(mut self, value: impl Arg<str>) -> CodeStarParameters<R0, Set, R2, R3> { self.0.set("Branch", value.into_expr()); CodeStarParameters(self.0, Phase) }
+    pub fn branch(self, value: impl Arg<str>) -> CodeStarParameters<R0, Set, R2, R3> { CodeStarParameters(put(self.0, "Branch", value.into_expr()), Phase) }
     /// `ConnectionArn`: text, required. Update: in place.
-    pub fn connection_arn(mut self, value: impl Arg<str>) -> CodeStarParameters<R0, R1, Set, R3> { self.0.set("ConnectionArn", value.into_expr()); CodeStarParameters(self.0, Phase) }
+    pub fn connection_arn(self, value: impl Arg<str>) -> CodeStarParameters<R0, R1, Set, R3> { CodeStarParameters(put(self.0, "ConnectionArn", value.into_expr()), Phase) }
     /// `Repository`: text, required. Update: in place.
-    pub fn repository(mut self, value: impl Arg<str>) -> CodeStarParameters<R0, R1, R2, Set> { self.0.set("Repository", value.into_expr()); CodeStarParameters(self.0, Phase) }
+    pub fn repository(self, value: impl Arg<str>) -> CodeStarParameters<R0, R1, R2, Set> { CodeStarParameters(put(self.0, "Repository", value.into_expr()), Phase) }
 }
 impl Done for CodeStarParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectionParameters` of `AWS::ServiceCatalog::CloudFormationProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-connectionparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectionParameters(Bag);
+#[must_use] pub struct ConnectionParameters(Bag);
 impl ConnectionParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CodeStar`: `CodeStarParameters`. Update: in place.
-    pub fn code_star(mut self, value: impl Arg<CodeStarParameters>) -> Self { self.0.set("CodeStar", value.into_expr()); self }
+    pub fn code_star(self, value: impl Arg<CodeStarParameters>) -> Self { Self(put(self.0, "CodeStar", value.into_expr())) }
 }
 impl Done for ConnectionParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Info` of `AWS::ServiceCatalog::CloudFormationProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-info.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Info(Bag);
+#[must_use] pub struct Info(Bag);
 impl Info {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ImportFromPhysicalId`: text. Update: in place.
-    pub fn import_from_physical_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ImportFromPhysicalId", value.into_expr()); self }
+    pub fn import_from_physical_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ImportFromPhysicalId", value.into_expr())) }
     /// `LoadTemplateFromURL`: text. Update: in place.
-    pub fn load_template_from_url(mut self, value: impl Arg<str>) -> Self { self.0.set("LoadTemplateFromURL", value.into_expr()); self }
+    pub fn load_template_from_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoadTemplateFromURL", value.into_expr())) }
 }
 impl Done for Info { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisioningArtifactProperties` of `AWS::ServiceCatalog::CloudFormationProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-provisioningartifactproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProvisioningArtifactProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ProvisioningArtifactProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl ProvisioningArtifactProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProvisioningArtifactProperties<super::missing::Info> { ProvisioningArtifactProperties(Bag::default(), Phase) }
+    pub fn new() -> ProvisioningArtifactProperties<Missing<super::required::Info>> { ProvisioningArtifactProperties(Bag::default(), Phase) }
 }
 impl<R0> ProvisioningArtifactProperties<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisableTemplateValidation`: boolean. Update: in place.
-    pub fn disable_template_validation(mut self, value: impl Arg<bool>) -> Self { self.0.set("DisableTemplateValidation", value.into_expr()); self }
+    pub fn disable_template_validation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DisableTemplateValidation", value.into_expr()), Phase) }
     /// `Info`: `Info`, required. Update: in place.
-    pub fn info(mut self, value: impl Arg<Info>) -> ProvisioningArtifactProperties<Set> { self.0.set("Info", value.into_expr()); ProvisioningArtifactProperties(self.0, Phase) }
+    pub fn info(self, value: impl Arg<Info>) -> ProvisioningArtifactProperties<Set> { ProvisioningArtifactProperties(put(self.0, "Info", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for ProvisioningArtifactProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SourceConnection` of `AWS::ServiceCatalog::CloudFormationProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationproduct-sourceconnection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SourceConnection<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SourceConnection<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SourceConnection {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SourceConnection<super::missing::ConnectionParameters, super::missing::Type> { SourceConnection(Bag::default(), Phase) }
+    pub fn new() -> SourceConnection<Missing<super::required::ConnectionParameters>, Missing<super::required::Type>> { SourceConnection(Bag::default(), Phase) }
 }
 impl<R0, R1> SourceConnection<R0, R1> {
     /// `ConnectionParameters`: `ConnectionParameters`, required. Update: in place.
-    pub fn connection_parameters(mut self, value: impl Arg<ConnectionParameters>) -> SourceConnection<Set, R1> { self.0.set("ConnectionParameters", value.into_expr()); SourceConnection(self.0, Phase) }
+    pub fn connection_parameters(self, value: impl Arg<ConnectionParameters>) -> SourceConnection<Set, R1> { SourceConnection(put(self.0, "ConnectionParameters", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> SourceConnection<R0, Set> { self.0.set("Type", value.into_expr()); SourceConnection(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> SourceConnection<R0, Set> { SourceConnection(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for SourceConnection { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ProductType` allows.
@@ -170,7 +170,7 @@ impl CfnCloudFormationProvisionedProduct {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnCloudFormationProvisionedProductProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ProvisionedProductId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `CloudformationStackArn`: text.
+    /// The attribute `CloudformationStackArn`: `OtherArn`.
     pub fn attr_cloudformation_stack_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CloudformationStackArn") }
     /// The attribute `Outputs`: map of text.
     pub fn attr_outputs(&self) -> Val<Dict<str>> { self.0.get_att("Outputs") }
@@ -181,71 +181,71 @@ impl CfnCloudFormationProvisionedProduct {
 }
 impl Parent for CfnCloudFormationProvisionedProduct { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceCatalog::CloudFormationProvisionedProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-cloudformationprovisionedproduct.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCloudFormationProvisionedProductProps(Bag);
+#[must_use] pub struct CfnCloudFormationProvisionedProductProps(Bag);
 impl CfnCloudFormationProvisionedProductProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AcceptLanguage`: `AcceptLanguage`. Update: in place.
-    pub fn accept_language(mut self, value: impl Arg<cloud_formation_provisioned_product::AcceptLanguage>) -> Self { self.0.set("AcceptLanguage", value.into_expr()); self }
+    pub fn accept_language(self, value: impl Arg<cloud_formation_provisioned_product::AcceptLanguage>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr())) }
     /// `NotificationArns`: list of text. Update: replacement.
-    pub fn notification_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotificationArns", value.into_expr()); self }
+    pub fn notification_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationArns", value.into_expr())) }
     /// `PathId`: text. Update: in place.
-    pub fn path_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PathId", value.into_expr()); self }
+    pub fn path_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PathId", value.into_expr())) }
     /// `PathName`: text. Update: in place.
-    pub fn path_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PathName", value.into_expr()); self }
+    pub fn path_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PathName", value.into_expr())) }
     /// `ProductId`: text. Update: in place.
-    pub fn product_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ProductId", value.into_expr()); self }
+    pub fn product_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProductId", value.into_expr())) }
     /// `ProductName`: text. Update: in place.
-    pub fn product_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ProductName", value.into_expr()); self }
+    pub fn product_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProductName", value.into_expr())) }
     /// `ProvisionedProductName`: text. Update: replacement.
-    pub fn provisioned_product_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ProvisionedProductName", value.into_expr()); self }
+    pub fn provisioned_product_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProvisionedProductName", value.into_expr())) }
     /// `ProvisioningArtifactId`: text. Update: in place.
-    pub fn provisioning_artifact_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ProvisioningArtifactId", value.into_expr()); self }
+    pub fn provisioning_artifact_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProvisioningArtifactId", value.into_expr())) }
     /// `ProvisioningArtifactName`: text. Update: in place.
-    pub fn provisioning_artifact_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ProvisioningArtifactName", value.into_expr()); self }
+    pub fn provisioning_artifact_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProvisioningArtifactName", value.into_expr())) }
     /// `ProvisioningParameters`: list of `ProvisioningParameter`. Update: in place.
-    pub fn provisioning_parameters(mut self, value: impl Arg<Arr<cloud_formation_provisioned_product::ProvisioningParameter>>) -> Self { self.0.set("ProvisioningParameters", value.into_expr()); self }
+    pub fn provisioning_parameters(self, value: impl Arg<Arr<cloud_formation_provisioned_product::ProvisioningParameter>>) -> Self { Self(put(self.0, "ProvisioningParameters", value.into_expr())) }
     /// `ProvisioningPreferences`: `ProvisioningPreferences`. Update: in place.
-    pub fn provisioning_preferences(mut self, value: impl Arg<cloud_formation_provisioned_product::ProvisioningPreferences>) -> Self { self.0.set("ProvisioningPreferences", value.into_expr()); self }
+    pub fn provisioning_preferences(self, value: impl Arg<cloud_formation_provisioned_product::ProvisioningPreferences>) -> Self { Self(put(self.0, "ProvisioningPreferences", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnCloudFormationProvisionedProductProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ServiceCatalog::CloudFormationProvisionedProduct`.
 pub mod cloud_formation_provisioned_product {
 use crate::cfn::support::*;
 /// The property type `ProvisioningParameter` of `AWS::ServiceCatalog::CloudFormationProvisionedProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationprovisionedproduct-provisioningparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProvisioningParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ProvisioningParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ProvisioningParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ProvisioningParameter<super::missing::Key, super::missing::Value> { ProvisioningParameter(Bag::default(), Phase) }
+    pub fn new() -> ProvisioningParameter<Missing<super::required::Key>, Missing<super::required::Value>> { ProvisioningParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> ProvisioningParameter<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> ProvisioningParameter<Set, R1> { self.0.set("Key", value.into_expr()); ProvisioningParameter(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> ProvisioningParameter<Set, R1> { ProvisioningParameter(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> ProvisioningParameter<R0, Set> { self.0.set("Value", value.into_expr()); ProvisioningParameter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> ProvisioningParameter<R0, Set> { ProvisioningParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for ProvisioningParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProvisioningPreferences` of `AWS::ServiceCatalog::CloudFormationProvisionedProduct`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-cloudformationprovisionedproduct-provisioningpreferences.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProvisioningPreferences(Bag);
+#[must_use] pub struct ProvisioningPreferences(Bag);
 impl ProvisioningPreferences {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `StackSetAccounts`: list of text. Update: in place.
-    pub fn stack_set_accounts(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StackSetAccounts", value.into_expr()); self }
+    pub fn stack_set_accounts(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StackSetAccounts", value.into_expr())) }
     /// `StackSetFailureToleranceCount`: integer. Update: in place.
-    pub fn stack_set_failure_tolerance_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("StackSetFailureToleranceCount", value.into_expr()); self }
+    pub fn stack_set_failure_tolerance_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StackSetFailureToleranceCount", value.into_expr())) }
     /// `StackSetFailureTolerancePercentage`: integer. Update: in place.
-    pub fn stack_set_failure_tolerance_percentage(mut self, value: impl Arg<i64>) -> Self { self.0.set("StackSetFailureTolerancePercentage", value.into_expr()); self }
+    pub fn stack_set_failure_tolerance_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StackSetFailureTolerancePercentage", value.into_expr())) }
     /// `StackSetMaxConcurrencyCount`: integer. Update: in place.
-    pub fn stack_set_max_concurrency_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("StackSetMaxConcurrencyCount", value.into_expr()); self }
+    pub fn stack_set_max_concurrency_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StackSetMaxConcurrencyCount", value.into_expr())) }
     /// `StackSetMaxConcurrencyPercentage`: integer. Update: in place.
-    pub fn stack_set_max_concurrency_percentage(mut self, value: impl Arg<i64>) -> Self { self.0.set("StackSetMaxConcurrencyPercentage", value.into_expr()); self }
+    pub fn stack_set_max_concurrency_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StackSetMaxConcurrencyPercentage", value.into_expr())) }
     /// `StackSetOperationType`: `StackSetOperationType`. Update: in place.
-    pub fn stack_set_operation_type(mut self, value: impl Arg<StackSetOperationType>) -> Self { self.0.set("StackSetOperationType", value.into_expr()); self }
+    pub fn stack_set_operation_type(self, value: impl Arg<StackSetOperationType>) -> Self { Self(put(self.0, "StackSetOperationType", value.into_expr())) }
     /// `StackSetRegions`: list of text. Update: in place.
-    pub fn stack_set_regions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StackSetRegions", value.into_expr()); self }
+    pub fn stack_set_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StackSetRegions", value.into_expr())) }
 }
 impl Done for ProvisioningPreferences { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AcceptLanguage` allows.
@@ -259,7 +259,7 @@ impl CfnLaunchNotificationConstraint {
     /// `AWS::ServiceCatalog::LaunchNotificationConstraint`
     pub const TYPE: &'static str = "AWS::ServiceCatalog::LaunchNotificationConstraint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnLaunchNotificationConstraintProps<R0, R1, R2>) -> Self where CfnLaunchNotificationConstraintProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLaunchNotificationConstraintProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -267,22 +267,22 @@ impl CfnLaunchNotificationConstraint {
 }
 impl Parent for CfnLaunchNotificationConstraint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceCatalog::LaunchNotificationConstraint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchnotificationconstraint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLaunchNotificationConstraintProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnLaunchNotificationConstraintProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnLaunchNotificationConstraintProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLaunchNotificationConstraintProps<missing::NotificationArns, missing::PortfolioId, missing::ProductId> { CfnLaunchNotificationConstraintProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLaunchNotificationConstraintProps<Missing<required::NotificationArns>, Missing<required::PortfolioId>, Missing<required::ProductId>> { CfnLaunchNotificationConstraintProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLaunchNotificationConstraintProps<R0, R1, R2> {
     /// `AcceptLanguage`: text. Update: in place.
-    pub fn accept_language(mut self, value: impl Arg<str>) -> Self { self.0.set("AcceptLanguage", value.into_expr()); self }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `NotificationArns`: list of text, required. Update: in place.
-    pub fn notification_arns(mut self, value: impl Arg<Arr<str>>) -> CfnLaunchNotificationConstraintProps<Set, R1, R2> { self.0.set("NotificationArns", value.into_expr()); CfnLaunchNotificationConstraintProps(self.0, Phase) }
+    pub fn notification_arns(self, value: impl Arg<Arr<str>>) -> CfnLaunchNotificationConstraintProps<Set, R1, R2> { CfnLaunchNotificationConstraintProps(put(self.0, "NotificationArns", value.into_expr()), Phase) }
     /// `PortfolioId`: text, required. Update: replacement.
-    pub fn portfolio_id(mut self, value: impl Arg<str>) -> CfnLaunchNotificationConstraintProps<R0, Set, R2> { self.0.set("PortfolioId", value.into_expr()); CfnLaunchNotificationConstraintProps(self.0, Phase) }
+    pub fn portfolio_id(self, value: impl Arg<str>) -> CfnLaunchNotificationConstraintProps<R0, Set, R2> { CfnLaunchNotificationConstraintProps(put(self.0, "PortfolioId", value.into_expr()), Phase) }
     /// `ProductId`: text, required. Update: replacement.
-    pub fn product_id(mut self, value: impl Arg<str>) -> CfnLaunchNotificationConstraintProps<R0, R1, Set> { self.0.set("ProductId", value.into_expr()); CfnLaunchNotificationConstraintProps(self.0, Phase) }
+    pub fn product_id(self, value: impl Arg<str>) -> CfnLaunchNotificationConstraintProps<R0, R1, Set> { CfnLaunchNotificationConstraintProps(put(self.0, "ProductId", value.into_expr()), Phase) }
 }
 impl Done for CfnLaunchNotificationConstraintProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::LaunchRoleConstraint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchroleconstraint.html)
@@ -291,7 +291,7 @@ impl CfnLaunchRoleConstraint {
     /// `AWS::ServiceCatalog::LaunchRoleConstraint`
     pub const TYPE: &'static str = "AWS::ServiceCatalog::LaunchRoleConstraint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnLaunchRoleConstraintProps<R0, R1>) -> Self where CfnLaunchRoleConstraintProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLaunchRoleConstraintProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -299,24 +299,24 @@ impl CfnLaunchRoleConstraint {
 }
 impl Parent for CfnLaunchRoleConstraint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceCatalog::LaunchRoleConstraint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchroleconstraint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLaunchRoleConstraintProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnLaunchRoleConstraintProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnLaunchRoleConstraintProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLaunchRoleConstraintProps<missing::PortfolioId, missing::ProductId> { CfnLaunchRoleConstraintProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLaunchRoleConstraintProps<Missing<required::PortfolioId>, Missing<required::ProductId>> { CfnLaunchRoleConstraintProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnLaunchRoleConstraintProps<R0, R1> {
     /// `AcceptLanguage`: text. Update: in place.
-    pub fn accept_language(mut self, value: impl Arg<str>) -> Self { self.0.set("AcceptLanguage", value.into_expr()); self }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `LocalRoleName`: text. Update: in place.
-    pub fn local_role_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LocalRoleName", value.into_expr()); self }
+    pub fn local_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalRoleName", value.into_expr()), Phase) }
     /// `PortfolioId`: text, required. Update: replacement.
-    pub fn portfolio_id(mut self, value: impl Arg<str>) -> CfnLaunchRoleConstraintProps<Set, R1> { self.0.set("PortfolioId", value.into_expr()); CfnLaunchRoleConstraintProps(self.0, Phase) }
+    pub fn portfolio_id(self, value: impl Arg<str>) -> CfnLaunchRoleConstraintProps<Set, R1> { CfnLaunchRoleConstraintProps(put(self.0, "PortfolioId", value.into_expr()), Phase) }
     /// `ProductId`: text, required. Update: replacement.
-    pub fn product_id(mut self, value: impl Arg<str>) -> CfnLaunchRoleConstraintProps<R0, Set> { self.0.set("ProductId", value.into_expr()); CfnLaunchRoleConstraintProps(self.0, Phase) }
-    /// `RoleArn`: text. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("RoleArn", value.into_expr()); self }
+    pub fn product_id(self, value: impl Arg<str>) -> CfnLaunchRoleConstraintProps<R0, Set> { CfnLaunchRoleConstraintProps(put(self.0, "ProductId", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CfnLaunchRoleConstraintProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::LaunchTemplateConstraint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchtemplateconstraint.html)
@@ -325,7 +325,7 @@ impl CfnLaunchTemplateConstraint {
     /// `AWS::ServiceCatalog::LaunchTemplateConstraint`
     pub const TYPE: &'static str = "AWS::ServiceCatalog::LaunchTemplateConstraint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnLaunchTemplateConstraintProps<R0, R1, R2>) -> Self where CfnLaunchTemplateConstraintProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLaunchTemplateConstraintProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -333,22 +333,22 @@ impl CfnLaunchTemplateConstraint {
 }
 impl Parent for CfnLaunchTemplateConstraint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceCatalog::LaunchTemplateConstraint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-launchtemplateconstraint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLaunchTemplateConstraintProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnLaunchTemplateConstraintProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnLaunchTemplateConstraintProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLaunchTemplateConstraintProps<missing::PortfolioId, missing::ProductId, missing::Rules> { CfnLaunchTemplateConstraintProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLaunchTemplateConstraintProps<Missing<required::PortfolioId>, Missing<required::ProductId>, Missing<required::Rules>> { CfnLaunchTemplateConstraintProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLaunchTemplateConstraintProps<R0, R1, R2> {
     /// `AcceptLanguage`: text. Update: in place.
-    pub fn accept_language(mut self, value: impl Arg<str>) -> Self { self.0.set("AcceptLanguage", value.into_expr()); self }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `PortfolioId`: text, required. Update: replacement.
-    pub fn portfolio_id(mut self, value: impl Arg<str>) -> CfnLaunchTemplateConstraintProps<Set, R1, R2> { self.0.set("PortfolioId", value.into_expr()); CfnLaunchTemplateConstraintProps(self.0, Phase) }
+    pub fn portfolio_id(self, value: impl Arg<str>) -> CfnLaunchTemplateConstraintProps<Set, R1, R2> { CfnLaunchTemplateConstraintProps(put(self.0, "PortfolioId", value.into_expr()), Phase) }
     /// `ProductId`: text, required. Update: replacement.
-    pub fn product_id(mut self, value: impl Arg<str>) -> CfnLaunchTemplateConstraintProps<R0, Set, R2> { self.0.set("ProductId", value.into_expr()); CfnLaunchTemplateConstraintProps(self.0, Phase) }
+    pub fn product_id(self, value: impl Arg<str>) -> CfnLaunchTemplateConstraintProps<R0, Set, R2> { CfnLaunchTemplateConstraintProps(put(self.0, "ProductId", value.into_expr()), Phase) }
     /// `Rules`: text, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<str>) -> CfnLaunchTemplateConstraintProps<R0, R1, Set> { self.0.set("Rules", value.into_expr()); CfnLaunchTemplateConstraintProps(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<str>) -> CfnLaunchTemplateConstraintProps<R0, R1, Set> { CfnLaunchTemplateConstraintProps(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for CfnLaunchTemplateConstraintProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::Portfolio`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolio.html)
@@ -357,7 +357,7 @@ impl CfnPortfolio {
     /// `AWS::ServiceCatalog::Portfolio`
     pub const TYPE: &'static str = "AWS::ServiceCatalog::Portfolio";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnPortfolioProps<R0, R1>) -> Self where CfnPortfolioProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPortfolioProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -367,22 +367,22 @@ impl CfnPortfolio {
 }
 impl Parent for CfnPortfolio { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceCatalog::Portfolio`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolio.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPortfolioProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnPortfolioProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnPortfolioProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPortfolioProps<missing::DisplayName, missing::ProviderName> { CfnPortfolioProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPortfolioProps<Missing<required::DisplayName>, Missing<required::ProviderName>> { CfnPortfolioProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPortfolioProps<R0, R1> {
     /// `AcceptLanguage`: text. Update: in place.
-    pub fn accept_language(mut self, value: impl Arg<str>) -> Self { self.0.set("AcceptLanguage", value.into_expr()); self }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text, required. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> CfnPortfolioProps<Set, R1> { self.0.set("DisplayName", value.into_expr()); CfnPortfolioProps(self.0, Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnPortfolioProps<Set, R1> { CfnPortfolioProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `ProviderName`: text, required. Update: in place.
-    pub fn provider_name(mut self, value: impl Arg<str>) -> CfnPortfolioProps<R0, Set> { self.0.set("ProviderName", value.into_expr()); CfnPortfolioProps(self.0, Phase) }
+    pub fn provider_name(self, value: impl Arg<str>) -> CfnPortfolioProps<R0, Set> { CfnPortfolioProps(put(self.0, "ProviderName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPortfolioProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::PortfolioPrincipalAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioprincipalassociation.html)
@@ -391,26 +391,26 @@ impl CfnPortfolioPrincipalAssociation {
     /// `AWS::ServiceCatalog::PortfolioPrincipalAssociation`
     pub const TYPE: &'static str = "AWS::ServiceCatalog::PortfolioPrincipalAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPortfolioPrincipalAssociationProps<R0>) -> Self where CfnPortfolioPrincipalAssociationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPortfolioPrincipalAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnPortfolioPrincipalAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceCatalog::PortfolioPrincipalAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioprincipalassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPortfolioPrincipalAssociationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPortfolioPrincipalAssociationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPortfolioPrincipalAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPortfolioPrincipalAssociationProps<missing::PrincipalType> { CfnPortfolioPrincipalAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPortfolioPrincipalAssociationProps<Missing<required::PrincipalType>> { CfnPortfolioPrincipalAssociationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPortfolioPrincipalAssociationProps<R0> {
     /// `AcceptLanguage`: text. Update: replacement.
-    pub fn accept_language(mut self, value: impl Arg<str>) -> Self { self.0.set("AcceptLanguage", value.into_expr()); self }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
     /// `PortfolioId`: text. Update: replacement.
-    pub fn portfolio_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PortfolioId", value.into_expr()); self }
+    pub fn portfolio_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortfolioId", value.into_expr()), Phase) }
     /// `PrincipalARN`: text. Update: replacement.
-    pub fn principal_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("PrincipalARN", value.into_expr()); self }
+    pub fn principal_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalARN", value.into_expr()), Phase) }
     /// `PrincipalType`: text, required. Update: replacement.
-    pub fn principal_type(mut self, value: impl Arg<str>) -> CfnPortfolioPrincipalAssociationProps<Set> { self.0.set("PrincipalType", value.into_expr()); CfnPortfolioPrincipalAssociationProps(self.0, Phase) }
+    pub fn principal_type(self, value: impl Arg<str>) -> CfnPortfolioPrincipalAssociationProps<Set> { CfnPortfolioPrincipalAssociationProps(put(self.0, "PrincipalType", value.into_expr()), Phase) }
 }
 impl Done for CfnPortfolioPrincipalAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::PortfolioProductAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioproductassociation.html)
@@ -425,18 +425,18 @@ impl CfnPortfolioProductAssociation {
 }
 impl Parent for CfnPortfolioProductAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceCatalog::PortfolioProductAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioproductassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPortfolioProductAssociationProps(Bag);
+#[must_use] pub struct CfnPortfolioProductAssociationProps(Bag);
 impl CfnPortfolioProductAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AcceptLanguage`: text. Update: replacement.
-    pub fn accept_language(mut self, value: impl Arg<str>) -> Self { self.0.set("AcceptLanguage", value.into_expr()); self }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr())) }
     /// `PortfolioId`: text. Update: replacement.
-    pub fn portfolio_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PortfolioId", value.into_expr()); self }
+    pub fn portfolio_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PortfolioId", value.into_expr())) }
     /// `ProductId`: text. Update: replacement.
-    pub fn product_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ProductId", value.into_expr()); self }
+    pub fn product_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProductId", value.into_expr())) }
     /// `SourcePortfolioId`: text. Update: replacement.
-    pub fn source_portfolio_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SourcePortfolioId", value.into_expr()); self }
+    pub fn source_portfolio_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourcePortfolioId", value.into_expr())) }
 }
 impl Done for CfnPortfolioProductAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::PortfolioShare`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioshare.html)
@@ -445,26 +445,26 @@ impl CfnPortfolioShare {
     /// `AWS::ServiceCatalog::PortfolioShare`
     pub const TYPE: &'static str = "AWS::ServiceCatalog::PortfolioShare";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnPortfolioShareProps<R0, R1>) -> Self where CfnPortfolioShareProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPortfolioShareProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnPortfolioShare { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceCatalog::PortfolioShare`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-portfolioshare.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPortfolioShareProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnPortfolioShareProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnPortfolioShareProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPortfolioShareProps<missing::AccountId, missing::PortfolioId> { CfnPortfolioShareProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPortfolioShareProps<Missing<required::AccountId>, Missing<required::PortfolioId>> { CfnPortfolioShareProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPortfolioShareProps<R0, R1> {
     /// `AcceptLanguage`: text. Update: replacement.
-    pub fn accept_language(mut self, value: impl Arg<str>) -> Self { self.0.set("AcceptLanguage", value.into_expr()); self }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
     /// `AccountId`: text, required. Update: replacement.
-    pub fn account_id(mut self, value: impl Arg<str>) -> CfnPortfolioShareProps<Set, R1> { self.0.set("AccountId", value.into_expr()); CfnPortfolioShareProps(self.0, Phase) }
+    pub fn account_id(self, value: impl Arg<str>) -> CfnPortfolioShareProps<Set, R1> { CfnPortfolioShareProps(put(self.0, "AccountId", value.into_expr()), Phase) }
     /// `PortfolioId`: text, required. Update: replacement.
-    pub fn portfolio_id(mut self, value: impl Arg<str>) -> CfnPortfolioShareProps<R0, Set> { self.0.set("PortfolioId", value.into_expr()); CfnPortfolioShareProps(self.0, Phase) }
+    pub fn portfolio_id(self, value: impl Arg<str>) -> CfnPortfolioShareProps<R0, Set> { CfnPortfolioShareProps(put(self.0, "PortfolioId", value.into_expr()), Phase) }
     /// `ShareTagOptions`: boolean. Update: in place.
-    pub fn share_tag_options(mut self, value: impl Arg<bool>) -> Self { self.0.set("ShareTagOptions", value.into_expr()); self }
+    pub fn share_tag_options(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ShareTagOptions", value.into_expr()), Phase) }
 }
 impl Done for CfnPortfolioShareProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::ResourceUpdateConstraint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-resourceupdateconstraint.html)
@@ -473,7 +473,7 @@ impl CfnResourceUpdateConstraint {
     /// `AWS::ServiceCatalog::ResourceUpdateConstraint`
     pub const TYPE: &'static str = "AWS::ServiceCatalog::ResourceUpdateConstraint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnResourceUpdateConstraintProps<R0, R1, R2>) -> Self where CfnResourceUpdateConstraintProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceUpdateConstraintProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -481,22 +481,22 @@ impl CfnResourceUpdateConstraint {
 }
 impl Parent for CfnResourceUpdateConstraint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceCatalog::ResourceUpdateConstraint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-resourceupdateconstraint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourceUpdateConstraintProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnResourceUpdateConstraintProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnResourceUpdateConstraintProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourceUpdateConstraintProps<missing::PortfolioId, missing::ProductId, missing::TagUpdateOnProvisionedProduct> { CfnResourceUpdateConstraintProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourceUpdateConstraintProps<Missing<required::PortfolioId>, Missing<required::ProductId>, Missing<required::TagUpdateOnProvisionedProduct>> { CfnResourceUpdateConstraintProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnResourceUpdateConstraintProps<R0, R1, R2> {
     /// `AcceptLanguage`: text. Update: in place.
-    pub fn accept_language(mut self, value: impl Arg<str>) -> Self { self.0.set("AcceptLanguage", value.into_expr()); self }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `PortfolioId`: text, required. Update: replacement.
-    pub fn portfolio_id(mut self, value: impl Arg<str>) -> CfnResourceUpdateConstraintProps<Set, R1, R2> { self.0.set("PortfolioId", value.into_expr()); CfnResourceUpdateConstraintProps(self.0, Phase) }
+    pub fn portfolio_id(self, value: impl Arg<str>) -> CfnResourceUpdateConstraintProps<Set, R1, R2> { CfnResourceUpdateConstraintProps(put(self.0, "PortfolioId", value.into_expr()), Phase) }
     /// `ProductId`: text, required. Update: replacement.
-    pub fn product_id(mut self, value: impl Arg<str>) -> CfnResourceUpdateConstraintProps<R0, Set, R2> { self.0.set("ProductId", value.into_expr()); CfnResourceUpdateConstraintProps(self.0, Phase) }
+    pub fn product_id(self, value: impl Arg<str>) -> CfnResourceUpdateConstraintProps<R0, Set, R2> { CfnResourceUpdateConstraintProps(put(self.0, "ProductId", value.into_expr()), Phase) }
     /// `TagUpdateOnProvisionedProduct`: text, required. Update: in place.
-    pub fn tag_update_on_provisioned_product(mut self, value: impl Arg<str>) -> CfnResourceUpdateConstraintProps<R0, R1, Set> { self.0.set("TagUpdateOnProvisionedProduct", value.into_expr()); CfnResourceUpdateConstraintProps(self.0, Phase) }
+    pub fn tag_update_on_provisioned_product(self, value: impl Arg<str>) -> CfnResourceUpdateConstraintProps<R0, R1, Set> { CfnResourceUpdateConstraintProps(put(self.0, "TagUpdateOnProvisionedProduct", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceUpdateConstraintProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::ServiceAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-serviceaction.html)
@@ -505,46 +505,46 @@ impl CfnServiceAction {
     /// `AWS::ServiceCatalog::ServiceAction`
     pub const TYPE: &'static str = "AWS::ServiceCatalog::ServiceAction";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnServiceActionProps<R0, R1, R2>) -> Self where CfnServiceActionProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServiceActionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<kind::ServiceCatalogServiceActionId> { self.0.reference() }
-    /// The attribute `Id`: text.
+    /// The attribute `Id`: `ServiceCatalogServiceActionId`.
     pub fn attr_id(&self) -> Val<kind::ServiceCatalogServiceActionId> { self.0.get_att("Id") }
 }
 impl Parent for CfnServiceAction { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceCatalog::ServiceAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-serviceaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServiceActionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnServiceActionProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnServiceActionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnServiceActionProps<missing::Definition, missing::DefinitionType, missing::Name> { CfnServiceActionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnServiceActionProps<Missing<required::Definition>, Missing<required::DefinitionType>, Missing<required::Name>> { CfnServiceActionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnServiceActionProps<R0, R1, R2> {
     /// `AcceptLanguage`: `AcceptLanguage`. Update: in place.
-    pub fn accept_language(mut self, value: impl Arg<service_action::AcceptLanguage>) -> Self { self.0.set("AcceptLanguage", value.into_expr()); self }
+    pub fn accept_language(self, value: impl Arg<service_action::AcceptLanguage>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
     /// `Definition`: list of `DefinitionParameter`, required. Update: in place.
-    pub fn definition(mut self, value: impl Arg<Arr<service_action::DefinitionParameter>>) -> CfnServiceActionProps<Set, R1, R2> { self.0.set("Definition", value.into_expr()); CfnServiceActionProps(self.0, Phase) }
+    pub fn definition(self, value: impl Arg<Arr<service_action::DefinitionParameter>>) -> CfnServiceActionProps<Set, R1, R2> { CfnServiceActionProps(put(self.0, "Definition", value.into_expr()), Phase) }
     /// `DefinitionType`: `DefinitionType`, required. Update: in place.
-    pub fn definition_type(mut self, value: impl Arg<service_action::DefinitionType>) -> CfnServiceActionProps<R0, Set, R2> { self.0.set("DefinitionType", value.into_expr()); CfnServiceActionProps(self.0, Phase) }
+    pub fn definition_type(self, value: impl Arg<service_action::DefinitionType>) -> CfnServiceActionProps<R0, Set, R2> { CfnServiceActionProps(put(self.0, "DefinitionType", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnServiceActionProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnServiceActionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnServiceActionProps<R0, R1, Set> { CfnServiceActionProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnServiceActionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ServiceCatalog::ServiceAction`.
 pub mod service_action {
 use crate::cfn::support::*;
 /// The property type `DefinitionParameter` of `AWS::ServiceCatalog::ServiceAction`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicecatalog-serviceaction-definitionparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DefinitionParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DefinitionParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DefinitionParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DefinitionParameter<super::missing::Key, super::missing::Value> { DefinitionParameter(Bag::default(), Phase) }
+    pub fn new() -> DefinitionParameter<Missing<super::required::Key>, Missing<super::required::Value>> { DefinitionParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> DefinitionParameter<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> DefinitionParameter<Set, R1> { self.0.set("Key", value.into_expr()); DefinitionParameter(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> DefinitionParameter<Set, R1> { DefinitionParameter(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> DefinitionParameter<R0, Set> { self.0.set("Value", value.into_expr()); DefinitionParameter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> DefinitionParameter<R0, Set> { DefinitionParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for DefinitionParameter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AcceptLanguage` allows.
@@ -558,24 +558,24 @@ impl CfnServiceActionAssociation {
     /// `AWS::ServiceCatalog::ServiceActionAssociation`
     pub const TYPE: &'static str = "AWS::ServiceCatalog::ServiceActionAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnServiceActionAssociationProps<R0, R1, R2>) -> Self where CfnServiceActionAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServiceActionAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnServiceActionAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceCatalog::ServiceActionAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-serviceactionassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServiceActionAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnServiceActionAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnServiceActionAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnServiceActionAssociationProps<missing::ProductId, missing::ProvisioningArtifactId, missing::ServiceActionId> { CfnServiceActionAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnServiceActionAssociationProps<Missing<required::ProductId>, Missing<required::ProvisioningArtifactId>, Missing<required::ServiceActionId>> { CfnServiceActionAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnServiceActionAssociationProps<R0, R1, R2> {
     /// `ProductId`: text, required. Update: replacement.
-    pub fn product_id(mut self, value: impl Arg<str>) -> CfnServiceActionAssociationProps<Set, R1, R2> { self.0.set("ProductId", value.into_expr()); CfnServiceActionAssociationProps(self.0, Phase) }
+    pub fn product_id(self, value: impl Arg<str>) -> CfnServiceActionAssociationProps<Set, R1, R2> { CfnServiceActionAssociationProps(put(self.0, "ProductId", value.into_expr()), Phase) }
     /// `ProvisioningArtifactId`: text, required. Update: replacement.
-    pub fn provisioning_artifact_id(mut self, value: impl Arg<str>) -> CfnServiceActionAssociationProps<R0, Set, R2> { self.0.set("ProvisioningArtifactId", value.into_expr()); CfnServiceActionAssociationProps(self.0, Phase) }
-    /// `ServiceActionId`: text, required. Update: replacement.
-    pub fn service_action_id(mut self, value: impl Arg<kind::ServiceCatalogServiceActionId>) -> CfnServiceActionAssociationProps<R0, R1, Set> { self.0.set("ServiceActionId", value.into_expr()); CfnServiceActionAssociationProps(self.0, Phase) }
+    pub fn provisioning_artifact_id(self, value: impl Arg<str>) -> CfnServiceActionAssociationProps<R0, Set, R2> { CfnServiceActionAssociationProps(put(self.0, "ProvisioningArtifactId", value.into_expr()), Phase) }
+    /// `ServiceActionId`: `ServiceCatalogServiceActionId`, required. Update: replacement.
+    pub fn service_action_id(self, value: impl Arg<kind::ServiceCatalogServiceActionId>) -> CfnServiceActionAssociationProps<R0, R1, Set> { CfnServiceActionAssociationProps(put(self.0, "ServiceActionId", value.into_expr()), Phase) }
 }
 impl Done for CfnServiceActionAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::StackSetConstraint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html)
@@ -584,7 +584,7 @@ impl CfnStackSetConstraint {
     /// `AWS::ServiceCatalog::StackSetConstraint`
     pub const TYPE: &'static str = "AWS::ServiceCatalog::StackSetConstraint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5, R6, R7>(scope: &dyn Parent, id: &str, props: CfnStackSetConstraintProps<R0, R1, R2, R3, R4, R5, R6, R7>) -> Self where CfnStackSetConstraintProps<R0, R1, R2, R3, R4, R5, R6, R7>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStackSetConstraintProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -592,30 +592,30 @@ impl CfnStackSetConstraint {
 }
 impl Parent for CfnStackSetConstraint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceCatalog::StackSetConstraint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-stacksetconstraint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStackSetConstraintProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7,)>);
+#[must_use] pub struct CfnStackSetConstraintProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set, R6 = Set, R7 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5, R6, R7,)>);
 impl CfnStackSetConstraintProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStackSetConstraintProps<missing::AccountList, missing::AdminRole, missing::Description, missing::ExecutionRole, missing::PortfolioId, missing::ProductId, missing::RegionList, missing::StackInstanceControl> { CfnStackSetConstraintProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStackSetConstraintProps<Missing<required::AccountList>, Missing<required::AdminRole>, Missing<required::Description>, Missing<required::ExecutionRole>, Missing<required::PortfolioId>, Missing<required::ProductId>, Missing<required::RegionList>, Missing<required::StackInstanceControl>> { CfnStackSetConstraintProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5, R6, R7> CfnStackSetConstraintProps<R0, R1, R2, R3, R4, R5, R6, R7> {
     /// `AcceptLanguage`: text. Update: in place.
-    pub fn accept_language(mut self, value: impl Arg<str>) -> Self { self.0.set("AcceptLanguage", value.into_expr()); self }
+    pub fn accept_language(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AcceptLanguage", value.into_expr()), Phase) }
     /// `AccountList`: list of text, required. Update: in place.
-    pub fn account_list(mut self, value: impl Arg<Arr<str>>) -> CfnStackSetConstraintProps<Set, R1, R2, R3, R4, R5, R6, R7> { self.0.set("AccountList", value.into_expr()); CfnStackSetConstraintProps(self.0, Phase) }
+    pub fn account_list(self, value: impl Arg<Arr<str>>) -> CfnStackSetConstraintProps<Set, R1, R2, R3, R4, R5, R6, R7> { CfnStackSetConstraintProps(put(self.0, "AccountList", value.into_expr()), Phase) }
     /// `AdminRole`: text, required. Update: in place.
-    pub fn admin_role(mut self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, Set, R2, R3, R4, R5, R6, R7> { self.0.set("AdminRole", value.into_expr()); CfnStackSetConstraintProps(self.0, Phase) }
+    pub fn admin_role(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, Set, R2, R3, R4, R5, R6, R7> { CfnStackSetConstraintProps(put(self.0, "AdminRole", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, Set, R3, R4, R5, R6, R7> { self.0.set("Description", value.into_expr()); CfnStackSetConstraintProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, Set, R3, R4, R5, R6, R7> { CfnStackSetConstraintProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `ExecutionRole`: text, required. Update: in place.
-    pub fn execution_role(mut self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, R2, Set, R4, R5, R6, R7> { self.0.set("ExecutionRole", value.into_expr()); CfnStackSetConstraintProps(self.0, Phase) }
+    pub fn execution_role(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, R2, Set, R4, R5, R6, R7> { CfnStackSetConstraintProps(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
     /// `PortfolioId`: text, required. Update: replacement.
-    pub fn portfolio_id(mut self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, R2, R3, Set, R5, R6, R7> { self.0.set("PortfolioId", value.into_expr()); CfnStackSetConstraintProps(self.0, Phase) }
+    pub fn portfolio_id(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, R2, R3, Set, R5, R6, R7> { CfnStackSetConstraintProps(put(self.0, "PortfolioId", value.into_expr()), Phase) }
     /// `ProductId`: text, required. Update: replacement.
-    pub fn product_id(mut self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, R2, R3, R4, Set, R6, R7> { self.0.set("ProductId", value.into_expr()); CfnStackSetConstraintProps(self.0, Phase) }
+    pub fn product_id(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, R2, R3, R4, Set, R6, R7> { CfnStackSetConstraintProps(put(self.0, "ProductId", value.into_expr()), Phase) }
     /// `RegionList`: list of text, required. Update: in place.
-    pub fn region_list(mut self, value: impl Arg<Arr<str>>) -> CfnStackSetConstraintProps<R0, R1, R2, R3, R4, R5, Set, R7> { self.0.set("RegionList", value.into_expr()); CfnStackSetConstraintProps(self.0, Phase) }
+    pub fn region_list(self, value: impl Arg<Arr<str>>) -> CfnStackSetConstraintProps<R0, R1, R2, R3, R4, R5, Set, R7> { CfnStackSetConstraintProps(put(self.0, "RegionList", value.into_expr()), Phase) }
     /// `StackInstanceControl`: text, required. Update: in place.
-    pub fn stack_instance_control(mut self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, R2, R3, R4, R5, R6, Set> { self.0.set("StackInstanceControl", value.into_expr()); CfnStackSetConstraintProps(self.0, Phase) }
+    pub fn stack_instance_control(self, value: impl Arg<str>) -> CfnStackSetConstraintProps<R0, R1, R2, R3, R4, R5, R6, Set> { CfnStackSetConstraintProps(put(self.0, "StackInstanceControl", value.into_expr()), Phase) }
 }
 impl Done for CfnStackSetConstraintProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::TagOption`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-tagoption.html)
@@ -624,7 +624,7 @@ impl CfnTagOption {
     /// `AWS::ServiceCatalog::TagOption`
     pub const TYPE: &'static str = "AWS::ServiceCatalog::TagOption";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTagOptionProps<R0, R1>) -> Self where CfnTagOptionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTagOptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -632,18 +632,18 @@ impl CfnTagOption {
 }
 impl Parent for CfnTagOption { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceCatalog::TagOption`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-tagoption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTagOptionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTagOptionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTagOptionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTagOptionProps<missing::Key, missing::Value> { CfnTagOptionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTagOptionProps<Missing<required::Key>, Missing<required::Value>> { CfnTagOptionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTagOptionProps<R0, R1> {
     /// `Active`: boolean. Update: in place.
-    pub fn active(mut self, value: impl Arg<bool>) -> Self { self.0.set("Active", value.into_expr()); self }
+    pub fn active(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Active", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> CfnTagOptionProps<Set, R1> { self.0.set("Key", value.into_expr()); CfnTagOptionProps(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> CfnTagOptionProps<Set, R1> { CfnTagOptionProps(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> CfnTagOptionProps<R0, Set> { self.0.set("Value", value.into_expr()); CfnTagOptionProps(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> CfnTagOptionProps<R0, Set> { CfnTagOptionProps(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for CfnTagOptionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalog::TagOptionAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-tagoptionassociation.html)
@@ -658,15 +658,15 @@ impl CfnTagOptionAssociation {
 }
 impl Parent for CfnTagOptionAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceCatalog::TagOptionAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalog-tagoptionassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTagOptionAssociationProps(Bag);
+#[must_use] pub struct CfnTagOptionAssociationProps(Bag);
 impl CfnTagOptionAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ResourceId`: text. Update: replacement.
-    pub fn resource_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceId", value.into_expr()); self }
+    pub fn resource_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceId", value.into_expr())) }
     /// `TagOptionId`: text. Update: replacement.
-    pub fn tag_option_id(mut self, value: impl Arg<str>) -> Self { self.0.set("TagOptionId", value.into_expr()); self }
+    pub fn tag_option_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TagOptionId", value.into_expr())) }
 }
 impl Done for CfnTagOptionAssociationProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccountId, AccountList, AdminRole, ArtifactPath, Branch, ConnectionArn, ConnectionParameters, Definition, DefinitionType, Description, DisplayName, ExecutionRole, Info, Key, Name, NotificationArns, Owner, PortfolioId, PrincipalType, ProductId, ProviderName, ProvisioningArtifactId, RegionList, Repository, Rules, ServiceActionId, StackInstanceControl, TagUpdateOnProvisionedProduct, Type, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccountId, AccountList, AdminRole, ArtifactPath, Branch, ConnectionArn, ConnectionParameters, Definition, DefinitionType, Description, DisplayName, ExecutionRole, Info, Key, Name, NotificationArns, Owner, PortfolioId, PrincipalType, ProductId, ProviderName, ProvisioningArtifactId, RegionList, Repository, Rules, ServiceActionId, StackInstanceControl, TagUpdateOnProvisionedProduct, Type, Value } }

@@ -10,7 +10,7 @@ impl CfnApplication {
     /// `AWS::ServiceCatalogAppRegistry::Application`
     pub const TYPE: &'static str = "AWS::ServiceCatalogAppRegistry::Application";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnApplicationProps<R0>) -> Self where CfnApplicationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ApplicationName`: text.
@@ -19,25 +19,25 @@ impl CfnApplication {
     pub fn attr_application_tag_key(&self) -> Val<str> { self.0.get_att("ApplicationTagKey") }
     /// The attribute `ApplicationTagValue`: text.
     pub fn attr_application_tag_value(&self) -> Val<str> { self.0.get_att("ApplicationTagValue") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceCatalogAppRegistry::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnApplicationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationProps<missing::Name> { CfnApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationProps<Missing<required::Name>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnApplicationProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnApplicationProps<Set> { self.0.set("Name", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<Set> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalogAppRegistry::AttributeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroup.html)
@@ -46,30 +46,30 @@ impl CfnAttributeGroup {
     /// `AWS::ServiceCatalogAppRegistry::AttributeGroup`
     pub const TYPE: &'static str = "AWS::ServiceCatalogAppRegistry::AttributeGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAttributeGroupProps<R0, R1>) -> Self where CfnAttributeGroupProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAttributeGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnAttributeGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceCatalogAppRegistry::AttributeGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAttributeGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAttributeGroupProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAttributeGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAttributeGroupProps<missing::Attributes, missing::Name> { CfnAttributeGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAttributeGroupProps<Missing<required::Attributes>, Missing<required::Name>> { CfnAttributeGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAttributeGroupProps<R0, R1> {
     /// `Attributes`: JSON, required. Update: in place.
-    pub fn attributes(mut self, value: impl Arg<Any>) -> CfnAttributeGroupProps<Set, R1> { self.0.set("Attributes", value.into_expr()); CfnAttributeGroupProps(self.0, Phase) }
+    pub fn attributes(self, value: impl Arg<Any>) -> CfnAttributeGroupProps<Set, R1> { CfnAttributeGroupProps(put(self.0, "Attributes", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnAttributeGroupProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnAttributeGroupProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnAttributeGroupProps<R0, Set> { CfnAttributeGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAttributeGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalogAppRegistry::AttributeGroupAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroupassociation.html)
@@ -78,28 +78,28 @@ impl CfnAttributeGroupAssociation {
     /// `AWS::ServiceCatalogAppRegistry::AttributeGroupAssociation`
     pub const TYPE: &'static str = "AWS::ServiceCatalogAppRegistry::AttributeGroupAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAttributeGroupAssociationProps<R0, R1>) -> Self where CfnAttributeGroupAssociationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAttributeGroupAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ApplicationArn`: text.
+    /// The attribute `ApplicationArn`: `OtherArn`.
     pub fn attr_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ApplicationArn") }
-    /// The attribute `AttributeGroupArn`: text.
+    /// The attribute `AttributeGroupArn`: `OtherArn`.
     pub fn attr_attribute_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AttributeGroupArn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnAttributeGroupAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceCatalogAppRegistry::AttributeGroupAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-attributegroupassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAttributeGroupAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAttributeGroupAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAttributeGroupAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAttributeGroupAssociationProps<missing::Application, missing::AttributeGroup> { CfnAttributeGroupAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAttributeGroupAssociationProps<Missing<required::Application>, Missing<required::AttributeGroup>> { CfnAttributeGroupAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAttributeGroupAssociationProps<R0, R1> {
     /// `Application`: text, required. Update: replacement.
-    pub fn application(mut self, value: impl Arg<str>) -> CfnAttributeGroupAssociationProps<Set, R1> { self.0.set("Application", value.into_expr()); CfnAttributeGroupAssociationProps(self.0, Phase) }
+    pub fn application(self, value: impl Arg<str>) -> CfnAttributeGroupAssociationProps<Set, R1> { CfnAttributeGroupAssociationProps(put(self.0, "Application", value.into_expr()), Phase) }
     /// `AttributeGroup`: text, required. Update: replacement.
-    pub fn attribute_group(mut self, value: impl Arg<str>) -> CfnAttributeGroupAssociationProps<R0, Set> { self.0.set("AttributeGroup", value.into_expr()); CfnAttributeGroupAssociationProps(self.0, Phase) }
+    pub fn attribute_group(self, value: impl Arg<str>) -> CfnAttributeGroupAssociationProps<R0, Set> { CfnAttributeGroupAssociationProps(put(self.0, "AttributeGroup", value.into_expr()), Phase) }
 }
 impl Done for CfnAttributeGroupAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceCatalogAppRegistry::ResourceAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-resourceassociation.html)
@@ -108,30 +108,30 @@ impl CfnResourceAssociation {
     /// `AWS::ServiceCatalogAppRegistry::ResourceAssociation`
     pub const TYPE: &'static str = "AWS::ServiceCatalogAppRegistry::ResourceAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnResourceAssociationProps<R0, R1, R2>) -> Self where CfnResourceAssociationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ApplicationArn`: text.
+    /// The attribute `ApplicationArn`: `OtherArn`.
     pub fn attr_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ApplicationArn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ResourceArn`: text.
+    /// The attribute `ResourceArn`: `OtherArn`.
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
 }
 impl Parent for CfnResourceAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceCatalogAppRegistry::ResourceAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicecatalogappregistry-resourceassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourceAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnResourceAssociationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnResourceAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourceAssociationProps<missing::Application, missing::Resource, missing::ResourceType> { CfnResourceAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourceAssociationProps<Missing<required::Application>, Missing<required::Resource>, Missing<required::ResourceType>> { CfnResourceAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnResourceAssociationProps<R0, R1, R2> {
     /// `Application`: text, required. Update: replacement.
-    pub fn application(mut self, value: impl Arg<str>) -> CfnResourceAssociationProps<Set, R1, R2> { self.0.set("Application", value.into_expr()); CfnResourceAssociationProps(self.0, Phase) }
+    pub fn application(self, value: impl Arg<str>) -> CfnResourceAssociationProps<Set, R1, R2> { CfnResourceAssociationProps(put(self.0, "Application", value.into_expr()), Phase) }
     /// `Resource`: text, required. Update: replacement.
-    pub fn resource(mut self, value: impl Arg<str>) -> CfnResourceAssociationProps<R0, Set, R2> { self.0.set("Resource", value.into_expr()); CfnResourceAssociationProps(self.0, Phase) }
+    pub fn resource(self, value: impl Arg<str>) -> CfnResourceAssociationProps<R0, Set, R2> { CfnResourceAssociationProps(put(self.0, "Resource", value.into_expr()), Phase) }
     /// `ResourceType`: `ResourceType`, required. Update: replacement.
-    pub fn resource_type(mut self, value: impl Arg<resource_association::ResourceType>) -> CfnResourceAssociationProps<R0, R1, Set> { self.0.set("ResourceType", value.into_expr()); CfnResourceAssociationProps(self.0, Phase) }
+    pub fn resource_type(self, value: impl Arg<resource_association::ResourceType>) -> CfnResourceAssociationProps<R0, R1, Set> { CfnResourceAssociationProps(put(self.0, "ResourceType", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ServiceCatalogAppRegistry::ResourceAssociation`.
@@ -140,5 +140,5 @@ use crate::cfn::support::*;
 values! { /// Texts that `ResourceType` allows.
 ResourceType { CfnStack = "CFN_STACK" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Application, AttributeGroup, Attributes, Name, Resource, ResourceType } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Application, AttributeGroup, Attributes, Name, Resource, ResourceType } }

@@ -10,28 +10,28 @@ impl CfnHttpNamespace {
     /// `AWS::ServiceDiscovery::HttpNamespace`
     pub const TYPE: &'static str = "AWS::ServiceDiscovery::HttpNamespace";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnHttpNamespaceProps<R0>) -> Self where CfnHttpNamespaceProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHttpNamespaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnHttpNamespace { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceDiscovery::HttpNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-httpnamespace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnHttpNamespaceProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnHttpNamespaceProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnHttpNamespaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnHttpNamespaceProps<missing::Name> { CfnHttpNamespaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnHttpNamespaceProps<Missing<required::Name>> { CfnHttpNamespaceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnHttpNamespaceProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnHttpNamespaceProps<Set> { self.0.set("Name", value.into_expr()); CfnHttpNamespaceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnHttpNamespaceProps<Set> { CfnHttpNamespaceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnHttpNamespaceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceDiscovery::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-instance.html)
@@ -40,24 +40,24 @@ impl CfnInstance {
     /// `AWS::ServiceDiscovery::Instance`
     pub const TYPE: &'static str = "AWS::ServiceDiscovery::Instance";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnInstanceProps<R0, R1>) -> Self where CfnInstanceProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInstanceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnInstance { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceDiscovery::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-instance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInstanceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnInstanceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnInstanceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnInstanceProps<missing::InstanceAttributes, missing::ServiceId> { CfnInstanceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnInstanceProps<Missing<required::InstanceAttributes>, Missing<required::ServiceId>> { CfnInstanceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnInstanceProps<R0, R1> {
     /// `InstanceAttributes`: JSON, required. Update: in place.
-    pub fn instance_attributes(mut self, value: impl Arg<Any>) -> CfnInstanceProps<Set, R1> { self.0.set("InstanceAttributes", value.into_expr()); CfnInstanceProps(self.0, Phase) }
+    pub fn instance_attributes(self, value: impl Arg<Any>) -> CfnInstanceProps<Set, R1> { CfnInstanceProps(put(self.0, "InstanceAttributes", value.into_expr()), Phase) }
     /// `InstanceId`: text. Update: replacement.
-    pub fn instance_id(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceId", value.into_expr()); self }
+    pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value.into_expr()), Phase) }
     /// `ServiceId`: text, required. Update: replacement.
-    pub fn service_id(mut self, value: impl Arg<str>) -> CfnInstanceProps<R0, Set> { self.0.set("ServiceId", value.into_expr()); CfnInstanceProps(self.0, Phase) }
+    pub fn service_id(self, value: impl Arg<str>) -> CfnInstanceProps<R0, Set> { CfnInstanceProps(put(self.0, "ServiceId", value.into_expr()), Phase) }
 }
 impl Done for CfnInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::ServiceDiscovery::PrivateDnsNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-privatednsnamespace.html)
@@ -66,10 +66,10 @@ impl CfnPrivateDnsNamespace {
     /// `AWS::ServiceDiscovery::PrivateDnsNamespace`
     pub const TYPE: &'static str = "AWS::ServiceDiscovery::PrivateDnsNamespace";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPrivateDnsNamespaceProps<R0>) -> Self where CfnPrivateDnsNamespaceProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPrivateDnsNamespaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `HostedZoneId`: text.
     pub fn attr_hosted_zone_id(&self) -> Val<str> { self.0.get_att("HostedZoneId") }
@@ -78,52 +78,52 @@ impl CfnPrivateDnsNamespace {
 }
 impl Parent for CfnPrivateDnsNamespace { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceDiscovery::PrivateDnsNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-privatednsnamespace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPrivateDnsNamespaceProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPrivateDnsNamespaceProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPrivateDnsNamespaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPrivateDnsNamespaceProps<missing::Name> { CfnPrivateDnsNamespaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPrivateDnsNamespaceProps<Missing<required::Name>> { CfnPrivateDnsNamespaceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPrivateDnsNamespaceProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPrivateDnsNamespaceProps<Set> { self.0.set("Name", value.into_expr()); CfnPrivateDnsNamespaceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPrivateDnsNamespaceProps<Set> { CfnPrivateDnsNamespaceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Properties`: `Properties`. Update: in place.
-    pub fn properties(mut self, value: impl Arg<private_dns_namespace::Properties>) -> Self { self.0.set("Properties", value.into_expr()); self }
+    pub fn properties(self, value: impl Arg<private_dns_namespace::Properties>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Vpc`: text. Update: replacement.
-    pub fn vpc(mut self, value: impl Arg<str>) -> Self { self.0.set("Vpc", value.into_expr()); self }
+    pub fn vpc(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Vpc", value.into_expr()), Phase) }
 }
 impl Done for CfnPrivateDnsNamespaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ServiceDiscovery::PrivateDnsNamespace`.
 pub mod private_dns_namespace {
 use crate::cfn::support::*;
 /// The property type `PrivateDnsPropertiesMutable` of `AWS::ServiceDiscovery::PrivateDnsNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-privatednsnamespace-privatednspropertiesmutable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivateDnsPropertiesMutable(Bag);
+#[must_use] pub struct PrivateDnsPropertiesMutable(Bag);
 impl PrivateDnsPropertiesMutable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SOA`: `SOA`. Update: in place.
-    pub fn soa(mut self, value: impl Arg<SOA>) -> Self { self.0.set("SOA", value.into_expr()); self }
+    pub fn soa(self, value: impl Arg<SOA>) -> Self { Self(put(self.0, "SOA", value.into_expr())) }
 }
 impl Done for PrivateDnsPropertiesMutable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Properties` of `AWS::ServiceDiscovery::PrivateDnsNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-privatednsnamespace-properties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Properties(Bag);
+#[must_use] pub struct Properties(Bag);
 impl Properties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DnsProperties`: `PrivateDnsPropertiesMutable`. Update: in place.
-    pub fn dns_properties(mut self, value: impl Arg<PrivateDnsPropertiesMutable>) -> Self { self.0.set("DnsProperties", value.into_expr()); self }
+    pub fn dns_properties(self, value: impl Arg<PrivateDnsPropertiesMutable>) -> Self { Self(put(self.0, "DnsProperties", value.into_expr())) }
 }
 impl Done for Properties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SOA` of `AWS::ServiceDiscovery::PrivateDnsNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-privatednsnamespace-soa.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SOA(Bag);
+#[must_use] pub struct SOA(Bag);
 impl SOA {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TTL`: number. Update: in place.
-    pub fn ttl(mut self, value: impl Arg<f64>) -> Self { self.0.set("TTL", value.into_expr()); self }
+    pub fn ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TTL", value.into_expr())) }
 }
 impl Done for SOA { fn into_props(self) -> Bag { self.0 } }
 }
@@ -133,10 +133,10 @@ impl CfnPublicDnsNamespace {
     /// `AWS::ServiceDiscovery::PublicDnsNamespace`
     pub const TYPE: &'static str = "AWS::ServiceDiscovery::PublicDnsNamespace";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPublicDnsNamespaceProps<R0>) -> Self where CfnPublicDnsNamespaceProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPublicDnsNamespaceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `HostedZoneId`: text.
     pub fn attr_hosted_zone_id(&self) -> Val<str> { self.0.get_att("HostedZoneId") }
@@ -145,50 +145,50 @@ impl CfnPublicDnsNamespace {
 }
 impl Parent for CfnPublicDnsNamespace { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceDiscovery::PublicDnsNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-publicdnsnamespace.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPublicDnsNamespaceProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPublicDnsNamespaceProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPublicDnsNamespaceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPublicDnsNamespaceProps<missing::Name> { CfnPublicDnsNamespaceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPublicDnsNamespaceProps<Missing<required::Name>> { CfnPublicDnsNamespaceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPublicDnsNamespaceProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPublicDnsNamespaceProps<Set> { self.0.set("Name", value.into_expr()); CfnPublicDnsNamespaceProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPublicDnsNamespaceProps<Set> { CfnPublicDnsNamespaceProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Properties`: `Properties`. Update: in place.
-    pub fn properties(mut self, value: impl Arg<public_dns_namespace::Properties>) -> Self { self.0.set("Properties", value.into_expr()); self }
+    pub fn properties(self, value: impl Arg<public_dns_namespace::Properties>) -> Self { Self(put(self.0, "Properties", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPublicDnsNamespaceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ServiceDiscovery::PublicDnsNamespace`.
 pub mod public_dns_namespace {
 use crate::cfn::support::*;
 /// The property type `Properties` of `AWS::ServiceDiscovery::PublicDnsNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-publicdnsnamespace-properties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Properties(Bag);
+#[must_use] pub struct Properties(Bag);
 impl Properties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DnsProperties`: `PublicDnsPropertiesMutable`. Update: in place.
-    pub fn dns_properties(mut self, value: impl Arg<PublicDnsPropertiesMutable>) -> Self { self.0.set("DnsProperties", value.into_expr()); self }
+    pub fn dns_properties(self, value: impl Arg<PublicDnsPropertiesMutable>) -> Self { Self(put(self.0, "DnsProperties", value.into_expr())) }
 }
 impl Done for Properties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublicDnsPropertiesMutable` of `AWS::ServiceDiscovery::PublicDnsNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-publicdnsnamespace-publicdnspropertiesmutable.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PublicDnsPropertiesMutable(Bag);
+#[must_use] pub struct PublicDnsPropertiesMutable(Bag);
 impl PublicDnsPropertiesMutable {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SOA`: `SOA`. Update: in place.
-    pub fn soa(mut self, value: impl Arg<SOA>) -> Self { self.0.set("SOA", value.into_expr()); self }
+    pub fn soa(self, value: impl Arg<SOA>) -> Self { Self(put(self.0, "SOA", value.into_expr())) }
 }
 impl Done for PublicDnsPropertiesMutable { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SOA` of `AWS::ServiceDiscovery::PublicDnsNamespace`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-publicdnsnamespace-soa.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SOA(Bag);
+#[must_use] pub struct SOA(Bag);
 impl SOA {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `TTL`: number. Update: in place.
-    pub fn ttl(mut self, value: impl Arg<f64>) -> Self { self.0.set("TTL", value.into_expr()); self }
+    pub fn ttl(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "TTL", value.into_expr())) }
 }
 impl Done for SOA { fn into_props(self) -> Bag { self.0 } }
 }
@@ -201,7 +201,7 @@ impl CfnService {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnServiceProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -210,85 +210,85 @@ impl CfnService {
 }
 impl Parent for CfnService { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::ServiceDiscovery::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-servicediscovery-service.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServiceProps(Bag);
+#[must_use] pub struct CfnServiceProps(Bag);
 impl CfnServiceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `DnsConfig`: `DnsConfig`. Update: in place.
-    pub fn dns_config(mut self, value: impl Arg<service::DnsConfig>) -> Self { self.0.set("DnsConfig", value.into_expr()); self }
+    pub fn dns_config(self, value: impl Arg<service::DnsConfig>) -> Self { Self(put(self.0, "DnsConfig", value.into_expr())) }
     /// `HealthCheckConfig`: `HealthCheckConfig`. Update: in place.
-    pub fn health_check_config(mut self, value: impl Arg<service::HealthCheckConfig>) -> Self { self.0.set("HealthCheckConfig", value.into_expr()); self }
+    pub fn health_check_config(self, value: impl Arg<service::HealthCheckConfig>) -> Self { Self(put(self.0, "HealthCheckConfig", value.into_expr())) }
     /// `HealthCheckCustomConfig`: `HealthCheckCustomConfig`. Update: replacement.
-    pub fn health_check_custom_config(mut self, value: impl Arg<service::HealthCheckCustomConfig>) -> Self { self.0.set("HealthCheckCustomConfig", value.into_expr()); self }
+    pub fn health_check_custom_config(self, value: impl Arg<service::HealthCheckCustomConfig>) -> Self { Self(put(self.0, "HealthCheckCustomConfig", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `NamespaceId`: text. Update: replacement.
-    pub fn namespace_id(mut self, value: impl Arg<str>) -> Self { self.0.set("NamespaceId", value.into_expr()); self }
+    pub fn namespace_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceId", value.into_expr())) }
     /// `ServiceAttributes`: map of text. Update: in place.
-    pub fn service_attributes(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("ServiceAttributes", value.into_expr()); self }
+    pub fn service_attributes(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "ServiceAttributes", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Type`: text. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for CfnServiceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::ServiceDiscovery::Service`.
 pub mod service {
 use crate::cfn::support::*;
 /// The property type `DnsConfig` of `AWS::ServiceDiscovery::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-dnsconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DnsConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DnsConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl DnsConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DnsConfig<super::missing::DnsRecords> { DnsConfig(Bag::default(), Phase) }
+    pub fn new() -> DnsConfig<Missing<super::required::DnsRecords>> { DnsConfig(Bag::default(), Phase) }
 }
 impl<R0> DnsConfig<R0> {
     /// `DnsRecords`: list of `DnsRecord`, required. Update: in place.
-    pub fn dns_records(mut self, value: impl Arg<Arr<DnsRecord>>) -> DnsConfig<Set> { self.0.set("DnsRecords", value.into_expr()); DnsConfig(self.0, Phase) }
+    pub fn dns_records(self, value: impl Arg<Arr<DnsRecord>>) -> DnsConfig<Set> { DnsConfig(put(self.0, "DnsRecords", value.into_expr()), Phase) }
     /// `NamespaceId`: text. Update: replacement.
-    pub fn namespace_id(mut self, value: impl Arg<str>) -> Self { self.0.set("NamespaceId", value.into_expr()); self }
+    pub fn namespace_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NamespaceId", value.into_expr()), Phase) }
     /// `RoutingPolicy`: text. Update: in place.
-    pub fn routing_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("RoutingPolicy", value.into_expr()); self }
+    pub fn routing_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RoutingPolicy", value.into_expr()), Phase) }
 }
 impl Done for DnsConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DnsRecord` of `AWS::ServiceDiscovery::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-dnsrecord.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DnsRecord<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DnsRecord<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DnsRecord {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DnsRecord<super::missing::TTL, super::missing::Type> { DnsRecord(Bag::default(), Phase) }
+    pub fn new() -> DnsRecord<Missing<super::required::TTL>, Missing<super::required::Type>> { DnsRecord(Bag::default(), Phase) }
 }
 impl<R0, R1> DnsRecord<R0, R1> {
     /// `TTL`: number, required. Update: in place.
-    pub fn ttl(mut self, value: impl Arg<f64>) -> DnsRecord<Set, R1> { self.0.set("TTL", value.into_expr()); DnsRecord(self.0, Phase) }
+    pub fn ttl(self, value: impl Arg<f64>) -> DnsRecord<Set, R1> { DnsRecord(put(self.0, "TTL", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> DnsRecord<R0, Set> { self.0.set("Type", value.into_expr()); DnsRecord(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> DnsRecord<R0, Set> { DnsRecord(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for DnsRecord { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheckConfig` of `AWS::ServiceDiscovery::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-healthcheckconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HealthCheckConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct HealthCheckConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl HealthCheckConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HealthCheckConfig<super::missing::Type> { HealthCheckConfig(Bag::default(), Phase) }
+    pub fn new() -> HealthCheckConfig<Missing<super::required::Type>> { HealthCheckConfig(Bag::default(), Phase) }
 }
 impl<R0> HealthCheckConfig<R0> {
     /// `FailureThreshold`: number. Update: in place.
-    pub fn failure_threshold(mut self, value: impl Arg<f64>) -> Self { self.0.set("FailureThreshold", value.into_expr()); self }
+    pub fn failure_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FailureThreshold", value.into_expr()), Phase) }
     /// `ResourcePath`: text. Update: in place.
-    pub fn resource_path(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourcePath", value.into_expr()); self }
+    pub fn resource_path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourcePath", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> HealthCheckConfig<Set> { self.0.set("Type", value.into_expr()); HealthCheckConfig(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> HealthCheckConfig<Set> { HealthCheckConfig(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for HealthCheckConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HealthCheckCustomConfig` of `AWS::ServiceDiscovery::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-servicediscovery-service-healthcheckcustomconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HealthCheckCustomConfig(Bag);
+#[must_use] pub struct HealthCheckCustomConfig(Bag);
 impl HealthCheckCustomConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FailureThreshold`: number. Update: replacement.
-    pub fn failure_threshold(mut self, value: impl Arg<f64>) -> Self { self.0.set("FailureThreshold", value.into_expr()); self }
+    pub fn failure_threshold(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "FailureThreshold", value.into_expr())) }
 }
 impl Done for HealthCheckCustomConfig { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DnsRecords, InstanceAttributes, Name, ServiceId, TTL, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DnsRecords, InstanceAttributes, Name, ServiceId, TTL, Type } }

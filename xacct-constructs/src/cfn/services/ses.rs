@@ -16,161 +16,161 @@ impl CfnConfigurationSet {
 }
 impl Parent for CfnConfigurationSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfigurationSetProps(Bag);
+#[must_use] pub struct CfnConfigurationSetProps(Bag);
 impl CfnConfigurationSetProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArchivingOptions`: `ArchivingOptions`. Update: in place.
-    pub fn archiving_options(mut self, value: impl Arg<configuration_set::ArchivingOptions>) -> Self { self.0.set("ArchivingOptions", value.into_expr()); self }
+    pub fn archiving_options(self, value: impl Arg<configuration_set::ArchivingOptions>) -> Self { Self(put(self.0, "ArchivingOptions", value.into_expr())) }
     /// `DeliveryOptions`: `DeliveryOptions`. Update: in place.
-    pub fn delivery_options(mut self, value: impl Arg<configuration_set::DeliveryOptions>) -> Self { self.0.set("DeliveryOptions", value.into_expr()); self }
+    pub fn delivery_options(self, value: impl Arg<configuration_set::DeliveryOptions>) -> Self { Self(put(self.0, "DeliveryOptions", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `ReputationOptions`: `ReputationOptions`. Update: in place.
-    pub fn reputation_options(mut self, value: impl Arg<configuration_set::ReputationOptions>) -> Self { self.0.set("ReputationOptions", value.into_expr()); self }
+    pub fn reputation_options(self, value: impl Arg<configuration_set::ReputationOptions>) -> Self { Self(put(self.0, "ReputationOptions", value.into_expr())) }
     /// `SendingOptions`: `SendingOptions`. Update: in place.
-    pub fn sending_options(mut self, value: impl Arg<configuration_set::SendingOptions>) -> Self { self.0.set("SendingOptions", value.into_expr()); self }
+    pub fn sending_options(self, value: impl Arg<configuration_set::SendingOptions>) -> Self { Self(put(self.0, "SendingOptions", value.into_expr())) }
     /// `SuppressionOptions`: `SuppressionOptions`. Update: in place.
-    pub fn suppression_options(mut self, value: impl Arg<configuration_set::SuppressionOptions>) -> Self { self.0.set("SuppressionOptions", value.into_expr()); self }
+    pub fn suppression_options(self, value: impl Arg<configuration_set::SuppressionOptions>) -> Self { Self(put(self.0, "SuppressionOptions", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `TrackingOptions`: `TrackingOptions`. Update: in place.
-    pub fn tracking_options(mut self, value: impl Arg<configuration_set::TrackingOptions>) -> Self { self.0.set("TrackingOptions", value.into_expr()); self }
+    pub fn tracking_options(self, value: impl Arg<configuration_set::TrackingOptions>) -> Self { Self(put(self.0, "TrackingOptions", value.into_expr())) }
     /// `VdmOptions`: `VdmOptions`. Update: in place.
-    pub fn vdm_options(mut self, value: impl Arg<configuration_set::VdmOptions>) -> Self { self.0.set("VdmOptions", value.into_expr()); self }
+    pub fn vdm_options(self, value: impl Arg<configuration_set::VdmOptions>) -> Self { Self(put(self.0, "VdmOptions", value.into_expr())) }
 }
 impl Done for CfnConfigurationSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::ConfigurationSet`.
 pub mod configuration_set {
 use crate::cfn::support::*;
 /// The property type `ArchivingOptions` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-archivingoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ArchivingOptions(Bag);
+#[must_use] pub struct ArchivingOptions(Bag);
 impl ArchivingOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArchiveArn`: text. Update: in place.
-    pub fn archive_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ArchiveArn", value.into_expr()); self }
+    pub fn archive_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArchiveArn", value.into_expr())) }
 }
 impl Done for ArchivingOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConditionThreshold` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-conditionthreshold.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConditionThreshold<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConditionThreshold<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConditionThreshold {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConditionThreshold<super::missing::ConditionThresholdEnabled> { ConditionThreshold(Bag::default(), Phase) }
+    pub fn new() -> ConditionThreshold<Missing<super::required::ConditionThresholdEnabled>> { ConditionThreshold(Bag::default(), Phase) }
 }
 impl<R0> ConditionThreshold<R0> {
     /// `ConditionThresholdEnabled`: text, required. Update: in place.
-    pub fn condition_threshold_enabled(mut self, value: impl Arg<str>) -> ConditionThreshold<Set> { self.0.set("ConditionThresholdEnabled", value.into_expr()); ConditionThreshold(self.0, Phase) }
+    pub fn condition_threshold_enabled(self, value: impl Arg<str>) -> ConditionThreshold<Set> { ConditionThreshold(put(self.0, "ConditionThresholdEnabled", value.into_expr()), Phase) }
     /// `OverallConfidenceThreshold`: `OverallConfidenceThreshold`. Update: in place.
-    pub fn overall_confidence_threshold(mut self, value: impl Arg<OverallConfidenceThreshold>) -> Self { self.0.set("OverallConfidenceThreshold", value.into_expr()); self }
+    pub fn overall_confidence_threshold(self, value: impl Arg<OverallConfidenceThreshold>) -> Self { Self(put(self.0, "OverallConfidenceThreshold", value.into_expr()), Phase) }
 }
 impl Done for ConditionThreshold { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DashboardOptions` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-dashboardoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DashboardOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DashboardOptions<R0 = Set>(Bag, Phase<(R0,)>);
 impl DashboardOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DashboardOptions<super::missing::EngagementMetrics> { DashboardOptions(Bag::default(), Phase) }
+    pub fn new() -> DashboardOptions<Missing<super::required::EngagementMetrics>> { DashboardOptions(Bag::default(), Phase) }
 }
 impl<R0> DashboardOptions<R0> {
     /// `EngagementMetrics`: text, required. Update: in place.
-    pub fn engagement_metrics(mut self, value: impl Arg<str>) -> DashboardOptions<Set> { self.0.set("EngagementMetrics", value.into_expr()); DashboardOptions(self.0, Phase) }
+    pub fn engagement_metrics(self, value: impl Arg<str>) -> DashboardOptions<Set> { DashboardOptions(put(self.0, "EngagementMetrics", value.into_expr()), Phase) }
 }
 impl Done for DashboardOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeliveryOptions` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-deliveryoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeliveryOptions(Bag);
+#[must_use] pub struct DeliveryOptions(Bag);
 impl DeliveryOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxDeliverySeconds`: number. Update: in place.
-    pub fn max_delivery_seconds(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxDeliverySeconds", value.into_expr()); self }
-    /// `SendingPoolName`: text. Update: in place.
-    pub fn sending_pool_name(mut self, value: impl Arg<kind::SesDedicatedIpPoolPoolName>) -> Self { self.0.set("SendingPoolName", value.into_expr()); self }
+    pub fn max_delivery_seconds(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxDeliverySeconds", value.into_expr())) }
+    /// `SendingPoolName`: `SesDedicatedIpPoolName`. Update: in place.
+    pub fn sending_pool_name(self, value: impl Arg<kind::SesDedicatedIpPoolName>) -> Self { Self(put(self.0, "SendingPoolName", value.into_expr())) }
     /// `TlsPolicy`: text. Update: in place.
-    pub fn tls_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("TlsPolicy", value.into_expr()); self }
+    pub fn tls_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TlsPolicy", value.into_expr())) }
 }
 impl Done for DeliveryOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardianOptions` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-guardianoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GuardianOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct GuardianOptions<R0 = Set>(Bag, Phase<(R0,)>);
 impl GuardianOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GuardianOptions<super::missing::OptimizedSharedDelivery> { GuardianOptions(Bag::default(), Phase) }
+    pub fn new() -> GuardianOptions<Missing<super::required::OptimizedSharedDelivery>> { GuardianOptions(Bag::default(), Phase) }
 }
 impl<R0> GuardianOptions<R0> {
     /// `OptimizedSharedDelivery`: text, required. Update: in place.
-    pub fn optimized_shared_delivery(mut self, value: impl Arg<str>) -> GuardianOptions<Set> { self.0.set("OptimizedSharedDelivery", value.into_expr()); GuardianOptions(self.0, Phase) }
+    pub fn optimized_shared_delivery(self, value: impl Arg<str>) -> GuardianOptions<Set> { GuardianOptions(put(self.0, "OptimizedSharedDelivery", value.into_expr()), Phase) }
 }
 impl Done for GuardianOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OverallConfidenceThreshold` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-overallconfidencethreshold.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OverallConfidenceThreshold<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct OverallConfidenceThreshold<R0 = Set>(Bag, Phase<(R0,)>);
 impl OverallConfidenceThreshold {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OverallConfidenceThreshold<super::missing::ConfidenceVerdictThreshold> { OverallConfidenceThreshold(Bag::default(), Phase) }
+    pub fn new() -> OverallConfidenceThreshold<Missing<super::required::ConfidenceVerdictThreshold>> { OverallConfidenceThreshold(Bag::default(), Phase) }
 }
 impl<R0> OverallConfidenceThreshold<R0> {
     /// `ConfidenceVerdictThreshold`: text, required. Update: in place.
-    pub fn confidence_verdict_threshold(mut self, value: impl Arg<str>) -> OverallConfidenceThreshold<Set> { self.0.set("ConfidenceVerdictThreshold", value.into_expr()); OverallConfidenceThreshold(self.0, Phase) }
+    pub fn confidence_verdict_threshold(self, value: impl Arg<str>) -> OverallConfidenceThreshold<Set> { OverallConfidenceThreshold(put(self.0, "ConfidenceVerdictThreshold", value.into_expr()), Phase) }
 }
 impl Done for OverallConfidenceThreshold { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReputationOptions` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-reputationoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReputationOptions(Bag);
+#[must_use] pub struct ReputationOptions(Bag);
 impl ReputationOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReputationMetricsEnabled`: boolean. Update: in place.
-    pub fn reputation_metrics_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("ReputationMetricsEnabled", value.into_expr()); self }
+    pub fn reputation_metrics_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ReputationMetricsEnabled", value.into_expr())) }
 }
 impl Done for ReputationOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SendingOptions` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-sendingoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SendingOptions(Bag);
+#[must_use] pub struct SendingOptions(Bag);
 impl SendingOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SendingEnabled`: boolean. Update: in place.
-    pub fn sending_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("SendingEnabled", value.into_expr()); self }
+    pub fn sending_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SendingEnabled", value.into_expr())) }
 }
 impl Done for SendingOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SuppressionOptions` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-suppressionoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SuppressionOptions(Bag);
+#[must_use] pub struct SuppressionOptions(Bag);
 impl SuppressionOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SuppressedReasons`: list of text. Update: in place.
-    pub fn suppressed_reasons(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SuppressedReasons", value.into_expr()); self }
+    pub fn suppressed_reasons(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SuppressedReasons", value.into_expr())) }
     /// `ValidationOptions`: `ValidationOptions`. Update: in place.
-    pub fn validation_options(mut self, value: impl Arg<ValidationOptions>) -> Self { self.0.set("ValidationOptions", value.into_expr()); self }
+    pub fn validation_options(self, value: impl Arg<ValidationOptions>) -> Self { Self(put(self.0, "ValidationOptions", value.into_expr())) }
 }
 impl Done for SuppressionOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrackingOptions` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-trackingoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrackingOptions(Bag);
+#[must_use] pub struct TrackingOptions(Bag);
 impl TrackingOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomRedirectDomain`: text. Update: in place.
-    pub fn custom_redirect_domain(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomRedirectDomain", value.into_expr()); self }
+    pub fn custom_redirect_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomRedirectDomain", value.into_expr())) }
     /// `HttpsPolicy`: text. Update: in place.
-    pub fn https_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("HttpsPolicy", value.into_expr()); self }
+    pub fn https_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HttpsPolicy", value.into_expr())) }
 }
 impl Done for TrackingOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ValidationOptions` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-validationoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ValidationOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ValidationOptions<R0 = Set>(Bag, Phase<(R0,)>);
 impl ValidationOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ValidationOptions<super::missing::ConditionThreshold> { ValidationOptions(Bag::default(), Phase) }
+    pub fn new() -> ValidationOptions<Missing<super::required::ConditionThreshold>> { ValidationOptions(Bag::default(), Phase) }
 }
 impl<R0> ValidationOptions<R0> {
     /// `ConditionThreshold`: `ConditionThreshold`, required. Update: in place.
-    pub fn condition_threshold(mut self, value: impl Arg<ConditionThreshold>) -> ValidationOptions<Set> { self.0.set("ConditionThreshold", value.into_expr()); ValidationOptions(self.0, Phase) }
+    pub fn condition_threshold(self, value: impl Arg<ConditionThreshold>) -> ValidationOptions<Set> { ValidationOptions(put(self.0, "ConditionThreshold", value.into_expr()), Phase) }
 }
 impl Done for ValidationOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VdmOptions` of `AWS::SES::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationset-vdmoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VdmOptions(Bag);
+#[must_use] pub struct VdmOptions(Bag);
 impl VdmOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DashboardOptions`: `DashboardOptions`. Update: in place.
-    pub fn dashboard_options(mut self, value: impl Arg<DashboardOptions>) -> Self { self.0.set("DashboardOptions", value.into_expr()); self }
+    pub fn dashboard_options(self, value: impl Arg<DashboardOptions>) -> Self { Self(put(self.0, "DashboardOptions", value.into_expr())) }
     /// `GuardianOptions`: `GuardianOptions`. Update: in place.
-    pub fn guardian_options(mut self, value: impl Arg<GuardianOptions>) -> Self { self.0.set("GuardianOptions", value.into_expr()); self }
+    pub fn guardian_options(self, value: impl Arg<GuardianOptions>) -> Self { Self(put(self.0, "GuardianOptions", value.into_expr())) }
 }
 impl Done for VdmOptions { fn into_props(self) -> Bag { self.0 } }
 }
@@ -180,7 +180,7 @@ impl CfnConfigurationSetEventDestination {
     /// `AWS::SES::ConfigurationSetEventDestination`
     pub const TYPE: &'static str = "AWS::SES::ConfigurationSetEventDestination";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnConfigurationSetEventDestinationProps<R0, R1>) -> Self where CfnConfigurationSetEventDestinationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationSetEventDestinationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -188,101 +188,101 @@ impl CfnConfigurationSetEventDestination {
 }
 impl Parent for CfnConfigurationSetEventDestination { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-configurationseteventdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfigurationSetEventDestinationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnConfigurationSetEventDestinationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnConfigurationSetEventDestinationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConfigurationSetEventDestinationProps<missing::ConfigurationSetName, missing::EventDestination> { CfnConfigurationSetEventDestinationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConfigurationSetEventDestinationProps<Missing<required::ConfigurationSetName>, Missing<required::EventDestination>> { CfnConfigurationSetEventDestinationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnConfigurationSetEventDestinationProps<R0, R1> {
-    /// `ConfigurationSetName`: text, required. Update: replacement.
-    pub fn configuration_set_name(mut self, value: impl Arg<kind::SesConfigurationSetName>) -> CfnConfigurationSetEventDestinationProps<Set, R1> { self.0.set("ConfigurationSetName", value.into_expr()); CfnConfigurationSetEventDestinationProps(self.0, Phase) }
+    /// `ConfigurationSetName`: `SesConfigurationSetName`, required. Update: replacement.
+    pub fn configuration_set_name(self, value: impl Arg<kind::SesConfigurationSetName>) -> CfnConfigurationSetEventDestinationProps<Set, R1> { CfnConfigurationSetEventDestinationProps(put(self.0, "ConfigurationSetName", value.into_expr()), Phase) }
     /// `EventDestination`: `EventDestination`, required. Update: in place.
-    pub fn event_destination(mut self, value: impl Arg<configuration_set_event_destination::EventDestination>) -> CfnConfigurationSetEventDestinationProps<R0, Set> { self.0.set("EventDestination", value.into_expr()); CfnConfigurationSetEventDestinationProps(self.0, Phase) }
+    pub fn event_destination(self, value: impl Arg<configuration_set_event_destination::EventDestination>) -> CfnConfigurationSetEventDestinationProps<R0, Set> { CfnConfigurationSetEventDestinationProps(put(self.0, "EventDestination", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationSetEventDestinationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::ConfigurationSetEventDestination`.
 pub mod configuration_set_event_destination {
 use crate::cfn::support::*;
 /// The property type `CloudWatchDestination` of `AWS::SES::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-cloudwatchdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchDestination(Bag);
+#[must_use] pub struct CloudWatchDestination(Bag);
 impl CloudWatchDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DimensionConfigurations`: list of `DimensionConfiguration`. Update: in place.
-    pub fn dimension_configurations(mut self, value: impl Arg<Arr<DimensionConfiguration>>) -> Self { self.0.set("DimensionConfigurations", value.into_expr()); self }
+    pub fn dimension_configurations(self, value: impl Arg<Arr<DimensionConfiguration>>) -> Self { Self(put(self.0, "DimensionConfigurations", value.into_expr())) }
 }
 impl Done for CloudWatchDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DimensionConfiguration` of `AWS::SES::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-dimensionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DimensionConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct DimensionConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl DimensionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DimensionConfiguration<super::missing::DefaultDimensionValue, super::missing::DimensionName, super::missing::DimensionValueSource> { DimensionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> DimensionConfiguration<Missing<super::required::DefaultDimensionValue>, Missing<super::required::DimensionName>, Missing<super::required::DimensionValueSource>> { DimensionConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DimensionConfiguration<R0, R1, R2> {
     /// `DefaultDimensionValue`: text, required. Update: in place.
-    pub fn default_dimension_value(mut self, value: impl Arg<str>) -> DimensionConfiguration<Set, R1, R2> { self.0.set("DefaultDimensionValue", value.into_expr()); DimensionConfiguration(self.0, Phase) }
+    pub fn default_dimension_value(self, value: impl Arg<str>) -> DimensionConfiguration<Set, R1, R2> { DimensionConfiguration(put(self.0, "DefaultDimensionValue", value.into_expr()), Phase) }
     /// `DimensionName`: text, required. Update: in place.
-    pub fn dimension_name(mut self, value: impl Arg<str>) -> DimensionConfiguration<R0, Set, R2> { self.0.set("DimensionName", value.into_expr()); DimensionConfiguration(self.0, Phase) }
+    pub fn dimension_name(self, value: impl Arg<str>) -> DimensionConfiguration<R0, Set, R2> { DimensionConfiguration(put(self.0, "DimensionName", value.into_expr()), Phase) }
     /// `DimensionValueSource`: text, required. Update: in place.
-    pub fn dimension_value_source(mut self, value: impl Arg<str>) -> DimensionConfiguration<R0, R1, Set> { self.0.set("DimensionValueSource", value.into_expr()); DimensionConfiguration(self.0, Phase) }
+    pub fn dimension_value_source(self, value: impl Arg<str>) -> DimensionConfiguration<R0, R1, Set> { DimensionConfiguration(put(self.0, "DimensionValueSource", value.into_expr()), Phase) }
 }
 impl Done for DimensionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventBridgeDestination` of `AWS::SES::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-eventbridgedestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventBridgeDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EventBridgeDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl EventBridgeDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventBridgeDestination<super::missing::EventBusArn> { EventBridgeDestination(Bag::default(), Phase) }
+    pub fn new() -> EventBridgeDestination<Missing<super::required::EventBusArn>> { EventBridgeDestination(Bag::default(), Phase) }
 }
 impl<R0> EventBridgeDestination<R0> {
     /// `EventBusArn`: text, required. Update: in place.
-    pub fn event_bus_arn(mut self, value: impl Arg<str>) -> EventBridgeDestination<Set> { self.0.set("EventBusArn", value.into_expr()); EventBridgeDestination(self.0, Phase) }
+    pub fn event_bus_arn(self, value: impl Arg<str>) -> EventBridgeDestination<Set> { EventBridgeDestination(put(self.0, "EventBusArn", value.into_expr()), Phase) }
 }
 impl Done for EventBridgeDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventDestination` of `AWS::SES::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-eventdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EventDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl EventDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventDestination<super::missing::MatchingEventTypes> { EventDestination(Bag::default(), Phase) }
+    pub fn new() -> EventDestination<Missing<super::required::MatchingEventTypes>> { EventDestination(Bag::default(), Phase) }
 }
 impl<R0> EventDestination<R0> {
     /// `CloudWatchDestination`: `CloudWatchDestination`. Update: in place.
-    pub fn cloud_watch_destination(mut self, value: impl Arg<CloudWatchDestination>) -> Self { self.0.set("CloudWatchDestination", value.into_expr()); self }
+    pub fn cloud_watch_destination(self, value: impl Arg<CloudWatchDestination>) -> Self { Self(put(self.0, "CloudWatchDestination", value.into_expr()), Phase) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `EventBridgeDestination`: `EventBridgeDestination`. Update: in place.
-    pub fn event_bridge_destination(mut self, value: impl Arg<EventBridgeDestination>) -> Self { self.0.set("EventBridgeDestination", value.into_expr()); self }
+    pub fn event_bridge_destination(self, value: impl Arg<EventBridgeDestination>) -> Self { Self(put(self.0, "EventBridgeDestination", value.into_expr()), Phase) }
     /// `KinesisFirehoseDestination`: `KinesisFirehoseDestination`. Update: in place.
-    pub fn kinesis_firehose_destination(mut self, value: impl Arg<KinesisFirehoseDestination>) -> Self { self.0.set("KinesisFirehoseDestination", value.into_expr()); self }
+    pub fn kinesis_firehose_destination(self, value: impl Arg<KinesisFirehoseDestination>) -> Self { Self(put(self.0, "KinesisFirehoseDestination", value.into_expr()), Phase) }
     /// `MatchingEventTypes`: list of text, required. Update: in place.
-    pub fn matching_event_types(mut self, value: impl Arg<Arr<str>>) -> EventDestination<Set> { self.0.set("MatchingEventTypes", value.into_expr()); EventDestination(self.0, Phase) }
+    pub fn matching_event_types(self, value: impl Arg<Arr<str>>) -> EventDestination<Set> { EventDestination(put(self.0, "MatchingEventTypes", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SnsDestination`: `SnsDestination`. Update: in place.
-    pub fn sns_destination(mut self, value: impl Arg<SnsDestination>) -> Self { self.0.set("SnsDestination", value.into_expr()); self }
+    pub fn sns_destination(self, value: impl Arg<SnsDestination>) -> Self { Self(put(self.0, "SnsDestination", value.into_expr()), Phase) }
 }
 impl Done for EventDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisFirehoseDestination` of `AWS::SES::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-kinesisfirehosedestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisFirehoseDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KinesisFirehoseDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KinesisFirehoseDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisFirehoseDestination<super::missing::DeliveryStreamARN, super::missing::IAMRoleARN> { KinesisFirehoseDestination(Bag::default(), Phase) }
+    pub fn new() -> KinesisFirehoseDestination<Missing<super::required::DeliveryStreamARN>, Missing<super::required::IAMRoleARN>> { KinesisFirehoseDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisFirehoseDestination<R0, R1> {
-    /// `DeliveryStreamARN`: text, required. Update: in place.
-    pub fn delivery_stream_arn(mut self, value: impl Arg<kind::KinesisFirehoseDeliveryStreamArn>) -> KinesisFirehoseDestination<Set, R1> { self.0.set("DeliveryStreamARN", value.into_expr()); KinesisFirehoseDestination(self.0, Phase) }
-    /// `IAMRoleARN`: text, required. Update: in place.
-    pub fn iam_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseDestination<R0, Set> { self.0.set("IAMRoleARN", value.into_expr()); KinesisFirehoseDestination(self.0, Phase) }
+    /// `DeliveryStreamARN`: `KinesisFirehoseDeliveryStreamArn`, required. Update: in place.
+    pub fn delivery_stream_arn(self, value: impl Arg<kind::KinesisFirehoseDeliveryStreamArn>) -> KinesisFirehoseDestination<Set, R1> { KinesisFirehoseDestination(put(self.0, "DeliveryStreamARN", value.into_expr()), Phase) }
+    /// `IAMRoleARN`: `IamRoleArn`, required. Update: in place.
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseDestination<R0, Set> { KinesisFirehoseDestination(put(self.0, "IAMRoleARN", value.into_expr()), Phase) }
 }
 impl Done for KinesisFirehoseDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnsDestination` of `AWS::SES::ConfigurationSetEventDestination`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-configurationseteventdestination-snsdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnsDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SnsDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl SnsDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SnsDestination<super::missing::TopicARN> { SnsDestination(Bag::default(), Phase) }
+    pub fn new() -> SnsDestination<Missing<super::required::TopicARN>> { SnsDestination(Bag::default(), Phase) }
 }
 impl<R0> SnsDestination<R0> {
-    /// `TopicARN`: text, required. Update: in place.
-    pub fn topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> SnsDestination<Set> { self.0.set("TopicARN", value.into_expr()); SnsDestination(self.0, Phase) }
+    /// `TopicARN`: `SnsTopicArn`, required. Update: in place.
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> SnsDestination<Set> { SnsDestination(put(self.0, "TopicARN", value.into_expr()), Phase) }
 }
 impl Done for SnsDestination { fn into_props(self) -> Bag { self.0 } }
 }
@@ -298,38 +298,38 @@ impl CfnContactList {
 }
 impl Parent for CfnContactList { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::ContactList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-contactlist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnContactListProps(Bag);
+#[must_use] pub struct CfnContactListProps(Bag);
 impl CfnContactListProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContactListName`: text. Update: replacement.
-    pub fn contact_list_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ContactListName", value.into_expr()); self }
+    pub fn contact_list_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactListName", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Topics`: list of `Topic`. Update: in place.
-    pub fn topics(mut self, value: impl Arg<Arr<contact_list::Topic>>) -> Self { self.0.set("Topics", value.into_expr()); self }
+    pub fn topics(self, value: impl Arg<Arr<contact_list::Topic>>) -> Self { Self(put(self.0, "Topics", value.into_expr())) }
 }
 impl Done for CfnContactListProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::ContactList`.
 pub mod contact_list {
 use crate::cfn::support::*;
 /// The property type `Topic` of `AWS::SES::ContactList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-contactlist-topic.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Topic<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Topic<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Topic {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Topic<super::missing::DefaultSubscriptionStatus, super::missing::DisplayName, super::missing::TopicName> { Topic(Bag::default(), Phase) }
+    pub fn new() -> Topic<Missing<super::required::DefaultSubscriptionStatus>, Missing<super::required::DisplayName>, Missing<super::required::TopicName>> { Topic(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Topic<R0, R1, R2> {
     /// `DefaultSubscriptionStatus`: text, required. Update: in place.
-    pub fn default_subscription_status(mut self, value: impl Arg<str>) -> Topic<Set, R1, R2> { self.0.set("DefaultSubscriptionStatus", value.into_expr()); Topic(self.0, Phase) }
+    pub fn default_subscription_status(self, value: impl Arg<str>) -> Topic<Set, R1, R2> { Topic(put(self.0, "DefaultSubscriptionStatus", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text, required. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Topic<R0, Set, R2> { self.0.set("DisplayName", value.into_expr()); Topic(self.0, Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> Topic<R0, Set, R2> { Topic(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `TopicName`: text, required. Update: in place.
-    pub fn topic_name(mut self, value: impl Arg<str>) -> Topic<R0, R1, Set> { self.0.set("TopicName", value.into_expr()); Topic(self.0, Phase) }
+    pub fn topic_name(self, value: impl Arg<str>) -> Topic<R0, R1, Set> { Topic(put(self.0, "TopicName", value.into_expr()), Phase) }
 }
 impl Done for Topic { fn into_props(self) -> Bag { self.0 } }
 }
@@ -339,32 +339,32 @@ impl CfnCustomVerificationEmailTemplate {
     /// `AWS::SES::CustomVerificationEmailTemplate`
     pub const TYPE: &'static str = "AWS::SES::CustomVerificationEmailTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5>(scope: &dyn Parent, id: &str, props: CfnCustomVerificationEmailTemplateProps<R0, R1, R2, R3, R4, R5>) -> Self where CfnCustomVerificationEmailTemplateProps<R0, R1, R2, R3, R4, R5>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCustomVerificationEmailTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TemplateName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnCustomVerificationEmailTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::CustomVerificationEmailTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-customverificationemailtemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCustomVerificationEmailTemplateProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct CfnCustomVerificationEmailTemplateProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl CfnCustomVerificationEmailTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCustomVerificationEmailTemplateProps<missing::FailureRedirectionURL, missing::FromEmailAddress, missing::SuccessRedirectionURL, missing::TemplateContent, missing::TemplateName, missing::TemplateSubject> { CfnCustomVerificationEmailTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCustomVerificationEmailTemplateProps<Missing<required::FailureRedirectionURL>, Missing<required::FromEmailAddress>, Missing<required::SuccessRedirectionURL>, Missing<required::TemplateContent>, Missing<required::TemplateName>, Missing<required::TemplateSubject>> { CfnCustomVerificationEmailTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnCustomVerificationEmailTemplateProps<R0, R1, R2, R3, R4, R5> {
     /// `FailureRedirectionURL`: text, required. Update: in place.
-    pub fn failure_redirection_url(mut self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<Set, R1, R2, R3, R4, R5> { self.0.set("FailureRedirectionURL", value.into_expr()); CfnCustomVerificationEmailTemplateProps(self.0, Phase) }
+    pub fn failure_redirection_url(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<Set, R1, R2, R3, R4, R5> { CfnCustomVerificationEmailTemplateProps(put(self.0, "FailureRedirectionURL", value.into_expr()), Phase) }
     /// `FromEmailAddress`: text, required. Update: in place.
-    pub fn from_email_address(mut self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, Set, R2, R3, R4, R5> { self.0.set("FromEmailAddress", value.into_expr()); CfnCustomVerificationEmailTemplateProps(self.0, Phase) }
+    pub fn from_email_address(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, Set, R2, R3, R4, R5> { CfnCustomVerificationEmailTemplateProps(put(self.0, "FromEmailAddress", value.into_expr()), Phase) }
     /// `SuccessRedirectionURL`: text, required. Update: in place.
-    pub fn success_redirection_url(mut self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, R1, Set, R3, R4, R5> { self.0.set("SuccessRedirectionURL", value.into_expr()); CfnCustomVerificationEmailTemplateProps(self.0, Phase) }
+    pub fn success_redirection_url(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, R1, Set, R3, R4, R5> { CfnCustomVerificationEmailTemplateProps(put(self.0, "SuccessRedirectionURL", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TemplateContent`: text, required. Update: in place.
-    pub fn template_content(mut self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, R1, R2, Set, R4, R5> { self.0.set("TemplateContent", value.into_expr()); CfnCustomVerificationEmailTemplateProps(self.0, Phase) }
+    pub fn template_content(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, R1, R2, Set, R4, R5> { CfnCustomVerificationEmailTemplateProps(put(self.0, "TemplateContent", value.into_expr()), Phase) }
     /// `TemplateName`: text, required. Update: replacement.
-    pub fn template_name(mut self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, R1, R2, R3, Set, R5> { self.0.set("TemplateName", value.into_expr()); CfnCustomVerificationEmailTemplateProps(self.0, Phase) }
+    pub fn template_name(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, R1, R2, R3, Set, R5> { CfnCustomVerificationEmailTemplateProps(put(self.0, "TemplateName", value.into_expr()), Phase) }
     /// `TemplateSubject`: text, required. Update: in place.
-    pub fn template_subject(mut self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, R1, R2, R3, R4, Set> { self.0.set("TemplateSubject", value.into_expr()); CfnCustomVerificationEmailTemplateProps(self.0, Phase) }
+    pub fn template_subject(self, value: impl Arg<str>) -> CfnCustomVerificationEmailTemplateProps<R0, R1, R2, R3, R4, Set> { CfnCustomVerificationEmailTemplateProps(put(self.0, "TemplateSubject", value.into_expr()), Phase) }
 }
 impl Done for CfnCustomVerificationEmailTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SES::DedicatedIpPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-dedicatedippool.html)
@@ -375,20 +375,20 @@ impl CfnDedicatedIpPool {
     /// Adds the resource to the stack of `scope`.
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDedicatedIpPoolProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `PoolName`.
-    pub fn reference(&self) -> Val<kind::SesDedicatedIpPoolPoolName> { self.0.reference() }
+    pub fn reference(&self) -> Val<kind::SesDedicatedIpPoolName> { self.0.reference() }
 }
 impl Parent for CfnDedicatedIpPool { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::DedicatedIpPool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-dedicatedippool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDedicatedIpPoolProps(Bag);
+#[must_use] pub struct CfnDedicatedIpPoolProps(Bag);
 impl CfnDedicatedIpPoolProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PoolName`: text. Update: replacement.
-    pub fn pool_name(mut self, value: impl Arg<str>) -> Self { self.0.set("PoolName", value.into_expr()); self }
+    pub fn pool_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoolName", value.into_expr())) }
     /// `ScalingMode`: text. Update: may replace.
-    pub fn scaling_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("ScalingMode", value.into_expr()); self }
+    pub fn scaling_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScalingMode", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDedicatedIpPoolProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SES::EmailIdentity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html)
@@ -397,7 +397,7 @@ impl CfnEmailIdentity {
     /// `AWS::SES::EmailIdentity`
     pub const TYPE: &'static str = "AWS::SES::EmailIdentity";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnEmailIdentityProps<R0>) -> Self where CfnEmailIdentityProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEmailIdentityProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EmailIdentity`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `DkimDNSTokenName1`: text.
@@ -415,80 +415,80 @@ impl CfnEmailIdentity {
 }
 impl Parent for CfnEmailIdentity { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::EmailIdentity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEmailIdentityProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnEmailIdentityProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnEmailIdentityProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEmailIdentityProps<missing::EmailIdentity> { CfnEmailIdentityProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEmailIdentityProps<Missing<required::EmailIdentity>> { CfnEmailIdentityProps(Bag::default(), Phase) }
 }
 impl<R0> CfnEmailIdentityProps<R0> {
     /// `ConfigurationSetAttributes`: `ConfigurationSetAttributes`. Update: in place.
-    pub fn configuration_set_attributes(mut self, value: impl Arg<email_identity::ConfigurationSetAttributes>) -> Self { self.0.set("ConfigurationSetAttributes", value.into_expr()); self }
+    pub fn configuration_set_attributes(self, value: impl Arg<email_identity::ConfigurationSetAttributes>) -> Self { Self(put(self.0, "ConfigurationSetAttributes", value.into_expr()), Phase) }
     /// `DkimAttributes`: `DkimAttributes`. Update: in place.
-    pub fn dkim_attributes(mut self, value: impl Arg<email_identity::DkimAttributes>) -> Self { self.0.set("DkimAttributes", value.into_expr()); self }
+    pub fn dkim_attributes(self, value: impl Arg<email_identity::DkimAttributes>) -> Self { Self(put(self.0, "DkimAttributes", value.into_expr()), Phase) }
     /// `DkimSigningAttributes`: `DkimSigningAttributes`. Update: in place.
-    pub fn dkim_signing_attributes(mut self, value: impl Arg<email_identity::DkimSigningAttributes>) -> Self { self.0.set("DkimSigningAttributes", value.into_expr()); self }
+    pub fn dkim_signing_attributes(self, value: impl Arg<email_identity::DkimSigningAttributes>) -> Self { Self(put(self.0, "DkimSigningAttributes", value.into_expr()), Phase) }
     /// `EmailIdentity`: text, required. Update: replacement.
-    pub fn email_identity(mut self, value: impl Arg<str>) -> CfnEmailIdentityProps<Set> { self.0.set("EmailIdentity", value.into_expr()); CfnEmailIdentityProps(self.0, Phase) }
+    pub fn email_identity(self, value: impl Arg<str>) -> CfnEmailIdentityProps<Set> { CfnEmailIdentityProps(put(self.0, "EmailIdentity", value.into_expr()), Phase) }
     /// `FeedbackAttributes`: `FeedbackAttributes`. Update: in place.
-    pub fn feedback_attributes(mut self, value: impl Arg<email_identity::FeedbackAttributes>) -> Self { self.0.set("FeedbackAttributes", value.into_expr()); self }
+    pub fn feedback_attributes(self, value: impl Arg<email_identity::FeedbackAttributes>) -> Self { Self(put(self.0, "FeedbackAttributes", value.into_expr()), Phase) }
     /// `MailFromAttributes`: `MailFromAttributes`. Update: in place.
-    pub fn mail_from_attributes(mut self, value: impl Arg<email_identity::MailFromAttributes>) -> Self { self.0.set("MailFromAttributes", value.into_expr()); self }
+    pub fn mail_from_attributes(self, value: impl Arg<email_identity::MailFromAttributes>) -> Self { Self(put(self.0, "MailFromAttributes", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnEmailIdentityProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::EmailIdentity`.
 pub mod email_identity {
 use crate::cfn::support::*;
 /// The property type `ConfigurationSetAttributes` of `AWS::SES::EmailIdentity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-configurationsetattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfigurationSetAttributes(Bag);
+#[must_use] pub struct ConfigurationSetAttributes(Bag);
 impl ConfigurationSetAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ConfigurationSetName`: text. Update: in place.
-    pub fn configuration_set_name(mut self, value: impl Arg<kind::SesConfigurationSetName>) -> Self { self.0.set("ConfigurationSetName", value.into_expr()); self }
+    /// `ConfigurationSetName`: `SesConfigurationSetName`. Update: in place.
+    pub fn configuration_set_name(self, value: impl Arg<kind::SesConfigurationSetName>) -> Self { Self(put(self.0, "ConfigurationSetName", value.into_expr())) }
 }
 impl Done for ConfigurationSetAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DkimAttributes` of `AWS::SES::EmailIdentity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-dkimattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DkimAttributes(Bag);
+#[must_use] pub struct DkimAttributes(Bag);
 impl DkimAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SigningEnabled`: boolean. Update: in place.
-    pub fn signing_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("SigningEnabled", value.into_expr()); self }
+    pub fn signing_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SigningEnabled", value.into_expr())) }
 }
 impl Done for DkimAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DkimSigningAttributes` of `AWS::SES::EmailIdentity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-dkimsigningattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DkimSigningAttributes(Bag);
+#[must_use] pub struct DkimSigningAttributes(Bag);
 impl DkimSigningAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainSigningPrivateKey`: text. Update: in place.
-    pub fn domain_signing_private_key(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainSigningPrivateKey", value.into_expr()); self }
+    pub fn domain_signing_private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainSigningPrivateKey", value.into_expr())) }
     /// `DomainSigningSelector`: text. Update: in place.
-    pub fn domain_signing_selector(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainSigningSelector", value.into_expr()); self }
+    pub fn domain_signing_selector(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainSigningSelector", value.into_expr())) }
     /// `NextSigningKeyLength`: text. Update: in place.
-    pub fn next_signing_key_length(mut self, value: impl Arg<str>) -> Self { self.0.set("NextSigningKeyLength", value.into_expr()); self }
+    pub fn next_signing_key_length(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NextSigningKeyLength", value.into_expr())) }
 }
 impl Done for DkimSigningAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FeedbackAttributes` of `AWS::SES::EmailIdentity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-feedbackattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FeedbackAttributes(Bag);
+#[must_use] pub struct FeedbackAttributes(Bag);
 impl FeedbackAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EmailForwardingEnabled`: boolean. Update: in place.
-    pub fn email_forwarding_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("EmailForwardingEnabled", value.into_expr()); self }
+    pub fn email_forwarding_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EmailForwardingEnabled", value.into_expr())) }
 }
 impl Done for FeedbackAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MailFromAttributes` of `AWS::SES::EmailIdentity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-emailidentity-mailfromattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MailFromAttributes(Bag);
+#[must_use] pub struct MailFromAttributes(Bag);
 impl MailFromAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BehaviorOnMxFailure`: text. Update: in place.
-    pub fn behavior_on_mx_failure(mut self, value: impl Arg<str>) -> Self { self.0.set("BehaviorOnMxFailure", value.into_expr()); self }
+    pub fn behavior_on_mx_failure(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BehaviorOnMxFailure", value.into_expr())) }
     /// `MailFromDomain`: text. Update: in place.
-    pub fn mail_from_domain(mut self, value: impl Arg<str>) -> Self { self.0.set("MailFromDomain", value.into_expr()); self }
+    pub fn mail_from_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MailFromDomain", value.into_expr())) }
 }
 impl Done for MailFromAttributes { fn into_props(self) -> Bag { self.0 } }
 }
@@ -498,24 +498,24 @@ impl CfnEmailIdentityCertificate {
     /// `AWS::SES::EmailIdentityCertificate`
     pub const TYPE: &'static str = "AWS::SES::EmailIdentityCertificate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnEmailIdentityCertificateProps<R0, R1, R2>) -> Self where CfnEmailIdentityCertificateProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnEmailIdentityCertificateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnEmailIdentityCertificate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::EmailIdentityCertificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-emailidentitycertificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnEmailIdentityCertificateProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnEmailIdentityCertificateProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnEmailIdentityCertificateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnEmailIdentityCertificateProps<missing::CertificateArn, missing::EmailIdentity, missing::FromAddress> { CfnEmailIdentityCertificateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnEmailIdentityCertificateProps<Missing<required::CertificateArn>, Missing<required::EmailIdentity>, Missing<required::FromAddress>> { CfnEmailIdentityCertificateProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnEmailIdentityCertificateProps<R0, R1, R2> {
     /// `CertificateArn`: text, required. Update: replacement.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> CfnEmailIdentityCertificateProps<Set, R1, R2> { self.0.set("CertificateArn", value.into_expr()); CfnEmailIdentityCertificateProps(self.0, Phase) }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> CfnEmailIdentityCertificateProps<Set, R1, R2> { CfnEmailIdentityCertificateProps(put(self.0, "CertificateArn", value.into_expr()), Phase) }
     /// `EmailIdentity`: text, required. Update: replacement.
-    pub fn email_identity(mut self, value: impl Arg<str>) -> CfnEmailIdentityCertificateProps<R0, Set, R2> { self.0.set("EmailIdentity", value.into_expr()); CfnEmailIdentityCertificateProps(self.0, Phase) }
+    pub fn email_identity(self, value: impl Arg<str>) -> CfnEmailIdentityCertificateProps<R0, Set, R2> { CfnEmailIdentityCertificateProps(put(self.0, "EmailIdentity", value.into_expr()), Phase) }
     /// `FromAddress`: text, required. Update: replacement.
-    pub fn from_address(mut self, value: impl Arg<str>) -> CfnEmailIdentityCertificateProps<R0, R1, Set> { self.0.set("FromAddress", value.into_expr()); CfnEmailIdentityCertificateProps(self.0, Phase) }
+    pub fn from_address(self, value: impl Arg<str>) -> CfnEmailIdentityCertificateProps<R0, R1, Set> { CfnEmailIdentityCertificateProps(put(self.0, "FromAddress", value.into_expr()), Phase) }
 }
 impl Done for CfnEmailIdentityCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SES::MailManagerAddonInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddoninstance.html)
@@ -524,10 +524,10 @@ impl CfnMailManagerAddonInstance {
     /// `AWS::SES::MailManagerAddonInstance`
     pub const TYPE: &'static str = "AWS::SES::MailManagerAddonInstance";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnMailManagerAddonInstanceProps<R0>) -> Self where CfnMailManagerAddonInstanceProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMailManagerAddonInstanceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AddonInstanceId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AddonInstanceArn`: text.
+    /// The attribute `AddonInstanceArn`: `OtherArn`.
     pub fn attr_addon_instance_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AddonInstanceArn") }
     /// The attribute `AddonInstanceId`: text.
     pub fn attr_addon_instance_id(&self) -> Val<str> { self.0.get_att("AddonInstanceId") }
@@ -536,16 +536,16 @@ impl CfnMailManagerAddonInstance {
 }
 impl Parent for CfnMailManagerAddonInstance { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::MailManagerAddonInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddoninstance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMailManagerAddonInstanceProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnMailManagerAddonInstanceProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnMailManagerAddonInstanceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMailManagerAddonInstanceProps<missing::AddonSubscriptionId> { CfnMailManagerAddonInstanceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMailManagerAddonInstanceProps<Missing<required::AddonSubscriptionId>> { CfnMailManagerAddonInstanceProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMailManagerAddonInstanceProps<R0> {
     /// `AddonSubscriptionId`: text, required. Update: replacement.
-    pub fn addon_subscription_id(mut self, value: impl Arg<str>) -> CfnMailManagerAddonInstanceProps<Set> { self.0.set("AddonSubscriptionId", value.into_expr()); CfnMailManagerAddonInstanceProps(self.0, Phase) }
+    pub fn addon_subscription_id(self, value: impl Arg<str>) -> CfnMailManagerAddonInstanceProps<Set> { CfnMailManagerAddonInstanceProps(put(self.0, "AddonSubscriptionId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMailManagerAddonInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SES::MailManagerAddonSubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddonsubscription.html)
@@ -554,26 +554,26 @@ impl CfnMailManagerAddonSubscription {
     /// `AWS::SES::MailManagerAddonSubscription`
     pub const TYPE: &'static str = "AWS::SES::MailManagerAddonSubscription";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnMailManagerAddonSubscriptionProps<R0>) -> Self where CfnMailManagerAddonSubscriptionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMailManagerAddonSubscriptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AddonSubscriptionId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AddonSubscriptionArn`: text.
+    /// The attribute `AddonSubscriptionArn`: `OtherArn`.
     pub fn attr_addon_subscription_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AddonSubscriptionArn") }
     /// The attribute `AddonSubscriptionId`: text.
     pub fn attr_addon_subscription_id(&self) -> Val<str> { self.0.get_att("AddonSubscriptionId") }
 }
 impl Parent for CfnMailManagerAddonSubscription { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::MailManagerAddonSubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddonsubscription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMailManagerAddonSubscriptionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnMailManagerAddonSubscriptionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnMailManagerAddonSubscriptionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMailManagerAddonSubscriptionProps<missing::AddonName> { CfnMailManagerAddonSubscriptionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMailManagerAddonSubscriptionProps<Missing<required::AddonName>> { CfnMailManagerAddonSubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMailManagerAddonSubscriptionProps<R0> {
     /// `AddonName`: text, required. Update: replacement.
-    pub fn addon_name(mut self, value: impl Arg<str>) -> CfnMailManagerAddonSubscriptionProps<Set> { self.0.set("AddonName", value.into_expr()); CfnMailManagerAddonSubscriptionProps(self.0, Phase) }
+    pub fn addon_name(self, value: impl Arg<str>) -> CfnMailManagerAddonSubscriptionProps<Set> { CfnMailManagerAddonSubscriptionProps(put(self.0, "AddonName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMailManagerAddonSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SES::MailManagerAddressList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddresslist.html)
@@ -585,21 +585,21 @@ impl CfnMailManagerAddressList {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnMailManagerAddressListProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `AddressListId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `AddressListArn`: text.
+    /// The attribute `AddressListArn`: `OtherArn`.
     pub fn attr_address_list_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("AddressListArn") }
     /// The attribute `AddressListId`: text.
     pub fn attr_address_list_id(&self) -> Val<str> { self.0.get_att("AddressListId") }
 }
 impl Parent for CfnMailManagerAddressList { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::MailManagerAddressList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageraddresslist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMailManagerAddressListProps(Bag);
+#[must_use] pub struct CfnMailManagerAddressListProps(Bag);
 impl CfnMailManagerAddressListProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddressListName`: text. Update: replacement.
-    pub fn address_list_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AddressListName", value.into_expr()); self }
+    pub fn address_list_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AddressListName", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnMailManagerAddressListProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SES::MailManagerArchive`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerarchive.html)
@@ -611,7 +611,7 @@ impl CfnMailManagerArchive {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnMailManagerArchiveProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ArchiveId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `ArchiveArn`: text.
+    /// The attribute `ArchiveArn`: `OtherArn`.
     pub fn attr_archive_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ArchiveArn") }
     /// The attribute `ArchiveId`: text.
     pub fn attr_archive_id(&self) -> Val<str> { self.0.get_att("ArchiveId") }
@@ -620,32 +620,30 @@ impl CfnMailManagerArchive {
 }
 impl Parent for CfnMailManagerArchive { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::MailManagerArchive`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerarchive.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMailManagerArchiveProps(Bag);
+#[must_use] pub struct CfnMailManagerArchiveProps(Bag);
 impl CfnMailManagerArchiveProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArchiveName`: text. Update: in place.
-    pub fn archive_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ArchiveName", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn archive_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArchiveName", value.into_expr())) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
     /// `Retention`: `ArchiveRetention`. Update: in place.
-    pub fn retention(mut self, value: impl Arg<mail_manager_archive::ArchiveRetention>) -> Self { self.0.set("Retention", value.into_expr()); self }
+    pub fn retention(self, value: impl Arg<mail_manager_archive::ArchiveRetention>) -> Self { Self(put(self.0, "Retention", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnMailManagerArchiveProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::MailManagerArchive`.
 pub mod mail_manager_archive {
 use crate::cfn::support::*;
 /// The property type `ArchiveRetention` of `AWS::SES::MailManagerArchive`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerarchive-archiveretention.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ArchiveRetention<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ArchiveRetention(Bag);
 impl ArchiveRetention {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> ArchiveRetention<super::missing::RetentionPeriod> { ArchiveRetention(Bag::default(), Phase) }
-}
-impl<R0> ArchiveRetention<R0> {
-    /// `RetentionPeriod`: `RetentionPeriod`, required. Update: in place.
-    pub fn retention_period(mut self, value: impl Arg<RetentionPeriod>) -> ArchiveRetention<Set> { self.0.set("RetentionPeriod", value.into_expr()); ArchiveRetention(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `RetentionPeriod`: `RetentionPeriod`. Update: in place.
+    pub fn retention_period(self, value: impl Arg<RetentionPeriod>) -> Self { Self(put(self.0, "RetentionPeriod", value.into_expr())) }
 }
 impl Done for ArchiveRetention { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `RetentionPeriod` allows.
@@ -657,12 +655,12 @@ impl CfnMailManagerIngressPoint {
     /// `AWS::SES::MailManagerIngressPoint`
     pub const TYPE: &'static str = "AWS::SES::MailManagerIngressPoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnMailManagerIngressPointProps<R0, R1, R2>) -> Self where CfnMailManagerIngressPointProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMailManagerIngressPointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `IngressPointId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `ARecord`: text.
     pub fn attr_a_record(&self) -> Val<str> { self.0.get_att("ARecord") }
-    /// The attribute `IngressPointArn`: text.
+    /// The attribute `IngressPointArn`: `OtherArn`.
     pub fn attr_ingress_point_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IngressPointArn") }
     /// The attribute `IngressPointId`: text.
     pub fn attr_ingress_point_id(&self) -> Val<str> { self.0.get_att("IngressPointId") }
@@ -671,105 +669,105 @@ impl CfnMailManagerIngressPoint {
 }
 impl Parent for CfnMailManagerIngressPoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::MailManagerIngressPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanageringresspoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMailManagerIngressPointProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnMailManagerIngressPointProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnMailManagerIngressPointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMailManagerIngressPointProps<missing::RuleSetId, missing::TrafficPolicyId, missing::Type> { CfnMailManagerIngressPointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMailManagerIngressPointProps<Missing<required::RuleSetId>, Missing<required::TrafficPolicyId>, Missing<required::Type>> { CfnMailManagerIngressPointProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMailManagerIngressPointProps<R0, R1, R2> {
     /// `IngressPointConfiguration`: `IngressPointConfiguration`. Update: in place.
-    pub fn ingress_point_configuration(mut self, value: impl Arg<mail_manager_ingress_point::IngressPointConfiguration>) -> Self { self.0.set("IngressPointConfiguration", value.into_expr()); self }
+    pub fn ingress_point_configuration(self, value: impl Arg<mail_manager_ingress_point::IngressPointConfiguration>) -> Self { Self(put(self.0, "IngressPointConfiguration", value.into_expr()), Phase) }
     /// `IngressPointName`: text. Update: in place.
-    pub fn ingress_point_name(mut self, value: impl Arg<str>) -> Self { self.0.set("IngressPointName", value.into_expr()); self }
+    pub fn ingress_point_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IngressPointName", value.into_expr()), Phase) }
     /// `NetworkConfiguration`: `NetworkConfiguration`. Update: replacement.
-    pub fn network_configuration(mut self, value: impl Arg<mail_manager_ingress_point::NetworkConfiguration>) -> Self { self.0.set("NetworkConfiguration", value.into_expr()); self }
+    pub fn network_configuration(self, value: impl Arg<mail_manager_ingress_point::NetworkConfiguration>) -> Self { Self(put(self.0, "NetworkConfiguration", value.into_expr()), Phase) }
     /// `RuleSetId`: text, required. Update: in place.
-    pub fn rule_set_id(mut self, value: impl Arg<str>) -> CfnMailManagerIngressPointProps<Set, R1, R2> { self.0.set("RuleSetId", value.into_expr()); CfnMailManagerIngressPointProps(self.0, Phase) }
+    pub fn rule_set_id(self, value: impl Arg<str>) -> CfnMailManagerIngressPointProps<Set, R1, R2> { CfnMailManagerIngressPointProps(put(self.0, "RuleSetId", value.into_expr()), Phase) }
     /// `StatusToUpdate`: `StatusToUpdate`. Update: in place.
-    pub fn status_to_update(mut self, value: impl Arg<mail_manager_ingress_point::StatusToUpdate>) -> Self { self.0.set("StatusToUpdate", value.into_expr()); self }
+    pub fn status_to_update(self, value: impl Arg<mail_manager_ingress_point::StatusToUpdate>) -> Self { Self(put(self.0, "StatusToUpdate", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TlsPolicy`: `TlsPolicy`. Update: in place.
-    pub fn tls_policy(mut self, value: impl Arg<mail_manager_ingress_point::TlsPolicy>) -> Self { self.0.set("TlsPolicy", value.into_expr()); self }
+    pub fn tls_policy(self, value: impl Arg<mail_manager_ingress_point::TlsPolicy>) -> Self { Self(put(self.0, "TlsPolicy", value.into_expr()), Phase) }
     /// `TrafficPolicyId`: text, required. Update: in place.
-    pub fn traffic_policy_id(mut self, value: impl Arg<str>) -> CfnMailManagerIngressPointProps<R0, Set, R2> { self.0.set("TrafficPolicyId", value.into_expr()); CfnMailManagerIngressPointProps(self.0, Phase) }
+    pub fn traffic_policy_id(self, value: impl Arg<str>) -> CfnMailManagerIngressPointProps<R0, Set, R2> { CfnMailManagerIngressPointProps(put(self.0, "TrafficPolicyId", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<mail_manager_ingress_point::Type>) -> CfnMailManagerIngressPointProps<R0, R1, Set> { self.0.set("Type", value.into_expr()); CfnMailManagerIngressPointProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<mail_manager_ingress_point::Type>) -> CfnMailManagerIngressPointProps<R0, R1, Set> { CfnMailManagerIngressPointProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnMailManagerIngressPointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::MailManagerIngressPoint`.
 pub mod mail_manager_ingress_point {
 use crate::cfn::support::*;
 /// The property type `IngressPointConfiguration` of `AWS::SES::MailManagerIngressPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-ingresspointconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IngressPointConfiguration(Bag);
+#[must_use] pub struct IngressPointConfiguration(Bag);
 impl IngressPointConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SecretArn`: text. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretArn", value.into_expr()); self }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
     /// `SmtpPassword`: text. Update: in place.
-    pub fn smtp_password(mut self, value: impl Arg<str>) -> Self { self.0.set("SmtpPassword", value.into_expr()); self }
+    pub fn smtp_password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SmtpPassword", value.into_expr())) }
     /// `TlsAuthConfiguration`: `TlsAuthConfiguration`. Update: in place.
-    pub fn tls_auth_configuration(mut self, value: impl Arg<TlsAuthConfiguration>) -> Self { self.0.set("TlsAuthConfiguration", value.into_expr()); self }
+    pub fn tls_auth_configuration(self, value: impl Arg<TlsAuthConfiguration>) -> Self { Self(put(self.0, "TlsAuthConfiguration", value.into_expr())) }
 }
 impl Done for IngressPointConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NetworkConfiguration` of `AWS::SES::MailManagerIngressPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-networkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NetworkConfiguration(Bag);
+#[must_use] pub struct NetworkConfiguration(Bag);
 impl NetworkConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PrivateNetworkConfiguration`: `PrivateNetworkConfiguration`. Update: replacement.
-    pub fn private_network_configuration(mut self, value: impl Arg<PrivateNetworkConfiguration>) -> Self { self.0.set("PrivateNetworkConfiguration", value.into_expr()); self }
+    pub fn private_network_configuration(self, value: impl Arg<PrivateNetworkConfiguration>) -> Self { Self(put(self.0, "PrivateNetworkConfiguration", value.into_expr())) }
     /// `PublicNetworkConfiguration`: `PublicNetworkConfiguration`. Update: replacement.
-    pub fn public_network_configuration(mut self, value: impl Arg<PublicNetworkConfiguration>) -> Self { self.0.set("PublicNetworkConfiguration", value.into_expr()); self }
+    pub fn public_network_configuration(self, value: impl Arg<PublicNetworkConfiguration>) -> Self { Self(put(self.0, "PublicNetworkConfiguration", value.into_expr())) }
 }
 impl Done for NetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PrivateNetworkConfiguration` of `AWS::SES::MailManagerIngressPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-privatenetworkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PrivateNetworkConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PrivateNetworkConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PrivateNetworkConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PrivateNetworkConfiguration<super::missing::VpcEndpointId> { PrivateNetworkConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PrivateNetworkConfiguration<Missing<super::required::VpcEndpointId>> { PrivateNetworkConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PrivateNetworkConfiguration<R0> {
     /// `VpcEndpointId`: text, required. Update: replacement.
-    pub fn vpc_endpoint_id(mut self, value: impl Arg<str>) -> PrivateNetworkConfiguration<Set> { self.0.set("VpcEndpointId", value.into_expr()); PrivateNetworkConfiguration(self.0, Phase) }
+    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> PrivateNetworkConfiguration<Set> { PrivateNetworkConfiguration(put(self.0, "VpcEndpointId", value.into_expr()), Phase) }
 }
 impl Done for PrivateNetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PublicNetworkConfiguration` of `AWS::SES::MailManagerIngressPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-publicnetworkconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PublicNetworkConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PublicNetworkConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PublicNetworkConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PublicNetworkConfiguration<super::missing::IpType> { PublicNetworkConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PublicNetworkConfiguration<Missing<super::required::IpType>> { PublicNetworkConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PublicNetworkConfiguration<R0> {
     /// `IpType`: `IpType`, required. Update: replacement.
-    pub fn ip_type(mut self, value: impl Arg<IpType>) -> PublicNetworkConfiguration<Set> { self.0.set("IpType", value.into_expr()); PublicNetworkConfiguration(self.0, Phase) }
+    pub fn ip_type(self, value: impl Arg<IpType>) -> PublicNetworkConfiguration<Set> { PublicNetworkConfiguration(put(self.0, "IpType", value.into_expr()), Phase) }
 }
 impl Done for PublicNetworkConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TlsAuthConfiguration` of `AWS::SES::MailManagerIngressPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-tlsauthconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TlsAuthConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TlsAuthConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TlsAuthConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TlsAuthConfiguration<super::missing::TrustStore> { TlsAuthConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TlsAuthConfiguration<Missing<super::required::TrustStore>> { TlsAuthConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TlsAuthConfiguration<R0> {
     /// `TrustStore`: `TrustStore`, required. Update: in place.
-    pub fn trust_store(mut self, value: impl Arg<TrustStore>) -> TlsAuthConfiguration<Set> { self.0.set("TrustStore", value.into_expr()); TlsAuthConfiguration(self.0, Phase) }
+    pub fn trust_store(self, value: impl Arg<TrustStore>) -> TlsAuthConfiguration<Set> { TlsAuthConfiguration(put(self.0, "TrustStore", value.into_expr()), Phase) }
 }
 impl Done for TlsAuthConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TrustStore` of `AWS::SES::MailManagerIngressPoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanageringresspoint-truststore.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TrustStore<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TrustStore<R0 = Set>(Bag, Phase<(R0,)>);
 impl TrustStore {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TrustStore<super::missing::CAContent> { TrustStore(Bag::default(), Phase) }
+    pub fn new() -> TrustStore<Missing<super::required::CAContent>> { TrustStore(Bag::default(), Phase) }
 }
 impl<R0> TrustStore<R0> {
     /// `CAContent`: text, required. Update: in place.
-    pub fn ca_content(mut self, value: impl Arg<str>) -> TrustStore<Set> { self.0.set("CAContent", value.into_expr()); TrustStore(self.0, Phase) }
+    pub fn ca_content(self, value: impl Arg<str>) -> TrustStore<Set> { TrustStore(put(self.0, "CAContent", value.into_expr()), Phase) }
     /// `CrlContent`: text. Update: in place.
-    pub fn crl_content(mut self, value: impl Arg<str>) -> Self { self.0.set("CrlContent", value.into_expr()); self }
+    pub fn crl_content(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CrlContent", value.into_expr()), Phase) }
     /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn kms_key_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
 }
 impl Done for TrustStore { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IpType` allows.
@@ -787,46 +785,46 @@ impl CfnMailManagerRelay {
     /// `AWS::SES::MailManagerRelay`
     pub const TYPE: &'static str = "AWS::SES::MailManagerRelay";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnMailManagerRelayProps<R0, R1, R2>) -> Self where CfnMailManagerRelayProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMailManagerRelayProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RelayId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `RelayArn`: text.
+    /// The attribute `RelayArn`: `OtherArn`.
     pub fn attr_relay_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RelayArn") }
     /// The attribute `RelayId`: text.
     pub fn attr_relay_id(&self) -> Val<str> { self.0.get_att("RelayId") }
 }
 impl Parent for CfnMailManagerRelay { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::MailManagerRelay`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerrelay.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMailManagerRelayProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnMailManagerRelayProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnMailManagerRelayProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMailManagerRelayProps<missing::Authentication, missing::ServerName, missing::ServerPort> { CfnMailManagerRelayProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMailManagerRelayProps<Missing<required::Authentication>, Missing<required::ServerName>, Missing<required::ServerPort>> { CfnMailManagerRelayProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMailManagerRelayProps<R0, R1, R2> {
     /// `Authentication`: `RelayAuthentication`, required. Update: in place.
-    pub fn authentication(mut self, value: impl Arg<mail_manager_relay::RelayAuthentication>) -> CfnMailManagerRelayProps<Set, R1, R2> { self.0.set("Authentication", value.into_expr()); CfnMailManagerRelayProps(self.0, Phase) }
+    pub fn authentication(self, value: impl Arg<mail_manager_relay::RelayAuthentication>) -> CfnMailManagerRelayProps<Set, R1, R2> { CfnMailManagerRelayProps(put(self.0, "Authentication", value.into_expr()), Phase) }
     /// `RelayName`: text. Update: in place.
-    pub fn relay_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RelayName", value.into_expr()); self }
+    pub fn relay_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RelayName", value.into_expr()), Phase) }
     /// `ServerName`: text, required. Update: in place.
-    pub fn server_name(mut self, value: impl Arg<str>) -> CfnMailManagerRelayProps<R0, Set, R2> { self.0.set("ServerName", value.into_expr()); CfnMailManagerRelayProps(self.0, Phase) }
+    pub fn server_name(self, value: impl Arg<str>) -> CfnMailManagerRelayProps<R0, Set, R2> { CfnMailManagerRelayProps(put(self.0, "ServerName", value.into_expr()), Phase) }
     /// `ServerPort`: number, required. Update: in place.
-    pub fn server_port(mut self, value: impl Arg<f64>) -> CfnMailManagerRelayProps<R0, R1, Set> { self.0.set("ServerPort", value.into_expr()); CfnMailManagerRelayProps(self.0, Phase) }
+    pub fn server_port(self, value: impl Arg<f64>) -> CfnMailManagerRelayProps<R0, R1, Set> { CfnMailManagerRelayProps(put(self.0, "ServerPort", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMailManagerRelayProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::MailManagerRelay`.
 pub mod mail_manager_relay {
 use crate::cfn::support::*;
 /// The property type `RelayAuthentication` of `AWS::SES::MailManagerRelay`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerrelay-relayauthentication.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RelayAuthentication(Bag);
+#[must_use] pub struct RelayAuthentication(Bag);
 impl RelayAuthentication {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `NoAuthentication`: JSON. Update: in place.
-    pub fn no_authentication(mut self, value: impl Arg<Any>) -> Self { self.0.set("NoAuthentication", value.into_expr()); self }
+    pub fn no_authentication(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "NoAuthentication", value.into_expr())) }
     /// `SecretArn`: text. Update: in place.
-    pub fn secret_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretArn", value.into_expr()); self }
+    pub fn secret_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretArn", value.into_expr())) }
 }
 impl Done for RelayAuthentication { fn into_props(self) -> Bag { self.0 } }
 }
@@ -836,446 +834,446 @@ impl CfnMailManagerRuleSet {
     /// `AWS::SES::MailManagerRuleSet`
     pub const TYPE: &'static str = "AWS::SES::MailManagerRuleSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnMailManagerRuleSetProps<R0>) -> Self where CfnMailManagerRuleSetProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMailManagerRuleSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RuleSetId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `RuleSetArn`: text.
+    /// The attribute `RuleSetArn`: `OtherArn`.
     pub fn attr_rule_set_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RuleSetArn") }
     /// The attribute `RuleSetId`: text.
     pub fn attr_rule_set_id(&self) -> Val<str> { self.0.get_att("RuleSetId") }
 }
 impl Parent for CfnMailManagerRuleSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagerruleset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMailManagerRuleSetProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnMailManagerRuleSetProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnMailManagerRuleSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMailManagerRuleSetProps<missing::Rules> { CfnMailManagerRuleSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMailManagerRuleSetProps<Missing<required::Rules>> { CfnMailManagerRuleSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnMailManagerRuleSetProps<R0> {
     /// `RuleSetName`: text. Update: in place.
-    pub fn rule_set_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RuleSetName", value.into_expr()); self }
+    pub fn rule_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleSetName", value.into_expr()), Phase) }
     /// `Rules`: list of `Rule`, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<mail_manager_rule_set::Rule>>) -> CfnMailManagerRuleSetProps<Set> { self.0.set("Rules", value.into_expr()); CfnMailManagerRuleSetProps(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<mail_manager_rule_set::Rule>>) -> CfnMailManagerRuleSetProps<Set> { CfnMailManagerRuleSetProps(put(self.0, "Rules", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMailManagerRuleSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::MailManagerRuleSet`.
 pub mod mail_manager_rule_set {
 use crate::cfn::support::*;
 /// The property type `AddHeaderAction` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-addheaderaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AddHeaderAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AddHeaderAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AddHeaderAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AddHeaderAction<super::missing::HeaderName, super::missing::HeaderValue> { AddHeaderAction(Bag::default(), Phase) }
+    pub fn new() -> AddHeaderAction<Missing<super::required::HeaderName>, Missing<super::required::HeaderValue>> { AddHeaderAction(Bag::default(), Phase) }
 }
 impl<R0, R1> AddHeaderAction<R0, R1> {
     /// `HeaderName`: text, required. Update: in place.
-    pub fn header_name(mut self, value: impl Arg<str>) -> AddHeaderAction<Set, R1> { self.0.set("HeaderName", value.into_expr()); AddHeaderAction(self.0, Phase) }
+    pub fn header_name(self, value: impl Arg<str>) -> AddHeaderAction<Set, R1> { AddHeaderAction(put(self.0, "HeaderName", value.into_expr()), Phase) }
     /// `HeaderValue`: text, required. Update: in place.
-    pub fn header_value(mut self, value: impl Arg<str>) -> AddHeaderAction<R0, Set> { self.0.set("HeaderValue", value.into_expr()); AddHeaderAction(self.0, Phase) }
+    pub fn header_value(self, value: impl Arg<str>) -> AddHeaderAction<R0, Set> { AddHeaderAction(put(self.0, "HeaderValue", value.into_expr()), Phase) }
 }
 impl Done for AddHeaderAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Analysis` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-analysis.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Analysis<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Analysis<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Analysis {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Analysis<super::missing::Analyzer, super::missing::ResultField> { Analysis(Bag::default(), Phase) }
+    pub fn new() -> Analysis<Missing<super::required::Analyzer>, Missing<super::required::ResultField>> { Analysis(Bag::default(), Phase) }
 }
 impl<R0, R1> Analysis<R0, R1> {
     /// `Analyzer`: text, required. Update: in place.
-    pub fn analyzer(mut self, value: impl Arg<str>) -> Analysis<Set, R1> { self.0.set("Analyzer", value.into_expr()); Analysis(self.0, Phase) }
+    pub fn analyzer(self, value: impl Arg<str>) -> Analysis<Set, R1> { Analysis(put(self.0, "Analyzer", value.into_expr()), Phase) }
     /// `ResultField`: text, required. Update: in place.
-    pub fn result_field(mut self, value: impl Arg<str>) -> Analysis<R0, Set> { self.0.set("ResultField", value.into_expr()); Analysis(self.0, Phase) }
+    pub fn result_field(self, value: impl Arg<str>) -> Analysis<R0, Set> { Analysis(put(self.0, "ResultField", value.into_expr()), Phase) }
 }
 impl Done for Analysis { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ArchiveAction` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-archiveaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ArchiveAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ArchiveAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl ArchiveAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ArchiveAction<super::missing::TargetArchive> { ArchiveAction(Bag::default(), Phase) }
+    pub fn new() -> ArchiveAction<Missing<super::required::TargetArchive>> { ArchiveAction(Bag::default(), Phase) }
 }
 impl<R0> ArchiveAction<R0> {
     /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place.
-    pub fn action_failure_policy(mut self, value: impl Arg<ActionFailurePolicy>) -> Self { self.0.set("ActionFailurePolicy", value.into_expr()); self }
+    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
     /// `TargetArchive`: text, required. Update: in place.
-    pub fn target_archive(mut self, value: impl Arg<str>) -> ArchiveAction<Set> { self.0.set("TargetArchive", value.into_expr()); ArchiveAction(self.0, Phase) }
+    pub fn target_archive(self, value: impl Arg<str>) -> ArchiveAction<Set> { ArchiveAction(put(self.0, "TargetArchive", value.into_expr()), Phase) }
 }
 impl Done for ArchiveAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BounceAction` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-bounceaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BounceAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct BounceAction<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl BounceAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BounceAction<super::missing::DiagnosticMessage, super::missing::RoleArn, super::missing::Sender, super::missing::SmtpReplyCode, super::missing::StatusCode> { BounceAction(Bag::default(), Phase) }
+    pub fn new() -> BounceAction<Missing<super::required::DiagnosticMessage>, Missing<super::required::RoleArn>, Missing<super::required::Sender>, Missing<super::required::SmtpReplyCode>, Missing<super::required::StatusCode>> { BounceAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> BounceAction<R0, R1, R2, R3, R4> {
     /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place.
-    pub fn action_failure_policy(mut self, value: impl Arg<ActionFailurePolicy>) -> Self { self.0.set("ActionFailurePolicy", value.into_expr()); self }
+    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
     /// `DiagnosticMessage`: text, required. Update: in place.
-    pub fn diagnostic_message(mut self, value: impl Arg<str>) -> BounceAction<Set, R1, R2, R3, R4> { self.0.set("DiagnosticMessage", value.into_expr()); BounceAction(self.0, Phase) }
+    pub fn diagnostic_message(self, value: impl Arg<str>) -> BounceAction<Set, R1, R2, R3, R4> { BounceAction(put(self.0, "DiagnosticMessage", value.into_expr()), Phase) }
     /// `Message`: text. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> Self { self.0.set("Message", value.into_expr()); self }
+    pub fn message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Message", value.into_expr()), Phase) }
     /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<str>) -> BounceAction<R0, Set, R2, R3, R4> { self.0.set("RoleArn", value.into_expr()); BounceAction(self.0, Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> BounceAction<R0, Set, R2, R3, R4> { BounceAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Sender`: text, required. Update: in place.
-    pub fn sender(mut self, value: impl Arg<str>) -> BounceAction<R0, R1, Set, R3, R4> { self.0.set("Sender", value.into_expr()); BounceAction(self.0, Phase) }
+    pub fn sender(self, value: impl Arg<str>) -> BounceAction<R0, R1, Set, R3, R4> { BounceAction(put(self.0, "Sender", value.into_expr()), Phase) }
     /// `SmtpReplyCode`: text, required. Update: in place.
-    pub fn smtp_reply_code(mut self, value: impl Arg<str>) -> BounceAction<R0, R1, R2, Set, R4> { self.0.set("SmtpReplyCode", value.into_expr()); BounceAction(self.0, Phase) }
+    pub fn smtp_reply_code(self, value: impl Arg<str>) -> BounceAction<R0, R1, R2, Set, R4> { BounceAction(put(self.0, "SmtpReplyCode", value.into_expr()), Phase) }
     /// `StatusCode`: text, required. Update: in place.
-    pub fn status_code(mut self, value: impl Arg<str>) -> BounceAction<R0, R1, R2, R3, Set> { self.0.set("StatusCode", value.into_expr()); BounceAction(self.0, Phase) }
+    pub fn status_code(self, value: impl Arg<str>) -> BounceAction<R0, R1, R2, R3, Set> { BounceAction(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for BounceAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeliverToMailboxAction` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-delivertomailboxaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeliverToMailboxAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DeliverToMailboxAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DeliverToMailboxAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeliverToMailboxAction<super::missing::MailboxArn, super::missing::RoleArn> { DeliverToMailboxAction(Bag::default(), Phase) }
+    pub fn new() -> DeliverToMailboxAction<Missing<super::required::MailboxArn>, Missing<super::required::RoleArn>> { DeliverToMailboxAction(Bag::default(), Phase) }
 }
 impl<R0, R1> DeliverToMailboxAction<R0, R1> {
     /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place.
-    pub fn action_failure_policy(mut self, value: impl Arg<ActionFailurePolicy>) -> Self { self.0.set("ActionFailurePolicy", value.into_expr()); self }
+    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
     /// `MailboxArn`: text, required. Update: in place.
-    pub fn mailbox_arn(mut self, value: impl Arg<str>) -> DeliverToMailboxAction<Set, R1> { self.0.set("MailboxArn", value.into_expr()); DeliverToMailboxAction(self.0, Phase) }
+    pub fn mailbox_arn(self, value: impl Arg<str>) -> DeliverToMailboxAction<Set, R1> { DeliverToMailboxAction(put(self.0, "MailboxArn", value.into_expr()), Phase) }
     /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<str>) -> DeliverToMailboxAction<R0, Set> { self.0.set("RoleArn", value.into_expr()); DeliverToMailboxAction(self.0, Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> DeliverToMailboxAction<R0, Set> { DeliverToMailboxAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for DeliverToMailboxAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeliverToQBusinessAction` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-delivertoqbusinessaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeliverToQBusinessAction<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct DeliverToQBusinessAction<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl DeliverToQBusinessAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeliverToQBusinessAction<super::missing::ApplicationId, super::missing::IndexId, super::missing::RoleArn> { DeliverToQBusinessAction(Bag::default(), Phase) }
+    pub fn new() -> DeliverToQBusinessAction<Missing<super::required::ApplicationId>, Missing<super::required::IndexId>, Missing<super::required::RoleArn>> { DeliverToQBusinessAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> DeliverToQBusinessAction<R0, R1, R2> {
     /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place.
-    pub fn action_failure_policy(mut self, value: impl Arg<ActionFailurePolicy>) -> Self { self.0.set("ActionFailurePolicy", value.into_expr()); self }
+    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
     /// `ApplicationId`: text, required. Update: in place.
-    pub fn application_id(mut self, value: impl Arg<str>) -> DeliverToQBusinessAction<Set, R1, R2> { self.0.set("ApplicationId", value.into_expr()); DeliverToQBusinessAction(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> DeliverToQBusinessAction<Set, R1, R2> { DeliverToQBusinessAction(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `IndexId`: text, required. Update: in place.
-    pub fn index_id(mut self, value: impl Arg<str>) -> DeliverToQBusinessAction<R0, Set, R2> { self.0.set("IndexId", value.into_expr()); DeliverToQBusinessAction(self.0, Phase) }
+    pub fn index_id(self, value: impl Arg<str>) -> DeliverToQBusinessAction<R0, Set, R2> { DeliverToQBusinessAction(put(self.0, "IndexId", value.into_expr()), Phase) }
     /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<str>) -> DeliverToQBusinessAction<R0, R1, Set> { self.0.set("RoleArn", value.into_expr()); DeliverToQBusinessAction(self.0, Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> DeliverToQBusinessAction<R0, R1, Set> { DeliverToQBusinessAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for DeliverToQBusinessAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InvokeLambdaAction` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-invokelambdaaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InvokeLambdaAction<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct InvokeLambdaAction<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl InvokeLambdaAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InvokeLambdaAction<super::missing::FunctionArn, super::missing::InvocationType, super::missing::RoleArn> { InvokeLambdaAction(Bag::default(), Phase) }
+    pub fn new() -> InvokeLambdaAction<Missing<super::required::FunctionArn>, Missing<super::required::InvocationType>, Missing<super::required::RoleArn>> { InvokeLambdaAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> InvokeLambdaAction<R0, R1, R2> {
     /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place.
-    pub fn action_failure_policy(mut self, value: impl Arg<ActionFailurePolicy>) -> Self { self.0.set("ActionFailurePolicy", value.into_expr()); self }
+    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
     /// `FunctionArn`: text, required. Update: in place.
-    pub fn function_arn(mut self, value: impl Arg<str>) -> InvokeLambdaAction<Set, R1, R2> { self.0.set("FunctionArn", value.into_expr()); InvokeLambdaAction(self.0, Phase) }
+    pub fn function_arn(self, value: impl Arg<str>) -> InvokeLambdaAction<Set, R1, R2> { InvokeLambdaAction(put(self.0, "FunctionArn", value.into_expr()), Phase) }
     /// `InvocationType`: `InvocationType`, required. Update: in place.
-    pub fn invocation_type(mut self, value: impl Arg<InvocationType>) -> InvokeLambdaAction<R0, Set, R2> { self.0.set("InvocationType", value.into_expr()); InvokeLambdaAction(self.0, Phase) }
+    pub fn invocation_type(self, value: impl Arg<InvocationType>) -> InvokeLambdaAction<R0, Set, R2> { InvokeLambdaAction(put(self.0, "InvocationType", value.into_expr()), Phase) }
     /// `RetryTimeMinutes`: integer. Update: in place.
-    pub fn retry_time_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetryTimeMinutes", value.into_expr()); self }
+    pub fn retry_time_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetryTimeMinutes", value.into_expr()), Phase) }
     /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<str>) -> InvokeLambdaAction<R0, R1, Set> { self.0.set("RoleArn", value.into_expr()); InvokeLambdaAction(self.0, Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> InvokeLambdaAction<R0, R1, Set> { InvokeLambdaAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for InvokeLambdaAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RelayAction` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-relayaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RelayAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RelayAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl RelayAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RelayAction<super::missing::Relay> { RelayAction(Bag::default(), Phase) }
+    pub fn new() -> RelayAction<Missing<super::required::Relay>> { RelayAction(Bag::default(), Phase) }
 }
 impl<R0> RelayAction<R0> {
     /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place.
-    pub fn action_failure_policy(mut self, value: impl Arg<ActionFailurePolicy>) -> Self { self.0.set("ActionFailurePolicy", value.into_expr()); self }
+    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
     /// `MailFrom`: `MailFrom`. Update: in place.
-    pub fn mail_from(mut self, value: impl Arg<MailFrom>) -> Self { self.0.set("MailFrom", value.into_expr()); self }
+    pub fn mail_from(self, value: impl Arg<MailFrom>) -> Self { Self(put(self.0, "MailFrom", value.into_expr()), Phase) }
     /// `Relay`: text, required. Update: in place.
-    pub fn relay(mut self, value: impl Arg<str>) -> RelayAction<Set> { self.0.set("Relay", value.into_expr()); RelayAction(self.0, Phase) }
+    pub fn relay(self, value: impl Arg<str>) -> RelayAction<Set> { RelayAction(put(self.0, "Relay", value.into_expr()), Phase) }
 }
 impl Done for RelayAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplaceRecipientAction` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-replacerecipientaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplaceRecipientAction(Bag);
+#[must_use] pub struct ReplaceRecipientAction(Bag);
 impl ReplaceRecipientAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ReplaceWith`: list of text. Update: in place.
-    pub fn replace_with(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ReplaceWith", value.into_expr()); self }
+    pub fn replace_with(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ReplaceWith", value.into_expr())) }
 }
 impl Done for ReplaceRecipientAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Rule<R0 = Set>(Bag, Phase<(R0,)>);
 impl Rule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Rule<super::missing::Actions> { Rule(Bag::default(), Phase) }
+    pub fn new() -> Rule<Missing<super::required::Actions>> { Rule(Bag::default(), Phase) }
 }
 impl<R0> Rule<R0> {
     /// `Actions`: list of `RuleAction`, required. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Arr<RuleAction>>) -> Rule<Set> { self.0.set("Actions", value.into_expr()); Rule(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<Arr<RuleAction>>) -> Rule<Set> { Rule(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `Conditions`: list of `RuleCondition`. Update: in place.
-    pub fn conditions(mut self, value: impl Arg<Arr<RuleCondition>>) -> Self { self.0.set("Conditions", value.into_expr()); self }
+    pub fn conditions(self, value: impl Arg<Arr<RuleCondition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Unless`: list of `RuleCondition`. Update: in place.
-    pub fn unless(mut self, value: impl Arg<Arr<RuleCondition>>) -> Self { self.0.set("Unless", value.into_expr()); self }
+    pub fn unless(self, value: impl Arg<Arr<RuleCondition>>) -> Self { Self(put(self.0, "Unless", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleAction` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleAction(Bag);
+#[must_use] pub struct RuleAction(Bag);
 impl RuleAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddHeader`: `AddHeaderAction`. Update: in place.
-    pub fn add_header(mut self, value: impl Arg<AddHeaderAction>) -> Self { self.0.set("AddHeader", value.into_expr()); self }
+    pub fn add_header(self, value: impl Arg<AddHeaderAction>) -> Self { Self(put(self.0, "AddHeader", value.into_expr())) }
     /// `Archive`: `ArchiveAction`. Update: in place.
-    pub fn archive(mut self, value: impl Arg<ArchiveAction>) -> Self { self.0.set("Archive", value.into_expr()); self }
+    pub fn archive(self, value: impl Arg<ArchiveAction>) -> Self { Self(put(self.0, "Archive", value.into_expr())) }
     /// `Bounce`: `BounceAction`. Update: in place.
-    pub fn bounce(mut self, value: impl Arg<BounceAction>) -> Self { self.0.set("Bounce", value.into_expr()); self }
+    pub fn bounce(self, value: impl Arg<BounceAction>) -> Self { Self(put(self.0, "Bounce", value.into_expr())) }
     /// `DeliverToMailbox`: `DeliverToMailboxAction`. Update: in place.
-    pub fn deliver_to_mailbox(mut self, value: impl Arg<DeliverToMailboxAction>) -> Self { self.0.set("DeliverToMailbox", value.into_expr()); self }
+    pub fn deliver_to_mailbox(self, value: impl Arg<DeliverToMailboxAction>) -> Self { Self(put(self.0, "DeliverToMailbox", value.into_expr())) }
     /// `DeliverToQBusiness`: `DeliverToQBusinessAction`. Update: in place.
-    pub fn deliver_to_q_business(mut self, value: impl Arg<DeliverToQBusinessAction>) -> Self { self.0.set("DeliverToQBusiness", value.into_expr()); self }
+    pub fn deliver_to_q_business(self, value: impl Arg<DeliverToQBusinessAction>) -> Self { Self(put(self.0, "DeliverToQBusiness", value.into_expr())) }
     /// `Drop`: JSON. Update: in place.
-    pub fn drop(mut self, value: impl Arg<Any>) -> Self { self.0.set("Drop", value.into_expr()); self }
+    pub fn drop(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Drop", value.into_expr())) }
     /// `InvokeLambda`: `InvokeLambdaAction`. Update: in place.
-    pub fn invoke_lambda(mut self, value: impl Arg<InvokeLambdaAction>) -> Self { self.0.set("InvokeLambda", value.into_expr()); self }
+    pub fn invoke_lambda(self, value: impl Arg<InvokeLambdaAction>) -> Self { Self(put(self.0, "InvokeLambda", value.into_expr())) }
     /// `PublishToSns`: `SnsAction`. Update: in place.
-    pub fn publish_to_sns(mut self, value: impl Arg<SnsAction>) -> Self { self.0.set("PublishToSns", value.into_expr()); self }
+    pub fn publish_to_sns(self, value: impl Arg<SnsAction>) -> Self { Self(put(self.0, "PublishToSns", value.into_expr())) }
     /// `Relay`: `RelayAction`. Update: in place.
-    pub fn relay(mut self, value: impl Arg<RelayAction>) -> Self { self.0.set("Relay", value.into_expr()); self }
+    pub fn relay(self, value: impl Arg<RelayAction>) -> Self { Self(put(self.0, "Relay", value.into_expr())) }
     /// `ReplaceRecipient`: `ReplaceRecipientAction`. Update: in place.
-    pub fn replace_recipient(mut self, value: impl Arg<ReplaceRecipientAction>) -> Self { self.0.set("ReplaceRecipient", value.into_expr()); self }
+    pub fn replace_recipient(self, value: impl Arg<ReplaceRecipientAction>) -> Self { Self(put(self.0, "ReplaceRecipient", value.into_expr())) }
     /// `Send`: `SendAction`. Update: in place.
-    pub fn send(mut self, value: impl Arg<SendAction>) -> Self { self.0.set("Send", value.into_expr()); self }
+    pub fn send(self, value: impl Arg<SendAction>) -> Self { Self(put(self.0, "Send", value.into_expr())) }
     /// `WriteToS3`: `S3Action`. Update: in place.
-    pub fn write_to_s3(mut self, value: impl Arg<S3Action>) -> Self { self.0.set("WriteToS3", value.into_expr()); self }
+    pub fn write_to_s3(self, value: impl Arg<S3Action>) -> Self { Self(put(self.0, "WriteToS3", value.into_expr())) }
 }
 impl Done for RuleAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleBooleanExpression` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulebooleanexpression.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleBooleanExpression<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RuleBooleanExpression<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RuleBooleanExpression {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuleBooleanExpression<super::missing::Evaluate, super::missing::Operator> { RuleBooleanExpression(Bag::default(), Phase) }
+    pub fn new() -> RuleBooleanExpression<Missing<super::required::Evaluate>, Missing<super::required::Operator>> { RuleBooleanExpression(Bag::default(), Phase) }
 }
 impl<R0, R1> RuleBooleanExpression<R0, R1> {
     /// `Evaluate`: `RuleBooleanToEvaluate`, required. Update: in place.
-    pub fn evaluate(mut self, value: impl Arg<RuleBooleanToEvaluate>) -> RuleBooleanExpression<Set, R1> { self.0.set("Evaluate", value.into_expr()); RuleBooleanExpression(self.0, Phase) }
+    pub fn evaluate(self, value: impl Arg<RuleBooleanToEvaluate>) -> RuleBooleanExpression<Set, R1> { RuleBooleanExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
     /// `Operator`: `Operator`, required. Update: in place.
-    pub fn operator(mut self, value: impl Arg<Operator>) -> RuleBooleanExpression<R0, Set> { self.0.set("Operator", value.into_expr()); RuleBooleanExpression(self.0, Phase) }
+    pub fn operator(self, value: impl Arg<Operator>) -> RuleBooleanExpression<R0, Set> { RuleBooleanExpression(put(self.0, "Operator", value.into_expr()), Phase) }
 }
 impl Done for RuleBooleanExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleBooleanToEvaluate` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulebooleantoevaluate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleBooleanToEvaluate(Bag);
+#[must_use] pub struct RuleBooleanToEvaluate(Bag);
 impl RuleBooleanToEvaluate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Analysis`: `Analysis`. Update: in place.
-    pub fn analysis(mut self, value: impl Arg<Analysis>) -> Self { self.0.set("Analysis", value.into_expr()); self }
+    pub fn analysis(self, value: impl Arg<Analysis>) -> Self { Self(put(self.0, "Analysis", value.into_expr())) }
     /// `Attribute`: `Attribute`. Update: in place.
-    pub fn attribute(mut self, value: impl Arg<Attribute>) -> Self { self.0.set("Attribute", value.into_expr()); self }
+    pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
     /// `IsInAddressList`: `RuleIsInAddressList`. Update: in place.
-    pub fn is_in_address_list(mut self, value: impl Arg<RuleIsInAddressList>) -> Self { self.0.set("IsInAddressList", value.into_expr()); self }
+    pub fn is_in_address_list(self, value: impl Arg<RuleIsInAddressList>) -> Self { Self(put(self.0, "IsInAddressList", value.into_expr())) }
 }
 impl Done for RuleBooleanToEvaluate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleCondition` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulecondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleCondition(Bag);
+#[must_use] pub struct RuleCondition(Bag);
 impl RuleCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanExpression`: `RuleBooleanExpression`. Update: in place.
-    pub fn boolean_expression(mut self, value: impl Arg<RuleBooleanExpression>) -> Self { self.0.set("BooleanExpression", value.into_expr()); self }
+    pub fn boolean_expression(self, value: impl Arg<RuleBooleanExpression>) -> Self { Self(put(self.0, "BooleanExpression", value.into_expr())) }
     /// `DmarcExpression`: `RuleDmarcExpression`. Update: in place.
-    pub fn dmarc_expression(mut self, value: impl Arg<RuleDmarcExpression>) -> Self { self.0.set("DmarcExpression", value.into_expr()); self }
+    pub fn dmarc_expression(self, value: impl Arg<RuleDmarcExpression>) -> Self { Self(put(self.0, "DmarcExpression", value.into_expr())) }
     /// `IpExpression`: `RuleIpExpression`. Update: in place.
-    pub fn ip_expression(mut self, value: impl Arg<RuleIpExpression>) -> Self { self.0.set("IpExpression", value.into_expr()); self }
+    pub fn ip_expression(self, value: impl Arg<RuleIpExpression>) -> Self { Self(put(self.0, "IpExpression", value.into_expr())) }
     /// `NumberExpression`: `RuleNumberExpression`. Update: in place.
-    pub fn number_expression(mut self, value: impl Arg<RuleNumberExpression>) -> Self { self.0.set("NumberExpression", value.into_expr()); self }
+    pub fn number_expression(self, value: impl Arg<RuleNumberExpression>) -> Self { Self(put(self.0, "NumberExpression", value.into_expr())) }
     /// `StringExpression`: `RuleStringExpression`. Update: in place.
-    pub fn string_expression(mut self, value: impl Arg<RuleStringExpression>) -> Self { self.0.set("StringExpression", value.into_expr()); self }
+    pub fn string_expression(self, value: impl Arg<RuleStringExpression>) -> Self { Self(put(self.0, "StringExpression", value.into_expr())) }
     /// `VerdictExpression`: `RuleVerdictExpression`. Update: in place.
-    pub fn verdict_expression(mut self, value: impl Arg<RuleVerdictExpression>) -> Self { self.0.set("VerdictExpression", value.into_expr()); self }
+    pub fn verdict_expression(self, value: impl Arg<RuleVerdictExpression>) -> Self { Self(put(self.0, "VerdictExpression", value.into_expr())) }
 }
 impl Done for RuleCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleDmarcExpression` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruledmarcexpression.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleDmarcExpression<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RuleDmarcExpression<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RuleDmarcExpression {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuleDmarcExpression<super::missing::Operator, super::missing::Values> { RuleDmarcExpression(Bag::default(), Phase) }
+    pub fn new() -> RuleDmarcExpression<Missing<super::required::Operator>, Missing<super::required::Values>> { RuleDmarcExpression(Bag::default(), Phase) }
 }
 impl<R0, R1> RuleDmarcExpression<R0, R1> {
     /// `Operator`: `RuleDmarcExpressionOperator`, required. Update: in place.
-    pub fn operator(mut self, value: impl Arg<RuleDmarcExpressionOperator>) -> RuleDmarcExpression<Set, R1> { self.0.set("Operator", value.into_expr()); RuleDmarcExpression(self.0, Phase) }
+    pub fn operator(self, value: impl Arg<RuleDmarcExpressionOperator>) -> RuleDmarcExpression<Set, R1> { RuleDmarcExpression(put(self.0, "Operator", value.into_expr()), Phase) }
     /// `Values`: list of `RuleDmarcExpressionValues`, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<RuleDmarcExpressionValues>>) -> RuleDmarcExpression<R0, Set> { self.0.set("Values", value.into_expr()); RuleDmarcExpression(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<RuleDmarcExpressionValues>>) -> RuleDmarcExpression<R0, Set> { RuleDmarcExpression(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for RuleDmarcExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleIpExpression` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleipexpression.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleIpExpression<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct RuleIpExpression<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl RuleIpExpression {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuleIpExpression<super::missing::Evaluate, super::missing::Operator, super::missing::Values> { RuleIpExpression(Bag::default(), Phase) }
+    pub fn new() -> RuleIpExpression<Missing<super::required::Evaluate>, Missing<super::required::Operator>, Missing<super::required::Values>> { RuleIpExpression(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RuleIpExpression<R0, R1, R2> {
     /// `Evaluate`: `RuleIpToEvaluate`, required. Update: in place.
-    pub fn evaluate(mut self, value: impl Arg<RuleIpToEvaluate>) -> RuleIpExpression<Set, R1, R2> { self.0.set("Evaluate", value.into_expr()); RuleIpExpression(self.0, Phase) }
+    pub fn evaluate(self, value: impl Arg<RuleIpToEvaluate>) -> RuleIpExpression<Set, R1, R2> { RuleIpExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
     /// `Operator`: `RuleIpExpressionOperator`, required. Update: in place.
-    pub fn operator(mut self, value: impl Arg<RuleIpExpressionOperator>) -> RuleIpExpression<R0, Set, R2> { self.0.set("Operator", value.into_expr()); RuleIpExpression(self.0, Phase) }
+    pub fn operator(self, value: impl Arg<RuleIpExpressionOperator>) -> RuleIpExpression<R0, Set, R2> { RuleIpExpression(put(self.0, "Operator", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> RuleIpExpression<R0, R1, Set> { self.0.set("Values", value.into_expr()); RuleIpExpression(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> RuleIpExpression<R0, R1, Set> { RuleIpExpression(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for RuleIpExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleIpToEvaluate` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleiptoevaluate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleIpToEvaluate<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RuleIpToEvaluate<R0 = Set>(Bag, Phase<(R0,)>);
 impl RuleIpToEvaluate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuleIpToEvaluate<super::missing::Attribute> { RuleIpToEvaluate(Bag::default(), Phase) }
+    pub fn new() -> RuleIpToEvaluate<Missing<super::required::Attribute>> { RuleIpToEvaluate(Bag::default(), Phase) }
 }
 impl<R0> RuleIpToEvaluate<R0> {
     /// `Attribute`: `RuleIpToEvaluateAttribute`, required. Update: in place.
-    pub fn attribute(mut self, value: impl Arg<RuleIpToEvaluateAttribute>) -> RuleIpToEvaluate<Set> { self.0.set("Attribute", value.into_expr()); RuleIpToEvaluate(self.0, Phase) }
+    pub fn attribute(self, value: impl Arg<RuleIpToEvaluateAttribute>) -> RuleIpToEvaluate<Set> { RuleIpToEvaluate(put(self.0, "Attribute", value.into_expr()), Phase) }
 }
 impl Done for RuleIpToEvaluate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleIsInAddressList` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleisinaddresslist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleIsInAddressList<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RuleIsInAddressList<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RuleIsInAddressList {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuleIsInAddressList<super::missing::AddressLists, super::missing::Attribute> { RuleIsInAddressList(Bag::default(), Phase) }
+    pub fn new() -> RuleIsInAddressList<Missing<super::required::AddressLists>, Missing<super::required::Attribute>> { RuleIsInAddressList(Bag::default(), Phase) }
 }
 impl<R0, R1> RuleIsInAddressList<R0, R1> {
     /// `AddressLists`: list of text, required. Update: in place.
-    pub fn address_lists(mut self, value: impl Arg<Arr<str>>) -> RuleIsInAddressList<Set, R1> { self.0.set("AddressLists", value.into_expr()); RuleIsInAddressList(self.0, Phase) }
+    pub fn address_lists(self, value: impl Arg<Arr<str>>) -> RuleIsInAddressList<Set, R1> { RuleIsInAddressList(put(self.0, "AddressLists", value.into_expr()), Phase) }
     /// `Attribute`: `RuleIsInAddressListAttribute`, required. Update: in place.
-    pub fn attribute(mut self, value: impl Arg<RuleIsInAddressListAttribute>) -> RuleIsInAddressList<R0, Set> { self.0.set("Attribute", value.into_expr()); RuleIsInAddressList(self.0, Phase) }
+    pub fn attribute(self, value: impl Arg<RuleIsInAddressListAttribute>) -> RuleIsInAddressList<R0, Set> { RuleIsInAddressList(put(self.0, "Attribute", value.into_expr()), Phase) }
 }
 impl Done for RuleIsInAddressList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleNumberExpression` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulenumberexpression.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleNumberExpression<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct RuleNumberExpression<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl RuleNumberExpression {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuleNumberExpression<super::missing::Evaluate, super::missing::Operator, super::missing::Value> { RuleNumberExpression(Bag::default(), Phase) }
+    pub fn new() -> RuleNumberExpression<Missing<super::required::Evaluate>, Missing<super::required::Operator>, Missing<super::required::Value>> { RuleNumberExpression(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RuleNumberExpression<R0, R1, R2> {
     /// `Evaluate`: `RuleNumberToEvaluate`, required. Update: in place.
-    pub fn evaluate(mut self, value: impl Arg<RuleNumberToEvaluate>) -> RuleNumberExpression<Set, R1, R2> { self.0.set("Evaluate", value.into_expr()); RuleNumberExpression(self.0, Phase) }
+    pub fn evaluate(self, value: impl Arg<RuleNumberToEvaluate>) -> RuleNumberExpression<Set, R1, R2> { RuleNumberExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
     /// `Operator`: `RuleNumberExpressionOperator`, required. Update: in place.
-    pub fn operator(mut self, value: impl Arg<RuleNumberExpressionOperator>) -> RuleNumberExpression<R0, Set, R2> { self.0.set("Operator", value.into_expr()); RuleNumberExpression(self.0, Phase) }
+    pub fn operator(self, value: impl Arg<RuleNumberExpressionOperator>) -> RuleNumberExpression<R0, Set, R2> { RuleNumberExpression(put(self.0, "Operator", value.into_expr()), Phase) }
     /// `Value`: number, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<f64>) -> RuleNumberExpression<R0, R1, Set> { self.0.set("Value", value.into_expr()); RuleNumberExpression(self.0, Phase) }
+    pub fn value(self, value: impl Arg<f64>) -> RuleNumberExpression<R0, R1, Set> { RuleNumberExpression(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for RuleNumberExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleNumberToEvaluate` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulenumbertoevaluate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleNumberToEvaluate<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RuleNumberToEvaluate<R0 = Set>(Bag, Phase<(R0,)>);
 impl RuleNumberToEvaluate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuleNumberToEvaluate<super::missing::Attribute> { RuleNumberToEvaluate(Bag::default(), Phase) }
+    pub fn new() -> RuleNumberToEvaluate<Missing<super::required::Attribute>> { RuleNumberToEvaluate(Bag::default(), Phase) }
 }
 impl<R0> RuleNumberToEvaluate<R0> {
     /// `Attribute`: `RuleNumberToEvaluateAttribute`, required. Update: in place.
-    pub fn attribute(mut self, value: impl Arg<RuleNumberToEvaluateAttribute>) -> RuleNumberToEvaluate<Set> { self.0.set("Attribute", value.into_expr()); RuleNumberToEvaluate(self.0, Phase) }
+    pub fn attribute(self, value: impl Arg<RuleNumberToEvaluateAttribute>) -> RuleNumberToEvaluate<Set> { RuleNumberToEvaluate(put(self.0, "Attribute", value.into_expr()), Phase) }
 }
 impl Done for RuleNumberToEvaluate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleStringExpression` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulestringexpression.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleStringExpression<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct RuleStringExpression<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl RuleStringExpression {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuleStringExpression<super::missing::Evaluate, super::missing::Operator, super::missing::Values> { RuleStringExpression(Bag::default(), Phase) }
+    pub fn new() -> RuleStringExpression<Missing<super::required::Evaluate>, Missing<super::required::Operator>, Missing<super::required::Values>> { RuleStringExpression(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RuleStringExpression<R0, R1, R2> {
     /// `Evaluate`: `RuleStringToEvaluate`, required. Update: in place.
-    pub fn evaluate(mut self, value: impl Arg<RuleStringToEvaluate>) -> RuleStringExpression<Set, R1, R2> { self.0.set("Evaluate", value.into_expr()); RuleStringExpression(self.0, Phase) }
+    pub fn evaluate(self, value: impl Arg<RuleStringToEvaluate>) -> RuleStringExpression<Set, R1, R2> { RuleStringExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
     /// `Operator`: `RuleStringExpressionOperator`, required. Update: in place.
-    pub fn operator(mut self, value: impl Arg<RuleStringExpressionOperator>) -> RuleStringExpression<R0, Set, R2> { self.0.set("Operator", value.into_expr()); RuleStringExpression(self.0, Phase) }
+    pub fn operator(self, value: impl Arg<RuleStringExpressionOperator>) -> RuleStringExpression<R0, Set, R2> { RuleStringExpression(put(self.0, "Operator", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> RuleStringExpression<R0, R1, Set> { self.0.set("Values", value.into_expr()); RuleStringExpression(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> RuleStringExpression<R0, R1, Set> { RuleStringExpression(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for RuleStringExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleStringToEvaluate` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-rulestringtoevaluate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleStringToEvaluate(Bag);
+#[must_use] pub struct RuleStringToEvaluate(Bag);
 impl RuleStringToEvaluate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Analysis`: `Analysis`. Update: in place.
-    pub fn analysis(mut self, value: impl Arg<Analysis>) -> Self { self.0.set("Analysis", value.into_expr()); self }
+    pub fn analysis(self, value: impl Arg<Analysis>) -> Self { Self(put(self.0, "Analysis", value.into_expr())) }
     /// `Attribute`: `RuleStringToEvaluateAttribute`. Update: in place.
-    pub fn attribute(mut self, value: impl Arg<RuleStringToEvaluateAttribute>) -> Self { self.0.set("Attribute", value.into_expr()); self }
+    pub fn attribute(self, value: impl Arg<RuleStringToEvaluateAttribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
     /// `ClientCertificateAttribute`: `ClientCertificateAttribute`. Update: in place.
-    pub fn client_certificate_attribute(mut self, value: impl Arg<ClientCertificateAttribute>) -> Self { self.0.set("ClientCertificateAttribute", value.into_expr()); self }
+    pub fn client_certificate_attribute(self, value: impl Arg<ClientCertificateAttribute>) -> Self { Self(put(self.0, "ClientCertificateAttribute", value.into_expr())) }
     /// `MimeHeaderAttribute`: text. Update: in place.
-    pub fn mime_header_attribute(mut self, value: impl Arg<str>) -> Self { self.0.set("MimeHeaderAttribute", value.into_expr()); self }
+    pub fn mime_header_attribute(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MimeHeaderAttribute", value.into_expr())) }
 }
 impl Done for RuleStringToEvaluate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleVerdictExpression` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleverdictexpression.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleVerdictExpression<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct RuleVerdictExpression<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl RuleVerdictExpression {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RuleVerdictExpression<super::missing::Evaluate, super::missing::Operator, super::missing::Values> { RuleVerdictExpression(Bag::default(), Phase) }
+    pub fn new() -> RuleVerdictExpression<Missing<super::required::Evaluate>, Missing<super::required::Operator>, Missing<super::required::Values>> { RuleVerdictExpression(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> RuleVerdictExpression<R0, R1, R2> {
     /// `Evaluate`: `RuleVerdictToEvaluate`, required. Update: in place.
-    pub fn evaluate(mut self, value: impl Arg<RuleVerdictToEvaluate>) -> RuleVerdictExpression<Set, R1, R2> { self.0.set("Evaluate", value.into_expr()); RuleVerdictExpression(self.0, Phase) }
+    pub fn evaluate(self, value: impl Arg<RuleVerdictToEvaluate>) -> RuleVerdictExpression<Set, R1, R2> { RuleVerdictExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
     /// `Operator`: `RuleVerdictExpressionOperator`, required. Update: in place.
-    pub fn operator(mut self, value: impl Arg<RuleVerdictExpressionOperator>) -> RuleVerdictExpression<R0, Set, R2> { self.0.set("Operator", value.into_expr()); RuleVerdictExpression(self.0, Phase) }
+    pub fn operator(self, value: impl Arg<RuleVerdictExpressionOperator>) -> RuleVerdictExpression<R0, Set, R2> { RuleVerdictExpression(put(self.0, "Operator", value.into_expr()), Phase) }
     /// `Values`: list of `Values`, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<Values>>) -> RuleVerdictExpression<R0, R1, Set> { self.0.set("Values", value.into_expr()); RuleVerdictExpression(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<Values>>) -> RuleVerdictExpression<R0, R1, Set> { RuleVerdictExpression(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for RuleVerdictExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleVerdictToEvaluate` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-ruleverdicttoevaluate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleVerdictToEvaluate(Bag);
+#[must_use] pub struct RuleVerdictToEvaluate(Bag);
 impl RuleVerdictToEvaluate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Analysis`: `Analysis`. Update: in place.
-    pub fn analysis(mut self, value: impl Arg<Analysis>) -> Self { self.0.set("Analysis", value.into_expr()); self }
+    pub fn analysis(self, value: impl Arg<Analysis>) -> Self { Self(put(self.0, "Analysis", value.into_expr())) }
     /// `Attribute`: `RuleVerdictToEvaluateAttribute`. Update: in place.
-    pub fn attribute(mut self, value: impl Arg<RuleVerdictToEvaluateAttribute>) -> Self { self.0.set("Attribute", value.into_expr()); self }
+    pub fn attribute(self, value: impl Arg<RuleVerdictToEvaluateAttribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
 }
 impl Done for RuleVerdictToEvaluate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Action` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-s3action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Action<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Action<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Action {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Action<super::missing::RoleArn, super::missing::S3Bucket> { S3Action(Bag::default(), Phase) }
+    pub fn new() -> S3Action<Missing<super::required::RoleArn>, Missing<super::required::S3Bucket>> { S3Action(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Action<R0, R1> {
     /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place.
-    pub fn action_failure_policy(mut self, value: impl Arg<ActionFailurePolicy>) -> Self { self.0.set("ActionFailurePolicy", value.into_expr()); self }
+    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
     /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<str>) -> S3Action<Set, R1> { self.0.set("RoleArn", value.into_expr()); S3Action(self.0, Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> S3Action<Set, R1> { S3Action(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `S3Bucket`: text, required. Update: in place.
-    pub fn s3_bucket(mut self, value: impl Arg<str>) -> S3Action<R0, Set> { self.0.set("S3Bucket", value.into_expr()); S3Action(self.0, Phase) }
+    pub fn s3_bucket(self, value: impl Arg<str>) -> S3Action<R0, Set> { S3Action(put(self.0, "S3Bucket", value.into_expr()), Phase) }
     /// `S3Prefix`: text. Update: in place.
-    pub fn s3_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("S3Prefix", value.into_expr()); self }
+    pub fn s3_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Prefix", value.into_expr()), Phase) }
     /// `S3SseKmsKeyId`: text. Update: in place.
-    pub fn s3_sse_kms_key_id(mut self, value: impl Arg<str>) -> Self { self.0.set("S3SseKmsKeyId", value.into_expr()); self }
+    pub fn s3_sse_kms_key_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3SseKmsKeyId", value.into_expr()), Phase) }
 }
 impl Done for S3Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SendAction` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-sendaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SendAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SendAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl SendAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SendAction<super::missing::RoleArn> { SendAction(Bag::default(), Phase) }
+    pub fn new() -> SendAction<Missing<super::required::RoleArn>> { SendAction(Bag::default(), Phase) }
 }
 impl<R0> SendAction<R0> {
     /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place.
-    pub fn action_failure_policy(mut self, value: impl Arg<ActionFailurePolicy>) -> Self { self.0.set("ActionFailurePolicy", value.into_expr()); self }
+    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
     /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<str>) -> SendAction<Set> { self.0.set("RoleArn", value.into_expr()); SendAction(self.0, Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> SendAction<Set> { SendAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for SendAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnsAction` of `AWS::SES::MailManagerRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagerruleset-snsaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnsAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SnsAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SnsAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SnsAction<super::missing::RoleArn, super::missing::TopicArn> { SnsAction(Bag::default(), Phase) }
+    pub fn new() -> SnsAction<Missing<super::required::RoleArn>, Missing<super::required::TopicArn>> { SnsAction(Bag::default(), Phase) }
 }
 impl<R0, R1> SnsAction<R0, R1> {
     /// `ActionFailurePolicy`: `ActionFailurePolicy`. Update: in place.
-    pub fn action_failure_policy(mut self, value: impl Arg<ActionFailurePolicy>) -> Self { self.0.set("ActionFailurePolicy", value.into_expr()); self }
+    pub fn action_failure_policy(self, value: impl Arg<ActionFailurePolicy>) -> Self { Self(put(self.0, "ActionFailurePolicy", value.into_expr()), Phase) }
     /// `Encoding`: `Encoding`. Update: in place.
-    pub fn encoding(mut self, value: impl Arg<Encoding>) -> Self { self.0.set("Encoding", value.into_expr()); self }
+    pub fn encoding(self, value: impl Arg<Encoding>) -> Self { Self(put(self.0, "Encoding", value.into_expr()), Phase) }
     /// `PayloadType`: `PayloadType`. Update: in place.
-    pub fn payload_type(mut self, value: impl Arg<PayloadType>) -> Self { self.0.set("PayloadType", value.into_expr()); self }
+    pub fn payload_type(self, value: impl Arg<PayloadType>) -> Self { Self(put(self.0, "PayloadType", value.into_expr()), Phase) }
     /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<str>) -> SnsAction<Set, R1> { self.0.set("RoleArn", value.into_expr()); SnsAction(self.0, Phase) }
+    pub fn role_arn(self, value: impl Arg<str>) -> SnsAction<Set, R1> { SnsAction(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `TopicArn`: text, required. Update: in place.
-    pub fn topic_arn(mut self, value: impl Arg<str>) -> SnsAction<R0, Set> { self.0.set("TopicArn", value.into_expr()); SnsAction(self.0, Phase) }
+    pub fn topic_arn(self, value: impl Arg<str>) -> SnsAction<R0, Set> { SnsAction(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for SnsAction { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ActionFailurePolicy` allows.
@@ -1325,219 +1323,219 @@ impl CfnMailManagerTrafficPolicy {
     /// `AWS::SES::MailManagerTrafficPolicy`
     pub const TYPE: &'static str = "AWS::SES::MailManagerTrafficPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnMailManagerTrafficPolicyProps<R0, R1>) -> Self where CfnMailManagerTrafficPolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMailManagerTrafficPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TrafficPolicyId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `TrafficPolicyArn`: text.
+    /// The attribute `TrafficPolicyArn`: `OtherArn`.
     pub fn attr_traffic_policy_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("TrafficPolicyArn") }
     /// The attribute `TrafficPolicyId`: text.
     pub fn attr_traffic_policy_id(&self) -> Val<str> { self.0.get_att("TrafficPolicyId") }
 }
 impl Parent for CfnMailManagerTrafficPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-mailmanagertrafficpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMailManagerTrafficPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnMailManagerTrafficPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnMailManagerTrafficPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMailManagerTrafficPolicyProps<missing::DefaultAction, missing::PolicyStatements> { CfnMailManagerTrafficPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMailManagerTrafficPolicyProps<Missing<required::DefaultAction>, Missing<required::PolicyStatements>> { CfnMailManagerTrafficPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMailManagerTrafficPolicyProps<R0, R1> {
     /// `DefaultAction`: `DefaultAction`, required. Update: in place.
-    pub fn default_action(mut self, value: impl Arg<mail_manager_traffic_policy::DefaultAction>) -> CfnMailManagerTrafficPolicyProps<Set, R1> { self.0.set("DefaultAction", value.into_expr()); CfnMailManagerTrafficPolicyProps(self.0, Phase) }
+    pub fn default_action(self, value: impl Arg<mail_manager_traffic_policy::DefaultAction>) -> CfnMailManagerTrafficPolicyProps<Set, R1> { CfnMailManagerTrafficPolicyProps(put(self.0, "DefaultAction", value.into_expr()), Phase) }
     /// `MaxMessageSizeBytes`: number. Update: in place.
-    pub fn max_message_size_bytes(mut self, value: impl Arg<f64>) -> Self { self.0.set("MaxMessageSizeBytes", value.into_expr()); self }
+    pub fn max_message_size_bytes(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "MaxMessageSizeBytes", value.into_expr()), Phase) }
     /// `PolicyStatements`: list of `PolicyStatement`, required. Update: in place.
-    pub fn policy_statements(mut self, value: impl Arg<Arr<mail_manager_traffic_policy::PolicyStatement>>) -> CfnMailManagerTrafficPolicyProps<R0, Set> { self.0.set("PolicyStatements", value.into_expr()); CfnMailManagerTrafficPolicyProps(self.0, Phase) }
+    pub fn policy_statements(self, value: impl Arg<Arr<mail_manager_traffic_policy::PolicyStatement>>) -> CfnMailManagerTrafficPolicyProps<R0, Set> { CfnMailManagerTrafficPolicyProps(put(self.0, "PolicyStatements", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TrafficPolicyName`: text. Update: in place.
-    pub fn traffic_policy_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TrafficPolicyName", value.into_expr()); self }
+    pub fn traffic_policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TrafficPolicyName", value.into_expr()), Phase) }
 }
 impl Done for CfnMailManagerTrafficPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::MailManagerTrafficPolicy`.
 pub mod mail_manager_traffic_policy {
 use crate::cfn::support::*;
 /// The property type `IngressAnalysis` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressanalysis.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IngressAnalysis<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IngressAnalysis<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IngressAnalysis {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IngressAnalysis<super::missing::Analyzer, super::missing::ResultField> { IngressAnalysis(Bag::default(), Phase) }
+    pub fn new() -> IngressAnalysis<Missing<super::required::Analyzer>, Missing<super::required::ResultField>> { IngressAnalysis(Bag::default(), Phase) }
 }
 impl<R0, R1> IngressAnalysis<R0, R1> {
     /// `Analyzer`: text, required. Update: in place.
-    pub fn analyzer(mut self, value: impl Arg<str>) -> IngressAnalysis<Set, R1> { self.0.set("Analyzer", value.into_expr()); IngressAnalysis(self.0, Phase) }
+    pub fn analyzer(self, value: impl Arg<str>) -> IngressAnalysis<Set, R1> { IngressAnalysis(put(self.0, "Analyzer", value.into_expr()), Phase) }
     /// `ResultField`: text, required. Update: in place.
-    pub fn result_field(mut self, value: impl Arg<str>) -> IngressAnalysis<R0, Set> { self.0.set("ResultField", value.into_expr()); IngressAnalysis(self.0, Phase) }
+    pub fn result_field(self, value: impl Arg<str>) -> IngressAnalysis<R0, Set> { IngressAnalysis(put(self.0, "ResultField", value.into_expr()), Phase) }
 }
 impl Done for IngressAnalysis { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressBooleanExpression` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressbooleanexpression.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IngressBooleanExpression<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IngressBooleanExpression<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IngressBooleanExpression {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IngressBooleanExpression<super::missing::Evaluate, super::missing::Operator> { IngressBooleanExpression(Bag::default(), Phase) }
+    pub fn new() -> IngressBooleanExpression<Missing<super::required::Evaluate>, Missing<super::required::Operator>> { IngressBooleanExpression(Bag::default(), Phase) }
 }
 impl<R0, R1> IngressBooleanExpression<R0, R1> {
     /// `Evaluate`: `IngressBooleanToEvaluate`, required. Update: in place.
-    pub fn evaluate(mut self, value: impl Arg<IngressBooleanToEvaluate>) -> IngressBooleanExpression<Set, R1> { self.0.set("Evaluate", value.into_expr()); IngressBooleanExpression(self.0, Phase) }
+    pub fn evaluate(self, value: impl Arg<IngressBooleanToEvaluate>) -> IngressBooleanExpression<Set, R1> { IngressBooleanExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
     /// `Operator`: `IngressBooleanExpressionOperator`, required. Update: in place.
-    pub fn operator(mut self, value: impl Arg<IngressBooleanExpressionOperator>) -> IngressBooleanExpression<R0, Set> { self.0.set("Operator", value.into_expr()); IngressBooleanExpression(self.0, Phase) }
+    pub fn operator(self, value: impl Arg<IngressBooleanExpressionOperator>) -> IngressBooleanExpression<R0, Set> { IngressBooleanExpression(put(self.0, "Operator", value.into_expr()), Phase) }
 }
 impl Done for IngressBooleanExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressBooleanToEvaluate` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressbooleantoevaluate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IngressBooleanToEvaluate(Bag);
+#[must_use] pub struct IngressBooleanToEvaluate(Bag);
 impl IngressBooleanToEvaluate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Analysis`: `IngressAnalysis`. Update: in place.
-    pub fn analysis(mut self, value: impl Arg<IngressAnalysis>) -> Self { self.0.set("Analysis", value.into_expr()); self }
+    pub fn analysis(self, value: impl Arg<IngressAnalysis>) -> Self { Self(put(self.0, "Analysis", value.into_expr())) }
     /// `IsInAddressList`: `IngressIsInAddressList`. Update: in place.
-    pub fn is_in_address_list(mut self, value: impl Arg<IngressIsInAddressList>) -> Self { self.0.set("IsInAddressList", value.into_expr()); self }
+    pub fn is_in_address_list(self, value: impl Arg<IngressIsInAddressList>) -> Self { Self(put(self.0, "IsInAddressList", value.into_expr())) }
 }
 impl Done for IngressBooleanToEvaluate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressIpToEvaluate` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressiptoevaluate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IngressIpToEvaluate<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IngressIpToEvaluate<R0 = Set>(Bag, Phase<(R0,)>);
 impl IngressIpToEvaluate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IngressIpToEvaluate<super::missing::Attribute> { IngressIpToEvaluate(Bag::default(), Phase) }
+    pub fn new() -> IngressIpToEvaluate<Missing<super::required::Attribute>> { IngressIpToEvaluate(Bag::default(), Phase) }
 }
 impl<R0> IngressIpToEvaluate<R0> {
     /// `Attribute`: `IngressIpToEvaluateAttribute`, required. Update: in place.
-    pub fn attribute(mut self, value: impl Arg<IngressIpToEvaluateAttribute>) -> IngressIpToEvaluate<Set> { self.0.set("Attribute", value.into_expr()); IngressIpToEvaluate(self.0, Phase) }
+    pub fn attribute(self, value: impl Arg<IngressIpToEvaluateAttribute>) -> IngressIpToEvaluate<Set> { IngressIpToEvaluate(put(self.0, "Attribute", value.into_expr()), Phase) }
 }
 impl Done for IngressIpToEvaluate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressIpv4Expression` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressipv4expression.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IngressIpv4Expression<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct IngressIpv4Expression<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl IngressIpv4Expression {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IngressIpv4Expression<super::missing::Evaluate, super::missing::Operator, super::missing::Values> { IngressIpv4Expression(Bag::default(), Phase) }
+    pub fn new() -> IngressIpv4Expression<Missing<super::required::Evaluate>, Missing<super::required::Operator>, Missing<super::required::Values>> { IngressIpv4Expression(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> IngressIpv4Expression<R0, R1, R2> {
     /// `Evaluate`: `IngressIpToEvaluate`, required. Update: in place.
-    pub fn evaluate(mut self, value: impl Arg<IngressIpToEvaluate>) -> IngressIpv4Expression<Set, R1, R2> { self.0.set("Evaluate", value.into_expr()); IngressIpv4Expression(self.0, Phase) }
+    pub fn evaluate(self, value: impl Arg<IngressIpToEvaluate>) -> IngressIpv4Expression<Set, R1, R2> { IngressIpv4Expression(put(self.0, "Evaluate", value.into_expr()), Phase) }
     /// `Operator`: `IngressIpv4ExpressionOperator`, required. Update: in place.
-    pub fn operator(mut self, value: impl Arg<IngressIpv4ExpressionOperator>) -> IngressIpv4Expression<R0, Set, R2> { self.0.set("Operator", value.into_expr()); IngressIpv4Expression(self.0, Phase) }
+    pub fn operator(self, value: impl Arg<IngressIpv4ExpressionOperator>) -> IngressIpv4Expression<R0, Set, R2> { IngressIpv4Expression(put(self.0, "Operator", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> IngressIpv4Expression<R0, R1, Set> { self.0.set("Values", value.into_expr()); IngressIpv4Expression(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> IngressIpv4Expression<R0, R1, Set> { IngressIpv4Expression(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for IngressIpv4Expression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressIpv6Expression` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressipv6expression.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IngressIpv6Expression<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct IngressIpv6Expression<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl IngressIpv6Expression {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IngressIpv6Expression<super::missing::Evaluate, super::missing::Operator, super::missing::Values> { IngressIpv6Expression(Bag::default(), Phase) }
+    pub fn new() -> IngressIpv6Expression<Missing<super::required::Evaluate>, Missing<super::required::Operator>, Missing<super::required::Values>> { IngressIpv6Expression(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> IngressIpv6Expression<R0, R1, R2> {
     /// `Evaluate`: `IngressIpv6ToEvaluate`, required. Update: in place.
-    pub fn evaluate(mut self, value: impl Arg<IngressIpv6ToEvaluate>) -> IngressIpv6Expression<Set, R1, R2> { self.0.set("Evaluate", value.into_expr()); IngressIpv6Expression(self.0, Phase) }
+    pub fn evaluate(self, value: impl Arg<IngressIpv6ToEvaluate>) -> IngressIpv6Expression<Set, R1, R2> { IngressIpv6Expression(put(self.0, "Evaluate", value.into_expr()), Phase) }
     /// `Operator`: `IngressIpv6ExpressionOperator`, required. Update: in place.
-    pub fn operator(mut self, value: impl Arg<IngressIpv6ExpressionOperator>) -> IngressIpv6Expression<R0, Set, R2> { self.0.set("Operator", value.into_expr()); IngressIpv6Expression(self.0, Phase) }
+    pub fn operator(self, value: impl Arg<IngressIpv6ExpressionOperator>) -> IngressIpv6Expression<R0, Set, R2> { IngressIpv6Expression(put(self.0, "Operator", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> IngressIpv6Expression<R0, R1, Set> { self.0.set("Values", value.into_expr()); IngressIpv6Expression(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> IngressIpv6Expression<R0, R1, Set> { IngressIpv6Expression(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for IngressIpv6Expression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressIpv6ToEvaluate` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressipv6toevaluate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IngressIpv6ToEvaluate<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IngressIpv6ToEvaluate<R0 = Set>(Bag, Phase<(R0,)>);
 impl IngressIpv6ToEvaluate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IngressIpv6ToEvaluate<super::missing::Attribute> { IngressIpv6ToEvaluate(Bag::default(), Phase) }
+    pub fn new() -> IngressIpv6ToEvaluate<Missing<super::required::Attribute>> { IngressIpv6ToEvaluate(Bag::default(), Phase) }
 }
 impl<R0> IngressIpv6ToEvaluate<R0> {
     /// `Attribute`: `IngressIpv6ToEvaluateAttribute`, required. Update: in place.
-    pub fn attribute(mut self, value: impl Arg<IngressIpv6ToEvaluateAttribute>) -> IngressIpv6ToEvaluate<Set> { self.0.set("Attribute", value.into_expr()); IngressIpv6ToEvaluate(self.0, Phase) }
+    pub fn attribute(self, value: impl Arg<IngressIpv6ToEvaluateAttribute>) -> IngressIpv6ToEvaluate<Set> { IngressIpv6ToEvaluate(put(self.0, "Attribute", value.into_expr()), Phase) }
 }
 impl Done for IngressIpv6ToEvaluate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressIsInAddressList` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressisinaddresslist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IngressIsInAddressList<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IngressIsInAddressList<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IngressIsInAddressList {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IngressIsInAddressList<super::missing::AddressLists, super::missing::Attribute> { IngressIsInAddressList(Bag::default(), Phase) }
+    pub fn new() -> IngressIsInAddressList<Missing<super::required::AddressLists>, Missing<super::required::Attribute>> { IngressIsInAddressList(Bag::default(), Phase) }
 }
 impl<R0, R1> IngressIsInAddressList<R0, R1> {
     /// `AddressLists`: list of text, required. Update: in place.
-    pub fn address_lists(mut self, value: impl Arg<Arr<str>>) -> IngressIsInAddressList<Set, R1> { self.0.set("AddressLists", value.into_expr()); IngressIsInAddressList(self.0, Phase) }
+    pub fn address_lists(self, value: impl Arg<Arr<str>>) -> IngressIsInAddressList<Set, R1> { IngressIsInAddressList(put(self.0, "AddressLists", value.into_expr()), Phase) }
     /// `Attribute`: `Attribute`, required. Update: in place.
-    pub fn attribute(mut self, value: impl Arg<Attribute>) -> IngressIsInAddressList<R0, Set> { self.0.set("Attribute", value.into_expr()); IngressIsInAddressList(self.0, Phase) }
+    pub fn attribute(self, value: impl Arg<Attribute>) -> IngressIsInAddressList<R0, Set> { IngressIsInAddressList(put(self.0, "Attribute", value.into_expr()), Phase) }
 }
 impl Done for IngressIsInAddressList { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressStringExpression` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressstringexpression.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IngressStringExpression<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct IngressStringExpression<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl IngressStringExpression {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IngressStringExpression<super::missing::Evaluate, super::missing::Operator, super::missing::Values> { IngressStringExpression(Bag::default(), Phase) }
+    pub fn new() -> IngressStringExpression<Missing<super::required::Evaluate>, Missing<super::required::Operator>, Missing<super::required::Values>> { IngressStringExpression(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> IngressStringExpression<R0, R1, R2> {
     /// `Evaluate`: `IngressStringToEvaluate`, required. Update: in place.
-    pub fn evaluate(mut self, value: impl Arg<IngressStringToEvaluate>) -> IngressStringExpression<Set, R1, R2> { self.0.set("Evaluate", value.into_expr()); IngressStringExpression(self.0, Phase) }
+    pub fn evaluate(self, value: impl Arg<IngressStringToEvaluate>) -> IngressStringExpression<Set, R1, R2> { IngressStringExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
     /// `Operator`: `Operator`, required. Update: in place.
-    pub fn operator(mut self, value: impl Arg<Operator>) -> IngressStringExpression<R0, Set, R2> { self.0.set("Operator", value.into_expr()); IngressStringExpression(self.0, Phase) }
+    pub fn operator(self, value: impl Arg<Operator>) -> IngressStringExpression<R0, Set, R2> { IngressStringExpression(put(self.0, "Operator", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> IngressStringExpression<R0, R1, Set> { self.0.set("Values", value.into_expr()); IngressStringExpression(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> IngressStringExpression<R0, R1, Set> { IngressStringExpression(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for IngressStringExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressStringToEvaluate` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingressstringtoevaluate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IngressStringToEvaluate(Bag);
+#[must_use] pub struct IngressStringToEvaluate(Bag);
 impl IngressStringToEvaluate {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Analysis`: `IngressAnalysis`. Update: in place.
-    pub fn analysis(mut self, value: impl Arg<IngressAnalysis>) -> Self { self.0.set("Analysis", value.into_expr()); self }
+    pub fn analysis(self, value: impl Arg<IngressAnalysis>) -> Self { Self(put(self.0, "Analysis", value.into_expr())) }
     /// `Attribute`: `Attribute`. Update: in place.
-    pub fn attribute(mut self, value: impl Arg<Attribute>) -> Self { self.0.set("Attribute", value.into_expr()); self }
+    pub fn attribute(self, value: impl Arg<Attribute>) -> Self { Self(put(self.0, "Attribute", value.into_expr())) }
 }
 impl Done for IngressStringToEvaluate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressTlsProtocolExpression` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingresstlsprotocolexpression.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IngressTlsProtocolExpression<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct IngressTlsProtocolExpression<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl IngressTlsProtocolExpression {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IngressTlsProtocolExpression<super::missing::Evaluate, super::missing::Operator, super::missing::Value> { IngressTlsProtocolExpression(Bag::default(), Phase) }
+    pub fn new() -> IngressTlsProtocolExpression<Missing<super::required::Evaluate>, Missing<super::required::Operator>, Missing<super::required::Value>> { IngressTlsProtocolExpression(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> IngressTlsProtocolExpression<R0, R1, R2> {
     /// `Evaluate`: `IngressTlsProtocolToEvaluate`, required. Update: in place.
-    pub fn evaluate(mut self, value: impl Arg<IngressTlsProtocolToEvaluate>) -> IngressTlsProtocolExpression<Set, R1, R2> { self.0.set("Evaluate", value.into_expr()); IngressTlsProtocolExpression(self.0, Phase) }
+    pub fn evaluate(self, value: impl Arg<IngressTlsProtocolToEvaluate>) -> IngressTlsProtocolExpression<Set, R1, R2> { IngressTlsProtocolExpression(put(self.0, "Evaluate", value.into_expr()), Phase) }
     /// `Operator`: `IngressTlsProtocolExpressionOperator`, required. Update: in place.
-    pub fn operator(mut self, value: impl Arg<IngressTlsProtocolExpressionOperator>) -> IngressTlsProtocolExpression<R0, Set, R2> { self.0.set("Operator", value.into_expr()); IngressTlsProtocolExpression(self.0, Phase) }
+    pub fn operator(self, value: impl Arg<IngressTlsProtocolExpressionOperator>) -> IngressTlsProtocolExpression<R0, Set, R2> { IngressTlsProtocolExpression(put(self.0, "Operator", value.into_expr()), Phase) }
     /// `Value`: `Value`, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<Value>) -> IngressTlsProtocolExpression<R0, R1, Set> { self.0.set("Value", value.into_expr()); IngressTlsProtocolExpression(self.0, Phase) }
+    pub fn value(self, value: impl Arg<Value>) -> IngressTlsProtocolExpression<R0, R1, Set> { IngressTlsProtocolExpression(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for IngressTlsProtocolExpression { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IngressTlsProtocolToEvaluate` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-ingresstlsprotocoltoevaluate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IngressTlsProtocolToEvaluate<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct IngressTlsProtocolToEvaluate<R0 = Set>(Bag, Phase<(R0,)>);
 impl IngressTlsProtocolToEvaluate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IngressTlsProtocolToEvaluate<super::missing::Attribute> { IngressTlsProtocolToEvaluate(Bag::default(), Phase) }
+    pub fn new() -> IngressTlsProtocolToEvaluate<Missing<super::required::Attribute>> { IngressTlsProtocolToEvaluate(Bag::default(), Phase) }
 }
 impl<R0> IngressTlsProtocolToEvaluate<R0> {
     /// `Attribute`: `IngressTlsProtocolToEvaluateAttribute`, required. Update: in place.
-    pub fn attribute(mut self, value: impl Arg<IngressTlsProtocolToEvaluateAttribute>) -> IngressTlsProtocolToEvaluate<Set> { self.0.set("Attribute", value.into_expr()); IngressTlsProtocolToEvaluate(self.0, Phase) }
+    pub fn attribute(self, value: impl Arg<IngressTlsProtocolToEvaluateAttribute>) -> IngressTlsProtocolToEvaluate<Set> { IngressTlsProtocolToEvaluate(put(self.0, "Attribute", value.into_expr()), Phase) }
 }
 impl Done for IngressTlsProtocolToEvaluate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyCondition` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-policycondition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyCondition(Bag);
+#[must_use] pub struct PolicyCondition(Bag);
 impl PolicyCondition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BooleanExpression`: `IngressBooleanExpression`. Update: in place.
-    pub fn boolean_expression(mut self, value: impl Arg<IngressBooleanExpression>) -> Self { self.0.set("BooleanExpression", value.into_expr()); self }
+    pub fn boolean_expression(self, value: impl Arg<IngressBooleanExpression>) -> Self { Self(put(self.0, "BooleanExpression", value.into_expr())) }
     /// `IpExpression`: `IngressIpv4Expression`. Update: in place.
-    pub fn ip_expression(mut self, value: impl Arg<IngressIpv4Expression>) -> Self { self.0.set("IpExpression", value.into_expr()); self }
+    pub fn ip_expression(self, value: impl Arg<IngressIpv4Expression>) -> Self { Self(put(self.0, "IpExpression", value.into_expr())) }
     /// `Ipv6Expression`: `IngressIpv6Expression`. Update: in place.
-    pub fn ipv6_expression(mut self, value: impl Arg<IngressIpv6Expression>) -> Self { self.0.set("Ipv6Expression", value.into_expr()); self }
+    pub fn ipv6_expression(self, value: impl Arg<IngressIpv6Expression>) -> Self { Self(put(self.0, "Ipv6Expression", value.into_expr())) }
     /// `StringExpression`: `IngressStringExpression`. Update: in place.
-    pub fn string_expression(mut self, value: impl Arg<IngressStringExpression>) -> Self { self.0.set("StringExpression", value.into_expr()); self }
+    pub fn string_expression(self, value: impl Arg<IngressStringExpression>) -> Self { Self(put(self.0, "StringExpression", value.into_expr())) }
     /// `TlsExpression`: `IngressTlsProtocolExpression`. Update: in place.
-    pub fn tls_expression(mut self, value: impl Arg<IngressTlsProtocolExpression>) -> Self { self.0.set("TlsExpression", value.into_expr()); self }
+    pub fn tls_expression(self, value: impl Arg<IngressTlsProtocolExpression>) -> Self { Self(put(self.0, "TlsExpression", value.into_expr())) }
 }
 impl Done for PolicyCondition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyStatement` of `AWS::SES::MailManagerTrafficPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-mailmanagertrafficpolicy-policystatement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyStatement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PolicyStatement<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PolicyStatement {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PolicyStatement<super::missing::Action, super::missing::Conditions> { PolicyStatement(Bag::default(), Phase) }
+    pub fn new() -> PolicyStatement<Missing<super::required::Action>, Missing<super::required::Conditions>> { PolicyStatement(Bag::default(), Phase) }
 }
 impl<R0, R1> PolicyStatement<R0, R1> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> PolicyStatement<Set, R1> { self.0.set("Action", value.into_expr()); PolicyStatement(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> PolicyStatement<Set, R1> { PolicyStatement(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Conditions`: list of `PolicyCondition`, required. Update: in place.
-    pub fn conditions(mut self, value: impl Arg<Arr<PolicyCondition>>) -> PolicyStatement<R0, Set> { self.0.set("Conditions", value.into_expr()); PolicyStatement(self.0, Phase) }
+    pub fn conditions(self, value: impl Arg<Arr<PolicyCondition>>) -> PolicyStatement<R0, Set> { PolicyStatement(put(self.0, "Conditions", value.into_expr()), Phase) }
 }
 impl Done for PolicyStatement { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -1571,49 +1569,49 @@ impl CfnMultiRegionEndpoint {
     /// `AWS::SES::MultiRegionEndpoint`
     pub const TYPE: &'static str = "AWS::SES::MultiRegionEndpoint";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnMultiRegionEndpointProps<R0, R1>) -> Self where CfnMultiRegionEndpointProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMultiRegionEndpointProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `EndpointName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnMultiRegionEndpoint { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::MultiRegionEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-multiregionendpoint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMultiRegionEndpointProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnMultiRegionEndpointProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnMultiRegionEndpointProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMultiRegionEndpointProps<missing::Details, missing::EndpointName> { CfnMultiRegionEndpointProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMultiRegionEndpointProps<Missing<required::Details>, Missing<required::EndpointName>> { CfnMultiRegionEndpointProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMultiRegionEndpointProps<R0, R1> {
     /// `Details`: `Details`, required. Update: replacement.
-    pub fn details(mut self, value: impl Arg<multi_region_endpoint::Details>) -> CfnMultiRegionEndpointProps<Set, R1> { self.0.set("Details", value.into_expr()); CfnMultiRegionEndpointProps(self.0, Phase) }
+    pub fn details(self, value: impl Arg<multi_region_endpoint::Details>) -> CfnMultiRegionEndpointProps<Set, R1> { CfnMultiRegionEndpointProps(put(self.0, "Details", value.into_expr()), Phase) }
     /// `EndpointName`: text, required. Update: replacement.
-    pub fn endpoint_name(mut self, value: impl Arg<str>) -> CfnMultiRegionEndpointProps<R0, Set> { self.0.set("EndpointName", value.into_expr()); CfnMultiRegionEndpointProps(self.0, Phase) }
+    pub fn endpoint_name(self, value: impl Arg<str>) -> CfnMultiRegionEndpointProps<R0, Set> { CfnMultiRegionEndpointProps(put(self.0, "EndpointName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMultiRegionEndpointProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::MultiRegionEndpoint`.
 pub mod multi_region_endpoint {
 use crate::cfn::support::*;
 /// The property type `Details` of `AWS::SES::MultiRegionEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-multiregionendpoint-details.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Details<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Details<R0 = Set>(Bag, Phase<(R0,)>);
 impl Details {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Details<super::missing::RouteDetails> { Details(Bag::default(), Phase) }
+    pub fn new() -> Details<Missing<super::required::RouteDetails>> { Details(Bag::default(), Phase) }
 }
 impl<R0> Details<R0> {
     /// `RouteDetails`: list of `RouteDetailsItems`, required. Update: replacement.
-    pub fn route_details(mut self, value: impl Arg<Arr<RouteDetailsItems>>) -> Details<Set> { self.0.set("RouteDetails", value.into_expr()); Details(self.0, Phase) }
+    pub fn route_details(self, value: impl Arg<Arr<RouteDetailsItems>>) -> Details<Set> { Details(put(self.0, "RouteDetails", value.into_expr()), Phase) }
 }
 impl Done for Details { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RouteDetailsItems` of `AWS::SES::MultiRegionEndpoint`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-multiregionendpoint-routedetailsitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RouteDetailsItems<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RouteDetailsItems<R0 = Set>(Bag, Phase<(R0,)>);
 impl RouteDetailsItems {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RouteDetailsItems<super::missing::Region> { RouteDetailsItems(Bag::default(), Phase) }
+    pub fn new() -> RouteDetailsItems<Missing<super::required::Region>> { RouteDetailsItems(Bag::default(), Phase) }
 }
 impl<R0> RouteDetailsItems<R0> {
     /// `Region`: text, required. Update: replacement.
-    pub fn region(mut self, value: impl Arg<str>) -> RouteDetailsItems<Set> { self.0.set("Region", value.into_expr()); RouteDetailsItems(self.0, Phase) }
+    pub fn region(self, value: impl Arg<str>) -> RouteDetailsItems<Set> { RouteDetailsItems(put(self.0, "Region", value.into_expr()), Phase) }
 }
 impl Done for RouteDetailsItems { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1623,7 +1621,7 @@ impl CfnReceiptFilter {
     /// `AWS::SES::ReceiptFilter`
     pub const TYPE: &'static str = "AWS::SES::ReceiptFilter";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnReceiptFilterProps<R0>) -> Self where CfnReceiptFilterProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReceiptFilterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -1631,43 +1629,43 @@ impl CfnReceiptFilter {
 }
 impl Parent for CfnReceiptFilter { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::ReceiptFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-receiptfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnReceiptFilterProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnReceiptFilterProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnReceiptFilterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnReceiptFilterProps<missing::Filter> { CfnReceiptFilterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnReceiptFilterProps<Missing<required::Filter>> { CfnReceiptFilterProps(Bag::default(), Phase) }
 }
 impl<R0> CfnReceiptFilterProps<R0> {
     /// `Filter`: `Filter`, required. Update: replacement.
-    pub fn filter(mut self, value: impl Arg<receipt_filter::Filter>) -> CfnReceiptFilterProps<Set> { self.0.set("Filter", value.into_expr()); CfnReceiptFilterProps(self.0, Phase) }
+    pub fn filter(self, value: impl Arg<receipt_filter::Filter>) -> CfnReceiptFilterProps<Set> { CfnReceiptFilterProps(put(self.0, "Filter", value.into_expr()), Phase) }
 }
 impl Done for CfnReceiptFilterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::ReceiptFilter`.
 pub mod receipt_filter {
 use crate::cfn::support::*;
 /// The property type `Filter` of `AWS::SES::ReceiptFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptfilter-filter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Filter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Filter<R0 = Set>(Bag, Phase<(R0,)>);
 impl Filter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Filter<super::missing::IpFilter> { Filter(Bag::default(), Phase) }
+    pub fn new() -> Filter<Missing<super::required::IpFilter>> { Filter(Bag::default(), Phase) }
 }
 impl<R0> Filter<R0> {
     /// `IpFilter`: `IpFilter`, required. Update: replacement.
-    pub fn ip_filter(mut self, value: impl Arg<IpFilter>) -> Filter<Set> { self.0.set("IpFilter", value.into_expr()); Filter(self.0, Phase) }
+    pub fn ip_filter(self, value: impl Arg<IpFilter>) -> Filter<Set> { Filter(put(self.0, "IpFilter", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for Filter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IpFilter` of `AWS::SES::ReceiptFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptfilter-ipfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IpFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IpFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IpFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IpFilter<super::missing::Cidr, super::missing::Policy> { IpFilter(Bag::default(), Phase) }
+    pub fn new() -> IpFilter<Missing<super::required::Cidr>, Missing<super::required::Policy>> { IpFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> IpFilter<R0, R1> {
     /// `Cidr`: text, required. Update: replacement.
-    pub fn cidr(mut self, value: impl Arg<str>) -> IpFilter<Set, R1> { self.0.set("Cidr", value.into_expr()); IpFilter(self.0, Phase) }
+    pub fn cidr(self, value: impl Arg<str>) -> IpFilter<Set, R1> { IpFilter(put(self.0, "Cidr", value.into_expr()), Phase) }
     /// `Policy`: text, required. Update: replacement.
-    pub fn policy(mut self, value: impl Arg<str>) -> IpFilter<R0, Set> { self.0.set("Policy", value.into_expr()); IpFilter(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<str>) -> IpFilter<R0, Set> { IpFilter(put(self.0, "Policy", value.into_expr()), Phase) }
 }
 impl Done for IpFilter { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1677,7 +1675,7 @@ impl CfnReceiptRule {
     /// `AWS::SES::ReceiptRule`
     pub const TYPE: &'static str = "AWS::SES::ReceiptRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnReceiptRuleProps<R0, R1>) -> Self where CfnReceiptRuleProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReceiptRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -1687,179 +1685,179 @@ impl CfnReceiptRule {
 }
 impl Parent for CfnReceiptRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::ReceiptRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-receiptrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnReceiptRuleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnReceiptRuleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnReceiptRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnReceiptRuleProps<missing::Rule, missing::RuleSetName> { CfnReceiptRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnReceiptRuleProps<Missing<required::Rule>, Missing<required::RuleSetName>> { CfnReceiptRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnReceiptRuleProps<R0, R1> {
     /// `After`: text. Update: in place.
-    pub fn after(mut self, value: impl Arg<str>) -> Self { self.0.set("After", value.into_expr()); self }
+    pub fn after(self, value: impl Arg<str>) -> Self { Self(put(self.0, "After", value.into_expr()), Phase) }
     /// `Rule`: `Rule`, required. Update: in place.
-    pub fn rule(mut self, value: impl Arg<receipt_rule::Rule>) -> CfnReceiptRuleProps<Set, R1> { self.0.set("Rule", value.into_expr()); CfnReceiptRuleProps(self.0, Phase) }
+    pub fn rule(self, value: impl Arg<receipt_rule::Rule>) -> CfnReceiptRuleProps<Set, R1> { CfnReceiptRuleProps(put(self.0, "Rule", value.into_expr()), Phase) }
     /// `RuleSetName`: text, required. Update: replacement.
-    pub fn rule_set_name(mut self, value: impl Arg<str>) -> CfnReceiptRuleProps<R0, Set> { self.0.set("RuleSetName", value.into_expr()); CfnReceiptRuleProps(self.0, Phase) }
+    pub fn rule_set_name(self, value: impl Arg<str>) -> CfnReceiptRuleProps<R0, Set> { CfnReceiptRuleProps(put(self.0, "RuleSetName", value.into_expr()), Phase) }
 }
 impl Done for CfnReceiptRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::ReceiptRule`.
 pub mod receipt_rule {
 use crate::cfn::support::*;
 /// The property type `Action` of `AWS::SES::ReceiptRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Action(Bag);
+#[must_use] pub struct Action(Bag);
 impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddHeaderAction`: `AddHeaderAction`. Update: in place.
-    pub fn add_header_action(mut self, value: impl Arg<AddHeaderAction>) -> Self { self.0.set("AddHeaderAction", value.into_expr()); self }
+    pub fn add_header_action(self, value: impl Arg<AddHeaderAction>) -> Self { Self(put(self.0, "AddHeaderAction", value.into_expr())) }
     /// `BounceAction`: `BounceAction`. Update: in place.
-    pub fn bounce_action(mut self, value: impl Arg<BounceAction>) -> Self { self.0.set("BounceAction", value.into_expr()); self }
+    pub fn bounce_action(self, value: impl Arg<BounceAction>) -> Self { Self(put(self.0, "BounceAction", value.into_expr())) }
     /// `ConnectAction`: `ConnectAction`. Update: in place.
-    pub fn connect_action(mut self, value: impl Arg<ConnectAction>) -> Self { self.0.set("ConnectAction", value.into_expr()); self }
+    pub fn connect_action(self, value: impl Arg<ConnectAction>) -> Self { Self(put(self.0, "ConnectAction", value.into_expr())) }
     /// `LambdaAction`: `LambdaAction`. Update: in place.
-    pub fn lambda_action(mut self, value: impl Arg<LambdaAction>) -> Self { self.0.set("LambdaAction", value.into_expr()); self }
+    pub fn lambda_action(self, value: impl Arg<LambdaAction>) -> Self { Self(put(self.0, "LambdaAction", value.into_expr())) }
     /// `S3Action`: `S3Action`. Update: in place.
-    pub fn s3_action(mut self, value: impl Arg<S3Action>) -> Self { self.0.set("S3Action", value.into_expr()); self }
+    pub fn s3_action(self, value: impl Arg<S3Action>) -> Self { Self(put(self.0, "S3Action", value.into_expr())) }
     /// `SNSAction`: `SNSAction`. Update: in place.
-    pub fn sns_action(mut self, value: impl Arg<SNSAction>) -> Self { self.0.set("SNSAction", value.into_expr()); self }
+    pub fn sns_action(self, value: impl Arg<SNSAction>) -> Self { Self(put(self.0, "SNSAction", value.into_expr())) }
     /// `StopAction`: `StopAction`. Update: in place.
-    pub fn stop_action(mut self, value: impl Arg<StopAction>) -> Self { self.0.set("StopAction", value.into_expr()); self }
+    pub fn stop_action(self, value: impl Arg<StopAction>) -> Self { Self(put(self.0, "StopAction", value.into_expr())) }
     /// `WorkmailAction`: `WorkmailAction`. Update: in place.
-    pub fn workmail_action(mut self, value: impl Arg<WorkmailAction>) -> Self { self.0.set("WorkmailAction", value.into_expr()); self }
+    pub fn workmail_action(self, value: impl Arg<WorkmailAction>) -> Self { Self(put(self.0, "WorkmailAction", value.into_expr())) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AddHeaderAction` of `AWS::SES::ReceiptRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-addheaderaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AddHeaderAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AddHeaderAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AddHeaderAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AddHeaderAction<super::missing::HeaderName, super::missing::HeaderValue> { AddHeaderAction(Bag::default(), Phase) }
+    pub fn new() -> AddHeaderAction<Missing<super::required::HeaderName>, Missing<super::required::HeaderValue>> { AddHeaderAction(Bag::default(), Phase) }
 }
 impl<R0, R1> AddHeaderAction<R0, R1> {
     /// `HeaderName`: text, required. Update: in place.
-    pub fn header_name(mut self, value: impl Arg<str>) -> AddHeaderAction<Set, R1> { self.0.set("HeaderName", value.into_expr()); AddHeaderAction(self.0, Phase) }
+    pub fn header_name(self, value: impl Arg<str>) -> AddHeaderAction<Set, R1> { AddHeaderAction(put(self.0, "HeaderName", value.into_expr()), Phase) }
     /// `HeaderValue`: text, required. Update: in place.
-    pub fn header_value(mut self, value: impl Arg<str>) -> AddHeaderAction<R0, Set> { self.0.set("HeaderValue", value.into_expr()); AddHeaderAction(self.0, Phase) }
+    pub fn header_value(self, value: impl Arg<str>) -> AddHeaderAction<R0, Set> { AddHeaderAction(put(self.0, "HeaderValue", value.into_expr()), Phase) }
 }
 impl Done for AddHeaderAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BounceAction` of `AWS::SES::ReceiptRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-bounceaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BounceAction<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct BounceAction<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl BounceAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BounceAction<super::missing::Message, super::missing::Sender, super::missing::SmtpReplyCode> { BounceAction(Bag::default(), Phase) }
+    pub fn new() -> BounceAction<Missing<super::required::Message>, Missing<super::required::Sender>, Missing<super::required::SmtpReplyCode>> { BounceAction(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> BounceAction<R0, R1, R2> {
     /// `Message`: text, required. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> BounceAction<Set, R1, R2> { self.0.set("Message", value.into_expr()); BounceAction(self.0, Phase) }
+    pub fn message(self, value: impl Arg<str>) -> BounceAction<Set, R1, R2> { BounceAction(put(self.0, "Message", value.into_expr()), Phase) }
     /// `Sender`: text, required. Update: in place.
-    pub fn sender(mut self, value: impl Arg<str>) -> BounceAction<R0, Set, R2> { self.0.set("Sender", value.into_expr()); BounceAction(self.0, Phase) }
+    pub fn sender(self, value: impl Arg<str>) -> BounceAction<R0, Set, R2> { BounceAction(put(self.0, "Sender", value.into_expr()), Phase) }
     /// `SmtpReplyCode`: text, required. Update: in place.
-    pub fn smtp_reply_code(mut self, value: impl Arg<str>) -> BounceAction<R0, R1, Set> { self.0.set("SmtpReplyCode", value.into_expr()); BounceAction(self.0, Phase) }
+    pub fn smtp_reply_code(self, value: impl Arg<str>) -> BounceAction<R0, R1, Set> { BounceAction(put(self.0, "SmtpReplyCode", value.into_expr()), Phase) }
     /// `StatusCode`: text. Update: in place.
-    pub fn status_code(mut self, value: impl Arg<str>) -> Self { self.0.set("StatusCode", value.into_expr()); self }
-    /// `TopicArn`: text. Update: in place.
-    pub fn topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> Self { self.0.set("TopicArn", value.into_expr()); self }
+    pub fn status_code(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusCode", value.into_expr()), Phase) }
+    /// `TopicArn`: `SnsTopicArn`. Update: in place.
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for BounceAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectAction` of `AWS::SES::ReceiptRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-connectaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConnectAction<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConnectAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectAction<super::missing::IAMRoleARN, super::missing::InstanceARN> { ConnectAction(Bag::default(), Phase) }
+    pub fn new() -> ConnectAction<Missing<super::required::IAMRoleARN>, Missing<super::required::InstanceARN>> { ConnectAction(Bag::default(), Phase) }
 }
 impl<R0, R1> ConnectAction<R0, R1> {
-    /// `IAMRoleARN`: text, required. Update: in place.
-    pub fn iam_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> ConnectAction<Set, R1> { self.0.set("IAMRoleARN", value.into_expr()); ConnectAction(self.0, Phase) }
+    /// `IAMRoleARN`: `IamRoleArn`, required. Update: in place.
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> ConnectAction<Set, R1> { ConnectAction(put(self.0, "IAMRoleARN", value.into_expr()), Phase) }
     /// `InstanceARN`: text, required. Update: in place.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> ConnectAction<R0, Set> { self.0.set("InstanceARN", value.into_expr()); ConnectAction(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> ConnectAction<R0, Set> { ConnectAction(put(self.0, "InstanceARN", value.into_expr()), Phase) }
 }
 impl Done for ConnectAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LambdaAction` of `AWS::SES::ReceiptRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-lambdaaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LambdaAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LambdaAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl LambdaAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LambdaAction<super::missing::FunctionArn> { LambdaAction(Bag::default(), Phase) }
+    pub fn new() -> LambdaAction<Missing<super::required::FunctionArn>> { LambdaAction(Bag::default(), Phase) }
 }
 impl<R0> LambdaAction<R0> {
-    /// `FunctionArn`: text, required. Update: in place.
-    pub fn function_arn(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaAction<Set> { self.0.set("FunctionArn", value.into_expr()); LambdaAction(self.0, Phase) }
+    /// `FunctionArn`: `LambdaFunctionArn`, required. Update: in place.
+    pub fn function_arn(self, value: impl Arg<kind::LambdaFunctionArn>) -> LambdaAction<Set> { LambdaAction(put(self.0, "FunctionArn", value.into_expr()), Phase) }
     /// `InvocationType`: text. Update: in place.
-    pub fn invocation_type(mut self, value: impl Arg<str>) -> Self { self.0.set("InvocationType", value.into_expr()); self }
-    /// `TopicArn`: text. Update: in place.
-    pub fn topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> Self { self.0.set("TopicArn", value.into_expr()); self }
+    pub fn invocation_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvocationType", value.into_expr()), Phase) }
+    /// `TopicArn`: `SnsTopicArn`. Update: in place.
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for LambdaAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::SES::ReceiptRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rule(Bag);
+#[must_use] pub struct Rule(Bag);
 impl Rule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Actions`: list of `Action`. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Arr<Action>>) -> Self { self.0.set("Actions", value.into_expr()); self }
+    pub fn actions(self, value: impl Arg<Arr<Action>>) -> Self { Self(put(self.0, "Actions", value.into_expr())) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Recipients`: list of text. Update: in place.
-    pub fn recipients(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Recipients", value.into_expr()); self }
+    pub fn recipients(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Recipients", value.into_expr())) }
     /// `ScanEnabled`: boolean. Update: in place.
-    pub fn scan_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("ScanEnabled", value.into_expr()); self }
+    pub fn scan_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ScanEnabled", value.into_expr())) }
     /// `TlsPolicy`: text. Update: in place.
-    pub fn tls_policy(mut self, value: impl Arg<str>) -> Self { self.0.set("TlsPolicy", value.into_expr()); self }
+    pub fn tls_policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TlsPolicy", value.into_expr())) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Action` of `AWS::SES::ReceiptRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-s3action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Action<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3Action<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3Action {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Action<super::missing::BucketName> { S3Action(Bag::default(), Phase) }
+    pub fn new() -> S3Action<Missing<super::required::BucketName>> { S3Action(Bag::default(), Phase) }
 }
 impl<R0> S3Action<R0> {
-    /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3Action<Set> { self.0.set("BucketName", value.into_expr()); S3Action(self.0, Phase) }
-    /// `IamRoleArn`: text. Update: in place.
-    pub fn iam_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("IamRoleArn", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Action<Set> { S3Action(put(self.0, "BucketName", value.into_expr()), Phase) }
+    /// `IamRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `ObjectKeyPrefix`: text. Update: in place.
-    pub fn object_key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("ObjectKeyPrefix", value.into_expr()); self }
-    /// `TopicArn`: text. Update: in place.
-    pub fn topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> Self { self.0.set("TopicArn", value.into_expr()); self }
+    pub fn object_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectKeyPrefix", value.into_expr()), Phase) }
+    /// `TopicArn`: `SnsTopicArn`. Update: in place.
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for S3Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SNSAction` of `AWS::SES::ReceiptRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-snsaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SNSAction(Bag);
+#[must_use] pub struct SNSAction(Bag);
 impl SNSAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Encoding`: text. Update: in place.
-    pub fn encoding(mut self, value: impl Arg<str>) -> Self { self.0.set("Encoding", value.into_expr()); self }
-    /// `TopicArn`: text. Update: in place.
-    pub fn topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> Self { self.0.set("TopicArn", value.into_expr()); self }
+    pub fn encoding(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Encoding", value.into_expr())) }
+    /// `TopicArn`: `SnsTopicArn`. Update: in place.
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value.into_expr())) }
 }
 impl Done for SNSAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StopAction` of `AWS::SES::ReceiptRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-stopaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StopAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StopAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl StopAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StopAction<super::missing::Scope> { StopAction(Bag::default(), Phase) }
+    pub fn new() -> StopAction<Missing<super::required::Scope>> { StopAction(Bag::default(), Phase) }
 }
 impl<R0> StopAction<R0> {
     /// `Scope`: text, required. Update: in place.
-    pub fn scope(mut self, value: impl Arg<str>) -> StopAction<Set> { self.0.set("Scope", value.into_expr()); StopAction(self.0, Phase) }
-    /// `TopicArn`: text. Update: in place.
-    pub fn topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> Self { self.0.set("TopicArn", value.into_expr()); self }
+    pub fn scope(self, value: impl Arg<str>) -> StopAction<Set> { StopAction(put(self.0, "Scope", value.into_expr()), Phase) }
+    /// `TopicArn`: `SnsTopicArn`. Update: in place.
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for StopAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkmailAction` of `AWS::SES::ReceiptRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-receiptrule-workmailaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkmailAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WorkmailAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl WorkmailAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WorkmailAction<super::missing::OrganizationArn> { WorkmailAction(Bag::default(), Phase) }
+    pub fn new() -> WorkmailAction<Missing<super::required::OrganizationArn>> { WorkmailAction(Bag::default(), Phase) }
 }
 impl<R0> WorkmailAction<R0> {
     /// `OrganizationArn`: text, required. Update: in place.
-    pub fn organization_arn(mut self, value: impl Arg<str>) -> WorkmailAction<Set> { self.0.set("OrganizationArn", value.into_expr()); WorkmailAction(self.0, Phase) }
-    /// `TopicArn`: text. Update: in place.
-    pub fn topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> Self { self.0.set("TopicArn", value.into_expr()); self }
+    pub fn organization_arn(self, value: impl Arg<str>) -> WorkmailAction<Set> { WorkmailAction(put(self.0, "OrganizationArn", value.into_expr()), Phase) }
+    /// `TopicArn`: `SnsTopicArn`. Update: in place.
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for WorkmailAction { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1875,12 +1873,12 @@ impl CfnReceiptRuleSet {
 }
 impl Parent for CfnReceiptRuleSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::ReceiptRuleSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-receiptruleset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnReceiptRuleSetProps(Bag);
+#[must_use] pub struct CfnReceiptRuleSetProps(Bag);
 impl CfnReceiptRuleSetProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RuleSetName`: text. Update: replacement.
-    pub fn rule_set_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RuleSetName", value.into_expr()); self }
+    pub fn rule_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RuleSetName", value.into_expr())) }
 }
 impl Done for CfnReceiptRuleSetProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SES::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-template.html)
@@ -1897,34 +1895,34 @@ impl CfnTemplate {
 }
 impl Parent for CfnTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-template.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTemplateProps(Bag);
+#[must_use] pub struct CfnTemplateProps(Bag);
 impl CfnTemplateProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Template`: `Template`. Update: in place.
-    pub fn template(mut self, value: impl Arg<template::Template>) -> Self { self.0.set("Template", value.into_expr()); self }
+    pub fn template(self, value: impl Arg<template::Template>) -> Self { Self(put(self.0, "Template", value.into_expr())) }
 }
 impl Done for CfnTemplateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::Template`.
 pub mod template {
 use crate::cfn::support::*;
 /// The property type `Template` of `AWS::SES::Template`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-template-template.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Template<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Template<R0 = Set>(Bag, Phase<(R0,)>);
 impl Template {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Template<super::missing::SubjectPart> { Template(Bag::default(), Phase) }
+    pub fn new() -> Template<Missing<super::required::SubjectPart>> { Template(Bag::default(), Phase) }
 }
 impl<R0> Template<R0> {
     /// `HtmlPart`: text. Update: in place.
-    pub fn html_part(mut self, value: impl Arg<str>) -> Self { self.0.set("HtmlPart", value.into_expr()); self }
+    pub fn html_part(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HtmlPart", value.into_expr()), Phase) }
     /// `SubjectPart`: text, required. Update: in place.
-    pub fn subject_part(mut self, value: impl Arg<str>) -> Template<Set> { self.0.set("SubjectPart", value.into_expr()); Template(self.0, Phase) }
+    pub fn subject_part(self, value: impl Arg<str>) -> Template<Set> { Template(put(self.0, "SubjectPart", value.into_expr()), Phase) }
     /// `TemplateName`: text. Update: replacement.
-    pub fn template_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TemplateName", value.into_expr()); self }
+    pub fn template_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TemplateName", value.into_expr()), Phase) }
     /// `TextPart`: text. Update: in place.
-    pub fn text_part(mut self, value: impl Arg<str>) -> Self { self.0.set("TextPart", value.into_expr()); self }
+    pub fn text_part(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TextPart", value.into_expr()), Phase) }
 }
 impl Done for Template { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1934,40 +1932,40 @@ impl CfnTenant {
     /// `AWS::SES::Tenant`
     pub const TYPE: &'static str = "AWS::SES::Tenant";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnTenantProps<R0>) -> Self where CfnTenantProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTenantProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TenantName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnTenant { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::Tenant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-tenant.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTenantProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnTenantProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnTenantProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTenantProps<missing::TenantName> { CfnTenantProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTenantProps<Missing<required::TenantName>> { CfnTenantProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTenantProps<R0> {
     /// `ResourceAssociations`: list of `ResourceAssociation`. Update: in place.
-    pub fn resource_associations(mut self, value: impl Arg<Arr<tenant::ResourceAssociation>>) -> Self { self.0.set("ResourceAssociations", value.into_expr()); self }
+    pub fn resource_associations(self, value: impl Arg<Arr<tenant::ResourceAssociation>>) -> Self { Self(put(self.0, "ResourceAssociations", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TenantName`: text, required. Update: replacement.
-    pub fn tenant_name(mut self, value: impl Arg<str>) -> CfnTenantProps<Set> { self.0.set("TenantName", value.into_expr()); CfnTenantProps(self.0, Phase) }
+    pub fn tenant_name(self, value: impl Arg<str>) -> CfnTenantProps<Set> { CfnTenantProps(put(self.0, "TenantName", value.into_expr()), Phase) }
 }
 impl Done for CfnTenantProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::Tenant`.
 pub mod tenant {
 use crate::cfn::support::*;
 /// The property type `ResourceAssociation` of `AWS::SES::Tenant`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-tenant-resourceassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceAssociation<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ResourceAssociation<R0 = Set>(Bag, Phase<(R0,)>);
 impl ResourceAssociation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ResourceAssociation<super::missing::ResourceArn> { ResourceAssociation(Bag::default(), Phase) }
+    pub fn new() -> ResourceAssociation<Missing<super::required::ResourceArn>> { ResourceAssociation(Bag::default(), Phase) }
 }
 impl<R0> ResourceAssociation<R0> {
     /// `ResourceArn`: text, required. Update: in place.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> ResourceAssociation<Set> { self.0.set("ResourceArn", value.into_expr()); ResourceAssociation(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> ResourceAssociation<Set> { ResourceAssociation(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for ResourceAssociation { fn into_props(self) -> Bag { self.0 } }
 }
@@ -1985,37 +1983,37 @@ impl CfnVdmAttributes {
 }
 impl Parent for CfnVdmAttributes { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SES::VdmAttributes`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ses-vdmattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVdmAttributesProps(Bag);
+#[must_use] pub struct CfnVdmAttributesProps(Bag);
 impl CfnVdmAttributesProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DashboardAttributes`: `DashboardAttributes`. Update: in place.
-    pub fn dashboard_attributes(mut self, value: impl Arg<vdm_attributes::DashboardAttributes>) -> Self { self.0.set("DashboardAttributes", value.into_expr()); self }
+    pub fn dashboard_attributes(self, value: impl Arg<vdm_attributes::DashboardAttributes>) -> Self { Self(put(self.0, "DashboardAttributes", value.into_expr())) }
     /// `GuardianAttributes`: `GuardianAttributes`. Update: in place.
-    pub fn guardian_attributes(mut self, value: impl Arg<vdm_attributes::GuardianAttributes>) -> Self { self.0.set("GuardianAttributes", value.into_expr()); self }
+    pub fn guardian_attributes(self, value: impl Arg<vdm_attributes::GuardianAttributes>) -> Self { Self(put(self.0, "GuardianAttributes", value.into_expr())) }
 }
 impl Done for CfnVdmAttributesProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SES::VdmAttributes`.
 pub mod vdm_attributes {
 use crate::cfn::support::*;
 /// The property type `DashboardAttributes` of `AWS::SES::VdmAttributes`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-vdmattributes-dashboardattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DashboardAttributes(Bag);
+#[must_use] pub struct DashboardAttributes(Bag);
 impl DashboardAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EngagementMetrics`: text. Update: in place.
-    pub fn engagement_metrics(mut self, value: impl Arg<str>) -> Self { self.0.set("EngagementMetrics", value.into_expr()); self }
+    pub fn engagement_metrics(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EngagementMetrics", value.into_expr())) }
 }
 impl Done for DashboardAttributes { fn into_props(self) -> Bag { self.0 } }
 /// The property type `GuardianAttributes` of `AWS::SES::VdmAttributes`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ses-vdmattributes-guardianattributes.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GuardianAttributes(Bag);
+#[must_use] pub struct GuardianAttributes(Bag);
 impl GuardianAttributes {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OptimizedSharedDelivery`: text. Update: in place.
-    pub fn optimized_shared_delivery(mut self, value: impl Arg<str>) -> Self { self.0.set("OptimizedSharedDelivery", value.into_expr()); self }
+    pub fn optimized_shared_delivery(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptimizedSharedDelivery", value.into_expr())) }
 }
 impl Done for GuardianAttributes { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, Actions, AddonName, AddonSubscriptionId, AddressLists, Analyzer, ApplicationId, Attribute, Authentication, BucketName, CAContent, CertificateArn, Cidr, ConditionThreshold, ConditionThresholdEnabled, Conditions, ConfidenceVerdictThreshold, ConfigurationSetName, DefaultAction, DefaultDimensionValue, DefaultSubscriptionStatus, DeliveryStreamARN, Details, DiagnosticMessage, DimensionName, DimensionValueSource, DisplayName, EmailIdentity, EndpointName, EngagementMetrics, Evaluate, EventBusArn, EventDestination, FailureRedirectionURL, Filter, FromAddress, FromEmailAddress, FunctionArn, HeaderName, HeaderValue, IAMRoleARN, IndexId, InstanceARN, InvocationType, IpFilter, IpType, MailboxArn, MatchingEventTypes, Message, Operator, OptimizedSharedDelivery, OrganizationArn, Policy, PolicyStatements, Region, Relay, ResourceArn, ResultField, RetentionPeriod, RoleArn, RouteDetails, Rule, RuleSetId, RuleSetName, Rules, S3Bucket, Scope, Sender, ServerName, ServerPort, SmtpReplyCode, StatusCode, SubjectPart, SuccessRedirectionURL, TargetArchive, TemplateContent, TemplateName, TemplateSubject, TenantName, TopicARN, TopicArn, TopicName, TrafficPolicyId, TrustStore, Type, Value, Values, VpcEndpointId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, Actions, AddonName, AddonSubscriptionId, AddressLists, Analyzer, ApplicationId, Attribute, Authentication, BucketName, CAContent, CertificateArn, Cidr, ConditionThreshold, ConditionThresholdEnabled, Conditions, ConfidenceVerdictThreshold, ConfigurationSetName, DefaultAction, DefaultDimensionValue, DefaultSubscriptionStatus, DeliveryStreamARN, Details, DiagnosticMessage, DimensionName, DimensionValueSource, DisplayName, EmailIdentity, EndpointName, EngagementMetrics, Evaluate, EventBusArn, EventDestination, FailureRedirectionURL, Filter, FromAddress, FromEmailAddress, FunctionArn, HeaderName, HeaderValue, IAMRoleARN, IndexId, InstanceARN, InvocationType, IpFilter, IpType, MailboxArn, MatchingEventTypes, Message, Operator, OptimizedSharedDelivery, OrganizationArn, Policy, PolicyStatements, Region, Relay, ResourceArn, ResultField, RoleArn, RouteDetails, Rule, RuleSetId, RuleSetName, Rules, S3Bucket, Scope, Sender, ServerName, ServerPort, SmtpReplyCode, StatusCode, SubjectPart, SuccessRedirectionURL, TargetArchive, TemplateContent, TemplateName, TemplateSubject, TenantName, TopicARN, TopicArn, TopicName, TrafficPolicyId, TrustStore, Type, Value, Values, VpcEndpointId } }

@@ -10,7 +10,7 @@ impl CfnDRTAccess {
     /// `AWS::Shield::DRTAccess`
     pub const TYPE: &'static str = "AWS::Shield::DRTAccess";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDRTAccessProps<R0>) -> Self where CfnDRTAccessProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDRTAccessProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AccountId`: text.
@@ -18,16 +18,16 @@ impl CfnDRTAccess {
 }
 impl Parent for CfnDRTAccess { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Shield::DRTAccess`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-drtaccess.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDRTAccessProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDRTAccessProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDRTAccessProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDRTAccessProps<missing::RoleArn> { CfnDRTAccessProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDRTAccessProps<Missing<required::RoleArn>> { CfnDRTAccessProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDRTAccessProps<R0> {
     /// `LogBucketList`: list of text. Update: in place.
-    pub fn log_bucket_list(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("LogBucketList", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnDRTAccessProps<Set> { self.0.set("RoleArn", value.into_expr()); CfnDRTAccessProps(self.0, Phase) }
+    pub fn log_bucket_list(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "LogBucketList", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnDRTAccessProps<Set> { CfnDRTAccessProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
 }
 impl Done for CfnDRTAccessProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Shield::ProactiveEngagement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-proactiveengagement.html)
@@ -36,7 +36,7 @@ impl CfnProactiveEngagement {
     /// `AWS::Shield::ProactiveEngagement`
     pub const TYPE: &'static str = "AWS::Shield::ProactiveEngagement";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnProactiveEngagementProps<R0, R1>) -> Self where CfnProactiveEngagementProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProactiveEngagementProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AccountId`: text.
@@ -44,34 +44,34 @@ impl CfnProactiveEngagement {
 }
 impl Parent for CfnProactiveEngagement { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Shield::ProactiveEngagement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-proactiveengagement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProactiveEngagementProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnProactiveEngagementProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnProactiveEngagementProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProactiveEngagementProps<missing::EmergencyContactList, missing::ProactiveEngagementStatus> { CfnProactiveEngagementProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProactiveEngagementProps<Missing<required::EmergencyContactList>, Missing<required::ProactiveEngagementStatus>> { CfnProactiveEngagementProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnProactiveEngagementProps<R0, R1> {
     /// `EmergencyContactList`: list of `EmergencyContact`, required. Update: in place.
-    pub fn emergency_contact_list(mut self, value: impl Arg<Arr<proactive_engagement::EmergencyContact>>) -> CfnProactiveEngagementProps<Set, R1> { self.0.set("EmergencyContactList", value.into_expr()); CfnProactiveEngagementProps(self.0, Phase) }
+    pub fn emergency_contact_list(self, value: impl Arg<Arr<proactive_engagement::EmergencyContact>>) -> CfnProactiveEngagementProps<Set, R1> { CfnProactiveEngagementProps(put(self.0, "EmergencyContactList", value.into_expr()), Phase) }
     /// `ProactiveEngagementStatus`: `ProactiveEngagementStatus`, required. Update: in place.
-    pub fn proactive_engagement_status(mut self, value: impl Arg<proactive_engagement::ProactiveEngagementStatus>) -> CfnProactiveEngagementProps<R0, Set> { self.0.set("ProactiveEngagementStatus", value.into_expr()); CfnProactiveEngagementProps(self.0, Phase) }
+    pub fn proactive_engagement_status(self, value: impl Arg<proactive_engagement::ProactiveEngagementStatus>) -> CfnProactiveEngagementProps<R0, Set> { CfnProactiveEngagementProps(put(self.0, "ProactiveEngagementStatus", value.into_expr()), Phase) }
 }
 impl Done for CfnProactiveEngagementProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Shield::ProactiveEngagement`.
 pub mod proactive_engagement {
 use crate::cfn::support::*;
 /// The property type `EmergencyContact` of `AWS::Shield::ProactiveEngagement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-shield-proactiveengagement-emergencycontact.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EmergencyContact<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EmergencyContact<R0 = Set>(Bag, Phase<(R0,)>);
 impl EmergencyContact {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EmergencyContact<super::missing::EmailAddress> { EmergencyContact(Bag::default(), Phase) }
+    pub fn new() -> EmergencyContact<Missing<super::required::EmailAddress>> { EmergencyContact(Bag::default(), Phase) }
 }
 impl<R0> EmergencyContact<R0> {
     /// `ContactNotes`: text. Update: in place.
-    pub fn contact_notes(mut self, value: impl Arg<str>) -> Self { self.0.set("ContactNotes", value.into_expr()); self }
+    pub fn contact_notes(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactNotes", value.into_expr()), Phase) }
     /// `EmailAddress`: text, required. Update: in place.
-    pub fn email_address(mut self, value: impl Arg<str>) -> EmergencyContact<Set> { self.0.set("EmailAddress", value.into_expr()); EmergencyContact(self.0, Phase) }
+    pub fn email_address(self, value: impl Arg<str>) -> EmergencyContact<Set> { EmergencyContact(put(self.0, "EmailAddress", value.into_expr()), Phase) }
     /// `PhoneNumber`: text. Update: in place.
-    pub fn phone_number(mut self, value: impl Arg<str>) -> Self { self.0.set("PhoneNumber", value.into_expr()); self }
+    pub fn phone_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PhoneNumber", value.into_expr()), Phase) }
 }
 impl Done for EmergencyContact { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ProactiveEngagementStatus` allows.
@@ -83,59 +83,59 @@ impl CfnProtection {
     /// `AWS::Shield::Protection`
     pub const TYPE: &'static str = "AWS::Shield::Protection";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnProtectionProps<R0, R1>) -> Self where CfnProtectionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProtectionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProtectionArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ProtectionArn`: text.
+    /// The attribute `ProtectionArn`: `OtherArn`.
     pub fn attr_protection_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProtectionArn") }
     /// The attribute `ProtectionId`: text.
     pub fn attr_protection_id(&self) -> Val<str> { self.0.get_att("ProtectionId") }
 }
 impl Parent for CfnProtection { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Shield::Protection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProtectionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnProtectionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnProtectionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProtectionProps<missing::Name, missing::ResourceArn> { CfnProtectionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProtectionProps<Missing<required::Name>, Missing<required::ResourceArn>> { CfnProtectionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnProtectionProps<R0, R1> {
     /// `ApplicationLayerAutomaticResponseConfiguration`: `ApplicationLayerAutomaticResponseConfiguration`. Update: in place.
-    pub fn application_layer_automatic_response_configuration(mut self, value: impl Arg<protection::ApplicationLayerAutomaticResponseConfiguration>) -> Self { self.0.set("ApplicationLayerAutomaticResponseConfiguration", value.into_expr()); self }
+    pub fn application_layer_automatic_response_configuration(self, value: impl Arg<protection::ApplicationLayerAutomaticResponseConfiguration>) -> Self { Self(put(self.0, "ApplicationLayerAutomaticResponseConfiguration", value.into_expr()), Phase) }
     /// `HealthCheckArns`: list of text. Update: in place.
-    pub fn health_check_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("HealthCheckArns", value.into_expr()); self }
+    pub fn health_check_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "HealthCheckArns", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnProtectionProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnProtectionProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnProtectionProps<Set, R1> { CfnProtectionProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ResourceArn`: text, required. Update: replacement.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> CfnProtectionProps<R0, Set> { self.0.set("ResourceArn", value.into_expr()); CfnProtectionProps(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnProtectionProps<R0, Set> { CfnProtectionProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProtectionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Shield::Protection`.
 pub mod protection {
 use crate::cfn::support::*;
 /// The property type `Action` of `AWS::Shield::Protection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-shield-protection-action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Action(Bag);
+#[must_use] pub struct Action(Bag);
 impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Block`: JSON. Update: in place.
-    pub fn block(mut self, value: impl Arg<Any>) -> Self { self.0.set("Block", value.into_expr()); self }
+    pub fn block(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Block", value.into_expr())) }
     /// `Count`: JSON. Update: in place.
-    pub fn count(mut self, value: impl Arg<Any>) -> Self { self.0.set("Count", value.into_expr()); self }
+    pub fn count(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Count", value.into_expr())) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ApplicationLayerAutomaticResponseConfiguration` of `AWS::Shield::Protection`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-shield-protection-applicationlayerautomaticresponseconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ApplicationLayerAutomaticResponseConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ApplicationLayerAutomaticResponseConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ApplicationLayerAutomaticResponseConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ApplicationLayerAutomaticResponseConfiguration<super::missing::Action, super::missing::Status> { ApplicationLayerAutomaticResponseConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ApplicationLayerAutomaticResponseConfiguration<Missing<super::required::Action>, Missing<super::required::Status>> { ApplicationLayerAutomaticResponseConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> ApplicationLayerAutomaticResponseConfiguration<R0, R1> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> ApplicationLayerAutomaticResponseConfiguration<Set, R1> { self.0.set("Action", value.into_expr()); ApplicationLayerAutomaticResponseConfiguration(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> ApplicationLayerAutomaticResponseConfiguration<Set, R1> { ApplicationLayerAutomaticResponseConfiguration(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Status`: `Status`, required. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> ApplicationLayerAutomaticResponseConfiguration<R0, Set> { self.0.set("Status", value.into_expr()); ApplicationLayerAutomaticResponseConfiguration(self.0, Phase) }
+    pub fn status(self, value: impl Arg<Status>) -> ApplicationLayerAutomaticResponseConfiguration<R0, Set> { ApplicationLayerAutomaticResponseConfiguration(put(self.0, "Status", value.into_expr()), Phase) }
 }
 impl Done for ApplicationLayerAutomaticResponseConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -147,32 +147,32 @@ impl CfnProtectionGroup {
     /// `AWS::Shield::ProtectionGroup`
     pub const TYPE: &'static str = "AWS::Shield::ProtectionGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnProtectionGroupProps<R0, R1, R2>) -> Self where CfnProtectionGroupProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProtectionGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProtectionGroupArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ProtectionGroupArn`: text.
+    /// The attribute `ProtectionGroupArn`: `OtherArn`.
     pub fn attr_protection_group_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProtectionGroupArn") }
 }
 impl Parent for CfnProtectionGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Shield::ProtectionGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-shield-protectiongroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProtectionGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnProtectionGroupProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnProtectionGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProtectionGroupProps<missing::Aggregation, missing::Pattern, missing::ProtectionGroupId> { CfnProtectionGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProtectionGroupProps<Missing<required::Aggregation>, Missing<required::Pattern>, Missing<required::ProtectionGroupId>> { CfnProtectionGroupProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnProtectionGroupProps<R0, R1, R2> {
     /// `Aggregation`: `Aggregation`, required. Update: in place.
-    pub fn aggregation(mut self, value: impl Arg<protection_group::Aggregation>) -> CfnProtectionGroupProps<Set, R1, R2> { self.0.set("Aggregation", value.into_expr()); CfnProtectionGroupProps(self.0, Phase) }
+    pub fn aggregation(self, value: impl Arg<protection_group::Aggregation>) -> CfnProtectionGroupProps<Set, R1, R2> { CfnProtectionGroupProps(put(self.0, "Aggregation", value.into_expr()), Phase) }
     /// `Members`: list of text. Update: in place.
-    pub fn members(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Members", value.into_expr()); self }
+    pub fn members(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Members", value.into_expr()), Phase) }
     /// `Pattern`: `Pattern`, required. Update: in place.
-    pub fn pattern(mut self, value: impl Arg<protection_group::Pattern>) -> CfnProtectionGroupProps<R0, Set, R2> { self.0.set("Pattern", value.into_expr()); CfnProtectionGroupProps(self.0, Phase) }
+    pub fn pattern(self, value: impl Arg<protection_group::Pattern>) -> CfnProtectionGroupProps<R0, Set, R2> { CfnProtectionGroupProps(put(self.0, "Pattern", value.into_expr()), Phase) }
     /// `ProtectionGroupId`: text, required. Update: replacement.
-    pub fn protection_group_id(mut self, value: impl Arg<str>) -> CfnProtectionGroupProps<R0, R1, Set> { self.0.set("ProtectionGroupId", value.into_expr()); CfnProtectionGroupProps(self.0, Phase) }
+    pub fn protection_group_id(self, value: impl Arg<str>) -> CfnProtectionGroupProps<R0, R1, Set> { CfnProtectionGroupProps(put(self.0, "ProtectionGroupId", value.into_expr()), Phase) }
     /// `ResourceType`: `ResourceType`. Update: in place.
-    pub fn resource_type(mut self, value: impl Arg<protection_group::ResourceType>) -> Self { self.0.set("ResourceType", value.into_expr()); self }
+    pub fn resource_type(self, value: impl Arg<protection_group::ResourceType>) -> Self { Self(put(self.0, "ResourceType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProtectionGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Shield::ProtectionGroup`.
@@ -185,5 +185,5 @@ Pattern { All = "ALL", Arbitrary = "ARBITRARY", ByResourceType = "BY_RESOURCE_TY
 values! { /// Texts that `ResourceType` allows.
 ResourceType { ApplicationLoadBalancer = "APPLICATION_LOAD_BALANCER", ClassicLoadBalancer = "CLASSIC_LOAD_BALANCER", CloudfrontDistribution = "CLOUDFRONT_DISTRIBUTION", ElasticIpAllocation = "ELASTIC_IP_ALLOCATION", GlobalAccelerator = "GLOBAL_ACCELERATOR", Route53HostedZone = "ROUTE_53_HOSTED_ZONE" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, Aggregation, EmailAddress, EmergencyContactList, Name, Pattern, ProactiveEngagementStatus, ProtectionGroupId, ResourceArn, RoleArn, Status } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, Aggregation, EmailAddress, EmergencyContactList, Name, Pattern, ProactiveEngagementStatus, ProtectionGroupId, ResourceArn, RoleArn, Status } }

@@ -10,28 +10,28 @@ impl CfnProfilePermission {
     /// `AWS::Signer::ProfilePermission`
     pub const TYPE: &'static str = "AWS::Signer::ProfilePermission";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnProfilePermissionProps<R0, R1, R2, R3>) -> Self where CfnProfilePermissionProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProfilePermissionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnProfilePermission { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Signer::ProfilePermission`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-profilepermission.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProfilePermissionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnProfilePermissionProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnProfilePermissionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProfilePermissionProps<missing::Action, missing::Principal, missing::ProfileName, missing::StatementId> { CfnProfilePermissionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProfilePermissionProps<Missing<required::Action>, Missing<required::Principal>, Missing<required::ProfileName>, Missing<required::StatementId>> { CfnProfilePermissionProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnProfilePermissionProps<R0, R1, R2, R3> {
     /// `Action`: text, required. Update: replacement.
-    pub fn action(mut self, value: impl Arg<str>) -> CfnProfilePermissionProps<Set, R1, R2, R3> { self.0.set("Action", value.into_expr()); CfnProfilePermissionProps(self.0, Phase) }
+    pub fn action(self, value: impl Arg<str>) -> CfnProfilePermissionProps<Set, R1, R2, R3> { CfnProfilePermissionProps(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Principal`: text, required. Update: replacement.
-    pub fn principal(mut self, value: impl Arg<str>) -> CfnProfilePermissionProps<R0, Set, R2, R3> { self.0.set("Principal", value.into_expr()); CfnProfilePermissionProps(self.0, Phase) }
-    /// `ProfileName`: text, required. Update: replacement.
-    pub fn profile_name(mut self, value: impl Arg<kind::SignerSigningProfileProfileName>) -> CfnProfilePermissionProps<R0, R1, Set, R3> { self.0.set("ProfileName", value.into_expr()); CfnProfilePermissionProps(self.0, Phase) }
+    pub fn principal(self, value: impl Arg<str>) -> CfnProfilePermissionProps<R0, Set, R2, R3> { CfnProfilePermissionProps(put(self.0, "Principal", value.into_expr()), Phase) }
+    /// `ProfileName`: `SignerSigningProfileName`, required. Update: replacement.
+    pub fn profile_name(self, value: impl Arg<kind::SignerSigningProfileName>) -> CfnProfilePermissionProps<R0, R1, Set, R3> { CfnProfilePermissionProps(put(self.0, "ProfileName", value.into_expr()), Phase) }
     /// `ProfileVersion`: text. Update: replacement.
-    pub fn profile_version(mut self, value: impl Arg<str>) -> Self { self.0.set("ProfileVersion", value.into_expr()); self }
+    pub fn profile_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileVersion", value.into_expr()), Phase) }
     /// `StatementId`: text, required. Update: replacement.
-    pub fn statement_id(mut self, value: impl Arg<str>) -> CfnProfilePermissionProps<R0, R1, R2, Set> { self.0.set("StatementId", value.into_expr()); CfnProfilePermissionProps(self.0, Phase) }
+    pub fn statement_id(self, value: impl Arg<str>) -> CfnProfilePermissionProps<R0, R1, R2, Set> { CfnProfilePermissionProps(put(self.0, "StatementId", value.into_expr()), Phase) }
 }
 impl Done for CfnProfilePermissionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Signer::SigningProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-signingprofile.html)
@@ -40,48 +40,48 @@ impl CfnSigningProfile {
     /// `AWS::Signer::SigningProfile`
     pub const TYPE: &'static str = "AWS::Signer::SigningProfile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSigningProfileProps<R0>) -> Self where CfnSigningProfileProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSigningProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::SignerSigningProfileArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `SignerSigningProfileArn`.
     pub fn attr_arn(&self) -> Val<kind::SignerSigningProfileArn> { self.0.get_att("Arn") }
-    /// The attribute `ProfileName`: text.
-    pub fn attr_profile_name(&self) -> Val<kind::SignerSigningProfileProfileName> { self.0.get_att("ProfileName") }
+    /// The attribute `ProfileName`: `SignerSigningProfileName`.
+    pub fn attr_profile_name(&self) -> Val<kind::SignerSigningProfileName> { self.0.get_att("ProfileName") }
     /// The attribute `ProfileVersion`: text.
     pub fn attr_profile_version(&self) -> Val<str> { self.0.get_att("ProfileVersion") }
-    /// The attribute `ProfileVersionArn`: text.
+    /// The attribute `ProfileVersionArn`: `OtherArn`.
     pub fn attr_profile_version_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ProfileVersionArn") }
 }
 impl Parent for CfnSigningProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Signer::SigningProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-signer-signingprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSigningProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSigningProfileProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSigningProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSigningProfileProps<missing::PlatformId> { CfnSigningProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSigningProfileProps<Missing<required::PlatformId>> { CfnSigningProfileProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSigningProfileProps<R0> {
     /// `PlatformId`: `PlatformId`, required. Update: replacement.
-    pub fn platform_id(mut self, value: impl Arg<signing_profile::PlatformId>) -> CfnSigningProfileProps<Set> { self.0.set("PlatformId", value.into_expr()); CfnSigningProfileProps(self.0, Phase) }
+    pub fn platform_id(self, value: impl Arg<signing_profile::PlatformId>) -> CfnSigningProfileProps<Set> { CfnSigningProfileProps(put(self.0, "PlatformId", value.into_expr()), Phase) }
     /// `ProfileName`: text. Update: replacement.
-    pub fn profile_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ProfileName", value.into_expr()); self }
+    pub fn profile_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProfileName", value.into_expr()), Phase) }
     /// `SignatureValidityPeriod`: `SignatureValidityPeriod`. Update: replacement.
-    pub fn signature_validity_period(mut self, value: impl Arg<signing_profile::SignatureValidityPeriod>) -> Self { self.0.set("SignatureValidityPeriod", value.into_expr()); self }
+    pub fn signature_validity_period(self, value: impl Arg<signing_profile::SignatureValidityPeriod>) -> Self { Self(put(self.0, "SignatureValidityPeriod", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSigningProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Signer::SigningProfile`.
 pub mod signing_profile {
 use crate::cfn::support::*;
 /// The property type `SignatureValidityPeriod` of `AWS::Signer::SigningProfile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-signer-signingprofile-signaturevalidityperiod.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SignatureValidityPeriod(Bag);
+#[must_use] pub struct SignatureValidityPeriod(Bag);
 impl SignatureValidityPeriod {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Type`: `Type`. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
     /// `Value`: integer. Update: replacement.
-    pub fn value(mut self, value: impl Arg<i64>) -> Self { self.0.set("Value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Value", value.into_expr())) }
 }
 impl Done for SignatureValidityPeriod { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `PlatformId` allows.
@@ -89,5 +89,5 @@ PlatformId { AWSLambdaSha384Ecdsa = "AWSLambda-SHA384-ECDSA", NotationOciSha384E
 values! { /// Texts that `Type` allows.
 Type { Days = "DAYS", Months = "MONTHS", Years = "YEARS" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, PlatformId, Principal, ProfileName, StatementId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, PlatformId, Principal, ProfileName, StatementId } }

@@ -10,7 +10,7 @@ impl CfnSimulation {
     /// `AWS::SimSpaceWeaver::Simulation`
     pub const TYPE: &'static str = "AWS::SimSpaceWeaver::Simulation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSimulationProps<R0, R1>) -> Self where CfnSimulationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSimulationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `DescribePayload`: text.
@@ -18,40 +18,40 @@ impl CfnSimulation {
 }
 impl Parent for CfnSimulation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SimSpaceWeaver::Simulation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-simspaceweaver-simulation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSimulationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSimulationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSimulationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSimulationProps<missing::Name, missing::RoleArn> { CfnSimulationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSimulationProps<Missing<required::Name>, Missing<required::RoleArn>> { CfnSimulationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSimulationProps<R0, R1> {
     /// `MaximumDuration`: text. Update: replacement.
-    pub fn maximum_duration(mut self, value: impl Arg<str>) -> Self { self.0.set("MaximumDuration", value.into_expr()); self }
+    pub fn maximum_duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaximumDuration", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSimulationProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnSimulationProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnSimulationProps<R0, Set> { self.0.set("RoleArn", value.into_expr()); CfnSimulationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSimulationProps<Set, R1> { CfnSimulationProps(put(self.0, "Name", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnSimulationProps<R0, Set> { CfnSimulationProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `SchemaS3Location`: `S3Location`. Update: replacement.
-    pub fn schema_s3_location(mut self, value: impl Arg<simulation::S3Location>) -> Self { self.0.set("SchemaS3Location", value.into_expr()); self }
+    pub fn schema_s3_location(self, value: impl Arg<simulation::S3Location>) -> Self { Self(put(self.0, "SchemaS3Location", value.into_expr()), Phase) }
     /// `SnapshotS3Location`: `S3Location`. Update: replacement.
-    pub fn snapshot_s3_location(mut self, value: impl Arg<simulation::S3Location>) -> Self { self.0.set("SnapshotS3Location", value.into_expr()); self }
+    pub fn snapshot_s3_location(self, value: impl Arg<simulation::S3Location>) -> Self { Self(put(self.0, "SnapshotS3Location", value.into_expr()), Phase) }
 }
 impl Done for CfnSimulationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SimSpaceWeaver::Simulation`.
 pub mod simulation {
 use crate::cfn::support::*;
 /// The property type `S3Location` of `AWS::SimSpaceWeaver::Simulation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-simspaceweaver-simulation-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::BucketName, super::missing::ObjectKey> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::BucketName>, Missing<super::required::ObjectKey>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
-    /// `BucketName`: text, required. Update: replacement.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set, R1> { self.0.set("BucketName", value.into_expr()); S3Location(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: replacement.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Location<Set, R1> { S3Location(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `ObjectKey`: text, required. Update: replacement.
-    pub fn object_key(mut self, value: impl Arg<str>) -> S3Location<R0, Set> { self.0.set("ObjectKey", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn object_key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "ObjectKey", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { BucketName, Name, ObjectKey, RoleArn } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { BucketName, Name, ObjectKey, RoleArn } }

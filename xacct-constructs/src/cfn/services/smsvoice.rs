@@ -13,88 +13,88 @@ impl CfnConfigurationSet {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnConfigurationSetProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ConfigurationSetName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnConfigurationSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SMSVOICE::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-configurationset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfigurationSetProps(Bag);
+#[must_use] pub struct CfnConfigurationSetProps(Bag);
 impl CfnConfigurationSetProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConfigurationSetName`: text. Update: replacement.
-    pub fn configuration_set_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ConfigurationSetName", value.into_expr()); self }
+    pub fn configuration_set_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ConfigurationSetName", value.into_expr())) }
     /// `DefaultSenderId`: text. Update: in place.
-    pub fn default_sender_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DefaultSenderId", value.into_expr()); self }
+    pub fn default_sender_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefaultSenderId", value.into_expr())) }
     /// `EventDestinations`: list of `EventDestination`. Update: in place.
-    pub fn event_destinations(mut self, value: impl Arg<Arr<configuration_set::EventDestination>>) -> Self { self.0.set("EventDestinations", value.into_expr()); self }
+    pub fn event_destinations(self, value: impl Arg<Arr<configuration_set::EventDestination>>) -> Self { Self(put(self.0, "EventDestinations", value.into_expr())) }
     /// `MessageFeedbackEnabled`: boolean. Update: in place.
-    pub fn message_feedback_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("MessageFeedbackEnabled", value.into_expr()); self }
+    pub fn message_feedback_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "MessageFeedbackEnabled", value.into_expr())) }
     /// `ProtectConfigurationId`: text. Update: in place.
-    pub fn protect_configuration_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ProtectConfigurationId", value.into_expr()); self }
+    pub fn protect_configuration_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ProtectConfigurationId", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnConfigurationSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SMSVOICE::ConfigurationSet`.
 pub mod configuration_set {
 use crate::cfn::support::*;
 /// The property type `CloudWatchLogsDestination` of `AWS::SMSVOICE::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-cloudwatchlogsdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogsDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CloudWatchLogsDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CloudWatchLogsDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudWatchLogsDestination<super::missing::IamRoleArn, super::missing::LogGroupArn> { CloudWatchLogsDestination(Bag::default(), Phase) }
+    pub fn new() -> CloudWatchLogsDestination<Missing<super::required::IamRoleArn>, Missing<super::required::LogGroupArn>> { CloudWatchLogsDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> CloudWatchLogsDestination<R0, R1> {
-    /// `IamRoleArn`: text, required. Update: in place.
-    pub fn iam_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CloudWatchLogsDestination<Set, R1> { self.0.set("IamRoleArn", value.into_expr()); CloudWatchLogsDestination(self.0, Phase) }
+    /// `IamRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CloudWatchLogsDestination<Set, R1> { CloudWatchLogsDestination(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
     /// `LogGroupArn`: text, required. Update: in place.
-    pub fn log_group_arn(mut self, value: impl Arg<str>) -> CloudWatchLogsDestination<R0, Set> { self.0.set("LogGroupArn", value.into_expr()); CloudWatchLogsDestination(self.0, Phase) }
+    pub fn log_group_arn(self, value: impl Arg<str>) -> CloudWatchLogsDestination<R0, Set> { CloudWatchLogsDestination(put(self.0, "LogGroupArn", value.into_expr()), Phase) }
 }
 impl Done for CloudWatchLogsDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EventDestination` of `AWS::SMSVOICE::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-eventdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EventDestination<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct EventDestination<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl EventDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EventDestination<super::missing::Enabled, super::missing::EventDestinationName, super::missing::MatchingEventTypes> { EventDestination(Bag::default(), Phase) }
+    pub fn new() -> EventDestination<Missing<super::required::Enabled>, Missing<super::required::EventDestinationName>, Missing<super::required::MatchingEventTypes>> { EventDestination(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> EventDestination<R0, R1, R2> {
     /// `CloudWatchLogsDestination`: `CloudWatchLogsDestination`. Update: in place.
-    pub fn cloud_watch_logs_destination(mut self, value: impl Arg<CloudWatchLogsDestination>) -> Self { self.0.set("CloudWatchLogsDestination", value.into_expr()); self }
+    pub fn cloud_watch_logs_destination(self, value: impl Arg<CloudWatchLogsDestination>) -> Self { Self(put(self.0, "CloudWatchLogsDestination", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> EventDestination<Set, R1, R2> { self.0.set("Enabled", value.into_expr()); EventDestination(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> EventDestination<Set, R1, R2> { EventDestination(put(self.0, "Enabled", value.into_expr()), Phase) }
     /// `EventDestinationName`: text, required. Update: in place.
-    pub fn event_destination_name(mut self, value: impl Arg<str>) -> EventDestination<R0, Set, R2> { self.0.set("EventDestinationName", value.into_expr()); EventDestination(self.0, Phase) }
+    pub fn event_destination_name(self, value: impl Arg<str>) -> EventDestination<R0, Set, R2> { EventDestination(put(self.0, "EventDestinationName", value.into_expr()), Phase) }
     /// `KinesisFirehoseDestination`: `KinesisFirehoseDestination`. Update: in place.
-    pub fn kinesis_firehose_destination(mut self, value: impl Arg<KinesisFirehoseDestination>) -> Self { self.0.set("KinesisFirehoseDestination", value.into_expr()); self }
+    pub fn kinesis_firehose_destination(self, value: impl Arg<KinesisFirehoseDestination>) -> Self { Self(put(self.0, "KinesisFirehoseDestination", value.into_expr()), Phase) }
     /// `MatchingEventTypes`: list of text, required. Update: in place.
-    pub fn matching_event_types(mut self, value: impl Arg<Arr<str>>) -> EventDestination<R0, R1, Set> { self.0.set("MatchingEventTypes", value.into_expr()); EventDestination(self.0, Phase) }
+    pub fn matching_event_types(self, value: impl Arg<Arr<str>>) -> EventDestination<R0, R1, Set> { EventDestination(put(self.0, "MatchingEventTypes", value.into_expr()), Phase) }
     /// `SnsDestination`: `SnsDestination`. Update: in place.
-    pub fn sns_destination(mut self, value: impl Arg<SnsDestination>) -> Self { self.0.set("SnsDestination", value.into_expr()); self }
+    pub fn sns_destination(self, value: impl Arg<SnsDestination>) -> Self { Self(put(self.0, "SnsDestination", value.into_expr()), Phase) }
 }
 impl Done for EventDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KinesisFirehoseDestination` of `AWS::SMSVOICE::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-kinesisfirehosedestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KinesisFirehoseDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KinesisFirehoseDestination<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KinesisFirehoseDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KinesisFirehoseDestination<super::missing::DeliveryStreamArn, super::missing::IamRoleArn> { KinesisFirehoseDestination(Bag::default(), Phase) }
+    pub fn new() -> KinesisFirehoseDestination<Missing<super::required::DeliveryStreamArn>, Missing<super::required::IamRoleArn>> { KinesisFirehoseDestination(Bag::default(), Phase) }
 }
 impl<R0, R1> KinesisFirehoseDestination<R0, R1> {
     /// `DeliveryStreamArn`: text, required. Update: in place.
-    pub fn delivery_stream_arn(mut self, value: impl Arg<str>) -> KinesisFirehoseDestination<Set, R1> { self.0.set("DeliveryStreamArn", value.into_expr()); KinesisFirehoseDestination(self.0, Phase) }
-    /// `IamRoleArn`: text, required. Update: in place.
-    pub fn iam_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseDestination<R0, Set> { self.0.set("IamRoleArn", value.into_expr()); KinesisFirehoseDestination(self.0, Phase) }
+    pub fn delivery_stream_arn(self, value: impl Arg<str>) -> KinesisFirehoseDestination<Set, R1> { KinesisFirehoseDestination(put(self.0, "DeliveryStreamArn", value.into_expr()), Phase) }
+    /// `IamRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn iam_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> KinesisFirehoseDestination<R0, Set> { KinesisFirehoseDestination(put(self.0, "IamRoleArn", value.into_expr()), Phase) }
 }
 impl Done for KinesisFirehoseDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnsDestination` of `AWS::SMSVOICE::ConfigurationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-configurationset-snsdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnsDestination<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SnsDestination<R0 = Set>(Bag, Phase<(R0,)>);
 impl SnsDestination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SnsDestination<super::missing::TopicArn> { SnsDestination(Bag::default(), Phase) }
+    pub fn new() -> SnsDestination<Missing<super::required::TopicArn>> { SnsDestination(Bag::default(), Phase) }
 }
 impl<R0> SnsDestination<R0> {
-    /// `TopicArn`: text, required. Update: in place.
-    pub fn topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> SnsDestination<Set> { self.0.set("TopicArn", value.into_expr()); SnsDestination(self.0, Phase) }
+    /// `TopicArn`: `SnsTopicArn`, required. Update: in place.
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> SnsDestination<Set> { SnsDestination(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for SnsDestination { fn into_props(self) -> Bag { self.0 } }
 }
@@ -107,19 +107,19 @@ impl CfnOptOutList {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnOptOutListProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `OptOutListName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnOptOutList { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SMSVOICE::OptOutList`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-optoutlist.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOptOutListProps(Bag);
+#[must_use] pub struct CfnOptOutListProps(Bag);
 impl CfnOptOutListProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OptOutListName`: text. Update: replacement.
-    pub fn opt_out_list_name(mut self, value: impl Arg<str>) -> Self { self.0.set("OptOutListName", value.into_expr()); self }
+    pub fn opt_out_list_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptOutListName", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnOptOutListProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SMSVOICE::PhoneNumber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html)
@@ -128,10 +128,10 @@ impl CfnPhoneNumber {
     /// `AWS::SMSVOICE::PhoneNumber`
     pub const TYPE: &'static str = "AWS::SMSVOICE::PhoneNumber";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnPhoneNumberProps<R0, R1, R2, R3>) -> Self where CfnPhoneNumberProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPhoneNumberProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PhoneNumberId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `PhoneNumber`: text.
     pub fn attr_phone_number(&self) -> Val<str> { self.0.get_att("PhoneNumber") }
@@ -140,89 +140,89 @@ impl CfnPhoneNumber {
 }
 impl Parent for CfnPhoneNumber { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SMSVOICE::PhoneNumber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-phonenumber.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPhoneNumberProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnPhoneNumberProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnPhoneNumberProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPhoneNumberProps<missing::IsoCountryCode, missing::MandatoryKeywords, missing::NumberCapabilities, missing::NumberType> { CfnPhoneNumberProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPhoneNumberProps<Missing<required::IsoCountryCode>, Missing<required::MandatoryKeywords>, Missing<required::NumberCapabilities>, Missing<required::NumberType>> { CfnPhoneNumberProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnPhoneNumberProps<R0, R1, R2, R3> {
     /// `DeletionProtectionEnabled`: boolean. Update: in place.
-    pub fn deletion_protection_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeletionProtectionEnabled", value.into_expr()); self }
+    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr()), Phase) }
     /// `IsoCountryCode`: text, required. Update: replacement.
-    pub fn iso_country_code(mut self, value: impl Arg<str>) -> CfnPhoneNumberProps<Set, R1, R2, R3> { self.0.set("IsoCountryCode", value.into_expr()); CfnPhoneNumberProps(self.0, Phase) }
+    pub fn iso_country_code(self, value: impl Arg<str>) -> CfnPhoneNumberProps<Set, R1, R2, R3> { CfnPhoneNumberProps(put(self.0, "IsoCountryCode", value.into_expr()), Phase) }
     /// `MandatoryKeywords`: `MandatoryKeywords`, required. Update: in place.
-    pub fn mandatory_keywords(mut self, value: impl Arg<phone_number::MandatoryKeywords>) -> CfnPhoneNumberProps<R0, Set, R2, R3> { self.0.set("MandatoryKeywords", value.into_expr()); CfnPhoneNumberProps(self.0, Phase) }
+    pub fn mandatory_keywords(self, value: impl Arg<phone_number::MandatoryKeywords>) -> CfnPhoneNumberProps<R0, Set, R2, R3> { CfnPhoneNumberProps(put(self.0, "MandatoryKeywords", value.into_expr()), Phase) }
     /// `NumberCapabilities`: list of `NumberCapabilities`, required. Update: replacement.
-    pub fn number_capabilities(mut self, value: impl Arg<Arr<phone_number::NumberCapabilities>>) -> CfnPhoneNumberProps<R0, R1, Set, R3> { self.0.set("NumberCapabilities", value.into_expr()); CfnPhoneNumberProps(self.0, Phase) }
+    pub fn number_capabilities(self, value: impl Arg<Arr<phone_number::NumberCapabilities>>) -> CfnPhoneNumberProps<R0, R1, Set, R3> { CfnPhoneNumberProps(put(self.0, "NumberCapabilities", value.into_expr()), Phase) }
     /// `NumberType`: `NumberType`, required. Update: replacement.
-    pub fn number_type(mut self, value: impl Arg<phone_number::NumberType>) -> CfnPhoneNumberProps<R0, R1, R2, Set> { self.0.set("NumberType", value.into_expr()); CfnPhoneNumberProps(self.0, Phase) }
+    pub fn number_type(self, value: impl Arg<phone_number::NumberType>) -> CfnPhoneNumberProps<R0, R1, R2, Set> { CfnPhoneNumberProps(put(self.0, "NumberType", value.into_expr()), Phase) }
     /// `OptOutListName`: text. Update: in place.
-    pub fn opt_out_list_name(mut self, value: impl Arg<str>) -> Self { self.0.set("OptOutListName", value.into_expr()); self }
+    pub fn opt_out_list_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptOutListName", value.into_expr()), Phase) }
     /// `OptionalKeywords`: list of `OptionalKeyword`. Update: in place.
-    pub fn optional_keywords(mut self, value: impl Arg<Arr<phone_number::OptionalKeyword>>) -> Self { self.0.set("OptionalKeywords", value.into_expr()); self }
+    pub fn optional_keywords(self, value: impl Arg<Arr<phone_number::OptionalKeyword>>) -> Self { Self(put(self.0, "OptionalKeywords", value.into_expr()), Phase) }
     /// `SelfManagedOptOutsEnabled`: boolean. Update: in place.
-    pub fn self_managed_opt_outs_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("SelfManagedOptOutsEnabled", value.into_expr()); self }
+    pub fn self_managed_opt_outs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SelfManagedOptOutsEnabled", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TwoWay`: `TwoWay`. Update: in place.
-    pub fn two_way(mut self, value: impl Arg<phone_number::TwoWay>) -> Self { self.0.set("TwoWay", value.into_expr()); self }
+    pub fn two_way(self, value: impl Arg<phone_number::TwoWay>) -> Self { Self(put(self.0, "TwoWay", value.into_expr()), Phase) }
 }
 impl Done for CfnPhoneNumberProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SMSVOICE::PhoneNumber`.
 pub mod phone_number {
 use crate::cfn::support::*;
 /// The property type `MandatoryKeyword` of `AWS::SMSVOICE::PhoneNumber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-mandatorykeyword.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MandatoryKeyword<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MandatoryKeyword<R0 = Set>(Bag, Phase<(R0,)>);
 impl MandatoryKeyword {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MandatoryKeyword<super::missing::Message> { MandatoryKeyword(Bag::default(), Phase) }
+    pub fn new() -> MandatoryKeyword<Missing<super::required::Message>> { MandatoryKeyword(Bag::default(), Phase) }
 }
 impl<R0> MandatoryKeyword<R0> {
     /// `Message`: text, required. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> MandatoryKeyword<Set> { self.0.set("Message", value.into_expr()); MandatoryKeyword(self.0, Phase) }
+    pub fn message(self, value: impl Arg<str>) -> MandatoryKeyword<Set> { MandatoryKeyword(put(self.0, "Message", value.into_expr()), Phase) }
 }
 impl Done for MandatoryKeyword { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MandatoryKeywords` of `AWS::SMSVOICE::PhoneNumber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-mandatorykeywords.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MandatoryKeywords<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MandatoryKeywords<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MandatoryKeywords {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MandatoryKeywords<super::missing::HELP, super::missing::STOP> { MandatoryKeywords(Bag::default(), Phase) }
+    pub fn new() -> MandatoryKeywords<Missing<super::required::HELP>, Missing<super::required::STOP>> { MandatoryKeywords(Bag::default(), Phase) }
 }
 impl<R0, R1> MandatoryKeywords<R0, R1> {
     /// `HELP`: `MandatoryKeyword`, required. Update: in place.
-    pub fn help(mut self, value: impl Arg<MandatoryKeyword>) -> MandatoryKeywords<Set, R1> { self.0.set("HELP", value.into_expr()); MandatoryKeywords(self.0, Phase) }
+    pub fn help(self, value: impl Arg<MandatoryKeyword>) -> MandatoryKeywords<Set, R1> { MandatoryKeywords(put(self.0, "HELP", value.into_expr()), Phase) }
     /// `STOP`: `MandatoryKeyword`, required. Update: in place.
-    pub fn stop(mut self, value: impl Arg<MandatoryKeyword>) -> MandatoryKeywords<R0, Set> { self.0.set("STOP", value.into_expr()); MandatoryKeywords(self.0, Phase) }
+    pub fn stop(self, value: impl Arg<MandatoryKeyword>) -> MandatoryKeywords<R0, Set> { MandatoryKeywords(put(self.0, "STOP", value.into_expr()), Phase) }
 }
 impl Done for MandatoryKeywords { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OptionalKeyword` of `AWS::SMSVOICE::PhoneNumber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-optionalkeyword.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OptionalKeyword<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct OptionalKeyword<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl OptionalKeyword {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OptionalKeyword<super::missing::Action, super::missing::Keyword, super::missing::Message> { OptionalKeyword(Bag::default(), Phase) }
+    pub fn new() -> OptionalKeyword<Missing<super::required::Action>, Missing<super::required::Keyword>, Missing<super::required::Message>> { OptionalKeyword(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> OptionalKeyword<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> OptionalKeyword<Set, R1, R2> { self.0.set("Action", value.into_expr()); OptionalKeyword(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> OptionalKeyword<Set, R1, R2> { OptionalKeyword(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Keyword`: text, required. Update: in place.
-    pub fn keyword(mut self, value: impl Arg<str>) -> OptionalKeyword<R0, Set, R2> { self.0.set("Keyword", value.into_expr()); OptionalKeyword(self.0, Phase) }
+    pub fn keyword(self, value: impl Arg<str>) -> OptionalKeyword<R0, Set, R2> { OptionalKeyword(put(self.0, "Keyword", value.into_expr()), Phase) }
     /// `Message`: text, required. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> OptionalKeyword<R0, R1, Set> { self.0.set("Message", value.into_expr()); OptionalKeyword(self.0, Phase) }
+    pub fn message(self, value: impl Arg<str>) -> OptionalKeyword<R0, R1, Set> { OptionalKeyword(put(self.0, "Message", value.into_expr()), Phase) }
 }
 impl Done for OptionalKeyword { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TwoWay` of `AWS::SMSVOICE::PhoneNumber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-phonenumber-twoway.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TwoWay<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TwoWay<R0 = Set>(Bag, Phase<(R0,)>);
 impl TwoWay {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TwoWay<super::missing::Enabled> { TwoWay(Bag::default(), Phase) }
+    pub fn new() -> TwoWay<Missing<super::required::Enabled>> { TwoWay(Bag::default(), Phase) }
 }
 impl<R0> TwoWay<R0> {
     /// `ChannelArn`: text. Update: in place.
-    pub fn channel_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ChannelArn", value.into_expr()); self }
+    pub fn channel_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelArn", value.into_expr()), Phase) }
     /// `ChannelRole`: text. Update: in place.
-    pub fn channel_role(mut self, value: impl Arg<str>) -> Self { self.0.set("ChannelRole", value.into_expr()); self }
+    pub fn channel_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelRole", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> TwoWay<Set> { self.0.set("Enabled", value.into_expr()); TwoWay(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> TwoWay<Set> { TwoWay(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for TwoWay { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -238,97 +238,97 @@ impl CfnPool {
     /// `AWS::SMSVOICE::Pool`
     pub const TYPE: &'static str = "AWS::SMSVOICE::Pool";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnPoolProps<R0, R1>) -> Self where CfnPoolProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPoolProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PoolId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `PoolId`: text.
     pub fn attr_pool_id(&self) -> Val<str> { self.0.get_att("PoolId") }
 }
 impl Parent for CfnPool { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SMSVOICE::Pool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-pool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPoolProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnPoolProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnPoolProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPoolProps<missing::MandatoryKeywords, missing::OriginationIdentities> { CfnPoolProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPoolProps<Missing<required::MandatoryKeywords>, Missing<required::OriginationIdentities>> { CfnPoolProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPoolProps<R0, R1> {
     /// `DeletionProtectionEnabled`: boolean. Update: in place.
-    pub fn deletion_protection_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeletionProtectionEnabled", value.into_expr()); self }
+    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr()), Phase) }
     /// `MandatoryKeywords`: `MandatoryKeywords`, required. Update: in place.
-    pub fn mandatory_keywords(mut self, value: impl Arg<pool::MandatoryKeywords>) -> CfnPoolProps<Set, R1> { self.0.set("MandatoryKeywords", value.into_expr()); CfnPoolProps(self.0, Phase) }
+    pub fn mandatory_keywords(self, value: impl Arg<pool::MandatoryKeywords>) -> CfnPoolProps<Set, R1> { CfnPoolProps(put(self.0, "MandatoryKeywords", value.into_expr()), Phase) }
     /// `OptOutListName`: text. Update: in place.
-    pub fn opt_out_list_name(mut self, value: impl Arg<str>) -> Self { self.0.set("OptOutListName", value.into_expr()); self }
+    pub fn opt_out_list_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OptOutListName", value.into_expr()), Phase) }
     /// `OptionalKeywords`: list of `OptionalKeyword`. Update: in place.
-    pub fn optional_keywords(mut self, value: impl Arg<Arr<pool::OptionalKeyword>>) -> Self { self.0.set("OptionalKeywords", value.into_expr()); self }
+    pub fn optional_keywords(self, value: impl Arg<Arr<pool::OptionalKeyword>>) -> Self { Self(put(self.0, "OptionalKeywords", value.into_expr()), Phase) }
     /// `OriginationIdentities`: list of text, required. Update: in place.
-    pub fn origination_identities(mut self, value: impl Arg<Arr<str>>) -> CfnPoolProps<R0, Set> { self.0.set("OriginationIdentities", value.into_expr()); CfnPoolProps(self.0, Phase) }
+    pub fn origination_identities(self, value: impl Arg<Arr<str>>) -> CfnPoolProps<R0, Set> { CfnPoolProps(put(self.0, "OriginationIdentities", value.into_expr()), Phase) }
     /// `SelfManagedOptOutsEnabled`: boolean. Update: in place.
-    pub fn self_managed_opt_outs_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("SelfManagedOptOutsEnabled", value.into_expr()); self }
+    pub fn self_managed_opt_outs_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SelfManagedOptOutsEnabled", value.into_expr()), Phase) }
     /// `SharedRoutesEnabled`: boolean. Update: in place.
-    pub fn shared_routes_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("SharedRoutesEnabled", value.into_expr()); self }
+    pub fn shared_routes_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SharedRoutesEnabled", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TwoWay`: `TwoWay`. Update: in place.
-    pub fn two_way(mut self, value: impl Arg<pool::TwoWay>) -> Self { self.0.set("TwoWay", value.into_expr()); self }
+    pub fn two_way(self, value: impl Arg<pool::TwoWay>) -> Self { Self(put(self.0, "TwoWay", value.into_expr()), Phase) }
 }
 impl Done for CfnPoolProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SMSVOICE::Pool`.
 pub mod pool {
 use crate::cfn::support::*;
 /// The property type `MandatoryKeyword` of `AWS::SMSVOICE::Pool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-mandatorykeyword.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MandatoryKeyword<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MandatoryKeyword<R0 = Set>(Bag, Phase<(R0,)>);
 impl MandatoryKeyword {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MandatoryKeyword<super::missing::Message> { MandatoryKeyword(Bag::default(), Phase) }
+    pub fn new() -> MandatoryKeyword<Missing<super::required::Message>> { MandatoryKeyword(Bag::default(), Phase) }
 }
 impl<R0> MandatoryKeyword<R0> {
     /// `Message`: text, required. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> MandatoryKeyword<Set> { self.0.set("Message", value.into_expr()); MandatoryKeyword(self.0, Phase) }
+    pub fn message(self, value: impl Arg<str>) -> MandatoryKeyword<Set> { MandatoryKeyword(put(self.0, "Message", value.into_expr()), Phase) }
 }
 impl Done for MandatoryKeyword { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MandatoryKeywords` of `AWS::SMSVOICE::Pool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-mandatorykeywords.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MandatoryKeywords<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MandatoryKeywords<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MandatoryKeywords {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MandatoryKeywords<super::missing::HELP, super::missing::STOP> { MandatoryKeywords(Bag::default(), Phase) }
+    pub fn new() -> MandatoryKeywords<Missing<super::required::HELP>, Missing<super::required::STOP>> { MandatoryKeywords(Bag::default(), Phase) }
 }
 impl<R0, R1> MandatoryKeywords<R0, R1> {
     /// `HELP`: `MandatoryKeyword`, required. Update: in place.
-    pub fn help(mut self, value: impl Arg<MandatoryKeyword>) -> MandatoryKeywords<Set, R1> { self.0.set("HELP", value.into_expr()); MandatoryKeywords(self.0, Phase) }
+    pub fn help(self, value: impl Arg<MandatoryKeyword>) -> MandatoryKeywords<Set, R1> { MandatoryKeywords(put(self.0, "HELP", value.into_expr()), Phase) }
     /// `STOP`: `MandatoryKeyword`, required. Update: in place.
-    pub fn stop(mut self, value: impl Arg<MandatoryKeyword>) -> MandatoryKeywords<R0, Set> { self.0.set("STOP", value.into_expr()); MandatoryKeywords(self.0, Phase) }
+    pub fn stop(self, value: impl Arg<MandatoryKeyword>) -> MandatoryKeywords<R0, Set> { MandatoryKeywords(put(self.0, "STOP", value.into_expr()), Phase) }
 }
 impl Done for MandatoryKeywords { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OptionalKeyword` of `AWS::SMSVOICE::Pool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-optionalkeyword.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OptionalKeyword<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct OptionalKeyword<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl OptionalKeyword {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OptionalKeyword<super::missing::Action, super::missing::Keyword, super::missing::Message> { OptionalKeyword(Bag::default(), Phase) }
+    pub fn new() -> OptionalKeyword<Missing<super::required::Action>, Missing<super::required::Keyword>, Missing<super::required::Message>> { OptionalKeyword(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> OptionalKeyword<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> OptionalKeyword<Set, R1, R2> { self.0.set("Action", value.into_expr()); OptionalKeyword(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> OptionalKeyword<Set, R1, R2> { OptionalKeyword(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Keyword`: text, required. Update: in place.
-    pub fn keyword(mut self, value: impl Arg<str>) -> OptionalKeyword<R0, Set, R2> { self.0.set("Keyword", value.into_expr()); OptionalKeyword(self.0, Phase) }
+    pub fn keyword(self, value: impl Arg<str>) -> OptionalKeyword<R0, Set, R2> { OptionalKeyword(put(self.0, "Keyword", value.into_expr()), Phase) }
     /// `Message`: text, required. Update: in place.
-    pub fn message(mut self, value: impl Arg<str>) -> OptionalKeyword<R0, R1, Set> { self.0.set("Message", value.into_expr()); OptionalKeyword(self.0, Phase) }
+    pub fn message(self, value: impl Arg<str>) -> OptionalKeyword<R0, R1, Set> { OptionalKeyword(put(self.0, "Message", value.into_expr()), Phase) }
 }
 impl Done for OptionalKeyword { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TwoWay` of `AWS::SMSVOICE::Pool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-pool-twoway.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TwoWay<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TwoWay<R0 = Set>(Bag, Phase<(R0,)>);
 impl TwoWay {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TwoWay<super::missing::Enabled> { TwoWay(Bag::default(), Phase) }
+    pub fn new() -> TwoWay<Missing<super::required::Enabled>> { TwoWay(Bag::default(), Phase) }
 }
 impl<R0> TwoWay<R0> {
     /// `ChannelArn`: text. Update: in place.
-    pub fn channel_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ChannelArn", value.into_expr()); self }
+    pub fn channel_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelArn", value.into_expr()), Phase) }
     /// `ChannelRole`: text. Update: in place.
-    pub fn channel_role(mut self, value: impl Arg<str>) -> Self { self.0.set("ChannelRole", value.into_expr()); self }
+    pub fn channel_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelRole", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> TwoWay<Set> { self.0.set("Enabled", value.into_expr()); TwoWay(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> TwoWay<Set> { TwoWay(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for TwoWay { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Action` allows.
@@ -343,52 +343,52 @@ impl CfnProtectConfiguration {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnProtectConfigurationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `ProtectConfigurationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ProtectConfigurationId`: text.
     pub fn attr_protect_configuration_id(&self) -> Val<str> { self.0.get_att("ProtectConfigurationId") }
 }
 impl Parent for CfnProtectConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SMSVOICE::ProtectConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-protectconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProtectConfigurationProps(Bag);
+#[must_use] pub struct CfnProtectConfigurationProps(Bag);
 impl CfnProtectConfigurationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CountryRuleSet`: `CountryRuleSet`. Update: in place.
-    pub fn country_rule_set(mut self, value: impl Arg<protect_configuration::CountryRuleSet>) -> Self { self.0.set("CountryRuleSet", value.into_expr()); self }
+    pub fn country_rule_set(self, value: impl Arg<protect_configuration::CountryRuleSet>) -> Self { Self(put(self.0, "CountryRuleSet", value.into_expr())) }
     /// `DeletionProtectionEnabled`: boolean. Update: in place.
-    pub fn deletion_protection_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeletionProtectionEnabled", value.into_expr()); self }
+    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnProtectConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SMSVOICE::ProtectConfiguration`.
 pub mod protect_configuration {
 use crate::cfn::support::*;
 /// The property type `CountryRule` of `AWS::SMSVOICE::ProtectConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-protectconfiguration-countryrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CountryRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CountryRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CountryRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CountryRule<super::missing::CountryCode, super::missing::ProtectStatus> { CountryRule(Bag::default(), Phase) }
+    pub fn new() -> CountryRule<Missing<super::required::CountryCode>, Missing<super::required::ProtectStatus>> { CountryRule(Bag::default(), Phase) }
 }
 impl<R0, R1> CountryRule<R0, R1> {
     /// `CountryCode`: text, required. Update: in place.
-    pub fn country_code(mut self, value: impl Arg<str>) -> CountryRule<Set, R1> { self.0.set("CountryCode", value.into_expr()); CountryRule(self.0, Phase) }
+    pub fn country_code(self, value: impl Arg<str>) -> CountryRule<Set, R1> { CountryRule(put(self.0, "CountryCode", value.into_expr()), Phase) }
     /// `ProtectStatus`: `ProtectStatus`, required. Update: in place.
-    pub fn protect_status(mut self, value: impl Arg<ProtectStatus>) -> CountryRule<R0, Set> { self.0.set("ProtectStatus", value.into_expr()); CountryRule(self.0, Phase) }
+    pub fn protect_status(self, value: impl Arg<ProtectStatus>) -> CountryRule<R0, Set> { CountryRule(put(self.0, "ProtectStatus", value.into_expr()), Phase) }
 }
 impl Done for CountryRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CountryRuleSet` of `AWS::SMSVOICE::ProtectConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-smsvoice-protectconfiguration-countryruleset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CountryRuleSet(Bag);
+#[must_use] pub struct CountryRuleSet(Bag);
 impl CountryRuleSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MMS`: list of `CountryRule`. Update: in place.
-    pub fn mms(mut self, value: impl Arg<Arr<CountryRule>>) -> Self { self.0.set("MMS", value.into_expr()); self }
+    pub fn mms(self, value: impl Arg<Arr<CountryRule>>) -> Self { Self(put(self.0, "MMS", value.into_expr())) }
     /// `SMS`: list of `CountryRule`. Update: in place.
-    pub fn sms(mut self, value: impl Arg<Arr<CountryRule>>) -> Self { self.0.set("SMS", value.into_expr()); self }
+    pub fn sms(self, value: impl Arg<Arr<CountryRule>>) -> Self { Self(put(self.0, "SMS", value.into_expr())) }
     /// `VOICE`: list of `CountryRule`. Update: in place.
-    pub fn voice(mut self, value: impl Arg<Arr<CountryRule>>) -> Self { self.0.set("VOICE", value.into_expr()); self }
+    pub fn voice(self, value: impl Arg<Arr<CountryRule>>) -> Self { Self(put(self.0, "VOICE", value.into_expr())) }
 }
 impl Done for CountryRuleSet { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ProtectStatus` allows.
@@ -400,14 +400,14 @@ impl CfnRegistration {
     /// `AWS::SMSVOICE::Registration`
     pub const TYPE: &'static str = "AWS::SMSVOICE::Registration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnRegistrationProps<R0>) -> Self where CfnRegistrationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRegistrationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `RegistrationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedTimestamp`: text.
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
     /// The attribute `CurrentVersionNumber`: integer.
     pub fn attr_current_version_number(&self) -> Val<i64> { self.0.get_att("CurrentVersionNumber") }
-    /// The attribute `RegistrationArn`: text.
+    /// The attribute `RegistrationArn`: `OtherArn`.
     pub fn attr_registration_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RegistrationArn") }
     /// The attribute `RegistrationId`: text.
     pub fn attr_registration_id(&self) -> Val<str> { self.0.get_att("RegistrationId") }
@@ -416,16 +416,16 @@ impl CfnRegistration {
 }
 impl Parent for CfnRegistration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SMSVOICE::Registration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRegistrationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnRegistrationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnRegistrationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRegistrationProps<missing::RegistrationType> { CfnRegistrationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRegistrationProps<Missing<required::RegistrationType>> { CfnRegistrationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnRegistrationProps<R0> {
     /// `RegistrationType`: text, required. Update: replacement.
-    pub fn registration_type(mut self, value: impl Arg<str>) -> CfnRegistrationProps<Set> { self.0.set("RegistrationType", value.into_expr()); CfnRegistrationProps(self.0, Phase) }
+    pub fn registration_type(self, value: impl Arg<str>) -> CfnRegistrationProps<Set> { CfnRegistrationProps(put(self.0, "RegistrationType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRegistrationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SMSVOICE::RegistrationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registrationattachment.html)
@@ -441,7 +441,7 @@ impl CfnRegistrationAttachment {
     pub fn attr_attachment_status(&self) -> Val<str> { self.0.get_att("AttachmentStatus") }
     /// The attribute `CreatedTimestamp`: text.
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
-    /// The attribute `RegistrationAttachmentArn`: text.
+    /// The attribute `RegistrationAttachmentArn`: `OtherArn`.
     pub fn attr_registration_attachment_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("RegistrationAttachmentArn") }
     /// The attribute `RegistrationAttachmentId`: text.
     pub fn attr_registration_attachment_id(&self) -> Val<str> { self.0.get_att("RegistrationAttachmentId") }
@@ -450,16 +450,16 @@ impl CfnRegistrationAttachment {
 }
 impl Parent for CfnRegistrationAttachment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SMSVOICE::RegistrationAttachment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-registrationattachment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRegistrationAttachmentProps(Bag);
+#[must_use] pub struct CfnRegistrationAttachmentProps(Bag);
 impl CfnRegistrationAttachmentProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AttachmentBody`: text. Update: replacement.
-    pub fn attachment_body(mut self, value: impl Arg<str>) -> Self { self.0.set("AttachmentBody", value.into_expr()); self }
+    pub fn attachment_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachmentBody", value.into_expr())) }
     /// `AttachmentUrl`: text. Update: replacement.
-    pub fn attachment_url(mut self, value: impl Arg<str>) -> Self { self.0.set("AttachmentUrl", value.into_expr()); self }
+    pub fn attachment_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AttachmentUrl", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnRegistrationAttachmentProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SMSVOICE::ResourcePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-resourcepolicy.html)
@@ -468,22 +468,22 @@ impl CfnResourcePolicy {
     /// `AWS::SMSVOICE::ResourcePolicy`
     pub const TYPE: &'static str = "AWS::SMSVOICE::ResourcePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResourcePolicyProps<R0, R1>) -> Self where CfnResourcePolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourcePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
 }
 impl Parent for CfnResourcePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SMSVOICE::ResourcePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-resourcepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResourcePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourcePolicyProps<missing::PolicyDocument, missing::ResourceArn> { CfnResourcePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourcePolicyProps<Missing<required::PolicyDocument>, Missing<required::ResourceArn>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { self.0.set("PolicyDocument", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
     /// `ResourceArn`: text, required. Update: replacement.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { self.0.set("ResourceArn", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SMSVOICE::SenderId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-senderid.html)
@@ -492,28 +492,28 @@ impl CfnSenderId {
     /// `AWS::SMSVOICE::SenderId`
     pub const TYPE: &'static str = "AWS::SMSVOICE::SenderId";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSenderIdProps<R0, R1>) -> Self where CfnSenderIdProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSenderIdProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnSenderId { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SMSVOICE::SenderId`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-senderid.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSenderIdProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSenderIdProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSenderIdProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSenderIdProps<missing::IsoCountryCode, missing::SenderId> { CfnSenderIdProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSenderIdProps<Missing<required::IsoCountryCode>, Missing<required::SenderId>> { CfnSenderIdProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSenderIdProps<R0, R1> {
     /// `DeletionProtectionEnabled`: boolean. Update: in place.
-    pub fn deletion_protection_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeletionProtectionEnabled", value.into_expr()); self }
+    pub fn deletion_protection_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtectionEnabled", value.into_expr()), Phase) }
     /// `IsoCountryCode`: text, required. Update: replacement.
-    pub fn iso_country_code(mut self, value: impl Arg<str>) -> CfnSenderIdProps<Set, R1> { self.0.set("IsoCountryCode", value.into_expr()); CfnSenderIdProps(self.0, Phase) }
+    pub fn iso_country_code(self, value: impl Arg<str>) -> CfnSenderIdProps<Set, R1> { CfnSenderIdProps(put(self.0, "IsoCountryCode", value.into_expr()), Phase) }
     /// `SenderId`: text, required. Update: replacement.
-    pub fn sender_id(mut self, value: impl Arg<str>) -> CfnSenderIdProps<R0, Set> { self.0.set("SenderId", value.into_expr()); CfnSenderIdProps(self.0, Phase) }
+    pub fn sender_id(self, value: impl Arg<str>) -> CfnSenderIdProps<R0, Set> { CfnSenderIdProps(put(self.0, "SenderId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSenderIdProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SMSVOICE::VerifiedDestinationNumber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-verifieddestinationnumber.html)
@@ -522,31 +522,31 @@ impl CfnVerifiedDestinationNumber {
     /// `AWS::SMSVOICE::VerifiedDestinationNumber`
     pub const TYPE: &'static str = "AWS::SMSVOICE::VerifiedDestinationNumber";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnVerifiedDestinationNumberProps<R0>) -> Self where CfnVerifiedDestinationNumberProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVerifiedDestinationNumberProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VerifiedDestinationNumberArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedTimestamp`: text.
     pub fn attr_created_timestamp(&self) -> Val<str> { self.0.get_att("CreatedTimestamp") }
     /// The attribute `Status`: text.
     pub fn attr_status(&self) -> Val<str> { self.0.get_att("Status") }
-    /// The attribute `VerifiedDestinationNumberArn`: text.
+    /// The attribute `VerifiedDestinationNumberArn`: `OtherArn`.
     pub fn attr_verified_destination_number_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("VerifiedDestinationNumberArn") }
     /// The attribute `VerifiedDestinationNumberId`: text.
     pub fn attr_verified_destination_number_id(&self) -> Val<str> { self.0.get_att("VerifiedDestinationNumberId") }
 }
 impl Parent for CfnVerifiedDestinationNumber { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SMSVOICE::VerifiedDestinationNumber`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-smsvoice-verifieddestinationnumber.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVerifiedDestinationNumberProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnVerifiedDestinationNumberProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnVerifiedDestinationNumberProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVerifiedDestinationNumberProps<missing::DestinationPhoneNumber> { CfnVerifiedDestinationNumberProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVerifiedDestinationNumberProps<Missing<required::DestinationPhoneNumber>> { CfnVerifiedDestinationNumberProps(Bag::default(), Phase) }
 }
 impl<R0> CfnVerifiedDestinationNumberProps<R0> {
     /// `DestinationPhoneNumber`: text, required. Update: replacement.
-    pub fn destination_phone_number(mut self, value: impl Arg<str>) -> CfnVerifiedDestinationNumberProps<Set> { self.0.set("DestinationPhoneNumber", value.into_expr()); CfnVerifiedDestinationNumberProps(self.0, Phase) }
+    pub fn destination_phone_number(self, value: impl Arg<str>) -> CfnVerifiedDestinationNumberProps<Set> { CfnVerifiedDestinationNumberProps(put(self.0, "DestinationPhoneNumber", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnVerifiedDestinationNumberProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, CountryCode, DeliveryStreamArn, DestinationPhoneNumber, Enabled, EventDestinationName, HELP, IamRoleArn, IsoCountryCode, Keyword, LogGroupArn, MandatoryKeywords, MatchingEventTypes, Message, NumberCapabilities, NumberType, OriginationIdentities, PolicyDocument, ProtectStatus, RegistrationType, ResourceArn, STOP, SenderId, TopicArn } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, CountryCode, DeliveryStreamArn, DestinationPhoneNumber, Enabled, EventDestinationName, HELP, IamRoleArn, IsoCountryCode, Keyword, LogGroupArn, MandatoryKeywords, MatchingEventTypes, Message, NumberCapabilities, NumberType, OriginationIdentities, PolicyDocument, ProtectStatus, RegistrationType, ResourceArn, STOP, SenderId, TopicArn } }

@@ -10,42 +10,42 @@ impl CfnSubscription {
     /// `AWS::SNS::Subscription`
     pub const TYPE: &'static str = "AWS::SNS::Subscription";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSubscriptionProps<R0, R1>) -> Self where CfnSubscriptionProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSubscriptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnSubscription { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SNS::Subscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-subscription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSubscriptionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSubscriptionProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSubscriptionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSubscriptionProps<missing::Protocol, missing::TopicArn> { CfnSubscriptionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSubscriptionProps<Missing<required::Protocol>, Missing<required::TopicArn>> { CfnSubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSubscriptionProps<R0, R1> {
     /// `DeliveryPolicy`: JSON. Update: in place.
-    pub fn delivery_policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("DeliveryPolicy", value.into_expr()); self }
+    pub fn delivery_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DeliveryPolicy", value.into_expr()), Phase) }
     /// `Endpoint`: text. Update: replacement.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("Endpoint", value.into_expr()); self }
+    pub fn endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `FilterPolicy`: JSON. Update: in place.
-    pub fn filter_policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("FilterPolicy", value.into_expr()); self }
+    pub fn filter_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "FilterPolicy", value.into_expr()), Phase) }
     /// `FilterPolicyScope`: text. Update: in place.
-    pub fn filter_policy_scope(mut self, value: impl Arg<str>) -> Self { self.0.set("FilterPolicyScope", value.into_expr()); self }
+    pub fn filter_policy_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FilterPolicyScope", value.into_expr()), Phase) }
     /// `Protocol`: text, required. Update: replacement.
-    pub fn protocol(mut self, value: impl Arg<str>) -> CfnSubscriptionProps<Set, R1> { self.0.set("Protocol", value.into_expr()); CfnSubscriptionProps(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> CfnSubscriptionProps<Set, R1> { CfnSubscriptionProps(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `RawMessageDelivery`: boolean. Update: in place.
-    pub fn raw_message_delivery(mut self, value: impl Arg<bool>) -> Self { self.0.set("RawMessageDelivery", value.into_expr()); self }
+    pub fn raw_message_delivery(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "RawMessageDelivery", value.into_expr()), Phase) }
     /// `RedrivePolicy`: JSON. Update: in place.
-    pub fn redrive_policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("RedrivePolicy", value.into_expr()); self }
+    pub fn redrive_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RedrivePolicy", value.into_expr()), Phase) }
     /// `Region`: text. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> Self { self.0.set("Region", value.into_expr()); self }
+    pub fn region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Region", value.into_expr()), Phase) }
     /// `ReplayPolicy`: JSON. Update: in place.
-    pub fn replay_policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("ReplayPolicy", value.into_expr()); self }
-    /// `SubscriptionRoleArn`: text. Update: in place.
-    pub fn subscription_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("SubscriptionRoleArn", value.into_expr()); self }
-    /// `TopicArn`: text, required. Update: replacement.
-    pub fn topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> CfnSubscriptionProps<R0, Set> { self.0.set("TopicArn", value.into_expr()); CfnSubscriptionProps(self.0, Phase) }
+    pub fn replay_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ReplayPolicy", value.into_expr()), Phase) }
+    /// `SubscriptionRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn subscription_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SubscriptionRoleArn", value.into_expr()), Phase) }
+    /// `TopicArn`: `SnsTopicArn`, required. Update: replacement.
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> CfnSubscriptionProps<R0, Set> { CfnSubscriptionProps(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for CfnSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SNS::Topic`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html)
@@ -57,78 +57,78 @@ impl CfnTopic {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnTopicProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `TopicArn`.
     pub fn reference(&self) -> Val<kind::SnsTopicArn> { self.0.reference() }
-    /// The attribute `TopicArn`: text.
+    /// The attribute `TopicArn`: `SnsTopicArn`.
     pub fn attr_topic_arn(&self) -> Val<kind::SnsTopicArn> { self.0.get_att("TopicArn") }
-    /// The attribute `TopicName`: text.
+    /// The attribute `TopicName`: `SnsTopicName`.
     pub fn attr_topic_name(&self) -> Val<kind::SnsTopicName> { self.0.get_att("TopicName") }
 }
 impl Parent for CfnTopic { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SNS::Topic`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topic.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTopicProps(Bag);
+#[must_use] pub struct CfnTopicProps(Bag);
 impl CfnTopicProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArchivePolicy`: JSON. Update: in place.
-    pub fn archive_policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("ArchivePolicy", value.into_expr()); self }
+    pub fn archive_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "ArchivePolicy", value.into_expr())) }
     /// `ContentBasedDeduplication`: boolean. Update: in place.
-    pub fn content_based_deduplication(mut self, value: impl Arg<bool>) -> Self { self.0.set("ContentBasedDeduplication", value.into_expr()); self }
+    pub fn content_based_deduplication(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ContentBasedDeduplication", value.into_expr())) }
     /// `DataProtectionPolicy`: JSON. Update: in place.
-    pub fn data_protection_policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("DataProtectionPolicy", value.into_expr()); self }
+    pub fn data_protection_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "DataProtectionPolicy", value.into_expr())) }
     /// `DeliveryStatusLogging`: list of `LoggingConfig`. Update: in place.
-    pub fn delivery_status_logging(mut self, value: impl Arg<Arr<topic::LoggingConfig>>) -> Self { self.0.set("DeliveryStatusLogging", value.into_expr()); self }
+    pub fn delivery_status_logging(self, value: impl Arg<Arr<topic::LoggingConfig>>) -> Self { Self(put(self.0, "DeliveryStatusLogging", value.into_expr())) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr())) }
     /// `FifoThroughputScope`: text. Update: in place.
-    pub fn fifo_throughput_scope(mut self, value: impl Arg<str>) -> Self { self.0.set("FifoThroughputScope", value.into_expr()); self }
+    pub fn fifo_throughput_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FifoThroughputScope", value.into_expr())) }
     /// `FifoTopic`: boolean. Update: replacement.
-    pub fn fifo_topic(mut self, value: impl Arg<bool>) -> Self { self.0.set("FifoTopic", value.into_expr()); self }
-    /// `KmsMasterKeyId`: text. Update: in place.
-    pub fn kms_master_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsMasterKeyId", value.into_expr()); self }
+    pub fn fifo_topic(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FifoTopic", value.into_expr())) }
+    /// `KmsMasterKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_master_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsMasterKeyId", value.into_expr())) }
     /// `MaximumMessageSize`: integer. Update: in place.
-    pub fn maximum_message_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumMessageSize", value.into_expr()); self }
+    pub fn maximum_message_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumMessageSize", value.into_expr())) }
     /// `SignatureVersion`: text. Update: in place.
-    pub fn signature_version(mut self, value: impl Arg<str>) -> Self { self.0.set("SignatureVersion", value.into_expr()); self }
+    pub fn signature_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SignatureVersion", value.into_expr())) }
     /// `Subscription`: list of `Subscription`. Update: in place.
-    pub fn subscription(mut self, value: impl Arg<Arr<topic::Subscription>>) -> Self { self.0.set("Subscription", value.into_expr()); self }
+    pub fn subscription(self, value: impl Arg<Arr<topic::Subscription>>) -> Self { Self(put(self.0, "Subscription", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `TopicName`: text. Update: replacement.
-    pub fn topic_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TopicName", value.into_expr()); self }
+    pub fn topic_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TopicName", value.into_expr())) }
     /// `TracingConfig`: text. Update: in place.
-    pub fn tracing_config(mut self, value: impl Arg<str>) -> Self { self.0.set("TracingConfig", value.into_expr()); self }
+    pub fn tracing_config(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TracingConfig", value.into_expr())) }
 }
 impl Done for CfnTopicProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SNS::Topic`.
 pub mod topic {
 use crate::cfn::support::*;
 /// The property type `LoggingConfig` of `AWS::SNS::Topic`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sns-topic-loggingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LoggingConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl LoggingConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LoggingConfig<super::missing::Protocol> { LoggingConfig(Bag::default(), Phase) }
+    pub fn new() -> LoggingConfig<Missing<super::required::Protocol>> { LoggingConfig(Bag::default(), Phase) }
 }
 impl<R0> LoggingConfig<R0> {
-    /// `FailureFeedbackRoleArn`: text. Update: in place.
-    pub fn failure_feedback_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("FailureFeedbackRoleArn", value.into_expr()); self }
+    /// `FailureFeedbackRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn failure_feedback_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "FailureFeedbackRoleArn", value.into_expr()), Phase) }
     /// `Protocol`: `Protocol`, required. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<Protocol>) -> LoggingConfig<Set> { self.0.set("Protocol", value.into_expr()); LoggingConfig(self.0, Phase) }
-    /// `SuccessFeedbackRoleArn`: text. Update: in place.
-    pub fn success_feedback_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("SuccessFeedbackRoleArn", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> LoggingConfig<Set> { LoggingConfig(put(self.0, "Protocol", value.into_expr()), Phase) }
+    /// `SuccessFeedbackRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn success_feedback_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "SuccessFeedbackRoleArn", value.into_expr()), Phase) }
     /// `SuccessFeedbackSampleRate`: text. Update: in place.
-    pub fn success_feedback_sample_rate(mut self, value: impl Arg<str>) -> Self { self.0.set("SuccessFeedbackSampleRate", value.into_expr()); self }
+    pub fn success_feedback_sample_rate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SuccessFeedbackSampleRate", value.into_expr()), Phase) }
 }
 impl Done for LoggingConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Subscription` of `AWS::SNS::Topic`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sns-topic-subscription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Subscription<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Subscription<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Subscription {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Subscription<super::missing::Endpoint, super::missing::Protocol> { Subscription(Bag::default(), Phase) }
+    pub fn new() -> Subscription<Missing<super::required::Endpoint>, Missing<super::required::Protocol>> { Subscription(Bag::default(), Phase) }
 }
 impl<R0, R1> Subscription<R0, R1> {
     /// `Endpoint`: text, required. Update: in place.
-    pub fn endpoint(mut self, value: impl Arg<str>) -> Subscription<Set, R1> { self.0.set("Endpoint", value.into_expr()); Subscription(self.0, Phase) }
+    pub fn endpoint(self, value: impl Arg<str>) -> Subscription<Set, R1> { Subscription(put(self.0, "Endpoint", value.into_expr()), Phase) }
     /// `Protocol`: text, required. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<str>) -> Subscription<R0, Set> { self.0.set("Protocol", value.into_expr()); Subscription(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<str>) -> Subscription<R0, Set> { Subscription(put(self.0, "Protocol", value.into_expr()), Phase) }
 }
 impl Done for Subscription { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Protocol` allows.
@@ -140,22 +140,22 @@ impl CfnTopicInlinePolicy {
     /// `AWS::SNS::TopicInlinePolicy`
     pub const TYPE: &'static str = "AWS::SNS::TopicInlinePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTopicInlinePolicyProps<R0, R1>) -> Self where CfnTopicInlinePolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTopicInlinePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TopicArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
 }
 impl Parent for CfnTopicInlinePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SNS::TopicInlinePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topicinlinepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTopicInlinePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTopicInlinePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTopicInlinePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTopicInlinePolicyProps<missing::PolicyDocument, missing::TopicArn> { CfnTopicInlinePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTopicInlinePolicyProps<Missing<required::PolicyDocument>, Missing<required::TopicArn>> { CfnTopicInlinePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTopicInlinePolicyProps<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> CfnTopicInlinePolicyProps<Set, R1> { self.0.set("PolicyDocument", value.into_expr()); CfnTopicInlinePolicyProps(self.0, Phase) }
-    /// `TopicArn`: text, required. Update: replacement.
-    pub fn topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> CfnTopicInlinePolicyProps<R0, Set> { self.0.set("TopicArn", value.into_expr()); CfnTopicInlinePolicyProps(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnTopicInlinePolicyProps<Set, R1> { CfnTopicInlinePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
+    /// `TopicArn`: `SnsTopicArn`, required. Update: replacement.
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> CfnTopicInlinePolicyProps<R0, Set> { CfnTopicInlinePolicyProps(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for CfnTopicInlinePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SNS::TopicPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topicpolicy.html)
@@ -164,7 +164,7 @@ impl CfnTopicPolicy {
     /// `AWS::SNS::TopicPolicy`
     pub const TYPE: &'static str = "AWS::SNS::TopicPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTopicPolicyProps<R0, R1>) -> Self where CfnTopicPolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTopicPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -172,17 +172,17 @@ impl CfnTopicPolicy {
 }
 impl Parent for CfnTopicPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SNS::TopicPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sns-topicpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTopicPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTopicPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTopicPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTopicPolicyProps<missing::PolicyDocument, missing::Topics> { CfnTopicPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTopicPolicyProps<Missing<required::PolicyDocument>, Missing<required::Topics>> { CfnTopicPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTopicPolicyProps<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> CfnTopicPolicyProps<Set, R1> { self.0.set("PolicyDocument", value.into_expr()); CfnTopicPolicyProps(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnTopicPolicyProps<Set, R1> { CfnTopicPolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
     /// `Topics`: list of text, required. Update: in place.
-    pub fn topics(mut self, value: impl Arg<Arr<str>>) -> CfnTopicPolicyProps<R0, Set> { self.0.set("Topics", value.into_expr()); CfnTopicPolicyProps(self.0, Phase) }
+    pub fn topics(self, value: impl Arg<Arr<str>>) -> CfnTopicPolicyProps<R0, Set> { CfnTopicPolicyProps(put(self.0, "Topics", value.into_expr()), Phase) }
 }
 impl Done for CfnTopicPolicyProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Endpoint, PolicyDocument, Protocol, TopicArn, Topics } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Endpoint, PolicyDocument, Protocol, TopicArn, Topics } }

@@ -13,51 +13,51 @@ impl CfnQueue {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnQueueProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `QueueUrl`.
     pub fn reference(&self) -> Val<kind::SqsQueueUrl> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `SqsQueueArn`.
     pub fn attr_arn(&self) -> Val<kind::SqsQueueArn> { self.0.get_att("Arn") }
     /// The attribute `QueueName`: text.
     pub fn attr_queue_name(&self) -> Val<str> { self.0.get_att("QueueName") }
-    /// The attribute `QueueUrl`: text.
+    /// The attribute `QueueUrl`: `SqsQueueUrl`.
     pub fn attr_queue_url(&self) -> Val<kind::SqsQueueUrl> { self.0.get_att("QueueUrl") }
 }
 impl Parent for CfnQueue { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SQS::Queue`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnQueueProps(Bag);
+#[must_use] pub struct CfnQueueProps(Bag);
 impl CfnQueueProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ContentBasedDeduplication`: boolean. Update: in place.
-    pub fn content_based_deduplication(mut self, value: impl Arg<bool>) -> Self { self.0.set("ContentBasedDeduplication", value.into_expr()); self }
+    pub fn content_based_deduplication(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ContentBasedDeduplication", value.into_expr())) }
     /// `DeduplicationScope`: text. Update: in place.
-    pub fn deduplication_scope(mut self, value: impl Arg<str>) -> Self { self.0.set("DeduplicationScope", value.into_expr()); self }
+    pub fn deduplication_scope(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DeduplicationScope", value.into_expr())) }
     /// `DelaySeconds`: integer. Update: in place.
-    pub fn delay_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("DelaySeconds", value.into_expr()); self }
+    pub fn delay_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DelaySeconds", value.into_expr())) }
     /// `FifoQueue`: boolean. Update: replacement.
-    pub fn fifo_queue(mut self, value: impl Arg<bool>) -> Self { self.0.set("FifoQueue", value.into_expr()); self }
+    pub fn fifo_queue(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "FifoQueue", value.into_expr())) }
     /// `FifoThroughputLimit`: text. Update: in place.
-    pub fn fifo_throughput_limit(mut self, value: impl Arg<str>) -> Self { self.0.set("FifoThroughputLimit", value.into_expr()); self }
+    pub fn fifo_throughput_limit(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FifoThroughputLimit", value.into_expr())) }
     /// `KmsDataKeyReusePeriodSeconds`: integer. Update: in place.
-    pub fn kms_data_key_reuse_period_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("KmsDataKeyReusePeriodSeconds", value.into_expr()); self }
-    /// `KmsMasterKeyId`: text. Update: in place.
-    pub fn kms_master_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsMasterKeyId", value.into_expr()); self }
+    pub fn kms_data_key_reuse_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KmsDataKeyReusePeriodSeconds", value.into_expr())) }
+    /// `KmsMasterKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_master_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsMasterKeyId", value.into_expr())) }
     /// `MaximumMessageSize`: integer. Update: in place.
-    pub fn maximum_message_size(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaximumMessageSize", value.into_expr()); self }
+    pub fn maximum_message_size(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaximumMessageSize", value.into_expr())) }
     /// `MessageRetentionPeriod`: integer. Update: in place.
-    pub fn message_retention_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("MessageRetentionPeriod", value.into_expr()); self }
+    pub fn message_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MessageRetentionPeriod", value.into_expr())) }
     /// `QueueName`: text. Update: replacement.
-    pub fn queue_name(mut self, value: impl Arg<str>) -> Self { self.0.set("QueueName", value.into_expr()); self }
+    pub fn queue_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "QueueName", value.into_expr())) }
     /// `ReceiveMessageWaitTimeSeconds`: integer. Update: in place.
-    pub fn receive_message_wait_time_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("ReceiveMessageWaitTimeSeconds", value.into_expr()); self }
+    pub fn receive_message_wait_time_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ReceiveMessageWaitTimeSeconds", value.into_expr())) }
     /// `RedriveAllowPolicy`: JSON. Update: in place.
-    pub fn redrive_allow_policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("RedriveAllowPolicy", value.into_expr()); self }
+    pub fn redrive_allow_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RedriveAllowPolicy", value.into_expr())) }
     /// `RedrivePolicy`: JSON. Update: in place.
-    pub fn redrive_policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("RedrivePolicy", value.into_expr()); self }
+    pub fn redrive_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "RedrivePolicy", value.into_expr())) }
     /// `SqsManagedSseEnabled`: boolean. Update: in place.
-    pub fn sqs_managed_sse_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("SqsManagedSseEnabled", value.into_expr()); self }
+    pub fn sqs_managed_sse_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "SqsManagedSseEnabled", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `VisibilityTimeout`: integer. Update: in place.
-    pub fn visibility_timeout(mut self, value: impl Arg<i64>) -> Self { self.0.set("VisibilityTimeout", value.into_expr()); self }
+    pub fn visibility_timeout(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "VisibilityTimeout", value.into_expr())) }
 }
 impl Done for CfnQueueProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SQS::QueueInlinePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queueinlinepolicy.html)
@@ -66,22 +66,22 @@ impl CfnQueueInlinePolicy {
     /// `AWS::SQS::QueueInlinePolicy`
     pub const TYPE: &'static str = "AWS::SQS::QueueInlinePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnQueueInlinePolicyProps<R0, R1>) -> Self where CfnQueueInlinePolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQueueInlinePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Queue`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnQueueInlinePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SQS::QueueInlinePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queueinlinepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnQueueInlinePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnQueueInlinePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnQueueInlinePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnQueueInlinePolicyProps<missing::PolicyDocument, missing::Queue> { CfnQueueInlinePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnQueueInlinePolicyProps<Missing<required::PolicyDocument>, Missing<required::Queue>> { CfnQueueInlinePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnQueueInlinePolicyProps<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> CfnQueueInlinePolicyProps<Set, R1> { self.0.set("PolicyDocument", value.into_expr()); CfnQueueInlinePolicyProps(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnQueueInlinePolicyProps<Set, R1> { CfnQueueInlinePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
     /// `Queue`: text, required. Update: replacement.
-    pub fn queue(mut self, value: impl Arg<str>) -> CfnQueueInlinePolicyProps<R0, Set> { self.0.set("Queue", value.into_expr()); CfnQueueInlinePolicyProps(self.0, Phase) }
+    pub fn queue(self, value: impl Arg<str>) -> CfnQueueInlinePolicyProps<R0, Set> { CfnQueueInlinePolicyProps(put(self.0, "Queue", value.into_expr()), Phase) }
 }
 impl Done for CfnQueueInlinePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SQS::QueuePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queuepolicy.html)
@@ -90,7 +90,7 @@ impl CfnQueuePolicy {
     /// `AWS::SQS::QueuePolicy`
     pub const TYPE: &'static str = "AWS::SQS::QueuePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnQueuePolicyProps<R0, R1>) -> Self where CfnQueuePolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnQueuePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -98,17 +98,17 @@ impl CfnQueuePolicy {
 }
 impl Parent for CfnQueuePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SQS::QueuePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queuepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnQueuePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnQueuePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnQueuePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnQueuePolicyProps<missing::PolicyDocument, missing::Queues> { CfnQueuePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnQueuePolicyProps<Missing<required::PolicyDocument>, Missing<required::Queues>> { CfnQueuePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnQueuePolicyProps<R0, R1> {
     /// `PolicyDocument`: JSON, required. Update: in place.
-    pub fn policy_document(mut self, value: impl Arg<Any>) -> CfnQueuePolicyProps<Set, R1> { self.0.set("PolicyDocument", value.into_expr()); CfnQueuePolicyProps(self.0, Phase) }
+    pub fn policy_document(self, value: impl Arg<Any>) -> CfnQueuePolicyProps<Set, R1> { CfnQueuePolicyProps(put(self.0, "PolicyDocument", value.into_expr()), Phase) }
     /// `Queues`: list of text, required. Update: in place.
-    pub fn queues(mut self, value: impl Arg<Arr<str>>) -> CfnQueuePolicyProps<R0, Set> { self.0.set("Queues", value.into_expr()); CfnQueuePolicyProps(self.0, Phase) }
+    pub fn queues(self, value: impl Arg<Arr<str>>) -> CfnQueuePolicyProps<R0, Set> { CfnQueuePolicyProps(put(self.0, "Queues", value.into_expr()), Phase) }
 }
 impl Done for CfnQueuePolicyProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { PolicyDocument, Queue, Queues } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { PolicyDocument, Queue, Queues } }

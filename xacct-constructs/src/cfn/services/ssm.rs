@@ -10,7 +10,7 @@ impl CfnAssociation {
     /// `AWS::SSM::Association`
     pub const TYPE: &'static str = "AWS::SSM::Association";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAssociationProps<R0>) -> Self where CfnAssociationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssociationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AssociationId`: text.
@@ -18,88 +18,88 @@ impl CfnAssociation {
 }
 impl Parent for CfnAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSM::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-association.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAssociationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAssociationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAssociationProps<missing::Name> { CfnAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAssociationProps<Missing<required::Name>> { CfnAssociationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAssociationProps<R0> {
     /// `ApplyOnlyAtCronInterval`: boolean. Update: in place.
-    pub fn apply_only_at_cron_interval(mut self, value: impl Arg<bool>) -> Self { self.0.set("ApplyOnlyAtCronInterval", value.into_expr()); self }
+    pub fn apply_only_at_cron_interval(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApplyOnlyAtCronInterval", value.into_expr()), Phase) }
     /// `AssociationDispatchAssumeRole`: text. Update: in place.
-    pub fn association_dispatch_assume_role(mut self, value: impl Arg<str>) -> Self { self.0.set("AssociationDispatchAssumeRole", value.into_expr()); self }
+    pub fn association_dispatch_assume_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociationDispatchAssumeRole", value.into_expr()), Phase) }
     /// `AssociationName`: text. Update: in place.
-    pub fn association_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AssociationName", value.into_expr()); self }
+    pub fn association_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AssociationName", value.into_expr()), Phase) }
     /// `AutomationTargetParameterName`: text. Update: in place.
-    pub fn automation_target_parameter_name(mut self, value: impl Arg<str>) -> Self { self.0.set("AutomationTargetParameterName", value.into_expr()); self }
+    pub fn automation_target_parameter_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AutomationTargetParameterName", value.into_expr()), Phase) }
     /// `CalendarNames`: list of text. Update: in place.
-    pub fn calendar_names(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CalendarNames", value.into_expr()); self }
+    pub fn calendar_names(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CalendarNames", value.into_expr()), Phase) }
     /// `ComplianceSeverity`: `ComplianceSeverity`. Update: in place.
-    pub fn compliance_severity(mut self, value: impl Arg<association::ComplianceSeverity>) -> Self { self.0.set("ComplianceSeverity", value.into_expr()); self }
+    pub fn compliance_severity(self, value: impl Arg<association::ComplianceSeverity>) -> Self { Self(put(self.0, "ComplianceSeverity", value.into_expr()), Phase) }
     /// `DocumentVersion`: text. Update: in place.
-    pub fn document_version(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentVersion", value.into_expr()); self }
+    pub fn document_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentVersion", value.into_expr()), Phase) }
     /// `InstanceId`: text. Update: replacement.
-    pub fn instance_id(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceId", value.into_expr()); self }
+    pub fn instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceId", value.into_expr()), Phase) }
     /// `MaxConcurrency`: text. Update: in place.
-    pub fn max_concurrency(mut self, value: impl Arg<str>) -> Self { self.0.set("MaxConcurrency", value.into_expr()); self }
+    pub fn max_concurrency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxConcurrency", value.into_expr()), Phase) }
     /// `MaxErrors`: text. Update: in place.
-    pub fn max_errors(mut self, value: impl Arg<str>) -> Self { self.0.set("MaxErrors", value.into_expr()); self }
-    /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<kind::SsmDocumentName>) -> CfnAssociationProps<Set> { self.0.set("Name", value.into_expr()); CfnAssociationProps(self.0, Phase) }
+    pub fn max_errors(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxErrors", value.into_expr()), Phase) }
+    /// `Name`: `SsmDocumentName`, required. Update: in place.
+    pub fn name(self, value: impl Arg<kind::SsmDocumentName>) -> CfnAssociationProps<Set> { CfnAssociationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OutputLocation`: `InstanceAssociationOutputLocation`. Update: in place.
-    pub fn output_location(mut self, value: impl Arg<association::InstanceAssociationOutputLocation>) -> Self { self.0.set("OutputLocation", value.into_expr()); self }
+    pub fn output_location(self, value: impl Arg<association::InstanceAssociationOutputLocation>) -> Self { Self(put(self.0, "OutputLocation", value.into_expr()), Phase) }
     /// `Parameters`: map of list of text. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Dict<Arr<str>>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Dict<Arr<str>>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `ScheduleExpression`: text. Update: in place.
-    pub fn schedule_expression(mut self, value: impl Arg<str>) -> Self { self.0.set("ScheduleExpression", value.into_expr()); self }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
     /// `ScheduleOffset`: integer. Update: in place.
-    pub fn schedule_offset(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScheduleOffset", value.into_expr()); self }
+    pub fn schedule_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScheduleOffset", value.into_expr()), Phase) }
     /// `SyncCompliance`: `SyncCompliance`. Update: in place.
-    pub fn sync_compliance(mut self, value: impl Arg<association::SyncCompliance>) -> Self { self.0.set("SyncCompliance", value.into_expr()); self }
+    pub fn sync_compliance(self, value: impl Arg<association::SyncCompliance>) -> Self { Self(put(self.0, "SyncCompliance", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Targets`: list of `Target`. Update: in place.
-    pub fn targets(mut self, value: impl Arg<Arr<association::Target>>) -> Self { self.0.set("Targets", value.into_expr()); self }
+    pub fn targets(self, value: impl Arg<Arr<association::Target>>) -> Self { Self(put(self.0, "Targets", value.into_expr()), Phase) }
     /// `WaitForSuccessTimeoutSeconds`: integer. Update: in place.
-    pub fn wait_for_success_timeout_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("WaitForSuccessTimeoutSeconds", value.into_expr()); self }
+    pub fn wait_for_success_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "WaitForSuccessTimeoutSeconds", value.into_expr()), Phase) }
 }
 impl Done for CfnAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSM::Association`.
 pub mod association {
 use crate::cfn::support::*;
 /// The property type `InstanceAssociationOutputLocation` of `AWS::SSM::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-association-instanceassociationoutputlocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceAssociationOutputLocation(Bag);
+#[must_use] pub struct InstanceAssociationOutputLocation(Bag);
 impl InstanceAssociationOutputLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3Location`: `S3OutputLocation`. Update: in place.
-    pub fn s3_location(mut self, value: impl Arg<S3OutputLocation>) -> Self { self.0.set("S3Location", value.into_expr()); self }
+    pub fn s3_location(self, value: impl Arg<S3OutputLocation>) -> Self { Self(put(self.0, "S3Location", value.into_expr())) }
 }
 impl Done for InstanceAssociationOutputLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3OutputLocation` of `AWS::SSM::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-association-s3outputlocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3OutputLocation(Bag);
+#[must_use] pub struct S3OutputLocation(Bag);
 impl S3OutputLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `OutputS3BucketName`: text. Update: in place.
-    pub fn output_s3_bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("OutputS3BucketName", value.into_expr()); self }
+    /// `OutputS3BucketName`: `S3BucketName`. Update: in place.
+    pub fn output_s3_bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "OutputS3BucketName", value.into_expr())) }
     /// `OutputS3KeyPrefix`: text. Update: in place.
-    pub fn output_s3_key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputS3KeyPrefix", value.into_expr()); self }
+    pub fn output_s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3KeyPrefix", value.into_expr())) }
     /// `OutputS3Region`: text. Update: in place.
-    pub fn output_s3_region(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputS3Region", value.into_expr()); self }
+    pub fn output_s3_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3Region", value.into_expr())) }
 }
 impl Done for S3OutputLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Target` of `AWS::SSM::Association`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-association-target.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Target<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Target<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Target {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Target<super::missing::Key, super::missing::Values> { Target(Bag::default(), Phase) }
+    pub fn new() -> Target<Missing<super::required::Key>, Missing<super::required::Values>> { Target(Bag::default(), Phase) }
 }
 impl<R0, R1> Target<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Target<Set, R1> { self.0.set("Key", value.into_expr()); Target(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Target<Set, R1> { Target(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Target<R0, Set> { self.0.set("Values", value.into_expr()); Target(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Target<R0, Set> { Target(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for Target { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ComplianceSeverity` allows.
@@ -113,10 +113,10 @@ impl CfnCloudConnector {
     /// `AWS::SSM::CloudConnector`
     pub const TYPE: &'static str = "AWS::SSM::CloudConnector";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnCloudConnectorProps<R0, R1, R2, R3>) -> Self where CfnCloudConnectorProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCloudConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CloudConnectorArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `CloudConnectorArn`: text.
+    /// The attribute `CloudConnectorArn`: `OtherArn`.
     pub fn attr_cloud_connector_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("CloudConnectorArn") }
     /// The attribute `CloudConnectorId`: text.
     pub fn attr_cloud_connector_id(&self) -> Val<str> { self.0.get_att("CloudConnectorId") }
@@ -127,81 +127,81 @@ impl CfnCloudConnector {
 }
 impl Parent for CfnCloudConnector { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSM::CloudConnector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-cloudconnector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCloudConnectorProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnCloudConnectorProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnCloudConnectorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCloudConnectorProps<missing::ConfigConnectorArn, missing::Configuration, missing::DisplayName, missing::RoleArn> { CfnCloudConnectorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCloudConnectorProps<Missing<required::ConfigConnectorArn>, Missing<required::Configuration>, Missing<required::DisplayName>, Missing<required::RoleArn>> { CfnCloudConnectorProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnCloudConnectorProps<R0, R1, R2, R3> {
     /// `ConfigConnectorArn`: text, required. Update: replacement.
-    pub fn config_connector_arn(mut self, value: impl Arg<str>) -> CfnCloudConnectorProps<Set, R1, R2, R3> { self.0.set("ConfigConnectorArn", value.into_expr()); CfnCloudConnectorProps(self.0, Phase) }
+    pub fn config_connector_arn(self, value: impl Arg<str>) -> CfnCloudConnectorProps<Set, R1, R2, R3> { CfnCloudConnectorProps(put(self.0, "ConfigConnectorArn", value.into_expr()), Phase) }
     /// `Configuration`: `CloudConnectorConfiguration`, required. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<cloud_connector::CloudConnectorConfiguration>) -> CfnCloudConnectorProps<R0, Set, R2, R3> { self.0.set("Configuration", value.into_expr()); CfnCloudConnectorProps(self.0, Phase) }
+    pub fn configuration(self, value: impl Arg<cloud_connector::CloudConnectorConfiguration>) -> CfnCloudConnectorProps<R0, Set, R2, R3> { CfnCloudConnectorProps(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `DisplayName`: text, required. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> CfnCloudConnectorProps<R0, R1, Set, R3> { self.0.set("DisplayName", value.into_expr()); CfnCloudConnectorProps(self.0, Phase) }
-    /// `RoleArn`: text, required. Update: replacement.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnCloudConnectorProps<R0, R1, R2, Set> { self.0.set("RoleArn", value.into_expr()); CfnCloudConnectorProps(self.0, Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnCloudConnectorProps<R0, R1, Set, R3> { CfnCloudConnectorProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnCloudConnectorProps<R0, R1, R2, Set> { CfnCloudConnectorProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCloudConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSM::CloudConnector`.
 pub mod cloud_connector {
 use crate::cfn::support::*;
 /// The property type `AzureConfiguration` of `AWS::SSM::CloudConnector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-azureconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AzureConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AzureConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AzureConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AzureConfiguration<super::missing::ApplicationId, super::missing::TenantId> { AzureConfiguration(Bag::default(), Phase) }
+    pub fn new() -> AzureConfiguration<Missing<super::required::ApplicationId>, Missing<super::required::TenantId>> { AzureConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> AzureConfiguration<R0, R1> {
     /// `ApplicationDisplayName`: text. Update: in place.
-    pub fn application_display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationDisplayName", value.into_expr()); self }
+    pub fn application_display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationDisplayName", value.into_expr()), Phase) }
     /// `ApplicationId`: text, required. Update: in place.
-    pub fn application_id(mut self, value: impl Arg<str>) -> AzureConfiguration<Set, R1> { self.0.set("ApplicationId", value.into_expr()); AzureConfiguration(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> AzureConfiguration<Set, R1> { AzureConfiguration(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `Targets`: `ConfigurationTargets`. Update: in place.
-    pub fn targets(mut self, value: impl Arg<ConfigurationTargets>) -> Self { self.0.set("Targets", value.into_expr()); self }
+    pub fn targets(self, value: impl Arg<ConfigurationTargets>) -> Self { Self(put(self.0, "Targets", value.into_expr()), Phase) }
     /// `TenantDisplayName`: text. Update: in place.
-    pub fn tenant_display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TenantDisplayName", value.into_expr()); self }
+    pub fn tenant_display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TenantDisplayName", value.into_expr()), Phase) }
     /// `TenantId`: text, required. Update: replacement.
-    pub fn tenant_id(mut self, value: impl Arg<str>) -> AzureConfiguration<R0, Set> { self.0.set("TenantId", value.into_expr()); AzureConfiguration(self.0, Phase) }
+    pub fn tenant_id(self, value: impl Arg<str>) -> AzureConfiguration<R0, Set> { AzureConfiguration(put(self.0, "TenantId", value.into_expr()), Phase) }
 }
 impl Done for AzureConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AzureSubscription` of `AWS::SSM::CloudConnector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-azuresubscription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AzureSubscription<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AzureSubscription<R0 = Set>(Bag, Phase<(R0,)>);
 impl AzureSubscription {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AzureSubscription<super::missing::Id> { AzureSubscription(Bag::default(), Phase) }
+    pub fn new() -> AzureSubscription<Missing<super::required::Id>> { AzureSubscription(Bag::default(), Phase) }
 }
 impl<R0> AzureSubscription<R0> {
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> AzureSubscription<Set> { self.0.set("Id", value.into_expr()); AzureSubscription(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> AzureSubscription<Set> { AzureSubscription(put(self.0, "Id", value.into_expr()), Phase) }
 }
 impl Done for AzureSubscription { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CloudConnectorConfiguration` of `AWS::SSM::CloudConnector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-cloudconnectorconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudConnectorConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CloudConnectorConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CloudConnectorConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CloudConnectorConfiguration<super::missing::AzureConfiguration> { CloudConnectorConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CloudConnectorConfiguration<Missing<super::required::AzureConfiguration>> { CloudConnectorConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CloudConnectorConfiguration<R0> {
     /// `AzureConfiguration`: `AzureConfiguration`, required. Update: in place.
-    pub fn azure_configuration(mut self, value: impl Arg<AzureConfiguration>) -> CloudConnectorConfiguration<Set> { self.0.set("AzureConfiguration", value.into_expr()); CloudConnectorConfiguration(self.0, Phase) }
+    pub fn azure_configuration(self, value: impl Arg<AzureConfiguration>) -> CloudConnectorConfiguration<Set> { CloudConnectorConfiguration(put(self.0, "AzureConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CloudConnectorConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConfigurationTargets` of `AWS::SSM::CloudConnector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-cloudconnector-configurationtargets.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfigurationTargets<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConfigurationTargets<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConfigurationTargets {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConfigurationTargets<super::missing::Subscriptions> { ConfigurationTargets(Bag::default(), Phase) }
+    pub fn new() -> ConfigurationTargets<Missing<super::required::Subscriptions>> { ConfigurationTargets(Bag::default(), Phase) }
 }
 impl<R0> ConfigurationTargets<R0> {
     /// `Subscriptions`: list of `AzureSubscription`, required. Update: in place.
-    pub fn subscriptions(mut self, value: impl Arg<Arr<AzureSubscription>>) -> ConfigurationTargets<Set> { self.0.set("Subscriptions", value.into_expr()); ConfigurationTargets(self.0, Phase) }
+    pub fn subscriptions(self, value: impl Arg<Arr<AzureSubscription>>) -> ConfigurationTargets<Set> { ConfigurationTargets(put(self.0, "Subscriptions", value.into_expr()), Phase) }
 }
 impl Done for ConfigurationTargets { fn into_props(self) -> Bag { self.0 } }
 }
@@ -211,65 +211,65 @@ impl CfnDocument {
     /// `AWS::SSM::Document`
     pub const TYPE: &'static str = "AWS::SSM::Document";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDocumentProps<R0>) -> Self where CfnDocumentProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDocumentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<kind::SsmDocumentName> { self.0.reference() }
 }
 impl Parent for CfnDocument { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSM::Document`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-document.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDocumentProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDocumentProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDocumentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDocumentProps<missing::Content> { CfnDocumentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDocumentProps<Missing<required::Content>> { CfnDocumentProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDocumentProps<R0> {
     /// `Attachments`: list of `AttachmentsSource`. Update: may replace.
-    pub fn attachments(mut self, value: impl Arg<Arr<document::AttachmentsSource>>) -> Self { self.0.set("Attachments", value.into_expr()); self }
+    pub fn attachments(self, value: impl Arg<Arr<document::AttachmentsSource>>) -> Self { Self(put(self.0, "Attachments", value.into_expr()), Phase) }
     /// `Content`: JSON, required. Update: may replace.
-    pub fn content(mut self, value: impl Arg<Any>) -> CfnDocumentProps<Set> { self.0.set("Content", value.into_expr()); CfnDocumentProps(self.0, Phase) }
+    pub fn content(self, value: impl Arg<Any>) -> CfnDocumentProps<Set> { CfnDocumentProps(put(self.0, "Content", value.into_expr()), Phase) }
     /// `DocumentFormat`: `DocumentFormat`. Update: may replace.
-    pub fn document_format(mut self, value: impl Arg<document::DocumentFormat>) -> Self { self.0.set("DocumentFormat", value.into_expr()); self }
+    pub fn document_format(self, value: impl Arg<document::DocumentFormat>) -> Self { Self(put(self.0, "DocumentFormat", value.into_expr()), Phase) }
     /// `DocumentType`: `DocumentType`. Update: replacement.
-    pub fn document_type(mut self, value: impl Arg<document::DocumentType>) -> Self { self.0.set("DocumentType", value.into_expr()); self }
+    pub fn document_type(self, value: impl Arg<document::DocumentType>) -> Self { Self(put(self.0, "DocumentType", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Requires`: list of `DocumentRequires`. Update: may replace.
-    pub fn requires(mut self, value: impl Arg<Arr<document::DocumentRequires>>) -> Self { self.0.set("Requires", value.into_expr()); self }
+    pub fn requires(self, value: impl Arg<Arr<document::DocumentRequires>>) -> Self { Self(put(self.0, "Requires", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetType`: text. Update: may replace.
-    pub fn target_type(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetType", value.into_expr()); self }
+    pub fn target_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetType", value.into_expr()), Phase) }
     /// `UpdateMethod`: `UpdateMethod`. Update: in place.
-    pub fn update_method(mut self, value: impl Arg<document::UpdateMethod>) -> Self { self.0.set("UpdateMethod", value.into_expr()); self }
+    pub fn update_method(self, value: impl Arg<document::UpdateMethod>) -> Self { Self(put(self.0, "UpdateMethod", value.into_expr()), Phase) }
     /// `VersionName`: text. Update: may replace.
-    pub fn version_name(mut self, value: impl Arg<str>) -> Self { self.0.set("VersionName", value.into_expr()); self }
+    pub fn version_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionName", value.into_expr()), Phase) }
 }
 impl Done for CfnDocumentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSM::Document`.
 pub mod document {
 use crate::cfn::support::*;
 /// The property type `AttachmentsSource` of `AWS::SSM::Document`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-document-attachmentssource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AttachmentsSource(Bag);
+#[must_use] pub struct AttachmentsSource(Bag);
 impl AttachmentsSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: `Key`. Update: may replace.
-    pub fn key(mut self, value: impl Arg<Key>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<Key>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Name`: text. Update: may replace.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Values`: list of text. Update: may replace.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for AttachmentsSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DocumentRequires` of `AWS::SSM::Document`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-document-documentrequires.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DocumentRequires(Bag);
+#[must_use] pub struct DocumentRequires(Bag);
 impl DocumentRequires {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: may replace.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Version`: text. Update: may replace.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr())) }
 }
 impl Done for DocumentRequires { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DocumentFormat` allows.
@@ -287,7 +287,7 @@ impl CfnMaintenanceWindow {
     /// `AWS::SSM::MaintenanceWindow`
     pub const TYPE: &'static str = "AWS::SSM::MaintenanceWindow";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnMaintenanceWindowProps<R0, R1, R2, R3, R4>) -> Self where CfnMaintenanceWindowProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMaintenanceWindowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WindowId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `WindowId`: text.
@@ -295,34 +295,34 @@ impl CfnMaintenanceWindow {
 }
 impl Parent for CfnMaintenanceWindow { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSM::MaintenanceWindow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMaintenanceWindowProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnMaintenanceWindowProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnMaintenanceWindowProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMaintenanceWindowProps<missing::AllowUnassociatedTargets, missing::Cutoff, missing::Duration, missing::Name, missing::Schedule> { CfnMaintenanceWindowProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMaintenanceWindowProps<Missing<required::AllowUnassociatedTargets>, Missing<required::Cutoff>, Missing<required::Duration>, Missing<required::Name>, Missing<required::Schedule>> { CfnMaintenanceWindowProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnMaintenanceWindowProps<R0, R1, R2, R3, R4> {
     /// `AllowUnassociatedTargets`: boolean, required. Update: in place.
-    pub fn allow_unassociated_targets(mut self, value: impl Arg<bool>) -> CfnMaintenanceWindowProps<Set, R1, R2, R3, R4> { self.0.set("AllowUnassociatedTargets", value.into_expr()); CfnMaintenanceWindowProps(self.0, Phase) }
+    pub fn allow_unassociated_targets(self, value: impl Arg<bool>) -> CfnMaintenanceWindowProps<Set, R1, R2, R3, R4> { CfnMaintenanceWindowProps(put(self.0, "AllowUnassociatedTargets", value.into_expr()), Phase) }
     /// `Cutoff`: integer, required. Update: in place.
-    pub fn cutoff(mut self, value: impl Arg<i64>) -> CfnMaintenanceWindowProps<R0, Set, R2, R3, R4> { self.0.set("Cutoff", value.into_expr()); CfnMaintenanceWindowProps(self.0, Phase) }
+    pub fn cutoff(self, value: impl Arg<i64>) -> CfnMaintenanceWindowProps<R0, Set, R2, R3, R4> { CfnMaintenanceWindowProps(put(self.0, "Cutoff", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Duration`: integer, required. Update: in place.
-    pub fn duration(mut self, value: impl Arg<i64>) -> CfnMaintenanceWindowProps<R0, R1, Set, R3, R4> { self.0.set("Duration", value.into_expr()); CfnMaintenanceWindowProps(self.0, Phase) }
+    pub fn duration(self, value: impl Arg<i64>) -> CfnMaintenanceWindowProps<R0, R1, Set, R3, R4> { CfnMaintenanceWindowProps(put(self.0, "Duration", value.into_expr()), Phase) }
     /// `EndDate`: text. Update: in place.
-    pub fn end_date(mut self, value: impl Arg<str>) -> Self { self.0.set("EndDate", value.into_expr()); self }
+    pub fn end_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EndDate", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnMaintenanceWindowProps<R0, R1, R2, Set, R4> { self.0.set("Name", value.into_expr()); CfnMaintenanceWindowProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnMaintenanceWindowProps<R0, R1, R2, Set, R4> { CfnMaintenanceWindowProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Schedule`: text, required. Update: in place.
-    pub fn schedule(mut self, value: impl Arg<str>) -> CfnMaintenanceWindowProps<R0, R1, R2, R3, Set> { self.0.set("Schedule", value.into_expr()); CfnMaintenanceWindowProps(self.0, Phase) }
+    pub fn schedule(self, value: impl Arg<str>) -> CfnMaintenanceWindowProps<R0, R1, R2, R3, Set> { CfnMaintenanceWindowProps(put(self.0, "Schedule", value.into_expr()), Phase) }
     /// `ScheduleOffset`: integer. Update: in place.
-    pub fn schedule_offset(mut self, value: impl Arg<i64>) -> Self { self.0.set("ScheduleOffset", value.into_expr()); self }
+    pub fn schedule_offset(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ScheduleOffset", value.into_expr()), Phase) }
     /// `ScheduleTimezone`: text. Update: in place.
-    pub fn schedule_timezone(mut self, value: impl Arg<str>) -> Self { self.0.set("ScheduleTimezone", value.into_expr()); self }
+    pub fn schedule_timezone(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduleTimezone", value.into_expr()), Phase) }
     /// `StartDate`: text. Update: in place.
-    pub fn start_date(mut self, value: impl Arg<str>) -> Self { self.0.set("StartDate", value.into_expr()); self }
+    pub fn start_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StartDate", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnMaintenanceWindowProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SSM::MaintenanceWindowTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtarget.html)
@@ -331,7 +331,7 @@ impl CfnMaintenanceWindowTarget {
     /// `AWS::SSM::MaintenanceWindowTarget`
     pub const TYPE: &'static str = "AWS::SSM::MaintenanceWindowTarget";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnMaintenanceWindowTargetProps<R0, R1, R2>) -> Self where CfnMaintenanceWindowTargetProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMaintenanceWindowTargetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WindowTargetId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `WindowTargetId`: text.
@@ -339,40 +339,40 @@ impl CfnMaintenanceWindowTarget {
 }
 impl Parent for CfnMaintenanceWindowTarget { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSM::MaintenanceWindowTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtarget.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMaintenanceWindowTargetProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnMaintenanceWindowTargetProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnMaintenanceWindowTargetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMaintenanceWindowTargetProps<missing::ResourceType, missing::Targets, missing::WindowId> { CfnMaintenanceWindowTargetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMaintenanceWindowTargetProps<Missing<required::ResourceType>, Missing<required::Targets>, Missing<required::WindowId>> { CfnMaintenanceWindowTargetProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnMaintenanceWindowTargetProps<R0, R1, R2> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OwnerInformation`: text. Update: in place.
-    pub fn owner_information(mut self, value: impl Arg<str>) -> Self { self.0.set("OwnerInformation", value.into_expr()); self }
+    pub fn owner_information(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OwnerInformation", value.into_expr()), Phase) }
     /// `ResourceType`: text, required. Update: in place.
-    pub fn resource_type(mut self, value: impl Arg<str>) -> CfnMaintenanceWindowTargetProps<Set, R1, R2> { self.0.set("ResourceType", value.into_expr()); CfnMaintenanceWindowTargetProps(self.0, Phase) }
+    pub fn resource_type(self, value: impl Arg<str>) -> CfnMaintenanceWindowTargetProps<Set, R1, R2> { CfnMaintenanceWindowTargetProps(put(self.0, "ResourceType", value.into_expr()), Phase) }
     /// `Targets`: list of `Targets`, required. Update: in place.
-    pub fn targets(mut self, value: impl Arg<Arr<maintenance_window_target::Targets>>) -> CfnMaintenanceWindowTargetProps<R0, Set, R2> { self.0.set("Targets", value.into_expr()); CfnMaintenanceWindowTargetProps(self.0, Phase) }
+    pub fn targets(self, value: impl Arg<Arr<maintenance_window_target::Targets>>) -> CfnMaintenanceWindowTargetProps<R0, Set, R2> { CfnMaintenanceWindowTargetProps(put(self.0, "Targets", value.into_expr()), Phase) }
     /// `WindowId`: text, required. Update: replacement.
-    pub fn window_id(mut self, value: impl Arg<str>) -> CfnMaintenanceWindowTargetProps<R0, R1, Set> { self.0.set("WindowId", value.into_expr()); CfnMaintenanceWindowTargetProps(self.0, Phase) }
+    pub fn window_id(self, value: impl Arg<str>) -> CfnMaintenanceWindowTargetProps<R0, R1, Set> { CfnMaintenanceWindowTargetProps(put(self.0, "WindowId", value.into_expr()), Phase) }
 }
 impl Done for CfnMaintenanceWindowTargetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSM::MaintenanceWindowTarget`.
 pub mod maintenance_window_target {
 use crate::cfn::support::*;
 /// The property type `Targets` of `AWS::SSM::MaintenanceWindowTarget`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtarget-targets.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Targets<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Targets<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Targets {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Targets<super::missing::Key, super::missing::Values> { Targets(Bag::default(), Phase) }
+    pub fn new() -> Targets<Missing<super::required::Key>, Missing<super::required::Values>> { Targets(Bag::default(), Phase) }
 }
 impl<R0, R1> Targets<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Targets<Set, R1> { self.0.set("Key", value.into_expr()); Targets(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Targets<Set, R1> { Targets(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Targets<R0, Set> { self.0.set("Values", value.into_expr()); Targets(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Targets<R0, Set> { Targets(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for Targets { fn into_props(self) -> Bag { self.0 } }
 }
@@ -382,7 +382,7 @@ impl CfnMaintenanceWindowTask {
     /// `AWS::SSM::MaintenanceWindowTask`
     pub const TYPE: &'static str = "AWS::SSM::MaintenanceWindowTask";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnMaintenanceWindowTaskProps<R0, R1, R2, R3>) -> Self where CfnMaintenanceWindowTaskProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMaintenanceWindowTaskProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WindowTaskId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `WindowTaskId`: text.
@@ -390,176 +390,176 @@ impl CfnMaintenanceWindowTask {
 }
 impl Parent for CfnMaintenanceWindowTask { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSM::MaintenanceWindowTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-maintenancewindowtask.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMaintenanceWindowTaskProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnMaintenanceWindowTaskProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnMaintenanceWindowTaskProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMaintenanceWindowTaskProps<missing::Priority, missing::TaskArn, missing::TaskType, missing::WindowId> { CfnMaintenanceWindowTaskProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMaintenanceWindowTaskProps<Missing<required::Priority>, Missing<required::TaskArn>, Missing<required::TaskType>, Missing<required::WindowId>> { CfnMaintenanceWindowTaskProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnMaintenanceWindowTaskProps<R0, R1, R2, R3> {
     /// `CutoffBehavior`: text. Update: in place.
-    pub fn cutoff_behavior(mut self, value: impl Arg<str>) -> Self { self.0.set("CutoffBehavior", value.into_expr()); self }
+    pub fn cutoff_behavior(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CutoffBehavior", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `LoggingInfo`: `LoggingInfo`. Update: in place.
-    pub fn logging_info(mut self, value: impl Arg<maintenance_window_task::LoggingInfo>) -> Self { self.0.set("LoggingInfo", value.into_expr()); self }
+    pub fn logging_info(self, value: impl Arg<maintenance_window_task::LoggingInfo>) -> Self { Self(put(self.0, "LoggingInfo", value.into_expr()), Phase) }
     /// `MaxConcurrency`: text. Update: in place.
-    pub fn max_concurrency(mut self, value: impl Arg<str>) -> Self { self.0.set("MaxConcurrency", value.into_expr()); self }
+    pub fn max_concurrency(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxConcurrency", value.into_expr()), Phase) }
     /// `MaxErrors`: text. Update: in place.
-    pub fn max_errors(mut self, value: impl Arg<str>) -> Self { self.0.set("MaxErrors", value.into_expr()); self }
+    pub fn max_errors(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MaxErrors", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> CfnMaintenanceWindowTaskProps<Set, R1, R2, R3> { self.0.set("Priority", value.into_expr()); CfnMaintenanceWindowTaskProps(self.0, Phase) }
-    /// `ServiceRoleArn`: text. Update: in place.
-    pub fn service_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ServiceRoleArn", value.into_expr()); self }
+    pub fn priority(self, value: impl Arg<i64>) -> CfnMaintenanceWindowTaskProps<Set, R1, R2, R3> { CfnMaintenanceWindowTaskProps(put(self.0, "Priority", value.into_expr()), Phase) }
+    /// `ServiceRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn service_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceRoleArn", value.into_expr()), Phase) }
     /// `Targets`: list of `Target`. Update: in place.
-    pub fn targets(mut self, value: impl Arg<Arr<maintenance_window_task::Target>>) -> Self { self.0.set("Targets", value.into_expr()); self }
+    pub fn targets(self, value: impl Arg<Arr<maintenance_window_task::Target>>) -> Self { Self(put(self.0, "Targets", value.into_expr()), Phase) }
     /// `TaskArn`: text, required. Update: in place.
-    pub fn task_arn(mut self, value: impl Arg<str>) -> CfnMaintenanceWindowTaskProps<R0, Set, R2, R3> { self.0.set("TaskArn", value.into_expr()); CfnMaintenanceWindowTaskProps(self.0, Phase) }
+    pub fn task_arn(self, value: impl Arg<str>) -> CfnMaintenanceWindowTaskProps<R0, Set, R2, R3> { CfnMaintenanceWindowTaskProps(put(self.0, "TaskArn", value.into_expr()), Phase) }
     /// `TaskInvocationParameters`: `TaskInvocationParameters`. Update: in place.
-    pub fn task_invocation_parameters(mut self, value: impl Arg<maintenance_window_task::TaskInvocationParameters>) -> Self { self.0.set("TaskInvocationParameters", value.into_expr()); self }
+    pub fn task_invocation_parameters(self, value: impl Arg<maintenance_window_task::TaskInvocationParameters>) -> Self { Self(put(self.0, "TaskInvocationParameters", value.into_expr()), Phase) }
     /// `TaskParameters`: JSON. Update: in place.
-    pub fn task_parameters(mut self, value: impl Arg<Any>) -> Self { self.0.set("TaskParameters", value.into_expr()); self }
+    pub fn task_parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "TaskParameters", value.into_expr()), Phase) }
     /// `TaskType`: text, required. Update: replacement.
-    pub fn task_type(mut self, value: impl Arg<str>) -> CfnMaintenanceWindowTaskProps<R0, R1, Set, R3> { self.0.set("TaskType", value.into_expr()); CfnMaintenanceWindowTaskProps(self.0, Phase) }
+    pub fn task_type(self, value: impl Arg<str>) -> CfnMaintenanceWindowTaskProps<R0, R1, Set, R3> { CfnMaintenanceWindowTaskProps(put(self.0, "TaskType", value.into_expr()), Phase) }
     /// `WindowId`: text, required. Update: replacement.
-    pub fn window_id(mut self, value: impl Arg<str>) -> CfnMaintenanceWindowTaskProps<R0, R1, R2, Set> { self.0.set("WindowId", value.into_expr()); CfnMaintenanceWindowTaskProps(self.0, Phase) }
+    pub fn window_id(self, value: impl Arg<str>) -> CfnMaintenanceWindowTaskProps<R0, R1, R2, Set> { CfnMaintenanceWindowTaskProps(put(self.0, "WindowId", value.into_expr()), Phase) }
 }
 impl Done for CfnMaintenanceWindowTaskProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSM::MaintenanceWindowTask`.
 pub mod maintenance_window_task {
 use crate::cfn::support::*;
 /// The property type `CloudWatchOutputConfig` of `AWS::SSM::MaintenanceWindowTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-cloudwatchoutputconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchOutputConfig(Bag);
+#[must_use] pub struct CloudWatchOutputConfig(Bag);
 impl CloudWatchOutputConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogGroupName`: text. Update: in place.
-    pub fn cloud_watch_log_group_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CloudWatchLogGroupName", value.into_expr()); self }
+    pub fn cloud_watch_log_group_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CloudWatchLogGroupName", value.into_expr())) }
     /// `CloudWatchOutputEnabled`: boolean. Update: in place.
-    pub fn cloud_watch_output_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("CloudWatchOutputEnabled", value.into_expr()); self }
+    pub fn cloud_watch_output_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CloudWatchOutputEnabled", value.into_expr())) }
 }
 impl Done for CloudWatchOutputConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingInfo` of `AWS::SSM::MaintenanceWindowTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-logginginfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingInfo<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct LoggingInfo<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl LoggingInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LoggingInfo<super::missing::Region, super::missing::S3Bucket> { LoggingInfo(Bag::default(), Phase) }
+    pub fn new() -> LoggingInfo<Missing<super::required::Region>, Missing<super::required::S3Bucket>> { LoggingInfo(Bag::default(), Phase) }
 }
 impl<R0, R1> LoggingInfo<R0, R1> {
     /// `Region`: text, required. Update: in place.
-    pub fn region(mut self, value: impl Arg<str>) -> LoggingInfo<Set, R1> { self.0.set("Region", value.into_expr()); LoggingInfo(self.0, Phase) }
-    /// `S3Bucket`: text, required. Update: in place.
-    pub fn s3_bucket(mut self, value: impl Arg<kind::S3BucketName>) -> LoggingInfo<R0, Set> { self.0.set("S3Bucket", value.into_expr()); LoggingInfo(self.0, Phase) }
+    pub fn region(self, value: impl Arg<str>) -> LoggingInfo<Set, R1> { LoggingInfo(put(self.0, "Region", value.into_expr()), Phase) }
+    /// `S3Bucket`: `S3BucketName`, required. Update: in place.
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> LoggingInfo<R0, Set> { LoggingInfo(put(self.0, "S3Bucket", value.into_expr()), Phase) }
     /// `S3Prefix`: text. Update: in place.
-    pub fn s3_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("S3Prefix", value.into_expr()); self }
+    pub fn s3_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Prefix", value.into_expr()), Phase) }
 }
 impl Done for LoggingInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceWindowAutomationParameters` of `AWS::SSM::MaintenanceWindowTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowautomationparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MaintenanceWindowAutomationParameters(Bag);
+#[must_use] pub struct MaintenanceWindowAutomationParameters(Bag);
 impl MaintenanceWindowAutomationParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DocumentVersion`: text. Update: in place.
-    pub fn document_version(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentVersion", value.into_expr()); self }
+    pub fn document_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentVersion", value.into_expr())) }
     /// `Parameters`: JSON. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Any>) -> Self { self.0.set("Parameters", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
 }
 impl Done for MaintenanceWindowAutomationParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceWindowLambdaParameters` of `AWS::SSM::MaintenanceWindowTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowlambdaparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MaintenanceWindowLambdaParameters(Bag);
+#[must_use] pub struct MaintenanceWindowLambdaParameters(Bag);
 impl MaintenanceWindowLambdaParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientContext`: text. Update: in place.
-    pub fn client_context(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientContext", value.into_expr()); self }
+    pub fn client_context(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientContext", value.into_expr())) }
     /// `Payload`: text. Update: in place.
-    pub fn payload(mut self, value: impl Arg<str>) -> Self { self.0.set("Payload", value.into_expr()); self }
+    pub fn payload(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Payload", value.into_expr())) }
     /// `Qualifier`: text. Update: in place.
-    pub fn qualifier(mut self, value: impl Arg<str>) -> Self { self.0.set("Qualifier", value.into_expr()); self }
+    pub fn qualifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Qualifier", value.into_expr())) }
 }
 impl Done for MaintenanceWindowLambdaParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceWindowRunCommandParameters` of `AWS::SSM::MaintenanceWindowTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowruncommandparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MaintenanceWindowRunCommandParameters(Bag);
+#[must_use] pub struct MaintenanceWindowRunCommandParameters(Bag);
 impl MaintenanceWindowRunCommandParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchOutputConfig`: `CloudWatchOutputConfig`. Update: in place.
-    pub fn cloud_watch_output_config(mut self, value: impl Arg<CloudWatchOutputConfig>) -> Self { self.0.set("CloudWatchOutputConfig", value.into_expr()); self }
+    pub fn cloud_watch_output_config(self, value: impl Arg<CloudWatchOutputConfig>) -> Self { Self(put(self.0, "CloudWatchOutputConfig", value.into_expr())) }
     /// `Comment`: text. Update: in place.
-    pub fn comment(mut self, value: impl Arg<str>) -> Self { self.0.set("Comment", value.into_expr()); self }
+    pub fn comment(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Comment", value.into_expr())) }
     /// `DocumentHash`: text. Update: in place.
-    pub fn document_hash(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentHash", value.into_expr()); self }
+    pub fn document_hash(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentHash", value.into_expr())) }
     /// `DocumentHashType`: text. Update: in place.
-    pub fn document_hash_type(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentHashType", value.into_expr()); self }
+    pub fn document_hash_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentHashType", value.into_expr())) }
     /// `DocumentVersion`: text. Update: in place.
-    pub fn document_version(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentVersion", value.into_expr()); self }
+    pub fn document_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentVersion", value.into_expr())) }
     /// `NotificationConfig`: `NotificationConfig`. Update: in place.
-    pub fn notification_config(mut self, value: impl Arg<NotificationConfig>) -> Self { self.0.set("NotificationConfig", value.into_expr()); self }
+    pub fn notification_config(self, value: impl Arg<NotificationConfig>) -> Self { Self(put(self.0, "NotificationConfig", value.into_expr())) }
     /// `OutputS3BucketName`: text. Update: in place.
-    pub fn output_s3_bucket_name(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputS3BucketName", value.into_expr()); self }
+    pub fn output_s3_bucket_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3BucketName", value.into_expr())) }
     /// `OutputS3KeyPrefix`: text. Update: in place.
-    pub fn output_s3_key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("OutputS3KeyPrefix", value.into_expr()); self }
+    pub fn output_s3_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "OutputS3KeyPrefix", value.into_expr())) }
     /// `Parameters`: JSON. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Any>) -> Self { self.0.set("Parameters", value.into_expr()); self }
-    /// `ServiceRoleArn`: text. Update: in place.
-    pub fn service_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("ServiceRoleArn", value.into_expr()); self }
+    pub fn parameters(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Parameters", value.into_expr())) }
+    /// `ServiceRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn service_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "ServiceRoleArn", value.into_expr())) }
     /// `TimeoutSeconds`: integer. Update: in place.
-    pub fn timeout_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutSeconds", value.into_expr()); self }
+    pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value.into_expr())) }
 }
 impl Done for MaintenanceWindowRunCommandParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceWindowStepFunctionsParameters` of `AWS::SSM::MaintenanceWindowTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-maintenancewindowstepfunctionsparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MaintenanceWindowStepFunctionsParameters(Bag);
+#[must_use] pub struct MaintenanceWindowStepFunctionsParameters(Bag);
 impl MaintenanceWindowStepFunctionsParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Input`: text. Update: in place.
-    pub fn input(mut self, value: impl Arg<str>) -> Self { self.0.set("Input", value.into_expr()); self }
+    pub fn input(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Input", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
 }
 impl Done for MaintenanceWindowStepFunctionsParameters { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationConfig` of `AWS::SSM::MaintenanceWindowTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-notificationconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotificationConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NotificationConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl NotificationConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NotificationConfig<super::missing::NotificationArn> { NotificationConfig(Bag::default(), Phase) }
+    pub fn new() -> NotificationConfig<Missing<super::required::NotificationArn>> { NotificationConfig(Bag::default(), Phase) }
 }
 impl<R0> NotificationConfig<R0> {
     /// `NotificationArn`: text, required. Update: in place.
-    pub fn notification_arn(mut self, value: impl Arg<str>) -> NotificationConfig<Set> { self.0.set("NotificationArn", value.into_expr()); NotificationConfig(self.0, Phase) }
+    pub fn notification_arn(self, value: impl Arg<str>) -> NotificationConfig<Set> { NotificationConfig(put(self.0, "NotificationArn", value.into_expr()), Phase) }
     /// `NotificationEvents`: list of text. Update: in place.
-    pub fn notification_events(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("NotificationEvents", value.into_expr()); self }
+    pub fn notification_events(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "NotificationEvents", value.into_expr()), Phase) }
     /// `NotificationType`: text. Update: in place.
-    pub fn notification_type(mut self, value: impl Arg<str>) -> Self { self.0.set("NotificationType", value.into_expr()); self }
+    pub fn notification_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "NotificationType", value.into_expr()), Phase) }
 }
 impl Done for NotificationConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Target` of `AWS::SSM::MaintenanceWindowTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-target.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Target<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Target<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Target {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Target<super::missing::Key, super::missing::Values> { Target(Bag::default(), Phase) }
+    pub fn new() -> Target<Missing<super::required::Key>, Missing<super::required::Values>> { Target(Bag::default(), Phase) }
 }
 impl<R0, R1> Target<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> Target<Set, R1> { self.0.set("Key", value.into_expr()); Target(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> Target<Set, R1> { Target(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Target<R0, Set> { self.0.set("Values", value.into_expr()); Target(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Target<R0, Set> { Target(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for Target { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TaskInvocationParameters` of `AWS::SSM::MaintenanceWindowTask`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-maintenancewindowtask-taskinvocationparameters.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TaskInvocationParameters(Bag);
+#[must_use] pub struct TaskInvocationParameters(Bag);
 impl TaskInvocationParameters {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaintenanceWindowAutomationParameters`: `MaintenanceWindowAutomationParameters`. Update: in place.
-    pub fn maintenance_window_automation_parameters(mut self, value: impl Arg<MaintenanceWindowAutomationParameters>) -> Self { self.0.set("MaintenanceWindowAutomationParameters", value.into_expr()); self }
+    pub fn maintenance_window_automation_parameters(self, value: impl Arg<MaintenanceWindowAutomationParameters>) -> Self { Self(put(self.0, "MaintenanceWindowAutomationParameters", value.into_expr())) }
     /// `MaintenanceWindowLambdaParameters`: `MaintenanceWindowLambdaParameters`. Update: in place.
-    pub fn maintenance_window_lambda_parameters(mut self, value: impl Arg<MaintenanceWindowLambdaParameters>) -> Self { self.0.set("MaintenanceWindowLambdaParameters", value.into_expr()); self }
+    pub fn maintenance_window_lambda_parameters(self, value: impl Arg<MaintenanceWindowLambdaParameters>) -> Self { Self(put(self.0, "MaintenanceWindowLambdaParameters", value.into_expr())) }
     /// `MaintenanceWindowRunCommandParameters`: `MaintenanceWindowRunCommandParameters`. Update: in place.
-    pub fn maintenance_window_run_command_parameters(mut self, value: impl Arg<MaintenanceWindowRunCommandParameters>) -> Self { self.0.set("MaintenanceWindowRunCommandParameters", value.into_expr()); self }
+    pub fn maintenance_window_run_command_parameters(self, value: impl Arg<MaintenanceWindowRunCommandParameters>) -> Self { Self(put(self.0, "MaintenanceWindowRunCommandParameters", value.into_expr())) }
     /// `MaintenanceWindowStepFunctionsParameters`: `MaintenanceWindowStepFunctionsParameters`. Update: in place.
-    pub fn maintenance_window_step_functions_parameters(mut self, value: impl Arg<MaintenanceWindowStepFunctionsParameters>) -> Self { self.0.set("MaintenanceWindowStepFunctionsParameters", value.into_expr()); self }
+    pub fn maintenance_window_step_functions_parameters(self, value: impl Arg<MaintenanceWindowStepFunctionsParameters>) -> Self { Self(put(self.0, "MaintenanceWindowStepFunctionsParameters", value.into_expr())) }
 }
 impl Done for TaskInvocationParameters { fn into_props(self) -> Bag { self.0 } }
 }
@@ -569,7 +569,7 @@ impl CfnOpsItem {
     /// `AWS::SSM::OpsItem`
     pub const TYPE: &'static str = "AWS::SSM::OpsItem";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnOpsItemProps<R0, R1, R2>) -> Self where CfnOpsItemProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnOpsItemProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `OpsItemArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedBy`: text.
@@ -580,7 +580,7 @@ impl CfnOpsItem {
     pub fn attr_last_modified_by(&self) -> Val<str> { self.0.get_att("LastModifiedBy") }
     /// The attribute `LastModifiedTime`: text.
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
-    /// The attribute `OpsItemArn`: text.
+    /// The attribute `OpsItemArn`: `OtherArn`.
     pub fn attr_ops_item_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("OpsItemArn") }
     /// The attribute `OpsItemId`: text.
     pub fn attr_ops_item_id(&self) -> Val<str> { self.0.get_att("OpsItemId") }
@@ -593,26 +593,26 @@ impl CfnOpsItem {
 }
 impl Parent for CfnOpsItem { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSM::OpsItem`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-opsitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnOpsItemProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnOpsItemProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnOpsItemProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnOpsItemProps<missing::Description, missing::Source, missing::Title> { CfnOpsItemProps(Bag::default(), Phase) }
+    pub fn new() -> CfnOpsItemProps<Missing<required::Description>, Missing<required::Source>, Missing<required::Title>> { CfnOpsItemProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnOpsItemProps<R0, R1, R2> {
     /// `Category`: text. Update: in place.
-    pub fn category(mut self, value: impl Arg<str>) -> Self { self.0.set("Category", value.into_expr()); self }
+    pub fn category(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Category", value.into_expr()), Phase) }
     /// `Description`: text, required. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> CfnOpsItemProps<Set, R1, R2> { self.0.set("Description", value.into_expr()); CfnOpsItemProps(self.0, Phase) }
+    pub fn description(self, value: impl Arg<str>) -> CfnOpsItemProps<Set, R1, R2> { CfnOpsItemProps(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Priority`: integer. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> Self { self.0.set("Priority", value.into_expr()); self }
+    pub fn priority(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `Severity`: text. Update: in place.
-    pub fn severity(mut self, value: impl Arg<str>) -> Self { self.0.set("Severity", value.into_expr()); self }
+    pub fn severity(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Severity", value.into_expr()), Phase) }
     /// `Source`: text, required. Update: replacement.
-    pub fn source(mut self, value: impl Arg<str>) -> CfnOpsItemProps<R0, Set, R2> { self.0.set("Source", value.into_expr()); CfnOpsItemProps(self.0, Phase) }
+    pub fn source(self, value: impl Arg<str>) -> CfnOpsItemProps<R0, Set, R2> { CfnOpsItemProps(put(self.0, "Source", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Title`: text, required. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> CfnOpsItemProps<R0, R1, Set> { self.0.set("Title", value.into_expr()); CfnOpsItemProps(self.0, Phase) }
+    pub fn title(self, value: impl Arg<str>) -> CfnOpsItemProps<R0, R1, Set> { CfnOpsItemProps(put(self.0, "Title", value.into_expr()), Phase) }
 }
 impl Done for CfnOpsItemProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SSM::Parameter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html)
@@ -621,10 +621,10 @@ impl CfnParameter {
     /// `AWS::SSM::Parameter`
     pub const TYPE: &'static str = "AWS::SSM::Parameter";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnParameterProps<R0, R1>) -> Self where CfnParameterProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnParameterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Type`: text.
     pub fn attr_type_(&self) -> Val<str> { self.0.get_att("Type") }
@@ -633,30 +633,30 @@ impl CfnParameter {
 }
 impl Parent for CfnParameter { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSM::Parameter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-parameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnParameterProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnParameterProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnParameterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnParameterProps<missing::Type, missing::Value> { CfnParameterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnParameterProps<Missing<required::Type>, Missing<required::Value>> { CfnParameterProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnParameterProps<R0, R1> {
     /// `AllowedPattern`: text. Update: in place.
-    pub fn allowed_pattern(mut self, value: impl Arg<str>) -> Self { self.0.set("AllowedPattern", value.into_expr()); self }
+    pub fn allowed_pattern(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowedPattern", value.into_expr()), Phase) }
     /// `DataType`: `DataType`. Update: in place.
-    pub fn data_type(mut self, value: impl Arg<parameter::DataType>) -> Self { self.0.set("DataType", value.into_expr()); self }
+    pub fn data_type(self, value: impl Arg<parameter::DataType>) -> Self { Self(put(self.0, "DataType", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Policies`: text. Update: in place.
-    pub fn policies(mut self, value: impl Arg<str>) -> Self { self.0.set("Policies", value.into_expr()); self }
+    pub fn policies(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Policies", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Tier`: `Tier`. Update: in place.
-    pub fn tier(mut self, value: impl Arg<parameter::Tier>) -> Self { self.0.set("Tier", value.into_expr()); self }
+    pub fn tier(self, value: impl Arg<parameter::Tier>) -> Self { Self(put(self.0, "Tier", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<parameter::Type>) -> CfnParameterProps<Set, R1> { self.0.set("Type", value.into_expr()); CfnParameterProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<parameter::Type>) -> CfnParameterProps<Set, R1> { CfnParameterProps(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> CfnParameterProps<R0, Set> { self.0.set("Value", value.into_expr()); CfnParameterProps(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> CfnParameterProps<R0, Set> { CfnParameterProps(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for CfnParameterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSM::Parameter`.
@@ -675,7 +675,7 @@ impl CfnPatchBaseline {
     /// `AWS::SSM::PatchBaseline`
     pub const TYPE: &'static str = "AWS::SSM::PatchBaseline";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPatchBaselineProps<R0>) -> Self where CfnPatchBaselineProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPatchBaselineProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -683,104 +683,104 @@ impl CfnPatchBaseline {
 }
 impl Parent for CfnPatchBaseline { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSM::PatchBaseline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-patchbaseline.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPatchBaselineProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPatchBaselineProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPatchBaselineProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPatchBaselineProps<missing::Name> { CfnPatchBaselineProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPatchBaselineProps<Missing<required::Name>> { CfnPatchBaselineProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPatchBaselineProps<R0> {
     /// `ApprovalRules`: `RuleGroup`. Update: in place.
-    pub fn approval_rules(mut self, value: impl Arg<patch_baseline::RuleGroup>) -> Self { self.0.set("ApprovalRules", value.into_expr()); self }
+    pub fn approval_rules(self, value: impl Arg<patch_baseline::RuleGroup>) -> Self { Self(put(self.0, "ApprovalRules", value.into_expr()), Phase) }
     /// `ApprovedPatches`: list of text. Update: in place.
-    pub fn approved_patches(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ApprovedPatches", value.into_expr()); self }
+    pub fn approved_patches(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ApprovedPatches", value.into_expr()), Phase) }
     /// `ApprovedPatchesComplianceLevel`: `ApprovedPatchesComplianceLevel`. Update: in place.
-    pub fn approved_patches_compliance_level(mut self, value: impl Arg<patch_baseline::ApprovedPatchesComplianceLevel>) -> Self { self.0.set("ApprovedPatchesComplianceLevel", value.into_expr()); self }
+    pub fn approved_patches_compliance_level(self, value: impl Arg<patch_baseline::ApprovedPatchesComplianceLevel>) -> Self { Self(put(self.0, "ApprovedPatchesComplianceLevel", value.into_expr()), Phase) }
     /// `ApprovedPatchesEnableNonSecurity`: boolean. Update: in place.
-    pub fn approved_patches_enable_non_security(mut self, value: impl Arg<bool>) -> Self { self.0.set("ApprovedPatchesEnableNonSecurity", value.into_expr()); self }
+    pub fn approved_patches_enable_non_security(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ApprovedPatchesEnableNonSecurity", value.into_expr()), Phase) }
     /// `AvailableSecurityUpdatesComplianceStatus`: `AvailableSecurityUpdatesComplianceStatus`. Update: in place.
-    pub fn available_security_updates_compliance_status(mut self, value: impl Arg<patch_baseline::AvailableSecurityUpdatesComplianceStatus>) -> Self { self.0.set("AvailableSecurityUpdatesComplianceStatus", value.into_expr()); self }
+    pub fn available_security_updates_compliance_status(self, value: impl Arg<patch_baseline::AvailableSecurityUpdatesComplianceStatus>) -> Self { Self(put(self.0, "AvailableSecurityUpdatesComplianceStatus", value.into_expr()), Phase) }
     /// `DefaultBaseline`: boolean. Update: in place.
-    pub fn default_baseline(mut self, value: impl Arg<bool>) -> Self { self.0.set("DefaultBaseline", value.into_expr()); self }
+    pub fn default_baseline(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DefaultBaseline", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `GlobalFilters`: `PatchFilterGroup`. Update: in place.
-    pub fn global_filters(mut self, value: impl Arg<patch_baseline::PatchFilterGroup>) -> Self { self.0.set("GlobalFilters", value.into_expr()); self }
+    pub fn global_filters(self, value: impl Arg<patch_baseline::PatchFilterGroup>) -> Self { Self(put(self.0, "GlobalFilters", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPatchBaselineProps<Set> { self.0.set("Name", value.into_expr()); CfnPatchBaselineProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPatchBaselineProps<Set> { CfnPatchBaselineProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OperatingSystem`: `OperatingSystem`. Update: replacement.
-    pub fn operating_system(mut self, value: impl Arg<patch_baseline::OperatingSystem>) -> Self { self.0.set("OperatingSystem", value.into_expr()); self }
+    pub fn operating_system(self, value: impl Arg<patch_baseline::OperatingSystem>) -> Self { Self(put(self.0, "OperatingSystem", value.into_expr()), Phase) }
     /// `PatchGroups`: list of text. Update: in place.
-    pub fn patch_groups(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PatchGroups", value.into_expr()); self }
+    pub fn patch_groups(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PatchGroups", value.into_expr()), Phase) }
     /// `RejectedPatches`: list of text. Update: in place.
-    pub fn rejected_patches(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("RejectedPatches", value.into_expr()); self }
+    pub fn rejected_patches(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RejectedPatches", value.into_expr()), Phase) }
     /// `RejectedPatchesAction`: `RejectedPatchesAction`. Update: in place.
-    pub fn rejected_patches_action(mut self, value: impl Arg<patch_baseline::RejectedPatchesAction>) -> Self { self.0.set("RejectedPatchesAction", value.into_expr()); self }
+    pub fn rejected_patches_action(self, value: impl Arg<patch_baseline::RejectedPatchesAction>) -> Self { Self(put(self.0, "RejectedPatchesAction", value.into_expr()), Phase) }
     /// `Sources`: list of `PatchSource`. Update: in place.
-    pub fn sources(mut self, value: impl Arg<Arr<patch_baseline::PatchSource>>) -> Self { self.0.set("Sources", value.into_expr()); self }
+    pub fn sources(self, value: impl Arg<Arr<patch_baseline::PatchSource>>) -> Self { Self(put(self.0, "Sources", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPatchBaselineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSM::PatchBaseline`.
 pub mod patch_baseline {
 use crate::cfn::support::*;
 /// The property type `PatchFilter` of `AWS::SSM::PatchBaseline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-patchfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PatchFilter(Bag);
+#[must_use] pub struct PatchFilter(Bag);
 impl PatchFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Key`: `Key`. Update: in place.
-    pub fn key(mut self, value: impl Arg<Key>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<Key>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
     /// `Values`: list of text. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Values", value.into_expr()); self }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Values", value.into_expr())) }
 }
 impl Done for PatchFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PatchFilterGroup` of `AWS::SSM::PatchBaseline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-patchfiltergroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PatchFilterGroup(Bag);
+#[must_use] pub struct PatchFilterGroup(Bag);
 impl PatchFilterGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PatchFilters`: list of `PatchFilter`. Update: in place.
-    pub fn patch_filters(mut self, value: impl Arg<Arr<PatchFilter>>) -> Self { self.0.set("PatchFilters", value.into_expr()); self }
+    pub fn patch_filters(self, value: impl Arg<Arr<PatchFilter>>) -> Self { Self(put(self.0, "PatchFilters", value.into_expr())) }
 }
 impl Done for PatchFilterGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PatchSource` of `AWS::SSM::PatchBaseline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-patchsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PatchSource(Bag);
+#[must_use] pub struct PatchSource(Bag);
 impl PatchSource {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Configuration`: text. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<str>) -> Self { self.0.set("Configuration", value.into_expr()); self }
+    pub fn configuration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Configuration", value.into_expr())) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Products`: list of text. Update: in place.
-    pub fn products(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Products", value.into_expr()); self }
+    pub fn products(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Products", value.into_expr())) }
 }
 impl Done for PatchSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::SSM::PatchBaseline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rule(Bag);
+#[must_use] pub struct Rule(Bag);
 impl Rule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApproveAfterDays`: integer. Update: in place.
-    pub fn approve_after_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("ApproveAfterDays", value.into_expr()); self }
+    pub fn approve_after_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "ApproveAfterDays", value.into_expr())) }
     /// `ApproveUntilDate`: text. Update: in place.
-    pub fn approve_until_date(mut self, value: impl Arg<str>) -> Self { self.0.set("ApproveUntilDate", value.into_expr()); self }
+    pub fn approve_until_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApproveUntilDate", value.into_expr())) }
     /// `ComplianceLevel`: `ComplianceLevel`. Update: in place.
-    pub fn compliance_level(mut self, value: impl Arg<ComplianceLevel>) -> Self { self.0.set("ComplianceLevel", value.into_expr()); self }
+    pub fn compliance_level(self, value: impl Arg<ComplianceLevel>) -> Self { Self(put(self.0, "ComplianceLevel", value.into_expr())) }
     /// `EnableNonSecurity`: boolean. Update: in place.
-    pub fn enable_non_security(mut self, value: impl Arg<bool>) -> Self { self.0.set("EnableNonSecurity", value.into_expr()); self }
+    pub fn enable_non_security(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "EnableNonSecurity", value.into_expr())) }
     /// `PatchFilterGroup`: `PatchFilterGroup`. Update: in place.
-    pub fn patch_filter_group(mut self, value: impl Arg<PatchFilterGroup>) -> Self { self.0.set("PatchFilterGroup", value.into_expr()); self }
+    pub fn patch_filter_group(self, value: impl Arg<PatchFilterGroup>) -> Self { Self(put(self.0, "PatchFilterGroup", value.into_expr())) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RuleGroup` of `AWS::SSM::PatchBaseline`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-patchbaseline-rulegroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RuleGroup(Bag);
+#[must_use] pub struct RuleGroup(Bag);
 impl RuleGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PatchRules`: list of `Rule`. Update: in place.
-    pub fn patch_rules(mut self, value: impl Arg<Arr<Rule>>) -> Self { self.0.set("PatchRules", value.into_expr()); self }
+    pub fn patch_rules(self, value: impl Arg<Arr<Rule>>) -> Self { Self(put(self.0, "PatchRules", value.into_expr())) }
 }
 impl Done for RuleGroup { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApprovedPatchesComplianceLevel` allows.
@@ -802,7 +802,7 @@ impl CfnResourceDataSync {
     /// `AWS::SSM::ResourceDataSync`
     pub const TYPE: &'static str = "AWS::SSM::ResourceDataSync";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnResourceDataSyncProps<R0>) -> Self where CfnResourceDataSyncProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceDataSyncProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `SyncName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `SyncName`: text.
@@ -810,82 +810,82 @@ impl CfnResourceDataSync {
 }
 impl Parent for CfnResourceDataSync { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSM::ResourceDataSync`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcedatasync.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourceDataSyncProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnResourceDataSyncProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnResourceDataSyncProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourceDataSyncProps<missing::SyncName> { CfnResourceDataSyncProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourceDataSyncProps<Missing<required::SyncName>> { CfnResourceDataSyncProps(Bag::default(), Phase) }
 }
 impl<R0> CfnResourceDataSyncProps<R0> {
-    /// `BucketName`: text. Update: replacement.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("BucketName", value.into_expr()); self }
+    /// `BucketName`: `S3BucketName`. Update: replacement.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `BucketPrefix`: text. Update: replacement.
-    pub fn bucket_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketPrefix", value.into_expr()); self }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
     /// `BucketRegion`: text. Update: replacement.
-    pub fn bucket_region(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketRegion", value.into_expr()); self }
-    /// `KMSKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KMSKeyArn", value.into_expr()); self }
+    pub fn bucket_region(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketRegion", value.into_expr()), Phase) }
+    /// `KMSKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSKeyArn", value.into_expr()), Phase) }
     /// `S3Destination`: `S3Destination`. Update: replacement.
-    pub fn s3_destination(mut self, value: impl Arg<resource_data_sync::S3Destination>) -> Self { self.0.set("S3Destination", value.into_expr()); self }
+    pub fn s3_destination(self, value: impl Arg<resource_data_sync::S3Destination>) -> Self { Self(put(self.0, "S3Destination", value.into_expr()), Phase) }
     /// `SyncFormat`: text. Update: replacement.
-    pub fn sync_format(mut self, value: impl Arg<str>) -> Self { self.0.set("SyncFormat", value.into_expr()); self }
+    pub fn sync_format(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SyncFormat", value.into_expr()), Phase) }
     /// `SyncName`: text, required. Update: replacement.
-    pub fn sync_name(mut self, value: impl Arg<str>) -> CfnResourceDataSyncProps<Set> { self.0.set("SyncName", value.into_expr()); CfnResourceDataSyncProps(self.0, Phase) }
+    pub fn sync_name(self, value: impl Arg<str>) -> CfnResourceDataSyncProps<Set> { CfnResourceDataSyncProps(put(self.0, "SyncName", value.into_expr()), Phase) }
     /// `SyncSource`: `SyncSource`. Update: in place.
-    pub fn sync_source(mut self, value: impl Arg<resource_data_sync::SyncSource>) -> Self { self.0.set("SyncSource", value.into_expr()); self }
+    pub fn sync_source(self, value: impl Arg<resource_data_sync::SyncSource>) -> Self { Self(put(self.0, "SyncSource", value.into_expr()), Phase) }
     /// `SyncType`: text. Update: replacement.
-    pub fn sync_type(mut self, value: impl Arg<str>) -> Self { self.0.set("SyncType", value.into_expr()); self }
+    pub fn sync_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SyncType", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceDataSyncProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSM::ResourceDataSync`.
 pub mod resource_data_sync {
 use crate::cfn::support::*;
 /// The property type `AwsOrganizationsSource` of `AWS::SSM::ResourceDataSync`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-awsorganizationssource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AwsOrganizationsSource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AwsOrganizationsSource<R0 = Set>(Bag, Phase<(R0,)>);
 impl AwsOrganizationsSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AwsOrganizationsSource<super::missing::OrganizationSourceType> { AwsOrganizationsSource(Bag::default(), Phase) }
+    pub fn new() -> AwsOrganizationsSource<Missing<super::required::OrganizationSourceType>> { AwsOrganizationsSource(Bag::default(), Phase) }
 }
 impl<R0> AwsOrganizationsSource<R0> {
     /// `OrganizationSourceType`: text, required. Update: in place.
-    pub fn organization_source_type(mut self, value: impl Arg<str>) -> AwsOrganizationsSource<Set> { self.0.set("OrganizationSourceType", value.into_expr()); AwsOrganizationsSource(self.0, Phase) }
+    pub fn organization_source_type(self, value: impl Arg<str>) -> AwsOrganizationsSource<Set> { AwsOrganizationsSource(put(self.0, "OrganizationSourceType", value.into_expr()), Phase) }
     /// `OrganizationalUnits`: list of text. Update: in place.
-    pub fn organizational_units(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("OrganizationalUnits", value.into_expr()); self }
+    pub fn organizational_units(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrganizationalUnits", value.into_expr()), Phase) }
 }
 impl Done for AwsOrganizationsSource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Destination` of `AWS::SSM::ResourceDataSync`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-s3destination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Destination<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct S3Destination<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl S3Destination {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Destination<super::missing::BucketName, super::missing::BucketRegion, super::missing::SyncFormat> { S3Destination(Bag::default(), Phase) }
+    pub fn new() -> S3Destination<Missing<super::required::BucketName>, Missing<super::required::BucketRegion>, Missing<super::required::SyncFormat>> { S3Destination(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> S3Destination<R0, R1, R2> {
-    /// `BucketName`: text, required. Update: replacement.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3Destination<Set, R1, R2> { self.0.set("BucketName", value.into_expr()); S3Destination(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: replacement.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Destination<Set, R1, R2> { S3Destination(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `BucketPrefix`: text. Update: replacement.
-    pub fn bucket_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("BucketPrefix", value.into_expr()); self }
+    pub fn bucket_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BucketPrefix", value.into_expr()), Phase) }
     /// `BucketRegion`: text, required. Update: replacement.
-    pub fn bucket_region(mut self, value: impl Arg<str>) -> S3Destination<R0, Set, R2> { self.0.set("BucketRegion", value.into_expr()); S3Destination(self.0, Phase) }
-    /// `KMSKeyArn`: text. Update: replacement.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KMSKeyArn", value.into_expr()); self }
+    pub fn bucket_region(self, value: impl Arg<str>) -> S3Destination<R0, Set, R2> { S3Destination(put(self.0, "BucketRegion", value.into_expr()), Phase) }
+    /// `KMSKeyArn`: `KmsKeyArn`. Update: replacement.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KMSKeyArn", value.into_expr()), Phase) }
     /// `SyncFormat`: text, required. Update: replacement.
-    pub fn sync_format(mut self, value: impl Arg<str>) -> S3Destination<R0, R1, Set> { self.0.set("SyncFormat", value.into_expr()); S3Destination(self.0, Phase) }
+    pub fn sync_format(self, value: impl Arg<str>) -> S3Destination<R0, R1, Set> { S3Destination(put(self.0, "SyncFormat", value.into_expr()), Phase) }
 }
 impl Done for S3Destination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SyncSource` of `AWS::SSM::ResourceDataSync`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssm-resourcedatasync-syncsource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SyncSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SyncSource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SyncSource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SyncSource<super::missing::SourceRegions, super::missing::SourceType> { SyncSource(Bag::default(), Phase) }
+    pub fn new() -> SyncSource<Missing<super::required::SourceRegions>, Missing<super::required::SourceType>> { SyncSource(Bag::default(), Phase) }
 }
 impl<R0, R1> SyncSource<R0, R1> {
     /// `AwsOrganizationsSource`: `AwsOrganizationsSource`. Update: in place.
-    pub fn aws_organizations_source(mut self, value: impl Arg<AwsOrganizationsSource>) -> Self { self.0.set("AwsOrganizationsSource", value.into_expr()); self }
+    pub fn aws_organizations_source(self, value: impl Arg<AwsOrganizationsSource>) -> Self { Self(put(self.0, "AwsOrganizationsSource", value.into_expr()), Phase) }
     /// `IncludeFutureRegions`: boolean. Update: in place.
-    pub fn include_future_regions(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeFutureRegions", value.into_expr()); self }
+    pub fn include_future_regions(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeFutureRegions", value.into_expr()), Phase) }
     /// `SourceRegions`: list of text, required. Update: in place.
-    pub fn source_regions(mut self, value: impl Arg<Arr<str>>) -> SyncSource<Set, R1> { self.0.set("SourceRegions", value.into_expr()); SyncSource(self.0, Phase) }
+    pub fn source_regions(self, value: impl Arg<Arr<str>>) -> SyncSource<Set, R1> { SyncSource(put(self.0, "SourceRegions", value.into_expr()), Phase) }
     /// `SourceType`: text, required. Update: in place.
-    pub fn source_type(mut self, value: impl Arg<str>) -> SyncSource<R0, Set> { self.0.set("SourceType", value.into_expr()); SyncSource(self.0, Phase) }
+    pub fn source_type(self, value: impl Arg<str>) -> SyncSource<R0, Set> { SyncSource(put(self.0, "SourceType", value.into_expr()), Phase) }
 }
 impl Done for SyncSource { fn into_props(self) -> Bag { self.0 } }
 }
@@ -895,7 +895,7 @@ impl CfnResourcePolicy {
     /// `AWS::SSM::ResourcePolicy`
     pub const TYPE: &'static str = "AWS::SSM::ResourcePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResourcePolicyProps<R0, R1>) -> Self where CfnResourcePolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourcePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `PolicyHash`: text.
@@ -905,16 +905,16 @@ impl CfnResourcePolicy {
 }
 impl Parent for CfnResourcePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSM::ResourcePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-resourcepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResourcePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourcePolicyProps<missing::Policy, missing::ResourceArn> { CfnResourcePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourcePolicyProps<Missing<required::Policy>, Missing<required::ResourceArn>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `Policy`: JSON, required. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { self.0.set("Policy", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `ResourceArn`: text, required. Update: replacement.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { self.0.set("ResourceArn", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SSM::ServiceSetting`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-servicesetting.html)
@@ -923,10 +923,10 @@ impl CfnServiceSetting {
     /// `AWS::SSM::ServiceSetting`
     pub const TYPE: &'static str = "AWS::SSM::ServiceSetting";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnServiceSettingProps<R0, R1>) -> Self where CfnServiceSettingProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnServiceSettingProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `LastModifiedDate`: text.
     pub fn attr_last_modified_date(&self) -> Val<str> { self.0.get_att("LastModifiedDate") }
@@ -937,17 +937,17 @@ impl CfnServiceSetting {
 }
 impl Parent for CfnServiceSetting { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSM::ServiceSetting`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssm-servicesetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServiceSettingProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnServiceSettingProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnServiceSettingProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnServiceSettingProps<missing::SettingId, missing::SettingValue> { CfnServiceSettingProps(Bag::default(), Phase) }
+    pub fn new() -> CfnServiceSettingProps<Missing<required::SettingId>, Missing<required::SettingValue>> { CfnServiceSettingProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnServiceSettingProps<R0, R1> {
     /// `SettingId`: text, required. Update: replacement.
-    pub fn setting_id(mut self, value: impl Arg<str>) -> CfnServiceSettingProps<Set, R1> { self.0.set("SettingId", value.into_expr()); CfnServiceSettingProps(self.0, Phase) }
+    pub fn setting_id(self, value: impl Arg<str>) -> CfnServiceSettingProps<Set, R1> { CfnServiceSettingProps(put(self.0, "SettingId", value.into_expr()), Phase) }
     /// `SettingValue`: text, required. Update: in place.
-    pub fn setting_value(mut self, value: impl Arg<str>) -> CfnServiceSettingProps<R0, Set> { self.0.set("SettingValue", value.into_expr()); CfnServiceSettingProps(self.0, Phase) }
+    pub fn setting_value(self, value: impl Arg<str>) -> CfnServiceSettingProps<R0, Set> { CfnServiceSettingProps(put(self.0, "SettingValue", value.into_expr()), Phase) }
 }
 impl Done for CfnServiceSettingProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AllowUnassociatedTargets, ApplicationId, AzureConfiguration, BucketName, BucketRegion, ConfigConnectorArn, Configuration, Content, Cutoff, Description, DisplayName, Duration, Id, Key, Name, NotificationArn, OrganizationSourceType, Policy, Priority, Region, ResourceArn, ResourceType, RoleArn, S3Bucket, Schedule, SettingId, SettingValue, Source, SourceRegions, SourceType, Subscriptions, SyncFormat, SyncName, Targets, TaskArn, TaskType, TenantId, Title, Type, Value, Values, WindowId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AllowUnassociatedTargets, ApplicationId, AzureConfiguration, BucketName, BucketRegion, ConfigConnectorArn, Configuration, Content, Cutoff, Description, DisplayName, Duration, Id, Key, Name, NotificationArn, OrganizationSourceType, Policy, Priority, Region, ResourceArn, ResourceType, RoleArn, S3Bucket, Schedule, SettingId, SettingValue, Source, SourceRegions, SourceType, Subscriptions, SyncFormat, SyncName, Targets, TaskArn, TaskType, TenantId, Title, Type, Value, Values, WindowId } }

@@ -10,83 +10,83 @@ impl CfnContact {
     /// `AWS::SSMContacts::Contact`
     pub const TYPE: &'static str = "AWS::SSMContacts::Contact";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnContactProps<R0, R1, R2>) -> Self where CfnContactProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnContactProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnContact { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSMContacts::Contact`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-contact.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnContactProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnContactProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnContactProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnContactProps<missing::Alias, missing::DisplayName, missing::Type> { CfnContactProps(Bag::default(), Phase) }
+    pub fn new() -> CfnContactProps<Missing<required::Alias>, Missing<required::DisplayName>, Missing<required::Type>> { CfnContactProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnContactProps<R0, R1, R2> {
     /// `Alias`: text, required. Update: replacement.
-    pub fn alias(mut self, value: impl Arg<str>) -> CfnContactProps<Set, R1, R2> { self.0.set("Alias", value.into_expr()); CfnContactProps(self.0, Phase) }
+    pub fn alias(self, value: impl Arg<str>) -> CfnContactProps<Set, R1, R2> { CfnContactProps(put(self.0, "Alias", value.into_expr()), Phase) }
     /// `DisplayName`: text, required. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> CfnContactProps<R0, Set, R2> { self.0.set("DisplayName", value.into_expr()); CfnContactProps(self.0, Phase) }
+    pub fn display_name(self, value: impl Arg<str>) -> CfnContactProps<R0, Set, R2> { CfnContactProps(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `Plan`: list of `Stage`. Update: in place.
-    pub fn plan(mut self, value: impl Arg<Arr<contact::Stage>>) -> Self { self.0.set("Plan", value.into_expr()); self }
+    pub fn plan(self, value: impl Arg<Arr<contact::Stage>>) -> Self { Self(put(self.0, "Plan", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<contact::Type>) -> CfnContactProps<R0, R1, Set> { self.0.set("Type", value.into_expr()); CfnContactProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<contact::Type>) -> CfnContactProps<R0, R1, Set> { CfnContactProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnContactProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSMContacts::Contact`.
 pub mod contact {
 use crate::cfn::support::*;
 /// The property type `ChannelTargetInfo` of `AWS::SSMContacts::Contact`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-contact-channeltargetinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ChannelTargetInfo<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ChannelTargetInfo<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ChannelTargetInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ChannelTargetInfo<super::missing::ChannelId, super::missing::RetryIntervalInMinutes> { ChannelTargetInfo(Bag::default(), Phase) }
+    pub fn new() -> ChannelTargetInfo<Missing<super::required::ChannelId>, Missing<super::required::RetryIntervalInMinutes>> { ChannelTargetInfo(Bag::default(), Phase) }
 }
 impl<R0, R1> ChannelTargetInfo<R0, R1> {
     /// `ChannelId`: text, required. Update: in place.
-    pub fn channel_id(mut self, value: impl Arg<str>) -> ChannelTargetInfo<Set, R1> { self.0.set("ChannelId", value.into_expr()); ChannelTargetInfo(self.0, Phase) }
+    pub fn channel_id(self, value: impl Arg<str>) -> ChannelTargetInfo<Set, R1> { ChannelTargetInfo(put(self.0, "ChannelId", value.into_expr()), Phase) }
     /// `RetryIntervalInMinutes`: integer, required. Update: in place.
-    pub fn retry_interval_in_minutes(mut self, value: impl Arg<i64>) -> ChannelTargetInfo<R0, Set> { self.0.set("RetryIntervalInMinutes", value.into_expr()); ChannelTargetInfo(self.0, Phase) }
+    pub fn retry_interval_in_minutes(self, value: impl Arg<i64>) -> ChannelTargetInfo<R0, Set> { ChannelTargetInfo(put(self.0, "RetryIntervalInMinutes", value.into_expr()), Phase) }
 }
 impl Done for ChannelTargetInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContactTargetInfo` of `AWS::SSMContacts::Contact`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-contact-contacttargetinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContactTargetInfo<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ContactTargetInfo<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ContactTargetInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContactTargetInfo<super::missing::ContactId, super::missing::IsEssential> { ContactTargetInfo(Bag::default(), Phase) }
+    pub fn new() -> ContactTargetInfo<Missing<super::required::ContactId>, Missing<super::required::IsEssential>> { ContactTargetInfo(Bag::default(), Phase) }
 }
 impl<R0, R1> ContactTargetInfo<R0, R1> {
     /// `ContactId`: text, required. Update: in place.
-    pub fn contact_id(mut self, value: impl Arg<str>) -> ContactTargetInfo<Set, R1> { self.0.set("ContactId", value.into_expr()); ContactTargetInfo(self.0, Phase) }
+    pub fn contact_id(self, value: impl Arg<str>) -> ContactTargetInfo<Set, R1> { ContactTargetInfo(put(self.0, "ContactId", value.into_expr()), Phase) }
     /// `IsEssential`: boolean, required. Update: in place.
-    pub fn is_essential(mut self, value: impl Arg<bool>) -> ContactTargetInfo<R0, Set> { self.0.set("IsEssential", value.into_expr()); ContactTargetInfo(self.0, Phase) }
+    pub fn is_essential(self, value: impl Arg<bool>) -> ContactTargetInfo<R0, Set> { ContactTargetInfo(put(self.0, "IsEssential", value.into_expr()), Phase) }
 }
 impl Done for ContactTargetInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Stage` of `AWS::SSMContacts::Contact`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-contact-stage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Stage(Bag);
+#[must_use] pub struct Stage(Bag);
 impl Stage {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DurationInMinutes`: integer. Update: in place.
-    pub fn duration_in_minutes(mut self, value: impl Arg<i64>) -> Self { self.0.set("DurationInMinutes", value.into_expr()); self }
+    pub fn duration_in_minutes(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "DurationInMinutes", value.into_expr())) }
     /// `RotationIds`: list of text. Update: in place.
-    pub fn rotation_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("RotationIds", value.into_expr()); self }
+    pub fn rotation_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RotationIds", value.into_expr())) }
     /// `Targets`: list of `Targets`. Update: in place.
-    pub fn targets(mut self, value: impl Arg<Arr<Targets>>) -> Self { self.0.set("Targets", value.into_expr()); self }
+    pub fn targets(self, value: impl Arg<Arr<Targets>>) -> Self { Self(put(self.0, "Targets", value.into_expr())) }
 }
 impl Done for Stage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Targets` of `AWS::SSMContacts::Contact`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-contact-targets.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Targets(Bag);
+#[must_use] pub struct Targets(Bag);
 impl Targets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChannelTargetInfo`: `ChannelTargetInfo`. Update: in place.
-    pub fn channel_target_info(mut self, value: impl Arg<ChannelTargetInfo>) -> Self { self.0.set("ChannelTargetInfo", value.into_expr()); self }
+    pub fn channel_target_info(self, value: impl Arg<ChannelTargetInfo>) -> Self { Self(put(self.0, "ChannelTargetInfo", value.into_expr())) }
     /// `ContactTargetInfo`: `ContactTargetInfo`. Update: in place.
-    pub fn contact_target_info(mut self, value: impl Arg<ContactTargetInfo>) -> Self { self.0.set("ContactTargetInfo", value.into_expr()); self }
+    pub fn contact_target_info(self, value: impl Arg<ContactTargetInfo>) -> Self { Self(put(self.0, "ContactTargetInfo", value.into_expr())) }
 }
 impl Done for Targets { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -98,30 +98,28 @@ impl CfnContactChannel {
     /// `AWS::SSMContacts::ContactChannel`
     pub const TYPE: &'static str = "AWS::SSMContacts::ContactChannel";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnContactChannelProps<R0, R1, R2, R3>) -> Self where CfnContactChannelProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnContactChannelProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnContactChannel { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSMContacts::ContactChannel`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-contactchannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnContactChannelProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnContactChannelProps(Bag);
 impl CfnContactChannelProps {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnContactChannelProps<missing::ChannelAddress, missing::ChannelName, missing::ChannelType, missing::ContactId> { CfnContactChannelProps(Bag::default(), Phase) }
-}
-impl<R0, R1, R2, R3> CfnContactChannelProps<R0, R1, R2, R3> {
-    /// `ChannelAddress`: text, required. Update: in place.
-    pub fn channel_address(mut self, value: impl Arg<str>) -> CfnContactChannelProps<Set, R1, R2, R3> { self.0.set("ChannelAddress", value.into_expr()); CfnContactChannelProps(self.0, Phase) }
-    /// `ChannelName`: text, required. Update: in place.
-    pub fn channel_name(mut self, value: impl Arg<str>) -> CfnContactChannelProps<R0, Set, R2, R3> { self.0.set("ChannelName", value.into_expr()); CfnContactChannelProps(self.0, Phase) }
-    /// `ChannelType`: `ChannelType`, required. Update: replacement.
-    pub fn channel_type(mut self, value: impl Arg<contact_channel::ChannelType>) -> CfnContactChannelProps<R0, R1, Set, R3> { self.0.set("ChannelType", value.into_expr()); CfnContactChannelProps(self.0, Phase) }
-    /// `ContactId`: text, required. Update: replacement.
-    pub fn contact_id(mut self, value: impl Arg<str>) -> CfnContactChannelProps<R0, R1, R2, Set> { self.0.set("ContactId", value.into_expr()); CfnContactChannelProps(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `ChannelAddress`: text. Update: in place.
+    pub fn channel_address(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelAddress", value.into_expr())) }
+    /// `ChannelName`: text. Update: in place.
+    pub fn channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelName", value.into_expr())) }
+    /// `ChannelType`: `ChannelType`. Update: replacement.
+    pub fn channel_type(self, value: impl Arg<contact_channel::ChannelType>) -> Self { Self(put(self.0, "ChannelType", value.into_expr())) }
+    /// `ContactId`: text. Update: replacement.
+    pub fn contact_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactId", value.into_expr())) }
     /// `DeferActivation`: boolean. Update: in place.
-    pub fn defer_activation(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeferActivation", value.into_expr()); self }
+    pub fn defer_activation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeferActivation", value.into_expr())) }
 }
 impl Done for CfnContactChannelProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSMContacts::ContactChannel`.
@@ -136,79 +134,77 @@ impl CfnPlan {
     /// `AWS::SSMContacts::Plan`
     pub const TYPE: &'static str = "AWS::SSMContacts::Plan";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPlanProps<R0>) -> Self where CfnPlanProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnPlanProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnPlan { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSMContacts::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-plan.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPlanProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPlanProps(Bag);
 impl CfnPlanProps {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPlanProps<missing::ContactId> { CfnPlanProps(Bag::default(), Phase) }
-}
-impl<R0> CfnPlanProps<R0> {
-    /// `ContactId`: text, required. Update: replacement.
-    pub fn contact_id(mut self, value: impl Arg<str>) -> CfnPlanProps<Set> { self.0.set("ContactId", value.into_expr()); CfnPlanProps(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `ContactId`: text. Update: replacement.
+    pub fn contact_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ContactId", value.into_expr())) }
     /// `RotationIds`: list of text. Update: in place.
-    pub fn rotation_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("RotationIds", value.into_expr()); self }
+    pub fn rotation_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "RotationIds", value.into_expr())) }
     /// `Stages`: list of `Stage`. Update: in place.
-    pub fn stages(mut self, value: impl Arg<Arr<plan::Stage>>) -> Self { self.0.set("Stages", value.into_expr()); self }
+    pub fn stages(self, value: impl Arg<Arr<plan::Stage>>) -> Self { Self(put(self.0, "Stages", value.into_expr())) }
 }
 impl Done for CfnPlanProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSMContacts::Plan`.
 pub mod plan {
 use crate::cfn::support::*;
 /// The property type `ChannelTargetInfo` of `AWS::SSMContacts::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-plan-channeltargetinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ChannelTargetInfo<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ChannelTargetInfo<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ChannelTargetInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ChannelTargetInfo<super::missing::ChannelId, super::missing::RetryIntervalInMinutes> { ChannelTargetInfo(Bag::default(), Phase) }
+    pub fn new() -> ChannelTargetInfo<Missing<super::required::ChannelId>, Missing<super::required::RetryIntervalInMinutes>> { ChannelTargetInfo(Bag::default(), Phase) }
 }
 impl<R0, R1> ChannelTargetInfo<R0, R1> {
     /// `ChannelId`: text, required. Update: in place.
-    pub fn channel_id(mut self, value: impl Arg<str>) -> ChannelTargetInfo<Set, R1> { self.0.set("ChannelId", value.into_expr()); ChannelTargetInfo(self.0, Phase) }
+    pub fn channel_id(self, value: impl Arg<str>) -> ChannelTargetInfo<Set, R1> { ChannelTargetInfo(put(self.0, "ChannelId", value.into_expr()), Phase) }
     /// `RetryIntervalInMinutes`: integer, required. Update: in place.
-    pub fn retry_interval_in_minutes(mut self, value: impl Arg<i64>) -> ChannelTargetInfo<R0, Set> { self.0.set("RetryIntervalInMinutes", value.into_expr()); ChannelTargetInfo(self.0, Phase) }
+    pub fn retry_interval_in_minutes(self, value: impl Arg<i64>) -> ChannelTargetInfo<R0, Set> { ChannelTargetInfo(put(self.0, "RetryIntervalInMinutes", value.into_expr()), Phase) }
 }
 impl Done for ChannelTargetInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ContactTargetInfo` of `AWS::SSMContacts::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-plan-contacttargetinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ContactTargetInfo<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ContactTargetInfo<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ContactTargetInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ContactTargetInfo<super::missing::ContactId, super::missing::IsEssential> { ContactTargetInfo(Bag::default(), Phase) }
+    pub fn new() -> ContactTargetInfo<Missing<super::required::ContactId>, Missing<super::required::IsEssential>> { ContactTargetInfo(Bag::default(), Phase) }
 }
 impl<R0, R1> ContactTargetInfo<R0, R1> {
     /// `ContactId`: text, required. Update: in place.
-    pub fn contact_id(mut self, value: impl Arg<str>) -> ContactTargetInfo<Set, R1> { self.0.set("ContactId", value.into_expr()); ContactTargetInfo(self.0, Phase) }
+    pub fn contact_id(self, value: impl Arg<str>) -> ContactTargetInfo<Set, R1> { ContactTargetInfo(put(self.0, "ContactId", value.into_expr()), Phase) }
     /// `IsEssential`: boolean, required. Update: in place.
-    pub fn is_essential(mut self, value: impl Arg<bool>) -> ContactTargetInfo<R0, Set> { self.0.set("IsEssential", value.into_expr()); ContactTargetInfo(self.0, Phase) }
+    pub fn is_essential(self, value: impl Arg<bool>) -> ContactTargetInfo<R0, Set> { ContactTargetInfo(put(self.0, "IsEssential", value.into_expr()), Phase) }
 }
 impl Done for ContactTargetInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Stage` of `AWS::SSMContacts::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-plan-stage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Stage<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Stage<R0 = Set>(Bag, Phase<(R0,)>);
 impl Stage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Stage<super::missing::DurationInMinutes> { Stage(Bag::default(), Phase) }
+    pub fn new() -> Stage<Missing<super::required::DurationInMinutes>> { Stage(Bag::default(), Phase) }
 }
 impl<R0> Stage<R0> {
     /// `DurationInMinutes`: integer, required. Update: in place.
-    pub fn duration_in_minutes(mut self, value: impl Arg<i64>) -> Stage<Set> { self.0.set("DurationInMinutes", value.into_expr()); Stage(self.0, Phase) }
+    pub fn duration_in_minutes(self, value: impl Arg<i64>) -> Stage<Set> { Stage(put(self.0, "DurationInMinutes", value.into_expr()), Phase) }
     /// `Targets`: list of `Targets`. Update: in place.
-    pub fn targets(mut self, value: impl Arg<Arr<Targets>>) -> Self { self.0.set("Targets", value.into_expr()); self }
+    pub fn targets(self, value: impl Arg<Arr<Targets>>) -> Self { Self(put(self.0, "Targets", value.into_expr()), Phase) }
 }
 impl Done for Stage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Targets` of `AWS::SSMContacts::Plan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-plan-targets.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Targets(Bag);
+#[must_use] pub struct Targets(Bag);
 impl Targets {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ChannelTargetInfo`: `ChannelTargetInfo`. Update: in place.
-    pub fn channel_target_info(mut self, value: impl Arg<ChannelTargetInfo>) -> Self { self.0.set("ChannelTargetInfo", value.into_expr()); self }
+    pub fn channel_target_info(self, value: impl Arg<ChannelTargetInfo>) -> Self { Self(put(self.0, "ChannelTargetInfo", value.into_expr())) }
     /// `ContactTargetInfo`: `ContactTargetInfo`. Update: in place.
-    pub fn contact_target_info(mut self, value: impl Arg<ContactTargetInfo>) -> Self { self.0.set("ContactTargetInfo", value.into_expr()); self }
+    pub fn contact_target_info(self, value: impl Arg<ContactTargetInfo>) -> Self { Self(put(self.0, "ContactTargetInfo", value.into_expr())) }
 }
 impl Done for Targets { fn into_props(self) -> Bag { self.0 } }
 }
@@ -218,112 +214,110 @@ impl CfnRotation {
     /// `AWS::SSMContacts::Rotation`
     pub const TYPE: &'static str = "AWS::SSMContacts::Rotation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnRotationProps<R0, R1, R2, R3, R4>) -> Self where CfnRotationProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRotationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnRotation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSMContacts::Rotation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmcontacts-rotation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRotationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnRotationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnRotationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRotationProps<missing::ContactIds, missing::Name, missing::Recurrence, missing::StartTime, missing::TimeZoneId> { CfnRotationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRotationProps<Missing<required::ContactIds>, Missing<required::Name>, Missing<required::Recurrence>, Missing<required::StartTime>, Missing<required::TimeZoneId>> { CfnRotationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnRotationProps<R0, R1, R2, R3, R4> {
     /// `ContactIds`: list of text, required. Update: in place.
-    pub fn contact_ids(mut self, value: impl Arg<Arr<str>>) -> CfnRotationProps<Set, R1, R2, R3, R4> { self.0.set("ContactIds", value.into_expr()); CfnRotationProps(self.0, Phase) }
+    pub fn contact_ids(self, value: impl Arg<Arr<str>>) -> CfnRotationProps<Set, R1, R2, R3, R4> { CfnRotationProps(put(self.0, "ContactIds", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnRotationProps<R0, Set, R2, R3, R4> { self.0.set("Name", value.into_expr()); CfnRotationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRotationProps<R0, Set, R2, R3, R4> { CfnRotationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Recurrence`: `RecurrenceSettings`, required. Update: in place.
-    pub fn recurrence(mut self, value: impl Arg<rotation::RecurrenceSettings>) -> CfnRotationProps<R0, R1, Set, R3, R4> { self.0.set("Recurrence", value.into_expr()); CfnRotationProps(self.0, Phase) }
+    pub fn recurrence(self, value: impl Arg<rotation::RecurrenceSettings>) -> CfnRotationProps<R0, R1, Set, R3, R4> { CfnRotationProps(put(self.0, "Recurrence", value.into_expr()), Phase) }
     /// `StartTime`: text, required. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<str>) -> CfnRotationProps<R0, R1, R2, Set, R4> { self.0.set("StartTime", value.into_expr()); CfnRotationProps(self.0, Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> CfnRotationProps<R0, R1, R2, Set, R4> { CfnRotationProps(put(self.0, "StartTime", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TimeZoneId`: text, required. Update: in place.
-    pub fn time_zone_id(mut self, value: impl Arg<str>) -> CfnRotationProps<R0, R1, R2, R3, Set> { self.0.set("TimeZoneId", value.into_expr()); CfnRotationProps(self.0, Phase) }
+    pub fn time_zone_id(self, value: impl Arg<str>) -> CfnRotationProps<R0, R1, R2, R3, Set> { CfnRotationProps(put(self.0, "TimeZoneId", value.into_expr()), Phase) }
 }
 impl Done for CfnRotationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSMContacts::Rotation`.
 pub mod rotation {
 use crate::cfn::support::*;
 /// The property type `CoverageTime` of `AWS::SSMContacts::Rotation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-coveragetime.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CoverageTime<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CoverageTime<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CoverageTime {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CoverageTime<super::missing::EndTime, super::missing::StartTime> { CoverageTime(Bag::default(), Phase) }
+    pub fn new() -> CoverageTime<Missing<super::required::EndTime>, Missing<super::required::StartTime>> { CoverageTime(Bag::default(), Phase) }
 }
 impl<R0, R1> CoverageTime<R0, R1> {
     /// `EndTime`: text, required. Update: in place.
-    pub fn end_time(mut self, value: impl Arg<str>) -> CoverageTime<Set, R1> { self.0.set("EndTime", value.into_expr()); CoverageTime(self.0, Phase) }
+    pub fn end_time(self, value: impl Arg<str>) -> CoverageTime<Set, R1> { CoverageTime(put(self.0, "EndTime", value.into_expr()), Phase) }
     /// `StartTime`: text, required. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<str>) -> CoverageTime<R0, Set> { self.0.set("StartTime", value.into_expr()); CoverageTime(self.0, Phase) }
+    pub fn start_time(self, value: impl Arg<str>) -> CoverageTime<R0, Set> { CoverageTime(put(self.0, "StartTime", value.into_expr()), Phase) }
 }
 impl Done for CoverageTime { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MonthlySetting` of `AWS::SSMContacts::Rotation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-monthlysetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MonthlySetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MonthlySetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MonthlySetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MonthlySetting<super::missing::DayOfMonth, super::missing::HandOffTime> { MonthlySetting(Bag::default(), Phase) }
+    pub fn new() -> MonthlySetting<Missing<super::required::DayOfMonth>, Missing<super::required::HandOffTime>> { MonthlySetting(Bag::default(), Phase) }
 }
 impl<R0, R1> MonthlySetting<R0, R1> {
     /// `DayOfMonth`: integer, required. Update: in place.
-    pub fn day_of_month(mut self, value: impl Arg<i64>) -> MonthlySetting<Set, R1> { self.0.set("DayOfMonth", value.into_expr()); MonthlySetting(self.0, Phase) }
+    pub fn day_of_month(self, value: impl Arg<i64>) -> MonthlySetting<Set, R1> { MonthlySetting(put(self.0, "DayOfMonth", value.into_expr()), Phase) }
     /// `HandOffTime`: text, required. Update: in place.
-    pub fn hand_off_time(mut self, value: impl Arg<str>) -> MonthlySetting<R0, Set> { self.0.set("HandOffTime", value.into_expr()); MonthlySetting(self.0, Phase) }
+    pub fn hand_off_time(self, value: impl Arg<str>) -> MonthlySetting<R0, Set> { MonthlySetting(put(self.0, "HandOffTime", value.into_expr()), Phase) }
 }
 impl Done for MonthlySetting { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecurrenceSettings` of `AWS::SSMContacts::Rotation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-recurrencesettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecurrenceSettings<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RecurrenceSettings(Bag);
 impl RecurrenceSettings {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecurrenceSettings<super::missing::NumberOfOnCalls, super::missing::RecurrenceMultiplier> { RecurrenceSettings(Bag::default(), Phase) }
-}
-impl<R0, R1> RecurrenceSettings<R0, R1> {
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
     /// `DailySettings`: list of text. Update: in place.
-    pub fn daily_settings(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("DailySettings", value.into_expr()); self }
+    pub fn daily_settings(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "DailySettings", value.into_expr())) }
     /// `MonthlySettings`: list of `MonthlySetting`. Update: in place.
-    pub fn monthly_settings(mut self, value: impl Arg<Arr<MonthlySetting>>) -> Self { self.0.set("MonthlySettings", value.into_expr()); self }
-    /// `NumberOfOnCalls`: integer, required. Update: in place.
-    pub fn number_of_on_calls(mut self, value: impl Arg<i64>) -> RecurrenceSettings<Set, R1> { self.0.set("NumberOfOnCalls", value.into_expr()); RecurrenceSettings(self.0, Phase) }
-    /// `RecurrenceMultiplier`: integer, required. Update: in place.
-    pub fn recurrence_multiplier(mut self, value: impl Arg<i64>) -> RecurrenceSettings<R0, Set> { self.0.set("RecurrenceMultiplier", value.into_expr()); RecurrenceSettings(self.0, Phase) }
+    pub fn monthly_settings(self, value: impl Arg<Arr<MonthlySetting>>) -> Self { Self(put(self.0, "MonthlySettings", value.into_expr())) }
+    /// `NumberOfOnCalls`: integer. Update: in place.
+    pub fn number_of_on_calls(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "NumberOfOnCalls", value.into_expr())) }
+    /// `RecurrenceMultiplier`: integer. Update: in place.
+    pub fn recurrence_multiplier(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RecurrenceMultiplier", value.into_expr())) }
     /// `ShiftCoverages`: list of `ShiftCoverage`. Update: in place.
-    pub fn shift_coverages(mut self, value: impl Arg<Arr<ShiftCoverage>>) -> Self { self.0.set("ShiftCoverages", value.into_expr()); self }
+    pub fn shift_coverages(self, value: impl Arg<Arr<ShiftCoverage>>) -> Self { Self(put(self.0, "ShiftCoverages", value.into_expr())) }
     /// `WeeklySettings`: list of `WeeklySetting`. Update: in place.
-    pub fn weekly_settings(mut self, value: impl Arg<Arr<WeeklySetting>>) -> Self { self.0.set("WeeklySettings", value.into_expr()); self }
+    pub fn weekly_settings(self, value: impl Arg<Arr<WeeklySetting>>) -> Self { Self(put(self.0, "WeeklySettings", value.into_expr())) }
 }
 impl Done for RecurrenceSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ShiftCoverage` of `AWS::SSMContacts::Rotation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-shiftcoverage.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ShiftCoverage<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ShiftCoverage<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ShiftCoverage {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ShiftCoverage<super::missing::CoverageTimes, super::missing::DayOfWeek> { ShiftCoverage(Bag::default(), Phase) }
+    pub fn new() -> ShiftCoverage<Missing<super::required::CoverageTimes>, Missing<super::required::DayOfWeek>> { ShiftCoverage(Bag::default(), Phase) }
 }
 impl<R0, R1> ShiftCoverage<R0, R1> {
     /// `CoverageTimes`: list of `CoverageTime`, required. Update: in place.
-    pub fn coverage_times(mut self, value: impl Arg<Arr<CoverageTime>>) -> ShiftCoverage<Set, R1> { self.0.set("CoverageTimes", value.into_expr()); ShiftCoverage(self.0, Phase) }
+    pub fn coverage_times(self, value: impl Arg<Arr<CoverageTime>>) -> ShiftCoverage<Set, R1> { ShiftCoverage(put(self.0, "CoverageTimes", value.into_expr()), Phase) }
     /// `DayOfWeek`: `DayOfWeek`, required. Update: in place.
-    pub fn day_of_week(mut self, value: impl Arg<DayOfWeek>) -> ShiftCoverage<R0, Set> { self.0.set("DayOfWeek", value.into_expr()); ShiftCoverage(self.0, Phase) }
+    pub fn day_of_week(self, value: impl Arg<DayOfWeek>) -> ShiftCoverage<R0, Set> { ShiftCoverage(put(self.0, "DayOfWeek", value.into_expr()), Phase) }
 }
 impl Done for ShiftCoverage { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WeeklySetting` of `AWS::SSMContacts::Rotation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmcontacts-rotation-weeklysetting.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WeeklySetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct WeeklySetting<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl WeeklySetting {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WeeklySetting<super::missing::DayOfWeek, super::missing::HandOffTime> { WeeklySetting(Bag::default(), Phase) }
+    pub fn new() -> WeeklySetting<Missing<super::required::DayOfWeek>, Missing<super::required::HandOffTime>> { WeeklySetting(Bag::default(), Phase) }
 }
 impl<R0, R1> WeeklySetting<R0, R1> {
     /// `DayOfWeek`: `DayOfWeek`, required. Update: in place.
-    pub fn day_of_week(mut self, value: impl Arg<DayOfWeek>) -> WeeklySetting<Set, R1> { self.0.set("DayOfWeek", value.into_expr()); WeeklySetting(self.0, Phase) }
+    pub fn day_of_week(self, value: impl Arg<DayOfWeek>) -> WeeklySetting<Set, R1> { WeeklySetting(put(self.0, "DayOfWeek", value.into_expr()), Phase) }
     /// `HandOffTime`: text, required. Update: in place.
-    pub fn hand_off_time(mut self, value: impl Arg<str>) -> WeeklySetting<R0, Set> { self.0.set("HandOffTime", value.into_expr()); WeeklySetting(self.0, Phase) }
+    pub fn hand_off_time(self, value: impl Arg<str>) -> WeeklySetting<R0, Set> { WeeklySetting(put(self.0, "HandOffTime", value.into_expr()), Phase) }
 }
 impl Done for WeeklySetting { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DayOfWeek` allows.
 DayOfWeek { Fri = "FRI", Mon = "MON", Sat = "SAT", Sun = "SUN", Thu = "THU", Tue = "TUE", Wed = "WED" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Alias, ChannelAddress, ChannelId, ChannelName, ChannelType, ContactId, ContactIds, CoverageTimes, DayOfMonth, DayOfWeek, DisplayName, DurationInMinutes, EndTime, HandOffTime, IsEssential, Name, NumberOfOnCalls, Recurrence, RecurrenceMultiplier, RetryIntervalInMinutes, StartTime, TimeZoneId, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Alias, ChannelId, ContactId, ContactIds, CoverageTimes, DayOfMonth, DayOfWeek, DisplayName, DurationInMinutes, EndTime, HandOffTime, IsEssential, Name, Recurrence, RetryIntervalInMinutes, StartTime, TimeZoneId, Type } }

@@ -18,54 +18,54 @@ impl CfnPreferences {
 }
 impl Parent for CfnPreferences { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSMGuiConnect::Preferences`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmguiconnect-preferences.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPreferencesProps(Bag);
+#[must_use] pub struct CfnPreferencesProps(Bag);
 impl CfnPreferencesProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ConnectionRecordingPreferences`: `ConnectionRecordingPreferences`. Update: in place.
-    pub fn connection_recording_preferences(mut self, value: impl Arg<preferences::ConnectionRecordingPreferences>) -> Self { self.0.set("ConnectionRecordingPreferences", value.into_expr()); self }
+    pub fn connection_recording_preferences(self, value: impl Arg<preferences::ConnectionRecordingPreferences>) -> Self { Self(put(self.0, "ConnectionRecordingPreferences", value.into_expr())) }
 }
 impl Done for CfnPreferencesProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSMGuiConnect::Preferences`.
 pub mod preferences {
 use crate::cfn::support::*;
 /// The property type `ConnectionRecordingPreferences` of `AWS::SSMGuiConnect::Preferences`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmguiconnect-preferences-connectionrecordingpreferences.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectionRecordingPreferences<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConnectionRecordingPreferences<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConnectionRecordingPreferences {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectionRecordingPreferences<super::missing::KMSKeyArn, super::missing::RecordingDestinations> { ConnectionRecordingPreferences(Bag::default(), Phase) }
+    pub fn new() -> ConnectionRecordingPreferences<Missing<super::required::KMSKeyArn>, Missing<super::required::RecordingDestinations>> { ConnectionRecordingPreferences(Bag::default(), Phase) }
 }
 impl<R0, R1> ConnectionRecordingPreferences<R0, R1> {
-    /// `KMSKeyArn`: text, required. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> ConnectionRecordingPreferences<Set, R1> { self.0.set("KMSKeyArn", value.into_expr()); ConnectionRecordingPreferences(self.0, Phase) }
+    /// `KMSKeyArn`: `KmsKeyArn`, required. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> ConnectionRecordingPreferences<Set, R1> { ConnectionRecordingPreferences(put(self.0, "KMSKeyArn", value.into_expr()), Phase) }
     /// `RecordingDestinations`: `RecordingDestinations`, required. Update: in place.
-    pub fn recording_destinations(mut self, value: impl Arg<RecordingDestinations>) -> ConnectionRecordingPreferences<R0, Set> { self.0.set("RecordingDestinations", value.into_expr()); ConnectionRecordingPreferences(self.0, Phase) }
+    pub fn recording_destinations(self, value: impl Arg<RecordingDestinations>) -> ConnectionRecordingPreferences<R0, Set> { ConnectionRecordingPreferences(put(self.0, "RecordingDestinations", value.into_expr()), Phase) }
 }
 impl Done for ConnectionRecordingPreferences { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RecordingDestinations` of `AWS::SSMGuiConnect::Preferences`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmguiconnect-preferences-recordingdestinations.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RecordingDestinations<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RecordingDestinations<R0 = Set>(Bag, Phase<(R0,)>);
 impl RecordingDestinations {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RecordingDestinations<super::missing::S3Buckets> { RecordingDestinations(Bag::default(), Phase) }
+    pub fn new() -> RecordingDestinations<Missing<super::required::S3Buckets>> { RecordingDestinations(Bag::default(), Phase) }
 }
 impl<R0> RecordingDestinations<R0> {
     /// `S3Buckets`: list of `S3Bucket`, required. Update: in place.
-    pub fn s3_buckets(mut self, value: impl Arg<Arr<S3Bucket>>) -> RecordingDestinations<Set> { self.0.set("S3Buckets", value.into_expr()); RecordingDestinations(self.0, Phase) }
+    pub fn s3_buckets(self, value: impl Arg<Arr<S3Bucket>>) -> RecordingDestinations<Set> { RecordingDestinations(put(self.0, "S3Buckets", value.into_expr()), Phase) }
 }
 impl Done for RecordingDestinations { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Bucket` of `AWS::SSMGuiConnect::Preferences`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmguiconnect-preferences-s3bucket.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Bucket<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Bucket<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Bucket {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Bucket<super::missing::BucketName, super::missing::BucketOwner> { S3Bucket(Bag::default(), Phase) }
+    pub fn new() -> S3Bucket<Missing<super::required::BucketName>, Missing<super::required::BucketOwner>> { S3Bucket(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Bucket<R0, R1> {
-    /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3Bucket<Set, R1> { self.0.set("BucketName", value.into_expr()); S3Bucket(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Bucket<Set, R1> { S3Bucket(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `BucketOwner`: text, required. Update: in place.
-    pub fn bucket_owner(mut self, value: impl Arg<str>) -> S3Bucket<R0, Set> { self.0.set("BucketOwner", value.into_expr()); S3Bucket(self.0, Phase) }
+    pub fn bucket_owner(self, value: impl Arg<str>) -> S3Bucket<R0, Set> { S3Bucket(put(self.0, "BucketOwner", value.into_expr()), Phase) }
 }
 impl Done for S3Bucket { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { BucketName, BucketOwner, KMSKeyArn, RecordingDestinations, S3Buckets } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { BucketName, BucketOwner, KMSKeyArn, RecordingDestinations, S3Buckets } }

@@ -10,51 +10,51 @@ impl CfnReplicationSet {
     /// `AWS::SSMIncidents::ReplicationSet`
     pub const TYPE: &'static str = "AWS::SSMIncidents::ReplicationSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnReplicationSetProps<R0>) -> Self where CfnReplicationSetProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnReplicationSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnReplicationSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSMIncidents::ReplicationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-replicationset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnReplicationSetProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnReplicationSetProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnReplicationSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnReplicationSetProps<missing::Regions> { CfnReplicationSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnReplicationSetProps<Missing<required::Regions>> { CfnReplicationSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnReplicationSetProps<R0> {
     /// `DeletionProtected`: boolean. Update: in place.
-    pub fn deletion_protected(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeletionProtected", value.into_expr()); self }
+    pub fn deletion_protected(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeletionProtected", value.into_expr()), Phase) }
     /// `Regions`: list of `ReplicationRegion`, required. Update: in place.
-    pub fn regions(mut self, value: impl Arg<Arr<replication_set::ReplicationRegion>>) -> CfnReplicationSetProps<Set> { self.0.set("Regions", value.into_expr()); CfnReplicationSetProps(self.0, Phase) }
+    pub fn regions(self, value: impl Arg<Arr<replication_set::ReplicationRegion>>) -> CfnReplicationSetProps<Set> { CfnReplicationSetProps(put(self.0, "Regions", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnReplicationSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSMIncidents::ReplicationSet`.
 pub mod replication_set {
 use crate::cfn::support::*;
 /// The property type `RegionConfiguration` of `AWS::SSMIncidents::ReplicationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-replicationset-regionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RegionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RegionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl RegionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RegionConfiguration<super::missing::SseKmsKeyId> { RegionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> RegionConfiguration<Missing<super::required::SseKmsKeyId>> { RegionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> RegionConfiguration<R0> {
     /// `SseKmsKeyId`: text, required. Update: in place.
-    pub fn sse_kms_key_id(mut self, value: impl Arg<str>) -> RegionConfiguration<Set> { self.0.set("SseKmsKeyId", value.into_expr()); RegionConfiguration(self.0, Phase) }
+    pub fn sse_kms_key_id(self, value: impl Arg<str>) -> RegionConfiguration<Set> { RegionConfiguration(put(self.0, "SseKmsKeyId", value.into_expr()), Phase) }
 }
 impl Done for RegionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicationRegion` of `AWS::SSMIncidents::ReplicationSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-replicationset-replicationregion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicationRegion(Bag);
+#[must_use] pub struct ReplicationRegion(Bag);
 impl ReplicationRegion {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `RegionConfiguration`: `RegionConfiguration`. Update: in place.
-    pub fn region_configuration(mut self, value: impl Arg<RegionConfiguration>) -> Self { self.0.set("RegionConfiguration", value.into_expr()); self }
+    pub fn region_configuration(self, value: impl Arg<RegionConfiguration>) -> Self { Self(put(self.0, "RegionConfiguration", value.into_expr())) }
     /// `RegionName`: text. Update: in place.
-    pub fn region_name(mut self, value: impl Arg<str>) -> Self { self.0.set("RegionName", value.into_expr()); self }
+    pub fn region_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RegionName", value.into_expr())) }
 }
 impl Done for ReplicationRegion { fn into_props(self) -> Bag { self.0 } }
 }
@@ -64,180 +64,178 @@ impl CfnResponsePlan {
     /// `AWS::SSMIncidents::ResponsePlan`
     pub const TYPE: &'static str = "AWS::SSMIncidents::ResponsePlan";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResponsePlanProps<R0, R1>) -> Self where CfnResponsePlanProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResponsePlanProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnResponsePlan { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmincidents-responseplan.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResponsePlanProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResponsePlanProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResponsePlanProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResponsePlanProps<missing::IncidentTemplate, missing::Name> { CfnResponsePlanProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResponsePlanProps<Missing<required::IncidentTemplate>, Missing<required::Name>> { CfnResponsePlanProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResponsePlanProps<R0, R1> {
     /// `Actions`: list of `Action`. Update: in place.
-    pub fn actions(mut self, value: impl Arg<Arr<response_plan::Action>>) -> Self { self.0.set("Actions", value.into_expr()); self }
+    pub fn actions(self, value: impl Arg<Arr<response_plan::Action>>) -> Self { Self(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `ChatChannel`: `ChatChannel`. Update: in place.
-    pub fn chat_channel(mut self, value: impl Arg<response_plan::ChatChannel>) -> Self { self.0.set("ChatChannel", value.into_expr()); self }
+    pub fn chat_channel(self, value: impl Arg<response_plan::ChatChannel>) -> Self { Self(put(self.0, "ChatChannel", value.into_expr()), Phase) }
     /// `DisplayName`: text. Update: in place.
-    pub fn display_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DisplayName", value.into_expr()); self }
+    pub fn display_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DisplayName", value.into_expr()), Phase) }
     /// `Engagements`: list of text. Update: in place.
-    pub fn engagements(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Engagements", value.into_expr()); self }
+    pub fn engagements(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Engagements", value.into_expr()), Phase) }
     /// `IncidentTemplate`: `IncidentTemplate`, required. Update: in place.
-    pub fn incident_template(mut self, value: impl Arg<response_plan::IncidentTemplate>) -> CfnResponsePlanProps<Set, R1> { self.0.set("IncidentTemplate", value.into_expr()); CfnResponsePlanProps(self.0, Phase) }
+    pub fn incident_template(self, value: impl Arg<response_plan::IncidentTemplate>) -> CfnResponsePlanProps<Set, R1> { CfnResponsePlanProps(put(self.0, "IncidentTemplate", value.into_expr()), Phase) }
     /// `Integrations`: list of `Integration`. Update: in place.
-    pub fn integrations(mut self, value: impl Arg<Arr<response_plan::Integration>>) -> Self { self.0.set("Integrations", value.into_expr()); self }
+    pub fn integrations(self, value: impl Arg<Arr<response_plan::Integration>>) -> Self { Self(put(self.0, "Integrations", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnResponsePlanProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnResponsePlanProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnResponsePlanProps<R0, Set> { CfnResponsePlanProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnResponsePlanProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSMIncidents::ResponsePlan`.
 pub mod response_plan {
 use crate::cfn::support::*;
 /// The property type `Action` of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Action(Bag);
+#[must_use] pub struct Action(Bag);
 impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SsmAutomation`: `SsmAutomation`. Update: in place.
-    pub fn ssm_automation(mut self, value: impl Arg<SsmAutomation>) -> Self { self.0.set("SsmAutomation", value.into_expr()); self }
+    pub fn ssm_automation(self, value: impl Arg<SsmAutomation>) -> Self { Self(put(self.0, "SsmAutomation", value.into_expr())) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ChatChannel` of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-chatchannel.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ChatChannel(Bag);
+#[must_use] pub struct ChatChannel(Bag);
 impl ChatChannel {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `ChatbotSns`: list of text. Update: in place.
-    pub fn chatbot_sns(mut self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { self.0.set("ChatbotSns", value.into_expr()); self }
+    /// `ChatbotSns`: list of `SnsTopicArn`. Update: in place.
+    pub fn chatbot_sns(self, value: impl Arg<Arr<kind::SnsTopicArn>>) -> Self { Self(put(self.0, "ChatbotSns", value.into_expr())) }
 }
 impl Done for ChatChannel { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamicSsmParameter` of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-dynamicssmparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DynamicSsmParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DynamicSsmParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DynamicSsmParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DynamicSsmParameter<super::missing::Key, super::missing::Value> { DynamicSsmParameter(Bag::default(), Phase) }
+    pub fn new() -> DynamicSsmParameter<Missing<super::required::Key>, Missing<super::required::Value>> { DynamicSsmParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> DynamicSsmParameter<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> DynamicSsmParameter<Set, R1> { self.0.set("Key", value.into_expr()); DynamicSsmParameter(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> DynamicSsmParameter<Set, R1> { DynamicSsmParameter(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: `DynamicSsmParameterValue`, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<DynamicSsmParameterValue>) -> DynamicSsmParameter<R0, Set> { self.0.set("Value", value.into_expr()); DynamicSsmParameter(self.0, Phase) }
+    pub fn value(self, value: impl Arg<DynamicSsmParameterValue>) -> DynamicSsmParameter<R0, Set> { DynamicSsmParameter(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for DynamicSsmParameter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DynamicSsmParameterValue` of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-dynamicssmparametervalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DynamicSsmParameterValue(Bag);
+#[must_use] pub struct DynamicSsmParameterValue(Bag);
 impl DynamicSsmParameterValue {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Variable`: `Variable`. Update: in place.
-    pub fn variable(mut self, value: impl Arg<Variable>) -> Self { self.0.set("Variable", value.into_expr()); self }
+    pub fn variable(self, value: impl Arg<Variable>) -> Self { Self(put(self.0, "Variable", value.into_expr())) }
 }
 impl Done for DynamicSsmParameterValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IncidentTemplate` of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-incidenttemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IncidentTemplate<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IncidentTemplate<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IncidentTemplate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IncidentTemplate<super::missing::Impact, super::missing::Title> { IncidentTemplate(Bag::default(), Phase) }
+    pub fn new() -> IncidentTemplate<Missing<super::required::Impact>, Missing<super::required::Title>> { IncidentTemplate(Bag::default(), Phase) }
 }
 impl<R0, R1> IncidentTemplate<R0, R1> {
     /// `DedupeString`: text. Update: in place.
-    pub fn dedupe_string(mut self, value: impl Arg<str>) -> Self { self.0.set("DedupeString", value.into_expr()); self }
+    pub fn dedupe_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DedupeString", value.into_expr()), Phase) }
     /// `Impact`: integer, required. Update: in place.
-    pub fn impact(mut self, value: impl Arg<i64>) -> IncidentTemplate<Set, R1> { self.0.set("Impact", value.into_expr()); IncidentTemplate(self.0, Phase) }
+    pub fn impact(self, value: impl Arg<i64>) -> IncidentTemplate<Set, R1> { IncidentTemplate(put(self.0, "Impact", value.into_expr()), Phase) }
     /// `IncidentTags`: list of tag. Update: in place.
-    pub fn incident_tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("IncidentTags", value.into_expr()); self }
+    pub fn incident_tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "IncidentTags", value.into_expr()), Phase) }
     /// `NotificationTargets`: list of `NotificationTargetItem`. Update: in place.
-    pub fn notification_targets(mut self, value: impl Arg<Arr<NotificationTargetItem>>) -> Self { self.0.set("NotificationTargets", value.into_expr()); self }
+    pub fn notification_targets(self, value: impl Arg<Arr<NotificationTargetItem>>) -> Self { Self(put(self.0, "NotificationTargets", value.into_expr()), Phase) }
     /// `Summary`: text. Update: in place.
-    pub fn summary(mut self, value: impl Arg<str>) -> Self { self.0.set("Summary", value.into_expr()); self }
+    pub fn summary(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Summary", value.into_expr()), Phase) }
     /// `Title`: text, required. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> IncidentTemplate<R0, Set> { self.0.set("Title", value.into_expr()); IncidentTemplate(self.0, Phase) }
+    pub fn title(self, value: impl Arg<str>) -> IncidentTemplate<R0, Set> { IncidentTemplate(put(self.0, "Title", value.into_expr()), Phase) }
 }
 impl Done for IncidentTemplate { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Integration` of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-integration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Integration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Integration(Bag);
 impl Integration {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> Integration<super::missing::PagerDutyConfiguration> { Integration(Bag::default(), Phase) }
-}
-impl<R0> Integration<R0> {
-    /// `PagerDutyConfiguration`: `PagerDutyConfiguration`, required. Update: in place.
-    pub fn pager_duty_configuration(mut self, value: impl Arg<PagerDutyConfiguration>) -> Integration<Set> { self.0.set("PagerDutyConfiguration", value.into_expr()); Integration(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `PagerDutyConfiguration`: `PagerDutyConfiguration`. Update: in place.
+    pub fn pager_duty_configuration(self, value: impl Arg<PagerDutyConfiguration>) -> Self { Self(put(self.0, "PagerDutyConfiguration", value.into_expr())) }
 }
 impl Done for Integration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationTargetItem` of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-notificationtargetitem.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotificationTargetItem(Bag);
+#[must_use] pub struct NotificationTargetItem(Bag);
 impl NotificationTargetItem {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `SnsTopicArn`: text. Update: in place.
-    pub fn sns_topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> Self { self.0.set("SnsTopicArn", value.into_expr()); self }
+    /// `SnsTopicArn`: `SnsTopicArn`. Update: in place.
+    pub fn sns_topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> Self { Self(put(self.0, "SnsTopicArn", value.into_expr())) }
 }
 impl Done for NotificationTargetItem { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PagerDutyConfiguration` of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-pagerdutyconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PagerDutyConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct PagerDutyConfiguration<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl PagerDutyConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PagerDutyConfiguration<super::missing::Name, super::missing::PagerDutyIncidentConfiguration, super::missing::SecretId> { PagerDutyConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PagerDutyConfiguration<Missing<super::required::Name>, Missing<super::required::PagerDutyIncidentConfiguration>, Missing<super::required::SecretId>> { PagerDutyConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> PagerDutyConfiguration<R0, R1, R2> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> PagerDutyConfiguration<Set, R1, R2> { self.0.set("Name", value.into_expr()); PagerDutyConfiguration(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> PagerDutyConfiguration<Set, R1, R2> { PagerDutyConfiguration(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PagerDutyIncidentConfiguration`: `PagerDutyIncidentConfiguration`, required. Update: in place.
-    pub fn pager_duty_incident_configuration(mut self, value: impl Arg<PagerDutyIncidentConfiguration>) -> PagerDutyConfiguration<R0, Set, R2> { self.0.set("PagerDutyIncidentConfiguration", value.into_expr()); PagerDutyConfiguration(self.0, Phase) }
+    pub fn pager_duty_incident_configuration(self, value: impl Arg<PagerDutyIncidentConfiguration>) -> PagerDutyConfiguration<R0, Set, R2> { PagerDutyConfiguration(put(self.0, "PagerDutyIncidentConfiguration", value.into_expr()), Phase) }
     /// `SecretId`: text, required. Update: in place.
-    pub fn secret_id(mut self, value: impl Arg<str>) -> PagerDutyConfiguration<R0, R1, Set> { self.0.set("SecretId", value.into_expr()); PagerDutyConfiguration(self.0, Phase) }
+    pub fn secret_id(self, value: impl Arg<str>) -> PagerDutyConfiguration<R0, R1, Set> { PagerDutyConfiguration(put(self.0, "SecretId", value.into_expr()), Phase) }
 }
 impl Done for PagerDutyConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PagerDutyIncidentConfiguration` of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-pagerdutyincidentconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PagerDutyIncidentConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PagerDutyIncidentConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl PagerDutyIncidentConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PagerDutyIncidentConfiguration<super::missing::ServiceId> { PagerDutyIncidentConfiguration(Bag::default(), Phase) }
+    pub fn new() -> PagerDutyIncidentConfiguration<Missing<super::required::ServiceId>> { PagerDutyIncidentConfiguration(Bag::default(), Phase) }
 }
 impl<R0> PagerDutyIncidentConfiguration<R0> {
     /// `ServiceId`: text, required. Update: in place.
-    pub fn service_id(mut self, value: impl Arg<str>) -> PagerDutyIncidentConfiguration<Set> { self.0.set("ServiceId", value.into_expr()); PagerDutyIncidentConfiguration(self.0, Phase) }
+    pub fn service_id(self, value: impl Arg<str>) -> PagerDutyIncidentConfiguration<Set> { PagerDutyIncidentConfiguration(put(self.0, "ServiceId", value.into_expr()), Phase) }
 }
 impl Done for PagerDutyIncidentConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SsmAutomation` of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-ssmautomation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SsmAutomation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SsmAutomation<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SsmAutomation {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SsmAutomation<super::missing::DocumentName, super::missing::RoleArn> { SsmAutomation(Bag::default(), Phase) }
+    pub fn new() -> SsmAutomation<Missing<super::required::DocumentName>, Missing<super::required::RoleArn>> { SsmAutomation(Bag::default(), Phase) }
 }
 impl<R0, R1> SsmAutomation<R0, R1> {
     /// `DocumentName`: text, required. Update: in place.
-    pub fn document_name(mut self, value: impl Arg<str>) -> SsmAutomation<Set, R1> { self.0.set("DocumentName", value.into_expr()); SsmAutomation(self.0, Phase) }
+    pub fn document_name(self, value: impl Arg<str>) -> SsmAutomation<Set, R1> { SsmAutomation(put(self.0, "DocumentName", value.into_expr()), Phase) }
     /// `DocumentVersion`: text. Update: in place.
-    pub fn document_version(mut self, value: impl Arg<str>) -> Self { self.0.set("DocumentVersion", value.into_expr()); self }
+    pub fn document_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DocumentVersion", value.into_expr()), Phase) }
     /// `DynamicParameters`: list of `DynamicSsmParameter`. Update: in place.
-    pub fn dynamic_parameters(mut self, value: impl Arg<Arr<DynamicSsmParameter>>) -> Self { self.0.set("DynamicParameters", value.into_expr()); self }
+    pub fn dynamic_parameters(self, value: impl Arg<Arr<DynamicSsmParameter>>) -> Self { Self(put(self.0, "DynamicParameters", value.into_expr()), Phase) }
     /// `Parameters`: list of `SsmParameter`. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Arr<SsmParameter>>) -> Self { self.0.set("Parameters", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> SsmAutomation<R0, Set> { self.0.set("RoleArn", value.into_expr()); SsmAutomation(self.0, Phase) }
+    pub fn parameters(self, value: impl Arg<Arr<SsmParameter>>) -> Self { Self(put(self.0, "Parameters", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> SsmAutomation<R0, Set> { SsmAutomation(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `TargetAccount`: `TargetAccount`. Update: in place.
-    pub fn target_account(mut self, value: impl Arg<TargetAccount>) -> Self { self.0.set("TargetAccount", value.into_expr()); self }
+    pub fn target_account(self, value: impl Arg<TargetAccount>) -> Self { Self(put(self.0, "TargetAccount", value.into_expr()), Phase) }
 }
 impl Done for SsmAutomation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SsmParameter` of `AWS::SSMIncidents::ResponsePlan`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmincidents-responseplan-ssmparameter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SsmParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SsmParameter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SsmParameter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SsmParameter<super::missing::Key, super::missing::Values> { SsmParameter(Bag::default(), Phase) }
+    pub fn new() -> SsmParameter<Missing<super::required::Key>, Missing<super::required::Values>> { SsmParameter(Bag::default(), Phase) }
 }
 impl<R0, R1> SsmParameter<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> SsmParameter<Set, R1> { self.0.set("Key", value.into_expr()); SsmParameter(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> SsmParameter<Set, R1> { SsmParameter(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Values`: list of text, required. Update: in place.
-    pub fn values(mut self, value: impl Arg<Arr<str>>) -> SsmParameter<R0, Set> { self.0.set("Values", value.into_expr()); SsmParameter(self.0, Phase) }
+    pub fn values(self, value: impl Arg<Arr<str>>) -> SsmParameter<R0, Set> { SsmParameter(put(self.0, "Values", value.into_expr()), Phase) }
 }
 impl Done for SsmParameter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `TargetAccount` allows.
@@ -245,5 +243,5 @@ TargetAccount { ImpactedAccount = "IMPACTED_ACCOUNT", ResponsePlanOwnerAccount =
 values! { /// Texts that `Variable` allows.
 Variable { IncidentRecordArn = "INCIDENT_RECORD_ARN", InvolvedResources = "INVOLVED_RESOURCES" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { DocumentName, Impact, IncidentTemplate, Key, Name, PagerDutyConfiguration, PagerDutyIncidentConfiguration, Regions, RoleArn, SecretId, ServiceId, SseKmsKeyId, Title, Value, Values } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { DocumentName, Impact, IncidentTemplate, Key, Name, PagerDutyIncidentConfiguration, Regions, RoleArn, SecretId, ServiceId, SseKmsKeyId, Title, Value, Values } }

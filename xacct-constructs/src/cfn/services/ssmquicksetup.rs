@@ -10,77 +10,77 @@ impl CfnConfigurationManager {
     /// `AWS::SSMQuickSetup::ConfigurationManager`
     pub const TYPE: &'static str = "AWS::SSMQuickSetup::ConfigurationManager";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnConfigurationManagerProps<R0>) -> Self where CfnConfigurationManagerProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConfigurationManagerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ManagerArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `LastModifiedAt`: text.
     pub fn attr_last_modified_at(&self) -> Val<str> { self.0.get_att("LastModifiedAt") }
-    /// The attribute `ManagerArn`: text.
+    /// The attribute `ManagerArn`: `OtherArn`.
     pub fn attr_manager_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ManagerArn") }
     /// The attribute `StatusSummaries`: list of `StatusSummary`.
     pub fn attr_status_summaries(&self) -> Val<Arr<configuration_manager::StatusSummary>> { self.0.get_att("StatusSummaries") }
 }
 impl Parent for CfnConfigurationManager { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSMQuickSetup::ConfigurationManager`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-configurationmanager.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConfigurationManagerProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnConfigurationManagerProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnConfigurationManagerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConfigurationManagerProps<missing::ConfigurationDefinitions> { CfnConfigurationManagerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConfigurationManagerProps<Missing<required::ConfigurationDefinitions>> { CfnConfigurationManagerProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConfigurationManagerProps<R0> {
     /// `ConfigurationDefinitions`: list of `ConfigurationDefinition`, required. Update: in place.
-    pub fn configuration_definitions(mut self, value: impl Arg<Arr<configuration_manager::ConfigurationDefinition>>) -> CfnConfigurationManagerProps<Set> { self.0.set("ConfigurationDefinitions", value.into_expr()); CfnConfigurationManagerProps(self.0, Phase) }
+    pub fn configuration_definitions(self, value: impl Arg<Arr<configuration_manager::ConfigurationDefinition>>) -> CfnConfigurationManagerProps<Set> { CfnConfigurationManagerProps(put(self.0, "ConfigurationDefinitions", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnConfigurationManagerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSMQuickSetup::ConfigurationManager`.
 pub mod configuration_manager {
 use crate::cfn::support::*;
 /// The property type `ConfigurationDefinition` of `AWS::SSMQuickSetup::ConfigurationManager`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-configurationdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConfigurationDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConfigurationDefinition<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConfigurationDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConfigurationDefinition<super::missing::Parameters, super::missing::Type> { ConfigurationDefinition(Bag::default(), Phase) }
+    pub fn new() -> ConfigurationDefinition<Missing<super::required::Parameters>, Missing<super::required::Type>> { ConfigurationDefinition(Bag::default(), Phase) }
 }
 impl<R0, R1> ConfigurationDefinition<R0, R1> {
     /// `id`: text. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Self { self.0.set("id", value.into_expr()); self }
-    /// `LocalDeploymentAdministrationRoleArn`: text. Update: in place.
-    pub fn local_deployment_administration_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("LocalDeploymentAdministrationRoleArn", value.into_expr()); self }
+    pub fn id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "id", value.into_expr()), Phase) }
+    /// `LocalDeploymentAdministrationRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn local_deployment_administration_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "LocalDeploymentAdministrationRoleArn", value.into_expr()), Phase) }
     /// `LocalDeploymentExecutionRoleName`: text. Update: in place.
-    pub fn local_deployment_execution_role_name(mut self, value: impl Arg<str>) -> Self { self.0.set("LocalDeploymentExecutionRoleName", value.into_expr()); self }
+    pub fn local_deployment_execution_role_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalDeploymentExecutionRoleName", value.into_expr()), Phase) }
     /// `Parameters`: map of text, required. Update: in place.
-    pub fn parameters(mut self, value: impl Arg<Dict<str>>) -> ConfigurationDefinition<Set, R1> { self.0.set("Parameters", value.into_expr()); ConfigurationDefinition(self.0, Phase) }
+    pub fn parameters(self, value: impl Arg<Dict<str>>) -> ConfigurationDefinition<Set, R1> { ConfigurationDefinition(put(self.0, "Parameters", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<str>) -> ConfigurationDefinition<R0, Set> { self.0.set("Type", value.into_expr()); ConfigurationDefinition(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> ConfigurationDefinition<R0, Set> { ConfigurationDefinition(put(self.0, "Type", value.into_expr()), Phase) }
     /// `TypeVersion`: text. Update: replacement.
-    pub fn type_version(mut self, value: impl Arg<str>) -> Self { self.0.set("TypeVersion", value.into_expr()); self }
+    pub fn type_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TypeVersion", value.into_expr()), Phase) }
 }
 impl Done for ConfigurationDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StatusSummary` of `AWS::SSMQuickSetup::ConfigurationManager`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ssmquicksetup-configurationmanager-statussummary.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StatusSummary<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct StatusSummary<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl StatusSummary {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StatusSummary<super::missing::LastUpdatedAt, super::missing::StatusType> { StatusSummary(Bag::default(), Phase) }
+    pub fn new() -> StatusSummary<Missing<super::required::LastUpdatedAt>, Missing<super::required::StatusType>> { StatusSummary(Bag::default(), Phase) }
 }
 impl<R0, R1> StatusSummary<R0, R1> {
     /// `LastUpdatedAt`: text, required. Update: in place.
-    pub fn last_updated_at(mut self, value: impl Arg<str>) -> StatusSummary<Set, R1> { self.0.set("LastUpdatedAt", value.into_expr()); StatusSummary(self.0, Phase) }
+    pub fn last_updated_at(self, value: impl Arg<str>) -> StatusSummary<Set, R1> { StatusSummary(put(self.0, "LastUpdatedAt", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `StatusDetails`: map of text. Update: in place.
-    pub fn status_details(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("StatusDetails", value.into_expr()); self }
+    pub fn status_details(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "StatusDetails", value.into_expr()), Phase) }
     /// `StatusMessage`: text. Update: in place.
-    pub fn status_message(mut self, value: impl Arg<str>) -> Self { self.0.set("StatusMessage", value.into_expr()); self }
+    pub fn status_message(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StatusMessage", value.into_expr()), Phase) }
     /// `StatusType`: `StatusType`, required. Update: in place.
-    pub fn status_type(mut self, value: impl Arg<StatusType>) -> StatusSummary<R0, Set> { self.0.set("StatusType", value.into_expr()); StatusSummary(self.0, Phase) }
+    pub fn status_type(self, value: impl Arg<StatusType>) -> StatusSummary<R0, Set> { StatusSummary(put(self.0, "StatusType", value.into_expr()), Phase) }
 }
 impl Done for StatusSummary { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Status` allows.
@@ -94,7 +94,7 @@ impl CfnLifecycleAutomation {
     /// `AWS::SSMQuickSetup::LifecycleAutomation`
     pub const TYPE: &'static str = "AWS::SSMQuickSetup::LifecycleAutomation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnLifecycleAutomationProps<R0, R1, R2>) -> Self where CfnLifecycleAutomationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnLifecycleAutomationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AssociationId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AssociationId`: text.
@@ -102,21 +102,21 @@ impl CfnLifecycleAutomation {
 }
 impl Parent for CfnLifecycleAutomation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSMQuickSetup::LifecycleAutomation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ssmquicksetup-lifecycleautomation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnLifecycleAutomationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnLifecycleAutomationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnLifecycleAutomationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnLifecycleAutomationProps<missing::AutomationDocument, missing::AutomationParameters, missing::ResourceKey> { CfnLifecycleAutomationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnLifecycleAutomationProps<Missing<required::AutomationDocument>, Missing<required::AutomationParameters>, Missing<required::ResourceKey>> { CfnLifecycleAutomationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnLifecycleAutomationProps<R0, R1, R2> {
     /// `AutomationDocument`: text, required. Update: in place.
-    pub fn automation_document(mut self, value: impl Arg<str>) -> CfnLifecycleAutomationProps<Set, R1, R2> { self.0.set("AutomationDocument", value.into_expr()); CfnLifecycleAutomationProps(self.0, Phase) }
+    pub fn automation_document(self, value: impl Arg<str>) -> CfnLifecycleAutomationProps<Set, R1, R2> { CfnLifecycleAutomationProps(put(self.0, "AutomationDocument", value.into_expr()), Phase) }
     /// `AutomationParameters`: map of list of text, required. Update: in place.
-    pub fn automation_parameters(mut self, value: impl Arg<Dict<Arr<str>>>) -> CfnLifecycleAutomationProps<R0, Set, R2> { self.0.set("AutomationParameters", value.into_expr()); CfnLifecycleAutomationProps(self.0, Phase) }
+    pub fn automation_parameters(self, value: impl Arg<Dict<Arr<str>>>) -> CfnLifecycleAutomationProps<R0, Set, R2> { CfnLifecycleAutomationProps(put(self.0, "AutomationParameters", value.into_expr()), Phase) }
     /// `ResourceKey`: text, required. Update: replacement.
-    pub fn resource_key(mut self, value: impl Arg<str>) -> CfnLifecycleAutomationProps<R0, R1, Set> { self.0.set("ResourceKey", value.into_expr()); CfnLifecycleAutomationProps(self.0, Phase) }
+    pub fn resource_key(self, value: impl Arg<str>) -> CfnLifecycleAutomationProps<R0, R1, Set> { CfnLifecycleAutomationProps(put(self.0, "ResourceKey", value.into_expr()), Phase) }
     /// `Tags`: map of text. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnLifecycleAutomationProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AutomationDocument, AutomationParameters, ConfigurationDefinitions, LastUpdatedAt, Parameters, ResourceKey, StatusType, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AutomationDocument, AutomationParameters, ConfigurationDefinitions, LastUpdatedAt, Parameters, ResourceKey, StatusType, Type } }

@@ -10,63 +10,63 @@ impl CfnApplication {
     /// `AWS::SSO::Application`
     pub const TYPE: &'static str = "AWS::SSO::Application";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnApplicationProps<R0, R1, R2>) -> Self where CfnApplicationProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ApplicationArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `ApplicationArn`: text.
+    /// The attribute `ApplicationArn`: `OtherArn`.
     pub fn attr_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ApplicationArn") }
-    /// The attribute `IdentityStoreArn`: text.
+    /// The attribute `IdentityStoreArn`: `OtherArn`.
     pub fn attr_identity_store_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdentityStoreArn") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSO::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationProps<missing::ApplicationProviderArn, missing::InstanceArn, missing::Name> { CfnApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationProps<Missing<required::ApplicationProviderArn>, Missing<required::InstanceArn>, Missing<required::Name>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnApplicationProps<R0, R1, R2> {
     /// `ApplicationProviderArn`: text, required. Update: replacement.
-    pub fn application_provider_arn(mut self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1, R2> { self.0.set("ApplicationProviderArn", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn application_provider_arn(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1, R2> { CfnApplicationProps(put(self.0, "ApplicationProviderArn", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InstanceArn`: text, required. Update: replacement.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2> { self.0.set("InstanceArn", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnApplicationProps<R0, Set, R2> { CfnApplicationProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnApplicationProps<R0, R1, Set> { CfnApplicationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PortalOptions`: `PortalOptionsConfiguration`. Update: in place.
-    pub fn portal_options(mut self, value: impl Arg<application::PortalOptionsConfiguration>) -> Self { self.0.set("PortalOptions", value.into_expr()); self }
+    pub fn portal_options(self, value: impl Arg<application::PortalOptionsConfiguration>) -> Self { Self(put(self.0, "PortalOptions", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<application::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<application::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSO::Application`.
 pub mod application {
 use crate::cfn::support::*;
 /// The property type `PortalOptionsConfiguration` of `AWS::SSO::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-application-portaloptionsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PortalOptionsConfiguration(Bag);
+#[must_use] pub struct PortalOptionsConfiguration(Bag);
 impl PortalOptionsConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SignInOptions`: `SignInOptions`. Update: in place.
-    pub fn sign_in_options(mut self, value: impl Arg<SignInOptions>) -> Self { self.0.set("SignInOptions", value.into_expr()); self }
+    pub fn sign_in_options(self, value: impl Arg<SignInOptions>) -> Self { Self(put(self.0, "SignInOptions", value.into_expr())) }
     /// `Visibility`: `Visibility`. Update: in place.
-    pub fn visibility(mut self, value: impl Arg<Visibility>) -> Self { self.0.set("Visibility", value.into_expr()); self }
+    pub fn visibility(self, value: impl Arg<Visibility>) -> Self { Self(put(self.0, "Visibility", value.into_expr())) }
 }
 impl Done for PortalOptionsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SignInOptions` of `AWS::SSO::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-application-signinoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SignInOptions<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SignInOptions<R0 = Set>(Bag, Phase<(R0,)>);
 impl SignInOptions {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SignInOptions<super::missing::Origin> { SignInOptions(Bag::default(), Phase) }
+    pub fn new() -> SignInOptions<Missing<super::required::Origin>> { SignInOptions(Bag::default(), Phase) }
 }
 impl<R0> SignInOptions<R0> {
     /// `ApplicationUrl`: text. Update: in place.
-    pub fn application_url(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationUrl", value.into_expr()); self }
+    pub fn application_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationUrl", value.into_expr()), Phase) }
     /// `Origin`: `Origin`, required. Update: in place.
-    pub fn origin(mut self, value: impl Arg<Origin>) -> SignInOptions<Set> { self.0.set("Origin", value.into_expr()); SignInOptions(self.0, Phase) }
+    pub fn origin(self, value: impl Arg<Origin>) -> SignInOptions<Set> { SignInOptions(put(self.0, "Origin", value.into_expr()), Phase) }
 }
 impl Done for SignInOptions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Origin` allows.
@@ -82,24 +82,24 @@ impl CfnApplicationAssignment {
     /// `AWS::SSO::ApplicationAssignment`
     pub const TYPE: &'static str = "AWS::SSO::ApplicationAssignment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnApplicationAssignmentProps<R0, R1, R2>) -> Self where CfnApplicationAssignmentProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationAssignmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnApplicationAssignment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSO::ApplicationAssignment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-applicationassignment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationAssignmentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnApplicationAssignmentProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnApplicationAssignmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationAssignmentProps<missing::ApplicationArn, missing::PrincipalId, missing::PrincipalType> { CfnApplicationAssignmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationAssignmentProps<Missing<required::ApplicationArn>, Missing<required::PrincipalId>, Missing<required::PrincipalType>> { CfnApplicationAssignmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnApplicationAssignmentProps<R0, R1, R2> {
     /// `ApplicationArn`: text, required. Update: replacement.
-    pub fn application_arn(mut self, value: impl Arg<str>) -> CfnApplicationAssignmentProps<Set, R1, R2> { self.0.set("ApplicationArn", value.into_expr()); CfnApplicationAssignmentProps(self.0, Phase) }
+    pub fn application_arn(self, value: impl Arg<str>) -> CfnApplicationAssignmentProps<Set, R1, R2> { CfnApplicationAssignmentProps(put(self.0, "ApplicationArn", value.into_expr()), Phase) }
     /// `PrincipalId`: text, required. Update: replacement.
-    pub fn principal_id(mut self, value: impl Arg<str>) -> CfnApplicationAssignmentProps<R0, Set, R2> { self.0.set("PrincipalId", value.into_expr()); CfnApplicationAssignmentProps(self.0, Phase) }
+    pub fn principal_id(self, value: impl Arg<str>) -> CfnApplicationAssignmentProps<R0, Set, R2> { CfnApplicationAssignmentProps(put(self.0, "PrincipalId", value.into_expr()), Phase) }
     /// `PrincipalType`: `PrincipalType`, required. Update: replacement.
-    pub fn principal_type(mut self, value: impl Arg<application_assignment::PrincipalType>) -> CfnApplicationAssignmentProps<R0, R1, Set> { self.0.set("PrincipalType", value.into_expr()); CfnApplicationAssignmentProps(self.0, Phase) }
+    pub fn principal_type(self, value: impl Arg<application_assignment::PrincipalType>) -> CfnApplicationAssignmentProps<R0, R1, Set> { CfnApplicationAssignmentProps(put(self.0, "PrincipalType", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationAssignmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSO::ApplicationAssignment`.
@@ -114,30 +114,30 @@ impl CfnAssignment {
     /// `AWS::SSO::Assignment`
     pub const TYPE: &'static str = "AWS::SSO::Assignment";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5>(scope: &dyn Parent, id: &str, props: CfnAssignmentProps<R0, R1, R2, R3, R4, R5>) -> Self where CfnAssignmentProps<R0, R1, R2, R3, R4, R5>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAssignmentProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnAssignment { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSO::Assignment`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-assignment.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAssignmentProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct CfnAssignmentProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl CfnAssignmentProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAssignmentProps<missing::InstanceArn, missing::PermissionSetArn, missing::PrincipalId, missing::PrincipalType, missing::TargetId, missing::TargetType> { CfnAssignmentProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAssignmentProps<Missing<required::InstanceArn>, Missing<required::PermissionSetArn>, Missing<required::PrincipalId>, Missing<required::PrincipalType>, Missing<required::TargetId>, Missing<required::TargetType>> { CfnAssignmentProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnAssignmentProps<R0, R1, R2, R3, R4, R5> {
     /// `InstanceArn`: text, required. Update: replacement.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> CfnAssignmentProps<Set, R1, R2, R3, R4, R5> { self.0.set("InstanceArn", value.into_expr()); CfnAssignmentProps(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnAssignmentProps<Set, R1, R2, R3, R4, R5> { CfnAssignmentProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `PermissionSetArn`: text, required. Update: replacement.
-    pub fn permission_set_arn(mut self, value: impl Arg<str>) -> CfnAssignmentProps<R0, Set, R2, R3, R4, R5> { self.0.set("PermissionSetArn", value.into_expr()); CfnAssignmentProps(self.0, Phase) }
+    pub fn permission_set_arn(self, value: impl Arg<str>) -> CfnAssignmentProps<R0, Set, R2, R3, R4, R5> { CfnAssignmentProps(put(self.0, "PermissionSetArn", value.into_expr()), Phase) }
     /// `PrincipalId`: text, required. Update: replacement.
-    pub fn principal_id(mut self, value: impl Arg<str>) -> CfnAssignmentProps<R0, R1, Set, R3, R4, R5> { self.0.set("PrincipalId", value.into_expr()); CfnAssignmentProps(self.0, Phase) }
+    pub fn principal_id(self, value: impl Arg<str>) -> CfnAssignmentProps<R0, R1, Set, R3, R4, R5> { CfnAssignmentProps(put(self.0, "PrincipalId", value.into_expr()), Phase) }
     /// `PrincipalType`: `PrincipalType`, required. Update: replacement.
-    pub fn principal_type(mut self, value: impl Arg<assignment::PrincipalType>) -> CfnAssignmentProps<R0, R1, R2, Set, R4, R5> { self.0.set("PrincipalType", value.into_expr()); CfnAssignmentProps(self.0, Phase) }
+    pub fn principal_type(self, value: impl Arg<assignment::PrincipalType>) -> CfnAssignmentProps<R0, R1, R2, Set, R4, R5> { CfnAssignmentProps(put(self.0, "PrincipalType", value.into_expr()), Phase) }
     /// `TargetId`: text, required. Update: replacement.
-    pub fn target_id(mut self, value: impl Arg<str>) -> CfnAssignmentProps<R0, R1, R2, R3, Set, R5> { self.0.set("TargetId", value.into_expr()); CfnAssignmentProps(self.0, Phase) }
+    pub fn target_id(self, value: impl Arg<str>) -> CfnAssignmentProps<R0, R1, R2, R3, Set, R5> { CfnAssignmentProps(put(self.0, "TargetId", value.into_expr()), Phase) }
     /// `TargetType`: `TargetType`, required. Update: replacement.
-    pub fn target_type(mut self, value: impl Arg<assignment::TargetType>) -> CfnAssignmentProps<R0, R1, R2, R3, R4, Set> { self.0.set("TargetType", value.into_expr()); CfnAssignmentProps(self.0, Phase) }
+    pub fn target_type(self, value: impl Arg<assignment::TargetType>) -> CfnAssignmentProps<R0, R1, R2, R3, R4, Set> { CfnAssignmentProps(put(self.0, "TargetType", value.into_expr()), Phase) }
 }
 impl Done for CfnAssignmentProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSO::Assignment`.
@@ -159,7 +159,7 @@ impl CfnInstance {
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `IdentityStoreId`: text.
     pub fn attr_identity_store_id(&self) -> Val<str> { self.0.get_att("IdentityStoreId") }
-    /// The attribute `InstanceArn`: text.
+    /// The attribute `InstanceArn`: `OtherArn`.
     pub fn attr_instance_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InstanceArn") }
     /// The attribute `OwnerAccountId`: text.
     pub fn attr_owner_account_id(&self) -> Val<str> { self.0.get_att("OwnerAccountId") }
@@ -168,14 +168,14 @@ impl CfnInstance {
 }
 impl Parent for CfnInstance { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSO::Instance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-instance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInstanceProps(Bag);
+#[must_use] pub struct CfnInstanceProps(Bag);
 impl CfnInstanceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SSO::InstanceAccessControlAttributeConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-instanceaccesscontrolattributeconfiguration.html)
@@ -184,62 +184,62 @@ impl CfnInstanceAccessControlAttributeConfiguration {
     /// `AWS::SSO::InstanceAccessControlAttributeConfiguration`
     pub const TYPE: &'static str = "AWS::SSO::InstanceAccessControlAttributeConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnInstanceAccessControlAttributeConfigurationProps<R0>) -> Self where CfnInstanceAccessControlAttributeConfigurationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnInstanceAccessControlAttributeConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `InstanceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
 }
 impl Parent for CfnInstanceAccessControlAttributeConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSO::InstanceAccessControlAttributeConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-instanceaccesscontrolattributeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInstanceAccessControlAttributeConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnInstanceAccessControlAttributeConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnInstanceAccessControlAttributeConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnInstanceAccessControlAttributeConfigurationProps<missing::InstanceArn> { CfnInstanceAccessControlAttributeConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnInstanceAccessControlAttributeConfigurationProps<Missing<required::InstanceArn>> { CfnInstanceAccessControlAttributeConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnInstanceAccessControlAttributeConfigurationProps<R0> {
     /// `AccessControlAttributes`: list of `AccessControlAttribute`. Update: in place.
-    pub fn access_control_attributes(mut self, value: impl Arg<Arr<instance_access_control_attribute_configuration::AccessControlAttribute>>) -> Self { self.0.set("AccessControlAttributes", value.into_expr()); self }
+    pub fn access_control_attributes(self, value: impl Arg<Arr<instance_access_control_attribute_configuration::AccessControlAttribute>>) -> Self { Self(put(self.0, "AccessControlAttributes", value.into_expr()), Phase) }
     /// `InstanceAccessControlAttributeConfiguration`: `InstanceAccessControlAttributeConfiguration`. Update: in place. AWS advises against it.
-    pub fn instance_access_control_attribute_configuration(mut self, value: impl Arg<instance_access_control_attribute_configuration::InstanceAccessControlAttributeConfiguration>) -> Self { self.0.set("InstanceAccessControlAttributeConfiguration", value.into_expr()); self }
+    pub fn instance_access_control_attribute_configuration(self, value: impl Arg<instance_access_control_attribute_configuration::InstanceAccessControlAttributeConfiguration>) -> Self { Self(put(self.0, "InstanceAccessControlAttributeConfiguration", value.into_expr()), Phase) }
     /// `InstanceArn`: text, required. Update: replacement.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> CfnInstanceAccessControlAttributeConfigurationProps<Set> { self.0.set("InstanceArn", value.into_expr()); CfnInstanceAccessControlAttributeConfigurationProps(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnInstanceAccessControlAttributeConfigurationProps<Set> { CfnInstanceAccessControlAttributeConfigurationProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnInstanceAccessControlAttributeConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSO::InstanceAccessControlAttributeConfiguration`.
 pub mod instance_access_control_attribute_configuration {
 use crate::cfn::support::*;
 /// The property type `AccessControlAttribute` of `AWS::SSO::InstanceAccessControlAttributeConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-instanceaccesscontrolattributeconfiguration-accesscontrolattribute.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessControlAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct AccessControlAttribute<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl AccessControlAttribute {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AccessControlAttribute<super::missing::Key, super::missing::Value> { AccessControlAttribute(Bag::default(), Phase) }
+    pub fn new() -> AccessControlAttribute<Missing<super::required::Key>, Missing<super::required::Value>> { AccessControlAttribute(Bag::default(), Phase) }
 }
 impl<R0, R1> AccessControlAttribute<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> AccessControlAttribute<Set, R1> { self.0.set("Key", value.into_expr()); AccessControlAttribute(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> AccessControlAttribute<Set, R1> { AccessControlAttribute(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: `AccessControlAttributeValue`, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<AccessControlAttributeValue>) -> AccessControlAttribute<R0, Set> { self.0.set("Value", value.into_expr()); AccessControlAttribute(self.0, Phase) }
+    pub fn value(self, value: impl Arg<AccessControlAttributeValue>) -> AccessControlAttribute<R0, Set> { AccessControlAttribute(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for AccessControlAttribute { fn into_props(self) -> Bag { self.0 } }
 /// The property type `AccessControlAttributeValue` of `AWS::SSO::InstanceAccessControlAttributeConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-instanceaccesscontrolattributeconfiguration-accesscontrolattributevalue.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AccessControlAttributeValue<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct AccessControlAttributeValue<R0 = Set>(Bag, Phase<(R0,)>);
 impl AccessControlAttributeValue {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> AccessControlAttributeValue<super::missing::Source> { AccessControlAttributeValue(Bag::default(), Phase) }
+    pub fn new() -> AccessControlAttributeValue<Missing<super::required::Source>> { AccessControlAttributeValue(Bag::default(), Phase) }
 }
 impl<R0> AccessControlAttributeValue<R0> {
     /// `Source`: list of text, required. Update: in place.
-    pub fn source(mut self, value: impl Arg<Arr<str>>) -> AccessControlAttributeValue<Set> { self.0.set("Source", value.into_expr()); AccessControlAttributeValue(self.0, Phase) }
+    pub fn source(self, value: impl Arg<Arr<str>>) -> AccessControlAttributeValue<Set> { AccessControlAttributeValue(put(self.0, "Source", value.into_expr()), Phase) }
 }
 impl Done for AccessControlAttributeValue { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InstanceAccessControlAttributeConfiguration` of `AWS::SSO::InstanceAccessControlAttributeConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-instanceaccesscontrolattributeconfiguration-instanceaccesscontrolattributeconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InstanceAccessControlAttributeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct InstanceAccessControlAttributeConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl InstanceAccessControlAttributeConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> InstanceAccessControlAttributeConfiguration<super::missing::AccessControlAttributes> { InstanceAccessControlAttributeConfiguration(Bag::default(), Phase) }
+    pub fn new() -> InstanceAccessControlAttributeConfiguration<Missing<super::required::AccessControlAttributes>> { InstanceAccessControlAttributeConfiguration(Bag::default(), Phase) }
 }
 impl<R0> InstanceAccessControlAttributeConfiguration<R0> {
     /// `AccessControlAttributes`: list of `AccessControlAttribute`, required. Update: in place.
-    pub fn access_control_attributes(mut self, value: impl Arg<Arr<AccessControlAttribute>>) -> InstanceAccessControlAttributeConfiguration<Set> { self.0.set("AccessControlAttributes", value.into_expr()); InstanceAccessControlAttributeConfiguration(self.0, Phase) }
+    pub fn access_control_attributes(self, value: impl Arg<Arr<AccessControlAttribute>>) -> InstanceAccessControlAttributeConfiguration<Set> { InstanceAccessControlAttributeConfiguration(put(self.0, "AccessControlAttributes", value.into_expr()), Phase) }
 }
 impl Done for InstanceAccessControlAttributeConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
@@ -249,69 +249,69 @@ impl CfnPermissionSet {
     /// `AWS::SSO::PermissionSet`
     pub const TYPE: &'static str = "AWS::SSO::PermissionSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnPermissionSetProps<R0, R1>) -> Self where CfnPermissionSetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPermissionSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `PermissionSetArn`: text.
+    /// The attribute `PermissionSetArn`: `OtherArn`.
     pub fn attr_permission_set_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("PermissionSetArn") }
 }
 impl Parent for CfnPermissionSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SSO::PermissionSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sso-permissionset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPermissionSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnPermissionSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnPermissionSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPermissionSetProps<missing::InstanceArn, missing::Name> { CfnPermissionSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPermissionSetProps<Missing<required::InstanceArn>, Missing<required::Name>> { CfnPermissionSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPermissionSetProps<R0, R1> {
     /// `CustomerManagedPolicyReferences`: list of `CustomerManagedPolicyReference`. Update: in place.
-    pub fn customer_managed_policy_references(mut self, value: impl Arg<Arr<permission_set::CustomerManagedPolicyReference>>) -> Self { self.0.set("CustomerManagedPolicyReferences", value.into_expr()); self }
+    pub fn customer_managed_policy_references(self, value: impl Arg<Arr<permission_set::CustomerManagedPolicyReference>>) -> Self { Self(put(self.0, "CustomerManagedPolicyReferences", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InlinePolicy`: JSON. Update: in place.
-    pub fn inline_policy(mut self, value: impl Arg<Any>) -> Self { self.0.set("InlinePolicy", value.into_expr()); self }
+    pub fn inline_policy(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "InlinePolicy", value.into_expr()), Phase) }
     /// `InstanceArn`: text, required. Update: replacement.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> CfnPermissionSetProps<Set, R1> { self.0.set("InstanceArn", value.into_expr()); CfnPermissionSetProps(self.0, Phase) }
+    pub fn instance_arn(self, value: impl Arg<str>) -> CfnPermissionSetProps<Set, R1> { CfnPermissionSetProps(put(self.0, "InstanceArn", value.into_expr()), Phase) }
     /// `ManagedPolicies`: list of text. Update: in place.
-    pub fn managed_policies(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ManagedPolicies", value.into_expr()); self }
+    pub fn managed_policies(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ManagedPolicies", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnPermissionSetProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnPermissionSetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnPermissionSetProps<R0, Set> { CfnPermissionSetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PermissionsBoundary`: `PermissionsBoundary`. Update: in place.
-    pub fn permissions_boundary(mut self, value: impl Arg<permission_set::PermissionsBoundary>) -> Self { self.0.set("PermissionsBoundary", value.into_expr()); self }
+    pub fn permissions_boundary(self, value: impl Arg<permission_set::PermissionsBoundary>) -> Self { Self(put(self.0, "PermissionsBoundary", value.into_expr()), Phase) }
     /// `RelayStateType`: text. Update: in place.
-    pub fn relay_state_type(mut self, value: impl Arg<str>) -> Self { self.0.set("RelayStateType", value.into_expr()); self }
+    pub fn relay_state_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "RelayStateType", value.into_expr()), Phase) }
     /// `SessionDuration`: text. Update: in place.
-    pub fn session_duration(mut self, value: impl Arg<str>) -> Self { self.0.set("SessionDuration", value.into_expr()); self }
+    pub fn session_duration(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SessionDuration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnPermissionSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SSO::PermissionSet`.
 pub mod permission_set {
 use crate::cfn::support::*;
 /// The property type `CustomerManagedPolicyReference` of `AWS::SSO::PermissionSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-permissionset-customermanagedpolicyreference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomerManagedPolicyReference<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CustomerManagedPolicyReference<R0 = Set>(Bag, Phase<(R0,)>);
 impl CustomerManagedPolicyReference {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomerManagedPolicyReference<super::missing::Name> { CustomerManagedPolicyReference(Bag::default(), Phase) }
+    pub fn new() -> CustomerManagedPolicyReference<Missing<super::required::Name>> { CustomerManagedPolicyReference(Bag::default(), Phase) }
 }
 impl<R0> CustomerManagedPolicyReference<R0> {
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CustomerManagedPolicyReference<Set> { self.0.set("Name", value.into_expr()); CustomerManagedPolicyReference(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CustomerManagedPolicyReference<Set> { CustomerManagedPolicyReference(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr()), Phase) }
 }
 impl Done for CustomerManagedPolicyReference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PermissionsBoundary` of `AWS::SSO::PermissionSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-sso-permissionset-permissionsboundary.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PermissionsBoundary(Bag);
+#[must_use] pub struct PermissionsBoundary(Bag);
 impl PermissionsBoundary {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CustomerManagedPolicyReference`: `CustomerManagedPolicyReference`. Update: in place.
-    pub fn customer_managed_policy_reference(mut self, value: impl Arg<CustomerManagedPolicyReference>) -> Self { self.0.set("CustomerManagedPolicyReference", value.into_expr()); self }
+    pub fn customer_managed_policy_reference(self, value: impl Arg<CustomerManagedPolicyReference>) -> Self { Self(put(self.0, "CustomerManagedPolicyReference", value.into_expr())) }
     /// `ManagedPolicyArn`: text. Update: in place.
-    pub fn managed_policy_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ManagedPolicyArn", value.into_expr()); self }
+    pub fn managed_policy_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ManagedPolicyArn", value.into_expr())) }
 }
 impl Done for PermissionsBoundary { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccessControlAttributes, ApplicationArn, ApplicationProviderArn, InstanceArn, Key, Name, Origin, PermissionSetArn, PrincipalId, PrincipalType, Source, TargetId, TargetType, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccessControlAttributes, ApplicationArn, ApplicationProviderArn, InstanceArn, Key, Name, Origin, PermissionSetArn, PrincipalId, PrincipalType, Source, TargetId, TargetType, Value } }

@@ -10,59 +10,59 @@ impl CfnActivity {
     /// `AWS::StepFunctions::Activity`
     pub const TYPE: &'static str = "AWS::StepFunctions::Activity";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnActivityProps<R0>) -> Self where CfnActivityProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnActivityProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnActivity { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::StepFunctions::Activity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-activity.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnActivityProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnActivityProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnActivityProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnActivityProps<missing::Name> { CfnActivityProps(Bag::default(), Phase) }
+    pub fn new() -> CfnActivityProps<Missing<required::Name>> { CfnActivityProps(Bag::default(), Phase) }
 }
 impl<R0> CfnActivityProps<R0> {
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: replacement.
-    pub fn encryption_configuration(mut self, value: impl Arg<activity::EncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<activity::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnActivityProps<Set> { self.0.set("Name", value.into_expr()); CfnActivityProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnActivityProps<Set> { CfnActivityProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsEntry`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<activity::TagsEntry>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<activity::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnActivityProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::StepFunctions::Activity`.
 pub mod activity {
 use crate::cfn::support::*;
 /// The property type `EncryptionConfiguration` of `AWS::StepFunctions::Activity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-activity-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EncryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionConfiguration<super::missing::Type> { EncryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EncryptionConfiguration<Missing<super::required::Type>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
     /// `KmsDataKeyReusePeriodSeconds`: integer. Update: replacement.
-    pub fn kms_data_key_reuse_period_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("KmsDataKeyReusePeriodSeconds", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn kms_data_key_reuse_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KmsDataKeyReusePeriodSeconds", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> EncryptionConfiguration<Set> { self.0.set("Type", value.into_expr()); EncryptionConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsEntry` of `AWS::StepFunctions::Activity`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-activity-tagsentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsEntry<super::missing::Key, super::missing::Value> { TagsEntry(Bag::default(), Phase) }
+    pub fn new() -> TagsEntry<Missing<super::required::Key>, Missing<super::required::Value>> { TagsEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsEntry<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsEntry<Set, R1> { self.0.set("Key", value.into_expr()); TagsEntry(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsEntry<R0, Set> { self.0.set("Value", value.into_expr()); TagsEntry(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -74,10 +74,10 @@ impl CfnStateMachine {
     /// `AWS::StepFunctions::StateMachine`
     pub const TYPE: &'static str = "AWS::StepFunctions::StateMachine";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnStateMachineProps<R0>) -> Self where CfnStateMachineProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStateMachineProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
@@ -86,120 +86,120 @@ impl CfnStateMachine {
 }
 impl Parent for CfnStateMachine { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::StepFunctions::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStateMachineProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnStateMachineProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnStateMachineProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStateMachineProps<missing::RoleArn> { CfnStateMachineProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStateMachineProps<Missing<required::RoleArn>> { CfnStateMachineProps(Bag::default(), Phase) }
 }
 impl<R0> CfnStateMachineProps<R0> {
     /// `Definition`: JSON. Update: in place.
-    pub fn definition(mut self, value: impl Arg<Any>) -> Self { self.0.set("Definition", value.into_expr()); self }
+    pub fn definition(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Definition", value.into_expr()), Phase) }
     /// `DefinitionS3Location`: `S3Location`. Update: in place.
-    pub fn definition_s3_location(mut self, value: impl Arg<state_machine::S3Location>) -> Self { self.0.set("DefinitionS3Location", value.into_expr()); self }
+    pub fn definition_s3_location(self, value: impl Arg<state_machine::S3Location>) -> Self { Self(put(self.0, "DefinitionS3Location", value.into_expr()), Phase) }
     /// `DefinitionString`: text. Update: in place.
-    pub fn definition_string(mut self, value: impl Arg<str>) -> Self { self.0.set("DefinitionString", value.into_expr()); self }
+    pub fn definition_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DefinitionString", value.into_expr()), Phase) }
     /// `DefinitionSubstitutions`: map of text, number or boolean. Update: in place.
-    pub fn definition_substitutions(mut self, value: impl Arg<Dict<Scalar>>) -> Self { self.0.set("DefinitionSubstitutions", value.into_expr()); self }
+    pub fn definition_substitutions(self, value: impl Arg<Dict<Scalar>>) -> Self { Self(put(self.0, "DefinitionSubstitutions", value.into_expr()), Phase) }
     /// `EncryptionConfiguration`: `EncryptionConfiguration`. Update: in place.
-    pub fn encryption_configuration(mut self, value: impl Arg<state_machine::EncryptionConfiguration>) -> Self { self.0.set("EncryptionConfiguration", value.into_expr()); self }
+    pub fn encryption_configuration(self, value: impl Arg<state_machine::EncryptionConfiguration>) -> Self { Self(put(self.0, "EncryptionConfiguration", value.into_expr()), Phase) }
     /// `LoggingConfiguration`: `LoggingConfiguration`. Update: in place.
-    pub fn logging_configuration(mut self, value: impl Arg<state_machine::LoggingConfiguration>) -> Self { self.0.set("LoggingConfiguration", value.into_expr()); self }
-    /// `RoleArn`: text, required. Update: in place.
-    pub fn role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnStateMachineProps<Set> { self.0.set("RoleArn", value.into_expr()); CfnStateMachineProps(self.0, Phase) }
+    pub fn logging_configuration(self, value: impl Arg<state_machine::LoggingConfiguration>) -> Self { Self(put(self.0, "LoggingConfiguration", value.into_expr()), Phase) }
+    /// `RoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnStateMachineProps<Set> { CfnStateMachineProps(put(self.0, "RoleArn", value.into_expr()), Phase) }
     /// `StateMachineName`: text. Update: replacement.
-    pub fn state_machine_name(mut self, value: impl Arg<str>) -> Self { self.0.set("StateMachineName", value.into_expr()); self }
+    pub fn state_machine_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StateMachineName", value.into_expr()), Phase) }
     /// `StateMachineType`: `StateMachineType`. Update: replacement.
-    pub fn state_machine_type(mut self, value: impl Arg<state_machine::StateMachineType>) -> Self { self.0.set("StateMachineType", value.into_expr()); self }
+    pub fn state_machine_type(self, value: impl Arg<state_machine::StateMachineType>) -> Self { Self(put(self.0, "StateMachineType", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsEntry`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<state_machine::TagsEntry>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<state_machine::TagsEntry>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TracingConfiguration`: `TracingConfiguration`. Update: in place.
-    pub fn tracing_configuration(mut self, value: impl Arg<state_machine::TracingConfiguration>) -> Self { self.0.set("TracingConfiguration", value.into_expr()); self }
+    pub fn tracing_configuration(self, value: impl Arg<state_machine::TracingConfiguration>) -> Self { Self(put(self.0, "TracingConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnStateMachineProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::StepFunctions::StateMachine`.
 pub mod state_machine {
 use crate::cfn::support::*;
 /// The property type `CloudWatchLogsLogGroup` of `AWS::StepFunctions::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-cloudwatchlogsloggroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CloudWatchLogsLogGroup(Bag);
+#[must_use] pub struct CloudWatchLogsLogGroup(Bag);
 impl CloudWatchLogsLogGroup {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
-    /// `LogGroupArn`: text. Update: in place.
-    pub fn log_group_arn(mut self, value: impl Arg<kind::LogsLogGroupArn>) -> Self { self.0.set("LogGroupArn", value.into_expr()); self }
+    /// `LogGroupArn`: `LogsLogGroupArn`. Update: in place.
+    pub fn log_group_arn(self, value: impl Arg<kind::LogsLogGroupArn>) -> Self { Self(put(self.0, "LogGroupArn", value.into_expr())) }
 }
 impl Done for CloudWatchLogsLogGroup { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionConfiguration` of `AWS::StepFunctions::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-encryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct EncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl EncryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionConfiguration<super::missing::Type> { EncryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> EncryptionConfiguration<Missing<super::required::Type>> { EncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> EncryptionConfiguration<R0> {
     /// `KmsDataKeyReusePeriodSeconds`: integer. Update: in place.
-    pub fn kms_data_key_reuse_period_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("KmsDataKeyReusePeriodSeconds", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn kms_data_key_reuse_period_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "KmsDataKeyReusePeriodSeconds", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> EncryptionConfiguration<Set> { self.0.set("Type", value.into_expr()); EncryptionConfiguration(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> EncryptionConfiguration<Set> { EncryptionConfiguration(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LogDestination` of `AWS::StepFunctions::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-logdestination.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogDestination(Bag);
+#[must_use] pub struct LogDestination(Bag);
 impl LogDestination {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CloudWatchLogsLogGroup`: `CloudWatchLogsLogGroup`. Update: in place.
-    pub fn cloud_watch_logs_log_group(mut self, value: impl Arg<CloudWatchLogsLogGroup>) -> Self { self.0.set("CloudWatchLogsLogGroup", value.into_expr()); self }
+    pub fn cloud_watch_logs_log_group(self, value: impl Arg<CloudWatchLogsLogGroup>) -> Self { Self(put(self.0, "CloudWatchLogsLogGroup", value.into_expr())) }
 }
 impl Done for LogDestination { fn into_props(self) -> Bag { self.0 } }
 /// The property type `LoggingConfiguration` of `AWS::StepFunctions::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-loggingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LoggingConfiguration(Bag);
+#[must_use] pub struct LoggingConfiguration(Bag);
 impl LoggingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Destinations`: list of `LogDestination`. Update: in place.
-    pub fn destinations(mut self, value: impl Arg<Arr<LogDestination>>) -> Self { self.0.set("Destinations", value.into_expr()); self }
+    pub fn destinations(self, value: impl Arg<Arr<LogDestination>>) -> Self { Self(put(self.0, "Destinations", value.into_expr())) }
     /// `IncludeExecutionData`: boolean. Update: in place.
-    pub fn include_execution_data(mut self, value: impl Arg<bool>) -> Self { self.0.set("IncludeExecutionData", value.into_expr()); self }
+    pub fn include_execution_data(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "IncludeExecutionData", value.into_expr())) }
     /// `Level`: `Level`. Update: in place.
-    pub fn level(mut self, value: impl Arg<Level>) -> Self { self.0.set("Level", value.into_expr()); self }
+    pub fn level(self, value: impl Arg<Level>) -> Self { Self(put(self.0, "Level", value.into_expr())) }
 }
 impl Done for LoggingConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Location` of `AWS::StepFunctions::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-s3location.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Location<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Location {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Location<super::missing::Bucket, super::missing::Key> { S3Location(Bag::default(), Phase) }
+    pub fn new() -> S3Location<Missing<super::required::Bucket>, Missing<super::required::Key>> { S3Location(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Location<R0, R1> {
     /// `Bucket`: text, required. Update: in place.
-    pub fn bucket(mut self, value: impl Arg<str>) -> S3Location<Set, R1> { self.0.set("Bucket", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn bucket(self, value: impl Arg<str>) -> S3Location<Set, R1> { S3Location(put(self.0, "Bucket", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> S3Location<R0, Set> { self.0.set("Key", value.into_expr()); S3Location(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Location<R0, Set> { S3Location(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Version`: text. Update: in place.
-    pub fn version(mut self, value: impl Arg<str>) -> Self { self.0.set("Version", value.into_expr()); self }
+    pub fn version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Version", value.into_expr()), Phase) }
 }
 impl Done for S3Location { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsEntry` of `AWS::StepFunctions::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-tagsentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsEntry<super::missing::Key, super::missing::Value> { TagsEntry(Bag::default(), Phase) }
+    pub fn new() -> TagsEntry<Missing<super::required::Key>, Missing<super::required::Value>> { TagsEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsEntry<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsEntry<Set, R1> { self.0.set("Key", value.into_expr()); TagsEntry(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsEntry<Set, R1> { TagsEntry(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsEntry<R0, Set> { self.0.set("Value", value.into_expr()); TagsEntry(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsEntry<R0, Set> { TagsEntry(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TracingConfiguration` of `AWS::StepFunctions::StateMachine`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachine-tracingconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TracingConfiguration(Bag);
+#[must_use] pub struct TracingConfiguration(Bag);
 impl TracingConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
 }
 impl Done for TracingConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Level` allows.
@@ -218,60 +218,60 @@ impl CfnStateMachineAlias {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnStateMachineAliasProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnStateMachineAlias { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::StepFunctions::StateMachineAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachinealias.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStateMachineAliasProps(Bag);
+#[must_use] pub struct CfnStateMachineAliasProps(Bag);
 impl CfnStateMachineAliasProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DeploymentPreference`: `DeploymentPreference`. Update: in place.
-    pub fn deployment_preference(mut self, value: impl Arg<state_machine_alias::DeploymentPreference>) -> Self { self.0.set("DeploymentPreference", value.into_expr()); self }
+    pub fn deployment_preference(self, value: impl Arg<state_machine_alias::DeploymentPreference>) -> Self { Self(put(self.0, "DeploymentPreference", value.into_expr())) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `RoutingConfiguration`: list of `RoutingConfigurationVersion`. Update: in place.
-    pub fn routing_configuration(mut self, value: impl Arg<Arr<state_machine_alias::RoutingConfigurationVersion>>) -> Self { self.0.set("RoutingConfiguration", value.into_expr()); self }
+    pub fn routing_configuration(self, value: impl Arg<Arr<state_machine_alias::RoutingConfigurationVersion>>) -> Self { Self(put(self.0, "RoutingConfiguration", value.into_expr())) }
     /// `StateMachineArn`: text. Update: in place.
-    pub fn state_machine_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("StateMachineArn", value.into_expr()); self }
+    pub fn state_machine_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StateMachineArn", value.into_expr())) }
 }
 impl Done for CfnStateMachineAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::StepFunctions::StateMachineAlias`.
 pub mod state_machine_alias {
 use crate::cfn::support::*;
 /// The property type `DeploymentPreference` of `AWS::StepFunctions::StateMachineAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachinealias-deploymentpreference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeploymentPreference<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DeploymentPreference<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DeploymentPreference {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeploymentPreference<super::missing::StateMachineVersionArn, super::missing::Type> { DeploymentPreference(Bag::default(), Phase) }
+    pub fn new() -> DeploymentPreference<Missing<super::required::StateMachineVersionArn>, Missing<super::required::Type>> { DeploymentPreference(Bag::default(), Phase) }
 }
 impl<R0, R1> DeploymentPreference<R0, R1> {
     /// `Alarms`: list of text. Update: in place.
-    pub fn alarms(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Alarms", value.into_expr()); self }
+    pub fn alarms(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Alarms", value.into_expr()), Phase) }
     /// `Interval`: integer. Update: in place.
-    pub fn interval(mut self, value: impl Arg<i64>) -> Self { self.0.set("Interval", value.into_expr()); self }
+    pub fn interval(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Interval", value.into_expr()), Phase) }
     /// `Percentage`: integer. Update: in place.
-    pub fn percentage(mut self, value: impl Arg<i64>) -> Self { self.0.set("Percentage", value.into_expr()); self }
+    pub fn percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Percentage", value.into_expr()), Phase) }
     /// `StateMachineVersionArn`: text, required. Update: in place.
-    pub fn state_machine_version_arn(mut self, value: impl Arg<str>) -> DeploymentPreference<Set, R1> { self.0.set("StateMachineVersionArn", value.into_expr()); DeploymentPreference(self.0, Phase) }
+    pub fn state_machine_version_arn(self, value: impl Arg<str>) -> DeploymentPreference<Set, R1> { DeploymentPreference(put(self.0, "StateMachineVersionArn", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> DeploymentPreference<R0, Set> { self.0.set("Type", value.into_expr()); DeploymentPreference(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> DeploymentPreference<R0, Set> { DeploymentPreference(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for DeploymentPreference { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RoutingConfigurationVersion` of `AWS::StepFunctions::StateMachineAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-stepfunctions-statemachinealias-routingconfigurationversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RoutingConfigurationVersion<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct RoutingConfigurationVersion<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl RoutingConfigurationVersion {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RoutingConfigurationVersion<super::missing::StateMachineVersionArn, super::missing::Weight> { RoutingConfigurationVersion(Bag::default(), Phase) }
+    pub fn new() -> RoutingConfigurationVersion<Missing<super::required::StateMachineVersionArn>, Missing<super::required::Weight>> { RoutingConfigurationVersion(Bag::default(), Phase) }
 }
 impl<R0, R1> RoutingConfigurationVersion<R0, R1> {
     /// `StateMachineVersionArn`: text, required. Update: in place.
-    pub fn state_machine_version_arn(mut self, value: impl Arg<str>) -> RoutingConfigurationVersion<Set, R1> { self.0.set("StateMachineVersionArn", value.into_expr()); RoutingConfigurationVersion(self.0, Phase) }
+    pub fn state_machine_version_arn(self, value: impl Arg<str>) -> RoutingConfigurationVersion<Set, R1> { RoutingConfigurationVersion(put(self.0, "StateMachineVersionArn", value.into_expr()), Phase) }
     /// `Weight`: integer, required. Update: in place.
-    pub fn weight(mut self, value: impl Arg<i64>) -> RoutingConfigurationVersion<R0, Set> { self.0.set("Weight", value.into_expr()); RoutingConfigurationVersion(self.0, Phase) }
+    pub fn weight(self, value: impl Arg<i64>) -> RoutingConfigurationVersion<R0, Set> { RoutingConfigurationVersion(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for RoutingConfigurationVersion { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -283,27 +283,27 @@ impl CfnStateMachineVersion {
     /// `AWS::StepFunctions::StateMachineVersion`
     pub const TYPE: &'static str = "AWS::StepFunctions::StateMachineVersion";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnStateMachineVersionProps<R0>) -> Self where CfnStateMachineVersionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnStateMachineVersionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnStateMachineVersion { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::StepFunctions::StateMachineVersion`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachineversion.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnStateMachineVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnStateMachineVersionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnStateMachineVersionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnStateMachineVersionProps<missing::StateMachineArn> { CfnStateMachineVersionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnStateMachineVersionProps<Missing<required::StateMachineArn>> { CfnStateMachineVersionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnStateMachineVersionProps<R0> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `StateMachineArn`: text, required. Update: replacement.
-    pub fn state_machine_arn(mut self, value: impl Arg<str>) -> CfnStateMachineVersionProps<Set> { self.0.set("StateMachineArn", value.into_expr()); CfnStateMachineVersionProps(self.0, Phase) }
+    pub fn state_machine_arn(self, value: impl Arg<str>) -> CfnStateMachineVersionProps<Set> { CfnStateMachineVersionProps(put(self.0, "StateMachineArn", value.into_expr()), Phase) }
     /// `StateMachineRevisionId`: text. Update: replacement.
-    pub fn state_machine_revision_id(mut self, value: impl Arg<str>) -> Self { self.0.set("StateMachineRevisionId", value.into_expr()); self }
+    pub fn state_machine_revision_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "StateMachineRevisionId", value.into_expr()), Phase) }
 }
 impl Done for CfnStateMachineVersionProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Bucket, Key, Name, RoleArn, StateMachineArn, StateMachineVersionArn, Type, Value, Weight } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Bucket, Key, Name, RoleArn, StateMachineArn, StateMachineVersionArn, Type, Value, Weight } }

@@ -10,7 +10,7 @@ impl CfnTape {
     /// `AWS::StorageGateway::Tape`
     pub const TYPE: &'static str = "AWS::StorageGateway::Tape";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTapeProps<R0, R1>) -> Self where CfnTapeProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTapeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TapeARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `TapeARN`: text.
@@ -24,28 +24,28 @@ impl CfnTape {
 }
 impl Parent for CfnTape { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::StorageGateway::Tape`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tape.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTapeProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTapeProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTapeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTapeProps<missing::GatewayARN, missing::TapeSizeInBytes> { CfnTapeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTapeProps<Missing<required::GatewayARN>, Missing<required::TapeSizeInBytes>> { CfnTapeProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTapeProps<R0, R1> {
     /// `GatewayARN`: text, required. Update: replacement.
-    pub fn gateway_arn(mut self, value: impl Arg<str>) -> CfnTapeProps<Set, R1> { self.0.set("GatewayARN", value.into_expr()); CfnTapeProps(self.0, Phase) }
+    pub fn gateway_arn(self, value: impl Arg<str>) -> CfnTapeProps<Set, R1> { CfnTapeProps(put(self.0, "GatewayARN", value.into_expr()), Phase) }
     /// `KMSEncrypted`: boolean. Update: replacement.
-    pub fn kms_encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("KMSEncrypted", value.into_expr()); self }
+    pub fn kms_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KMSEncrypted", value.into_expr()), Phase) }
     /// `KMSKey`: text. Update: replacement.
-    pub fn kms_key(mut self, value: impl Arg<str>) -> Self { self.0.set("KMSKey", value.into_expr()); self }
+    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KMSKey", value.into_expr()), Phase) }
     /// `PoolId`: text. Update: replacement.
-    pub fn pool_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PoolId", value.into_expr()); self }
+    pub fn pool_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PoolId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TapeBarcode`: text. Update: replacement.
-    pub fn tape_barcode(mut self, value: impl Arg<str>) -> Self { self.0.set("TapeBarcode", value.into_expr()); self }
+    pub fn tape_barcode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TapeBarcode", value.into_expr()), Phase) }
     /// `TapeSizeInBytes`: number, required. Update: replacement.
-    pub fn tape_size_in_bytes(mut self, value: impl Arg<f64>) -> CfnTapeProps<R0, Set> { self.0.set("TapeSizeInBytes", value.into_expr()); CfnTapeProps(self.0, Phase) }
+    pub fn tape_size_in_bytes(self, value: impl Arg<f64>) -> CfnTapeProps<R0, Set> { CfnTapeProps(put(self.0, "TapeSizeInBytes", value.into_expr()), Phase) }
     /// `Worm`: boolean. Update: replacement.
-    pub fn worm(mut self, value: impl Arg<bool>) -> Self { self.0.set("Worm", value.into_expr()); self }
+    pub fn worm(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Worm", value.into_expr()), Phase) }
 }
 impl Done for CfnTapeProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::StorageGateway::TapePool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tapepool.html)
@@ -54,7 +54,7 @@ impl CfnTapePool {
     /// `AWS::StorageGateway::TapePool`
     pub const TYPE: &'static str = "AWS::StorageGateway::TapePool";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnTapePoolProps<R0, R1>) -> Self where CfnTapePoolProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTapePoolProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PoolARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `PoolARN`: text.
@@ -64,22 +64,22 @@ impl CfnTapePool {
 }
 impl Parent for CfnTapePool { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::StorageGateway::TapePool`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-tapepool.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTapePoolProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnTapePoolProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnTapePoolProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTapePoolProps<missing::PoolName, missing::StorageClass> { CfnTapePoolProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTapePoolProps<Missing<required::PoolName>, Missing<required::StorageClass>> { CfnTapePoolProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnTapePoolProps<R0, R1> {
     /// `PoolName`: text, required. Update: replacement.
-    pub fn pool_name(mut self, value: impl Arg<str>) -> CfnTapePoolProps<Set, R1> { self.0.set("PoolName", value.into_expr()); CfnTapePoolProps(self.0, Phase) }
+    pub fn pool_name(self, value: impl Arg<str>) -> CfnTapePoolProps<Set, R1> { CfnTapePoolProps(put(self.0, "PoolName", value.into_expr()), Phase) }
     /// `RetentionLockTimeInDays`: integer. Update: replacement.
-    pub fn retention_lock_time_in_days(mut self, value: impl Arg<i64>) -> Self { self.0.set("RetentionLockTimeInDays", value.into_expr()); self }
+    pub fn retention_lock_time_in_days(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "RetentionLockTimeInDays", value.into_expr()), Phase) }
     /// `RetentionLockType`: `RetentionLockType`. Update: replacement.
-    pub fn retention_lock_type(mut self, value: impl Arg<tape_pool::RetentionLockType>) -> Self { self.0.set("RetentionLockType", value.into_expr()); self }
+    pub fn retention_lock_type(self, value: impl Arg<tape_pool::RetentionLockType>) -> Self { Self(put(self.0, "RetentionLockType", value.into_expr()), Phase) }
     /// `StorageClass`: `StorageClass`, required. Update: replacement.
-    pub fn storage_class(mut self, value: impl Arg<tape_pool::StorageClass>) -> CfnTapePoolProps<R0, Set> { self.0.set("StorageClass", value.into_expr()); CfnTapePoolProps(self.0, Phase) }
+    pub fn storage_class(self, value: impl Arg<tape_pool::StorageClass>) -> CfnTapePoolProps<R0, Set> { CfnTapePoolProps(put(self.0, "StorageClass", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTapePoolProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::StorageGateway::TapePool`.
@@ -96,7 +96,7 @@ impl CfnVolume {
     /// `AWS::StorageGateway::Volume`
     pub const TYPE: &'static str = "AWS::StorageGateway::Volume";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnVolumeProps<R0, R1, R2, R3>) -> Self where CfnVolumeProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVolumeProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `VolumeARN`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `CreatedDate`: text.
@@ -118,31 +118,31 @@ impl CfnVolume {
 }
 impl Parent for CfnVolume { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::StorageGateway::Volume`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-storagegateway-volume.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVolumeProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnVolumeProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnVolumeProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVolumeProps<missing::GatewayARN, missing::NetworkInterfaceId, missing::TargetName, missing::VolumeSizeInBytes> { CfnVolumeProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVolumeProps<Missing<required::GatewayARN>, Missing<required::NetworkInterfaceId>, Missing<required::TargetName>, Missing<required::VolumeSizeInBytes>> { CfnVolumeProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnVolumeProps<R0, R1, R2, R3> {
     /// `GatewayARN`: text, required. Update: replacement.
-    pub fn gateway_arn(mut self, value: impl Arg<str>) -> CfnVolumeProps<Set, R1, R2, R3> { self.0.set("GatewayARN", value.into_expr()); CfnVolumeProps(self.0, Phase) }
+    pub fn gateway_arn(self, value: impl Arg<str>) -> CfnVolumeProps<Set, R1, R2, R3> { CfnVolumeProps(put(self.0, "GatewayARN", value.into_expr()), Phase) }
     /// `KMSEncrypted`: boolean. Update: replacement.
-    pub fn kms_encrypted(mut self, value: impl Arg<bool>) -> Self { self.0.set("KMSEncrypted", value.into_expr()); self }
+    pub fn kms_encrypted(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "KMSEncrypted", value.into_expr()), Phase) }
     /// `KMSKey`: text. Update: replacement.
-    pub fn kms_key(mut self, value: impl Arg<str>) -> Self { self.0.set("KMSKey", value.into_expr()); self }
+    pub fn kms_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "KMSKey", value.into_expr()), Phase) }
     /// `NetworkInterfaceId`: text, required. Update: replacement.
-    pub fn network_interface_id(mut self, value: impl Arg<str>) -> CfnVolumeProps<R0, Set, R2, R3> { self.0.set("NetworkInterfaceId", value.into_expr()); CfnVolumeProps(self.0, Phase) }
+    pub fn network_interface_id(self, value: impl Arg<str>) -> CfnVolumeProps<R0, Set, R2, R3> { CfnVolumeProps(put(self.0, "NetworkInterfaceId", value.into_expr()), Phase) }
     /// `SnapshotId`: text. Update: replacement.
-    pub fn snapshot_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SnapshotId", value.into_expr()); self }
+    pub fn snapshot_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SnapshotId", value.into_expr()), Phase) }
     /// `SourceVolumeARN`: text. Update: replacement.
-    pub fn source_volume_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceVolumeARN", value.into_expr()); self }
+    pub fn source_volume_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceVolumeARN", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetName`: text, required. Update: replacement.
-    pub fn target_name(mut self, value: impl Arg<str>) -> CfnVolumeProps<R0, R1, Set, R3> { self.0.set("TargetName", value.into_expr()); CfnVolumeProps(self.0, Phase) }
+    pub fn target_name(self, value: impl Arg<str>) -> CfnVolumeProps<R0, R1, Set, R3> { CfnVolumeProps(put(self.0, "TargetName", value.into_expr()), Phase) }
     /// `VolumeSizeInBytes`: number, required. Update: replacement.
-    pub fn volume_size_in_bytes(mut self, value: impl Arg<f64>) -> CfnVolumeProps<R0, R1, R2, Set> { self.0.set("VolumeSizeInBytes", value.into_expr()); CfnVolumeProps(self.0, Phase) }
+    pub fn volume_size_in_bytes(self, value: impl Arg<f64>) -> CfnVolumeProps<R0, R1, R2, Set> { CfnVolumeProps(put(self.0, "VolumeSizeInBytes", value.into_expr()), Phase) }
 }
 impl Done for CfnVolumeProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { GatewayARN, NetworkInterfaceId, PoolName, StorageClass, TapeSizeInBytes, TargetName, VolumeSizeInBytes } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { GatewayARN, NetworkInterfaceId, PoolName, StorageClass, TapeSizeInBytes, TargetName, VolumeSizeInBytes } }

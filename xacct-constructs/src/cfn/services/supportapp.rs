@@ -10,7 +10,7 @@ impl CfnAccountAlias {
     /// `AWS::SupportApp::AccountAlias`
     pub const TYPE: &'static str = "AWS::SupportApp::AccountAlias";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAccountAliasProps<R0>) -> Self where CfnAccountAliasProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccountAliasProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AccountAliasResourceId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AccountAliasResourceId`: text.
@@ -18,14 +18,14 @@ impl CfnAccountAlias {
 }
 impl Parent for CfnAccountAlias { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SupportApp::AccountAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-accountalias.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccountAliasProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAccountAliasProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAccountAliasProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccountAliasProps<missing::AccountAlias> { CfnAccountAliasProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccountAliasProps<Missing<required::AccountAlias>> { CfnAccountAliasProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAccountAliasProps<R0> {
     /// `AccountAlias`: text, required. Update: in place.
-    pub fn account_alias(mut self, value: impl Arg<str>) -> CfnAccountAliasProps<Set> { self.0.set("AccountAlias", value.into_expr()); CfnAccountAliasProps(self.0, Phase) }
+    pub fn account_alias(self, value: impl Arg<str>) -> CfnAccountAliasProps<Set> { CfnAccountAliasProps(put(self.0, "AccountAlias", value.into_expr()), Phase) }
 }
 impl Done for CfnAccountAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::SupportApp::SlackChannelConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackchannelconfiguration.html)
@@ -34,34 +34,34 @@ impl CfnSlackChannelConfiguration {
     /// `AWS::SupportApp::SlackChannelConfiguration`
     pub const TYPE: &'static str = "AWS::SupportApp::SlackChannelConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnSlackChannelConfigurationProps<R0, R1, R2, R3>) -> Self where CfnSlackChannelConfigurationProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSlackChannelConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnSlackChannelConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SupportApp::SlackChannelConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackchannelconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSlackChannelConfigurationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnSlackChannelConfigurationProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnSlackChannelConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSlackChannelConfigurationProps<missing::ChannelId, missing::ChannelRoleArn, missing::NotifyOnCaseSeverity, missing::TeamId> { CfnSlackChannelConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSlackChannelConfigurationProps<Missing<required::ChannelId>, Missing<required::ChannelRoleArn>, Missing<required::NotifyOnCaseSeverity>, Missing<required::TeamId>> { CfnSlackChannelConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnSlackChannelConfigurationProps<R0, R1, R2, R3> {
     /// `ChannelId`: text, required. Update: replacement.
-    pub fn channel_id(mut self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<Set, R1, R2, R3> { self.0.set("ChannelId", value.into_expr()); CfnSlackChannelConfigurationProps(self.0, Phase) }
+    pub fn channel_id(self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<Set, R1, R2, R3> { CfnSlackChannelConfigurationProps(put(self.0, "ChannelId", value.into_expr()), Phase) }
     /// `ChannelName`: text. Update: in place.
-    pub fn channel_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ChannelName", value.into_expr()); self }
-    /// `ChannelRoleArn`: text, required. Update: in place.
-    pub fn channel_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnSlackChannelConfigurationProps<R0, Set, R2, R3> { self.0.set("ChannelRoleArn", value.into_expr()); CfnSlackChannelConfigurationProps(self.0, Phase) }
+    pub fn channel_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ChannelName", value.into_expr()), Phase) }
+    /// `ChannelRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn channel_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnSlackChannelConfigurationProps<R0, Set, R2, R3> { CfnSlackChannelConfigurationProps(put(self.0, "ChannelRoleArn", value.into_expr()), Phase) }
     /// `NotifyOnAddCorrespondenceToCase`: boolean. Update: in place.
-    pub fn notify_on_add_correspondence_to_case(mut self, value: impl Arg<bool>) -> Self { self.0.set("NotifyOnAddCorrespondenceToCase", value.into_expr()); self }
+    pub fn notify_on_add_correspondence_to_case(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotifyOnAddCorrespondenceToCase", value.into_expr()), Phase) }
     /// `NotifyOnCaseSeverity`: `NotifyOnCaseSeverity`, required. Update: in place.
-    pub fn notify_on_case_severity(mut self, value: impl Arg<slack_channel_configuration::NotifyOnCaseSeverity>) -> CfnSlackChannelConfigurationProps<R0, R1, Set, R3> { self.0.set("NotifyOnCaseSeverity", value.into_expr()); CfnSlackChannelConfigurationProps(self.0, Phase) }
+    pub fn notify_on_case_severity(self, value: impl Arg<slack_channel_configuration::NotifyOnCaseSeverity>) -> CfnSlackChannelConfigurationProps<R0, R1, Set, R3> { CfnSlackChannelConfigurationProps(put(self.0, "NotifyOnCaseSeverity", value.into_expr()), Phase) }
     /// `NotifyOnCreateOrReopenCase`: boolean. Update: in place.
-    pub fn notify_on_create_or_reopen_case(mut self, value: impl Arg<bool>) -> Self { self.0.set("NotifyOnCreateOrReopenCase", value.into_expr()); self }
+    pub fn notify_on_create_or_reopen_case(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotifyOnCreateOrReopenCase", value.into_expr()), Phase) }
     /// `NotifyOnResolveCase`: boolean. Update: in place.
-    pub fn notify_on_resolve_case(mut self, value: impl Arg<bool>) -> Self { self.0.set("NotifyOnResolveCase", value.into_expr()); self }
+    pub fn notify_on_resolve_case(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "NotifyOnResolveCase", value.into_expr()), Phase) }
     /// `TeamId`: text, required. Update: replacement.
-    pub fn team_id(mut self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<R0, R1, R2, Set> { self.0.set("TeamId", value.into_expr()); CfnSlackChannelConfigurationProps(self.0, Phase) }
+    pub fn team_id(self, value: impl Arg<str>) -> CfnSlackChannelConfigurationProps<R0, R1, R2, Set> { CfnSlackChannelConfigurationProps(put(self.0, "TeamId", value.into_expr()), Phase) }
 }
 impl Done for CfnSlackChannelConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SupportApp::SlackChannelConfiguration`.
@@ -76,23 +76,23 @@ impl CfnSlackWorkspaceConfiguration {
     /// `AWS::SupportApp::SlackWorkspaceConfiguration`
     pub const TYPE: &'static str = "AWS::SupportApp::SlackWorkspaceConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSlackWorkspaceConfigurationProps<R0>) -> Self where CfnSlackWorkspaceConfigurationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSlackWorkspaceConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `TeamId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnSlackWorkspaceConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SupportApp::SlackWorkspaceConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportapp-slackworkspaceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSlackWorkspaceConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSlackWorkspaceConfigurationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSlackWorkspaceConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSlackWorkspaceConfigurationProps<missing::TeamId> { CfnSlackWorkspaceConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSlackWorkspaceConfigurationProps<Missing<required::TeamId>> { CfnSlackWorkspaceConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSlackWorkspaceConfigurationProps<R0> {
     /// `TeamId`: text, required. Update: replacement.
-    pub fn team_id(mut self, value: impl Arg<str>) -> CfnSlackWorkspaceConfigurationProps<Set> { self.0.set("TeamId", value.into_expr()); CfnSlackWorkspaceConfigurationProps(self.0, Phase) }
+    pub fn team_id(self, value: impl Arg<str>) -> CfnSlackWorkspaceConfigurationProps<Set> { CfnSlackWorkspaceConfigurationProps(put(self.0, "TeamId", value.into_expr()), Phase) }
     /// `VersionId`: text. Update: in place.
-    pub fn version_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VersionId", value.into_expr()); self }
+    pub fn version_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VersionId", value.into_expr()), Phase) }
 }
 impl Done for CfnSlackWorkspaceConfigurationProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccountAlias, ChannelId, ChannelRoleArn, NotifyOnCaseSeverity, TeamId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccountAlias, ChannelId, ChannelRoleArn, NotifyOnCaseSeverity, TeamId } }

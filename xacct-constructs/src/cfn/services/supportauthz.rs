@@ -10,10 +10,10 @@ impl CfnSupportPermit {
     /// `AWS::SupportAuthZ::SupportPermit`
     pub const TYPE: &'static str = "AWS::SupportAuthZ::SupportPermit";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnSupportPermitProps<R0, R1, R2>) -> Self where CfnSupportPermitProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSupportPermitProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -24,88 +24,88 @@ impl CfnSupportPermit {
 }
 impl Parent for CfnSupportPermit { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SupportAuthZ::SupportPermit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-supportauthz-supportpermit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSupportPermitProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnSupportPermitProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnSupportPermitProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSupportPermitProps<missing::Name, missing::Permit, missing::SigningKeyInfo> { CfnSupportPermitProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSupportPermitProps<Missing<required::Name>, Missing<required::Permit>, Missing<required::SigningKeyInfo>> { CfnSupportPermitProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnSupportPermitProps<R0, R1, R2> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSupportPermitProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnSupportPermitProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSupportPermitProps<Set, R1, R2> { CfnSupportPermitProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Permit`: `Permit`, required. Update: replacement.
-    pub fn permit(mut self, value: impl Arg<support_permit::Permit>) -> CfnSupportPermitProps<R0, Set, R2> { self.0.set("Permit", value.into_expr()); CfnSupportPermitProps(self.0, Phase) }
+    pub fn permit(self, value: impl Arg<support_permit::Permit>) -> CfnSupportPermitProps<R0, Set, R2> { CfnSupportPermitProps(put(self.0, "Permit", value.into_expr()), Phase) }
     /// `SigningKeyInfo`: `SigningKeyInfo`, required. Update: replacement.
-    pub fn signing_key_info(mut self, value: impl Arg<support_permit::SigningKeyInfo>) -> CfnSupportPermitProps<R0, R1, Set> { self.0.set("SigningKeyInfo", value.into_expr()); CfnSupportPermitProps(self.0, Phase) }
+    pub fn signing_key_info(self, value: impl Arg<support_permit::SigningKeyInfo>) -> CfnSupportPermitProps<R0, R1, Set> { CfnSupportPermitProps(put(self.0, "SigningKeyInfo", value.into_expr()), Phase) }
     /// `SupportCaseDisplayId`: text. Update: replacement.
-    pub fn support_case_display_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SupportCaseDisplayId", value.into_expr()); self }
+    pub fn support_case_display_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SupportCaseDisplayId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnSupportPermitProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SupportAuthZ::SupportPermit`.
 pub mod support_permit {
 use crate::cfn::support::*;
 /// The property type `ActionSet` of `AWS::SupportAuthZ::SupportPermit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-actionset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ActionSet(Bag);
+#[must_use] pub struct ActionSet(Bag);
 impl ActionSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Actions`: list of text. Update: replacement.
-    pub fn actions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Actions", value.into_expr()); self }
+    pub fn actions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Actions", value.into_expr())) }
     /// `AllActions`: JSON. Update: replacement.
-    pub fn all_actions(mut self, value: impl Arg<Any>) -> Self { self.0.set("AllActions", value.into_expr()); self }
+    pub fn all_actions(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllActions", value.into_expr())) }
 }
 impl Done for ActionSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Condition` of `AWS::SupportAuthZ::SupportPermit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-condition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Condition(Bag);
+#[must_use] pub struct Condition(Bag);
 impl Condition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllowAfter`: text. Update: replacement.
-    pub fn allow_after(mut self, value: impl Arg<str>) -> Self { self.0.set("AllowAfter", value.into_expr()); self }
+    pub fn allow_after(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowAfter", value.into_expr())) }
     /// `AllowBefore`: text. Update: replacement.
-    pub fn allow_before(mut self, value: impl Arg<str>) -> Self { self.0.set("AllowBefore", value.into_expr()); self }
+    pub fn allow_before(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AllowBefore", value.into_expr())) }
 }
 impl Done for Condition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Permit` of `AWS::SupportAuthZ::SupportPermit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-permit.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Permit<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct Permit<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl Permit {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Permit<super::missing::Actions, super::missing::Resources> { Permit(Bag::default(), Phase) }
+    pub fn new() -> Permit<Missing<super::required::Actions>, Missing<super::required::Resources>> { Permit(Bag::default(), Phase) }
 }
 impl<R0, R1> Permit<R0, R1> {
     /// `Actions`: `ActionSet`, required. Update: replacement.
-    pub fn actions(mut self, value: impl Arg<ActionSet>) -> Permit<Set, R1> { self.0.set("Actions", value.into_expr()); Permit(self.0, Phase) }
+    pub fn actions(self, value: impl Arg<ActionSet>) -> Permit<Set, R1> { Permit(put(self.0, "Actions", value.into_expr()), Phase) }
     /// `Conditions`: list of `Condition`. Update: replacement.
-    pub fn conditions(mut self, value: impl Arg<Arr<Condition>>) -> Self { self.0.set("Conditions", value.into_expr()); self }
+    pub fn conditions(self, value: impl Arg<Arr<Condition>>) -> Self { Self(put(self.0, "Conditions", value.into_expr()), Phase) }
     /// `Resources`: `ResourceSet`, required. Update: replacement.
-    pub fn resources(mut self, value: impl Arg<ResourceSet>) -> Permit<R0, Set> { self.0.set("Resources", value.into_expr()); Permit(self.0, Phase) }
+    pub fn resources(self, value: impl Arg<ResourceSet>) -> Permit<R0, Set> { Permit(put(self.0, "Resources", value.into_expr()), Phase) }
 }
 impl Done for Permit { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceSet` of `AWS::SupportAuthZ::SupportPermit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-resourceset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceSet(Bag);
+#[must_use] pub struct ResourceSet(Bag);
 impl ResourceSet {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllResourcesInRegion`: JSON. Update: replacement.
-    pub fn all_resources_in_region(mut self, value: impl Arg<Any>) -> Self { self.0.set("AllResourcesInRegion", value.into_expr()); self }
+    pub fn all_resources_in_region(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "AllResourcesInRegion", value.into_expr())) }
     /// `Resources`: list of text. Update: replacement.
-    pub fn resources(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Resources", value.into_expr()); self }
+    pub fn resources(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Resources", value.into_expr())) }
 }
 impl Done for ResourceSet { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SigningKeyInfo` of `AWS::SupportAuthZ::SupportPermit`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-supportauthz-supportpermit-signingkeyinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SigningKeyInfo<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SigningKeyInfo<R0 = Set>(Bag, Phase<(R0,)>);
 impl SigningKeyInfo {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SigningKeyInfo<super::missing::KmsKey> { SigningKeyInfo(Bag::default(), Phase) }
+    pub fn new() -> SigningKeyInfo<Missing<super::required::KmsKey>> { SigningKeyInfo(Bag::default(), Phase) }
 }
 impl<R0> SigningKeyInfo<R0> {
     /// `KmsKey`: text, required. Update: replacement.
-    pub fn kms_key(mut self, value: impl Arg<str>) -> SigningKeyInfo<Set> { self.0.set("KmsKey", value.into_expr()); SigningKeyInfo(self.0, Phase) }
+    pub fn kms_key(self, value: impl Arg<str>) -> SigningKeyInfo<Set> { SigningKeyInfo(put(self.0, "KmsKey", value.into_expr()), Phase) }
 }
 impl Done for SigningKeyInfo { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Actions, KmsKey, Name, Permit, Resources, SigningKeyInfo } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Actions, KmsKey, Name, Permit, Resources, SigningKeyInfo } }

@@ -10,10 +10,10 @@ impl CfnCanary {
     /// `AWS::Synthetics::Canary`
     pub const TYPE: &'static str = "AWS::Synthetics::Canary";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4, R5>(scope: &dyn Parent, id: &str, props: CfnCanaryProps<R0, R1, R2, R3, R4, R5>) -> Self where CfnCanaryProps<R0, R1, R2, R3, R4, R5>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCanaryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Code.SourceLocationArn`: text.
+    /// The attribute `Code.SourceLocationArn`: `OtherArn`.
     pub fn attr_code_source_location_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Code.SourceLocationArn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -22,248 +22,248 @@ impl CfnCanary {
 }
 impl Parent for CfnCanary { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-canary.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCanaryProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
+#[must_use] pub struct CfnCanaryProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set, R5 = Set>(Bag, Phase<(R0, R1, R2, R3, R4, R5,)>);
 impl CfnCanaryProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCanaryProps<missing::ArtifactS3Location, missing::Code, missing::ExecutionRoleArn, missing::Name, missing::RuntimeVersion, missing::Schedule> { CfnCanaryProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCanaryProps<Missing<required::ArtifactS3Location>, Missing<required::Code>, Missing<required::ExecutionRoleArn>, Missing<required::Name>, Missing<required::RuntimeVersion>, Missing<required::Schedule>> { CfnCanaryProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4, R5> CfnCanaryProps<R0, R1, R2, R3, R4, R5> {
     /// `ArtifactConfig`: `ArtifactConfig`. Update: in place.
-    pub fn artifact_config(mut self, value: impl Arg<canary::ArtifactConfig>) -> Self { self.0.set("ArtifactConfig", value.into_expr()); self }
+    pub fn artifact_config(self, value: impl Arg<canary::ArtifactConfig>) -> Self { Self(put(self.0, "ArtifactConfig", value.into_expr()), Phase) }
     /// `ArtifactS3Location`: text, required. Update: in place.
-    pub fn artifact_s3_location(mut self, value: impl Arg<str>) -> CfnCanaryProps<Set, R1, R2, R3, R4, R5> { self.0.set("ArtifactS3Location", value.into_expr()); CfnCanaryProps(self.0, Phase) }
+    pub fn artifact_s3_location(self, value: impl Arg<str>) -> CfnCanaryProps<Set, R1, R2, R3, R4, R5> { CfnCanaryProps(put(self.0, "ArtifactS3Location", value.into_expr()), Phase) }
     /// `BrowserConfigs`: list of `BrowserConfig`. Update: in place.
-    pub fn browser_configs(mut self, value: impl Arg<Arr<canary::BrowserConfig>>) -> Self { self.0.set("BrowserConfigs", value.into_expr()); self }
+    pub fn browser_configs(self, value: impl Arg<Arr<canary::BrowserConfig>>) -> Self { Self(put(self.0, "BrowserConfigs", value.into_expr()), Phase) }
     /// `Code`: `Code`, required. Update: in place.
-    pub fn code(mut self, value: impl Arg<canary::Code>) -> CfnCanaryProps<R0, Set, R2, R3, R4, R5> { self.0.set("Code", value.into_expr()); CfnCanaryProps(self.0, Phase) }
+    pub fn code(self, value: impl Arg<canary::Code>) -> CfnCanaryProps<R0, Set, R2, R3, R4, R5> { CfnCanaryProps(put(self.0, "Code", value.into_expr()), Phase) }
     /// `DeleteLambdaResourcesOnCanaryDeletion`: boolean. Update: in place. AWS advises against it.
-    pub fn delete_lambda_resources_on_canary_deletion(mut self, value: impl Arg<bool>) -> Self { self.0.set("DeleteLambdaResourcesOnCanaryDeletion", value.into_expr()); self }
+    pub fn delete_lambda_resources_on_canary_deletion(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DeleteLambdaResourcesOnCanaryDeletion", value.into_expr()), Phase) }
     /// `DryRunAndUpdate`: boolean. Update: in place.
-    pub fn dry_run_and_update(mut self, value: impl Arg<bool>) -> Self { self.0.set("DryRunAndUpdate", value.into_expr()); self }
-    /// `ExecutionRoleArn`: text, required. Update: in place.
-    pub fn execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnCanaryProps<R0, R1, Set, R3, R4, R5> { self.0.set("ExecutionRoleArn", value.into_expr()); CfnCanaryProps(self.0, Phase) }
+    pub fn dry_run_and_update(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "DryRunAndUpdate", value.into_expr()), Phase) }
+    /// `ExecutionRoleArn`: `IamRoleArn`, required. Update: in place.
+    pub fn execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnCanaryProps<R0, R1, Set, R3, R4, R5> { CfnCanaryProps(put(self.0, "ExecutionRoleArn", value.into_expr()), Phase) }
     /// `FailureRetentionPeriod`: integer. Update: in place.
-    pub fn failure_retention_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("FailureRetentionPeriod", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn failure_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "FailureRetentionPeriod", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnCanaryProps<R0, R1, R2, Set, R4, R5> { self.0.set("Name", value.into_expr()); CfnCanaryProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnCanaryProps<R0, R1, R2, Set, R4, R5> { CfnCanaryProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ProvisionedResourceCleanup`: `ProvisionedResourceCleanup`. Update: in place.
-    pub fn provisioned_resource_cleanup(mut self, value: impl Arg<canary::ProvisionedResourceCleanup>) -> Self { self.0.set("ProvisionedResourceCleanup", value.into_expr()); self }
+    pub fn provisioned_resource_cleanup(self, value: impl Arg<canary::ProvisionedResourceCleanup>) -> Self { Self(put(self.0, "ProvisionedResourceCleanup", value.into_expr()), Phase) }
     /// `Replicas`: list of `Replica`. Update: in place.
-    pub fn replicas(mut self, value: impl Arg<Arr<canary::Replica>>) -> Self { self.0.set("Replicas", value.into_expr()); self }
+    pub fn replicas(self, value: impl Arg<Arr<canary::Replica>>) -> Self { Self(put(self.0, "Replicas", value.into_expr()), Phase) }
     /// `ResourcesToReplicateTags`: list of `ResourcesToReplicateTags`. Update: in place.
-    pub fn resources_to_replicate_tags(mut self, value: impl Arg<Arr<canary::ResourcesToReplicateTags>>) -> Self { self.0.set("ResourcesToReplicateTags", value.into_expr()); self }
+    pub fn resources_to_replicate_tags(self, value: impl Arg<Arr<canary::ResourcesToReplicateTags>>) -> Self { Self(put(self.0, "ResourcesToReplicateTags", value.into_expr()), Phase) }
     /// `RunConfig`: `RunConfig`. Update: in place.
-    pub fn run_config(mut self, value: impl Arg<canary::RunConfig>) -> Self { self.0.set("RunConfig", value.into_expr()); self }
+    pub fn run_config(self, value: impl Arg<canary::RunConfig>) -> Self { Self(put(self.0, "RunConfig", value.into_expr()), Phase) }
     /// `RuntimeVersion`: text, required. Update: in place.
-    pub fn runtime_version(mut self, value: impl Arg<str>) -> CfnCanaryProps<R0, R1, R2, R3, Set, R5> { self.0.set("RuntimeVersion", value.into_expr()); CfnCanaryProps(self.0, Phase) }
+    pub fn runtime_version(self, value: impl Arg<str>) -> CfnCanaryProps<R0, R1, R2, R3, Set, R5> { CfnCanaryProps(put(self.0, "RuntimeVersion", value.into_expr()), Phase) }
     /// `Schedule`: `Schedule`, required. Update: in place.
-    pub fn schedule(mut self, value: impl Arg<canary::Schedule>) -> CfnCanaryProps<R0, R1, R2, R3, R4, Set> { self.0.set("Schedule", value.into_expr()); CfnCanaryProps(self.0, Phase) }
+    pub fn schedule(self, value: impl Arg<canary::Schedule>) -> CfnCanaryProps<R0, R1, R2, R3, R4, Set> { CfnCanaryProps(put(self.0, "Schedule", value.into_expr()), Phase) }
     /// `StartCanaryAfterCreation`: boolean. Update: in place.
-    pub fn start_canary_after_creation(mut self, value: impl Arg<bool>) -> Self { self.0.set("StartCanaryAfterCreation", value.into_expr()); self }
+    pub fn start_canary_after_creation(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "StartCanaryAfterCreation", value.into_expr()), Phase) }
     /// `SuccessRetentionPeriod`: integer. Update: in place.
-    pub fn success_retention_period(mut self, value: impl Arg<i64>) -> Self { self.0.set("SuccessRetentionPeriod", value.into_expr()); self }
+    pub fn success_retention_period(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "SuccessRetentionPeriod", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VisualReference`: `VisualReference`. Update: in place. AWS advises against it.
-    pub fn visual_reference(mut self, value: impl Arg<canary::VisualReference>) -> Self { self.0.set("VisualReference", value.into_expr()); self }
+    pub fn visual_reference(self, value: impl Arg<canary::VisualReference>) -> Self { Self(put(self.0, "VisualReference", value.into_expr()), Phase) }
     /// `VisualReferences`: list of `VisualReference`. Update: in place.
-    pub fn visual_references(mut self, value: impl Arg<Arr<canary::VisualReference>>) -> Self { self.0.set("VisualReferences", value.into_expr()); self }
+    pub fn visual_references(self, value: impl Arg<Arr<canary::VisualReference>>) -> Self { Self(put(self.0, "VisualReferences", value.into_expr()), Phase) }
     /// `VPCConfig`: `VPCConfig`. Update: in place.
-    pub fn vpc_config(mut self, value: impl Arg<canary::VPCConfig>) -> Self { self.0.set("VPCConfig", value.into_expr()); self }
+    pub fn vpc_config(self, value: impl Arg<canary::VPCConfig>) -> Self { Self(put(self.0, "VPCConfig", value.into_expr()), Phase) }
 }
 impl Done for CfnCanaryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Synthetics::Canary`.
 pub mod canary {
 use crate::cfn::support::*;
 /// The property type `ArtifactConfig` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-artifactconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ArtifactConfig(Bag);
+#[must_use] pub struct ArtifactConfig(Bag);
 impl ArtifactConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3Encryption`: `S3Encryption`. Update: in place.
-    pub fn s3_encryption(mut self, value: impl Arg<S3Encryption>) -> Self { self.0.set("S3Encryption", value.into_expr()); self }
+    pub fn s3_encryption(self, value: impl Arg<S3Encryption>) -> Self { Self(put(self.0, "S3Encryption", value.into_expr())) }
 }
 impl Done for ArtifactConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BaseScreenshot` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-basescreenshot.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BaseScreenshot<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BaseScreenshot<R0 = Set>(Bag, Phase<(R0,)>);
 impl BaseScreenshot {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BaseScreenshot<super::missing::ScreenshotName> { BaseScreenshot(Bag::default(), Phase) }
+    pub fn new() -> BaseScreenshot<Missing<super::required::ScreenshotName>> { BaseScreenshot(Bag::default(), Phase) }
 }
 impl<R0> BaseScreenshot<R0> {
     /// `IgnoreCoordinates`: list of text. Update: in place.
-    pub fn ignore_coordinates(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("IgnoreCoordinates", value.into_expr()); self }
+    pub fn ignore_coordinates(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "IgnoreCoordinates", value.into_expr()), Phase) }
     /// `ScreenshotName`: text, required. Update: in place.
-    pub fn screenshot_name(mut self, value: impl Arg<str>) -> BaseScreenshot<Set> { self.0.set("ScreenshotName", value.into_expr()); BaseScreenshot(self.0, Phase) }
+    pub fn screenshot_name(self, value: impl Arg<str>) -> BaseScreenshot<Set> { BaseScreenshot(put(self.0, "ScreenshotName", value.into_expr()), Phase) }
 }
 impl Done for BaseScreenshot { fn into_props(self) -> Bag { self.0 } }
 /// The property type `BrowserConfig` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-browserconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct BrowserConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct BrowserConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl BrowserConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> BrowserConfig<super::missing::BrowserType> { BrowserConfig(Bag::default(), Phase) }
+    pub fn new() -> BrowserConfig<Missing<super::required::BrowserType>> { BrowserConfig(Bag::default(), Phase) }
 }
 impl<R0> BrowserConfig<R0> {
     /// `BrowserType`: `BrowserType`, required. Update: in place.
-    pub fn browser_type(mut self, value: impl Arg<BrowserType>) -> BrowserConfig<Set> { self.0.set("BrowserType", value.into_expr()); BrowserConfig(self.0, Phase) }
+    pub fn browser_type(self, value: impl Arg<BrowserType>) -> BrowserConfig<Set> { BrowserConfig(put(self.0, "BrowserType", value.into_expr()), Phase) }
 }
 impl Done for BrowserConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Code` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-code.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Code(Bag);
+#[must_use] pub struct Code(Bag);
 impl Code {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `BlueprintTypes`: list of text. Update: in place.
-    pub fn blueprint_types(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("BlueprintTypes", value.into_expr()); self }
+    pub fn blueprint_types(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "BlueprintTypes", value.into_expr())) }
     /// `Dependencies`: list of `Dependency`. Update: in place.
-    pub fn dependencies(mut self, value: impl Arg<Arr<Dependency>>) -> Self { self.0.set("Dependencies", value.into_expr()); self }
+    pub fn dependencies(self, value: impl Arg<Arr<Dependency>>) -> Self { Self(put(self.0, "Dependencies", value.into_expr())) }
     /// `Handler`: text. Update: in place.
-    pub fn handler(mut self, value: impl Arg<str>) -> Self { self.0.set("Handler", value.into_expr()); self }
-    /// `S3Bucket`: text. Update: in place.
-    pub fn s3_bucket(mut self, value: impl Arg<kind::S3BucketName>) -> Self { self.0.set("S3Bucket", value.into_expr()); self }
+    pub fn handler(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Handler", value.into_expr())) }
+    /// `S3Bucket`: `S3BucketName`. Update: in place.
+    pub fn s3_bucket(self, value: impl Arg<kind::S3BucketName>) -> Self { Self(put(self.0, "S3Bucket", value.into_expr())) }
     /// `S3Key`: text. Update: in place.
-    pub fn s3_key(mut self, value: impl Arg<str>) -> Self { self.0.set("S3Key", value.into_expr()); self }
+    pub fn s3_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3Key", value.into_expr())) }
     /// `S3ObjectVersion`: text. Update: in place.
-    pub fn s3_object_version(mut self, value: impl Arg<str>) -> Self { self.0.set("S3ObjectVersion", value.into_expr()); self }
+    pub fn s3_object_version(self, value: impl Arg<str>) -> Self { Self(put(self.0, "S3ObjectVersion", value.into_expr())) }
     /// `Script`: text. Update: in place.
-    pub fn script(mut self, value: impl Arg<str>) -> Self { self.0.set("Script", value.into_expr()); self }
+    pub fn script(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Script", value.into_expr())) }
     /// `SourceLocationArn`: text. Update: in place.
-    pub fn source_location_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceLocationArn", value.into_expr()); self }
+    pub fn source_location_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceLocationArn", value.into_expr())) }
 }
 impl Done for Code { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Dependency` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-dependency.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Dependency<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Dependency<R0 = Set>(Bag, Phase<(R0,)>);
 impl Dependency {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Dependency<super::missing::Reference> { Dependency(Bag::default(), Phase) }
+    pub fn new() -> Dependency<Missing<super::required::Reference>> { Dependency(Bag::default(), Phase) }
 }
 impl<R0> Dependency<R0> {
     /// `Reference`: text, required. Update: in place.
-    pub fn reference(mut self, value: impl Arg<str>) -> Dependency<Set> { self.0.set("Reference", value.into_expr()); Dependency(self.0, Phase) }
+    pub fn reference(self, value: impl Arg<str>) -> Dependency<Set> { Dependency(put(self.0, "Reference", value.into_expr()), Phase) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Dependency { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Replica` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replica.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Replica<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Replica<R0 = Set>(Bag, Phase<(R0,)>);
 impl Replica {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Replica<super::missing::Location> { Replica(Bag::default(), Phase) }
+    pub fn new() -> Replica<Missing<super::required::Location>> { Replica(Bag::default(), Phase) }
 }
 impl<R0> Replica<R0> {
     /// `CanaryState`: text. Update: in place.
-    pub fn canary_state(mut self, value: impl Arg<str>) -> Self { self.0.set("CanaryState", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn canary_state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CanaryState", value.into_expr()), Phase) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr()), Phase) }
     /// `LastModified`: number. Update: in place.
-    pub fn last_modified(mut self, value: impl Arg<f64>) -> Self { self.0.set("LastModified", value.into_expr()); self }
+    pub fn last_modified(self, value: impl Arg<f64>) -> Self { Self(put(self.0, "LastModified", value.into_expr()), Phase) }
     /// `Location`: text, required. Update: in place.
-    pub fn location(mut self, value: impl Arg<str>) -> Replica<Set> { self.0.set("Location", value.into_expr()); Replica(self.0, Phase) }
+    pub fn location(self, value: impl Arg<str>) -> Replica<Set> { Replica(put(self.0, "Location", value.into_expr()), Phase) }
     /// `ReplicationStatus`: `ReplicaReplicationStatus`. Update: in place.
-    pub fn replication_status(mut self, value: impl Arg<ReplicaReplicationStatus>) -> Self { self.0.set("ReplicationStatus", value.into_expr()); self }
+    pub fn replication_status(self, value: impl Arg<ReplicaReplicationStatus>) -> Self { Self(put(self.0, "ReplicationStatus", value.into_expr()), Phase) }
     /// `ResourcesToReplicateTags`: list of `ResourcesToReplicateTags`. Update: in place.
-    pub fn resources_to_replicate_tags(mut self, value: impl Arg<Arr<ResourcesToReplicateTags>>) -> Self { self.0.set("ResourcesToReplicateTags", value.into_expr()); self }
+    pub fn resources_to_replicate_tags(self, value: impl Arg<Arr<ResourcesToReplicateTags>>) -> Self { Self(put(self.0, "ResourcesToReplicateTags", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcConfig`: `VPCConfig`. Update: in place.
-    pub fn vpc_config(mut self, value: impl Arg<VPCConfig>) -> Self { self.0.set("VpcConfig", value.into_expr()); self }
+    pub fn vpc_config(self, value: impl Arg<VPCConfig>) -> Self { Self(put(self.0, "VpcConfig", value.into_expr()), Phase) }
 }
 impl Done for Replica { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ReplicaReplicationStatus` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-replicareplicationstatus.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ReplicaReplicationStatus(Bag);
+#[must_use] pub struct ReplicaReplicationStatus(Bag);
 impl ReplicaReplicationStatus {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `State`: text. Update: in place.
-    pub fn state(mut self, value: impl Arg<str>) -> Self { self.0.set("State", value.into_expr()); self }
+    pub fn state(self, value: impl Arg<str>) -> Self { Self(put(self.0, "State", value.into_expr())) }
 }
 impl Done for ReplicaReplicationStatus { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetryConfig` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-retryconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetryConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct RetryConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl RetryConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> RetryConfig<super::missing::MaxRetries> { RetryConfig(Bag::default(), Phase) }
+    pub fn new() -> RetryConfig<Missing<super::required::MaxRetries>> { RetryConfig(Bag::default(), Phase) }
 }
 impl<R0> RetryConfig<R0> {
     /// `MaxRetries`: integer, required. Update: in place.
-    pub fn max_retries(mut self, value: impl Arg<i64>) -> RetryConfig<Set> { self.0.set("MaxRetries", value.into_expr()); RetryConfig(self.0, Phase) }
+    pub fn max_retries(self, value: impl Arg<i64>) -> RetryConfig<Set> { RetryConfig(put(self.0, "MaxRetries", value.into_expr()), Phase) }
 }
 impl Done for RetryConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RunConfig` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-runconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RunConfig(Bag);
+#[must_use] pub struct RunConfig(Bag);
 impl RunConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ActiveTracing`: boolean. Update: in place.
-    pub fn active_tracing(mut self, value: impl Arg<bool>) -> Self { self.0.set("ActiveTracing", value.into_expr()); self }
+    pub fn active_tracing(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "ActiveTracing", value.into_expr())) }
     /// `EnvironmentVariables`: map of text. Update: in place.
-    pub fn environment_variables(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("EnvironmentVariables", value.into_expr()); self }
+    pub fn environment_variables(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EnvironmentVariables", value.into_expr())) }
     /// `EphemeralStorage`: integer. Update: in place.
-    pub fn ephemeral_storage(mut self, value: impl Arg<i64>) -> Self { self.0.set("EphemeralStorage", value.into_expr()); self }
+    pub fn ephemeral_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EphemeralStorage", value.into_expr())) }
     /// `MemoryInMB`: integer. Update: in place.
-    pub fn memory_in_mb(mut self, value: impl Arg<i64>) -> Self { self.0.set("MemoryInMB", value.into_expr()); self }
+    pub fn memory_in_mb(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MemoryInMB", value.into_expr())) }
     /// `TimeoutInSeconds`: integer. Update: in place.
-    pub fn timeout_in_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutInSeconds", value.into_expr()); self }
+    pub fn timeout_in_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutInSeconds", value.into_expr())) }
 }
 impl Done for RunConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Encryption` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-s3encryption.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Encryption(Bag);
+#[must_use] pub struct S3Encryption(Bag);
 impl S3Encryption {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EncryptionMode`: text. Update: in place.
-    pub fn encryption_mode(mut self, value: impl Arg<str>) -> Self { self.0.set("EncryptionMode", value.into_expr()); self }
-    /// `KmsKeyArn`: text. Update: in place.
-    pub fn kms_key_arn(mut self, value: impl Arg<kind::KmsKeyArn>) -> Self { self.0.set("KmsKeyArn", value.into_expr()); self }
+    pub fn encryption_mode(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EncryptionMode", value.into_expr())) }
+    /// `KmsKeyArn`: `KmsKeyArn`. Update: in place.
+    pub fn kms_key_arn(self, value: impl Arg<kind::KmsKeyArn>) -> Self { Self(put(self.0, "KmsKeyArn", value.into_expr())) }
 }
 impl Done for S3Encryption { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schedule` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-schedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Schedule<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Schedule<R0 = Set>(Bag, Phase<(R0,)>);
 impl Schedule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Schedule<super::missing::Expression> { Schedule(Bag::default(), Phase) }
+    pub fn new() -> Schedule<Missing<super::required::Expression>> { Schedule(Bag::default(), Phase) }
 }
 impl<R0> Schedule<R0> {
     /// `DurationInSeconds`: text. Update: in place.
-    pub fn duration_in_seconds(mut self, value: impl Arg<str>) -> Self { self.0.set("DurationInSeconds", value.into_expr()); self }
+    pub fn duration_in_seconds(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DurationInSeconds", value.into_expr()), Phase) }
     /// `Expression`: text, required. Update: in place.
-    pub fn expression(mut self, value: impl Arg<str>) -> Schedule<Set> { self.0.set("Expression", value.into_expr()); Schedule(self.0, Phase) }
+    pub fn expression(self, value: impl Arg<str>) -> Schedule<Set> { Schedule(put(self.0, "Expression", value.into_expr()), Phase) }
     /// `RetryConfig`: `RetryConfig`. Update: in place.
-    pub fn retry_config(mut self, value: impl Arg<RetryConfig>) -> Self { self.0.set("RetryConfig", value.into_expr()); self }
+    pub fn retry_config(self, value: impl Arg<RetryConfig>) -> Self { Self(put(self.0, "RetryConfig", value.into_expr()), Phase) }
 }
 impl Done for Schedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VPCConfig` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-vpcconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VPCConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct VPCConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl VPCConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VPCConfig<super::missing::SecurityGroupIds, super::missing::SubnetIds> { VPCConfig(Bag::default(), Phase) }
+    pub fn new() -> VPCConfig<Missing<super::required::SecurityGroupIds>, Missing<super::required::SubnetIds>> { VPCConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> VPCConfig<R0, R1> {
     /// `Ipv6AllowedForDualStack`: boolean. Update: in place.
-    pub fn ipv6_allowed_for_dual_stack(mut self, value: impl Arg<bool>) -> Self { self.0.set("Ipv6AllowedForDualStack", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text, required. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> VPCConfig<Set, R1> { self.0.set("SecurityGroupIds", value.into_expr()); VPCConfig(self.0, Phase) }
-    /// `SubnetIds`: list of text, required. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VPCConfig<R0, Set> { self.0.set("SubnetIds", value.into_expr()); VPCConfig(self.0, Phase) }
-    /// `VpcId`: text. Update: in place.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> Self { self.0.set("VpcId", value.into_expr()); self }
+    pub fn ipv6_allowed_for_dual_stack(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Ipv6AllowedForDualStack", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`, required. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> VPCConfig<Set, R1> { VPCConfig(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: in place.
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> VPCConfig<R0, Set> { VPCConfig(put(self.0, "SubnetIds", value.into_expr()), Phase) }
+    /// `VpcId`: `Ec2VpcId`. Update: in place.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr()), Phase) }
 }
 impl Done for VPCConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `VisualReference` of `AWS::Synthetics::Canary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-synthetics-canary-visualreference.html)
-#[derive(Clone, Debug)] #[must_use] pub struct VisualReference<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct VisualReference<R0 = Set>(Bag, Phase<(R0,)>);
 impl VisualReference {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> VisualReference<super::missing::BaseCanaryRunId> { VisualReference(Bag::default(), Phase) }
+    pub fn new() -> VisualReference<Missing<super::required::BaseCanaryRunId>> { VisualReference(Bag::default(), Phase) }
 }
 impl<R0> VisualReference<R0> {
     /// `BaseCanaryRunId`: text, required. Update: in place.
-    pub fn base_canary_run_id(mut self, value: impl Arg<str>) -> VisualReference<Set> { self.0.set("BaseCanaryRunId", value.into_expr()); VisualReference(self.0, Phase) }
+    pub fn base_canary_run_id(self, value: impl Arg<str>) -> VisualReference<Set> { VisualReference(put(self.0, "BaseCanaryRunId", value.into_expr()), Phase) }
     /// `BaseScreenshots`: list of `BaseScreenshot`. Update: in place.
-    pub fn base_screenshots(mut self, value: impl Arg<Arr<BaseScreenshot>>) -> Self { self.0.set("BaseScreenshots", value.into_expr()); self }
+    pub fn base_screenshots(self, value: impl Arg<Arr<BaseScreenshot>>) -> Self { Self(put(self.0, "BaseScreenshots", value.into_expr()), Phase) }
     /// `BrowserType`: `BrowserType`. Update: in place.
-    pub fn browser_type(mut self, value: impl Arg<BrowserType>) -> Self { self.0.set("BrowserType", value.into_expr()); self }
+    pub fn browser_type(self, value: impl Arg<BrowserType>) -> Self { Self(put(self.0, "BrowserType", value.into_expr()), Phase) }
 }
 impl Done for VisualReference { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `BrowserType` allows.
@@ -281,7 +281,7 @@ impl CfnGroup {
     /// `AWS::Synthetics::Group`
     pub const TYPE: &'static str = "AWS::Synthetics::Group";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnGroupProps<R0>) -> Self where CfnGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Name`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -289,19 +289,19 @@ impl CfnGroup {
 }
 impl Parent for CfnGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Synthetics::Group`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-synthetics-group.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGroupProps<missing::Name> { CfnGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGroupProps<Missing<required::Name>> { CfnGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGroupProps<R0> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnGroupProps<Set> { self.0.set("Name", value.into_expr()); CfnGroupProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnGroupProps<Set> { CfnGroupProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ResourceArns`: list of text. Update: in place.
-    pub fn resource_arns(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ResourceArns", value.into_expr()); self }
+    pub fn resource_arns(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ResourceArns", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnGroupProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ArtifactS3Location, BaseCanaryRunId, BrowserType, Code, ExecutionRoleArn, Expression, Location, MaxRetries, Name, Reference, RuntimeVersion, Schedule, ScreenshotName, SecurityGroupIds, SubnetIds } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ArtifactS3Location, BaseCanaryRunId, BrowserType, Code, ExecutionRoleArn, Expression, Location, MaxRetries, Name, Reference, RuntimeVersion, Schedule, ScreenshotName, SecurityGroupIds, SubnetIds } }

@@ -10,67 +10,67 @@ impl CfnApplication {
     /// `AWS::SystemsManagerSAP::Application`
     pub const TYPE: &'static str = "AWS::SystemsManagerSAP::Application";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnApplicationProps<R0, R1>) -> Self where CfnApplicationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnApplicationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnApplication { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::SystemsManagerSAP::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-systemsmanagersap-application.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnApplicationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnApplicationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnApplicationProps<missing::ApplicationId, missing::ApplicationType> { CfnApplicationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnApplicationProps<Missing<required::ApplicationId>, Missing<required::ApplicationType>> { CfnApplicationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnApplicationProps<R0, R1> {
     /// `ApplicationId`: text, required. Update: in place.
-    pub fn application_id(mut self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1> { self.0.set("ApplicationId", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn application_id(self, value: impl Arg<str>) -> CfnApplicationProps<Set, R1> { CfnApplicationProps(put(self.0, "ApplicationId", value.into_expr()), Phase) }
     /// `ApplicationType`: `ApplicationType`, required. Update: in place.
-    pub fn application_type(mut self, value: impl Arg<application::ApplicationType>) -> CfnApplicationProps<R0, Set> { self.0.set("ApplicationType", value.into_expr()); CfnApplicationProps(self.0, Phase) }
+    pub fn application_type(self, value: impl Arg<application::ApplicationType>) -> CfnApplicationProps<R0, Set> { CfnApplicationProps(put(self.0, "ApplicationType", value.into_expr()), Phase) }
     /// `ComponentsInfo`: list of `ComponentInfo`. Update: replacement.
-    pub fn components_info(mut self, value: impl Arg<Arr<application::ComponentInfo>>) -> Self { self.0.set("ComponentsInfo", value.into_expr()); self }
+    pub fn components_info(self, value: impl Arg<Arr<application::ComponentInfo>>) -> Self { Self(put(self.0, "ComponentsInfo", value.into_expr()), Phase) }
     /// `Credentials`: list of `Credential`. Update: replacement.
-    pub fn credentials(mut self, value: impl Arg<Arr<application::Credential>>) -> Self { self.0.set("Credentials", value.into_expr()); self }
+    pub fn credentials(self, value: impl Arg<Arr<application::Credential>>) -> Self { Self(put(self.0, "Credentials", value.into_expr()), Phase) }
     /// `DatabaseArn`: text. Update: replacement.
-    pub fn database_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseArn", value.into_expr()); self }
+    pub fn database_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseArn", value.into_expr()), Phase) }
     /// `Instances`: list of text. Update: replacement.
-    pub fn instances(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Instances", value.into_expr()); self }
+    pub fn instances(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Instances", value.into_expr()), Phase) }
     /// `SapInstanceNumber`: text. Update: replacement.
-    pub fn sap_instance_number(mut self, value: impl Arg<str>) -> Self { self.0.set("SapInstanceNumber", value.into_expr()); self }
+    pub fn sap_instance_number(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SapInstanceNumber", value.into_expr()), Phase) }
     /// `Sid`: text. Update: replacement.
-    pub fn sid(mut self, value: impl Arg<str>) -> Self { self.0.set("Sid", value.into_expr()); self }
+    pub fn sid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sid", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnApplicationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::SystemsManagerSAP::Application`.
 pub mod application {
 use crate::cfn::support::*;
 /// The property type `ComponentInfo` of `AWS::SystemsManagerSAP::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-systemsmanagersap-application-componentinfo.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ComponentInfo(Bag);
+#[must_use] pub struct ComponentInfo(Bag);
 impl ComponentInfo {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ComponentType`: `ComponentType`. Update: replacement.
-    pub fn component_type(mut self, value: impl Arg<ComponentType>) -> Self { self.0.set("ComponentType", value.into_expr()); self }
+    pub fn component_type(self, value: impl Arg<ComponentType>) -> Self { Self(put(self.0, "ComponentType", value.into_expr())) }
     /// `Ec2InstanceId`: text. Update: replacement.
-    pub fn ec2_instance_id(mut self, value: impl Arg<str>) -> Self { self.0.set("Ec2InstanceId", value.into_expr()); self }
+    pub fn ec2_instance_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Ec2InstanceId", value.into_expr())) }
     /// `Sid`: text. Update: replacement.
-    pub fn sid(mut self, value: impl Arg<str>) -> Self { self.0.set("Sid", value.into_expr()); self }
+    pub fn sid(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Sid", value.into_expr())) }
 }
 impl Done for ComponentInfo { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Credential` of `AWS::SystemsManagerSAP::Application`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-systemsmanagersap-application-credential.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Credential(Bag);
+#[must_use] pub struct Credential(Bag);
 impl Credential {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CredentialType`: `CredentialType`. Update: replacement.
-    pub fn credential_type(mut self, value: impl Arg<CredentialType>) -> Self { self.0.set("CredentialType", value.into_expr()); self }
+    pub fn credential_type(self, value: impl Arg<CredentialType>) -> Self { Self(put(self.0, "CredentialType", value.into_expr())) }
     /// `DatabaseName`: text. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
     /// `SecretId`: text. Update: replacement.
-    pub fn secret_id(mut self, value: impl Arg<str>) -> Self { self.0.set("SecretId", value.into_expr()); self }
+    pub fn secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecretId", value.into_expr())) }
 }
 impl Done for Credential { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `ApplicationType` allows.
@@ -80,5 +80,5 @@ ComponentType { Abap = "ABAP", Ascs = "ASCS", Dialog = "DIALOG", Ers = "ERS", Ha
 values! { /// Texts that `CredentialType` allows.
 CredentialType { Admin = "ADMIN" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ApplicationId, ApplicationType } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ApplicationId, ApplicationType } }

@@ -10,34 +10,34 @@ impl CfnAdapter {
     /// `AWS::Textract::Adapter`
     pub const TYPE: &'static str = "AWS::Textract::Adapter";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAdapterProps<R0, R1>) -> Self where CfnAdapterProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAdapterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
     /// The attribute `AdapterId`: text.
     pub fn attr_adapter_id(&self) -> Val<str> { self.0.get_att("AdapterId") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreationTime`: text.
     pub fn attr_creation_time(&self) -> Val<str> { self.0.get_att("CreationTime") }
 }
 impl Parent for CfnAdapter { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Textract::Adapter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-textract-adapter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAdapterProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAdapterProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAdapterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAdapterProps<missing::AdapterName, missing::FeatureTypes> { CfnAdapterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAdapterProps<Missing<required::AdapterName>, Missing<required::FeatureTypes>> { CfnAdapterProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAdapterProps<R0, R1> {
     /// `AdapterName`: text, required. Update: in place.
-    pub fn adapter_name(mut self, value: impl Arg<str>) -> CfnAdapterProps<Set, R1> { self.0.set("AdapterName", value.into_expr()); CfnAdapterProps(self.0, Phase) }
+    pub fn adapter_name(self, value: impl Arg<str>) -> CfnAdapterProps<Set, R1> { CfnAdapterProps(put(self.0, "AdapterName", value.into_expr()), Phase) }
     /// `AutoUpdate`: `AutoUpdate`. Update: in place.
-    pub fn auto_update(mut self, value: impl Arg<adapter::AutoUpdate>) -> Self { self.0.set("AutoUpdate", value.into_expr()); self }
+    pub fn auto_update(self, value: impl Arg<adapter::AutoUpdate>) -> Self { Self(put(self.0, "AutoUpdate", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `FeatureTypes`: list of `FeatureTypes`, required. Update: replacement.
-    pub fn feature_types(mut self, value: impl Arg<Arr<adapter::FeatureTypes>>) -> CfnAdapterProps<R0, Set> { self.0.set("FeatureTypes", value.into_expr()); CfnAdapterProps(self.0, Phase) }
+    pub fn feature_types(self, value: impl Arg<Arr<adapter::FeatureTypes>>) -> CfnAdapterProps<R0, Set> { CfnAdapterProps(put(self.0, "FeatureTypes", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAdapterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Textract::Adapter`.
@@ -48,5 +48,5 @@ AutoUpdate { Disabled = "DISABLED", Enabled = "ENABLED" } }
 values! { /// Texts that `FeatureTypes` allows.
 FeatureTypes { Queries = "QUERIES" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AdapterName, FeatureTypes } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AdapterName, FeatureTypes } }

@@ -13,21 +13,21 @@ impl CfnDatabase {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnDatabaseProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `DatabaseName`.
     pub fn reference(&self) -> Val<kind::TimestreamDatabaseName> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnDatabase { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Timestream::Database`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-database.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDatabaseProps(Bag);
+#[must_use] pub struct CfnDatabaseProps(Bag);
 impl CfnDatabaseProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DatabaseName`: text. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DatabaseName", value.into_expr()); self }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn database_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DatabaseName", value.into_expr())) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnDatabaseProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Timestream::InfluxDBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html)
@@ -39,7 +39,7 @@ impl CfnInfluxDBCluster {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnInfluxDBClusterProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Endpoint`: text.
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
@@ -47,7 +47,7 @@ impl CfnInfluxDBCluster {
     pub fn attr_engine_type(&self) -> Val<str> { self.0.get_att("EngineType") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `InfluxAuthParametersSecretArn`: text.
+    /// The attribute `InfluxAuthParametersSecretArn`: `OtherArn`.
     pub fn attr_influx_auth_parameters_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InfluxAuthParametersSecretArn") }
     /// The attribute `NextMaintenanceTime`: text.
     pub fn attr_next_maintenance_time(&self) -> Val<str> { self.0.get_att("NextMaintenanceTime") }
@@ -58,88 +58,88 @@ impl CfnInfluxDBCluster {
 }
 impl Parent for CfnInfluxDBCluster { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Timestream::InfluxDBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbcluster.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInfluxDBClusterProps(Bag);
+#[must_use] pub struct CfnInfluxDBClusterProps(Bag);
 impl CfnInfluxDBClusterProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllocatedStorage`: integer. Update: replacement.
-    pub fn allocated_storage(mut self, value: impl Arg<i64>) -> Self { self.0.set("AllocatedStorage", value.into_expr()); self }
+    pub fn allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AllocatedStorage", value.into_expr())) }
     /// `Bucket`: text. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<str>) -> Self { self.0.set("Bucket", value.into_expr()); self }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
     /// `DbInstanceType`: `DbInstanceType`. Update: in place.
-    pub fn db_instance_type(mut self, value: impl Arg<influx_db_cluster::DbInstanceType>) -> Self { self.0.set("DbInstanceType", value.into_expr()); self }
+    pub fn db_instance_type(self, value: impl Arg<influx_db_cluster::DbInstanceType>) -> Self { Self(put(self.0, "DbInstanceType", value.into_expr())) }
     /// `DbParameterGroupIdentifier`: text. Update: in place.
-    pub fn db_parameter_group_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DbParameterGroupIdentifier", value.into_expr()); self }
+    pub fn db_parameter_group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbParameterGroupIdentifier", value.into_expr())) }
     /// `DbStorageType`: `DbStorageType`. Update: replacement.
-    pub fn db_storage_type(mut self, value: impl Arg<influx_db_cluster::DbStorageType>) -> Self { self.0.set("DbStorageType", value.into_expr()); self }
+    pub fn db_storage_type(self, value: impl Arg<influx_db_cluster::DbStorageType>) -> Self { Self(put(self.0, "DbStorageType", value.into_expr())) }
     /// `DeploymentType`: `DeploymentType`. Update: replacement.
-    pub fn deployment_type(mut self, value: impl Arg<influx_db_cluster::DeploymentType>) -> Self { self.0.set("DeploymentType", value.into_expr()); self }
+    pub fn deployment_type(self, value: impl Arg<influx_db_cluster::DeploymentType>) -> Self { Self(put(self.0, "DeploymentType", value.into_expr())) }
     /// `FailoverMode`: `FailoverMode`. Update: in place.
-    pub fn failover_mode(mut self, value: impl Arg<influx_db_cluster::FailoverMode>) -> Self { self.0.set("FailoverMode", value.into_expr()); self }
+    pub fn failover_mode(self, value: impl Arg<influx_db_cluster::FailoverMode>) -> Self { Self(put(self.0, "FailoverMode", value.into_expr())) }
     /// `LogDeliveryConfiguration`: `LogDeliveryConfiguration`. Update: in place.
-    pub fn log_delivery_configuration(mut self, value: impl Arg<influx_db_cluster::LogDeliveryConfiguration>) -> Self { self.0.set("LogDeliveryConfiguration", value.into_expr()); self }
+    pub fn log_delivery_configuration(self, value: impl Arg<influx_db_cluster::LogDeliveryConfiguration>) -> Self { Self(put(self.0, "LogDeliveryConfiguration", value.into_expr())) }
     /// `MaintenanceSchedule`: `MaintenanceSchedule`. Update: in place.
-    pub fn maintenance_schedule(mut self, value: impl Arg<influx_db_cluster::MaintenanceSchedule>) -> Self { self.0.set("MaintenanceSchedule", value.into_expr()); self }
+    pub fn maintenance_schedule(self, value: impl Arg<influx_db_cluster::MaintenanceSchedule>) -> Self { Self(put(self.0, "MaintenanceSchedule", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `NetworkType`: `NetworkType`. Update: replacement.
-    pub fn network_type(mut self, value: impl Arg<influx_db_cluster::NetworkType>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<influx_db_cluster::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
     /// `Organization`: text. Update: replacement.
-    pub fn organization(mut self, value: impl Arg<str>) -> Self { self.0.set("Organization", value.into_expr()); self }
+    pub fn organization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Organization", value.into_expr())) }
     /// `Password`: text. Update: replacement.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `PubliclyAccessible`: boolean. Update: replacement.
-    pub fn publicly_accessible(mut self, value: impl Arg<bool>) -> Self { self.0.set("PubliclyAccessible", value.into_expr()); self }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Username`: text. Update: replacement.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
-    /// `VpcSecurityGroupIds`: list of text. Update: replacement.
-    pub fn vpc_security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("VpcSecurityGroupIds", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr())) }
     /// `VpcSubnetIds`: list of text. Update: replacement.
-    pub fn vpc_subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("VpcSubnetIds", value.into_expr()); self }
+    pub fn vpc_subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcSubnetIds", value.into_expr())) }
 }
 impl Done for CfnInfluxDBClusterProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Timestream::InfluxDBCluster`.
 pub mod influx_db_cluster {
 use crate::cfn::support::*;
 /// The property type `LogDeliveryConfiguration` of `AWS::Timestream::InfluxDBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbcluster-logdeliveryconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogDeliveryConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LogDeliveryConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LogDeliveryConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogDeliveryConfiguration<super::missing::S3Configuration> { LogDeliveryConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LogDeliveryConfiguration<Missing<super::required::S3Configuration>> { LogDeliveryConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogDeliveryConfiguration<R0> {
     /// `S3Configuration`: `S3Configuration`, required. Update: in place.
-    pub fn s3_configuration(mut self, value: impl Arg<S3Configuration>) -> LogDeliveryConfiguration<Set> { self.0.set("S3Configuration", value.into_expr()); LogDeliveryConfiguration(self.0, Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> LogDeliveryConfiguration<Set> { LogDeliveryConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
 }
 impl Done for LogDeliveryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceSchedule` of `AWS::Timestream::InfluxDBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbcluster-maintenanceschedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MaintenanceSchedule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MaintenanceSchedule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MaintenanceSchedule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MaintenanceSchedule<super::missing::PreferredMaintenanceWindow, super::missing::Timezone> { MaintenanceSchedule(Bag::default(), Phase) }
+    pub fn new() -> MaintenanceSchedule<Missing<super::required::PreferredMaintenanceWindow>, Missing<super::required::Timezone>> { MaintenanceSchedule(Bag::default(), Phase) }
 }
 impl<R0, R1> MaintenanceSchedule<R0, R1> {
     /// `PreferredMaintenanceWindow`: text, required. Update: in place.
-    pub fn preferred_maintenance_window(mut self, value: impl Arg<str>) -> MaintenanceSchedule<Set, R1> { self.0.set("PreferredMaintenanceWindow", value.into_expr()); MaintenanceSchedule(self.0, Phase) }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> MaintenanceSchedule<Set, R1> { MaintenanceSchedule(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
     /// `Timezone`: text, required. Update: in place.
-    pub fn timezone(mut self, value: impl Arg<str>) -> MaintenanceSchedule<R0, Set> { self.0.set("Timezone", value.into_expr()); MaintenanceSchedule(self.0, Phase) }
+    pub fn timezone(self, value: impl Arg<str>) -> MaintenanceSchedule<R0, Set> { MaintenanceSchedule(put(self.0, "Timezone", value.into_expr()), Phase) }
 }
 impl Done for MaintenanceSchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Configuration` of `AWS::Timestream::InfluxDBCluster`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbcluster-s3configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Configuration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Configuration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Configuration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Configuration<super::missing::BucketName, super::missing::Enabled> { S3Configuration(Bag::default(), Phase) }
+    pub fn new() -> S3Configuration<Missing<super::required::BucketName>, Missing<super::required::Enabled>> { S3Configuration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Configuration<R0, R1> {
-    /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set, R1> { self.0.set("BucketName", value.into_expr()); S3Configuration(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set, R1> { S3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> S3Configuration<R0, Set> { self.0.set("Enabled", value.into_expr()); S3Configuration(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> S3Configuration<R0, Set> { S3Configuration(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DbInstanceType` allows.
@@ -162,7 +162,7 @@ impl CfnInfluxDBInstance {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnInfluxDBInstanceProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `AvailabilityZone`: text.
     pub fn attr_availability_zone(&self) -> Val<str> { self.0.get_att("AvailabilityZone") }
@@ -170,7 +170,7 @@ impl CfnInfluxDBInstance {
     pub fn attr_endpoint(&self) -> Val<str> { self.0.get_att("Endpoint") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `InfluxAuthParametersSecretArn`: text.
+    /// The attribute `InfluxAuthParametersSecretArn`: `OtherArn`.
     pub fn attr_influx_auth_parameters_secret_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("InfluxAuthParametersSecretArn") }
     /// The attribute `NextMaintenanceTime`: text.
     pub fn attr_next_maintenance_time(&self) -> Val<str> { self.0.get_att("NextMaintenanceTime") }
@@ -181,86 +181,86 @@ impl CfnInfluxDBInstance {
 }
 impl Parent for CfnInfluxDBInstance { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Timestream::InfluxDBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-influxdbinstance.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnInfluxDBInstanceProps(Bag);
+#[must_use] pub struct CfnInfluxDBInstanceProps(Bag);
 impl CfnInfluxDBInstanceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AllocatedStorage`: integer. Update: in place.
-    pub fn allocated_storage(mut self, value: impl Arg<i64>) -> Self { self.0.set("AllocatedStorage", value.into_expr()); self }
+    pub fn allocated_storage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "AllocatedStorage", value.into_expr())) }
     /// `Bucket`: text. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<str>) -> Self { self.0.set("Bucket", value.into_expr()); self }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
     /// `DbInstanceType`: `DbInstanceType`. Update: in place.
-    pub fn db_instance_type(mut self, value: impl Arg<influx_db_instance::DbInstanceType>) -> Self { self.0.set("DbInstanceType", value.into_expr()); self }
+    pub fn db_instance_type(self, value: impl Arg<influx_db_instance::DbInstanceType>) -> Self { Self(put(self.0, "DbInstanceType", value.into_expr())) }
     /// `DbParameterGroupIdentifier`: text. Update: in place.
-    pub fn db_parameter_group_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("DbParameterGroupIdentifier", value.into_expr()); self }
+    pub fn db_parameter_group_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DbParameterGroupIdentifier", value.into_expr())) }
     /// `DbStorageType`: `DbStorageType`. Update: in place.
-    pub fn db_storage_type(mut self, value: impl Arg<influx_db_instance::DbStorageType>) -> Self { self.0.set("DbStorageType", value.into_expr()); self }
+    pub fn db_storage_type(self, value: impl Arg<influx_db_instance::DbStorageType>) -> Self { Self(put(self.0, "DbStorageType", value.into_expr())) }
     /// `DeploymentType`: `DeploymentType`. Update: in place.
-    pub fn deployment_type(mut self, value: impl Arg<influx_db_instance::DeploymentType>) -> Self { self.0.set("DeploymentType", value.into_expr()); self }
+    pub fn deployment_type(self, value: impl Arg<influx_db_instance::DeploymentType>) -> Self { Self(put(self.0, "DeploymentType", value.into_expr())) }
     /// `LogDeliveryConfiguration`: `LogDeliveryConfiguration`. Update: in place.
-    pub fn log_delivery_configuration(mut self, value: impl Arg<influx_db_instance::LogDeliveryConfiguration>) -> Self { self.0.set("LogDeliveryConfiguration", value.into_expr()); self }
+    pub fn log_delivery_configuration(self, value: impl Arg<influx_db_instance::LogDeliveryConfiguration>) -> Self { Self(put(self.0, "LogDeliveryConfiguration", value.into_expr())) }
     /// `MaintenanceSchedule`: `MaintenanceSchedule`. Update: in place.
-    pub fn maintenance_schedule(mut self, value: impl Arg<influx_db_instance::MaintenanceSchedule>) -> Self { self.0.set("MaintenanceSchedule", value.into_expr()); self }
+    pub fn maintenance_schedule(self, value: impl Arg<influx_db_instance::MaintenanceSchedule>) -> Self { Self(put(self.0, "MaintenanceSchedule", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `NetworkType`: `NetworkType`. Update: replacement.
-    pub fn network_type(mut self, value: impl Arg<influx_db_instance::NetworkType>) -> Self { self.0.set("NetworkType", value.into_expr()); self }
+    pub fn network_type(self, value: impl Arg<influx_db_instance::NetworkType>) -> Self { Self(put(self.0, "NetworkType", value.into_expr())) }
     /// `Organization`: text. Update: replacement.
-    pub fn organization(mut self, value: impl Arg<str>) -> Self { self.0.set("Organization", value.into_expr()); self }
+    pub fn organization(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Organization", value.into_expr())) }
     /// `Password`: text. Update: replacement.
-    pub fn password(mut self, value: impl Arg<str>) -> Self { self.0.set("Password", value.into_expr()); self }
+    pub fn password(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Password", value.into_expr())) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `PubliclyAccessible`: boolean. Update: replacement.
-    pub fn publicly_accessible(mut self, value: impl Arg<bool>) -> Self { self.0.set("PubliclyAccessible", value.into_expr()); self }
+    pub fn publicly_accessible(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PubliclyAccessible", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `Username`: text. Update: replacement.
-    pub fn username(mut self, value: impl Arg<str>) -> Self { self.0.set("Username", value.into_expr()); self }
-    /// `VpcSecurityGroupIds`: list of text. Update: replacement.
-    pub fn vpc_security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("VpcSecurityGroupIds", value.into_expr()); self }
+    pub fn username(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Username", value.into_expr())) }
+    /// `VpcSecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn vpc_security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "VpcSecurityGroupIds", value.into_expr())) }
     /// `VpcSubnetIds`: list of text. Update: replacement.
-    pub fn vpc_subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("VpcSubnetIds", value.into_expr()); self }
+    pub fn vpc_subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VpcSubnetIds", value.into_expr())) }
 }
 impl Done for CfnInfluxDBInstanceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Timestream::InfluxDBInstance`.
 pub mod influx_db_instance {
 use crate::cfn::support::*;
 /// The property type `LogDeliveryConfiguration` of `AWS::Timestream::InfluxDBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbinstance-logdeliveryconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct LogDeliveryConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct LogDeliveryConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl LogDeliveryConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> LogDeliveryConfiguration<super::missing::S3Configuration> { LogDeliveryConfiguration(Bag::default(), Phase) }
+    pub fn new() -> LogDeliveryConfiguration<Missing<super::required::S3Configuration>> { LogDeliveryConfiguration(Bag::default(), Phase) }
 }
 impl<R0> LogDeliveryConfiguration<R0> {
     /// `S3Configuration`: `S3Configuration`, required. Update: in place.
-    pub fn s3_configuration(mut self, value: impl Arg<S3Configuration>) -> LogDeliveryConfiguration<Set> { self.0.set("S3Configuration", value.into_expr()); LogDeliveryConfiguration(self.0, Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> LogDeliveryConfiguration<Set> { LogDeliveryConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
 }
 impl Done for LogDeliveryConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MaintenanceSchedule` of `AWS::Timestream::InfluxDBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbinstance-maintenanceschedule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MaintenanceSchedule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MaintenanceSchedule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MaintenanceSchedule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MaintenanceSchedule<super::missing::PreferredMaintenanceWindow, super::missing::Timezone> { MaintenanceSchedule(Bag::default(), Phase) }
+    pub fn new() -> MaintenanceSchedule<Missing<super::required::PreferredMaintenanceWindow>, Missing<super::required::Timezone>> { MaintenanceSchedule(Bag::default(), Phase) }
 }
 impl<R0, R1> MaintenanceSchedule<R0, R1> {
     /// `PreferredMaintenanceWindow`: text, required. Update: in place.
-    pub fn preferred_maintenance_window(mut self, value: impl Arg<str>) -> MaintenanceSchedule<Set, R1> { self.0.set("PreferredMaintenanceWindow", value.into_expr()); MaintenanceSchedule(self.0, Phase) }
+    pub fn preferred_maintenance_window(self, value: impl Arg<str>) -> MaintenanceSchedule<Set, R1> { MaintenanceSchedule(put(self.0, "PreferredMaintenanceWindow", value.into_expr()), Phase) }
     /// `Timezone`: text, required. Update: in place.
-    pub fn timezone(mut self, value: impl Arg<str>) -> MaintenanceSchedule<R0, Set> { self.0.set("Timezone", value.into_expr()); MaintenanceSchedule(self.0, Phase) }
+    pub fn timezone(self, value: impl Arg<str>) -> MaintenanceSchedule<R0, Set> { MaintenanceSchedule(put(self.0, "Timezone", value.into_expr()), Phase) }
 }
 impl Done for MaintenanceSchedule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Configuration` of `AWS::Timestream::InfluxDBInstance`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-influxdbinstance-s3configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Configuration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Configuration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Configuration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Configuration<super::missing::BucketName, super::missing::Enabled> { S3Configuration(Bag::default(), Phase) }
+    pub fn new() -> S3Configuration<Missing<super::required::BucketName>, Missing<super::required::Enabled>> { S3Configuration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Configuration<R0, R1> {
-    /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set, R1> { self.0.set("BucketName", value.into_expr()); S3Configuration(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set, R1> { S3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `Enabled`: boolean, required. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> S3Configuration<R0, Set> { self.0.set("Enabled", value.into_expr()); S3Configuration(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> S3Configuration<R0, Set> { S3Configuration(put(self.0, "Enabled", value.into_expr()), Phase) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DbInstanceType` allows.
@@ -278,10 +278,10 @@ impl CfnScheduledQuery {
     /// `AWS::Timestream::ScheduledQuery`
     pub const TYPE: &'static str = "AWS::Timestream::ScheduledQuery";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3, R4>(scope: &dyn Parent, id: &str, props: CfnScheduledQueryProps<R0, R1, R2, R3, R4>) -> Self where CfnScheduledQueryProps<R0, R1, R2, R3, R4>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnScheduledQueryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `SQErrorReportConfiguration`: text.
     pub fn attr_sq_error_report_configuration(&self) -> Val<str> { self.0.get_att("SQErrorReportConfiguration") }
@@ -295,195 +295,195 @@ impl CfnScheduledQuery {
     pub fn attr_sq_query_string(&self) -> Val<str> { self.0.get_att("SQQueryString") }
     /// The attribute `SQScheduleConfiguration`: text.
     pub fn attr_sq_schedule_configuration(&self) -> Val<str> { self.0.get_att("SQScheduleConfiguration") }
-    /// The attribute `SQScheduledQueryExecutionRoleArn`: text.
+    /// The attribute `SQScheduledQueryExecutionRoleArn`: `OtherArn`.
     pub fn attr_sq_scheduled_query_execution_role_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("SQScheduledQueryExecutionRoleArn") }
     /// The attribute `SQTargetConfiguration`: text.
     pub fn attr_sq_target_configuration(&self) -> Val<str> { self.0.get_att("SQTargetConfiguration") }
 }
 impl Parent for CfnScheduledQuery { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-scheduledquery.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnScheduledQueryProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CfnScheduledQueryProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CfnScheduledQueryProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnScheduledQueryProps<missing::ErrorReportConfiguration, missing::NotificationConfiguration, missing::QueryString, missing::ScheduleConfiguration, missing::ScheduledQueryExecutionRoleArn> { CfnScheduledQueryProps(Bag::default(), Phase) }
+    pub fn new() -> CfnScheduledQueryProps<Missing<required::ErrorReportConfiguration>, Missing<required::NotificationConfiguration>, Missing<required::QueryString>, Missing<required::ScheduleConfiguration>, Missing<required::ScheduledQueryExecutionRoleArn>> { CfnScheduledQueryProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CfnScheduledQueryProps<R0, R1, R2, R3, R4> {
     /// `ClientToken`: text. Update: replacement.
-    pub fn client_token(mut self, value: impl Arg<str>) -> Self { self.0.set("ClientToken", value.into_expr()); self }
+    pub fn client_token(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ClientToken", value.into_expr()), Phase) }
     /// `ErrorReportConfiguration`: `ErrorReportConfiguration`, required. Update: replacement.
-    pub fn error_report_configuration(mut self, value: impl Arg<scheduled_query::ErrorReportConfiguration>) -> CfnScheduledQueryProps<Set, R1, R2, R3, R4> { self.0.set("ErrorReportConfiguration", value.into_expr()); CfnScheduledQueryProps(self.0, Phase) }
-    /// `KmsKeyId`: text. Update: replacement.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn error_report_configuration(self, value: impl Arg<scheduled_query::ErrorReportConfiguration>) -> CfnScheduledQueryProps<Set, R1, R2, R3, R4> { CfnScheduledQueryProps(put(self.0, "ErrorReportConfiguration", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: replacement.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `NotificationConfiguration`: `NotificationConfiguration`, required. Update: replacement.
-    pub fn notification_configuration(mut self, value: impl Arg<scheduled_query::NotificationConfiguration>) -> CfnScheduledQueryProps<R0, Set, R2, R3, R4> { self.0.set("NotificationConfiguration", value.into_expr()); CfnScheduledQueryProps(self.0, Phase) }
+    pub fn notification_configuration(self, value: impl Arg<scheduled_query::NotificationConfiguration>) -> CfnScheduledQueryProps<R0, Set, R2, R3, R4> { CfnScheduledQueryProps(put(self.0, "NotificationConfiguration", value.into_expr()), Phase) }
     /// `QueryString`: text, required. Update: replacement.
-    pub fn query_string(mut self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, R1, Set, R3, R4> { self.0.set("QueryString", value.into_expr()); CfnScheduledQueryProps(self.0, Phase) }
+    pub fn query_string(self, value: impl Arg<str>) -> CfnScheduledQueryProps<R0, R1, Set, R3, R4> { CfnScheduledQueryProps(put(self.0, "QueryString", value.into_expr()), Phase) }
     /// `ScheduleConfiguration`: `ScheduleConfiguration`, required. Update: replacement.
-    pub fn schedule_configuration(mut self, value: impl Arg<scheduled_query::ScheduleConfiguration>) -> CfnScheduledQueryProps<R0, R1, R2, Set, R4> { self.0.set("ScheduleConfiguration", value.into_expr()); CfnScheduledQueryProps(self.0, Phase) }
-    /// `ScheduledQueryExecutionRoleArn`: text, required. Update: replacement.
-    pub fn scheduled_query_execution_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> CfnScheduledQueryProps<R0, R1, R2, R3, Set> { self.0.set("ScheduledQueryExecutionRoleArn", value.into_expr()); CfnScheduledQueryProps(self.0, Phase) }
+    pub fn schedule_configuration(self, value: impl Arg<scheduled_query::ScheduleConfiguration>) -> CfnScheduledQueryProps<R0, R1, R2, Set, R4> { CfnScheduledQueryProps(put(self.0, "ScheduleConfiguration", value.into_expr()), Phase) }
+    /// `ScheduledQueryExecutionRoleArn`: `IamRoleArn`, required. Update: replacement.
+    pub fn scheduled_query_execution_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> CfnScheduledQueryProps<R0, R1, R2, R3, Set> { CfnScheduledQueryProps(put(self.0, "ScheduledQueryExecutionRoleArn", value.into_expr()), Phase) }
     /// `ScheduledQueryName`: text. Update: replacement.
-    pub fn scheduled_query_name(mut self, value: impl Arg<str>) -> Self { self.0.set("ScheduledQueryName", value.into_expr()); self }
+    pub fn scheduled_query_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ScheduledQueryName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `TargetConfiguration`: `TargetConfiguration`. Update: replacement.
-    pub fn target_configuration(mut self, value: impl Arg<scheduled_query::TargetConfiguration>) -> Self { self.0.set("TargetConfiguration", value.into_expr()); self }
+    pub fn target_configuration(self, value: impl Arg<scheduled_query::TargetConfiguration>) -> Self { Self(put(self.0, "TargetConfiguration", value.into_expr()), Phase) }
 }
 impl Done for CfnScheduledQueryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Timestream::ScheduledQuery`.
 pub mod scheduled_query {
 use crate::cfn::support::*;
 /// The property type `DimensionMapping` of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-dimensionmapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DimensionMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DimensionMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DimensionMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DimensionMapping<super::missing::DimensionValueType, super::missing::Name> { DimensionMapping(Bag::default(), Phase) }
+    pub fn new() -> DimensionMapping<Missing<super::required::DimensionValueType>, Missing<super::required::Name>> { DimensionMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> DimensionMapping<R0, R1> {
     /// `DimensionValueType`: `DimensionValueType`, required. Update: replacement.
-    pub fn dimension_value_type(mut self, value: impl Arg<DimensionValueType>) -> DimensionMapping<Set, R1> { self.0.set("DimensionValueType", value.into_expr()); DimensionMapping(self.0, Phase) }
+    pub fn dimension_value_type(self, value: impl Arg<DimensionValueType>) -> DimensionMapping<Set, R1> { DimensionMapping(put(self.0, "DimensionValueType", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> DimensionMapping<R0, Set> { self.0.set("Name", value.into_expr()); DimensionMapping(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> DimensionMapping<R0, Set> { DimensionMapping(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for DimensionMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ErrorReportConfiguration` of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-errorreportconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ErrorReportConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ErrorReportConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ErrorReportConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ErrorReportConfiguration<super::missing::S3Configuration> { ErrorReportConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ErrorReportConfiguration<Missing<super::required::S3Configuration>> { ErrorReportConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ErrorReportConfiguration<R0> {
     /// `S3Configuration`: `S3Configuration`, required. Update: replacement.
-    pub fn s3_configuration(mut self, value: impl Arg<S3Configuration>) -> ErrorReportConfiguration<Set> { self.0.set("S3Configuration", value.into_expr()); ErrorReportConfiguration(self.0, Phase) }
+    pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> ErrorReportConfiguration<Set> { ErrorReportConfiguration(put(self.0, "S3Configuration", value.into_expr()), Phase) }
 }
 impl Done for ErrorReportConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MixedMeasureMapping` of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-mixedmeasuremapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MixedMeasureMapping<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MixedMeasureMapping<R0 = Set>(Bag, Phase<(R0,)>);
 impl MixedMeasureMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MixedMeasureMapping<super::missing::MeasureValueType> { MixedMeasureMapping(Bag::default(), Phase) }
+    pub fn new() -> MixedMeasureMapping<Missing<super::required::MeasureValueType>> { MixedMeasureMapping(Bag::default(), Phase) }
 }
 impl<R0> MixedMeasureMapping<R0> {
     /// `MeasureName`: text. Update: replacement.
-    pub fn measure_name(mut self, value: impl Arg<str>) -> Self { self.0.set("MeasureName", value.into_expr()); self }
+    pub fn measure_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeasureName", value.into_expr()), Phase) }
     /// `MeasureValueType`: `MeasureValueType`, required. Update: replacement.
-    pub fn measure_value_type(mut self, value: impl Arg<MeasureValueType>) -> MixedMeasureMapping<Set> { self.0.set("MeasureValueType", value.into_expr()); MixedMeasureMapping(self.0, Phase) }
+    pub fn measure_value_type(self, value: impl Arg<MeasureValueType>) -> MixedMeasureMapping<Set> { MixedMeasureMapping(put(self.0, "MeasureValueType", value.into_expr()), Phase) }
     /// `MultiMeasureAttributeMappings`: list of `MultiMeasureAttributeMapping`. Update: replacement.
-    pub fn multi_measure_attribute_mappings(mut self, value: impl Arg<Arr<MultiMeasureAttributeMapping>>) -> Self { self.0.set("MultiMeasureAttributeMappings", value.into_expr()); self }
+    pub fn multi_measure_attribute_mappings(self, value: impl Arg<Arr<MultiMeasureAttributeMapping>>) -> Self { Self(put(self.0, "MultiMeasureAttributeMappings", value.into_expr()), Phase) }
     /// `SourceColumn`: text. Update: replacement.
-    pub fn source_column(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceColumn", value.into_expr()); self }
+    pub fn source_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceColumn", value.into_expr()), Phase) }
     /// `TargetMeasureName`: text. Update: replacement.
-    pub fn target_measure_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetMeasureName", value.into_expr()); self }
+    pub fn target_measure_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetMeasureName", value.into_expr()), Phase) }
 }
 impl Done for MixedMeasureMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiMeasureAttributeMapping` of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-multimeasureattributemapping.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiMeasureAttributeMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct MultiMeasureAttributeMapping<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl MultiMeasureAttributeMapping {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MultiMeasureAttributeMapping<super::missing::MeasureValueType, super::missing::SourceColumn> { MultiMeasureAttributeMapping(Bag::default(), Phase) }
+    pub fn new() -> MultiMeasureAttributeMapping<Missing<super::required::MeasureValueType>, Missing<super::required::SourceColumn>> { MultiMeasureAttributeMapping(Bag::default(), Phase) }
 }
 impl<R0, R1> MultiMeasureAttributeMapping<R0, R1> {
     /// `MeasureValueType`: `MultiMeasureAttributeMappingMeasureValueType`, required. Update: replacement.
-    pub fn measure_value_type(mut self, value: impl Arg<MultiMeasureAttributeMappingMeasureValueType>) -> MultiMeasureAttributeMapping<Set, R1> { self.0.set("MeasureValueType", value.into_expr()); MultiMeasureAttributeMapping(self.0, Phase) }
+    pub fn measure_value_type(self, value: impl Arg<MultiMeasureAttributeMappingMeasureValueType>) -> MultiMeasureAttributeMapping<Set, R1> { MultiMeasureAttributeMapping(put(self.0, "MeasureValueType", value.into_expr()), Phase) }
     /// `SourceColumn`: text, required. Update: replacement.
-    pub fn source_column(mut self, value: impl Arg<str>) -> MultiMeasureAttributeMapping<R0, Set> { self.0.set("SourceColumn", value.into_expr()); MultiMeasureAttributeMapping(self.0, Phase) }
+    pub fn source_column(self, value: impl Arg<str>) -> MultiMeasureAttributeMapping<R0, Set> { MultiMeasureAttributeMapping(put(self.0, "SourceColumn", value.into_expr()), Phase) }
     /// `TargetMultiMeasureAttributeName`: text. Update: replacement.
-    pub fn target_multi_measure_attribute_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetMultiMeasureAttributeName", value.into_expr()); self }
+    pub fn target_multi_measure_attribute_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetMultiMeasureAttributeName", value.into_expr()), Phase) }
 }
 impl Done for MultiMeasureAttributeMapping { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MultiMeasureMappings` of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-multimeasuremappings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MultiMeasureMappings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MultiMeasureMappings<R0 = Set>(Bag, Phase<(R0,)>);
 impl MultiMeasureMappings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MultiMeasureMappings<super::missing::MultiMeasureAttributeMappings> { MultiMeasureMappings(Bag::default(), Phase) }
+    pub fn new() -> MultiMeasureMappings<Missing<super::required::MultiMeasureAttributeMappings>> { MultiMeasureMappings(Bag::default(), Phase) }
 }
 impl<R0> MultiMeasureMappings<R0> {
     /// `MultiMeasureAttributeMappings`: list of `MultiMeasureAttributeMapping`, required. Update: replacement.
-    pub fn multi_measure_attribute_mappings(mut self, value: impl Arg<Arr<MultiMeasureAttributeMapping>>) -> MultiMeasureMappings<Set> { self.0.set("MultiMeasureAttributeMappings", value.into_expr()); MultiMeasureMappings(self.0, Phase) }
+    pub fn multi_measure_attribute_mappings(self, value: impl Arg<Arr<MultiMeasureAttributeMapping>>) -> MultiMeasureMappings<Set> { MultiMeasureMappings(put(self.0, "MultiMeasureAttributeMappings", value.into_expr()), Phase) }
     /// `TargetMultiMeasureName`: text. Update: replacement.
-    pub fn target_multi_measure_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetMultiMeasureName", value.into_expr()); self }
+    pub fn target_multi_measure_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetMultiMeasureName", value.into_expr()), Phase) }
 }
 impl Done for MultiMeasureMappings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NotificationConfiguration` of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-notificationconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NotificationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct NotificationConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl NotificationConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> NotificationConfiguration<super::missing::SnsConfiguration> { NotificationConfiguration(Bag::default(), Phase) }
+    pub fn new() -> NotificationConfiguration<Missing<super::required::SnsConfiguration>> { NotificationConfiguration(Bag::default(), Phase) }
 }
 impl<R0> NotificationConfiguration<R0> {
     /// `SnsConfiguration`: `SnsConfiguration`, required. Update: replacement.
-    pub fn sns_configuration(mut self, value: impl Arg<SnsConfiguration>) -> NotificationConfiguration<Set> { self.0.set("SnsConfiguration", value.into_expr()); NotificationConfiguration(self.0, Phase) }
+    pub fn sns_configuration(self, value: impl Arg<SnsConfiguration>) -> NotificationConfiguration<Set> { NotificationConfiguration(put(self.0, "SnsConfiguration", value.into_expr()), Phase) }
 }
 impl Done for NotificationConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Configuration` of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-s3configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Configuration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct S3Configuration<R0 = Set>(Bag, Phase<(R0,)>);
 impl S3Configuration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Configuration<super::missing::BucketName> { S3Configuration(Bag::default(), Phase) }
+    pub fn new() -> S3Configuration<Missing<super::required::BucketName>> { S3Configuration(Bag::default(), Phase) }
 }
 impl<R0> S3Configuration<R0> {
-    /// `BucketName`: text, required. Update: replacement.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set> { self.0.set("BucketName", value.into_expr()); S3Configuration(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: replacement.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set> { S3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `EncryptionOption`: `EncryptionOption`. Update: replacement.
-    pub fn encryption_option(mut self, value: impl Arg<EncryptionOption>) -> Self { self.0.set("EncryptionOption", value.into_expr()); self }
+    pub fn encryption_option(self, value: impl Arg<EncryptionOption>) -> Self { Self(put(self.0, "EncryptionOption", value.into_expr()), Phase) }
     /// `ObjectKeyPrefix`: text. Update: replacement.
-    pub fn object_key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("ObjectKeyPrefix", value.into_expr()); self }
+    pub fn object_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectKeyPrefix", value.into_expr()), Phase) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ScheduleConfiguration` of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-scheduleconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ScheduleConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ScheduleConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ScheduleConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ScheduleConfiguration<super::missing::ScheduleExpression> { ScheduleConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ScheduleConfiguration<Missing<super::required::ScheduleExpression>> { ScheduleConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ScheduleConfiguration<R0> {
     /// `ScheduleExpression`: text, required. Update: replacement.
-    pub fn schedule_expression(mut self, value: impl Arg<str>) -> ScheduleConfiguration<Set> { self.0.set("ScheduleExpression", value.into_expr()); ScheduleConfiguration(self.0, Phase) }
+    pub fn schedule_expression(self, value: impl Arg<str>) -> ScheduleConfiguration<Set> { ScheduleConfiguration(put(self.0, "ScheduleExpression", value.into_expr()), Phase) }
 }
 impl Done for ScheduleConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SnsConfiguration` of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-snsconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SnsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SnsConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl SnsConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SnsConfiguration<super::missing::TopicArn> { SnsConfiguration(Bag::default(), Phase) }
+    pub fn new() -> SnsConfiguration<Missing<super::required::TopicArn>> { SnsConfiguration(Bag::default(), Phase) }
 }
 impl<R0> SnsConfiguration<R0> {
-    /// `TopicArn`: text, required. Update: replacement.
-    pub fn topic_arn(mut self, value: impl Arg<kind::SnsTopicArn>) -> SnsConfiguration<Set> { self.0.set("TopicArn", value.into_expr()); SnsConfiguration(self.0, Phase) }
+    /// `TopicArn`: `SnsTopicArn`, required. Update: replacement.
+    pub fn topic_arn(self, value: impl Arg<kind::SnsTopicArn>) -> SnsConfiguration<Set> { SnsConfiguration(put(self.0, "TopicArn", value.into_expr()), Phase) }
 }
 impl Done for SnsConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetConfiguration` of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-targetconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TargetConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl TargetConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TargetConfiguration<super::missing::TimestreamConfiguration> { TargetConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TargetConfiguration<Missing<super::required::TimestreamConfiguration>> { TargetConfiguration(Bag::default(), Phase) }
 }
 impl<R0> TargetConfiguration<R0> {
     /// `TimestreamConfiguration`: `TimestreamConfiguration`, required. Update: replacement.
-    pub fn timestream_configuration(mut self, value: impl Arg<TimestreamConfiguration>) -> TargetConfiguration<Set> { self.0.set("TimestreamConfiguration", value.into_expr()); TargetConfiguration(self.0, Phase) }
+    pub fn timestream_configuration(self, value: impl Arg<TimestreamConfiguration>) -> TargetConfiguration<Set> { TargetConfiguration(put(self.0, "TimestreamConfiguration", value.into_expr()), Phase) }
 }
 impl Done for TargetConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TimestreamConfiguration` of `AWS::Timestream::ScheduledQuery`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-scheduledquery-timestreamconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TimestreamConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct TimestreamConfiguration<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl TimestreamConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TimestreamConfiguration<super::missing::DatabaseName, super::missing::DimensionMappings, super::missing::TableName, super::missing::TimeColumn> { TimestreamConfiguration(Bag::default(), Phase) }
+    pub fn new() -> TimestreamConfiguration<Missing<super::required::DatabaseName>, Missing<super::required::DimensionMappings>, Missing<super::required::TableName>, Missing<super::required::TimeColumn>> { TimestreamConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> TimestreamConfiguration<R0, R1, R2, R3> {
     /// `DatabaseName`: text, required. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<str>) -> TimestreamConfiguration<Set, R1, R2, R3> { self.0.set("DatabaseName", value.into_expr()); TimestreamConfiguration(self.0, Phase) }
+    pub fn database_name(self, value: impl Arg<str>) -> TimestreamConfiguration<Set, R1, R2, R3> { TimestreamConfiguration(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `DimensionMappings`: list of `DimensionMapping`, required. Update: replacement.
-    pub fn dimension_mappings(mut self, value: impl Arg<Arr<DimensionMapping>>) -> TimestreamConfiguration<R0, Set, R2, R3> { self.0.set("DimensionMappings", value.into_expr()); TimestreamConfiguration(self.0, Phase) }
+    pub fn dimension_mappings(self, value: impl Arg<Arr<DimensionMapping>>) -> TimestreamConfiguration<R0, Set, R2, R3> { TimestreamConfiguration(put(self.0, "DimensionMappings", value.into_expr()), Phase) }
     /// `MeasureNameColumn`: text. Update: replacement.
-    pub fn measure_name_column(mut self, value: impl Arg<str>) -> Self { self.0.set("MeasureNameColumn", value.into_expr()); self }
+    pub fn measure_name_column(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MeasureNameColumn", value.into_expr()), Phase) }
     /// `MixedMeasureMappings`: list of `MixedMeasureMapping`. Update: replacement.
-    pub fn mixed_measure_mappings(mut self, value: impl Arg<Arr<MixedMeasureMapping>>) -> Self { self.0.set("MixedMeasureMappings", value.into_expr()); self }
+    pub fn mixed_measure_mappings(self, value: impl Arg<Arr<MixedMeasureMapping>>) -> Self { Self(put(self.0, "MixedMeasureMappings", value.into_expr()), Phase) }
     /// `MultiMeasureMappings`: `MultiMeasureMappings`. Update: replacement.
-    pub fn multi_measure_mappings(mut self, value: impl Arg<MultiMeasureMappings>) -> Self { self.0.set("MultiMeasureMappings", value.into_expr()); self }
+    pub fn multi_measure_mappings(self, value: impl Arg<MultiMeasureMappings>) -> Self { Self(put(self.0, "MultiMeasureMappings", value.into_expr()), Phase) }
     /// `TableName`: text, required. Update: replacement.
-    pub fn table_name(mut self, value: impl Arg<str>) -> TimestreamConfiguration<R0, R1, Set, R3> { self.0.set("TableName", value.into_expr()); TimestreamConfiguration(self.0, Phase) }
+    pub fn table_name(self, value: impl Arg<str>) -> TimestreamConfiguration<R0, R1, Set, R3> { TimestreamConfiguration(put(self.0, "TableName", value.into_expr()), Phase) }
     /// `TimeColumn`: text, required. Update: replacement.
-    pub fn time_column(mut self, value: impl Arg<str>) -> TimestreamConfiguration<R0, R1, R2, Set> { self.0.set("TimeColumn", value.into_expr()); TimestreamConfiguration(self.0, Phase) }
+    pub fn time_column(self, value: impl Arg<str>) -> TimestreamConfiguration<R0, R1, R2, Set> { TimestreamConfiguration(put(self.0, "TimeColumn", value.into_expr()), Phase) }
 }
 impl Done for TimestreamConfiguration { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DimensionValueType` allows.
@@ -501,111 +501,111 @@ impl CfnTable {
     /// `AWS::Timestream::Table`
     pub const TYPE: &'static str = "AWS::Timestream::Table";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnTableProps<R0>) -> Self where CfnTableProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTableProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Name`: text.
     pub fn attr_name(&self) -> Val<str> { self.0.get_att("Name") }
 }
 impl Parent for CfnTable { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Timestream::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-timestream-table.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTableProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnTableProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnTableProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTableProps<missing::DatabaseName> { CfnTableProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTableProps<Missing<required::DatabaseName>> { CfnTableProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTableProps<R0> {
-    /// `DatabaseName`: text, required. Update: replacement.
-    pub fn database_name(mut self, value: impl Arg<kind::TimestreamDatabaseName>) -> CfnTableProps<Set> { self.0.set("DatabaseName", value.into_expr()); CfnTableProps(self.0, Phase) }
+    /// `DatabaseName`: `TimestreamDatabaseName`, required. Update: replacement.
+    pub fn database_name(self, value: impl Arg<kind::TimestreamDatabaseName>) -> CfnTableProps<Set> { CfnTableProps(put(self.0, "DatabaseName", value.into_expr()), Phase) }
     /// `MagneticStoreWriteProperties`: `MagneticStoreWriteProperties`. Update: in place.
-    pub fn magnetic_store_write_properties(mut self, value: impl Arg<table::MagneticStoreWriteProperties>) -> Self { self.0.set("MagneticStoreWriteProperties", value.into_expr()); self }
+    pub fn magnetic_store_write_properties(self, value: impl Arg<table::MagneticStoreWriteProperties>) -> Self { Self(put(self.0, "MagneticStoreWriteProperties", value.into_expr()), Phase) }
     /// `RetentionProperties`: `RetentionProperties`. Update: in place.
-    pub fn retention_properties(mut self, value: impl Arg<table::RetentionProperties>) -> Self { self.0.set("RetentionProperties", value.into_expr()); self }
+    pub fn retention_properties(self, value: impl Arg<table::RetentionProperties>) -> Self { Self(put(self.0, "RetentionProperties", value.into_expr()), Phase) }
     /// `Schema`: `Schema`. Update: in place.
-    pub fn schema(mut self, value: impl Arg<table::Schema>) -> Self { self.0.set("Schema", value.into_expr()); self }
+    pub fn schema(self, value: impl Arg<table::Schema>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
     /// `TableName`: text. Update: replacement.
-    pub fn table_name(mut self, value: impl Arg<str>) -> Self { self.0.set("TableName", value.into_expr()); self }
+    pub fn table_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TableName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnTableProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Timestream::Table`.
 pub mod table {
 use crate::cfn::support::*;
 /// The property type `MagneticStoreRejectedDataLocation` of `AWS::Timestream::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-magneticstorerejecteddatalocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MagneticStoreRejectedDataLocation(Bag);
+#[must_use] pub struct MagneticStoreRejectedDataLocation(Bag);
 impl MagneticStoreRejectedDataLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3Configuration`: `S3Configuration`. Update: in place.
-    pub fn s3_configuration(mut self, value: impl Arg<S3Configuration>) -> Self { self.0.set("S3Configuration", value.into_expr()); self }
+    pub fn s3_configuration(self, value: impl Arg<S3Configuration>) -> Self { Self(put(self.0, "S3Configuration", value.into_expr())) }
 }
 impl Done for MagneticStoreRejectedDataLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `MagneticStoreWriteProperties` of `AWS::Timestream::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-magneticstorewriteproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct MagneticStoreWriteProperties<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct MagneticStoreWriteProperties<R0 = Set>(Bag, Phase<(R0,)>);
 impl MagneticStoreWriteProperties {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> MagneticStoreWriteProperties<super::missing::EnableMagneticStoreWrites> { MagneticStoreWriteProperties(Bag::default(), Phase) }
+    pub fn new() -> MagneticStoreWriteProperties<Missing<super::required::EnableMagneticStoreWrites>> { MagneticStoreWriteProperties(Bag::default(), Phase) }
 }
 impl<R0> MagneticStoreWriteProperties<R0> {
     /// `EnableMagneticStoreWrites`: boolean, required. Update: in place.
-    pub fn enable_magnetic_store_writes(mut self, value: impl Arg<bool>) -> MagneticStoreWriteProperties<Set> { self.0.set("EnableMagneticStoreWrites", value.into_expr()); MagneticStoreWriteProperties(self.0, Phase) }
+    pub fn enable_magnetic_store_writes(self, value: impl Arg<bool>) -> MagneticStoreWriteProperties<Set> { MagneticStoreWriteProperties(put(self.0, "EnableMagneticStoreWrites", value.into_expr()), Phase) }
     /// `MagneticStoreRejectedDataLocation`: `MagneticStoreRejectedDataLocation`. Update: in place.
-    pub fn magnetic_store_rejected_data_location(mut self, value: impl Arg<MagneticStoreRejectedDataLocation>) -> Self { self.0.set("MagneticStoreRejectedDataLocation", value.into_expr()); self }
+    pub fn magnetic_store_rejected_data_location(self, value: impl Arg<MagneticStoreRejectedDataLocation>) -> Self { Self(put(self.0, "MagneticStoreRejectedDataLocation", value.into_expr()), Phase) }
 }
 impl Done for MagneticStoreWriteProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PartitionKey` of `AWS::Timestream::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-partitionkey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PartitionKey<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PartitionKey<R0 = Set>(Bag, Phase<(R0,)>);
 impl PartitionKey {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PartitionKey<super::missing::Type> { PartitionKey(Bag::default(), Phase) }
+    pub fn new() -> PartitionKey<Missing<super::required::Type>> { PartitionKey(Bag::default(), Phase) }
 }
 impl<R0> PartitionKey<R0> {
     /// `EnforcementInRecord`: `EnforcementInRecord`. Update: in place.
-    pub fn enforcement_in_record(mut self, value: impl Arg<EnforcementInRecord>) -> Self { self.0.set("EnforcementInRecord", value.into_expr()); self }
+    pub fn enforcement_in_record(self, value: impl Arg<EnforcementInRecord>) -> Self { Self(put(self.0, "EnforcementInRecord", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> PartitionKey<Set> { self.0.set("Type", value.into_expr()); PartitionKey(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> PartitionKey<Set> { PartitionKey(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for PartitionKey { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RetentionProperties` of `AWS::Timestream::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-retentionproperties.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RetentionProperties(Bag);
+#[must_use] pub struct RetentionProperties(Bag);
 impl RetentionProperties {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MagneticStoreRetentionPeriodInDays`: text. Update: in place.
-    pub fn magnetic_store_retention_period_in_days(mut self, value: impl Arg<str>) -> Self { self.0.set("MagneticStoreRetentionPeriodInDays", value.into_expr()); self }
+    pub fn magnetic_store_retention_period_in_days(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MagneticStoreRetentionPeriodInDays", value.into_expr())) }
     /// `MemoryStoreRetentionPeriodInHours`: text. Update: in place.
-    pub fn memory_store_retention_period_in_hours(mut self, value: impl Arg<str>) -> Self { self.0.set("MemoryStoreRetentionPeriodInHours", value.into_expr()); self }
+    pub fn memory_store_retention_period_in_hours(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MemoryStoreRetentionPeriodInHours", value.into_expr())) }
 }
 impl Done for RetentionProperties { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Configuration` of `AWS::Timestream::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-s3configuration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Configuration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Configuration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Configuration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Configuration<super::missing::BucketName, super::missing::EncryptionOption> { S3Configuration(Bag::default(), Phase) }
+    pub fn new() -> S3Configuration<Missing<super::required::BucketName>, Missing<super::required::EncryptionOption>> { S3Configuration(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Configuration<R0, R1> {
-    /// `BucketName`: text, required. Update: in place.
-    pub fn bucket_name(mut self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set, R1> { self.0.set("BucketName", value.into_expr()); S3Configuration(self.0, Phase) }
+    /// `BucketName`: `S3BucketName`, required. Update: in place.
+    pub fn bucket_name(self, value: impl Arg<kind::S3BucketName>) -> S3Configuration<Set, R1> { S3Configuration(put(self.0, "BucketName", value.into_expr()), Phase) }
     /// `EncryptionOption`: text, required. Update: in place.
-    pub fn encryption_option(mut self, value: impl Arg<str>) -> S3Configuration<R0, Set> { self.0.set("EncryptionOption", value.into_expr()); S3Configuration(self.0, Phase) }
-    /// `KmsKeyId`: text. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { self.0.set("KmsKeyId", value.into_expr()); self }
+    pub fn encryption_option(self, value: impl Arg<str>) -> S3Configuration<R0, Set> { S3Configuration(put(self.0, "EncryptionOption", value.into_expr()), Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> Self { Self(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
     /// `ObjectKeyPrefix`: text. Update: in place.
-    pub fn object_key_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("ObjectKeyPrefix", value.into_expr()); self }
+    pub fn object_key_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ObjectKeyPrefix", value.into_expr()), Phase) }
 }
 impl Done for S3Configuration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Schema` of `AWS::Timestream::Table`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-timestream-table-schema.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Schema(Bag);
+#[must_use] pub struct Schema(Bag);
 impl Schema {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CompositePartitionKey`: list of `PartitionKey`. Update: in place.
-    pub fn composite_partition_key(mut self, value: impl Arg<Arr<PartitionKey>>) -> Self { self.0.set("CompositePartitionKey", value.into_expr()); self }
+    pub fn composite_partition_key(self, value: impl Arg<Arr<PartitionKey>>) -> Self { Self(put(self.0, "CompositePartitionKey", value.into_expr())) }
 }
 impl Done for Schema { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EnforcementInRecord` allows.
@@ -613,5 +613,5 @@ EnforcementInRecord { Optional = "OPTIONAL", Required = "REQUIRED" } }
 values! { /// Texts that `Type` allows.
 Type { Dimension = "DIMENSION", Measure = "MEASURE" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { BucketName, DatabaseName, DimensionMappings, DimensionValueType, EnableMagneticStoreWrites, Enabled, EncryptionOption, ErrorReportConfiguration, MeasureValueType, MultiMeasureAttributeMappings, Name, NotificationConfiguration, PreferredMaintenanceWindow, QueryString, S3Configuration, ScheduleConfiguration, ScheduleExpression, ScheduledQueryExecutionRoleArn, SnsConfiguration, SourceColumn, TableName, TimeColumn, TimestreamConfiguration, Timezone, TopicArn, Type } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { BucketName, DatabaseName, DimensionMappings, DimensionValueType, EnableMagneticStoreWrites, Enabled, EncryptionOption, ErrorReportConfiguration, MeasureValueType, MultiMeasureAttributeMappings, Name, NotificationConfiguration, PreferredMaintenanceWindow, QueryString, S3Configuration, ScheduleConfiguration, ScheduleExpression, ScheduledQueryExecutionRoleArn, SnsConfiguration, SourceColumn, TableName, TimeColumn, TimestreamConfiguration, Timezone, TopicArn, Type } }

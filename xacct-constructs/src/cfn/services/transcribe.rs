@@ -10,10 +10,10 @@ impl CfnCallAnalyticsCategory {
     /// `AWS::Transcribe::CallAnalyticsCategory`
     pub const TYPE: &'static str = "AWS::Transcribe::CallAnalyticsCategory";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCallAnalyticsCategoryProps<R0, R1>) -> Self where CfnCallAnalyticsCategoryProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCallAnalyticsCategoryProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreateTime`: text.
     pub fn attr_create_time(&self) -> Val<str> { self.0.get_att("CreateTime") }
@@ -22,140 +22,140 @@ impl CfnCallAnalyticsCategory {
 }
 impl Parent for CfnCallAnalyticsCategory { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Transcribe::CallAnalyticsCategory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-callanalyticscategory.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCallAnalyticsCategoryProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCallAnalyticsCategoryProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCallAnalyticsCategoryProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCallAnalyticsCategoryProps<missing::CategoryName, missing::Rules> { CfnCallAnalyticsCategoryProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCallAnalyticsCategoryProps<Missing<required::CategoryName>, Missing<required::Rules>> { CfnCallAnalyticsCategoryProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCallAnalyticsCategoryProps<R0, R1> {
     /// `CategoryName`: text, required. Update: replacement.
-    pub fn category_name(mut self, value: impl Arg<str>) -> CfnCallAnalyticsCategoryProps<Set, R1> { self.0.set("CategoryName", value.into_expr()); CfnCallAnalyticsCategoryProps(self.0, Phase) }
+    pub fn category_name(self, value: impl Arg<str>) -> CfnCallAnalyticsCategoryProps<Set, R1> { CfnCallAnalyticsCategoryProps(put(self.0, "CategoryName", value.into_expr()), Phase) }
     /// `InputType`: `InputType`. Update: replacement.
-    pub fn input_type(mut self, value: impl Arg<call_analytics_category::InputType>) -> Self { self.0.set("InputType", value.into_expr()); self }
+    pub fn input_type(self, value: impl Arg<call_analytics_category::InputType>) -> Self { Self(put(self.0, "InputType", value.into_expr()), Phase) }
     /// `Rules`: list of `Rule`, required. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<call_analytics_category::Rule>>) -> CfnCallAnalyticsCategoryProps<R0, Set> { self.0.set("Rules", value.into_expr()); CfnCallAnalyticsCategoryProps(self.0, Phase) }
+    pub fn rules(self, value: impl Arg<Arr<call_analytics_category::Rule>>) -> CfnCallAnalyticsCategoryProps<R0, Set> { CfnCallAnalyticsCategoryProps(put(self.0, "Rules", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnCallAnalyticsCategoryProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Transcribe::CallAnalyticsCategory`.
 pub mod call_analytics_category {
 use crate::cfn::support::*;
 /// The property type `AbsoluteTimeRange` of `AWS::Transcribe::CallAnalyticsCategory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-absolutetimerange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct AbsoluteTimeRange(Bag);
+#[must_use] pub struct AbsoluteTimeRange(Bag);
 impl AbsoluteTimeRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndTime`: integer. Update: in place.
-    pub fn end_time(mut self, value: impl Arg<i64>) -> Self { self.0.set("EndTime", value.into_expr()); self }
+    pub fn end_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndTime", value.into_expr())) }
     /// `First`: integer. Update: in place.
-    pub fn first(mut self, value: impl Arg<i64>) -> Self { self.0.set("First", value.into_expr()); self }
+    pub fn first(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "First", value.into_expr())) }
     /// `Last`: integer. Update: in place.
-    pub fn last(mut self, value: impl Arg<i64>) -> Self { self.0.set("Last", value.into_expr()); self }
+    pub fn last(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Last", value.into_expr())) }
     /// `StartTime`: integer. Update: in place.
-    pub fn start_time(mut self, value: impl Arg<i64>) -> Self { self.0.set("StartTime", value.into_expr()); self }
+    pub fn start_time(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartTime", value.into_expr())) }
 }
 impl Done for AbsoluteTimeRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InterruptionFilter` of `AWS::Transcribe::CallAnalyticsCategory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-interruptionfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InterruptionFilter(Bag);
+#[must_use] pub struct InterruptionFilter(Bag);
 impl InterruptionFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AbsoluteTimeRange`: `AbsoluteTimeRange`. Update: in place.
-    pub fn absolute_time_range(mut self, value: impl Arg<AbsoluteTimeRange>) -> Self { self.0.set("AbsoluteTimeRange", value.into_expr()); self }
+    pub fn absolute_time_range(self, value: impl Arg<AbsoluteTimeRange>) -> Self { Self(put(self.0, "AbsoluteTimeRange", value.into_expr())) }
     /// `Negate`: boolean. Update: in place.
-    pub fn negate(mut self, value: impl Arg<bool>) -> Self { self.0.set("Negate", value.into_expr()); self }
+    pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value.into_expr())) }
     /// `ParticipantRole`: `ParticipantRole`. Update: in place.
-    pub fn participant_role(mut self, value: impl Arg<ParticipantRole>) -> Self { self.0.set("ParticipantRole", value.into_expr()); self }
+    pub fn participant_role(self, value: impl Arg<ParticipantRole>) -> Self { Self(put(self.0, "ParticipantRole", value.into_expr())) }
     /// `RelativeTimeRange`: `RelativeTimeRange`. Update: in place.
-    pub fn relative_time_range(mut self, value: impl Arg<RelativeTimeRange>) -> Self { self.0.set("RelativeTimeRange", value.into_expr()); self }
+    pub fn relative_time_range(self, value: impl Arg<RelativeTimeRange>) -> Self { Self(put(self.0, "RelativeTimeRange", value.into_expr())) }
     /// `Threshold`: integer. Update: in place.
-    pub fn threshold(mut self, value: impl Arg<i64>) -> Self { self.0.set("Threshold", value.into_expr()); self }
+    pub fn threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Threshold", value.into_expr())) }
 }
 impl Done for InterruptionFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `NonTalkTimeFilter` of `AWS::Transcribe::CallAnalyticsCategory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-nontalktimefilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct NonTalkTimeFilter(Bag);
+#[must_use] pub struct NonTalkTimeFilter(Bag);
 impl NonTalkTimeFilter {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AbsoluteTimeRange`: `AbsoluteTimeRange`. Update: in place.
-    pub fn absolute_time_range(mut self, value: impl Arg<AbsoluteTimeRange>) -> Self { self.0.set("AbsoluteTimeRange", value.into_expr()); self }
+    pub fn absolute_time_range(self, value: impl Arg<AbsoluteTimeRange>) -> Self { Self(put(self.0, "AbsoluteTimeRange", value.into_expr())) }
     /// `Negate`: boolean. Update: in place.
-    pub fn negate(mut self, value: impl Arg<bool>) -> Self { self.0.set("Negate", value.into_expr()); self }
+    pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value.into_expr())) }
     /// `RelativeTimeRange`: `RelativeTimeRange`. Update: in place.
-    pub fn relative_time_range(mut self, value: impl Arg<RelativeTimeRange>) -> Self { self.0.set("RelativeTimeRange", value.into_expr()); self }
+    pub fn relative_time_range(self, value: impl Arg<RelativeTimeRange>) -> Self { Self(put(self.0, "RelativeTimeRange", value.into_expr())) }
     /// `Threshold`: integer. Update: in place.
-    pub fn threshold(mut self, value: impl Arg<i64>) -> Self { self.0.set("Threshold", value.into_expr()); self }
+    pub fn threshold(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Threshold", value.into_expr())) }
 }
 impl Done for NonTalkTimeFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `RelativeTimeRange` of `AWS::Transcribe::CallAnalyticsCategory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-relativetimerange.html)
-#[derive(Clone, Debug)] #[must_use] pub struct RelativeTimeRange(Bag);
+#[must_use] pub struct RelativeTimeRange(Bag);
 impl RelativeTimeRange {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EndPercentage`: integer. Update: in place.
-    pub fn end_percentage(mut self, value: impl Arg<i64>) -> Self { self.0.set("EndPercentage", value.into_expr()); self }
+    pub fn end_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "EndPercentage", value.into_expr())) }
     /// `First`: integer. Update: in place.
-    pub fn first(mut self, value: impl Arg<i64>) -> Self { self.0.set("First", value.into_expr()); self }
+    pub fn first(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "First", value.into_expr())) }
     /// `Last`: integer. Update: in place.
-    pub fn last(mut self, value: impl Arg<i64>) -> Self { self.0.set("Last", value.into_expr()); self }
+    pub fn last(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Last", value.into_expr())) }
     /// `StartPercentage`: integer. Update: in place.
-    pub fn start_percentage(mut self, value: impl Arg<i64>) -> Self { self.0.set("StartPercentage", value.into_expr()); self }
+    pub fn start_percentage(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "StartPercentage", value.into_expr())) }
 }
 impl Done for RelativeTimeRange { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::Transcribe::CallAnalyticsCategory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rule(Bag);
+#[must_use] pub struct Rule(Bag);
 impl Rule {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `InterruptionFilter`: `InterruptionFilter`. Update: in place.
-    pub fn interruption_filter(mut self, value: impl Arg<InterruptionFilter>) -> Self { self.0.set("InterruptionFilter", value.into_expr()); self }
+    pub fn interruption_filter(self, value: impl Arg<InterruptionFilter>) -> Self { Self(put(self.0, "InterruptionFilter", value.into_expr())) }
     /// `NonTalkTimeFilter`: `NonTalkTimeFilter`. Update: in place.
-    pub fn non_talk_time_filter(mut self, value: impl Arg<NonTalkTimeFilter>) -> Self { self.0.set("NonTalkTimeFilter", value.into_expr()); self }
+    pub fn non_talk_time_filter(self, value: impl Arg<NonTalkTimeFilter>) -> Self { Self(put(self.0, "NonTalkTimeFilter", value.into_expr())) }
     /// `SentimentFilter`: `SentimentFilter`. Update: in place.
-    pub fn sentiment_filter(mut self, value: impl Arg<SentimentFilter>) -> Self { self.0.set("SentimentFilter", value.into_expr()); self }
+    pub fn sentiment_filter(self, value: impl Arg<SentimentFilter>) -> Self { Self(put(self.0, "SentimentFilter", value.into_expr())) }
     /// `TranscriptFilter`: `TranscriptFilter`. Update: in place.
-    pub fn transcript_filter(mut self, value: impl Arg<TranscriptFilter>) -> Self { self.0.set("TranscriptFilter", value.into_expr()); self }
+    pub fn transcript_filter(self, value: impl Arg<TranscriptFilter>) -> Self { Self(put(self.0, "TranscriptFilter", value.into_expr())) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SentimentFilter` of `AWS::Transcribe::CallAnalyticsCategory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-sentimentfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SentimentFilter<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SentimentFilter<R0 = Set>(Bag, Phase<(R0,)>);
 impl SentimentFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SentimentFilter<super::missing::Sentiments> { SentimentFilter(Bag::default(), Phase) }
+    pub fn new() -> SentimentFilter<Missing<super::required::Sentiments>> { SentimentFilter(Bag::default(), Phase) }
 }
 impl<R0> SentimentFilter<R0> {
     /// `AbsoluteTimeRange`: `AbsoluteTimeRange`. Update: in place.
-    pub fn absolute_time_range(mut self, value: impl Arg<AbsoluteTimeRange>) -> Self { self.0.set("AbsoluteTimeRange", value.into_expr()); self }
+    pub fn absolute_time_range(self, value: impl Arg<AbsoluteTimeRange>) -> Self { Self(put(self.0, "AbsoluteTimeRange", value.into_expr()), Phase) }
     /// `Negate`: boolean. Update: in place.
-    pub fn negate(mut self, value: impl Arg<bool>) -> Self { self.0.set("Negate", value.into_expr()); self }
+    pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value.into_expr()), Phase) }
     /// `ParticipantRole`: `ParticipantRole`. Update: in place.
-    pub fn participant_role(mut self, value: impl Arg<ParticipantRole>) -> Self { self.0.set("ParticipantRole", value.into_expr()); self }
+    pub fn participant_role(self, value: impl Arg<ParticipantRole>) -> Self { Self(put(self.0, "ParticipantRole", value.into_expr()), Phase) }
     /// `RelativeTimeRange`: `RelativeTimeRange`. Update: in place.
-    pub fn relative_time_range(mut self, value: impl Arg<RelativeTimeRange>) -> Self { self.0.set("RelativeTimeRange", value.into_expr()); self }
+    pub fn relative_time_range(self, value: impl Arg<RelativeTimeRange>) -> Self { Self(put(self.0, "RelativeTimeRange", value.into_expr()), Phase) }
     /// `Sentiments`: list of `Sentiments`, required. Update: in place.
-    pub fn sentiments(mut self, value: impl Arg<Arr<Sentiments>>) -> SentimentFilter<Set> { self.0.set("Sentiments", value.into_expr()); SentimentFilter(self.0, Phase) }
+    pub fn sentiments(self, value: impl Arg<Arr<Sentiments>>) -> SentimentFilter<Set> { SentimentFilter(put(self.0, "Sentiments", value.into_expr()), Phase) }
 }
 impl Done for SentimentFilter { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TranscriptFilter` of `AWS::Transcribe::CallAnalyticsCategory`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transcribe-callanalyticscategory-transcriptfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TranscriptFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TranscriptFilter<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TranscriptFilter {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TranscriptFilter<super::missing::Targets, super::missing::TranscriptFilterType> { TranscriptFilter(Bag::default(), Phase) }
+    pub fn new() -> TranscriptFilter<Missing<super::required::Targets>, Missing<super::required::TranscriptFilterType>> { TranscriptFilter(Bag::default(), Phase) }
 }
 impl<R0, R1> TranscriptFilter<R0, R1> {
     /// `AbsoluteTimeRange`: `AbsoluteTimeRange`. Update: in place.
-    pub fn absolute_time_range(mut self, value: impl Arg<AbsoluteTimeRange>) -> Self { self.0.set("AbsoluteTimeRange", value.into_expr()); self }
+    pub fn absolute_time_range(self, value: impl Arg<AbsoluteTimeRange>) -> Self { Self(put(self.0, "AbsoluteTimeRange", value.into_expr()), Phase) }
     /// `Negate`: boolean. Update: in place.
-    pub fn negate(mut self, value: impl Arg<bool>) -> Self { self.0.set("Negate", value.into_expr()); self }
+    pub fn negate(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Negate", value.into_expr()), Phase) }
     /// `ParticipantRole`: `ParticipantRole`. Update: in place.
-    pub fn participant_role(mut self, value: impl Arg<ParticipantRole>) -> Self { self.0.set("ParticipantRole", value.into_expr()); self }
+    pub fn participant_role(self, value: impl Arg<ParticipantRole>) -> Self { Self(put(self.0, "ParticipantRole", value.into_expr()), Phase) }
     /// `RelativeTimeRange`: `RelativeTimeRange`. Update: in place.
-    pub fn relative_time_range(mut self, value: impl Arg<RelativeTimeRange>) -> Self { self.0.set("RelativeTimeRange", value.into_expr()); self }
+    pub fn relative_time_range(self, value: impl Arg<RelativeTimeRange>) -> Self { Self(put(self.0, "RelativeTimeRange", value.into_expr()), Phase) }
     /// `Targets`: list of text, required. Update: in place.
-    pub fn targets(mut self, value: impl Arg<Arr<str>>) -> TranscriptFilter<Set, R1> { self.0.set("Targets", value.into_expr()); TranscriptFilter(self.0, Phase) }
+    pub fn targets(self, value: impl Arg<Arr<str>>) -> TranscriptFilter<Set, R1> { TranscriptFilter(put(self.0, "Targets", value.into_expr()), Phase) }
     /// `TranscriptFilterType`: `TranscriptFilterType`, required. Update: in place.
-    pub fn transcript_filter_type(mut self, value: impl Arg<TranscriptFilterType>) -> TranscriptFilter<R0, Set> { self.0.set("TranscriptFilterType", value.into_expr()); TranscriptFilter(self.0, Phase) }
+    pub fn transcript_filter_type(self, value: impl Arg<TranscriptFilterType>) -> TranscriptFilter<R0, Set> { TranscriptFilter(put(self.0, "TranscriptFilterType", value.into_expr()), Phase) }
 }
 impl Done for TranscriptFilter { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `InputType` allows.
@@ -173,28 +173,28 @@ impl CfnMedicalVocabulary {
     /// `AWS::Transcribe::MedicalVocabulary`
     pub const TYPE: &'static str = "AWS::Transcribe::MedicalVocabulary";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnMedicalVocabularyProps<R0, R1>) -> Self where CfnMedicalVocabularyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnMedicalVocabularyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnMedicalVocabulary { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Transcribe::MedicalVocabulary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-medicalvocabulary.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnMedicalVocabularyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnMedicalVocabularyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnMedicalVocabularyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnMedicalVocabularyProps<missing::LanguageCode, missing::VocabularyName> { CfnMedicalVocabularyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnMedicalVocabularyProps<Missing<required::LanguageCode>, Missing<required::VocabularyName>> { CfnMedicalVocabularyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnMedicalVocabularyProps<R0, R1> {
     /// `LanguageCode`: `LanguageCode`, required. Update: replacement.
-    pub fn language_code(mut self, value: impl Arg<medical_vocabulary::LanguageCode>) -> CfnMedicalVocabularyProps<Set, R1> { self.0.set("LanguageCode", value.into_expr()); CfnMedicalVocabularyProps(self.0, Phase) }
+    pub fn language_code(self, value: impl Arg<medical_vocabulary::LanguageCode>) -> CfnMedicalVocabularyProps<Set, R1> { CfnMedicalVocabularyProps(put(self.0, "LanguageCode", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VocabularyFileUri`: text. Update: in place.
-    pub fn vocabulary_file_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("VocabularyFileUri", value.into_expr()); self }
+    pub fn vocabulary_file_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFileUri", value.into_expr()), Phase) }
     /// `VocabularyName`: text, required. Update: replacement.
-    pub fn vocabulary_name(mut self, value: impl Arg<str>) -> CfnMedicalVocabularyProps<R0, Set> { self.0.set("VocabularyName", value.into_expr()); CfnMedicalVocabularyProps(self.0, Phase) }
+    pub fn vocabulary_name(self, value: impl Arg<str>) -> CfnMedicalVocabularyProps<R0, Set> { CfnMedicalVocabularyProps(put(self.0, "VocabularyName", value.into_expr()), Phase) }
 }
 impl Done for CfnMedicalVocabularyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Transcribe::MedicalVocabulary`.
@@ -209,10 +209,10 @@ impl CfnVocabulary {
     /// `AWS::Transcribe::Vocabulary`
     pub const TYPE: &'static str = "AWS::Transcribe::Vocabulary";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnVocabularyProps<R0, R1>) -> Self where CfnVocabularyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVocabularyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `LastModifiedTime`: text.
     pub fn attr_last_modified_time(&self) -> Val<str> { self.0.get_att("LastModifiedTime") }
@@ -221,24 +221,24 @@ impl CfnVocabulary {
 }
 impl Parent for CfnVocabulary { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Transcribe::Vocabulary`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabulary.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVocabularyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnVocabularyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnVocabularyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVocabularyProps<missing::LanguageCode, missing::VocabularyName> { CfnVocabularyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVocabularyProps<Missing<required::LanguageCode>, Missing<required::VocabularyName>> { CfnVocabularyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVocabularyProps<R0, R1> {
-    /// `DataAccessRoleArn`: text. Update: in place.
-    pub fn data_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("DataAccessRoleArn", value.into_expr()); self }
+    /// `DataAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "DataAccessRoleArn", value.into_expr()), Phase) }
     /// `LanguageCode`: text, required. Update: replacement.
-    pub fn language_code(mut self, value: impl Arg<str>) -> CfnVocabularyProps<Set, R1> { self.0.set("LanguageCode", value.into_expr()); CfnVocabularyProps(self.0, Phase) }
+    pub fn language_code(self, value: impl Arg<str>) -> CfnVocabularyProps<Set, R1> { CfnVocabularyProps(put(self.0, "LanguageCode", value.into_expr()), Phase) }
     /// `Phrases`: list of text. Update: in place.
-    pub fn phrases(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Phrases", value.into_expr()); self }
+    pub fn phrases(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Phrases", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VocabularyFileUri`: text. Update: in place.
-    pub fn vocabulary_file_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("VocabularyFileUri", value.into_expr()); self }
+    pub fn vocabulary_file_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFileUri", value.into_expr()), Phase) }
     /// `VocabularyName`: text, required. Update: replacement.
-    pub fn vocabulary_name(mut self, value: impl Arg<str>) -> CfnVocabularyProps<R0, Set> { self.0.set("VocabularyName", value.into_expr()); CfnVocabularyProps(self.0, Phase) }
+    pub fn vocabulary_name(self, value: impl Arg<str>) -> CfnVocabularyProps<R0, Set> { CfnVocabularyProps(put(self.0, "VocabularyName", value.into_expr()), Phase) }
 }
 impl Done for CfnVocabularyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Transcribe::VocabularyFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabularyfilter.html)
@@ -247,33 +247,33 @@ impl CfnVocabularyFilter {
     /// `AWS::Transcribe::VocabularyFilter`
     pub const TYPE: &'static str = "AWS::Transcribe::VocabularyFilter";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnVocabularyFilterProps<R0, R1>) -> Self where CfnVocabularyFilterProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnVocabularyFilterProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnVocabularyFilter { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Transcribe::VocabularyFilter`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transcribe-vocabularyfilter.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnVocabularyFilterProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnVocabularyFilterProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnVocabularyFilterProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnVocabularyFilterProps<missing::LanguageCode, missing::VocabularyFilterName> { CfnVocabularyFilterProps(Bag::default(), Phase) }
+    pub fn new() -> CfnVocabularyFilterProps<Missing<required::LanguageCode>, Missing<required::VocabularyFilterName>> { CfnVocabularyFilterProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnVocabularyFilterProps<R0, R1> {
-    /// `DataAccessRoleArn`: text. Update: in place.
-    pub fn data_access_role_arn(mut self, value: impl Arg<kind::IamRoleArn>) -> Self { self.0.set("DataAccessRoleArn", value.into_expr()); self }
+    /// `DataAccessRoleArn`: `IamRoleArn`. Update: in place.
+    pub fn data_access_role_arn(self, value: impl Arg<kind::IamRoleArn>) -> Self { Self(put(self.0, "DataAccessRoleArn", value.into_expr()), Phase) }
     /// `LanguageCode`: text, required. Update: replacement.
-    pub fn language_code(mut self, value: impl Arg<str>) -> CfnVocabularyFilterProps<Set, R1> { self.0.set("LanguageCode", value.into_expr()); CfnVocabularyFilterProps(self.0, Phase) }
+    pub fn language_code(self, value: impl Arg<str>) -> CfnVocabularyFilterProps<Set, R1> { CfnVocabularyFilterProps(put(self.0, "LanguageCode", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VocabularyFilterFileUri`: text. Update: in place.
-    pub fn vocabulary_filter_file_uri(mut self, value: impl Arg<str>) -> Self { self.0.set("VocabularyFilterFileUri", value.into_expr()); self }
+    pub fn vocabulary_filter_file_uri(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VocabularyFilterFileUri", value.into_expr()), Phase) }
     /// `VocabularyFilterName`: text, required. Update: replacement.
-    pub fn vocabulary_filter_name(mut self, value: impl Arg<str>) -> CfnVocabularyFilterProps<R0, Set> { self.0.set("VocabularyFilterName", value.into_expr()); CfnVocabularyFilterProps(self.0, Phase) }
+    pub fn vocabulary_filter_name(self, value: impl Arg<str>) -> CfnVocabularyFilterProps<R0, Set> { CfnVocabularyFilterProps(put(self.0, "VocabularyFilterName", value.into_expr()), Phase) }
     /// `Words`: list of text. Update: in place.
-    pub fn words(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Words", value.into_expr()); self }
+    pub fn words(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Words", value.into_expr()), Phase) }
 }
 impl Done for CfnVocabularyFilterProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { CategoryName, LanguageCode, Rules, Sentiments, Targets, TranscriptFilterType, VocabularyFilterName, VocabularyName } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { CategoryName, LanguageCode, Rules, Sentiments, Targets, TranscriptFilterType, VocabularyFilterName, VocabularyName } }

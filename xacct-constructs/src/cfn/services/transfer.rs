@@ -10,66 +10,66 @@ impl CfnAgreement {
     /// `AWS::Transfer::Agreement`
     pub const TYPE: &'static str = "AWS::Transfer::Agreement";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnAgreementProps<R0, R1, R2, R3>) -> Self where CfnAgreementProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAgreementProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `AgreementId`: text.
     pub fn attr_agreement_id(&self) -> Val<str> { self.0.get_att("AgreementId") }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
 }
 impl Parent for CfnAgreement { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Transfer::Agreement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-agreement.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAgreementProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnAgreementProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnAgreementProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAgreementProps<missing::AccessRole, missing::LocalProfileId, missing::PartnerProfileId, missing::ServerId> { CfnAgreementProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAgreementProps<Missing<required::AccessRole>, Missing<required::LocalProfileId>, Missing<required::PartnerProfileId>, Missing<required::ServerId>> { CfnAgreementProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnAgreementProps<R0, R1, R2, R3> {
     /// `AccessRole`: text, required. Update: in place.
-    pub fn access_role(mut self, value: impl Arg<str>) -> CfnAgreementProps<Set, R1, R2, R3> { self.0.set("AccessRole", value.into_expr()); CfnAgreementProps(self.0, Phase) }
+    pub fn access_role(self, value: impl Arg<str>) -> CfnAgreementProps<Set, R1, R2, R3> { CfnAgreementProps(put(self.0, "AccessRole", value.into_expr()), Phase) }
     /// `BaseDirectory`: text. Update: in place.
-    pub fn base_directory(mut self, value: impl Arg<str>) -> Self { self.0.set("BaseDirectory", value.into_expr()); self }
+    pub fn base_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BaseDirectory", value.into_expr()), Phase) }
     /// `CustomDirectories`: `CustomDirectories`. Update: in place.
-    pub fn custom_directories(mut self, value: impl Arg<agreement::CustomDirectories>) -> Self { self.0.set("CustomDirectories", value.into_expr()); self }
+    pub fn custom_directories(self, value: impl Arg<agreement::CustomDirectories>) -> Self { Self(put(self.0, "CustomDirectories", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EnforceMessageSigning`: `EnforceMessageSigning`. Update: in place.
-    pub fn enforce_message_signing(mut self, value: impl Arg<agreement::EnforceMessageSigning>) -> Self { self.0.set("EnforceMessageSigning", value.into_expr()); self }
+    pub fn enforce_message_signing(self, value: impl Arg<agreement::EnforceMessageSigning>) -> Self { Self(put(self.0, "EnforceMessageSigning", value.into_expr()), Phase) }
     /// `LocalProfileId`: text, required. Update: in place.
-    pub fn local_profile_id(mut self, value: impl Arg<str>) -> CfnAgreementProps<R0, Set, R2, R3> { self.0.set("LocalProfileId", value.into_expr()); CfnAgreementProps(self.0, Phase) }
+    pub fn local_profile_id(self, value: impl Arg<str>) -> CfnAgreementProps<R0, Set, R2, R3> { CfnAgreementProps(put(self.0, "LocalProfileId", value.into_expr()), Phase) }
     /// `PartnerProfileId`: text, required. Update: in place.
-    pub fn partner_profile_id(mut self, value: impl Arg<str>) -> CfnAgreementProps<R0, R1, Set, R3> { self.0.set("PartnerProfileId", value.into_expr()); CfnAgreementProps(self.0, Phase) }
+    pub fn partner_profile_id(self, value: impl Arg<str>) -> CfnAgreementProps<R0, R1, Set, R3> { CfnAgreementProps(put(self.0, "PartnerProfileId", value.into_expr()), Phase) }
     /// `PreserveFilename`: `PreserveFilename`. Update: in place.
-    pub fn preserve_filename(mut self, value: impl Arg<agreement::PreserveFilename>) -> Self { self.0.set("PreserveFilename", value.into_expr()); self }
+    pub fn preserve_filename(self, value: impl Arg<agreement::PreserveFilename>) -> Self { Self(put(self.0, "PreserveFilename", value.into_expr()), Phase) }
     /// `ServerId`: text, required. Update: replacement.
-    pub fn server_id(mut self, value: impl Arg<str>) -> CfnAgreementProps<R0, R1, R2, Set> { self.0.set("ServerId", value.into_expr()); CfnAgreementProps(self.0, Phase) }
+    pub fn server_id(self, value: impl Arg<str>) -> CfnAgreementProps<R0, R1, R2, Set> { CfnAgreementProps(put(self.0, "ServerId", value.into_expr()), Phase) }
     /// `Status`: `Status`. Update: in place.
-    pub fn status(mut self, value: impl Arg<agreement::Status>) -> Self { self.0.set("Status", value.into_expr()); self }
+    pub fn status(self, value: impl Arg<agreement::Status>) -> Self { Self(put(self.0, "Status", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAgreementProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Transfer::Agreement`.
 pub mod agreement {
 use crate::cfn::support::*;
 /// The property type `CustomDirectories` of `AWS::Transfer::Agreement`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-agreement-customdirectories.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomDirectories<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
+#[must_use] pub struct CustomDirectories<R0 = Set, R1 = Set, R2 = Set, R3 = Set, R4 = Set>(Bag, Phase<(R0, R1, R2, R3, R4,)>);
 impl CustomDirectories {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CustomDirectories<super::missing::FailedFilesDirectory, super::missing::MdnFilesDirectory, super::missing::PayloadFilesDirectory, super::missing::StatusFilesDirectory, super::missing::TemporaryFilesDirectory> { CustomDirectories(Bag::default(), Phase) }
+    pub fn new() -> CustomDirectories<Missing<super::required::FailedFilesDirectory>, Missing<super::required::MdnFilesDirectory>, Missing<super::required::PayloadFilesDirectory>, Missing<super::required::StatusFilesDirectory>, Missing<super::required::TemporaryFilesDirectory>> { CustomDirectories(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3, R4> CustomDirectories<R0, R1, R2, R3, R4> {
     /// `FailedFilesDirectory`: text, required. Update: in place.
-    pub fn failed_files_directory(mut self, value: impl Arg<str>) -> CustomDirectories<Set, R1, R2, R3, R4> { self.0.set("FailedFilesDirectory", value.into_expr()); CustomDirectories(self.0, Phase) }
+    pub fn failed_files_directory(self, value: impl Arg<str>) -> CustomDirectories<Set, R1, R2, R3, R4> { CustomDirectories(put(self.0, "FailedFilesDirectory", value.into_expr()), Phase) }
     /// `MdnFilesDirectory`: text, required. Update: in place.
-    pub fn mdn_files_directory(mut self, value: impl Arg<str>) -> CustomDirectories<R0, Set, R2, R3, R4> { self.0.set("MdnFilesDirectory", value.into_expr()); CustomDirectories(self.0, Phase) }
+    pub fn mdn_files_directory(self, value: impl Arg<str>) -> CustomDirectories<R0, Set, R2, R3, R4> { CustomDirectories(put(self.0, "MdnFilesDirectory", value.into_expr()), Phase) }
     /// `PayloadFilesDirectory`: text, required. Update: in place.
-    pub fn payload_files_directory(mut self, value: impl Arg<str>) -> CustomDirectories<R0, R1, Set, R3, R4> { self.0.set("PayloadFilesDirectory", value.into_expr()); CustomDirectories(self.0, Phase) }
+    pub fn payload_files_directory(self, value: impl Arg<str>) -> CustomDirectories<R0, R1, Set, R3, R4> { CustomDirectories(put(self.0, "PayloadFilesDirectory", value.into_expr()), Phase) }
     /// `StatusFilesDirectory`: text, required. Update: in place.
-    pub fn status_files_directory(mut self, value: impl Arg<str>) -> CustomDirectories<R0, R1, R2, Set, R4> { self.0.set("StatusFilesDirectory", value.into_expr()); CustomDirectories(self.0, Phase) }
+    pub fn status_files_directory(self, value: impl Arg<str>) -> CustomDirectories<R0, R1, R2, Set, R4> { CustomDirectories(put(self.0, "StatusFilesDirectory", value.into_expr()), Phase) }
     /// `TemporaryFilesDirectory`: text, required. Update: in place.
-    pub fn temporary_files_directory(mut self, value: impl Arg<str>) -> CustomDirectories<R0, R1, R2, R3, Set> { self.0.set("TemporaryFilesDirectory", value.into_expr()); CustomDirectories(self.0, Phase) }
+    pub fn temporary_files_directory(self, value: impl Arg<str>) -> CustomDirectories<R0, R1, R2, R3, Set> { CustomDirectories(put(self.0, "TemporaryFilesDirectory", value.into_expr()), Phase) }
 }
 impl Done for CustomDirectories { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `EnforceMessageSigning` allows.
@@ -85,10 +85,10 @@ impl CfnCertificate {
     /// `AWS::Transfer::Certificate`
     pub const TYPE: &'static str = "AWS::Transfer::Certificate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnCertificateProps<R0, R1>) -> Self where CfnCertificateProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnCertificateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `CertificateId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CertificateId`: text.
     pub fn attr_certificate_id(&self) -> Val<str> { self.0.get_att("CertificateId") }
@@ -105,28 +105,28 @@ impl CfnCertificate {
 }
 impl Parent for CfnCertificate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Transfer::Certificate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-certificate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnCertificateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnCertificateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnCertificateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnCertificateProps<missing::Certificate, missing::Usage> { CfnCertificateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnCertificateProps<Missing<required::Certificate>, Missing<required::Usage>> { CfnCertificateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnCertificateProps<R0, R1> {
     /// `ActiveDate`: text. Update: in place.
-    pub fn active_date(mut self, value: impl Arg<str>) -> Self { self.0.set("ActiveDate", value.into_expr()); self }
+    pub fn active_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ActiveDate", value.into_expr()), Phase) }
     /// `Certificate`: text, required. Update: replacement.
-    pub fn certificate(mut self, value: impl Arg<str>) -> CfnCertificateProps<Set, R1> { self.0.set("Certificate", value.into_expr()); CfnCertificateProps(self.0, Phase) }
+    pub fn certificate(self, value: impl Arg<str>) -> CfnCertificateProps<Set, R1> { CfnCertificateProps(put(self.0, "Certificate", value.into_expr()), Phase) }
     /// `CertificateChain`: text. Update: replacement.
-    pub fn certificate_chain(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateChain", value.into_expr()); self }
+    pub fn certificate_chain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateChain", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `InactiveDate`: text. Update: in place.
-    pub fn inactive_date(mut self, value: impl Arg<str>) -> Self { self.0.set("InactiveDate", value.into_expr()); self }
+    pub fn inactive_date(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InactiveDate", value.into_expr()), Phase) }
     /// `PrivateKey`: text. Update: replacement.
-    pub fn private_key(mut self, value: impl Arg<str>) -> Self { self.0.set("PrivateKey", value.into_expr()); self }
+    pub fn private_key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrivateKey", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Usage`: `Usage`, required. Update: in place.
-    pub fn usage(mut self, value: impl Arg<certificate::Usage>) -> CfnCertificateProps<R0, Set> { self.0.set("Usage", value.into_expr()); CfnCertificateProps(self.0, Phase) }
+    pub fn usage(self, value: impl Arg<certificate::Usage>) -> CfnCertificateProps<R0, Set> { CfnCertificateProps(put(self.0, "Usage", value.into_expr()), Phase) }
 }
 impl Done for CfnCertificateProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Transfer::Certificate`.
@@ -141,10 +141,10 @@ impl CfnConnector {
     /// `AWS::Transfer::Connector`
     pub const TYPE: &'static str = "AWS::Transfer::Connector";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnConnectorProps<R0>) -> Self where CfnConnectorProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnConnectorProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ConnectorId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ConnectorId`: text.
     pub fn attr_connector_id(&self) -> Val<str> { self.0.get_att("ConnectorId") }
@@ -157,116 +157,116 @@ impl CfnConnector {
 }
 impl Parent for CfnConnector { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Transfer::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-connector.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnConnectorProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnConnectorProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnConnectorProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnConnectorProps<missing::AccessRole> { CfnConnectorProps(Bag::default(), Phase) }
+    pub fn new() -> CfnConnectorProps<Missing<required::AccessRole>> { CfnConnectorProps(Bag::default(), Phase) }
 }
 impl<R0> CfnConnectorProps<R0> {
     /// `AccessRole`: text, required. Update: in place.
-    pub fn access_role(mut self, value: impl Arg<str>) -> CfnConnectorProps<Set> { self.0.set("AccessRole", value.into_expr()); CfnConnectorProps(self.0, Phase) }
+    pub fn access_role(self, value: impl Arg<str>) -> CfnConnectorProps<Set> { CfnConnectorProps(put(self.0, "AccessRole", value.into_expr()), Phase) }
     /// `As2Config`: `As2Config`. Update: in place.
-    pub fn as2_config(mut self, value: impl Arg<connector::As2Config>) -> Self { self.0.set("As2Config", value.into_expr()); self }
+    pub fn as2_config(self, value: impl Arg<connector::As2Config>) -> Self { Self(put(self.0, "As2Config", value.into_expr()), Phase) }
     /// `EgressConfig`: `ConnectorEgressConfig`. Update: in place.
-    pub fn egress_config(mut self, value: impl Arg<connector::ConnectorEgressConfig>) -> Self { self.0.set("EgressConfig", value.into_expr()); self }
+    pub fn egress_config(self, value: impl Arg<connector::ConnectorEgressConfig>) -> Self { Self(put(self.0, "EgressConfig", value.into_expr()), Phase) }
     /// `EgressType`: `EgressType`. Update: in place.
-    pub fn egress_type(mut self, value: impl Arg<connector::EgressType>) -> Self { self.0.set("EgressType", value.into_expr()); self }
+    pub fn egress_type(self, value: impl Arg<connector::EgressType>) -> Self { Self(put(self.0, "EgressType", value.into_expr()), Phase) }
     /// `IpAddressType`: `IpAddressType`. Update: in place.
-    pub fn ip_address_type(mut self, value: impl Arg<connector::IpAddressType>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<connector::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
     /// `LoggingRole`: text. Update: in place.
-    pub fn logging_role(mut self, value: impl Arg<str>) -> Self { self.0.set("LoggingRole", value.into_expr()); self }
+    pub fn logging_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingRole", value.into_expr()), Phase) }
     /// `SecurityPolicyName`: text. Update: in place.
-    pub fn security_policy_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityPolicyName", value.into_expr()); self }
+    pub fn security_policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicyName", value.into_expr()), Phase) }
     /// `SftpConfig`: `SftpConfig`. Update: in place.
-    pub fn sftp_config(mut self, value: impl Arg<connector::SftpConfig>) -> Self { self.0.set("SftpConfig", value.into_expr()); self }
+    pub fn sftp_config(self, value: impl Arg<connector::SftpConfig>) -> Self { Self(put(self.0, "SftpConfig", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for CfnConnectorProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Transfer::Connector`.
 pub mod connector {
 use crate::cfn::support::*;
 /// The property type `As2Config` of `AWS::Transfer::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-as2config.html)
-#[derive(Clone, Debug)] #[must_use] pub struct As2Config(Bag);
+#[must_use] pub struct As2Config(Bag);
 impl As2Config {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AsyncMdnConfig`: `ConnectorAsyncMdnConfig`. Update: in place.
-    pub fn async_mdn_config(mut self, value: impl Arg<ConnectorAsyncMdnConfig>) -> Self { self.0.set("AsyncMdnConfig", value.into_expr()); self }
+    pub fn async_mdn_config(self, value: impl Arg<ConnectorAsyncMdnConfig>) -> Self { Self(put(self.0, "AsyncMdnConfig", value.into_expr())) }
     /// `BasicAuthSecretId`: text. Update: in place.
-    pub fn basic_auth_secret_id(mut self, value: impl Arg<str>) -> Self { self.0.set("BasicAuthSecretId", value.into_expr()); self }
+    pub fn basic_auth_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "BasicAuthSecretId", value.into_expr())) }
     /// `Compression`: `Compression`. Update: in place.
-    pub fn compression(mut self, value: impl Arg<Compression>) -> Self { self.0.set("Compression", value.into_expr()); self }
+    pub fn compression(self, value: impl Arg<Compression>) -> Self { Self(put(self.0, "Compression", value.into_expr())) }
     /// `EncryptionAlgorithm`: `EncryptionAlgorithm`. Update: in place.
-    pub fn encryption_algorithm(mut self, value: impl Arg<EncryptionAlgorithm>) -> Self { self.0.set("EncryptionAlgorithm", value.into_expr()); self }
+    pub fn encryption_algorithm(self, value: impl Arg<EncryptionAlgorithm>) -> Self { Self(put(self.0, "EncryptionAlgorithm", value.into_expr())) }
     /// `LocalProfileId`: text. Update: in place.
-    pub fn local_profile_id(mut self, value: impl Arg<str>) -> Self { self.0.set("LocalProfileId", value.into_expr()); self }
+    pub fn local_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LocalProfileId", value.into_expr())) }
     /// `MdnResponse`: `MdnResponse`. Update: in place.
-    pub fn mdn_response(mut self, value: impl Arg<MdnResponse>) -> Self { self.0.set("MdnResponse", value.into_expr()); self }
+    pub fn mdn_response(self, value: impl Arg<MdnResponse>) -> Self { Self(put(self.0, "MdnResponse", value.into_expr())) }
     /// `MdnSigningAlgorithm`: `MdnSigningAlgorithm`. Update: in place.
-    pub fn mdn_signing_algorithm(mut self, value: impl Arg<MdnSigningAlgorithm>) -> Self { self.0.set("MdnSigningAlgorithm", value.into_expr()); self }
+    pub fn mdn_signing_algorithm(self, value: impl Arg<MdnSigningAlgorithm>) -> Self { Self(put(self.0, "MdnSigningAlgorithm", value.into_expr())) }
     /// `MessageSubject`: text. Update: in place.
-    pub fn message_subject(mut self, value: impl Arg<str>) -> Self { self.0.set("MessageSubject", value.into_expr()); self }
+    pub fn message_subject(self, value: impl Arg<str>) -> Self { Self(put(self.0, "MessageSubject", value.into_expr())) }
     /// `PartnerProfileId`: text. Update: in place.
-    pub fn partner_profile_id(mut self, value: impl Arg<str>) -> Self { self.0.set("PartnerProfileId", value.into_expr()); self }
+    pub fn partner_profile_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PartnerProfileId", value.into_expr())) }
     /// `PreserveContentType`: `PreserveContentType`. Update: in place.
-    pub fn preserve_content_type(mut self, value: impl Arg<PreserveContentType>) -> Self { self.0.set("PreserveContentType", value.into_expr()); self }
+    pub fn preserve_content_type(self, value: impl Arg<PreserveContentType>) -> Self { Self(put(self.0, "PreserveContentType", value.into_expr())) }
     /// `SigningAlgorithm`: `SigningAlgorithm`. Update: in place.
-    pub fn signing_algorithm(mut self, value: impl Arg<SigningAlgorithm>) -> Self { self.0.set("SigningAlgorithm", value.into_expr()); self }
+    pub fn signing_algorithm(self, value: impl Arg<SigningAlgorithm>) -> Self { Self(put(self.0, "SigningAlgorithm", value.into_expr())) }
 }
 impl Done for As2Config { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorAsyncMdnConfig` of `AWS::Transfer::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-connectorasyncmdnconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorAsyncMdnConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ConnectorAsyncMdnConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ConnectorAsyncMdnConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectorAsyncMdnConfig<super::missing::ServerIds, super::missing::Url> { ConnectorAsyncMdnConfig(Bag::default(), Phase) }
+    pub fn new() -> ConnectorAsyncMdnConfig<Missing<super::required::ServerIds>, Missing<super::required::Url>> { ConnectorAsyncMdnConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ConnectorAsyncMdnConfig<R0, R1> {
     /// `ServerIds`: list of text, required. Update: in place.
-    pub fn server_ids(mut self, value: impl Arg<Arr<str>>) -> ConnectorAsyncMdnConfig<Set, R1> { self.0.set("ServerIds", value.into_expr()); ConnectorAsyncMdnConfig(self.0, Phase) }
+    pub fn server_ids(self, value: impl Arg<Arr<str>>) -> ConnectorAsyncMdnConfig<Set, R1> { ConnectorAsyncMdnConfig(put(self.0, "ServerIds", value.into_expr()), Phase) }
     /// `Url`: text, required. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> ConnectorAsyncMdnConfig<R0, Set> { self.0.set("Url", value.into_expr()); ConnectorAsyncMdnConfig(self.0, Phase) }
+    pub fn url(self, value: impl Arg<str>) -> ConnectorAsyncMdnConfig<R0, Set> { ConnectorAsyncMdnConfig(put(self.0, "Url", value.into_expr()), Phase) }
 }
 impl Done for ConnectorAsyncMdnConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorEgressConfig` of `AWS::Transfer::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-connectoregressconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorEgressConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConnectorEgressConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConnectorEgressConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectorEgressConfig<super::missing::VpcLattice> { ConnectorEgressConfig(Bag::default(), Phase) }
+    pub fn new() -> ConnectorEgressConfig<Missing<super::required::VpcLattice>> { ConnectorEgressConfig(Bag::default(), Phase) }
 }
 impl<R0> ConnectorEgressConfig<R0> {
     /// `VpcLattice`: `ConnectorVpcLatticeEgressConfig`, required. Update: in place.
-    pub fn vpc_lattice(mut self, value: impl Arg<ConnectorVpcLatticeEgressConfig>) -> ConnectorEgressConfig<Set> { self.0.set("VpcLattice", value.into_expr()); ConnectorEgressConfig(self.0, Phase) }
+    pub fn vpc_lattice(self, value: impl Arg<ConnectorVpcLatticeEgressConfig>) -> ConnectorEgressConfig<Set> { ConnectorEgressConfig(put(self.0, "VpcLattice", value.into_expr()), Phase) }
 }
 impl Done for ConnectorEgressConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ConnectorVpcLatticeEgressConfig` of `AWS::Transfer::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-connectorvpclatticeegressconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ConnectorVpcLatticeEgressConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ConnectorVpcLatticeEgressConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl ConnectorVpcLatticeEgressConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ConnectorVpcLatticeEgressConfig<super::missing::ResourceConfigurationArn> { ConnectorVpcLatticeEgressConfig(Bag::default(), Phase) }
+    pub fn new() -> ConnectorVpcLatticeEgressConfig<Missing<super::required::ResourceConfigurationArn>> { ConnectorVpcLatticeEgressConfig(Bag::default(), Phase) }
 }
 impl<R0> ConnectorVpcLatticeEgressConfig<R0> {
     /// `PortNumber`: integer. Update: in place.
-    pub fn port_number(mut self, value: impl Arg<i64>) -> Self { self.0.set("PortNumber", value.into_expr()); self }
+    pub fn port_number(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "PortNumber", value.into_expr()), Phase) }
     /// `ResourceConfigurationArn`: text, required. Update: in place.
-    pub fn resource_configuration_arn(mut self, value: impl Arg<str>) -> ConnectorVpcLatticeEgressConfig<Set> { self.0.set("ResourceConfigurationArn", value.into_expr()); ConnectorVpcLatticeEgressConfig(self.0, Phase) }
+    pub fn resource_configuration_arn(self, value: impl Arg<str>) -> ConnectorVpcLatticeEgressConfig<Set> { ConnectorVpcLatticeEgressConfig(put(self.0, "ResourceConfigurationArn", value.into_expr()), Phase) }
 }
 impl Done for ConnectorVpcLatticeEgressConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SftpConfig` of `AWS::Transfer::Connector`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-connector-sftpconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SftpConfig(Bag);
+#[must_use] pub struct SftpConfig(Bag);
 impl SftpConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `MaxConcurrentConnections`: integer. Update: in place.
-    pub fn max_concurrent_connections(mut self, value: impl Arg<i64>) -> Self { self.0.set("MaxConcurrentConnections", value.into_expr()); self }
+    pub fn max_concurrent_connections(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "MaxConcurrentConnections", value.into_expr())) }
     /// `OrderedUserSecretVersionStages`: list of text. Update: in place.
-    pub fn ordered_user_secret_version_stages(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("OrderedUserSecretVersionStages", value.into_expr()); self }
+    pub fn ordered_user_secret_version_stages(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "OrderedUserSecretVersionStages", value.into_expr())) }
     /// `TrustedHostKeys`: list of text. Update: in place.
-    pub fn trusted_host_keys(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("TrustedHostKeys", value.into_expr()); self }
+    pub fn trusted_host_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "TrustedHostKeys", value.into_expr())) }
     /// `UserSecretId`: text. Update: in place.
-    pub fn user_secret_id(mut self, value: impl Arg<str>) -> Self { self.0.set("UserSecretId", value.into_expr()); self }
+    pub fn user_secret_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserSecretId", value.into_expr())) }
 }
 impl Done for SftpConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Compression` allows.
@@ -292,10 +292,10 @@ impl CfnHostKey {
     /// `AWS::Transfer::HostKey`
     pub const TYPE: &'static str = "AWS::Transfer::HostKey";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnHostKeyProps<R0>) -> Self where CfnHostKeyProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnHostKeyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `DateImported`: text.
     pub fn attr_date_imported(&self) -> Val<str> { self.0.get_att("DateImported") }
@@ -308,20 +308,20 @@ impl CfnHostKey {
 }
 impl Parent for CfnHostKey { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Transfer::HostKey`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-hostkey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnHostKeyProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnHostKeyProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnHostKeyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnHostKeyProps<missing::ServerId> { CfnHostKeyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnHostKeyProps<Missing<required::ServerId>> { CfnHostKeyProps(Bag::default(), Phase) }
 }
 impl<R0> CfnHostKeyProps<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `HostKeyBody`: text. Update: replacement.
-    pub fn host_key_body(mut self, value: impl Arg<str>) -> Self { self.0.set("HostKeyBody", value.into_expr()); self }
+    pub fn host_key_body(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostKeyBody", value.into_expr()), Phase) }
     /// `ServerId`: text, required. Update: replacement.
-    pub fn server_id(mut self, value: impl Arg<str>) -> CfnHostKeyProps<Set> { self.0.set("ServerId", value.into_expr()); CfnHostKeyProps(self.0, Phase) }
+    pub fn server_id(self, value: impl Arg<str>) -> CfnHostKeyProps<Set> { CfnHostKeyProps(put(self.0, "ServerId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnHostKeyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::Transfer::Profile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-profile.html)
@@ -330,30 +330,30 @@ impl CfnProfile {
     /// `AWS::Transfer::Profile`
     pub const TYPE: &'static str = "AWS::Transfer::Profile";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnProfileProps<R0, R1>) -> Self where CfnProfileProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnProfileProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ProfileId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ProfileId`: text.
     pub fn attr_profile_id(&self) -> Val<str> { self.0.get_att("ProfileId") }
 }
 impl Parent for CfnProfile { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Transfer::Profile`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-profile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnProfileProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnProfileProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnProfileProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnProfileProps<missing::As2Id, missing::ProfileType> { CfnProfileProps(Bag::default(), Phase) }
+    pub fn new() -> CfnProfileProps<Missing<required::As2Id>, Missing<required::ProfileType>> { CfnProfileProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnProfileProps<R0, R1> {
     /// `As2Id`: text, required. Update: in place.
-    pub fn as2_id(mut self, value: impl Arg<str>) -> CfnProfileProps<Set, R1> { self.0.set("As2Id", value.into_expr()); CfnProfileProps(self.0, Phase) }
+    pub fn as2_id(self, value: impl Arg<str>) -> CfnProfileProps<Set, R1> { CfnProfileProps(put(self.0, "As2Id", value.into_expr()), Phase) }
     /// `CertificateIds`: list of text. Update: in place.
-    pub fn certificate_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("CertificateIds", value.into_expr()); self }
+    pub fn certificate_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "CertificateIds", value.into_expr()), Phase) }
     /// `ProfileType`: `ProfileType`, required. Update: replacement.
-    pub fn profile_type(mut self, value: impl Arg<profile::ProfileType>) -> CfnProfileProps<R0, Set> { self.0.set("ProfileType", value.into_expr()); CfnProfileProps(self.0, Phase) }
+    pub fn profile_type(self, value: impl Arg<profile::ProfileType>) -> CfnProfileProps<R0, Set> { CfnProfileProps(put(self.0, "ProfileType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnProfileProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Transfer::Profile`.
@@ -371,7 +371,7 @@ impl CfnServer {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnServerProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `As2ServiceManagedEgressIpAddresses`: list of text.
     pub fn attr_as2_service_managed_egress_ip_addresses(&self) -> Val<Arr<str>> { self.0.get_att("As2ServiceManagedEgressIpAddresses") }
@@ -382,140 +382,140 @@ impl CfnServer {
 }
 impl Parent for CfnServer { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Transfer::Server`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-server.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServerProps(Bag);
+#[must_use] pub struct CfnServerProps(Bag);
 impl CfnServerProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Certificate`: text. Update: in place.
-    pub fn certificate(mut self, value: impl Arg<str>) -> Self { self.0.set("Certificate", value.into_expr()); self }
+    pub fn certificate(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Certificate", value.into_expr())) }
     /// `Domain`: `Domain`. Update: replacement.
-    pub fn domain(mut self, value: impl Arg<server::Domain>) -> Self { self.0.set("Domain", value.into_expr()); self }
+    pub fn domain(self, value: impl Arg<server::Domain>) -> Self { Self(put(self.0, "Domain", value.into_expr())) }
     /// `EndpointDetails`: `EndpointDetails`. Update: in place.
-    pub fn endpoint_details(mut self, value: impl Arg<server::EndpointDetails>) -> Self { self.0.set("EndpointDetails", value.into_expr()); self }
+    pub fn endpoint_details(self, value: impl Arg<server::EndpointDetails>) -> Self { Self(put(self.0, "EndpointDetails", value.into_expr())) }
     /// `EndpointType`: `EndpointType`. Update: in place.
-    pub fn endpoint_type(mut self, value: impl Arg<server::EndpointType>) -> Self { self.0.set("EndpointType", value.into_expr()); self }
+    pub fn endpoint_type(self, value: impl Arg<server::EndpointType>) -> Self { Self(put(self.0, "EndpointType", value.into_expr())) }
     /// `IdentityProviderDetails`: `IdentityProviderDetails`. Update: in place.
-    pub fn identity_provider_details(mut self, value: impl Arg<server::IdentityProviderDetails>) -> Self { self.0.set("IdentityProviderDetails", value.into_expr()); self }
+    pub fn identity_provider_details(self, value: impl Arg<server::IdentityProviderDetails>) -> Self { Self(put(self.0, "IdentityProviderDetails", value.into_expr())) }
     /// `IdentityProviderType`: `IdentityProviderType`. Update: replacement.
-    pub fn identity_provider_type(mut self, value: impl Arg<server::IdentityProviderType>) -> Self { self.0.set("IdentityProviderType", value.into_expr()); self }
+    pub fn identity_provider_type(self, value: impl Arg<server::IdentityProviderType>) -> Self { Self(put(self.0, "IdentityProviderType", value.into_expr())) }
     /// `IpAddressType`: `IpAddressType`. Update: in place.
-    pub fn ip_address_type(mut self, value: impl Arg<server::IpAddressType>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<server::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
     /// `LoggingRole`: text. Update: in place.
-    pub fn logging_role(mut self, value: impl Arg<str>) -> Self { self.0.set("LoggingRole", value.into_expr()); self }
+    pub fn logging_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LoggingRole", value.into_expr())) }
     /// `PostAuthenticationLoginBanner`: text. Update: in place.
-    pub fn post_authentication_login_banner(mut self, value: impl Arg<str>) -> Self { self.0.set("PostAuthenticationLoginBanner", value.into_expr()); self }
+    pub fn post_authentication_login_banner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PostAuthenticationLoginBanner", value.into_expr())) }
     /// `PreAuthenticationLoginBanner`: text. Update: in place.
-    pub fn pre_authentication_login_banner(mut self, value: impl Arg<str>) -> Self { self.0.set("PreAuthenticationLoginBanner", value.into_expr()); self }
+    pub fn pre_authentication_login_banner(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PreAuthenticationLoginBanner", value.into_expr())) }
     /// `ProtocolDetails`: `ProtocolDetails`. Update: in place.
-    pub fn protocol_details(mut self, value: impl Arg<server::ProtocolDetails>) -> Self { self.0.set("ProtocolDetails", value.into_expr()); self }
+    pub fn protocol_details(self, value: impl Arg<server::ProtocolDetails>) -> Self { Self(put(self.0, "ProtocolDetails", value.into_expr())) }
     /// `Protocols`: list of text. Update: in place.
-    pub fn protocols(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Protocols", value.into_expr()); self }
+    pub fn protocols(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Protocols", value.into_expr())) }
     /// `S3StorageOptions`: `S3StorageOptions`. Update: in place.
-    pub fn s3_storage_options(mut self, value: impl Arg<server::S3StorageOptions>) -> Self { self.0.set("S3StorageOptions", value.into_expr()); self }
+    pub fn s3_storage_options(self, value: impl Arg<server::S3StorageOptions>) -> Self { Self(put(self.0, "S3StorageOptions", value.into_expr())) }
     /// `SecurityPolicyName`: text. Update: in place.
-    pub fn security_policy_name(mut self, value: impl Arg<str>) -> Self { self.0.set("SecurityPolicyName", value.into_expr()); self }
+    pub fn security_policy_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SecurityPolicyName", value.into_expr())) }
     /// `StructuredLogDestinations`: list of text. Update: in place.
-    pub fn structured_log_destinations(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("StructuredLogDestinations", value.into_expr()); self }
+    pub fn structured_log_destinations(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "StructuredLogDestinations", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `WorkflowDetails`: `WorkflowDetails`. Update: in place.
-    pub fn workflow_details(mut self, value: impl Arg<server::WorkflowDetails>) -> Self { self.0.set("WorkflowDetails", value.into_expr()); self }
+    pub fn workflow_details(self, value: impl Arg<server::WorkflowDetails>) -> Self { Self(put(self.0, "WorkflowDetails", value.into_expr())) }
 }
 impl Done for CfnServerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Transfer::Server`.
 pub mod server {
 use crate::cfn::support::*;
 /// The property type `EndpointDetails` of `AWS::Transfer::Server`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-endpointdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EndpointDetails(Bag);
+#[must_use] pub struct EndpointDetails(Bag);
 impl EndpointDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AddressAllocationIds`: list of text. Update: may replace.
-    pub fn address_allocation_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("AddressAllocationIds", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn address_allocation_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "AddressAllocationIds", value.into_expr())) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
     /// `SubnetIds`: list of text. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
     /// `VpcEndpointId`: text. Update: in place.
-    pub fn vpc_endpoint_id(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcEndpointId", value.into_expr()); self }
-    /// `VpcId`: text. Update: in place.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> Self { self.0.set("VpcId", value.into_expr()); self }
+    pub fn vpc_endpoint_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcEndpointId", value.into_expr())) }
+    /// `VpcId`: `Ec2VpcId`. Update: in place.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for EndpointDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentityProviderDetails` of `AWS::Transfer::Server`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-identityproviderdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdentityProviderDetails(Bag);
+#[must_use] pub struct IdentityProviderDetails(Bag);
 impl IdentityProviderDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DirectoryId`: text. Update: in place.
-    pub fn directory_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DirectoryId", value.into_expr()); self }
+    pub fn directory_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DirectoryId", value.into_expr())) }
     /// `Function`: text. Update: in place.
-    pub fn function(mut self, value: impl Arg<str>) -> Self { self.0.set("Function", value.into_expr()); self }
+    pub fn function(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Function", value.into_expr())) }
     /// `InvocationRole`: text. Update: in place.
-    pub fn invocation_role(mut self, value: impl Arg<str>) -> Self { self.0.set("InvocationRole", value.into_expr()); self }
+    pub fn invocation_role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InvocationRole", value.into_expr())) }
     /// `SftpAuthenticationMethods`: `SftpAuthenticationMethods`. Update: in place.
-    pub fn sftp_authentication_methods(mut self, value: impl Arg<SftpAuthenticationMethods>) -> Self { self.0.set("SftpAuthenticationMethods", value.into_expr()); self }
+    pub fn sftp_authentication_methods(self, value: impl Arg<SftpAuthenticationMethods>) -> Self { Self(put(self.0, "SftpAuthenticationMethods", value.into_expr())) }
     /// `Url`: text. Update: in place.
-    pub fn url(mut self, value: impl Arg<str>) -> Self { self.0.set("Url", value.into_expr()); self }
+    pub fn url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Url", value.into_expr())) }
 }
 impl Done for IdentityProviderDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProtocolDetails` of `AWS::Transfer::Server`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-protocoldetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProtocolDetails(Bag);
+#[must_use] pub struct ProtocolDetails(Bag);
 impl ProtocolDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `As2Transports`: list of text. Update: in place.
-    pub fn as2_transports(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("As2Transports", value.into_expr()); self }
+    pub fn as2_transports(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "As2Transports", value.into_expr())) }
     /// `PassiveIp`: text. Update: in place.
-    pub fn passive_ip(mut self, value: impl Arg<str>) -> Self { self.0.set("PassiveIp", value.into_expr()); self }
+    pub fn passive_ip(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PassiveIp", value.into_expr())) }
     /// `ProxyConfig`: `ProxyConfig`. Update: in place.
-    pub fn proxy_config(mut self, value: impl Arg<ProxyConfig>) -> Self { self.0.set("ProxyConfig", value.into_expr()); self }
+    pub fn proxy_config(self, value: impl Arg<ProxyConfig>) -> Self { Self(put(self.0, "ProxyConfig", value.into_expr())) }
     /// `SetStatOption`: `SetStatOption`. Update: in place.
-    pub fn set_stat_option(mut self, value: impl Arg<SetStatOption>) -> Self { self.0.set("SetStatOption", value.into_expr()); self }
+    pub fn set_stat_option(self, value: impl Arg<SetStatOption>) -> Self { Self(put(self.0, "SetStatOption", value.into_expr())) }
     /// `TlsSessionResumptionMode`: `TlsSessionResumptionMode`. Update: in place.
-    pub fn tls_session_resumption_mode(mut self, value: impl Arg<TlsSessionResumptionMode>) -> Self { self.0.set("TlsSessionResumptionMode", value.into_expr()); self }
+    pub fn tls_session_resumption_mode(self, value: impl Arg<TlsSessionResumptionMode>) -> Self { Self(put(self.0, "TlsSessionResumptionMode", value.into_expr())) }
 }
 impl Done for ProtocolDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ProxyConfig` of `AWS::Transfer::Server`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-proxyconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ProxyConfig(Bag);
+#[must_use] pub struct ProxyConfig(Bag);
 impl ProxyConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `SftpMode`: `SftpMode`. Update: in place.
-    pub fn sftp_mode(mut self, value: impl Arg<SftpMode>) -> Self { self.0.set("SftpMode", value.into_expr()); self }
+    pub fn sftp_mode(self, value: impl Arg<SftpMode>) -> Self { Self(put(self.0, "SftpMode", value.into_expr())) }
 }
 impl Done for ProxyConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3StorageOptions` of `AWS::Transfer::Server`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-s3storageoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3StorageOptions(Bag);
+#[must_use] pub struct S3StorageOptions(Bag);
 impl S3StorageOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DirectoryListingOptimization`: `DirectoryListingOptimization`. Update: in place.
-    pub fn directory_listing_optimization(mut self, value: impl Arg<DirectoryListingOptimization>) -> Self { self.0.set("DirectoryListingOptimization", value.into_expr()); self }
+    pub fn directory_listing_optimization(self, value: impl Arg<DirectoryListingOptimization>) -> Self { Self(put(self.0, "DirectoryListingOptimization", value.into_expr())) }
 }
 impl Done for S3StorageOptions { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowDetail` of `AWS::Transfer::Server`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-workflowdetail.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkflowDetail<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct WorkflowDetail<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl WorkflowDetail {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WorkflowDetail<super::missing::ExecutionRole, super::missing::WorkflowId> { WorkflowDetail(Bag::default(), Phase) }
+    pub fn new() -> WorkflowDetail<Missing<super::required::ExecutionRole>, Missing<super::required::WorkflowId>> { WorkflowDetail(Bag::default(), Phase) }
 }
 impl<R0, R1> WorkflowDetail<R0, R1> {
     /// `ExecutionRole`: text, required. Update: in place.
-    pub fn execution_role(mut self, value: impl Arg<str>) -> WorkflowDetail<Set, R1> { self.0.set("ExecutionRole", value.into_expr()); WorkflowDetail(self.0, Phase) }
+    pub fn execution_role(self, value: impl Arg<str>) -> WorkflowDetail<Set, R1> { WorkflowDetail(put(self.0, "ExecutionRole", value.into_expr()), Phase) }
     /// `WorkflowId`: text, required. Update: in place.
-    pub fn workflow_id(mut self, value: impl Arg<str>) -> WorkflowDetail<R0, Set> { self.0.set("WorkflowId", value.into_expr()); WorkflowDetail(self.0, Phase) }
+    pub fn workflow_id(self, value: impl Arg<str>) -> WorkflowDetail<R0, Set> { WorkflowDetail(put(self.0, "WorkflowId", value.into_expr()), Phase) }
 }
 impl Done for WorkflowDetail { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowDetails` of `AWS::Transfer::Server`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-server-workflowdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkflowDetails(Bag);
+#[must_use] pub struct WorkflowDetails(Bag);
 impl WorkflowDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `OnPartialUpload`: list of `WorkflowDetail`. Update: in place.
-    pub fn on_partial_upload(mut self, value: impl Arg<Arr<WorkflowDetail>>) -> Self { self.0.set("OnPartialUpload", value.into_expr()); self }
+    pub fn on_partial_upload(self, value: impl Arg<Arr<WorkflowDetail>>) -> Self { Self(put(self.0, "OnPartialUpload", value.into_expr())) }
     /// `OnUpload`: list of `WorkflowDetail`. Update: in place.
-    pub fn on_upload(mut self, value: impl Arg<Arr<WorkflowDetail>>) -> Self { self.0.set("OnUpload", value.into_expr()); self }
+    pub fn on_upload(self, value: impl Arg<Arr<WorkflowDetail>>) -> Self { Self(put(self.0, "OnUpload", value.into_expr())) }
 }
 impl Done for WorkflowDetails { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `DirectoryListingOptimization` allows.
@@ -543,10 +543,10 @@ impl CfnUser {
     /// `AWS::Transfer::User`
     pub const TYPE: &'static str = "AWS::Transfer::User";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnUserProps<R0, R1, R2>) -> Self where CfnUserProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnUserProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `ServerId`: text.
     pub fn attr_server_id(&self) -> Val<str> { self.0.get_att("ServerId") }
@@ -555,65 +555,65 @@ impl CfnUser {
 }
 impl Parent for CfnUser { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Transfer::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-user.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnUserProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnUserProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnUserProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnUserProps<missing::Role, missing::ServerId, missing::UserName> { CfnUserProps(Bag::default(), Phase) }
+    pub fn new() -> CfnUserProps<Missing<required::Role>, Missing<required::ServerId>, Missing<required::UserName>> { CfnUserProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnUserProps<R0, R1, R2> {
     /// `HomeDirectory`: text. Update: in place.
-    pub fn home_directory(mut self, value: impl Arg<str>) -> Self { self.0.set("HomeDirectory", value.into_expr()); self }
+    pub fn home_directory(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HomeDirectory", value.into_expr()), Phase) }
     /// `HomeDirectoryMappings`: list of `HomeDirectoryMapEntry`. Update: in place.
-    pub fn home_directory_mappings(mut self, value: impl Arg<Arr<user::HomeDirectoryMapEntry>>) -> Self { self.0.set("HomeDirectoryMappings", value.into_expr()); self }
+    pub fn home_directory_mappings(self, value: impl Arg<Arr<user::HomeDirectoryMapEntry>>) -> Self { Self(put(self.0, "HomeDirectoryMappings", value.into_expr()), Phase) }
     /// `HomeDirectoryType`: `HomeDirectoryType`. Update: in place.
-    pub fn home_directory_type(mut self, value: impl Arg<user::HomeDirectoryType>) -> Self { self.0.set("HomeDirectoryType", value.into_expr()); self }
+    pub fn home_directory_type(self, value: impl Arg<user::HomeDirectoryType>) -> Self { Self(put(self.0, "HomeDirectoryType", value.into_expr()), Phase) }
     /// `Policy`: text. Update: in place.
-    pub fn policy(mut self, value: impl Arg<str>) -> Self { self.0.set("Policy", value.into_expr()); self }
+    pub fn policy(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `PosixProfile`: `PosixProfile`. Update: in place.
-    pub fn posix_profile(mut self, value: impl Arg<user::PosixProfile>) -> Self { self.0.set("PosixProfile", value.into_expr()); self }
+    pub fn posix_profile(self, value: impl Arg<user::PosixProfile>) -> Self { Self(put(self.0, "PosixProfile", value.into_expr()), Phase) }
     /// `Role`: text, required. Update: in place.
-    pub fn role(mut self, value: impl Arg<str>) -> CfnUserProps<Set, R1, R2> { self.0.set("Role", value.into_expr()); CfnUserProps(self.0, Phase) }
+    pub fn role(self, value: impl Arg<str>) -> CfnUserProps<Set, R1, R2> { CfnUserProps(put(self.0, "Role", value.into_expr()), Phase) }
     /// `ServerId`: text, required. Update: replacement.
-    pub fn server_id(mut self, value: impl Arg<str>) -> CfnUserProps<R0, Set, R2> { self.0.set("ServerId", value.into_expr()); CfnUserProps(self.0, Phase) }
+    pub fn server_id(self, value: impl Arg<str>) -> CfnUserProps<R0, Set, R2> { CfnUserProps(put(self.0, "ServerId", value.into_expr()), Phase) }
     /// `SshPublicKeys`: list of text. Update: in place.
-    pub fn ssh_public_keys(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SshPublicKeys", value.into_expr()); self }
+    pub fn ssh_public_keys(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SshPublicKeys", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `UserName`: text, required. Update: replacement.
-    pub fn user_name(mut self, value: impl Arg<str>) -> CfnUserProps<R0, R1, Set> { self.0.set("UserName", value.into_expr()); CfnUserProps(self.0, Phase) }
+    pub fn user_name(self, value: impl Arg<str>) -> CfnUserProps<R0, R1, Set> { CfnUserProps(put(self.0, "UserName", value.into_expr()), Phase) }
 }
 impl Done for CfnUserProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Transfer::User`.
 pub mod user {
 use crate::cfn::support::*;
 /// The property type `HomeDirectoryMapEntry` of `AWS::Transfer::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-user-homedirectorymapentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HomeDirectoryMapEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HomeDirectoryMapEntry<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HomeDirectoryMapEntry {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HomeDirectoryMapEntry<super::missing::Entry, super::missing::Target> { HomeDirectoryMapEntry(Bag::default(), Phase) }
+    pub fn new() -> HomeDirectoryMapEntry<Missing<super::required::Entry>, Missing<super::required::Target>> { HomeDirectoryMapEntry(Bag::default(), Phase) }
 }
 impl<R0, R1> HomeDirectoryMapEntry<R0, R1> {
     /// `Entry`: text, required. Update: in place.
-    pub fn entry(mut self, value: impl Arg<str>) -> HomeDirectoryMapEntry<Set, R1> { self.0.set("Entry", value.into_expr()); HomeDirectoryMapEntry(self.0, Phase) }
+    pub fn entry(self, value: impl Arg<str>) -> HomeDirectoryMapEntry<Set, R1> { HomeDirectoryMapEntry(put(self.0, "Entry", value.into_expr()), Phase) }
     /// `Target`: text, required. Update: in place.
-    pub fn target(mut self, value: impl Arg<str>) -> HomeDirectoryMapEntry<R0, Set> { self.0.set("Target", value.into_expr()); HomeDirectoryMapEntry(self.0, Phase) }
+    pub fn target(self, value: impl Arg<str>) -> HomeDirectoryMapEntry<R0, Set> { HomeDirectoryMapEntry(put(self.0, "Target", value.into_expr()), Phase) }
     /// `Type`: `Type`. Update: in place.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for HomeDirectoryMapEntry { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PosixProfile` of `AWS::Transfer::User`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-user-posixprofile.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PosixProfile<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct PosixProfile<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl PosixProfile {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PosixProfile<super::missing::Gid, super::missing::Uid> { PosixProfile(Bag::default(), Phase) }
+    pub fn new() -> PosixProfile<Missing<super::required::Gid>, Missing<super::required::Uid>> { PosixProfile(Bag::default(), Phase) }
 }
 impl<R0, R1> PosixProfile<R0, R1> {
     /// `Gid`: number, required. Update: in place.
-    pub fn gid(mut self, value: impl Arg<f64>) -> PosixProfile<Set, R1> { self.0.set("Gid", value.into_expr()); PosixProfile(self.0, Phase) }
+    pub fn gid(self, value: impl Arg<f64>) -> PosixProfile<Set, R1> { PosixProfile(put(self.0, "Gid", value.into_expr()), Phase) }
     /// `SecondaryGids`: list of number. Update: in place.
-    pub fn secondary_gids(mut self, value: impl Arg<Arr<f64>>) -> Self { self.0.set("SecondaryGids", value.into_expr()); self }
+    pub fn secondary_gids(self, value: impl Arg<Arr<f64>>) -> Self { Self(put(self.0, "SecondaryGids", value.into_expr()), Phase) }
     /// `Uid`: number, required. Update: in place.
-    pub fn uid(mut self, value: impl Arg<f64>) -> PosixProfile<R0, Set> { self.0.set("Uid", value.into_expr()); PosixProfile(self.0, Phase) }
+    pub fn uid(self, value: impl Arg<f64>) -> PosixProfile<R0, Set> { PosixProfile(put(self.0, "Uid", value.into_expr()), Phase) }
 }
 impl Done for PosixProfile { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `HomeDirectoryType` allows.
@@ -627,12 +627,12 @@ impl CfnWebApp {
     /// `AWS::Transfer::WebApp`
     pub const TYPE: &'static str = "AWS::Transfer::WebApp";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnWebAppProps<R0>) -> Self where CfnWebAppProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWebAppProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
-    /// The attribute `IdentityProviderDetails.ApplicationArn`: text.
+    /// The attribute `IdentityProviderDetails.ApplicationArn`: `OtherArn`.
     pub fn attr_identity_provider_details_application_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("IdentityProviderDetails.ApplicationArn") }
     /// The attribute `VpcEndpointId`: text.
     pub fn attr_vpc_endpoint_id(&self) -> Val<str> { self.0.get_att("VpcEndpointId") }
@@ -641,90 +641,88 @@ impl CfnWebApp {
 }
 impl Parent for CfnWebApp { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Transfer::WebApp`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-webapp.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWebAppProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnWebAppProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnWebAppProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWebAppProps<missing::IdentityProviderDetails> { CfnWebAppProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWebAppProps<Missing<required::IdentityProviderDetails>> { CfnWebAppProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWebAppProps<R0> {
     /// `AccessEndpoint`: text. Update: in place.
-    pub fn access_endpoint(mut self, value: impl Arg<str>) -> Self { self.0.set("AccessEndpoint", value.into_expr()); self }
+    pub fn access_endpoint(self, value: impl Arg<str>) -> Self { Self(put(self.0, "AccessEndpoint", value.into_expr()), Phase) }
     /// `EndpointDetails`: `EndpointDetails`. Update: in place.
-    pub fn endpoint_details(mut self, value: impl Arg<web_app::EndpointDetails>) -> Self { self.0.set("EndpointDetails", value.into_expr()); self }
+    pub fn endpoint_details(self, value: impl Arg<web_app::EndpointDetails>) -> Self { Self(put(self.0, "EndpointDetails", value.into_expr()), Phase) }
     /// `IdentityProviderDetails`: `IdentityProviderDetails`, required. Update: in place.
-    pub fn identity_provider_details(mut self, value: impl Arg<web_app::IdentityProviderDetails>) -> CfnWebAppProps<Set> { self.0.set("IdentityProviderDetails", value.into_expr()); CfnWebAppProps(self.0, Phase) }
+    pub fn identity_provider_details(self, value: impl Arg<web_app::IdentityProviderDetails>) -> CfnWebAppProps<Set> { CfnWebAppProps(put(self.0, "IdentityProviderDetails", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `WebAppCustomization`: `WebAppCustomization`. Update: in place.
-    pub fn web_app_customization(mut self, value: impl Arg<web_app::WebAppCustomization>) -> Self { self.0.set("WebAppCustomization", value.into_expr()); self }
+    pub fn web_app_customization(self, value: impl Arg<web_app::WebAppCustomization>) -> Self { Self(put(self.0, "WebAppCustomization", value.into_expr()), Phase) }
     /// `WebAppEndpointPolicy`: `WebAppEndpointPolicy`. Update: replacement.
-    pub fn web_app_endpoint_policy(mut self, value: impl Arg<web_app::WebAppEndpointPolicy>) -> Self { self.0.set("WebAppEndpointPolicy", value.into_expr()); self }
+    pub fn web_app_endpoint_policy(self, value: impl Arg<web_app::WebAppEndpointPolicy>) -> Self { Self(put(self.0, "WebAppEndpointPolicy", value.into_expr()), Phase) }
     /// `WebAppUnits`: `WebAppUnits`. Update: in place.
-    pub fn web_app_units(mut self, value: impl Arg<web_app::WebAppUnits>) -> Self { self.0.set("WebAppUnits", value.into_expr()); self }
+    pub fn web_app_units(self, value: impl Arg<web_app::WebAppUnits>) -> Self { Self(put(self.0, "WebAppUnits", value.into_expr()), Phase) }
 }
 impl Done for CfnWebAppProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Transfer::WebApp`.
 pub mod web_app {
 use crate::cfn::support::*;
 /// The property type `EndpointDetails` of `AWS::Transfer::WebApp`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-endpointdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EndpointDetails(Bag);
+#[must_use] pub struct EndpointDetails(Bag);
 impl EndpointDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Vpc`: `Vpc`. Update: in place.
-    pub fn vpc(mut self, value: impl Arg<Vpc>) -> Self { self.0.set("Vpc", value.into_expr()); self }
+    pub fn vpc(self, value: impl Arg<Vpc>) -> Self { Self(put(self.0, "Vpc", value.into_expr())) }
 }
 impl Done for EndpointDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentityProviderDetails` of `AWS::Transfer::WebApp`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-identityproviderdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdentityProviderDetails(Bag);
+#[must_use] pub struct IdentityProviderDetails(Bag);
 impl IdentityProviderDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ApplicationArn`: text. Update: in place.
-    pub fn application_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("ApplicationArn", value.into_expr()); self }
+    pub fn application_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ApplicationArn", value.into_expr())) }
     /// `InstanceArn`: text. Update: replacement.
-    pub fn instance_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("InstanceArn", value.into_expr()); self }
+    pub fn instance_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "InstanceArn", value.into_expr())) }
     /// `Role`: text. Update: in place.
-    pub fn role(mut self, value: impl Arg<str>) -> Self { self.0.set("Role", value.into_expr()); self }
+    pub fn role(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Role", value.into_expr())) }
 }
 impl Done for IdentityProviderDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Vpc` of `AWS::Transfer::WebApp`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-vpc.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Vpc(Bag);
+#[must_use] pub struct Vpc(Bag);
 impl Vpc {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `IpAddressType`: `IpAddressType`. Update: in place.
-    pub fn ip_address_type(mut self, value: impl Arg<IpAddressType>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: replacement.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: replacement.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
     /// `SubnetIds`: list of text. Update: in place.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("SubnetIds", value.into_expr()); self }
-    /// `VpcId`: text. Update: replacement.
-    pub fn vpc_id(mut self, value: impl Arg<kind::Ec2VpcId>) -> Self { self.0.set("VpcId", value.into_expr()); self }
+    pub fn subnet_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "SubnetIds", value.into_expr())) }
+    /// `VpcId`: `Ec2VpcId`. Update: replacement.
+    pub fn vpc_id(self, value: impl Arg<kind::Ec2VpcId>) -> Self { Self(put(self.0, "VpcId", value.into_expr())) }
 }
 impl Done for Vpc { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebAppCustomization` of `AWS::Transfer::WebApp`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-webappcustomization.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WebAppCustomization(Bag);
+#[must_use] pub struct WebAppCustomization(Bag);
 impl WebAppCustomization {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FaviconFile`: text. Update: in place.
-    pub fn favicon_file(mut self, value: impl Arg<str>) -> Self { self.0.set("FaviconFile", value.into_expr()); self }
+    pub fn favicon_file(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FaviconFile", value.into_expr())) }
     /// `LogoFile`: text. Update: in place.
-    pub fn logo_file(mut self, value: impl Arg<str>) -> Self { self.0.set("LogoFile", value.into_expr()); self }
+    pub fn logo_file(self, value: impl Arg<str>) -> Self { Self(put(self.0, "LogoFile", value.into_expr())) }
     /// `Title`: text. Update: in place.
-    pub fn title(mut self, value: impl Arg<str>) -> Self { self.0.set("Title", value.into_expr()); self }
+    pub fn title(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Title", value.into_expr())) }
 }
 impl Done for WebAppCustomization { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WebAppUnits` of `AWS::Transfer::WebApp`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-webapp-webappunits.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WebAppUnits<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WebAppUnits(Bag);
 impl WebAppUnits {
-    /// Nothing is set, and what is required is missing.
-    pub fn new() -> WebAppUnits<super::missing::Provisioned> { WebAppUnits(Bag::default(), Phase) }
-}
-impl<R0> WebAppUnits<R0> {
-    /// `Provisioned`: integer, required. Update: in place.
-    pub fn provisioned(mut self, value: impl Arg<i64>) -> WebAppUnits<Set> { self.0.set("Provisioned", value.into_expr()); WebAppUnits(self.0, Phase) }
+    /// Nothing is set.
+    pub fn new() -> Self { Self(Bag::default()) }
+    /// `Provisioned`: integer. Update: in place.
+    pub fn provisioned(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Provisioned", value.into_expr())) }
 }
 impl Done for WebAppUnits { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IpAddressType` allows.
@@ -738,180 +736,180 @@ impl CfnWorkflow {
     /// `AWS::Transfer::Workflow`
     pub const TYPE: &'static str = "AWS::Transfer::Workflow";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnWorkflowProps<R0>) -> Self where CfnWorkflowProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWorkflowProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `WorkflowId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `WorkflowId`: text.
     pub fn attr_workflow_id(&self) -> Val<str> { self.0.get_att("WorkflowId") }
 }
 impl Parent for CfnWorkflow { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-transfer-workflow.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWorkflowProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnWorkflowProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnWorkflowProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWorkflowProps<missing::Steps> { CfnWorkflowProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWorkflowProps<Missing<required::Steps>> { CfnWorkflowProps(Bag::default(), Phase) }
 }
 impl<R0> CfnWorkflowProps<R0> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `OnExceptionSteps`: list of `WorkflowStep`. Update: replacement.
-    pub fn on_exception_steps(mut self, value: impl Arg<Arr<workflow::WorkflowStep>>) -> Self { self.0.set("OnExceptionSteps", value.into_expr()); self }
+    pub fn on_exception_steps(self, value: impl Arg<Arr<workflow::WorkflowStep>>) -> Self { Self(put(self.0, "OnExceptionSteps", value.into_expr()), Phase) }
     /// `Steps`: list of `WorkflowStep`, required. Update: replacement.
-    pub fn steps(mut self, value: impl Arg<Arr<workflow::WorkflowStep>>) -> CfnWorkflowProps<Set> { self.0.set("Steps", value.into_expr()); CfnWorkflowProps(self.0, Phase) }
+    pub fn steps(self, value: impl Arg<Arr<workflow::WorkflowStep>>) -> CfnWorkflowProps<Set> { CfnWorkflowProps(put(self.0, "Steps", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnWorkflowProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Transfer::Workflow`.
 pub mod workflow {
 use crate::cfn::support::*;
 /// The property type `CopyStepDetails` of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-copystepdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CopyStepDetails(Bag);
+#[must_use] pub struct CopyStepDetails(Bag);
 impl CopyStepDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DestinationFileLocation`: `S3FileLocation`. Update: replacement.
-    pub fn destination_file_location(mut self, value: impl Arg<S3FileLocation>) -> Self { self.0.set("DestinationFileLocation", value.into_expr()); self }
+    pub fn destination_file_location(self, value: impl Arg<S3FileLocation>) -> Self { Self(put(self.0, "DestinationFileLocation", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `OverwriteExisting`: `OverwriteExisting`. Update: replacement.
-    pub fn overwrite_existing(mut self, value: impl Arg<OverwriteExisting>) -> Self { self.0.set("OverwriteExisting", value.into_expr()); self }
+    pub fn overwrite_existing(self, value: impl Arg<OverwriteExisting>) -> Self { Self(put(self.0, "OverwriteExisting", value.into_expr())) }
     /// `SourceFileLocation`: text. Update: replacement.
-    pub fn source_file_location(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceFileLocation", value.into_expr()); self }
+    pub fn source_file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceFileLocation", value.into_expr())) }
 }
 impl Done for CopyStepDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CustomStepDetails` of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-customstepdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CustomStepDetails(Bag);
+#[must_use] pub struct CustomStepDetails(Bag);
 impl CustomStepDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `SourceFileLocation`: text. Update: replacement.
-    pub fn source_file_location(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceFileLocation", value.into_expr()); self }
-    /// `Target`: text. Update: replacement.
-    pub fn target(mut self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { self.0.set("Target", value.into_expr()); self }
+    pub fn source_file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceFileLocation", value.into_expr())) }
+    /// `Target`: `LambdaFunctionArn`. Update: replacement.
+    pub fn target(self, value: impl Arg<kind::LambdaFunctionArn>) -> Self { Self(put(self.0, "Target", value.into_expr())) }
     /// `TimeoutSeconds`: integer. Update: replacement.
-    pub fn timeout_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("TimeoutSeconds", value.into_expr()); self }
+    pub fn timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "TimeoutSeconds", value.into_expr())) }
 }
 impl Done for CustomStepDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DecryptStepDetails` of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-decryptstepdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DecryptStepDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DecryptStepDetails<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DecryptStepDetails {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DecryptStepDetails<super::missing::DestinationFileLocation, super::missing::Type> { DecryptStepDetails(Bag::default(), Phase) }
+    pub fn new() -> DecryptStepDetails<Missing<super::required::DestinationFileLocation>, Missing<super::required::Type>> { DecryptStepDetails(Bag::default(), Phase) }
 }
 impl<R0, R1> DecryptStepDetails<R0, R1> {
     /// `DestinationFileLocation`: `InputFileLocation`, required. Update: replacement.
-    pub fn destination_file_location(mut self, value: impl Arg<InputFileLocation>) -> DecryptStepDetails<Set, R1> { self.0.set("DestinationFileLocation", value.into_expr()); DecryptStepDetails(self.0, Phase) }
+    pub fn destination_file_location(self, value: impl Arg<InputFileLocation>) -> DecryptStepDetails<Set, R1> { DecryptStepDetails(put(self.0, "DestinationFileLocation", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `OverwriteExisting`: `OverwriteExisting`. Update: replacement.
-    pub fn overwrite_existing(mut self, value: impl Arg<OverwriteExisting>) -> Self { self.0.set("OverwriteExisting", value.into_expr()); self }
+    pub fn overwrite_existing(self, value: impl Arg<OverwriteExisting>) -> Self { Self(put(self.0, "OverwriteExisting", value.into_expr()), Phase) }
     /// `SourceFileLocation`: text. Update: replacement.
-    pub fn source_file_location(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceFileLocation", value.into_expr()); self }
+    pub fn source_file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceFileLocation", value.into_expr()), Phase) }
     /// `Type`: `DecryptStepDetailsType`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<DecryptStepDetailsType>) -> DecryptStepDetails<R0, Set> { self.0.set("Type", value.into_expr()); DecryptStepDetails(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<DecryptStepDetailsType>) -> DecryptStepDetails<R0, Set> { DecryptStepDetails(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for DecryptStepDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DeleteStepDetails` of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-deletestepdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeleteStepDetails(Bag);
+#[must_use] pub struct DeleteStepDetails(Bag);
 impl DeleteStepDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `SourceFileLocation`: text. Update: replacement.
-    pub fn source_file_location(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceFileLocation", value.into_expr()); self }
+    pub fn source_file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceFileLocation", value.into_expr())) }
 }
 impl Done for DeleteStepDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EfsInputFileLocation` of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-efsinputfilelocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EfsInputFileLocation(Bag);
+#[must_use] pub struct EfsInputFileLocation(Bag);
 impl EfsInputFileLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FileSystemId`: text. Update: replacement.
-    pub fn file_system_id(mut self, value: impl Arg<str>) -> Self { self.0.set("FileSystemId", value.into_expr()); self }
+    pub fn file_system_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "FileSystemId", value.into_expr())) }
     /// `Path`: text. Update: replacement.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
 }
 impl Done for EfsInputFileLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `InputFileLocation` of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-inputfilelocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct InputFileLocation(Bag);
+#[must_use] pub struct InputFileLocation(Bag);
 impl InputFileLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `EfsFileLocation`: `EfsInputFileLocation`. Update: replacement.
-    pub fn efs_file_location(mut self, value: impl Arg<EfsInputFileLocation>) -> Self { self.0.set("EfsFileLocation", value.into_expr()); self }
+    pub fn efs_file_location(self, value: impl Arg<EfsInputFileLocation>) -> Self { Self(put(self.0, "EfsFileLocation", value.into_expr())) }
     /// `S3FileLocation`: `S3InputFileLocation`. Update: replacement.
-    pub fn s3_file_location(mut self, value: impl Arg<S3InputFileLocation>) -> Self { self.0.set("S3FileLocation", value.into_expr()); self }
+    pub fn s3_file_location(self, value: impl Arg<S3InputFileLocation>) -> Self { Self(put(self.0, "S3FileLocation", value.into_expr())) }
 }
 impl Done for InputFileLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3FileLocation` of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-s3filelocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3FileLocation(Bag);
+#[must_use] pub struct S3FileLocation(Bag);
 impl S3FileLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `S3FileLocation`: `S3InputFileLocation`. Update: replacement.
-    pub fn s3_file_location(mut self, value: impl Arg<S3InputFileLocation>) -> Self { self.0.set("S3FileLocation", value.into_expr()); self }
+    pub fn s3_file_location(self, value: impl Arg<S3InputFileLocation>) -> Self { Self(put(self.0, "S3FileLocation", value.into_expr())) }
 }
 impl Done for S3FileLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3InputFileLocation` of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-s3inputfilelocation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3InputFileLocation(Bag);
+#[must_use] pub struct S3InputFileLocation(Bag);
 impl S3InputFileLocation {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Bucket`: text. Update: replacement.
-    pub fn bucket(mut self, value: impl Arg<str>) -> Self { self.0.set("Bucket", value.into_expr()); self }
+    pub fn bucket(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Bucket", value.into_expr())) }
     /// `Key`: text. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> Self { self.0.set("Key", value.into_expr()); self }
+    pub fn key(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Key", value.into_expr())) }
 }
 impl Done for S3InputFileLocation { fn into_props(self) -> Bag { self.0 } }
 /// The property type `S3Tag` of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-s3tag.html)
-#[derive(Clone, Debug)] #[must_use] pub struct S3Tag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct S3Tag<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl S3Tag {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> S3Tag<super::missing::Key, super::missing::Value> { S3Tag(Bag::default(), Phase) }
+    pub fn new() -> S3Tag<Missing<super::required::Key>, Missing<super::required::Value>> { S3Tag(Bag::default(), Phase) }
 }
 impl<R0, R1> S3Tag<R0, R1> {
     /// `Key`: text, required. Update: replacement.
-    pub fn key(mut self, value: impl Arg<str>) -> S3Tag<Set, R1> { self.0.set("Key", value.into_expr()); S3Tag(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> S3Tag<Set, R1> { S3Tag(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: replacement.
-    pub fn value(mut self, value: impl Arg<str>) -> S3Tag<R0, Set> { self.0.set("Value", value.into_expr()); S3Tag(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> S3Tag<R0, Set> { S3Tag(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for S3Tag { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagStepDetails` of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-tagstepdetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagStepDetails(Bag);
+#[must_use] pub struct TagStepDetails(Bag);
 impl TagStepDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `SourceFileLocation`: text. Update: replacement.
-    pub fn source_file_location(mut self, value: impl Arg<str>) -> Self { self.0.set("SourceFileLocation", value.into_expr()); self }
+    pub fn source_file_location(self, value: impl Arg<str>) -> Self { Self(put(self.0, "SourceFileLocation", value.into_expr())) }
     /// `Tags`: list of `S3Tag`. Update: replacement.
-    pub fn tags(mut self, value: impl Arg<Arr<S3Tag>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<S3Tag>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for TagStepDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WorkflowStep` of `AWS::Transfer::Workflow`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-transfer-workflow-workflowstep.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WorkflowStep(Bag);
+#[must_use] pub struct WorkflowStep(Bag);
 impl WorkflowStep {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CopyStepDetails`: `CopyStepDetails`. Update: replacement.
-    pub fn copy_step_details(mut self, value: impl Arg<CopyStepDetails>) -> Self { self.0.set("CopyStepDetails", value.into_expr()); self }
+    pub fn copy_step_details(self, value: impl Arg<CopyStepDetails>) -> Self { Self(put(self.0, "CopyStepDetails", value.into_expr())) }
     /// `CustomStepDetails`: `CustomStepDetails`. Update: replacement.
-    pub fn custom_step_details(mut self, value: impl Arg<CustomStepDetails>) -> Self { self.0.set("CustomStepDetails", value.into_expr()); self }
+    pub fn custom_step_details(self, value: impl Arg<CustomStepDetails>) -> Self { Self(put(self.0, "CustomStepDetails", value.into_expr())) }
     /// `DecryptStepDetails`: `DecryptStepDetails`. Update: replacement.
-    pub fn decrypt_step_details(mut self, value: impl Arg<DecryptStepDetails>) -> Self { self.0.set("DecryptStepDetails", value.into_expr()); self }
+    pub fn decrypt_step_details(self, value: impl Arg<DecryptStepDetails>) -> Self { Self(put(self.0, "DecryptStepDetails", value.into_expr())) }
     /// `DeleteStepDetails`: `DeleteStepDetails`. Update: replacement.
-    pub fn delete_step_details(mut self, value: impl Arg<DeleteStepDetails>) -> Self { self.0.set("DeleteStepDetails", value.into_expr()); self }
+    pub fn delete_step_details(self, value: impl Arg<DeleteStepDetails>) -> Self { Self(put(self.0, "DeleteStepDetails", value.into_expr())) }
     /// `TagStepDetails`: `TagStepDetails`. Update: replacement.
-    pub fn tag_step_details(mut self, value: impl Arg<TagStepDetails>) -> Self { self.0.set("TagStepDetails", value.into_expr()); self }
+    pub fn tag_step_details(self, value: impl Arg<TagStepDetails>) -> Self { Self(put(self.0, "TagStepDetails", value.into_expr())) }
     /// `Type`: `Type`. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> Self { self.0.set("Type", value.into_expr()); self }
+    pub fn type_(self, value: impl Arg<Type>) -> Self { Self(put(self.0, "Type", value.into_expr())) }
 }
 impl Done for WorkflowStep { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Type` allows.
@@ -921,5 +919,5 @@ OverwriteExisting { False = "FALSE", True = "TRUE" } }
 values! { /// Texts that `Type` allows.
 Type { Copy = "COPY", Custom = "CUSTOM", Decrypt = "DECRYPT", Delete = "DELETE", Tag = "TAG" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AccessRole, As2Id, Certificate, DestinationFileLocation, Entry, ExecutionRole, FailedFilesDirectory, Gid, IdentityProviderDetails, Key, LocalProfileId, MdnFilesDirectory, PartnerProfileId, PayloadFilesDirectory, ProfileType, Provisioned, ResourceConfigurationArn, Role, ServerId, ServerIds, StatusFilesDirectory, Steps, Target, TemporaryFilesDirectory, Type, Uid, Url, Usage, UserName, Value, VpcLattice, WorkflowId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AccessRole, As2Id, Certificate, DestinationFileLocation, Entry, ExecutionRole, FailedFilesDirectory, Gid, IdentityProviderDetails, Key, LocalProfileId, MdnFilesDirectory, PartnerProfileId, PayloadFilesDirectory, ProfileType, ResourceConfigurationArn, Role, ServerId, ServerIds, StatusFilesDirectory, Steps, Target, TemporaryFilesDirectory, Type, Uid, Url, Usage, UserName, Value, VpcLattice, WorkflowId } }

@@ -10,10 +10,10 @@ impl CfnParallelData {
     /// `AWS::Translate::ParallelData`
     pub const TYPE: &'static str = "AWS::Translate::ParallelData";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnParallelDataProps<R0, R1>) -> Self where CfnParallelDataProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnParallelDataProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -36,64 +36,64 @@ impl CfnParallelData {
 }
 impl Parent for CfnParallelData { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::Translate::ParallelData`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-translate-paralleldata.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnParallelDataProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnParallelDataProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnParallelDataProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnParallelDataProps<missing::Name, missing::ParallelDataConfig> { CfnParallelDataProps(Bag::default(), Phase) }
+    pub fn new() -> CfnParallelDataProps<Missing<required::Name>, Missing<required::ParallelDataConfig>> { CfnParallelDataProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnParallelDataProps<R0, R1> {
     /// `Description`: text. Update: replacement.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EncryptionKey`: `EncryptionKey`. Update: replacement.
-    pub fn encryption_key(mut self, value: impl Arg<parallel_data::EncryptionKey>) -> Self { self.0.set("EncryptionKey", value.into_expr()); self }
+    pub fn encryption_key(self, value: impl Arg<parallel_data::EncryptionKey>) -> Self { Self(put(self.0, "EncryptionKey", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnParallelDataProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnParallelDataProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnParallelDataProps<Set, R1> { CfnParallelDataProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ParallelDataConfig`: `ParallelDataConfig`, required. Update: in place.
-    pub fn parallel_data_config(mut self, value: impl Arg<parallel_data::ParallelDataConfig>) -> CfnParallelDataProps<R0, Set> { self.0.set("ParallelDataConfig", value.into_expr()); CfnParallelDataProps(self.0, Phase) }
+    pub fn parallel_data_config(self, value: impl Arg<parallel_data::ParallelDataConfig>) -> CfnParallelDataProps<R0, Set> { CfnParallelDataProps(put(self.0, "ParallelDataConfig", value.into_expr()), Phase) }
     /// `Tags`: list of `TagsItems`. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<parallel_data::TagsItems>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<parallel_data::TagsItems>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnParallelDataProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::Translate::ParallelData`.
 pub mod parallel_data {
 use crate::cfn::support::*;
 /// The property type `EncryptionKey` of `AWS::Translate::ParallelData`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-translate-paralleldata-encryptionkey.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionKey<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EncryptionKey<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EncryptionKey {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionKey<super::missing::Id, super::missing::Type> { EncryptionKey(Bag::default(), Phase) }
+    pub fn new() -> EncryptionKey<Missing<super::required::Id>, Missing<super::required::Type>> { EncryptionKey(Bag::default(), Phase) }
 }
 impl<R0, R1> EncryptionKey<R0, R1> {
     /// `Id`: text, required. Update: replacement.
-    pub fn id(mut self, value: impl Arg<str>) -> EncryptionKey<Set, R1> { self.0.set("Id", value.into_expr()); EncryptionKey(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> EncryptionKey<Set, R1> { EncryptionKey(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<Type>) -> EncryptionKey<R0, Set> { self.0.set("Type", value.into_expr()); EncryptionKey(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<Type>) -> EncryptionKey<R0, Set> { EncryptionKey(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for EncryptionKey { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ParallelDataConfig` of `AWS::Translate::ParallelData`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-translate-paralleldata-paralleldataconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ParallelDataConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ParallelDataConfig<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ParallelDataConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ParallelDataConfig<super::missing::Format, super::missing::S3Uri> { ParallelDataConfig(Bag::default(), Phase) }
+    pub fn new() -> ParallelDataConfig<Missing<super::required::Format>, Missing<super::required::S3Uri>> { ParallelDataConfig(Bag::default(), Phase) }
 }
 impl<R0, R1> ParallelDataConfig<R0, R1> {
     /// `Format`: `Format`, required. Update: in place.
-    pub fn format(mut self, value: impl Arg<Format>) -> ParallelDataConfig<Set, R1> { self.0.set("Format", value.into_expr()); ParallelDataConfig(self.0, Phase) }
+    pub fn format(self, value: impl Arg<Format>) -> ParallelDataConfig<Set, R1> { ParallelDataConfig(put(self.0, "Format", value.into_expr()), Phase) }
     /// `S3Uri`: text, required. Update: in place.
-    pub fn s3_uri(mut self, value: impl Arg<str>) -> ParallelDataConfig<R0, Set> { self.0.set("S3Uri", value.into_expr()); ParallelDataConfig(self.0, Phase) }
+    pub fn s3_uri(self, value: impl Arg<str>) -> ParallelDataConfig<R0, Set> { ParallelDataConfig(put(self.0, "S3Uri", value.into_expr()), Phase) }
 }
 impl Done for ParallelDataConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TagsItems` of `AWS::Translate::ParallelData`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-translate-paralleldata-tagsitems.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct TagsItems<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl TagsItems {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TagsItems<super::missing::Key, super::missing::Value> { TagsItems(Bag::default(), Phase) }
+    pub fn new() -> TagsItems<Missing<super::required::Key>, Missing<super::required::Value>> { TagsItems(Bag::default(), Phase) }
 }
 impl<R0, R1> TagsItems<R0, R1> {
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> TagsItems<Set, R1> { self.0.set("Key", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> TagsItems<Set, R1> { TagsItems(put(self.0, "Key", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> TagsItems<R0, Set> { self.0.set("Value", value.into_expr()); TagsItems(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> TagsItems<R0, Set> { TagsItems(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for TagsItems { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Format` allows.
@@ -101,5 +101,5 @@ Format { Csv = "CSV", Tmx = "TMX", Tsv = "TSV" } }
 values! { /// Texts that `Type` allows.
 Type { Kms = "KMS" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Format, Id, Key, Name, ParallelDataConfig, S3Uri, Type, Value } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Format, Id, Key, Name, ParallelDataConfig, S3Uri, Type, Value } }

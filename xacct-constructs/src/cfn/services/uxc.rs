@@ -18,16 +18,16 @@ impl CfnAccountCustomization {
 }
 impl Parent for CfnAccountCustomization { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::UXC::AccountCustomization`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-uxc-accountcustomization.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccountCustomizationProps(Bag);
+#[must_use] pub struct CfnAccountCustomizationProps(Bag);
 impl CfnAccountCustomizationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccountColor`: `AccountColor`. Update: in place.
-    pub fn account_color(mut self, value: impl Arg<account_customization::AccountColor>) -> Self { self.0.set("AccountColor", value.into_expr()); self }
+    pub fn account_color(self, value: impl Arg<account_customization::AccountColor>) -> Self { Self(put(self.0, "AccountColor", value.into_expr())) }
     /// `VisibleRegions`: list of text. Update: in place.
-    pub fn visible_regions(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("VisibleRegions", value.into_expr()); self }
+    pub fn visible_regions(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VisibleRegions", value.into_expr())) }
     /// `VisibleServices`: list of text. Update: in place.
-    pub fn visible_services(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("VisibleServices", value.into_expr()); self }
+    pub fn visible_services(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "VisibleServices", value.into_expr())) }
 }
 impl Done for CfnAccountCustomizationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::UXC::AccountCustomization`.

@@ -10,7 +10,7 @@ impl CfnIdentitySource {
     /// `AWS::VerifiedPermissions::IdentitySource`
     pub const TYPE: &'static str = "AWS::VerifiedPermissions::IdentitySource";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnIdentitySourceProps<R0, R1>) -> Self where CfnIdentitySourceProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIdentitySourceProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Details`: `IdentitySourceDetails`.
@@ -21,143 +21,143 @@ impl CfnIdentitySource {
     pub fn attr_details_discovery_url(&self) -> Val<str> { self.0.get_att("Details.DiscoveryUrl") }
     /// The attribute `Details.OpenIdIssuer`: text.
     pub fn attr_details_open_id_issuer(&self) -> Val<str> { self.0.get_att("Details.OpenIdIssuer") }
-    /// The attribute `Details.UserPoolArn`: text.
+    /// The attribute `Details.UserPoolArn`: `OtherArn`.
     pub fn attr_details_user_pool_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Details.UserPoolArn") }
     /// The attribute `IdentitySourceId`: text.
     pub fn attr_identity_source_id(&self) -> Val<str> { self.0.get_att("IdentitySourceId") }
 }
 impl Parent for CfnIdentitySource { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::VerifiedPermissions::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-identitysource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIdentitySourceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnIdentitySourceProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnIdentitySourceProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIdentitySourceProps<missing::Configuration, missing::PolicyStoreId> { CfnIdentitySourceProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIdentitySourceProps<Missing<required::Configuration>, Missing<required::PolicyStoreId>> { CfnIdentitySourceProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnIdentitySourceProps<R0, R1> {
     /// `Configuration`: `IdentitySourceConfiguration`, required. Update: in place.
-    pub fn configuration(mut self, value: impl Arg<identity_source::IdentitySourceConfiguration>) -> CfnIdentitySourceProps<Set, R1> { self.0.set("Configuration", value.into_expr()); CfnIdentitySourceProps(self.0, Phase) }
+    pub fn configuration(self, value: impl Arg<identity_source::IdentitySourceConfiguration>) -> CfnIdentitySourceProps<Set, R1> { CfnIdentitySourceProps(put(self.0, "Configuration", value.into_expr()), Phase) }
     /// `PolicyStoreId`: text, required. Update: replacement.
-    pub fn policy_store_id(mut self, value: impl Arg<str>) -> CfnIdentitySourceProps<R0, Set> { self.0.set("PolicyStoreId", value.into_expr()); CfnIdentitySourceProps(self.0, Phase) }
+    pub fn policy_store_id(self, value: impl Arg<str>) -> CfnIdentitySourceProps<R0, Set> { CfnIdentitySourceProps(put(self.0, "PolicyStoreId", value.into_expr()), Phase) }
     /// `PrincipalEntityType`: text. Update: in place.
-    pub fn principal_entity_type(mut self, value: impl Arg<str>) -> Self { self.0.set("PrincipalEntityType", value.into_expr()); self }
+    pub fn principal_entity_type(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalEntityType", value.into_expr()), Phase) }
 }
 impl Done for CfnIdentitySourceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VerifiedPermissions::IdentitySource`.
 pub mod identity_source {
 use crate::cfn::support::*;
 /// The property type `CognitoGroupConfiguration` of `AWS::VerifiedPermissions::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-cognitogroupconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CognitoGroupConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CognitoGroupConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CognitoGroupConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CognitoGroupConfiguration<super::missing::GroupEntityType> { CognitoGroupConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CognitoGroupConfiguration<Missing<super::required::GroupEntityType>> { CognitoGroupConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CognitoGroupConfiguration<R0> {
     /// `GroupEntityType`: text, required. Update: in place.
-    pub fn group_entity_type(mut self, value: impl Arg<str>) -> CognitoGroupConfiguration<Set> { self.0.set("GroupEntityType", value.into_expr()); CognitoGroupConfiguration(self.0, Phase) }
+    pub fn group_entity_type(self, value: impl Arg<str>) -> CognitoGroupConfiguration<Set> { CognitoGroupConfiguration(put(self.0, "GroupEntityType", value.into_expr()), Phase) }
 }
 impl Done for CognitoGroupConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `CognitoUserPoolConfiguration` of `AWS::VerifiedPermissions::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-cognitouserpoolconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CognitoUserPoolConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CognitoUserPoolConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl CognitoUserPoolConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CognitoUserPoolConfiguration<super::missing::UserPoolArn> { CognitoUserPoolConfiguration(Bag::default(), Phase) }
+    pub fn new() -> CognitoUserPoolConfiguration<Missing<super::required::UserPoolArn>> { CognitoUserPoolConfiguration(Bag::default(), Phase) }
 }
 impl<R0> CognitoUserPoolConfiguration<R0> {
     /// `ClientIds`: list of text. Update: in place.
-    pub fn client_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ClientIds", value.into_expr()); self }
+    pub fn client_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClientIds", value.into_expr()), Phase) }
     /// `GroupConfiguration`: `CognitoGroupConfiguration`. Update: in place.
-    pub fn group_configuration(mut self, value: impl Arg<CognitoGroupConfiguration>) -> Self { self.0.set("GroupConfiguration", value.into_expr()); self }
+    pub fn group_configuration(self, value: impl Arg<CognitoGroupConfiguration>) -> Self { Self(put(self.0, "GroupConfiguration", value.into_expr()), Phase) }
     /// `UserPoolArn`: text, required. Update: in place.
-    pub fn user_pool_arn(mut self, value: impl Arg<str>) -> CognitoUserPoolConfiguration<Set> { self.0.set("UserPoolArn", value.into_expr()); CognitoUserPoolConfiguration(self.0, Phase) }
+    pub fn user_pool_arn(self, value: impl Arg<str>) -> CognitoUserPoolConfiguration<Set> { CognitoUserPoolConfiguration(put(self.0, "UserPoolArn", value.into_expr()), Phase) }
 }
 impl Done for CognitoUserPoolConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentitySourceConfiguration` of `AWS::VerifiedPermissions::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-identitysourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdentitySourceConfiguration(Bag);
+#[must_use] pub struct IdentitySourceConfiguration(Bag);
 impl IdentitySourceConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CognitoUserPoolConfiguration`: `CognitoUserPoolConfiguration`. Update: in place.
-    pub fn cognito_user_pool_configuration(mut self, value: impl Arg<CognitoUserPoolConfiguration>) -> Self { self.0.set("CognitoUserPoolConfiguration", value.into_expr()); self }
+    pub fn cognito_user_pool_configuration(self, value: impl Arg<CognitoUserPoolConfiguration>) -> Self { Self(put(self.0, "CognitoUserPoolConfiguration", value.into_expr())) }
     /// `OpenIdConnectConfiguration`: `OpenIdConnectConfiguration`. Update: in place.
-    pub fn open_id_connect_configuration(mut self, value: impl Arg<OpenIdConnectConfiguration>) -> Self { self.0.set("OpenIdConnectConfiguration", value.into_expr()); self }
+    pub fn open_id_connect_configuration(self, value: impl Arg<OpenIdConnectConfiguration>) -> Self { Self(put(self.0, "OpenIdConnectConfiguration", value.into_expr())) }
 }
 impl Done for IdentitySourceConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `IdentitySourceDetails` of `AWS::VerifiedPermissions::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-identitysourcedetails.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IdentitySourceDetails(Bag);
+#[must_use] pub struct IdentitySourceDetails(Bag);
 impl IdentitySourceDetails {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientIds`: list of text. Update: in place.
-    pub fn client_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ClientIds", value.into_expr()); self }
+    pub fn client_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClientIds", value.into_expr())) }
     /// `DiscoveryUrl`: text. Update: in place.
-    pub fn discovery_url(mut self, value: impl Arg<str>) -> Self { self.0.set("DiscoveryUrl", value.into_expr()); self }
+    pub fn discovery_url(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DiscoveryUrl", value.into_expr())) }
     /// `OpenIdIssuer`: `OpenIdIssuer`. Update: in place.
-    pub fn open_id_issuer(mut self, value: impl Arg<OpenIdIssuer>) -> Self { self.0.set("OpenIdIssuer", value.into_expr()); self }
+    pub fn open_id_issuer(self, value: impl Arg<OpenIdIssuer>) -> Self { Self(put(self.0, "OpenIdIssuer", value.into_expr())) }
     /// `UserPoolArn`: text. Update: in place.
-    pub fn user_pool_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("UserPoolArn", value.into_expr()); self }
+    pub fn user_pool_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "UserPoolArn", value.into_expr())) }
 }
 impl Done for IdentitySourceDetails { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenIdConnectAccessTokenConfiguration` of `AWS::VerifiedPermissions::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectaccesstokenconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenIdConnectAccessTokenConfiguration(Bag);
+#[must_use] pub struct OpenIdConnectAccessTokenConfiguration(Bag);
 impl OpenIdConnectAccessTokenConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Audiences`: list of text. Update: in place.
-    pub fn audiences(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("Audiences", value.into_expr()); self }
+    pub fn audiences(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "Audiences", value.into_expr())) }
     /// `PrincipalIdClaim`: text. Update: in place.
-    pub fn principal_id_claim(mut self, value: impl Arg<str>) -> Self { self.0.set("PrincipalIdClaim", value.into_expr()); self }
+    pub fn principal_id_claim(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalIdClaim", value.into_expr())) }
 }
 impl Done for OpenIdConnectAccessTokenConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenIdConnectConfiguration` of `AWS::VerifiedPermissions::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenIdConnectConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OpenIdConnectConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OpenIdConnectConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OpenIdConnectConfiguration<super::missing::Issuer, super::missing::TokenSelection> { OpenIdConnectConfiguration(Bag::default(), Phase) }
+    pub fn new() -> OpenIdConnectConfiguration<Missing<super::required::Issuer>, Missing<super::required::TokenSelection>> { OpenIdConnectConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> OpenIdConnectConfiguration<R0, R1> {
     /// `EntityIdPrefix`: text. Update: in place.
-    pub fn entity_id_prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("EntityIdPrefix", value.into_expr()); self }
+    pub fn entity_id_prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "EntityIdPrefix", value.into_expr()), Phase) }
     /// `GroupConfiguration`: `OpenIdConnectGroupConfiguration`. Update: in place.
-    pub fn group_configuration(mut self, value: impl Arg<OpenIdConnectGroupConfiguration>) -> Self { self.0.set("GroupConfiguration", value.into_expr()); self }
+    pub fn group_configuration(self, value: impl Arg<OpenIdConnectGroupConfiguration>) -> Self { Self(put(self.0, "GroupConfiguration", value.into_expr()), Phase) }
     /// `Issuer`: text, required. Update: in place.
-    pub fn issuer(mut self, value: impl Arg<str>) -> OpenIdConnectConfiguration<Set, R1> { self.0.set("Issuer", value.into_expr()); OpenIdConnectConfiguration(self.0, Phase) }
+    pub fn issuer(self, value: impl Arg<str>) -> OpenIdConnectConfiguration<Set, R1> { OpenIdConnectConfiguration(put(self.0, "Issuer", value.into_expr()), Phase) }
     /// `TokenSelection`: `OpenIdConnectTokenSelection`, required. Update: in place.
-    pub fn token_selection(mut self, value: impl Arg<OpenIdConnectTokenSelection>) -> OpenIdConnectConfiguration<R0, Set> { self.0.set("TokenSelection", value.into_expr()); OpenIdConnectConfiguration(self.0, Phase) }
+    pub fn token_selection(self, value: impl Arg<OpenIdConnectTokenSelection>) -> OpenIdConnectConfiguration<R0, Set> { OpenIdConnectConfiguration(put(self.0, "TokenSelection", value.into_expr()), Phase) }
 }
 impl Done for OpenIdConnectConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenIdConnectGroupConfiguration` of `AWS::VerifiedPermissions::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectgroupconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenIdConnectGroupConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct OpenIdConnectGroupConfiguration<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl OpenIdConnectGroupConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> OpenIdConnectGroupConfiguration<super::missing::GroupClaim, super::missing::GroupEntityType> { OpenIdConnectGroupConfiguration(Bag::default(), Phase) }
+    pub fn new() -> OpenIdConnectGroupConfiguration<Missing<super::required::GroupClaim>, Missing<super::required::GroupEntityType>> { OpenIdConnectGroupConfiguration(Bag::default(), Phase) }
 }
 impl<R0, R1> OpenIdConnectGroupConfiguration<R0, R1> {
     /// `GroupClaim`: text, required. Update: in place.
-    pub fn group_claim(mut self, value: impl Arg<str>) -> OpenIdConnectGroupConfiguration<Set, R1> { self.0.set("GroupClaim", value.into_expr()); OpenIdConnectGroupConfiguration(self.0, Phase) }
+    pub fn group_claim(self, value: impl Arg<str>) -> OpenIdConnectGroupConfiguration<Set, R1> { OpenIdConnectGroupConfiguration(put(self.0, "GroupClaim", value.into_expr()), Phase) }
     /// `GroupEntityType`: text, required. Update: in place.
-    pub fn group_entity_type(mut self, value: impl Arg<str>) -> OpenIdConnectGroupConfiguration<R0, Set> { self.0.set("GroupEntityType", value.into_expr()); OpenIdConnectGroupConfiguration(self.0, Phase) }
+    pub fn group_entity_type(self, value: impl Arg<str>) -> OpenIdConnectGroupConfiguration<R0, Set> { OpenIdConnectGroupConfiguration(put(self.0, "GroupEntityType", value.into_expr()), Phase) }
 }
 impl Done for OpenIdConnectGroupConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenIdConnectIdentityTokenConfiguration` of `AWS::VerifiedPermissions::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnectidentitytokenconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenIdConnectIdentityTokenConfiguration(Bag);
+#[must_use] pub struct OpenIdConnectIdentityTokenConfiguration(Bag);
 impl OpenIdConnectIdentityTokenConfiguration {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ClientIds`: list of text. Update: in place.
-    pub fn client_ids(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("ClientIds", value.into_expr()); self }
+    pub fn client_ids(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "ClientIds", value.into_expr())) }
     /// `PrincipalIdClaim`: text. Update: in place.
-    pub fn principal_id_claim(mut self, value: impl Arg<str>) -> Self { self.0.set("PrincipalIdClaim", value.into_expr()); self }
+    pub fn principal_id_claim(self, value: impl Arg<str>) -> Self { Self(put(self.0, "PrincipalIdClaim", value.into_expr())) }
 }
 impl Done for OpenIdConnectIdentityTokenConfiguration { fn into_props(self) -> Bag { self.0 } }
 /// The property type `OpenIdConnectTokenSelection` of `AWS::VerifiedPermissions::IdentitySource`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-identitysource-openidconnecttokenselection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct OpenIdConnectTokenSelection(Bag);
+#[must_use] pub struct OpenIdConnectTokenSelection(Bag);
 impl OpenIdConnectTokenSelection {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AccessTokenOnly`: `OpenIdConnectAccessTokenConfiguration`. Update: in place.
-    pub fn access_token_only(mut self, value: impl Arg<OpenIdConnectAccessTokenConfiguration>) -> Self { self.0.set("AccessTokenOnly", value.into_expr()); self }
+    pub fn access_token_only(self, value: impl Arg<OpenIdConnectAccessTokenConfiguration>) -> Self { Self(put(self.0, "AccessTokenOnly", value.into_expr())) }
     /// `IdentityTokenOnly`: `OpenIdConnectIdentityTokenConfiguration`. Update: in place.
-    pub fn identity_token_only(mut self, value: impl Arg<OpenIdConnectIdentityTokenConfiguration>) -> Self { self.0.set("IdentityTokenOnly", value.into_expr()); self }
+    pub fn identity_token_only(self, value: impl Arg<OpenIdConnectIdentityTokenConfiguration>) -> Self { Self(put(self.0, "IdentityTokenOnly", value.into_expr())) }
 }
 impl Done for OpenIdConnectTokenSelection { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `OpenIdIssuer` allows.
@@ -169,7 +169,7 @@ impl CfnPolicy {
     /// `AWS::VerifiedPermissions::Policy`
     pub const TYPE: &'static str = "AWS::VerifiedPermissions::Policy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnPolicyProps<R0, R1>) -> Self where CfnPolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `PolicyId`: text.
@@ -179,73 +179,73 @@ impl CfnPolicy {
 }
 impl Parent for CfnPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::VerifiedPermissions::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPolicyProps<missing::Definition, missing::PolicyStoreId> { CfnPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPolicyProps<Missing<required::Definition>, Missing<required::PolicyStoreId>> { CfnPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPolicyProps<R0, R1> {
     /// `Definition`: `PolicyDefinition`, required. Update: in place.
-    pub fn definition(mut self, value: impl Arg<policy::PolicyDefinition>) -> CfnPolicyProps<Set, R1> { self.0.set("Definition", value.into_expr()); CfnPolicyProps(self.0, Phase) }
+    pub fn definition(self, value: impl Arg<policy::PolicyDefinition>) -> CfnPolicyProps<Set, R1> { CfnPolicyProps(put(self.0, "Definition", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PolicyStoreId`: text, required. Update: replacement.
-    pub fn policy_store_id(mut self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set> { self.0.set("PolicyStoreId", value.into_expr()); CfnPolicyProps(self.0, Phase) }
+    pub fn policy_store_id(self, value: impl Arg<str>) -> CfnPolicyProps<R0, Set> { CfnPolicyProps(put(self.0, "PolicyStoreId", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VerifiedPermissions::Policy`.
 pub mod policy {
 use crate::cfn::support::*;
 /// The property type `EntityIdentifier` of `AWS::VerifiedPermissions::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-entityidentifier.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EntityIdentifier<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EntityIdentifier<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EntityIdentifier {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EntityIdentifier<super::missing::EntityId, super::missing::EntityType> { EntityIdentifier(Bag::default(), Phase) }
+    pub fn new() -> EntityIdentifier<Missing<super::required::EntityId>, Missing<super::required::EntityType>> { EntityIdentifier(Bag::default(), Phase) }
 }
 impl<R0, R1> EntityIdentifier<R0, R1> {
     /// `EntityId`: text, required. Update: in place.
-    pub fn entity_id(mut self, value: impl Arg<str>) -> EntityIdentifier<Set, R1> { self.0.set("EntityId", value.into_expr()); EntityIdentifier(self.0, Phase) }
+    pub fn entity_id(self, value: impl Arg<str>) -> EntityIdentifier<Set, R1> { EntityIdentifier(put(self.0, "EntityId", value.into_expr()), Phase) }
     /// `EntityType`: text, required. Update: in place.
-    pub fn entity_type(mut self, value: impl Arg<str>) -> EntityIdentifier<R0, Set> { self.0.set("EntityType", value.into_expr()); EntityIdentifier(self.0, Phase) }
+    pub fn entity_type(self, value: impl Arg<str>) -> EntityIdentifier<R0, Set> { EntityIdentifier(put(self.0, "EntityType", value.into_expr()), Phase) }
 }
 impl Done for EntityIdentifier { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PolicyDefinition` of `AWS::VerifiedPermissions::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-policydefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PolicyDefinition(Bag);
+#[must_use] pub struct PolicyDefinition(Bag);
 impl PolicyDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Static`: `StaticPolicyDefinition`. Update: in place.
-    pub fn static_(mut self, value: impl Arg<StaticPolicyDefinition>) -> Self { self.0.set("Static", value.into_expr()); self }
+    pub fn static_(self, value: impl Arg<StaticPolicyDefinition>) -> Self { Self(put(self.0, "Static", value.into_expr())) }
     /// `TemplateLinked`: `TemplateLinkedPolicyDefinition`. Update: in place.
-    pub fn template_linked(mut self, value: impl Arg<TemplateLinkedPolicyDefinition>) -> Self { self.0.set("TemplateLinked", value.into_expr()); self }
+    pub fn template_linked(self, value: impl Arg<TemplateLinkedPolicyDefinition>) -> Self { Self(put(self.0, "TemplateLinked", value.into_expr())) }
 }
 impl Done for PolicyDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `StaticPolicyDefinition` of `AWS::VerifiedPermissions::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-staticpolicydefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct StaticPolicyDefinition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct StaticPolicyDefinition<R0 = Set>(Bag, Phase<(R0,)>);
 impl StaticPolicyDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> StaticPolicyDefinition<super::missing::Statement> { StaticPolicyDefinition(Bag::default(), Phase) }
+    pub fn new() -> StaticPolicyDefinition<Missing<super::required::Statement>> { StaticPolicyDefinition(Bag::default(), Phase) }
 }
 impl<R0> StaticPolicyDefinition<R0> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Statement`: text, required. Update: in place.
-    pub fn statement(mut self, value: impl Arg<str>) -> StaticPolicyDefinition<Set> { self.0.set("Statement", value.into_expr()); StaticPolicyDefinition(self.0, Phase) }
+    pub fn statement(self, value: impl Arg<str>) -> StaticPolicyDefinition<Set> { StaticPolicyDefinition(put(self.0, "Statement", value.into_expr()), Phase) }
 }
 impl Done for StaticPolicyDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TemplateLinkedPolicyDefinition` of `AWS::VerifiedPermissions::Policy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policy-templatelinkedpolicydefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TemplateLinkedPolicyDefinition<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct TemplateLinkedPolicyDefinition<R0 = Set>(Bag, Phase<(R0,)>);
 impl TemplateLinkedPolicyDefinition {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> TemplateLinkedPolicyDefinition<super::missing::PolicyTemplateId> { TemplateLinkedPolicyDefinition(Bag::default(), Phase) }
+    pub fn new() -> TemplateLinkedPolicyDefinition<Missing<super::required::PolicyTemplateId>> { TemplateLinkedPolicyDefinition(Bag::default(), Phase) }
 }
 impl<R0> TemplateLinkedPolicyDefinition<R0> {
     /// `PolicyTemplateId`: text, required. Update: in place.
-    pub fn policy_template_id(mut self, value: impl Arg<str>) -> TemplateLinkedPolicyDefinition<Set> { self.0.set("PolicyTemplateId", value.into_expr()); TemplateLinkedPolicyDefinition(self.0, Phase) }
+    pub fn policy_template_id(self, value: impl Arg<str>) -> TemplateLinkedPolicyDefinition<Set> { TemplateLinkedPolicyDefinition(put(self.0, "PolicyTemplateId", value.into_expr()), Phase) }
     /// `Principal`: `EntityIdentifier`. Update: in place.
-    pub fn principal(mut self, value: impl Arg<EntityIdentifier>) -> Self { self.0.set("Principal", value.into_expr()); self }
+    pub fn principal(self, value: impl Arg<EntityIdentifier>) -> Self { Self(put(self.0, "Principal", value.into_expr()), Phase) }
     /// `Resource`: `EntityIdentifier`. Update: in place.
-    pub fn resource(mut self, value: impl Arg<EntityIdentifier>) -> Self { self.0.set("Resource", value.into_expr()); self }
+    pub fn resource(self, value: impl Arg<EntityIdentifier>) -> Self { Self(put(self.0, "Resource", value.into_expr()), Phase) }
 }
 impl Done for TemplateLinkedPolicyDefinition { fn into_props(self) -> Bag { self.0 } }
 }
@@ -255,10 +255,10 @@ impl CfnPolicyStore {
     /// `AWS::VerifiedPermissions::PolicyStore`
     pub const TYPE: &'static str = "AWS::VerifiedPermissions::PolicyStore";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnPolicyStoreProps<R0>) -> Self where CfnPolicyStoreProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyStoreProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `PolicyStoreId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `EncryptionState`: `EncryptionState`.
     pub fn attr_encryption_state(&self) -> Val<policy_store::EncryptionState> { self.0.get_att("EncryptionState") }
@@ -267,108 +267,108 @@ impl CfnPolicyStore {
 }
 impl Parent for CfnPolicyStore { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::VerifiedPermissions::PolicyStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policystore.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPolicyStoreProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnPolicyStoreProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnPolicyStoreProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPolicyStoreProps<missing::ValidationSettings> { CfnPolicyStoreProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPolicyStoreProps<Missing<required::ValidationSettings>> { CfnPolicyStoreProps(Bag::default(), Phase) }
 }
 impl<R0> CfnPolicyStoreProps<R0> {
     /// `DeletionProtection`: `DeletionProtection`. Update: in place.
-    pub fn deletion_protection(mut self, value: impl Arg<policy_store::DeletionProtection>) -> Self { self.0.set("DeletionProtection", value.into_expr()); self }
+    pub fn deletion_protection(self, value: impl Arg<policy_store::DeletionProtection>) -> Self { Self(put(self.0, "DeletionProtection", value.into_expr()), Phase) }
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `EncryptionSettings`: `EncryptionSettings`. Update: in place.
-    pub fn encryption_settings(mut self, value: impl Arg<policy_store::EncryptionSettings>) -> Self { self.0.set("EncryptionSettings", value.into_expr()); self }
+    pub fn encryption_settings(self, value: impl Arg<policy_store::EncryptionSettings>) -> Self { Self(put(self.0, "EncryptionSettings", value.into_expr()), Phase) }
     /// `Schema`: `SchemaDefinition`. Update: in place.
-    pub fn schema(mut self, value: impl Arg<policy_store::SchemaDefinition>) -> Self { self.0.set("Schema", value.into_expr()); self }
+    pub fn schema(self, value: impl Arg<policy_store::SchemaDefinition>) -> Self { Self(put(self.0, "Schema", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `ValidationSettings`: `ValidationSettings`, required. Update: in place.
-    pub fn validation_settings(mut self, value: impl Arg<policy_store::ValidationSettings>) -> CfnPolicyStoreProps<Set> { self.0.set("ValidationSettings", value.into_expr()); CfnPolicyStoreProps(self.0, Phase) }
+    pub fn validation_settings(self, value: impl Arg<policy_store::ValidationSettings>) -> CfnPolicyStoreProps<Set> { CfnPolicyStoreProps(put(self.0, "ValidationSettings", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyStoreProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VerifiedPermissions::PolicyStore`.
 pub mod policy_store {
 use crate::cfn::support::*;
 /// The property type `DeletionProtection` of `AWS::VerifiedPermissions::PolicyStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-deletionprotection.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DeletionProtection<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct DeletionProtection<R0 = Set>(Bag, Phase<(R0,)>);
 impl DeletionProtection {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DeletionProtection<super::missing::Mode> { DeletionProtection(Bag::default(), Phase) }
+    pub fn new() -> DeletionProtection<Missing<super::required::Mode>> { DeletionProtection(Bag::default(), Phase) }
 }
 impl<R0> DeletionProtection<R0> {
     /// `Mode`: `Mode`, required. Update: in place.
-    pub fn mode(mut self, value: impl Arg<Mode>) -> DeletionProtection<Set> { self.0.set("Mode", value.into_expr()); DeletionProtection(self.0, Phase) }
+    pub fn mode(self, value: impl Arg<Mode>) -> DeletionProtection<Set> { DeletionProtection(put(self.0, "Mode", value.into_expr()), Phase) }
 }
 impl Done for DeletionProtection { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionSettings` of `AWS::VerifiedPermissions::PolicyStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-encryptionsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionSettings(Bag);
+#[must_use] pub struct EncryptionSettings(Bag);
 impl EncryptionSettings {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Default`: JSON. Update: in place.
-    pub fn default(mut self, value: impl Arg<Any>) -> Self { self.0.set("Default", value.into_expr()); self }
+    pub fn default(self, value: impl Arg<Any>) -> Self { Self(put(self.0, "Default", value.into_expr())) }
     /// `KmsEncryptionSettings`: `KmsEncryptionSettings`. Update: in place.
-    pub fn kms_encryption_settings(mut self, value: impl Arg<KmsEncryptionSettings>) -> Self { self.0.set("KmsEncryptionSettings", value.into_expr()); self }
+    pub fn kms_encryption_settings(self, value: impl Arg<KmsEncryptionSettings>) -> Self { Self(put(self.0, "KmsEncryptionSettings", value.into_expr())) }
 }
 impl Done for EncryptionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `EncryptionState` of `AWS::VerifiedPermissions::PolicyStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-encryptionstate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct EncryptionState<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct EncryptionState<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl EncryptionState {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> EncryptionState<super::missing::Default, super::missing::KmsEncryptionState> { EncryptionState(Bag::default(), Phase) }
+    pub fn new() -> EncryptionState<Missing<super::required::Default>, Missing<super::required::KmsEncryptionState>> { EncryptionState(Bag::default(), Phase) }
 }
 impl<R0, R1> EncryptionState<R0, R1> {
     /// `Default`: JSON, required. Update: in place.
-    pub fn default(mut self, value: impl Arg<Any>) -> EncryptionState<Set, R1> { self.0.set("Default", value.into_expr()); EncryptionState(self.0, Phase) }
+    pub fn default(self, value: impl Arg<Any>) -> EncryptionState<Set, R1> { EncryptionState(put(self.0, "Default", value.into_expr()), Phase) }
     /// `KmsEncryptionState`: `KmsEncryptionState`, required. Update: in place.
-    pub fn kms_encryption_state(mut self, value: impl Arg<KmsEncryptionState>) -> EncryptionState<R0, Set> { self.0.set("KmsEncryptionState", value.into_expr()); EncryptionState(self.0, Phase) }
+    pub fn kms_encryption_state(self, value: impl Arg<KmsEncryptionState>) -> EncryptionState<R0, Set> { EncryptionState(put(self.0, "KmsEncryptionState", value.into_expr()), Phase) }
 }
 impl Done for EncryptionState { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KmsEncryptionSettings` of `AWS::VerifiedPermissions::PolicyStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-kmsencryptionsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KmsEncryptionSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct KmsEncryptionSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl KmsEncryptionSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KmsEncryptionSettings<super::missing::Key> { KmsEncryptionSettings(Bag::default(), Phase) }
+    pub fn new() -> KmsEncryptionSettings<Missing<super::required::Key>> { KmsEncryptionSettings(Bag::default(), Phase) }
 }
 impl<R0> KmsEncryptionSettings<R0> {
     /// `EncryptionContext`: map of text. Update: in place.
-    pub fn encryption_context(mut self, value: impl Arg<Dict<str>>) -> Self { self.0.set("EncryptionContext", value.into_expr()); self }
+    pub fn encryption_context(self, value: impl Arg<Dict<str>>) -> Self { Self(put(self.0, "EncryptionContext", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> KmsEncryptionSettings<Set> { self.0.set("Key", value.into_expr()); KmsEncryptionSettings(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> KmsEncryptionSettings<Set> { KmsEncryptionSettings(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for KmsEncryptionSettings { fn into_props(self) -> Bag { self.0 } }
 /// The property type `KmsEncryptionState` of `AWS::VerifiedPermissions::PolicyStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-kmsencryptionstate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct KmsEncryptionState<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct KmsEncryptionState<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl KmsEncryptionState {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> KmsEncryptionState<super::missing::EncryptionContext, super::missing::Key> { KmsEncryptionState(Bag::default(), Phase) }
+    pub fn new() -> KmsEncryptionState<Missing<super::required::EncryptionContext>, Missing<super::required::Key>> { KmsEncryptionState(Bag::default(), Phase) }
 }
 impl<R0, R1> KmsEncryptionState<R0, R1> {
     /// `EncryptionContext`: map of text, required. Update: in place.
-    pub fn encryption_context(mut self, value: impl Arg<Dict<str>>) -> KmsEncryptionState<Set, R1> { self.0.set("EncryptionContext", value.into_expr()); KmsEncryptionState(self.0, Phase) }
+    pub fn encryption_context(self, value: impl Arg<Dict<str>>) -> KmsEncryptionState<Set, R1> { KmsEncryptionState(put(self.0, "EncryptionContext", value.into_expr()), Phase) }
     /// `Key`: text, required. Update: in place.
-    pub fn key(mut self, value: impl Arg<str>) -> KmsEncryptionState<R0, Set> { self.0.set("Key", value.into_expr()); KmsEncryptionState(self.0, Phase) }
+    pub fn key(self, value: impl Arg<str>) -> KmsEncryptionState<R0, Set> { KmsEncryptionState(put(self.0, "Key", value.into_expr()), Phase) }
 }
 impl Done for KmsEncryptionState { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SchemaDefinition` of `AWS::VerifiedPermissions::PolicyStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-schemadefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SchemaDefinition(Bag);
+#[must_use] pub struct SchemaDefinition(Bag);
 impl SchemaDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `CedarJson`: text. Update: in place.
-    pub fn cedar_json(mut self, value: impl Arg<str>) -> Self { self.0.set("CedarJson", value.into_expr()); self }
+    pub fn cedar_json(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CedarJson", value.into_expr())) }
 }
 impl Done for SchemaDefinition { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ValidationSettings` of `AWS::VerifiedPermissions::PolicyStore`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-verifiedpermissions-policystore-validationsettings.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ValidationSettings<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ValidationSettings<R0 = Set>(Bag, Phase<(R0,)>);
 impl ValidationSettings {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ValidationSettings<super::missing::Mode> { ValidationSettings(Bag::default(), Phase) }
+    pub fn new() -> ValidationSettings<Missing<super::required::Mode>> { ValidationSettings(Bag::default(), Phase) }
 }
 impl<R0> ValidationSettings<R0> {
     /// `Mode`: `ValidationSettingsMode`, required. Update: in place.
-    pub fn mode(mut self, value: impl Arg<ValidationSettingsMode>) -> ValidationSettings<Set> { self.0.set("Mode", value.into_expr()); ValidationSettings(self.0, Phase) }
+    pub fn mode(self, value: impl Arg<ValidationSettingsMode>) -> ValidationSettings<Set> { ValidationSettings(put(self.0, "Mode", value.into_expr()), Phase) }
 }
 impl Done for ValidationSettings { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Mode` allows.
@@ -382,22 +382,22 @@ impl CfnPolicyStoreAlias {
     /// `AWS::VerifiedPermissions::PolicyStoreAlias`
     pub const TYPE: &'static str = "AWS::VerifiedPermissions::PolicyStoreAlias";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnPolicyStoreAliasProps<R0, R1>) -> Self where CfnPolicyStoreAliasProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyStoreAliasProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `AliasName`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
 }
 impl Parent for CfnPolicyStoreAlias { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::VerifiedPermissions::PolicyStoreAlias`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policystorealias.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPolicyStoreAliasProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnPolicyStoreAliasProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnPolicyStoreAliasProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPolicyStoreAliasProps<missing::AliasName, missing::PolicyStoreId> { CfnPolicyStoreAliasProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPolicyStoreAliasProps<Missing<required::AliasName>, Missing<required::PolicyStoreId>> { CfnPolicyStoreAliasProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPolicyStoreAliasProps<R0, R1> {
     /// `AliasName`: text, required. Update: replacement.
-    pub fn alias_name(mut self, value: impl Arg<str>) -> CfnPolicyStoreAliasProps<Set, R1> { self.0.set("AliasName", value.into_expr()); CfnPolicyStoreAliasProps(self.0, Phase) }
+    pub fn alias_name(self, value: impl Arg<str>) -> CfnPolicyStoreAliasProps<Set, R1> { CfnPolicyStoreAliasProps(put(self.0, "AliasName", value.into_expr()), Phase) }
     /// `PolicyStoreId`: text, required. Update: replacement.
-    pub fn policy_store_id(mut self, value: impl Arg<str>) -> CfnPolicyStoreAliasProps<R0, Set> { self.0.set("PolicyStoreId", value.into_expr()); CfnPolicyStoreAliasProps(self.0, Phase) }
+    pub fn policy_store_id(self, value: impl Arg<str>) -> CfnPolicyStoreAliasProps<R0, Set> { CfnPolicyStoreAliasProps(put(self.0, "PolicyStoreId", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyStoreAliasProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::VerifiedPermissions::PolicyTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policytemplate.html)
@@ -406,7 +406,7 @@ impl CfnPolicyTemplate {
     /// `AWS::VerifiedPermissions::PolicyTemplate`
     pub const TYPE: &'static str = "AWS::VerifiedPermissions::PolicyTemplate";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnPolicyTemplateProps<R0, R1>) -> Self where CfnPolicyTemplateProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnPolicyTemplateProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `PolicyTemplateId`: text.
@@ -414,21 +414,21 @@ impl CfnPolicyTemplate {
 }
 impl Parent for CfnPolicyTemplate { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::VerifiedPermissions::PolicyTemplate`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-verifiedpermissions-policytemplate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnPolicyTemplateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnPolicyTemplateProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnPolicyTemplateProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnPolicyTemplateProps<missing::PolicyStoreId, missing::Statement> { CfnPolicyTemplateProps(Bag::default(), Phase) }
+    pub fn new() -> CfnPolicyTemplateProps<Missing<required::PolicyStoreId>, Missing<required::Statement>> { CfnPolicyTemplateProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnPolicyTemplateProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PolicyStoreId`: text, required. Update: replacement.
-    pub fn policy_store_id(mut self, value: impl Arg<str>) -> CfnPolicyTemplateProps<Set, R1> { self.0.set("PolicyStoreId", value.into_expr()); CfnPolicyTemplateProps(self.0, Phase) }
+    pub fn policy_store_id(self, value: impl Arg<str>) -> CfnPolicyTemplateProps<Set, R1> { CfnPolicyTemplateProps(put(self.0, "PolicyStoreId", value.into_expr()), Phase) }
     /// `Statement`: text, required. Update: in place.
-    pub fn statement(mut self, value: impl Arg<str>) -> CfnPolicyTemplateProps<R0, Set> { self.0.set("Statement", value.into_expr()); CfnPolicyTemplateProps(self.0, Phase) }
+    pub fn statement(self, value: impl Arg<str>) -> CfnPolicyTemplateProps<R0, Set> { CfnPolicyTemplateProps(put(self.0, "Statement", value.into_expr()), Phase) }
 }
 impl Done for CfnPolicyTemplateProps { fn into_props(self) -> Bag { self.0 } }
-/// Required properties that are not set yet.
-pub mod missing { markers! { AliasName, Configuration, Default, Definition, EncryptionContext, EntityId, EntityType, GroupClaim, GroupEntityType, Issuer, Key, KmsEncryptionState, Mode, PolicyStoreId, PolicyTemplateId, Statement, TokenSelection, UserPoolArn, ValidationSettings } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { AliasName, Configuration, Default, Definition, EncryptionContext, EntityId, EntityType, GroupClaim, GroupEntityType, Issuer, Key, KmsEncryptionState, Mode, PolicyStoreId, PolicyTemplateId, Statement, TokenSelection, UserPoolArn, ValidationSettings } }

@@ -10,7 +10,7 @@ impl CfnDomain {
     /// `AWS::VoiceID::Domain`
     pub const TYPE: &'static str = "AWS::VoiceID::Domain";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnDomainProps<R0, R1>) -> Self where CfnDomainProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `DomainId`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `DomainId`: text.
@@ -18,36 +18,36 @@ impl CfnDomain {
 }
 impl Parent for CfnDomain { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::VoiceID::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-voiceid-domain.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDomainProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnDomainProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnDomainProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDomainProps<missing::Name, missing::ServerSideEncryptionConfiguration> { CfnDomainProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDomainProps<Missing<required::Name>, Missing<required::ServerSideEncryptionConfiguration>> { CfnDomainProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnDomainProps<R0, R1> {
     /// `Description`: text. Update: in place.
-    pub fn description(mut self, value: impl Arg<str>) -> Self { self.0.set("Description", value.into_expr()); self }
+    pub fn description(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Description", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnDomainProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnDomainProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnDomainProps<Set, R1> { CfnDomainProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ServerSideEncryptionConfiguration`: `ServerSideEncryptionConfiguration`, required. Update: in place.
-    pub fn server_side_encryption_configuration(mut self, value: impl Arg<domain::ServerSideEncryptionConfiguration>) -> CfnDomainProps<R0, Set> { self.0.set("ServerSideEncryptionConfiguration", value.into_expr()); CfnDomainProps(self.0, Phase) }
+    pub fn server_side_encryption_configuration(self, value: impl Arg<domain::ServerSideEncryptionConfiguration>) -> CfnDomainProps<R0, Set> { CfnDomainProps(put(self.0, "ServerSideEncryptionConfiguration", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VoiceID::Domain`.
 pub mod domain {
 use crate::cfn::support::*;
 /// The property type `ServerSideEncryptionConfiguration` of `AWS::VoiceID::Domain`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-voiceid-domain-serversideencryptionconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ServerSideEncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct ServerSideEncryptionConfiguration<R0 = Set>(Bag, Phase<(R0,)>);
 impl ServerSideEncryptionConfiguration {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ServerSideEncryptionConfiguration<super::missing::KmsKeyId> { ServerSideEncryptionConfiguration(Bag::default(), Phase) }
+    pub fn new() -> ServerSideEncryptionConfiguration<Missing<super::required::KmsKeyId>> { ServerSideEncryptionConfiguration(Bag::default(), Phase) }
 }
 impl<R0> ServerSideEncryptionConfiguration<R0> {
-    /// `KmsKeyId`: text, required. Update: in place.
-    pub fn kms_key_id(mut self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> ServerSideEncryptionConfiguration<Set> { self.0.set("KmsKeyId", value.into_expr()); ServerSideEncryptionConfiguration(self.0, Phase) }
+    /// `KmsKeyId`: `KmsAliasNameOrKeyArnOrKeyId`, required. Update: in place.
+    pub fn kms_key_id(self, value: impl Arg<kind::KmsAliasNameOrKeyArnOrKeyId>) -> ServerSideEncryptionConfiguration<Set> { ServerSideEncryptionConfiguration(put(self.0, "KmsKeyId", value.into_expr()), Phase) }
 }
 impl Done for ServerSideEncryptionConfiguration { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { KmsKeyId, Name, ServerSideEncryptionConfiguration } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { KmsKeyId, Name, ServerSideEncryptionConfiguration } }

@@ -10,34 +10,34 @@ impl CfnAccessLogSubscription {
     /// `AWS::VpcLattice::AccessLogSubscription`
     pub const TYPE: &'static str = "AWS::VpcLattice::AccessLogSubscription";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnAccessLogSubscriptionProps<R0>) -> Self where CfnAccessLogSubscriptionProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAccessLogSubscriptionProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ResourceArn`: text.
+    /// The attribute `ResourceArn`: `OtherArn`.
     pub fn attr_resource_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ResourceArn") }
     /// The attribute `ResourceId`: text.
     pub fn attr_resource_id(&self) -> Val<str> { self.0.get_att("ResourceId") }
 }
 impl Parent for CfnAccessLogSubscription { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::VpcLattice::AccessLogSubscription`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-accesslogsubscription.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAccessLogSubscriptionProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnAccessLogSubscriptionProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnAccessLogSubscriptionProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAccessLogSubscriptionProps<missing::DestinationArn> { CfnAccessLogSubscriptionProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAccessLogSubscriptionProps<Missing<required::DestinationArn>> { CfnAccessLogSubscriptionProps(Bag::default(), Phase) }
 }
 impl<R0> CfnAccessLogSubscriptionProps<R0> {
     /// `DestinationArn`: text, required. Update: in place.
-    pub fn destination_arn(mut self, value: impl Arg<str>) -> CfnAccessLogSubscriptionProps<Set> { self.0.set("DestinationArn", value.into_expr()); CfnAccessLogSubscriptionProps(self.0, Phase) }
+    pub fn destination_arn(self, value: impl Arg<str>) -> CfnAccessLogSubscriptionProps<Set> { CfnAccessLogSubscriptionProps(put(self.0, "DestinationArn", value.into_expr()), Phase) }
     /// `ResourceIdentifier`: text. Update: replacement.
-    pub fn resource_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceIdentifier", value.into_expr()); self }
+    pub fn resource_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceIdentifier", value.into_expr()), Phase) }
     /// `ServiceNetworkLogType`: `ServiceNetworkLogType`. Update: in place.
-    pub fn service_network_log_type(mut self, value: impl Arg<access_log_subscription::ServiceNetworkLogType>) -> Self { self.0.set("ServiceNetworkLogType", value.into_expr()); self }
+    pub fn service_network_log_type(self, value: impl Arg<access_log_subscription::ServiceNetworkLogType>) -> Self { Self(put(self.0, "ServiceNetworkLogType", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnAccessLogSubscriptionProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::AccessLogSubscription`.
@@ -52,7 +52,7 @@ impl CfnAuthPolicy {
     /// `AWS::VpcLattice::AuthPolicy`
     pub const TYPE: &'static str = "AWS::VpcLattice::AuthPolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnAuthPolicyProps<R0, R1>) -> Self where CfnAuthPolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnAuthPolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceIdentifier`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `State`: text.
@@ -60,16 +60,16 @@ impl CfnAuthPolicy {
 }
 impl Parent for CfnAuthPolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::VpcLattice::AuthPolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-authpolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnAuthPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnAuthPolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnAuthPolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnAuthPolicyProps<missing::Policy, missing::ResourceIdentifier> { CfnAuthPolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnAuthPolicyProps<Missing<required::Policy>, Missing<required::ResourceIdentifier>> { CfnAuthPolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnAuthPolicyProps<R0, R1> {
     /// `Policy`: JSON, required. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Any>) -> CfnAuthPolicyProps<Set, R1> { self.0.set("Policy", value.into_expr()); CfnAuthPolicyProps(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnAuthPolicyProps<Set, R1> { CfnAuthPolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `ResourceIdentifier`: text, required. Update: replacement.
-    pub fn resource_identifier(mut self, value: impl Arg<str>) -> CfnAuthPolicyProps<R0, Set> { self.0.set("ResourceIdentifier", value.into_expr()); CfnAuthPolicyProps(self.0, Phase) }
+    pub fn resource_identifier(self, value: impl Arg<str>) -> CfnAuthPolicyProps<R0, Set> { CfnAuthPolicyProps(put(self.0, "ResourceIdentifier", value.into_expr()), Phase) }
 }
 impl Done for CfnAuthPolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::VpcLattice::DomainVerification`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-domainverification.html)
@@ -78,10 +78,10 @@ impl CfnDomainVerification {
     /// `AWS::VpcLattice::DomainVerification`
     pub const TYPE: &'static str = "AWS::VpcLattice::DomainVerification";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnDomainVerificationProps<R0>) -> Self where CfnDomainVerificationProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnDomainVerificationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
@@ -92,30 +92,30 @@ impl CfnDomainVerification {
 }
 impl Parent for CfnDomainVerification { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::VpcLattice::DomainVerification`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-domainverification.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnDomainVerificationProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnDomainVerificationProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnDomainVerificationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnDomainVerificationProps<missing::DomainName> { CfnDomainVerificationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnDomainVerificationProps<Missing<required::DomainName>> { CfnDomainVerificationProps(Bag::default(), Phase) }
 }
 impl<R0> CfnDomainVerificationProps<R0> {
     /// `DomainName`: text, required. Update: replacement.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> CfnDomainVerificationProps<Set> { self.0.set("DomainName", value.into_expr()); CfnDomainVerificationProps(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> CfnDomainVerificationProps<Set> { CfnDomainVerificationProps(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnDomainVerificationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::DomainVerification`.
 pub mod domain_verification {
 use crate::cfn::support::*;
 /// The property type `TxtMethodConfig` of `AWS::VpcLattice::DomainVerification`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-domainverification-txtmethodconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TxtMethodConfig(Bag);
+#[must_use] pub struct TxtMethodConfig(Bag);
 impl TxtMethodConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `name`: text. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "name", value.into_expr())) }
     /// `value`: text. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> Self { self.0.set("value", value.into_expr()); self }
+    pub fn value(self, value: impl Arg<str>) -> Self { Self(put(self.0, "value", value.into_expr())) }
 }
 impl Done for TxtMethodConfig { fn into_props(self) -> Bag { self.0 } }
 }
@@ -125,87 +125,87 @@ impl CfnListener {
     /// `AWS::VpcLattice::Listener`
     pub const TYPE: &'static str = "AWS::VpcLattice::Listener";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnListenerProps<R0, R1>) -> Self where CfnListenerProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnListenerProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ServiceArn`: text.
+    /// The attribute `ServiceArn`: `OtherArn`.
     pub fn attr_service_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ServiceArn") }
     /// The attribute `ServiceId`: text.
     pub fn attr_service_id(&self) -> Val<str> { self.0.get_att("ServiceId") }
 }
 impl Parent for CfnListener { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::VpcLattice::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-listener.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnListenerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnListenerProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnListenerProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnListenerProps<missing::DefaultAction, missing::Protocol> { CfnListenerProps(Bag::default(), Phase) }
+    pub fn new() -> CfnListenerProps<Missing<required::DefaultAction>, Missing<required::Protocol>> { CfnListenerProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnListenerProps<R0, R1> {
     /// `DefaultAction`: `DefaultAction`, required. Update: in place.
-    pub fn default_action(mut self, value: impl Arg<listener::DefaultAction>) -> CfnListenerProps<Set, R1> { self.0.set("DefaultAction", value.into_expr()); CfnListenerProps(self.0, Phase) }
+    pub fn default_action(self, value: impl Arg<listener::DefaultAction>) -> CfnListenerProps<Set, R1> { CfnListenerProps(put(self.0, "DefaultAction", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Port`: integer. Update: replacement.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
     /// `Protocol`: `Protocol`, required. Update: replacement.
-    pub fn protocol(mut self, value: impl Arg<listener::Protocol>) -> CfnListenerProps<R0, Set> { self.0.set("Protocol", value.into_expr()); CfnListenerProps(self.0, Phase) }
+    pub fn protocol(self, value: impl Arg<listener::Protocol>) -> CfnListenerProps<R0, Set> { CfnListenerProps(put(self.0, "Protocol", value.into_expr()), Phase) }
     /// `ServiceIdentifier`: text. Update: replacement.
-    pub fn service_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceIdentifier", value.into_expr()); self }
+    pub fn service_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceIdentifier", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnListenerProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::Listener`.
 pub mod listener {
 use crate::cfn::support::*;
 /// The property type `DefaultAction` of `AWS::VpcLattice::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-listener-defaultaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DefaultAction(Bag);
+#[must_use] pub struct DefaultAction(Bag);
 impl DefaultAction {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FixedResponse`: `FixedResponse`. Update: in place.
-    pub fn fixed_response(mut self, value: impl Arg<FixedResponse>) -> Self { self.0.set("FixedResponse", value.into_expr()); self }
+    pub fn fixed_response(self, value: impl Arg<FixedResponse>) -> Self { Self(put(self.0, "FixedResponse", value.into_expr())) }
     /// `Forward`: `Forward`. Update: in place.
-    pub fn forward(mut self, value: impl Arg<Forward>) -> Self { self.0.set("Forward", value.into_expr()); self }
+    pub fn forward(self, value: impl Arg<Forward>) -> Self { Self(put(self.0, "Forward", value.into_expr())) }
 }
 impl Done for DefaultAction { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FixedResponse` of `AWS::VpcLattice::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-listener-fixedresponse.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FixedResponse<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FixedResponse<R0 = Set>(Bag, Phase<(R0,)>);
 impl FixedResponse {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FixedResponse<super::missing::StatusCode> { FixedResponse(Bag::default(), Phase) }
+    pub fn new() -> FixedResponse<Missing<super::required::StatusCode>> { FixedResponse(Bag::default(), Phase) }
 }
 impl<R0> FixedResponse<R0> {
     /// `StatusCode`: integer, required. Update: in place.
-    pub fn status_code(mut self, value: impl Arg<i64>) -> FixedResponse<Set> { self.0.set("StatusCode", value.into_expr()); FixedResponse(self.0, Phase) }
+    pub fn status_code(self, value: impl Arg<i64>) -> FixedResponse<Set> { FixedResponse(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for FixedResponse { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Forward` of `AWS::VpcLattice::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-listener-forward.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Forward<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Forward<R0 = Set>(Bag, Phase<(R0,)>);
 impl Forward {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Forward<super::missing::TargetGroups> { Forward(Bag::default(), Phase) }
+    pub fn new() -> Forward<Missing<super::required::TargetGroups>> { Forward(Bag::default(), Phase) }
 }
 impl<R0> Forward<R0> {
     /// `TargetGroups`: list of `WeightedTargetGroup`, required. Update: in place.
-    pub fn target_groups(mut self, value: impl Arg<Arr<WeightedTargetGroup>>) -> Forward<Set> { self.0.set("TargetGroups", value.into_expr()); Forward(self.0, Phase) }
+    pub fn target_groups(self, value: impl Arg<Arr<WeightedTargetGroup>>) -> Forward<Set> { Forward(put(self.0, "TargetGroups", value.into_expr()), Phase) }
 }
 impl Done for Forward { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WeightedTargetGroup` of `AWS::VpcLattice::Listener`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-listener-weightedtargetgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WeightedTargetGroup<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WeightedTargetGroup<R0 = Set>(Bag, Phase<(R0,)>);
 impl WeightedTargetGroup {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WeightedTargetGroup<super::missing::TargetGroupIdentifier> { WeightedTargetGroup(Bag::default(), Phase) }
+    pub fn new() -> WeightedTargetGroup<Missing<super::required::TargetGroupIdentifier>> { WeightedTargetGroup(Bag::default(), Phase) }
 }
 impl<R0> WeightedTargetGroup<R0> {
     /// `TargetGroupIdentifier`: text, required. Update: in place.
-    pub fn target_group_identifier(mut self, value: impl Arg<str>) -> WeightedTargetGroup<Set> { self.0.set("TargetGroupIdentifier", value.into_expr()); WeightedTargetGroup(self.0, Phase) }
+    pub fn target_group_identifier(self, value: impl Arg<str>) -> WeightedTargetGroup<Set> { WeightedTargetGroup(put(self.0, "TargetGroupIdentifier", value.into_expr()), Phase) }
     /// `Weight`: integer. Update: in place.
-    pub fn weight(mut self, value: impl Arg<i64>) -> Self { self.0.set("Weight", value.into_expr()); self }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for WeightedTargetGroup { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Protocol` allows.
@@ -217,90 +217,90 @@ impl CfnResourceConfiguration {
     /// `AWS::VpcLattice::ResourceConfiguration`
     pub const TYPE: &'static str = "AWS::VpcLattice::ResourceConfiguration";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResourceConfigurationProps<R0, R1>) -> Self where CfnResourceConfigurationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceConfigurationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnResourceConfiguration { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::VpcLattice::ResourceConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourceconfiguration.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourceConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResourceConfigurationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResourceConfigurationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourceConfigurationProps<missing::Name, missing::ResourceConfigurationType> { CfnResourceConfigurationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourceConfigurationProps<Missing<required::Name>, Missing<required::ResourceConfigurationType>> { CfnResourceConfigurationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourceConfigurationProps<R0, R1> {
     /// `AllowAssociationToSharableServiceNetwork`: boolean. Update: in place.
-    pub fn allow_association_to_sharable_service_network(mut self, value: impl Arg<bool>) -> Self { self.0.set("AllowAssociationToSharableServiceNetwork", value.into_expr()); self }
+    pub fn allow_association_to_sharable_service_network(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "AllowAssociationToSharableServiceNetwork", value.into_expr()), Phase) }
     /// `CustomDomainName`: text. Update: replacement.
-    pub fn custom_domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomDomainName", value.into_expr()); self }
+    pub fn custom_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomDomainName", value.into_expr()), Phase) }
     /// `DomainVerificationId`: text. Update: replacement.
-    pub fn domain_verification_id(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainVerificationId", value.into_expr()); self }
+    pub fn domain_verification_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainVerificationId", value.into_expr()), Phase) }
     /// `GroupDomain`: text. Update: replacement.
-    pub fn group_domain(mut self, value: impl Arg<str>) -> Self { self.0.set("GroupDomain", value.into_expr()); self }
+    pub fn group_domain(self, value: impl Arg<str>) -> Self { Self(put(self.0, "GroupDomain", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnResourceConfigurationProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnResourceConfigurationProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnResourceConfigurationProps<Set, R1> { CfnResourceConfigurationProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `PortRanges`: list of text. Update: in place.
-    pub fn port_ranges(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PortRanges", value.into_expr()); self }
+    pub fn port_ranges(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PortRanges", value.into_expr()), Phase) }
     /// `ProtocolType`: `ProtocolType`. Update: replacement.
-    pub fn protocol_type(mut self, value: impl Arg<resource_configuration::ProtocolType>) -> Self { self.0.set("ProtocolType", value.into_expr()); self }
+    pub fn protocol_type(self, value: impl Arg<resource_configuration::ProtocolType>) -> Self { Self(put(self.0, "ProtocolType", value.into_expr()), Phase) }
     /// `ResourceConfigurationAuthType`: `ResourceConfigurationAuthType`. Update: replacement.
-    pub fn resource_configuration_auth_type(mut self, value: impl Arg<resource_configuration::ResourceConfigurationAuthType>) -> Self { self.0.set("ResourceConfigurationAuthType", value.into_expr()); self }
+    pub fn resource_configuration_auth_type(self, value: impl Arg<resource_configuration::ResourceConfigurationAuthType>) -> Self { Self(put(self.0, "ResourceConfigurationAuthType", value.into_expr()), Phase) }
     /// `ResourceConfigurationDefinition`: `ResourceConfigurationDefinition`. Update: in place.
-    pub fn resource_configuration_definition(mut self, value: impl Arg<resource_configuration::ResourceConfigurationDefinition>) -> Self { self.0.set("ResourceConfigurationDefinition", value.into_expr()); self }
+    pub fn resource_configuration_definition(self, value: impl Arg<resource_configuration::ResourceConfigurationDefinition>) -> Self { Self(put(self.0, "ResourceConfigurationDefinition", value.into_expr()), Phase) }
     /// `ResourceConfigurationGroupId`: text. Update: in place.
-    pub fn resource_configuration_group_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceConfigurationGroupId", value.into_expr()); self }
+    pub fn resource_configuration_group_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceConfigurationGroupId", value.into_expr()), Phase) }
     /// `ResourceConfigurationType`: `ResourceConfigurationType`, required. Update: replacement.
-    pub fn resource_configuration_type(mut self, value: impl Arg<resource_configuration::ResourceConfigurationType>) -> CfnResourceConfigurationProps<R0, Set> { self.0.set("ResourceConfigurationType", value.into_expr()); CfnResourceConfigurationProps(self.0, Phase) }
+    pub fn resource_configuration_type(self, value: impl Arg<resource_configuration::ResourceConfigurationType>) -> CfnResourceConfigurationProps<R0, Set> { CfnResourceConfigurationProps(put(self.0, "ResourceConfigurationType", value.into_expr()), Phase) }
     /// `ResourceGatewayId`: text. Update: replacement.
-    pub fn resource_gateway_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceGatewayId", value.into_expr()); self }
+    pub fn resource_gateway_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceGatewayId", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceConfigurationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::ResourceConfiguration`.
 pub mod resource_configuration {
 use crate::cfn::support::*;
 /// The property type `CidrResource` of `AWS::VpcLattice::ResourceConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-resourceconfiguration-cidrresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CidrResource<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CidrResource<R0 = Set>(Bag, Phase<(R0,)>);
 impl CidrResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CidrResource<super::missing::CidrRanges> { CidrResource(Bag::default(), Phase) }
+    pub fn new() -> CidrResource<Missing<super::required::CidrRanges>> { CidrResource(Bag::default(), Phase) }
 }
 impl<R0> CidrResource<R0> {
     /// `CidrRanges`: list of text, required. Update: in place.
-    pub fn cidr_ranges(mut self, value: impl Arg<Arr<str>>) -> CidrResource<Set> { self.0.set("CidrRanges", value.into_expr()); CidrResource(self.0, Phase) }
+    pub fn cidr_ranges(self, value: impl Arg<Arr<str>>) -> CidrResource<Set> { CidrResource(put(self.0, "CidrRanges", value.into_expr()), Phase) }
 }
 impl Done for CidrResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `DnsResource` of `AWS::VpcLattice::ResourceConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-resourceconfiguration-dnsresource.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DnsResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct DnsResource<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl DnsResource {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> DnsResource<super::missing::DomainName, super::missing::IpAddressType> { DnsResource(Bag::default(), Phase) }
+    pub fn new() -> DnsResource<Missing<super::required::DomainName>, Missing<super::required::IpAddressType>> { DnsResource(Bag::default(), Phase) }
 }
 impl<R0, R1> DnsResource<R0, R1> {
     /// `DomainName`: text, required. Update: in place.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> DnsResource<Set, R1> { self.0.set("DomainName", value.into_expr()); DnsResource(self.0, Phase) }
+    pub fn domain_name(self, value: impl Arg<str>) -> DnsResource<Set, R1> { DnsResource(put(self.0, "DomainName", value.into_expr()), Phase) }
     /// `IpAddressType`: `IpAddressType`, required. Update: in place.
-    pub fn ip_address_type(mut self, value: impl Arg<IpAddressType>) -> DnsResource<R0, Set> { self.0.set("IpAddressType", value.into_expr()); DnsResource(self.0, Phase) }
+    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> DnsResource<R0, Set> { DnsResource(put(self.0, "IpAddressType", value.into_expr()), Phase) }
 }
 impl Done for DnsResource { fn into_props(self) -> Bag { self.0 } }
 /// The property type `ResourceConfigurationDefinition` of `AWS::VpcLattice::ResourceConfiguration`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-resourceconfiguration-resourceconfigurationdefinition.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ResourceConfigurationDefinition(Bag);
+#[must_use] pub struct ResourceConfigurationDefinition(Bag);
 impl ResourceConfigurationDefinition {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `ArnResource`: text. Update: in place.
-    pub fn arn_resource(mut self, value: impl Arg<str>) -> Self { self.0.set("ArnResource", value.into_expr()); self }
+    pub fn arn_resource(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ArnResource", value.into_expr())) }
     /// `CidrResource`: `CidrResource`. Update: in place.
-    pub fn cidr_resource(mut self, value: impl Arg<CidrResource>) -> Self { self.0.set("CidrResource", value.into_expr()); self }
+    pub fn cidr_resource(self, value: impl Arg<CidrResource>) -> Self { Self(put(self.0, "CidrResource", value.into_expr())) }
     /// `DnsResource`: `DnsResource`. Update: in place.
-    pub fn dns_resource(mut self, value: impl Arg<DnsResource>) -> Self { self.0.set("DnsResource", value.into_expr()); self }
+    pub fn dns_resource(self, value: impl Arg<DnsResource>) -> Self { Self(put(self.0, "DnsResource", value.into_expr())) }
     /// `IpResource`: text. Update: in place.
-    pub fn ip_resource(mut self, value: impl Arg<str>) -> Self { self.0.set("IpResource", value.into_expr()); self }
+    pub fn ip_resource(self, value: impl Arg<str>) -> Self { Self(put(self.0, "IpResource", value.into_expr())) }
 }
 impl Done for ResourceConfigurationDefinition { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `IpAddressType` allows.
@@ -318,38 +318,38 @@ impl CfnResourceGateway {
     /// `AWS::VpcLattice::ResourceGateway`
     pub const TYPE: &'static str = "AWS::VpcLattice::ResourceGateway";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnResourceGatewayProps<R0, R1, R2>) -> Self where CfnResourceGatewayProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourceGatewayProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnResourceGateway { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::VpcLattice::ResourceGateway`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcegateway.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourceGatewayProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnResourceGatewayProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnResourceGatewayProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourceGatewayProps<missing::Name, missing::SubnetIds, missing::VpcIdentifier> { CfnResourceGatewayProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourceGatewayProps<Missing<required::Name>, Missing<required::SubnetIds>, Missing<required::VpcIdentifier>> { CfnResourceGatewayProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnResourceGatewayProps<R0, R1, R2> {
     /// `IpAddressType`: `IpAddressType`. Update: replacement.
-    pub fn ip_address_type(mut self, value: impl Arg<resource_gateway::IpAddressType>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<resource_gateway::IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr()), Phase) }
     /// `Ipv4AddressesPerEni`: integer. Update: in place.
-    pub fn ipv4_addresses_per_eni(mut self, value: impl Arg<i64>) -> Self { self.0.set("Ipv4AddressesPerEni", value.into_expr()); self }
+    pub fn ipv4_addresses_per_eni(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Ipv4AddressesPerEni", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnResourceGatewayProps<Set, R1, R2> { self.0.set("Name", value.into_expr()); CfnResourceGatewayProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnResourceGatewayProps<Set, R1, R2> { CfnResourceGatewayProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `ResourceConfigDnsResolution`: `ResourceConfigDnsResolution`. Update: replacement.
-    pub fn resource_config_dns_resolution(mut self, value: impl Arg<resource_gateway::ResourceConfigDnsResolution>) -> Self { self.0.set("ResourceConfigDnsResolution", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupIdOrVpcDefaultSecurityGroup>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
-    /// `SubnetIds`: list of text, required. Update: replacement.
-    pub fn subnet_ids(mut self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnResourceGatewayProps<R0, Set, R2> { self.0.set("SubnetIds", value.into_expr()); CfnResourceGatewayProps(self.0, Phase) }
+    pub fn resource_config_dns_resolution(self, value: impl Arg<resource_gateway::ResourceConfigDnsResolution>) -> Self { Self(put(self.0, "ResourceConfigDnsResolution", value.into_expr()), Phase) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupIdOrVpcDefaultSecurityGroup`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupIdOrVpcDefaultSecurityGroup>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr()), Phase) }
+    /// `SubnetIds`: list of `Ec2SubnetId`, required. Update: replacement.
+    pub fn subnet_ids(self, value: impl Arg<Arr<kind::Ec2SubnetId>>) -> CfnResourceGatewayProps<R0, Set, R2> { CfnResourceGatewayProps(put(self.0, "SubnetIds", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `VpcIdentifier`: text, required. Update: replacement.
-    pub fn vpc_identifier(mut self, value: impl Arg<str>) -> CfnResourceGatewayProps<R0, R1, Set> { self.0.set("VpcIdentifier", value.into_expr()); CfnResourceGatewayProps(self.0, Phase) }
+    pub fn vpc_identifier(self, value: impl Arg<str>) -> CfnResourceGatewayProps<R0, R1, Set> { CfnResourceGatewayProps(put(self.0, "VpcIdentifier", value.into_expr()), Phase) }
 }
 impl Done for CfnResourceGatewayProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::ResourceGateway`.
@@ -366,22 +366,22 @@ impl CfnResourcePolicy {
     /// `AWS::VpcLattice::ResourcePolicy`
     pub const TYPE: &'static str = "AWS::VpcLattice::ResourcePolicy";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnResourcePolicyProps<R0, R1>) -> Self where CfnResourcePolicyProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnResourcePolicyProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `ResourceArn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
 }
 impl Parent for CfnResourcePolicy { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::VpcLattice::ResourcePolicy`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-resourcepolicy.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnResourcePolicyProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnResourcePolicyProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnResourcePolicyProps<missing::Policy, missing::ResourceArn> { CfnResourcePolicyProps(Bag::default(), Phase) }
+    pub fn new() -> CfnResourcePolicyProps<Missing<required::Policy>, Missing<required::ResourceArn>> { CfnResourcePolicyProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnResourcePolicyProps<R0, R1> {
     /// `Policy`: JSON, required. Update: in place.
-    pub fn policy(mut self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { self.0.set("Policy", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn policy(self, value: impl Arg<Any>) -> CfnResourcePolicyProps<Set, R1> { CfnResourcePolicyProps(put(self.0, "Policy", value.into_expr()), Phase) }
     /// `ResourceArn`: text, required. Update: replacement.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { self.0.set("ResourceArn", value.into_expr()); CfnResourcePolicyProps(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnResourcePolicyProps<R0, Set> { CfnResourcePolicyProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
 }
 impl Done for CfnResourcePolicyProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-rule.html)
@@ -390,161 +390,161 @@ impl CfnRule {
     /// `AWS::VpcLattice::Rule`
     pub const TYPE: &'static str = "AWS::VpcLattice::Rule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnRuleProps<R0, R1, R2>) -> Self where CfnRuleProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRuleProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnRuleProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRuleProps<missing::Action, missing::Match, missing::Priority> { CfnRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRuleProps<Missing<required::Action>, Missing<required::Match>, Missing<required::Priority>> { CfnRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnRuleProps<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<rule::Action>) -> CfnRuleProps<Set, R1, R2> { self.0.set("Action", value.into_expr()); CfnRuleProps(self.0, Phase) }
+    pub fn action(self, value: impl Arg<rule::Action>) -> CfnRuleProps<Set, R1, R2> { CfnRuleProps(put(self.0, "Action", value.into_expr()), Phase) }
     /// `ListenerIdentifier`: text. Update: replacement.
-    pub fn listener_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ListenerIdentifier", value.into_expr()); self }
+    pub fn listener_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ListenerIdentifier", value.into_expr()), Phase) }
     /// `Match`: `Match`, required. Update: in place.
-    pub fn match_(mut self, value: impl Arg<rule::Match>) -> CfnRuleProps<R0, Set, R2> { self.0.set("Match", value.into_expr()); CfnRuleProps(self.0, Phase) }
+    pub fn match_(self, value: impl Arg<rule::Match>) -> CfnRuleProps<R0, Set, R2> { CfnRuleProps(put(self.0, "Match", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> CfnRuleProps<R0, R1, Set> { self.0.set("Priority", value.into_expr()); CfnRuleProps(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> CfnRuleProps<R0, R1, Set> { CfnRuleProps(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `ServiceIdentifier`: text. Update: replacement.
-    pub fn service_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceIdentifier", value.into_expr()); self }
+    pub fn service_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceIdentifier", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
 }
 impl Done for CfnRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::Rule`.
 pub mod rule {
 use crate::cfn::support::*;
 /// The property type `Action` of `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Action(Bag);
+#[must_use] pub struct Action(Bag);
 impl Action {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `FixedResponse`: `FixedResponse`. Update: in place.
-    pub fn fixed_response(mut self, value: impl Arg<FixedResponse>) -> Self { self.0.set("FixedResponse", value.into_expr()); self }
+    pub fn fixed_response(self, value: impl Arg<FixedResponse>) -> Self { Self(put(self.0, "FixedResponse", value.into_expr())) }
     /// `Forward`: `Forward`. Update: in place.
-    pub fn forward(mut self, value: impl Arg<Forward>) -> Self { self.0.set("Forward", value.into_expr()); self }
+    pub fn forward(self, value: impl Arg<Forward>) -> Self { Self(put(self.0, "Forward", value.into_expr())) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FixedResponse` of `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-fixedresponse.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FixedResponse<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FixedResponse<R0 = Set>(Bag, Phase<(R0,)>);
 impl FixedResponse {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FixedResponse<super::missing::StatusCode> { FixedResponse(Bag::default(), Phase) }
+    pub fn new() -> FixedResponse<Missing<super::required::StatusCode>> { FixedResponse(Bag::default(), Phase) }
 }
 impl<R0> FixedResponse<R0> {
     /// `StatusCode`: integer, required. Update: in place.
-    pub fn status_code(mut self, value: impl Arg<i64>) -> FixedResponse<Set> { self.0.set("StatusCode", value.into_expr()); FixedResponse(self.0, Phase) }
+    pub fn status_code(self, value: impl Arg<i64>) -> FixedResponse<Set> { FixedResponse(put(self.0, "StatusCode", value.into_expr()), Phase) }
 }
 impl Done for FixedResponse { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Forward` of `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-forward.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Forward<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Forward<R0 = Set>(Bag, Phase<(R0,)>);
 impl Forward {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Forward<super::missing::TargetGroups> { Forward(Bag::default(), Phase) }
+    pub fn new() -> Forward<Missing<super::required::TargetGroups>> { Forward(Bag::default(), Phase) }
 }
 impl<R0> Forward<R0> {
     /// `TargetGroups`: list of `WeightedTargetGroup`, required. Update: in place.
-    pub fn target_groups(mut self, value: impl Arg<Arr<WeightedTargetGroup>>) -> Forward<Set> { self.0.set("TargetGroups", value.into_expr()); Forward(self.0, Phase) }
+    pub fn target_groups(self, value: impl Arg<Arr<WeightedTargetGroup>>) -> Forward<Set> { Forward(put(self.0, "TargetGroups", value.into_expr()), Phase) }
 }
 impl Done for Forward { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeaderMatch` of `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-headermatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HeaderMatch<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct HeaderMatch<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl HeaderMatch {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> HeaderMatch<super::missing::Match, super::missing::Name> { HeaderMatch(Bag::default(), Phase) }
+    pub fn new() -> HeaderMatch<Missing<super::required::Match>, Missing<super::required::Name>> { HeaderMatch(Bag::default(), Phase) }
 }
 impl<R0, R1> HeaderMatch<R0, R1> {
     /// `CaseSensitive`: boolean. Update: in place.
-    pub fn case_sensitive(mut self, value: impl Arg<bool>) -> Self { self.0.set("CaseSensitive", value.into_expr()); self }
+    pub fn case_sensitive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaseSensitive", value.into_expr()), Phase) }
     /// `Match`: `HeaderMatchType`, required. Update: in place.
-    pub fn match_(mut self, value: impl Arg<HeaderMatchType>) -> HeaderMatch<Set, R1> { self.0.set("Match", value.into_expr()); HeaderMatch(self.0, Phase) }
+    pub fn match_(self, value: impl Arg<HeaderMatchType>) -> HeaderMatch<Set, R1> { HeaderMatch(put(self.0, "Match", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: in place.
-    pub fn name(mut self, value: impl Arg<str>) -> HeaderMatch<R0, Set> { self.0.set("Name", value.into_expr()); HeaderMatch(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> HeaderMatch<R0, Set> { HeaderMatch(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for HeaderMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HeaderMatchType` of `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-headermatchtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HeaderMatchType(Bag);
+#[must_use] pub struct HeaderMatchType(Bag);
 impl HeaderMatchType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Contains`: text. Update: in place.
-    pub fn contains(mut self, value: impl Arg<str>) -> Self { self.0.set("Contains", value.into_expr()); self }
+    pub fn contains(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Contains", value.into_expr())) }
     /// `Exact`: text. Update: in place.
-    pub fn exact(mut self, value: impl Arg<str>) -> Self { self.0.set("Exact", value.into_expr()); self }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
 }
 impl Done for HeaderMatchType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `HttpMatch` of `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-httpmatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HttpMatch(Bag);
+#[must_use] pub struct HttpMatch(Bag);
 impl HttpMatch {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HeaderMatches`: list of `HeaderMatch`. Update: in place.
-    pub fn header_matches(mut self, value: impl Arg<Arr<HeaderMatch>>) -> Self { self.0.set("HeaderMatches", value.into_expr()); self }
+    pub fn header_matches(self, value: impl Arg<Arr<HeaderMatch>>) -> Self { Self(put(self.0, "HeaderMatches", value.into_expr())) }
     /// `Method`: `Method`. Update: in place.
-    pub fn method(mut self, value: impl Arg<Method>) -> Self { self.0.set("Method", value.into_expr()); self }
+    pub fn method(self, value: impl Arg<Method>) -> Self { Self(put(self.0, "Method", value.into_expr())) }
     /// `PathMatch`: `PathMatch`. Update: in place.
-    pub fn path_match(mut self, value: impl Arg<PathMatch>) -> Self { self.0.set("PathMatch", value.into_expr()); self }
+    pub fn path_match(self, value: impl Arg<PathMatch>) -> Self { Self(put(self.0, "PathMatch", value.into_expr())) }
 }
 impl Done for HttpMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Match` of `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-match.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Match<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Match<R0 = Set>(Bag, Phase<(R0,)>);
 impl Match {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Match<super::missing::HttpMatch> { Match(Bag::default(), Phase) }
+    pub fn new() -> Match<Missing<super::required::HttpMatch>> { Match(Bag::default(), Phase) }
 }
 impl<R0> Match<R0> {
     /// `HttpMatch`: `HttpMatch`, required. Update: in place.
-    pub fn http_match(mut self, value: impl Arg<HttpMatch>) -> Match<Set> { self.0.set("HttpMatch", value.into_expr()); Match(self.0, Phase) }
+    pub fn http_match(self, value: impl Arg<HttpMatch>) -> Match<Set> { Match(put(self.0, "HttpMatch", value.into_expr()), Phase) }
 }
 impl Done for Match { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PathMatch` of `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-pathmatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PathMatch<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct PathMatch<R0 = Set>(Bag, Phase<(R0,)>);
 impl PathMatch {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> PathMatch<super::missing::Match> { PathMatch(Bag::default(), Phase) }
+    pub fn new() -> PathMatch<Missing<super::required::Match>> { PathMatch(Bag::default(), Phase) }
 }
 impl<R0> PathMatch<R0> {
     /// `CaseSensitive`: boolean. Update: in place.
-    pub fn case_sensitive(mut self, value: impl Arg<bool>) -> Self { self.0.set("CaseSensitive", value.into_expr()); self }
+    pub fn case_sensitive(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "CaseSensitive", value.into_expr()), Phase) }
     /// `Match`: `PathMatchType`, required. Update: in place.
-    pub fn match_(mut self, value: impl Arg<PathMatchType>) -> PathMatch<Set> { self.0.set("Match", value.into_expr()); PathMatch(self.0, Phase) }
+    pub fn match_(self, value: impl Arg<PathMatchType>) -> PathMatch<Set> { PathMatch(put(self.0, "Match", value.into_expr()), Phase) }
 }
 impl Done for PathMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `PathMatchType` of `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-pathmatchtype.html)
-#[derive(Clone, Debug)] #[must_use] pub struct PathMatchType(Bag);
+#[must_use] pub struct PathMatchType(Bag);
 impl PathMatchType {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Exact`: text. Update: in place.
-    pub fn exact(mut self, value: impl Arg<str>) -> Self { self.0.set("Exact", value.into_expr()); self }
+    pub fn exact(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Exact", value.into_expr())) }
     /// `Prefix`: text. Update: in place.
-    pub fn prefix(mut self, value: impl Arg<str>) -> Self { self.0.set("Prefix", value.into_expr()); self }
+    pub fn prefix(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Prefix", value.into_expr())) }
 }
 impl Done for PathMatchType { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WeightedTargetGroup` of `AWS::VpcLattice::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-rule-weightedtargetgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WeightedTargetGroup<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WeightedTargetGroup<R0 = Set>(Bag, Phase<(R0,)>);
 impl WeightedTargetGroup {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WeightedTargetGroup<super::missing::TargetGroupIdentifier> { WeightedTargetGroup(Bag::default(), Phase) }
+    pub fn new() -> WeightedTargetGroup<Missing<super::required::TargetGroupIdentifier>> { WeightedTargetGroup(Bag::default(), Phase) }
 }
 impl<R0> WeightedTargetGroup<R0> {
     /// `TargetGroupIdentifier`: text, required. Update: in place.
-    pub fn target_group_identifier(mut self, value: impl Arg<str>) -> WeightedTargetGroup<Set> { self.0.set("TargetGroupIdentifier", value.into_expr()); WeightedTargetGroup(self.0, Phase) }
+    pub fn target_group_identifier(self, value: impl Arg<str>) -> WeightedTargetGroup<Set> { WeightedTargetGroup(put(self.0, "TargetGroupIdentifier", value.into_expr()), Phase) }
     /// `Weight`: integer. Update: in place.
-    pub fn weight(mut self, value: impl Arg<i64>) -> Self { self.0.set("Weight", value.into_expr()); self }
+    pub fn weight(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Weight", value.into_expr()), Phase) }
 }
 impl Done for WeightedTargetGroup { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Method` allows.
@@ -559,7 +559,7 @@ impl CfnService {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnServiceProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -576,38 +576,38 @@ impl CfnService {
 }
 impl Parent for CfnService { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::VpcLattice::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-service.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServiceProps(Bag);
+#[must_use] pub struct CfnServiceProps(Bag);
 impl CfnServiceProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthType`: `AuthType`. Update: in place.
-    pub fn auth_type(mut self, value: impl Arg<service::AuthType>) -> Self { self.0.set("AuthType", value.into_expr()); self }
+    pub fn auth_type(self, value: impl Arg<service::AuthType>) -> Self { Self(put(self.0, "AuthType", value.into_expr())) }
     /// `CertificateArn`: text. Update: in place.
-    pub fn certificate_arn(mut self, value: impl Arg<str>) -> Self { self.0.set("CertificateArn", value.into_expr()); self }
+    pub fn certificate_arn(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CertificateArn", value.into_expr())) }
     /// `CustomDomainName`: text. Update: replacement.
-    pub fn custom_domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("CustomDomainName", value.into_expr()); self }
+    pub fn custom_domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "CustomDomainName", value.into_expr())) }
     /// `DnsEntry`: `DnsEntry`. Update: in place.
-    pub fn dns_entry(mut self, value: impl Arg<service::DnsEntry>) -> Self { self.0.set("DnsEntry", value.into_expr()); self }
+    pub fn dns_entry(self, value: impl Arg<service::DnsEntry>) -> Self { Self(put(self.0, "DnsEntry", value.into_expr())) }
     /// `IdleTimeoutSeconds`: integer. Update: in place.
-    pub fn idle_timeout_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("IdleTimeoutSeconds", value.into_expr()); self }
+    pub fn idle_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "IdleTimeoutSeconds", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnServiceProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::Service`.
 pub mod service {
 use crate::cfn::support::*;
 /// The property type `DnsEntry` of `AWS::VpcLattice::Service`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-service-dnsentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DnsEntry(Bag);
+#[must_use] pub struct DnsEntry(Bag);
 impl DnsEntry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainName`: text. Update: in place.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainName", value.into_expr()); self }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
     /// `HostedZoneId`: text. Update: in place.
-    pub fn hosted_zone_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HostedZoneId", value.into_expr()); self }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
 }
 impl Done for DnsEntry { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthType` allows.
@@ -622,7 +622,7 @@ impl CfnServiceNetwork {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnServiceNetworkProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -633,32 +633,32 @@ impl CfnServiceNetwork {
 }
 impl Parent for CfnServiceNetwork { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::VpcLattice::ServiceNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetwork.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServiceNetworkProps(Bag);
+#[must_use] pub struct CfnServiceNetworkProps(Bag);
 impl CfnServiceNetworkProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `AuthType`: `AuthType`. Update: in place.
-    pub fn auth_type(mut self, value: impl Arg<service_network::AuthType>) -> Self { self.0.set("AuthType", value.into_expr()); self }
+    pub fn auth_type(self, value: impl Arg<service_network::AuthType>) -> Self { Self(put(self.0, "AuthType", value.into_expr())) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr())) }
     /// `SharingConfig`: `SharingConfig`. Update: replacement.
-    pub fn sharing_config(mut self, value: impl Arg<service_network::SharingConfig>) -> Self { self.0.set("SharingConfig", value.into_expr()); self }
+    pub fn sharing_config(self, value: impl Arg<service_network::SharingConfig>) -> Self { Self(put(self.0, "SharingConfig", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnServiceNetworkProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::ServiceNetwork`.
 pub mod service_network {
 use crate::cfn::support::*;
 /// The property type `SharingConfig` of `AWS::VpcLattice::ServiceNetwork`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-servicenetwork-sharingconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SharingConfig<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct SharingConfig<R0 = Set>(Bag, Phase<(R0,)>);
 impl SharingConfig {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SharingConfig<super::missing::Enabled> { SharingConfig(Bag::default(), Phase) }
+    pub fn new() -> SharingConfig<Missing<super::required::Enabled>> { SharingConfig(Bag::default(), Phase) }
 }
 impl<R0> SharingConfig<R0> {
     /// `enabled`: boolean, required. Update: replacement.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> SharingConfig<Set> { self.0.set("enabled", value.into_expr()); SharingConfig(self.0, Phase) }
+    pub fn enabled(self, value: impl Arg<bool>) -> SharingConfig<Set> { SharingConfig(put(self.0, "enabled", value.into_expr()), Phase) }
 }
 impl Done for SharingConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `AuthType` allows.
@@ -673,25 +673,25 @@ impl CfnServiceNetworkResourceAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnServiceNetworkResourceAssociationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
 }
 impl Parent for CfnServiceNetworkResourceAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::VpcLattice::ServiceNetworkResourceAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkresourceassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServiceNetworkResourceAssociationProps(Bag);
+#[must_use] pub struct CfnServiceNetworkResourceAssociationProps(Bag);
 impl CfnServiceNetworkResourceAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PrivateDnsEnabled`: boolean. Update: replacement.
-    pub fn private_dns_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("PrivateDnsEnabled", value.into_expr()); self }
+    pub fn private_dns_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PrivateDnsEnabled", value.into_expr())) }
     /// `ResourceConfigurationId`: text. Update: replacement.
-    pub fn resource_configuration_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ResourceConfigurationId", value.into_expr()); self }
+    pub fn resource_configuration_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ResourceConfigurationId", value.into_expr())) }
     /// `ServiceNetworkId`: text. Update: replacement.
-    pub fn service_network_id(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceNetworkId", value.into_expr()); self }
+    pub fn service_network_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceNetworkId", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnServiceNetworkResourceAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::VpcLattice::ServiceNetworkServiceAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html)
@@ -703,7 +703,7 @@ impl CfnServiceNetworkServiceAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnServiceNetworkServiceAssociationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -713,13 +713,13 @@ impl CfnServiceNetworkServiceAssociation {
     pub fn attr_dns_entry_hosted_zone_id(&self) -> Val<str> { self.0.get_att("DnsEntry.HostedZoneId") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ServiceArn`: text.
+    /// The attribute `ServiceArn`: `OtherArn`.
     pub fn attr_service_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ServiceArn") }
     /// The attribute `ServiceId`: text.
     pub fn attr_service_id(&self) -> Val<str> { self.0.get_att("ServiceId") }
     /// The attribute `ServiceName`: text.
     pub fn attr_service_name(&self) -> Val<str> { self.0.get_att("ServiceName") }
-    /// The attribute `ServiceNetworkArn`: text.
+    /// The attribute `ServiceNetworkArn`: `OtherArn`.
     pub fn attr_service_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ServiceNetworkArn") }
     /// The attribute `ServiceNetworkId`: text.
     pub fn attr_service_network_id(&self) -> Val<str> { self.0.get_att("ServiceNetworkId") }
@@ -730,32 +730,32 @@ impl CfnServiceNetworkServiceAssociation {
 }
 impl Parent for CfnServiceNetworkServiceAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::VpcLattice::ServiceNetworkServiceAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkserviceassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServiceNetworkServiceAssociationProps(Bag);
+#[must_use] pub struct CfnServiceNetworkServiceAssociationProps(Bag);
 impl CfnServiceNetworkServiceAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DnsEntry`: `DnsEntry`. Update: in place.
-    pub fn dns_entry(mut self, value: impl Arg<service_network_service_association::DnsEntry>) -> Self { self.0.set("DnsEntry", value.into_expr()); self }
+    pub fn dns_entry(self, value: impl Arg<service_network_service_association::DnsEntry>) -> Self { Self(put(self.0, "DnsEntry", value.into_expr())) }
     /// `ServiceIdentifier`: text. Update: replacement.
-    pub fn service_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceIdentifier", value.into_expr()); self }
+    pub fn service_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceIdentifier", value.into_expr())) }
     /// `ServiceNetworkIdentifier`: text. Update: replacement.
-    pub fn service_network_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceNetworkIdentifier", value.into_expr()); self }
+    pub fn service_network_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceNetworkIdentifier", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
 }
 impl Done for CfnServiceNetworkServiceAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::ServiceNetworkServiceAssociation`.
 pub mod service_network_service_association {
 use crate::cfn::support::*;
 /// The property type `DnsEntry` of `AWS::VpcLattice::ServiceNetworkServiceAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-servicenetworkserviceassociation-dnsentry.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DnsEntry(Bag);
+#[must_use] pub struct DnsEntry(Bag);
 impl DnsEntry {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DomainName`: text. Update: in place.
-    pub fn domain_name(mut self, value: impl Arg<str>) -> Self { self.0.set("DomainName", value.into_expr()); self }
+    pub fn domain_name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "DomainName", value.into_expr())) }
     /// `HostedZoneId`: text. Update: in place.
-    pub fn hosted_zone_id(mut self, value: impl Arg<str>) -> Self { self.0.set("HostedZoneId", value.into_expr()); self }
+    pub fn hosted_zone_id(self, value: impl Arg<str>) -> Self { Self(put(self.0, "HostedZoneId", value.into_expr())) }
 }
 impl Done for DnsEntry { fn into_props(self) -> Bag { self.0 } }
 }
@@ -768,13 +768,13 @@ impl CfnServiceNetworkVpcAssociation {
     #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: CfnServiceNetworkVpcAssociationProps) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
     /// The attribute `Id`: text.
     pub fn attr_id(&self) -> Val<str> { self.0.get_att("Id") }
-    /// The attribute `ServiceNetworkArn`: text.
+    /// The attribute `ServiceNetworkArn`: `OtherArn`.
     pub fn attr_service_network_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("ServiceNetworkArn") }
     /// The attribute `ServiceNetworkId`: text.
     pub fn attr_service_network_id(&self) -> Val<str> { self.0.get_att("ServiceNetworkId") }
@@ -787,36 +787,36 @@ impl CfnServiceNetworkVpcAssociation {
 }
 impl Parent for CfnServiceNetworkVpcAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::VpcLattice::ServiceNetworkVpcAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-servicenetworkvpcassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnServiceNetworkVpcAssociationProps(Bag);
+#[must_use] pub struct CfnServiceNetworkVpcAssociationProps(Bag);
 impl CfnServiceNetworkVpcAssociationProps {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `DnsOptions`: `DnsOptions`. Update: in place.
-    pub fn dns_options(mut self, value: impl Arg<service_network_vpc_association::DnsOptions>) -> Self { self.0.set("DnsOptions", value.into_expr()); self }
+    pub fn dns_options(self, value: impl Arg<service_network_vpc_association::DnsOptions>) -> Self { Self(put(self.0, "DnsOptions", value.into_expr())) }
     /// `PrivateDnsEnabled`: boolean. Update: in place.
-    pub fn private_dns_enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("PrivateDnsEnabled", value.into_expr()); self }
-    /// `SecurityGroupIds`: list of text. Update: in place.
-    pub fn security_group_ids(mut self, value: impl Arg<Arr<kind::Ec2SecurityGroupGroupId>>) -> Self { self.0.set("SecurityGroupIds", value.into_expr()); self }
+    pub fn private_dns_enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "PrivateDnsEnabled", value.into_expr())) }
+    /// `SecurityGroupIds`: list of `Ec2SecurityGroupId`. Update: in place.
+    pub fn security_group_ids(self, value: impl Arg<Arr<kind::Ec2SecurityGroupId>>) -> Self { Self(put(self.0, "SecurityGroupIds", value.into_expr())) }
     /// `ServiceNetworkIdentifier`: text. Update: replacement.
-    pub fn service_network_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("ServiceNetworkIdentifier", value.into_expr()); self }
+    pub fn service_network_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "ServiceNetworkIdentifier", value.into_expr())) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr())) }
     /// `VpcIdentifier`: text. Update: replacement.
-    pub fn vpc_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcIdentifier", value.into_expr()); self }
+    pub fn vpc_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcIdentifier", value.into_expr())) }
 }
 impl Done for CfnServiceNetworkVpcAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::ServiceNetworkVpcAssociation`.
 pub mod service_network_vpc_association {
 use crate::cfn::support::*;
 /// The property type `DnsOptions` of `AWS::VpcLattice::ServiceNetworkVpcAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-servicenetworkvpcassociation-dnsoptions.html)
-#[derive(Clone, Debug)] #[must_use] pub struct DnsOptions(Bag);
+#[must_use] pub struct DnsOptions(Bag);
 impl DnsOptions {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `PrivateDnsPreference`: `PrivateDnsPreference`. Update: in place.
-    pub fn private_dns_preference(mut self, value: impl Arg<PrivateDnsPreference>) -> Self { self.0.set("PrivateDnsPreference", value.into_expr()); self }
+    pub fn private_dns_preference(self, value: impl Arg<PrivateDnsPreference>) -> Self { Self(put(self.0, "PrivateDnsPreference", value.into_expr())) }
     /// `PrivateDnsSpecifiedDomains`: list of text. Update: in place.
-    pub fn private_dns_specified_domains(mut self, value: impl Arg<Arr<str>>) -> Self { self.0.set("PrivateDnsSpecifiedDomains", value.into_expr()); self }
+    pub fn private_dns_specified_domains(self, value: impl Arg<Arr<str>>) -> Self { Self(put(self.0, "PrivateDnsSpecifiedDomains", value.into_expr())) }
 }
 impl Done for DnsOptions { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `PrivateDnsPreference` allows.
@@ -828,10 +828,10 @@ impl CfnTargetGroup {
     /// `AWS::VpcLattice::TargetGroup`
     pub const TYPE: &'static str = "AWS::VpcLattice::TargetGroup";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnTargetGroupProps<R0>) -> Self where CfnTargetGroupProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnTargetGroupProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Arn`.
     pub fn reference(&self) -> Val<kind::OtherArn> { self.0.reference() }
-    /// The attribute `Arn`: text.
+    /// The attribute `Arn`: `OtherArn`.
     pub fn attr_arn(&self) -> Val<kind::OtherArn> { self.0.get_att("Arn") }
     /// The attribute `CreatedAt`: text.
     pub fn attr_created_at(&self) -> Val<str> { self.0.get_att("CreatedAt") }
@@ -844,97 +844,97 @@ impl CfnTargetGroup {
 }
 impl Parent for CfnTargetGroup { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::VpcLattice::TargetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-vpclattice-targetgroup.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnTargetGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnTargetGroupProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnTargetGroupProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnTargetGroupProps<missing::Type> { CfnTargetGroupProps(Bag::default(), Phase) }
+    pub fn new() -> CfnTargetGroupProps<Missing<required::Type>> { CfnTargetGroupProps(Bag::default(), Phase) }
 }
 impl<R0> CfnTargetGroupProps<R0> {
     /// `Config`: `TargetGroupConfig`. Update: in place.
-    pub fn config(mut self, value: impl Arg<target_group::TargetGroupConfig>) -> Self { self.0.set("Config", value.into_expr()); self }
+    pub fn config(self, value: impl Arg<target_group::TargetGroupConfig>) -> Self { Self(put(self.0, "Config", value.into_expr()), Phase) }
     /// `Name`: text. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> Self { self.0.set("Name", value.into_expr()); self }
+    pub fn name(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Tags`: list of tag. Update: in place.
-    pub fn tags(mut self, value: impl Arg<Arr<Pair>>) -> Self { self.0.set("Tags", value.into_expr()); self }
+    pub fn tags(self, value: impl Arg<Arr<Pair>>) -> Self { Self(put(self.0, "Tags", value.into_expr()), Phase) }
     /// `Targets`: list of `Target`. Update: in place.
-    pub fn targets(mut self, value: impl Arg<Arr<target_group::Target>>) -> Self { self.0.set("Targets", value.into_expr()); self }
+    pub fn targets(self, value: impl Arg<Arr<target_group::Target>>) -> Self { Self(put(self.0, "Targets", value.into_expr()), Phase) }
     /// `Type`: `Type`, required. Update: replacement.
-    pub fn type_(mut self, value: impl Arg<target_group::Type>) -> CfnTargetGroupProps<Set> { self.0.set("Type", value.into_expr()); CfnTargetGroupProps(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<target_group::Type>) -> CfnTargetGroupProps<Set> { CfnTargetGroupProps(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for CfnTargetGroupProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::VpcLattice::TargetGroup`.
 pub mod target_group {
 use crate::cfn::support::*;
 /// The property type `HealthCheckConfig` of `AWS::VpcLattice::TargetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-healthcheckconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct HealthCheckConfig(Bag);
+#[must_use] pub struct HealthCheckConfig(Bag);
 impl HealthCheckConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `Enabled`: boolean. Update: in place.
-    pub fn enabled(mut self, value: impl Arg<bool>) -> Self { self.0.set("Enabled", value.into_expr()); self }
+    pub fn enabled(self, value: impl Arg<bool>) -> Self { Self(put(self.0, "Enabled", value.into_expr())) }
     /// `HealthCheckIntervalSeconds`: integer. Update: in place.
-    pub fn health_check_interval_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("HealthCheckIntervalSeconds", value.into_expr()); self }
+    pub fn health_check_interval_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckIntervalSeconds", value.into_expr())) }
     /// `HealthCheckTimeoutSeconds`: integer. Update: in place.
-    pub fn health_check_timeout_seconds(mut self, value: impl Arg<i64>) -> Self { self.0.set("HealthCheckTimeoutSeconds", value.into_expr()); self }
+    pub fn health_check_timeout_seconds(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthCheckTimeoutSeconds", value.into_expr())) }
     /// `HealthyThresholdCount`: integer. Update: in place.
-    pub fn healthy_threshold_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("HealthyThresholdCount", value.into_expr()); self }
+    pub fn healthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "HealthyThresholdCount", value.into_expr())) }
     /// `Matcher`: `Matcher`. Update: in place.
-    pub fn matcher(mut self, value: impl Arg<Matcher>) -> Self { self.0.set("Matcher", value.into_expr()); self }
+    pub fn matcher(self, value: impl Arg<Matcher>) -> Self { Self(put(self.0, "Matcher", value.into_expr())) }
     /// `Path`: text. Update: in place.
-    pub fn path(mut self, value: impl Arg<str>) -> Self { self.0.set("Path", value.into_expr()); self }
+    pub fn path(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Path", value.into_expr())) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `Protocol`: `HealthCheckConfigProtocol`. Update: in place.
-    pub fn protocol(mut self, value: impl Arg<HealthCheckConfigProtocol>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<HealthCheckConfigProtocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
     /// `ProtocolVersion`: `HealthCheckConfigProtocolVersion`. Update: in place.
-    pub fn protocol_version(mut self, value: impl Arg<HealthCheckConfigProtocolVersion>) -> Self { self.0.set("ProtocolVersion", value.into_expr()); self }
+    pub fn protocol_version(self, value: impl Arg<HealthCheckConfigProtocolVersion>) -> Self { Self(put(self.0, "ProtocolVersion", value.into_expr())) }
     /// `UnhealthyThresholdCount`: integer. Update: in place.
-    pub fn unhealthy_threshold_count(mut self, value: impl Arg<i64>) -> Self { self.0.set("UnhealthyThresholdCount", value.into_expr()); self }
+    pub fn unhealthy_threshold_count(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "UnhealthyThresholdCount", value.into_expr())) }
 }
 impl Done for HealthCheckConfig { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Matcher` of `AWS::VpcLattice::TargetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-matcher.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Matcher<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Matcher<R0 = Set>(Bag, Phase<(R0,)>);
 impl Matcher {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Matcher<super::missing::HttpCode> { Matcher(Bag::default(), Phase) }
+    pub fn new() -> Matcher<Missing<super::required::HttpCode>> { Matcher(Bag::default(), Phase) }
 }
 impl<R0> Matcher<R0> {
     /// `HttpCode`: text, required. Update: in place.
-    pub fn http_code(mut self, value: impl Arg<str>) -> Matcher<Set> { self.0.set("HttpCode", value.into_expr()); Matcher(self.0, Phase) }
+    pub fn http_code(self, value: impl Arg<str>) -> Matcher<Set> { Matcher(put(self.0, "HttpCode", value.into_expr()), Phase) }
 }
 impl Done for Matcher { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Target` of `AWS::VpcLattice::TargetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-target.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Target<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Target<R0 = Set>(Bag, Phase<(R0,)>);
 impl Target {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Target<super::missing::Id> { Target(Bag::default(), Phase) }
+    pub fn new() -> Target<Missing<super::required::Id>> { Target(Bag::default(), Phase) }
 }
 impl<R0> Target<R0> {
     /// `Id`: text, required. Update: in place.
-    pub fn id(mut self, value: impl Arg<str>) -> Target<Set> { self.0.set("Id", value.into_expr()); Target(self.0, Phase) }
+    pub fn id(self, value: impl Arg<str>) -> Target<Set> { Target(put(self.0, "Id", value.into_expr()), Phase) }
     /// `Port`: integer. Update: in place.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr()), Phase) }
 }
 impl Done for Target { fn into_props(self) -> Bag { self.0 } }
 /// The property type `TargetGroupConfig` of `AWS::VpcLattice::TargetGroup`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-vpclattice-targetgroup-targetgroupconfig.html)
-#[derive(Clone, Debug)] #[must_use] pub struct TargetGroupConfig(Bag);
+#[must_use] pub struct TargetGroupConfig(Bag);
 impl TargetGroupConfig {
     /// Nothing is set.
     pub fn new() -> Self { Self(Bag::default()) }
     /// `HealthCheck`: `HealthCheckConfig`. Update: in place.
-    pub fn health_check(mut self, value: impl Arg<HealthCheckConfig>) -> Self { self.0.set("HealthCheck", value.into_expr()); self }
+    pub fn health_check(self, value: impl Arg<HealthCheckConfig>) -> Self { Self(put(self.0, "HealthCheck", value.into_expr())) }
     /// `IpAddressType`: `IpAddressType`. Update: replacement.
-    pub fn ip_address_type(mut self, value: impl Arg<IpAddressType>) -> Self { self.0.set("IpAddressType", value.into_expr()); self }
+    pub fn ip_address_type(self, value: impl Arg<IpAddressType>) -> Self { Self(put(self.0, "IpAddressType", value.into_expr())) }
     /// `LambdaEventStructureVersion`: `LambdaEventStructureVersion`. Update: replacement.
-    pub fn lambda_event_structure_version(mut self, value: impl Arg<LambdaEventStructureVersion>) -> Self { self.0.set("LambdaEventStructureVersion", value.into_expr()); self }
+    pub fn lambda_event_structure_version(self, value: impl Arg<LambdaEventStructureVersion>) -> Self { Self(put(self.0, "LambdaEventStructureVersion", value.into_expr())) }
     /// `Port`: integer. Update: replacement.
-    pub fn port(mut self, value: impl Arg<i64>) -> Self { self.0.set("Port", value.into_expr()); self }
+    pub fn port(self, value: impl Arg<i64>) -> Self { Self(put(self.0, "Port", value.into_expr())) }
     /// `Protocol`: `Protocol`. Update: replacement.
-    pub fn protocol(mut self, value: impl Arg<Protocol>) -> Self { self.0.set("Protocol", value.into_expr()); self }
+    pub fn protocol(self, value: impl Arg<Protocol>) -> Self { Self(put(self.0, "Protocol", value.into_expr())) }
     /// `ProtocolVersion`: `ProtocolVersion`. Update: replacement.
-    pub fn protocol_version(mut self, value: impl Arg<ProtocolVersion>) -> Self { self.0.set("ProtocolVersion", value.into_expr()); self }
+    pub fn protocol_version(self, value: impl Arg<ProtocolVersion>) -> Self { Self(put(self.0, "ProtocolVersion", value.into_expr())) }
     /// `VpcIdentifier`: text. Update: replacement.
-    pub fn vpc_identifier(mut self, value: impl Arg<str>) -> Self { self.0.set("VpcIdentifier", value.into_expr()); self }
+    pub fn vpc_identifier(self, value: impl Arg<str>) -> Self { Self(put(self.0, "VpcIdentifier", value.into_expr())) }
 }
 impl Done for TargetGroupConfig { fn into_props(self) -> Bag { self.0 } }
 values! { /// Texts that `Protocol` allows.
@@ -952,5 +952,5 @@ ProtocolVersion { Grpc = "GRPC", Http1 = "HTTP1", Http2 = "HTTP2" } }
 values! { /// Texts that `Type` allows.
 Type { Alb = "ALB", Instance = "INSTANCE", Ip = "IP", Lambda = "LAMBDA" } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, CidrRanges, DefaultAction, DestinationArn, DomainName, Enabled, HttpCode, HttpMatch, Id, IpAddressType, Match, Name, Policy, Priority, Protocol, ResourceArn, ResourceConfigurationType, ResourceIdentifier, StatusCode, SubnetIds, TargetGroupIdentifier, TargetGroups, Type, VpcIdentifier } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, CidrRanges, DefaultAction, DestinationArn, DomainName, Enabled, HttpCode, HttpMatch, Id, IpAddressType, Match, Name, Policy, Priority, Protocol, ResourceArn, ResourceConfigurationType, ResourceIdentifier, StatusCode, SubnetIds, TargetGroupIdentifier, TargetGroups, Type, VpcIdentifier } }

@@ -10,7 +10,7 @@ impl CfnByteMatchSet {
     /// `AWS::WAF::ByteMatchSet`
     pub const TYPE: &'static str = "AWS::WAF::ByteMatchSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnByteMatchSetProps<R0>) -> Self where CfnByteMatchSetProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnByteMatchSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -18,51 +18,51 @@ impl CfnByteMatchSet {
 }
 impl Parent for CfnByteMatchSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAF::ByteMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-bytematchset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnByteMatchSetProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnByteMatchSetProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnByteMatchSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnByteMatchSetProps<missing::Name> { CfnByteMatchSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnByteMatchSetProps<Missing<required::Name>> { CfnByteMatchSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnByteMatchSetProps<R0> {
     /// `ByteMatchTuples`: list of `ByteMatchTuple`. Update: in place.
-    pub fn byte_match_tuples(mut self, value: impl Arg<Arr<byte_match_set::ByteMatchTuple>>) -> Self { self.0.set("ByteMatchTuples", value.into_expr()); self }
+    pub fn byte_match_tuples(self, value: impl Arg<Arr<byte_match_set::ByteMatchTuple>>) -> Self { Self(put(self.0, "ByteMatchTuples", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnByteMatchSetProps<Set> { self.0.set("Name", value.into_expr()); CfnByteMatchSetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnByteMatchSetProps<Set> { CfnByteMatchSetProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnByteMatchSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAF::ByteMatchSet`.
 pub mod byte_match_set {
 use crate::cfn::support::*;
 /// The property type `ByteMatchTuple` of `AWS::WAF::ByteMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-bytematchset-bytematchtuple.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ByteMatchTuple<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ByteMatchTuple<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ByteMatchTuple {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ByteMatchTuple<super::missing::FieldToMatch, super::missing::PositionalConstraint, super::missing::TextTransformation> { ByteMatchTuple(Bag::default(), Phase) }
+    pub fn new() -> ByteMatchTuple<Missing<super::required::FieldToMatch>, Missing<super::required::PositionalConstraint>, Missing<super::required::TextTransformation>> { ByteMatchTuple(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ByteMatchTuple<R0, R1, R2> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
-    pub fn field_to_match(mut self, value: impl Arg<FieldToMatch>) -> ByteMatchTuple<Set, R1, R2> { self.0.set("FieldToMatch", value.into_expr()); ByteMatchTuple(self.0, Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> ByteMatchTuple<Set, R1, R2> { ByteMatchTuple(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
     /// `PositionalConstraint`: text, required. Update: in place.
-    pub fn positional_constraint(mut self, value: impl Arg<str>) -> ByteMatchTuple<R0, Set, R2> { self.0.set("PositionalConstraint", value.into_expr()); ByteMatchTuple(self.0, Phase) }
+    pub fn positional_constraint(self, value: impl Arg<str>) -> ByteMatchTuple<R0, Set, R2> { ByteMatchTuple(put(self.0, "PositionalConstraint", value.into_expr()), Phase) }
     /// `TargetString`: text. Update: in place.
-    pub fn target_string(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetString", value.into_expr()); self }
+    pub fn target_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetString", value.into_expr()), Phase) }
     /// `TargetStringBase64`: text. Update: in place.
-    pub fn target_string_base64(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetStringBase64", value.into_expr()); self }
+    pub fn target_string_base64(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetStringBase64", value.into_expr()), Phase) }
     /// `TextTransformation`: text, required. Update: in place.
-    pub fn text_transformation(mut self, value: impl Arg<str>) -> ByteMatchTuple<R0, R1, Set> { self.0.set("TextTransformation", value.into_expr()); ByteMatchTuple(self.0, Phase) }
+    pub fn text_transformation(self, value: impl Arg<str>) -> ByteMatchTuple<R0, R1, Set> { ByteMatchTuple(put(self.0, "TextTransformation", value.into_expr()), Phase) }
 }
 impl Done for ByteMatchTuple { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldToMatch` of `AWS::WAF::ByteMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-bytematchset-fieldtomatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldToMatch<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FieldToMatch<R0 = Set>(Bag, Phase<(R0,)>);
 impl FieldToMatch {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FieldToMatch<super::missing::Type> { FieldToMatch(Bag::default(), Phase) }
+    pub fn new() -> FieldToMatch<Missing<super::required::Type>> { FieldToMatch(Bag::default(), Phase) }
 }
 impl<R0> FieldToMatch<R0> {
     /// `Data`: text. Update: in place.
-    pub fn data(mut self, value: impl Arg<str>) -> Self { self.0.set("Data", value.into_expr()); self }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> FieldToMatch<Set> { self.0.set("Type", value.into_expr()); FieldToMatch(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 }
@@ -72,7 +72,7 @@ impl CfnIPSet {
     /// `AWS::WAF::IPSet`
     pub const TYPE: &'static str = "AWS::WAF::IPSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnIPSetProps<R0>) -> Self where CfnIPSetProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIPSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -80,32 +80,32 @@ impl CfnIPSet {
 }
 impl Parent for CfnIPSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAF::IPSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-ipset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIPSetProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnIPSetProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnIPSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIPSetProps<missing::Name> { CfnIPSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIPSetProps<Missing<required::Name>> { CfnIPSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIPSetProps<R0> {
     /// `IPSetDescriptors`: list of `IPSetDescriptor`. Update: in place.
-    pub fn ip_set_descriptors(mut self, value: impl Arg<Arr<ip_set::IPSetDescriptor>>) -> Self { self.0.set("IPSetDescriptors", value.into_expr()); self }
+    pub fn ip_set_descriptors(self, value: impl Arg<Arr<ip_set::IPSetDescriptor>>) -> Self { Self(put(self.0, "IPSetDescriptors", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnIPSetProps<Set> { self.0.set("Name", value.into_expr()); CfnIPSetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnIPSetProps<Set> { CfnIPSetProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnIPSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAF::IPSet`.
 pub mod ip_set {
 use crate::cfn::support::*;
 /// The property type `IPSetDescriptor` of `AWS::WAF::IPSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-ipset-ipsetdescriptor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IPSetDescriptor<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IPSetDescriptor<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IPSetDescriptor {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IPSetDescriptor<super::missing::Type, super::missing::Value> { IPSetDescriptor(Bag::default(), Phase) }
+    pub fn new() -> IPSetDescriptor<Missing<super::required::Type>, Missing<super::required::Value>> { IPSetDescriptor(Bag::default(), Phase) }
 }
 impl<R0, R1> IPSetDescriptor<R0, R1> {
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> IPSetDescriptor<Set, R1> { self.0.set("Type", value.into_expr()); IPSetDescriptor(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> IPSetDescriptor<Set, R1> { IPSetDescriptor(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> IPSetDescriptor<R0, Set> { self.0.set("Value", value.into_expr()); IPSetDescriptor(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> IPSetDescriptor<R0, Set> { IPSetDescriptor(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for IPSetDescriptor { fn into_props(self) -> Bag { self.0 } }
 }
@@ -115,7 +115,7 @@ impl CfnRule {
     /// `AWS::WAF::Rule`
     pub const TYPE: &'static str = "AWS::WAF::Rule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnRuleProps<R0, R1>) -> Self where CfnRuleProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -123,36 +123,36 @@ impl CfnRule {
 }
 impl Parent for CfnRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAF::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRuleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnRuleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRuleProps<missing::MetricName, missing::Name> { CfnRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRuleProps<Missing<required::MetricName>, Missing<required::Name>> { CfnRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRuleProps<R0, R1> {
     /// `MetricName`: text, required. Update: replacement.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> CfnRuleProps<Set, R1> { self.0.set("MetricName", value.into_expr()); CfnRuleProps(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CfnRuleProps<Set, R1> { CfnRuleProps(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnRuleProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnRuleProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRuleProps<R0, Set> { CfnRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Predicates`: list of `Predicate`. Update: in place.
-    pub fn predicates(mut self, value: impl Arg<Arr<rule::Predicate>>) -> Self { self.0.set("Predicates", value.into_expr()); self }
+    pub fn predicates(self, value: impl Arg<Arr<rule::Predicate>>) -> Self { Self(put(self.0, "Predicates", value.into_expr()), Phase) }
 }
 impl Done for CfnRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAF::Rule`.
 pub mod rule {
 use crate::cfn::support::*;
 /// The property type `Predicate` of `AWS::WAF::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-rule-predicate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Predicate<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Predicate<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Predicate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Predicate<super::missing::DataId, super::missing::Negated, super::missing::Type> { Predicate(Bag::default(), Phase) }
+    pub fn new() -> Predicate<Missing<super::required::DataId>, Missing<super::required::Negated>, Missing<super::required::Type>> { Predicate(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Predicate<R0, R1, R2> {
     /// `DataId`: text, required. Update: in place.
-    pub fn data_id(mut self, value: impl Arg<str>) -> Predicate<Set, R1, R2> { self.0.set("DataId", value.into_expr()); Predicate(self.0, Phase) }
+    pub fn data_id(self, value: impl Arg<str>) -> Predicate<Set, R1, R2> { Predicate(put(self.0, "DataId", value.into_expr()), Phase) }
     /// `Negated`: boolean, required. Update: in place.
-    pub fn negated(mut self, value: impl Arg<bool>) -> Predicate<R0, Set, R2> { self.0.set("Negated", value.into_expr()); Predicate(self.0, Phase) }
+    pub fn negated(self, value: impl Arg<bool>) -> Predicate<R0, Set, R2> { Predicate(put(self.0, "Negated", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Predicate<R0, R1, Set> { self.0.set("Type", value.into_expr()); Predicate(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Predicate<R0, R1, Set> { Predicate(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Predicate { fn into_props(self) -> Bag { self.0 } }
 }
@@ -162,7 +162,7 @@ impl CfnSizeConstraintSet {
     /// `AWS::WAF::SizeConstraintSet`
     pub const TYPE: &'static str = "AWS::WAF::SizeConstraintSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnSizeConstraintSetProps<R0, R1>) -> Self where CfnSizeConstraintSetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSizeConstraintSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -170,49 +170,49 @@ impl CfnSizeConstraintSet {
 }
 impl Parent for CfnSizeConstraintSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAF::SizeConstraintSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-sizeconstraintset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSizeConstraintSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnSizeConstraintSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnSizeConstraintSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSizeConstraintSetProps<missing::Name, missing::SizeConstraints> { CfnSizeConstraintSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSizeConstraintSetProps<Missing<required::Name>, Missing<required::SizeConstraints>> { CfnSizeConstraintSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnSizeConstraintSetProps<R0, R1> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSizeConstraintSetProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnSizeConstraintSetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSizeConstraintSetProps<Set, R1> { CfnSizeConstraintSetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SizeConstraints`: list of `SizeConstraint`, required. Update: in place.
-    pub fn size_constraints(mut self, value: impl Arg<Arr<size_constraint_set::SizeConstraint>>) -> CfnSizeConstraintSetProps<R0, Set> { self.0.set("SizeConstraints", value.into_expr()); CfnSizeConstraintSetProps(self.0, Phase) }
+    pub fn size_constraints(self, value: impl Arg<Arr<size_constraint_set::SizeConstraint>>) -> CfnSizeConstraintSetProps<R0, Set> { CfnSizeConstraintSetProps(put(self.0, "SizeConstraints", value.into_expr()), Phase) }
 }
 impl Done for CfnSizeConstraintSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAF::SizeConstraintSet`.
 pub mod size_constraint_set {
 use crate::cfn::support::*;
 /// The property type `FieldToMatch` of `AWS::WAF::SizeConstraintSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sizeconstraintset-fieldtomatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldToMatch<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FieldToMatch<R0 = Set>(Bag, Phase<(R0,)>);
 impl FieldToMatch {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FieldToMatch<super::missing::Type> { FieldToMatch(Bag::default(), Phase) }
+    pub fn new() -> FieldToMatch<Missing<super::required::Type>> { FieldToMatch(Bag::default(), Phase) }
 }
 impl<R0> FieldToMatch<R0> {
     /// `Data`: text. Update: in place.
-    pub fn data(mut self, value: impl Arg<str>) -> Self { self.0.set("Data", value.into_expr()); self }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> FieldToMatch<Set> { self.0.set("Type", value.into_expr()); FieldToMatch(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SizeConstraint` of `AWS::WAF::SizeConstraintSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sizeconstraintset-sizeconstraint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SizeConstraint<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct SizeConstraint<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl SizeConstraint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SizeConstraint<super::missing::ComparisonOperator, super::missing::FieldToMatch, super::missing::Size, super::missing::TextTransformation> { SizeConstraint(Bag::default(), Phase) }
+    pub fn new() -> SizeConstraint<Missing<super::required::ComparisonOperator>, Missing<super::required::FieldToMatch>, Missing<super::required::Size>, Missing<super::required::TextTransformation>> { SizeConstraint(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> SizeConstraint<R0, R1, R2, R3> {
     /// `ComparisonOperator`: text, required. Update: in place.
-    pub fn comparison_operator(mut self, value: impl Arg<str>) -> SizeConstraint<Set, R1, R2, R3> { self.0.set("ComparisonOperator", value.into_expr()); SizeConstraint(self.0, Phase) }
+    pub fn comparison_operator(self, value: impl Arg<str>) -> SizeConstraint<Set, R1, R2, R3> { SizeConstraint(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
-    pub fn field_to_match(mut self, value: impl Arg<FieldToMatch>) -> SizeConstraint<R0, Set, R2, R3> { self.0.set("FieldToMatch", value.into_expr()); SizeConstraint(self.0, Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SizeConstraint<R0, Set, R2, R3> { SizeConstraint(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
     /// `Size`: integer, required. Update: in place.
-    pub fn size(mut self, value: impl Arg<i64>) -> SizeConstraint<R0, R1, Set, R3> { self.0.set("Size", value.into_expr()); SizeConstraint(self.0, Phase) }
+    pub fn size(self, value: impl Arg<i64>) -> SizeConstraint<R0, R1, Set, R3> { SizeConstraint(put(self.0, "Size", value.into_expr()), Phase) }
     /// `TextTransformation`: text, required. Update: in place.
-    pub fn text_transformation(mut self, value: impl Arg<str>) -> SizeConstraint<R0, R1, R2, Set> { self.0.set("TextTransformation", value.into_expr()); SizeConstraint(self.0, Phase) }
+    pub fn text_transformation(self, value: impl Arg<str>) -> SizeConstraint<R0, R1, R2, Set> { SizeConstraint(put(self.0, "TextTransformation", value.into_expr()), Phase) }
 }
 impl Done for SizeConstraint { fn into_props(self) -> Bag { self.0 } }
 }
@@ -222,7 +222,7 @@ impl CfnSqlInjectionMatchSet {
     /// `AWS::WAF::SqlInjectionMatchSet`
     pub const TYPE: &'static str = "AWS::WAF::SqlInjectionMatchSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSqlInjectionMatchSetProps<R0>) -> Self where CfnSqlInjectionMatchSetProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSqlInjectionMatchSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -230,45 +230,45 @@ impl CfnSqlInjectionMatchSet {
 }
 impl Parent for CfnSqlInjectionMatchSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAF::SqlInjectionMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-sqlinjectionmatchset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSqlInjectionMatchSetProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSqlInjectionMatchSetProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSqlInjectionMatchSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSqlInjectionMatchSetProps<missing::Name> { CfnSqlInjectionMatchSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSqlInjectionMatchSetProps<Missing<required::Name>> { CfnSqlInjectionMatchSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSqlInjectionMatchSetProps<R0> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSqlInjectionMatchSetProps<Set> { self.0.set("Name", value.into_expr()); CfnSqlInjectionMatchSetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSqlInjectionMatchSetProps<Set> { CfnSqlInjectionMatchSetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SqlInjectionMatchTuples`: list of `SqlInjectionMatchTuple`. Update: in place.
-    pub fn sql_injection_match_tuples(mut self, value: impl Arg<Arr<sql_injection_match_set::SqlInjectionMatchTuple>>) -> Self { self.0.set("SqlInjectionMatchTuples", value.into_expr()); self }
+    pub fn sql_injection_match_tuples(self, value: impl Arg<Arr<sql_injection_match_set::SqlInjectionMatchTuple>>) -> Self { Self(put(self.0, "SqlInjectionMatchTuples", value.into_expr()), Phase) }
 }
 impl Done for CfnSqlInjectionMatchSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAF::SqlInjectionMatchSet`.
 pub mod sql_injection_match_set {
 use crate::cfn::support::*;
 /// The property type `FieldToMatch` of `AWS::WAF::SqlInjectionMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sqlinjectionmatchset-fieldtomatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldToMatch<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FieldToMatch<R0 = Set>(Bag, Phase<(R0,)>);
 impl FieldToMatch {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FieldToMatch<super::missing::Type> { FieldToMatch(Bag::default(), Phase) }
+    pub fn new() -> FieldToMatch<Missing<super::required::Type>> { FieldToMatch(Bag::default(), Phase) }
 }
 impl<R0> FieldToMatch<R0> {
     /// `Data`: text. Update: in place.
-    pub fn data(mut self, value: impl Arg<str>) -> Self { self.0.set("Data", value.into_expr()); self }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> FieldToMatch<Set> { self.0.set("Type", value.into_expr()); FieldToMatch(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SqlInjectionMatchTuple` of `AWS::WAF::SqlInjectionMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-sqlinjectionmatchset-sqlinjectionmatchtuple.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SqlInjectionMatchTuple<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SqlInjectionMatchTuple<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SqlInjectionMatchTuple {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SqlInjectionMatchTuple<super::missing::FieldToMatch, super::missing::TextTransformation> { SqlInjectionMatchTuple(Bag::default(), Phase) }
+    pub fn new() -> SqlInjectionMatchTuple<Missing<super::required::FieldToMatch>, Missing<super::required::TextTransformation>> { SqlInjectionMatchTuple(Bag::default(), Phase) }
 }
 impl<R0, R1> SqlInjectionMatchTuple<R0, R1> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
-    pub fn field_to_match(mut self, value: impl Arg<FieldToMatch>) -> SqlInjectionMatchTuple<Set, R1> { self.0.set("FieldToMatch", value.into_expr()); SqlInjectionMatchTuple(self.0, Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SqlInjectionMatchTuple<Set, R1> { SqlInjectionMatchTuple(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
     /// `TextTransformation`: text, required. Update: in place.
-    pub fn text_transformation(mut self, value: impl Arg<str>) -> SqlInjectionMatchTuple<R0, Set> { self.0.set("TextTransformation", value.into_expr()); SqlInjectionMatchTuple(self.0, Phase) }
+    pub fn text_transformation(self, value: impl Arg<str>) -> SqlInjectionMatchTuple<R0, Set> { SqlInjectionMatchTuple(put(self.0, "TextTransformation", value.into_expr()), Phase) }
 }
 impl Done for SqlInjectionMatchTuple { fn into_props(self) -> Bag { self.0 } }
 }
@@ -278,7 +278,7 @@ impl CfnWebACL {
     /// `AWS::WAF::WebACL`
     pub const TYPE: &'static str = "AWS::WAF::WebACL";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnWebACLProps<R0, R1, R2>) -> Self where CfnWebACLProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWebACLProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -286,49 +286,49 @@ impl CfnWebACL {
 }
 impl Parent for CfnWebACL { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAF::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-webacl.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWebACLProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnWebACLProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnWebACLProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWebACLProps<missing::DefaultAction, missing::MetricName, missing::Name> { CfnWebACLProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWebACLProps<Missing<required::DefaultAction>, Missing<required::MetricName>, Missing<required::Name>> { CfnWebACLProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnWebACLProps<R0, R1, R2> {
     /// `DefaultAction`: `WafAction`, required. Update: in place.
-    pub fn default_action(mut self, value: impl Arg<web_acl::WafAction>) -> CfnWebACLProps<Set, R1, R2> { self.0.set("DefaultAction", value.into_expr()); CfnWebACLProps(self.0, Phase) }
+    pub fn default_action(self, value: impl Arg<web_acl::WafAction>) -> CfnWebACLProps<Set, R1, R2> { CfnWebACLProps(put(self.0, "DefaultAction", value.into_expr()), Phase) }
     /// `MetricName`: text, required. Update: replacement.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> CfnWebACLProps<R0, Set, R2> { self.0.set("MetricName", value.into_expr()); CfnWebACLProps(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CfnWebACLProps<R0, Set, R2> { CfnWebACLProps(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnWebACLProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnWebACLProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnWebACLProps<R0, R1, Set> { CfnWebACLProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Rules`: list of `ActivatedRule`. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<web_acl::ActivatedRule>>) -> Self { self.0.set("Rules", value.into_expr()); self }
+    pub fn rules(self, value: impl Arg<Arr<web_acl::ActivatedRule>>) -> Self { Self(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for CfnWebACLProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAF::WebACL`.
 pub mod web_acl {
 use crate::cfn::support::*;
 /// The property type `ActivatedRule` of `AWS::WAF::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-webacl-activatedrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ActivatedRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct ActivatedRule<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl ActivatedRule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ActivatedRule<super::missing::Priority, super::missing::RuleId> { ActivatedRule(Bag::default(), Phase) }
+    pub fn new() -> ActivatedRule<Missing<super::required::Priority>, Missing<super::required::RuleId>> { ActivatedRule(Bag::default(), Phase) }
 }
 impl<R0, R1> ActivatedRule<R0, R1> {
     /// `Action`: `WafAction`. Update: in place.
-    pub fn action(mut self, value: impl Arg<WafAction>) -> Self { self.0.set("Action", value.into_expr()); self }
+    pub fn action(self, value: impl Arg<WafAction>) -> Self { Self(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> ActivatedRule<Set, R1> { self.0.set("Priority", value.into_expr()); ActivatedRule(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> ActivatedRule<Set, R1> { ActivatedRule(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `RuleId`: text, required. Update: in place.
-    pub fn rule_id(mut self, value: impl Arg<str>) -> ActivatedRule<R0, Set> { self.0.set("RuleId", value.into_expr()); ActivatedRule(self.0, Phase) }
+    pub fn rule_id(self, value: impl Arg<str>) -> ActivatedRule<R0, Set> { ActivatedRule(put(self.0, "RuleId", value.into_expr()), Phase) }
 }
 impl Done for ActivatedRule { fn into_props(self) -> Bag { self.0 } }
 /// The property type `WafAction` of `AWS::WAF::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-webacl-wafaction.html)
-#[derive(Clone, Debug)] #[must_use] pub struct WafAction<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct WafAction<R0 = Set>(Bag, Phase<(R0,)>);
 impl WafAction {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> WafAction<super::missing::Type> { WafAction(Bag::default(), Phase) }
+    pub fn new() -> WafAction<Missing<super::required::Type>> { WafAction(Bag::default(), Phase) }
 }
 impl<R0> WafAction<R0> {
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> WafAction<Set> { self.0.set("Type", value.into_expr()); WafAction(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> WafAction<Set> { WafAction(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for WafAction { fn into_props(self) -> Bag { self.0 } }
 }
@@ -338,7 +338,7 @@ impl CfnXssMatchSet {
     /// `AWS::WAF::XssMatchSet`
     pub const TYPE: &'static str = "AWS::WAF::XssMatchSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnXssMatchSetProps<R0, R1>) -> Self where CfnXssMatchSetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnXssMatchSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -346,47 +346,47 @@ impl CfnXssMatchSet {
 }
 impl Parent for CfnXssMatchSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAF::XssMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-waf-xssmatchset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnXssMatchSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnXssMatchSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnXssMatchSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnXssMatchSetProps<missing::Name, missing::XssMatchTuples> { CfnXssMatchSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnXssMatchSetProps<Missing<required::Name>, Missing<required::XssMatchTuples>> { CfnXssMatchSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnXssMatchSetProps<R0, R1> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnXssMatchSetProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnXssMatchSetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnXssMatchSetProps<Set, R1> { CfnXssMatchSetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `XssMatchTuples`: list of `XssMatchTuple`, required. Update: in place.
-    pub fn xss_match_tuples(mut self, value: impl Arg<Arr<xss_match_set::XssMatchTuple>>) -> CfnXssMatchSetProps<R0, Set> { self.0.set("XssMatchTuples", value.into_expr()); CfnXssMatchSetProps(self.0, Phase) }
+    pub fn xss_match_tuples(self, value: impl Arg<Arr<xss_match_set::XssMatchTuple>>) -> CfnXssMatchSetProps<R0, Set> { CfnXssMatchSetProps(put(self.0, "XssMatchTuples", value.into_expr()), Phase) }
 }
 impl Done for CfnXssMatchSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAF::XssMatchSet`.
 pub mod xss_match_set {
 use crate::cfn::support::*;
 /// The property type `FieldToMatch` of `AWS::WAF::XssMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-xssmatchset-fieldtomatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldToMatch<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FieldToMatch<R0 = Set>(Bag, Phase<(R0,)>);
 impl FieldToMatch {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FieldToMatch<super::missing::Type> { FieldToMatch(Bag::default(), Phase) }
+    pub fn new() -> FieldToMatch<Missing<super::required::Type>> { FieldToMatch(Bag::default(), Phase) }
 }
 impl<R0> FieldToMatch<R0> {
     /// `Data`: text. Update: in place.
-    pub fn data(mut self, value: impl Arg<str>) -> Self { self.0.set("Data", value.into_expr()); self }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> FieldToMatch<Set> { self.0.set("Type", value.into_expr()); FieldToMatch(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `XssMatchTuple` of `AWS::WAF::XssMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-waf-xssmatchset-xssmatchtuple.html)
-#[derive(Clone, Debug)] #[must_use] pub struct XssMatchTuple<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct XssMatchTuple<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl XssMatchTuple {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> XssMatchTuple<super::missing::FieldToMatch, super::missing::TextTransformation> { XssMatchTuple(Bag::default(), Phase) }
+    pub fn new() -> XssMatchTuple<Missing<super::required::FieldToMatch>, Missing<super::required::TextTransformation>> { XssMatchTuple(Bag::default(), Phase) }
 }
 impl<R0, R1> XssMatchTuple<R0, R1> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
-    pub fn field_to_match(mut self, value: impl Arg<FieldToMatch>) -> XssMatchTuple<Set, R1> { self.0.set("FieldToMatch", value.into_expr()); XssMatchTuple(self.0, Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> XssMatchTuple<Set, R1> { XssMatchTuple(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
     /// `TextTransformation`: text, required. Update: in place.
-    pub fn text_transformation(mut self, value: impl Arg<str>) -> XssMatchTuple<R0, Set> { self.0.set("TextTransformation", value.into_expr()); XssMatchTuple(self.0, Phase) }
+    pub fn text_transformation(self, value: impl Arg<str>) -> XssMatchTuple<R0, Set> { XssMatchTuple(put(self.0, "TextTransformation", value.into_expr()), Phase) }
 }
 impl Done for XssMatchTuple { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { ComparisonOperator, DataId, DefaultAction, FieldToMatch, MetricName, Name, Negated, PositionalConstraint, Priority, RuleId, Size, SizeConstraints, TextTransformation, Type, Value, XssMatchTuples } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { ComparisonOperator, DataId, DefaultAction, FieldToMatch, MetricName, Name, Negated, PositionalConstraint, Priority, RuleId, Size, SizeConstraints, TextTransformation, Type, Value, XssMatchTuples } }

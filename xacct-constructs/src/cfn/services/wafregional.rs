@@ -10,7 +10,7 @@ impl CfnByteMatchSet {
     /// `AWS::WAFRegional::ByteMatchSet`
     pub const TYPE: &'static str = "AWS::WAFRegional::ByteMatchSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnByteMatchSetProps<R0>) -> Self where CfnByteMatchSetProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnByteMatchSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -18,51 +18,51 @@ impl CfnByteMatchSet {
 }
 impl Parent for CfnByteMatchSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAFRegional::ByteMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-bytematchset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnByteMatchSetProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnByteMatchSetProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnByteMatchSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnByteMatchSetProps<missing::Name> { CfnByteMatchSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnByteMatchSetProps<Missing<required::Name>> { CfnByteMatchSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnByteMatchSetProps<R0> {
     /// `ByteMatchTuples`: list of `ByteMatchTuple`. Update: in place.
-    pub fn byte_match_tuples(mut self, value: impl Arg<Arr<byte_match_set::ByteMatchTuple>>) -> Self { self.0.set("ByteMatchTuples", value.into_expr()); self }
+    pub fn byte_match_tuples(self, value: impl Arg<Arr<byte_match_set::ByteMatchTuple>>) -> Self { Self(put(self.0, "ByteMatchTuples", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnByteMatchSetProps<Set> { self.0.set("Name", value.into_expr()); CfnByteMatchSetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnByteMatchSetProps<Set> { CfnByteMatchSetProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnByteMatchSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFRegional::ByteMatchSet`.
 pub mod byte_match_set {
 use crate::cfn::support::*;
 /// The property type `ByteMatchTuple` of `AWS::WAFRegional::ByteMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-bytematchset-bytematchtuple.html)
-#[derive(Clone, Debug)] #[must_use] pub struct ByteMatchTuple<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct ByteMatchTuple<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl ByteMatchTuple {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> ByteMatchTuple<super::missing::FieldToMatch, super::missing::PositionalConstraint, super::missing::TextTransformation> { ByteMatchTuple(Bag::default(), Phase) }
+    pub fn new() -> ByteMatchTuple<Missing<super::required::FieldToMatch>, Missing<super::required::PositionalConstraint>, Missing<super::required::TextTransformation>> { ByteMatchTuple(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> ByteMatchTuple<R0, R1, R2> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
-    pub fn field_to_match(mut self, value: impl Arg<FieldToMatch>) -> ByteMatchTuple<Set, R1, R2> { self.0.set("FieldToMatch", value.into_expr()); ByteMatchTuple(self.0, Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> ByteMatchTuple<Set, R1, R2> { ByteMatchTuple(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
     /// `PositionalConstraint`: text, required. Update: in place.
-    pub fn positional_constraint(mut self, value: impl Arg<str>) -> ByteMatchTuple<R0, Set, R2> { self.0.set("PositionalConstraint", value.into_expr()); ByteMatchTuple(self.0, Phase) }
+    pub fn positional_constraint(self, value: impl Arg<str>) -> ByteMatchTuple<R0, Set, R2> { ByteMatchTuple(put(self.0, "PositionalConstraint", value.into_expr()), Phase) }
     /// `TargetString`: text. Update: in place.
-    pub fn target_string(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetString", value.into_expr()); self }
+    pub fn target_string(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetString", value.into_expr()), Phase) }
     /// `TargetStringBase64`: text. Update: in place.
-    pub fn target_string_base64(mut self, value: impl Arg<str>) -> Self { self.0.set("TargetStringBase64", value.into_expr()); self }
+    pub fn target_string_base64(self, value: impl Arg<str>) -> Self { Self(put(self.0, "TargetStringBase64", value.into_expr()), Phase) }
     /// `TextTransformation`: text, required. Update: in place.
-    pub fn text_transformation(mut self, value: impl Arg<str>) -> ByteMatchTuple<R0, R1, Set> { self.0.set("TextTransformation", value.into_expr()); ByteMatchTuple(self.0, Phase) }
+    pub fn text_transformation(self, value: impl Arg<str>) -> ByteMatchTuple<R0, R1, Set> { ByteMatchTuple(put(self.0, "TextTransformation", value.into_expr()), Phase) }
 }
 impl Done for ByteMatchTuple { fn into_props(self) -> Bag { self.0 } }
 /// The property type `FieldToMatch` of `AWS::WAFRegional::ByteMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-bytematchset-fieldtomatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldToMatch<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FieldToMatch<R0 = Set>(Bag, Phase<(R0,)>);
 impl FieldToMatch {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FieldToMatch<super::missing::Type> { FieldToMatch(Bag::default(), Phase) }
+    pub fn new() -> FieldToMatch<Missing<super::required::Type>> { FieldToMatch(Bag::default(), Phase) }
 }
 impl<R0> FieldToMatch<R0> {
     /// `Data`: text. Update: in place.
-    pub fn data(mut self, value: impl Arg<str>) -> Self { self.0.set("Data", value.into_expr()); self }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> FieldToMatch<Set> { self.0.set("Type", value.into_expr()); FieldToMatch(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 }
@@ -72,7 +72,7 @@ impl CfnGeoMatchSet {
     /// `AWS::WAFRegional::GeoMatchSet`
     pub const TYPE: &'static str = "AWS::WAFRegional::GeoMatchSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnGeoMatchSetProps<R0>) -> Self where CfnGeoMatchSetProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnGeoMatchSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -80,32 +80,32 @@ impl CfnGeoMatchSet {
 }
 impl Parent for CfnGeoMatchSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAFRegional::GeoMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-geomatchset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnGeoMatchSetProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnGeoMatchSetProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnGeoMatchSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnGeoMatchSetProps<missing::Name> { CfnGeoMatchSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnGeoMatchSetProps<Missing<required::Name>> { CfnGeoMatchSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnGeoMatchSetProps<R0> {
     /// `GeoMatchConstraints`: list of `GeoMatchConstraint`. Update: in place.
-    pub fn geo_match_constraints(mut self, value: impl Arg<Arr<geo_match_set::GeoMatchConstraint>>) -> Self { self.0.set("GeoMatchConstraints", value.into_expr()); self }
+    pub fn geo_match_constraints(self, value: impl Arg<Arr<geo_match_set::GeoMatchConstraint>>) -> Self { Self(put(self.0, "GeoMatchConstraints", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnGeoMatchSetProps<Set> { self.0.set("Name", value.into_expr()); CfnGeoMatchSetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnGeoMatchSetProps<Set> { CfnGeoMatchSetProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnGeoMatchSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFRegional::GeoMatchSet`.
 pub mod geo_match_set {
 use crate::cfn::support::*;
 /// The property type `GeoMatchConstraint` of `AWS::WAFRegional::GeoMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-geomatchset-geomatchconstraint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct GeoMatchConstraint<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct GeoMatchConstraint<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl GeoMatchConstraint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> GeoMatchConstraint<super::missing::Type, super::missing::Value> { GeoMatchConstraint(Bag::default(), Phase) }
+    pub fn new() -> GeoMatchConstraint<Missing<super::required::Type>, Missing<super::required::Value>> { GeoMatchConstraint(Bag::default(), Phase) }
 }
 impl<R0, R1> GeoMatchConstraint<R0, R1> {
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> GeoMatchConstraint<Set, R1> { self.0.set("Type", value.into_expr()); GeoMatchConstraint(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> GeoMatchConstraint<Set, R1> { GeoMatchConstraint(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> GeoMatchConstraint<R0, Set> { self.0.set("Value", value.into_expr()); GeoMatchConstraint(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> GeoMatchConstraint<R0, Set> { GeoMatchConstraint(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for GeoMatchConstraint { fn into_props(self) -> Bag { self.0 } }
 }
@@ -115,7 +115,7 @@ impl CfnIPSet {
     /// `AWS::WAFRegional::IPSet`
     pub const TYPE: &'static str = "AWS::WAFRegional::IPSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnIPSetProps<R0>) -> Self where CfnIPSetProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnIPSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -123,32 +123,32 @@ impl CfnIPSet {
 }
 impl Parent for CfnIPSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAFRegional::IPSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-ipset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnIPSetProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnIPSetProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnIPSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnIPSetProps<missing::Name> { CfnIPSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnIPSetProps<Missing<required::Name>> { CfnIPSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnIPSetProps<R0> {
     /// `IPSetDescriptors`: list of `IPSetDescriptor`. Update: in place.
-    pub fn ip_set_descriptors(mut self, value: impl Arg<Arr<ip_set::IPSetDescriptor>>) -> Self { self.0.set("IPSetDescriptors", value.into_expr()); self }
+    pub fn ip_set_descriptors(self, value: impl Arg<Arr<ip_set::IPSetDescriptor>>) -> Self { Self(put(self.0, "IPSetDescriptors", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnIPSetProps<Set> { self.0.set("Name", value.into_expr()); CfnIPSetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnIPSetProps<Set> { CfnIPSetProps(put(self.0, "Name", value.into_expr()), Phase) }
 }
 impl Done for CfnIPSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFRegional::IPSet`.
 pub mod ip_set {
 use crate::cfn::support::*;
 /// The property type `IPSetDescriptor` of `AWS::WAFRegional::IPSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-ipset-ipsetdescriptor.html)
-#[derive(Clone, Debug)] #[must_use] pub struct IPSetDescriptor<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct IPSetDescriptor<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl IPSetDescriptor {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> IPSetDescriptor<super::missing::Type, super::missing::Value> { IPSetDescriptor(Bag::default(), Phase) }
+    pub fn new() -> IPSetDescriptor<Missing<super::required::Type>, Missing<super::required::Value>> { IPSetDescriptor(Bag::default(), Phase) }
 }
 impl<R0, R1> IPSetDescriptor<R0, R1> {
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> IPSetDescriptor<Set, R1> { self.0.set("Type", value.into_expr()); IPSetDescriptor(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> IPSetDescriptor<Set, R1> { IPSetDescriptor(put(self.0, "Type", value.into_expr()), Phase) }
     /// `Value`: text, required. Update: in place.
-    pub fn value(mut self, value: impl Arg<str>) -> IPSetDescriptor<R0, Set> { self.0.set("Value", value.into_expr()); IPSetDescriptor(self.0, Phase) }
+    pub fn value(self, value: impl Arg<str>) -> IPSetDescriptor<R0, Set> { IPSetDescriptor(put(self.0, "Value", value.into_expr()), Phase) }
 }
 impl Done for IPSetDescriptor { fn into_props(self) -> Bag { self.0 } }
 }
@@ -158,7 +158,7 @@ impl CfnRateBasedRule {
     /// `AWS::WAFRegional::RateBasedRule`
     pub const TYPE: &'static str = "AWS::WAFRegional::RateBasedRule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2, R3>(scope: &dyn Parent, id: &str, props: CfnRateBasedRuleProps<R0, R1, R2, R3>) -> Self where CfnRateBasedRuleProps<R0, R1, R2, R3>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRateBasedRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -166,40 +166,40 @@ impl CfnRateBasedRule {
 }
 impl Parent for CfnRateBasedRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAFRegional::RateBasedRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-ratebasedrule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRateBasedRuleProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct CfnRateBasedRuleProps<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl CfnRateBasedRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRateBasedRuleProps<missing::MetricName, missing::Name, missing::RateKey, missing::RateLimit> { CfnRateBasedRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRateBasedRuleProps<Missing<required::MetricName>, Missing<required::Name>, Missing<required::RateKey>, Missing<required::RateLimit>> { CfnRateBasedRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> CfnRateBasedRuleProps<R0, R1, R2, R3> {
     /// `MatchPredicates`: list of `Predicate`. Update: in place.
-    pub fn match_predicates(mut self, value: impl Arg<Arr<rate_based_rule::Predicate>>) -> Self { self.0.set("MatchPredicates", value.into_expr()); self }
+    pub fn match_predicates(self, value: impl Arg<Arr<rate_based_rule::Predicate>>) -> Self { Self(put(self.0, "MatchPredicates", value.into_expr()), Phase) }
     /// `MetricName`: text, required. Update: replacement.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> CfnRateBasedRuleProps<Set, R1, R2, R3> { self.0.set("MetricName", value.into_expr()); CfnRateBasedRuleProps(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CfnRateBasedRuleProps<Set, R1, R2, R3> { CfnRateBasedRuleProps(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnRateBasedRuleProps<R0, Set, R2, R3> { self.0.set("Name", value.into_expr()); CfnRateBasedRuleProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRateBasedRuleProps<R0, Set, R2, R3> { CfnRateBasedRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RateKey`: text, required. Update: replacement.
-    pub fn rate_key(mut self, value: impl Arg<str>) -> CfnRateBasedRuleProps<R0, R1, Set, R3> { self.0.set("RateKey", value.into_expr()); CfnRateBasedRuleProps(self.0, Phase) }
+    pub fn rate_key(self, value: impl Arg<str>) -> CfnRateBasedRuleProps<R0, R1, Set, R3> { CfnRateBasedRuleProps(put(self.0, "RateKey", value.into_expr()), Phase) }
     /// `RateLimit`: integer, required. Update: in place.
-    pub fn rate_limit(mut self, value: impl Arg<i64>) -> CfnRateBasedRuleProps<R0, R1, R2, Set> { self.0.set("RateLimit", value.into_expr()); CfnRateBasedRuleProps(self.0, Phase) }
+    pub fn rate_limit(self, value: impl Arg<i64>) -> CfnRateBasedRuleProps<R0, R1, R2, Set> { CfnRateBasedRuleProps(put(self.0, "RateLimit", value.into_expr()), Phase) }
 }
 impl Done for CfnRateBasedRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFRegional::RateBasedRule`.
 pub mod rate_based_rule {
 use crate::cfn::support::*;
 /// The property type `Predicate` of `AWS::WAFRegional::RateBasedRule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-ratebasedrule-predicate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Predicate<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Predicate<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Predicate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Predicate<super::missing::DataId, super::missing::Negated, super::missing::Type> { Predicate(Bag::default(), Phase) }
+    pub fn new() -> Predicate<Missing<super::required::DataId>, Missing<super::required::Negated>, Missing<super::required::Type>> { Predicate(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Predicate<R0, R1, R2> {
     /// `DataId`: text, required. Update: in place.
-    pub fn data_id(mut self, value: impl Arg<str>) -> Predicate<Set, R1, R2> { self.0.set("DataId", value.into_expr()); Predicate(self.0, Phase) }
+    pub fn data_id(self, value: impl Arg<str>) -> Predicate<Set, R1, R2> { Predicate(put(self.0, "DataId", value.into_expr()), Phase) }
     /// `Negated`: boolean, required. Update: in place.
-    pub fn negated(mut self, value: impl Arg<bool>) -> Predicate<R0, Set, R2> { self.0.set("Negated", value.into_expr()); Predicate(self.0, Phase) }
+    pub fn negated(self, value: impl Arg<bool>) -> Predicate<R0, Set, R2> { Predicate(put(self.0, "Negated", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Predicate<R0, R1, Set> { self.0.set("Type", value.into_expr()); Predicate(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Predicate<R0, R1, Set> { Predicate(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Predicate { fn into_props(self) -> Bag { self.0 } }
 }
@@ -209,7 +209,7 @@ impl CfnRegexPatternSet {
     /// `AWS::WAFRegional::RegexPatternSet`
     pub const TYPE: &'static str = "AWS::WAFRegional::RegexPatternSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnRegexPatternSetProps<R0, R1>) -> Self where CfnRegexPatternSetProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRegexPatternSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -217,16 +217,16 @@ impl CfnRegexPatternSet {
 }
 impl Parent for CfnRegexPatternSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAFRegional::RegexPatternSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-regexpatternset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRegexPatternSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnRegexPatternSetProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnRegexPatternSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRegexPatternSetProps<missing::Name, missing::RegexPatternStrings> { CfnRegexPatternSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRegexPatternSetProps<Missing<required::Name>, Missing<required::RegexPatternStrings>> { CfnRegexPatternSetProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRegexPatternSetProps<R0, R1> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnRegexPatternSetProps<Set, R1> { self.0.set("Name", value.into_expr()); CfnRegexPatternSetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRegexPatternSetProps<Set, R1> { CfnRegexPatternSetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `RegexPatternStrings`: list of text, required. Update: in place.
-    pub fn regex_pattern_strings(mut self, value: impl Arg<Arr<str>>) -> CfnRegexPatternSetProps<R0, Set> { self.0.set("RegexPatternStrings", value.into_expr()); CfnRegexPatternSetProps(self.0, Phase) }
+    pub fn regex_pattern_strings(self, value: impl Arg<Arr<str>>) -> CfnRegexPatternSetProps<R0, Set> { CfnRegexPatternSetProps(put(self.0, "RegexPatternStrings", value.into_expr()), Phase) }
 }
 impl Done for CfnRegexPatternSetProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::WAFRegional::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-rule.html)
@@ -235,7 +235,7 @@ impl CfnRule {
     /// `AWS::WAFRegional::Rule`
     pub const TYPE: &'static str = "AWS::WAFRegional::Rule";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnRuleProps<R0, R1>) -> Self where CfnRuleProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnRuleProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -243,36 +243,36 @@ impl CfnRule {
 }
 impl Parent for CfnRule { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAFRegional::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnRuleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnRuleProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnRuleProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnRuleProps<missing::MetricName, missing::Name> { CfnRuleProps(Bag::default(), Phase) }
+    pub fn new() -> CfnRuleProps<Missing<required::MetricName>, Missing<required::Name>> { CfnRuleProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnRuleProps<R0, R1> {
     /// `MetricName`: text, required. Update: replacement.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> CfnRuleProps<Set, R1> { self.0.set("MetricName", value.into_expr()); CfnRuleProps(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CfnRuleProps<Set, R1> { CfnRuleProps(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnRuleProps<R0, Set> { self.0.set("Name", value.into_expr()); CfnRuleProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnRuleProps<R0, Set> { CfnRuleProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Predicates`: list of `Predicate`. Update: in place.
-    pub fn predicates(mut self, value: impl Arg<Arr<rule::Predicate>>) -> Self { self.0.set("Predicates", value.into_expr()); self }
+    pub fn predicates(self, value: impl Arg<Arr<rule::Predicate>>) -> Self { Self(put(self.0, "Predicates", value.into_expr()), Phase) }
 }
 impl Done for CfnRuleProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFRegional::Rule`.
 pub mod rule {
 use crate::cfn::support::*;
 /// The property type `Predicate` of `AWS::WAFRegional::Rule`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-rule-predicate.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Predicate<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Predicate<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Predicate {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Predicate<super::missing::DataId, super::missing::Negated, super::missing::Type> { Predicate(Bag::default(), Phase) }
+    pub fn new() -> Predicate<Missing<super::required::DataId>, Missing<super::required::Negated>, Missing<super::required::Type>> { Predicate(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Predicate<R0, R1, R2> {
     /// `DataId`: text, required. Update: in place.
-    pub fn data_id(mut self, value: impl Arg<str>) -> Predicate<Set, R1, R2> { self.0.set("DataId", value.into_expr()); Predicate(self.0, Phase) }
+    pub fn data_id(self, value: impl Arg<str>) -> Predicate<Set, R1, R2> { Predicate(put(self.0, "DataId", value.into_expr()), Phase) }
     /// `Negated`: boolean, required. Update: in place.
-    pub fn negated(mut self, value: impl Arg<bool>) -> Predicate<R0, Set, R2> { self.0.set("Negated", value.into_expr()); Predicate(self.0, Phase) }
+    pub fn negated(self, value: impl Arg<bool>) -> Predicate<R0, Set, R2> { Predicate(put(self.0, "Negated", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Predicate<R0, R1, Set> { self.0.set("Type", value.into_expr()); Predicate(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Predicate<R0, R1, Set> { Predicate(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Predicate { fn into_props(self) -> Bag { self.0 } }
 }
@@ -282,7 +282,7 @@ impl CfnSizeConstraintSet {
     /// `AWS::WAFRegional::SizeConstraintSet`
     pub const TYPE: &'static str = "AWS::WAFRegional::SizeConstraintSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSizeConstraintSetProps<R0>) -> Self where CfnSizeConstraintSetProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSizeConstraintSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -290,49 +290,49 @@ impl CfnSizeConstraintSet {
 }
 impl Parent for CfnSizeConstraintSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAFRegional::SizeConstraintSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-sizeconstraintset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSizeConstraintSetProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSizeConstraintSetProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSizeConstraintSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSizeConstraintSetProps<missing::Name> { CfnSizeConstraintSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSizeConstraintSetProps<Missing<required::Name>> { CfnSizeConstraintSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSizeConstraintSetProps<R0> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSizeConstraintSetProps<Set> { self.0.set("Name", value.into_expr()); CfnSizeConstraintSetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSizeConstraintSetProps<Set> { CfnSizeConstraintSetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SizeConstraints`: list of `SizeConstraint`. Update: in place.
-    pub fn size_constraints(mut self, value: impl Arg<Arr<size_constraint_set::SizeConstraint>>) -> Self { self.0.set("SizeConstraints", value.into_expr()); self }
+    pub fn size_constraints(self, value: impl Arg<Arr<size_constraint_set::SizeConstraint>>) -> Self { Self(put(self.0, "SizeConstraints", value.into_expr()), Phase) }
 }
 impl Done for CfnSizeConstraintSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFRegional::SizeConstraintSet`.
 pub mod size_constraint_set {
 use crate::cfn::support::*;
 /// The property type `FieldToMatch` of `AWS::WAFRegional::SizeConstraintSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sizeconstraintset-fieldtomatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldToMatch<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FieldToMatch<R0 = Set>(Bag, Phase<(R0,)>);
 impl FieldToMatch {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FieldToMatch<super::missing::Type> { FieldToMatch(Bag::default(), Phase) }
+    pub fn new() -> FieldToMatch<Missing<super::required::Type>> { FieldToMatch(Bag::default(), Phase) }
 }
 impl<R0> FieldToMatch<R0> {
     /// `Data`: text. Update: in place.
-    pub fn data(mut self, value: impl Arg<str>) -> Self { self.0.set("Data", value.into_expr()); self }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> FieldToMatch<Set> { self.0.set("Type", value.into_expr()); FieldToMatch(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SizeConstraint` of `AWS::WAFRegional::SizeConstraintSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sizeconstraintset-sizeconstraint.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SizeConstraint<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
+#[must_use] pub struct SizeConstraint<R0 = Set, R1 = Set, R2 = Set, R3 = Set>(Bag, Phase<(R0, R1, R2, R3,)>);
 impl SizeConstraint {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SizeConstraint<super::missing::ComparisonOperator, super::missing::FieldToMatch, super::missing::Size, super::missing::TextTransformation> { SizeConstraint(Bag::default(), Phase) }
+    pub fn new() -> SizeConstraint<Missing<super::required::ComparisonOperator>, Missing<super::required::FieldToMatch>, Missing<super::required::Size>, Missing<super::required::TextTransformation>> { SizeConstraint(Bag::default(), Phase) }
 }
 impl<R0, R1, R2, R3> SizeConstraint<R0, R1, R2, R3> {
     /// `ComparisonOperator`: text, required. Update: in place.
-    pub fn comparison_operator(mut self, value: impl Arg<str>) -> SizeConstraint<Set, R1, R2, R3> { self.0.set("ComparisonOperator", value.into_expr()); SizeConstraint(self.0, Phase) }
+    pub fn comparison_operator(self, value: impl Arg<str>) -> SizeConstraint<Set, R1, R2, R3> { SizeConstraint(put(self.0, "ComparisonOperator", value.into_expr()), Phase) }
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
-    pub fn field_to_match(mut self, value: impl Arg<FieldToMatch>) -> SizeConstraint<R0, Set, R2, R3> { self.0.set("FieldToMatch", value.into_expr()); SizeConstraint(self.0, Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SizeConstraint<R0, Set, R2, R3> { SizeConstraint(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
     /// `Size`: integer, required. Update: in place.
-    pub fn size(mut self, value: impl Arg<i64>) -> SizeConstraint<R0, R1, Set, R3> { self.0.set("Size", value.into_expr()); SizeConstraint(self.0, Phase) }
+    pub fn size(self, value: impl Arg<i64>) -> SizeConstraint<R0, R1, Set, R3> { SizeConstraint(put(self.0, "Size", value.into_expr()), Phase) }
     /// `TextTransformation`: text, required. Update: in place.
-    pub fn text_transformation(mut self, value: impl Arg<str>) -> SizeConstraint<R0, R1, R2, Set> { self.0.set("TextTransformation", value.into_expr()); SizeConstraint(self.0, Phase) }
+    pub fn text_transformation(self, value: impl Arg<str>) -> SizeConstraint<R0, R1, R2, Set> { SizeConstraint(put(self.0, "TextTransformation", value.into_expr()), Phase) }
 }
 impl Done for SizeConstraint { fn into_props(self) -> Bag { self.0 } }
 }
@@ -342,7 +342,7 @@ impl CfnSqlInjectionMatchSet {
     /// `AWS::WAFRegional::SqlInjectionMatchSet`
     pub const TYPE: &'static str = "AWS::WAFRegional::SqlInjectionMatchSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnSqlInjectionMatchSetProps<R0>) -> Self where CfnSqlInjectionMatchSetProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnSqlInjectionMatchSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -350,45 +350,45 @@ impl CfnSqlInjectionMatchSet {
 }
 impl Parent for CfnSqlInjectionMatchSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAFRegional::SqlInjectionMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-sqlinjectionmatchset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnSqlInjectionMatchSetProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnSqlInjectionMatchSetProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnSqlInjectionMatchSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnSqlInjectionMatchSetProps<missing::Name> { CfnSqlInjectionMatchSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnSqlInjectionMatchSetProps<Missing<required::Name>> { CfnSqlInjectionMatchSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnSqlInjectionMatchSetProps<R0> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnSqlInjectionMatchSetProps<Set> { self.0.set("Name", value.into_expr()); CfnSqlInjectionMatchSetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnSqlInjectionMatchSetProps<Set> { CfnSqlInjectionMatchSetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `SqlInjectionMatchTuples`: list of `SqlInjectionMatchTuple`. Update: in place.
-    pub fn sql_injection_match_tuples(mut self, value: impl Arg<Arr<sql_injection_match_set::SqlInjectionMatchTuple>>) -> Self { self.0.set("SqlInjectionMatchTuples", value.into_expr()); self }
+    pub fn sql_injection_match_tuples(self, value: impl Arg<Arr<sql_injection_match_set::SqlInjectionMatchTuple>>) -> Self { Self(put(self.0, "SqlInjectionMatchTuples", value.into_expr()), Phase) }
 }
 impl Done for CfnSqlInjectionMatchSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFRegional::SqlInjectionMatchSet`.
 pub mod sql_injection_match_set {
 use crate::cfn::support::*;
 /// The property type `FieldToMatch` of `AWS::WAFRegional::SqlInjectionMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sqlinjectionmatchset-fieldtomatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldToMatch<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FieldToMatch<R0 = Set>(Bag, Phase<(R0,)>);
 impl FieldToMatch {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FieldToMatch<super::missing::Type> { FieldToMatch(Bag::default(), Phase) }
+    pub fn new() -> FieldToMatch<Missing<super::required::Type>> { FieldToMatch(Bag::default(), Phase) }
 }
 impl<R0> FieldToMatch<R0> {
     /// `Data`: text. Update: in place.
-    pub fn data(mut self, value: impl Arg<str>) -> Self { self.0.set("Data", value.into_expr()); self }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> FieldToMatch<Set> { self.0.set("Type", value.into_expr()); FieldToMatch(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `SqlInjectionMatchTuple` of `AWS::WAFRegional::SqlInjectionMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-sqlinjectionmatchset-sqlinjectionmatchtuple.html)
-#[derive(Clone, Debug)] #[must_use] pub struct SqlInjectionMatchTuple<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct SqlInjectionMatchTuple<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl SqlInjectionMatchTuple {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> SqlInjectionMatchTuple<super::missing::FieldToMatch, super::missing::TextTransformation> { SqlInjectionMatchTuple(Bag::default(), Phase) }
+    pub fn new() -> SqlInjectionMatchTuple<Missing<super::required::FieldToMatch>, Missing<super::required::TextTransformation>> { SqlInjectionMatchTuple(Bag::default(), Phase) }
 }
 impl<R0, R1> SqlInjectionMatchTuple<R0, R1> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
-    pub fn field_to_match(mut self, value: impl Arg<FieldToMatch>) -> SqlInjectionMatchTuple<Set, R1> { self.0.set("FieldToMatch", value.into_expr()); SqlInjectionMatchTuple(self.0, Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> SqlInjectionMatchTuple<Set, R1> { SqlInjectionMatchTuple(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
     /// `TextTransformation`: text, required. Update: in place.
-    pub fn text_transformation(mut self, value: impl Arg<str>) -> SqlInjectionMatchTuple<R0, Set> { self.0.set("TextTransformation", value.into_expr()); SqlInjectionMatchTuple(self.0, Phase) }
+    pub fn text_transformation(self, value: impl Arg<str>) -> SqlInjectionMatchTuple<R0, Set> { SqlInjectionMatchTuple(put(self.0, "TextTransformation", value.into_expr()), Phase) }
 }
 impl Done for SqlInjectionMatchTuple { fn into_props(self) -> Bag { self.0 } }
 }
@@ -398,7 +398,7 @@ impl CfnWebACL {
     /// `AWS::WAFRegional::WebACL`
     pub const TYPE: &'static str = "AWS::WAFRegional::WebACL";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1, R2>(scope: &dyn Parent, id: &str, props: CfnWebACLProps<R0, R1, R2>) -> Self where CfnWebACLProps<R0, R1, R2>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWebACLProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -406,49 +406,49 @@ impl CfnWebACL {
 }
 impl Parent for CfnWebACL { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAFRegional::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-webacl.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWebACLProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct CfnWebACLProps<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl CfnWebACLProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWebACLProps<missing::DefaultAction, missing::MetricName, missing::Name> { CfnWebACLProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWebACLProps<Missing<required::DefaultAction>, Missing<required::MetricName>, Missing<required::Name>> { CfnWebACLProps(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> CfnWebACLProps<R0, R1, R2> {
     /// `DefaultAction`: `Action`, required. Update: in place.
-    pub fn default_action(mut self, value: impl Arg<web_acl::Action>) -> CfnWebACLProps<Set, R1, R2> { self.0.set("DefaultAction", value.into_expr()); CfnWebACLProps(self.0, Phase) }
+    pub fn default_action(self, value: impl Arg<web_acl::Action>) -> CfnWebACLProps<Set, R1, R2> { CfnWebACLProps(put(self.0, "DefaultAction", value.into_expr()), Phase) }
     /// `MetricName`: text, required. Update: replacement.
-    pub fn metric_name(mut self, value: impl Arg<str>) -> CfnWebACLProps<R0, Set, R2> { self.0.set("MetricName", value.into_expr()); CfnWebACLProps(self.0, Phase) }
+    pub fn metric_name(self, value: impl Arg<str>) -> CfnWebACLProps<R0, Set, R2> { CfnWebACLProps(put(self.0, "MetricName", value.into_expr()), Phase) }
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnWebACLProps<R0, R1, Set> { self.0.set("Name", value.into_expr()); CfnWebACLProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnWebACLProps<R0, R1, Set> { CfnWebACLProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `Rules`: list of `Rule`. Update: in place.
-    pub fn rules(mut self, value: impl Arg<Arr<web_acl::Rule>>) -> Self { self.0.set("Rules", value.into_expr()); self }
+    pub fn rules(self, value: impl Arg<Arr<web_acl::Rule>>) -> Self { Self(put(self.0, "Rules", value.into_expr()), Phase) }
 }
 impl Done for CfnWebACLProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFRegional::WebACL`.
 pub mod web_acl {
 use crate::cfn::support::*;
 /// The property type `Action` of `AWS::WAFRegional::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-webacl-action.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Action<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct Action<R0 = Set>(Bag, Phase<(R0,)>);
 impl Action {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Action<super::missing::Type> { Action(Bag::default(), Phase) }
+    pub fn new() -> Action<Missing<super::required::Type>> { Action(Bag::default(), Phase) }
 }
 impl<R0> Action<R0> {
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> Action<Set> { self.0.set("Type", value.into_expr()); Action(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> Action<Set> { Action(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for Action { fn into_props(self) -> Bag { self.0 } }
 /// The property type `Rule` of `AWS::WAFRegional::WebACL`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-webacl-rule.html)
-#[derive(Clone, Debug)] #[must_use] pub struct Rule<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
+#[must_use] pub struct Rule<R0 = Set, R1 = Set, R2 = Set>(Bag, Phase<(R0, R1, R2,)>);
 impl Rule {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> Rule<super::missing::Action, super::missing::Priority, super::missing::RuleId> { Rule(Bag::default(), Phase) }
+    pub fn new() -> Rule<Missing<super::required::Action>, Missing<super::required::Priority>, Missing<super::required::RuleId>> { Rule(Bag::default(), Phase) }
 }
 impl<R0, R1, R2> Rule<R0, R1, R2> {
     /// `Action`: `Action`, required. Update: in place.
-    pub fn action(mut self, value: impl Arg<Action>) -> Rule<Set, R1, R2> { self.0.set("Action", value.into_expr()); Rule(self.0, Phase) }
+    pub fn action(self, value: impl Arg<Action>) -> Rule<Set, R1, R2> { Rule(put(self.0, "Action", value.into_expr()), Phase) }
     /// `Priority`: integer, required. Update: in place.
-    pub fn priority(mut self, value: impl Arg<i64>) -> Rule<R0, Set, R2> { self.0.set("Priority", value.into_expr()); Rule(self.0, Phase) }
+    pub fn priority(self, value: impl Arg<i64>) -> Rule<R0, Set, R2> { Rule(put(self.0, "Priority", value.into_expr()), Phase) }
     /// `RuleId`: text, required. Update: in place.
-    pub fn rule_id(mut self, value: impl Arg<str>) -> Rule<R0, R1, Set> { self.0.set("RuleId", value.into_expr()); Rule(self.0, Phase) }
+    pub fn rule_id(self, value: impl Arg<str>) -> Rule<R0, R1, Set> { Rule(put(self.0, "RuleId", value.into_expr()), Phase) }
 }
 impl Done for Rule { fn into_props(self) -> Bag { self.0 } }
 }
@@ -458,7 +458,7 @@ impl CfnWebACLAssociation {
     /// `AWS::WAFRegional::WebACLAssociation`
     pub const TYPE: &'static str = "AWS::WAFRegional::WebACLAssociation";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0, R1>(scope: &dyn Parent, id: &str, props: CfnWebACLAssociationProps<R0, R1>) -> Self where CfnWebACLAssociationProps<R0, R1>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnWebACLAssociationProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -466,16 +466,16 @@ impl CfnWebACLAssociation {
 }
 impl Parent for CfnWebACLAssociation { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAFRegional::WebACLAssociation`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-webaclassociation.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnWebACLAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct CfnWebACLAssociationProps<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl CfnWebACLAssociationProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnWebACLAssociationProps<missing::ResourceArn, missing::WebACLId> { CfnWebACLAssociationProps(Bag::default(), Phase) }
+    pub fn new() -> CfnWebACLAssociationProps<Missing<required::ResourceArn>, Missing<required::WebACLId>> { CfnWebACLAssociationProps(Bag::default(), Phase) }
 }
 impl<R0, R1> CfnWebACLAssociationProps<R0, R1> {
     /// `ResourceArn`: text, required. Update: replacement.
-    pub fn resource_arn(mut self, value: impl Arg<str>) -> CfnWebACLAssociationProps<Set, R1> { self.0.set("ResourceArn", value.into_expr()); CfnWebACLAssociationProps(self.0, Phase) }
+    pub fn resource_arn(self, value: impl Arg<str>) -> CfnWebACLAssociationProps<Set, R1> { CfnWebACLAssociationProps(put(self.0, "ResourceArn", value.into_expr()), Phase) }
     /// `WebACLId`: text, required. Update: replacement.
-    pub fn web_acl_id(mut self, value: impl Arg<str>) -> CfnWebACLAssociationProps<R0, Set> { self.0.set("WebACLId", value.into_expr()); CfnWebACLAssociationProps(self.0, Phase) }
+    pub fn web_acl_id(self, value: impl Arg<str>) -> CfnWebACLAssociationProps<R0, Set> { CfnWebACLAssociationProps(put(self.0, "WebACLId", value.into_expr()), Phase) }
 }
 impl Done for CfnWebACLAssociationProps { fn into_props(self) -> Bag { self.0 } }
 /// A resource of type `AWS::WAFRegional::XssMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-xssmatchset.html)
@@ -484,7 +484,7 @@ impl CfnXssMatchSet {
     /// `AWS::WAFRegional::XssMatchSet`
     pub const TYPE: &'static str = "AWS::WAFRegional::XssMatchSet";
     /// Adds the resource to the stack of `scope`.
-    #[track_caller] pub fn new<R0>(scope: &dyn Parent, id: &str, props: CfnXssMatchSetProps<R0>) -> Self where CfnXssMatchSetProps<R0>: Done { Self(Place::new_resource(scope, id, Self::TYPE, props.into_props())) }
+    #[track_caller] pub fn new(scope: &dyn Parent, id: &str, props: impl Finished<CfnXssMatchSetProps>) -> Self { Self(Place::new_resource(scope, id, Self::TYPE, props.into_finished().into_props())) }
     /// `Ref`: `Id`.
     pub fn reference(&self) -> Val<str> { self.0.reference() }
     /// The attribute `Id`: text.
@@ -492,47 +492,47 @@ impl CfnXssMatchSet {
 }
 impl Parent for CfnXssMatchSet { fn node(&self) -> &Place { &self.0 } }
 /// The properties of `AWS::WAFRegional::XssMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-wafregional-xssmatchset.html)
-#[derive(Clone, Debug)] #[must_use] pub struct CfnXssMatchSetProps<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct CfnXssMatchSetProps<R0 = Set>(Bag, Phase<(R0,)>);
 impl CfnXssMatchSetProps {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> CfnXssMatchSetProps<missing::Name> { CfnXssMatchSetProps(Bag::default(), Phase) }
+    pub fn new() -> CfnXssMatchSetProps<Missing<required::Name>> { CfnXssMatchSetProps(Bag::default(), Phase) }
 }
 impl<R0> CfnXssMatchSetProps<R0> {
     /// `Name`: text, required. Update: replacement.
-    pub fn name(mut self, value: impl Arg<str>) -> CfnXssMatchSetProps<Set> { self.0.set("Name", value.into_expr()); CfnXssMatchSetProps(self.0, Phase) }
+    pub fn name(self, value: impl Arg<str>) -> CfnXssMatchSetProps<Set> { CfnXssMatchSetProps(put(self.0, "Name", value.into_expr()), Phase) }
     /// `XssMatchTuples`: list of `XssMatchTuple`. Update: in place.
-    pub fn xss_match_tuples(mut self, value: impl Arg<Arr<xss_match_set::XssMatchTuple>>) -> Self { self.0.set("XssMatchTuples", value.into_expr()); self }
+    pub fn xss_match_tuples(self, value: impl Arg<Arr<xss_match_set::XssMatchTuple>>) -> Self { Self(put(self.0, "XssMatchTuples", value.into_expr()), Phase) }
 }
 impl Done for CfnXssMatchSetProps { fn into_props(self) -> Bag { self.0 } }
 /// Property types of `AWS::WAFRegional::XssMatchSet`.
 pub mod xss_match_set {
 use crate::cfn::support::*;
 /// The property type `FieldToMatch` of `AWS::WAFRegional::XssMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-xssmatchset-fieldtomatch.html)
-#[derive(Clone, Debug)] #[must_use] pub struct FieldToMatch<R0 = Set>(Bag, Phase<(R0,)>);
+#[must_use] pub struct FieldToMatch<R0 = Set>(Bag, Phase<(R0,)>);
 impl FieldToMatch {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> FieldToMatch<super::missing::Type> { FieldToMatch(Bag::default(), Phase) }
+    pub fn new() -> FieldToMatch<Missing<super::required::Type>> { FieldToMatch(Bag::default(), Phase) }
 }
 impl<R0> FieldToMatch<R0> {
     /// `Data`: text. Update: in place.
-    pub fn data(mut self, value: impl Arg<str>) -> Self { self.0.set("Data", value.into_expr()); self }
+    pub fn data(self, value: impl Arg<str>) -> Self { Self(put(self.0, "Data", value.into_expr()), Phase) }
     /// `Type`: text, required. Update: in place.
-    pub fn type_(mut self, value: impl Arg<str>) -> FieldToMatch<Set> { self.0.set("Type", value.into_expr()); FieldToMatch(self.0, Phase) }
+    pub fn type_(self, value: impl Arg<str>) -> FieldToMatch<Set> { FieldToMatch(put(self.0, "Type", value.into_expr()), Phase) }
 }
 impl Done for FieldToMatch { fn into_props(self) -> Bag { self.0 } }
 /// The property type `XssMatchTuple` of `AWS::WAFRegional::XssMatchSet`. [AWS](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-wafregional-xssmatchset-xssmatchtuple.html)
-#[derive(Clone, Debug)] #[must_use] pub struct XssMatchTuple<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
+#[must_use] pub struct XssMatchTuple<R0 = Set, R1 = Set>(Bag, Phase<(R0, R1,)>);
 impl XssMatchTuple {
     /// Nothing is set, and what is required is missing.
-    pub fn new() -> XssMatchTuple<super::missing::FieldToMatch, super::missing::TextTransformation> { XssMatchTuple(Bag::default(), Phase) }
+    pub fn new() -> XssMatchTuple<Missing<super::required::FieldToMatch>, Missing<super::required::TextTransformation>> { XssMatchTuple(Bag::default(), Phase) }
 }
 impl<R0, R1> XssMatchTuple<R0, R1> {
     /// `FieldToMatch`: `FieldToMatch`, required. Update: in place.
-    pub fn field_to_match(mut self, value: impl Arg<FieldToMatch>) -> XssMatchTuple<Set, R1> { self.0.set("FieldToMatch", value.into_expr()); XssMatchTuple(self.0, Phase) }
+    pub fn field_to_match(self, value: impl Arg<FieldToMatch>) -> XssMatchTuple<Set, R1> { XssMatchTuple(put(self.0, "FieldToMatch", value.into_expr()), Phase) }
     /// `TextTransformation`: text, required. Update: in place.
-    pub fn text_transformation(mut self, value: impl Arg<str>) -> XssMatchTuple<R0, Set> { self.0.set("TextTransformation", value.into_expr()); XssMatchTuple(self.0, Phase) }
+    pub fn text_transformation(self, value: impl Arg<str>) -> XssMatchTuple<R0, Set> { XssMatchTuple(put(self.0, "TextTransformation", value.into_expr()), Phase) }
 }
 impl Done for XssMatchTuple { fn into_props(self) -> Bag { self.0 } }
 }
-/// Required properties that are not set yet.
-pub mod missing { markers! { Action, ComparisonOperator, DataId, DefaultAction, FieldToMatch, MetricName, Name, Negated, PositionalConstraint, Priority, RateKey, RateLimit, RegexPatternStrings, ResourceArn, RuleId, Size, TextTransformation, Type, Value, WebACLId } }
+/// Names of required properties, for [`Missing`].
+pub mod required { markers! { Action, ComparisonOperator, DataId, DefaultAction, FieldToMatch, MetricName, Name, Negated, PositionalConstraint, Priority, RateKey, RateLimit, RegexPatternStrings, ResourceArn, RuleId, Size, TextTransformation, Type, Value, WebACLId } }
